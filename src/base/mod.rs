@@ -1,0 +1,12 @@
+//! The ground floor: time, money, tokens, ids, limits, bounded containers and secrets.
+//!
+//! It knows nothing of HTTP, JSON, providers or the outside world, and every other room may use it.
+//! It never reads a clock, never does IO, and never holds anything that grows without a bound.
+
+pub mod ids;
+pub mod limits;
+pub mod money;
+pub mod random;
+pub mod secret;
+pub mod time;
+pub mod tokens;

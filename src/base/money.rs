@@ -1,0 +1,111 @@
+//! Money as whole nano-dollars. No floats, one place for rounding.
+
+use crate::base::tokens::Tokens;
+
+/// An amount in billionths of a US dollar; at most about 18.4 billion dollars.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NanoUsd(u64);
+
+/// What a million tokens cost, in nano-dollars.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Price {
+    nano_usd_per_million: u64,
+}
+
+impl NanoUsd {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// The amount of `nano` billionths of a dollar.
+    #[must_use]
+    pub const fn new(nano: u64) -> Self {
+        Self(nano)
+    }
+
+    /// The amount, capped at the largest one that can be held.
+    #[must_use]
+    pub fn saturating(nano: u128) -> Self {
+        Self(u64::try_from(nano).unwrap_or(u64::MAX))
+    }
+
+    /// Billionths of a dollar.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The sum, capped.
+    #[must_use]
+    pub const fn saturating_add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// The difference, not below zero.
+    #[must_use]
+    pub const fn saturating_sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl Price {
+    /// The price of `nano_usd` nano-dollars per million tokens.
+    #[must_use]
+    pub const fn per_million(nano_usd: u64) -> Self {
+        Self { nano_usd_per_million: nano_usd }
+    }
+
+    /// What `count` tokens cost, rounded half up to a whole nano-dollar.
+    ///
+    /// Rounding happens here and nowhere else: sums add rounded amounts, so a total equals what the
+    /// callers were told.
+    #[must_use]
+    pub fn of(self, count: Tokens) -> NanoUsd {
+        let exact = u128::from(self.nano_usd_per_million) * u128::from(count.get());
+        NanoUsd::saturating((exact + 500_000) / 1_000_000)
+    }
+}
+
+/// Dollars in decimal notation, nine places at most, never an exponent.
+impl std::fmt::Display for NanoUsd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (dollars, nanos) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
+        if nanos == 0 {
+            return write!(f, "{dollars}");
+        }
+        let digits = format!("{nanos:09}");
+        write!(f, "{dollars}.{}", digits.trim_end_matches('0'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_half_up_to_a_whole_nano_dollar() {
+        let half = Price::per_million(500_000);
+        assert_eq!(half.of(Tokens::new(1)), NanoUsd::new(1));
+        assert_eq!(Price::per_million(499_999).of(Tokens::new(1)), NanoUsd::ZERO);
+        assert_eq!(Price::per_million(2_500_000_000).of(Tokens::new(1000)).get(), 2_500_000);
+    }
+
+    #[test]
+    fn never_overflows() {
+        let most = Price::per_million(u64::MAX).of(Tokens::new(u64::MAX));
+        assert_eq!(most, NanoUsd::new(u64::MAX));
+        assert_eq!(most.saturating_add(NanoUsd::new(1)), most);
+    }
+
+    #[test]
+    fn prints_dollars_without_an_exponent() {
+        for (nano, text) in [
+            (0, "0"),
+            (1, "0.000000001"),
+            (2_500_000, "0.0025"),
+            (1_000_000_000, "1"),
+            (12_345_678_900, "12.3456789"),
+        ] {
+            assert_eq!(NanoUsd::new(nano).to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! YAML text to a checked Plan, or every fault with its path.
+//!
+//! `raw` is the only place that names a key. Nothing here reads a file, the environment or a clock:
+//! the text and a look-up for variables are arguments.
+
+pub mod plan;

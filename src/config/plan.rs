@@ -1,0 +1,347 @@
+//! The Plan: the checked, immutable configuration, with everything precomputed that can be.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::base::ids::{GroupId, ProviderId, RouteId};
+use crate::base::money::{NanoUsd, Price};
+use crate::base::secret::Secret;
+use crate::decide::policy::{BreakerPolicy, LatencyPolicy};
+use crate::decide::strategy::Strategy;
+
+/// The checked configuration of one process.
+pub struct Plan {
+    /// Where callers connect.
+    pub listen: Listen,
+    /// Where operators connect, when it is a listener of its own.
+    pub management_listen: Option<Listen>,
+    /// What is logged, and how.
+    pub log: Log,
+    /// The certificate and key files for `listen`.
+    pub tls: Option<TlsFiles>,
+    /// Who may call.
+    pub auth: Auth,
+    /// Threads, limits and deadlines of the caller's side.
+    pub server: Server,
+    /// The providers; a [`ProviderId`] is an index into this.
+    pub providers: Box<[Provider]>,
+    /// The route groups; a [`GroupId`] is an index into this.
+    pub groups: Box<[Group]>,
+    /// How attempts follow each other.
+    pub failover: Failover,
+    /// The figures of `least_latency`.
+    pub latency: LatencyPolicy,
+    /// Where requests for each model go.
+    pub routes: Routes,
+    /// Prices set in the file: by provider name, then by the provider's model name.
+    pub pricing: HashMap<Box<str>, HashMap<Box<str>, ModelPrice>>,
+    /// Monthly budgets.
+    pub budgets: Budgets,
+}
+
+/// An address to listen on, and the text it was written as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// The address; `:8080` is `[::]:8080`, which takes IPv4 too.
+    pub addr: SocketAddr,
+    /// As the file or flag has it.
+    pub text: Box<str>,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The least severe level that is written.
+    pub level: LogLevel,
+    /// How a line looks.
+    pub format: LogFormat,
+    /// Whether lines start with the time.
+    pub timestamps: bool,
+}
+
+/// Severities, the least severe first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// One request's steps.
+    Debug,
+    /// Start, stop, reload, circuit changes, requests.
+    Info,
+    /// Something unexpected that was handled.
+    Warn,
+    /// An operator must act.
+    Error,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// `key=value` pairs.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// The certificate chain and private key, PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Path of the certificate chain.
+    pub cert_file: Box<str>,
+    /// Path of the private key.
+    pub key_file: Box<str>,
+}
+
+/// Who may call.
+pub enum Auth {
+    /// Anyone; the caller's key goes to providers that have none of their own.
+    Passthrough,
+    /// Callers that present this key.
+    StaticKey(Secret),
+}
+
+/// Threads, limits and deadlines of the caller's side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Event loops; 0 = as many as there are usable cores.
+    pub shards: usize,
+    /// Cores to pin shard after shard to; empty = no pinning.
+    pub cores: Box<[usize]>,
+    /// Callers' connections at once, in the whole process.
+    pub max_connections: usize,
+    /// Largest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// Bodies held in memory at once, in the whole process, in bytes.
+    pub max_buffered_bytes: usize,
+    /// From the first byte of a request to the end of its head.
+    pub header_timeout: Duration,
+    /// Longest pause within a request body.
+    pub body_timeout: Duration,
+    /// Longest pause between two requests of a connection.
+    pub idle_timeout: Duration,
+    /// How long new requests are still taken after SIGTERM.
+    pub drain_delay: Duration,
+}
+
+/// One provider.
+pub struct Provider {
+    /// Unique name.
+    pub name: Box<str>,
+    /// Dialect.
+    pub kind: ProviderKind,
+    /// infermux's own key for it.
+    pub api_key: Option<Secret>,
+    /// Whether callers' keys are sent to it.
+    pub forward_caller_key: bool,
+    /// Where it answers.
+    pub base: BaseUrl,
+    /// Azure's deployment, when the file names one for all models.
+    pub azure_deployment: Option<Box<str>>,
+    /// Azure's `api-version`.
+    pub azure_api_version: Box<str>,
+    /// Longest wait for an answer's head, and for the whole of one that is not streamed.
+    pub timeout: Duration,
+    /// DNS, TCP and TLS together.
+    pub connect_timeout: Duration,
+    /// From a stream's head to its first content.
+    pub first_token_timeout: Duration,
+    /// Longest silence between two events of a stream.
+    pub stream_idle_timeout: Duration,
+    /// Models it lists.
+    pub models: Box<[Box<str>]>,
+    /// Caller's name to provider's name, in the order of the file.
+    pub model_aliases: Box<[(Box<str>, Box<str>)]>,
+    /// Requests per minute.
+    pub requests_per_minute: Option<u64>,
+    /// Tokens per minute.
+    pub tokens_per_minute: Option<u64>,
+    /// Concurrent requests.
+    pub max_in_flight: Option<u32>,
+    /// Share under `round_robin` and `random`.
+    pub weight: u32,
+    /// Health checks.
+    pub health_check: HealthCheck,
+    /// The breaker, the global block and the provider's own merged.
+    pub breaker: BreakerPolicy,
+}
+
+/// A provider's dialect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProviderKind {
+    /// `openai`, and everything compatible with it.
+    OpenAi,
+    /// `anthropic`
+    Anthropic,
+    /// `ollama`: the OpenAI dialect under `/v1`.
+    Ollama,
+    /// `azure_openai`
+    AzureOpenAi,
+}
+
+/// A parsed `base_url`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl {
+    /// Whether the scheme is `https`.
+    pub tls: bool,
+    /// Host name or address, without brackets.
+    pub host: Box<str>,
+    /// Port, the scheme's default filled in.
+    pub port: u16,
+    /// Value of the `Host` header: the port only where it is not the scheme's default, IPv6 in brackets.
+    pub authority: Box<str>,
+    /// Path without a trailing slash; empty for none.
+    pub path: Box<str>,
+    /// Query without the question mark; empty for none.
+    pub query: Box<str>,
+}
+
+/// When and how a provider is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// Pause between checks.
+    pub interval: Duration,
+    /// Longest wait for one.
+    pub timeout: Duration,
+    /// Never checked, always taken for healthy.
+    pub disabled: bool,
+}
+
+/// A route group.
+pub struct Group {
+    /// Unique name.
+    pub name: Box<str>,
+    /// Names that it matches.
+    pub models: Box<[Box<str>]>,
+    /// Its strategy.
+    pub strategy: Strategy,
+    /// The declared providers it is restricted to, in its order; empty = all.
+    pub providers: Box<[ProviderId]>,
+}
+
+/// How attempts follow each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Failover {
+    /// Providers tried for one request, the first included.
+    pub max_attempts: u32,
+    /// All attempts of one request together.
+    pub deadline: Duration,
+    /// Extra attempts in thousandths of the requests of the last 10 s.
+    pub retry_budget_permille: u32,
+}
+
+/// Which table of routes an endpoint uses: not every dialect has every endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// `/v1/chat/completions`
+    ChatCompletions,
+    /// `/v1/completions`
+    Completions,
+    /// `/v1/embeddings`
+    Embeddings,
+}
+
+/// Where requests for each model go.
+pub struct Routes {
+    /// All routes; a [`RouteId`] is an index into this.
+    pub all: Box<[Route]>,
+    /// Chat completions by the caller's model name.
+    pub chat: HashMap<Box<str>, RouteId>,
+    /// Completions and embeddings by the caller's model name.
+    pub other: HashMap<Box<str>, RouteId>,
+    /// Chat completions with a model that nobody claims; a name that starts with `claude`.
+    pub open_chat_claude: Option<RouteId>,
+    /// Chat completions with a model that nobody claims; any other name.
+    pub open_chat: Option<RouteId>,
+    /// Completions and embeddings with a model that nobody claims.
+    pub open_other: Option<RouteId>,
+}
+
+/// The candidates for one model, and the strategy that chooses among them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The matching group.
+    pub group: Option<GroupId>,
+    /// The group's strategy, or the default one.
+    pub strategy: Strategy,
+    /// Never empty; in declaration order, in a group in the group's order.
+    pub candidates: Box<[Candidate]>,
+}
+
+/// A provider that serves a model, and what the model is called there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The provider.
+    pub provider: ProviderId,
+    /// The provider's own name for the model; `None` where it is the caller's.
+    pub model: Option<Box<str>>,
+    /// The provider's weight.
+    pub weight: u32,
+}
+
+/// A model's price, as the file sets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModelPrice {
+    /// Prompt tokens.
+    pub input: Price,
+    /// Completion tokens.
+    pub output: Price,
+}
+
+/// Monthly budgets.
+pub struct Budgets {
+    /// Where spend survives a restart.
+    pub state_file: Option<Box<str>>,
+    /// Per caller, in the order of the file.
+    pub callers: Box<[Budget]>,
+}
+
+/// One caller's monthly budget.
+pub struct Budget {
+    /// The value of `X-Infermux-Caller`.
+    pub caller: Box<str>,
+    /// What may be spent in a calendar month, UTC.
+    pub monthly: NanoUsd,
+    /// What happens at the limit.
+    pub action: BudgetAction,
+    /// The model to serve instead, from the limit on.
+    pub model_override: Option<Box<str>>,
+}
+
+/// What happens when a budget is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BudgetAction {
+    /// 429 before anything goes upstream; with a `model_override`, a downgrade instead.
+    HardStop,
+    /// The request proceeds; a log event and a metric tell.
+    Alert,
+    /// The request is served with `model_override`.
+    ModelOverride,
+}
+
+impl Plan {
+    /// The provider with this id.
+    #[must_use]
+    pub fn provider(&self, id: ProviderId) -> &Provider {
+        &self.providers[id.index()]
+    }
+}
+
+impl Routes {
+    /// Where a request for `model` goes; `None`: no provider is configured to serve it.
+    #[must_use]
+    pub fn find(&self, endpoint: Endpoint, model: &str) -> Option<RouteId> {
+        match endpoint {
+            Endpoint::ChatCompletions => self.chat.get(model).copied().or({
+                if model.starts_with("claude") { self.open_chat_claude } else { self.open_chat }
+            }),
+            Endpoint::Completions | Endpoint::Embeddings => {
+                self.other.get(model).copied().or(self.open_other)
+            }
+        }
+    }
+
+    /// The route with this id.
+    #[must_use]
+    pub fn route(&self, id: RouteId) -> &Route {
+        &self.all[id.index()]
+    }
+}

@@ -1,0 +1,1 @@
+//! The steps of one request, pure: admit, route, answer, relay, refusal.

@@ -1,0 +1,1 @@
+//! One event loop per core: connections, upstream pool, timers; drives exchanges.

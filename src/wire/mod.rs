@@ -1,0 +1,1 @@
+//! What bytes mean: HTTP/1 heads and bodies, JSON by byte range, server-sent events, usage, each provider dialect. It holds no policy.
