@@ -1,1 +1,7 @@
-//! What bytes mean: HTTP/1 heads and bodies, JSON by byte range, server-sent events, usage, each provider dialect. It holds no policy.
+//! What bytes mean: HTTP/1 heads and bodies, JSON by byte range, server-sent events, usage, each
+//! provider's dialect.
+//!
+//! It holds no policy: what is allowed, who is asked and what a status leads to is decided above.
+
+pub mod chunked;
+pub mod head;

@@ -1,0 +1,277 @@
+//! The chunked transfer coding (RFC 9112 §7.1), decoded from reads split anywhere.
+
+use std::ops::Range;
+
+use crate::base::limits::{CHUNK_LINE_BYTES_MAX, TRAILER_BYTES_MAX};
+
+/// A decoder for one chunked body.
+#[derive(Clone, Debug, Default)]
+pub struct Chunked {
+    state: State,
+    /// Payload bytes of the current chunk that are still to come.
+    left: u64,
+    /// Bytes of the current line, or of the whole trailer section.
+    line: usize,
+}
+
+/// What the next bytes of a body are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Payload, as a range of the input.
+    Payload(Range<usize>),
+    /// The input is used up; more is needed.
+    More,
+    /// The body has ended; the next message starts at this place of the input.
+    End(usize),
+}
+
+/// Why a chunked body is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChunkFault {
+    /// No hexadecimal number where the size of a chunk must stand.
+    #[error("a chunk has no size")]
+    NoSize,
+    /// A chunk of 2^60 bytes or more.
+    #[error("a chunk's size is too large")]
+    SizeOverflow,
+    /// A line that does not end in CR LF, or a chunk longer than its size.
+    #[error("a chunk does not end in CR LF")]
+    LineEnd,
+    /// A size line or a trailer section over its limit.
+    #[error("a chunk's size line or the trailer section is too long")]
+    TooLong,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    /// Before the first digit of a size.
+    #[default]
+    Size,
+    /// Within the digits.
+    Digits,
+    /// Within chunk extensions, which are dropped.
+    Extension,
+    /// The LF that ends the size line.
+    SizeLf,
+    /// Within the payload.
+    Payload,
+    /// The CR after the payload.
+    PayloadCr,
+    /// The LF after the payload.
+    PayloadLf,
+    /// At the start of a trailer line.
+    TrailerStart,
+    /// Within a trailer line, which is dropped.
+    Trailer,
+    /// The LF that ends a trailer line.
+    TrailerLf,
+    /// The LF that ends the body.
+    LastLf,
+    /// Nothing more belongs to this body.
+    Ended,
+}
+
+impl Chunked {
+    /// Whether the body has ended.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.state == State::Ended
+    }
+
+    /// What `input` holds from `*at` on; `*at` moves past what was used.
+    ///
+    /// # Errors
+    ///
+    /// The body is not what other parsers might take it for; the connection cannot go on.
+    pub fn next(&mut self, input: &[u8], at: &mut usize) -> Result<Piece, ChunkFault> {
+        while *at < input.len() {
+            if self.state == State::Payload {
+                let there = (input.len() - *at) as u64;
+                let take = there.min(self.left);
+                self.left -= take;
+                if self.left == 0 {
+                    self.state = State::PayloadCr;
+                }
+                let from = *at;
+                *at += usize::try_from(take).unwrap_or(input.len() - from);
+                return Ok(Piece::Payload(from..*at));
+            }
+            if self.state == State::Ended {
+                return Ok(Piece::End(*at));
+            }
+            self.step(input[*at])?;
+            *at += 1;
+        }
+        Ok(if self.state == State::Ended { Piece::End(*at) } else { Piece::More })
+    }
+
+    fn step(&mut self, byte: u8) -> Result<(), ChunkFault> {
+        self.line += 1;
+        self.state = match self.state {
+            State::Size => {
+                self.left = u64::from(hex(byte).ok_or(ChunkFault::NoSize)?);
+                self.line = 1;
+                State::Digits
+            }
+            State::Digits => match (hex(byte), byte) {
+                (Some(digit), _) => {
+                    if self.left >> 56 != 0 {
+                        return Err(ChunkFault::SizeOverflow);
+                    }
+                    self.left = self.left << 4 | u64::from(digit);
+                    self.bounded(CHUNK_LINE_BYTES_MAX, State::Digits)?
+                }
+                (None, b'\r') => State::SizeLf,
+                // RFC 9112 §7.1.1 allows white space before an extension ("bad white space").
+                (None, b';' | b' ' | b'\t') => State::Extension,
+                (None, b'\n') => return Err(ChunkFault::LineEnd),
+                (None, _) => return Err(ChunkFault::NoSize),
+            },
+            State::Extension => match byte {
+                b'\r' => State::SizeLf,
+                b'\n' | 0 => return Err(ChunkFault::LineEnd),
+                _ => self.bounded(CHUNK_LINE_BYTES_MAX, State::Extension)?,
+            },
+            State::SizeLf => {
+                line_feed(byte)?;
+                if self.left == 0 {
+                    self.line = 0;
+                    State::TrailerStart
+                } else {
+                    State::Payload
+                }
+            }
+            State::PayloadCr if byte == b'\r' => State::PayloadLf,
+            State::PayloadCr => return Err(ChunkFault::LineEnd),
+            State::PayloadLf => {
+                line_feed(byte)?;
+                State::Size
+            }
+            State::TrailerStart if byte == b'\r' => State::LastLf,
+            State::TrailerStart | State::Trailer => match byte {
+                b'\r' => State::TrailerLf,
+                b'\n' | 0 => return Err(ChunkFault::LineEnd),
+                _ => self.bounded(TRAILER_BYTES_MAX, State::Trailer)?,
+            },
+            State::TrailerLf => {
+                line_feed(byte)?;
+                State::TrailerStart
+            }
+            State::LastLf => {
+                line_feed(byte)?;
+                State::Ended
+            }
+            State::Payload | State::Ended => self.state,
+        };
+        Ok(())
+    }
+
+    fn bounded(&self, limit: usize, next: State) -> Result<State, ChunkFault> {
+        if self.line > limit { Err(ChunkFault::TooLong) } else { Ok(next) }
+    }
+}
+
+fn line_feed(byte: u8) -> Result<(), ChunkFault> {
+    if byte == b'\n' { Ok(()) } else { Err(ChunkFault::LineEnd) }
+}
+
+fn hex(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// Writes the head of a chunk of `len` bytes, `len` in hexadecimal and CR LF.
+pub fn write_chunk_head(len: usize, out: &mut Vec<u8>) {
+    let digits = (usize::BITS - len.leading_zeros()).div_ceil(4).max(1);
+    for place in (0..digits).rev() {
+        out.push(b"0123456789abcdef"[len >> (place * 4) & 0xf]);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Decodes `input` in reads of `step` bytes: the payload and where the body ended.
+    fn decode(input: &[u8], step: usize) -> Result<(Vec<u8>, Option<usize>), ChunkFault> {
+        let (mut decoder, mut payload) = (Chunked::default(), Vec::new());
+        for (read, part) in input.chunks(step).enumerate() {
+            let mut at = 0;
+            loop {
+                match decoder.next(part, &mut at)? {
+                    Piece::Payload(range) => payload.extend_from_slice(&part[range]),
+                    Piece::More => break,
+                    Piece::End(end) => return Ok((payload, Some(read * step + end))),
+                }
+            }
+        }
+        Ok((payload, None))
+    }
+
+    #[test]
+    fn any_split_gives_the_same_body() {
+        let input = b"5\r\nhello\r\n1;a=\"b\"\r\n \r\n00A\r\n0123456789\r\n0\r\nX: y\r\n\r\nNEXT";
+        for step in 1..=input.len() {
+            let (payload, end) = decode(input, step).unwrap();
+            assert_eq!(payload, b"hello 0123456789", "step {step}");
+            assert_eq!(end, Some(input.len() - 4), "step {step}");
+        }
+    }
+
+    #[test]
+    fn what_others_might_read_differently_is_refused() {
+        for (input, fault) in [
+            (&b"\r\n"[..], ChunkFault::NoSize),
+            (b";x\r\n", ChunkFault::NoSize),
+            (b"-1\r\n", ChunkFault::NoSize),
+            (b"0x5\r\n", ChunkFault::NoSize),
+            (b"5\nhello", ChunkFault::LineEnd),
+            (b"5;x\nhello", ChunkFault::LineEnd),
+            (b"5\r\nhelloX", ChunkFault::LineEnd),
+            (b"5\r\nhello\rX", ChunkFault::LineEnd),
+            (b"10000000000000000\r\n", ChunkFault::SizeOverflow),
+            (b"ffffffffffffffffff\r\n", ChunkFault::SizeOverflow),
+            (b"0\r\nX: y\n\r\n", ChunkFault::LineEnd),
+        ] {
+            for step in 1..=input.len() {
+                let text = String::from_utf8_lossy(input);
+                assert_eq!(decode(input, step), Err(fault), "{text:?} step {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn lines_and_trailers_are_bounded() {
+        let line = [b"1;".to_vec(), vec![b'x'; CHUNK_LINE_BYTES_MAX]].concat();
+        assert_eq!(decode(&line, 100), Err(ChunkFault::TooLong));
+        let zeros = vec![b'0'; CHUNK_LINE_BYTES_MAX + 1];
+        assert_eq!(decode(&zeros, 100), Err(ChunkFault::TooLong));
+        let trailer = [b"0\r\n".to_vec(), b"a: b\r\n".repeat(TRAILER_BYTES_MAX)].concat();
+        assert_eq!(decode(&trailer, 100), Err(ChunkFault::TooLong));
+    }
+
+    #[test]
+    fn writes_sizes_in_hexadecimal() {
+        for (len, head) in [(0, "0\r\n"), (1, "1\r\n"), (16, "10\r\n"), (0xabcde, "abcde\r\n")] {
+            let mut out = Vec::new();
+            write_chunk_head(len, &mut out);
+            assert_eq!(out, head.as_bytes());
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic_or_differ_by_split(
+            input in proptest::collection::vec(
+                proptest::sample::select(b"0159aF\r\n; xZ".to_vec()), 0..80),
+            step in 1_usize..9,
+        ) {
+            proptest::prop_assert_eq!(decode(&input, step), decode(&input, 1000));
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! HTTP/1 message heads as byte ranges of the buffer they arrived in (RFC 9112).
+//!
+//! Nothing is copied and nothing is allocated per head: a head is parsed into a reused [`Head`].
+//! Everything that could make two parsers disagree about where a message ends is refused.
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use httparse::Status;
+
+use crate::base::limits::{
+    ANSWER_HEAD_BYTES_MAX, HEADERS_MAX, REQUEST_HEAD_BYTES_MAX, TARGET_BYTES_MAX,
+};
+
+/// One parsed head: of a request or of an answer.
+#[derive(Debug, Default)]
+pub struct Head {
+    /// Bytes of the head, the empty line included; the body starts here.
+    pub len: usize,
+    /// Request: the method.
+    pub method: Range<usize>,
+    /// Request: path and query, without scheme and authority.
+    pub target: Range<usize>,
+    /// Answer: the status code.
+    pub status: u16,
+    /// Minor version: 0 or 1.
+    pub minor: u8,
+    /// The header fields in order; at most [`HEADERS_MAX`].
+    pub fields: Vec<Field>,
+    /// How the body is delimited.
+    pub framing: Framing,
+    /// Whether the connection may carry another message after this one.
+    pub keep_alive: bool,
+    /// Request: `Expect: 100-continue`.
+    pub expects_continue: bool,
+}
+
+/// One header field, as ranges of the buffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// The name as it was written.
+    pub name: Range<usize>,
+    /// The value without surrounding white space.
+    pub value: Range<usize>,
+}
+
+/// How a body is delimited (RFC 9112 §6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Framing {
+    /// There is none.
+    #[default]
+    None,
+    /// This many bytes.
+    Length(u64),
+    /// `Transfer-Encoding: chunked`.
+    Chunked,
+    /// Until the connection ends; answers only.
+    Close,
+}
+
+/// Whether a head has arrived whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// It is parsed.
+    Whole,
+    /// More bytes are needed.
+    Partial,
+}
+
+/// Why a head is refused. What the peer is told is the display.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeadFault {
+    /// Not a start line, or a byte that cannot stand where it stands.
+    #[error("the request is not valid HTTP/1.1")]
+    Malformed,
+    /// A line that ends in LF alone.
+    #[error("a line ends in LF without CR")]
+    BareLf,
+    /// `HTTP/2.0` or the like in the start line.
+    #[error("only HTTP/1.1 and HTTP/1.0 are spoken here")]
+    Version,
+    /// The head is too long, or has too many fields.
+    #[error("the request head is over 32 KiB or has over 100 fields")]
+    TooLarge,
+    /// The request target is too long.
+    #[error("the request target is over 8 KiB")]
+    TargetTooLong,
+    /// No `Host`, or more than one.
+    #[error("exactly one Host header is needed")]
+    Host,
+    /// `Content-Length` repeated, differing, not all digits, or too large a number.
+    #[error("Content-Length must be one number")]
+    ContentLength,
+    /// `Transfer-Encoding` other than one `chunked`, or on HTTP/1.0.
+    #[error("Transfer-Encoding must be `chunked`, once, on HTTP/1.1")]
+    TransferEncoding,
+    /// Both `Content-Length` and `Transfer-Encoding`.
+    #[error("Content-Length and Transfer-Encoding exclude each other")]
+    LengthAndEncoding,
+    /// An `Expect` other than `100-continue`.
+    #[error("the only expectation that can be met is 100-continue")]
+    Expectation,
+}
+
+impl Head {
+    /// Parses a request's head at the start of `bytes`, of which the first `seen` were looked at
+    /// before in vain.
+    ///
+    /// # Errors
+    ///
+    /// The message must not be processed further, and the connection not be used again: where the
+    /// next message would start is unknown.
+    pub fn parse_request(&mut self, bytes: &[u8], seen: usize) -> Result<Arrival, HeadFault> {
+        match find_end(bytes, seen)? {
+            Some(end) if end <= REQUEST_HEAD_BYTES_MAX => self.read_request(&bytes[..end]),
+            None if bytes.len() < REQUEST_HEAD_BYTES_MAX => {
+                check_beginning(bytes)?;
+                Ok(Arrival::Partial)
+            }
+            Some(_) | None => Err(too_large(bytes)),
+        }
+    }
+
+    /// Parses the head of the answer to `asked` at the start of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// The answer cannot be trusted: where it ends is unknown.
+    pub fn parse_answer(
+        &mut self,
+        bytes: &[u8],
+        seen: usize,
+        asked: Asked,
+    ) -> Result<Arrival, HeadFault> {
+        match find_end(bytes, seen)? {
+            Some(end) if end <= ANSWER_HEAD_BYTES_MAX => self.read_answer(&bytes[..end], asked),
+            None if bytes.len() < ANSWER_HEAD_BYTES_MAX => {
+                let start = &bytes[..bytes.len().min(5)];
+                if b"HTTP/".starts_with(start) {
+                    Ok(Arrival::Partial)
+                } else {
+                    Err(HeadFault::Malformed)
+                }
+            }
+            Some(_) | None => Err(HeadFault::TooLarge),
+        }
+    }
+
+    /// The value of the first field called `name` (any case), from the buffer the head was parsed in.
+    #[must_use]
+    pub fn value<'b>(&self, bytes: &'b [u8], name: &str) -> Option<&'b [u8]> {
+        self.fields
+            .iter()
+            .find(|field| bytes[field.name.clone()].eq_ignore_ascii_case(name.as_bytes()))
+            .map(|field| &bytes[field.value.clone()])
+    }
+
+    fn read_request(&mut self, bytes: &[u8]) -> Result<Arrival, HeadFault> {
+        let mut slots = [const { MaybeUninit::uninit() }; HEADERS_MAX];
+        let mut request = httparse::Request::new(&mut []);
+        let parsed = request.parse_with_uninit_headers(bytes, &mut slots).map_err(fault)?;
+        let Status::Complete(len) = parsed else { return Err(HeadFault::Malformed) };
+        let (Some(method), Some(path), Some(minor)) =
+            (request.method, request.path, request.version)
+        else {
+            return Err(HeadFault::Malformed);
+        };
+        if path.len() > TARGET_BYTES_MAX {
+            return Err(HeadFault::TargetTooLong);
+        }
+        self.len = len;
+        self.minor = minor;
+        self.status = 0;
+        self.method = range_in(bytes, method.as_bytes());
+        self.target = range_in(bytes, origin_form(path).as_bytes());
+        let facts = self.read_fields(bytes, request.headers)?;
+        if facts.hosts > 1 || (facts.hosts == 0 && minor == 1) {
+            return Err(HeadFault::Host);
+        }
+        self.expects_continue = match facts.expect {
+            Expect::None => false,
+            Expect::Continue => minor == 1,
+            Expect::Other => return Err(HeadFault::Expectation),
+        };
+        self.framing = match facts.framing(minor)? {
+            Framing::Close => Framing::None,
+            framing @ (Framing::None | Framing::Length(_) | Framing::Chunked) => framing,
+        };
+        Ok(Arrival::Whole)
+    }
+
+    fn read_answer(&mut self, bytes: &[u8], asked: Asked) -> Result<Arrival, HeadFault> {
+        let mut slots = [const { MaybeUninit::uninit() }; HEADERS_MAX];
+        let mut answer = httparse::Response::new(&mut []);
+        let parsed = httparse::ParserConfig::default()
+            .parse_response_with_uninit_headers(&mut answer, bytes, &mut slots)
+            .map_err(fault)?;
+        let Status::Complete(len) = parsed else { return Err(HeadFault::Malformed) };
+        let (Some(status), Some(minor)) = (answer.code, answer.version) else {
+            return Err(HeadFault::Malformed);
+        };
+        self.len = len;
+        self.minor = minor;
+        self.status = status;
+        self.expects_continue = false;
+        let facts = self.read_fields(bytes, answer.headers)?;
+        let bodyless = matches!(asked, Asked::Head) || matches!(status, 100..=199 | 204 | 304);
+        let framing = facts.framing(minor)?;
+        self.framing = if bodyless { Framing::None } else { framing };
+        if matches!(self.framing, Framing::Close) {
+            self.keep_alive = false;
+        }
+        Ok(Arrival::Whole)
+    }
+
+    /// Takes over the fields and what they say about framing and persistence.
+    fn read_fields(
+        &mut self,
+        bytes: &[u8],
+        headers: &[httparse::Header<'_>],
+    ) -> Result<FieldFacts, HeadFault> {
+        self.fields.clear();
+        let mut facts = FieldFacts::default();
+        for header in headers {
+            facts.note(header.name, header.value)?;
+            self.fields.push(Field {
+                name: range_in(bytes, header.name.as_bytes()),
+                value: range_in(bytes, header.value.trim_ascii()),
+            });
+        }
+        self.keep_alive = match self.minor {
+            0 => facts.keep_alive && !facts.close,
+            _ => !facts.close,
+        };
+        Ok(facts)
+    }
+}
+
+/// What was asked, as far as it changes how the answer is delimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// `HEAD`: the answer has no body whatever its fields say.
+    Head,
+    /// Any other method.
+    Other,
+}
+
+/// What the fields say that decides framing and persistence.
+#[derive(Default)]
+struct FieldFacts {
+    hosts: u32,
+    length: Option<u64>,
+    lengths: u32,
+    encodings: u32,
+    chunked: bool,
+    close: bool,
+    keep_alive: bool,
+    expect: Expect,
+}
+
+#[derive(Default)]
+enum Expect {
+    #[default]
+    None,
+    Continue,
+    Other,
+}
+
+impl FieldFacts {
+    fn note(&mut self, name: &str, value: &[u8]) -> Result<(), HeadFault> {
+        let value = value.trim_ascii();
+        match name.len() {
+            4 if name.eq_ignore_ascii_case("host") => self.hosts += 1,
+            6 if name.eq_ignore_ascii_case("expect") => {
+                self.expect = if value.eq_ignore_ascii_case(b"100-continue") {
+                    Expect::Continue
+                } else {
+                    Expect::Other
+                };
+            }
+            10 if name.eq_ignore_ascii_case("connection") => {
+                for token in value.split(|byte| *byte == b',') {
+                    let token = token.trim_ascii();
+                    self.close |= token.eq_ignore_ascii_case(b"close");
+                    self.keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
+                }
+            }
+            14 if name.eq_ignore_ascii_case("content-length") => {
+                self.lengths += 1;
+                self.length = Some(decimal(value).ok_or(HeadFault::ContentLength)?);
+            }
+            17 if name.eq_ignore_ascii_case("transfer-encoding") => {
+                self.encodings += 1;
+                self.chunked = value.eq_ignore_ascii_case(b"chunked");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn framing(&self, minor: u8) -> Result<Framing, HeadFault> {
+        match (self.encodings, self.lengths) {
+            (0, 0) => Ok(Framing::Close),
+            (0, 1) => Ok(self.length.map_or(Framing::Close, Framing::Length)),
+            (0, _) => Err(HeadFault::ContentLength),
+            (1, 0) if self.chunked && minor == 1 => Ok(Framing::Chunked),
+            (_, 0) => Err(HeadFault::TransferEncoding),
+            (_, _) => Err(HeadFault::LengthAndEncoding),
+        }
+    }
+}
+
+/// Where the head ends, from `seen` on: after the first empty line that follows the start line.
+///
+/// # Errors
+///
+/// A line that ends in LF alone: other parsers may take it for the end of a line, or not.
+fn find_end(bytes: &[u8], seen: usize) -> Result<Option<usize>, HeadFault> {
+    // The last three bytes may be the beginning of the end.
+    let from = seen.saturating_sub(3);
+    let start = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    for at in memchr::memchr_iter(b'\n', &bytes[from..]).map(|at| at + from) {
+        if at == 0 || bytes[at - 1] != b'\r' {
+            return Err(HeadFault::BareLf);
+        }
+        if at > start && at >= 3 && bytes[at - 3..at] == *b"\r\n\r" {
+            return Ok(Some(at + 1));
+        }
+    }
+    Ok(None)
+}
+
+/// Refuses what cannot become a request, without waiting for its end: a TLS greeting, for example.
+fn check_beginning(bytes: &[u8]) -> Result<(), HeadFault> {
+    let start = bytes.trim_ascii_start();
+    let method = start.iter().take(32).take_while(|byte| **byte != b' ');
+    if method.clone().all(|byte| byte.is_ascii_alphabetic() || *byte == b'-') {
+        Ok(())
+    } else {
+        Err(HeadFault::Malformed)
+    }
+}
+
+/// What to call a head over the limit: the target may be to blame.
+fn too_large(bytes: &[u8]) -> HeadFault {
+    let line = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
+    if line > TARGET_BYTES_MAX { HeadFault::TargetTooLong } else { HeadFault::TooLarge }
+}
+
+fn fault(error: httparse::Error) -> HeadFault {
+    match error {
+        httparse::Error::TooManyHeaders => HeadFault::TooLarge,
+        httparse::Error::Version => HeadFault::Version,
+        httparse::Error::HeaderName
+        | httparse::Error::HeaderValue
+        | httparse::Error::NewLine
+        | httparse::Error::Status
+        | httparse::Error::Token => HeadFault::Malformed,
+    }
+}
+
+/// Path and query of a target in absolute form (RFC 9112 §3.2.2); any other form as it is.
+fn origin_form(target: &str) -> &str {
+    let Some(scheme) = target.get(..8) else { return target };
+    let rest = if scheme.eq_ignore_ascii_case("https://") {
+        &target[8..]
+    } else if scheme[..7].eq_ignore_ascii_case("http://") {
+        &target[7..]
+    } else {
+        return target;
+    };
+    rest.find('/').map_or("", |slash| &rest[slash..])
+}
+
+/// The number that `digits` is, if it is nothing but digits and fits.
+fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// Where `part`, a slice of `whole`, stands in it.
+fn range_in(whole: &[u8], part: &[u8]) -> Range<usize> {
+    if part.is_empty() {
+        return 0..0;
+    }
+    let from = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
+    debug_assert!(from + part.len() <= whole.len(), "part is not a slice of whole");
+    from..from + part.len()
+}
+
+#[cfg(test)]
+#[path = "head_tests.rs"]
+mod tests;
