@@ -1,1 +1,15 @@
 //! What threads say to each other; the only room that holds atomics and channels.
+//!
+//! No lock anywhere: words are read and written alone, channels are bounded and never block a shard.
+
+pub mod addresses;
+pub mod buffered;
+pub mod gate;
+pub mod log;
+pub mod retries;
+
+/// A value on a cache line of its own, so that writers of neighbours do not slow each other down.
+/// 128 bytes: x86 fetches lines in pairs, and some ARM cores have lines that long.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Padded<T>(pub T);

@@ -1,0 +1,115 @@
+//! Published words that every shard reads.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
+use crate::base::ids::RouteId;
+use crate::link::Padded;
+
+/// The words of one process.
+#[derive(Debug)]
+pub struct Gates {
+    tickets: Box<[Padded<AtomicU64>]>,
+    connections: Padded<AtomicUsize>,
+    connections_max: usize,
+    phase: Padded<AtomicU8>,
+}
+
+/// How far the process has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// It takes new connections and requests.
+    Serving,
+    /// No new connections; requests in flight finish.
+    Draining,
+    /// The time for that is over: what is left is cut off.
+    Stopping,
+}
+
+impl Gates {
+    /// The words of a process with this many routes that takes `connections_max` connections.
+    #[must_use]
+    pub fn new(routes: usize, connections_max: usize) -> Self {
+        Self {
+            tickets: (0..routes).map(|_| Padded::default()).collect(),
+            connections: Padded::default(),
+            connections_max,
+            phase: Padded::default(),
+        }
+    }
+
+    /// The next number of `route`'s rotation: each is given out once in the whole process, so a
+    /// rotation by it is exact whichever shard a connection landed on.
+    #[must_use]
+    pub fn ticket(&self, route: RouteId) -> u64 {
+        self.tickets[route.index()].0.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Counts one more caller's connection, unless the process has as many as it may.
+    #[must_use]
+    pub fn admit_connection(&self) -> bool {
+        let before = self.connections.0.fetch_add(1, Ordering::Relaxed);
+        if before < self.connections_max {
+            return true;
+        }
+        self.release_connection();
+        false
+    }
+
+    /// Counts one caller's connection less.
+    pub fn release_connection(&self) {
+        self.connections.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Callers' connections that are open.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.0.load(Ordering::Relaxed)
+    }
+
+    /// How far the process has come.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self.phase.0.load(Ordering::Acquire) {
+            0 => Phase::Serving,
+            1 => Phase::Draining,
+            _ => Phase::Stopping,
+        }
+    }
+
+    /// Moves on to `phase`; it never goes back.
+    pub fn advance(&self, phase: Phase) {
+        self.phase.0.fetch_max(phase as u8, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_ticket_is_given_out_once() {
+        let gates = Gates::new(2, 1);
+        let tickets: Vec<u64> = (0..3).map(|_| gates.ticket(RouteId(1))).collect();
+        assert_eq!(tickets, [0, 1, 2]);
+        assert_eq!(gates.ticket(RouteId(0)), 0);
+    }
+
+    #[test]
+    fn connections_stop_at_their_limit() {
+        let gates = Gates::new(0, 2);
+        assert!(gates.admit_connection() && gates.admit_connection());
+        assert!(!gates.admit_connection());
+        gates.release_connection();
+        assert_eq!(gates.connections(), 1);
+        assert!(gates.admit_connection());
+    }
+
+    #[test]
+    fn a_phase_never_goes_back() {
+        let gates = Gates::new(0, 0);
+        assert_eq!(gates.phase(), Phase::Serving);
+        gates.advance(Phase::Stopping);
+        gates.advance(Phase::Draining);
+        assert_eq!(gates.phase(), Phase::Stopping);
+    }
+}

@@ -1,0 +1,33 @@
+//! Files, read whole and bounded.
+
+use std::io::Read;
+use std::path::Path;
+
+/// The text of the file at `path`.
+///
+/// # Errors
+///
+/// It cannot be opened or read, is larger than `limit` bytes (`FileTooLarge`), or is not UTF-8
+/// (`InvalidData`).
+pub fn read_text(path: &Path, limit: u64) -> std::io::Result<String> {
+    let mut text = String::new();
+    let taken = std::fs::File::open(path)?.take(limit + 1).read_to_string(&mut text)?;
+    if taken as u64 > limit {
+        return Err(std::io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_over_the_limit_is_refused() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        assert!(read_text(&path, 1 << 20).is_ok());
+        let fault = read_text(&path, 10).map_err(|error| error.kind());
+        assert_eq!(fault, Err(std::io::ErrorKind::FileTooLarge));
+        assert!(read_text(Path::new("/nowhere"), 10).is_err());
+    }
+}

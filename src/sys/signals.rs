@@ -1,0 +1,36 @@
+//! Signals, as a blocking iterator.
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// A signal that infermux acts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM: stop, exit code 0.
+    Terminate,
+    /// SIGINT: stop, exit code 130.
+    Interrupt,
+}
+
+/// The signals of this process from now on. SIGPIPE is ignored by std.
+///
+/// # Errors
+///
+/// The handlers could not be installed.
+pub fn watch() -> std::io::Result<impl Iterator<Item = Signal> + Send> {
+    let signals = Signals::new([SIGTERM, SIGINT])?;
+    Ok(Forever(signals))
+}
+
+struct Forever(Signals);
+
+impl Iterator for Forever {
+    type Item = Signal;
+
+    fn next(&mut self) -> Option<Signal> {
+        self.0.forever().next().map(|number| match number {
+            SIGINT => Signal::Interrupt,
+            _ => Signal::Terminate,
+        })
+    }
+}
