@@ -41,3 +41,17 @@ pub const LABEL_BYTES_MAX: usize = 256;
 const _: () = assert!(PROVIDERS_MAX <= u16::MAX as usize);
 const _: () = assert!(GROUPS_MAX <= u16::MAX as usize);
 const _: () = assert!(TARGET_BYTES_MAX < REQUEST_HEAD_BYTES_MAX);
+/// Most connections to one provider that a shard keeps for later; one more is closed.
+pub const POOL_IDLE_MAX: usize = 1_024;
+/// Room for one read from a peer, in bytes: most requests and most events fit.
+pub const READ_BYTES: usize = 4 << 10;
+/// Room for one read of a large body, in bytes.
+pub const READ_LARGE_BYTES: usize = 64 << 10;
+/// Buffers larger than this are given back to the allocator after their request.
+pub const BUFFER_KEPT_BYTES: usize = 64 << 10;
+/// Bodies up to this size are sent together with their head, in one send.
+pub const ONE_SEND_BYTES_MAX: usize = 64 << 10;
+/// Access lines a shard gathers before it hands them over, in bytes.
+pub const LOG_PIECE_BYTES: usize = 32 << 10;
+/// Most bytes of a refused request that are read and dropped, so that its sender sees the answer.
+pub const LINGER_BYTES_MAX: usize = 1 << 20;

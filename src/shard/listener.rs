@@ -1,0 +1,75 @@
+//! Accepts callers' connections.
+
+use std::io;
+use std::net::TcpListener as StdListener;
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use monoio::net::{TcpListener, TcpStream};
+
+use crate::link::gate::Phase;
+use crate::shard::connection;
+use crate::shard::guarded;
+use crate::shard::run::Shard;
+
+/// Accepts until the process drains.
+pub async fn run(shard: Rc<Shard>, listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => admit(&shard, stream).await,
+            Err(_) if shard.gates.phase() != Phase::Serving => return,
+            Err(fault) => recover(&fault).await,
+        }
+    }
+}
+
+/// Takes over what still waits in the accept queue, then closes it: a caller whose connection the
+/// kernel has already accepted gets its answer.
+pub fn close(shard: &Rc<Shard>, listener: &StdListener) {
+    while let Ok((stream, _)) = listener.accept() {
+        if shard.gates.admit_connection()
+            && let Ok(stream) = TcpStream::from_std(stream)
+        {
+            start(shard, stream);
+        }
+    }
+    // Ends the accept in the ring; its future is not dropped, so no descriptor leaks.
+    let _ = socket2::SockRef::from(listener).shutdown(std::net::Shutdown::Both);
+}
+
+/// Starts serving `stream`. At the limit, the connection waits here and no further one is accepted:
+/// nothing is dropped, the kernel's queue holds the rest.
+async fn admit(shard: &Rc<Shard>, stream: TcpStream) {
+    let mut told = false;
+    while !shard.gates.admit_connection() {
+        if shard.gates.phase() != Phase::Serving {
+            return;
+        }
+        if !std::mem::replace(&mut told, true) {
+            tracing::warn!(fd = stream.as_raw_fd(), "server.max_connections is reached");
+        }
+        monoio::time::sleep(FULL_WAIT).await;
+    }
+    start(shard, stream);
+}
+
+/// The connection has been counted.
+fn start(shard: &Rc<Shard>, stream: TcpStream) {
+    let open = connection::Open::new(Rc::clone(shard));
+    guarded::spawn(connection::serve(open, stream));
+}
+
+/// Waits where accepting failed for want of something, most likely descriptors.
+async fn recover(fault: &io::Error) {
+    match fault.raw_os_error() {
+        Some(libc::ECONNABORTED | libc::EINTR) => {}
+        Some(_) | None => {
+            tracing::error!(%fault, "a connection cannot be accepted");
+            monoio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+/// Pause between two tries at the connection limit.
+const FULL_WAIT: Duration = Duration::from_millis(5);

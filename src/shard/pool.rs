@@ -1,0 +1,89 @@
+//! Connections to providers that wait for their next request.
+//!
+//! Last in, first out: the busiest stay warm, the rest grow old and are closed. Each waits with its
+//! next read posted, so that one the provider has closed is recognized without a system call.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::base::ids::ProviderId;
+use crate::base::limits::POOL_IDLE_MAX;
+use crate::base::time::Instant;
+use crate::shard::nudge::Nudge;
+use crate::shard::upstream::Upstream;
+use crate::sys::clock;
+
+/// One shard's idle connections, by provider.
+pub struct Pool {
+    idle: RefCell<Vec<Vec<Idle>>>,
+    filled: Nudge,
+}
+
+struct Idle {
+    upstream: Upstream,
+    since: Instant,
+}
+
+impl Pool {
+    /// An empty pool for `providers` providers.
+    #[must_use]
+    pub fn new(providers: usize) -> Self {
+        let idle = (0..providers).map(|_| Vec::new()).collect();
+        Self { idle: RefCell::new(idle), filled: Nudge::default() }
+    }
+
+    /// The youngest connection to `provider` that is still open.
+    pub fn take(&self, provider: ProviderId, now: Instant) -> Option<Upstream> {
+        let mut idle = self.idle.borrow_mut();
+        let connections = &mut idle[provider.index()];
+        while let Some(mut found) = connections.pop() {
+            if now.since(found.since) > IDLE_MAX {
+                // All below it are older.
+                connections.clear();
+                return None;
+            }
+            if !found.upstream.socket.reader.has_ended() {
+                return Some(found.upstream);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose answer was framed completely, with not a byte to spare.
+    pub fn put(&self, provider: ProviderId, upstream: Upstream, now: Instant) {
+        let mut idle = self.idle.borrow_mut();
+        let connections = &mut idle[provider.index()];
+        if connections.len() < POOL_IDLE_MAX {
+            connections.push(Idle { upstream, since: now });
+            self.filled.give();
+        }
+    }
+
+    /// Closes what has waited too long, as long as the shard runs.
+    pub async fn age(self: Rc<Self>) {
+        loop {
+            self.filled.wait().await;
+            while self.close_old(clock::now()) {
+                monoio::time::sleep(LOOK_EVERY).await;
+            }
+        }
+    }
+
+    /// Closes what is too old or already closed; whether anything is left.
+    fn close_old(&self, now: Instant) -> bool {
+        let mut left = false;
+        for connections in self.idle.borrow_mut().iter_mut() {
+            connections.retain_mut(|idle| {
+                now.since(idle.since) <= IDLE_MAX && !idle.upstream.socket.reader.has_ended()
+            });
+            left |= !connections.is_empty();
+        }
+        left
+    }
+}
+
+/// Below what providers allow an idle connection, so that it is not closed under a request.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+/// Pause between two looks for what is too old.
+const LOOK_EVERY: Duration = Duration::from_secs(5);

@@ -1,0 +1,332 @@
+//! One TCP or TLS connection: a half that reads, a half that writes, a deadline.
+//!
+//! A read is *posted*, and its end is polled for when somebody wants to know: the operation stays in
+//! the ring meanwhile, so that a peer that hangs up is noticed at no cost, and a connection that waits
+//! in the pool is known to be alive without a system call.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use monoio::buf::{IoBuf, IoBufMut};
+use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, Splitable};
+use monoio::net::TcpStream;
+
+use crate::shard::timers::{Deadline, Timers};
+use crate::shard::tls::{Session, Tls};
+
+/// A connection's two halves and its deadline, which is dropped first.
+pub struct Socket {
+    /// When it is shut down.
+    pub deadline: Deadline,
+    /// The half that reads.
+    pub reader: Reader,
+    /// The half that writes.
+    pub writer: Writer,
+    /// Its descriptor, for the log.
+    pub fd: RawFd,
+}
+
+/// The half that reads.
+pub struct Reader {
+    /// An endless coroutine, made once per connection, that carries out one posted read after the
+    /// other: a read's future borrows its half, and cannot be kept beside it otherwise.
+    reading: Pin<Box<dyn Future<Output = ()>>>,
+    exchange: Rc<Exchange>,
+    posted: bool,
+    tls: Option<Tls>,
+}
+
+/// The half that writes.
+pub struct Writer {
+    half: OwnedWriteHalf<TcpStream>,
+    tls: Option<Tls>,
+}
+
+/// What passes between a reader and its coroutine.
+#[derive(Default)]
+struct Exchange {
+    wanted: Cell<Option<Vec<u8>>>,
+    done: Cell<Option<(io::Result<usize>, Vec<u8>)>>,
+}
+
+impl Socket {
+    /// A plain connection over `stream`.
+    ///
+    /// # Errors
+    ///
+    /// `TCP_NODELAY` could not be set: the connection is already gone.
+    pub fn new(stream: TcpStream, timers: &Rc<Timers>) -> io::Result<Self> {
+        // A gateway that forgets this adds 40 ms to the first token.
+        stream.set_nodelay(true)?;
+        let fd = stream.as_raw_fd();
+        let deadline = timers.register(fd);
+        let (read_half, half) = stream.into_split();
+        let exchange = Rc::new(Exchange::default());
+        let reading = Box::pin(read_on_demand(read_half, Rc::clone(&exchange)));
+        let reader = Reader { reading, exchange, posted: false, tls: None };
+        Ok(Self { deadline, reader, writer: Writer { half, tls: None }, fd })
+    }
+
+    /// Makes it a TLS connection: shakes hands as `session` says.
+    ///
+    /// # Errors
+    ///
+    /// The peer hung up, or the handshake failed.
+    pub async fn secure(&mut self, session: Session) -> io::Result<()> {
+        let tls = Rc::new(RefCell::new(session));
+        self.writer.tls = Some(Rc::clone(&tls));
+        loop {
+            self.writer.flush_tls().await?;
+            if !tls.borrow().is_handshaking() {
+                break;
+            }
+            let (result, bytes) = self.reader.read_raw(Vec::with_capacity(TLS_READ)).await;
+            if result? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let taken = tls.borrow_mut().take_in(&bytes);
+            if let Err(fault) = taken {
+                // The alert says why; whether it arrives is the peer's affair.
+                let _ = self.writer.flush_tls().await;
+                return Err(fault);
+            }
+        }
+        self.reader.tls = Some(tls);
+        Ok(())
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // Ends the posted read, whose buffer and descriptor the ring holds until then.
+        self.deadline.cut();
+    }
+}
+
+impl Reader {
+    /// Posts a read that appends to `buffer`, which must have spare room. No read may be posted.
+    pub fn post(&mut self, buffer: Vec<u8>) {
+        debug_assert!(!self.posted, "one read at a time");
+        self.posted = true;
+        match &self.tls {
+            None => self.start(buffer),
+            Some(tls) => {
+                tls.borrow_mut().plain = buffer;
+                self.start(Vec::with_capacity(TLS_READ));
+            }
+        }
+    }
+
+    /// Whether a read is posted and has not been collected.
+    #[must_use]
+    pub fn is_posted(&self) -> bool {
+        self.posted
+    }
+
+    /// The posted read's end: how many bytes were appended, 0 when the peer hung up, and the buffer.
+    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<(io::Result<usize>, Vec<u8>)> {
+        loop {
+            let Poll::Ready((result, bytes)) = self.poll_raw(context) else { return Poll::Pending };
+            let Some(tls) = &self.tls else {
+                self.posted = false;
+                return Poll::Ready((result, bytes));
+            };
+            let mut session = tls.borrow_mut();
+            let before = session.plain.len();
+            let decoded = match result {
+                Ok(0) => session.take_end(),
+                Ok(_) => session.take_in(&bytes),
+                Err(fault) => Err(fault),
+            };
+            let ended = bytes.is_empty() || decoded.is_err() || session.is_ended();
+            let arrived = session.plain.len() - before;
+            if arrived > 0 || ended {
+                self.posted = false;
+                let plain = std::mem::take(&mut session.plain);
+                return Poll::Ready((decoded.map(|()| arrived), plain));
+            }
+            drop(session);
+            // Tickets and the like: nothing for us yet.
+            let mut bytes = bytes;
+            bytes.clear();
+            self.start(bytes);
+        }
+    }
+
+    /// Whether the posted read has ended, without waiting: a peer that waits its turn must not
+    /// speak, so that an end is either a hang-up or something that does not belong there.
+    pub fn has_ended(&mut self) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        self.poll(&mut context).is_ready()
+    }
+
+    /// Waits for the posted read's end.
+    pub async fn collect(&mut self) -> (io::Result<usize>, Vec<u8>) {
+        poll_fn(|context| self.poll(context)).await
+    }
+
+    /// Reads once, appending to `buffer`.
+    pub async fn read(&mut self, buffer: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        self.post(buffer);
+        self.collect().await
+    }
+
+    async fn read_raw(&mut self, buffer: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        self.start(buffer);
+        poll_fn(|context| self.poll_raw(context)).await
+    }
+
+    /// Hands `buffer` to the coroutine and lets it put the operation into the ring.
+    fn start(&mut self, buffer: Vec<u8>) {
+        self.exchange.wanted.set(Some(buffer));
+        let mut context = Context::from_waker(Waker::noop());
+        let _ = self.reading.as_mut().poll(&mut context);
+    }
+
+    fn poll_raw(&mut self, context: &mut Context<'_>) -> Poll<(io::Result<usize>, Vec<u8>)> {
+        // What ended while it was being started is there already.
+        if let Some(done) = self.exchange.done.take() {
+            return Poll::Ready(done);
+        }
+        let _ = self.reading.as_mut().poll(context);
+        self.exchange.done.take().map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl Writer {
+    /// Sends all of `bytes`; the buffer comes back whatever happened.
+    pub async fn write_all(&mut self, bytes: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+        let all = 0..bytes.len();
+        self.write_part(bytes, all).await
+    }
+
+    /// Sends the bytes of `part`; the buffer comes back whatever happened.
+    pub async fn write_part(
+        &mut self,
+        bytes: Vec<u8>,
+        part: std::ops::Range<usize>,
+    ) -> (io::Result<()>, Vec<u8>) {
+        let Some(tls) = self.tls.clone() else {
+            let mut part = Part { bytes, from: part.start, to: part.end };
+            let result = send(&mut self.half, &mut part).await;
+            return (result, part.bytes);
+        };
+        let mut from = part.start;
+        while from < part.end {
+            // Bound to a name: the session must not stay borrowed while the records are sent.
+            let taken = tls.borrow_mut().take_out(&bytes[from..part.end]);
+            let sent = match taken {
+                Ok(count) => {
+                    from += count;
+                    self.flush_tls().await
+                }
+                Err(fault) => Err(fault),
+            };
+            if sent.is_err() {
+                return (sent, bytes);
+            }
+        }
+        (Ok(()), bytes)
+    }
+
+    /// Sends the TLS records that wait.
+    async fn flush_tls(&mut self) -> io::Result<()> {
+        let Some(tls) = self.tls.clone() else { return Ok(()) };
+        loop {
+            let records = tls.borrow_mut().records()?;
+            if records.is_empty() {
+                tls.borrow_mut().keep(records);
+                return Ok(());
+            }
+            let mut part = Part { from: 0, to: records.len(), bytes: records };
+            let result = send(&mut self.half, &mut part).await;
+            tls.borrow_mut().keep(part.bytes);
+            result?;
+        }
+    }
+
+    /// Tells the peer that the answer is complete (TLS `close_notify`).
+    pub async fn close_notify(&mut self) {
+        if let Some(tls) = self.tls.clone() {
+            tls.borrow_mut().close_notify();
+            let _ = self.flush_tls().await;
+        }
+    }
+}
+
+async fn send(half: &mut OwnedWriteHalf<TcpStream>, part: &mut Part) -> io::Result<()> {
+    while part.from < part.to {
+        let (result, back) = half.write(std::mem::take(part)).await;
+        *part = back;
+        match result? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            sent => part.from += sent,
+        }
+    }
+    Ok(())
+}
+
+/// Waits for a buffer, reads once into it, hands it back; for ever.
+async fn read_on_demand(mut half: OwnedReadHalf<TcpStream>, exchange: Rc<Exchange>) {
+    loop {
+        // Nobody is woken: whoever sets the buffer polls next.
+        let bytes = poll_fn(|_| exchange.wanted.take().map_or(Poll::Pending, Poll::Ready)).await;
+        let (result, tail) = half.read(Tail { from: bytes.len(), bytes }).await;
+        exchange.done.set(Some((result, tail.bytes)));
+    }
+}
+
+/// The spare room behind a buffer's content.
+struct Tail {
+    bytes: Vec<u8>,
+    from: usize,
+}
+
+#[expect(unsafe_code, reason = "monoio's contract for buffers that the kernel writes to")]
+// SAFETY: the pointer and the length describe the vector's spare capacity behind `from`, which stays
+// where it is while the vector is neither grown nor dropped; the ring owns the value meanwhile.
+unsafe impl IoBufMut for Tail {
+    fn write_ptr(&mut self) -> *mut u8 {
+        // SAFETY: `from` is the vector's length at the time of the call, so within its capacity.
+        unsafe { self.bytes.as_mut_ptr().add(self.from) }
+    }
+
+    fn bytes_total(&mut self) -> usize {
+        self.bytes.capacity() - self.from
+    }
+
+    unsafe fn set_init(&mut self, count: usize) {
+        // SAFETY: the kernel has written `count` bytes behind `from`.
+        unsafe { self.bytes.set_len(self.from + count) };
+    }
+}
+
+/// A part of a buffer that is being sent.
+#[derive(Default)]
+struct Part {
+    bytes: Vec<u8>,
+    from: usize,
+    to: usize,
+}
+
+#[expect(unsafe_code, reason = "monoio's contract for buffers that the kernel reads from")]
+// SAFETY: `from <= to <= bytes.len()` always holds, and the vector is not touched while the ring owns
+// the value.
+unsafe impl IoBuf for Part {
+    fn read_ptr(&self) -> *const u8 {
+        // SAFETY: `from` is within the vector.
+        unsafe { self.bytes.as_ptr().add(self.from) }
+    }
+
+    fn bytes_init(&self) -> usize {
+        self.to - self.from
+    }
+}
+
+/// Room for one read of TLS records: the largest record is 16 KiB and a little more.
+const TLS_READ: usize = 17 << 10;

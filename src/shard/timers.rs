@@ -1,0 +1,213 @@
+//! Deadlines of sockets: a table of slots, and one task that shuts overdue sockets down.
+//!
+//! Shutting down ends the operation in the ring with what has arrived, where dropping its future
+//! could lose bytes; and a deadline costs one store, not a timer.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::os::fd::RawFd;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use crate::base::time::Instant;
+use crate::sys::clock;
+
+/// The deadlines of one shard.
+#[derive(Default)]
+pub struct Timers {
+    slots: RefCell<Slots>,
+    /// When the sweeper wakes next.
+    wakes_at: Cell<Instant>,
+    sweeper: RefCell<Option<Waker>>,
+}
+
+/// One socket's place in the table. It must be dropped before the socket is closed: after that its
+/// descriptor may name another socket.
+pub struct Deadline {
+    timers: Rc<Timers>,
+    slot: usize,
+}
+
+/// Which direction an overdue socket loses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Reading: the peer can still be told why.
+    Read,
+    /// Both.
+    Both,
+}
+
+#[derive(Default)]
+struct Slots {
+    all: Vec<Slot>,
+    free: Vec<usize>,
+}
+
+#[derive(Clone, Copy)]
+struct Slot {
+    fd: RawFd,
+    at: Instant,
+    cut: Cut,
+    overdue: bool,
+    /// The connection waits for a request: nothing is lost when it is closed.
+    idle: bool,
+}
+
+impl Timers {
+    /// A place for the socket `fd`, without a deadline.
+    #[must_use]
+    pub fn register(self: &Rc<Self>, fd: RawFd) -> Deadline {
+        let fresh = Slot { fd, at: Instant::NEVER, cut: Cut::Both, overdue: false, idle: false };
+        let slots = &mut *self.slots.borrow_mut();
+        let slot = match slots.free.pop() {
+            Some(slot) => {
+                slots.all[slot] = fresh;
+                slot
+            }
+            None => {
+                slots.all.push(fresh);
+                slots.all.len() - 1
+            }
+        };
+        Deadline { timers: Rc::clone(self), slot }
+    }
+
+    /// Shuts overdue sockets down as long as the shard runs.
+    pub async fn sweep(self: Rc<Self>) {
+        loop {
+            let now = clock::now();
+            let next = self.fire(now);
+            self.wakes_at.set(next);
+            let mut sleep = std::pin::pin!(sleep_from(now, next));
+            poll_fn(|context| {
+                if self.wakes_at.get() < next || sleep.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(());
+                }
+                *self.sweeper.borrow_mut() = Some(context.waker().clone());
+                Poll::Pending
+            })
+            .await;
+        }
+    }
+
+    /// Shuts down every connection that waits for a request, and marks it overdue.
+    pub fn cut_idle(&self) {
+        self.cut_where(|slot| slot.idle);
+    }
+
+    /// Shuts down every socket.
+    pub fn cut_all(&self) {
+        self.cut_where(|_| true);
+    }
+
+    fn cut_where(&self, chosen: impl Fn(&Slot) -> bool) {
+        for slot in self.slots.borrow_mut().all.iter_mut().filter(|slot| slot.fd >= 0) {
+            if chosen(slot) {
+                slot.overdue = true;
+                shut_down(slot.fd, Cut::Both);
+            }
+        }
+    }
+
+    /// Shuts down what is overdue at `now`, and says when to look again.
+    fn fire(&self, now: Instant) -> Instant {
+        let mut next = Instant::NEVER;
+        for slot in &mut self.slots.borrow_mut().all {
+            if slot.at <= now {
+                slot.at = Instant::NEVER;
+                slot.overdue = true;
+                shut_down(slot.fd, slot.cut);
+            }
+            next = next.min(slot.at);
+        }
+        if next == Instant::NEVER { next } else { next.max(now + FINEST) }
+    }
+
+    /// Sees to it that the sweeper wakes by `at`.
+    fn wake_by(&self, at: Instant) {
+        if at < self.wakes_at.get() {
+            self.wakes_at.set(at);
+            if let Some(sweeper) = self.sweeper.borrow_mut().take() {
+                sweeper.wake();
+            }
+        }
+    }
+}
+
+impl Deadline {
+    /// The socket is shut down at `at`, as `cut` says.
+    pub fn set(&self, at: Instant, cut: Cut) {
+        let slot = &mut self.timers.slots.borrow_mut().all[self.slot];
+        slot.at = at;
+        slot.cut = cut;
+        slot.idle = false;
+        self.timers.wake_by(at);
+    }
+
+    /// The connection waits for a request until `at`; a stop may close it meanwhile.
+    pub fn set_idle(&self, at: Instant) {
+        self.set(at, Cut::Read);
+        self.timers.slots.borrow_mut().all[self.slot].idle = true;
+    }
+
+    /// Takes the deadline back.
+    pub fn clear(&self) {
+        let slot = &mut self.timers.slots.borrow_mut().all[self.slot];
+        slot.at = Instant::NEVER;
+        slot.idle = false;
+    }
+
+    /// Whether the socket was shut down because a deadline passed.
+    #[must_use]
+    pub fn is_overdue(&self) -> bool {
+        self.timers.slots.borrow().all[self.slot].overdue
+    }
+
+    /// Shuts the socket down now: an operation in the ring ends.
+    pub fn cut(&self) {
+        shut_down(self.timers.slots.borrow().all[self.slot].fd, Cut::Both);
+    }
+
+    /// Tells the peer that nothing more will be sent.
+    pub fn cut_write(&self) {
+        let fd = self.timers.slots.borrow().all[self.slot].fd;
+        shut_down_raw(fd, libc::SHUT_WR);
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        let slots = &mut *self.timers.slots.borrow_mut();
+        slots.all[self.slot].fd = -1;
+        slots.all[self.slot].at = Instant::NEVER;
+        slots.all[self.slot].idle = false;
+        slots.free.push(self.slot);
+    }
+}
+
+/// Sleeps from `now` until `at`, or for ever.
+async fn sleep_from(now: Instant, at: Instant) {
+    if at == Instant::NEVER {
+        std::future::pending::<()>().await;
+    }
+    monoio::time::sleep(at.since(now)).await;
+}
+
+fn shut_down(fd: RawFd, cut: Cut) {
+    match cut {
+        Cut::Read => shut_down_raw(fd, libc::SHUT_RD),
+        Cut::Both => shut_down_raw(fd, libc::SHUT_RDWR),
+    }
+}
+
+#[expect(unsafe_code, reason = "a socket is shut down through its descriptor alone")]
+fn shut_down_raw(fd: RawFd, how: libc::c_int) {
+    // SAFETY: shutdown(2) has no memory effects; a descriptor in the table is open, since its
+    // `Deadline` is dropped before the socket is. A socket that is not connected any more is no
+    // matter: the error is ignored.
+    unsafe { libc::shutdown(fd, how) };
+}
+
+/// The shortest time between two looks at the table: a look costs about a nanosecond per connection.
+const FINEST: Duration = Duration::from_millis(10);

@@ -1,0 +1,135 @@
+//! TLS over a socket's own reads and writes: bytes in, bytes out, no IO.
+//!
+//! rustls is driven directly, so that a TLS connection keeps the rules of a plain one: reads are
+//! posted, nothing is dropped with bytes in it, and both directions go on at the same time.
+
+use std::cell::RefCell;
+use std::io::{self, Read, Write};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
+
+/// A session that both halves of a connection use.
+pub type Tls = Rc<RefCell<Session>>;
+
+/// One TLS session.
+pub struct Session {
+    connection: Connection,
+    /// Decrypted bytes; a posted read's buffer.
+    pub plain: Vec<u8>,
+    /// Room for records on their way out.
+    outgoing: Vec<u8>,
+    /// The peer said that nothing more comes.
+    ended: bool,
+}
+
+impl Session {
+    /// The server's side.
+    ///
+    /// # Errors
+    ///
+    /// The configuration cannot be used.
+    pub fn accept(config: &Arc<ServerConfig>) -> io::Result<Self> {
+        let session = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
+        Ok(Self::new(session.into()))
+    }
+
+    /// The client's side, towards the server called `name`.
+    ///
+    /// # Errors
+    ///
+    /// `name` is neither a DNS name nor an address.
+    pub fn connect(config: &Arc<ClientConfig>, name: &str) -> io::Result<Self> {
+        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+        let session = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
+        Ok(Self::new(session.into()))
+    }
+
+    fn new(connection: Connection) -> Self {
+        Self { connection, plain: Vec::new(), outgoing: Vec::new(), ended: false }
+    }
+
+    /// Whether application data cannot flow yet.
+    #[must_use]
+    pub fn is_handshaking(&self) -> bool {
+        self.connection.is_handshaking()
+    }
+
+    /// Takes in records that have arrived; what they decrypt to is appended to `plain`.
+    ///
+    /// # Errors
+    ///
+    /// The records are not what they should be; the connection is over.
+    pub fn take_in(&mut self, mut records: &[u8]) -> io::Result<()> {
+        while !records.is_empty() {
+            self.connection.read_tls(&mut records)?;
+            let state = self.connection.process_new_packets().map_err(io::Error::other)?;
+            self.ended |= state.peer_has_closed();
+            let count = state.plaintext_bytes_to_read();
+            if count > 0 {
+                let from = self.plain.len();
+                self.plain.resize(from + count, 0);
+                self.connection.reader().read_exact(&mut self.plain[from..])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the peer said that nothing more comes.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Takes note that the peer's bytes have ended.
+    ///
+    /// # Errors
+    ///
+    /// The peer had not said so before: the bytes may have been cut off by somebody else.
+    pub fn take_end(&mut self) -> io::Result<()> {
+        if self.ended { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+
+    /// Takes bytes to encrypt, and says how many.
+    ///
+    /// # Errors
+    ///
+    /// The session takes no more.
+    pub fn take_out(&mut self, plain: &[u8]) -> io::Result<usize> {
+        // One record at a time keeps the session's own buffer, and the send, small.
+        let part = &plain[..plain.len().min(RECORD)];
+        match self.connection.writer().write(part)? {
+            0 => Err(io::ErrorKind::WriteZero.into()),
+            taken => Ok(taken),
+        }
+    }
+
+    /// The records that wait to be sent; give the buffer back with [`Session::keep`].
+    ///
+    /// # Errors
+    ///
+    /// The session failed.
+    pub fn records(&mut self) -> io::Result<Vec<u8>> {
+        let mut out = std::mem::take(&mut self.outgoing);
+        out.clear();
+        while self.connection.wants_write() {
+            self.connection.write_tls(&mut out)?;
+        }
+        Ok(out)
+    }
+
+    /// Keeps a buffer for the next records.
+    pub fn keep(&mut self, buffer: Vec<u8>) {
+        self.outgoing = buffer;
+    }
+
+    /// Queues the record that says nothing more comes.
+    pub fn close_notify(&mut self) {
+        self.connection.send_close_notify();
+    }
+}
+
+/// Bytes encrypted at a time: four records.
+const RECORD: usize = 64 << 10;
