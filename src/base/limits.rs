@@ -35,8 +35,14 @@ pub const EVENT_BYTES_MAX: usize = 1 << 20;
 pub const HELD_BACK_BYTES_MAX: usize = 256 << 10;
 /// Largest answer that is not streamed, in bytes: 10,000 embeddings of 3,072 floats fit.
 pub const ANSWER_BODY_BYTES_MAX: usize = 512 << 20;
-/// Longest value of an attribution header or request id that is kept, in bytes.
+/// Longest value of an attribution header that is kept, in bytes.
 pub const LABEL_BYTES_MAX: usize = 256;
+/// Longest request id that is taken from a caller, in bytes; a longer one is replaced.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
+/// Most bytes of a name from outside that an error message repeats.
+pub const QUOTED_BYTES_MAX: usize = 128;
+/// Longest message or value in a log line, in bytes; the rest is left out.
+pub const LOG_VALUE_BYTES_MAX: usize = 4 << 10;
 
 const _: () = assert!(PROVIDERS_MAX <= u16::MAX as usize);
 const _: () = assert!(GROUPS_MAX <= u16::MAX as usize);

@@ -1,1 +1,240 @@
-//! What an attempt's end means, and whether another provider may be tried.
+//! The attempts of one request: whether another provider may be tried, and what the caller gets.
+
+use std::time::Duration;
+
+use crate::base::time::Instant;
+use crate::decide::eligible::Eligible;
+use crate::decide::outcome::{Next, Outcome, Verdict};
+
+/// The attempts of one request.
+///
+/// The driver of a request chooses a candidate that is not in [`Attempts::tried`], calls
+/// [`Attempts::begin`], sends, and tells how it ended; the answer says what to do. When nobody is
+/// left to choose, [`Attempts::blamed`] holds what the caller is told.
+#[derive(Clone, Debug)]
+pub struct Attempts {
+    max: u32,
+    deadline: Instant,
+    tried: Eligible,
+    /// Attempts that were sent; one that cannot be expressed is taken back.
+    sent: u32,
+    /// Attempts that may be sent: the first, and one for each grant of the retry budget.
+    granted: u32,
+    current: usize,
+    connection: Connection,
+    stage: Stage,
+    blamed: Option<Blamed>,
+}
+
+/// The attempt that the caller's error is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blamed {
+    /// The candidate.
+    pub candidate: usize,
+    /// How its attempt ended.
+    pub outcome: Outcome,
+}
+
+/// What the retry budget says to one more attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// It may be sent.
+    Granted,
+    /// Too many extra attempts are on their way.
+    Denied,
+}
+
+/// What to do after an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Send to the same provider again, on a fresh connection; the attempt goes on.
+    SameProviderFresh,
+    /// Choose among the eligible that were not tried.
+    Another,
+    /// The request is over.
+    End(Verdict),
+}
+
+/// Whether the current attempt has had its second connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Connection {
+    First,
+    Second,
+}
+
+/// Whether the caller holds any of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Replaceable,
+    Committed,
+}
+
+impl Attempts {
+    /// No attempt yet, of `max` (the first included), all within `span` from `now`.
+    #[must_use]
+    pub fn new(max: u32, now: Instant, span: Duration) -> Self {
+        Self {
+            max: max.max(1),
+            deadline: now + span,
+            tried: Eligible::NONE,
+            sent: 0,
+            granted: 1,
+            current: 0,
+            connection: Connection::First,
+            stage: Stage::Replaceable,
+            blamed: None,
+        }
+    }
+
+    /// An attempt at `candidate` begins.
+    pub fn begin(&mut self, candidate: usize) {
+        debug_assert!(
+            !self.tried.contains(candidate),
+            "each candidate is tried once"
+        );
+        debug_assert!(
+            self.stage == Stage::Replaceable,
+            "a committed answer is not replaced"
+        );
+        self.tried.insert(candidate);
+        self.current = candidate;
+        self.connection = Connection::First;
+        self.sent += 1;
+        self.check();
+    }
+
+    /// The first byte of an answer is about to leave: from here on nobody can take over.
+    pub fn commit(&mut self) {
+        self.stage = Stage::Committed;
+    }
+
+    /// The current attempt ended. `grant` asks the retry budget, and is called only when an extra
+    /// attempt would otherwise be made.
+    pub fn on_outcome(
+        &mut self,
+        now: Instant,
+        outcome: Outcome,
+        grant: impl FnOnce() -> Grant,
+    ) -> Step {
+        if outcome == Outcome::Untranslatable {
+            self.sent = self.sent.saturating_sub(1);
+        }
+        let blamed = self.blame(outcome);
+        let step = match (outcome.next(), self.stage) {
+            (Next::Stop, _) => Step::End(outcome.verdict()),
+            (_, Stage::Committed) => Step::End(once_committed(outcome)),
+            (Next::SameProviderFresh, Stage::Replaceable) if self.may_reconnect(now) => {
+                self.connection = Connection::Second;
+                Step::SameProviderFresh
+            }
+            (Next::SameProviderFresh | Next::Another, Stage::Replaceable) => {
+                match self.may_send_another(now, grant) {
+                    Grant::Granted => Step::Another,
+                    Grant::Denied => Step::End(blamed.outcome.verdict()),
+                }
+            }
+        };
+        self.check();
+        step
+    }
+
+    /// The candidates that were tried.
+    #[must_use]
+    pub const fn tried(&self) -> &Eligible {
+        &self.tried
+    }
+
+    /// Providers that the request was sent to.
+    #[must_use]
+    pub const fn count(&self) -> u32 {
+        self.sent
+    }
+
+    /// When all attempts together must have ended.
+    #[must_use]
+    pub const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// When an attempt that starts at `now` must have ended, with its provider's own `timeout`.
+    #[must_use]
+    pub fn attempt_deadline(&self, now: Instant, timeout: Duration) -> Instant {
+        self.deadline.min(now + timeout)
+    }
+
+    /// What the caller's error is about; `None` before the first attempt has ended.
+    ///
+    /// It is the last attempt, except that a rate limit counts only when there was nothing but rate
+    /// limits, and an inexpressible request only when nobody could express it: a caller who is told
+    /// to wait must be able to rely on it.
+    #[must_use]
+    pub const fn blamed(&self) -> Option<Blamed> {
+        self.blamed
+    }
+
+    fn may_reconnect(&self, now: Instant) -> bool {
+        self.connection == Connection::First && now < self.deadline
+    }
+
+    fn may_send_another(&mut self, now: Instant, grant: impl FnOnce() -> Grant) -> Grant {
+        if self.sent >= self.max || now >= self.deadline {
+            return Grant::Denied;
+        }
+        if self.sent < self.granted {
+            return Grant::Granted;
+        }
+        let answer = grant();
+        self.granted += u32::from(answer == Grant::Granted);
+        answer
+    }
+
+    fn blame(&mut self, outcome: Outcome) -> Blamed {
+        let latest = Blamed {
+            candidate: self.current,
+            outcome,
+        };
+        let heavier = |earlier: &Blamed| weight(earlier.outcome) > weight(outcome);
+        *self
+            .blamed
+            .insert(self.blamed.filter(heavier).unwrap_or(latest))
+    }
+
+    fn check(&self) {
+        debug_assert!(self.sent <= self.max);
+        debug_assert!(self.sent <= self.granted);
+        debug_assert!(self.sent as usize <= self.tried.count());
+    }
+}
+
+/// What an end that comes too late for another provider looks like to the caller.
+const fn once_committed(outcome: Outcome) -> Verdict {
+    match outcome.verdict() {
+        Verdict::UpstreamTimeout | Verdict::StreamStalled => Verdict::StreamStalled,
+        Verdict::Answer
+        | Verdict::PassThrough
+        | Verdict::UpstreamError
+        | Verdict::RateLimit
+        | Verdict::InvalidRequest
+        | Verdict::StreamCut
+        | Verdict::Nothing => Verdict::StreamCut,
+    }
+}
+
+/// How much an outcome says about the whole request: a later one replaces what weighs no more.
+const fn weight(outcome: Outcome) -> u8 {
+    match outcome.verdict() {
+        Verdict::InvalidRequest => 0,
+        Verdict::RateLimit => 1,
+        Verdict::Answer
+        | Verdict::PassThrough
+        | Verdict::UpstreamError
+        | Verdict::UpstreamTimeout
+        | Verdict::StreamCut
+        | Verdict::StreamStalled
+        | Verdict::Nothing => 2,
+    }
+}
+
+#[cfg(test)]
+#[path = "failover_tests.rs"]
+mod tests;

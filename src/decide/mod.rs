@@ -3,6 +3,11 @@
 //! It knows ids, tokens, durations and outcomes only: no JSON, no HTTP, no provider name. Time and
 //! randomness come in as arguments.
 
+pub mod eligible;
+pub mod ewma;
 pub mod failover;
+pub mod outcome;
 pub mod policy;
+pub mod retry_budget;
+pub mod rotation;
 pub mod strategy;

@@ -1,0 +1,455 @@
+//! What an attempt's end means: for the next provider, the breaker, the average and the caller.
+
+use crate::decide::policy::BreakerPolicy;
+
+/// How an attempt at a provider ended; one variant per row of the contract's table of outcomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The whole answer was relayed.
+    Answered,
+    /// A reused connection died before the first byte of the answer.
+    StaleConnection,
+    /// No connection came about.
+    ConnectFailed(ConnectFault),
+    /// The provider was silent for too long, before anything was relayed.
+    TimedOut(Waiting),
+    /// The provider failed, before anything was relayed.
+    Failed(Failure),
+    /// The provider answered 429.
+    RateLimited,
+    /// The provider refuses infermux's own key with this status, or says its account has no credit.
+    OwnKeyRefused(u16),
+    /// The provider's dialect cannot express what the request holds; nothing was sent.
+    Untranslatable,
+    /// The provider refuses the key that the caller sent, with this status.
+    CallerKeyRefused(u16),
+    /// The provider finds fault with the request itself, with this status.
+    RequestRefused(u16),
+    /// A committed stream was cut.
+    StreamCut,
+    /// A committed stream fell silent.
+    StreamStalled,
+    /// The caller went away.
+    CallerGone,
+}
+
+/// Why no connection came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConnectFault {
+    /// The name has no address.
+    Name,
+    /// No address accepts connections.
+    Refused,
+    /// The TLS handshake failed.
+    Tls,
+    /// It took longer than `connect_timeout`.
+    Timeout,
+}
+
+/// What was not there in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Waiting {
+    /// The answer's head.
+    Head,
+    /// The rest of an answer that is not streamed.
+    Body,
+    /// A stream's first content.
+    Content,
+}
+
+/// How a provider failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// By this status.
+    Status(u16),
+    /// It answered 200 with an `error` object.
+    ErrorObject,
+    /// It answered 200 without choices.
+    NoChoices,
+    /// Its answer is not what it should be: malformed, too large, or cut short.
+    Malformed,
+}
+
+/// Whose key an attempt was sent with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyOwner {
+    /// infermux's own: its faults are the operator's affair.
+    Infermux,
+    /// The caller's: its faults are the caller's affair.
+    Caller,
+}
+
+/// What an error's text says about the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Credit {
+    /// Nothing.
+    NotMentioned,
+    /// That it has run out.
+    Exhausted,
+}
+
+/// Who may be tried next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Next {
+    /// The same provider once more, on a fresh connection; then another.
+    SameProviderFresh,
+    /// Another provider.
+    Another,
+    /// Nobody.
+    Stop,
+}
+
+/// What a breaker is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Signal {
+    /// The provider works.
+    Success,
+    /// The provider does not work.
+    Failure,
+    /// Nothing about the provider; a probe's permit goes back.
+    Neutral,
+}
+
+/// What the average of response times is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sample {
+    /// The response time.
+    Measured,
+    /// The timeout that was exceeded.
+    TheTimeout,
+    /// Nothing: a fast error must not look fast.
+    Nothing,
+}
+
+/// What the caller gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// The provider's answer.
+    Answer,
+    /// The provider's error, with its status.
+    PassThrough,
+    /// 502 `upstream_error`.
+    UpstreamError,
+    /// 504 `upstream_timeout`.
+    UpstreamTimeout,
+    /// 429 `rate_limit`.
+    RateLimit,
+    /// 400 `invalid_request`.
+    InvalidRequest,
+    /// An error frame with `upstream_error`, then the end of the connection.
+    StreamCut,
+    /// An error frame with `upstream_timeout`, then the end of the connection.
+    StreamStalled,
+    /// Nothing: nobody listens. Logged as 499.
+    Nothing,
+}
+
+/// What an answer's status means, before its body has been looked at.
+///
+/// A 2xx is `Answered` unless its body says otherwise. A redirect is not followed: it could carry a
+/// key to another host, and a provider that redirects is set up wrongly.
+#[must_use]
+pub fn classify_status(status: u16, key: KeyOwner, credit: Credit) -> Outcome {
+    match (status, key, credit) {
+        (200..=299, _, _) => Outcome::Answered,
+        (429, _, _) => Outcome::RateLimited,
+        (401..=403, KeyOwner::Infermux, _) | (400, KeyOwner::Infermux, Credit::Exhausted) => {
+            Outcome::OwnKeyRefused(status)
+        }
+        (401 | 403, KeyOwner::Caller, _) => Outcome::CallerKeyRefused(status),
+        // 498 is how one compatible provider says that its flexible tier is out of capacity.
+        (408 | 498, _, _) => Outcome::Failed(Failure::Status(status)),
+        (400..=499, _, _) => Outcome::RequestRefused(status),
+        (_, _, _) => Outcome::Failed(Failure::Status(status)),
+    }
+}
+
+impl Outcome {
+    /// Who may be tried next.
+    #[must_use]
+    pub const fn next(self) -> Next {
+        match self {
+            Self::StaleConnection => Next::SameProviderFresh,
+            Self::ConnectFailed(_)
+            | Self::TimedOut(_)
+            | Self::Failed(_)
+            | Self::RateLimited
+            | Self::OwnKeyRefused(_)
+            | Self::Untranslatable => Next::Another,
+            Self::Answered
+            | Self::CallerKeyRefused(_)
+            | Self::RequestRefused(_)
+            | Self::StreamCut
+            | Self::StreamStalled
+            | Self::CallerGone => Next::Stop,
+        }
+    }
+
+    /// What the provider's breaker is told.
+    #[must_use]
+    pub const fn for_breaker(self, policy: &BreakerPolicy) -> Signal {
+        match self {
+            Self::Answered => Signal::Success,
+            Self::RateLimited if policy.rate_limit_is_error => Signal::Failure,
+            Self::ConnectFailed(_)
+            | Self::TimedOut(_)
+            | Self::Failed(_)
+            | Self::OwnKeyRefused(_)
+            | Self::StreamCut
+            | Self::StreamStalled => Signal::Failure,
+            Self::RateLimited
+            | Self::StaleConnection
+            | Self::Untranslatable
+            | Self::CallerKeyRefused(_)
+            | Self::RequestRefused(_)
+            | Self::CallerGone => Signal::Neutral,
+        }
+    }
+
+    /// What the provider's average response time is told.
+    #[must_use]
+    pub const fn sample(self) -> Sample {
+        match self {
+            Self::Answered => Sample::Measured,
+            Self::TimedOut(_) => Sample::TheTimeout,
+            Self::StaleConnection
+            | Self::ConnectFailed(_)
+            | Self::Failed(_)
+            | Self::RateLimited
+            | Self::OwnKeyRefused(_)
+            | Self::Untranslatable
+            | Self::CallerKeyRefused(_)
+            | Self::RequestRefused(_)
+            | Self::StreamCut
+            | Self::StreamStalled
+            | Self::CallerGone => Sample::Nothing,
+        }
+    }
+
+    /// What the caller gets when this was the last word.
+    #[must_use]
+    pub const fn verdict(self) -> Verdict {
+        match self {
+            Self::Answered => Verdict::Answer,
+            Self::StaleConnection
+            | Self::ConnectFailed(_)
+            | Self::Failed(_)
+            | Self::OwnKeyRefused(_) => Verdict::UpstreamError,
+            Self::TimedOut(_) => Verdict::UpstreamTimeout,
+            Self::RateLimited => Verdict::RateLimit,
+            Self::Untranslatable => Verdict::InvalidRequest,
+            Self::CallerKeyRefused(_) | Self::RequestRefused(_) => Verdict::PassThrough,
+            Self::StreamCut => Verdict::StreamCut,
+            Self::StreamStalled => Verdict::StreamStalled,
+            Self::CallerGone => Verdict::Nothing,
+        }
+    }
+}
+
+/// Completes "the provider …".
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = match *self {
+            Self::Answered => "answered",
+            Self::StaleConnection => "closed its connection",
+            Self::ConnectFailed(ConnectFault::Name) => "has a host name without an address",
+            Self::ConnectFailed(ConnectFault::Refused) => "does not accept connections",
+            Self::ConnectFailed(ConnectFault::Tls) => "failed the TLS handshake",
+            Self::ConnectFailed(ConnectFault::Timeout) => "did not accept a connection in time",
+            Self::TimedOut(Waiting::Head) => "did not answer in time",
+            Self::TimedOut(Waiting::Body) => "did not finish its answer in time",
+            Self::TimedOut(Waiting::Content) => "sent no content in time",
+            Self::Failed(Failure::Status(status)) => return write!(f, "answered {status}"),
+            Self::Failed(Failure::ErrorObject) => "answered 200 with an error",
+            Self::Failed(Failure::NoChoices) => "answered without choices",
+            Self::Failed(Failure::Malformed) => "sent a malformed answer",
+            Self::RateLimited => "is at its rate limit",
+            Self::OwnKeyRefused(_) => "refuses the configured key or account",
+            Self::Untranslatable => "cannot express this request",
+            Self::CallerKeyRefused(_) => "refuses the caller's key",
+            Self::RequestRefused(status) => return write!(f, "refused the request with {status}"),
+            Self::StreamCut => "cut its stream",
+            Self::StreamStalled => "stalled in its stream",
+            Self::CallerGone => "was left by the caller",
+        };
+        f.write_str(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_of_the_contract_means_what_it_says() {
+        use Outcome::*;
+        use {Next::*, Sample::*, Verdict as V};
+        let (bad, good, none) = (Signal::Failure, Signal::Success, Signal::Neutral);
+        for (outcome, next, signal, sample, verdict) in [
+            (
+                StaleConnection,
+                SameProviderFresh,
+                none,
+                Nothing,
+                V::UpstreamError,
+            ),
+            (
+                ConnectFailed(ConnectFault::Name),
+                Another,
+                bad,
+                Nothing,
+                V::UpstreamError,
+            ),
+            (
+                ConnectFailed(ConnectFault::Refused),
+                Another,
+                bad,
+                Nothing,
+                V::UpstreamError,
+            ),
+            (
+                ConnectFailed(ConnectFault::Tls),
+                Another,
+                bad,
+                Nothing,
+                V::UpstreamError,
+            ),
+            (
+                ConnectFailed(ConnectFault::Timeout),
+                Another,
+                bad,
+                Nothing,
+                V::UpstreamError,
+            ),
+            (
+                TimedOut(Waiting::Head),
+                Another,
+                bad,
+                TheTimeout,
+                V::UpstreamTimeout,
+            ),
+            (
+                TimedOut(Waiting::Body),
+                Another,
+                bad,
+                TheTimeout,
+                V::UpstreamTimeout,
+            ),
+            (
+                TimedOut(Waiting::Content),
+                Another,
+                bad,
+                TheTimeout,
+                V::UpstreamTimeout,
+            ),
+            (
+                Failed(Failure::Status(500)),
+                Another,
+                bad,
+                Nothing,
+                V::UpstreamError,
+            ),
+            (
+                Failed(Failure::ErrorObject),
+                Another,
+                bad,
+                Nothing,
+                V::UpstreamError,
+            ),
+            (
+                Failed(Failure::NoChoices),
+                Another,
+                bad,
+                Nothing,
+                V::UpstreamError,
+            ),
+            (
+                Failed(Failure::Malformed),
+                Another,
+                bad,
+                Nothing,
+                V::UpstreamError,
+            ),
+            (RateLimited, Another, none, Nothing, V::RateLimit),
+            (OwnKeyRefused(401), Another, bad, Nothing, V::UpstreamError),
+            (Untranslatable, Another, none, Nothing, V::InvalidRequest),
+            (CallerKeyRefused(401), Stop, none, Nothing, V::PassThrough),
+            (RequestRefused(422), Stop, none, Nothing, V::PassThrough),
+            (StreamCut, Stop, bad, Nothing, V::StreamCut),
+            (StreamStalled, Stop, bad, Nothing, V::StreamStalled),
+            (CallerGone, Stop, none, Nothing, V::Nothing),
+            (Answered, Stop, good, Measured, V::Answer),
+        ] {
+            let policy = BreakerPolicy::default();
+            assert_eq!(outcome.next(), next, "{outcome:?}");
+            assert_eq!(outcome.for_breaker(&policy), signal, "{outcome:?}");
+            assert_eq!(outcome.sample(), sample, "{outcome:?}");
+            assert_eq!(outcome.verdict(), verdict, "{outcome:?}");
+            assert!(!outcome.to_string().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_rate_limit_is_a_failure_where_the_file_says_so() {
+        let policy = BreakerPolicy {
+            rate_limit_is_error: true,
+            ..BreakerPolicy::default()
+        };
+        assert_eq!(Outcome::RateLimited.for_breaker(&policy), Signal::Failure);
+        assert_eq!(Outcome::CallerGone.for_breaker(&policy), Signal::Neutral);
+    }
+
+    #[test]
+    fn statuses_mean_different_things_for_different_keys() {
+        use Credit::*;
+        use KeyOwner::*;
+        use Outcome::*;
+        let failed = |status| Failed(Failure::Status(status));
+        for (statuses, key, credit, outcome) in [
+            (
+                &[200, 201, 204][..],
+                Infermux,
+                NotMentioned,
+                (|_| Answered) as fn(u16) -> Outcome,
+            ),
+            (&[429], Infermux, NotMentioned, |_| RateLimited),
+            (&[429], Caller, Exhausted, |_| RateLimited),
+            (&[401, 402, 403], Infermux, NotMentioned, OwnKeyRefused),
+            (&[400, 402, 403], Infermux, Exhausted, OwnKeyRefused),
+            (&[401, 403], Caller, NotMentioned, CallerKeyRefused),
+            (&[400, 402], Caller, Exhausted, RequestRefused),
+            (
+                &[400, 404, 409, 413, 422, 451],
+                Infermux,
+                NotMentioned,
+                RequestRefused,
+            ),
+            (
+                &[400, 402, 404, 409, 413, 422],
+                Caller,
+                NotMentioned,
+                RequestRefused,
+            ),
+            (
+                &[408, 498, 500, 501, 502, 503, 504, 520, 529],
+                Caller,
+                NotMentioned,
+                failed,
+            ),
+            (
+                &[100, 101, 301, 302, 307, 600, 999, 0],
+                Infermux,
+                NotMentioned,
+                failed,
+            ),
+        ] {
+            for &status in statuses {
+                assert_eq!(
+                    classify_status(status, key, credit),
+                    outcome(status),
+                    "{status}"
+                );
+            }
+        }
+    }
+}

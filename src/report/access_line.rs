@@ -1,0 +1,178 @@
+//! The one line that every request leaves in the log.
+
+use std::time::Duration;
+
+use crate::base::money::NanoUsd;
+use crate::base::time::WallTime;
+use crate::base::tokens::Tokens;
+use crate::decide::strategy::Strategy;
+use crate::report::line::{Level, Lines};
+
+/// What the line says about a request. What is `None` is left out.
+#[derive(Clone, Copy, Debug)]
+pub struct Access<'a> {
+    /// The request's id.
+    pub request_id: &'a str,
+    /// Who asked.
+    pub caller: Option<&'a str>,
+    /// For which project.
+    pub project: Option<&'a str>,
+    /// In which environment.
+    pub env: Option<&'a str>,
+    /// Who served it, or failed last.
+    pub provider: Option<&'a str>,
+    /// The model that the caller asked for.
+    pub model: Option<&'a str>,
+    /// How the provider was chosen.
+    pub strategy: Option<Strategy>,
+    /// The matching group.
+    pub group: Option<&'a str>,
+    /// The status that the caller got; 499 for one who left.
+    pub status: u16,
+    /// Providers tried.
+    pub attempts: u32,
+    /// From the request's first byte to the answer's last.
+    pub latency: Duration,
+    /// From the request's first byte to the answer's first.
+    pub first_byte: Option<Duration>,
+    /// Tokens of the prompt.
+    pub prompt_tokens: Option<Tokens>,
+    /// Tokens of the answer.
+    pub completion_tokens: Option<Tokens>,
+    /// What it cost.
+    pub cost: Option<NanoUsd>,
+    /// Where the token counts come from.
+    pub counted: Counted,
+    /// The model that a budget put in place of the one asked for.
+    pub model_override: Option<&'a str>,
+    /// The code of the error, or what went wrong.
+    pub error: Option<&'a str>,
+}
+
+/// Where token counts come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Counted {
+    /// The provider reported them.
+    #[default]
+    ByProvider,
+    /// They were estimated from the length of the text.
+    ByEstimate,
+}
+
+/// Appends the line.
+pub fn access_line(lines: &mut Lines, out: &mut Vec<u8>, now: WallTime, access: &Access<'_>) {
+    let mut line = lines
+        .begin(out, now, Level::Info, "request")
+        .text("request_id", access.request_id)
+        .text_if("caller", access.caller)
+        .text_if("project", access.project)
+        .text_if("env", access.env)
+        .text_if("provider", access.provider)
+        .text_if("model", access.model)
+        .text_if("strategy", access.strategy.map(Strategy::name))
+        .text_if("group", access.group)
+        .number("status", access.status)
+        .number("attempts", access.attempts)
+        .millis("latency_ms", access.latency);
+    if let Some(first_byte) = access.first_byte {
+        line = line.millis("first_byte_ms", first_byte);
+    }
+    if let Some(tokens) = access.prompt_tokens {
+        line = line.number("prompt_tokens", tokens.get());
+    }
+    if let Some(tokens) = access.completion_tokens {
+        line = line.number("completion_tokens", tokens.get());
+    }
+    if let Some(cost) = access.cost {
+        line = line.figure("cost_usd", cost);
+    }
+    line = match access.counted {
+        Counted::ByProvider => line,
+        Counted::ByEstimate => line.flag("estimated"),
+    };
+    line.text_if("override", access.model_override)
+        .text_if("error", access.error)
+        .end();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::line::{Format, Timestamps};
+
+    const BARE: Access<'_> = Access {
+        request_id: "r-1",
+        caller: None,
+        project: None,
+        env: None,
+        provider: None,
+        model: None,
+        strategy: None,
+        group: None,
+        status: 404,
+        attempts: 0,
+        latency: Duration::from_micros(250),
+        first_byte: None,
+        prompt_tokens: None,
+        completion_tokens: None,
+        cost: None,
+        counted: Counted::ByProvider,
+        model_override: None,
+        error: None,
+    };
+
+    fn line(format: Format, access: &Access<'_>) -> String {
+        let mut out = Vec::new();
+        let now = WallTime::from_unix_millis(1_795_421_606_123);
+        access_line(
+            &mut Lines::new(format, Timestamps::On),
+            &mut out,
+            now,
+            access,
+        );
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn says_only_what_is_known() {
+        assert_eq!(
+            line(Format::Text, &BARE),
+            "2026-11-23T08:13:26.123Z INFO  request request_id=r-1 status=404 attempts=0 \
+             latency_ms=0.250\n"
+        );
+    }
+
+    #[test]
+    fn says_everything_that_is_known() {
+        let full = Access {
+            caller: Some("team a\n"),
+            project: Some("search"),
+            env: Some("prod"),
+            provider: Some("openai"),
+            model: Some("gpt-4o"),
+            strategy: Some(Strategy::RoundRobin),
+            group: Some("fast"),
+            status: 200,
+            attempts: 2,
+            first_byte: Some(Duration::from_millis(120)),
+            prompt_tokens: Some(Tokens::new(12)),
+            completion_tokens: Some(Tokens::new(34)),
+            cost: Some(NanoUsd::new(1_500)),
+            counted: Counted::ByEstimate,
+            model_override: Some("gpt-4o-mini"),
+            error: Some("upstream_error"),
+            ..BARE
+        };
+        assert_eq!(
+            line(Format::Json, &full),
+            "{\"time\":\"2026-11-23T08:13:26.123Z\",\"level\":\"info\",\"message\":\"request\",\
+             \"request_id\":\"r-1\",\"caller\":\"team a\\n\",\"project\":\"search\",\
+             \"env\":\"prod\",\"provider\":\"openai\",\"model\":\"gpt-4o\",\
+             \"strategy\":\"round_robin\",\"group\":\"fast\",\"status\":200,\"attempts\":2,\
+             \"latency_ms\":0.250,\"first_byte_ms\":120.000,\"prompt_tokens\":12,\
+             \"completion_tokens\":34,\"cost_usd\":0.0000015,\"estimated\":true,\
+             \"override\":\"gpt-4o-mini\",\"error\":\"upstream_error\"}\n"
+        );
+        assert!(line(Format::Text, &full).contains("caller=\"team a\\n\" project=search"));
+    }
+}
