@@ -390,3 +390,7 @@ fn container_end(text: &[u8], mut at: usize, open: u8, close: u8) -> Option<usiz
         }
     }
 }
+
+#[cfg(test)]
+#[path = "json_tests.rs"]
+mod tests;

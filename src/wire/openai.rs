@@ -417,3 +417,7 @@ impl<'de> Visitor<'de> for KeysVisitor {
         Ok(keys)
     }
 }
+
+#[cfg(test)]
+#[path = "openai_tests.rs"]
+mod tests;

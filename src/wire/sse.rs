@@ -242,3 +242,7 @@ enum Field<'l> {
     /// `event`, `id`, `retry` and unknown fields: nothing here needs them.
     Other,
 }
+
+#[cfg(test)]
+#[path = "sse_tests.rs"]
+mod tests;

@@ -126,3 +126,94 @@ fn count(value: &Value<'_>) -> Tokens {
 const fn saturating_u64(told: f64) -> u64 {
     told as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Option<Usage> {
+        let list = format!("[{text}]");
+        Usage::read(&json::elements(list.as_bytes()).next().unwrap().unwrap())
+    }
+
+    /// Input, cache read, cache write, output.
+    fn check(text: &str, expected: [u64; 4]) {
+        let counts = read(text).unwrap().counts();
+        let found = [
+            counts.input,
+            counts.cache_read,
+            counts.cache_write,
+            counts.output,
+        ];
+        assert_eq!(found.map(Tokens::get), expected, "{text}");
+    }
+
+    #[test]
+    fn the_four_counts_are_disjoint() {
+        check(
+            r#"{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}"#,
+            [9, 0, 0, 2],
+        );
+        check(r#"{"prompt_tokens":9,"total_tokens":9}"#, [9, 0, 0, 0]);
+        check(
+            r#"{"prompt_tokens":100,"completion_tokens":5,"total_tokens":105,
+                "prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":30,"audio_tokens":0},
+                "completion_tokens_details":{"reasoning_tokens":3}}"#,
+            [10, 60, 30, 5],
+        );
+        check(
+            r#"{"prompt_tokens":9,"completion_tokens":2,"prompt_cache_hit_tokens":4}"#,
+            [5, 4, 0, 2],
+        );
+    }
+
+    #[test]
+    fn odd_numbers_become_sane_ones() {
+        check(
+            r#"{"prompt_tokens":9.7,"completion_tokens":null}"#,
+            [9, 0, 0, 0],
+        );
+        check(
+            r#"{"prompt_tokens":9,"completion_tokens":-2}"#,
+            [9, 0, 0, 0],
+        );
+        check(
+            r#"{"prompt_tokens":"9","completion_tokens":2}"#,
+            [0, 0, 0, 2],
+        );
+        check(
+            r#"{"prompt_tokens":1e300,"completion_tokens":99999999999999999999}"#,
+            [TOLD_MAX, 0, 0, TOLD_MAX],
+        );
+        check(
+            r#"{"prompt_tokens":10,"prompt_tokens_details":{"cached_tokens":99,"cache_write_tokens":5}}"#,
+            [0, 10, 0, 0],
+        );
+        check(
+            r#"{"prompt_tokens":10,"prompt_tokens_details":null,"completion_tokens_details":7}"#,
+            [10, 0, 0, 0],
+        );
+    }
+
+    #[test]
+    fn reasoning_that_was_left_out_of_the_completion_is_billed() {
+        let usage = r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":22,
+            "completion_tokens_details":{"reasoning_tokens":7}}"#;
+        check(usage, [10, 0, 0, 12]);
+        assert_eq!(read(usage).unwrap().completion, Tokens::new(5));
+    }
+
+    #[test]
+    fn a_usage_that_counts_nothing_is_none() {
+        for text in [
+            "null",
+            "{}",
+            "[]",
+            "7",
+            r#"{"prompt_tokens":null}"#,
+            r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#,
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}
