@@ -5,3 +5,8 @@
 
 pub mod chunked;
 pub mod head;
+pub mod json;
+pub mod openai;
+pub mod splice;
+pub mod sse;
+pub mod usage;

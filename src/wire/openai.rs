@@ -1,0 +1,423 @@
+//! The OpenAI dialect's requests: what the router reads of a body, and the edits it makes in place.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use memchr::{memchr, memmem};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::base::limits::MODEL_NAME_BYTES_MAX;
+use crate::wire::json::{self, Kind};
+use crate::wire::splice::Splice;
+
+/// What a request asks for, as far as the router must know; spans are places in its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask<'a> {
+    /// The model's name.
+    pub model: Cow<'a, str>,
+    /// The model's name as the body has it: a JSON string with its quotes.
+    pub model_span: Range<usize>,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+    /// Whether the caller wants the usage chunk.
+    pub include_usage: bool,
+    /// The value of `stream_options`, which may be `null`.
+    pub stream_options: Option<Range<usize>>,
+    /// `max_tokens`, where it is a count.
+    pub max_tokens: Option<u64>,
+    /// `max_completion_tokens`, where it is a count.
+    pub max_completion_tokens: Option<u64>,
+    /// How many answers at once; 1 where the body does not say.
+    pub n: u64,
+    /// The end user, as the caller names him.
+    pub user: Option<Cow<'a, str>>,
+    /// Size of `messages`, `prompt` and `input`, for the estimate; attachments count as
+    /// [`ATTACHMENT_BYTES`] at most.
+    pub prompt_bytes: usize,
+    /// Place behind the object's opening brace.
+    inside: usize,
+    /// The value of `stream_options.include_usage`.
+    include_usage_span: Option<Range<usize>>,
+    /// The value of `max_tokens`, whatever it is.
+    max_tokens_span: Option<Range<usize>>,
+    /// The value of `max_completion_tokens`, whatever it is.
+    max_completion_tokens_span: Option<Range<usize>>,
+}
+
+/// What an encoded attachment counts for in the estimate, in bytes: about a thousand tokens, a
+/// picture's usual price. Its size says nothing about its tokens.
+pub const ATTACHMENT_BYTES: usize = 4 << 10;
+
+/// Why a body is no request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskFault {
+    /// Bytes that are no text.
+    #[error("the body is not valid UTF-8 at byte {at}")]
+    NotUtf8 {
+        /// Place of the first bad byte.
+        at: usize,
+    },
+    /// A syntax error, or something behind the object's end.
+    #[error("the body is not valid JSON at line {line} column {column}")]
+    NotJson {
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1.
+        column: usize,
+    },
+    /// Text that stops in the middle.
+    #[error("the body ends before its JSON is complete")]
+    Incomplete,
+    /// JSON of another kind.
+    #[error("the body is not a JSON object")]
+    NotAnObject,
+    /// A key that must be unique: which one counts would depend on the reader.
+    #[error("`{0}` is given twice")]
+    Twice(&'static str),
+    /// No `model`.
+    #[error("`model` is missing")]
+    NoModel,
+    /// `model` is a number, `null`, …
+    #[error("`model` is not a string")]
+    ModelNotAString,
+    /// `model` is `""`.
+    #[error("`model` is empty")]
+    ModelEmpty,
+    /// `model` is longer than any name that is kept.
+    #[error("`model` is longer than {MODEL_NAME_BYTES_MAX} bytes")]
+    ModelTooLong,
+    /// `stream` is neither `true` nor `false` nor `null`.
+    #[error("`stream` is not a boolean")]
+    StreamNotABoolean,
+    /// `stream_options` is neither an object nor `null`.
+    #[error("`stream_options` is not an object")]
+    StreamOptionsNotAnObject,
+    /// `stream_options.include_usage` is neither `true` nor `false` nor `null`.
+    #[error("`stream_options.include_usage` is not a boolean")]
+    IncludeUsageNotABoolean,
+}
+
+/// Reads a request's body. All of it is checked to be JSON, in one pass and without recursion.
+///
+/// # Errors
+/// The body is not JSON, or lacks what every request has; the fault's text is for the caller.
+pub fn read_ask(body: &[u8]) -> Result<Ask<'_>, AskFault> {
+    let text = std::str::from_utf8(body).map_err(|error| AskFault::NotUtf8 {
+        at: error.valid_up_to(),
+    })?;
+    let keys: Keys<'_> = serde_json::from_str(text).map_err(|error| fault_of(&error))?;
+    if let Some(key) = keys.twice {
+        return Err(AskFault::Twice(key.name()));
+    }
+    let model_raw = keys.raw(Key::Model).ok_or(AskFault::NoModel)?;
+    let model: Cow<'_, str> = string(model_raw).ok_or(AskFault::ModelNotAString)?;
+    if model.is_empty() {
+        return Err(AskFault::ModelEmpty);
+    }
+    if model.len() > MODEL_NAME_BYTES_MAX {
+        return Err(AskFault::ModelTooLong);
+    }
+    let span = |key| keys.raw(key).map(|raw| span_in(text, raw));
+    let stream_options = span(Key::StreamOptions);
+    let include = include_usage(text, stream_options.clone())?;
+    let prompt = [Key::Messages, Key::Prompt, Key::Input];
+    Ok(Ask {
+        model,
+        model_span: span_in(text, model_raw),
+        stream: flag(keys.raw(Key::Stream)).ok_or(AskFault::StreamNotABoolean)?,
+        include_usage: include.asked,
+        stream_options,
+        max_tokens: keys.raw(Key::MaxTokens).and_then(count),
+        max_completion_tokens: keys.raw(Key::MaxCompletionTokens).and_then(count),
+        n: keys.raw(Key::N).and_then(count).unwrap_or(1),
+        user: keys.raw(Key::User).and_then(string),
+        prompt_bytes: prompt
+            .iter()
+            .filter_map(|key| keys.raw(*key))
+            .map(prompt_bytes)
+            .sum(),
+        inside: memchr(b'{', body).map_or(body.len(), |brace| brace + 1),
+        include_usage_span: include.span,
+        max_tokens_span: span(Key::MaxTokens),
+        max_completion_tokens_span: span(Key::MaxCompletionTokens),
+    })
+}
+
+/// What one provider needs to be different in a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RequestEdits<'a> {
+    /// The provider's name for the model, as a JSON string with its quotes.
+    pub model: Option<&'a [u8]>,
+    /// Ask for the usage chunk of a stream where the caller has not.
+    pub inject_usage: bool,
+    /// Give `max_completion_tokens` as `max_tokens` too, to providers that read only the latter.
+    pub copy_max_tokens: bool,
+}
+
+impl Ask<'_> {
+    /// Whether usage must be asked for in the caller's stead: never without `stream:true`, which
+    /// would make the API refuse the request.
+    #[must_use]
+    pub const fn lacks_usage(&self) -> bool {
+        self.stream && !self.include_usage
+    }
+}
+
+/// The body as one provider is to get it: every byte that no edit names is the caller's.
+///
+/// `body` is what `ask` was read from.
+#[must_use]
+pub fn edit_request<'a>(body: &'a [u8], ask: &Ask<'_>, edits: &RequestEdits<'a>) -> Splice<'a> {
+    let mut splice = Splice::new(body);
+    if let Some(model) = edits.model
+        && body.get(ask.model_span.clone()) != Some(model)
+    {
+        splice.replace(ask.model_span.clone(), model);
+    }
+    if edits.inject_usage && ask.lacks_usage() {
+        inject_usage(body, ask, &mut splice);
+    }
+    if edits.copy_max_tokens {
+        copy_max_tokens(body, ask, &mut splice);
+    }
+    splice
+}
+
+/// Length of what [`write_request`] writes.
+#[must_use]
+pub fn edited_len(body: &[u8], ask: &Ask<'_>, edits: &RequestEdits<'_>) -> usize {
+    edit_request(body, ask, edits).len()
+}
+
+/// Appends the edited body to `out`; see [`edit_request`].
+pub fn write_request(body: &[u8], ask: &Ask<'_>, edits: &RequestEdits<'_>, out: &mut Vec<u8>) {
+    edit_request(body, ask, edits).write(out);
+}
+
+fn inject_usage<'a>(body: &'a [u8], ask: &Ask<'_>, splice: &mut Splice<'a>) {
+    let Some(options) = ask.stream_options.clone() else {
+        // A request has a `model`, so that a comma always belongs here.
+        splice.insert(ask.inside, b"\"stream_options\":{\"include_usage\":true},");
+        return;
+    };
+    if let Some(include_usage) = ask.include_usage_span.clone() {
+        splice.replace(include_usage, b"true");
+        return;
+    }
+    match body
+        .get(options.clone())
+        .and_then(|text| text.split_first())
+    {
+        Some((b'{', rest)) if rest.trim_ascii_start() == b"}" => {
+            splice.replace(options, b"{\"include_usage\":true}");
+        }
+        Some((b'{', _)) => splice.insert(options.start + 1, b"\"include_usage\":true,"),
+        Some(_) | None => splice.replace(options, b"{\"include_usage\":true}"),
+    }
+}
+
+fn copy_max_tokens<'a>(body: &'a [u8], ask: &Ask<'_>, splice: &mut Splice<'a>) {
+    let Some(value) = ask
+        .max_completion_tokens_span
+        .clone()
+        .and_then(|span| body.get(span))
+    else {
+        return;
+    };
+    match ask.max_tokens_span.clone() {
+        None if value != b"null" => {
+            splice.insert(ask.inside, b"\"max_tokens\":");
+            splice.insert(ask.inside, value);
+            splice.insert(ask.inside, b",");
+        }
+        Some(span) if body.get(span.clone()) == Some(b"null") => splice.replace(span, value),
+        Some(_) | None => {}
+    }
+}
+
+fn fault_of(error: &serde_json::Error) -> AskFault {
+    match error.classify() {
+        serde_json::error::Category::Eof => AskFault::Incomplete,
+        serde_json::error::Category::Data => AskFault::NotAnObject,
+        serde_json::error::Category::Syntax | serde_json::error::Category::Io => {
+            AskFault::NotJson {
+                line: error.line(),
+                column: error.column(),
+            }
+        }
+    }
+}
+
+/// What the caller says about the usage chunk, and where.
+struct IncludeUsage {
+    asked: bool,
+    span: Option<Range<usize>>,
+}
+
+fn include_usage(text: &str, options: Option<Range<usize>>) -> Result<IncludeUsage, AskFault> {
+    let mut include = IncludeUsage {
+        asked: false,
+        span: None,
+    };
+    let Some(options) = options else {
+        return Ok(include);
+    };
+    let value = text.as_bytes().get(options.clone()).unwrap_or_default();
+    if value == b"null" {
+        return Ok(include);
+    }
+    for member in json::members(value) {
+        let member = member.map_err(|_| AskFault::StreamOptionsNotAnObject)?;
+        if member.name != b"include_usage" {
+            continue;
+        }
+        if include.span.is_some() {
+            return Err(AskFault::Twice("stream_options.include_usage"));
+        }
+        let found = member.value.span();
+        include.span = Some(options.start + found.start..options.start + found.end);
+        include.asked = match member.value.kind {
+            Kind::True => true,
+            Kind::False | Kind::Null => false,
+            Kind::String | Kind::Number | Kind::Object | Kind::Array => {
+                return Err(AskFault::IncludeUsageNotABoolean);
+            }
+        };
+    }
+    Ok(include)
+}
+
+/// Place of `raw`, which is a part of `text`.
+fn span_in(text: &str, raw: &RawValue) -> Range<usize> {
+    let start = raw
+        .get()
+        .as_ptr()
+        .addr()
+        .saturating_sub(text.as_ptr().addr());
+    debug_assert_eq!(text.get(start..start + raw.get().len()), Some(raw.get()));
+    start..start + raw.get().len()
+}
+
+fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let text = raw.get();
+    let inner = text.strip_prefix('"')?.strip_suffix('"')?;
+    if memchr(b'\\', inner.as_bytes()).is_none() {
+        return Some(Cow::Borrowed(inner));
+    }
+    serde_json::from_str(text).ok().map(Cow::Owned)
+}
+
+fn flag(raw: Option<&RawValue>) -> Option<bool> {
+    match raw.map_or("null", RawValue::get) {
+        "true" => Some(true),
+        "false" | "null" => Some(false),
+        _ => None,
+    }
+}
+
+fn count(raw: &RawValue) -> Option<u64> {
+    raw.get().parse().ok()
+}
+
+fn prompt_bytes(raw: &RawValue) -> usize {
+    let text = raw.get().as_bytes();
+    let (mut from, mut left_out) = (0, 0);
+    while let Some(step) = text
+        .get(from..)
+        .and_then(|rest| memmem::find(rest, b";base64,"))
+    {
+        let payload = from + step;
+        let rest = text.get(payload..).unwrap_or_default();
+        let length = memchr(b'"', rest).unwrap_or(rest.len());
+        left_out += length.saturating_sub(ATTACHMENT_BYTES);
+        from = payload + length;
+    }
+    text.len() - left_out
+}
+
+/// The keys that are read.
+#[derive(Clone, Copy, serde::Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Key {
+    Model,
+    Stream,
+    StreamOptions,
+    MaxTokens,
+    MaxCompletionTokens,
+    N,
+    User,
+    Messages,
+    Prompt,
+    Input,
+    #[serde(other)]
+    Other,
+}
+
+impl Key {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Stream => "stream",
+            Self::StreamOptions => "stream_options",
+            Self::MaxTokens => "max_tokens",
+            Self::MaxCompletionTokens => "max_completion_tokens",
+            Self::N => "n",
+            Self::User => "user",
+            Self::Messages => "messages",
+            Self::Prompt => "prompt",
+            Self::Input => "input",
+            Self::Other => "",
+        }
+    }
+}
+
+/// The values of the keys that are read, untouched: skipping a value does not recurse.
+struct Keys<'a> {
+    values: [Option<&'a RawValue>; Key::Other as usize],
+    twice: Option<Key>,
+}
+
+impl<'a> Keys<'a> {
+    fn raw(&self, key: Key) -> Option<&'a RawValue> {
+        self.values.get(key as usize).copied().flatten()
+    }
+}
+
+impl<'de> Deserialize<'de> for Keys<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(KeysVisitor)
+    }
+}
+
+struct KeysVisitor;
+
+impl<'de> Visitor<'de> for KeysVisitor {
+    type Value = Keys<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut keys = Keys {
+            values: [None; Key::Other as usize],
+            twice: None,
+        };
+        while let Some(key) = map.next_key::<Key>()? {
+            let Some(slot) = keys.values.get_mut(key as usize) else {
+                map.next_value::<serde::de::IgnoredAny>()?;
+                continue;
+            };
+            if slot.replace(map.next_value()?).is_some() {
+                keys.twice = keys.twice.or(Some(key));
+            }
+        }
+        Ok(keys)
+    }
+}
+
+#[cfg(test)]
+#[path = "openai_tests.rs"]
+mod tests;

@@ -1,0 +1,346 @@
+//! Tests of reading and editing requests.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const INJECT: RequestEdits<'_> = RequestEdits {
+    model: None,
+    inject_usage: true,
+    copy_max_tokens: false,
+};
+const COPY: RequestEdits<'_> = RequestEdits {
+    model: None,
+    inject_usage: false,
+    copy_max_tokens: true,
+};
+
+/// The body after `edits`, all ways of writing it compared.
+fn edited(body: &str, edits: &RequestEdits<'_>) -> String {
+    let ask = read_ask(body.as_bytes()).unwrap();
+    let mut out = Vec::new();
+    write_request(body.as_bytes(), &ask, edits, &mut out);
+    assert_eq!(edited_len(body.as_bytes(), &ask, edits), out.len());
+    let pieces: Vec<_> = edit_request(body.as_bytes(), &ask, edits)
+        .pieces()
+        .collect();
+    assert_eq!(pieces.concat(), out);
+    serde_json::from_slice::<serde_json::Value>(&out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn reads_what_the_router_must_know() {
+    let body = br#" {"messages":[{"role":"user","content":"hi"}],"model":"a\/b","stream":true,
+        "stream_options":{"include_obfuscation":false,"include_usage":true},"max_tokens":7,
+        "max_completion_tokens":8,"n":3,"user":"u","unknown":[{"model":1}]} "#;
+    let ask = read_ask(body).unwrap();
+    assert_eq!(ask.model, "a/b");
+    assert_eq!(&body[ask.model_span.clone()], br#""a\/b""#);
+    assert!(ask.stream && ask.include_usage && !ask.lacks_usage());
+    assert_eq!(
+        (ask.max_tokens, ask.max_completion_tokens, ask.n),
+        (Some(7), Some(8), 3)
+    );
+    assert_eq!(ask.user.as_deref(), Some("u"));
+    assert_eq!(
+        ask.prompt_bytes,
+        r#"[{"role":"user","content":"hi"}]"#.len()
+    );
+    let options = r#"{"include_obfuscation":false,"include_usage":true}"#;
+    assert_eq!(
+        &body[ask.stream_options.clone().unwrap()],
+        options.as_bytes()
+    );
+}
+
+#[test]
+fn absent_and_null_are_the_same() {
+    for body in [
+        r#"{"model":"m"}"#,
+        r#"{"model":"m","stream":null,"stream_options":null,"max_tokens":null,"n":null,"user":null}"#,
+        r#"{"model":"m","max_tokens":-1,"max_completion_tokens":1.5,"n":"2","user":7}"#,
+    ] {
+        let ask = read_ask(body.as_bytes()).unwrap();
+        assert!(!ask.stream && !ask.include_usage && !ask.lacks_usage());
+        assert_eq!(
+            (ask.max_tokens, ask.max_completion_tokens, ask.n),
+            (None, None, 1)
+        );
+        assert_eq!(ask.user, None);
+    }
+}
+
+#[test]
+fn a_key_written_with_escapes_is_the_same_key() {
+    assert_eq!(read_ask(br#"{"mod\u0065l":"m"}"#).unwrap().model, "m");
+    let twice = read_ask(br#"{"model":"a","mod\u0065l":"b"}"#);
+    assert_eq!(twice, Err(AskFault::Twice("model")));
+}
+
+#[test]
+fn says_what_is_wrong_with_a_body() {
+    let long = format!(r#"{{"model":"{}"}}"#, "x".repeat(MODEL_NAME_BYTES_MAX + 1));
+    for (body, fault) in [
+        ("", AskFault::Incomplete),
+        ("{\"model\":\"m\"", AskFault::Incomplete),
+        ("x", AskFault::NotJson { line: 1, column: 1 }),
+        (
+            "{\"model\":\"m\",}",
+            AskFault::NotJson {
+                line: 1,
+                column: 14,
+            },
+        ),
+        (
+            "{\"model\":\"m\"} x",
+            AskFault::NotJson {
+                line: 1,
+                column: 15,
+            },
+        ),
+        (
+            "{\"model\":\"m\",\"a\":[1,]}",
+            AskFault::NotJson {
+                line: 1,
+                column: 21,
+            },
+        ),
+        (
+            "{\"model\":\"m\",\n\"a\":\"\\x\"}",
+            AskFault::NotJson { line: 2, column: 7 },
+        ),
+        ("[]", AskFault::NotAnObject),
+        ("\"model\"", AskFault::NotAnObject),
+        ("null", AskFault::NotAnObject),
+        ("{}", AskFault::NoModel),
+        (r#"{"model":null}"#, AskFault::ModelNotAString),
+        (r#"{"model":["m"]}"#, AskFault::ModelNotAString),
+        (r#"{"model":""}"#, AskFault::ModelEmpty),
+        (&long, AskFault::ModelTooLong),
+        (r#"{"model":"m","model":"m"}"#, AskFault::Twice("model")),
+        (
+            r#"{"model":"m","stream":true,"stream":false}"#,
+            AskFault::Twice("stream"),
+        ),
+        (
+            r#"{"model":"m","stream_options":{},"stream_options":{}}"#,
+            AskFault::Twice("stream_options"),
+        ),
+        (
+            r#"{"model":"m","stream_options":{"include_usage":true,"include_usage":false}}"#,
+            AskFault::Twice("stream_options.include_usage"),
+        ),
+        (r#"{"model":"m","stream":1}"#, AskFault::StreamNotABoolean),
+        (
+            r#"{"model":"m","stream":"true"}"#,
+            AskFault::StreamNotABoolean,
+        ),
+        (
+            r#"{"model":"m","stream_options":[]}"#,
+            AskFault::StreamOptionsNotAnObject,
+        ),
+        (
+            r#"{"model":"m","stream_options":{"include_usage":1}}"#,
+            AskFault::IncludeUsageNotABoolean,
+        ),
+    ] {
+        assert_eq!(read_ask(body.as_bytes()), Err(fault), "{body}");
+    }
+    let body = b"{\"model\":\"m\",\"a\":\"\xFF\"}";
+    assert_eq!(read_ask(body), Err(AskFault::NotUtf8 { at: 18 }));
+    assert_eq!(
+        AskFault::Twice("model").to_string(),
+        "`model` is given twice"
+    );
+}
+
+#[test]
+fn deep_nesting_does_not_recurse() {
+    for opening in ["[", "{\"a\":"] {
+        let deep = opening.repeat(1 << 20);
+        assert!(read_ask(deep.as_bytes()).is_err());
+        assert!(read_ask(format!("{{\"model\":\"m\",\"a\":{deep}").as_bytes()).is_err());
+        assert!(read_ask(format!("{{\"model\":{deep}").as_bytes()).is_err());
+    }
+    let closed = format!(
+        "{{\"model\":\"m\",\"a\":{}{}}}",
+        "[".repeat(1 << 20),
+        "]".repeat(1 << 20)
+    );
+    assert_eq!(read_ask(closed.as_bytes()).unwrap().model, "m");
+}
+
+#[test]
+fn an_attachment_counts_for_little() {
+    let picture = "A".repeat(1 << 20);
+    let body = format!(
+        r#"{{"model":"m","messages":[{{"image_url":{{"url":"data:image/png;base64,{picture}"}}}},
+            {{"image_url":{{"url":"data:image/png;base64,AAAA"}}}}]}}"#
+    );
+    let bytes = read_ask(body.as_bytes()).unwrap().prompt_bytes;
+    assert!(
+        (ATTACHMENT_BYTES..ATTACHMENT_BYTES + 300).contains(&bytes),
+        "{bytes}"
+    );
+}
+
+#[test]
+fn without_an_edit_the_body_is_the_callers() {
+    for body in [
+        r#"{"model":"m"}"#,
+        r#" {"stream" : false, "model" : "m", "stream_options":{}, "x":1E+30} "#,
+        r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#,
+    ] {
+        assert_eq!(edited(body, &INJECT), body);
+        assert_eq!(edited(body, &COPY), body);
+        assert_eq!(
+            edited(
+                body,
+                &RequestEdits {
+                    model: Some(b"\"m\""),
+                    ..COPY
+                }
+            ),
+            body
+        );
+    }
+}
+
+#[test]
+fn the_model_alone_is_replaced() {
+    let edits = RequestEdits {
+        model: Some(b"\"gpt-4o-2024\""),
+        ..RequestEdits::default()
+    };
+    assert_eq!(
+        edited(r#"{"a":"gpt", "model" : "gpt" ,"b":[1.0]}"#, &edits),
+        r#"{"a":"gpt", "model" : "gpt-4o-2024" ,"b":[1.0]}"#
+    );
+}
+
+#[test]
+fn usage_is_asked_for_in_streams_that_lack_it() {
+    for (body, expected) in [
+        (
+            r#" { "model":"m","stream":true}"#,
+            r#" {"stream_options":{"include_usage":true}, "model":"m","stream":true}"#,
+        ),
+        (
+            r#"{"model":"m","stream":true,"stream_options":null}"#,
+            r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#,
+        ),
+        (
+            r#"{"model":"m","stream":true,"stream_options":{ }}"#,
+            r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#,
+        ),
+        (
+            r#"{"stream_options":{"include_obfuscation":false},"model":"m","stream":true}"#,
+            r#"{"stream_options":{"include_usage":true,"include_obfuscation":false},"model":"m","stream":true}"#,
+        ),
+        (
+            r#"{"stream_options":{"include_usage": false, "x":1},"model":"m","stream":true}"#,
+            r#"{"stream_options":{"include_usage": true, "x":1},"model":"m","stream":true}"#,
+        ),
+        (
+            r#"{"stream_options":{"include_usage":null},"model":"m","stream":true}"#,
+            r#"{"stream_options":{"include_usage":true},"model":"m","stream":true}"#,
+        ),
+    ] {
+        assert_eq!(edited(body, &INJECT), expected);
+        assert_eq!(edited(body, &RequestEdits::default()), body);
+    }
+}
+
+#[test]
+fn max_completion_tokens_is_copied_where_max_tokens_is_missing() {
+    for (body, expected) in [
+        (
+            r#"{"model":"m","max_completion_tokens":9}"#,
+            r#"{"max_tokens":9,"model":"m","max_completion_tokens":9}"#,
+        ),
+        (
+            r#"{"model":"m","max_tokens":null,"max_completion_tokens":9}"#,
+            r#"{"model":"m","max_tokens":9,"max_completion_tokens":9}"#,
+        ),
+        (
+            r#"{"model":"m","max_tokens":5,"max_completion_tokens":9}"#,
+            r#"{"model":"m","max_tokens":5,"max_completion_tokens":9}"#,
+        ),
+        (
+            r#"{"model":"m","max_completion_tokens":null}"#,
+            r#"{"model":"m","max_completion_tokens":null}"#,
+        ),
+    ] {
+        assert_eq!(edited(body, &COPY), expected);
+    }
+}
+
+#[test]
+fn all_edits_go_together() {
+    let edits = RequestEdits {
+        model: Some(b"\"b\""),
+        inject_usage: true,
+        copy_max_tokens: true,
+    };
+    assert_eq!(
+        edited(
+            r#"{"max_completion_tokens":9,"stream":true,"model":"a"}"#,
+            &edits
+        ),
+        r#"{"stream_options":{"include_usage":true},"max_tokens":9,"max_completion_tokens":9,"stream":true,"model":"b"}"#
+    );
+}
+
+proptest! {
+    #[test]
+    fn edits_change_what_they_name_and_nothing_else(
+        model: String,
+        stream in prop_oneof![Just("null"), Just("true"), Just("false")],
+        options in prop_oneof![
+            Just("null"), Just("{}"), Just(r#"{"x":[{}]}"#), Just(r#"{"include_usage":false}"#),
+            Just(r#"{"x":1, "include_usage": true }"#),
+        ],
+        order in Just(vec![0, 1, 2, 3, 4]).prop_shuffle(),
+    ) {
+        prop_assume!(!model.is_empty() && model.len() <= MODEL_NAME_BYTES_MAX);
+        let name = String::from_utf8(json::quoted(&model)).unwrap();
+        let members = [
+            format!(r#""model":{name}"#),
+            format!(r#""stream": {stream}"#),
+            format!(r#""stream_options" :{options}"#),
+            r#""max_completion_tokens":3"#.to_owned(),
+            r#""messages":[{"content":"\"model\":\"x\""}]"#.to_owned(),
+        ];
+        let body = format!("{{{}}}", order.iter().map(|at| members[*at].as_str()).collect::<Vec<_>>().join(" ,"));
+        let ask = read_ask(body.as_bytes()).unwrap();
+        prop_assert_eq!(ask.model.as_ref(), model.as_str());
+        let edits = RequestEdits { model: Some(b"\"new\""), inject_usage: true, copy_max_tokens: true };
+        let mut expected: serde_json::Value = serde_json::from_str(&body).unwrap();
+        expected["model"] = "new".into();
+        expected["max_tokens"] = 3.into();
+        if stream == "true" {
+            if expected["stream_options"].is_null() {
+                expected["stream_options"] = serde_json::json!({});
+            }
+            expected["stream_options"]["include_usage"] = true.into();
+        }
+        let found: serde_json::Value = serde_json::from_str(&edited(&body, &edits)).unwrap();
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn arbitrary_bodies_never_panic(
+        body in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..64),
+            r#"(\{|\}|"model"|:|"m"|,|"stream_options"|true|null|\[|\]| |"){0,24}"#
+                .prop_map(String::into_bytes),
+        ]
+    ) {
+        if let Ok(ask) = read_ask(&body) {
+            let mut out = Vec::new();
+            write_request(&body, &ask, &INJECT, &mut out);
+            write_request(&body, &ask, &COPY, &mut out);
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Server-sent events, from bytes that were split anywhere.
+
+use memchr::memchr2;
+
+use crate::base::limits::EVENT_BYTES_MAX;
+
+/// Appends one event of one `data` line. A line break in `data` becomes a space: in JSON it stands
+/// between tokens, where both mean the same.
+pub fn write_event(data: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"data: ");
+    let start = out.len();
+    out.extend_from_slice(data);
+    end_event(start, out);
+}
+
+/// Ends an event whose data was appended to `out` from `start` on.
+pub fn end_event(start: usize, out: &mut Vec<u8>) {
+    let data = out.get_mut(start..).unwrap_or_default();
+    let mut from = 0;
+    while let Some(step) = data
+        .get(from..)
+        .and_then(|rest| memchr2(b'\n', b'\r', rest))
+    {
+        data[from + step] = b' ';
+        from += step + 1;
+    }
+    out.extend_from_slice(b"\n\n");
+}
+
+/// What a stream holds that a reader may act upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Item<'a> {
+    /// The data of one event; several lines joined by LF. Never of an event without a `data` line.
+    Data(&'a [u8]),
+    /// A comment, whose text says nothing: the sender is alive.
+    Comment,
+}
+
+/// An event or line is longer than [`EVENT_BYTES_MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an event of the stream is longer than {EVENT_BYTES_MAX} bytes")]
+pub struct EventTooLong;
+
+/// Cuts a byte stream into events.
+///
+/// An event of one line that lies whole in the bytes at hand is handed out where it lies; only what
+/// is cut by the end of a read, or has several lines, is copied.
+#[derive(Debug, Default)]
+pub struct Splitter {
+    /// The beginning of a line whose end has not come.
+    line: Vec<u8>,
+    /// Data of the complete lines of an event whose end has not come.
+    data: Vec<u8>,
+    /// Whether the event has a `data` line, which may be empty.
+    has_data: bool,
+    /// Whether `data` was handed out and has to go before anything is added.
+    handed_out: bool,
+    /// Whether the last byte was a CR: an LF that follows belongs to it.
+    after_cr: bool,
+    /// Whether a line has ended: a byte order mark may stand before the first one only.
+    begun: bool,
+}
+
+impl Splitter {
+    /// Forgets everything but its buffers.
+    pub fn reset(&mut self) {
+        self.line.clear();
+        self.clear_event();
+        self.after_cr = false;
+        self.begun = false;
+    }
+
+    /// Takes bytes from the front of `input` up to the end of the next item. `None`: all is taken.
+    ///
+    /// # Errors
+    /// The event is too long. The stream cannot be read on.
+    pub fn next<'a, 'i: 'a>(
+        &'a mut self,
+        input: &mut &'i [u8],
+    ) -> Result<Option<Item<'a>>, EventTooLong> {
+        if self.handed_out {
+            self.clear_event();
+        }
+        loop {
+            let Some(line) = self.line_of(input)? else {
+                return Ok(None);
+            };
+            let found = match line {
+                Line::Whole(line) => self.whole_line(line, input)?,
+                Line::Carried => self.carried_line()?,
+            };
+            match found {
+                Found::Nothing => {}
+                Found::Comment => return Ok(Some(Item::Comment)),
+                Found::InInput(data) => return Ok(Some(Item::Data(data))),
+                Found::Collected => {
+                    self.handed_out = true;
+                    return Ok(Some(Item::Data(&self.data)));
+                }
+            }
+        }
+    }
+
+    /// The data of an event that the stream's end cut off before its blank line.
+    pub fn finish(&mut self) -> Option<&[u8]> {
+        if self.handed_out {
+            self.clear_event();
+        }
+        if !self.line.is_empty() && self.carried_line().is_err() {
+            return None;
+        }
+        self.handed_out = true;
+        self.has_data.then_some(self.data.as_slice())
+    }
+
+    /// Takes one line from `input`, or all of it when its end is not there.
+    fn line_of<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Line<'i>>, EventTooLong> {
+        if self.after_cr && !input.is_empty() {
+            *input = input.strip_prefix(b"\n").unwrap_or(input);
+            self.after_cr = false;
+        }
+        let end = memchr2(b'\n', b'\r', input);
+        let (head, rest) = input.split_at(end.unwrap_or(input.len()));
+        if self.line.len() + head.len() > EVENT_BYTES_MAX {
+            return Err(EventTooLong);
+        }
+        let Some((terminator, rest)) = rest.split_first() else {
+            self.line.extend_from_slice(head);
+            *input = rest;
+            return Ok(None);
+        };
+        *input = rest;
+        self.after_cr = *terminator == b'\r';
+        if self.line.is_empty() {
+            return Ok(Some(Line::Whole(head)));
+        }
+        self.line.extend_from_slice(head);
+        Ok(Some(Line::Carried))
+    }
+
+    /// A line that lies in the input: where it is a whole event, it is not copied.
+    fn whole_line<'i>(
+        &mut self,
+        line: &'i [u8],
+        input: &mut &'i [u8],
+    ) -> Result<Found<'i>, EventTooLong> {
+        let field = self.field(line);
+        let Field::Data(data) = field else {
+            return self.take(field);
+        };
+        let rest = match *input {
+            [b'\n', rest @ ..] if self.after_cr => rest,
+            rest => rest,
+        };
+        match rest.split_first() {
+            Some((end @ (b'\n' | b'\r'), rest)) if !self.has_data => {
+                self.after_cr = *end == b'\r';
+                *input = rest;
+                Ok(Found::InInput(data))
+            }
+            Some(_) | None => self.take(field),
+        }
+    }
+
+    /// The line that was carried over from earlier bytes and is complete now.
+    fn carried_line(&mut self) -> Result<Found<'static>, EventTooLong> {
+        let line = std::mem::take(&mut self.line);
+        let field = self.field(&line);
+        let found = self.take(field);
+        self.line = line;
+        self.line.clear();
+        found
+    }
+
+    fn field<'l>(&mut self, line: &'l [u8]) -> Field<'l> {
+        let begun = std::mem::replace(&mut self.begun, true);
+        let line = if begun {
+            line
+        } else {
+            line.strip_prefix(BOM).unwrap_or(line)
+        };
+        match line {
+            [] => Field::Blank,
+            [b':', ..] => Field::Comment,
+            [b'd', b'a', b't', b'a', b':', b' ', data @ ..]
+            | [b'd', b'a', b't', b'a', b':', data @ ..] => Field::Data(data),
+            b"data" => Field::Data(&[]),
+            _ => Field::Other,
+        }
+    }
+
+    fn take(&mut self, field: Field<'_>) -> Result<Found<'static>, EventTooLong> {
+        match field {
+            Field::Other => Ok(Found::Nothing),
+            Field::Comment => Ok(Found::Comment),
+            Field::Blank if self.has_data => Ok(Found::Collected),
+            // An event without data is none.
+            Field::Blank => Ok(Found::Nothing),
+            Field::Data(data) => {
+                if self.data.len() + data.len() >= EVENT_BYTES_MAX {
+                    return Err(EventTooLong);
+                }
+                if self.has_data {
+                    self.data.push(b'\n');
+                }
+                self.has_data = true;
+                self.data.extend_from_slice(data);
+                Ok(Found::Nothing)
+            }
+        }
+    }
+
+    fn clear_event(&mut self) {
+        self.data.clear();
+        self.has_data = false;
+        self.handed_out = false;
+    }
+}
+
+/// The byte order mark, in UTF-8.
+const BOM: &[u8] = b"\xEF\xBB\xBF";
+
+enum Line<'i> {
+    /// In the input.
+    Whole(&'i [u8]),
+    /// In the splitter's own buffer.
+    Carried,
+}
+
+enum Found<'i> {
+    Nothing,
+    Comment,
+    InInput(&'i [u8]),
+    Collected,
+}
+
+#[derive(Clone, Copy)]
+enum Field<'l> {
+    Blank,
+    Comment,
+    Data(&'l [u8]),
+    /// `event`, `id`, `retry` and unknown fields: nothing here needs them.
+    Other,
+}
+
+#[cfg(test)]
+#[path = "sse_tests.rs"]
+mod tests;

@@ -1,0 +1,219 @@
+//! Token counts as a provider tells them, and as they are billed.
+
+use crate::base::tokens::Tokens;
+use crate::wire::json::{self, Kind, Value};
+
+/// What a provider says a request has used.
+///
+/// Both OpenAI's shape and what is translated into it count cached tokens as part of the prompt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// All prompt tokens, the cached ones included (`prompt_tokens`).
+    pub prompt: Tokens,
+    /// Completion tokens as told (`completion_tokens`).
+    pub completion: Tokens,
+    /// Prompt tokens read from a cache.
+    pub cache_read: Tokens,
+    /// Prompt tokens written to a cache.
+    pub cache_write: Tokens,
+    /// Reasoning tokens that the provider did not count as completion tokens.
+    pub reasoning_apart: Tokens,
+}
+
+/// The four disjoint counts, each of which has a price.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Prompt tokens that no cache had a part in.
+    pub input: Tokens,
+    /// Prompt tokens read from a cache.
+    pub cache_read: Tokens,
+    /// Prompt tokens written to a cache.
+    pub cache_write: Tokens,
+    /// Everything that was generated.
+    pub output: Tokens,
+}
+
+impl Usage {
+    /// Reads an OpenAI `usage` object. `None`: it counts nothing, so that an estimate is better. (No
+    /// prompt has zero tokens; Ollama sends zeros on every chunk before the last.)
+    #[must_use]
+    pub fn read(usage: &Value<'_>) -> Option<Self> {
+        if usage.kind != Kind::Object {
+            return None;
+        }
+        let mut read = Self::default();
+        let (mut total, mut reasoning) = (Tokens::ZERO, Tokens::ZERO);
+        for member in json::members(usage.text) {
+            let json::Member { name, value, .. } = member.ok()?;
+            match name {
+                b"prompt_tokens" => read.prompt = count(&value),
+                b"completion_tokens" => read.completion = count(&value),
+                b"total_tokens" => total = count(&value),
+                b"prompt_tokens_details" => read.read_prompt_details(&value),
+                // DeepSeek's name for it.
+                b"prompt_cache_hit_tokens" => {
+                    read.cache_read = read.cache_read.max(count(&value));
+                }
+                b"completion_tokens_details" => reasoning = detail(&value, b"reasoning_tokens"),
+                _ => {}
+            }
+        }
+        // xAI leaves the reasoning out of some models' completion tokens; the total gives it away.
+        let listed = read.prompt.saturating_add(read.completion);
+        if reasoning > Tokens::ZERO && total == listed.saturating_add(reasoning) {
+            read.reasoning_apart = reasoning;
+        }
+        (listed > Tokens::ZERO).then_some(read)
+    }
+
+    /// The four disjoint counts.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        // A provider that tells more cached tokens than prompt tokens is not billed twice for them.
+        let cache_read = self.cache_read.min(self.prompt);
+        let cache_write = self.cache_write.min(self.prompt.saturating_sub(cache_read));
+        Counts {
+            input: self
+                .prompt
+                .saturating_sub(cache_read)
+                .saturating_sub(cache_write),
+            cache_read,
+            cache_write,
+            output: self.completion.saturating_add(self.reasoning_apart),
+        }
+    }
+
+    fn read_prompt_details(&mut self, details: &Value<'_>) {
+        self.cache_read = self.cache_read.max(detail(details, b"cached_tokens"));
+        self.cache_write = detail(details, b"cache_write_tokens");
+    }
+}
+
+fn detail(details: &Value<'_>, name: &[u8]) -> Tokens {
+    match details.kind {
+        Kind::Object => {
+            json::member(details.text, name).map_or(Tokens::ZERO, |member| count(&member.value))
+        }
+        Kind::String | Kind::Number | Kind::Array | Kind::True | Kind::False | Kind::Null => {
+            Tokens::ZERO
+        }
+    }
+}
+
+/// More than any request uses: a provider's nonsense must not eat a year's budget.
+const TOLD_MAX: u64 = u32::MAX as u64;
+
+/// The number that `value` is; fractions are cut off, and what is no count counts as none.
+fn count(value: &Value<'_>) -> Tokens {
+    if value.kind != Kind::Number {
+        return Tokens::ZERO;
+    }
+    let told = match serde_json::from_slice::<u64>(value.text) {
+        Ok(told) => told,
+        Err(_) => match serde_json::from_slice::<f64>(value.text) {
+            Ok(told) if told >= 1.0 => saturating_u64(told),
+            Ok(_) | Err(_) => 0,
+        },
+    };
+    Tokens::new(told.min(TOLD_MAX))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast from float saturates, which is what is wanted; the caller has excluded signs"
+)]
+const fn saturating_u64(told: f64) -> u64 {
+    told as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Option<Usage> {
+        let list = format!("[{text}]");
+        Usage::read(&json::elements(list.as_bytes()).next().unwrap().unwrap())
+    }
+
+    /// Input, cache read, cache write, output.
+    fn check(text: &str, expected: [u64; 4]) {
+        let counts = read(text).unwrap().counts();
+        let found = [
+            counts.input,
+            counts.cache_read,
+            counts.cache_write,
+            counts.output,
+        ];
+        assert_eq!(found.map(Tokens::get), expected, "{text}");
+    }
+
+    #[test]
+    fn the_four_counts_are_disjoint() {
+        check(
+            r#"{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}"#,
+            [9, 0, 0, 2],
+        );
+        check(r#"{"prompt_tokens":9,"total_tokens":9}"#, [9, 0, 0, 0]);
+        check(
+            r#"{"prompt_tokens":100,"completion_tokens":5,"total_tokens":105,
+                "prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":30,"audio_tokens":0},
+                "completion_tokens_details":{"reasoning_tokens":3}}"#,
+            [10, 60, 30, 5],
+        );
+        check(
+            r#"{"prompt_tokens":9,"completion_tokens":2,"prompt_cache_hit_tokens":4}"#,
+            [5, 4, 0, 2],
+        );
+    }
+
+    #[test]
+    fn odd_numbers_become_sane_ones() {
+        check(
+            r#"{"prompt_tokens":9.7,"completion_tokens":null}"#,
+            [9, 0, 0, 0],
+        );
+        check(
+            r#"{"prompt_tokens":9,"completion_tokens":-2}"#,
+            [9, 0, 0, 0],
+        );
+        check(
+            r#"{"prompt_tokens":"9","completion_tokens":2}"#,
+            [0, 0, 0, 2],
+        );
+        check(
+            r#"{"prompt_tokens":1e300,"completion_tokens":99999999999999999999}"#,
+            [TOLD_MAX, 0, 0, TOLD_MAX],
+        );
+        check(
+            r#"{"prompt_tokens":10,"prompt_tokens_details":{"cached_tokens":99,"cache_write_tokens":5}}"#,
+            [0, 10, 0, 0],
+        );
+        check(
+            r#"{"prompt_tokens":10,"prompt_tokens_details":null,"completion_tokens_details":7}"#,
+            [10, 0, 0, 0],
+        );
+    }
+
+    #[test]
+    fn reasoning_that_was_left_out_of_the_completion_is_billed() {
+        let usage = r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":22,
+            "completion_tokens_details":{"reasoning_tokens":7}}"#;
+        check(usage, [10, 0, 0, 12]);
+        assert_eq!(read(usage).unwrap().completion, Tokens::new(5));
+    }
+
+    #[test]
+    fn a_usage_that_counts_nothing_is_none() {
+        for text in [
+            "null",
+            "{}",
+            "[]",
+            "7",
+            r#"{"prompt_tokens":null}"#,
+            r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#,
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}
