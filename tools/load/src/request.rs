@@ -1,0 +1,199 @@
+//! The bytes of the one request that is sent over and over.
+
+use serde_json::{Value, json};
+
+use crate::args::Kind;
+use crate::target::Target;
+
+/// The model that is asked for when nothing says otherwise.
+const MODEL: &str = "gpt-4o";
+/// What a sized body's prompt repeats: plain words, so that one character is one byte.
+const PROSE: &str = "The quick brown fox jumps over the lazy dog. ";
+
+/// Where a request's body comes from.
+pub(crate) enum Body {
+    /// The user's own.
+    Given(Vec<u8>),
+    /// A chat request of exactly `size` bytes.
+    Chat {
+        /// Length of the whole JSON text.
+        size: usize,
+    },
+}
+
+impl Body {
+    /// The body's bytes, with the model and the wish for a stream put in.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for the user when the body cannot be made so.
+    pub(crate) fn build(self, model: Option<&str>, kind: Kind) -> Result<Vec<u8>, String> {
+        match self {
+            Self::Given(bytes) => adapt(bytes, model, kind),
+            Self::Chat { size } => chat(size, model.unwrap_or(MODEL), kind),
+        }
+    }
+}
+
+/// A user's body stays byte for byte what it is unless a flag asks for a change.
+fn adapt(bytes: Vec<u8>, model: Option<&str>, kind: Kind) -> Result<Vec<u8>, String> {
+    if model.is_none() && kind == Kind::Plain {
+        return Ok(bytes);
+    }
+    let mut value: Value = serde_json::from_slice(&bytes)
+        .map_err(|e| format!("--model and --stream need a body that is JSON: {e}"))?;
+    let object = value
+        .as_object_mut()
+        .ok_or("--model and --stream need a JSON object")?;
+    if let Some(model) = model {
+        object.insert("model".to_owned(), json!(model));
+    }
+    if kind == Kind::Stream {
+        object.insert("stream".to_owned(), json!(true));
+    }
+    Ok(value.to_string().into_bytes())
+}
+
+fn chat(size: usize, model: &str, kind: Kind) -> Result<Vec<u8>, String> {
+    let model = json!(model);
+    let stream = match kind {
+        Kind::Plain => "",
+        Kind::Stream => r#""stream":true,"#,
+    };
+    let head = format!(
+        r#"{{"model":{model},{stream}"max_tokens":64,"messages":[{{"role":"user","content":""#
+    );
+    let tail = r#""}]}"#;
+    let least = head.len() + tail.len();
+    let padding = size
+        .checked_sub(least)
+        .ok_or_else(|| format!("a chat request needs at least {least} bytes"))?;
+    let mut text = head;
+    text.extend(PROSE.chars().cycle().take(padding));
+    text.push_str(tail);
+    Ok(text.into_bytes())
+}
+
+/// Head and body as they go over the wire; `headers` replace defaults of the same name.
+pub(crate) fn bytes(target: &Target, body: Option<&[u8]>, headers: &[(String, String)]) -> Vec<u8> {
+    let method = if body.is_some() { "POST" } else { "GET" };
+    let mut defaults = vec![
+        ("Host", target.authority.clone()),
+        (
+            "User-Agent",
+            concat!("infermux-load/", env!("CARGO_PKG_VERSION")).to_owned(),
+        ),
+        ("Accept", "*/*".to_owned()),
+    ];
+    if let Some(body) = body {
+        defaults.push(("Content-Type", "application/json".to_owned()));
+        defaults.push(("Content-Length", body.len().to_string()));
+    }
+    let mut text = format!("{method} {} HTTP/1.1\r\n", target.path);
+    let replaced = |name: &str| {
+        headers
+            .iter()
+            .any(|(own, _)| own.eq_ignore_ascii_case(name))
+    };
+    for (name, value) in defaults.iter().filter(|(name, _)| !replaced(name)) {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    text.push_str("\r\n");
+    let mut bytes = text.into_bytes();
+    bytes.extend_from_slice(body.unwrap_or_default());
+    bytes
+}
+
+/// Reads `Name: value`.
+///
+/// # Errors
+///
+/// When it is not a header that may stand in a request.
+pub(crate) fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("a header is 'Name: value'")?;
+    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if name.is_empty() || !name.bytes().all(is_token) {
+        return Err(format!("{name:?} is no header name"));
+    }
+    if value.bytes().any(|b| b < b' ' && b != b'\t') {
+        return Err("a header's value holds no control characters".to_owned());
+    }
+    if name.eq_ignore_ascii_case("content-length") || name.eq_ignore_ascii_case("transfer-encoding")
+    {
+        return Err(format!("{name} follows from the body"));
+    }
+    Ok((name.to_owned(), value.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chat_body_has_exactly_the_size_asked_for() {
+        for (size, kind) in [
+            (229, Kind::Plain),
+            (229, Kind::Stream),
+            (100_000, Kind::Plain),
+        ] {
+            let body = Body::Chat { size }.build(None, kind).expect("large enough");
+            assert_eq!(body.len(), size);
+            let value: Value = serde_json::from_slice(&body).expect("JSON");
+            assert_eq!(value["model"], "gpt-4o");
+            assert_eq!(value["stream"] == true, kind == Kind::Stream);
+        }
+        let quoted = Body::Chat { size: 229 }
+            .build(Some("a\"b"), Kind::Plain)
+            .expect("JSON");
+        assert_eq!(
+            serde_json::from_slice::<Value>(&quoted).expect("JSON")["model"],
+            "a\"b"
+        );
+        assert!(Body::Chat { size: 20 }.build(None, Kind::Plain).is_err());
+    }
+
+    #[test]
+    fn a_given_body_changes_only_on_request() {
+        let own = br#"{ "model":"m" }"#.to_vec();
+        assert_eq!(
+            Body::Given(own.clone()).build(None, Kind::Plain),
+            Ok(own.clone())
+        );
+        let changed = Body::Given(own)
+            .build(Some("n"), Kind::Stream)
+            .expect("an object");
+        let value: Value = serde_json::from_slice(&changed).expect("JSON");
+        assert_eq!(value, json!({"model": "n", "stream": true}));
+        assert!(
+            Body::Given(b"[1]".to_vec())
+                .build(None, Kind::Stream)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn own_headers_replace_defaults() {
+        let target = Target::parse("http://h:1/p").expect("a URL");
+        let own = [header("host: other").expect("a header")];
+        let text = String::from_utf8(bytes(&target, Some(b"{}"), &own)).expect("ASCII");
+        assert!(text.starts_with("POST /p HTTP/1.1\r\n"), "{text}");
+        assert!(
+            text.contains("host: other\r\n") && !text.contains("Host: h:1"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("Content-Length: 2\r\nhost: other\r\n\r\n{}"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn refuses_headers_that_would_break_the_request() {
+        for wrong in ["a", ": b", "a b: c", "a: b\r\nc: d", "Content-Length: 5"] {
+            assert!(header(wrong).is_err(), "{wrong}");
+        }
+    }
+}
