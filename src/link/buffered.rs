@@ -39,12 +39,18 @@ impl Pool {
     pub fn new(bytes: usize, shards: usize) -> Self {
         // All shards' unused pieces together stay below a quarter of the pool.
         let piece = (bytes / (4 * shards.max(1))).min(1 << 20);
-        Self { left: Padded(AtomicUsize::new(bytes)), piece }
+        Self {
+            left: Padded(AtomicUsize::new(bytes)),
+            piece,
+        }
     }
 
     fn take(&self, bytes: usize) -> bool {
         let less = |left: usize| left.checked_sub(bytes);
-        self.left.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+        self.left
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+            .is_ok()
     }
 
     fn give_back(&self, bytes: usize) {
@@ -56,13 +62,20 @@ impl Lease {
     /// An empty lease from `pool`.
     #[must_use]
     pub fn new(pool: Arc<Pool>) -> Rc<Self> {
-        Rc::new(Self { pool, leased: Cell::new(0), held: Cell::new(0) })
+        Rc::new(Self {
+            pool,
+            leased: Cell::new(0),
+            held: Cell::new(0),
+        })
     }
 
     /// A holder of nothing yet.
     #[must_use]
     pub fn hold(self: &Rc<Self>) -> Held {
-        Held { lease: Rc::clone(self), bytes: 0 }
+        Held {
+            lease: Rc::clone(self),
+            bytes: 0,
+        }
     }
 
     fn take(&self, bytes: usize) -> bool {
@@ -143,7 +156,10 @@ mod tests {
         assert!(!a.grow_to(601));
         drop(b);
         drop(a);
-        assert!(two.hold().grow_to(700), "a shard gives back what it does not use");
+        assert!(
+            two.hold().grow_to(700),
+            "a shard gives back what it does not use"
+        );
     }
 
     #[test]

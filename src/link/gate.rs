@@ -41,7 +41,9 @@ impl Gates {
     /// rotation by it is exact whichever shard a connection landed on.
     #[must_use]
     pub fn ticket(&self, route: RouteId) -> u64 {
-        self.tickets[route.index()].0.fetch_add(1, Ordering::Relaxed)
+        self.tickets[route.index()]
+            .0
+            .fetch_add(1, Ordering::Relaxed)
     }
 
     /// Counts one more caller's connection, unless the process has as many as it may.

@@ -26,8 +26,14 @@ pub fn channel() -> (LogSender, LogReceiver) {
     let (sender, receiver) = crossbeam_channel::bounded(1_024);
     let dropped = Arc::new(AtomicU64::new(0));
     (
-        LogSender { lines: sender, dropped: Arc::clone(&dropped) },
-        LogReceiver { lines: receiver, dropped },
+        LogSender {
+            lines: sender,
+            dropped: Arc::clone(&dropped),
+        },
+        LogReceiver {
+            lines: receiver,
+            dropped,
+        },
     )
 }
 

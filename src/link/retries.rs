@@ -35,7 +35,9 @@ impl Retries {
     /// Counts for this many shards.
     #[must_use]
     pub fn new(shards: usize) -> Self {
-        Self { shards: (0..shards).map(|_| Padded::default()).collect() }
+        Self {
+            shards: (0..shards).map(|_| Padded::default()).collect(),
+        }
     }
 
     /// Counts a request of `shard`; only that shard may call this.
@@ -51,7 +53,10 @@ impl Retries {
     /// What all shards counted over the ten seconds before `now`.
     #[must_use]
     pub fn recent(&self, now: Instant) -> Recent {
-        let mut recent = Recent { requests: 0, retries: 0 };
+        let mut recent = Recent {
+            requests: 0,
+            retries: 0,
+        };
         for shard in &self.shards {
             recent.requests += sum(&shard.0.requests, now);
             recent.retries += sum(&shard.0.retries, now);
@@ -72,7 +77,10 @@ fn count(buckets: &[AtomicU64; BUCKETS], now: Instant) {
 fn sum(buckets: &[AtomicU64; BUCKETS], now: Instant) -> u64 {
     let second = now.as_secs() & LOW;
     let words = buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed));
-    words.filter(|word| second.wrapping_sub(word >> 32) < 10).map(|word| word & LOW).sum()
+    words
+        .filter(|word| second.wrapping_sub(word >> 32) < 10)
+        .map(|word| word & LOW)
+        .sum()
 }
 
 fn bucket_of(second: u64) -> usize {
@@ -100,10 +108,34 @@ mod tests {
             retries.count_request(ShardId(1), at(second));
         }
         retries.count_retry(ShardId(1), at(104));
-        assert_eq!(retries.recent(at(104)), Recent { requests: 10, retries: 1 });
-        assert_eq!(retries.recent(at(109)), Recent { requests: 10, retries: 1 });
-        assert_eq!(retries.recent(at(110)), Recent { requests: 8, retries: 1 });
-        assert_eq!(retries.recent(at(114)), Recent { requests: 0, retries: 0 });
+        assert_eq!(
+            retries.recent(at(104)),
+            Recent {
+                requests: 10,
+                retries: 1
+            }
+        );
+        assert_eq!(
+            retries.recent(at(109)),
+            Recent {
+                requests: 10,
+                retries: 1
+            }
+        );
+        assert_eq!(
+            retries.recent(at(110)),
+            Recent {
+                requests: 8,
+                retries: 1
+            }
+        );
+        assert_eq!(
+            retries.recent(at(114)),
+            Recent {
+                requests: 0,
+                retries: 0
+            }
+        );
     }
 
     #[test]

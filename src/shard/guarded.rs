@@ -9,7 +9,9 @@ use std::task::{Context, Poll};
 /// other task running; its sockets close with it.
 pub fn spawn(task: impl Future<Output = ()> + 'static) {
     // Dropping the handle leaves the task running.
-    drop(monoio::spawn(Guarded { task: Some(Box::pin(task)) }));
+    drop(monoio::spawn(Guarded {
+        task: Some(Box::pin(task)),
+    }));
 }
 
 struct Guarded<F> {
@@ -22,7 +24,9 @@ impl<F: Future<Output = ()>> Future for Guarded<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let Some(task) = self.task.as_mut() else { return Poll::Ready(()) };
+        let Some(task) = self.task.as_mut() else {
+            return Poll::Ready(());
+        };
         let polled = catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(context)));
         match polled {
             Ok(Poll::Pending) => Poll::Pending,

@@ -4,8 +4,8 @@
 //! A future with an operation in the ring is never dropped to stop it: the socket is shut down and the
 //! operation ends by itself ([`timers`]).
 
+mod guarded;
 pub mod ring;
 pub mod socket;
 pub mod timers;
 pub mod tls;
-mod guarded;

@@ -3,8 +3,8 @@
 use std::io;
 
 use io_uring::IoUring;
-use monoio::{IoUringDriver, LegacyDriver, Runtime, RuntimeBuilder};
 use monoio::time::TimeDriver;
+use monoio::{IoUringDriver, LegacyDriver, Runtime, RuntimeBuilder};
 
 /// A shard's event loop.
 pub enum Ring {
@@ -38,7 +38,9 @@ pub fn build() -> io::Result<Ring> {
             Err(error) => refused = error,
         }
     }
-    let runtime = RuntimeBuilder::<LegacyDriver>::new().enable_timer().build()?;
+    let runtime = RuntimeBuilder::<LegacyDriver>::new()
+        .enable_timer()
+        .build()?;
     Ok(Ring::Epoll(Box::new(runtime), refused))
 }
 
@@ -68,7 +70,9 @@ impl Ring {
     /// What the operator is told where epoll had to do.
     #[must_use]
     pub fn complaint(&self) -> Option<String> {
-        let Self::Epoll(_, refused) = self else { return None };
+        let Self::Epoll(_, refused) = self else {
+            return None;
+        };
         let cause = match refused.raw_os_error() {
             Some(libc::EPERM | libc::EACCES) => {
                 "forbidden: a seccomp filter (containers) or kernel.io_uring_disabled"
@@ -77,7 +81,9 @@ impl Ring {
             Some(libc::ENOSYS) => "not in this kernel",
             Some(_) | None => "refused",
         };
-        Some(format!("io_uring is {cause} ({refused}); epoll is used, at more CPU per request"))
+        Some(format!(
+            "io_uring is {cause} ({refused}); epoll is used, at more CPU per request"
+        ))
     }
 }
 

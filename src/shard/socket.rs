@@ -68,8 +68,18 @@ impl Socket {
         let (read_half, half) = stream.into_split();
         let exchange = Rc::new(Exchange::default());
         let reading = Box::pin(read_on_demand(read_half, Rc::clone(&exchange)));
-        let reader = Reader { reading, exchange, posted: false, tls: None };
-        Ok(Self { deadline, reader, writer: Writer { half, tls: None }, fd })
+        let reader = Reader {
+            reading,
+            exchange,
+            posted: false,
+            tls: None,
+        };
+        Ok(Self {
+            deadline,
+            reader,
+            writer: Writer { half, tls: None },
+            fd,
+        })
     }
 
     /// Makes it a TLS connection: shakes hands as `session` says.
@@ -131,7 +141,9 @@ impl Reader {
     /// The posted read's end: how many bytes were appended, 0 when the peer hung up, and the buffer.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<(io::Result<usize>, Vec<u8>)> {
         loop {
-            let Poll::Ready((result, bytes)) = self.poll_raw(context) else { return Poll::Pending };
+            let Poll::Ready((result, bytes)) = self.poll_raw(context) else {
+                return Poll::Pending;
+            };
             let Some(tls) = &self.tls else {
                 self.posted = false;
                 return Poll::Ready((result, bytes));
@@ -212,7 +224,11 @@ impl Writer {
         part: std::ops::Range<usize>,
     ) -> (io::Result<()>, Vec<u8>) {
         let Some(tls) = self.tls.clone() else {
-            let mut part = Part { bytes, from: part.start, to: part.end };
+            let mut part = Part {
+                bytes,
+                from: part.start,
+                to: part.end,
+            };
             let result = send(&mut self.half, &mut part).await;
             return (result, part.bytes);
         };
@@ -236,14 +252,20 @@ impl Writer {
 
     /// Sends the TLS records that wait.
     async fn flush_tls(&mut self) -> io::Result<()> {
-        let Some(tls) = self.tls.clone() else { return Ok(()) };
+        let Some(tls) = self.tls.clone() else {
+            return Ok(());
+        };
         loop {
             let records = tls.borrow_mut().records()?;
             if records.is_empty() {
                 tls.borrow_mut().keep(records);
                 return Ok(());
             }
-            let mut part = Part { from: 0, to: records.len(), bytes: records };
+            let mut part = Part {
+                from: 0,
+                to: records.len(),
+                bytes: records,
+            };
             let result = send(&mut self.half, &mut part).await;
             tls.borrow_mut().keep(part.bytes);
             result?;
@@ -276,7 +298,12 @@ async fn read_on_demand(mut half: OwnedReadHalf<TcpStream>, exchange: Rc<Exchang
     loop {
         // Nobody is woken: whoever sets the buffer polls next.
         let bytes = poll_fn(|_| exchange.wanted.take().map_or(Poll::Pending, Poll::Ready)).await;
-        let (result, tail) = half.read(Tail { from: bytes.len(), bytes }).await;
+        let (result, tail) = half
+            .read(Tail {
+                from: bytes.len(),
+                bytes,
+            })
+            .await;
         exchange.done.set(Some((result, tail.bytes)));
     }
 }
@@ -287,7 +314,10 @@ struct Tail {
     from: usize,
 }
 
-#[expect(unsafe_code, reason = "monoio's contract for buffers that the kernel writes to")]
+#[expect(
+    unsafe_code,
+    reason = "monoio's contract for buffers that the kernel writes to"
+)]
 // SAFETY: the pointer and the length describe the vector's spare capacity behind `from`, which stays
 // where it is while the vector is neither grown nor dropped; the ring owns the value meanwhile.
 unsafe impl IoBufMut for Tail {
@@ -314,7 +344,10 @@ struct Part {
     to: usize,
 }
 
-#[expect(unsafe_code, reason = "monoio's contract for buffers that the kernel reads from")]
+#[expect(
+    unsafe_code,
+    reason = "monoio's contract for buffers that the kernel reads from"
+)]
 // SAFETY: `from <= to <= bytes.len()` always holds, and the vector is not touched while the ring owns
 // the value.
 unsafe impl IoBuf for Part {

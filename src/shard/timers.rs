@@ -58,7 +58,13 @@ impl Timers {
     /// A place for the socket `fd`, without a deadline.
     #[must_use]
     pub fn register(self: &Rc<Self>, fd: RawFd) -> Deadline {
-        let fresh = Slot { fd, at: Instant::NEVER, cut: Cut::Both, overdue: false, idle: false };
+        let fresh = Slot {
+            fd,
+            at: Instant::NEVER,
+            cut: Cut::Both,
+            overdue: false,
+            idle: false,
+        };
         let slots = &mut *self.slots.borrow_mut();
         let slot = match slots.free.pop() {
             Some(slot) => {
@@ -70,7 +76,10 @@ impl Timers {
                 slots.all.len() - 1
             }
         };
-        Deadline { timers: Rc::clone(self), slot }
+        Deadline {
+            timers: Rc::clone(self),
+            slot,
+        }
     }
 
     /// Shuts overdue sockets down as long as the shard runs.
@@ -102,7 +111,13 @@ impl Timers {
     }
 
     fn cut_where(&self, chosen: impl Fn(&Slot) -> bool) {
-        for slot in self.slots.borrow_mut().all.iter_mut().filter(|slot| slot.fd >= 0) {
+        for slot in self
+            .slots
+            .borrow_mut()
+            .all
+            .iter_mut()
+            .filter(|slot| slot.fd >= 0)
+        {
             if chosen(slot) {
                 slot.overdue = true;
                 shut_down(slot.fd, Cut::Both);
@@ -121,7 +136,11 @@ impl Timers {
             }
             next = next.min(slot.at);
         }
-        if next == Instant::NEVER { next } else { next.max(now + FINEST) }
+        if next == Instant::NEVER {
+            next
+        } else {
+            next.max(now + FINEST)
+        }
     }
 
     /// Sees to it that the sweeper wakes by `at`.
@@ -201,7 +220,10 @@ fn shut_down(fd: RawFd, cut: Cut) {
     }
 }
 
-#[expect(unsafe_code, reason = "a socket is shut down through its descriptor alone")]
+#[expect(
+    unsafe_code,
+    reason = "a socket is shut down through its descriptor alone"
+)]
 fn shut_down_raw(fd: RawFd, how: libc::c_int) {
     // SAFETY: shutdown(2) has no memory effects; a descriptor in the table is open, since its
     // `Deadline` is dropped before the socket is. A socket that is not connected any more is no

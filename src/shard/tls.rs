@@ -48,7 +48,12 @@ impl Session {
     }
 
     fn new(connection: Connection) -> Self {
-        Self { connection, plain: Vec::new(), outgoing: Vec::new(), ended: false }
+        Self {
+            connection,
+            plain: Vec::new(),
+            outgoing: Vec::new(),
+            ended: false,
+        }
     }
 
     /// Whether application data cannot flow yet.
@@ -65,13 +70,18 @@ impl Session {
     pub fn take_in(&mut self, mut records: &[u8]) -> io::Result<()> {
         while !records.is_empty() {
             self.connection.read_tls(&mut records)?;
-            let state = self.connection.process_new_packets().map_err(io::Error::other)?;
+            let state = self
+                .connection
+                .process_new_packets()
+                .map_err(io::Error::other)?;
             self.ended |= state.peer_has_closed();
             let count = state.plaintext_bytes_to_read();
             if count > 0 {
                 let from = self.plain.len();
                 self.plain.resize(from + count, 0);
-                self.connection.reader().read_exact(&mut self.plain[from..])?;
+                self.connection
+                    .reader()
+                    .read_exact(&mut self.plain[from..])?;
             }
         }
         Ok(())
@@ -89,7 +99,11 @@ impl Session {
     ///
     /// The peer had not said so before: the bytes may have been cut off by somebody else.
     pub fn take_end(&mut self) -> io::Result<()> {
-        if self.ended { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+        if self.ended {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::UnexpectedEof.into())
+        }
     }
 
     /// Takes bytes to encrypt, and says how many.

@@ -6,7 +6,10 @@ use crate::base::time::{Instant, WallTime};
 #[must_use]
 #[expect(unsafe_code, reason = "std gives no absolute monotonic time")]
 pub fn now() -> Instant {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: `time` is a valid, writable timespec for the length of the call.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
@@ -15,7 +18,10 @@ pub fn now() -> Instant {
 
 /// The calendar time; a clock set before 1970 counts as 1970.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the clock"
+)]
 pub fn wall() -> WallTime {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let millis = since_epoch.map_or(0, |span| span.as_millis());

@@ -18,7 +18,10 @@ pub fn pin(core: usize) -> bool {
 /// Raises this process's limit of open files as far as it may, and returns it.
 #[expect(unsafe_code, reason = "std does not wrap resource limits")]
 pub fn raise_open_files() -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
     // SAFETY: `limit` is a valid, writable rlimit for the length of both calls.
     unsafe {
         if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {

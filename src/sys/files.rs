@@ -11,7 +11,9 @@ use std::path::Path;
 /// (`InvalidData`).
 pub fn read_text(path: &Path, limit: u64) -> std::io::Result<String> {
     let mut text = String::new();
-    let taken = std::fs::File::open(path)?.take(limit + 1).read_to_string(&mut text)?;
+    let taken = std::fs::File::open(path)?
+        .take(limit + 1)
+        .read_to_string(&mut text)?;
     if taken as u64 > limit {
         return Err(std::io::ErrorKind::FileTooLarge.into());
     }

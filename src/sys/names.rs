@@ -10,7 +10,10 @@ use std::net::{SocketAddr, ToSocketAddrs};
 pub fn look_up(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
     let found: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
     if found.is_empty() {
-        return Err(std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address"));
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::NotFound,
+            "the name has no address",
+        ));
     }
     Ok(found)
 }

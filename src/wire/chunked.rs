@@ -26,20 +26,29 @@ pub enum Piece {
 }
 
 /// Why a chunked body is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChunkFault {
     /// No hexadecimal number where the size of a chunk must stand.
-    #[error("a chunk has no size")]
     NoSize,
     /// A chunk of 2^60 bytes or more.
-    #[error("a chunk's size is too large")]
     SizeOverflow,
     /// A line that does not end in CR LF, or a chunk longer than its size.
-    #[error("a chunk does not end in CR LF")]
     LineEnd,
     /// A size line or a trailer section over its limit.
-    #[error("a chunk's size line or the trailer section is too long")]
     TooLong,
+}
+
+impl ChunkFault {
+    /// What the sender is told.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::NoSize => "a chunk of the body has no size",
+            Self::SizeOverflow => "the size of a chunk of the body is too large",
+            Self::LineEnd => "a chunk of the body does not end in CR LF",
+            Self::TooLong => "a chunk's size line or the trailer section is too long",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,7 +111,11 @@ impl Chunked {
             self.step(input[*at])?;
             *at += 1;
         }
-        Ok(if self.state == State::Ended { Piece::End(*at) } else { Piece::More })
+        Ok(if self.state == State::Ended {
+            Piece::End(*at)
+        } else {
+            Piece::More
+        })
     }
 
     fn step(&mut self, byte: u8) -> Result<(), ChunkFault> {
@@ -167,12 +180,20 @@ impl Chunked {
     }
 
     fn bounded(&self, limit: usize, next: State) -> Result<State, ChunkFault> {
-        if self.line > limit { Err(ChunkFault::TooLong) } else { Ok(next) }
+        if self.line > limit {
+            Err(ChunkFault::TooLong)
+        } else {
+            Ok(next)
+        }
     }
 }
 
 fn line_feed(byte: u8) -> Result<(), ChunkFault> {
-    if byte == b'\n' { Ok(()) } else { Err(ChunkFault::LineEnd) }
+    if byte == b'\n' {
+        Ok(())
+    } else {
+        Err(ChunkFault::LineEnd)
+    }
 }
 
 fn hex(byte: u8) -> Option<u8> {
@@ -257,7 +278,12 @@ mod tests {
 
     #[test]
     fn writes_sizes_in_hexadecimal() {
-        for (len, head) in [(0, "0\r\n"), (1, "1\r\n"), (16, "10\r\n"), (0xabcde, "abcde\r\n")] {
+        for (len, head) in [
+            (0, "0\r\n"),
+            (1, "1\r\n"),
+            (16, "10\r\n"),
+            (0xabcde, "abcde\r\n"),
+        ] {
             let mut out = Vec::new();
             write_chunk_head(len, &mut out);
             assert_eq!(out, head.as_bytes());

@@ -67,39 +67,48 @@ pub enum Arrival {
     Partial,
 }
 
-/// Why a head is refused. What the peer is told is the display.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why a head is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadFault {
     /// Not a start line, or a byte that cannot stand where it stands.
-    #[error("the request is not valid HTTP/1.1")]
     Malformed,
     /// A line that ends in LF alone.
-    #[error("a line ends in LF without CR")]
     BareLf,
     /// `HTTP/2.0` or the like in the start line.
-    #[error("only HTTP/1.1 and HTTP/1.0 are spoken here")]
     Version,
     /// The head is too long, or has too many fields.
-    #[error("the request head is over 32 KiB or has over 100 fields")]
     TooLarge,
     /// The request target is too long.
-    #[error("the request target is over 8 KiB")]
     TargetTooLong,
     /// No `Host`, or more than one.
-    #[error("exactly one Host header is needed")]
     Host,
     /// `Content-Length` repeated, differing, not all digits, or too large a number.
-    #[error("Content-Length must be one number")]
     ContentLength,
     /// `Transfer-Encoding` other than one `chunked`, or on HTTP/1.0.
-    #[error("Transfer-Encoding must be `chunked`, once, on HTTP/1.1")]
     TransferEncoding,
     /// Both `Content-Length` and `Transfer-Encoding`.
-    #[error("Content-Length and Transfer-Encoding exclude each other")]
     LengthAndEncoding,
     /// An `Expect` other than `100-continue`.
-    #[error("the only expectation that can be met is 100-continue")]
     Expectation,
+}
+
+impl HeadFault {
+    /// What the sender is told.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Malformed => "the request is not valid HTTP/1.1",
+            Self::BareLf => "a line ends in LF without CR",
+            Self::Version => "only HTTP/1.1 and HTTP/1.0 are spoken here",
+            Self::TooLarge => "the request head is over 32 KiB or has over 100 fields",
+            Self::TargetTooLong => "the request target is over 8 KiB",
+            Self::Host => "exactly one Host header is needed",
+            Self::ContentLength => "Content-Length must be one number",
+            Self::TransferEncoding => "Transfer-Encoding must be `chunked`, once, on HTTP/1.1",
+            Self::LengthAndEncoding => "Content-Length and Transfer-Encoding exclude each other",
+            Self::Expectation => "the only expectation that can be met is 100-continue",
+        }
+    }
 }
 
 impl Head {
@@ -155,11 +164,31 @@ impl Head {
             .map(|field| &bytes[field.value.clone()])
     }
 
+    /// The values of `Connection` where they name fields that end here, besides `close` and
+    /// `keep-alive`.
+    pub fn listed_by_connection<'b>(
+        &'b self,
+        bytes: &'b [u8],
+    ) -> impl Iterator<Item = &'b [u8]> + Clone {
+        let named = |field: &&Field| {
+            field.name.len() == 10 && bytes[field.name.clone()].eq_ignore_ascii_case(b"connection")
+        };
+        let lists = |value: &&[u8]| {
+            !value.eq_ignore_ascii_case(b"close") && !value.eq_ignore_ascii_case(b"keep-alive")
+        };
+        let value = |field: &Field| &bytes[field.value.clone()];
+        self.fields.iter().filter(named).map(value).filter(lists)
+    }
+
     fn read_request(&mut self, bytes: &[u8]) -> Result<Arrival, HeadFault> {
         let mut slots = [const { MaybeUninit::uninit() }; HEADERS_MAX];
         let mut request = httparse::Request::new(&mut []);
-        let parsed = request.parse_with_uninit_headers(bytes, &mut slots).map_err(fault)?;
-        let Status::Complete(len) = parsed else { return Err(HeadFault::Malformed) };
+        let parsed = request
+            .parse_with_uninit_headers(bytes, &mut slots)
+            .map_err(fault)?;
+        let Status::Complete(len) = parsed else {
+            return Err(HeadFault::Malformed);
+        };
         let (Some(method), Some(path), Some(minor)) =
             (request.method, request.path, request.version)
         else {
@@ -195,7 +224,9 @@ impl Head {
         let parsed = httparse::ParserConfig::default()
             .parse_response_with_uninit_headers(&mut answer, bytes, &mut slots)
             .map_err(fault)?;
-        let Status::Complete(len) = parsed else { return Err(HeadFault::Malformed) };
+        let Status::Complete(len) = parsed else {
+            return Err(HeadFault::Malformed);
+        };
         let (Some(status), Some(minor)) = (answer.code, answer.version) else {
             return Err(HeadFault::Malformed);
         };
@@ -318,7 +349,10 @@ impl FieldFacts {
 fn find_end(bytes: &[u8], seen: usize) -> Result<Option<usize>, HeadFault> {
     // The last three bytes may be the beginning of the end.
     let from = seen.saturating_sub(3);
-    let start = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let start = bytes
+        .iter()
+        .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+        .count();
     for at in memchr::memchr_iter(b'\n', &bytes[from..]).map(|at| at + from) {
         if at == 0 || bytes[at - 1] != b'\r' {
             return Err(HeadFault::BareLf);
@@ -334,7 +368,10 @@ fn find_end(bytes: &[u8], seen: usize) -> Result<Option<usize>, HeadFault> {
 fn check_beginning(bytes: &[u8]) -> Result<(), HeadFault> {
     let start = bytes.trim_ascii_start();
     let method = start.iter().take(32).take_while(|byte| **byte != b' ');
-    if method.clone().all(|byte| byte.is_ascii_alphabetic() || *byte == b'-') {
+    if method
+        .clone()
+        .all(|byte| byte.is_ascii_alphabetic() || *byte == b'-')
+    {
         Ok(())
     } else {
         Err(HeadFault::Malformed)
@@ -344,7 +381,11 @@ fn check_beginning(bytes: &[u8]) -> Result<(), HeadFault> {
 /// What to call a head over the limit: the target may be to blame.
 fn too_large(bytes: &[u8]) -> HeadFault {
     let line = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
-    if line > TARGET_BYTES_MAX { HeadFault::TargetTooLong } else { HeadFault::TooLarge }
+    if line > TARGET_BYTES_MAX {
+        HeadFault::TargetTooLong
+    } else {
+        HeadFault::TooLarge
+    }
 }
 
 fn fault(error: httparse::Error) -> HeadFault {
@@ -361,7 +402,9 @@ fn fault(error: httparse::Error) -> HeadFault {
 
 /// Path and query of a target in absolute form (RFC 9112 §3.2.2); any other form as it is.
 fn origin_form(target: &str) -> &str {
-    let Some(scheme) = target.get(..8) else { return target };
+    let Some(scheme) = target.get(..8) else {
+        return target;
+    };
     let rest = if scheme.eq_ignore_ascii_case("https://") {
         &target[8..]
     } else if scheme[..7].eq_ignore_ascii_case("http://") {
@@ -386,7 +429,10 @@ fn range_in(whole: &[u8], part: &[u8]) -> Range<usize> {
         return 0..0;
     }
     let from = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
-    debug_assert!(from + part.len() <= whole.len(), "part is not a slice of whole");
+    debug_assert!(
+        from + part.len() <= whole.len(),
+        "part is not a slice of whole"
+    );
     from..from + part.len()
 }
 

@@ -3,6 +3,7 @@
 //!
 //! It holds no policy: what is allowed, who is asked and what a status leads to is decided above.
 
+pub mod azure;
 pub mod chunked;
 pub mod head;
 pub mod json;

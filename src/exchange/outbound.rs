@@ -1,0 +1,170 @@
+//! The head of a request to a provider: a prefix prepared once per Plan, and what the request adds.
+
+use crate::base::secret::Secret;
+use crate::config::plan::{Endpoint, Provider, ProviderKind};
+use crate::decide::outcome::KeyOwner;
+use crate::exchange::admit::Credential;
+use crate::exchange::headers;
+use crate::wire::azure;
+use crate::wire::head::Head;
+
+/// What does not change between requests to one provider. It holds the provider's key.
+pub struct Prefixes {
+    chat: Prefix,
+    completions: Prefix,
+    embeddings: Prefix,
+    models: Prefix,
+    own_key: Option<Secret>,
+}
+
+/// Request line and fixed fields of one endpoint.
+struct Prefix {
+    before: Box<[u8]>,
+    /// Behind the name of the model, where the target holds it.
+    after: Option<Box<[u8]>>,
+}
+
+/// What one request adds.
+pub struct Outbound<'a> {
+    /// The provider's name for the model; part of the target with Azure.
+    pub model: &'a str,
+    /// The key to send.
+    pub credential: Credential<'a>,
+    /// Whose key that is.
+    pub key: KeyOwner,
+    /// The request's id.
+    pub request_id: &'a str,
+    /// The caller's head and the buffer it was parsed in.
+    pub caller: (&'a Head, &'a [u8]),
+}
+
+impl Prefixes {
+    /// The prefixes for `provider`.
+    #[must_use]
+    pub fn new(provider: &Provider) -> Self {
+        Self {
+            chat: Prefix::new(provider, "chat/completions"),
+            completions: Prefix::new(provider, "completions"),
+            embeddings: Prefix::new(provider, "embeddings"),
+            models: Prefix::new(provider, "models"),
+            own_key: provider.api_key.as_ref().map(|key| key_line(provider.kind, key)),
+        }
+    }
+
+    /// Writes the head of a request whose body has `body_len` bytes.
+    pub fn write(
+        &self,
+        endpoint: Endpoint,
+        request: &Outbound<'_>,
+        body_len: usize,
+        out: &mut Vec<u8>,
+    ) {
+        let prefix = match endpoint {
+            Endpoint::ChatCompletions => &self.chat,
+            Endpoint::Completions => &self.completions,
+            Endpoint::Embeddings => &self.embeddings,
+        };
+        out.extend_from_slice(b"POST ");
+        prefix.write(request.model, out);
+        out.extend_from_slice(b"Content-Type: application/json\r\nContent-Length: ");
+        out.extend_from_slice(itoa::Buffer::new().format(body_len).as_bytes());
+        out.extend_from_slice(b"\r\n");
+        self.write_fields(request, out);
+    }
+
+    /// Writes the whole of a request for the provider's list of models.
+    pub fn write_models(&self, request: &Outbound<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"GET ");
+        self.models.write(request.model, out);
+        self.write_fields(request, out);
+    }
+
+    fn write_fields(&self, request: &Outbound<'_>, out: &mut Vec<u8>) {
+        match request.credential {
+            Credential::Own(_) => {
+                let line = self.own_key.as_ref().map_or("", Secret::expose);
+                out.extend_from_slice(line.as_bytes());
+            }
+            Credential::Caller(authorization) => field(b"Authorization", authorization, out),
+            Credential::None => {}
+        }
+        field(b"X-Request-Id", request.request_id.as_bytes(), out);
+        let (head, bytes) = request.caller;
+        let listed = head.listed_by_connection(bytes);
+        let any = listed.clone().next().is_some();
+        // Without such a list, which is the rule, no field is compared with one.
+        let listed = listed.take(if any { usize::MAX } else { 0 });
+        for one in &head.fields {
+            let (name, value) = (&bytes[one.name.clone()], &bytes[one.value.clone()]);
+            let stated = name.eq_ignore_ascii_case(b"content-type")
+                || name.eq_ignore_ascii_case(b"content-encoding");
+            if !stated && headers::crosses_to_provider(name, request.key, listed.clone()) {
+                field(name, value, out);
+            }
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+impl Prefix {
+    fn new(provider: &Provider, endpoint: &str) -> Self {
+        let base = &provider.base;
+        let query = if base.query.is_empty() { "" } else { "?" };
+        let simple = |root: &str| azure::Target {
+            before: format!("{}{root}/{endpoint}{query}{}", base.path, base.query),
+            after: None,
+        };
+        let target = match provider.kind {
+            ProviderKind::OpenAi | ProviderKind::Anthropic => simple(""),
+            // Ollama speaks the OpenAI dialect under `/v1`; a base may name that already.
+            ProviderKind::Ollama if base.path.ends_with("/v1") => simple(""),
+            ProviderKind::Ollama => simple("/v1"),
+            ProviderKind::AzureOpenAi => {
+                let place = azure::Place {
+                    path: &base.path,
+                    query: &base.query,
+                    deployment: provider.azure_deployment.as_deref(),
+                    version: &provider.azure_api_version,
+                };
+                azure::target(&place, endpoint)
+            }
+        };
+        let rest = format!(
+            " HTTP/1.1\r\nHost: {}\r\nAccept-Encoding: identity\r\n",
+            base.authority
+        );
+        match target.after {
+            Some(after) => Self {
+                before: target.before.into_bytes().into(),
+                after: Some((after + &rest).into_bytes().into()),
+            },
+            None => Self { before: (target.before + &rest).into_bytes().into(), after: None },
+        }
+    }
+
+    fn write(&self, model: &str, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.before);
+        if let Some(after) = &self.after {
+            let mut name = String::with_capacity(model.len());
+            azure::percent_encode(model, &mut name);
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(after);
+        }
+    }
+}
+
+fn key_line(kind: ProviderKind, key: &Secret) -> Secret {
+    let key = key.expose();
+    Secret::new(match kind {
+        ProviderKind::AzureOpenAi => format!("api-key: {key}\r\n"),
+        ProviderKind::Anthropic => format!("x-api-key: {key}\r\n"),
+        ProviderKind::OpenAi | ProviderKind::Ollama => format!("Authorization: Bearer {key}\r\n"),
+    })
+}
+
+fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}

@@ -1,0 +1,171 @@
+//! Reads the body of a caller's request into the connection's buffer, behind its head.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use crate::base::limits::READ_LARGE_BYTES;
+use crate::base::time::Instant;
+use crate::exchange::refusal::Refusal;
+use crate::shard::caller::Caller;
+use crate::shard::run::Shard;
+use crate::shard::timers::Cut;
+use crate::sys::clock;
+use crate::wire::chunked::{Chunked, Piece};
+use crate::wire::head::Framing;
+
+/// A request's body, as ranges of the connection's buffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// The body, its transfer coding removed.
+    pub at: Range<usize>,
+    /// Where the next request starts.
+    pub end: usize,
+}
+
+/// Why there is no body.
+#[derive(Debug)]
+pub enum Stop {
+    /// The caller is told.
+    Refused(Refusal<'static>),
+    /// The caller hung up.
+    Gone,
+}
+
+/// Reads the current request's body.
+pub async fn read(shard: &Shard, caller: &mut Caller) -> Result<Body, Stop> {
+    let start = caller.head.len;
+    let limit = shard.plan.server.max_body_bytes;
+    match caller.head.framing {
+        Framing::None | Framing::Close => Ok(Body { at: start..start, end: start }),
+        Framing::Length(length) => {
+            let length = usize::try_from(length).ok().filter(|length| *length <= limit);
+            let length = length.ok_or(Stop::Refused(Refusal::RequestTooLarge { limit }))?;
+            read_length(shard, caller, start + length).await
+        }
+        Framing::Chunked => read_chunked(shard, caller).await,
+    }
+}
+
+async fn read_length(shard: &Shard, caller: &mut Caller, end: usize) -> Result<Body, Stop> {
+    let start = caller.head.len;
+    if !caller.held.grow_to(end - start) {
+        return Err(Stop::Refused(Refusal::Overloaded));
+    }
+    if caller.bytes.len() < end {
+        invite(shard, caller).await?;
+        let missing = end - caller.bytes.len();
+        caller.bytes.reserve_exact(missing.max(READ_ROOM));
+        let mut pace = Pace::new(shard, clock::now());
+        while caller.bytes.len() < end {
+            pace.read(caller).await?;
+        }
+        caller.socket.deadline.clear();
+    }
+    Ok(Body { at: start..end, end })
+}
+
+async fn read_chunked(shard: &Shard, caller: &mut Caller) -> Result<Body, Stop> {
+    let start = caller.head.len;
+    let mut decoder = Chunked::default();
+    // The payload is moved together as it is decoded: [start..filled], then what is not looked at.
+    let (mut filled, mut from) = (start, start);
+    if caller.bytes.len() == start {
+        invite(shard, caller).await?;
+    }
+    let mut pace = Pace::new(shard, clock::now());
+    loop {
+        match decode(&mut decoder, &mut caller.bytes, &mut filled, &mut from) {
+            Ok(true) => {
+                caller.socket.deadline.clear();
+                return Ok(Body { at: start..filled, end: filled });
+            }
+            Ok(false) => {}
+            Err(fault) => return Err(Stop::Refused(fault)),
+        }
+        let limit = shard.plan.server.max_body_bytes;
+        if filled - start > limit {
+            return Err(Stop::Refused(Refusal::RequestTooLarge { limit }));
+        }
+        if !caller.held.grow_to(filled - start + READ_LARGE_BYTES) {
+            return Err(Stop::Refused(Refusal::Overloaded));
+        }
+        if filled - start > READ_LARGE_BYTES {
+            caller.bytes.reserve(READ_LARGE_BYTES);
+        }
+        pace.read(caller).await?;
+    }
+}
+
+/// Decodes what is in `bytes` from `from` on, and closes the gaps; whether the body has ended.
+fn decode(
+    decoder: &mut Chunked,
+    bytes: &mut Vec<u8>,
+    filled: &mut usize,
+    from: &mut usize,
+) -> Result<bool, Refusal<'static>> {
+    loop {
+        let mut at = *from;
+        let piece = decoder.next(bytes, &mut at);
+        *from = at;
+        match piece.map_err(|fault| Refusal::Malformed(fault.sentence()))? {
+            Piece::Payload(range) => {
+                let len = range.len();
+                bytes.copy_within(range, *filled);
+                *filled += len;
+            }
+            Piece::More => {
+                bytes.truncate(*filled);
+                *from = *filled;
+                return Ok(false);
+            }
+            Piece::End(end) => {
+                // What came behind the body moves up to it.
+                bytes.drain(*filled..end);
+                return Ok(true);
+            }
+        }
+    }
+}
+
+/// Tells a caller that waits for it to go on and send the body (RFC 9110, section 10.1.1).
+async fn invite(shard: &Shard, caller: &mut Caller) -> Result<(), Stop> {
+    if !caller.head.expects_continue {
+        return Ok(());
+    }
+    caller.out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+    caller.send_out(shard).await.map_err(|_| Stop::Gone)
+}
+
+/// How fast a body must arrive: never silent for `body_timeout`, and on average 1 KiB/s once ten
+/// seconds have passed.
+struct Pace {
+    start: Instant,
+    silence: Duration,
+    arrived: u64,
+}
+
+impl Pace {
+    fn new(shard: &Shard, start: Instant) -> Self {
+        Self { start, silence: shard.plan.server.body_timeout, arrived: 0 }
+    }
+
+    /// Reads more, by the deadline that what has arrived so far allows.
+    async fn read(&mut self, caller: &mut Caller) -> Result<(), Stop> {
+        let average = Duration::from_secs((self.arrived / 1_024).max(10));
+        let deadline = (clock::now() + self.silence).min(self.start + average);
+        caller.socket.deadline.set(deadline, Cut::Read);
+        match caller.read_more().await {
+            Ok(count) if count > 0 => {
+                self.arrived += count as u64;
+                Ok(())
+            }
+            Ok(_) | Err(_) if caller.socket.deadline.is_overdue() => {
+                Err(Stop::Refused(Refusal::RequestTimeout))
+            }
+            Ok(_) | Err(_) => Err(Stop::Gone),
+        }
+    }
+}
+
+/// Spare room behind a body of known length: the caller's next request may already follow.
+const READ_ROOM: usize = 1 << 10;

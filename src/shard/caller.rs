@@ -1,0 +1,209 @@
+//! One caller's connection: its buffers, its reads, and the watch for its hang-up.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use monoio::net::TcpStream;
+
+use crate::base::limits::{BUFFER_KEPT_BYTES, READ_BYTES};
+use crate::link::buffered::Held;
+use crate::shard::run::Shard;
+use crate::shard::socket::Socket;
+use crate::shard::timers::{Cut, Deadline};
+use crate::shard::tls::Session;
+use crate::sys::clock;
+use crate::wire::head::Head;
+
+/// One caller's connection.
+pub struct Caller {
+    /// The connection.
+    pub socket: Socket,
+    /// The current request, and what has arrived behind it.
+    pub bytes: Vec<u8>,
+    /// The current request's head, as ranges of `bytes`.
+    pub head: Head,
+    /// What is on its way to the caller or to a provider.
+    pub out: Vec<u8>,
+    /// The current request's and answer's bodies, as they count against the process's bound.
+    pub held: Held,
+    /// Where the read posted ahead went to.
+    next: Vec<u8>,
+    ahead: Ahead,
+}
+
+/// The read that is posted while a request is being answered. It ends when the caller hangs up, or
+/// sends its next request before it has the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ahead {
+    /// Not posted.
+    Idle,
+    /// In the ring.
+    Posted,
+    /// Bytes of the next request have come.
+    Arrived,
+    /// The caller has hung up.
+    Gone,
+}
+
+impl Caller {
+    /// A connection that was just accepted; the TLS handshake, if any, is part of it.
+    ///
+    /// # Errors
+    ///
+    /// The caller hung up or did not complete the handshake in time.
+    pub async fn new(shard: &Rc<Shard>, stream: TcpStream) -> io::Result<Self> {
+        let mut socket = Socket::new(stream, &shard.timers)?;
+        if let Some(config) = &shard.tls_accept {
+            let session = Session::accept(config)?;
+            socket.deadline.set(clock::now() + shard.plan.server.header_timeout, Cut::Both);
+            socket.secure(session).await?;
+        }
+        Ok(Self {
+            socket,
+            bytes: Vec::new(),
+            head: Head::default(),
+            out: Vec::new(),
+            held: shard.lease.hold(),
+            next: Vec::new(),
+            ahead: Ahead::Idle,
+        })
+    }
+
+    /// Reads more of the request into `bytes`; 0 when the caller hung up or a deadline passed.
+    pub async fn read_more(&mut self) -> io::Result<usize> {
+        match self.ahead {
+            Ahead::Gone => Ok(0),
+            Ahead::Posted => {
+                let (result, arrived) = self.socket.reader.collect().await;
+                self.ahead = Ahead::Idle;
+                self.take_in(arrived);
+                result
+            }
+            Ahead::Idle | Ahead::Arrived => {
+                if self.bytes.capacity() - self.bytes.len() < READ_BYTES / 4 {
+                    self.bytes.reserve(READ_BYTES);
+                }
+                let bytes = std::mem::take(&mut self.bytes);
+                let (result, bytes) = self.socket.reader.read(bytes).await;
+                self.bytes = bytes;
+                result
+            }
+        }
+    }
+
+    /// Posts the read for whatever comes while the request is being answered.
+    pub fn read_ahead(&mut self) {
+        if self.ahead != Ahead::Idle {
+            return;
+        }
+        self.next.clear();
+        self.next.reserve(READ_BYTES);
+        self.socket.reader.post(std::mem::take(&mut self.next));
+        self.ahead = Ahead::Posted;
+    }
+
+    /// Whether the caller has hung up.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.ahead == Ahead::Gone
+    }
+
+    /// Waits for `work` on a provider's connection, whose deadline is `upstream`. When the caller
+    /// hangs up meanwhile, that connection is shut down at once, and `work` ends by it.
+    pub async fn watch<T>(&mut self, upstream: &Deadline, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        let mut cut = false;
+        poll_fn(|context| {
+            if let Poll::Ready(done) = work.as_mut().poll(context) {
+                return Poll::Ready(done);
+            }
+            self.look_ahead(context);
+            if self.is_gone() && !std::mem::replace(&mut cut, true) {
+                upstream.cut();
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Waits for `work` that nothing can cut short, and notices a hang-up meanwhile.
+    pub async fn watch_only<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        poll_fn(|context| {
+            let polled = work.as_mut().poll(context);
+            if polled.is_pending() {
+                self.look_ahead(context);
+            }
+            polled
+        })
+        .await
+    }
+
+    /// Sends `out`, which is empty afterwards.
+    ///
+    /// # Errors
+    ///
+    /// The caller is gone, or takes nothing for too long.
+    pub async fn send_out(&mut self, shard: &Shard) -> io::Result<()> {
+        let bytes = std::mem::take(&mut self.out);
+        let (result, mut bytes) = self.send(shard, bytes).await;
+        bytes.clear();
+        self.out = bytes;
+        result
+    }
+
+    /// Sends `bytes`, and gives the buffer back.
+    pub async fn send(&mut self, shard: &Shard, bytes: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+        let stall = shard.plan.server.idle_timeout;
+        self.socket.deadline.set(clock::now() + stall, Cut::Both);
+        let sent = self.socket.writer.write_all(bytes).await;
+        self.socket.deadline.clear();
+        sent
+    }
+
+    /// Drops the first `len` bytes, which were a request; what came behind it stays.
+    pub fn forget(&mut self, len: usize) {
+        self.held.clear();
+        if len >= self.bytes.len() {
+            self.bytes.clear();
+        } else {
+            self.bytes.drain(..len);
+        }
+        if self.bytes.is_empty() && self.bytes.capacity() > BUFFER_KEPT_BYTES {
+            self.bytes = Vec::new();
+        }
+        if self.out.capacity() > BUFFER_KEPT_BYTES {
+            self.out = Vec::new();
+        }
+        if self.ahead == Ahead::Arrived {
+            self.ahead = Ahead::Idle;
+            let arrived = std::mem::take(&mut self.next);
+            self.take_in(arrived);
+        }
+    }
+
+    fn look_ahead(&mut self, context: &mut Context<'_>) {
+        if self.ahead != Ahead::Posted {
+            return;
+        }
+        if let Poll::Ready((result, arrived)) = self.socket.reader.poll(context) {
+            self.next = arrived;
+            self.ahead = match result {
+                Ok(count) if count > 0 => Ahead::Arrived,
+                Ok(_) | Err(_) => Ahead::Gone,
+            };
+        }
+    }
+
+    /// Puts what was read ahead behind `bytes`; its buffer, or the one it replaces, is kept.
+    fn take_in(&mut self, mut arrived: Vec<u8>) {
+        if self.bytes.is_empty() {
+            std::mem::swap(&mut self.bytes, &mut arrived);
+        } else {
+            self.bytes.extend_from_slice(&arrived);
+        }
+        self.next = arrived;
+    }
+}

@@ -1,0 +1,168 @@
+//! One caller's connection from accept to close: request after request.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use monoio::net::TcpStream;
+
+use crate::base::limits::{LINGER_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, TARGET_BYTES_MAX};
+use crate::base::time::Instant;
+use crate::exchange::refusal::Refusal;
+use crate::link::gate::Phase;
+use crate::shard::body::{self, Stop};
+use crate::shard::caller::Caller;
+use crate::shard::drive::{self, After};
+use crate::shard::request::Request;
+use crate::shard::run::Shard;
+use crate::shard::timers::Cut;
+use crate::sys::clock;
+use crate::wire::head::{Arrival, HeadFault};
+
+/// A connection that counts as open as long as this lives, however its task ends.
+pub struct Open {
+    shard: Rc<Shard>,
+}
+
+impl Open {
+    /// Counts a connection that the process has admitted.
+    #[must_use]
+    pub fn new(shard: Rc<Shard>) -> Self {
+        shard.open.set(shard.open.get() + 1);
+        Self { shard }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let left = self.shard.open.get() - 1;
+        self.shard.open.set(left);
+        self.shard.gates.release_connection();
+        if left == 0 {
+            self.shard.emptied.give();
+        }
+    }
+}
+
+/// Serves one connection to its end.
+pub async fn serve(open: Open, stream: TcpStream) {
+    let shard = Rc::clone(&open.shard);
+    let Ok(mut caller) = Caller::new(&shard, stream).await else { return };
+    let mut first = Turn::First;
+    while let After::KeepAlive = serve_one(&shard, &mut caller, first).await {
+        first = Turn::Later;
+        if shard.gates.phase() != Phase::Serving && caller.bytes.is_empty() {
+            break;
+        }
+    }
+    caller.socket.writer.close_notify().await;
+}
+
+/// Whether a connection has carried a request before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    First,
+    Later,
+}
+
+/// Reads one request and answers it.
+async fn serve_one(shard: &Rc<Shard>, caller: &mut Caller, turn: Turn) -> After {
+    match read_head(shard, caller, turn).await {
+        Ok(()) => {}
+        Err(Stop::Gone) => return After::Close,
+        Err(Stop::Refused(refusal)) => {
+            // What the bytes mean is unknown, so there is no id or attribution to take from them.
+            let request = Request::unreadable(shard, clock::now());
+            drive::refuse(shard, caller, &request, &refusal).await;
+            linger(caller).await;
+            return After::Close;
+        }
+    }
+    let mut request = Request::read(shard, caller, clock::now());
+    let checked = request.check(shard, caller);
+    let end = match (&checked, body::read(shard, caller).await) {
+        (_, Err(Stop::Gone)) => return After::Close,
+        (Ok(_), Err(Stop::Refused(refusal))) => {
+            drive::refuse(shard, caller, &request, &refusal).await;
+            linger(caller).await;
+            return After::Close;
+        }
+        _ => 0,
+    };
+    let _ = (end, &mut request);
+    After::Close
+}
+
+/// Reads until a request's head is there.
+async fn read_head(shard: &Shard, caller: &mut Caller, turn: Turn) -> Result<(), Stop> {
+    let server = &shard.plan.server;
+    let mut seen = 0;
+    let mut started: Option<Instant> = None;
+    loop {
+        if !caller.bytes.is_empty() {
+            match caller.head.parse_request(&caller.bytes, seen) {
+                Ok(Arrival::Whole) => {
+                    caller.socket.deadline.clear();
+                    return Ok(());
+                }
+                Ok(Arrival::Partial) => seen = caller.bytes.len(),
+                Err(fault) => return Err(Stop::Refused(refusal_of(fault))),
+            }
+        }
+        match (started, caller.bytes.is_empty(), turn) {
+            (Some(_), _, _) => {}
+            (None, true, Turn::Later) => {
+                caller.socket.deadline.set_idle(clock::now() + server.idle_timeout);
+            }
+            (None, true, Turn::First) => {
+                caller.socket.deadline.set_idle(clock::now() + server.header_timeout);
+            }
+            (None, false, _) => {
+                let now = clock::now();
+                started = Some(now);
+                caller.socket.deadline.set(now + server.header_timeout, Cut::Read);
+            }
+        }
+        match caller.read_more().await {
+            Ok(count) if count > 0 => {}
+            Ok(_) | Err(_) if started.is_some() && caller.socket.deadline.is_overdue() => {
+                return Err(Stop::Refused(Refusal::RequestTimeout));
+            }
+            Ok(_) | Err(_) => return Err(Stop::Gone),
+        }
+    }
+}
+
+fn refusal_of(fault: HeadFault) -> Refusal<'static> {
+    match fault {
+        HeadFault::Version => Refusal::HttpVersionNotSupported,
+        HeadFault::TooLarge => Refusal::HeaderTooLarge,
+        HeadFault::TargetTooLong => Refusal::UriTooLong { limit: TARGET_BYTES_MAX },
+        HeadFault::Malformed
+        | HeadFault::BareLf
+        | HeadFault::Host
+        | HeadFault::ContentLength
+        | HeadFault::TransferEncoding
+        | HeadFault::LengthAndEncoding
+        | HeadFault::Expectation => Refusal::Malformed(fault.sentence()),
+    }
+}
+
+/// Lets a caller whose request was refused read why: closing with bytes unread would reset the
+/// connection, and the answer could be lost with it.
+async fn linger(caller: &mut Caller) {
+    caller.socket.writer.close_notify().await;
+    caller.socket.deadline.cut_write();
+    caller.socket.deadline.set(clock::now() + LINGER, Cut::Both);
+    let mut dropped = 0;
+    while dropped < LINGER_BYTES_MAX {
+        caller.bytes.clear();
+        match caller.read_more().await {
+            Ok(count) if count > 0 => dropped += count,
+            Ok(_) | Err(_) => return,
+        }
+    }
+}
+
+/// How long a refused caller may go on sending.
+const LINGER: Duration = Duration::from_secs(2);
+const _: () = assert!(REQUEST_HEAD_BYTES_MAX < LINGER_BYTES_MAX);

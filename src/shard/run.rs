@@ -1,0 +1,184 @@
+//! One shard from start to stop.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::TcpListener as StdListener;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use monoio::io::AsyncReadRent;
+use monoio::net::{TcpListener, UnixStream};
+use rustls::{ClientConfig, ServerConfig};
+
+use crate::base::ids::ShardId;
+use crate::base::random::Random;
+use crate::config::plan::Plan;
+use crate::decide::rotation::Rotation;
+use crate::exchange::ask::Prefixes;
+use crate::link::addresses::Addresses;
+use crate::link::buffered::{self, Lease};
+use crate::link::gate::{Gates, Phase};
+use crate::link::log::LogSender;
+use crate::link::retries::Retries;
+use crate::report::line::Lines;
+use crate::shard::log::AccessLog;
+use crate::shard::nudge::Nudge;
+use crate::shard::pool::Pool;
+use crate::shard::timers::Timers;
+use crate::shard::{guarded, listener, ring};
+use crate::sys::entropy;
+
+/// What every shard of a process gets: one copy, shared.
+pub struct Common {
+    /// The configuration.
+    pub plan: Arc<Plan>,
+    /// The rotation of each route.
+    pub rotations: Box<[Rotation]>,
+    /// The fixed part of the requests to each provider.
+    pub prefixes: Box<[Prefixes]>,
+    /// Published words.
+    pub gates: Gates,
+    /// Requests and extra attempts of the last seconds.
+    pub retries: Retries,
+    /// Bodies held in memory.
+    pub buffered: Arc<buffered::Pool>,
+    /// The providers' addresses.
+    pub addresses: Arc<Addresses>,
+    /// TLS towards callers.
+    pub tls_accept: Option<Arc<ServerConfig>>,
+    /// TLS towards providers.
+    pub tls_connect: Arc<ClientConfig>,
+}
+
+/// What one shard gets for itself.
+pub struct Own {
+    /// Its number.
+    pub id: ShardId,
+    /// Its listener, bound and listening.
+    pub listener: StdListener,
+    /// Becomes readable when the phase has changed.
+    pub bell: StdUnixStream,
+    /// Where its access lines go.
+    pub log: LogSender,
+    /// How they look; `None`: not written at this level.
+    pub lines: Option<Lines>,
+}
+
+/// One shard's own state. What all shards share is reached through it ([`std::ops::Deref`]).
+pub struct Shard {
+    common: Arc<Common>,
+    /// Its number.
+    pub id: ShardId,
+    /// Deadlines of its sockets.
+    pub timers: Rc<Timers>,
+    /// Idle connections to providers.
+    pub pool: Rc<Pool>,
+    /// Bodies held in memory.
+    pub lease: Rc<Lease>,
+    /// For choices and request ids.
+    pub random: RefCell<Random>,
+    /// Access lines on their way out.
+    pub access_log: Rc<AccessLog>,
+    /// How access lines look; `None`: they are not written.
+    pub lines: Option<RefCell<Lines>>,
+    /// Callers' connections that are open.
+    pub open: Cell<usize>,
+    /// Told when the last of them closes.
+    pub emptied: Nudge,
+}
+
+impl std::ops::Deref for Shard {
+    type Target = Common;
+
+    fn deref(&self) -> &Common {
+        &self.common
+    }
+}
+
+/// Runs one shard on the calling thread until the process has drained.
+///
+/// # Errors
+///
+/// The event loop or its sockets could not be set up.
+pub fn run(common: Arc<Common>, own: Own) -> io::Result<()> {
+    let ring = ring::build()?;
+    if own.id == ShardId(0)
+        && let Some(complaint) = ring.complaint()
+    {
+        tracing::warn!("{complaint}");
+    }
+    ring.block_on(serve(common, own))
+}
+
+async fn serve(common: Arc<Common>, own: Own) -> io::Result<()> {
+    let shard = Rc::new(Shard {
+        id: own.id,
+        timers: Rc::default(),
+        pool: Rc::new(Pool::new(common.plan.providers.len())),
+        lease: Lease::new(Arc::clone(&common.buffered)),
+        random: RefCell::new(Random::new(entropy::seed())),
+        access_log: Rc::new(AccessLog::new(own.log)),
+        lines: own.lines.map(RefCell::new),
+        open: Cell::new(0),
+        emptied: Nudge::default(),
+        common,
+    });
+    guarded::spawn(Rc::clone(&shard.timers).sweep());
+    guarded::spawn(Rc::clone(&shard.pool).age());
+    guarded::spawn(Rc::clone(&shard.access_log).keep_flushing());
+    let queue = own.listener.try_clone()?;
+    let listener = TcpListener::from_std(own.listener)?;
+    guarded::spawn(listener::run(Rc::clone(&shard), listener));
+
+    let mut bell = Bell::new(own.bell)?;
+    while shard.gates.phase() == Phase::Serving {
+        bell.heard().await?;
+    }
+    listener::close(&shard, &queue);
+    shard.timers.cut_idle();
+    guarded::spawn(cut_when_stopping(Rc::clone(&shard), bell));
+    while shard.open.get() > 0 {
+        shard.emptied.wait().await;
+    }
+    shard.access_log.flush();
+    Ok(())
+}
+
+/// Cuts off what is left when the time to finish is over.
+async fn cut_when_stopping(shard: Rc<Shard>, mut bell: Bell) {
+    while shard.gates.phase() != Phase::Stopping {
+        if bell.heard().await.is_err() {
+            return;
+        }
+    }
+    loop {
+        // Again and again: a request may open a connection after the first cut.
+        shard.timers.cut_all();
+        monoio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The end of a bell that hears.
+struct Bell {
+    stream: UnixStream,
+    rings: Vec<u8>,
+}
+
+impl Bell {
+    fn new(stream: StdUnixStream) -> io::Result<Self> {
+        let rings = Vec::with_capacity(64);
+        Ok(Self { stream: UnixStream::from_std(stream)?, rings })
+    }
+
+    /// Waits for a ring.
+    async fn heard(&mut self) -> io::Result<()> {
+        let (result, rings) = self.stream.read(std::mem::take(&mut self.rings)).await;
+        self.rings = rings;
+        match result? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+}
