@@ -36,6 +36,9 @@ pub const HELD_BACK_BYTES_MAX: usize = 256 << 10;
 /// Largest answer that is not streamed, in bytes: 10,000 embeddings of 3,072 floats fit.
 pub const ANSWER_BODY_BYTES_MAX: usize = 512 << 20;
 /// Longest value of an attribution header that is kept, in bytes.
+/// Longest message made of a provider's error that has another shape than OpenAI's, in bytes.
+pub const ERROR_MESSAGE_BYTES_MAX: usize = 2 << 10;
+/// Longest value of an attribution header or request id that is kept, in bytes.
 pub const LABEL_BYTES_MAX: usize = 256;
 /// Longest request id that is taken from a caller, in bytes; a longer one is replaced.
 pub const REQUEST_ID_BYTES_MAX: usize = 128;

@@ -10,7 +10,7 @@ use crate::shard::caller::Caller;
 use crate::shard::run::Shard;
 use crate::shard::timers::Cut;
 use crate::sys::clock;
-use crate::wire::chunked::{Chunked, Piece};
+use crate::wire::chunked::{Chunked, Progress};
 use crate::wire::head::Framing;
 
 /// A request's body, as ranges of the connection's buffer.
@@ -54,7 +54,7 @@ async fn read_length(shard: &Shard, caller: &mut Caller, end: usize) -> Result<B
     if caller.bytes.len() < end {
         invite(shard, caller).await?;
         let missing = end - caller.bytes.len();
-        caller.bytes.reserve_exact(missing.max(READ_ROOM));
+        caller.bytes_mut().reserve_exact(missing + READ_ROOM);
         let mut pace = Pace::new(shard, clock::now());
         while caller.bytes.len() < end {
             pace.read(caller).await?;
@@ -67,20 +67,19 @@ async fn read_length(shard: &Shard, caller: &mut Caller, end: usize) -> Result<B
 async fn read_chunked(shard: &Shard, caller: &mut Caller) -> Result<Body, Stop> {
     let start = caller.head.len;
     let mut decoder = Chunked::default();
-    // The payload is moved together as it is decoded: [start..filled], then what is not looked at.
-    let (mut filled, mut from) = (start, start);
+    let mut filled = start;
     if caller.bytes.len() == start {
         invite(shard, caller).await?;
     }
     let mut pace = Pace::new(shard, clock::now());
     loop {
-        match decode(&mut decoder, &mut caller.bytes, &mut filled, &mut from) {
-            Ok(true) => {
+        match decoder.compact(caller.bytes_mut(), &mut filled) {
+            Ok(Progress::Ended) => {
                 caller.socket.deadline.clear();
                 return Ok(Body { at: start..filled, end: filled });
             }
-            Ok(false) => {}
-            Err(fault) => return Err(Stop::Refused(fault)),
+            Ok(Progress::More) => {}
+            Err(fault) => return Err(Stop::Refused(Refusal::Malformed(fault.sentence()))),
         }
         let limit = shard.plan.server.max_body_bytes;
         if filled - start > limit {
@@ -90,40 +89,9 @@ async fn read_chunked(shard: &Shard, caller: &mut Caller) -> Result<Body, Stop> 
             return Err(Stop::Refused(Refusal::Overloaded));
         }
         if filled - start > READ_LARGE_BYTES {
-            caller.bytes.reserve(READ_LARGE_BYTES);
+            caller.bytes_mut().reserve(READ_LARGE_BYTES);
         }
         pace.read(caller).await?;
-    }
-}
-
-/// Decodes what is in `bytes` from `from` on, and closes the gaps; whether the body has ended.
-fn decode(
-    decoder: &mut Chunked,
-    bytes: &mut Vec<u8>,
-    filled: &mut usize,
-    from: &mut usize,
-) -> Result<bool, Refusal<'static>> {
-    loop {
-        let mut at = *from;
-        let piece = decoder.next(bytes, &mut at);
-        *from = at;
-        match piece.map_err(|fault| Refusal::Malformed(fault.sentence()))? {
-            Piece::Payload(range) => {
-                let len = range.len();
-                bytes.copy_within(range, *filled);
-                *filled += len;
-            }
-            Piece::More => {
-                bytes.truncate(*filled);
-                *from = *filled;
-                return Ok(false);
-            }
-            Piece::End(end) => {
-                // What came behind the body moves up to it.
-                bytes.drain(*filled..end);
-                return Ok(true);
-            }
-        }
     }
 }
 

@@ -10,7 +10,7 @@ use monoio::net::TcpStream;
 use crate::base::limits::{BUFFER_KEPT_BYTES, READ_BYTES};
 use crate::link::buffered::Held;
 use crate::shard::run::Shard;
-use crate::shard::socket::Socket;
+use crate::shard::socket::{Part, Socket};
 use crate::shard::timers::{Cut, Deadline};
 use crate::shard::tls::Session;
 use crate::sys::clock;
@@ -21,7 +21,10 @@ pub struct Caller {
     /// The connection.
     pub socket: Socket,
     /// The current request, and what has arrived behind it.
-    pub bytes: Vec<u8>,
+    ///
+    /// Shared, so that a large body is sent from here to one provider after another; nobody else
+    /// holds it while a request is being read.
+    pub bytes: Rc<Vec<u8>>,
     /// The current request's head, as ranges of `bytes`.
     pub head: Head,
     /// What is on its way to the caller or to a provider.
@@ -62,13 +65,18 @@ impl Caller {
         }
         Ok(Self {
             socket,
-            bytes: Vec::new(),
+            bytes: Rc::default(),
             head: Head::default(),
             out: Vec::new(),
             held: shard.lease.hold(),
             next: Vec::new(),
             ahead: Ahead::Idle,
         })
+    }
+
+    /// The buffer, to be changed: between requests it is this connection's alone.
+    pub fn bytes_mut(&mut self) -> &mut Vec<u8> {
+        Rc::make_mut(&mut self.bytes)
     }
 
     /// Reads more of the request into `bytes`; 0 when the caller hung up or a deadline passed.
@@ -82,12 +90,12 @@ impl Caller {
                 result
             }
             Ahead::Idle | Ahead::Arrived => {
-                if self.bytes.capacity() - self.bytes.len() < READ_BYTES / 4 {
-                    self.bytes.reserve(READ_BYTES);
+                let mut bytes = std::mem::take(self.bytes_mut());
+                if bytes.capacity() - bytes.len() < READ_BYTES / 4 {
+                    bytes.reserve(READ_BYTES);
                 }
-                let bytes = std::mem::take(&mut self.bytes);
                 let (result, bytes) = self.socket.reader.read(bytes).await;
-                self.bytes = bytes;
+                *self.bytes_mut() = bytes;
                 result
             }
         }
@@ -148,17 +156,17 @@ impl Caller {
     /// The caller is gone, or takes nothing for too long.
     pub async fn send_out(&mut self, shard: &Shard) -> io::Result<()> {
         let bytes = std::mem::take(&mut self.out);
-        let (result, mut bytes) = self.send(shard, bytes).await;
-        bytes.clear();
-        self.out = bytes;
+        let (result, part) = self.send(shard, Part::own(bytes)).await;
+        self.out = part.into_vec();
+        self.out.clear();
         result
     }
 
-    /// Sends `bytes`, and gives the buffer back.
-    pub async fn send(&mut self, shard: &Shard, bytes: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+    /// Sends `part`, and gives it back.
+    pub async fn send(&mut self, shard: &Shard, part: Part) -> (io::Result<()>, Part) {
         let stall = shard.plan.server.idle_timeout;
         self.socket.deadline.set(clock::now() + stall, Cut::Both);
-        let sent = self.socket.writer.write_all(bytes).await;
+        let sent = self.socket.writer.write(part).await;
         self.socket.deadline.clear();
         sent
     }
@@ -166,13 +174,14 @@ impl Caller {
     /// Drops the first `len` bytes, which were a request; what came behind it stays.
     pub fn forget(&mut self, len: usize) {
         self.held.clear();
-        if len >= self.bytes.len() {
-            self.bytes.clear();
+        let bytes = self.bytes_mut();
+        if len >= bytes.len() {
+            bytes.clear();
         } else {
-            self.bytes.drain(..len);
+            bytes.drain(..len);
         }
-        if self.bytes.is_empty() && self.bytes.capacity() > BUFFER_KEPT_BYTES {
-            self.bytes = Vec::new();
+        if bytes.is_empty() && bytes.capacity() > BUFFER_KEPT_BYTES {
+            *bytes = Vec::new();
         }
         if self.out.capacity() > BUFFER_KEPT_BYTES {
             self.out = Vec::new();
@@ -199,10 +208,11 @@ impl Caller {
 
     /// Puts what was read ahead behind `bytes`; its buffer, or the one it replaces, is kept.
     fn take_in(&mut self, mut arrived: Vec<u8>) {
-        if self.bytes.is_empty() {
-            std::mem::swap(&mut self.bytes, &mut arrived);
+        let bytes = self.bytes_mut();
+        if bytes.is_empty() {
+            std::mem::swap(bytes, &mut arrived);
         } else {
-            self.bytes.extend_from_slice(&arrived);
+            bytes.extend_from_slice(&arrived);
         }
         self.next = arrived;
     }

@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -211,68 +212,45 @@ impl Reader {
 }
 
 impl Writer {
-    /// Sends all of `bytes`; the buffer comes back whatever happened.
-    pub async fn write_all(&mut self, bytes: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
-        let all = 0..bytes.len();
-        self.write_part(bytes, all).await
-    }
-
-    /// Sends the bytes of `part`; the buffer comes back whatever happened.
-    pub async fn write_part(
-        &mut self,
-        bytes: Vec<u8>,
-        part: std::ops::Range<usize>,
-    ) -> (io::Result<()>, Vec<u8>) {
+    /// Sends `part` to its end; it comes back whatever happened.
+    pub async fn write(&mut self, part: Part) -> (io::Result<()>, Part) {
         let Some(tls) = self.tls.clone() else {
-            let mut part = Part {
-                bytes,
-                from: part.start,
-                to: part.end,
-            };
-            let result = send(&mut self.half, &mut part).await;
-            return (result, part.bytes);
+            return send(&mut self.half, part).await;
         };
-        let mut from = part.start;
-        while from < part.end {
+        let mut part = part;
+        while part.from < part.to {
             // Bound to a name: the session must not stay borrowed while the records are sent.
-            let taken = tls.borrow_mut().take_out(&bytes[from..part.end]);
+            let taken = tls.borrow_mut().take_out(&part.bytes.as_slice()[part.from..part.to]);
             let sent = match taken {
                 Ok(count) => {
-                    from += count;
+                    part.from += count;
                     self.flush_tls().await
                 }
                 Err(fault) => Err(fault),
             };
             if sent.is_err() {
-                return (sent, bytes);
+                return (sent, part);
             }
         }
-        (Ok(()), bytes)
+        (Ok(()), part)
     }
 
     /// Sends the TLS records that wait.
     async fn flush_tls(&mut self) -> io::Result<()> {
-        let Some(tls) = self.tls.clone() else {
-            return Ok(());
-        };
+        let Some(tls) = self.tls.clone() else { return Ok(()) };
         loop {
             let records = tls.borrow_mut().records()?;
             if records.is_empty() {
                 tls.borrow_mut().keep(records);
                 return Ok(());
             }
-            let mut part = Part {
-                from: 0,
-                to: records.len(),
-                bytes: records,
-            };
-            let result = send(&mut self.half, &mut part).await;
-            tls.borrow_mut().keep(part.bytes);
+            let (result, part) = send(&mut self.half, Part::own(records)).await;
+            tls.borrow_mut().keep(part.into_vec());
             result?;
         }
     }
 
-    /// Tells the peer that the answer is complete (TLS `close_notify`).
+    /// Tells the peer that nothing more will be sent (TLS `close_notify`).
     pub async fn close_notify(&mut self) {
         if let Some(tls) = self.tls.clone() {
             tls.borrow_mut().close_notify();
@@ -281,16 +259,20 @@ impl Writer {
     }
 }
 
-async fn send(half: &mut OwnedWriteHalf<TcpStream>, part: &mut Part) -> io::Result<()> {
+async fn send(
+    half: &mut OwnedWriteHalf<TcpStream>,
+    mut part: Part,
+) -> (io::Result<()>, Part) {
     while part.from < part.to {
-        let (result, back) = half.write(std::mem::take(part)).await;
-        *part = back;
-        match result? {
-            0 => return Err(io::ErrorKind::WriteZero.into()),
-            sent => part.from += sent,
+        let (result, back) = half.write(part).await;
+        part = back;
+        match result {
+            Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), part),
+            Ok(sent) => part.from += sent,
+            Err(fault) => return (Err(fault), part),
         }
     }
-    Ok(())
+    (Ok(()), part)
 }
 
 /// Waits for a buffer, reads once into it, hands it back; for ever.
@@ -336,24 +318,60 @@ unsafe impl IoBufMut for Tail {
     }
 }
 
-/// A part of a buffer that is being sent.
-#[derive(Default)]
-struct Part {
-    bytes: Vec<u8>,
+/// A part of a buffer that is to be sent.
+pub struct Part {
+    bytes: Bytes,
     from: usize,
     to: usize,
 }
 
-#[expect(
-    unsafe_code,
-    reason = "monoio's contract for buffers that the kernel reads from"
-)]
-// SAFETY: `from <= to <= bytes.len()` always holds, and the vector is not touched while the ring owns
-// the value.
+/// Whose the buffer is.
+enum Bytes {
+    Own(Vec<u8>),
+    /// Another attempt may need it again.
+    Shared(Rc<Vec<u8>>),
+}
+
+impl Bytes {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
+
+impl Part {
+    /// All of `bytes`.
+    #[must_use]
+    pub fn own(bytes: Vec<u8>) -> Self {
+        Self { from: 0, to: bytes.len(), bytes: Bytes::Own(bytes) }
+    }
+
+    /// The bytes of `range`, which is cut to what there is.
+    #[must_use]
+    pub fn shared(bytes: Rc<Vec<u8>>, range: Range<usize>) -> Self {
+        let to = range.end.min(bytes.len());
+        Self { from: range.start.min(to), to, bytes: Bytes::Shared(bytes) }
+    }
+
+    /// The buffer; a new one where it was shared.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<u8> {
+        match self.bytes {
+            Bytes::Own(bytes) => bytes,
+            Bytes::Shared(_) => Vec::new(),
+        }
+    }
+}
+
+#[expect(unsafe_code, reason = "monoio's contract for buffers that the kernel reads from")]
+// SAFETY: `from <= to <= len` always holds. An own vector is not touched while the ring owns the
+// value; a shared one cannot be touched by anybody as long as the ring holds its count.
 unsafe impl IoBuf for Part {
     fn read_ptr(&self) -> *const u8 {
-        // SAFETY: `from` is within the vector.
-        unsafe { self.bytes.as_ptr().add(self.from) }
+        // SAFETY: `from` is within the buffer.
+        unsafe { self.bytes.as_slice().as_ptr().add(self.from) }
     }
 
     fn bytes_init(&self) -> usize {

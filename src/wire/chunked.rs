@@ -25,6 +25,15 @@ pub enum Piece {
     End(usize),
 }
 
+/// How far [`Chunked::compact`] has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// More is needed.
+    More,
+    /// The body has ended.
+    Ended,
+}
+
 /// Why a chunked body is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChunkFault {
@@ -116,6 +125,37 @@ impl Chunked {
         } else {
             Piece::More
         })
+    }
+
+    /// Decodes what stands in `bytes` from `filled` on, in place: the payload moves up to `filled`,
+    /// which moves behind it. When the body has ended, what came after it follows there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Chunked::next`].
+    pub fn compact(
+        &mut self,
+        bytes: &mut Vec<u8>,
+        filled: &mut usize,
+    ) -> Result<Progress, ChunkFault> {
+        let mut at = *filled;
+        loop {
+            match self.next(bytes, &mut at)? {
+                Piece::Payload(range) => {
+                    let len = range.len();
+                    bytes.copy_within(range, *filled);
+                    *filled += len;
+                }
+                Piece::More => {
+                    bytes.truncate(*filled);
+                    return Ok(Progress::More);
+                }
+                Piece::End(end) => {
+                    bytes.drain(*filled..end);
+                    return Ok(Progress::Ended);
+                }
+            }
+        }
     }
 
     fn step(&mut self, byte: u8) -> Result<(), ChunkFault> {
@@ -287,6 +327,22 @@ mod tests {
             let mut out = Vec::new();
             write_chunk_head(len, &mut out);
             assert_eq!(out, head.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_body_is_compacted_in_place() {
+        let input = b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\nNEXT";
+        for split in 0..input.len() {
+            let (mut decoder, mut filled) = (Chunked::default(), 2);
+            let mut bytes = [b"HH", &input[..split]].concat();
+            let mut progress = decoder.compact(&mut bytes, &mut filled).unwrap();
+            bytes.extend_from_slice(&input[split..]);
+            if progress == Progress::More {
+                progress = decoder.compact(&mut bytes, &mut filled).unwrap();
+            }
+            assert_eq!(progress, Progress::Ended);
+            assert_eq!((&bytes[..filled], &bytes[filled..]), (&b"HHabcde"[..], &b"NEXT"[..]));
         }
     }
 

@@ -1,0 +1,218 @@
+//! The answer that is not streamed, in the caller's own dialect: what it holds, and the caller's name
+//! for the model put back.
+
+use std::ops::Range;
+
+use crate::config::plan::Endpoint;
+use crate::exchange::choices::Choices;
+use crate::wire::json::{self, Kind};
+use crate::wire::splice::Splice;
+use crate::wire::usage::Usage;
+
+/// What an answer holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnswerView {
+    /// Place of the value of `model`.
+    pub model: Option<Range<usize>>,
+    /// What the provider says was used; `None`: estimate it.
+    pub usage: Option<Usage>,
+    /// Length of the text that was produced, for an estimate; none in embeddings.
+    pub text_bytes: usize,
+}
+
+/// Why a body that came with a success status is no answer. All of them are the provider's failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerFault {
+    /// Not one JSON object.
+    #[error("the provider's answer is not a JSON object")]
+    Malformed,
+    /// An `error` in an answer of status 200.
+    #[error("the provider's answer is an error")]
+    Error,
+    /// No `choices`, or an empty list of them.
+    #[error("the provider's answer has no choices")]
+    NoChoices,
+    /// No list of embeddings.
+    #[error("the provider's answer has no data")]
+    NoData,
+}
+
+/// Looks at the body of an answer of status 2xx.
+///
+/// Only the levels that are looked at are checked to be JSON: what lies deeper goes to the caller as
+/// it is, and a body that was cut off is noticed in any case.
+///
+/// # Errors
+/// The body is no answer, and another provider may be tried.
+pub fn inspect(body: &[u8], endpoint: Endpoint) -> Result<AnswerView, AnswerFault> {
+    let mut view = AnswerView::default();
+    let mut choices = Choices::default();
+    let mut has_data = false;
+    for member in json::members(body) {
+        let json::Member { name, value, .. } = member.map_err(|_| AnswerFault::Malformed)?;
+        match name {
+            b"model" => view.model = Some(value.span()),
+            b"usage" => view.usage = Usage::read(&value),
+            b"error" if !value.is_blank() => return Err(AnswerFault::Error),
+            b"data" => has_data = value.kind == Kind::Array,
+            b"choices" => {
+                choices = Choices::read(&value, endpoint).map_err(|_| AnswerFault::Malformed)?;
+            }
+            _ => {}
+        }
+    }
+    view.text_bytes = choices.text_bytes;
+    match endpoint {
+        Endpoint::ChatCompletions | Endpoint::Completions if choices.count == 0 => {
+            Err(AnswerFault::NoChoices)
+        }
+        Endpoint::Embeddings if !has_data => Err(AnswerFault::NoData),
+        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings => Ok(view),
+    }
+}
+
+/// The answer as the caller is to get it: with its own name for the model, a JSON string with its
+/// quotes. `body` is what `view` was read from.
+#[must_use]
+pub fn edit_answer<'a>(body: &'a [u8], view: &AnswerView, caller_model: &'a [u8]) -> Splice<'a> {
+    let mut splice = Splice::new(body);
+    if let Some(model) = view.model.clone()
+        && body.get(model.clone()) != Some(caller_model)
+    {
+        splice.replace(model, caller_model);
+    }
+    splice
+}
+
+/// Appends the edited answer to `out`; see [`edit_answer`].
+pub fn write_answer(body: &[u8], view: &AnswerView, caller_model: &[u8], out: &mut Vec<u8>) {
+    edit_answer(body, view, caller_model).write(out);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CHAT: Endpoint = Endpoint::ChatCompletions;
+
+    /// What the caller gets, and the told prompt and completion tokens.
+    fn check(body: &str, endpoint: Endpoint, expected: &str, usage: Option<(u64, u64)>) {
+        let view = inspect(body.as_bytes(), endpoint).unwrap();
+        let told = view
+            .usage
+            .map(|usage| (usage.prompt.get(), usage.completion.get()));
+        assert_eq!(told, usage, "{body}");
+        let mut out = Vec::new();
+        write_answer(body.as_bytes(), &view, b"\"mine\"", &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        assert_eq!(
+            edit_answer(body.as_bytes(), &view, b"\"mine\"").len(),
+            expected.len()
+        );
+    }
+
+    #[test]
+    fn the_model_is_the_callers_and_all_else_the_providers() {
+        check(
+            r#"{"id":"x","model" : "theirs-2024", "choices":[{"message":{"content":"\"model\":\"a\""}}],
+                "usage":{"prompt_tokens":9,"completion_tokens":2}, "x":[1e400]}"#,
+            CHAT,
+            r#"{"id":"x","model" : "mine", "choices":[{"message":{"content":"\"model\":\"a\""}}],
+                "usage":{"prompt_tokens":9,"completion_tokens":2}, "x":[1e400]}"#,
+            Some((9, 2)),
+        );
+        let same = r#"{"model":"mine","choices":[{}]}"#;
+        check(same, CHAT, same, None);
+        let nameless = r#"{"choices":[{}],"error":null}"#;
+        check(nameless, CHAT, nameless, None);
+        check(
+            r#"{"object":"list","data":[{"embedding":[0.1,-2e-3]}],"model":null,"usage":{"prompt_tokens":5,"total_tokens":5}}"#,
+            Endpoint::Embeddings,
+            r#"{"object":"list","data":[{"embedding":[0.1,-2e-3]}],"model":"mine","usage":{"prompt_tokens":5,"total_tokens":5}}"#,
+            Some((5, 0)),
+        );
+    }
+
+    #[test]
+    fn text_is_measured_for_an_estimate() {
+        for (body, endpoint, bytes) in [
+            (
+                r#"{"choices":[{"message":{"role":"assistant","content":"Hallo"}}]}"#,
+                CHAT,
+                5,
+            ),
+            (
+                r#"{"choices":[{"text":"ab"},{"text":"c"}]}"#,
+                Endpoint::Completions,
+                3,
+            ),
+            (
+                r#"{"data":[{"embedding":"AAAA"}]}"#,
+                Endpoint::Embeddings,
+                0,
+            ),
+        ] {
+            assert_eq!(
+                inspect(body.as_bytes(), endpoint).unwrap().text_bytes,
+                bytes
+            );
+        }
+    }
+
+    #[test]
+    fn a_success_without_an_answer_is_a_failure() {
+        for (body, endpoint, fault) in [
+            ("", CHAT, AnswerFault::Malformed),
+            ("<html>", CHAT, AnswerFault::Malformed),
+            ("[]", CHAT, AnswerFault::Malformed),
+            (
+                r#"{"choices":[{"message":{"content":"x"#,
+                CHAT,
+                AnswerFault::Malformed,
+            ),
+            (
+                r#"{"choices":[{}],"usage":{}"#,
+                CHAT,
+                AnswerFault::Malformed,
+            ),
+            (r#"{"choices":[{}]} x"#, CHAT, AnswerFault::Malformed),
+            (r#"{"choices":[{],"x":1}"#, CHAT, AnswerFault::Malformed),
+            (r#"{"error":{"message":"x"}}"#, CHAT, AnswerFault::Error),
+            (r#"{"choices":[{}],"error":"x"}"#, CHAT, AnswerFault::Error),
+            (r#"{}"#, CHAT, AnswerFault::NoChoices),
+            (r#"{"choices":[]}"#, CHAT, AnswerFault::NoChoices),
+            (
+                r#"{"choices":null}"#,
+                Endpoint::Completions,
+                AnswerFault::NoChoices,
+            ),
+            (
+                r#"{"choices":[{}]}"#,
+                Endpoint::Embeddings,
+                AnswerFault::NoData,
+            ),
+            (
+                r#"{"data":null}"#,
+                Endpoint::Embeddings,
+                AnswerFault::NoData,
+            ),
+        ] {
+            assert_eq!(inspect(body.as_bytes(), endpoint), Err(fault), "{body}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bodies_never_panic(
+            body in r#"(\{|\}|"model"|"choices"|"usage"|:|"m"|,|null|\[|\]| |"|7|é){0,24}"#
+        ) {
+            for endpoint in [CHAT, Endpoint::Completions, Endpoint::Embeddings] {
+                if let Ok(view) = inspect(body.as_bytes(), endpoint) {
+                    write_answer(body.as_bytes(), &view, b"\"mine\"", &mut Vec::new());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! What the `choices` of an answer or of a chunk of a stream hold.
+
+use crate::config::plan::Endpoint;
+use crate::wire::json::{self, Kind, NotJson, Value};
+
+/// What `choices` hold, all of them together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Choices {
+    /// How many there are.
+    pub(super) count: usize,
+    /// Whether one has the member that carries content: `delta`, `message`, `text`.
+    pub(super) has_carrier: bool,
+    /// Whether there is content: text, reasoning, a tool call, a refusal, …
+    pub(super) has_content: bool,
+    /// Length of the text that a model has produced, tool calls included.
+    pub(super) text_bytes: usize,
+    /// The indexes that occur, a bit each.
+    pub(super) seen: Indexes,
+    /// The indexes that have a finish reason.
+    pub(super) finished: Indexes,
+}
+
+/// A set of choice indexes. The API allows 128 choices; an index beyond shares the last bit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Indexes(u128);
+
+impl Indexes {
+    /// None.
+    pub(super) const NONE: Self = Self(0);
+
+    pub(super) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(super) const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(super) const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    const fn of(index: u32) -> Self {
+        Self(1 << if index < 127 { index } else { 127 })
+    }
+}
+
+impl Choices {
+    /// Reads the value of `choices`; anything but an array holds nothing.
+    pub(super) fn read(choices: &Value<'_>, endpoint: Endpoint) -> Result<Self, NotJson> {
+        let mut all = Self::default();
+        if choices.kind == Kind::Array {
+            for choice in json::elements(choices.text) {
+                all.add(&choice?, endpoint)?;
+            }
+        }
+        Ok(all)
+    }
+
+    fn add(&mut self, choice: &Value<'_>, endpoint: Endpoint) -> Result<(), NotJson> {
+        self.count += 1;
+        if choice.kind != Kind::Object {
+            return Ok(());
+        }
+        let mut index = Indexes::of(0);
+        let mut is_finished = false;
+        for member in json::members(choice.text) {
+            let json::Member { name, value, .. } = member?;
+            match (name, endpoint) {
+                (b"index", _) => index = index_of(&value),
+                (b"finish_reason", _) => is_finished = !value.is_blank(),
+                (b"delta" | b"message", Endpoint::ChatCompletions) => self.add_message(&value)?,
+                (b"text", Endpoint::Completions) => {
+                    self.has_carrier = true;
+                    self.add_content(&value);
+                }
+                _ => {}
+            }
+        }
+        self.seen = self.seen.with(index);
+        if is_finished {
+            self.finished = self.finished.with(index);
+        }
+        Ok(())
+    }
+
+    /// Any member of a message is content, but for the role and what is empty: a kind of content
+    /// that does not exist yet must not be held back until the stream ends.
+    fn add_message(&mut self, message: &Value<'_>) -> Result<(), NotJson> {
+        if message.kind != Kind::Object {
+            return Ok(());
+        }
+        self.has_carrier = true;
+        for member in json::members(message.text) {
+            let json::Member { name, value, .. } = member?;
+            match name {
+                b"role" => {}
+                b"tool_calls" | b"function_call" => self.add_call(&value),
+                _ => self.add_content(&value),
+            }
+        }
+        Ok(())
+    }
+
+    fn add_content(&mut self, value: &Value<'_>) {
+        match value.kind {
+            Kind::String => {
+                self.has_content |= !value.is_blank();
+                self.text_bytes += value.string_len();
+            }
+            Kind::Array | Kind::Object => self.has_content |= !value.is_blank(),
+            // `token_id` and its like stand beside content and are none.
+            Kind::Number | Kind::True | Kind::False | Kind::Null => {}
+        }
+    }
+
+    fn add_call(&mut self, value: &Value<'_>) {
+        self.has_content |= !value.is_blank();
+        if value.kind == Kind::Object {
+            self.add_function(value);
+            return;
+        }
+        for call in json::elements(value.text).map_while(Result::ok) {
+            if let Some(function) = json::member(call.text, b"function") {
+                self.add_function(&function.value);
+            }
+        }
+    }
+
+    /// The name and the arguments of a call are what the model wrote.
+    fn add_function(&mut self, function: &Value<'_>) {
+        for member in json::members(function.text).map_while(Result::ok) {
+            self.text_bytes += member.value.string_len();
+        }
+    }
+}
+
+fn index_of(value: &Value<'_>) -> Indexes {
+    let index = std::str::from_utf8(value.text)
+        .ok()
+        .and_then(|text| text.parse().ok());
+    Indexes::of(index.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, endpoint: Endpoint) -> Choices {
+        let list = format!("[{text}]");
+        let value = json::elements(list.as_bytes()).next().unwrap().unwrap();
+        Choices::read(&value, endpoint).unwrap()
+    }
+
+    #[test]
+    fn content_is_whatever_a_message_says_but_its_role() {
+        for (delta, has_content, text_bytes) in [
+            (r#"{}"#, false, 0),
+            (r#"{"role":"assistant"}"#, false, 0),
+            (
+                r#"{"role":"assistant","content":"","refusal":null,"tool_calls":[]}"#,
+                false,
+                0,
+            ),
+            (r#"{"content":null,"token_id":7,"audio":{}}"#, false, 0),
+            (r#"{"content":"Hi\n"}"#, true, 3),
+            (r#"{"content":[{"type":"text","text":"x"}]}"#, true, 0),
+            (r#"{"reasoning":"ab"}"#, true, 2),
+            (r#"{"reasoning_content":"abc"}"#, true, 3),
+            (r#"{"refusal":"no"}"#, true, 2),
+            (r#"{"audio":{"id":"a"}}"#, true, 0),
+            (
+                r#"{"tool_calls":[{"index":0,"id":"call_1","function":{"name":"f","arguments":""}}]}"#,
+                true,
+                1,
+            ),
+            (
+                r#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\":1}"}}]}"#,
+                true,
+                7,
+            ),
+            (
+                r#"{"function_call":{"name":"f","arguments":"{}"}}"#,
+                true,
+                3,
+            ),
+        ] {
+            let found = read(
+                &format!(r#"[{{"delta":{delta}}}]"#),
+                Endpoint::ChatCompletions,
+            );
+            assert!(found.has_carrier && found.count == 1);
+            assert_eq!(
+                (found.has_content, found.text_bytes),
+                (has_content, text_bytes),
+                "{delta}"
+            );
+        }
+    }
+
+    #[test]
+    fn legacy_completions_carry_text() {
+        let text = r#"[{"text":"abc","index":0,"finish_reason":null}]"#;
+        let found = read(text, Endpoint::Completions);
+        assert!(found.has_carrier && found.has_content && found.finished.is_empty());
+        assert_eq!(found.text_bytes, 3);
+        let beside = r#"[{"text":"abc","index":0,"delta":{"content":"abc"}}]"#;
+        assert_eq!(read(beside, Endpoint::ChatCompletions).text_bytes, 3);
+        assert!(!read(text, Endpoint::ChatCompletions).has_carrier);
+    }
+
+    #[test]
+    fn finish_reasons_are_kept_by_index() {
+        let some = read(
+            r#"[{"index":1,"finish_reason":"stop"},{"index":300,"finish_reason":""},{"finish_reason":null}]"#,
+            Endpoint::ChatCompletions,
+        );
+        assert_eq!(some.count, 3);
+        assert_eq!(some.finished, Indexes::of(1));
+        assert_eq!(
+            some.seen,
+            Indexes::of(0).with(Indexes::of(1)).with(Indexes::of(127))
+        );
+        assert!(some.seen.contains(some.finished) && !some.finished.contains(some.seen));
+    }
+
+    #[test]
+    fn other_shapes_hold_nothing() {
+        for text in ["null", "{}", "[]", "7"] {
+            assert_eq!(
+                read(text, Endpoint::ChatCompletions),
+                Choices::default(),
+                "{text}"
+            );
+        }
+        assert_eq!(read("[null,7]", Endpoint::ChatCompletions).count, 2);
+    }
+}

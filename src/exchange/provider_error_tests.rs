@@ -1,0 +1,279 @@
+//! Tests of foreign errors: every shape that a provider was seen to use.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn shaped(status: u16, content_type: &str, body: &str) -> String {
+    let mut out = Vec::new();
+    error_in_openai_shape(status, Some(content_type), body.as_bytes(), &mut out);
+    let read: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    for key in KEYS {
+        assert!(read["error"].get(key).is_some(), "{key}: {read}");
+    }
+    assert!(read["error"]["message"].is_string() && !read["error"]["code"].is_number());
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn an_error_in_the_right_shape_stays_as_it_is() {
+    for body in [
+        r#"{"error":{"message":"x","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#,
+        r#" {"error": {"code":null, "param":null, "type":null, "message":"", "x":[1]}, "request_id":"r"} "#,
+    ] {
+        assert_eq!(shaped(400, "application/json", body), body.trim());
+    }
+}
+
+#[test]
+fn what_is_missing_or_mistyped_is_mended_in_place() {
+    for (body, expected) in [
+        (
+            r#"{"error":{"message":"x","code":400,"n_ctx":5}}"#,
+            r#"{"error":{"message":"x","code":"400","n_ctx":5,"type":"invalid_request_error","param":null}}"#,
+        ),
+        (
+            r#"{"error":{ }}"#,
+            r#"{"error":{ "message":"upstream returned HTTP 400","type":"invalid_request_error","param":null,"code":null}}"#,
+        ),
+        (
+            r#"{"error":{"message":null,"type":"t","param":["a"],"code":true}}"#,
+            r#"{"error":{"message":"upstream returned HTTP 400","type":"t","param":"[\"a\"]","code":"true"}}"#,
+        ),
+        (
+            r#"{"error":{"message":{"a":1},"type":"t","param":null,"code":"c"},"x":1}"#,
+            r#"{"error":{"message":"{\"a\":1}","type":"t","param":null,"code":"c"},"x":1}"#,
+        ),
+        (
+            r#"[{"error":{"code":400,"message":"x","status":"INVALID_ARGUMENT"}}]"#,
+            r#"{"error":{"code":"400","message":"x","status":"INVALID_ARGUMENT","type":"invalid_request_error","param":null}}"#,
+        ),
+    ] {
+        assert_eq!(shaped(400, "application/json", body), expected);
+    }
+}
+
+#[test]
+fn other_shapes_are_wrapped() {
+    for (status, content_type, body, message, kind, code) in [
+        (
+            404,
+            "application/json",
+            r#"{"error":"no such \"model\""}"#,
+            r#"no such \"model\""#,
+            "invalid_request_error",
+            "null",
+        ),
+        (
+            400,
+            "application/json",
+            r#"{"object":"error","message":"m","type":"BadRequest","param":null,"code":40001}"#,
+            "m",
+            "BadRequest",
+            r#""40001""#,
+        ),
+        (
+            422,
+            "application/json",
+            r#"{"detail":"nope"}"#,
+            "nope",
+            "invalid_request_error",
+            "null",
+        ),
+        (
+            422,
+            "application/json",
+            r#"{"detail":[{"loc":["body"],"msg":"x"}]}"#,
+            r#"[{\"loc\":[\"body\"],\"msg\":\"x\"}]"#,
+            "invalid_request_error",
+            "null",
+        ),
+        (
+            500,
+            "application/json",
+            r#"{"message":"boom"}"#,
+            "boom",
+            "server_error",
+            "null",
+        ),
+        (
+            400,
+            "application/json",
+            r#"{"errors":[1]}"#,
+            r#"{\"errors\":[1]}"#,
+            "invalid_request_error",
+            "null",
+        ),
+        (
+            400,
+            "application/json",
+            r#""just text""#,
+            "just text",
+            "invalid_request_error",
+            "null",
+        ),
+        (
+            503,
+            "application/json",
+            "{}",
+            "upstream returned HTTP 503",
+            "service_unavailable_error",
+            "null",
+        ),
+        (
+            429,
+            "application/json",
+            "[]",
+            "upstream returned HTTP 429",
+            "rate_limit_error",
+            "null",
+        ),
+        (
+            402,
+            "application/json",
+            "",
+            "upstream returned HTTP 402",
+            "insufficient_quota",
+            "null",
+        ),
+        (
+            502,
+            "text/html",
+            "<html>502</html>",
+            "upstream returned HTTP 502",
+            "server_error",
+            "null",
+        ),
+        (
+            502,
+            "text/plain",
+            " <html>502</html>",
+            "upstream returned HTTP 502",
+            "server_error",
+            "null",
+        ),
+        (
+            404,
+            "text/plain; charset=utf-8",
+            "404 page not found\n",
+            "404 page not found",
+            "invalid_request_error",
+            "null",
+        ),
+        (
+            400,
+            "application/json",
+            r#"{"error":{"message":"cut"#,
+            "upstream returned HTTP 400",
+            "invalid_request_error",
+            "null",
+        ),
+    ] {
+        assert_eq!(
+            shaped(status, content_type, body),
+            format!(
+                r#"{{"error":{{"message":"{message}","type":"{kind}","param":null,"code":{code}}}}}"#
+            ),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn a_message_that_is_made_is_bounded() {
+    let body = format!(r#"{{"detail":"{}"}}"#, "é".repeat(ERROR_MESSAGE_BYTES_MAX));
+    assert!(shaped(400, "application/json", &body).len() < ERROR_MESSAGE_BYTES_MAX + 100);
+}
+
+#[test]
+fn an_event_is_shaped_without_a_status() {
+    let mut out = Vec::new();
+    write_in_shape(br#"{"error":"boom"}"#, &mut out);
+    let expected = r#"{"error":{"message":"boom","type":"server_error","param":null,"code":null}}"#;
+    assert_eq!(String::from_utf8(out).unwrap(), expected);
+}
+
+#[test]
+fn reads_what_an_error_says() {
+    for (body, message, kind, code) in [
+        (
+            r#"{"error":{"message":"m","type":"t","code":429}}"#,
+            Some("m"),
+            Some("t"),
+            Some("429"),
+        ),
+        (r#"{"error":"m","code":"c"}"#, Some("m"), None, Some("c")),
+        (r#"[{"error":{"message":"m"}}]"#, Some("m"), None, None),
+        (r#"{"detail":"m"}"#, Some("m"), None, None),
+        ("<html>", None, None, None),
+    ] {
+        let error = ProviderError::read(body.as_bytes());
+        let found = (
+            error.message.as_deref(),
+            error.kind.as_deref(),
+            error.code.as_deref(),
+        );
+        assert_eq!(found, (message, kind, code), "{body}");
+    }
+}
+
+#[test]
+fn knows_an_account_without_money() {
+    for (body, expected) in [
+        (
+            r#"{"error":{"message":"x","type":"insufficient_quota","code":"insufficient_quota"}}"#,
+            true,
+        ),
+        (
+            r#"{"error":{"message":"x","code":"credit_balance_exhausted"}}"#,
+            true,
+        ),
+        (
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the API."}}"#,
+            true,
+        ),
+        (
+            r#"{"error":{"message":"Insufficient Balance","type":"unknown_error"}}"#,
+            true,
+        ),
+        (
+            r#"{"error":{"message":"You exceeded your current quota","type":"tokens","code":"rate_limit_exceeded"}}"#,
+            false,
+        ),
+        (
+            r#"{"error":{"message":"bad role","param":"insufficient_quota"}}"#,
+            false,
+        ),
+        ("insufficient_quota", false),
+    ] {
+        assert_eq!(says_no_credit(body.as_bytes()), expected, "{body}");
+    }
+    let quoting = format!(
+        r#"{{"error":{{"message":"{} credit balance is too low"}}}}"#,
+        "x".repeat(300)
+    );
+    assert!(!says_no_credit(quoting.as_bytes()));
+}
+
+#[test]
+fn knows_a_refusal_of_stream_options() {
+    assert!(names_stream_options(
+        br#"{"detail":[{"type":"extra_forbidden","loc":["body","stream_options","include_usage"]}]}"#
+    ));
+    assert!(!names_stream_options(br#"{"error":{"message":"stream"}}"#));
+}
+
+proptest! {
+    #[test]
+    fn every_body_becomes_an_error_of_the_shape(
+        body in prop_oneof![
+            any::<String>(),
+            r#"(\{|\}|"error"|"message"|"code"|:|"m"|,|null|\[|\]| |"|7|é){0,24}"#,
+            r#"\{"error":\{("(message|code|type|param|x)":(null|7|"a"|\{\}|\[1\]),){0,3}"y":1\}\}"#,
+        ],
+        status in 400_u16..600,
+    ) {
+        shaped(status, "text/plain", &body);
+        let _ = says_no_credit(body.as_bytes());
+    }
+}

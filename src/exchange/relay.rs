@@ -1,0 +1,441 @@
+//! The relay of a stream in the caller's own dialect: provider's bytes in, caller's bytes out.
+//!
+//! Every event goes on as it came, but for the model's name and what infermux itself has caused. The
+//! caller gets whole `data` events and keep-alive comments only: `event`, `id` and `retry` lines make
+//! official readers fail, and half an event would hide an error that follows.
+
+use crate::base::limits::{HELD_BACK_BYTES_MAX, MODEL_NAME_BYTES_MAX};
+use crate::config::plan::{Endpoint, ProviderKind};
+use crate::exchange::choices::{Choices, Indexes};
+use crate::exchange::provider_error;
+use crate::wire::json::{self, Kind, Member, NotJson, Value};
+use crate::wire::splice::Splice;
+use crate::wire::sse::{self, Item, Splitter};
+use crate::wire::usage::Usage;
+
+/// What a stream's relay has to know.
+#[derive(Clone, Copy, Debug)]
+pub struct RelayPlan<'a> {
+    /// The model's name as the caller wrote it: a JSON string with its quotes.
+    pub caller_model: &'a [u8],
+    /// The provider's dialect.
+    pub kind: ProviderKind,
+    /// What the stream answers.
+    pub endpoint: Endpoint,
+    /// Whose wish the usage chunk is.
+    pub usage: UsageChunk,
+}
+
+/// Whose wish the usage chunk of a stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsageChunk {
+    /// infermux asked: what it caused is taken out again.
+    Injected,
+    /// The caller asked, or nobody: everything is relayed.
+    Untouched,
+}
+
+/// Why a stream is over without having been completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StreamFault {
+    /// An event is not a JSON object.
+    #[error("the provider sent an event that is not a JSON object")]
+    Malformed,
+    /// An event is longer than a reader keeps.
+    #[error("the provider sent an event that is too long")]
+    EventTooLong,
+    /// More came before the first content than is held back.
+    #[error("the provider sent too much before any content")]
+    HeldBackTooLong,
+    /// The stream says that it is complete, and nothing was in it.
+    #[error("the provider's stream has no content")]
+    NoContent,
+    /// The provider sent an error, and the caller knows nothing of it.
+    #[error("the provider sent an error")]
+    Error,
+    /// The provider sent an error, and the caller has been told: no further frame may follow.
+    #[error("the provider sent an error after content")]
+    ErrorRelayed,
+    /// The provider's bytes end before the answer does.
+    #[error("the provider's stream ended before its answer was complete")]
+    Cut,
+}
+
+/// Appends the event that ends a broken stream; `body` is the JSON of an error in OpenAI's shape.
+pub fn write_error_frame(body: &[u8], out: &mut Vec<u8>) {
+    sse::write_event(body, out);
+}
+
+/// Relays one stream. Kept and [reset](Self::reset) for the next, it allocates nothing.
+///
+/// A fault ends the stream: what is pushed after it, or after `[DONE]`, is ignored.
+#[derive(Debug)]
+pub struct StreamRelay {
+    splitter: Splitter,
+    stream: Stream,
+}
+
+impl Default for StreamRelay {
+    fn default() -> Self {
+        Self {
+            splitter: Splitter::default(),
+            stream: Stream::new(),
+        }
+    }
+}
+
+impl StreamRelay {
+    /// Begins a stream and forgets the one before.
+    pub fn reset(&mut self, plan: &RelayPlan<'_>) {
+        self.splitter.reset();
+        self.stream.reset(plan);
+        self.check();
+    }
+
+    /// Takes bytes of the provider's body, their transfer coding removed, and appends the caller's to
+    /// `out`: nothing before the stream is committed, whole events from then on.
+    ///
+    /// # Errors
+    /// The stream is over. Unless it was committed, another provider may be tried; if it was, the
+    /// caller is owed an error frame, but for [`StreamFault::ErrorRelayed`].
+    pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        let mut is_alive = false;
+        while !self.stream.is_over() {
+            let item = match self.splitter.next(&mut bytes) {
+                Ok(Some(item)) => item,
+                Ok(None) => break,
+                Err(sse::EventTooLong) => return Err(self.stream.fail(StreamFault::EventTooLong)),
+            };
+            match item {
+                Item::Data(data) => self.stream.on_data(data, out)?,
+                Item::Comment => is_alive = true,
+            }
+        }
+        // The caller's own idle timeout must not fire while the provider shows that it is at work.
+        // One comment per read, so that a provider cannot make the caller's side grow.
+        if is_alive && self.stream.is_committed && !self.stream.is_over() {
+            out.extend_from_slice(b": ping\n\n");
+        }
+        self.check();
+        Ok(())
+    }
+
+    /// The provider's body has ended as HTTP says it should. Appends the `[DONE]` that some providers
+    /// leave out after the last finish reason.
+    ///
+    /// # Errors
+    /// The answer is not complete, or the last event, which lacked its blank line, brought a fault.
+    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        if !self.stream.is_over()
+            && let Some(data) = self.splitter.finish()
+            && (data.starts_with(DONE) || json::members(data).all(|member| member.is_ok()))
+        {
+            self.stream.on_data(data, out)?;
+        }
+        let ended = self.stream.finish(out);
+        self.check();
+        ended
+    }
+
+    /// Whether the caller has been given anything, so that no other provider can take over.
+    #[must_use]
+    pub const fn is_committed(&self) -> bool {
+        self.stream.is_committed
+    }
+
+    /// Whether the caller has been given its `[DONE]`.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.stream.is_done
+    }
+
+    /// What the provider says was used; `None`: estimate it.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        self.stream.usage.or(self.stream.groq_usage)
+    }
+
+    /// Length of the text that was relayed or held back, for an estimate.
+    #[must_use]
+    pub const fn text_bytes(&self) -> usize {
+        self.stream.text_bytes
+    }
+
+    /// The model's name as the provider gives it: the inside of a JSON string, empty when unknown.
+    #[must_use]
+    pub fn upstream_model(&self) -> &[u8] {
+        &self.stream.upstream_model
+    }
+
+    /// The event that the provider sent as its error: a JSON object with a member `error`.
+    #[must_use]
+    pub fn error(&self) -> Option<&[u8]> {
+        match self.stream.fault {
+            Some(StreamFault::Error | StreamFault::ErrorRelayed) => Some(&self.stream.error),
+            None
+            | Some(
+                StreamFault::Malformed
+                | StreamFault::EventTooLong
+                | StreamFault::HeldBackTooLong
+                | StreamFault::NoContent
+                | StreamFault::Cut,
+            ) => None,
+        }
+    }
+
+    fn check(&self) {
+        let stream = &self.stream;
+        debug_assert!(!stream.is_committed || stream.held.is_empty());
+        debug_assert!(!stream.is_done || (stream.is_committed && stream.fault.is_none()));
+        debug_assert!(stream.held.len() <= HELD_BACK_BYTES_MAX || stream.is_over());
+    }
+}
+
+/// The data of an event that ends the stream.
+const DONE: &[u8] = b"[DONE]";
+
+/// Everything of a relay but the cutting into events.
+#[derive(Debug)]
+struct Stream {
+    caller_model: Vec<u8>,
+    kind: ProviderKind,
+    endpoint: Endpoint,
+    usage_chunk: UsageChunk,
+    /// Events that wait for the first content, as the caller will get them.
+    held: Vec<u8>,
+    is_committed: bool,
+    is_done: bool,
+    fault: Option<StreamFault>,
+    /// Choices that have occurred, and those that have a finish reason.
+    seen: Indexes,
+    finished: Indexes,
+    usage: Option<Usage>,
+    groq_usage: Option<Usage>,
+    text_bytes: usize,
+    upstream_model: Vec<u8>,
+    error: Vec<u8>,
+}
+
+impl Stream {
+    const fn new() -> Self {
+        Self {
+            caller_model: Vec::new(),
+            kind: ProviderKind::OpenAi,
+            endpoint: Endpoint::ChatCompletions,
+            usage_chunk: UsageChunk::Untouched,
+            held: Vec::new(),
+            is_committed: false,
+            is_done: false,
+            fault: None,
+            seen: Indexes::NONE,
+            finished: Indexes::NONE,
+            usage: None,
+            groq_usage: None,
+            text_bytes: 0,
+            upstream_model: Vec::new(),
+            error: Vec::new(),
+        }
+    }
+
+    fn reset(&mut self, plan: &RelayPlan<'_>) {
+        let Self {
+            mut caller_model,
+            mut held,
+            mut upstream_model,
+            mut error,
+            ..
+        } = std::mem::replace(self, Self::new());
+        caller_model.clear();
+        caller_model.extend_from_slice(plan.caller_model);
+        held.clear();
+        upstream_model.clear();
+        error.clear();
+        *self = Self {
+            caller_model,
+            kind: plan.kind,
+            endpoint: plan.endpoint,
+            usage_chunk: plan.usage,
+            held,
+            upstream_model,
+            error,
+            ..Self::new()
+        };
+    }
+
+    const fn is_over(&self) -> bool {
+        self.is_done || self.fault.is_some()
+    }
+
+    fn fail(&mut self, fault: StreamFault) -> StreamFault {
+        self.fault = Some(fault);
+        fault
+    }
+
+    fn on_data(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        if data.starts_with(DONE) {
+            return self.on_done(out);
+        }
+        // Empty data is no event to a browser and a syntax error to OpenAI's reader.
+        if data.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        let Ok(chunk) = Chunk::read(data, self.endpoint) else {
+            return Err(self.fail(StreamFault::Malformed));
+        };
+        if chunk.error.is_some_and(|error| !error.is_blank()) {
+            return Err(self.on_error(data, out));
+        }
+        self.note(&chunk);
+        if self.withholds(&chunk) {
+            return Ok(());
+        }
+        if !self.is_committed && (chunk.choices.has_content || !chunk.choices.finished.is_empty()) {
+            self.is_committed = true;
+            out.append(&mut self.held);
+        }
+        let to = if self.is_committed {
+            out
+        } else {
+            &mut self.held
+        };
+        write_chunk(&chunk, &self.caller_model, self.usage_chunk, to);
+        if self.held.len() > HELD_BACK_BYTES_MAX {
+            return Err(self.fail(StreamFault::HeldBackTooLong));
+        }
+        Ok(())
+    }
+
+    /// Remembers what the accounts need.
+    fn note(&mut self, chunk: &Chunk<'_>) {
+        // Totals run: the last one counts.
+        self.usage = chunk
+            .usage
+            .and_then(|usage| Usage::read(&usage.value))
+            .or(self.usage);
+        self.groq_usage = chunk
+            .x_groq
+            .and_then(|groq| json::member(groq.text, b"usage"))
+            .and_then(|usage| Usage::read(&usage.value))
+            .or(self.groq_usage);
+        self.text_bytes = self.text_bytes.saturating_add(chunk.choices.text_bytes);
+        self.seen = self.seen.with(chunk.choices.seen);
+        self.finished = self.finished.with(chunk.choices.finished);
+        if self.upstream_model.is_empty()
+            && let Some(model) = chunk.model
+            && let [b'"', name @ .., b'"'] = model.text
+            && name.len() <= MODEL_NAME_BYTES_MAX
+        {
+            self.upstream_model.extend_from_slice(name);
+        }
+    }
+
+    /// Whether the caller must not see the chunk, because it did not ask for it or cannot bear it.
+    fn withholds(&self, chunk: &Chunk<'_>) -> bool {
+        let has_usage = chunk
+            .usage
+            .is_some_and(|usage| usage.value.kind == Kind::Object);
+        let choices = &chunk.choices;
+        if choices.count == 0 && has_usage {
+            return self.usage_chunk == UsageChunk::Injected;
+        }
+        match self.kind {
+            // Annotations of the content filter; callers take `choices[0].delta` for granted. A finish
+            // reason is no annotation, wherever it stands.
+            ProviderKind::AzureOpenAi => !choices.has_carrier && choices.finished.is_empty(),
+            ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::Anthropic => false,
+        }
+    }
+
+    fn on_done(&mut self, out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        if !self.is_committed {
+            return Err(self.fail(StreamFault::NoContent));
+        }
+        self.is_done = true;
+        sse::write_event(DONE, out);
+        Ok(())
+    }
+
+    fn on_error(&mut self, data: &[u8], out: &mut Vec<u8>) -> StreamFault {
+        self.error.extend_from_slice(data);
+        if !self.is_committed {
+            return self.fail(StreamFault::Error);
+        }
+        out.extend_from_slice(b"data: ");
+        let start = out.len();
+        provider_error::write_in_shape(data, out);
+        sse::end_event(start, out);
+        self.fail(StreamFault::ErrorRelayed)
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        if self.is_done {
+            return Ok(());
+        }
+        if self.finished.is_empty() || !self.finished.contains(self.seen) {
+            return Err(self.fail(StreamFault::Cut));
+        }
+        self.on_done(out)
+    }
+}
+
+/// The parts of a chunk that matter.
+struct Chunk<'a> {
+    data: &'a [u8],
+    model: Option<Value<'a>>,
+    usage: Option<Member<'a>>,
+    error: Option<Value<'a>>,
+    x_groq: Option<Value<'a>>,
+    choices: Choices,
+}
+
+impl<'a> Chunk<'a> {
+    fn read(data: &'a [u8], endpoint: Endpoint) -> Result<Self, NotJson> {
+        let choices = Choices::default();
+        let mut chunk = Self {
+            data,
+            model: None,
+            usage: None,
+            error: None,
+            x_groq: None,
+            choices,
+        };
+        for member in json::members(data) {
+            let member = member?;
+            match member.name {
+                b"model" => chunk.model = Some(member.value),
+                b"usage" => chunk.usage = Some(member),
+                b"error" => chunk.error = Some(member.value),
+                b"x_groq" => chunk.x_groq = Some(member.value),
+                b"choices" => chunk.choices = Choices::read(&member.value, endpoint)?,
+                _ => {}
+            }
+        }
+        Ok(chunk)
+    }
+}
+
+/// Appends a chunk with the caller's name for the model and without the `usage:null` that infermux
+/// has caused.
+fn write_chunk(chunk: &Chunk<'_>, caller_model: &[u8], usage: UsageChunk, out: &mut Vec<u8>) {
+    let mut splice = Splice::new(chunk.data);
+    if let Some(model) = chunk.model.filter(|model| model.text != caller_model) {
+        splice.replace(model.span(), caller_model);
+    }
+    if let Some(member) = &chunk.usage
+        && usage == UsageChunk::Injected
+        && member.value.kind == Kind::Null
+    {
+        splice.replace(json::removal(chunk.data, member), b"");
+    }
+    out.extend_from_slice(b"data: ");
+    let start = out.len();
+    splice.write(out);
+    sse::end_event(start, out);
+}
+
+#[cfg(test)]
+#[path = "relay_tests.rs"]
+mod tests;

@@ -1,0 +1,518 @@
+//! Tests of the relay: the published vectors, the rules one by one, and any split of any stream.
+
+use proptest::prelude::*;
+use serde_json::Value as Json;
+
+use super::*;
+
+const PLAN: RelayPlan<'static> = RelayPlan {
+    caller_model: b"\"mine\"",
+    kind: ProviderKind::OpenAi,
+    endpoint: Endpoint::ChatCompletions,
+    usage: UsageChunk::Injected,
+};
+
+/// How a stream went.
+#[derive(Debug, PartialEq)]
+struct Run {
+    out: String,
+    end: Result<(), StreamFault>,
+    committed: bool,
+    usage: Option<Usage>,
+    text_bytes: usize,
+    error: Option<Vec<u8>>,
+}
+
+/// Relays the stream that comes in `reads`; comments are dropped, since there is one per read.
+fn relay(plan: &RelayPlan<'_>, reads: &[&[u8]]) -> Run {
+    let mut relay = StreamRelay::default();
+    // Whatever a relay did before must not show.
+    relay.reset(&RelayPlan {
+        caller_model: b"\"other\"",
+        usage: UsageChunk::Untouched,
+        ..PLAN
+    });
+    let _ = relay.push(
+        &chunk(r#"{"content":"x"}"#, r#","usage":{"prompt_tokens":1}"#),
+        &mut Vec::new(),
+    );
+    relay.reset(plan);
+    let mut out = Vec::new();
+    let mut end = Ok(());
+    for read in reads {
+        end = end.and_then(|()| relay.push(read, &mut out));
+        assert!(relay.is_committed() || out.is_empty());
+    }
+    end = end.and_then(|()| relay.finish(&mut out));
+    assert_eq!(relay.is_done(), end.is_ok());
+    Run {
+        out: String::from_utf8_lossy(&out).replace(": ping\n\n", ""),
+        end,
+        committed: relay.is_committed(),
+        usage: relay.usage(),
+        text_bytes: relay.text_bytes(),
+        error: relay.error().map(<[u8]>::to_vec),
+    }
+}
+
+/// Relays `stream` whole, and makes sure that no split makes a difference.
+fn run(plan: &RelayPlan<'_>, stream: &str) -> Run {
+    let stream = stream.as_bytes();
+    let whole = relay(plan, &[stream]);
+    assert_eq!(relay(plan, &stream.chunks(1).collect::<Vec<_>>()), whole);
+    for at in 0..=stream.len() {
+        assert_eq!(
+            relay(plan, &[&stream[..at], &stream[at..]]),
+            whole,
+            "split at {at}"
+        );
+    }
+    whole
+}
+
+/// A chunk with one choice.
+fn chunk(delta: &str, rest: &str) -> Vec<u8> {
+    format!(
+        "data: {{\"model\":\"theirs\",\"choices\":[{{\"index\":0,\"delta\":{delta}}}]{rest}}}\n\n"
+    )
+    .into_bytes()
+}
+
+fn text(delta: &str) -> String {
+    String::from_utf8(chunk(delta, "")).unwrap()
+}
+
+const FINISH: &str =
+    "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+const DONE_EVENT: &str = "data: [DONE]\n\n";
+
+#[test]
+fn the_published_vectors_hold() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/passthrough");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        check_vector(&serde_json::from_str(&text).unwrap());
+        count += 1;
+    }
+    assert_eq!(count, 10);
+}
+
+fn check_vector(vector: &Json) {
+    let id = vector["id"].as_str().unwrap();
+    let caller_model = json::quoted(vector["caller_model"].as_str().unwrap());
+    let plan = RelayPlan {
+        caller_model: &caller_model,
+        kind: match vector["provider_type"].as_str().unwrap() {
+            "openai" => ProviderKind::OpenAi,
+            "azure_openai" => ProviderKind::AzureOpenAi,
+            other => panic!("{other}"),
+        },
+        usage: if vector["caller_include_usage"] == true {
+            UsageChunk::Untouched
+        } else {
+            UsageChunk::Injected
+        },
+        ..PLAN
+    };
+    let run = run(&plan, vector["upstream_sse"].as_str().unwrap());
+    let events: Vec<Json> = run
+        .out
+        .split_terminator("\n\n")
+        .map(|event| {
+            let data = event.strip_prefix("data: ").unwrap();
+            serde_json::from_str(data).unwrap_or_else(|_| data.into())
+        })
+        .collect();
+    assert_eq!(Json::from(events), vector["client_events"], "{id}");
+    let recorded = &vector["recorded_usage"];
+    assert_eq!(
+        run.usage.map(|usage| usage.prompt.get()),
+        recorded["prompt_tokens"].as_u64(),
+        "{id}"
+    );
+    assert_eq!(
+        run.usage.map(|usage| usage.completion.get()),
+        recorded["completion_tokens"].as_u64(),
+        "{id}"
+    );
+    assert_eq!(
+        run.end.is_ok(),
+        vector["client_events"]
+            .as_array()
+            .unwrap()
+            .contains(&"[DONE]".into())
+    );
+}
+
+#[test]
+fn only_the_model_and_what_was_injected_are_touched() {
+    let stream = concat!(
+        "data: { \"x\" : [1e400, \"\\u00e9\"],\"usage\":null,\"model\" :\"a\", \"choices\":[{\"delta\":{\"content\":\"H\"}}] }\n\n",
+        "data: {\"model\":\"mine\",\"choices\":[{\"delta\":{\"content\":\"i\"}}],\"usage\" : null}\n\n",
+        "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":null,\"model\":null}\n\n",
+        "data: [DONE]\n\n",
+    );
+    assert_eq!(
+        run(&PLAN, stream).out,
+        concat!(
+            "data: { \"x\" : [1e400, \"\\u00e9\"],\"model\" :\"mine\", \"choices\":[{\"delta\":{\"content\":\"H\"}}] }\n\n",
+            "data: {\"model\":\"mine\",\"choices\":[{\"delta\":{\"content\":\"i\"}}]}\n\n",
+            "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"model\":\"mine\"}\n\n",
+            "data: [DONE]\n\n",
+        )
+    );
+}
+
+#[test]
+fn nothing_but_data_reaches_the_caller() {
+    let stream = format!(
+        "\u{feff}: hi\n\nid: 7\nevent: x\nretry: 3\n{}\nid: 8\n\ndata:\n\nevent: ping\n\n{FINISH}{DONE_EVENT}",
+        text(r#"{"content":"x"}"#).replace("\n\n", "\r\n")
+    );
+    let expected = text(r#"{"content":"x"}"#).replace("theirs", "mine");
+    assert_eq!(
+        run(&PLAN, &stream).out,
+        format!("{expected}{FINISH}{DONE_EVENT}")
+    );
+    let lines = "data: {\"choices\":[{\"delta\":\ndata: {\"content\":\"x\"},\ndata: \"finish_reason\":\"stop\"}]}\n\n";
+    assert_eq!(
+        run(&PLAN, lines).out,
+        format!(
+            "data: {{\"choices\":[{{\"delta\": {{\"content\":\"x\"}}, \"finish_reason\":\"stop\"}}]}}\n\n{DONE_EVENT}"
+        )
+    );
+}
+
+#[test]
+fn a_keep_alive_is_relayed_once_the_stream_is_committed() {
+    let mut relay = StreamRelay::default();
+    relay.reset(&PLAN);
+    let mut out = Vec::new();
+    relay.push(b": keep-alive\n\n", &mut out).unwrap();
+    assert!(out.is_empty());
+    relay
+        .push(text(r#"{"content":"x"}"#).as_bytes(), &mut out)
+        .unwrap();
+    out.clear();
+    relay.push(b": a\n\n: b\n\n", &mut out).unwrap();
+    assert_eq!(out, b": ping\n\n");
+    relay.push(DONE_EVENT.as_bytes(), &mut out).unwrap();
+    out.clear();
+    relay.push(b": a\n\ndata: x\n\n", &mut out).unwrap();
+    assert!(out.is_empty() && relay.is_done());
+    assert_eq!(relay.finish(&mut out), Ok(()));
+    assert!(out.is_empty());
+}
+
+#[test]
+fn the_first_content_commits() {
+    let role = text(r#"{"role":"assistant","content":""}"#);
+    let held = role.replace("theirs", "mine");
+    for (event, commits) in [
+        (role.as_str(), false),
+        (": ping\n\n", false),
+        ("data: {\"object\":\"ping\"}\n\n", false),
+        ("data: {\"choices\":[]}\n\n", false),
+        (
+            "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\n",
+            false,
+        ),
+        (&text(r#"{"content":"x"}"#), true),
+        (&text(r#"{"reasoning_content":"x"}"#), true),
+        (&text(r#"{"tool_calls":[{"index":0}]}"#), true),
+        (&text(r#"{"refusal":"x"}"#), true),
+        (FINISH, true),
+    ] {
+        let run = run(&PLAN, &format!("{role}{event}"));
+        assert_eq!(run.committed, commits, "{event}");
+        assert_eq!(run.out.starts_with(&held), commits, "{event}");
+        assert_eq!(run.end.is_ok(), event == FINISH);
+    }
+}
+
+#[test]
+fn what_is_held_back_is_bounded() {
+    let role = text(r#"{"role":"assistant"}"#);
+    let stream = role.repeat(HELD_BACK_BYTES_MAX / role.len() * 2);
+    let whole = relay(&PLAN, &[stream.as_bytes()]);
+    assert_eq!(
+        (whole.end, whole.out.as_str()),
+        (Err(StreamFault::HeldBackTooLong), "")
+    );
+    let long = format!("data: {}", "x".repeat(sse_limit()));
+    assert_eq!(
+        relay(&PLAN, &[long.as_bytes()]).end,
+        Err(StreamFault::EventTooLong)
+    );
+}
+
+const fn sse_limit() -> usize {
+    crate::base::limits::EVENT_BYTES_MAX
+}
+
+#[test]
+fn an_error_before_content_is_kept_from_the_caller() {
+    let error = r#"{"error":{"message":"boom","type":"server_error","param":null,"code":null}}"#;
+    let run = run(
+        &PLAN,
+        &format!(
+            "{}data: {error}\n\n{DONE_EVENT}",
+            text(r#"{"role":"assistant"}"#)
+        ),
+    );
+    assert_eq!(
+        (run.end, run.out.as_str(), run.committed),
+        (Err(StreamFault::Error), "", false)
+    );
+    assert_eq!(run.error.as_deref(), Some(error.as_bytes()));
+}
+
+#[test]
+fn an_error_after_content_ends_the_stream_in_the_right_shape() {
+    let content = text(r#"{"content":"x"}"#);
+    let run = run(
+        &PLAN,
+        &format!(
+            "{content}data: {{\"error\":{{\"message\":\"boom\",\"code\":500}}}}\n\n{DONE_EVENT}"
+        ),
+    );
+    assert_eq!(run.end, Err(StreamFault::ErrorRelayed));
+    let content = content.replace("theirs", "mine");
+    assert_eq!(
+        run.out,
+        format!(
+            "{content}data: {{\"error\":{{\"message\":\"boom\",\"code\":\"500\",\"type\":\"server_error\",\"param\":null}}}}\n\n"
+        )
+    );
+}
+
+#[test]
+fn an_error_that_says_nothing_is_none() {
+    let content = chunk(r#"{"content":"x"}"#, r#","error":null"#);
+    let run = run(
+        &PLAN,
+        &format!("{}{FINISH}", String::from_utf8(content).unwrap()),
+    );
+    assert_eq!(run.end, Ok(()));
+}
+
+#[test]
+fn what_is_not_json_ends_the_stream() {
+    for event in [
+        "data: x\n\n",
+        "data: [1]\n\n",
+        "data: {\"a\":1\n\n",
+        "data: {\"choices\":[{]}\n\n",
+    ] {
+        let before = run(
+            &PLAN,
+            &format!("{}{event}", text(r#"{"role":"assistant"}"#)),
+        );
+        assert_eq!(
+            (before.end, before.out.as_str()),
+            (Err(StreamFault::Malformed), "")
+        );
+        let content = text(r#"{"content":"x"}"#);
+        let after = run(&PLAN, &format!("{content}{event}{FINISH}{DONE_EVENT}"));
+        assert_eq!(after.end, Err(StreamFault::Malformed));
+        assert_eq!(after.out, content.replace("theirs", "mine"));
+    }
+}
+
+#[test]
+fn the_end_is_complete_or_it_is_cut() {
+    let content = text(r#"{"content":"x"}"#);
+    let cut = Err(StreamFault::Cut);
+    for (stream, end, dones) in [
+        (String::new(), cut, 0),
+        (text(r#"{"role":"assistant"}"#), cut, 0),
+        (content.clone(), cut, 0),
+        (format!("{content}{FINISH}"), Ok(()), 1),
+        (format!("{content}{FINISH}{DONE_EVENT}"), Ok(()), 1),
+        (
+            format!("{content}{FINISH}{DONE_EVENT}{DONE_EVENT}{content}"),
+            Ok(()),
+            1,
+        ),
+        // Some servers give no finish reason at all; the end is said to be the end.
+        (format!("{content}{DONE_EVENT}"), Ok(()), 1),
+        (format!("{content}data: [DONE]"), Ok(()), 1),
+        (format!("{content}{}", FINISH.trim_end()), Ok(()), 1),
+        (format!("{content}{}", &FINISH[..FINISH.len() - 4]), cut, 0),
+        (DONE_EVENT.to_owned(), Err(StreamFault::NoContent), 0),
+        (
+            format!("{}{DONE_EVENT}", text(r#"{"role":"assistant"}"#)),
+            Err(StreamFault::NoContent),
+            0,
+        ),
+        // One of two choices has not ended.
+        (
+            format!("{}{FINISH}", content.replace("\"index\":0", "\"index\":1")),
+            cut,
+            0,
+        ),
+    ] {
+        let run = run(&PLAN, &stream);
+        assert_eq!(
+            (run.end, run.out.matches("[DONE]").count()),
+            (end, dones),
+            "{stream}"
+        );
+    }
+}
+
+#[test]
+fn usage_is_the_last_one_told() {
+    let told =
+        |prompt: u64| format!(r#","usage":{{"prompt_tokens":{prompt},"completion_tokens":1}}"#);
+    let groq = r#","x_groq":{"id":"r","usage":{"prompt_tokens":7}}"#;
+    let with = |rest: &str| String::from_utf8(chunk(r#"{"content":"ab"}"#, rest)).unwrap();
+    for (stream, prompt) in [
+        (with(""), None),
+        (with(&told(5)), Some(5)),
+        (
+            format!(
+                "{}{}{}",
+                with(&told(5)),
+                with(&told(6)),
+                with(r#","usage":null"#)
+            ),
+            Some(6),
+        ),
+        (format!("{}{}", with(groq), with("")), Some(7)),
+        (format!("{}{}", with(&told(5)), with(groq)), Some(5)),
+        (
+            with(r#","usage":{"prompt_tokens":0,"completion_tokens":0}"#),
+            None,
+        ),
+    ] {
+        let run = run(&PLAN, &stream);
+        assert_eq!(
+            run.usage.map(|usage| usage.prompt.get()),
+            prompt,
+            "{stream}"
+        );
+        assert_eq!(run.text_bytes, 2 * stream.matches("ab").count());
+    }
+}
+
+#[test]
+fn azure_annotations_are_withheld_from_azure_alone() {
+    let azure = RelayPlan {
+        kind: ProviderKind::AzureOpenAi,
+        usage: UsageChunk::Untouched,
+        ..PLAN
+    };
+    let content = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n";
+    for (event, withheld) in [
+        (
+            "data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n",
+            true,
+        ),
+        ("data: {\"choices\":[],\"usage\":null}\n\n", true),
+        (
+            "data: {\"choices\":[{\"index\":0,\"content_filter_results\":{}}]}\n\n",
+            true,
+        ),
+        (
+            "data: {\"choices\":[{\"index\":0,\"finish_reason\":\"content_filter\"}]}\n\n",
+            false,
+        ),
+        (
+            "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\n",
+            false,
+        ),
+    ] {
+        let stream = format!("{content}{event}");
+        let expected = if withheld { content } else { &stream };
+        assert_eq!(
+            run(&azure, &stream).out.trim_end_matches(DONE_EVENT),
+            expected
+        );
+        let untouched = RelayPlan {
+            kind: ProviderKind::OpenAi,
+            ..azure
+        };
+        assert_eq!(
+            run(&untouched, &stream).out.trim_end_matches(DONE_EVENT),
+            stream
+        );
+    }
+}
+
+#[test]
+fn legacy_completions_are_relayed_too() {
+    let plan = RelayPlan {
+        endpoint: Endpoint::Completions,
+        kind: ProviderKind::AzureOpenAi,
+        ..PLAN
+    };
+    let stream = "data: {\"choices\":[{\"text\":\"\",\"index\":0}]}\n\ndata: {\"choices\":[{\"text\":\"ab\",\"index\":0,\"finish_reason\":null}]}\n\n";
+    let run = run(&plan, stream);
+    assert_eq!(
+        (run.out.as_str(), run.text_bytes, run.committed),
+        (stream, 2, true)
+    );
+}
+
+#[test]
+fn the_providers_name_for_the_model_is_remembered() {
+    let mut relay = StreamRelay::default();
+    relay.reset(&PLAN);
+    relay
+        .push(
+            b"data: {\"model\":\"\",\"choices\":[]}\n\n",
+            &mut Vec::new(),
+        )
+        .unwrap();
+    assert_eq!(relay.upstream_model(), b"");
+    relay.push(text("{}").as_bytes(), &mut Vec::new()).unwrap();
+    assert_eq!(relay.upstream_model(), b"theirs");
+}
+
+/// Pieces that streams are made of, good and bad.
+fn any_stream() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        4 => Just(text(r#"{"content":"é\n"}"#)),
+        2 => Just(text(r#"{"role":"assistant"}"#)),
+        2 => Just(String::from_utf8(chunk(r#"{"content":"b"}"#, r#","usage":null"#)).unwrap()),
+        1 => Just(FINISH.to_owned()),
+        1 => Just("data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3}}\r\n\r\n".to_owned()),
+        1 => Just(DONE_EVENT.to_owned()),
+        1 => Just("data: {\"error\":\"x\"}\n\n".to_owned()),
+        1 => Just(": ping\r\rid: 1\n".to_owned()),
+        1 => Just("data: {\"choices\":\r\ndata: []}\n\n".to_owned()),
+        1 => r#"(data: |\{|\}|"choices"|"model"|:|\[|\]|"|,|\n|\r|\n\n){0,12}"#,
+    ];
+    prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat().into_bytes())
+}
+
+proptest! {
+    #[test]
+    fn any_split_gives_the_same_stream(
+        stream in any_stream(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        azure: bool,
+        injected: bool,
+    ) {
+        let plan = RelayPlan {
+            kind: if azure { ProviderKind::AzureOpenAi } else { ProviderKind::OpenAi },
+            usage: if injected { UsageChunk::Injected } else { UsageChunk::Untouched },
+            ..PLAN
+        };
+        let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
+        places.extend([0, stream.len()]);
+        places.sort_unstable();
+        let reads: Vec<&[u8]> = places.windows(2).map(|pair| &stream[pair[0]..pair[1]]).collect();
+        let whole = relay(&plan, &[&stream]);
+        prop_assert!(whole.out.is_empty() || whole.out.ends_with("\n\n"));
+        prop_assert!(whole.out.matches(DONE_EVENT).count() <= 1);
+        prop_assert_eq!(relay(&plan, &reads), whole);
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(stream in prop::collection::vec(any::<u8>(), 0..128)) {
+        relay(&PLAN, &[&stream]);
+    }
+}
