@@ -1,0 +1,513 @@
+//! THE table of errors that infermux itself answers with, and how they are written.
+
+use std::fmt::{self, Display};
+use std::io::Write as _;
+use std::time::Duration;
+
+use crate::base::limits::QUOTED_BYTES_MAX;
+use crate::base::money::NanoUsd;
+use crate::decide::outcome::{Outcome, Verdict};
+use crate::exchange::headers;
+use crate::report::escape::{bounded, escaped, json_string};
+
+mod table;
+
+pub use table::TABLE;
+
+/// An error that infermux itself answers with. Its text never holds a secret or a provider's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal<'a> {
+    /// The bytes are not one well-framed HTTP request; says what is wrong.
+    Malformed(&'static str),
+    /// The request is understood but wrong; says why.
+    InvalidRequest(&'a str),
+    /// No or a wrong key.
+    InvalidApiKey(KeyFault),
+    /// No such path.
+    UnknownUrl {
+        /// The path.
+        path: &'a str,
+    },
+    /// No provider is configured to serve the model.
+    ModelNotFound {
+        /// The model.
+        model: &'a str,
+    },
+    /// The path exists, the method is wrong.
+    MethodNotAllowed {
+        /// The methods that are right, as `Allow` has them.
+        allow: &'static str,
+    },
+    /// The request did not arrive in time.
+    RequestTimeout,
+    /// The body is too large.
+    RequestTooLarge {
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// The target is too long.
+    UriTooLong {
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// The caller's budget is used up.
+    BudgetExceeded {
+        /// The caller.
+        caller: &'a str,
+        /// Its monthly budget.
+        budget: NanoUsd,
+        /// What it has spent this month.
+        spent: NanoUsd,
+        /// What there is to wait for.
+        wait: BudgetWait,
+    },
+    /// Every eligible provider is at its limit.
+    RateLimit {
+        /// The model.
+        model: &'a str,
+        /// When one frees up.
+        retry: Duration,
+    },
+    /// The head is too large, or has too many fields.
+    HeaderTooLarge,
+    /// A fault of infermux.
+    Internal,
+    /// The provider failed and no other could take over.
+    UpstreamError {
+        /// The provider.
+        provider: &'a str,
+        /// How it failed.
+        outcome: Outcome,
+    },
+    /// Every candidate is unhealthy or its circuit is open.
+    NoHealthyProviders {
+        /// The model.
+        model: &'a str,
+        /// When the first is given another chance.
+        retry: Duration,
+    },
+    /// infermux holds as many bodies in memory as it may.
+    Overloaded,
+    /// infermux is stopping.
+    ShuttingDown,
+    /// The provider took too long and no other could take over.
+    UpstreamTimeout {
+        /// The provider.
+        provider: &'a str,
+        /// What it was late with.
+        outcome: Outcome,
+    },
+    /// Neither HTTP/1.0 nor HTTP/1.1.
+    HttpVersionNotSupported,
+}
+
+/// What is wrong with a caller's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyFault {
+    /// There is none.
+    Missing,
+    /// It is another one.
+    Wrong,
+}
+
+/// What a caller over its budget waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BudgetWait {
+    /// The next month.
+    Month(Duration),
+    /// Its own requests in flight, which may give back what they reserved.
+    InFlight,
+}
+
+/// The attempt that the caller's error is about.
+#[derive(Clone, Copy, Debug)]
+pub struct LastWord<'a> {
+    /// The provider.
+    pub provider: &'a str,
+    /// The model that the caller asked for.
+    pub model: &'a str,
+    /// How the attempt ended.
+    pub outcome: Outcome,
+    /// When the first candidate is expected back.
+    pub retry: Duration,
+}
+
+/// What a refusal's answer says besides the refusal.
+#[derive(Clone, Copy, Debug)]
+pub struct Envelope<'a> {
+    /// The request's id.
+    pub request_id: &'a str,
+    /// Providers tried.
+    pub attempts: u32,
+    /// Whether the request wants a body.
+    pub body: Body,
+    /// What becomes of the connection.
+    pub connection: Connection,
+}
+
+/// Whether an answer has a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// It has.
+    Sent,
+    /// It only has its length: the answer to a HEAD request.
+    LengthOnly,
+}
+
+/// What becomes of a connection after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// It takes another request, unless the refusal forbids it.
+    KeepAlive,
+    /// It is closed.
+    Close,
+}
+
+/// One row of the table of errors.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The code, in the body and in `X-Infermux-Error`.
+    pub code: &'static str,
+    /// The status.
+    pub status: u16,
+    /// The status in words.
+    pub reason: &'static str,
+    /// When it occurs.
+    pub when: &'static str,
+    /// What the caller does about it.
+    pub caller: &'static str,
+    /// What the operator does about it.
+    pub operator: &'static str,
+}
+
+impl<'a> Refusal<'a> {
+    /// The refusal that a verdict over a request's attempts amounts to; `None` where the caller gets
+    /// the provider's words or nothing.
+    #[must_use]
+    pub const fn of_verdict(verdict: Verdict, last: &LastWord<'a>) -> Option<Self> {
+        let LastWord {
+            provider,
+            model,
+            outcome,
+            retry,
+        } = *last;
+        match verdict {
+            Verdict::UpstreamError | Verdict::StreamCut => {
+                Some(Self::UpstreamError { provider, outcome })
+            }
+            Verdict::UpstreamTimeout | Verdict::StreamStalled => {
+                Some(Self::UpstreamTimeout { provider, outcome })
+            }
+            Verdict::RateLimit => Some(Self::RateLimit { model, retry }),
+            Verdict::InvalidRequest => Some(Self::InvalidRequest(
+                "no available provider of this model can express the content of the request",
+            )),
+            Verdict::Answer | Verdict::PassThrough | Verdict::Nothing => None,
+        }
+    }
+
+    /// Its row in the table.
+    #[must_use]
+    pub const fn row(&self) -> &'static Row {
+        match self {
+            Self::Malformed(_) | Self::InvalidRequest(_) => &table::INVALID_REQUEST,
+            Self::InvalidApiKey(_) => &table::INVALID_API_KEY,
+            Self::UnknownUrl { .. } => &table::UNKNOWN_URL,
+            Self::ModelNotFound { .. } => &table::MODEL_NOT_FOUND,
+            Self::MethodNotAllowed { .. } => &table::METHOD_NOT_ALLOWED,
+            Self::RequestTimeout => &table::REQUEST_TIMEOUT,
+            Self::RequestTooLarge { .. } => &table::REQUEST_TOO_LARGE,
+            Self::UriTooLong { .. } => &table::URI_TOO_LONG,
+            Self::BudgetExceeded { .. } => &table::BUDGET_EXCEEDED,
+            Self::RateLimit { .. } => &table::RATE_LIMIT,
+            Self::HeaderTooLarge => &table::HEADER_TOO_LARGE,
+            Self::Internal => &table::INTERNAL_ERROR,
+            Self::UpstreamError { .. } => &table::UPSTREAM_ERROR,
+            Self::NoHealthyProviders { .. } => &table::NO_HEALTHY_PROVIDERS,
+            Self::Overloaded => &table::OVERLOADED,
+            Self::ShuttingDown => &table::SHUTTING_DOWN,
+            Self::UpstreamTimeout { .. } => &table::UPSTREAM_TIMEOUT,
+            Self::HttpVersionNotSupported => &table::HTTP_VERSION_NOT_SUPPORTED,
+        }
+    }
+
+    /// Whether the connection ends with it: the next request's first byte cannot be told, or
+    /// nothing more is to be read.
+    #[must_use]
+    pub const fn connection(&self) -> Connection {
+        match self {
+            Self::Malformed(_)
+            | Self::RequestTimeout
+            | Self::RequestTooLarge { .. }
+            | Self::UriTooLong { .. }
+            | Self::HeaderTooLarge
+            | Self::HttpVersionNotSupported
+            | Self::Overloaded
+            | Self::ShuttingDown
+            | Self::Internal => Connection::Close,
+            Self::InvalidRequest(_)
+            | Self::InvalidApiKey(_)
+            | Self::UnknownUrl { .. }
+            | Self::ModelNotFound { .. }
+            | Self::MethodNotAllowed { .. }
+            | Self::BudgetExceeded { .. }
+            | Self::RateLimit { .. }
+            | Self::UpstreamError { .. }
+            | Self::NoHealthyProviders { .. }
+            | Self::UpstreamTimeout { .. } => Connection::KeepAlive,
+        }
+    }
+
+    /// Appends the whole answer: status line, headers and body.
+    pub fn write_answer(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+        let start = out.len();
+        self.write_body(out);
+        let length = out.len() - start;
+        match envelope.body {
+            Body::Sent => {}
+            Body::LengthOnly => out.truncate(start),
+        }
+        let body_length = out.len() - start;
+        self.write_head(out, envelope, length);
+        // The length stands before the body but is known after it: the two change places.
+        if let Some(answer) = out.get_mut(start..) {
+            answer.rotate_left(body_length);
+        }
+    }
+
+    /// Appends the frame that ends a committed stream.
+    pub fn write_frame(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"data: ");
+        self.write_body(out);
+        out.extend_from_slice(b"\n\n");
+    }
+
+    /// Appends the body, one JSON object on one line.
+    pub fn write_body(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"error\":{\"message\":\"");
+        // Writing to memory cannot fail.
+        let _ = fmt::Write::write_fmt(&mut Escaping(out), format_args!("{self}"));
+        out.extend_from_slice(b"\",\"type\":\"infermux_error\",\"code\":");
+        json_string(out, self.row().code);
+        out.extend_from_slice(b",\"param\":null");
+        if let Self::BudgetExceeded { budget, spent, .. } = self {
+            let _ = write!(out, ",\"budget_usd\":{budget},\"spent_usd\":{spent}");
+        }
+        if let Some(retry) = self.retry() {
+            let _ = write!(out, ",\"retry_after_ms\":{}", retry.true_ms);
+        }
+        out.extend_from_slice(b"}}");
+    }
+
+    fn write_head(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>, length: usize) {
+        let Row {
+            code,
+            status,
+            reason,
+            ..
+        } = self.row();
+        let _ = write!(
+            out,
+            "HTTP/1.1 {status} {reason}\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\nX-Infermux-Error: {code}\r\n"
+        );
+        headers::request_id(out, envelope.request_id);
+        headers::attempts(out, envelope.attempts);
+        if let Self::MethodNotAllowed { allow } = self {
+            let _ = write!(out, "Allow: {allow}\r\n");
+        }
+        if let Self::InvalidApiKey(_) = self {
+            out.extend_from_slice(b"WWW-Authenticate: Bearer\r\n");
+        }
+        if let Some(retry) = self.retry() {
+            retry.write(out);
+        }
+        match (envelope.connection, self.connection()) {
+            (Connection::KeepAlive, Connection::KeepAlive) => {}
+            (Connection::Close, _) | (_, Connection::Close) => {
+                out.extend_from_slice(b"Connection: close\r\n");
+            }
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// When to try again; every 429 and 503 says so.
+    fn retry(&self) -> Option<Retry> {
+        match *self {
+            Self::RateLimit { retry, .. } | Self::NoHealthyProviders { retry, .. } => {
+                Some(Retry::within_reach(retry))
+            }
+            Self::BudgetExceeded {
+                wait: BudgetWait::Month(rest),
+                ..
+            } => Some(Retry {
+                by_itself: Repeat::Useless,
+                ..Retry::within_reach(rest)
+            }),
+            Self::BudgetExceeded {
+                wait: BudgetWait::InFlight,
+                ..
+            }
+            | Self::Overloaded
+            | Self::ShuttingDown => Some(Retry::within_reach(Duration::from_secs(1))),
+            Self::Malformed(_)
+            | Self::InvalidRequest(_)
+            | Self::InvalidApiKey(_)
+            | Self::UnknownUrl { .. }
+            | Self::ModelNotFound { .. }
+            | Self::MethodNotAllowed { .. }
+            | Self::RequestTimeout
+            | Self::RequestTooLarge { .. }
+            | Self::UriTooLong { .. }
+            | Self::HeaderTooLarge
+            | Self::Internal
+            | Self::UpstreamError { .. }
+            | Self::UpstreamTimeout { .. }
+            | Self::HttpVersionNotSupported => None,
+        }
+    }
+}
+
+/// The message of the error.
+impl Display for Refusal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Malformed(what) => f.write_str(what),
+            Self::InvalidRequest(why) => f.write_str(bounded(why, SENTENCE_BYTES_MAX)),
+            Self::InvalidApiKey(KeyFault::Missing) => {
+                f.write_str("no API key: send it as Authorization: Bearer <key>")
+            }
+            Self::InvalidApiKey(KeyFault::Wrong) => f.write_str("the API key is not valid"),
+            Self::UnknownUrl { path } => {
+                // A query may hold a key.
+                let path = path.split('?').next().unwrap_or_default();
+                write!(f, "unknown path {}", quoted(path))
+            }
+            Self::ModelNotFound { model } => {
+                write!(
+                    f,
+                    "no provider is configured to serve the model {}",
+                    quoted(model)
+                )
+            }
+            Self::MethodNotAllowed { allow } => write!(f, "this path takes {allow} only"),
+            Self::RequestTimeout => f.write_str("the request did not arrive in time"),
+            Self::RequestTooLarge { limit } => {
+                write!(f, "the request body is larger than {limit} bytes")
+            }
+            Self::UriTooLong { limit } => {
+                write!(f, "the request target is longer than {limit} bytes")
+            }
+            Self::BudgetExceeded {
+                caller,
+                budget,
+                spent,
+                wait,
+            } => {
+                write!(
+                    f,
+                    "the monthly budget of {budget} USD of {} ",
+                    quoted(caller)
+                )?;
+                match wait {
+                    BudgetWait::Month(_) => write!(f, "is used up: {spent} USD spent"),
+                    BudgetWait::InFlight => {
+                        write!(f, "is reserved by requests in flight: {spent} USD spent")
+                    }
+                }
+            }
+            Self::RateLimit { model, .. } => {
+                write!(
+                    f,
+                    "every provider of {} is at its rate limit",
+                    quoted(model)
+                )
+            }
+            Self::HeaderTooLarge => f.write_str("the request head is too large"),
+            Self::Internal => f.write_str("infermux failed on this request"),
+            Self::UpstreamError { provider, outcome }
+            | Self::UpstreamTimeout { provider, outcome } => {
+                write!(f, "the provider {} {outcome}", quoted(provider))
+            }
+            Self::NoHealthyProviders { model, .. } => {
+                write!(f, "no provider of {} is in service", quoted(model))
+            }
+            Self::Overloaded => f.write_str("infermux has no memory left for this request"),
+            Self::ShuttingDown => f.write_str("infermux is shutting down"),
+            Self::HttpVersionNotSupported => f.write_str("only HTTP/1.0 and HTTP/1.1 are spoken"),
+        }
+    }
+}
+
+/// When to try again, as the official client libraries understand it.
+#[derive(Clone, Copy)]
+struct Retry {
+    /// What the headers say, in milliseconds: 1 to 60,000.
+    header_ms: u64,
+    /// What is expected.
+    true_ms: u64,
+    by_itself: Repeat,
+}
+
+/// Whether a client library's own repetition can succeed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeat {
+    Sensible,
+    Useless,
+}
+
+impl Retry {
+    fn within_reach(expected: Duration) -> Self {
+        let millis = expected
+            .min(RETRY_MAX)
+            .as_nanos()
+            .div_ceil(1_000_000)
+            .max(1);
+        let true_ms = u64::try_from(millis).unwrap_or(u64::MAX);
+        let by_itself = if true_ms > RETRY_HEADER_MAX_MS {
+            Repeat::Useless
+        } else {
+            Repeat::Sensible
+        };
+        Self {
+            header_ms: true_ms.min(RETRY_HEADER_MAX_MS),
+            true_ms,
+            by_itself,
+        }
+    }
+
+    fn write(self, out: &mut Vec<u8>) {
+        let (ms, seconds) = (self.header_ms, self.header_ms.div_ceil(1_000));
+        let _ = write!(out, "Retry-After: {seconds}\r\nretry-after-ms: {ms}\r\n");
+        match self.by_itself {
+            Repeat::Sensible => {}
+            Repeat::Useless => out.extend_from_slice(b"x-should-retry: false\r\n"),
+        }
+    }
+}
+
+/// Text on its way into a JSON string.
+struct Escaping<'a>(&'a mut Vec<u8>);
+
+impl fmt::Write for Escaping<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        escaped(self.0, text);
+        Ok(())
+    }
+}
+
+/// As much of a name from outside as a message repeats.
+fn quoted(name: &str) -> &str {
+    bounded(name, QUOTED_BYTES_MAX)
+}
+
+/// Longest sentence that says what is wrong with a request, in bytes.
+const SENTENCE_BYTES_MAX: usize = 512;
+/// The longest wait that the headers state: client libraries give up on longer ones.
+const RETRY_HEADER_MAX_MS: u64 = 60_000;
+/// The longest wait that is stated at all: a month, after which every budget starts anew.
+const RETRY_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+
+#[cfg(test)]
+#[path = "refusal_tests.rs"]
+mod tests;
