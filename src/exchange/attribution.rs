@@ -141,7 +141,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_make_a_clean_label_or_none(value in prop::collection::vec(any::<u8>(), 0..600)) {
+        fn any_bytes_make_a_clean_label_or_none(
+            value in prop::collection::vec(any::<u8>(), 0..600),
+        ) {
             if let Some(label) = Label::of(&value) {
                 prop_assert!(!label.as_str().is_empty());
                 prop_assert!(!label.as_str().contains(char::is_control));

@@ -176,8 +176,8 @@ fn starts_with(name: &[u8], prefix: &[u8]) -> bool {
         .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
-/// Appends a line whose value may come from a caller: whatever is not visible ASCII, and the percent
-/// sign, is percent-encoded, so that no value can end the line.
+/// Appends a line whose value may come from a caller: whatever is not visible ASCII, and the
+/// percent sign, is percent-encoded, so that no value can end the line.
 fn name(out: &mut Vec<u8>, start: &[u8], value: &str) {
     out.extend_from_slice(start);
     for &byte in value.as_bytes() {

@@ -9,9 +9,9 @@ pub fn json_string(out: &mut Vec<u8>, text: &str) {
 
 /// Appends `text` as the inside of a JSON string.
 ///
-/// Besides what JSON demands, control characters of both ranges, line separators and characters that
-/// change the direction of text are escaped: a value must not be able to end a log line, color a
-/// terminal, or make a line read as something else.
+/// Besides what JSON demands, control characters of both ranges, line separators and characters
+/// that change the direction of text are escaped: a value must not be able to end a log line, color
+/// a terminal, or make a line read as something else.
 pub fn escaped(out: &mut Vec<u8>, text: &str) {
     let mut rest = text;
     while let Some(at) = rest.find(must_escape) {

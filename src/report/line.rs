@@ -289,7 +289,8 @@ mod tests {
                 Format::Json,
                 Timestamps::On,
                 Level::Debug,
-                "{\"time\":\"2026-11-23T08:13:26.123Z\",\"level\":\"debug\",\"message\":\"started\"}\n",
+                "{\"time\":\"2026-11-23T08:13:26.123Z\",\"level\":\"debug\",\
+                 \"message\":\"started\"}\n",
             ),
             (
                 Format::Json,
