@@ -43,131 +43,91 @@ fn auth(key: Option<&str>) -> Auth {
     key.map_or(Auth::Passthrough, |key| Auth::StaticKey(Secret::new(key)))
 }
 
+/// `Authorization` | `x-api-key` | what comes of it; the key is `imx-1`.
+const OFFERS: &str = "
+    Bearer imx-1       |             | in
+    bearer imx-1       |             | in
+    BEARER   imx-1     |             | in
+                       | imx-1       | in
+    Bearer sk-provider | imx-1       | in
+    Bearer imx-1       | sk-provider | in
+    Bearer imx-2       |             | Wrong
+    Bearer imx-11      |             | Wrong
+    Bearer IMX-1       |             | Wrong
+                       | imx         | Wrong
+    Bearer imx-2       | imx-2       | Wrong
+                       |             | Missing
+    imx-1              |             | Missing
+    Bearerimx-1        |             | Missing
+    Bearer             |             | Missing
+    Basic imx-1        |             | Missing
+";
+
 #[test]
 fn only_the_configured_key_gets_in() {
-    use KeyFault::{Missing, Wrong};
-    for (authorization, x_api_key, expected) in [
-        (Some("Bearer imx-1"), None, Ok(())),
-        (Some("bearer imx-1"), None, Ok(())),
-        (Some("BEARER   imx-1  "), None, Ok(())),
-        (None, Some("imx-1"), Ok(())),
-        (None, Some(" imx-1 "), Ok(())),
-        (Some("Bearer sk-provider"), Some("imx-1"), Ok(())),
-        (Some("Bearer imx-1"), Some("sk-provider"), Ok(())),
-        (Some("Bearer imx-2"), None, Err(Wrong)),
-        (Some("Bearer imx-11"), None, Err(Wrong)),
-        (Some("Bearer IMX-1"), None, Err(Wrong)),
-        (None, Some("imx"), Err(Wrong)),
-        (None, Some(""), Err(Wrong)),
-        (None, None, Err(Missing)),
-        (Some("imx-1"), None, Err(Missing)),
-        (Some("Bearerimx-1"), None, Err(Missing)),
-        (Some("Bearer"), None, Err(Missing)),
-        (Some("Basic imx-1"), None, Err(Missing)),
-    ] {
-        let got = authenticate(
-            &auth(Some("imx-1")),
-            authorization.map(str::as_bytes),
-            x_api_key.map(str::as_bytes),
-        );
-        let expected = expected.map_err(Refusal::InvalidApiKey);
-        assert_eq!(got, expected, "{authorization:?} {x_api_key:?}");
+    for row in rows(OFFERS) {
+        let [authorization, x_api_key, expected] = row;
+        let (authorization, x_api_key) = (bytes(authorization), bytes(x_api_key));
+        let got = authenticate(&auth(Some("imx-1")), authorization, x_api_key);
+        let expected = match expected {
+            Some("in") => Ok(()),
+            Some("Wrong") => Err(Refusal::InvalidApiKey(KeyFault::Wrong)),
+            _ => Err(Refusal::InvalidApiKey(KeyFault::Missing)),
+        };
+        assert_eq!(got, expected, "{row:?}");
     }
     assert_eq!(authenticate(&Auth::Passthrough, None, None), Ok(()));
+    let empty = authenticate(&auth(Some("imx-1")), Some(b" "), Some(b""));
+    assert_eq!(empty, Err(Refusal::InvalidApiKey(KeyFault::Wrong)));
 }
+
+/// Static key | `api_key` | `forward_caller_key` | `Authorization` | what is sent | whose it is.
+const KEYS: &str = "
+        | sk-own |         | Bearer sk-mine | own sk-own            | Infermux
+        | sk-own |         |                | own sk-own            | Infermux
+        |        | forward | Bearer sk-mine | caller Bearer sk-mine | Caller
+        |        | forward | Basic abc      | caller Basic abc      | Caller
+        |        | forward |                | none                  | Caller
+        | sk-own | forward | Bearer sk-mine | caller Bearer sk-mine | Caller
+        | sk-own | forward |                | own sk-own            | Infermux
+        |        |         | Bearer sk-mine | none                  | Infermux
+    imx | sk-own |         | Bearer imx     | own sk-own            | Infermux
+    imx | sk-own | forward | Bearer imx     | own sk-own            | Infermux
+    imx |        | forward | Bearer imx     | none                  | Caller
+    imx |        | forward | bearer   imx   | none                  | Caller
+    imx |        | forward | imx            | none                  | Caller
+    imx |        | forward | Basic imx      | none                  | Caller
+    imx |        | forward | Bearer sk-mine | caller Bearer sk-mine | Caller
+";
 
 #[test]
 fn each_key_goes_only_where_it_is_meant_to_go() {
-    use KeyOwner::{Caller, Infermux};
-    let (own, none) = ("own sk-own", "none");
-    for (static_key, api_key, forward, authorization, expected, owner) in [
-        // The defaults under passthrough: a provider with a key, and one without.
-        (
-            None,
-            Some("sk-own"),
-            false,
-            Some("Bearer sk-mine"),
-            own,
-            Infermux,
-        ),
-        (None, Some("sk-own"), false, None, own, Infermux),
-        (
-            None,
-            None,
-            true,
-            Some("Bearer sk-mine"),
-            "caller Bearer sk-mine",
-            Caller,
-        ),
-        (
-            None,
-            None,
-            true,
-            Some("Basic abc"),
-            "caller Basic abc",
-            Caller,
-        ),
-        (None, None, true, None, none, Caller),
-        // Overridden.
-        (
-            None,
-            Some("sk-own"),
-            true,
-            Some("Bearer sk-mine"),
-            "caller Bearer sk-mine",
-            Caller,
-        ),
-        (None, Some("sk-own"), true, None, own, Infermux),
-        (None, None, false, Some("Bearer sk-mine"), none, Infermux),
-        // Under a static key, which never goes upstream.
-        (
-            Some("imx"),
-            Some("sk-own"),
-            false,
-            Some("Bearer imx"),
-            own,
-            Infermux,
-        ),
-        (
-            Some("imx"),
-            Some("sk-own"),
-            true,
-            Some("Bearer imx"),
-            own,
-            Infermux,
-        ),
-        (Some("imx"), None, true, Some("Bearer imx"), none, Caller),
-        (Some("imx"), None, true, Some("bearer  imx "), none, Caller),
-        (Some("imx"), None, true, Some("imx"), none, Caller),
-        (Some("imx"), None, true, Some("Basic imx"), none, Caller),
-        (
-            Some("imx"),
-            None,
-            true,
-            Some("Bearer sk-mine"),
-            "caller Bearer sk-mine",
-            Caller,
-        ),
-    ] {
-        let provider = provider(api_key, forward);
-        let got = credential(
-            &provider,
-            &auth(static_key),
-            authorization.map(str::as_bytes),
-        );
+    for row in rows(KEYS) {
+        let [static_key, api_key, forward, authorization, sent, owner] = row;
+        let provider = provider(api_key, forward.is_some());
+        let got = credential(&provider, &auth(static_key), bytes(authorization));
         let text = match got {
             Credential::Own(secret) => format!("own {}", secret.expose()),
             Credential::Caller(value) => format!("caller {}", String::from_utf8_lossy(value)),
-            Credential::None => none.to_owned(),
+            Credential::None => "none".to_owned(),
         };
+        assert_eq!(Some(&*text), sent, "{row:?}");
         assert_eq!(
-            text, expected,
-            "{static_key:?} {api_key:?} {forward} {authorization:?}"
-        );
-        assert_eq!(
-            got.owner(&provider),
+            Some(&*format!("{:?}", got.owner(&provider))),
             owner,
-            "{static_key:?} {api_key:?} {authorization:?}"
+            "{row:?}"
         );
     }
+}
+
+/// The columns of a table's rows; an empty one is `None`.
+fn rows<const N: usize>(table: &str) -> impl Iterator<Item = [Option<&str>; N]> {
+    table.lines().filter(|line| line.contains('|')).map(|line| {
+        let mut columns = line.split('|').map(str::trim);
+        std::array::from_fn(|_| columns.next().filter(|column| !column.is_empty()))
+    })
+}
+
+fn bytes(text: Option<&str>) -> Option<&[u8]> {
+    text.map(str::as_bytes)
 }

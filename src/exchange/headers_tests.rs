@@ -100,57 +100,60 @@ fn a_name_cannot_end_its_line() {
     }
 }
 
-/// A word per direction: to the provider with the caller's key, with infermux's key, to the caller.
+/// Name; whether it goes to a provider with the caller's key, with infermux's; to the caller.
+const CROSSINGS: &str = "
+    Content-Type                   yes yes yes
+    Content-Encoding               yes yes yes
+    Accept                         yes yes yes
+    User-Agent                     yes yes yes
+    X-Stainless-Lang               yes yes yes
+    OpenAI-Beta                    yes yes yes
+    traceparent                    yes yes yes
+    x-ratelimit-remaining-requests yes yes yes
+    Retry-After                    yes yes yes
+    OpenAI-Organization            yes no  yes
+    openai-project                 yes no  yes
+    Set-Cookie                     yes yes no
+    Alt-Svc                        yes yes no
+    Strict-Transport-Security      yes yes no
+    Server                         yes yes no
+    Host                           no  no  yes
+    Expect                         no  no  yes
+    Accept-Encoding                no  no  yes
+    Authorization                  no  no  yes
+    X-Api-Key                      no  no  yes
+    API-KEY                        no  no  yes
+    x-goog-api-key                 no  no  yes
+    Cookie                         no  no  yes
+    Forwarded                      no  no  yes
+    X-Forwarded-For                no  no  yes
+    x-forwarded-proto              no  no  yes
+    X-Real-IP                      no  no  yes
+    True-Client-IP                 no  no  yes
+    CF-Connecting-IP               no  no  yes
+    Via                            no  no  yes
+    X-Infermux-Caller              no  no  no
+    x-infermux-cost                no  no  no
+    X-Request-Id                   no  no  no
+    Connection                     no  no  no
+    Keep-Alive                     no  no  no
+    Proxy-Connection               no  no  no
+    Proxy-Authenticate             no  no  no
+    Proxy-Authorization            no  no  no
+    TE                             no  no  no
+    Trailer                        no  no  no
+    Transfer-Encoding              no  no  no
+    Upgrade                        no  no  no
+    Content-Length                 no  no  no
+    X-Hop                          no  no  no
+    x-other-hop                    no  no  no
+";
+
 #[test]
 fn headers_cross_or_stay() {
-    for (name, crossings) in [
-        ("Content-Type", "yes yes yes"),
-        ("Content-Encoding", "yes yes yes"),
-        ("Accept", "yes yes yes"),
-        ("User-Agent", "yes yes yes"),
-        ("X-Stainless-Lang", "yes yes yes"),
-        ("OpenAI-Beta", "yes yes yes"),
-        ("traceparent", "yes yes yes"),
-        ("x-ratelimit-remaining-requests", "yes yes yes"),
-        ("Retry-After", "yes yes yes"),
-        ("OpenAI-Organization", "yes no yes"),
-        ("openai-project", "yes no yes"),
-        ("Set-Cookie", "yes yes no"),
-        ("Alt-Svc", "yes yes no"),
-        ("Strict-Transport-Security", "yes yes no"),
-        ("Server", "yes yes no"),
-        ("Host", "no no yes"),
-        ("Expect", "no no yes"),
-        ("Accept-Encoding", "no no yes"),
-        ("Authorization", "no no yes"),
-        ("X-Api-Key", "no no yes"),
-        ("API-KEY", "no no yes"),
-        ("x-goog-api-key", "no no yes"),
-        ("Cookie", "no no yes"),
-        ("Forwarded", "no no yes"),
-        ("X-Forwarded-For", "no no yes"),
-        ("x-forwarded-proto", "no no yes"),
-        ("X-Real-IP", "no no yes"),
-        ("True-Client-IP", "no no yes"),
-        ("CF-Connecting-IP", "no no yes"),
-        ("Via", "no no yes"),
-        ("X-Infermux-Caller", "no no no"),
-        ("x-infermux-cost", "no no no"),
-        ("X-Request-Id", "no no no"),
-        ("Connection", "no no no"),
-        ("Keep-Alive", "no no no"),
-        ("Proxy-Connection", "no no no"),
-        ("Proxy-Authenticate", "no no no"),
-        ("Proxy-Authorization", "no no no"),
-        ("TE", "no no no"),
-        ("Trailer", "no no no"),
-        ("Transfer-Encoding", "no no no"),
-        ("Upgrade", "no no no"),
-        ("Content-Length", "no no no"),
-        ("X-Hop", "no no no"),
-        ("x-other-hop", "no no no"),
-    ] {
-        let connection = || [&b"close, x-HOP"[..], b" X-Other-Hop ,"];
+    let connection = || [&b"close, x-HOP"[..], b" X-Other-Hop ,"];
+    for row in CROSSINGS.lines().filter(|line| !line.is_empty()) {
+        let (name, expected) = row.trim().split_once(' ').unwrap();
         for name in [name.to_owned(), name.to_lowercase(), name.to_uppercase()] {
             let name = name.as_bytes();
             let got = [
@@ -159,12 +162,7 @@ fn headers_cross_or_stay() {
                 crosses_to_caller(name, connection()),
             ];
             let got = got.map(|crosses| if crosses { "yes" } else { "no" });
-            assert_eq!(
-                got.join(" "),
-                crossings,
-                "{}",
-                String::from_utf8_lossy(name)
-            );
+            assert!(expected.split_whitespace().eq(got), "{row}");
         }
     }
 }

@@ -237,35 +237,55 @@ impl<'a> Refusal<'a> {
     }
 }
 
+impl BudgetWait {
+    /// Completes "the budget is …".
+    const fn state(self) -> &'static str {
+        match self {
+            Self::Month(_) => "used up",
+            Self::InFlight => "reserved by requests in flight",
+        }
+    }
+}
+
 /// The message of the error.
 impl Display for Refusal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Malformed(what) => f.write_str(what),
-            Self::InvalidRequest(why) => f.write_str(bounded(why, SENTENCE_BYTES_MAX)),
-            Self::InvalidApiKey(KeyFault::Missing) => {
-                f.write_str("no API key: send it as Authorization: Bearer <key>")
-            }
-            Self::InvalidApiKey(KeyFault::Wrong) => f.write_str("the API key is not valid"),
-            Self::UnknownUrl { path } => {
-                // A query may hold a key.
-                let path = path.split('?').next().unwrap_or_default();
-                write!(f, "unknown path {}", quoted(path))
-            }
-            Self::ModelNotFound { model } => {
-                write!(
-                    f,
-                    "no provider is configured to serve the model {}",
-                    quoted(model)
-                )
-            }
-            Self::MethodNotAllowed { allow } => write!(f, "this path takes {allow} only"),
-            Self::RequestTimeout => f.write_str("the request did not arrive in time"),
+        let text = match *self {
+            Self::Malformed(what) => what,
+            Self::InvalidRequest(why) => bounded(why, SENTENCE_BYTES_MAX),
+            Self::InvalidApiKey(KeyFault::Missing) => "no API key in Authorization: Bearer <key>",
+            Self::InvalidApiKey(KeyFault::Wrong) => "the API key is not valid",
+            Self::RequestTimeout => "the request did not arrive in time",
+            Self::HeaderTooLarge => "the request head is too large",
+            Self::Internal => "infermux failed on this request",
+            Self::Overloaded => "infermux has no memory left for this request",
+            Self::ShuttingDown => "infermux is shutting down",
+            Self::HttpVersionNotSupported => "only HTTP/1.0 and HTTP/1.1 are spoken",
+            Self::MethodNotAllowed { allow } => return write!(f, "this path takes {allow} only"),
             Self::RequestTooLarge { limit } => {
-                write!(f, "the request body is larger than {limit} bytes")
+                return write!(f, "the request body is larger than {limit} bytes");
             }
             Self::UriTooLong { limit } => {
-                write!(f, "the request target is longer than {limit} bytes")
+                return write!(f, "the request target is longer than {limit} bytes");
+            }
+            // A query may hold a key.
+            Self::UnknownUrl { path } => {
+                let path = quoted(path.split('?').next().unwrap_or_default());
+                return write!(f, "unknown path {path}");
+            }
+            Self::ModelNotFound { model } => {
+                let model = quoted(model);
+                return write!(f, "no provider is configured to serve the model {model}");
+            }
+            Self::RateLimit { model, .. } => {
+                return write!(f, "every provider of {} is at its limit", quoted(model));
+            }
+            Self::NoHealthyProviders { model, .. } => {
+                return write!(f, "no provider of {} is in service", quoted(model));
+            }
+            Self::UpstreamError { provider, outcome }
+            | Self::UpstreamTimeout { provider, outcome } => {
+                return write!(f, "the provider {} {outcome}", quoted(provider));
             }
             Self::BudgetExceeded {
                 caller,
@@ -273,38 +293,14 @@ impl Display for Refusal<'_> {
                 spent,
                 wait,
             } => {
-                write!(
+                let (caller, state) = (quoted(caller), wait.state());
+                return write!(
                     f,
-                    "the monthly budget of {budget} USD of {} ",
-                    quoted(caller)
-                )?;
-                match wait {
-                    BudgetWait::Month(_) => write!(f, "is used up: {spent} USD spent"),
-                    BudgetWait::InFlight => {
-                        write!(f, "is reserved by requests in flight: {spent} USD spent")
-                    }
-                }
+                    "{caller}'s budget of {budget} USD a month is {state}: {spent} spent"
+                );
             }
-            Self::RateLimit { model, .. } => {
-                write!(
-                    f,
-                    "every provider of {} is at its rate limit",
-                    quoted(model)
-                )
-            }
-            Self::HeaderTooLarge => f.write_str("the request head is too large"),
-            Self::Internal => f.write_str("infermux failed on this request"),
-            Self::UpstreamError { provider, outcome }
-            | Self::UpstreamTimeout { provider, outcome } => {
-                write!(f, "the provider {} {outcome}", quoted(provider))
-            }
-            Self::NoHealthyProviders { model, .. } => {
-                write!(f, "no provider of {} is in service", quoted(model))
-            }
-            Self::Overloaded => f.write_str("infermux has no memory left for this request"),
-            Self::ShuttingDown => f.write_str("infermux is shutting down"),
-            Self::HttpVersionNotSupported => f.write_str("only HTTP/1.0 and HTTP/1.1 are spoken"),
-        }
+        };
+        f.write_str(text)
     }
 }
 
@@ -315,6 +311,7 @@ fn quoted(name: &str) -> &str {
 
 /// Longest sentence that says what is wrong with a request, in bytes.
 const SENTENCE_BYTES_MAX: usize = 512;
+
 #[cfg(test)]
 #[path = "refusal_tests.rs"]
 mod tests;

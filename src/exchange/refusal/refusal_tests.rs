@@ -238,13 +238,12 @@ fn a_budget_says_its_numbers_and_what_to_wait_for() {
     for (wait, message, headers) in [
         (
             BudgetWait::Month(5 * SECOND),
-            "the monthly budget of 10 USD of team-a is used up: 9.99 USD spent",
+            "team-a's budget of 10 USD a month is used up: 9.99 spent",
             "Retry-After: 5, x-should-retry: false",
         ),
         (
             BudgetWait::InFlight,
-            "the monthly budget of 10 USD of team-a is reserved by requests in flight: \
-             9.99 USD spent",
+            "team-a's budget of 10 USD a month is reserved by requests in flight: 9.99 spent",
             "Retry-After: 1",
         ),
     ] {
@@ -291,7 +290,7 @@ fn verdicts_become_refusals() {
         (
             Verdict::RateLimit,
             Outcome::RateLimited,
-            Some("rate_limit: every provider of m is at its rate limit"),
+            Some("rate_limit: every provider of m is at its limit"),
         ),
         (
             Verdict::InvalidRequest,
