@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::exchange::headers;
 use crate::exchange::refusal::{BudgetWait, Connection, Refusal, Row};
-use crate::report::escape::{escaped, json_string};
+use crate::report::escape::{Escaping, json_string};
 
 /// What a refusal's answer says besides the refusal.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +59,7 @@ impl Refusal<'_> {
     pub fn write_body(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"error\":{\"message\":\"");
         // Writing to memory cannot fail.
-        let _ = fmt::Write::write_fmt(&mut Escaping(out), format_args!("{self}"));
+        let _ = fmt::Write::write_fmt(&mut Escaping::new(out, usize::MAX), format_args!("{self}"));
         out.extend_from_slice(b"\",\"type\":\"infermux_error\",\"code\":");
         json_string(out, self.row().code);
         out.extend_from_slice(b",\"param\":null");
@@ -185,16 +185,6 @@ impl Retry {
             Repeat::Sensible => {}
             Repeat::Useless => out.extend_from_slice(b"x-should-retry: false\r\n"),
         }
-    }
-}
-
-/// Text on its way into a JSON string.
-struct Escaping<'a>(&'a mut Vec<u8>);
-
-impl fmt::Write for Escaping<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        escaped(self.0, text);
-        Ok(())
     }
 }
 
