@@ -109,7 +109,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn behaves_like_a_set(steps in prop::collection::vec((0..PROVIDERS_MAX, any::<bool>()), 0..200)) {
+        fn behaves_like_a_set(
+            steps in prop::collection::vec((0..PROVIDERS_MAX, any::<bool>()), 0..200),
+        ) {
             let (mut set, mut model) = (Eligible::NONE, BTreeSet::new());
             for (candidate, adds) in steps {
                 if adds {

@@ -280,113 +280,66 @@ impl std::fmt::Display for Outcome {
 mod tests {
     use super::*;
 
+    /// Outcome, next, breaker, average, verdict.
+    const ROWS: &str = "
+        StaleConnection         SameProviderFresh  Neutral  Nothing     UpstreamError
+        ConnectFailed(Name)     Another            Failure  Nothing     UpstreamError
+        ConnectFailed(Refused)  Another            Failure  Nothing     UpstreamError
+        ConnectFailed(Tls)      Another            Failure  Nothing     UpstreamError
+        ConnectFailed(Timeout)  Another            Failure  Nothing     UpstreamError
+        TimedOut(Head)          Another            Failure  TheTimeout  UpstreamTimeout
+        TimedOut(Body)          Another            Failure  TheTimeout  UpstreamTimeout
+        TimedOut(Content)       Another            Failure  TheTimeout  UpstreamTimeout
+        Failed(Status(500))     Another            Failure  Nothing     UpstreamError
+        Failed(ErrorObject)     Another            Failure  Nothing     UpstreamError
+        Failed(NoChoices)       Another            Failure  Nothing     UpstreamError
+        Failed(Malformed)       Another            Failure  Nothing     UpstreamError
+        RateLimited             Another            Neutral  Nothing     RateLimit
+        OwnKeyRefused(401)      Another            Failure  Nothing     UpstreamError
+        Untranslatable          Another            Neutral  Nothing     InvalidRequest
+        CallerKeyRefused(401)   Stop               Neutral  Nothing     PassThrough
+        RequestRefused(422)     Stop               Neutral  Nothing     PassThrough
+        StreamCut               Stop               Failure  Nothing     StreamCut
+        StreamStalled           Stop               Failure  Nothing     StreamStalled
+        CallerGone              Stop               Neutral  Nothing     Nothing
+        Answered                Stop               Success  Measured    Answer
+    ";
+
     #[test]
     fn each_row_of_the_contract_means_what_it_says() {
         use Outcome::*;
-        use {Next::*, Sample::*, Verdict as V};
-        let (bad, good, none) = (Signal::Failure, Signal::Success, Signal::Neutral);
-        for (outcome, next, signal, sample, verdict) in [
-            (
-                StaleConnection,
-                SameProviderFresh,
-                none,
-                Nothing,
-                V::UpstreamError,
-            ),
-            (
-                ConnectFailed(ConnectFault::Name),
-                Another,
-                bad,
-                Nothing,
-                V::UpstreamError,
-            ),
-            (
-                ConnectFailed(ConnectFault::Refused),
-                Another,
-                bad,
-                Nothing,
-                V::UpstreamError,
-            ),
-            (
-                ConnectFailed(ConnectFault::Tls),
-                Another,
-                bad,
-                Nothing,
-                V::UpstreamError,
-            ),
-            (
-                ConnectFailed(ConnectFault::Timeout),
-                Another,
-                bad,
-                Nothing,
-                V::UpstreamError,
-            ),
-            (
-                TimedOut(Waiting::Head),
-                Another,
-                bad,
-                TheTimeout,
-                V::UpstreamTimeout,
-            ),
-            (
-                TimedOut(Waiting::Body),
-                Another,
-                bad,
-                TheTimeout,
-                V::UpstreamTimeout,
-            ),
-            (
-                TimedOut(Waiting::Content),
-                Another,
-                bad,
-                TheTimeout,
-                V::UpstreamTimeout,
-            ),
-            (
-                Failed(Failure::Status(500)),
-                Another,
-                bad,
-                Nothing,
-                V::UpstreamError,
-            ),
-            (
-                Failed(Failure::ErrorObject),
-                Another,
-                bad,
-                Nothing,
-                V::UpstreamError,
-            ),
-            (
-                Failed(Failure::NoChoices),
-                Another,
-                bad,
-                Nothing,
-                V::UpstreamError,
-            ),
-            (
-                Failed(Failure::Malformed),
-                Another,
-                bad,
-                Nothing,
-                V::UpstreamError,
-            ),
-            (RateLimited, Another, none, Nothing, V::RateLimit),
-            (OwnKeyRefused(401), Another, bad, Nothing, V::UpstreamError),
-            (Untranslatable, Another, none, Nothing, V::InvalidRequest),
-            (CallerKeyRefused(401), Stop, none, Nothing, V::PassThrough),
-            (RequestRefused(422), Stop, none, Nothing, V::PassThrough),
-            (StreamCut, Stop, bad, Nothing, V::StreamCut),
-            (StreamStalled, Stop, bad, Nothing, V::StreamStalled),
-            (CallerGone, Stop, none, Nothing, V::Nothing),
-            (Answered, Stop, good, Measured, V::Answer),
-        ] {
-            let policy = BreakerPolicy::default();
-            assert_eq!(outcome.next(), next, "{outcome:?}");
-            assert_eq!(outcome.for_breaker(&policy), signal, "{outcome:?}");
-            assert_eq!(outcome.sample(), sample, "{outcome:?}");
-            assert_eq!(outcome.verdict(), verdict, "{outcome:?}");
+        let connect = [
+            ConnectFault::Name,
+            ConnectFault::Refused,
+            ConnectFault::Tls,
+            ConnectFault::Timeout,
+        ];
+        let waiting = [Waiting::Head, Waiting::Body, Waiting::Content];
+        let failures = [
+            Failure::Status(500),
+            Failure::ErrorObject,
+            Failure::NoChoices,
+            Failure::Malformed,
+        ];
+        let outcomes = [StaleConnection]
+            .into_iter()
+            .chain(connect.map(ConnectFailed))
+            .chain(waiting.map(TimedOut))
+            .chain(failures.map(Failed))
+            .chain([RateLimited, OwnKeyRefused(401), Untranslatable])
+            .chain([CallerKeyRefused(401), RequestRefused(422)])
+            .chain([StreamCut, StreamStalled, CallerGone, Answered]);
+        let policy = BreakerPolicy::default();
+        let mut rows = ROWS.lines().filter(|line| !line.trim().is_empty());
+        for outcome in outcomes {
+            let (next, signal) = (outcome.next(), outcome.for_breaker(&policy));
+            let (sample, verdict) = (outcome.sample(), outcome.verdict());
+            let row = format!("{outcome:?} {next:?} {signal:?} {sample:?} {verdict:?}");
+            let expected: Vec<_> = rows.next().unwrap().split_whitespace().collect();
+            assert_eq!(row, expected.join(" "));
             assert!(!outcome.to_string().is_empty());
         }
+        assert_eq!(rows.next(), None);
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use crate::base::time::Instant;
 
-/// Whether one more extra attempt stays within `permille` thousandths of the requests in the window.
+/// Whether one more extra attempt stays within `permille` thousandths of the window's requests.
 ///
-/// The floor lets failover work where traffic is thin: three requests in ten seconds would otherwise
-/// never earn a retry.
+/// The floor lets failover work where traffic is thin: three requests in ten seconds would never
+/// earn a retry.
 #[must_use]
 pub fn may_retry(requests: u64, retries: u64, permille: u32) -> bool {
     let share = u128::from(requests) * u128::from(permille) / 1_000;

@@ -9,7 +9,7 @@ use crate::decide::eligible::Eligible;
 pub struct Rotation {
     /// Weights without their common divisor.
     weights: Box<[u32]>,
-    /// One round of turns; empty where all weights are equal, since the order is then the candidates'.
+    /// One round of turns; empty where all weights are equal: the order is then the candidates'.
     round: Box<[u16]>,
     /// Turns in a round.
     turns: u64,

@@ -138,66 +138,43 @@ mod tests {
         (0..4).filter_map(turn).collect()
     }
 
+    /// Strategy | figure/samples of each candidate | the eligible | who takes four turns.
+    const TURNS: &str = "
+        RoundRobin   | 0/0 0/0 0/0      | 0 1 2   | 0 1 2 0
+        RoundRobin   | 0/0 0/0 0/0      | 0 2     | 0 2 0 2
+        Random       | 0/0 0/0          | 0 1     | 0 0 1 1
+        Random       | 0/0 0/0 0/0 0/0  | 0 1 2 3 | 0 1 2 3
+        Priority     | 0/0 0/0 0/0      | 0 1 2   | 0 0 0 0
+        Priority     | 0/0 0/0 0/0      | 2 1     | 1 1 1 1
+        LeastLatency | 30/9 10/9 20/9   | 0 1 2   | 1 1 1 1
+        LeastLatency | 30/9 10/9 20/9   | 0 2     | 2 2 2 2
+        LeastLatency | 30/5 10/5 20/5   | 0 1 2   | 1 1 1 1
+        LeastLatency | 30/4 10/9        | 0 1     | 0 0 0 0
+        LeastLatency | 30/4 10/9 0/0    | 0 1 2   | 0 2 0 2
+        LeastLatency | 10/9 20/9 10/5   | 0 1 2   | 0 2 0 2
+        CostWeighted | 3/0 1/0 2/0      | 0 1 2   | 1 1 1 1
+        CostWeighted | 3/0 0/0 0/0      | 0 1 2   | 1 2 1 2
+        CostWeighted | 3/0 0/0 0/0      | 0       | 0 0 0 0
+    ";
+
     #[test]
     fn each_strategy_chooses_by_its_own_figure() {
-        use Strategy::*;
-        for (strategy, figures, eligible, expected) in [
-            (
-                RoundRobin,
-                &[(0, 0); 3][..],
-                &[0, 1, 2][..],
-                &[0, 1, 2, 0][..],
-            ),
-            (RoundRobin, &[(0, 0); 3], &[0, 2], &[0, 2, 0, 2]),
-            (Random, &[(0, 0); 2], &[0, 1], &[0, 0, 1, 1]),
-            (Random, &[(0, 0); 4], &[0, 1, 2, 3], &[0, 1, 2, 3]),
-            (Priority, &[(0, 0); 3], &[0, 1, 2], &[0, 0, 0, 0]),
-            (Priority, &[(0, 0); 3], &[2, 1], &[1, 1, 1, 1]),
-            (
-                LeastLatency,
-                &[(30, 9), (10, 9), (20, 9)],
-                &[0, 1, 2],
-                &[1, 1, 1, 1],
-            ),
-            (
-                LeastLatency,
-                &[(30, 9), (10, 9), (20, 9)],
-                &[0, 2],
-                &[2, 2, 2, 2],
-            ),
-            // Four samples are one too few: the fastest until measured.
-            (LeastLatency, &[(30, 4), (10, 9)], &[0, 1], &[0, 0, 0, 0]),
-            (
-                LeastLatency,
-                &[(30, 4), (10, 9), (0, 0)],
-                &[0, 1, 2],
-                &[0, 2, 0, 2],
-            ),
-            (
-                LeastLatency,
-                &[(10, 9), (20, 9), (10, 5)],
-                &[0, 1, 2],
-                &[0, 2, 0, 2],
-            ),
-            (
-                CostWeighted,
-                &[(3, 0), (1, 0), (2, 0)],
-                &[0, 1, 2],
-                &[1, 1, 1, 1],
-            ),
-            (
-                CostWeighted,
-                &[(3, 0), (0, 0), (0, 0)],
-                &[0, 1, 2],
-                &[1, 2, 1, 2],
-            ),
-            (CostWeighted, &[(3, 0), (0, 0), (0, 0)], &[0], &[0, 0, 0, 0]),
-        ] {
-            assert_eq!(
-                turns(strategy, figures, eligible),
-                expected,
-                "{strategy:?} {figures:?} {eligible:?}"
-            );
+        let numbers = |text: &str| -> Vec<usize> {
+            text.split_whitespace()
+                .map(|n| n.parse().unwrap())
+                .collect()
+        };
+        let figure = |text: &str| {
+            let (figure, samples) = text.split_once('/').unwrap();
+            (figure.parse().unwrap(), samples.parse().unwrap())
+        };
+        for row in TURNS.lines().filter(|line| !line.trim().is_empty()) {
+            let columns: Vec<&str> = row.split('|').map(str::trim).collect();
+            let named = |strategy: &Strategy| format!("{strategy:?}") == columns[0];
+            let strategy = ALL.into_iter().find(named).unwrap();
+            let figures: Vec<_> = columns[1].split_whitespace().map(figure).collect();
+            let turns = turns(strategy, &figures, &numbers(columns[2]));
+            assert_eq!(turns, numbers(columns[3]), "{row}");
         }
     }
 

@@ -1,6 +1,16 @@
 //! The steps of one request, pure: admit, route, answer, relay, refusal.
+//!
+//! It gets gates and gives facts, both plain values, and does not know where the books are kept.
 
+pub mod admit;
 pub mod answer;
+pub mod attribution;
 mod choices;
+pub mod headers;
+pub mod outbound;
 pub mod provider_error;
+pub mod refusal;
 pub mod relay;
+pub mod request_id;
+pub mod route;
+pub mod target;

@@ -47,7 +47,10 @@ impl Prefixes {
             completions: Prefix::new(provider, "completions"),
             embeddings: Prefix::new(provider, "embeddings"),
             models: Prefix::new(provider, "models"),
-            own_key: provider.api_key.as_ref().map(|key| key_line(provider.kind, key)),
+            own_key: provider
+                .api_key
+                .as_ref()
+                .map(|key| key_line(provider.kind, key)),
         }
     }
 
@@ -138,7 +141,10 @@ impl Prefix {
                 before: target.before.into_bytes().into(),
                 after: Some((after + &rest).into_bytes().into()),
             },
-            None => Self { before: (target.before + &rest).into_bytes().into(), after: None },
+            None => Self {
+                before: (target.before + &rest).into_bytes().into(),
+                after: None,
+            },
         }
     }
 

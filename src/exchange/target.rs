@@ -71,7 +71,9 @@ fn percent_decode(encoded: &str) -> Option<String> {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]
@@ -81,11 +83,27 @@ mod tests {
     #[test]
     fn each_endpoint_has_its_methods() {
         for (method, target, found) in [
-            ("POST", "/v1/chat/completions?x=1", Target::Infer(Endpoint::ChatCompletions)),
-            ("POST", "/v1/completions", Target::Infer(Endpoint::Completions)),
-            ("POST", "/v1/embeddings", Target::Infer(Endpoint::Embeddings)),
+            (
+                "POST",
+                "/v1/chat/completions?x=1",
+                Target::Infer(Endpoint::ChatCompletions),
+            ),
+            (
+                "POST",
+                "/v1/completions",
+                Target::Infer(Endpoint::Completions),
+            ),
+            (
+                "POST",
+                "/v1/embeddings",
+                Target::Infer(Endpoint::Embeddings),
+            ),
             ("GET", "/v1/models", Target::Models),
-            ("HEAD", "/v1/models/a%2Fb:c/d", Target::Model("a/b:c/d".into())),
+            (
+                "HEAD",
+                "/v1/models/a%2Fb:c/d",
+                Target::Model("a/b:c/d".into()),
+            ),
         ] {
             assert_eq!(read(method.as_bytes(), target).unwrap().1, found);
         }

@@ -1,5 +1,35 @@
 //! Text as JSON strings, in which no character can act on the terminal or file it ends up in.
 
+use std::fmt;
+
+/// A place for text inside a JSON string: `write!` into it, and it comes out escaped.
+pub struct Escaping<'a> {
+    out: &'a mut Vec<u8>,
+    /// Bytes of text that are still taken; the rest is left out.
+    room: usize,
+}
+
+impl<'a> Escaping<'a> {
+    /// The end of `out`, for at most `room` bytes of text.
+    pub fn new(out: &'a mut Vec<u8>, room: usize) -> Self {
+        Self { out, room }
+    }
+}
+
+impl fmt::Write for Escaping<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let taken = bounded(text, self.room);
+        escaped(self.out, taken);
+        // What was cut stays cut: nothing of a later piece may follow a gap.
+        self.room = if taken.len() < text.len() {
+            0
+        } else {
+            self.room - taken.len()
+        };
+        Ok(())
+    }
+}
+
 /// Appends `text` as a JSON string with its quotes.
 pub fn json_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
@@ -9,9 +39,9 @@ pub fn json_string(out: &mut Vec<u8>, text: &str) {
 
 /// Appends `text` as the inside of a JSON string.
 ///
-/// Besides what JSON demands, control characters of both ranges, line separators and characters that
-/// change the direction of text are escaped: a value must not be able to end a log line, color a
-/// terminal, or make a line read as something else.
+/// Besides what JSON demands, control characters of both ranges, line separators and characters
+/// that change the direction of text are escaped: a value must not be able to end a log line, color
+/// a terminal, or make a line read as something else.
 pub fn escaped(out: &mut Vec<u8>, text: &str) {
     let mut rest = text;
     while let Some(at) = rest.find(must_escape) {
@@ -115,6 +145,16 @@ mod tests {
         ] {
             assert_eq!(bounded(text, max), expected);
         }
+    }
+
+    #[test]
+    fn written_text_is_escaped_and_cut_for_good() {
+        let mut out = Vec::new();
+        let mut place = Escaping::new(&mut out, 6);
+        for piece in ["a\n", "b\"", "🦀", "c"] {
+            fmt::Write::write_str(&mut place, piece).unwrap();
+        }
+        assert_eq!(out, br#"a\nb\""#);
     }
 
     proptest! {

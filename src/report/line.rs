@@ -1,12 +1,12 @@
 //! One log line: a time, a level, a message and fields, as text or as JSON.
 
-use std::fmt::Display;
-use std::io::Write as _;
+use std::fmt::{Display, Write as _};
+use std::io;
 use std::time::Duration;
 
 use crate::base::limits::LOG_VALUE_BYTES_MAX;
 use crate::base::time::WallTime;
-use crate::report::escape::{acts, bounded, escaped, json_string, must_escape};
+use crate::report::escape::{Escaping, acts, bounded, escaped, json_string, must_escape};
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,11 +147,20 @@ impl Line<'_> {
         self
     }
 
+    /// Adds what prints as text, in quotes.
+    pub fn printed(mut self, key: &str, value: impl Display) -> Self {
+        self.key(key);
+        self.out.push(b'"');
+        // Writing to memory cannot fail.
+        let _ = write!(Escaping::new(self.out, LOG_VALUE_BYTES_MAX), "{value}");
+        self.out.push(b'"');
+        self
+    }
+
     /// Adds what prints as a JSON number.
     pub fn figure(mut self, key: &str, value: impl Display) -> Self {
         self.key(key);
-        // Writing to memory cannot fail.
-        let _ = write!(self.out, "{value}");
+        let _ = io::Write::write_fmt(self.out, format_args!("{value}"));
         self
     }
 
@@ -289,7 +298,8 @@ mod tests {
                 Format::Json,
                 Timestamps::On,
                 Level::Debug,
-                "{\"time\":\"2026-11-23T08:13:26.123Z\",\"level\":\"debug\",\"message\":\"started\"}\n",
+                "{\"time\":\"2026-11-23T08:13:26.123Z\",\"level\":\"debug\",\
+                 \"message\":\"started\"}\n",
             ),
             (
                 Format::Json,
@@ -319,18 +329,19 @@ mod tests {
                 .millis("latency_ms", Duration::from_micros(1_234_567))
                 .millis("first_byte_ms", Duration::from_nanos(7_999))
                 .figure("cost_usd", NanoUsd::new(2_500_000))
+                .printed("cause", format_args!("{} {:?}", 1, "x"))
                 .flag("estimated")
         }
         assert_eq!(
             line(Format::Text, fill),
             "WARN  circuit opened model=gpt-4o note=\"two words\" status=200 latency_ms=1234.567 \
-             first_byte_ms=0.007 cost_usd=0.0025 estimated=true\n"
+             first_byte_ms=0.007 cost_usd=0.0025 cause=\"1 \\\"x\\\"\" estimated=true\n"
         );
         assert_eq!(
             line(Format::Json, fill),
             "{\"level\":\"warn\",\"message\":\"circuit opened\",\"model\":\"gpt-4o\",\
              \"note\":\"two words\",\"status\":200,\"latency_ms\":1234.567,\"first_byte_ms\":0.007,\
-             \"cost_usd\":0.0025,\"estimated\":true}\n"
+             \"cost_usd\":0.0025,\"cause\":\"1 \\\"x\\\"\",\"estimated\":true}\n"
         );
     }
 

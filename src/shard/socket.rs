@@ -7,8 +7,8 @@
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
 use std::ops::Range;
+use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -220,7 +220,9 @@ impl Writer {
         let mut part = part;
         while part.from < part.to {
             // Bound to a name: the session must not stay borrowed while the records are sent.
-            let taken = tls.borrow_mut().take_out(&part.bytes.as_slice()[part.from..part.to]);
+            let taken = tls
+                .borrow_mut()
+                .take_out(&part.bytes.as_slice()[part.from..part.to]);
             let sent = match taken {
                 Ok(count) => {
                     part.from += count;
@@ -237,7 +239,9 @@ impl Writer {
 
     /// Sends the TLS records that wait.
     async fn flush_tls(&mut self) -> io::Result<()> {
-        let Some(tls) = self.tls.clone() else { return Ok(()) };
+        let Some(tls) = self.tls.clone() else {
+            return Ok(());
+        };
         loop {
             let records = tls.borrow_mut().records()?;
             if records.is_empty() {
@@ -259,10 +263,7 @@ impl Writer {
     }
 }
 
-async fn send(
-    half: &mut OwnedWriteHalf<TcpStream>,
-    mut part: Part,
-) -> (io::Result<()>, Part) {
+async fn send(half: &mut OwnedWriteHalf<TcpStream>, mut part: Part) -> (io::Result<()>, Part) {
     while part.from < part.to {
         let (result, back) = half.write(part).await;
         part = back;
@@ -345,14 +346,22 @@ impl Part {
     /// All of `bytes`.
     #[must_use]
     pub fn own(bytes: Vec<u8>) -> Self {
-        Self { from: 0, to: bytes.len(), bytes: Bytes::Own(bytes) }
+        Self {
+            from: 0,
+            to: bytes.len(),
+            bytes: Bytes::Own(bytes),
+        }
     }
 
     /// The bytes of `range`, which is cut to what there is.
     #[must_use]
     pub fn shared(bytes: Rc<Vec<u8>>, range: Range<usize>) -> Self {
         let to = range.end.min(bytes.len());
-        Self { from: range.start.min(to), to, bytes: Bytes::Shared(bytes) }
+        Self {
+            from: range.start.min(to),
+            to,
+            bytes: Bytes::Shared(bytes),
+        }
     }
 
     /// The buffer; a new one where it was shared.
@@ -365,7 +374,10 @@ impl Part {
     }
 }
 
-#[expect(unsafe_code, reason = "monoio's contract for buffers that the kernel reads from")]
+#[expect(
+    unsafe_code,
+    reason = "monoio's contract for buffers that the kernel reads from"
+)]
 // SAFETY: `from <= to <= len` always holds. An own vector is not touched while the ring owns the
 // value; a shared one cannot be touched by anybody as long as the ring holds its count.
 unsafe impl IoBuf for Part {

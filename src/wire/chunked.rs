@@ -342,7 +342,10 @@ mod tests {
                 progress = decoder.compact(&mut bytes, &mut filled).unwrap();
             }
             assert_eq!(progress, Progress::Ended);
-            assert_eq!((&bytes[..filled], &bytes[filled..]), (&b"HHabcde"[..], &b"NEXT"[..]));
+            assert_eq!(
+                (&bytes[..filled], &bytes[filled..]),
+                (&b"HHabcde"[..], &b"NEXT"[..])
+            );
         }
     }
 

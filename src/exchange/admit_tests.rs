@@ -1,0 +1,133 @@
+use std::time::Duration;
+
+use super::*;
+use crate::config::plan::{BaseUrl, HealthCheck, ProviderKind};
+use crate::decide::policy::BreakerPolicy;
+
+fn provider(api_key: Option<&str>, forward_caller_key: bool) -> Provider {
+    Provider {
+        name: "p".into(),
+        kind: ProviderKind::OpenAi,
+        api_key: api_key.map(Secret::new),
+        forward_caller_key,
+        base: BaseUrl {
+            tls: false,
+            host: "localhost".into(),
+            port: 80,
+            authority: "localhost".into(),
+            path: "".into(),
+            query: "".into(),
+        },
+        azure_deployment: None,
+        azure_api_version: "".into(),
+        timeout: Duration::ZERO,
+        connect_timeout: Duration::ZERO,
+        first_token_timeout: Duration::ZERO,
+        stream_idle_timeout: Duration::ZERO,
+        models: Box::default(),
+        model_aliases: Box::default(),
+        requests_per_minute: None,
+        tokens_per_minute: None,
+        max_in_flight: None,
+        weight: 1,
+        health_check: HealthCheck {
+            interval: Duration::ZERO,
+            timeout: Duration::ZERO,
+            disabled: true,
+        },
+        breaker: BreakerPolicy::default(),
+    }
+}
+
+fn auth(key: Option<&str>) -> Auth {
+    key.map_or(Auth::Passthrough, |key| Auth::StaticKey(Secret::new(key)))
+}
+
+/// `Authorization` | `x-api-key` | what comes of it; the key is `imx-1`.
+const OFFERS: &str = "
+    Bearer imx-1       |             | in
+    bearer imx-1       |             | in
+    BEARER   imx-1     |             | in
+                       | imx-1       | in
+    Bearer sk-provider | imx-1       | in
+    Bearer imx-1       | sk-provider | in
+    Bearer imx-2       |             | Wrong
+    Bearer imx-11      |             | Wrong
+    Bearer IMX-1       |             | Wrong
+                       | imx         | Wrong
+    Bearer imx-2       | imx-2       | Wrong
+                       |             | Missing
+    imx-1              |             | Missing
+    Bearerimx-1        |             | Missing
+    Bearer             |             | Missing
+    Basic imx-1        |             | Missing
+";
+
+#[test]
+fn only_the_configured_key_gets_in() {
+    for row in rows(OFFERS) {
+        let [authorization, x_api_key, expected] = row;
+        let (authorization, x_api_key) = (bytes(authorization), bytes(x_api_key));
+        let got = authenticate(&auth(Some("imx-1")), authorization, x_api_key);
+        let expected = match expected {
+            Some("in") => Ok(()),
+            Some("Wrong") => Err(Refusal::InvalidApiKey(KeyFault::Wrong)),
+            _ => Err(Refusal::InvalidApiKey(KeyFault::Missing)),
+        };
+        assert_eq!(got, expected, "{row:?}");
+    }
+    assert_eq!(authenticate(&Auth::Passthrough, None, None), Ok(()));
+    let empty = authenticate(&auth(Some("imx-1")), Some(b" "), Some(b""));
+    assert_eq!(empty, Err(Refusal::InvalidApiKey(KeyFault::Wrong)));
+}
+
+/// Static key | `api_key` | `forward_caller_key` | `Authorization` | what is sent | whose it is.
+const KEYS: &str = "
+        | sk-own |         | Bearer sk-mine | own sk-own            | Infermux
+        | sk-own |         |                | own sk-own            | Infermux
+        |        | forward | Bearer sk-mine | caller Bearer sk-mine | Caller
+        |        | forward | Basic abc      | caller Basic abc      | Caller
+        |        | forward |                | none                  | Caller
+        | sk-own | forward | Bearer sk-mine | caller Bearer sk-mine | Caller
+        | sk-own | forward |                | own sk-own            | Infermux
+        |        |         | Bearer sk-mine | none                  | Infermux
+    imx | sk-own |         | Bearer imx     | own sk-own            | Infermux
+    imx | sk-own | forward | Bearer imx     | own sk-own            | Infermux
+    imx |        | forward | Bearer imx     | none                  | Caller
+    imx |        | forward | bearer   imx   | none                  | Caller
+    imx |        | forward | imx            | none                  | Caller
+    imx |        | forward | Basic imx      | none                  | Caller
+    imx |        | forward | Bearer sk-mine | caller Bearer sk-mine | Caller
+";
+
+#[test]
+fn each_key_goes_only_where_it_is_meant_to_go() {
+    for row in rows(KEYS) {
+        let [static_key, api_key, forward, authorization, sent, owner] = row;
+        let provider = provider(api_key, forward.is_some());
+        let got = credential(&provider, &auth(static_key), bytes(authorization));
+        let text = match got {
+            Credential::Own(secret) => format!("own {}", secret.expose()),
+            Credential::Caller(value) => format!("caller {}", String::from_utf8_lossy(value)),
+            Credential::None => "none".to_owned(),
+        };
+        assert_eq!(Some(&*text), sent, "{row:?}");
+        assert_eq!(
+            Some(&*format!("{:?}", got.owner(&provider))),
+            owner,
+            "{row:?}"
+        );
+    }
+}
+
+/// The columns of a table's rows; an empty one is `None`.
+fn rows<const N: usize>(table: &str) -> impl Iterator<Item = [Option<&str>; N]> {
+    table.lines().filter(|line| line.contains('|')).map(|line| {
+        let mut columns = line.split('|').map(str::trim);
+        std::array::from_fn(|_| columns.next().filter(|column| !column.is_empty()))
+    })
+}
+
+fn bytes(text: Option<&str>) -> Option<&[u8]> {
+    text.map(str::as_bytes)
+}

@@ -1,0 +1,317 @@
+//! THE table of errors that infermux itself answers with, and how they are written.
+
+use std::fmt::{self, Display};
+use std::time::Duration;
+
+use crate::base::limits::QUOTED_BYTES_MAX;
+use crate::base::money::NanoUsd;
+use crate::decide::outcome::{Outcome, Verdict};
+use crate::report::escape::bounded;
+
+mod table;
+mod write;
+
+pub use table::TABLE;
+pub use write::{Body, Envelope};
+
+/// An error that infermux itself answers with. Its text never holds a secret or a provider's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal<'a> {
+    /// The bytes are not one well-framed HTTP request; says what is wrong.
+    Malformed(&'static str),
+    /// The request is understood but wrong; says why.
+    InvalidRequest(&'a str),
+    /// No or a wrong key.
+    InvalidApiKey(KeyFault),
+    /// No such path.
+    UnknownUrl {
+        /// The path.
+        path: &'a str,
+    },
+    /// No provider is configured to serve the model.
+    ModelNotFound {
+        /// The model.
+        model: &'a str,
+    },
+    /// The path exists, the method is wrong.
+    MethodNotAllowed {
+        /// The methods that are right, as `Allow` has them.
+        allow: &'static str,
+    },
+    /// The request did not arrive in time.
+    RequestTimeout,
+    /// The body is too large.
+    RequestTooLarge {
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// The target is too long.
+    UriTooLong {
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// The caller's budget is used up.
+    BudgetExceeded {
+        /// The caller.
+        caller: &'a str,
+        /// Its monthly budget.
+        budget: NanoUsd,
+        /// What it has spent this month.
+        spent: NanoUsd,
+        /// What there is to wait for.
+        wait: BudgetWait,
+    },
+    /// Every eligible provider is at its limit.
+    RateLimit {
+        /// The model.
+        model: &'a str,
+        /// When one frees up.
+        retry: Duration,
+    },
+    /// The head is too large, or has too many fields.
+    HeaderTooLarge,
+    /// A fault of infermux.
+    Internal,
+    /// The provider failed and no other could take over.
+    UpstreamError {
+        /// The provider.
+        provider: &'a str,
+        /// How it failed.
+        outcome: Outcome,
+    },
+    /// Every candidate is unhealthy or its circuit is open.
+    NoHealthyProviders {
+        /// The model.
+        model: &'a str,
+        /// When the first is given another chance.
+        retry: Duration,
+    },
+    /// infermux holds as many bodies in memory as it may.
+    Overloaded,
+    /// infermux is stopping.
+    ShuttingDown,
+    /// The provider took too long and no other could take over.
+    UpstreamTimeout {
+        /// The provider.
+        provider: &'a str,
+        /// What it was late with.
+        outcome: Outcome,
+    },
+    /// Neither HTTP/1.0 nor HTTP/1.1.
+    HttpVersionNotSupported,
+}
+
+/// What is wrong with a caller's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyFault {
+    /// There is none.
+    Missing,
+    /// It is another one.
+    Wrong,
+}
+
+/// What a caller over its budget waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BudgetWait {
+    /// The next month.
+    Month(Duration),
+    /// Its own requests in flight, which may give back what they reserved.
+    InFlight,
+}
+
+/// The attempt that the caller's error is about.
+#[derive(Clone, Copy, Debug)]
+pub struct LastWord<'a> {
+    /// The provider.
+    pub provider: &'a str,
+    /// The model that the caller asked for.
+    pub model: &'a str,
+    /// How the attempt ended.
+    pub outcome: Outcome,
+    /// When the first candidate is expected back.
+    pub retry: Duration,
+}
+
+/// What becomes of a connection after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// It takes another request, unless the refusal forbids it.
+    KeepAlive,
+    /// It is closed.
+    Close,
+}
+
+/// One row of the table of errors.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The code, in the body and in `X-Infermux-Error`.
+    pub code: &'static str,
+    /// The status.
+    pub status: u16,
+    /// The status in words.
+    pub reason: &'static str,
+    /// When it occurs.
+    pub when: &'static str,
+    /// What the caller does about it.
+    pub caller: &'static str,
+    /// What the operator does about it.
+    pub operator: &'static str,
+}
+
+impl<'a> Refusal<'a> {
+    /// The refusal that a verdict over a request's attempts amounts to; `None` where the caller
+    /// gets the provider's words or nothing.
+    #[must_use]
+    pub const fn of_verdict(verdict: Verdict, last: &LastWord<'a>) -> Option<Self> {
+        let LastWord {
+            provider,
+            model,
+            outcome,
+            retry,
+        } = *last;
+        match verdict {
+            Verdict::UpstreamError | Verdict::StreamCut => {
+                Some(Self::UpstreamError { provider, outcome })
+            }
+            Verdict::UpstreamTimeout | Verdict::StreamStalled => {
+                Some(Self::UpstreamTimeout { provider, outcome })
+            }
+            Verdict::RateLimit => Some(Self::RateLimit { model, retry }),
+            Verdict::InvalidRequest => Some(Self::InvalidRequest(
+                "no available provider of this model can express the content of the request",
+            )),
+            Verdict::Answer | Verdict::PassThrough | Verdict::Nothing => None,
+        }
+    }
+
+    /// Its row in the table.
+    #[must_use]
+    pub const fn row(&self) -> &'static Row {
+        match self {
+            Self::Malformed(_) | Self::InvalidRequest(_) => &table::INVALID_REQUEST,
+            Self::InvalidApiKey(_) => &table::INVALID_API_KEY,
+            Self::UnknownUrl { .. } => &table::UNKNOWN_URL,
+            Self::ModelNotFound { .. } => &table::MODEL_NOT_FOUND,
+            Self::MethodNotAllowed { .. } => &table::METHOD_NOT_ALLOWED,
+            Self::RequestTimeout => &table::REQUEST_TIMEOUT,
+            Self::RequestTooLarge { .. } => &table::REQUEST_TOO_LARGE,
+            Self::UriTooLong { .. } => &table::URI_TOO_LONG,
+            Self::BudgetExceeded { .. } => &table::BUDGET_EXCEEDED,
+            Self::RateLimit { .. } => &table::RATE_LIMIT,
+            Self::HeaderTooLarge => &table::HEADER_TOO_LARGE,
+            Self::Internal => &table::INTERNAL_ERROR,
+            Self::UpstreamError { .. } => &table::UPSTREAM_ERROR,
+            Self::NoHealthyProviders { .. } => &table::NO_HEALTHY_PROVIDERS,
+            Self::Overloaded => &table::OVERLOADED,
+            Self::ShuttingDown => &table::SHUTTING_DOWN,
+            Self::UpstreamTimeout { .. } => &table::UPSTREAM_TIMEOUT,
+            Self::HttpVersionNotSupported => &table::HTTP_VERSION_NOT_SUPPORTED,
+        }
+    }
+
+    /// Whether the connection ends with it: the next request's first byte cannot be told, or
+    /// nothing more is to be read.
+    #[must_use]
+    pub const fn connection(&self) -> Connection {
+        match self {
+            Self::Malformed(_)
+            | Self::RequestTimeout
+            | Self::RequestTooLarge { .. }
+            | Self::UriTooLong { .. }
+            | Self::HeaderTooLarge
+            | Self::HttpVersionNotSupported
+            | Self::Overloaded
+            | Self::ShuttingDown
+            | Self::Internal => Connection::Close,
+            Self::InvalidRequest(_)
+            | Self::InvalidApiKey(_)
+            | Self::UnknownUrl { .. }
+            | Self::ModelNotFound { .. }
+            | Self::MethodNotAllowed { .. }
+            | Self::BudgetExceeded { .. }
+            | Self::RateLimit { .. }
+            | Self::UpstreamError { .. }
+            | Self::NoHealthyProviders { .. }
+            | Self::UpstreamTimeout { .. } => Connection::KeepAlive,
+        }
+    }
+}
+
+impl BudgetWait {
+    /// Completes "the budget is …".
+    const fn state(self) -> &'static str {
+        match self {
+            Self::Month(_) => "used up",
+            Self::InFlight => "reserved by requests in flight",
+        }
+    }
+}
+
+/// The message of the error.
+impl Display for Refusal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match *self {
+            Self::Malformed(what) => what,
+            Self::InvalidRequest(why) => bounded(why, SENTENCE_BYTES_MAX),
+            Self::InvalidApiKey(KeyFault::Missing) => "no API key in Authorization: Bearer <key>",
+            Self::InvalidApiKey(KeyFault::Wrong) => "the API key is not valid",
+            Self::RequestTimeout => "the request did not arrive in time",
+            Self::HeaderTooLarge => "the request head is too large",
+            Self::Internal => "infermux failed on this request",
+            Self::Overloaded => "infermux has no memory left for this request",
+            Self::ShuttingDown => "infermux is shutting down",
+            Self::HttpVersionNotSupported => "only HTTP/1.0 and HTTP/1.1 are spoken",
+            Self::MethodNotAllowed { allow } => return write!(f, "this path takes {allow} only"),
+            Self::RequestTooLarge { limit } => {
+                return write!(f, "the request body is larger than {limit} bytes");
+            }
+            Self::UriTooLong { limit } => {
+                return write!(f, "the request target is longer than {limit} bytes");
+            }
+            // A query may hold a key.
+            Self::UnknownUrl { path } => {
+                let path = quoted(path.split('?').next().unwrap_or_default());
+                return write!(f, "unknown path {path}");
+            }
+            Self::ModelNotFound { model } => {
+                let model = quoted(model);
+                return write!(f, "no provider is configured to serve the model {model}");
+            }
+            Self::RateLimit { model, .. } => {
+                return write!(f, "every provider of {} is at its limit", quoted(model));
+            }
+            Self::NoHealthyProviders { model, .. } => {
+                return write!(f, "no provider of {} is in service", quoted(model));
+            }
+            Self::UpstreamError { provider, outcome }
+            | Self::UpstreamTimeout { provider, outcome } => {
+                return write!(f, "the provider {} {outcome}", quoted(provider));
+            }
+            Self::BudgetExceeded {
+                caller,
+                budget,
+                spent,
+                wait,
+            } => {
+                let (caller, state) = (quoted(caller), wait.state());
+                return write!(
+                    f,
+                    "{caller}'s budget of {budget} USD a month is {state}: {spent} spent"
+                );
+            }
+        };
+        f.write_str(text)
+    }
+}
+
+/// As much of a name from outside as a message repeats.
+fn quoted(name: &str) -> &str {
+    bounded(name, QUOTED_BYTES_MAX)
+}
+
+/// Longest sentence that says what is wrong with a request, in bytes.
+const SENTENCE_BYTES_MAX: usize = 512;
+
+#[cfg(test)]
+#[path = "refusal_tests.rs"]
+mod tests;

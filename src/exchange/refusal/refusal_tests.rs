@@ -1,0 +1,352 @@
+use proptest::prelude::{any, prop_assert, proptest};
+
+use super::*;
+use crate::base::time::Instant;
+use crate::decide::outcome::{ConnectFault, Failure, Waiting};
+
+const SECOND: Duration = Duration::from_secs(1);
+const ENVELOPE: Envelope<'_> = Envelope {
+    request_id: "r-1",
+    attempts: 1,
+    body: Body::Sent,
+    connection: Connection::KeepAlive,
+};
+
+fn all() -> Vec<Refusal<'static>> {
+    let (model, provider, retry) = ("gpt-4o", "openai", 2 * SECOND);
+    let failed = Outcome::ConnectFailed(ConnectFault::Tls);
+    let budget = |wait| Refusal::BudgetExceeded {
+        caller: "team-a",
+        budget: NanoUsd::new(10_000_000_000),
+        spent: NanoUsd::new(9_990_000_000),
+        wait,
+    };
+    vec![
+        Refusal::Malformed("a header name is empty"),
+        Refusal::InvalidRequest("the body has no model"),
+        Refusal::InvalidApiKey(KeyFault::Missing),
+        Refusal::InvalidApiKey(KeyFault::Wrong),
+        Refusal::UnknownUrl { path: "/v2" },
+        Refusal::ModelNotFound { model },
+        Refusal::MethodNotAllowed { allow: "POST" },
+        Refusal::RequestTimeout,
+        Refusal::RequestTooLarge { limit: 1024 },
+        Refusal::UriTooLong { limit: 8192 },
+        budget(BudgetWait::Month(90 * SECOND)),
+        budget(BudgetWait::InFlight),
+        Refusal::RateLimit { model, retry },
+        Refusal::HeaderTooLarge,
+        Refusal::Internal,
+        Refusal::UpstreamError {
+            provider,
+            outcome: failed,
+        },
+        Refusal::NoHealthyProviders { model, retry },
+        Refusal::Overloaded,
+        Refusal::ShuttingDown,
+        Refusal::UpstreamTimeout {
+            provider,
+            outcome: Outcome::TimedOut(Waiting::Head),
+        },
+        Refusal::HttpVersionNotSupported,
+    ]
+}
+
+fn answer(refusal: &Refusal<'_>, envelope: &Envelope<'_>) -> String {
+    let mut out = Vec::new();
+    refusal.write_answer(&mut out, envelope);
+    String::from_utf8(out).unwrap()
+}
+
+/// The lines of the head that start with one of these words.
+fn lines(refusal: &Refusal<'_>, starts: &[&str]) -> String {
+    let answer = answer(refusal, &ENVELOPE);
+    let head = answer.split("\r\n\r\n").next().unwrap();
+    let wanted = |line: &&str| starts.iter().any(|start| line.starts_with(start));
+    head.lines().filter(wanted).collect::<Vec<_>>().join(", ")
+}
+
+fn error(refusal: &Refusal<'_>) -> serde_json::Value {
+    let mut out = Vec::new();
+    refusal.write_body(&mut out);
+    let body: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    body["error"].clone()
+}
+
+#[test]
+fn an_answer_is_complete_http() {
+    let refusal = Refusal::ModelNotFound { model: "gpt-9" };
+    let body = "{\"error\":{\"message\":\"no provider is configured to serve the model gpt-9\",\
+                \"type\":\"infermux_error\",\"code\":\"model_not_found\",\"param\":null}}";
+    let head = |length: usize, more: &str| {
+        format!(
+            "HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\nX-Infermux-Error: model_not_found\r\n\
+             X-Request-Id: r-1\r\n{more}\r\n"
+        )
+    };
+    assert_eq!(answer(&refusal, &ENVELOPE), head(body.len(), "") + body);
+    let envelope = Envelope {
+        body: Body::LengthOnly,
+        attempts: 3,
+        ..ENVELOPE
+    };
+    assert_eq!(
+        answer(&refusal, &envelope),
+        head(body.len(), "X-Infermux-Attempts: 3\r\n")
+    );
+    let envelope = Envelope {
+        connection: Connection::Close,
+        ..ENVELOPE
+    };
+    assert_eq!(
+        answer(&refusal, &envelope),
+        head(body.len(), "Connection: close\r\n") + body
+    );
+}
+
+#[test]
+fn an_answer_leaves_what_stands_before_it() {
+    let mut out = b"before".to_vec();
+    Refusal::Internal.write_answer(&mut out, &ENVELOPE);
+    assert!(out.starts_with(b"beforeHTTP/1.1 500 Internal Server Error\r\n"));
+    assert!(out.ends_with(b"}}"));
+}
+
+#[test]
+fn every_body_has_the_four_keys() {
+    for refusal in all() {
+        let error = error(&refusal);
+        let object = error.as_object().unwrap();
+        assert!(
+            !object["message"].as_str().unwrap().is_empty(),
+            "{refusal:?}"
+        );
+        assert_eq!(object["type"], "infermux_error");
+        assert_eq!(object["code"], refusal.row().code);
+        assert!(object["param"].is_null());
+        assert_eq!(object["message"].as_str().unwrap(), refusal.to_string());
+    }
+}
+
+#[test]
+fn every_row_is_used_and_every_429_and_503_says_when_to_return() {
+    let refusals = all();
+    for row in TABLE {
+        assert!(
+            refusals
+                .iter()
+                .any(|refusal| refusal.row().code == row.code),
+            "{}",
+            row.code
+        );
+        assert_eq!(
+            TABLE.iter().filter(|other| other.code == row.code).count(),
+            1
+        );
+    }
+    assert!(TABLE.is_sorted_by_key(|row| row.status));
+    for refusal in refusals {
+        let says = lines(&refusal, &["Retry-After", "retry-after-ms"])
+            .split(", ")
+            .count()
+            == 2;
+        assert_eq!(
+            says,
+            matches!(refusal.row().status, 429 | 503),
+            "{refusal:?}"
+        );
+    }
+}
+
+#[test]
+fn statuses_bring_their_headers() {
+    let starts = ["HTTP/1.1", "Allow", "WWW", "Connection"];
+    for (refusal, expected) in [
+        (
+            Refusal::Malformed("x"),
+            "HTTP/1.1 400 Bad Request, Connection: close",
+        ),
+        (Refusal::InvalidRequest("x"), "HTTP/1.1 400 Bad Request"),
+        (
+            Refusal::InvalidApiKey(KeyFault::Wrong),
+            "HTTP/1.1 401 Unauthorized, WWW-Authenticate: Bearer",
+        ),
+        (
+            Refusal::MethodNotAllowed { allow: "GET, HEAD" },
+            "HTTP/1.1 405 Method Not Allowed, Allow: GET, HEAD",
+        ),
+        (
+            Refusal::RequestTooLarge { limit: 1 },
+            "HTTP/1.1 413 Content Too Large, Connection: close",
+        ),
+    ] {
+        assert_eq!(lines(&refusal, &starts), expected);
+    }
+}
+
+#[test]
+fn waits_are_stated_as_client_libraries_understand_them() {
+    let never = Instant::NEVER.since(Instant::ZERO);
+    let starts = ["Retry-After", "retry-after-ms", "x-should-retry"];
+    for (retry, expected, true_ms) in [
+        (Duration::ZERO, "Retry-After: 1, retry-after-ms: 1", 1),
+        (
+            Duration::from_micros(10_001),
+            "Retry-After: 1, retry-after-ms: 11",
+            11,
+        ),
+        (
+            Duration::from_millis(1_001),
+            "Retry-After: 2, retry-after-ms: 1001",
+            1_001,
+        ),
+        (
+            60 * SECOND,
+            "Retry-After: 60, retry-after-ms: 60000",
+            60_000,
+        ),
+        (
+            61 * SECOND,
+            "Retry-After: 60, retry-after-ms: 60000, x-should-retry: false",
+            61_000,
+        ),
+        (
+            never,
+            "Retry-After: 60, retry-after-ms: 60000, x-should-retry: false",
+            2_678_400_000_u64,
+        ),
+    ] {
+        for refusal in [
+            Refusal::RateLimit { model: "m", retry },
+            Refusal::NoHealthyProviders { model: "m", retry },
+        ] {
+            assert_eq!(lines(&refusal, &starts), expected, "{retry:?}");
+            assert_eq!(error(&refusal)["retry_after_ms"], true_ms, "{retry:?}");
+        }
+    }
+}
+
+#[test]
+fn a_budget_says_its_numbers_and_what_to_wait_for() {
+    let refusal = |wait| Refusal::BudgetExceeded {
+        caller: "team-a",
+        budget: NanoUsd::new(10_000_000_000),
+        spent: NanoUsd::new(9_990_000_000),
+        wait,
+    };
+    for (wait, message, headers) in [
+        (
+            BudgetWait::Month(5 * SECOND),
+            "team-a's budget of 10 USD a month is used up: 9.99 spent",
+            "Retry-After: 5, x-should-retry: false",
+        ),
+        (
+            BudgetWait::InFlight,
+            "team-a's budget of 10 USD a month is reserved by requests in flight: 9.99 spent",
+            "Retry-After: 1",
+        ),
+    ] {
+        let refusal = refusal(wait);
+        let error = error(&refusal);
+        assert_eq!(error["message"], message);
+        assert_eq!(error["budget_usd"].as_f64(), Some(10.0));
+        assert_eq!(error["spent_usd"].as_f64(), Some(9.99));
+        assert_eq!(lines(&refusal, &["Retry-After", "x-should-retry"]), headers);
+    }
+}
+
+#[test]
+fn a_stream_ends_with_one_frame() {
+    let refusal = Refusal::UpstreamError {
+        provider: "a\n\nb",
+        outcome: Outcome::StreamCut,
+    };
+    let mut out = Vec::new();
+    refusal.write_frame(&mut out);
+    assert_eq!(
+        std::str::from_utf8(&out).unwrap(),
+        "data: {\"error\":{\"message\":\"the provider a\\n\\nb cut its stream\",\
+         \"type\":\"infermux_error\",\"code\":\"upstream_error\",\"param\":null}}\n\n"
+    );
+}
+
+#[test]
+fn verdicts_become_refusals() {
+    for (verdict, outcome, expected) in [
+        (Verdict::Answer, Outcome::Answered, None),
+        (Verdict::PassThrough, Outcome::RequestRefused(404), None),
+        (Verdict::Nothing, Outcome::CallerGone, None),
+        (
+            Verdict::UpstreamError,
+            Outcome::Failed(Failure::Status(500)),
+            Some("upstream_error: the provider p answered 500"),
+        ),
+        (
+            Verdict::UpstreamTimeout,
+            Outcome::TimedOut(Waiting::Content),
+            Some("upstream_timeout: the provider p sent no content in time"),
+        ),
+        (
+            Verdict::RateLimit,
+            Outcome::RateLimited,
+            Some("rate_limit: every provider of m is at its limit"),
+        ),
+        (
+            Verdict::InvalidRequest,
+            Outcome::Untranslatable,
+            Some(
+                "invalid_request: no available provider of this model can express the content \
+                 of the request",
+            ),
+        ),
+        (
+            Verdict::StreamCut,
+            Outcome::StreamCut,
+            Some("upstream_error: the provider p cut its stream"),
+        ),
+        (
+            Verdict::StreamStalled,
+            Outcome::StreamStalled,
+            Some("upstream_timeout: the provider p stalled in its stream"),
+        ),
+    ] {
+        let last = LastWord {
+            provider: "p",
+            model: "m",
+            outcome,
+            retry: SECOND,
+        };
+        let got = Refusal::of_verdict(verdict, &last);
+        let got = got.map(|refusal| format!("{}: {refusal}", refusal.row().code));
+        assert_eq!(got.as_deref(), expected);
+    }
+}
+
+#[test]
+fn a_query_is_not_repeated() {
+    let message = Refusal::UnknownUrl {
+        path: "/v2/models?key=sk-1",
+    }
+    .to_string();
+    assert_eq!(message, "unknown path /v2/models");
+}
+
+#[test]
+fn names_from_outside_are_cut() {
+    let model = "x".repeat(100_000);
+    assert!(answer(&Refusal::ModelNotFound { model: &model }, &ENVELOPE).len() < 600);
+}
+
+proptest! {
+    #[test]
+    fn any_name_makes_a_well_framed_answer(model in any::<String>()) {
+        let text = answer(&Refusal::ModelNotFound { model: &model }, &ENVELOPE);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let length = format!("Content-Length: {}\r\n", body.len());
+        prop_assert!(head.contains(&length));
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        let message = body["error"]["message"].as_str().unwrap();
+        prop_assert!(message.ends_with(bounded(&model, QUOTED_BYTES_MAX)));
+    }
+}

@@ -1,0 +1,194 @@
+//! A refusal as bytes: the whole answer, or the frame that ends a stream.
+
+use std::fmt;
+use std::io::Write as _;
+use std::time::Duration;
+
+use crate::exchange::headers;
+use crate::exchange::refusal::{BudgetWait, Connection, Refusal, Row};
+use crate::report::escape::{Escaping, json_string};
+
+/// What a refusal's answer says besides the refusal.
+#[derive(Clone, Copy, Debug)]
+pub struct Envelope<'a> {
+    /// The request's id.
+    pub request_id: &'a str,
+    /// Providers tried.
+    pub attempts: u32,
+    /// Whether the request wants a body.
+    pub body: Body,
+    /// What becomes of the connection.
+    pub connection: Connection,
+}
+
+/// Whether an answer has a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// It has.
+    Sent,
+    /// It only has its length: the answer to a HEAD request.
+    LengthOnly,
+}
+
+impl Refusal<'_> {
+    /// Appends the whole answer: status line, headers and body.
+    pub fn write_answer(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+        let start = out.len();
+        self.write_body(out);
+        let length = out.len() - start;
+        match envelope.body {
+            Body::Sent => {}
+            Body::LengthOnly => out.truncate(start),
+        }
+        let body_length = out.len() - start;
+        self.write_head(out, envelope, length);
+        // The length stands before the body but is known after it: the two change places.
+        if let Some(answer) = out.get_mut(start..) {
+            answer.rotate_left(body_length);
+        }
+    }
+
+    /// Appends the frame that ends a committed stream.
+    pub fn write_frame(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"data: ");
+        self.write_body(out);
+        out.extend_from_slice(b"\n\n");
+    }
+
+    /// Appends the body, one JSON object on one line.
+    pub fn write_body(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"error\":{\"message\":\"");
+        // Writing to memory cannot fail.
+        let _ = fmt::Write::write_fmt(&mut Escaping::new(out, usize::MAX), format_args!("{self}"));
+        out.extend_from_slice(b"\",\"type\":\"infermux_error\",\"code\":");
+        json_string(out, self.row().code);
+        out.extend_from_slice(b",\"param\":null");
+        if let Self::BudgetExceeded { budget, spent, .. } = self {
+            let _ = write!(out, ",\"budget_usd\":{budget},\"spent_usd\":{spent}");
+        }
+        if let Some(retry) = self.retry() {
+            let _ = write!(out, ",\"retry_after_ms\":{}", retry.true_ms);
+        }
+        out.extend_from_slice(b"}}");
+    }
+
+    fn write_head(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>, length: usize) {
+        let Row {
+            code,
+            status,
+            reason,
+            ..
+        } = self.row();
+        let _ = write!(
+            out,
+            "HTTP/1.1 {status} {reason}\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\nX-Infermux-Error: {code}\r\n"
+        );
+        headers::request_id(out, envelope.request_id);
+        headers::attempts(out, envelope.attempts);
+        if let Self::MethodNotAllowed { allow } = self {
+            let _ = write!(out, "Allow: {allow}\r\n");
+        }
+        if let Self::InvalidApiKey(_) = self {
+            out.extend_from_slice(b"WWW-Authenticate: Bearer\r\n");
+        }
+        if let Some(retry) = self.retry() {
+            retry.write(out);
+        }
+        match (envelope.connection, self.connection()) {
+            (Connection::KeepAlive, Connection::KeepAlive) => {}
+            (Connection::Close, _) | (_, Connection::Close) => {
+                out.extend_from_slice(b"Connection: close\r\n");
+            }
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// When to try again; every 429 and 503 says so.
+    fn retry(&self) -> Option<Retry> {
+        match *self {
+            Self::RateLimit { retry, .. } | Self::NoHealthyProviders { retry, .. } => {
+                Some(Retry::within_reach(retry))
+            }
+            Self::BudgetExceeded {
+                wait: BudgetWait::Month(rest),
+                ..
+            } => Some(Retry {
+                by_itself: Repeat::Useless,
+                ..Retry::within_reach(rest)
+            }),
+            Self::BudgetExceeded {
+                wait: BudgetWait::InFlight,
+                ..
+            }
+            | Self::Overloaded
+            | Self::ShuttingDown => Some(Retry::within_reach(Duration::from_secs(1))),
+            Self::Malformed(_)
+            | Self::InvalidRequest(_)
+            | Self::InvalidApiKey(_)
+            | Self::UnknownUrl { .. }
+            | Self::ModelNotFound { .. }
+            | Self::MethodNotAllowed { .. }
+            | Self::RequestTimeout
+            | Self::RequestTooLarge { .. }
+            | Self::UriTooLong { .. }
+            | Self::HeaderTooLarge
+            | Self::Internal
+            | Self::UpstreamError { .. }
+            | Self::UpstreamTimeout { .. }
+            | Self::HttpVersionNotSupported => None,
+        }
+    }
+}
+
+/// When to try again, as the official client libraries understand it.
+#[derive(Clone, Copy)]
+struct Retry {
+    /// What the headers say, in milliseconds: 1 to 60,000.
+    header_ms: u64,
+    /// What is expected.
+    true_ms: u64,
+    by_itself: Repeat,
+}
+
+/// Whether a client library's own repetition can succeed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeat {
+    Sensible,
+    Useless,
+}
+
+impl Retry {
+    fn within_reach(expected: Duration) -> Self {
+        let millis = expected
+            .min(RETRY_MAX)
+            .as_nanos()
+            .div_ceil(1_000_000)
+            .max(1);
+        let true_ms = u64::try_from(millis).unwrap_or(u64::MAX);
+        let by_itself = if true_ms > RETRY_HEADER_MAX_MS {
+            Repeat::Useless
+        } else {
+            Repeat::Sensible
+        };
+        Self {
+            header_ms: true_ms.min(RETRY_HEADER_MAX_MS),
+            true_ms,
+            by_itself,
+        }
+    }
+
+    fn write(self, out: &mut Vec<u8>) {
+        let (ms, seconds) = (self.header_ms, self.header_ms.div_ceil(1_000));
+        let _ = write!(out, "Retry-After: {seconds}\r\nretry-after-ms: {ms}\r\n");
+        match self.by_itself {
+            Repeat::Sensible => {}
+            Repeat::Useless => out.extend_from_slice(b"x-should-retry: false\r\n"),
+        }
+    }
+}
+
+/// The longest wait that the headers state: client libraries give up on longer ones.
+const RETRY_HEADER_MAX_MS: u64 = 60_000;
+/// The longest wait that is stated at all: a month, after which every budget starts anew.
+const RETRY_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);

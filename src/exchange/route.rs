@@ -1,0 +1,267 @@
+//! Where a request may go: its route, and who on it is eligible.
+
+use std::time::Duration;
+
+use crate::base::ids::{ProviderId, RouteId};
+use crate::base::time::Instant;
+use crate::config::plan::{Endpoint, Plan, Route};
+use crate::decide::eligible::Eligible;
+use crate::exchange::refusal::Refusal;
+
+/// The route of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Routed<'p> {
+    /// Its id, which is also that of its rotation ticket.
+    pub id: RouteId,
+    /// Candidates and strategy.
+    pub route: &'p Route,
+    /// Name of the matching group.
+    pub group: Option<&'p str>,
+}
+
+/// Whether a provider can take a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It can.
+    Ready,
+    /// A limit alone is in the way: rate limits, `max_in_flight`, or a 429 of its own.
+    Limited {
+        /// When the limit frees up.
+        until: Instant,
+    },
+    /// Its circuit is open, or it is unhealthy.
+    Out {
+        /// When it is next given a chance.
+        until: Instant,
+    },
+}
+
+/// Who on a route is eligible, and why the others are not.
+#[derive(Clone, Copy, Debug)]
+pub struct Survey {
+    /// The eligible candidates.
+    pub eligible: Eligible,
+    obstacle: Obstacle,
+    /// When the first of the others is expected back.
+    back_at: Instant,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Obstacle {
+    /// A limit is in the way for at least one.
+    Limit,
+    /// All are out of service.
+    Outage,
+}
+
+/// The route for `model`; `None` when no provider is configured to serve it.
+#[must_use]
+pub fn route<'p>(plan: &'p Plan, endpoint: Endpoint, model: &str) -> Option<Routed<'p>> {
+    let id = plan.routes.find(endpoint, model)?;
+    let route = plan.routes.route(id);
+    let group = route.group.and_then(|group| plan.groups.get(group.index()));
+    Some(Routed {
+        id,
+        route,
+        group: group.map(|group| &*group.name),
+    })
+}
+
+/// Looks at the candidates that were not `tried`. Asking for a `standing` must change nothing: only
+/// the chosen one takes headroom or a probe's permit.
+pub fn survey(
+    route: &Route,
+    tried: &Eligible,
+    mut standing: impl FnMut(ProviderId) -> Standing,
+) -> Survey {
+    let mut survey = Survey {
+        eligible: Eligible::NONE,
+        obstacle: Obstacle::Outage,
+        back_at: Instant::NEVER,
+    };
+    for (place, candidate) in route.candidates.iter().enumerate() {
+        if tried.contains(place) {
+            continue;
+        }
+        match standing(candidate.provider) {
+            Standing::Ready => survey.eligible.insert(place),
+            Standing::Limited { until } => {
+                survey.obstacle = Obstacle::Limit;
+                survey.back_at = survey.back_at.min(until);
+            }
+            Standing::Out { until } => survey.back_at = survey.back_at.min(until),
+        }
+    }
+    survey
+}
+
+impl Survey {
+    /// What the caller is told when nobody was eligible in the first place.
+    #[must_use]
+    pub fn refusal<'a>(&self, model: &'a str, now: Instant) -> Refusal<'a> {
+        let retry = self.retry_in(now);
+        match self.obstacle {
+            Obstacle::Limit => Refusal::RateLimit { model, retry },
+            Obstacle::Outage => Refusal::NoHealthyProviders { model, retry },
+        }
+    }
+
+    /// When the first candidate is expected back.
+    #[must_use]
+    pub fn retry_in(&self, now: Instant) -> Duration {
+        self.back_at.since(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::base::ids::GroupId;
+    use crate::config::plan::{
+        Auth, Budgets, Candidate, Failover, Group, Listen, Log, LogFormat, LogLevel, Routes, Server,
+    };
+    use crate::decide::policy::LatencyPolicy;
+    use crate::decide::strategy::Strategy;
+
+    fn route(providers: &[u16]) -> Route {
+        let candidate = |&id| Candidate {
+            provider: ProviderId(id),
+            model: None,
+            weight: 1,
+        };
+        Route {
+            group: None,
+            strategy: Strategy::RoundRobin,
+            candidates: providers.iter().map(candidate).collect(),
+        }
+    }
+
+    fn plan(group: Option<&str>, routes: Routes) -> Plan {
+        let named = |name: &str| Group {
+            name: name.into(),
+            models: Box::default(),
+            strategy: Strategy::Priority,
+            providers: Box::default(),
+        };
+        let addr = SocketAddr::from(([127, 0, 0, 1], 0));
+        Plan {
+            listen: Listen {
+                addr,
+                text: "".into(),
+            },
+            management_listen: None,
+            log: Log {
+                level: LogLevel::Info,
+                format: LogFormat::Text,
+                timestamps: true,
+            },
+            tls: None,
+            auth: Auth::Passthrough,
+            server: Server {
+                shards: 0,
+                cores: Box::default(),
+                max_connections: 0,
+                max_body_bytes: 0,
+                max_buffered_bytes: 0,
+                header_timeout: Duration::ZERO,
+                body_timeout: Duration::ZERO,
+                idle_timeout: Duration::ZERO,
+                drain_delay: Duration::ZERO,
+            },
+            providers: Box::default(),
+            groups: group.into_iter().map(named).collect(),
+            failover: Failover {
+                max_attempts: 3,
+                deadline: Duration::ZERO,
+                retry_budget_permille: 200,
+            },
+            latency: LatencyPolicy::default(),
+            routes,
+            pricing: HashMap::new(),
+            budgets: Budgets {
+                state_file: None,
+                callers: Box::default(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_model_leads_to_its_route_and_group() {
+        let grouped = Route {
+            group: Some(GroupId(0)),
+            ..route(&[1])
+        };
+        let plan = plan(
+            Some("fast"),
+            Routes {
+                all: [route(&[0]), grouped].into(),
+                chat: [("a".into(), RouteId(0)), ("b".into(), RouteId(1))].into(),
+                other: HashMap::new(),
+                open_chat_claude: None,
+                open_chat: None,
+                open_other: Some(RouteId(0)),
+            },
+        );
+        for (endpoint, model, expected) in [
+            (Endpoint::ChatCompletions, "a", Some((RouteId(0), None))),
+            (
+                Endpoint::ChatCompletions,
+                "b",
+                Some((RouteId(1), Some("fast"))),
+            ),
+            (Endpoint::ChatCompletions, "c", None),
+            (Endpoint::Embeddings, "c", Some((RouteId(0), None))),
+        ] {
+            let routed = super::route(&plan, endpoint, model);
+            assert_eq!(
+                routed.map(|routed| (routed.id, routed.group)),
+                expected,
+                "{model}"
+            );
+            assert!(routed.is_none_or(|routed| routed.route == plan.routes.route(routed.id)));
+        }
+    }
+
+    const READY: Standing = Standing::Ready;
+    const NOW: Instant = Instant::from_millis(1_000);
+
+    fn limited(seconds: u64) -> Standing {
+        Standing::Limited {
+            until: NOW + Duration::from_secs(seconds),
+        }
+    }
+
+    fn out(seconds: u64) -> Standing {
+        Standing::Out {
+            until: NOW + Duration::from_secs(seconds),
+        }
+    }
+
+    #[test]
+    fn the_eligible_are_the_ready_that_were_not_tried() {
+        let standings = [READY, out(1), READY, limited(1), READY];
+        let tried = [2].into_iter().collect();
+        let survey = survey(&route(&[4, 3, 2, 1, 0]), &tried, |id| standings[id.index()]);
+        assert_eq!(survey.eligible, [0, 4].into_iter().collect());
+    }
+
+    #[test]
+    fn the_refusal_says_what_is_in_the_way_and_for_how_long() {
+        let seconds = Duration::from_secs;
+        let limit = |retry| Refusal::RateLimit { model: "m", retry };
+        let outage = |retry| Refusal::NoHealthyProviders { model: "m", retry };
+        for (standings, expected) in [
+            ([out(30), out(20)], outage(seconds(20))),
+            ([out(30), limited(20)], limit(seconds(20))),
+            ([out(5), limited(20)], limit(seconds(5))),
+            ([limited(7), limited(0)], limit(seconds(0))),
+        ] {
+            let survey = survey(&route(&[0, 1]), &Eligible::NONE, |id| standings[id.index()]);
+            assert!(survey.eligible.is_empty());
+            assert_eq!(survey.refusal("m", NOW), expected, "{standings:?}");
+        }
+    }
+}
