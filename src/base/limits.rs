@@ -54,6 +54,8 @@ const _: () = assert!(TARGET_BYTES_MAX < REQUEST_HEAD_BYTES_MAX);
 pub const POOL_IDLE_MAX: usize = 1_024;
 /// Room for one read from a peer, in bytes: most requests and most events fit.
 pub const READ_BYTES: usize = 4 << 10;
+/// Room for one read from a provider, in bytes: a stream in full flow takes some events at a time.
+pub const UPSTREAM_READ_BYTES: usize = 8 << 10;
 /// Room for one read of a large body, in bytes.
 pub const READ_LARGE_BYTES: usize = 64 << 10;
 /// Buffers larger than this are given back to the allocator after their request.

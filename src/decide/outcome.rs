@@ -66,8 +66,10 @@ pub enum Failure {
     ErrorObject,
     /// It answered 200 without choices.
     NoChoices,
-    /// Its answer is not what it should be: malformed, too large, or cut short.
+    /// Its answer is not what it should be: malformed or too large.
     Malformed,
+    /// It closed the connection before its answer was complete.
+    Cut,
 }
 
 /// Whose key an attempt was sent with.
@@ -263,6 +265,7 @@ impl std::fmt::Display for Outcome {
             Self::Failed(Failure::ErrorObject) => "answered 200 with an error",
             Self::Failed(Failure::NoChoices) => "answered without choices",
             Self::Failed(Failure::Malformed) => "sent a malformed answer",
+            Self::Failed(Failure::Cut) => "closed the connection before its answer was complete",
             Self::RateLimited => "is at its rate limit",
             Self::OwnKeyRefused(_) => "refuses the configured key or account",
             Self::Untranslatable => "cannot express this request",

@@ -1,26 +1,168 @@
 //! One connection to a provider.
 
+use std::future::{Future, poll_fn};
+use std::io;
 use std::net::SocketAddr;
+use std::task::Poll;
 use std::time::Duration;
 
 use monoio::net::TcpStream;
 
 use crate::base::ids::ProviderId;
+use crate::base::limits::{BUFFER_KEPT_BYTES, UPSTREAM_READ_BYTES};
 use crate::base::time::Instant;
 use crate::config::plan::Provider;
 use crate::decide::outcome::ConnectFault;
+use crate::shard::caller::Caller;
 use crate::shard::run::Shard;
-use crate::shard::socket::Socket;
-use crate::shard::timers::Cut;
+use crate::shard::socket::{Part, Socket};
+use crate::shard::timers::{Cut, Deadline};
 use crate::shard::tls::Session;
 use crate::sys::clock;
+use crate::wire::head::Head;
 
-/// An open connection to a provider.
+/// An open connection to a provider, and the answer that is being read from it.
 pub struct Upstream {
-    /// The connection.
+    /// The connection; its next read is posted whenever nobody waits for one.
     pub socket: Socket,
     /// Whether it has carried a request before.
     pub reused: bool,
+    /// The current answer's head, as ranges of `bytes`.
+    pub head: Head,
+    /// What has arrived of the current answer.
+    pub bytes: Vec<u8>,
+    /// Where the body ends in `bytes`, once it has been read whole.
+    pub end: usize,
+    /// What a read brought while the request was still being sent.
+    arrived: Option<(io::Result<usize>, Vec<u8>)>,
+}
+
+impl Upstream {
+    fn new(socket: Socket) -> Self {
+        Self {
+            socket,
+            reused: false,
+            head: Head::default(),
+            bytes: Vec::new(),
+            end: 0,
+            arrived: None,
+        }
+    }
+
+    /// Sends `part`, to be awaited under the deadline that comes with it. An answer that comes
+    /// before all is sent stops the sending: the provider has made up its mind.
+    pub fn send(
+        &mut self,
+        part: Part,
+    ) -> (&Deadline, impl Future<Output = (io::Result<()>, Part)> + '_) {
+        let Self { socket, arrived, .. } = self;
+        let Socket { deadline, reader, writer, .. } = socket;
+        let deadline = &*deadline;
+        let sending = async move {
+            let mut sending = std::pin::pin!(writer.write(part));
+            poll_fn(|context| {
+                if let Poll::Ready(sent) = sending.as_mut().poll(context) {
+                    return Poll::Ready(sent);
+                }
+                if reader.is_posted()
+                    && let Poll::Ready(read) = reader.poll(context)
+                {
+                    *arrived = Some(read);
+                    deadline.cut_write();
+                }
+                Poll::Pending
+            })
+            .await
+        };
+        (deadline, sending)
+    }
+
+    /// Whether something of the answer came while the request was still being sent.
+    #[must_use]
+    pub fn has_arrived(&self) -> bool {
+        matches!(&self.arrived, Some((Ok(count), _)) if *count > 0)
+    }
+
+    /// Reads more of the answer into `bytes`; 0 when the provider's bytes have ended. The caller's
+    /// hang-up ends it, too.
+    ///
+    /// # Errors
+    ///
+    /// The connection failed.
+    pub async fn read_more(&mut self, caller: &mut Caller) -> io::Result<usize> {
+        let (result, arrived) = match self.arrived.take() {
+            Some(read) => read,
+            None => {
+                self.post_read();
+                let Socket { deadline, reader, .. } = &mut self.socket;
+                caller.watch(deadline, reader.collect()).await
+            }
+        };
+        if self.bytes.is_empty() {
+            self.bytes = arrived;
+        } else {
+            self.bytes.extend_from_slice(&arrived);
+        }
+        result
+    }
+
+    /// Posts the next read, into `bytes` itself while nothing is in it or it is large.
+    pub fn post_read(&mut self) {
+        if self.socket.reader.is_posted() {
+            return;
+        }
+        let mut buffer = std::mem::take(&mut self.bytes);
+        if buffer.capacity() - buffer.len() < UPSTREAM_READ_BYTES / 4 {
+            buffer.reserve(UPSTREAM_READ_BYTES);
+        }
+        self.socket.reader.post(buffer);
+    }
+
+    /// The body, once it has been read whole.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        self.bytes.get(self.head.len..self.end).unwrap_or_default()
+    }
+
+    /// Whether the answer says that it is a stream of events.
+    #[must_use]
+    pub fn is_event_stream(&self) -> bool {
+        let kind = self.head.value(&self.bytes, "content-type").unwrap_or_default();
+        let start = kind.get(..EVENT_STREAM.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(EVENT_STREAM))
+    }
+
+    /// How long a provider that is at its limit asks to be left alone.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let number = |name| {
+            let value = self.head.value(&self.bytes, name)?;
+            std::str::from_utf8(value).ok()?.trim().parse::<f64>().ok()
+        };
+        let seconds = number("retry-after-ms")
+            .map(|millis| millis / 1_000.0)
+            .or_else(|| number("retry-after"))?;
+        // NaN and negative numbers are nobody's wish.
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+
+    /// Puts the connection into the pool, if its answer was framed completely and it may carry
+    /// another; otherwise closes it.
+    pub fn park(mut self, shard: &Shard, id: ProviderId) {
+        let complete = self.end > 0 && self.end == self.bytes.len() && self.head.keep_alive;
+        if !complete || self.arrived.is_some() {
+            return;
+        }
+        self.socket.deadline.clear();
+        self.bytes.clear();
+        if self.bytes.capacity() > BUFFER_KEPT_BYTES {
+            self.bytes = Vec::new();
+        }
+        self.end = 0;
+        self.reused = true;
+        self.post_read();
+        shard.pool.put(id, self, clock::now());
+    }
 }
 
 /// Opens a connection to the provider `id` before `deadline`, trying all of its addresses.
@@ -67,7 +209,9 @@ async fn open(
         }
         socket.deadline.clear();
     }
-    Ok(Upstream { socket, reused: false })
+    let mut upstream = Upstream::new(socket);
+    upstream.post_read();
+    Ok(upstream)
 }
 
 /// A TCP connection to the first of `addresses` that accepts one; each gets its share of the time.
@@ -92,3 +236,6 @@ async fn connect_within(address: SocketAddr, span: Duration) -> Result<TcpStream
         Err(_) => Err(ConnectFault::Timeout),
     }
 }
+
+/// The media type of a stream of events.
+const EVENT_STREAM: &[u8] = b"text/event-stream";

@@ -4,6 +4,7 @@
 //! It holds no policy: what is allowed, who is asked and what a status leads to is decided above.
 
 pub mod azure;
+pub mod body;
 pub mod chunked;
 pub mod head;
 pub mod json;

@@ -1,0 +1,131 @@
+//! What a request's head says about the request itself.
+
+use crate::base::time::Instant;
+use crate::exchange::attribution::Attribution;
+use crate::exchange::refusal::{Body, Connection, Envelope};
+use crate::exchange::request_id::RequestId;
+use crate::wire::head::Head;
+
+/// A request, without its body.
+pub struct Request {
+    /// Its id.
+    pub id: RequestId,
+    /// Whom it is counted for.
+    pub attribution: Attribution,
+    /// When its head was complete.
+    pub started: Instant,
+    /// HTTP/1.0 callers know no chunks and must be told that a connection stays open.
+    pub version: Version,
+    /// What becomes of the connection afterwards, as far as the caller decides.
+    pub connection: Connection,
+    /// Whether the answer has a body.
+    pub body: Body,
+}
+
+/// The caller's version of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    Http11,
+}
+
+impl Request {
+    /// Reads the head that was parsed from `bytes`.
+    #[must_use]
+    pub fn read(head: &Head, bytes: &[u8], random: [u64; 2], now: Instant) -> Self {
+        let mut attribution = Attribution::default();
+        let mut offered = None;
+        for field in &head.fields {
+            let (name, value) = (&bytes[field.name.clone()], &bytes[field.value.clone()]);
+            attribution.read(name, value);
+            if name.len() == 12 && name.eq_ignore_ascii_case(b"x-request-id") {
+                offered = offered.or(Some(value));
+            }
+        }
+        let keep_alive = head.keep_alive;
+        let is_head = &bytes[head.method.clone()] == b"HEAD";
+        Self {
+            id: RequestId::of(offered, random),
+            attribution,
+            started: now,
+            version: if head.minor == 0 { Version::Http10 } else { Version::Http11 },
+            connection: if keep_alive { Connection::KeepAlive } else { Connection::Close },
+            body: if is_head { Body::LengthOnly } else { Body::Sent },
+        }
+    }
+
+    /// A request whose head could not be read: its connection ends with it.
+    #[must_use]
+    pub fn unreadable(random: [u64; 2], now: Instant) -> Self {
+        Self {
+            id: RequestId::of(None, random),
+            attribution: Attribution::default(),
+            started: now,
+            version: Version::Http11,
+            connection: Connection::Close,
+            body: Body::Sent,
+        }
+    }
+
+    /// What every refusal of this request says, after `attempts` attempts.
+    #[must_use]
+    pub fn envelope(&self, attempts: u32) -> Envelope<'_> {
+        Envelope {
+            request_id: self.id.as_str(),
+            attempts,
+            body: self.body,
+            connection: self.connection,
+        }
+    }
+
+    /// Appends the fields that say what becomes of the connection.
+    pub fn write_connection(&self, out: &mut Vec<u8>) {
+        match (self.connection, self.version) {
+            (Connection::Close, _) => out.extend_from_slice(b"Connection: close\r\n"),
+            (Connection::KeepAlive, Version::Http10) => {
+                out.extend_from_slice(b"Connection: keep-alive\r\n");
+            }
+            (Connection::KeepAlive, Version::Http11) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::head::Arrival;
+
+    fn read(text: &str) -> Request {
+        let mut head = Head::default();
+        assert_eq!(head.parse_request(text.as_bytes(), 0), Ok(Arrival::Whole));
+        Request::read(&head, text.as_bytes(), [1, 2], Instant::ZERO)
+    }
+
+    #[test]
+    fn reads_what_the_head_says() {
+        let request = read(
+            "HEAD / HTTP/1.0\r\nX-Request-ID: abc\r\nx-request-id: def\r\nX-Infermux-Caller: me\r\n\r\n",
+        );
+        assert_eq!(request.id.as_str(), "abc");
+        assert_eq!(request.attribution.caller.as_ref().map(|label| label.as_str()), Some("me"));
+        assert_eq!((request.version, request.body), (Version::Http10, Body::LengthOnly));
+        assert_eq!(request.connection, Connection::Close);
+        assert_eq!(read("GET / HTTP/1.1\r\nHost: a\r\n\r\n").connection, Connection::KeepAlive);
+    }
+
+    #[test]
+    fn the_connection_is_told_where_the_version_does_not_say_it() {
+        for (text, expected) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", ""),
+            ("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "Connection: close\r\n"),
+            ("GET / HTTP/1.0\r\n\r\n", "Connection: close\r\n"),
+            ("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "Connection: keep-alive\r\n"),
+        ] {
+            let mut out = Vec::new();
+            read(text).write_connection(&mut out);
+            assert_eq!(out, expected.as_bytes(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! One attempt at one provider: connection, request, the answer's head, and what the status means.
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::base::limits::ONE_SEND_BYTES_MAX;
+use crate::base::time::Instant;
+use crate::config::plan::{Provider, ProviderKind};
+use crate::decide::failover::Attempts;
+use crate::decide::outcome::{Credit, Failure, KeyOwner, Outcome, Waiting, classify_status};
+use crate::exchange::admit;
+use crate::exchange::headers::{Added, Totals};
+use crate::exchange::outbound::Outbound;
+use crate::exchange::provider_error;
+use crate::exchange::refusal::Refusal;
+use crate::exchange::relay::UsageChunk;
+use crate::shard::caller::Caller;
+use crate::shard::drive::Job;
+use crate::shard::settle::Record;
+use crate::shard::socket::Part;
+use crate::shard::stream;
+use crate::shard::timers::Cut;
+use crate::shard::upstream::{self, Upstream};
+use crate::shard::whole;
+use crate::sys::clock;
+use crate::wire::head::{Arrival, Asked};
+use crate::wire::openai::{self, RequestEdits};
+use crate::wire::splice::Splice;
+
+/// How an attempt ended, as far as the driver must know.
+pub enum End {
+    /// It ended like this; what the caller is owed in that case has been sent.
+    Outcome(Outcome),
+    /// The provider does not take `stream_options`: the same again without the injection.
+    WithoutInjection,
+    /// infermux itself cannot go on.
+    Refused(Refusal<'static>),
+}
+
+/// Whether a pooled connection will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fresh {
+    /// It will.
+    NotNeeded,
+    /// A pooled one has just died: this time, open one.
+    Needed,
+}
+
+/// One attempt, as its steps need it.
+pub struct Attempt<'j, 'a> {
+    /// The request.
+    pub job: &'j Job<'a>,
+    /// The provider.
+    pub provider: &'a Provider,
+    /// Place of the candidate on its route.
+    pub place: usize,
+    /// When it began; response times count from here.
+    pub started: Instant,
+    /// When all attempts together must have ended.
+    pub overall: Instant,
+    /// Whose key it is sent with.
+    pub key: KeyOwner,
+    /// Whose wish the usage chunk is.
+    pub usage: UsageChunk,
+}
+
+/// Makes one attempt at the candidate `place` of the job's route.
+pub async fn run<'a>(
+    job: &Job<'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    attempts: &mut Attempts,
+    (place, fresh): (usize, Fresh),
+) -> End {
+    let shard = job.shard;
+    let id = job.routed.route.candidates[place].provider;
+    let provider = shard.plan.provider(id);
+    let started = clock::now();
+    let deadline = attempts.attempt_deadline(started, provider.timeout);
+    let pooled = match fresh {
+        Fresh::NotNeeded => shard.pool.take(id, started),
+        Fresh::Needed => None,
+    };
+    let mut up = match pooled {
+        Some(pooled) => pooled,
+        None => match caller.watch_only(upstream::connect(shard, id, deadline)).await {
+            Ok(opened) => opened,
+            Err(_) if caller.is_gone() => return End::Outcome(Outcome::CallerGone),
+            Err(fault) => return End::Outcome(Outcome::ConnectFailed(fault)),
+        },
+    };
+    if caller.is_gone() {
+        shard.pool.put(id, up, clock::now());
+        return End::Outcome(Outcome::CallerGone);
+    }
+    let head = &caller.head;
+    let authorization = head.value(job.message, "authorization");
+    let credential = admit::credential(provider, &shard.plan.auth, authorization);
+    let attempt = Attempt {
+        job,
+        provider,
+        place,
+        started,
+        overall: attempts.deadline(),
+        key: credential.owner(provider),
+        usage: usage_chunk(job, place),
+    };
+    up.socket.deadline.set(deadline, Cut::Both);
+    match exchange_heads(&attempt, caller, &mut up, credential).await {
+        Ok(()) => {}
+        Err(outcome) => return End::Outcome(outcome),
+    }
+    if (200..=299).contains(&up.head.status) && up.is_event_stream() {
+        return End::Outcome(stream::relay(&attempt, caller, record, attempts, up).await);
+    }
+    match whole::read(caller, &mut up).await {
+        Ok(()) => {}
+        Err(whole::Stop::Outcome(outcome)) => return End::Outcome(outcome),
+        Err(whole::Stop::Overloaded) => return End::Refused(Refusal::Overloaded),
+    }
+    conclude(&attempt, caller, record, attempts, up).await
+}
+
+/// Decides by status and body, and relays what is for the caller.
+async fn conclude<'a>(
+    attempt: &Attempt<'_, 'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    attempts: &mut Attempts,
+    up: Upstream,
+) -> End {
+    let body = up.body();
+    let status = up.head.status;
+    let credit = if status == 400 && provider_error::says_no_credit(body) {
+        Credit::Exhausted
+    } else {
+        Credit::NotMentioned
+    };
+    if attempt.usage == UsageChunk::Injected
+        && matches!(status, 400 | 422)
+        && provider_error::names_stream_options(body)
+    {
+        attempt.job.shard.without_injection(attempt.candidate().provider);
+        up.park(attempt.job.shard, attempt.candidate().provider);
+        return End::WithoutInjection;
+    }
+    let outcome = classify_status(status, attempt.key, credit);
+    let ended = match outcome {
+        Outcome::Answered => whole::relay(attempt, caller, record, attempts, up).await,
+        Outcome::RequestRefused(_) | Outcome::CallerKeyRefused(_) => {
+            attempts.commit();
+            whole::pass_through(attempt, caller, record, up, outcome).await
+        }
+        Outcome::StaleConnection
+        | Outcome::ConnectFailed(_)
+        | Outcome::TimedOut(_)
+        | Outcome::Failed(_)
+        | Outcome::RateLimited
+        | Outcome::OwnKeyRefused(_)
+        | Outcome::Untranslatable
+        | Outcome::StreamCut
+        | Outcome::StreamStalled
+        | Outcome::CallerGone => {
+            if outcome == Outcome::RateLimited {
+                record.retry_after = up.retry_after().unwrap_or(Duration::from_secs(1));
+            }
+            up.park(attempt.job.shard, attempt.candidate().provider);
+            outcome
+        }
+    };
+    End::Outcome(ended)
+}
+
+impl<'a> Attempt<'_, 'a> {
+    /// The candidate.
+    #[must_use]
+    pub fn candidate(&self) -> &'a crate::config::plan::Candidate {
+        &self.job.routed.route.candidates[self.place]
+    }
+
+    /// The provider's own name for the model.
+    #[must_use]
+    pub fn upstream_model(&self) -> &'a str {
+        self.candidate().model.as_deref().unwrap_or(&self.job.ask.model)
+    }
+
+    /// The caller's name for the model, as its body has it.
+    #[must_use]
+    pub fn caller_model(&self) -> &'a [u8] {
+        &self.body()[self.job.ask.model_span.clone()]
+    }
+
+    /// What the answer's headers say about how it came about.
+    #[must_use]
+    pub fn added<'s>(
+        &'s self,
+        record: &Record<'s>,
+        latency: Duration,
+        totals: Totals,
+    ) -> Added<'s> {
+        Added {
+            request_id: self.job.request.id.as_str(),
+            provider: &self.provider.name,
+            model: self.upstream_model(),
+            strategy: self.job.routed.route.strategy,
+            group: self.job.routed.group,
+            latency,
+            attempts: record.attempts,
+            model_override: None,
+            totals,
+        }
+    }
+
+    fn body(&self) -> &'a [u8] {
+        &self.job.message[self.job.body.clone()]
+    }
+
+    /// The body as this provider gets it.
+    fn edited(&self) -> Splice<'a> {
+        let job = self.job;
+        let names = &job.shard.routes[job.routed.id.index()].models;
+        let edits = RequestEdits {
+            model: names[self.place].as_deref(),
+            inject_usage: self.usage == UsageChunk::Injected,
+            copy_max_tokens: self.provider.kind == ProviderKind::Ollama,
+        };
+        openai::edit_request(self.body(), job.ask, &edits)
+    }
+}
+
+/// Sends the request and reads the answer's head.
+async fn exchange_heads(
+    attempt: &Attempt<'_, '_>,
+    caller: &mut Caller,
+    up: &mut Upstream,
+    credential: admit::Credential<'_>,
+) -> Result<(), Outcome> {
+    let job = attempt.job;
+    let splice = attempt.edited();
+    caller.out.clear();
+    let mut out = std::mem::take(&mut caller.out);
+    job.shard.prefixes[attempt.candidate().provider.index()].write(
+        job.endpoint,
+        &Outbound {
+            model: attempt.upstream_model(),
+            credential,
+            key: attempt.key,
+            request_id: job.request.id.as_str(),
+            caller: (&caller.head, job.message),
+        },
+        splice.len(),
+        &mut out,
+    );
+    let sent = send(attempt, caller, up, out, &splice).await;
+    if caller.is_gone() {
+        return Err(Outcome::CallerGone);
+    }
+    // A provider that refuses a request may answer, and close, before it has read all of it.
+    if sent.is_err() && !up.has_arrived() && up.socket.deadline.is_overdue() {
+        return Err(Outcome::TimedOut(Waiting::Head));
+    }
+    read_head(caller, up).await
+}
+
+/// Sends head and body: in one piece while that is small, else without a copy of the body.
+async fn send(
+    attempt: &Attempt<'_, '_>,
+    caller: &mut Caller,
+    up: &mut Upstream,
+    mut out: Vec<u8>,
+    splice: &Splice<'_>,
+) -> io::Result<()> {
+    if splice.len() <= ONE_SEND_BYTES_MAX {
+        splice.write(&mut out);
+        return send_part(caller, up, Part::own(out)).await;
+    }
+    let message = attempt.job.message;
+    for piece in splice.pieces() {
+        let range = message.as_ptr_range();
+        let inside = range.contains(&piece.as_ptr()) && piece.len() > SMALL_PIECE;
+        if !inside {
+            out.extend_from_slice(piece);
+            continue;
+        }
+        if !out.is_empty() {
+            send_part(caller, up, Part::own(out)).await?;
+            out = std::mem::take(&mut caller.out);
+        }
+        let from = piece.as_ptr() as usize - message.as_ptr() as usize;
+        let part = Part::shared(Rc::clone(message), from..from + piece.len());
+        send_part(caller, up, part).await?;
+    }
+    if out.is_empty() {
+        caller.out = out;
+        return Ok(());
+    }
+    send_part(caller, up, Part::own(out)).await
+}
+
+/// Sends one part; an own buffer goes back to the caller's connection, empty.
+async fn send_part(caller: &mut Caller, up: &mut Upstream, part: Part) -> io::Result<()> {
+    let (deadline, sending) = up.send(part);
+    let (result, part) = caller.watch(deadline, sending).await;
+    let mut buffer = part.into_vec();
+    if buffer.capacity() > 0 {
+        buffer.clear();
+        caller.out = buffer;
+    }
+    result
+}
+
+/// Reads the final head of the answer; informational ones are skipped (RFC 9110, section 15.2).
+async fn read_head(caller: &mut Caller, up: &mut Upstream) -> Result<(), Outcome> {
+    let mut seen = 0;
+    loop {
+        let read = up.read_more(caller).await;
+        if caller.is_gone() {
+            return Err(Outcome::CallerGone);
+        }
+        match read {
+            Ok(count) if count > 0 => {}
+            Ok(_) | Err(_) => return Err(no_head(up)),
+        }
+        loop {
+            let malformed = |_| Outcome::Failed(Failure::Malformed);
+            match up.head.parse_answer(&up.bytes, seen, Asked::Other).map_err(malformed)? {
+                Arrival::Partial => {
+                    seen = up.bytes.len();
+                    break;
+                }
+                // Nobody asked to switch protocols.
+                Arrival::Whole if up.head.status == 101 => {
+                    return Err(Outcome::Failed(Failure::Malformed));
+                }
+                Arrival::Whole if up.head.status < 200 => {
+                    up.bytes.drain(..up.head.len);
+                    seen = 0;
+                }
+                Arrival::Whole => return Ok(()),
+            }
+        }
+    }
+}
+
+/// What a connection that ended before the answer's head means.
+fn no_head(up: &Upstream) -> Outcome {
+    if up.socket.deadline.is_overdue() {
+        Outcome::TimedOut(Waiting::Head)
+    } else if up.reused && up.bytes.is_empty() {
+        Outcome::StaleConnection
+    } else {
+        Outcome::Failed(Failure::Cut)
+    }
+}
+
+fn usage_chunk(job: &Job<'_>, place: usize) -> UsageChunk {
+    let provider = job.routed.route.candidates[place].provider;
+    if job.ask.lacks_usage() && job.shard.may_inject(provider) {
+        UsageChunk::Injected
+    } else {
+        UsageChunk::Untouched
+    }
+}
+
+/// Pieces up to this size are copied: a send costs more than the copy.
+const SMALL_PIECE: usize = 4 << 10;

@@ -1,0 +1,233 @@
+//! Answers that are not streamed: read whole, looked at, sent on in one piece.
+
+use std::io;
+use std::ops::Range;
+use std::rc::Rc;
+
+use crate::base::limits::{ANSWER_BODY_BYTES_MAX, ONE_SEND_BYTES_MAX, READ_LARGE_BYTES};
+use crate::decide::failover::Attempts;
+use crate::decide::outcome::{Failure, Outcome, Waiting};
+use crate::exchange::answer::{self, AnswerFault};
+use crate::exchange::headers::{self, Totals};
+use crate::exchange::inbound;
+use crate::exchange::provider_error;
+use crate::shard::attempt::Attempt;
+use crate::shard::caller::Caller;
+use crate::shard::run::Shard;
+use crate::shard::settle::{Record, Used};
+use crate::shard::socket::Part;
+use crate::shard::upstream::Upstream;
+use crate::sys::clock;
+use crate::wire::chunked::{Chunked, Progress};
+use crate::wire::head::Framing;
+use crate::wire::splice::Splice;
+
+/// Why an answer was not read.
+pub enum Stop {
+    /// It is the provider's, or the caller's, doing.
+    Outcome(Outcome),
+    /// infermux holds as many bytes as it may.
+    Overloaded,
+}
+
+/// Reads the rest of the answer whose head has been read.
+pub async fn read(caller: &mut Caller, up: &mut Upstream) -> Result<(), Stop> {
+    let start = up.head.len;
+    match up.head.framing {
+        Framing::None => up.end = start,
+        Framing::Length(length) => {
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            hold(caller, length)?;
+            let end = start + length;
+            up.bytes.reserve_exact(end.saturating_sub(up.bytes.len()));
+            while up.bytes.len() < end {
+                read_on(caller, up).await?;
+            }
+            up.end = end;
+        }
+        Framing::Chunked => {
+            let (mut decoder, mut filled) = (Chunked::default(), start);
+            loop {
+                let progress = decoder.compact(&mut up.bytes, &mut filled);
+                match progress.map_err(|_| Stop::Outcome(Outcome::Failed(Failure::Malformed)))? {
+                    Progress::Ended => break,
+                    Progress::More => read_piece(caller, up).await?,
+                }
+            }
+            up.end = filled;
+        }
+        Framing::Close => {
+            while read_to_end(caller, up).await? {
+                hold(caller, up.bytes.len() - start)?;
+            }
+            up.end = up.bytes.len();
+        }
+    }
+    Ok(())
+}
+
+/// Relays a 2xx answer, unless it turns out to be none.
+pub async fn relay<'a>(
+    attempt: &Attempt<'_, 'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    attempts: &mut Attempts,
+    up: Upstream,
+) -> Outcome {
+    let job = attempt.job;
+    let view = match answer::inspect(up.body(), job.endpoint) {
+        Ok(view) => view,
+        Err(fault) => {
+            up.park(job.shard, attempt.candidate().provider);
+            return Outcome::Failed(match fault {
+                AnswerFault::Malformed => Failure::Malformed,
+                AnswerFault::Error => Failure::ErrorObject,
+                AnswerFault::NoChoices | AnswerFault::NoData => Failure::NoChoices,
+            });
+        }
+    };
+    attempts.commit();
+    let used = Used::new(view.usage, job.ask.prompt_bytes, view.text_bytes);
+    record.tokens = Some(used);
+    let splice = answer::edit_answer(up.body(), &view, attempt.caller_model());
+    write_head(attempt, caller, record, &up, (splice.len(), used.totals()));
+    if splice.len() > ONE_SEND_BYTES_MAX {
+        let pieces = pieces_of(&splice, &up.bytes);
+        return sent(send_pieces(job.shard, caller, up, pieces).await, Outcome::Answered);
+    }
+    splice.write(&mut caller.out);
+    up.park(job.shard, attempt.candidate().provider);
+    sent(caller.send_out(job.shard).await, Outcome::Answered)
+}
+
+/// Relays an error that is about the request itself, in OpenAI's shape.
+pub async fn pass_through<'a>(
+    attempt: &Attempt<'_, 'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    up: Upstream,
+    outcome: Outcome,
+) -> Outcome {
+    record.error = Some("provider_refused");
+    let mut body = Vec::new();
+    let kind = up.head.value(&up.bytes, "content-type");
+    let kind = kind.and_then(|kind| std::str::from_utf8(kind).ok());
+    provider_error::error_in_openai_shape(up.head.status, kind, up.body(), &mut body);
+    write_head(attempt, caller, record, &up, (body.len(), Totals::default()));
+    caller.out.extend_from_slice(&body);
+    up.park(attempt.job.shard, attempt.candidate().provider);
+    sent(caller.send_out(attempt.job.shard).await, outcome)
+}
+
+/// Starts the caller's answer with its head, for a body of `length` bytes.
+fn write_head<'a>(
+    attempt: &Attempt<'_, 'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    up: &Upstream,
+    (length, totals): (usize, Totals),
+) {
+    let now = clock::now();
+    record.status = Some(up.head.status);
+    record.first_byte = Some(now);
+    let out = &mut caller.out;
+    out.clear();
+    inbound::write_status(up.head.status, out);
+    out.extend_from_slice(b"Content-Type: application/json\r\nContent-Length: ");
+    out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+    out.extend_from_slice(b"\r\n");
+    inbound::write_fields(&up.head, &up.bytes, out);
+    headers::add(out, &attempt.added(record, now.since(attempt.started), totals));
+    attempt.job.request.write_connection(out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// A piece of a large answer.
+enum Piece {
+    /// A part of the provider's bytes, which is sent from where it is.
+    Range(Range<usize>),
+    /// Something small that goes between.
+    Bytes(Vec<u8>),
+}
+
+fn pieces_of(splice: &Splice<'_>, bytes: &[u8]) -> Vec<Piece> {
+    let inside = bytes.as_ptr_range();
+    let piece = |piece: &[u8]| {
+        if inside.contains(&piece.as_ptr()) {
+            let from = piece.as_ptr() as usize - bytes.as_ptr() as usize;
+            Piece::Range(from..from + piece.len())
+        } else {
+            Piece::Bytes(piece.to_vec())
+        }
+    };
+    splice.pieces().map(piece).collect()
+}
+
+/// Sends the head that stands in the caller's buffer, and the pieces of a large body behind it.
+async fn send_pieces(
+    shard: &Shard,
+    caller: &mut Caller,
+    mut up: Upstream,
+    pieces: Vec<Piece>,
+) -> io::Result<()> {
+    let bytes = Rc::new(std::mem::take(&mut up.bytes));
+    caller.send_out(shard).await?;
+    for piece in pieces {
+        let part = match piece {
+            Piece::Range(range) => Part::shared(Rc::clone(&bytes), range),
+            Piece::Bytes(bytes) => Part::own(bytes),
+        };
+        caller.send(shard, part).await.0?;
+    }
+    Ok(())
+}
+
+/// What an answer's end means, given whether the caller took it.
+fn sent(result: io::Result<()>, outcome: Outcome) -> Outcome {
+    if result.is_ok() { outcome } else { Outcome::CallerGone }
+}
+
+async fn read_on(caller: &mut Caller, up: &mut Upstream) -> Result<(), Stop> {
+    match up.read_more(caller).await {
+        Ok(count) if count > 0 && !caller.is_gone() => Ok(()),
+        Ok(_) | Err(_) => Err(Stop::Outcome(cut(caller, up))),
+    }
+}
+
+/// Reads on into a body whose length is unknown.
+async fn read_piece(caller: &mut Caller, up: &mut Upstream) -> Result<(), Stop> {
+    hold(caller, up.bytes.len())?;
+    if up.bytes.len() > READ_LARGE_BYTES {
+        up.bytes.reserve(READ_LARGE_BYTES);
+    }
+    read_on(caller, up).await
+}
+
+/// Reads on into a body that ends with the connection; whether there was more.
+async fn read_to_end(caller: &mut Caller, up: &mut Upstream) -> Result<bool, Stop> {
+    match up.read_more(caller).await {
+        _ if caller.is_gone() || up.socket.deadline.is_overdue() => {
+            Err(Stop::Outcome(cut(caller, up)))
+        }
+        Ok(count) => Ok(count > 0),
+        Err(_) => Err(Stop::Outcome(cut(caller, up))),
+    }
+}
+
+fn hold(caller: &mut Caller, answer: usize) -> Result<(), Stop> {
+    if answer > ANSWER_BODY_BYTES_MAX {
+        return Err(Stop::Outcome(Outcome::Failed(Failure::Malformed)));
+    }
+    let request = caller.bytes.len();
+    if caller.held.grow_to(request + answer) { Ok(()) } else { Err(Stop::Overloaded) }
+}
+
+fn cut(caller: &Caller, up: &Upstream) -> Outcome {
+    if caller.is_gone() {
+        Outcome::CallerGone
+    } else if up.socket.deadline.is_overdue() {
+        Outcome::TimedOut(Waiting::Body)
+    } else {
+        Outcome::Failed(Failure::Cut)
+    }
+}
