@@ -12,6 +12,18 @@ pub const WEIGHT_MAX: u32 = 100;
 pub const CONFIG_BYTES_MAX: u64 = 4 << 20;
 /// Deepest nesting of a configuration file; the contract needs six levels.
 pub const CONFIG_DEPTH_MAX: usize = 32;
+/// Most values (texts, lists and mappings, aliases expanded) one configuration file may hold.
+pub const CONFIG_VALUES_MAX: usize = 1_000_000;
+/// Most faults, and most warnings, that are told of one configuration file.
+pub const FAULTS_MAX: usize = 1_000;
+/// Most candidates over all routes together: bounds what many models times many providers may cost.
+pub const CANDIDATES_MAX: usize = 1 << 20;
+/// Most aliases that may lead from one model name to another.
+pub const ALIAS_CHAIN_MAX: usize = 16;
+/// Most callers with a budget.
+pub const BUDGETS_MAX: usize = 10_000;
+/// Largest core number, and most cores, that shards can be pinned to.
+pub const CORES_MAX: usize = 4_096;
 /// Most shards one process runs.
 pub const SHARDS_MAX: usize = 256;
 

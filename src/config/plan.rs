@@ -186,7 +186,7 @@ pub struct BaseUrl {
     pub host: Box<str>,
     /// Port, the scheme's default filled in.
     pub port: u16,
-    /// Value of the `Host` header: the port only where it is not the scheme's default, IPv6 in brackets.
+    /// Value of the `Host` header: the port only where it is not the default, IPv6 in brackets.
     pub authority: Box<str>,
     /// Path without a trailing slash; empty for none.
     pub path: Box<str>,
@@ -262,7 +262,8 @@ pub struct Route {
     pub group: Option<GroupId>,
     /// The group's strategy, or the default one.
     pub strategy: Strategy,
-    /// Never empty; in declaration order, in a group in the group's order.
+    /// In declaration order, in a group in the group's order. Empty only where a group leaves
+    /// nobody: [`Routes::find`] gives no such route.
     pub candidates: Box<[Candidate]>,
 }
 
@@ -329,7 +330,7 @@ impl Routes {
     /// Where a request for `model` goes; `None`: no provider is configured to serve it.
     #[must_use]
     pub fn find(&self, endpoint: Endpoint, model: &str) -> Option<RouteId> {
-        match endpoint {
+        let id = match endpoint {
             Endpoint::ChatCompletions => self.chat.get(model).copied().or({
                 if model.starts_with("claude") {
                     self.open_chat_claude
@@ -340,7 +341,8 @@ impl Routes {
             Endpoint::Completions | Endpoint::Embeddings => {
                 self.other.get(model).copied().or(self.open_other)
             }
-        }
+        };
+        id.filter(|id| !self.route(*id).candidates.is_empty())
     }
 
     /// The route with this id.

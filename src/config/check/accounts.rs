@@ -1,0 +1,121 @@
+//! Prices and budgets.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::base::limits::BUDGETS_MAX;
+use crate::base::money::{NanoUsd, Price};
+use crate::config::plan::{Budget, BudgetAction, Budgets, ModelPrice, Provider};
+use crate::config::raw::Node;
+use crate::config::raw::fields::Block;
+use crate::config::routes::Served;
+
+const ACTIONS: [(&str, BudgetAction); 3] = [
+    ("hard_stop", BudgetAction::HardStop),
+    ("alert", BudgetAction::Alert),
+    ("model_override", BudgetAction::ModelOverride),
+];
+
+/// The prices of a file: by provider name, then by the provider's model name.
+type Pricing = HashMap<Box<str>, HashMap<Box<str>, ModelPrice>>;
+
+/// Reads the prices.
+pub fn pricing(root: &Block<'_>, providers: &[Provider]) -> Pricing {
+    let names: HashSet<&str> = providers.iter().map(|provider| &*provider.name).collect();
+    let mut pricing = Pricing::new();
+    for (provider, models) in root.table("pricing", "pricing.<provider>.<model>") {
+        if !names.contains(provider) {
+            let hint = root.hint(provider, names.iter().copied());
+            root.warn(
+                &format!("pricing.{provider}"),
+                format!("no provider has this name{hint}"),
+            );
+        }
+        let prices = pricing.entry(provider.into()).or_default();
+        for (model, block) in models {
+            let price =
+                |name| Price::per_million(block.usd(name).map(NanoUsd::get).unwrap_or_default());
+            let (input, output) = (price("input_per_million"), price("output_per_million"));
+            prices.insert(model.into(), ModelPrice { input, output });
+        }
+    }
+    pricing
+}
+
+/// Reads the budgets: a list of callers, or a mapping with `state_file` and `callers`.
+pub fn budgets(root: &Block<'_>, providers: &[Provider]) -> Budgets {
+    if let Some(Node::List(_)) = root.node("budgets") {
+        let callers = callers(&root.blocks_of("budgets", "budgets[]"), providers);
+        return Budgets {
+            state_file: None,
+            callers,
+        };
+    }
+    let block = root.block("budgets");
+    Budgets {
+        state_file: block.text("state_file").map(Into::into),
+        callers: callers(&block.blocks("callers"), providers),
+    }
+}
+
+fn callers(blocks: &[Block<'_>], providers: &[Provider]) -> Box<[Budget]> {
+    let served = Served::new(providers);
+    if let Some(beyond) = blocks.get(BUDGETS_MAX) {
+        beyond.fault(
+            "caller",
+            format!("there are more than {BUDGETS_MAX} budgets"),
+        );
+        return Box::default();
+    }
+    let mut seen: HashMap<&str, &str> = HashMap::new();
+    let mut budgets = Vec::new();
+    for block in blocks {
+        let caller = block.text("caller").unwrap_or_default();
+        if let Some(other) = seen.insert(caller, block.path())
+            && !caller.is_empty()
+        {
+            block.fault(
+                "caller",
+                format!("`{caller}` already has the budget {other}"),
+            );
+        }
+        let action = block
+            .word("action", &ACTIONS)
+            .unwrap_or(BudgetAction::HardStop);
+        budgets.push(Budget {
+            caller: caller.into(),
+            monthly: block.usd("monthly_usd").unwrap_or(NanoUsd::ZERO),
+            action,
+            model_override: model_override(block, action, &served),
+        });
+    }
+    budgets.into()
+}
+
+fn model_override(
+    block: &Block<'_>,
+    action: BudgetAction,
+    served: &Served<'_>,
+) -> Option<Box<str>> {
+    let model = block.text("model_override");
+    match action {
+        BudgetAction::ModelOverride if !block.has("model_override") => {
+            block.missing(
+                "model_override",
+                "is required where action is model_override",
+            );
+        }
+        BudgetAction::Alert if block.has("model_override") => {
+            block.warn("model_override", "has no effect where action is alert");
+        }
+        BudgetAction::HardStop | BudgetAction::Alert | BudgetAction::ModelOverride => {}
+    }
+    let model = model?;
+    if !block.is_unresolved("model_override") && !served.includes(model) {
+        let hint = block.hint(model, served.names());
+        block.fault(
+            "model_override",
+            format!("no provider serves `{model}`{hint}"),
+        );
+    }
+    Some(model.into())
+}

@@ -1,0 +1,137 @@
+//! Whether the fields of a file make sense, alone and together; the Plan they amount to.
+//!
+//! Everything is read to the end: a fault is noted, and a default stands in for what is wrong. The
+//! caller uses the Plan only where nothing was noted.
+
+pub mod accounts;
+pub mod providers;
+pub mod routing;
+
+use crate::base::secret::Secret;
+use crate::config::listen;
+use crate::config::plan::{Auth, Listen, Log, LogFormat, LogLevel, Plan, Server, TlsFiles};
+use crate::config::raw::fields::Block;
+use crate::config::{cores, routes};
+
+/// Reads the whole file.
+pub fn plan(root: &Block<'_>) -> Plan {
+    let (listen, management_listen) = listeners(root);
+    let log = log(&root.block("log"));
+    let tls = tls(&root.block("tls"));
+    let auth = auth(&root.block("auth"));
+    let server = server(&root.block("server"));
+    let providers = providers::read(root, &auth);
+    let routing = routing::read(&root.block("routing"), &providers);
+    let pricing = accounts::pricing(root, &providers);
+    let budgets = accounts::budgets(root, &providers);
+    let overrides = budgets
+        .callers
+        .iter()
+        .filter_map(|budget| budget.model_override.as_deref());
+    let routes = routes::build(&providers, &routing.groups, routing.strategy, overrides);
+    let routes = routes.unwrap_or_else(|problem| {
+        root.fault("providers", problem);
+        routes::none()
+    });
+    Plan {
+        listen,
+        management_listen,
+        log,
+        tls,
+        auth,
+        server,
+        providers,
+        groups: routing.groups,
+        failover: routing.failover,
+        latency: routing.latency,
+        routes,
+        pricing,
+        budgets,
+    }
+}
+
+fn listeners(root: &Block<'_>) -> (Listen, Option<Listen>) {
+    let read = |name| root.read(name, |_, text| listen::parse(text));
+    let listen = read("listen").unwrap_or_else(listen::everywhere);
+    let management = read("management_listen");
+    let known = !root.is_unresolved("listen");
+    if known
+        && management
+            .as_ref()
+            .is_some_and(|other| listen::collide(&listen, other))
+    {
+        let problem = format!("takes the same place as listen ({})", listen.text);
+        root.fault("management_listen", problem);
+    }
+    (listen, management)
+}
+
+fn log(block: &Block<'_>) -> Log {
+    let levels = [
+        ("debug", LogLevel::Debug),
+        ("info", LogLevel::Info),
+        ("warn", LogLevel::Warn),
+        ("error", LogLevel::Error),
+    ];
+    let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    Log {
+        level: block.word("level", &levels).unwrap_or(LogLevel::Info),
+        format: block.word("format", &formats).unwrap_or(LogFormat::Text),
+        timestamps: block.flag("timestamps").unwrap_or(true),
+    }
+}
+
+fn tls(block: &Block<'_>) -> Option<TlsFiles> {
+    let (cert_file, key_file) = (block.text("cert_file"), block.text("key_file"));
+    for (here, there) in [("cert_file", "key_file"), ("key_file", "cert_file")] {
+        if block.has(there) && !block.has(here) {
+            block.missing(here, &format!("is required where tls.{there} is set"));
+        }
+    }
+    Some(TlsFiles {
+        cert_file: cert_file?.into(),
+        key_file: key_file?.into(),
+    })
+}
+
+fn auth(block: &Block<'_>) -> Auth {
+    let modes = [("passthrough", false), ("static_key", true)];
+    let wants_key = block.word("mode", &modes).unwrap_or(false);
+    let key = block.text("key");
+    if !wants_key {
+        return Auth::Passthrough;
+    }
+    if !block.has("key") {
+        block.missing("key", "is required where auth.mode is static_key");
+    }
+    Auth::StaticKey(Secret::new(key.unwrap_or_default()))
+}
+
+fn server(block: &Block<'_>) -> Server {
+    let server = Server {
+        shards: block.whole("shards").unwrap_or_default(),
+        cores: block
+            .read("cores", |_, text| cores::parse(text))
+            .unwrap_or_default(),
+        max_connections: block.whole("max_connections").unwrap_or_default(),
+        max_body_bytes: block.whole("max_body_bytes").unwrap_or_default(),
+        max_buffered_bytes: block.whole("max_buffered_bytes").unwrap_or_default(),
+        header_timeout: block.span("header_timeout").unwrap_or_default(),
+        body_timeout: block.span("body_timeout").unwrap_or_default(),
+        idle_timeout: block.span("idle_timeout").unwrap_or_default(),
+        drain_delay: block.span("drain_delay").unwrap_or_default(),
+    };
+    let (shards, cores) = (server.shards, server.cores.len());
+    if cores > 0 && shards > cores {
+        block.fault(
+            "shards",
+            format!("{shards} is more than the {cores} cores of server.cores"),
+        );
+    }
+    let (body, all) = (server.max_body_bytes, server.max_buffered_bytes);
+    if all < body {
+        let problem = format!("{all} is below server.max_body_bytes ({body}): no larger body fits");
+        block.warn("max_buffered_bytes", problem);
+    }
+    server
+}

@@ -1,0 +1,233 @@
+//! The providers and their circuit breakers.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use crate::base::limits::{ALIAS_CHAIN_MAX, MODELS_MAX, PROVIDERS_MAX};
+use crate::base::secret::Secret;
+use crate::config::aliases::{Aliases, Astray};
+use crate::config::plan::{Auth, BaseUrl, HealthCheck, Provider, ProviderKind};
+use crate::config::raw::fields::{Block, Defaults};
+use crate::config::{routes, url};
+use crate::decide::policy::BreakerPolicy;
+
+const KINDS: [(&str, ProviderKind); 4] = [
+    ("openai", ProviderKind::OpenAi),
+    ("anthropic", ProviderKind::Anthropic),
+    ("ollama", ProviderKind::Ollama),
+    ("azure_openai", ProviderKind::AzureOpenAi),
+];
+
+/// Reads all providers.
+pub fn read(root: &Block<'_>, auth: &Auth) -> Box<[Provider]> {
+    root.require_items("providers", "at least one provider is required");
+    let global = breaker(&root.block("circuit_breaker"), &BreakerPolicy::default());
+    if root.count("providers") > PROVIDERS_MAX {
+        root.fault(
+            "providers",
+            format!("there are more than {PROVIDERS_MAX} providers"),
+        );
+        return Box::default();
+    }
+    let blocks = root.blocks("providers");
+    let providers: Box<[Provider]> = blocks
+        .iter()
+        .map(|block| provider(block, auth, &global))
+        .collect();
+    let mut names: HashMap<&str, &str> = HashMap::new();
+    for (block, provider) in blocks.iter().zip(&providers) {
+        if provider.name.is_empty() {
+            continue;
+        }
+        if let Some(other) = names.insert(&provider.name, block.path()) {
+            let problem = format!("`{}` is already the name of {other}", provider.name);
+            block.fault("name", problem);
+        }
+    }
+    let claims: usize = providers
+        .iter()
+        .map(|p| p.models.len() + 2 * p.model_aliases.len())
+        .sum();
+    if claims > MODELS_MAX {
+        root.fault(
+            "providers",
+            format!("they name more than {MODELS_MAX} models and aliases"),
+        );
+    }
+    providers
+}
+
+fn provider(block: &Block<'_>, auth: &Auth, global: &BreakerPolicy) -> Provider {
+    let name = block.text("name").unwrap_or_default();
+    let kind = block.word("type", &KINDS).unwrap_or(ProviderKind::OpenAi);
+    if !routes::is_serviceable(kind) {
+        let name = KINDS
+            .iter()
+            .find(|(_, of)| *of == kind)
+            .map_or("", |(name, _)| name);
+        block.warn_of_all(format!(
+            "{name} is not served by this version, the provider is skipped"
+        ));
+    }
+    let base = base(block, kind);
+    let api_key = api_key(block, kind, auth, &base);
+    let timeout = block.span("timeout").unwrap_or_default();
+    let limits = block.block("rate_limits");
+    Provider {
+        name: name.into(),
+        kind,
+        forward_caller_key: forward_caller_key(block, auth, api_key.is_some()),
+        api_key,
+        base,
+        azure_deployment: block.text("azure_deployment").map(Into::into),
+        azure_api_version: block.text_or_default("azure_api_version"),
+        timeout,
+        connect_timeout: block.span("connect_timeout").unwrap_or_default(),
+        first_token_timeout: block.span("first_token_timeout").unwrap_or(timeout),
+        stream_idle_timeout: block.span("stream_idle_timeout").unwrap_or(timeout),
+        models: models(block),
+        model_aliases: model_aliases(block),
+        requests_per_minute: limits.whole("requests_per_minute"),
+        tokens_per_minute: limits.whole("tokens_per_minute"),
+        max_in_flight: block.whole("max_in_flight"),
+        weight: block.whole("weight").unwrap_or(1),
+        health_check: health_check(&block.block("health_check")),
+        breaker: breaker(&block.block("circuit_breaker").with(Defaults::None), global),
+    }
+}
+
+fn base(block: &Block<'_>, kind: ProviderKind) -> BaseUrl {
+    let vendor = match kind {
+        ProviderKind::OpenAi => "https://api.openai.com/v1",
+        ProviderKind::Anthropic => "https://api.anthropic.com",
+        ProviderKind::Ollama => "http://localhost:11434",
+        ProviderKind::AzureOpenAi => {
+            if !block.has("base_url") {
+                block.missing("base_url", "is required for azure_openai");
+            }
+            // Every resource has a host of its own; this name stands in where it is not known.
+            "https://azure.invalid"
+        }
+    };
+    let own = block.read("base_url", |_, text| url::parse(text));
+    own.or_else(|| url::parse(vendor).ok())
+        .unwrap_or_else(|| BaseUrl {
+            tls: true,
+            host: Box::default(),
+            port: 443,
+            authority: Box::default(),
+            path: Box::default(),
+            query: Box::default(),
+        })
+}
+
+fn api_key(block: &Block<'_>, kind: ProviderKind, auth: &Auth, base: &BaseUrl) -> Option<Secret> {
+    let key = block.text("api_key").map(Secret::new);
+    let hosted = match kind {
+        // Many servers of one's own speak this dialect, and few of them want a key.
+        ProviderKind::OpenAi => !url::is_own_host(base) && !block.is_unresolved("base_url"),
+        ProviderKind::Anthropic | ProviderKind::AzureOpenAi => true,
+        ProviderKind::Ollama => false,
+    };
+    let callers_have_none = matches!(auth, Auth::StaticKey(_));
+    if hosted && callers_have_none && !block.has("api_key") {
+        let problem = "is required for a hosted provider where auth.mode is static_key";
+        block.missing("api_key", problem);
+    }
+    key
+}
+
+/// Under `static_key` callers present infermux's key, which goes to nobody else.
+fn forward_caller_key(block: &Block<'_>, auth: &Auth, has_key: bool) -> bool {
+    let wanted = block.flag("forward_caller_key");
+    match auth {
+        Auth::Passthrough => wanted.unwrap_or(!has_key),
+        Auth::StaticKey(_) => {
+            if wanted == Some(true) {
+                let problem = "has no effect where auth.mode is static_key";
+                block.warn("forward_caller_key", problem);
+            }
+            false
+        }
+    }
+}
+
+fn models(block: &Block<'_>) -> Box<[Box<str>]> {
+    let mut seen = HashSet::new();
+    let texts = block.texts("models").into_iter().map(|(_, model)| model);
+    texts
+        .filter(|model| seen.insert(*model))
+        .map(Into::into)
+        .collect()
+}
+
+fn model_aliases(block: &Block<'_>) -> Box<[(Box<str>, Box<str>)]> {
+    let pairs = block.names("model_aliases");
+    let aliases = Aliases::new(pairs.iter().copied());
+    for (name, _) in &pairs {
+        let field = format!("model_aliases.{name}");
+        match aliases.chain(name) {
+            // A cycle is told where it is, not where something leads into it.
+            Ok(_) | Err(Astray::IntoCycle) => {}
+            Err(Astray::Cycle) => {
+                if let Some(cycle) = aliases.cycle(name) {
+                    block.fault(&field, format!("is an alias of itself: {cycle}"));
+                }
+            }
+            Err(Astray::Endless) => {
+                let problem = format!("leads through more than {ALIAS_CHAIN_MAX} aliases");
+                block.fault(&field, problem);
+            }
+        }
+    }
+    pairs
+        .into_iter()
+        .map(|(from, to)| (from.into(), to.into()))
+        .collect()
+}
+
+fn health_check(block: &Block<'_>) -> HealthCheck {
+    HealthCheck {
+        interval: block.span("interval").unwrap_or_default(),
+        timeout: block.span("timeout").unwrap_or_default(),
+        disabled: block.flag("disabled").unwrap_or_default(),
+    }
+}
+
+/// A block's figures, `base` for those that it has not.
+fn breaker(block: &Block<'_>, base: &BreakerPolicy) -> BreakerPolicy {
+    let seconds = |name| block.whole(name).map(Duration::from_secs);
+    let recovery_window = block
+        .span("recovery_window")
+        .unwrap_or(base.recovery_window);
+    let backoff_max = block
+        .span("recovery_backoff_max")
+        .unwrap_or(base.backoff_max);
+    if backoff_max < recovery_window && block.has("recovery_backoff_max") {
+        let problem = "is below recovery_window, which is taken instead";
+        block.warn("recovery_backoff_max", problem);
+    }
+    BreakerPolicy {
+        error_rate_permille: block
+            .permille("error_rate_threshold")
+            .unwrap_or(base.error_rate_permille),
+        consecutive_failures: block
+            .whole("consecutive_failures")
+            .unwrap_or(base.consecutive_failures),
+        latency_p95: block
+            .whole("latency_p95_ms")
+            .map_or(base.latency_p95, Duration::from_millis),
+        latency_covers_all: block.has("latency_p95_ms") || base.latency_covers_all,
+        window: seconds("window_seconds").unwrap_or(base.window),
+        min_requests: block.whole("min_requests").unwrap_or(base.min_requests),
+        recovery_window,
+        probe_timeout: block.span("probe_timeout").unwrap_or(base.probe_timeout),
+        backoff_permille: block
+            .permille("recovery_backoff_multiplier")
+            .unwrap_or(base.backoff_permille),
+        backoff_max: backoff_max.max(recovery_window),
+        rate_limit_is_error: block
+            .flag("treat_rate_limit_as_error")
+            .unwrap_or(base.rate_limit_is_error),
+    }
+}

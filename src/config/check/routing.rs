@@ -1,0 +1,117 @@
+//! The routing block: strategies, groups, failover.
+
+use std::collections::HashMap;
+
+use crate::base::ids::ProviderId;
+use crate::base::limits::GROUPS_MAX;
+use crate::config::plan::{Failover, Group, Provider};
+use crate::config::raw::fields::Block;
+use crate::decide::policy::LatencyPolicy;
+use crate::decide::strategy::Strategy;
+
+const STRATEGIES: [(&str, Strategy); 5] = [
+    ("round_robin", Strategy::RoundRobin),
+    ("least_latency", Strategy::LeastLatency),
+    ("cost_weighted", Strategy::CostWeighted),
+    ("random", Strategy::Random),
+    ("priority", Strategy::Priority),
+];
+
+/// What the block says.
+pub struct Routing {
+    /// The strategy outside of groups.
+    pub strategy: Strategy,
+    /// The groups.
+    pub groups: Box<[Group]>,
+    /// How attempts follow each other.
+    pub failover: Failover,
+    /// The figures of `least_latency`.
+    pub latency: LatencyPolicy,
+}
+
+/// Reads the block.
+pub fn read(block: &Block<'_>, providers: &[Provider]) -> Routing {
+    let strategy = block
+        .word("strategy", &STRATEGIES)
+        .unwrap_or(Strategy::RoundRobin);
+    let latency = block.block("least_latency");
+    let failover = block.block("failover");
+    Routing {
+        strategy,
+        groups: groups(block, providers, strategy),
+        failover: Failover {
+            max_attempts: failover.whole("max_attempts").unwrap_or(1),
+            deadline: failover.span("deadline").unwrap_or_default(),
+            retry_budget_permille: failover.permille("retry_budget").unwrap_or_default(),
+        },
+        latency: LatencyPolicy {
+            ewma_decay_permille: latency.permille("ewma_decay").unwrap_or(1_000),
+            min_samples: latency.whole("min_samples").unwrap_or_default(),
+        },
+    }
+}
+
+fn groups(routing: &Block<'_>, providers: &[Provider], default: Strategy) -> Box<[Group]> {
+    if routing.count("groups") > GROUPS_MAX {
+        routing.fault("groups", format!("there are more than {GROUPS_MAX} groups"));
+        return Box::default();
+    }
+    let declared: HashMap<&str, ProviderId> = (0..)
+        .zip(providers)
+        .map(|(i, provider)| (&*provider.name, ProviderId(i)))
+        .collect();
+    let mut names: HashMap<&str, String> = HashMap::new();
+    let mut groups = Vec::new();
+    for block in routing.blocks("groups") {
+        let name = block.text("name").unwrap_or_default();
+        if let Some(other) = names.insert(name, block.path().to_owned())
+            && !name.is_empty()
+        {
+            block.fault("name", format!("`{name}` is already the name of {other}"));
+        }
+        block.require_items("models", "at least one model is required");
+        groups.push(Group {
+            name: name.into(),
+            models: block
+                .texts("models")
+                .into_iter()
+                .map(|(_, model)| model.into())
+                .collect(),
+            strategy: block.word("strategy", &STRATEGIES).unwrap_or(default),
+            providers: members(&block, &declared),
+        });
+    }
+    groups.into()
+}
+
+fn members(block: &Block<'_>, declared: &HashMap<&str, ProviderId>) -> Box<[ProviderId]> {
+    let texts = block.texts("providers");
+    let mut members: Vec<ProviderId> = Vec::new();
+    let mut undeclared = Vec::new();
+    for (i, name) in &texts {
+        match declared.get(name) {
+            Some(id) if members.contains(id) => {
+                block.fault(
+                    &format!("providers[{i}]"),
+                    format!("`{name}` is there twice"),
+                );
+            }
+            Some(id) => members.push(*id),
+            None => undeclared.push((*i, *name)),
+        }
+    }
+    // A variable that is not looked up may name a declared one.
+    let all_known = texts.len() == block.count("providers");
+    let nobody = members.is_empty() && all_known;
+    for (i, name) in undeclared {
+        let hint = block.hint(name, declared.keys().copied());
+        let problem = format!("`{name}` is not a declared provider{hint}");
+        let field = format!("providers[{i}]");
+        if nobody {
+            block.fault(&field, problem);
+        } else {
+            block.warn(&field, problem);
+        }
+    }
+    members.into()
+}

@@ -1,0 +1,164 @@
+//! Mistakes in a file, each with its path, collected so that all are told together.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+
+use crate::base::limits::FAULTS_MAX;
+use crate::config::{Strictness, suggest};
+
+/// One mistake, or one thing to be warned of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Where it is, as `providers[1].timeout`; empty for the file as a whole.
+    pub path: String,
+    /// What is wrong, and what to do; never a secret.
+    pub message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() {
+            return f.write_str(&self.message);
+        }
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
+/// What has been found so far. Shared by all readers of one file, hence the cells.
+pub struct Findings {
+    strict: Strictness,
+    faults: Pile,
+    warnings: Pile,
+    hints: Cell<usize>,
+}
+
+impl Findings {
+    /// Nothing found yet.
+    #[must_use]
+    pub fn new(strict: Strictness) -> Self {
+        Self {
+            strict,
+            faults: Pile::default(),
+            warnings: Pile::default(),
+            hints: Cell::new(0),
+        }
+    }
+
+    /// The file cannot be used because of this.
+    pub fn fault(&self, path: &str, message: impl Into<String>) {
+        self.faults.add(path, message.into());
+    }
+
+    /// The file can be used, but its writer may have meant something else.
+    pub fn warn(&self, path: &str, message: impl Into<String>) {
+        self.warnings.add(path, message.into());
+    }
+
+    /// A warning, which strictness makes a fault.
+    pub fn doubt(&self, path: &str, message: impl Into<String>) {
+        match self.strict {
+            Strictness::Lenient => self.warn(path, message),
+            Strictness::Strict => self.fault(path, message),
+        }
+    }
+
+    /// `, did you mean …?`, or nothing. Hints are for faults that are told, not for those beyond.
+    pub fn hint<'a>(&self, word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+        if self.hints.get() >= FAULTS_MAX {
+            return String::new();
+        }
+        self.hints.set(self.hints.get() + 1);
+        let meant = suggest::near(word, known);
+        meant.map_or_else(String::new, |meant| format!(", did you mean `{meant}`?"))
+    }
+
+    /// Faults and warnings, in the order of their discovery.
+    #[must_use]
+    pub fn into_parts(self) -> (Vec<Fault>, Vec<Fault>) {
+        (self.faults.into_list(), self.warnings.into_list())
+    }
+}
+
+/// A list of at most [`FAULTS_MAX`] faults, which counts the rest.
+#[derive(Default)]
+struct Pile {
+    list: RefCell<Vec<Fault>>,
+    more: Cell<usize>,
+}
+
+impl Pile {
+    fn add(&self, path: &str, message: String) {
+        let mut list = self.list.borrow_mut();
+        if list.len() < FAULTS_MAX {
+            list.push(Fault {
+                path: path.to_owned(),
+                message,
+            });
+        } else {
+            self.more.set(self.more.get().saturating_add(1));
+        }
+    }
+
+    fn into_list(self) -> Vec<Fault> {
+        let mut list = self.list.into_inner();
+        let more = self.more.get();
+        if more > 0 {
+            list.push(Fault {
+                path: String::new(),
+                message: format!("and {more} more"),
+            });
+        }
+        list
+    }
+}
+
+/// `key` below `path`. Keys come from the file, so what is not printable is escaped.
+#[must_use]
+pub fn below(path: &str, key: &str) -> String {
+    let key = printable(key);
+    if path.is_empty() {
+        key
+    } else {
+        format!("{path}.{key}")
+    }
+}
+
+/// `text` on one line and not too long for one.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    const LONGEST: usize = 80;
+    let mut shown: String = text.chars().take(LONGEST).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    if shown.chars().any(char::is_control) {
+        shown.escape_debug().to_string()
+    } else {
+        shown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_what_it_does_not_list() {
+        let findings = Findings::new(Strictness::Strict);
+        for _ in 0..FAULTS_MAX + 7 {
+            findings.doubt("listen", "is odd");
+        }
+        let (faults, warnings) = findings.into_parts();
+        assert_eq!(faults.len(), FAULTS_MAX + 1);
+        assert_eq!(faults[0].to_string(), "listen: is odd");
+        assert_eq!(faults[FAULTS_MAX].to_string(), "and 7 more");
+        assert!(warnings.is_empty());
+    }
+
+    #[test]
+    fn a_key_from_the_file_cannot_break_a_line() {
+        assert_eq!(below("pricing", "a\nb"), "pricing.a\\nb");
+        assert_eq!(below("", "listen"), "listen");
+        assert!(below("", &"x".repeat(9_000)).len() < 100);
+    }
+}

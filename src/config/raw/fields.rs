@@ -1,0 +1,384 @@
+//! Reading single fields by the list of keys: types, bounds, defaults, unknown fields.
+//!
+//! A reader never fails: it notes the fault and goes on with the default, so that one wrong field
+//! hides no other.
+
+use crate::config::faults::{Findings, below};
+use crate::config::raw::keys::{self, Fallback, Key, Kind, TextKind};
+use crate::config::raw::texts::{flaw, shown};
+use crate::config::raw::{Node, Origin, Scalar};
+
+/// One mapping of the file, and what is known about its keys.
+pub struct Block<'a> {
+    entries: &'a [(String, Node)],
+    path: String,
+    section: &'static str,
+    defaults: Defaults,
+    findings: &'a Findings,
+}
+
+/// Whether an absent field has the value that the list of keys gives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Defaults {
+    /// It has.
+    Listed,
+    /// It has none: the block overrides another one, field by field.
+    None,
+}
+
+impl<'a> Block<'a> {
+    /// The top level.
+    #[must_use]
+    pub fn root(entries: &'a [(String, Node)], findings: &'a Findings) -> Self {
+        Self::new(entries, String::new(), "", findings)
+    }
+
+    fn new(
+        entries: &'a [(String, Node)],
+        path: String,
+        section: &'static str,
+        findings: &'a Findings,
+    ) -> Self {
+        let block = Self {
+            entries,
+            path,
+            section,
+            defaults: Defaults::Listed,
+            findings,
+        };
+        block.doubt_unknown_fields();
+        block
+    }
+
+    fn doubt_unknown_fields(&self) {
+        for (name, _) in self.entries {
+            if keys::find(self.section, name).is_none() {
+                let hint = self.hint(name, keys::names(self.section));
+                self.findings
+                    .doubt(&below(&self.path, name), format!("unknown field{hint}"));
+            }
+        }
+    }
+
+    /// The same block with other defaults.
+    #[must_use]
+    pub fn with(self, defaults: Defaults) -> Self {
+        Self { defaults, ..self }
+    }
+
+    /// Where the block is.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Where its field `name` is.
+    #[must_use]
+    pub fn at(&self, name: &str) -> String {
+        below(&self.path, name)
+    }
+
+    /// Notes a fault of the field `name`.
+    pub fn fault(&self, name: &str, message: impl Into<String>) {
+        self.findings.fault(&self.at(name), message);
+    }
+
+    /// Notes a warning about the field `name`.
+    pub fn warn(&self, name: &str, message: impl Into<String>) {
+        self.findings.warn(&self.at(name), message);
+    }
+
+    /// `, did you mean …?`, or nothing.
+    pub fn hint<'b>(&self, word: &str, known: impl IntoIterator<Item = &'b str>) -> String {
+        self.findings.hint(word, known)
+    }
+
+    /// Notes a warning about the block as a whole.
+    pub fn warn_of_all(&self, message: impl Into<String>) {
+        self.findings.warn(&self.path, message);
+    }
+
+    /// Notes that the field `name` is missing, and the variable that may be the reason.
+    pub fn missing(&self, name: &str, message: &str) {
+        let variable = match self.node(name) {
+            Some(Node::Scalar(Scalar {
+                origin:
+                    Origin::Variables {
+                        empty: Some(variable),
+                        ..
+                    },
+                ..
+            })) => format!(", and the variable {variable} gives nothing"),
+            Some(Node::Null | Node::Scalar(_) | Node::List(_) | Node::Map(_)) | None => {
+                String::new()
+            }
+        };
+        self.fault(name, format!("{message}{variable}"));
+    }
+
+    /// What the file has for `name`; `None` where that is nothing.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<&'a Node> {
+        let (_, node) = self.entries.iter().find(|(key, _)| key == name)?;
+        (*node != Node::Null).then_some(node)
+    }
+
+    /// Whether the field is set: neither absent nor empty.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.node(name)
+            .is_some_and(|node| !matches!(node, Node::Scalar(s) if s.text.is_empty()))
+    }
+
+    /// Whether the field has variables that were not looked up.
+    #[must_use]
+    pub fn is_unresolved(&self, name: &str) -> bool {
+        matches!(self.node(name), Some(Node::Scalar(s)) if s.origin == Origin::Unresolved)
+    }
+
+    /// How many items the list below `name` has; 0 where it is no list.
+    #[must_use]
+    pub fn count(&self, name: &str) -> usize {
+        if let Some(Node::List(items)) = self.node(name) {
+            items.len()
+        } else {
+            0
+        }
+    }
+
+    fn key(&self, name: &str) -> Option<&'static Key> {
+        let key = keys::find(self.section, name);
+        debug_assert!(
+            key.is_some(),
+            "{}.{name} is not in the list of keys",
+            self.section
+        );
+        key
+    }
+
+    /// The single value of a field.
+    fn scalar(&self, name: &str) -> Option<&'a Scalar> {
+        match self.node(name)? {
+            Node::Scalar(scalar) if scalar.text.is_empty() => None,
+            Node::Scalar(scalar) => Some(scalar),
+            Node::Null => None,
+            other @ (Node::List(_) | Node::Map(_)) => {
+                self.fault(
+                    name,
+                    format!("is {}, a single value is wanted", other.describe()),
+                );
+                None
+            }
+        }
+    }
+
+    /// Reads a field by what its key says; the default where it is absent, faulty or unknown yet.
+    pub fn read<T>(
+        &self,
+        name: &str,
+        parse: impl Fn(Kind, &str) -> Result<T, String>,
+    ) -> Option<T> {
+        let key = self.key(name)?;
+        if let Some(scalar) = self.scalar(name)
+            && scalar.origin != Origin::Unresolved
+        {
+            match parse(key.kind, &scalar.text) {
+                Ok(value) => return Some(value),
+                Err(problem) => {
+                    self.fault(name, format!("{} {problem}", shown(key.kind, scalar)));
+                }
+            }
+        } else if key.default == Fallback::Required && !self.has(name) && self.node_is_single(name)
+        {
+            self.missing(name, "is required");
+        }
+        match (self.defaults, key.default) {
+            (Defaults::Listed, Fallback::Value(text)) => parse(key.kind, text).ok(),
+            (Defaults::None, Fallback::Value(_))
+            | (_, Fallback::Nothing | Fallback::Required | Fallback::Rule(_)) => None,
+        }
+    }
+
+    /// A wrong shape has its own fault, and needs no second one.
+    fn node_is_single(&self, name: &str) -> bool {
+        !matches!(self.node(name), Some(Node::List(_) | Node::Map(_)))
+    }
+
+    /// A text; as the file has it, where variables are not looked up.
+    pub fn text(&self, name: &str) -> Option<&'a str> {
+        let key = self.key(name)?;
+        let scalar = self.scalar(name);
+        if scalar.is_none() && key.default == Fallback::Required && self.node_is_single(name) {
+            self.missing(name, "is required");
+        }
+        self.checked(key.kind, scalar?, &self.at(name))
+    }
+
+    /// A text with a default.
+    pub fn text_or_default(&self, name: &str) -> Box<str> {
+        match (self.text(name), self.key(name).map(|key| key.default)) {
+            (Some(text), _) => text.into(),
+            (None, Some(Fallback::Value(text))) => text.into(),
+            (None, Some(Fallback::Nothing | Fallback::Required | Fallback::Rule(_)) | None) => {
+                Box::default()
+            }
+        }
+    }
+
+    fn checked(&self, kind: Kind, scalar: &'a Scalar, path: &str) -> Option<&'a str> {
+        let (Kind::Text(of) | Kind::Texts(of)) = kind else {
+            debug_assert!(false, "{path} is not a text");
+            return None;
+        };
+        let text = if of == TextKind::Secret {
+            scalar.text.trim()
+        } else {
+            &scalar.text
+        };
+        if scalar.origin == Origin::Unresolved {
+            return Some(text);
+        }
+        match flaw(of, text) {
+            None => Some(text),
+            Some(flaw) => {
+                self.findings
+                    .fault(path, format!("{} {flaw}", shown(kind, scalar)));
+                None
+            }
+        }
+    }
+
+    /// A list of texts, each with its place in the list; without those that are not known yet.
+    pub fn texts(&self, name: &str) -> Vec<(usize, &'a str)> {
+        let Some(key) = self.key(name) else {
+            return Vec::new();
+        };
+        let mut texts = Vec::new();
+        for (i, item) in self.items(name).iter().enumerate() {
+            let path = format!("{}[{i}]", self.at(name));
+            match item {
+                Node::Scalar(scalar) if scalar.origin == Origin::Unresolved => {}
+                Node::Scalar(scalar) if !scalar.text.is_empty() => {
+                    texts.extend(self.checked(key.kind, scalar, &path).map(|text| (i, text)));
+                }
+                Node::Scalar(_) | Node::Null => self.findings.fault(&path, "is empty"),
+                Node::List(_) | Node::Map(_) => {
+                    let problem = format!("is {}, a text is wanted", item.describe());
+                    self.findings.fault(&path, problem);
+                }
+            }
+        }
+        texts
+    }
+
+    /// A mapping of names to names.
+    pub fn names(&self, name: &str) -> Vec<(&'a str, &'a str)> {
+        let mut pairs = Vec::new();
+        for (key, value) in self.fields(name) {
+            let path = below(&self.at(name), key);
+            if let Some(flaw) = flaw(TextKind::Model, key) {
+                self.findings.fault(&path, format!("the name {flaw}"));
+            }
+            match value {
+                Node::Scalar(scalar) if !scalar.text.is_empty() => {
+                    let text = self.checked(Kind::Text(TextKind::Model), scalar, &path);
+                    pairs.extend(text.map(|text| (key.as_str(), text)));
+                }
+                Node::Scalar(_) | Node::Null => self.findings.fault(&path, "is empty"),
+                Node::List(_) | Node::Map(_) => {
+                    let problem = format!("is {}, a text is wanted", value.describe());
+                    self.findings.fault(&path, problem);
+                }
+            }
+        }
+        pairs
+    }
+
+    /// The mapping below `name`; an empty one where it is absent.
+    #[must_use]
+    pub fn block(&self, name: &str) -> Self {
+        let kind = self.key(name).map(|key| key.kind);
+        let section = if let Some(Kind::Block(section)) = kind {
+            section
+        } else {
+            self.section
+        };
+        Self::new(self.fields(name), self.at(name), section, self.findings)
+    }
+
+    /// The mappings in the list below `name`.
+    pub fn blocks(&self, name: &str) -> Vec<Self> {
+        let Some(Kind::Blocks(section)) = self.key(name).map(|key| key.kind) else {
+            return Vec::new();
+        };
+        self.blocks_of(name, section)
+    }
+
+    /// The mappings in the list below `name`, with the keys of `section`.
+    pub fn blocks_of(&self, name: &str, section: &'static str) -> Vec<Self> {
+        let mut blocks = Vec::new();
+        for (i, item) in self.items(name).iter().enumerate() {
+            let path = format!("{}[{i}]", self.at(name));
+            if let Node::Map(entries) = item {
+                blocks.push(Self::new(entries, path, section, self.findings));
+            } else {
+                let problem = format!("is {}, a mapping is wanted", item.describe());
+                self.findings.fault(&path, problem);
+            }
+        }
+        blocks
+    }
+
+    /// The mappings two levels below `name`, with the keys of `section`: both levels are names.
+    pub fn table(&self, name: &str, section: &'static str) -> Vec<(&'a str, Vec<(&'a str, Self)>)> {
+        let mut rows = Vec::new();
+        for (row, columns) in self.fields(name) {
+            let path = below(&self.at(name), row);
+            let mut cells = Vec::new();
+            for (column, cell) in self.entries_of(columns, &path) {
+                let path = below(&path, column);
+                let block = Self::new(self.entries_of(cell, &path), path, section, self.findings);
+                cells.push((column.as_str(), block));
+            }
+            rows.push((row.as_str(), cells));
+        }
+        rows
+    }
+
+    /// Notes that a required list is absent or empty; another shape has its own fault.
+    pub fn require_items(&self, name: &str, message: &str) {
+        match self.node(name) {
+            None => self.missing(name, message),
+            Some(Node::List(items)) if items.is_empty() => self.fault(name, message),
+            Some(Node::Null | Node::Scalar(_) | Node::List(_) | Node::Map(_)) => {}
+        }
+    }
+
+    fn items(&self, name: &str) -> &'a [Node] {
+        match self.node(name) {
+            Some(Node::List(items)) => items,
+            Some(other @ (Node::Null | Node::Scalar(_) | Node::Map(_))) => {
+                self.fault(name, format!("is {}, a list is wanted", other.describe()));
+                &[]
+            }
+            None => &[],
+        }
+    }
+
+    fn fields(&self, name: &str) -> &'a [(String, Node)] {
+        self.node(name)
+            .map_or(&[], |node| self.entries_of(node, &self.at(name)))
+    }
+
+    fn entries_of(&self, node: &'a Node, path: &str) -> &'a [(String, Node)] {
+        match node {
+            Node::Map(entries) => entries,
+            Node::Null => &[],
+            Node::Scalar(_) | Node::List(_) => {
+                let problem = format!("is {}, a mapping is wanted", node.describe());
+                self.findings.fault(path, problem);
+                &[]
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! A file as it is written: its YAML, the keys it may have, and the reading of single fields.
+//!
+//! `yaml` is the only place that knows the YAML package, `keys` is the list of all keys. What the
+//! fields mean together is the business of `check`.
+
+pub mod fields;
+pub mod keys;
+pub mod mixed;
+pub mod texts;
+pub mod values;
+pub mod yaml;
+
+/// One value of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Node {
+    /// Nothing, `null` or `~`: as if the field were absent.
+    Null,
+    /// Any single value; which type is wanted decides how its text is read.
+    Scalar(Scalar),
+    /// A list.
+    List(Vec<Node>),
+    /// A mapping, in the order of the file.
+    Map(Vec<(String, Node)>),
+}
+
+/// A single value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scalar {
+    /// Its text, variables substituted.
+    pub text: String,
+    /// Where the text comes from.
+    pub origin: Origin,
+}
+
+/// Where a value's text comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The file.
+    File,
+    /// Variables, at least in part. Such a text may be a secret, and is never shown.
+    Variables {
+        /// What the file has.
+        written: String,
+        /// The first variable that gave nothing.
+        empty: Option<String>,
+    },
+    /// Variables that were not looked up: the text is what the file has.
+    Unresolved,
+}
+
+impl Node {
+    /// What it is, for a sentence.
+    #[must_use]
+    pub fn describe(&self) -> &'static str {
+        match self {
+            Self::Null => "nothing",
+            Self::Scalar(_) => "a single value",
+            Self::List(_) => "a list",
+            Self::Map(_) => "a mapping",
+        }
+    }
+}

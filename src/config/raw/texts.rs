@@ -1,0 +1,61 @@
+//! What texts may consist of, and which may be shown.
+
+use crate::base::limits::{LABEL_BYTES_MAX, MODEL_NAME_BYTES_MAX};
+use crate::config::faults::printable;
+use crate::config::raw::keys::{Kind, TextKind};
+use crate::config::raw::{Origin, Scalar};
+
+/// How a value appears in a message: never when it is, or may be, a secret.
+#[must_use]
+pub fn shown(kind: Kind, scalar: &Scalar) -> String {
+    if let Kind::Text(TextKind::Secret) = kind {
+        return String::from("the value");
+    }
+    if let Origin::Variables { written, .. } = &scalar.origin {
+        return format!("the value of `{}`", printable(written));
+    }
+    // An address with a password in it stays out, too.
+    if matches!(kind, Kind::Url) && scalar.text.contains('@') {
+        return String::from("the value");
+    }
+    let number = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+');
+    let text = printable(&scalar.text);
+    if text.bytes().all(number) {
+        text
+    } else {
+        format!("`{text}`")
+    }
+}
+
+/// What is wrong with a text, as the end of a sentence that starts with it.
+#[must_use]
+pub fn flaw(of: TextKind, text: &str) -> Option<String> {
+    const LONGEST: usize = 4_096;
+    let most = match of {
+        TextKind::Name | TextKind::Label => LABEL_BYTES_MAX,
+        TextKind::Model => MODEL_NAME_BYTES_MAX,
+        TextKind::Path | TextKind::Secret => LONGEST,
+    };
+    if text.is_empty() {
+        return Some(String::from("is empty"));
+    }
+    if text.len() > most {
+        return Some(format!("is longer than {most} bytes"));
+    }
+    let fits = match of {
+        // They travel in headers and in URLs.
+        TextKind::Name | TextKind::Secret => text.bytes().all(|byte| byte.is_ascii_graphic()),
+        TextKind::Label | TextKind::Model => {
+            text.trim() == text && !text.contains(char::is_control)
+        }
+        TextKind::Path => !text.contains(char::is_control),
+    };
+    if fits {
+        return None;
+    }
+    Some(String::from(match of {
+        TextKind::Name | TextKind::Secret => "has characters other than visible ASCII",
+        TextKind::Label | TextKind::Model => "has control characters, or blanks around it",
+        TextKind::Path => "has control characters",
+    }))
+}

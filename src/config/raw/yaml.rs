@@ -1,0 +1,294 @@
+//! YAML text to a tree of nodes. The only place that knows the YAML package.
+//!
+//! The tree keeps the text of every single value, so that `1e3`, `007` or a price with many digits
+//! reach their field undamaged. The package tells a value's shape or its text, but not both at
+//! once: the first pass builds the tree, the second fills in the texts.
+
+use std::cell::Cell;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+
+use crate::base::limits::{CONFIG_BYTES_MAX, CONFIG_DEPTH_MAX, CONFIG_VALUES_MAX};
+use crate::config::faults::{Fault, printable};
+use crate::config::raw::mixed;
+use crate::config::raw::{Node, Origin, Scalar};
+
+/// Reads a document whose top level is a mapping; an empty one is an empty mapping.
+///
+/// # Errors
+///
+/// Why the text is not such a document, with line and column where there is one.
+pub fn parse(text: &str) -> Result<Vec<(String, Node)>, Fault> {
+    if text.len() as u64 > CONFIG_BYTES_MAX {
+        return Err(malformed(format!(
+            "the file is larger than {CONFIG_BYTES_MAX} bytes"
+        )));
+    }
+    if is_blank(text) {
+        return Ok(Vec::new());
+    }
+    refuse_what_takes_long(text)?;
+    let rewritten = mixed::rewrite(text);
+    let text = rewritten.as_ref().map_or(text, |mixed| mixed.text.as_str());
+    let mut root = shape(text).map_err(|error| placed(&error))?;
+    fill(text, &mut root).map_err(|error| placed(&error))?;
+    match root {
+        Node::Null => Ok(Vec::new()),
+        Node::Map(mut entries) => {
+            if let Some(mixed) = rewritten {
+                mixed.gather(&mut entries).map_err(malformed)?;
+            }
+            Ok(entries)
+        }
+        Node::Scalar(_) | Node::List(_) => Err(malformed(format!(
+            "the file is {}, a mapping of fields is wanted",
+            root.describe()
+        ))),
+    }
+}
+
+/// The package leaves out the place of what is wrong in the very beginning.
+fn placed(error: &serde_yaml::Error) -> Fault {
+    let message = error.to_string();
+    match error.location() {
+        Some(at) if !message.contains(" line ") => malformed(format!(
+            "{message} at line {} column {}",
+            at.line(),
+            at.column()
+        )),
+        Some(_) | None => malformed(message),
+    }
+}
+
+/// Keys and anchors of the file appear in messages, which stay on one line whatever they hold.
+fn malformed(message: String) -> Fault {
+    let on_one_line = !message.contains(char::is_control);
+    let message = if on_one_line {
+        message
+    } else {
+        message.escape_debug().to_string()
+    };
+    Fault {
+        path: String::new(),
+        message,
+    }
+}
+
+/// Whether there is no document at all, which the package takes for an error.
+fn is_blank(text: &str) -> bool {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    text.lines()
+        .map(str::trim)
+        .all(|line| line.is_empty() || line.starts_with('#'))
+}
+
+/// The scanner's time grows with the square of some things that no real file has many of.
+fn refuse_what_takes_long(text: &str) -> Result<(), Fault> {
+    const BRACKETS_MAX: usize = 128;
+    const DIRECTIVES_MAX: usize = 16;
+    let mut open = 0_usize;
+    for byte in text.bytes() {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        if open > BRACKETS_MAX {
+            return Err(malformed(format!(
+                "more than {BRACKETS_MAX} brackets are open at once"
+            )));
+        }
+    }
+    if text.lines().filter(|line| line.starts_with('%')).count() > DIRECTIVES_MAX {
+        return Err(malformed(format!(
+            "there are more than {DIRECTIVES_MAX} directives"
+        )));
+    }
+    Ok(())
+}
+
+fn shape(text: &str) -> Result<Node, serde_yaml::Error> {
+    let values = Cell::new(0);
+    Shape {
+        depth: 0,
+        values: &values,
+    }
+    .deserialize(serde_yaml::Deserializer::from_str(text))
+}
+
+fn fill(text: &str, root: &mut Node) -> Result<(), serde_yaml::Error> {
+    Fill(root).deserialize(serde_yaml::Deserializer::from_str(text))
+}
+
+/// First pass: what is there. Recursion is bounded by [`CONFIG_DEPTH_MAX`], and what aliases expand
+/// to by [`CONFIG_VALUES_MAX`].
+#[derive(Clone, Copy)]
+struct Shape<'a> {
+    depth: usize,
+    values: &'a Cell<usize>,
+}
+
+impl Shape<'_> {
+    fn scalar<E>(text: &str) -> Result<Node, E> {
+        Ok(Node::Scalar(Scalar {
+            text: text.to_owned(),
+            origin: Origin::File,
+        }))
+    }
+
+    fn inner<E: Error>(self) -> Result<Self, E> {
+        if self.depth >= CONFIG_DEPTH_MAX {
+            return Err(E::custom(format!(
+                "nested deeper than {CONFIG_DEPTH_MAX} levels"
+            )));
+        }
+        Ok(Self {
+            depth: self.depth + 1,
+            ..self
+        })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Shape<'_> {
+    type Value = Node;
+
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<Node, D::Error> {
+        self.values.set(self.values.get() + 1);
+        if self.values.get() > CONFIG_VALUES_MAX {
+            return Err(D::Error::custom(format!(
+                "more than {CONFIG_VALUES_MAX} values"
+            )));
+        }
+        value.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Shape<'_> {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a plain value, a list or a mapping")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Node, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Node, E> {
+        Self::scalar(text)
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Node, E> {
+        Self::scalar("")
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Node, E> {
+        Self::scalar("")
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Node, E> {
+        Self::scalar("")
+    }
+
+    fn visit_u128<E: Error>(self, _: u128) -> Result<Node, E> {
+        Self::scalar("")
+    }
+
+    fn visit_i128<E: Error>(self, _: i128) -> Result<Node, E> {
+        Self::scalar("")
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Node, E> {
+        Self::scalar("")
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Node, A::Error> {
+        Err(A::Error::custom("tags such as `!name` are not understood"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Node, A::Error> {
+        let inner = self.inner()?;
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element_seed(inner)? {
+            items.push(item);
+        }
+        Ok(Node::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+        let inner = self.inner()?;
+        let mut entries: Vec<(String, Node)> = Vec::new();
+        let mut seen = HashSet::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if !seen.insert(key.clone()) {
+                return Err(A::Error::custom(format!(
+                    "the mapping has the key `{}` twice",
+                    printable(&key)
+                )));
+            }
+            let value = map.next_value_seed(inner)?;
+            entries.push((key, value));
+        }
+        Ok(Node::Map(entries))
+    }
+}
+
+/// Second pass: the text of every single value.
+struct Fill<'a>(&'a mut Node);
+
+impl<'de> DeserializeSeed<'de> for Fill<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
+        match self.0 {
+            Node::Null => value.deserialize_ignored_any(IgnoredAny).map(|_| ()),
+            Node::Scalar(_) => value.deserialize_str(self),
+            Node::List(_) => value.deserialize_seq(self),
+            Node::Map(_) => value.deserialize_map(self),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Fill<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.describe())
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        if let Node::Scalar(scalar) = self.0 {
+            text.clone_into(&mut scalar.text);
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let Node::List(items) = self.0 else {
+            return Ok(());
+        };
+        for item in items {
+            seq.next_element_seed(Fill(item))?;
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Node::Map(entries) = self.0 else {
+            return Ok(());
+        };
+        for (_, value) in entries {
+            map.next_key::<IgnoredAny>()?;
+            map.next_value_seed(Fill(value))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "yaml_tests.rs"]
+mod tests;

@@ -1,0 +1,164 @@
+//! Tests of the YAML reader.
+
+use super::*;
+
+/// The tree on one line.
+fn show(node: &Node) -> String {
+    match node {
+        Node::Null => String::from("null"),
+        Node::Scalar(scalar) => format!("<{}>", scalar.text),
+        Node::List(items) => {
+            format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(" "))
+        }
+        Node::Map(entries) => show_map(entries),
+    }
+}
+
+fn show_map(entries: &[(String, Node)]) -> String {
+    let fields: Vec<_> = entries
+        .iter()
+        .map(|(key, value)| format!("{key}={}", show(value)))
+        .collect();
+    format!("{{{}}}", fields.join(" "))
+}
+
+fn tree(text: &str) -> String {
+    show_map(&parse(text).unwrap())
+}
+
+fn problem(text: &str) -> String {
+    parse(text).unwrap_err().to_string()
+}
+
+#[test]
+fn every_single_value_keeps_its_text() {
+    for (text, expected) in [
+        ("a: 1e3", "{a=<1e3>}"),
+        ("a: 007", "{a=<007>}"),
+        ("a: 0x1F", "{a=<0x1F>}"),
+        ("a: 0.10000000000000000001", "{a=<0.10000000000000000001>}"),
+        ("a: true", "{a=<true>}"),
+        ("a: 'true'", "{a=<true>}"),
+        ("a: \"3500\"", "{a=<3500>}"),
+        ("a: .nan", "{a=<.nan>}"),
+        ("a: 12:30", "{a=<12:30>}"),
+        ("a: 2024-01-01", "{a=<2024-01-01>}"),
+        ("a: ''", "{a=<>}"),
+        ("a: 'null'", "{a=<null>}"),
+        ("a: |\n  x\n  y\n", "{a=<x\ny\n>}"),
+        ("1: x\ntrue: y", "{1=<x> true=<y>}"),
+        (
+            "a: 340282366920938463463374607431768211456",
+            "{a=<340282366920938463463374607431768211456>}",
+        ),
+    ] {
+        assert_eq!(tree(text), expected);
+    }
+}
+
+#[test]
+fn nothing_is_absent() {
+    assert_eq!(
+        tree("a:\nb: ~\nc: null\nd: [~, x]"),
+        "{a=null b=null c=null d=[null <x>]}"
+    );
+    for empty in [
+        "",
+        "\n\n",
+        "# only a comment\n",
+        "---\n",
+        "\u{feff}",
+        "~",
+        "--- # x\n...",
+    ] {
+        assert_eq!(tree(empty), "{}", "{empty:?}");
+    }
+}
+
+#[test]
+fn anchors_are_expanded() {
+    assert_eq!(
+        tree("a: &x {b: 1e1}\nc: *x\nd: [*x]"),
+        "{a={b=<1e1>} c={b=<1e1>} d=[{b=<1e1>}]}"
+    );
+}
+
+#[test]
+fn says_where_the_syntax_breaks() {
+    for (text, expected) in [
+        ("a: [1,\nb: 2", "line 3"),
+        ("a: 1\n b: 2\n", "line 2"),
+        ("a: 'x", "line"),
+        ("\tb: 1", "line 1"),
+        ("a: *nope", "unknown anchor at line 1 column 4"),
+        (
+            "p:\n  - x: 1\n    y: 2\n    x: 3\n",
+            "p[0]: the mapping has the key `x` twice at line 2",
+        ),
+        (
+            "a: !secret x",
+            "a: tags such as `!name` are not understood at line 1",
+        ),
+        (
+            "a: !map {x: 1}",
+            "a: tags such as `!name` are not understood at line 1",
+        ),
+        ("[a]: 1", "line 1"),
+        ("a: 1\n---\nb: 2\n", "more than one document"),
+        ("- a", "the file is a list, a mapping of fields is wanted"),
+        (
+            "hello",
+            "the file is a single value, a mapping of fields is wanted",
+        ),
+        ("a: \u{0}", "control characters"),
+    ] {
+        let found = problem(text);
+        assert!(found.contains(expected), "{text:?}: {found}");
+    }
+}
+
+#[test]
+fn lines_stay_true_behind_mixed_budgets() {
+    let text = "budgets:\n  state_file: x\n  - caller: a\nlog: {\n";
+    assert!(problem(text).contains("line 5"), "{}", problem(text));
+    let twice = "budgets:\n  state_file: x\n  state_file: y\n  - caller: a\n";
+    assert_eq!(
+        problem(twice),
+        "budgets: the mapping has the key `state_file` twice"
+    );
+}
+
+#[test]
+fn mixed_budgets_become_a_mapping() {
+    let text = "budgets:\n  state_file: x\n  - caller: a\n    monthly_usd: 1\n  - caller: b\n";
+    let expected = "{budgets={state_file=<x> callers=[{caller=<a> monthly_usd=<1>} {caller=<b>}]}}";
+    assert_eq!(tree(text), expected);
+}
+
+#[test]
+fn hostile_texts_end_soon() {
+    let nested = format!("a: {}", "[".repeat(120));
+    let deep = format!("a: {}{}", "[".repeat(40), "]".repeat(40));
+    let bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\n\
+        c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\n\
+        e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]\n";
+    let wide = format!(
+        "a: &a [{}]\nb: [{}]\n",
+        "x,".repeat(2_000),
+        "*a,".repeat(2_000)
+    );
+    let endless = "a: &a [*a]\n";
+    for (text, expected) in [
+        (nested.as_str(), ""),
+        (deep.as_str(), "nested deeper than 32 levels"),
+        (bomb, "limit exceeded"),
+        (wide.as_str(), "more than 1000000 values"),
+        (endless, ""),
+        (&"[".repeat(4 << 20), "brackets"),
+        (&"%TAG ! x\n".repeat(1_000), "directives"),
+        (&" ".repeat((4 << 20) + 1), "larger than"),
+    ] {
+        let found = problem(text);
+        assert!(found.contains(expected), "{expected}: {found}");
+    }
+}

@@ -1,0 +1,330 @@
+//! Which providers serve which model: the table that every request is looked up in.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::base::ids::{GroupId, ProviderId, RouteId};
+use crate::base::limits::CANDIDATES_MAX;
+use crate::config::aliases::Aliases;
+use crate::config::plan::{Candidate, Group, Provider, ProviderKind, Route, Routes};
+use crate::decide::strategy::Strategy;
+
+/// The kinds of provider that requests can be sent to.
+const SERVICEABLE: &[ProviderKind] = &[
+    ProviderKind::OpenAi,
+    ProviderKind::Ollama,
+    ProviderKind::AzureOpenAi,
+];
+
+/// Whether requests can be sent to providers of this kind.
+#[must_use]
+pub fn is_serviceable(kind: ProviderKind) -> bool {
+    SERVICEABLE.contains(&kind)
+}
+
+/// The models that any provider, of whatever kind, is configured to serve.
+pub struct Served<'a> {
+    claimed: HashSet<&'a str>,
+    open: Vec<&'a Provider>,
+}
+
+impl<'a> Served<'a> {
+    /// Collects them.
+    #[must_use]
+    pub fn new(providers: &'a [Provider]) -> Self {
+        let listed = providers.iter().flat_map(|provider| &provider.models);
+        let aliases = providers
+            .iter()
+            .flat_map(|provider| &provider.model_aliases);
+        let claimed = listed.chain(aliases.flat_map(|(from, to)| [from, to]));
+        Self {
+            claimed: claimed.map(|model| &**model).collect(),
+            open: providers
+                .iter()
+                .filter(|provider| provider.models.is_empty())
+                .collect(),
+        }
+    }
+
+    /// Whether `model` is among them.
+    #[must_use]
+    pub fn includes(&self, model: &str) -> bool {
+        self.claimed.contains(model) || self.open.iter().any(|open| is_open_to(open, model))
+    }
+
+    /// Those that are named in the file.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.claimed.iter().copied()
+    }
+}
+
+/// A table without a route.
+#[must_use]
+pub fn none() -> Routes {
+    Routes {
+        all: Box::default(),
+        chat: HashMap::new(),
+        other: HashMap::new(),
+        open_chat_claude: None,
+        open_chat: None,
+        open_other: None,
+    }
+}
+
+/// Builds the table. `names` are models that callers need not ask for, but that need a route.
+///
+/// # Errors
+///
+/// The table would hold more than [`CANDIDATES_MAX`] candidates.
+pub fn build<'a>(
+    providers: &'a [Provider],
+    groups: &'a [Group],
+    strategy: Strategy,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<Routes, String> {
+    let claims = Claims::new(providers);
+    let listed = groups
+        .iter()
+        .flat_map(|group| &group.models)
+        .map(|model| &**model);
+    let mut seen = HashSet::new();
+    let names = claims.names.iter().copied().chain(listed).chain(names);
+    let names: Vec<&str> = names.filter(|name| seen.insert(*name)).collect();
+    let mut table = Table {
+        providers,
+        groups,
+        strategy,
+        claims,
+        first: first(groups),
+        size: 0,
+    };
+    let mut all = Vec::new();
+    let mut routes = none();
+    for name in names {
+        let chat = table.route(name, Dialects::Chat)?;
+        let other = table.route(name, Dialects::Other)?;
+        let chat = chat.map(|route| push(&mut all, route, 0));
+        // One model has one rotation, whatever the endpoint, unless its candidates differ.
+        let other = other.map(|route| push(&mut all, route, usize::from(chat.is_some())));
+        routes.chat.extend(chat.map(|id| (name.into(), id)));
+        routes.other.extend(other.map(|id| (name.into(), id)));
+    }
+    let start = all.len();
+    let mut open = |name, dialects| {
+        let candidates = table.open(name, dialects);
+        let route = Route {
+            group: None,
+            strategy,
+            candidates,
+        };
+        let shared = all.len() - start;
+        (!route.candidates.is_empty()).then(|| push(&mut all, route, shared))
+    };
+    routes.open_chat = open("", Dialects::Chat);
+    routes.open_chat_claude = open("claude", Dialects::Chat);
+    routes.open_other = open("", Dialects::Other);
+    routes.all = all.into();
+    Ok(routes)
+}
+
+/// Adds a route, unless it is among the last `shared` ones already.
+fn push(all: &mut Vec<Route>, route: Route, shared: usize) -> RouteId {
+    let start = all.len() - shared.min(all.len());
+    let place = all
+        .iter()
+        .skip(start)
+        .position(|other| *other == route)
+        .map(|at| start + at);
+    let place = place.unwrap_or_else(|| {
+        all.push(route);
+        all.len() - 1
+    });
+    RouteId(u32::try_from(place).unwrap_or(u32::MAX))
+}
+
+/// Endpoints by the dialects that have them.
+#[derive(Clone, Copy)]
+enum Dialects {
+    /// Chat completions: all.
+    Chat,
+    /// Completions and embeddings: all but Anthropic's.
+    Other,
+}
+
+impl Dialects {
+    fn include(self, kind: ProviderKind) -> bool {
+        let has_endpoint = match self {
+            Self::Chat => true,
+            Self::Other => kind != ProviderKind::Anthropic,
+        };
+        has_endpoint && is_serviceable(kind)
+    }
+}
+
+/// A provider without `models` takes what nobody claims; Anthropic's own API only its own models.
+fn is_open_to(provider: &Provider, model: &str) -> bool {
+    provider.models.is_empty()
+        && (provider.kind != ProviderKind::Anthropic || model.starts_with("claude"))
+}
+
+/// One provider's claim to a model.
+struct Claim<'a> {
+    provider: ProviderId,
+    /// The names it is aliased to there, the provider's own last.
+    aliased: Vec<&'a str>,
+}
+
+/// All claims, in declaration order of the providers.
+struct Claims<'a> {
+    of: HashMap<&'a str, Vec<Claim<'a>>>,
+    /// The claimed names, in the order of the file.
+    names: Vec<&'a str>,
+}
+
+impl<'a> Claims<'a> {
+    fn new(providers: &'a [Provider]) -> Self {
+        let mut claims = Self {
+            of: HashMap::new(),
+            names: Vec::new(),
+        };
+        for (i, provider) in (0..).zip(providers) {
+            if is_serviceable(provider.kind) {
+                claims.add(ProviderId(i), provider);
+            }
+        }
+        claims
+    }
+
+    fn add(&mut self, id: ProviderId, provider: &'a Provider) {
+        let pairs = || {
+            provider
+                .model_aliases
+                .iter()
+                .map(|(from, to)| (&**from, &**to))
+        };
+        let aliases = Aliases::new(pairs());
+        let mut seen = HashSet::new();
+        let names = provider.models.iter().map(|model| &**model);
+        for name in names.chain(pairs().flat_map(|(from, to)| [from, to])) {
+            if seen.insert(name) {
+                // A chain that leads nowhere is a fault, and the table is not used.
+                let aliased = aliases.chain(name).unwrap_or_default();
+                let claims = self.of.entry(name).or_default();
+                if claims.is_empty() {
+                    self.names.push(name);
+                }
+                claims.push(Claim {
+                    provider: id,
+                    aliased,
+                });
+            }
+        }
+    }
+}
+
+/// For each model that groups list, the first of them.
+fn first(groups: &[Group]) -> HashMap<&str, GroupId> {
+    let mut first = HashMap::new();
+    for (i, group) in (0..).zip(groups) {
+        for model in &group.models {
+            first.entry(&**model).or_insert(GroupId(i));
+        }
+    }
+    first
+}
+
+/// What routes are made from.
+struct Table<'a> {
+    providers: &'a [Provider],
+    groups: &'a [Group],
+    strategy: Strategy,
+    claims: Claims<'a>,
+    first: HashMap<&'a str, GroupId>,
+    /// Candidates so far.
+    size: usize,
+}
+
+impl<'a> Table<'a> {
+    /// The route of a model; `None` where no provider is a candidate.
+    fn route(&mut self, name: &'a str, dialects: Dialects) -> Result<Option<Route>, String> {
+        let claims = self.claims.of.get(name).map_or(&[][..], Vec::as_slice);
+        let kind = |claim: &&Claim<'_>| self.providers[claim.provider.index()].kind;
+        let claimants: Vec<&Claim<'_>> = claims
+            .iter()
+            .filter(|claim| dialects.include(kind(claim)))
+            .collect();
+        let aliased = claimants.iter().flat_map(|claim| &claim.aliased).copied();
+        let matching = std::iter::once(name).chain(aliased);
+        let group = matching
+            .filter_map(|name| self.first.get(name))
+            .min()
+            .copied();
+        let mut candidates = if claimants.is_empty() {
+            self.open(name, dialects)
+        } else {
+            claimants
+                .iter()
+                .map(|claim| self.candidate(claim))
+                .collect()
+        };
+        if candidates.is_empty() {
+            return Ok(None);
+        }
+        let mut strategy = self.strategy;
+        if let Some(group) = group.map(|id| &self.groups[id.index()]) {
+            strategy = group.strategy;
+            candidates = restrict(candidates, &group.providers);
+        }
+        self.size += candidates.len();
+        if self.size > CANDIDATES_MAX {
+            return Err(format!(
+                "models times providers come to more than {CANDIDATES_MAX}"
+            ));
+        }
+        Ok(Some(Route {
+            group,
+            strategy,
+            candidates,
+        }))
+    }
+
+    fn candidate(&self, claim: &Claim<'_>) -> Candidate {
+        Candidate {
+            provider: claim.provider,
+            model: claim.aliased.last().map(|model| Box::from(*model)),
+            weight: self.providers[claim.provider.index()].weight,
+        }
+    }
+
+    /// The open providers for a model that nobody claims.
+    fn open(&self, name: &str, dialects: Dialects) -> Box<[Candidate]> {
+        let open =
+            |provider: &Provider| dialects.include(provider.kind) && is_open_to(provider, name);
+        (0..)
+            .zip(self.providers)
+            .filter(|(_, provider)| open(provider))
+            .map(|(i, provider)| Candidate {
+                provider: ProviderId(i),
+                model: None,
+                weight: provider.weight,
+            })
+            .collect()
+    }
+}
+
+/// Those of `candidates` that a group names, in its order.
+fn restrict(candidates: Box<[Candidate]>, members: &[ProviderId]) -> Box<[Candidate]> {
+    if members.is_empty() {
+        return candidates;
+    }
+    // Invariant: candidates are in declaration order.
+    let find = |id: &ProviderId| candidates.binary_search_by_key(id, |c| c.provider).ok();
+    members
+        .iter()
+        .filter_map(find)
+        .map(|at| candidates[at].clone())
+        .collect()
+}
+
+#[cfg(test)]
+#[path = "routes_tests.rs"]
+mod tests;

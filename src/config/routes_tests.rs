@@ -1,0 +1,218 @@
+//! Tests of the table of routes.
+
+use super::*;
+use crate::config::plan::{Endpoint, Plan};
+use crate::config::{Environment, Options, Strictness, load};
+
+/// Where requests go, as `strategy group: provider=model*weight …`; `404` for nowhere.
+fn way(plan: &Plan, endpoint: Endpoint, model: &str) -> String {
+    let Some(id) = plan.routes.find(endpoint, model) else {
+        return String::from("404");
+    };
+    let route = plan.routes.route(id);
+    let mut way = format!("{:?}", route.strategy);
+    if let Some(group) = route.group {
+        way.push_str(&format!(" {}", plan.groups[group.index()].name));
+    }
+    way.push(':');
+    for candidate in &route.candidates {
+        way.push_str(&format!(" {}", plan.provider(candidate.provider).name));
+        if let Some(model) = &candidate.model {
+            way.push_str(&format!("={model}"));
+        }
+        if candidate.weight != 1 {
+            way.push_str(&format!("*{}", candidate.weight));
+        }
+    }
+    way
+}
+
+fn plan(text: &str) -> Plan {
+    let options = Options {
+        environment: Environment::Unresolved,
+        strict: Strictness::Lenient,
+    };
+    match load(text, &options) {
+        Ok(loaded) => loaded.plan,
+        Err(rejected) => panic!("{rejected:?}"),
+    }
+}
+
+/// Checks lines of `model -> way` for chat completions, and for embeddings after `|`.
+fn check(text: &str, script: &str) {
+    let plan = plan(text);
+    for line in script
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+    {
+        let (model, expected) = line.split_once(" -> ").unwrap();
+        let model = model.trim();
+        let (chat, other) = expected.split_once(" | ").unwrap_or((expected, expected));
+        assert_eq!(way(&plan, Endpoint::ChatCompletions, model), chat, "{line}");
+        assert_eq!(way(&plan, Endpoint::Embeddings, model), other, "{line}");
+        assert_eq!(way(&plan, Endpoint::Completions, model), other, "{line}");
+    }
+}
+
+#[test]
+fn claimants_come_before_open_providers() {
+    check(
+        "
+providers:
+  - {name: a, type: openai, models: [x, y]}
+  - {name: open, type: ollama}
+  - {name: b, type: openai, models: [y], weight: 3}
+",
+        "
+        x     -> RoundRobin: a
+        y     -> RoundRobin: a b*3
+        z     -> RoundRobin: open
+        claude-1 -> RoundRobin: open
+        ",
+    );
+}
+
+#[test]
+fn without_open_providers_an_unknown_model_goes_nowhere() {
+    check(
+        "providers: [{name: a, type: openai, models: [x]}]",
+        "
+        x     -> RoundRobin: a
+        y     -> 404
+        ",
+    );
+}
+
+#[test]
+fn aliases_and_their_targets_are_claims() {
+    check(
+        "
+providers:
+  - {name: a, type: openai, models: [x], model_aliases: {fast: mid, mid: x, x2: big}}
+  - {name: b, type: openai, models: [fast, big]}
+  - {name: c, type: openai, model_aliases: {fast: x}}
+",
+        "
+        fast  -> RoundRobin: a=x b c=x
+        mid   -> RoundRobin: a=x
+        x     -> RoundRobin: a c
+        big   -> RoundRobin: a b
+        x2    -> RoundRobin: a=big
+        else  -> RoundRobin: c
+        ",
+    );
+}
+
+#[test]
+fn the_first_matching_group_restricts_and_orders() {
+    check(
+        "
+providers:
+  - {name: a, type: openai, models: [x, y], model_aliases: {nick: y}}
+  - {name: b, type: openai, models: [x, y]}
+  - {name: open, type: ollama}
+routing:
+  strategy: random
+  groups:
+    - {name: one, models: [x, free], strategy: priority, providers: [b, a, gone]}
+    - {name: two, models: [x, y], providers: [a]}
+    - {name: three, models: [w]}
+    - {name: four, models: [free2], strategy: cost_weighted, providers: [open, a]}
+",
+        "
+        x     -> Priority one: b a
+        y     -> Random two: a
+        nick  -> Random two: a=y
+        free  -> 404
+        w     -> Random three: open
+        free2 -> CostWeighted four: open
+        else  -> Random: open
+        ",
+    );
+}
+
+#[test]
+fn a_group_matches_by_the_name_a_provider_aliases_to() {
+    check(
+        "
+providers:
+  - {name: a, type: openai, models: [m]}
+  - {name: b, type: openai, model_aliases: {m: n, n: o}}
+routing: {groups: [{name: g, models: [o], strategy: priority}]}
+",
+        "
+        m     -> Priority g: a b=o
+        n     -> Priority g: b=o
+        o     -> Priority g: b
+        ",
+    );
+}
+
+#[test]
+fn an_override_gets_its_own_route() {
+    let text = "
+providers: [{name: open, type: ollama}]
+budgets: [{caller: a, monthly_usd: 1, model_override: tiny}]
+";
+    let plan = plan(text);
+    let tiny = plan.routes.find(Endpoint::ChatCompletions, "tiny");
+    assert!(tiny.is_some());
+    assert_ne!(tiny, plan.routes.find(Endpoint::ChatCompletions, "other"));
+    assert_eq!(tiny, plan.routes.find(Endpoint::Embeddings, "tiny"));
+}
+
+#[test]
+fn every_model_has_one_rotation_of_its_own() {
+    let plan = plan("providers: [{name: a, type: openai, models: [x, y]}]");
+    let find = |model| plan.routes.find(Endpoint::ChatCompletions, model).unwrap();
+    assert_ne!(find("x"), find("y"));
+    assert_eq!(plan.routes.find(Endpoint::Embeddings, "x"), Some(find("x")));
+    assert_eq!(plan.routes.all.len(), 2);
+}
+
+#[test]
+fn providers_that_cannot_be_served_are_left_out() {
+    check(
+        "
+providers:
+  - {name: a, type: openai, models: [x]}
+  - {name: c, type: anthropic, model_aliases: {x: claude-1}}
+",
+        "
+        x        -> RoundRobin: a
+        claude-1 -> 404
+        claude-2 -> 404
+        ",
+    );
+}
+
+#[test]
+fn anthropic_takes_its_own_models_and_chat_only() {
+    let plan = plan("providers: [{name: c, type: anthropic}, {name: o, type: ollama}]");
+    let anthropic = &plan.providers[0];
+    assert!(is_open_to(anthropic, "claude-opus-4-5") && !is_open_to(anthropic, "gpt-4o"));
+    assert!(is_open_to(&plan.providers[1], "gpt-4o"));
+    assert!(!Dialects::Other.include(ProviderKind::Anthropic));
+}
+
+#[test]
+fn the_table_has_a_bound() {
+    let providers: String = (0..1_000)
+        .map(|i| format!("- {{name: p{i}, type: ollama}}\n"))
+        .collect();
+    let models = (0..1_100)
+        .map(|i| format!("m{i}"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let text =
+        format!("providers:\n{providers}\nrouting: {{groups: [{{name: g, models: [{models}]}}]}}");
+    let options = Options {
+        environment: Environment::Unresolved,
+        strict: Strictness::Lenient,
+    };
+    let Err(rejected) = load(&text, &options) else {
+        panic!()
+    };
+    assert!(format!("{rejected:?}").contains("come to more than 1048576"));
+}

@@ -1,0 +1,43 @@
+//! "Did you mean": the known word that is nearest to a mistyped one.
+
+/// Longer words are not compared: no known one is, and the cost grows with the square.
+const LONGEST: usize = 64;
+/// A word is compared with at most so many others.
+const MOST: usize = 1_000;
+
+/// The nearest of `known`, where one is near enough to be what was meant.
+pub fn near<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > LONGEST {
+        return None;
+    }
+    let most = (word.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .take(MOST)
+        .filter(|candidate| candidate.len() <= LONGEST)
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, _)| (1..=most).contains(distance))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_what_was_meant() {
+        let known = ["timeout", "base_url", "api_key", "models"];
+        for (word, meant) in [
+            ("tiemout", Some("timeout")),
+            ("base-url", Some("base_url")),
+            ("apikey", Some("api_key")),
+            ("model", Some("models")),
+            ("colour", None),
+            ("", None),
+        ] {
+            assert_eq!(near(word, known), meant, "{word}");
+        }
+        assert_eq!(near(&"x".repeat(100_000), known), None);
+    }
+}
