@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::config::plan::Endpoint;
 use crate::exchange::choices::Choices;
-use crate::wire::json::{self, Kind};
+use crate::wire::json::{Bracket, Kind, NotJson, Walk};
 use crate::wire::splice::Splice;
 use crate::wire::usage::Usage;
 
@@ -45,29 +45,52 @@ pub enum AnswerFault {
 /// # Errors
 /// The body is no answer, and another provider may be tried.
 pub fn inspect(body: &[u8], endpoint: Endpoint) -> Result<AnswerView, AnswerFault> {
-    let mut view = AnswerView::default();
-    let mut choices = Choices::default();
-    let mut has_data = false;
-    for member in json::members(body) {
-        let json::Member { name, value, .. } = member.map_err(|_| AnswerFault::Malformed)?;
-        match name {
-            b"model" => view.model = Some(value.span()),
-            b"usage" => view.usage = Usage::read(&value),
-            b"error" if !value.is_blank() => return Err(AnswerFault::Error),
-            b"data" => has_data = value.kind == Kind::Array,
-            b"choices" => {
-                choices = Choices::read(&value, endpoint).map_err(|_| AnswerFault::Malformed)?;
-            }
-            _ => {}
-        }
+    let mut found = Found::default();
+    found
+        .read(body, endpoint)
+        .map_err(|NotJson { .. }| AnswerFault::Malformed)?;
+    if found.is_error {
+        return Err(AnswerFault::Error);
     }
-    view.text_bytes = choices.text_bytes;
     match endpoint {
-        Endpoint::ChatCompletions | Endpoint::Completions if choices.count == 0 => {
+        Endpoint::ChatCompletions | Endpoint::Completions if found.choices.count == 0 => {
             Err(AnswerFault::NoChoices)
         }
-        Endpoint::Embeddings if !has_data => Err(AnswerFault::NoData),
-        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings => Ok(view),
+        Endpoint::Embeddings if !found.has_data => Err(AnswerFault::NoData),
+        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings => {
+            Ok(AnswerView {
+                text_bytes: found.choices.text_bytes,
+                ..found.view
+            })
+        }
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    view: AnswerView,
+    choices: Choices,
+    has_data: bool,
+    is_error: bool,
+}
+
+impl Found {
+    fn read(&mut self, body: &[u8], endpoint: Endpoint) -> Result<(), NotJson> {
+        let mut walk = Walk::new(body);
+        if !walk.enter(Bracket::Object)? {
+            return Err(NotJson { at: 0 });
+        }
+        while let Some(name) = walk.name()? {
+            match name.text {
+                b"model" => self.view.model = Some(walk.value()?.span()),
+                b"usage" => self.view.usage = Usage::read(&walk.value()?),
+                b"error" => self.is_error = !walk.value()?.is_blank(),
+                b"data" => self.has_data = walk.value()?.kind == Kind::Array,
+                b"choices" => self.choices = Choices::read(&mut walk, endpoint)?,
+                _ => drop(walk.value()?),
+            }
+        }
+        walk.end()
     }
 }
 

@@ -8,7 +8,7 @@ use crate::base::limits::{HELD_BACK_BYTES_MAX, MODEL_NAME_BYTES_MAX};
 use crate::config::plan::{Endpoint, ProviderKind};
 use crate::exchange::choices::{Choices, Indexes};
 use crate::exchange::provider_error;
-use crate::wire::json::{self, Kind, Member, NotJson, Value};
+use crate::wire::json::{self, Bracket, Kind, Member, Name, NotJson, Value, Walk};
 use crate::wire::splice::Splice;
 use crate::wire::sse::{self, Item, Splitter};
 use crate::wire::usage::Usage;
@@ -402,18 +402,25 @@ impl<'a> Chunk<'a> {
             x_groq: None,
             choices,
         };
-        for member in json::members(data) {
-            let member = member?;
-            match member.name {
-                b"model" => chunk.model = Some(member.value),
-                b"usage" => chunk.usage = Some(member),
-                b"error" => chunk.error = Some(member.value),
-                b"x_groq" => chunk.x_groq = Some(member.value),
-                b"choices" => chunk.choices = Choices::read(&member.value, endpoint)?,
+        let mut walk = Walk::new(data);
+        if !walk.enter(Bracket::Object)? {
+            return Err(NotJson { at: 0 });
+        }
+        while let Some(Name { text: name, at }) = walk.name()? {
+            if name == b"choices" {
+                chunk.choices = Choices::read(&mut walk, endpoint)?;
+                continue;
+            }
+            let value = walk.value()?;
+            match name {
+                b"model" => chunk.model = Some(value),
+                b"usage" => chunk.usage = Some(Member { name, at, value }),
+                b"error" => chunk.error = Some(value),
+                b"x_groq" => chunk.x_groq = Some(value),
                 _ => {}
             }
         }
-        Ok(chunk)
+        walk.end().map(|()| chunk)
     }
 }
 

@@ -12,7 +12,7 @@ use memchr::{memchr, memchr2, memchr3};
 #[must_use]
 pub const fn members(text: &[u8]) -> Members<'_> {
     Members {
-        reader: Reader { text, at: 0 },
+        walk: Walk::new(text),
         place: Place::Before,
     }
 }
@@ -21,7 +21,7 @@ pub const fn members(text: &[u8]) -> Members<'_> {
 #[must_use]
 pub const fn elements(text: &[u8]) -> Elements<'_> {
     Elements {
-        reader: Reader { text, at: 0 },
+        walk: Walk::new(text),
         place: Place::Before,
     }
 }
@@ -180,47 +180,82 @@ pub struct Member<'a> {
     pub value: Value<'a>,
 }
 
+/// A member's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name<'a> {
+    /// Between the quotes, escapes as written.
+    pub text: &'a [u8],
+    /// Place of the opening quote.
+    pub at: usize,
+}
+
 /// Walks the members of an object; see [`members`].
 pub struct Members<'a> {
-    reader: Reader<'a>,
+    walk: Walk<'a>,
     place: Place,
+}
+
+impl<'a> Members<'a> {
+    fn step(&mut self) -> Result<Option<Member<'a>>, NotJson> {
+        if std::mem::replace(&mut self.place, Place::Inside) == Place::Before {
+            self.walk.open(Bracket::Object)?;
+        }
+        match self.walk.name()? {
+            Some(name) => Ok(Some(Member {
+                name: name.text,
+                at: name.at,
+                value: self.walk.value()?,
+            })),
+            None => self.walk.end().map(|()| None),
+        }
+    }
 }
 
 impl<'a> Iterator for Members<'a> {
     type Item = Result<Member<'a>, NotJson>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = match self.reader.turn(&mut self.place, b'{', b'}') {
-            Ok(false) => return None,
-            Ok(true) => self.reader.member(),
-            Err(fault) => Err(fault),
-        };
-        if next.is_err() {
+        if self.place == Place::After {
+            return None;
+        }
+        let step = self.step();
+        if !matches!(step, Ok(Some(_))) {
             self.place = Place::After;
         }
-        Some(next)
+        step.transpose()
     }
 }
 
 /// Walks the elements of an array; see [`elements`].
 pub struct Elements<'a> {
-    reader: Reader<'a>,
+    walk: Walk<'a>,
     place: Place,
+}
+
+impl<'a> Elements<'a> {
+    fn step(&mut self) -> Result<Option<Value<'a>>, NotJson> {
+        if std::mem::replace(&mut self.place, Place::Inside) == Place::Before {
+            self.walk.open(Bracket::Array)?;
+        }
+        if self.walk.element()? {
+            return self.walk.value().map(Some);
+        }
+        self.walk.end().map(|()| None)
+    }
 }
 
 impl<'a> Iterator for Elements<'a> {
     type Item = Result<Value<'a>, NotJson>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = match self.reader.turn(&mut self.place, b'[', b']') {
-            Ok(false) => return None,
-            Ok(true) => self.reader.value(),
-            Err(fault) => Err(fault),
-        };
-        if next.is_err() {
+        if self.place == Place::After {
+            return None;
+        }
+        let step = self.step();
+        if !matches!(step, Ok(Some(_))) {
             self.place = Place::After;
         }
-        Some(next)
+        step.transpose()
     }
 }
 
@@ -229,64 +264,114 @@ impl<'a> Iterator for Elements<'a> {
 enum Place {
     /// Before the opening bracket.
     Before,
-    /// Behind a value.
+    /// Behind the bracket or a value.
     Inside,
     /// At the end, or at a fault.
     After,
 }
 
-struct Reader<'a> {
-    text: &'a [u8],
-    at: usize,
+/// The kinds of brackets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bracket {
+    /// `{}`
+    Object,
+    /// `[]`
+    Array,
 }
 
-impl<'a> Reader<'a> {
-    /// Steps over what stands before the next entry; false: there is none, and the text ends well.
-    fn turn(&mut self, place: &mut Place, open: u8, close: u8) -> Result<bool, NotJson> {
-        match *place {
-            Place::After => return Ok(false),
-            Place::Before => {
-                self.expect(open)?;
-                *place = Place::Inside;
-                if self.peek() != Some(close) {
-                    return Ok(true);
-                }
-            }
-            Place::Inside => {
-                if self.peek() == Some(b',') {
-                    self.at += 1;
-                    return Ok(true);
-                }
-            }
-        }
-        self.expect(close)?;
-        *place = Place::After;
-        if self.peek().is_some() {
-            Err(self.fault())
-        } else {
-            Ok(false)
+impl Bracket {
+    const fn opening(self) -> u8 {
+        match self {
+            Self::Object => b'{',
+            Self::Array => b'[',
         }
     }
 
-    fn member(&mut self) -> Result<Member<'a>, NotJson> {
+    const fn closing(self) -> u8 {
+        match self {
+            Self::Object => b'}',
+            Self::Array => b']',
+        }
+    }
+}
+
+/// A walk through several levels in one pass, for where [`members`] of members would read twice.
+///
+/// It goes down with [`enter`](Self::enter), and up when [`name`](Self::name) or
+/// [`element`](Self::element) find no more. What they find must be entered, read or skipped.
+pub struct Walk<'a> {
+    text: &'a [u8],
+    at: usize,
+    /// Whether a bracket has just been opened, so that no comma is due.
+    is_first: bool,
+}
+
+impl<'a> Walk<'a> {
+    /// Stands before the value that `text` holds.
+    #[must_use]
+    pub const fn new(text: &'a [u8]) -> Self {
+        Self {
+            text,
+            at: 0,
+            is_first: false,
+        }
+    }
+
+    /// Steps into the next value if it has this bracket, else over it.
+    ///
+    /// # Errors
+    /// There is no value.
+    pub fn enter(&mut self, bracket: Bracket) -> Result<bool, NotJson> {
+        let opens = self.peek() == Some(bracket.opening());
+        if opens {
+            self.at += 1;
+            self.is_first = true;
+        } else {
+            self.value()?;
+        }
+        Ok(opens)
+    }
+
+    /// The next member's name, its value to follow; `None`: the object has ended.
+    ///
+    /// # Errors
+    /// There is neither.
+    pub fn name(&mut self) -> Result<Option<Name<'a>>, NotJson> {
+        if !self.goes_on(Bracket::Object)? {
+            return Ok(None);
+        }
         if self.peek() != Some(b'"') {
             return Err(self.fault());
         }
         let at = self.at;
-        let name = self.value()?.inner();
+        let text = self.value()?.inner();
         self.expect(b':')?;
-        Ok(Member {
-            name,
-            at,
-            value: self.value()?,
-        })
+        Ok(Some(Name { text, at }))
     }
 
-    fn value(&mut self) -> Result<Value<'a>, NotJson> {
+    /// Whether there is another element; if not, the array has ended.
+    ///
+    /// # Errors
+    /// There is neither.
+    pub fn element(&mut self) -> Result<bool, NotJson> {
+        self.goes_on(Bracket::Array)
+    }
+
+    /// The next value, stepped over.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn value(&mut self) -> Result<Value<'a>, NotJson> {
         let (kind, end) = match self.peek() {
             Some(b'"') => (Kind::String, string_end(self.text, self.at)),
-            Some(b'{') => (Kind::Object, container_end(self.text, self.at, b'{', b'}')),
-            Some(b'[') => (Kind::Array, container_end(self.text, self.at, b'[', b']')),
+            Some(b'{') => (
+                Kind::Object,
+                container_end(self.text, self.at, Bracket::Object),
+            ),
+            Some(b'[') => (
+                Kind::Array,
+                container_end(self.text, self.at, Bracket::Array),
+            ),
             Some(_) => return self.scalar(),
             None => return Err(self.fault()),
         };
@@ -296,6 +381,39 @@ impl<'a> Reader<'a> {
                 at: self.text.len(),
             }),
         }
+    }
+
+    /// Nothing may follow.
+    ///
+    /// # Errors
+    /// Something follows.
+    pub fn end(&mut self) -> Result<(), NotJson> {
+        if self.peek().is_some() {
+            Err(self.fault())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn open(&mut self, bracket: Bracket) -> Result<(), NotJson> {
+        self.expect(bracket.opening())?;
+        self.is_first = true;
+        Ok(())
+    }
+
+    /// Steps over what stands before the next entry, or over the closing bracket.
+    fn goes_on(&mut self, bracket: Bracket) -> Result<bool, NotJson> {
+        let next = self.peek();
+        let is_first = std::mem::replace(&mut self.is_first, false);
+        if next == Some(bracket.closing()) {
+            self.at += 1;
+            return Ok(false);
+        }
+        if is_first {
+            return Ok(true);
+        }
+        self.expect(b',')?;
+        Ok(true)
     }
 
     fn scalar(&mut self) -> Result<Value<'a>, NotJson> {
@@ -314,7 +432,7 @@ impl<'a> Reader<'a> {
         Ok(self.take(kind, self.at + length))
     }
 
-    /// The value that ends before `end`, and steps behind it.
+    /// The value that ends before `end`, stepped over.
     fn take(&mut self, kind: Kind, end: usize) -> Value<'a> {
         let at = std::mem::replace(&mut self.at, end);
         Value {
@@ -371,7 +489,8 @@ fn string_end(text: &[u8], open: usize) -> Option<usize> {
 
 /// The place behind the container that opens at `at`. Brackets of the other kind need no look: in
 /// valid JSON they pair up in between.
-fn container_end(text: &[u8], mut at: usize, open: u8, close: u8) -> Option<usize> {
+fn container_end(text: &[u8], mut at: usize, bracket: Bracket) -> Option<usize> {
+    let (open, close) = (bracket.opening(), bracket.closing());
     let mut depth = 0_usize;
     loop {
         at += memchr3(b'"', open, close, text.get(at..)?)?;
