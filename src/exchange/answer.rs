@@ -1,5 +1,5 @@
-//! The answer that is not streamed, in the caller's own dialect: what it holds, and the caller's name
-//! for the model put back.
+//! The answer that is not streamed, in the caller's own dialect: what it holds, and the caller's
+//! name for the model put back.
 
 use std::ops::Range;
 
@@ -39,8 +39,8 @@ pub enum AnswerFault {
 
 /// Looks at the body of an answer of status 2xx.
 ///
-/// Only the levels that are looked at are checked to be JSON: what lies deeper goes to the caller as
-/// it is, and a body that was cut off is noticed in any case.
+/// Only the levels that are looked at are checked to be JSON: what lies deeper goes to the caller
+/// as it is, and a body that was cut off is noticed in any case.
 ///
 /// # Errors
 /// The body is no answer, and another provider may be tried.
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn the_model_is_the_callers_and_all_else_the_providers() {
         check(
-            r#"{"id":"x","model" : "theirs-2024", "choices":[{"message":{"content":"\"model\":\"a\""}}],
+            r#"{"id":"x","model" : "theirs", "choices":[{"message":{"content":"\"model\":\"a\""}}],
                 "usage":{"prompt_tokens":9,"completion_tokens":2}, "x":[1e400]}"#,
             CHAT,
             r#"{"id":"x","model" : "mine", "choices":[{"message":{"content":"\"model\":\"a\""}}],
@@ -151,9 +151,15 @@ mod tests {
         let nameless = r#"{"choices":[{}],"error":null}"#;
         check(nameless, CHAT, nameless, None);
         check(
-            r#"{"object":"list","data":[{"embedding":[0.1,-2e-3]}],"model":null,"usage":{"prompt_tokens":5,"total_tokens":5}}"#,
+            concat!(
+                r#"{"object":"list","data":[{"embedding":[0.1,-2e-3]}],"model":null,"#,
+                r#""usage":{"prompt_tokens":5,"total_tokens":5}}"#,
+            ),
             Endpoint::Embeddings,
-            r#"{"object":"list","data":[{"embedding":[0.1,-2e-3]}],"model":"mine","usage":{"prompt_tokens":5,"total_tokens":5}}"#,
+            concat!(
+                r#"{"object":"list","data":[{"embedding":[0.1,-2e-3]}],"model":"mine","#,
+                r#""usage":{"prompt_tokens":5,"total_tokens":5}}"#,
+            ),
             Some((5, 0)),
         );
     }

@@ -170,7 +170,10 @@ mod tests {
             (r#"{"refusal":"no"}"#, true, 2),
             (r#"{"audio":{"id":"a"}}"#, true, 0),
             (
-                r#"{"tool_calls":[{"index":0,"id":"call_1","function":{"name":"f","arguments":""}}]}"#,
+                concat!(
+                    r#"{"tool_calls":[{"index":0,"id":"call_1","#,
+                    r#""function":{"name":"f","arguments":""}}]}"#,
+                ),
                 true,
                 1,
             ),
@@ -212,7 +215,10 @@ mod tests {
     #[test]
     fn finish_reasons_are_kept_by_index() {
         let some = read(
-            r#"[{"index":1,"finish_reason":"stop"},{"index":300,"finish_reason":""},{"finish_reason":null}]"#,
+            concat!(
+                r#"[{"index":1,"finish_reason":"stop"},{"index":300,"#,
+                r#""finish_reason":""},{"finish_reason":null}]"#,
+            ),
             Endpoint::ChatCompletions,
         );
         assert_eq!(some.count, 3);

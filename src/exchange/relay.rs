@@ -1,10 +1,10 @@
 //! The relay of a stream in the caller's own dialect: provider's bytes in, caller's bytes out.
 //!
-//! Every event goes on as it came, but for the model's name and what infermux itself has caused. The
-//! caller gets whole `data` events and keep-alive comments only: `event`, `id` and `retry` lines make
-//! official readers fail, and half an event would hide an error that follows.
+//! Every event goes on as it came, but for the model's name and what infermux itself has caused.
+//! The caller gets whole `data` events and keep-alive comments only: `event`, `id` and `retry`
+//! lines make official readers fail, and half an event would hide an error that follows.
 
-use crate::base::limits::{HELD_BACK_BYTES_MAX, MODEL_NAME_BYTES_MAX};
+use crate::base::limits::{HELD_BACK_BYTES_MAX, KEPT_BUFFER_BYTES_MAX, MODEL_NAME_BYTES_MAX};
 use crate::config::plan::{Endpoint, ProviderKind};
 use crate::exchange::choices::{Choices, Indexes};
 use crate::exchange::provider_error;
@@ -92,8 +92,8 @@ impl StreamRelay {
         self.check();
     }
 
-    /// Takes bytes of the provider's body, their transfer coding removed, and appends the caller's to
-    /// `out`: nothing before the stream is committed, whole events from then on.
+    /// Takes bytes of the provider's body, their transfer coding removed, and appends the caller's
+    /// to `out`: nothing before the stream is committed, whole events from then on.
     ///
     /// # Errors
     /// The stream is over. Unless it was committed, another provider may be tried; if it was, the
@@ -120,8 +120,8 @@ impl StreamRelay {
         Ok(())
     }
 
-    /// The provider's body has ended as HTTP says it should. Appends the `[DONE]` that some providers
-    /// leave out after the last finish reason.
+    /// The provider's body has ended as HTTP says it should. Appends the `[DONE]` that some
+    /// providers leave out after the last finish reason.
     ///
     /// # Errors
     /// The answer is not complete, or the last event, which lacked its blank line, brought a fault.
@@ -238,18 +238,10 @@ impl Stream {
     }
 
     fn reset(&mut self, plan: &RelayPlan<'_>) {
-        let Self {
-            mut caller_model,
-            mut held,
-            mut upstream_model,
-            mut error,
-            ..
-        } = std::mem::replace(self, Self::new());
-        caller_model.clear();
+        let old = std::mem::replace(self, Self::new());
+        let [mut caller_model, held, upstream_model, error] =
+            [old.caller_model, old.held, old.upstream_model, old.error].map(emptied);
         caller_model.extend_from_slice(plan.caller_model);
-        held.clear();
-        upstream_model.clear();
-        error.clear();
         *self = Self {
             caller_model,
             kind: plan.kind,
@@ -339,8 +331,8 @@ impl Stream {
             return self.usage_chunk == UsageChunk::Injected;
         }
         match self.kind {
-            // Annotations of the content filter; callers take `choices[0].delta` for granted. A finish
-            // reason is no annotation, wherever it stands.
+            // Annotations of the content filter; callers take `choices[0].delta` for granted. A
+            // finish reason is no annotation, wherever it stands.
             ProviderKind::AzureOpenAi => !choices.has_carrier && choices.finished.is_empty(),
             ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::Anthropic => false,
         }
@@ -379,6 +371,13 @@ impl Stream {
         }
         self.on_done(out)
     }
+}
+
+/// A buffer for the next stream; what one long event made of it is given back.
+fn emptied(mut buffer: Vec<u8>) -> Vec<u8> {
+    buffer.clear();
+    buffer.shrink_to(KEPT_BUFFER_BYTES_MAX);
+    buffer
 }
 
 /// The parts of a chunk that matter.

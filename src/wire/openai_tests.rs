@@ -58,7 +58,10 @@ fn reads_what_the_router_must_know() {
 fn absent_and_null_are_the_same() {
     for body in [
         r#"{"model":"m"}"#,
-        r#"{"model":"m","stream":null,"stream_options":null,"max_tokens":null,"n":null,"user":null}"#,
+        concat!(
+            r#"{"model":"m","stream":null,"stream_options":null,"#,
+            r#""max_tokens":null,"n":null,"user":null}"#,
+        ),
         r#"{"model":"m","max_tokens":-1,"max_completion_tokens":1.5,"n":"2","user":7}"#,
     ] {
         let ask = read_ask(body.as_bytes()).unwrap();
@@ -236,7 +239,10 @@ fn usage_is_asked_for_in_streams_that_lack_it() {
         ),
         (
             r#"{"stream_options":{"include_obfuscation":false},"model":"m","stream":true}"#,
-            r#"{"stream_options":{"include_usage":true,"include_obfuscation":false},"model":"m","stream":true}"#,
+            concat!(
+                r#"{"stream_options":{"include_usage":true,"#,
+                r#""include_obfuscation":false},"model":"m","stream":true}"#,
+            ),
         ),
         (
             r#"{"stream_options":{"include_usage": false, "x":1},"model":"m","stream":true}"#,
@@ -288,7 +294,10 @@ fn all_edits_go_together() {
             r#"{"max_completion_tokens":9,"stream":true,"model":"a"}"#,
             &edits
         ),
-        r#"{"stream_options":{"include_usage":true},"max_tokens":9,"max_completion_tokens":9,"stream":true,"model":"b"}"#
+        concat!(
+            r#"{"stream_options":{"include_usage":true},"max_tokens":9,"#,
+            r#""max_completion_tokens":9,"stream":true,"model":"b"}"#,
+        )
     );
 }
 
@@ -312,10 +321,12 @@ proptest! {
             r#""max_completion_tokens":3"#.to_owned(),
             r#""messages":[{"content":"\"model\":\"x\""}]"#.to_owned(),
         ];
-        let body = format!("{{{}}}", order.iter().map(|at| members[*at].as_str()).collect::<Vec<_>>().join(" ,"));
+        let members: Vec<&str> = order.iter().map(|at: &usize| members[*at].as_str()).collect();
+        let body = format!("{{{}}}", members.join(" ,"));
         let ask = read_ask(body.as_bytes()).unwrap();
         prop_assert_eq!(ask.model.as_ref(), model.as_str());
-        let edits = RequestEdits { model: Some(b"\"new\""), inject_usage: true, copy_max_tokens: true };
+        let edits =
+            RequestEdits { model: Some(b"\"new\""), inject_usage: true, copy_max_tokens: true };
         let mut expected: serde_json::Value = serde_json::from_str(&body).unwrap();
         expected["model"] = "new".into();
         expected["max_tokens"] = 3.into();
