@@ -167,7 +167,8 @@ impl StreamRelay {
         &self.stream.upstream_model
     }
 
-    /// The event that the provider sent as its error: a JSON object with a member `error`.
+    /// The event that the provider sent as its error, a JSON object; see
+    /// [`ProviderError`](provider_error::ProviderError).
     #[must_use]
     pub fn error(&self) -> Option<&[u8]> {
         match self.stream.fault {
@@ -415,6 +416,8 @@ impl<'a> Chunk<'a> {
                 b"model" => chunk.model = Some(value),
                 b"usage" => chunk.usage = Some(Member { name, at, value }),
                 b"error" => chunk.error = Some(value),
+                // What older vLLM and Mistral say instead.
+                b"object" if value.text == b"\"error\"" => chunk.error = Some(value),
                 b"x_groq" => chunk.x_groq = Some(value),
                 _ => {}
             }

@@ -297,6 +297,18 @@ fn an_error_after_content_ends_the_stream_in_the_right_shape() {
 }
 
 #[test]
+fn an_event_that_calls_itself_an_error_is_one() {
+    let content = text(r#"{"content":"x"}"#);
+    let event = "data: {\"object\":\"error\",\"message\":\"boom\",\"code\":50}\n\n";
+    let run = run(&PLAN, &format!("{content}{event}{DONE_EVENT}"));
+    assert_eq!(run.end, Err(StreamFault::ErrorRelayed));
+    assert!(run.out.ends_with(
+        "data: {\"error\":{\"message\":\"boom\",\"type\":\"server_error\",\
+        \"param\":null,\"code\":\"50\"}}\n\n"
+    ));
+}
+
+#[test]
 fn an_error_that_says_nothing_is_none() {
     let content = chunk(r#"{"content":"x"}"#, r#","error":null"#);
     let run = run(
