@@ -4,8 +4,8 @@ use memchr::{memchr2, memchr3};
 
 use super::{Kind, NotJson, Value};
 
-/// A walk through several levels in one pass, for where [`members`](super::members) of members would read
-/// twice.
+/// A walk through several levels in one pass, for where [`members`](super::members) of members
+/// would read twice.
 ///
 /// It goes down with [`enter`](Self::enter), and up when [`name`](Self::name) or
 /// [`element`](Self::element) find no more. What they find must be entered, read or skipped.
