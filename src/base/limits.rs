@@ -45,6 +45,8 @@ pub const MODEL_NAME_BYTES_MAX: usize = 512;
 pub const EVENT_BYTES_MAX: usize = 1 << 20;
 /// Most bytes of a stream held back before its first content.
 pub const HELD_BACK_BYTES_MAX: usize = 256 << 10;
+/// Most capacity that a buffer of a stream's machine keeps for the next stream, in bytes.
+pub const KEPT_BUFFER_BYTES_MAX: usize = 16 << 10;
 /// Largest answer that is not streamed, in bytes: 10,000 embeddings of 3,072 floats fit.
 pub const ANSWER_BODY_BYTES_MAX: usize = 512 << 20;
 /// Longest value of an attribution header that is kept, in bytes.

@@ -1,11 +1,11 @@
-//! The answer that is not streamed, in the caller's own dialect: what it holds, and the caller's name
-//! for the model put back.
+//! The answer that is not streamed, in the caller's own dialect: what it holds, and the caller's
+//! name for the model put back.
 
 use std::ops::Range;
 
 use crate::config::plan::Endpoint;
 use crate::exchange::choices::Choices;
-use crate::wire::json::{self, Kind};
+use crate::wire::json::{Bracket, Kind, NotJson, Walk};
 use crate::wire::splice::Splice;
 use crate::wire::usage::Usage;
 
@@ -39,35 +39,58 @@ pub enum AnswerFault {
 
 /// Looks at the body of an answer of status 2xx.
 ///
-/// Only the levels that are looked at are checked to be JSON: what lies deeper goes to the caller as
-/// it is, and a body that was cut off is noticed in any case.
+/// Only the levels that are looked at are checked to be JSON: what lies deeper goes to the caller
+/// as it is, and a body that was cut off is noticed in any case.
 ///
 /// # Errors
 /// The body is no answer, and another provider may be tried.
 pub fn inspect(body: &[u8], endpoint: Endpoint) -> Result<AnswerView, AnswerFault> {
-    let mut view = AnswerView::default();
-    let mut choices = Choices::default();
-    let mut has_data = false;
-    for member in json::members(body) {
-        let json::Member { name, value, .. } = member.map_err(|_| AnswerFault::Malformed)?;
-        match name {
-            b"model" => view.model = Some(value.span()),
-            b"usage" => view.usage = Usage::read(&value),
-            b"error" if !value.is_blank() => return Err(AnswerFault::Error),
-            b"data" => has_data = value.kind == Kind::Array,
-            b"choices" => {
-                choices = Choices::read(&value, endpoint).map_err(|_| AnswerFault::Malformed)?;
-            }
-            _ => {}
-        }
+    let mut found = Found::default();
+    found
+        .read(body, endpoint)
+        .map_err(|NotJson { .. }| AnswerFault::Malformed)?;
+    if found.is_error {
+        return Err(AnswerFault::Error);
     }
-    view.text_bytes = choices.text_bytes;
     match endpoint {
-        Endpoint::ChatCompletions | Endpoint::Completions if choices.count == 0 => {
+        Endpoint::ChatCompletions | Endpoint::Completions if found.choices.count == 0 => {
             Err(AnswerFault::NoChoices)
         }
-        Endpoint::Embeddings if !has_data => Err(AnswerFault::NoData),
-        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings => Ok(view),
+        Endpoint::Embeddings if !found.has_data => Err(AnswerFault::NoData),
+        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings => {
+            Ok(AnswerView {
+                text_bytes: found.choices.text_bytes,
+                ..found.view
+            })
+        }
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    view: AnswerView,
+    choices: Choices,
+    has_data: bool,
+    is_error: bool,
+}
+
+impl Found {
+    fn read(&mut self, body: &[u8], endpoint: Endpoint) -> Result<(), NotJson> {
+        let mut walk = Walk::new(body);
+        if !walk.enter(Bracket::Object)? {
+            return Err(NotJson { at: 0 });
+        }
+        while let Some(name) = walk.name()? {
+            match name.text {
+                b"model" => self.view.model = Some(walk.value()?.span()),
+                b"usage" => self.view.usage = Usage::read(&walk.value()?),
+                b"error" => self.is_error = !walk.value()?.is_blank(),
+                b"data" => self.has_data = walk.value()?.kind == Kind::Array,
+                b"choices" => self.choices = Choices::read(&mut walk, endpoint)?,
+                _ => drop(walk.value()?),
+            }
+        }
+        walk.end()
     }
 }
 
@@ -116,7 +139,7 @@ mod tests {
     #[test]
     fn the_model_is_the_callers_and_all_else_the_providers() {
         check(
-            r#"{"id":"x","model" : "theirs-2024", "choices":[{"message":{"content":"\"model\":\"a\""}}],
+            r#"{"id":"x","model" : "theirs", "choices":[{"message":{"content":"\"model\":\"a\""}}],
                 "usage":{"prompt_tokens":9,"completion_tokens":2}, "x":[1e400]}"#,
             CHAT,
             r#"{"id":"x","model" : "mine", "choices":[{"message":{"content":"\"model\":\"a\""}}],
@@ -128,9 +151,15 @@ mod tests {
         let nameless = r#"{"choices":[{}],"error":null}"#;
         check(nameless, CHAT, nameless, None);
         check(
-            r#"{"object":"list","data":[{"embedding":[0.1,-2e-3]}],"model":null,"usage":{"prompt_tokens":5,"total_tokens":5}}"#,
+            concat!(
+                r#"{"object":"list","data":[{"embedding":[0.1,-2e-3]}],"model":null,"#,
+                r#""usage":{"prompt_tokens":5,"total_tokens":5}}"#,
+            ),
             Endpoint::Embeddings,
-            r#"{"object":"list","data":[{"embedding":[0.1,-2e-3]}],"model":"mine","usage":{"prompt_tokens":5,"total_tokens":5}}"#,
+            concat!(
+                r#"{"object":"list","data":[{"embedding":[0.1,-2e-3]}],"model":"mine","#,
+                r#""usage":{"prompt_tokens":5,"total_tokens":5}}"#,
+            ),
             Some((5, 0)),
         );
     }

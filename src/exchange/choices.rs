@@ -1,7 +1,7 @@
 //! What the `choices` of an answer or of a chunk of a stream hold.
 
 use crate::config::plan::Endpoint;
-use crate::wire::json::{self, Kind, NotJson, Value};
+use crate::wire::json::{self, Bracket, Kind, NotJson, Value, Walk};
 
 /// What `choices` hold, all of them together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,35 +46,34 @@ impl Indexes {
 }
 
 impl Choices {
-    /// Reads the value of `choices`; anything but an array holds nothing.
-    pub(super) fn read(choices: &Value<'_>, endpoint: Endpoint) -> Result<Self, NotJson> {
+    /// Reads the value of `choices`, where `walk` stands; anything but an array holds nothing.
+    pub(super) fn read(walk: &mut Walk<'_>, endpoint: Endpoint) -> Result<Self, NotJson> {
         let mut all = Self::default();
-        if choices.kind == Kind::Array {
-            for choice in json::elements(choices.text) {
-                all.add(&choice?, endpoint)?;
+        if walk.enter(Bracket::Array)? {
+            while walk.element()? {
+                all.add(walk, endpoint)?;
             }
         }
         Ok(all)
     }
 
-    fn add(&mut self, choice: &Value<'_>, endpoint: Endpoint) -> Result<(), NotJson> {
+    fn add(&mut self, walk: &mut Walk<'_>, endpoint: Endpoint) -> Result<(), NotJson> {
         self.count += 1;
-        if choice.kind != Kind::Object {
+        if !walk.enter(Bracket::Object)? {
             return Ok(());
         }
         let mut index = Indexes::of(0);
         let mut is_finished = false;
-        for member in json::members(choice.text) {
-            let json::Member { name, value, .. } = member?;
-            match (name, endpoint) {
-                (b"index", _) => index = index_of(&value),
-                (b"finish_reason", _) => is_finished = !value.is_blank(),
-                (b"delta" | b"message", Endpoint::ChatCompletions) => self.add_message(&value)?,
+        while let Some(name) = walk.name()? {
+            match (name.text, endpoint) {
+                (b"index", _) => index = index_of(&walk.value()?),
+                (b"finish_reason", _) => is_finished = !walk.value()?.is_blank(),
+                (b"delta" | b"message", Endpoint::ChatCompletions) => self.add_message(walk)?,
                 (b"text", Endpoint::Completions) => {
                     self.has_carrier = true;
-                    self.add_content(&value);
+                    self.add_content(&walk.value()?);
                 }
-                _ => {}
+                _ => drop(walk.value()?),
             }
         }
         self.seen = self.seen.with(index);
@@ -86,14 +85,14 @@ impl Choices {
 
     /// Any member of a message is content, but for the role and what is empty: a kind of content
     /// that does not exist yet must not be held back until the stream ends.
-    fn add_message(&mut self, message: &Value<'_>) -> Result<(), NotJson> {
-        if message.kind != Kind::Object {
+    fn add_message(&mut self, walk: &mut Walk<'_>) -> Result<(), NotJson> {
+        if !walk.enter(Bracket::Object)? {
             return Ok(());
         }
         self.has_carrier = true;
-        for member in json::members(message.text) {
-            let json::Member { name, value, .. } = member?;
-            match name {
+        while let Some(name) = walk.name()? {
+            let value = walk.value()?;
+            match name.text {
                 b"role" => {}
                 b"tool_calls" | b"function_call" => self.add_call(&value),
                 _ => self.add_content(&value),
@@ -147,9 +146,10 @@ mod tests {
     use super::*;
 
     fn read(text: &str, endpoint: Endpoint) -> Choices {
-        let list = format!("[{text}]");
-        let value = json::elements(list.as_bytes()).next().unwrap().unwrap();
-        Choices::read(&value, endpoint).unwrap()
+        let mut walk = Walk::new(text.as_bytes());
+        let choices = Choices::read(&mut walk, endpoint).unwrap();
+        walk.end().unwrap();
+        choices
     }
 
     #[test]
@@ -170,7 +170,10 @@ mod tests {
             (r#"{"refusal":"no"}"#, true, 2),
             (r#"{"audio":{"id":"a"}}"#, true, 0),
             (
-                r#"{"tool_calls":[{"index":0,"id":"call_1","function":{"name":"f","arguments":""}}]}"#,
+                concat!(
+                    r#"{"tool_calls":[{"index":0,"id":"call_1","#,
+                    r#""function":{"name":"f","arguments":""}}]}"#,
+                ),
                 true,
                 1,
             ),
@@ -212,7 +215,10 @@ mod tests {
     #[test]
     fn finish_reasons_are_kept_by_index() {
         let some = read(
-            r#"[{"index":1,"finish_reason":"stop"},{"index":300,"finish_reason":""},{"finish_reason":null}]"#,
+            concat!(
+                r#"[{"index":1,"finish_reason":"stop"},{"index":300,"#,
+                r#""finish_reason":""},{"finish_reason":null}]"#,
+            ),
             Endpoint::ChatCompletions,
         );
         assert_eq!(some.count, 3);

@@ -9,8 +9,8 @@ use crate::base::limits::ERROR_MESSAGE_BYTES_MAX;
 use crate::wire::json::{self, Kind, Value};
 use crate::wire::splice::Splice;
 
-/// Appends what the caller is told of an error answer. A body that has OpenAI's shape stays as it is,
-/// but for keys that are missing or of the wrong type; any other is replaced by its message.
+/// Appends what the caller is told of an error answer. A body that has OpenAI's shape stays as it
+/// is, but for keys that are missing or of the wrong type; any other is replaced by its message.
 pub fn error_in_openai_shape(
     status: u16,
     content_type: Option<&str>,
@@ -37,8 +37,8 @@ pub fn write_in_shape(event: &[u8], out: &mut Vec<u8>) {
     .write(event, out);
 }
 
-/// Whether an error says that the account has no money: a repeat is pointless, and the caller cannot
-/// help it.
+/// Whether an error says that the account has no money: a repeat is pointless, and the caller
+/// cannot help it.
 #[must_use]
 pub fn says_no_credit(body: &[u8]) -> bool {
     let error = ProviderError::read(body);
@@ -280,8 +280,8 @@ const NO_CREDIT_NAMES: [&str; 7] = [
     "insufficient_balance",
     "insufficient_credits",
 ];
-/// What their messages say, in lower case, where type and code say nothing. "You exceeded your current
-/// quota" is not among them: Gemini says it of a rate limit.
+/// What their messages say, in lower case, where type and code say nothing. "You exceeded your
+/// current quota" is not among them: Gemini says it of a rate limit.
 const NO_CREDIT_WORDS: [&str; 4] = [
     "credit balance is too low",
     "insufficient balance",

@@ -1,14 +1,14 @@
 //! The relay of a stream in the caller's own dialect: provider's bytes in, caller's bytes out.
 //!
-//! Every event goes on as it came, but for the model's name and what infermux itself has caused. The
-//! caller gets whole `data` events and keep-alive comments only: `event`, `id` and `retry` lines make
-//! official readers fail, and half an event would hide an error that follows.
+//! Every event goes on as it came, but for the model's name and what infermux itself has caused.
+//! The caller gets whole `data` events and keep-alive comments only: `event`, `id` and `retry`
+//! lines make official readers fail, and half an event would hide an error that follows.
 
-use crate::base::limits::{HELD_BACK_BYTES_MAX, MODEL_NAME_BYTES_MAX};
+use crate::base::limits::{HELD_BACK_BYTES_MAX, KEPT_BUFFER_BYTES_MAX, MODEL_NAME_BYTES_MAX};
 use crate::config::plan::{Endpoint, ProviderKind};
 use crate::exchange::choices::{Choices, Indexes};
 use crate::exchange::provider_error;
-use crate::wire::json::{self, Kind, Member, NotJson, Value};
+use crate::wire::json::{self, Bracket, Kind, Member, Name, NotJson, Value, Walk};
 use crate::wire::splice::Splice;
 use crate::wire::sse::{self, Item, Splitter};
 use crate::wire::usage::Usage;
@@ -92,8 +92,8 @@ impl StreamRelay {
         self.check();
     }
 
-    /// Takes bytes of the provider's body, their transfer coding removed, and appends the caller's to
-    /// `out`: nothing before the stream is committed, whole events from then on.
+    /// Takes bytes of the provider's body, their transfer coding removed, and appends the caller's
+    /// to `out`: nothing before the stream is committed, whole events from then on.
     ///
     /// # Errors
     /// The stream is over. Unless it was committed, another provider may be tried; if it was, the
@@ -120,8 +120,8 @@ impl StreamRelay {
         Ok(())
     }
 
-    /// The provider's body has ended as HTTP says it should. Appends the `[DONE]` that some providers
-    /// leave out after the last finish reason.
+    /// The provider's body has ended as HTTP says it should. Appends the `[DONE]` that some
+    /// providers leave out after the last finish reason.
     ///
     /// # Errors
     /// The answer is not complete, or the last event, which lacked its blank line, brought a fault.
@@ -167,7 +167,8 @@ impl StreamRelay {
         &self.stream.upstream_model
     }
 
-    /// The event that the provider sent as its error: a JSON object with a member `error`.
+    /// The event that the provider sent as its error, a JSON object; see
+    /// [`ProviderError`](provider_error::ProviderError).
     #[must_use]
     pub fn error(&self) -> Option<&[u8]> {
         match self.stream.fault {
@@ -238,18 +239,10 @@ impl Stream {
     }
 
     fn reset(&mut self, plan: &RelayPlan<'_>) {
-        let Self {
-            mut caller_model,
-            mut held,
-            mut upstream_model,
-            mut error,
-            ..
-        } = std::mem::replace(self, Self::new());
-        caller_model.clear();
+        let old = std::mem::replace(self, Self::new());
+        let [mut caller_model, held, upstream_model, error] =
+            [old.caller_model, old.held, old.upstream_model, old.error].map(emptied);
         caller_model.extend_from_slice(plan.caller_model);
-        held.clear();
-        upstream_model.clear();
-        error.clear();
         *self = Self {
             caller_model,
             kind: plan.kind,
@@ -339,8 +332,8 @@ impl Stream {
             return self.usage_chunk == UsageChunk::Injected;
         }
         match self.kind {
-            // Annotations of the content filter; callers take `choices[0].delta` for granted. A finish
-            // reason is no annotation, wherever it stands.
+            // Annotations of the content filter; callers take `choices[0].delta` for granted. A
+            // finish reason is no annotation, wherever it stands.
             ProviderKind::AzureOpenAi => !choices.has_carrier && choices.finished.is_empty(),
             ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::Anthropic => false,
         }
@@ -381,6 +374,13 @@ impl Stream {
     }
 }
 
+/// A buffer for the next stream; what one long event made of it is given back.
+fn emptied(mut buffer: Vec<u8>) -> Vec<u8> {
+    buffer.clear();
+    buffer.shrink_to(KEPT_BUFFER_BYTES_MAX);
+    buffer
+}
+
 /// The parts of a chunk that matter.
 struct Chunk<'a> {
     data: &'a [u8],
@@ -402,18 +402,27 @@ impl<'a> Chunk<'a> {
             x_groq: None,
             choices,
         };
-        for member in json::members(data) {
-            let member = member?;
-            match member.name {
-                b"model" => chunk.model = Some(member.value),
-                b"usage" => chunk.usage = Some(member),
-                b"error" => chunk.error = Some(member.value),
-                b"x_groq" => chunk.x_groq = Some(member.value),
-                b"choices" => chunk.choices = Choices::read(&member.value, endpoint)?,
+        let mut walk = Walk::new(data);
+        if !walk.enter(Bracket::Object)? {
+            return Err(NotJson { at: 0 });
+        }
+        while let Some(Name { text: name, at }) = walk.name()? {
+            if name == b"choices" {
+                chunk.choices = Choices::read(&mut walk, endpoint)?;
+                continue;
+            }
+            let value = walk.value()?;
+            match name {
+                b"model" => chunk.model = Some(value),
+                b"usage" => chunk.usage = Some(Member { name, at, value }),
+                b"error" => chunk.error = Some(value),
+                // What older vLLM and Mistral say instead.
+                b"object" if value.text == b"\"error\"" => chunk.error = Some(value),
+                b"x_groq" => chunk.x_groq = Some(value),
                 _ => {}
             }
         }
-        Ok(chunk)
+        walk.end().map(|()| chunk)
     }
 }
 

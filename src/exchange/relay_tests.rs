@@ -148,17 +148,22 @@ fn check_vector(vector: &Json) {
 #[test]
 fn only_the_model_and_what_was_injected_are_touched() {
     let stream = concat!(
-        "data: { \"x\" : [1e400, \"\\u00e9\"],\"usage\":null,\"model\" :\"a\", \"choices\":[{\"delta\":{\"content\":\"H\"}}] }\n\n",
-        "data: {\"model\":\"mine\",\"choices\":[{\"delta\":{\"content\":\"i\"}}],\"usage\" : null}\n\n",
-        "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":null,\"model\":null}\n\n",
+        "data: { \"x\" : [1e400, \"\\u00e9\"],\"usage\":null,\"model\" :\"a\",\
+             \"choices\":[{\"delta\":{\"content\":\"H\"}}] }\n\n",
+        "data: {\"model\":\"mine\",\
+            \"choices\":[{\"delta\":{\"content\":\"i\"}}],\"usage\" : null}\n\n",
+        "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\
+            \"usage\":null,\"model\":null}\n\n",
         "data: [DONE]\n\n",
     );
     assert_eq!(
         run(&PLAN, stream).out,
         concat!(
-            "data: { \"x\" : [1e400, \"\\u00e9\"],\"model\" :\"mine\", \"choices\":[{\"delta\":{\"content\":\"H\"}}] }\n\n",
+            "data: { \"x\" : [1e400, \"\\u00e9\"],\"model\" :\"mine\",\
+                 \"choices\":[{\"delta\":{\"content\":\"H\"}}] }\n\n",
             "data: {\"model\":\"mine\",\"choices\":[{\"delta\":{\"content\":\"i\"}}]}\n\n",
-            "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"model\":\"mine\"}\n\n",
+            "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\
+                \"model\":\"mine\"}\n\n",
             "data: [DONE]\n\n",
         )
     );
@@ -167,7 +172,8 @@ fn only_the_model_and_what_was_injected_are_touched() {
 #[test]
 fn nothing_but_data_reaches_the_caller() {
     let stream = format!(
-        "\u{feff}: hi\n\nid: 7\nevent: x\nretry: 3\n{}\nid: 8\n\ndata:\n\nevent: ping\n\n{FINISH}{DONE_EVENT}",
+        "\u{feff}: hi\n\nid: 7\nevent: x\nretry: 3\n{}\nid: 8\n\ndata:\n\n\
+            event: ping\n\n{FINISH}{DONE_EVENT}",
         text(r#"{"content":"x"}"#).replace("\n\n", "\r\n")
     );
     let expected = text(r#"{"content":"x"}"#).replace("theirs", "mine");
@@ -175,11 +181,13 @@ fn nothing_but_data_reaches_the_caller() {
         run(&PLAN, &stream).out,
         format!("{expected}{FINISH}{DONE_EVENT}")
     );
-    let lines = "data: {\"choices\":[{\"delta\":\ndata: {\"content\":\"x\"},\ndata: \"finish_reason\":\"stop\"}]}\n\n";
+    let lines = "data: {\"choices\":[{\"delta\":\ndata: {\"content\":\"x\"},\
+        \ndata: \"finish_reason\":\"stop\"}]}\n\n";
     assert_eq!(
         run(&PLAN, lines).out,
         format!(
-            "data: {{\"choices\":[{{\"delta\": {{\"content\":\"x\"}}, \"finish_reason\":\"stop\"}}]}}\n\n{DONE_EVENT}"
+            "data: {{\"choices\":[{{\"delta\": {{\"content\":\"x\"}}, \
+             \"finish_reason\":\"stop\"}}]}}\n\n{DONE_EVENT}"
         )
     );
 }
@@ -282,9 +290,22 @@ fn an_error_after_content_ends_the_stream_in_the_right_shape() {
     assert_eq!(
         run.out,
         format!(
-            "{content}data: {{\"error\":{{\"message\":\"boom\",\"code\":\"500\",\"type\":\"server_error\",\"param\":null}}}}\n\n"
+            "{content}data: {{\"error\":{{\"message\":\"boom\",\"code\":\"500\",\
+                \"type\":\"server_error\",\"param\":null}}}}\n\n"
         )
     );
+}
+
+#[test]
+fn an_event_that_calls_itself_an_error_is_one() {
+    let content = text(r#"{"content":"x"}"#);
+    let event = "data: {\"object\":\"error\",\"message\":\"boom\",\"code\":50}\n\n";
+    let run = run(&PLAN, &format!("{content}{event}{DONE_EVENT}"));
+    assert_eq!(run.end, Err(StreamFault::ErrorRelayed));
+    assert!(run.out.ends_with(
+        "data: {\"error\":{\"message\":\"boom\",\"type\":\"server_error\",\
+        \"param\":null,\"code\":\"50\"}}\n\n"
+    ));
 }
 
 #[test]
@@ -448,7 +469,9 @@ fn legacy_completions_are_relayed_too() {
         kind: ProviderKind::AzureOpenAi,
         ..PLAN
     };
-    let stream = "data: {\"choices\":[{\"text\":\"\",\"index\":0}]}\n\ndata: {\"choices\":[{\"text\":\"ab\",\"index\":0,\"finish_reason\":null}]}\n\n";
+    let stream = "data: {\"choices\":[{\"text\":\"\",\
+        \"index\":0}]}\n\ndata: {\"choices\":[{\"text\":\"ab\",\"index\":0,\
+            \"finish_reason\":null}]}\n\n";
     let run = run(&plan, stream);
     assert_eq!(
         (run.out.as_str(), run.text_bytes, run.committed),

@@ -1,18 +1,23 @@
 //! JSON by byte range: one level at a time, no tree, no recursion, no allocation.
 //!
 //! The reader checks the level it walks: brackets, names, colons, commas, scalars. What is nested
-//! deeper is skipped by its quotes and its own kind of bracket alone, a SIMD search each. So it finds
-//! its way in any valid JSON and ends, with a fault or without, on anything else; it is no validator.
+//! deeper is skipped by its quotes and its own kind of bracket alone, a SIMD search each. So it
+//! finds its way in any valid JSON and ends, with a fault or without, on anything else; it is no
+//! validator.
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2, memchr3};
+use memchr::memchr;
+
+pub use walk::{Bracket, Name, Walk};
+
+mod walk;
 
 /// The members of the object that `text` holds, in order; anything but one object is a fault.
 #[must_use]
 pub const fn members(text: &[u8]) -> Members<'_> {
     Members {
-        reader: Reader { text, at: 0 },
+        walk: Walk::new(text),
         place: Place::Before,
     }
 }
@@ -21,12 +26,13 @@ pub const fn members(text: &[u8]) -> Members<'_> {
 #[must_use]
 pub const fn elements(text: &[u8]) -> Elements<'_> {
     Elements {
-        reader: Reader { text, at: 0 },
+        walk: Walk::new(text),
         place: Place::Before,
     }
 }
 
-/// The first member called `name` of the object that `text` holds; `None` also where it is no object.
+/// The first member called `name` of the object that `text` holds; `None` also where it is no
+/// object.
 #[must_use]
 pub fn member<'a>(text: &'a [u8], name: &[u8]) -> Option<Member<'a>> {
     members(text)
@@ -162,7 +168,7 @@ impl<'a> Value<'a> {
     }
 
     /// What stands between the quotes or brackets.
-    fn inner(&self) -> &'a [u8] {
+    pub(super) fn inner(&self) -> &'a [u8] {
         self.text
             .get(1..self.text.len().saturating_sub(1))
             .unwrap_or_default()
@@ -182,45 +188,71 @@ pub struct Member<'a> {
 
 /// Walks the members of an object; see [`members`].
 pub struct Members<'a> {
-    reader: Reader<'a>,
+    walk: Walk<'a>,
     place: Place,
+}
+
+impl<'a> Members<'a> {
+    fn step(&mut self) -> Result<Option<Member<'a>>, NotJson> {
+        if std::mem::replace(&mut self.place, Place::Inside) == Place::Before {
+            self.walk.open(Bracket::Object)?;
+        }
+        match self.walk.name()? {
+            Some(name) => Ok(Some(Member {
+                name: name.text,
+                at: name.at,
+                value: self.walk.value()?,
+            })),
+            None => self.walk.end().map(|()| None),
+        }
+    }
 }
 
 impl<'a> Iterator for Members<'a> {
     type Item = Result<Member<'a>, NotJson>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = match self.reader.turn(&mut self.place, b'{', b'}') {
-            Ok(false) => return None,
-            Ok(true) => self.reader.member(),
-            Err(fault) => Err(fault),
-        };
-        if next.is_err() {
+        if self.place == Place::After {
+            return None;
+        }
+        let step = self.step();
+        if !matches!(step, Ok(Some(_))) {
             self.place = Place::After;
         }
-        Some(next)
+        step.transpose()
     }
 }
 
 /// Walks the elements of an array; see [`elements`].
 pub struct Elements<'a> {
-    reader: Reader<'a>,
+    walk: Walk<'a>,
     place: Place,
+}
+
+impl<'a> Elements<'a> {
+    fn step(&mut self) -> Result<Option<Value<'a>>, NotJson> {
+        if std::mem::replace(&mut self.place, Place::Inside) == Place::Before {
+            self.walk.open(Bracket::Array)?;
+        }
+        if self.walk.element()? {
+            return self.walk.value().map(Some);
+        }
+        self.walk.end().map(|()| None)
+    }
 }
 
 impl<'a> Iterator for Elements<'a> {
     type Item = Result<Value<'a>, NotJson>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = match self.reader.turn(&mut self.place, b'[', b']') {
-            Ok(false) => return None,
-            Ok(true) => self.reader.value(),
-            Err(fault) => Err(fault),
-        };
-        if next.is_err() {
+        if self.place == Place::After {
+            return None;
+        }
+        let step = self.step();
+        if !matches!(step, Ok(Some(_))) {
             self.place = Place::After;
         }
-        Some(next)
+        step.transpose()
     }
 }
 
@@ -229,166 +261,10 @@ impl<'a> Iterator for Elements<'a> {
 enum Place {
     /// Before the opening bracket.
     Before,
-    /// Behind a value.
+    /// Behind the bracket or a value.
     Inside,
     /// At the end, or at a fault.
     After,
-}
-
-struct Reader<'a> {
-    text: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Reader<'a> {
-    /// Steps over what stands before the next entry; false: there is none, and the text ends well.
-    fn turn(&mut self, place: &mut Place, open: u8, close: u8) -> Result<bool, NotJson> {
-        match *place {
-            Place::After => return Ok(false),
-            Place::Before => {
-                self.expect(open)?;
-                *place = Place::Inside;
-                if self.peek() != Some(close) {
-                    return Ok(true);
-                }
-            }
-            Place::Inside => {
-                if self.peek() == Some(b',') {
-                    self.at += 1;
-                    return Ok(true);
-                }
-            }
-        }
-        self.expect(close)?;
-        *place = Place::After;
-        if self.peek().is_some() {
-            Err(self.fault())
-        } else {
-            Ok(false)
-        }
-    }
-
-    fn member(&mut self) -> Result<Member<'a>, NotJson> {
-        if self.peek() != Some(b'"') {
-            return Err(self.fault());
-        }
-        let at = self.at;
-        let name = self.value()?.inner();
-        self.expect(b':')?;
-        Ok(Member {
-            name,
-            at,
-            value: self.value()?,
-        })
-    }
-
-    fn value(&mut self) -> Result<Value<'a>, NotJson> {
-        let (kind, end) = match self.peek() {
-            Some(b'"') => (Kind::String, string_end(self.text, self.at)),
-            Some(b'{') => (Kind::Object, container_end(self.text, self.at, b'{', b'}')),
-            Some(b'[') => (Kind::Array, container_end(self.text, self.at, b'[', b']')),
-            Some(_) => return self.scalar(),
-            None => return Err(self.fault()),
-        };
-        match end {
-            Some(end) => Ok(self.take(kind, end)),
-            None => Err(NotJson {
-                at: self.text.len(),
-            }),
-        }
-    }
-
-    fn scalar(&mut self) -> Result<Value<'a>, NotJson> {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        let length = rest.iter().take_while(|byte| is_scalar(**byte)).count();
-        let word = rest.get(..length).unwrap_or_default();
-        let kind = match word {
-            b"null" => Kind::Null,
-            b"true" => Kind::True,
-            b"false" => Kind::False,
-            [b'-' | b'0'..=b'9', ..] if !word.iter().any(|byte| is_letter_of_words(*byte)) => {
-                Kind::Number
-            }
-            _ => return Err(self.fault()),
-        };
-        Ok(self.take(kind, self.at + length))
-    }
-
-    /// The value that ends before `end`, and steps behind it.
-    fn take(&mut self, kind: Kind, end: usize) -> Value<'a> {
-        let at = std::mem::replace(&mut self.at, end);
-        Value {
-            text: self.text.get(at..end).unwrap_or_default(),
-            at,
-            kind,
-        }
-    }
-
-    fn expect(&mut self, byte: u8) -> Result<(), NotJson> {
-        if self.peek() != Some(byte) {
-            return Err(self.fault());
-        }
-        self.at += 1;
-        Ok(())
-    }
-
-    /// The next byte that is not white space, without stepping over it.
-    fn peek(&mut self) -> Option<u8> {
-        loop {
-            match self.text.get(self.at) {
-                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
-                other => return other.copied(),
-            }
-        }
-    }
-
-    const fn fault(&self) -> NotJson {
-        NotJson { at: self.at }
-    }
-}
-
-/// Bytes that numbers and the three words are made of.
-const fn is_scalar(byte: u8) -> bool {
-    matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'a'..=b'z' | b'E')
-}
-
-/// Letters of the three words that no number has.
-const fn is_letter_of_words(byte: u8) -> bool {
-    matches!(byte, b'a'..=b'd' | b'f'..=b'z')
-}
-
-/// The place behind the string whose quote opens at `open`.
-fn string_end(text: &[u8], open: usize) -> Option<usize> {
-    let mut at = open + 1;
-    loop {
-        at += memchr2(b'"', b'\\', text.get(at..)?)?;
-        if text.get(at) == Some(&b'"') {
-            return Some(at + 1);
-        }
-        at += 2;
-    }
-}
-
-/// The place behind the container that opens at `at`. Brackets of the other kind need no look: in
-/// valid JSON they pair up in between.
-fn container_end(text: &[u8], mut at: usize, open: u8, close: u8) -> Option<usize> {
-    let mut depth = 0_usize;
-    loop {
-        at += memchr3(b'"', open, close, text.get(at..)?)?;
-        let byte = *text.get(at)?;
-        if byte == b'"' {
-            at = string_end(text, at)?;
-            continue;
-        }
-        at += 1;
-        if byte == open {
-            depth += 1;
-        } else if depth == 1 {
-            return Some(at);
-        } else {
-            depth -= 1;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -162,8 +162,7 @@ fn json_value() -> impl Strategy<Value = serde_json::Value> {
 proptest! {
     #[test]
     fn agrees_with_a_full_parser(value in json_value(), pretty: bool) {
-        let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
-        let text = text.unwrap();
+        let text = if pretty { format!("{value:#}") } else { value.to_string() };
         match &value {
             serde_json::Value::Object(map) => {
                 let read: serde_json::Map<String, serde_json::Value> = members(text.as_bytes())

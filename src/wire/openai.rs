@@ -88,6 +88,9 @@ pub enum AskFault {
     /// `model` is longer than any name that is kept.
     #[error("`model` is longer than {MODEL_NAME_BYTES_MAX} bytes")]
     ModelTooLong,
+    /// `model` would break a header or a log line.
+    #[error("`model` contains a control character")]
+    ModelHasControl,
     /// `stream` is neither `true` nor `false` nor `null`.
     #[error("`stream` is not a boolean")]
     StreamNotABoolean,
@@ -118,6 +121,9 @@ pub fn read_ask(body: &[u8]) -> Result<Ask<'_>, AskFault> {
     }
     if model.len() > MODEL_NAME_BYTES_MAX {
         return Err(AskFault::ModelTooLong);
+    }
+    if model.chars().any(char::is_control) {
+        return Err(AskFault::ModelHasControl);
     }
     let span = |key| keys.raw(key).map(|raw| span_in(text, raw));
     let stream_options = span(Key::StreamOptions);

@@ -1,4 +1,5 @@
-//! A body with a few places replaced, written piece by piece so that a large one need not be copied.
+//! A body with a few places replaced, written piece by piece so that a large one need not be
+//! copied.
 
 use std::ops::Range;
 

@@ -2,7 +2,7 @@
 
 use memchr::memchr2;
 
-use crate::base::limits::EVENT_BYTES_MAX;
+use crate::base::limits::{EVENT_BYTES_MAX, KEPT_BUFFER_BYTES_MAX};
 
 /// Appends one event of one `data` line. A line break in `data` becomes a space: in JSON it stands
 /// between tokens, where both mean the same.
@@ -62,10 +62,12 @@ pub struct Splitter {
 }
 
 impl Splitter {
-    /// Forgets everything but its buffers.
+    /// Forgets everything but its buffers, and of these what one long event made of them.
     pub fn reset(&mut self) {
         self.line.clear();
         self.clear_event();
+        self.line.shrink_to(KEPT_BUFFER_BYTES_MAX);
+        self.data.shrink_to(KEPT_BUFFER_BYTES_MAX);
         self.after_cr = false;
         self.begun = false;
     }

@@ -34,8 +34,8 @@ pub struct Counts {
 }
 
 impl Usage {
-    /// Reads an OpenAI `usage` object. `None`: it counts nothing, so that an estimate is better. (No
-    /// prompt has zero tokens; Ollama sends zeros on every chunk before the last.)
+    /// Reads an OpenAI `usage` object. `None`: it counts nothing, so that an estimate is better.
+    /// (No prompt has zero tokens; Ollama sends zeros on every chunk before the last.)
     #[must_use]
     pub fn read(usage: &Value<'_>) -> Option<Self> {
         if usage.kind != Kind::Object {
@@ -157,7 +157,8 @@ mod tests {
         check(r#"{"prompt_tokens":9,"total_tokens":9}"#, [9, 0, 0, 0]);
         check(
             r#"{"prompt_tokens":100,"completion_tokens":5,"total_tokens":105,
-                "prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":30,"audio_tokens":0},
+                "prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":30,\
+                    "audio_tokens":0},
                 "completion_tokens_details":{"reasoning_tokens":3}}"#,
             [10, 60, 30, 5],
         );
@@ -186,7 +187,10 @@ mod tests {
             [TOLD_MAX, 0, 0, TOLD_MAX],
         );
         check(
-            r#"{"prompt_tokens":10,"prompt_tokens_details":{"cached_tokens":99,"cache_write_tokens":5}}"#,
+            concat!(
+                r#"{"prompt_tokens":10,"#,
+                r#""prompt_tokens_details":{"cached_tokens":99,"cache_write_tokens":5}}"#,
+            ),
             [0, 10, 0, 0],
         );
         check(

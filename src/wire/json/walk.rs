@@ -1,0 +1,255 @@
+//! The one reader of JSON text: a walk from value to value.
+
+use memchr::{memchr2, memchr3};
+
+use super::{Kind, NotJson, Value};
+
+/// A walk through several levels in one pass, for where [`members`](super::members) of members
+/// would read twice.
+///
+/// It goes down with [`enter`](Self::enter), and up when [`name`](Self::name) or
+/// [`element`](Self::element) find no more. What they find must be entered, read or skipped.
+pub struct Walk<'a> {
+    text: &'a [u8],
+    at: usize,
+    /// Whether a bracket has just been opened, so that no comma is due.
+    is_first: bool,
+}
+
+impl<'a> Walk<'a> {
+    /// Stands before the value that `text` holds.
+    #[must_use]
+    pub const fn new(text: &'a [u8]) -> Self {
+        Self {
+            text,
+            at: 0,
+            is_first: false,
+        }
+    }
+
+    /// Steps into the next value if it has this bracket, else over it.
+    ///
+    /// # Errors
+    /// There is no value.
+    pub fn enter(&mut self, bracket: Bracket) -> Result<bool, NotJson> {
+        let opens = self.peek() == Some(bracket.opening());
+        if opens {
+            self.at += 1;
+            self.is_first = true;
+        } else {
+            self.value()?;
+        }
+        Ok(opens)
+    }
+
+    /// The next member's name, its value to follow; `None`: the object has ended.
+    ///
+    /// # Errors
+    /// There is neither.
+    pub fn name(&mut self) -> Result<Option<Name<'a>>, NotJson> {
+        if !self.goes_on(Bracket::Object)? {
+            return Ok(None);
+        }
+        if self.peek() != Some(b'"') {
+            return Err(self.fault());
+        }
+        let at = self.at;
+        let text = self.value()?.inner();
+        self.expect(b':')?;
+        Ok(Some(Name { text, at }))
+    }
+
+    /// Whether there is another element; if not, the array has ended.
+    ///
+    /// # Errors
+    /// There is neither.
+    pub fn element(&mut self) -> Result<bool, NotJson> {
+        self.goes_on(Bracket::Array)
+    }
+
+    /// The next value, stepped over.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn value(&mut self) -> Result<Value<'a>, NotJson> {
+        let (kind, end) = match self.peek() {
+            Some(b'"') => (Kind::String, string_end(self.text, self.at)),
+            Some(b'{') => (
+                Kind::Object,
+                container_end(self.text, self.at, Bracket::Object),
+            ),
+            Some(b'[') => (
+                Kind::Array,
+                container_end(self.text, self.at, Bracket::Array),
+            ),
+            Some(_) => return self.scalar(),
+            None => return Err(self.fault()),
+        };
+        match end {
+            Some(end) => Ok(self.take(kind, end)),
+            None => Err(NotJson {
+                at: self.text.len(),
+            }),
+        }
+    }
+
+    /// Nothing may follow.
+    ///
+    /// # Errors
+    /// Something follows.
+    pub fn end(&mut self) -> Result<(), NotJson> {
+        if self.peek().is_some() {
+            Err(self.fault())
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(super) fn open(&mut self, bracket: Bracket) -> Result<(), NotJson> {
+        self.expect(bracket.opening())?;
+        self.is_first = true;
+        Ok(())
+    }
+
+    /// Steps over what stands before the next entry, or over the closing bracket.
+    fn goes_on(&mut self, bracket: Bracket) -> Result<bool, NotJson> {
+        let next = self.peek();
+        let is_first = std::mem::replace(&mut self.is_first, false);
+        if next == Some(bracket.closing()) {
+            self.at += 1;
+            return Ok(false);
+        }
+        if is_first {
+            return Ok(true);
+        }
+        self.expect(b',')?;
+        Ok(true)
+    }
+
+    fn scalar(&mut self) -> Result<Value<'a>, NotJson> {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let length = rest.iter().take_while(|byte| is_scalar(**byte)).count();
+        let word = rest.get(..length).unwrap_or_default();
+        let kind = match word {
+            b"null" => Kind::Null,
+            b"true" => Kind::True,
+            b"false" => Kind::False,
+            [b'-' | b'0'..=b'9', ..] if !word.iter().any(|byte| is_letter_of_words(*byte)) => {
+                Kind::Number
+            }
+            _ => return Err(self.fault()),
+        };
+        Ok(self.take(kind, self.at + length))
+    }
+
+    /// The value that ends before `end`, stepped over.
+    fn take(&mut self, kind: Kind, end: usize) -> Value<'a> {
+        let at = std::mem::replace(&mut self.at, end);
+        Value {
+            text: self.text.get(at..end).unwrap_or_default(),
+            at,
+            kind,
+        }
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), NotJson> {
+        if self.peek() != Some(byte) {
+            return Err(self.fault());
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// The next byte that is not white space, without stepping over it.
+    fn peek(&mut self) -> Option<u8> {
+        loop {
+            match self.text.get(self.at) {
+                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
+                other => return other.copied(),
+            }
+        }
+    }
+
+    const fn fault(&self) -> NotJson {
+        NotJson { at: self.at }
+    }
+}
+
+/// A member's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name<'a> {
+    /// Between the quotes, escapes as written.
+    pub text: &'a [u8],
+    /// Place of the opening quote.
+    pub at: usize,
+}
+
+/// The kinds of brackets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bracket {
+    /// `{}`
+    Object,
+    /// `[]`
+    Array,
+}
+
+impl Bracket {
+    const fn opening(self) -> u8 {
+        match self {
+            Self::Object => b'{',
+            Self::Array => b'[',
+        }
+    }
+
+    const fn closing(self) -> u8 {
+        match self {
+            Self::Object => b'}',
+            Self::Array => b']',
+        }
+    }
+}
+
+/// Bytes that numbers and the three words are made of.
+const fn is_scalar(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'a'..=b'z' | b'E')
+}
+
+/// Letters of the three words that no number has.
+const fn is_letter_of_words(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'd' | b'f'..=b'z')
+}
+
+/// The place behind the string whose quote opens at `open`.
+fn string_end(text: &[u8], open: usize) -> Option<usize> {
+    let mut at = open + 1;
+    loop {
+        at += memchr2(b'"', b'\\', text.get(at..)?)?;
+        if text.get(at) == Some(&b'"') {
+            return Some(at + 1);
+        }
+        at += 2;
+    }
+}
+
+/// The place behind the container that opens at `at`. Brackets of the other kind need no look: in
+/// valid JSON they pair up in between.
+fn container_end(text: &[u8], mut at: usize, bracket: Bracket) -> Option<usize> {
+    let (open, close) = (bracket.opening(), bracket.closing());
+    let mut depth = 0_usize;
+    loop {
+        at += memchr3(b'"', open, close, text.get(at..)?)?;
+        let byte = *text.get(at)?;
+        if byte == b'"' {
+            at = string_end(text, at)?;
+            continue;
+        }
+        at += 1;
+        if byte == open {
+            depth += 1;
+        } else if depth == 1 {
+            return Some(at);
+        } else {
+            depth -= 1;
+        }
+    }
+}
