@@ -91,7 +91,8 @@ fn setting(plan: &Plan, window: Duration) -> String {
         span => format!(" after {:.1} s of warm-up", span.as_secs_f64()),
     };
     format!(
-        "{connections} connection{}, {threads} thread{}, {:.2} s{warmup}, {} bytes a request, {pace}",
+        "{connections} connection{}, {threads} thread{}, {:.2} s{warmup}, {} bytes a request, \
+         {pace}",
         plural(connections),
         plural(threads),
         window.as_secs_f64(),

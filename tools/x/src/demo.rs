@@ -87,6 +87,7 @@ fn start_mock(processes: &mut Processes, bin: &Path, name: &str) -> Result<Mock,
     let instance = json!({
         "name": name,
         "listen": "127.0.0.1:0",
+        "control": "127.0.0.1:0",
         "key": format!("sk-{name}"),
         "models": ["gpt-4o", "gpt-4o-mini", "text-embedding-3-small"],
         "tokens_per_second": 20,
@@ -105,8 +106,8 @@ fn config(alpha: &Mock, beta: &Mock) -> String {
         )
     };
     format!(
-        "listen: 127.0.0.1:0\n\nproviders:\n{}{}\nrouting:\n  strategy: round_robin\n  groups:\n    \
-         - name: chat\n      models: [gpt-4o]\n      strategy: priority\n      \
+        "listen: 127.0.0.1:0\n\nproviders:\n{}{}\nrouting:\n  strategy: round_robin\n  \
+         groups:\n    - name: chat\n      models: [gpt-4o]\n      strategy: priority\n      \
          providers: [alpha, beta]\n",
         provider(alpha),
         provider(beta)

@@ -111,8 +111,8 @@ fn embeddings(router: &str) -> Result<(), String> {
 fn outage(router: &str, alpha: &Mock) -> Result<(), String> {
     title(
         "4. An outage",
-        "alpha now refuses connections. infermux tries it, then asks beta: the caller sees only\n   \
-         that there was more than one attempt.",
+        "alpha now refuses connections. infermux tries it, then asks beta: the caller sees\n   \
+         only that there was more than one attempt.",
     );
     tell(alpha, &json!({ "refuse": true }))?;
     let answer = post(
