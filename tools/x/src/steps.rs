@@ -53,8 +53,7 @@ fn streamed(router: &str) -> Result<(), String> {
         "2. The same as a stream",
         "Events come as the provider writes them; tokens and cost follow as trailers.",
     );
-    let mut body = chat("Count to ten.");
-    body["stream"] = json!(true);
+    let body = chat("Count to ten.").replacen('{', "{\"stream\":true,", 1);
     let clock = Stopwatch::start();
     let (mut held, mut events) = (String::new(), Vec::new());
     let answer = post(router, "/v1/chat/completions", &body, |part| {
@@ -63,7 +62,7 @@ fn streamed(router: &str) -> Result<(), String> {
             println!(
                 "   {:7.1} ms  {}",
                 clock.elapsed().as_secs_f64() * 1e3,
-                shorten(&event)
+                describe(&event)
             );
             let _ = std::io::stdout().flush();
             events.push(event);
@@ -90,12 +89,11 @@ fn embeddings(router: &str) -> Result<(), String> {
         "3. An embedding",
         "No group has this model: the default strategy, round_robin, takes turns.",
     );
-    let body = json!({
-        "model": "text-embedding-3-small",
-        "input": "The house has seven floors.",
-        "encoding_format": "float",
-    });
-    let answer = post(router, "/v1/embeddings", &body, |_| {})?;
+    let body = concat!(
+        r#"{"model":"text-embedding-3-small","encoding_format":"float","#,
+        r#""input":"The house has seven floors."}"#
+    );
+    let answer = post(router, "/v1/embeddings", body, |_| {})?;
     head(&answer);
     expect_status(&answer)?;
     expect(&answer.headers, &ROUTING)?;
@@ -147,14 +145,16 @@ fn tell(mock: &Mock, script: &Value) -> Result<(), String> {
     }
 }
 
-fn chat(text: &str) -> Value {
-    json!({ "model": "gpt-4o", "messages": [{ "role": "user", "content": text }] })
+/// A chat request, written in the order in which people read it.
+fn chat(text: &str) -> String {
+    let text = json!(text);
+    format!(r#"{{"model":"gpt-4o","messages":[{{"role":"user","content":{text}}}]}}"#)
 }
 
 fn post(
     router: &str,
     path: &str,
-    body: &Value,
+    body: &str,
     on_part: impl FnMut(&[u8]),
 ) -> Result<Answer, String> {
     println!("   POST {path}\n   {body}\n");
@@ -226,6 +226,20 @@ fn expect_value(fields: &Fields, name: &str, value: &str) -> Result<(), String> 
     }
 }
 
+/// What an event of a chat stream adds; the event itself where it is of another kind.
+fn describe(event: &str) -> String {
+    let value = event
+        .strip_prefix("data: ")
+        .and_then(|data| serde_json::from_str(data).ok());
+    let value: Value = value.unwrap_or_default();
+    let choice = &value["choices"][0];
+    match (&choice["delta"], &choice["finish_reason"]) {
+        (Value::Null, _) => shorten(event),
+        (delta, Value::Null) => shorten(&format!("data: … \"delta\":{delta} …")),
+        (_, reason) => format!("data: … \"finish_reason\":{reason} …"),
+    }
+}
+
 /// The first characters of `text`, on one line.
 fn shorten(text: &str) -> String {
     let text = text.replace(['\r', '\n'], " ");
@@ -249,6 +263,15 @@ mod tests {
             expect(&fields, &["X-Infermux-Provider", "X-Infermux-Cost"]),
             Err("X-Infermux-Cost is missing".to_owned())
         );
+    }
+
+    #[test]
+    fn an_event_is_shown_by_what_it_adds() {
+        let text = r#"data: {"id":"x","choices":[{"delta":{"content":"Hi"}}]}"#;
+        assert_eq!(describe(text), r#"data: … "delta":{"content":"Hi"} …"#);
+        let end = r#"data: {"choices":[{"delta":{},"finish_reason":"stop"}]}"#;
+        assert_eq!(describe(end), r#"data: … "finish_reason":"stop" …"#);
+        assert_eq!(describe("data: [DONE]"), "data: [DONE]");
     }
 
     #[test]
