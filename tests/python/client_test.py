@@ -7,10 +7,12 @@ what another one did to a circuit or a budget. With --mock-only the checks that 
 infermux run against a mock alone, which shows that they and the mock are right.
 """
 
+import atexit
 import contextlib
 import json
 import queue
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -53,6 +55,8 @@ class Process:
             text=True,
             errors="replace",
         )
+        # Whichever way this program ends, its children end with it.
+        atexit.register(self.stop)
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self):
@@ -412,6 +416,7 @@ def a_stream_that_dies_after_content_is_never_a_short_answer():
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     failed = 0
     for function in TESTS:
         name = function.__name__.replace("_", " ")

@@ -162,6 +162,7 @@ fn a_panic_is_found_on_a_pure_floor() {
             ("src/sys/a.rs", expect),
             ("src/wire/a.rs", test),
             ("src/wire/a.rs", "#[expect(dead_code)]"),
+            ("src/wire/a.rs", "self.expect(b':')?;"),
             ("src/wire/a.rs", "a.unwrap_or(b)"),
         ],
     );
