@@ -43,12 +43,7 @@ fn text(plan: &Plan, tally: &Tally, window: Duration) -> String {
         );
     }
     if plan.kind == Kind::Stream {
-        let rate = per_second(tally.events, window);
-        line(
-            &mut out,
-            "events",
-            &format!("{}, {rate:.0}/s", tally.events),
-        );
+        line(&mut out, "events", &tally.events.to_string());
     }
     let failures: Vec<String> = tally
         .failures
