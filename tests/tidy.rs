@@ -1,1 +1,85 @@
 //! The rules of the house, checked on the source text.
+//!
+//! `source` tells code from comments, strings and tests; `rules` holds one small function per rule,
+//! each with a snippet that breaks it; `promises` ties ARCHITECTURE.md to the tests.
+
+#[path = "tidy/promises.rs"]
+mod promises;
+#[path = "tidy/rules.rs"]
+mod rules;
+#[path = "tidy/source.rs"]
+mod source;
+
+use std::path::Path;
+
+use source::Source;
+
+/// The folders that hold the house's own code.
+const FOLDERS: [&str; 4] = ["src", "tests", "tools", "benches"];
+
+#[test]
+fn the_source_keeps_the_rules() {
+    let sources = sources();
+    assert!(sources.len() > 20, "only {} files found", sources.len());
+    let mut faults = Vec::new();
+    for source in &sources {
+        for rule in rules::ALL {
+            faults.extend(rule(source));
+        }
+    }
+    report(&faults);
+}
+
+#[test]
+fn every_promise_is_listed_and_proven() {
+    // Without the page there is no list, and every promise named in code is one too many.
+    let page = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap_or_default();
+    report(&promises::check(&page, &sources()));
+}
+
+#[test]
+fn every_exception_is_still_needed() {
+    let sources = sources();
+    let idle: Vec<&str> = rules::LONG_FILES
+        .iter()
+        .filter(|(path, _)| !sources.iter().any(|s| s.path == *path && rules::is_long(s)))
+        .map(|(path, _)| *path)
+        .collect();
+    assert!(idle.is_empty(), "not long any more: {idle:?}");
+}
+
+fn report(faults: &[String]) {
+    assert!(
+        faults.is_empty(),
+        "{} faults:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Rust file of the house, by path.
+fn sources() -> Vec<Source> {
+    let mut folders: Vec<_> = FOLDERS.iter().map(|name| root().join(name)).collect();
+    let mut sources = Vec::new();
+    while let Some(folder) = folders.pop() {
+        // A folder of the list may not exist yet.
+        let Ok(entries) = std::fs::read_dir(&folder) else {
+            continue;
+        };
+        for path in entries.map(|entry| entry.expect("a readable folder").path()) {
+            if path.is_dir() && !path.ends_with("target") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ext| ext == "rs") {
+                let text = std::fs::read_to_string(&path).expect("a readable file");
+                let path = path.strip_prefix(root()).expect("a file below the root");
+                sources.push(Source::new(&path.to_string_lossy(), &text));
+            }
+        }
+    }
+    sources.sort_by(|a, b| a.path.cmp(&b.path));
+    sources
+}

@@ -43,12 +43,7 @@ fn text(plan: &Plan, tally: &Tally, window: Duration) -> String {
         );
     }
     if plan.kind == Kind::Stream {
-        let rate = per_second(tally.events, window);
-        line(
-            &mut out,
-            "events",
-            &format!("{}, {rate:.0}/s", tally.events),
-        );
+        line(&mut out, "events", &tally.events.to_string());
     }
     let failures: Vec<String> = tally
         .failures
@@ -91,7 +86,8 @@ fn setting(plan: &Plan, window: Duration) -> String {
         span => format!(" after {:.1} s of warm-up", span.as_secs_f64()),
     };
     format!(
-        "{connections} connection{}, {threads} thread{}, {:.2} s{warmup}, {} bytes a request, {pace}",
+        "{connections} connection{}, {threads} thread{}, {:.2} s{warmup}, {} bytes a request, \
+         {pace}",
         plural(connections),
         plural(threads),
         window.as_secs_f64(),

@@ -1,2 +1,67 @@
-//! Placeholder entry point.
-fn main() {}
+//! The house's own commands, run as `cargo x <command>`.
+
+mod client;
+mod clock;
+mod commands;
+mod demo;
+mod processes;
+mod steps;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The house's own commands.
+#[derive(Parser)]
+#[command(name = "cargo x", bin_name = "cargo x")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Format, clippy and tidy: before every commit
+    Check,
+    /// Every test of every package
+    Test,
+    /// Everything that must hold: check, test, docs and deny
+    Ci,
+    /// The documentation, with warnings as errors
+    Docs,
+    /// The rules for dependencies (needs cargo-deny)
+    Deny,
+    /// Shows infermux at work between two mock providers
+    Demo {
+        /// Keep everything serving until Ctrl-C
+        #[arg(long)]
+        stay: bool,
+    },
+    /// Runs infermux-load with these flags; without --url against a running `cargo x demo --stay`
+    #[command(disable_help_flag = true)]
+    Load {
+        /// Flags of infermux-load
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        flags: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().command {
+        Command::Check => commands::check(),
+        Command::Test => commands::test(),
+        Command::Ci => commands::ci(),
+        Command::Docs => commands::docs(),
+        Command::Deny => commands::deny(),
+        Command::Demo { stay: true } => demo::run(demo::Ending::Stay),
+        Command::Demo { stay: false } => demo::run(demo::Ending::Leave),
+        Command::Load { flags } => commands::load(flags),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

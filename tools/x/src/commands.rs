@@ -1,0 +1,148 @@
+//! The commands that run cargo and the load tool.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Format, clippy and tidy.
+///
+/// # Errors
+///
+/// The first command that fails.
+pub(crate) fn check() -> Result<(), String> {
+    cargo("fmt --all --check")?;
+    cargo("clippy --workspace --all-targets --locked -- -D warnings")?;
+    cargo("test --quiet --locked --test tidy")
+}
+
+/// Every test of every package.
+///
+/// # Errors
+///
+/// When one fails.
+pub(crate) fn test() -> Result<(), String> {
+    cargo("test --workspace --locked")
+}
+
+/// Everything that must hold before a change is taken.
+///
+/// # Errors
+///
+/// The first command that fails.
+pub(crate) fn ci() -> Result<(), String> {
+    check()?;
+    test()?;
+    docs()?;
+    deny()
+}
+
+/// The documentation; a broken link or a missing sentence is an error.
+///
+/// # Errors
+///
+/// When rustdoc warns.
+pub(crate) fn docs() -> Result<(), String> {
+    let mut command = cargo_command("doc --workspace --no-deps --document-private-items --locked");
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    finish(command)
+}
+
+/// The rules of `deny.toml`.
+///
+/// # Errors
+///
+/// When a dependency breaks one, or cargo-deny is not installed.
+pub(crate) fn deny() -> Result<(), String> {
+    let version = cargo_command("deny --version").output();
+    if !version.is_ok_and(|output| output.status.success()) {
+        return Err("cargo-deny is missing: cargo install --locked cargo-deny".to_owned());
+    }
+    cargo("deny --offline check bans licenses sources")
+}
+
+/// Builds the load tool and becomes it.
+///
+/// # Errors
+///
+/// When it cannot be built or there is nothing to send requests to.
+pub(crate) fn load(flags: Vec<String>) -> Result<(), String> {
+    let mut flags = flags;
+    let asks = |flag: &String| matches!(flag.as_str(), "--help" | "-h" | "--version" | "-V");
+    let has_url = flags
+        .iter()
+        .any(|flag| flag == "--url" || flag.starts_with("--url="));
+    if !has_url && !flags.iter().any(asks) {
+        flags.push(format!("--url={}", demo_url()?));
+    }
+    cargo("build --quiet --release --locked --package infermux-load")?;
+    let error = Command::new(target_dir()?.join("release/infermux-load"))
+        .args(flags)
+        .exec();
+    Err(format!("cannot run infermux-load: {error}"))
+}
+
+/// The chat address of the demo that is running.
+fn demo_url() -> Result<String, String> {
+    let path = demo_file()?;
+    let hint = "start `cargo x demo --stay` in another terminal, or give --url";
+    let text = std::fs::read_to_string(&path).map_err(|_| format!("no demo is running: {hint}"))?;
+    let file: Value =
+        serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+    let url = file["url"]
+        .as_str()
+        .ok_or_else(|| format!("{}: no url", path.display()))?;
+    Ok(format!("{url}/v1/chat/completions"))
+}
+
+/// Where a demo that stays leaves its address.
+///
+/// # Errors
+///
+/// See [`target_dir`].
+pub(crate) fn demo_file() -> Result<PathBuf, String> {
+    Ok(target_dir()?.join("demo.json"))
+}
+
+/// The folder that cargo builds into: this program lies in `debug` or `release` below it.
+///
+/// # Errors
+///
+/// When the program lies somewhere else.
+pub(crate) fn target_dir() -> Result<PathBuf, String> {
+    let own = std::env::current_exe().map_err(|e| format!("cannot find this program: {e}"))?;
+    let dir = own.parent().and_then(Path::parent);
+    dir.map(Path::to_owned)
+        .ok_or_else(|| "this program is not in a target folder".to_owned())
+}
+
+/// Runs cargo at the root of the workspace, with its output on the terminal.
+///
+/// # Errors
+///
+/// When it fails.
+pub(crate) fn cargo(flags: &str) -> Result<(), String> {
+    finish(cargo_command(flags))
+}
+
+fn cargo_command(flags: &str) -> Command {
+    let mut command = Command::new("cargo");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    command.args(flags.split_whitespace()).current_dir(root);
+    command
+}
+
+fn finish(mut command: Command) -> Result<(), String> {
+    let flags: Vec<_> = command
+        .get_args()
+        .map(|arg| arg.to_string_lossy())
+        .collect();
+    let line = format!("cargo {}", flags.join(" "));
+    eprintln!("$ {line}");
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{line}: {status}")),
+        Err(error) => Err(format!("{line}: {error}")),
+    }
+}
