@@ -51,7 +51,9 @@ impl Price {
     /// The price of `nano_usd` nano-dollars per million tokens.
     #[must_use]
     pub const fn per_million(nano_usd: u64) -> Self {
-        Self { nano_usd_per_million: nano_usd }
+        Self {
+            nano_usd_per_million: nano_usd,
+        }
     }
 
     /// What `count` tokens cost, rounded half up to a whole nano-dollar.
@@ -85,8 +87,16 @@ mod tests {
     fn rounds_half_up_to_a_whole_nano_dollar() {
         let half = Price::per_million(500_000);
         assert_eq!(half.of(Tokens::new(1)), NanoUsd::new(1));
-        assert_eq!(Price::per_million(499_999).of(Tokens::new(1)), NanoUsd::ZERO);
-        assert_eq!(Price::per_million(2_500_000_000).of(Tokens::new(1000)).get(), 2_500_000);
+        assert_eq!(
+            Price::per_million(499_999).of(Tokens::new(1)),
+            NanoUsd::ZERO
+        );
+        assert_eq!(
+            Price::per_million(2_500_000_000)
+                .of(Tokens::new(1000))
+                .get(),
+            2_500_000
+        );
     }
 
     #[test]

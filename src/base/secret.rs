@@ -24,7 +24,11 @@ impl Secret {
         let own = self.0.as_bytes();
         let mut difference = u8::from(own.len() != offered.len()) | u8::from(own.is_empty());
         for (i, byte) in offered.iter().enumerate() {
-            let mine = if own.is_empty() { 0 } else { own[i % own.len()] };
+            let mine = if own.is_empty() {
+                0
+            } else {
+                own[i % own.len()]
+            };
             difference |= std::hint::black_box(byte ^ mine);
         }
         std::hint::black_box(difference) == 0
@@ -39,7 +43,14 @@ mod tests {
     fn only_the_same_text_matches() {
         let key = Secret::new("sk-abc");
         assert!(key.matches(b"sk-abc"));
-        for wrong in [&b""[..], b"sk-ab", b"sk-abcd", b"sk-abcsk-abc", b"sk-abd", b"SK-ABC"] {
+        for wrong in [
+            &b""[..],
+            b"sk-ab",
+            b"sk-abcd",
+            b"sk-abcsk-abc",
+            b"sk-abd",
+            b"SK-ABC",
+        ] {
             assert!(!key.matches(wrong));
         }
         assert!(!Secret::new("").matches(b""));

@@ -332,7 +332,11 @@ impl Routes {
     pub fn find(&self, endpoint: Endpoint, model: &str) -> Option<RouteId> {
         let id = match endpoint {
             Endpoint::ChatCompletions => self.chat.get(model).copied().or({
-                if model.starts_with("claude") { self.open_chat_claude } else { self.open_chat }
+                if model.starts_with("claude") {
+                    self.open_chat_claude
+                } else {
+                    self.open_chat
+                }
             }),
             Endpoint::Completions | Endpoint::Embeddings => {
                 self.other.get(model).copied().or(self.open_other)

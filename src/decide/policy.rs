@@ -58,6 +58,9 @@ impl Default for BreakerPolicy {
 
 impl Default for LatencyPolicy {
     fn default() -> Self {
-        Self { ewma_decay_permille: 100, min_samples: 5 }
+        Self {
+            ewma_decay_permille: 100,
+            min_samples: 5,
+        }
     }
 }

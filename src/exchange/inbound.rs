@@ -59,10 +59,16 @@ mod tests {
         let bytes = b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nX-Kept: 1\r\nServer: s\r\n\
             Connection: X-Hop\r\nX-Hop: 2\r\nX-Infermux-Cost: 9\r\nContent-Length: 3\r\n\r\n";
         let mut head = Head::default();
-        assert_eq!(head.parse_answer(bytes, 0, Asked::Other), Ok(Arrival::Whole));
+        assert_eq!(
+            head.parse_answer(bytes, 0, Asked::Other),
+            Ok(Arrival::Whole)
+        );
         let mut out = Vec::new();
         write_status(head.status, &mut out);
         write_fields(&head, bytes, &mut out);
-        assert_eq!(String::from_utf8(out).unwrap(), "HTTP/1.1 200 OK\r\nX-Kept: 1\r\n");
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "HTTP/1.1 200 OK\r\nX-Kept: 1\r\n"
+        );
     }
 }

@@ -5,6 +5,7 @@
 pub mod admit;
 pub mod answer;
 pub mod attribution;
+pub mod catalogue;
 mod choices;
 pub mod headers;
 pub mod inbound;

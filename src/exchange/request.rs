@@ -50,9 +50,21 @@ impl Request {
             id: RequestId::of(offered, random),
             attribution,
             started: now,
-            version: if head.minor == 0 { Version::Http10 } else { Version::Http11 },
-            connection: if keep_alive { Connection::KeepAlive } else { Connection::Close },
-            body: if is_head { Body::LengthOnly } else { Body::Sent },
+            version: if head.minor == 0 {
+                Version::Http10
+            } else {
+                Version::Http11
+            },
+            connection: if keep_alive {
+                Connection::KeepAlive
+            } else {
+                Connection::Close
+            },
+            body: if is_head {
+                Body::LengthOnly
+            } else {
+                Body::Sent
+            },
         }
     }
 
@@ -81,8 +93,8 @@ impl Request {
     }
 
     /// Appends the fields that say what becomes of the connection.
-    pub fn write_connection(&self, out: &mut Vec<u8>) {
-        match (self.connection, self.version) {
+    pub fn write_connection(&self, connection: Connection, out: &mut Vec<u8>) {
+        match (connection, self.version) {
             (Connection::Close, _) => out.extend_from_slice(b"Connection: close\r\n"),
             (Connection::KeepAlive, Version::Http10) => {
                 out.extend_from_slice(b"Connection: keep-alive\r\n");
@@ -109,22 +121,42 @@ mod tests {
             "HEAD / HTTP/1.0\r\nX-Request-ID: abc\r\nx-request-id: def\r\nX-Infermux-Caller: me\r\n\r\n",
         );
         assert_eq!(request.id.as_str(), "abc");
-        assert_eq!(request.attribution.caller.as_ref().map(|label| label.as_str()), Some("me"));
-        assert_eq!((request.version, request.body), (Version::Http10, Body::LengthOnly));
+        assert_eq!(
+            request
+                .attribution
+                .caller
+                .as_ref()
+                .map(|label| label.as_str()),
+            Some("me")
+        );
+        assert_eq!(
+            (request.version, request.body),
+            (Version::Http10, Body::LengthOnly)
+        );
         assert_eq!(request.connection, Connection::Close);
-        assert_eq!(read("GET / HTTP/1.1\r\nHost: a\r\n\r\n").connection, Connection::KeepAlive);
+        assert_eq!(
+            read("GET / HTTP/1.1\r\nHost: a\r\n\r\n").connection,
+            Connection::KeepAlive
+        );
     }
 
     #[test]
     fn the_connection_is_told_where_the_version_does_not_say_it() {
         for (text, expected) in [
             ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", ""),
-            ("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "Connection: close\r\n"),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+                "Connection: close\r\n",
+            ),
             ("GET / HTTP/1.0\r\n\r\n", "Connection: close\r\n"),
-            ("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "Connection: keep-alive\r\n"),
+            (
+                "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+                "Connection: keep-alive\r\n",
+            ),
         ] {
             let mut out = Vec::new();
-            read(text).write_connection(&mut out);
+            let request = read(text);
+            request.write_connection(request.connection, &mut out);
             assert_eq!(out, expected.as_bytes(), "{text}");
         }
     }

@@ -121,7 +121,7 @@ mod tests {
             ("GET", "/v1/modelsx", 404),
         ] {
             let refused = read(method.as_bytes(), target).unwrap_err();
-            assert_eq!(refused.status(), status, "{method} {target}");
+            assert_eq!(refused.row().status, status, "{method} {target}");
         }
     }
 }

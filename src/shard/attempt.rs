@@ -84,7 +84,10 @@ pub async fn run<'a>(
     };
     let mut up = match pooled {
         Some(pooled) => pooled,
-        None => match caller.watch_only(upstream::connect(shard, id, deadline)).await {
+        None => match caller
+            .watch_only(upstream::connect(shard, id, deadline))
+            .await
+        {
             Ok(opened) => opened,
             Err(_) if caller.is_gone() => return End::Outcome(Outcome::CallerGone),
             Err(fault) => return End::Outcome(Outcome::ConnectFailed(fault)),
@@ -141,7 +144,10 @@ async fn conclude<'a>(
         && matches!(status, 400 | 422)
         && provider_error::names_stream_options(body)
     {
-        attempt.job.shard.without_injection(attempt.candidate().provider);
+        attempt
+            .job
+            .shard
+            .without_injection(attempt.candidate().provider);
         up.park(attempt.job.shard, attempt.candidate().provider);
         return End::WithoutInjection;
     }
@@ -182,7 +188,10 @@ impl<'a> Attempt<'_, 'a> {
     /// The provider's own name for the model.
     #[must_use]
     pub fn upstream_model(&self) -> &'a str {
-        self.candidate().model.as_deref().unwrap_or(&self.job.ask.model)
+        self.candidate()
+            .model
+            .as_deref()
+            .unwrap_or(&self.job.ask.model)
     }
 
     /// The caller's name for the model, as its body has it.
@@ -299,7 +308,11 @@ async fn send(
 }
 
 /// Sends one part; an own buffer goes back to the caller's connection, empty.
-async fn send_part(caller: &mut Caller, up: &mut Upstream, part: Part) -> io::Result<()> {
+pub(super) async fn send_part(
+    caller: &mut Caller,
+    up: &mut Upstream,
+    part: Part,
+) -> io::Result<()> {
     let (deadline, sending) = up.send(part);
     let (result, part) = caller.watch(deadline, sending).await;
     let mut buffer = part.into_vec();
@@ -311,7 +324,7 @@ async fn send_part(caller: &mut Caller, up: &mut Upstream, part: Part) -> io::Re
 }
 
 /// Reads the final head of the answer; informational ones are skipped (RFC 9110, section 15.2).
-async fn read_head(caller: &mut Caller, up: &mut Upstream) -> Result<(), Outcome> {
+pub(super) async fn read_head(caller: &mut Caller, up: &mut Upstream) -> Result<(), Outcome> {
     let mut seen = 0;
     loop {
         let read = up.read_more(caller).await;
@@ -324,7 +337,11 @@ async fn read_head(caller: &mut Caller, up: &mut Upstream) -> Result<(), Outcome
         }
         loop {
             let malformed = |_| Outcome::Failed(Failure::Malformed);
-            match up.head.parse_answer(&up.bytes, seen, Asked::Other).map_err(malformed)? {
+            match up
+                .head
+                .parse_answer(&up.bytes, seen, Asked::Other)
+                .map_err(malformed)?
+            {
                 Arrival::Partial => {
                     seen = up.bytes.len();
                     break;

@@ -36,9 +36,14 @@ pub async fn read(shard: &Shard, caller: &mut Caller) -> Result<Body, Stop> {
     let start = caller.head.len;
     let limit = shard.plan.server.max_body_bytes;
     match caller.head.framing {
-        Framing::None | Framing::Close => Ok(Body { at: start..start, end: start }),
+        Framing::None | Framing::Close => Ok(Body {
+            at: start..start,
+            end: start,
+        }),
         Framing::Length(length) => {
-            let length = usize::try_from(length).ok().filter(|length| *length <= limit);
+            let length = usize::try_from(length)
+                .ok()
+                .filter(|length| *length <= limit);
             let length = length.ok_or(Stop::Refused(Refusal::RequestTooLarge { limit }))?;
             read_length(shard, caller, start + length).await
         }
@@ -61,7 +66,10 @@ async fn read_length(shard: &Shard, caller: &mut Caller, end: usize) -> Result<B
         }
         caller.socket.deadline.clear();
     }
-    Ok(Body { at: start..end, end })
+    Ok(Body {
+        at: start..end,
+        end,
+    })
 }
 
 async fn read_chunked(shard: &Shard, caller: &mut Caller) -> Result<Body, Stop> {
@@ -76,7 +84,10 @@ async fn read_chunked(shard: &Shard, caller: &mut Caller) -> Result<Body, Stop> 
         match decoder.compact(caller.bytes_mut(), &mut filled) {
             Ok(Progress::Ended) => {
                 caller.socket.deadline.clear();
-                return Ok(Body { at: start..filled, end: filled });
+                return Ok(Body {
+                    at: start..filled,
+                    end: filled,
+                });
             }
             Ok(Progress::More) => {}
             Err(fault) => return Err(Stop::Refused(Refusal::Malformed(fault.sentence()))),
@@ -100,7 +111,9 @@ async fn invite(shard: &Shard, caller: &mut Caller) -> Result<(), Stop> {
     if !caller.head.expects_continue {
         return Ok(());
     }
-    caller.out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+    caller
+        .out
+        .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
     caller.send_out(shard).await.map_err(|_| Stop::Gone)
 }
 
@@ -114,7 +127,11 @@ struct Pace {
 
 impl Pace {
     fn new(shard: &Shard, start: Instant) -> Self {
-        Self { start, silence: shard.plan.server.body_timeout, arrived: 0 }
+        Self {
+            start,
+            silence: shard.plan.server.body_timeout,
+            arrived: 0,
+        }
     }
 
     /// Reads more, by the deadline that what has arrived so far allows.

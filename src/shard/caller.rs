@@ -60,7 +60,9 @@ impl Caller {
         let mut socket = Socket::new(stream, &shard.timers)?;
         if let Some(config) = &shard.tls_accept {
             let session = Session::accept(config)?;
-            socket.deadline.set(clock::now() + shard.plan.server.header_timeout, Cut::Both);
+            socket
+                .deadline
+                .set(clock::now() + shard.plan.server.header_timeout, Cut::Both);
             socket.secure(session).await?;
         }
         Ok(Self {

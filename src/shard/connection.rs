@@ -8,15 +8,15 @@ use monoio::net::TcpStream;
 use crate::base::limits::{LINGER_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, TARGET_BYTES_MAX};
 use crate::base::time::Instant;
 use crate::exchange::refusal::Refusal;
+use crate::exchange::request::Request;
 use crate::link::gate::Phase;
 use crate::shard::body::{self, Stop};
 use crate::shard::caller::Caller;
 use crate::shard::drive::{self, After};
-use crate::shard::request::Request;
 use crate::shard::run::Shard;
 use crate::shard::timers::Cut;
 use crate::sys::clock;
-use crate::wire::head::{Arrival, HeadFault};
+use crate::wire::head::{Arrival, Framing, HeadFault};
 
 /// A connection that counts as open as long as this lives, however its task ends.
 pub struct Open {
@@ -46,10 +46,12 @@ impl Drop for Open {
 /// Serves one connection to its end.
 pub async fn serve(open: Open, stream: TcpStream) {
     let shard = Rc::clone(&open.shard);
-    let Ok(mut caller) = Caller::new(&shard, stream).await else { return };
-    let mut first = Turn::First;
-    while let After::KeepAlive = serve_one(&shard, &mut caller, first).await {
-        first = Turn::Later;
+    let Ok(mut caller) = Caller::new(&shard, stream).await else {
+        return;
+    };
+    let mut turn = Turn::First;
+    while let After::KeepAlive = serve_one(&shard, &mut caller, turn).await {
+        turn = Turn::Later;
         if shard.gates.phase() != Phase::Serving && caller.bytes.is_empty() {
             break;
         }
@@ -66,29 +68,71 @@ enum Turn {
 
 /// Reads one request and answers it.
 async fn serve_one(shard: &Rc<Shard>, caller: &mut Caller, turn: Turn) -> After {
+    let random = || {
+        let mut random = shard.random.borrow_mut();
+        [random.next_u64(), random.next_u64()]
+    };
     match read_head(shard, caller, turn).await {
         Ok(()) => {}
         Err(Stop::Gone) => return After::Close,
         Err(Stop::Refused(refusal)) => {
             // What the bytes mean is unknown, so there is no id or attribution to take from them.
-            let request = Request::unreadable(shard, clock::now());
-            drive::refuse(shard, caller, &request, &refusal).await;
-            linger(caller).await;
-            return After::Close;
+            let request = Request::unreadable(random(), clock::now());
+            return refuse_and_linger(shard, caller, &request, &refusal).await;
         }
     }
-    let mut request = Request::read(shard, caller, clock::now());
-    let checked = request.check(shard, caller);
-    let end = match (&checked, body::read(shard, caller).await) {
-        (_, Err(Stop::Gone)) => return After::Close,
-        (Ok(_), Err(Stop::Refused(refusal))) => {
-            drive::refuse(shard, caller, &request, &refusal).await;
-            linger(caller).await;
-            return After::Close;
-        }
-        _ => 0,
+    let request = Request::read(&caller.head, &caller.bytes, random(), clock::now());
+    let message = Rc::clone(&caller.bytes);
+    let target = match drive::check(shard, &caller.head, &message) {
+        Ok(target) => target,
+        Err(refusal) => return refuse_early(shard, caller, &request, &refusal).await,
     };
-    let _ = (end, &mut request);
+    drop(message);
+    let body = match body::read(shard, caller).await {
+        Ok(body) => body,
+        Err(Stop::Gone) => return After::Close,
+        Err(Stop::Refused(refusal)) => {
+            return refuse_and_linger(shard, caller, &request, &refusal).await;
+        }
+    };
+    caller.read_ahead();
+    let after = drive::answer(shard, caller, &request, &target, body.at).await;
+    caller.forget(body.end);
+    after
+}
+
+/// Refuses a request by its head. The connection goes on if the body is there already, or none is.
+async fn refuse_early(
+    shard: &Rc<Shard>,
+    caller: &mut Caller,
+    request: &Request,
+    refusal: &Refusal<'_>,
+) -> After {
+    let body = match caller.head.framing {
+        Framing::None | Framing::Close => Some(0),
+        Framing::Length(length) => usize::try_from(length).ok(),
+        Framing::Chunked => None,
+    };
+    let end = body.and_then(|length| caller.head.len.checked_add(length));
+    match end.filter(|end| *end <= caller.bytes.len()) {
+        Some(end) => {
+            let after = drive::refuse(shard, caller, request, refusal).await;
+            caller.forget(end);
+            after
+        }
+        None => refuse_and_linger(shard, caller, request, refusal).await,
+    }
+}
+
+/// Refuses a request that has not been read to its end, and closes.
+async fn refuse_and_linger(
+    shard: &Rc<Shard>,
+    caller: &mut Caller,
+    request: &Request,
+    refusal: &Refusal<'_>,
+) -> After {
+    drive::refuse_last(shard, caller, request, refusal).await;
+    linger(caller).await;
     After::Close
 }
 
@@ -111,15 +155,24 @@ async fn read_head(shard: &Shard, caller: &mut Caller, turn: Turn) -> Result<(),
         match (started, caller.bytes.is_empty(), turn) {
             (Some(_), _, _) => {}
             (None, true, Turn::Later) => {
-                caller.socket.deadline.set_idle(clock::now() + server.idle_timeout);
+                caller
+                    .socket
+                    .deadline
+                    .set_idle(clock::now() + server.idle_timeout);
             }
             (None, true, Turn::First) => {
-                caller.socket.deadline.set_idle(clock::now() + server.header_timeout);
+                caller
+                    .socket
+                    .deadline
+                    .set_idle(clock::now() + server.header_timeout);
             }
             (None, false, _) => {
                 let now = clock::now();
                 started = Some(now);
-                caller.socket.deadline.set(now + server.header_timeout, Cut::Read);
+                caller
+                    .socket
+                    .deadline
+                    .set(now + server.header_timeout, Cut::Read);
             }
         }
         match caller.read_more().await {
@@ -136,7 +189,9 @@ fn refusal_of(fault: HeadFault) -> Refusal<'static> {
     match fault {
         HeadFault::Version => Refusal::HttpVersionNotSupported,
         HeadFault::TooLarge => Refusal::HeaderTooLarge,
-        HeadFault::TargetTooLong => Refusal::UriTooLong { limit: TARGET_BYTES_MAX },
+        HeadFault::TargetTooLong => Refusal::UriTooLong {
+            limit: TARGET_BYTES_MAX,
+        },
         HeadFault::Malformed
         | HeadFault::BareLf
         | HeadFault::Host
@@ -155,7 +210,7 @@ async fn linger(caller: &mut Caller) {
     caller.socket.deadline.set(clock::now() + LINGER, Cut::Both);
     let mut dropped = 0;
     while dropped < LINGER_BYTES_MAX {
-        caller.bytes.clear();
+        caller.bytes_mut().clear();
         match caller.read_more().await {
             Ok(count) if count > 0 => dropped += count,
             Ok(_) | Err(_) => return,

@@ -13,13 +13,13 @@ use crate::exchange::refusal::{Connection, LastWord, Refusal};
 use crate::exchange::request::Request;
 use crate::exchange::route::{self, Routed, Standing};
 use crate::exchange::target::{self, Target};
-use crate::link::gate::Phase;
 use crate::shard::attempt::{self, End, Fresh};
 use crate::shard::caller::Caller;
 use crate::shard::models;
 use crate::shard::run::Shard;
 use crate::shard::settle::Record;
 use crate::sys::clock;
+use crate::wire::head::Head;
 use crate::wire::openai::{self, Ask};
 
 /// What becomes of the caller's connection.
@@ -54,8 +54,7 @@ pub struct Job<'a> {
 /// # Errors
 ///
 /// The request is refused, whatever its body says.
-pub fn check<'a>(shard: &Shard, caller: &'a Caller) -> Result<Target, Refusal<'a>> {
-    let (head, bytes) = (&caller.head, &caller.bytes);
+pub fn check<'a>(shard: &Shard, head: &Head, bytes: &'a [u8]) -> Result<Target, Refusal<'a>> {
     let target = std::str::from_utf8(&bytes[head.target.clone()])
         .map_err(|_| Refusal::Malformed("the request target is not valid"))?;
     admit::authenticate(
@@ -92,6 +91,18 @@ pub async fn refuse(
     tell(shard, caller, request, &mut record, refusal).await
 }
 
+/// Answers with an error of infermux's own, after which the connection is closed in any case.
+pub async fn refuse_last(
+    shard: &Shard,
+    caller: &mut Caller,
+    request: &Request,
+    refusal: &Refusal<'_>,
+) {
+    let mut record = Record::new(shard, request);
+    record.connection = Connection::Close;
+    tell(shard, caller, request, &mut record, refusal).await;
+}
+
 async fn infer(
     shard: &Rc<Shard>,
     caller: &mut Caller,
@@ -115,16 +126,20 @@ async fn infer(
     };
     record.strategy = Some(routed.route.strategy);
     record.group = routed.group;
-    let job = Job { shard, request, endpoint, message: &message, body, ask: &ask, routed };
+    let job = Job {
+        shard,
+        request,
+        endpoint,
+        message: &message,
+        body,
+        ask: &ask,
+        routed,
+    };
     try_candidates(&job, caller, &mut record).await
 }
 
 /// Tries one candidate after the other, until the caller has an answer or nobody is left.
-async fn try_candidates<'a>(
-    job: &Job<'a>,
-    caller: &mut Caller,
-    record: &mut Record<'a>,
-) -> After {
+async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<'a>) -> After {
     let Job { shard, routed, .. } = job;
     let now = clock::now();
     shard.retries.count_request(shard.id, now);
@@ -196,7 +211,7 @@ async fn conclude<'a>(
     verdict: Verdict,
 ) -> After {
     match verdict {
-        Verdict::Answer | Verdict::PassThrough => after(job.shard, job.request),
+        Verdict::Answer | Verdict::PassThrough => after(job.shard, record.connection),
         // The stream has its error frame; its end without a last chunk says the rest.
         Verdict::StreamCut | Verdict::StreamStalled => After::Close,
         Verdict::Nothing => {
@@ -207,7 +222,9 @@ async fn conclude<'a>(
         | Verdict::UpstreamTimeout
         | Verdict::RateLimit
         | Verdict::InvalidRequest => {
-            let Some(blamed) = attempts.blamed() else { return After::Close };
+            let Some(blamed) = attempts.blamed() else {
+                return After::Close;
+            };
             let provider = &provider_of(job, blamed.candidate).name;
             record.provider = Some(provider);
             let last = LastWord {
@@ -225,20 +242,18 @@ async fn conclude<'a>(
 }
 
 /// Writes a refusal to the caller.
-async fn tell(
+pub async fn tell(
     shard: &Shard,
     caller: &mut Caller,
     request: &Request,
     record: &mut Record<'_>,
     refusal: &Refusal<'_>,
 ) -> After {
-    record.status = Some(refusal.status());
-    record.error = Some(refusal.code());
+    record.status = Some(refusal.row().status);
+    record.error = Some(refusal.row().code);
     caller.out.clear();
     let mut envelope = request.envelope(record.attempts);
-    if shard.gates.phase() != Phase::Serving {
-        envelope.connection = Connection::Close;
-    }
+    envelope.connection = shard.connection(record.connection);
     refusal.write_answer(&mut caller.out, &envelope);
     let sent = caller.send_out(shard).await;
     match (sent, refusal.connection(), envelope.connection) {
@@ -249,10 +264,10 @@ async fn tell(
 
 /// What becomes of the connection after a complete answer.
 #[must_use]
-pub fn after(shard: &Shard, request: &Request) -> After {
-    match (request.connection, shard.gates.phase()) {
-        (Connection::KeepAlive, Phase::Serving) => After::KeepAlive,
-        (Connection::KeepAlive | Connection::Close, _) => After::Close,
+pub fn after(shard: &Shard, connection: Connection) -> After {
+    match shard.connection(connection) {
+        Connection::KeepAlive => After::KeepAlive,
+        Connection::Close => After::Close,
     }
 }
 
@@ -280,7 +295,9 @@ fn grant(shard: &Shard) -> Grant {
 }
 
 fn provider_of<'a>(job: &Job<'a>, place: usize) -> &'a crate::config::plan::Provider {
-    job.shard.plan.provider(job.routed.route.candidates[place].provider)
+    job.shard
+        .plan
+        .provider(job.routed.route.candidates[place].provider)
 }
 
 fn log_outcome(job: &Job<'_>, place: usize, outcome: Outcome) {
@@ -292,7 +309,11 @@ fn log_outcome(job: &Job<'_>, place: usize, outcome: Outcome) {
         | Outcome::CallerKeyRefused(_)
         | Outcome::RequestRefused(_) => {
             let provider = &*provider_of(job, place).name;
-            tracing::debug!(provider, request_id = job.request.id.as_str(), "attempt: {outcome}");
+            tracing::debug!(
+                provider,
+                request_id = job.request.id.as_str(),
+                "attempt: {outcome}"
+            );
         }
         Outcome::ConnectFailed(_)
         | Outcome::TimedOut(_)

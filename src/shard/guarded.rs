@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 /// Runs `task` on this shard. A panic in it ends it, is logged by the panic hook, and leaves every
 /// other task running; its sockets close with it.
-pub fn spawn(task: impl Future<Output = ()> + 'static) {
+pub(super) fn spawn(task: impl Future<Output = ()> + 'static) {
     // Dropping the handle leaves the task running.
     drop(monoio::spawn(Guarded {
         task: Some(Box::pin(task)),

@@ -19,7 +19,11 @@ impl AccessLog {
     /// No lines yet.
     #[must_use]
     pub fn new(sender: LogSender) -> Self {
-        Self { lines: RefCell::default(), sender, filled: Nudge::default() }
+        Self {
+            lines: RefCell::default(),
+            sender,
+            filled: Nudge::default(),
+        }
     }
 
     /// Lets `write` append one line.

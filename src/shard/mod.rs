@@ -4,8 +4,23 @@
 //! A future with an operation in the ring is never dropped to stop it: the socket is shut down and the
 //! operation ends by itself ([`timers`]).
 
+pub mod attempt;
+pub mod body;
+pub mod caller;
+pub mod connection;
+pub mod drive;
 mod guarded;
+pub mod listener;
+pub mod log;
+pub mod models;
+pub mod nudge;
+pub mod pool;
 pub mod ring;
+pub mod run;
+pub mod settle;
 pub mod socket;
+pub mod stream;
 pub mod timers;
 pub mod tls;
+pub mod upstream;
+pub mod whole;

@@ -30,7 +30,10 @@ impl Pool {
     #[must_use]
     pub fn new(providers: usize) -> Self {
         let idle = (0..providers).map(|_| Vec::new()).collect();
-        Self { idle: RefCell::new(idle), filled: Nudge::default() }
+        Self {
+            idle: RefCell::new(idle),
+            filled: Nudge::default(),
+        }
     }
 
     /// The youngest connection to `provider` that is still open.
@@ -55,7 +58,10 @@ impl Pool {
         let mut idle = self.idle.borrow_mut();
         let connections = &mut idle[provider.index()];
         if connections.len() < POOL_IDLE_MAX {
-            connections.push(Idle { upstream, since: now });
+            connections.push(Idle {
+                upstream,
+                since: now,
+            });
             self.filled.give();
         }
     }

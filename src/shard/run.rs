@@ -12,11 +12,13 @@ use monoio::io::AsyncReadRent;
 use monoio::net::{TcpListener, UnixStream};
 use rustls::{ClientConfig, ServerConfig};
 
-use crate::base::ids::ShardId;
+use crate::base::ids::{ProviderId, ShardId};
 use crate::base::random::Random;
 use crate::config::plan::Plan;
 use crate::decide::rotation::Rotation;
-use crate::exchange::ask::Prefixes;
+use crate::exchange::catalogue::Catalogue;
+use crate::exchange::outbound::Prefixes;
+use crate::exchange::refusal::Connection;
 use crate::link::addresses::Addresses;
 use crate::link::buffered::{self, Lease};
 use crate::link::gate::{Gates, Phase};
@@ -26,16 +28,20 @@ use crate::report::line::Lines;
 use crate::shard::log::AccessLog;
 use crate::shard::nudge::Nudge;
 use crate::shard::pool::Pool;
+use crate::shard::stream::Spare;
 use crate::shard::timers::Timers;
 use crate::shard::{guarded, listener, ring};
 use crate::sys::entropy;
+use crate::wire::json;
 
 /// What every shard of a process gets: one copy, shared.
 pub struct Common {
     /// The configuration.
     pub plan: Arc<Plan>,
-    /// The rotation of each route.
-    pub rotations: Box<[Rotation]>,
+    /// What is computed once for each route.
+    pub routes: Box<[RouteExtras]>,
+    /// The list of models.
+    pub catalogue: Catalogue,
     /// The fixed part of the requests to each provider.
     pub prefixes: Box<[Prefixes]>,
     /// Published words.
@@ -50,6 +56,33 @@ pub struct Common {
     pub tls_accept: Option<Arc<ServerConfig>>,
     /// TLS towards providers.
     pub tls_connect: Arc<ClientConfig>,
+}
+
+/// What is computed once for each route.
+pub struct RouteExtras {
+    /// The order of turns.
+    pub rotation: Rotation,
+    /// By candidate: the provider's name for the model as a JSON string, where it has one.
+    pub models: Box<[Option<Box<[u8]>>]>,
+}
+
+impl RouteExtras {
+    /// The extras of all routes of `plan`.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Box<[Self]> {
+        let extras = plan.routes.all.iter().map(|route| {
+            let weights: Vec<u32> = route.candidates.iter().map(|one| one.weight).collect();
+            let names = route.candidates.iter().map(|one| one.model.as_deref());
+            let models = names
+                .map(|name| name.map(|name| json::quoted(name).into()))
+                .collect();
+            Self {
+                rotation: Rotation::new(&weights),
+                models,
+            }
+        });
+        extras.collect()
+    }
 }
 
 /// What one shard gets for itself.
@@ -83,6 +116,10 @@ pub struct Shard {
     pub access_log: Rc<AccessLog>,
     /// How access lines look; `None`: they are not written.
     pub lines: Option<RefCell<Lines>>,
+    /// What streams use, between two of them.
+    pub relays: RefCell<Vec<Box<Spare>>>,
+    /// Providers that were seen not to take `stream_options`.
+    strict: Box<[Cell<bool>]>,
     /// Callers' connections that are open.
     pub open: Cell<usize>,
     /// Told when the last of them closes.
@@ -94,6 +131,28 @@ impl std::ops::Deref for Shard {
 
     fn deref(&self) -> &Common {
         &self.common
+    }
+}
+
+impl Shard {
+    /// Whether `provider` may be asked for the usage of a stream.
+    #[must_use]
+    pub fn may_inject(&self, provider: ProviderId) -> bool {
+        !self.strict[provider.index()].get()
+    }
+
+    /// Remembers that `provider` refuses to be asked for the usage of a stream.
+    pub fn without_injection(&self, provider: ProviderId) {
+        self.strict[provider.index()].set(true);
+    }
+
+    /// What becomes of a connection, given what its caller wants: a process that drains closes it.
+    #[must_use]
+    pub fn connection(&self, wanted: Connection) -> Connection {
+        match self.gates.phase() {
+            Phase::Serving => wanted,
+            Phase::Draining | Phase::Stopping => Connection::Close,
+        }
     }
 }
 
@@ -121,6 +180,13 @@ async fn serve(common: Arc<Common>, own: Own) -> io::Result<()> {
         random: RefCell::new(Random::new(entropy::seed())),
         access_log: Rc::new(AccessLog::new(own.log)),
         lines: own.lines.map(RefCell::new),
+        relays: RefCell::default(),
+        strict: common
+            .plan
+            .providers
+            .iter()
+            .map(|_| Cell::new(false))
+            .collect(),
         open: Cell::new(0),
         emptied: Nudge::default(),
         common,
@@ -169,7 +235,10 @@ struct Bell {
 impl Bell {
     fn new(stream: StdUnixStream) -> io::Result<Self> {
         let rings = Vec::with_capacity(64);
-        Ok(Self { stream: UnixStream::from_std(stream)?, rings })
+        Ok(Self {
+            stream: UnixStream::from_std(stream)?,
+            rings,
+        })
     }
 
     /// Waits for a ring.

@@ -7,6 +7,7 @@ use crate::base::tokens::Tokens;
 use crate::decide::strategy::Strategy;
 use crate::exchange::attribution::Label;
 use crate::exchange::headers::Totals;
+use crate::exchange::refusal::Connection;
 use crate::exchange::request::Request;
 use crate::report::access_line::{Access, Counted, access_line};
 use crate::shard::run::Shard;
@@ -34,6 +35,8 @@ pub struct Record<'a> {
     pub first_byte: Option<Instant>,
     /// What was used.
     pub tokens: Option<Used>,
+    /// What becomes of the connection afterwards.
+    pub connection: Connection,
     /// How long the provider that is at its limit asked to be left alone.
     pub retry_after: Duration,
     /// The code of the error, or what went wrong.
@@ -72,7 +75,11 @@ impl Used {
     /// As headers or trailers.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        Totals { prompt: Some(self.prompt), completion: Some(self.completion), cost: None }
+        Totals {
+            prompt: Some(self.prompt),
+            completion: Some(self.completion),
+            cost: None,
+        }
     }
 }
 
@@ -91,13 +98,16 @@ impl<'a> Record<'a> {
             status: None,
             first_byte: None,
             tokens: None,
+            connection: request.connection,
             retry_after: Duration::from_secs(1),
             error: None,
         }
     }
 
     fn write_line(&self, now: Instant) {
-        let Some(lines) = &self.shard.lines else { return };
+        let Some(lines) = &self.shard.lines else {
+            return;
+        };
         let started = self.request.started;
         let label = |label: &'a Option<Label>| label.as_ref().map(Label::as_str);
         let attribution = &self.request.attribution;
@@ -111,16 +121,25 @@ impl<'a> Record<'a> {
             model: self.model,
             strategy: self.strategy,
             group: self.group,
-            status: self.status.unwrap_or(if panicked { 500 } else { CALLER_GONE }),
+            status: self
+                .status
+                .unwrap_or(if panicked { 500 } else { CALLER_GONE }),
             attempts: self.attempts,
             latency: now.since(started),
-            first_byte: self.first_byte.map(|at| at.since(started)).filter(|at| *at > Duration::ZERO),
+            first_byte: self
+                .first_byte
+                .map(|at| at.since(started))
+                .filter(|at| *at > Duration::ZERO),
             prompt_tokens: self.tokens.map(|used| used.prompt),
             completion_tokens: self.tokens.map(|used| used.completion),
             cost: None,
             counted: self.tokens.map_or(Counted::ByProvider, |used| used.counted),
             model_override: None,
-            error: if panicked { Some("internal_error") } else { self.error },
+            error: if panicked {
+                Some("internal_error")
+            } else {
+                self.error
+            },
         };
         let wall = clock::wall();
         self.shard

@@ -1,16 +1,14 @@
 //! Streams: relayed read by read, held back until the first content.
 
-use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
 use crate::base::ids::ProviderId;
-use crate::base::time::Instant;
 use crate::decide::failover::Attempts;
-use crate::decide::outcome::{Failure, Outcome, Verdict, Waiting};
+use crate::decide::outcome::{Failure, Outcome, Waiting};
 use crate::exchange::headers::{self, TRAILER_ANNOUNCEMENT, Totals};
 use crate::exchange::inbound;
-use crate::exchange::refusal::{LastWord, Refusal};
+use crate::exchange::refusal::{Connection, LastWord, Refusal};
 use crate::exchange::relay::{RelayPlan, StreamFault, StreamRelay};
 use crate::exchange::request::Version;
 use crate::shard::attempt::Attempt;
@@ -33,39 +31,93 @@ pub async fn relay<'a>(
     mut up: Upstream,
 ) -> Outcome {
     let shard = attempt.job.shard;
-    let mut relay = shard.relays.borrow_mut().pop().unwrap_or_default();
-    relay.reset(&RelayPlan {
+    let spare = shard.relays.borrow_mut().pop();
+    let mut spare = spare.unwrap_or_default();
+    spare.relay.reset(&RelayPlan {
         caller_model: attempt.caller_model(),
         kind: attempt.provider.kind,
         endpoint: attempt.job.endpoint,
         usage: attempt.usage,
     });
-    let mut stream = Stream { attempt, relay: &mut relay, body: Body::new(up.head.framing) };
+    spare.payload.clear();
+    let body = Body::new(up.head.framing);
+    let mut stream = Stream {
+        attempt,
+        spare,
+        body,
+        provider_end: ProviderEnd::Open,
+    };
     let outcome = stream.run(caller, record, attempts, &mut up).await;
-    if stream.relay.is_committed() {
+    if stream.is_committed() {
         record.tokens = Some(stream.used());
     }
-    let body = stream.body;
+    let Stream {
+        spare,
+        body,
+        provider_end,
+        ..
+    } = stream;
+    shard.relays.borrow_mut().push(spare);
     if outcome == Outcome::Answered {
-        finish_upstream(shard, attempt.candidate().provider, up, body);
+        let id = attempt.candidate().provider;
+        match provider_end {
+            ProviderEnd::Clean => {
+                up.end = up.bytes.len();
+                up.park(shard, id);
+            }
+            ProviderEnd::Open => guarded::spawn(read_out(Rc::clone(shard), id, up, body)),
+            ProviderEnd::Surplus => {}
+        }
     }
-    shard.relays.borrow_mut().push(relay);
     outcome
+}
+
+/// What a stream needs and the next one can use again.
+#[derive(Default)]
+pub struct Spare {
+    relay: StreamRelay,
+    payload: Vec<u8>,
 }
 
 /// A stream on its way.
 struct Stream<'s, 'j, 'a> {
     attempt: &'s Attempt<'j, 'a>,
-    relay: &'s mut StreamRelay,
+    spare: Box<Spare>,
     body: Body,
+    provider_end: ProviderEnd,
+}
+
+/// Whether the provider's body has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ProviderEnd {
+    /// Not yet.
+    Open,
+    /// With the last byte that was read.
+    Clean,
+    /// And something follows that does not belong to it.
+    Surplus,
 }
 
 /// What a read of the provider's bytes amounts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fed {
-    /// More is to come.
     More,
-    /// The provider's body, or the stream in it, is complete.
     Complete,
+}
+
+/// How a stream broke: what that means before it is committed, and afterwards.
+#[derive(Clone, Copy, Debug)]
+struct Broken {
+    before: Outcome,
+    after: Outcome,
+    caller_knows: CallerKnows,
+}
+
+/// Whether the caller has the provider's own error frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CallerKnows {
+    Yes,
+    No,
 }
 
 impl<'a> Stream<'_, '_, 'a> {
@@ -76,38 +128,274 @@ impl<'a> Stream<'_, '_, 'a> {
         attempts: &mut Attempts,
         up: &mut Upstream,
     ) -> Outcome {
-        let head_at = clock::now();
-        let content_by = head_at + self.attempt.provider.first_token_timeout;
-        up.socket.deadline.set(content_by.min(self.attempt.overall), Cut::Both);
-        // The head's fields are needed until the stream is committed; the payload behind it is not.
+        let shard = self.attempt.job.shard;
+        let content_by = clock::now() + self.attempt.provider.first_token_timeout;
+        up.socket
+            .deadline
+            .set(content_by.min(self.attempt.overall), Cut::Both);
+        caller.out.clear();
         let mut fresh = up.head.len;
-        let mut payload = std::mem::take(&mut self.attempt.job.shard.scratch.borrow_mut().payload);
-        payload.clear();
-        let outcome = loop {
-            let fed = self.feed(&up.bytes[fresh..], &mut payload);
-            let fed = match fed {
-                Ok(fed) => fed,
-                Err(fault) => break self.break_off(caller, record, &mut payload, fault).await,
-            };
-            if self.relay.is_committed() && !payload.is_empty() {
+        let mut fed = self.feed(&up.bytes[fresh..]);
+        loop {
+            if let Err(broken) = &fed
+                && self.is_committed()
+                && broken.caller_knows == CallerKnows::No
+            {
+                self.write_error_frame(broken.after);
+            }
+            if self.is_committed() {
                 if record.first_byte.is_none() {
                     attempts.commit();
                     self.write_head(caller, record, up);
                 }
-                self.frame(caller, &mut payload);
+                self.write_payload(caller);
             }
-            if matches!(fed, Fed::Complete) {
-                self.write_end(caller);
-                break sent(caller.send_out(self.attempt.job.shard).await);
+            match fed {
+                Ok(Fed::More) => {}
+                Ok(Fed::Complete) => {
+                    self.write_end(caller);
+                    let sent = caller.send_out(shard).await;
+                    return if sent.is_ok() {
+                        Outcome::Answered
+                    } else {
+                        Outcome::CallerGone
+                    };
+                }
+                Err(broken) if self.is_committed() => {
+                    record.error = Some(error_code(broken.after));
+                    let sent = caller.send_out(shard).await;
+                    return if sent.is_ok() {
+                        broken.after
+                    } else {
+                        Outcome::CallerGone
+                    };
+                }
+                Err(broken) => return broken.before,
             }
-            if let Err(outcome) = self.next_read(caller, up, &mut fresh).await {
-                break match outcome {
-                    Outcome::CallerGone => outcome,
-                    _ => self.break_off(caller, record, &mut payload, outcome).await,
-                };
+            fed = match self.read(caller, up, &mut fresh).await {
+                Ok(Fed::More) => self.feed(&up.bytes[fresh..]),
+                // The connection's end is the body's.
+                Ok(Fed::Complete) => self.finish(),
+                Err(broken) if broken.before == Outcome::CallerGone => return Outcome::CallerGone,
+                Err(broken) => Err(broken),
+            };
+        }
+    }
+
+    /// Sends what is ready and reads more; the read is in the ring while the caller is served.
+    async fn read(
+        &mut self,
+        caller: &mut Caller,
+        up: &mut Upstream,
+        fresh: &mut usize,
+    ) -> Result<Fed, Broken> {
+        if self.is_committed() {
+            up.bytes.clear();
+            *fresh = 0;
+            up.post_read();
+            if !caller.out.is_empty() {
+                // A caller that reads slowly is no fault of the provider's.
+                up.socket.deadline.clear();
+                caller
+                    .send_out(self.attempt.job.shard)
+                    .await
+                    .map_err(|_| Broken::GONE)?;
             }
+            let idle = self.attempt.provider.stream_idle_timeout;
+            up.socket.deadline.set(clock::now() + idle, Cut::Both);
+        } else {
+            // The head's fields, which stand in front, are needed until the stream is committed.
+            *fresh = up.bytes.len();
+        }
+        match up.read_more(caller).await {
+            _ if caller.is_gone() => Err(Broken::GONE),
+            Ok(count) if count > 0 => Ok(Fed::More),
+            Ok(_) | Err(_) if up.socket.deadline.is_overdue() => Err(Broken::STALLED),
+            Ok(_) if self.body.may_end() => Ok(Fed::Complete),
+            Ok(_) | Err(_) => Err(Broken::CUT),
+        }
+    }
+
+    /// Takes in what was read.
+    fn feed(&mut self, bytes: &[u8]) -> Result<Fed, Broken> {
+        let mut at = 0;
+        loop {
+            match self
+                .body
+                .next(bytes, &mut at)
+                .map_err(|_| Broken::MALFORMED)?
+            {
+                Piece::Payload(range) => {
+                    let Spare { relay, payload } = &mut *self.spare;
+                    relay.push(&bytes[range], payload).map_err(Broken::of)?;
+                }
+                Piece::More if self.spare.relay.is_done() => return Ok(Fed::Complete),
+                Piece::More => return Ok(Fed::More),
+                Piece::End(end) => {
+                    self.provider_end = if end == bytes.len() {
+                        ProviderEnd::Clean
+                    } else {
+                        ProviderEnd::Surplus
+                    };
+                    return self.finish();
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self) -> Result<Fed, Broken> {
+        let Spare { relay, payload } = &mut *self.spare;
+        relay.finish(payload).map_err(Broken::of)?;
+        Ok(Fed::Complete)
+    }
+
+    fn is_committed(&self) -> bool {
+        self.spare.relay.is_committed()
+    }
+
+    fn used(&self) -> Used {
+        let relay = &self.spare.relay;
+        Used::new(
+            relay.usage(),
+            self.attempt.job.ask.prompt_bytes,
+            relay.text_bytes(),
+        )
+    }
+
+    /// Starts the answer: nothing but its totals is unknown now.
+    fn write_head(&self, caller: &mut Caller, record: &mut Record<'a>, up: &Upstream) {
+        let now = clock::now();
+        record.status = Some(up.head.status);
+        record.first_byte = Some(now);
+        let out = &mut caller.out;
+        inbound::write_status(up.head.status, out);
+        out.extend_from_slice(b"Content-Type: text/event-stream; charset=utf-8\r\n");
+        inbound::write_fields(&up.head, &up.bytes, out);
+        let latency = now.since(self.attempt.started);
+        headers::add(out, &self.attempt.added(record, latency, Totals::default()));
+        let request = self.attempt.job.request;
+        match request.version {
+            Version::Http11 => {
+                out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+                out.extend_from_slice(TRAILER_ANNOUNCEMENT);
+            }
+            // Only the connection's end can tell such a caller that the stream is over.
+            Version::Http10 => record.connection = Connection::Close,
+        }
+        request.write_connection(self.attempt.job.shard.connection(record.connection), out);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Moves what is for the caller into its buffer, as one chunk.
+    fn write_payload(&mut self, caller: &mut Caller) {
+        let payload = &mut self.spare.payload;
+        if payload.is_empty() {
+            return;
+        }
+        match self.attempt.job.request.version {
+            Version::Http11 => {
+                write_chunk_head(payload.len(), &mut caller.out);
+                caller.out.extend_from_slice(payload);
+                caller.out.extend_from_slice(b"\r\n");
+            }
+            Version::Http10 => caller.out.extend_from_slice(payload),
+        }
+        payload.clear();
+    }
+
+    /// Ends a complete answer: the last chunk, and what is known only now.
+    fn write_end(&self, caller: &mut Caller) {
+        if self.attempt.job.request.version == Version::Http11 {
+            caller.out.extend_from_slice(b"0\r\n");
+            headers::totals(&mut caller.out, &self.used().totals());
+            caller.out.extend_from_slice(b"\r\n");
+        }
+    }
+
+    fn write_error_frame(&mut self, outcome: Outcome) {
+        let last = LastWord {
+            provider: &self.attempt.provider.name,
+            model: &self.attempt.job.ask.model,
+            outcome,
+            retry: Duration::ZERO,
         };
-        self.attempt.job.shard.scratch.borrow_mut().payload = payload;
-        outcome
+        if let Some(refusal) = Refusal::of_verdict(outcome.verdict(), &last) {
+            refusal.write_frame(&mut self.spare.payload);
+        }
     }
 }
+
+impl Broken {
+    const GONE: Self = Self::new(Outcome::CallerGone, Outcome::CallerGone);
+    const STALLED: Self = Self::new(Outcome::TimedOut(Waiting::Content), Outcome::StreamStalled);
+    const CUT: Self = Self::new(Outcome::Failed(Failure::Cut), Outcome::StreamCut);
+    const MALFORMED: Self = Self::new(Outcome::Failed(Failure::Malformed), Outcome::StreamCut);
+
+    const fn new(before: Outcome, after: Outcome) -> Self {
+        Self {
+            before,
+            after,
+            caller_knows: CallerKnows::No,
+        }
+    }
+
+    fn of(fault: StreamFault) -> Self {
+        let failure = match fault {
+            StreamFault::Malformed | StreamFault::EventTooLong | StreamFault::HeldBackTooLong => {
+                Failure::Malformed
+            }
+            StreamFault::NoContent => Failure::NoChoices,
+            StreamFault::Error | StreamFault::ErrorRelayed => Failure::ErrorObject,
+            StreamFault::Cut => Failure::Cut,
+        };
+        let caller_knows = if fault == StreamFault::ErrorRelayed {
+            CallerKnows::Yes
+        } else {
+            CallerKnows::No
+        };
+        Self {
+            before: Outcome::Failed(failure),
+            after: Outcome::StreamCut,
+            caller_knows,
+        }
+    }
+}
+
+/// The code that the log has for a broken stream.
+fn error_code(outcome: Outcome) -> &'static str {
+    if outcome == Outcome::StreamStalled {
+        "upstream_timeout"
+    } else {
+        "upstream_error"
+    }
+}
+
+/// Reads the end of a body whose `[DONE]` has come, so that its connection can be used again: many
+/// servers send the last chunk apart.
+async fn read_out(shard: Rc<Shard>, id: ProviderId, mut up: Upstream, mut body: Body) {
+    up.socket.deadline.set(clock::now() + READ_OUT, Cut::Both);
+    loop {
+        up.bytes.clear();
+        up.post_read();
+        let (result, bytes) = up.socket.reader.collect().await;
+        up.bytes = bytes;
+        if !matches!(result, Ok(count) if count > 0) {
+            return;
+        }
+        let mut at = 0;
+        loop {
+            match body.next(&up.bytes, &mut at) {
+                Ok(Piece::Payload(_)) => {}
+                Ok(Piece::More) => break,
+                Ok(Piece::End(end)) => {
+                    up.end = end;
+                    return up.park(&shard, id);
+                }
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+/// How long a provider may take to end a body whose content is complete.
+const READ_OUT: Duration = Duration::from_secs(1);

@@ -55,8 +55,15 @@ impl Upstream {
         &mut self,
         part: Part,
     ) -> (&Deadline, impl Future<Output = (io::Result<()>, Part)> + '_) {
-        let Self { socket, arrived, .. } = self;
-        let Socket { deadline, reader, writer, .. } = socket;
+        let Self {
+            socket, arrived, ..
+        } = self;
+        let Socket {
+            deadline,
+            reader,
+            writer,
+            ..
+        } = socket;
         let deadline = &*deadline;
         let sending = async move {
             let mut sending = std::pin::pin!(writer.write(part));
@@ -94,7 +101,9 @@ impl Upstream {
             Some(read) => read,
             None => {
                 self.post_read();
-                let Socket { deadline, reader, .. } = &mut self.socket;
+                let Socket {
+                    deadline, reader, ..
+                } = &mut self.socket;
                 caller.watch(deadline, reader.collect()).await
             }
         };
@@ -127,7 +136,10 @@ impl Upstream {
     /// Whether the answer says that it is a stream of events.
     #[must_use]
     pub fn is_event_stream(&self) -> bool {
-        let kind = self.head.value(&self.bytes, "content-type").unwrap_or_default();
+        let kind = self
+            .head
+            .value(&self.bytes, "content-type")
+            .unwrap_or_default();
         let start = kind.get(..EVENT_STREAM.len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(EVENT_STREAM))
     }
@@ -193,8 +205,7 @@ async fn open(
     let deadline = deadline.min(clock::now() + provider.connect_timeout);
     let addresses = shard.addresses.of(id);
     let stream = reach(&addresses, deadline).await?;
-    let mut socket =
-        Socket::new(stream, &shard.timers).map_err(|_| ConnectFault::Refused)?;
+    let mut socket = Socket::new(stream, &shard.timers).map_err(|_| ConnectFault::Refused)?;
     if provider.base.tls {
         let session = Session::connect(&shard.tls_connect, &provider.base.host)
             .map_err(|_| ConnectFault::Tls)?;
@@ -228,7 +239,10 @@ async fn reach(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream,
     Err(fault)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a connect that is dropped loses nothing")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a connect that is dropped loses nothing"
+)]
 async fn connect_within(address: SocketAddr, span: Duration) -> Result<TcpStream, ConnectFault> {
     match monoio::time::timeout(span, TcpStream::connect_addr(address)).await {
         Ok(Ok(stream)) => Ok(stream),

@@ -93,7 +93,10 @@ pub async fn relay<'a>(
     write_head(attempt, caller, record, &up, (splice.len(), used.totals()));
     if splice.len() > ONE_SEND_BYTES_MAX {
         let pieces = pieces_of(&splice, &up.bytes);
-        return sent(send_pieces(job.shard, caller, up, pieces).await, Outcome::Answered);
+        return sent(
+            send_pieces(job.shard, caller, up, pieces).await,
+            Outcome::Answered,
+        );
     }
     splice.write(&mut caller.out);
     up.park(job.shard, attempt.candidate().provider);
@@ -113,7 +116,13 @@ pub async fn pass_through<'a>(
     let kind = up.head.value(&up.bytes, "content-type");
     let kind = kind.and_then(|kind| std::str::from_utf8(kind).ok());
     provider_error::error_in_openai_shape(up.head.status, kind, up.body(), &mut body);
-    write_head(attempt, caller, record, &up, (body.len(), Totals::default()));
+    write_head(
+        attempt,
+        caller,
+        record,
+        &up,
+        (body.len(), Totals::default()),
+    );
     caller.out.extend_from_slice(&body);
     up.park(attempt.job.shard, attempt.candidate().provider);
     sent(caller.send_out(attempt.job.shard).await, outcome)
@@ -137,8 +146,13 @@ fn write_head<'a>(
     out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
     out.extend_from_slice(b"\r\n");
     inbound::write_fields(&up.head, &up.bytes, out);
-    headers::add(out, &attempt.added(record, now.since(attempt.started), totals));
-    attempt.job.request.write_connection(out);
+    headers::add(
+        out,
+        &attempt.added(record, now.since(attempt.started), totals),
+    );
+    let job = attempt.job;
+    job.request
+        .write_connection(job.shard.connection(record.connection), out);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -184,7 +198,11 @@ async fn send_pieces(
 
 /// What an answer's end means, given whether the caller took it.
 fn sent(result: io::Result<()>, outcome: Outcome) -> Outcome {
-    if result.is_ok() { outcome } else { Outcome::CallerGone }
+    if result.is_ok() {
+        outcome
+    } else {
+        Outcome::CallerGone
+    }
 }
 
 async fn read_on(caller: &mut Caller, up: &mut Upstream) -> Result<(), Stop> {
@@ -219,7 +237,11 @@ fn hold(caller: &mut Caller, answer: usize) -> Result<(), Stop> {
         return Err(Stop::Outcome(Outcome::Failed(Failure::Malformed)));
     }
     let request = caller.bytes.len();
-    if caller.held.grow_to(request + answer) { Ok(()) } else { Err(Stop::Overloaded) }
+    if caller.held.grow_to(request + answer) {
+        Ok(())
+    } else {
+        Err(Stop::Overloaded)
+    }
 }
 
 fn cut(caller: &Caller, up: &Upstream) -> Outcome {
