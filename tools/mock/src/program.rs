@@ -1,0 +1,533 @@
+//! An answer as a list of steps, which a connection takes one after the other.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::ask::Flavour;
+use crate::errors;
+use crate::http::{self, Persistence};
+use crate::instance::{Goals, Waiting};
+use crate::reply::{Event, Stream, Voice, quoted};
+use crate::script::{Answer, Deed, Quirk, Stamp};
+use crate::sse::Sse;
+
+/// What a connection has to do to answer one request.
+#[derive(Debug)]
+pub(crate) struct Program {
+    steps: VecDeque<Step>,
+    pub(crate) persistence: Persistence,
+    /// The size of one write and the pause after it, where the script cuts the answer up.
+    pub(crate) pieces: Option<(usize, Duration)>,
+    /// When the pause that is the first step ends.
+    until: Option<Instant>,
+}
+
+/// One step of an answer.
+#[derive(Debug)]
+enum Step {
+    Bytes(Vec<u8>),
+    Pause(Duration),
+    Content(Box<Content>),
+    /// Nothing more, until the peer gives up.
+    Silence,
+    Cut(Cut),
+    /// The answer follows when the goals are met, or at the deadline.
+    Await(Box<Wait>),
+}
+
+/// How a connection is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// The orderly way, with a FIN.
+    Close,
+    /// With an RST.
+    Reset,
+}
+
+/// A control request that waits.
+#[derive(Debug)]
+pub(crate) struct Wait {
+    pub(crate) goals: Goals,
+    pub(crate) deadline: Instant,
+    pub(crate) waiting: Waiting,
+    pub(crate) render: fn(&Waiting, &Goals) -> Vec<u8>,
+}
+
+/// What a step came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Something was written or passed; ask again.
+    Go,
+    /// Nothing to do before then.
+    Until(Instant),
+    /// Nothing to do before the goals are met, or then.
+    Parked(Instant),
+    /// Nothing to do any more but to watch the peer.
+    Silence,
+    /// The connection is to be cut when all is written.
+    Cut(Cut),
+    /// The answer is complete.
+    Done,
+}
+
+impl Program {
+    /// An answer that is written at once.
+    pub(crate) fn of_bytes(bytes: Vec<u8>, persistence: Persistence) -> Self {
+        Self::of_steps([Step::Bytes(bytes)], persistence)
+    }
+
+    /// An answer to a control request that waits for something.
+    pub(crate) fn of_wait(wait: Wait, persistence: Persistence) -> Self {
+        Self::of_steps([Step::Await(Box::new(wait))], persistence)
+    }
+
+    fn of_steps(steps: impl Into<VecDeque<Step>>, persistence: Persistence) -> Self {
+        Self {
+            steps: steps.into(),
+            persistence,
+            pieces: None,
+            until: None,
+        }
+    }
+
+    /// The answer that the script wants; `body` is what a plain answer would say.
+    pub(crate) fn of_voice(
+        voice: &Voice<'_>,
+        body: impl FnOnce() -> String,
+        persistence: Persistence,
+    ) -> Self {
+        let answer = voice.answer;
+        let mut maker = Maker {
+            voice,
+            persistence,
+            steps: VecDeque::new(),
+        };
+        maker.pause(answer.latency());
+        if answer.has(Quirk::CloseDelimited) || answer.has(Quirk::LengthTooLong) {
+            maker.persistence = Persistence::Close;
+        }
+        maker.answer_with(body);
+        if answer.has(Quirk::TwoAnswers) {
+            let surplus = http::json_answer(200, SURPLUS, Persistence::KeepAlive);
+            maker.steps.push_back(Step::Bytes(surplus));
+        }
+        let pieces = answer
+            .chunk_bytes
+            .map(|size| (size, answer.chunk_interval()));
+        Self {
+            steps: maker.steps,
+            persistence: maker.persistence,
+            pieces,
+            until: None,
+        }
+    }
+
+    /// All bytes of an answer that has no pauses, as they would be written.
+    pub(crate) fn into_bytes(mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        while self.step(Instant::now(), &mut out) == Outcome::Go {}
+        out
+    }
+
+    /// Takes the next step and appends to `out` what it writes.
+    pub(crate) fn step(&mut self, now: Instant, out: &mut Vec<u8>) -> Outcome {
+        match self.steps.front_mut() {
+            None => return Outcome::Done,
+            Some(Step::Bytes(bytes)) => out.append(bytes),
+            Some(Step::Pause(pause)) => {
+                let until = *self.until.get_or_insert(now + *pause);
+                if now < until {
+                    return Outcome::Until(until);
+                }
+                self.until = None;
+            }
+            Some(Step::Content(content)) => {
+                if content.next < content.end {
+                    return content.emit(now, out);
+                }
+            }
+            Some(Step::Silence) => return Outcome::Silence,
+            Some(Step::Cut(cut)) => return Outcome::Cut(*cut),
+            Some(Step::Await(wait)) => {
+                if !wait.waiting.met(&wait.goals) && now < wait.deadline {
+                    return Outcome::Parked(wait.deadline);
+                }
+                out.append(&mut (wait.render)(&wait.waiting, &wait.goals));
+            }
+        }
+        self.steps.pop_front();
+        Outcome::Go
+    }
+}
+
+fn error_body(voice: &Voice<'_>) -> String {
+    errors::event(voice.route.flavour, SCRIPTED).1
+}
+
+/// Puts the steps of one answer together.
+struct Maker<'a> {
+    voice: &'a Voice<'a>,
+    persistence: Persistence,
+    steps: VecDeque<Step>,
+}
+
+impl Maker<'_> {
+    /// Chooses between the kinds of answer; a deed that cuts or stalls before the head needs none.
+    fn answer_with(&mut self, body: impl FnOnce() -> String) {
+        let answer = self.answer();
+        let spelled_out = answer.status.is_some() || answer.body.is_some();
+        let streams = self.voice.ask.stream && self.voice.stream().is_some();
+        match answer.deed {
+            Deed::StallBeforeHead => self.steps.push_back(Step::Silence),
+            Deed::CutBeforeHead => self.cut(),
+            Deed::Garbage => {
+                self.steps.push_back(Step::Bytes(GARBAGE.to_vec()));
+                self.persistence = Persistence::Close;
+            }
+            Deed::Error200 => self.plain(&error_body(self.voice)),
+            Deed::Ok
+            | Deed::StallBeforeContent
+            | Deed::StallMidStream
+            | Deed::CutMidStream
+            | Deed::ErrorEventBeforeContent
+            | Deed::ErrorEventMidStream
+            | Deed::NoChoices
+            | Deed::GarbageJson => {
+                if spelled_out {
+                    self.spelled_out();
+                } else if streams {
+                    self.stream();
+                } else {
+                    self.whole(body);
+                }
+            }
+        }
+    }
+
+    /// An answer that is not streamed.
+    fn whole(&mut self, body: impl FnOnce() -> String) {
+        let body = match self.answer().deed {
+            Deed::ErrorEventBeforeContent | Deed::ErrorEventMidStream => error_body(self.voice),
+            Deed::NoChoices => self.voice.empty_body(),
+            Deed::GarbageJson => HALF_JSON.to_owned(),
+            Deed::Ok
+            | Deed::StallBeforeHead
+            | Deed::StallBeforeContent
+            | Deed::StallMidStream
+            | Deed::CutBeforeHead
+            | Deed::CutMidStream
+            | Deed::Error200
+            | Deed::Garbage => body(),
+        };
+        self.plain(&body);
+    }
+
+    fn answer(&self) -> &Answer {
+        self.voice.answer
+    }
+
+    fn pause(&mut self, pause: Duration) {
+        if !pause.is_zero() {
+            self.steps.push_back(Step::Pause(pause));
+        }
+    }
+
+    fn cut(&mut self) {
+        let cut = if self.answer().reset {
+            Cut::Reset
+        } else {
+            Cut::Close
+        };
+        self.steps.push_back(Step::Cut(cut));
+    }
+
+    /// A status or body that the script spells out.
+    fn spelled_out(&mut self) {
+        let status = self.answer().status.unwrap_or(200);
+        let body = match &self.answer().body {
+            Some(serde_json::Value::String(text)) => text.clone(),
+            Some(json) => json.to_string(),
+            None => errors::body(self.voice.route.flavour, status, SCRIPTED, None),
+        };
+        let mut bytes = self.head(status, BodyKind::Plain { length: body.len() });
+        bytes.extend_from_slice(body.as_bytes());
+        self.steps.push_back(Step::Bytes(bytes));
+    }
+
+    fn plain(&mut self, body: &str) {
+        let body = padded(body, self.answer().body_bytes);
+        let mut length = body.len();
+        if self.answer().has(Quirk::LengthTooLong) {
+            length += LENGTH_ERROR;
+        } else if self.answer().has(Quirk::LengthTooShort) {
+            length = length.saturating_sub(LENGTH_ERROR);
+        }
+        let head = self.head(200, BodyKind::Plain { length });
+        self.steps.push_back(Step::Bytes(head));
+        self.pause(self.answer().ttft());
+        let half = body
+            .as_bytes()
+            .get(..body.len() / 2)
+            .unwrap_or_default()
+            .to_vec();
+        match self.answer().deed {
+            Deed::StallBeforeContent => self.steps.push_back(Step::Silence),
+            Deed::StallMidStream => {
+                self.steps.extend([Step::Bytes(half), Step::Silence]);
+            }
+            Deed::CutMidStream => {
+                self.steps.push_back(Step::Bytes(half));
+                self.cut();
+            }
+            Deed::Ok
+            | Deed::StallBeforeHead
+            | Deed::CutBeforeHead
+            | Deed::ErrorEventBeforeContent
+            | Deed::ErrorEventMidStream
+            | Deed::Error200
+            | Deed::NoChoices
+            | Deed::Garbage
+            | Deed::GarbageJson => self.steps.push_back(Step::Bytes(body.into_bytes())),
+        }
+    }
+
+    fn stream(&mut self) {
+        let deed = self.answer().deed;
+        let mut stream = match (deed, self.voice.stream()) {
+            (Deed::NoChoices, _) | (_, None) => self.voice.empty_stream(),
+            (_, Some(stream)) => stream,
+        };
+        let (count, closing) = self.ending(&mut stream);
+        let sse = Sse::of(self.answer());
+        let mut bytes = self.head(200, BodyKind::Events);
+        sse.start(&mut bytes);
+        for (number, event) in stream.opening.iter().enumerate() {
+            sse.event(number, event.name, event.data.as_bytes(), &mut bytes);
+        }
+        self.steps.push_back(Step::Bytes(bytes));
+        let first = stream.opening.len() + count;
+        if count > 0 {
+            self.pause(self.answer().ttft());
+            let content = Content::new(self.answer(), stream, sse, count);
+            self.steps.push_back(Step::Content(Box::new(content)));
+        }
+        if deed == Deed::CutMidStream {
+            return self.cut();
+        }
+        if deed == Deed::StallBeforeContent || deed == Deed::StallMidStream {
+            return self.steps.push_back(Step::Silence);
+        }
+        let mut bytes = Vec::new();
+        for (number, event) in closing.iter().enumerate() {
+            sse.event(
+                first + number,
+                event.name,
+                event.data.as_bytes(),
+                &mut bytes,
+            );
+        }
+        sse.end(&mut bytes);
+        self.steps.push_back(Step::Bytes(bytes));
+    }
+
+    /// How many content events a stream has, and what follows them.
+    fn ending(&self, stream: &mut Stream) -> (usize, Vec<Event>) {
+        let events = stream.pieces.events;
+        let after = self.answer().after_events.unwrap_or(1).min(events);
+        if self.answer().has(Quirk::NoDone) {
+            stream.closing.pop();
+        }
+        let error = || {
+            let (name, data) = errors::event(self.voice.route.flavour, SCRIPTED);
+            vec![Event { name, data }]
+        };
+        match self.answer().deed {
+            Deed::StallBeforeContent => (0, Vec::new()),
+            Deed::StallMidStream | Deed::CutMidStream => (after, Vec::new()),
+            Deed::ErrorEventBeforeContent => (0, error()),
+            Deed::ErrorEventMidStream => (after, error()),
+            Deed::GarbageJson => (
+                after,
+                vec![Event {
+                    name: None,
+                    data: HALF_JSON.to_owned(),
+                }],
+            ),
+            Deed::Ok
+            | Deed::NoChoices
+            | Deed::StallBeforeHead
+            | Deed::CutBeforeHead
+            | Deed::Error200
+            | Deed::Garbage => (events, std::mem::take(&mut stream.closing)),
+        }
+    }
+
+    fn head(&self, status: u16, kind: BodyKind) -> Vec<u8> {
+        let answer = self.answer();
+        let mut out = Vec::with_capacity(512 + answer.head_bytes);
+        if answer.has(Quirk::Early1xx) {
+            out.extend_from_slice(EARLY_HINTS);
+        }
+        http::status_line(&mut out, status);
+        if !answer
+            .headers
+            .keys()
+            .any(|name| name.eq_ignore_ascii_case("content-type"))
+        {
+            http::header_line(
+                &mut out,
+                "content-type",
+                match kind {
+                    BodyKind::Plain { .. } => "application/json",
+                    BodyKind::Events => "text/event-stream; charset=utf-8",
+                },
+            );
+        }
+        if !answer.has(Quirk::CloseDelimited) {
+            match kind {
+                BodyKind::Plain { length } => {
+                    http::header_line(&mut out, "content-length", length);
+                }
+                BodyKind::Events => http::header_line(&mut out, "transfer-encoding", "chunked"),
+            }
+        }
+        let id = match self.voice.route.flavour {
+            Flavour::Anthropic => "request-id",
+            Flavour::Azure => "apim-request-id",
+            Flavour::OpenAi | Flavour::Ollama => "x-request-id",
+        };
+        http::header_line(
+            &mut out,
+            id,
+            format_args!("req_{}_{}", self.voice.name, self.voice.number),
+        );
+        match &answer.retry_after {
+            Some(serde_json::Value::String(text)) => {
+                http::header_line(&mut out, "retry-after", text);
+            }
+            Some(value) => http::header_line(&mut out, "retry-after", value),
+            None => {}
+        }
+        for (name, value) in &answer.headers {
+            http::header_line(&mut out, name, value);
+        }
+        if answer.head_bytes > 0 {
+            http::header_line(&mut out, "x-mock-pad", "x".repeat(answer.head_bytes));
+        }
+        if self.persistence == Persistence::Close {
+            http::header_line(&mut out, "connection", "close");
+        }
+        out.extend_from_slice(b"\r\n");
+        out
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum BodyKind {
+    Plain { length: usize },
+    Events,
+}
+
+/// Makes a JSON object `size` bytes long, where it is shorter.
+fn padded(body: &str, size: usize) -> String {
+    const FIELD: usize = ",\"mock_pad\":\"\"".len();
+    let missing = size.saturating_sub(body.len());
+    let Some(open) = body.strip_suffix('}') else {
+        return body.to_owned();
+    };
+    match missing.checked_sub(FIELD) {
+        Some(count) => format!("{open},\"mock_pad\":\"{}\"}}", "x".repeat(count)),
+        None => format!("{open}{}}}", " ".repeat(missing)),
+    }
+}
+
+/// The content events of a stream, rendered when they are due.
+#[derive(Debug)]
+struct Content {
+    stream: Stream,
+    sse: Sse,
+    next: usize,
+    end: usize,
+    interval: Duration,
+    stamp: Stamp,
+    event_bytes: usize,
+    started: Option<Instant>,
+    scratch: Vec<u8>,
+}
+
+impl Content {
+    fn new(answer: &Answer, stream: Stream, sse: Sse, end: usize) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "a ratio of two small counts")]
+        let words = stream.pieces.count as f64 / stream.pieces.events.max(1) as f64;
+        Self {
+            interval: answer.event_interval(words),
+            stamp: answer.stamp,
+            event_bytes: answer.event_bytes,
+            stream,
+            sse,
+            next: 0,
+            end,
+            started: None,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Writes the next event if it is due. Event `i` is due `i` intervals after the first one, so
+    /// that a late wake-up does not shift the rest.
+    fn emit(&mut self, now: Instant, out: &mut Vec<u8>) -> Outcome {
+        let started = *self.started.get_or_insert(now);
+        let passed = u32::try_from(self.next).unwrap_or(u32::MAX);
+        let due = started + self.interval.saturating_mul(passed);
+        if now < due {
+            return Outcome::Until(due);
+        }
+        let sent = match self.stamp {
+            Stamp::None => 0,
+            Stamp::Field | Stamp::Text => epoch_nanoseconds(),
+        };
+        let text = match self.stamp {
+            Stamp::Text => format!("{sent} "),
+            Stamp::None | Stamp::Field => self.stream.pieces.piece(self.next),
+        };
+        let form = &self.stream.content;
+        self.scratch.clear();
+        self.scratch.extend_from_slice(form.before.as_bytes());
+        self.scratch.extend_from_slice(quoted(&text).as_bytes());
+        self.scratch.extend_from_slice(form.after.as_bytes());
+        if self.stamp == Stamp::Field {
+            http::put(&mut self.scratch, format_args!(",\"mock_sent_ns\":{sent}"));
+        }
+        let number = self.stream.opening.len() + self.next;
+        let size = self.sse.size(number, form.name, self.scratch.len() + 1);
+        let field = form.pad.len() + ",\"\":\"\"".len();
+        if let Some(count) = self.event_bytes.checked_sub(size + field) {
+            http::put(&mut self.scratch, format_args!(",\"{}\":\"", form.pad));
+            self.scratch.resize(self.scratch.len() + count, b'x');
+            self.scratch.push(b'"');
+        }
+        self.scratch.push(b'}');
+        self.sse.event(number, form.name, &self.scratch, out);
+        self.next += 1;
+        Outcome::Go
+    }
+}
+
+/// The time of day in nanoseconds since 1970.
+pub(crate) fn epoch_nanoseconds() -> u64 {
+    let passed = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// By how much a wrong `content-length` is wrong.
+const LENGTH_ERROR: usize = 10;
+const HALF_JSON: &str = "{\"id\":\"mock\",\"choices\":[{\"index\":";
+const SCRIPTED: &str = "the mock was told to fail";
+const SURPLUS: &[u8] = b"{\"surplus\":\"nobody asked for this answer\"}";
+const GARBAGE: &[u8] = b"\x16\x03\x01\x02\x00 this is not HTTP\r\n\r\n";
+const EARLY_HINTS: &[u8] = b"HTTP/1.1 103 Early Hints\r\nlink: </early>; rel=preload\r\n\r\n";
+
+#[cfg(test)]
+#[path = "program_tests.rs"]
+mod tests;

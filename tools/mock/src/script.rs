@@ -1,0 +1,599 @@
+//! The script: how an instance behaves, as written in JSON.
+//!
+//! What one answer does is a flat object, [`Answer`]. The script's own answer fields are the
+//! defaults; an entry of `answers` and a rule lay their fields over them, key by key, before the
+//! result is read. So every field works at every level.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+/// How one instance behaves.
+#[derive(Debug)]
+pub(crate) struct Script {
+    pub(crate) name: String,
+    pub(crate) dialect: Dialect,
+    pub(crate) key: Option<String>,
+    /// The models it lists; empty: it serves whatever it is asked for.
+    pub(crate) models: Vec<String>,
+    pub(crate) refuse: bool,
+    pub(crate) record: bool,
+    pub(crate) record_body_bytes: usize,
+    /// The first rule that matches a request answers it; the last one matches every POST.
+    rules: Vec<Rule>,
+    /// Whether bodies are read before an answer is chosen, because a rule asks for what they say
+    /// or no answer is canned; then a malformed one takes no entry.
+    pub(crate) reads_bodies: bool,
+    /// The JSON it was read from.
+    pub(crate) source: Value,
+}
+
+/// The API that an instance speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dialect {
+    /// OpenAI's own.
+    #[default]
+    Openai,
+    /// Azure OpenAI, classic and v1 paths.
+    Azure,
+    /// Ollama's form of OpenAI's.
+    Ollama,
+    /// Anthropic Messages.
+    Anthropic,
+}
+
+/// A run of answers for the requests that match.
+#[derive(Debug)]
+struct Rule {
+    when: Option<When>,
+    base: Answer,
+    answers: Vec<Answer>,
+    then: Then,
+    taken: AtomicUsize,
+}
+
+/// Which requests a rule is for: all that is named must match.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct When {
+    method: Option<String>,
+    path: Option<String>,
+    model: Option<String>,
+    stream: Option<bool>,
+    headers: BTreeMap<String, String>,
+}
+
+/// What follows the last entry of `answers`.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Then {
+    /// The last entry again and again.
+    #[default]
+    Repeat,
+    /// The defaults, as if there were no entries.
+    Ok,
+    /// The first entry once more.
+    Loop,
+}
+
+/// What one answer does.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Answer {
+    #[serde(rename = "do")]
+    pub(crate) deed: Deed,
+    pub(crate) status: Option<u16>,
+    pub(crate) retry_after: Option<Value>,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Option<Value>,
+    latency_ms: f64,
+    ttft_ms: f64,
+    pub(crate) tokens_per_second: Option<f64>,
+    event_interval_ms: Option<f64>,
+    pub(crate) events: Option<usize>,
+    pub(crate) event_bytes: usize,
+    pub(crate) chunk_bytes: Option<usize>,
+    chunk_interval_ms: f64,
+    pub(crate) body_bytes: usize,
+    pub(crate) head_bytes: usize,
+    pub(crate) answer_model: Option<String>,
+    pub(crate) prompt_tokens: Option<u64>,
+    pub(crate) completion_tokens: Option<usize>,
+    pub(crate) cached_tokens: u64,
+    pub(crate) usage: UsagePolicy,
+    pub(crate) stamp: Stamp,
+    pub(crate) after_events: Option<usize>,
+    pub(crate) reset: bool,
+    pub(crate) quirks: Vec<Quirk>,
+    pub(crate) canned: bool,
+    /// Rendered answers of a canned one, by what was asked.
+    #[serde(skip)]
+    pub(crate) cans: [OnceLock<Vec<u8>>; CANS],
+}
+
+/// How many different questions a canned answer keeps an answer for.
+pub(crate) const CANS: usize = 8;
+
+/// What an answer does, mainly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Deed {
+    #[default]
+    Ok,
+    StallBeforeHead,
+    StallBeforeContent,
+    StallMidStream,
+    CutBeforeHead,
+    CutMidStream,
+    ErrorEventBeforeContent,
+    ErrorEventMidStream,
+    #[serde(rename = "error_200")]
+    Error200,
+    NoChoices,
+    Garbage,
+    GarbageJson,
+}
+
+/// A departure from the usual form that leaves the answer's sense alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Quirk {
+    LengthTooLong,
+    LengthTooShort,
+    NoDone,
+    IdLines,
+    Comments,
+    Crlf,
+    LoneCr,
+    Bom,
+    CloseDelimited,
+    #[serde(rename = "early_1xx")]
+    Early1xx,
+    TwoAnswers,
+}
+
+/// When an answer says how many tokens it used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum UsagePolicy {
+    Always,
+    #[default]
+    Asked,
+    Never,
+    OnFinishChunk,
+}
+
+/// Where a content event says when it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(from = "StampValue")]
+pub(crate) enum Stamp {
+    #[default]
+    None,
+    /// In a field of its own.
+    Field,
+    /// As the text of the event, which survives a translation.
+    Text,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum StampValue {
+    Switch(bool),
+    Place(StampPlace),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StampPlace {
+    Field,
+    Text,
+}
+
+impl From<StampValue> for Stamp {
+    fn from(value: StampValue) -> Self {
+        match value {
+            StampValue::Switch(false) => Self::None,
+            StampValue::Switch(true) | StampValue::Place(StampPlace::Field) => Self::Field,
+            StampValue::Place(StampPlace::Text) => Self::Text,
+        }
+    }
+}
+
+/// What is known of a request when its answer is chosen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Facts<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) headers: &'a [httparse::Header<'a>],
+    pub(crate) model: &'a str,
+    pub(crate) stream: bool,
+}
+
+impl Script {
+    /// Reads a script; what it does not say of the instance's identity is kept from `former`.
+    pub(crate) fn parse(source: Value, former: Option<&Self>) -> Result<Self, String> {
+        let Value::Object(mut map) = source.clone() else {
+            return Err("a script is a JSON object".to_owned());
+        };
+        let key = map.remove("key");
+        let name: Option<String> = take(&mut map, "name")?;
+        let dialect: Option<Dialect> = take(&mut map, "dialect")?;
+        let models: Option<Vec<String>> = take(&mut map, "models")?;
+        let refuse = take(&mut map, "refuse")?.unwrap_or(false);
+        let record = take(&mut map, "record")?.unwrap_or(true);
+        let record_body_bytes = take(&mut map, "record_body_bytes")?.unwrap_or(BODY_KEPT);
+        let rules = read_rules(map)?;
+        let canned = rules.iter().any(Rule::has_canned);
+        let reads_bodies = !canned || rules.iter().any(Rule::reads_bodies);
+        Ok(Self {
+            name: name
+                .or_else(|| former.map(|former| former.name.clone()))
+                .unwrap_or_else(|| "mock".to_owned()),
+            dialect: dialect
+                .or(former.map(|former| former.dialect))
+                .unwrap_or_default(),
+            key: match key {
+                None => former.and_then(|former| former.key.clone()),
+                Some(Value::Null) => None,
+                Some(Value::String(key)) => Some(key),
+                Some(_) => return Err("key: not a string".to_owned()),
+            },
+            models: models
+                .or_else(|| former.map(|former| former.models.clone()))
+                .unwrap_or_default(),
+            refuse,
+            record,
+            record_body_bytes,
+            rules,
+            reads_bodies,
+            source,
+        })
+    }
+
+    /// The answer for a request; `None` where no rule is for it and it is answered as usual.
+    ///
+    /// Choosing takes the entry: the next request of that rule gets the next one.
+    pub(crate) fn choose(&self, facts: &Facts<'_>) -> Option<&Answer> {
+        self.rules
+            .iter()
+            .find(|rule| rule.is_for(facts))
+            .map(Rule::next)
+    }
+
+    /// Starts every run of answers from its first entry.
+    pub(crate) fn rewind(&self) {
+        for rule in &self.rules {
+            rule.taken.store(0, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Rule {
+    fn has_canned(&self) -> bool {
+        self.base.canned || self.answers.iter().any(|answer| answer.canned)
+    }
+
+    fn reads_bodies(&self) -> bool {
+        self.when
+            .as_ref()
+            .is_some_and(|when| when.model.is_some() || when.stream.is_some())
+    }
+
+    fn is_for(&self, facts: &Facts<'_>) -> bool {
+        let Some(when) = &self.when else {
+            return facts.method == "POST";
+        };
+        // Health probes and listings must not use up the answers meant for requests.
+        let meant = when.method.is_some() || when.path.is_some() || facts.method == "POST";
+        meant
+            && when
+                .method
+                .as_ref()
+                .is_none_or(|method| method == facts.method)
+            && when.path.as_ref().is_none_or(|path| path == facts.path)
+            && when.model.as_ref().is_none_or(|model| model == facts.model)
+            && when.stream.is_none_or(|stream| stream == facts.stream)
+            && when.headers.iter().all(|(name, value)| {
+                facts.headers.iter().any(|header| {
+                    header.name.eq_ignore_ascii_case(name) && header.value == value.as_bytes()
+                })
+            })
+    }
+
+    fn next(&self) -> &Answer {
+        if self.answers.is_empty() {
+            return &self.base;
+        }
+        let taken = self.taken.fetch_add(1, Ordering::SeqCst);
+        let last = self.answers.len() - 1;
+        let index = match self.then {
+            Then::Repeat => taken.min(last),
+            Then::Ok => taken,
+            Then::Loop => taken % self.answers.len(),
+        };
+        self.answers.get(index).unwrap_or(&self.base)
+    }
+}
+
+impl Answer {
+    /// The pause before the head.
+    pub(crate) fn latency(&self) -> Duration {
+        milliseconds(self.latency_ms)
+    }
+
+    /// The pause before the first content.
+    pub(crate) fn ttft(&self) -> Duration {
+        milliseconds(self.ttft_ms)
+    }
+
+    /// The pause between two pieces of `chunk_bytes`.
+    pub(crate) fn chunk_interval(&self) -> Duration {
+        milliseconds(self.chunk_interval_ms)
+    }
+
+    /// The pause between two content events of `words` words.
+    pub(crate) fn event_interval(&self, words: f64) -> Duration {
+        match (self.event_interval_ms, self.tokens_per_second) {
+            (Some(interval), _) => milliseconds(interval),
+            (None, Some(pace)) if pace > 0.0 => milliseconds(1_000.0 * words / pace),
+            (None, _) => Duration::ZERO,
+        }
+    }
+
+    /// Whether the answer has that quirk.
+    pub(crate) fn has(&self, quirk: Quirk) -> bool {
+        self.quirks.contains(&quirk)
+    }
+
+    /// Whether all of the answer can be written at once, whatever the request said.
+    pub(crate) fn is_one_piece(&self) -> bool {
+        self.deed == Deed::Ok
+            && self.stamp == Stamp::None
+            && self.chunk_bytes.is_none()
+            && self.latency().is_zero()
+            && self.ttft().is_zero()
+            && self.event_interval(1.0).is_zero()
+            && !self.has(Quirk::CloseDelimited)
+    }
+
+    fn check(self) -> Result<Self, String> {
+        if let (Some(events), Some(tokens)) = (self.events, self.completion_tokens)
+            && events > tokens
+        {
+            return Err("events: more than completion_tokens; every event has a word".to_owned());
+        }
+        if self.events == Some(0) || self.chunk_bytes == Some(0) {
+            return Err("events, chunk_bytes: at least 1".to_owned());
+        }
+        if self.head_bytes.max(self.event_bytes).max(self.body_bytes) > PAD_MAX {
+            return Err(format!(
+                "head_bytes, event_bytes, body_bytes: at most {PAD_MAX}"
+            ));
+        }
+        if self
+            .status
+            .is_some_and(|status| !(200..=599).contains(&status))
+        {
+            return Err("status: not between 200 and 599".to_owned());
+        }
+        Ok(self)
+    }
+}
+
+fn read_rules(mut map: Map<String, Value>) -> Result<Vec<Rule>, String> {
+    let extra: Vec<Map<String, Value>> = take(&mut map, "rules")?.unwrap_or_default();
+    let (answers, then) = take_run(&mut map)?;
+    let mut rules = Vec::new();
+    for (index, mut own) in extra.into_iter().enumerate() {
+        let place = |error| format!("rules[{index}].{error}");
+        let when = take(&mut own, "when").map_err(place)?.unwrap_or_default();
+        let (answers, then) = take_run(&mut own).map_err(place)?;
+        let base = overlay(&map, own);
+        rules.push(read_rule(Some(when), base, (answers, then)).map_err(place)?);
+    }
+    rules.push(read_rule(None, map, (answers, then))?);
+    Ok(rules)
+}
+
+type Run = (Vec<Value>, Then);
+
+fn take_run(map: &mut Map<String, Value>) -> Result<Run, String> {
+    let answers = take(map, "answers")?.unwrap_or_default();
+    Ok((answers, take(map, "then")?.unwrap_or_default()))
+}
+
+fn read_rule(
+    when: Option<When>,
+    base: Map<String, Value>,
+    (entries, then): Run,
+) -> Result<Rule, String> {
+    let mut answers = Vec::new();
+    for (index, entry) in entries.into_iter().enumerate() {
+        let place = |error| format!("answers[{index}]: {error}");
+        let own = written_out(entry).map_err(place)?;
+        answers.push(read_answer(overlay(&base, own)).map_err(place)?);
+    }
+    let base = read_answer(base)?;
+    Ok(Rule {
+        when,
+        base,
+        answers,
+        then,
+        taken: AtomicUsize::new(0),
+    })
+}
+
+fn read_answer(map: Map<String, Value>) -> Result<Answer, String> {
+    let answer: Answer =
+        serde_json::from_value(Value::Object(map)).map_err(|error| error.to_string())?;
+    answer.check()
+}
+
+/// An entry's short forms, written out: a status, or the name of a deed, a quirk or a preset.
+fn written_out(entry: Value) -> Result<Map<String, Value>, String> {
+    let long = match entry {
+        Value::Object(map) => return Ok(map),
+        Value::Number(status) => json!({ "status": status }),
+        Value::String(name) => match name.as_str() {
+            "huge_head" => json!({ "head_bytes": 100_000 }),
+            "slow_drip" => json!({ "chunk_bytes": 1, "chunk_interval_ms": 10 }),
+            "reset_mid_stream" => json!({ "do": "cut_mid_stream", "reset": true }),
+            _ if serde_json::from_value::<Quirk>(json!(name)).is_ok() => {
+                json!({ "quirks": [name] })
+            }
+            _ => json!({ "do": name }),
+        },
+        Value::Null | Value::Bool(_) | Value::Array(_) => {
+            return Err("neither an object nor a status nor a name".to_owned());
+        }
+    };
+    match long {
+        Value::Object(map) => Ok(map),
+        _ => Ok(Map::new()),
+    }
+}
+
+fn overlay(under: &Map<String, Value>, over: Map<String, Value>) -> Map<String, Value> {
+    let mut map = under.clone();
+    map.extend(over);
+    map
+}
+
+fn take<T: DeserializeOwned>(map: &mut Map<String, Value>, key: &str) -> Result<Option<T>, String> {
+    match map.remove(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => serde_json::from_value(value)
+            .map(Some)
+            .map_err(|error| format!("{key}: {error}")),
+    }
+}
+
+fn milliseconds(count: f64) -> Duration {
+    Duration::try_from_secs_f64(count / 1_000.0).unwrap_or(Duration::ZERO)
+}
+
+/// How much of a request's body is recorded unless the script says otherwise.
+const BODY_KEPT: usize = 1024 * 1024;
+/// The most that an answer is padded to.
+const PAD_MAX: usize = 256 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(source: Value) -> Script {
+        Script::parse(source, None).unwrap()
+    }
+
+    fn post<'a>(model: &'a str) -> Facts<'a> {
+        Facts {
+            method: "POST",
+            path: "/v1/chat/completions",
+            headers: &[],
+            model,
+            stream: false,
+        }
+    }
+
+    fn statuses(script: &Script, count: usize) -> Vec<Option<u16>> {
+        (0..count)
+            .map(|_| script.choose(&post("m")).and_then(|answer| answer.status))
+            .collect()
+    }
+
+    #[test]
+    fn the_last_entry_repeats_unless_told_otherwise() {
+        let entries = json!([500, {"status": 429}]);
+        let repeat = script(json!({ "answers": entries }));
+        assert_eq!(
+            statuses(&repeat, 4),
+            [Some(500), Some(429), Some(429), Some(429)]
+        );
+        let ok = script(json!({ "answers": entries, "then": "ok" }));
+        assert_eq!(statuses(&ok, 4), [Some(500), Some(429), None, None]);
+        let again = script(json!({ "answers": entries, "then": "loop" }));
+        assert_eq!(
+            statuses(&again, 4),
+            [Some(500), Some(429), Some(500), Some(429)]
+        );
+    }
+
+    #[test]
+    fn a_rule_has_its_own_run_and_lays_its_fields_over_the_defaults() {
+        let script = script(json!({
+            "latency_ms": 7,
+            "answers": [503],
+            "rules": [{ "when": { "model": "x" }, "answers": [{ "status": 429 }], "then": "ok" }],
+        }));
+        assert_eq!(script.choose(&post("x")).unwrap().status, Some(429));
+        let second = script.choose(&post("x")).unwrap();
+        assert_eq!(
+            (second.status, second.latency()),
+            (None, Duration::from_millis(7))
+        );
+        assert_eq!(script.choose(&post("y")).unwrap().status, Some(503));
+    }
+
+    #[test]
+    fn a_get_is_met_only_by_a_rule_that_means_it() {
+        let get = Facts {
+            method: "GET",
+            path: "/v1/models",
+            ..post("")
+        };
+        let unmeant = script(json!({ "answers": [500] }));
+        assert!(unmeant.choose(&get).is_none());
+        let meant = script(json!({
+            "rules": [{ "when": { "path": "/v1/models" }, "answers": [500] }]
+        }));
+        assert_eq!(meant.choose(&get).unwrap().status, Some(500));
+    }
+
+    #[test]
+    fn short_forms_are_written_out() {
+        let script = script(json!({
+            "answers": ["stall_mid_stream", "crlf", "slow_drip", "huge_head", "ok"]
+        }));
+        assert_eq!(script.choose(&post("")).unwrap().deed, Deed::StallMidStream);
+        assert_eq!(script.choose(&post("")).unwrap().quirks, [Quirk::Crlf]);
+        assert_eq!(script.choose(&post("")).unwrap().chunk_bytes, Some(1));
+        assert_eq!(script.choose(&post("")).unwrap().head_bytes, 100_000);
+        assert_eq!(script.choose(&post("")).unwrap().deed, Deed::Ok);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (source, part) in [
+            (json!({ "latencyms": 1 }), "latencyms"),
+            (json!({ "answers": ["explode"] }), "answers[0]"),
+            (
+                json!({ "rules": [{ "when": { "modle": "x" } }] }),
+                "rules[0]",
+            ),
+            (json!({ "events": 3, "completion_tokens": 2 }), "events"),
+            (json!([]), "object"),
+        ] {
+            let error = Script::parse(source, None).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn identity_outlives_a_change_of_script() {
+        let first = script(json!({ "name": "a", "dialect": "anthropic", "key": "k" }));
+        let second = Script::parse(json!({ "latency_ms": 1 }), Some(&first)).unwrap();
+        assert_eq!(
+            (second.name.as_str(), second.dialect),
+            ("a", Dialect::Anthropic)
+        );
+        assert_eq!(second.key.as_deref(), Some("k"));
+        let third = Script::parse(json!({ "key": null }), Some(&second)).unwrap();
+        assert_eq!(third.key, None);
+    }
+}
