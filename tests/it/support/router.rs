@@ -188,7 +188,6 @@ impl Drop for Router {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test may start threads")]
 fn collect(mut from: impl Read + Send + 'static, into: Arc<Mutex<String>>) {
     std::thread::spawn(move || {
         let mut bytes = [0; 4096];
@@ -202,7 +201,6 @@ fn collect(mut from: impl Read + Send + 'static, into: Arc<Mutex<String>>) {
     });
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test may start threads")]
 fn lines_of(from: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
