@@ -49,7 +49,8 @@ fn configurations(text: &str) -> Vec<String> {
 
 fn errors() -> String {
     let mut table = String::from(
-        "| code | status | when | what the caller does | what the operator does |\n|---|---|---|---|---|\n",
+        "| code | status | when | what the caller does | what the operator does |\n\
+         |---|---|---|---|---|\n",
     );
     for row in TABLE {
         let _ = writeln!(

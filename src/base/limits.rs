@@ -1,6 +1,7 @@
 //! Every bound in one place, each with its reason; what happens at the bound stands at its user.
 
-/// Most providers one file may declare. Provider ids are `u16`, and per-shard tables are sized by this.
+/// Most providers one file may declare. Provider ids are `u16`, and per-shard tables are sized by
+/// this.
 pub const PROVIDERS_MAX: usize = 1_024;
 /// Most route groups one file may declare.
 pub const GROUPS_MAX: usize = 1_024;

@@ -1,7 +1,7 @@
 //! Text that must not leave the process except as a credential.
 
-/// A key or token. It has no `Debug` and no `Display`, so that it cannot reach a log, a report or an
-/// error text by accident.
+/// A key or token. It has no `Debug` and no `Display`, so that it cannot reach a log, a report or
+/// an error text by accident.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Box<str>);
 

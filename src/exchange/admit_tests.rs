@@ -1,3 +1,5 @@
+//! Keys: who may call, and whose key goes where.
+
 use std::time::Duration;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Headers: what is added, and what crosses.
+
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
 use super::*;

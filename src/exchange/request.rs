@@ -119,7 +119,8 @@ mod tests {
     #[test]
     fn reads_what_the_head_says() {
         let request = read(
-            "HEAD / HTTP/1.0\r\nX-Request-ID: abc\r\nx-request-id: def\r\nX-Infermux-Caller: me\r\n\r\n",
+            "HEAD / HTTP/1.0\r\nX-Request-ID: abc\r\nx-request-id: def\r\n\
+             X-Infermux-Caller: me\r\n\r\n",
         );
         assert_eq!(request.id.as_str(), "abc");
         assert_eq!(

@@ -1,6 +1,7 @@
 //! What threads say to each other; the only room that holds atomics and channels.
 //!
-//! No lock anywhere: words are read and written alone, channels are bounded and never block a shard.
+//! No lock anywhere: words are read and written alone, channels are bounded and never block a
+//! shard.
 
 pub mod addresses;
 pub mod buffered;

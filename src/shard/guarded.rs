@@ -15,8 +15,8 @@ pub(super) fn spawn(task: impl Future<Output = ()> + 'static) {
 }
 
 struct Guarded<F> {
-    /// `None` once it has ended: a task that panicked is not polled again, and is dropped within the
-    /// guard, too.
+    /// `None` once it has ended: a task that panicked is not polled again, and is dropped within
+    /// the guard, too.
     task: Option<Pin<Box<F>>>,
 }
 

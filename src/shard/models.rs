@@ -1,4 +1,5 @@
-//! `GET /v1/models` and `GET /v1/models/{id}`: answered from the Plan, and by providers that are open.
+//! `GET /v1/models` and `GET /v1/models/{id}`: answered from the Plan, and by providers that are
+//! open.
 
 use std::rc::Rc;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! One TCP or TLS connection: a half that reads, a half that writes, a deadline.
 //!
-//! A read is *posted*, and its end is polled for when somebody wants to know: the operation stays in
-//! the ring meanwhile, so that a peer that hangs up is noticed at no cost, and a connection that waits
-//! in the pool is known to be alive without a system call.
+//! A read is *posted*, and its end is polled for when somebody wants to know: the operation stays
+//! in the ring meanwhile, so that a peer that hangs up is noticed at no cost, and a connection that
+//! waits in the pool is known to be alive without a system call.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -154,7 +154,8 @@ impl Reader {
         self.posted
     }
 
-    /// The posted read's end: how many bytes were appended, 0 when the peer hung up, and the buffer.
+    /// The posted read's end: how many bytes were appended, 0 when the peer hung up, and the
+    /// buffer.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<(io::Result<usize>, Vec<u8>)> {
         if let Some(read) = self.at_hand.take() {
             self.posted = false;
@@ -321,8 +322,9 @@ struct Tail {
     unsafe_code,
     reason = "monoio's contract for buffers that the kernel writes to"
 )]
-// SAFETY: the pointer and the length describe the vector's spare capacity behind `from`, which stays
-// where it is while the vector is neither grown nor dropped; the ring owns the value meanwhile.
+// SAFETY: the pointer and the length describe the vector's spare capacity behind `from`, which
+// stays where it is while the vector is neither grown nor dropped; the ring owns the value
+// meanwhile.
 unsafe impl IoBufMut for Tail {
     fn write_ptr(&mut self) -> *mut u8 {
         // SAFETY: `from` is the vector's length at the time of the call, so within its capacity.
@@ -333,6 +335,7 @@ unsafe impl IoBufMut for Tail {
         self.bytes.capacity() - self.from
     }
 
+    // SAFETY: as the trait demands, the caller has had `count` bytes written behind `write_ptr`.
     unsafe fn set_init(&mut self, count: usize) {
         // SAFETY: the kernel has written `count` bytes behind `from`.
         unsafe { self.bytes.set_len(self.from + count) };

@@ -231,5 +231,6 @@ fn shut_down_raw(fd: RawFd, how: libc::c_int) {
     unsafe { libc::shutdown(fd, how) };
 }
 
-/// The shortest time between two looks at the table: a look costs about a nanosecond per connection.
+/// The shortest time between two looks at the table: a look costs about a nanosecond per
+/// connection.
 const FINEST: Duration = Duration::from_millis(10);

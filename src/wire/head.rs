@@ -155,7 +155,8 @@ impl Head {
         }
     }
 
-    /// The value of the first field called `name` (any case), from the buffer the head was parsed in.
+    /// The value of the first field called `name` (any case), from the buffer the head was parsed
+    /// in.
     #[must_use]
     pub fn value<'b>(&self, bytes: &'b [u8], name: &str) -> Option<&'b [u8]> {
         self.fields

@@ -228,7 +228,8 @@ proptest::proptest! {
 
     #[test]
     fn no_request_like_text_makes_it_panic(
-        text in "(GET|POST|x) (/|http://a)[ -~]{0,20} HTTP/1.[01]\r\n([a-zA-Z-]{0,20}: ?[ -~]{0,9}\r\n){0,6}\r\n",
+        text in "(GET|POST|x) (/|http://a)[ -~]{0,20} HTTP/1.[01]\r\n\
+            ([a-zA-Z-]{0,20}: ?[ -~]{0,9}\r\n){0,6}\r\n",
     ) {
         let mut head = Head::default();
         if head.parse_request(text.as_bytes(), 0) == Ok(Arrival::Whole) {

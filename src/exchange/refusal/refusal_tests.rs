@@ -1,3 +1,5 @@
+//! Refusals: codes, statuses, bodies and when to come back.
+
 use proptest::prelude::{any, prop_assert, proptest};
 
 use super::*;

@@ -1,4 +1,5 @@
-//! What system tests are made of: the router as a child process, mocks, and a client that sees bytes.
+//! What system tests are made of: the router as a child process, mocks, and a client that sees
+//! bytes.
 
 pub mod client;
 pub mod router;
@@ -31,7 +32,8 @@ pub fn config_for(mocks: &[&Mock], rest: &str) -> String {
     text.push_str("providers:\n");
     for mock in mocks {
         text.push_str(&format!(
-            "  - name: {}\n    type: openai\n    api_key: sk-{}\n    base_url: \"http://{}/v1\"\n    models: [m]\n",
+            "  - name: {}\n    type: openai\n    api_key: sk-{}\n    \
+             base_url: \"http://{}/v1\"\n    models: [m]\n",
             mock.name(),
             mock.name(),
             mock.address(),

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::content::epoch_nanoseconds;
 use crate::http::Request;
-use crate::program::epoch_nanoseconds;
 use crate::script::Script;
 
 /// One instance, shared by the threads that serve it.

@@ -18,6 +18,7 @@
 mod ask;
 mod buffer;
 mod connection;
+mod content;
 mod control;
 mod errors;
 mod http;

@@ -1,14 +1,15 @@
 //! An answer as a list of steps, which a connection takes one after the other.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crate::ask::Flavour;
+use crate::content::Content;
 use crate::errors;
 use crate::http::{self, Persistence};
 use crate::instance::{Goals, Waiting};
-use crate::reply::{Event, Stream, Voice, quoted};
-use crate::script::{Answer, Deed, Quirk, Stamp};
+use crate::reply::{Event, Stream, Voice};
+use crate::script::{Answer, Deed, Quirk};
 use crate::sse::Sse;
 
 /// What a connection has to do to answer one request.
@@ -142,7 +143,7 @@ impl Program {
                 self.until = None;
             }
             Some(Step::Content(content)) => {
-                if content.next < content.end {
+                if content.is_left() {
                     return content.emit(now, out);
                 }
             }
@@ -439,85 +440,6 @@ fn padded(body: &str, size: usize) -> String {
         Some(count) => format!("{open},\"mock_pad\":\"{}\"}}", "x".repeat(count)),
         None => format!("{open}{}}}", " ".repeat(missing)),
     }
-}
-
-/// The content events of a stream, rendered when they are due.
-#[derive(Debug)]
-struct Content {
-    stream: Stream,
-    sse: Sse,
-    next: usize,
-    end: usize,
-    interval: Duration,
-    stamp: Stamp,
-    event_bytes: usize,
-    started: Option<Instant>,
-    scratch: Vec<u8>,
-}
-
-impl Content {
-    fn new(answer: &Answer, stream: Stream, sse: Sse, end: usize) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "a ratio of two small counts")]
-        let words = stream.pieces.count as f64 / stream.pieces.events.max(1) as f64;
-        Self {
-            interval: answer.event_interval(words),
-            stamp: answer.stamp,
-            event_bytes: answer.event_bytes,
-            stream,
-            sse,
-            next: 0,
-            end,
-            started: None,
-            scratch: Vec::new(),
-        }
-    }
-
-    /// Writes the next event if it is due. Event `i` is due `i` intervals after the first one, so
-    /// that a late wake-up does not shift the rest.
-    fn emit(&mut self, now: Instant, out: &mut Vec<u8>) -> Outcome {
-        let started = *self.started.get_or_insert(now);
-        let passed = u32::try_from(self.next).unwrap_or(u32::MAX);
-        let due = started + self.interval.saturating_mul(passed);
-        if now < due {
-            return Outcome::Until(due);
-        }
-        let sent = match self.stamp {
-            Stamp::None => 0,
-            Stamp::Field | Stamp::Text => epoch_nanoseconds(),
-        };
-        let text = match self.stamp {
-            Stamp::Text => format!("{sent} "),
-            Stamp::None | Stamp::Field => self.stream.pieces.piece(self.next),
-        };
-        let form = &self.stream.content;
-        self.scratch.clear();
-        self.scratch.extend_from_slice(form.before.as_bytes());
-        self.scratch.extend_from_slice(quoted(&text).as_bytes());
-        self.scratch.extend_from_slice(form.after.as_bytes());
-        if self.stamp == Stamp::Field {
-            http::put(&mut self.scratch, format_args!(",\"mock_sent_ns\":{sent}"));
-        }
-        let number = self.stream.opening.len() + self.next;
-        let size = self.sse.size(number, form.name, self.scratch.len() + 1);
-        let field = form.pad.len() + ",\"\":\"\"".len();
-        if let Some(count) = self.event_bytes.checked_sub(size + field) {
-            http::put(&mut self.scratch, format_args!(",\"{}\":\"", form.pad));
-            self.scratch.resize(self.scratch.len() + count, b'x');
-            self.scratch.push(b'"');
-        }
-        self.scratch.push(b'}');
-        self.sse.event(number, form.name, &self.scratch, out);
-        self.next += 1;
-        Outcome::Go
-    }
-}
-
-/// The time of day in nanoseconds since 1970.
-pub(crate) fn epoch_nanoseconds() -> u64 {
-    let passed = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// By how much a wrong `content-length` is wrong.
