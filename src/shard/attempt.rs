@@ -55,8 +55,8 @@ pub struct Attempt<'j, 'a> {
     pub provider: &'a Provider,
     /// Place of the candidate on its route.
     pub place: usize,
-    /// When it began; response times count from here.
-    pub started: Instant,
+    /// When it was sent; response times count from here.
+    pub sent_at: Instant,
     /// When all attempts together must have ended.
     pub overall: Instant,
     /// Whose key it is sent with.
@@ -82,13 +82,13 @@ pub async fn run<'a>(
         Fresh::NotNeeded => shard.pool.take(id, started),
         Fresh::Needed => None,
     };
-    let mut up = match pooled {
-        Some(pooled) => pooled,
+    let (mut up, sent_at) = match pooled {
+        Some(pooled) => (pooled, started),
         None => match caller
             .watch_only(upstream::connect(shard, id, deadline))
             .await
         {
-            Ok(opened) => opened,
+            Ok(opened) => (opened, clock::now()),
             Err(_) if caller.is_gone() => return End::Outcome(Outcome::CallerGone),
             Err(fault) => return End::Outcome(Outcome::ConnectFailed(fault)),
         },
@@ -104,7 +104,7 @@ pub async fn run<'a>(
         job,
         provider,
         place,
-        started,
+        sent_at,
         overall: attempts.deadline(),
         key: credential.owner(provider),
         usage: usage_chunk(job, place),

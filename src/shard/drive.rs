@@ -177,24 +177,22 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
         record.attempts = attempts.count();
         record.provider = Some(&provider_of(job, place).name);
         match attempt_at(job, caller, record, &mut attempts, place).await {
-            Ok(Step::Another) => {}
-            Ok(Step::End(verdict)) => {
-                return conclude(job, caller, record, &attempts, verdict).await;
-            }
-            Ok(Step::SameProviderFresh) => return After::Close,
+            Ok(None) => {}
+            Ok(Some(verdict)) => return conclude(job, caller, record, &attempts, verdict).await,
             Err(refusal) => return tell(shard, caller, job.request, record, &refusal).await,
         }
     }
 }
 
-/// One attempt at one candidate, with the repeats that belong to it.
+/// One attempt at one candidate, with the repeats that belong to it; the verdict, or `None` when
+/// another candidate may be tried.
 async fn attempt_at<'a>(
     job: &Job<'a>,
     caller: &mut Caller,
     record: &mut Record<'a>,
     attempts: &mut Attempts,
     place: usize,
-) -> Result<Step, Refusal<'static>> {
+) -> Result<Option<Verdict>, Refusal<'static>> {
     let mut fresh = Fresh::NotNeeded;
     loop {
         let outcome = match attempt::run(job, caller, record, attempts, (place, fresh)).await {
@@ -206,7 +204,8 @@ async fn attempt_at<'a>(
         let grant = || grant(job.shard);
         match attempts.on_outcome(clock::now(), outcome, grant) {
             Step::SameProviderFresh => fresh = Fresh::Needed,
-            step @ (Step::Another | Step::End(_)) => return Ok(step),
+            Step::Another => return Ok(None),
+            Step::End(verdict) => return Ok(Some(verdict)),
         }
     }
 }

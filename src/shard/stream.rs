@@ -271,7 +271,7 @@ impl<'a> Stream<'_, '_, 'a> {
         inbound::write_status(up.head.status, out);
         out.extend_from_slice(b"Content-Type: text/event-stream; charset=utf-8\r\n");
         inbound::write_fields(&up.head, &up.bytes, out);
-        let latency = now.since(self.attempt.started);
+        let latency = now.since(self.attempt.sent_at);
         headers::add(out, &self.attempt.added(record, latency, Totals::default()));
         let request = self.attempt.job.request;
         match request.version {

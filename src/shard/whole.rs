@@ -148,7 +148,7 @@ fn write_head<'a>(
     inbound::write_fields(&up.head, &up.bytes, out);
     headers::add(
         out,
-        &attempt.added(record, now.since(attempt.started), totals),
+        &attempt.added(record, now.since(attempt.sent_at), totals),
     );
     let job = attempt.job;
     job.request
