@@ -107,6 +107,7 @@ impl Request {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exchange::attribution::Label;
     use crate::wire::head::Arrival;
 
     fn read(text: &str) -> Request {
@@ -122,11 +123,7 @@ mod tests {
         );
         assert_eq!(request.id.as_str(), "abc");
         assert_eq!(
-            request
-                .attribution
-                .caller
-                .as_ref()
-                .map(|label| label.as_str()),
+            request.attribution.caller.as_ref().map(Label::as_str),
             Some("me")
         );
         assert_eq!(

@@ -74,10 +74,19 @@ pub async fn answer(
     target: &Target,
     body: Range<usize>,
 ) -> After {
+    #[cfg(debug_assertions)]
+    panic_if_asked(caller);
     match target {
         Target::Infer(endpoint) => infer(shard, caller, request, *endpoint, body).await,
         Target::Models | Target::Model(_) => models::answer(shard, caller, request, target).await,
     }
+}
+
+/// Lets the tests of a debug build see that a panic ends one connection and nothing else.
+#[cfg(debug_assertions)]
+fn panic_if_asked(caller: &Caller) {
+    let asked = caller.head.value(&caller.bytes, "x-infermux-test-panic");
+    assert!(asked.is_none(), "a panic was asked for");
 }
 
 /// Answers with an error of infermux's own.

@@ -11,6 +11,7 @@ use monoio::net::{TcpListener, TcpStream};
 use crate::link::gate::Phase;
 use crate::shard::connection;
 use crate::shard::guarded;
+use crate::shard::ring::Driver;
 use crate::shard::run::Shard;
 
 /// Accepts until the process drains.
@@ -27,7 +28,11 @@ pub async fn run(shard: Rc<Shard>, listener: TcpListener) {
 /// Takes over what still waits in the accept queue, then closes it: a caller whose connection the
 /// kernel has already accepted gets its answer.
 pub fn close(shard: &Rc<Shard>, listener: &StdListener) {
-    while let Ok((stream, _)) = listener.accept() {
+    let mut ready = listener.set_nonblocking(true).is_ok();
+    while ready && let Ok((stream, _)) = listener.accept() {
+        ready = stream
+            .set_nonblocking(shard.driver == Driver::Epoll)
+            .is_ok();
         if shard.gates.admit_connection()
             && let Ok(stream) = TcpStream::from_std(stream)
         {

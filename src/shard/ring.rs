@@ -14,6 +14,15 @@ pub enum Ring {
     Epoll(Box<Runtime<TimeDriver<LegacyDriver>>>, io::Error),
 }
 
+/// What an event loop runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// io_uring
+    Uring,
+    /// epoll
+    Epoll,
+}
+
 /// The steps of the ladder, the cheapest per request first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -59,6 +68,15 @@ fn uring(step: Step) -> io::Result<Runtime<TimeDriver<IoUringDriver>>> {
 }
 
 impl Ring {
+    /// What it runs on.
+    #[must_use]
+    pub fn driver(&self) -> Driver {
+        match self {
+            Self::Uring(..) => Driver::Uring,
+            Self::Epoll(..) => Driver::Epoll,
+        }
+    }
+
     /// Runs `future` to its end.
     pub fn block_on<F: Future>(self, future: F) -> F::Output {
         match self {

@@ -28,6 +28,7 @@ use crate::report::line::Lines;
 use crate::shard::log::AccessLog;
 use crate::shard::nudge::Nudge;
 use crate::shard::pool::Pool;
+use crate::shard::ring::Driver;
 use crate::shard::stream::Spare;
 use crate::shard::timers::Timers;
 use crate::shard::{guarded, listener, ring};
@@ -104,6 +105,8 @@ pub struct Shard {
     common: Arc<Common>,
     /// Its number.
     pub id: ShardId,
+    /// What its event loop runs on.
+    pub driver: Driver,
     /// Deadlines of its sockets.
     pub timers: Rc<Timers>,
     /// Idle connections to providers.
@@ -168,12 +171,17 @@ pub fn run(common: Arc<Common>, own: Own) -> io::Result<()> {
     {
         tracing::warn!("{complaint}");
     }
-    ring.block_on(serve(common, own))
+    let driver = ring.driver();
+    // epoll needs sockets that never block; a ring may fail operations on such sockets at once.
+    own.listener.set_nonblocking(driver == Driver::Epoll)?;
+    own.bell.set_nonblocking(driver == Driver::Epoll)?;
+    ring.block_on(serve(common, own, driver))
 }
 
-async fn serve(common: Arc<Common>, own: Own) -> io::Result<()> {
+async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> {
     let shard = Rc::new(Shard {
         id: own.id,
+        driver,
         timers: Rc::default(),
         pool: Rc::new(Pool::new(common.plan.providers.len())),
         lease: Lease::new(Arc::clone(&common.buffered)),

@@ -40,6 +40,11 @@ pub struct Reader {
     exchange: Rc<Exchange>,
     posted: bool,
     tls: Option<Tls>,
+    /// Room for TLS records, between two reads.
+    records: Vec<u8>,
+    /// A TLS read that needs nothing from the network: bytes came along with the handshake, or the
+    /// peer has said that nothing more comes.
+    at_hand: Option<(io::Result<usize>, Vec<u8>)>,
 }
 
 /// The half that writes.
@@ -74,6 +79,8 @@ impl Socket {
             exchange,
             posted: false,
             tls: None,
+            records: Vec::new(),
+            at_hand: None,
         };
         Ok(Self {
             deadline,
@@ -121,16 +128,24 @@ impl Drop for Socket {
 
 impl Reader {
     /// Posts a read that appends to `buffer`, which must have spare room. No read may be posted.
-    pub fn post(&mut self, buffer: Vec<u8>) {
+    pub fn post(&mut self, mut buffer: Vec<u8>) {
         debug_assert!(!self.posted, "one read at a time");
         self.posted = true;
-        match &self.tls {
-            None => self.start(buffer),
-            Some(tls) => {
-                tls.borrow_mut().plain = buffer;
-                self.start(Vec::with_capacity(TLS_READ));
-            }
+        let Some(tls) = &self.tls else {
+            return self.start(buffer);
+        };
+        let mut session = tls.borrow_mut();
+        if !session.plain.is_empty() || session.is_ended() {
+            let count = session.plain.len();
+            buffer.append(&mut session.plain);
+            self.at_hand = Some((Ok(count), buffer));
+            return;
         }
+        session.plain = buffer;
+        drop(session);
+        let mut records = std::mem::take(&mut self.records);
+        records.reserve(TLS_READ);
+        self.start(records);
     }
 
     /// Whether a read is posted and has not been collected.
@@ -141,8 +156,12 @@ impl Reader {
 
     /// The posted read's end: how many bytes were appended, 0 when the peer hung up, and the buffer.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<(io::Result<usize>, Vec<u8>)> {
+        if let Some(read) = self.at_hand.take() {
+            self.posted = false;
+            return Poll::Ready(read);
+        }
         loop {
-            let Poll::Ready((result, bytes)) = self.poll_raw(context) else {
+            let Poll::Ready((result, mut bytes)) = self.poll_raw(context) else {
                 return Poll::Pending;
             };
             let Some(tls) = &self.tls else {
@@ -158,15 +177,16 @@ impl Reader {
             };
             let ended = bytes.is_empty() || decoded.is_err() || session.is_ended();
             let arrived = session.plain.len() - before;
+            bytes.clear();
             if arrived > 0 || ended {
                 self.posted = false;
                 let plain = std::mem::take(&mut session.plain);
+                drop(session);
+                self.records = bytes;
                 return Poll::Ready((decoded.map(|()| arrived), plain));
             }
             drop(session);
             // Tickets and the like: nothing for us yet.
-            let mut bytes = bytes;
-            bytes.clear();
             self.start(bytes);
         }
     }

@@ -33,6 +33,8 @@ pub struct Upstream {
     pub bytes: Vec<u8>,
     /// Where the body ends in `bytes`, once it has been read whole.
     pub end: usize,
+    /// Whether the request was not sent to its end.
+    unsent: bool,
     /// What a read brought while the request was still being sent.
     arrived: Option<(io::Result<usize>, Vec<u8>)>,
 }
@@ -45,6 +47,7 @@ impl Upstream {
             head: Head::default(),
             bytes: Vec::new(),
             end: 0,
+            unsent: false,
             arrived: None,
         }
     }
@@ -56,7 +59,10 @@ impl Upstream {
         part: Part,
     ) -> (&Deadline, impl Future<Output = (io::Result<()>, Part)> + '_) {
         let Self {
-            socket, arrived, ..
+            socket,
+            arrived,
+            unsent,
+            ..
         } = self;
         let Socket {
             deadline,
@@ -69,12 +75,14 @@ impl Upstream {
             let mut sending = std::pin::pin!(writer.write(part));
             poll_fn(|context| {
                 if let Poll::Ready(sent) = sending.as_mut().poll(context) {
+                    *unsent |= sent.0.is_err();
                     return Poll::Ready(sent);
                 }
                 if reader.is_posted()
                     && let Poll::Ready(read) = reader.poll(context)
                 {
                     *arrived = Some(read);
+                    *unsent = true;
                     deadline.cut_write();
                 }
                 Poll::Pending
@@ -162,7 +170,7 @@ impl Upstream {
     /// another; otherwise closes it.
     pub fn park(mut self, shard: &Shard, id: ProviderId) {
         let complete = self.end > 0 && self.end == self.bytes.len() && self.head.keep_alive;
-        if !complete || self.arrived.is_some() {
+        if !complete || self.unsent || self.arrived.is_some() {
             return;
         }
         self.socket.deadline.clear();

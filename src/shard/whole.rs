@@ -198,11 +198,7 @@ async fn send_pieces(
 
 /// What an answer's end means, given whether the caller took it.
 fn sent(result: io::Result<()>, outcome: Outcome) -> Outcome {
-    if result.is_ok() {
-        outcome
-    } else {
-        Outcome::CallerGone
-    }
+    result.map_or(Outcome::CallerGone, |()| outcome)
 }
 
 async fn read_on(caller: &mut Caller, up: &mut Upstream) -> Result<(), Stop> {

@@ -15,7 +15,6 @@ pub struct Ringer(UnixStream);
 pub fn pair() -> std::io::Result<(Ringer, UnixStream)> {
     let (ringer, rung) = UnixStream::pair()?;
     ringer.set_nonblocking(true)?;
-    rung.set_nonblocking(true)?;
     Ok((Ringer(ringer), rung))
 }
 

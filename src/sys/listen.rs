@@ -51,7 +51,6 @@ fn socket(addr: SocketAddr) -> std::io::Result<Socket> {
     }
     // Connections in TIME_WAIT do not keep a restart from binding; a listener still does.
     socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
     Ok(socket)
 }
 

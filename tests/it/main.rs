@@ -1,1 +1,11 @@
-//! System tests: the real binary over real sockets.
+//! System tests: the real binary over real sockets, with the bundled mock as providers.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests start threads, share memory between them and look at the clock"
+)]
+
+mod serving;
+
+mod support;

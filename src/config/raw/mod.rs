@@ -6,6 +6,7 @@
 pub mod fields;
 pub mod keys;
 pub mod mixed;
+mod shown;
 pub mod texts;
 pub mod values;
 pub mod yaml;

@@ -1,0 +1,213 @@
+//! The router as a child process.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use super::{PATIENCE, eventually};
+
+/// A running router. It is killed when this is dropped.
+pub struct Router {
+    child: Child,
+    addr: SocketAddr,
+    log: Arc<Mutex<String>>,
+    /// Holds the configuration; removed with the router.
+    folder: Folder,
+}
+
+/// A folder of its own for one test, removed when it is dropped.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// A fresh, empty folder.
+    pub fn new() -> Self {
+        static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let name = format!("infermux-it-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).expect("a temporary folder");
+        Self(path)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Writes a file into it.
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).expect("a file in the temporary folder");
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// How to start a router.
+pub struct Start {
+    folder: Folder,
+    command: Command,
+}
+
+impl Start {
+    /// `infermux serve` with this configuration, on two shards unless it says otherwise.
+    pub fn with(config: &str) -> Self {
+        let folder = Folder::new();
+        let path = folder.write("infermux.yml", config);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_infermux"));
+        command.arg("serve").arg("--config").arg(path);
+        if !config.contains("shards:") {
+            command.args(["--shards", "2"]);
+        }
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Self { folder, command }
+    }
+
+    /// The folder that holds the configuration.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// The command, to be changed.
+    pub fn command(&mut self) -> &mut Command {
+        &mut self.command
+    }
+
+    /// Adds arguments.
+    pub fn args(mut self, args: &[&str]) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    /// Sets an environment variable.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Starts it and waits until it listens.
+    pub fn go(mut self) -> Router {
+        let mut child = self.command.spawn().expect("the router starts");
+        let log = Arc::new(Mutex::new(String::new()));
+        collect(child.stderr.take().expect("piped"), Arc::clone(&log));
+        let lines = lines_of(child.stdout.take().expect("piped"));
+        let start = Instant::now();
+        let addr = loop {
+            let left = PATIENCE.saturating_sub(start.elapsed());
+            match lines.recv_timeout(left) {
+                Ok(line) => {
+                    if let Some(rest) = line.strip_prefix("listening on ") {
+                        let addr = rest.split_whitespace().next().unwrap_or_default();
+                        break addr.parse().expect("an address");
+                    }
+                }
+                Err(_) => panic!("the router does not listen: {}", log.lock().expect("a log")),
+            }
+        };
+        Router {
+            child,
+            addr,
+            log,
+            folder: self.folder,
+        }
+    }
+}
+
+impl Router {
+    /// A router with this configuration.
+    pub fn start(config: &str) -> Self {
+        Start::with(config).go()
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The process's number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The folder that holds its configuration.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("a log").clone()
+    }
+
+    /// Waits until it has logged `text`.
+    pub fn wait_for_log(&self, text: &str) {
+        eventually(&format!("{text:?} in the log"), || {
+            self.log().contains(text)
+        });
+    }
+
+    /// Sends it a signal: `TERM`, `INT`, ….
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.pid().to_string()])
+            .status()
+            .expect("kill runs");
+        assert!(status.success());
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        eventually("the router ends", || {
+            status = self.child.try_wait().expect("a child to wait for");
+            status.is_some()
+        });
+        status.expect("it has ended")
+    }
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- the router's log\n{}", self.log());
+        }
+    }
+}
+
+fn collect(mut from: impl Read + Send + 'static, into: Arc<Mutex<String>>) {
+    std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(count) = from.read(&mut bytes)
+            && count > 0
+        {
+            into.lock()
+                .expect("a log")
+                .push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+    });
+}
+
+fn lines_of(from: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            // Nobody listens any more once the address is known.
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}
