@@ -81,3 +81,9 @@ pub const ONE_SEND_BYTES_MAX: usize = 64 << 10;
 pub const LOG_PIECE_BYTES: usize = 32 << 10;
 /// Most bytes of a refused request that are read and dropped, so that its sender sees the answer.
 pub const LINGER_BYTES_MAX: usize = 1 << 20;
+/// Most addresses of one provider that are kept; the resolver's order says which.
+pub const ADDRESSES_MAX: usize = 64;
+/// Log lines that are written with one call, in bytes; one more piece may come on top.
+pub const LOG_BATCH_BYTES: usize = 256 << 10;
+/// Sockets and files of infermux itself, connections with callers and providers left out.
+pub const OPEN_FILES_RESERVE: u64 = 1_024;

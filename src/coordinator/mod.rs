@@ -1,1 +1,4 @@
 //! The threads beside the shards: name look-up and other blocking work (chores).
+
+pub mod chores;
+pub mod names;

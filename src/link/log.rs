@@ -4,20 +4,40 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 /// The end that threads log to.
 #[derive(Clone, Debug)]
 pub struct LogSender {
-    lines: Sender<Vec<u8>>,
+    pieces: Sender<Piece>,
     dropped: Arc<AtomicU64>,
 }
 
 /// The end that the writing thread reads.
 #[derive(Debug)]
 pub struct LogReceiver {
-    lines: Receiver<Vec<u8>>,
+    pieces: Receiver<Piece>,
     dropped: Arc<AtomicU64>,
+}
+
+/// What the writing thread is told.
+#[derive(Debug)]
+pub enum Piece {
+    /// These lines are to be written.
+    Lines(Vec<u8>),
+    /// Somebody waits until everything before this is written.
+    Flush(Flush),
+}
+
+/// Somebody who waits until lines are written.
+#[derive(Debug)]
+pub struct Flush(Sender<()>);
+
+impl Flush {
+    /// Tells that they are.
+    pub fn done(self) {
+        let _ = self.0.try_send(());
+    }
 }
 
 /// Both ends. At most 1,024 pieces wait; a shard's piece is at most about 64 KiB.
@@ -27,11 +47,11 @@ pub fn channel() -> (LogSender, LogReceiver) {
     let dropped = Arc::new(AtomicU64::new(0));
     (
         LogSender {
-            lines: sender,
+            pieces: sender,
             dropped: Arc::clone(&dropped),
         },
         LogReceiver {
-            lines: receiver,
+            pieces: receiver,
             dropped,
         },
     )
@@ -41,30 +61,36 @@ impl LogSender {
     /// Hands `lines` (whole lines) over. Where nobody keeps up with writing, they are dropped and
     /// counted: requests do not wait for their log.
     pub fn send(&self, lines: Vec<u8>) {
-        match self.lines.try_send(lines) {
+        match self.pieces.try_send(Piece::Lines(lines)) {
             Ok(()) => {}
-            Err(TrySendError::Full(lines) | TrySendError::Disconnected(lines)) => {
+            Err(TrySendError::Full(piece) | TrySendError::Disconnected(piece)) => {
+                let Piece::Lines(lines) = piece else { return };
                 let count = lines.iter().filter(|byte| **byte == b'\n').count();
                 self.dropped.fetch_add(count as u64, Ordering::Relaxed);
             }
         }
     }
+
+    /// Waits until everything sent before is written, for about `wait` at most; whether it is.
+    #[must_use]
+    pub fn flush(&self, wait: Duration) -> bool {
+        let (done, written) = crossbeam_channel::bounded(1);
+        let asked = self.pieces.send_timeout(Piece::Flush(Flush(done)), wait);
+        asked.is_ok() && written.recv_timeout(wait).is_ok()
+    }
 }
 
 impl LogReceiver {
-    /// The next lines; `None` once every sender is gone.
+    /// The next piece; `None` once every sender is gone.
     #[must_use]
-    pub fn next(&self) -> Option<Vec<u8>> {
-        self.lines.recv().ok()
+    pub fn next(&self) -> Option<Piece> {
+        self.pieces.recv().ok()
     }
 
-    /// The next lines, unless none come within `wait` or every sender is gone.
+    /// The next piece, unless none comes within `wait` or every sender is gone.
     #[must_use]
-    pub fn next_within(&self, wait: Duration) -> Option<Vec<u8>> {
-        match self.lines.recv_timeout(wait) {
-            Ok(lines) => Some(lines),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+    pub fn next_within(&self, wait: Duration) -> Option<Piece> {
+        self.pieces.recv_timeout(wait).ok()
     }
 
     /// Lines dropped since this was last asked.
@@ -88,5 +114,24 @@ mod tests {
         assert_eq!(receiver.take_dropped(), 0);
         drop(sender);
         assert_eq!(std::iter::from_fn(|| receiver.next()).count(), 1_024);
+    }
+
+    #[test]
+    fn a_flush_waits_for_the_writer_and_no_longer_than_it_may() {
+        let (sender, receiver) = channel();
+        assert!(!sender.flush(Duration::ZERO));
+        std::thread::scope(move |scope| {
+            scope.spawn(move || {
+                while let Some(piece) = receiver.next() {
+                    match piece {
+                        Piece::Lines(lines) => assert_eq!(lines, b"a\n"),
+                        Piece::Flush(flush) => flush.done(),
+                    }
+                }
+            });
+            sender.send(b"a\n".to_vec());
+            assert!(sender.flush(Duration::from_secs(10)));
+            drop(sender);
+        });
     }
 }

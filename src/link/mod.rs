@@ -5,6 +5,7 @@
 
 pub mod addresses;
 pub mod buffered;
+pub mod events;
 pub mod gate;
 pub mod log;
 pub mod retries;

@@ -10,14 +10,21 @@ use std::path::Path;
 /// It cannot be opened or read, is larger than `limit` bytes (`FileTooLarge`), or is not UTF-8
 /// (`InvalidData`).
 pub fn read_text(path: &Path, limit: u64) -> std::io::Result<String> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let taken = std::fs::File::open(path)?
         .take(limit + 1)
-        .read_to_string(&mut text)?;
+        .read_to_end(&mut bytes)?;
+    // Before the encoding: the limit may cut a character in two.
     if taken as u64 > limit {
         return Err(std::io::ErrorKind::FileTooLarge.into());
     }
-    Ok(text)
+    String::from_utf8(bytes).map_err(|_| std::io::ErrorKind::InvalidData.into())
+}
+
+/// Whether there is something at `path`; what cannot be found out counts as there.
+#[must_use]
+pub fn exists(path: &Path) -> bool {
+    path.try_exists().unwrap_or(true)
 }
 
 #[cfg(test)]
@@ -31,5 +38,6 @@ mod tests {
         let fault = read_text(&path, 10).map_err(|error| error.kind());
         assert_eq!(fault, Err(std::io::ErrorKind::FileTooLarge));
         assert!(read_text(Path::new("/nowhere"), 10).is_err());
+        assert!(exists(&path) && !exists(Path::new("/nowhere")));
     }
 }

@@ -1,6 +1,6 @@
 //! Listening sockets, shared by the shards and refused to everybody else.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -10,11 +10,19 @@ use socket2::{Domain, Protocol, Socket, Type};
 /// The first is bound without `SO_REUSEPORT`, so that a port which anybody listens on is refused,
 /// another infermux included; the option is set on it afterwards, so that the others can join.
 ///
+/// On a kernel without IPv6, `[::]` is `0.0.0.0`: every interface there is.
+///
 /// # Errors
 ///
 /// The address is in use, not this host's, or not permitted.
 pub fn bind(addr: SocketAddr, count: usize) -> std::io::Result<(Vec<TcpListener>, SocketAddr)> {
-    let first = socket(addr)?;
+    let (first, addr) = match socket(addr) {
+        Err(fault) if everywhere(addr) && fault.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
+            let addr = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), addr.port());
+            (socket(addr)?, addr)
+        }
+        first => (first?, addr),
+    };
     first.bind(&addr.into())?;
     first.set_reuse_port(true)?;
     let local = first.local_addr()?.as_socket().unwrap_or(addr);
@@ -29,6 +37,10 @@ pub fn bind(addr: SocketAddr, count: usize) -> std::io::Result<(Vec<TcpListener>
         one.listen(BACKLOG)?;
     }
     Ok((all.into_iter().map(TcpListener::from).collect(), local))
+}
+
+fn everywhere(addr: SocketAddr) -> bool {
+    addr.is_ipv6() && addr.ip().is_unspecified()
 }
 
 fn socket(addr: SocketAddr) -> std::io::Result<Socket> {

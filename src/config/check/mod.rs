@@ -66,17 +66,24 @@ fn listeners(root: &Block<'_>) -> (Listen, Option<Listen>) {
     (listen, management)
 }
 
+/// The words of `log.level`, in files and everywhere else.
+pub const LOG_LEVELS: [(&str, LogLevel); 4] = [
+    ("debug", LogLevel::Debug),
+    ("info", LogLevel::Info),
+    ("warn", LogLevel::Warn),
+    ("error", LogLevel::Error),
+];
+
+/// The words of `log.format`, in files and everywhere else.
+pub const LOG_FORMATS: [(&str, LogFormat); 2] =
+    [("text", LogFormat::Text), ("json", LogFormat::Json)];
+
 fn log(block: &Block<'_>) -> Log {
-    let levels = [
-        ("debug", LogLevel::Debug),
-        ("info", LogLevel::Info),
-        ("warn", LogLevel::Warn),
-        ("error", LogLevel::Error),
-    ];
-    let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
     Log {
-        level: block.word("level", &levels).unwrap_or(LogLevel::Info),
-        format: block.word("format", &formats).unwrap_or(LogFormat::Text),
+        level: block.word("level", &LOG_LEVELS).unwrap_or(LogLevel::Info),
+        format: block
+            .word("format", &LOG_FORMATS)
+            .unwrap_or(LogFormat::Text),
         timestamps: block.flag("timestamps").unwrap_or(true),
     }
 }

@@ -1,0 +1,69 @@
+//! The configuration file, read for any command.
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use crate::base::limits::CONFIG_BYTES_MAX;
+use crate::cli::terminal;
+use crate::config::faults::Fault;
+use crate::config::{self, Loaded, Options, Rejected};
+use crate::sys::files;
+
+/// Why a file gave no configuration.
+#[derive(Debug)]
+pub enum Unusable {
+    /// It cannot be read: the sentence says why.
+    Unreadable(String),
+    /// It is no text, or no YAML: the sentence says why.
+    Malformed(String),
+    /// What it says makes no sense.
+    Faulty {
+        /// All of it.
+        faults: Vec<Fault>,
+        /// What its writer may have meant otherwise.
+        warnings: Vec<Fault>,
+    },
+}
+
+/// Reads the configuration at `path`.
+///
+/// # Errors
+///
+/// The file gives no configuration.
+pub fn read(path: &Path, options: &Options<'_>) -> Result<Loaded, Unusable> {
+    let named = |problem: &dyn fmt::Display| format!("{}: {problem}", path.display());
+    let text = files::read_text(path, CONFIG_BYTES_MAX).map_err(|fault| match fault.kind() {
+        ErrorKind::NotFound => Unusable::Unreadable(named(&"there is no such file")),
+        ErrorKind::IsADirectory => Unusable::Unreadable(named(&"is a directory")),
+        ErrorKind::PermissionDenied => Unusable::Unreadable(named(&"may not be read")),
+        ErrorKind::FileTooLarge => Unusable::Malformed(named(&format_args!(
+            "is larger than the {CONFIG_BYTES_MAX} bytes that a configuration may have"
+        ))),
+        ErrorKind::InvalidData => Unusable::Malformed(named(&"is not UTF-8 text")),
+        _ => Unusable::Unreadable(named(&fault)),
+    })?;
+    if text.trim().is_empty() {
+        return Err(Unusable::Malformed(named(&"is empty")));
+    }
+    config::load(&text, options).map_err(|rejected| match rejected {
+        Rejected::Malformed(faults) => {
+            let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            Unusable::Malformed(named(&told.join("; ")))
+        }
+        Rejected::Faulty { faults, warnings } => Unusable::Faulty { faults, warnings },
+    })
+}
+
+impl Unusable {
+    /// Prints all that is wrong, a line each.
+    pub fn print(&self) {
+        match self {
+            Self::Unreadable(problem) | Self::Malformed(problem) => terminal::error(problem),
+            Self::Faulty { faults, warnings } => {
+                warnings.iter().for_each(terminal::warning);
+                faults.iter().for_each(terminal::error);
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The main thread while the shards run: it waits for the end, and brings it about.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::time::Instant;
+use crate::cli::FAILED;
+use crate::link::events::{Event, EventReceiver};
+use crate::link::gate::Phase;
+use crate::shard::run::Common;
+use crate::sys::bell::Ringer;
+use crate::sys::clock;
+
+/// A process that serves.
+pub struct Running {
+    common: Arc<Common>,
+    /// One per shard.
+    ringers: Vec<Ringer>,
+    told: EventReceiver,
+    /// Shards that have not ended.
+    shards: usize,
+    /// Whether something ended that should not have.
+    broken: bool,
+}
+
+/// Why the main thread woke.
+enum Woken {
+    /// The time is over.
+    Over,
+    /// Somebody asks the process to stop, with this exit code.
+    Asked(u8),
+    /// A thread has ended.
+    Ended,
+}
+
+impl Running {
+    /// Shards that run, each with its ringer, and what they and the signals tell.
+    #[must_use]
+    pub fn new(common: Arc<Common>, ringers: Vec<Ringer>, told: EventReceiver) -> Self {
+        Self {
+            shards: ringers.len(),
+            common,
+            ringers,
+            told,
+            broken: false,
+        }
+    }
+
+    /// Waits until the process is to end, and lets requests finish within `graceful`; the exit code.
+    pub fn attend(mut self, graceful: Duration) -> u8 {
+        match self.stages(graceful) {
+            Ok(code) | Err(code) => code,
+        }
+    }
+
+    /// One stage after the other; an error is a code to end with at once.
+    fn stages(&mut self, graceful: Duration) -> Result<u8, u8> {
+        let code = self.until_asked()?;
+        tracing::info!("asked to stop");
+        self.delay(code)?;
+        self.enter(Phase::Draining);
+        if !self.finish(code, graceful)? {
+            let connections = self.common.gates.connections();
+            tracing::warn!(
+                connections,
+                "the time to finish is over: connections are cut off"
+            );
+            self.enter(Phase::Stopping);
+            if !self.finish(code, CUT_MAX)? {
+                tracing::warn!(shards = self.shards, "shards did not end in time");
+            }
+        }
+        tracing::info!("stopped");
+        Ok(if self.broken { FAILED } else { code })
+    }
+
+    fn until_asked(&mut self) -> Result<u8, u8> {
+        loop {
+            match self.wait(Instant::NEVER) {
+                Woken::Asked(code) => return Ok(code),
+                // The service manager starts a whole process; a half-dead one would go on failing.
+                Woken::Ended => return Err(FAILED),
+                Woken::Over => {}
+            }
+        }
+    }
+
+    /// `server.drain_delay`: balancers may need a while to notice that no more is wanted.
+    fn delay(&mut self, code: u8) -> Result<(), u8> {
+        match self.wait(clock::now() + self.common.plan.server.drain_delay) {
+            Woken::Over => Ok(()),
+            Woken::Asked(_) => Err(code),
+            Woken::Ended => Err(FAILED),
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.common.gates.advance(phase);
+        self.ringers.iter().for_each(Ringer::ring);
+    }
+
+    /// Whether every shard has ended within `span`. The second signal ends the process at once.
+    fn finish(&mut self, code: u8, span: Duration) -> Result<bool, u8> {
+        let until = clock::now() + span;
+        while self.shards > 0 {
+            match self.wait(until) {
+                Woken::Over => return Ok(false),
+                Woken::Asked(_) => return Err(code),
+                Woken::Ended => {}
+            }
+        }
+        Ok(true)
+    }
+
+    /// Waits for something to act on; what should not have happened is logged.
+    fn wait(&mut self, until: Instant) -> Woken {
+        loop {
+            let Some(event) = self.told.next_within(until.since(clock::now())) else {
+                return Woken::Over;
+            };
+            match event {
+                Event::StopAsked(code) => return Woken::Asked(code),
+                Event::NamesLookedUp => {}
+                Event::ShardEnded(id, fault) => {
+                    self.shards = self.shards.saturating_sub(1);
+                    let serving = self.common.gates.phase() == Phase::Serving;
+                    if serving || fault.is_some() {
+                        self.broken = true;
+                        let fault = fault.as_deref().unwrap_or("without a reason");
+                        tracing::error!(shard = id.0, fault, "a shard has ended");
+                    }
+                    return Woken::Ended;
+                }
+                Event::ChoresEnded => {
+                    self.broken = true;
+                    tracing::error!("the look-up of names has ended");
+                    return Woken::Ended;
+                }
+            }
+        }
+    }
+}
+
+/// How long shards may take to end once their connections are cut off.
+const CUT_MAX: Duration = Duration::from_secs(1);

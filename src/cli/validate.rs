@@ -1,0 +1,65 @@
+//! `infermux validate`: whether a file can be used, without using it.
+
+use std::path::Path;
+
+use crate::cli::environment;
+use crate::cli::file::{self, Unusable};
+use crate::cli::flags::{self, ValidateFlags};
+use crate::cli::terminal;
+use crate::cli::{DONE, FAULTY, MALFORMED, UNUSABLE};
+use crate::config::faults::printable;
+use crate::config::plan::Plan;
+use crate::config::{self, Environment, Options, Strictness};
+use crate::sys::files;
+
+/// Checks the file; the exit code.
+#[must_use]
+pub fn run(flags: &ValidateFlags) -> u8 {
+    let path = flags::config_path(flags.config.as_deref(), &environment::setting);
+    let options = Options {
+        environment: if flags.no_environment {
+            Environment::Unresolved
+        } else {
+            Environment::Lookup(&environment::variable)
+        },
+        strict: if flags.strict {
+            Strictness::Strict
+        } else {
+            Strictness::Lenient
+        },
+    };
+    match file::read(&path, &options) {
+        Ok(loaded) => {
+            loaded.warnings.iter().for_each(terminal::warning);
+            missing_files(&loaded.plan)
+                .iter()
+                .for_each(terminal::warning);
+            let summary = config::summary(&loaded.plan);
+            terminal::say(format_args!("ok: config is valid ({summary})"));
+            DONE
+        }
+        Err(unusable) => {
+            unusable.print();
+            match unusable {
+                Unusable::Unreadable(_) => UNUSABLE,
+                Unusable::Malformed(_) => MALFORMED,
+                Unusable::Faulty { .. } => FAULTY,
+            }
+        }
+    }
+}
+
+/// Files that `serve` will want. They may exist where that runs, hence no faults.
+fn missing_files(plan: &Plan) -> Vec<String> {
+    let tls = plan.tls.iter();
+    let named = tls.flat_map(|tls| {
+        [
+            ("tls.cert_file", &tls.cert_file),
+            ("tls.key_file", &tls.key_file),
+        ]
+    });
+    named
+        .filter(|(_, file)| !files::exists(Path::new(&***file)))
+        .map(|(path, file)| format!("{path}: {} does not exist on this host", printable(file)))
+        .collect()
+}
