@@ -3,7 +3,8 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "tests start threads, share memory between them and look at the clock"
+    unreachable_pub,
+    reason = "tests start threads, share memory between them and look at the clock; modules of one binary"
 )]
 
 mod serving;
