@@ -8,5 +8,7 @@
 )]
 
 mod serving;
+mod start;
+mod validate;
 
 mod support;
