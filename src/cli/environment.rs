@@ -1,7 +1,7 @@
 //! The only place that reads environment variables.
 
-/// The value of the variable `name`. What is not UTF-8 in it is replaced: it will not do as a key or
-/// a path, but it is set, and a message about it says so.
+/// The value of the variable `name`. What is not UTF-8 in it is replaced: it will not do as a key
+/// or a path, but it is set, and a message about it says so.
 #[must_use]
 #[expect(
     clippy::disallowed_methods,

@@ -4,9 +4,12 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::Stdio;
 
+use serde_json::json;
+
 use crate::support::client::Client;
 use crate::support::command::{end, infermux, text};
 use crate::support::router::{Folder, Router, Start};
+use crate::support::{PATIENCE, chat, config_for, mock, streamed_chat};
 
 const PROVIDERS: &str = "providers: [{name: a, type: ollama}, {name: b, type: ollama}]\n";
 
@@ -55,6 +58,7 @@ fn an_empty_variable_is_unset_and_a_set_one_goes_before_the_file() {
     router.wait_for_log("{\"level\":\"info\",\"message\":\"serving\"");
 }
 
+// proves: port.one-instance
 #[test]
 fn a_taken_port_is_refused_whoever_has_it() {
     let folder = Folder::new();
@@ -142,6 +146,35 @@ fn a_second_signal_ends_at_once() {
     assert_eq!(caller.answer().status, 404);
     router.signal("TERM");
     assert_eq!(router.wait().code(), Some(130));
+}
+
+// proves: drain.nothing-lost
+#[test]
+fn requests_in_flight_are_finished_after_sigterm() {
+    let slow = json!({"name": "slow", "latency_ms": 150, "event_interval_ms": 20});
+    let mock = mock(slow);
+    let mut router = Router::start(&config_for(&[&mock], ""));
+    let mut callers: Vec<Client> = (0..16).map(|_| Client::connect(router.addr())).collect();
+    for (i, caller) in callers.iter_mut().enumerate() {
+        let body = if i % 2 == 0 {
+            streamed_chat("a b c d e f")
+        } else {
+            chat("a b c d e f")
+        };
+        caller.post("/v1/chat/completions", &body);
+    }
+    assert!(mock.wait_for_requests(16, PATIENCE));
+    router.signal("TERM");
+    router.wait_for_log("asked to stop");
+    for (i, caller) in callers.iter_mut().enumerate() {
+        let answer = caller.answer();
+        assert!(answer.status == 200 && answer.complete, "{answer:?}");
+        if i % 2 == 0 {
+            assert_eq!(answer.events().last().map(String::as_str), Some("[DONE]"));
+        }
+        assert!(caller.is_closed());
+    }
+    assert_eq!(router.wait().code(), Some(0));
 }
 
 #[test]
