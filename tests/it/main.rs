@@ -4,9 +4,11 @@
     clippy::disallowed_methods,
     clippy::disallowed_types,
     unreachable_pub,
-    reason = "tests start threads, share memory between them and look at the clock; modules of one binary"
+    reason = "tests start threads, share memory and look at the clock; modules of one binary"
 )]
 
 mod serving;
+mod start;
+mod validate;
 
 mod support;
