@@ -239,7 +239,7 @@ async fn conclude<'a>(
                 provider,
                 model: &job.ask.model,
                 outcome: blamed.outcome,
-                retry: record.retry_after,
+                retry: record.retry_after.unwrap_or(attempt::RETRY_AFTER),
             };
             match Refusal::of_verdict(verdict, &last) {
                 Some(refusal) => tell(job.shard, caller, job.request, record, &refusal).await,
