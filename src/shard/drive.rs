@@ -74,8 +74,6 @@ pub async fn answer(
     target: &Target,
     body: Range<usize>,
 ) -> After {
-    #[cfg(debug_assertions)]
-    panic_if_asked(caller);
     match target {
         Target::Infer(endpoint) => infer(shard, caller, request, *endpoint, body).await,
         Target::Models | Target::Model(_) => models::answer(shard, caller, request, target).await,
@@ -129,6 +127,8 @@ async fn infer(
     };
     let mut record = Record::new(shard, request);
     record.model = Some(&ask.model);
+    #[cfg(debug_assertions)]
+    panic_if_asked(caller);
     let Some(routed) = route::route(&shard.plan, endpoint, &ask.model) else {
         let refusal = Refusal::ModelNotFound { model: &ask.model };
         return tell(shard, caller, request, &mut record, &refusal).await;
