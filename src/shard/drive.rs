@@ -223,7 +223,8 @@ async fn conclude<'a>(
         // The stream has its error frame; its end without a last chunk says the rest.
         Verdict::StreamCut | Verdict::StreamStalled => After::Close,
         Verdict::Nothing => {
-            record.error = Some("caller_gone");
+            // Whatever was begun, the caller does not have it.
+            record.leave();
             After::Close
         }
         Verdict::UpstreamError
