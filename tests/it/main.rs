@@ -7,8 +7,16 @@
     reason = "tests start threads, share memory and look at the clock; modules of one binary"
 )]
 
+mod failover;
+mod hangup;
+mod headers;
+mod logging;
+mod raw;
+mod routing;
 mod serving;
+mod shutdown;
 mod start;
+mod streams;
 mod validate;
 
 mod support;
