@@ -368,11 +368,9 @@ fn find_end(bytes: &[u8], seen: usize) -> Result<Option<usize>, HeadFault> {
 /// Refuses what cannot become a request, without waiting for its end: a TLS greeting, for example.
 fn check_beginning(bytes: &[u8]) -> Result<(), HeadFault> {
     let start = bytes.trim_ascii_start();
-    let method = start.iter().take(32).take_while(|byte| **byte != b' ');
-    if method
-        .clone()
-        .all(|byte| byte.is_ascii_alphabetic() || *byte == b'-')
-    {
+    let mut method = start.iter().take(32).take_while(|byte| **byte != b' ');
+    // A method is any token (RFC 9110, section 5.6.2), so that an unknown one is told 405.
+    if method.all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)) {
         Ok(())
     } else {
         Err(HeadFault::Malformed)
