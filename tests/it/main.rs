@@ -7,6 +7,12 @@
     reason = "tests start threads, share memory between them and look at the clock; modules of one binary"
 )]
 
+mod http;
+mod keys;
+mod limits;
+mod rings;
 mod serving;
-
+mod split;
+mod start;
 mod support;
+mod tls;

@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod router;
+pub mod tls;
 
 use std::time::{Duration, Instant};
 

@@ -15,6 +15,8 @@ pub struct Router {
     child: Child,
     addr: SocketAddr,
     log: Arc<Mutex<String>>,
+    /// What it wrote on standard output until it listened.
+    said: Vec<String>,
     /// Holds the configuration; removed with the router.
     folder: Folder,
 }
@@ -97,6 +99,18 @@ impl Start {
         self
     }
 
+    /// Starts it and waits for its end: exit code, standard output, standard error.
+    pub fn ends(mut self) -> (Option<i32>, String, String) {
+        let mut child = self.command.spawn().expect("the router starts");
+        eventually("the router ends by itself", || {
+            child.try_wait().expect("a child to wait for").is_some()
+        });
+        let output = child.wait_with_output().expect("its output");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let code = output.status.code();
+        (code, text(&output.stdout), text(&output.stderr))
+    }
+
     /// Starts it and waits until it listens.
     pub fn go(mut self) -> Router {
         let mut child = self.command.spawn().expect("the router starts");
@@ -104,13 +118,15 @@ impl Start {
         collect(child.stderr.take().expect("piped"), Arc::clone(&log));
         let lines = lines_of(child.stdout.take().expect("piped"));
         let start = Instant::now();
+        let mut said = Vec::new();
         let addr = loop {
             let left = PATIENCE.saturating_sub(start.elapsed());
             match lines.recv_timeout(left) {
                 Ok(line) => {
+                    said.push(line.clone());
                     if let Some(rest) = line.strip_prefix("listening on ") {
                         let addr = rest.split_whitespace().next().unwrap_or_default();
-                        break addr.parse().expect("an address");
+                        break reachable(addr);
                     }
                 }
                 Err(_) => panic!("the router does not listen: {}", log.lock().expect("a log")),
@@ -120,6 +136,7 @@ impl Start {
             child,
             addr,
             log,
+            said,
             folder: self.folder,
         }
     }
@@ -134,6 +151,11 @@ impl Router {
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// The lines it wrote on standard output until it listened.
+    pub fn said(&self) -> &[String] {
+        &self.said
     }
 
     /// The process's number.
@@ -186,6 +208,14 @@ impl Drop for Router {
             eprintln!("--- the router's log\n{}", self.log());
         }
     }
+}
+
+/// The address at which a test reaches a router that says it listens on `text`.
+fn reachable(text: &str) -> SocketAddr {
+    let local = ["[::]:", "0.0.0.0:", "localhost:", ":"];
+    let port = local.iter().find_map(|prefix| text.strip_prefix(prefix));
+    let addr = port.map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    addr.parse().expect("an address")
 }
 
 fn collect(mut from: impl Read + Send + 'static, into: Arc<Mutex<String>>) {

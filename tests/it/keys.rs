@@ -1,0 +1,1 @@
+//! Every configuration key has a test that shows its effect.
