@@ -12,6 +12,10 @@ pub struct GroupId(pub u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouteId(pub u32);
 
+/// A budget's place in the Plan, in the order of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BudgetId(pub u32);
+
 /// A shard's number, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShardId(pub u16);
@@ -34,6 +38,14 @@ impl GroupId {
 
 impl RouteId {
     /// The id as an index into a per-route table.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl BudgetId {
+    /// The id as an index into a per-budget table.
     #[must_use]
     pub fn index(self) -> usize {
         self.0 as usize

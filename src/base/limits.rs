@@ -85,5 +85,6 @@ pub const LINGER_BYTES_MAX: usize = 1 << 20;
 pub const ADDRESSES_MAX: usize = 64;
 /// Log lines that are written with one call, in bytes; one more piece may come on top.
 pub const LOG_BATCH_BYTES: usize = 256 << 10;
-/// Sockets and files of infermux itself, connections with callers and providers left out.
+/// Open files kept for infermux itself and for idle connections to providers; where few are
+/// allowed, an eighth of them.
 pub const OPEN_FILES_RESERVE: u64 = 1_024;

@@ -1,5 +1,6 @@
 //! Flags, environment, and the commands; the only room that starts threads.
 
+pub mod capacity;
 pub mod environment;
 pub mod file;
 pub mod flags;
@@ -8,6 +9,7 @@ pub mod overrides;
 pub mod serve;
 pub mod stop;
 pub mod terminal;
+pub mod threads;
 pub mod validate;
 
 use std::process::ExitCode;

@@ -46,7 +46,8 @@ impl Running {
         }
     }
 
-    /// Waits until the process is to end, and lets requests finish within `graceful`; the exit code.
+    /// Waits until the process is to end, and lets requests finish within `graceful`; the exit
+    /// code.
     pub fn attend(mut self, graceful: Duration) -> u8 {
         match self.stages(graceful) {
             Ok(code) | Err(code) => code,
@@ -143,3 +144,95 @@ impl Running {
 
 /// How long shards may take to end once their connections are cut off.
 const CUT_MAX: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+    use crate::base::ids::ShardId;
+    use crate::config::{self, Environment, Options, Strictness};
+    use crate::exchange::catalogue::Catalogue;
+    use crate::link::gate::Gates;
+    use crate::link::retries::Retries;
+    use crate::link::{addresses, buffered, events};
+    use crate::sys::{bell, tls};
+
+    /// Nothing of this is used but the phase and `server.drain_delay`.
+    fn common() -> Common {
+        let options = Options {
+            environment: Environment::Unresolved,
+            strict: Strictness::Strict,
+        };
+        let text = "providers: [{name: a, type: ollama}]";
+        let plan = config::load(text, &options).ok().unwrap().plan;
+        Common {
+            routes: Box::default(),
+            catalogue: Catalogue::of(&plan),
+            prefixes: Box::default(),
+            gates: Gates::new(0, 0),
+            retries: Retries::new(2),
+            buffered: Arc::new(buffered::Pool::new(0, 2)),
+            addresses: addresses::channel(1).0,
+            tls_accept: None,
+            tls_connect: tls::client().unwrap().0,
+            plan: Arc::new(plan),
+        }
+    }
+
+    const TERM: Event = Event::StopAsked(0);
+    const INT: Event = Event::StopAsked(130);
+
+    fn ended(shard: u16) -> Event {
+        Event::ShardEnded(ShardId(shard), None)
+    }
+
+    fn broke(shard: u16) -> Event {
+        Event::ShardEnded(ShardId(shard), Some("panicked".into()))
+    }
+
+    /// The exit code, and the phase it ended in, of two shards: what the main thread is told
+    /// before it drains, and what after that.
+    fn attend(before: Vec<Event>, after: Vec<Event>) -> (u8, Phase) {
+        let (sender, receiver) = events::channel();
+        let (ringers, mut bells): (Vec<_>, Vec<_>) = (0..2).map(|_| bell::pair().unwrap()).unzip();
+        let common = Arc::new(common());
+        let running = Running::new(Arc::clone(&common), ringers, receiver);
+        before.into_iter().for_each(|event| sender.send(event));
+        bells[0].set_nonblocking(false).unwrap();
+        let code = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                // It is rung, or nobody is left to ring it.
+                let _ = bells[0].read(&mut [0]).unwrap();
+                after.into_iter().for_each(|event| sender.send(event));
+            });
+            running.attend(Duration::from_millis(50))
+        });
+        (code, common.gates.phase())
+    }
+
+    #[test]
+    fn it_ends_with_the_code_of_the_first_signal_or_of_what_broke() {
+        use Phase::{Draining, Serving, Stopping};
+        for (before, after, expected) in [
+            (vec![TERM], vec![ended(0), ended(1)], (0, Draining)),
+            (vec![INT], vec![ended(0), ended(1)], (130, Draining)),
+            // The second signal does not wait for anybody.
+            (vec![INT, TERM], vec![], (130, Serving)),
+            (vec![TERM], vec![ended(0), INT], (0, Draining)),
+            // Something ends that should not.
+            (vec![ended(0)], vec![], (FAILED, Serving)),
+            (vec![broke(1)], vec![], (FAILED, Serving)),
+            (vec![Event::ChoresEnded], vec![], (FAILED, Serving)),
+            (vec![TERM], vec![broke(0), ended(1)], (FAILED, Draining)),
+            // A shard that does not end is not waited for without a limit.
+            (
+                vec![Event::NamesLookedUp, TERM],
+                vec![ended(0)],
+                (0, Stopping),
+            ),
+        ] {
+            assert_eq!(attend(before, after), expected);
+        }
+    }
+}

@@ -6,8 +6,11 @@
 pub mod addresses;
 pub mod buffered;
 pub mod events;
+pub mod facts;
 pub mod gate;
 pub mod log;
+pub mod orders;
+pub mod provider_gate;
 pub mod retries;
 
 /// A value on a cache line of its own, so that writers of neighbours do not slow each other down.

@@ -4,15 +4,18 @@
     clippy::disallowed_methods,
     clippy::disallowed_types,
     unreachable_pub,
-    reason = "tests start threads, share memory between them and look at the clock; modules of one binary"
+    reason = "tests start threads, share memory and look at the clock; modules of one binary"
 )]
 
 mod http;
 mod keys;
 mod limits;
+mod listen;
 mod rings;
 mod serving;
 mod split;
 mod start;
-mod support;
 mod tls;
+mod validate;
+
+mod support;

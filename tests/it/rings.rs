@@ -204,16 +204,6 @@ fn shards_are_pinned_on_request_only() {
 }
 
 #[test]
-fn a_core_that_does_not_exist_stops_the_start() {
-    let alpha = mock(json!({"name": "alpha"}));
-    let config = config_for(&[&alpha], "server: {cores: \"4095\", shards: 1}\n");
-    let (code, out, err) = Start::with(&config).ends();
-    assert_eq!(code, Some(3), "{err}");
-    assert!(err.contains("4095"), "{err}");
-    assert!(!out.contains("listening"), "{out}");
-}
-
-#[test]
 fn there_are_as_many_shards_as_asked_for_and_the_flag_beats_the_file() {
     let alpha = mock(json!({"name": "alpha"}));
     let config = config_for(&[&alpha], "server: {shards: 3}\n");

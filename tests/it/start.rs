@@ -1,118 +1,215 @@
-//! Starting: the address, and what stands in its way.
+//! How `infermux serve` starts, does not start, and stops.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::Stdio;
 
 use serde_json::json;
 
 use crate::support::client::Client;
-use crate::support::router::{Router, Start};
-use crate::support::{chat, config_for, mock};
+use crate::support::command::{end, infermux, text};
+use crate::support::router::{Folder, Router, Start};
+use crate::support::{PATIENCE, chat, config_for, mock, streamed_chat};
 
-/// A configuration that listens on `listen`.
-fn listening_on(listen: &str) -> String {
-    let alpha = mock(json!({"name": "alpha"}));
-    config_for(&[&alpha], "").replace("127.0.0.1:0", listen)
-}
+const PROVIDERS: &str = "providers: [{name: a, type: ollama}, {name: b, type: ollama}]\n";
 
-fn assert_refused(addr: SocketAddr) {
-    let (code, out, err) = Start::with(&listening_on(&addr.to_string())).ends();
-    assert_eq!(code, Some(3), "{err}");
-    assert!(err.contains(&addr.to_string()), "{err}");
-    assert!(err.contains("in use"), "{err}");
-    assert!(!out.contains("listening"), "{out}");
+/// A configuration that listens where the kernel likes, with `more` in it.
+fn config(more: &str) -> String {
+    format!("listen: '127.0.0.1:0'\n{PROVIDERS}{more}\n")
 }
 
 #[test]
-fn a_port_that_somebody_listens_on_is_refused() {
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
-    assert_refused(taken.local_addr().expect("an address"));
-}
-
-#[test]
-fn a_port_that_another_infermux_listens_on_is_refused() {
-    let alpha = mock(json!({"name": "alpha"}));
-    let first = Router::start(&config_for(&[&alpha], ""));
-    for _ in 0..3 {
-        assert_refused(first.addr());
+fn a_configuration_that_cannot_be_used_is_told_as_validate_does() {
+    let folder = Folder::new();
+    let path = folder.write("a.yml", config("routing: {strategy: best}\nrooting: {}"));
+    for file in [text(&path), "/nowhere/x.yml"] {
+        let serve = end(&mut infermux(&["serve", "--config", file]));
+        let validate = end(&mut infermux(&["validate", "--config", file]));
+        assert_eq!((serve.code, &*serve.stdout), (Some(1), ""));
+        assert_eq!(serve.stderr, validate.stderr);
+        assert!(serve.stderr.contains("error: "));
     }
-    let mut client = Client::connect(first.addr());
-    assert_eq!(client.chat(&chat("x")).status, 200, "the first goes on");
 }
 
 #[test]
-fn an_address_that_is_not_this_hosts_is_refused() {
-    // TEST-NET-1 (RFC 5737) is nobody's.
-    let (code, _, err) = Start::with(&listening_on("192.0.2.1:0")).ends();
-    assert_eq!(code, Some(3), "{err}");
-    assert!(err.contains("192.0.2.1"), "{err}");
+fn a_bad_variable_is_named() {
+    let folder = Folder::new();
+    let path = folder.write("a.yml", config(""));
+    let mut command = infermux(&["serve", "--config", text(&path)]);
+    let ended = end(command
+        .env("INFERMUX_LISTEN", "8080")
+        .env("INFERMUX_LOG_LEVEL", "loud"));
+    assert_eq!(ended.code, Some(1));
+    assert_eq!(
+        ended.stderr,
+        "error: INFERMUX_LISTEN: `8080` is a bare port, write `:8080`\n\
+         error: INFERMUX_LOG_LEVEL: `loud` is not one of debug, info, warn, error\n"
+    );
 }
 
 #[test]
-fn a_wrong_file_is_refused_before_anything_starts() {
-    for (config, named) in [
-        ("providers: []\n", "providers"),
-        ("listen: nowhere\n", "listen"),
-        ("a: [\n", ""),
+fn an_empty_variable_is_unset_and_a_set_one_goes_before_the_file() {
+    let router = Start::with(&config("log: {level: error, timestamps: true}"))
+        .env("INFERMUX_LISTEN", "")
+        .env("INFERMUX_LOG_LEVEL", "info")
+        .env("INFERMUX_LOG_FORMAT", "json")
+        .env("INFERMUX_LOG_TIMESTAMPS", "false")
+        .go();
+    router.wait_for_log("{\"level\":\"info\",\"message\":\"serving\"");
+}
+
+// proves: port.one-instance
+#[test]
+fn a_taken_port_is_refused_whoever_has_it() {
+    let folder = Folder::new();
+    let path = folder.write("a.yml", config("server: {shards: 2}"));
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let router = Router::start(&config(""));
+    for addr in [other.local_addr().unwrap(), router.addr()] {
+        let place = addr.to_string();
+        let flags = ["serve", "--config", text(&path), "--listen", &place];
+        let ended = end(&mut infermux(&flags));
+        assert_eq!(ended.code, Some(3));
+        let expected = format!(
+            "ERROR cannot listen on {place}: address already in use (is another infermux running?)"
+        );
+        assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
+        let version = env!("CARGO_PKG_VERSION");
+        let introduction = format!(
+            "infermux {version}\nconfig: {}\nproviders: a, b\n",
+            text(&path)
+        );
+        assert_eq!(ended.stdout, introduction);
+    }
+}
+
+#[test]
+fn what_cannot_be_had_is_named() {
+    for (more, told) in [
+        (
+            "listen: '192.0.2.1:0'",
+            "cannot listen on 192.0.2.1:0: this host does not have that address",
+        ),
+        (
+            "tls: {cert_file: /nowhere/cert.pem, key_file: /nowhere/key.pem}",
+            "cannot use the TLS files: /nowhere/cert.pem: ",
+        ),
+        ("server: {cores: '4095'}", "core 4095 does not exist"),
     ] {
-        let (code, out, err) = Start::with(config).ends();
-        assert_eq!(code, Some(1), "{err}");
-        assert!(err.contains(named), "{err}");
-        assert!(!out.contains("listening"), "{out}");
+        let folder = Folder::new();
+        let path = folder.write("a.yml", format!("{more}\n{PROVIDERS}"));
+        let ended = end(&mut infermux(&["serve", "--config", text(&path)]));
+        assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+        assert!(ended.stderr.contains(told), "{}", ended.stderr);
+        assert!(!ended.stdout.contains("listening"));
     }
 }
 
 #[test]
-fn every_interface_means_ipv4_and_ipv6() {
-    let alpha = mock(json!({"name": "alpha"}));
-    let config = config_for(&[&alpha], "").replace("127.0.0.1:0", ":0");
-    let router = Router::start(&config);
-    let port = router.addr().port();
-    assert_ne!(port, 0, "the port that the kernel chose");
-    for host in ["127.0.0.1", "[::1]"] {
-        let addr: SocketAddr = format!("{host}:{port}").parse().expect("an address");
-        if host == "[::1]" && TcpListener::bind("[::1]:0").is_err() {
-            // A host without IPv6.
-            continue;
+fn keys_that_anyone_can_spend_are_warned_of_but_not_shown() {
+    let provider = "{name: a, type: openai, api_key: sk-not-to-be-shown, \
+                    base_url: 'http://127.0.0.1:9'}";
+    for (listen, warned) in [("0.0.0.0:0", true), ("127.0.0.1:0", false)] {
+        let config = format!("listen: '{listen}'\nproviders: [{provider}]\n");
+        let mut router = Router::start(&config);
+        router.signal("TERM");
+        router.wait_for_log("stopped");
+        assert_eq!(router.wait().code(), Some(0));
+        let log = router.log();
+        assert_eq!(log.contains("can spend the providers' keys"), warned);
+        assert!(!log.contains("sk-not"), "{log}");
+    }
+}
+
+#[test]
+fn sigterm_is_0_and_sigint_is_130() {
+    for (signal, code) in [("TERM", 0), ("INT", 130)] {
+        let mut router = Router::start(&config(""));
+        let mut idle = Client::connect(router.addr());
+        idle.get("/v1/nowhere");
+        assert_eq!(idle.answer().status, 404);
+        router.signal(signal);
+        assert!(idle.is_closed());
+        router.wait_for_log("stopped");
+        assert_eq!(router.wait().code(), Some(code));
+    }
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let mut router = Router::start(&config("server: {drain_delay: 1h}"));
+    router.signal("INT");
+    router.wait_for_log("asked to stop");
+    // Requests are still taken while balancers notice.
+    let mut caller = Client::connect(router.addr());
+    caller.get("/v1/nowhere");
+    assert_eq!(caller.answer().status, 404);
+    router.signal("TERM");
+    assert_eq!(router.wait().code(), Some(130));
+}
+
+// proves: drain.nothing-lost
+#[test]
+fn requests_in_flight_are_finished_after_sigterm() {
+    let slow = json!({"name": "slow", "latency_ms": 150, "event_interval_ms": 20});
+    let mock = mock(slow);
+    let mut router = Router::start(&config_for(&[&mock], ""));
+    let mut callers: Vec<Client> = (0..16).map(|_| Client::connect(router.addr())).collect();
+    for (i, caller) in callers.iter_mut().enumerate() {
+        let body = if i % 2 == 0 {
+            streamed_chat("a b c d e f")
+        } else {
+            chat("a b c d e f")
+        };
+        caller.post("/v1/chat/completions", &body);
+    }
+    assert!(mock.wait_for_requests(16, PATIENCE));
+    router.signal("TERM");
+    router.wait_for_log("asked to stop");
+    for (i, caller) in callers.iter_mut().enumerate() {
+        let answer = caller.answer();
+        assert!(answer.status == 200 && answer.complete, "{answer:?}");
+        if i % 2 == 0 {
+            assert_eq!(answer.events().last().map(String::as_str), Some("[DONE]"));
         }
-        assert_eq!(Client::connect(addr).chat(&chat("x")).status, 200, "{host}");
+        assert!(caller.is_closed());
     }
-    router.wait_for_log("anyone who reaches this address");
+    assert_eq!(router.wait().code(), Some(0));
 }
 
 #[test]
-fn one_interface_means_no_other() {
-    let alpha = mock(json!({"name": "alpha"}));
-    let router = Router::start(&config_for(&[&alpha], ""));
-    let other = SocketAddr::from(([127, 0, 0, 2], router.addr().port()));
-    assert!(TcpStream::connect(other).is_err());
+fn a_request_that_does_not_finish_is_cut_off() {
+    let start = Start::with(&config("")).args(&["--graceful-shutdown", "50ms"]);
+    let mut router = start.go();
+    let mut caller = Client::connect(router.addr());
+    caller.send(
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\
+         Expect: 100-continue\r\n\r\n",
+    );
+    assert_eq!(caller.head().status, 100);
+    router.signal("TERM");
+    router.wait_for_log("connections are cut off");
+    assert_eq!(router.wait().code(), Some(0));
+    caller.rest();
 }
 
 #[test]
-fn a_port_is_free_again_after_the_end() {
-    let alpha = mock(json!({"name": "alpha"}));
-    let mut first = Router::start(&config_for(&[&alpha], ""));
-    let addr = first.addr();
-    // The router closes this connection: its side waits in TIME_WAIT.
-    let mut client = Client::connect(addr);
-    client.send("G(T / HTTP/1.1\r\n\r\n");
-    assert_eq!(client.answer().status, 400);
-    first.signal("KILL");
-    first.wait();
-    let config = config_for(&[&alpha], "").replace("127.0.0.1:0", &addr.to_string());
-    let second = Router::start(&config);
-    assert_eq!(Client::connect(second.addr()).chat(&chat("x")).status, 200);
-}
-
-#[test]
-fn the_start_says_what_is_started() {
-    let alpha = mock(json!({"name": "alpha"}));
-    let beta = mock(json!({"name": "beta"}));
-    let router = Router::start(&config_for(&[&alpha, &beta], ""));
-    let said = router.said();
-    let lines: Vec<&str> = said.iter().map(String::as_str).collect();
-    let version = format!("infermux {}", env!("CARGO_PKG_VERSION"));
-    assert_eq!(lines[0], version);
-    assert!(lines[1].ends_with("infermux.yml"), "{lines:?}");
-    assert_eq!(lines[2], "providers: alpha, beta");
-    assert_eq!(lines[3], format!("listening on {}", router.addr()));
+fn a_log_that_nobody_reads_stops_nothing() {
+    let folder = Folder::new();
+    let path = folder.write("a.yml", config(""));
+    let mut command = infermux(&["serve", "--config", text(&path)]);
+    let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().unwrap();
+    drop(child.stderr.take());
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut lines = lines.map(Result::unwrap);
+    let place = lines.find_map(|line| line.strip_prefix("listening on ").map(str::to_owned));
+    drop(lines);
+    let mut caller = Client::connect(place.unwrap().parse().unwrap());
+    for _ in 0..10 {
+        caller.get("/v1/nowhere");
+        assert_eq!(caller.answer().status, 404);
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

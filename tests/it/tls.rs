@@ -8,6 +8,7 @@ use infermux_mock::Goals;
 use serde_json::json;
 
 use crate::support::client::Client;
+use crate::support::command::end;
 use crate::support::router::{Router, Start};
 use crate::support::tls::{Forwarder, Papers, Tls, client_session};
 use crate::support::{PATIENCE, chat, config_for, mock, streamed_chat};
@@ -291,8 +292,9 @@ fn tls_files_that_are_missing_or_wrong_stop_the_start() {
     ] {
         let (cert, key) = (cert.display(), key.display());
         let tls = format!("tls: {{cert_file: \"{cert}\", key_file: \"{key}\"}}\n");
-        let (code, out, err) = Start::with(&config_for(&[&alpha], &tls)).ends();
-        assert_eq!(code, Some(3), "{err}");
+        let ended = end(Start::with(&config_for(&[&alpha], &tls)).command());
+        let (out, err) = (ended.stdout, ended.stderr);
+        assert_eq!(ended.code, Some(3), "{err}");
         let name = named.display().to_string();
         assert!(err.contains(&name), "{name} in {err:?}");
         assert!(!out.contains("listening"), "{out}");

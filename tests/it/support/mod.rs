@@ -2,6 +2,7 @@
 //! bytes.
 
 pub mod client;
+pub mod command;
 pub mod router;
 pub mod tls;
 

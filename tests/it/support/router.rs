@@ -15,8 +15,6 @@ pub struct Router {
     child: Child,
     addr: SocketAddr,
     log: Arc<Mutex<String>>,
-    /// What it wrote on standard output until it listened.
-    said: Vec<String>,
     /// Holds the configuration; removed with the router.
     folder: Folder,
 }
@@ -99,18 +97,6 @@ impl Start {
         self
     }
 
-    /// Starts it and waits for its end: exit code, standard output, standard error.
-    pub fn ends(mut self) -> (Option<i32>, String, String) {
-        let mut child = self.command.spawn().expect("the router starts");
-        eventually("the router ends by itself", || {
-            child.try_wait().expect("a child to wait for").is_some()
-        });
-        let output = child.wait_with_output().expect("its output");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let code = output.status.code();
-        (code, text(&output.stdout), text(&output.stderr))
-    }
-
     /// Starts it and waits until it listens.
     pub fn go(mut self) -> Router {
         let mut child = self.command.spawn().expect("the router starts");
@@ -118,12 +104,10 @@ impl Start {
         collect(child.stderr.take().expect("piped"), Arc::clone(&log));
         let lines = lines_of(child.stdout.take().expect("piped"));
         let start = Instant::now();
-        let mut said = Vec::new();
         let addr = loop {
             let left = PATIENCE.saturating_sub(start.elapsed());
             match lines.recv_timeout(left) {
                 Ok(line) => {
-                    said.push(line.clone());
                     if let Some(rest) = line.strip_prefix("listening on ") {
                         let addr = rest.split_whitespace().next().unwrap_or_default();
                         break reachable(addr);
@@ -136,7 +120,6 @@ impl Start {
             child,
             addr,
             log,
-            said,
             folder: self.folder,
         }
     }
@@ -151,11 +134,6 @@ impl Router {
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
-    }
-
-    /// The lines it wrote on standard output until it listened.
-    pub fn said(&self) -> &[String] {
-        &self.said
     }
 
     /// The process's number.

@@ -1,0 +1,106 @@
+//! What shards report to the coordinator, in the order in which it happened.
+
+use std::time::Duration;
+
+use crate::base::ids::{BudgetId, ProviderId};
+use crate::base::money::NanoUsd;
+use crate::base::time::Instant;
+use crate::base::tokens::Tokens;
+use crate::decide::outcome::Signal;
+
+/// Something that happened on a shard. Plain data, so that it could come from another machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// An attempt was admitted: its request and its estimated tokens were taken from the headroom.
+    Admitted {
+        /// At this provider.
+        provider: ProviderId,
+        /// When; the window that it is charged to counts from here.
+        at: Instant,
+        /// Tokens taken; zero where the provider has no limit on tokens.
+        tokens: Tokens,
+    },
+    /// An attempt ended.
+    Ended(Ended),
+    /// The provider asked to be left alone.
+    Cooldown {
+        /// Who.
+        provider: ProviderId,
+        /// When it said so.
+        at: Instant,
+        /// For how long; `None`: it gave no time (1 s, doubling to 60 s).
+        span: Option<Duration>,
+    },
+    /// The probe's permit of this generation was taken at `at`.
+    ProbeTaken {
+        /// Whose circuit.
+        provider: ProviderId,
+        /// Which half-open phase.
+        generation: u32,
+        /// When.
+        at: Instant,
+    },
+    /// Money was reserved for a request of a budgeted caller.
+    Reserved {
+        /// Whose budget.
+        budget: BudgetId,
+        /// In which month, as the gate's word said.
+        month: MonthTag,
+        /// How much.
+        amount: NanoUsd,
+    },
+    /// A budgeted caller's request ended.
+    Settled {
+        /// Whose budget.
+        budget: BudgetId,
+        /// The month in which it was admitted.
+        month: MonthTag,
+        /// What had been reserved for it.
+        reserved: NanoUsd,
+        /// What it cost.
+        cost: NanoUsd,
+    },
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// At this provider.
+    pub provider: ProviderId,
+    /// When it was admitted.
+    pub admitted: Instant,
+    /// When it ended.
+    pub at: Instant,
+    /// What the breaker is told.
+    pub signal: Signal,
+    /// The response time, where it says something about the provider.
+    pub sample: Option<Sample>,
+    /// Tokens that were taken from the headroom for it.
+    pub reserved: Tokens,
+    /// Tokens that it used.
+    pub used: Tokens,
+    /// The half-open phase whose probe it was.
+    pub probe: Option<u32>,
+}
+
+/// A response time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// How long it took.
+    pub latency: Duration,
+    /// Up to what.
+    pub kind: SampleKind,
+}
+
+/// What a response time was measured up to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SampleKind {
+    /// The first content of a stream.
+    FirstContent,
+    /// The last byte of an answer that was not streamed.
+    WholeAnswer,
+}
+
+/// A month, as far as a gate's word tells it: months since 1970 modulo 64.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MonthTag(pub u8);

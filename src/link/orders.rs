@@ -1,0 +1,89 @@
+//! What the coordinator tells the shards: changes of the published words.
+
+use crate::base::ids::{BudgetId, ProviderId};
+use crate::base::money::NanoUsd;
+use crate::base::time::Instant;
+use crate::link::facts::MonthTag;
+
+/// One change of a gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// A circuit's state.
+    Circuit {
+        /// Whose.
+        provider: ProviderId,
+        /// What it is from now on.
+        state: Circuit,
+    },
+    /// Whether a provider passed its last health check.
+    Health {
+        /// Who.
+        provider: ProviderId,
+        /// What it is from now on.
+        state: Health,
+    },
+    /// Requests and tokens that may be sent in addition (or fewer) from now on.
+    Headroom {
+        /// To whom.
+        provider: ProviderId,
+        /// Requests that have left the window.
+        requests: i64,
+        /// Tokens that have left the window or were not used.
+        tokens: i64,
+    },
+    /// A provider is left alone until then; never earlier than what was ordered before.
+    Cooldown {
+        /// Who.
+        provider: ProviderId,
+        /// Until when.
+        until: Instant,
+    },
+    /// A budget's balance changes by this much, if its word is still of that month.
+    Balance {
+        /// Whose.
+        budget: BudgetId,
+        /// The month that it is about.
+        month: MonthTag,
+        /// Nano-dollars.
+        change: i64,
+        /// What has been spent in the month, reservations apart.
+        spent: NanoUsd,
+    },
+    /// A new month: the balance starts over.
+    Month {
+        /// Whose.
+        budget: BudgetId,
+        /// Which month.
+        month: MonthTag,
+        /// What may be spent in it.
+        balance: NanoUsd,
+    },
+}
+
+/// A circuit as every shard sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Circuit {
+    /// In service.
+    Closed,
+    /// Out of service, at least until then.
+    Open {
+        /// When the next probe may be sent.
+        until: Instant,
+    },
+    /// One probe may be sent: whoever takes the permit of this generation sends it.
+    HalfOpen {
+        /// Tells this phase from the ones before.
+        generation: u32,
+        /// When the phase ends if the permit has been taken and nothing is heard.
+        until: Instant,
+    },
+}
+
+/// Whether a provider passed its last health check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It did, or is not checked.
+    Healthy,
+    /// It did not.
+    Unhealthy,
+}

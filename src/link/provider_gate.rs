@@ -1,0 +1,472 @@
+//! The words about one provider that every shard reads, and takes from, at admission.
+
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::base::time::Instant;
+use crate::link::Padded;
+use crate::link::orders::{Circuit, Health};
+
+/// One provider's words. What is not limited touches no shared word but the first.
+#[derive(Debug)]
+pub struct ProviderGate {
+    read: Padded<ReadWords>,
+    in_flight: Option<InFlight>,
+    requests: Option<Headroom>,
+    tokens: Option<Headroom>,
+}
+
+/// Words that change seldom and are read for every request.
+#[derive(Debug, Default)]
+struct ReadWords {
+    /// Bits 0 and 1: the circuit; bit 2: unhealthy; from bit 32: the half-open generation.
+    state: AtomicU64,
+    /// When an open circuit is tried next.
+    until: AtomicU64,
+    /// Until when the provider asked to be left alone.
+    aside_until: AtomicU64,
+    /// When the next request leaves the window of the rate limits.
+    frees_at: AtomicU64,
+    /// Average response time over all shards, in nanoseconds, and how many samples are in it.
+    average: AtomicU64,
+    samples: AtomicU32,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    now: Padded<AtomicU32>,
+    max: u32,
+}
+
+#[derive(Debug)]
+struct Headroom {
+    left: Padded<AtomicI64>,
+    limit: i64,
+}
+
+/// The limits of a provider, as the Plan has them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// Requests in the window.
+    pub requests: Option<u64>,
+    /// Tokens in the window.
+    pub tokens: Option<u64>,
+    /// Requests at once.
+    pub in_flight: Option<u32>,
+}
+
+/// Whether a provider can take a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It can.
+    Ready,
+    /// A limit alone is in the way.
+    Limited {
+        /// When it frees up.
+        until: Instant,
+    },
+    /// Its circuit is open, or it is unhealthy.
+    Out {
+        /// When it is next given a chance; `None`: with its next health check.
+        until: Option<Instant>,
+    },
+}
+
+/// What was taken from a gate for one attempt. Whoever holds it reports it, in every case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Tokens taken from the headroom.
+    pub tokens: u64,
+    /// The half-open phase whose permit this is.
+    pub probe: Option<u32>,
+}
+
+const CIRCUIT: u64 = 0b11;
+const CLOSED: u64 = 0;
+const OPEN: u64 = 1;
+const HALF_OPEN_FREE: u64 = 2;
+const HALF_OPEN_TAKEN: u64 = 3;
+const UNHEALTHY: u64 = 0b100;
+const GENERATION_SHIFT: u32 = 32;
+
+/// How long a caller is asked to wait for a place among the requests at once.
+const IN_FLIGHT_WAIT: Duration = Duration::from_secs(1);
+
+impl ProviderGate {
+    /// A healthy provider with a closed circuit and all of its headroom.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        let headroom = |limit: u64| {
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            Headroom {
+                left: Padded(AtomicI64::new(limit)),
+                limit,
+            }
+        };
+        let in_flight = |max| InFlight {
+            now: Padded::default(),
+            max,
+        };
+        Self {
+            read: Padded::default(),
+            in_flight: limits.in_flight.map(in_flight),
+            requests: limits.requests.map(headroom),
+            tokens: limits.tokens.map(headroom),
+        }
+    }
+
+    /// Whether it could take a request of `tokens` tokens. Nothing changes.
+    #[must_use]
+    pub fn standing(&self, now: Instant, tokens: u64) -> Standing {
+        let words = &self.read.0;
+        let state = words.state.load(Ordering::Acquire);
+        if state & UNHEALTHY != 0 {
+            return Standing::Out { until: None };
+        }
+        if matches!(state & CIRCUIT, OPEN | HALF_OPEN_TAKEN) {
+            let until = Instant::from_nanos(words.until.load(Ordering::Relaxed));
+            return Standing::Out { until: Some(until) };
+        }
+        let aside = Instant::from_nanos(words.aside_until.load(Ordering::Relaxed));
+        if now < aside {
+            return Standing::Limited { until: aside };
+        }
+        if self.in_flight.as_ref().is_some_and(InFlight::is_full) {
+            return Standing::Limited {
+                until: now + IN_FLIGHT_WAIT,
+            };
+        }
+        let requests = self
+            .requests
+            .as_ref()
+            .is_none_or(|headroom| headroom.has(1));
+        let tokens = self
+            .tokens
+            .as_ref()
+            .is_none_or(|headroom| headroom.has(tokens));
+        if !requests || !tokens {
+            let until = Instant::from_nanos(words.frees_at.load(Ordering::Relaxed));
+            return Standing::Limited {
+                until: until.max(now),
+            };
+        }
+        Standing::Ready
+    }
+
+    /// Takes what a request of `tokens` tokens needs; `None`, and nothing is taken, where another
+    /// was faster.
+    #[must_use]
+    pub fn take(&self, tokens: u64) -> Option<Taken> {
+        if self.in_flight.as_ref().is_some_and(|places| !places.take()) {
+            return None;
+        }
+        if self
+            .requests
+            .as_ref()
+            .is_some_and(|headroom| !headroom.take(1))
+        {
+            self.leave();
+            return None;
+        }
+        let needed = self
+            .tokens
+            .as_ref()
+            .map_or(0, |headroom| headroom.needed(tokens));
+        if self
+            .tokens
+            .as_ref()
+            .is_some_and(|headroom| !headroom.take(tokens))
+        {
+            self.requests.iter().for_each(|headroom| headroom.give(1));
+            self.leave();
+            return None;
+        }
+        match self.take_permit() {
+            Ok(probe) => Some(Taken {
+                tokens: needed.unsigned_abs(),
+                probe,
+            }),
+            Err(NotTaken) => {
+                self.tokens
+                    .iter()
+                    .for_each(|headroom| headroom.give(needed));
+                self.requests.iter().for_each(|headroom| headroom.give(1));
+                self.leave();
+                None
+            }
+        }
+    }
+
+    /// One request less at once.
+    pub fn leave(&self) {
+        self.in_flight.iter().for_each(InFlight::leave);
+    }
+
+    /// Whether requests or tokens are limited, so that admissions must be reported.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        self.requests.is_some() || self.tokens.is_some()
+    }
+
+    /// Headroom left: requests and tokens; `None` where there is no limit.
+    #[must_use]
+    pub fn headroom(&self) -> (Option<u64>, Option<u64>) {
+        let left = |headroom: &Headroom| {
+            u64::try_from(headroom.left.0.load(Ordering::Relaxed)).unwrap_or(0)
+        };
+        (
+            self.requests.as_ref().map(left),
+            self.tokens.as_ref().map(left),
+        )
+    }
+
+    /// Whether the permit of this generation has been taken.
+    #[must_use]
+    pub fn is_taken(&self, generation: u32) -> bool {
+        let state = self.read.0.state.load(Ordering::Acquire);
+        state & CIRCUIT == HALF_OPEN_TAKEN && state >> GENERATION_SHIFT == u64::from(generation)
+    }
+
+    /// Average response time over all shards, and how many samples are in it.
+    #[must_use]
+    pub fn average(&self) -> (Duration, u32) {
+        let words = &self.read.0;
+        let nanos = words.average.load(Ordering::Relaxed);
+        (
+            Duration::from_nanos(nanos),
+            words.samples.load(Ordering::Relaxed),
+        )
+    }
+
+    /// Publishes the average response time; only the coordinator does.
+    pub fn set_average(&self, average: Duration, samples: u32) {
+        let words = &self.read.0;
+        let nanos = u64::try_from(average.as_nanos()).unwrap_or(u64::MAX);
+        words.average.store(nanos, Ordering::Relaxed);
+        words.samples.store(samples, Ordering::Relaxed);
+    }
+
+    /// Publishes when the next request leaves the window; only the coordinator does.
+    pub fn set_frees_at(&self, at: Instant) {
+        self.read.0.frees_at.store(at.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Publishes a circuit; only the coordinator does.
+    pub fn set_circuit(&self, circuit: Circuit) {
+        let words = &self.read.0;
+        let (state, until) = match circuit {
+            Circuit::Closed => (CLOSED, Instant::ZERO),
+            Circuit::Open { until } => (OPEN, until),
+            Circuit::HalfOpen { generation, until } => (
+                HALF_OPEN_FREE | u64::from(generation) << GENERATION_SHIFT,
+                until,
+            ),
+        };
+        words.until.store(until.as_nanos(), Ordering::Relaxed);
+        self.change(|word| state | word & UNHEALTHY);
+    }
+
+    /// Publishes a provider's health; only the coordinator does.
+    pub fn set_health(&self, health: Health) {
+        self.change(|word| match health {
+            Health::Healthy => word & !UNHEALTHY,
+            Health::Unhealthy => word | UNHEALTHY,
+        });
+    }
+
+    /// Publishes until when the provider is left alone; never earlier than before.
+    pub fn set_aside(&self, until: Instant) {
+        self.read
+            .0
+            .aside_until
+            .fetch_max(until.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Gives back what has left the window or was not used; only the coordinator does.
+    pub fn give_back(&self, requests: i64, tokens: i64) {
+        self.requests
+            .iter()
+            .for_each(|headroom| headroom.give(requests));
+        self.tokens
+            .iter()
+            .for_each(|headroom| headroom.give(tokens));
+    }
+
+    fn change(&self, new: impl Fn(u64) -> u64) {
+        // A shard that takes a permit may be in between.
+        let update = |word| Some(new(word));
+        let _ = self
+            .read
+            .0
+            .state
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, update);
+    }
+
+    /// The permit of a half-open circuit, if this is one.
+    fn take_permit(&self) -> Result<Option<u32>, NotTaken> {
+        let state = &self.read.0.state;
+        let word = state.load(Ordering::Acquire);
+        match word & (CIRCUIT | UNHEALTHY) {
+            CLOSED => Ok(None),
+            HALF_OPEN_FREE => {
+                let taken = word & !CIRCUIT | HALF_OPEN_TAKEN;
+                state
+                    .compare_exchange(word, taken, Ordering::AcqRel, Ordering::Acquire)
+                    .map_err(|_| NotTaken)?;
+                Ok(u32::try_from(word >> GENERATION_SHIFT).ok())
+            }
+            _ => Err(NotTaken),
+        }
+    }
+}
+
+/// Another was faster, or the circuit has opened meanwhile.
+struct NotTaken;
+
+impl InFlight {
+    fn is_full(&self) -> bool {
+        self.now.0.load(Ordering::Relaxed) >= self.max
+    }
+
+    fn take(&self) -> bool {
+        let more = |now| (now < self.max).then_some(now + 1);
+        self.now
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .is_ok()
+    }
+
+    fn leave(&self) {
+        self.now.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Headroom {
+    /// A request larger than the whole window needs the whole window.
+    fn needed(&self, amount: u64) -> i64 {
+        i64::try_from(amount).unwrap_or(i64::MAX).min(self.limit)
+    }
+
+    fn has(&self, amount: u64) -> bool {
+        self.left.0.load(Ordering::Relaxed) >= self.needed(amount)
+    }
+
+    fn take(&self, amount: u64) -> bool {
+        let needed = self.needed(amount);
+        let less = |left: i64| (left >= needed).then_some(left - needed);
+        self.left
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+            .is_ok()
+    }
+
+    fn give(&self, amount: i64) {
+        self.left.0.fetch_add(amount, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: u64) -> Instant {
+        Instant::from_millis(second * 1_000)
+    }
+
+    #[test]
+    fn only_one_takes_the_permit_of_a_half_open_circuit() {
+        let gate = ProviderGate::new(Limits::default());
+        gate.set_circuit(Circuit::Open { until: at(9) });
+        assert_eq!(
+            gate.standing(at(1), 0),
+            Standing::Out { until: Some(at(9)) }
+        );
+        assert_eq!(gate.take(0), None);
+        gate.set_circuit(Circuit::HalfOpen {
+            generation: 7,
+            until: at(20),
+        });
+        assert_eq!(gate.standing(at(10), 0), Standing::Ready);
+        assert!(!gate.is_taken(7));
+        assert_eq!(
+            gate.take(0),
+            Some(Taken {
+                tokens: 0,
+                probe: Some(7)
+            })
+        );
+        assert!(gate.is_taken(7) && !gate.is_taken(6));
+        assert_eq!(gate.take(0), None);
+        assert_eq!(
+            gate.standing(at(10), 0),
+            Standing::Out {
+                until: Some(at(20))
+            }
+        );
+        gate.set_circuit(Circuit::Closed);
+        assert_eq!(
+            gate.take(0),
+            Some(Taken {
+                tokens: 0,
+                probe: None
+            })
+        );
+    }
+
+    #[test]
+    fn a_provider_needs_health_and_circuit() {
+        let gate = ProviderGate::new(Limits::default());
+        gate.set_health(Health::Unhealthy);
+        assert_eq!(gate.standing(at(1), 0), Standing::Out { until: None });
+        assert_eq!(gate.take(0), None);
+        gate.set_circuit(Circuit::Closed);
+        assert_eq!(gate.take(0), None);
+        gate.set_health(Health::Healthy);
+        assert!(gate.take(0).is_some());
+    }
+
+    #[test]
+    fn what_cannot_be_taken_whole_is_not_taken_at_all() {
+        let limits = Limits {
+            requests: Some(2),
+            tokens: Some(100),
+            in_flight: Some(9),
+        };
+        let gate = ProviderGate::new(limits);
+        assert_eq!(gate.take(60).map(|taken| taken.tokens), Some(60));
+        assert_eq!(gate.take(60), None);
+        assert_eq!(gate.headroom(), (Some(1), Some(40)));
+        gate.set_frees_at(at(30));
+        assert_eq!(
+            gate.standing(at(1), 60),
+            Standing::Limited { until: at(30) }
+        );
+        assert_eq!(gate.standing(at(1), 40), Standing::Ready);
+        gate.give_back(1, 60);
+        assert_eq!(
+            gate.take(1_000).map(|taken| taken.tokens),
+            Some(100),
+            "all of the window"
+        );
+        gate.set_circuit(Circuit::Open { until: at(9) });
+        gate.give_back(1, 100);
+        assert_eq!(gate.take(1), None);
+        assert_eq!(gate.headroom(), (Some(2), Some(100)));
+    }
+
+    #[test]
+    fn places_and_times_aside_are_limits() {
+        let gate = ProviderGate::new(Limits {
+            in_flight: Some(1),
+            ..Limits::default()
+        });
+        assert!(gate.take(0).is_some());
+        assert_eq!(gate.standing(at(1), 0), Standing::Limited { until: at(2) });
+        assert_eq!(gate.take(0), None);
+        gate.leave();
+        gate.set_aside(at(50));
+        gate.set_aside(at(40));
+        assert_eq!(gate.standing(at(1), 0), Standing::Limited { until: at(50) });
+        assert_eq!(gate.standing(at(51), 0), Standing::Ready);
+    }
+}
