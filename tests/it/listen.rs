@@ -23,7 +23,6 @@ fn every_interface_means_ipv4_and_ipv6() {
         }
         assert_eq!(Client::connect(addr).chat(&chat("x")).status, 200, "{host}");
     }
-    router.wait_for_log("anyone who reaches this address");
 }
 
 #[test]

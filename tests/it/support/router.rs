@@ -167,12 +167,15 @@ impl Router {
         assert!(status.success());
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and for the end of its log.
     pub fn wait(&mut self) -> ExitStatus {
         let mut status = None;
         eventually("the router ends", || {
             status = self.child.try_wait().expect("a child to wait for");
             status.is_some()
+        });
+        eventually("all of its log is read", || {
+            Arc::strong_count(&self.log) == 1
         });
         status.expect("it has ended")
     }
