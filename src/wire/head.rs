@@ -401,17 +401,15 @@ fn fault(error: httparse::Error) -> HeadFault {
 
 /// Path and query of a target in absolute form (RFC 9112 §3.2.2); any other form as it is.
 fn origin_form(target: &str) -> &str {
-    let Some(scheme) = target.get(..8) else {
-        return target;
+    // A target may hold any character: it is split only where one ends.
+    let behind = |scheme: &str| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
     };
-    let rest = if scheme.eq_ignore_ascii_case("https://") {
-        &target[8..]
-    } else if scheme[..7].eq_ignore_ascii_case("http://") {
-        &target[7..]
-    } else {
-        return target;
-    };
-    rest.find('/').map_or("", |slash| &rest[slash..])
+    match behind("http://").or_else(|| behind("https://")) {
+        Some(rest) => rest.find('/').map_or("", |slash| &rest[slash..]),
+        None => target,
+    }
 }
 
 /// The number that `digits` is, if it is nothing but digits and fits.
