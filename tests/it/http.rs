@@ -226,6 +226,13 @@ fn understood_but_wrong() -> Vec<Case> {
     vec![
         ("an unknown path", posted("/v1/x", "{}"), 404, lost, Served),
         ("no path", bare("GET /"), 404, lost, Served),
+        (
+            "a path of many alphabets",
+            bare("GET /v1/c%\u{25c}"),
+            404,
+            lost,
+            Served,
+        ),
         ("an asterisk", bare("OPTIONS *"), 404, lost, Served),
         (
             "GET a chat",
@@ -266,6 +273,7 @@ fn understood_but_wrong() -> Vec<Case> {
     ]
 }
 
+// proves: request.no-smuggling
 #[test]
 fn every_refusal_has_its_status_and_nothing_is_smuggled_behind_it() {
     let alpha = mock(json!({"name": "alpha"}));
@@ -533,7 +541,8 @@ fn targets_names_and_empty_lines_may_look_unusual() {
         (
             "absolute form",
             format!(
-                "POST http://any.test:80/v1/chat/completions?a=b HTTP/1.1\r\nHost: a\r\nContent-Length: {n}\r\n\r\n{body}"
+                "POST http://any.test:80/v1/chat/completions?a=b HTTP/1.1\r\nHost: a\r\n\
+                 Content-Length: {n}\r\n\r\n{body}"
             ),
         ),
         (
@@ -551,7 +560,8 @@ fn targets_names_and_empty_lines_may_look_unusual() {
         (
             "blanks around values",
             format!(
-                "POST /v1/chat/completions HTTP/1.1\r\nHost: \t a \t\r\nContent-Length: \t{n} \r\n\r\n{body}"
+                "POST /v1/chat/completions HTTP/1.1\r\nHost: \t a \t\r\n\
+                 Content-Length: \t{n} \r\n\r\n{body}"
             ),
         ),
         ("an empty line first", format!("\r\n{}", good("x"))),

@@ -410,6 +410,7 @@ fn models_and_aliases_decide_who_serves() {
     );
 }
 
+// proves: rotation.exact
 #[test]
 fn weights_are_shares() {
     let (alpha, beta) = (
@@ -425,6 +426,7 @@ fn weights_are_shares() {
     assert_eq!((alpha.stats().requests, beta.stats().requests), (15, 5));
 }
 
+// proves: key.where-meant
 #[test]
 fn a_callers_key_is_forwarded_where_it_is_wanted() {
     let no_key = |config: String| config.replace("    api_key: sk-alpha\n", "");
@@ -542,7 +544,8 @@ fn a_retry_budget_stops_a_storm() {
 fn a_group_routes_its_models() {
     let names = ["alpha", "beta", "gamma"];
     let mocks = names.map(|name| mock(json!({"name": name})));
-    let groups = "routing:\n  groups:\n  - {name: fast, models: [g], strategy: priority, providers: [gamma, alpha]}\n";
+    let groups = "routing:\n  groups:\n  - {name: fast, models: [g], strategy: priority, \
+                  providers: [gamma, alpha]}\n";
     let config = config_for(&mocks.each_ref(), groups).replace("models: [m]", "models: [m, g]");
     let router = Router::start(&config);
     for _ in 0..6 {

@@ -255,6 +255,7 @@ fn a_body_must_average_a_kib_a_second_after_ten_seconds() {
     assert_eq!(alpha.stats().requests, 0);
 }
 
+// proves: memory.bounded
 #[test]
 fn bodies_beyond_max_buffered_bytes_are_refused_before_they_are_read() {
     let alpha = mock(json!({"name": "alpha"}));
@@ -294,6 +295,41 @@ fn bodies_beyond_max_buffered_bytes_are_refused_before_they_are_read() {
     }
 }
 
+/// The most memory a router has used, in bytes.
+fn peak(router: &Router) -> u64 {
+    let path = format!("/proc/{}/status", router.pid());
+    let status = std::fs::read_to_string(path).expect("its status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().split(' ').next());
+    kib.and_then(|kib| kib.parse::<u64>().ok()).expect("a size") << 10
+}
+
+// proves: memory.bounded
+#[test]
+fn memory_stays_within_its_bound_whatever_callers_send() {
+    let alpha = mock(json!({"name": "alpha", "record": false}));
+    let router = router_with("max_buffered_bytes: 20000000", &[&alpha]);
+    assert_alive(&router);
+    let before = peak(&router);
+    let part = vec![b' '; 8_900_000];
+    let chunk = [format!("{:x}\r\n", part.len()).as_bytes(), &part].concat();
+    let mut callers = Vec::new();
+    for number in 0..16 {
+        let mut caller = Client::connect(router.addr());
+        // Whoever is refused may send on all the same; nobody ever completes a body.
+        if number % 2 == 0 {
+            caller.send(head_of(9_000_000)) && caller.send(&part);
+        } else {
+            caller.send(head("Transfer-Encoding: chunked")) && caller.send(&chunk);
+        }
+        callers.push(caller);
+    }
+    assert_alive(&router);
+    let grown = peak(&router) - before;
+    assert!(grown > 8_900_000, "{grown}: somebody's bytes are held");
+    assert!(grown < 40_000_000, "{grown} bytes more");
+}
+
 #[test]
 fn what_was_held_is_given_back_by_every_end_of_a_request() {
     let alpha = mock(json!({"name": "alpha"}));
@@ -324,7 +360,9 @@ fn an_answer_beyond_max_buffered_bytes_is_refused() {
     for quirks in [json!([]), json!(["close_delimited"])] {
         let alpha = mock(json!({
             "name": "alpha", "answers": ["ok"],
-            "rules": [{"when": {"path": "/v1/completions"}, "body_bytes": 3_000_000, "quirks": quirks}],
+            "rules": [{
+                "when": {"path": "/v1/completions"}, "body_bytes": 3_000_000, "quirks": quirks,
+            }],
         }));
         let router = router_with("max_buffered_bytes: 1000000", &[&alpha]);
         let mut client = Client::connect(router.addr());
@@ -436,10 +474,9 @@ fn a_caller_that_does_not_read_is_cut_off_alone() {
     // Each has a model of its own.
     let config = config.replacen("models: [m]", "models: [large]", 1);
     let router = Router::start(&config);
-    for stream in [false, true] {
+    for (stream, body) in [(false, chat("x")), (true, streamed_chat("x"))] {
         let mut lazy = Client::connect(router.addr());
-        let body = json!({"model": "large", "stream": stream, "messages": [{"role": "user", "content": "x"}]});
-        lazy.post("/v1/chat/completions", &body.to_string());
+        lazy.post("/v1/chat/completions", &body.replace("\"m\"", "\"large\""));
         assert_eq!(lazy.head().status, 200);
         let mut other = Client::connect(router.addr());
         let lines = || router.log().matches("model=large").count();

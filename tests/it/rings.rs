@@ -10,10 +10,11 @@ use crate::support::client::Client;
 use crate::support::router::{Router, Start};
 use crate::support::{PATIENCE, chat, config_for, eventually, mock, streamed_chat};
 
-/// Instructions of a filter of system calls, and the number of `io_uring_setup`.
-const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-const IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+/// Instructions of a filter of system calls: load a word, jump if equal, return.
+const LOAD: u16 = 0x20;
+const IF_EQUAL: u16 = 0x15;
+const RETURN: u16 = 0x06;
+/// The number of the system call.
 const IO_URING_SETUP: u32 = 425;
 
 /// Forbids `io_uring_setup` to the calling process, as the filters of container runtimes do.

@@ -73,7 +73,8 @@ fn a_body_with_a_length_may_be_split_anywhere() {
     let body = chat("split");
     let length = body.len();
     let request = format!(
-        "\r\nPOST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nX-A: b\r\nContent-Length: {length}\r\n\r\n{body}"
+        "\r\nPOST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nX-A: b\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
     );
     Bench::new().at_every_place(&request, &body);
 }

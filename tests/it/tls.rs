@@ -77,6 +77,7 @@ fn large_answers_leave_over_tls_intact() {
     assert_eq!(answer.json()["choices"], direct.json()["choices"]);
 }
 
+// proves: hangup.cuts-upstream
 #[test]
 fn a_hang_up_over_tls_reaches_the_provider() {
     let alpha = mock(json!({"name": "alpha", "do": "stall_mid_stream"}));
@@ -169,8 +170,8 @@ fn bytes_behind_the_end_of_a_tls_session_do_no_harm() {
 /// A configuration with one provider at `https://HOST:PORT/v1`.
 fn https(host: &str, port: u16) -> String {
     format!(
-        "listen: \"127.0.0.1:0\"\nserver: {{shards: 1}}\nproviders:\n  - {{name: alpha, type: openai, \
-         api_key: sk-a, base_url: \"https://{host}:{port}/v1\", models: [m]}}\n"
+        "listen: \"127.0.0.1:0\"\nserver: {{shards: 1}}\nproviders:\n  - {{name: alpha, \
+         type: openai, api_key: sk-a, base_url: \"https://{host}:{port}/v1\", models: [m]}}\n"
     )
 }
 

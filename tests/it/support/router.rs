@@ -187,6 +187,9 @@ impl Drop for Router {
         let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!("--- the router's log\n{}", self.log());
+        } else {
+            // A panic costs one connection only, so that its test may not have noticed.
+            assert!(!self.log().contains("panicked"), "{}", self.log());
         }
     }
 }
