@@ -4,6 +4,7 @@
 //! shard.
 
 pub mod addresses;
+pub mod budget_gate;
 pub mod buffered;
 pub mod events;
 pub mod facts;
@@ -11,6 +12,7 @@ pub mod gate;
 pub mod log;
 pub mod orders;
 pub mod provider_gate;
+pub mod reports;
 pub mod retries;
 
 /// A value on a cache line of its own, so that writers of neighbours do not slow each other down.

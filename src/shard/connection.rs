@@ -14,7 +14,7 @@ use crate::shard::body::{self, Stop};
 use crate::shard::caller::Caller;
 use crate::shard::drive::{self, After};
 use crate::shard::run::Shard;
-use crate::shard::timers::Cut;
+use crate::shard::timers::{Cut, FIRST_REQUEST, Waits};
 use crate::sys::clock;
 use crate::wire::head::{Arrival, Framing, HeadFault};
 
@@ -159,16 +159,18 @@ async fn read_head(shard: &Shard, caller: &mut Caller, turn: Turn) -> Result<(),
         match (started, caller.bytes.is_empty(), turn) {
             (Some(_), _, _) => {}
             (None, true, Turn::Later) => {
-                caller
-                    .socket
-                    .deadline
-                    .set_idle(clock::now() + server.idle_timeout);
+                let until = clock::now() + server.idle_timeout;
+                caller.socket.deadline.set_waiting(until, Waits::Another);
             }
             (None, true, Turn::First) => {
+                let wait = match shard.gates.phase() {
+                    Phase::Serving => server.header_timeout,
+                    Phase::Draining | Phase::Stopping => server.header_timeout.min(FIRST_REQUEST),
+                };
                 caller
                     .socket
                     .deadline
-                    .set_idle(clock::now() + server.header_timeout);
+                    .set_waiting(clock::now() + wait, Waits::First);
             }
             (None, false, _) => {
                 let now = clock::now();

@@ -211,7 +211,7 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
         bell.heard().await?;
     }
     listener::close(&shard, &queue);
-    shard.timers.cut_idle();
+    shard.timers.cut_waiting();
     guarded::spawn(cut_when_stopping(Rc::clone(&shard), bell));
     while shard.open.get() > 0 {
         shard.emptied.wait().await;

@@ -50,8 +50,18 @@ struct Slot {
     at: Instant,
     cut: Cut,
     overdue: bool,
-    /// The connection waits for a request: nothing is lost when it is closed.
-    idle: bool,
+    waits: Waits,
+}
+
+/// Whether a connection waits for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// It does not: something is under way.
+    No,
+    /// For its first one, which may be on its way.
+    First,
+    /// For another one: nothing is lost when it is closed.
+    Another,
 }
 
 impl Timers {
@@ -63,7 +73,7 @@ impl Timers {
             at: Instant::NEVER,
             cut: Cut::Both,
             overdue: false,
-            idle: false,
+            waits: Waits::No,
         };
         let slots = &mut *self.slots.borrow_mut();
         let slot = match slots.free.pop() {
@@ -100,29 +110,28 @@ impl Timers {
         }
     }
 
-    /// Shuts down every connection that waits for a request, and marks it overdue.
-    pub fn cut_idle(&self) {
-        self.cut_where(|slot| slot.idle);
+    /// Shuts down every connection that waits for another request. One that waits for its first has
+    /// a moment left: its caller has only just connected.
+    pub fn cut_waiting(&self) {
+        let soon = clock::now() + FIRST_REQUEST;
+        for slot in &mut self.slots.borrow_mut().all {
+            match slot.waits {
+                Waits::No => {}
+                Waits::First => slot.at = slot.at.min(soon),
+                Waits::Another => slot.cut_now(),
+            }
+        }
+        self.wake_by(soon);
     }
 
     /// Shuts down every socket.
     pub fn cut_all(&self) {
-        self.cut_where(|_| true);
-    }
-
-    fn cut_where(&self, chosen: impl Fn(&Slot) -> bool) {
-        for slot in self
-            .slots
-            .borrow_mut()
+        let mut slots = self.slots.borrow_mut();
+        slots
             .all
             .iter_mut()
             .filter(|slot| slot.fd >= 0)
-        {
-            if chosen(slot) {
-                slot.overdue = true;
-                shut_down(slot.fd, Cut::Both);
-            }
-        }
+            .for_each(Slot::cut_now);
     }
 
     /// Shuts down what is overdue at `now`, and says when to look again.
@@ -154,27 +163,34 @@ impl Timers {
     }
 }
 
+impl Slot {
+    fn cut_now(&mut self) {
+        self.overdue = true;
+        shut_down(self.fd, Cut::Both);
+    }
+}
+
 impl Deadline {
     /// The socket is shut down at `at`, as `cut` says.
     pub fn set(&self, at: Instant, cut: Cut) {
         let slot = &mut self.timers.slots.borrow_mut().all[self.slot];
         slot.at = at;
         slot.cut = cut;
-        slot.idle = false;
+        slot.waits = Waits::No;
         self.timers.wake_by(at);
     }
 
-    /// The connection waits for a request until `at`; a stop may close it meanwhile.
-    pub fn set_idle(&self, at: Instant) {
+    /// The connection waits for a request until `at`, unless the process stops meanwhile.
+    pub fn set_waiting(&self, at: Instant, waits: Waits) {
         self.set(at, Cut::Read);
-        self.timers.slots.borrow_mut().all[self.slot].idle = true;
+        self.timers.slots.borrow_mut().all[self.slot].waits = waits;
     }
 
     /// Takes the deadline back.
     pub fn clear(&self) {
         let slot = &mut self.timers.slots.borrow_mut().all[self.slot];
         slot.at = Instant::NEVER;
-        slot.idle = false;
+        slot.waits = Waits::No;
     }
 
     /// Whether the socket was shut down because a deadline passed.
@@ -200,7 +216,7 @@ impl Drop for Deadline {
         let slots = &mut *self.timers.slots.borrow_mut();
         slots.all[self.slot].fd = -1;
         slots.all[self.slot].at = Instant::NEVER;
-        slots.all[self.slot].idle = false;
+        slots.all[self.slot].waits = Waits::No;
         slots.free.push(self.slot);
     }
 }
@@ -231,6 +247,8 @@ fn shut_down_raw(fd: RawFd, how: libc::c_int) {
     unsafe { libc::shutdown(fd, how) };
 }
 
+/// How long a connection that is new when the process drains may wait for its first request.
+pub const FIRST_REQUEST: Duration = Duration::from_secs(1);
 /// The shortest time between two looks at the table: a look costs about a nanosecond per
 /// connection.
 const FINEST: Duration = Duration::from_millis(10);
