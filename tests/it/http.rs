@@ -1,11 +1,11 @@
 //! HTTP/1 as callers may speak it, and every way in which they may not.
 
-use infermux_mock::Mock;
+use infermux_mock::{Goals, Mock};
 use serde_json::json;
 
 use crate::support::client::{Answer, Client};
 use crate::support::router::Router;
-use crate::support::{chat, config_for, mock};
+use crate::support::{PATIENCE, chat, config_for, mock};
 
 /// What becomes of a second request that stands behind the first in the same bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -528,6 +528,34 @@ fn pipelined_requests_are_answered_in_order() {
     for _ in 0..3 {
         assert_eq!(client.answer().status, 200, "large ones, too");
     }
+}
+
+// proves: hangup.cuts-upstream
+#[test]
+fn a_caller_that_hangs_up_after_its_next_request_is_noticed() {
+    let alpha = mock(json!({"name": "alpha", "do": "stall_before_head"}));
+    let router = Router::start(&config_for(&[&alpha], "server: {shards: 1}\n"));
+    let mut other = Client::connect(router.addr());
+    for (number, next) in [
+        (1, good("two")),
+        (2, good("two").repeat(20)),
+        (3, "x".into()),
+    ] {
+        let mut client = Client::connect(router.addr());
+        client.send(good("one"));
+        assert!(alpha.wait_for_requests(number, PATIENCE));
+        client.send(next);
+        // The shard has read it before the hang-up comes.
+        other.get("/v1/models");
+        assert_eq!(other.answer().status, 200);
+        drop(client);
+        let gone = Goals {
+            peer_closed: Some(number),
+            ..Goals::default()
+        };
+        assert!(alpha.wait(&gone, PATIENCE), "{number}");
+    }
+    assert_eq!(alpha.stats().requests, 3, "nobody waits for the next ones");
 }
 
 #[test]
