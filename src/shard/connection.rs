@@ -57,6 +57,8 @@ pub async fn serve(open: Open, stream: TcpStream) {
             break;
         }
     }
+    // A caller that reads no more must not keep the connection.
+    caller.socket.deadline.set(clock::now() + LINGER, Cut::Both);
     caller.socket.writer.close_notify().await;
 }
 
@@ -135,6 +137,8 @@ async fn refuse_and_linger(
     request: &Request,
     refusal: &Refusal<'_>,
 ) -> After {
+    // What was read of it is of no use any more: others may need the room.
+    caller.forget(caller.bytes.len());
     drive::refuse_last(shard, caller, request, refusal).await;
     linger(caller).await;
     After::Close
@@ -211,9 +215,9 @@ fn refusal_of(fault: HeadFault) -> Refusal<'static> {
 /// Lets a caller whose request was refused read why: closing with bytes unread would reset the
 /// connection, and the answer could be lost with it.
 async fn linger(caller: &mut Caller) {
+    caller.socket.deadline.set(clock::now() + LINGER, Cut::Both);
     caller.socket.writer.close_notify().await;
     caller.socket.deadline.cut_write();
-    caller.socket.deadline.set(clock::now() + LINGER, Cut::Both);
     let mut dropped = 0;
     while dropped < LINGER_BYTES_MAX {
         caller.bytes_mut().clear();

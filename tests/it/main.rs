@@ -10,13 +10,20 @@
 mod failover;
 mod hangup;
 mod headers;
+mod http;
+mod keys;
+mod limits;
+mod listen;
 mod logging;
 mod raw;
+mod rings;
 mod routing;
 mod serving;
 mod shutdown;
+mod split;
 mod start;
 mod streams;
+mod tls;
 mod validate;
 
 mod support;

@@ -195,6 +195,13 @@ impl Client {
         std::mem::take(&mut self.bytes)
     }
 
+    /// The next `count` bytes; fewer where the connection ends.
+    pub fn some(&mut self, count: usize) -> Vec<u8> {
+        while self.bytes.len() < count && self.fill() {}
+        let there = count.min(self.bytes.len());
+        self.bytes.drain(..there).collect()
+    }
+
     fn line(&mut self) -> Option<String> {
         loop {
             if let Some(at) = self.bytes.windows(2).position(|window| window == b"\r\n") {

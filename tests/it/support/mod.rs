@@ -4,6 +4,7 @@
 pub mod client;
 pub mod command;
 pub mod router;
+pub mod tls;
 
 use std::time::{Duration, Instant};
 
