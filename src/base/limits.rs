@@ -88,6 +88,6 @@ pub const LOG_BATCH_BYTES: usize = 256 << 10;
 /// Open files kept for infermux itself and for idle connections to providers; where few are
 /// allowed, an eighth of them.
 pub const OPEN_FILES_RESERVE: u64 = 1_024;
-/// Most bytes that are read of a caller's next requests while one is being answered, not counting the
-/// last read; its hang-up is noticed until then.
+/// Most bytes of a caller's next requests that are read while one is being answered, the last read
+/// not counted; until then, its hang-up is noticed.
 pub const EARLY_BYTES_MAX: usize = 64 << 10;
