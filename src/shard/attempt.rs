@@ -169,7 +169,9 @@ async fn conclude<'a>(
         | Outcome::StreamStalled
         | Outcome::CallerGone => {
             if outcome == Outcome::RateLimited {
-                record.retry_after = up.retry_after().unwrap_or(Duration::from_secs(1));
+                let asked = up.retry_after().unwrap_or(RETRY_AFTER);
+                let before = record.retry_after.unwrap_or(Duration::MAX);
+                record.retry_after = Some(before.min(asked));
             }
             up.park(attempt.job.shard, attempt.candidate().provider);
             outcome
@@ -382,3 +384,5 @@ fn usage_chunk(job: &Job<'_>, place: usize) -> UsageChunk {
 
 /// Pieces up to this size are copied: a send costs more than the copy.
 const SMALL_PIECE: usize = 4 << 10;
+/// How long a provider that is at its limit is left alone where it does not say.
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);

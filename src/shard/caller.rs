@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use monoio::net::TcpStream;
 
-use crate::base::limits::{BUFFER_KEPT_BYTES, EARLY_BYTES_MAX, READ_BYTES};
+use crate::base::limits::{BUFFER_KEPT_BYTES, READ_AHEAD_BYTES_MAX, READ_BYTES};
 use crate::link::buffered::Held;
 use crate::shard::run::Shard;
 use crate::shard::socket::{Part, Socket};
@@ -31,24 +31,22 @@ pub struct Caller {
     pub out: Vec<u8>,
     /// The current request's and answer's bodies, as they count against the process's bound.
     pub held: Held,
-    /// What came while the current request is being answered: the next ones.
-    early: Vec<u8>,
-    /// Room for the next read ahead.
+    /// What the reads posted ahead have brought: the caller's next requests.
+    behind: Vec<u8>,
+    /// The buffer of the next read posted ahead.
     next: Vec<u8>,
     ahead: Ahead,
 }
 
 /// The read that is posted while a request is being answered. It ends when the caller hangs up, or
-/// sends its next request before it has the answer; then another is posted, so that a hang-up is
-/// noticed all the same.
+/// sends its next request before it has the answer; then another one is posted, as long as there is
+/// room for what it brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ahead {
     /// Not posted.
     Idle,
     /// In the ring.
     Posted,
-    /// So much of the next requests has come that nothing more is read until they are due.
-    Full,
     /// The caller has hung up.
     Gone,
 }
@@ -74,7 +72,7 @@ impl Caller {
             head: Head::default(),
             out: Vec::new(),
             held: shard.lease.hold(),
-            early: Vec::new(),
+            behind: Vec::new(),
             next: Vec::new(),
             ahead: Ahead::Idle,
         })
@@ -95,7 +93,7 @@ impl Caller {
                 self.take_in(arrived);
                 result
             }
-            Ahead::Idle | Ahead::Full => {
+            Ahead::Idle => {
                 let mut bytes = std::mem::take(self.bytes_mut());
                 if bytes.capacity() - bytes.len() < READ_BYTES / 4 {
                     bytes.reserve(READ_BYTES);
@@ -196,12 +194,9 @@ impl Caller {
         if self.out.capacity() > BUFFER_KEPT_BYTES {
             self.out = Vec::new();
         }
-        if !self.early.is_empty() {
-            let early = std::mem::take(&mut self.early);
-            self.bytes_mut().extend_from_slice(&early);
-        }
-        if self.ahead == Ahead::Full {
-            self.ahead = Ahead::Idle;
+        if !self.behind.is_empty() {
+            let behind = std::mem::take(&mut self.behind);
+            self.bytes_mut().extend_from_slice(&behind);
         }
     }
 
@@ -209,18 +204,15 @@ impl Caller {
         while self.ahead == Ahead::Posted
             && let Poll::Ready((result, arrived)) = self.socket.reader.poll(context)
         {
+            self.behind.extend_from_slice(&arrived);
             self.next = arrived;
             self.ahead = match result {
                 Ok(count) if count > 0 => Ahead::Idle,
                 Ok(_) | Err(_) => Ahead::Gone,
             };
-            if self.ahead == Ahead::Idle {
-                self.early.extend_from_slice(&self.next);
-                if self.early.len() < EARLY_BYTES_MAX {
-                    self.read_ahead();
-                } else {
-                    self.ahead = Ahead::Full;
-                }
+            // Whoever has sent more may hang up all the same.
+            if self.behind.len() < READ_AHEAD_BYTES_MAX {
+                self.read_ahead();
             }
         }
     }

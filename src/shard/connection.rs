@@ -14,6 +14,7 @@ use crate::shard::body::{self, Stop};
 use crate::shard::caller::Caller;
 use crate::shard::drive::{self, After};
 use crate::shard::run::Shard;
+use crate::shard::settle::Record;
 use crate::shard::timers::{Cut, FIRST_REQUEST, Waits};
 use crate::sys::clock;
 use crate::wire::head::{Arrival, Framing, HeadFault};
@@ -92,7 +93,10 @@ async fn serve_one(shard: &Rc<Shard>, caller: &mut Caller, turn: Turn) -> After 
     drop(message);
     let body = match body::read(shard, caller).await {
         Ok(body) => body,
-        Err(Stop::Gone) => return After::Close,
+        Err(Stop::Gone) => {
+            Record::new(shard, &request).leave();
+            return After::Close;
+        }
         Err(Stop::Refused(refusal)) => {
             return refuse_and_linger(shard, caller, &request, &refusal).await;
         }

@@ -74,8 +74,6 @@ pub async fn answer(
     target: &Target,
     body: Range<usize>,
 ) -> After {
-    #[cfg(debug_assertions)]
-    panic_if_asked(caller);
     match target {
         Target::Infer(endpoint) => infer(shard, caller, request, *endpoint, body).await,
         Target::Models | Target::Model(_) => models::answer(shard, caller, request, target).await,
@@ -129,6 +127,8 @@ async fn infer(
     };
     let mut record = Record::new(shard, request);
     record.model = Some(&ask.model);
+    #[cfg(debug_assertions)]
+    panic_if_asked(caller);
     let Some(routed) = route::route(&shard.plan, endpoint, &ask.model) else {
         let refusal = Refusal::ModelNotFound { model: &ask.model };
         return tell(shard, caller, request, &mut record, &refusal).await;
@@ -223,7 +223,8 @@ async fn conclude<'a>(
         // The stream has its error frame; its end without a last chunk says the rest.
         Verdict::StreamCut | Verdict::StreamStalled => After::Close,
         Verdict::Nothing => {
-            record.error = Some("caller_gone");
+            // Whatever was begun, the caller does not have it.
+            record.leave();
             After::Close
         }
         Verdict::UpstreamError
@@ -239,7 +240,7 @@ async fn conclude<'a>(
                 provider,
                 model: &job.ask.model,
                 outcome: blamed.outcome,
-                retry: record.retry_after,
+                retry: record.retry_after.unwrap_or(attempt::RETRY_AFTER),
             };
             match Refusal::of_verdict(verdict, &last) {
                 Some(refusal) => tell(job.shard, caller, job.request, record, &refusal).await,

@@ -37,6 +37,7 @@ pub async fn answer(
         Target::Models | Target::Infer(_) => all(shard, caller, request, &mut body).await,
     };
     if caller.is_gone() {
+        record.leave();
         return After::Close;
     }
     if let Err(refusal) = found {
@@ -60,7 +61,10 @@ pub async fn answer(
     }
     match caller.send_out(shard).await {
         Ok(()) => drive::after(shard, request.connection),
-        Err(_) => After::Close,
+        Err(_) => {
+            record.leave();
+            After::Close
+        }
     }
 }
 

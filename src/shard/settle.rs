@@ -37,8 +37,8 @@ pub struct Record<'a> {
     pub tokens: Option<Used>,
     /// What becomes of the connection afterwards.
     pub connection: Connection,
-    /// How long the provider that is at its limit asked to be left alone.
-    pub retry_after: Duration,
+    /// How long the providers that are at their limits asked to be left alone, the shortest.
+    pub retry_after: Option<Duration>,
     /// The code of the error, or what went wrong.
     pub error: Option<&'static str>,
 }
@@ -99,9 +99,15 @@ impl<'a> Record<'a> {
             first_byte: None,
             tokens: None,
             connection: request.connection,
-            retry_after: Duration::from_secs(1),
+            retry_after: None,
             error: None,
         }
+    }
+
+    /// The caller did not wait for the answer, or for all of it.
+    pub fn leave(&mut self) {
+        self.status = None;
+        self.error = Some("caller_gone");
     }
 
     fn write_line(&self, now: Instant) {

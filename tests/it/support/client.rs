@@ -33,7 +33,11 @@ pub struct Answer {
 impl Client {
     /// A fresh connection.
     pub fn connect(addr: SocketAddr) -> Self {
-        let stream = TcpStream::connect(addr).expect("a connection");
+        Self::over(TcpStream::connect(addr).expect("a connection"))
+    }
+
+    /// A connection that there is.
+    pub fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("TCP_NODELAY");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
