@@ -16,7 +16,7 @@ pub struct Router {
     addr: SocketAddr,
     log: Arc<Mutex<String>>,
     /// Holds the configuration; removed with the router.
-    folder: Folder,
+    _folder: Folder,
 }
 
 /// A folder of its own for one test, removed when it is dropped.
@@ -120,7 +120,7 @@ impl Start {
             child,
             addr,
             log,
-            folder: self.folder,
+            _folder: self.folder,
         }
     }
 }
@@ -139,11 +139,6 @@ impl Router {
     /// The process's number.
     pub fn pid(&self) -> u32 {
         self.child.id()
-    }
-
-    /// The folder that holds its configuration.
-    pub fn folder(&self) -> &Folder {
-        &self.folder
     }
 
     /// What it has logged so far.
