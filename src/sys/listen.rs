@@ -45,9 +45,9 @@ fn everywhere(addr: SocketAddr) -> bool {
 
 /// From now on no new connection begins on `listener`; a handshake under way completes.
 ///
-/// Closing a listener resets what is in its accept queue, so the queue must be empty first, and stay
-/// so. The kernel drops the packets that would begin a connection (a socket filter): their senders
-/// try again, and find the listener closed.
+/// Closing a listener resets what is in its accept queue, so the queue must be empty first, and
+/// stay so. The kernel drops the packets that would begin a connection (a socket filter): their
+/// senders try again, and find the listener closed.
 ///
 /// # Errors
 ///
