@@ -116,10 +116,11 @@ impl Caller {
         self.ahead = Ahead::Posted;
     }
 
-    /// Whether the caller has hung up.
+    /// Whether the caller has hung up, or was cut off because the process stops: that shuts the
+    /// providers' connections down with it, and none of them is to blame.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.ahead == Ahead::Gone
+        self.ahead == Ahead::Gone || self.socket.deadline.is_stopped()
     }
 
     /// Waits for `work` on a provider's connection, whose deadline is `upstream`. When the caller
