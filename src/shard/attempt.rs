@@ -4,7 +4,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::base::limits::ONE_SEND_BYTES_MAX;
+use crate::base::limits::{INFORMATIONAL_MAX, ONE_SEND_BYTES_MAX};
 use crate::base::time::Instant;
 use crate::config::plan::{Provider, ProviderKind};
 use crate::decide::failover::Attempts;
@@ -94,7 +94,7 @@ pub async fn run<'a>(
         },
     };
     if caller.is_gone() {
-        shard.pool.put(id, up, clock::now());
+        up.rest(shard, id);
         return End::Outcome(Outcome::CallerGone);
     }
     let head = &caller.head;
@@ -353,6 +353,10 @@ pub(super) async fn read_head(caller: &mut Caller, up: &mut Upstream) -> Result<
                     return Err(Outcome::Failed(Failure::Malformed));
                 }
                 Arrival::Whole if up.head.status < 200 => {
+                    up.informed += 1;
+                    if up.informed > INFORMATIONAL_MAX {
+                        return Err(Outcome::Failed(Failure::Malformed));
+                    }
                     up.bytes.drain(..up.head.len);
                     seen = 0;
                 }
@@ -366,7 +370,7 @@ pub(super) async fn read_head(caller: &mut Caller, up: &mut Upstream) -> Result<
 fn no_head(up: &Upstream) -> Outcome {
     if up.socket.deadline.is_overdue() {
         Outcome::TimedOut(Waiting::Head)
-    } else if up.reused && up.bytes.is_empty() {
+    } else if up.reused && up.bytes.is_empty() && up.informed == 0 {
         Outcome::StaleConnection
     } else {
         Outcome::Failed(Failure::Cut)

@@ -25,7 +25,7 @@ use crate::wire::head::Head;
 pub struct Upstream {
     /// The connection; its next read is posted whenever nobody waits for one.
     pub socket: Socket,
-    /// Whether it has carried a request before.
+    /// Whether it has been in the pool.
     pub reused: bool,
     /// The current answer's head, as ranges of `bytes`.
     pub head: Head,
@@ -33,6 +33,8 @@ pub struct Upstream {
     pub bytes: Vec<u8>,
     /// Where the body ends in `bytes`, once it has been read whole.
     pub end: usize,
+    /// Informational heads that came before the current answer's own.
+    pub informed: u32,
     /// Whether the request was not sent to its end.
     unsent: bool,
     /// What a read brought while the request was still being sent.
@@ -47,6 +49,7 @@ impl Upstream {
             head: Head::default(),
             bytes: Vec::new(),
             end: 0,
+            informed: 0,
             unsent: false,
             arrived: None,
         }
@@ -169,16 +172,38 @@ impl Upstream {
     /// Puts the connection into the pool, if its answer was framed completely and it may carry
     /// another; otherwise closes it.
     pub fn park(mut self, shard: &Shard, id: ProviderId) {
-        let complete = self.end > 0 && self.end == self.bytes.len() && self.head.keep_alive;
-        if !complete || self.unsent || self.arrived.is_some() {
+        if !self.may_rest() {
             return;
         }
-        self.socket.deadline.clear();
         self.bytes.clear();
         if self.bytes.capacity() > BUFFER_KEPT_BYTES {
             self.bytes = Vec::new();
         }
+        self.rest(shard, id);
+    }
+
+    /// As [`Upstream::park`], but what has arrived is handed out: the caller's is still to be sent.
+    pub fn park_without_bytes(mut self, shard: &Shard, id: ProviderId) -> Vec<u8> {
+        let may_rest = self.may_rest();
+        let bytes = std::mem::take(&mut self.bytes);
+        if may_rest {
+            self.rest(shard, id);
+        }
+        bytes
+    }
+
+    fn may_rest(&self) -> bool {
+        let complete = self.end > 0 && self.end == self.bytes.len() && self.head.keep_alive;
+        let is_open = !self.socket.deadline.is_overdue() && !self.socket.deadline.is_stopped();
+        complete && is_open && !self.unsent && self.arrived.is_none()
+    }
+
+    /// Puts a connection without a byte to spare into the pool.
+    pub fn rest(mut self, shard: &Shard, id: ProviderId) {
+        self.socket.deadline.clear();
         self.end = 0;
+        self.informed = 0;
+        // Whether or not it has carried a request: it waits, so the provider may close it.
         self.reused = true;
         self.post_read();
         shard.pool.put(id, self, clock::now());

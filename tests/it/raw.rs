@@ -30,10 +30,14 @@ fn provider(
 }
 
 fn router_for(addr: SocketAddr) -> Router {
+    router_within(addr, "1s")
+}
+
+fn router_within(addr: SocketAddr, timeout: &str) -> Router {
     Router::start(&format!(
         "listen: \"127.0.0.1:0\"\nproviders:\n  - name: raw\n    type: openai\n    \
          api_key: k\n    base_url: \"http://{addr}/v1\"\n    models: [m]\n    \
-         timeout: 1s\n    health_check: {{disabled: true}}\n"
+         timeout: {timeout}\n    health_check: {{disabled: true}}\n"
     ))
 }
 
@@ -202,8 +206,71 @@ fn an_endless_row_of_informational_answers_is_no_answer() {
     let answer = Client::connect(router.addr()).chat(&chat("hello"));
     assert_eq!(
         (answer.status, answer.code().as_str()),
-        (504, "upstream_timeout")
+        (502, "upstream_error")
     );
+}
+
+/// Sends a whole answer.
+fn send_answer(stream: &mut TcpStream, body: &str) {
+    let length = body.len();
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
+    stream.write_all(answer.as_bytes()).expect("sent");
+}
+
+#[test]
+fn a_reused_connection_that_dies_after_an_informational_answer_is_not_tried_again() {
+    let (addr, _) = provider(2, |mut stream| {
+        read_request(&mut stream);
+        send_answer(&mut stream, WHOLE);
+        if read_request(&mut stream) {
+            let _ = stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+    });
+    let router = router_for(addr);
+    let mut client = Client::connect(router.addr());
+    assert_eq!(client.chat(&chat("hello")).status, 200);
+    // The provider has the request, and has said so: it may be at work on it.
+    assert_eq!(client.chat(&chat("hello")).status, 502);
+}
+
+#[test]
+fn a_connection_that_has_carried_a_large_answer_carries_the_next_one() {
+    let large = WHOLE.replace("hi", &"x".repeat(1 << 20));
+    let (addr, _) = provider(1, move |mut stream| {
+        while read_request(&mut stream) {
+            send_answer(&mut stream, &large);
+        }
+    });
+    let router = router_for(addr);
+    let mut client = Client::connect(router.addr());
+    for _ in 0..3 {
+        let answer = client.chat(&chat("hello"));
+        assert!(answer.status == 200 && answer.complete);
+        assert!(answer.body.len() > 1 << 20);
+    }
+}
+
+#[test]
+fn a_stream_that_never_starts_takes_no_memory() {
+    let (addr, _) = provider(1, |mut stream| {
+        read_request(&mut stream);
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+        let _ = stream.write_all(head.as_bytes());
+        let comment = format!(":{}\n\n", "x".repeat(60_000));
+        for _ in 0..3_000 {
+            let _ = stream.write_all(comment.as_bytes());
+        }
+        let _ = stream.write_all(stream_events(&[CONTENT, FINISH, "[DONE]"]).as_bytes());
+    });
+    let router = router_within(addr, "20s");
+    let answer = Client::connect(router.addr()).chat(&streamed_chat("hello"));
+    assert!(answer.status == 200 && answer.complete);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", router.pid()));
+    let status = status.expect("a process");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
+    let peak: u64 = peak.expect("a line").parse().expect("a number");
+    assert!(peak < 100_000, "{peak} KiB");
 }
 
 #[test]
@@ -267,6 +334,12 @@ fn stream_of(events: &[&str]) -> String {
         format!("{:x}\r\n{event}\r\n", event.len())
     });
     head.to_owned() + &chunks.collect::<String>()
+}
+
+/// The events of a stream.
+fn stream_events(events: &[&str]) -> String {
+    let events = events.iter().map(|event| format!("data: {event}\n\n"));
+    events.collect()
 }
 
 const CONTENT: &str = "{\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"},\
