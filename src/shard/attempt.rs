@@ -85,12 +85,13 @@ pub async fn run<'a>(
     let (mut up, sent_at) = match pooled {
         Some(pooled) => (pooled, started),
         None => match caller
-            .watch_only(upstream::connect(shard, id, deadline))
+            .unless_gone(upstream::connect(shard, id, deadline))
             .await
         {
-            Ok(opened) => (opened, clock::now()),
-            Err(_) if caller.is_gone() => return End::Outcome(Outcome::CallerGone),
-            Err(fault) => return End::Outcome(Outcome::ConnectFailed(fault)),
+            Some(Ok(opened)) => (opened, clock::now()),
+            None => return End::Outcome(Outcome::CallerGone),
+            Some(Err(_)) if caller.is_gone() => return End::Outcome(Outcome::CallerGone),
+            Some(Err(fault)) => return End::Outcome(Outcome::ConnectFailed(fault)),
         },
     };
     if caller.is_gone() {

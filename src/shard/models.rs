@@ -83,6 +83,9 @@ async fn all(
                 .map(drop)
                 .ok_or(Outcome::Failed(Failure::Malformed))
         });
+        if caller.is_gone() {
+            break;
+        }
         if let Err(outcome) = added {
             tracing::warn!(
                 provider = &*shard.plan.provider(*id).name,
@@ -120,6 +123,9 @@ async fn one<'a>(
         {
             return Ok(());
         }
+        if caller.is_gone() {
+            break;
+        }
     }
     Err(Refusal::ModelNotFound { model: id })
 }
@@ -143,8 +149,9 @@ async fn ask(
         let mut up = match pooled {
             Some(up) => up,
             None => caller
-                .watch_only(upstream::connect(shard, id, deadline))
+                .unless_gone(upstream::connect(shard, id, deadline))
                 .await
+                .ok_or(Outcome::CallerGone)?
                 .map_err(Outcome::ConnectFailed)?,
         };
         up.socket.deadline.set(deadline, Cut::Both);
