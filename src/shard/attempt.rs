@@ -47,6 +47,15 @@ pub enum Fresh {
     Needed,
 }
 
+/// Whether infermux may ask for the usage of a stream that its caller did not ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Injection {
+    /// It may, unless the provider is known not to take it.
+    Allowed,
+    /// The provider has just refused the request with it.
+    Refused,
+}
+
 /// One attempt, as its steps need it.
 pub struct Attempt<'j, 'a> {
     /// The request.
@@ -71,7 +80,7 @@ pub async fn run<'a>(
     caller: &mut Caller,
     record: &mut Record<'a>,
     attempts: &mut Attempts,
-    (place, fresh): (usize, Fresh),
+    (place, fresh, injection): (usize, Fresh, Injection),
 ) -> End {
     let shard = job.shard;
     let id = job.routed.route.candidates[place].provider;
@@ -108,7 +117,7 @@ pub async fn run<'a>(
         sent_at,
         overall: attempts.deadline(),
         key: credential.owner(provider),
-        usage: usage_chunk(job, place),
+        usage: usage_chunk(job, place, injection),
     };
     up.socket.deadline.set(deadline, Cut::Both);
     match exchange_heads(&attempt, caller, &mut up, credential).await {
@@ -145,10 +154,6 @@ async fn conclude<'a>(
         && matches!(status, 400 | 422)
         && provider_error::names_stream_options(body)
     {
-        attempt
-            .job
-            .shard
-            .without_injection(attempt.candidate().provider);
         up.park(attempt.job.shard, attempt.candidate().provider);
         return End::WithoutInjection;
     }
@@ -378,9 +383,10 @@ fn no_head(up: &Upstream) -> Outcome {
     }
 }
 
-fn usage_chunk(job: &Job<'_>, place: usize) -> UsageChunk {
+fn usage_chunk(job: &Job<'_>, place: usize, injection: Injection) -> UsageChunk {
     let provider = job.routed.route.candidates[place].provider;
-    if job.ask.lacks_usage() && job.shard.may_inject(provider) {
+    let may_inject = injection == Injection::Allowed && job.shard.may_inject(provider);
+    if job.ask.lacks_usage() && may_inject {
         UsageChunk::Injected
     } else {
         UsageChunk::Untouched

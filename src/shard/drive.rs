@@ -13,7 +13,7 @@ use crate::exchange::refusal::{Connection, LastWord, Refusal};
 use crate::exchange::request::Request;
 use crate::exchange::route::{self, Routed, Standing};
 use crate::exchange::target::{self, Target};
-use crate::shard::attempt::{self, End, Fresh};
+use crate::shard::attempt::{self, End, Fresh, Injection};
 use crate::shard::caller::Caller;
 use crate::shard::models;
 use crate::shard::run::Shard;
@@ -193,13 +193,22 @@ async fn attempt_at<'a>(
     attempts: &mut Attempts,
     place: usize,
 ) -> Result<Option<Verdict>, Refusal<'static>> {
-    let mut fresh = Fresh::NotNeeded;
+    let (mut fresh, mut injection) = (Fresh::NotNeeded, Injection::Allowed);
     loop {
-        let outcome = match attempt::run(job, caller, record, attempts, (place, fresh)).await {
+        let how = (place, fresh, injection);
+        let outcome = match attempt::run(job, caller, record, attempts, how).await {
             End::Outcome(outcome) => outcome,
-            End::WithoutInjection => continue,
+            End::WithoutInjection => {
+                injection = Injection::Refused;
+                continue;
+            }
             End::Refused(refusal) => return Err(refusal),
         };
+        if injection == Injection::Refused && outcome == Outcome::Answered {
+            // Only now is it sure that the injection was to blame, and not what the caller wrote.
+            let provider = job.routed.route.candidates[place].provider;
+            job.shard.without_injection(provider);
+        }
         log_outcome(job, place, outcome);
         let grant = || grant(job.shard);
         match attempts.on_outcome(clock::now(), outcome, grant) {
