@@ -185,6 +185,16 @@ impl Caller {
         (sent, part)
     }
 
+    /// Drops the empty lines that some callers send behind a body (RFC 9112, section 2.2): they are
+    /// not the beginning of a request yet.
+    pub fn skip_empty_lines(&mut self) {
+        let (lines, _) = self.bytes.as_chunks::<2>();
+        let count = lines.iter().take_while(|line| *line == b"\r\n").count();
+        if count > 0 {
+            self.bytes_mut().drain(..2 * count);
+        }
+    }
+
     /// Drops the first `len` bytes, which were a request; what came behind it stays.
     pub fn forget(&mut self, len: usize) {
         self.held.clear();

@@ -150,6 +150,9 @@ async fn read_head(shard: &Shard, caller: &mut Caller, turn: Turn) -> Result<(),
     let mut seen = 0;
     let mut started: Option<Instant> = None;
     loop {
+        if turn == Turn::Later {
+            caller.skip_empty_lines();
+        }
         if !caller.bytes.is_empty() {
             match caller.head.parse_request(&caller.bytes, seen) {
                 Ok(Arrival::Whole) => {

@@ -84,9 +84,12 @@ impl Upstream {
                 if reader.is_posted()
                     && let Poll::Ready(read) = reader.poll(context)
                 {
+                    // An informational answer decides nothing: the provider reads on.
+                    if !read.1.starts_with(b"HTTP/1.1 1") {
+                        *unsent = true;
+                        deadline.cut_write();
+                    }
                     *arrived = Some(read);
-                    *unsent = true;
-                    deadline.cut_write();
                 }
                 Poll::Pending
             })

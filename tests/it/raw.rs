@@ -304,6 +304,27 @@ fn an_answer_before_the_end_of_the_request_counts() {
 }
 
 #[test]
+fn an_informational_answer_does_not_stop_the_request() {
+    let (addr, _) = provider(1, |mut stream| {
+        let mut start = [0; 500];
+        stream.read_exact(&mut start).expect("a start");
+        let _ = stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
+        let length = String::from_utf8_lossy(&start).into_owned();
+        let length = length.split("Content-Length: ").nth(1).expect("a length");
+        let length = length.lines().next().expect("a line").parse::<u64>();
+        // Of the head something is missing yet: what is read below is at least the body's length.
+        let body = length.expect("a number") - 500;
+        let read = std::io::copy(&mut (&stream).take(body), &mut std::io::sink());
+        if read.is_ok_and(|read| read == body) {
+            send_answer(&mut stream, WHOLE);
+        }
+    });
+    let router = router_within(addr, "20s");
+    let answer = Client::connect(router.addr()).chat(&chat(&"x".repeat(24 << 20)));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+#[test]
 fn a_request_upstream_is_one_well_framed_request() {
     let (addr, provider) = provider(1, |mut stream| {
         assert!(read_request(&mut stream));
