@@ -273,10 +273,13 @@ pub async fn tell(
     let mut envelope = request.envelope(record.attempts);
     envelope.connection = shard.connection(record.connection);
     refusal.write_answer(&mut caller.out, &envelope);
-    let sent = caller.send_out(shard).await;
-    match (sent, refusal.connection(), envelope.connection) {
-        (Ok(()), Connection::KeepAlive, Connection::KeepAlive) => After::KeepAlive,
-        (Ok(()) | Err(_), _, _) => After::Close,
+    if caller.send_out(shard).await.is_err() {
+        record.leave();
+        return After::Close;
+    }
+    match (refusal.connection(), envelope.connection) {
+        (Connection::KeepAlive, Connection::KeepAlive) => After::KeepAlive,
+        (Connection::KeepAlive | Connection::Close, _) => After::Close,
     }
 }
 
