@@ -41,7 +41,7 @@ pub async fn read(caller: &mut Caller, up: &mut Upstream) -> Result<(), Stop> {
             let length = usize::try_from(length).unwrap_or(usize::MAX);
             hold(caller, length)?;
             let end = start + length;
-            // The room behind keeps the last read from growing the buffer, and shows what is surplus.
+            // The room behind keeps the last read from growing the buffer, and shows a surplus.
             let missing = end.saturating_sub(up.bytes.len());
             up.bytes.reserve_exact(missing + UPSTREAM_READ_BYTES);
             while up.bytes.len() < end {
