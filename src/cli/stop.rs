@@ -58,6 +58,7 @@ impl Running {
     fn stages(&mut self, graceful: Duration) -> Result<u8, u8> {
         let code = self.until_asked()?;
         tracing::info!("asked to stop");
+        self.enter(Phase::Leaving);
         self.delay(code)?;
         self.enter(Phase::Draining);
         if !self.finish(code, graceful)? {
@@ -124,7 +125,7 @@ impl Running {
                 Event::NamesLookedUp => {}
                 Event::ShardEnded(id, fault) => {
                     self.shards = self.shards.saturating_sub(1);
-                    let serving = self.common.gates.phase() == Phase::Serving;
+                    let serving = self.common.gates.is_taking();
                     if serving || fault.is_some() {
                         self.broken = true;
                         let fault = fault.as_deref().unwrap_or("without a reason");

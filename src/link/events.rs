@@ -13,6 +13,8 @@ pub enum Event {
     StopAsked(u8),
     /// Every provider's name has been looked up once.
     NamesLookedUp,
+    /// Every provider's health has been checked once.
+    HealthChecked,
     /// A shard has ended; why, where it should not have.
     ShardEnded(ShardId, Option<String>),
     /// The name look-up has ended, which it should not have.

@@ -1,22 +1,28 @@
 //! One attempt at one provider: connection, request, the answer's head, and what the status means.
 
+use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
 use crate::base::limits::ONE_SEND_BYTES_MAX;
 use crate::base::time::Instant;
+use crate::base::tokens::Tokens;
 use crate::config::plan::{Provider, ProviderKind};
 use crate::decide::failover::Attempts;
-use crate::decide::outcome::{Credit, Failure, KeyOwner, Outcome, Waiting, classify_status};
+use crate::decide::outcome::{
+    Credit, Failure, KeyOwner, Outcome, Sample as Kind, Waiting, classify_status,
+};
 use crate::exchange::admit;
 use crate::exchange::headers::{Added, Totals};
 use crate::exchange::outbound::Outbound;
 use crate::exchange::provider_error;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::relay::UsageChunk;
+use crate::link::facts::{Fact, Sample};
 use crate::shard::caller::Caller;
 use crate::shard::drive::Job;
+use crate::shard::permit::Permit;
 use crate::shard::settle::Record;
 use crate::shard::socket::Part;
 use crate::shard::stream;
@@ -47,6 +53,17 @@ pub enum Fresh {
     Needed,
 }
 
+/// What is tried.
+#[derive(Clone, Copy)]
+pub struct Try<'j> {
+    /// Place of the candidate on its route.
+    pub place: usize,
+    /// Whether a pooled connection will do.
+    pub fresh: Fresh,
+    /// The right to do so.
+    pub permit: &'j RefCell<Permit>,
+}
+
 /// One attempt, as its steps need it.
 pub struct Attempt<'j, 'a> {
     /// The request.
@@ -55,6 +72,8 @@ pub struct Attempt<'j, 'a> {
     pub provider: &'a Provider,
     /// Place of the candidate on its route.
     pub place: usize,
+    /// The right to make it.
+    pub permit: &'j RefCell<Permit>,
     /// When it was sent; response times count from here.
     pub sent_at: Instant,
     /// When all attempts together must have ended.
@@ -71,7 +90,11 @@ pub async fn run<'a>(
     caller: &mut Caller,
     record: &mut Record<'a>,
     attempts: &mut Attempts,
-    (place, fresh): (usize, Fresh),
+    Try {
+        place,
+        fresh,
+        permit,
+    }: Try<'_>,
 ) -> End {
     let shard = job.shard;
     let id = job.routed.route.candidates[place].provider;
@@ -104,6 +127,7 @@ pub async fn run<'a>(
         job,
         provider,
         place,
+        permit,
         sent_at,
         overall: attempts.deadline(),
         key: credential.owner(provider),
@@ -169,7 +193,7 @@ async fn conclude<'a>(
         | Outcome::StreamStalled
         | Outcome::CallerGone => {
             if outcome == Outcome::RateLimited {
-                record.retry_after = up.retry_after().unwrap_or(Duration::from_secs(1));
+                attempt.put_aside(up.retry_after());
             }
             up.park(attempt.job.shard, attempt.candidate().provider);
             outcome
@@ -183,6 +207,24 @@ impl<'a> Attempt<'_, 'a> {
     #[must_use]
     pub fn candidate(&self) -> &'a crate::config::plan::Candidate {
         &self.job.routed.route.candidates[self.place]
+    }
+
+    /// The provider asked to be left alone.
+    fn put_aside(&self, span: Option<Duration>) {
+        let provider = self.candidate().provider;
+        self.job.shard.reports.report(Fact::Cooldown {
+            provider,
+            at: clock::now(),
+            span,
+        });
+    }
+
+    /// Says how the attempt ended; `latency` is what the provider took, where that is known.
+    pub fn settle(&self, outcome: Outcome, measured: Option<Sample>, used: Tokens) {
+        let counts = outcome.sample() == Kind::Measured;
+        self.permit
+            .borrow_mut()
+            .settle(outcome, measured.filter(|_| counts), used);
     }
 
     /// The provider's own name for the model.

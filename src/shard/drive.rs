@@ -1,21 +1,29 @@
 //! One request from head to settlement, in a straight line: admit, route, attempt, answer.
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
+use std::time::Duration;
+
+use crate::base::tokens::Tokens;
 
 use crate::config::plan::Endpoint;
+use crate::decide::eligible::Eligible;
 use crate::decide::failover::{Attempts, Grant, Step};
-use crate::decide::outcome::{Outcome, Verdict};
+use crate::decide::outcome::{Outcome, Sample as Kind, Signal, Verdict};
 use crate::decide::retry_budget;
 use crate::decide::strategy::{Choice, Strategy, choose};
 use crate::exchange::admit;
 use crate::exchange::refusal::{Connection, LastWord, Refusal};
 use crate::exchange::request::Request;
-use crate::exchange::route::{self, Routed, Standing};
-use crate::exchange::target::{self, Target};
-use crate::shard::attempt::{self, End, Fresh};
+use crate::exchange::route::{self, Routed, Survey};
+use crate::exchange::target::{self, Manage, Target};
+use crate::link::facts::{Sample, SampleKind};
+use crate::shard::attempt::{self, End, Fresh, Try};
 use crate::shard::caller::Caller;
+use crate::shard::manage;
 use crate::shard::models;
+use crate::shard::permit::Permit;
 use crate::shard::run::Shard;
 use crate::shard::settle::Record;
 use crate::sys::clock;
@@ -57,12 +65,18 @@ pub struct Job<'a> {
 pub fn check<'a>(shard: &Shard, head: &Head, bytes: &'a [u8]) -> Result<Target, Refusal<'a>> {
     let target = std::str::from_utf8(&bytes[head.target.clone()])
         .map_err(|_| Refusal::Malformed("the request target is not valid"))?;
-    admit::authenticate(
-        &shard.plan.auth,
-        head.value(bytes, "authorization"),
-        head.value(bytes, "x-api-key"),
-    )?;
-    let (_, target) = target::read(&bytes[head.method.clone()], target)?;
+    let (_, target) = target::read(shard.door, &bytes[head.method.clone()], target)?;
+    let authorization = head.value(bytes, "authorization");
+    match &target {
+        Target::Manage(Manage::Health | Manage::Ready) => {}
+        Target::Manage(Manage::Providers | Manage::Circuit(..)) => {
+            admit::operator(shard.management_token.as_ref(), authorization)?;
+        }
+        Target::Infer(_) | Target::Models | Target::Model(_) => {
+            let api_key = head.value(bytes, "x-api-key");
+            admit::authenticate(&shard.plan.auth, authorization, api_key)?;
+        }
+    }
     Ok(target)
 }
 
@@ -79,6 +93,7 @@ pub async fn answer(
     match target {
         Target::Infer(endpoint) => infer(shard, caller, request, *endpoint, body).await,
         Target::Models | Target::Model(_) => models::answer(shard, caller, request, target).await,
+        Target::Manage(what) => manage::answer(shard, caller, request, what).await,
     }
 }
 
@@ -154,18 +169,11 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
     shard.retries.count_request(shard.id, now);
     let failover = &shard.plan.failover;
     let mut attempts = Attempts::new(failover.max_attempts, now, failover.deadline);
-    let extras = &shard.routes[routed.id.index()];
-    let choice = Choice {
-        ticket: ticket(job),
-        random: shard.random.borrow_mut().next_u64(),
-        rotation: &extras.rotation,
-        latencies: &[],
-        min_samples: shard.plan.latency.min_samples,
-        costs: &[],
-    };
+    let turn = (ticket(job), shard.random.borrow_mut().next_u64());
+    let tokens = job.ask.tokens();
     loop {
-        let survey = route::survey(routed.route, attempts.tried(), |_| Standing::Ready);
-        let Some(place) = choose(routed.route.strategy, &choice, &survey.eligible) else {
+        let survey = survey(job, attempts.tried(), tokens);
+        let Some(place) = pick(job, turn, &survey.eligible) else {
             let verdict = attempts.blamed().map(|blamed| blamed.outcome.verdict());
             let Some(verdict) = verdict else {
                 let refusal = survey.refusal(&job.ask.model, clock::now());
@@ -173,10 +181,15 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
             };
             return conclude(job, caller, record, &attempts, verdict).await;
         };
+        let id = routed.route.candidates[place].provider;
+        // Another shard was faster: the survey will show it.
+        let Some(permit) = Permit::take(shard, id, tokens) else {
+            continue;
+        };
         attempts.begin(place);
         record.attempts = attempts.count();
         record.provider = Some(&provider_of(job, place).name);
-        match attempt_at(job, caller, record, &mut attempts, place).await {
+        match attempt_at(job, caller, record, &mut attempts, (place, permit)).await {
             Ok(None) => {}
             Ok(Some(verdict)) => return conclude(job, caller, record, &attempts, verdict).await,
             Err(refusal) => return tell(shard, caller, job.request, record, &refusal).await,
@@ -191,22 +204,95 @@ async fn attempt_at<'a>(
     caller: &mut Caller,
     record: &mut Record<'a>,
     attempts: &mut Attempts,
-    place: usize,
+    (place, permit): (usize, Permit),
 ) -> Result<Option<Verdict>, Refusal<'static>> {
     let mut fresh = Fresh::NotNeeded;
+    let permit = RefCell::new(permit);
     loop {
-        let outcome = match attempt::run(job, caller, record, attempts, (place, fresh)).await {
+        let this = Try {
+            place,
+            fresh,
+            permit: &permit,
+        };
+        let outcome = match attempt::run(job, caller, record, attempts, this).await {
             End::Outcome(outcome) => outcome,
             End::WithoutInjection => continue,
             End::Refused(refusal) => return Err(refusal),
         };
         log_outcome(job, place, outcome);
+        if outcome != Outcome::StaleConnection {
+            settle(job, place, &permit, outcome).await;
+        }
         let grant = || grant(job.shard);
         match attempts.on_outcome(clock::now(), outcome, grant) {
             Step::SameProviderFresh => fresh = Fresh::Needed,
             Step::Another => return Ok(None),
             Step::End(verdict) => return Ok(Some(verdict)),
         }
+    }
+}
+
+/// Who can take the request now, but for those that were tried.
+fn survey(job: &Job<'_>, tried: &Eligible, tokens: Tokens) -> Survey {
+    let now = clock::now();
+    let gates = &job.shard.gates.providers;
+    route::survey(job.routed.route, tried, |id| {
+        gates[id.index()].standing(now, tokens.get())
+    })
+}
+
+/// The candidate that takes the request.
+fn pick(job: &Job<'_>, (ticket, random): (u64, u64), eligible: &Eligible) -> Option<usize> {
+    let Job { shard, routed, .. } = job;
+    let candidates = &routed.route.candidates;
+    let latencies = match routed.route.strategy {
+        Strategy::LeastLatency => candidates
+            .iter()
+            .map(|candidate| shard.latency(candidate.provider))
+            .collect(),
+        Strategy::RoundRobin | Strategy::CostWeighted | Strategy::Random | Strategy::Priority => {
+            Vec::new()
+        }
+    };
+    let choice = Choice {
+        ticket,
+        random,
+        rotation: &shard.routes[routed.id.index()].rotation,
+        latencies: &latencies,
+        min_samples: shard.plan.latency.min_samples,
+        costs: &[],
+    };
+    choose(routed.route.strategy, &choice, eligible)
+}
+
+/// Settles an attempt that has not settled itself. A failure is in force everywhere before anybody
+/// is told of it (promise `verdict.before-cause`).
+async fn settle(job: &Job<'_>, place: usize, permit: &RefCell<Permit>, outcome: Outcome) {
+    let provider = provider_of(job, place);
+    let kind = if job.ask.stream {
+        SampleKind::FirstContent
+    } else {
+        SampleKind::WholeAnswer
+    };
+    let timeout = Sample {
+        latency: provider.timeout,
+        kind,
+    };
+    let sample = (outcome.sample() == Kind::TheTimeout).then_some(timeout);
+    permit.borrow_mut().settle(outcome, sample, Tokens::ZERO);
+    let fails = outcome.for_breaker(&provider.breaker) == Signal::Failure;
+    if fails || outcome == Outcome::RateLimited {
+        job.shard.reports.enforce().await;
+    }
+}
+
+/// When the first candidate is expected back.
+fn retry_in(job: &Job<'_>) -> Duration {
+    let survey = survey(job, &Eligible::NONE, Tokens::ZERO);
+    if survey.eligible.is_empty() {
+        survey.retry_in(clock::now())
+    } else {
+        SOON
     }
 }
 
@@ -239,7 +325,7 @@ async fn conclude<'a>(
                 provider,
                 model: &job.ask.model,
                 outcome: blamed.outcome,
-                retry: record.retry_after,
+                retry: retry_in(job),
             };
             match Refusal::of_verdict(verdict, &last) {
                 Some(refusal) => tell(job.shard, caller, job.request, record, &refusal).await,
@@ -307,6 +393,9 @@ fn provider_of<'a>(job: &Job<'a>, place: usize) -> &'a crate::config::plan::Prov
         .plan
         .provider(job.routed.route.candidates[place].provider)
 }
+
+/// When to come back to a provider that is ready again already.
+const SOON: Duration = Duration::from_secs(1);
 
 fn log_outcome(job: &Job<'_>, place: usize, outcome: Outcome) {
     match outcome {

@@ -37,8 +37,6 @@ pub struct Record<'a> {
     pub tokens: Option<Used>,
     /// What becomes of the connection afterwards.
     pub connection: Connection,
-    /// How long the provider that is at its limit asked to be left alone.
-    pub retry_after: Duration,
     /// The code of the error, or what went wrong.
     pub error: Option<&'static str>,
 }
@@ -72,6 +70,12 @@ impl Used {
         }
     }
 
+    /// Both together.
+    #[must_use]
+    pub fn sum(&self) -> Tokens {
+        self.prompt.saturating_add(self.completion)
+    }
+
     /// As headers or trailers.
     #[must_use]
     pub fn totals(&self) -> Totals {
@@ -99,7 +103,6 @@ impl<'a> Record<'a> {
             first_byte: None,
             tokens: None,
             connection: request.connection,
-            retry_after: Duration::from_secs(1),
             error: None,
         }
     }

@@ -11,6 +11,7 @@ use crate::exchange::inbound;
 use crate::exchange::refusal::{Connection, LastWord, Refusal};
 use crate::exchange::relay::{RelayPlan, StreamFault, StreamRelay};
 use crate::exchange::request::Version;
+use crate::link::facts::{Sample, SampleKind};
 use crate::shard::attempt::Attempt;
 use crate::shard::caller::Caller;
 use crate::shard::guarded;
@@ -50,6 +51,7 @@ pub async fn relay<'a>(
     let outcome = stream.run(caller, record, attempts, &mut up).await;
     if stream.is_committed() {
         record.tokens = Some(stream.used());
+        stream.settle(record, outcome);
     }
     let Stream {
         spare,
@@ -153,6 +155,7 @@ impl<'a> Stream<'_, '_, 'a> {
             match fed {
                 Ok(Fed::More) => {}
                 Ok(Fed::Complete) => {
+                    self.settle(record, Outcome::Answered);
                     self.write_end(caller);
                     let sent = caller.send_out(shard).await;
                     return if sent.is_ok() {
@@ -163,6 +166,9 @@ impl<'a> Stream<'_, '_, 'a> {
                 }
                 Err(broken) if self.is_committed() => {
                     record.error = Some(error_code(broken.after));
+                    self.settle(record, broken.after);
+                    // Whoever reads the error frame can rely on its consequences.
+                    shard.reports.enforce().await;
                     let sent = caller.send_out(shard).await;
                     return if sent.is_ok() {
                         broken.after
@@ -247,6 +253,16 @@ impl<'a> Stream<'_, '_, 'a> {
         let Spare { relay, payload } = &mut *self.spare;
         relay.finish(payload).map_err(Broken::of)?;
         Ok(Fed::Complete)
+    }
+
+    /// Says how the stream ended, before its last bytes leave.
+    fn settle(&self, record: &Record<'_>, outcome: Outcome) {
+        let latency = record.first_byte.map(|at| at.since(self.attempt.sent_at));
+        let sample = latency.map(|latency| Sample {
+            latency,
+            kind: SampleKind::FirstContent,
+        });
+        self.attempt.settle(outcome, sample, self.used().sum());
     }
 
     fn is_committed(&self) -> bool {

@@ -11,6 +11,7 @@ use crate::exchange::answer::{self, AnswerFault};
 use crate::exchange::headers::{self, Totals};
 use crate::exchange::inbound;
 use crate::exchange::provider_error;
+use crate::link::facts::{Sample, SampleKind};
 use crate::shard::attempt::Attempt;
 use crate::shard::caller::Caller;
 use crate::shard::run::Shard;
@@ -89,6 +90,12 @@ pub async fn relay<'a>(
     attempts.commit();
     let used = Used::new(view.usage, job.ask.prompt_bytes, view.text_bytes);
     record.tokens = Some(used);
+    let latency = clock::now().since(attempt.sent_at);
+    let sample = Sample {
+        latency,
+        kind: SampleKind::WholeAnswer,
+    };
+    attempt.settle(Outcome::Answered, Some(sample), used.sum());
     let splice = answer::edit_answer(up.body(), &view, attempt.caller_model());
     write_head(attempt, caller, record, &up, (splice.len(), used.totals()));
     if splice.len() > ONE_SEND_BYTES_MAX {
