@@ -29,6 +29,8 @@ pub enum Message {
     },
     /// Something an operator wants to know or to happen.
     Ask(Ask),
+    /// The shards have ended: what is left is booked, and then it is over.
+    Stop,
 }
 
 /// Facts of one shard.

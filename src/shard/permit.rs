@@ -52,6 +52,19 @@ impl Permit {
         })
     }
 
+    /// The provider's answer has begun: a probe has proven what it was to prove, however long the
+    /// rest takes.
+    pub fn answered(&self) {
+        if let Some(generation) = self.taken.probe {
+            let at = clock::now();
+            self.shard.reports.report(Fact::ProbeAnswered {
+                provider: self.provider,
+                generation,
+                at,
+            });
+        }
+    }
+
     /// Says how the attempt ended: what `outcome` means, the response time where it counts, and the
     /// tokens used. Only the first word counts.
     pub fn settle(&mut self, outcome: Outcome, sample: Option<Sample>, used: Tokens) {

@@ -71,7 +71,7 @@ impl Reports {
         match self.reporter.send(Message::Facts(batch)) {
             Ok(()) => self.number.set(number),
             Err(Message::Facts(batch)) => *self.facts.borrow_mut() = batch.facts,
-            Err(Message::Health { .. } | Message::Ask(_)) => {}
+            Err(Message::Health { .. } | Message::Ask(_) | Message::Stop) => {}
         }
     }
 
@@ -121,6 +121,7 @@ fn is_dispensable(fact: &Fact) -> bool {
         Fact::Admitted { .. }
         | Fact::Cooldown { .. }
         | Fact::ProbeTaken { .. }
+        | Fact::ProbeAnswered { .. }
         | Fact::Reserved { .. }
         | Fact::Settled { .. } => false,
     }

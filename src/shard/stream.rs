@@ -148,6 +148,7 @@ impl<'a> Stream<'_, '_, 'a> {
             if self.is_committed() {
                 if record.first_byte.is_none() {
                     attempts.commit();
+                    self.attempt.permit.borrow().answered();
                     self.write_head(caller, record, up);
                 }
                 self.write_payload(caller);

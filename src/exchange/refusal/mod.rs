@@ -275,8 +275,10 @@ impl Display for Refusal<'_> {
             Self::UriTooLong { limit } => {
                 return write!(f, "the request target is longer than {limit} bytes");
             }
+            Self::UnknownProvider { name } => {
+                return write!(f, "no provider is called {}", quoted(name));
+            }
             // A query may hold a key.
-            Self::UnknownProvider { name } => write!(f, "no provider is called {}", quoted(name)),
             Self::UnknownUrl { path } => {
                 let path = quoted(path.split('?').next().unwrap_or_default());
                 return write!(f, "unknown path {path}");
