@@ -87,3 +87,5 @@ pub const ADDRESSES_MAX: usize = 64;
 pub const LOG_BATCH_BYTES: usize = 256 << 10;
 /// Sockets and files of infermux itself, connections with callers and providers left out.
 pub const OPEN_FILES_RESERVE: u64 = 1_024;
+/// Most changes of circuits that wait for the log: every provider's, twice over.
+pub const CIRCUIT_CHANGES_MAX: usize = 2 * PROVIDERS_MAX;
