@@ -92,3 +92,5 @@ pub const OPEN_FILES_RESERVE: u64 = 1_024;
 pub const FACTS_PER_BATCH: usize = 256;
 /// Facts that a shard holds while the coordinator does not read; beyond, successes are forgotten.
 pub const FACTS_HELD_MAX: usize = 65_536;
+/// Most changes of circuits that wait for the log: every provider's, twice over.
+pub const CIRCUIT_CHANGES_MAX: usize = 2 * PROVIDERS_MAX;
