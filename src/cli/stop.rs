@@ -7,6 +7,7 @@ use crate::base::time::Instant;
 use crate::cli::FAILED;
 use crate::link::events::{Event, EventReceiver};
 use crate::link::gate::Phase;
+use crate::link::reports::{Message, Reporter};
 use crate::shard::run::Common;
 use crate::sys::bell::Ringer;
 use crate::sys::clock;
@@ -14,13 +15,24 @@ use crate::sys::clock;
 /// A process that serves.
 pub struct Running {
     common: Arc<Common>,
-    /// One per shard.
-    ringers: Vec<Ringer>,
+    bells: Bells,
     told: EventReceiver,
     /// Shards that have not ended.
     shards: usize,
+    /// The way to the coordinator.
+    reporter: Reporter,
+    /// Whether the coordinator runs.
+    coordinating: bool,
     /// Whether something ended that should not have.
     broken: bool,
+}
+
+/// The bells of the event loops.
+pub struct Bells {
+    /// One per shard.
+    pub shards: Vec<Ringer>,
+    /// That of the loop for operators, which ends when it hears that its ringer is gone.
+    pub control: Ringer,
 }
 
 /// Why the main thread woke.
@@ -36,11 +48,13 @@ enum Woken {
 impl Running {
     /// Shards that run, each with its ringer, and what they and the signals tell.
     #[must_use]
-    pub fn new(common: Arc<Common>, ringers: Vec<Ringer>, told: EventReceiver) -> Self {
+    pub fn new(common: Arc<Common>, bells: Bells, told: EventReceiver, reporter: Reporter) -> Self {
         Self {
-            shards: ringers.len(),
+            reporter,
+            coordinating: true,
+            shards: bells.shards.len(),
             common,
-            ringers,
+            bells,
             told,
             broken: false,
         }
@@ -72,6 +86,7 @@ impl Running {
                 tracing::warn!(shards = self.shards, "shards did not end in time");
             }
         }
+        self.close_books(code)?;
         tracing::info!("stopped");
         Ok(if self.broken { FAILED } else { code })
     }
@@ -98,7 +113,32 @@ impl Running {
 
     fn enter(&self, phase: Phase) {
         self.common.gates.advance(phase);
-        self.ringers.iter().for_each(Ringer::ring);
+        self.bells.shards.iter().for_each(Ringer::ring);
+    }
+
+    /// Lets the coordinator book what the shards have left behind.
+    fn close_books(&mut self, code: u8) -> Result<(), u8> {
+        let until = clock::now() + BOOKS_MAX;
+        let mut message = Some(Message::Stop);
+        while self.coordinating {
+            if let Some(stop) = message.take() {
+                message = self.reporter.send(stop).err();
+            }
+            let turn = if message.is_some() {
+                clock::now() + RETRY
+            } else {
+                until
+            };
+            match self.wait(turn.min(until)) {
+                Woken::Over if clock::now() >= until => {
+                    tracing::warn!("the books are not closed in time");
+                    return Ok(());
+                }
+                Woken::Asked(_) => return Err(code),
+                Woken::Over | Woken::Ended => {}
+            }
+        }
+        Ok(())
     }
 
     /// Whether every shard has ended within `span`. The second signal ends the process at once.
@@ -122,7 +162,22 @@ impl Running {
             };
             match event {
                 Event::StopAsked(code) => return Woken::Asked(code),
-                Event::NamesLookedUp => {}
+                Event::NamesLookedUp | Event::HealthChecked => {}
+                Event::ControlEnded(fault) => {
+                    self.broken = true;
+                    let fault = fault.as_deref().unwrap_or("without a reason");
+                    tracing::error!(fault, "the event loop for operators has ended");
+                    return Woken::Ended;
+                }
+                Event::CoordinatorEnded(fault) => {
+                    self.coordinating = false;
+                    if self.common.gates.is_taking() || fault.is_some() {
+                        self.broken = true;
+                        let fault = fault.as_deref().unwrap_or("without a reason");
+                        tracing::error!(fault, "the coordinator has ended");
+                    }
+                    return Woken::Ended;
+                }
                 Event::ShardEnded(id, fault) => {
                     self.shards = self.shards.saturating_sub(1);
                     let serving = self.common.gates.is_taking();
@@ -143,6 +198,10 @@ impl Running {
     }
 }
 
+/// How long the coordinator may take to close the books.
+const BOOKS_MAX: Duration = Duration::from_secs(2);
+/// Pause before a full inbox is tried again.
+const RETRY: Duration = Duration::from_millis(5);
 /// How long shards may take to end once their connections are cut off.
 const CUT_MAX: Duration = Duration::from_secs(1);
 

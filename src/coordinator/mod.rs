@@ -2,3 +2,5 @@
 
 pub mod chores;
 pub mod names;
+pub mod publish;
+pub mod run;

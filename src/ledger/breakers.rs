@@ -76,7 +76,16 @@ impl Breakers {
                 provider,
                 generation,
                 at,
-            } => self.on_probe_taken(*at, *provider, *generation),
+            } => {
+                self.on_probe_taken(*at, *provider, *generation);
+            }
+            Fact::ProbeAnswered {
+                provider,
+                generation,
+                ..
+            } => {
+                self.on_probe_answered(now, *provider, *generation, orders);
+            }
             Fact::Admitted { .. }
             | Fact::Cooldown { .. }
             | Fact::Reserved { .. }

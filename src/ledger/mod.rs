@@ -3,4 +3,5 @@
 //! It is pure: the coordinator drives it, gives it facts and the time, and publishes its orders. It
 //! never knows how facts arrive or where orders go.
 
+pub mod books;
 pub mod breakers;

@@ -19,6 +19,10 @@ pub enum Event {
     ShardEnded(ShardId, Option<String>),
     /// The name look-up has ended, which it should not have.
     ChoresEnded,
+    /// The event loop beside the shards has ended, which it should not have; why.
+    ControlEnded(Option<String>),
+    /// The coordinator has ended; why, where it should not have.
+    CoordinatorEnded(Option<String>),
 }
 
 /// The end that tells.

@@ -33,6 +33,13 @@ pub enum Order {
         /// Tokens that have left the window or were not used.
         tokens: i64,
     },
+    /// When the next request leaves a provider's window.
+    FreesAt {
+        /// Whose.
+        provider: ProviderId,
+        /// When.
+        at: Instant,
+    },
     /// The average response time over all shards.
     Average {
         /// Whose.

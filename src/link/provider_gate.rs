@@ -233,6 +233,12 @@ impl ProviderGate {
         state & CIRCUIT == HALF_OPEN_TAKEN && state >> GENERATION_SHIFT == u64::from(generation)
     }
 
+    /// Whether it passed its last health check.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.read.0.state.load(Ordering::Acquire) & UNHEALTHY == 0
+    }
+
     /// Average response time over all shards, and how many samples are in it.
     #[must_use]
     pub fn average(&self) -> (Duration, u32) {

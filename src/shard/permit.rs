@@ -37,11 +37,13 @@ impl Permit {
             });
         }
         if let Some(generation) = taken.probe {
+            let at = admitted;
             shard.reports.report(Fact::ProbeTaken {
                 provider,
                 generation,
-                at: admitted,
+                at,
             });
+            shard.reports.flush();
         }
         Some(Self {
             shard: Rc::clone(shard),
@@ -57,11 +59,13 @@ impl Permit {
     pub fn answered(&self) {
         if let Some(generation) = self.taken.probe {
             let at = clock::now();
+            let provider = self.provider;
             self.shard.reports.report(Fact::ProbeAnswered {
-                provider: self.provider,
+                provider,
                 generation,
                 at,
             });
+            self.shard.reports.flush();
         }
     }
 
@@ -91,6 +95,10 @@ impl Permit {
             used,
             probe: self.taken.probe,
         }));
+        // The whole process waits for what a probe has found.
+        if self.taken.probe.is_some() {
+            self.shard.reports.flush();
+        }
     }
 }
 

@@ -51,7 +51,7 @@ pub struct Common {
     /// The fixed part of the requests to each provider.
     pub prefixes: Box<[Prefixes]>,
     /// Published words.
-    pub gates: Gates,
+    pub gates: Arc<Gates>,
     /// Requests and extra attempts of the last seconds.
     pub retries: Retries,
     /// Bodies held in memory.
@@ -117,10 +117,10 @@ pub struct Own {
 pub enum Duty {
     /// Nothing; it ends when its callers have their answers.
     Callers,
-    /// It checks the providers' health, unless told not to, and ends with the process.
+    /// It checks the providers' health, and ends with the process.
     Control {
         /// Called once every provider has been checked.
-        checked: Option<Box<dyn Fn() + Send>>,
+        checked: Box<dyn Fn() + Send>,
     },
 }
 
@@ -290,10 +290,7 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
 
 /// Checks health, and stays to the end: operators look on while the callers' shards drain.
 async fn stand_by(shard: &Rc<Shard>, duty: Duty, bell: &mut Bell) -> io::Result<()> {
-    if let Duty::Control {
-        checked: Some(checked),
-    } = duty
-    {
+    if let Duty::Control { checked } = duty {
         guarded::spawn(health::check_all(Rc::clone(shard), checked));
     }
     loop {
