@@ -69,6 +69,9 @@ const _: () = assert!(TARGET_BYTES_MAX < REQUEST_HEAD_BYTES_MAX);
 pub const POOL_IDLE_MAX: usize = 1_024;
 /// Room for one read from a peer, in bytes: most requests and most events fit.
 pub const READ_BYTES: usize = 4 << 10;
+/// Most bytes of a caller's next requests that are read while one is being answered; a caller that
+/// has sent more is not watched any longer, and its hang-up noticed only by a failing write.
+pub const READ_AHEAD_BYTES_MAX: usize = 16 << 10;
 /// Room for one read from a provider, in bytes: a stream in full flow takes some events at a time.
 pub const UPSTREAM_READ_BYTES: usize = 8 << 10;
 /// Room for one read of a large body, in bytes.

@@ -214,6 +214,7 @@ mod tests {
     use crate::config::{self, Environment, Options, Strictness};
     use crate::exchange::catalogue::Catalogue;
     use crate::link::gate::Gates;
+    use crate::link::reports::{self, Incoming, Progress};
     use crate::link::retries::Retries;
     use crate::link::{addresses, buffered, events};
     use crate::sys::{bell, tls};
@@ -230,7 +231,9 @@ mod tests {
             routes: Box::default(),
             catalogue: Catalogue::of(&plan),
             prefixes: Box::default(),
-            gates: Gates::new(0, 0),
+            gates: Arc::new(Gates::new(0, 0)),
+            progress: Arc::new(Progress::new(2)),
+            management_token: None,
             retries: Retries::new(2),
             buffered: Arc::new(buffered::Pool::new(0, 2)),
             addresses: addresses::channel(1).0,
@@ -257,14 +260,25 @@ mod tests {
         let (sender, receiver) = events::channel();
         let (ringers, mut bells): (Vec<_>, Vec<_>) = (0..2).map(|_| bell::pair().unwrap()).unzip();
         let common = Arc::new(common());
-        let running = Running::new(Arc::clone(&common), ringers, receiver);
+        let control = bell::pair().unwrap().0;
+        let bells_of = Bells {
+            shards: ringers,
+            control,
+        };
+        let (reporter, inbox) = reports::channel();
+        let running = Running::new(Arc::clone(&common), bells_of, receiver, reporter);
         before.into_iter().for_each(|event| sender.send(event));
         bells[0].set_nonblocking(false).unwrap();
         let code = std::thread::scope(|scope| {
             scope.spawn(|| {
-                // It is rung, or nobody is left to ring it.
-                let _ = bells[0].read(&mut [0]).unwrap();
+                // It is rung twice before the shards drain, or nobody is left to ring it.
+                let _ = bells[0].read_exact(&mut [0; 2]);
                 after.into_iter().for_each(|event| sender.send(event));
+                while let Incoming::Message(message) = inbox.next(Duration::from_secs(5)) {
+                    if matches!(message, Message::Stop) {
+                        sender.send(Event::CoordinatorEnded(None));
+                    }
+                }
             });
             running.attend(Duration::from_millis(50))
         });
@@ -273,12 +287,12 @@ mod tests {
 
     #[test]
     fn it_ends_with_the_code_of_the_first_signal_or_of_what_broke() {
-        use Phase::{Draining, Serving, Stopping};
+        use Phase::{Draining, Leaving, Serving, Stopping};
         for (before, after, expected) in [
             (vec![TERM], vec![ended(0), ended(1)], (0, Draining)),
             (vec![INT], vec![ended(0), ended(1)], (130, Draining)),
             // The second signal does not wait for anybody.
-            (vec![INT, TERM], vec![], (130, Serving)),
+            (vec![INT, TERM], vec![], (130, Leaving)),
             (vec![TERM], vec![ended(0), INT], (0, Draining)),
             // Something ends that should not.
             (vec![ended(0)], vec![], (FAILED, Serving)),

@@ -89,17 +89,25 @@ impl Request {
             attempts,
             body: self.body,
             connection: self.connection,
+            version: self.version,
         }
     }
 
     /// Appends the fields that say what becomes of the connection.
     pub fn write_connection(&self, connection: Connection, out: &mut Vec<u8>) {
-        match (connection, self.version) {
+        self.version.write_connection(connection, out);
+    }
+}
+
+impl Version {
+    /// Appends the fields that say to a caller of this version what becomes of the connection.
+    pub fn write_connection(self, connection: Connection, out: &mut Vec<u8>) {
+        match (connection, self) {
             (Connection::Close, _) => out.extend_from_slice(b"Connection: close\r\n"),
-            (Connection::KeepAlive, Version::Http10) => {
+            (Connection::KeepAlive, Self::Http10) => {
                 out.extend_from_slice(b"Connection: keep-alive\r\n");
             }
-            (Connection::KeepAlive, Version::Http11) => {}
+            (Connection::KeepAlive, Self::Http11) => {}
         }
     }
 }

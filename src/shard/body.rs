@@ -81,23 +81,26 @@ async fn read_chunked(shard: &Shard, caller: &mut Caller) -> Result<Body, Stop> 
     }
     let mut pace = Pace::new(shard, clock::now());
     loop {
-        match decoder.compact(caller.bytes_mut(), &mut filled) {
-            Ok(Progress::Ended) => {
-                caller.socket.deadline.clear();
-                return Ok(Body {
-                    at: start..filled,
-                    end: filled,
-                });
-            }
-            Ok(Progress::More) => {}
-            Err(fault) => return Err(Stop::Refused(Refusal::Malformed(fault.sentence()))),
-        }
+        let progress = decoder
+            .compact(caller.bytes_mut(), &mut filled)
+            .map_err(|fault| Stop::Refused(Refusal::Malformed(fault.sentence())))?;
         let limit = shard.plan.server.max_body_bytes;
         if filled - start > limit {
             return Err(Stop::Refused(Refusal::RequestTooLarge { limit }));
         }
-        if !caller.held.grow_to(filled - start + READ_LARGE_BYTES) {
+        let room = match progress {
+            Progress::More => READ_LARGE_BYTES,
+            Progress::Ended => 0,
+        };
+        if !caller.held.grow_to(filled - start + room) {
             return Err(Stop::Refused(Refusal::Overloaded));
+        }
+        if progress == Progress::Ended {
+            caller.socket.deadline.clear();
+            return Ok(Body {
+                at: start..filled,
+                end: filled,
+            });
         }
         if filled - start > READ_LARGE_BYTES {
             caller.bytes_mut().reserve(READ_LARGE_BYTES);

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use monoio::net::TcpStream;
 
-use crate::base::limits::{BUFFER_KEPT_BYTES, READ_BYTES};
+use crate::base::limits::{BUFFER_KEPT_BYTES, READ_AHEAD_BYTES_MAX, READ_BYTES};
 use crate::link::buffered::Held;
 use crate::shard::run::Shard;
 use crate::shard::socket::{Part, Socket};
@@ -31,21 +31,22 @@ pub struct Caller {
     pub out: Vec<u8>,
     /// The current request's and answer's bodies, as they count against the process's bound.
     pub held: Held,
-    /// Where the read posted ahead went to.
+    /// What the reads posted ahead have brought: the caller's next requests.
+    behind: Vec<u8>,
+    /// The buffer of the next read posted ahead.
     next: Vec<u8>,
     ahead: Ahead,
 }
 
 /// The read that is posted while a request is being answered. It ends when the caller hangs up, or
-/// sends its next request before it has the answer.
+/// sends its next request before it has the answer; then another one is posted, as long as there is
+/// room for what it brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ahead {
     /// Not posted.
     Idle,
     /// In the ring.
     Posted,
-    /// Bytes of the next request have come.
-    Arrived,
     /// The caller has hung up.
     Gone,
 }
@@ -71,6 +72,7 @@ impl Caller {
             head: Head::default(),
             out: Vec::new(),
             held: shard.lease.hold(),
+            behind: Vec::new(),
             next: Vec::new(),
             ahead: Ahead::Idle,
         })
@@ -91,7 +93,7 @@ impl Caller {
                 self.take_in(arrived);
                 result
             }
-            Ahead::Idle | Ahead::Arrived => {
+            Ahead::Idle => {
                 let mut bytes = std::mem::take(self.bytes_mut());
                 if bytes.capacity() - bytes.len() < READ_BYTES / 4 {
                     bytes.reserve(READ_BYTES);
@@ -188,23 +190,26 @@ impl Caller {
         if self.out.capacity() > BUFFER_KEPT_BYTES {
             self.out = Vec::new();
         }
-        if self.ahead == Ahead::Arrived {
-            self.ahead = Ahead::Idle;
-            let arrived = std::mem::take(&mut self.next);
-            self.take_in(arrived);
+        if !self.behind.is_empty() {
+            let behind = std::mem::take(&mut self.behind);
+            self.bytes_mut().extend_from_slice(&behind);
         }
     }
 
     fn look_ahead(&mut self, context: &mut Context<'_>) {
-        if self.ahead != Ahead::Posted {
-            return;
-        }
-        if let Poll::Ready((result, arrived)) = self.socket.reader.poll(context) {
+        while self.ahead == Ahead::Posted
+            && let Poll::Ready((result, arrived)) = self.socket.reader.poll(context)
+        {
+            self.behind.extend_from_slice(&arrived);
             self.next = arrived;
             self.ahead = match result {
-                Ok(count) if count > 0 => Ahead::Arrived,
+                Ok(count) if count > 0 => Ahead::Idle,
                 Ok(_) | Err(_) => Ahead::Gone,
             };
+            // Whoever has sent more may hang up all the same.
+            if self.behind.len() < READ_AHEAD_BYTES_MAX {
+                self.read_ahead();
+            }
         }
     }
 

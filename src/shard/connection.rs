@@ -13,6 +13,7 @@ use crate::shard::body::{self, Stop};
 use crate::shard::caller::Caller;
 use crate::shard::drive::{self, After};
 use crate::shard::run::Shard;
+use crate::shard::settle::Record;
 use crate::shard::timers::{Cut, FIRST_REQUEST, Waits};
 use crate::sys::clock;
 use crate::wire::head::{Arrival, Framing, HeadFault};
@@ -55,6 +56,8 @@ pub async fn serve(open: Open, stream: TcpStream) {
             break;
         }
     }
+    // A caller that reads no more must not keep the connection.
+    caller.socket.deadline.set(clock::now() + LINGER, Cut::Both);
     caller.socket.writer.close_notify().await;
 }
 
@@ -89,7 +92,10 @@ async fn serve_one(shard: &Rc<Shard>, caller: &mut Caller, turn: Turn) -> After 
     drop(message);
     let body = match body::read(shard, caller).await {
         Ok(body) => body,
-        Err(Stop::Gone) => return After::Close,
+        Err(Stop::Gone) => {
+            Record::new(shard, &request).leave();
+            return After::Close;
+        }
         Err(Stop::Refused(refusal)) => {
             return refuse_and_linger(shard, caller, &request, &refusal).await;
         }
@@ -130,6 +136,8 @@ async fn refuse_and_linger(
     request: &Request,
     refusal: &Refusal<'_>,
 ) -> After {
+    // What was read of it is of no use any more: others may need the room.
+    caller.forget(caller.bytes.len());
     drive::refuse_last(shard, caller, request, refusal).await;
     linger(caller).await;
     After::Close
@@ -207,9 +215,9 @@ fn refusal_of(fault: HeadFault) -> Refusal<'static> {
 /// Lets a caller whose request was refused read why: closing with bytes unread would reset the
 /// connection, and the answer could be lost with it.
 async fn linger(caller: &mut Caller) {
+    caller.socket.deadline.set(clock::now() + LINGER, Cut::Both);
     caller.socket.writer.close_notify().await;
     caller.socket.deadline.cut_write();
-    caller.socket.deadline.set(clock::now() + LINGER, Cut::Both);
     let mut dropped = 0;
     while dropped < LINGER_BYTES_MAX {
         caller.bytes_mut().clear();

@@ -88,8 +88,6 @@ pub async fn answer(
     target: &Target,
     body: Range<usize>,
 ) -> After {
-    #[cfg(debug_assertions)]
-    panic_if_asked(caller);
     match target {
         Target::Infer(endpoint) => infer(shard, caller, request, *endpoint, body).await,
         Target::Models | Target::Model(_) => models::answer(shard, caller, request, target).await,
@@ -144,6 +142,8 @@ async fn infer(
     };
     let mut record = Record::new(shard, request);
     record.model = Some(&ask.model);
+    #[cfg(debug_assertions)]
+    panic_if_asked(caller);
     let Some(routed) = route::route(&shard.plan, endpoint, &ask.model) else {
         let refusal = Refusal::ModelNotFound { model: &ask.model };
         return tell(shard, caller, request, &mut record, &refusal).await;
@@ -309,7 +309,8 @@ async fn conclude<'a>(
         // The stream has its error frame; its end without a last chunk says the rest.
         Verdict::StreamCut | Verdict::StreamStalled => After::Close,
         Verdict::Nothing => {
-            record.error = Some("caller_gone");
+            // Whatever was begun, the caller does not have it.
+            record.leave();
             After::Close
         }
         Verdict::UpstreamError

@@ -35,6 +35,9 @@ pub async fn answer(
     }
     match caller.send_out(shard).await {
         Ok(()) => drive::after(shard, request.connection),
-        Err(_) => After::Close,
+        Err(_) => {
+            record.leave();
+            After::Close
+        }
     }
 }

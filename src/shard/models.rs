@@ -39,6 +39,7 @@ pub async fn answer(
         }
     };
     if caller.is_gone() {
+        record.leave();
         return After::Close;
     }
     if let Err(refusal) = found {

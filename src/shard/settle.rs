@@ -107,6 +107,12 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// The caller did not wait for the answer, or for all of it.
+    pub fn leave(&mut self) {
+        self.status = None;
+        self.error = Some("caller_gone");
+    }
+
     fn write_line(&self, now: Instant) {
         let Some(lines) = &self.shard.lines else {
             return;

@@ -234,28 +234,34 @@ impl Reader {
 
 impl Writer {
     /// Sends `part` to its end; it comes back whatever happened.
-    pub async fn write(&mut self, part: Part) -> (io::Result<()>, Part) {
-        let Some(tls) = self.tls.clone() else {
-            return send(&mut self.half, part).await;
-        };
-        let mut part = part;
-        while part.from < part.to {
-            // Bound to a name: the session must not stay borrowed while the records are sent.
-            let taken = tls
-                .borrow_mut()
-                .take_out(&part.bytes.as_slice()[part.from..part.to]);
-            let sent = match taken {
-                Ok(count) => {
-                    part.from += count;
-                    self.flush_tls().await
-                }
-                Err(fault) => Err(fault),
-            };
-            if sent.is_err() {
-                return (sent, part);
+    pub async fn write(&mut self, mut part: Part) -> (io::Result<()>, Part) {
+        while !part.is_sent() {
+            let (result, back) = self.write_some(part).await;
+            part = back;
+            if result.is_err() {
+                return (result, part);
             }
         }
         (Ok(()), part)
+    }
+
+    /// Sends as much of `part` as the peer takes at once, and at least something.
+    pub async fn write_some(&mut self, mut part: Part) -> (io::Result<()>, Part) {
+        let Some(tls) = self.tls.clone() else {
+            return send_some(&mut self.half, part).await;
+        };
+        // Bound to a name: the session must not stay borrowed while the records are sent.
+        let taken = tls
+            .borrow_mut()
+            .take_out(&part.bytes.as_slice()[part.from..part.to]);
+        let sent = match taken {
+            Ok(count) => {
+                part.from += count;
+                self.flush_tls().await
+            }
+            Err(fault) => Err(fault),
+        };
+        (sent, part)
     }
 
     /// Sends the TLS records that wait.
@@ -269,9 +275,13 @@ impl Writer {
                 tls.borrow_mut().keep(records);
                 return Ok(());
             }
-            let (result, part) = send(&mut self.half, Part::own(records)).await;
+            let mut part = Part::own(records);
+            while !part.is_sent() {
+                let (result, back) = send_some(&mut self.half, part).await;
+                part = back;
+                result?;
+            }
             tls.borrow_mut().keep(part.into_vec());
-            result?;
         }
     }
 
@@ -284,17 +294,17 @@ impl Writer {
     }
 }
 
-async fn send(half: &mut OwnedWriteHalf<TcpStream>, mut part: Part) -> (io::Result<()>, Part) {
-    while part.from < part.to {
-        let (result, back) = half.write(part).await;
-        part = back;
-        match result {
-            Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), part),
-            Ok(sent) => part.from += sent,
-            Err(fault) => return (Err(fault), part),
+async fn send_some(half: &mut OwnedWriteHalf<TcpStream>, part: Part) -> (io::Result<()>, Part) {
+    let (result, mut part) = half.write(part).await;
+    let sent = match result {
+        Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+        Ok(sent) => {
+            part.from += sent;
+            Ok(())
         }
-    }
-    (Ok(()), part)
+        Err(fault) => Err(fault),
+    };
+    (sent, part)
 }
 
 /// Waits for a buffer, reads once into it, hands it back; for ever.
@@ -385,6 +395,12 @@ impl Part {
             to,
             bytes: Bytes::Shared(bytes),
         }
+    }
+
+    /// Whether nothing of it is left to send.
+    #[must_use]
+    pub fn is_sent(&self) -> bool {
+        self.from >= self.to
     }
 
     /// The buffer; a new one where it was shared.

@@ -68,7 +68,8 @@ impl Session {
     ///
     /// The records are not what they should be; the connection is over.
     pub fn take_in(&mut self, mut records: &[u8]) -> io::Result<()> {
-        while !records.is_empty() {
+        // What follows the closure means nothing (RFC 8446, section 6.1), and is never consumed.
+        while !records.is_empty() && !self.ended {
             self.connection.read_tls(&mut records)?;
             let state = self
                 .connection

@@ -368,11 +368,9 @@ fn find_end(bytes: &[u8], seen: usize) -> Result<Option<usize>, HeadFault> {
 /// Refuses what cannot become a request, without waiting for its end: a TLS greeting, for example.
 fn check_beginning(bytes: &[u8]) -> Result<(), HeadFault> {
     let start = bytes.trim_ascii_start();
-    let method = start.iter().take(32).take_while(|byte| **byte != b' ');
-    if method
-        .clone()
-        .all(|byte| byte.is_ascii_alphabetic() || *byte == b'-')
-    {
+    let mut method = start.iter().take(32).take_while(|byte| **byte != b' ');
+    // A method is any token (RFC 9110, section 5.6.2), so that an unknown one is told 405.
+    if method.all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)) {
         Ok(())
     } else {
         Err(HeadFault::Malformed)
@@ -403,17 +401,15 @@ fn fault(error: httparse::Error) -> HeadFault {
 
 /// Path and query of a target in absolute form (RFC 9112 §3.2.2); any other form as it is.
 fn origin_form(target: &str) -> &str {
-    let Some(scheme) = target.get(..8) else {
-        return target;
+    // A target may hold any character: it is split only where one ends.
+    let behind = |scheme: &str| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
     };
-    let rest = if scheme.eq_ignore_ascii_case("https://") {
-        &target[8..]
-    } else if scheme[..7].eq_ignore_ascii_case("http://") {
-        &target[7..]
-    } else {
-        return target;
-    };
-    rest.find('/').map_or("", |slash| &rest[slash..])
+    match behind("http://").or_else(|| behind("https://")) {
+        Some(rest) => rest.find('/').map_or("", |slash| &rest[slash..]),
+        None => target,
+    }
 }
 
 /// The number that `digits` is, if it is nothing but digits and fits.

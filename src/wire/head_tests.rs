@@ -170,6 +170,8 @@ fn a_target_in_absolute_form_loses_its_authority() {
         ("HTTPS://h/v1", "/v1"),
         ("http://h", ""),
         ("*", "*"),
+        ("/v1/c%\u{25c}", "/v1/c%\u{25c}"),
+        ("http:/\u{25c}/v1", "http:/\u{25c}/v1"),
     ] {
         let text = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
         assert_eq!(&text[request(&text).unwrap().1.target], path);

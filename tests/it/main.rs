@@ -7,8 +7,23 @@
     reason = "tests start threads, share memory and look at the clock; modules of one binary"
 )]
 
+mod failover;
+mod hangup;
+mod headers;
+mod http;
+mod keys;
+mod limits;
+mod listen;
+mod logging;
+mod raw;
+mod rings;
+mod routing;
 mod serving;
+mod shutdown;
+mod split;
 mod start;
+mod streams;
+mod tls;
 mod validate;
 
 mod support;

@@ -5,6 +5,7 @@ use proptest::prelude::{any, prop_assert, proptest};
 use super::*;
 use crate::base::time::Instant;
 use crate::decide::outcome::{ConnectFault, Failure, Waiting};
+use crate::exchange::request::Version;
 
 const SECOND: Duration = Duration::from_secs(1);
 const ENVELOPE: Envelope<'_> = Envelope {
@@ -12,6 +13,7 @@ const ENVELOPE: Envelope<'_> = Envelope {
     attempts: 1,
     body: Body::Sent,
     connection: Connection::KeepAlive,
+    version: Version::Http11,
 };
 
 fn all() -> Vec<Refusal<'static>> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::exchange::headers;
 use crate::exchange::refusal::{BudgetWait, Connection, Refusal, Row};
+use crate::exchange::request::Version;
 use crate::report::escape::{Escaping, json_string};
 
 /// What a refusal's answer says besides the refusal.
@@ -19,6 +20,8 @@ pub struct Envelope<'a> {
     pub body: Body,
     /// What becomes of the connection.
     pub connection: Connection,
+    /// HTTP/1.0 callers must be told that a connection stays open.
+    pub version: Version,
 }
 
 /// Whether an answer has a body.
@@ -95,12 +98,11 @@ impl Refusal<'_> {
         if let Some(retry) = self.retry() {
             retry.write(out);
         }
-        match (envelope.connection, self.connection()) {
-            (Connection::KeepAlive, Connection::KeepAlive) => {}
-            (Connection::Close, _) | (_, Connection::Close) => {
-                out.extend_from_slice(b"Connection: close\r\n");
-            }
-        }
+        let connection = match (envelope.connection, self.connection()) {
+            (Connection::KeepAlive, Connection::KeepAlive) => Connection::KeepAlive,
+            (Connection::Close, _) | (_, Connection::Close) => Connection::Close,
+        };
+        envelope.version.write_connection(connection, out);
         out.extend_from_slice(b"\r\n");
     }
 

@@ -33,7 +33,11 @@ pub struct Answer {
 impl Client {
     /// A fresh connection.
     pub fn connect(addr: SocketAddr) -> Self {
-        let stream = TcpStream::connect(addr).expect("a connection");
+        Self::over(TcpStream::connect(addr).expect("a connection"))
+    }
+
+    /// A connection that there is.
+    pub fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("TCP_NODELAY");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
@@ -189,6 +193,13 @@ impl Client {
     pub fn rest(&mut self) -> Vec<u8> {
         while self.fill() {}
         std::mem::take(&mut self.bytes)
+    }
+
+    /// The next `count` bytes; fewer where the connection ends.
+    pub fn some(&mut self, count: usize) -> Vec<u8> {
+        while self.bytes.len() < count && self.fill() {}
+        let there = count.min(self.bytes.len());
+        self.bytes.drain(..there).collect()
     }
 
     fn line(&mut self) -> Option<String> {

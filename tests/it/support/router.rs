@@ -15,6 +15,8 @@ pub struct Router {
     child: Child,
     addr: SocketAddr,
     log: Arc<Mutex<String>>,
+    /// Whether its test makes it panic.
+    panics: bool,
     /// Holds the configuration; removed with the router.
     folder: Folder,
 }
@@ -110,7 +112,7 @@ impl Start {
                 Ok(line) => {
                     if let Some(rest) = line.strip_prefix("listening on ") {
                         let addr = rest.split_whitespace().next().unwrap_or_default();
-                        break addr.parse().expect("an address");
+                        break reachable(addr);
                     }
                 }
                 Err(_) => panic!("the router does not listen: {}", log.lock().expect("a log")),
@@ -120,6 +122,7 @@ impl Start {
             child,
             addr,
             log,
+            panics: false,
             folder: self.folder,
         }
     }
@@ -129,6 +132,11 @@ impl Router {
     /// A router with this configuration.
     pub fn start(config: &str) -> Self {
         Start::with(config).go()
+    }
+
+    /// This test makes it panic.
+    pub fn expect_panics(&mut self) {
+        self.panics = true;
     }
 
     /// Where it listens.
@@ -167,12 +175,15 @@ impl Router {
         assert!(status.success());
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and for the end of its log.
     pub fn wait(&mut self) -> ExitStatus {
         let mut status = None;
         eventually("the router ends", || {
             status = self.child.try_wait().expect("a child to wait for");
             status.is_some()
+        });
+        eventually("all of its log is read", || {
+            Arc::strong_count(&self.log) == 1
         });
         status.expect("it has ended")
     }
@@ -184,8 +195,19 @@ impl Drop for Router {
         let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!("--- the router's log\n{}", self.log());
+        } else if !self.panics {
+            // A panic costs one connection only, so that its test may not have noticed.
+            assert!(!self.log().contains("panicked"), "{}", self.log());
         }
     }
+}
+
+/// The address at which a test reaches a router that says it listens on `text`.
+fn reachable(text: &str) -> SocketAddr {
+    let local = ["[::]:", "0.0.0.0:", "localhost:", ":"];
+    let port = local.iter().find_map(|prefix| text.strip_prefix(prefix));
+    let addr = port.map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    addr.parse().expect("an address")
 }
 
 fn collect(mut from: impl Read + Send + 'static, into: Arc<Mutex<String>>) {

@@ -1,0 +1,259 @@
+//! One line per request, and what may not be in it.
+
+use serde_json::{Value, json};
+
+use crate::support::client::Client;
+use crate::support::router::{Router, Start};
+use crate::support::{chat, config_of, config_with, eventually, mock, provider, streamed_chat};
+
+/// The access lines so far.
+fn lines_of(router: &Router) -> Vec<String> {
+    let log = router.log();
+    // The last piece may be half a line.
+    let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    let lines = whole.lines().filter(|line| line.contains("request_id"));
+    lines.map(str::to_owned).collect()
+}
+
+/// Waits until there are `count` access lines.
+fn wait_for_lines(router: &Router, count: usize) -> Vec<String> {
+    eventually("the access lines", || lines_of(router).len() >= count);
+    lines_of(router)
+}
+
+#[test]
+fn each_request_leaves_one_line_of_text() {
+    let alpha = mock(json!({"name": "alpha", "prompt_tokens": 3, "completion_tokens": 4}));
+    let group = "routing: {groups: [{name: g, models: [m], strategy: random}]}\n";
+    let router = Router::start(&config_of(&[provider(&alpha, &[])], group));
+    let mut client = Client::connect(router.addr());
+    client.post_with(
+        "/v1/chat/completions",
+        "X-Request-Id: id-1\r\nX-Infermux-Caller: team a\r\nX-Infermux-Project: p\r\n\
+         X-Infermux-Env: prod\r\n",
+        &chat("hello"),
+    );
+    assert_eq!(client.answer().status, 200);
+    let lines = wait_for_lines(&router, 1);
+    assert_eq!(lines.len(), 1);
+    for field in [
+        "INFO ",
+        "request_id=id-1",
+        "caller=\"team a\"",
+        "project=p",
+        "env=prod",
+        "provider=alpha",
+        "model=m",
+        "strategy=random",
+        "group=g",
+        "status=200",
+        "attempts=1",
+        "latency_ms=",
+        "first_byte_ms=",
+        "prompt_tokens=3",
+        "completion_tokens=4",
+    ] {
+        assert!(lines[0].contains(field), "{field}: {}", lines[0]);
+    }
+    assert!(lines[0].starts_with("20"), "{}", lines[0]);
+    for absent in ["error=", "estimated", "override="] {
+        assert!(!lines[0].contains(absent), "{absent}: {}", lines[0]);
+    }
+
+    assert_eq!(client.chat(&streamed_chat("hello")).status, 200);
+    client.get("/v1/models");
+    assert_eq!(client.answer_to("GET").status, 200);
+    assert_eq!(client.chat("{}").status, 400);
+    assert_eq!(
+        client
+            .chat(&chat("x").replace("\"m\"", "\"nobody\""))
+            .status,
+        404
+    );
+    client.send("nonsense\r\n\r\n");
+    assert_eq!(client.answer().status, 400);
+    let lines = wait_for_lines(&router, 6);
+    assert_eq!(lines.len(), 6);
+    let of = |status: &str| lines.iter().filter(|line| line.contains(status)).count();
+    assert_eq!(
+        (of("status=200"), of("status=400"), of("status=404")),
+        (3, 2, 1)
+    );
+    assert_eq!(of("error=invalid_request"), 2);
+    assert_eq!(of("error=model_not_found"), 1);
+}
+
+#[test]
+fn each_request_leaves_one_object_of_json() {
+    let alpha = mock(json!({"name": "alpha", "status": 500}));
+    let beta = mock(json!({"name": "beta"}));
+    let providers = [provider(&alpha, &[]), provider(&beta, &[])];
+    let rest = "routing: {strategy: priority}\nlog: {format: json}\n";
+    let router = Router::start(&config_of(&providers, rest));
+    let mut client = Client::connect(router.addr());
+    client.post_with(
+        "/v1/chat/completions",
+        "X-Request-Id: id-1\r\nX-Infermux-Caller: a\"b\\c\r\n",
+        &chat("hello"),
+    );
+    assert_eq!(client.answer().status, 200);
+    router.wait_for_log("\"attempts\"");
+    eventually("the whole line", || router.log().ends_with('\n'));
+    let log = router.log();
+    let objects: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+        .collect();
+    let requests: Vec<&Value> = objects
+        .iter()
+        .filter(|object| object["message"] == "request")
+        .collect();
+    assert_eq!(requests.len(), 1);
+    let line = requests[0];
+    for (key, value) in [
+        ("level", json!("info")),
+        ("request_id", json!("id-1")),
+        ("caller", json!("a\"b\\c")),
+        ("provider", json!("beta")),
+        ("model", json!("m")),
+        ("strategy", json!("priority")),
+        ("status", json!(200)),
+        ("attempts", json!(2)),
+    ] {
+        assert_eq!(line[key], value, "{key}");
+    }
+    assert!(line["latency_ms"].is_number() && line["first_byte_ms"].is_number());
+    assert!(line["prompt_tokens"].is_number() && line["completion_tokens"].is_number());
+    assert!(line["time"].is_string());
+    let warned = objects.iter().find(|object| object["provider"] == "alpha");
+    assert_eq!(warned.expect("a warning")["level"], "warn");
+}
+
+#[test]
+fn the_level_silences_what_is_below_it() {
+    let alpha = mock(json!({"name": "alpha", "answers": ["ok", 500]}));
+    let rest = "log: {level: warn, timestamps: false}\n";
+    let mut router = Router::start(&config_of(&[provider(&alpha, &[])], rest));
+    let mut client = Client::connect(router.addr());
+    assert_eq!(client.chat(&chat("hello")).status, 200);
+    assert_eq!(client.chat(&chat("hello")).status, 502);
+    router.wait_for_log("alpha");
+    router.signal("TERM");
+    router.wait();
+    let log = router.log();
+    assert!(log.contains("WARN  "), "{log}");
+    assert!(!log.contains("INFO") && !log.contains("status="), "{log}");
+}
+
+#[test]
+fn times_can_be_left_to_whoever_collects_the_lines() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let config = config_of(&[provider(&alpha, &[])], "log: {timestamps: false}\n");
+    let router = Router::start(&config);
+    assert_eq!(
+        Client::connect(router.addr()).chat(&chat("hello")).status,
+        200
+    );
+    let lines = wait_for_lines(&router, 1);
+    assert!(
+        lines[0].starts_with("INFO  request request_id="),
+        "{}",
+        lines[0]
+    );
+}
+
+// proves: key.where-meant
+#[test]
+fn secrets_never_reach_the_log_or_an_answer() {
+    let alpha = mock(json!({"name": "alpha", "answers": [
+        "ok", 401, {"do": "cut_before_head"}, "garbage", {"status": 400},
+    ]}));
+    let rest = "auth: {mode: static_key, key: the-static-key}\n";
+    let fields = ["api_key: sk-own-secret", "forward_caller_key: true"];
+    let config = config_of(&[provider(&alpha, &fields)], rest);
+    let mut router = Start::with(&config).args(&["--log-level", "debug"]).go();
+    let headers = "Authorization: Bearer sk-caller-secret\r\nX-Api-Key: the-static-key\r\n";
+    for count in 1..=5 {
+        let mut client = Client::connect(router.addr());
+        client.post_with("/v1/chat/completions", headers, &chat("hello"));
+        let answer = client.answer();
+        assert_public(&format!("{:?} {}", answer.headers, answer.text()));
+        wait_for_lines(&router, count);
+    }
+    let wrong = "Authorization: Bearer the-static-key-but-wrong\r\n";
+    let mut client = Client::connect(router.addr());
+    client.post_with(
+        "/v1/chat/completions?key=the-static-key",
+        wrong,
+        &chat("hello"),
+    );
+    assert_eq!(client.answer().status, 401);
+    client.post_with("/v1/nothing?key=sk-own-secret", headers, &chat("hello"));
+    assert_public(&client.answer().text());
+    wait_for_lines(&router, 7);
+    router.signal("TERM");
+    router.wait();
+    assert_public(&router.log());
+}
+
+fn assert_public(text: &str) {
+    for secret in ["sk-own-secret", "sk-caller-secret", "the-static-key"] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+}
+
+#[test]
+fn a_callers_words_cannot_forge_a_line() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let router = Router::start(&config_with(&alpha, &[]));
+    let body = chat("x").replace("\"m\"", "\"a status=200 \\u2028 \u{1b}[0m b\"");
+    let answer = Client::connect(router.addr()).chat(&body);
+    assert!(matches!(answer.status, 400 | 404));
+    let body = chat("x").replace("\"m\"", "\"a status=200 provider=x\"");
+    assert_eq!(Client::connect(router.addr()).chat(&body).status, 404);
+    let lines = wait_for_lines(&router, 2);
+    assert_eq!(lines.len(), 2);
+    let quoted = |line: &String| line.contains("model=\"a status=200 provider=x\"");
+    assert!(lines.iter().any(quoted), "{lines:?}");
+}
+
+// proves: panic.one-connection
+#[cfg(debug_assertions)]
+#[test]
+fn a_panic_costs_one_request_and_leaves_its_line() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let config = config_of(
+        &[provider(&alpha, &[])],
+        "server: {shards: 1, max_connections: 3}\n",
+    );
+    let mut router = Router::start(&config);
+    router.expect_panics();
+    let mut other = Client::connect(router.addr());
+    assert_eq!(other.chat(&chat("hello")).status, 200);
+    let headers = "X-Infermux-Test-Panic: 1\r\nX-Request-Id: the-bad-one\r\n";
+    for count in 1..=5 {
+        // More often than there is room for connections: each gives its place back.
+        let mut client = Client::connect(router.addr());
+        client.post_with("/v1/chat/completions", headers, &chat("hello"));
+        assert!(client.rest().is_empty());
+        eventually("its line", || {
+            let lines = lines_of(&router);
+            let lines = lines.iter().filter(|line| line.contains("the-bad-one"));
+            let failed = lines.filter(|line| line.contains("status=500"));
+            failed
+                .filter(|line| line.contains("error=internal_error"))
+                .count()
+                == count
+        });
+    }
+    assert!(router.log().contains("ERROR panicked"));
+    assert_eq!(
+        other.chat(&chat("hello")).status,
+        200,
+        "the shard serves on"
+    );
+    assert_eq!(
+        Client::connect(router.addr()).chat(&chat("hello")).status,
+        200
+    );
+}
