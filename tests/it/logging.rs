@@ -226,7 +226,8 @@ fn a_panic_costs_one_request_and_leaves_its_line() {
         &[provider(&alpha, &[])],
         "server: {shards: 1, max_connections: 3}\n",
     );
-    let router = Router::start(&config);
+    let mut router = Router::start(&config);
+    router.expect_panics();
     let mut other = Client::connect(router.addr());
     assert_eq!(other.chat(&chat("hello")).status, 200);
     let headers = "X-Infermux-Test-Panic: 1\r\nX-Request-Id: the-bad-one\r\n";
