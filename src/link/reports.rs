@@ -162,7 +162,7 @@ pub struct Reporter(Sender<Message>);
 #[derive(Debug)]
 pub struct Inbox(Receiver<Message>);
 
-/// Both ends. [`BATCHES_MAX`] messages wait at most.
+/// Both ends. 16,384 messages wait at most.
 #[must_use]
 pub fn channel() -> (Reporter, Inbox) {
     let (sender, receiver) = crossbeam_channel::bounded(BATCHES_MAX);

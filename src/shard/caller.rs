@@ -166,13 +166,17 @@ impl Caller {
         result
     }
 
-    /// Sends `part`, and gives it back.
-    pub async fn send(&mut self, shard: &Shard, part: Part) -> (io::Result<()>, Part) {
+    /// Sends `part`, and gives it back. The caller may take it as slowly as it likes, as long as it
+    /// takes something now and then.
+    pub async fn send(&mut self, shard: &Shard, mut part: Part) -> (io::Result<()>, Part) {
         let stall = shard.plan.server.idle_timeout;
-        self.socket.deadline.set(clock::now() + stall, Cut::Both);
-        let sent = self.socket.writer.write(part).await;
+        let mut sent = Ok(());
+        while sent.is_ok() && !part.is_sent() {
+            self.socket.deadline.set(clock::now() + stall, Cut::Both);
+            (sent, part) = self.socket.writer.write_some(part).await;
+        }
         self.socket.deadline.clear();
-        sent
+        (sent, part)
     }
 
     /// Drops the first `len` bytes, which were a request; what came behind it stays.

@@ -12,6 +12,7 @@ use crate::shard::connection;
 use crate::shard::guarded;
 use crate::shard::ring::Driver;
 use crate::shard::run::Shard;
+use crate::sys::listen;
 
 /// Accepts until the process drains.
 pub async fn run(shard: Rc<Shard>, listener: TcpListener) {
@@ -26,7 +27,10 @@ pub async fn run(shard: Rc<Shard>, listener: TcpListener) {
 
 /// Takes over what still waits in the accept queue, then closes it: a caller whose connection the
 /// kernel has already accepted gets its answer.
-pub fn close(shard: &Rc<Shard>, listener: &StdListener) {
+pub async fn close(shard: &Rc<Shard>, listener: &StdListener) {
+    if listen::stop_handshakes(listener).is_ok() {
+        monoio::time::sleep(HANDSHAKE).await;
+    }
     let mut ready = listener.set_nonblocking(true).is_ok();
     while ready && let Ok((stream, _)) = listener.accept() {
         ready = stream
@@ -75,5 +79,7 @@ async fn recover(fault: &io::Error) {
     }
 }
 
+/// How long a handshake under way may take when the process drains.
+const HANDSHAKE: Duration = Duration::from_millis(20);
 /// Pause between two tries at the connection limit.
 const FULL_WAIT: Duration = Duration::from_millis(5);

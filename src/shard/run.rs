@@ -277,7 +277,7 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
     while shard.gates.is_taking() {
         bell.heard().await?;
     }
-    listener::close(&shard, &queue);
+    listener::close(&shard, &queue).await;
     shard.timers.cut_waiting();
     guarded::spawn(cut_when_stopping(Rc::clone(&shard), bell));
     while shard.open.get() > 0 {

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
 /// `count` listeners on one address (`SO_REUSEPORT`), and the address: its port is the kernel's
 /// choice when `addr` has port 0.
@@ -43,6 +43,40 @@ fn everywhere(addr: SocketAddr) -> bool {
     addr.is_ipv6() && addr.ip().is_unspecified()
 }
 
+/// From now on no new connection begins on `listener`; a handshake under way completes.
+///
+/// Closing a listener resets what is in its accept queue, so the queue must be empty first, and
+/// stay so. The kernel drops the packets that would begin a connection (a socket filter): their
+/// senders try again, and find the listener closed.
+///
+/// # Errors
+///
+/// The kernel takes no filter.
+pub fn stop_handshakes(listener: &TcpListener) -> std::io::Result<()> {
+    let step = |code: u32, jump_true, jump_false, value| {
+        let code = u16::try_from(code).unwrap_or_default();
+        SockFilter::new(code, jump_true, jump_false, value)
+    };
+    // The filter of a TCP socket sees the segment from its header on: SYN without ACK is dropped.
+    socket2::SockRef::from(listener).attach_filter(&[
+        step(
+            libc::BPF_LD | libc::BPF_B | libc::BPF_ABS,
+            0,
+            0,
+            TCP_FLAGS_AT,
+        ),
+        step(
+            libc::BPF_ALU | libc::BPF_AND | libc::BPF_K,
+            0,
+            0,
+            TCP_SYN | TCP_ACK,
+        ),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, TCP_SYN),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX),
+    ])
+}
+
 fn socket(addr: SocketAddr) -> std::io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     if addr.is_ipv6() {
@@ -54,12 +88,31 @@ fn socket(addr: SocketAddr) -> std::io::Result<Socket> {
     Ok(socket)
 }
 
+/// Place of the flags in a TCP header (RFC 9293, section 3.1).
+const TCP_FLAGS_AT: u32 = 13;
+const TCP_SYN: u32 = 0x02;
+const TCP_ACK: u32 = 0x10;
 /// Connections that may wait to be accepted, per shard; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 4_096;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_listener_that_stops_keeps_what_has_connected_and_takes_nobody_else() {
+        let (listeners, addr) = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let before = std::net::TcpStream::connect(addr).unwrap();
+        stop_handshakes(&listeners[0]).unwrap();
+        let accepted = listeners[0].accept().unwrap().0;
+        assert_eq!(accepted.peer_addr().unwrap(), before.local_addr().unwrap());
+        let span = std::time::Duration::from_millis(50);
+        let late = std::net::TcpStream::connect_timeout(&addr, span).map(|_| ());
+        assert_eq!(
+            late.map_err(|fault| fault.kind()),
+            Err(std::io::ErrorKind::TimedOut)
+        );
+    }
 
     #[test]
     fn shards_share_a_port_that_a_second_instance_cannot_have() {

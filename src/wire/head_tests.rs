@@ -122,7 +122,7 @@ fn refuses_other_protocols_at_their_first_bytes() {
         request("GET / HTTP/1.1\n\n").map(|_| ()),
         Err(HeadFault::BareLf)
     );
-    assert_eq!(request("GET /\r\n\r\n").map(|_| ()).is_err(), true);
+    assert!(request("GET /\r\n\r\n").is_err());
 }
 
 #[test]

@@ -47,11 +47,6 @@ impl Client {
         }
     }
 
-    /// The socket.
-    pub fn stream(&self) -> &TcpStream {
-        &self.stream
-    }
-
     /// Sends raw bytes; false where the router has closed.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.stream.write_all(bytes.as_ref()).is_ok()
@@ -91,9 +86,7 @@ impl Client {
     /// Reads one answer to a request with this method to its end.
     pub fn answer_to(&mut self, method: &str) -> Answer {
         let mut answer = self.head();
-        let length = answer
-            .header("content-length")
-            .map(|text| text.parse::<usize>());
+        let length = answer.header("content-length").map(str::parse::<usize>);
         if method == "HEAD" || matches!(answer.status, 100..=199 | 204 | 304) {
             answer.complete = true;
         } else if answer.header("transfer-encoding") == Some("chunked") {

@@ -30,19 +30,8 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// A configuration with one `openai` provider per mock, which claims the model `m`.
 pub fn config_for(mocks: &[&Mock], rest: &str) -> String {
-    let mut text = String::from("listen: \"127.0.0.1:0\"\n");
-    text.push_str("providers:\n");
-    for mock in mocks {
-        text.push_str(&format!(
-            "  - name: {}\n    type: openai\n    api_key: sk-{}\n    \
-             base_url: \"http://{}/v1\"\n    models: [m]\n",
-            mock.name(),
-            mock.name(),
-            mock.address(),
-        ));
-    }
-    text.push_str(rest);
-    text
+    let providers: Vec<String> = mocks.iter().map(|mock| provider(mock, &[])).collect();
+    config_of(&providers, rest)
 }
 
 /// The body of a chat request for the model `m`.

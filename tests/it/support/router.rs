@@ -18,7 +18,7 @@ pub struct Router {
     /// Whether its test makes it panic.
     panics: bool,
     /// Holds the configuration; removed with the router.
-    folder: Folder,
+    _folder: Folder,
 }
 
 /// A folder of its own for one test, removed when it is dropped.
@@ -123,7 +123,7 @@ impl Start {
             addr,
             log,
             panics: false,
-            folder: self.folder,
+            _folder: self.folder,
         }
     }
 }
@@ -147,11 +147,6 @@ impl Router {
     /// The process's number.
     pub fn pid(&self) -> u32 {
         self.child.id()
-    }
-
-    /// The folder that holds its configuration.
-    pub fn folder(&self) -> &Folder {
-        &self.folder
     }
 
     /// What it has logged so far.
