@@ -6,6 +6,7 @@
 pub mod eligible;
 pub mod ewma;
 pub mod failover;
+pub mod limiter;
 pub mod outcome;
 pub mod policy;
 pub mod retry_budget;
