@@ -9,6 +9,7 @@ pub mod failover;
 pub mod limiter;
 pub mod outcome;
 pub mod policy;
+pub mod pricing;
 pub mod retry_budget;
 pub mod rotation;
 pub mod strategy;
