@@ -3,6 +3,7 @@
 //! It knows ids, tokens, durations and outcomes only: no JSON, no HTTP, no provider name. Time and
 //! randomness come in as arguments.
 
+pub mod budget;
 pub mod eligible;
 pub mod ewma;
 pub mod failover;
