@@ -32,6 +32,12 @@ impl Month {
         Self(self.0 + 1).min(LAST)
     }
 
+    /// The month that was this many months earlier; not before 1970.
+    #[must_use]
+    pub fn minus(self, months: u32) -> Self {
+        Self(self.0.saturating_sub(months))
+    }
+
     /// Its first moment.
     #[must_use]
     pub fn start(self) -> WallTime {
@@ -54,7 +60,7 @@ impl Month {
     #[must_use]
     pub fn last_with_tag(self, tag: u8) -> Self {
         let back = (self.0 % TAGS + TAGS - u32::from(tag) % TAGS) % TAGS;
-        Self(self.0.saturating_sub(back))
+        self.minus(back)
     }
 
     /// Reads `2026-03`.
@@ -149,7 +155,7 @@ mod tests {
         let mut month = now;
         for back in 0..64 {
             assert_eq!(now.last_with_tag(month.tag()), month, "{back} months back");
-            month = Month(month.0 - 1);
+            month = month.minus(1);
         }
         assert_eq!(month.tag(), now.tag());
     }
