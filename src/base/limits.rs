@@ -87,3 +87,6 @@ pub const ADDRESSES_MAX: usize = 64;
 pub const LOG_BATCH_BYTES: usize = 256 << 10;
 /// Sockets and files of infermux itself, connections with callers and providers left out.
 pub const OPEN_FILES_RESERVE: u64 = 1_024;
+/// Largest state file that is read, in bytes: 10,000 callers with a few months each need 2 MiB, and
+/// those that had a budget within the last year come on top.
+pub const STATE_BYTES_MAX: u64 = 64 << 20;

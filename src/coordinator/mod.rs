@@ -2,3 +2,4 @@
 
 pub mod chores;
 pub mod names;
+pub mod state_file;
