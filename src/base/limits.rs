@@ -23,6 +23,8 @@ pub const CANDIDATES_MAX: usize = 1 << 20;
 pub const ALIAS_CHAIN_MAX: usize = 16;
 /// Most callers with a budget.
 pub const BUDGETS_MAX: usize = 10_000;
+/// Largest monthly budget, in US dollars: its balance has to fit into a published word.
+pub const BUDGET_USD_MAX: u32 = 100_000_000;
 /// Largest core number, and most cores, that shards can be pinned to.
 pub const CORES_MAX: usize = 4_096;
 /// Most shards one process runs.

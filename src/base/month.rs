@@ -86,8 +86,7 @@ impl Month {
         let is_leap =
             year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
         let days_before = DAYS_BEFORE_MONTH
-            .iter()
-            .nth(month as usize)
+            .get(month as usize)
             .copied()
             .unwrap_or_default();
         years * 365 + leap_days + days_before + u64::from(is_leap && month >= 2)

@@ -38,7 +38,10 @@ pub struct Opened {
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// Another process holds it.
-    #[error("{}: another infermux uses this state file; stop it, or give each its own", .0.display())]
+    #[error(
+        "{}: another infermux uses this state file; stop it, or give each its own",
+        .0.display()
+    )]
     InUse(PathBuf),
     /// Its folder cannot be made, or its lock cannot be written there.
     #[error("{}: {error}; the state file's folder must be writable", path.display())]

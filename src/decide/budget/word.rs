@@ -1,5 +1,6 @@
 //! A budget's balance as one word that threads can share.
 
+use crate::base::limits::BUDGET_USD_MAX;
 use crate::base::money::NanoUsd;
 
 /// A month's tag and what is neither spent nor reserved in it, in nano-dollars.
@@ -16,6 +17,7 @@ pub struct Word {
 /// The largest balance that a word has room for, in nano-dollars: about 144 million dollars.
 pub const BALANCE_MAX: i64 = (1 << (BALANCE_BITS - 1)) - 1;
 const BALANCE_BITS: u32 = 58;
+const _: () = assert!(BUDGET_USD_MAX as i64 * 1_000_000_000 <= BALANCE_MAX);
 
 impl Word {
     /// The word of the month with this tag (modulo 64), with a balance that is capped on both
@@ -109,7 +111,8 @@ mod tests {
         fn is_unpacked_as_it_was_packed(month in 0..64_u8, balance in -BALANCE_MAX..=BALANCE_MAX) {
             let word = Word::new(month, balance);
             prop_assert_eq!(Word::from_bits(word.to_bits()), word);
-            prop_assert_eq!((word.month(), word.left().get()), (month, balance.max(0) as u64));
+            let left = balance.max(0).unsigned_abs();
+            prop_assert_eq!((word.month(), word.left().get()), (month, left));
         }
     }
 }
