@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::{ClientConfig, ServerConfig};
 
@@ -24,19 +25,24 @@ use crate::config::plan::{Auth, Listen, Plan, Provider};
 use crate::config::routes;
 use crate::config::{Environment, Options, Strictness};
 use crate::coordinator::run::Coordinator;
+use crate::coordinator::state_file::StateFile;
 use crate::exchange::catalogue::Catalogue;
 use crate::exchange::outbound::Prefixes;
 use crate::exchange::target::Door;
 use crate::ledger::books::Books;
+use crate::ledger::state::State;
+use crate::link::budget_gate::BudgetGate;
 use crate::link::buffered;
 use crate::link::events::{self, Event, EventSender};
 use crate::link::gate::Gates;
 use crate::link::provider_gate::{Limits, ProviderGate};
 use crate::link::reports::{self, Progress, Reporter};
 use crate::link::retries::Retries;
+use crate::link::states;
 use crate::shard::run::{Common, Duty, Own, RouteExtras};
+use crate::shard::spend::Purse;
 use crate::sys::bell::Ringer;
-use crate::sys::{bell, listen, tls};
+use crate::sys::{bell, clock, listen, tls};
 
 /// Why nothing is served.
 pub enum NotStarted {
@@ -127,13 +133,23 @@ fn start(plan: Plan, log: &Log, health: HealthChecks) -> Result<Running, NotStar
     let loops = count + 1;
     let progress = Arc::new(Progress::new(loops));
     let (reporter, inbox) = reports::channel();
-    let books = Books::new(&plan);
+    let (state, file) = state(&plan)?;
+    let books = Books::new(&plan, clock::wall(), state, window());
     let (to_plan, to_gates) = (Arc::clone(&plan), Arc::clone(&gates));
-    let coordinator = Coordinator::new(to_plan, to_gates, Arc::clone(&progress), books);
+    let mut coordinator = Coordinator::new(to_plan, to_gates, Arc::clone(&progress), books);
+    coordinator.start();
+    let mut bookkeepers = 1;
+    if let Some(file) = file {
+        let (sender, receiver) = states::channel();
+        coordinator = coordinator.with_writer(sender);
+        threads::start_writer(file, receiver, &events)?;
+        bookkeepers += 1;
+    }
     threads::start_coordinator(coordinator, inbox, &events)?;
     let common = Arc::new(Common {
         routes: RouteExtras::of(&plan),
         catalogue: Catalogue::of(&plan),
+        purse: Purse::new(&plan),
         prefixes: plan.providers.iter().map(Prefixes::new).collect(),
         gates,
         progress,
@@ -178,15 +194,33 @@ fn start(plan: Plan, log: &Log, health: HealthChecks) -> Result<Running, NotStar
     let Starter {
         common, reporter, ..
     } = starter;
-    Ok(Running::new(
-        common,
-        Bells {
-            shards: ringers,
-            control,
-        },
-        told,
-        reporter,
-    ))
+    let bells = Bells {
+        shards: ringers,
+        control,
+    };
+    Ok(Running::new(common, bells, told, (reporter, bookkeepers)))
+}
+
+/// What the state file says, and the file, where one is configured.
+fn state(plan: &Plan) -> Result<(State, Option<StateFile>), NotStarted> {
+    let Some(path) = &plan.budgets.state_file else {
+        return Ok((State::default(), None));
+    };
+    let opened = StateFile::open(Path::new(&**path));
+    let opened = opened.map_err(|fault| NotStarted::Failed(fault.to_string()))?;
+    if let Some(warning) = &opened.warning {
+        tracing::warn!("{warning}");
+    }
+    Ok((opened.state, Some(opened.file)))
+}
+
+/// The window of the rate limits. The tests of a debug build may shorten it.
+fn window() -> Duration {
+    let shorter = environment::variable("INFERMUX_TEST_WINDOW").filter(|_| cfg!(debug_assertions));
+    let seconds = shorter
+        .and_then(|seconds| seconds.parse().ok())
+        .unwrap_or(60);
+    Duration::from_secs(seconds)
 }
 
 /// Whether providers are checked, and the start waits for that.
@@ -270,7 +304,13 @@ fn gates(plan: &Plan, connections_max: usize) -> Gates {
         .map(limits)
         .map(ProviderGate::new)
         .collect();
-    Gates::new(plan.routes.all.len(), connections_max).with(providers, Box::default())
+    let budgets = plan
+        .budgets
+        .callers
+        .iter()
+        .map(|_| BudgetGate::default())
+        .collect();
+    Gates::new(plan.routes.all.len(), connections_max).with(providers, budgets)
 }
 
 /// The providers, and what their first check has found.

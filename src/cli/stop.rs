@@ -21,8 +21,8 @@ pub struct Running {
     shards: usize,
     /// The way to the coordinator.
     reporter: Reporter,
-    /// Whether the coordinator runs.
-    coordinating: bool,
+    /// Threads that keep the books and have not ended: the coordinator, and who writes for it.
+    bookkeepers: usize,
     /// Whether something ended that should not have.
     broken: bool,
 }
@@ -48,10 +48,15 @@ enum Woken {
 impl Running {
     /// Shards that run, each with its ringer, and what they and the signals tell.
     #[must_use]
-    pub fn new(common: Arc<Common>, bells: Bells, told: EventReceiver, reporter: Reporter) -> Self {
+    pub fn new(
+        common: Arc<Common>,
+        bells: Bells,
+        told: EventReceiver,
+        (reporter, bookkeepers): (Reporter, usize),
+    ) -> Self {
         Self {
             reporter,
-            coordinating: true,
+            bookkeepers,
             shards: bells.shards.len(),
             common,
             bells,
@@ -120,7 +125,7 @@ impl Running {
     fn close_books(&mut self, code: u8) -> Result<(), u8> {
         let until = clock::now() + BOOKS_MAX;
         let mut message = Some(Message::Stop);
-        while self.coordinating {
+        while self.bookkeepers > 0 {
             if let Some(stop) = message.take() {
                 message = self.reporter.send(stop).err();
             }
@@ -169,8 +174,17 @@ impl Running {
                     tracing::error!(fault, "the event loop for operators has ended");
                     return Woken::Ended;
                 }
+                Event::WriterEnded(fault) => {
+                    self.bookkeepers = self.bookkeepers.saturating_sub(1);
+                    if self.common.gates.is_taking() || fault.is_some() {
+                        self.broken = true;
+                        let fault = fault.as_deref().unwrap_or("without a reason");
+                        tracing::error!(fault, "the writer of the state file has ended");
+                    }
+                    return Woken::Ended;
+                }
                 Event::CoordinatorEnded(fault) => {
-                    self.coordinating = false;
+                    self.bookkeepers = self.bookkeepers.saturating_sub(1);
                     if self.common.gates.is_taking() || fault.is_some() {
                         self.broken = true;
                         let fault = fault.as_deref().unwrap_or("without a reason");
@@ -217,6 +231,7 @@ mod tests {
     use crate::link::reports::{self, Incoming, Progress};
     use crate::link::retries::Retries;
     use crate::link::{addresses, buffered, events};
+    use crate::shard::spend::Purse;
     use crate::sys::{bell, tls};
 
     /// Nothing of this is used but the phase and `server.drain_delay`.
@@ -230,6 +245,7 @@ mod tests {
         Common {
             routes: Box::default(),
             catalogue: Catalogue::of(&plan),
+            purse: Purse::new(&plan),
             prefixes: Box::default(),
             gates: Arc::new(Gates::new(0, 0)),
             progress: Arc::new(Progress::new(2)),
@@ -266,7 +282,7 @@ mod tests {
             control,
         };
         let (reporter, inbox) = reports::channel();
-        let running = Running::new(Arc::clone(&common), bells_of, receiver, reporter);
+        let running = Running::new(Arc::clone(&common), bells_of, receiver, (reporter, 1));
         before.into_iter().for_each(|event| sender.send(event));
         bells[0].set_nonblocking(false).unwrap();
         let code = std::thread::scope(|scope| {

@@ -13,9 +13,12 @@ use crate::config::plan::Plan;
 use crate::coordinator::chores;
 use crate::coordinator::names::Names;
 use crate::coordinator::run::Coordinator;
+use crate::coordinator::save;
+use crate::coordinator::state_file::StateFile;
 use crate::link::addresses::{self, Addresses};
 use crate::link::events::{Event, EventReceiver, EventSender};
 use crate::link::reports::Inbox;
+use crate::link::states::StateReceiver;
 use crate::shard::run::{self, Common, Own};
 use crate::sys::signals::Signal;
 use crate::sys::{clock, cores, signals};
@@ -74,7 +77,8 @@ pub fn look_up_names(
                 Event::ShardEnded(..)
                 | Event::HealthChecked
                 | Event::ControlEnded(_)
-                | Event::CoordinatorEnded(_),
+                | Event::CoordinatorEnded(_)
+                | Event::WriterEnded(_),
             ) => {}
             None => {
                 tracing::warn!("not all names of providers are looked up yet: serving without");
@@ -118,6 +122,23 @@ pub fn start_coordinator(
     start_thread("coordinator".into(), events, Event::CoordinatorEnded, body)
 }
 
+/// Starts the writer of the state file.
+///
+/// # Errors
+///
+/// The thread cannot be started.
+pub fn start_writer(
+    file: StateFile,
+    states: StateReceiver,
+    events: &EventSender,
+) -> Result<(), NotStarted> {
+    let body = move || {
+        save::run(&file, &states);
+        Ok(())
+    };
+    start_thread("state".into(), events, Event::WriterEnded, body)
+}
+
 /// Starts the event loop beside the shards, and waits for its first round of health checks.
 ///
 /// # Errors
@@ -149,7 +170,11 @@ pub fn wait_for_health(plan: &Plan, told: &EventReceiver) -> Result<(), NotStart
         match told.next_within(until.since(clock::now())) {
             Some(Event::HealthChecked) => return Ok(()),
             Some(Event::StopAsked(code)) => return Err(NotStarted::Asked(code)),
-            Some(Event::ControlEnded(fault) | Event::CoordinatorEnded(fault)) => {
+            Some(
+                Event::ControlEnded(fault)
+                | Event::CoordinatorEnded(fault)
+                | Event::WriterEnded(fault),
+            ) => {
                 let fault = fault.unwrap_or_else(|| "a thread has ended".into());
                 return Err(NotStarted::Failed(fault));
             }

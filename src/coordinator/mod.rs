@@ -4,3 +4,5 @@ pub mod chores;
 pub mod names;
 pub mod publish;
 pub mod run;
+pub mod save;
+pub mod state_file;

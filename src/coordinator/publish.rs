@@ -8,23 +8,18 @@ use crate::link::orders::Order;
 /// Publishes orders.
 pub struct Publisher {
     gates: Arc<Gates>,
-    /// By budget: what a balance could not be lowered by, since others had reserved it already.
-    debts: Box<[u64]>,
 }
 
 impl Publisher {
     /// Publishes to `gates`.
     #[must_use]
     pub fn new(gates: Arc<Gates>) -> Self {
-        Self {
-            debts: vec![0; gates.budgets.len()].into(),
-            gates,
-        }
+        Self { gates }
     }
 
     /// Puts `order` in force.
-    pub fn publish(&mut self, order: Order) {
-        let Self { gates, debts } = self;
+    pub fn publish(&self, order: Order) {
+        let gates = &self.gates;
         match order {
             Order::Circuit { provider, state } => {
                 gates.providers[provider.index()].set_circuit(state);
@@ -56,18 +51,13 @@ impl Publisher {
                 change,
                 spent,
             } => {
-                let debt = &mut debts[budget.index()];
-                let paid = u64::try_from(change).unwrap_or(0).min(*debt);
-                *debt -= paid;
-                let change = change - i64::try_from(paid).unwrap_or(i64::MAX);
-                *debt += gates.budgets[budget.index()].change(month, change, spent);
+                gates.budgets[budget.index()].change(month, change, spent);
             }
             Order::Month {
                 budget,
                 month,
                 balance,
             } => {
-                debts[budget.index()] = 0;
                 gates.budgets[budget.index()].start_month(month, balance);
             }
         }

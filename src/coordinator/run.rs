@@ -15,6 +15,7 @@ use crate::ledger::books::Books;
 use crate::link::gate::Gates;
 use crate::link::orders::{Circuit, Health, Order};
 use crate::link::reports::{Ask, Batch, Inbox, Incoming, Message, Progress, Question};
+use crate::link::states::StateSender;
 use crate::report::providers::{self, ProviderReport};
 use crate::sys::clock;
 
@@ -30,6 +31,12 @@ pub struct Coordinator {
     half_open: Vec<(ProviderId, u32)>,
     /// Questions whose answer waits for facts, and up to which batches.
     asked: Vec<(Ask, Vec<u64>)>,
+    /// Where the durable part goes, if it is to survive.
+    writer: Option<StateSender>,
+    /// A state that has not been handed over.
+    unsaved: Option<String>,
+    /// When one was handed over last.
+    saved_at: Instant,
 }
 
 impl Coordinator {
@@ -45,11 +52,29 @@ impl Coordinator {
             orders: Vec::new(),
             half_open: Vec::new(),
             asked: Vec::new(),
+            writer: None,
+            unsaved: None,
+            saved_at: Instant::ZERO,
         }
     }
 
-    /// Works until it is told to stop; the books as they are then.
-    pub fn run(mut self, inbox: &Inbox) -> Books {
+    /// Hands what survives a restart to `writer`.
+    #[must_use]
+    pub fn with_writer(self, writer: StateSender) -> Self {
+        Self {
+            writer: Some(writer),
+            ..self
+        }
+    }
+
+    /// Puts in force what the books begin with: before any shard runs.
+    pub fn start(&mut self) {
+        self.books.start(&mut self.orders);
+        self.do_what_is_due();
+    }
+
+    /// Works until it is told to stop.
+    pub fn run(mut self, inbox: &Inbox) {
         loop {
             let stop = match inbox.next(self.wait()) {
                 Incoming::Message(message) => self.take_in(message),
@@ -68,18 +93,27 @@ impl Coordinator {
             }
             self.do_what_is_due();
             if let Continue::No = go_on {
-                return self.books;
+                self.save(Last::Yes);
+                return;
             }
         }
     }
 
     fn wait(&self) -> Duration {
         let now = clock::now();
-        let due = self.books.deadline().map_or(IDLE, |at| at.since(now));
+        let due = self
+            .books
+            .deadline(now, clock::wall())
+            .map_or(IDLE, |at| at.since(now));
         let due = if self.half_open.is_empty() {
             due
         } else {
             due.min(LOOK_AT_PERMITS)
+        };
+        let due = if self.unsaved.is_none() {
+            due
+        } else {
+            due.min(LOOK_AT_WRITER)
         };
         if self.asked.is_empty() {
             due
@@ -126,9 +160,26 @@ impl Coordinator {
     fn do_what_is_due(&mut self) {
         let now = clock::now();
         self.look_at_permits(now);
-        self.books.on_time(now, &mut self.orders);
+        self.books.on_time(now, clock::wall(), &mut self.orders);
         self.publish();
         self.answer(now);
+        self.save(Last::No);
+    }
+
+    /// Hands the durable part to the writer, if it has changed and the writer is ready for it.
+    fn save(&mut self, last: Last) {
+        let Some(writer) = &self.writer else { return };
+        self.unsaved = self.books.take_state().or_else(|| self.unsaved.take());
+        let now = clock::now();
+        let due = now >= self.saved_at + SAVE_EVERY.max(writer.took() * SAVE_SHARE);
+        self.unsaved = match (self.unsaved.take(), last) {
+            (Some(text), Last::Yes) => writer.give(text).err(),
+            (Some(text), Last::No) if due => {
+                self.saved_at = now;
+                writer.offer(text).err()
+            }
+            (unsaved, Last::Yes | Last::No) => unsaved,
+        };
     }
 
     /// A shard that is stuck right after it took a permit has not said so: the word does.
@@ -164,6 +215,18 @@ impl Coordinator {
             let (from, to) = (transition.from.name(), transition.to.name());
             let reason = transition.reason.name();
             tracing::info!(provider, from, to, reason, "the circuit has changed");
+        }
+        for alert in self.books.take_alerts() {
+            let caller = &*self.plan.budgets.callers[alert.budget.index()].caller;
+            let (spent, limit) = (alert.spent.to_string(), alert.monthly.to_string());
+            let percent = alert.level.percent();
+            tracing::warn!(
+                caller,
+                percent,
+                spent_usd = spent,
+                limit_usd = limit,
+                "a budget is used up"
+            );
         }
     }
 
@@ -241,6 +304,19 @@ enum Continue {
     No,
 }
 
+/// Whether the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Last {
+    Yes,
+    No,
+}
+
+/// Shortest time between two states that are written.
+const SAVE_EVERY: Duration = Duration::from_millis(50);
+/// Writing takes at most one part in this many of the writer's time.
+const SAVE_SHARE: u32 = 20;
+/// Pause between two looks at whether the writer is ready.
+const LOOK_AT_WRITER: Duration = Duration::from_millis(20);
 /// Messages taken in before what is due is done.
 const TURN: usize = 256;
 /// Longest sleep when nothing is due.

@@ -5,12 +5,15 @@
 
 pub mod backoff;
 pub mod breaker;
+pub mod budget;
 pub mod eligible;
 pub mod ewma;
 pub mod failover;
+pub mod limiter;
 pub mod outcome;
 pub mod percentile;
 pub mod policy;
+pub mod pricing;
 pub mod retry_budget;
 pub mod rotation;
 pub mod slices;

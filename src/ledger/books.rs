@@ -1,10 +1,15 @@
 //! All books together: what the coordinator drives.
 
+use std::time::Duration;
+
 use crate::base::ids::ProviderId;
 use crate::base::time::{Instant, WallTime};
 use crate::config::plan::Plan;
 use crate::decide::ewma::Ewma;
 use crate::ledger::breakers::{self, Breakers};
+use crate::ledger::budgets::{Alert, Budgets};
+use crate::ledger::limits::Limits;
+use crate::ledger::state::State;
 use crate::link::facts::Fact;
 use crate::link::orders::{Health, Order};
 use crate::link::reports::ByHand;
@@ -12,28 +17,45 @@ use crate::link::reports::ByHand;
 /// The books of one process.
 pub struct Books {
     breakers: Breakers,
+    limits: Limits,
+    budgets: Budgets,
+    /// What was read at the start, and what has been added to it.
+    state: State,
     averages: Box<[Ewma]>,
     decay_permille: u32,
     /// When each provider's health was last checked.
     checked_at: Box<[Option<WallTime>]>,
+    alerts: Vec<Alert>,
 }
 
 impl Books {
-    /// Fresh books for `plan`.
+    /// The books for `plan` at `wall`, with what `state` says of earlier; rate limits hold for
+    /// `window`.
     #[must_use]
-    pub fn new(plan: &Plan) -> Self {
+    pub fn new(plan: &Plan, wall: WallTime, state: State, window: Duration) -> Self {
         let providers = plan.providers.len();
         Self {
             breakers: Breakers::new(plan.providers.iter().map(|provider| provider.breaker)),
+            limits: Limits::new(&plan.providers, window),
+            budgets: Budgets::new(&plan.budgets.callers, wall, &state),
+            state,
             averages: vec![Ewma::default(); providers].into(),
             decay_permille: plan.latency.ewma_decay_permille,
             checked_at: vec![None; providers].into(),
+            alerts: Vec::new(),
         }
+    }
+
+    /// What the published words begin with.
+    pub fn start(&self, orders: &mut Vec<Order>) {
+        self.budgets.start(orders);
     }
 
     /// Takes in what a shard reports.
     pub fn on_fact(&mut self, now: Instant, fact: &Fact, orders: &mut Vec<Order>) {
         self.breakers.on_fact(now, fact, orders);
+        self.limits.on_fact(fact, orders);
+        self.alerts.extend(self.budgets.on_fact(fact, orders));
         if let Fact::Ended(ended) = fact
             && let Some(sample) = ended.sample
             && let Some(average) = self.averages.get_mut(ended.provider.index())
@@ -83,15 +105,22 @@ impl Books {
         }
     }
 
-    /// Does what is due at `now`.
-    pub fn on_time(&mut self, now: Instant, orders: &mut Vec<Order>) {
+    /// Does what is due.
+    pub fn on_time(&mut self, now: Instant, wall: WallTime, orders: &mut Vec<Order>) {
         self.breakers.on_time(now, orders);
+        self.limits.on_time(now, orders);
+        self.budgets.on_time(wall, orders);
     }
 
     /// When [`Books::on_time`] has something to do.
     #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
-        self.breakers.deadline()
+    pub fn deadline(&self, now: Instant, wall: WallTime) -> Option<Instant> {
+        let due = [
+            self.breakers.deadline(),
+            self.limits.deadline(),
+            self.budgets.deadline(now, wall),
+        ];
+        due.into_iter().flatten().min()
     }
 
     /// What reports show of a provider.
@@ -109,5 +138,21 @@ impl Books {
     /// Circuits that have changed since this was last asked.
     pub fn take_changes(&mut self) -> impl Iterator<Item = breakers::Change> + '_ {
         self.breakers.take_changes()
+    }
+
+    /// Budgets that have reached a level since this was last asked.
+    pub fn take_alerts(&mut self) -> impl Iterator<Item = Alert> + '_ {
+        self.alerts.drain(..)
+    }
+
+    /// The text of what survives a restart, if it has changed since this was last asked.
+    #[must_use]
+    pub fn take_state(&mut self) -> Option<String> {
+        if !self.budgets.take_changed() {
+            return None;
+        }
+        self.budgets.save(&mut self.state);
+        // Nothing in a state can fail to be written: keys are strings, numbers are whole.
+        self.state.to_json().ok()
     }
 }

@@ -5,3 +5,6 @@
 
 pub mod books;
 pub mod breakers;
+pub mod budgets;
+pub mod limits;
+pub mod state;

@@ -21,6 +21,8 @@ pub enum Event {
     ChoresEnded,
     /// The event loop beside the shards has ended, which it should not have; why.
     ControlEnded(Option<String>),
+    /// The writer of the state file has ended; why, where it should not have.
+    WriterEnded(Option<String>),
     /// The coordinator has ended; why, where it should not have.
     CoordinatorEnded(Option<String>),
 }

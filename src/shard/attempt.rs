@@ -23,8 +23,9 @@ use crate::link::facts::{Fact, Sample};
 use crate::shard::caller::Caller;
 use crate::shard::drive::Job;
 use crate::shard::permit::Permit;
-use crate::shard::settle::Record;
+use crate::shard::settle::{Record, Used};
 use crate::shard::socket::Part;
+use crate::shard::spend;
 use crate::shard::stream;
 use crate::shard::timers::Cut;
 use crate::shard::upstream::{self, Upstream};
@@ -33,6 +34,7 @@ use crate::sys::clock;
 use crate::wire::head::{Arrival, Asked};
 use crate::wire::openai::{self, RequestEdits};
 use crate::wire::splice::Splice;
+use crate::wire::usage::Usage;
 
 /// How an attempt ended, as far as the driver must know.
 pub enum End {
@@ -138,6 +140,11 @@ pub async fn run<'a>(
         Ok(()) => {}
         Err(outcome) => return End::Outcome(outcome),
     }
+    if up.head.status != 429
+        && let Some(span) = up.used_up()
+    {
+        attempt.put_aside(Some(span));
+    }
     if (200..=299).contains(&up.head.status) && up.is_event_stream() {
         return End::Outcome(stream::relay(&attempt, caller, record, attempts, up).await);
     }
@@ -219,6 +226,16 @@ impl<'a> Attempt<'_, 'a> {
         });
     }
 
+    /// What was used, and what it costs: as the provider says, else a quarter of the characters.
+    #[must_use]
+    pub fn used(&self, usage: Option<Usage>, text_bytes: usize) -> Used {
+        let counts = usage.map(|usage| usage.counts());
+        let mut used = Used::new(usage, self.job.ask.prompt_bytes, text_bytes);
+        let counts = counts.unwrap_or_else(|| used.counts());
+        used.cost = spend::cost(self.job, self.place, &counts);
+        used
+    }
+
     /// Says how the attempt ended; `latency` is what the provider took, where that is known.
     pub fn settle(&self, outcome: Outcome, measured: Option<Sample>, used: Tokens) {
         let counts = outcome.sample() == Kind::Measured;
@@ -230,10 +247,7 @@ impl<'a> Attempt<'_, 'a> {
     /// The provider's own name for the model.
     #[must_use]
     pub fn upstream_model(&self) -> &'a str {
-        self.candidate()
-            .model
-            .as_deref()
-            .unwrap_or(&self.job.ask.model)
+        self.candidate().model.as_deref().unwrap_or(self.job.model)
     }
 
     /// The caller's name for the model, as its body has it.
@@ -258,7 +272,7 @@ impl<'a> Attempt<'_, 'a> {
             group: self.job.routed.group,
             latency,
             attempts: record.attempts,
-            model_override: None,
+            model_override: self.job.model_override,
             totals,
         }
     }
@@ -268,11 +282,13 @@ impl<'a> Attempt<'_, 'a> {
     }
 
     /// The body as this provider gets it.
-    fn edited(&self) -> Splice<'a> {
+    fn edited(&self) -> Splice<'_> {
         let job = self.job;
         let names = &job.shard.routes[job.routed.id.index()].models;
         let edits = RequestEdits {
-            model: names[self.place].as_deref(),
+            model: names[self.place]
+                .as_deref()
+                .or(self.job.model_json.as_deref()),
             inject_usage: self.usage == UsageChunk::Injected,
             copy_max_tokens: self.provider.kind == ProviderKind::Ollama,
         };

@@ -26,8 +26,10 @@ use crate::shard::models;
 use crate::shard::permit::Permit;
 use crate::shard::run::Shard;
 use crate::shard::settle::Record;
+use crate::shard::spend::{self, Allowance, Turn};
 use crate::sys::clock;
 use crate::wire::head::Head;
+use crate::wire::json;
 use crate::wire::openai::{self, Ask};
 
 /// What becomes of the caller's connection.
@@ -53,6 +55,12 @@ pub struct Job<'a> {
     pub body: Range<usize>,
     /// What the body says.
     pub ask: &'a Ask<'a>,
+    /// The model that is served: the one asked for, or what a budget puts in its place.
+    pub model: &'a str,
+    /// The model that a budget puts in place of the one asked for.
+    pub model_override: Option<&'a str>,
+    /// The same as a JSON string.
+    pub model_json: Option<Vec<u8>>,
     /// Where it may go.
     pub routed: Routed<'a>,
 }
@@ -148,18 +156,49 @@ async fn infer(
         let refusal = Refusal::ModelNotFound { model: &ask.model };
         return tell(shard, caller, request, &mut record, &refusal).await;
     };
-    record.strategy = Some(routed.route.strategy);
-    record.group = routed.group;
-    let job = Job {
+    let mut job = Job {
         shard,
         request,
         endpoint,
         message: &message,
         body,
         ask: &ask,
+        model: &ask.model,
+        model_override: None,
+        model_json: None,
         routed,
     };
+    if let Err(refusal) = spend(&mut job, &mut record) {
+        return tell(shard, caller, request, &mut record, &refusal).await;
+    }
+    record.strategy = Some(job.routed.route.strategy);
+    record.group = job.routed.group;
+    record.model_override = job.model_override;
     try_candidates(&job, caller, &mut record).await
+}
+
+/// Asks the caller's budget. At its limit, another model may take the place of the one asked for:
+/// then routing starts over with that.
+fn spend<'a>(job: &mut Job<'a>, record: &mut Record<'a>) -> Result<(), Refusal<'a>> {
+    let shard: &'a Shard = job.shard;
+    let label = job.request.attribution.caller.as_ref();
+    let budget = label.and_then(|label| shard.purse.budget_of(label.as_str()));
+    let mut allowance = spend::admit(job, budget, Turn::AsAsked);
+    if let Allowance::Instead(model) = allowance {
+        job.routed = route::route(&shard.plan, job.endpoint, model)
+            .ok_or(Refusal::ModelNotFound { model })?;
+        (job.model, job.model_override) = (model, Some(model));
+        job.model_json = Some(json::quoted(model));
+        allowance = spend::admit(job, budget, Turn::Downgraded);
+    }
+    match allowance {
+        Allowance::Unlimited | Allowance::Instead(_) => Ok(()),
+        Allowance::Reserved(reservation) => {
+            record.reservation = Some(reservation);
+            Ok(())
+        }
+        Allowance::Refused(refusal) => Err(refusal),
+    }
 }
 
 /// Tries one candidate after the other, until the caller has an answer or nobody is left.
@@ -176,7 +215,7 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
         let Some(place) = pick(job, turn, &survey.eligible) else {
             let verdict = attempts.blamed().map(|blamed| blamed.outcome.verdict());
             let Some(verdict) = verdict else {
-                let refusal = survey.refusal(&job.ask.model, clock::now());
+                let refusal = survey.refusal(job.model, clock::now());
                 return tell(shard, caller, job.request, record, &refusal).await;
             };
             return conclude(job, caller, record, &attempts, verdict).await;
@@ -254,13 +293,19 @@ fn pick(job: &Job<'_>, (ticket, random): (u64, u64), eligible: &Eligible) -> Opt
             Vec::new()
         }
     };
+    let costs = match routed.route.strategy {
+        Strategy::CostWeighted => spend::prompt_costs(job, Tokens::estimated(job.ask.prompt_bytes)),
+        Strategy::RoundRobin | Strategy::LeastLatency | Strategy::Random | Strategy::Priority => {
+            Vec::new()
+        }
+    };
     let choice = Choice {
         ticket,
         random,
         rotation: &shard.routes[routed.id.index()].rotation,
         latencies: &latencies,
         min_samples: shard.plan.latency.min_samples,
-        costs: &[],
+        costs: &costs,
     };
     choose(routed.route.strategy, &choice, eligible)
 }

@@ -24,6 +24,7 @@ pub mod ring;
 pub mod run;
 pub mod settle;
 pub mod socket;
+pub mod spend;
 pub mod stream;
 pub mod timers;
 pub mod tls;

@@ -12,9 +12,10 @@ use monoio::io::AsyncReadRent;
 use monoio::net::{TcpListener, UnixStream};
 use rustls::{ClientConfig, ServerConfig};
 
-use crate::base::ids::{ProviderId, ShardId};
+use crate::base::ids::{ProviderId, RouteId, ShardId};
 use crate::base::random::Random;
 use crate::base::secret::Secret;
+use crate::base::tokens::Tokens;
 use crate::config::plan::Plan;
 use crate::decide::ewma::{Ewma, LatencyView};
 use crate::decide::rotation::Rotation;
@@ -34,6 +35,7 @@ use crate::shard::nudge::Nudge;
 use crate::shard::pool::Pool;
 use crate::shard::reports::Reports;
 use crate::shard::ring::Driver;
+use crate::shard::spend::Purse;
 use crate::shard::stream::Spare;
 use crate::shard::timers::Timers;
 use crate::shard::{guarded, health, listener, ring};
@@ -48,6 +50,8 @@ pub struct Common {
     pub routes: Box<[RouteExtras]>,
     /// The list of models.
     pub catalogue: Catalogue,
+    /// Prices and budgets.
+    pub purse: Purse,
     /// The fixed part of the requests to each provider.
     pub prefixes: Box<[Prefixes]>,
     /// Published words.
@@ -151,6 +155,8 @@ pub struct Shard {
     pub lines: Option<RefCell<Lines>>,
     /// What streams use, between two of them.
     pub relays: RefCell<Vec<Box<Spare>>>,
+    /// By route, how long its answers have been of late, in tokens.
+    answers: RefCell<Vec<u64>>,
     /// Providers that were seen not to take `stream_options`.
     strict: Box<[Cell<bool>]>,
     /// Callers' connections that are open.
@@ -195,6 +201,19 @@ impl Shard {
         }
         let (average, samples) = self.gates.providers[provider.index()].average();
         LatencyView { average, samples }
+    }
+
+    /// How long the answers of `route` have been of late.
+    #[must_use]
+    pub fn usual_answer(&self, route: RouteId) -> Tokens {
+        Tokens::new(self.answers.borrow()[route.index()])
+    }
+
+    /// Takes note of an answer's length.
+    pub fn note_answer(&self, route: RouteId, tokens: Tokens) {
+        let mut answers = self.answers.borrow_mut();
+        let usual = &mut answers[route.index()];
+        *usual = (*usual * 7 + tokens.get()).div_ceil(8);
     }
 
     /// What becomes of a connection, given what its caller wants: a process that drains closes it.
@@ -250,6 +269,7 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
         access_log: Rc::new(AccessLog::new(own.log)),
         lines: own.lines.map(RefCell::new),
         relays: RefCell::default(),
+        answers: RefCell::new(vec![USUAL_ANSWER; common.plan.routes.all.len()]),
         strict: common
             .plan
             .providers
@@ -337,3 +357,6 @@ impl Bell {
         }
     }
 }
+
+/// How long an answer is expected to be before any has been seen, in tokens.
+const USUAL_ANSWER: u64 = 512;

@@ -50,8 +50,10 @@ pub async fn relay<'a>(
     };
     let outcome = stream.run(caller, record, attempts, &mut up).await;
     if stream.is_committed() {
-        record.tokens = Some(stream.used());
         stream.settle(record, outcome);
+        let job = attempt.job;
+        job.shard
+            .note_answer(job.routed.id, stream.used().completion);
     }
     let Stream {
         spare,
@@ -257,7 +259,8 @@ impl<'a> Stream<'_, '_, 'a> {
     }
 
     /// Says how the stream ended, before its last bytes leave.
-    fn settle(&self, record: &Record<'_>, outcome: Outcome) {
+    fn settle(&self, record: &mut Record<'_>, outcome: Outcome) {
+        record.settle(self.used());
         let latency = record.first_byte.map(|at| at.since(self.attempt.sent_at));
         let sample = latency.map(|latency| Sample {
             latency,
@@ -272,11 +275,7 @@ impl<'a> Stream<'_, '_, 'a> {
 
     fn used(&self) -> Used {
         let relay = &self.spare.relay;
-        Used::new(
-            relay.usage(),
-            self.attempt.job.ask.prompt_bytes,
-            relay.text_bytes(),
-        )
+        self.attempt.used(relay.usage(), relay.text_bytes())
     }
 
     /// Starts the answer: nothing but its totals is unknown now.

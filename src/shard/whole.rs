@@ -15,7 +15,7 @@ use crate::link::facts::{Sample, SampleKind};
 use crate::shard::attempt::Attempt;
 use crate::shard::caller::Caller;
 use crate::shard::run::Shard;
-use crate::shard::settle::{Record, Used};
+use crate::shard::settle::Record;
 use crate::shard::socket::Part;
 use crate::shard::upstream::Upstream;
 use crate::sys::clock;
@@ -88,8 +88,9 @@ pub async fn relay<'a>(
         }
     };
     attempts.commit();
-    let used = Used::new(view.usage, job.ask.prompt_bytes, view.text_bytes);
-    record.tokens = Some(used);
+    let used = attempt.used(view.usage, view.text_bytes);
+    record.settle(used);
+    job.shard.note_answer(job.routed.id, used.completion);
     let latency = clock::now().since(attempt.sent_at);
     let sample = Sample {
         latency,
