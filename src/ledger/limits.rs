@@ -222,7 +222,13 @@ providers:
             }
             other => panic!("{other:?}"),
         };
-        orders.iter().map(text).collect::<Vec<_>>().join(", ")
+        let hints = |order: &&Order| !matches!(order, Order::FreesAt { .. });
+        orders
+            .iter()
+            .filter(hints)
+            .map(text)
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     fn at(seconds: u64) -> Instant {
