@@ -84,9 +84,9 @@ impl Reports {
         self.reporter.send(message)
     }
 
-    /// Hands over what waits, and waits until it is in force: whoever is told of a failure afterwards
-    /// can rely on its consequences (promise `verdict.before-cause`). At most 5 ms: a coordinator that
-    /// is slower than that delays a verdict, not the callers.
+    /// Hands over what waits, and waits until it is in force: whoever is told of a failure
+    /// afterwards can rely on its consequences (promise `verdict.before-cause`). At most 5 ms: a
+    /// coordinator that is slower than that delays a verdict, not the callers.
     pub async fn enforce(&self) {
         self.flush();
         let number = self.number.get();

@@ -22,8 +22,11 @@ pub struct Purse {
     /// By the value of `X-Infermux-Caller`.
     budgets: HashMap<Box<str>, BudgetId>,
     /// By route and candidate, for routes of one model.
-    rows: Box<[Option<Box<[Option<Row>]>>]>,
+    rows: Box<[Option<Rows>]>,
 }
+
+/// By candidate; `None`: nobody knows its price.
+type Rows = Box<[Option<Row>]>;
 
 /// Money that is reserved for one request. It is settled exactly once: dropped without a word, it
 /// has cost nothing.
