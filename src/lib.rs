@@ -6,6 +6,7 @@ pub mod config;
 pub mod coordinator;
 pub mod decide;
 pub mod exchange;
+pub mod ledger;
 pub mod link;
 pub mod report;
 pub mod shard;

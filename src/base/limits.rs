@@ -23,6 +23,8 @@ pub const CANDIDATES_MAX: usize = 1 << 20;
 pub const ALIAS_CHAIN_MAX: usize = 16;
 /// Most callers with a budget.
 pub const BUDGETS_MAX: usize = 10_000;
+/// Largest monthly budget, in US dollars: its balance has to fit into a published word.
+pub const BUDGET_USD_MAX: u32 = 100_000_000;
 /// Largest core number, and most cores, that shards can be pinned to.
 pub const CORES_MAX: usize = 4_096;
 /// Most shards one process runs.
@@ -95,3 +97,12 @@ pub const LOG_BATCH_BYTES: usize = 256 << 10;
 /// Open files kept for infermux itself and for idle connections to providers; where few are
 /// allowed, an eighth of them.
 pub const OPEN_FILES_RESERVE: u64 = 1_024;
+/// Facts that a shard gathers before it hands them over.
+pub const FACTS_PER_BATCH: usize = 256;
+/// Facts that a shard holds while the coordinator does not read; beyond, successes are forgotten.
+pub const FACTS_HELD_MAX: usize = 65_536;
+/// Most changes of circuits that wait for the log: every provider's, twice over.
+pub const CIRCUIT_CHANGES_MAX: usize = 2 * PROVIDERS_MAX;
+/// Largest state file that is read, in bytes: 10,000 callers with a few months each need 2 MiB, and
+/// those that had a budget within the last year come on top.
+pub const STATE_BYTES_MAX: u64 = 64 << 20;

@@ -6,6 +6,7 @@
 pub mod ids;
 pub mod limits;
 pub mod money;
+pub mod month;
 pub mod random;
 pub mod secret;
 pub mod time;

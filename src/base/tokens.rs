@@ -45,3 +45,16 @@ impl std::fmt::Display for Tokens {
         self.0.fmt(f)
     }
 }
+
+/// The four disjoint counts, each of which has a price.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Prompt tokens that no cache had a part in.
+    pub input: Tokens,
+    /// Prompt tokens read from a cache.
+    pub cache_read: Tokens,
+    /// Prompt tokens written to a cache.
+    pub cache_write: Tokens,
+    /// Everything that was generated.
+    pub output: Tokens,
+}

@@ -4,31 +4,45 @@ use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::{ClientConfig, ServerConfig};
 
 use crate::base::ids::ShardId;
+use crate::base::secret::Secret;
 use crate::cli::capacity;
 use crate::cli::environment;
 use crate::cli::file;
 use crate::cli::flags::{self, ServeFlags};
 use crate::cli::log::Log;
 use crate::cli::overrides::Overrides;
-use crate::cli::stop::Running;
+use crate::cli::stop::{Bells, Running};
 use crate::cli::terminal;
 use crate::cli::threads;
 use crate::cli::{FAILED, UNUSABLE};
 use crate::config::faults::Fault;
-use crate::config::plan::{Auth, Listen, Plan};
+use crate::config::plan::{Auth, Listen, Plan, Provider};
+use crate::config::routes;
 use crate::config::{Environment, Options, Strictness};
+use crate::coordinator::run::Coordinator;
+use crate::coordinator::state_file::StateFile;
 use crate::exchange::catalogue::Catalogue;
 use crate::exchange::outbound::Prefixes;
+use crate::exchange::target::Door;
+use crate::ledger::books::Books;
+use crate::ledger::state::State;
+use crate::link::budget_gate::BudgetGate;
 use crate::link::buffered;
-use crate::link::events;
+use crate::link::events::{self, Event, EventSender};
 use crate::link::gate::Gates;
+use crate::link::provider_gate::{Limits, ProviderGate};
+use crate::link::reports::{self, Progress, Reporter};
 use crate::link::retries::Retries;
-use crate::shard::run::{Common, Own, RouteExtras};
-use crate::sys::{bell, listen, tls};
+use crate::link::states;
+use crate::shard::run::{Common, Duty, Own, RouteExtras};
+use crate::shard::spend::Purse;
+use crate::sys::bell::Ringer;
+use crate::sys::{bell, clock, listen, tls};
 
 /// Why nothing is served.
 pub enum NotStarted {
@@ -56,7 +70,12 @@ pub fn run(flags: &ServeFlags) -> u8 {
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    match start(plan, &log) {
+    let health = if flags.no_health_checks {
+        HealthChecks::NotAwaited
+    } else {
+        HealthChecks::On
+    };
+    match start(plan, &log, health) {
         Ok(running) => running.attend(flags.graceful_shutdown),
         Err(NotStarted::Asked(code)) => code,
         Err(NotStarted::Failed(problem)) => {
@@ -83,8 +102,6 @@ fn configured(path: &Path, flags: &ServeFlags) -> Option<(Plan, Vec<Fault>)> {
 fn introduce(path: &Path, plan: &Plan) {
     terminal::say(format_args!("infermux {}", env!("CARGO_PKG_VERSION")));
     terminal::say(format_args!("config: {}", path.display()));
-    let names: Vec<&str> = plan.providers.iter().map(|one| &*one.name).collect();
-    terminal::say(format_args!("providers: {}", names.join(", ")));
     let has_keys = plan.providers.iter().any(|one| one.api_key.is_some());
     let is_open = matches!(plan.auth, Auth::Passthrough) && !plan.listen.addr.ip().is_loopback();
     if has_keys && is_open {
@@ -96,7 +113,7 @@ fn introduce(path: &Path, plan: &Plan) {
     }
 }
 
-fn start(plan: Plan, log: &Log) -> Result<Running, NotStarted> {
+fn start(plan: Plan, log: &Log, health: HealthChecks) -> Result<Running, NotStarted> {
     let (events, told) = events::channel();
     threads::watch_signals(events.clone())?;
     let count = capacity::shards(&plan.server);
@@ -104,36 +121,244 @@ fn start(plan: Plan, log: &Log) -> Result<Running, NotStarted> {
     let connections_max = capacity::connections(&plan.server);
     let (tls_accept, tls_connect) = (tls_accept(&plan)?, tls_connect(&plan)?);
     let (listeners, local) = bind(&plan.listen, count)?;
+    let operators = plan
+        .management_listen
+        .as_ref()
+        .map(|listen| bind(listen, 1))
+        .transpose()?;
     let addresses = threads::look_up_names(&plan, &events, &told)?;
+    let plan = Arc::new(plan);
+    let gates = Arc::new(gates(&plan, connections_max));
+    // One more than the shards: the event loop for operators reports, too.
+    let loops = count + 1;
+    let progress = Arc::new(Progress::new(loops));
+    let (reporter, inbox) = reports::channel();
+    let (state, file) = state(&plan)?;
+    let books = Books::new(&plan, clock::wall(), state, window());
+    let (to_plan, to_gates) = (Arc::clone(&plan), Arc::clone(&gates));
+    let mut coordinator = Coordinator::new(to_plan, to_gates, Arc::clone(&progress), books);
+    coordinator.start();
+    let mut bookkeepers = 1;
+    if let Some(file) = file {
+        let (sender, receiver) = states::channel();
+        coordinator = coordinator.with_writer(sender);
+        threads::start_writer(file, receiver, &events)?;
+        bookkeepers += 1;
+    }
+    threads::start_coordinator(coordinator, inbox, &events)?;
     let common = Arc::new(Common {
         routes: RouteExtras::of(&plan),
         catalogue: Catalogue::of(&plan),
+        purse: Purse::new(&plan),
         prefixes: plan.providers.iter().map(Prefixes::new).collect(),
-        gates: Gates::new(plan.routes.all.len(), connections_max),
-        retries: Retries::new(count),
-        buffered: Arc::new(buffered::Pool::new(plan.server.max_buffered_bytes, count)),
+        gates,
+        progress,
+        management_token: environment::variable(TOKEN)
+            .filter(|t| !t.is_empty())
+            .map(Secret::new),
+        retries: Retries::new(loops),
+        buffered: Arc::new(buffered::Pool::new(plan.server.max_buffered_bytes, loops)),
         addresses,
         tls_accept,
         tls_connect,
-        plan: Arc::new(plan),
+        plan,
     });
+    let starter = Starter {
+        common,
+        log,
+        reporter,
+        events,
+    };
+    let places = Places::new(&starter.common.plan, local, operators.as_ref());
+    let door = if operators.is_some() {
+        Door::Callers
+    } else {
+        Door::Both
+    };
+    let listener = operators.and_then(|(mut listeners, _)| listeners.pop());
+    // Its bell is never rung: it stays to the end.
+    let control = starter.control(count, listener, health)?;
+    if health == HealthChecks::On {
+        threads::wait_for_health(&starter.common.plan, &told)?;
+    }
+    terminal::say(format_args!(
+        "providers: {}",
+        providers(&starter.common, health)
+    ));
     let mut ringers = Vec::new();
     for (id, listener) in (0..).map(ShardId).zip(listeners) {
-        let (ringer, bell) = bell::pair().map_err(failed("cannot make a bell"))?;
-        let own = Own {
-            id,
-            listener,
-            bell,
-            log: log.sender(),
-            lines: log.access_lines(),
-        };
-        threads::start_shard(&common, own, &events)?;
-        ringers.push(ringer);
+        ringers.push(starter.shard(id, (listener, door))?);
     }
-    let place = place(&common.plan.listen, local);
-    terminal::say(format_args!("listening on {place}"));
-    tracing::info!(listen = place, shards = count, "serving");
-    Ok(Running::new(common, ringers, told))
+    terminal::say(format_args!("listening on {places}"));
+    tracing::info!(listen = %places, shards = count, "serving");
+    let Starter {
+        common, reporter, ..
+    } = starter;
+    let bells = Bells {
+        shards: ringers,
+        control,
+    };
+    Ok(Running::new(common, bells, told, (reporter, bookkeepers)))
+}
+
+/// What the state file says, and the file, where one is configured.
+fn state(plan: &Plan) -> Result<(State, Option<StateFile>), NotStarted> {
+    let Some(path) = &plan.budgets.state_file else {
+        return Ok((State::default(), None));
+    };
+    let opened = StateFile::open(Path::new(&**path));
+    let opened = opened.map_err(|fault| NotStarted::Failed(fault.to_string()))?;
+    if let Some(warning) = &opened.warning {
+        tracing::warn!("{warning}");
+    }
+    Ok((opened.state, Some(opened.file)))
+}
+
+/// The window of the rate limits. The tests of a debug build may shorten it.
+fn window() -> Duration {
+    let shorter = environment::variable("INFERMUX_TEST_WINDOW").filter(|_| cfg!(debug_assertions));
+    let seconds = shorter
+        .and_then(|seconds| seconds.parse().ok())
+        .unwrap_or(60);
+    Duration::from_secs(seconds)
+}
+
+/// Whether providers are checked, and the start waits for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HealthChecks {
+    /// They are.
+    On,
+    /// They are checked, but the start does not wait.
+    NotAwaited,
+}
+
+/// What event loops are started with.
+struct Starter<'a> {
+    common: Arc<Common>,
+    log: &'a Log,
+    reporter: Reporter,
+    events: EventSender,
+}
+
+impl Starter<'_> {
+    /// Starts the event loop for operators and health checks.
+    fn control(
+        &self,
+        count: usize,
+        listener: Option<TcpListener>,
+        health: HealthChecks,
+    ) -> Result<Ringer, NotStarted> {
+        let events = self.events.clone();
+        let checked: Box<dyn Fn() + Send> = match health {
+            HealthChecks::On => Box::new(move || events.send(Event::HealthChecked)),
+            HealthChecks::NotAwaited => Box::new(|| {}),
+        };
+        let id = ShardId(u16::try_from(count).unwrap_or(u16::MAX));
+        let listener = listener.map(|listener| (listener, Door::Operators));
+        let (ringer, own) = self.own(id, listener, Duty::Control { checked })?;
+        threads::start_control(&self.common, own, &self.events)?;
+        Ok(ringer)
+    }
+
+    fn shard(&self, id: ShardId, door: (TcpListener, Door)) -> Result<Ringer, NotStarted> {
+        let (ringer, own) = self.own(id, Some(door), Duty::Callers)?;
+        threads::start_shard(&self.common, own, &self.events)?;
+        Ok(ringer)
+    }
+
+    fn own(
+        &self,
+        id: ShardId,
+        listener: Option<(TcpListener, Door)>,
+        duty: Duty,
+    ) -> Result<(Ringer, Own), NotStarted> {
+        let (ringer, bell) = bell::pair().map_err(failed("cannot make a bell"))?;
+        let (log, lines) = (self.log.sender(), self.log.access_lines());
+        let reporter = self.reporter.clone();
+        Ok((
+            ringer,
+            Own {
+                id,
+                listener,
+                duty,
+                bell,
+                reporter,
+                log,
+                lines,
+            },
+        ))
+    }
+}
+
+/// The words of `plan`'s providers and budgets.
+fn gates(plan: &Plan, connections_max: usize) -> Gates {
+    let limits = |provider: &Provider| Limits {
+        requests: provider.requests_per_minute,
+        tokens: provider.tokens_per_minute,
+        in_flight: provider.max_in_flight,
+        check_interval: provider.health_check.interval,
+    };
+    let providers = plan
+        .providers
+        .iter()
+        .map(limits)
+        .map(ProviderGate::new)
+        .collect();
+    let budgets = plan
+        .budgets
+        .callers
+        .iter()
+        .map(|_| BudgetGate::default())
+        .collect();
+    Gates::new(plan.routes.all.len(), connections_max).with(providers, budgets)
+}
+
+/// The providers, and what their first check has found.
+fn providers(common: &Common, health: HealthChecks) -> String {
+    let one = |(provider, gate): (&Provider, &ProviderGate)| {
+        let is_checked = !provider.health_check.disabled && routes::is_serviceable(provider.kind);
+        let state = match (health, is_checked, gate.is_healthy()) {
+            (HealthChecks::On, true, true) => " (healthy)",
+            (HealthChecks::On, true, false) => " (unhealthy)",
+            (HealthChecks::On | HealthChecks::NotAwaited, _, _) => "",
+        };
+        format!("{}{state}", provider.name)
+    };
+    let all = common.plan.providers.iter().zip(&common.gates.providers);
+    all.map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// Where callers and operators connect.
+struct Places {
+    callers: String,
+    operators: Option<String>,
+}
+
+impl Places {
+    fn new(
+        plan: &Plan,
+        callers: SocketAddr,
+        operators: Option<&(Vec<TcpListener>, SocketAddr)>,
+    ) -> Self {
+        let listen = plan.management_listen.as_ref();
+        let operators = listen
+            .zip(operators)
+            .map(|(listen, (_, addr))| place(listen, *addr));
+        Self {
+            callers: place(&plan.listen, callers),
+            operators,
+        }
+    }
+}
+
+impl std::fmt::Display for Places {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.callers)?;
+        match &self.operators {
+            Some(operators) => write!(f, " (management: {operators})"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A system's fault as the end of a sentence that starts with `what`.
@@ -180,6 +405,9 @@ fn place(listen: &Listen, local: SocketAddr) -> String {
         None => local.to_string(),
     }
 }
+
+/// The variable with the token that operators must present.
+const TOKEN: &str = "INFERMUX_MANAGEMENT_TOKEN";
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ use crate::base::time::Instant;
 use crate::cli::FAILED;
 use crate::link::events::{Event, EventReceiver};
 use crate::link::gate::Phase;
+use crate::link::reports::{Message, Reporter};
 use crate::shard::run::Common;
 use crate::sys::bell::Ringer;
 use crate::sys::clock;
@@ -14,13 +15,24 @@ use crate::sys::clock;
 /// A process that serves.
 pub struct Running {
     common: Arc<Common>,
-    /// One per shard.
-    ringers: Vec<Ringer>,
+    bells: Bells,
     told: EventReceiver,
     /// Shards that have not ended.
     shards: usize,
+    /// The way to the coordinator.
+    reporter: Reporter,
+    /// Threads that keep the books and have not ended: the coordinator, and who writes for it.
+    bookkeepers: usize,
     /// Whether something ended that should not have.
     broken: bool,
+}
+
+/// The bells of the event loops.
+pub struct Bells {
+    /// One per shard.
+    pub shards: Vec<Ringer>,
+    /// That of the loop for operators, which ends when it hears that its ringer is gone.
+    pub control: Ringer,
 }
 
 /// Why the main thread woke.
@@ -36,11 +48,18 @@ enum Woken {
 impl Running {
     /// Shards that run, each with its ringer, and what they and the signals tell.
     #[must_use]
-    pub fn new(common: Arc<Common>, ringers: Vec<Ringer>, told: EventReceiver) -> Self {
+    pub fn new(
+        common: Arc<Common>,
+        bells: Bells,
+        told: EventReceiver,
+        (reporter, bookkeepers): (Reporter, usize),
+    ) -> Self {
         Self {
-            shards: ringers.len(),
+            reporter,
+            bookkeepers,
+            shards: bells.shards.len(),
             common,
-            ringers,
+            bells,
             told,
             broken: false,
         }
@@ -58,6 +77,7 @@ impl Running {
     fn stages(&mut self, graceful: Duration) -> Result<u8, u8> {
         let code = self.until_asked()?;
         tracing::info!("asked to stop");
+        self.enter(Phase::Leaving);
         self.delay(code)?;
         self.enter(Phase::Draining);
         if !self.finish(code, graceful)? {
@@ -71,6 +91,7 @@ impl Running {
                 tracing::warn!(shards = self.shards, "shards did not end in time");
             }
         }
+        self.close_books(code)?;
         tracing::info!("stopped");
         Ok(if self.broken { FAILED } else { code })
     }
@@ -97,7 +118,32 @@ impl Running {
 
     fn enter(&self, phase: Phase) {
         self.common.gates.advance(phase);
-        self.ringers.iter().for_each(Ringer::ring);
+        self.bells.shards.iter().for_each(Ringer::ring);
+    }
+
+    /// Lets the coordinator book what the shards have left behind.
+    fn close_books(&mut self, code: u8) -> Result<(), u8> {
+        let until = clock::now() + BOOKS_MAX;
+        let mut message = Some(Message::Stop);
+        while self.bookkeepers > 0 {
+            if let Some(stop) = message.take() {
+                message = self.reporter.send(stop).err();
+            }
+            let turn = if message.is_some() {
+                clock::now() + RETRY
+            } else {
+                until
+            };
+            match self.wait(turn.min(until)) {
+                Woken::Over if clock::now() >= until => {
+                    tracing::warn!("the books are not closed in time");
+                    return Ok(());
+                }
+                Woken::Asked(_) => return Err(code),
+                Woken::Over | Woken::Ended => {}
+            }
+        }
+        Ok(())
     }
 
     /// Whether every shard has ended within `span`. The second signal ends the process at once.
@@ -121,10 +167,34 @@ impl Running {
             };
             match event {
                 Event::StopAsked(code) => return Woken::Asked(code),
-                Event::NamesLookedUp => {}
+                Event::NamesLookedUp | Event::HealthChecked => {}
+                Event::ControlEnded(fault) => {
+                    self.broken = true;
+                    let fault = fault.as_deref().unwrap_or("without a reason");
+                    tracing::error!(fault, "the event loop for operators has ended");
+                    return Woken::Ended;
+                }
+                Event::WriterEnded(fault) => {
+                    self.bookkeepers = self.bookkeepers.saturating_sub(1);
+                    if self.common.gates.is_taking() || fault.is_some() {
+                        self.broken = true;
+                        let fault = fault.as_deref().unwrap_or("without a reason");
+                        tracing::error!(fault, "the writer of the state file has ended");
+                    }
+                    return Woken::Ended;
+                }
+                Event::CoordinatorEnded(fault) => {
+                    self.bookkeepers = self.bookkeepers.saturating_sub(1);
+                    if self.common.gates.is_taking() || fault.is_some() {
+                        self.broken = true;
+                        let fault = fault.as_deref().unwrap_or("without a reason");
+                        tracing::error!(fault, "the coordinator has ended");
+                    }
+                    return Woken::Ended;
+                }
                 Event::ShardEnded(id, fault) => {
                     self.shards = self.shards.saturating_sub(1);
-                    let serving = self.common.gates.phase() == Phase::Serving;
+                    let serving = self.common.gates.is_taking();
                     if serving || fault.is_some() {
                         self.broken = true;
                         let fault = fault.as_deref().unwrap_or("without a reason");
@@ -142,6 +212,10 @@ impl Running {
     }
 }
 
+/// How long the coordinator may take to close the books.
+const BOOKS_MAX: Duration = Duration::from_secs(2);
+/// Pause before a full inbox is tried again.
+const RETRY: Duration = Duration::from_millis(5);
 /// How long shards may take to end once their connections are cut off.
 const CUT_MAX: Duration = Duration::from_secs(1);
 
@@ -154,8 +228,10 @@ mod tests {
     use crate::config::{self, Environment, Options, Strictness};
     use crate::exchange::catalogue::Catalogue;
     use crate::link::gate::Gates;
+    use crate::link::reports::{self, Incoming, Progress};
     use crate::link::retries::Retries;
     use crate::link::{addresses, buffered, events};
+    use crate::shard::spend::Purse;
     use crate::sys::{bell, tls};
 
     /// Nothing of this is used but the phase and `server.drain_delay`.
@@ -169,8 +245,11 @@ mod tests {
         Common {
             routes: Box::default(),
             catalogue: Catalogue::of(&plan),
+            purse: Purse::new(&plan),
             prefixes: Box::default(),
-            gates: Gates::new(0, 0),
+            gates: Arc::new(Gates::new(0, 0)),
+            progress: Arc::new(Progress::new(2)),
+            management_token: None,
             retries: Retries::new(2),
             buffered: Arc::new(buffered::Pool::new(0, 2)),
             addresses: addresses::channel(1).0,
@@ -197,14 +276,25 @@ mod tests {
         let (sender, receiver) = events::channel();
         let (ringers, mut bells): (Vec<_>, Vec<_>) = (0..2).map(|_| bell::pair().unwrap()).unzip();
         let common = Arc::new(common());
-        let running = Running::new(Arc::clone(&common), ringers, receiver);
+        let control = bell::pair().unwrap().0;
+        let bells_of = Bells {
+            shards: ringers,
+            control,
+        };
+        let (reporter, inbox) = reports::channel();
+        let running = Running::new(Arc::clone(&common), bells_of, receiver, (reporter, 1));
         before.into_iter().for_each(|event| sender.send(event));
         bells[0].set_nonblocking(false).unwrap();
         let code = std::thread::scope(|scope| {
             scope.spawn(|| {
-                // It is rung, or nobody is left to ring it.
-                let _ = bells[0].read(&mut [0]).unwrap();
+                // It is rung twice before the shards drain, or nobody is left to ring it.
+                let _ = bells[0].read_exact(&mut [0; 2]);
                 after.into_iter().for_each(|event| sender.send(event));
+                while let Incoming::Message(message) = inbox.next(Duration::from_secs(5)) {
+                    if matches!(message, Message::Stop) {
+                        sender.send(Event::CoordinatorEnded(None));
+                    }
+                }
             });
             running.attend(Duration::from_millis(50))
         });
@@ -213,12 +303,12 @@ mod tests {
 
     #[test]
     fn it_ends_with_the_code_of_the_first_signal_or_of_what_broke() {
-        use Phase::{Draining, Serving, Stopping};
+        use Phase::{Draining, Leaving, Serving, Stopping};
         for (before, after, expected) in [
             (vec![TERM], vec![ended(0), ended(1)], (0, Draining)),
             (vec![INT], vec![ended(0), ended(1)], (130, Draining)),
             // The second signal does not wait for anybody.
-            (vec![INT, TERM], vec![], (130, Serving)),
+            (vec![INT, TERM], vec![], (130, Leaving)),
             (vec![TERM], vec![ended(0), INT], (0, Draining)),
             // Something ends that should not.
             (vec![ended(0)], vec![], (FAILED, Serving)),

@@ -12,8 +12,13 @@ use crate::cli::{DONE, INTERRUPTED};
 use crate::config::plan::Plan;
 use crate::coordinator::chores;
 use crate::coordinator::names::Names;
+use crate::coordinator::run::Coordinator;
+use crate::coordinator::save;
+use crate::coordinator::state_file::StateFile;
 use crate::link::addresses::{self, Addresses};
 use crate::link::events::{Event, EventReceiver, EventSender};
+use crate::link::reports::Inbox;
+use crate::link::states::StateReceiver;
 use crate::shard::run::{self, Common, Own};
 use crate::sys::signals::Signal;
 use crate::sys::{clock, cores, signals};
@@ -67,8 +72,14 @@ pub fn look_up_names(
                 let problem = "the look-up of names has ended";
                 return Err(NotStarted::Failed(problem.into()));
             }
-            // There are no shards yet.
-            Some(Event::ShardEnded(..)) => {}
+            // Nothing else runs yet.
+            Some(
+                Event::ShardEnded(..)
+                | Event::HealthChecked
+                | Event::ControlEnded(_)
+                | Event::CoordinatorEnded(_)
+                | Event::WriterEnded(_),
+            ) => {}
             None => {
                 tracing::warn!("not all names of providers are looked up yet: serving without");
                 return Ok(addresses);
@@ -94,6 +105,88 @@ pub fn start_shard(common: &Arc<Common>, own: Own, events: &EventSender) -> Resu
     start_thread(format!("shard-{}", id.0), events, ended, body)
 }
 
+/// Starts the coordinator.
+///
+/// # Errors
+///
+/// The thread cannot be started.
+pub fn start_coordinator(
+    coordinator: Coordinator,
+    inbox: Inbox,
+    events: &EventSender,
+) -> Result<(), NotStarted> {
+    let body = move || {
+        coordinator.run(&inbox);
+        Ok(())
+    };
+    start_thread("coordinator".into(), events, Event::CoordinatorEnded, body)
+}
+
+/// Starts the writer of the state file.
+///
+/// # Errors
+///
+/// The thread cannot be started.
+pub fn start_writer(
+    file: StateFile,
+    states: StateReceiver,
+    events: &EventSender,
+) -> Result<(), NotStarted> {
+    let body = move || {
+        save::run(&file, &states);
+        Ok(())
+    };
+    start_thread("state".into(), events, Event::WriterEnded, body)
+}
+
+/// Starts the event loop beside the shards, and waits for its first round of health checks.
+///
+/// # Errors
+///
+/// The thread cannot be started, or somebody asks the process to stop meanwhile.
+pub fn start_control(
+    common: &Arc<Common>,
+    own: Own,
+    events: &EventSender,
+) -> Result<(), NotStarted> {
+    let common = Arc::clone(common);
+    let body = move || run::run(common, own);
+    start_thread("control".into(), events, Event::ControlEnded, body)
+}
+
+/// Waits for the first round of health checks.
+///
+/// # Errors
+///
+/// Somebody asks the process to stop meanwhile, or a thread has ended.
+pub fn wait_for_health(plan: &Plan, told: &EventReceiver) -> Result<(), NotStarted> {
+    let longest = plan
+        .providers
+        .iter()
+        .map(|one| one.health_check.timeout)
+        .max();
+    let until = clock::now() + longest.unwrap_or_default() + HEALTH_SLACK;
+    loop {
+        match told.next_within(until.since(clock::now())) {
+            Some(Event::HealthChecked) => return Ok(()),
+            Some(Event::StopAsked(code)) => return Err(NotStarted::Asked(code)),
+            Some(
+                Event::ControlEnded(fault)
+                | Event::CoordinatorEnded(fault)
+                | Event::WriterEnded(fault),
+            ) => {
+                let fault = fault.unwrap_or_else(|| "a thread has ended".into());
+                return Err(NotStarted::Failed(fault));
+            }
+            Some(Event::NamesLookedUp | Event::ShardEnded(..) | Event::ChoresEnded) => {}
+            None => {
+                tracing::warn!("not all providers are checked yet: serving without");
+                return Ok(());
+            }
+        }
+    }
+}
+
 /// Starts a thread that tells the main thread of its end, whichever way that comes.
 fn start_thread(
     name: String,
@@ -115,5 +208,7 @@ fn start_thread(
     started.map(|_| ()).map_err(failed("cannot start a thread"))
 }
 
+/// How much longer than its timeout a health check may take to be told of.
+const HEALTH_SLACK: Duration = Duration::from_secs(1);
 /// Longest wait for the first look-up of all names; later ones go on meanwhile.
 const NAMES_MAX: Duration = Duration::from_secs(5);

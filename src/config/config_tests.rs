@@ -871,7 +871,7 @@ fn budgets_make_sense() {
         ),
         (
             "monthly_usd: 1e12",
-            "budgets[0].monthly_usd: `1e12` is more than 1000000000",
+            "budgets[0].monthly_usd: `1e12` is more than 100000000",
         ),
         (
             "monthly_usd: 1, action: hardstop",

@@ -14,6 +14,7 @@ pub mod env;
 pub mod faults;
 pub mod listen;
 pub mod plan;
+pub mod prices;
 pub mod raw;
 pub mod routes;
 pub mod suggest;

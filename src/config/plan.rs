@@ -318,6 +318,19 @@ pub enum BudgetAction {
     ModelOverride,
 }
 
+impl ProviderKind {
+    /// Its name in the file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Ollama => "ollama",
+            Self::AzureOpenAi => "azure_openai",
+        }
+    }
+}
+
 impl Plan {
     /// The provider with this id.
     #[must_use]

@@ -2,3 +2,7 @@
 
 pub mod chores;
 pub mod names;
+pub mod publish;
+pub mod run;
+pub mod save;
+pub mod state_file;

@@ -3,11 +3,19 @@
 //! It knows ids, tokens, durations and outcomes only: no JSON, no HTTP, no provider name. Time and
 //! randomness come in as arguments.
 
+pub mod backoff;
+pub mod breaker;
+pub mod budget;
 pub mod eligible;
 pub mod ewma;
 pub mod failover;
+pub mod limiter;
 pub mod outcome;
+pub mod percentile;
 pub mod policy;
+pub mod pricing;
 pub mod retry_budget;
 pub mod rotation;
+pub mod slices;
 pub mod strategy;
+pub mod window;

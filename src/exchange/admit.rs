@@ -42,6 +42,23 @@ pub fn authenticate(
     }
 }
 
+/// Checks an operator's `Authorization`, where a token is asked for.
+///
+/// # Errors
+///
+/// It is not the token.
+pub fn operator(
+    token: Option<&Secret>,
+    authorization: Option<&[u8]>,
+) -> Result<(), Refusal<'static>> {
+    let Some(token) = token else { return Ok(()) };
+    match authorization.and_then(bearer) {
+        Some(offered) if token.matches(offered) => Ok(()),
+        Some(_) => Err(Refusal::InvalidApiKey(KeyFault::Wrong)),
+        None => Err(Refusal::InvalidApiKey(KeyFault::Missing)),
+    }
+}
+
 /// The key to call `provider` with.
 ///
 /// A caller's key goes only where `forward_caller_key` allows it, and infermux's own stands in when

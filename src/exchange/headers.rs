@@ -45,7 +45,7 @@ pub struct Totals {
 
 /// Announces the trailers of a stream.
 pub const TRAILER_ANNOUNCEMENT: &[u8] =
-    b"Trailer: X-Infermux-Prompt-Tokens, X-Infermux-Completion-Tokens\r\n";
+    b"Trailer: X-Infermux-Prompt-Tokens, X-Infermux-Completion-Tokens, X-Infermux-Cost\r\n";
 
 /// Appends the header lines.
 pub fn add(out: &mut Vec<u8>, added: &Added<'_>) {

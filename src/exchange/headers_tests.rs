@@ -72,7 +72,7 @@ fn announces_exactly_the_trailers_there_can_be() {
         &Totals {
             prompt: one,
             completion: one,
-            cost: None,
+            cost: Some(NanoUsd::new(1)),
         },
     );
     let sent = String::from_utf8(out).unwrap();

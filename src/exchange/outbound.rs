@@ -82,15 +82,16 @@ impl Prefixes {
         self.write_fields(request, out);
     }
 
+    /// Writes the whole of a health check: the same list, asked for by infermux itself.
+    pub fn write_check(&self, credential: Credential<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"GET ");
+        self.models.write("", out);
+        self.write_key(credential, out);
+        out.extend_from_slice(b"User-Agent: infermux\r\nConnection: close\r\n\r\n");
+    }
+
     fn write_fields(&self, request: &Outbound<'_>, out: &mut Vec<u8>) {
-        match request.credential {
-            Credential::Own(_) => {
-                let line = self.own_key.as_ref().map_or("", Secret::expose);
-                out.extend_from_slice(line.as_bytes());
-            }
-            Credential::Caller(authorization) => field(b"Authorization", authorization, out),
-            Credential::None => {}
-        }
+        self.write_key(request.credential, out);
         field(b"X-Request-Id", request.request_id.as_bytes(), out);
         let (head, bytes) = request.caller;
         let listed = head.listed_by_connection(bytes);
@@ -106,6 +107,19 @@ impl Prefixes {
             }
         }
         out.extend_from_slice(b"\r\n");
+    }
+}
+
+impl Prefixes {
+    fn write_key(&self, credential: Credential<'_>, out: &mut Vec<u8>) {
+        match credential {
+            Credential::Own(_) => {
+                let line = self.own_key.as_ref().map_or("", Secret::expose);
+                out.extend_from_slice(line.as_bytes());
+            }
+            Credential::Caller(authorization) => field(b"Authorization", authorization, out),
+            Credential::None => {}
+        }
     }
 }
 

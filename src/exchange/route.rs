@@ -7,6 +7,7 @@ use crate::base::time::Instant;
 use crate::config::plan::{Endpoint, Plan, Route};
 use crate::decide::eligible::Eligible;
 use crate::exchange::refusal::Refusal;
+use crate::link::provider_gate::Standing;
 
 /// The route of a request.
 #[derive(Clone, Copy, Debug)]
@@ -17,23 +18,6 @@ pub struct Routed<'p> {
     pub route: &'p Route,
     /// Name of the matching group.
     pub group: Option<&'p str>,
-}
-
-/// Whether a provider can take a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It can.
-    Ready,
-    /// A limit alone is in the way: rate limits, `max_in_flight`, or a 429 of its own.
-    Limited {
-        /// When the limit frees up.
-        until: Instant,
-    },
-    /// Its circuit is open, or it is unhealthy.
-    Out {
-        /// When it is next given a chance.
-        until: Instant,
-    },
 }
 
 /// Who on a route is eligible, and why the others are not.

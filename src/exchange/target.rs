@@ -2,6 +2,7 @@
 
 use crate::config::plan::Endpoint;
 use crate::exchange::refusal::Refusal;
+use crate::link::reports::ByHand;
 
 /// What a request is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +13,32 @@ pub enum Target {
     Models,
     /// `GET /v1/models/{id}`, the id decoded.
     Model(String),
+    /// Something under `/_infermux/`.
+    Manage(Manage),
+}
+
+/// What an operator asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Manage {
+    /// `GET /_infermux/health`, `/livez`: whether the process lives.
+    Health,
+    /// `GET /_infermux/ready`, `/readyz`: whether it takes traffic.
+    Ready,
+    /// `GET /_infermux/providers`
+    Providers,
+    /// `POST /_infermux/providers/{name}/circuit/{open|close|reset}`
+    Circuit(String, ByHand),
+}
+
+/// What a listener serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Callers and operators.
+    Both,
+    /// Callers only: operators have a listener of their own.
+    Callers,
+    /// Operators only.
+    Operators,
 }
 
 /// Whether an answer has a body.
@@ -25,34 +52,74 @@ pub enum Method {
     Post,
 }
 
-/// Reads method and target of a request.
+/// Reads method and target of a request that came in by `door`.
 ///
 /// # Errors
 ///
 /// 404 where nothing is, 405 where another method is needed.
-pub fn read<'a>(method: &[u8], target: &'a str) -> Result<(Method, Target), Refusal<'a>> {
+pub fn read<'a>(
+    door: Door,
+    method: &[u8],
+    target: &'a str,
+) -> Result<(Method, Target), Refusal<'a>> {
     let path = target.split_once('?').map_or(target, |(path, _)| path);
-    let found = match path {
+    let found = match (door, path.strip_prefix("/_infermux/")) {
+        (Door::Both | Door::Operators, Some(rest)) => manage(rest).map(Target::Manage),
+        (Door::Both | Door::Callers, None) => inference(path),
+        (Door::Callers, Some(_)) | (Door::Operators, None) => None,
+    };
+    let found = found.ok_or(Refusal::UnknownUrl { path })?;
+    let (allowed, allow) = match &found {
+        Target::Infer(_) | Target::Manage(Manage::Circuit(..)) => (&[Method::Post][..], "POST"),
+        Target::Models
+        | Target::Model(_)
+        | Target::Manage(Manage::Health | Manage::Ready | Manage::Providers) => {
+            (&[Method::Get, Method::Head][..], "GET, HEAD")
+        }
+    };
+    let method = match method {
+        b"GET" => Some(Method::Get),
+        b"HEAD" => Some(Method::Head),
+        b"POST" => Some(Method::Post),
+        _ => None,
+    };
+    match method.filter(|method| allowed.contains(method)) {
+        Some(method) => Ok((method, found)),
+        None => Err(Refusal::MethodNotAllowed { allow }),
+    }
+}
+
+fn inference(path: &str) -> Option<Target> {
+    Some(match path {
         "/v1/chat/completions" => Target::Infer(Endpoint::ChatCompletions),
         "/v1/completions" => Target::Infer(Endpoint::Completions),
         "/v1/embeddings" => Target::Infer(Endpoint::Embeddings),
         "/v1/models" => Target::Models,
         _ => {
-            let id = path.strip_prefix("/v1/models/").filter(|id| !id.is_empty());
-            let id = id.and_then(percent_decode);
-            Target::Model(id.ok_or(Refusal::UnknownUrl { path })?)
+            let id = path
+                .strip_prefix("/v1/models/")
+                .filter(|id| !id.is_empty())?;
+            Target::Model(percent_decode(id)?)
         }
-    };
-    let method = match (&found, method) {
-        (Target::Infer(_), b"POST") => Method::Post,
-        (Target::Models | Target::Model(_), b"GET") => Method::Get,
-        (Target::Models | Target::Model(_), b"HEAD") => Method::Head,
-        (Target::Infer(_), _) => return Err(Refusal::MethodNotAllowed { allow: "POST" }),
-        (Target::Models | Target::Model(_), _) => {
-            return Err(Refusal::MethodNotAllowed { allow: "GET, HEAD" });
+    })
+}
+
+fn manage(path: &str) -> Option<Manage> {
+    Some(match path {
+        "health" | "livez" => Manage::Health,
+        "ready" | "readyz" => Manage::Ready,
+        "providers" => Manage::Providers,
+        _ => {
+            let (name, act) = path.strip_prefix("providers/")?.split_once("/circuit/")?;
+            let act = match act {
+                "open" => ByHand::Open,
+                "close" => ByHand::Close,
+                "reset" => ByHand::Reset,
+                _ => return None,
+            };
+            Manage::Circuit(percent_decode(name)?, act)
         }
-    };
-    Ok((method, found))
+    })
 }
 
 /// The text that `encoded` stands for; `None` where it is not valid UTF-8 or a `%` leads nowhere.
@@ -105,9 +172,29 @@ mod tests {
                 Target::Model("a/b:c/d".into()),
             ),
         ] {
-            assert_eq!(read(method.as_bytes(), target).unwrap().1, found);
+            assert_eq!(
+                read(Door::Both, method.as_bytes(), target).unwrap().1,
+                found
+            );
         }
+        let circuit = Manage::Circuit("a b".into(), ByHand::Close);
+        for (method, target, found) in [
+            ("GET", "/_infermux/livez", Manage::Health),
+            ("HEAD", "/_infermux/ready", Manage::Ready),
+            ("GET", "/_infermux/providers?x", Manage::Providers),
+            ("POST", "/_infermux/providers/a%20b/circuit/close", circuit),
+        ] {
+            let read = read(Door::Operators, method.as_bytes(), target).unwrap();
+            assert_eq!(read.1, Target::Manage(found));
+            let refused = super::read(Door::Callers, method.as_bytes(), target).unwrap_err();
+            assert_eq!(refused.row().status, 404);
+        }
+        assert!(read(Door::Operators, b"GET", "/v1/models").is_err());
         for (method, target, status) in [
+            ("GET", "/_infermux/providers/a/circuit/open", 405),
+            ("POST", "/_infermux/providers/a/circuit/burn", 404),
+            ("POST", "/_infermux/health", 405),
+            ("GET", "/_infermux/", 404),
             ("GET", "/v1/chat/completions", 405),
             ("HEAD", "/v1/embeddings", 405),
             ("POST", "/v1/models", 405),
@@ -120,7 +207,7 @@ mod tests {
             ("GET", "/v1/models/%ff", 404),
             ("GET", "/v1/modelsx", 404),
         ] {
-            let refused = read(method.as_bytes(), target).unwrap_err();
+            let refused = read(Door::Both, method.as_bytes(), target).unwrap_err();
             assert_eq!(refused.row().status, status, "{method} {target}");
         }
     }

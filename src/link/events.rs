@@ -13,10 +13,18 @@ pub enum Event {
     StopAsked(u8),
     /// Every provider's name has been looked up once.
     NamesLookedUp,
+    /// Every provider's health has been checked once.
+    HealthChecked,
     /// A shard has ended; why, where it should not have.
     ShardEnded(ShardId, Option<String>),
     /// The name look-up has ended, which it should not have.
     ChoresEnded,
+    /// The event loop beside the shards has ended, which it should not have; why.
+    ControlEnded(Option<String>),
+    /// The writer of the state file has ended; why, where it should not have.
+    WriterEnded(Option<String>),
+    /// The coordinator has ended; why, where it should not have.
+    CoordinatorEnded(Option<String>),
 }
 
 /// The end that tells.

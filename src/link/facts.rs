@@ -40,6 +40,15 @@ pub enum Fact {
         /// When.
         at: Instant,
     },
+    /// The probe of this generation has its answer, which is still being relayed.
+    ProbeAnswered {
+        /// Whose circuit.
+        provider: ProviderId,
+        /// Which half-open phase.
+        generation: u32,
+        /// When.
+        at: Instant,
+    },
     /// Money was reserved for a request of a budgeted caller.
     Reserved {
         /// Whose budget.

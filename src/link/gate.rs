@@ -4,10 +4,16 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use crate::base::ids::RouteId;
 use crate::link::Padded;
+use crate::link::budget_gate::BudgetGate;
+use crate::link::provider_gate::ProviderGate;
 
 /// The words of one process.
 #[derive(Debug)]
 pub struct Gates {
+    /// Of each provider.
+    pub providers: Box<[ProviderGate]>,
+    /// Of each budget.
+    pub budgets: Box<[BudgetGate]>,
     tickets: Box<[Padded<AtomicU64>]>,
     connections: Padded<AtomicUsize>,
     connections_max: usize,
@@ -19,6 +25,8 @@ pub struct Gates {
 pub enum Phase {
     /// It takes new connections and requests.
     Serving,
+    /// It still does, and says that it will not for long.
+    Leaving,
     /// No new connections; requests in flight finish.
     Draining,
     /// The time for that is over: what is left is cut off.
@@ -30,10 +38,22 @@ impl Gates {
     #[must_use]
     pub fn new(routes: usize, connections_max: usize) -> Self {
         Self {
+            providers: Box::default(),
+            budgets: Box::default(),
             tickets: (0..routes).map(|_| Padded::default()).collect(),
             connections: Padded::default(),
             connections_max,
             phase: Padded::default(),
+        }
+    }
+
+    /// The words with those of the providers and budgets.
+    #[must_use]
+    pub fn with(self, providers: Box<[ProviderGate]>, budgets: Box<[BudgetGate]>) -> Self {
+        Self {
+            providers,
+            budgets,
+            ..self
         }
     }
 
@@ -73,9 +93,16 @@ impl Gates {
     pub fn phase(&self) -> Phase {
         match self.phase.0.load(Ordering::Acquire) {
             0 => Phase::Serving,
-            1 => Phase::Draining,
+            1 => Phase::Leaving,
+            2 => Phase::Draining,
             _ => Phase::Stopping,
         }
+    }
+
+    /// Whether new connections and requests are taken.
+    #[must_use]
+    pub fn is_taking(&self) -> bool {
+        self.phase() < Phase::Draining
     }
 
     /// Moves on to `phase`; it never goes back.

@@ -14,6 +14,7 @@ pub mod orders;
 pub mod provider_gate;
 pub mod reports;
 pub mod retries;
+pub mod states;
 
 /// A value on a cache line of its own, so that writers of neighbours do not slow each other down.
 /// 128 bytes: x86 fetches lines in pairs, and some ARM cores have lines that long.

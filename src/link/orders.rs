@@ -1,5 +1,7 @@
 //! What the coordinator tells the shards: changes of the published words.
 
+use std::time::Duration;
+
 use crate::base::ids::{BudgetId, ProviderId};
 use crate::base::money::NanoUsd;
 use crate::base::time::Instant;
@@ -30,6 +32,22 @@ pub enum Order {
         requests: i64,
         /// Tokens that have left the window or were not used.
         tokens: i64,
+    },
+    /// When the next request leaves a provider's window.
+    FreesAt {
+        /// Whose.
+        provider: ProviderId,
+        /// When.
+        at: Instant,
+    },
+    /// The average response time over all shards.
+    Average {
+        /// Whose.
+        provider: ProviderId,
+        /// How long it takes.
+        average: Duration,
+        /// Samples in it.
+        samples: u32,
     },
     /// A provider is left alone until then; never earlier than what was ordered before.
     Cooldown {

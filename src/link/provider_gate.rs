@@ -14,6 +14,7 @@ pub struct ProviderGate {
     in_flight: Option<InFlight>,
     requests: Option<Headroom>,
     tokens: Option<Headroom>,
+    check_interval: Duration,
 }
 
 /// Words that change seldom and are read for every request.
@@ -44,7 +45,7 @@ struct Headroom {
     limit: i64,
 }
 
-/// The limits of a provider, as the Plan has them.
+/// What the Plan says about a provider, as far as its gate must know.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
     /// Requests in the window.
@@ -53,6 +54,8 @@ pub struct Limits {
     pub tokens: Option<u64>,
     /// Requests at once.
     pub in_flight: Option<u32>,
+    /// Pause between two health checks: an unhealthy provider is given a chance with the next.
+    pub check_interval: Duration,
 }
 
 /// Whether a provider can take a request.
@@ -67,8 +70,8 @@ pub enum Standing {
     },
     /// Its circuit is open, or it is unhealthy.
     Out {
-        /// When it is next given a chance; `None`: with its next health check.
-        until: Option<Instant>,
+        /// When it is next given a chance.
+        until: Instant,
     },
 }
 
@@ -112,6 +115,7 @@ impl ProviderGate {
             in_flight: limits.in_flight.map(in_flight),
             requests: limits.requests.map(headroom),
             tokens: limits.tokens.map(headroom),
+            check_interval: limits.check_interval,
         }
     }
 
@@ -121,11 +125,13 @@ impl ProviderGate {
         let words = &self.read.0;
         let state = words.state.load(Ordering::Acquire);
         if state & UNHEALTHY != 0 {
-            return Standing::Out { until: None };
+            return Standing::Out {
+                until: now + self.check_interval,
+            };
         }
         if matches!(state & CIRCUIT, OPEN | HALF_OPEN_TAKEN) {
             let until = Instant::from_nanos(words.until.load(Ordering::Relaxed));
-            return Standing::Out { until: Some(until) };
+            return Standing::Out { until };
         }
         let aside = Instant::from_nanos(words.aside_until.load(Ordering::Relaxed));
         if now < aside {
@@ -225,6 +231,12 @@ impl ProviderGate {
     pub fn is_taken(&self, generation: u32) -> bool {
         let state = self.read.0.state.load(Ordering::Acquire);
         state & CIRCUIT == HALF_OPEN_TAKEN && state >> GENERATION_SHIFT == u64::from(generation)
+    }
+
+    /// Whether it passed its last health check.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.read.0.state.load(Ordering::Acquire) & UNHEALTHY == 0
     }
 
     /// Average response time over all shards, and how many samples are in it.
@@ -377,10 +389,7 @@ mod tests {
     fn only_one_takes_the_permit_of_a_half_open_circuit() {
         let gate = ProviderGate::new(Limits::default());
         gate.set_circuit(Circuit::Open { until: at(9) });
-        assert_eq!(
-            gate.standing(at(1), 0),
-            Standing::Out { until: Some(at(9)) }
-        );
+        assert_eq!(gate.standing(at(1), 0), Standing::Out { until: at(9) });
         assert_eq!(gate.take(0), None);
         gate.set_circuit(Circuit::HalfOpen {
             generation: 7,
@@ -397,12 +406,7 @@ mod tests {
         );
         assert!(gate.is_taken(7) && !gate.is_taken(6));
         assert_eq!(gate.take(0), None);
-        assert_eq!(
-            gate.standing(at(10), 0),
-            Standing::Out {
-                until: Some(at(20))
-            }
-        );
+        assert_eq!(gate.standing(at(10), 0), Standing::Out { until: at(20) });
         gate.set_circuit(Circuit::Closed);
         assert_eq!(
             gate.take(0),
@@ -415,9 +419,13 @@ mod tests {
 
     #[test]
     fn a_provider_needs_health_and_circuit() {
-        let gate = ProviderGate::new(Limits::default());
+        let check_interval = Duration::from_secs(60);
+        let gate = ProviderGate::new(Limits {
+            check_interval,
+            ..Limits::default()
+        });
         gate.set_health(Health::Unhealthy);
-        assert_eq!(gate.standing(at(1), 0), Standing::Out { until: None });
+        assert_eq!(gate.standing(at(1), 0), Standing::Out { until: at(61) });
         assert_eq!(gate.take(0), None);
         gate.set_circuit(Circuit::Closed);
         assert_eq!(gate.take(0), None);
@@ -431,6 +439,7 @@ mod tests {
             requests: Some(2),
             tokens: Some(100),
             in_flight: Some(9),
+            ..Limits::default()
         };
         let gate = ProviderGate::new(limits);
         assert_eq!(gate.take(60).map(|taken| taken.tokens), Some(60));

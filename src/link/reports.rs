@@ -8,6 +8,7 @@ use arc_swap::ArcSwapOption;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 
 use crate::base::ids::{ProviderId, ShardId};
+use crate::base::time::WallTime;
 use crate::link::Padded;
 use crate::link::facts::Fact;
 use crate::link::orders::Health;
@@ -23,9 +24,13 @@ pub enum Message {
         provider: ProviderId,
         /// What it found.
         state: Health,
+        /// When.
+        at: WallTime,
     },
     /// Something an operator wants to know or to happen.
     Ask(Ask),
+    /// The shards have ended: what is left is booked, and then it is over.
+    Stop,
 }
 
 /// Facts of one shard.
@@ -51,8 +56,6 @@ pub struct Ask {
 /// What an operator wants to know or to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// How the process is.
-    Status,
     /// How all providers are.
     Providers,
     /// A change of a circuit by hand; the answer is the provider as it is then.
@@ -233,6 +236,7 @@ mod tests {
         let health = || Message::Health {
             provider: ProviderId(0),
             state: Health::Healthy,
+            at: WallTime::default(),
         };
         while reporter.send(health()).is_ok() {}
         assert!(inbox.ready().is_some());

@@ -3,3 +3,4 @@
 pub mod access_line;
 pub mod escape;
 pub mod line;
+pub mod providers;

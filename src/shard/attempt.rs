@@ -1,24 +1,31 @@
 //! One attempt at one provider: connection, request, the answer's head, and what the status means.
 
+use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
 use crate::base::limits::{INFORMATIONAL_MAX, ONE_SEND_BYTES_MAX};
 use crate::base::time::Instant;
+use crate::base::tokens::Tokens;
 use crate::config::plan::{Provider, ProviderKind};
 use crate::decide::failover::Attempts;
-use crate::decide::outcome::{Credit, Failure, KeyOwner, Outcome, Waiting, classify_status};
+use crate::decide::outcome::{
+    Credit, Failure, KeyOwner, Outcome, Sample as Kind, Waiting, classify_status,
+};
 use crate::exchange::admit;
 use crate::exchange::headers::{Added, Totals};
 use crate::exchange::outbound::Outbound;
 use crate::exchange::provider_error;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::relay::UsageChunk;
+use crate::link::facts::{Fact, Sample};
 use crate::shard::caller::Caller;
 use crate::shard::drive::Job;
-use crate::shard::settle::Record;
+use crate::shard::permit::Permit;
+use crate::shard::settle::{Record, Used};
 use crate::shard::socket::Part;
+use crate::shard::spend;
 use crate::shard::stream;
 use crate::shard::timers::Cut;
 use crate::shard::upstream::{self, Upstream};
@@ -27,6 +34,7 @@ use crate::sys::clock;
 use crate::wire::head::{Arrival, Asked};
 use crate::wire::openai::{self, RequestEdits};
 use crate::wire::splice::Splice;
+use crate::wire::usage::Usage;
 
 /// How an attempt ended, as far as the driver must know.
 pub enum End {
@@ -56,6 +64,19 @@ pub enum Injection {
     Refused,
 }
 
+/// What is tried.
+#[derive(Clone, Copy)]
+pub struct Try<'j> {
+    /// Place of the candidate on its route.
+    pub place: usize,
+    /// Whether a pooled connection will do.
+    pub fresh: Fresh,
+    /// Whether the usage of a stream may be asked for.
+    pub injection: Injection,
+    /// The right to do so.
+    pub permit: &'j RefCell<Permit>,
+}
+
 /// One attempt, as its steps need it.
 pub struct Attempt<'j, 'a> {
     /// The request.
@@ -64,6 +85,8 @@ pub struct Attempt<'j, 'a> {
     pub provider: &'a Provider,
     /// Place of the candidate on its route.
     pub place: usize,
+    /// The right to make it.
+    pub permit: &'j RefCell<Permit>,
     /// When it was sent; response times count from here.
     pub sent_at: Instant,
     /// When all attempts together must have ended.
@@ -80,7 +103,12 @@ pub async fn run<'a>(
     caller: &mut Caller,
     record: &mut Record<'a>,
     attempts: &mut Attempts,
-    (place, fresh, injection): (usize, Fresh, Injection),
+    Try {
+        place,
+        fresh,
+        injection,
+        permit,
+    }: Try<'_>,
 ) -> End {
     let shard = job.shard;
     let id = job.routed.route.candidates[place].provider;
@@ -114,6 +142,7 @@ pub async fn run<'a>(
         job,
         provider,
         place,
+        permit,
         sent_at,
         overall: attempts.deadline(),
         key: credential.owner(provider),
@@ -123,6 +152,11 @@ pub async fn run<'a>(
     match exchange_heads(&attempt, caller, &mut up, credential).await {
         Ok(()) => {}
         Err(outcome) => return End::Outcome(outcome),
+    }
+    if up.head.status != 429
+        && let Some(span) = up.used_up()
+    {
+        attempt.put_aside(Some(span));
     }
     if (200..=299).contains(&up.head.status) && up.is_event_stream() {
         return End::Outcome(stream::relay(&attempt, caller, record, attempts, up).await);
@@ -175,9 +209,7 @@ async fn conclude<'a>(
         | Outcome::StreamStalled
         | Outcome::CallerGone => {
             if outcome == Outcome::RateLimited {
-                let asked = up.retry_after().unwrap_or(RETRY_AFTER);
-                let before = record.retry_after.unwrap_or(Duration::MAX);
-                record.retry_after = Some(before.min(asked));
+                attempt.put_aside(up.retry_after());
             }
             up.park(attempt.job.shard, attempt.candidate().provider);
             outcome
@@ -193,13 +225,38 @@ impl<'a> Attempt<'_, 'a> {
         &self.job.routed.route.candidates[self.place]
     }
 
+    /// The provider asked to be left alone.
+    fn put_aside(&self, span: Option<Duration>) {
+        let provider = self.candidate().provider;
+        self.job.shard.reports.report(Fact::Cooldown {
+            provider,
+            at: clock::now(),
+            span,
+        });
+    }
+
+    /// What was used, and what it costs: as the provider says, else a quarter of the characters.
+    #[must_use]
+    pub fn used(&self, usage: Option<Usage>, text_bytes: usize) -> Used {
+        let counts = usage.map(|usage| usage.counts());
+        let mut used = Used::new(usage, self.job.ask.prompt_bytes, text_bytes);
+        let counts = counts.unwrap_or_else(|| used.counts());
+        used.cost = spend::cost(self.job, self.place, &counts);
+        used
+    }
+
+    /// Says how the attempt ended; `latency` is what the provider took, where that is known.
+    pub fn settle(&self, outcome: Outcome, measured: Option<Sample>, used: Tokens) {
+        let counts = outcome.sample() == Kind::Measured;
+        self.permit
+            .borrow_mut()
+            .settle(outcome, measured.filter(|_| counts), used);
+    }
+
     /// The provider's own name for the model.
     #[must_use]
     pub fn upstream_model(&self) -> &'a str {
-        self.candidate()
-            .model
-            .as_deref()
-            .unwrap_or(&self.job.ask.model)
+        self.candidate().model.as_deref().unwrap_or(self.job.model)
     }
 
     /// The caller's name for the model, as its body has it.
@@ -224,7 +281,7 @@ impl<'a> Attempt<'_, 'a> {
             group: self.job.routed.group,
             latency,
             attempts: record.attempts,
-            model_override: None,
+            model_override: self.job.model_override,
             totals,
         }
     }
@@ -234,11 +291,13 @@ impl<'a> Attempt<'_, 'a> {
     }
 
     /// The body as this provider gets it.
-    fn edited(&self) -> Splice<'a> {
+    fn edited(&self) -> Splice<'_> {
         let job = self.job;
         let names = &job.shard.routes[job.routed.id.index()].models;
         let edits = RequestEdits {
-            model: names[self.place].as_deref(),
+            model: names[self.place]
+                .as_deref()
+                .or(self.job.model_json.as_deref()),
             inject_usage: self.usage == UsageChunk::Injected,
             copy_max_tokens: self.provider.kind == ProviderKind::Ollama,
         };
@@ -395,5 +454,3 @@ fn usage_chunk(job: &Job<'_>, place: usize, injection: Injection) -> UsageChunk 
 
 /// Pieces up to this size are copied: a send costs more than the copy.
 const SMALL_PIECE: usize = 4 << 10;
-/// How long a provider that is at its limit is left alone where it does not say.
-pub const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -9,7 +9,6 @@ use crate::base::limits::{LINGER_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, TARGET_BYTES
 use crate::base::time::Instant;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
-use crate::link::gate::Phase;
 use crate::shard::body::{self, Stop};
 use crate::shard::caller::Caller;
 use crate::shard::drive::{self, After};
@@ -53,7 +52,7 @@ pub async fn serve(open: Open, stream: TcpStream) {
     let mut turn = Turn::First;
     while let After::KeepAlive = serve_one(&shard, &mut caller, turn).await {
         turn = Turn::Later;
-        if shard.gates.phase() != Phase::Serving && caller.bytes.is_empty() {
+        if !shard.gates.is_taking() && caller.bytes.is_empty() {
             break;
         }
     }
@@ -170,9 +169,10 @@ async fn read_head(shard: &Shard, caller: &mut Caller, turn: Turn) -> Result<(),
                 caller.socket.deadline.set_waiting(until, Waits::Another);
             }
             (None, true, Turn::First) => {
-                let wait = match shard.gates.phase() {
-                    Phase::Serving => server.header_timeout,
-                    Phase::Draining | Phase::Stopping => server.header_timeout.min(FIRST_REQUEST),
+                let wait = if shard.gates.is_taking() {
+                    server.header_timeout
+                } else {
+                    server.header_timeout.min(FIRST_REQUEST)
                 };
                 caller
                     .socket

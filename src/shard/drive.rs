@@ -1,25 +1,35 @@
 //! One request from head to settlement, in a straight line: admit, route, attempt, answer.
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
+use std::time::Duration;
+
+use crate::base::tokens::Tokens;
 
 use crate::config::plan::Endpoint;
+use crate::decide::eligible::Eligible;
 use crate::decide::failover::{Attempts, Grant, Step};
-use crate::decide::outcome::{Outcome, Verdict};
+use crate::decide::outcome::{Outcome, Sample as Kind, Signal, Verdict};
 use crate::decide::retry_budget;
 use crate::decide::strategy::{Choice, Strategy, choose};
 use crate::exchange::admit;
 use crate::exchange::refusal::{Connection, LastWord, Refusal};
 use crate::exchange::request::Request;
-use crate::exchange::route::{self, Routed, Standing};
-use crate::exchange::target::{self, Target};
-use crate::shard::attempt::{self, End, Fresh, Injection};
+use crate::exchange::route::{self, Routed, Survey};
+use crate::exchange::target::{self, Manage, Target};
+use crate::link::facts::{Sample, SampleKind};
+use crate::shard::attempt::{self, End, Fresh, Injection, Try};
 use crate::shard::caller::Caller;
+use crate::shard::manage;
 use crate::shard::models;
+use crate::shard::permit::Permit;
 use crate::shard::run::Shard;
 use crate::shard::settle::Record;
+use crate::shard::spend::{self, Allowance, Turn};
 use crate::sys::clock;
 use crate::wire::head::Head;
+use crate::wire::json;
 use crate::wire::openai::{self, Ask};
 
 /// What becomes of the caller's connection.
@@ -45,6 +55,12 @@ pub struct Job<'a> {
     pub body: Range<usize>,
     /// What the body says.
     pub ask: &'a Ask<'a>,
+    /// The model that is served: the one asked for, or what a budget puts in its place.
+    pub model: &'a str,
+    /// The model that a budget puts in place of the one asked for.
+    pub model_override: Option<&'a str>,
+    /// The same as a JSON string.
+    pub model_json: Option<Vec<u8>>,
     /// Where it may go.
     pub routed: Routed<'a>,
 }
@@ -57,12 +73,18 @@ pub struct Job<'a> {
 pub fn check<'a>(shard: &Shard, head: &Head, bytes: &'a [u8]) -> Result<Target, Refusal<'a>> {
     let target = std::str::from_utf8(&bytes[head.target.clone()])
         .map_err(|_| Refusal::Malformed("the request target is not valid"))?;
-    admit::authenticate(
-        &shard.plan.auth,
-        head.value(bytes, "authorization"),
-        head.value(bytes, "x-api-key"),
-    )?;
-    let (_, target) = target::read(&bytes[head.method.clone()], target)?;
+    let (_, target) = target::read(shard.door, &bytes[head.method.clone()], target)?;
+    let authorization = head.value(bytes, "authorization");
+    match &target {
+        Target::Manage(Manage::Health | Manage::Ready) => {}
+        Target::Manage(Manage::Providers | Manage::Circuit(..)) => {
+            admit::operator(shard.management_token.as_ref(), authorization)?;
+        }
+        Target::Infer(_) | Target::Models | Target::Model(_) => {
+            let api_key = head.value(bytes, "x-api-key");
+            admit::authenticate(&shard.plan.auth, authorization, api_key)?;
+        }
+    }
     Ok(target)
 }
 
@@ -77,6 +99,7 @@ pub async fn answer(
     match target {
         Target::Infer(endpoint) => infer(shard, caller, request, *endpoint, body).await,
         Target::Models | Target::Model(_) => models::answer(shard, caller, request, target).await,
+        Target::Manage(what) => manage::answer(shard, caller, request, what).await,
     }
 }
 
@@ -133,18 +156,49 @@ async fn infer(
         let refusal = Refusal::ModelNotFound { model: &ask.model };
         return tell(shard, caller, request, &mut record, &refusal).await;
     };
-    record.strategy = Some(routed.route.strategy);
-    record.group = routed.group;
-    let job = Job {
+    let mut job = Job {
         shard,
         request,
         endpoint,
         message: &message,
         body,
         ask: &ask,
+        model: &ask.model,
+        model_override: None,
+        model_json: None,
         routed,
     };
+    if let Err(refusal) = spend(&mut job, &mut record) {
+        return tell(shard, caller, request, &mut record, &refusal).await;
+    }
+    record.strategy = Some(job.routed.route.strategy);
+    record.group = job.routed.group;
+    record.model_override = job.model_override;
     try_candidates(&job, caller, &mut record).await
+}
+
+/// Asks the caller's budget. At its limit, another model may take the place of the one asked for:
+/// then routing starts over with that.
+fn spend<'a>(job: &mut Job<'a>, record: &mut Record<'a>) -> Result<(), Refusal<'a>> {
+    let shard: &'a Shard = job.shard;
+    let label = job.request.attribution.caller.as_ref();
+    let budget = label.and_then(|label| shard.purse.budget_of(label.as_str()));
+    let mut allowance = spend::admit(job, budget, Turn::AsAsked);
+    if let Allowance::Instead(model) = allowance {
+        job.routed = route::route(&shard.plan, job.endpoint, model)
+            .ok_or(Refusal::ModelNotFound { model })?;
+        (job.model, job.model_override) = (model, Some(model));
+        job.model_json = Some(json::quoted(model));
+        allowance = spend::admit(job, budget, Turn::Downgraded);
+    }
+    match allowance {
+        Allowance::Unlimited | Allowance::Instead(_) => Ok(()),
+        Allowance::Reserved(reservation) => {
+            record.reservation = Some(reservation);
+            Ok(())
+        }
+        Allowance::Refused(refusal) => Err(refusal),
+    }
 }
 
 /// Tries one candidate after the other, until the caller has an answer or nobody is left.
@@ -154,29 +208,27 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
     shard.retries.count_request(shard.id, now);
     let failover = &shard.plan.failover;
     let mut attempts = Attempts::new(failover.max_attempts, now, failover.deadline);
-    let extras = &shard.routes[routed.id.index()];
-    let choice = Choice {
-        ticket: ticket(job),
-        random: shard.random.borrow_mut().next_u64(),
-        rotation: &extras.rotation,
-        latencies: &[],
-        min_samples: shard.plan.latency.min_samples,
-        costs: &[],
-    };
+    let turn = (ticket(job), shard.random.borrow_mut().next_u64());
+    let tokens = job.ask.tokens();
     loop {
-        let survey = route::survey(routed.route, attempts.tried(), |_| Standing::Ready);
-        let Some(place) = choose(routed.route.strategy, &choice, &survey.eligible) else {
+        let survey = survey(job, attempts.tried(), tokens);
+        let Some(place) = pick(job, turn, &survey.eligible) else {
             let verdict = attempts.blamed().map(|blamed| blamed.outcome.verdict());
             let Some(verdict) = verdict else {
-                let refusal = survey.refusal(&job.ask.model, clock::now());
+                let refusal = survey.refusal(job.model, clock::now());
                 return tell(shard, caller, job.request, record, &refusal).await;
             };
             return conclude(job, caller, record, &attempts, verdict).await;
         };
+        let id = routed.route.candidates[place].provider;
+        // Another shard was faster: the survey will show it.
+        let Some(permit) = Permit::take(shard, id, tokens) else {
+            continue;
+        };
         attempts.begin(place);
         record.attempts = attempts.count();
         record.provider = Some(&provider_of(job, place).name);
-        match attempt_at(job, caller, record, &mut attempts, place).await {
+        match attempt_at(job, caller, record, &mut attempts, (place, permit)).await {
             Ok(None) => {}
             Ok(Some(verdict)) => return conclude(job, caller, record, &attempts, verdict).await,
             Err(refusal) => return tell(shard, caller, job.request, record, &refusal).await,
@@ -191,12 +243,18 @@ async fn attempt_at<'a>(
     caller: &mut Caller,
     record: &mut Record<'a>,
     attempts: &mut Attempts,
-    place: usize,
+    (place, permit): (usize, Permit),
 ) -> Result<Option<Verdict>, Refusal<'static>> {
     let (mut fresh, mut injection) = (Fresh::NotNeeded, Injection::Allowed);
+    let permit = RefCell::new(permit);
     loop {
-        let how = (place, fresh, injection);
-        let outcome = match attempt::run(job, caller, record, attempts, how).await {
+        let this = Try {
+            place,
+            fresh,
+            injection,
+            permit: &permit,
+        };
+        let outcome = match attempt::run(job, caller, record, attempts, this).await {
             End::Outcome(outcome) => outcome,
             End::WithoutInjection => {
                 injection = Injection::Refused;
@@ -210,12 +268,85 @@ async fn attempt_at<'a>(
             job.shard.without_injection(provider);
         }
         log_outcome(job, place, outcome);
+        if outcome != Outcome::StaleConnection {
+            settle(job, place, &permit, outcome).await;
+        }
         let grant = || grant(job.shard);
         match attempts.on_outcome(clock::now(), outcome, grant) {
             Step::SameProviderFresh => fresh = Fresh::Needed,
             Step::Another => return Ok(None),
             Step::End(verdict) => return Ok(Some(verdict)),
         }
+    }
+}
+
+/// Who can take the request now, but for those that were tried.
+fn survey(job: &Job<'_>, tried: &Eligible, tokens: Tokens) -> Survey {
+    let now = clock::now();
+    let gates = &job.shard.gates.providers;
+    route::survey(job.routed.route, tried, |id| {
+        gates[id.index()].standing(now, tokens.get())
+    })
+}
+
+/// The candidate that takes the request.
+fn pick(job: &Job<'_>, (ticket, random): (u64, u64), eligible: &Eligible) -> Option<usize> {
+    let Job { shard, routed, .. } = job;
+    let candidates = &routed.route.candidates;
+    let latencies = match routed.route.strategy {
+        Strategy::LeastLatency => candidates
+            .iter()
+            .map(|candidate| shard.latency(candidate.provider))
+            .collect(),
+        Strategy::RoundRobin | Strategy::CostWeighted | Strategy::Random | Strategy::Priority => {
+            Vec::new()
+        }
+    };
+    let costs = match routed.route.strategy {
+        Strategy::CostWeighted => spend::prompt_costs(job, Tokens::estimated(job.ask.prompt_bytes)),
+        Strategy::RoundRobin | Strategy::LeastLatency | Strategy::Random | Strategy::Priority => {
+            Vec::new()
+        }
+    };
+    let choice = Choice {
+        ticket,
+        random,
+        rotation: &shard.routes[routed.id.index()].rotation,
+        latencies: &latencies,
+        min_samples: shard.plan.latency.min_samples,
+        costs: &costs,
+    };
+    choose(routed.route.strategy, &choice, eligible)
+}
+
+/// Settles an attempt that has not settled itself. A failure is in force everywhere before anybody
+/// is told of it (promise `verdict.before-cause`).
+async fn settle(job: &Job<'_>, place: usize, permit: &RefCell<Permit>, outcome: Outcome) {
+    let provider = provider_of(job, place);
+    let kind = if job.ask.stream {
+        SampleKind::FirstContent
+    } else {
+        SampleKind::WholeAnswer
+    };
+    let timeout = Sample {
+        latency: provider.timeout,
+        kind,
+    };
+    let sample = (outcome.sample() == Kind::TheTimeout).then_some(timeout);
+    permit.borrow_mut().settle(outcome, sample, Tokens::ZERO);
+    let fails = outcome.for_breaker(&provider.breaker) == Signal::Failure;
+    if fails || outcome == Outcome::RateLimited {
+        job.shard.reports.enforce().await;
+    }
+}
+
+/// When the first candidate is expected back.
+fn retry_in(job: &Job<'_>) -> Duration {
+    let survey = survey(job, &Eligible::NONE, Tokens::ZERO);
+    if survey.eligible.is_empty() {
+        survey.retry_in(clock::now())
+    } else {
+        SOON
     }
 }
 
@@ -249,7 +380,7 @@ async fn conclude<'a>(
                 provider,
                 model: &job.ask.model,
                 outcome: blamed.outcome,
-                retry: record.retry_after.unwrap_or(attempt::RETRY_AFTER),
+                retry: retry_in(job),
             };
             match Refusal::of_verdict(verdict, &last) {
                 Some(refusal) => tell(job.shard, caller, job.request, record, &refusal).await,
@@ -320,6 +451,9 @@ fn provider_of<'a>(job: &Job<'a>, place: usize) -> &'a crate::config::plan::Prov
         .plan
         .provider(job.routed.route.candidates[place].provider)
 }
+
+/// When to come back to a provider that is ready again already.
+const SOON: Duration = Duration::from_secs(1);
 
 fn log_outcome(job: &Job<'_>, place: usize, outcome: Outcome) {
     match outcome {

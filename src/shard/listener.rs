@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use monoio::net::{TcpListener, TcpStream};
 
-use crate::link::gate::Phase;
 use crate::shard::connection;
 use crate::shard::guarded;
 use crate::shard::ring::Driver;
@@ -20,7 +19,7 @@ pub async fn run(shard: Rc<Shard>, listener: TcpListener) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => admit(&shard, stream).await,
-            Err(_) if shard.gates.phase() != Phase::Serving => return,
+            Err(_) if !shard.gates.is_taking() => return,
             Err(fault) => recover(&fault).await,
         }
     }
@@ -52,7 +51,7 @@ pub async fn close(shard: &Rc<Shard>, listener: &StdListener) {
 async fn admit(shard: &Rc<Shard>, stream: TcpStream) {
     let mut told = false;
     while !shard.gates.admit_connection() {
-        if shard.gates.phase() != Phase::Serving {
+        if !shard.gates.is_taking() {
             return;
         }
         if !std::mem::replace(&mut told, true) {

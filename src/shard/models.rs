@@ -8,14 +8,14 @@ use crate::base::ids::ProviderId;
 use crate::decide::outcome::{ConnectFault, Failure, Outcome};
 use crate::exchange::admit;
 use crate::exchange::catalogue;
-use crate::exchange::inbound;
 use crate::exchange::outbound::Outbound;
-use crate::exchange::refusal::{Body, Refusal};
+use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
 use crate::exchange::target::Target;
 use crate::shard::attempt;
 use crate::shard::caller::Caller;
 use crate::shard::drive::{self, After};
+use crate::shard::local;
 use crate::shard::run::Shard;
 use crate::shard::settle::Record;
 use crate::shard::timers::Cut;
@@ -34,7 +34,9 @@ pub async fn answer(
     let mut body = Vec::new();
     let found = match target {
         Target::Model(id) => one(shard, caller, request, id, &mut body).await,
-        Target::Models | Target::Infer(_) => all(shard, caller, request, &mut body).await,
+        Target::Models | Target::Infer(_) | Target::Manage(_) => {
+            all(shard, caller, request, &mut body).await
+        }
     };
     if caller.is_gone() {
         record.leave();
@@ -43,29 +45,7 @@ pub async fn answer(
     if let Err(refusal) = found {
         return drive::tell(shard, caller, request, &mut record, &refusal).await;
     }
-    record.status = Some(200);
-    record.first_byte = Some(clock::now());
-    let out = &mut caller.out;
-    out.clear();
-    inbound::write_status(200, out);
-    out.extend_from_slice(b"Content-Type: application/json\r\nContent-Length: ");
-    out.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
-    out.extend_from_slice(b"\r\nX-Request-Id: ");
-    out.extend_from_slice(request.id.as_str().as_bytes());
-    out.extend_from_slice(b"\r\n");
-    request.write_connection(shard.connection(request.connection), out);
-    out.extend_from_slice(b"\r\n");
-    match request.body {
-        Body::Sent => out.extend_from_slice(&body),
-        Body::LengthOnly => {}
-    }
-    match caller.send_out(shard).await {
-        Ok(()) => drive::after(shard, request.connection),
-        Err(_) => {
-            record.leave();
-            After::Close
-        }
-    }
+    local::answer(shard, caller, request, &mut record, (200, &body)).await
 }
 
 async fn all(

@@ -12,26 +12,33 @@ use monoio::io::AsyncReadRent;
 use monoio::net::{TcpListener, UnixStream};
 use rustls::{ClientConfig, ServerConfig};
 
-use crate::base::ids::{ProviderId, ShardId};
+use crate::base::ids::{ProviderId, RouteId, ShardId};
 use crate::base::random::Random;
+use crate::base::secret::Secret;
+use crate::base::tokens::Tokens;
 use crate::config::plan::Plan;
+use crate::decide::ewma::{Ewma, LatencyView};
 use crate::decide::rotation::Rotation;
 use crate::exchange::catalogue::Catalogue;
 use crate::exchange::outbound::Prefixes;
 use crate::exchange::refusal::Connection;
+use crate::exchange::target::Door;
 use crate::link::addresses::Addresses;
 use crate::link::buffered::{self, Lease};
 use crate::link::gate::{Gates, Phase};
 use crate::link::log::LogSender;
+use crate::link::reports::{Progress, Reporter};
 use crate::link::retries::Retries;
 use crate::report::line::Lines;
 use crate::shard::log::AccessLog;
 use crate::shard::nudge::Nudge;
 use crate::shard::pool::Pool;
+use crate::shard::reports::Reports;
 use crate::shard::ring::Driver;
+use crate::shard::spend::Purse;
 use crate::shard::stream::Spare;
 use crate::shard::timers::Timers;
-use crate::shard::{guarded, listener, ring};
+use crate::shard::{guarded, health, listener, ring};
 use crate::sys::entropy;
 use crate::wire::json;
 
@@ -43,16 +50,22 @@ pub struct Common {
     pub routes: Box<[RouteExtras]>,
     /// The list of models.
     pub catalogue: Catalogue,
+    /// Prices and budgets.
+    pub purse: Purse,
     /// The fixed part of the requests to each provider.
     pub prefixes: Box<[Prefixes]>,
     /// Published words.
-    pub gates: Gates,
+    pub gates: Arc<Gates>,
     /// Requests and extra attempts of the last seconds.
     pub retries: Retries,
     /// Bodies held in memory.
     pub buffered: Arc<buffered::Pool>,
     /// The providers' addresses.
     pub addresses: Arc<Addresses>,
+    /// How far the shards have reported.
+    pub progress: Arc<Progress>,
+    /// What operators must present.
+    pub management_token: Option<Secret>,
     /// TLS towards callers.
     pub tls_accept: Option<Arc<ServerConfig>>,
     /// TLS towards providers.
@@ -90,14 +103,29 @@ impl RouteExtras {
 pub struct Own {
     /// Its number.
     pub id: ShardId,
-    /// Its listener, bound and listening.
-    pub listener: StdListener,
+    /// Its listener, bound and listening, and what it serves; `None`: it serves nobody.
+    pub listener: Option<(StdListener, Door)>,
+    /// What it does besides.
+    pub duty: Duty,
     /// Becomes readable when the phase has changed.
     pub bell: StdUnixStream,
+    /// Where its facts go.
+    pub reporter: Reporter,
     /// Where its access lines go.
     pub log: LogSender,
     /// How they look; `None`: not written at this level.
     pub lines: Option<Lines>,
+}
+
+/// What a shard does besides serving its listener.
+pub enum Duty {
+    /// Nothing; it ends when its callers have their answers.
+    Callers,
+    /// It checks the providers' health, and ends with the process.
+    Control {
+        /// Called once every provider has been checked.
+        checked: Box<dyn Fn() + Send>,
+    },
 }
 
 /// One shard's own state. What all shards share is reached through it ([`std::ops::Deref`]).
@@ -105,6 +133,8 @@ pub struct Shard {
     common: Arc<Common>,
     /// Its number.
     pub id: ShardId,
+    /// What its listener serves.
+    pub door: Door,
     /// What its event loop runs on.
     pub driver: Driver,
     /// Deadlines of its sockets.
@@ -115,12 +145,18 @@ pub struct Shard {
     pub lease: Rc<Lease>,
     /// For choices and request ids.
     pub random: RefCell<Random>,
+    /// Facts on their way to the coordinator.
+    pub reports: Rc<Reports>,
+    /// Average response times, as this shard has seen them.
+    latencies: RefCell<Vec<Ewma>>,
     /// Access lines on their way out.
     pub access_log: Rc<AccessLog>,
     /// How access lines look; `None`: they are not written.
     pub lines: Option<RefCell<Lines>>,
     /// What streams use, between two of them.
     pub relays: RefCell<Vec<Box<Spare>>>,
+    /// By route, how long its answers have been of late, in tokens.
+    answers: RefCell<Vec<u64>>,
     /// Providers that were seen not to take `stream_options`.
     strict: Box<[Cell<bool>]>,
     /// Callers' connections that are open.
@@ -149,12 +185,44 @@ impl Shard {
         self.strict[provider.index()].set(true);
     }
 
+    /// Takes note of a response time.
+    pub fn observe(&self, provider: ProviderId, latency: Duration) {
+        let decay = self.plan.latency.ewma_decay_permille;
+        self.latencies.borrow_mut()[provider.index()].add(latency, decay);
+    }
+
+    /// The average response time of `provider`: this shard's own, or while it has too few samples,
+    /// that of all shards.
+    #[must_use]
+    pub fn latency(&self, provider: ProviderId) -> LatencyView {
+        let own = self.latencies.borrow()[provider.index()].view();
+        if own.samples >= self.plan.latency.min_samples {
+            return own;
+        }
+        let (average, samples) = self.gates.providers[provider.index()].average();
+        LatencyView { average, samples }
+    }
+
+    /// How long the answers of `route` have been of late.
+    #[must_use]
+    pub fn usual_answer(&self, route: RouteId) -> Tokens {
+        Tokens::new(self.answers.borrow()[route.index()])
+    }
+
+    /// Takes note of an answer's length.
+    pub fn note_answer(&self, route: RouteId, tokens: Tokens) {
+        let mut answers = self.answers.borrow_mut();
+        let usual = &mut answers[route.index()];
+        *usual = (*usual * 7 + tokens.get()).div_ceil(8);
+    }
+
     /// What becomes of a connection, given what its caller wants: a process that drains closes it.
     #[must_use]
     pub fn connection(&self, wanted: Connection) -> Connection {
-        match self.gates.phase() {
-            Phase::Serving => wanted,
-            Phase::Draining | Phase::Stopping => Connection::Close,
+        if self.gates.is_taking() {
+            wanted
+        } else {
+            Connection::Close
         }
     }
 }
@@ -173,7 +241,9 @@ pub fn run(common: Arc<Common>, own: Own) -> io::Result<()> {
     }
     let driver = ring.driver();
     // epoll needs sockets that never block; a ring may fail operations on such sockets at once.
-    own.listener.set_nonblocking(driver == Driver::Epoll)?;
+    if let Some((listener, _)) = &own.listener {
+        listener.set_nonblocking(driver == Driver::Epoll)?;
+    }
     own.bell.set_nonblocking(driver == Driver::Epoll)?;
     ring.block_on(serve(common, own, driver))
 }
@@ -181,14 +251,25 @@ pub fn run(common: Arc<Common>, own: Own) -> io::Result<()> {
 async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> {
     let shard = Rc::new(Shard {
         id: own.id,
+        door: own
+            .listener
+            .as_ref()
+            .map_or(Door::Operators, |(_, door)| *door),
         driver,
         timers: Rc::default(),
         pool: Rc::new(Pool::new(common.plan.providers.len())),
         lease: Lease::new(Arc::clone(&common.buffered)),
         random: RefCell::new(Random::new(entropy::seed())),
+        reports: Rc::new(Reports::new(
+            own.id,
+            Arc::clone(&common.progress),
+            own.reporter,
+        )),
+        latencies: RefCell::new(vec![Ewma::default(); common.plan.providers.len()]),
         access_log: Rc::new(AccessLog::new(own.log)),
         lines: own.lines.map(RefCell::new),
         relays: RefCell::default(),
+        answers: RefCell::new(vec![USUAL_ANSWER; common.plan.routes.all.len()]),
         strict: common
             .plan
             .providers
@@ -201,13 +282,19 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
     });
     guarded::spawn(Rc::clone(&shard.timers).sweep());
     guarded::spawn(Rc::clone(&shard.pool).age());
+    guarded::spawn(Rc::clone(&shard.reports).keep_flushing());
     guarded::spawn(Rc::clone(&shard.access_log).keep_flushing());
-    let queue = own.listener.try_clone()?;
-    let listener = TcpListener::from_std(own.listener)?;
-    guarded::spawn(listener::run(Rc::clone(&shard), listener));
-
     let mut bell = Bell::new(own.bell)?;
-    while shard.gates.phase() == Phase::Serving {
+    let Some((listener, _)) = own.listener else {
+        return stand_by(&shard, own.duty, &mut bell).await;
+    };
+    let queue = listener.try_clone()?;
+    let listener = TcpListener::from_std(listener)?;
+    guarded::spawn(listener::run(Rc::clone(&shard), listener));
+    if let Duty::Control { .. } = own.duty {
+        return stand_by(&shard, own.duty, &mut bell).await;
+    }
+    while shard.gates.is_taking() {
         bell.heard().await?;
     }
     listener::close(&shard, &queue).await;
@@ -216,8 +303,19 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
     while shard.open.get() > 0 {
         shard.emptied.wait().await;
     }
+    shard.reports.enforce().await;
     shard.access_log.flush();
     Ok(())
+}
+
+/// Checks health, and stays to the end: operators look on while the callers' shards drain.
+async fn stand_by(shard: &Rc<Shard>, duty: Duty, bell: &mut Bell) -> io::Result<()> {
+    if let Duty::Control { checked } = duty {
+        guarded::spawn(health::check_all(Rc::clone(shard), checked));
+    }
+    loop {
+        bell.heard().await?;
+    }
 }
 
 /// Cuts off what is left when the time to finish is over.
@@ -259,3 +357,6 @@ impl Bell {
         }
     }
 }
+
+/// How long an answer is expected to be before any has been seen, in tokens.
+const USUAL_ANSWER: u64 = 512;

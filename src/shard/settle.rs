@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::base::money::NanoUsd;
 use crate::base::time::Instant;
-use crate::base::tokens::Tokens;
+use crate::base::tokens::{Counts, Tokens};
 use crate::decide::strategy::Strategy;
 use crate::exchange::attribution::Label;
 use crate::exchange::headers::Totals;
@@ -11,6 +12,7 @@ use crate::exchange::refusal::Connection;
 use crate::exchange::request::Request;
 use crate::report::access_line::{Access, Counted, access_line};
 use crate::shard::run::Shard;
+use crate::shard::spend::Reservation;
 use crate::sys::clock;
 use crate::wire::usage::Usage;
 
@@ -35,10 +37,12 @@ pub struct Record<'a> {
     pub first_byte: Option<Instant>,
     /// What was used.
     pub tokens: Option<Used>,
+    /// Money reserved from the caller's budget.
+    pub reservation: Option<Reservation<'a>>,
+    /// The model that a budget put in place of the one asked for.
+    pub model_override: Option<&'a str>,
     /// What becomes of the connection afterwards.
     pub connection: Connection,
-    /// How long the providers that are at their limits asked to be left alone, the shortest.
-    pub retry_after: Option<Duration>,
     /// The code of the error, or what went wrong.
     pub error: Option<&'static str>,
 }
@@ -52,6 +56,8 @@ pub struct Used {
     pub completion: Tokens,
     /// Who counted.
     pub counted: Counted,
+    /// What they cost.
+    pub cost: NanoUsd,
 }
 
 impl Used {
@@ -63,13 +69,31 @@ impl Used {
                 prompt: usage.prompt,
                 completion: usage.completion,
                 counted: Counted::ByProvider,
+                cost: NanoUsd::ZERO,
             },
             None => Self {
                 prompt: Tokens::estimated(prompt_bytes),
                 completion: Tokens::estimated(text_bytes),
                 counted: Counted::ByEstimate,
+                cost: NanoUsd::ZERO,
             },
         }
+    }
+
+    /// As if nothing of it had been cached.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            input: self.prompt,
+            output: self.completion,
+            ..Counts::default()
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn sum(&self) -> Tokens {
+        self.prompt.saturating_add(self.completion)
     }
 
     /// As headers or trailers.
@@ -78,7 +102,7 @@ impl Used {
         Totals {
             prompt: Some(self.prompt),
             completion: Some(self.completion),
-            cost: None,
+            cost: Some(self.cost),
         }
     }
 }
@@ -98,8 +122,9 @@ impl<'a> Record<'a> {
             status: None,
             first_byte: None,
             tokens: None,
+            reservation: None,
+            model_override: None,
             connection: request.connection,
-            retry_after: None,
             error: None,
         }
     }
@@ -108,6 +133,17 @@ impl<'a> Record<'a> {
     pub fn leave(&mut self) {
         self.status = None;
         self.error = Some("caller_gone");
+    }
+
+    /// Takes note of what was used, and books what it cost: before the answer's last byte leaves,
+    /// so that whoever has it finds it in every report. Only the first word counts.
+    pub fn settle(&mut self, used: Used) {
+        if self.tokens.is_none() {
+            self.tokens = Some(used);
+        }
+        if let Some(reservation) = self.reservation.take() {
+            reservation.settle(used.cost);
+        }
     }
 
     fn write_line(&self, now: Instant) {
@@ -138,9 +174,9 @@ impl<'a> Record<'a> {
                 .filter(|at| *at > Duration::ZERO),
             prompt_tokens: self.tokens.map(|used| used.prompt),
             completion_tokens: self.tokens.map(|used| used.completion),
-            cost: None,
+            cost: self.tokens.map(|used| used.cost),
             counted: self.tokens.map_or(Counted::ByProvider, |used| used.counted),
-            model_override: None,
+            model_override: self.model_override,
             error: if panicked {
                 Some("internal_error")
             } else {

@@ -12,6 +12,7 @@ use crate::exchange::inbound;
 use crate::exchange::refusal::{Connection, LastWord, Refusal};
 use crate::exchange::relay::{RelayPlan, StreamFault, StreamRelay};
 use crate::exchange::request::Version;
+use crate::link::facts::{Sample, SampleKind};
 use crate::shard::attempt::Attempt;
 use crate::shard::caller::Caller;
 use crate::shard::guarded;
@@ -49,7 +50,10 @@ pub async fn relay<'a>(
     };
     let outcome = stream.run(caller, record, attempts, &mut up).await;
     if stream.is_committed() {
-        record.tokens = Some(stream.used());
+        stream.settle(record, outcome);
+        let job = attempt.job;
+        job.shard
+            .note_answer(job.routed.id, stream.used().completion);
     }
     let Stream {
         spare,
@@ -157,6 +161,7 @@ impl<'a> Stream<'_, '_, 'a> {
             if self.is_committed() {
                 if record.first_byte.is_none() {
                     attempts.commit();
+                    self.attempt.permit.borrow().answered();
                     self.write_head(caller, record, up);
                 }
                 self.write_payload(caller);
@@ -164,6 +169,7 @@ impl<'a> Stream<'_, '_, 'a> {
             match fed {
                 Ok(Fed::More) => {}
                 Ok(Fed::Complete) => {
+                    self.settle(record, Outcome::Answered);
                     self.write_end(caller);
                     // The provider has done its part, however slowly the caller reads.
                     up.socket.deadline.clear();
@@ -176,6 +182,9 @@ impl<'a> Stream<'_, '_, 'a> {
                 }
                 Err(broken) if self.is_committed() => {
                     record.error = Some(error_code(broken.after));
+                    self.settle(record, broken.after);
+                    // Whoever reads the error frame can rely on its consequences.
+                    shard.reports.enforce().await;
                     let sent = caller.send_out(shard).await;
                     return if sent.is_ok() {
                         broken.after
@@ -263,17 +272,24 @@ impl<'a> Stream<'_, '_, 'a> {
         Ok(Fed::Complete)
     }
 
+    /// Says how the stream ended, before its last bytes leave.
+    fn settle(&self, record: &mut Record<'_>, outcome: Outcome) {
+        record.settle(self.used());
+        let latency = record.first_byte.map(|at| at.since(self.attempt.sent_at));
+        let sample = latency.map(|latency| Sample {
+            latency,
+            kind: SampleKind::FirstContent,
+        });
+        self.attempt.settle(outcome, sample, self.used().sum());
+    }
+
     fn is_committed(&self) -> bool {
         self.spare.relay.is_committed()
     }
 
     fn used(&self) -> Used {
         let relay = &self.spare.relay;
-        Used::new(
-            relay.usage(),
-            self.attempt.job.ask.prompt_bytes,
-            relay.text_bytes(),
-        )
+        self.attempt.used(relay.usage(), relay.text_bytes())
     }
 
     /// Starts the answer: nothing but its totals is unknown now.

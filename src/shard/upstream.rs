@@ -20,6 +20,7 @@ use crate::shard::timers::{Cut, Deadline};
 use crate::shard::tls::Session;
 use crate::sys::clock;
 use crate::wire::head::Head;
+use crate::wire::retry_after;
 
 /// An open connection to a provider, and the answer that is being read from it.
 pub struct Upstream {
@@ -161,15 +162,13 @@ impl Upstream {
     /// How long a provider that is at its limit asks to be left alone.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        let number = |name| {
-            let value = self.head.value(&self.bytes, name)?;
-            std::str::from_utf8(value).ok()?.trim().parse::<f64>().ok()
-        };
-        let seconds = number("retry-after-ms")
-            .map(|millis| millis / 1_000.0)
-            .or_else(|| number("retry-after"))?;
-        // NaN and negative numbers are nobody's wish.
-        Duration::try_from_secs_f64(seconds).ok()
+        retry_after::asked(&|name| self.head.value(&self.bytes, name), clock::wall())
+    }
+
+    /// How long a provider whose limit is used up wants nothing more.
+    #[must_use]
+    pub fn used_up(&self) -> Option<Duration> {
+        retry_after::used_up(&|name| self.head.value(&self.bytes, name), clock::wall())
     }
 
     /// Puts the connection into the pool, if its answer was framed completely and it may carry

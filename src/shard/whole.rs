@@ -13,10 +13,11 @@ use crate::exchange::answer::{self, AnswerFault};
 use crate::exchange::headers::{self, Totals};
 use crate::exchange::inbound;
 use crate::exchange::provider_error;
+use crate::link::facts::{Sample, SampleKind};
 use crate::shard::attempt::Attempt;
 use crate::shard::caller::Caller;
 use crate::shard::run::Shard;
-use crate::shard::settle::{Record, Used};
+use crate::shard::settle::Record;
 use crate::shard::socket::Part;
 use crate::shard::upstream::Upstream;
 use crate::sys::clock;
@@ -91,8 +92,15 @@ pub async fn relay<'a>(
         }
     };
     attempts.commit();
-    let used = Used::new(view.usage, job.ask.prompt_bytes, view.text_bytes);
-    record.tokens = Some(used);
+    let used = attempt.used(view.usage, view.text_bytes);
+    record.settle(used);
+    job.shard.note_answer(job.routed.id, used.completion);
+    let latency = clock::now().since(attempt.sent_at);
+    let sample = Sample {
+        latency,
+        kind: SampleKind::WholeAnswer,
+    };
+    attempt.settle(Outcome::Answered, Some(sample), used.sum());
     let splice = answer::edit_answer(up.body(), &view, attempt.caller_model());
     write_head(attempt, caller, record, &up, (splice.len(), used.totals()));
     if splice.len() > ONE_SEND_BYTES_MAX {

@@ -9,6 +9,7 @@ pub mod chunked;
 pub mod head;
 pub mod json;
 pub mod openai;
+pub mod retry_after;
 pub mod splice;
 pub mod sse;
 pub mod usage;

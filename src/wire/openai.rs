@@ -9,6 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::base::limits::MODEL_NAME_BYTES_MAX;
+use crate::base::tokens::Tokens;
 use crate::wire::json::{self, Kind};
 use crate::wire::splice::Splice;
 
@@ -169,6 +170,14 @@ pub struct RequestEdits<'a> {
 }
 
 impl Ask<'_> {
+    /// What the request may use, as far as its body tells: its prompt, and the longest answer where
+    /// it sets one.
+    #[must_use]
+    pub fn tokens(&self) -> Tokens {
+        let answer = self.max_completion_tokens.or(self.max_tokens).unwrap_or(0);
+        Tokens::estimated(self.prompt_bytes).saturating_add(Tokens::new(answer))
+    }
+
     /// Whether usage must be asked for in the caller's stead: never without `stream:true`, which
     /// would make the API refuse the request.
     #[must_use]

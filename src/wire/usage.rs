@@ -1,6 +1,6 @@
 //! Token counts as a provider tells them, and as they are billed.
 
-use crate::base::tokens::Tokens;
+use crate::base::tokens::{Counts, Tokens};
 use crate::wire::json::{self, Kind, Value};
 
 /// What a provider says a request has used.
@@ -18,19 +18,6 @@ pub struct Usage {
     pub cache_write: Tokens,
     /// Reasoning tokens that the provider did not count as completion tokens.
     pub reasoning_apart: Tokens,
-}
-
-/// The four disjoint counts, each of which has a price.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Prompt tokens that no cache had a part in.
-    pub input: Tokens,
-    /// Prompt tokens read from a cache.
-    pub cache_read: Tokens,
-    /// Prompt tokens written to a cache.
-    pub cache_write: Tokens,
-    /// Everything that was generated.
-    pub output: Tokens,
 }
 
 impl Usage {

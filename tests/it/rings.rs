@@ -120,8 +120,8 @@ fn io_uring_is_used_where_it_is_to_be_had() {
         let is_ring = |path: &std::path::PathBuf| path.to_string_lossy().contains("io_uring");
         assert_eq!(
             rings.filter_map(target).filter(is_ring).count(),
-            2,
-            "one per shard"
+            3,
+            "one per shard, and one for operators"
         );
     }
 }

@@ -75,10 +75,7 @@ fn a_taken_port_is_refused_whoever_has_it() {
         );
         assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
         let version = env!("CARGO_PKG_VERSION");
-        let introduction = format!(
-            "infermux {version}\nconfig: {}\nproviders: a, b\n",
-            text(&path)
-        );
+        let introduction = format!("infermux {version}\nconfig: {}\n", text(&path));
         assert_eq!(ended.stdout, introduction);
     }
 }

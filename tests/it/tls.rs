@@ -171,7 +171,8 @@ fn bytes_behind_the_end_of_a_tls_session_do_no_harm() {
 fn https(host: &str, port: u16) -> String {
     format!(
         "listen: \"127.0.0.1:0\"\nserver: {{shards: 1}}\nproviders:\n  - {{name: alpha, \
-         type: openai, api_key: sk-a, base_url: \"https://{host}:{port}/v1\", models: [m]}}\n"
+         type: openai, api_key: sk-a, base_url: \"https://{host}:{port}/v1\", \
+         health_check: {{disabled: true}}, models: [m]}}\n"
     )
 }
 

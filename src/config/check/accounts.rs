@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::base::limits::BUDGETS_MAX;
 use crate::base::money::{NanoUsd, Price};
 use crate::config::plan::{Budget, BudgetAction, Budgets, ModelPrice, Provider};
+use crate::config::prices::Pricing;
 use crate::config::raw::Node;
 use crate::config::raw::fields::Block;
 use crate::config::routes::Served;
@@ -14,9 +15,6 @@ const ACTIONS: [(&str, BudgetAction); 3] = [
     ("alert", BudgetAction::Alert),
     ("model_override", BudgetAction::ModelOverride),
 ];
-
-/// The prices of a file: by provider name, then by the provider's model name.
-type Pricing = HashMap<Box<str>, HashMap<Box<str>, ModelPrice>>;
 
 /// Reads the prices.
 pub fn pricing(root: &Block<'_>, providers: &[Provider]) -> Pricing {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::base::limits::{SHARDS_MAX, WEIGHT_MAX};
+use crate::base::limits::{BUDGET_USD_MAX, SHARDS_MAX, WEIGHT_MAX};
 
 /// One key.
 #[derive(Clone, Copy, Debug)]
@@ -303,7 +303,7 @@ const KEYS: &[Key] = &[
     key("budgets", "callers", Blocks("budgets[]"), Nothing, "One budget for each caller."),
 
     key("budgets[]", "caller", Text(Label), Required, "The value of `X-Infermux-Caller`."),
-    key("budgets[]", "monthly_usd", Usd(1_000_000_000), Required,
+    key("budgets[]", "monthly_usd", Usd(BUDGET_USD_MAX), Required,
         "What may be spent in a calendar month, UTC."),
     key("budgets[]", "action", Word(&["hard_stop", "alert", "model_override"]), Value("hard_stop"),
         "What happens at the limit."),

@@ -28,6 +28,11 @@ pub enum Refusal<'a> {
         /// The path.
         path: &'a str,
     },
+    /// No provider has this name.
+    UnknownProvider {
+        /// The name.
+        name: &'a str,
+    },
     /// No provider is configured to serve the model.
     ModelNotFound {
         /// The model.
@@ -191,6 +196,7 @@ impl<'a> Refusal<'a> {
             Self::Malformed(_) | Self::InvalidRequest(_) => &table::INVALID_REQUEST,
             Self::InvalidApiKey(_) => &table::INVALID_API_KEY,
             Self::UnknownUrl { .. } => &table::UNKNOWN_URL,
+            Self::UnknownProvider { .. } => &table::UNKNOWN_PROVIDER,
             Self::ModelNotFound { .. } => &table::MODEL_NOT_FOUND,
             Self::MethodNotAllowed { .. } => &table::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => &table::REQUEST_TIMEOUT,
@@ -226,6 +232,7 @@ impl<'a> Refusal<'a> {
             Self::InvalidRequest(_)
             | Self::InvalidApiKey(_)
             | Self::UnknownUrl { .. }
+            | Self::UnknownProvider { .. }
             | Self::ModelNotFound { .. }
             | Self::MethodNotAllowed { .. }
             | Self::BudgetExceeded { .. }
@@ -267,6 +274,9 @@ impl Display for Refusal<'_> {
             }
             Self::UriTooLong { limit } => {
                 return write!(f, "the request target is longer than {limit} bytes");
+            }
+            Self::UnknownProvider { name } => {
+                return write!(f, "no provider is called {}", quoted(name));
             }
             // A query may hold a key.
             Self::UnknownUrl { path } => {

@@ -31,6 +31,7 @@ fn all() -> Vec<Refusal<'static>> {
         Refusal::InvalidApiKey(KeyFault::Missing),
         Refusal::InvalidApiKey(KeyFault::Wrong),
         Refusal::UnknownUrl { path: "/v2" },
+        Refusal::UnknownProvider { name: "nobody" },
         Refusal::ModelNotFound { model },
         Refusal::MethodNotAllowed { allow: "POST" },
         Refusal::RequestTimeout,

@@ -7,6 +7,7 @@ pub const TABLE: &[Row] = &[
     INVALID_REQUEST,
     INVALID_API_KEY,
     UNKNOWN_URL,
+    UNKNOWN_PROVIDER,
     MODEL_NOT_FOUND,
     METHOD_NOT_ALLOWED,
     REQUEST_TIMEOUT,
@@ -41,6 +42,15 @@ pub(super) const INVALID_API_KEY: Row = Row {
     when: "`auth.mode` is `static_key`, and the key is wrong or missing",
     caller: "sends the key as `Authorization: Bearer`",
     operator: "hands out `auth.key`",
+};
+
+pub(super) const UNKNOWN_PROVIDER: Row = Row {
+    code: "unknown_provider",
+    status: 404,
+    reason: "Not Found",
+    when: "an operator names a provider that is not configured",
+    caller: "nothing: operators only",
+    operator: "looks at `GET /_infermux/providers`",
 };
 
 pub(super) const UNKNOWN_URL: Row = Row {

@@ -129,6 +129,7 @@ impl Refusal<'_> {
             | Self::InvalidRequest(_)
             | Self::InvalidApiKey(_)
             | Self::UnknownUrl { .. }
+            | Self::UnknownProvider { .. }
             | Self::ModelNotFound { .. }
             | Self::MethodNotAllowed { .. }
             | Self::RequestTimeout

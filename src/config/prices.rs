@@ -1,0 +1,283 @@
+//! The built-in price table, and which of its rows a provider's model is billed by.
+
+use std::collections::HashMap;
+
+use crate::base::money::Price;
+use crate::base::tokens::Tokens;
+use crate::config::decimal::Decimal;
+use crate::config::plan::{ModelPrice, Provider, ProviderKind};
+use crate::decide::pricing::{Rates, Row, Step};
+
+/// Prices set in the file: by provider name, then by the provider's model name.
+pub type Pricing = HashMap<Box<str>, HashMap<Box<str>, ModelPrice>>;
+
+/// List prices: by provider, then by model.
+pub struct PriceTable {
+    rows: HashMap<&'static str, HashMap<&'static str, Row>>,
+}
+
+impl PriceTable {
+    /// The table that infermux comes with.
+    #[must_use]
+    pub fn built_in() -> Self {
+        let mut rows: HashMap<&str, HashMap<&str, Row>> = HashMap::new();
+        for line in TEXT.lines().filter(|line| !line.starts_with('#')) {
+            // A test reads every line; there is none that this leaves out.
+            if let Some((provider, model, row)) = read(line) {
+                rows.entry(provider).or_default().insert(model, row);
+            }
+        }
+        Self { rows }
+    }
+
+    /// What `model` costs at `provider`; `None`: nobody knows.
+    ///
+    /// What the file says comes first, then the table under the provider's name, under the vendor
+    /// that its host belongs to, under its type. A dated id that is in none of them is looked up
+    /// once more without its date.
+    #[must_use]
+    pub fn row_for(&self, provider: &Provider, model: &str, pricing: &Pricing) -> Option<Row> {
+        let set = pricing.get(&provider.name);
+        let tables = [
+            Some(&*provider.name),
+            vendor(&provider.base.host),
+            kind_name(provider.kind),
+        ];
+        let find = |model: &str| {
+            let set = set.and_then(|models| models.get(model));
+            let set = set.map(|price| Row::flat(price.input, price.output));
+            let listed = |table: &Option<&str>| self.rows.get((*table)?)?.get(model).copied();
+            set.or_else(|| tables.iter().find_map(listed))
+        };
+        let dated = || find(undated(model)?);
+        let free = || (provider.kind == ProviderKind::Ollama).then_some(Row::FREE);
+        find(model).or_else(dated).or_else(free)
+    }
+}
+
+/// Reads a line of the table.
+fn read(line: &'static str) -> Option<(&'static str, &'static str, Row)> {
+    let mut words = line.split(' ');
+    let (provider, model) = (words.next()?, words.next()?);
+    let (input, output) = (price(words.next()?)?, price(words.next()?)?);
+    let (cache_read, cache_write) = (price(words.next()?), price(words.next()?));
+    let rates = Rates {
+        input,
+        cache_read: cache_read.unwrap_or(input),
+        cache_write: cache_write.unwrap_or(input),
+        output,
+    };
+    let step = match words.next() {
+        None => None,
+        Some(above) => {
+            let (input, output) = (price(words.next()?)?, price(words.next()?)?);
+            let cache_read = price(words.next()?);
+            let rates = Rates {
+                cache_read: cache_read.unwrap_or(input),
+                ..Rates::flat(input, output)
+            };
+            let above = Tokens::new(above.parse().ok()?);
+            Some(Step { above, rates })
+        }
+    };
+    words
+        .next()
+        .is_none()
+        .then_some((provider, model, Row { rates, step }))
+}
+
+/// US dollars per million tokens; `None` for the dash of a price that is not known.
+fn price(text: &str) -> Option<Price> {
+    let nano_usd = Decimal::parse(text).ok()?.exactly(9)?;
+    u64::try_from(nano_usd).ok().map(Price::per_million)
+}
+
+/// The table of the vendor that this host belongs to.
+fn vendor(host: &str) -> Option<&'static str> {
+    let belongs = |domain: &str| {
+        let Some(at) = host.len().checked_sub(domain.len()) else {
+            return false;
+        };
+        let Some((before, end)) = host.split_at_checked(at) else {
+            return false;
+        };
+        end.eq_ignore_ascii_case(domain) && (before.is_empty() || before.ends_with('.'))
+    };
+    let of = VENDORS.iter().find(|(domain, _)| belongs(domain));
+    of.map(|(_, table)| *table)
+}
+
+/// The table of a type; none for `ollama`, which is free.
+fn kind_name(kind: ProviderKind) -> Option<&'static str> {
+    match kind {
+        ProviderKind::OpenAi => Some("openai"),
+        ProviderKind::Anthropic => Some("anthropic"),
+        ProviderKind::AzureOpenAi => Some("azure_openai"),
+        ProviderKind::Ollama => None,
+    }
+}
+
+/// The id without its date: `-2024-08-06`, `-20240806` or `@20240806`.
+fn undated(model: &str) -> Option<&str> {
+    let date = |shape: &str| {
+        let (name, date) = model.split_at_checked(model.len().checked_sub(shape.len())?)?;
+        let fits = |(found, wanted): (u8, u8)| match wanted {
+            b'0' => found.is_ascii_digit(),
+            mark => found == mark,
+        };
+        let all = date.bytes().zip(shape.bytes()).all(fits);
+        (all && !name.is_empty()).then_some(name)
+    };
+    ["-0000-00-00", "-00000000", "@00000000"]
+        .into_iter()
+        .find_map(date)
+}
+
+/// Domains, and the table of whoever they belong to.
+const VENDORS: [(&str, &str); 12] = [
+    ("openai.com", "openai"),
+    ("anthropic.com", "anthropic"),
+    ("openai.azure.com", "azure_openai"),
+    ("cognitiveservices.azure.com", "azure_openai"),
+    ("services.ai.azure.com", "azure_openai"),
+    ("generativelanguage.googleapis.com", "gemini"),
+    ("groq.com", "groq"),
+    ("mistral.ai", "mistral"),
+    ("together.xyz", "together"),
+    ("together.ai", "together"),
+    ("x.ai", "xai"),
+    ("deepseek.com", "deepseek"),
+];
+
+const TEXT: &str = include_str!("prices.txt");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::money::NanoUsd;
+    use crate::base::tokens::Counts;
+    use crate::config::{self, Environment, Options, Strictness};
+    use crate::decide::pricing::cost;
+
+    const FILE: &str = "
+providers:
+  - {name: openai, type: openai, api_key: k}
+  - {name: groq, type: openai, api_key: k, base_url: \"http://127.0.0.1:1/v1\"}
+  - {name: fast, type: openai, api_key: k, base_url: \"https://api.GROQ.com/openai/v1\"}
+  - {name: claude, type: anthropic, api_key: k}
+  - {name: az, type: azure_openai, api_key: k, base_url: \"https://x.openai.azure.com\"}
+  - {name: home, type: ollama}
+  - {name: own, type: openai, api_key: k, base_url: \"http://127.0.0.1:1/v1\"}
+pricing:
+  openai: {gpt-4o: {input_per_million: 7, output_per_million: 8}}
+  home: {llama3.2: {input_per_million: 1, output_per_million: 2}}
+  own: {mine: {input_per_million: 0.1, output_per_million: 0.2}}
+";
+
+    /// What a million tokens of input and of output cost, in millionths of a dollar.
+    fn check(cases: &[(&str, &str, Option<[u64; 2]>)]) {
+        let options = Options {
+            environment: Environment::Unresolved,
+            strict: Strictness::Lenient,
+        };
+        let plan = config::load(FILE, &options).ok().unwrap().plan;
+        let table = PriceTable::built_in();
+        for (name, model, expected) in cases {
+            let provider = plan
+                .providers
+                .iter()
+                .find(|one| &*one.name == *name)
+                .unwrap();
+            let row = table.row_for(provider, model, &plan.pricing);
+            let million = Tokens::new(1_000_000);
+            let found = row.map(|row| {
+                [row.rates.input, row.rates.output].map(|price| price.of(million).get() / 1_000)
+            });
+            assert_eq!(found, *expected, "{model} at {name}");
+        }
+    }
+
+    #[test]
+    fn the_file_comes_first_then_name_vendor_and_type() {
+        check(&[
+            ("openai", "gpt-4o", Some([7_000_000, 8_000_000])),
+            ("openai", "gpt-4o-mini", Some([150_000, 600_000])),
+            ("own", "gpt-4o", Some([2_500_000, 10_000_000])),
+            ("own", "mine", Some([100_000, 200_000])),
+            ("own", "else", None),
+            ("groq", "llama-3.1-8b-instant", Some([50_000, 80_000])),
+            ("fast", "llama-3.1-8b-instant", Some([50_000, 80_000])),
+            ("own", "llama-3.1-8b-instant", None),
+            ("claude", "claude-opus-4-5", Some([5_000_000, 25_000_000])),
+            ("claude", "claude-haiku-3-5", Some([800_000, 4_000_000])),
+            ("az", "text-embedding-3-small", Some([22_000, 0])),
+            ("home", "llama3.2", Some([1_000_000, 2_000_000])),
+            ("home", "anything", Some([0, 0])),
+        ]);
+    }
+
+    #[test]
+    fn a_dated_id_falls_back_to_the_undated_one() {
+        check(&[
+            ("openai", "gpt-4o-2031-01-31", Some([7_000_000, 8_000_000])),
+            ("own", "gpt-4o-20310131", Some([2_500_000, 10_000_000])),
+            (
+                "claude",
+                "claude-opus-4-5@20310131",
+                Some([5_000_000, 25_000_000]),
+            ),
+            // Its own entry, and not the undated one's.
+            ("openai", "gpt-4o-2024-05-13", Some([5_000_000, 15_000_000])),
+            ("openai", "gpt-4o-2024", None),
+            ("openai", "-2024-05-13", None),
+            ("openai", "é2024-05-13", None),
+        ]);
+    }
+
+    #[test]
+    fn every_line_of_the_table_is_read() {
+        let lines = TEXT.lines().filter(|line| !line.starts_with('#'));
+        let mut count = 0;
+        for line in lines {
+            assert!(read(line).is_some(), "{line}");
+            count += 1;
+        }
+        let rows = PriceTable::built_in().rows;
+        assert_eq!(rows.values().map(HashMap::len).sum::<usize>(), count);
+        let tables = VENDORS.iter().map(|(_, table)| table);
+        assert!(tables.into_iter().all(|table| rows.contains_key(table)));
+    }
+
+    #[test]
+    fn prices_that_are_not_known_are_those_of_the_input() {
+        let rows = PriceTable::built_in().rows;
+        let (gpt, old) = (&rows["openai"]["gpt-5.5"], &rows["openai"]["gpt-4"]);
+        assert_eq!(gpt.rates.cache_write, gpt.rates.input);
+        assert_eq!((old.rates.cache_read, old.step), (old.rates.input, None));
+        let counts = |input| Counts {
+            input: Tokens::new(input),
+            cache_read: Tokens::new(1_000),
+            ..Counts::default()
+        };
+        let micro_usd = |nano: u64| NanoUsd::new(nano * 1_000);
+        assert_eq!(cost(&counts(271_000), gpt), micro_usd(271_000 * 5 + 500));
+        assert_eq!(cost(&counts(271_001), gpt), micro_usd(271_001 * 10 + 1_000));
+    }
+
+    #[test]
+    fn a_host_belongs_to_the_vendor_of_its_domain() {
+        for (host, table) in [
+            ("api.openai.com", Some("openai")),
+            ("openai.com", Some("openai")),
+            ("notopenai.com", None),
+            ("api.openai.com.evil.test", None),
+            ("eu.openai.azure.com", Some("azure_openai")),
+            ("api.x.ai", Some("xai")),
+            ("max.ai", None),
+            ("éx.ai", None),
+            ("", None),
+        ] {
+            assert_eq!(vendor(host), table, "{host}");
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! The coordinator: one thread that keeps the books and publishes what they say.
+//!
+//! It is the single authority for breakers, limits, budgets and totals, and the only one that
+//! changes gates, but for what shards take from them. It never touches disk, names or a socket.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::ids::ProviderId;
+use crate::base::time::Instant;
+use crate::config::plan::{Plan, Provider};
+use crate::coordinator::publish::Publisher;
+use crate::decide::breaker::State;
+use crate::ledger::books::Books;
+use crate::link::gate::Gates;
+use crate::link::orders::{Circuit, Health, Order};
+use crate::link::reports::{Ask, Batch, Inbox, Incoming, Message, Progress, Question};
+use crate::link::states::StateSender;
+use crate::report::providers::{self, ProviderReport};
+use crate::sys::clock;
+
+/// What the coordinator works on.
+pub struct Coordinator {
+    plan: Arc<Plan>,
+    gates: Arc<Gates>,
+    progress: Arc<Progress>,
+    books: Books,
+    publisher: Publisher,
+    orders: Vec<Order>,
+    /// Half-open circuits whose permit has not been reported as taken.
+    half_open: Vec<(ProviderId, u32)>,
+    /// Questions whose answer waits for facts, and up to which batches.
+    asked: Vec<(Ask, Vec<u64>)>,
+    /// Where the durable part goes, if it is to survive.
+    writer: Option<StateSender>,
+    /// A state that has not been handed over.
+    unsaved: Option<String>,
+    /// When one was handed over last.
+    saved_at: Instant,
+}
+
+impl Coordinator {
+    /// A coordinator with these books.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>, gates: Arc<Gates>, progress: Arc<Progress>, books: Books) -> Self {
+        Self {
+            publisher: Publisher::new(Arc::clone(&gates)),
+            plan,
+            gates,
+            progress,
+            books,
+            orders: Vec::new(),
+            half_open: Vec::new(),
+            asked: Vec::new(),
+            writer: None,
+            unsaved: None,
+            saved_at: Instant::ZERO,
+        }
+    }
+
+    /// Hands what survives a restart to `writer`.
+    #[must_use]
+    pub fn with_writer(self, writer: StateSender) -> Self {
+        Self {
+            writer: Some(writer),
+            ..self
+        }
+    }
+
+    /// Puts in force what the books begin with: before any shard runs.
+    pub fn start(&mut self) {
+        self.books.start(&mut self.orders);
+        self.do_what_is_due();
+    }
+
+    /// Works until it is told to stop.
+    pub fn run(mut self, inbox: &Inbox) {
+        loop {
+            let stop = match inbox.next(self.wait()) {
+                Incoming::Message(message) => self.take_in(message),
+                Incoming::Due => Continue::Yes,
+                Incoming::Gone => Continue::No,
+            };
+            let mut go_on = stop;
+            let mut left = TURN;
+            while left > 0
+                && let Some(message) = inbox.ready()
+            {
+                left -= 1;
+                if let Continue::No = self.take_in(message) {
+                    go_on = Continue::No;
+                }
+            }
+            self.do_what_is_due();
+            if let Continue::No = go_on {
+                self.save(Last::Yes);
+                return;
+            }
+        }
+    }
+
+    fn wait(&self) -> Duration {
+        let now = clock::now();
+        let due = self
+            .books
+            .deadline(now, clock::wall())
+            .map_or(IDLE, |at| at.since(now));
+        let due = if self.half_open.is_empty() {
+            due
+        } else {
+            due.min(LOOK_AT_PERMITS)
+        };
+        let due = if self.unsaved.is_none() {
+            due
+        } else {
+            due.min(LOOK_AT_WRITER)
+        };
+        if self.asked.is_empty() {
+            due
+        } else {
+            due.min(LOOK_AT_QUESTIONS)
+        }
+    }
+
+    fn take_in(&mut self, message: Message) -> Continue {
+        match message {
+            Message::Facts(batch) => self.merge(&batch),
+            Message::Health {
+                provider,
+                state,
+                at,
+            } => {
+                self.books.on_health(provider, state, at, &mut self.orders);
+                self.publish();
+            }
+            Message::Ask(ask) => {
+                if let Question::Circuit(provider, act) = ask.question {
+                    self.books
+                        .by_hand(clock::now(), provider, act, &mut self.orders);
+                    self.publish();
+                }
+                self.asked.push((ask, self.progress.pending()));
+            }
+            Message::Stop => return Continue::No,
+        }
+        Continue::Yes
+    }
+
+    /// Books a batch. When its number is published, all it leads to is in force
+    /// (promise `verdict.before-cause`).
+    fn merge(&mut self, batch: &Batch) {
+        let now = clock::now();
+        for fact in &batch.facts {
+            self.books.on_fact(now, fact, &mut self.orders);
+        }
+        self.publish();
+        self.progress.merged(batch.shard, batch.number);
+    }
+
+    fn do_what_is_due(&mut self) {
+        let now = clock::now();
+        self.look_at_permits(now);
+        self.books.on_time(now, clock::wall(), &mut self.orders);
+        self.publish();
+        self.answer(now);
+        self.save(Last::No);
+    }
+
+    /// Hands the durable part to the writer, if it has changed and the writer is ready for it.
+    fn save(&mut self, last: Last) {
+        let Some(writer) = &self.writer else { return };
+        self.unsaved = self.books.take_state().or_else(|| self.unsaved.take());
+        let now = clock::now();
+        let due = now >= self.saved_at + SAVE_EVERY.max(writer.took() * SAVE_SHARE);
+        self.unsaved = match (self.unsaved.take(), last) {
+            (Some(text), Last::Yes) => writer.give(text).err(),
+            (Some(text), Last::No) if due => {
+                self.saved_at = now;
+                writer.offer(text).err()
+            }
+            (unsaved, Last::Yes | Last::No) => unsaved,
+        };
+    }
+
+    /// A shard that is stuck right after it took a permit has not said so: the word does.
+    fn look_at_permits(&mut self, now: Instant) {
+        let Self {
+            half_open,
+            gates,
+            books,
+            ..
+        } = self;
+        half_open.retain(|&(provider, generation)| {
+            let taken = gates.providers[provider.index()].is_taken(generation);
+            if taken {
+                books.on_probe_taken(now, provider, generation);
+            }
+            !taken
+        });
+    }
+
+    fn publish(&mut self) {
+        for order in self.orders.drain(..) {
+            if let Order::Circuit { provider, state } = order {
+                self.half_open.retain(|&(other, _)| other != provider);
+                if let Circuit::HalfOpen { generation, .. } = state {
+                    self.half_open.push((provider, generation));
+                }
+            }
+            self.publisher.publish(order);
+        }
+        for change in self.books.take_changes() {
+            let provider = &*self.plan.provider(change.provider).name;
+            let transition = change.transition;
+            let (from, to) = (transition.from.name(), transition.to.name());
+            let reason = transition.reason.name();
+            tracing::info!(provider, from, to, reason, "the circuit has changed");
+        }
+        for alert in self.books.take_alerts() {
+            let caller = &*self.plan.budgets.callers[alert.budget.index()].caller;
+            let (spent, limit) = (alert.spent.to_string(), alert.monthly.to_string());
+            let percent = alert.level.percent();
+            tracing::warn!(
+                caller,
+                percent,
+                spent_usd = spent,
+                limit_usd = limit,
+                "a budget is used up"
+            );
+        }
+    }
+
+    /// Answers the questions whose facts are all there.
+    fn answer(&mut self, now: Instant) {
+        for (ask, batches) in std::mem::take(&mut self.asked) {
+            if self.progress.are_merged(&batches) {
+                let body = self.report(now, ask.question);
+                ask.reply.give(body);
+            } else {
+                self.asked.push((ask, batches));
+            }
+        }
+    }
+
+    fn report(&mut self, now: Instant, question: Question) -> Vec<u8> {
+        let Self {
+            plan, gates, books, ..
+        } = self;
+        match question {
+            Question::Providers => {
+                let ids = (0..).map(ProviderId).zip(&plan.providers);
+                let all: Vec<ProviderReport<'_>> = ids
+                    .filter_map(|(id, one)| describe(books, gates, now, (id, one)))
+                    .collect();
+                providers::body(&all)
+            }
+            Question::Circuit(id, _) => {
+                let one = plan.provider(id);
+                describe(books, gates, now, (id, one))
+                    .map_or_else(Vec::new, |one| providers::body(&one))
+            }
+        }
+    }
+}
+
+fn describe<'a>(
+    books: &mut Books,
+    gates: &Gates,
+    now: Instant,
+    (id, provider): (ProviderId, &'a Provider),
+) -> Option<ProviderReport<'a>> {
+    let view = books.view(now, id)?;
+    let wall = clock::wall();
+    let (opened, recovery) = match view.state {
+        State::Open { since, until } => (
+            Some(wall.before(now.since(since))),
+            Some(wall.after(until.since(now))),
+        ),
+        State::Closed | State::HalfOpen { .. } => (None, None),
+    };
+    let (requests, tokens) = gates.providers[id.index()].headroom();
+    Some(ProviderReport {
+        name: &provider.name,
+        kind: provider.kind.name(),
+        healthy: view.health == Health::Healthy,
+        circuit: view.state.name(),
+        circuit_opened_at: opened,
+        circuit_recovery_at: recovery,
+        error_rate: view.error_rate,
+        p95_latency_ms: view.p95,
+        requests_last_minute: view.requests_last_minute,
+        models: &provider.models,
+        model_aliases: &provider.model_aliases,
+        rate_limit_headroom_rpm: requests,
+        rate_limit_headroom_tpm: tokens,
+        last_check_at: books.checked_at(id),
+    })
+}
+
+/// Whether the coordinator goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Continue {
+    Yes,
+    No,
+}
+
+/// Whether the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Last {
+    Yes,
+    No,
+}
+
+/// Shortest time between two states that are written.
+const SAVE_EVERY: Duration = Duration::from_millis(50);
+/// Writing takes at most one part in this many of the writer's time.
+const SAVE_SHARE: u32 = 20;
+/// Pause between two looks at whether the writer is ready.
+const LOOK_AT_WRITER: Duration = Duration::from_millis(20);
+/// Messages taken in before what is due is done.
+const TURN: usize = 256;
+/// Longest sleep when nothing is due.
+const IDLE: Duration = Duration::from_secs(60);
+/// Pause between two looks at permits that may have been taken without a word.
+const LOOK_AT_PERMITS: Duration = Duration::from_millis(50);
+/// Pause between two looks at questions that wait for facts.
+const LOOK_AT_QUESTIONS: Duration = Duration::from_millis(1);

@@ -1,0 +1,41 @@
+//! Writes the durable state, on a thread of its own because it blocks.
+
+use std::time::Duration;
+
+use crate::coordinator::state_file::StateFile;
+use crate::link::states::{Next, StateReceiver};
+use crate::sys::clock;
+
+/// Writes every state that comes, until none will come any more. A disk that fails is told of once,
+/// and once more when it has recovered; it is tried again meanwhile, and requests go on.
+pub fn run(file: &StateFile, states: &StateReceiver) {
+    let mut unwritten: Option<String> = None;
+    loop {
+        let failing = unwritten.is_some();
+        let (text, last) = match states.next(unwritten.as_ref().map(|_| RETRY)) {
+            Next::State(text) => (text, false),
+            Next::None => (unwritten.take().unwrap_or_default(), false),
+            Next::Never => match unwritten.take() {
+                Some(text) => (text, true),
+                None => return,
+            },
+        };
+        let start = clock::now();
+        let written = file.write(&text);
+        states.tell(clock::now().since(start));
+        match (&written, failing) {
+            (Ok(()), false) | (Err(_), true) => {}
+            (Ok(()), true) => tracing::info!("the state file is written again"),
+            (Err(fault), false) => {
+                tracing::error!(%fault, "the state file cannot be written: spend may be lost");
+            }
+        }
+        unwritten = written.is_err().then_some(text);
+        if last {
+            return;
+        }
+    }
+}
+
+/// Pause before a state that could not be written is tried again.
+const RETRY: Duration = Duration::from_secs(1);

@@ -1,0 +1,785 @@
+//! The breaker, line by line of the contract, and under anything that may happen.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Plays a script against a circuit: at a time, something happens, and then the circuit is closed,
+/// open or half-open; where this is a transition, the line ends with its reason.
+///
+/// An attempt ends as `success`, `failure` or `neutral`, admitted at that moment unless it says
+/// `from`; `stream` and `whole` are successes that took so long; `probe 1 …` ends the probe that
+/// `take 1` sent. `wait` lets what is due happen.
+#[track_caller]
+fn check(policy: &str, script: &str) -> Breaker {
+    let mut breaker = Breaker::new(policy_of(policy));
+    for line in script.lines().filter(|line| !line.trim().is_empty()) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let is_state = |word: &&str| ["closed", "open", "half-open"].contains(word);
+        let state = words.iter().rposition(is_state).unwrap();
+        let from = breaker.state();
+        let now = Instant::ZERO + span(words[0]);
+        let transition = play(&mut breaker, now, &words[1..state]);
+        assert_eq!(breaker.state().name(), words[state], "{line}");
+        let reason = transition.map(|transition| transition.reason.name());
+        assert_eq!(reason, words.get(state + 1).copied(), "{line}");
+        if let Some(transition) = transition {
+            assert_eq!(transition.from, from, "{line}");
+            assert_eq!(transition.to, breaker.state(), "{line}");
+        }
+    }
+    breaker
+}
+
+fn play(breaker: &mut Breaker, now: Instant, event: &[&str]) -> Option<Transition> {
+    let number = |word: &str| word.parse().unwrap();
+    match *event {
+        ["wait"] => breaker.on_time(now),
+        ["operator", "opens"] => Some(breaker.open(now)),
+        ["operator", "closes"] => breaker.close(),
+        ["operator", "resets"] => breaker.reset(),
+        ["take", generation] => {
+            breaker.on_probe_taken(now, number(generation));
+            None
+        }
+        ["probe", generation, "answered"] => breaker.on_probe_answered(now, number(generation)),
+        ["probe", generation, signal] => {
+            let mut end = ordinary(now, signal_of(signal));
+            end.probe = Some(number(generation));
+            breaker.on_end(now, end)
+        }
+        ["stream", time] => {
+            let mut end = ordinary(now, Signal::Success);
+            end.response_time = Some(ResponseTime::FirstContent(span(time)));
+            breaker.on_end(now, end)
+        }
+        ["whole", time] => {
+            let mut end = ordinary(now, Signal::Success);
+            end.response_time = Some(ResponseTime::WholeAnswer(span(time)));
+            breaker.on_end(now, end)
+        }
+        [signal] => breaker.on_end(now, ordinary(now, signal_of(signal))),
+        [signal, "from", admitted] => {
+            let admitted = Instant::ZERO + span(admitted);
+            breaker.on_end(now, ordinary(admitted, signal_of(signal)))
+        }
+        _ => panic!("{event:?}"),
+    }
+}
+
+fn ordinary(admitted: Instant, signal: Signal) -> End {
+    End {
+        admitted,
+        signal,
+        response_time: None,
+        probe: None,
+    }
+}
+
+fn signal_of(word: &str) -> Signal {
+    match word {
+        "success" => Signal::Success,
+        "failure" => Signal::Failure,
+        "neutral" => Signal::Neutral,
+        _ => panic!("{word}"),
+    }
+}
+
+/// The default policy with what the text changes.
+fn policy_of(text: &str) -> BreakerPolicy {
+    let mut policy = BreakerPolicy::default();
+    for field in text.split(',').filter(|field| !field.trim().is_empty()) {
+        let (name, value) = field.split_once(':').unwrap();
+        let (name, value) = (name.trim(), value.trim());
+        match name {
+            "consecutive_failures" => policy.consecutive_failures = value.parse().unwrap(),
+            "error_rate_permille" => policy.error_rate_permille = value.parse().unwrap(),
+            "min_requests" => policy.min_requests = value.parse().unwrap(),
+            "window" => policy.window = span(value),
+            "latency_p95" => policy.latency_p95 = span(value),
+            "latency_covers_all" => policy.latency_covers_all = value.parse().unwrap(),
+            "recovery_window" => policy.recovery_window = span(value),
+            "probe_timeout" => policy.probe_timeout = span(value),
+            "backoff_permille" => policy.backoff_permille = value.parse().unwrap(),
+            "backoff_max" => policy.backoff_max = span(value),
+            _ => panic!("{name}"),
+        }
+    }
+    policy
+}
+
+fn span(text: &str) -> Duration {
+    match text.strip_suffix("ms") {
+        Some(millis) => Duration::from_millis(millis.parse().unwrap()),
+        None => Duration::from_secs(text.strip_suffix('s').unwrap().parse().unwrap()),
+    }
+}
+
+#[test]
+fn opens_at_once_after_failures_in_a_row() {
+    check(
+        "consecutive_failures: 3",
+        "
+         0s  failure    closed
+         1s  failure    closed
+         2s  success    closed
+         3s  failure    closed
+         4s  neutral    closed
+         5s  failure    closed
+        99s  failure    open     consecutive_failures
+        ",
+    );
+}
+
+#[test]
+fn opens_at_the_error_rate_once_the_window_holds_enough_requests() {
+    check(
+        "min_requests: 4, error_rate_permille: 500",
+        "
+        0s  failure    closed
+        0s  failure    closed
+        1s  success    closed
+        1s  neutral    closed
+        2s  success    open     error_rate
+        ",
+    );
+}
+
+#[test]
+fn stays_closed_below_the_error_rate() {
+    check(
+        "min_requests: 4, error_rate_permille: 500",
+        "
+        0s  success    closed
+        0s  success    closed
+        0s  success    closed
+        0s  failure    closed
+        0s  failure    closed
+        0s  failure    open     error_rate
+        ",
+    );
+}
+
+#[test]
+fn forgets_failures_that_have_left_the_window() {
+    check(
+        "min_requests: 4, window: 10s",
+        "
+         0s  failure    closed
+         0s  failure    closed
+         1s  success    closed
+        10s  failure    closed
+        10s  success    closed
+        11s  failure    closed
+        11s  success    open     error_rate
+        ",
+    );
+}
+
+#[test]
+fn opens_when_the_p95_of_streams_is_above_its_threshold() {
+    check(
+        "min_requests: 4, latency_p95: 5s",
+        "
+        0s  stream 6s        closed
+        0s  stream 100ms     closed
+        0s  whole 100ms      closed
+        0s  whole 100ms      closed
+        0s  stream 5s        closed
+        0s  stream 5s        open     latency_p95
+        ",
+    );
+}
+
+#[test]
+fn one_slow_answer_in_twenty_is_below_the_p95() {
+    let fast = "0s  stream 1s  closed\n".repeat(19);
+    let script = format!("{fast} 0s  stream 6s  closed\n 0s  stream 6s  open  latency_p95");
+    check("min_requests: 20", &script);
+}
+
+#[test]
+fn answers_that_are_not_streamed_may_take_long() {
+    check("min_requests: 2", &"0s  whole 90s  closed\n".repeat(50));
+}
+
+#[test]
+fn every_answer_counts_where_the_file_sets_the_threshold() {
+    check(
+        "min_requests: 3, latency_covers_all: true",
+        "
+        0s  whole 6s      closed
+        0s  stream 1s     closed
+        0s  neutral       closed
+        0s  whole 1s      open     latency_p95
+        ",
+    );
+}
+
+#[test]
+fn goes_half_open_after_the_recovery_window_and_closes_with_its_probe() {
+    check(
+        "consecutive_failures: 1, recovery_window: 30s",
+        "
+            0s  failure             open       consecutive_failures
+        29999ms wait                open
+           30s  wait                half-open  recovery_window
+           31s  take 1              half-open
+           32s  probe 1 success     closed     probe_succeeded
+        ",
+    );
+}
+
+#[test]
+fn half_open_lasts_until_somebody_takes_the_permit() {
+    let breaker = check(
+        "consecutive_failures: 1, recovery_window: 30s, probe_timeout: 5s",
+        "
+             0s  failure    open       consecutive_failures
+            30s  wait       half-open  recovery_window
+         86400s  wait       half-open
+         86400s  take 1     half-open
+         86401s  take 1     half-open
+        86404999ms wait     half-open
+        ",
+    );
+    assert_eq!(breaker.deadline(), Some(Instant::from_millis(86_405_000)));
+}
+
+#[test]
+fn each_failed_probe_multiplies_the_recovery_window_up_to_the_cap() {
+    check(
+        "consecutive_failures: 1, recovery_window: 20s, backoff_permille: 2000, backoff_max: 90s",
+        "
+          0s  failure             open       consecutive_failures
+         19s  wait                open
+         20s  wait                half-open  recovery_window
+         20s  take 1              half-open
+         20s  probe 1 failure     open       probe_failed
+         59s  wait                open
+         60s  wait                half-open  recovery_window
+         60s  take 2              half-open
+         65s  wait                open       probe_timeout
+        144s  wait                open
+        145s  wait                half-open  recovery_window
+        145s  take 3              half-open
+        146s  probe 3 failure     open       probe_failed
+        235s  wait                open
+        236s  wait                half-open  recovery_window
+        236s  take 4              half-open
+        237s  probe 4 success     closed     probe_succeeded
+        238s  failure             open       consecutive_failures
+        258s  wait                half-open  recovery_window
+        ",
+    );
+}
+
+#[test]
+fn a_neutral_probe_gives_its_permit_back_under_a_new_number() {
+    check(
+        "consecutive_failures: 1",
+        "
+         0s  failure             open       consecutive_failures
+        30s  wait                half-open  recovery_window
+        31s  take 1              half-open
+        32s  probe 1 neutral     half-open  probe_neutral
+        99s  wait                half-open
+        99s  take 1              half-open
+        99s  probe 1 failure     half-open
+        99s  take 2              half-open
+        99s  probe 1 success     half-open
+        99s  probe 2 success     closed     probe_succeeded
+        ",
+    );
+}
+
+#[test]
+fn a_neutral_probe_that_is_too_late_has_failed() {
+    check(
+        "consecutive_failures: 1, recovery_window: 10s",
+        "
+         0s  failure             open       consecutive_failures
+        10s  wait                half-open  recovery_window
+        10s  take 1              half-open
+        15s  probe 1 neutral     open       probe_timeout
+        ",
+    );
+}
+
+#[test]
+fn a_probe_whose_taking_was_never_told_counts() {
+    check(
+        "consecutive_failures: 1",
+        "
+         0s  failure             open       consecutive_failures
+        30s  wait                half-open  recovery_window
+        31s  probe 1 failure     open       probe_failed
+        61s  wait                half-open  recovery_window
+        61s  probe 2 success     closed     probe_succeeded
+        ",
+    );
+}
+
+#[test]
+fn a_late_success_closes_although_the_probe_had_failed() {
+    check(
+        "consecutive_failures: 1, recovery_window: 10s",
+        "
+         0s  failure             open       consecutive_failures
+        10s  wait                half-open  recovery_window
+        10s  take 1              half-open
+        15s  wait                open       probe_timeout
+        17s  probe 1 success     closed     probe_succeeded
+        ",
+    );
+}
+
+#[test]
+fn a_late_success_closes_even_the_next_half_open_phase() {
+    check(
+        "consecutive_failures: 1, recovery_window: 10s",
+        "
+         0s  failure             open       consecutive_failures
+        10s  wait                half-open  recovery_window
+        10s  take 1              half-open
+        15s  wait                open       probe_timeout
+        25s  wait                half-open  recovery_window
+        25s  take 2              half-open
+        26s  probe 1 success     closed     probe_succeeded
+        30s  wait                closed
+        ",
+    );
+}
+
+#[test]
+fn a_late_failure_changes_nothing_more() {
+    let breaker = check(
+        "consecutive_failures: 1, recovery_window: 10s, backoff_permille: 2000",
+        "
+         0s  failure             open       consecutive_failures
+        10s  wait                half-open  recovery_window
+        10s  take 1              half-open
+        15s  wait                open       probe_timeout
+        17s  probe 1 failure     open
+        17s  probe 1 neutral     open
+        ",
+    );
+    assert_eq!(breaker.deadline(), Some(Instant::from_millis(35_000)));
+}
+
+#[test]
+fn only_the_latest_overdue_probe_may_close_late() {
+    check(
+        "consecutive_failures: 1, recovery_window: 10s",
+        "
+         0s  failure             open       consecutive_failures
+        10s  wait                half-open  recovery_window
+        10s  take 1              half-open
+        15s  wait                open       probe_timeout
+        25s  wait                half-open  recovery_window
+        25s  take 2              half-open
+        30s  wait                open       probe_timeout
+        31s  probe 1 success     open
+        32s  probe 2 success     closed     probe_succeeded
+        ",
+    );
+}
+
+#[test]
+fn a_long_stream_is_a_good_probe_once_it_has_begun() {
+    check(
+        "consecutive_failures: 1",
+        "
+         0s  failure              open       consecutive_failures
+        30s  wait                 half-open  recovery_window
+        30s  take 1               half-open
+        32s  probe 1 answered     closed     probe_succeeded
+        33s  probe 1 answered     closed
+        90s  probe 1 failure      open       consecutive_failures
+        ",
+    );
+}
+
+#[test]
+fn requests_from_before_neither_close_nor_extend_an_open_circuit() {
+    let breaker = check(
+        "consecutive_failures: 2, recovery_window: 30s",
+        "
+         1s  failure              closed
+         2s  failure              open       consecutive_failures
+         3s  success from 1s      open
+        20s  failure from 1s      open
+        32s  wait                 half-open  recovery_window
+        33s  success from 1s      half-open
+        33s  take 1               half-open
+        34s  failure from 1s      half-open
+        ",
+    );
+    assert_eq!(breaker.deadline(), Some(Instant::from_millis(38_000)));
+}
+
+#[test]
+fn failures_from_before_do_not_open_it_again() {
+    check(
+        "consecutive_failures: 2, min_requests: 2",
+        "
+         1s  failure              closed
+         2s  failure              open       consecutive_failures
+        32s  wait                 half-open  recovery_window
+        32s  take 1               half-open
+        33s  probe 1 success      closed     probe_succeeded
+        60s  failure from 1s      closed
+        60s  failure from 2s      closed
+        61s  failure from 34s     closed
+        61s  failure from 34s     open       consecutive_failures
+        ",
+    );
+}
+
+#[test]
+fn the_window_starts_empty_after_closing() {
+    let mut breaker = check(
+        "consecutive_failures: 4, min_requests: 5",
+        "
+         0s  failure              closed
+         0s  failure              closed
+         0s  failure              closed
+         0s  failure              open       consecutive_failures
+        30s  wait                 half-open  recovery_window
+        30s  probe 1 success      closed     probe_succeeded
+        31s  success              closed
+        31s  success              closed
+        31s  success              closed
+        31s  failure              closed
+        ",
+    );
+    let now = Instant::from_millis(31_000);
+    assert_eq!(breaker.error_rate(now), 0.25);
+    assert_eq!(breaker.requests_last_minute(now), 9);
+}
+
+#[test]
+fn an_operator_opens_until_a_probe_succeeds() {
+    check(
+        "recovery_window: 30s",
+        "
+         5s  operator opens       open       manual
+        20s  operator opens       open       manual
+        21s  success from 6s      open
+        35s  wait                 open
+        50s  wait                 half-open  recovery_window
+        50s  take 1               half-open
+        51s  operator opens       open       manual
+        52s  probe 1 success      open
+        81s  wait                 half-open  recovery_window
+        81s  take 2               half-open
+        82s  probe 2 success      closed     probe_succeeded
+        ",
+    );
+}
+
+#[test]
+fn an_overdue_probe_does_not_undo_what_an_operator_opened() {
+    check(
+        "recovery_window: 30s",
+        "
+         0s  operator opens       open       manual
+        30s  wait                 half-open  recovery_window
+        30s  take 1               half-open
+        35s  wait                 open       probe_timeout
+        36s  operator opens       open       manual
+        37s  probe 1 success      open
+        ",
+    );
+}
+
+#[test]
+fn an_operator_closes_at_once() {
+    check(
+        "consecutive_failures: 1, recovery_window: 20s, backoff_permille: 2000",
+        "
+         0s  operator closes      closed
+         0s  failure              open       consecutive_failures
+         1s  operator closes      closed     manual
+         2s  failure              open       consecutive_failures
+        22s  wait                 half-open  recovery_window
+        22s  take 1               half-open
+        23s  probe 1 failure      open       probe_failed
+        63s  wait                 half-open  recovery_window
+        63s  take 2               half-open
+        64s  operator closes      closed     manual
+        69s  wait                 closed
+        70s  failure              open       consecutive_failures
+        90s  wait                 half-open  recovery_window
+        ",
+    );
+}
+
+#[test]
+fn a_reset_clears_the_statistics_of_a_closed_circuit_too() {
+    let mut breaker = check(
+        "consecutive_failures: 3",
+        "
+        0s  failure               closed
+        0s  failure               closed
+        0s  stream 1s             closed
+        0s  failure               closed
+        0s  failure               closed
+        1s  operator resets       closed
+        2s  failure               closed
+        2s  failure               closed
+        2s  operator opens        open       manual
+        3s  operator resets       closed     manual
+        ",
+    );
+    let now = Instant::from_millis(3_000);
+    assert_eq!(breaker.error_rate(now), 0.0);
+    assert_eq!(breaker.p95(now), None);
+    assert_eq!(breaker.requests_last_minute(now), 0);
+}
+
+#[test]
+fn reports_show_what_opened_it_until_the_window_has_passed() {
+    let mut breaker = check(
+        "consecutive_failures: 2",
+        "
+        0s  stream 2s             closed
+        0s  whole 4s              closed
+        0s  failure               closed
+        0s  failure               open       consecutive_failures
+        1s  failure from 0s       open
+        ",
+    );
+    let now = Instant::from_millis(1_000);
+    assert_eq!(breaker.error_rate(now), 0.5);
+    assert_eq!(breaker.requests_last_minute(now), 5);
+    let p95 = breaker.p95(now).unwrap();
+    assert!((3_960..=4_040).contains(&p95.as_millis()), "{p95:?}");
+    let later = Instant::from_millis(61_000);
+    assert_eq!(breaker.error_rate(later), 0.0);
+    assert_eq!(breaker.requests_last_minute(later), 0);
+    assert_eq!(breaker.p95(later), None);
+}
+
+/// One thing that may happen.
+#[derive(Clone, Debug)]
+enum Step {
+    Pass {
+        millis: u64,
+    },
+    End {
+        ago: u64,
+        signal: Signal,
+        slow: bool,
+    },
+    Take,
+    TellTaken {
+        back: u32,
+    },
+    Probe {
+        back: u32,
+        signal: Signal,
+    },
+    Answered {
+        back: u32,
+    },
+    Open,
+    Close,
+    Reset,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let signal = || {
+        prop_oneof![
+            1 => Just(Signal::Success),
+            2 => Just(Signal::Failure),
+            1 => Just(Signal::Neutral),
+        ]
+    };
+    let end = (0..100_000_u64, signal(), any::<bool>());
+    let step = prop_oneof![
+        4 => (0..30_000_u64).prop_map(|millis| Step::Pass { millis }),
+        8 => end.prop_map(|(ago, signal, slow)| Step::End { ago, signal, slow }),
+        4 => Just(Step::Take),
+        1 => (0..3_u32).prop_map(|back| Step::TellTaken { back }),
+        4 => (0..3_u32, signal()).prop_map(|(back, signal)| Step::Probe { back, signal }),
+        1 => (0..3_u32).prop_map(|back| Step::Answered { back }),
+        1 => Just(Step::Open),
+        1 => Just(Step::Close),
+        1 => Just(Step::Reset),
+    ];
+    prop::collection::vec(step, 0..120)
+}
+
+/// A circuit, and what the gates of the shards would hold.
+struct Play {
+    breaker: Breaker,
+    now: Instant,
+    taken: BTreeSet<u32>,
+}
+
+impl Play {
+    fn new() -> Self {
+        let policy = "consecutive_failures: 3, min_requests: 4, window: 20s, recovery_window: 10s,
+            backoff_permille: 2000, backoff_max: 60s, latency_covers_all: true";
+        Self {
+            breaker: Breaker::new(policy_of(policy)),
+            now: Instant::ZERO,
+            taken: BTreeSet::new(),
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        let from = self.breaker.state();
+        let transition = self.act(step);
+        match transition {
+            Some(transition) => {
+                assert_eq!(transition.from, from);
+                assert_eq!(transition.to, self.breaker.state());
+            }
+            None => assert!(self.is_same_but_taken(from)),
+        }
+        self.holds();
+    }
+
+    fn act(&mut self, step: &Step) -> Option<Transition> {
+        let (now, breaker) = (self.now, &mut self.breaker);
+        let probe = |back| breaker.generation.saturating_sub(back);
+        match *step {
+            Step::Pass { millis } => {
+                self.now = now + Duration::from_millis(millis);
+                breaker.on_time(self.now)
+            }
+            Step::End { ago, signal, slow } => {
+                let admitted = now.since(Instant::from_millis(ago)).as_nanos();
+                let admitted = Instant::from_nanos(u64::try_from(admitted).unwrap());
+                let mut end = ordinary(admitted, signal);
+                let time = Duration::from_secs(if slow { 6 } else { 1 });
+                end.response_time = Some(ResponseTime::WholeAnswer(time));
+                breaker.on_end(now, end)
+            }
+            Step::Take => {
+                self.take();
+                None
+            }
+            Step::TellTaken { back } => {
+                // A shard tells only of what it has taken.
+                let generation = probe(back);
+                if self.taken.contains(&generation) {
+                    breaker.on_probe_taken(now, generation);
+                }
+                None
+            }
+            Step::Probe { back, signal } => {
+                let mut end = ordinary(now, signal);
+                end.probe = Some(probe(back));
+                breaker.on_end(now, end)
+            }
+            Step::Answered { back } => {
+                let generation = probe(back);
+                breaker.on_probe_answered(now, generation)
+            }
+            Step::Open => Some(breaker.open(now)),
+            Step::Close => breaker.close(),
+            Step::Reset => breaker.reset(),
+        }
+    }
+
+    /// A shard takes the permit, as the gate lets it: only where it is free.
+    fn take(&mut self) {
+        if let State::HalfOpen {
+            generation,
+            permit: Permit::Free,
+        } = self.breaker.state()
+        {
+            assert!(self.taken.insert(generation), "{generation} was free twice");
+            self.breaker.on_probe_taken(self.now, generation);
+        }
+    }
+
+    fn is_same_but_taken(&self, from: State) -> bool {
+        let state = self.breaker.state();
+        let (
+            State::HalfOpen { generation: a, .. },
+            State::HalfOpen {
+                generation: b,
+                permit: Permit::Taken { .. },
+            },
+        ) = (from, state)
+        else {
+            return from == state;
+        };
+        a == b
+    }
+
+    /// What holds whatever has happened.
+    fn holds(&mut self) {
+        let deadline = self.breaker.deadline();
+        match self.breaker.state() {
+            State::Closed => assert_eq!(deadline, None),
+            State::Open { since, until } => {
+                assert!(since <= self.now && until.since(since) <= Duration::from_secs(60));
+                assert_eq!(deadline, Some(until));
+            }
+            State::HalfOpen { generation, permit } => match permit {
+                Permit::Free => {
+                    assert_eq!(deadline, None);
+                    assert!(!self.taken.contains(&generation));
+                }
+                Permit::Taken { until } => {
+                    assert!(until <= self.now + self.breaker.probe_timeout());
+                    assert_eq!(deadline, Some(until));
+                }
+            },
+        }
+        assert!((0.0..=1.0).contains(&self.breaker.error_rate(self.now)));
+    }
+
+    /// Lets time pass and every probe succeed.
+    fn recover(&mut self) {
+        for _ in 0..3 {
+            match self.breaker.state() {
+                State::Closed => return,
+                State::Open { until, .. } => {
+                    self.now = self.now.max(until);
+                    self.breaker.on_time(self.now);
+                }
+                State::HalfOpen { generation, .. } => {
+                    self.take();
+                    let mut end = ordinary(self.now, Signal::Success);
+                    end.probe = Some(generation);
+                    self.breaker.on_end(self.now, end);
+                }
+            }
+        }
+        assert_eq!(self.breaker.state(), State::Closed);
+    }
+}
+
+proptest! {
+    #[test]
+    fn one_permit_at_a_time_and_never_wedged(steps in steps()) {
+        let mut play = Play::new();
+        for step in &steps {
+            play.step(step);
+        }
+        play.recover();
+    }
+
+    #[test]
+    fn a_taken_permit_ends_by_its_deadline(steps in steps()) {
+        let mut play = Play::new();
+        for step in &steps {
+            play.step(step);
+            let State::HalfOpen { permit: Permit::Taken { until }, .. } = play.breaker.state()
+            else {
+                continue;
+            };
+            let mut alone = play.breaker.clone();
+            prop_assert!(alone.on_time(until.max(play.now)).is_some());
+            prop_assert_eq!(alone.state().name(), "open");
+        }
+    }
+}

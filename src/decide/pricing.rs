@@ -1,0 +1,174 @@
+//! What a request costs.
+
+use crate::base::money::{NanoUsd, Price};
+use crate::base::tokens::{Counts, Tokens};
+
+/// A model's prices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The usual ones.
+    pub rates: Rates,
+    /// Those of long prompts.
+    pub step: Option<Step>,
+}
+
+/// The price of each of the four counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// Prompt tokens that no cache had a part in.
+    pub input: Price,
+    /// Prompt tokens read from a cache.
+    pub cache_read: Price,
+    /// Prompt tokens written to a cache.
+    pub cache_write: Price,
+    /// Everything that was generated.
+    pub output: Price,
+}
+
+/// The prices of a whole request whose prompt is longer than usual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// They hold for prompts longer than this.
+    pub above: Tokens,
+    /// The prices.
+    pub rates: Rates,
+}
+
+impl Row {
+    /// The prices of a model that costs nothing.
+    pub const FREE: Self = Self {
+        rates: Rates::flat(Price::per_million(0), Price::per_million(0)),
+        step: None,
+    };
+
+    /// Prices that know nothing of caches and long prompts.
+    #[must_use]
+    pub const fn flat(input: Price, output: Price) -> Self {
+        Self {
+            rates: Rates::flat(input, output),
+            step: None,
+        }
+    }
+
+    /// The prices that hold for a prompt of this length, cached tokens included.
+    #[must_use]
+    pub fn rates(&self, prompt: Tokens) -> &Rates {
+        match &self.step {
+            Some(step) if prompt > step.above => &step.rates,
+            Some(_) | None => &self.rates,
+        }
+    }
+}
+
+impl Rates {
+    /// Prices that know nothing of caches: whatever of the prompt is cached costs what the rest
+    /// does.
+    #[must_use]
+    pub const fn flat(input: Price, output: Price) -> Self {
+        Self {
+            input,
+            cache_read: input,
+            cache_write: input,
+            output,
+        }
+    }
+}
+
+/// What these tokens cost.
+#[must_use]
+pub fn cost(counts: &Counts, row: &Row) -> NanoUsd {
+    let prompt = counts.input.saturating_add(counts.cache_read);
+    let rates = row.rates(prompt.saturating_add(counts.cache_write));
+    [
+        (rates.input, counts.input),
+        (rates.cache_read, counts.cache_read),
+        (rates.cache_write, counts.cache_write),
+        (rates.output, counts.output),
+    ]
+    .iter()
+    .fold(NanoUsd::ZERO, |sum, (price, count)| {
+        sum.saturating_add(price.of(*count))
+    })
+}
+
+/// What is estimated before a request is sent: its prompt, and its answer up to this length.
+#[must_use]
+pub fn estimate(prompt: Tokens, output: Tokens, row: &Row) -> NanoUsd {
+    let counts = Counts {
+        input: prompt,
+        output,
+        ..Counts::default()
+    };
+    cost(&counts, row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usd(micro_per_million: u64) -> Price {
+        Price::per_million(micro_per_million * 1_000)
+    }
+
+    fn counts([input, cache_read, cache_write, output]: [u64; 4]) -> Counts {
+        Counts {
+            input: Tokens::new(input),
+            cache_read: Tokens::new(cache_read),
+            cache_write: Tokens::new(cache_write),
+            output: Tokens::new(output),
+        }
+    }
+
+    #[test]
+    fn each_count_has_its_own_price() {
+        let rates = Rates {
+            input: usd(3_000_000),
+            cache_read: usd(300_000),
+            cache_write: usd(3_750_000),
+            output: usd(15_000_000),
+        };
+        let long = Rates::flat(usd(6_000_000), usd(22_500_000));
+        let step = Some(Step {
+            above: Tokens::new(1_000),
+            rates: long,
+        });
+        for (row, tokens, nano) in [
+            (
+                Row::flat(usd(2_500_000), usd(10_000_000)),
+                [1_000, 0, 0, 500],
+                7_500_000,
+            ),
+            (
+                Row::flat(usd(2_500_000), usd(10_000_000)),
+                [10, 20, 30, 0],
+                150_000,
+            ),
+            (
+                Row { rates, step },
+                [100, 200, 300, 10],
+                300_000 + 60_000 + 1_125_000 + 150_000,
+            ),
+            (
+                Row { rates, step },
+                [1_000, 0, 0, 1_000_000],
+                3_000_000 + 15_000_000_000,
+            ),
+            (Row { rates, step }, [1, 900, 100, 10], 6_006_000 + 225_000),
+            (Row::FREE, [u64::MAX; 4], 0),
+            (
+                Row::flat(usd(u64::MAX / 1_000), usd(1)),
+                [u64::MAX; 4],
+                u64::MAX,
+            ),
+        ] {
+            assert_eq!(cost(&counts(tokens), &row).get(), nano, "{tokens:?}");
+        }
+    }
+
+    #[test]
+    fn an_estimate_knows_of_no_cache() {
+        let row = Row::flat(usd(2_500_000), usd(10_000_000));
+        let found = estimate(Tokens::new(1_000), Tokens::new(500), &row);
+        assert_eq!(found, NanoUsd::new(7_500_000));
+    }
+}

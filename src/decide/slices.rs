@@ -1,0 +1,60 @@
+//! A sliding window as a ring of slices: bounded memory whatever the rate.
+
+use std::time::Duration;
+
+use crate::base::time::Instant;
+
+/// The last `N` slices of time, the running one included.
+///
+/// Resolution: nothing older than the window's length is in it, and everything younger than the
+/// length less one slice is.
+#[derive(Clone, Debug)]
+pub struct Slices<T, const N: usize> {
+    slices: [T; N],
+    /// Length of one slice, in nanoseconds.
+    span: u64,
+    /// The running slice, counted from the clock's start; its place is its remainder.
+    running: u64,
+}
+
+impl<T: Default, const N: usize> Slices<T, N> {
+    /// An empty window of this length.
+    #[must_use]
+    pub fn new(length: Duration) -> Self {
+        const { assert!(N > 0) };
+        let nanos = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
+        Self {
+            slices: std::array::from_fn(|_| T::default()),
+            span: (nanos / N as u64).max(1),
+            running: 0,
+        }
+    }
+
+    /// The slice that runs at `now`; those that have left the window are handed to `left` first.
+    ///
+    /// A moment before the last one counts as the last one.
+    pub fn at(&mut self, now: Instant, mut left: impl FnMut(T)) -> &mut T {
+        let passed = (now.as_nanos() / self.span).saturating_sub(self.running);
+        for step in 1..=passed.min(N as u64) {
+            left(std::mem::take(self.place(self.running + step)));
+        }
+        self.running += passed;
+        self.place(self.running)
+    }
+
+    /// All slices, in no order.
+    pub fn iter(&self) -> std::slice::Iter<'_, T> {
+        self.slices.iter()
+    }
+
+    /// Empties the window.
+    pub fn clear(&mut self) {
+        self.slices
+            .iter_mut()
+            .for_each(|slice| *slice = T::default());
+    }
+
+    fn place(&mut self, number: u64) -> &mut T {
+        &mut self.slices[usize::try_from(number % N as u64).unwrap_or(0)]
+    }
+}

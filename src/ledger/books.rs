@@ -1,0 +1,158 @@
+//! All books together: what the coordinator drives.
+
+use std::time::Duration;
+
+use crate::base::ids::ProviderId;
+use crate::base::time::{Instant, WallTime};
+use crate::config::plan::Plan;
+use crate::decide::ewma::Ewma;
+use crate::ledger::breakers::{self, Breakers};
+use crate::ledger::budgets::{Alert, Budgets};
+use crate::ledger::limits::Limits;
+use crate::ledger::state::State;
+use crate::link::facts::Fact;
+use crate::link::orders::{Health, Order};
+use crate::link::reports::ByHand;
+
+/// The books of one process.
+pub struct Books {
+    breakers: Breakers,
+    limits: Limits,
+    budgets: Budgets,
+    /// What was read at the start, and what has been added to it.
+    state: State,
+    averages: Box<[Ewma]>,
+    decay_permille: u32,
+    /// When each provider's health was last checked.
+    checked_at: Box<[Option<WallTime>]>,
+    alerts: Vec<Alert>,
+}
+
+impl Books {
+    /// The books for `plan` at `wall`, with what `state` says of earlier; rate limits hold for
+    /// `window`.
+    #[must_use]
+    pub fn new(plan: &Plan, wall: WallTime, state: State, window: Duration) -> Self {
+        let providers = plan.providers.len();
+        Self {
+            breakers: Breakers::new(plan.providers.iter().map(|provider| provider.breaker)),
+            limits: Limits::new(&plan.providers, window),
+            budgets: Budgets::new(&plan.budgets.callers, wall, &state),
+            state,
+            averages: vec![Ewma::default(); providers].into(),
+            decay_permille: plan.latency.ewma_decay_permille,
+            checked_at: vec![None; providers].into(),
+            alerts: Vec::new(),
+        }
+    }
+
+    /// What the published words begin with.
+    pub fn start(&self, orders: &mut Vec<Order>) {
+        self.budgets.start(orders);
+    }
+
+    /// Takes in what a shard reports.
+    pub fn on_fact(&mut self, now: Instant, fact: &Fact, orders: &mut Vec<Order>) {
+        self.breakers.on_fact(now, fact, orders);
+        self.limits.on_fact(fact, orders);
+        self.alerts.extend(self.budgets.on_fact(fact, orders));
+        if let Fact::Ended(ended) = fact
+            && let Some(sample) = ended.sample
+            && let Some(average) = self.averages.get_mut(ended.provider.index())
+        {
+            average.add(sample.latency, self.decay_permille);
+            let view = average.view();
+            let (average, samples) = (view.average, view.samples);
+            orders.push(Order::Average {
+                provider: ended.provider,
+                average,
+                samples,
+            });
+        }
+    }
+
+    /// A health check ended.
+    pub fn on_health(
+        &mut self,
+        provider: ProviderId,
+        state: Health,
+        at: WallTime,
+        orders: &mut Vec<Order>,
+    ) {
+        if let Some(checked_at) = self.checked_at.get_mut(provider.index()) {
+            *checked_at = Some(at);
+        }
+        self.breakers.on_health(provider, state, orders);
+    }
+
+    /// A gate's word says that the permit of this generation has been taken.
+    pub fn on_probe_taken(&mut self, at: Instant, provider: ProviderId, generation: u32) {
+        self.breakers.on_probe_taken(at, provider, generation);
+    }
+
+    /// An operator changes a circuit.
+    pub fn by_hand(
+        &mut self,
+        now: Instant,
+        provider: ProviderId,
+        act: ByHand,
+        orders: &mut Vec<Order>,
+    ) {
+        match act {
+            ByHand::Open => self.breakers.open(now, provider, orders),
+            ByHand::Close => self.breakers.close(now, provider, orders),
+            ByHand::Reset => self.breakers.reset(now, provider, orders),
+        }
+    }
+
+    /// Does what is due.
+    pub fn on_time(&mut self, now: Instant, wall: WallTime, orders: &mut Vec<Order>) {
+        self.breakers.on_time(now, orders);
+        self.limits.on_time(now, orders);
+        self.budgets.on_time(wall, orders);
+    }
+
+    /// When [`Books::on_time`] has something to do.
+    #[must_use]
+    pub fn deadline(&self, now: Instant, wall: WallTime) -> Option<Instant> {
+        let due = [
+            self.breakers.deadline(),
+            self.limits.deadline(),
+            self.budgets.deadline(now, wall),
+        ];
+        due.into_iter().flatten().min()
+    }
+
+    /// What reports show of a provider.
+    #[must_use]
+    pub fn view(&mut self, now: Instant, provider: ProviderId) -> Option<breakers::View> {
+        self.breakers.view(now, provider)
+    }
+
+    /// When a provider's health was last checked.
+    #[must_use]
+    pub fn checked_at(&self, provider: ProviderId) -> Option<WallTime> {
+        self.checked_at.get(provider.index()).copied().flatten()
+    }
+
+    /// Circuits that have changed since this was last asked.
+    pub fn take_changes(&mut self) -> impl Iterator<Item = breakers::Change> + '_ {
+        self.breakers.take_changes()
+    }
+
+    /// Budgets that have reached a level since this was last asked.
+    pub fn take_alerts(&mut self) -> impl Iterator<Item = Alert> + '_ {
+        self.alerts.drain(..)
+    }
+
+    /// The text of what survives a restart, if it has changed since this was last asked.
+    #[must_use]
+    pub fn take_state(&mut self) -> Option<String> {
+        if !self.budgets.take_changed() {
+            return None;
+        }
+        self.budgets.save(&mut self.state);
+        // Nothing in a state can fail to be written: keys are strings, numbers are whole.
+        self.state.to_json().ok()
+    }
+}

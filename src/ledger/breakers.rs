@@ -1,0 +1,230 @@
+//! Every provider's circuit and health: facts in, changes of the gates out.
+
+use std::time::Duration;
+use std::vec::Drain;
+
+use crate::base::ids::ProviderId;
+use crate::base::limits::CIRCUIT_CHANGES_MAX;
+use crate::base::time::Instant;
+use crate::decide::breaker::{Breaker, End, ResponseTime, State, Transition};
+use crate::decide::policy::BreakerPolicy;
+use crate::link::facts::{Ended, Fact, SampleKind};
+use crate::link::orders::{Circuit, Health, Order};
+
+/// The circuits and the health of all providers.
+#[derive(Debug)]
+pub struct Breakers {
+    providers: Box<[Standing]>,
+    changes: Vec<Change>,
+}
+
+/// A provider's circuit and its health: it is chosen only where both are well.
+#[derive(Debug)]
+struct Standing {
+    breaker: Breaker,
+    health: Health,
+}
+
+/// A circuit changed; the log tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Whose.
+    pub provider: ProviderId,
+    /// From what to what, and why.
+    pub transition: Transition,
+}
+
+/// What reports show of one provider.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct View {
+    /// Whose.
+    pub provider: ProviderId,
+    /// Its circuit.
+    pub state: State,
+    /// Whether it passed its last health check.
+    pub health: Health,
+    /// The share of failures over its window.
+    pub error_rate: f64,
+    /// The p95 of its response times over its window.
+    pub p95: Option<Duration>,
+    /// Attempts that ended within the last minute.
+    pub requests_last_minute: u64,
+}
+
+impl Breakers {
+    /// Closed circuits of healthy providers; a provider's place is its id.
+    #[must_use]
+    pub fn new(policies: impl IntoIterator<Item = BreakerPolicy>) -> Self {
+        let standing = |policy| Standing {
+            breaker: Breaker::new(policy),
+            health: Health::Healthy,
+        };
+        Self {
+            providers: policies.into_iter().map(standing).collect(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// Takes in what a shard reports; the facts that concern no circuit are for others.
+    pub fn on_fact(&mut self, now: Instant, fact: &Fact, orders: &mut Vec<Order>) {
+        match fact {
+            Fact::Ended(ended) => {
+                let step = |breaker: &mut Breaker| breaker.on_end(now, end(ended));
+                self.change(now, ended.provider, orders, step);
+            }
+            Fact::ProbeTaken {
+                provider,
+                generation,
+                at,
+            } => {
+                self.on_probe_taken(*at, *provider, *generation);
+            }
+            Fact::ProbeAnswered {
+                provider,
+                generation,
+                ..
+            } => {
+                self.on_probe_answered(now, *provider, *generation, orders);
+            }
+            Fact::Admitted { .. }
+            | Fact::Cooldown { .. }
+            | Fact::Reserved { .. }
+            | Fact::Settled { .. } => {}
+        }
+    }
+
+    /// The permit of this generation was taken, as a fact or the gate's word says.
+    pub fn on_probe_taken(&mut self, at: Instant, provider: ProviderId, generation: u32) {
+        if let Some(standing) = self.providers.get_mut(provider.index()) {
+            standing.breaker.on_probe_taken(at, generation);
+        }
+    }
+
+    /// The probe of this generation has its answer, which is still being relayed.
+    pub fn on_probe_answered(
+        &mut self,
+        now: Instant,
+        provider: ProviderId,
+        generation: u32,
+        orders: &mut Vec<Order>,
+    ) {
+        let step = |breaker: &mut Breaker| breaker.on_probe_answered(now, generation);
+        self.change(now, provider, orders, step);
+    }
+
+    /// Does what is due at `now`.
+    pub fn on_time(&mut self, now: Instant, orders: &mut Vec<Order>) {
+        for id in 0..self.providers.len() {
+            let provider = ProviderId(u16::try_from(id).unwrap_or(u16::MAX));
+            self.change(now, provider, orders, |breaker| breaker.on_time(now));
+        }
+    }
+
+    /// When [`Breakers::on_time`] has something to do.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let deadlines = self.providers.iter().filter_map(|s| s.breaker.deadline());
+        deadlines.min()
+    }
+
+    /// An operator opens a circuit.
+    pub fn open(&mut self, now: Instant, provider: ProviderId, orders: &mut Vec<Order>) {
+        self.change(now, provider, orders, |breaker| Some(breaker.open(now)));
+    }
+
+    /// An operator closes a circuit.
+    pub fn close(&mut self, now: Instant, provider: ProviderId, orders: &mut Vec<Order>) {
+        self.change(now, provider, orders, Breaker::close);
+    }
+
+    /// An operator closes a circuit and clears its statistics.
+    pub fn reset(&mut self, now: Instant, provider: ProviderId, orders: &mut Vec<Order>) {
+        self.change(now, provider, orders, Breaker::reset);
+    }
+
+    /// A health check ended.
+    pub fn on_health(&mut self, provider: ProviderId, state: Health, orders: &mut Vec<Order>) {
+        let Some(standing) = self.providers.get_mut(provider.index()) else {
+            return;
+        };
+        if standing.health != state {
+            standing.health = state;
+            orders.push(Order::Health { provider, state });
+        }
+    }
+
+    /// What reports show of one provider.
+    pub fn view(&mut self, now: Instant, provider: ProviderId) -> Option<View> {
+        let Standing { breaker, health } = self.providers.get_mut(provider.index())?;
+        Some(View {
+            provider,
+            state: breaker.state(),
+            health: *health,
+            error_rate: breaker.error_rate(now),
+            p95: breaker.p95(now),
+            requests_last_minute: breaker.requests_last_minute(now),
+        })
+    }
+
+    /// What reports show, in the order of the ids.
+    pub fn views(&mut self, now: Instant) -> impl Iterator<Item = View> {
+        let ids = (0..=u16::MAX).take(self.providers.len()).map(ProviderId);
+        ids.filter_map(move |provider| self.view(now, provider))
+    }
+
+    /// The changes since the last call, the oldest first. Beyond [`CIRCUIT_CHANGES_MAX`] the log
+    /// goes without; the orders are complete.
+    pub fn take_changes(&mut self) -> Drain<'_, Change> {
+        self.changes.drain(..)
+    }
+
+    /// Lets one circuit do `step`, and tells shards and the log if it changed.
+    fn change(
+        &mut self,
+        now: Instant,
+        provider: ProviderId,
+        orders: &mut Vec<Order>,
+        step: impl FnOnce(&mut Breaker) -> Option<Transition>,
+    ) {
+        let Some(standing) = self.providers.get_mut(provider.index()) else {
+            return;
+        };
+        let Some(transition) = step(&mut standing.breaker) else {
+            return;
+        };
+        let state = match transition.to {
+            State::Closed => Circuit::Closed,
+            State::Open { until, .. } => Circuit::Open { until },
+            State::HalfOpen { generation, .. } => Circuit::HalfOpen {
+                generation,
+                // Nobody has taken the permit yet; somebody will at the next request.
+                until: now + standing.breaker.probe_timeout(),
+            },
+        };
+        orders.push(Order::Circuit { provider, state });
+        if self.changes.len() < CIRCUIT_CHANGES_MAX {
+            self.changes.push(Change {
+                provider,
+                transition,
+            });
+        }
+    }
+}
+
+/// An attempt's end in the breaker's words.
+fn end(ended: &Ended) -> End {
+    let response_time = ended.sample.map(|sample| match sample.kind {
+        SampleKind::FirstContent => ResponseTime::FirstContent(sample.latency),
+        SampleKind::WholeAnswer => ResponseTime::WholeAnswer(sample.latency),
+    });
+    End {
+        admitted: ended.admitted,
+        signal: ended.signal,
+        response_time,
+        probe: ended.probe,
+    }
+}
+
+#[cfg(test)]
+#[path = "breakers_tests.rs"]
+mod tests;

@@ -1,0 +1,224 @@
+//! All monthly budgets: reservations, spend, the turn of the month, and who is near the limit.
+
+use std::time::Duration;
+
+use crate::base::ids::BudgetId;
+use crate::base::money::NanoUsd;
+use crate::base::month::Month;
+use crate::base::time::{Instant, WallTime};
+use crate::config::plan::{self, BudgetAction};
+use crate::decide::budget::{Books, Level};
+use crate::ledger::state::State;
+use crate::link::facts::{Fact, MonthTag};
+use crate::link::orders::Order;
+
+/// The books of all callers with a budget.
+pub struct Budgets {
+    month: Month,
+    /// By budget.
+    accounts: Box<[Account]>,
+    /// Whether anything was spent since the state was last written.
+    changed: bool,
+}
+
+struct Account {
+    caller: Box<str>,
+    action: BudgetAction,
+    books: Books,
+}
+
+/// A budget that has reached a level, once a month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Alert {
+    /// Whose.
+    pub budget: BudgetId,
+    /// How far it is used up.
+    pub level: Level,
+    /// What has been spent.
+    pub spent: NanoUsd,
+    /// What may be spent.
+    pub monthly: NanoUsd,
+}
+
+/// A budget, for reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View<'a> {
+    /// Whose.
+    pub caller: &'a str,
+    /// What may be spent in the month.
+    pub limit: NanoUsd,
+    /// What has been spent in it.
+    pub spent: NanoUsd,
+    /// What is reserved for requests in flight, as far as it is reported.
+    pub reserved: NanoUsd,
+}
+
+impl Budgets {
+    /// The books at `wall`, with what `state` says was spent before.
+    #[must_use]
+    pub fn new(budgets: &[plan::Budget], wall: WallTime, state: &State) -> Self {
+        let month = Month::of(wall);
+        let account = |budget: &plan::Budget| Account {
+            caller: budget.caller.clone(),
+            action: budget.action,
+            books: Books::new(budget.monthly, month, state.spent_by(&budget.caller)),
+        };
+        Self {
+            month,
+            accounts: budgets.iter().map(account).collect(),
+            changed: false,
+        }
+    }
+
+    /// What every budget's published word begins with.
+    pub fn start(&self, orders: &mut Vec<Order>) {
+        for (budget, account) in (0..).map(BudgetId).zip(&self.accounts) {
+            account.order_month(budget, orders);
+        }
+    }
+
+    /// A shard reports.
+    pub fn on_fact(&mut self, fact: &Fact, orders: &mut Vec<Order>) -> Option<Alert> {
+        match *fact {
+            Fact::Reserved {
+                budget,
+                month,
+                amount,
+            } => {
+                let month = self.month_of(month);
+                let account = self.accounts.get_mut(budget.index())?;
+                account.books.on_reserved(month, amount);
+                None
+            }
+            Fact::Settled {
+                budget,
+                month: tag,
+                reserved,
+                cost,
+            } => {
+                let month = self.month_of(tag);
+                let account = self.accounts.get_mut(budget.index())?;
+                self.changed |= cost > NanoUsd::ZERO;
+                let change = account.books.on_settled(month, reserved, cost)?;
+                orders.push(Order::Balance {
+                    budget,
+                    month: tag,
+                    change,
+                    spent: account.books.spent(),
+                });
+                account.alert(budget)
+            }
+            Fact::Admitted { .. }
+            | Fact::Ended(_)
+            | Fact::Cooldown { .. }
+            | Fact::ProbeTaken { .. }
+            | Fact::ProbeAnswered { .. } => None,
+        }
+    }
+
+    /// Time passes: a new month may begin.
+    pub fn on_time(&mut self, wall: WallTime, orders: &mut Vec<Order>) {
+        let month = Month::of(wall);
+        if month <= self.month {
+            return;
+        }
+        self.month = month;
+        self.changed = true;
+        for (budget, account) in (0..).map(BudgetId).zip(&mut self.accounts) {
+            account.books.on_month(month);
+            account.order_month(budget, orders);
+        }
+    }
+
+    /// When [`Self::on_time`] has something to do: when the month ends by the calendar, but look
+    /// again within a minute, since somebody may set the clock.
+    #[must_use]
+    pub fn deadline(&self, now: Instant, wall: WallTime) -> Option<Instant> {
+        if self.accounts.is_empty() {
+            return None;
+        }
+        let end = self.month.next().start().unix_millis();
+        let left = Duration::from_millis(end.saturating_sub(wall.unix_millis()));
+        Some(now + left.min(CLOCK_SET_AFTER))
+    }
+
+    /// Every budget, in the order of the file.
+    pub fn views(&self) -> impl Iterator<Item = View<'_>> {
+        self.accounts.iter().map(|account| View {
+            caller: &account.caller,
+            limit: account.books.monthly(),
+            spent: account.books.spent(),
+            reserved: account.books.reserved(),
+        })
+    }
+
+    /// The running month.
+    #[must_use]
+    pub fn month(&self) -> Month {
+        self.month
+    }
+
+    /// Whether what survives a restart has changed since this was last asked.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Writes what survives a restart into `state`; callers without a budget stay as they are.
+    pub fn save(&self, state: &mut State) {
+        for account in &self.accounts {
+            state.set_spent_by(&account.caller, account.books.by_month());
+        }
+        state.forget_before(self.month.minus(MONTHS_OF_FORMER_CALLERS));
+    }
+
+    /// The month that a tag stands for: none that a word had lies in the future.
+    fn month_of(&self, tag: MonthTag) -> Month {
+        self.month.last_with_tag(tag.0)
+    }
+}
+
+impl Account {
+    fn order_month(&self, budget: BudgetId, orders: &mut Vec<Order>) {
+        let month = MonthTag(self.books.month().tag());
+        let (balance, spent) = (self.books.balance(), self.books.spent());
+        orders.push(Order::Month {
+            budget,
+            month,
+            balance: NanoUsd::new(balance.max(0).unsigned_abs()),
+        });
+        if spent > NanoUsd::ZERO {
+            // What is overdrawn follows, so that the word never shows more than there is.
+            orders.push(Order::Balance {
+                budget,
+                month,
+                change: balance.min(0),
+                spent,
+            });
+        }
+    }
+
+    fn alert(&mut self, budget: BudgetId) -> Option<Alert> {
+        let level = self.books.alert()?;
+        let is_told = match (self.action, level) {
+            (BudgetAction::HardStop | BudgetAction::ModelOverride, Level::Most) => false,
+            (BudgetAction::HardStop | BudgetAction::ModelOverride, Level::All)
+            | (BudgetAction::Alert, Level::Most | Level::All) => true,
+        };
+        is_told.then(|| Alert {
+            budget,
+            level,
+            spent: self.books.spent(),
+            monthly: self.books.monthly(),
+        })
+    }
+}
+
+/// How long a clock that was set may go unnoticed.
+const CLOCK_SET_AFTER: Duration = Duration::from_secs(60);
+
+/// How long the state keeps what a caller has spent that has no budget any more.
+const MONTHS_OF_FORMER_CALLERS: u32 = 12;
+
+#[cfg(test)]
+#[path = "budgets_tests.rs"]
+mod tests;

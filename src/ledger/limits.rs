@@ -1,0 +1,307 @@
+//! Rate limits of all providers: what goes back to their headroom, and who is left alone.
+
+use std::time::Duration;
+
+use crate::base::ids::ProviderId;
+use crate::base::time::Instant;
+use crate::base::tokens::Tokens;
+use crate::config::plan::Provider;
+use crate::decide::limiter::{Cooldown, Returned, Window60};
+use crate::decide::outcome::Signal;
+use crate::link::facts::Fact;
+use crate::link::orders::Order;
+
+/// The windows and pauses of all providers.
+pub struct Limits {
+    /// By provider.
+    providers: Box<[Account]>,
+}
+
+struct Account {
+    /// Requests and tokens per window; `None` where the file sets no limit.
+    requests: Option<u64>,
+    tokens: Option<u64>,
+    /// `None` where there is no limit at all.
+    window: Option<Window60>,
+    cooldown: Cooldown,
+    /// When something leaves the window next, as it was last ordered.
+    frees_at: Instant,
+}
+
+/// What may be sent to a provider at once; `None` where nothing limits it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Headroom {
+    /// Requests.
+    pub requests: Option<u64>,
+    /// Tokens.
+    pub tokens: Option<u64>,
+}
+
+impl Limits {
+    /// The limits of these providers, over windows of this length (60 s, shorter in tests). Each
+    /// provider's published words start at its limits.
+    #[must_use]
+    pub fn new(providers: &[Provider], span: Duration) -> Self {
+        let account = |provider: &Provider| {
+            let (requests, tokens) = (provider.requests_per_minute, provider.tokens_per_minute);
+            let is_limited = requests.is_some() || tokens.is_some();
+            Account {
+                requests,
+                tokens,
+                window: is_limited.then(|| Window60::new(span)),
+                cooldown: Cooldown::default(),
+                frees_at: Instant::ZERO,
+            }
+        };
+        Self {
+            providers: providers.iter().map(account).collect(),
+        }
+    }
+
+    /// A shard reports.
+    pub fn on_fact(&mut self, fact: &Fact, orders: &mut Vec<Order>) {
+        match *fact {
+            Fact::Admitted {
+                provider,
+                at,
+                tokens,
+            } => {
+                let Some(account) = self.account(provider) else {
+                    return;
+                };
+                if let Some(window) = &mut account.window {
+                    let returned = window.on_admitted(at, 1, tokens);
+                    account.give(provider, returned, orders);
+                    account.order_frees_at(provider, orders);
+                }
+            }
+            Fact::Ended(ended) => {
+                let Some(account) = self.account(ended.provider) else {
+                    return;
+                };
+                match ended.signal {
+                    Signal::Success => account.cooldown.on_success(ended.admitted),
+                    Signal::Failure | Signal::Neutral => {}
+                }
+                if let Some(window) = &mut account.window {
+                    let tokens = window.on_ended(ended.admitted, ended.reserved, ended.used);
+                    account.order(ended.provider, 0, tokens, orders);
+                }
+            }
+            Fact::Cooldown { provider, at, span } => {
+                let Some(account) = self.account(provider) else {
+                    return;
+                };
+                if let Some(until) = account.cooldown.on_refused(at, span) {
+                    orders.push(Order::Cooldown { provider, until });
+                }
+            }
+            Fact::ProbeTaken { .. }
+            | Fact::ProbeAnswered { .. }
+            | Fact::Reserved { .. }
+            | Fact::Settled { .. } => {}
+        }
+    }
+
+    /// Time passes.
+    pub fn on_time(&mut self, now: Instant, orders: &mut Vec<Order>) {
+        for (id, account) in (0..).map(ProviderId).zip(&mut self.providers) {
+            if let Some(window) = &mut account.window {
+                let returned = window.expire(now);
+                account.give(id, returned, orders);
+                account.order_frees_at(id, orders);
+            }
+        }
+    }
+
+    /// When [`Self::on_time`] has something to do.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let windows = self.providers.iter().filter_map(|one| one.window.as_ref());
+        windows.filter_map(Window60::deadline).min()
+    }
+
+    /// What may be sent to each provider, as far as it is reported.
+    pub fn views(&self) -> impl Iterator<Item = Headroom> {
+        self.providers.iter().map(Account::view)
+    }
+
+    /// Until when a provider is left alone.
+    #[must_use]
+    pub fn left_alone_until(&self, provider: ProviderId) -> Instant {
+        let account = self.providers.get(provider.index());
+        account.map_or(Instant::ZERO, |account| account.cooldown.until())
+    }
+
+    fn account(&mut self, provider: ProviderId) -> Option<&mut Account> {
+        self.providers.get_mut(provider.index())
+    }
+}
+
+impl Account {
+    /// Orders when something leaves the window next, if that has changed.
+    fn order_frees_at(&mut self, provider: ProviderId, orders: &mut Vec<Order>) {
+        let at = self
+            .window
+            .as_ref()
+            .and_then(Window60::deadline)
+            .unwrap_or_default();
+        if at != self.frees_at {
+            self.frees_at = at;
+            orders.push(Order::FreesAt { provider, at });
+        }
+    }
+
+    fn give(&self, provider: ProviderId, returned: Returned, orders: &mut Vec<Order>) {
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let tokens = signed(returned.tokens.get());
+        self.order(provider, signed(returned.requests), tokens, orders);
+    }
+
+    /// Orders what concerns a limit, if anything does: words that nobody takes from stay as they
+    /// are.
+    fn order(&self, provider: ProviderId, requests: i64, tokens: i64, orders: &mut Vec<Order>) {
+        let requests = if self.requests.is_some() { requests } else { 0 };
+        let tokens = if self.tokens.is_some() { tokens } else { 0 };
+        if (requests, tokens) != (0, 0) {
+            orders.push(Order::Headroom {
+                provider,
+                requests,
+                tokens,
+            });
+        }
+    }
+
+    fn view(&self) -> Headroom {
+        let held = self.window.as_ref().map(Window60::held).unwrap_or_default();
+        let tokens = |limit| Tokens::new(limit).saturating_sub(held.tokens).get();
+        Headroom {
+            requests: self
+                .requests
+                .map(|limit| limit.saturating_sub(held.requests)),
+            tokens: self.tokens.map(tokens),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Environment, Options, Strictness};
+    use crate::link::facts::Ended;
+
+    const FILE: &str = "
+providers:
+  - {name: both, type: ollama, rate_limits: {requests_per_minute: 10, tokens_per_minute: 100}}
+  - {name: requests, type: ollama, rate_limits: {requests_per_minute: 10}}
+  - {name: tokens, type: ollama, rate_limits: {tokens_per_minute: 100}}
+  - {name: none, type: ollama}
+";
+
+    fn limits() -> Limits {
+        let options = Options {
+            environment: Environment::Unresolved,
+            strict: Strictness::Lenient,
+        };
+        let plan = config::load(FILE, &options).ok().unwrap().plan;
+        Limits::new(&plan.providers, Window60::SPAN)
+    }
+
+    /// What is ordered, as `<provider> <requests> <tokens>` or `<provider> until <s>`.
+    fn told(orders: &[Order]) -> String {
+        let text = |order: &Order| match order {
+            Order::Headroom {
+                provider,
+                requests,
+                tokens,
+            } => {
+                format!("{} {requests} {tokens}", provider.0)
+            }
+            Order::Cooldown { provider, until } => {
+                format!("{} until {}", provider.0, until.as_secs())
+            }
+            other => panic!("{other:?}"),
+        };
+        let hints = |order: &&Order| !matches!(order, Order::FreesAt { .. });
+        orders
+            .iter()
+            .filter(hints)
+            .map(text)
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
+    fn at(seconds: u64) -> Instant {
+        Instant::from_millis(seconds * 1_000)
+    }
+
+    fn admitted(provider: u16, seconds: u64, tokens: u64) -> Fact {
+        let (provider, tokens) = (ProviderId(provider), Tokens::new(tokens));
+        Fact::Admitted {
+            provider,
+            at: at(seconds),
+            tokens,
+        }
+    }
+
+    fn ended(provider: u16, seconds: u64, [reserved, used]: [u64; 2]) -> Fact {
+        Fact::Ended(Ended {
+            provider: ProviderId(provider),
+            admitted: at(seconds),
+            at: at(seconds + 1),
+            signal: Signal::Success,
+            sample: None,
+            reserved: Tokens::new(reserved),
+            used: Tokens::new(used),
+            probe: None,
+        })
+    }
+
+    fn refused(provider: u16, seconds: u64) -> Fact {
+        Fact::Cooldown {
+            provider: ProviderId(provider),
+            at: at(seconds),
+            span: None,
+        }
+    }
+
+    #[test]
+    fn only_limits_that_are_set_are_ordered_about() {
+        let mut limits = limits();
+        let mut orders = Vec::new();
+        for provider in 0..4 {
+            limits.on_fact(&admitted(provider, 5, 40), &mut orders);
+        }
+        assert_eq!(told(&orders), "");
+        for provider in 0..4 {
+            limits.on_fact(&ended(provider, 5, [40, 30]), &mut orders);
+        }
+        assert_eq!(told(&orders), "0 0 10, 2 0 10");
+        orders.clear();
+        let held = Headroom {
+            requests: Some(9),
+            tokens: Some(70),
+        };
+        assert_eq!(limits.views().next(), Some(held));
+        assert_eq!(limits.views().nth(3), Some(Headroom::default()));
+        assert_eq!(limits.deadline(), Some(at(66)));
+        limits.on_time(at(65), &mut orders);
+        assert_eq!(told(&orders), "");
+        limits.on_time(at(66), &mut orders);
+        assert_eq!(told(&orders), "0 1 30, 1 1 0, 2 0 30");
+        assert_eq!(limits.deadline(), None);
+        limits.on_fact(&admitted(99, 70, 1), &mut orders);
+    }
+
+    #[test]
+    fn a_success_ends_the_doubling_of_pauses() {
+        let mut limits = limits();
+        let mut orders = Vec::new();
+        limits.on_fact(&refused(3, 10), &mut orders);
+        limits.on_fact(&refused(3, 11), &mut orders);
+        limits.on_fact(&ended(3, 14, [0, 0]), &mut orders);
+        limits.on_fact(&refused(3, 15), &mut orders);
+        assert_eq!(told(&orders), "3 until 11, 3 until 13, 3 until 16");
+        assert_eq!(limits.left_alone_until(ProviderId(3)), at(16));
+    }
+}

@@ -1,0 +1,10 @@
+//! The books of the whole process: what shards report goes in, what they are told comes out.
+//!
+//! It is pure: the coordinator drives it, gives it facts and the time, and publishes its orders. It
+//! never knows how facts arrive or where orders go.
+
+pub mod books;
+pub mod breakers;
+pub mod budgets;
+pub mod limits;
+pub mod state;

@@ -1,0 +1,119 @@
+//! The way of the durable state to the thread that writes it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+
+/// The end that has the state.
+#[derive(Debug)]
+pub struct StateSender {
+    states: Sender<String>,
+    /// How long the last write took, in nanoseconds.
+    took: Arc<AtomicU64>,
+}
+
+/// The end that writes it.
+#[derive(Debug)]
+pub struct StateReceiver {
+    states: Receiver<String>,
+    took: Arc<AtomicU64>,
+}
+
+/// What there is to write.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A state.
+    State(String),
+    /// Nothing came in time.
+    None,
+    /// Nothing will come any more.
+    Never,
+}
+
+/// Both ends. One state waits at most; the sender keeps a later one until there is room.
+#[must_use]
+pub fn channel() -> (StateSender, StateReceiver) {
+    let (sender, receiver) = crossbeam_channel::bounded(1);
+    let took = Arc::new(AtomicU64::new(0));
+    (
+        StateSender {
+            states: sender,
+            took: Arc::clone(&took),
+        },
+        StateReceiver {
+            states: receiver,
+            took,
+        },
+    )
+}
+
+impl StateSender {
+    /// Hands `text` over, unless one waits already.
+    ///
+    /// # Errors
+    ///
+    /// One does: the text comes back.
+    pub fn offer(&self, text: String) -> Result<(), String> {
+        self.states.try_send(text).map_err(|error| match error {
+            TrySendError::Full(text) | TrySendError::Disconnected(text) => text,
+        })
+    }
+
+    /// Hands the last text over, waiting until there is room.
+    ///
+    /// # Errors
+    ///
+    /// Nobody writes any more: the text comes back.
+    pub fn give(&self, text: String) -> Result<(), String> {
+        self.states.send(text).map_err(|error| error.0)
+    }
+
+    /// How long the last write took.
+    #[must_use]
+    pub fn took(&self) -> Duration {
+        Duration::from_nanos(self.took.load(Ordering::Relaxed))
+    }
+}
+
+impl StateReceiver {
+    /// The next state, waiting for `wait` at most, or for as long as it takes.
+    #[must_use]
+    pub fn next(&self, wait: Option<Duration>) -> Next {
+        let Some(wait) = wait else {
+            return self.states.recv().map_or(Next::Never, Next::State);
+        };
+        match self.states.recv_timeout(wait) {
+            Ok(text) => Next::State(text),
+            Err(RecvTimeoutError::Timeout) => Next::None,
+            Err(RecvTimeoutError::Disconnected) => Next::Never,
+        }
+    }
+
+    /// Says how long the last write took: a slow disk is written to less often.
+    pub fn tell(&self, took: Duration) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.took.store(nanos, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_state_waits_and_the_next_comes_back() {
+        let (sender, receiver) = channel();
+        assert_eq!(sender.offer("a".into()), Ok(()));
+        assert_eq!(sender.offer("b".into()), Err("b".into()));
+        assert_eq!(receiver.next(None), Next::State("a".into()));
+        assert_eq!(receiver.next(Some(Duration::ZERO)), Next::None);
+        receiver.tell(Duration::from_millis(3));
+        assert_eq!(sender.took(), Duration::from_millis(3));
+        assert_eq!(sender.give("c".into()), Ok(()));
+        drop(sender);
+        assert_eq!(receiver.next(None), Next::State("c".into()));
+        assert_eq!(receiver.next(None), Next::Never);
+    }
+}

@@ -1,0 +1,111 @@
+//! Providers as the management API shows them.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::base::time::WallTime;
+
+/// One provider.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProviderReport<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its type, as the file has it.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Whether it passed its last health check.
+    pub healthy: bool,
+    /// `closed`, `open` or `half-open`.
+    pub circuit: &'static str,
+    /// Since when, while it is open.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rfc_3339")]
+    pub circuit_opened_at: Option<WallTime>,
+    /// When it is next given a chance, while it is open.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rfc_3339")]
+    pub circuit_recovery_at: Option<WallTime>,
+    /// Share of failures over the breaker's window.
+    pub error_rate: f64,
+    /// The p95 of its response times over the breaker's window.
+    #[serde(serialize_with = "millis")]
+    pub p95_latency_ms: Option<Duration>,
+    /// Attempts that ended within the last minute.
+    pub requests_last_minute: u64,
+    /// Models it lists.
+    pub models: &'a [Box<str>],
+    /// Caller's name to provider's name.
+    #[serde(serialize_with = "pairs")]
+    pub model_aliases: &'a [(Box<str>, Box<str>)],
+    /// Requests it may still be sent in the window; `null` where there is no limit.
+    pub rate_limit_headroom_rpm: Option<u64>,
+    /// Tokens it may still be sent in the window; `null` where there is no limit.
+    pub rate_limit_headroom_tpm: Option<u64>,
+    /// When its health was last checked.
+    #[serde(serialize_with = "rfc_3339")]
+    pub last_check_at: Option<WallTime>,
+}
+
+/// The body of an answer that holds `report`.
+#[must_use]
+pub fn body(report: &impl Serialize) -> Vec<u8> {
+    // Nothing in a report can fail to be written: keys are strings, numbers are finite.
+    serde_json::to_vec(report).unwrap_or_default()
+}
+
+#[expect(clippy::ref_option, reason = "serde's contract")]
+fn rfc_3339<S: serde::Serializer>(at: &Option<WallTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => serializer.collect_str(at),
+        None => serializer.serialize_none(),
+    }
+}
+
+#[expect(clippy::ref_option, reason = "serde's contract")]
+fn millis<S: serde::Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    match span {
+        Some(span) => serializer.serialize_f64(span.as_secs_f64() * 1_000.0),
+        None => serializer.serialize_none(),
+    }
+}
+
+fn pairs<S: serde::Serializer>(
+    pairs: &&[(Box<str>, Box<str>)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, target)| (name, target)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_is_shown_with_the_contracts_names() {
+        let models: [Box<str>; 1] = ["m".into()];
+        let aliases: [(Box<str>, Box<str>); 1] = [("a".into(), "m".into())];
+        let report = ProviderReport {
+            name: "p",
+            kind: "openai",
+            healthy: true,
+            circuit: "open",
+            circuit_opened_at: Some(WallTime::from_unix_millis(0)),
+            circuit_recovery_at: None,
+            error_rate: 0.5,
+            p95_latency_ms: Some(Duration::from_micros(1_500)),
+            requests_last_minute: 7,
+            models: &models,
+            model_aliases: &aliases,
+            rate_limit_headroom_rpm: Some(3),
+            rate_limit_headroom_tpm: None,
+            last_check_at: None,
+        };
+        assert_eq!(
+            String::from_utf8(body(&[report])).unwrap(),
+            "[{\"name\":\"p\",\"type\":\"openai\",\"healthy\":true,\"circuit\":\"open\",\
+             \"circuit_opened_at\":\"1970-01-01T00:00:00.000Z\",\"error_rate\":0.5,\
+             \"p95_latency_ms\":1.5,\"requests_last_minute\":7,\"models\":[\"m\"],\
+             \"model_aliases\":{\"a\":\"m\"},\"rate_limit_headroom_rpm\":3,\
+             \"rate_limit_headroom_tpm\":null,\"last_check_at\":null}]"
+        );
+    }
+}

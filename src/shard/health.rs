@@ -1,0 +1,133 @@
+//! Health checks: the cheapest request that proves endpoint and key, and bills nothing.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::base::ids::ProviderId;
+use crate::base::time::Instant;
+use crate::config::routes;
+use crate::exchange::admit::Credential;
+use crate::link::orders::Health;
+use crate::link::reports::Message;
+use crate::shard::guarded;
+use crate::shard::nudge::Nudge;
+use crate::shard::run::Shard;
+use crate::shard::socket::Part;
+use crate::shard::timers::Cut;
+use crate::shard::upstream;
+use crate::sys::clock;
+use crate::wire::head::{Arrival, Asked, Head};
+
+/// Checks every provider that is to be checked, each at its own pace; `checked` is called once all
+/// have been checked for the first time.
+pub async fn check_all(shard: Rc<Shard>, checked: Box<dyn Fn() + Send>) {
+    let first = Rc::new(Nudge::default());
+    let waiting = Rc::new(Cell::new(0_usize));
+    for (id, provider) in (0..).map(ProviderId).zip(&shard.plan.providers) {
+        if provider.health_check.disabled || !routes::is_serviceable(provider.kind) {
+            continue;
+        }
+        waiting.set(waiting.get() + 1);
+        let (shard, waiting, first) = (Rc::clone(&shard), Rc::clone(&waiting), Rc::clone(&first));
+        guarded::spawn(keep_checking(shard, id, move || {
+            waiting.set(waiting.get() - 1);
+            first.give();
+        }));
+    }
+    while waiting.get() > 0 {
+        first.wait().await;
+    }
+    checked();
+}
+
+/// Checks one provider now and then, as long as the process runs.
+async fn keep_checking(shard: Rc<Shard>, id: ProviderId, first: impl FnOnce()) {
+    let check = shard.plan.provider(id).health_check;
+    let (mut before, mut first) = (None, Some(first));
+    loop {
+        let found = check_once(&shard, id, clock::now() + check.timeout).await;
+        tell(&shard, id, before, &found);
+        let state = if found.is_ok() {
+            Health::Healthy
+        } else {
+            Health::Unhealthy
+        };
+        // The coordinator publishes it; where its inbox is full, the next check says it again.
+        let sent = shard.reports.ask(Message::Health {
+            provider: id,
+            state,
+            at: clock::wall(),
+        });
+        before = sent.is_ok().then_some(state);
+        if let Some(first) = first.take() {
+            first();
+        }
+        monoio::time::sleep(jittered(&shard, check.interval)).await;
+    }
+}
+
+/// What a check found: why the provider is not healthy.
+async fn check_once(shard: &Shard, id: ProviderId, deadline: Instant) -> Result<(), String> {
+    let mut up = upstream::connect(shard, id, deadline)
+        .await
+        .map_err(|fault| format!("no connection: {fault:?}"))?;
+    up.socket.deadline.set(deadline, Cut::Both);
+    let provider = shard.plan.provider(id);
+    let key = provider
+        .api_key
+        .as_ref()
+        .map_or(Credential::None, Credential::Own);
+    let mut out = Vec::new();
+    shard.prefixes[id.index()].write_check(key, &mut out);
+    let sent = up.socket.writer.write(Part::own(out)).await.0;
+    let mut head = Head::default();
+    let mut bytes = Vec::new();
+    loop {
+        match head.parse_answer(&bytes, 0, Asked::Other) {
+            Ok(Arrival::Whole) if head.status >= 200 => break,
+            Ok(Arrival::Whole) => bytes = bytes.split_off(head.len),
+            Ok(Arrival::Partial) => {}
+            Err(_) => return Err("a malformed answer".into()),
+        }
+        let (result, arrived) = up.socket.reader.collect().await;
+        bytes.extend_from_slice(&arrived);
+        match (result, &sent) {
+            (Ok(count), _) if count > 0 => up.post_read(),
+            _ if up.socket.deadline.is_overdue() => return Err("no answer in time".into()),
+            (Err(fault), _) => return Err(fault.to_string()),
+            (_, Err(fault)) => return Err(fault.to_string()),
+            (Ok(_), Ok(())) => return Err("the connection was closed without an answer".into()),
+        }
+    }
+    // Without a key of our own, any answer shows that somebody is there.
+    let healthy = match provider.api_key {
+        Some(_) => matches!(head.status, 200..=299),
+        None => head.status < 500,
+    };
+    if healthy {
+        Ok(())
+    } else {
+        Err(format!("status {}", head.status))
+    }
+}
+
+/// A check that fails or recovers is logged once.
+fn tell(shard: &Shard, id: ProviderId, before: Option<Health>, found: &Result<(), String>) {
+    let provider = &*shard.plan.provider(id).name;
+    match (before, found) {
+        (Some(Health::Unhealthy), Err(_)) | (Some(Health::Healthy) | None, Ok(())) => {}
+        (Some(Health::Healthy) | None, Err(why)) => {
+            tracing::warn!(provider, why, "the health check failed");
+        }
+        (Some(Health::Unhealthy), Ok(())) => {
+            tracing::info!(provider, "the health check succeeds again");
+        }
+    }
+}
+
+/// The interval, a tenth more or less: many instances must not check at the same moment.
+fn jittered(shard: &Shard, interval: Duration) -> Duration {
+    let part = shard.random.borrow_mut().below(201);
+    interval * (900 + part) / 1_000
+}

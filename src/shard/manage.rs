@@ -1,0 +1,83 @@
+//! `/_infermux/*`: what operators see and do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::ids::ProviderId;
+use crate::exchange::refusal::Refusal;
+use crate::exchange::request::Request;
+use crate::exchange::target::Manage;
+use crate::link::gate::Phase;
+use crate::link::reports::{Ask, Message, Question, Reply};
+use crate::shard::caller::Caller;
+use crate::shard::drive::{self, After};
+use crate::shard::local;
+use crate::shard::run::Shard;
+use crate::shard::settle::Record;
+use crate::sys::clock;
+
+/// Answers an operator's request.
+pub async fn answer(
+    shard: &Shard,
+    caller: &mut Caller,
+    request: &Request,
+    manage: &Manage,
+) -> After {
+    let mut record = Record::new(shard, request);
+    let answered: Result<(u16, Vec<u8>), Refusal<'_>> = match manage {
+        Manage::Health => Ok((200, OK.to_vec())),
+        Manage::Ready => Ok(match shard.gates.phase() {
+            Phase::Serving => (200, OK.to_vec()),
+            Phase::Leaving | Phase::Draining | Phase::Stopping => (503, DRAINING.to_vec()),
+        }),
+        Manage::Providers => ask(shard, Question::Providers).await,
+        Manage::Circuit(name, act) => match provider_called(shard, name) {
+            Some(id) => ask(shard, Question::Circuit(id, *act)).await,
+            None => Err(Refusal::UnknownProvider { name }),
+        },
+    };
+    match answered {
+        Ok((status, body)) => {
+            local::answer(shard, caller, request, &mut record, (status, &body)).await
+        }
+        Err(refusal) => drive::tell(shard, caller, request, &mut record, &refusal).await,
+    }
+}
+
+/// Asks the coordinator, and waits for what it says.
+async fn ask<'a>(shard: &Shard, question: Question) -> Result<(u16, Vec<u8>), Refusal<'a>> {
+    let reply = Arc::new(Reply::default());
+    // What this shard has seen is in the answer, too.
+    shard.reports.flush();
+    let ask = Ask {
+        question,
+        reply: Arc::clone(&reply),
+    };
+    shard
+        .reports
+        .ask(Message::Ask(ask))
+        .map_err(|_| Refusal::Overloaded)?;
+    let until = clock::now() + PATIENCE;
+    while clock::now() < until {
+        if let Some(body) = reply.taken() {
+            return Ok((200, body.to_vec()));
+        }
+        monoio::time::sleep(Duration::from_millis(1)).await;
+    }
+    tracing::error!("the coordinator does not answer");
+    Err(Refusal::Internal)
+}
+
+fn provider_called(shard: &Shard, name: &str) -> Option<ProviderId> {
+    let place = shard
+        .plan
+        .providers
+        .iter()
+        .position(|provider| *provider.name == *name)?;
+    u16::try_from(place).ok().map(ProviderId)
+}
+
+const OK: &[u8] = b"{\"status\":\"ok\"}";
+const DRAINING: &[u8] = b"{\"status\":\"draining\"}";
+/// How long the coordinator may take; it needs about 10 ms.
+const PATIENCE: Duration = Duration::from_secs(5);

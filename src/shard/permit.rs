@@ -1,0 +1,109 @@
+//! The right to make one attempt at a provider: taken from its gate, reported when it ends.
+
+use std::rc::Rc;
+
+use crate::base::ids::ProviderId;
+use crate::base::time::Instant;
+use crate::base::tokens::Tokens;
+use crate::decide::outcome::{Outcome, Signal};
+use crate::link::facts::{Ended, Fact, Sample};
+use crate::link::provider_gate::Taken;
+use crate::shard::run::Shard;
+use crate::sys::clock;
+
+/// A permit. However the attempt ends, panics included, it is settled exactly once: dropped without
+/// a word, it says nothing about the provider and gives a probe's permit back.
+pub struct Permit {
+    shard: Rc<Shard>,
+    provider: ProviderId,
+    admitted: Instant,
+    taken: Taken,
+    settled: bool,
+}
+
+impl Permit {
+    /// Takes a permit for a request of `tokens` tokens; `None` where another was faster.
+    #[must_use]
+    pub fn take(shard: &Rc<Shard>, provider: ProviderId, tokens: Tokens) -> Option<Self> {
+        let gate = &shard.gates.providers[provider.index()];
+        let taken = gate.take(tokens.get())?;
+        let admitted = clock::now();
+        if gate.is_limited() {
+            let tokens = Tokens::new(taken.tokens);
+            shard.reports.report(Fact::Admitted {
+                provider,
+                at: admitted,
+                tokens,
+            });
+        }
+        if let Some(generation) = taken.probe {
+            let at = admitted;
+            shard.reports.report(Fact::ProbeTaken {
+                provider,
+                generation,
+                at,
+            });
+            shard.reports.flush();
+        }
+        Some(Self {
+            shard: Rc::clone(shard),
+            provider,
+            admitted,
+            taken,
+            settled: false,
+        })
+    }
+
+    /// The provider's answer has begun: a probe has proven what it was to prove, however long the
+    /// rest takes.
+    pub fn answered(&self) {
+        if let Some(generation) = self.taken.probe {
+            let at = clock::now();
+            let provider = self.provider;
+            self.shard.reports.report(Fact::ProbeAnswered {
+                provider,
+                generation,
+                at,
+            });
+            self.shard.reports.flush();
+        }
+    }
+
+    /// Says how the attempt ended: what `outcome` means, the response time where it counts, and the
+    /// tokens used. Only the first word counts.
+    pub fn settle(&mut self, outcome: Outcome, sample: Option<Sample>, used: Tokens) {
+        let policy = &self.shard.plan.provider(self.provider).breaker;
+        let signal = outcome.for_breaker(policy);
+        if let Some(sample) = sample.filter(|_| !self.settled) {
+            self.shard.observe(self.provider, sample.latency);
+        }
+        self.report(signal, sample, used);
+    }
+
+    fn report(&mut self, signal: Signal, sample: Option<Sample>, used: Tokens) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        self.shard.gates.providers[self.provider.index()].leave();
+        self.shard.reports.report(Fact::Ended(Ended {
+            provider: self.provider,
+            admitted: self.admitted,
+            at: clock::now(),
+            signal,
+            sample,
+            reserved: Tokens::new(self.taken.tokens),
+            used,
+            probe: self.taken.probe,
+        }));
+        // The whole process waits for what a probe has found.
+        if self.taken.probe.is_some() {
+            self.shard.reports.flush();
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.report(Signal::Neutral, None, Tokens::ZERO);
+    }
+}

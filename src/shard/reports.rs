@@ -1,0 +1,131 @@
+//! Facts of one shard on their way to the coordinator.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::ids::ShardId;
+use crate::base::limits::{FACTS_HELD_MAX, FACTS_PER_BATCH};
+use crate::decide::outcome::Signal;
+use crate::link::facts::Fact;
+use crate::link::reports::{Batch, Message, Progress, Reporter};
+use crate::shard::nudge::Nudge;
+
+/// The facts that wait, and where they go.
+pub struct Reports {
+    shard: ShardId,
+    facts: RefCell<Vec<Fact>>,
+    /// Number of the last batch that was handed over.
+    number: Cell<u64>,
+    progress: Arc<Progress>,
+    reporter: Reporter,
+    filled: Nudge,
+}
+
+impl Reports {
+    /// Nothing to report yet.
+    #[must_use]
+    pub fn new(shard: ShardId, progress: Arc<Progress>, reporter: Reporter) -> Self {
+        Self {
+            shard,
+            facts: RefCell::default(),
+            number: Cell::new(0),
+            progress,
+            reporter,
+            filled: Nudge::default(),
+        }
+    }
+
+    /// Reports `fact` within 10 ms, or with the 255 that follow it.
+    pub fn report(&self, fact: Fact) {
+        let mut facts = self.facts.borrow_mut();
+        if facts.is_empty() {
+            self.progress.announce(self.shard, self.number.get() + 1);
+            self.filled.give();
+        }
+        // A coordinator that has stopped reading must not take the shard's memory. What is reserved
+        // is reported in any case; it is bounded by the limits themselves.
+        if facts.len() < FACTS_HELD_MAX || !is_dispensable(&fact) {
+            facts.push(fact);
+        }
+        let full = facts.len() >= FACTS_PER_BATCH;
+        drop(facts);
+        if full {
+            self.flush();
+        }
+    }
+
+    /// Hands over what waits, now; where the coordinator's inbox is full, with the next batch.
+    pub fn flush(&self) {
+        let facts = std::mem::take(&mut *self.facts.borrow_mut());
+        if facts.is_empty() {
+            return;
+        }
+        let number = self.number.get() + 1;
+        let batch = Batch {
+            shard: self.shard,
+            number,
+            facts,
+        };
+        match self.reporter.send(Message::Facts(batch)) {
+            Ok(()) => self.number.set(number),
+            Err(Message::Facts(batch)) => *self.facts.borrow_mut() = batch.facts,
+            Err(Message::Health { .. } | Message::Ask(_) | Message::Stop) => {}
+        }
+    }
+
+    /// Sends a message that is no fact.
+    ///
+    /// # Errors
+    ///
+    /// The coordinator's inbox is full: the message comes back.
+    pub fn ask(&self, message: Message) -> Result<(), Message> {
+        self.reporter.send(message)
+    }
+
+    /// Hands over what waits, and waits until it is in force: whoever is told of a failure
+    /// afterwards can rely on its consequences (promise `verdict.before-cause`). At most 5 ms: a
+    /// coordinator that is slower than that delays a verdict, not the callers.
+    pub async fn enforce(&self) {
+        self.flush();
+        let number = self.number.get();
+        for _ in 0..ENFORCE_POLLS {
+            if self.progress.is_merged(self.shard, number) {
+                return;
+            }
+            monoio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Hands facts over at most 10 ms after they happened, as long as the shard runs. A shard with
+    /// nothing to report sleeps.
+    pub async fn keep_flushing(self: Rc<Self>) {
+        loop {
+            self.filled.wait().await;
+            monoio::time::sleep(Duration::from_millis(10)).await;
+            self.flush();
+            if !self.facts.borrow().is_empty() {
+                self.filled.give();
+            }
+        }
+    }
+}
+
+/// Whether nothing is owed to anybody if a fact is lost.
+fn is_dispensable(fact: &Fact) -> bool {
+    match fact {
+        Fact::Ended(ended) => {
+            ended.signal == Signal::Success && ended.probe.is_none() && ended.reserved.get() == 0
+        }
+        Fact::Admitted { .. }
+        | Fact::Cooldown { .. }
+        | Fact::ProbeTaken { .. }
+        | Fact::ProbeAnswered { .. }
+        | Fact::Reserved { .. }
+        | Fact::Settled { .. } => false,
+    }
+}
+
+/// Looks, a millisecond apart, at whether a verdict is in force.
+const ENFORCE_POLLS: u32 = 5;

@@ -1,0 +1,258 @@
+//! Money of one request: what is reserved from its caller's budget, and what it cost in the end.
+
+use std::collections::HashMap;
+
+use crate::base::ids::{BudgetId, RouteId};
+use crate::base::money::NanoUsd;
+use crate::base::time::WallTime;
+use crate::base::tokens::{Counts, Tokens};
+use crate::config::plan::{BudgetAction, Plan};
+use crate::config::prices::PriceTable;
+use crate::decide::budget::{self, Admission, Ask, Standing};
+use crate::decide::pricing::{self, Row};
+use crate::exchange::refusal::{BudgetWait, Refusal};
+use crate::link::facts::{Fact, MonthTag};
+use crate::shard::drive::Job;
+use crate::shard::run::Shard;
+use crate::sys::clock;
+
+/// The prices and budgets of a Plan, ready to be looked up.
+pub struct Purse {
+    table: PriceTable,
+    /// By the value of `X-Infermux-Caller`.
+    budgets: HashMap<Box<str>, BudgetId>,
+    /// By route and candidate, for routes of one model.
+    rows: Box<[Option<Rows>]>,
+}
+
+/// By candidate; `None`: nobody knows its price.
+type Rows = Box<[Option<Row>]>;
+
+/// Money that is reserved for one request. It is settled exactly once: dropped without a word, it
+/// has cost nothing.
+pub struct Reservation<'a> {
+    shard: &'a Shard,
+    budget: BudgetId,
+    month: MonthTag,
+    amount: NanoUsd,
+    cost: NanoUsd,
+}
+
+/// What a budget makes of a request.
+pub enum Allowance<'a> {
+    /// It has no budget.
+    Unlimited,
+    /// It may be sent.
+    Reserved(Reservation<'a>),
+    /// It is to be served with this model instead.
+    Instead(&'a str),
+    /// It is refused.
+    Refused(Refusal<'a>),
+}
+
+impl Purse {
+    /// The purse of `plan`.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        let table = PriceTable::built_in();
+        let mut rows: Vec<_> = plan.routes.all.iter().map(|_| None).collect();
+        for (model, id) in plan.routes.chat.iter().chain(&plan.routes.other) {
+            let candidates = plan.routes.route(*id).candidates.iter();
+            let row = |candidate: &crate::config::plan::Candidate| {
+                let name = candidate.model.as_deref().unwrap_or(model);
+                table.row_for(plan.provider(candidate.provider), name, &plan.pricing)
+            };
+            rows[id.index()] = Some(candidates.map(row).collect());
+        }
+        let callers = plan
+            .budgets
+            .callers
+            .iter()
+            .map(|budget| budget.caller.clone());
+        let budgets = callers.zip((0..).map(BudgetId)).collect();
+        Self {
+            table,
+            budgets,
+            rows: rows.into(),
+        }
+    }
+
+    /// The budget of `caller`.
+    #[must_use]
+    pub fn budget_of(&self, caller: &str) -> Option<BudgetId> {
+        self.budgets.get(caller).copied()
+    }
+
+    /// The prices of a candidate of the route for `model`; `None`: nobody knows them.
+    #[must_use]
+    pub fn row(&self, plan: &Plan, route: RouteId, place: usize, model: &str) -> Option<Row> {
+        if let Some(rows) = &self.rows[route.index()] {
+            return rows.get(place).copied().flatten();
+        }
+        let candidate = &plan.routes.route(route).candidates[place];
+        let name = candidate.model.as_deref().unwrap_or(model);
+        self.table
+            .row_for(plan.provider(candidate.provider), name, &plan.pricing)
+    }
+}
+
+/// What these tokens cost; what has no price costs nothing.
+#[must_use]
+pub fn cost(job: &Job<'_>, place: usize, counts: &Counts) -> NanoUsd {
+    let shard = job.shard;
+    let row = shard
+        .purse
+        .row(&shard.plan, job.routed.id, place, job.model);
+    row.map_or(NanoUsd::ZERO, |row| pricing::cost(counts, &row))
+}
+
+/// What a prompt of `tokens` would cost at each candidate, in their order.
+#[must_use]
+pub fn prompt_costs(job: &Job<'_>, tokens: Tokens) -> Vec<NanoUsd> {
+    let counts = Counts {
+        input: tokens,
+        ..Counts::default()
+    };
+    let places = 0..job.routed.route.candidates.len();
+    places.map(|place| cost(job, place, &counts)).collect()
+}
+
+/// Asks the budget of the request's caller, and reserves what it takes.
+///
+/// `second` is set when the request is already served with a budget's own model: that is not
+/// refused, whatever is left.
+#[must_use]
+pub fn admit<'a>(job: &Job<'a>, budget: Option<BudgetId>, turn: Turn) -> Allowance<'a> {
+    let Some(id) = budget else {
+        return Allowance::Unlimited;
+    };
+    let shard: &'a Shard = job.shard;
+    let rules = &shard.plan.budgets.callers[id.index()];
+    let ask = estimate(job);
+    let decide = |left: NanoUsd, spent: NanoUsd| {
+        let standing = Standing {
+            monthly: rules.monthly,
+            spent,
+            left,
+        };
+        match budget::admit(&standing, &ask) {
+            Admission::Reserve(amount) => Ok(amount),
+            refused @ (Admission::RefuseForGood | Admission::RefuseInFlight) => {
+                let goes_on = rules.action == BudgetAction::Alert || turn == Turn::Downgraded;
+                if goes_on {
+                    Ok(ask.whole.min(left))
+                } else {
+                    Err(refused)
+                }
+            }
+        }
+    };
+    match (
+        shard.gates.budgets[id.index()].reserve(decide),
+        &rules.model_override,
+    ) {
+        (Ok((month, amount)), _) => {
+            shard.reports.report(Fact::Reserved {
+                budget: id,
+                month,
+                amount,
+            });
+            let cost = NanoUsd::ZERO;
+            Allowance::Reserved(Reservation {
+                shard,
+                budget: id,
+                month,
+                amount,
+                cost,
+            })
+        }
+        (Err(Admission::RefuseForGood), Some(model)) => Allowance::Instead(model),
+        (Err(refused), _) => {
+            let spent = shard.gates.budgets[id.index()].spent();
+            let wait = match refused {
+                Admission::RefuseInFlight => BudgetWait::InFlight,
+                Admission::RefuseForGood | Admission::Reserve(_) => {
+                    BudgetWait::Month(until_next_month(clock::wall()))
+                }
+            };
+            let (caller, budget) = (&*rules.caller, rules.monthly);
+            Allowance::Refused(Refusal::BudgetExceeded {
+                caller,
+                budget,
+                spent,
+                wait,
+            })
+        }
+    }
+}
+
+/// Whether a request is served as it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It is.
+    AsAsked,
+    /// With the model that its budget falls back to.
+    Downgraded,
+}
+
+/// What the request costs at most, at the dearest of its candidates; where it sets no bound to its
+/// answer, with an answer as long as the latest ones of the route.
+fn estimate(job: &Job<'_>) -> Ask {
+    let Job {
+        shard, ask, routed, ..
+    } = job;
+    let prompt = Tokens::estimated(ask.prompt_bytes);
+    let bound = ask
+        .max_completion_tokens
+        .or(ask.max_tokens)
+        .map(Tokens::new);
+    let answer = bound.unwrap_or_else(|| shard.usual_answer(routed.id));
+    let dearest = |counts: Counts| {
+        let places = 0..routed.route.candidates.len();
+        places
+            .map(|place| cost(job, place, &counts))
+            .max()
+            .unwrap_or_default()
+    };
+    Ask {
+        prompt: dearest(Counts {
+            input: prompt,
+            ..Counts::default()
+        }),
+        whole: dearest(Counts {
+            input: prompt,
+            output: answer,
+            ..Counts::default()
+        }),
+    }
+}
+
+fn until_next_month(now: WallTime) -> std::time::Duration {
+    let next = crate::base::month::Month::of(now).next().start();
+    std::time::Duration::from_millis(next.unix_millis().saturating_sub(now.unix_millis()))
+}
+
+impl Reservation<'_> {
+    /// What the request has cost; it is booked when this is dropped.
+    pub fn settle(mut self, cost: NanoUsd) {
+        self.cost = cost;
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        let Self {
+            budget,
+            month,
+            amount: reserved,
+            cost,
+            ..
+        } = *self;
+        self.shard.reports.report(Fact::Settled {
+            budget,
+            month,
+            reserved,
+            cost,
+        });
+    }
+}

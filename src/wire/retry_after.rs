@@ -1,0 +1,207 @@
+//! How long a provider asks to be left alone, as its answer's headers tell.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::base::month::Month;
+use crate::base::time::WallTime;
+
+/// The headers of an answer: the value of the first one with this name, whatever its case.
+pub type Headers<'h, 'a> = &'h dyn Fn(&str) -> Option<&'a [u8]>;
+
+/// How long a provider that has refused (429, 503) asks to be left alone; `None`: it does not say.
+///
+/// The headers that say it outright come first; after them the times at which its limits start
+/// over, those that are used up before the others.
+#[must_use]
+pub fn asked(headers: Headers<'_, '_>, wall: WallTime) -> Option<Duration> {
+    let text = |name| text(headers, name);
+    let outright = text("retry-after-ms").and_then(|value| spans(value, "ms"));
+    outright
+        .or_else(|| text("retry-after").and_then(|value| seconds_or_date(value, wall)))
+        .or_else(|| longest_reset(headers, wall, Which::UsedUp))
+        .or_else(|| longest_reset(headers, wall, Which::All))
+}
+
+/// How long a provider whose answer says that a limit is used up wants nothing more; `None`: none
+/// is, or it does not say when that limit starts over.
+#[must_use]
+pub fn used_up(headers: Headers<'_, '_>, wall: WallTime) -> Option<Duration> {
+    longest_reset(headers, wall, Which::UsedUp).filter(|span| *span > Duration::ZERO)
+}
+
+/// Which limits are asked when they start over.
+#[derive(Clone, Copy)]
+enum Which {
+    /// Those of which nothing remains.
+    UsedUp,
+    /// All of them.
+    All,
+}
+
+/// What remains of each limit that providers tell of, and when it starts over.
+const LIMITS: [(&str, &str); 6] = [
+    (
+        "x-ratelimit-remaining-requests",
+        "x-ratelimit-reset-requests",
+    ),
+    ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+    (
+        "anthropic-ratelimit-requests-remaining",
+        "anthropic-ratelimit-requests-reset",
+    ),
+    (
+        "anthropic-ratelimit-tokens-remaining",
+        "anthropic-ratelimit-tokens-reset",
+    ),
+    (
+        "anthropic-ratelimit-input-tokens-remaining",
+        "anthropic-ratelimit-input-tokens-reset",
+    ),
+    (
+        "anthropic-ratelimit-output-tokens-remaining",
+        "anthropic-ratelimit-output-tokens-reset",
+    ),
+];
+
+fn longest_reset(headers: Headers<'_, '_>, wall: WallTime, which: Which) -> Option<Duration> {
+    let wanted = |remaining| match which {
+        // Azure sends -1 where it does not know; that is not zero.
+        Which::UsedUp => text(headers, remaining) == Some("0"),
+        Which::All => true,
+    };
+    let resets = LIMITS.iter().filter(|(remaining, _)| wanted(remaining));
+    resets
+        .filter_map(|(_, reset)| reset_in(text(headers, reset)?, wall))
+        .max()
+}
+
+fn text<'a>(headers: Headers<'_, 'a>, name: &str) -> Option<&'a str> {
+    let value = std::str::from_utf8(headers(name)?).ok()?.trim();
+    (!value.is_empty()).then_some(value)
+}
+
+/// `Retry-After`: seconds, or a date.
+fn seconds_or_date(value: &str, wall: WallTime) -> Option<Duration> {
+    if let Some(seconds) = spans(value, "s") {
+        return Some(seconds);
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    let since_epoch = date.duration_since(UNIX_EPOCH).ok()?;
+    Some(since_epoch.saturating_sub(Duration::from_millis(wall.unix_millis())))
+}
+
+/// When a limit starts over: a span (`6m0s`, `12ms`, `30`: seconds) or a moment (RFC 3339).
+fn reset_in(value: &str, wall: WallTime) -> Option<Duration> {
+    if let Some(span) = spans(value, "s") {
+        return Some(span);
+    }
+    let millis = rfc_3339(value)?.unix_millis();
+    Some(Duration::from_millis(
+        millis.saturating_sub(wall.unix_millis()),
+    ))
+}
+
+/// The sum of spans like `1h2m3.5s`; a number without a unit counts as `bare`.
+fn spans(value: &str, bare: &str) -> Option<Duration> {
+    let mut rest = value;
+    let mut sum = Duration::ZERO;
+    while !rest.is_empty() {
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(rest.len());
+        let (number, after) = rest.split_at_checked(end)?;
+        let end = after
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(after.len());
+        let (unit, after) = after.split_at_checked(end)?;
+        let is_bare = unit.is_empty() && number.len() == value.len();
+        sum = sum.saturating_add(span(number, if is_bare { bare } else { unit })?);
+        rest = after;
+    }
+    (!value.is_empty()).then_some(sum)
+}
+
+/// `number` of a unit, cut off at whole nanoseconds.
+fn span(number: &str, unit: &str) -> Option<Duration> {
+    let nanos_per_unit: u64 = match unit {
+        "d" => 86_400_000_000_000,
+        "h" => 3_600_000_000_000,
+        "m" => 60_000_000_000,
+        "s" => 1_000_000_000,
+        "ms" => 1_000_000,
+        "us" => 1_000,
+        "ns" => 1,
+        _ => return None,
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if whole.is_empty() && fraction.is_empty() || fraction.contains('.') {
+        return None;
+    }
+    // Digits only, so that what does not fit is too large and nothing else.
+    let whole = match whole {
+        "" => 0,
+        digits => digits.parse::<u64>().unwrap_or(u64::MAX),
+    };
+    let mut nanos = whole.saturating_mul(nanos_per_unit);
+    let mut place = nanos_per_unit;
+    for digit in fraction.bytes() {
+        place /= 10;
+        nanos = nanos.saturating_add(place * u64::from(digit - b'0'));
+    }
+    Some(Duration::from_nanos(nanos))
+}
+
+/// A moment like `2026-11-23T09:24:05.5Z` or `2026-11-23T10:24:05+01:00`.
+fn rfc_3339(value: &str) -> Option<WallTime> {
+    let number = |from: usize, count: usize| {
+        let digits = value.get(from..from + count)?;
+        let all = digits.bytes().all(|byte| byte.is_ascii_digit());
+        all.then(|| digits.parse::<u64>().ok()).flatten()
+    };
+    let is = |at: usize, marks: &[u8]| value.as_bytes().get(at).is_some_and(|b| marks.contains(b));
+    if !(is(4, b"-") && is(7, b"-") && is(10, b"Tt ") && is(13, b":") && is(16, b":")) {
+        return None;
+    }
+    let month = Month::new(number(0, 4)?, number(5, 2)?)?;
+    let (day, hour) = (number(8, 2)?, number(11, 2)?);
+    let (minute, second) = (number(14, 2)?, number(17, 2)?);
+    // 60: a leap second, which Unix time counts as the one after it.
+    if !(1..=month.days()).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let seconds = ((day - 1) * 24 + hour) * 3_600 + minute * 60 + second;
+    let local = month.start().unix_millis() + seconds * 1_000;
+    let rest = value.get(19..)?;
+    let (fraction, zone) = rest.split_at_checked(rest.find(['Z', 'z', '+', '-'])?)?;
+    let millis = match fraction {
+        "" => Duration::ZERO,
+        _ if fraction.starts_with('.') => span(fraction, "s").filter(|_| {
+            fraction.len() > 1 && fraction.bytes().skip(1).all(|byte| byte.is_ascii_digit())
+        })?,
+        _ => return None,
+    };
+    let local = Duration::from_millis(local).saturating_add(millis);
+    let utc = match zone.as_bytes().first()? {
+        b'+' => local.saturating_sub(offset(zone)?),
+        b'-' => local.saturating_add(offset(zone)?),
+        _ => (zone.len() == 1).then_some(local)?,
+    };
+    u64::try_from(utc.as_millis())
+        .ok()
+        .map(WallTime::from_unix_millis)
+}
+
+/// The `01:00` of `+01:00`.
+fn offset(zone: &str) -> Option<Duration> {
+    let (hours, minutes) = zone.get(1..)?.split_once(':')?;
+    let number = |digits: &str| {
+        let both = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        both.then(|| digits.parse::<u64>().ok()).flatten()
+    };
+    let (hours, minutes) = (number(hours)?, number(minutes)?);
+    (hours < 24 && minutes < 60).then(|| Duration::from_secs(hours * 3_600 + minutes * 60))
+}
+
+#[cfg(test)]
+#[path = "retry_after_tests.rs"]
+mod tests;
