@@ -86,7 +86,11 @@ async fn check_once(shard: &Shard, id: ProviderId, deadline: Instant) -> Result<
     loop {
         match head.parse_answer(&bytes, 0, Asked::Other) {
             Ok(Arrival::Whole) if head.status >= 200 => break,
-            Ok(Arrival::Whole) => bytes = bytes.split_off(head.len),
+            // What it announces may be there already.
+            Ok(Arrival::Whole) => {
+                bytes = bytes.split_off(head.len);
+                continue;
+            }
             Ok(Arrival::Partial) => {}
             Err(_) => return Err("a malformed answer".into()),
         }

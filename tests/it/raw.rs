@@ -210,6 +210,24 @@ fn an_endless_row_of_informational_answers_is_no_answer() {
     );
 }
 
+#[test]
+fn a_health_check_sees_the_answer_behind_an_informational_one() {
+    let (addr, _) = provider(2, |mut stream| {
+        read_request(&mut stream);
+        let both = "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: ";
+        let answer = format!("{both}{}\r\n\r\n{WHOLE}", WHOLE.len());
+        let _ = stream.write_all(answer.as_bytes());
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let router = Router::start(&format!(
+        "listen: \"127.0.0.1:0\"\nproviders:\n  - name: raw\n    type: openai\n    \
+         api_key: k\n    base_url: \"http://{addr}/v1\"\n    models: [m]\n    \
+         health_check: {{timeout: 1s}}\n"
+    ));
+    let answer = Client::connect(router.addr()).chat(&chat("hello"));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
 /// Sends a whole answer.
 fn send_answer(stream: &mut TcpStream, body: &str) {
     let length = body.len();
