@@ -21,6 +21,7 @@ use crate::exchange::refusal::Refusal;
 use crate::exchange::relay::UsageChunk;
 use crate::link::facts::{Fact, Sample};
 use crate::shard::caller::Caller;
+use crate::shard::connect;
 use crate::shard::drive::Job;
 use crate::shard::permit::Permit;
 use crate::shard::settle::{Record, Used};
@@ -28,7 +29,7 @@ use crate::shard::socket::Part;
 use crate::shard::spend;
 use crate::shard::stream;
 use crate::shard::timers::Cut;
-use crate::shard::upstream::{self, Upstream};
+use crate::shard::upstream::Upstream;
 use crate::shard::whole;
 use crate::sys::clock;
 use crate::wire::head::{Arrival, Asked};
@@ -122,7 +123,7 @@ pub async fn run<'a>(
     let (mut up, sent_at) = match pooled {
         Some(pooled) => (pooled, started),
         None => match caller
-            .unless_gone(upstream::connect(shard, id, deadline))
+            .unless_gone(connect::connect(shard, id, deadline))
             .await
         {
             Some(Ok(opened)) => (opened, clock::now()),

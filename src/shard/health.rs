@@ -10,12 +10,12 @@ use crate::config::routes;
 use crate::exchange::admit::Credential;
 use crate::link::orders::Health;
 use crate::link::reports::Message;
+use crate::shard::connect;
 use crate::shard::guarded;
 use crate::shard::nudge::Nudge;
 use crate::shard::run::Shard;
 use crate::shard::socket::Part;
 use crate::shard::timers::Cut;
-use crate::shard::upstream;
 use crate::sys::clock;
 use crate::wire::head::{Arrival, Asked, Head};
 
@@ -69,7 +69,7 @@ async fn keep_checking(shard: Rc<Shard>, id: ProviderId, first: impl FnOnce()) {
 
 /// What a check found: why the provider is not healthy.
 async fn check_once(shard: &Shard, id: ProviderId, deadline: Instant) -> Result<(), String> {
-    let mut up = upstream::connect(shard, id, deadline)
+    let mut up = connect::connect(shard, id, deadline)
         .await
         .map_err(|fault| format!("no connection: {fault:?}"))?;
     up.socket.deadline.set(deadline, Cut::Both);
