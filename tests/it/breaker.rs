@@ -217,7 +217,8 @@ fn each_failed_probe_lengthens_the_recovery_window_up_to_its_cap() {
                    recovery_backoff_multiplier: 2, recovery_backoff_max: 1s";
     let router = router(&alpha, figures);
     let fail = |expected: u64| {
-        assert_eq!(ask(router.addr(), &chat("x")).status, 502);
+        let answer = ask(router.addr(), &chat("x"));
+        assert_eq!(answer.status, 502, "{}", answer.text());
         let report = provider_report(&router, "alpha");
         assert_eq!(report["circuit"], "open");
         let at = |key: &str| millis(report[key].as_str().expect("a time"));
@@ -227,7 +228,7 @@ fn each_failed_probe_lengthens_the_recovery_window_up_to_its_cap() {
         let report = provider_report(&router, "alpha");
         assert!(report.get("circuit_recovery_at").is_none(), "{report}");
     };
-    [400, 800, 1_000, 1_000].map(fail);
+    [400, 800, 1_000, 1_000].into_iter().for_each(fail);
     told(&router, "probe_failed", 3);
     script(&alpha, json!({}));
     assert_eq!(ask(router.addr(), &chat("x")).status, 200);
