@@ -9,9 +9,10 @@ use crate::base::time::Instant;
 use crate::config::routes;
 use crate::exchange::admit::Credential;
 use crate::link::orders::Health;
-use crate::link::reports::Message;
+use crate::link::reports::{Message, Question};
 use crate::shard::connect;
 use crate::shard::guarded;
+use crate::shard::manage;
 use crate::shard::nudge::Nudge;
 use crate::shard::run::Shard;
 use crate::shard::socket::Part;
@@ -37,6 +38,11 @@ pub async fn check_all(shard: Rc<Shard>, checked: Box<dyn Fn() + Send>) {
     }
     while waiting.get() > 0 {
         first.wait().await;
+    }
+    // The coordinator answers after it has published what came before: whoever is told that all
+    // are checked finds it in the gates.
+    if manage::ask(&shard, Question::Providers).await.is_err() {
+        tracing::warn!("what the first health checks found is not in force yet");
     }
     checked();
 }

@@ -3,6 +3,8 @@
 
 pub mod client;
 pub mod command;
+pub mod load;
+pub mod operate;
 pub mod router;
 pub mod tls;
 
