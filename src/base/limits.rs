@@ -106,3 +106,7 @@ pub const CIRCUIT_CHANGES_MAX: usize = 2 * PROVIDERS_MAX;
 /// Largest state file that is read, in bytes: 10,000 callers with a few months each need 2 MiB, and
 /// those that had a budget within the last year come on top.
 pub const STATE_BYTES_MAX: u64 = 64 << 20;
+/// Deepest nesting of a JSON schema that is rewritten for a provider; deeper ones are refused.
+pub const SCHEMA_DEPTH_MAX: usize = 64;
+/// Most names of parameters that a translation left out which are told to the log.
+pub const DROPPED_NAMES_MAX: usize = 32;
