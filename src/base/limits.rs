@@ -54,6 +54,8 @@ pub const HELD_BACK_BYTES_MAX: usize = 256 << 10;
 pub const KEPT_BUFFER_BYTES_MAX: usize = 16 << 10;
 /// Most machines of ended streams that a shard keeps for later ones.
 pub const RELAYS_KEPT_MAX: usize = 256;
+/// Most content blocks of one answer that are open at the same time; one more fails the stream.
+pub const OPEN_BLOCKS_MAX: usize = 256;
 /// Largest answer that is not streamed, in bytes: 10,000 embeddings of 3,072 floats fit.
 pub const ANSWER_BODY_BYTES_MAX: usize = 512 << 20;
 /// Longest value of an attribution header that is kept, in bytes.

@@ -11,4 +11,5 @@ mod fields;
 pub mod headers;
 pub mod model;
 pub mod request;
+pub mod stream;
 pub mod usage;
