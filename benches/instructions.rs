@@ -1,6 +1,11 @@
 //! Instructions of one run of each hot step, counted by callgrind: figures that do not depend on what
 //! else the machine does. `cargo x bench` runs it and compares with `benches/instructions.json`.
 
+#![expect(
+    missing_docs,
+    reason = "gungraun's macros write public items without a sentence"
+)]
+
 mod common;
 
 use common::Run;

@@ -4,7 +4,6 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use infermux::base::ids::ProviderId;
-use infermux::base::limits::FACTS_PER_BATCH;
 use infermux::base::time::{Instant, WallTime};
 use infermux::base::tokens::Tokens;
 use infermux::decide::outcome::Signal;
@@ -14,12 +13,15 @@ use infermux::link::facts::{Ended, Fact, Sample, SampleKind};
 
 use super::{Run, plan};
 
-/// Fills one batch, beginning with nothing like a shard after each flush.
+/// Facts of one run of [`facts`].
+const FACTS: u32 = 256;
+
+/// Gathers facts, beginning with nothing like a shard after each flush.
 pub(crate) fn facts() -> Run {
     let now = Instant::from_millis(1_000);
     Box::new(move || {
         let mut facts = Vec::new();
-        for _ in 0..FACTS_PER_BATCH {
+        for _ in 0..FACTS {
             facts.push(ended(black_box(now), Signal::Success));
         }
         black_box(facts);
