@@ -82,7 +82,8 @@ fn runs(program: &str, version: &str) -> bool {
     output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(version))
 }
 
-fn nanos() -> Result<Figures<f64>, String> {
+/// Nanoseconds, in the order in which a request takes the steps.
+fn nanos() -> Result<Vec<(String, f64)>, String> {
     let text = bench("ask_path")?;
     let pairs = text.lines().filter_map(|line| line.split_once(' '));
     Ok(pairs
@@ -123,14 +124,14 @@ fn count(line: &str) -> Option<(String, u64)> {
     Some((name.to_owned(), figure))
 }
 
-/// The figures as README has them.
-fn table(nanos: &Figures<f64>, counts: &Figures<u64>) -> String {
-    let row = |(name, count): (&String, &u64)| match nanos.get(name) {
-        Some(nanos) => format!("| `{name}` | {nanos:.0} | {count} |\n"),
-        None => format!("| `{name}` | | {count} |\n"),
+/// The figures, as the table in README has them.
+fn table(nanos: &[(String, f64)], counts: &Figures<u64>) -> String {
+    let row = |(name, nanos): &(String, f64)| {
+        let count = counts.get(name).map_or("?".to_owned(), u64::to_string);
+        format!("| `{name}` | {nanos:.0} | {count} |\n")
     };
     let head = "| step | ns | instructions |\n|---|---:|---:|\n".to_owned();
-    head + &counts.iter().map(row).collect::<String>()
+    head + &nanos.iter().map(row).collect::<String>()
 }
 
 fn baseline_path() -> PathBuf {
