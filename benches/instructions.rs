@@ -1,5 +1,6 @@
-//! Instructions of one run of each hot step, counted by callgrind: figures that do not depend on what
-//! else the machine does. `cargo x bench` runs it and compares with `benches/instructions.json`.
+//! Instructions of one run of each hot step, counted by callgrind: figures that do not depend on
+//! what else the machine does. `cargo x bench` runs it and compares the figures with
+//! `benches/instructions.json`.
 
 #![expect(
     missing_docs,

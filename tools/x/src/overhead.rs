@@ -26,9 +26,8 @@ const RATIO_MAX: f64 = 1.03;
 ///
 /// What does not start, and a ratio above the aim.
 pub(crate) fn run() -> Result<(), String> {
-    commands::cargo(
-        "build --release --locked --package infermux --package infermux-mock --package infermux-load",
-    )?;
+    let packages = ["infermux", "infermux-mock", "infermux-load"].join(" --package ");
+    commands::cargo(&format!("build --release --locked --package {packages}"))?;
     let bin = commands::target_dir()?.join("release");
     let folder = Folder::new()?;
     let mut processes = Processes::new()?;
