@@ -22,6 +22,7 @@ use crate::shard::settle::{Record, Used};
 use crate::shard::timers::Cut;
 use crate::shard::upstream::Upstream;
 use crate::sys::clock;
+use crate::translate::error;
 use crate::translate::stream::{IncludeUsage, StreamPlan, StreamTranslator};
 use crate::wire::body::Body;
 use crate::wire::chunked::{Piece, write_chunk_head};
@@ -332,7 +333,8 @@ impl<'a> Stream<'_, '_, 'a> {
                 .map_err(|_| Broken::MALFORMED)?
             {
                 Piece::Payload(range) => {
-                    self.spare.push(&bytes[range]).map_err(Broken::of)?;
+                    let pushed = self.spare.push(&bytes[range]);
+                    pushed.map_err(|fault| self.broken(fault))?;
                 }
                 Piece::More if self.spare.is_done() => return Ok(Fed::Complete),
                 Piece::More => return Ok(Fed::More),
@@ -349,7 +351,8 @@ impl<'a> Stream<'_, '_, 'a> {
     }
 
     fn finish(&mut self) -> Result<Fed, Broken> {
-        self.spare.finish().map_err(Broken::of)?;
+        let finished = self.spare.finish();
+        finished.map_err(|fault| self.broken(fault))?;
         Ok(Fed::Complete)
     }
 
@@ -362,6 +365,22 @@ impl<'a> Stream<'_, '_, 'a> {
             kind: SampleKind::FirstContent,
         });
         self.attempt.settle(outcome, sample, self.used().sum());
+    }
+
+    /// What a fault means; an error that the provider sent may mean more than that it failed.
+    fn broken(&self, fault: StreamFault) -> Broken {
+        let mut broken = Broken::of(fault);
+        let Spare {
+            dialect,
+            translator,
+            ..
+        } = &*self.spare;
+        if let (Dialect::Anthropic, StreamFault::Error, Some(event)) =
+            (dialect, fault, translator.error())
+        {
+            broken.before = error::write_event(event, self.attempt.key, &mut Vec::new());
+        }
+        broken
     }
 
     fn is_committed(&self) -> bool {
