@@ -63,7 +63,7 @@ fn exactly_as_many_requests_reach_a_dead_provider_as_open_its_circuit() {
     let alpha = alpha();
     let router = router(&alpha, "consecutive_failures: 3");
     script(&alpha, json!({"status": 500}));
-    for round in 1..=10 {
+    for round in 1..=10_u32 {
         for number in 1..=12 {
             let answer = ask(router.addr(), &chat("x"));
             let (status, code) = if number <= 3 {
@@ -79,8 +79,12 @@ fn exactly_as_many_requests_reach_a_dead_provider_as_open_its_circuit() {
                 assert!((1..=30).contains(&seconds), "{seconds}");
             }
         }
-        assert_eq!(alpha.stats().requests, 3 * round);
-        told(&router, "consecutive_failures", round as usize);
+        assert_eq!(alpha.stats().requests, 3 * u64::from(round));
+        told(
+            &router,
+            "consecutive_failures",
+            round.try_into().expect("a small number"),
+        );
         assert_eq!(turn(&router, "alpha", "reset").status, 200);
     }
 }
@@ -243,7 +247,7 @@ fn millis(time: &str) -> u64 {
         .expect("a time")
         .1
         .trim_end_matches('Z');
-    let mut parts = time.split([':', '.']).map(|part| part.parse::<u64>());
+    let mut parts = time.split([':', '.']).map(str::parse::<u64>);
     let mut next = || parts.next().expect("a part").expect("a number");
     ((next() * 60 + next()) * 60 + next()) * 1_000 + next()
 }

@@ -151,8 +151,8 @@ fn many_at_once_spend_no_more_than_there_is() {
     let lost: u64 = lines(&router)
         .iter()
         .filter(has_left)
-        .filter_map(|line| line["cost_usd"].as_f64())
-        .map(|usd| (usd * 1e9).round() as u64)
+        .filter_map(|line| line.get("cost_usd"))
+        .map(|usd| nano(&usd.to_string()))
         .sum();
     let all = told + rest + lost;
     let spent = nano(&last["spent_usd"].to_string());
