@@ -44,6 +44,8 @@ pub enum ConnectFault {
     Tls,
     /// It took longer than `connect_timeout`.
     Timeout,
+    /// infermux itself has no descriptor or port left.
+    NoSocket,
 }
 
 /// What was not there in time.
@@ -193,13 +195,19 @@ impl Outcome {
         match self {
             Self::Answered => Signal::Success,
             Self::RateLimited if policy.rate_limit_is_error => Signal::Failure,
-            Self::ConnectFailed(_)
+            Self::ConnectFailed(
+                ConnectFault::Name
+                | ConnectFault::Refused
+                | ConnectFault::Tls
+                | ConnectFault::Timeout,
+            )
             | Self::TimedOut(_)
             | Self::Failed(_)
             | Self::OwnKeyRefused(_)
             | Self::StreamCut
             | Self::StreamStalled => Signal::Failure,
             Self::RateLimited
+            | Self::ConnectFailed(ConnectFault::NoSocket)
             | Self::StaleConnection
             | Self::Untranslatable
             | Self::CallerKeyRefused(_)
@@ -257,6 +265,7 @@ impl std::fmt::Display for Outcome {
             Self::ConnectFailed(ConnectFault::Name) => "has a host name without an address",
             Self::ConnectFailed(ConnectFault::Refused) => "does not accept connections",
             Self::ConnectFailed(ConnectFault::Tls) => "failed the TLS handshake",
+            Self::ConnectFailed(ConnectFault::NoSocket) => "cannot be reached: no socket is left",
             Self::ConnectFailed(ConnectFault::Timeout) => "did not accept a connection in time",
             Self::TimedOut(Waiting::Head) => "did not answer in time",
             Self::TimedOut(Waiting::Body) => "did not finish its answer in time",

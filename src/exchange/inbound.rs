@@ -12,15 +12,20 @@ pub fn write_status(status: u16, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the provider's fields that cross, but for the type of the body, which whoever writes the
-/// body states.
+/// Appends the provider's fields that cross, but for the type and the coding of the body, which
+/// whoever writes the body states.
 pub fn write_fields(head: &Head, bytes: &[u8], out: &mut Vec<u8>) {
     let listed = head.listed_by_connection(bytes);
     let any = listed.clone().next().is_some();
     let listed = listed.take(if any { usize::MAX } else { 0 });
     for field in &head.fields {
         let (name, value) = (&bytes[field.name.clone()], &bytes[field.value.clone()]);
-        let stated = name.len() == 12 && name.eq_ignore_ascii_case(b"content-type");
+        let stated = match name.len() {
+            12 => name.eq_ignore_ascii_case(b"content-type"),
+            // No coded body is relayed: one that the reader understands has none.
+            16 => name.eq_ignore_ascii_case(b"content-encoding"),
+            _ => false,
+        };
         if !stated && headers::crosses_to_caller(name, listed.clone()) {
             out.extend_from_slice(name);
             out.extend_from_slice(b": ");
@@ -56,7 +61,8 @@ mod tests {
 
     #[test]
     fn only_what_crosses_is_passed_on() {
-        let bytes = b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nX-Kept: 1\r\nServer: s\r\n\
+        let bytes = b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Encoding: br\r\n\
+            X-Kept: 1\r\nServer: s\r\n\
             Connection: X-Hop\r\nX-Hop: 2\r\nX-Infermux-Cost: 9\r\nContent-Length: 3\r\n\r\n";
         let mut head = Head::default();
         assert_eq!(

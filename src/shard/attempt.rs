@@ -5,7 +5,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::base::limits::ONE_SEND_BYTES_MAX;
+use crate::base::limits::{INFORMATIONAL_MAX, ONE_SEND_BYTES_MAX};
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::config::plan::{Provider, ProviderKind};
@@ -21,6 +21,7 @@ use crate::exchange::refusal::Refusal;
 use crate::exchange::relay::UsageChunk;
 use crate::link::facts::{Fact, Sample};
 use crate::shard::caller::Caller;
+use crate::shard::connect;
 use crate::shard::drive::Job;
 use crate::shard::permit::Permit;
 use crate::shard::settle::{Record, Used};
@@ -28,7 +29,7 @@ use crate::shard::socket::Part;
 use crate::shard::spend;
 use crate::shard::stream;
 use crate::shard::timers::Cut;
-use crate::shard::upstream::{self, Upstream};
+use crate::shard::upstream::Upstream;
 use crate::shard::whole;
 use crate::sys::clock;
 use crate::wire::head::{Arrival, Asked};
@@ -55,6 +56,15 @@ pub enum Fresh {
     Needed,
 }
 
+/// Whether infermux may ask for the usage of a stream that its caller did not ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Injection {
+    /// It may, unless the provider is known not to take it.
+    Allowed,
+    /// The provider has just refused the request with it.
+    Refused,
+}
+
 /// What is tried.
 #[derive(Clone, Copy)]
 pub struct Try<'j> {
@@ -62,6 +72,8 @@ pub struct Try<'j> {
     pub place: usize,
     /// Whether a pooled connection will do.
     pub fresh: Fresh,
+    /// Whether the usage of a stream may be asked for.
+    pub injection: Injection,
     /// The right to do so.
     pub permit: &'j RefCell<Permit>,
 }
@@ -95,6 +107,7 @@ pub async fn run<'a>(
     Try {
         place,
         fresh,
+        injection,
         permit,
     }: Try<'_>,
 ) -> End {
@@ -110,16 +123,17 @@ pub async fn run<'a>(
     let (mut up, sent_at) = match pooled {
         Some(pooled) => (pooled, started),
         None => match caller
-            .watch_only(upstream::connect(shard, id, deadline))
+            .unless_gone(connect::connect(shard, id, deadline))
             .await
         {
-            Ok(opened) => (opened, clock::now()),
-            Err(_) if caller.is_gone() => return End::Outcome(Outcome::CallerGone),
-            Err(fault) => return End::Outcome(Outcome::ConnectFailed(fault)),
+            Some(Ok(opened)) => (opened, clock::now()),
+            None => return End::Outcome(Outcome::CallerGone),
+            Some(Err(_)) if caller.is_gone() => return End::Outcome(Outcome::CallerGone),
+            Some(Err(fault)) => return End::Outcome(Outcome::ConnectFailed(fault)),
         },
     };
     if caller.is_gone() {
-        shard.pool.put(id, up, clock::now());
+        up.rest(shard, id);
         return End::Outcome(Outcome::CallerGone);
     }
     let head = &caller.head;
@@ -133,7 +147,7 @@ pub async fn run<'a>(
         sent_at,
         overall: attempts.deadline(),
         key: credential.owner(provider),
-        usage: usage_chunk(job, place),
+        usage: usage_chunk(job, place, injection),
     };
     up.socket.deadline.set(deadline, Cut::Both);
     match exchange_heads(&attempt, caller, &mut up, credential).await {
@@ -175,10 +189,6 @@ async fn conclude<'a>(
         && matches!(status, 400 | 422)
         && provider_error::names_stream_options(body)
     {
-        attempt
-            .job
-            .shard
-            .without_injection(attempt.candidate().provider);
         up.park(attempt.job.shard, attempt.candidate().provider);
         return End::WithoutInjection;
     }
@@ -409,6 +419,10 @@ pub(super) async fn read_head(caller: &mut Caller, up: &mut Upstream) -> Result<
                     return Err(Outcome::Failed(Failure::Malformed));
                 }
                 Arrival::Whole if up.head.status < 200 => {
+                    up.informed += 1;
+                    if up.informed > INFORMATIONAL_MAX {
+                        return Err(Outcome::Failed(Failure::Malformed));
+                    }
                     up.bytes.drain(..up.head.len);
                     seen = 0;
                 }
@@ -422,16 +436,17 @@ pub(super) async fn read_head(caller: &mut Caller, up: &mut Upstream) -> Result<
 fn no_head(up: &Upstream) -> Outcome {
     if up.socket.deadline.is_overdue() {
         Outcome::TimedOut(Waiting::Head)
-    } else if up.reused && up.bytes.is_empty() {
+    } else if up.reused && up.bytes.is_empty() && up.informed == 0 {
         Outcome::StaleConnection
     } else {
         Outcome::Failed(Failure::Cut)
     }
 }
 
-fn usage_chunk(job: &Job<'_>, place: usize) -> UsageChunk {
+fn usage_chunk(job: &Job<'_>, place: usize, injection: Injection) -> UsageChunk {
     let provider = job.routed.route.candidates[place].provider;
-    if job.ask.lacks_usage() && job.shard.may_inject(provider) {
+    let may_inject = injection == Injection::Allowed && job.shard.may_inject(provider);
+    if job.ask.lacks_usage() && may_inject {
         UsageChunk::Injected
     } else {
         UsageChunk::Untouched

@@ -116,10 +116,11 @@ impl Caller {
         self.ahead = Ahead::Posted;
     }
 
-    /// Whether the caller has hung up.
+    /// Whether the caller has hung up, or was cut off because the process stops: that shuts the
+    /// providers' connections down with it, and none of them is to blame.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.ahead == Ahead::Gone
+        self.ahead == Ahead::Gone || self.socket.deadline.is_stopped()
     }
 
     /// Waits for `work` on a provider's connection, whose deadline is `upstream`. When the caller
@@ -140,15 +141,20 @@ impl Caller {
         .await
     }
 
-    /// Waits for `work` that nothing can cut short, and notices a hang-up meanwhile.
-    pub async fn watch_only<T>(&mut self, work: impl Future<Output = T>) -> T {
+    /// Waits for `work`, and drops it when the caller hangs up meanwhile: `None`. Only for work
+    /// whose bytes nobody needs, such as opening a connection.
+    pub async fn unless_gone<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = std::pin::pin!(work);
         poll_fn(|context| {
-            let polled = work.as_mut().poll(context);
-            if polled.is_pending() {
-                self.look_ahead(context);
+            if let Poll::Ready(done) = work.as_mut().poll(context) {
+                return Poll::Ready(Some(done));
             }
-            polled
+            self.look_ahead(context);
+            if self.is_gone() {
+                Poll::Ready(None)
+            } else {
+                Poll::Pending
+            }
         })
         .await
     }
@@ -179,18 +185,20 @@ impl Caller {
         (sent, part)
     }
 
+    /// Drops the empty lines that some callers send behind a body (RFC 9112, section 2.2): they are
+    /// not the beginning of a request yet.
+    pub fn skip_empty_lines(&mut self) {
+        let (lines, _) = self.bytes.as_chunks::<2>();
+        let count = lines.iter().take_while(|line| *line == b"\r\n").count();
+        if count > 0 {
+            self.bytes_mut().drain(..2 * count);
+        }
+    }
+
     /// Drops the first `len` bytes, which were a request; what came behind it stays.
     pub fn forget(&mut self, len: usize) {
         self.held.clear();
-        let bytes = self.bytes_mut();
-        if len >= bytes.len() {
-            bytes.clear();
-        } else {
-            bytes.drain(..len);
-        }
-        if bytes.is_empty() && bytes.capacity() > BUFFER_KEPT_BYTES {
-            *bytes = Vec::new();
-        }
+        drop_front(self.bytes_mut(), len);
         if self.out.capacity() > BUFFER_KEPT_BYTES {
             self.out = Vec::new();
         }
@@ -226,5 +234,31 @@ impl Caller {
             bytes.extend_from_slice(&arrived);
         }
         self.next = arrived;
+    }
+}
+
+/// Takes the first `len` bytes out of `bytes`, and gives back the room that a large body took: it
+/// is not counted any more, even where the beginning of the next request stays.
+fn drop_front(bytes: &mut Vec<u8>, len: usize) {
+    if len >= bytes.len() {
+        bytes.clear();
+    } else {
+        bytes.drain(..len);
+    }
+    bytes.shrink_to(BUFFER_KEPT_BYTES);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_of_a_large_body_does_not_stay_with_what_follows_it() {
+        for (len, left) in [(1 << 20, &b""[..]), ((1 << 20) - 2, b"xx"), (2 << 20, b"")] {
+            let mut bytes = vec![b'x'; 1 << 20];
+            drop_front(&mut bytes, len);
+            assert_eq!(bytes, left);
+            assert!(bytes.capacity() <= BUFFER_KEPT_BYTES);
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::exchange::request::Request;
 use crate::shard::body::{self, Stop};
 use crate::shard::caller::Caller;
 use crate::shard::drive::{self, After};
+use crate::shard::refuse;
 use crate::shard::run::Shard;
 use crate::shard::settle::Record;
 use crate::shard::timers::{Cut, FIRST_REQUEST, Waits};
@@ -121,7 +122,7 @@ async fn refuse_early(
     let end = body.and_then(|length| caller.head.len.checked_add(length));
     match end.filter(|end| *end <= caller.bytes.len()) {
         Some(end) => {
-            let after = drive::refuse(shard, caller, request, refusal).await;
+            let after = refuse::refuse(shard, caller, request, refusal).await;
             caller.forget(end);
             after
         }
@@ -138,7 +139,7 @@ async fn refuse_and_linger(
 ) -> After {
     // What was read of it is of no use any more: others may need the room.
     caller.forget(caller.bytes.len());
-    drive::refuse_last(shard, caller, request, refusal).await;
+    refuse::refuse_last(shard, caller, request, refusal).await;
     linger(caller).await;
     After::Close
 }
@@ -149,6 +150,9 @@ async fn read_head(shard: &Shard, caller: &mut Caller, turn: Turn) -> Result<(),
     let mut seen = 0;
     let mut started: Option<Instant> = None;
     loop {
+        if turn == Turn::Later {
+            caller.skip_empty_lines();
+        }
         if !caller.bytes.is_empty() {
             match caller.head.parse_request(&caller.bytes, seen) {
                 Ok(Arrival::Whole) => {

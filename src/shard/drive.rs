@@ -3,27 +3,26 @@
 use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
-use std::time::Duration;
 
 use crate::base::tokens::Tokens;
 
 use crate::config::plan::Endpoint;
-use crate::decide::eligible::Eligible;
 use crate::decide::failover::{Attempts, Grant, Step};
 use crate::decide::outcome::{Outcome, Sample as Kind, Signal, Verdict};
 use crate::decide::retry_budget;
-use crate::decide::strategy::{Choice, Strategy, choose};
 use crate::exchange::admit;
 use crate::exchange::refusal::{Connection, LastWord, Refusal};
 use crate::exchange::request::Request;
-use crate::exchange::route::{self, Routed, Survey};
+use crate::exchange::route::{self, Routed};
 use crate::exchange::target::{self, Manage, Target};
 use crate::link::facts::{Sample, SampleKind};
-use crate::shard::attempt::{self, End, Fresh, Try};
+use crate::shard::attempt::{self, End, Fresh, Injection, Try};
 use crate::shard::caller::Caller;
+use crate::shard::choose;
 use crate::shard::manage;
 use crate::shard::models;
 use crate::shard::permit::Permit;
+use crate::shard::refuse;
 use crate::shard::run::Shard;
 use crate::shard::settle::Record;
 use crate::shard::spend::{self, Allowance, Turn};
@@ -110,29 +109,6 @@ fn panic_if_asked(caller: &Caller) {
     assert!(asked.is_none(), "a panic was asked for");
 }
 
-/// Answers with an error of infermux's own.
-pub async fn refuse(
-    shard: &Shard,
-    caller: &mut Caller,
-    request: &Request,
-    refusal: &Refusal<'_>,
-) -> After {
-    let mut record = Record::new(shard, request);
-    tell(shard, caller, request, &mut record, refusal).await
-}
-
-/// Answers with an error of infermux's own, after which the connection is closed in any case.
-pub async fn refuse_last(
-    shard: &Shard,
-    caller: &mut Caller,
-    request: &Request,
-    refusal: &Refusal<'_>,
-) {
-    let mut record = Record::new(shard, request);
-    record.connection = Connection::Close;
-    tell(shard, caller, request, &mut record, refusal).await;
-}
-
 async fn infer(
     shard: &Rc<Shard>,
     caller: &mut Caller,
@@ -145,7 +121,7 @@ async fn infer(
         Ok(ask) => ask,
         Err(fault) => {
             let fault = fault.to_string();
-            return refuse(shard, caller, request, &Refusal::InvalidRequest(&fault)).await;
+            return refuse::refuse(shard, caller, request, &Refusal::InvalidRequest(&fault)).await;
         }
     };
     let mut record = Record::new(shard, request);
@@ -154,7 +130,7 @@ async fn infer(
     panic_if_asked(caller);
     let Some(routed) = route::route(&shard.plan, endpoint, &ask.model) else {
         let refusal = Refusal::ModelNotFound { model: &ask.model };
-        return tell(shard, caller, request, &mut record, &refusal).await;
+        return refuse::tell(shard, caller, request, &mut record, &refusal).await;
     };
     let mut job = Job {
         shard,
@@ -169,7 +145,7 @@ async fn infer(
         routed,
     };
     if let Err(refusal) = spend(&mut job, &mut record) {
-        return tell(shard, caller, request, &mut record, &refusal).await;
+        return refuse::tell(shard, caller, request, &mut record, &refusal).await;
     }
     record.strategy = Some(job.routed.route.strategy);
     record.group = job.routed.group;
@@ -208,15 +184,15 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
     shard.retries.count_request(shard.id, now);
     let failover = &shard.plan.failover;
     let mut attempts = Attempts::new(failover.max_attempts, now, failover.deadline);
-    let turn = (ticket(job), shard.random.borrow_mut().next_u64());
+    let turn = (choose::ticket(job), shard.random.borrow_mut().next_u64());
     let tokens = job.ask.tokens();
     loop {
-        let survey = survey(job, attempts.tried(), tokens);
-        let Some(place) = pick(job, turn, &survey.eligible) else {
+        let survey = choose::survey(job, attempts.tried(), tokens);
+        let Some(place) = choose::pick(job, turn, &survey.eligible) else {
             let verdict = attempts.blamed().map(|blamed| blamed.outcome.verdict());
             let Some(verdict) = verdict else {
                 let refusal = survey.refusal(job.model, clock::now());
-                return tell(shard, caller, job.request, record, &refusal).await;
+                return refuse::tell(shard, caller, job.request, record, &refusal).await;
             };
             return conclude(job, caller, record, &attempts, verdict).await;
         };
@@ -231,7 +207,9 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
         match attempt_at(job, caller, record, &mut attempts, (place, permit)).await {
             Ok(None) => {}
             Ok(Some(verdict)) => return conclude(job, caller, record, &attempts, verdict).await,
-            Err(refusal) => return tell(shard, caller, job.request, record, &refusal).await,
+            Err(refusal) => {
+                return refuse::tell(shard, caller, job.request, record, &refusal).await;
+            }
         }
     }
 }
@@ -245,19 +223,28 @@ async fn attempt_at<'a>(
     attempts: &mut Attempts,
     (place, permit): (usize, Permit),
 ) -> Result<Option<Verdict>, Refusal<'static>> {
-    let mut fresh = Fresh::NotNeeded;
+    let (mut fresh, mut injection) = (Fresh::NotNeeded, Injection::Allowed);
     let permit = RefCell::new(permit);
     loop {
         let this = Try {
             place,
             fresh,
+            injection,
             permit: &permit,
         };
         let outcome = match attempt::run(job, caller, record, attempts, this).await {
             End::Outcome(outcome) => outcome,
-            End::WithoutInjection => continue,
+            End::WithoutInjection => {
+                injection = Injection::Refused;
+                continue;
+            }
             End::Refused(refusal) => return Err(refusal),
         };
+        if injection == Injection::Refused && outcome == Outcome::Answered {
+            // Only now is it sure that the injection was to blame, and not what the caller wrote.
+            let provider = job.routed.route.candidates[place].provider;
+            job.shard.without_injection(provider);
+        }
         log_outcome(job, place, outcome);
         if outcome != Outcome::StaleConnection {
             settle(job, place, &permit, outcome).await;
@@ -269,45 +256,6 @@ async fn attempt_at<'a>(
             Step::End(verdict) => return Ok(Some(verdict)),
         }
     }
-}
-
-/// Who can take the request now, but for those that were tried.
-fn survey(job: &Job<'_>, tried: &Eligible, tokens: Tokens) -> Survey {
-    let now = clock::now();
-    let gates = &job.shard.gates.providers;
-    route::survey(job.routed.route, tried, |id| {
-        gates[id.index()].standing(now, tokens.get())
-    })
-}
-
-/// The candidate that takes the request.
-fn pick(job: &Job<'_>, (ticket, random): (u64, u64), eligible: &Eligible) -> Option<usize> {
-    let Job { shard, routed, .. } = job;
-    let candidates = &routed.route.candidates;
-    let latencies = match routed.route.strategy {
-        Strategy::LeastLatency => candidates
-            .iter()
-            .map(|candidate| shard.latency(candidate.provider))
-            .collect(),
-        Strategy::RoundRobin | Strategy::CostWeighted | Strategy::Random | Strategy::Priority => {
-            Vec::new()
-        }
-    };
-    let costs = match routed.route.strategy {
-        Strategy::CostWeighted => spend::prompt_costs(job, Tokens::estimated(job.ask.prompt_bytes)),
-        Strategy::RoundRobin | Strategy::LeastLatency | Strategy::Random | Strategy::Priority => {
-            Vec::new()
-        }
-    };
-    let choice = Choice {
-        ticket,
-        random,
-        rotation: &shard.routes[routed.id.index()].rotation,
-        latencies: &latencies,
-        min_samples: shard.plan.latency.min_samples,
-        costs: &costs,
-    };
-    choose(routed.route.strategy, &choice, eligible)
 }
 
 /// Settles an attempt that has not settled itself. A failure is in force everywhere before anybody
@@ -328,16 +276,6 @@ async fn settle(job: &Job<'_>, place: usize, permit: &RefCell<Permit>, outcome: 
     let fails = outcome.for_breaker(&provider.breaker) == Signal::Failure;
     if fails || outcome == Outcome::RateLimited {
         job.shard.reports.enforce().await;
-    }
-}
-
-/// When the first candidate is expected back.
-fn retry_in(job: &Job<'_>) -> Duration {
-    let survey = survey(job, &Eligible::NONE, Tokens::ZERO);
-    if survey.eligible.is_empty() {
-        survey.retry_in(clock::now())
-    } else {
-        SOON
     }
 }
 
@@ -371,34 +309,15 @@ async fn conclude<'a>(
                 provider,
                 model: &job.ask.model,
                 outcome: blamed.outcome,
-                retry: retry_in(job),
+                retry: choose::retry_in(job),
             };
             match Refusal::of_verdict(verdict, &last) {
-                Some(refusal) => tell(job.shard, caller, job.request, record, &refusal).await,
+                Some(refusal) => {
+                    refuse::tell(job.shard, caller, job.request, record, &refusal).await
+                }
                 None => After::Close,
             }
         }
-    }
-}
-
-/// Writes a refusal to the caller.
-pub async fn tell(
-    shard: &Shard,
-    caller: &mut Caller,
-    request: &Request,
-    record: &mut Record<'_>,
-    refusal: &Refusal<'_>,
-) -> After {
-    record.status = Some(refusal.row().status);
-    record.error = Some(refusal.row().code);
-    caller.out.clear();
-    let mut envelope = request.envelope(record.attempts);
-    envelope.connection = shard.connection(record.connection);
-    refusal.write_answer(&mut caller.out, &envelope);
-    let sent = caller.send_out(shard).await;
-    match (sent, refusal.connection(), envelope.connection) {
-        (Ok(()), Connection::KeepAlive, Connection::KeepAlive) => After::KeepAlive,
-        (Ok(()) | Err(_), _, _) => After::Close,
     }
 }
 
@@ -408,16 +327,6 @@ pub fn after(shard: &Shard, connection: Connection) -> After {
     match shard.connection(connection) {
         Connection::KeepAlive => After::KeepAlive,
         Connection::Close => After::Close,
-    }
-}
-
-/// The request's number on its route. A strategy that needs none takes none: the word is shared.
-fn ticket(job: &Job<'_>) -> u64 {
-    match job.routed.route.strategy {
-        Strategy::RoundRobin | Strategy::LeastLatency | Strategy::CostWeighted => {
-            job.shard.gates.ticket(job.routed.id)
-        }
-        Strategy::Random | Strategy::Priority => 0,
     }
 }
 
@@ -439,9 +348,6 @@ fn provider_of<'a>(job: &Job<'a>, place: usize) -> &'a crate::config::plan::Prov
         .plan
         .provider(job.routed.route.candidates[place].provider)
 }
-
-/// When to come back to a provider that is ready again already.
-const SOON: Duration = Duration::from_secs(1);
 
 fn log_outcome(job: &Job<'_>, place: usize, outcome: Outcome) {
     match outcome {

@@ -10,13 +10,13 @@ use crate::config::routes;
 use crate::exchange::admit::Credential;
 use crate::link::orders::Health;
 use crate::link::reports::{Message, Question};
+use crate::shard::connect;
 use crate::shard::guarded;
 use crate::shard::manage;
 use crate::shard::nudge::Nudge;
 use crate::shard::run::Shard;
 use crate::shard::socket::Part;
 use crate::shard::timers::Cut;
-use crate::shard::upstream;
 use crate::sys::clock;
 use crate::wire::head::{Arrival, Asked, Head};
 
@@ -75,7 +75,7 @@ async fn keep_checking(shard: Rc<Shard>, id: ProviderId, first: impl FnOnce()) {
 
 /// What a check found: why the provider is not healthy.
 async fn check_once(shard: &Shard, id: ProviderId, deadline: Instant) -> Result<(), String> {
-    let mut up = upstream::connect(shard, id, deadline)
+    let mut up = connect::connect(shard, id, deadline)
         .await
         .map_err(|fault| format!("no connection: {fault:?}"))?;
     up.socket.deadline.set(deadline, Cut::Both);
@@ -92,7 +92,11 @@ async fn check_once(shard: &Shard, id: ProviderId, deadline: Instant) -> Result<
     loop {
         match head.parse_answer(&bytes, 0, Asked::Other) {
             Ok(Arrival::Whole) if head.status >= 200 => break,
-            Ok(Arrival::Whole) => bytes = bytes.split_off(head.len),
+            // What it announces may be there already.
+            Ok(Arrival::Whole) => {
+                bytes = bytes.split_off(head.len);
+                continue;
+            }
             Ok(Arrival::Partial) => {}
             Err(_) => return Err("a malformed answer".into()),
         }

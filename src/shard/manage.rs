@@ -10,8 +10,9 @@ use crate::exchange::target::Manage;
 use crate::link::gate::Phase;
 use crate::link::reports::{Ask, Message, Question, Reply};
 use crate::shard::caller::Caller;
-use crate::shard::drive::{self, After};
+use crate::shard::drive::After;
 use crate::shard::local;
+use crate::shard::refuse;
 use crate::shard::run::Shard;
 use crate::shard::settle::Record;
 use crate::sys::clock;
@@ -40,7 +41,7 @@ pub async fn answer(
         Ok((status, body)) => {
             local::answer(shard, caller, request, &mut record, (status, &body)).await
         }
-        Err(refusal) => drive::tell(shard, caller, request, &mut record, &refusal).await,
+        Err(refusal) => refuse::tell(shard, caller, request, &mut record, &refusal).await,
     }
 }
 

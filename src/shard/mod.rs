@@ -7,6 +7,8 @@
 pub mod attempt;
 pub mod body;
 pub mod caller;
+pub mod choose;
+pub mod connect;
 pub mod connection;
 pub mod drive;
 mod guarded;
@@ -19,6 +21,7 @@ pub mod models;
 pub mod nudge;
 pub mod permit;
 pub mod pool;
+pub mod refuse;
 pub mod reports;
 pub mod ring;
 pub mod run;

@@ -14,12 +14,13 @@ use crate::exchange::request::Request;
 use crate::exchange::target::Target;
 use crate::shard::attempt;
 use crate::shard::caller::Caller;
-use crate::shard::drive::{self, After};
+use crate::shard::connect;
+use crate::shard::drive::After;
 use crate::shard::local;
+use crate::shard::refuse;
 use crate::shard::run::Shard;
 use crate::shard::settle::Record;
 use crate::shard::timers::Cut;
-use crate::shard::upstream;
 use crate::shard::whole;
 use crate::sys::clock;
 
@@ -43,7 +44,7 @@ pub async fn answer(
         return After::Close;
     }
     if let Err(refusal) = found {
-        return drive::tell(shard, caller, request, &mut record, &refusal).await;
+        return refuse::tell(shard, caller, request, &mut record, &refusal).await;
     }
     local::answer(shard, caller, request, &mut record, (200, &body)).await
 }
@@ -63,6 +64,9 @@ async fn all(
                 .map(drop)
                 .ok_or(Outcome::Failed(Failure::Malformed))
         });
+        if caller.is_gone() {
+            break;
+        }
         if let Err(outcome) = added {
             tracing::warn!(
                 provider = &*shard.plan.provider(*id).name,
@@ -100,6 +104,9 @@ async fn one<'a>(
         {
             return Ok(());
         }
+        if caller.is_gone() {
+            break;
+        }
     }
     Err(Refusal::ModelNotFound { model: id })
 }
@@ -123,8 +130,9 @@ async fn ask(
         let mut up = match pooled {
             Some(up) => up,
             None => caller
-                .watch_only(upstream::connect(shard, id, deadline))
+                .unless_gone(connect::connect(shard, id, deadline))
                 .await
+                .ok_or(Outcome::CallerGone)?
                 .map_err(Outcome::ConnectFailed)?,
         };
         up.socket.deadline.set(deadline, Cut::Both);

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::TcpListener as StdListener;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -155,6 +155,8 @@ pub struct Shard {
     pub lines: Option<RefCell<Lines>>,
     /// What streams use, between two of them.
     pub relays: RefCell<Vec<Box<Spare>>>,
+    /// By provider, the address that accepted a connection last.
+    reached: RefCell<Vec<Option<SocketAddr>>>,
     /// By route, how long its answers have been of late, in tokens.
     answers: RefCell<Vec<u64>>,
     /// Providers that were seen not to take `stream_options`.
@@ -201,6 +203,17 @@ impl Shard {
         }
         let (average, samples) = self.gates.providers[provider.index()].average();
         LatencyView { average, samples }
+    }
+
+    /// The address of `provider` that accepted a connection last.
+    #[must_use]
+    pub fn reached(&self, provider: ProviderId) -> Option<SocketAddr> {
+        self.reached.borrow()[provider.index()]
+    }
+
+    /// Takes note of an address that accepted a connection.
+    pub fn note_reached(&self, provider: ProviderId, address: SocketAddr) {
+        self.reached.borrow_mut()[provider.index()] = Some(address);
     }
 
     /// How long the answers of `route` have been of late.
@@ -269,6 +282,7 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
         access_log: Rc::new(AccessLog::new(own.log)),
         lines: own.lines.map(RefCell::new),
         relays: RefCell::default(),
+        reached: RefCell::new(vec![None; common.plan.providers.len()]),
         answers: RefCell::new(vec![USUAL_ANSWER; common.plan.routes.all.len()]),
         strict: common
             .plan

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::base::ids::ProviderId;
+use crate::base::limits::{KEPT_BUFFER_BYTES_MAX, RELAYS_KEPT_MAX};
 use crate::decide::failover::Attempts;
 use crate::decide::outcome::{Failure, Outcome, Waiting};
 use crate::exchange::headers::{self, TRAILER_ANNOUNCEMENT, Totals};
@@ -40,7 +41,6 @@ pub async fn relay<'a>(
         endpoint: attempt.job.endpoint,
         usage: attempt.usage,
     });
-    spare.payload.clear();
     let body = Body::new(up.head.framing);
     let mut stream = Stream {
         attempt,
@@ -61,7 +61,7 @@ pub async fn relay<'a>(
         provider_end,
         ..
     } = stream;
-    shard.relays.borrow_mut().push(spare);
+    keep(shard, spare);
     if outcome == Outcome::Answered {
         let id = attempt.candidate().provider;
         match provider_end {
@@ -81,6 +81,17 @@ pub async fn relay<'a>(
 pub struct Spare {
     relay: StreamRelay,
     payload: Vec<u8>,
+}
+
+/// Keeps what the next stream can use, but for what a burst of streams, or a burst within one, made
+/// of it.
+fn keep(shard: &Shard, mut spare: Box<Spare>) {
+    let mut relays = shard.relays.borrow_mut();
+    if relays.len() < RELAYS_KEPT_MAX {
+        spare.payload.clear();
+        spare.payload.shrink_to(KEPT_BUFFER_BYTES_MAX);
+        relays.push(spare);
+    }
 }
 
 /// A stream on its way.
@@ -160,6 +171,8 @@ impl<'a> Stream<'_, '_, 'a> {
                 Ok(Fed::Complete) => {
                     self.settle(record, Outcome::Answered);
                     self.write_end(caller);
+                    // The provider has done its part, however slowly the caller reads.
+                    up.socket.deadline.clear();
                     let sent = caller.send_out(shard).await;
                     return if sent.is_ok() {
                         Outcome::Answered
@@ -214,7 +227,8 @@ impl<'a> Stream<'_, '_, 'a> {
             up.socket.deadline.set(clock::now() + idle, Cut::Both);
         } else {
             // The head's fields, which stand in front, are needed until the stream is committed.
-            *fresh = up.bytes.len();
+            up.bytes.truncate(up.head.len);
+            *fresh = up.head.len;
         }
         match up.read_more(caller).await {
             _ if caller.is_gone() => Err(Broken::GONE),

@@ -49,8 +49,19 @@ struct Slot {
     fd: RawFd,
     at: Instant,
     cut: Cut,
-    overdue: bool,
+    shut: Shut,
     waits: Waits,
+}
+
+/// Whether, and why, a socket was shut down through the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shut {
+    /// It was not.
+    No,
+    /// Its deadline passed: somebody was too slow.
+    Overdue,
+    /// The process stops: nobody is to blame.
+    Stopped,
 }
 
 /// Whether a connection waits for a request.
@@ -72,7 +83,7 @@ impl Timers {
             fd,
             at: Instant::NEVER,
             cut: Cut::Both,
-            overdue: false,
+            shut: Shut::No,
             waits: Waits::No,
         };
         let slots = &mut *self.slots.borrow_mut();
@@ -118,7 +129,7 @@ impl Timers {
             match slot.waits {
                 Waits::No => {}
                 Waits::First => slot.at = slot.at.min(soon),
-                Waits::Another => slot.cut_now(),
+                Waits::Another => slot.shut_down(Cut::Both, Shut::Stopped),
             }
         }
         self.wake_by(soon);
@@ -131,7 +142,7 @@ impl Timers {
             .all
             .iter_mut()
             .filter(|slot| slot.fd >= 0)
-            .for_each(Slot::cut_now);
+            .for_each(|slot| slot.shut_down(Cut::Both, Shut::Stopped));
     }
 
     /// Shuts down what is overdue at `now`, and says when to look again.
@@ -140,8 +151,7 @@ impl Timers {
         for slot in &mut self.slots.borrow_mut().all {
             if slot.at <= now {
                 slot.at = Instant::NEVER;
-                slot.overdue = true;
-                shut_down(slot.fd, slot.cut);
+                slot.shut_down(slot.cut, Shut::Overdue);
             }
             next = next.min(slot.at);
         }
@@ -164,9 +174,12 @@ impl Timers {
 }
 
 impl Slot {
-    fn cut_now(&mut self) {
-        self.overdue = true;
-        shut_down(self.fd, Cut::Both);
+    /// Of several reasons the first one counts.
+    fn shut_down(&mut self, cut: Cut, reason: Shut) {
+        if self.shut == Shut::No {
+            self.shut = reason;
+        }
+        shut_down(self.fd, cut);
     }
 }
 
@@ -196,7 +209,17 @@ impl Deadline {
     /// Whether the socket was shut down because a deadline passed.
     #[must_use]
     pub fn is_overdue(&self) -> bool {
-        self.timers.slots.borrow().all[self.slot].overdue
+        self.shut() == Shut::Overdue
+    }
+
+    /// Whether the socket was shut down because the process stops.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.shut() == Shut::Stopped
+    }
+
+    fn shut(&self) -> Shut {
+        self.timers.slots.borrow().all[self.slot].shut
     }
 
     /// Shuts the socket down now: an operation in the ring ends.

@@ -2,22 +2,15 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
 use std::task::Poll;
 use std::time::Duration;
 
-use monoio::net::TcpStream;
-
 use crate::base::ids::ProviderId;
 use crate::base::limits::{BUFFER_KEPT_BYTES, UPSTREAM_READ_BYTES};
-use crate::base::time::Instant;
-use crate::config::plan::Provider;
-use crate::decide::outcome::ConnectFault;
 use crate::shard::caller::Caller;
 use crate::shard::run::Shard;
 use crate::shard::socket::{Part, Socket};
-use crate::shard::timers::{Cut, Deadline};
-use crate::shard::tls::Session;
+use crate::shard::timers::Deadline;
 use crate::sys::clock;
 use crate::wire::head::Head;
 use crate::wire::retry_after;
@@ -26,7 +19,7 @@ use crate::wire::retry_after;
 pub struct Upstream {
     /// The connection; its next read is posted whenever nobody waits for one.
     pub socket: Socket,
-    /// Whether it has carried a request before.
+    /// Whether it has been in the pool.
     pub reused: bool,
     /// The current answer's head, as ranges of `bytes`.
     pub head: Head,
@@ -34,6 +27,8 @@ pub struct Upstream {
     pub bytes: Vec<u8>,
     /// Where the body ends in `bytes`, once it has been read whole.
     pub end: usize,
+    /// Informational heads that came before the current answer's own.
+    pub informed: u32,
     /// Whether the request was not sent to its end.
     unsent: bool,
     /// What a read brought while the request was still being sent.
@@ -41,13 +36,16 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    fn new(socket: Socket) -> Self {
+    /// A connection that was just opened.
+    #[must_use]
+    pub fn new(socket: Socket) -> Self {
         Self {
             socket,
             reused: false,
             head: Head::default(),
             bytes: Vec::new(),
             end: 0,
+            informed: 0,
             unsent: false,
             arrived: None,
         }
@@ -82,9 +80,12 @@ impl Upstream {
                 if reader.is_posted()
                     && let Poll::Ready(read) = reader.poll(context)
                 {
+                    // An informational answer decides nothing: the provider reads on.
+                    if !read.1.starts_with(b"HTTP/1.1 1") {
+                        *unsent = true;
+                        deadline.cut_write();
+                    }
                     *arrived = Some(read);
-                    *unsent = true;
-                    deadline.cut_write();
                 }
                 Poll::Pending
             })
@@ -168,93 +169,41 @@ impl Upstream {
     /// Puts the connection into the pool, if its answer was framed completely and it may carry
     /// another; otherwise closes it.
     pub fn park(mut self, shard: &Shard, id: ProviderId) {
-        let complete = self.end > 0 && self.end == self.bytes.len() && self.head.keep_alive;
-        if !complete || self.unsent || self.arrived.is_some() {
+        if !self.may_rest() {
             return;
         }
-        self.socket.deadline.clear();
         self.bytes.clear();
         if self.bytes.capacity() > BUFFER_KEPT_BYTES {
             self.bytes = Vec::new();
         }
+        self.rest(shard, id);
+    }
+
+    /// As [`Upstream::park`], but what has arrived is handed out: the caller's is still to be sent.
+    pub fn park_without_bytes(mut self, shard: &Shard, id: ProviderId) -> Vec<u8> {
+        let may_rest = self.may_rest();
+        let bytes = std::mem::take(&mut self.bytes);
+        if may_rest {
+            self.rest(shard, id);
+        }
+        bytes
+    }
+
+    fn may_rest(&self) -> bool {
+        let complete = self.end > 0 && self.end == self.bytes.len() && self.head.keep_alive;
+        let is_open = !self.socket.deadline.is_overdue() && !self.socket.deadline.is_stopped();
+        complete && is_open && !self.unsent && self.arrived.is_none()
+    }
+
+    /// Puts a connection without a byte to spare into the pool.
+    pub fn rest(mut self, shard: &Shard, id: ProviderId) {
+        self.socket.deadline.clear();
         self.end = 0;
+        self.informed = 0;
+        // Whether or not it has carried a request: it waits, so the provider may close it.
         self.reused = true;
         self.post_read();
         shard.pool.put(id, self, clock::now());
-    }
-}
-
-/// Opens a connection to the provider `id` before `deadline`, trying all of its addresses.
-///
-/// # Errors
-///
-/// What stood in the way; the addresses are looked up again meanwhile.
-pub async fn connect(
-    shard: &Shard,
-    id: ProviderId,
-    deadline: Instant,
-) -> Result<Upstream, ConnectFault> {
-    let provider = shard.plan.provider(id);
-    let opened = open(shard, id, provider, deadline).await;
-    if let Err(fault) = opened {
-        tracing::debug!(provider = &*provider.name, fault = ?fault, "no connection");
-        shard.addresses.refresh(id);
-    }
-    opened
-}
-
-async fn open(
-    shard: &Shard,
-    id: ProviderId,
-    provider: &Provider,
-    deadline: Instant,
-) -> Result<Upstream, ConnectFault> {
-    let deadline = deadline.min(clock::now() + provider.connect_timeout);
-    let addresses = shard.addresses.of(id);
-    let stream = reach(&addresses, deadline).await?;
-    let mut socket = Socket::new(stream, &shard.timers).map_err(|_| ConnectFault::Refused)?;
-    if provider.base.tls {
-        let session = Session::connect(&shard.tls_connect, &provider.base.host)
-            .map_err(|_| ConnectFault::Tls)?;
-        socket.deadline.set(deadline, Cut::Both);
-        let shaken = socket.secure(session).await;
-        if socket.deadline.is_overdue() {
-            return Err(ConnectFault::Timeout);
-        }
-        if let Err(fault) = shaken {
-            tracing::warn!(provider = &*provider.name, %fault, "TLS handshake failed");
-            return Err(ConnectFault::Tls);
-        }
-        socket.deadline.clear();
-    }
-    let mut upstream = Upstream::new(socket);
-    upstream.post_read();
-    Ok(upstream)
-}
-
-/// A TCP connection to the first of `addresses` that accepts one; each gets its share of the time.
-async fn reach(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, ConnectFault> {
-    let mut fault = ConnectFault::Name;
-    for (place, address) in addresses.iter().enumerate() {
-        let left = deadline.since(clock::now());
-        let share = left / u32::try_from(addresses.len() - place).unwrap_or(1);
-        match connect_within(*address, share).await {
-            Ok(stream) => return Ok(stream),
-            Err(found) => fault = found,
-        }
-    }
-    Err(fault)
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a connect that is dropped loses nothing"
-)]
-async fn connect_within(address: SocketAddr, span: Duration) -> Result<TcpStream, ConnectFault> {
-    match monoio::time::timeout(span, TcpStream::connect_addr(address)).await {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(_)) => Err(ConnectFault::Refused),
-        Err(_) => Err(ConnectFault::Timeout),
     }
 }
 

@@ -4,7 +4,9 @@ use std::io;
 use std::ops::Range;
 use std::rc::Rc;
 
-use crate::base::limits::{ANSWER_BODY_BYTES_MAX, ONE_SEND_BYTES_MAX, READ_LARGE_BYTES};
+use crate::base::limits::{
+    ANSWER_BODY_BYTES_MAX, ONE_SEND_BYTES_MAX, READ_LARGE_BYTES, UPSTREAM_READ_BYTES,
+};
 use crate::decide::failover::Attempts;
 use crate::decide::outcome::{Failure, Outcome, Waiting};
 use crate::exchange::answer::{self, AnswerFault};
@@ -40,7 +42,9 @@ pub async fn read(caller: &mut Caller, up: &mut Upstream) -> Result<(), Stop> {
             let length = usize::try_from(length).unwrap_or(usize::MAX);
             hold(caller, length)?;
             let end = start + length;
-            up.bytes.reserve_exact(end.saturating_sub(up.bytes.len()));
+            // The room behind keeps the last read from growing the buffer, and shows a surplus.
+            let missing = end.saturating_sub(up.bytes.len());
+            up.bytes.reserve_exact(missing + UPSTREAM_READ_BYTES);
             while up.bytes.len() < end {
                 read_on(caller, up).await?;
             }
@@ -101,8 +105,9 @@ pub async fn relay<'a>(
     write_head(attempt, caller, record, &up, (splice.len(), used.totals()));
     if splice.len() > ONE_SEND_BYTES_MAX {
         let pieces = pieces_of(&splice, &up.bytes);
+        let bytes = up.park_without_bytes(job.shard, attempt.candidate().provider);
         return sent(
-            send_pieces(job.shard, caller, up, pieces).await,
+            send_pieces(job.shard, caller, bytes, pieces).await,
             Outcome::Answered,
         );
     }
@@ -189,10 +194,10 @@ fn pieces_of(splice: &Splice<'_>, bytes: &[u8]) -> Vec<Piece> {
 async fn send_pieces(
     shard: &Shard,
     caller: &mut Caller,
-    mut up: Upstream,
+    bytes: Vec<u8>,
     pieces: Vec<Piece>,
 ) -> io::Result<()> {
-    let bytes = Rc::new(std::mem::take(&mut up.bytes));
+    let bytes = Rc::new(bytes);
     caller.send_out(shard).await?;
     for piece in pieces {
         let part = match piece {

@@ -92,6 +92,9 @@ pub enum AskFault {
     /// `model` would break a header or a log line.
     #[error("`model` contains a control character")]
     ModelHasControl,
+    /// `model` is `.` or `..`, which would change the target of a request that holds it.
+    #[error("`model` is no name")]
+    ModelIsDots,
     /// `stream` is neither `true` nor `false` nor `null`.
     #[error("`stream` is not a boolean")]
     StreamNotABoolean,
@@ -125,6 +128,9 @@ pub fn read_ask(body: &[u8]) -> Result<Ask<'_>, AskFault> {
     }
     if model.chars().any(char::is_control) {
         return Err(AskFault::ModelHasControl);
+    }
+    if matches!(&*model, "." | "..") {
+        return Err(AskFault::ModelIsDots);
     }
     let span = |key| keys.raw(key).map(|raw| span_in(text, raw));
     let stream_options = span(Key::StreamOptions);

@@ -122,6 +122,8 @@ fn says_what_is_wrong_with_a_body() {
         (r#"{"model":""}"#, AskFault::ModelEmpty),
         (&long, AskFault::ModelTooLong),
         (r#"{"model":"m\r\nx: y"}"#, AskFault::ModelHasControl),
+        (r#"{"model":"."}"#, AskFault::ModelIsDots),
+        (r#"{"model":"\u002e."}"#, AskFault::ModelIsDots),
         (r#"{"model":"m","model":"m"}"#, AskFault::Twice("model")),
         (
             r#"{"model":"m","stream":true,"stream":false}"#,

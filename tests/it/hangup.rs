@@ -262,6 +262,31 @@ fn a_caller_who_leaves_amid_its_own_body_leaves_a_line() {
 }
 
 #[test]
+fn a_caller_who_leaves_while_a_connection_is_opened_is_not_waited_for() {
+    // Takes connections, and never says a word of TLS.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let addr = silent.local_addr().expect("an address");
+    let router = Router::start(&format!(
+        "listen: \"127.0.0.1:0\"\nproviders:\n  - name: silent\n    type: openai\n    \
+         api_key: k\n    base_url: \"https://{addr}/v1\"\n    connect_timeout: 60s\n    \
+         health_check: {{disabled: true}}\n"
+    ));
+    let (mut asks, mut lists) = (
+        Client::connect(router.addr()),
+        Client::connect(router.addr()),
+    );
+    asks.post("/v1/chat/completions", &chat("hello"));
+    lists.get("/v1/models");
+    let first = silent.accept().expect("a connection");
+    let second = silent.accept().expect("a connection");
+    drop((asks, lists));
+    eventually("two lines", || {
+        router.log().matches("status=499").count() == 2
+    });
+    drop((first, second));
+}
+
+#[test]
 fn callers_who_leave_give_back_what_they_held() {
     let alpha = mock(json!({"name": "alpha", "rules": [
         {"when": {"stream": true}, "do": "stall_mid_stream"},

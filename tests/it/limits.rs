@@ -200,6 +200,17 @@ fn idle_timeout_does_not_end_a_request_that_takes_longer() {
 }
 
 #[test]
+fn an_empty_line_behind_a_body_is_not_the_beginning_of_a_request() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let router = router_with("header_timeout: 150ms", &[&alpha]);
+    let mut client = Client::connect(router.addr());
+    assert_eq!(client.chat(&chat("x")).status, 200);
+    client.send("\r\n");
+    assert!(client.is_silent(Duration::from_millis(500)));
+    assert_eq!(client.chat(&chat("x")).status, 200);
+}
+
+#[test]
 fn a_body_that_stops_is_given_up() {
     let alpha = mock(json!({"name": "alpha"}));
     let router = router_with("body_timeout: 300ms", &[&alpha]);

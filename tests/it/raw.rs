@@ -30,10 +30,14 @@ fn provider(
 }
 
 fn router_for(addr: SocketAddr) -> Router {
+    router_within(addr, "1s")
+}
+
+fn router_within(addr: SocketAddr, timeout: &str) -> Router {
     Router::start(&format!(
         "listen: \"127.0.0.1:0\"\nproviders:\n  - name: raw\n    type: openai\n    \
          api_key: k\n    base_url: \"http://{addr}/v1\"\n    models: [m]\n    \
-         timeout: 1s\n    health_check: {{disabled: true}}\n"
+         timeout: {timeout}\n    health_check: {{disabled: true}}\n"
     ))
 }
 
@@ -202,8 +206,89 @@ fn an_endless_row_of_informational_answers_is_no_answer() {
     let answer = Client::connect(router.addr()).chat(&chat("hello"));
     assert_eq!(
         (answer.status, answer.code().as_str()),
-        (504, "upstream_timeout")
+        (502, "upstream_error")
     );
+}
+
+#[test]
+fn a_health_check_sees_the_answer_behind_an_informational_one() {
+    let (addr, _) = provider(2, |mut stream| {
+        read_request(&mut stream);
+        let both = "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: ";
+        let answer = format!("{both}{}\r\n\r\n{WHOLE}", WHOLE.len());
+        let _ = stream.write_all(answer.as_bytes());
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let router = Router::start(&format!(
+        "listen: \"127.0.0.1:0\"\nproviders:\n  - name: raw\n    type: openai\n    \
+         api_key: k\n    base_url: \"http://{addr}/v1\"\n    models: [m]\n    \
+         health_check: {{timeout: 1s}}\n"
+    ));
+    let answer = Client::connect(router.addr()).chat(&chat("hello"));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+/// Sends a whole answer.
+fn send_answer(stream: &mut TcpStream, body: &str) {
+    let length = body.len();
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
+    stream.write_all(answer.as_bytes()).expect("sent");
+}
+
+#[test]
+fn a_reused_connection_that_dies_after_an_informational_answer_is_not_tried_again() {
+    let (addr, _) = provider(2, |mut stream| {
+        read_request(&mut stream);
+        send_answer(&mut stream, WHOLE);
+        if read_request(&mut stream) {
+            let _ = stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+    });
+    let router = router_for(addr);
+    let mut client = Client::connect(router.addr());
+    assert_eq!(client.chat(&chat("hello")).status, 200);
+    // The provider has the request, and has said so: it may be at work on it.
+    assert_eq!(client.chat(&chat("hello")).status, 502);
+}
+
+#[test]
+fn a_connection_that_has_carried_a_large_answer_carries_the_next_one() {
+    let large = WHOLE.replace("hi", &"x".repeat(1 << 20));
+    let (addr, _) = provider(1, move |mut stream| {
+        while read_request(&mut stream) {
+            send_answer(&mut stream, &large);
+        }
+    });
+    let router = router_for(addr);
+    let mut client = Client::connect(router.addr());
+    for _ in 0..3 {
+        let answer = client.chat(&chat("hello"));
+        assert!(answer.status == 200 && answer.complete);
+        assert!(answer.body.len() > 1 << 20);
+    }
+}
+
+#[test]
+fn a_stream_that_never_starts_takes_no_memory() {
+    let (addr, _) = provider(1, |mut stream| {
+        read_request(&mut stream);
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+        let _ = stream.write_all(head.as_bytes());
+        let comment = format!(":{}\n\n", "x".repeat(60_000));
+        for _ in 0..3_000 {
+            let _ = stream.write_all(comment.as_bytes());
+        }
+        let _ = stream.write_all(stream_events(&[CONTENT, FINISH, "[DONE]"]).as_bytes());
+    });
+    let router = router_within(addr, "20s");
+    let answer = Client::connect(router.addr()).chat(&streamed_chat("hello"));
+    assert!(answer.status == 200 && answer.complete);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", router.pid()));
+    let status = status.expect("a process");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
+    let peak: u64 = peak.expect("a line").parse().expect("a number");
+    assert!(peak < 100_000, "{peak} KiB");
 }
 
 #[test]
@@ -237,6 +322,27 @@ fn an_answer_before_the_end_of_the_request_counts() {
 }
 
 #[test]
+fn an_informational_answer_does_not_stop_the_request() {
+    let (addr, _) = provider(1, |mut stream| {
+        let mut start = [0; 500];
+        stream.read_exact(&mut start).expect("a start");
+        let _ = stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
+        let length = String::from_utf8_lossy(&start).into_owned();
+        let length = length.split("Content-Length: ").nth(1).expect("a length");
+        let length = length.lines().next().expect("a line").parse::<u64>();
+        // Of the head something is missing yet: what is read below is at least the body's length.
+        let body = length.expect("a number") - 500;
+        let read = std::io::copy(&mut (&stream).take(body), &mut std::io::sink());
+        if read.is_ok_and(|read| read == body) {
+            send_answer(&mut stream, WHOLE);
+        }
+    });
+    let router = router_within(addr, "20s");
+    let answer = Client::connect(router.addr()).chat(&chat(&"x".repeat(24 << 20)));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+#[test]
 fn a_request_upstream_is_one_well_framed_request() {
     let (addr, provider) = provider(1, |mut stream| {
         assert!(read_request(&mut stream));
@@ -267,6 +373,12 @@ fn stream_of(events: &[&str]) -> String {
         format!("{:x}\r\n{event}\r\n", event.len())
     });
     head.to_owned() + &chunks.collect::<String>()
+}
+
+/// The events of a stream.
+fn stream_events(events: &[&str]) -> String {
+    let events = events.iter().map(|event| format!("data: {event}\n\n"));
+    events.collect()
 }
 
 const CONTENT: &str = "{\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"},\
@@ -325,7 +437,7 @@ fn a_stream_is_complete_or_its_caller_is_told() {
 
 #[test]
 fn events_of_any_size_pass_up_to_a_bound() {
-    for (size, complete) in [(10_000, true), (200_000, true), (64 << 20, false)] {
+    for (size, complete) in [(10_000, true), (200_000, true), (4 << 20, false)] {
         let (addr, _) = provider(1, move |mut stream| {
             read_request(&mut stream);
             let large = CONTENT.replace("hi", &"x".repeat(size));

@@ -111,6 +111,9 @@ fn what_does_not_finish_in_time_is_cut() {
     );
     assert!(start.elapsed() >= Duration::from_millis(300));
     assert_eq!(code, Some(0));
+    let log = router.log();
+    assert_eq!(log.matches("status=499").count(), 2, "{log}");
+    assert!(!log.contains("the provider"), "it is not to blame: {log}");
 }
 
 #[test]

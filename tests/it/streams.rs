@@ -405,6 +405,24 @@ fn a_provider_that_refuses_stream_options_is_asked_again_without() {
 }
 
 #[test]
+fn a_callers_own_mistake_does_not_stop_the_counting_of_others() {
+    let refusal = json!({"error": {
+        "message": "Unknown parameter: 'stream_options.x'.",
+        "type": "invalid_request_error", "param": "stream_options.x", "code": null,
+    }});
+    let refuse = json!({"status": 400, "body": refusal});
+    let alpha = mock(json!({"name": "alpha", "answers": [refuse, refuse, "ok"]}));
+    let router = Router::start(&config_with(&alpha, &[]));
+    let mut client = Client::connect(router.addr());
+    let wrong = streamed_chat("hello").replacen('{', "{\"stream_options\":{\"x\":1},", 1);
+    assert_eq!(client.chat(&wrong).status, 400);
+    assert_eq!(alpha.stats().requests, 2);
+    assert_complete(&client.chat(&streamed_chat("hello")));
+    let seen = last_seen(&alpha);
+    assert_eq!(seen["body"]["stream_options"]["include_usage"], true);
+}
+
+#[test]
 fn a_connection_upstream_outlives_its_streams() {
     let alpha = mock(json!({"name": "alpha"}));
     let router = Router::start(&config_with(&alpha, &[]));

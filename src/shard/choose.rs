@@ -1,0 +1,77 @@
+//! Which candidate takes a request: the gates are read, and the route's strategy chooses.
+
+use std::time::Duration;
+
+use crate::base::tokens::Tokens;
+use crate::decide::eligible::Eligible;
+use crate::decide::strategy::{Choice, Strategy, choose};
+use crate::exchange::route::{self, Survey};
+use crate::shard::drive::Job;
+use crate::shard::spend;
+use crate::sys::clock;
+
+/// Who can take the request now, but for those that were tried.
+pub(super) fn survey(job: &Job<'_>, tried: &Eligible, tokens: Tokens) -> Survey {
+    let now = clock::now();
+    let gates = &job.shard.gates.providers;
+    route::survey(job.routed.route, tried, |id| {
+        gates[id.index()].standing(now, tokens.get())
+    })
+}
+
+/// The candidate that takes the request.
+pub(super) fn pick(
+    job: &Job<'_>,
+    (ticket, random): (u64, u64),
+    eligible: &Eligible,
+) -> Option<usize> {
+    let Job { shard, routed, .. } = job;
+    let candidates = &routed.route.candidates;
+    let latencies = match routed.route.strategy {
+        Strategy::LeastLatency => candidates
+            .iter()
+            .map(|candidate| shard.latency(candidate.provider))
+            .collect(),
+        Strategy::RoundRobin | Strategy::CostWeighted | Strategy::Random | Strategy::Priority => {
+            Vec::new()
+        }
+    };
+    let costs = match routed.route.strategy {
+        Strategy::CostWeighted => spend::prompt_costs(job, Tokens::estimated(job.ask.prompt_bytes)),
+        Strategy::RoundRobin | Strategy::LeastLatency | Strategy::Random | Strategy::Priority => {
+            Vec::new()
+        }
+    };
+    let choice = Choice {
+        ticket,
+        random,
+        rotation: &shard.routes[routed.id.index()].rotation,
+        latencies: &latencies,
+        min_samples: shard.plan.latency.min_samples,
+        costs: &costs,
+    };
+    choose(routed.route.strategy, &choice, eligible)
+}
+
+/// The request's number on its route. A strategy that needs none takes none: the word is shared.
+pub(super) fn ticket(job: &Job<'_>) -> u64 {
+    match job.routed.route.strategy {
+        Strategy::RoundRobin | Strategy::LeastLatency | Strategy::CostWeighted => {
+            job.shard.gates.ticket(job.routed.id)
+        }
+        Strategy::Random | Strategy::Priority => 0,
+    }
+}
+
+/// When the first candidate is expected back.
+pub(super) fn retry_in(job: &Job<'_>) -> Duration {
+    let survey = survey(job, &Eligible::NONE, Tokens::ZERO);
+    if survey.eligible.is_empty() {
+        survey.retry_in(clock::now())
+    } else {
+        SOON
+    }
+}
+
+/// When to come back to a provider that is ready again already.
+const SOON: Duration = Duration::from_secs(1);

@@ -1,0 +1,111 @@
+//! Opens connections to providers: all addresses, one time limit, TLS where the URL says so.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use monoio::net::TcpStream;
+
+use crate::base::ids::ProviderId;
+use crate::base::time::Instant;
+use crate::config::plan::Provider;
+use crate::decide::outcome::ConnectFault;
+use crate::shard::run::Shard;
+use crate::shard::socket::Socket;
+use crate::shard::timers::Cut;
+use crate::shard::tls::Session;
+use crate::shard::upstream::Upstream;
+use crate::sys::clock;
+
+/// Opens a connection to the provider `id` before `deadline`, trying all of its addresses.
+///
+/// # Errors
+///
+/// What stood in the way; the addresses are looked up again meanwhile.
+pub async fn connect(
+    shard: &Shard,
+    id: ProviderId,
+    deadline: Instant,
+) -> Result<Upstream, ConnectFault> {
+    let provider = shard.plan.provider(id);
+    let opened = open(shard, id, provider, deadline).await;
+    if let Err(fault) = opened {
+        tracing::debug!(provider = &*provider.name, fault = ?fault, "no connection");
+        shard.addresses.refresh(id);
+    }
+    opened
+}
+
+async fn open(
+    shard: &Shard,
+    id: ProviderId,
+    provider: &Provider,
+    deadline: Instant,
+) -> Result<Upstream, ConnectFault> {
+    let deadline = deadline.min(clock::now() + provider.connect_timeout);
+    let addresses = shard.addresses.of(id);
+    let stream = reach(shard, id, &addresses, deadline).await?;
+    let mut socket = Socket::new(stream, &shard.timers).map_err(|_| ConnectFault::Refused)?;
+    if provider.base.tls {
+        let session = Session::connect(&shard.tls_connect, &provider.base.host)
+            .map_err(|_| ConnectFault::Tls)?;
+        socket.deadline.set(deadline, Cut::Both);
+        let shaken = socket.secure(session).await;
+        if socket.deadline.is_overdue() {
+            return Err(ConnectFault::Timeout);
+        }
+        if let Err(fault) = shaken {
+            tracing::warn!(provider = &*provider.name, %fault, "TLS handshake failed");
+            return Err(ConnectFault::Tls);
+        }
+        socket.deadline.clear();
+    }
+    let mut upstream = Upstream::new(socket);
+    upstream.post_read();
+    Ok(upstream)
+}
+
+/// A TCP connection to the first of `addresses` that accepts one; each gets its share of the time.
+///
+/// The one that accepted last comes first: an address that nobody answers at costs its share once.
+async fn reach(
+    shard: &Shard,
+    id: ProviderId,
+    addresses: &[SocketAddr],
+    deadline: Instant,
+) -> Result<TcpStream, ConnectFault> {
+    let mut fault = ConnectFault::Name;
+    let known = shard.reached(id).filter(|known| addresses.contains(known));
+    let others = addresses
+        .iter()
+        .copied()
+        .filter(|address| Some(*address) != known);
+    for (place, address) in known.into_iter().chain(others).enumerate() {
+        let left = deadline.since(clock::now());
+        let share = left / u32::try_from(addresses.len() - place).unwrap_or(1);
+        match connect_within(address, share).await {
+            Ok(stream) => {
+                shard.note_reached(id, address);
+                return Ok(stream);
+            }
+            Err(found) => fault = found,
+        }
+    }
+    Err(fault)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a connect that is dropped loses nothing"
+)]
+async fn connect_within(address: SocketAddr, span: Duration) -> Result<TcpStream, ConnectFault> {
+    match monoio::time::timeout(span, TcpStream::connect_addr(address)).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(fault)) => Err(match fault.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE | libc::EADDRNOTAVAIL | libc::ENOBUFS) => {
+                ConnectFault::NoSocket
+            }
+            Some(_) | None => ConnectFault::Refused,
+        }),
+        Err(_) => Err(ConnectFault::Timeout),
+    }
+}

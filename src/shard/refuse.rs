@@ -1,0 +1,55 @@
+//! Errors of infermux's own, on their way to the caller.
+
+use crate::exchange::refusal::{Connection, Refusal};
+use crate::exchange::request::Request;
+use crate::shard::caller::Caller;
+use crate::shard::drive::After;
+use crate::shard::run::Shard;
+use crate::shard::settle::Record;
+
+/// Answers with an error of infermux's own.
+pub async fn refuse(
+    shard: &Shard,
+    caller: &mut Caller,
+    request: &Request,
+    refusal: &Refusal<'_>,
+) -> After {
+    let mut record = Record::new(shard, request);
+    tell(shard, caller, request, &mut record, refusal).await
+}
+
+/// Answers with an error of infermux's own, after which the connection is closed in any case.
+pub async fn refuse_last(
+    shard: &Shard,
+    caller: &mut Caller,
+    request: &Request,
+    refusal: &Refusal<'_>,
+) {
+    let mut record = Record::new(shard, request);
+    record.connection = Connection::Close;
+    tell(shard, caller, request, &mut record, refusal).await;
+}
+
+/// Writes a refusal to the caller.
+pub async fn tell(
+    shard: &Shard,
+    caller: &mut Caller,
+    request: &Request,
+    record: &mut Record<'_>,
+    refusal: &Refusal<'_>,
+) -> After {
+    record.status = Some(refusal.row().status);
+    record.error = Some(refusal.row().code);
+    caller.out.clear();
+    let mut envelope = request.envelope(record.attempts);
+    envelope.connection = shard.connection(record.connection);
+    refusal.write_answer(&mut caller.out, &envelope);
+    if caller.send_out(shard).await.is_err() {
+        record.leave();
+        return After::Close;
+    }
+    match (refusal.connection(), envelope.connection) {
+        (Connection::KeepAlive, Connection::KeepAlive) => After::KeepAlive,
+        (Connection::KeepAlive | Connection::Close, _) => After::Close,
+    }
+}
