@@ -162,6 +162,7 @@ impl<'a> Stream<'_, '_, 'a> {
                 if record.first_byte.is_none() {
                     attempts.commit();
                     self.attempt.permit.borrow().answered();
+                    self.attempt.enforce_probe().await;
                     self.write_head(caller, record, up);
                 }
                 self.write_payload(caller);

@@ -101,6 +101,7 @@ pub async fn relay<'a>(
         kind: SampleKind::WholeAnswer,
     };
     attempt.settle(Outcome::Answered, Some(sample), used.sum());
+    attempt.enforce_probe().await;
     let splice = answer::edit_answer(up.body(), &view, attempt.caller_model());
     write_head(attempt, caller, record, &up, (splice.len(), used.totals()));
     if splice.len() > ONE_SEND_BYTES_MAX {
