@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use infermux_mock::Mock;
@@ -531,4 +532,30 @@ fn a_disk_that_fails_stops_nobody_and_is_told_of_once() {
     eventually("it recovers", || count(recovers) == 2);
     eventually("all of it is written", || in_state(&state) == spent);
     assert_eq!((count(fails), count(recovers)), (2, 2));
+}
+
+/// Sets the size beyond which no file of the router may grow.
+fn limit_files(router: &Router, bytes: &str) {
+    let limit = Command::new("prlimit")
+        .arg(format!("--pid={}", router.pid()))
+        .arg(format!("--fsize={bytes}:unlimited"))
+        .status();
+    assert!(limit.expect("prlimit runs").success());
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_stops_nobody() {
+    let alpha = alpha();
+    let (_folder, state, config) = with_state(&alpha);
+    let router = Router::start(&config);
+    assert_eq!(ask(&router, &plain()).status, 200);
+    eventually("a state", || in_state(&state) == CENT);
+    limit_files(&router, "10");
+    assert_eq!(ask(&router, &plain()).status, 200);
+    router.wait_for_log("cannot be written");
+    assert_eq!(ask(&router, &plain()).status, 200);
+    assert_eq!(in_state(&state), CENT, "the one before is there");
+    limit_files(&router, "unlimited");
+    router.wait_for_log("is written again");
+    eventually("all of it is written", || in_state(&state) == 3 * CENT);
 }
