@@ -139,11 +139,10 @@ enum Dialects {
 
 impl Dialects {
     fn include(self, kind: ProviderKind) -> bool {
-        let has_endpoint = match self {
+        match self {
             Self::Chat => true,
             Self::Other => kind != ProviderKind::Anthropic,
-        };
-        has_endpoint
+        }
     }
 }
 

@@ -273,6 +273,14 @@ impl<'a> Attempt<'_, 'a> {
         used
     }
 
+    /// Where the attempt is a probe, waits until what it has reported is in force: whoever has its
+    /// answer can rely on the circuit being closed.
+    pub async fn enforce_probe(&self) {
+        if self.permit.borrow().is_probe() {
+            self.job.shard.reports.enforce().await;
+        }
+    }
+
     /// Says how the attempt ended; `latency` is what the provider took, where that is known.
     pub fn settle(&self, outcome: Outcome, measured: Option<Sample>, used: Tokens) {
         let counts = outcome.sample() == Kind::Measured;

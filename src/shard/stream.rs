@@ -4,14 +4,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::base::ids::ProviderId;
-use crate::base::limits::{KEPT_BUFFER_BYTES_MAX, RELAYS_KEPT_MAX};
-use crate::config::plan::ProviderKind;
 use crate::decide::failover::Attempts;
 use crate::decide::outcome::{Failure, Outcome, Waiting};
 use crate::exchange::headers::{self, TRAILER_ANNOUNCEMENT, Totals};
 use crate::exchange::inbound;
 use crate::exchange::refusal::{Connection, LastWord, Refusal};
-use crate::exchange::relay::{RelayPlan, StreamFault, StreamRelay};
+use crate::exchange::relay::StreamFault;
 use crate::exchange::request::Version;
 use crate::link::facts::{Sample, SampleKind};
 use crate::shard::attempt::Attempt;
@@ -19,14 +17,12 @@ use crate::shard::caller::Caller;
 use crate::shard::guarded;
 use crate::shard::run::Shard;
 use crate::shard::settle::{Record, Used};
+use crate::shard::spare::{self, Spare};
 use crate::shard::timers::Cut;
 use crate::shard::upstream::Upstream;
 use crate::sys::clock;
-use crate::translate::error;
-use crate::translate::stream::{IncludeUsage, StreamPlan, StreamTranslator};
 use crate::wire::body::Body;
 use crate::wire::chunked::{Piece, write_chunk_head};
-use crate::wire::usage::Usage;
 
 /// Relays the stream whose head has been read, and says how it ended.
 pub async fn relay<'a>(
@@ -60,7 +56,7 @@ pub async fn relay<'a>(
         provider_end,
         ..
     } = stream;
-    keep(shard, spare);
+    spare::keep(shard, spare);
     if outcome == Outcome::Answered {
         let id = attempt.candidate().provider;
         match provider_end {
@@ -73,109 +69,6 @@ pub async fn relay<'a>(
         }
     }
     outcome
-}
-
-/// What a stream needs and the next one can use again.
-#[derive(Default)]
-pub struct Spare {
-    relay: StreamRelay,
-    translator: StreamTranslator,
-    dialect: Dialect,
-    payload: Vec<u8>,
-}
-
-/// Keeps what the next stream can use, but for what a burst of streams, or a burst within one, made
-/// of it.
-fn keep(shard: &Shard, mut spare: Box<Spare>) {
-    let mut relays = shard.relays.borrow_mut();
-    if relays.len() < RELAYS_KEPT_MAX {
-        spare.payload.clear();
-        spare.payload.shrink_to(KEPT_BUFFER_BYTES_MAX);
-        relays.push(spare);
-    }
-}
-
-/// Whose dialect a provider's stream is in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Dialect {
-    /// The caller's own: it is relayed.
-    #[default]
-    Same,
-    /// Anthropic's: it is translated.
-    Anthropic,
-}
-
-impl Spare {
-    /// Begins a stream.
-    fn reset(&mut self, attempt: &Attempt<'_, '_>) {
-        self.payload.clear();
-        let job = attempt.job;
-        self.dialect = match attempt.provider.kind {
-            ProviderKind::Anthropic => Dialect::Anthropic,
-            ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => {
-                Dialect::Same
-            }
-        };
-        match self.dialect {
-            Dialect::Same => self.relay.reset(&RelayPlan {
-                caller_model: attempt.caller_model(),
-                kind: attempt.provider.kind,
-                endpoint: job.endpoint,
-                usage: attempt.usage,
-            }),
-            Dialect::Anthropic => self.translator.reset(&StreamPlan {
-                caller_model: attempt.caller_model(),
-                include_usage: if job.ask.include_usage {
-                    IncludeUsage::Yes
-                } else {
-                    IncludeUsage::No
-                },
-                created: clock::wall().unix_millis() / 1_000,
-            }),
-        }
-    }
-
-    fn push(&mut self, bytes: &[u8]) -> Result<(), StreamFault> {
-        match self.dialect {
-            Dialect::Same => self.relay.push(bytes, &mut self.payload),
-            Dialect::Anthropic => self.translator.push(bytes, &mut self.payload),
-        }
-    }
-
-    fn finish(&mut self) -> Result<(), StreamFault> {
-        match self.dialect {
-            Dialect::Same => self.relay.finish(&mut self.payload),
-            Dialect::Anthropic => self.translator.finish(&mut self.payload),
-        }
-    }
-
-    fn is_committed(&self) -> bool {
-        match self.dialect {
-            Dialect::Same => self.relay.is_committed(),
-            Dialect::Anthropic => self.translator.is_committed(),
-        }
-    }
-
-    fn is_done(&self) -> bool {
-        match self.dialect {
-            Dialect::Same => self.relay.is_done(),
-            Dialect::Anthropic => self.translator.is_done(),
-        }
-    }
-
-    fn usage(&self) -> Option<Usage> {
-        match self.dialect {
-            Dialect::Same => self.relay.usage(),
-            Dialect::Anthropic => self.translator.usage(),
-        }
-    }
-
-    fn text_bytes(&self) -> usize {
-        match self.dialect {
-            Dialect::Same => self.relay.text_bytes(),
-            Dialect::Anthropic => self.translator.text_bytes(),
-        }
-    }
 }
 
 /// A stream on its way.
@@ -246,6 +139,7 @@ impl<'a> Stream<'_, '_, 'a> {
                 if record.first_byte.is_none() {
                     attempts.commit();
                     self.attempt.permit.borrow().answered();
+                    self.attempt.enforce_probe().await;
                     self.write_head(caller, record, up);
                 }
                 self.write_payload(caller);
@@ -370,15 +264,10 @@ impl<'a> Stream<'_, '_, 'a> {
     /// What a fault means; an error that the provider sent may mean more than that it failed.
     fn broken(&self, fault: StreamFault) -> Broken {
         let mut broken = Broken::of(fault);
-        let Spare {
-            dialect,
-            translator,
-            ..
-        } = &*self.spare;
-        if let (Dialect::Anthropic, StreamFault::Error, Some(event)) =
-            (dialect, fault, translator.error())
+        if fault == StreamFault::Error
+            && let Some(told) = self.spare.told_error(self.attempt.key)
         {
-            broken.before = error::write_event(event, self.attempt.key, &mut Vec::new());
+            broken.before = told;
         }
         broken
     }

@@ -95,6 +95,7 @@ pub async fn relay<'a>(
     };
     attempts.commit();
     let totals = settle(attempt, record, (view.usage, view.text_bytes));
+    attempt.enforce_probe().await;
     let splice = answer::edit_answer(up.body(), &view, attempt.caller_model());
     let (status, length) = (up.head.status, splice.len());
     write_head(
@@ -181,6 +182,7 @@ pub async fn translate<'a>(
     };
     attempts.commit();
     let totals = settle(attempt, record, (answer.usage, answer.text_bytes));
+    attempt.enforce_probe().await;
     let (status, length) = (up.head.status, body.len());
     write_head(
         attempt,

@@ -23,7 +23,7 @@ fn claude(name: &str) -> infermux_mock::Mock {
     mock(json!({"name": name, "dialect": "anthropic"}))
 }
 
-fn ask(more: Value) -> String {
+fn ask(more: &Value) -> String {
     let mut body = json!({"model": "m", "messages": [
         {"role": "system", "content": "Be brief."}, {"role": "user", "content": "hello there"},
     ]});
@@ -42,7 +42,7 @@ fn an_openai_request_gets_claudes_answer_in_its_own_shape() {
         "/v1/chat/completions",
         "Authorization: Bearer caller\r\nOpenAI-Organization: o\r\nX-Stainless-Lang: python\r\n\
          anthropic-beta: some\r\n",
-        &ask(json!({"seed": 7, "max_tokens": 50})),
+        &ask(&json!({"seed": 7, "max_tokens": 50})),
     );
     let answer = client.answer();
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -100,7 +100,7 @@ fn a_stream_is_translated_event_by_event() {
     let mut client = Client::connect(router.addr());
     for asked in [true, false] {
         let options = json!({"stream": true, "stream_options": {"include_usage": asked}});
-        let answer = client.chat(&ask(options));
+        let answer = client.chat(&ask(&options));
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert!(answer.complete);
         let events = answer.events();
@@ -133,7 +133,7 @@ fn tools_are_called_and_answered_over_two_turns() {
     let tools = json!([{"type": "function", "function": {
         "name": "look", "parameters": {"type": "object", "properties": {}},
     }}]);
-    let answer = client.chat(&ask(json!({"tools": tools, "tool_choice": "required"})));
+    let answer = client.chat(&ask(&json!({"tools": tools, "tool_choice": "required"})));
     let message = answer.json()["choices"][0]["message"].clone();
     assert_eq!(
         answer.json()["choices"][0]["finish_reason"],
@@ -147,7 +147,7 @@ fn tools_are_called_and_answered_over_two_turns() {
         {"role": "user", "content": "hello"}, message,
         {"role": "tool", "tool_call_id": call["id"], "content": "found it"},
     ]);
-    let answer = client.chat(&ask(json!({"tools": tools, "messages": messages})));
+    let answer = client.chat(&ask(&json!({"tools": tools, "messages": messages})));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let seen = last_seen(&alpha);
     assert_eq!(
@@ -167,7 +167,7 @@ fn what_cannot_be_expressed_goes_to_another_provider_or_is_refused_with_its_plac
     ]}]});
     let (alpha, beta) = (claude("alpha"), mock(json!({"name": "beta"})));
     let alone = Router::start(&config(&[&alpha]));
-    let answer = Client::connect(alone.addr()).chat(&ask(audio.clone()));
+    let answer = Client::connect(alone.addr()).chat(&ask(&audio));
     assert_eq!(
         (answer.status, answer.code()),
         (400, "invalid_request".into())
@@ -181,7 +181,7 @@ fn what_cannot_be_expressed_goes_to_another_provider_or_is_refused_with_its_plac
 
     let both = config(&[&alpha]).replace("routing:", &format!("{}routing:", provider(&beta, &[])));
     let both = Router::start(&both);
-    let answer = Client::connect(both.addr()).chat(&ask(audio));
+    let answer = Client::connect(both.addr()).chat(&ask(&audio));
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-infermux-provider"), Some("beta"));
     assert_eq!(alpha.stats().requests, 0);
@@ -202,7 +202,7 @@ fn errors_are_told_in_openais_shape_or_made_good() {
             .set_script(json!({"answers": [status]}))
             .expect("a script");
         let router = Router::start(&config(&[&alpha]));
-        let answer = Client::connect(router.addr()).chat(&ask(json!({})));
+        let answer = Client::connect(router.addr()).chat(&ask(&json!({})));
         assert_eq!(answer.status, told, "{status}: {}", answer.text());
         assert_eq!(
             answer.json()["error"]["code"],
@@ -210,10 +210,7 @@ fn errors_are_told_in_openais_shape_or_made_good() {
             "{status}: {}",
             answer.text()
         );
-        assert_eq!(
-            answer.json()["error"].as_object().expect("an object").len() >= 4,
-            true
-        );
+        assert!(answer.json()["error"].as_object().expect("an object").len() >= 4);
     }
     for (script, complete) in [
         ("error_event_before_content", true),
@@ -224,7 +221,7 @@ fn errors_are_told_in_openais_shape_or_made_good() {
             .set_script(json!({"answers": [script]}))
             .expect("a script");
         let router = Router::start(&config(&[&alpha, &beta]));
-        let answer = Client::connect(router.addr()).chat(&ask(json!({"stream": true})));
+        let answer = Client::connect(router.addr()).chat(&ask(&json!({"stream": true})));
         assert_eq!(
             (answer.status, answer.complete),
             (200, complete),
@@ -258,5 +255,5 @@ fn its_health_is_checked_and_it_has_no_embeddings() {
         &json!({"model": "m", "input": "x"}).to_string(),
     );
     assert_eq!(client.answer().status, 404);
-    assert_eq!(client.chat(&ask(json!({}))).status, 200);
+    assert_eq!(client.chat(&ask(&json!({}))).status, 200);
 }

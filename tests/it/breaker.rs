@@ -20,9 +20,9 @@ fn router(alpha: &Mock, figures: &str) -> Router {
     Router::start(&config_with(alpha, &[&figures]))
 }
 
-/// The same with an open circuit that becomes half-open after 200 ms; `alpha` is as good as new.
+/// The same with an open circuit that becomes half-open after 150 ms; `alpha` is as good as new.
 fn recovering(alpha: &Mock, figures: &str) -> Router {
-    let figures = format!("consecutive_failures: 1, recovery_window: 200ms, {figures}");
+    let figures = format!("consecutive_failures: 1, recovery_window: 150ms, {figures}");
     let router = router(alpha, &figures);
     script(alpha, json!({"status": 500}));
     assert_eq!(ask(router.addr(), &chat("x")).status, 502);
@@ -63,7 +63,7 @@ fn exactly_as_many_requests_reach_a_dead_provider_as_open_its_circuit() {
     let alpha = alpha();
     let router = router(&alpha, "consecutive_failures: 3");
     script(&alpha, json!({"status": 500}));
-    for round in 1..=10 {
+    for round in 1..=10_u32 {
         for number in 1..=12 {
             let answer = ask(router.addr(), &chat("x"));
             let (status, code) = if number <= 3 {
@@ -79,8 +79,12 @@ fn exactly_as_many_requests_reach_a_dead_provider_as_open_its_circuit() {
                 assert!((1..=30).contains(&seconds), "{seconds}");
             }
         }
-        assert_eq!(alpha.stats().requests, 3 * round);
-        told(&router, "consecutive_failures", round as usize);
+        assert_eq!(alpha.stats().requests, 3 * u64::from(round));
+        told(
+            &router,
+            "consecutive_failures",
+            round.try_into().expect("a small number"),
+        );
         assert_eq!(turn(&router, "alpha", "reset").status, 200);
     }
 }
@@ -147,6 +151,23 @@ fn one_of_500_requests_is_the_probe_and_the_next_one_if_its_caller_leaves() {
     told(&router, "probe_succeeded", 1);
 }
 
+// proves: verdict.before-cause
+#[test]
+fn whoever_has_a_probes_answer_finds_the_circuit_closed() {
+    let alpha = alpha();
+    for body in [chat("x"), streamed_chat("x")] {
+        for _ in 0..10 {
+            let router = recovering(&alpha, "");
+            let mut prober = Client::connect(router.addr());
+            prober.post("/v1/chat/completions", &body);
+            prober.head();
+            for _ in 0..4 {
+                assert_eq!(ask(router.addr(), &chat("x")).status, 200);
+            }
+        }
+    }
+}
+
 #[test]
 fn a_probe_that_panics_gives_its_permit_back() {
     let alpha = alpha();
@@ -165,7 +186,7 @@ fn a_probe_that_panics_gives_its_permit_back() {
 #[test]
 fn a_slow_probe_reopens_the_circuit_and_its_late_answer_closes_it() {
     let alpha = alpha();
-    let figures = "probe_timeout: 150ms, recovery_backoff_multiplier: 100";
+    let figures = "probe_timeout: 100ms, recovery_backoff_multiplier: 100";
     let router = recovering(&alpha, figures);
     script(&alpha, json!({"latency_ms": 1_000}));
     let mut prober = Client::connect(router.addr());
@@ -182,7 +203,7 @@ fn a_slow_probe_reopens_the_circuit_and_its_late_answer_closes_it() {
 #[test]
 fn a_slow_probe_that_fails_does_not_close_the_circuit() {
     let alpha = alpha();
-    let figures = "probe_timeout: 150ms, recovery_backoff_multiplier: 100";
+    let figures = "probe_timeout: 100ms, recovery_backoff_multiplier: 100";
     let router = recovering(&alpha, figures);
     script(&alpha, json!({"latency_ms": 500, "status": 500}));
     assert_eq!(ask(router.addr(), &chat("x")).status, 502);
@@ -243,7 +264,7 @@ fn millis(time: &str) -> u64 {
         .expect("a time")
         .1
         .trim_end_matches('Z');
-    let mut parts = time.split([':', '.']).map(|part| part.parse::<u64>());
+    let mut parts = time.split([':', '.']).map(str::parse::<u64>);
     let mut next = || parts.next().expect("a part").expect("a number");
     ((next() * 60 + next()) * 60 + next()) * 1_000 + next()
 }

@@ -11,7 +11,8 @@ use crate::support::load::{ask, start, together};
 use crate::support::operate::provider_report;
 use crate::support::router::{Router, Start};
 use crate::support::{
-    chat, config_of, config_with, eventually, mock, provider, streamed_chat, wait_for_requests,
+    chat, config_of, config_with, eventually, mock, provider, streamed_chat, wait_as_told,
+    wait_for_requests,
 };
 
 /// The window of the limits in these tests.
@@ -133,7 +134,7 @@ fn whoever_waits_as_long_as_asked_is_served() {
         let seconds = number(&answer, "retry-after");
         assert!((1..=3).contains(&seconds), "{seconds}");
         assert_eq!(number(&answer, "retry-after-ms").div_ceil(1_000), seconds);
-        std::thread::sleep(Duration::from_secs(seconds));
+        wait_as_told(Duration::from_secs(seconds));
     }
     assert_eq!(ask(router.addr(), &chat("x")).status, 200);
     assert_eq!(most_in_a_window(&alpha), 3);
@@ -357,15 +358,17 @@ fn a_pause_nobody_gave_a_length_doubles() {
         let least = expected / 2;
         assert!((least..=expected).contains(&pause), "{pause}");
         // The next attempt is the first one after the pause.
-        std::thread::sleep(Duration::from_millis(pause + 5));
+        wait_as_told(Duration::from_millis(pause + 5));
     }
 }
 
 #[test]
 fn a_later_refusal_extends_a_pause_and_never_shortens_it() {
     for [first, second] in [["3", "20"], ["20", "3"]] {
-        let answer = |latency: u64, seconds: &str| json!({"status": 429, "latency_ms": latency, "retry_after": seconds});
-        let answers = json!([answer(300, first), answer(500, second)]);
+        let answers = json!([
+            {"status": 429, "latency_ms": 300, "retry_after": first},
+            {"status": 429, "latency_ms": 500, "retry_after": second},
+        ]);
         let alpha = mock(json!({"name": "alpha", "answers": answers}));
         let router = Router::start(&config_with(&alpha, &[]));
         let addr = router.addr();
