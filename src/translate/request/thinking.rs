@@ -103,7 +103,7 @@ impl Thought<'_> {
             }
             // Without `display` the text of the thoughts would be empty.
             Self::Adaptive(_) => {
-                body.raw("thinking", br#"{"type":"adaptive","display":"summarized"}"#)
+                body.raw("thinking", br#"{"type":"adaptive","display":"summarized"}"#);
             }
         }
     }
