@@ -47,11 +47,7 @@ fn the_vectors_hold() {
         let body: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(body, vector.translated.body, "{id}");
         let expected = vector.translated.headers.get("retry-after");
-        assert_eq!(
-            found.retry_after,
-            expected.map(|value| value.as_bytes()),
-            "{id}"
-        );
+        assert_eq!(found.retry_after, expected.map(String::as_bytes), "{id}");
         check_outcome(id, found.outcome, &vector.outcome);
         count += 1;
     }

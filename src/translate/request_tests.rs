@@ -235,12 +235,18 @@ fn a_schema_loses_what_the_api_refuses_and_nothing_else() {
         ("{}", "{}"),
         (r#"{"not":{}, "const": 1.0 }"#, r#"{"const":1.0}"#),
         (
-            r#"{"properties":{"not":{"minItems":1},"if":{"minItems":2}},"additionalProperties":true}"#,
+            concat!(
+                r#"{"properties":{"not":{"minItems":1},"if":{"minItems":2}}"#,
+                r#","additionalProperties":true}"#
+            ),
             r#"{"properties":{"not":{"minItems":1},"if":{}},"additionalProperties":false}"#,
         ),
         (
             r#"{"items":[{"type":["object","null"]},true],"additionalProperties":{}}"#,
-            r#"{"items":[{"type":["object","null"],"additionalProperties":false},true],"additionalProperties":{}}"#,
+            concat!(
+                r#"{"items":[{"type":["object","null"],"additionalProperties":false}"#,
+                r#",true],"additionalProperties":{}}"#
+            ),
         ),
         (
             r#"{"anyOf":[{"not":{}}],"oneOf":[{}],"$defs":{"a":{"type":"object"}}}"#,
@@ -269,9 +275,8 @@ fn a_schema_loses_what_the_api_refuses_and_nothing_else() {
 #[test]
 fn what_cannot_be_expressed_is_named() {
     let call = |call: &str| {
-        format!(
-            r#""messages":[{{"role":"user","content":"x"}},{{"role":"assistant","tool_calls":[{call}]}}]"#
-        )
+        let user = r#"{"role":"user","content":"x"}"#;
+        format!(r#""messages":[{user},{{"role":"assistant","tool_calls":[{call}]}}]"#)
     };
     check_refused(
         &call(r#"{"id":"a","type":"custom"}"#),
@@ -419,14 +424,20 @@ fn message() -> impl Strategy<Value = (String, String)> {
         r#"{"role":"user","content":"@"}"#,
         r#"{"role":"system","content":"@"}"#,
         r#"{"role":"developer","content":[{"type":"text","text":"@"}]}"#,
-        r#"{"role":"user","content":[{"type":"text","text":"@","cache_control":{}},{"type":"text","text":""}]}"#,
+        concat!(
+            r#"{"role":"user","content":[{"type":"text","text":"@","cache_control":{}},"#,
+            r#"{"type":"text","text":""}]}"#
+        ),
         r#"{"role":"user","content":[{"type":"file","file":{"file_data":"@"}}]}"#,
         r#"{"role":"user","content":[{"type":"image_url","image_url":"http://@"}]}"#,
         r#"{"role":"user","content":[{"type":"input_audio","input_audio":"@"}]}"#,
         r#"{"role":"assistant","content":"@ "}"#,
         r#"{"role":"assistant","content":"","refusal":"@"}"#,
         r#"{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"@","arguments":"["}}]}"#,
-        r#"{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"f","arguments":"[\"@\"]"}}]}"#,
+        concat!(
+            r#"{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"f""#,
+            r#","arguments":"[\"@\"]"}}]}"#
+        ),
         r#"{"role":"assistant","function_call":{"name":"f","arguments":{"a":"@"}}}"#,
         r#"{"role":"tool","tool_call_id":"a","content":"@"}"#,
         r#"{"role":"tool","tool_call_id":"a","content":[{"type":"text","text":"@"}]}"#,
@@ -455,8 +466,9 @@ proptest! {
             "tool_choice", "response_format", "thinking", "temperature", "user", "messages",
         ]),
     ) {
+        let messages = r#""messages":[{"role":"assistant","content":"x"}]"#;
         for body in [
-            format!(r#"{{"model":"m","messages":[{{"role":"assistant","content":"x"}}],"{name}":{content}}}"#),
+            format!(r#"{{"model":"m",{messages},"{name}":{content}}}"#),
             format!(r#"{{"model":"m","messages":[{{"role":"assistant","{name}":{content}}}]}}"#),
             format!(r#"{{"model":"m","messages":[{{"role":"tool","{name}":{content}}}]}}"#),
         ] {

@@ -184,60 +184,29 @@ impl<'a> Reader<'a> {
             cache,
             name,
             call_id,
+            audio,
             refusal,
             calls,
             call,
-            audio,
-        ] = fields::read(
-            message,
-            [
-                "role",
-                "content",
-                "cache_control",
-                "name",
-                "tool_call_id",
-                "refusal",
-                "tool_calls",
-                "function_call",
-                "audio",
-            ],
-        )?;
+        ] = fields::read(message, MEMBERS)?;
         let role = Role::read(role)?;
         if audio.is_some() {
-            return Err(Unsupported::new(
-                ".audio",
-                "names what another vendor keeps",
-            ));
-        }
-        if role != Role::Assistant {
-            let strays = [
-                (".refusal", refusal),
-                (".tool_calls", calls),
-                (".function_call", call),
-            ];
-            let mut strays = strays.into_iter();
-            if let Some((place, _)) =
-                strays.find(|(_, value)| value.is_some_and(|value| !value.is_blank()))
-            {
-                return Err(Unsupported::new(place, "is the assistant's to have"));
-            }
+            let why = "names what another vendor keeps";
+            return Err(Unsupported::new(".audio", why));
         }
         let cache = fields::cache_control(cache);
+        let own = Own {
+            refusal,
+            calls,
+            call,
+        };
+        if role != Role::Assistant {
+            own.must_be_blank()?;
+        }
         let (speaker, mut blocks) = match role {
             Role::System => return self.add_system(content, cache),
             Role::User => (Speaker::User, parts::read(content)?),
-            Role::Assistant => {
-                let mut blocks = parts::read(content)?;
-                if let Some(refusal) = refusal {
-                    blocks.extend(parts::text(fields::required(Some(refusal), ".refusal")?));
-                }
-                add_calls(calls, &mut blocks)?;
-                if let Some(call) = call {
-                    let call = self.function_call(&call);
-                    blocks.push(call.map_err(|fault| fault.within(".function_call"))?);
-                }
-                (Speaker::Assistant, blocks)
-            }
+            Role::Assistant => (Speaker::Assistant, self.answer(content, &own)?),
             Role::Tool => {
                 let id = tool_id(&fields::required(call_id, ".tool_call_id")?);
                 (Speaker::User, vec![tool_result(id, content)?])
@@ -250,6 +219,24 @@ impl<'a> Reader<'a> {
         blocks::mark_last(&mut blocks, cache);
         self.conversation.push(speaker, blocks);
         Ok(())
+    }
+
+    fn answer(
+        &mut self,
+        content: Option<Value<'a>>,
+        own: &Own<'a>,
+    ) -> Result<Vec<Block<'a>>, Unsupported> {
+        let mut blocks = parts::read(content)?;
+        if own.refusal.is_some() {
+            let refusal = fields::required(own.refusal, ".refusal")?;
+            blocks.extend(parts::text(refusal));
+        }
+        add_calls(own.calls, &mut blocks)?;
+        if let Some(call) = &own.call {
+            let call = self.function_call(call);
+            blocks.push(call.map_err(|fault| fault.within(".function_call"))?);
+        }
+        Ok(blocks)
     }
 
     fn add_system(
@@ -291,6 +278,42 @@ impl<'a> Reader<'a> {
             .ok_or_else(|| Unsupported::new(".name", "names a function that was not called"))
     }
 }
+
+/// What only the assistant's messages have beside their content.
+struct Own<'a> {
+    refusal: Option<Value<'a>>,
+    calls: Option<Value<'a>>,
+    call: Option<Value<'a>>,
+}
+
+impl Own<'_> {
+    /// In another role's message it would get lost.
+    fn must_be_blank(&self) -> Result<(), Unsupported> {
+        for (place, value) in [
+            (".refusal", self.refusal),
+            (".tool_calls", self.calls),
+            (".function_call", self.call),
+        ] {
+            if value.is_some_and(|value| !value.is_blank()) {
+                return Err(Unsupported::new(place, "is the assistant's to have"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The members of a message that are known.
+const MEMBERS: [&str; 9] = [
+    "role",
+    "content",
+    "cache_control",
+    "name",
+    "tool_call_id",
+    "audio",
+    "refusal",
+    "tool_calls",
+    "function_call",
+];
 
 impl Role {
     fn read(role: Option<Value<'_>>) -> Result<Self, Unsupported> {
