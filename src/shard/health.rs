@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
-use crate::config::routes;
 use crate::exchange::admit::Credential;
 use crate::link::orders::Health;
 use crate::link::reports::{Message, Question};
@@ -26,7 +25,7 @@ pub async fn check_all(shard: Rc<Shard>, checked: Box<dyn Fn() + Send>) {
     let first = Rc::new(Nudge::default());
     let waiting = Rc::new(Cell::new(0_usize));
     for (id, provider) in (0..).map(ProviderId).zip(&shard.plan.providers) {
-        if provider.health_check.disabled || !routes::is_serviceable(provider.kind) {
+        if provider.health_check.disabled {
             continue;
         }
         waiting.set(waiting.get() + 1);

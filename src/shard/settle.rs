@@ -39,6 +39,8 @@ pub struct Record<'a> {
     pub tokens: Option<Used>,
     /// Money reserved from the caller's budget.
     pub reservation: Option<Reservation<'a>>,
+    /// What a provider's dialect could not express.
+    pub inexpressible: Option<String>,
     /// The model that a budget put in place of the one asked for.
     pub model_override: Option<&'a str>,
     /// What becomes of the connection afterwards.
@@ -123,6 +125,7 @@ impl<'a> Record<'a> {
             first_byte: None,
             tokens: None,
             reservation: None,
+            inexpressible: None,
             model_override: None,
             connection: request.connection,
             error: None,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::ids::ProviderId;
 use crate::base::limits::{KEPT_BUFFER_BYTES_MAX, RELAYS_KEPT_MAX};
+use crate::config::plan::ProviderKind;
 use crate::decide::failover::Attempts;
 use crate::decide::outcome::{Failure, Outcome, Waiting};
 use crate::exchange::headers::{self, TRAILER_ANNOUNCEMENT, Totals};
@@ -21,8 +22,10 @@ use crate::shard::settle::{Record, Used};
 use crate::shard::timers::Cut;
 use crate::shard::upstream::Upstream;
 use crate::sys::clock;
+use crate::translate::stream::{IncludeUsage, StreamPlan, StreamTranslator};
 use crate::wire::body::Body;
 use crate::wire::chunked::{Piece, write_chunk_head};
+use crate::wire::usage::Usage;
 
 /// Relays the stream whose head has been read, and says how it ended.
 pub async fn relay<'a>(
@@ -35,12 +38,7 @@ pub async fn relay<'a>(
     let shard = attempt.job.shard;
     let spare = shard.relays.borrow_mut().pop();
     let mut spare = spare.unwrap_or_default();
-    spare.relay.reset(&RelayPlan {
-        caller_model: attempt.caller_model(),
-        kind: attempt.provider.kind,
-        endpoint: attempt.job.endpoint,
-        usage: attempt.usage,
-    });
+    spare.reset(attempt);
     let body = Body::new(up.head.framing);
     let mut stream = Stream {
         attempt,
@@ -80,6 +78,8 @@ pub async fn relay<'a>(
 #[derive(Default)]
 pub struct Spare {
     relay: StreamRelay,
+    translator: StreamTranslator,
+    dialect: Dialect,
     payload: Vec<u8>,
 }
 
@@ -91,6 +91,89 @@ fn keep(shard: &Shard, mut spare: Box<Spare>) {
         spare.payload.clear();
         spare.payload.shrink_to(KEPT_BUFFER_BYTES_MAX);
         relays.push(spare);
+    }
+}
+
+/// Whose dialect a provider's stream is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Dialect {
+    /// The caller's own: it is relayed.
+    #[default]
+    Same,
+    /// Anthropic's: it is translated.
+    Anthropic,
+}
+
+impl Spare {
+    /// Begins a stream.
+    fn reset(&mut self, attempt: &Attempt<'_, '_>) {
+        self.payload.clear();
+        let job = attempt.job;
+        self.dialect = match attempt.provider.kind {
+            ProviderKind::Anthropic => Dialect::Anthropic,
+            ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => {
+                Dialect::Same
+            }
+        };
+        match self.dialect {
+            Dialect::Same => self.relay.reset(&RelayPlan {
+                caller_model: attempt.caller_model(),
+                kind: attempt.provider.kind,
+                endpoint: job.endpoint,
+                usage: attempt.usage,
+            }),
+            Dialect::Anthropic => self.translator.reset(&StreamPlan {
+                caller_model: attempt.caller_model(),
+                include_usage: if job.ask.include_usage {
+                    IncludeUsage::Yes
+                } else {
+                    IncludeUsage::No
+                },
+                created: clock::wall().unix_millis() / 1_000,
+            }),
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Result<(), StreamFault> {
+        match self.dialect {
+            Dialect::Same => self.relay.push(bytes, &mut self.payload),
+            Dialect::Anthropic => self.translator.push(bytes, &mut self.payload),
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), StreamFault> {
+        match self.dialect {
+            Dialect::Same => self.relay.finish(&mut self.payload),
+            Dialect::Anthropic => self.translator.finish(&mut self.payload),
+        }
+    }
+
+    fn is_committed(&self) -> bool {
+        match self.dialect {
+            Dialect::Same => self.relay.is_committed(),
+            Dialect::Anthropic => self.translator.is_committed(),
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        match self.dialect {
+            Dialect::Same => self.relay.is_done(),
+            Dialect::Anthropic => self.translator.is_done(),
+        }
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        match self.dialect {
+            Dialect::Same => self.relay.usage(),
+            Dialect::Anthropic => self.translator.usage(),
+        }
+    }
+
+    fn text_bytes(&self) -> usize {
+        match self.dialect {
+            Dialect::Same => self.relay.text_bytes(),
+            Dialect::Anthropic => self.translator.text_bytes(),
+        }
     }
 }
 
@@ -250,10 +333,9 @@ impl<'a> Stream<'_, '_, 'a> {
                 .map_err(|_| Broken::MALFORMED)?
             {
                 Piece::Payload(range) => {
-                    let Spare { relay, payload } = &mut *self.spare;
-                    relay.push(&bytes[range], payload).map_err(Broken::of)?;
+                    self.spare.push(&bytes[range]).map_err(Broken::of)?;
                 }
-                Piece::More if self.spare.relay.is_done() => return Ok(Fed::Complete),
+                Piece::More if self.spare.is_done() => return Ok(Fed::Complete),
                 Piece::More => return Ok(Fed::More),
                 Piece::End(end) => {
                     self.provider_end = if end == bytes.len() {
@@ -268,8 +350,7 @@ impl<'a> Stream<'_, '_, 'a> {
     }
 
     fn finish(&mut self) -> Result<Fed, Broken> {
-        let Spare { relay, payload } = &mut *self.spare;
-        relay.finish(payload).map_err(Broken::of)?;
+        self.spare.finish().map_err(Broken::of)?;
         Ok(Fed::Complete)
     }
 
@@ -285,12 +366,12 @@ impl<'a> Stream<'_, '_, 'a> {
     }
 
     fn is_committed(&self) -> bool {
-        self.spare.relay.is_committed()
+        self.spare.is_committed()
     }
 
     fn used(&self) -> Used {
-        let relay = &self.spare.relay;
-        self.attempt.used(relay.usage(), relay.text_bytes())
+        self.attempt
+            .used(self.spare.usage(), self.spare.text_bytes())
     }
 
     /// Starts the answer: nothing but its totals is unknown now.

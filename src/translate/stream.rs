@@ -84,8 +84,8 @@ impl StreamTranslator {
         Ok(())
     }
 
-    /// The provider's body has ended as HTTP says it should. Appends the end that some servers leave
-    /// out after the stop reason.
+    /// The provider's body has ended as HTTP says it should. Appends the end that some servers
+    /// leave out after the stop reason.
     ///
     /// # Errors
     /// The answer is not complete, or the last event, which lacked its blank line, brought a fault.
@@ -113,11 +113,12 @@ impl StreamTranslator {
         self.stream.is_done
     }
 
-    /// What was used; `None`: the provider has not told, estimate it. Output is told at the end, so
-    /// that of a stream without one at least what was seen counts.
+    /// What was used; `None`: the provider has not told, estimate it. Output is told at the end: of
+    /// a stream that lacks one, or does not tell, at least what was seen counts.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
-        let seen = if self.stream.has_finish_reason {
+        let is_told = self.stream.has_finish_reason && self.stream.counters.has_output();
+        let seen = if is_told {
             Tokens::ZERO
         } else {
             Tokens::estimated(self.stream.text_bytes)

@@ -42,6 +42,10 @@ impl Counters {
         Ok(())
     }
 
+    pub(super) fn has_output(&self) -> bool {
+        self.output > Tokens::ZERO
+    }
+
     /// The same as OpenAI counts, whose prompt tokens include the cached ones; `None`: nothing was
     /// told. At least `seen` tokens were generated.
     pub(super) fn usage(&self, seen: Tokens) -> Option<Usage> {
