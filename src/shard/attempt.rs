@@ -237,7 +237,9 @@ async fn conclude<'a>(
         | Outcome::StreamStalled
         | Outcome::CallerGone => {
             if outcome == Outcome::RateLimited {
-                attempt.put_aside(up.retry_after());
+                let asked = up.retry_after();
+                attempt.put_aside(asked);
+                record.retry_after = record.retry_after.into_iter().chain(asked).min();
             }
             up.park(attempt.job.shard, attempt.candidate().provider);
             outcome

@@ -350,7 +350,7 @@ async fn conclude<'a>(
                 provider,
                 model: &job.ask.model,
                 outcome: blamed.outcome,
-                retry: choose::retry_in(job),
+                retry: choose::retry_in(job, record.retry_after),
             };
             let why = record.inexpressible.take();
             let refusal = match (verdict, &why) {

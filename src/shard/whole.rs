@@ -94,8 +94,7 @@ pub async fn relay<'a>(
         }
     };
     attempts.commit();
-    let totals = settle(attempt, record, (view.usage, view.text_bytes));
-    attempt.enforce_probe().await;
+    let totals = settle(attempt, record, (view.usage, view.text_bytes)).await;
     let splice = answer::edit_answer(up.body(), &view, attempt.caller_model());
     let (status, length) = (up.head.status, splice.len());
     write_head(
@@ -181,8 +180,7 @@ pub async fn translate<'a>(
         }
     };
     attempts.commit();
-    let totals = settle(attempt, record, (answer.usage, answer.text_bytes));
-    attempt.enforce_probe().await;
+    let totals = settle(attempt, record, (answer.usage, answer.text_bytes)).await;
     let (status, length) = (up.head.status, body.len());
     write_head(
         attempt,
@@ -201,7 +199,7 @@ pub async fn translate<'a>(
 }
 
 /// Settles an answer that is complete, before any of it leaves.
-fn settle<'a>(
+async fn settle<'a>(
     attempt: &Attempt<'_, 'a>,
     record: &mut Record<'a>,
     (usage, text_bytes): (Option<Usage>, usize),
@@ -216,6 +214,7 @@ fn settle<'a>(
         kind: SampleKind::WholeAnswer,
     };
     attempt.settle(Outcome::Answered, Some(sample), used.sum());
+    attempt.enforce_probe().await;
     used.totals()
 }
 
