@@ -204,9 +204,11 @@ impl World {
     fn choose(&mut self, request: usize) -> Held {
         let (now, tokens) = (self.now, self.requests[request].tokens);
         let tried = self.requests[request].attempts.tried();
+        // Sometimes others were faster since it looked.
+        let is_late = self.dice.chance(100);
         let is_eligible = |place: &usize| {
-            !tried.contains(*place)
-                && self.gates.providers[*place].standing(now, tokens) == Standing::Ready
+            let standing = self.gates.providers[*place].standing(now, tokens);
+            !tried.contains(*place) && (is_late || standing == Standing::Ready)
         };
         let eligible: Vec<usize> = (0..self.moods.len()).filter(is_eligible).collect();
         if eligible.is_empty() {
@@ -214,11 +216,14 @@ impl World {
             return self.over(request);
         }
         let place = self.dice.one_of(&eligible);
-        let taken = self.gates.providers[place].take(tokens);
-        promise("reservation.settled-once", taken.is_some(), || {
-            format!("provider {place} is ready, and nothing can be taken")
-        })?;
-        let Some(taken) = taken else { return Ok(()) };
+        let gate = &self.gates.providers[place];
+        let Some(taken) = gate.take(tokens) else {
+            promise("reservation.settled-once", is_late, || {
+                format!("provider {place} is ready, and nothing can be taken")
+            })?;
+            self.say(|| format!("request {request}: others were faster at provider {place}"));
+            return self.choose(request);
+        };
         self.attempts += 1;
         let id = self.attempts;
         let provider = ProviderId(u16::try_from(place).unwrap_or(0));
