@@ -23,7 +23,7 @@ use crate::cli::{FAILED, UNUSABLE};
 use crate::config::faults::Fault;
 use crate::config::plan::{Auth, Listen, Plan, Provider};
 use crate::config::{Environment, Options, Strictness};
-use crate::coordinator::run::Coordinator;
+use crate::coordinator::run::{Coordinator, Time};
 use crate::coordinator::state_file::StateFile;
 use crate::exchange::catalogue::Catalogue;
 use crate::exchange::outbound::Prefixes;
@@ -136,7 +136,7 @@ fn start(plan: Plan, log: &Log, health: HealthChecks) -> Result<Running, NotStar
     let books = Books::new(&plan, clock::wall(), state, window());
     let (to_plan, to_gates) = (Arc::clone(&plan), Arc::clone(&gates));
     let mut coordinator = Coordinator::new(to_plan, to_gates, Arc::clone(&progress), books);
-    coordinator.start();
+    coordinator.start(Time::read());
     let mut bookkeepers = 1;
     if let Some(file) = file {
         let (sender, receiver) = states::channel();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::ids::ProviderId;
-use crate::base::time::Instant;
+use crate::base::time::{Instant, WallTime};
 use crate::config::plan::{Plan, Provider};
 use crate::coordinator::publish::Publisher;
 use crate::decide::breaker::State;
@@ -39,6 +39,26 @@ pub struct Coordinator {
     saved_at: Instant,
 }
 
+/// What both clocks show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Time {
+    /// The one that nobody sets.
+    pub now: Instant,
+    /// The calendar.
+    pub wall: WallTime,
+}
+
+impl Time {
+    /// What they show now.
+    #[must_use]
+    pub fn read() -> Self {
+        Self {
+            now: clock::now(),
+            wall: clock::wall(),
+        }
+    }
+}
+
 impl Coordinator {
     /// A coordinator with these books.
     #[must_use]
@@ -68,16 +88,16 @@ impl Coordinator {
     }
 
     /// Puts in force what the books begin with: before any shard runs.
-    pub fn start(&mut self) {
+    pub fn start(&mut self, time: Time) {
         self.books.start(&mut self.orders);
-        self.do_what_is_due();
+        self.do_what_is_due(time);
     }
 
     /// Works until it is told to stop.
     pub fn run(mut self, inbox: &Inbox) {
         loop {
-            let stop = match inbox.next(self.wait()) {
-                Incoming::Message(message) => self.take_in(message),
+            let stop = match inbox.next(self.wait(Time::read())) {
+                Incoming::Message(message) => self.take_in(clock::now(), message),
                 Incoming::Due => Continue::Yes,
                 Incoming::Gone => Continue::No,
             };
@@ -87,23 +107,30 @@ impl Coordinator {
                 && let Some(message) = inbox.ready()
             {
                 left -= 1;
-                if let Continue::No = self.take_in(message) {
+                if let Continue::No = self.take_in(clock::now(), message) {
                     go_on = Continue::No;
                 }
             }
-            self.do_what_is_due();
+            self.do_what_is_due(Time::read());
             if let Continue::No = go_on {
-                self.save(Last::Yes);
+                self.finish(clock::now());
                 return;
             }
         }
     }
 
-    fn wait(&self) -> Duration {
-        let now = clock::now();
+    /// Hands over what is to survive: nothing comes any more.
+    pub fn finish(&mut self, now: Instant) {
+        self.save(now, Last::Yes);
+    }
+
+    /// How long it may sleep at `time`, unless a message comes.
+    #[must_use]
+    pub fn wait(&self, time: Time) -> Duration {
+        let Time { now, wall } = time;
         let due = self
             .books
-            .deadline(now, clock::wall())
+            .deadline(now, wall)
             .map_or(IDLE, |at| at.since(now));
         let due = if self.half_open.is_empty() {
             due
@@ -122,9 +149,10 @@ impl Coordinator {
         }
     }
 
-    fn take_in(&mut self, message: Message) -> Continue {
+    /// Takes in a message, and puts in force what follows from it.
+    pub fn take_in(&mut self, now: Instant, message: Message) -> Continue {
         match message {
-            Message::Facts(batch) => self.merge(&batch),
+            Message::Facts(batch) => self.merge(now, &batch),
             Message::Health {
                 provider,
                 state,
@@ -135,8 +163,7 @@ impl Coordinator {
             }
             Message::Ask(ask) => {
                 if let Question::Circuit(provider, act) = ask.question {
-                    self.books
-                        .by_hand(clock::now(), provider, act, &mut self.orders);
+                    self.books.by_hand(now, provider, act, &mut self.orders);
                     self.publish();
                 }
                 self.asked.push((ask, self.progress.pending()));
@@ -148,8 +175,7 @@ impl Coordinator {
 
     /// Books a batch. When its number is published, all it leads to is in force
     /// (promise `verdict.before-cause`).
-    fn merge(&mut self, batch: &Batch) {
-        let now = clock::now();
+    fn merge(&mut self, now: Instant, batch: &Batch) {
         for fact in &batch.facts {
             self.books.on_fact(now, fact, &mut self.orders);
         }
@@ -157,20 +183,20 @@ impl Coordinator {
         self.progress.merged(batch.shard, batch.number);
     }
 
-    fn do_what_is_due(&mut self) {
-        let now = clock::now();
+    /// Does what is due at `time`.
+    pub fn do_what_is_due(&mut self, time: Time) {
+        let Time { now, wall } = time;
         self.look_at_permits(now);
-        self.books.on_time(now, clock::wall(), &mut self.orders);
+        self.books.on_time(now, wall, &mut self.orders);
         self.publish();
-        self.answer(now);
-        self.save(Last::No);
+        self.answer(time);
+        self.save(now, Last::No);
     }
 
     /// Hands the durable part to the writer, if it has changed and the writer is ready for it.
-    fn save(&mut self, last: Last) {
+    fn save(&mut self, now: Instant, last: Last) {
         let Some(writer) = &self.writer else { return };
         self.unsaved = self.books.take_state().or_else(|| self.unsaved.take());
-        let now = clock::now();
         let pause = (writer.took() * SAVE_SHARE).clamp(SAVE_EVERY, SAVE_WITHIN);
         let due = now >= self.saved_at + pause;
         self.unsaved = match (self.unsaved.take(), last) {
@@ -232,10 +258,10 @@ impl Coordinator {
     }
 
     /// Answers the questions whose facts are all there.
-    fn answer(&mut self, now: Instant) {
+    fn answer(&mut self, time: Time) {
         for (ask, batches) in std::mem::take(&mut self.asked) {
             if self.progress.are_merged(&batches) {
-                let body = self.report(now, ask.question);
+                let body = self.report(time, ask.question);
                 ask.reply.give(body);
             } else {
                 self.asked.push((ask, batches));
@@ -243,7 +269,7 @@ impl Coordinator {
         }
     }
 
-    fn report(&mut self, now: Instant, question: Question) -> Vec<u8> {
+    fn report(&mut self, time: Time, question: Question) -> Vec<u8> {
         let Self {
             plan, gates, books, ..
         } = self;
@@ -251,13 +277,13 @@ impl Coordinator {
             Question::Providers => {
                 let ids = (0..).map(ProviderId).zip(&plan.providers);
                 let all: Vec<ProviderReport<'_>> = ids
-                    .filter_map(|(id, one)| describe(books, gates, now, (id, one)))
+                    .filter_map(|(id, one)| describe(books, gates, time, (id, one)))
                     .collect();
                 providers::body(&all)
             }
             Question::Circuit(id, _) => {
                 let one = plan.provider(id);
-                describe(books, gates, now, (id, one))
+                describe(books, gates, time, (id, one))
                     .map_or_else(Vec::new, |one| providers::body(&one))
             }
         }
@@ -267,11 +293,11 @@ impl Coordinator {
 fn describe<'a>(
     books: &mut Books,
     gates: &Gates,
-    now: Instant,
+    time: Time,
     (id, provider): (ProviderId, &'a Provider),
 ) -> Option<ProviderReport<'a>> {
+    let Time { now, wall } = time;
     let view = books.view(now, id)?;
-    let wall = clock::wall();
     let (opened, recovery) = match view.state {
         State::Open { since, until } => (
             Some(wall.before(now.since(since))),
@@ -300,8 +326,10 @@ fn describe<'a>(
 
 /// Whether the coordinator goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Continue {
+pub enum Continue {
+    /// It does.
     Yes,
+    /// It is told to stop.
     No,
 }
 

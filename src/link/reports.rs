@@ -165,7 +165,13 @@ pub struct Inbox(Receiver<Message>);
 /// Both ends. 16,384 messages wait at most.
 #[must_use]
 pub fn channel() -> (Reporter, Inbox) {
-    let (sender, receiver) = crossbeam_channel::bounded(BATCHES_MAX);
+    channel_of(BATCHES_MAX)
+}
+
+/// Both ends, with room for this many messages.
+#[must_use]
+pub fn channel_of(messages: usize) -> (Reporter, Inbox) {
+    let (sender, receiver) = crossbeam_channel::bounded(messages);
     (Reporter(sender), Inbox(receiver))
 }
 

@@ -88,14 +88,30 @@ impl Reports {
     /// afterwards can rely on its consequences (promise `verdict.before-cause`). At most 5 ms: a
     /// coordinator that is slower than that delays a verdict, not the callers.
     pub async fn enforce(&self) {
-        self.flush();
-        let number = self.number.get();
+        let number = self.hand_over();
         for _ in 0..ENFORCE_POLLS {
-            if self.progress.is_merged(self.shard, number) {
+            if self.is_in_force(number) {
                 return;
             }
             monoio::time::sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    /// Hands over what waits: the number of the batch that the latest fact is in, or will be once
+    /// there is room for it.
+    pub fn hand_over(&self) -> u64 {
+        self.flush();
+        let waits = !self.facts.borrow().is_empty();
+        self.number.get() + u64::from(waits)
+    }
+
+    /// Whether the batch of this number is in force. Where there was no room for it, it is handed
+    /// over again.
+    pub fn is_in_force(&self, number: u64) -> bool {
+        if number > self.number.get() {
+            self.flush();
+        }
+        self.progress.is_merged(self.shard, number)
     }
 
     /// Hands facts over at most 10 ms after they happened, as long as the shard runs. A shard with
@@ -128,4 +144,37 @@ fn is_dispensable(fact: &Fact) -> bool {
 }
 
 /// Looks, a millisecond apart, at whether a verdict is in force.
-const ENFORCE_POLLS: u32 = 5;
+pub const ENFORCE_POLLS: u32 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::ids::ProviderId;
+    use crate::base::time::Instant;
+    use crate::link::reports::channel_of;
+
+    fn fact() -> Fact {
+        let (provider, at) = (ProviderId(0), Instant::ZERO);
+        Fact::Cooldown {
+            provider,
+            at,
+            span: None,
+        }
+    }
+
+    #[test]
+    fn what_has_no_room_is_not_taken_for_merged() {
+        let (reporter, inbox) = channel_of(1);
+        let progress = Arc::new(Progress::new(1));
+        let reports = Reports::new(ShardId(0), Arc::clone(&progress), reporter);
+        reports.report(fact());
+        assert_eq!(reports.hand_over(), 1);
+        reports.report(fact());
+        assert_eq!(reports.hand_over(), 2);
+        progress.merged(ShardId(0), 1);
+        assert!(reports.is_in_force(1) && !reports.is_in_force(2));
+        assert!(inbox.ready().is_some());
+        assert_eq!(reports.hand_over(), 2);
+        assert!(matches!(inbox.ready(), Some(Message::Facts(batch)) if batch.number == 2));
+    }
+}

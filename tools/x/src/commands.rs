@@ -49,6 +49,22 @@ pub(crate) fn docs() -> Result<(), String> {
     finish(command)
 }
 
+/// The simulation: one seed with a line for each step, or the first `seeds` of them.
+///
+/// # Errors
+///
+/// When a promise is broken.
+pub(crate) fn sim(seed: Option<u64>, seeds: u64) -> Result<(), String> {
+    let test = "promises_hold_whatever_goes_wrong";
+    let flags = format!("test --quiet --locked --test sim -- --exact {test} --nocapture");
+    let mut command = cargo_command(&flags);
+    match seed {
+        Some(seed) => command.env("INFERMUX_SIM_SEED", seed.to_string()),
+        None => command.env("INFERMUX_SIM_SEEDS", seeds.to_string()),
+    };
+    finish(command)
+}
+
 /// The rules of `deny.toml`.
 ///
 /// # Errors

@@ -31,6 +31,15 @@ enum Command {
     Ci,
     /// The documentation, with warnings as errors
     Docs,
+    /// Simulates shards, coordinator, providers and callers: one seed with its trace, or many
+    Sim {
+        /// The seed to replay
+        #[arg(conflicts_with = "seeds")]
+        seed: Option<u64>,
+        /// How many seeds to run, from 1
+        #[arg(long, default_value_t = 200)]
+        seeds: u64,
+    },
     /// The rules for dependencies (needs cargo-deny)
     Deny,
     /// Shows infermux at work between two mock providers
@@ -65,6 +74,7 @@ fn main() -> ExitCode {
         Command::Test => commands::test(),
         Command::Ci => commands::ci(),
         Command::Docs => commands::docs(),
+        Command::Sim { seed, seeds } => commands::sim(seed, seeds),
         Command::Deny => commands::deny(),
         Command::Demo { stay: true } => demo::run(demo::Ending::Stay),
         Command::Demo { stay: false } => demo::run(demo::Ending::Leave),

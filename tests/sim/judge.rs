@@ -1,0 +1,262 @@
+//! The promises, checked after every step against books of the judge's own.
+//!
+//! The judge sees what shards take and report, which batches the coordinator has merged and when it
+//! did what was due. From that alone it knows what every published word has to say.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use infermux::base::ids::ProviderId;
+use infermux::base::month::Month;
+use infermux::base::time::{Instant, WallTime};
+use infermux::decide::outcome::Signal;
+use infermux::link::facts::{Fact, MonthTag};
+use infermux::link::gate::Gates;
+use infermux::link::orders::Health;
+use infermux::link::provider_gate::Taken;
+use infermux::link::reports::{Batch, ByHand};
+
+use crate::circuit::Circuit;
+use crate::money::Account;
+use crate::scene::Scene;
+use crate::window::Window;
+
+/// Which promise is broken, and how.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    pub(crate) promise: &'static str,
+    pub(crate) how: String,
+}
+
+pub(crate) type Held = Result<(), Broken>;
+
+/// Fails with `how` unless `holds`.
+pub(crate) fn promise(promise: &'static str, holds: bool, how: impl FnOnce() -> String) -> Held {
+    if holds {
+        return Ok(());
+    }
+    Err(Broken {
+        promise,
+        how: how(),
+    })
+}
+
+/// Number of an attempt, over the whole run.
+pub(crate) type AttemptId = u64;
+
+pub(crate) struct Judge {
+    circuits: Vec<Circuit>,
+    windows: Vec<Window>,
+    accounts: Vec<Account>,
+    month: Month,
+    /// By shard, the facts that are on their way, in order.
+    on_the_way: Vec<VecDeque<(Fact, AttemptId)>>,
+    reported: Vec<u64>,
+    merged: Vec<u64>,
+    /// How long the coordinator has been stuck, in all, what is still to come included.
+    held_up: Duration,
+    /// Until when it is stuck.
+    stuck_until: Instant,
+}
+
+impl Judge {
+    pub(crate) fn new(scene: &Scene) -> Self {
+        let month = Month::of(scene.wall);
+        let shards = usize::from(scene.shards);
+        let providers = &scene.plan.providers;
+        let account = |budget: &infermux::config::plan::Budget| {
+            Account::new(budget, month, &scene.state.spent_by(&budget.caller))
+        };
+        Self {
+            circuits: providers.iter().map(|p| Circuit::new(p.breaker)).collect(),
+            windows: providers.iter().map(Window::new).collect(),
+            accounts: scene.plan.budgets.callers.iter().map(account).collect(),
+            month,
+            on_the_way: vec![VecDeque::new(); shards],
+            reported: vec![0; shards],
+            merged: vec![0; shards],
+            held_up: Duration::ZERO,
+            stuck_until: Instant::ZERO,
+        }
+    }
+
+    /// A shard has taken a permit from a gate.
+    pub(crate) fn on_taken(
+        &mut self,
+        now: Instant,
+        provider: ProviderId,
+        taken: Taken,
+        attempt: AttemptId,
+    ) -> Held {
+        let place = provider.index();
+        let held_up = self.held_up.saturating_sub(self.stuck_until.since(now));
+        self.circuits[place].on_taken(now, taken.probe, (attempt, held_up))?;
+        self.windows[place].on_taken(now, taken.tokens, attempt)
+    }
+
+    /// The coordinator is stuck for this long, until then.
+    pub(crate) fn on_stuck(&mut self, span: Duration, until: Instant) {
+        self.held_up += span;
+        self.stuck_until = until;
+    }
+
+    /// An attempt is not on its way any more, or is no probe any more: its answer has begun.
+    pub(crate) fn on_proven(&mut self, provider: ProviderId, attempt: AttemptId) {
+        self.circuits[provider.index()].on_proven(attempt);
+    }
+
+    /// An attempt has left its gate.
+    pub(crate) fn on_left(&mut self, provider: ProviderId, attempt: AttemptId) -> Held {
+        self.on_proven(provider, attempt);
+        self.windows[provider.index()].on_left()
+    }
+
+    pub(crate) fn account(&mut self, budget: usize) -> &mut Account {
+        &mut self.accounts[budget]
+    }
+
+    /// A shard reports `fact`, which is about `attempt`.
+    pub(crate) fn on_report(&mut self, shard: usize, fact: Fact, attempt: AttemptId) {
+        if let Fact::Admitted { provider, at, .. } = fact {
+            self.windows[provider.index()].on_admitted(at, attempt);
+        }
+        self.on_the_way[shard].push_back((fact, attempt));
+        self.reported[shard] += 1;
+    }
+
+    /// How many facts a shard has reported.
+    pub(crate) fn reported(&self, shard: usize) -> u64 {
+        self.reported[shard]
+    }
+
+    /// Whether all that was reported is merged.
+    pub(crate) fn is_all_merged(&self) -> bool {
+        self.reported == self.merged
+    }
+
+    /// A shard has been told that the facts up to this one are in force, and tells its caller.
+    pub(crate) fn on_told(&self, shard: usize, fact: u64) -> Held {
+        // proves: verdict.before-cause
+        promise("verdict.before-cause", self.merged[shard] >= fact, || {
+            let merged = self.merged[shard];
+            format!("shard {shard} tells of fact {fact}, and {merged} are in force")
+        })
+    }
+
+    /// The coordinator has merged a batch.
+    pub(crate) fn on_merged(&mut self, now: Instant, batch: &Batch) -> Held {
+        let shard = batch.shard.index();
+        for fact in &batch.facts {
+            let sent = self.on_the_way[shard].pop_front();
+            // proves: reservation.settled-once
+            promise(
+                "reservation.settled-once",
+                sent.is_some_and(|(one, _)| one == *fact),
+                || format!("shard {shard} reported {sent:?}, and {fact:?} arrived"),
+            )?;
+            self.merged[shard] += 1;
+            self.on_fact(now, fact, sent.map_or(0, |(_, attempt)| attempt))?;
+        }
+        Ok(())
+    }
+
+    fn on_fact(&mut self, now: Instant, fact: &Fact, attempt: AttemptId) -> Held {
+        match *fact {
+            Fact::Ended(ended) => {
+                self.circuits[ended.provider.index()].on_end(now, &ended);
+                self.windows[ended.provider.index()].on_settled(ended.used.get(), attempt);
+                promise("reservation.settled-once", ended.at <= now, || {
+                    format!("{ended:?} is of the future")
+                })
+            }
+            Fact::ProbeTaken {
+                provider,
+                generation,
+                at,
+            } => {
+                self.circuits[provider.index()].on_probe_taken(at, generation);
+                Ok(())
+            }
+            Fact::ProbeAnswered {
+                provider,
+                generation,
+                ..
+            } => {
+                self.circuits[provider.index()].on_probe_answered(now, generation);
+                Ok(())
+            }
+            Fact::Settled {
+                budget,
+                month,
+                reserved,
+                cost,
+            } => {
+                let month = self.month_of(month);
+                self.accounts[budget.index()].on_settled(month, reserved.get(), cost.get());
+                Ok(())
+            }
+            Fact::Admitted { .. } | Fact::Cooldown { .. } | Fact::Reserved { .. } => Ok(()),
+        }
+    }
+
+    fn month_of(&self, tag: MonthTag) -> Month {
+        self.month.last_with_tag(tag.0)
+    }
+
+    /// The coordinator has done what was due. What it saw of the gates before is `seen`.
+    pub(crate) fn on_due(&mut self, now: Instant, wall: WallTime, seen: &[Option<u32>]) {
+        for (circuit, seen) in self.circuits.iter_mut().zip(seen) {
+            circuit.on_due(now, *seen);
+        }
+        let month = Month::of(wall);
+        if month > self.month {
+            self.month = month;
+            for account in &mut self.accounts {
+                account.on_month(month);
+            }
+        }
+    }
+
+    /// By provider, the permit that is taken as its gate's word has it.
+    pub(crate) fn taken(&self, gates: &Gates) -> Vec<Option<u32>> {
+        let pairs = self.circuits.iter().zip(&gates.providers);
+        pairs.map(|(circuit, gate)| circuit.taken(gate)).collect()
+    }
+
+    pub(crate) fn on_health(&mut self, provider: ProviderId, state: Health) {
+        self.circuits[provider.index()].on_health(state);
+    }
+
+    pub(crate) fn by_hand(&mut self, now: Instant, provider: ProviderId, act: ByHand) {
+        self.circuits[provider.index()].by_hand(now, act);
+    }
+
+    /// What must hold after every step.
+    pub(crate) fn check(&mut self, now: Instant, gates: &Gates) -> Held {
+        for (place, gate) in gates.providers.iter().enumerate() {
+            self.circuits[place].check(now, gate, self.held_up)?;
+            self.windows[place].check(now, gate)?;
+        }
+        for (account, gate) in self.accounts.iter().zip(&gates.budgets) {
+            account.check(gate)?;
+        }
+        Ok(())
+    }
+
+    /// What must hold when all requests are over, all facts are merged and all windows are empty.
+    pub(crate) fn check_end(&self, gates: &Gates, state: &infermux::ledger::state::State) -> Held {
+        for (place, gate) in gates.providers.iter().enumerate() {
+            self.circuits[place].check_end(gate)?;
+            self.windows[place].check_end(gate)?;
+        }
+        for (account, gate) in self.accounts.iter().zip(&gates.budgets) {
+            account.check_end(gate, state)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a shard waits for its verdict to be in force.
+pub(crate) fn is_enforced(signal: Signal, is_rate_limit: bool) -> bool {
+    signal == Signal::Failure || is_rate_limit
+}

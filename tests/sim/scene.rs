@@ -1,0 +1,216 @@
+//! What a seed sets up: the configuration, the clocks, and how providers behave.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use infermux::base::money::NanoUsd;
+use infermux::base::month::Month;
+use infermux::base::time::WallTime;
+use infermux::config::plan::Plan;
+use infermux::config::{self, Environment, Options, Strictness};
+use infermux::decide::outcome::{ConnectFault, Failure, Outcome, Waiting};
+use infermux::ledger::state::State;
+
+use crate::dice::Dice;
+
+/// What a run begins with.
+pub(crate) struct Scene {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) shards: u16,
+    /// Batches that wait for the coordinator at most, for each shard.
+    pub(crate) room: usize,
+    pub(crate) wall: WallTime,
+    pub(crate) state: State,
+    /// The mean pause between arrivals, in milliseconds.
+    pub(crate) pace: u64,
+    /// How long callers come and things go wrong.
+    pub(crate) length: Duration,
+}
+
+/// How a provider behaves for a while.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Mood {
+    Well,
+    Flaky,
+    Dead,
+    Silent,
+    Busy,
+    Slow,
+}
+
+/// What a provider does with one attempt.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Script {
+    /// When a stream's first content comes; from then on the attempt is committed.
+    pub(crate) content: Option<Duration>,
+    /// When it ends, from the first content on, or from the start.
+    pub(crate) end: Duration,
+    pub(crate) outcome: Outcome,
+    /// What a 429 asks for.
+    pub(crate) asked: Option<Duration>,
+}
+
+/// Nano-dollars for a token.
+pub(crate) const PRICE: u64 = 1_000;
+
+impl Scene {
+    pub(crate) fn new(dice: &mut Dice) -> Self {
+        let providers = dice.between(1, 4);
+        let budgets = dice.between(0, 3);
+        let mut file = String::from("routing: {failover: {max_attempts: 3, deadline: 60s}}\n");
+        file.push_str("providers:\n");
+        for number in 0..providers {
+            provider(dice, number, &mut file);
+        }
+        if budgets > 0 {
+            file.push_str("budgets:\n");
+        }
+        for number in 0..budgets {
+            let action = dice.one_of(&["hard_stop", "hard_stop", "alert"]);
+            let monthly = dice.between(500, 90_000);
+            let _ = writeln!(
+                file,
+                "  - {{caller: c{number}, monthly_usd: 0.{monthly:06}, action: {action}}}"
+            );
+        }
+        let options = Options {
+            environment: Environment::Unresolved,
+            strict: Strictness::Lenient,
+        };
+        let loaded = config::load(&file, &options);
+        let plan = loaded.expect("a configuration without faults").plan;
+        let length = dice.span(40_000, 150_000);
+        let month = Month::new(2026, 12).expect("a month");
+        let before = Duration::from_millis(dice.between(0, 200_000));
+        let wall = month.start().before(before);
+        Self {
+            plan: Arc::new(plan),
+            shards: u16::try_from(dice.between(1, 6)).unwrap_or(1),
+            room: dice.one_of(&[1, 2, 4, 1_000]),
+            wall,
+            state: state(dice, budgets, Month::of(wall)),
+            pace: dice.one_of(&[100, 200, 400]),
+            length,
+        }
+    }
+}
+
+/// What was spent before the start.
+fn state(dice: &mut Dice, budgets: u64, month: Month) -> State {
+    let mut state = State::default();
+    for number in 0..budgets {
+        if dice.chance(300) {
+            let spent = NanoUsd::new(dice.between(1, 20_000_000));
+            state.set_spent_by(&format!("c{number}"), &[(month, spent)].into());
+        }
+    }
+    state
+}
+
+fn provider(dice: &mut Dice, number: u64, file: &mut String) {
+    let _ = write!(file, "  - {{name: p{number}, type: ollama, models: [m]");
+    let _ = write!(file, ", timeout: {}ms", dice.between(2_000, 20_000));
+    let (requests, tokens) = (dice.chance(600), dice.chance(600));
+    if requests || tokens {
+        file.push_str(", rate_limits: {");
+        if requests {
+            let limit = dice.between(8, 150);
+            let _ = write!(file, "requests_per_minute: {limit}, ");
+        }
+        if tokens {
+            let limit = dice.between(500, 60_000);
+            let _ = write!(file, "tokens_per_minute: {limit}");
+        }
+        file.push('}');
+    }
+    if dice.chance(400) {
+        let _ = write!(file, ", max_in_flight: {}", dice.between(1, 8));
+    }
+    let _ = write!(
+        file,
+        ", circuit_breaker: {{consecutive_failures: {}, min_requests: {}, recovery_window: {}ms, \
+         probe_timeout: {}ms, recovery_backoff_multiplier: {}, recovery_backoff_max: 30s, \
+         treat_rate_limit_as_error: {}}}}}",
+        dice.between(1, 8),
+        dice.between(5, 20),
+        dice.between(200, 8_000),
+        dice.between(200, 5_000),
+        dice.one_of(&["1.0", "1.5", "2.0"]),
+        dice.chance(200),
+    );
+    file.push('\n');
+}
+
+impl Mood {
+    pub(crate) fn any(dice: &mut Dice) -> Self {
+        let moods = [
+            Self::Well,
+            Self::Well,
+            Self::Well,
+            Self::Well,
+            Self::Flaky,
+            Self::Dead,
+            Self::Silent,
+            Self::Busy,
+            Self::Slow,
+        ];
+        dice.one_of(&moods)
+    }
+
+    /// What a provider in this mood does with an attempt; `timeout` is how long it is waited for.
+    pub(crate) fn script(self, dice: &mut Dice, timeout: Duration) -> Script {
+        let outcome = match self {
+            Self::Well | Self::Slow => good_end(dice),
+            Self::Flaky if dice.chance(500) => good_end(dice),
+            Self::Flaky | Self::Dead => bad_end(dice),
+            Self::Silent => Outcome::TimedOut(Waiting::Head),
+            Self::Busy => Outcome::RateLimited,
+        };
+        let slow = matches!(self, Self::Slow);
+        let end = match outcome {
+            Outcome::TimedOut(_) => timeout,
+            Outcome::Answered if slow => dice.span(500, 15_000).min(timeout),
+            Outcome::StreamCut | Outcome::StreamStalled => dice.span(10, 60_000),
+            _ => dice.span(1, 800),
+        };
+        let is_stream = matches!(outcome, Outcome::StreamCut | Outcome::StreamStalled)
+            || outcome == Outcome::Answered && dice.chance(400);
+        let content = is_stream.then(|| dice.span(5, if slow { 8_000 } else { 500 }));
+        // Most streams are short; some outlive every window.
+        let end = if is_stream && dice.chance(150) {
+            dice.span(5_000, 150_000)
+        } else {
+            end
+        };
+        let asked = dice.chance(500).then(|| dice.span(100, 20_000));
+        Script {
+            content,
+            end,
+            outcome,
+            asked,
+        }
+    }
+}
+
+fn good_end(dice: &mut Dice) -> Outcome {
+    match dice.between(0, 99) {
+        0 => Outcome::StaleConnection,
+        1..3 => Outcome::RequestRefused(400),
+        3 => Outcome::RateLimited,
+        4 => bad_end(dice),
+        _ => Outcome::Answered,
+    }
+}
+
+fn bad_end(dice: &mut Dice) -> Outcome {
+    dice.one_of(&[
+        Outcome::ConnectFailed(ConnectFault::Refused),
+        Outcome::ConnectFailed(ConnectFault::NoSocket),
+        Outcome::Failed(Failure::Status(503)),
+        Outcome::TimedOut(Waiting::Content),
+        Outcome::StreamCut,
+        Outcome::StreamStalled,
+        Outcome::StaleConnection,
+    ])
+}

@@ -1,0 +1,184 @@
+//! The judge's view of one provider's limits.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use infermux::base::time::Instant;
+use infermux::config::plan::Provider;
+use infermux::link::provider_gate::ProviderGate;
+
+use crate::judge::{AttemptId, Held, promise};
+
+/// What was admitted within the latest window, attempt by attempt.
+pub(crate) struct Window {
+    requests: Option<u64>,
+    tokens: Option<u64>,
+    places: Option<u32>,
+    /// By when they were admitted.
+    charges: VecDeque<Charge>,
+    /// Of these, the tokens, and those that were expected.
+    used: u64,
+    expected: u64,
+    in_flight: u32,
+}
+
+struct Charge {
+    attempt: AttemptId,
+    /// When it was admitted; at first, when it was taken.
+    at: Instant,
+    /// Tokens taken for it; once its end is merged, tokens used.
+    tokens: u64,
+    /// The lesser of both: what it used beyond its estimate is nobody's fault.
+    expected: u64,
+}
+
+impl Window {
+    pub(crate) fn new(provider: &Provider) -> Self {
+        Self {
+            requests: provider.requests_per_minute,
+            tokens: provider.tokens_per_minute,
+            places: provider.max_in_flight,
+            charges: VecDeque::new(),
+            used: 0,
+            expected: 0,
+            in_flight: 0,
+        }
+    }
+
+    pub(crate) fn on_taken(&mut self, now: Instant, tokens: u64, attempt: AttemptId) -> Held {
+        self.in_flight += 1;
+        let in_flight = self.in_flight;
+        // proves: limit.never-over
+        promise(
+            "limit.never-over",
+            self.places.is_none_or(|max| in_flight <= max),
+            || {
+                format!(
+                    "{in_flight} requests at once, with room for {:?}",
+                    self.places
+                )
+            },
+        )?;
+        self.add(Charge {
+            attempt,
+            at: now,
+            tokens,
+            expected: tokens,
+        });
+        self.expire(now);
+        let (requests, tokens) = (self.charges.len() as u64, self.expected);
+        promise(
+            "limit.never-over",
+            self.requests.is_none_or(|max| requests <= max),
+            || format!("{requests} requests in a minute of {:?}", self.requests),
+        )?;
+        promise(
+            "limit.never-over",
+            self.tokens.is_none_or(|max| tokens <= max),
+            || format!("{tokens} tokens in a minute of {:?}", self.tokens),
+        )
+    }
+
+    fn add(&mut self, charge: Charge) {
+        self.used += charge.tokens;
+        self.expected += charge.expected;
+        let later = |one: &&Charge| one.at > charge.at;
+        let place = self.charges.len() - self.charges.iter().rev().take_while(later).count();
+        self.charges.insert(place, charge);
+    }
+
+    fn remove(&mut self, attempt: AttemptId) -> Option<Charge> {
+        let place = self
+            .charges
+            .iter()
+            .rposition(|one| one.attempt == attempt)?;
+        let charge = self.charges.remove(place)?;
+        self.used -= charge.tokens;
+        self.expected -= charge.expected;
+        Some(charge)
+    }
+
+    fn expire(&mut self, now: Instant) {
+        let is_old = |one: &Charge| one.at + SPAN <= now;
+        while self.charges.front().is_some_and(is_old) {
+            if let Some(charge) = self.charges.pop_front() {
+                self.used -= charge.tokens;
+                self.expected -= charge.expected;
+            }
+        }
+    }
+
+    /// It was admitted a little after it was taken.
+    pub(crate) fn on_admitted(&mut self, at: Instant, attempt: AttemptId) {
+        if let Some(charge) = self.remove(attempt) {
+            self.add(Charge { at, ..charge });
+        }
+    }
+
+    pub(crate) fn on_left(&mut self) -> Held {
+        promise("reservation.settled-once", self.in_flight > 0, || {
+            "more attempts have ended than were begun".to_owned()
+        })?;
+        self.in_flight -= 1;
+        Ok(())
+    }
+
+    /// An attempt's end is merged, with the tokens that it used.
+    pub(crate) fn on_settled(&mut self, used: u64, attempt: AttemptId) {
+        if let Some(charge) = self.remove(attempt) {
+            self.add(Charge {
+                expected: charge.tokens.min(used),
+                tokens: used,
+                ..charge
+            });
+        }
+    }
+
+    pub(crate) fn check(&mut self, now: Instant, gate: &ProviderGate) -> Held {
+        let (requests, tokens) = gate.headroom();
+        self.expire(now);
+        let taken = self.charges.len() as u64;
+        let fits = |left: Option<u64>, taken: u64, limit: Option<u64>| {
+            left.zip(limit)
+                .is_none_or(|(left, limit)| left == 0 || left + taken <= limit)
+        };
+        // proves: limit.never-over
+        promise(
+            "limit.never-over",
+            fits(requests, taken, self.requests),
+            || {
+                format!(
+                    "{taken} requests within a minute and {requests:?} left: {:?}",
+                    self.requests
+                )
+            },
+        )?;
+        let taken = self.used;
+        promise("limit.never-over", fits(tokens, taken, self.tokens), || {
+            format!(
+                "{taken} tokens within a minute and {tokens:?} left: {:?}",
+                self.tokens
+            )
+        })
+    }
+
+    /// All has come back, and all places are free: the gate's last permits are taken to see it.
+    pub(crate) fn check_end(&self, gate: &ProviderGate) -> Held {
+        let headroom = gate.headroom();
+        // proves: reservation.settled-once
+        promise(
+            "reservation.settled-once",
+            headroom == (self.requests, self.tokens),
+            || format!("left {headroom:?} of {:?}", (self.requests, self.tokens)),
+        )?;
+        let Some(places) = self.places else {
+            return Ok(());
+        };
+        let taken = (0..=places).filter(|_| gate.take(0).is_some()).count();
+        promise("reservation.settled-once", taken == places as usize, || {
+            format!("{taken} places are free of {places}: {gate:?}")
+        })
+    }
+}
+
+const SPAN: Duration = Duration::from_secs(60);
