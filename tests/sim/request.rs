@@ -246,8 +246,13 @@ impl World {
             let (shard, span) = (self.requests[request].shard, self.dice.span(1, 10_000));
             self.stop_shard(shard, span);
             self.go_on_after(Duration::ZERO, request);
-        } else {
-            self.sent(request);
+            return Ok(());
+        }
+        self.sent(request);
+        if self.dice.chance(2) {
+            // Its facts wait with it, some for longer than a window.
+            let (shard, span) = (self.requests[request].shard, self.dice.span(1, 90_000));
+            self.stop_shard(shard, span);
         }
         Ok(())
     }
