@@ -50,7 +50,7 @@ impl Spare {
             Dialect::Same => None,
             Dialect::Anthropic => {
                 let event = self.translator.error()?;
-                Some(error::write_event(event, key, &mut Vec::new()))
+                Some(error::event_outcome(event, key))
             }
         }
     }

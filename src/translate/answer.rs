@@ -2,6 +2,7 @@
 
 use serde::de::IgnoredAny;
 
+use crate::base::tokens::Tokens;
 use crate::decide::outcome::{Failure, Outcome};
 use crate::translate::compose::{Composer, between_quotes, compact};
 use crate::translate::usage::Counters;
@@ -63,7 +64,9 @@ pub fn write(
     let message = Message::read(body)?;
     message.write(caller_model, created, out);
     Ok(Translated {
-        usage: message.counters.and_then(|counters| counters.usage()),
+        usage: message
+            .counters
+            .and_then(|counters| counters.usage(Tokens::ZERO)),
         text_bytes: message.text_bytes,
     })
 }

@@ -41,13 +41,18 @@ pub fn write<'h>(
     }
 }
 
-/// Appends what the caller is told of an `error` event, whose data is `event`; returns what it
-/// means for an attempt of which nothing has been relayed.
-pub fn write_event(event: &[u8], key: KeyOwner, out: &mut Vec<u8>) -> Outcome {
+/// Appends what the caller is told of an `error` event, whose data is `event`.
+pub fn write_event(event: &[u8], out: &mut Vec<u8>) {
     let error = ApiError::read(event);
     let told = error.told(500);
     let silent = || Cow::Borrowed(&b"\"upstream returned an error\""[..]);
     told.write(&error.message.unwrap_or_else(silent), out);
+}
+
+/// What an `error` event means for an attempt of which nothing has been relayed.
+#[must_use]
+pub fn event_outcome(event: &[u8], key: KeyOwner) -> Outcome {
+    let told = ApiError::read(event).told(500);
     told.outcome(told.status, key, Form::Error)
 }
 
@@ -85,17 +90,23 @@ impl<'a> ApiError<'a> {
             kind: None,
             message: None,
         };
+        let telling = |value: &Value<'a>| value.kind == Kind::String && !value.is_blank();
         if std::str::from_utf8(body).is_err() || serde_json::from_slice::<IgnoredAny>(body).is_err()
         {
             return silent(Form::Foreign);
         }
-        let error = json::member(body, b"error").map(|member| member.value);
-        let Some(error) = error.filter(|error| error.kind == Kind::Object) else {
+        let Some(error) = json::member(body, b"error").map(|member| member.value) else {
             return silent(Form::Json);
         };
-        let text = |name: &[u8]| -> Option<Value<'a>> {
-            let value = json::member(error.text, name)?.value;
-            (value.kind == Kind::String).then_some(value)
+        if error.kind != Kind::Object {
+            return Self {
+                message: telling(&error).then_some(Cow::Borrowed(error.text)),
+                ..silent(Form::Json)
+            };
+        }
+        let text = |name: &[u8]| {
+            let member = json::member(error.text, name);
+            member.map(|member| member.value).filter(telling)
         };
         Self {
             form: Form::Error,

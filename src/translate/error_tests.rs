@@ -154,7 +154,8 @@ fn an_event_is_told_by_its_type() {
     let mut out = Vec::new();
     let event =
         br#"{"type":"error","error":{"type":"overloaded_error","message":"Over\u006coaded"}}"#;
-    let outcome = write_event(event, KeyOwner::Infermux, &mut out);
+    write_event(event, &mut out);
+    let outcome = event_outcome(event, KeyOwner::Infermux);
     assert_eq!(outcome, Outcome::Failed(Failure::Status(503)));
     assert_eq!(
         String::from_utf8(out).unwrap(),

@@ -13,10 +13,8 @@ use machine::{DONE, Stream};
 
 mod blocks;
 mod chunks;
-mod counters;
 mod event;
 mod machine;
-mod told_error;
 mod verbatim;
 
 /// What a stream's translation has to know.

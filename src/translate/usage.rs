@@ -42,26 +42,33 @@ impl Counters {
         read
     }
 
-    /// The larger one of each counter: those of a stream are cumulative, and a zero or `null` at
-    /// its end takes nothing back.
-    #[must_use]
-    pub fn max(self, later: Self) -> Self {
-        Self {
+    /// Takes in a later `usage` object. The counters of a stream are cumulative, and a zero or
+    /// `null` at its end takes nothing back: of each the largest counts.
+    pub fn note(&mut self, usage: &Value<'_>) {
+        let later = Self::read(usage);
+        *self = Self {
             input: self.input.max(later.input),
             output: self.output.max(later.output),
             cache_write: self.cache_write.max(later.cache_write),
             cache_read: self.cache_read.max(later.cache_read),
             thinking: self.thinking.max(later.thinking),
-        }
+        };
     }
 
-    /// In OpenAI's terms; `None`: nothing was counted, so that an estimate is better.
+    /// Whether any output was counted.
     #[must_use]
-    pub fn usage(&self) -> Option<Usage> {
+    pub fn has_output(&self) -> bool {
+        self.output > Tokens::ZERO
+    }
+
+    /// In OpenAI's terms, where at least `seen` tokens were generated; `None`: nothing was counted,
+    /// so that an estimate is better.
+    #[must_use]
+    pub fn usage(&self, seen: Tokens) -> Option<Usage> {
         let prompt = self.prompt();
-        (prompt > Tokens::ZERO || self.output > Tokens::ZERO).then_some(Usage {
+        (prompt > Tokens::ZERO || self.has_output()).then_some(Usage {
             prompt,
-            completion: self.output,
+            completion: self.output.max(seen),
             cache_read: self.cache_read,
             cache_write: self.cache_write,
             reasoning_apart: Tokens::ZERO,
@@ -109,16 +116,22 @@ const TOLD_MAX: u64 = u32::MAX as u64;
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Counters {
-        let list = format!("[{text}]");
-        Counters::read(&json::elements(list.as_bytes()).next().unwrap().unwrap())
+    fn counters(usages: &[&str]) -> Counters {
+        let list = format!("[{}]", usages.join(","));
+        let mut counters = Counters::default();
+        for usage in json::elements(list.as_bytes()) {
+            counters.note(&usage.unwrap());
+        }
+        counters
     }
 
     #[test]
     fn a_streams_counters_are_cumulative() {
-        let start = read(r#"{"input_tokens":9,"cache_read_input_tokens":4,"output_tokens":1}"#);
-        let end = read(r#"{"input_tokens":0,"cache_read_input_tokens":null,"output_tokens":15}"#);
-        let usage = start.max(end).usage().unwrap();
+        let told = counters(&[
+            r#"{"input_tokens":9,"cache_read_input_tokens":4,"output_tokens":1}"#,
+            r#"{"input_tokens":0,"cache_read_input_tokens":null,"output_tokens":15}"#,
+        ]);
+        let usage = told.usage(Tokens::ZERO).unwrap();
         let counts = usage.counts();
         assert_eq!(usage.prompt, Tokens::new(13));
         assert_eq!(counts.input, Tokens::new(9));
@@ -134,9 +147,12 @@ mod tests {
             "{}",
             r#"{"input_tokens":-1,"output_tokens":"7"}"#,
         ] {
-            assert_eq!(read(text).usage(), None, "{text}");
+            let told = counters(&[text]);
+            assert_eq!(told.usage(Tokens::new(9)), None, "{text}");
         }
-        let huge = read(r#"{"input_tokens":18446744073709551615,"output_tokens":1}"#);
-        assert_eq!(huge.usage().unwrap().prompt, Tokens::new(TOLD_MAX));
+        let huge = counters(&[r#"{"input_tokens":18446744073709551615,"output_tokens":1}"#]);
+        let usage = huge.usage(Tokens::new(9)).unwrap();
+        assert_eq!(usage.prompt, Tokens::new(TOLD_MAX));
+        assert_eq!(usage.completion, Tokens::new(9));
     }
 }

@@ -12,7 +12,6 @@ pub(super) struct Event<'a> {
     pub(super) block: Option<Value<'a>>,
     pub(super) message: Option<Value<'a>>,
     pub(super) usage: Option<Value<'a>>,
-    pub(super) error: Option<Value<'a>>,
 }
 
 /// What an event calls itself.
@@ -57,6 +56,7 @@ pub(super) enum DeltaKind {
 impl<'a> Event<'a> {
     pub(super) fn read(data: &'a [u8]) -> Result<Self, NotJson> {
         let mut event = Self::default();
+        let mut has_error = false;
         let mut walk = Walk::new(data);
         if !walk.enter(Bracket::Object)? {
             return Err(NotJson { at: 0 });
@@ -73,12 +73,12 @@ impl<'a> Event<'a> {
                 b"content_block" => event.block = Some(value),
                 b"message" => event.message = Some(value),
                 b"usage" => event.usage = Some(value),
-                b"error" => event.error = Some(value),
+                b"error" => has_error = !value.is_blank(),
                 _ => {}
             }
         }
         // What a proxy in between says when it fails.
-        if event.kind == EventKind::Unnamed && event.error.is_some_and(|error| !error.is_blank()) {
+        if event.kind == EventKind::Unnamed && has_error {
             event.kind = EventKind::Error;
         }
         walk.end().map(|()| event)

@@ -2,10 +2,11 @@
 
 use super::blocks::{Block, BlockKind, Blocks};
 use super::chunks::Chunks;
-use super::counters::Counters;
 use super::event::{DeltaKind, Event, EventKind, telling};
-use super::{IncludeUsage, StreamPlan, told_error, verbatim};
+use super::{IncludeUsage, StreamPlan, verbatim};
 use crate::base::limits::{KEPT_BUFFER_BYTES_MAX, MODEL_NAME_BYTES_MAX};
+use crate::translate::error;
+use crate::translate::usage::Counters;
 use crate::wire::json::{self, Kind, Value};
 use crate::wire::sse;
 use crate::wire::stream_fault::StreamFault;
@@ -81,7 +82,7 @@ impl Stream {
             EventKind::MessageStart => self.on_message_start(&event),
             EventKind::MessageDelta => self.on_message_delta(&event, out),
             EventKind::MessageStop => self.on_stop(out),
-            EventKind::Error => Err(self.on_error(&event, data, out)),
+            EventKind::Error => Err(self.on_error(data, out)),
             EventKind::Other | EventKind::Unnamed => Ok(()),
         }
     }
@@ -94,7 +95,7 @@ impl Stream {
         for member in json::members(message.text) {
             let json::Member { name, value, .. } = member?;
             match name {
-                b"usage" => self.counters.note(&value)?,
+                b"usage" => self.counters.note(&value),
                 // All chunks of a stream have the same id.
                 b"id" if is_first && !self.is_committed && value.kind == Kind::String => {
                     self.chunks.name(verbatim::string(&value)?);
@@ -173,7 +174,7 @@ impl Stream {
         out: &mut Vec<u8>,
     ) -> Result<(), StreamFault> {
         if let Some(usage) = &event.usage {
-            self.counters.note(usage)?;
+            self.counters.note(usage);
         }
         let Some(reason) = telling(event.delta.stop_reason).filter(|_| !self.has_finish_reason)
         else {
@@ -205,13 +206,13 @@ impl Stream {
         Ok(())
     }
 
-    fn on_error(&mut self, event: &Event<'_>, data: &[u8], out: &mut Vec<u8>) -> StreamFault {
+    fn on_error(&mut self, data: &[u8], out: &mut Vec<u8>) -> StreamFault {
         self.error.extend_from_slice(data);
         if !self.is_committed {
             return StreamFault::Error;
         }
         out.extend_from_slice(b"data: ");
-        told_error::write(event.error, out);
+        error::write_event(data, out);
         out.extend_from_slice(b"\n\n");
         StreamFault::ErrorRelayed
     }
