@@ -11,4 +11,5 @@ pub mod link;
 pub mod report;
 pub mod shard;
 pub mod sys;
+pub mod translate;
 pub mod wire;

@@ -22,7 +22,6 @@ use crate::cli::threads;
 use crate::cli::{FAILED, UNUSABLE};
 use crate::config::faults::Fault;
 use crate::config::plan::{Auth, Listen, Plan, Provider};
-use crate::config::routes;
 use crate::config::{Environment, Options, Strictness};
 use crate::coordinator::run::{Coordinator, Time};
 use crate::coordinator::state_file::StateFile;
@@ -316,7 +315,7 @@ fn gates(plan: &Plan, connections_max: usize) -> Gates {
 /// The providers, and what their first check has found.
 fn providers(common: &Common, health: HealthChecks) -> String {
     let one = |(provider, gate): (&Provider, &ProviderGate)| {
-        let is_checked = !provider.health_check.disabled && routes::is_serviceable(provider.kind);
+        let is_checked = !provider.health_check.disabled;
         let state = match (health, is_checked, gate.is_healthy()) {
             (HealthChecks::On, true, true) => " (healthy)",
             (HealthChecks::On, true, false) => " (unhealthy)",

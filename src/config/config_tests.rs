@@ -110,11 +110,10 @@ fn the_published_examples_load() {
 
 #[test]
 fn the_examples_warn_of_what_is_odd_in_them() {
-    let skipped = "anthropic is not served by this version, the provider is skipped";
     for (name, expected) in [
         ("minimal", String::new()),
-        ("production", format!("~ providers[1]: {skipped}\n")),
-        ("cost-optimized", format!("~ providers[1]: {skipped}\n")),
+        ("production", String::new()),
+        ("cost-optimized", String::new()),
         (
             "reference",
             String::from(
@@ -298,7 +297,7 @@ fn anthropic_has_its_own_address() {
     let plan = plan("providers: [{name: a, type: anthropic}]");
     assert_eq!(
         (&*plan.providers[0].base.authority, plan.routes.all.len()),
-        ("api.anthropic.com", 0)
+        ("api.anthropic.com", 1)
     );
     assert_eq!(summary(&plan), "1 provider, 0 route groups");
 }
@@ -747,10 +746,6 @@ fn providers_make_sense() {
         (
             "type: ollama, circuit_breaker: {colour: 1}",
             "~ providers[0].circuit_breaker.colour: unknown field",
-        ),
-        (
-            "type: anthropic",
-            "~ providers[0]: anthropic is not served by this version, the provider is skipped",
         ),
     ] {
         let name = if fields.contains("name:") {

@@ -8,19 +8,6 @@ use crate::config::aliases::Aliases;
 use crate::config::plan::{Candidate, Group, Provider, ProviderKind, Route, Routes};
 use crate::decide::strategy::Strategy;
 
-/// The kinds of provider that requests can be sent to.
-const SERVICEABLE: &[ProviderKind] = &[
-    ProviderKind::OpenAi,
-    ProviderKind::Ollama,
-    ProviderKind::AzureOpenAi,
-];
-
-/// Whether requests can be sent to providers of this kind.
-#[must_use]
-pub fn is_serviceable(kind: ProviderKind) -> bool {
-    SERVICEABLE.contains(&kind)
-}
-
 /// The models that any provider, of whatever kind, is configured to serve.
 pub struct Served<'a> {
     claimed: HashSet<&'a str>,
@@ -152,11 +139,10 @@ enum Dialects {
 
 impl Dialects {
     fn include(self, kind: ProviderKind) -> bool {
-        let has_endpoint = match self {
+        match self {
             Self::Chat => true,
             Self::Other => kind != ProviderKind::Anthropic,
-        };
-        has_endpoint && is_serviceable(kind)
+        }
     }
 }
 
@@ -187,9 +173,7 @@ impl<'a> Claims<'a> {
             names: Vec::new(),
         };
         for (i, provider) in (0..).zip(providers) {
-            if is_serviceable(provider.kind) {
-                claims.add(ProviderId(i), provider);
-            }
+            claims.add(ProviderId(i), provider);
         }
         claims
     }

@@ -172,7 +172,7 @@ fn every_model_has_one_rotation_of_its_own() {
 }
 
 #[test]
-fn providers_that_cannot_be_served_are_left_out() {
+fn a_model_claimed_by_anthropic_goes_there() {
     check(
         "
 providers:
@@ -180,9 +180,9 @@ providers:
   - {name: c, type: anthropic, model_aliases: {x: claude-1}}
 ",
         "
-        x        -> RoundRobin: a
-        claude-1 -> 404
-        claude-2 -> 404
+        x        -> RoundRobin: a c=claude-1 | RoundRobin: a
+        claude-1 -> RoundRobin: c | 404
+        claude-2 -> RoundRobin: c | 404
         ",
     );
 }

@@ -197,7 +197,8 @@ impl Coordinator {
     fn save(&mut self, now: Instant, last: Last) {
         let Some(writer) = &self.writer else { return };
         self.unsaved = self.books.take_state().or_else(|| self.unsaved.take());
-        let due = now >= self.saved_at + SAVE_EVERY.max(writer.took() * SAVE_SHARE);
+        let pause = (writer.took() * SAVE_SHARE).clamp(SAVE_EVERY, SAVE_WITHIN);
+        let due = now >= self.saved_at + pause;
         self.unsaved = match (self.unsaved.take(), last) {
             (Some(text), Last::Yes) => writer.give(text).err(),
             (Some(text), Last::No) if due => {
@@ -341,7 +342,10 @@ enum Last {
 
 /// Shortest time between two states that are written.
 const SAVE_EVERY: Duration = Duration::from_millis(50);
-/// Writing takes at most one part in this many of the writer's time.
+/// Longest time between a change and its way to the writer: the contract gives 100 ms, of which
+/// the writing takes a part.
+const SAVE_WITHIN: Duration = Duration::from_millis(75);
+/// Writing takes at most one part in this many of the writer's time, as far as that allows.
 const SAVE_SHARE: u32 = 20;
 /// Pause between two looks at whether the writer is ready.
 const LOOK_AT_WRITER: Duration = Duration::from_millis(20);

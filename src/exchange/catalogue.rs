@@ -2,7 +2,6 @@
 
 use crate::base::ids::ProviderId;
 use crate::config::plan::{Plan, ProviderKind};
-use crate::config::routes;
 use crate::wire::json;
 
 /// The models that the Plan names, and the providers that must be asked for theirs.
@@ -23,9 +22,6 @@ impl Catalogue {
         };
         let mut seen = std::collections::HashSet::new();
         for (id, provider) in (0_u16..).zip(&plan.providers) {
-            if !routes::is_serviceable(provider.kind) {
-                continue;
-            }
             if provider.models.is_empty() && provider.kind != ProviderKind::Anthropic {
                 catalogue.open.push(ProviderId(id));
             }

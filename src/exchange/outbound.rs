@@ -5,6 +5,7 @@ use crate::config::plan::{Endpoint, Provider, ProviderKind};
 use crate::decide::outcome::KeyOwner;
 use crate::exchange::admit::Credential;
 use crate::exchange::headers;
+use crate::translate::headers::{self as anthropic, Resource};
 use crate::wire::azure;
 use crate::wire::head::Head;
 
@@ -15,6 +16,7 @@ pub struct Prefixes {
     embeddings: Prefix,
     models: Prefix,
     own_key: Option<Secret>,
+    kind: ProviderKind,
 }
 
 /// Request line and fixed fields of one endpoint.
@@ -47,6 +49,7 @@ impl Prefixes {
             completions: Prefix::new(provider, "completions"),
             embeddings: Prefix::new(provider, "embeddings"),
             models: Prefix::new(provider, "models"),
+            kind: provider.kind,
             own_key: provider
                 .api_key
                 .as_ref()
@@ -102,7 +105,12 @@ impl Prefixes {
             let (name, value) = (&bytes[one.name.clone()], &bytes[one.value.clone()]);
             let stated = name.eq_ignore_ascii_case(b"content-type")
                 || name.eq_ignore_ascii_case(b"content-encoding");
-            if !stated && headers::crosses_to_provider(name, request.key, listed.clone()) {
+            let dialect = match self.kind {
+                ProviderKind::Anthropic => anthropic::crosses(name),
+                ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => true,
+            };
+            let stays = stated || !dialect;
+            if !stays && headers::crosses_to_provider(name, request.key, listed.clone()) {
                 field(name, value, out);
             }
         }
@@ -117,8 +125,17 @@ impl Prefixes {
                 let line = self.own_key.as_ref().map_or("", Secret::expose);
                 out.extend_from_slice(line.as_bytes());
             }
-            Credential::Caller(authorization) => field(b"Authorization", authorization, out),
+            Credential::Caller(authorization) => match self.kind {
+                ProviderKind::Anthropic => anthropic::write_caller_key(authorization, out),
+                ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => {
+                    field(b"Authorization", authorization, out);
+                }
+            },
             Credential::None => {}
+        }
+        match self.kind {
+            ProviderKind::Anthropic => out.extend_from_slice(anthropic::VERSION_LINE),
+            ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => {}
         }
     }
 }
@@ -132,7 +149,19 @@ impl Prefix {
             after: None,
         };
         let target = match provider.kind {
-            ProviderKind::OpenAi | ProviderKind::Anthropic => simple(""),
+            ProviderKind::OpenAi => simple(""),
+            ProviderKind::Anthropic => {
+                let resource = if endpoint == "models" {
+                    Resource::Models
+                } else {
+                    Resource::Messages
+                };
+                let before = anthropic::target(&base.path, &base.query, resource);
+                azure::Target {
+                    before,
+                    after: None,
+                }
+            }
             // Ollama speaks the OpenAI dialect under `/v1`; a base may name that already.
             ProviderKind::Ollama if base.path.ends_with("/v1") => simple(""),
             ProviderKind::Ollama => simple("/v1"),
@@ -177,7 +206,11 @@ fn key_line(kind: ProviderKind, key: &Secret) -> Secret {
     let key = key.expose();
     Secret::new(match kind {
         ProviderKind::AzureOpenAi => format!("api-key: {key}\r\n"),
-        ProviderKind::Anthropic => format!("x-api-key: {key}\r\n"),
+        ProviderKind::Anthropic => {
+            let mut line = Vec::new();
+            anthropic::write_key(key.as_bytes(), &mut line);
+            String::from_utf8(line).unwrap_or_default()
+        }
         ProviderKind::OpenAi | ProviderKind::Ollama => format!("Authorization: Bearer {key}\r\n"),
     })
 }

@@ -13,6 +13,8 @@ use crate::wire::splice::Splice;
 use crate::wire::sse::{self, Item, Splitter};
 use crate::wire::usage::Usage;
 
+pub use crate::wire::stream_fault::StreamFault;
+
 /// What a stream's relay has to know.
 #[derive(Clone, Copy, Debug)]
 pub struct RelayPlan<'a> {
@@ -33,32 +35,6 @@ pub enum UsageChunk {
     Injected,
     /// The caller asked, or nobody: everything is relayed.
     Untouched,
-}
-
-/// Why a stream is over without having been completed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StreamFault {
-    /// An event is not a JSON object.
-    #[error("the provider sent an event that is not a JSON object")]
-    Malformed,
-    /// An event is longer than a reader keeps.
-    #[error("the provider sent an event that is too long")]
-    EventTooLong,
-    /// More came before the first content than is held back.
-    #[error("the provider sent too much before any content")]
-    HeldBackTooLong,
-    /// The stream says that it is complete, and nothing was in it.
-    #[error("the provider's stream has no content")]
-    NoContent,
-    /// The provider sent an error, and the caller knows nothing of it.
-    #[error("the provider sent an error")]
-    Error,
-    /// The provider sent an error, and the caller has been told: no further frame may follow.
-    #[error("the provider sent an error after content")]
-    ErrorRelayed,
-    /// The provider's bytes end before the answer does.
-    #[error("the provider's stream ended before its answer was complete")]
-    Cut,
 }
 
 /// Appends the event that ends a broken stream; `body` is the JSON of an error in OpenAI's shape.

@@ -32,6 +32,7 @@ use crate::shard::timers::Cut;
 use crate::shard::upstream::Upstream;
 use crate::shard::whole;
 use crate::sys::clock;
+use crate::translate::error;
 use crate::wire::head::{Arrival, Asked};
 use crate::wire::openai::{self, RequestEdits};
 use crate::wire::splice::Splice;
@@ -74,6 +75,8 @@ pub struct Try<'j> {
     pub fresh: Fresh,
     /// Whether the usage of a stream may be asked for.
     pub injection: Injection,
+    /// The body in the provider's own dialect, where that is not the caller's.
+    pub translated: Option<&'j [u8]>,
     /// The right to do so.
     pub permit: &'j RefCell<Permit>,
 }
@@ -88,6 +91,8 @@ pub struct Attempt<'j, 'a> {
     pub place: usize,
     /// The right to make it.
     pub permit: &'j RefCell<Permit>,
+    /// The body in the provider's own dialect, where that is not the caller's.
+    pub translated: Option<&'j [u8]>,
     /// When it was sent; response times count from here.
     pub sent_at: Instant,
     /// When all attempts together must have ended.
@@ -108,6 +113,7 @@ pub async fn run<'a>(
         place,
         fresh,
         injection,
+        translated,
         permit,
     }: Try<'_>,
 ) -> End {
@@ -144,6 +150,7 @@ pub async fn run<'a>(
         provider,
         place,
         permit,
+        translated,
         sent_at,
         overall: attempts.deadline(),
         key: credential.owner(provider),
@@ -192,12 +199,32 @@ async fn conclude<'a>(
         up.park(attempt.job.shard, attempt.candidate().provider);
         return End::WithoutInjection;
     }
-    let outcome = classify_status(status, attempt.key, credit);
+    let mut told = None;
+    let outcome = match attempt.provider.kind {
+        ProviderKind::Anthropic if status >= 300 => {
+            let mut body = Vec::new();
+            let header = |name: &str| up.head.value(&up.bytes, name);
+            let error = error::write(status, attempt.key, header, up.body(), &mut body);
+            told = Some((error.status, body));
+            error.outcome
+        }
+        ProviderKind::Anthropic
+        | ProviderKind::OpenAi
+        | ProviderKind::Ollama
+        | ProviderKind::AzureOpenAi => classify_status(status, attempt.key, credit),
+    };
     let ended = match outcome {
+        Outcome::Answered if attempt.provider.kind == ProviderKind::Anthropic => {
+            whole::translate(attempt, caller, record, attempts, up).await
+        }
         Outcome::Answered => whole::relay(attempt, caller, record, attempts, up).await,
         Outcome::RequestRefused(_) | Outcome::CallerKeyRefused(_) => {
             attempts.commit();
-            whole::pass_through(attempt, caller, record, up, outcome).await
+            let told = told.unwrap_or_else(|| whole::told(&up));
+            record.error = Some("provider_refused");
+            whole::pass_through(attempt, caller, record, up, told)
+                .await
+                .unwrap_or(outcome)
         }
         Outcome::StaleConnection
         | Outcome::ConnectFailed(_)
@@ -210,7 +237,9 @@ async fn conclude<'a>(
         | Outcome::StreamStalled
         | Outcome::CallerGone => {
             if outcome == Outcome::RateLimited {
-                attempt.put_aside(up.retry_after());
+                let asked = up.retry_after();
+                attempt.put_aside(asked);
+                record.retry_after = record.retry_after.into_iter().chain(asked).min();
             }
             up.park(attempt.job.shard, attempt.candidate().provider);
             outcome
@@ -244,6 +273,14 @@ impl<'a> Attempt<'_, 'a> {
         let counts = counts.unwrap_or_else(|| used.counts());
         used.cost = spend::cost(self.job, self.place, &counts);
         used
+    }
+
+    /// Where the attempt is a probe, waits until what it has reported is in force: whoever has its
+    /// answer can rely on the circuit being closed.
+    pub async fn enforce_probe(&self) {
+        if self.permit.borrow().is_probe() {
+            self.job.shard.reports.enforce().await;
+        }
     }
 
     /// Says how the attempt ended; `latency` is what the provider took, where that is known.
@@ -293,6 +330,9 @@ impl<'a> Attempt<'_, 'a> {
 
     /// The body as this provider gets it.
     fn edited(&self) -> Splice<'_> {
+        if let Some(body) = self.translated {
+            return Splice::new(body);
+        }
         let job = self.job;
         let names = &job.shard.routes[job.routed.id.index()].models;
         let edits = RequestEdits {
@@ -446,7 +486,8 @@ fn no_head(up: &Upstream) -> Outcome {
 fn usage_chunk(job: &Job<'_>, place: usize, injection: Injection) -> UsageChunk {
     let provider = job.routed.route.candidates[place].provider;
     let may_inject = injection == Injection::Allowed && job.shard.may_inject(provider);
-    if job.ask.lacks_usage() && may_inject {
+    let kind = job.shard.plan.provider(provider).kind;
+    if kind != ProviderKind::Anthropic && job.ask.lacks_usage() && may_inject {
         UsageChunk::Injected
     } else {
         UsageChunk::Untouched

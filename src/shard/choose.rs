@@ -63,14 +63,15 @@ pub(super) fn ticket(job: &Job<'_>) -> u64 {
     }
 }
 
-/// When the first candidate is expected back.
-pub(super) fn retry_in(job: &Job<'_>) -> Duration {
+/// When the first candidate is expected back. `told` is what those that were asked have said: it
+/// may not be in force yet.
+pub(super) fn retry_in(job: &Job<'_>, told: Option<Duration>) -> Duration {
     let survey = survey(job, &Eligible::NONE, Tokens::ZERO);
-    if survey.eligible.is_empty() {
-        survey.retry_in(clock::now())
-    } else {
-        SOON
-    }
+    let known = survey
+        .eligible
+        .is_empty()
+        .then(|| survey.retry_in(clock::now()));
+    told.into_iter().chain(known).min().unwrap_or(SOON)
 }
 
 /// When to come back to a provider that is ready again already.

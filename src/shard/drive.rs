@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use crate::base::tokens::Tokens;
 
-use crate::config::plan::Endpoint;
+use crate::config::plan::{Endpoint, ProviderKind};
 use crate::decide::failover::{Attempts, Grant, Step};
 use crate::decide::outcome::{Outcome, Sample as Kind, Signal, Verdict};
 use crate::decide::retry_budget;
@@ -27,6 +27,7 @@ use crate::shard::run::Shard;
 use crate::shard::settle::Record;
 use crate::shard::spend::{self, Allowance, Turn};
 use crate::sys::clock;
+use crate::translate::request::{self, Unsupported};
 use crate::wire::head::Head;
 use crate::wire::json;
 use crate::wire::openai::{self, Ask};
@@ -197,6 +198,20 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
             return conclude(job, caller, record, &attempts, verdict).await;
         };
         let id = routed.route.candidates[place].provider;
+        let translated = match translated(job, place) {
+            Ok(body) => body,
+            Err(why) => {
+                attempts.begin(place);
+                record.inexpressible = Some(why.to_string());
+                let step = attempts.on_outcome(now, Outcome::Untranslatable, || Grant::Granted);
+                match step {
+                    Step::Another | Step::SameProviderFresh => continue,
+                    Step::End(verdict) => {
+                        return conclude(job, caller, record, &attempts, verdict).await;
+                    }
+                }
+            }
+        };
         // Another shard was faster: the survey will show it.
         let Some(permit) = Permit::take(shard, id, tokens) else {
             continue;
@@ -204,12 +219,37 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
         attempts.begin(place);
         record.attempts = attempts.count();
         record.provider = Some(&provider_of(job, place).name);
-        match attempt_at(job, caller, record, &mut attempts, (place, permit)).await {
+        let candidate = (place, permit, translated.as_deref());
+        match attempt_at(job, caller, record, &mut attempts, candidate).await {
             Ok(None) => {}
             Ok(Some(verdict)) => return conclude(job, caller, record, &attempts, verdict).await,
             Err(refusal) => {
                 return refuse::tell(shard, caller, job.request, record, &refusal).await;
             }
+        }
+    }
+}
+
+/// The request in the dialect of a candidate, where that is not the caller's.
+fn translated(job: &Job<'_>, place: usize) -> Result<Option<Vec<u8>>, Unsupported> {
+    let provider = provider_of(job, place);
+    match provider.kind {
+        ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => Ok(None),
+        ProviderKind::Anthropic => {
+            let model = job.routed.route.candidates[place]
+                .model
+                .as_deref()
+                .unwrap_or(job.model);
+            let mut body = Vec::with_capacity(job.body.len());
+            let source = &job.message[job.body.clone()];
+            let dropped = request::write(source, job.ask, model, &mut body)?;
+            if !dropped.names.is_empty() {
+                let (provider, more) = (&*provider.name, dropped.more);
+                let names = dropped.names.join(", ");
+                let request_id = job.request.id.as_str();
+                tracing::debug!(provider, request_id, names, more, "parameters are left out");
+            }
+            Ok(Some(body))
         }
     }
 }
@@ -221,7 +261,7 @@ async fn attempt_at<'a>(
     caller: &mut Caller,
     record: &mut Record<'a>,
     attempts: &mut Attempts,
-    (place, permit): (usize, Permit),
+    (place, permit, translated): (usize, Permit, Option<&[u8]>),
 ) -> Result<Option<Verdict>, Refusal<'static>> {
     let (mut fresh, mut injection) = (Fresh::NotNeeded, Injection::Allowed);
     let permit = RefCell::new(permit);
@@ -230,6 +270,7 @@ async fn attempt_at<'a>(
             place,
             fresh,
             injection,
+            translated,
             permit: &permit,
         };
         let outcome = match attempt::run(job, caller, record, attempts, this).await {
@@ -309,9 +350,14 @@ async fn conclude<'a>(
                 provider,
                 model: &job.ask.model,
                 outcome: blamed.outcome,
-                retry: choose::retry_in(job),
+                retry: choose::retry_in(job, record.retry_after),
             };
-            match Refusal::of_verdict(verdict, &last) {
+            let why = record.inexpressible.take();
+            let refusal = match (verdict, &why) {
+                (Verdict::InvalidRequest, Some(why)) => Some(Refusal::InvalidRequest(why)),
+                _ => Refusal::of_verdict(verdict, &last),
+            };
+            match refusal {
                 Some(refusal) => {
                     refuse::tell(job.shard, caller, job.request, record, &refusal).await
                 }

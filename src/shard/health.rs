@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
-use crate::config::routes;
 use crate::exchange::admit::Credential;
 use crate::link::orders::Health;
-use crate::link::reports::Message;
+use crate::link::reports::{Message, Question};
 use crate::shard::connect;
 use crate::shard::guarded;
+use crate::shard::manage;
 use crate::shard::nudge::Nudge;
 use crate::shard::run::Shard;
 use crate::shard::socket::Part;
@@ -25,7 +25,7 @@ pub async fn check_all(shard: Rc<Shard>, checked: Box<dyn Fn() + Send>) {
     let first = Rc::new(Nudge::default());
     let waiting = Rc::new(Cell::new(0_usize));
     for (id, provider) in (0..).map(ProviderId).zip(&shard.plan.providers) {
-        if provider.health_check.disabled || !routes::is_serviceable(provider.kind) {
+        if provider.health_check.disabled {
             continue;
         }
         waiting.set(waiting.get() + 1);
@@ -37,6 +37,11 @@ pub async fn check_all(shard: Rc<Shard>, checked: Box<dyn Fn() + Send>) {
     }
     while waiting.get() > 0 {
         first.wait().await;
+    }
+    // The coordinator answers after it has published what came before: whoever is told that all
+    // are checked finds it in the gates.
+    if manage::ask(&shard, Question::Providers).await.is_err() {
+        tracing::warn!("what the first health checks found is not in force yet");
     }
     checked();
 }

@@ -45,8 +45,13 @@ pub async fn answer(
     }
 }
 
-/// Asks the coordinator, and waits for what it says.
-async fn ask<'a>(shard: &Shard, question: Question) -> Result<(u16, Vec<u8>), Refusal<'a>> {
+/// Asks the coordinator, and waits for what it says. What this shard has sent before is in force
+/// then.
+///
+/// # Errors
+///
+/// It has too much to do, or does not answer.
+pub async fn ask<'a>(shard: &Shard, question: Question) -> Result<(u16, Vec<u8>), Refusal<'a>> {
     let reply = Arc::new(Reply::default());
     // What this shard has seen is in the answer, too.
     shard.reports.flush();

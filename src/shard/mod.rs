@@ -27,6 +27,7 @@ pub mod ring;
 pub mod run;
 pub mod settle;
 pub mod socket;
+pub mod spare;
 pub mod spend;
 pub mod stream;
 pub mod timers;

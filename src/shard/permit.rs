@@ -69,6 +69,12 @@ impl Permit {
         }
     }
 
+    /// Whether the attempt is a probe.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.taken.probe.is_some()
+    }
+
     /// Says how the attempt ended: what `outcome` means, the response time where it counts, and the
     /// tokens used. Only the first word counts.
     pub fn settle(&mut self, outcome: Outcome, sample: Option<Sample>, used: Tokens) {

@@ -39,6 +39,10 @@ pub struct Record<'a> {
     pub tokens: Option<Used>,
     /// Money reserved from the caller's budget.
     pub reservation: Option<Reservation<'a>>,
+    /// How long the providers that are at their limits asked to be left alone, the shortest.
+    pub retry_after: Option<Duration>,
+    /// What a provider's dialect could not express.
+    pub inexpressible: Option<String>,
     /// The model that a budget put in place of the one asked for.
     pub model_override: Option<&'a str>,
     /// What becomes of the connection afterwards.
@@ -123,6 +127,8 @@ impl<'a> Record<'a> {
             first_byte: None,
             tokens: None,
             reservation: None,
+            retry_after: None,
+            inexpressible: None,
             model_override: None,
             connection: request.connection,
             error: None,

@@ -206,7 +206,9 @@ fn estimate(job: &Job<'_>) -> Ask {
         .max_completion_tokens
         .or(ask.max_tokens)
         .map(Tokens::new);
-    let answer = bound.unwrap_or_else(|| shard.usual_answer(routed.id));
+    let answer = bound.unwrap_or_else(|| shard.usual_answer(routed.id)).get();
+    // Several answers at once are as many times as long.
+    let answer = Tokens::new(answer.saturating_mul(ask.n.max(1)));
     let dearest = |counts: Counts| {
         let places = 0..routed.route.candidates.len();
         places

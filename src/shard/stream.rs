@@ -4,13 +4,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::base::ids::ProviderId;
-use crate::base::limits::{KEPT_BUFFER_BYTES_MAX, RELAYS_KEPT_MAX};
 use crate::decide::failover::Attempts;
 use crate::decide::outcome::{Failure, Outcome, Waiting};
 use crate::exchange::headers::{self, TRAILER_ANNOUNCEMENT, Totals};
 use crate::exchange::inbound;
 use crate::exchange::refusal::{Connection, LastWord, Refusal};
-use crate::exchange::relay::{RelayPlan, StreamFault, StreamRelay};
+use crate::exchange::relay::StreamFault;
 use crate::exchange::request::Version;
 use crate::link::facts::{Sample, SampleKind};
 use crate::shard::attempt::Attempt;
@@ -18,6 +17,7 @@ use crate::shard::caller::Caller;
 use crate::shard::guarded;
 use crate::shard::run::Shard;
 use crate::shard::settle::{Record, Used};
+use crate::shard::spare::{self, Spare};
 use crate::shard::timers::Cut;
 use crate::shard::upstream::Upstream;
 use crate::sys::clock;
@@ -35,12 +35,7 @@ pub async fn relay<'a>(
     let shard = attempt.job.shard;
     let spare = shard.relays.borrow_mut().pop();
     let mut spare = spare.unwrap_or_default();
-    spare.relay.reset(&RelayPlan {
-        caller_model: attempt.caller_model(),
-        kind: attempt.provider.kind,
-        endpoint: attempt.job.endpoint,
-        usage: attempt.usage,
-    });
+    spare.reset(attempt);
     let body = Body::new(up.head.framing);
     let mut stream = Stream {
         attempt,
@@ -61,7 +56,7 @@ pub async fn relay<'a>(
         provider_end,
         ..
     } = stream;
-    keep(shard, spare);
+    spare::keep(shard, spare);
     if outcome == Outcome::Answered {
         let id = attempt.candidate().provider;
         match provider_end {
@@ -74,24 +69,6 @@ pub async fn relay<'a>(
         }
     }
     outcome
-}
-
-/// What a stream needs and the next one can use again.
-#[derive(Default)]
-pub struct Spare {
-    relay: StreamRelay,
-    payload: Vec<u8>,
-}
-
-/// Keeps what the next stream can use, but for what a burst of streams, or a burst within one, made
-/// of it.
-fn keep(shard: &Shard, mut spare: Box<Spare>) {
-    let mut relays = shard.relays.borrow_mut();
-    if relays.len() < RELAYS_KEPT_MAX {
-        spare.payload.clear();
-        spare.payload.shrink_to(KEPT_BUFFER_BYTES_MAX);
-        relays.push(spare);
-    }
 }
 
 /// A stream on its way.
@@ -162,6 +139,7 @@ impl<'a> Stream<'_, '_, 'a> {
                 if record.first_byte.is_none() {
                     attempts.commit();
                     self.attempt.permit.borrow().answered();
+                    self.attempt.enforce_probe().await;
                     self.write_head(caller, record, up);
                 }
                 self.write_payload(caller);
@@ -249,10 +227,10 @@ impl<'a> Stream<'_, '_, 'a> {
                 .map_err(|_| Broken::MALFORMED)?
             {
                 Piece::Payload(range) => {
-                    let Spare { relay, payload } = &mut *self.spare;
-                    relay.push(&bytes[range], payload).map_err(Broken::of)?;
+                    let pushed = self.spare.push(&bytes[range]);
+                    pushed.map_err(|fault| self.broken(fault))?;
                 }
-                Piece::More if self.spare.relay.is_done() => return Ok(Fed::Complete),
+                Piece::More if self.spare.is_done() => return Ok(Fed::Complete),
                 Piece::More => return Ok(Fed::More),
                 Piece::End(end) => {
                     self.provider_end = if end == bytes.len() {
@@ -267,8 +245,8 @@ impl<'a> Stream<'_, '_, 'a> {
     }
 
     fn finish(&mut self) -> Result<Fed, Broken> {
-        let Spare { relay, payload } = &mut *self.spare;
-        relay.finish(payload).map_err(Broken::of)?;
+        let finished = self.spare.finish();
+        finished.map_err(|fault| self.broken(fault))?;
         Ok(Fed::Complete)
     }
 
@@ -283,13 +261,24 @@ impl<'a> Stream<'_, '_, 'a> {
         self.attempt.settle(outcome, sample, self.used().sum());
     }
 
+    /// What a fault means; an error that the provider sent may mean more than that it failed.
+    fn broken(&self, fault: StreamFault) -> Broken {
+        let mut broken = Broken::of(fault);
+        if fault == StreamFault::Error
+            && let Some(told) = self.spare.told_error(self.attempt.key)
+        {
+            broken.before = told;
+        }
+        broken
+    }
+
     fn is_committed(&self) -> bool {
-        self.spare.relay.is_committed()
+        self.spare.is_committed()
     }
 
     fn used(&self) -> Used {
-        let relay = &self.spare.relay;
-        self.attempt.used(relay.usage(), relay.text_bytes())
+        self.attempt
+            .used(self.spare.usage(), self.spare.text_bytes())
     }
 
     /// Starts the answer: nothing but its totals is unknown now.

@@ -21,9 +21,11 @@ use crate::shard::settle::Record;
 use crate::shard::socket::Part;
 use crate::shard::upstream::Upstream;
 use crate::sys::clock;
+use crate::translate::answer as anthropic;
 use crate::wire::chunked::{Chunked, Progress};
 use crate::wire::head::Framing;
 use crate::wire::splice::Splice;
+use crate::wire::usage::Usage;
 
 /// Why an answer was not read.
 pub enum Stop {
@@ -92,17 +94,20 @@ pub async fn relay<'a>(
         }
     };
     attempts.commit();
-    let used = attempt.used(view.usage, view.text_bytes);
-    record.settle(used);
-    job.shard.note_answer(job.routed.id, used.completion);
-    let latency = clock::now().since(attempt.sent_at);
-    let sample = Sample {
-        latency,
-        kind: SampleKind::WholeAnswer,
-    };
-    attempt.settle(Outcome::Answered, Some(sample), used.sum());
+    let totals = settle(attempt, record, (view.usage, view.text_bytes)).await;
     let splice = answer::edit_answer(up.body(), &view, attempt.caller_model());
-    write_head(attempt, caller, record, &up, (splice.len(), used.totals()));
+    let (status, length) = (up.head.status, splice.len());
+    write_head(
+        attempt,
+        caller,
+        record,
+        &up,
+        Told {
+            status,
+            length,
+            totals,
+        },
+    );
     if splice.len() > ONE_SEND_BYTES_MAX {
         let pieces = pieces_of(&splice, &up.bytes);
         let bytes = up.park_without_bytes(job.shard, attempt.candidate().provider);
@@ -116,45 +121,129 @@ pub async fn relay<'a>(
     sent(caller.send_out(job.shard).await, Outcome::Answered)
 }
 
-/// Relays an error that is about the request itself, in OpenAI's shape.
+/// An error that is about the request itself, in OpenAI's shape: its status and its body.
+#[must_use]
+pub fn told(up: &Upstream) -> (u16, Vec<u8>) {
+    let mut body = Vec::new();
+    let kind = up.head.value(&up.bytes, "content-type");
+    let kind = kind.and_then(|kind| std::str::from_utf8(kind).ok());
+    provider_error::error_in_openai_shape(up.head.status, kind, up.body(), &mut body);
+    (up.head.status, body)
+}
+
+/// Relays an error that is about the request itself; the outcome where the caller did not take it.
 pub async fn pass_through<'a>(
     attempt: &Attempt<'_, 'a>,
     caller: &mut Caller,
     record: &mut Record<'a>,
     up: Upstream,
-    outcome: Outcome,
-) -> Outcome {
-    record.error = Some("provider_refused");
-    let mut body = Vec::new();
-    let kind = up.head.value(&up.bytes, "content-type");
-    let kind = kind.and_then(|kind| std::str::from_utf8(kind).ok());
-    provider_error::error_in_openai_shape(up.head.status, kind, up.body(), &mut body);
+    (status, body): (u16, Vec<u8>),
+) -> Option<Outcome> {
+    let length = body.len();
     write_head(
         attempt,
         caller,
         record,
         &up,
-        (body.len(), Totals::default()),
+        Told {
+            status,
+            length,
+            totals: Totals::default(),
+        },
     );
     caller.out.extend_from_slice(&body);
     up.park(attempt.job.shard, attempt.candidate().provider);
-    sent(caller.send_out(attempt.job.shard).await, outcome)
+    caller
+        .send_out(attempt.job.shard)
+        .await
+        .err()
+        .map(|_| Outcome::CallerGone)
 }
 
-/// Starts the caller's answer with its head, for a body of `length` bytes.
+/// Translates a 2xx answer of another dialect and relays it, unless it turns out to be none.
+pub async fn translate<'a>(
+    attempt: &Attempt<'_, 'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    attempts: &mut Attempts,
+    up: Upstream,
+) -> Outcome {
+    let job = attempt.job;
+    let created = clock::wall().unix_millis() / 1_000;
+    let mut body = Vec::new();
+    let answer = anthropic::write(up.body(), attempt.caller_model(), created, &mut body);
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(fault) => {
+            up.park(job.shard, attempt.candidate().provider);
+            return fault.outcome();
+        }
+    };
+    attempts.commit();
+    let totals = settle(attempt, record, (answer.usage, answer.text_bytes)).await;
+    let (status, length) = (up.head.status, body.len());
+    write_head(
+        attempt,
+        caller,
+        record,
+        &up,
+        Told {
+            status,
+            length,
+            totals,
+        },
+    );
+    up.park(job.shard, attempt.candidate().provider);
+    caller.out.extend_from_slice(&body);
+    sent(caller.send_out(job.shard).await, Outcome::Answered)
+}
+
+/// Settles an answer that is complete, before any of it leaves.
+async fn settle<'a>(
+    attempt: &Attempt<'_, 'a>,
+    record: &mut Record<'a>,
+    (usage, text_bytes): (Option<Usage>, usize),
+) -> Totals {
+    let job = attempt.job;
+    let used = attempt.used(usage, text_bytes);
+    record.settle(used);
+    job.shard.note_answer(job.routed.id, used.completion);
+    let latency = clock::now().since(attempt.sent_at);
+    let sample = Sample {
+        latency,
+        kind: SampleKind::WholeAnswer,
+    };
+    attempt.settle(Outcome::Answered, Some(sample), used.sum());
+    attempt.enforce_probe().await;
+    used.totals()
+}
+
+/// What the head of an answer says about the answer.
+struct Told {
+    status: u16,
+    /// Bytes of the body.
+    length: usize,
+    totals: Totals,
+}
+
+/// Starts the caller's answer with its head.
 fn write_head<'a>(
     attempt: &Attempt<'_, 'a>,
     caller: &mut Caller,
     record: &mut Record<'a>,
     up: &Upstream,
-    (length, totals): (usize, Totals),
+    Told {
+        status,
+        length,
+        totals,
+    }: Told,
 ) {
     let now = clock::now();
-    record.status = Some(up.head.status);
+    record.status = Some(status);
     record.first_byte = Some(now);
     let out = &mut caller.out;
     out.clear();
-    inbound::write_status(up.head.status, out);
+    inbound::write_status(status, out);
     out.extend_from_slice(b"Content-Type: application/json\r\nContent-Length: ");
     out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
     out.extend_from_slice(b"\r\n");

@@ -1,6 +1,6 @@
 //! Signals, as a blocking iterator.
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 /// A signal that infermux acts on.
@@ -12,13 +12,15 @@ pub enum Signal {
     Interrupt,
 }
 
-/// The signals of this process from now on. SIGPIPE is ignored by std.
+/// The signals of this process from now on. SIGPIPE is ignored by std. SIGXFSZ would end the
+/// process where a file grows beyond what it may (`ulimit -f`); with a handler, the write fails
+/// instead, like any other.
 ///
 /// # Errors
 ///
 /// The handlers could not be installed.
 pub fn watch() -> std::io::Result<impl Iterator<Item = Signal> + Send> {
-    let signals = Signals::new([SIGTERM, SIGINT])?;
+    let signals = Signals::new([SIGTERM, SIGINT, SIGXFSZ])?;
     Ok(Forever(signals))
 }
 
@@ -28,9 +30,10 @@ impl Iterator for Forever {
     type Item = Signal;
 
     fn next(&mut self) -> Option<Signal> {
-        self.0.forever().next().map(|number| match number {
-            SIGINT => Signal::Interrupt,
-            _ => Signal::Terminate,
+        self.0.forever().find_map(|number| match number {
+            SIGINT => Some(Signal::Interrupt),
+            SIGTERM => Some(Signal::Terminate),
+            _ => None,
         })
     }
 }

@@ -12,4 +12,5 @@ pub mod openai;
 pub mod retry_after;
 pub mod splice;
 pub mod sse;
+pub mod stream_fault;
 pub mod usage;

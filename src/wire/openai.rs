@@ -175,7 +175,9 @@ impl Ask<'_> {
     #[must_use]
     pub fn tokens(&self) -> Tokens {
         let answer = self.max_completion_tokens.or(self.max_tokens).unwrap_or(0);
-        Tokens::estimated(self.prompt_bytes).saturating_add(Tokens::new(answer))
+        // Several answers at once are as many times as long.
+        let answers = Tokens::new(answer.saturating_mul(self.n.max(1)));
+        Tokens::estimated(self.prompt_bytes).saturating_add(answers)
     }
 
     /// Whether usage must be asked for in the caller's stead: never without `stream:true`, which

@@ -91,7 +91,8 @@ fn detail(details: &Value<'_>, name: &[u8]) -> Tokens {
 const TOLD_MAX: u64 = u32::MAX as u64;
 
 /// The number that `value` is; fractions are cut off, and what is no count counts as none.
-fn count(value: &Value<'_>) -> Tokens {
+#[must_use]
+pub fn count(value: &Value<'_>) -> Tokens {
     if value.kind != Kind::Number {
         return Tokens::ZERO;
     }

@@ -7,14 +7,22 @@
     reason = "tests start threads, share memory and look at the clock; modules of one binary"
 )]
 
+mod anthropic;
+mod breaker;
+mod budget;
+mod cost;
 mod failover;
 mod hangup;
 mod headers;
+mod health;
 mod http;
 mod keys;
+mod latency;
 mod limits;
+mod limits_rate;
 mod listen;
 mod logging;
+mod manage;
 mod raw;
 mod rings;
 mod routing;

@@ -226,6 +226,7 @@ def a_chat_completion_has_text_usage_and_the_model_asked_for():
         assert headers["x-infermux-strategy"] == "priority", headers
         assert int(headers["x-infermux-prompt-tokens"]) == usage.prompt_tokens, headers
         assert int(headers["x-infermux-completion-tokens"]) == usage.completion_tokens, headers
+        assert float(headers["x-infermux-cost"]) > 0, headers
         assert headers["x-request-id"], headers
 
 

@@ -8,7 +8,7 @@ use crate::base::secret::Secret;
 use crate::config::aliases::{Aliases, Astray};
 use crate::config::plan::{Auth, BaseUrl, HealthCheck, Provider, ProviderKind};
 use crate::config::raw::fields::{Block, Defaults};
-use crate::config::{routes, url};
+use crate::config::url;
 use crate::decide::policy::BreakerPolicy;
 
 const KINDS: [(&str, ProviderKind); 4] = [
@@ -60,15 +60,6 @@ pub fn read(root: &Block<'_>, auth: &Auth) -> Box<[Provider]> {
 fn provider(block: &Block<'_>, auth: &Auth, global: &BreakerPolicy) -> Provider {
     let name = block.text("name").unwrap_or_default();
     let kind = block.word("type", &KINDS).unwrap_or(ProviderKind::OpenAi);
-    if !routes::is_serviceable(kind) {
-        let name = KINDS
-            .iter()
-            .find(|(_, of)| *of == kind)
-            .map_or("", |(name, _)| name);
-        block.warn_of_all(format!(
-            "{name} is not served by this version, the provider is skipped"
-        ));
-    }
     let base = base(block, kind);
     let api_key = api_key(block, kind, auth, &base);
     let timeout = block.span("timeout").unwrap_or_default();

@@ -3,6 +3,8 @@
 
 pub mod client;
 pub mod command;
+pub mod load;
+pub mod operate;
 pub mod router;
 pub mod tls;
 
@@ -20,12 +22,24 @@ pub fn mock(script: Value) -> Mock {
 }
 
 /// Waits until `condition` holds.
-pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+pub fn eventually(what: &str, condition: impl FnMut() -> bool) {
+    eventually_within(PATIENCE, what, condition);
+}
+
+fn eventually_within(patience: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < PATIENCE, "never: {what}");
+        assert!(start.elapsed() < patience, "never: {what}");
         std::thread::park_timeout(Duration::from_millis(2));
     }
+}
+
+/// Lets a time pass that the router itself has told of.
+pub fn wait_as_told(span: Duration) {
+    let until = Instant::now() + span;
+    eventually_within(span + PATIENCE, "the time is over", || {
+        Instant::now() >= until
+    });
 }
 
 /// A configuration with one `openai` provider per mock, which claims the model `m`.

@@ -14,6 +14,10 @@ use super::{PATIENCE, eventually};
 pub struct Router {
     child: Child,
     addr: SocketAddr,
+    /// Where operators connect, if not there.
+    management: Option<SocketAddr>,
+    /// What it printed until it listened.
+    said: Vec<String>,
     log: Arc<Mutex<String>>,
     /// Whether its test makes it panic.
     panics: bool,
@@ -106,21 +110,25 @@ impl Start {
         collect(child.stderr.take().expect("piped"), Arc::clone(&log));
         let lines = lines_of(child.stdout.take().expect("piped"));
         let start = Instant::now();
-        let addr = loop {
+        let mut said = Vec::new();
+        let (addr, management) = loop {
             let left = PATIENCE.saturating_sub(start.elapsed());
-            match lines.recv_timeout(left) {
-                Ok(line) => {
-                    if let Some(rest) = line.strip_prefix("listening on ") {
-                        let addr = rest.split_whitespace().next().unwrap_or_default();
-                        break reachable(addr);
-                    }
-                }
-                Err(_) => panic!("the router does not listen: {}", log.lock().expect("a log")),
+            let Ok(line) = lines.recv_timeout(left) else {
+                panic!("the router does not listen: {}", log.lock().expect("a log"));
+            };
+            said.push(line.clone());
+            if let Some(rest) = line.strip_prefix("listening on ") {
+                let addr = rest.split_whitespace().next().unwrap_or_default();
+                let management = rest.split_once("(management: ");
+                let management = management.map(|(_, rest)| reachable(rest.trim_end_matches(')')));
+                break (reachable(addr), management);
             }
         };
         Router {
             child,
             addr,
+            management,
+            said,
             log,
             panics: false,
             _folder: self.folder,
@@ -142,6 +150,16 @@ impl Router {
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Where operators connect.
+    pub fn management(&self) -> SocketAddr {
+        self.management.unwrap_or(self.addr)
+    }
+
+    /// What it printed until it listened, line by line.
+    pub fn said(&self) -> &[String] {
+        &self.said
     }
 
     /// The process's number.

@@ -142,7 +142,8 @@ pub(crate) fn cargo(flags: &str) -> Result<(), String> {
     finish(cargo_command(flags))
 }
 
-fn cargo_command(flags: &str) -> Command {
+/// A call of cargo at the root of the workspace.
+pub(crate) fn cargo_command(flags: &str) -> Command {
     let mut command = Command::new("cargo");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     command.args(flags.split_whitespace()).current_dir(root);

@@ -127,7 +127,7 @@ fn mock_address(line: &str) -> Option<Mock> {
 }
 
 /// Reads `… listening on ADDR …`.
-fn router_address(line: &str) -> Option<String> {
+pub(crate) fn router_address(line: &str) -> Option<String> {
     let (_, rest) = line.split_once("listening on ")?;
     let word = rest.split([' ', ',', '"']).next()?;
     let (_, port) = word.rsplit_once(':')?;
@@ -136,11 +136,16 @@ fn router_address(line: &str) -> Option<String> {
 }
 
 /// A folder of this run; dropping it removes it.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Result<Self, String> {
-        let name = format!("infermux-demo-{}", std::process::id());
+    /// Creates it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be created.
+    pub(crate) fn new() -> Result<Self, String> {
+        let name = format!("infermux-x-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
         match std::fs::create_dir(&path) {
             Ok(()) => Ok(Self(path)),
@@ -148,7 +153,12 @@ impl Folder {
         }
     }
 
-    fn write(&self, name: &str, text: &str) -> Result<PathBuf, String> {
+    /// Writes a file into it and gives the file's path.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf, String> {
         let path = self.0.join(name);
         match std::fs::write(&path, text) {
             Ok(()) => Ok(path),

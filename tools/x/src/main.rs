@@ -1,9 +1,11 @@
 //! The house's own commands, run as `cargo x <command>`.
 
+mod bench;
 mod client;
 mod clock;
 mod commands;
 mod demo;
+mod overhead;
 mod processes;
 mod steps;
 
@@ -46,6 +48,17 @@ enum Command {
         #[arg(long)]
         stay: bool,
     },
+    /// Nanoseconds and instructions of the hot steps (needs valgrind)
+    Bench {
+        /// Fail where a step needs over 5 % more instructions than benches/instructions.json says
+        #[arg(long)]
+        check: bool,
+        /// Rewrite benches/instructions.json
+        #[arg(long, conflicts_with = "check")]
+        bless: bool,
+    },
+    /// What limits, budgets and breakers cost in processor time for each request
+    Overhead,
     /// Runs infermux-load with these flags; without --url against a running `cargo x demo --stay`
     #[command(disable_help_flag = true)]
     Load {
@@ -65,6 +78,10 @@ fn main() -> ExitCode {
         Command::Deny => commands::deny(),
         Command::Demo { stay: true } => demo::run(demo::Ending::Stay),
         Command::Demo { stay: false } => demo::run(demo::Ending::Leave),
+        Command::Bench { check: true, .. } => bench::run(bench::Aim::Check),
+        Command::Bench { bless: true, .. } => bench::run(bench::Aim::Bless),
+        Command::Bench { .. } => bench::run(bench::Aim::Show),
+        Command::Overhead => overhead::run(),
         Command::Load { flags } => commands::load(flags),
     };
     match result {

@@ -112,6 +112,11 @@ impl Processes {
         ))
     }
 
+    /// The process id of the child that was started last.
+    pub(crate) fn last_id(&self) -> Option<u32> {
+        self.children.last().map(|(_, child)| child.id())
+    }
+
     /// Runs `work` on a thread of its own until it ends, a child ends, or the user stops it.
     ///
     /// # Errors

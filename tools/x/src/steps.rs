@@ -16,7 +16,11 @@ const ROUTING: [&str; 4] = [
     "X-Infermux-Latency-Ms",
 ];
 /// Names that account for it: in the head of a plain answer, in the trailers of a stream.
-const ACCOUNTS: [&str; 2] = ["X-Infermux-Prompt-Tokens", "X-Infermux-Completion-Tokens"];
+const ACCOUNTS: [&str; 3] = [
+    "X-Infermux-Cost",
+    "X-Infermux-Prompt-Tokens",
+    "X-Infermux-Completion-Tokens",
+];
 
 /// Sends every request to the router at `router` and prints what comes of it.
 ///
@@ -47,7 +51,7 @@ fn plain(router: &str) -> Result<(), String> {
 fn streamed(router: &str) -> Result<(), String> {
     title(
         "2. The same as a stream",
-        "Events come as the provider writes them; the token counts follow as trailers.",
+        "Events come as the provider writes them; token counts and cost follow as trailers.",
     );
     let body = chat("Count to ten.").replacen('{', "{\"stream\":true,", 1);
     let clock = Stopwatch::start();

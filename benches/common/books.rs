@@ -1,0 +1,78 @@
+//! Steps on facts: a shard's batch, and what the coordinator's books make of one of them.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use infermux::base::ids::ProviderId;
+use infermux::base::time::{Instant, WallTime};
+use infermux::base::tokens::Tokens;
+use infermux::decide::outcome::Signal;
+use infermux::ledger::books::Books;
+use infermux::ledger::state::State;
+use infermux::link::facts::{Ended, Fact, Sample, SampleKind};
+
+use super::{Run, plan};
+
+/// Facts of one run of [`facts`].
+const FACTS: u32 = 256;
+
+/// Gathers facts, beginning with nothing like a shard after each flush.
+pub(crate) fn facts() -> Run {
+    let now = Instant::from_millis(1_000);
+    Box::new(move || {
+        let mut facts = Vec::new();
+        for _ in 0..FACTS {
+            facts.push(ended(black_box(now), Signal::Success));
+        }
+        black_box(facts);
+    })
+}
+
+/// Books a request that a limited provider was given.
+pub(crate) fn admitted() -> Run {
+    books(|at| Fact::Admitted {
+        provider: ProviderId(1),
+        at,
+        tokens: Tokens::new(300),
+    })
+}
+
+/// Books an attempt that went well.
+pub(crate) fn success() -> Run {
+    books(|at| ended(at, Signal::Success))
+}
+
+/// Books an attempt that failed, short of opening the circuit.
+pub(crate) fn failure() -> Run {
+    books(|at| ended(at, Signal::Failure))
+}
+
+fn books(fact: impl Fn(Instant) -> Fact + 'static) -> Run {
+    let wall = WallTime::from_unix_millis(1_795_428_000_000);
+    let mut books = Books::new(&plan(3), wall, State::default(), Duration::from_secs(60));
+    let mut orders = Vec::new();
+    let mut now = Instant::from_millis(1_000);
+    Box::new(move || {
+        now = now + Duration::from_micros(100);
+        orders.clear();
+        books.on_fact(now, &fact(now), &mut orders);
+        black_box(&orders);
+    })
+}
+
+fn ended(at: Instant, signal: Signal) -> Fact {
+    let sample = Sample {
+        latency: Duration::from_millis(400),
+        kind: SampleKind::WholeAnswer,
+    };
+    Fact::Ended(Ended {
+        provider: ProviderId(1),
+        admitted: at,
+        at,
+        signal,
+        sample: (signal == Signal::Success).then_some(sample),
+        reserved: Tokens::new(300),
+        used: Tokens::new(29),
+        probe: None,
+    })
+}

@@ -1,0 +1,97 @@
+//! Steps on the words that all shards share: who is eligible, who is chosen, what is taken.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use infermux::base::money::NanoUsd;
+use infermux::base::time::Instant;
+use infermux::config::plan::Endpoint;
+use infermux::decide::budget::{self, Admission, Ask, Standing};
+use infermux::decide::eligible::Eligible;
+use infermux::decide::rotation::Rotation;
+use infermux::decide::strategy::{Choice, choose};
+use infermux::exchange::route;
+use infermux::link::budget_gate::BudgetGate;
+use infermux::link::facts::MonthTag;
+use infermux::link::gate::Gates;
+use infermux::link::provider_gate::{Limits, ProviderGate};
+
+use super::{Run, kept, plan};
+
+/// Finds the route, looks at all `count` candidates, takes a ticket and chooses.
+pub(crate) fn route(count: usize) -> Run {
+    let plan = kept(plan(count));
+    let providers = (0..count).map(|_| ProviderGate::new(limits())).collect();
+    let gates = Gates::new(plan.routes.all.len(), 1).with(providers, Box::default());
+    let rotation = Rotation::new(&vec![1; count]);
+    let now = Instant::from_millis(1_000);
+    Box::new(move || {
+        let model = black_box("gpt-4o-mini");
+        let routed = route::route(plan, Endpoint::ChatCompletions, model).expect("a route");
+        let survey = route::survey(routed.route, &Eligible::NONE, |id| {
+            gates.providers[id.index()].standing(now, 300)
+        });
+        let choice = Choice {
+            ticket: gates.ticket(routed.id),
+            random: 0,
+            rotation: &rotation,
+            latencies: &[],
+            min_samples: 5,
+            costs: &[],
+        };
+        black_box(choose(routed.route.strategy, &choice, &survey.eligible));
+    })
+}
+
+/// Takes from the gate of a provider without limits, and leaves.
+pub(crate) fn take_and_leave() -> Run {
+    let gate = ProviderGate::new(Limits::default());
+    Box::new(move || {
+        black_box(gate.take(black_box(300)));
+        gate.leave();
+    })
+}
+
+/// Takes from the gate of a provider with every limit, leaves, and gives back.
+pub(crate) fn take_and_give() -> Run {
+    let gate = ProviderGate::new(limits());
+    Box::new(move || {
+        black_box(gate.take(black_box(300)));
+        gate.leave();
+        gate.give_back(1, 300);
+    })
+}
+
+/// Reserves money from a budget that lasts.
+pub(crate) fn reserve() -> Run {
+    let gate = BudgetGate::default();
+    let monthly = NanoUsd::new(1 << 50);
+    gate.start_month(MonthTag(3), monthly);
+    let ask = Ask {
+        prompt: NanoUsd::new(30),
+        whole: NanoUsd::new(180),
+    };
+    Box::new(move || {
+        let reserved = gate.reserve(|left, spent| {
+            let standing = Standing {
+                monthly,
+                spent,
+                left,
+            };
+            match budget::admit(&standing, black_box(&ask)) {
+                Admission::Reserve(amount) => Ok(amount),
+                refused @ (Admission::RefuseForGood | Admission::RefuseInFlight) => Err(refused),
+            }
+        });
+        let _ = black_box(reserved);
+    })
+}
+
+fn limits() -> Limits {
+    Limits {
+        requests: Some(1_000_000_000),
+        tokens: Some(1_000_000_000_000),
+        in_flight: Some(100_000),
+        check_interval: Duration::from_secs(60),
+    }
+}

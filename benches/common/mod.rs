@@ -1,0 +1,86 @@
+//! The hot steps of a request, each ready to be run again and again: what both benches measure.
+
+mod books;
+mod gates;
+mod messages;
+mod steps;
+
+use infermux::config::plan::Plan;
+use infermux::config::{self, Environment, Options, Strictness};
+
+/// One run of a step.
+pub(crate) type Run = Box<dyn FnMut()>;
+
+/// A step's name, and what makes it ready to run.
+type Step = (&'static str, fn() -> Run);
+
+/// Every step, in the order in which a request takes them.
+pub(crate) const STEPS: [Step; 24] = [
+    ("head_parse", steps::head_parse),
+    ("request_read", steps::request_read),
+    ("ask_250", || steps::ask(250)),
+    ("ask_100k", || steps::ask(100_000)),
+    ("route_3", || gates::route(3)),
+    ("route_30", || gates::route(30)),
+    ("gate_free", gates::take_and_leave),
+    ("gate_limited", gates::take_and_give),
+    ("budget_reserve", gates::reserve),
+    ("price_row", steps::price_row),
+    ("outbound_head", steps::outbound_head),
+    ("edit_request", steps::edit_request),
+    ("answer_head_parse", steps::answer_head_parse),
+    ("used_up", steps::used_up),
+    ("answer", steps::answer),
+    ("relay_unchanged", steps::relay_unchanged),
+    ("relay_usage_null", steps::relay_usage_null),
+    ("relay_model", steps::relay_model),
+    ("cost", steps::cost),
+    ("access_line", steps::access_line),
+    ("facts_256", books::facts),
+    ("books_admitted", books::admitted),
+    ("books_success", books::success),
+    ("books_failure", books::failure),
+];
+
+/// The step of this name, warmed up.
+pub(crate) fn step(name: &str) -> Run {
+    let found = STEPS.iter().find(|(own, _)| *own == name);
+    let (_, make) = found.expect("the name of a step");
+    let mut run = make();
+    for _ in 0..WARM_RUNS {
+        run();
+    }
+    run
+}
+
+/// Runs before the first one that counts: buffers have their size and tables are filled by then.
+const WARM_RUNS: u32 = 200;
+
+/// A Plan of `count` providers that serve the same model and have limits, and one budget.
+fn plan(count: usize) -> Plan {
+    let mut text = "listen: \"127.0.0.1:0\"\nproviders:\n".to_owned();
+    for number in 0..count {
+        text += &format!(
+            "  - {{name: p{number}, type: openai, base_url: \"http://127.0.0.1:9\", \
+             models: [gpt-4o-mini, gpt-4o], max_in_flight: 100000, \
+             rate_limits: {{requests_per_minute: 1000000000, \
+             tokens_per_minute: 1000000000000}}}}\n"
+        );
+    }
+    text += "circuit_breaker: {consecutive_failures: 1000000000, min_requests: 1000000000}\n";
+    text += "budgets:\n  - {caller: team-a, monthly_usd: 1000000}\n";
+    let options = Options {
+        environment: Environment::Lookup(&|_| None),
+        strict: Strictness::Strict,
+    };
+    let loaded = config::load(&text, &options);
+    loaded
+        .map_err(|rejected| format!("{:?}", rejected.faults()))
+        .expect("a good file")
+        .plan
+}
+
+/// A value that lives as long as the process, so that steps can borrow from it.
+fn kept<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}

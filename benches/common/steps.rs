@@ -1,0 +1,256 @@
+//! Steps on bytes: what a shard does between reading from one socket and writing to the other.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use infermux::base::money::{NanoUsd, Price};
+use infermux::base::time::{Instant, WallTime};
+use infermux::base::tokens::{Counts, Tokens};
+use infermux::config::plan::{Endpoint, ProviderKind};
+use infermux::config::prices::PriceTable;
+use infermux::decide::outcome::KeyOwner;
+use infermux::decide::pricing::{self, Row};
+use infermux::decide::strategy::Strategy;
+use infermux::exchange::admit::Credential;
+use infermux::exchange::headers::{self, Added, Totals};
+use infermux::exchange::outbound::{Outbound, Prefixes};
+use infermux::exchange::relay::{RelayPlan, StreamRelay, UsageChunk};
+use infermux::exchange::request::Request;
+use infermux::exchange::{answer as answers, inbound};
+use infermux::report::access_line::{self as log, Access, Counted};
+use infermux::report::line::{Format, Lines, Timestamps};
+use infermux::wire::head::{Asked, Head};
+use infermux::wire::openai::{self, RequestEdits};
+use infermux::wire::retry_after;
+
+use super::messages::{ANSWER_HEAD, REQUEST_HEAD, answer_body, event, request_body};
+use super::{Run, kept, plan};
+
+/// Parses a request's head.
+pub(crate) fn head_parse() -> Run {
+    let mut head = Head::default();
+    Box::new(move || {
+        let _ = black_box(head.parse_request(black_box(REQUEST_HEAD.as_bytes()), 0));
+    })
+}
+
+/// Reads what the head says about the request: its id, and whom it is counted for.
+pub(crate) fn request_read() -> Run {
+    let head = request_head();
+    Box::new(move || {
+        let bytes = black_box(REQUEST_HEAD.as_bytes());
+        black_box(Request::read(&head, bytes, [1, 2], Instant::ZERO));
+    })
+}
+
+/// Reads a request's body of `bytes` bytes.
+pub(crate) fn ask(bytes: usize) -> Run {
+    let body = request_body(bytes);
+    Box::new(move || {
+        let _ = black_box(openai::read_ask(black_box(&body)));
+    })
+}
+
+/// Renames the model of a streamed request, asks for the usage chunk, and writes the body.
+pub(crate) fn edit_request() -> Run {
+    let body = kept(request_body(229));
+    let ask = openai::read_ask(body).expect("a request");
+    let mut out = Vec::new();
+    Box::new(move || {
+        out.clear();
+        let edits = RequestEdits {
+            model: Some(black_box(b"\"gpt-4o-mini-2024-07-18\"")),
+            inject_usage: true,
+            copy_max_tokens: false,
+        };
+        openai::edit_request(black_box(body), &ask, &edits).write(&mut out);
+        black_box(&out);
+    })
+}
+
+/// Looks up a price in the table, as it is done for models that no file names.
+pub(crate) fn price_row() -> Run {
+    let (plan, table) = (plan(1), PriceTable::built_in());
+    Box::new(move || {
+        let model = black_box("gpt-4o-mini");
+        black_box(table.row_for(&plan.providers[0], model, &plan.pricing));
+    })
+}
+
+/// Writes the head of a request to a provider.
+pub(crate) fn outbound_head() -> Run {
+    let head = request_head();
+    let bytes = REQUEST_HEAD.as_bytes();
+    let prefixes = Prefixes::new(&plan(1).providers[0]);
+    let mut out = Vec::new();
+    Box::new(move || {
+        out.clear();
+        let key = head.value(bytes, "authorization").expect("a key");
+        let request = Outbound {
+            model: "gpt-4o-mini",
+            credential: Credential::Caller(key),
+            key: KeyOwner::Caller,
+            request_id: "0123456789abcdef0123456789abcdef",
+            caller: (&head, black_box(bytes)),
+        };
+        prefixes.write(Endpoint::ChatCompletions, &request, 229, &mut out);
+        black_box(&out);
+    })
+}
+
+/// Parses the head of a provider's answer.
+pub(crate) fn answer_head_parse() -> Run {
+    let mut head = Head::default();
+    Box::new(move || {
+        let bytes = black_box(ANSWER_HEAD.as_bytes());
+        let _ = black_box(head.parse_answer(bytes, 0, Asked::Other));
+    })
+}
+
+/// Looks for limits that are used up in the head of an answer.
+pub(crate) fn used_up() -> Run {
+    let head = answer_head();
+    let wall = WallTime::from_unix_millis(1_795_428_000_000);
+    Box::new(move || {
+        let bytes = black_box(ANSWER_HEAD.as_bytes());
+        black_box(retry_after::used_up(&|name| head.value(bytes, name), wall));
+    })
+}
+
+/// Looks at an answer, and writes it with its head and the caller's name for the model.
+pub(crate) fn answer() -> Run {
+    let (body, head) = (answer_body(), answer_head());
+    let mut out = Vec::new();
+    Box::new(move || {
+        let body = black_box(&body);
+        let view = answers::inspect(body, Endpoint::ChatCompletions).expect("an answer");
+        let splice = answers::edit_answer(body, &view, b"\"gpt-4o-mini\"");
+        out.clear();
+        inbound::write_status(200, &mut out);
+        out.extend_from_slice(b"Content-Type: application/json\r\nContent-Length: ");
+        out.extend_from_slice(itoa::Buffer::new().format(splice.len()).as_bytes());
+        out.extend_from_slice(b"\r\n");
+        inbound::write_fields(&head, ANSWER_HEAD.as_bytes(), &mut out);
+        headers::add(&mut out, &added());
+        out.extend_from_slice(b"\r\n");
+        splice.write(&mut out);
+        black_box(&out);
+    })
+}
+
+/// Relays an event that stays as it is.
+pub(crate) fn relay_unchanged() -> Run {
+    relay(UsageChunk::Untouched, b"\"gpt-4o-mini\"", "")
+}
+
+/// Relays an event from which an empty usage is taken out.
+pub(crate) fn relay_usage_null() -> Run {
+    relay(UsageChunk::Injected, b"\"gpt-4o-mini\"", ",\"usage\":null")
+}
+
+/// Relays an event in which the caller's name for the model is put back.
+pub(crate) fn relay_model() -> Run {
+    relay(UsageChunk::Untouched, b"\"fast\"", "")
+}
+
+fn relay(usage: UsageChunk, caller_model: &'static [u8], member: &str) -> Run {
+    let event = event(member);
+    let mut relay = StreamRelay::default();
+    relay.reset(&RelayPlan {
+        caller_model,
+        kind: ProviderKind::OpenAi,
+        endpoint: Endpoint::ChatCompletions,
+        usage,
+    });
+    let mut out = Vec::new();
+    Box::new(move || {
+        out.clear();
+        relay.push(black_box(&event), &mut out).expect("a chunk");
+        assert!(!out.is_empty(), "nothing is held back");
+    })
+}
+
+/// What the tokens of a request cost.
+pub(crate) fn cost() -> Run {
+    let row = Row::flat(
+        Price::per_million(150_000_000),
+        Price::per_million(600_000_000),
+    );
+    let counts = Counts {
+        input: Tokens::new(19),
+        output: Tokens::new(10),
+        ..Counts::default()
+    };
+    Box::new(move || {
+        black_box(pricing::cost(black_box(&counts), black_box(&row)));
+    })
+}
+
+/// Writes a request's line in the log.
+pub(crate) fn access_line() -> Run {
+    let mut lines = Lines::new(Format::Json, Timestamps::On);
+    let mut out = Vec::new();
+    let mut now = 1_795_428_000_000;
+    Box::new(move || {
+        out.clear();
+        now += 1;
+        let wall = WallTime::from_unix_millis(now);
+        log::access_line(&mut lines, &mut out, wall, black_box(&access()));
+        black_box(&out);
+    })
+}
+
+fn access() -> Access<'static> {
+    Access {
+        request_id: "0123456789abcdef0123456789abcdef",
+        caller: Some("team-a"),
+        project: None,
+        env: None,
+        provider: Some("openai"),
+        model: Some("gpt-4o-mini"),
+        strategy: Some(Strategy::RoundRobin),
+        group: None,
+        status: 200,
+        attempts: 1,
+        latency: Duration::from_micros(412_345),
+        first_byte: Some(Duration::from_micros(412_300)),
+        prompt_tokens: Some(Tokens::new(19)),
+        completion_tokens: Some(Tokens::new(10)),
+        cost: Some(NanoUsd::new(8_850)),
+        counted: Counted::ByProvider,
+        model_override: None,
+        error: None,
+    }
+}
+
+fn added() -> Added<'static> {
+    Added {
+        request_id: "0123456789abcdef0123456789abcdef",
+        provider: "openai",
+        model: "gpt-4o-mini",
+        strategy: Strategy::RoundRobin,
+        group: None,
+        latency: Duration::from_millis(412),
+        attempts: 1,
+        model_override: None,
+        totals: Totals {
+            prompt: Some(Tokens::new(19)),
+            completion: Some(Tokens::new(10)),
+            cost: Some(NanoUsd::new(8_850)),
+        },
+    }
+}
+
+fn request_head() -> Head {
+    let mut head = Head::default();
+    let parsed = head.parse_request(REQUEST_HEAD.as_bytes(), 0);
+    parsed.expect("a head");
+    head
+}
+
+fn answer_head() -> Head {
+    let mut head = Head::default();
+    let parsed = head.parse_answer(ANSWER_HEAD.as_bytes(), 0, Asked::Other);
+    parsed.expect("a head");
+    head
+}

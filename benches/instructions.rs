@@ -1,0 +1,47 @@
+//! Instructions of one run of each hot step, counted by callgrind: figures that do not depend on
+//! what else the machine does. `cargo x bench` runs it and compares the figures with
+//! `benches/instructions.json`.
+
+#![expect(
+    missing_docs,
+    reason = "gungraun's macros write public items without a sentence"
+)]
+
+mod common;
+
+use common::Run;
+use gungraun::{library_benchmark, library_benchmark_group, main};
+
+#[library_benchmark(setup = common::step)]
+#[bench::head_parse("head_parse")]
+#[bench::request_read("request_read")]
+#[bench::ask_250("ask_250")]
+#[bench::ask_100k("ask_100k")]
+#[bench::route_3("route_3")]
+#[bench::route_30("route_30")]
+#[bench::gate_free("gate_free")]
+#[bench::gate_limited("gate_limited")]
+#[bench::budget_reserve("budget_reserve")]
+#[bench::price_row("price_row")]
+#[bench::outbound_head("outbound_head")]
+#[bench::edit_request("edit_request")]
+#[bench::answer_head_parse("answer_head_parse")]
+#[bench::used_up("used_up")]
+#[bench::answer("answer")]
+#[bench::relay_unchanged("relay_unchanged")]
+#[bench::relay_usage_null("relay_usage_null")]
+#[bench::relay_model("relay_model")]
+#[bench::cost("cost")]
+#[bench::access_line("access_line")]
+#[bench::facts_256("facts_256")]
+#[bench::books_admitted("books_admitted")]
+#[bench::books_success("books_success")]
+#[bench::books_failure("books_failure")]
+fn step(mut run: Run) -> Run {
+    run();
+    // Handed out, so that its end is not counted.
+    run
+}
+
+library_benchmark_group!(name = steps, benchmarks = step);
+main!(library_benchmark_groups = steps);

@@ -1,0 +1,255 @@
+//! A message that is not streamed as a chat completion (rules P of reference/translation.md).
+
+use serde::de::IgnoredAny;
+
+use crate::decide::outcome::{Failure, Outcome};
+use crate::translate::compose::{Composer, between_quotes, compact};
+use crate::translate::usage::Counters;
+use crate::wire::json::{self, Kind, NotJson, Value};
+use crate::wire::usage::Usage;
+
+/// What is known of an answer beside its text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Translated {
+    /// What the provider says was used; `None`: estimate it.
+    pub usage: Option<Usage>,
+    /// Length of what was produced, thoughts and arguments included, for an estimate.
+    pub text_bytes: usize,
+}
+
+/// Why a body that came with a success status is no answer. All of them are the provider's failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerFault {
+    /// Not one JSON object, or not that of a message.
+    #[error("the provider's answer is not a message")]
+    Malformed,
+    /// An `error` in an answer of status 200.
+    #[error("the provider's answer is an error")]
+    Error,
+    /// No list of `content`.
+    #[error("the provider's answer has no content")]
+    NoContent,
+}
+
+impl AnswerFault {
+    /// What it means for the attempt.
+    #[must_use]
+    pub const fn outcome(self) -> Outcome {
+        Outcome::Failed(match self {
+            Self::Malformed => Failure::Malformed,
+            Self::Error => Failure::ErrorObject,
+            Self::NoContent => Failure::NoChoices,
+        })
+    }
+}
+
+/// Appends the chat completion that the message `body` amounts to.
+///
+/// `caller_model` is the caller's name for the model, a JSON string with its quotes; `created` is
+/// the time of the answer in Unix seconds.
+///
+/// # Errors
+/// The body is no message, and another provider may be tried; nothing has been appended.
+pub fn write(
+    body: &[u8],
+    caller_model: &[u8],
+    created: u64,
+    out: &mut Vec<u8>,
+) -> Result<Translated, AnswerFault> {
+    // What is copied from the body must be JSON throughout, and the reader is no validator.
+    if std::str::from_utf8(body).is_err() || serde_json::from_slice::<IgnoredAny>(body).is_err() {
+        return Err(AnswerFault::Malformed);
+    }
+    let message = Message::read(body)?;
+    message.write(caller_model, created, out);
+    Ok(Translated {
+        usage: message.counters.and_then(|counters| counters.usage()),
+        text_bytes: message.text_bytes,
+    })
+}
+
+/// Why the model stopped, as OpenAI says it.
+#[must_use]
+pub fn finish_reason(stop_reason: &str, has_calls: bool) -> &'static str {
+    match stop_reason {
+        // A turn that was paused is not finished.
+        "max_tokens" | "model_context_window_exceeded" | "pause_turn" => "length",
+        "tool_use" if has_calls => "tool_calls",
+        "refusal" => "content_filter",
+        _ => "stop",
+    }
+}
+
+/// What is told of a message. Strings keep their quotes.
+#[derive(Default)]
+struct Message<'a> {
+    id: Option<&'a [u8]>,
+    texts: Vec<&'a [u8]>,
+    thoughts: Vec<&'a [u8]>,
+    calls: Vec<Call<'a>>,
+    stop_reason: Option<Value<'a>>,
+    refusal: Option<&'a [u8]>,
+    counters: Option<Counters>,
+    text_bytes: usize,
+}
+
+struct Call<'a> {
+    id: &'a [u8],
+    name: &'a [u8],
+    input: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    fn read(body: &'a [u8]) -> Result<Self, AnswerFault> {
+        let mut message = Self::default();
+        let (mut content, mut details, mut is_error) = (None, None, false);
+        for member in json::members(body) {
+            let member = member.map_err(|NotJson { .. }| AnswerFault::Malformed)?;
+            let value = member.value;
+            match member.name {
+                b"id" => message.id = string(&value),
+                b"content" => content = Some(value),
+                b"stop_reason" => message.stop_reason = Some(value),
+                b"stop_details" => details = Some(value),
+                b"usage" if value.kind == Kind::Object => {
+                    message.counters = Some(Counters::read(&value));
+                }
+                b"error" => is_error = !value.is_blank(),
+                _ => {}
+            }
+        }
+        if is_error {
+            return Err(AnswerFault::Error);
+        }
+        let content = content.filter(|content| content.kind == Kind::Array);
+        let content = content.ok_or(AnswerFault::NoContent)?;
+        for block in json::elements(content.text) {
+            message.add(&block.map_err(|NotJson { .. }| AnswerFault::Malformed)?)?;
+        }
+        if message.stop_reason().as_deref() == Some("refusal") {
+            message.refusal = details.and_then(|details| string_of(&details, b"explanation"));
+        }
+        Ok(message)
+    }
+
+    /// Blocks that are not listed are the provider's own affair: its server's tools, their results.
+    fn add(&mut self, block: &Value<'a>) -> Result<(), AnswerFault> {
+        let kind = member(block, b"type").and_then(|kind| kind.string());
+        match kind.as_deref() {
+            Some("text") => {
+                let text = string_of(block, b"text").ok_or(AnswerFault::Malformed)?;
+                self.text_bytes += between_quotes(text).len();
+                self.texts.push(text);
+            }
+            Some("thinking") => {
+                let text = string_of(block, b"thinking").unwrap_or(b"\"\"");
+                self.text_bytes += between_quotes(text).len();
+                self.thoughts.push(text);
+            }
+            Some("tool_use") => {
+                let input = member(block, b"input").filter(|input| input.kind != Kind::Null);
+                let call = Call {
+                    id: string_of(block, b"id").ok_or(AnswerFault::Malformed)?,
+                    name: string_of(block, b"name").ok_or(AnswerFault::Malformed)?,
+                    input: input.map_or(b"{}", |input| input.text),
+                };
+                self.text_bytes += call.name.len() + call.input.len();
+                self.calls.push(call);
+            }
+            Some(_) | None => {}
+        }
+        Ok(())
+    }
+
+    fn stop_reason(&self) -> Option<std::borrow::Cow<'a, str>> {
+        self.stop_reason?.string()
+    }
+
+    fn write(&self, caller_model: &[u8], created: u64, out: &mut Vec<u8>) {
+        let mut completion = Composer::object(out);
+        completion.raw("id", self.id.unwrap_or(b"\"\""));
+        completion.string("object", "chat.completion");
+        completion.number("created", created);
+        completion.raw("model", caller_model);
+        let mut choices = Composer::array(completion.member("choices"));
+        let mut choice = Composer::object(choices.element());
+        choice.number("index", 0);
+        self.write_message(choice.member("message"));
+        choice.raw("logprobs", b"null");
+        let stop_reason = self.stop_reason().unwrap_or_default();
+        let has_calls = !self.calls.is_empty();
+        choice.string("finish_reason", finish_reason(&stop_reason, has_calls));
+        choice.end();
+        choices.end();
+        if let Some(counters) = &self.counters {
+            counters.write(completion.member("usage"));
+        }
+        completion.end();
+    }
+
+    fn write_message(&self, out: &mut Vec<u8>) {
+        let mut message = Composer::object(out);
+        message.string("role", "assistant");
+        let content = message.member("content");
+        if self.texts.is_empty() {
+            content.extend_from_slice(b"null");
+        } else {
+            write_joined(&self.texts, content);
+        }
+        message.raw("refusal", self.refusal.unwrap_or(b"null"));
+        if self.thoughts.iter().any(|text| text.len() > 2) {
+            write_joined(&self.thoughts, message.member("reasoning_content"));
+        }
+        if !self.calls.is_empty() {
+            let mut calls = Composer::array(message.member("tool_calls"));
+            for call in &self.calls {
+                call.write(calls.element());
+            }
+            calls.end();
+        }
+        message.end();
+    }
+}
+
+impl Call<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        let mut call = Composer::object(out);
+        call.raw("id", self.id);
+        call.string("type", "function");
+        let mut function = Composer::object(call.member("function"));
+        function.raw("name", self.name);
+        let mut arguments = Vec::with_capacity(self.input.len());
+        compact(self.input, &mut arguments);
+        function.string("arguments", &String::from_utf8_lossy(&arguments));
+        function.end();
+        call.end();
+    }
+}
+
+/// Strings as one string.
+fn write_joined(strings: &[&[u8]], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for string in strings {
+        out.extend_from_slice(between_quotes(string));
+    }
+    out.push(b'"');
+}
+
+fn member<'a>(object: &Value<'a>, name: &[u8]) -> Option<Value<'a>> {
+    if object.kind != Kind::Object {
+        return None;
+    }
+    json::member(object.text, name).map(|member| member.value)
+}
+
+fn string_of<'a>(object: &Value<'a>, name: &[u8]) -> Option<&'a [u8]> {
+    string(&member(object, name)?)
+}
+
+fn string<'a>(value: &Value<'a>) -> Option<&'a [u8]> {
+    (value.kind == Kind::String).then_some(value.text)
+}
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;

@@ -1,0 +1,140 @@
+//! Writes JSON: members and elements with their commas, text without its white space.
+
+use memchr::memchr2;
+
+use crate::wire::json;
+
+/// An object or array being written; [`end`](Self::end) closes it.
+pub(super) struct Composer<'o> {
+    out: &'o mut Vec<u8>,
+    closing: u8,
+    is_empty: bool,
+}
+
+impl<'o> Composer<'o> {
+    /// Opens an object.
+    pub(super) fn object(out: &'o mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self {
+            out,
+            closing: b'}',
+            is_empty: true,
+        }
+    }
+
+    /// Opens an array.
+    pub(super) fn array(out: &'o mut Vec<u8>) -> Self {
+        out.push(b'[');
+        Self {
+            out,
+            closing: b']',
+            is_empty: true,
+        }
+    }
+
+    /// Where the next element's text goes.
+    pub(super) fn element(&mut self) -> &mut Vec<u8> {
+        if !std::mem::replace(&mut self.is_empty, false) {
+            self.out.push(b',');
+        }
+        self.out
+    }
+
+    /// Where the text of the member `name` goes; `name` needs no escapes.
+    pub(super) fn member(&mut self, name: &str) -> &mut Vec<u8> {
+        let out = self.element();
+        out.push(b'"');
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"\":");
+        out
+    }
+
+    /// A member whose value is JSON already.
+    pub(super) fn raw(&mut self, name: &str, value: &[u8]) {
+        self.member(name).extend_from_slice(value);
+    }
+
+    /// A member whose value is JSON already, where there is one.
+    pub(super) fn raw_if(&mut self, name: &str, value: Option<&[u8]>) {
+        if let Some(value) = value {
+            self.raw(name, value);
+        }
+    }
+
+    /// A member that is a string.
+    pub(super) fn string(&mut self, name: &str, value: &str) {
+        json::write_string(value, self.member(name));
+    }
+
+    /// A member that is a number.
+    pub(super) fn number(&mut self, name: &str, value: u64) {
+        self.raw(name, itoa::Buffer::new().format(value).as_bytes());
+    }
+
+    /// Closes it.
+    pub(super) fn end(self) {
+        self.out.push(self.closing);
+    }
+}
+
+/// Appends valid JSON without the white space between its parts.
+pub(super) fn compact(text: &[u8], out: &mut Vec<u8>) {
+    let mut is_string = false;
+    let mut rest = text;
+    while let Some((&byte, behind)) = rest.split_first() {
+        if is_string {
+            let plain = memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+            // An escape's second byte is no quote.
+            let step = match rest.get(plain) {
+                Some(b'\\') => 2,
+                Some(_) | None => 1,
+            };
+            is_string = rest.get(plain) != Some(&b'"');
+            let (taken, left) = rest.split_at((plain + step).min(rest.len()));
+            out.extend_from_slice(taken);
+            rest = left;
+            continue;
+        }
+        is_string = byte == b'"';
+        if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            out.push(byte);
+        }
+        rest = behind;
+    }
+}
+
+/// What stands between the quotes of a JSON string.
+pub(super) fn between_quotes(string: &[u8]) -> &[u8] {
+    string
+        .get(1..string.len().saturating_sub(1))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn compact_text_keeps_its_strings_and_numbers() {
+        let mut out = Vec::new();
+        compact(
+            br#" { "a b" : [ 1.50 , "x \" \\" , 1e400 ] , "" : { } } "#,
+            &mut out,
+        );
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            r#"{"a b":[1.50,"x \" \\",1e400],"":{}}"#
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn compacting_never_panics_nor_adds_a_byte(text in any::<Vec<u8>>()) {
+            let mut out = Vec::new();
+            compact(&text, &mut out);
+            prop_assert!(out.len() <= text.len());
+        }
+    }
+}

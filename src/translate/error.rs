@@ -1,0 +1,240 @@
+//! Errors of the Messages API in OpenAI's shape, and what they mean (rules E of
+//! reference/translation.md).
+
+use std::borrow::Cow;
+
+use serde::de::IgnoredAny;
+
+use crate::decide::outcome::{Failure, KeyOwner, Outcome};
+use crate::translate::compose::Composer;
+use crate::wire::json::{self, Kind, Value};
+
+/// What an error came to. Its body's type is `application/json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TranslatedError<'h> {
+    /// The status to tell the caller, where the error is told to him.
+    pub status: u16,
+    /// What it means for the attempt.
+    pub outcome: Outcome,
+    /// The value of `retry-after`, to be relayed.
+    pub retry_after: Option<&'h [u8]>,
+}
+
+/// Appends what the caller is told of an error answer; `header` finds a header of that answer by
+/// its name in lower case.
+pub fn write<'h>(
+    status: u16,
+    key: KeyOwner,
+    header: impl Fn(&str) -> Option<&'h [u8]>,
+    body: &[u8],
+    out: &mut Vec<u8>,
+) -> TranslatedError<'h> {
+    let error = ApiError::read(body);
+    let told = error.told(status);
+    let silent = || Cow::Owned(json::quoted(&format!("upstream returned HTTP {status}")));
+    told.write(&error.message.unwrap_or_else(silent), out);
+    let may_wait = matches!(told.status, 429 | 503);
+    TranslatedError {
+        status: told.status,
+        outcome: told.outcome(status, key, error.form),
+        retry_after: may_wait.then(|| header("retry-after")).flatten(),
+    }
+}
+
+/// Appends what the caller is told of an `error` event, whose data is `event`; returns what it
+/// means for an attempt of which nothing has been relayed.
+pub fn write_event(event: &[u8], key: KeyOwner, out: &mut Vec<u8>) -> Outcome {
+    let error = ApiError::read(event);
+    let told = error.told(500);
+    let silent = || Cow::Borrowed(&b"\"upstream returned an error\""[..]);
+    told.write(&error.message.unwrap_or_else(silent), out);
+    told.outcome(told.status, key, Form::Error)
+}
+
+/// What the API says.
+struct ApiError<'a> {
+    form: Form,
+    kind: Option<Cow<'a, str>>,
+    /// A JSON string with its quotes.
+    message: Option<Cow<'a, [u8]>>,
+}
+
+/// What a body is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// An error of the API.
+    Error,
+    /// Some other JSON.
+    Json,
+    /// No JSON: a page of something in between.
+    Foreign,
+}
+
+/// How an error is told in OpenAI's terms.
+#[derive(Clone, Copy)]
+struct Told {
+    status: u16,
+    kind: &'static str,
+    code: Option<&'static str>,
+}
+
+impl<'a> ApiError<'a> {
+    fn read(body: &'a [u8]) -> Self {
+        let silent = |form| Self {
+            form,
+            kind: None,
+            message: None,
+        };
+        if std::str::from_utf8(body).is_err() || serde_json::from_slice::<IgnoredAny>(body).is_err()
+        {
+            return silent(Form::Foreign);
+        }
+        let error = json::member(body, b"error").map(|member| member.value);
+        let Some(error) = error.filter(|error| error.kind == Kind::Object) else {
+            return silent(Form::Json);
+        };
+        let text = |name: &[u8]| -> Option<Value<'a>> {
+            let value = json::member(error.text, name)?.value;
+            (value.kind == Kind::String).then_some(value)
+        };
+        Self {
+            form: Form::Error,
+            kind: text(b"type").and_then(|kind| kind.string()),
+            message: text(b"message").map(|message| Cow::Borrowed(message.text)),
+        }
+    }
+
+    /// The type decides, and the status where that is unknown.
+    fn told(&self, status: u16) -> Told {
+        let by_kind = self.kind.as_deref().and_then(|kind| {
+            let row = TABLE.iter().find(|(_, name, _)| *name == kind)?;
+            Some(row.2)
+        });
+        let by_status = || {
+            let row = TABLE.iter().find(|(known, ..)| *known == status)?;
+            Some(row.2)
+        };
+        let told = by_kind.or_else(by_status).unwrap_or(Told::of(status));
+        let message = self.message.as_deref().unwrap_or_default();
+        let says = |words: &str| memchr::memmem::find(message, words.as_bytes()).is_some();
+        match told.status {
+            400 if says("credit balance is too low") => NO_QUOTA,
+            400 if says("prompt is too long")
+                || (says("context")
+                    && (says("exceed context limit") || says("context window"))) =>
+            {
+                Told {
+                    code: Some("context_length_exceeded"),
+                    ..told
+                }
+            }
+            404 if message.starts_with(b"\"model") => Told {
+                code: Some("model_not_found"),
+                ..told
+            },
+            _ => told,
+        }
+    }
+}
+
+impl Told {
+    /// An error that has nothing but its status.
+    const fn of(status: u16) -> Self {
+        match status {
+            400..=499 => told(status, INVALID, None),
+            500 | 502 | 504 => told(status, "server_error", None),
+            503 => told(503, "service_unavailable_error", None),
+            _ => told(502, "server_error", None),
+        }
+    }
+
+    fn write(&self, message: &[u8], out: &mut Vec<u8>) {
+        let mut body = Composer::object(out);
+        let mut error = Composer::object(body.member("error"));
+        error.raw("message", message);
+        error.string("type", self.kind);
+        error.raw("param", b"null");
+        match self.code {
+            Some(code) => error.string("code", code),
+            None => error.raw("code", b"null"),
+        }
+        error.end();
+        body.end();
+    }
+
+    /// What it means, `status` being the provider's own.
+    fn outcome(&self, status: u16, key: KeyOwner, form: Form) -> Outcome {
+        let is_about_money = self.code == NO_QUOTA.code;
+        match (self.status, key) {
+            (429, KeyOwner::Infermux) if is_about_money => Outcome::OwnKeyRefused(status),
+            (429, KeyOwner::Caller) if is_about_money => Outcome::RequestRefused(self.status),
+            (429, _) => Outcome::RateLimited,
+            (401..=403, KeyOwner::Infermux) => Outcome::OwnKeyRefused(status),
+            (401 | 403, KeyOwner::Caller) => Outcome::CallerKeyRefused(self.status),
+            // An edge refuses large bodies in its own words, which says nothing about the provider.
+            (413, _) => Outcome::RequestRefused(413),
+            (400..=499, _) if form == Form::Foreign => Outcome::Failed(Failure::Status(status)),
+            (408, _) => Outcome::Failed(Failure::Status(status)),
+            (400..=499, _) => Outcome::RequestRefused(self.status),
+            (_, _) => Outcome::Failed(Failure::Status(status)),
+        }
+    }
+}
+
+const INVALID: &str = "invalid_request_error";
+const NO_QUOTA: Told = told(429, "insufficient_quota", Some("insufficient_quota"));
+
+/// The API's status and type, and how it is told.
+const TABLE: [(u16, &str, Told); 11] = [
+    (400, INVALID, told(400, INVALID, None)),
+    (
+        401,
+        "authentication_error",
+        told(401, INVALID, Some("invalid_api_key")),
+    ),
+    (402, "billing_error", NO_QUOTA),
+    (
+        403,
+        "permission_error",
+        told(403, INVALID, Some("permission_denied")),
+    ),
+    (
+        404,
+        "not_found_error",
+        told(404, INVALID, Some("not_found")),
+    ),
+    (409, "conflict_error", told(409, INVALID, Some("conflict"))),
+    (
+        413,
+        "request_too_large",
+        told(413, INVALID, Some("request_too_large")),
+    ),
+    (
+        429,
+        "rate_limit_error",
+        told(429, "rate_limit_error", Some("rate_limit_exceeded")),
+    ),
+    (500, "api_error", told(500, "server_error", None)),
+    (
+        504,
+        "timeout_error",
+        told(504, "server_error", Some("timeout")),
+    ),
+    (
+        529,
+        "overloaded_error",
+        told(
+            503,
+            "service_unavailable_error",
+            Some("server_is_overloaded"),
+        ),
+    ),
+];
+
+const fn told(status: u16, kind: &'static str, code: Option<&'static str>) -> Told {
+    Told { status, kind, code }
+}
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

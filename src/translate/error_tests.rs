@@ -1,0 +1,182 @@
+//! Tests of the translation of errors.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::decide::outcome::{Next, Signal, Verdict};
+use crate::decide::policy::BreakerPolicy;
+
+#[derive(serde::Deserialize)]
+struct Vector {
+    id: String,
+    upstream: Upstream,
+    translated: Expected,
+    outcome: serde_json::Value,
+}
+
+#[derive(serde::Deserialize)]
+struct Upstream {
+    status: u16,
+    headers: HashMap<String, String>,
+    body: String,
+}
+
+#[derive(serde::Deserialize)]
+struct Expected {
+    status: u16,
+    headers: HashMap<String, String>,
+    body: serde_json::Value,
+}
+
+#[test]
+fn the_vectors_hold() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/anthropic/error");
+    let mut count = 0;
+    for entry in Path::new(folder).read_dir().unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let vector: Vector = serde_json::from_str(&text).unwrap();
+        let (upstream, id) = (&vector.upstream, &vector.id);
+        let mut out = Vec::new();
+        let header = |name: &str| upstream.headers.get(name).map(String::as_bytes);
+        let body = upstream.body.as_bytes();
+        let found = write(upstream.status, KeyOwner::Infermux, header, body, &mut out);
+        assert_eq!(found.status, vector.translated.status, "{id}");
+        let body: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(body, vector.translated.body, "{id}");
+        let expected = vector.translated.headers.get("retry-after");
+        assert_eq!(found.retry_after, expected.map(String::as_bytes), "{id}");
+        check_outcome(id, found.outcome, &vector.outcome);
+        count += 1;
+    }
+    assert_eq!(count, 14);
+}
+
+fn check_outcome(id: &str, outcome: Outcome, expected: &serde_json::Value) {
+    let goes_on = outcome.next() == Next::Another;
+    assert_eq!(expected["next_provider"], goes_on, "{id}");
+    let signal = match outcome.for_breaker(&BreakerPolicy::default()) {
+        Signal::Success => "success",
+        Signal::Failure => "failure",
+        Signal::Neutral => "neutral",
+    };
+    assert_eq!(expected["breaker"], signal, "{id}");
+    let last = &expected["if_nobody_left"];
+    match outcome.verdict() {
+        Verdict::PassThrough => assert_eq!(last, "passes through", "{id}"),
+        Verdict::UpstreamError => assert_eq!(last["code"], "upstream_error", "{id}"),
+        Verdict::RateLimit => assert_eq!(last["code"], "rate_limit", "{id}"),
+        other => panic!("{id}: {other:?}"),
+    }
+}
+
+fn check(status: u16, key: KeyOwner, body: &str, expected: (u16, Outcome, &str)) {
+    let mut out = Vec::new();
+    let found = write(status, key, |_| None, body.as_bytes(), &mut out);
+    let out = String::from_utf8(out).unwrap();
+    assert_eq!(
+        (found.status, found.outcome, &*out),
+        expected,
+        "{status} {body}"
+    );
+}
+
+#[test]
+fn what_no_vector_shows() {
+    use KeyOwner::*;
+    use Outcome::*;
+    let told = |status: u16, kind: &str, code: &str| {
+        format!(
+            concat!(
+                r#"{{"error":{{"message":"upstream returned HTTP {}","type":"{}","#,
+                r#""param":null,"code":{}}}}}"#
+            ),
+            status, kind, code
+        )
+    };
+    let failed = |status| Failed(Failure::Status(status));
+    let invalid = "invalid_request_error";
+    let server = "server_error";
+    let busy = "service_unavailable_error";
+    for (status, body, translated, outcome, kind, code) in [
+        (520, "<html>", 502, failed(520), server, "null"),
+        (503, "", 503, failed(503), busy, "null"),
+        (
+            529,
+            "{}",
+            503,
+            failed(529),
+            busy,
+            "\"server_is_overloaded\"",
+        ),
+        (400, "nonsense", 400, failed(400), invalid, "null"),
+        (422, "{}", 422, RequestRefused(422), invalid, "null"),
+        (408, "{}", 408, failed(408), invalid, "null"),
+        (
+            413,
+            "<html>",
+            413,
+            RequestRefused(413),
+            invalid,
+            "\"request_too_large\"",
+        ),
+        (
+            429,
+            "",
+            429,
+            RateLimited,
+            "rate_limit_error",
+            "\"rate_limit_exceeded\"",
+        ),
+        (302, "", 502, failed(302), server, "null"),
+        (
+            500,
+            r#"{"error":{"type":"overloaded_error","message":7}}"#,
+            503,
+            failed(500),
+            busy,
+            "\"server_is_overloaded\"",
+        ),
+    ] {
+        let text = told(status, kind, code);
+        check(status, Infermux, body, (translated, outcome, &text));
+    }
+    let denied = told(401, invalid, "\"invalid_api_key\"");
+    check(401, Caller, "{}", (401, CallerKeyRefused(401), &denied));
+    let poor = told(402, "insufficient_quota", "\"insufficient_quota\"");
+    check(402, Caller, "{}", (429, RequestRefused(429), &poor));
+}
+
+#[test]
+fn an_event_is_told_by_its_type() {
+    let mut out = Vec::new();
+    let event =
+        br#"{"type":"error","error":{"type":"overloaded_error","message":"Over\u006coaded"}}"#;
+    let outcome = write_event(event, KeyOwner::Infermux, &mut out);
+    assert_eq!(outcome, Outcome::Failed(Failure::Status(503)));
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        concat!(
+            r#"{"error":{"message":"Over\u006coaded","type":"service_unavailable_error","#,
+            r#""param":null,"code":"server_is_overloaded"}}"#
+        )
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_body_gives_json(
+        status in any::<u16>(),
+        body in r#"(\{|\}|"error"|"type"|"message"|:|"m\\ud800"|,|null|\[|\]| |"|7|é){0,12}"#,
+        bytes in any::<Vec<u8>>(),
+    ) {
+        let whole = format!(r#"{{"error":{{"message":{body}}}}}"#);
+        for body in [body.as_bytes(), whole.as_bytes(), &bytes] {
+            let mut out = Vec::new();
+            write(status, KeyOwner::Infermux, |_| None, body, &mut out);
+            prop_assert!(serde_json::from_slice::<IgnoredAny>(&out).is_ok());
+        }
+    }
+}

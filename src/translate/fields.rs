@@ -1,0 +1,106 @@
+//! Reads an object of the caller's: the members that are known, each at most once.
+
+use std::borrow::Cow;
+
+use memchr::memchr;
+
+use crate::translate::request::Unsupported;
+use crate::wire::json::{self, Kind, Value};
+
+/// The values of the members called `names`; a `null` counts as absent.
+pub(super) fn read<'a, const N: usize>(
+    object: &Value<'a>,
+    names: [&str; N],
+) -> Result<[Option<Value<'a>>; N], Unsupported> {
+    read_all(object, names, |_, _| {})
+}
+
+/// The same; `other` is told the rest.
+pub(super) fn read_all<'a, const N: usize>(
+    object: &Value<'a>,
+    names: [&str; N],
+    mut other: impl FnMut(&str, &Value<'a>),
+) -> Result<[Option<Value<'a>>; N], Unsupported> {
+    if object.kind != Kind::Object {
+        return Err(Unsupported::new("", "is not an object"));
+    }
+    let mut found = [None; N];
+    let mut seen = [false; N];
+    for member in json::members(object.text) {
+        let Ok(member) = member else {
+            return Err(Unsupported::new("", "is not valid JSON"));
+        };
+        let name = decoded(member.name);
+        let Some(index) = names.iter().position(|known| *known == name) else {
+            other(&name, &member.value);
+            continue;
+        };
+        // Which of the two counts would depend on the reader.
+        if std::mem::replace(&mut seen[index], true) {
+            return Err(Unsupported::new(
+                &format!(".{}", names[index]),
+                "is given twice",
+            ));
+        }
+        found[index] = (member.value.kind != Kind::Null).then_some(member.value);
+    }
+    Ok(found)
+}
+
+/// The elements of an array.
+pub(super) fn list<'a>(value: &Value<'a>) -> Result<Vec<Value<'a>>, Unsupported> {
+    if value.kind != Kind::Array {
+        return Err(Unsupported::new("", "is not a list"));
+    }
+    json::elements(value.text)
+        .collect::<Result<_, _>>()
+        .map_err(|_| Unsupported::new("", "is not valid JSON"))
+}
+
+/// A member that must be there and be a string: its text with the quotes.
+pub(super) fn required<'a>(
+    value: Option<Value<'a>>,
+    place: &str,
+) -> Result<Value<'a>, Unsupported> {
+    match value {
+        Some(value) if value.kind == Kind::String => Ok(value),
+        Some(_) => Err(Unsupported::new(place, "is not a string")),
+        None => Err(Unsupported::new(place, "is missing")),
+    }
+}
+
+/// Whether `value` is the string `text`.
+pub(super) fn says(value: &Value<'_>, text: &str) -> bool {
+    value.string().is_some_and(|said| said == text)
+}
+
+/// What a string says; of one that cannot be decoded (half a surrogate pair), its bytes as written.
+pub(super) fn text_of<'a>(value: &Value<'a>) -> Cow<'a, str> {
+    value
+        .string()
+        .unwrap_or_else(|| String::from_utf8_lossy(value.text))
+}
+
+/// Whether a string is empty or white space only, which the API refuses as text.
+pub(super) fn is_blank_string(value: &Value<'_>) -> bool {
+    let first = value.text.get(1..).unwrap_or_default().trim_ascii_start();
+    match first.first() {
+        Some(byte) if byte.is_ascii() && *byte != b'\\' && *byte != b'"' => false,
+        Some(_) | None => value.string().is_some_and(|text| text.trim().is_empty()),
+    }
+}
+
+/// A `cache_control` that is one.
+pub(super) fn cache_control<'a>(value: Option<Value<'a>>) -> Option<&'a [u8]> {
+    let value = value.filter(|value| value.kind == Kind::Object)?;
+    Some(value.text)
+}
+
+/// A member's name, which may be written with escapes.
+fn decoded(name: &[u8]) -> Cow<'_, str> {
+    let as_written = String::from_utf8_lossy(name);
+    if memchr(b'\\', name).is_none() {
+        return as_written;
+    }
+    serde_json::from_str(&format!("\"{as_written}\"")).map_or(as_written, Cow::Owned)
+}

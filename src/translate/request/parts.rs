@@ -1,0 +1,71 @@
+//! The content of a message: a string, or a list of parts.
+
+use std::borrow::Cow;
+
+use super::blocks::{Block, Content};
+use super::{Unsupported, files};
+use crate::translate::fields;
+use crate::wire::json::{Kind, Value};
+
+/// The blocks of a message's content, blank text left out.
+pub(super) fn read<'a>(content: Option<Value<'a>>) -> Result<Vec<Block<'a>>, Unsupported> {
+    let Some(content) = content else {
+        return Ok(Vec::new());
+    };
+    match content.kind {
+        Kind::String => Ok(text(content).into_iter().collect()),
+        Kind::Array => {
+            let parts = fields::list(&content).map_err(|fault| fault.within(".content"))?;
+            let mut blocks = Vec::with_capacity(parts.len());
+            for (index, part) in parts.iter().enumerate() {
+                let block = read_part(part)
+                    .map_err(|fault| fault.within(format_args!(".content[{index}]")))?;
+                blocks.extend(block);
+            }
+            Ok(blocks)
+        }
+        Kind::Object | Kind::Number | Kind::True | Kind::False | Kind::Null => Err(
+            Unsupported::new(".content", "is neither a string nor a list"),
+        ),
+    }
+}
+
+/// A text block, unless the text is blank, which the API refuses.
+pub(super) fn text(value: Value<'_>) -> Option<Block<'_>> {
+    let is_said = !fields::is_blank_string(&value);
+    is_said.then(|| Block::new(Content::Text(Cow::Borrowed(value.text))))
+}
+
+fn read_part<'a>(part: &Value<'a>) -> Result<Option<Block<'a>>, Unsupported> {
+    let names = [
+        "type",
+        "text",
+        "refusal",
+        "image_url",
+        "file",
+        "cache_control",
+    ];
+    let [kind, said, refusal, image_url, file, cache] = fields::read(part, names)?;
+    let kind = fields::required(kind, ".type")?;
+    let kind = fields::text_of(&kind);
+    let missing = || Unsupported::new("", "lacks what its type names");
+    let block = match &*kind {
+        "text" => text(fields::required(said, ".text")?),
+        "refusal" => text(fields::required(refusal, ".refusal")?),
+        "image_url" => {
+            let content = files::image(&image_url.ok_or_else(missing)?);
+            let content = content.map_err(|why| Unsupported::new(".image_url", why))?;
+            Some(Block::new(content))
+        }
+        "file" => {
+            let content = files::file(&file.ok_or_else(missing)?);
+            let content = content.map_err(|why| Unsupported::new(".file", why))?;
+            Some(Block::new(content))
+        }
+        _ => return Err(Unsupported::new("", "has a type that cannot be expressed")),
+    };
+    Ok(block.map(|block| Block {
+        cache: fields::cache_control(cache),
+        ..block
+    }))
+}

@@ -1,0 +1,166 @@
+//! A Messages event stream in, a chat completion's stream out.
+//!
+//! It has the doors of the relay of a stream in the caller's own dialect. What a model wrote is
+//! copied from JSON string to JSON string as it stands; everything else of a chunk is prebuilt.
+//! Nothing has to be held back: before the first content there is nothing but the role to tell.
+
+use crate::base::tokens::Tokens;
+use crate::wire::json;
+use crate::wire::sse::{Item, Splitter};
+use crate::wire::stream_fault::StreamFault;
+use crate::wire::usage::Usage;
+use machine::{DONE, Stream};
+
+mod blocks;
+mod chunks;
+mod counters;
+mod event;
+mod machine;
+mod told_error;
+mod verbatim;
+
+/// What a stream's translation has to know.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamPlan<'a> {
+    /// The model's name as the caller wrote it: a JSON string with its quotes.
+    pub caller_model: &'a [u8],
+    /// Whether the caller asked for the usage chunk.
+    pub include_usage: IncludeUsage,
+    /// When the answer began, in Unix seconds.
+    pub created: u64,
+}
+
+/// Whether the caller asked for the usage chunk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IncludeUsage {
+    /// It did.
+    Yes,
+    /// It gets none.
+    #[default]
+    No,
+}
+
+/// Translates one stream. Kept and [reset](Self::reset) for the next, it allocates nothing.
+///
+/// A fault ends the stream: what is pushed after it, or after `[DONE]`, is ignored.
+#[derive(Debug, Default)]
+pub struct StreamTranslator {
+    splitter: Splitter,
+    stream: Stream,
+}
+
+impl StreamTranslator {
+    /// Begins a stream and forgets the one before.
+    pub fn reset(&mut self, plan: &StreamPlan<'_>) {
+        self.splitter.reset();
+        self.stream.reset(plan);
+        self.check();
+    }
+
+    /// Takes bytes of the provider's body, their transfer coding removed, and appends the caller's
+    /// to `out`: nothing before the stream is committed, whole events from then on.
+    ///
+    /// # Errors
+    /// The stream is over. Unless it was committed, another provider may be tried; if it was, the
+    /// caller is owed an error frame, but for [`StreamFault::ErrorRelayed`].
+    pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        let before = out.len();
+        let mut is_alive = false;
+        while !self.stream.is_over() {
+            match self.splitter.next(&mut bytes) {
+                Ok(Some(Item::Data(data))) => self.stream.on_data(data, out)?,
+                Ok(Some(Item::Comment)) => {}
+                Ok(None) => break,
+                Err(fault) => return Err(self.stream.fail(fault.into())),
+            }
+            is_alive = true;
+        }
+        // The caller's own idle timeout must not fire while the provider is at work on something
+        // that the caller does not see, such as a signature or a search.
+        if is_alive && out.len() == before && self.is_committed() && !self.stream.is_over() {
+            out.extend_from_slice(b": ping\n\n");
+        }
+        self.check();
+        Ok(())
+    }
+
+    /// The provider's body has ended as HTTP says it should. Appends the end that some servers
+    /// leave out after the stop reason.
+    ///
+    /// # Errors
+    /// The answer is not complete, or the last event, which lacked its blank line, brought a fault.
+    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        if !self.stream.is_over()
+            && let Some(data) = self.splitter.finish()
+            && (data.starts_with(DONE) || json::members(data).all(|member| member.is_ok()))
+        {
+            self.stream.on_data(data, out)?;
+        }
+        let ended = self.stream.finish(out);
+        self.check();
+        ended
+    }
+
+    /// Whether the caller has been given anything, so that no other provider can take over.
+    #[must_use]
+    pub const fn is_committed(&self) -> bool {
+        self.stream.is_committed
+    }
+
+    /// Whether the caller has been given its `[DONE]`.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.stream.is_done
+    }
+
+    /// What was used; `None`: the provider has not told, estimate it. Output is told at the end: of
+    /// a stream that lacks one, or does not tell, at least what was seen counts.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        let is_told = self.stream.has_finish_reason && self.stream.counters.has_output();
+        let seen = if is_told {
+            Tokens::ZERO
+        } else {
+            Tokens::estimated(self.stream.text_bytes)
+        };
+        self.stream.counters.usage(seen)
+    }
+
+    /// Length of the text that was translated, for an estimate.
+    #[must_use]
+    pub const fn text_bytes(&self) -> usize {
+        self.stream.text_bytes
+    }
+
+    /// The model's name as the provider gives it: the inside of a JSON string, empty when unknown.
+    #[must_use]
+    pub fn upstream_model(&self) -> &[u8] {
+        &self.stream.upstream_model
+    }
+
+    /// The event that the provider sent as its error, as it came: a JSON object of its dialect.
+    #[must_use]
+    pub fn error(&self) -> Option<&[u8]> {
+        match self.stream.fault {
+            Some(StreamFault::Error | StreamFault::ErrorRelayed) => Some(&self.stream.error),
+            None
+            | Some(
+                StreamFault::Malformed
+                | StreamFault::EventTooLong
+                | StreamFault::HeldBackTooLong
+                | StreamFault::NoContent
+                | StreamFault::Cut,
+            ) => None,
+        }
+    }
+
+    fn check(&self) {
+        let stream = &self.stream;
+        debug_assert!(!stream.is_done || (stream.is_committed && stream.fault.is_none()));
+        debug_assert!(!stream.has_finish_reason || stream.is_committed);
+    }
+}
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;

@@ -1,0 +1,377 @@
+//! The machine behind the translation: told one event after the other, it writes chunks.
+
+use super::blocks::{Block, BlockKind, Blocks};
+use super::chunks::Chunks;
+use super::counters::Counters;
+use super::event::{DeltaKind, Event, EventKind, telling};
+use super::{IncludeUsage, StreamPlan, told_error, verbatim};
+use crate::base::limits::{KEPT_BUFFER_BYTES_MAX, MODEL_NAME_BYTES_MAX};
+use crate::wire::json::{self, Kind, Value};
+use crate::wire::sse;
+use crate::wire::stream_fault::StreamFault;
+
+/// What some servers end a stream with in OpenAI's manner.
+pub(super) const DONE: &[u8] = b"[DONE]";
+
+/// Everything of a translation but the cutting into events.
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    include_usage: IncludeUsage,
+    chunks: Chunks,
+    blocks: Blocks,
+    has_message: bool,
+    pub(super) is_committed: bool,
+    pub(super) has_finish_reason: bool,
+    pub(super) is_done: bool,
+    pub(super) fault: Option<StreamFault>,
+    pub(super) counters: Counters,
+    pub(super) text_bytes: usize,
+    pub(super) upstream_model: Vec<u8>,
+    pub(super) error: Vec<u8>,
+}
+
+impl Stream {
+    pub(super) fn reset(&mut self, plan: &StreamPlan<'_>) {
+        let mut old = std::mem::take(self);
+        old.chunks.reset(plan.caller_model, plan.created);
+        old.blocks.reset();
+        old.upstream_model.clear();
+        old.error.clear();
+        old.error.shrink_to(KEPT_BUFFER_BYTES_MAX);
+        *self = Self {
+            include_usage: plan.include_usage,
+            chunks: old.chunks,
+            blocks: old.blocks,
+            upstream_model: old.upstream_model,
+            error: old.error,
+            ..Self::default()
+        };
+    }
+
+    pub(super) const fn is_over(&self) -> bool {
+        self.is_done || self.fault.is_some()
+    }
+
+    pub(super) fn fail(&mut self, fault: StreamFault) -> StreamFault {
+        self.fault = Some(fault);
+        fault
+    }
+
+    pub(super) fn on_data(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        self.try_data(data, out).map_err(|fault| self.fail(fault))
+    }
+
+    fn try_data(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        if data.starts_with(DONE) {
+            return self.on_stop(out);
+        }
+        if data.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        let event = Event::read(data)?;
+        match event.kind {
+            EventKind::BlockDelta => self.on_block_delta(&event, out),
+            EventKind::BlockStart => self.on_block_start(&event, out),
+            EventKind::BlockStop => {
+                if let Some(block) = self.blocks.close(event.index) {
+                    self.end_block(&block, out);
+                }
+                Ok(())
+            }
+            EventKind::MessageStart => self.on_message_start(&event),
+            EventKind::MessageDelta => self.on_message_delta(&event, out),
+            EventKind::MessageStop => self.on_stop(out),
+            EventKind::Error => Err(self.on_error(&event, data, out)),
+            EventKind::Other | EventKind::Unnamed => Ok(()),
+        }
+    }
+
+    fn on_message_start(&mut self, event: &Event<'_>) -> Result<(), StreamFault> {
+        let Some(message) = event.message.filter(|value| value.kind == Kind::Object) else {
+            return Ok(());
+        };
+        let is_first = !std::mem::replace(&mut self.has_message, true);
+        for member in json::members(message.text) {
+            let json::Member { name, value, .. } = member?;
+            match name {
+                b"usage" => self.counters.note(&value)?,
+                // All chunks of a stream have the same id.
+                b"id" if is_first && !self.is_committed && value.kind == Kind::String => {
+                    self.chunks.name(verbatim::string(&value)?);
+                }
+                b"model" if is_first && value.string_len() <= MODEL_NAME_BYTES_MAX => {
+                    if let Ok(model) = verbatim::string(&value) {
+                        self.upstream_model.clear();
+                        self.upstream_model.extend_from_slice(model);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn on_block_start(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        // A server that leaves out the stop says with the next start that a block has ended.
+        if let Some(block) = self.blocks.close(event.index) {
+            self.end_block(&block, out);
+        }
+        let Some(start) = event.block.filter(|value| value.kind == Kind::Object) else {
+            return Ok(());
+        };
+        let member = |name: &[u8]| json::member(start.text, name).map(|member| member.value);
+        let kind = match member(b"type").map_or(b"".as_slice(), |kind| kind.text) {
+            b"\"text\"" => {
+                self.write_text(CONTENT, telling(member(b"text")), out)?;
+                BlockKind::Text
+            }
+            b"\"thinking\"" => {
+                self.write_text(REASONING, telling(member(b"thinking")), out)?;
+                BlockKind::Text
+            }
+            b"\"tool_use\"" => {
+                let call = [member(b"id"), member(b"name")];
+                let tool = self.start_tool(call, out)?;
+                if let Some(input) = member(b"input").filter(|input| !input.is_blank()) {
+                    self.hold_input(tool, &input, out)?;
+                }
+                BlockKind::Tool(tool)
+            }
+            _ => BlockKind::Other,
+        };
+        self.blocks.open(event.index, kind)
+    }
+
+    fn on_block_delta(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        let Some(piece) = event.delta.piece() else {
+            return Ok(());
+        };
+        let block = self.blocks.at(event.index);
+        match (event.delta.kind, block.map(|block| block.kind)) {
+            // What a tool of the server's own is given, and kinds of blocks that no caller knows.
+            (_, Some(BlockKind::Other)) => Ok(()),
+            // Text counts even where a server has not begun its block.
+            (DeltaKind::Text, Some(BlockKind::Text | BlockKind::Tool(_)) | None) => {
+                self.write_text(CONTENT, Some(piece), out)
+            }
+            (DeltaKind::Thinking, Some(BlockKind::Text | BlockKind::Tool(_)) | None) => {
+                self.write_text(REASONING, Some(piece), out)
+            }
+            (DeltaKind::InputJson, Some(BlockKind::Tool(tool))) => {
+                let text = verbatim::string(&piece)?;
+                self.text_bytes = self.text_bytes.saturating_add(piece.string_len());
+                self.write_arguments(tool, text, out);
+                Ok(())
+            }
+            (DeltaKind::InputJson, Some(BlockKind::Text) | None) | (DeltaKind::Other, _) => Ok(()),
+        }
+    }
+
+    fn on_message_delta(
+        &mut self,
+        event: &Event<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StreamFault> {
+        if let Some(usage) = &event.usage {
+            self.counters.note(usage)?;
+        }
+        let Some(reason) = telling(event.delta.stop_reason).filter(|_| !self.has_finish_reason)
+        else {
+            return Ok(());
+        };
+        let explanation = event
+            .delta
+            .stop_details
+            .filter(|details| reason.text == REFUSAL && details.kind == Kind::Object)
+            .and_then(|details| json::member(details.text, b"explanation"));
+        let explanation = telling(explanation.map(|member| member.value));
+        self.finish_choice(reason.text, explanation, out)
+    }
+
+    /// The provider says that it is done.
+    fn on_stop(&mut self, out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        if !self.is_committed {
+            return Err(StreamFault::NoContent);
+        }
+        if !self.has_finish_reason {
+            self.finish_choice(b"null", None, out)?;
+        }
+        if self.include_usage == IncludeUsage::Yes {
+            let counters = &self.counters;
+            self.chunks.write_usage(|out| counters.write(out), out);
+        }
+        self.is_done = true;
+        sse::write_event(DONE, out);
+        Ok(())
+    }
+
+    fn on_error(&mut self, event: &Event<'_>, data: &[u8], out: &mut Vec<u8>) -> StreamFault {
+        self.error.extend_from_slice(data);
+        if !self.is_committed {
+            return StreamFault::Error;
+        }
+        out.extend_from_slice(b"data: ");
+        told_error::write(event.error, out);
+        out.extend_from_slice(b"\n\n");
+        StreamFault::ErrorRelayed
+    }
+
+    pub(super) fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        if self.is_done {
+            return Ok(());
+        }
+        if !self.has_finish_reason {
+            return Err(self.fail(StreamFault::Cut));
+        }
+        self.on_stop(out)
+    }
+
+    /// Writes what makes every stream an assistant's, before the first content.
+    fn commit(&mut self, out: &mut Vec<u8>) {
+        if !std::mem::replace(&mut self.is_committed, true) {
+            let role = b"{\"role\":\"assistant\",\"content\":\"\"}";
+            self.chunks.write(&[role], out);
+        }
+    }
+
+    /// Writes a piece of text under the key that `delta` begins with.
+    fn write_text(
+        &mut self,
+        delta: &[u8],
+        piece: Option<Value<'_>>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StreamFault> {
+        let Some(piece) = piece else {
+            return Ok(());
+        };
+        let text = verbatim::string(&piece)?;
+        self.text_bytes = self.text_bytes.saturating_add(piece.string_len());
+        self.commit(out);
+        self.chunks.write(&[delta, text, b"\"}"], out);
+        Ok(())
+    }
+
+    /// Begins the next tool call, whose `id` and `name` every reader needs.
+    fn start_tool(
+        &mut self,
+        call: [Option<Value<'_>>; 2],
+        out: &mut Vec<u8>,
+    ) -> Result<u32, StreamFault> {
+        let [Some(id), Some(name)] = call else {
+            return Err(StreamFault::Malformed);
+        };
+        let (id, name_text) = (verbatim::string(&id)?, verbatim::string(&name)?);
+        self.text_bytes = self.text_bytes.saturating_add(name.string_len());
+        self.commit(out);
+        let tool = self.blocks.next_tool();
+        let mut digits = itoa::Buffer::new();
+        let delta = [
+            b"{\"tool_calls\":[{\"index\":".as_slice(),
+            digits.format(tool).as_bytes(),
+            b",\"id\":\"",
+            id,
+            b"\",\"type\":\"function\",\"function\":{\"name\":\"",
+            name_text,
+            b"\",\"arguments\":\"\"}}]}",
+        ];
+        self.chunks.write(&delta, out);
+        Ok(tool)
+    }
+
+    /// Appends to the arguments of a call; `text` is the inside of a JSON string.
+    fn write_arguments(&mut self, tool: u32, text: &[u8], out: &mut Vec<u8>) {
+        self.blocks.note_arguments(tool);
+        let mut digits = itoa::Buffer::new();
+        let delta = [
+            b"{\"tool_calls\":[{\"index\":".as_slice(),
+            digits.format(tool).as_bytes(),
+            b",\"function\":{\"arguments\":\"",
+            text,
+            b"\"}}]}",
+        ];
+        self.chunks.write(&delta, out);
+    }
+
+    /// Keeps the arguments that came with the start of a call: they count unless deltas follow.
+    fn hold_input(
+        &mut self,
+        tool: u32,
+        input: &Value<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StreamFault> {
+        // Room for one is enough: calls that overlap bring their arguments in deltas.
+        if let Some(other) = self.blocks.held_for() {
+            self.write_held(other, out);
+        }
+        let mut held = self.blocks.take_held();
+        held.clear();
+        verbatim::write_compact(input, &mut held)?;
+        self.blocks.hold(tool, held);
+        Ok(())
+    }
+
+    fn write_held(&mut self, tool: u32, out: &mut Vec<u8>) {
+        let held = self.blocks.take_held();
+        self.text_bytes = self.text_bytes.saturating_add(held.len());
+        self.write_arguments(tool, &held, out);
+    }
+
+    /// A block has ended. A call without arguments is given empty ones, since callers parse them.
+    fn end_block(&mut self, block: &Block, out: &mut Vec<u8>) {
+        match block.kind {
+            BlockKind::Tool(tool) if !block.has_arguments => {
+                if self.blocks.held_for() == Some(tool) {
+                    self.write_held(tool, out);
+                } else {
+                    self.write_arguments(tool, b"{}", out);
+                }
+            }
+            BlockKind::Tool(_) | BlockKind::Text | BlockKind::Other => {}
+        }
+    }
+
+    /// Ends the one choice for the `reason` that the provider gives, a JSON value.
+    fn finish_choice(
+        &mut self,
+        reason: &[u8],
+        explanation: Option<Value<'_>>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StreamFault> {
+        let explanation = explanation.as_ref().map(verbatim::string).transpose()?;
+        self.commit(out);
+        while let Some(block) = self.blocks.close_first() {
+            self.end_block(&block, out);
+        }
+        let delta: [&[u8]; 3] = match explanation {
+            Some(explanation) => [b"{\"refusal\":\"", explanation, b"\"}"],
+            None => [b"{", b"", b"}"],
+        };
+        let reason = finish_reason(reason, self.blocks.tools());
+        self.chunks.write_finishing(&delta, reason, out);
+        self.has_finish_reason = true;
+        Ok(())
+    }
+}
+
+/// OpenAI's reason for Anthropic's, both with their quotes.
+fn finish_reason(stop_reason: &[u8], tools: u32) -> &'static [u8] {
+    match stop_reason {
+        // A turn that is only paused has not come to its end either.
+        b"\"max_tokens\"" | b"\"model_context_window_exceeded\"" | b"\"pause_turn\"" => {
+            b"\"length\""
+        }
+        b"\"tool_use\"" if tools > 0 => b"\"tool_calls\"",
+        REFUSAL => b"\"content_filter\"",
+        _ => b"\"stop\"",
+    }
+}
+
+/// What the delta of a piece of text begins with.
+const CONTENT: &[u8] = b"{\"content\":\"";
+/// What the delta of a piece of reasoning begins with.
+const REASONING: &[u8] = b"{\"reasoning_content\":\"";
+/// The stop reason of an answer that the provider holds back.
+const REFUSAL: &[u8] = b"\"refusal\"";

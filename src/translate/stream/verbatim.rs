@@ -1,0 +1,132 @@
+//! JSON that is copied as it was written, after a look whether it may be.
+//!
+//! The reader of JSON is no validator, and what a caller gets must be JSON.
+
+use memchr::memchr;
+use serde::de::IgnoredAny;
+
+use crate::wire::json::{NotJson, Value};
+
+/// The inside of a string, escapes as written.
+///
+/// # Errors
+/// It is no string, or holds what no JSON string may hold.
+pub(super) fn string<'a>(value: &Value<'a>) -> Result<&'a [u8], NotJson> {
+    let fault = NotJson { at: value.at };
+    let [b'"', inner @ .., b'"'] = value.text else {
+        return Err(fault);
+    };
+    // Without an early exit, so that it is done many bytes at a time.
+    let has_control = inner.iter().fold(false, |any, byte| any | (*byte < b' '));
+    if has_control || !has_good_escapes(inner) || std::str::from_utf8(inner).is_err() {
+        return Err(fault);
+    }
+    Ok(inner)
+}
+
+/// Appends `value` as the inside of a JSON string that says the same, compact: numbers and the
+/// order of keys stay as they are.
+///
+/// # Errors
+/// It is not JSON; nothing was appended.
+pub(super) fn write_compact(value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), NotJson> {
+    let is_json = std::str::from_utf8(value.text).is_ok()
+        && serde_json::from_slice::<IgnoredAny>(value.text).is_ok();
+    if !is_json {
+        return Err(NotJson { at: value.at });
+    }
+    let mut is_in_string = false;
+    let mut is_escaped = false;
+    for byte in value.text {
+        match byte {
+            b' ' | b'\t' | b'\n' | b'\r' if !is_in_string => continue,
+            b'"' => {
+                is_in_string ^= !is_escaped;
+                out.push(b'\\');
+            }
+            b'\\' => out.push(b'\\'),
+            _ => {}
+        }
+        is_escaped = *byte == b'\\' && !is_escaped;
+        out.push(*byte);
+    }
+    Ok(())
+}
+
+fn has_good_escapes(mut inner: &[u8]) -> bool {
+    while let Some(at) = memchr(b'\\', inner) {
+        inner = match inner.get(at + 1..) {
+            Some(
+                [
+                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't',
+                    rest @ ..,
+                ],
+            ) => rest,
+            Some([b'u', a, b, c, d, rest @ ..])
+                if [a, b, c, d].iter().all(|digit| digit.is_ascii_hexdigit()) =>
+            {
+                rest
+            }
+            Some(_) | None => return false,
+        };
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::json;
+
+    fn first(list: &str) -> Value<'_> {
+        json::elements(list.as_bytes()).next().unwrap().unwrap()
+    }
+
+    #[test]
+    fn only_what_is_a_json_string_is_copied() {
+        for good in [
+            r#"[""]"#,
+            r#"["a\"\\\/\b\f\n\r\t\u00e9\ud83d é 水"]"#,
+            r#"["\\u"]"#,
+        ] {
+            let value = first(good);
+            let inner = string(&value).unwrap();
+            assert_eq!([b"\"", inner, b"\""].concat(), value.text, "{good}");
+        }
+        for bad in [
+            r#"["\x"]"#,
+            r#"["\u12"]"#,
+            r#"["\u12g4"]"#,
+            "[\"a\nb\"]",
+            "[\"\u{1}\"]",
+            "[7]",
+        ] {
+            assert!(string(&first(bad)).is_err(), "{bad}");
+        }
+        let broken = json::elements(b"[\"\xC3\"]").next().unwrap().unwrap();
+        assert!(string(&broken).is_err());
+    }
+
+    #[test]
+    fn a_value_becomes_compact_text() {
+        for (list, expected) in [
+            ("[{ \"a\" : 1 }]", r#"{\"a\":1}"#),
+            (
+                "[{\"b\":[ 123456789012345678901234567890, 1.0 ],\n\"a\":\" x\\\" \\\\\" }]",
+                r#"{\"b\":[123456789012345678901234567890,1.0],\"a\":\" x\\\" \\\\\"}"#,
+            ),
+        ] {
+            let value = first(list);
+            let mut out = Vec::new();
+            write_compact(&value, &mut out).unwrap();
+            assert_eq!(String::from_utf8(out.clone()).unwrap(), expected);
+            let quoted = [b"\"", out.as_slice(), b"\""].concat();
+            let text: String = serde_json::from_slice(&quoted).unwrap();
+            let there: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let here: serde_json::Value = serde_json::from_slice(value.text).unwrap();
+            assert_eq!(there, here);
+        }
+        let mut out = Vec::new();
+        assert!(write_compact(&first("[{\"a\" 1}]"), &mut out).is_err() && out.is_empty());
+    }
+}

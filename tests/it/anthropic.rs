@@ -1,0 +1,259 @@
+//! Anthropic behind the OpenAI API.
+
+use serde_json::{Value, json};
+
+use crate::support::client::Client;
+use crate::support::router::Router;
+use crate::support::{config_of, last_seen, mock, provider, seen_header};
+
+fn config(mocks: &[&infermux_mock::Mock]) -> String {
+    let providers: Vec<String> = mocks
+        .iter()
+        .map(|mock| {
+            let base = format!("base_url: \"http://{}\"", mock.address());
+            let models = "models: [claude-sonnet-4-5]";
+            let aliases = "model_aliases: {m: claude-sonnet-4-5}";
+            provider(mock, &["type: anthropic", &base, models, aliases])
+        })
+        .collect();
+    config_of(&providers, "routing: {strategy: priority}\n")
+}
+
+fn claude(name: &str) -> infermux_mock::Mock {
+    mock(json!({"name": name, "dialect": "anthropic"}))
+}
+
+fn ask(more: &Value) -> String {
+    let mut body = json!({"model": "m", "messages": [
+        {"role": "system", "content": "Be brief."}, {"role": "user", "content": "hello there"},
+    ]});
+    for (key, value) in more.as_object().expect("an object") {
+        body[key] = value.clone();
+    }
+    body.to_string()
+}
+
+#[test]
+fn an_openai_request_gets_claudes_answer_in_its_own_shape() {
+    let alpha = claude("alpha");
+    let router = Router::start(&config(&[&alpha]));
+    let mut client = Client::connect(router.addr());
+    client.post_with(
+        "/v1/chat/completions",
+        "Authorization: Bearer caller\r\nOpenAI-Organization: o\r\nX-Stainless-Lang: python\r\n\
+         anthropic-beta: some\r\n",
+        &ask(&json!({"seed": 7, "max_tokens": 50})),
+    );
+    let answer = client.answer();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let body = answer.json();
+    assert_eq!(body["object"], "chat.completion");
+    assert_eq!(body["model"], "m");
+    assert_eq!(body["choices"][0]["finish_reason"], "stop");
+    assert!(
+        body["choices"][0]["message"]["content"]
+            .as_str()
+            .expect("text")
+            .contains("hello")
+    );
+    let (prompt, completion) = (
+        body["usage"]["prompt_tokens"].to_string(),
+        body["usage"]["completion_tokens"].to_string(),
+    );
+    assert_eq!(answer.header("x-infermux-prompt-tokens"), Some(&*prompt));
+    assert_eq!(
+        answer.header("x-infermux-completion-tokens"),
+        Some(&*completion)
+    );
+    assert_eq!(answer.header("x-infermux-model"), Some("claude-sonnet-4-5"));
+    let cost: f64 = answer
+        .header("x-infermux-cost")
+        .expect("a cost")
+        .parse()
+        .expect("a number");
+    assert!(cost > 0.0);
+
+    let seen = last_seen(&alpha);
+    assert_eq!(seen["path"], "/v1/messages");
+    assert_eq!(seen["body"]["model"], "claude-sonnet-4-5");
+    assert_eq!(seen["body"]["system"], "Be brief.");
+    assert_eq!(seen["body"]["max_tokens"], 50);
+    assert!(seen["body"].get("seed").is_none());
+    assert_eq!(seen_header(&seen, "x-api-key").as_deref(), Some("sk-alpha"));
+    assert_eq!(
+        seen_header(&seen, "anthropic-version").as_deref(),
+        Some("2023-06-01")
+    );
+    assert_eq!(
+        seen_header(&seen, "anthropic-beta").as_deref(),
+        Some("some")
+    );
+    for name in ["authorization", "openai-organization", "x-stainless-lang"] {
+        assert_eq!(seen_header(&seen, name), None, "{name}");
+    }
+}
+
+#[test]
+fn a_stream_is_translated_event_by_event() {
+    let alpha = claude("alpha");
+    let router = Router::start(&config(&[&alpha]));
+    let mut client = Client::connect(router.addr());
+    for asked in [true, false] {
+        let options = json!({"stream": true, "stream_options": {"include_usage": asked}});
+        let answer = client.chat(&ask(&options));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert!(answer.complete);
+        let events = answer.events();
+        assert_eq!(events.last().map(String::as_str), Some("[DONE]"));
+        let chunks: Vec<Value> = events[..events.len() - 1]
+            .iter()
+            .map(|event| serde_json::from_str(event).expect("JSON"))
+            .collect();
+        assert!(chunks.iter().all(|chunk| chunk["model"] == "m"));
+        let deltas = chunks
+            .iter()
+            .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str());
+        assert!(deltas.collect::<String>().contains("hello there"));
+        let last = chunks.last().expect("chunks");
+        assert_eq!(last.get("usage").is_some_and(Value::is_object), asked);
+        assert!(answer.trailer("x-infermux-cost").is_some());
+    }
+    assert_eq!(
+        alpha.stats().connections_opened,
+        1,
+        "the connection is used again"
+    );
+}
+
+#[test]
+fn tools_are_called_and_answered_over_two_turns() {
+    let alpha = claude("alpha");
+    let router = Router::start(&config(&[&alpha]));
+    let mut client = Client::connect(router.addr());
+    let tools = json!([{"type": "function", "function": {
+        "name": "look", "parameters": {"type": "object", "properties": {}},
+    }}]);
+    let answer = client.chat(&ask(&json!({"tools": tools, "tool_choice": "required"})));
+    let message = answer.json()["choices"][0]["message"].clone();
+    assert_eq!(
+        answer.json()["choices"][0]["finish_reason"],
+        "tool_calls",
+        "{}",
+        answer.text()
+    );
+    let call = &message["tool_calls"][0];
+    assert_eq!(call["function"]["name"], "look");
+    let messages = json!([
+        {"role": "user", "content": "hello"}, message,
+        {"role": "tool", "tool_call_id": call["id"], "content": "found it"},
+    ]);
+    let answer = client.chat(&ask(&json!({"tools": tools, "messages": messages})));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let seen = last_seen(&alpha);
+    assert_eq!(
+        seen["body"]["messages"][1]["content"][0]["type"],
+        "tool_use"
+    );
+    assert_eq!(
+        seen["body"]["messages"][2]["content"][0]["type"],
+        "tool_result"
+    );
+}
+
+#[test]
+fn what_cannot_be_expressed_goes_to_another_provider_or_is_refused_with_its_place() {
+    let audio = json!({"messages": [{"role": "user", "content": [
+        {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+    ]}]});
+    let (alpha, beta) = (claude("alpha"), mock(json!({"name": "beta"})));
+    let alone = Router::start(&config(&[&alpha]));
+    let answer = Client::connect(alone.addr()).chat(&ask(&audio));
+    assert_eq!(
+        (answer.status, answer.code()),
+        (400, "invalid_request".into())
+    );
+    assert!(
+        answer.text().contains("messages[0].content[0]"),
+        "{}",
+        answer.text()
+    );
+    assert_eq!(alpha.stats().requests, 0);
+
+    let both = config(&[&alpha]).replace("routing:", &format!("{}routing:", provider(&beta, &[])));
+    let both = Router::start(&both);
+    let answer = Client::connect(both.addr()).chat(&ask(&audio));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.header("x-infermux-provider"), Some("beta"));
+    assert_eq!(alpha.stats().requests, 0);
+}
+
+#[test]
+fn errors_are_told_in_openais_shape_or_made_good() {
+    for (status, told, code) in [
+        (400, 400, Value::Null),
+        (404, 404, json!("not_found")),
+        (413, 413, json!("request_too_large")),
+        (429, 429, json!("rate_limit")),
+        (529, 502, json!("upstream_error")),
+        (401, 502, json!("upstream_error")),
+    ] {
+        let alpha = claude("alpha");
+        alpha
+            .set_script(json!({"answers": [status]}))
+            .expect("a script");
+        let router = Router::start(&config(&[&alpha]));
+        let answer = Client::connect(router.addr()).chat(&ask(&json!({})));
+        assert_eq!(answer.status, told, "{status}: {}", answer.text());
+        assert_eq!(
+            answer.json()["error"]["code"],
+            code,
+            "{status}: {}",
+            answer.text()
+        );
+        assert!(answer.json()["error"].as_object().expect("an object").len() >= 4);
+    }
+    for (script, complete) in [
+        ("error_event_before_content", true),
+        ("error_event_mid_stream", false),
+    ] {
+        let (alpha, beta) = (claude("alpha"), claude("beta"));
+        alpha
+            .set_script(json!({"answers": [script]}))
+            .expect("a script");
+        let router = Router::start(&config(&[&alpha, &beta]));
+        let answer = Client::connect(router.addr()).chat(&ask(&json!({"stream": true})));
+        assert_eq!(
+            (answer.status, answer.complete),
+            (200, complete),
+            "{script}"
+        );
+        let provider = if complete { "beta" } else { "alpha" };
+        assert_eq!(answer.header("x-infermux-provider"), Some(provider));
+        let last = answer.events().pop().expect("events");
+        assert_eq!(last == "[DONE]", complete);
+        assert_eq!(last.contains("\"error\""), !complete);
+    }
+}
+
+#[test]
+fn its_health_is_checked_and_it_has_no_embeddings() {
+    let alpha = claude("alpha");
+    let checked = config(&[&alpha]).replace("health_check: {disabled: true}", "timeout: 5s");
+    let router = Router::start(&checked);
+    let seen = last_seen(&alpha);
+    assert_eq!(
+        (seen["method"].as_str(), seen["path"].as_str()),
+        (Some("GET"), Some("/v1/models"))
+    );
+    assert_eq!(
+        seen_header(&seen, "anthropic-version").as_deref(),
+        Some("2023-06-01")
+    );
+    let mut client = Client::connect(router.addr());
+    client.post(
+        "/v1/embeddings",
+        &json!({"model": "m", "input": "x"}).to_string(),
+    );
+    assert_eq!(client.answer().status, 404);
+    assert_eq!(client.chat(&ask(&json!({}))).status, 200);
+}

@@ -1,0 +1,102 @@
+//! What a request costs, and who is the cheapest.
+
+use infermux_mock::Mock;
+use serde_json::{Value, json};
+
+use crate::support::client::{Answer, Client};
+use crate::support::load::ask;
+use crate::support::router::Router;
+use crate::support::{chat, config_of, mock, provider, streamed_chat};
+
+fn named(name: &str) -> Mock {
+    mock(json!({
+        "name": name, "prompt_tokens": 1_000, "completion_tokens": 7, "usage": "always",
+    }))
+}
+
+fn cost(answer: &Answer) -> &str {
+    let told = answer.header("x-infermux-cost");
+    told.or_else(|| answer.trailer("x-infermux-cost"))
+        .expect("a cost")
+}
+
+fn asks_for(model: &str, body: &str) -> String {
+    let mut body: Value = serde_json::from_str(body).expect("JSON");
+    body["model"] = json!(model);
+    body.to_string()
+}
+
+#[test]
+fn the_cheapest_is_chosen_by_its_prices() {
+    let mocks = ["alpha", "beta", "gamma"].map(named);
+    let providers = mocks
+        .each_ref()
+        .map(|mock| provider(mock, &["models: [m, n, o]"]));
+    let rest = "routing: {strategy: cost_weighted}\n\
+        pricing:\n  \
+        alpha: {m: {input_per_million: 3, output_per_million: 1}, \
+                n: {input_per_million: 1, output_per_million: 9}, \
+                o: {input_per_million: 2, output_per_million: 2}}\n  \
+        beta: {m: {input_per_million: 2, output_per_million: 9}, \
+               n: {input_per_million: 2, output_per_million: 1}}\n  \
+        gamma: {m: {input_per_million: 4, output_per_million: 1}, \
+                n: {input_per_million: 1, output_per_million: 1}}\n";
+    let router = Router::start(&config_of(&providers, rest));
+    let mut client = Client::connect(router.addr());
+    let text = "a prompt of some length, so that the prices differ".repeat(20);
+    let mut shares = |model: &str| {
+        mocks.iter().for_each(|mock| mock.reset());
+        for _ in 0..8 {
+            let answer = client.chat(&asks_for(model, &chat(&text)));
+            assert_eq!(answer.status, 200);
+            assert_eq!(answer.header("x-infermux-strategy"), Some("cost_weighted"));
+        }
+        mocks.each_ref().map(|mock| mock.stats().requests)
+    };
+    assert_eq!(shares("m"), [0, 8, 0], "the price of the prompt decides");
+    assert_eq!(shares("n"), [4, 0, 4], "equal ones take turns");
+    assert_eq!(shares("o"), [0, 4, 4], "what is unknown counts as free");
+}
+
+#[test]
+fn a_cost_is_what_the_prices_make_of_the_tokens() {
+    let alpha = named("alpha");
+    let rest = "pricing: {alpha: {m: {input_per_million: 2.5, output_per_million: 10}}}\n";
+    let config = config_of(
+        &[provider(&alpha, &["models: [m, gpt-4o, nobody-knows]"])],
+        rest,
+    );
+    let router = Router::start(&config);
+    for body in [chat("x"), streamed_chat("x")] {
+        for (model, expected) in [
+            ("m", "0.00257"),
+            // The table's price of OpenAI's model: 2.5 and 10 dollars for a million.
+            ("gpt-4o", "0.00257"),
+            ("nobody-knows", "0"),
+        ] {
+            let answer = ask(router.addr(), &asks_for(model, &body));
+            assert!(answer.complete);
+            assert_eq!(cost(&answer), expected, "{model}");
+            let is_streamed = answer.header("transfer-encoding") == Some("chunked");
+            assert_eq!(answer.header("x-infermux-cost").is_none(), is_streamed);
+        }
+    }
+    router.wait_for_log("cost_usd=0.00257");
+}
+
+#[test]
+fn cached_tokens_have_their_own_price_and_ollama_none() {
+    let alpha = mock(json!({
+        "name": "alpha", "prompt_tokens": 1_000, "cached_tokens": 400, "completion_tokens": 7,
+    }));
+    let router = Router::start(&config_of(&[provider(&alpha, &["models: [gpt-4o]"])], ""));
+    let answer = ask(router.addr(), &asks_for("gpt-4o", &chat("x")));
+    // 600 · 2.5 + 400 · 1.25 + 7 · 10 dollars for a million.
+    assert_eq!(cost(&answer), "0.00207");
+    let local = mock(json!({"name": "local", "dialect": "ollama"}));
+    let base = format!("base_url: \"http://{}\"", local.address());
+    let fields = ["type: ollama", &base, "models: [gpt-4o]"];
+    let router = Router::start(&config_of(&[provider(&local, &fields)], ""));
+    let answer = ask(router.addr(), &asks_for("gpt-4o", &chat("x")));
+    assert_eq!(cost(&answer), "0");
+}

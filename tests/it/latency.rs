@@ -1,0 +1,108 @@
+//! `least_latency`: who counts as fast.
+
+use infermux_mock::Mock;
+use serde_json::{Value, json};
+
+use crate::support::client::Client;
+use crate::support::operate::provider_report;
+use crate::support::router::Router;
+use crate::support::{chat, config_of, mock, provider};
+
+/// Two providers under `least_latency` with these figures.
+struct Race {
+    alpha: Mock,
+    beta: Mock,
+    router: Router,
+    caller: Client,
+}
+
+impl Race {
+    fn new(figures: &str, fields: &[&str]) -> Self {
+        let [alpha, beta] = ["alpha", "beta"].map(|name| mock(json!({"name": name})));
+        let providers = [&alpha, &beta].map(|mock| provider(mock, fields));
+        let rest = format!(
+            "routing: {{strategy: least_latency, least_latency: {{{figures}}}, \
+             failover: {{retry_budget: 10}}}}\n"
+        );
+        let router = Router::start(&config_of(&providers, &rest));
+        // One connection, so that one shard has all samples.
+        let caller = Client::connect(router.addr());
+        Self {
+            alpha,
+            beta,
+            router,
+            caller,
+        }
+    }
+
+    fn script(&self, alpha: Value, beta: Value) {
+        self.alpha.set_script(alpha).expect("a script");
+        self.beta.set_script(beta).expect("a script");
+    }
+
+    /// How many of the next `count` requests each of them gets.
+    fn ask(&mut self, count: usize) -> (u64, u64) {
+        self.alpha.reset();
+        self.beta.reset();
+        for _ in 0..count {
+            assert_eq!(self.caller.chat(&chat("x")).status, 200);
+            // What has ended is known to all shards when this is answered.
+            provider_report(&self.router, "alpha");
+        }
+        (self.alpha.stats().requests, self.beta.stats().requests)
+    }
+}
+
+#[test]
+fn the_faster_one_is_preferred_once_both_are_known() {
+    for samples in [1, 3] {
+        let mut race = Race::new(&format!("min_samples: {samples}"), &[]);
+        race.script(json!({"latency_ms": 80}), json!({"latency_ms": 1}));
+        let each = samples as u64;
+        assert_eq!(race.ask(2 * samples), (each, each), "both are explored");
+        assert_eq!(race.ask(10), (0, 10));
+        // Other shards know what one has seen.
+        for _ in 0..8 {
+            let answer = Client::connect(race.router.addr()).chat(&chat("x"));
+            assert_eq!(answer.header("x-infermux-provider"), Some("beta"));
+            assert_eq!(answer.header("x-infermux-strategy"), Some("least_latency"));
+        }
+    }
+}
+
+#[test]
+fn the_share_of_each_sample_decides_how_soon_a_change_is_noticed() {
+    for (decay, patience) in [("1.0", 1..=1), ("0.1", 3..=8)] {
+        let mut race = Race::new(&format!("min_samples: 1, ewma_decay: {decay}"), &[]);
+        race.script(json!({"latency_ms": 150}), json!({"latency_ms": 1}));
+        assert_eq!(race.ask(2), (1, 1));
+        race.script(json!({"latency_ms": 150}), json!({"latency_ms": 450}));
+        let slow = (1..=20).find(|_| race.ask(1).0 == 1);
+        let slow = slow.expect("alpha is the faster one") - 1;
+        assert!(patience.contains(&slow), "{decay}: {slow} slow answers");
+    }
+}
+
+#[test]
+fn a_provider_that_fails_at_once_does_not_look_fast() {
+    let mut race = Race::new("min_samples: 1", &[]);
+    let answers = json!([500, 500, {"latency_ms": 250}, 500]);
+    race.script(json!({"latency_ms": 60}), json!({"answers": answers}));
+    // Until it has answered once it counts as unknown, and is asked first.
+    let (alpha, beta) = race.ask(6);
+    assert_eq!(beta, 3);
+    assert_eq!(alpha, 5, "all but the one that beta answered");
+    assert_eq!(race.ask(6), (6, 0), "its failures were no samples");
+}
+
+#[test]
+fn a_provider_that_hangs_counts_as_slow_as_its_timeout() {
+    let mut race = Race::new("min_samples: 1", &["timeout: 250ms"]);
+    race.script(
+        json!({"latency_ms": 60}),
+        json!({"answers": ["stall_before_head", "ok"]}),
+    );
+    let (_, beta) = race.ask(3);
+    assert_eq!(beta, 1);
+    assert_eq!(race.ask(6), (6, 0));
+}

@@ -1,0 +1,311 @@
+//! `/_infermux/*`: what operators see, and what they do to circuits.
+
+use std::collections::BTreeSet;
+use std::net::TcpStream;
+
+use infermux_mock::Mock;
+use serde_json::json;
+
+use crate::support::client::Client;
+use crate::support::load::{ask, together};
+use crate::support::operate::{circuit, get, post, provider_report, turn, wait_for_circuit};
+use crate::support::router::{Router, Start};
+use crate::support::{
+    chat, config_of, config_with, eventually, mock, provider, streamed_chat, wait_for_requests,
+};
+
+const MANAGEMENT: &str = "management_listen: \"127.0.0.1:0\"\n";
+
+fn alpha() -> Mock {
+    mock(json!({"name": "alpha"}))
+}
+
+#[test]
+fn health_and_readiness_need_no_token_and_no_provider() {
+    let alpha = mock(json!({"name": "alpha", "refuse": true}));
+    let config = config_with(&alpha, &[]);
+    let router = Start::with(&config)
+        .env("INFERMUX_MANAGEMENT_TOKEN", "sesame")
+        .go();
+    for path in ["health", "ready", "livez", "readyz"] {
+        let answer = get(router.addr(), &format!("/_infermux/{path}"));
+        assert_eq!(answer.status, 200, "{path}");
+        assert_eq!(answer.text(), "{\"status\":\"ok\"}");
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        let wrong = post(router.addr(), &format!("/_infermux/{path}"));
+        assert_eq!(wrong.status, 405);
+        assert_eq!(wrong.header("allow"), Some("GET, HEAD"));
+    }
+}
+
+#[test]
+fn a_token_is_asked_of_operators_where_one_is_set() {
+    let alpha = alpha();
+    let router = Start::with(&config_with(&alpha, &[]))
+        .env("INFERMUX_MANAGEMENT_TOKEN", "sesame")
+        .go();
+    let requests = [
+        "GET /_infermux/providers",
+        "POST /_infermux/providers/alpha/circuit/open",
+        "POST /_infermux/providers/nobody/circuit/open",
+    ];
+    for (header, allowed) in [
+        ("", false),
+        ("Authorization: Bearer sesam\r\n", false),
+        ("Authorization: Bearer sesame2\r\n", false),
+        ("x-api-key: sesame\r\n", false),
+        ("Authorization: Bearer sesame\r\n", true),
+    ] {
+        for (request, status) in requests.iter().zip([200, 200, 404]) {
+            let mut client = Client::connect(router.addr());
+            client.send(format!(
+                "{request} HTTP/1.1\r\nHost: test\r\n{header}Content-Length: 0\r\n\r\n"
+            ));
+            let answer = client.answer();
+            let expected = if allowed { status } else { 401 };
+            assert_eq!(answer.status, expected, "{request} {header}");
+            assert!(!answer.text().contains("sesame"));
+        }
+    }
+    // A refused operator has changed nothing before the right one did.
+    assert_eq!(ask(router.addr(), &chat("x")).status, 503);
+}
+
+#[test]
+fn operators_are_served_only_where_they_are_to_be() {
+    let alpha = alpha();
+    let shared = Router::start(&config_with(&alpha, &[]));
+    assert_eq!(get(shared.addr(), "/_infermux/providers").status, 200);
+    let apart = Router::start(&config_of(&[provider(&alpha, &[])], MANAGEMENT));
+    assert_ne!(apart.addr(), apart.management());
+    for path in ["health", "ready", "livez", "readyz", "providers"] {
+        let path = format!("/_infermux/{path}");
+        let answer = get(apart.addr(), &path);
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.json()["error"]["message"].is_string());
+        assert_eq!(get(apart.management(), &path).status, 200, "{path}");
+    }
+    assert_eq!(ask(apart.addr(), &chat("x")).status, 200);
+    assert_eq!(ask(apart.management(), &chat("x")).status, 404);
+    assert_eq!(get(apart.management(), "/v1/models").status, 404);
+    let circuit = "/_infermux/providers/alpha/circuit/open";
+    assert_eq!(post(apart.addr(), circuit).status, 404);
+    assert_eq!(ask(apart.addr(), &chat("x")).status, 200);
+    assert_eq!(post(apart.management(), circuit).status, 200);
+    assert_eq!(ask(apart.addr(), &chat("x")).status, 503);
+}
+
+#[test]
+fn readiness_ends_with_the_signal_and_health_does_not() {
+    let alpha = alpha();
+    let rest = "server: {drain_delay: 60s}\n";
+    let mut router = Router::start(&config_of(&[provider(&alpha, &[])], rest));
+    router.signal("TERM");
+    eventually("it is not ready", || {
+        get(router.addr(), "/_infermux/ready").status == 503
+    });
+    assert_eq!(get(router.addr(), "/_infermux/readyz").status, 503);
+    assert_eq!(get(router.addr(), "/_infermux/health").status, 200);
+    assert_eq!(ask(router.addr(), &chat("x")).status, 200);
+    router.signal("TERM");
+    router.wait();
+}
+
+#[test]
+fn the_management_listener_serves_until_the_last_request_has_ended() {
+    let alpha = alpha();
+    alpha
+        .set_script(json!({"do": "stall_mid_stream"}))
+        .expect("a script");
+    let mut router = Router::start(&config_of(&[provider(&alpha, &[])], MANAGEMENT));
+    let mut client = Client::connect(router.addr());
+    client.post("/v1/chat/completions", &streamed_chat("x"));
+    wait_for_requests(&alpha, 1);
+    router.signal("TERM");
+    eventually("no new callers", || {
+        TcpStream::connect(router.addr()).is_err()
+    });
+    assert_eq!(get(router.management(), "/_infermux/health").status, 200);
+    assert_eq!(get(router.management(), "/_infermux/ready").status, 503);
+    assert_eq!(get(router.management(), "/_infermux/providers").status, 200);
+    drop(client);
+    assert_eq!(router.wait().code(), Some(0));
+}
+
+#[test]
+fn a_provider_is_described_with_the_contracts_fields() {
+    let alpha = alpha();
+    let fields = [
+        "models: [m, n]",
+        "model_aliases: {short: m}",
+        "rate_limits: {requests_per_minute: 10, tokens_per_minute: 1000}",
+    ];
+    let beta = mock(json!({"name": "beta"}));
+    let providers = [provider(&alpha, &fields), provider(&beta, &["models: [b]"])];
+    let router = Router::start(&config_of(&providers, ""));
+    assert_eq!(ask(router.addr(), &chat("x")).status, 200);
+    let answer = get(router.addr(), "/_infermux/providers");
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let all = answer.json();
+    assert_eq!(all.as_array().map(Vec::len), Some(2));
+    let (one, other) = (&all[0], &all[1]);
+    let always = [
+        "name",
+        "type",
+        "healthy",
+        "circuit",
+        "error_rate",
+        "p95_latency_ms",
+        "requests_last_minute",
+        "models",
+        "model_aliases",
+        "rate_limit_headroom_rpm",
+        "rate_limit_headroom_tpm",
+        "last_check_at",
+    ];
+    let keys = |one: &serde_json::Value| -> BTreeSet<String> {
+        one.as_object()
+            .expect("an object")
+            .keys()
+            .cloned()
+            .collect()
+    };
+    assert_eq!(keys(one), always.map(str::to_owned).into());
+    assert_eq!(one["name"], "alpha");
+    assert_eq!(one["type"], "openai");
+    assert_eq!(one["healthy"], true);
+    assert_eq!(one["circuit"], "closed");
+    assert_eq!(one["error_rate"], 0.0);
+    assert_eq!(one["requests_last_minute"], 1);
+    assert_eq!(one["models"], json!(["m", "n"]));
+    assert_eq!(one["model_aliases"], json!({"short": "m"}));
+    assert_eq!(one["rate_limit_headroom_rpm"], 9);
+    assert!(one["rate_limit_headroom_tpm"].as_u64() < Some(1_000));
+    assert!(one["p95_latency_ms"].as_f64() > Some(0.0));
+    assert!(one["last_check_at"].is_null());
+    assert!(other["rate_limit_headroom_rpm"].is_null());
+    assert!(other["rate_limit_headroom_tpm"].is_null());
+    assert!(other["p95_latency_ms"].is_null());
+    assert!(!answer.text().contains("sk-"));
+    assert_eq!(turn(&router, "alpha", "open").status, 200);
+    let mut expected: BTreeSet<String> = always.map(str::to_owned).into();
+    expected.extend(["circuit_opened_at", "circuit_recovery_at"].map(str::to_owned));
+    assert_eq!(keys(&provider_report(&router, "alpha")), expected);
+}
+
+// proves: circuit.by-hand
+#[test]
+fn when_a_circuit_call_returns_every_shard_obeys() {
+    let alpha = alpha();
+    let router = Router::start(&config_with(&alpha, &[]));
+    let addr = router.addr();
+    for (act, state, status) in [
+        ("open", "open", 503),
+        ("close", "closed", 200),
+        ("open", "open", 503),
+        ("reset", "closed", 200),
+        ("close", "closed", 200),
+    ] {
+        alpha.reset();
+        let answer = turn(&router, "alpha", act);
+        assert_eq!(answer.status, 200, "{act}");
+        assert_eq!(answer.json()["circuit"], state, "{act}");
+        assert_eq!(answer.json()["name"], "alpha");
+        let statuses = together(4, move |_| {
+            (0..50)
+                .map(|_| ask(addr, &chat("x")).status)
+                .collect::<Vec<_>>()
+        });
+        let statuses = statuses.concat();
+        assert!(statuses.iter().all(|one| *one == status), "{act}");
+        let reached = if status == 200 { 200 } else { 0 };
+        assert_eq!(alpha.stats().requests, reached, "{act}");
+    }
+}
+
+#[test]
+fn reset_clears_the_statistics_and_close_keeps_what_is_not_about_the_circuit() {
+    let alpha = mock(json!({"name": "alpha", "status": 500}));
+    let router = Router::start(&config_with(&alpha, &[]));
+    assert_eq!(ask(router.addr(), &chat("x")).status, 502);
+    let report = provider_report(&router, "alpha");
+    assert_eq!(report["error_rate"], 1.0);
+    let report = turn(&router, "alpha", "reset").json();
+    assert_eq!(report["error_rate"], 0.0);
+    assert_eq!(report["requests_last_minute"], 0);
+}
+
+#[test]
+fn a_circuit_opened_by_hand_is_closed_by_its_recovery_probe() {
+    let alpha = alpha();
+    let fields = &["circuit_breaker: {recovery_window: 300ms}"];
+    let router = Router::start(&config_with(&alpha, fields));
+    assert_eq!(turn(&router, "alpha", "open").status, 200);
+    assert_eq!(ask(router.addr(), &chat("x")).status, 503);
+    wait_for_circuit(&router, "alpha", "half-open");
+    assert_eq!(ask(router.addr(), &chat("x")).status, 200);
+    assert_eq!(circuit(&router, "alpha"), "closed");
+    router.wait_for_log("reason=manual");
+}
+
+#[test]
+fn what_operators_ask_for_wrongly_is_told_as_json() {
+    let alpha = alpha();
+    let router = Router::start(&config_with(&alpha, &[]));
+    for path in [
+        "/_infermux/providers/nobody/circuit/open",
+        "/_infermux/providers/ALPHA/circuit/open",
+        "/_infermux/providers/alpha/circuit/burn",
+        "/_infermux/providers/alpha",
+        "/_infermux/",
+        "/_infermux/nothing",
+    ] {
+        let answer = post(router.addr(), path);
+        assert_eq!(answer.status, 404, "{path}");
+        let error = answer.json()["error"].clone();
+        for key in ["message", "type", "param", "code"] {
+            assert!(error.get(key).is_some(), "{path}: {key}");
+        }
+    }
+    for (answer, allowed) in [
+        (post(router.addr(), "/_infermux/providers"), "GET, HEAD"),
+        (
+            get(router.addr(), "/_infermux/providers/alpha/circuit/open"),
+            "POST",
+        ),
+        (
+            get(router.addr(), "/_infermux/providers/nobody/circuit/open"),
+            "POST",
+        ),
+    ] {
+        assert_eq!(answer.status, 405);
+        assert_eq!(answer.header("allow"), Some(allowed));
+    }
+    assert_eq!(circuit(&router, "alpha"), "closed");
+}
+
+// proves: counters.exact
+#[test]
+fn what_has_ended_is_in_the_next_answer_whichever_shard_served_it() {
+    let alpha = alpha();
+    let router = Router::start(&config_with(&alpha, &[]));
+    let addr = router.addr();
+    let mut total = 0;
+    for round in 0..60 {
+        for number in 0..round % 4 {
+            let body = [chat("x"), streamed_chat("x")][number % 2].clone();
+            assert!(ask(addr, &body).complete);
+            total += 1;
+        }
+        let report = provider_report(&router, "alpha");
+        assert_eq!(report["requests_last_minute"], total, "{round}");
+    }
+    let answers = together(40, move |number| {
+        let body = [chat("x"), streamed_chat("x")][number % 2].clone();
+        let mut client = Client::connect(addr);
+        (0..5).filter(|_| client.chat(&body).complete).count()
+    });
+    total += answers.into_iter().sum::<usize>();
+    let report = provider_report(&router, "alpha");
+    assert_eq!(report["requests_last_minute"], total);
+}

@@ -1,0 +1,53 @@
+//! What operators see and do.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+
+use super::client::{Answer, Client};
+use super::eventually;
+use super::router::Router;
+
+/// GETs `path` on a fresh connection.
+pub fn get(addr: SocketAddr, path: &str) -> Answer {
+    let mut client = Client::connect(addr);
+    client.get(path);
+    client.answer_to("GET")
+}
+
+/// POSTs nothing to `path` on a fresh connection.
+pub fn post(addr: SocketAddr, path: &str) -> Answer {
+    let mut client = Client::connect(addr);
+    client.post(path, "");
+    client.answer()
+}
+
+/// What `/_infermux/providers` says of the provider called `name`.
+pub fn provider_report(router: &Router, name: &str) -> Value {
+    let answer = get(router.management(), "/_infermux/providers");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let all = answer.json();
+    let mut all = all.as_array().expect("a list").iter();
+    all.find(|one| one["name"] == name)
+        .unwrap_or_else(|| panic!("{name} is listed"))
+        .clone()
+}
+
+/// The circuit of the provider called `name`.
+pub fn circuit(router: &Router, name: &str) -> String {
+    let report = provider_report(router, name);
+    report["circuit"].as_str().expect("a word").to_owned()
+}
+
+/// Waits until the circuit of the provider called `name` is in this state.
+pub fn wait_for_circuit(router: &Router, name: &str, state: &str) {
+    eventually(&format!("{name} {state}"), || {
+        circuit(router, name) == state
+    });
+}
+
+/// Opens, closes or resets a circuit.
+pub fn turn(router: &Router, name: &str, act: &str) -> Answer {
+    let path = format!("/_infermux/providers/{name}/circuit/{act}");
+    post(router.management(), &path)
+}
