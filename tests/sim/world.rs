@@ -178,10 +178,13 @@ impl World {
                 self.steps += 1;
                 self.judge.check(self.now, &self.gates)?;
             }
-            if !self.is_quiet() {
-                quiet_since = None;
-            } else if at >= *quiet_since.get_or_insert(at) + SETTLED_AFTER {
-                return self.end();
+            match quiet_since {
+                None if self.is_quiet() => {
+                    self.close_circuits()?;
+                    quiet_since = Some(at);
+                }
+                Some(since) if at >= since + SETTLED_AFTER => return self.end(),
+                None | Some(_) => {}
             }
             promise("reservation.settled-once", self.steps < STEPS_MAX, || {
                 "it does not come to an end".to_owned()
@@ -225,16 +228,20 @@ impl World {
         !self.is_open() && self.judge.is_all_merged() && self.requests.iter().all(Request::is_over)
     }
 
-    /// What a run ends with: every circuit closed, every word looked at.
-    fn end(&mut self) -> Held {
+    /// Puts every provider back in service.
+    fn close_circuits(&mut self) -> Held {
         for provider in (0..).map(ProviderId).take(self.moods.len()) {
-            let (health, act) = (self.health(provider, Health::Healthy), ByHand::Close);
-            let act = self.act(provider, act);
+            let health = self.health(provider, Health::Healthy);
             self.take_in(health)?;
+            let act = self.act(provider, ByHand::Close);
             self.take_in(act)?;
         }
-        self.stuck_until = self.now;
         self.do_what_is_due();
+        Ok(())
+    }
+
+    /// What a run ends with: every word is looked at.
+    fn end(&mut self) -> Held {
         let answered = self.replies.iter().all(|reply| reply.taken().is_some());
         promise("reservation.settled-once", answered, || {
             "a report was asked for and never came".to_owned()
@@ -494,5 +501,5 @@ fn gates(scene: &Scene) -> Gates {
 }
 
 /// When the last window is empty.
-const SETTLED_AFTER: Duration = Duration::from_secs(64);
+const SETTLED_AFTER: Duration = Duration::from_secs(62);
 const STEPS_MAX: u64 = 300_000;
