@@ -99,8 +99,9 @@ pub const LOG_BATCH_BYTES: usize = 256 << 10;
 /// Open files kept for infermux itself and for idle connections to providers; where few are
 /// allowed, an eighth of them.
 pub const OPEN_FILES_RESERVE: u64 = 1_024;
-/// Facts that a shard gathers before it hands them over.
-pub const FACTS_PER_BATCH: usize = 256;
+/// Facts that a shard gathers before it hands them over: those of 256 requests, each of which is
+/// admitted, reserved, ended and settled.
+pub const FACTS_PER_BATCH: usize = 4 * 256;
 /// Facts that a shard holds while the coordinator does not read; beyond, successes are forgotten.
 pub const FACTS_HELD_MAX: usize = 65_536;
 /// Most changes of circuits that wait for the log: every provider's, twice over.

@@ -218,7 +218,7 @@ impl Inbox {
 }
 
 /// Messages that may wait for the coordinator: some seconds of 64 busy shards.
-const BATCHES_MAX: usize = 16_384;
+const BATCHES_MAX: usize = 4_096;
 
 #[cfg(test)]
 mod tests {

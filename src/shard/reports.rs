@@ -37,7 +37,7 @@ impl Reports {
         }
     }
 
-    /// Reports `fact` within 10 ms, or with the 255 that follow it.
+    /// Reports `fact` within 10 ms, or with those of the 256 requests that follow it.
     pub fn report(&self, fact: Fact) {
         let mut facts = self.facts.borrow_mut();
         if facts.is_empty() {
@@ -58,10 +58,13 @@ impl Reports {
 
     /// Hands over what waits, now; where the coordinator's inbox is full, with the next batch.
     pub fn flush(&self) {
-        let facts = std::mem::take(&mut *self.facts.borrow_mut());
+        let mut facts = self.facts.borrow_mut();
         if facts.is_empty() {
             return;
         }
+        // The next batch is likely to be as large.
+        let next = Vec::with_capacity(facts.len().min(FACTS_PER_BATCH));
+        let facts = std::mem::replace(&mut *facts, next);
         let number = self.number.get() + 1;
         let batch = Batch {
             shard: self.shard,
