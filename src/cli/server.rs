@@ -59,7 +59,7 @@ impl Server {
         })
     }
 
-    /// What it answers to GET `path`, in time; by default within [`PATIENCE`].
+    /// What it answers to GET `path`, by then.
     ///
     /// # Errors
     ///
@@ -230,3 +230,45 @@ const DEFAULT: &str = "http://127.0.0.1:8080";
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked whether a name is known.
 const TURN: Duration = Duration::from_millis(5);
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn server(text: &str, token: Option<&str>) -> Server {
+        Server {
+            text: text.to_owned(),
+            base: url::parse(text).unwrap(),
+            token: token.map(Secret::new),
+        }
+    }
+
+    #[test]
+    fn the_request_goes_below_the_path_of_the_server() {
+        let request = server("https://ops.example:8443/router/", Some("sesame")).request("/x");
+        let lines: Vec<&str> = request.split("\r\n").collect();
+        assert_eq!(lines[0], "GET /router/x HTTP/1.1");
+        assert!(lines.contains(&"Host: ops.example:8443"));
+        assert!(lines.contains(&"Authorization: Bearer sesame"));
+        assert!(request.ends_with("\r\nConnection: close\r\n\r\n"));
+        assert!(
+            !server("http://h", None)
+                .request("/x")
+                .contains("Authorization")
+        );
+    }
+
+    #[test]
+    fn a_router_that_says_nothing_is_left_in_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let text = format!("http://{}", listener.local_addr().unwrap());
+        let until = clock::now() + Duration::from_millis(50);
+        let told = server(&text, None).report("/x", until);
+        assert_eq!(told, Err(format!("{text}: no answer in time (10 s)")));
+        // Not even a name is looked up any longer.
+        let late = server("http://localhost:1", None).report("/x", Instant::ZERO);
+        assert!(late.is_err_and(|told| told.contains("in time")));
+    }
+}

@@ -12,6 +12,7 @@ fn file(name: &str) -> PathBuf {
 
 #[test]
 fn every_example_is_valid_without_its_variables() {
+    let page = std::fs::read_to_string(file("tools/deploy/README.md")).expect("a page");
     let mut count = 0;
     for entry in std::fs::read_dir(file("tools/deploy/examples")).expect("a folder") {
         let path = entry.expect("a file").path();
@@ -21,9 +22,28 @@ fn every_example_is_valid_without_its_variables() {
         // TLS files may well be missing on this host.
         let other = ended.stderr.lines().find(|line| !line.contains("tls."));
         assert_eq!(other, None, "{}", path.display());
+        let name = path.file_name().expect("a name").to_string_lossy();
+        assert!(
+            page.contains(&format!("| `{name}` |")),
+            "{name} is not told of"
+        );
         count += 1;
     }
     assert!(count >= 5, "{count} examples");
+}
+
+#[test]
+fn the_composition_mounts_an_example_and_asks_where_that_answers() {
+    let text = std::fs::read_to_string(file("tools/deploy/compose.yml")).expect("a file");
+    let document: serde_json::Value = serde_yaml::from_str(&text).expect("YAML");
+    let service = &document["services"]["infermux"];
+    let mount = service["volumes"][0].as_str().expect("a mount");
+    let example = mount.split(':').next().expect("a path");
+    let example = std::fs::read_to_string(file("tools/deploy").join(example)).expect("an example");
+    assert!(example.contains("management_listen: \"127.0.0.1:8081\""));
+    let variables = service["environment"].as_array().expect("a list");
+    let server = serde_json::json!("INFERMUX_SERVER=http://127.0.0.1:8081");
+    assert!(variables.contains(&server), "{variables:?}");
 }
 
 /// The unit with the binary of this test in place of the installed one; it has to exist.

@@ -172,7 +172,7 @@ fn variable() -> Value {
     json!({
         "type": "string",
         "pattern": r"\$\{[^}]+\}",
-        "description": "`${NAME}`, or `${NAME:-fallback}`: from the environment of `infermux serve`.",
+        "description": "From the environment: `${NAME}`, or `${NAME:-fallback}`.",
     })
 }
 
