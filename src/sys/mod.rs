@@ -9,5 +9,6 @@ pub mod entropy;
 pub mod files;
 pub mod listen;
 pub mod names;
+pub mod process;
 pub mod signals;
 pub mod tls;

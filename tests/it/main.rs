@@ -11,6 +11,7 @@ mod anthropic;
 mod breaker;
 mod budget;
 mod cost;
+mod costs;
 mod failover;
 mod hangup;
 mod headers;
