@@ -115,3 +115,10 @@ pub const DROPPED_NAMES_MAX: usize = 32;
 /// Largest answer of a router that a command of an operator reads, in bytes: 1,024 providers with
 /// 65,536 models of 256 bytes fit.
 pub const REPORT_BYTES_MAX: usize = 16 << 20;
+/// Most names of callers that are counted apart, and of projects, and of environments; the rest is
+/// counted together. Those with a budget come on top.
+pub const PARTIES_MAX: usize = 10_000;
+/// Most pairs of provider and model that no configuration names and that are counted apart.
+pub const OPEN_SERIES_MAX: usize = 1_000;
+/// Most reports that wait to be written; who asks for one more is refused.
+pub const REPORTS_MAX: usize = 64;

@@ -24,17 +24,20 @@ use crate::cli::{FAILED, UNUSABLE};
 use crate::config::faults::Fault;
 use crate::config::plan::{Auth, Listen, Plan, Provider};
 use crate::config::{Environment, Options, Strictness};
-use crate::coordinator::run::{Coordinator, Time};
+use crate::coordinator::run::Coordinator;
 use crate::coordinator::state_file::StateFile;
+use crate::coordinator::time::Time;
 use crate::exchange::catalogue::Catalogue;
 use crate::exchange::outbound::Prefixes;
 use crate::exchange::target::Door;
 use crate::ledger::books::Books;
 use crate::ledger::state::State;
+use crate::ledger::totals::Totals;
 use crate::link::budget_gate::BudgetGate;
 use crate::link::buffered;
 use crate::link::events::{self, Event, EventSender};
 use crate::link::gate::Gates;
+use crate::link::meters::{self, MeterSender};
 use crate::link::provider_gate::{Limits, ProviderGate};
 use crate::link::reports::{self, Progress, Reporter};
 use crate::link::retries::Retries;
@@ -146,9 +149,13 @@ fn start(plan: Plan, log: &Log, health: HealthChecks) -> Result<Running, NotStar
     let progress = Arc::new(Progress::new(loops));
     let (reporter, inbox) = reports::channel();
     let (state, file) = state(&plan)?;
+    let totals = Totals::new(clock::wall(), &state);
     let books = Books::new(&plan, clock::wall(), state, window());
-    let (to_plan, to_gates) = (Arc::clone(&plan), Arc::clone(&gates));
-    let mut coordinator = Coordinator::new(to_plan, to_gates, Arc::clone(&progress), books);
+    let (meters, begun) = meters::channel();
+    let words = (Arc::clone(&gates), Arc::clone(&progress));
+    let reports = threads::start_reports(&events)?;
+    let to_plan = Arc::clone(&plan);
+    let mut coordinator = Coordinator::new(to_plan, words, (books, totals), begun, reports);
     coordinator.start(Time::read());
     let mut bookkeepers = 1;
     if let Some(file) = file {
@@ -177,6 +184,7 @@ fn start(plan: Plan, log: &Log, health: HealthChecks) -> Result<Running, NotStar
         common,
         log,
         reporter,
+        meters,
         events,
     };
     let places = Places::new(&starter.common.plan, local, operators.as_ref());
@@ -247,6 +255,7 @@ struct Starter<'a> {
     common: Arc<Common>,
     log: &'a Log,
     reporter: Reporter,
+    meters: MeterSender,
     events: EventSender,
 }
 
@@ -293,6 +302,7 @@ impl Starter<'_> {
                 duty,
                 bell,
                 reporter,
+                meters: self.meters.clone(),
                 log,
                 lines,
             },

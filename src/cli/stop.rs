@@ -195,6 +195,14 @@ impl Running {
                     }
                     return Woken::Ended;
                 }
+                Event::ReportsEnded(fault) => {
+                    if self.common.gates.is_taking() || fault.is_some() {
+                        self.broken = true;
+                        let fault = fault.as_deref().unwrap_or("without a reason");
+                        tracing::error!(fault, "the writer of reports has ended");
+                        return Woken::Ended;
+                    }
+                }
                 Event::CoordinatorEnded(fault) => {
                     self.bookkeepers = self.bookkeepers.saturating_sub(1);
                     if self.common.gates.is_taking() || fault.is_some() {

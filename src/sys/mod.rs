@@ -11,5 +11,6 @@ pub mod http;
 pub mod listen;
 pub mod names;
 pub mod notify;
+pub mod process;
 pub mod signals;
 pub mod tls;

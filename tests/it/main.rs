@@ -11,6 +11,7 @@ mod anthropic;
 mod breaker;
 mod budget;
 mod cost;
+mod costs;
 mod deploy;
 mod failover;
 mod hangup;
