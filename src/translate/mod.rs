@@ -10,6 +10,7 @@ pub mod error;
 mod fields;
 pub mod headers;
 pub mod model;
+pub mod models;
 pub mod request;
 pub mod stream;
 pub mod usage;

@@ -638,6 +638,7 @@ fn of_every_counter_the_largest_counts() {
         input: Tokens::new(3),
         cache_read: Tokens::new(2_000),
         cache_write: Tokens::new(100),
+        cache_write_1h: Tokens::ZERO,
         output: Tokens::new(6),
     };
     assert_eq!(run.usage.unwrap().counts(), expected);

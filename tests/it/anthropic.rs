@@ -236,6 +236,75 @@ fn errors_are_told_in_openais_shape_or_made_good() {
 }
 
 #[test]
+fn what_an_open_provider_serves_is_listed() {
+    let models = json!(["claude-opus-4-5", "claude-haiku-4-5", "glm-5"]);
+    let alpha = mock(json!({"name": "alpha", "dialect": "anthropic", "models": models}));
+    let beta = mock(json!({"name": "beta"}));
+    let base = format!("base_url: \"http://{}\"", alpha.address());
+    let open = provider(&alpha, &["type: anthropic", &base, "-models"]);
+    let listing = provider(&beta, &["models: [n]"]);
+    let router = Router::start(&config_of(&[listing, open], ""));
+    let mut client = Client::connect(router.addr());
+    client.get("/v1/models");
+    let answer = client.answer_to("GET");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let of_claude = |id: &str| json!({"id": id, "object": "model", "created": 1_729_987_200, "owned_by": "alpha"});
+    let expected = json!({"object": "list", "data": [
+        {"id": "n", "object": "model", "created": 0, "owned_by": "beta"},
+        of_claude("claude-opus-4-5"), of_claude("claude-haiku-4-5"),
+    ]});
+    assert_eq!(answer.json(), expected);
+    let seen = last_seen(&alpha);
+    assert_eq!(seen["path"], "/v1/models?limit=1000");
+    assert_eq!(seen_header(&seen, "x-api-key").as_deref(), Some("sk-alpha"));
+    let version = seen_header(&seen, "anthropic-version");
+    assert_eq!(version.as_deref(), Some("2023-06-01"));
+
+    client.get("/v1/models/claude-haiku-4-5");
+    assert_eq!(
+        client.answer_to("GET").json(),
+        of_claude("claude-haiku-4-5")
+    );
+    // Whatever is listed can be asked for, and nothing else.
+    for (model, status) in [("claude-haiku-4-5", 200), ("glm-5", 404)] {
+        let answer = client.chat(&ask(&json!({"model": model})));
+        assert_eq!(answer.status, status, "{model}: {}", answer.text());
+    }
+}
+
+#[test]
+fn what_is_not_sent_stands_in_the_access_line_at_debug() {
+    let (alpha, beta) = (claude("alpha"), mock(json!({"name": "beta"})));
+    let asked = ask(&json!({"seed": 7, "n": 2, "user": "a@b.example", "stop": "\n"}));
+    let of_request = |log: String| {
+        let line = log.lines().find(|line| line.contains("request_id="));
+        line.map(str::to_owned)
+    };
+    for (level, expected) in [("debug", Some("dropped=n,seed,user,stop")), ("info", None)] {
+        let log = format!("log: {{level: {level}}}\n");
+        let router = Router::start(&(config(&[&alpha]) + &log));
+        assert_eq!(Client::connect(router.addr()).chat(&asked).status, 200);
+        router.wait_for_log("attempts=1");
+        let line = of_request(router.log()).expect("an access line");
+        match expected {
+            Some(expected) => assert!(line.contains(expected), "{line}"),
+            None => assert!(!line.contains("dropped"), "{line}"),
+        }
+    }
+    // Where another provider takes over in the caller's own dialect, nothing is left out.
+    alpha
+        .set_script(json!({"answers": [500]}))
+        .expect("a script");
+    let beside = format!("{}routing:", provider(&beta, &[]));
+    let both = config(&[&alpha]).replace("routing:", &beside);
+    let router = Router::start(&(both + "log: {level: debug}\n"));
+    assert_eq!(Client::connect(router.addr()).chat(&asked).status, 200);
+    router.wait_for_log("attempts=2");
+    let line = of_request(router.log()).expect("an access line");
+    assert!(!line.contains("dropped"), "{line}");
+}
+
+#[test]
 fn its_health_is_checked_and_it_has_no_embeddings() {
     let alpha = claude("alpha");
     let checked = config(&[&alpha]).replace("health_check: {disabled: true}", "timeout: 5s");
@@ -243,7 +312,7 @@ fn its_health_is_checked_and_it_has_no_embeddings() {
     let seen = last_seen(&alpha);
     assert_eq!(
         (seen["method"].as_str(), seen["path"].as_str()),
-        (Some("GET"), Some("/v1/models"))
+        (Some("GET"), Some("/v1/models?limit=1000"))
     );
     assert_eq!(
         seen_header(&seen, "anthropic-version").as_deref(),
