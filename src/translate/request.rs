@@ -190,7 +190,7 @@ impl<'a> Request<'a> {
             schema,
             thought,
             user,
-            cache: fields::cache_control(asked.cache_control),
+            cache: fields::cache_control(asked.cache_control)?,
         };
         Ok((request, dropped))
     }

@@ -248,7 +248,10 @@ fn what_an_open_provider_serves_is_listed() {
     client.get("/v1/models");
     let answer = client.answer_to("GET");
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let of_claude = |id: &str| json!({"id": id, "object": "model", "created": 1_729_987_200, "owned_by": "alpha"});
+    let of_claude = |id: &str| {
+        let created = 1_729_987_200;
+        json!({"id": id, "object": "model", "created": created, "owned_by": "alpha"})
+    };
     let expected = json!({"object": "list", "data": [
         {"id": "n", "object": "model", "created": 0, "owned_by": "beta"},
         of_claude("claude-opus-4-5"), of_claude("claude-haiku-4-5"),

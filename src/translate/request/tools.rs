@@ -202,7 +202,7 @@ fn read_tool<'a>(tool: &Value<'a>) -> Result<Tool<'a>, Unsupported> {
     let function = function.ok_or_else(|| Unsupported::new(".function", "is missing"))?;
     let read = read_function(&function).map_err(|fault| fault.within(".function"))?;
     Ok(Tool {
-        cache: fields::cache_control(cache).or(read.cache),
+        cache: fields::cache_control(cache)?.or(read.cache),
         ..read
     })
 }
@@ -223,7 +223,7 @@ fn read_function<'a>(function: &Value<'a>) -> Result<Tool<'a>, Unsupported> {
             .filter(|text| !text.is_blank())
             .map(|text| text.text),
         parameters,
-        cache: fields::cache_control(cache),
+        cache: fields::cache_control(cache)?,
     })
 }
 
