@@ -58,13 +58,15 @@ impl Reports {
 
     /// Hands over what waits, now; where the coordinator's inbox is full, with the next batch.
     pub fn flush(&self) {
-        let mut facts = self.facts.borrow_mut();
-        if facts.is_empty() {
+        let mut waiting = self.facts.borrow_mut();
+        if waiting.is_empty() {
             return;
         }
         // The next batch is likely to be as large.
-        let next = Vec::with_capacity(facts.len().min(FACTS_PER_BATCH));
-        let facts = std::mem::replace(&mut *facts, next);
+        let next = Vec::with_capacity(waiting.len().min(FACTS_PER_BATCH));
+        let facts = std::mem::replace(&mut *waiting, next);
+        // What finds no room is put back.
+        drop(waiting);
         let number = self.number.get() + 1;
         let batch = Batch {
             shard: self.shard,
