@@ -124,7 +124,7 @@ fn stamp(data: &[u8]) -> Option<u64> {
 
 /// The event's first text, without its opening quote.
 fn text(data: &[u8]) -> Option<&[u8]> {
-    let after = |key: &&[u8]| Some(data.get(memmem::find(data, key)? + key.len()..)?);
+    let after = |key: &&[u8]| data.get(memmem::find(data, key)? + key.len()..);
     CONTENT_KEYS.iter().find_map(after)?.strip_prefix(b"\"")
 }
 
