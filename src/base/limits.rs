@@ -112,6 +112,9 @@ pub const STATE_BYTES_MAX: u64 = 64 << 20;
 pub const SCHEMA_DEPTH_MAX: usize = 64;
 /// Most names of parameters that a translation left out which are told to the log.
 pub const DROPPED_NAMES_MAX: usize = 32;
+/// Largest answer of a router that a command of an operator reads, in bytes: 1,024 providers with
+/// 65,536 models of 256 bytes fit.
+pub const REPORT_BYTES_MAX: usize = 16 << 20;
 /// Most names of callers that are counted apart, and of projects, and of environments; the rest is
 /// counted together. Those with a budget come on top.
 pub const PARTIES_MAX: usize = 10_000;

@@ -16,6 +16,7 @@ use crate::cli::file;
 use crate::cli::flags::{self, ServeFlags};
 use crate::cli::log::Log;
 use crate::cli::overrides::Overrides;
+use crate::cli::server::TOKEN;
 use crate::cli::stop::{Bells, Running};
 use crate::cli::terminal;
 use crate::cli::threads;
@@ -44,6 +45,7 @@ use crate::link::states;
 use crate::shard::run::{Common, Duty, Own, RouteExtras};
 use crate::shard::spend::Purse;
 use crate::sys::bell::Ringer;
+use crate::sys::notify::Manager;
 use crate::sys::{bell, clock, listen, tls};
 
 /// Why nothing is served.
@@ -77,14 +79,25 @@ pub fn run(flags: &ServeFlags) -> u8 {
     } else {
         HealthChecks::On
     };
+    let manager = manager();
     match start(plan, &log, health) {
-        Ok(running) => running.attend(flags.graceful_shutdown),
+        Ok(running) => running.telling(manager).attend(flags.graceful_shutdown),
         Err(NotStarted::Asked(code)) => code,
         Err(NotStarted::Failed(problem)) => {
             tracing::error!("{problem}");
             FAILED
         }
     }
+}
+
+/// The service manager, where one wants to be told.
+fn manager() -> Manager {
+    let place = environment::setting("NOTIFY_SOCKET");
+    let manager = place.map(|place| {
+        let manager = Manager::at(&place);
+        manager.inspect_err(|fault| tracing::warn!(%fault, place, "NOTIFY_SOCKET cannot be used"))
+    });
+    manager.and_then(Result::ok).unwrap_or_default()
 }
 
 /// The Plan with what flags and environment say, and warnings; or `None`, and all faults are told.
@@ -159,9 +172,7 @@ fn start(plan: Plan, log: &Log, health: HealthChecks) -> Result<Running, NotStar
         prefixes: plan.providers.iter().map(Prefixes::new).collect(),
         gates,
         progress,
-        management_token: environment::variable(TOKEN)
-            .filter(|t| !t.is_empty())
-            .map(Secret::new),
+        management_token: environment::setting(TOKEN).map(Secret::new),
         retries: Retries::new(loops),
         buffered: Arc::new(buffered::Pool::new(plan.server.max_buffered_bytes, loops)),
         addresses,
@@ -414,9 +425,6 @@ fn place(listen: &Listen, local: SocketAddr) -> String {
         None => local.to_string(),
     }
 }
-
-/// The variable with the token that operators must present.
-const TOKEN: &str = "INFERMUX_MANAGEMENT_TOKEN";
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,11 @@
-//! Numbers to text: the log, and what the management API shows.
+//! Numbers to text: the log, what the management API shows, and tables for terminals.
 
 pub mod access_line;
 pub mod costs;
 pub mod escape;
 pub mod line;
 pub mod metrics;
+pub mod overview;
 pub mod providers;
 pub mod status;
+pub mod table;
