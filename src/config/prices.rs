@@ -75,10 +75,12 @@ fn read(line: &'static str) -> Option<(&'static str, &'static str, Row)> {
     let (provider, model) = (words.next()?, words.next()?);
     let (input, output) = (price(words.next()?)?, price(words.next()?)?);
     let (cache_read, cache_write) = (price(words.next()?), price(words.next()?));
+    let cache_write = cache_write.unwrap_or(input);
     let rates = Rates {
         input,
         cache_read: cache_read.unwrap_or(input),
-        cache_write: cache_write.unwrap_or(input),
+        cache_write,
+        cache_write_1h: price(words.next()?).unwrap_or(cache_write),
         output,
     };
     let step = match words.next() {
@@ -268,6 +270,14 @@ pricing:
         let (gpt, old) = (&rows["openai"]["gpt-5.5"], &rows["openai"]["gpt-4"]);
         assert_eq!(gpt.rates.cache_write, gpt.rates.input);
         assert_eq!((old.rates.cache_read, old.step), (old.rates.input, None));
+        let (claude, haiku) = (
+            &rows["anthropic"]["claude-sonnet-4-5"].rates,
+            &rows["anthropic"]["claude-haiku-3-5"].rates,
+        );
+        let four = Tokens::new(4);
+        assert_eq!(claude.cache_write.of(four).get(), 15_000);
+        assert_eq!(claude.cache_write_1h.of(four).get(), 24_000);
+        assert_eq!(haiku.cache_write_1h, haiku.cache_write);
         let counts = |input| Counts {
             input: Tokens::new(input),
             cache_read: Tokens::new(1_000),

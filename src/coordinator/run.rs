@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
 use crate::config::plan::{Plan, Provider};
-use crate::coordinator::publish::Publisher;
+use crate::coordinator::publish::{Folder, Publisher};
 use crate::coordinator::reports::{BudgetStanding, Job, Known, ProviderStanding};
 use crate::coordinator::time::Time;
 use crate::decide::breaker::State;
@@ -41,6 +41,7 @@ pub struct Coordinator {
     /// Changes of circuits: the provider, the state it went to and why, and how often.
     transitions: BTreeMap<(ProviderId, &'static str, &'static str), u64>,
     publisher: Publisher,
+    folder: Folder,
     orders: Vec<Order>,
     /// Half-open circuits whose permit has not been reported as taken.
     half_open: Vec<(ProviderId, u32)>,
@@ -75,6 +76,7 @@ impl Coordinator {
             gates,
             progress,
             books,
+            folder: Folder::default(),
             orders: Vec::new(),
             half_open: Vec::new(),
             asked: Vec::new(),
@@ -256,6 +258,7 @@ impl Coordinator {
     }
 
     fn publish(&mut self) {
+        self.folder.fold(&mut self.orders);
         for order in self.orders.drain(..) {
             if let Order::Circuit { provider, state } = order {
                 self.half_open.retain(|&(other, _)| other != provider);

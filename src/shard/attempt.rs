@@ -259,7 +259,7 @@ impl<'a> Attempt<'_, 'a> {
     }
 
     /// The provider asked to be left alone.
-    fn put_aside(&self, span: Option<Duration>) {
+    pub fn put_aside(&self, span: Option<Duration>) {
         let provider = self.candidate().provider;
         self.job.shard.reports.report(Fact::Cooldown {
             provider,

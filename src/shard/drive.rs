@@ -198,7 +198,7 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
             return conclude(job, caller, record, &attempts, verdict).await;
         };
         let id = routed.route.candidates[place].provider;
-        let translated = match translated(job, place) {
+        let translated = match translated(job, record, place) {
             Ok(body) => body,
             Err(why) => {
                 attempts.begin(place);
@@ -231,9 +231,13 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
 }
 
 /// The request in the dialect of a candidate, where that is not the caller's.
-fn translated(job: &Job<'_>, place: usize) -> Result<Option<Vec<u8>>, Unsupported> {
-    let provider = provider_of(job, place);
-    match provider.kind {
+fn translated(
+    job: &Job<'_>,
+    record: &mut Record<'_>,
+    place: usize,
+) -> Result<Option<Vec<u8>>, Unsupported> {
+    record.dropped = None;
+    match provider_of(job, place).kind {
         ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => Ok(None),
         ProviderKind::Anthropic => {
             let model = job.routed.route.candidates[place]
@@ -243,11 +247,8 @@ fn translated(job: &Job<'_>, place: usize) -> Result<Option<Vec<u8>>, Unsupporte
             let mut body = Vec::with_capacity(job.body.len());
             let source = &job.message[job.body.clone()];
             let dropped = request::write(source, job.ask, model, &mut body)?;
-            if !dropped.names.is_empty() {
-                let (provider, more) = (&*provider.name, dropped.more);
-                let names = dropped.names.join(", ");
-                let request_id = job.request.id.as_str();
-                tracing::debug!(provider, request_id, names, more, "parameters are left out");
+            if !dropped.names.is_empty() && tracing::enabled!(tracing::Level::DEBUG) {
+                record.dropped = Some(dropped.to_string());
             }
             Ok(Some(body))
         }

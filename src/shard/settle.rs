@@ -56,6 +56,8 @@ pub struct Record<'a> {
     pub inexpressible: Option<String>,
     /// The model that a budget put in place of the one asked for.
     pub model_override: Option<&'a str>,
+    /// Parameters that the last provider's dialect has no place for; kept for a log of steps.
+    pub dropped: Option<String>,
     /// What becomes of the connection afterwards.
     pub connection: Connection,
     /// The code of the error, or what went wrong.
@@ -179,6 +181,7 @@ impl<'a> Record<'a> {
             retry_after: None,
             inexpressible: None,
             model_override: None,
+            dropped: None,
             connection: request.connection,
             error: None,
             is_counted: false,
@@ -312,6 +315,7 @@ impl<'a> Record<'a> {
             cost: self.tokens.map(|used| used.cost),
             counted: self.tokens.map_or(Counted::ByProvider, |used| used.counted),
             model_override: self.model_override,
+            dropped: self.dropped.as_deref(),
             error: if panicked {
                 Some("internal_error")
             } else {

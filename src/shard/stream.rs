@@ -20,6 +20,7 @@ use crate::shard::settle::{Record, ResponseTime, Used};
 use crate::shard::spare::{self, Spare};
 use crate::shard::timers::Cut;
 use crate::shard::upstream::Upstream;
+use crate::shard::whole;
 use crate::sys::clock;
 use crate::wire::body::Body;
 use crate::wire::chunked::{Piece, write_chunk_head};
@@ -56,9 +57,19 @@ pub async fn relay<'a>(
         provider_end,
         ..
     } = stream;
+    let told = spare.told(outcome);
     spare::keep(shard, spare);
+    let id = attempt.candidate().provider;
+    if let Some(told) = told {
+        attempts.commit();
+        record.error = Some("provider_refused");
+        let ended = whole::pass_through(attempt, caller, record, up, told).await;
+        return ended.unwrap_or(outcome);
+    }
+    if outcome == Outcome::RateLimited {
+        attempt.put_aside(None);
+    }
     if outcome == Outcome::Answered {
-        let id = attempt.candidate().provider;
         match provider_end {
             ProviderEnd::Clean => {
                 up.end = up.bytes.len();

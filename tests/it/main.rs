@@ -37,6 +37,7 @@ mod split;
 mod start;
 mod streams;
 mod tls;
+mod translation;
 mod validate;
 
 mod support;
