@@ -5,6 +5,7 @@
 
 pub mod ids;
 pub mod limits;
+pub mod map;
 pub mod money;
 pub mod month;
 pub mod random;

@@ -77,6 +77,8 @@ pub struct Try<'j> {
     pub injection: Injection,
     /// The body in the provider's own dialect, where that is not the caller's.
     pub translated: Option<&'j [u8]>,
+    /// When it begins.
+    pub started: Instant,
     /// The right to do so.
     pub permit: &'j RefCell<Permit>,
 }
@@ -116,13 +118,13 @@ pub async fn run<'a>(
         fresh,
         injection,
         translated,
+        started,
         permit,
     }: Try<'_>,
 ) -> End {
     let shard = job.shard;
     let id = job.routed.route.candidates[place].provider;
     let provider = shard.plan.provider(id);
-    let started = clock::now();
     let deadline = attempts.attempt_deadline(started, provider.timeout);
     let pooled = match fresh {
         Fresh::NotNeeded => shard.pool.take(id, started),

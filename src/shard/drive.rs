@@ -265,20 +265,23 @@ async fn attempt_at<'a>(
     (place, permit, translated): (usize, Permit, Option<&[u8]>),
 ) -> Result<Option<Verdict>, Refusal<'static>> {
     let (mut fresh, mut injection) = (Fresh::NotNeeded, Injection::Allowed);
+    let mut started = permit.admitted();
     let permit = RefCell::new(permit);
     loop {
-        let started = clock::now();
         let this = Try {
             place,
             fresh,
             injection,
             translated,
+            started,
             permit: &permit,
         };
         let outcome = match attempt::run(job, caller, record, attempts, this).await {
             End::Outcome(outcome) => outcome,
             End::WithoutInjection => {
                 injection = Injection::Refused;
+                let now = clock::now();
+                record.waited += now.since(std::mem::replace(&mut started, now));
                 continue;
             }
             End::Refused(refusal) => return Err(refusal),
@@ -290,7 +293,8 @@ async fn attempt_at<'a>(
         }
         log_outcome(job, place, outcome);
         if record.response_time.is_none() {
-            record.waited += clock::now().since(started);
+            let now = clock::now();
+            record.waited += now.since(std::mem::replace(&mut started, now));
         }
         if outcome == Outcome::StaleConnection {
             permit.borrow().count(outcome);

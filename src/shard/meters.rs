@@ -1,11 +1,11 @@
 //! One shard's counts, by provider, model and whom a request is attributed to.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::base::ids::{ProviderId, ShardId};
 use crate::base::limits::{LABEL_BYTES_MAX, OPEN_SERIES_MAX, PARTIES_MAX};
+use crate::base::map::Map;
 use crate::base::spent::Spent;
 use crate::exchange::attribution::{Attribution, Label};
 use crate::link::facts::MonthTag;
@@ -21,13 +21,13 @@ pub struct Meters {
     /// By provider.
     providers: RefCell<Vec<Option<Arc<ProviderMeter>>>>,
     /// By provider, then by model.
-    series: RefCell<Vec<HashMap<Box<str>, Arc<Series>>>>,
+    series: RefCell<Vec<Map<Box<str>, Arc<Series>>>>,
     /// Series that no configuration names.
     open_series: Cell<usize>,
     /// Requests that came to no provider.
     nobody: RefCell<Option<Arc<Series>>>,
     /// By place of the party.
-    parties: [RefCell<HashMap<Box<str>, Arc<Account>>>; Party::ALL.len()],
+    parties: [RefCell<Map<Box<str>, Arc<Account>>>; Party::ALL.len()],
 }
 
 /// A provider and one of its models.
@@ -90,7 +90,7 @@ impl Meters {
         };
         let mut series = self.series.borrow_mut();
         if series.len() <= line.provider.index() {
-            series.resize_with(line.provider.index() + 1, HashMap::new);
+            series.resize_with(line.provider.index() + 1, Map::default);
         }
         let models = &mut series[line.provider.index()];
         if let Some(series) = models.get(line.model) {
@@ -127,31 +127,40 @@ impl Meters {
         meter
     }
 
-    /// Books what was spent by those that a request is attributed to; `caller` says whether its
+    /// Books what was spent by those that a request is attributed to; `caller` says whether a
     /// caller is one that the configuration names.
-    pub fn book(&self, month: MonthTag, spent: Spent, attribution: &Attribution, caller: Kept) {
+    pub fn book(
+        &self,
+        month: MonthTag,
+        spent: Spent,
+        attribution: &Attribution,
+        caller: impl Fn(&str) -> Kept,
+    ) {
         self.own.account.book(month, spent);
         let Attribution {
             caller: name,
             project,
             env,
         } = attribution;
-        for (party, label, kept) in [
-            (Party::Caller, name, caller),
-            (Party::Project, project, Kept::WhileRoom),
-            (Party::Env, env, Kept::WhileRoom),
-        ] {
-            let name = label.as_ref().map_or(NOBODY, Label::as_str);
-            self.book_party(party, (name, kept), |account| account.book(month, spent));
-        }
+        let rest = |_: &str| Kept::WhileRoom;
+        let book = |account: &Account| account.book(month, spent);
+        self.book_party((Party::Caller, name), caller, book);
+        self.book_party((Party::Project, project), rest, book);
+        self.book_party((Party::Env, env), rest, book);
     }
 
-    fn book_party(&self, party: Party, (name, kept): (&str, Kept), book: impl FnOnce(&Account)) {
+    fn book_party(
+        &self,
+        (party, label): (Party, &Option<Label>),
+        kept: impl Fn(&str) -> Kept,
+        book: impl Fn(&Account),
+    ) {
+        let name = label.as_ref().map_or(NOBODY, Label::as_str);
         let mut accounts = self.parties[party.place()].borrow_mut();
         if let Some(account) = accounts.get(name) {
             return book(account);
         }
-        let has_room = accounts.len() < PARTIES_MAX;
+        let (has_room, kept) = (accounts.len() < PARTIES_MAX, kept(name));
         let (name, kept) = if has_room || kept == Kept::Always {
             (name, kept)
         } else {
@@ -291,7 +300,7 @@ mod tests {
                 requests: 1,
                 ..Spent::default()
             };
-            meters.book(MonthTag(0), spent, &attribution, kept);
+            meters.book(MonthTag(0), spent, &attribution, |_| kept);
         };
         for number in 0..=PARTIES_MAX {
             book(&number.to_string(), Kept::WhileRoom);

@@ -61,6 +61,12 @@ impl Permit {
         })
     }
 
+    /// When it was taken.
+    #[must_use]
+    pub fn admitted(&self) -> Instant {
+        self.admitted
+    }
+
     /// The provider's answer has begun: a probe has proven what it was to prove, however long the
     /// rest takes.
     pub fn answered(&self) {

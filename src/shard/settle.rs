@@ -213,7 +213,12 @@ impl<'a> Record<'a> {
             return;
         }
         let meters = &self.shard.meters;
-        let (own, now, status) = (&meters.own, clock::now(), self.told_status());
+        let (own, status) = (&meters.own, self.told_status());
+        let now = match (self.response_time, self.first_byte) {
+            // It is about to leave in one piece.
+            (Some(ResponseTime::Whole(_)), Some(now)) => now,
+            _ => clock::now(),
+        };
         own.requests_total.add(1);
         own.requests.count(now);
         if status == 429 || status >= 500 {
@@ -241,12 +246,10 @@ impl<'a> Record<'a> {
         meters.series(line, |series| self.count_in(series, status));
         if let Some(used) = &self.tokens {
             let attribution = &self.request.attribution;
-            let caller = attribution.caller.as_ref().map(Label::as_str);
-            let has_budget = |name| self.shard.purse.budget_of(name).is_some();
-            let kept = if caller.is_some_and(has_budget) {
-                Kept::Always
-            } else {
-                Kept::WhileRoom
+            let purse = &self.shard.purse;
+            let kept = |caller: &str| match purse.budget_of(caller) {
+                Some(_) => Kept::Always,
+                None => Kept::WhileRoom,
             };
             meters.book(self.month, used.spent(), attribution, kept);
         }

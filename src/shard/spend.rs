@@ -1,8 +1,7 @@
 //! Money of one request: what is reserved from its caller's budget, and what it cost in the end.
 
-use std::collections::HashMap;
-
 use crate::base::ids::{BudgetId, RouteId};
+use crate::base::map::Map;
 use crate::base::money::NanoUsd;
 use crate::base::time::WallTime;
 use crate::base::tokens::{Counts, Tokens};
@@ -23,7 +22,7 @@ use crate::wire::usage::Usage;
 pub struct Purse {
     table: PriceTable,
     /// By the value of `X-Infermux-Caller`.
-    budgets: HashMap<Box<str>, BudgetId>,
+    budgets: Map<Box<str>, BudgetId>,
     /// By route and candidate, for routes of one model.
     rows: Box<[Option<Rows>]>,
 }
