@@ -8,6 +8,8 @@ pub mod limits;
 pub mod money;
 pub mod month;
 pub mod random;
+pub mod range;
 pub mod secret;
+pub mod spent;
 pub mod time;
 pub mod tokens;

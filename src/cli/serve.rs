@@ -16,6 +16,7 @@ use crate::cli::file;
 use crate::cli::flags::{self, ServeFlags};
 use crate::cli::log::Log;
 use crate::cli::overrides::Overrides;
+use crate::cli::server::TOKEN;
 use crate::cli::stop::{Bells, Running};
 use crate::cli::terminal;
 use crate::cli::threads;
@@ -23,17 +24,20 @@ use crate::cli::{FAILED, UNUSABLE};
 use crate::config::faults::Fault;
 use crate::config::plan::{Auth, Listen, Plan, Provider};
 use crate::config::{Environment, Options, Strictness};
-use crate::coordinator::run::{Coordinator, Time};
+use crate::coordinator::run::Coordinator;
 use crate::coordinator::state_file::StateFile;
+use crate::coordinator::time::Time;
 use crate::exchange::catalogue::Catalogue;
 use crate::exchange::outbound::Prefixes;
 use crate::exchange::target::Door;
 use crate::ledger::books::Books;
 use crate::ledger::state::State;
+use crate::ledger::totals::Totals;
 use crate::link::budget_gate::BudgetGate;
 use crate::link::buffered;
 use crate::link::events::{self, Event, EventSender};
 use crate::link::gate::Gates;
+use crate::link::meters::{self, MeterSender};
 use crate::link::provider_gate::{Limits, ProviderGate};
 use crate::link::reports::{self, Progress, Reporter};
 use crate::link::retries::Retries;
@@ -41,6 +45,7 @@ use crate::link::states;
 use crate::shard::run::{Common, Duty, Own, RouteExtras};
 use crate::shard::spend::Purse;
 use crate::sys::bell::Ringer;
+use crate::sys::notify::Manager;
 use crate::sys::{bell, clock, listen, tls};
 
 /// Why nothing is served.
@@ -74,14 +79,25 @@ pub fn run(flags: &ServeFlags) -> u8 {
     } else {
         HealthChecks::On
     };
+    let manager = manager();
     match start(plan, &log, health) {
-        Ok(running) => running.attend(flags.graceful_shutdown),
+        Ok(running) => running.telling(manager).attend(flags.graceful_shutdown),
         Err(NotStarted::Asked(code)) => code,
         Err(NotStarted::Failed(problem)) => {
             tracing::error!("{problem}");
             FAILED
         }
     }
+}
+
+/// The service manager, where one wants to be told.
+fn manager() -> Manager {
+    let place = environment::setting("NOTIFY_SOCKET");
+    let manager = place.map(|place| {
+        let manager = Manager::at(&place);
+        manager.inspect_err(|fault| tracing::warn!(%fault, place, "NOTIFY_SOCKET cannot be used"))
+    });
+    manager.and_then(Result::ok).unwrap_or_default()
 }
 
 /// The Plan with what flags and environment say, and warnings; or `None`, and all faults are told.
@@ -133,9 +149,13 @@ fn start(plan: Plan, log: &Log, health: HealthChecks) -> Result<Running, NotStar
     let progress = Arc::new(Progress::new(loops));
     let (reporter, inbox) = reports::channel();
     let (state, file) = state(&plan)?;
+    let totals = Totals::new(clock::wall(), &state);
     let books = Books::new(&plan, clock::wall(), state, window());
-    let (to_plan, to_gates) = (Arc::clone(&plan), Arc::clone(&gates));
-    let mut coordinator = Coordinator::new(to_plan, to_gates, Arc::clone(&progress), books);
+    let (meters, begun) = meters::channel();
+    let words = (Arc::clone(&gates), Arc::clone(&progress));
+    let reports = threads::start_reports(&events)?;
+    let to_plan = Arc::clone(&plan);
+    let mut coordinator = Coordinator::new(to_plan, words, (books, totals), begun, reports);
     coordinator.start(Time::read());
     let mut bookkeepers = 1;
     if let Some(file) = file {
@@ -152,9 +172,7 @@ fn start(plan: Plan, log: &Log, health: HealthChecks) -> Result<Running, NotStar
         prefixes: plan.providers.iter().map(Prefixes::new).collect(),
         gates,
         progress,
-        management_token: environment::variable(TOKEN)
-            .filter(|t| !t.is_empty())
-            .map(Secret::new),
+        management_token: environment::setting(TOKEN).map(Secret::new),
         retries: Retries::new(loops),
         buffered: Arc::new(buffered::Pool::new(plan.server.max_buffered_bytes, loops)),
         addresses,
@@ -166,6 +184,7 @@ fn start(plan: Plan, log: &Log, health: HealthChecks) -> Result<Running, NotStar
         common,
         log,
         reporter,
+        meters,
         events,
     };
     let places = Places::new(&starter.common.plan, local, operators.as_ref());
@@ -236,6 +255,7 @@ struct Starter<'a> {
     common: Arc<Common>,
     log: &'a Log,
     reporter: Reporter,
+    meters: MeterSender,
     events: EventSender,
 }
 
@@ -282,6 +302,7 @@ impl Starter<'_> {
                 duty,
                 bell,
                 reporter,
+                meters: self.meters.clone(),
                 log,
                 lines,
             },
@@ -404,9 +425,6 @@ fn place(listen: &Listen, local: SocketAddr) -> String {
         None => local.to_string(),
     }
 }
-
-/// The variable with the token that operators must present.
-const TOKEN: &str = "INFERMUX_MANAGEMENT_TOKEN";
 
 #[cfg(test)]
 mod tests {

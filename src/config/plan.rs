@@ -358,6 +358,13 @@ impl Routes {
         id.filter(|id| !self.route(*id).candidates.is_empty())
     }
 
+    /// Whether `id` is a route for models that nobody claims.
+    #[must_use]
+    pub fn is_open(&self, id: RouteId) -> bool {
+        let open = [self.open_chat_claude, self.open_chat, self.open_other];
+        open.contains(&Some(id))
+    }
+
     /// The route with this id.
     #[must_use]
     pub fn route(&self, id: RouteId) -> &Route {

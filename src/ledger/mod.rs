@@ -8,3 +8,5 @@ pub mod breakers;
 pub mod budgets;
 pub mod limits;
 pub mod state;
+pub mod timeline;
+pub mod totals;

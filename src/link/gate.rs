@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use crate::base::ids::RouteId;
 use crate::link::Padded;
 use crate::link::budget_gate::BudgetGate;
+use crate::link::facts::MonthTag;
 use crate::link::provider_gate::ProviderGate;
 
 /// The words of one process.
@@ -18,6 +19,7 @@ pub struct Gates {
     connections: Padded<AtomicUsize>,
     connections_max: usize,
     phase: Padded<AtomicU8>,
+    month: Padded<AtomicU8>,
 }
 
 /// How far the process has come.
@@ -44,6 +46,7 @@ impl Gates {
             connections: Padded::default(),
             connections_max,
             phase: Padded::default(),
+            month: Padded::default(),
         }
     }
 
@@ -103,6 +106,17 @@ impl Gates {
     #[must_use]
     pub fn is_taking(&self) -> bool {
         self.phase() < Phase::Draining
+    }
+
+    /// The running month, as the books have it.
+    #[must_use]
+    pub fn month(&self) -> MonthTag {
+        MonthTag(self.month.0.load(Ordering::Acquire))
+    }
+
+    /// Begins a month; only the coordinator calls this.
+    pub fn start_month(&self, month: MonthTag) {
+        self.month.0.store(month.0, Ordering::Release);
     }
 
     /// Moves on to `phase`; it never goes back.

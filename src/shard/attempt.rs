@@ -90,6 +90,8 @@ pub struct Attempt<'j, 'a> {
     pub permit: &'j RefCell<Permit>,
     /// The body in the provider's own dialect, where that is not the caller's.
     pub translated: Option<&'j [u8]>,
+    /// When it began; waiting for the provider counts from here.
+    pub started: Instant,
     /// When it was sent; response times count from here.
     pub sent_at: Instant,
     /// When all attempts together must have ended.
@@ -148,6 +150,7 @@ pub async fn run<'a>(
         place,
         permit,
         translated,
+        started,
         sent_at,
         overall: attempts.deadline(),
         key: credential.owner(provider),
@@ -271,11 +274,7 @@ impl<'a> Attempt<'_, 'a> {
     /// What was used, and what it costs: as the provider says, else a quarter of the characters.
     #[must_use]
     pub fn used(&self, usage: Option<Usage>, text_bytes: usize) -> Used {
-        let counts = usage.map(|usage| usage.counts());
-        let mut used = Used::new(usage, self.job.ask.prompt_bytes, text_bytes);
-        let counts = counts.unwrap_or_else(|| used.counts());
-        used.cost = spend::cost(self.job, self.place, &counts);
-        used
+        spend::used(self.job, self.place, usage, text_bytes)
     }
 
     /// The end of an attempt whose answer was not read whole. Where the caller has left, the

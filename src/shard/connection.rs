@@ -29,6 +29,7 @@ impl Open {
     #[must_use]
     pub fn new(shard: Rc<Shard>) -> Self {
         shard.open.set(shard.open.get() + 1);
+        shard.meters.own.callers.set(shard.open.get());
         Self { shard }
     }
 }
@@ -37,6 +38,7 @@ impl Drop for Open {
     fn drop(&mut self) {
         let left = self.shard.open.get() - 1;
         self.shard.open.set(left);
+        self.shard.meters.own.callers.set(left);
         self.shard.gates.release_connection();
         if left == 0 {
             self.shard.emptied.give();
@@ -84,7 +86,9 @@ async fn serve_one(shard: &Rc<Shard>, caller: &mut Caller, turn: Turn) -> After 
             return refuse_and_linger(shard, caller, &request, &refusal).await;
         }
     }
-    let request = Request::read(&caller.head, &caller.bytes, random(), clock::now());
+    let _busy = shard.meters.busy();
+    let mut request = Request::read(&caller.head, &caller.bytes, random(), clock::now());
+    let arrived = caller.bytes.len();
     let message = Rc::clone(&caller.bytes);
     let target = match drive::check(shard, &caller.head, &message) {
         Ok(target) => target,
@@ -101,6 +105,9 @@ async fn serve_one(shard: &Rc<Shard>, caller: &mut Caller, turn: Turn) -> After 
             return refuse_and_linger(shard, caller, &request, &refusal).await;
         }
     };
+    if caller.bytes.len() > arrived {
+        request.ready = clock::now();
+    }
     caller.read_ahead();
     let after = drive::answer(shard, caller, &request, &target, body.at).await;
     caller.forget(body.end);

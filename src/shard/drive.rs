@@ -24,7 +24,7 @@ use crate::shard::models;
 use crate::shard::permit::Permit;
 use crate::shard::refuse;
 use crate::shard::run::Shard;
-use crate::shard::settle::Record;
+use crate::shard::settle::{Asked, Record};
 use crate::shard::spend::{self, Allowance, Turn};
 use crate::sys::clock;
 use crate::translate::request::{self, Unsupported};
@@ -77,7 +77,7 @@ pub fn check<'a>(shard: &Shard, head: &Head, bytes: &'a [u8]) -> Result<Target, 
     let authorization = head.value(bytes, "authorization");
     match &target {
         Target::Manage(Manage::Health | Manage::Ready) => {}
-        Target::Manage(Manage::Providers | Manage::Circuit(..)) => {
+        Target::Manage(Manage::Report(_) | Manage::Circuit(..)) => {
             admit::operator(shard.management_token.as_ref(), authorization)?;
         }
         Target::Infer(_) | Target::Models | Target::Model(_) => {
@@ -218,7 +218,7 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
         };
         attempts.begin(place);
         record.attempts = attempts.count();
-        record.provider = Some(&provider_of(job, place).name);
+        record.asked = Some(asked(job, place));
         let candidate = (place, permit, translated.as_deref());
         match attempt_at(job, caller, record, &mut attempts, candidate).await {
             Ok(None) => {}
@@ -267,6 +267,7 @@ async fn attempt_at<'a>(
     let (mut fresh, mut injection) = (Fresh::NotNeeded, Injection::Allowed);
     let permit = RefCell::new(permit);
     loop {
+        let started = clock::now();
         let this = Try {
             place,
             fresh,
@@ -288,13 +289,21 @@ async fn attempt_at<'a>(
             job.shard.without_injection(provider);
         }
         log_outcome(job, place, outcome);
-        if outcome != Outcome::StaleConnection {
+        if record.response_time.is_none() {
+            record.waited += clock::now().since(started);
+        }
+        if outcome == Outcome::StaleConnection {
+            permit.borrow().count(outcome);
+        } else {
             settle(job, place, &permit, outcome).await;
         }
         let grant = || grant(job.shard);
         match attempts.on_outcome(clock::now(), outcome, grant) {
             Step::SameProviderFresh => fresh = Fresh::Needed,
-            Step::Another => return Ok(None),
+            Step::Another => {
+                permit.borrow().count_failover(outcome);
+                return Ok(None);
+            }
             Step::End(verdict) => return Ok(Some(verdict)),
         }
     }
@@ -345,10 +354,10 @@ async fn conclude<'a>(
             let Some(blamed) = attempts.blamed() else {
                 return After::Close;
             };
-            let provider = &provider_of(job, blamed.candidate).name;
-            record.provider = Some(provider);
+            let asked = asked(job, blamed.candidate);
+            record.asked = Some(asked);
             let last = LastWord {
-                provider,
+                provider: asked.provider,
                 model: &job.ask.model,
                 outcome: blamed.outcome,
                 retry: choose::retry_in(job, record.retry_after),
@@ -365,6 +374,17 @@ async fn conclude<'a>(
                 None => After::Close,
             }
         }
+    }
+}
+
+/// A candidate, for the record.
+fn asked<'a>(job: &Job<'a>, place: usize) -> Asked<'a> {
+    let candidate = &job.routed.route.candidates[place];
+    Asked {
+        id: candidate.provider,
+        provider: &provider_of(job, place).name,
+        model: candidate.model.as_deref().unwrap_or(job.model),
+        route: job.routed.id,
     }
 }
 
@@ -385,6 +405,7 @@ fn grant(shard: &Shard) -> Grant {
         shard.retries.count_retry(shard.id, now);
         Grant::Granted
     } else {
+        shard.meters.own.retries_denied.add(1);
         tracing::warn!("the retry budget is used up: a failed request is not tried elsewhere");
         Grant::Denied
     }

@@ -11,7 +11,7 @@ use crate::link::gate::Phase;
 use crate::link::reports::{Ask, Message, Question, Reply};
 use crate::shard::caller::Caller;
 use crate::shard::drive::After;
-use crate::shard::local;
+use crate::shard::local::{self, Answer};
 use crate::shard::refuse;
 use crate::shard::run::Shard;
 use crate::shard::settle::Record;
@@ -31,7 +31,7 @@ pub async fn answer(
             Phase::Serving => (200, OK.to_vec()),
             Phase::Leaving | Phase::Draining | Phase::Stopping => (503, DRAINING.to_vec()),
         }),
-        Manage::Providers => ask(shard, Question::Providers).await,
+        Manage::Report(question) => ask(shard, question.clone()).await,
         Manage::Circuit(name, act) => match provider_called(shard, name) {
             Some(id) => ask(shard, Question::Circuit(id, *act)).await,
             None => Err(Refusal::UnknownProvider { name }),
@@ -39,7 +39,14 @@ pub async fn answer(
     };
     match answered {
         Ok((status, body)) => {
-            local::answer(shard, caller, request, &mut record, (status, &body)).await
+            let kind = match manage {
+                Manage::Report(Question::Metrics) => local::PROMETHEUS,
+                Manage::Health | Manage::Ready | Manage::Report(_) | Manage::Circuit(..) => {
+                    local::JSON
+                }
+            };
+            let answer = Answer { status, kind, body };
+            local::answer(shard, caller, request, &mut record, answer).await
         }
         Err(refusal) => refuse::tell(shard, caller, request, &mut record, &refusal).await,
     }
@@ -66,7 +73,7 @@ pub async fn ask<'a>(shard: &Shard, question: Question) -> Result<(u16, Vec<u8>)
     let until = clock::now() + PATIENCE;
     while clock::now() < until {
         if let Some(body) = reply.taken() {
-            return Ok((200, body.to_vec()));
+            return Ok((200, body));
         }
         monoio::time::sleep(Duration::from_millis(1)).await;
     }

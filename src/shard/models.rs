@@ -17,7 +17,7 @@ use crate::shard::attempt;
 use crate::shard::caller::Caller;
 use crate::shard::connect;
 use crate::shard::drive::After;
-use crate::shard::local;
+use crate::shard::local::{self, Answer};
 use crate::shard::refuse;
 use crate::shard::run::Shard;
 use crate::shard::settle::Record;
@@ -48,7 +48,12 @@ pub async fn answer(
     if let Err(refusal) = found {
         return refuse::tell(shard, caller, request, &mut record, &refusal).await;
     }
-    local::answer(shard, caller, request, &mut record, (200, &body)).await
+    let answer = Answer {
+        status: 200,
+        kind: local::JSON,
+        body,
+    };
+    local::answer(shard, caller, request, &mut record, answer).await
 }
 
 async fn all(

@@ -47,6 +47,7 @@ impl Pool {
                 return None;
             }
             if !found.upstream.socket.reader.has_ended() {
+                found.upstream.connected.wake();
                 return Some(found.upstream);
             }
         }
@@ -54,7 +55,8 @@ impl Pool {
     }
 
     /// Keeps a connection whose answer was framed completely, with not a byte to spare.
-    pub fn put(&self, provider: ProviderId, upstream: Upstream, now: Instant) {
+    pub fn put(&self, provider: ProviderId, mut upstream: Upstream, now: Instant) {
+        upstream.connected.rest();
         let mut idle = self.idle.borrow_mut();
         let connections = &mut idle[provider.index()];
         if connections.len() < POOL_IDLE_MAX {

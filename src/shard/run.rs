@@ -27,10 +27,12 @@ use crate::link::addresses::Addresses;
 use crate::link::buffered::{self, Lease};
 use crate::link::gate::{Gates, Phase};
 use crate::link::log::LogSender;
+use crate::link::meters::MeterSender;
 use crate::link::reports::{Progress, Reporter};
 use crate::link::retries::Retries;
 use crate::report::line::Lines;
 use crate::shard::log::AccessLog;
+use crate::shard::meters::Meters;
 use crate::shard::nudge::Nudge;
 use crate::shard::pool::Pool;
 use crate::shard::reports::Reports;
@@ -39,7 +41,7 @@ use crate::shard::spare::Spare;
 use crate::shard::spend::Purse;
 use crate::shard::timers::Timers;
 use crate::shard::{guarded, health, listener, ring};
-use crate::sys::entropy;
+use crate::sys::{entropy, process};
 use crate::wire::json;
 
 /// What every shard of a process gets: one copy, shared.
@@ -111,6 +113,8 @@ pub struct Own {
     pub bell: StdUnixStream,
     /// Where its facts go.
     pub reporter: Reporter,
+    /// Where its counts are made known.
+    pub meters: MeterSender,
     /// Where its access lines go.
     pub log: LogSender,
     /// How they look; `None`: not written at this level.
@@ -147,6 +151,8 @@ pub struct Shard {
     pub random: RefCell<Random>,
     /// Facts on their way to the coordinator.
     pub reports: Rc<Reports>,
+    /// What it counts.
+    pub meters: Meters,
     /// Average response times, as this shard has seen them.
     latencies: RefCell<Vec<Ewma>>,
     /// Access lines on their way out.
@@ -278,6 +284,7 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
             Arc::clone(&common.progress),
             own.reporter,
         )),
+        meters: Meters::new(own.id, own.meters),
         latencies: RefCell::new(vec![Ewma::default(); common.plan.providers.len()]),
         access_log: Rc::new(AccessLog::new(own.log)),
         lines: own.lines.map(RefCell::new),
@@ -296,7 +303,9 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
     });
     guarded::spawn(Rc::clone(&shard.timers).sweep());
     guarded::spawn(Rc::clone(&shard.pool).age());
-    guarded::spawn(Rc::clone(&shard.reports).keep_flushing());
+    let meter = Arc::clone(&shard.meters.own);
+    meter.thread.set(process::this_thread());
+    guarded::spawn(Rc::clone(&shard.reports).keep_flushing(meter));
     guarded::spawn(Rc::clone(&shard.access_log).keep_flushing());
     let mut bell = Bell::new(own.bell)?;
     let Some((listener, _)) = own.listener else {

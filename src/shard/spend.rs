@@ -12,9 +12,12 @@ use crate::decide::budget::{self, Admission, Ask, Standing};
 use crate::decide::pricing::{self, Row};
 use crate::exchange::refusal::{BudgetWait, Refusal};
 use crate::link::facts::{Fact, MonthTag};
+use crate::link::meters::Priced;
 use crate::shard::drive::Job;
 use crate::shard::run::Shard;
+use crate::shard::settle::Used;
 use crate::sys::clock;
+use crate::wire::usage::Usage;
 
 /// The prices and budgets of a Plan, ready to be looked up.
 pub struct Purse {
@@ -96,14 +99,30 @@ impl Purse {
     }
 }
 
-/// What these tokens cost; what has no price costs nothing.
+/// The prices at a candidate; `None`: nobody knows them.
 #[must_use]
-pub fn cost(job: &Job<'_>, place: usize, counts: &Counts) -> NanoUsd {
+fn row(job: &Job<'_>, place: usize) -> Option<Row> {
     let shard = job.shard;
-    let row = shard
+    shard
         .purse
-        .row(&shard.plan, job.routed.id, place, job.model);
-    row.map_or(NanoUsd::ZERO, |row| pricing::cost(counts, &row))
+        .row(&shard.plan, job.routed.id, place, job.model)
+}
+
+/// What a request to a candidate has used, and what that costs: as the provider says, else a
+/// quarter of the characters.
+#[must_use]
+pub fn used(job: &Job<'_>, place: usize, usage: Option<Usage>, text_bytes: usize) -> Used {
+    let mut used = Used::new(usage, job.ask.prompt_bytes, text_bytes);
+    if let Some(row) = row(job, place) {
+        used.cost = pricing::cost(&used.counts, &row);
+        used.priced = Priced::Yes;
+    }
+    used
+}
+
+/// What these tokens cost; what has no price costs nothing.
+fn cost(job: &Job<'_>, place: usize, counts: &Counts) -> NanoUsd {
+    row(job, place).map_or(NanoUsd::ZERO, |row| pricing::cost(counts, &row))
 }
 
 /// What a prompt of `tokens` would cost at each candidate, in their order.

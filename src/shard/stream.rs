@@ -16,7 +16,7 @@ use crate::shard::attempt::Attempt;
 use crate::shard::caller::Caller;
 use crate::shard::guarded;
 use crate::shard::run::Shard;
-use crate::shard::settle::{Record, Used};
+use crate::shard::settle::{Record, ResponseTime, Used};
 use crate::shard::spare::{self, Spare};
 use crate::shard::timers::Cut;
 use crate::shard::upstream::Upstream;
@@ -266,7 +266,11 @@ impl<'a> Stream<'_, '_, 'a> {
 
     /// Says how the stream ended, before its last bytes leave.
     fn settle(&self, record: &mut Record<'_>, outcome: Outcome) {
+        if outcome == Outcome::CallerGone {
+            record.leave();
+        }
         record.settle(self.used());
+        record.count();
         let latency = record.first_byte.map(|at| at.since(self.attempt.sent_at));
         let sample = latency.map(|latency| Sample {
             latency,
@@ -305,6 +309,8 @@ impl<'a> Stream<'_, '_, 'a> {
         out.extend_from_slice(b"Content-Type: text/event-stream; charset=utf-8\r\n");
         inbound::write_fields(&up.head, &up.bytes, out);
         let latency = now.since(self.attempt.sent_at);
+        record.response_time = Some(ResponseTime::FirstContent(latency));
+        record.waited += now.since(self.attempt.started);
         headers::add(out, &self.attempt.added(record, latency, Totals::default()));
         let request = self.attempt.job.request;
         match request.version {
