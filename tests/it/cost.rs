@@ -186,4 +186,9 @@ fn what_a_cache_keeps_for_an_hour_has_its_own_price() {
         // 1000 at 3, 1000 read at 0.3, 400 written at 3.75 and 600 at 6, and 100 at 15 a million.
         assert_eq!(cost(&answer), "0.0099");
     }
+    let mut client = Client::connect(router.addr());
+    client.get("/_infermux/metrics");
+    let metrics = client.answer_to("GET").text();
+    let written = "model=\"claude-sonnet-4-5\",type=\"cache_write\"} 2000";
+    assert!(metrics.contains(written), "both kinds of both answers: {metrics}");
 }
