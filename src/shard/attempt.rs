@@ -170,14 +170,17 @@ pub async fn run<'a>(
     {
         attempt.put_aside(Some(span));
     }
-    if (200..=299).contains(&up.head.status) && up.is_event_stream() {
+    let is_success = (200..=299).contains(&up.head.status);
+    if is_success && up.is_event_stream() {
         return End::Outcome(stream::relay(&attempt, caller, record, attempts, up).await);
     }
     match whole::read(caller, &mut up).await {
         Ok(()) => {}
-        Err(whole::Stop::Outcome(outcome)) => {
+        Err(whole::Stop::Outcome(outcome)) if is_success => {
             return End::Outcome(attempt.abandoned(record, outcome));
         }
+        // Whoever refuses a request bills nothing.
+        Err(whole::Stop::Outcome(outcome)) => return End::Outcome(outcome),
         Err(whole::Stop::Overloaded) => return End::Refused(Refusal::Overloaded),
     }
     conclude(&attempt, caller, record, attempts, up).await

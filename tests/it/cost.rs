@@ -190,5 +190,8 @@ fn what_a_cache_keeps_for_an_hour_has_its_own_price() {
     client.get("/_infermux/metrics");
     let metrics = client.answer_to("GET").text();
     let written = "model=\"claude-sonnet-4-5\",type=\"cache_write\"} 2000";
-    assert!(metrics.contains(written), "both kinds of both answers: {metrics}");
+    assert!(
+        metrics.contains(written),
+        "both kinds of both answers: {metrics}"
+    );
 }
