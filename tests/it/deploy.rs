@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use infermux::config::{self, Environment, Options, Strictness};
+
 use crate::support::command::{end, infermux, text};
 use crate::support::router::Folder;
 
@@ -30,6 +32,40 @@ fn every_example_is_valid_without_its_variables() {
         count += 1;
     }
     assert!(count >= 5, "{count} examples");
+}
+
+#[test]
+fn every_example_serves_every_model_that_it_names() {
+    for entry in std::fs::read_dir(file("tools/deploy/examples")).expect("a folder") {
+        let path = entry.expect("a file").path();
+        let text = std::fs::read_to_string(&path).expect("text");
+        let options = Options {
+            environment: Environment::Unresolved,
+            strict: Strictness::Strict,
+        };
+        let Ok(loaded) = config::load(&text, &options) else {
+            panic!("{} is valid", path.display());
+        };
+        let serves = |model: &str| {
+            let mut providers = loaded.plan.providers.iter();
+            providers.any(|one| {
+                let mut aliases = one.model_aliases.iter();
+                one.models.iter().any(|name| **name == *model)
+                    || aliases.any(|(name, _)| **name == *model)
+            })
+        };
+        let document: serde_json::Value = serde_yaml::from_str(&text).expect("YAML");
+        for group in document["routing"]["groups"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
+            for model in group["models"].as_array().expect("a list") {
+                let model = model.as_str().expect("a name");
+                assert!(serves(model), "{}: nobody serves {model}", path.display());
+            }
+        }
+    }
 }
 
 #[test]

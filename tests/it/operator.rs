@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
 
 use crate::support::command::{Ended, end, infermux, text};
-use crate::support::operate::{get, turn};
+use crate::support::load;
+use crate::support::operate::{get, turn, wait_for_circuit};
 use crate::support::router::{Folder, Router, Start};
 use crate::support::tls::Papers;
 use crate::support::{chat, config_of, config_with, eventually, mock, provider};
@@ -74,10 +75,7 @@ fn without_moments(mut all: Value) -> Value {
 fn providers_are_shown_as_a_table_as_json_and_as_yaml() {
     let pair = pair();
     let router = serving(&pair, MANAGEMENT);
-    assert_eq!(
-        crate::support::load::ask(router.addr(), &chat("x")).status,
-        200
-    );
+    assert_eq!(load::ask(router.addr(), &chat("x")).status, 200);
     assert_eq!(turn(&router, "beta", "open").status, 200);
     let table = ask(router.management(), &["providers"]);
     assert_eq!((table.code, &*table.stderr), (Some(0), ""));
@@ -96,6 +94,70 @@ fn providers_are_shown_as_a_table_as_json_and_as_yaml() {
     let json = without_moments(serde_json::from_str(&json.stdout).expect("JSON"));
     let yaml = without_moments(serde_yaml::from_str(&yaml.stdout).expect("YAML"));
     assert_eq!((&json, &yaml), (&told, &told));
+}
+
+#[test]
+fn the_status_ends_with_a_code_that_tells_whether_all_circuits_are_closed() {
+    let pair = pair();
+    let router = serving(&pair, MANAGEMENT);
+    for _ in 0..3 {
+        assert_eq!(load::ask(router.addr(), &chat("x")).status, 200);
+    }
+    let closed = ask(router.management(), &["status"]);
+    assert_eq!((closed.code, &*closed.stderr), (Some(0), ""));
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(row(&closed.stdout, "version"), ["version", version]);
+    assert_eq!(
+        row(&closed.stdout, "providers")[1..],
+        ["2", "of", "2", "healthy"]
+    );
+    assert_eq!(row(&closed.stdout, "circuits")[1..], ["all", "closed"]);
+    assert_eq!(row(&closed.stdout, "requests")[1..], ["3"]);
+    assert_eq!(row(&closed.stdout, "last")[2..], ["3,", "none", "failed"]);
+    assert_eq!(turn(&router, "alpha", "open").status, 200);
+    let open = ask(router.management(), &["status", "--format", "table"]);
+    assert_eq!((open.code, &*open.stderr), (Some(1), ""));
+    assert_eq!(row(&open.stdout, "circuits")[1..], ["open:", "alpha"]);
+    let json = ask(router.management(), &["status", "--format", "json"]);
+    assert_eq!(json.code, Some(1));
+    let told = get(router.management(), "/_infermux/status").json();
+    let json: Value = serde_json::from_str(&json.stdout).expect("JSON");
+    let names = |document: &Value| -> Vec<String> {
+        let fields = document.as_object().expect("a mapping");
+        fields.keys().cloned().collect()
+    };
+    assert_eq!(names(&json), names(&told));
+    assert_eq!(json["requests_total"], 3);
+    assert_eq!(turn(&router, "alpha", "close").status, 200);
+    assert_eq!(ask(router.management(), &["status"]).code, Some(0));
+    assert_eq!(ask(router.addr(), &["status"]).code, Some(2));
+}
+
+#[test]
+fn a_half_open_circuit_is_not_closed() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let breaker = "circuit_breaker: {recovery_window: 1ms, probe_timeout: 60s}";
+    let router = Router::start(&config_with(&alpha, &[breaker]));
+    assert_eq!(turn(&router, "alpha", "open").status, 200);
+    wait_for_circuit(&router, "alpha", "half-open");
+    let status = ask(router.addr(), &["status"]);
+    assert_eq!((status.code, &*status.stderr), (Some(1), ""));
+    let providers = ask(router.addr(), &["providers"]);
+    assert!(row(&providers.stdout, "alpha").contains(&"half-open"));
+}
+
+#[test]
+fn a_watched_status_is_drawn_until_it_is_interrupted() {
+    let pair = pair();
+    let router = serving(&pair, "");
+    let mut watching = Watching::start(&router, "status");
+    let out = BufReader::new(watching.0.stdout.take().expect("piped"));
+    // Whoever reads stays: the end of its pipe would be another reason to end.
+    let mut lines = out.lines().map(|line| line.expect("text"));
+    for _ in 0..3 {
+        assert!(lines.any(|line| line.starts_with("uptime")));
+    }
+    assert_eq!(watching.interrupt(), Some(130));
 }
 
 #[test]
