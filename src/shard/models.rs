@@ -146,7 +146,7 @@ async fn ask(
         write_request(shard, caller, request, id);
         let part = std::mem::take(&mut caller.out);
         let _ = attempt::send_part(caller, &mut up, crate::shard::socket::Part::own(part)).await;
-        match attempt::read_head(caller, &mut up).await {
+        match up.read_head(caller).await {
             Err(Outcome::StaleConnection) => continue,
             Err(outcome) => return Err(outcome),
             Ok(()) => {}

@@ -45,8 +45,11 @@ pub async fn relay<'a>(
         provider_end: ProviderEnd::Open,
     };
     let outcome = stream.run(caller, record, attempts, &mut up).await;
-    if stream.is_committed() {
+    // The caller who does not wait for the first content is billed what came before it, too.
+    if stream.is_committed() || outcome == Outcome::CallerGone {
         stream.settle(record, outcome);
+    }
+    if stream.is_committed() {
         let job = attempt.job;
         job.shard
             .note_answer(job.routed.id, stream.used().completion);
