@@ -69,6 +69,8 @@ pub struct BudgetStanding {
     pub limit: NanoUsd,
     /// What has been spent.
     pub spent: NanoUsd,
+    /// Times that it has reached 80 % and 100 % and the log was told.
+    pub alerts: [u64; 2],
 }
 
 /// Answers one question after the other, until there will be none any more.

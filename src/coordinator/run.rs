@@ -14,6 +14,7 @@ use crate::coordinator::publish::{Folder, Publisher};
 use crate::coordinator::reports::{BudgetStanding, Job, Known, ProviderStanding};
 use crate::coordinator::time::Time;
 use crate::decide::breaker::State;
+use crate::decide::budget::Level;
 use crate::ledger::books::Books;
 use crate::ledger::totals::Totals;
 use crate::link::facts::MonthTag;
@@ -40,6 +41,8 @@ pub struct Coordinator {
     reports: Giver<Job>,
     /// Changes of circuits: the provider, the state it went to and why, and how often.
     transitions: BTreeMap<(ProviderId, &'static str, &'static str), u64>,
+    /// By caller, budgets that have reached 80 % and 100 %.
+    alerts: BTreeMap<Box<str>, [u64; 2]>,
     publisher: Publisher,
     folder: Folder,
     orders: Vec<Order>,
@@ -71,6 +74,7 @@ impl Coordinator {
             meters,
             reports,
             transitions: BTreeMap::new(),
+            alerts: BTreeMap::new(),
             publisher: Publisher::new(Arc::clone(&gates)),
             plan,
             gates,
@@ -281,6 +285,11 @@ impl Coordinator {
             let caller = &*self.plan.budgets.callers[alert.budget.index()].caller;
             let (spent, limit) = (alert.spent.to_string(), alert.monthly.to_string());
             let percent = alert.level.percent();
+            let counts = self.alerts.entry(caller.into()).or_default();
+            match alert.level {
+                Level::Most => counts[0] += 1,
+                Level::All => counts[1] += 1,
+            }
             tracing::warn!(
                 caller,
                 percent,
@@ -356,6 +365,7 @@ impl Coordinator {
             caller: view.caller.into(),
             limit: view.limit,
             spent: view.spent,
+            alerts: self.alerts.get(view.caller).copied().unwrap_or_default(),
         });
         let transitions = self.transitions.iter();
         let name = |id: ProviderId| plan.provider(id).name.clone();
