@@ -131,7 +131,9 @@ fn attempts(out: &mut Exposition, known: &Known) {
     let control = known.totals.loops().iter().map(|(shard, _)| *shard).max();
     let callers_loops = || {
         let loops = known.totals.loops().iter();
-        loops.filter(|(shard, _)| Some(*shard) != control).map(|(_, meter)| meter)
+        loops
+            .filter(|(shard, _)| Some(*shard) != control)
+            .map(|(_, meter)| meter)
     };
     let callers: u64 = callers_loops().map(|one| one.callers.get()).sum();
     let busy: u64 = callers_loops().map(|one| one.callers_busy.get()).sum();

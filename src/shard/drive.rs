@@ -231,7 +231,9 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
         let candidate = (place, permit, translated.as_deref());
         match attempt_at(job, caller, record, &mut attempts, candidate).await {
             Ok(ControlFlow::Continue(outcome)) => before = Some(outcome),
-            Ok(ControlFlow::Break(verdict)) => return conclude(job, caller, record, &attempts, verdict).await,
+            Ok(ControlFlow::Break(verdict)) => {
+                return conclude(job, caller, record, &attempts, verdict).await;
+            }
             Err(refusal) => {
                 return refuse::tell(shard, caller, job.request, record, &refusal).await;
             }
@@ -411,7 +413,10 @@ pub fn after(shard: &Shard, connection: Connection) -> After {
 /// Asks the retry budget for another attempt, where there is somebody to make it at.
 fn grant(job: &Job<'_>, tried: &Eligible) -> Grant {
     let shard = job.shard;
-    if choose::survey(job, tried, job.ask.tokens()).eligible.is_empty() {
+    if choose::survey(job, tried, job.ask.tokens())
+        .eligible
+        .is_empty()
+    {
         return Grant::Denied;
     }
     let now = clock::now();

@@ -233,7 +233,10 @@ impl<'a> Record<'a> {
             provider: asked.id,
             name: asked.provider,
             model: asked.model,
-            kept: match (self.shard.plan.routes.is_open(asked.route), self.response_time) {
+            kept: match (
+                self.shard.plan.routes.is_open(asked.route),
+                self.response_time,
+            ) {
                 (false, _) => Kept::Always,
                 (true, Some(_)) => Kept::WhileRoom,
                 // Whoever makes names up gets no place for them.
