@@ -82,6 +82,11 @@ pub const READ_BYTES: usize = 4 << 10;
 pub const READ_AHEAD_BYTES_MAX: usize = 16 << 10;
 /// Room for one read from a provider, in bytes: a stream in full flow takes some events at a time.
 pub const UPSTREAM_READ_BYTES: usize = 8 << 10;
+/// Most buffers, and most heads, that a shard keeps between two requests.
+pub const SPARES_MAX: usize = 256;
+/// Largest buffer that a shard keeps between two requests, in bytes.
+pub const SPARE_BUFFER_BYTES_MAX: usize = 32 << 10;
+const _: () = assert!(READ_BYTES <= SPARE_BUFFER_BYTES_MAX);
 /// Room for one read of a large body, in bytes.
 pub const READ_LARGE_BYTES: usize = 64 << 10;
 /// Buffers larger than this are given back to the allocator after their request.
