@@ -97,7 +97,7 @@ impl Caller {
             }
             Ahead::Idle if self.bytes.is_empty() => {
                 // It may be long until something comes.
-                self.socket.reader.watch();
+                self.socket.reader.watch(READ_BYTES);
                 let (result, arrived) = self.socket.reader.collect().await;
                 self.take_in(arrived);
                 result
@@ -119,7 +119,7 @@ impl Caller {
         if self.ahead != Ahead::Idle {
             return;
         }
-        self.socket.reader.watch();
+        self.socket.reader.watch(READ_BYTES);
         self.ahead = Ahead::Posted;
     }
 
@@ -129,6 +129,18 @@ impl Caller {
             self.out = self.buffers.take();
             self.head = self.buffers.take_head();
         }
+    }
+
+    /// Makes room for a part of an answer.
+    pub fn make_room(&mut self) {
+        if self.out.capacity() == 0 {
+            self.out = self.buffers.take();
+        }
+    }
+
+    /// Gives back the room of an answer's parts: the next one may be long in coming.
+    pub fn give_room_back(&mut self) {
+        self.buffers.give(std::mem::take(&mut self.out));
     }
 
     /// Gives everything back that only a request needs.

@@ -44,8 +44,8 @@ pub struct Reader {
     exchange: Rc<Exchange>,
     buffers: Rc<Buffers>,
     posted: bool,
-    /// Whether what is posted brings its buffer with it.
-    watches: bool,
+    /// The room for what is watched for; 0 where the posted read has a buffer.
+    watched: usize,
     tls: Option<Tls>,
     /// A TLS read that needs nothing from the network: bytes came along with the handshake, or the
     /// peer has said that nothing more comes.
@@ -69,8 +69,8 @@ struct Exchange {
 enum Want {
     /// Read once, behind what is in the buffer.
     Read(Vec<u8>),
-    /// Wait until something is there, and read it into a spare buffer.
-    Watch,
+    /// Wait until something is there, and read it into a spare buffer with this much room.
+    Watch(usize),
 }
 
 impl Socket {
@@ -93,7 +93,7 @@ impl Socket {
             exchange,
             buffers,
             posted: false,
-            watches: false,
+            watched: 0,
             tls: None,
             at_hand: None,
         };
@@ -146,7 +146,7 @@ impl Reader {
     pub fn post(&mut self, mut buffer: Vec<u8>) {
         debug_assert!(!self.posted, "one read at a time");
         self.posted = true;
-        self.watches = false;
+        self.watched = 0;
         let Some(tls) = &self.tls else {
             return self.start(Want::Read(buffer));
         };
@@ -164,12 +164,12 @@ impl Reader {
         self.start(Want::Read(records));
     }
 
-    /// Posts a read that takes a spare buffer once there is something to read. No read may be
-    /// posted.
-    pub fn watch(&mut self) {
+    /// Posts a read that takes a spare buffer, with `room`, once there is something to read. No read
+    /// may be posted.
+    pub fn watch(&mut self, room: usize) {
         debug_assert!(!self.posted, "one read at a time");
         self.posted = true;
-        self.watches = true;
+        self.watched = room;
         if let Some(tls) = &self.tls {
             let mut session = tls.borrow_mut();
             if !session.plain.is_empty() || session.is_ended() {
@@ -178,7 +178,7 @@ impl Reader {
                 return;
             }
         }
-        self.start(Want::Watch);
+        self.start(Want::Watch(room));
     }
 
     /// Whether a read is posted and has not been collected.
@@ -220,9 +220,9 @@ impl Reader {
             }
             drop(session);
             // Tickets and the like: nothing for us yet.
-            if self.watches {
+            if self.watched > 0 {
                 self.buffers.give(bytes);
-                self.start(Want::Watch);
+                self.start(Want::Watch(self.watched));
             } else {
                 self.start(Want::Read(bytes));
             }
@@ -359,14 +359,18 @@ async fn read_on_demand(
                 let (result, tail) = half.read(Tail { from, bytes }).await;
                 (result, tail.bytes)
             }
-            Want::Watch => watch(&half, &buffers).await,
+            Want::Watch(room) => watch(&half, &buffers, room).await,
         };
         exchange.done.set(Some(done));
     }
 }
 
 /// Waits until something is there to be read, or the bytes have ended, and reads once.
-async fn watch(half: &OwnedReadHalf<TcpStream>, buffers: &Buffers) -> (io::Result<usize>, Vec<u8>) {
+async fn watch(
+    half: &OwnedReadHalf<TcpStream>,
+    buffers: &Buffers,
+    room: usize,
+) -> (io::Result<usize>, Vec<u8>) {
     #[expect(
         unsafe_code,
         reason = "monoio's halves do not offer what its streams do"
@@ -379,6 +383,7 @@ async fn watch(half: &OwnedReadHalf<TcpStream>, buffers: &Buffers) -> (io::Resul
             return (Err(fault), Vec::new());
         }
         let mut bytes = buffers.take();
+        bytes.reserve(room);
         match receive(stream.as_raw_fd(), &mut bytes) {
             Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => buffers.give(bytes),
             result => return (result, bytes),
