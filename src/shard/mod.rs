@@ -6,6 +6,7 @@
 
 pub mod attempt;
 pub mod body;
+pub mod buffers;
 pub mod caller;
 pub mod choose;
 pub mod connect;

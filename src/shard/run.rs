@@ -31,6 +31,7 @@ use crate::link::meters::MeterSender;
 use crate::link::reports::{Progress, Reporter};
 use crate::link::retries::Retries;
 use crate::report::line::Lines;
+use crate::shard::buffers::Buffers;
 use crate::shard::log::AccessLog;
 use crate::shard::meters::Meters;
 use crate::shard::nudge::Nudge;
@@ -159,6 +160,8 @@ pub struct Shard {
     pub access_log: Rc<AccessLog>,
     /// How access lines look; `None`: they are not written.
     pub lines: Option<RefCell<Lines>>,
+    /// What requests use, between two of them.
+    pub buffers: Rc<Buffers>,
     /// What streams use, between two of them.
     pub relays: RefCell<Vec<Box<Spare>>>,
     /// By provider, the address that accepted a connection last.
@@ -288,6 +291,7 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
         latencies: RefCell::new(vec![Ewma::default(); common.plan.providers.len()]),
         access_log: Rc::new(AccessLog::new(own.log)),
         lines: own.lines.map(RefCell::new),
+        buffers: Rc::default(),
         relays: RefCell::default(),
         reached: RefCell::new(vec![None; common.plan.providers.len()]),
         answers: RefCell::new(vec![USUAL_ANSWER; common.plan.routes.all.len()]),
