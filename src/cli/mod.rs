@@ -6,6 +6,7 @@ pub mod file;
 pub mod flags;
 pub mod log;
 pub mod overrides;
+pub mod reload;
 pub mod serve;
 pub mod stop;
 pub mod terminal;

@@ -12,7 +12,9 @@ use crate::config::plan::{Plan, Provider};
 use crate::coordinator::publish::Publisher;
 use crate::decide::breaker::State;
 use crate::ledger::books::Books;
+use crate::ledger::terms::Terms;
 use crate::link::gate::Gates;
+use crate::link::latest::Latest;
 use crate::link::orders::{Circuit, Health, Order};
 use crate::link::reports::{Ask, Batch, Inbox, Incoming, Message, Progress, Question};
 use crate::link::states::StateSender;
@@ -23,6 +25,8 @@ use crate::sys::clock;
 pub struct Coordinator {
     plan: Arc<Plan>,
     gates: Arc<Gates>,
+    /// Where the next configuration is found when it is to be gone by.
+    terms: Option<Arc<Latest<Terms>>>,
     progress: Arc<Progress>,
     books: Books,
     publisher: Publisher,
@@ -67,6 +71,7 @@ impl Coordinator {
             publisher: Publisher::new(Arc::clone(&gates)),
             plan,
             gates,
+            terms: None,
             progress,
             books,
             orders: Vec::new(),
@@ -83,6 +88,15 @@ impl Coordinator {
     pub fn with_writer(self, writer: StateSender) -> Self {
         Self {
             writer: Some(writer),
+            ..self
+        }
+    }
+
+    /// Finds the next configuration in `terms` when it is told to go by it.
+    #[must_use]
+    pub fn with_terms(self, terms: Arc<Latest<Terms>>) -> Self {
+        Self {
+            terms: Some(terms),
             ..self
         }
     }
@@ -162,15 +176,34 @@ impl Coordinator {
                 self.publish();
             }
             Message::Ask(ask) => {
-                if let Question::Circuit(provider, act) = ask.question {
-                    self.books.by_hand(now, provider, act, &mut self.orders);
-                    self.publish();
+                match ask.question {
+                    Question::Circuit(provider, act) => {
+                        self.books.by_hand(now, provider, act, &mut self.orders);
+                        self.publish();
+                    }
+                    Question::Adopt => self.adopt(now),
+                    Question::Providers => {}
                 }
                 self.asked.push((ask, self.progress.pending()));
             }
             Message::Stop => return Continue::No,
         }
         Continue::Yes
+    }
+
+    /// Goes by the configuration that is published. Facts by earlier ones are still booked.
+    fn adopt(&mut self, now: Instant) {
+        let Some(terms) = self.terms.as_ref().map(|terms| terms.load()) else {
+            return;
+        };
+        self.gates = Arc::clone(&terms.gates);
+        self.publisher = Publisher::new(Arc::clone(&terms.gates));
+        self.books.adopt(now, &terms, &mut self.orders);
+        let fresh = &terms.fresh.providers;
+        self.half_open
+            .retain(|(provider, _)| !fresh.contains(provider));
+        self.publish();
+        self.plan = Arc::clone(&terms.plan);
     }
 
     /// Books a batch. When its number is published, all it leads to is in force
@@ -237,14 +270,20 @@ impl Coordinator {
             self.publisher.publish(order);
         }
         for change in self.books.take_changes() {
-            let provider = &*self.plan.provider(change.provider).name;
+            let Some(provider) = self.plan.find_provider(change.provider) else {
+                continue;
+            };
+            let provider = &*provider.name;
             let transition = change.transition;
             let (from, to) = (transition.from.name(), transition.to.name());
             let reason = transition.reason.name();
             tracing::info!(provider, from, to, reason, "the circuit has changed");
         }
         for alert in self.books.take_alerts() {
-            let caller = &*self.plan.budgets.callers[alert.budget.index()].caller;
+            let Some(budget) = self.plan.find_budget(alert.budget) else {
+                continue;
+            };
+            let caller = &*budget.caller;
             let (spent, limit) = (alert.spent.to_string(), alert.monthly.to_string());
             let percent = alert.level.percent();
             tracing::warn!(
@@ -275,17 +314,19 @@ impl Coordinator {
         } = self;
         match question {
             Question::Providers => {
-                let ids = (0..).map(ProviderId).zip(&plan.providers);
-                let all: Vec<ProviderReport<'_>> = ids
-                    .filter_map(|(id, one)| describe(books, gates, time, (id, one)))
+                let all: Vec<ProviderReport<'_>> = plan
+                    .providers
+                    .iter()
+                    .filter_map(|one| describe(books, gates, time, one))
                     .collect();
                 providers::body(&all)
             }
-            Question::Circuit(id, _) => {
-                let one = plan.provider(id);
-                describe(books, gates, time, (id, one))
-                    .map_or_else(Vec::new, |one| providers::body(&one))
-            }
+            // A configuration without it may have come in between: then there is nothing to show.
+            Question::Circuit(id, _) => plan
+                .find_provider(id)
+                .and_then(|one| describe(books, gates, time, one))
+                .map_or_else(Vec::new, |one| providers::body(&one)),
+            Question::Adopt => Vec::new(),
         }
     }
 }
@@ -294,8 +335,9 @@ fn describe<'a>(
     books: &mut Books,
     gates: &Gates,
     time: Time,
-    (id, provider): (ProviderId, &'a Provider),
+    provider: &'a Provider,
 ) -> Option<ProviderReport<'a>> {
+    let id = provider.id;
     let Time { now, wall } = time;
     let view = books.view(now, id)?;
     let (opened, recovery) = match view.state {

@@ -105,7 +105,8 @@ mod tests {
     use super::*;
     use crate::base::ids::GroupId;
     use crate::config::plan::{
-        Auth, Budgets, Candidate, Failover, Group, Listen, Log, LogFormat, LogLevel, Routes, Server,
+        Auth, Budgets, Candidate, Failover, Group, Listen, Log, LogFormat, LogLevel, Places,
+        Routes, Server,
     };
     use crate::decide::policy::LatencyPolicy;
     use crate::decide::strategy::Strategy;
@@ -157,6 +158,7 @@ mod tests {
             },
             providers: Box::default(),
             groups: group.into_iter().map(named).collect(),
+            strategy: Strategy::RoundRobin,
             failover: Failover {
                 max_attempts: 3,
                 deadline: Duration::ZERO,
@@ -169,6 +171,7 @@ mod tests {
                 state_file: None,
                 callers: Box::default(),
             },
+            places: Places::default(),
         }
     }
 

@@ -26,6 +26,8 @@ pub enum Manage {
     Ready,
     /// `GET /_infermux/providers`
     Providers,
+    /// `POST /_infermux/reload`
+    Reload,
     /// `POST /_infermux/providers/{name}/circuit/{open|close|reset}`
     Circuit(String, ByHand),
 }
@@ -70,7 +72,9 @@ pub fn read<'a>(
     };
     let found = found.ok_or(Refusal::UnknownUrl { path })?;
     let (allowed, allow) = match &found {
-        Target::Infer(_) | Target::Manage(Manage::Circuit(..)) => (&[Method::Post][..], "POST"),
+        Target::Infer(_) | Target::Manage(Manage::Reload | Manage::Circuit(..)) => {
+            (&[Method::Post][..], "POST")
+        }
         Target::Models
         | Target::Model(_)
         | Target::Manage(Manage::Health | Manage::Ready | Manage::Providers) => {
@@ -109,6 +113,7 @@ fn manage(path: &str) -> Option<Manage> {
         "health" | "livez" => Manage::Health,
         "ready" | "readyz" => Manage::Ready,
         "providers" => Manage::Providers,
+        "reload" => Manage::Reload,
         _ => {
             let (name, act) = path.strip_prefix("providers/")?.split_once("/circuit/")?;
             let act = match act {
@@ -183,6 +188,7 @@ mod tests {
             ("HEAD", "/_infermux/ready", Manage::Ready),
             ("GET", "/_infermux/providers?x", Manage::Providers),
             ("POST", "/_infermux/providers/a%20b/circuit/close", circuit),
+            ("POST", "/_infermux/reload", Manage::Reload),
         ] {
             let read = read(Door::Operators, method.as_bytes(), target).unwrap();
             assert_eq!(read.1, Target::Manage(found));
@@ -194,6 +200,7 @@ mod tests {
             ("GET", "/_infermux/providers/a/circuit/open", 405),
             ("POST", "/_infermux/providers/a/circuit/burn", 404),
             ("POST", "/_infermux/health", 405),
+            ("GET", "/_infermux/reload", 405),
             ("GET", "/_infermux/", 404),
             ("GET", "/v1/chat/completions", 405),
             ("HEAD", "/v1/embeddings", 405),

@@ -8,3 +8,4 @@ pub mod breakers;
 pub mod budgets;
 pub mod limits;
 pub mod state;
+pub mod terms;

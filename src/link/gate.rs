@@ -1,5 +1,7 @@
 //! Published words that every shard reads.
 
+use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use crate::base::ids::RouteId;
@@ -7,14 +9,21 @@ use crate::link::Padded;
 use crate::link::budget_gate::BudgetGate;
 use crate::link::provider_gate::ProviderGate;
 
-/// The words of one process.
+/// The words that one configuration goes by. Those of the process, which stay, are reached through
+/// them ([`std::ops::Deref`]).
 #[derive(Debug)]
 pub struct Gates {
-    /// Of each provider.
+    /// Of each provider, by id.
     pub providers: Box<[ProviderGate]>,
-    /// Of each budget.
+    /// Of each budget, by id.
     pub budgets: Box<[BudgetGate]>,
     tickets: Box<[Padded<AtomicU64>]>,
+    process: Arc<Process>,
+}
+
+/// The words of one process.
+#[derive(Debug)]
+pub struct Process {
     connections: Padded<AtomicUsize>,
     connections_max: usize,
     phase: Padded<AtomicU8>,
@@ -41,10 +50,35 @@ impl Gates {
             providers: Box::default(),
             budgets: Box::default(),
             tickets: (0..routes).map(|_| Padded::default()).collect(),
-            connections: Padded::default(),
-            connections_max,
-            phase: Padded::default(),
+            process: Arc::new(Process {
+                connections: Padded::default(),
+                connections_max,
+                phase: Padded::default(),
+            }),
         }
+    }
+
+    /// The words of the next configuration: `former` says for each of its routes which one it was
+    /// until now, so that its rotation goes on.
+    #[must_use]
+    pub fn next(&self, former: &[Option<RouteId>]) -> Self {
+        let ticket = |route: &Option<RouteId>| {
+            let ticket = route.and_then(|id| self.tickets.get(id.index()));
+            let next = ticket.map_or(0, |ticket| ticket.0.load(Ordering::Relaxed));
+            Padded(AtomicU64::new(next))
+        };
+        Self {
+            providers: Box::default(),
+            budgets: Box::default(),
+            tickets: former.iter().map(ticket).collect(),
+            process: Arc::clone(&self.process),
+        }
+    }
+
+    /// The words of the process.
+    #[must_use]
+    pub fn process(&self) -> &Arc<Process> {
+        &self.process
     }
 
     /// The words with those of the providers and budgets.
@@ -65,7 +99,17 @@ impl Gates {
             .0
             .fetch_add(1, Ordering::Relaxed)
     }
+}
 
+impl Deref for Gates {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
+    }
+}
+
+impl Process {
     /// Counts one more caller's connection, unless the process has as many as it may.
     #[must_use]
     pub fn admit_connection(&self) -> bool {

@@ -4,3 +4,4 @@ pub mod access_line;
 pub mod escape;
 pub mod line;
 pub mod providers;
+pub mod reloaded;

@@ -334,7 +334,7 @@ impl<'a> Attempt<'_, 'a> {
             return Splice::new(body);
         }
         let job = self.job;
-        let names = &job.shard.routes[job.routed.id.index()].models;
+        let names = &job.shard.era.routes[job.routed.id.index()].models;
         let edits = RequestEdits {
             model: names[self.place]
                 .as_deref()
@@ -357,7 +357,8 @@ async fn exchange_heads(
     let splice = attempt.edited();
     caller.out.clear();
     let mut out = std::mem::take(&mut caller.out);
-    job.shard.prefixes[attempt.candidate().provider.index()].write(
+    let prefixes = job.shard.era.prefixes(attempt.candidate().provider);
+    prefixes.write(
         job.endpoint,
         &Outbound {
             model: attempt.upstream_model(),

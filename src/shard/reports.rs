@@ -64,12 +64,13 @@ impl Reports {
         }
         // The next batch is likely to be as large.
         let next = Vec::with_capacity(facts.len().min(FACTS_PER_BATCH));
-        let facts = std::mem::replace(&mut *facts, next);
+        let gathered = std::mem::replace(&mut *facts, next);
+        drop(facts);
         let number = self.number.get() + 1;
         let batch = Batch {
             shard: self.shard,
             number,
-            facts,
+            facts: gathered,
         };
         match self.reporter.send(Message::Facts(batch)) {
             Ok(()) => self.number.set(number),

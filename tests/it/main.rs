@@ -24,6 +24,7 @@ mod listen;
 mod logging;
 mod manage;
 mod raw;
+mod reload;
 mod rings;
 mod routing;
 mod serving;
