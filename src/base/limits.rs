@@ -63,7 +63,6 @@ pub const RELAYS_KEPT_MAX: usize = 256;
 pub const OPEN_BLOCKS_MAX: usize = 256;
 /// Largest answer that is not streamed, in bytes: 10,000 embeddings of 3,072 floats fit.
 pub const ANSWER_BODY_BYTES_MAX: usize = 512 << 20;
-/// Longest value of an attribution header that is kept, in bytes.
 /// Longest message made of a provider's error that has another shape than OpenAI's, in bytes.
 pub const ERROR_MESSAGE_BYTES_MAX: usize = 2 << 10;
 /// Longest value of an attribution header or request id that is kept, in bytes.
@@ -121,3 +120,13 @@ pub const SCHEMA_DEPTH_MAX: usize = 64;
 pub const DROPPED_NAMES_MAX: usize = 32;
 /// Most wishes to reload the configuration that wait; each of them would read the same file.
 pub const RELOADS_MAX: usize = 16;
+/// Largest answer of a router that a command of an operator reads, in bytes: 1,024 providers with
+/// 65,536 models of 256 bytes fit.
+pub const REPORT_BYTES_MAX: usize = 16 << 20;
+/// Most names of callers that are counted apart, and of projects, and of environments; the rest is
+/// counted together. Those with a budget come on top.
+pub const PARTIES_MAX: usize = 10_000;
+/// Most pairs of provider and model that no configuration names and that are counted apart.
+pub const OPEN_SERIES_MAX: usize = 1_000;
+/// Most reports that wait to be written; who asks for one more is refused.
+pub const REPORTS_MAX: usize = 64;

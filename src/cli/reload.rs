@@ -20,12 +20,13 @@ use crate::config::plan::Plan;
 use crate::config::seats::{Seated, Seats};
 use crate::config::{Environment, Loaded, Options, Strictness, changes};
 use crate::ledger::terms::Terms;
-use crate::link::gate::Phase;
+use crate::link::gate::{Phase, Reloaded};
 use crate::link::latest::Latest;
 use crate::link::reloads::{Changes, Outcome, ReloadReceiver};
 use crate::link::reports::{Ask, Message, Question, Reply, Reporter};
 use crate::shard::era::Era;
 use crate::shard::run::Common;
+use crate::sys::notify::Manager;
 use crate::sys::{clock, tls};
 
 /// Where the configuration comes from: the file, and what flags and environment say instead.
@@ -133,6 +134,8 @@ pub struct Reloader {
     pub bells: Arc<Bells>,
     /// The way to the coordinator.
     pub reporter: Reporter,
+    /// Who started the process, where that wants to know of reloads.
+    pub manager: Manager,
 }
 
 /// A file that can be used.
@@ -146,7 +149,10 @@ impl Reloader {
     /// Reloads whenever somebody wishes it, one wish after the other.
     pub fn run(mut self, wishes: &ReloadReceiver) {
         while let Some(wish) = wishes.next() {
-            wish.tell(self.reload());
+            self.manager.reloading();
+            let outcome = self.reload();
+            self.manager.ready();
+            wish.tell(outcome);
         }
     }
 
@@ -158,6 +164,7 @@ impl Reloader {
         let next = match self.prepare() {
             Ok(next) => next,
             Err(faults) => {
+                self.common.process.count_reload(Reloaded::No);
                 for fault in &faults {
                     tracing::error!(fault, "the configuration is not reloaded");
                 }
@@ -168,6 +175,7 @@ impl Reloader {
         if self.put_in_force(next).is_none() {
             return Outcome::Stopping;
         }
+        self.common.process.count_reload(Reloaded::Yes);
         for change in &changes.changed {
             tracing::info!(change, "the configuration changes");
         }

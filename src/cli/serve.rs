@@ -16,6 +16,7 @@ use crate::cli::flags::{self, ServeFlags};
 use crate::cli::log::Log;
 use crate::cli::overrides::Overrides;
 use crate::cli::reload::{Certificate, Reloader, Source};
+use crate::cli::server::TOKEN;
 use crate::cli::stop::{Bells, Running};
 use crate::cli::terminal;
 use crate::cli::threads;
@@ -23,15 +24,18 @@ use crate::cli::{FAILED, UNUSABLE};
 use crate::config::Loaded;
 use crate::config::plan::{Auth, Listen, Plan, Provider};
 use crate::config::seats::Seats;
-use crate::coordinator::run::{Coordinator, Time};
+use crate::coordinator::run::Coordinator;
 use crate::coordinator::state_file::StateFile;
+use crate::coordinator::time::Time;
 use crate::exchange::target::Door;
 use crate::ledger::books::Books;
 use crate::ledger::state::State;
 use crate::ledger::terms::Terms;
+use crate::ledger::totals::Totals;
 use crate::link::buffered;
 use crate::link::events::{self, Event, EventSender};
 use crate::link::latest::Latest;
+use crate::link::meters::{self, MeterSender};
 use crate::link::reloads;
 use crate::link::reports::{self, Progress, Reporter};
 use crate::link::retries::Retries;
@@ -39,6 +43,7 @@ use crate::link::states;
 use crate::shard::era::Era;
 use crate::shard::run::{Common, Duty, Own};
 use crate::sys::bell::Ringer;
+use crate::sys::notify::Manager;
 use crate::sys::{bell, clock, listen, tls};
 
 /// Why nothing is served.
@@ -72,14 +77,25 @@ pub fn run(flags: &ServeFlags) -> u8 {
     } else {
         HealthChecks::On
     };
+    let manager = manager();
     match start(source, plan, &log, health) {
-        Ok(running) => running.attend(flags.graceful_shutdown),
+        Ok(running) => running.telling(manager).attend(flags.graceful_shutdown),
         Err(NotStarted::Asked(code)) => code,
         Err(NotStarted::Failed(problem)) => {
             tracing::error!("{problem}");
             FAILED
         }
     }
+}
+
+/// The service manager, where one wants to be told.
+fn manager() -> Manager {
+    let place = environment::setting("NOTIFY_SOCKET");
+    let manager = place.map(|place| {
+        let manager = Manager::at(&place);
+        manager.inspect_err(|fault| tracing::warn!(%fault, place, "NOTIFY_SOCKET cannot be used"))
+    });
+    manager.and_then(Result::ok).unwrap_or_default()
 }
 
 /// The file with what flags and environment say; or `None`, and all faults are told.
@@ -136,9 +152,13 @@ fn start(
     let progress = Arc::new(Progress::new(loops));
     let (reporter, inbox) = reports::channel();
     let (state, file) = state(&plan)?;
+    let totals = Totals::new(clock::wall(), &state);
     let books = Books::new(&plan, clock::wall(), state, window());
-    let (to_plan, to_gates) = (Arc::clone(&plan), Arc::clone(&first.gates));
-    let mut coordinator = Coordinator::new(to_plan, to_gates, Arc::clone(&progress), books)
+    let (meters, begun) = meters::channel();
+    let words = (Arc::clone(&first.gates), Arc::clone(&progress));
+    let reports = threads::start_reports(&events)?;
+    let to_plan = Arc::clone(&plan);
+    let mut coordinator = Coordinator::new(to_plan, words, (books, totals), begun, reports)
         .with_terms(Arc::clone(&terms));
     coordinator.start(Time::read());
     let mut bookkeepers = 1;
@@ -155,9 +175,7 @@ fn start(
         era: Latest::new(Arc::new(Era::new(0, first, certificate.config()))),
         progress,
         reloads,
-        management_token: environment::variable(TOKEN)
-            .filter(|t| !t.is_empty())
-            .map(Secret::new),
+        management_token: environment::setting(TOKEN).map(Secret::new),
         retries: Retries::new(loops),
         buffered: Arc::new(buffered::Pool::new(plan.server.max_buffered_bytes, loops)),
         addresses,
@@ -167,6 +185,7 @@ fn start(
         common,
         log,
         reporter,
+        meters,
         events,
     };
     let places = Places::new(&plan, local, operators.as_ref());
@@ -208,6 +227,7 @@ fn start(
         common: Arc::clone(&common),
         bells: Arc::clone(&bells),
         reporter: reporter.clone(),
+        manager: manager(),
     };
     threads::start_reloader(reloader, wishes, &events)?;
     Ok(Running::new(common, bells, told, (reporter, bookkeepers)))
@@ -249,6 +269,7 @@ struct Starter<'a> {
     common: Arc<Common>,
     log: &'a Log,
     reporter: Reporter,
+    meters: MeterSender,
     events: EventSender,
 }
 
@@ -295,6 +316,7 @@ impl Starter<'_> {
                 duty,
                 bell,
                 reporter,
+                meters: self.meters.clone(),
                 log,
                 lines,
             },
@@ -386,9 +408,6 @@ fn place(listen: &Listen, local: SocketAddr) -> String {
         None => local.to_string(),
     }
 }
-
-/// The variable with the token that operators must present.
-const TOKEN: &str = "INFERMUX_MANAGEMENT_TOKEN";
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@ use crate::link::reports::{Message, Reporter};
 use crate::shard::run::Common;
 use crate::sys::bell::Ringer;
 use crate::sys::clock;
+use crate::sys::notify::Manager;
 
 /// A process that serves.
 pub struct Running {
@@ -25,6 +26,8 @@ pub struct Running {
     bookkeepers: usize,
     /// Whether something ended that should not have.
     broken: bool,
+    /// Who started the process, where that wants to know how it is doing.
+    manager: Manager,
 }
 
 /// The bells of the event loops.
@@ -70,7 +73,14 @@ impl Running {
             bells,
             told,
             broken: false,
+            manager: Manager::default(),
         }
+    }
+
+    /// The same, and the service manager is told of it.
+    #[must_use]
+    pub fn telling(self, manager: Manager) -> Self {
+        Self { manager, ..self }
     }
 
     /// Waits until the process is to end, and lets requests finish within `graceful`; the exit
@@ -83,8 +93,10 @@ impl Running {
 
     /// One stage after the other; an error is a code to end with at once.
     fn stages(&mut self, graceful: Duration) -> Result<u8, u8> {
+        self.manager.ready();
         let code = self.until_asked()?;
         tracing::info!("asked to stop");
+        self.manager.stopping();
         self.enter(Phase::Leaving);
         self.delay(code)?;
         self.enter(Phase::Draining);
@@ -190,6 +202,14 @@ impl Running {
                         tracing::error!(fault, "the writer of the state file has ended");
                     }
                     return Woken::Ended;
+                }
+                Event::ReportsEnded(fault) => {
+                    if self.common.process.is_taking() || fault.is_some() {
+                        self.broken = true;
+                        let fault = fault.as_deref().unwrap_or("without a reason");
+                        tracing::error!(fault, "the writer of reports has ended");
+                        return Woken::Ended;
+                    }
                 }
                 Event::CoordinatorEnded(fault) => {
                     self.bookkeepers = self.bookkeepers.saturating_sub(1);

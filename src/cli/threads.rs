@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use crate::base::limits::REPORTS_MAX;
 use crate::cli::capacity::unusable_core;
 use crate::cli::reload::Reloader;
 use crate::cli::serve::{NotStarted, failed};
@@ -13,6 +14,7 @@ use crate::cli::{DONE, INTERRUPTED};
 use crate::config::plan::Plan;
 use crate::coordinator::chores;
 use crate::coordinator::names::Names;
+use crate::coordinator::reports::{self, Job};
 use crate::coordinator::run::Coordinator;
 use crate::coordinator::save;
 use crate::coordinator::state_file::StateFile;
@@ -20,6 +22,7 @@ use crate::ledger::terms::Terms;
 use crate::link::addresses::{self, Addresses};
 use crate::link::events::{Event, EventReceiver, EventSender};
 use crate::link::latest::Latest;
+use crate::link::queue::{self, Giver};
 use crate::link::reloads::{ReloadReceiver, ReloadSender};
 use crate::link::reports::Inbox;
 use crate::link::states::StateReceiver;
@@ -88,7 +91,8 @@ pub fn look_up_names(
                 | Event::ControlEnded(_)
                 | Event::CoordinatorEnded(_)
                 | Event::WriterEnded(_)
-                | Event::ReloaderEnded,
+                | Event::ReloaderEnded
+                | Event::ReportsEnded(_),
             ) => {}
             None => {
                 tracing::warn!("not all names of providers are looked up yet: serving without");
@@ -149,6 +153,21 @@ pub fn start_writer(
     start_thread("state".into(), events, Event::WriterEnded, body)
 }
 
+/// Starts the writer of reports, which gets its work through what is returned.
+///
+/// # Errors
+///
+/// The thread cannot be started.
+pub fn start_reports(events: &EventSender) -> Result<Giver<Job>, NotStarted> {
+    let (giver, jobs) = queue::queue(REPORTS_MAX);
+    let body = move || {
+        reports::run(&jobs);
+        Ok(())
+    };
+    start_thread("reports".into(), events, Event::ReportsEnded, body)?;
+    Ok(giver)
+}
+
 /// Starts who reloads the configuration.
 ///
 /// # Errors
@@ -200,7 +219,8 @@ pub fn wait_for_health(plan: &Plan, told: &EventReceiver) -> Result<(), NotStart
             Some(
                 Event::ControlEnded(fault)
                 | Event::CoordinatorEnded(fault)
-                | Event::WriterEnded(fault),
+                | Event::WriterEnded(fault)
+                | Event::ReportsEnded(fault),
             ) => {
                 let fault = fault.unwrap_or_else(|| "a thread has ended".into());
                 return Err(NotStarted::Failed(fault));

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::base::ids::{BudgetId, GroupId, ProviderId, RouteId};
+use crate::base::map::Map;
 use crate::base::money::{NanoUsd, Price};
 use crate::base::secret::Secret;
 use crate::decide::policy::{BreakerPolicy, LatencyPolicy};
@@ -276,9 +277,9 @@ pub struct Routes {
     /// All routes; a [`RouteId`] is an index into this.
     pub all: Box<[Route]>,
     /// Chat completions by the caller's model name.
-    pub chat: HashMap<Box<str>, RouteId>,
+    pub chat: Map<Box<str>, RouteId>,
     /// Completions and embeddings by the caller's model name.
-    pub other: HashMap<Box<str>, RouteId>,
+    pub other: Map<Box<str>, RouteId>,
     /// Chat completions with a model that nobody claims; a name that starts with `claude`.
     pub open_chat_claude: Option<RouteId>,
     /// Chat completions with a model that nobody claims; any other name.
@@ -416,6 +417,13 @@ impl Routes {
             }
         };
         id.filter(|id| !self.route(*id).candidates.is_empty())
+    }
+
+    /// Whether `id` is a route for models that nobody claims.
+    #[must_use]
+    pub fn is_open(&self, id: RouteId) -> bool {
+        let open = [self.open_chat_claude, self.open_chat, self.open_other];
+        open.contains(&Some(id))
     }
 
     /// The route with this id.

@@ -1,7 +1,7 @@
 //! The list of models: what the providers of the Plan claim, and what open ones say they serve.
 
 use crate::base::ids::ProviderId;
-use crate::config::plan::{Plan, ProviderKind};
+use crate::config::plan::Plan;
 use crate::wire::json;
 
 /// The models that the Plan names, and the providers that must be asked for theirs.
@@ -22,7 +22,7 @@ impl Catalogue {
         };
         let mut seen = std::collections::HashSet::new();
         for provider in &plan.providers {
-            if provider.models.is_empty() && provider.kind != ProviderKind::Anthropic {
+            if provider.models.is_empty() {
                 catalogue.open.push(provider.id);
             }
             let aliases = provider.model_aliases.iter();

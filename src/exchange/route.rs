@@ -104,6 +104,7 @@ mod tests {
 
     use super::*;
     use crate::base::ids::GroupId;
+    use crate::base::map::Map;
     use crate::config::plan::{
         Auth, Budgets, Candidate, Failover, Group, Listen, Log, LogFormat, LogLevel, Places,
         Routes, Server,
@@ -185,8 +186,10 @@ mod tests {
             Some("fast"),
             Routes {
                 all: [route(&[0]), grouped].into(),
-                chat: [("a".into(), RouteId(0)), ("b".into(), RouteId(1))].into(),
-                other: HashMap::new(),
+                chat: [("a".into(), RouteId(0)), ("b".into(), RouteId(1))]
+                    .into_iter()
+                    .collect(),
+                other: Map::default(),
                 open_chat_claude: None,
                 open_chat: None,
                 open_other: Some(RouteId(0)),

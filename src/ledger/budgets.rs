@@ -163,13 +163,10 @@ impl Budgets {
     /// When [`Self::on_time`] has something to do: when the month ends by the calendar, but look
     /// again within a minute, since somebody may set the clock.
     #[must_use]
-    pub fn deadline(&self, now: Instant, wall: WallTime) -> Option<Instant> {
-        if self.accounts.is_empty() {
-            return None;
-        }
+    pub fn deadline(&self, now: Instant, wall: WallTime) -> Instant {
         let end = self.month.next().start().unix_millis();
         let left = Duration::from_millis(end.saturating_sub(wall.unix_millis()));
-        Some(now + left.min(CLOCK_SET_AFTER))
+        now + left.min(CLOCK_SET_AFTER)
     }
 
     /// Every budget, in the order of the file.

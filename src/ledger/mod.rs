@@ -9,3 +9,5 @@ pub mod budgets;
 pub mod limits;
 pub mod state;
 pub mod terms;
+pub mod timeline;
+pub mod totals;

@@ -1,9 +1,9 @@
 //! What a configuration means for the books and for the words that shards read.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::base::ids::RouteId;
+use crate::base::map::Map;
 use crate::config::plan::{Plan, Provider};
 use crate::config::seats::Fresh;
 use crate::link::budget_gate::BudgetGate;
@@ -87,7 +87,7 @@ fn limits(provider: &Provider) -> Limits {
 fn former(before: &Plan, after: &Plan) -> Box<[Option<RouteId>]> {
     let mut former: Vec<Option<RouteId>> = after.routes.all.iter().map(|_| None).collect();
     let (new, old) = (&after.routes, &before.routes);
-    type ByModel = HashMap<Box<str>, RouteId>;
+    type ByModel = Map<Box<str>, RouteId>;
     let tables: [(&ByModel, &ByModel); 2] = [(&new.other, &old.other), (&new.chat, &old.chat)];
     for (new, old) in tables {
         for (model, id) in new {

@@ -25,6 +25,8 @@ pub enum Event {
     ControlEnded(Option<String>),
     /// The writer of the state file has ended; why, where it should not have.
     WriterEnded(Option<String>),
+    /// The writer of reports has ended; why, where it should not have.
+    ReportsEnded(Option<String>),
     /// The coordinator has ended; why, where it should not have.
     CoordinatorEnded(Option<String>),
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use crate::base::ids::RouteId;
 use crate::link::Padded;
 use crate::link::budget_gate::BudgetGate;
+use crate::link::facts::MonthTag;
 use crate::link::provider_gate::ProviderGate;
 
 /// The words that one configuration goes by. Those of the process, which stay, are reached through
@@ -27,6 +28,18 @@ pub struct Process {
     connections: Padded<AtomicUsize>,
     connections_max: usize,
     phase: Padded<AtomicU8>,
+    /// Reloads that succeeded, and that failed.
+    reloads: [AtomicU64; 2],
+    month: Padded<AtomicU8>,
+}
+
+/// How a reload went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reloaded {
+    /// The file is in force.
+    Yes,
+    /// It cannot be used.
+    No,
 }
 
 /// How far the process has come.
@@ -54,6 +67,8 @@ impl Gates {
                 connections: Padded::default(),
                 connections_max,
                 phase: Padded::default(),
+                month: Padded::default(),
+                reloads: Default::default(),
             }),
         }
     }
@@ -132,6 +147,19 @@ impl Process {
         self.connections.0.load(Ordering::Relaxed)
     }
 
+    /// Counts a reload that succeeded, or failed.
+    pub fn count_reload(&self, reload: Reloaded) {
+        self.reloads[reload as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Reloads that succeeded, and that failed.
+    #[must_use]
+    pub fn reloads(&self) -> [u64; 2] {
+        self.reloads
+            .each_ref()
+            .map(|count| count.load(Ordering::Relaxed))
+    }
+
     /// How far the process has come.
     #[must_use]
     pub fn phase(&self) -> Phase {
@@ -147,6 +175,17 @@ impl Process {
     #[must_use]
     pub fn is_taking(&self) -> bool {
         self.phase() < Phase::Draining
+    }
+
+    /// The running month, as the books have it.
+    #[must_use]
+    pub fn month(&self) -> MonthTag {
+        MonthTag(self.month.0.load(Ordering::Acquire))
+    }
+
+    /// Begins a month; only the coordinator calls this.
+    pub fn start_month(&self, month: MonthTag) {
+        self.month.0.store(month.0, Ordering::Release);
     }
 
     /// Moves on to `phase`; it never goes back.

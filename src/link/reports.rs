@@ -8,6 +8,7 @@ use arc_swap::ArcSwapOption;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 
 use crate::base::ids::{ProviderId, ShardId};
+use crate::base::range::Range;
 use crate::base::time::WallTime;
 use crate::link::Padded;
 use crate::link::facts::Fact;
@@ -54,10 +55,28 @@ pub struct Ask {
 }
 
 /// What an operator wants to know or to happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
+    /// How the process is.
+    Status,
     /// How all providers are.
     Providers,
+    /// All metrics.
+    Metrics,
+    /// What was spent in the running month.
+    Costs,
+    /// What each caller has spent.
+    CostsByCaller,
+    /// What one caller has spent.
+    CostsOfCaller(Box<str>),
+    /// What was spent on each model.
+    CostsByModel,
+    /// What each project has spent.
+    CostsByProject,
+    /// What each environment has spent.
+    CostsByEnv,
+    /// What was spent over time.
+    Timeseries(Range),
     /// That the coordinator goes by the configuration that is published; the answer is empty.
     Adopt,
     /// A change of a circuit by hand; the answer is the provider as it is then.
@@ -89,8 +108,10 @@ impl Reply {
 
     /// The answer, once it has been given.
     #[must_use]
-    pub fn taken(&self) -> Option<Arc<Vec<u8>>> {
-        self.body.load_full()
+    pub fn taken(&self) -> Option<Vec<u8>> {
+        let body = self.body.swap(None)?;
+        // Nobody else holds it.
+        Some(Arc::try_unwrap(body).unwrap_or_else(|shared| shared.to_vec()))
     }
 }
 
@@ -277,6 +298,6 @@ mod tests {
         let reply = Reply::default();
         assert!(reply.taken().is_none());
         reply.give(b"x".to_vec());
-        assert_eq!(reply.taken().as_deref(), Some(&b"x".to_vec()));
+        assert_eq!(reply.taken(), Some(b"x".to_vec()));
     }
 }

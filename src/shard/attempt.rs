@@ -77,6 +77,8 @@ pub struct Try<'j> {
     pub injection: Injection,
     /// The body in the provider's own dialect, where that is not the caller's.
     pub translated: Option<&'j [u8]>,
+    /// When it begins.
+    pub started: Instant,
     /// The right to do so.
     pub permit: &'j RefCell<Permit>,
 }
@@ -93,6 +95,8 @@ pub struct Attempt<'j, 'a> {
     pub permit: &'j RefCell<Permit>,
     /// The body in the provider's own dialect, where that is not the caller's.
     pub translated: Option<&'j [u8]>,
+    /// When it began; waiting for the provider counts from here.
+    pub started: Instant,
     /// When it was sent; response times count from here.
     pub sent_at: Instant,
     /// When all attempts together must have ended.
@@ -114,13 +118,13 @@ pub async fn run<'a>(
         fresh,
         injection,
         translated,
+        started,
         permit,
     }: Try<'_>,
 ) -> End {
     let shard = job.shard;
     let id = job.routed.route.candidates[place].provider;
     let provider = shard.plan.provider(id);
-    let started = clock::now();
     let deadline = attempts.attempt_deadline(started, provider.timeout);
     let pooled = match fresh {
         Fresh::NotNeeded => shard.pool.take(id, started),
@@ -151,6 +155,7 @@ pub async fn run<'a>(
         place,
         permit,
         translated,
+        started,
         sent_at,
         overall: attempts.deadline(),
         key: credential.owner(provider),
@@ -256,7 +261,7 @@ impl<'a> Attempt<'_, 'a> {
     }
 
     /// The provider asked to be left alone.
-    fn put_aside(&self, span: Option<Duration>) {
+    pub fn put_aside(&self, span: Option<Duration>) {
         let provider = self.candidate().provider;
         self.job.shard.reports.report(Fact::Cooldown {
             provider,
@@ -268,11 +273,7 @@ impl<'a> Attempt<'_, 'a> {
     /// What was used, and what it costs: as the provider says, else a quarter of the characters.
     #[must_use]
     pub fn used(&self, usage: Option<Usage>, text_bytes: usize) -> Used {
-        let counts = usage.map(|usage| usage.counts());
-        let mut used = Used::new(usage, self.job.ask.prompt_bytes, text_bytes);
-        let counts = counts.unwrap_or_else(|| used.counts());
-        used.cost = spend::cost(self.job, self.place, &counts);
-        used
+        spend::used(self.job, self.place, usage, text_bytes)
     }
 
     /// Where the attempt is a probe, waits until what it has reported is in force: whoever has its

@@ -29,6 +29,7 @@ impl Open {
     #[must_use]
     pub fn new(current: Rc<Current>) -> Self {
         current.open.set(current.open.get() + 1);
+        current.meters.own.callers.set(current.open.get());
         Self { current }
     }
 }
@@ -37,6 +38,7 @@ impl Drop for Open {
     fn drop(&mut self) {
         let left = self.current.open.get() - 1;
         self.current.open.set(left);
+        self.current.meters.own.callers.set(left);
         self.current.process.release_connection();
         if left == 0 {
             self.current.emptied.give();
@@ -87,7 +89,9 @@ async fn serve_one(current: &Current, caller: &mut Caller, turn: Turn) -> After 
             return refuse_and_linger(shard, caller, &request, &refusal).await;
         }
     }
-    let request = Request::read(&caller.head, &caller.bytes, random(), clock::now());
+    let _busy = shard.meters.busy();
+    let mut request = Request::read(&caller.head, &caller.bytes, random(), clock::now());
+    let arrived = caller.bytes.len();
     let message = Rc::clone(&caller.bytes);
     let target = match drive::check(shard, &caller.head, &message) {
         Ok(target) => target,
@@ -104,6 +108,9 @@ async fn serve_one(current: &Current, caller: &mut Caller, turn: Turn) -> After 
             return refuse_and_linger(shard, caller, &request, &refusal).await;
         }
     };
+    if caller.bytes.len() > arrived {
+        request.ready = clock::now();
+    }
     caller.read_ahead();
     let after = drive::answer(shard, caller, &request, &target, body.at).await;
     caller.forget(body.end);

@@ -13,7 +13,7 @@ use crate::link::reports::{Ask, Message, Question, Reply};
 use crate::report::reloaded;
 use crate::shard::caller::Caller;
 use crate::shard::drive::After;
-use crate::shard::local;
+use crate::shard::local::{self, Answer};
 use crate::shard::refuse;
 use crate::shard::run::Shard;
 use crate::shard::settle::Record;
@@ -33,8 +33,8 @@ pub async fn answer(
             Phase::Serving => (200, OK.to_vec()),
             Phase::Leaving | Phase::Draining | Phase::Stopping => (503, DRAINING.to_vec()),
         }),
-        Manage::Providers => ask(shard, Question::Providers).await,
         Manage::Reload => return reload(shard, caller, request, &mut record).await,
+        Manage::Report(question) => ask(shard, question.clone()).await,
         Manage::Circuit(name, act) => match provider_called(shard, name) {
             Some(id) => match ask(shard, Question::Circuit(id, *act)).await {
                 // A configuration without it came in between.
@@ -46,7 +46,16 @@ pub async fn answer(
     };
     match answered {
         Ok((status, body)) => {
-            local::answer(shard, caller, request, &mut record, (status, &body)).await
+            let kind = match manage {
+                Manage::Report(Question::Metrics) => local::PROMETHEUS,
+                Manage::Health
+                | Manage::Ready
+                | Manage::Report(_)
+                | Manage::Reload
+                | Manage::Circuit(..) => local::JSON,
+            };
+            let answer = Answer { status, kind, body };
+            local::answer(shard, caller, request, &mut record, answer).await
         }
         Err(refusal) => refuse::tell(shard, caller, request, &mut record, &refusal).await,
     }
@@ -73,7 +82,7 @@ pub async fn ask<'a>(shard: &Shard, question: Question) -> Result<(u16, Vec<u8>)
     let until = clock::now() + PATIENCE;
     while clock::now() < until {
         if let Some(body) = reply.taken() {
-            return Ok((200, body.to_vec()));
+            return Ok((200, body));
         }
         monoio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -100,8 +109,12 @@ async fn reload(
     };
     let refusal = match outcome.as_ref().map(Option::as_deref) {
         Some(Some(Outcome::Done(changes))) => {
-            let body = reloaded::body(&changes.changed, &changes.needs_restart);
-            return local::answer(shard, caller, request, record, (200, &body)).await;
+            let answer = Answer {
+                status: 200,
+                kind: local::JSON,
+                body: reloaded::body(&changes.changed, &changes.needs_restart),
+            };
+            return local::answer(shard, caller, request, record, answer).await;
         }
         Some(Some(Outcome::Refused(faults))) => Refusal::InvalidConfiguration { faults },
         Some(Some(Outcome::Stopping)) => Refusal::ShuttingDown,

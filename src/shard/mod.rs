@@ -18,6 +18,7 @@ pub mod listener;
 pub mod local;
 pub mod log;
 pub mod manage;
+pub mod meters;
 pub mod models;
 pub mod nudge;
 pub mod permit;

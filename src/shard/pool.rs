@@ -45,6 +45,7 @@ impl Pool {
                 return None;
             }
             if !found.upstream.socket.reader.has_ended() {
+                found.upstream.connected.wake();
                 return Some(found.upstream);
             }
         }
@@ -52,7 +53,8 @@ impl Pool {
     }
 
     /// Keeps a connection whose answer was framed completely, with not a byte to spare.
-    pub fn put(&self, provider: ProviderId, upstream: Upstream, now: Instant) {
+    pub fn put(&self, provider: ProviderId, mut upstream: Upstream, now: Instant) {
+        upstream.connected.rest();
         let mut idle = self.idle.borrow_mut();
         if idle.len() <= provider.index() {
             idle.resize_with(provider.index() + 1, Vec::new);

@@ -26,6 +26,7 @@ use crate::link::buffered::{self, Lease};
 use crate::link::gate::{Gates, Phase, Process};
 use crate::link::latest::Latest;
 use crate::link::log::LogSender;
+use crate::link::meters::MeterSender;
 use crate::link::reloads::ReloadSender;
 use crate::link::reports::{Progress, Reporter};
 use crate::link::retries::Retries;
@@ -33,6 +34,7 @@ use crate::report::line::Lines;
 use crate::shard::era::Era;
 use crate::shard::health::Checks;
 use crate::shard::log::AccessLog;
+use crate::shard::meters::Meters;
 use crate::shard::nudge::Nudge;
 use crate::shard::pool::Pool;
 use crate::shard::reports::Reports;
@@ -40,7 +42,7 @@ use crate::shard::ring::Driver;
 use crate::shard::spare::Spare;
 use crate::shard::timers::Timers;
 use crate::shard::{guarded, health, listener, ring};
-use crate::sys::entropy;
+use crate::sys::{entropy, process};
 
 /// What every shard of a process gets: one copy, shared.
 pub struct Common {
@@ -78,6 +80,8 @@ pub struct Own {
     pub bell: StdUnixStream,
     /// Where its facts go.
     pub reporter: Reporter,
+    /// Where its counts are made known.
+    pub meters: MeterSender,
     /// Where its access lines go.
     pub log: LogSender,
     /// How they look; `None`: not written at this level.
@@ -115,6 +119,8 @@ pub struct Loop {
     pub random: RefCell<Random>,
     /// Facts on their way to the coordinator.
     pub reports: Rc<Reports>,
+    /// What it counts.
+    pub meters: Meters,
     /// Access lines on their way out.
     pub access_log: Rc<AccessLog>,
     /// How access lines look; `None`: they are not written.
@@ -227,6 +233,7 @@ impl Loop {
     fn forget(&self, provider: ProviderId) {
         self.learn(provider, |known| *known = Known::default());
         self.pool.forget(provider);
+        self.meters.forget(provider);
     }
 
     fn known(&self, provider: ProviderId) -> Known {
@@ -346,6 +353,7 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
         duty,
         bell,
         reporter,
+        meters,
         log,
         lines,
     } = own;
@@ -360,6 +368,7 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
         lease: Lease::new(Arc::clone(&common.buffered)),
         random: RefCell::new(Random::new(entropy::seed())),
         reports: Rc::new(Reports::new(id, progress, reporter)),
+        meters: Meters::new(id, meters),
         access_log: Rc::new(AccessLog::new(log)),
         lines: lines.map(RefCell::new),
         relays: RefCell::default(),
@@ -370,7 +379,9 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
     })));
     guarded::spawn(Rc::clone(&current.timers).sweep());
     guarded::spawn(Rc::clone(&current.pool).age());
-    guarded::spawn(Rc::clone(&current.reports).keep_flushing());
+    let meter = Arc::clone(&current.meters.own);
+    meter.thread.set(process::this_thread());
+    guarded::spawn(Rc::clone(&current.reports).keep_flushing(meter));
     guarded::spawn(Rc::clone(&current.access_log).keep_flushing());
     let mut bell = Bell::new(bell)?;
     let Some((listener, _)) = listener else {

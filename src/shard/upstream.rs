@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::base::ids::ProviderId;
 use crate::base::limits::{BUFFER_KEPT_BYTES, UPSTREAM_READ_BYTES};
 use crate::shard::caller::Caller;
+use crate::shard::meters::Connected;
 use crate::shard::run::Shard;
 use crate::shard::socket::{Part, Socket};
 use crate::shard::timers::Deadline;
@@ -33,12 +34,14 @@ pub struct Upstream {
     unsent: bool,
     /// What a read brought while the request was still being sent.
     arrived: Option<(io::Result<usize>, Vec<u8>)>,
+    /// How it is counted.
+    pub connected: Connected,
 }
 
 impl Upstream {
     /// A connection that was just opened.
     #[must_use]
-    pub fn new(socket: Socket) -> Self {
+    pub fn new(socket: Socket, connected: Connected) -> Self {
         Self {
             socket,
             reused: false,
@@ -48,6 +51,7 @@ impl Upstream {
             informed: 0,
             unsent: false,
             arrived: None,
+            connected,
         }
     }
 

@@ -26,6 +26,18 @@ pub fn watch() -> std::io::Result<impl Iterator<Item = Signal> + Send> {
     Ok(Forever(signals))
 }
 
+/// From now on SIGINT does not end the process; who calls what this gives waits for it.
+///
+/// # Errors
+///
+/// The handler could not be installed.
+pub fn interrupt() -> std::io::Result<impl FnOnce() + Send> {
+    let mut signals = Signals::new([SIGINT])?;
+    Ok(move || {
+        let _ = signals.forever().next();
+    })
+}
+
 struct Forever(Signals);
 
 impl Iterator for Forever {

@@ -5,20 +5,19 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use crate::request::{self, Body};
+use crate::request::{self, Body, Request};
 use crate::target::Target;
+use crate::tls::Trust;
 
 /// Measures how many requests per second a server answers, and how long each takes.
 ///
 /// Closed loop by default: each connection sends its next request when it has its answer. With
 /// --rate, requests are sent at fixed times whatever the server does, and a latency counts from the
 /// moment its request was due, so that a stalled server cannot hide its stalls.
-///
-/// Speaks http only: https targets are refused.
 #[derive(Parser)]
 #[command(name = "infermux-load", version)]
 pub(crate) struct Args {
-    /// Where to send requests, as http://host:port/path
+    /// Where to send requests, as http://host:port/path or https://…
     #[arg(long, value_parser = Target::parse)]
     url: Target,
     /// Connections kept open, over all threads
@@ -51,6 +50,9 @@ pub(crate) struct Args {
     /// The request body itself
     #[arg(long, value_name = "JSON", group = "source")]
     body_json: Option<String>,
+    /// File with a request body in which each {{ number }} becomes the request's number
+    #[arg(long, value_name = "FILE", group = "source")]
+    template: Option<PathBuf>,
     /// Send a chat request of exactly this many bytes [default: 229]
     #[arg(long, value_name = "N", group = "source")]
     body_bytes: Option<usize>,
@@ -63,9 +65,21 @@ pub(crate) struct Args {
     /// Ask for a stream, and measure its first byte, first content and the gaps between events
     #[arg(long)]
     stream: bool,
+    /// Also measure how late each event is, by the time that infermux-mock stamps it with
+    #[arg(long, requires = "stream")]
+    delays: bool,
+    /// PEM file with the authorities to trust instead of the machine's
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    ca: Option<PathBuf>,
+    /// Take any certificate
+    #[arg(long)]
+    insecure: bool,
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
+    /// Also write a report with plots, one self-contained page
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Cores to pin the threads to, in order, such as 2-5,8
     #[arg(long, value_name = "LIST", value_parser = cores)]
     pin: Option<Cores>,
@@ -98,8 +112,10 @@ pub(crate) enum Extent {
 pub(crate) enum Kind {
     /// One answer per request.
     Plain,
-    /// Server-sent events that end with `[DONE]`.
+    /// Server-sent events that end with `[DONE]` or `message_stop`.
     Stream,
+    /// The same, each event with the time at which it was sent.
+    StampedStream,
 }
 
 /// How the result is printed.
@@ -115,8 +131,10 @@ pub(crate) enum Format {
 pub(crate) struct Plan {
     /// Where to.
     pub(crate) target: Target,
-    /// The bytes of one request.
-    pub(crate) request: Vec<u8>,
+    /// What is sent.
+    pub(crate) request: Request,
+    /// Whose certificates are good.
+    pub(crate) trust: Trust,
     /// Connections over all threads.
     pub(crate) connections: u32,
     /// Threads, at most one per connection.
@@ -133,6 +151,8 @@ pub(crate) struct Plan {
     pub(crate) kind: Kind,
     /// How to print.
     pub(crate) format: Format,
+    /// Where the page with the plots goes.
+    pub(crate) html: Option<PathBuf>,
     /// Cores to pin to.
     pub(crate) pin: Option<Cores>,
 }
@@ -147,10 +167,10 @@ impl Args {
         if self.connections == 0 || self.threads == 0 {
             return Err("connections and threads must be at least 1".to_owned());
         }
-        let kind = if self.stream {
-            Kind::Stream
-        } else {
-            Kind::Plain
+        let kind = match (self.stream, self.delays) {
+            (false, _) => Kind::Plain,
+            (true, false) => Kind::Stream,
+            (true, true) => Kind::StampedStream,
         };
         let body = match self.method {
             Method::Get => None,
@@ -160,8 +180,18 @@ impl Args {
             Some(count) => Extent::Requests(count),
             None => Extent::Time(self.duration.unwrap_or(Duration::from_secs(10))),
         };
+        let bytes = request::bytes(&self.url, body.as_deref(), &self.headers);
+        let trust = match (self.ca, self.insecure) {
+            (Some(path), _) => Trust::File(path),
+            (None, true) => Trust::Anybody,
+            (None, false) => Trust::Machine,
+        };
         Ok(Plan {
-            request: request::bytes(&self.url, body.as_deref(), &self.headers),
+            request: match self.template {
+                Some(_) => Request::template(bytes),
+                None => Request::fixed(bytes),
+            },
+            trust,
             target: self.url,
             connections: self.connections,
             threads: self.threads.min(self.connections),
@@ -175,18 +205,21 @@ impl Args {
             } else {
                 Format::Text
             },
+            html: self.html,
             pin: self.pin,
         })
     }
 
     fn body(&self, kind: Kind) -> Result<Vec<u8>, String> {
-        let source = match (&self.body, &self.body_json, self.body_bytes) {
-            (Some(path), _, _) => Body::Given(
-                std::fs::read(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?,
-            ),
-            (None, Some(text), _) => Body::Given(text.clone().into_bytes()),
-            (None, None, size) => Body::Chat {
-                size: size.unwrap_or(229),
+        let read = |path: &PathBuf| {
+            std::fs::read(path).map_err(|e| format!("cannot read {}: {e}", path.display()))
+        };
+        let source = match (&self.body, &self.template, &self.body_json) {
+            (Some(path), _, _) => Body::Given(read(path)?),
+            (None, Some(path), _) => Body::Template(read(path)?),
+            (None, None, Some(text)) => Body::Given(text.clone().into_bytes()),
+            (None, None, None) => Body::Chat {
+                size: self.body_bytes.unwrap_or(229),
             },
         };
         source.build(self.model.as_deref(), kind)
@@ -274,6 +307,7 @@ mod tests {
         assert!(Args::try_parse_from(line).is_err());
         let line = ["x", "--url", "http://h/", "-n", "5", "-d", "5s"];
         assert!(Args::try_parse_from(line).is_err());
-        assert!(Args::try_parse_from(["x", "--url", "https://h/"]).is_err());
+        assert!(Args::try_parse_from(["x", "--url", "ftp://h/"]).is_err());
+        assert!(Args::try_parse_from(["x", "--url", "http://h/", "--delays"]).is_err());
     }
 }

@@ -12,6 +12,16 @@ use crate::args::Kind;
 use crate::events::Events;
 use crate::pace::Start;
 use crate::tally::{Failure, Tally};
+use crate::tls::{Stream, Tls};
+
+/// Where connections go.
+#[derive(Clone)]
+pub(crate) struct Server {
+    /// Its address.
+    pub(crate) address: SocketAddr,
+    /// How the connections are encrypted, where they are.
+    pub(crate) tls: Option<Tls>,
+}
 
 /// A connection in one of its states, with buffers that it keeps.
 pub(crate) struct Connection {
@@ -19,6 +29,8 @@ pub(crate) struct Connection {
     answer: Answer,
     events: Events,
     kind: Kind,
+    /// The start of the run as the time since 1970.
+    epoch: Duration,
 }
 
 enum State {
@@ -27,14 +39,14 @@ enum State {
         until: Duration,
     },
     Connecting {
-        stream: TcpStream,
+        stream: Stream,
         since: Duration,
     },
     Idle {
-        stream: TcpStream,
+        stream: Stream,
     },
     Busy {
-        stream: TcpStream,
+        stream: Stream,
         exchange: Exchange,
     },
 }
@@ -63,15 +75,16 @@ pub(crate) enum Turn {
 
 impl Connection {
     /// One that is to be opened at once.
-    pub(crate) fn new(kind: Kind) -> Self {
+    pub(crate) fn new(kind: Kind, epoch: Duration) -> Self {
         let state = State::Down {
             until: Duration::ZERO,
         };
         Self {
             state,
             answer: Answer::new(),
-            events: Events::default(),
+            events: Events::new(kind == Kind::StampedStream),
             kind,
+            epoch,
         }
     }
 
@@ -113,31 +126,35 @@ impl Connection {
     /// Starts to connect; the poll says when it is ready.
     pub(crate) fn open(
         &mut self,
-        address: SocketAddr,
+        server: &Server,
         registry: &Registry,
         token: Token,
         now: Duration,
     ) -> io::Result<()> {
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        let mut socket = TcpStream::connect(server.address)?;
+        socket.set_nodelay(true)?;
+        registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
+        let stream = Stream::new(socket, server.tls.as_ref())?;
         self.state = State::Connecting { stream, since: now };
         Ok(())
     }
 
-    /// Whether the connection has been made.
+    /// Whether the connection has been made, TLS included.
     pub(crate) fn connected(&mut self, now: Duration) -> Turn {
-        let State::Connecting { stream, .. } = &self.state else {
+        let State::Connecting { stream, .. } = &mut self.state else {
             return Turn::Wait;
         };
-        let failed = !matches!(stream.take_error(), Ok(None));
-        let waits = !failed
-            && matches!(stream.peer_addr(), Err(e) if e.kind() == io::ErrorKind::NotConnected);
-        if failed {
+        let socket = stream.socket();
+        if !matches!(socket.take_error(), Ok(None)) {
             return Turn::Failed(Failure::Connect);
         }
-        if waits {
+        if matches!(socket.peer_addr(), Err(e) if e.kind() == io::ErrorKind::NotConnected) {
             return Turn::Wait;
+        }
+        match stream.shake_hands() {
+            Ok(true) => {}
+            Ok(false) => return Turn::Wait,
+            Err(_) => return Turn::Failed(Failure::Tls),
         }
         match std::mem::replace(&mut self.state, State::Down { until: now }) {
             State::Connecting { stream, .. } => self.state = State::Idle { stream },
@@ -184,7 +201,17 @@ impl Connection {
                 Err(_) => return Turn::Wait,
             }
         }
+        // What TLS still holds goes now, or with the next turn; a broken socket shows in the read.
+        let _ = stream.flush();
         Turn::Wait
+    }
+
+    /// Whether a read that does not fill its buffer has emptied the socket.
+    pub(crate) fn short_read_is_last(&self) -> bool {
+        match &self.state {
+            State::Busy { stream, .. } | State::Idle { stream } => stream.short_read_is_last(),
+            State::Down { .. } | State::Connecting { .. } => true,
+        }
     }
 
     /// Reads once into `buffer`; the count is 0 when nothing more is there now.
@@ -247,7 +274,12 @@ impl Connection {
                 }
                 tally.events += 1;
             }
+            for sent in &self.events.stamps {
+                let delay = (self.epoch + now).saturating_sub(Duration::from_nanos(*sent));
+                tally.delay.record(delay);
+            }
         }
+        self.events.stamps.clear();
         match progress {
             Ok(Progress::Whole) => Turn::Ready,
             Ok(Progress::Partial) => Turn::Wait,
@@ -271,9 +303,11 @@ impl Connection {
         let failure = match self.kind {
             _ if !(200..300).contains(&status) => Some(Failure::Status(status)),
             Kind::Plain => None,
-            Kind::Stream if self.events.has_error => Some(Failure::ErrorEvent),
-            Kind::Stream if !self.events.is_done => Some(Failure::NoDone),
-            Kind::Stream => None,
+            Kind::Stream | Kind::StampedStream if self.events.has_error => {
+                Some(Failure::ErrorEvent)
+            }
+            Kind::Stream | Kind::StampedStream if !self.events.is_done => Some(Failure::NoDone),
+            Kind::Stream | Kind::StampedStream => None,
         };
         let sent = exchange.written as u64;
         Some(Settled {

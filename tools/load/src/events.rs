@@ -13,14 +13,26 @@ const CONTENT_KEYS: [&[u8]; 4] = [
     b"\"arguments\":",
 ];
 
+/// What the last event of a Messages stream starts with.
+const MESSAGE_STOP: &[u8] = b"{\"type\":\"message_stop\"";
+/// What an event with an error starts with, in either dialect.
+const ERRORS: [&[u8]; 2] = [b"{\"error\"", b"{\"type\":\"error\""];
+/// Where the mock puts the time at which it wrote an event.
+const STAMP_FIELD: &[u8] = b"\"mock_sent_ns\":";
+/// Digits of such a time, from 2001 to 2286.
+const STAMP_DIGITS: usize = 19;
+
 /// The reader of one stream.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
+    /// When the events since the last look were sent, in nanoseconds since 1970.
+    pub(crate) stamps: Vec<u64>,
+    is_stamped: bool,
     /// Events that carried data, `[DONE]` not among them.
     pub(crate) count: u64,
     /// Whether an event with content has come.
     pub(crate) has_content: bool,
-    /// Whether `[DONE]` has come.
+    /// Whether `[DONE]` or a Messages stream's `message_stop` has come.
     pub(crate) is_done: bool,
     /// Whether an event carried an error.
     pub(crate) has_error: bool,
@@ -28,12 +40,26 @@ pub(crate) struct Events {
 }
 
 impl Events {
+    /// A reader that also looks for the time at which each event was sent, if `is_stamped`.
+    pub(crate) fn new(is_stamped: bool) -> Self {
+        Self {
+            is_stamped,
+            ..Self::default()
+        }
+    }
+
     /// Makes it ready for another stream.
     pub(crate) fn restart(&mut self) {
-        let mut held = std::mem::take(&mut self.held);
+        let (mut held, mut stamps) = (
+            std::mem::take(&mut self.held),
+            std::mem::take(&mut self.stamps),
+        );
         held.clear();
+        stamps.clear();
         *self = Self {
             held,
+            stamps,
+            is_stamped: self.is_stamped,
             ..Self::default()
         };
     }
@@ -74,9 +100,32 @@ impl Events {
             return;
         }
         self.count += 1;
-        self.has_error |= data.starts_with(b"{\"error\"");
+        self.is_done |= data.starts_with(MESSAGE_STOP);
+        self.has_error |= ERRORS.iter().any(|start| data.starts_with(start));
+        if self.is_stamped {
+            self.stamps.extend(stamp(data));
+        }
         self.has_content |= !self.has_content && has_content(data);
     }
+}
+
+/// When the event was sent: the mock's own field, or a text that begins with the time.
+fn stamp(data: &[u8]) -> Option<u64> {
+    let digits = match memmem::find(data, STAMP_FIELD) {
+        Some(at) => data.get(at + STAMP_FIELD.len()..)?,
+        None => text(data)?,
+    };
+    let end = digits.iter().position(|b| !b.is_ascii_digit())?;
+    let digits = digits
+        .get(..end)
+        .filter(|digits| digits.len() == STAMP_DIGITS)?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// The event's first text, without its opening quote.
+fn text(data: &[u8]) -> Option<&[u8]> {
+    let after = |key: &&[u8]| data.get(memmem::find(data, key)? + key.len()..);
+    CONTENT_KEYS.iter().find_map(after)?.strip_prefix(b"\"")
 }
 
 fn has_content(data: &[u8]) -> bool {
@@ -132,6 +181,35 @@ mod tests {
         ] {
             assert_eq!(has_content(data.as_bytes()), content, "{data}");
         }
+    }
+
+    #[test]
+    fn reads_the_time_at_which_an_event_was_sent() {
+        for data in [
+            r#"{"choices":[{"delta":{"content":"a"}}],"mock_sent_ns":1763900000000000001}"#,
+            r#"{"choices":[{"delta":{"content":"1763900000000000001 "}}]}"#,
+            r#"{"type":"content_block_delta","delta":{"text":"1763900000000000001 "}}"#,
+        ] {
+            assert_eq!(
+                stamp(data.as_bytes()),
+                Some(1_763_900_000_000_000_001),
+                "{data}"
+            );
+        }
+        for data in [
+            "{}",
+            r#"{"delta":{"content":"12 "}}"#,
+            r#"{"mock_sent_ns":9"#,
+        ] {
+            assert_eq!(stamp(data.as_bytes()), None, "{data}");
+        }
+    }
+
+    #[test]
+    fn a_messages_stream_ends_with_its_stop() {
+        let mut events = Events::default();
+        events.push(b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
+        assert!(events.is_done && !events.has_error);
     }
 
     #[test]

@@ -6,10 +6,12 @@ mod clock;
 mod connection;
 mod events;
 mod pace;
+mod plots;
 mod report;
 mod request;
 mod tally;
 mod target;
+mod tls;
 mod worker;
 
 use std::io::{IsTerminal, Write};
@@ -22,8 +24,11 @@ use clap::Parser;
 
 use crate::args::{Args, Extent, Plan};
 use crate::clock::Clock;
+use crate::connection::Server;
 use crate::pace::Pace;
 use crate::tally::Tally;
+use crate::target::Target;
+use crate::tls::Tls;
 use crate::worker::{Job, Worker};
 
 fn main() -> ExitCode {
@@ -34,6 +39,12 @@ fn main() -> ExitCode {
     match run(&plan) {
         Ok((tally, window)) => {
             print!("{}", report::render(&plan, &tally, window));
+            if let Some(path) = &plan.html {
+                let page = plots::page(&plan, &tally, window);
+                if let Err(e) = std::fs::write(path, page) {
+                    return fail(&format!("{}: {e}", path.display()));
+                }
+            }
             ExitCode::from(u8::from(tally.latency.len() == 0))
         }
         Err(message) => fail(&message),
@@ -52,18 +63,28 @@ fn run(plan: &Plan) -> Result<(Tally, Duration), String> {
         .target
         .resolve()
         .map_err(|e| format!("cannot resolve {}: {e}", plan.target))?;
+    let tls = |target: &Target| Tls::new(&target.host, &plan.trust);
+    let server = Server {
+        address,
+        tls: plan
+            .target
+            .is_https
+            .then(|| tls(&plan.target))
+            .transpose()?,
+    };
     let progress: Vec<AtomicU64> = (0..plan.threads).map(|_| AtomicU64::new(0)).collect();
     let clock = Clock::start();
     let (sender, receiver) = channel();
     std::thread::scope(|scope| {
         for (index, progress) in (0..plan.threads).zip(&progress) {
             let job = Job {
-                address,
-                request: &plan.request,
+                server: server.clone(),
+                request: plan.request.of_thread(index, plan.threads),
                 connections: part(u64::from(plan.connections), index, plan.threads),
                 kind: plan.kind,
                 timeout: plan.timeout,
                 pace: pace(plan, index),
+                measured_from: plan.warmup,
                 window_end: match plan.extent {
                     Extent::Time(span) => Some(plan.warmup + span),
                     Extent::Requests(_) => None,

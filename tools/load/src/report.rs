@@ -25,7 +25,7 @@ pub(crate) fn render(plan: &Plan, tally: &Tally, window: Duration) -> String {
     }
 }
 
-fn text(plan: &Plan, tally: &Tally, window: Duration) -> String {
+pub(crate) fn text(plan: &Plan, tally: &Tally, window: Duration) -> String {
     let mut out = format!("{}\n{}\n\n", plan.target, setting(plan, window));
     let answered = tally.latency.len();
     let rate = per_second(tally.in_window, window);
@@ -42,7 +42,7 @@ fn text(plan: &Plan, tally: &Tally, window: Duration) -> String {
             &format!("{late} of them after the end, not counted in the rate"),
         );
     }
-    if plan.kind == Kind::Stream {
+    if plan.kind != Kind::Plain {
         line(&mut out, "events", &tally.events.to_string());
     }
     let failures: Vec<String> = tally
@@ -74,7 +74,7 @@ fn line(out: &mut String, name: &str, value: &str) {
     let _ = writeln!(out, "  {name:<9}{value}");
 }
 
-fn setting(plan: &Plan, window: Duration) -> String {
+pub(crate) fn setting(plan: &Plan, window: Duration) -> String {
     let plural = |n: u32| if n == 1 { "" } else { "s" };
     let (connections, threads) = (plan.connections, plan.threads);
     let pace = match plan.rate {
@@ -91,7 +91,7 @@ fn setting(plan: &Plan, window: Duration) -> String {
         plural(connections),
         plural(threads),
         window.as_secs_f64(),
-        plan.request.len(),
+        plan.request.bytes().len(),
     )
 }
 
@@ -121,12 +121,15 @@ fn times(out: &mut String, plan: &Plan, tally: &Tally) {
 }
 
 /// What is measured in an answer of this kind: key, name and times.
-fn rows(kind: Kind, tally: &Tally) -> Vec<(&'static str, &'static str, &Times)> {
+pub(crate) fn rows(kind: Kind, tally: &Tally) -> Vec<(&'static str, &'static str, &Times)> {
     let mut rows = vec![("latency_us", "whole answer", &tally.latency)];
-    if kind == Kind::Stream {
+    if kind != Kind::Plain {
         rows.push(("first_byte_us", "first byte", &tally.first_byte));
         rows.push(("first_content_us", "first content", &tally.first_content));
         rows.push(("gap_us", "between events", &tally.gap));
+    }
+    if kind == Kind::StampedStream {
+        rows.push(("delay_us", "event's delay", &tally.delay));
     }
     rows
 }
@@ -147,7 +150,7 @@ fn object(plan: &Plan, tally: &Tally, window: Duration) -> Value {
         "threads": plan.threads,
         "requests_limit": requests,
         "rate_limit": plan.rate,
-        "request_bytes": plan.request.len(),
+        "request_bytes": plan.request.bytes().len(),
         "seconds": window.as_secs_f64(),
         "answers": tally.latency.len(),
         "answers_per_second": per_second(tally.in_window, window),
@@ -157,6 +160,7 @@ fn object(plan: &Plan, tally: &Tally, window: Duration) -> Value {
         "received_bytes": tally.received,
         "sent_bytes": tally.sent,
         "events": tally.events,
+        "answers_by_100ms": tally.timeline.0,
     });
     for (key, _, times) in rows(plan.kind, tally) {
         object[key] = percentiles(times);
@@ -176,6 +180,11 @@ fn percentiles(times: &Times) -> Value {
     object.insert("max".to_owned(), micros(times.max()));
     object.insert("mean".to_owned(), micros(times.mean()));
     object.insert("count".to_owned(), json!(times.len()));
+    let curve = times.curve().into_iter();
+    let curve: Vec<_> = curve
+        .map(|(share, time)| json!([share, micros(time)]))
+        .collect();
+    object.insert("curve".to_owned(), Value::Array(curve));
     Value::Object(object)
 }
 

@@ -1,4 +1,4 @@
-//! The bytes of the one request that is sent over and over.
+//! The bytes of the request that is sent over and over, and the number in it that changes.
 
 use serde_json::{Value, json};
 
@@ -10,10 +10,81 @@ const MODEL: &str = "gpt-4o";
 /// What a sized body's prompt repeats: plain words, so that one character is one byte.
 const PROSE: &str = "The quick brown fox jumps over the lazy dog. ";
 
+/// What stands in a template where a request's number goes: as long as the number itself.
+const MARK: &[u8; 12] = b"{{ number }}";
+
+/// The bytes of a request, and where its number stands in them.
+#[derive(Clone)]
+pub(crate) struct Request {
+    bytes: Vec<u8>,
+    places: Vec<usize>,
+    next: u64,
+    step: u64,
+}
+
+impl Request {
+    /// A request that is the same every time.
+    pub(crate) fn fixed(bytes: Vec<u8>) -> Self {
+        Self {
+            bytes,
+            places: Vec::new(),
+            next: 0,
+            step: 1,
+        }
+    }
+
+    /// A request whose marks become numbers.
+    pub(crate) fn template(bytes: Vec<u8>) -> Self {
+        let places = memchr::memmem::find_iter(&bytes, MARK).collect();
+        Self {
+            places,
+            ..Self::fixed(bytes)
+        }
+    }
+
+    /// The same with the numbers of thread `index` of `threads`, which no other thread has.
+    pub(crate) fn of_thread(&self, index: u32, threads: u32) -> Self {
+        Self {
+            next: u64::from(index),
+            step: u64::from(threads),
+            ..self.clone()
+        }
+    }
+
+    /// Whether no two requests are the same.
+    pub(crate) fn is_numbered(&self) -> bool {
+        !self.places.is_empty()
+    }
+
+    /// All of it, as it goes over the wire.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The number of the next request.
+    pub(crate) fn next_number(&mut self) -> u64 {
+        let number = self.next;
+        self.next += self.step;
+        number
+    }
+
+    /// Puts `number` where it belongs, with twelve digits.
+    pub(crate) fn write_number(&mut self, number: u64) {
+        let digits = format!("{:012}", number % 1_000_000_000_000);
+        for &place in &self.places {
+            if let Some(old) = self.bytes.get_mut(place..place + MARK.len()) {
+                old.copy_from_slice(digits.as_bytes());
+            }
+        }
+    }
+}
+
 /// Where a request's body comes from.
 pub(crate) enum Body {
-    /// The user's own.
+    /// The user's own, byte for byte.
     Given(Vec<u8>),
+    /// The user's own, each [`MARK`] in it to become the number of its request.
+    Template(Vec<u8>),
     /// A chat request of exactly `size` bytes.
     Chat {
         /// Length of the whole JSON text.
@@ -29,7 +100,7 @@ impl Body {
     /// A sentence for the user when the body cannot be made so.
     pub(crate) fn build(self, model: Option<&str>, kind: Kind) -> Result<Vec<u8>, String> {
         match self {
-            Self::Given(bytes) => adapt(bytes, model, kind),
+            Self::Given(bytes) | Self::Template(bytes) => adapt(bytes, model, kind),
             Self::Chat { size } => chat(size, model.unwrap_or(MODEL), kind),
         }
     }
@@ -48,7 +119,7 @@ fn adapt(bytes: Vec<u8>, model: Option<&str>, kind: Kind) -> Result<Vec<u8>, Str
     if let Some(model) = model {
         object.insert("model".to_owned(), json!(model));
     }
-    if kind == Kind::Stream {
+    if kind != Kind::Plain {
         object.insert("stream".to_owned(), json!(true));
     }
     Ok(value.to_string().into_bytes())
@@ -58,7 +129,7 @@ fn chat(size: usize, model: &str, kind: Kind) -> Result<Vec<u8>, String> {
     let model = json!(model);
     let stream = match kind {
         Kind::Plain => "",
-        Kind::Stream => r#""stream":true,"#,
+        Kind::Stream | Kind::StampedStream => r#""stream":true,"#,
     };
     let head = format!(
         r#"{{"model":{model},{stream}"max_tokens":64,"messages":[{{"role":"user","content":""#
@@ -172,6 +243,21 @@ mod tests {
                 .build(None, Kind::Stream)
                 .is_err()
         );
+    }
+
+    #[test]
+    fn every_request_of_a_template_has_a_number_of_its_own() {
+        let whole = Request::template(b"a {{ number }} b {{ number }}".to_vec());
+        let mut own = whole.of_thread(1, 3);
+        assert!(own.is_numbered() && !Request::fixed(b"{{ number }}".to_vec()).is_numbered());
+        for expected in [
+            "a 000000000001 b 000000000001",
+            "a 000000000004 b 000000000004",
+        ] {
+            let number = own.next_number();
+            own.write_number(number);
+            assert_eq!(own.bytes(), expected.as_bytes());
+        }
     }
 
     #[test]

@@ -8,11 +8,16 @@ use hdrhistogram::Histogram;
 /// Longest latency that is told apart from longer ones.
 const LATENCY_NANOS_MAX: u64 = 3_600_000_000_000;
 
+/// Points of a curve, from p0 to p99.99.
+const CURVE_POINTS: u32 = 64;
+
 /// Why a request has no good answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Failure {
     /// No connection could be made.
     Connect,
+    /// No TLS session could be made on a connection.
+    Tls,
     /// The connection ended before the answer did.
     Reset,
     /// No whole answer in time.
@@ -32,6 +37,7 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Connect => f.write_str("connect"),
+            Self::Tls => f.write_str("tls"),
             Self::Reset => f.write_str("reset"),
             Self::Timeout => f.write_str("timeout"),
             Self::Malformed => f.write_str("malformed"),
@@ -68,6 +74,13 @@ impl Times {
         Duration::from_nanos(self.0.value_at_quantile(share))
     }
 
+    /// The times at [`CURVE_POINTS`] shares, ever closer together towards the longest.
+    pub(crate) fn curve(&self) -> Vec<(f64, Duration)> {
+        let share = |step: u32| 1.0 - 10_f64.powf(-4.0 * f64::from(step) / f64::from(CURVE_POINTS));
+        let shares = (0..=CURVE_POINTS).map(share);
+        shares.map(|share| (share, self.quantile(share))).collect()
+    }
+
     /// The longest.
     pub(crate) fn max(&self) -> Duration {
         Duration::from_nanos(self.0.max())
@@ -76,6 +89,37 @@ impl Times {
     /// The mean.
     pub(crate) fn mean(&self) -> Duration {
         Duration::from_secs_f64(self.0.mean() / 1e9)
+    }
+}
+
+/// How many answers ended in each tenth of a second of the measurement.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Timeline(pub(crate) Vec<u64>);
+
+impl Timeline {
+    /// The length of one slot.
+    pub(crate) const SLOT: Duration = Duration::from_millis(100);
+    /// Most slots: what ends after an hour counts into the last one.
+    const SLOTS_MAX: usize = 36_000;
+
+    /// Counts an answer that ended at `at`, counted from the end of the warm-up.
+    pub(crate) fn record(&mut self, at: Duration) {
+        let slot = at.as_millis() / Self::SLOT.as_millis();
+        let slot = usize::try_from(slot).unwrap_or(usize::MAX);
+        let slot = slot.min(Self::SLOTS_MAX - 1);
+        if slot >= self.0.len() {
+            self.0.resize(slot + 1, 0);
+        }
+        if let Some(count) = self.0.get_mut(slot) {
+            *count += 1;
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.0.resize(self.0.len().max(other.0.len()), 0);
+        for (own, theirs) in self.0.iter_mut().zip(&other.0) {
+            *own += theirs;
+        }
     }
 }
 
@@ -89,6 +133,10 @@ pub(crate) struct Tally {
     pub(crate) first_content: Times,
     /// Between one event and the next, of streams.
     pub(crate) gap: Times,
+    /// From the moment the server wrote an event to its arrival, of stamped streams.
+    pub(crate) delay: Times,
+    /// Good answers by the time of their end.
+    pub(crate) timeline: Timeline,
     /// Good answers that ended inside the measured window.
     pub(crate) in_window: u64,
     /// Events of streams.
@@ -113,6 +161,8 @@ impl Tally {
             first_byte: Times::new(),
             first_content: Times::new(),
             gap: Times::new(),
+            delay: Times::new(),
+            timeline: Timeline::default(),
             in_window: 0,
             events: 0,
             received: 0,
@@ -141,11 +191,13 @@ impl Tally {
             (&mut self.first_byte, &other.first_byte),
             (&mut self.first_content, &other.first_content),
             (&mut self.gap, &other.gap),
+            (&mut self.delay, &other.delay),
         ] {
             own.0
                 .add(&theirs.0)
                 .expect("all histograms have the same bounds");
         }
+        self.timeline.add(&other.timeline);
         self.in_window += other.in_window;
         self.events += other.events;
         self.received += other.received;
@@ -175,6 +227,19 @@ mod tests {
         assert_eq!(one.failures[&Failure::Status(503)], 2);
         assert_eq!(one.last_end, Duration::from_secs(2));
         assert!(one.latency.max() >= Duration::from_millis(3));
+    }
+
+    #[test]
+    fn counts_answers_by_tenths_of_a_second() {
+        let (mut one, mut other) = (Timeline::default(), Timeline::default());
+        for millis in [0, 99, 250] {
+            one.record(Duration::from_millis(millis));
+        }
+        other.record(Duration::from_millis(399));
+        other.record(Duration::from_secs(1 << 40));
+        one.add(&other);
+        assert_eq!(one.0.get(..4), Some(&[2, 0, 1, 1][..]));
+        assert_eq!((one.0.len(), one.0.last()), (Timeline::SLOTS_MAX, Some(&1)));
     }
 
     #[test]

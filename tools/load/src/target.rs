@@ -3,11 +3,13 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 
-/// An `http://` URL in its parts.
+/// An `http://` or `https://` URL in its parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
+    /// Whether it starts with `https`.
+    pub(crate) is_https: bool,
     /// Host as it stands in the URL; an IPv6 address without its brackets.
-    host: String,
+    pub(crate) host: String,
     port: u16,
     /// What the Host header says.
     pub(crate) authority: String,
@@ -16,18 +18,17 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Reads `http://host[:port][/path]`.
+    /// Reads `http[s]://host[:port][/path]`.
     ///
     /// # Errors
     ///
     /// A sentence that says what is wrong with `url`.
     pub(crate) fn parse(url: &str) -> Result<Self, String> {
-        if url.starts_with("https://") {
-            return Err("https is not supported, only http".to_owned());
-        }
-        let rest = url
-            .strip_prefix("http://")
-            .ok_or("a URL starts with http://")?;
+        let (is_https, rest) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+            (Some(rest), _) => (false, rest),
+            (None, Some(rest)) => (true, rest),
+            (None, None) => return Err("a URL starts with http:// or https://".to_owned()),
+        };
         if rest.bytes().any(|b| b <= b' ' || b == 0x7f) {
             return Err("a URL holds no blanks or control characters".to_owned());
         }
@@ -38,8 +39,10 @@ impl Target {
             return Err("credentials in the URL are not supported; use --header".to_owned());
         }
         let (host, port) = split_port(authority)?;
+        let port = port.unwrap_or(if is_https { 443 } else { 80 });
         let slash = if path.starts_with('/') { "" } else { "/" };
         Ok(Self {
+            is_https,
             host: host.to_owned(),
             port,
             authority: authority.to_owned(),
@@ -62,11 +65,12 @@ impl Target {
 /// The URL again.
 impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "http://{}{}", self.authority, self.path)
+        let scheme = if self.is_https { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", self.authority, self.path)
     }
 }
 
-fn split_port(authority: &str) -> Result<(&str, u16), String> {
+fn split_port(authority: &str) -> Result<(&str, Option<u16>), String> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (host, after) = rest.split_once(']').ok_or("an IPv6 address ends with ]")?;
@@ -88,8 +92,8 @@ fn split_port(authority: &str) -> Result<(&str, u16), String> {
         return Err("the URL names no host".to_owned());
     }
     let port = match port {
-        Some(text) => text.parse().map_err(|_| format!("{text:?} is no port"))?,
-        None => 80,
+        Some(text) => Some(text.parse().map_err(|_| format!("{text:?} is no port"))?),
+        None => None,
     };
     Ok((host, port))
 }
@@ -108,6 +112,8 @@ mod tests {
                 "/v1/chat",
             ),
             ("http://h", "h", 80, "/"),
+            ("https://h", "h", 443, "/"),
+            ("https://h:8443/p", "h", 8443, "/p"),
             ("http://h?x=1#top", "h", 80, "/?x=1"),
             ("http://[::1]:9/a", "::1", 9, "/a"),
             ("http://[::1]", "::1", 80, "/"),
@@ -123,7 +129,7 @@ mod tests {
     #[test]
     fn refuses_what_it_cannot_reach() {
         for url in [
-            "https://h/",
+            "ftp://h/",
             "h:80",
             "http://",
             "http://h:x/",

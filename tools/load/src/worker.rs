@@ -1,7 +1,6 @@
 //! One thread's loop: its connections, its share of the requests, its tally.
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,8 +15,9 @@ use rustix::time::{
 
 use crate::args::Kind;
 use crate::clock::Clock;
-use crate::connection::{Connection, Turn};
+use crate::connection::{Connection, Server, Turn};
 use crate::pace::Pace;
+use crate::request::Request;
 use crate::tally::{Failure, Tally};
 
 /// How often timeouts and connections that are down are looked after.
@@ -32,9 +32,9 @@ const TIMER: Token = Token(usize::MAX - 1);
 /// What one thread is to do.
 pub(crate) struct Job<'a> {
     /// Where to.
-    pub(crate) address: SocketAddr,
-    /// The bytes of one request.
-    pub(crate) request: &'a [u8],
+    pub(crate) server: Server,
+    /// What is sent, with the numbers that this thread puts into it.
+    pub(crate) request: Request,
     /// How many connections.
     pub(crate) connections: u64,
     /// What the answers are.
@@ -43,6 +43,8 @@ pub(crate) struct Job<'a> {
     pub(crate) timeout: Duration,
     /// When requests start.
     pub(crate) pace: Pace,
+    /// The moment from which answers are measured.
+    pub(crate) measured_from: Duration,
     /// The end of the window in which answers count into the rate; none where requests are counted.
     pub(crate) window_end: Option<Duration>,
     /// The run's clock.
@@ -59,6 +61,8 @@ pub(crate) struct Worker<'a> {
     /// The moment the timer is set to.
     alarm: Option<Duration>,
     connections: Vec<Connection>,
+    /// The request of each connection, where no two requests are the same.
+    own: Vec<Request>,
     /// Connections that wait for a request to be due.
     idle: Vec<usize>,
     busy: usize,
@@ -81,14 +85,19 @@ impl<'a> Worker<'a> {
         poll.registry()
             .register(&mut SourceFd(&timer.as_raw_fd()), TIMER, Interest::READABLE)?;
         let connections = (0..job.connections)
-            .map(|_| Connection::new(job.kind))
+            .map(|_| Connection::new(job.kind, job.clock.epoch))
             .collect();
+        let own = match job.request.is_numbered() {
+            true => (0..job.connections).map(|_| job.request.clone()).collect(),
+            false => Vec::new(),
+        };
         Ok(Self {
             job,
             poll,
             timer,
             alarm: None,
             connections,
+            own,
             idle: Vec::new(),
             busy: 0,
             answered: 0,
@@ -174,8 +183,8 @@ impl<'a> Worker<'a> {
     }
 
     fn open(&mut self, index: usize, now: Duration) {
-        let (address, registry) = (self.job.address, self.poll.registry());
-        let opened = self.connections[index].open(address, registry, Token(index), now);
+        let (server, registry) = (&self.job.server, self.poll.registry());
+        let opened = self.connections[index].open(server, registry, Token(index), now);
         if opened.is_err() {
             self.fail(index, Failure::Connect, now);
         }
@@ -190,7 +199,8 @@ impl<'a> Worker<'a> {
             Turn::Wait | Turn::Closed => {}
         }
         if event.is_writable() && self.connections[index].is_busy() {
-            let turn = self.connections[index].write(self.job.request);
+            let request = self.own.get(index).unwrap_or(&self.job.request);
+            let turn = self.connections[index].write(request.bytes());
             self.act(index, turn, now);
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
@@ -211,7 +221,8 @@ impl<'a> Worker<'a> {
             let bytes = buffer.get(..count).unwrap_or_default();
             let turn = self.connections[index].take(bytes, now, &mut self.tally);
             self.act(index, turn, now);
-            if count < buffer.len() && !event.is_read_closed() {
+            let is_short = count < buffer.len() && self.connections[index].short_read_is_last();
+            if is_short && !event.is_read_closed() {
                 return;
             }
         }
@@ -230,7 +241,8 @@ impl<'a> Worker<'a> {
     }
 
     fn settle(&mut self, index: usize, now: Duration) {
-        let Some(settled) = self.connections[index].settle(self.job.request.len(), now) else {
+        let Some(settled) = self.connections[index].settle(self.job.request.bytes().len(), now)
+        else {
             return;
         };
         self.busy -= 1;
@@ -250,6 +262,8 @@ impl<'a> Worker<'a> {
 
     fn count(&mut self, latency: Duration, now: Duration) {
         self.tally.latency.record(latency);
+        let since = now.saturating_sub(self.job.measured_from);
+        self.tally.timeline.record(since);
         self.tally.last_end = self.tally.last_end.max(now);
         self.tally.in_window += u64::from(self.job.window_end.is_none_or(|end| now <= end));
         self.answered += 1;
@@ -263,7 +277,14 @@ impl<'a> Worker<'a> {
             return;
         };
         self.busy += 1;
-        let turn = self.connections[index].send(start, now, self.job.request);
+        let request = match self.own.get_mut(index) {
+            Some(own) => {
+                own.write_number(self.job.request.next_number());
+                own
+            }
+            None => &self.job.request,
+        };
+        let turn = self.connections[index].send(start, now, request.bytes());
         self.act(index, turn, now);
     }
 

@@ -18,3 +18,9 @@ impl Stopwatch {
         self.0.elapsed()
     }
 }
+
+/// Lets `time` pass.
+#[expect(clippy::disallowed_methods, reason = "this file is the tool's clock")]
+pub(crate) fn pause(time: Duration) {
+    std::thread::sleep(time);
+}

@@ -4,6 +4,7 @@ mod bench;
 mod client;
 mod clock;
 mod commands;
+mod compare;
 mod demo;
 mod overhead;
 mod processes;
@@ -59,6 +60,8 @@ enum Command {
     },
     /// What limits, budgets and breakers cost in processor time for each request
     Overhead,
+    /// infermux beside HAProxy and nginx under the same load (needs both, and two cores)
+    Compare(compare::Options),
     /// Runs infermux-load with these flags; without --url against a running `cargo x demo --stay`
     #[command(disable_help_flag = true)]
     Load {
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Command::Bench { bless: true, .. } => bench::run(bench::Aim::Bless),
         Command::Bench { .. } => bench::run(bench::Aim::Show),
         Command::Overhead => overhead::run(),
+        Command::Compare(options) => compare::run(&options),
         Command::Load { flags } => commands::load(flags),
     };
     match result {

@@ -1,0 +1,286 @@
+//! One workload: its contenders start together and are loaded in turns.
+
+use super::figures::{Aim, Figure, Figures, median};
+use super::load::{self, Extent, Run};
+use super::peers::Peer;
+use super::system::{Contender, Place, Provider, SYSTEM_CORE, System};
+use super::workloads::{Beside, Contest, Workload};
+use super::{Options, memory, syscalls};
+
+/// Seconds of load before each measurement.
+const WARM_UP_SECONDS: f64 = 0.4;
+/// Requests in the pass that counts system calls.
+const COUNTED: u32 = 20_000;
+
+/// What came of a workload.
+pub(crate) struct Outcome {
+    /// What was done.
+    pub(crate) workload: Workload,
+    /// The figures of each contender, the base's first.
+    pub(crate) entries: Vec<Entry>,
+    /// The base's processor time at the end of each round by that at its start.
+    pub(crate) drift: Vec<f64>,
+    /// What went wrong without ending the run.
+    pub(crate) notes: Vec<String>,
+}
+
+/// One contender's figures.
+pub(crate) struct Entry {
+    /// Whose they are.
+    pub(crate) label: String,
+    /// Those of each round.
+    pub(crate) rounds: Vec<Figures>,
+    /// Those that are measured once.
+    pub(crate) once: Figures,
+    /// The last round's latency by share, and its answers over time.
+    pub(crate) last: Run,
+}
+
+impl Entry {
+    fn new(label: &str) -> Self {
+        Self {
+            label: label.to_owned(),
+            rounds: Vec::new(),
+            once: Figures::new(),
+            last: Run::default(),
+        }
+    }
+
+    /// The median of a figure over the rounds.
+    pub(crate) fn value(&self, figure: Figure) -> Option<f64> {
+        let once = self.once.get(&figure).copied();
+        let all = self.rounds.iter().filter_map(|f| f.get(&figure).copied());
+        once.or_else(|| median(all.collect()))
+    }
+}
+
+impl Outcome {
+    /// The median over the rounds of an entry's figure by the base's.
+    pub(crate) fn ratio(&self, entry: &Entry, figure: Figure) -> Option<f64> {
+        let base = self.entries.first()?;
+        if let (Some(own), Some(base)) = (entry.once.get(&figure), base.once.get(&figure)) {
+            return Some(own / base);
+        }
+        let pairs = entry.rounds.iter().zip(&base.rounds);
+        let ratios = pairs.filter_map(|(own, base)| Some(own.get(&figure)? / base.get(&figure)?));
+        median(ratios.collect())
+    }
+
+    /// The contender that the aims are about: infermux, the last in its several forms.
+    pub(crate) fn subject(&self) -> Option<&Entry> {
+        let is_it = |entry: &&Entry| entry.label.starts_with("infermux");
+        self.entries.iter().rfind(is_it)
+    }
+
+    /// Whether the subject's figure is as it should be.
+    pub(crate) fn is_met(&self, figure: Figure, aim: Aim) -> Option<bool> {
+        let entry = self.subject()?;
+        aim.is_met(entry.value(figure)?, self.ratio(entry, figure))
+    }
+}
+
+/// Holds the contest of `workload`.
+///
+/// # Errors
+///
+/// What does not start or does not answer.
+pub(crate) fn hold(
+    workload: &Workload,
+    peers: &[Peer],
+    options: &Options,
+    place: &Place,
+) -> Result<Outcome, String> {
+    let contenders = contenders(workload, peers, &options.base)?;
+    let mut outcome = Outcome {
+        workload: *workload,
+        entries: contenders.iter().map(|c| Entry::new(&c.label)).collect(),
+        drift: Vec::new(),
+        notes: Vec::new(),
+    };
+    if workload.beside == Beside::Memory {
+        for (contender, entry) in contenders.iter().zip(&mut outcome.entries) {
+            entry.once = memory::measure(contender, place, workload)?;
+        }
+        return Ok(outcome);
+    }
+    let mock = Provider::start(place, workload.script)?;
+    let start = |contender: &Contender| System::start(contender, place, &mock.address);
+    let systems = contenders.iter().map(start);
+    let mut field = Field {
+        place,
+        workload,
+        mock: &mock,
+        systems: systems.collect::<Result<_, _>>()?,
+        contenders: &contenders,
+        seconds: options.seconds.max(workload.seconds_min),
+    };
+    for _ in 0..options.rounds {
+        field.round(&mut outcome)?;
+    }
+    if workload.beside == Beside::Syscalls {
+        field.count_syscalls(&mut outcome);
+    }
+    Ok(outcome)
+}
+
+/// Who takes part, the base first.
+fn contenders(workload: &Workload, peers: &[Peer], base: &str) -> Result<Vec<Contender>, String> {
+    let contender = |peer: &Peer, label: &str, more: &[&'static str], cores| Contender {
+        label: label.to_owned(),
+        peer: peer.clone(),
+        words: [workload.words, more].concat(),
+        cores,
+    };
+    let own = peers.iter().find(|peer| peer.name == "infermux");
+    let own = own.ok_or("infermux is not among the peers");
+    Ok(match workload.contest {
+        Contest::Peers => {
+            let (first, others): (Vec<_>, _) = peers.iter().partition(|p| p.name == base);
+            let all = first.into_iter().chain::<Vec<&Peer>>(others);
+            all.map(|peer| contender(peer, &peer.name, &[], SYSTEM_CORE))
+                .collect()
+        }
+        Contest::Shards => vec![
+            contender(own?, "infermux", &[], SYSTEM_CORE),
+            contender(own?, "infermux, two shards", &["two_shards"], SYSTEM_CORE),
+        ],
+        Contest::Pinning => vec![
+            contender(own?, "infermux", &[], SYSTEM_CORE),
+            contender(own?, "infermux, not pinned", &[], "0-1"),
+        ],
+    })
+}
+
+/// The systems of a workload, running.
+struct Field<'a> {
+    place: &'a Place,
+    workload: &'a Workload,
+    mock: &'a Provider,
+    contenders: &'a [Contender],
+    systems: Vec<System>,
+    seconds: f64,
+}
+
+impl Field<'_> {
+    /// Loads every system once, and the base again at the end.
+    fn round(&mut self, outcome: &mut Outcome) -> Result<(), String> {
+        let direct = match self.workload.beside {
+            Beside::Direct => Some(self.direct()?),
+            Beside::Nothing | Beside::Syscalls | Beside::Memory => None,
+        };
+        let mut runs = Vec::new();
+        for index in 0..self.systems.len() {
+            runs.push(self.turn(index, direct)?);
+        }
+        let again = self.turn(0, direct)?;
+        if let Some(first) = runs.first_mut() {
+            let ends = [&again, first].map(|run| run.figures.get(&Figure::Cpu).copied());
+            if let [Some(last), Some(first)] = ends {
+                outcome.drift.push(last / first);
+            }
+            for (figure, value) in &mut first.figures {
+                let other = again.figures.get(figure).copied().unwrap_or(*value);
+                *value = f64::midpoint(*value, other);
+            }
+        }
+        for (entry, run) in outcome.entries.iter_mut().zip(runs) {
+            if run.errors > 0.0 {
+                let note = format!("{}: {} errors", entry.label, run.errors);
+                outcome.notes.push(note);
+            }
+            entry.rounds.push(run.figures.clone());
+            entry.last = run;
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, index: usize, direct: Option<f64>) -> Result<Run, String> {
+        let label = &self.contenders[index].label;
+        let url = self.systems[index].url(self.workload, &self.contenders[index].peer);
+        let (place, workload) = (self.place, self.workload);
+        let fail = |e: String| format!("{}: {label}: {e}", workload.name);
+        if workload.seconds_min == 0.0 {
+            let warm_up = (Extent::Seconds(WARM_UP_SECONDS), None);
+            load::run(place, workload, &url, warm_up).map_err(fail)?;
+        }
+        let measured = (
+            Extent::Seconds(self.seconds),
+            Some(&self.systems[index].tree),
+        );
+        let mut run = load::run(place, workload, &url, measured).map_err(fail)?;
+        if !self.systems[index].is_alive() {
+            return Err(fail("it has ended".to_owned()));
+        }
+        if let (Some(direct), Some(p50)) = (direct, run.figures.get(&Figure::P50).copied()) {
+            run.figures.insert(Figure::AddedP50, p50 - direct);
+        }
+        let cpu = run.figures.get(&Figure::Cpu).copied().unwrap_or_default();
+        eprintln!("  {label:<22} {cpu:8.2} µs");
+        Ok(run)
+    }
+
+    /// The provider's own median latency.
+    fn direct(&self) -> Result<f64, String> {
+        let url = format!("http://{}/v1/chat/completions", self.mock.address);
+        let measured = (Extent::Seconds(self.seconds), None);
+        let run = load::run(self.place, self.workload, &url, measured)?;
+        let p50 = run.figures.get(&Figure::P50).copied();
+        p50.ok_or_else(|| "the provider has no latency".to_owned())
+    }
+
+    fn count_syscalls(&self, outcome: &mut Outcome) {
+        let all = self.systems.iter().zip(self.contenders);
+        for ((system, contender), entry) in all.zip(&mut outcome.entries) {
+            let url = system.url(self.workload, &contender.peer);
+            let work = || {
+                let extent = (Extent::Requests(COUNTED), None);
+                load::run(self.place, self.workload, &url, extent)?;
+                Ok(f64::from(COUNTED))
+            };
+            match syscalls::count(&system.tree, &work) {
+                Ok(calls) => {
+                    entry.once.insert(Figure::Syscalls, calls);
+                }
+                Err(note) => outcome.notes.push(format!("{}: {note}", entry.label)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::workloads;
+    use super::*;
+
+    fn entry(label: &str, cpu: &[f64]) -> Entry {
+        let mut entry = Entry::new(label);
+        entry.rounds = cpu.iter().map(|&cpu| [(Figure::Cpu, cpu)].into()).collect();
+        entry
+    }
+
+    #[test]
+    fn a_ratio_is_the_median_of_the_rounds_own_ratios() {
+        let outcome = Outcome {
+            workload: workloads::ALL[0],
+            entries: vec![
+                entry("haproxy", &[10.0, 20.0, 10.0]),
+                entry("infermux", &[7.0, 16.0, 9.0]),
+            ],
+            drift: Vec::new(),
+            notes: Vec::new(),
+        };
+        let subject = outcome.subject().expect("infermux");
+        assert_eq!(outcome.ratio(subject, Figure::Cpu), Some(0.8));
+        assert_eq!(subject.value(Figure::Cpu), Some(9.0));
+        assert_eq!(outcome.is_met(Figure::Cpu, Aim::Ratio(0.8)), Some(true));
+        assert_eq!(outcome.is_met(Figure::P99, Aim::Ratio(0.8)), None);
+    }
+
+    #[test]
+    fn the_base_comes_first_whatever_the_file_says() {
+        let peers = super::super::peers::load(None, &[]).expect("the built-in file");
+        let all = contenders(&workloads::ALL[0], &peers, "nginx").expect("contenders");
+        let labels: Vec<_> = all.iter().map(|c| c.label.as_str()).collect();
+        assert_eq!(labels, ["nginx", "haproxy", "infermux"]);
+    }
+}

@@ -1,0 +1,173 @@
+//! `cargo x compare`: infermux beside HAProxy, nginx and whoever else a file names, under the same
+//! load in one run, in processor time, latency, system calls and memory.
+//!
+//! The system under test has one core, the load tool and the mock provider the other. The base runs
+//! first and last in every round, so that a machine that changes meanwhile shows.
+
+mod contest;
+mod figures;
+mod load;
+mod memory;
+mod peers;
+mod process;
+mod report;
+mod syscalls;
+mod system;
+mod workloads;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::commands;
+use crate::demo::Folder;
+
+use contest::Outcome;
+use peers::Peer;
+use system::Place;
+
+/// What is compared, and how long.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Workloads by name or first part of it, such as small,one,stream-paced [default: all]
+    #[arg(long, value_delimiter = ',')]
+    workloads: Vec<String>,
+    /// Seconds that each system is loaded with each workload in a round
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Rounds; the median counts
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// Peers by name [default: all]
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Further peers, in the form of tools/x/src/compare/peers.yml
+    #[arg(long, value_name = "FILE")]
+    peers: Option<PathBuf>,
+    /// The peer that the ratios refer to
+    #[arg(long, default_value = "haproxy")]
+    base: String,
+    /// Where compare.md, compare.json and compare.html go [default: target/compare]
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+}
+
+/// What stands above the figures.
+pub(crate) struct Setup {
+    /// The call.
+    command: String,
+    /// The day, UTC.
+    date: String,
+    /// Processor, cores and kernel.
+    machine: String,
+    /// The systems' versions.
+    versions: Vec<String>,
+}
+
+/// Measures, prints and writes.
+///
+/// # Errors
+///
+/// What is missing, does not start or does not answer.
+pub(crate) fn run(options: &Options) -> Result<(), String> {
+    let chosen = workloads::chosen(&options.workloads)?;
+    let peers = peers::load(options.peers.as_deref(), &options.only)?;
+    if peers.iter().all(|peer| peer.name != options.base) {
+        return Err(format!("the base, {}, is no peer", options.base));
+    }
+    let packages = ["infermux", "infermux-mock", "infermux-load"].join(" --package ");
+    commands::cargo(&format!("build --release --locked --package {packages}"))?;
+    let bin = commands::target_dir()?.join("release");
+    let setup = setup(&peers, &bin)?;
+    let folder = Folder::new()?;
+    let place = Place {
+        bin,
+        folder: folder.path().to_owned(),
+    };
+    write_papers(&folder)?;
+    load::write_prompt(&place.folder)?;
+
+    let mut outcomes = Vec::new();
+    for workload in &chosen {
+        eprintln!("{}: {}", workload.name, workload.title);
+        outcomes.push(contest::hold(workload, &peers, options, &place)?);
+    }
+    publish(options, &setup, &outcomes)
+}
+
+fn publish(options: &Options, setup: &Setup, outcomes: &[Outcome]) -> Result<(), String> {
+    let text = report::markdown(setup, outcomes);
+    println!("{text}");
+    let out = match &options.out {
+        Some(out) => out.clone(),
+        None => commands::target_dir()?.join("compare"),
+    };
+    std::fs::create_dir_all(&out).map_err(|e| format!("{}: {e}", out.display()))?;
+    for (name, text) in [
+        ("compare.md", text),
+        ("compare.json", report::json(setup, outcomes)),
+        ("compare.html", report::html(setup, outcomes)),
+    ] {
+        let path = out.join(name);
+        std::fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;
+        eprintln!("wrote {}", path.display());
+    }
+    Ok(())
+}
+
+/// Looks for everything that is needed, before anything is measured.
+fn setup(peers: &[Peer], bin: &Path) -> Result<Setup, String> {
+    let mut missing = Vec::new();
+    let mut versions = Vec::new();
+    for peer in peers {
+        match peer.path(bin) {
+            Ok(path) => versions.push(format!("{} ({})", peer.name, peer.version(&path))),
+            Err(what) => missing.push(what),
+        }
+    }
+    for tool in ["taskset", "setpriv"] {
+        if Command::new(tool).arg("--version").output().is_err() {
+            missing.push(format!("{tool} is missing: apt-get install util-linux"));
+        }
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if cores < 2 {
+        missing.push("two cores are needed: one for the system, one for the load".to_owned());
+    }
+    if !missing.is_empty() {
+        return Err(missing.join("\n"));
+    }
+    let model = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = model.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        (name.trim() == "model name").then(|| value.trim().to_owned())
+    });
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    Ok(Setup {
+        command: format!("cargo x {}", words.join(" ")),
+        date: said("date", &["-u", "+%F"]),
+        machine: format!(
+            "{}, {cores} cores, Linux {}",
+            model.unwrap_or_default(),
+            said("uname", &["-r"])
+        ),
+        versions,
+    })
+}
+
+/// What a small program says.
+fn said(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    text.unwrap_or_default()
+}
+
+/// A certificate for this run, as each of the systems wants to have it.
+fn write_papers(folder: &Folder) -> Result<(), String> {
+    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).map_err(|e| e.to_string())?;
+    let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    folder.write("both.pem", &format!("{cert}{key}"))?;
+    folder.write("cert.pem", &cert)?;
+    folder.write("key.pem", &key)?;
+    Ok(())
+}

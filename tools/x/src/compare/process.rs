@@ -1,0 +1,102 @@
+//! What the kernel knows of a process and its children: processor time, memory.
+
+use std::fs;
+
+/// A process and the processes that it has started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tree(Vec<u32>);
+
+impl Tree {
+    /// The tree below `root`.
+    pub(crate) fn of(root: u32) -> Self {
+        let mut tree = vec![root];
+        let mut all: Vec<(u32, u32)> = processes().collect();
+        // Each turn finds the next generation; the number of processes bounds the turns.
+        loop {
+            let is_new = |(id, parent): &(u32, u32)| tree.contains(parent) && !tree.contains(id);
+            let found: Vec<u32> = all.iter().filter(|p| is_new(p)).map(|p| p.0).collect();
+            if found.is_empty() {
+                return Self(tree);
+            }
+            all.retain(|(id, _)| !found.contains(id));
+            tree.extend(found);
+        }
+    }
+
+    /// The processes' ids, the root first.
+    pub(crate) fn ids(&self) -> &[u32] {
+        &self.0
+    }
+
+    /// Processor time of all threads, the kernel's share included, in microseconds.
+    ///
+    /// The scheduler's own count is exact to the nanosecond where `stat` counts in hundredths of a
+    /// second; a thread that has ended is in neither, so the systems' threads must live on.
+    pub(crate) fn cpu_micros(&self) -> Result<f64, String> {
+        let mut nanos = 0.0;
+        for id in &self.0 {
+            let folder = format!("/proc/{id}/task");
+            let entries = fs::read_dir(&folder).map_err(|e| format!("{folder}: {e}"))?;
+            for thread in entries.filter_map(Result::ok) {
+                let path = thread.path().join("schedstat");
+                let text =
+                    fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+                nanos += first_number(&text);
+            }
+        }
+        Ok(nanos / 1e3)
+    }
+
+    /// Resident memory, in KiB.
+    pub(crate) fn rss_kib(&self) -> Result<f64, String> {
+        let mut sum = 0.0;
+        for id in &self.0 {
+            let path = format!("/proc/{id}/status");
+            let text = fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?;
+            let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+            sum += first_number(line.unwrap_or_default());
+        }
+        Ok(sum)
+    }
+}
+
+fn first_number(text: &str) -> f64 {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    first.parse().unwrap_or_default()
+}
+
+/// Every process with its parent.
+fn processes() -> impl Iterator<Item = (u32, u32)> {
+    let entries = fs::read_dir("/proc").into_iter().flatten();
+    entries.filter_map(|entry| {
+        let name = entry.ok()?.file_name();
+        let id = name.to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        Some((id, parent(&stat)?))
+    })
+}
+
+/// The parent in a line of `stat`, whose second field is a name that may hold anything.
+fn parent(stat: &str) -> Option<u32> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parent_stands_behind_any_name() {
+        assert_eq!(parent("12 (a) b) (c) S 7 12 12"), Some(7));
+        assert_eq!(parent("12"), None);
+    }
+
+    #[test]
+    fn this_process_has_time_and_memory() {
+        let tree = Tree::of(std::process::id());
+        assert_eq!(tree.ids().first(), Some(&std::process::id()));
+        assert!(tree.cpu_micros().expect("/proc") > 0.0);
+        assert!(tree.rss_kib().expect("/proc") > 500.0);
+    }
+}

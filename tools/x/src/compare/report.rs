@@ -1,0 +1,309 @@
+//! The outcomes as Markdown, JSON and a page with plots.
+
+use std::fmt::Write as _;
+
+use infermux_load::chart::{self, Bar, Chart, Line};
+use infermux_load::page;
+use infermux_load::scale::{Scale, Unit};
+use serde_json::{Map, Value, json};
+
+use super::Setup;
+use super::contest::{Entry, Outcome};
+use super::figures::{Aim, Figure};
+
+/// The figures of the second table, in its order.
+const SHOWN: [Figure; 7] = [
+    Figure::Cpu,
+    Figure::Rate,
+    Figure::P50,
+    Figure::P99,
+    Figure::Delay50,
+    Figure::Delay99,
+    Figure::AddedP50,
+];
+/// Seconds of a slot in which the load tool counts answers.
+const SLOT_SECONDS: f64 = 0.1;
+
+/// Two tables: what infermux aims at, and every figure.
+pub(crate) fn markdown(setup: &Setup, outcomes: &[Outcome]) -> String {
+    let mut out = format!("{}\n\n", preamble(setup));
+    let tables = [aims(outcomes), figures(outcomes)];
+    for (head, rows) in tables.iter().filter(|(_, rows)| !rows.is_empty()) {
+        let rule: Vec<&str> = head.iter().map(|name| alignment(name)).collect();
+        let _ = writeln!(out, "| {} |\n|{}|", head.join(" | "), rule.join("|"));
+        for row in rows {
+            let _ = writeln!(out, "| {} |", row.join(" | "));
+        }
+        out.push('\n');
+    }
+    for outcome in outcomes {
+        for note in &outcome.notes {
+            let _ = writeln!(out, "- {}: {note}", outcome.workload.name);
+        }
+    }
+    out
+}
+
+/// What was measured where, with what.
+fn preamble(setup: &Setup) -> String {
+    format!(
+        "`{}`, {}, {}; {}",
+        setup.command,
+        setup.date,
+        setup.machine,
+        setup.versions.join(", ")
+    )
+}
+
+fn alignment(name: &str) -> &'static str {
+    match name {
+        "workload" | "figure" | "system" | "" => "---",
+        _ => "---:",
+    }
+}
+
+type Table = (Vec<&'static str>, Vec<Vec<String>>);
+
+/// A row for each aim.
+fn aims(outcomes: &[Outcome]) -> Table {
+    let head = vec!["workload", "figure", "base", "infermux", "ratio", "aim", ""];
+    let row = |outcome: &Outcome, figure: Figure, aim: Aim| {
+        let (base, subject) = (outcome.entries.first()?, outcome.subject()?);
+        let text = |entry: &Entry| entry.value(figure).map(|value| figure.text(value));
+        let ratio = outcome.ratio(subject, figure);
+        Some(vec![
+            format!("{} (`{}`)", outcome.workload.title, outcome.workload.name),
+            figure.name().to_owned(),
+            text(base).unwrap_or_default(),
+            text(subject)?,
+            ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
+            aim.text(),
+            verdict(outcome.is_met(figure, aim)).to_owned(),
+        ])
+    };
+    let rows = outcomes.iter().flat_map(|outcome| {
+        let aims = outcome.workload.aims.iter();
+        aims.filter_map(move |(figure, aim)| row(outcome, *figure, *aim))
+    });
+    (head, rows.collect())
+}
+
+fn verdict(is_met: Option<bool>) -> &'static str {
+    match is_met {
+        Some(true) => "met",
+        Some(false) => "**missed**",
+        None => "not measured",
+    }
+}
+
+/// A row for each system and workload.
+fn figures(outcomes: &[Outcome]) -> Table {
+    let mut head = vec!["workload", "system", "CPU ratio"];
+    head.extend(SHOWN.map(Figure::name));
+    head.extend([Figure::Syscalls.name(), "drift"]);
+    let row = |outcome: &Outcome, entry: &Entry| {
+        let ratio = outcome.ratio(entry, Figure::Cpu)?;
+        let text = |figure: Figure| {
+            let value = entry.value(figure);
+            value.map(|value| figure.text(value)).unwrap_or_default()
+        };
+        let is_base = outcome.entries.first()?.label == entry.label;
+        let drift = super::figures::median(outcome.drift.clone()).filter(|_| is_base);
+        let mut row = vec![
+            outcome.workload.name.to_owned(),
+            entry.label.clone(),
+            format!("{ratio:.2}"),
+        ];
+        row.extend(SHOWN.map(text));
+        row.push(text(Figure::Syscalls));
+        row.push(drift.map(|drift| format!("{drift:.3}")).unwrap_or_default());
+        Some(row)
+    };
+    let rows = outcomes.iter().flat_map(|outcome| {
+        let entries = outcome.entries.iter();
+        entries.filter_map(move |entry| row(outcome, entry))
+    });
+    (head, rows.collect())
+}
+
+/// Everything, for programs.
+pub(crate) fn json(setup: &Setup, outcomes: &[Outcome]) -> String {
+    let outcomes: Vec<Value> = outcomes.iter().map(outcome_object).collect();
+    let object = json!({
+        "command": setup.command,
+        "date": setup.date,
+        "machine": setup.machine,
+        "versions": setup.versions,
+        "workloads": outcomes,
+    });
+    format!("{object:#}\n")
+}
+
+fn outcome_object(outcome: &Outcome) -> Value {
+    let entries = outcome.entries.iter().map(|entry| {
+        let figure_of = |(figure, value): (&Figure, &f64)| (figure.key().to_owned(), json!(value));
+        let rounds = entry.rounds.iter();
+        let rounds = rounds.map(|round| round.iter().map(figure_of).collect::<Map<_, _>>());
+        json!({
+            "system": entry.label,
+            "rounds": rounds.collect::<Vec<_>>(),
+            "once": entry.once.iter().map(figure_of).collect::<Map<_, _>>(),
+            "cpu_ratio": outcome.ratio(entry, Figure::Cpu),
+        })
+    });
+    let aims = outcome.workload.aims.iter().map(|(figure, aim)| {
+        let subject = outcome.subject();
+        json!({
+            "figure": figure.key(),
+            "value": subject.and_then(|entry| entry.value(*figure)),
+            "ratio": subject.and_then(|entry| outcome.ratio(entry, *figure)),
+            "aim": match aim {
+                Aim::Ratio(most) => json!({"ratio_max": most}),
+                Aim::Value(most) => json!({"max": most}),
+            },
+            "met": outcome.is_met(*figure, *aim),
+        })
+    });
+    json!({
+        "name": outcome.workload.name,
+        "title": outcome.workload.title,
+        "systems": entries.collect::<Vec<_>>(),
+        "aims": aims.collect::<Vec<_>>(),
+        "drift": outcome.drift,
+        "notes": outcome.notes,
+    })
+}
+
+/// The page: the aims as bars, both tables, and two plots for each workload.
+pub(crate) fn html(setup: &Setup, outcomes: &[Outcome]) -> String {
+    let mut body = format!("<p>{}</p>\n", page::escaped(&preamble(setup)));
+    body.push_str(&chart::bars(
+        "Ratio to the base; the stroke is the aim",
+        &ratio_bars(outcomes),
+        Unit::Number,
+    ));
+    for (head, rows) in [aims(outcomes), figures(outcomes)] {
+        body.push_str(&page::table(&head, &rows).replace("**", ""));
+    }
+    for outcome in outcomes {
+        let has_run = outcome.entries.iter().any(|e| !e.last.curve.is_empty());
+        if has_run {
+            let title = page::escaped(outcome.workload.title);
+            let _ = writeln!(body, "<h2>{title}</h2>");
+            body.push_str(&plots(outcome));
+        }
+    }
+    page::page("infermux beside other proxies", &body)
+}
+
+fn ratio_bars(outcomes: &[Outcome]) -> Vec<Bar> {
+    let bar = |outcome: &Outcome, figure: Figure, aim: Aim| {
+        let Aim::Ratio(most) = aim else { return None };
+        Some(Bar {
+            name: format!("{}, {}", outcome.workload.name, figure.name()),
+            value: outcome.ratio(outcome.subject()?, figure)?,
+            aim: Some(most),
+        })
+    };
+    let bars = outcomes.iter().flat_map(|outcome| {
+        let aims = outcome.workload.aims.iter();
+        aims.filter_map(move |(figure, aim)| bar(outcome, *figure, *aim))
+    });
+    bars.collect()
+}
+
+fn plots(outcome: &Outcome) -> String {
+    let lines = |points: &dyn Fn(&Entry) -> Vec<(f64, f64)>| -> Vec<Line> {
+        let line = |entry: &Entry| Line {
+            name: entry.label.clone(),
+            points: points(entry),
+        };
+        outcome.entries.iter().map(line).collect()
+    };
+    let latency = Chart {
+        title: "Latency by percentile",
+        x: (Scale::Percentile, Unit::Number),
+        y: (Scale::Log, Unit::Micros),
+        lines: &lines(&|entry| entry.last.curve.clone()),
+    };
+    let throughput = Chart {
+        title: "Good answers per second, over time",
+        x: (Scale::Linear, Unit::Seconds),
+        y: (Scale::Linear, Unit::Number),
+        lines: &lines(&throughput),
+    };
+    latency.render() + &throughput.render()
+}
+
+/// Answers per second; the last slot is not full and would look like a collapse.
+fn throughput(entry: &Entry) -> Vec<(f64, f64)> {
+    let (_, whole) = entry.last.timeline.split_last().unwrap_or((&0.0, &[]));
+    let mut at = -SLOT_SECONDS / 2.0;
+    let point = |count: &f64| {
+        at += SLOT_SECONDS;
+        (at, count / SLOT_SECONDS)
+    };
+    whole.iter().map(point).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::load::Run;
+    use super::super::workloads;
+    use super::*;
+
+    fn outcome() -> Outcome {
+        let entry = |label: &str, cpu: f64| Entry {
+            label: label.to_owned(),
+            rounds: vec![[(Figure::Cpu, cpu), (Figure::P50, 1_234.4)].into()],
+            once: [(Figure::Syscalls, cpu / 5.0)].into(),
+            last: Run {
+                curve: vec![(0.0, 10.0), (0.99, 20.0)],
+                timeline: vec![5.0, 6.0, 1.0],
+                ..Run::default()
+            },
+        };
+        Outcome {
+            workload: workloads::chosen(&["small-64".to_owned()]).expect("it is there")[0],
+            entries: vec![entry("haproxy", 10.0), entry("infermux", 9.0)],
+            drift: vec![1.01],
+            notes: vec!["nginx: 3 errors".to_owned()],
+        }
+    }
+
+    fn setup() -> Setup {
+        Setup {
+            command: "cargo x compare".to_owned(),
+            date: "2026-01-01".to_owned(),
+            machine: "a machine".to_owned(),
+            versions: vec!["haproxy (1)".to_owned()],
+        }
+    }
+
+    #[test]
+    fn the_tables_say_what_is_met_and_what_is_not() {
+        let text = markdown(&setup(), &[outcome()]);
+        let cpu = "| CPU, µs | 10.00 | 9.00 | 0.90 | ≤ 0.80 × | **missed** |\n";
+        assert!(text.contains(cpu), "{text}");
+        let calls = "| system calls | 2.00 | 1.80 | 0.90 | ≤ 0.50 × | **missed** |\n";
+        assert!(text.contains(calls), "{text}");
+        let row = "| small-64 | haproxy | 1.00 | 10.00 |  | 1234 |  |  |  |  | 2.00 | 1.010 |";
+        assert!(text.contains(row), "{text}");
+        assert!(text.contains("- small-64: nginx: 3 errors"), "{text}");
+    }
+
+    #[test]
+    fn json_has_every_round_and_verdict() {
+        let value: Value = serde_json::from_str(&json(&setup(), &[outcome()])).expect("JSON");
+        let workload = &value["workloads"][0];
+        assert_eq!(workload["systems"][1]["rounds"][0]["cpu_us"], 9.0);
+        assert_eq!(workload["aims"][0]["met"], false);
+    }
+
+    #[test]
+    fn the_page_has_bars_and_two_plots_for_a_workload() {
+        let text = html(&setup(), &[outcome()]);
+        assert_eq!(text.matches("<svg").count(), 3, "{text}");
+        assert!(text.contains("class=\"bad\""), "{text}");
+    }
+}
