@@ -80,8 +80,8 @@ impl Meters {
         Arc::clone(meter)
     }
 
-    /// Whoever has this id now is called otherwise: its counts begin anew. Those that were begun are
-    /// kept by who reads them.
+    /// Whoever has this id now is another provider: its counts begin anew. Those that were begun
+    /// are kept by who reads them.
     pub fn forget(&self, id: ProviderId) {
         if let Some(meter) = self.providers.borrow_mut().get_mut(id.index()) {
             *meter = None;

@@ -286,7 +286,8 @@ fn new_connections_get_the_new_certificate() {
 #[test]
 fn who_is_new_is_checked_at_once_and_who_is_gone_no_more() {
     let alpha = named("alpha");
-    let beta = mock(json!({"name": "beta", "status": 500}));
+    let failing = json!([{"when": {"method": "GET"}, "status": 500}]);
+    let beta = mock(json!({"name": "beta", "rules": failing}));
     let checked = "health_check: {interval: 50ms}";
     let router = Router::start(&config_with(&alpha, &[checked]));
     let healthy = |name: &str| provider_report(&router, name)["healthy"] == true;
