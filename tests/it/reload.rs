@@ -10,7 +10,7 @@ use rustls::{ClientConnection, StreamOwned};
 use serde_json::{Value, json};
 
 use crate::support::client::{Answer, Client};
-use crate::support::operate::{circuit, get, provider_report, turn};
+use crate::support::operate::{circuit, get, metric, provider_report, turn};
 use crate::support::router::{Router, Start};
 use crate::support::tls::{Papers, client_session};
 use crate::support::{
@@ -412,8 +412,18 @@ fn five_hundred_requests_a_second_go_through_thirty_reloads() {
         assert!(grown < 4 << 10, "memory grew by {grown} KiB");
     });
     let (sent, seconds) = (sent.into_inner(), start.elapsed().as_secs_f64());
-    let seen: u64 = mocks.iter().map(|mock| mock.stats().requests).sum();
+    // Whoever serves them now and then: every count is of a name.
+    let mut seen = 0;
+    for mock in &mocks {
+        let requests = mock.stats().requests;
+        let provider = format!("provider=\"{}\"", mock.name());
+        let counted = metric(router.addr(), "infermux_requests_total", &[&provider]);
+        assert_eq!(counted, requests as f64, "{provider}");
+        seen += requests;
+    }
     assert_eq!(seen, sent, "every request was sent once");
+    let reloads = metric(router.addr(), "infermux_config_reloads_total", &[]);
+    assert_eq!(reloads, 30.0);
     eventually("every request has its line", || {
         router.log().matches("status=200").count() as u64 >= sent + 30
     });
