@@ -352,7 +352,7 @@ impl<'a> Attempt<'_, 'a> {
             return Splice::new(body);
         }
         let job = self.job;
-        let names = &job.shard.routes[job.routed.id.index()].models;
+        let names = &job.shard.era.routes[job.routed.id.index()].models;
         let edits = RequestEdits {
             model: names[self.place]
                 .as_deref()
@@ -375,7 +375,8 @@ async fn send_request(
     let splice = attempt.edited();
     caller.out.clear();
     let mut out = std::mem::take(&mut caller.out);
-    job.shard.prefixes[attempt.candidate().provider.index()].write(
+    let prefixes = job.shard.era.prefixes(attempt.candidate().provider);
+    prefixes.write(
         job.endpoint,
         &Outbound {
             model: attempt.upstream_model(),

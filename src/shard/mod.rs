@@ -12,6 +12,7 @@ pub mod choose;
 pub mod connect;
 pub mod connection;
 pub mod drive;
+pub mod era;
 mod guarded;
 pub mod health;
 pub mod listener;
