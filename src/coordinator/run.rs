@@ -16,9 +16,11 @@ use crate::coordinator::time::Time;
 use crate::decide::breaker::State;
 use crate::decide::budget::Level;
 use crate::ledger::books::Books;
+use crate::ledger::terms::Terms;
 use crate::ledger::totals::Totals;
 use crate::link::facts::MonthTag;
 use crate::link::gate::Gates;
+use crate::link::latest::Latest;
 use crate::link::meters::MeterReceiver;
 use crate::link::orders::{Circuit, Health, Order};
 use crate::link::queue::Giver;
@@ -31,6 +33,8 @@ use crate::sys::clock;
 pub struct Coordinator {
     plan: Arc<Plan>,
     gates: Arc<Gates>,
+    /// Where the next configuration is found when it is to be gone by.
+    terms: Option<Arc<Latest<Terms>>>,
     progress: Arc<Progress>,
     books: Books,
     /// Shared with reports that are being written.
@@ -40,7 +44,7 @@ pub struct Coordinator {
     /// Where questions go whose answers take long to write.
     reports: Giver<Job>,
     /// Changes of circuits: the provider, the state it went to and why, and how often.
-    transitions: BTreeMap<(ProviderId, &'static str, &'static str), u64>,
+    transitions: BTreeMap<(Box<str>, &'static str, &'static str), u64>,
     /// By caller, budgets that have reached 80 % and 100 %.
     alerts: BTreeMap<Box<str>, [u64; 2]>,
     publisher: Publisher,
@@ -78,6 +82,7 @@ impl Coordinator {
             publisher: Publisher::new(Arc::clone(&gates)),
             plan,
             gates,
+            terms: None,
             progress,
             books,
             folder: Folder::default(),
@@ -95,6 +100,15 @@ impl Coordinator {
     pub fn with_writer(self, writer: StateSender) -> Self {
         Self {
             writer: Some(writer),
+            ..self
+        }
+    }
+
+    /// Finds the next configuration in `terms` when it is told to go by it.
+    #[must_use]
+    pub fn with_terms(self, terms: Arc<Latest<Terms>>) -> Self {
+        Self {
+            terms: Some(terms),
             ..self
         }
     }
@@ -172,15 +186,43 @@ impl Coordinator {
                 self.publish();
             }
             Message::Ask(ask) => {
-                if let Question::Circuit(provider, act) = &ask.question {
-                    self.books.by_hand(now, *provider, *act, &mut self.orders);
-                    self.publish();
+                match &ask.question {
+                    Question::Circuit(provider, act) => {
+                        self.books.by_hand(now, *provider, *act, &mut self.orders);
+                        self.publish();
+                    }
+                    Question::Adopt => self.adopt(now),
+                    Question::Providers
+                    | Question::Status
+                    | Question::Metrics
+                    | Question::Costs
+                    | Question::CostsByCaller
+                    | Question::CostsOfCaller(_)
+                    | Question::CostsByModel
+                    | Question::CostsByProject
+                    | Question::CostsByEnv
+                    | Question::Timeseries(_) => {}
                 }
                 self.asked.push((ask, self.progress.pending()));
             }
             Message::Stop => return Continue::No,
         }
         Continue::Yes
+    }
+
+    /// Goes by the configuration that is published. Facts by earlier ones are still booked.
+    fn adopt(&mut self, now: Instant) {
+        let Some(terms) = self.terms.as_ref().map(|terms| terms.load()) else {
+            return;
+        };
+        self.gates = Arc::clone(&terms.gates);
+        self.publisher = Publisher::new(Arc::clone(&terms.gates));
+        self.books.adopt(now, &terms, &mut self.orders);
+        let fresh = &terms.fresh.providers;
+        self.half_open
+            .retain(|(provider, _)| !fresh.contains(provider));
+        self.publish();
+        self.plan = Arc::clone(&terms.plan);
     }
 
     /// Books a batch. When its number is published, all it leads to is in force
@@ -273,16 +315,22 @@ impl Coordinator {
             self.publisher.publish(order);
         }
         for change in self.books.take_changes() {
-            let provider = &*self.plan.provider(change.provider).name;
+            let Some(provider) = self.plan.find_provider(change.provider) else {
+                continue;
+            };
+            let provider = &*provider.name;
             let transition = change.transition;
             let (from, to) = (transition.from.name(), transition.to.name());
             let reason = transition.reason.name();
             tracing::info!(provider, from, to, reason, "the circuit has changed");
-            let key = (change.provider, to, reason);
+            let key = (provider.into(), to, reason);
             *self.transitions.entry(key).or_default() += 1;
         }
         for alert in self.books.take_alerts() {
-            let caller = &*self.plan.budgets.callers[alert.budget.index()].caller;
+            let Some(budget) = self.plan.find_budget(alert.budget) else {
+                continue;
+            };
+            let caller = &*budget.caller;
             let (spent, limit) = (alert.spent.to_string(), alert.monthly.to_string());
             let percent = alert.level.percent();
             let counts = self.alerts.entry(caller.into()).or_default();
@@ -317,17 +365,19 @@ impl Coordinator {
         } = self;
         let body = match ask.question {
             Question::Providers => {
-                let ids = (0..).map(ProviderId).zip(&plan.providers);
-                let all: Vec<ProviderReport<'_>> = ids
-                    .filter_map(|(id, one)| describe(books, gates, time, (id, one)))
+                let all: Vec<ProviderReport<'_>> = plan
+                    .providers
+                    .iter()
+                    .filter_map(|one| describe(books, gates, time, one))
                     .collect();
                 providers::body(&all)
             }
-            Question::Circuit(id, _) => {
-                let one = plan.provider(id);
-                describe(books, gates, time, (id, one))
-                    .map_or_else(Vec::new, |one| providers::body(&one))
-            }
+            // A configuration without it may have come in between: then there is nothing to show.
+            Question::Circuit(id, _) => plan
+                .find_provider(id)
+                .and_then(|one| describe(books, gates, time, one))
+                .map_or_else(Vec::new, |one| providers::body(&one)),
+            Question::Adopt => Vec::new(),
             Question::Status
             | Question::Metrics
             | Question::Costs
@@ -350,8 +400,8 @@ impl Coordinator {
         let Self {
             plan, gates, books, ..
         } = self;
-        let ids = (0..).map(ProviderId).zip(&plan.providers);
-        let standing = |(id, provider): (ProviderId, &Provider)| {
+        let standing = |provider: &Provider| {
+            let id = provider.id;
             let view = books.view(time.now, id)?;
             Some(ProviderStanding {
                 name: provider.name.clone(),
@@ -360,7 +410,7 @@ impl Coordinator {
                 headroom: gates.providers[id.index()].headroom(),
             })
         };
-        let providers = ids.filter_map(standing).collect();
+        let providers = plan.providers.iter().filter_map(standing).collect();
         let budgets = books.budgets().map(|view| BudgetStanding {
             caller: view.caller.into(),
             limit: view.limit,
@@ -368,17 +418,16 @@ impl Coordinator {
             alerts: self.alerts.get(view.caller).copied().unwrap_or_default(),
         });
         let transitions = self.transitions.iter();
-        let name = |id: ProviderId| plan.provider(id).name.clone();
         Known {
             time,
             totals: Arc::clone(&self.totals),
             providers,
             budgets: budgets.collect(),
             transitions: transitions
-                .map(|(&(id, to, reason), count)| (name(id), to, reason, *count))
+                .map(|((name, to, reason), count)| (name.clone(), *to, *reason, *count))
                 .collect(),
             state_write_failures: self.writer.as_ref().map_or(0, StateSender::failures),
-            reloads: [0, 0],
+            reloads: gates.process().reloads(),
         }
     }
 }
@@ -387,8 +436,9 @@ fn describe<'a>(
     books: &mut Books,
     gates: &Gates,
     time: Time,
-    (id, provider): (ProviderId, &'a Provider),
+    provider: &'a Provider,
 ) -> Option<ProviderReport<'a>> {
+    let id = provider.id;
     let Time { now, wall } = time;
     let view = books.view(now, id)?;
     let (opened, recovery) = match view.state {

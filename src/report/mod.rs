@@ -7,5 +7,6 @@ pub mod line;
 pub mod metrics;
 pub mod overview;
 pub mod providers;
+pub mod reloaded;
 pub mod status;
 pub mod table;

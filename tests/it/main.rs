@@ -30,6 +30,7 @@ mod notify;
 mod operator;
 mod pages;
 mod raw;
+mod reload;
 mod rings;
 mod routing;
 mod serving;

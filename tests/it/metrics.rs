@@ -156,7 +156,8 @@ fn tell() -> Story {
     let mocks = providers();
     let folder = Folder::new();
     let state = folder.path().join("state.json");
-    let router = Router::start(&config(&mocks, &state));
+    let file = config(&mocks, &state);
+    let router = Router::start(&file);
     let addr = router.addr();
     // What is written beside the state goes to a device that is full.
     std::os::unix::fs::symlink("/dev/full", state.with_extension("json.tmp")).expect("a link");
@@ -206,6 +207,8 @@ fn tell() -> Story {
         let answer = ask(addr, &body("storm", &json!({})));
         assert!([200, 502].contains(&answer.status));
     }
+    assert_eq!(router.reload("providers: 7").status, 422);
+    assert_eq!(router.reload(&file).status, 200);
     let requests = 1 + one_by_one.len() + callers.len() + 1 + 2 + STORM;
     let mut after = String::new();
     eventually("the last line of the last request", || {
@@ -322,6 +325,8 @@ infermux_budget_limit_usd{caller="poor"} 0.0001
 infermux_budget_alerts_total{caller="team",percent="80"} 1
 infermux_budget_alerts_total{caller="team",percent="100"} 1
 infermux_budget_alerts_total{caller="poor",percent="100"} 0
+infermux_config_reloads_total{result="success"} 1
+infermux_config_reloads_total{result="failure"} 1
 infermux_shard_connections{shard="control"} 1
 "#;
 
