@@ -33,6 +33,8 @@ pub struct Job {
 pub struct Known {
     /// When.
     pub time: Time,
+    /// When the process began.
+    pub started: Time,
     /// What is counted.
     pub totals: Arc<Totals>,
     /// The providers, in the order of the file.
@@ -131,7 +133,7 @@ fn status(known: &Known) -> StatusReport {
     let is_well = |one: &&ProviderStanding| one.health == Health::Healthy && one.circuit != "open";
     StatusReport {
         version: env!("CARGO_PKG_VERSION"),
-        uptime_seconds: now.as_secs(),
+        uptime_seconds: now.since(known.started.now).as_secs(),
         providers_healthy: known.providers.iter().filter(is_well).count(),
         providers_total: known.providers.len(),
         requests_total: loops().map(|meter| meter.requests_total.get()).sum(),

@@ -47,6 +47,8 @@ pub struct Coordinator {
     transitions: BTreeMap<(Box<str>, &'static str, &'static str), u64>,
     /// By caller, budgets that have reached 80 % and 100 %.
     alerts: BTreeMap<Box<str>, [u64; 2]>,
+    /// When the process began.
+    started: Time,
     publisher: Publisher,
     folder: Folder,
     orders: Vec<Order>,
@@ -79,6 +81,7 @@ impl Coordinator {
             reports,
             transitions: BTreeMap::new(),
             alerts: BTreeMap::new(),
+            started: Time::default(),
             publisher: Publisher::new(Arc::clone(&gates)),
             plan,
             gates,
@@ -115,6 +118,7 @@ impl Coordinator {
 
     /// Puts in force what the books begin with: before any shard runs.
     pub fn start(&mut self, time: Time) {
+        self.started = time;
         self.books.start(&mut self.orders);
         self.do_what_is_due(time);
     }
@@ -420,6 +424,7 @@ impl Coordinator {
         let transitions = self.transitions.iter();
         Known {
             time,
+            started: self.started,
             totals: Arc::clone(&self.totals),
             providers,
             budgets: budgets.collect(),

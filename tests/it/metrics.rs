@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use infermux::report::escape::acts;
 use infermux::report::metrics::{Kind, ROWS};
@@ -25,6 +26,8 @@ struct Story {
     during: String,
     /// In the end.
     after: String,
+    /// The process at a glance, then.
+    status: Value,
     /// Requests that callers have made.
     requests: f64,
 }
@@ -216,10 +219,12 @@ fn tell() -> Story {
         sum(&after, "infermux_caller_disconnects_total") == 2.0
             && sum(&after, "infermux_in_flight_requests") == 0.0
     });
+    let status = get(router.management(), "/_infermux/status").json();
     drop(kept);
     Story {
         during,
         after,
+        status,
         requests: requests as f64,
     }
 }
@@ -358,6 +363,7 @@ fn every_metric_moves_with_real_traffic() {
     let Story {
         during,
         after,
+        status,
         requests,
     } = tell();
     let has = |line: &str| after.lines().any(|own| own == line);
@@ -394,6 +400,14 @@ fn every_metric_moves_with_real_traffic() {
     assert_eq!(served + lost, STORM as f64);
     assert_eq!(sum(&after, "infermux_retries_denied_total"), lost);
     assert_eq!(value(&after, AT_LEAST[4].0), Some(served));
+    assert_eq!(status["requests_total"].as_f64(), Some(requests));
+    assert_eq!(status["requests_last_minute"].as_f64(), Some(requests));
+    // Of budget, `checked`, `broken`, `full`, `gone`, `late` and `strict`.
+    assert_eq!(status["errors_last_minute"].as_f64(), Some(7.0 + lost));
+    // All but `checked`, which is not healthy, and `broken`, whose circuit is open.
+    let providers = [&status["providers_healthy"], &status["providers_total"]];
+    assert_eq!(providers.map(Value::as_u64), [Some(8), Some(10)]);
+    assert!(status["uptime_seconds"].as_u64() < Some(60));
     let shard = |name: &str| {
         value(
             &during,
@@ -404,6 +418,12 @@ fn every_metric_moves_with_real_traffic() {
         shard("\"0\"").zip(shard("\"1\"")).map(|(a, b)| a + b),
         Some(2.0)
     );
+    let age = |text: &str| {
+        let start = value(text, "process_start_time_seconds").expect("a time");
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        now.expect("a time after 1970").as_secs_f64() - start
+    };
+    assert!((0.0..60.0).contains(&age(&after)), "{}", age(&after));
     // Nothing is left out, and nothing stands there that is not in the list.
     let at_least = AT_LEAST.iter().map(|(series, _)| *series);
     let all: Vec<&str> = exact.chain(at_least).chain(DURING).collect();
