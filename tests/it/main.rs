@@ -34,6 +34,7 @@ mod raw;
 mod reload;
 mod rings;
 mod routing;
+mod secrets;
 mod serving;
 mod shutdown;
 mod split;
