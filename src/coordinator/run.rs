@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
 use crate::config::plan::{Plan, Provider};
+use crate::coordinator::changes::Changes;
 use crate::coordinator::publish::{Folder, Publisher};
 use crate::coordinator::reports::{BudgetStanding, Job, Known, ProviderStanding};
 use crate::coordinator::time::Time;
@@ -40,6 +41,8 @@ pub struct Coordinator {
     reports: Giver<Job>,
     /// Changes of circuits: the provider, the state it went to and why, and how often.
     transitions: BTreeMap<(ProviderId, &'static str, &'static str), u64>,
+    /// The last of them.
+    changes: Changes,
     publisher: Publisher,
     folder: Folder,
     orders: Vec<Order>,
@@ -71,6 +74,7 @@ impl Coordinator {
             meters,
             reports,
             transitions: BTreeMap::new(),
+            changes: Changes::default(),
             publisher: Publisher::new(Arc::clone(&gates)),
             plan,
             gates,
@@ -196,6 +200,7 @@ impl Coordinator {
         self.count(time);
         self.books.on_time(now, wall, &mut self.orders);
         self.publish();
+        self.changes.date(time);
         self.answer(time);
         self.save(now, Last::No);
     }
@@ -276,6 +281,7 @@ impl Coordinator {
             tracing::info!(provider, from, to, reason, "the circuit has changed");
             let key = (change.provider, to, reason);
             *self.transitions.entry(key).or_default() += 1;
+            self.changes.add(provider, change);
         }
         for alert in self.books.take_alerts() {
             let caller = &*self.plan.budgets.callers[alert.budget.index()].caller;
@@ -314,6 +320,7 @@ impl Coordinator {
                     .collect();
                 providers::body(&all)
             }
+            Question::Changes => providers::body(&self.changes.report()),
             Question::Circuit(id, _) => {
                 let one = plan.provider(id);
                 describe(books, gates, time, (id, one))
