@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
 use crate::config::plan::{Plan, Provider};
+use crate::coordinator::changes::Changes;
 use crate::coordinator::publish::{Folder, Publisher};
 use crate::coordinator::reports::{BudgetStanding, Job, Known, ProviderStanding};
 use crate::coordinator::time::Time;
@@ -44,6 +45,8 @@ pub struct Coordinator {
     reports: Giver<Job>,
     /// Changes of circuits: the provider, the state it went to and why, and how often.
     transitions: BTreeMap<(Box<str>, &'static str, &'static str), u64>,
+    /// The last of them.
+    changes: Changes,
     publisher: Publisher,
     folder: Folder,
     orders: Vec<Order>,
@@ -75,6 +78,7 @@ impl Coordinator {
             meters,
             reports,
             transitions: BTreeMap::new(),
+            changes: Changes::default(),
             publisher: Publisher::new(Arc::clone(&gates)),
             plan,
             gates,
@@ -189,6 +193,7 @@ impl Coordinator {
                     }
                     Question::Adopt => self.adopt(now),
                     Question::Providers
+                    | Question::Changes
                     | Question::Status
                     | Question::Metrics
                     | Question::Costs
@@ -238,6 +243,7 @@ impl Coordinator {
         self.count(time);
         self.books.on_time(now, wall, &mut self.orders);
         self.publish();
+        self.changes.date(time);
         self.answer(time);
         self.save(now, Last::No);
     }
@@ -321,6 +327,7 @@ impl Coordinator {
             tracing::info!(provider, from, to, reason, "the circuit has changed");
             let key = (provider.into(), to, reason);
             *self.transitions.entry(key).or_default() += 1;
+            self.changes.add(provider, change);
         }
         for alert in self.books.take_alerts() {
             let Some(budget) = self.plan.find_budget(alert.budget) else {
@@ -363,6 +370,7 @@ impl Coordinator {
                     .collect();
                 providers::body(&all)
             }
+            Question::Changes => providers::body(&self.changes.report()),
             // A configuration without it may have come in between: then there is nothing to show.
             Question::Circuit(id, _) => plan
                 .find_provider(id)

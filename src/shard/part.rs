@@ -6,7 +6,7 @@ use std::rc::Rc;
 use monoio::buf::{IoBuf, IoBufMut};
 
 /// The spare room behind a buffer's content.
-pub struct Tail {
+pub(super) struct Tail {
     /// The buffer.
     pub bytes: Vec<u8>,
     /// How much content it has.
