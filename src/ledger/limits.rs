@@ -76,13 +76,14 @@ impl Limits {
             Fact::Admitted {
                 provider,
                 at,
+                requests,
                 tokens,
             } => {
                 let Some(account) = self.account(provider) else {
                     return;
                 };
                 if let Some(window) = &mut account.window {
-                    let returned = window.on_admitted(at, 1, tokens);
+                    let returned = window.on_admitted(at, requests, tokens);
                     account.give(provider, returned, orders);
                     account.order_frees_at(provider, orders);
                 }
@@ -298,6 +299,7 @@ providers:
         Fact::Admitted {
             provider,
             at: at(seconds),
+            requests: 1,
             tokens,
         }
     }
