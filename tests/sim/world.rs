@@ -435,6 +435,8 @@ impl World {
         self.replies.push(Arc::clone(&reply));
         let question = Question::Adopt;
         self.take_in(Message::Ask(Ask { question, reply }))?;
+        let span = self.dice.span(0, 1);
+        self.wake_after(span);
         for shard in 0..self.shards.len() {
             let most = if self.dice.chance(100) { 5_000 } else { 5 };
             let span = self.dice.span(0, most);
