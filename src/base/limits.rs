@@ -85,8 +85,17 @@ pub const READ_BYTES: usize = 4 << 10;
 /// Most bytes of a caller's next requests that are read while one is being answered; a caller that
 /// has sent more is not watched any longer, and its hang-up noticed only by a failing write.
 pub const READ_AHEAD_BYTES_MAX: usize = 16 << 10;
-/// Room for one read from a provider, in bytes: a stream in full flow takes some events at a time.
+/// Room for one read from a provider, in bytes: most answers fit.
 pub const UPSTREAM_READ_BYTES: usize = 8 << 10;
+/// Room for one read of a stream, in bytes: one in full flow takes some dozens of events at a time,
+/// and each read becomes one send.
+pub const STREAM_READ_BYTES: usize = 16 << 10;
+/// Most buffers, and most heads, that a shard keeps between two requests.
+pub const SPARES_MAX: usize = 256;
+/// Largest buffer that a shard keeps between two requests, in bytes.
+pub const SPARE_BUFFER_BYTES_MAX: usize = 32 << 10;
+const _: () = assert!(READ_BYTES <= SPARE_BUFFER_BYTES_MAX);
+const _: () = assert!(STREAM_READ_BYTES <= SPARE_BUFFER_BYTES_MAX);
 /// Room for one read of a large body, in bytes.
 pub const READ_LARGE_BYTES: usize = 64 << 10;
 /// Buffers larger than this are given back to the allocator after their request.

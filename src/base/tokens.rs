@@ -60,3 +60,11 @@ pub struct Counts {
     /// Everything that was generated.
     pub output: Tokens,
 }
+
+impl Counts {
+    /// Prompt tokens written to any cache.
+    #[must_use]
+    pub const fn written(&self) -> Tokens {
+        self.cache_write.saturating_add(self.cache_write_1h)
+    }
+}

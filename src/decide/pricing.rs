@@ -80,9 +80,8 @@ impl Rates {
 /// What these tokens cost.
 #[must_use]
 pub fn cost(counts: &Counts, row: &Row) -> NanoUsd {
-    let written = counts.cache_write.saturating_add(counts.cache_write_1h);
     let prompt = counts.input.saturating_add(counts.cache_read);
-    let rates = row.rates(prompt.saturating_add(written));
+    let rates = row.rates(prompt.saturating_add(counts.written()));
     [
         (rates.input, counts.input),
         (rates.cache_read, counts.cache_read),

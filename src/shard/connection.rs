@@ -54,15 +54,18 @@ pub async fn serve(open: Open, stream: TcpStream) {
         return;
     };
     let mut turn = Turn::First;
-    while let After::KeepAlive = serve_one(current, &mut caller, turn).await {
-        turn = Turn::Later;
-        if !current.process.is_taking() && caller.bytes.is_empty() {
+    loop {
+        let arrived = read_head(current, &mut caller, turn).await;
+        // In a box of its own: what a request needs is several times what an idle connection is.
+        let served = Box::pin(serve_one(current, &mut caller, arrived)).await;
+        if served == After::Close || (!current.process.is_taking() && caller.bytes.is_empty()) {
             break;
         }
+        turn = Turn::Later;
     }
     // A caller that reads no more must not keep the connection.
     caller.socket.deadline.set(clock::now() + LINGER, Cut::Both);
-    caller.socket.writer.close_notify().await;
+    Box::pin(caller.socket.writer.close_notify()).await;
 }
 
 /// Whether a connection has carried a request before.
@@ -72,15 +75,14 @@ enum Turn {
     Later,
 }
 
-/// Reads one request and answers it. It goes by the era that its head was read in.
-async fn serve_one(current: &Current, caller: &mut Caller, turn: Turn) -> After {
-    let head = read_head(current, caller, turn).await;
+/// Answers the request whose head has arrived. It goes by the era that its head was read in.
+async fn serve_one(current: &Current, caller: &mut Caller, arrived: Result<(), Stop>) -> After {
     let shard = &current.shard();
     let random = || {
         let mut random = shard.random.borrow_mut();
         [random.next_u64(), random.next_u64()]
     };
-    match head {
+    match arrived {
         Ok(()) => {}
         Err(Stop::Gone) => return After::Close,
         Err(Stop::Refused(refusal)) => {
@@ -164,6 +166,7 @@ async fn read_head(shard: &Loop, caller: &mut Caller, turn: Turn) -> Result<(), 
             caller.skip_empty_lines();
         }
         if !caller.bytes.is_empty() {
+            caller.prepare();
             match caller.head.parse_request(&caller.bytes, seen) {
                 Ok(Arrival::Whole) => {
                     caller.socket.deadline.clear();
@@ -176,6 +179,7 @@ async fn read_head(shard: &Loop, caller: &mut Caller, turn: Turn) -> Result<(), 
         match (started, caller.bytes.is_empty(), turn) {
             (Some(_), _, _) => {}
             (None, true, Turn::Later) => {
+                caller.rest();
                 let until = clock::now() + server.idle_timeout;
                 caller.socket.deadline.set_waiting(until, Waits::Another);
             }

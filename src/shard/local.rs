@@ -6,9 +6,9 @@ use crate::exchange::refusal::Body;
 use crate::exchange::request::Request;
 use crate::shard::caller::Caller;
 use crate::shard::drive::{self, After};
+use crate::shard::part::Part;
 use crate::shard::run::Shard;
 use crate::shard::settle::Record;
-use crate::shard::socket::Part;
 use crate::sys::clock;
 
 /// An answer of infermux's own.

@@ -6,6 +6,7 @@
 
 pub mod attempt;
 pub mod body;
+pub mod buffers;
 pub mod caller;
 pub mod choose;
 pub mod connect;
@@ -21,6 +22,7 @@ pub mod manage;
 pub mod meters;
 pub mod models;
 pub mod nudge;
+mod part;
 pub mod permit;
 pub mod pool;
 pub mod refuse;

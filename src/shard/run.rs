@@ -31,6 +31,7 @@ use crate::link::reloads::ReloadSender;
 use crate::link::reports::{Progress, Reporter};
 use crate::link::retries::Retries;
 use crate::report::line::Lines;
+use crate::shard::buffers::Buffers;
 use crate::shard::era::Era;
 use crate::shard::health::Checks;
 use crate::shard::log::AccessLog;
@@ -125,6 +126,8 @@ pub struct Loop {
     pub access_log: Rc<AccessLog>,
     /// How access lines look; `None`: they are not written.
     pub lines: Option<RefCell<Lines>>,
+    /// What requests use, between two of them.
+    pub buffers: Rc<Buffers>,
     /// What streams use, between two of them.
     pub relays: RefCell<Vec<Box<Spare>>>,
     /// What it has learned of the providers, by id.
@@ -371,6 +374,7 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
         meters: Meters::new(id, meters),
         access_log: Rc::new(AccessLog::new(log)),
         lines: lines.map(RefCell::new),
+        buffers: Rc::default(),
         relays: RefCell::default(),
         known: RefCell::default(),
         open: Cell::new(0),

@@ -269,7 +269,7 @@ impl<'a> Record<'a> {
         let counts = &used.counts;
         series.input_tokens.add(counts.input.get());
         series.cache_read_tokens.add(counts.cache_read.get());
-        series.cache_write_tokens.add(counts.cache_write.get());
+        series.cache_write_tokens.add(counts.written().get());
         series.output_tokens.add(counts.output.get());
         series
             .estimated
