@@ -20,6 +20,7 @@ pub mod log;
 pub mod manage;
 pub mod models;
 pub mod nudge;
+pub mod part;
 pub mod permit;
 pub mod pool;
 pub mod refuse;

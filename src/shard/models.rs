@@ -138,7 +138,7 @@ async fn ask(
         up.socket.deadline.set(deadline, Cut::Both);
         write_request(shard, caller, request, id);
         let part = std::mem::take(&mut caller.out);
-        let _ = attempt::send_part(caller, &mut up, crate::shard::socket::Part::own(part)).await;
+        let _ = attempt::send_part(caller, &mut up, crate::shard::part::Part::own(part)).await;
         match attempt::read_head(caller, &mut up).await {
             Err(Outcome::StaleConnection) => continue,
             Err(outcome) => return Err(outcome),

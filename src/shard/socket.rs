@@ -9,17 +9,17 @@
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
-use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use monoio::buf::{IoBuf, IoBufMut};
+use monoio::buf::IoBufMut;
 use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, Splitable};
 use monoio::net::TcpStream;
 
 use crate::shard::buffers::Buffers;
+use crate::shard::part::Part;
 use crate::shard::run::Shard;
 use crate::shard::timers::Deadline;
 use crate::shard::tls::{Session, Tls};
@@ -164,8 +164,8 @@ impl Reader {
         self.start(Want::Read(records));
     }
 
-    /// Posts a read that takes a spare buffer, with `room`, once there is something to read. No read
-    /// may be posted.
+    /// Posts a read that takes a spare buffer, with `room`, once there is something to read. No
+    /// read may be posted.
     pub fn watch(&mut self, room: usize) {
         debug_assert!(!self.posted, "one read at a time");
         self.posted = true;
@@ -288,12 +288,10 @@ impl Writer {
             return send_some(&mut self.half, part).await;
         };
         // Bound to a name: the session must not stay borrowed while the records are sent.
-        let taken = tls
-            .borrow_mut()
-            .take_out(&part.bytes.as_slice()[part.from..part.to]);
+        let taken = tls.borrow_mut().take_out(part.left());
         let sent = match taken {
             Ok(count) => {
-                part.from += count;
+                part.advance(count);
                 self.flush_tls().await
             }
             Err(fault) => Err(fault),
@@ -336,7 +334,7 @@ async fn send_some(half: &mut OwnedWriteHalf<TcpStream>, part: Part) -> (io::Res
     let sent = match result {
         Ok(0) => Err(io::ErrorKind::WriteZero.into()),
         Ok(sent) => {
-            part.from += sent;
+            part.advance(sent);
             Ok(())
         }
         Err(fault) => Err(fault),
@@ -435,83 +433,29 @@ unsafe impl IoBufMut for Tail {
     }
 }
 
-/// A part of a buffer that is to be sent.
-pub struct Part {
-    bytes: Bytes,
-    from: usize,
-    to: usize,
-}
-
-/// Whose the buffer is.
-enum Bytes {
-    Own(Vec<u8>),
-    /// Another attempt may need it again.
-    Shared(Rc<Vec<u8>>),
-}
-
-impl Bytes {
-    fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::Own(bytes) => bytes,
-            Self::Shared(bytes) => bytes,
-        }
-    }
-}
-
-impl Part {
-    /// All of `bytes`.
-    #[must_use]
-    pub fn own(bytes: Vec<u8>) -> Self {
-        Self {
-            from: 0,
-            to: bytes.len(),
-            bytes: Bytes::Own(bytes),
-        }
-    }
-
-    /// The bytes of `range`, which is cut to what there is.
-    #[must_use]
-    pub fn shared(bytes: Rc<Vec<u8>>, range: Range<usize>) -> Self {
-        let to = range.end.min(bytes.len());
-        Self {
-            from: range.start.min(to),
-            to,
-            bytes: Bytes::Shared(bytes),
-        }
-    }
-
-    /// Whether nothing of it is left to send.
-    #[must_use]
-    pub fn is_sent(&self) -> bool {
-        self.from >= self.to
-    }
-
-    /// The buffer; a new one where it was shared.
-    #[must_use]
-    pub fn into_vec(self) -> Vec<u8> {
-        match self.bytes {
-            Bytes::Own(bytes) => bytes,
-            Bytes::Shared(_) => Vec::new(),
-        }
-    }
-}
-
-#[expect(
-    unsafe_code,
-    reason = "monoio's contract for buffers that the kernel reads from"
-)]
-// SAFETY: `from <= to <= len` always holds. An own vector is not touched while the ring owns the
-// value; a shared one cannot be touched by anybody as long as the ring holds its count.
-unsafe impl IoBuf for Part {
-    fn read_ptr(&self) -> *const u8 {
-        // SAFETY: `from` is within the buffer.
-        unsafe { self.bytes.as_slice().as_ptr().add(self.from) }
-    }
-
-    fn bytes_init(&self) -> usize {
-        self.to - self.from
-    }
-}
-
 /// Room for one read of TLS records: the largest record is 16 KiB and a little more.
 const TLS_READ: usize = 17 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn what_is_there_is_read_behind_what_came_before_and_nothing_is_waited_for() {
+        let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+        let mut bytes = Vec::with_capacity(16);
+        let nothing = receive(ours.as_raw_fd(), &mut bytes).expect_err("nothing is there");
+        assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+        for (sent, held) in [("ab", "ab"), ("cd", "abcd")] {
+            theirs.write_all(sent.as_bytes()).expect("room");
+            assert_eq!(receive(ours.as_raw_fd(), &mut bytes).expect("bytes"), 2);
+            assert_eq!(bytes, held.as_bytes());
+        }
+        drop(theirs);
+        assert_eq!(receive(ours.as_raw_fd(), &mut bytes).expect("the end"), 0);
+        assert_eq!(bytes, b"abcd");
+    }
+}
