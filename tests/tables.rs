@@ -1,17 +1,28 @@
 //! The README's tables have one source each; a stale one is written anew, and the test fails.
-//! Every configuration in the README is run through `validate`.
+//! Every configuration that users are shown is run through `validate --strict`.
+
+#[path = "support/configurations.rs"]
+mod configurations;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use infermux::config::{Environment, Options, Strictness};
+use clap::CommandFactory;
+use infermux::cli::flags::Arguments;
 use infermux::exchange::refusal::TABLE;
 
 #[test]
 fn the_tables_of_the_readme_are_up_to_date() {
     let path = readme();
     let text = std::fs::read_to_string(&path).unwrap();
-    let fresh = filled(&filled(&text, "errors", &errors()), "keys", &keys());
+    let tables = [
+        ("commands", commands()),
+        ("errors", errors()),
+        ("keys", keys()),
+    ];
+    let fresh = tables.iter().fold(text.clone(), |text, (name, table)| {
+        filled(&text, name, table)
+    });
     if fresh != text {
         std::fs::write(&path, fresh).unwrap();
         panic!("README.md had a stale table; it has been written anew");
@@ -19,32 +30,54 @@ fn the_tables_of_the_readme_are_up_to_date() {
 }
 
 #[test]
-fn every_configuration_in_the_readme_is_valid() {
-    let text = std::fs::read_to_string(readme()).unwrap();
-    let blocks = configurations(&text);
-    assert!(blocks.len() >= 3, "{} configurations found", blocks.len());
-    for block in blocks {
-        let options = Options {
-            environment: Environment::Lookup(&|_| Some("set".to_owned())),
-            strict: Strictness::Strict,
-        };
-        if let Err(rejected) = infermux::config::load(&block, &options) {
-            let faults: Vec<String> = rejected.faults().iter().map(ToString::to_string).collect();
-            panic!("{faults:?} in\n{block}");
+fn every_configuration_that_is_shown_is_valid() {
+    let all = configurations::all();
+    for page in ["README.md", "tools/deploy/examples", "tests/golden"] {
+        let count = all.iter().filter(|(name, _)| name.contains(page)).count();
+        assert!(count >= 3, "{count} configurations in {page}");
+    }
+    for (name, text) in all {
+        if let Err(faults) = configurations::judged(&text) {
+            panic!("{name}: {faults:?}");
         }
     }
 }
 
-/// The text of each YAML block, and of each here-document that ends with `YML`.
-fn configurations(text: &str) -> Vec<String> {
-    let between = |start: &str, end: &str| -> Vec<String> {
-        let parts = text.split(start).skip(1);
-        parts
-            .filter_map(|part| part.split_once(end))
-            .map(|(block, _)| block.to_owned())
-            .collect()
+fn commands() -> String {
+    let mut table = String::from("| command | flags | |\n|---|---|---|\n");
+    for command in Arguments::command().get_subcommands() {
+        let flags: Vec<String> = command.get_arguments().map(flag).collect();
+        let about = command.get_about().map(ToString::to_string);
+        let _ = writeln!(
+            table,
+            "| `{}` | {} | {} |",
+            command.get_name(),
+            flags.join(" "),
+            about.unwrap_or_default()
+        );
+    }
+    table
+}
+
+/// A flag, or a word without one, as a command line has it.
+fn flag(argument: &clap::Arg) -> String {
+    let takes_value = argument.get_action().takes_values();
+    let names = argument.get_value_names().unwrap_or_default().iter();
+    let value: Vec<&str> = names.map(clap::builder::Str::as_str).collect();
+    let value = if takes_value {
+        value.join(" ")
+    } else {
+        String::new()
     };
-    [between("```yaml\n", "\n```"), between("<<'YML'\n", "\nYML")].concat()
+    let is_optional = argument
+        .get_num_args()
+        .is_some_and(|range| range.min_values() == 0);
+    match argument.get_long() {
+        None => format!("`{value}`"),
+        Some(long) if value.is_empty() => format!("`--{long}`"),
+        Some(long) if is_optional => format!("`--{long}[={value}]`"),
+        Some(long) => format!("`--{long} {value}`"),
+    }
 }
 
 fn errors() -> String {

@@ -219,6 +219,7 @@ fn access() -> Access<'static> {
         cost: Some(NanoUsd::new(8_850)),
         counted: Counted::ByProvider,
         model_override: None,
+        dropped: None,
         error: None,
     }
 }

@@ -1,8 +1,11 @@
 //! Every bound in one place, each with its reason; what happens at the bound stands at its user.
 
 /// Most providers one file may declare. Provider ids are `u16`, and per-shard tables are sized by
-/// this.
+/// them.
 pub const PROVIDERS_MAX: usize = 1_024;
+/// Provider ids that one process has: a file that replaces all providers while requests to the
+/// former ones are under way finds room. Beyond that it is refused until those have ended.
+pub const PROVIDER_SEATS_MAX: usize = 2 * PROVIDERS_MAX;
 /// Most route groups one file may declare.
 pub const GROUPS_MAX: usize = 1_024;
 /// Most model names (models, aliases and alias targets) over all providers together.
@@ -23,6 +26,8 @@ pub const CANDIDATES_MAX: usize = 1 << 20;
 pub const ALIAS_CHAIN_MAX: usize = 16;
 /// Most callers with a budget.
 pub const BUDGETS_MAX: usize = 10_000;
+/// Budget ids that one process has, for the same reason as [`PROVIDER_SEATS_MAX`].
+pub const BUDGET_SEATS_MAX: usize = 2 * BUDGETS_MAX;
 /// Largest monthly budget, in US dollars: its balance has to fit into a published word.
 pub const BUDGET_USD_MAX: u32 = 100_000_000;
 /// Largest core number, and most cores, that shards can be pinned to.
@@ -58,7 +63,6 @@ pub const RELAYS_KEPT_MAX: usize = 256;
 pub const OPEN_BLOCKS_MAX: usize = 256;
 /// Largest answer that is not streamed, in bytes: 10,000 embeddings of 3,072 floats fit.
 pub const ANSWER_BODY_BYTES_MAX: usize = 512 << 20;
-/// Longest value of an attribution header that is kept, in bytes.
 /// Longest message made of a provider's error that has another shape than OpenAI's, in bytes.
 pub const ERROR_MESSAGE_BYTES_MAX: usize = 2 << 10;
 /// Longest value of an attribution header or request id that is kept, in bytes.
@@ -70,7 +74,8 @@ pub const QUOTED_BYTES_MAX: usize = 128;
 /// Longest message or value in a log line, in bytes; the rest is left out.
 pub const LOG_VALUE_BYTES_MAX: usize = 4 << 10;
 
-const _: () = assert!(PROVIDERS_MAX <= u16::MAX as usize);
+const _: () = assert!(PROVIDER_SEATS_MAX <= u16::MAX as usize);
+const _: () = assert!(BUDGET_SEATS_MAX <= u32::MAX as usize);
 const _: () = assert!(GROUPS_MAX <= u16::MAX as usize);
 const _: () = assert!(TARGET_BYTES_MAX < REQUEST_HEAD_BYTES_MAX);
 /// Most connections to one provider that a shard keeps for later; one more is closed.
@@ -122,3 +127,15 @@ pub const STATE_BYTES_MAX: u64 = 64 << 20;
 pub const SCHEMA_DEPTH_MAX: usize = 64;
 /// Most names of parameters that a translation left out which are told to the log.
 pub const DROPPED_NAMES_MAX: usize = 32;
+/// Most wishes to reload the configuration that wait; each of them would read the same file.
+pub const RELOADS_MAX: usize = 16;
+/// Largest answer of a router that a command of an operator reads, in bytes: 1,024 providers with
+/// 65,536 models of 256 bytes fit.
+pub const REPORT_BYTES_MAX: usize = 16 << 20;
+/// Most names of callers that are counted apart, and of projects, and of environments; the rest is
+/// counted together. Those with a budget come on top.
+pub const PARTIES_MAX: usize = 10_000;
+/// Most pairs of provider and model that no configuration names and that are counted apart.
+pub const OPEN_SERIES_MAX: usize = 1_000;
+/// Most reports that wait to be written; who asks for one more is refused.
+pub const REPORTS_MAX: usize = 64;

@@ -5,9 +5,12 @@
 
 pub mod ids;
 pub mod limits;
+pub mod map;
 pub mod money;
 pub mod month;
 pub mod random;
+pub mod range;
 pub mod secret;
+pub mod spent;
 pub mod time;
 pub mod tokens;

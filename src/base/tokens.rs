@@ -46,7 +46,7 @@ impl std::fmt::Display for Tokens {
     }
 }
 
-/// The four disjoint counts, each of which has a price.
+/// The disjoint counts, each of which has a price.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Prompt tokens that no cache had a part in.
@@ -55,6 +55,16 @@ pub struct Counts {
     pub cache_read: Tokens,
     /// Prompt tokens written to a cache.
     pub cache_write: Tokens,
+    /// Prompt tokens written to a cache that keeps them for an hour.
+    pub cache_write_1h: Tokens,
     /// Everything that was generated.
     pub output: Tokens,
+}
+
+impl Counts {
+    /// Prompt tokens written to any cache.
+    #[must_use]
+    pub const fn written(&self) -> Tokens {
+        self.cache_write.saturating_add(self.cache_write_1h)
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::base::limits::SHARDS_MAX;
 use crate::config::check::{LOG_FORMATS, LOG_LEVELS};
@@ -38,6 +39,23 @@ pub enum Command {
     /// Check a configuration file, and tell everything that is wrong with it.
     #[command(after_long_help = VALIDATE)]
     Validate(ValidateFlags),
+    /// Show how a running router is doing.
+    #[command(after_long_help = STATUS)]
+    Status(StatusFlags),
+    /// Show the providers of a running router.
+    #[command(after_long_help = PROVIDERS)]
+    Providers(ProvidersFlags),
+    /// Ask whether a running router takes traffic, for the health checks of containers.
+    #[command(after_long_help = READY)]
+    Ready(ServerFlags),
+    /// Print the JSON Schema of infermux.yml, for editors.
+    Schema,
+    /// Print the completions of a shell.
+    #[command(after_long_help = COMPLETIONS)]
+    Completions(CompletionsFlags),
+    /// Print a manual page.
+    #[command(after_long_help = MAN)]
+    Man(ManFlags),
 }
 
 /// The flags of `serve`. A flag goes before its variable, a variable before the file.
@@ -83,6 +101,95 @@ pub struct ValidateFlags {
     pub no_environment: bool,
 }
 
+/// Which router is asked.
+#[derive(Args, Debug, Default)]
+pub struct ServerFlags {
+    /// The router, or its management listener where it has one [default: http://127.0.0.1:8080]
+    /// [env: INFERMUX_SERVER]
+    #[arg(long, value_name = "URL")]
+    pub server: Option<String>,
+}
+
+/// The flags of `status`.
+#[derive(Args, Debug)]
+pub struct StatusFlags {
+    /// Which router.
+    #[command(flatten)]
+    pub server: ServerFlags,
+    /// How it is shown
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    #[arg(value_parser = word_parser(&STATUS_FORMATS))]
+    pub format: Format,
+    /// Whether it is shown again and again.
+    #[command(flatten)]
+    pub watch: WatchFlag,
+}
+
+/// The flags of `providers`.
+#[derive(Args, Debug)]
+pub struct ProvidersFlags {
+    /// Which router.
+    #[command(flatten)]
+    pub server: ServerFlags,
+    /// How they are shown
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    #[arg(value_parser = word_parser(&PROVIDERS_FORMATS))]
+    pub format: Format,
+    /// Whether they are shown again and again.
+    #[command(flatten)]
+    pub watch: WatchFlag,
+}
+
+/// The flag that repeats a table.
+#[derive(Args, Debug, Default)]
+pub struct WatchFlag {
+    /// Draw the table again and again, every 2s or as given, until Ctrl-C
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "2s", value_parser = interval)]
+    pub watch: Option<Duration>,
+}
+
+/// How a report is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// In columns, for people.
+    Table,
+    /// As the router tells it.
+    Json,
+    /// The same as YAML.
+    Yaml,
+}
+
+const STATUS_FORMATS: [(&str, Format); 2] = [("table", Format::Table), ("json", Format::Json)];
+const PROVIDERS_FORMATS: [(&str, Format); 3] = [
+    ("table", Format::Table),
+    ("json", Format::Json),
+    ("yaml", Format::Yaml),
+];
+
+/// The flags of `completions`.
+#[derive(Args, Debug)]
+pub struct CompletionsFlags {
+    /// The shell
+    #[arg(value_name = "SHELL", value_parser = word_parser(&SHELLS))]
+    pub shell: Shell,
+}
+
+/// The shells that can be completed for.
+const SHELLS: [(&str, Shell); 3] = [
+    ("bash", Shell::Bash),
+    ("zsh", Shell::Zsh),
+    ("fish", Shell::Fish),
+];
+
+/// The flags of `man`.
+#[derive(Args, Debug, Default)]
+pub struct ManFlags {
+    /// The command whose page is printed; without one, that of infermux
+    #[arg(value_name = "COMMAND")]
+    pub command: Option<String>,
+}
+
 /// The configuration file: the flag, or what the environment names, or `infermux.yml`.
 #[must_use]
 pub fn config_path(flag: Option<&Path>, setting: &dyn Fn(&str) -> Option<String>) -> PathBuf {
@@ -111,6 +218,17 @@ fn word_parser<T: Copy + Send + Sync + 'static>(
         .try_map(|text| word(words, &text))
 }
 
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = duration::parse(text)?;
+    if interval < WATCH_LEAST {
+        return Err(format!("is below {}", duration::text(WATCH_LEAST)));
+    }
+    Ok(interval)
+}
+
+/// Shortest pause between two tables: nobody reads faster.
+const WATCH_LEAST: Duration = Duration::from_millis(100);
+
 fn shards(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| *number <= SHARDS_MAX);
     number.ok_or_else(|| format!("is not a number from 0 to {SHARDS_MAX}"))
@@ -129,10 +247,14 @@ Environment:
   INFERMUX_LOG_LEVEL       Instead of --log-level.
   INFERMUX_LOG_FORMAT      Instead of --log-format.
   INFERMUX_LOG_TIMESTAMPS  Whether log lines start with the time: true or false.
+  INFERMUX_MANAGEMENT_TOKEN
+                           The token that operators must present.
+  NOTIFY_SOCKET            Where a service manager wants to be told (sd_notify).
   A flag goes before its variable, a variable before the file. An empty variable is an unset one.
 
 Signals:
   SIGTERM, SIGINT  Stop: let requests in flight finish, then exit. A second one ends at once.
+  SIGHUP           Reload the configuration file. One with a mistake changes nothing.
 
 Exit codes:
   0    Stopped by SIGTERM.
@@ -149,6 +271,51 @@ Exit codes:
   1  The file cannot be read, or the arguments cannot be used.
   2  The file is not YAML.
   3  The file makes no sense: every fault is told with its path.";
+
+const STATUS: &str = "\
+Environment:
+  INFERMUX_SERVER            Instead of --server. An empty variable is an unset one.
+  INFERMUX_MANAGEMENT_TOKEN  The router's management token, where it has one.
+  NO_COLOR                   No colors.
+
+Exit codes:
+  0    All circuits are closed.
+  1    Some circuit is open or half-open; or the arguments cannot be used.
+  2    The router cannot be reached, or does not tell.
+  130  --watch: ended by Ctrl-C.";
+
+const PROVIDERS: &str = "\
+Environment:
+  INFERMUX_SERVER            Instead of --server. An empty variable is an unset one.
+  INFERMUX_MANAGEMENT_TOKEN  The router's management token, where it has one.
+  NO_COLOR                   No colors.
+
+Exit codes:
+  0    They are shown.
+  1    The arguments cannot be used.
+  2    The router cannot be reached, or does not tell.
+  130  --watch: ended by Ctrl-C.";
+
+const READY: &str = "\
+No token is needed, and providers do not matter: their outages must not restart the router.
+
+Environment:
+  INFERMUX_SERVER  Instead of --server. An empty variable is an unset one.
+
+Exit codes:
+  0  It takes traffic.
+  1  It is starting or stopping, cannot be reached, or the arguments cannot be used.";
+
+const COMPLETIONS: &str = "\
+Where they go:
+  bash  infermux completions bash > /usr/share/bash-completion/completions/infermux
+  zsh   infermux completions zsh > /usr/local/share/zsh/site-functions/_infermux
+  fish  infermux completions fish > /etc/fish/completions/infermux.fish";
+
+const MAN: &str = "\
+Where pages go:
+  infermux man > /usr/local/share/man/man1/infermux.1
+  infermux man serve > /usr/local/share/man/man1/infermux-serve.1";
 
 #[cfg(test)]
 mod tests {

@@ -6,11 +6,18 @@ pub mod file;
 pub mod flags;
 pub mod log;
 pub mod overrides;
+pub mod pages;
+pub mod providers;
+pub mod ready;
+pub mod reload;
 pub mod serve;
+pub mod server;
+pub mod status;
 pub mod stop;
 pub mod terminal;
 pub mod threads;
 pub mod validate;
+pub mod watch;
 
 use std::process::ExitCode;
 
@@ -28,7 +35,11 @@ pub const MALFORMED: u8 = 2;
 pub const FAULTY: u8 = 3;
 /// `serve` could not start, or broke down.
 pub const FAILED: u8 = 3;
-/// SIGINT ended `serve`: what shells give a process that dies of it.
+/// `status`: not every circuit is closed. `ready`: the router takes no traffic.
+pub const NOT_WELL: u8 = 1;
+/// `status` and `providers`: the router does not tell.
+pub const UNREACHABLE: u8 = 2;
+/// SIGINT ended the command: what shells give a process that dies of it.
 pub const INTERRUPTED: u8 = 130;
 
 /// Does what the process's arguments say; its exit code.
@@ -38,6 +49,12 @@ pub fn run() -> ExitCode {
         Ok(arguments) => match arguments.command {
             Command::Serve(flags) => serve::run(&flags),
             Command::Validate(flags) => validate::run(&flags),
+            Command::Status(flags) => status::run(&flags),
+            Command::Providers(flags) => providers::run(&flags),
+            Command::Ready(flags) => ready::run(&flags),
+            Command::Schema => pages::schema(),
+            Command::Completions(flags) => pages::completions(&flags),
+            Command::Man(flags) => pages::manual(&flags),
         },
         Err(answer) => {
             // Nobody may be there to read it, which changes nothing.

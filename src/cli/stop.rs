@@ -11,11 +11,12 @@ use crate::link::reports::{Message, Reporter};
 use crate::shard::run::Common;
 use crate::sys::bell::Ringer;
 use crate::sys::clock;
+use crate::sys::notify::Manager;
 
 /// A process that serves.
 pub struct Running {
     common: Arc<Common>,
-    bells: Bells,
+    bells: Arc<Bells>,
     told: EventReceiver,
     /// Shards that have not ended.
     shards: usize,
@@ -25,14 +26,24 @@ pub struct Running {
     bookkeepers: usize,
     /// Whether something ended that should not have.
     broken: bool,
+    /// Who started the process, where that wants to know how it is doing.
+    manager: Manager,
 }
 
 /// The bells of the event loops.
 pub struct Bells {
     /// One per shard.
     pub shards: Vec<Ringer>,
-    /// That of the loop for operators, which ends when it hears that its ringer is gone.
+    /// That of the loop for operators.
     pub control: Ringer,
+}
+
+impl Bells {
+    /// Rings all of them.
+    pub fn ring(&self) {
+        self.shards.iter().for_each(Ringer::ring);
+        self.control.ring();
+    }
 }
 
 /// Why the main thread woke.
@@ -50,7 +61,7 @@ impl Running {
     #[must_use]
     pub fn new(
         common: Arc<Common>,
-        bells: Bells,
+        bells: Arc<Bells>,
         told: EventReceiver,
         (reporter, bookkeepers): (Reporter, usize),
     ) -> Self {
@@ -62,7 +73,14 @@ impl Running {
             bells,
             told,
             broken: false,
+            manager: Manager::default(),
         }
+    }
+
+    /// The same, and the service manager is told of it.
+    #[must_use]
+    pub fn telling(self, manager: Manager) -> Self {
+        Self { manager, ..self }
     }
 
     /// Waits until the process is to end, and lets requests finish within `graceful`; the exit
@@ -75,13 +93,15 @@ impl Running {
 
     /// One stage after the other; an error is a code to end with at once.
     fn stages(&mut self, graceful: Duration) -> Result<u8, u8> {
+        self.manager.ready();
         let code = self.until_asked()?;
         tracing::info!("asked to stop");
+        self.manager.stopping();
         self.enter(Phase::Leaving);
         self.delay(code)?;
         self.enter(Phase::Draining);
         if !self.finish(code, graceful)? {
-            let connections = self.common.gates.connections();
+            let connections = self.common.process.connections();
             tracing::warn!(
                 connections,
                 "the time to finish is over: connections are cut off"
@@ -109,7 +129,7 @@ impl Running {
 
     /// `server.drain_delay`: balancers may need a while to notice that no more is wanted.
     fn delay(&mut self, code: u8) -> Result<(), u8> {
-        match self.wait(clock::now() + self.common.plan.server.drain_delay) {
+        match self.wait(clock::now() + self.common.server.drain_delay) {
             Woken::Over => Ok(()),
             Woken::Asked(_) => Err(code),
             Woken::Ended => Err(FAILED),
@@ -117,7 +137,7 @@ impl Running {
     }
 
     fn enter(&self, phase: Phase) {
-        self.common.gates.advance(phase);
+        self.common.process.advance(phase);
         self.bells.shards.iter().for_each(Ringer::ring);
     }
 
@@ -176,16 +196,24 @@ impl Running {
                 }
                 Event::WriterEnded(fault) => {
                     self.bookkeepers = self.bookkeepers.saturating_sub(1);
-                    if self.common.gates.is_taking() || fault.is_some() {
+                    if self.common.process.is_taking() || fault.is_some() {
                         self.broken = true;
                         let fault = fault.as_deref().unwrap_or("without a reason");
                         tracing::error!(fault, "the writer of the state file has ended");
                     }
                     return Woken::Ended;
                 }
+                Event::ReportsEnded(fault) => {
+                    if self.common.process.is_taking() || fault.is_some() {
+                        self.broken = true;
+                        let fault = fault.as_deref().unwrap_or("without a reason");
+                        tracing::error!(fault, "the writer of reports has ended");
+                        return Woken::Ended;
+                    }
+                }
                 Event::CoordinatorEnded(fault) => {
                     self.bookkeepers = self.bookkeepers.saturating_sub(1);
-                    if self.common.gates.is_taking() || fault.is_some() {
+                    if self.common.process.is_taking() || fault.is_some() {
                         self.broken = true;
                         let fault = fault.as_deref().unwrap_or("without a reason");
                         tracing::error!(fault, "the coordinator has ended");
@@ -194,7 +222,7 @@ impl Running {
                 }
                 Event::ShardEnded(id, fault) => {
                     self.shards = self.shards.saturating_sub(1);
-                    let serving = self.common.gates.is_taking();
+                    let serving = self.common.process.is_taking();
                     if serving || fault.is_some() {
                         self.broken = true;
                         let fault = fault.as_deref().unwrap_or("without a reason");
@@ -205,6 +233,11 @@ impl Running {
                 Event::ChoresEnded => {
                     self.broken = true;
                     tracing::error!("the look-up of names has ended");
+                    return Woken::Ended;
+                }
+                Event::ReloaderEnded => {
+                    self.broken = true;
+                    tracing::error!("who reloads the configuration has ended");
                     return Woken::Ended;
                 }
             }
@@ -226,12 +259,12 @@ mod tests {
     use super::*;
     use crate::base::ids::ShardId;
     use crate::config::{self, Environment, Options, Strictness};
-    use crate::exchange::catalogue::Catalogue;
-    use crate::link::gate::Gates;
+    use crate::ledger::terms::Terms;
+    use crate::link::latest::Latest;
     use crate::link::reports::{self, Incoming, Progress};
     use crate::link::retries::Retries;
-    use crate::link::{addresses, buffered, events};
-    use crate::shard::spend::Purse;
+    use crate::link::{addresses, buffered, events, reloads};
+    use crate::shard::era::Era;
     use crate::sys::{bell, tls};
 
     /// Nothing of this is used but the phase and `server.drain_delay`.
@@ -242,20 +275,19 @@ mod tests {
         };
         let text = "providers: [{name: a, type: ollama}]";
         let plan = config::load(text, &options).ok().unwrap().plan;
+        let server = plan.server.clone();
+        let terms = Arc::new(Terms::first(Arc::new(plan), 0));
         Common {
-            routes: Box::default(),
-            catalogue: Catalogue::of(&plan),
-            purse: Purse::new(&plan),
-            prefixes: Box::default(),
-            gates: Arc::new(Gates::new(0, 0)),
+            server,
+            process: Arc::clone(terms.gates.process()),
+            era: Latest::new(Arc::new(Era::new(0, terms, None))),
+            reloads: reloads::channel().0,
             progress: Arc::new(Progress::new(2)),
             management_token: None,
             retries: Retries::new(2),
             buffered: Arc::new(buffered::Pool::new(0, 2)),
             addresses: addresses::channel(1).0,
-            tls_accept: None,
             tls_connect: tls::client().unwrap().0,
-            plan: Arc::new(plan),
         }
     }
 
@@ -277,10 +309,10 @@ mod tests {
         let (ringers, mut bells): (Vec<_>, Vec<_>) = (0..2).map(|_| bell::pair().unwrap()).unzip();
         let common = Arc::new(common());
         let control = bell::pair().unwrap().0;
-        let bells_of = Bells {
+        let bells_of = Arc::new(Bells {
             shards: ringers,
             control,
-        };
+        });
         let (reporter, inbox) = reports::channel();
         let running = Running::new(Arc::clone(&common), bells_of, receiver, (reporter, 1));
         before.into_iter().for_each(|event| sender.send(event));
@@ -298,7 +330,7 @@ mod tests {
             });
             running.attend(Duration::from_millis(50))
         });
-        (code, common.gates.phase())
+        (code, common.process.phase())
     }
 
     #[test]

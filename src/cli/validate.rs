@@ -8,7 +8,8 @@ use crate::cli::flags::{self, ValidateFlags};
 use crate::cli::terminal;
 use crate::cli::{DONE, FAULTY, MALFORMED, UNUSABLE};
 use crate::config::faults::printable;
-use crate::config::plan::Plan;
+use crate::config::plan::{Plan, Provider};
+use crate::config::prices::{self, PriceTable};
 use crate::config::{self, Environment, Options, Strictness};
 use crate::sys::files;
 
@@ -34,6 +35,7 @@ pub fn run(flags: &ValidateFlags) -> u8 {
             missing_files(&loaded.plan)
                 .iter()
                 .for_each(terminal::warning);
+            unpriced(&loaded.plan).iter().for_each(terminal::warning);
             let summary = config::summary(&loaded.plan);
             terminal::say(format_args!("ok: config is valid ({summary})"));
             DONE
@@ -47,6 +49,23 @@ pub fn run(flags: &ValidateFlags) -> u8 {
             }
         }
     }
+}
+
+/// Models that the file names and whose requests would be counted at no cost.
+fn unpriced(plan: &Plan) -> Vec<String> {
+    let table = PriceTable::built_in();
+    let line = |(place, provider): (usize, &Provider)| {
+        let models = prices::unpriced(&table, provider, &plan.pricing);
+        let models: Vec<String> = models.into_iter().map(printable).collect();
+        let told = format!(
+            "providers[{place}].models: no price is known for {}: such requests are counted at no \
+             cost, unless `pricing.{}` sets one",
+            models.join(", "),
+            printable(&provider.name),
+        );
+        (!models.is_empty()).then_some(told)
+    };
+    plan.providers.iter().enumerate().filter_map(line).collect()
 }
 
 /// Files that `serve` will want. They may exist where that runs, hence no faults.

@@ -55,16 +55,32 @@ impl PriceTable {
     }
 }
 
+/// Models that `provider` claims and whose price nobody knows, in the order of the file.
+#[must_use]
+pub fn unpriced<'p>(table: &PriceTable, provider: &'p Provider, pricing: &Pricing) -> Vec<&'p str> {
+    let targets = provider.model_aliases.iter().map(|(_, target)| target);
+    let mut models: Vec<&str> = Vec::new();
+    for model in provider.models.iter().chain(targets) {
+        let is_known = models.contains(&&**model);
+        if !is_known && table.row_for(provider, model, pricing).is_none() {
+            models.push(model);
+        }
+    }
+    models
+}
+
 /// Reads a line of the table.
 fn read(line: &'static str) -> Option<(&'static str, &'static str, Row)> {
     let mut words = line.split(' ');
     let (provider, model) = (words.next()?, words.next()?);
     let (input, output) = (price(words.next()?)?, price(words.next()?)?);
     let (cache_read, cache_write) = (price(words.next()?), price(words.next()?));
+    let cache_write = cache_write.unwrap_or(input);
     let rates = Rates {
         input,
         cache_read: cache_read.unwrap_or(input),
-        cache_write: cache_write.unwrap_or(input),
+        cache_write,
+        cache_write_1h: price(words.next()?).unwrap_or(cache_write),
         output,
     };
     let step = match words.next() {
@@ -254,6 +270,14 @@ pricing:
         let (gpt, old) = (&rows["openai"]["gpt-5.5"], &rows["openai"]["gpt-4"]);
         assert_eq!(gpt.rates.cache_write, gpt.rates.input);
         assert_eq!((old.rates.cache_read, old.step), (old.rates.input, None));
+        let (claude, haiku) = (
+            &rows["anthropic"]["claude-sonnet-4-5"].rates,
+            &rows["anthropic"]["claude-haiku-3-5"].rates,
+        );
+        let four = Tokens::new(4);
+        assert_eq!(claude.cache_write.of(four).get(), 15_000);
+        assert_eq!(claude.cache_write_1h.of(four).get(), 24_000);
+        assert_eq!(haiku.cache_write_1h, haiku.cache_write);
         let counts = |input| Counts {
             input: Tokens::new(input),
             cache_read: Tokens::new(1_000),

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::base::ids::{GroupId, ProviderId, RouteId};
 use crate::base::limits::CANDIDATES_MAX;
+use crate::base::map::Map;
 use crate::config::aliases::Aliases;
 use crate::config::plan::{Candidate, Group, Provider, ProviderKind, Route, Routes};
 use crate::decide::strategy::Strategy;
@@ -49,8 +50,8 @@ impl<'a> Served<'a> {
 pub fn none() -> Routes {
     Routes {
         all: Box::default(),
-        chat: HashMap::new(),
-        other: HashMap::new(),
+        chat: Map::default(),
+        other: Map::default(),
         open_chat_claude: None,
         open_chat: None,
         open_other: None,

@@ -1,8 +1,11 @@
-//! The threads beside the shards: name look-up and other blocking work (chores).
+//! The threads beside the shards: the one that keeps the books, and those that block.
 
 pub mod chores;
+pub mod metrics;
 pub mod names;
 pub mod publish;
+pub mod reports;
 pub mod run;
 pub mod save;
 pub mod state_file;
+pub mod time;

@@ -63,3 +63,196 @@ impl Publisher {
         }
     }
 }
+
+/// Makes one order of all that change the same word: shards read these words for each request, and
+/// every change of one takes its cache line away from them.
+#[derive(Debug, Default)]
+pub struct Folder {
+    /// By provider, where its last headroom stands; what stands there is looked at again.
+    headroom: Vec<usize>,
+    /// By provider, where its last average stands.
+    averages: Vec<usize>,
+    /// By budget, where its last balance stands.
+    balances: Vec<usize>,
+}
+
+impl Folder {
+    /// Folds `orders`: once all of them are in force, nobody sees a difference.
+    pub fn fold(&mut self, orders: &mut Vec<Order>) {
+        let mut kept = 0;
+        for at in 0..orders.len() {
+            let order = orders[at];
+            if let Some(place) = self.place(order) {
+                let last = orders.get(*place).filter(|_| *place < kept);
+                if let Some(both) = last.and_then(|last| joined(*last, order)) {
+                    orders[*place] = both;
+                    continue;
+                }
+                *place = kept;
+            }
+            orders[kept] = order;
+            kept += 1;
+        }
+        orders.truncate(kept);
+    }
+
+    /// Where the last order like this one is noted; `None`: each stands for itself.
+    fn place(&mut self, order: Order) -> Option<&mut usize> {
+        let (places, at) = match order {
+            Order::Headroom { provider, .. } => (&mut self.headroom, provider.index()),
+            Order::Average { provider, .. } => (&mut self.averages, provider.index()),
+            // A month that starts stands between two balances.
+            Order::Balance { budget, .. } | Order::Month { budget, .. } => {
+                (&mut self.balances, budget.index())
+            }
+            Order::Circuit { .. }
+            | Order::Health { .. }
+            | Order::FreesAt { .. }
+            | Order::Cooldown { .. } => return None,
+        };
+        if places.len() <= at {
+            places.resize(at + 1, usize::MAX);
+        }
+        places.get_mut(at)
+    }
+}
+
+/// Two orders about the same word as one.
+fn joined(first: Order, second: Order) -> Option<Order> {
+    if let Order::Headroom {
+        provider,
+        requests,
+        tokens,
+    } = first
+        && let Order::Headroom {
+            provider: same,
+            requests: more_requests,
+            tokens: more_tokens,
+        } = second
+        && provider == same
+    {
+        return Some(Order::Headroom {
+            provider,
+            requests: requests + more_requests,
+            tokens: tokens + more_tokens,
+        });
+    }
+    if let (Order::Average { provider, .. }, Order::Average { provider: same, .. }) =
+        (first, second)
+        && provider == same
+    {
+        return Some(second);
+    }
+    if let Order::Balance {
+        budget,
+        month,
+        change,
+        ..
+    } = first
+        && let Order::Balance {
+            budget: same,
+            month: same_month,
+            change: more,
+            spent,
+        } = second
+        && (budget, month) == (same, same_month)
+    {
+        return Some(Order::Balance {
+            budget,
+            month,
+            change: change + more,
+            spent,
+        });
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::base::ids::{BudgetId, ProviderId};
+    use crate::base::money::NanoUsd;
+    use crate::link::facts::MonthTag;
+
+    fn headroom(provider: u16, requests: i64) -> Order {
+        Order::Headroom {
+            provider: ProviderId(provider),
+            requests,
+            tokens: 10 * requests,
+        }
+    }
+
+    fn average(provider: u16, millis: u64) -> Order {
+        Order::Average {
+            provider: ProviderId(provider),
+            average: Duration::from_millis(millis),
+            samples: 1,
+        }
+    }
+
+    fn balance(month: u8, change: i64) -> Order {
+        Order::Balance {
+            budget: BudgetId(0),
+            month: MonthTag(month),
+            change,
+            spent: NanoUsd::new(change.unsigned_abs()),
+        }
+    }
+
+    fn start(month: u8) -> Order {
+        Order::Month {
+            budget: BudgetId(0),
+            month: MonthTag(month),
+            balance: NanoUsd::ZERO,
+        }
+    }
+
+    #[test]
+    fn orders_about_the_same_word_become_one() {
+        let mut folder = Folder::default();
+        for (mut orders, expected) in [
+            (vec![], vec![]),
+            (
+                vec![
+                    headroom(0, 1),
+                    average(0, 5),
+                    headroom(1, 2),
+                    headroom(0, 3),
+                    average(0, 7),
+                ],
+                vec![headroom(0, 4), average(0, 7), headroom(1, 2)],
+            ),
+            // What is noted of the orders before leads nowhere.
+            (
+                vec![average(1, 1), headroom(0, 1)],
+                vec![average(1, 1), headroom(0, 1)],
+            ),
+            (
+                vec![balance(1, 2), balance(1, -3), balance(2, 4), balance(2, 5)],
+                vec![
+                    Order::Balance {
+                        budget: BudgetId(0),
+                        month: MonthTag(1),
+                        change: -1,
+                        spent: NanoUsd::new(3),
+                    },
+                    Order::Balance {
+                        budget: BudgetId(0),
+                        month: MonthTag(2),
+                        change: 9,
+                        spent: NanoUsd::new(5),
+                    },
+                ],
+            ),
+            (
+                vec![balance(1, 2), start(1), balance(1, 3)],
+                vec![balance(1, 2), start(1), balance(1, 3)],
+            ),
+        ] {
+            folder.fold(&mut orders);
+            assert_eq!(orders, expected);
+        }
+    }
+}

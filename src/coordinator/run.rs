@@ -3,17 +3,26 @@
 //! It is the single authority for breakers, limits, budgets and totals, and the only one that
 //! changes gates, but for what shards take from them. It never touches disk, names or a socket.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::ids::ProviderId;
-use crate::base::time::{Instant, WallTime};
+use crate::base::time::Instant;
 use crate::config::plan::{Plan, Provider};
-use crate::coordinator::publish::Publisher;
+use crate::coordinator::publish::{Folder, Publisher};
+use crate::coordinator::reports::{BudgetStanding, Job, Known, ProviderStanding};
+use crate::coordinator::time::Time;
 use crate::decide::breaker::State;
 use crate::ledger::books::Books;
+use crate::ledger::terms::Terms;
+use crate::ledger::totals::Totals;
+use crate::link::facts::MonthTag;
 use crate::link::gate::Gates;
+use crate::link::latest::Latest;
+use crate::link::meters::MeterReceiver;
 use crate::link::orders::{Circuit, Health, Order};
+use crate::link::queue::Giver;
 use crate::link::reports::{Ask, Batch, Inbox, Incoming, Message, Progress, Question};
 use crate::link::states::StateSender;
 use crate::report::providers::{self, ProviderReport};
@@ -23,9 +32,20 @@ use crate::sys::clock;
 pub struct Coordinator {
     plan: Arc<Plan>,
     gates: Arc<Gates>,
+    /// Where the next configuration is found when it is to be gone by.
+    terms: Option<Arc<Latest<Terms>>>,
     progress: Arc<Progress>,
     books: Books,
+    /// Shared with reports that are being written.
+    totals: Arc<Totals>,
+    /// Counts that shards have begun.
+    meters: MeterReceiver,
+    /// Where questions go whose answers take long to write.
+    reports: Giver<Job>,
+    /// Changes of circuits: the provider, the state it went to and why, and how often.
+    transitions: BTreeMap<(Box<str>, &'static str, &'static str), u64>,
     publisher: Publisher,
+    folder: Folder,
     orders: Vec<Order>,
     /// Half-open circuits whose permit has not been reported as taken.
     half_open: Vec<(ProviderId, u32)>,
@@ -33,47 +53,40 @@ pub struct Coordinator {
     asked: Vec<(Ask, Vec<u64>)>,
     /// Where the durable part goes, if it is to survive.
     writer: Option<StateSender>,
-    /// A state that has not been handed over.
-    unsaved: Option<String>,
+    /// Whether it has changed since it was handed over.
+    unsaved: bool,
     /// When one was handed over last.
     saved_at: Instant,
 }
 
-/// What both clocks show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Time {
-    /// The one that nobody sets.
-    pub now: Instant,
-    /// The calendar.
-    pub wall: WallTime,
-}
-
-impl Time {
-    /// What they show now.
-    #[must_use]
-    pub fn read() -> Self {
-        Self {
-            now: clock::now(),
-            wall: clock::wall(),
-        }
-    }
-}
-
 impl Coordinator {
-    /// A coordinator with these books.
+    /// A coordinator with these books, which hands the writing of reports to `reports`.
     #[must_use]
-    pub fn new(plan: Arc<Plan>, gates: Arc<Gates>, progress: Arc<Progress>, books: Books) -> Self {
+    pub fn new(
+        plan: Arc<Plan>,
+        (gates, progress): (Arc<Gates>, Arc<Progress>),
+        (books, totals): (Books, Totals),
+        meters: MeterReceiver,
+        reports: Giver<Job>,
+    ) -> Self {
+        gates.start_month(MonthTag(totals.month().tag()));
         Self {
+            totals: Arc::new(totals),
+            meters,
+            reports,
+            transitions: BTreeMap::new(),
             publisher: Publisher::new(Arc::clone(&gates)),
             plan,
             gates,
+            terms: None,
             progress,
             books,
+            folder: Folder::default(),
             orders: Vec::new(),
             half_open: Vec::new(),
             asked: Vec::new(),
             writer: None,
-            unsaved: None,
+            unsaved: false,
             saved_at: Instant::ZERO,
         }
     }
@@ -83,6 +96,15 @@ impl Coordinator {
     pub fn with_writer(self, writer: StateSender) -> Self {
         Self {
             writer: Some(writer),
+            ..self
+        }
+    }
+
+    /// Finds the next configuration in `terms` when it is told to go by it.
+    #[must_use]
+    pub fn with_terms(self, terms: Arc<Latest<Terms>>) -> Self {
+        Self {
+            terms: Some(terms),
             ..self
         }
     }
@@ -113,34 +135,32 @@ impl Coordinator {
             }
             self.do_what_is_due(Time::read());
             if let Continue::No = go_on {
-                self.finish(clock::now());
+                self.finish(Time::read());
                 return;
             }
         }
     }
 
     /// Hands over what is to survive: nothing comes any more.
-    pub fn finish(&mut self, now: Instant) {
-        self.save(now, Last::Yes);
+    pub fn finish(&mut self, time: Time) {
+        self.count(time);
+        self.save(time.now, Last::Yes);
     }
 
     /// How long it may sleep at `time`, unless a message comes.
     #[must_use]
     pub fn wait(&self, time: Time) -> Duration {
         let Time { now, wall } = time;
-        let due = self
-            .books
-            .deadline(now, wall)
-            .map_or(IDLE, |at| at.since(now));
+        let due = self.books.deadline(now, wall).since(now);
         let due = if self.half_open.is_empty() {
             due
         } else {
             due.min(LOOK_AT_PERMITS)
         };
-        let due = if self.unsaved.is_none() {
-            due
-        } else {
+        let due = if self.unsaved {
             due.min(LOOK_AT_WRITER)
+        } else {
+            due
         };
         if self.asked.is_empty() {
             due
@@ -162,15 +182,43 @@ impl Coordinator {
                 self.publish();
             }
             Message::Ask(ask) => {
-                if let Question::Circuit(provider, act) = ask.question {
-                    self.books.by_hand(now, provider, act, &mut self.orders);
-                    self.publish();
+                match &ask.question {
+                    Question::Circuit(provider, act) => {
+                        self.books.by_hand(now, *provider, *act, &mut self.orders);
+                        self.publish();
+                    }
+                    Question::Adopt => self.adopt(now),
+                    Question::Providers
+                    | Question::Status
+                    | Question::Metrics
+                    | Question::Costs
+                    | Question::CostsByCaller
+                    | Question::CostsOfCaller(_)
+                    | Question::CostsByModel
+                    | Question::CostsByProject
+                    | Question::CostsByEnv
+                    | Question::Timeseries(_) => {}
                 }
                 self.asked.push((ask, self.progress.pending()));
             }
             Message::Stop => return Continue::No,
         }
         Continue::Yes
+    }
+
+    /// Goes by the configuration that is published. Facts by earlier ones are still booked.
+    fn adopt(&mut self, now: Instant) {
+        let Some(terms) = self.terms.as_ref().map(|terms| terms.load()) else {
+            return;
+        };
+        self.gates = Arc::clone(&terms.gates);
+        self.publisher = Publisher::new(Arc::clone(&terms.gates));
+        self.books.adopt(now, &terms, &mut self.orders);
+        let fresh = &terms.fresh.providers;
+        self.half_open
+            .retain(|(provider, _)| !fresh.contains(provider));
+        self.publish();
+        self.plan = Arc::clone(&terms.plan);
     }
 
     /// Books a batch. When its number is published, all it leads to is in force
@@ -187,26 +235,51 @@ impl Coordinator {
     pub fn do_what_is_due(&mut self, time: Time) {
         let Time { now, wall } = time;
         self.look_at_permits(now);
+        self.count(time);
         self.books.on_time(now, wall, &mut self.orders);
         self.publish();
         self.answer(time);
         self.save(now, Last::No);
     }
 
+    /// Looks at what shards have counted.
+    fn count(&mut self, time: Time) {
+        // A copy is made only while a report is being written.
+        let totals = Arc::make_mut(&mut self.totals);
+        while let Some(meter) = self.meters.next() {
+            if let Some((provider, model)) = totals.begin(meter) {
+                let key = format!("pricing.{provider}.{model}");
+                tracing::warn!(
+                    provider = &*provider,
+                    model = &*model,
+                    set = key,
+                    "the model's price is not known: its requests are counted at no cost"
+                );
+            }
+        }
+        if let Some(month) = totals.on_time(time.wall) {
+            // Only now may requests be booked in it.
+            self.gates.start_month(month);
+        }
+        self.unsaved |= totals.take_changed();
+    }
+
     /// Hands the durable part to the writer, if it has changed and the writer is ready for it.
     fn save(&mut self, now: Instant, last: Last) {
         let Some(writer) = &self.writer else { return };
-        self.unsaved = self.books.take_state().or_else(|| self.unsaved.take());
+        self.unsaved |= self.books.take_changed();
+        if !self.unsaved {
+            return;
+        }
         let pause = (writer.took() * SAVE_SHARE).clamp(SAVE_EVERY, SAVE_WITHIN);
-        let due = now >= self.saved_at + pause;
-        self.unsaved = match (self.unsaved.take(), last) {
-            (Some(text), Last::Yes) => writer.give(text).err(),
-            (Some(text), Last::No) if due => {
-                self.saved_at = now;
-                writer.offer(text).err()
-            }
-            (unsaved, Last::Yes | Last::No) => unsaved,
+        let is_due = now >= self.saved_at + pause && writer.has_room();
+        let handed_over = match last {
+            Last::Yes => writer.give(self.books.state(&self.totals)),
+            Last::No if is_due => writer.offer(self.books.state(&self.totals)),
+            Last::No => return,
         };
+        self.saved_at = now;
+        self.unsaved = handed_over.is_err();
     }
 
     /// A shard that is stuck right after it took a permit has not said so: the word does.
@@ -227,6 +300,7 @@ impl Coordinator {
     }
 
     fn publish(&mut self) {
+        self.folder.fold(&mut self.orders);
         for order in self.orders.drain(..) {
             if let Order::Circuit { provider, state } = order {
                 self.half_open.retain(|&(other, _)| other != provider);
@@ -237,14 +311,22 @@ impl Coordinator {
             self.publisher.publish(order);
         }
         for change in self.books.take_changes() {
-            let provider = &*self.plan.provider(change.provider).name;
+            let Some(provider) = self.plan.find_provider(change.provider) else {
+                continue;
+            };
+            let provider = &*provider.name;
             let transition = change.transition;
             let (from, to) = (transition.from.name(), transition.to.name());
             let reason = transition.reason.name();
             tracing::info!(provider, from, to, reason, "the circuit has changed");
+            let key = (provider.into(), to, reason);
+            *self.transitions.entry(key).or_default() += 1;
         }
         for alert in self.books.take_alerts() {
-            let caller = &*self.plan.budgets.callers[alert.budget.index()].caller;
+            let Some(budget) = self.plan.find_budget(alert.budget) else {
+                continue;
+            };
+            let caller = &*budget.caller;
             let (spent, limit) = (alert.spent.to_string(), alert.monthly.to_string());
             let percent = alert.level.percent();
             tracing::warn!(
@@ -261,31 +343,81 @@ impl Coordinator {
     fn answer(&mut self, time: Time) {
         for (ask, batches) in std::mem::take(&mut self.asked) {
             if self.progress.are_merged(&batches) {
-                let body = self.report(time, ask.question);
-                ask.reply.give(body);
+                self.report(time, ask);
             } else {
                 self.asked.push((ask, batches));
             }
         }
     }
 
-    fn report(&mut self, time: Time, question: Question) -> Vec<u8> {
+    fn report(&mut self, time: Time, ask: Ask) {
         let Self {
             plan, gates, books, ..
         } = self;
-        match question {
+        let body = match ask.question {
             Question::Providers => {
-                let ids = (0..).map(ProviderId).zip(&plan.providers);
-                let all: Vec<ProviderReport<'_>> = ids
-                    .filter_map(|(id, one)| describe(books, gates, time, (id, one)))
+                let all: Vec<ProviderReport<'_>> = plan
+                    .providers
+                    .iter()
+                    .filter_map(|one| describe(books, gates, time, one))
                     .collect();
                 providers::body(&all)
             }
-            Question::Circuit(id, _) => {
-                let one = plan.provider(id);
-                describe(books, gates, time, (id, one))
-                    .map_or_else(Vec::new, |one| providers::body(&one))
+            // A configuration without it may have come in between: then there is nothing to show.
+            Question::Circuit(id, _) => plan
+                .find_provider(id)
+                .and_then(|one| describe(books, gates, time, one))
+                .map_or_else(Vec::new, |one| providers::body(&one)),
+            Question::Adopt => Vec::new(),
+            Question::Status
+            | Question::Metrics
+            | Question::Costs
+            | Question::CostsByCaller
+            | Question::CostsOfCaller(_)
+            | Question::CostsByModel
+            | Question::CostsByProject
+            | Question::CostsByEnv
+            | Question::Timeseries(_) => {
+                let known = self.known(time);
+                // Without room, whoever asks is told so when its patience is over.
+                self.reports.give(Job { ask, known });
+                return;
             }
+        };
+        ask.reply.give(body);
+    }
+
+    fn known(&mut self, time: Time) -> Known {
+        let Self {
+            plan, gates, books, ..
+        } = self;
+        let standing = |provider: &Provider| {
+            let id = provider.id;
+            let view = books.view(time.now, id)?;
+            Some(ProviderStanding {
+                name: provider.name.clone(),
+                health: view.health,
+                circuit: view.state.name(),
+                headroom: gates.providers[id.index()].headroom(),
+            })
+        };
+        let providers = plan.providers.iter().filter_map(standing).collect();
+        let budgets = books.budgets().map(|view| BudgetStanding {
+            caller: view.caller.into(),
+            limit: view.limit,
+            spent: view.spent,
+        });
+        let transitions = self.transitions.iter();
+        Known {
+            time,
+            totals: Arc::clone(&self.totals),
+            providers,
+            budgets: budgets.collect(),
+            transitions: transitions
+                .map(|((name, to, reason), count)| (name.clone(), *to, *reason, *count))
+                .collect(),
+            state_write_failures: self.writer.as_ref().map_or(0, StateSender::failures),
+            reloads: gates.process().reloads(),
         }
     }
 }
@@ -294,8 +426,9 @@ fn describe<'a>(
     books: &mut Books,
     gates: &Gates,
     time: Time,
-    (id, provider): (ProviderId, &'a Provider),
+    provider: &'a Provider,
 ) -> Option<ProviderReport<'a>> {
+    let id = provider.id;
     let Time { now, wall } = time;
     let view = books.view(now, id)?;
     let (opened, recovery) = match view.state {
@@ -351,8 +484,6 @@ const SAVE_SHARE: u32 = 20;
 const LOOK_AT_WRITER: Duration = Duration::from_millis(20);
 /// Messages taken in before what is due is done.
 const TURN: usize = 256;
-/// Longest sleep when nothing is due.
-const IDLE: Duration = Duration::from_secs(60);
 /// Pause between two looks at permits that may have been taken without a word.
 const LOOK_AT_PERMITS: Duration = Duration::from_millis(50);
 /// Pause between two looks at questions that wait for facts.

@@ -23,6 +23,9 @@ pub fn run(file: &StateFile, states: &StateReceiver) {
         let start = clock::now();
         let written = file.write(&text);
         states.tell(clock::now().since(start));
+        if written.is_err() {
+            states.count_failure();
+        }
         match (&written, failing) {
             (Ok(()), false) | (Err(_), true) => {}
             (Ok(()), true) => tracing::info!("the state file is written again"),

@@ -48,7 +48,7 @@ impl Drop for Folder {
 
 /// A state that is told from others by this number.
 fn text(number: u64) -> String {
-    let months = format!(r#"{{"2026-11":{{"cost_nano_usd":{number}}}}}"#);
+    let months = format!(r#"{{"2026-11":{{"all":[{number},1,1,1]}}}}"#);
     format!(r#"{{"version":1,"callers":{{}},"months":{months}}}"#)
 }
 

@@ -169,6 +169,47 @@ pub fn classify_status(status: u16, key: KeyOwner, credit: Credit) -> Outcome {
 }
 
 impl Outcome {
+    /// Names of outcomes, for metrics.
+    pub const LABELS: [&'static str; 14] = [
+        "answered",
+        "stale_connection",
+        "connect_failed",
+        "timed_out",
+        "server_error",
+        "bad_answer",
+        "rate_limited",
+        "own_key_refused",
+        "untranslatable",
+        "caller_key_refused",
+        "request_refused",
+        "stream_cut",
+        "stream_stalled",
+        "caller_gone",
+    ];
+
+    /// Its place in [`Self::LABELS`].
+    #[must_use]
+    pub const fn place(self) -> usize {
+        match self {
+            Self::Answered => 0,
+            Self::StaleConnection => 1,
+            Self::ConnectFailed(_) => 2,
+            Self::TimedOut(_) => 3,
+            Self::Failed(Failure::Status(_)) => 4,
+            Self::Failed(
+                Failure::ErrorObject | Failure::NoChoices | Failure::Malformed | Failure::Cut,
+            ) => 5,
+            Self::RateLimited => 6,
+            Self::OwnKeyRefused(_) => 7,
+            Self::Untranslatable => 8,
+            Self::CallerKeyRefused(_) => 9,
+            Self::RequestRefused(_) => 10,
+            Self::StreamCut => 11,
+            Self::StreamStalled => 12,
+            Self::CallerGone => 13,
+        }
+    }
+
     /// Who may be tried next.
     #[must_use]
     pub const fn next(self) -> Next {

@@ -12,7 +12,7 @@ pub struct Row {
     pub step: Option<Step>,
 }
 
-/// The price of each of the four counts.
+/// The price of each of the counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rates {
     /// Prompt tokens that no cache had a part in.
@@ -21,6 +21,8 @@ pub struct Rates {
     pub cache_read: Price,
     /// Prompt tokens written to a cache.
     pub cache_write: Price,
+    /// Prompt tokens written to a cache that keeps them for an hour.
+    pub cache_write_1h: Price,
     /// Everything that was generated.
     pub output: Price,
 }
@@ -69,6 +71,7 @@ impl Rates {
             input,
             cache_read: input,
             cache_write: input,
+            cache_write_1h: input,
             output,
         }
     }
@@ -78,11 +81,12 @@ impl Rates {
 #[must_use]
 pub fn cost(counts: &Counts, row: &Row) -> NanoUsd {
     let prompt = counts.input.saturating_add(counts.cache_read);
-    let rates = row.rates(prompt.saturating_add(counts.cache_write));
+    let rates = row.rates(prompt.saturating_add(counts.written()));
     [
         (rates.input, counts.input),
         (rates.cache_read, counts.cache_read),
         (rates.cache_write, counts.cache_write),
+        (rates.cache_write_1h, counts.cache_write_1h),
         (rates.output, counts.output),
     ]
     .iter()
@@ -110,11 +114,12 @@ mod tests {
         Price::per_million(micro_per_million * 1_000)
     }
 
-    fn counts([input, cache_read, cache_write, output]: [u64; 4]) -> Counts {
+    fn counts([input, cache_read, cache_write, cache_write_1h, output]: [u64; 5]) -> Counts {
         Counts {
             input: Tokens::new(input),
             cache_read: Tokens::new(cache_read),
             cache_write: Tokens::new(cache_write),
+            cache_write_1h: Tokens::new(cache_write_1h),
             output: Tokens::new(output),
         }
     }
@@ -125,6 +130,7 @@ mod tests {
             input: usd(3_000_000),
             cache_read: usd(300_000),
             cache_write: usd(3_750_000),
+            cache_write_1h: usd(6_000_000),
             output: usd(15_000_000),
         };
         let long = Rates::flat(usd(6_000_000), usd(22_500_000));
@@ -135,29 +141,33 @@ mod tests {
         for (row, tokens, nano) in [
             (
                 Row::flat(usd(2_500_000), usd(10_000_000)),
-                [1_000, 0, 0, 500],
+                [1_000, 0, 0, 0, 500],
                 7_500_000,
             ),
             (
                 Row::flat(usd(2_500_000), usd(10_000_000)),
-                [10, 20, 30, 0],
-                150_000,
+                [10, 20, 30, 40, 0],
+                250_000,
             ),
             (
                 Row { rates, step },
-                [100, 200, 300, 10],
-                300_000 + 60_000 + 1_125_000 + 150_000,
+                [100, 200, 300, 50, 10],
+                300_000 + 60_000 + 1_125_000 + 300_000 + 150_000,
             ),
             (
                 Row { rates, step },
-                [1_000, 0, 0, 1_000_000],
+                [1_000, 0, 0, 0, 1_000_000],
                 3_000_000 + 15_000_000_000,
             ),
-            (Row { rates, step }, [1, 900, 100, 10], 6_006_000 + 225_000),
-            (Row::FREE, [u64::MAX; 4], 0),
+            (
+                Row { rates, step },
+                [1, 900, 50, 50, 10],
+                6_006_000 + 225_000,
+            ),
+            (Row::FREE, [u64::MAX; 5], 0),
             (
                 Row::flat(usd(u64::MAX / 1_000), usd(1)),
-                [u64::MAX; 4],
+                [u64::MAX; 5],
                 u64::MAX,
             ),
         ] {

@@ -1,7 +1,7 @@
 //! The list of models: what the providers of the Plan claim, and what open ones say they serve.
 
 use crate::base::ids::ProviderId;
-use crate::config::plan::{Plan, ProviderKind};
+use crate::config::plan::Plan;
 use crate::wire::json;
 
 /// The models that the Plan names, and the providers that must be asked for theirs.
@@ -21,9 +21,9 @@ impl Catalogue {
             open: Vec::new(),
         };
         let mut seen = std::collections::HashSet::new();
-        for (id, provider) in (0_u16..).zip(&plan.providers) {
-            if provider.models.is_empty() && provider.kind != ProviderKind::Anthropic {
-                catalogue.open.push(ProviderId(id));
+        for provider in &plan.providers {
+            if provider.models.is_empty() {
+                catalogue.open.push(provider.id);
             }
             let aliases = provider.model_aliases.iter();
             let names = aliases.flat_map(|(alias, target)| [alias, target]);

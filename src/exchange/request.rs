@@ -12,8 +12,12 @@ pub struct Request {
     pub id: RequestId,
     /// Whom it is counted for.
     pub attribution: Attribution,
+    /// Whose it is.
+    pub audience: Audience,
     /// When its head was complete.
     pub started: Instant,
+    /// When all of it was there.
+    pub ready: Instant,
     /// HTTP/1.0 callers know no chunks and must be told that a connection stays open.
     pub version: Version,
     /// What becomes of the connection afterwards, as far as the caller decides.
@@ -29,6 +33,15 @@ pub enum Version {
     Http10,
     /// HTTP/1.1
     Http11,
+}
+
+/// Whose requests are counted, and whose are not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// A caller's.
+    Callers,
+    /// An operator's.
+    Operators,
 }
 
 impl Request {
@@ -49,7 +62,13 @@ impl Request {
         Self {
             id: RequestId::of(offered, random),
             attribution,
+            audience: if bytes[head.target.clone()].starts_with(b"/_infermux/") {
+                Audience::Operators
+            } else {
+                Audience::Callers
+            },
             started: now,
+            ready: now,
             version: if head.minor == 0 {
                 Version::Http10
             } else {
@@ -74,7 +93,9 @@ impl Request {
         Self {
             id: RequestId::of(None, random),
             attribution: Attribution::default(),
+            audience: Audience::Callers,
             started: now,
+            ready: now,
             version: Version::Http11,
             connection: Connection::Close,
             body: Body::Sent,

@@ -104,8 +104,10 @@ mod tests {
 
     use super::*;
     use crate::base::ids::GroupId;
+    use crate::base::map::Map;
     use crate::config::plan::{
-        Auth, Budgets, Candidate, Failover, Group, Listen, Log, LogFormat, LogLevel, Routes, Server,
+        Auth, Budgets, Candidate, Failover, Group, Listen, Log, LogFormat, LogLevel, Places,
+        Routes, Server,
     };
     use crate::decide::policy::LatencyPolicy;
     use crate::decide::strategy::Strategy;
@@ -157,6 +159,7 @@ mod tests {
             },
             providers: Box::default(),
             groups: group.into_iter().map(named).collect(),
+            strategy: Strategy::RoundRobin,
             failover: Failover {
                 max_attempts: 3,
                 deadline: Duration::ZERO,
@@ -169,6 +172,7 @@ mod tests {
                 state_file: None,
                 callers: Box::default(),
             },
+            places: Places::default(),
         }
     }
 
@@ -182,8 +186,10 @@ mod tests {
             Some("fast"),
             Routes {
                 all: [route(&[0]), grouped].into(),
-                chat: [("a".into(), RouteId(0)), ("b".into(), RouteId(1))].into(),
-                other: HashMap::new(),
+                chat: [("a".into(), RouteId(0)), ("b".into(), RouteId(1))]
+                    .into_iter()
+                    .collect(),
+                other: Map::default(),
                 open_chat_claude: None,
                 open_chat: None,
                 open_other: Some(RouteId(0)),

@@ -1,8 +1,9 @@
 //! What a caller's request line asks for.
 
+use crate::base::range::Range;
 use crate::config::plan::Endpoint;
 use crate::exchange::refusal::Refusal;
-use crate::link::reports::ByHand;
+use crate::link::reports::{ByHand, Question};
 
 /// What a request is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +25,10 @@ pub enum Manage {
     Health,
     /// `GET /_infermux/ready`, `/readyz`: whether it takes traffic.
     Ready,
-    /// `GET /_infermux/providers`
-    Providers,
+    /// A report.
+    Report(Question),
+    /// `POST /_infermux/reload`
+    Reload,
     /// `POST /_infermux/providers/{name}/circuit/{open|close|reset}`
     Circuit(String, ByHand),
 }
@@ -62,18 +65,20 @@ pub fn read<'a>(
     method: &[u8],
     target: &'a str,
 ) -> Result<(Method, Target), Refusal<'a>> {
-    let path = target.split_once('?').map_or(target, |(path, _)| path);
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let found = match (door, path.strip_prefix("/_infermux/")) {
-        (Door::Both | Door::Operators, Some(rest)) => manage(rest).map(Target::Manage),
+        (Door::Both | Door::Operators, Some(rest)) => manage(rest, query)?.map(Target::Manage),
         (Door::Both | Door::Callers, None) => inference(path),
         (Door::Callers, Some(_)) | (Door::Operators, None) => None,
     };
     let found = found.ok_or(Refusal::UnknownUrl { path })?;
     let (allowed, allow) = match &found {
-        Target::Infer(_) | Target::Manage(Manage::Circuit(..)) => (&[Method::Post][..], "POST"),
+        Target::Infer(_) | Target::Manage(Manage::Reload | Manage::Circuit(..)) => {
+            (&[Method::Post][..], "POST")
+        }
         Target::Models
         | Target::Model(_)
-        | Target::Manage(Manage::Health | Manage::Ready | Manage::Providers) => {
+        | Target::Manage(Manage::Health | Manage::Ready | Manage::Report(_)) => {
             (&[Method::Get, Method::Head][..], "GET, HEAD")
         }
     };
@@ -104,22 +109,50 @@ fn inference(path: &str) -> Option<Target> {
     })
 }
 
-fn manage(path: &str) -> Option<Manage> {
-    Some(match path {
-        "health" | "livez" => Manage::Health,
-        "ready" | "readyz" => Manage::Ready,
-        "providers" => Manage::Providers,
-        _ => {
-            let (name, act) = path.strip_prefix("providers/")?.split_once("/circuit/")?;
-            let act = match act {
-                "open" => ByHand::Open,
-                "close" => ByHand::Close,
-                "reset" => ByHand::Reset,
-                _ => return None,
-            };
-            Manage::Circuit(percent_decode(name)?, act)
+/// Reads what follows `/_infermux/`; `None`: there is no such path.
+fn manage<'a>(path: &str, query: &str) -> Result<Option<Manage>, Refusal<'a>> {
+    let question = match path {
+        "health" | "livez" => return Ok(Some(Manage::Health)),
+        "ready" | "readyz" => return Ok(Some(Manage::Ready)),
+        "reload" => return Ok(Some(Manage::Reload)),
+        "status" => Question::Status,
+        "providers" => Question::Providers,
+        "metrics" => Question::Metrics,
+        "costs" => Question::Costs,
+        "costs/by-caller" => Question::CostsByCaller,
+        "costs/by-model" => Question::CostsByModel,
+        "costs/by-project" => Question::CostsByProject,
+        "costs/by-env" => Question::CostsByEnv,
+        "costs/timeseries" => {
+            let range = Range::read(value(query, "hours"), value(query, "bucket"));
+            Question::Timeseries(range.map_err(|fault| Refusal::InvalidRequest(fault.text()))?)
         }
-    })
+        _ => return Ok(named(path)),
+    };
+    Ok(Some(Manage::Report(question)))
+}
+
+/// Reads a path with a name in it.
+fn named(path: &str) -> Option<Manage> {
+    if let Some(caller) = path.strip_prefix("costs/caller/") {
+        let caller = percent_decode(caller)?;
+        let question = Question::CostsOfCaller(caller.into());
+        return Some(Manage::Report(question));
+    }
+    let (name, act) = path.strip_prefix("providers/")?.split_once("/circuit/")?;
+    let act = match act {
+        "open" => ByHand::Open,
+        "close" => ByHand::Close,
+        "reset" => ByHand::Reset,
+        _ => return None,
+    };
+    Some(Manage::Circuit(percent_decode(name)?, act))
+}
+
+/// The first value of `name` in a query.
+fn value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find_map(|(key, value)| (key == name).then_some(value))
 }
 
 /// The text that `encoded` stands for; `None` where it is not valid UTF-8 or a `%` leads nowhere.
@@ -181,8 +214,23 @@ mod tests {
         for (method, target, found) in [
             ("GET", "/_infermux/livez", Manage::Health),
             ("HEAD", "/_infermux/ready", Manage::Ready),
-            ("GET", "/_infermux/providers?x", Manage::Providers),
+            (
+                "GET",
+                "/_infermux/providers?x",
+                Manage::Report(Question::Providers),
+            ),
+            (
+                "GET",
+                "/_infermux/costs/caller/a%2Fb",
+                Manage::Report(Question::CostsOfCaller("a/b".into())),
+            ),
+            (
+                "GET",
+                "/_infermux/costs/timeseries?x&hours=2&bucket=5m&hours=9",
+                Manage::Report(Question::Timeseries(Range { hours: 2, step: 5 })),
+            ),
             ("POST", "/_infermux/providers/a%20b/circuit/close", circuit),
+            ("POST", "/_infermux/reload", Manage::Reload),
         ] {
             let read = read(Door::Operators, method.as_bytes(), target).unwrap();
             assert_eq!(read.1, Target::Manage(found));
@@ -194,6 +242,10 @@ mod tests {
             ("GET", "/_infermux/providers/a/circuit/open", 405),
             ("POST", "/_infermux/providers/a/circuit/burn", 404),
             ("POST", "/_infermux/health", 405),
+            ("GET", "/_infermux/reload", 405),
+            ("POST", "/_infermux/metrics", 405),
+            ("GET", "/_infermux/costs/by-nobody", 404),
+            ("GET", "/_infermux/costs/timeseries?hours=0", 400),
             ("GET", "/_infermux/", 404),
             ("GET", "/v1/chat/completions", 405),
             ("HEAD", "/v1/embeddings", 405),

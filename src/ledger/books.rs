@@ -7,9 +7,11 @@ use crate::base::time::{Instant, WallTime};
 use crate::config::plan::Plan;
 use crate::decide::ewma::Ewma;
 use crate::ledger::breakers::{self, Breakers};
-use crate::ledger::budgets::{Alert, Budgets};
+use crate::ledger::budgets::{self, Alert, Budgets};
 use crate::ledger::limits::Limits;
 use crate::ledger::state::State;
+use crate::ledger::terms::Terms;
+use crate::ledger::totals::Totals;
 use crate::link::facts::Fact;
 use crate::link::orders::{Health, Order};
 use crate::link::reports::ByHand;
@@ -21,10 +23,10 @@ pub struct Books {
     budgets: Budgets,
     /// What was read at the start, and what has been added to it.
     state: State,
-    averages: Box<[Ewma]>,
+    averages: Vec<Ewma>,
     decay_permille: u32,
     /// When each provider's health was last checked.
-    checked_at: Box<[Option<WallTime>]>,
+    checked_at: Vec<Option<WallTime>>,
     alerts: Vec<Alert>,
 }
 
@@ -39,10 +41,30 @@ impl Books {
             limits: Limits::new(&plan.providers, window),
             budgets: Budgets::new(&plan.budgets.callers, wall, &state),
             state,
-            averages: vec![Ewma::default(); providers].into(),
+            averages: vec![Ewma::default(); providers],
             decay_permille: plan.latency.ewma_decay_permille,
-            checked_at: vec![None; providers].into(),
+            checked_at: vec![None; providers],
             alerts: Vec::new(),
+        }
+    }
+
+    /// Goes by `terms` from now on: what stays keeps its state, what is fresh begins, and what is
+    /// gone stays booked for the requests that still mean it.
+    pub fn adopt(&mut self, now: Instant, terms: &Terms, orders: &mut Vec<Order>) {
+        let Terms { plan, fresh, .. } = terms;
+        self.breakers.adopt(now, plan, &fresh.providers, orders);
+        self.limits.adopt(&plan.providers, &fresh.providers, orders);
+        // What was spent by those whose ids are given away is not forgotten.
+        self.budgets.save(&mut self.state);
+        self.budgets
+            .adopt(plan, &fresh.budgets, &self.state, orders);
+        self.decay_permille = plan.latency.ewma_decay_permille;
+        let seats = terms.gates.providers.len();
+        self.averages.resize(seats, Ewma::default());
+        self.checked_at.resize(seats, None);
+        for id in &fresh.providers {
+            self.averages[id.index()] = Ewma::default();
+            self.checked_at[id.index()] = None;
         }
     }
 
@@ -114,13 +136,10 @@ impl Books {
 
     /// When [`Books::on_time`] has something to do.
     #[must_use]
-    pub fn deadline(&self, now: Instant, wall: WallTime) -> Option<Instant> {
-        let due = [
-            self.breakers.deadline(),
-            self.limits.deadline(),
-            self.budgets.deadline(now, wall),
-        ];
-        due.into_iter().flatten().min()
+    pub fn deadline(&self, now: Instant, wall: WallTime) -> Instant {
+        let due = [self.breakers.deadline(), self.limits.deadline()];
+        let month = self.budgets.deadline(now, wall);
+        due.into_iter().flatten().fold(month, Instant::min)
     }
 
     /// What reports show of a provider.
@@ -145,14 +164,22 @@ impl Books {
         self.alerts.drain(..)
     }
 
-    /// The text of what survives a restart, if it has changed since this was last asked.
+    /// Every budget, in the order of the file.
+    pub fn budgets(&self) -> impl Iterator<Item = budgets::View<'_>> {
+        self.budgets.views()
+    }
+
+    /// Whether what survives a restart has changed since this was last asked.
+    pub fn take_changed(&mut self) -> bool {
+        self.budgets.take_changed()
+    }
+
+    /// The text of what survives a restart.
     #[must_use]
-    pub fn take_state(&mut self) -> Option<String> {
-        if !self.budgets.take_changed() {
-            return None;
-        }
+    pub fn state(&mut self, totals: &Totals) -> String {
+        totals.save(&mut self.state);
         self.budgets.save(&mut self.state);
         // Nothing in a state can fail to be written: keys are strings, numbers are whole.
-        self.state.to_json().ok()
+        self.state.to_json().unwrap_or_default()
     }
 }

@@ -9,6 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::base::money::NanoUsd;
 use crate::base::month::Month;
+use crate::base::spent::Spent;
+use crate::ledger::timeline::Timeline;
+use crate::link::meters::Party;
 
 /// The durable part of the ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,7 +19,22 @@ pub struct State {
     /// By caller and month, what was spent; callers that have no budget any more included.
     callers: BTreeMap<Box<str>, BTreeMap<Month, NanoUsd>>,
     /// By month, what all callers together have spent.
-    totals: BTreeMap<Month, NanoUsd>,
+    months: BTreeMap<Month, MonthState>,
+    /// By minute since 1970, what was spent.
+    minutes: Vec<(u64, Spent)>,
+    /// By hour since 1970, what was spent.
+    hours: Vec<(u64, Spent)>,
+}
+
+/// What was spent in one month; the parts are known for the latest month only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MonthState {
+    /// All together.
+    pub all: Spent,
+    /// By provider and model.
+    pub series: Vec<(Box<str>, Box<str>, Spent)>,
+    /// By caller, by project, by environment.
+    pub parties: [Vec<(Box<str>, Spent)>; Party::ALL.len()],
 }
 
 /// What is wrong with a text that should be a state.
@@ -50,14 +68,55 @@ const VERSION: u64 = 1;
 struct File {
     version: u64,
     callers: Unique<Unique<u64>>,
-    months: Unique<Totals>,
+    months: Unique<MonthFile>,
+    /// By minute since 1970.
+    #[serde(default)]
+    minutes: Vec<(u64, Figures)>,
+    /// By hour since 1970.
+    #[serde(default)]
+    hours: Vec<(u64, Figures)>,
 }
 
-/// One month, all callers together.
+/// One month.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Totals {
-    cost_nano_usd: u64,
+struct MonthFile {
+    all: Figures,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    models: Vec<(Box<str>, Box<str>, Figures)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    callers: Vec<(Box<str>, Figures)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    projects: Vec<(Box<str>, Figures)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    envs: Vec<(Box<str>, Figures)>,
+}
+
+/// Nano-dollars, requests, prompt tokens and completion tokens: four numbers in a row, since there
+/// may be ten thousand such rows.
+#[derive(Serialize, Deserialize)]
+struct Figures(u64, u64, u64, u64);
+
+impl From<Spent> for Figures {
+    fn from(spent: Spent) -> Self {
+        Self(
+            spent.cost.get(),
+            spent.requests,
+            spent.prompt_tokens,
+            spent.completion_tokens,
+        )
+    }
+}
+
+impl From<Figures> for Spent {
+    fn from(Figures(cost, requests, prompt_tokens, completion_tokens): Figures) -> Self {
+        Self {
+            cost: NanoUsd::new(cost),
+            requests,
+            prompt_tokens,
+            completion_tokens,
+        }
+    }
 }
 
 /// What every version has.
@@ -86,10 +145,12 @@ impl State {
             let months = months.collect::<Result<_, StateFault>>()?;
             state.callers.insert(caller.into(), months);
         }
-        for (name, totals) in file.months.0 {
-            let cost = NanoUsd::new(totals.cost_nano_usd);
-            state.totals.insert(month(&name)?, cost);
+        for (name, kept) in file.months.0 {
+            state.months.insert(month(&name)?, kept.into());
         }
+        let span = |(number, figures): (u64, Figures)| (number, figures.into());
+        state.minutes = file.minutes.into_iter().map(span).collect();
+        state.hours = file.hours.into_iter().map(span).collect();
         Ok(state)
     }
 
@@ -107,16 +168,17 @@ impl State {
         };
         let callers = self.callers.iter();
         let callers = callers.map(|(caller, spent)| (caller.to_string(), months(spent)));
-        let totals = self.totals.iter().map(|(month, cost)| {
-            let cost_nano_usd = cost.get();
-            (month.to_string(), Totals { cost_nano_usd })
-        });
+        let kept = self.months.iter();
+        let kept = kept.map(|(month, kept)| (month.to_string(), kept.into()));
+        let span = |(number, spent): &(u64, Spent)| (*number, Figures::from(*spent));
         let file = File {
             version: VERSION,
             callers: Unique(callers.collect()),
-            months: Unique(totals.collect()),
+            months: Unique(kept.collect()),
+            minutes: self.minutes.iter().map(span).collect(),
+            hours: self.hours.iter().map(span).collect(),
         };
-        let mut text = serde_json::to_string_pretty(&file)?;
+        let mut text = serde_json::to_string(&file)?;
         text.push('\n');
         Ok(text)
     }
@@ -138,24 +200,73 @@ impl State {
         }
     }
 
-    /// What all callers together have spent in `month`.
+    /// What is known of `month`.
     #[must_use]
-    pub fn total(&self, month: Month) -> NanoUsd {
-        self.totals.get(&month).copied().unwrap_or_default()
+    pub fn month(&self, month: Month) -> Option<&MonthState> {
+        self.months.get(&month)
     }
 
-    /// Sets what all callers together have spent in `month`.
-    pub fn set_total(&mut self, month: Month, cost: NanoUsd) {
-        self.totals.insert(month, cost);
+    /// Sets what is known of `month`.
+    pub fn set_month(&mut self, month: Month, kept: MonthState) {
+        self.months.insert(month, kept);
+    }
+
+    /// What was spent over time.
+    #[must_use]
+    pub fn timeline(&self) -> Timeline {
+        Timeline::restored(&self.minutes, &self.hours)
+    }
+
+    /// Sets what was spent over time.
+    pub fn set_timeline(&mut self, timeline: &Timeline) {
+        [self.minutes, self.hours] = timeline.kept();
     }
 
     /// Drops what is older than `month`.
     pub fn forget_before(&mut self, month: Month) {
-        self.totals.retain(|one, _| *one >= month);
+        self.months.retain(|one, _| *one >= month);
         self.callers.retain(|_, spent| {
             spent.retain(|one, _| *one >= month);
             !spent.is_empty()
         });
+    }
+}
+
+impl From<MonthFile> for MonthState {
+    fn from(file: MonthFile) -> Self {
+        let party = |all: Vec<(Box<str>, Figures)>| {
+            let all = all.into_iter();
+            all.map(|(name, figures)| (name, figures.into())).collect()
+        };
+        let series = file.models.into_iter();
+        Self {
+            all: file.all.into(),
+            series: series
+                .map(|(provider, model, figures)| (provider, model, figures.into()))
+                .collect(),
+            parties: [file.callers, file.projects, file.envs].map(party),
+        }
+    }
+}
+
+impl From<&MonthState> for MonthFile {
+    fn from(state: &MonthState) -> Self {
+        let party = |all: &Vec<(Box<str>, Spent)>| {
+            let all = all.iter();
+            all.map(|(name, spent)| (name.clone(), (*spent).into()))
+                .collect()
+        };
+        let series = state.series.iter();
+        let [callers, projects, envs] = state.parties.each_ref().map(party);
+        Self {
+            all: state.all.into(),
+            models: series
+                .map(|(provider, model, spent)| (provider.clone(), model.clone(), (*spent).into()))
+                .collect(),
+            callers,
+            projects,
+            envs,
+        }
     }
 }
 
@@ -210,24 +321,16 @@ mod tests {
 
     use super::*;
 
-    const TEXT: &str = r#"{
-  "version": 1,
-  "callers": {
-    "a \"b\"": {
-      "2026-10": 5,
-      "2026-11": 18446744073709551615
-    },
-    "former": {
-      "2026-11": 7
-    }
-  },
-  "months": {
-    "2026-11": {
-      "cost_nano_usd": 12
-    }
-  }
-}
-"#;
+    const TEXT: &str = concat!(
+        r#"{"version":1,"#,
+        r#""callers":{"a \"b\"":{"2026-10":5,"2026-11":18446744073709551615},"#,
+        r#""former":{"2026-11":7}},"#,
+        r#""months":{"2026-10":{"all":[12,3,2,1]},"#,
+        r#""2026-11":{"all":[9,1,1,1],"models":[["p","m",[9,1,1,1]]],"#,
+        r#""callers":[["a",[9,1,1,1]]],"envs":[["(none)",[9,1,1,1]]]}},"#,
+        r#""minutes":[[29000000,[9,1,1,1]]],"hours":[[483333,[9,1,1,1]]]}"#,
+        "\n",
+    );
 
     #[test]
     fn is_written_as_it_was_read() {
@@ -235,7 +338,11 @@ mod tests {
         assert_eq!(state.to_json().unwrap(), TEXT);
         let november = Month::new(2026, 11).unwrap();
         assert_eq!(state.spent_by("former")[&november], NanoUsd::new(7));
-        assert_eq!(state.total(november), NanoUsd::new(12));
+        let spent = Spent::from(Figures(9, 1, 1, 1));
+        let kept = state.month(november).unwrap();
+        assert_eq!(kept.all, spent);
+        assert_eq!(kept.series, [("p".into(), "m".into(), spent)]);
+        assert_eq!(kept.parties[0], [("a".into(), spent)]);
         assert!(state.spent_by("nobody").is_empty());
     }
 
@@ -290,8 +397,9 @@ mod tests {
         let mut state = State::parse(TEXT).unwrap();
         state.forget_before(Month::new(2026, 11).unwrap());
         assert_eq!(state.spent_by("a \"b\"").len(), 1);
+        assert_eq!(state.months.len(), 1);
         state.forget_before(Month::new(2026, 12).unwrap());
-        assert_eq!(state, State::default());
+        assert!(state.callers.is_empty() && state.months.is_empty());
     }
 
     fn months() -> impl Strategy<Value = BTreeMap<Month, NanoUsd>> {
@@ -310,7 +418,36 @@ mod tests {
                 .map(|(name, spent)| (name.into(), spent))
                 .collect()
         };
-        (callers.prop_map(boxed), months()).prop_map(|(callers, totals)| State { callers, totals })
+        let kept = prop::collection::btree_map((1970..=9999_u64, 1..=12_u64), month_states(), 0..4);
+        let kept = kept.prop_map(|kept| {
+            let kept = kept.into_iter();
+            kept.map(|((year, number), state)| (Month::new(year, number).unwrap(), state))
+                .collect()
+        });
+        let spans = || prop::collection::vec((any::<u64>(), spent()), 0..4);
+        let all = (callers.prop_map(boxed), kept, spans(), spans());
+        all.prop_map(|(callers, months, minutes, hours)| State {
+            callers,
+            months,
+            minutes,
+            hours,
+        })
+    }
+
+    fn spent() -> impl Strategy<Value = Spent> {
+        any::<(u64, u64, u64, u64)>().prop_map(|(a, b, c, d)| Spent::from(Figures(a, b, c, d)))
+    }
+
+    fn month_states() -> impl Strategy<Value = MonthState> {
+        let name = || "\\PC{0,8}".prop_map(Box::<str>::from);
+        let party = || prop::collection::vec((name(), spent()), 0..3);
+        let series = prop::collection::vec((name(), name(), spent()), 0..3);
+        let all = (spent(), series, [party(), party(), party()]);
+        all.prop_map(|(all, series, parties)| MonthState {
+            all,
+            series,
+            parties,
+        })
     }
 
     proptest! {

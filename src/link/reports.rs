@@ -8,6 +8,7 @@ use arc_swap::ArcSwapOption;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 
 use crate::base::ids::{ProviderId, ShardId};
+use crate::base::range::Range;
 use crate::base::time::WallTime;
 use crate::link::Padded;
 use crate::link::facts::Fact;
@@ -54,10 +55,30 @@ pub struct Ask {
 }
 
 /// What an operator wants to know or to happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
+    /// How the process is.
+    Status,
     /// How all providers are.
     Providers,
+    /// All metrics.
+    Metrics,
+    /// What was spent in the running month.
+    Costs,
+    /// What each caller has spent.
+    CostsByCaller,
+    /// What one caller has spent.
+    CostsOfCaller(Box<str>),
+    /// What was spent on each model.
+    CostsByModel,
+    /// What each project has spent.
+    CostsByProject,
+    /// What each environment has spent.
+    CostsByEnv,
+    /// What was spent over time.
+    Timeseries(Range),
+    /// That the coordinator goes by the configuration that is published; the answer is empty.
+    Adopt,
     /// A change of a circuit by hand; the answer is the provider as it is then.
     Circuit(ProviderId, ByHand),
 }
@@ -87,12 +108,15 @@ impl Reply {
 
     /// The answer, once it has been given.
     #[must_use]
-    pub fn taken(&self) -> Option<Arc<Vec<u8>>> {
-        self.body.load_full()
+    pub fn taken(&self) -> Option<Vec<u8>> {
+        let body = self.body.swap(None)?;
+        // Nobody else holds it.
+        Some(Arc::try_unwrap(body).unwrap_or_else(|shared| shared.to_vec()))
     }
 }
 
-/// How far each shard has reported, and how far the coordinator has merged it.
+/// How far each shard has reported, how far the coordinator has merged it, and which configuration
+/// each goes by.
 #[derive(Debug)]
 pub struct Progress {
     shards: Box<[Padded<ShardProgress>]>,
@@ -104,6 +128,9 @@ struct ShardProgress {
     pending: AtomicU64,
     /// Number of the last batch that is in force.
     merged: AtomicU64,
+    /// Number of the configuration that the shard's next request goes by; `u64::MAX` once it takes
+    /// none.
+    adopted: AtomicU64,
 }
 
 impl Progress {
@@ -135,6 +162,21 @@ impl Progress {
     #[must_use]
     pub fn is_merged(&self, shard: ShardId, number: u64) -> bool {
         self.shards[shard.index()].0.merged.load(Ordering::Acquire) >= number
+    }
+
+    /// The shard goes by the configuration of this number; only the shard calls this.
+    pub fn adopted(&self, shard: ShardId, number: u64) {
+        self.shards[shard.index()]
+            .0
+            .adopted
+            .store(number, Ordering::Release);
+    }
+
+    /// Whether all shards go by the configuration of this number or a later one.
+    #[must_use]
+    pub fn have_adopted(&self, number: u64) -> bool {
+        let mut shards = self.shards.iter();
+        shards.all(|shard| shard.0.adopted.load(Ordering::Acquire) >= number)
     }
 
     /// By shard, the batch that holds, or will hold, its latest fact.
@@ -256,6 +298,6 @@ mod tests {
         let reply = Reply::default();
         assert!(reply.taken().is_none());
         reply.give(b"x".to_vec());
-        assert_eq!(reply.taken().as_deref(), Some(&b"x".to_vec()));
+        assert_eq!(reply.taken(), Some(b"x".to_vec()));
     }
 }

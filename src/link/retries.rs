@@ -3,11 +3,10 @@
 //! Each shard writes only its own line and nobody waits: a request costs one plain store. Only a
 //! request that wants an extra attempt adds up all lines.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use crate::base::ids::ShardId;
 use crate::base::time::Instant;
 use crate::link::Padded;
+use crate::link::recent;
 
 /// The counts of all shards.
 #[derive(Debug)]
@@ -18,8 +17,8 @@ pub struct Retries {
 /// One shard's counts, by second.
 #[derive(Debug, Default)]
 struct Counts {
-    requests: [AtomicU64; BUCKETS],
-    retries: [AtomicU64; BUCKETS],
+    requests: recent::Recent<SECONDS>,
+    retries: recent::Recent<SECONDS>,
 }
 
 /// What was counted over the last ten seconds.
@@ -42,55 +41,27 @@ impl Retries {
 
     /// Counts a request of `shard`; only that shard may call this.
     pub fn count_request(&self, shard: ShardId, now: Instant) {
-        count(&self.shards[shard.index()].0.requests, now);
+        self.shards[shard.index()].0.requests.count(now);
     }
 
     /// Counts an extra attempt of `shard`; only that shard may call this.
     pub fn count_retry(&self, shard: ShardId, now: Instant) {
-        count(&self.shards[shard.index()].0.retries, now);
+        self.shards[shard.index()].0.retries.count(now);
     }
 
     /// What all shards counted over the ten seconds before `now`.
     #[must_use]
     pub fn recent(&self, now: Instant) -> Recent {
-        let mut recent = Recent {
-            requests: 0,
-            retries: 0,
-        };
-        for shard in &self.shards {
-            recent.requests += sum(&shard.0.requests, now);
-            recent.retries += sum(&shard.0.retries, now);
+        let shards = || self.shards.iter().map(|shard| &shard.0);
+        Recent {
+            requests: shards().map(|shard| shard.requests.sum(now)).sum(),
+            retries: shards().map(|shard| shard.retries.sum(now)).sum(),
         }
-        recent
     }
 }
 
-/// A bucket's word is the second it counts in its upper half, and the count in its lower.
-fn count(buckets: &[AtomicU64; BUCKETS], now: Instant) {
-    let second = now.as_secs() & LOW;
-    let bucket = &buckets[bucket_of(second)];
-    let word = bucket.load(Ordering::Relaxed);
-    let before = if word >> 32 == second { word & LOW } else { 0 };
-    bucket.store(second << 32 | (before + 1).min(LOW), Ordering::Relaxed);
-}
-
-fn sum(buckets: &[AtomicU64; BUCKETS], now: Instant) -> u64 {
-    let second = now.as_secs() & LOW;
-    let words = buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed));
-    words
-        .filter(|word| second.wrapping_sub(word >> 32) < 10)
-        .map(|word| word & LOW)
-        .sum()
-}
-
-fn bucket_of(second: u64) -> usize {
-    usize::try_from(second % BUCKETS as u64).unwrap_or(0)
-}
-
-/// One bucket a second.
-const BUCKETS: usize = 10;
-/// The lower half of a word.
-const LOW: u64 = u32::MAX as u64;
+/// Seconds that are looked back on.
+const SECONDS: usize = 10;
 
 #[cfg(test)]
 mod tests {
@@ -136,13 +107,5 @@ mod tests {
                 retries: 0
             }
         );
-    }
-
-    #[test]
-    fn a_bucket_used_again_starts_over() {
-        let retries = Retries::new(1);
-        retries.count_request(ShardId(0), at(7));
-        retries.count_request(ShardId(0), at(17));
-        assert_eq!(retries.recent(at(17)).requests, 1);
     }
 }

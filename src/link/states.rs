@@ -10,15 +10,23 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 #[derive(Debug)]
 pub struct StateSender {
     states: Sender<String>,
-    /// How long the last write took, in nanoseconds.
-    took: Arc<AtomicU64>,
+    told: Arc<Told>,
 }
 
 /// The end that writes it.
 #[derive(Debug)]
 pub struct StateReceiver {
     states: Receiver<String>,
-    took: Arc<AtomicU64>,
+    told: Arc<Told>,
+}
+
+/// What the writer says.
+#[derive(Debug, Default)]
+struct Told {
+    /// How long the last write took, in nanoseconds.
+    took: AtomicU64,
+    /// Writes that failed.
+    failures: AtomicU64,
 }
 
 /// What there is to write.
@@ -36,15 +44,15 @@ pub enum Next {
 #[must_use]
 pub fn channel() -> (StateSender, StateReceiver) {
     let (sender, receiver) = crossbeam_channel::bounded(1);
-    let took = Arc::new(AtomicU64::new(0));
+    let told = Arc::<Told>::default();
     (
         StateSender {
             states: sender,
-            took: Arc::clone(&took),
+            told: Arc::clone(&told),
         },
         StateReceiver {
             states: receiver,
-            took,
+            told,
         },
     )
 }
@@ -73,7 +81,19 @@ impl StateSender {
     /// How long the last write took.
     #[must_use]
     pub fn took(&self) -> Duration {
-        Duration::from_nanos(self.took.load(Ordering::Relaxed))
+        Duration::from_nanos(self.told.took.load(Ordering::Relaxed))
+    }
+
+    /// Whether there is room for a state.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        !self.states.is_full()
+    }
+
+    /// How many writes have failed.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.told.failures.load(Ordering::Relaxed)
     }
 }
 
@@ -94,7 +114,12 @@ impl StateReceiver {
     /// Says how long the last write took: a slow disk is written to less often.
     pub fn tell(&self, took: Duration) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        self.took.store(nanos, Ordering::Relaxed);
+        self.told.took.store(nanos, Ordering::Relaxed);
+    }
+
+    /// Counts a write that failed.
+    pub fn count_failure(&self) {
+        self.told.failures.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -110,7 +135,12 @@ mod tests {
         assert_eq!(receiver.next(None), Next::State("a".into()));
         assert_eq!(receiver.next(Some(Duration::ZERO)), Next::None);
         receiver.tell(Duration::from_millis(3));
-        assert_eq!(sender.took(), Duration::from_millis(3));
+        receiver.count_failure();
+        assert_eq!(
+            (sender.took(), sender.failures()),
+            (Duration::from_millis(3), 1)
+        );
+        assert!(sender.has_room());
         assert_eq!(sender.give("c".into()), Ok(()));
         drop(sender);
         assert_eq!(receiver.next(None), Next::State("c".into()));

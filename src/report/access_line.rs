@@ -45,6 +45,8 @@ pub struct Access<'a> {
     pub counted: Counted,
     /// The model that a budget put in place of the one asked for.
     pub model_override: Option<&'a str>,
+    /// Parameters that the provider's dialect has no place for.
+    pub dropped: Option<&'a str>,
     /// The code of the error, or what went wrong.
     pub error: Option<&'a str>,
 }
@@ -91,6 +93,7 @@ pub fn access_line(lines: &mut Lines, out: &mut Vec<u8>, now: WallTime, access: 
         Counted::ByEstimate => line.flag("estimated"),
     };
     line.text_if("override", access.model_override)
+        .text_if("dropped", access.dropped)
         .text_if("error", access.error)
         .end();
 }
@@ -118,6 +121,7 @@ mod tests {
         cost: None,
         counted: Counted::ByProvider,
         model_override: None,
+        dropped: None,
         error: None,
     };
 
@@ -160,6 +164,7 @@ mod tests {
             cost: Some(NanoUsd::new(1_500)),
             counted: Counted::ByEstimate,
             model_override: Some("gpt-4o-mini"),
+            dropped: Some("seed,n"),
             error: Some("upstream_error"),
             ..BARE
         };
@@ -171,7 +176,7 @@ mod tests {
              \"strategy\":\"round_robin\",\"group\":\"fast\",\"status\":200,\"attempts\":2,\
              \"latency_ms\":0.250,\"first_byte_ms\":120.000,\"prompt_tokens\":12,\
              \"completion_tokens\":34,\"cost_usd\":0.0000015,\"estimated\":true,\
-             \"override\":\"gpt-4o-mini\",\"error\":\"upstream_error\"}\n"
+             \"override\":\"gpt-4o-mini\",\"dropped\":\"seed,n\",\"error\":\"upstream_error\"}\n"
         );
         assert!(line(Format::Text, &full).contains("caller=\"team a\\n\" project=search"));
     }

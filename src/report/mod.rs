@@ -1,6 +1,12 @@
-//! Numbers to text: the access line and, on top of it, the log format.
+//! Numbers to text: the log, what the management API shows, and tables for terminals.
 
 pub mod access_line;
+pub mod costs;
 pub mod escape;
 pub mod line;
+pub mod metrics;
+pub mod overview;
 pub mod providers;
+pub mod reloaded;
+pub mod status;
+pub mod table;

@@ -5,14 +5,12 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::base::limits::{INFORMATIONAL_MAX, ONE_SEND_BYTES_MAX};
+use crate::base::limits::ONE_SEND_BYTES_MAX;
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::config::plan::{Provider, ProviderKind};
 use crate::decide::failover::Attempts;
-use crate::decide::outcome::{
-    Credit, Failure, KeyOwner, Outcome, Sample as Kind, Waiting, classify_status,
-};
+use crate::decide::outcome::{Credit, KeyOwner, Outcome, Sample as Kind, Waiting, classify_status};
 use crate::exchange::admit;
 use crate::exchange::headers::{Added, Totals};
 use crate::exchange::outbound::Outbound;
@@ -33,7 +31,6 @@ use crate::shard::upstream::Upstream;
 use crate::shard::whole;
 use crate::sys::clock;
 use crate::translate::error;
-use crate::wire::head::{Arrival, Asked};
 use crate::wire::openai::{self, RequestEdits};
 use crate::wire::splice::Splice;
 use crate::wire::usage::Usage;
@@ -77,6 +74,8 @@ pub struct Try<'j> {
     pub injection: Injection,
     /// The body in the provider's own dialect, where that is not the caller's.
     pub translated: Option<&'j [u8]>,
+    /// When it begins.
+    pub started: Instant,
     /// The right to do so.
     pub permit: &'j RefCell<Permit>,
 }
@@ -93,6 +92,8 @@ pub struct Attempt<'j, 'a> {
     pub permit: &'j RefCell<Permit>,
     /// The body in the provider's own dialect, where that is not the caller's.
     pub translated: Option<&'j [u8]>,
+    /// When it began; waiting for the provider counts from here.
+    pub started: Instant,
     /// When it was sent; response times count from here.
     pub sent_at: Instant,
     /// When all attempts together must have ended.
@@ -114,13 +115,13 @@ pub async fn run<'a>(
         fresh,
         injection,
         translated,
+        started,
         permit,
     }: Try<'_>,
 ) -> End {
     let shard = job.shard;
     let id = job.routed.route.candidates[place].provider;
     let provider = shard.plan.provider(id);
-    let started = clock::now();
     let deadline = attempts.attempt_deadline(started, provider.timeout);
     let pooled = match fresh {
         Fresh::NotNeeded => shard.pool.take(id, started),
@@ -151,26 +152,36 @@ pub async fn run<'a>(
         place,
         permit,
         translated,
+        started,
         sent_at,
         overall: attempts.deadline(),
         key: credential.owner(provider),
         usage: usage_chunk(job, place, injection),
     };
     up.socket.deadline.set(deadline, Cut::Both);
-    match exchange_heads(&attempt, caller, &mut up, credential).await {
-        Ok(()) => {}
+    let head = match send_request(&attempt, caller, &mut up, credential).await {
+        Ok(()) if caller.is_gone() => Err(Outcome::CallerGone),
+        Ok(()) => up.read_head(caller).await,
         Err(outcome) => return End::Outcome(outcome),
+    };
+    if let Err(outcome) = head {
+        return End::Outcome(attempt.abandoned(record, outcome));
     }
     if up.head.status != 429
         && let Some(span) = up.used_up()
     {
         attempt.put_aside(Some(span));
     }
-    if (200..=299).contains(&up.head.status) && up.is_event_stream() {
+    let is_success = (200..=299).contains(&up.head.status);
+    if is_success && up.is_event_stream() {
         return End::Outcome(stream::relay(&attempt, caller, record, attempts, up).await);
     }
     match whole::read(caller, &mut up).await {
         Ok(()) => {}
+        Err(whole::Stop::Outcome(outcome)) if is_success => {
+            return End::Outcome(attempt.abandoned(record, outcome));
+        }
+        // Whoever refuses a request bills nothing.
         Err(whole::Stop::Outcome(outcome)) => return End::Outcome(outcome),
         Err(whole::Stop::Overloaded) => return End::Refused(Refusal::Overloaded),
     }
@@ -256,7 +267,7 @@ impl<'a> Attempt<'_, 'a> {
     }
 
     /// The provider asked to be left alone.
-    fn put_aside(&self, span: Option<Duration>) {
+    pub fn put_aside(&self, span: Option<Duration>) {
         let provider = self.candidate().provider;
         self.job.shard.reports.report(Fact::Cooldown {
             provider,
@@ -268,11 +279,18 @@ impl<'a> Attempt<'_, 'a> {
     /// What was used, and what it costs: as the provider says, else a quarter of the characters.
     #[must_use]
     pub fn used(&self, usage: Option<Usage>, text_bytes: usize) -> Used {
-        let counts = usage.map(|usage| usage.counts());
-        let mut used = Used::new(usage, self.job.ask.prompt_bytes, text_bytes);
-        let counts = counts.unwrap_or_else(|| used.counts());
-        used.cost = spend::cost(self.job, self.place, &counts);
-        used
+        spend::used(self.job, self.place, usage, text_bytes)
+    }
+
+    /// The end of an attempt whose answer was not read whole. Where the caller has left, the
+    /// provider has the request and will bill what it did: at least the prompt, by its estimate.
+    fn abandoned(&self, record: &mut Record<'_>, outcome: Outcome) -> Outcome {
+        if outcome == Outcome::CallerGone {
+            let used = self.used(None, 0);
+            record.settle(used);
+            self.settle(outcome, None, used.sum());
+        }
+        outcome
     }
 
     /// Where the attempt is a probe, waits until what it has reported is in force: whoever has its
@@ -334,7 +352,7 @@ impl<'a> Attempt<'_, 'a> {
             return Splice::new(body);
         }
         let job = self.job;
-        let names = &job.shard.routes[job.routed.id.index()].models;
+        let names = &job.shard.era.routes[job.routed.id.index()].models;
         let edits = RequestEdits {
             model: names[self.place]
                 .as_deref()
@@ -346,8 +364,8 @@ impl<'a> Attempt<'_, 'a> {
     }
 }
 
-/// Sends the request and reads the answer's head.
-async fn exchange_heads(
+/// Sends the request.
+async fn send_request(
     attempt: &Attempt<'_, '_>,
     caller: &mut Caller,
     up: &mut Upstream,
@@ -357,7 +375,8 @@ async fn exchange_heads(
     let splice = attempt.edited();
     caller.out.clear();
     let mut out = std::mem::take(&mut caller.out);
-    job.shard.prefixes[attempt.candidate().provider.index()].write(
+    let prefixes = job.shard.era.prefixes(attempt.candidate().provider);
+    prefixes.write(
         job.endpoint,
         &Outbound {
             model: attempt.upstream_model(),
@@ -369,15 +388,15 @@ async fn exchange_heads(
         splice.len(),
         &mut out,
     );
-    let sent = send(attempt, caller, up, out, &splice).await;
-    if caller.is_gone() {
-        return Err(Outcome::CallerGone);
+    match send(attempt, caller, up, out, &splice).await {
+        Ok(()) => Ok(()),
+        Err(_) if caller.is_gone() => Err(Outcome::CallerGone),
+        Err(_) if !up.has_arrived() && up.socket.deadline.is_overdue() => {
+            Err(Outcome::TimedOut(Waiting::Head))
+        }
+        // A provider that refuses a request may answer, and close, before it has read all of it.
+        Err(_) => Ok(()),
     }
-    // A provider that refuses a request may answer, and close, before it has read all of it.
-    if sent.is_err() && !up.has_arrived() && up.socket.deadline.is_overdue() {
-        return Err(Outcome::TimedOut(Waiting::Head));
-    }
-    read_head(caller, up).await
 }
 
 /// Sends head and body: in one piece while that is small, else without a copy of the body.
@@ -429,58 +448,6 @@ pub(super) async fn send_part(
         caller.out = buffer;
     }
     result
-}
-
-/// Reads the final head of the answer; informational ones are skipped (RFC 9110, section 15.2).
-pub(super) async fn read_head(caller: &mut Caller, up: &mut Upstream) -> Result<(), Outcome> {
-    let mut seen = 0;
-    loop {
-        let read = up.read_more(caller).await;
-        if caller.is_gone() {
-            return Err(Outcome::CallerGone);
-        }
-        match read {
-            Ok(count) if count > 0 => {}
-            Ok(_) | Err(_) => return Err(no_head(up)),
-        }
-        loop {
-            let malformed = |_| Outcome::Failed(Failure::Malformed);
-            match up
-                .head
-                .parse_answer(&up.bytes, seen, Asked::Other)
-                .map_err(malformed)?
-            {
-                Arrival::Partial => {
-                    seen = up.bytes.len();
-                    break;
-                }
-                // Nobody asked to switch protocols.
-                Arrival::Whole if up.head.status == 101 => {
-                    return Err(Outcome::Failed(Failure::Malformed));
-                }
-                Arrival::Whole if up.head.status < 200 => {
-                    up.informed += 1;
-                    if up.informed > INFORMATIONAL_MAX {
-                        return Err(Outcome::Failed(Failure::Malformed));
-                    }
-                    up.bytes.drain(..up.head.len);
-                    seen = 0;
-                }
-                Arrival::Whole => return Ok(()),
-            }
-        }
-    }
-}
-
-/// What a connection that ended before the answer's head means.
-fn no_head(up: &Upstream) -> Outcome {
-    if up.socket.deadline.is_overdue() {
-        Outcome::TimedOut(Waiting::Head)
-    } else if up.reused && up.bytes.is_empty() && up.informed == 0 {
-        Outcome::StaleConnection
-    } else {
-        Outcome::Failed(Failure::Cut)
-    }
 }
 
 fn usage_chunk(job: &Job<'_>, place: usize, injection: Injection) -> UsageChunk {

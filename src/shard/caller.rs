@@ -3,15 +3,17 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use monoio::net::TcpStream;
+use rustls::ServerConfig;
 
 use crate::base::limits::{BUFFER_KEPT_BYTES, READ_AHEAD_BYTES_MAX, READ_BYTES};
 use crate::link::buffered::Held;
 use crate::shard::buffers::Buffers;
 use crate::shard::part::Part;
-use crate::shard::run::Shard;
+use crate::shard::run::{Loop, Shard};
 use crate::shard::socket::Socket;
 use crate::shard::timers::{Cut, Deadline};
 use crate::shard::tls::Session;
@@ -59,13 +61,17 @@ impl Caller {
     /// # Errors
     ///
     /// The caller hung up or did not complete the handshake in time.
-    pub async fn new(shard: &Rc<Shard>, stream: TcpStream) -> io::Result<Self> {
+    pub async fn new(
+        shard: &Loop,
+        tls: Option<Arc<ServerConfig>>,
+        stream: TcpStream,
+    ) -> io::Result<Self> {
         let mut socket = Socket::new(stream, shard)?;
-        if let Some(config) = &shard.tls_accept {
-            let session = Session::accept(config)?;
+        if let Some(config) = tls {
+            let session = Session::accept(&config)?;
             socket
                 .deadline
-                .set(clock::now() + shard.plan.server.header_timeout, Cut::Both);
+                .set(clock::now() + shard.server.header_timeout, Cut::Both);
             // In a box of its own: most of what a handshake needs is not needed after it.
             Box::pin(socket.secure(session)).await?;
         }
@@ -211,7 +217,7 @@ impl Caller {
     /// Sends `part`, and gives it back. The caller may take it as slowly as it likes, as long as it
     /// takes something now and then.
     pub async fn send(&mut self, shard: &Shard, mut part: Part) -> (io::Result<()>, Part) {
-        let stall = shard.plan.server.idle_timeout;
+        let stall = shard.server.idle_timeout;
         let mut sent = Ok(());
         while sent.is_ok() && !part.is_sent() {
             self.socket.deadline.set(clock::now() + stall, Cut::Both);

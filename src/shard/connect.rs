@@ -9,6 +9,7 @@ use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
 use crate::config::plan::Provider;
 use crate::decide::outcome::ConnectFault;
+use crate::shard::meters::Connected;
 use crate::shard::run::Shard;
 use crate::shard::socket::Socket;
 use crate::shard::timers::Cut;
@@ -59,7 +60,8 @@ async fn open(
         }
         socket.deadline.clear();
     }
-    let mut upstream = Upstream::new(socket);
+    let connected = Connected::new(shard.meters.provider(id, &provider.name));
+    let mut upstream = Upstream::new(socket, connected);
     upstream.post_read();
     Ok(upstream)
 }

@@ -13,7 +13,7 @@ use crate::shard::body::{self, Stop};
 use crate::shard::caller::Caller;
 use crate::shard::drive::{self, After};
 use crate::shard::refuse;
-use crate::shard::run::Shard;
+use crate::shard::run::{Current, Loop, Shard};
 use crate::shard::settle::Record;
 use crate::shard::timers::{Cut, FIRST_REQUEST, Waits};
 use crate::sys::clock;
@@ -21,41 +21,44 @@ use crate::wire::head::{Arrival, Framing, HeadFault};
 
 /// A connection that counts as open as long as this lives, however its task ends.
 pub struct Open {
-    shard: Rc<Shard>,
+    current: Rc<Current>,
 }
 
 impl Open {
     /// Counts a connection that the process has admitted.
     #[must_use]
-    pub fn new(shard: Rc<Shard>) -> Self {
-        shard.open.set(shard.open.get() + 1);
-        Self { shard }
+    pub fn new(current: Rc<Current>) -> Self {
+        current.open.set(current.open.get() + 1);
+        current.meters.own.callers.set(current.open.get());
+        Self { current }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let left = self.shard.open.get() - 1;
-        self.shard.open.set(left);
-        self.shard.gates.release_connection();
+        let left = self.current.open.get() - 1;
+        self.current.open.set(left);
+        self.current.meters.own.callers.set(left);
+        self.current.process.release_connection();
         if left == 0 {
-            self.shard.emptied.give();
+            self.current.emptied.give();
         }
     }
 }
 
 /// Serves one connection to its end.
 pub async fn serve(open: Open, stream: TcpStream) {
-    let shard = Rc::clone(&open.shard);
-    let Ok(mut caller) = Caller::new(&shard, stream).await else {
+    let current = &*open.current;
+    let tls = current.shard().era.tls_accept.clone();
+    let Ok(mut caller) = Caller::new(current, tls, stream).await else {
         return;
     };
     let mut turn = Turn::First;
     loop {
-        let arrived = read_head(&shard, &mut caller, turn).await;
+        let arrived = read_head(current, &mut caller, turn).await;
         // In a box of its own: what a request needs is several times what an idle connection is.
-        let served = Box::pin(serve_one(&shard, &mut caller, arrived)).await;
-        if served == After::Close || (!shard.gates.is_taking() && caller.bytes.is_empty()) {
+        let served = Box::pin(serve_one(current, &mut caller, arrived)).await;
+        if served == After::Close || (!current.process.is_taking() && caller.bytes.is_empty()) {
             break;
         }
         turn = Turn::Later;
@@ -72,8 +75,9 @@ enum Turn {
     Later,
 }
 
-/// Answers the request whose head has arrived.
-async fn serve_one(shard: &Rc<Shard>, caller: &mut Caller, arrived: Result<(), Stop>) -> After {
+/// Answers the request whose head has arrived. It goes by the era that its head was read in.
+async fn serve_one(current: &Current, caller: &mut Caller, arrived: Result<(), Stop>) -> After {
+    let shard = &current.shard();
     let random = || {
         let mut random = shard.random.borrow_mut();
         [random.next_u64(), random.next_u64()]
@@ -87,7 +91,9 @@ async fn serve_one(shard: &Rc<Shard>, caller: &mut Caller, arrived: Result<(), S
             return refuse_and_linger(shard, caller, &request, &refusal).await;
         }
     }
-    let request = Request::read(&caller.head, &caller.bytes, random(), clock::now());
+    let _busy = shard.meters.busy();
+    let mut request = Request::read(&caller.head, &caller.bytes, random(), clock::now());
+    let arrived = caller.bytes.len();
     let message = Rc::clone(&caller.bytes);
     let target = match drive::check(shard, &caller.head, &message) {
         Ok(target) => target,
@@ -104,6 +110,9 @@ async fn serve_one(shard: &Rc<Shard>, caller: &mut Caller, arrived: Result<(), S
             return refuse_and_linger(shard, caller, &request, &refusal).await;
         }
     };
+    if caller.bytes.len() > arrived {
+        request.ready = clock::now();
+    }
     caller.read_ahead();
     let after = drive::answer(shard, caller, &request, &target, body.at).await;
     caller.forget(body.end);
@@ -148,8 +157,8 @@ async fn refuse_and_linger(
 }
 
 /// Reads until a request's head is there.
-async fn read_head(shard: &Shard, caller: &mut Caller, turn: Turn) -> Result<(), Stop> {
-    let server = &shard.plan.server;
+async fn read_head(shard: &Loop, caller: &mut Caller, turn: Turn) -> Result<(), Stop> {
+    let server = &shard.server;
     let mut seen = 0;
     let mut started: Option<Instant> = None;
     loop {
@@ -175,7 +184,7 @@ async fn read_head(shard: &Shard, caller: &mut Caller, turn: Turn) -> Result<(),
                 caller.socket.deadline.set_waiting(until, Waits::Another);
             }
             (None, true, Turn::First) => {
-                let wait = if shard.gates.is_taking() {
+                let wait = if shard.process.is_taking() {
                     server.header_timeout
                 } else {
                     server.header_timeout.min(FIRST_REQUEST)

@@ -24,7 +24,7 @@ use crate::shard::models;
 use crate::shard::permit::Permit;
 use crate::shard::refuse;
 use crate::shard::run::Shard;
-use crate::shard::settle::Record;
+use crate::shard::settle::{Asked, Record};
 use crate::shard::spend::{self, Allowance, Turn};
 use crate::sys::clock;
 use crate::translate::request::{self, Unsupported};
@@ -77,7 +77,7 @@ pub fn check<'a>(shard: &Shard, head: &Head, bytes: &'a [u8]) -> Result<Target, 
     let authorization = head.value(bytes, "authorization");
     match &target {
         Target::Manage(Manage::Health | Manage::Ready) => {}
-        Target::Manage(Manage::Providers | Manage::Circuit(..)) => {
+        Target::Manage(Manage::Report(_) | Manage::Reload | Manage::Circuit(..)) => {
             admit::operator(shard.management_token.as_ref(), authorization)?;
         }
         Target::Infer(_) | Target::Models | Target::Model(_) => {
@@ -159,7 +159,7 @@ async fn infer(
 fn spend<'a>(job: &mut Job<'a>, record: &mut Record<'a>) -> Result<(), Refusal<'a>> {
     let shard: &'a Shard = job.shard;
     let label = job.request.attribution.caller.as_ref();
-    let budget = label.and_then(|label| shard.purse.budget_of(label.as_str()));
+    let budget = label.and_then(|label| shard.era.purse.budget_of(label.as_str()));
     let mut allowance = spend::admit(job, budget, Turn::AsAsked);
     if let Allowance::Instead(model) = allowance {
         job.routed = route::route(&shard.plan, job.endpoint, model)
@@ -198,7 +198,7 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
             return conclude(job, caller, record, &attempts, verdict).await;
         };
         let id = routed.route.candidates[place].provider;
-        let translated = match translated(job, place) {
+        let translated = match translated(job, record, place) {
             Ok(body) => body,
             Err(why) => {
                 attempts.begin(place);
@@ -218,7 +218,7 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
         };
         attempts.begin(place);
         record.attempts = attempts.count();
-        record.provider = Some(&provider_of(job, place).name);
+        record.asked = Some(asked(job, place));
         let candidate = (place, permit, translated.as_deref());
         match attempt_at(job, caller, record, &mut attempts, candidate).await {
             Ok(None) => {}
@@ -231,9 +231,13 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
 }
 
 /// The request in the dialect of a candidate, where that is not the caller's.
-fn translated(job: &Job<'_>, place: usize) -> Result<Option<Vec<u8>>, Unsupported> {
-    let provider = provider_of(job, place);
-    match provider.kind {
+fn translated(
+    job: &Job<'_>,
+    record: &mut Record<'_>,
+    place: usize,
+) -> Result<Option<Vec<u8>>, Unsupported> {
+    record.dropped = None;
+    match provider_of(job, place).kind {
         ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => Ok(None),
         ProviderKind::Anthropic => {
             let model = job.routed.route.candidates[place]
@@ -243,11 +247,8 @@ fn translated(job: &Job<'_>, place: usize) -> Result<Option<Vec<u8>>, Unsupporte
             let mut body = Vec::with_capacity(job.body.len());
             let source = &job.message[job.body.clone()];
             let dropped = request::write(source, job.ask, model, &mut body)?;
-            if !dropped.names.is_empty() {
-                let (provider, more) = (&*provider.name, dropped.more);
-                let names = dropped.names.join(", ");
-                let request_id = job.request.id.as_str();
-                tracing::debug!(provider, request_id, names, more, "parameters are left out");
+            if !dropped.names.is_empty() && tracing::enabled!(tracing::Level::DEBUG) {
+                record.dropped = Some(dropped.to_string());
             }
             Ok(Some(body))
         }
@@ -264,6 +265,7 @@ async fn attempt_at<'a>(
     (place, permit, translated): (usize, Permit, Option<&[u8]>),
 ) -> Result<Option<Verdict>, Refusal<'static>> {
     let (mut fresh, mut injection) = (Fresh::NotNeeded, Injection::Allowed);
+    let mut started = permit.admitted();
     let permit = RefCell::new(permit);
     loop {
         let this = Try {
@@ -271,12 +273,15 @@ async fn attempt_at<'a>(
             fresh,
             injection,
             translated,
+            started,
             permit: &permit,
         };
         let outcome = match attempt::run(job, caller, record, attempts, this).await {
             End::Outcome(outcome) => outcome,
             End::WithoutInjection => {
                 injection = Injection::Refused;
+                let now = clock::now();
+                record.waited += now.since(std::mem::replace(&mut started, now));
                 continue;
             }
             End::Refused(refusal) => return Err(refusal),
@@ -287,13 +292,22 @@ async fn attempt_at<'a>(
             job.shard.without_injection(provider);
         }
         log_outcome(job, place, outcome);
-        if outcome != Outcome::StaleConnection {
+        if record.response_time.is_none() {
+            let now = clock::now();
+            record.waited += now.since(std::mem::replace(&mut started, now));
+        }
+        if outcome == Outcome::StaleConnection {
+            permit.borrow().count(outcome);
+        } else {
             settle(job, place, &permit, outcome).await;
         }
         let grant = || grant(job.shard);
         match attempts.on_outcome(clock::now(), outcome, grant) {
             Step::SameProviderFresh => fresh = Fresh::Needed,
-            Step::Another => return Ok(None),
+            Step::Another => {
+                permit.borrow().count_failover(outcome);
+                return Ok(None);
+            }
             Step::End(verdict) => return Ok(Some(verdict)),
         }
     }
@@ -344,10 +358,10 @@ async fn conclude<'a>(
             let Some(blamed) = attempts.blamed() else {
                 return After::Close;
             };
-            let provider = &provider_of(job, blamed.candidate).name;
-            record.provider = Some(provider);
+            let asked = asked(job, blamed.candidate);
+            record.asked = Some(asked);
             let last = LastWord {
-                provider,
+                provider: asked.provider,
                 model: &job.ask.model,
                 outcome: blamed.outcome,
                 retry: choose::retry_in(job, record.retry_after),
@@ -364,6 +378,17 @@ async fn conclude<'a>(
                 None => After::Close,
             }
         }
+    }
+}
+
+/// A candidate, for the record.
+fn asked<'a>(job: &Job<'a>, place: usize) -> Asked<'a> {
+    let candidate = &job.routed.route.candidates[place];
+    Asked {
+        id: candidate.provider,
+        provider: &provider_of(job, place).name,
+        model: candidate.model.as_deref().unwrap_or(job.model),
+        route: job.routed.id,
     }
 }
 
@@ -384,6 +409,7 @@ fn grant(shard: &Shard) -> Grant {
         shard.retries.count_retry(shard.id, now);
         Grant::Granted
     } else {
+        shard.meters.own.retries_denied.add(1);
         tracing::warn!("the retry budget is used up: a failed request is not tried elsewhere");
         Grant::Denied
     }

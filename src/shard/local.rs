@@ -1,28 +1,47 @@
 //! Successful answers that infermux gives itself.
 
+use crate::base::limits::ONE_SEND_BYTES_MAX;
 use crate::exchange::inbound;
 use crate::exchange::refusal::Body;
 use crate::exchange::request::Request;
 use crate::shard::caller::Caller;
 use crate::shard::drive::{self, After};
+use crate::shard::part::Part;
 use crate::shard::run::Shard;
 use crate::shard::settle::Record;
 use crate::sys::clock;
 
-/// Answers with `body`, a JSON text.
+/// An answer of infermux's own.
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its media type.
+    pub kind: &'static str,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// The media type of JSON.
+pub const JSON: &str = "application/json";
+/// The media type of metrics (Prometheus, text exposition format).
+pub const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Answers a request.
 pub async fn answer(
     shard: &Shard,
     caller: &mut Caller,
     request: &Request,
     record: &mut Record<'_>,
-    (status, body): (u16, &[u8]),
+    Answer { status, kind, body }: Answer,
 ) -> After {
     record.status = Some(status);
     record.first_byte = Some(clock::now());
     let out = &mut caller.out;
     out.clear();
     inbound::write_status(status, out);
-    out.extend_from_slice(b"Content-Type: application/json\r\nContent-Length: ");
+    out.extend_from_slice(b"Content-Type: ");
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(b"\r\nContent-Length: ");
     out.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
     out.extend_from_slice(b"\r\nX-Request-Id: ");
     out.extend_from_slice(request.id.as_str().as_bytes());
@@ -30,10 +49,15 @@ pub async fn answer(
     request.write_connection(shard.connection(request.connection), out);
     out.extend_from_slice(b"\r\n");
     match request.body {
-        Body::Sent => out.extend_from_slice(body),
-        Body::LengthOnly => {}
+        Body::Sent if body.len() <= ONE_SEND_BYTES_MAX => out.extend_from_slice(&body),
+        Body::Sent | Body::LengthOnly => {}
     }
-    match caller.send_out(shard).await {
+    record.count();
+    let mut sent = caller.send_out(shard).await;
+    if request.body == Body::Sent && body.len() > ONE_SEND_BYTES_MAX && sent.is_ok() {
+        sent = caller.send(shard, Part::own(body)).await.0;
+    }
+    match sent {
         Ok(()) => drive::after(shard, request.connection),
         Err(_) => {
             record.leave();

@@ -8,10 +8,12 @@ use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
 use crate::exchange::target::Manage;
 use crate::link::gate::Phase;
+use crate::link::reloads::Outcome;
 use crate::link::reports::{Ask, Message, Question, Reply};
+use crate::report::reloaded;
 use crate::shard::caller::Caller;
 use crate::shard::drive::After;
-use crate::shard::local;
+use crate::shard::local::{self, Answer};
 use crate::shard::refuse;
 use crate::shard::run::Shard;
 use crate::shard::settle::Record;
@@ -27,19 +29,33 @@ pub async fn answer(
     let mut record = Record::new(shard, request);
     let answered: Result<(u16, Vec<u8>), Refusal<'_>> = match manage {
         Manage::Health => Ok((200, OK.to_vec())),
-        Manage::Ready => Ok(match shard.gates.phase() {
+        Manage::Ready => Ok(match shard.process.phase() {
             Phase::Serving => (200, OK.to_vec()),
             Phase::Leaving | Phase::Draining | Phase::Stopping => (503, DRAINING.to_vec()),
         }),
-        Manage::Providers => ask(shard, Question::Providers).await,
+        Manage::Reload => return reload(shard, caller, request, &mut record).await,
+        Manage::Report(question) => ask(shard, question.clone()).await,
         Manage::Circuit(name, act) => match provider_called(shard, name) {
-            Some(id) => ask(shard, Question::Circuit(id, *act)).await,
+            Some(id) => match ask(shard, Question::Circuit(id, *act)).await {
+                // A configuration without it came in between.
+                Ok((_, body)) if body.is_empty() => Err(Refusal::UnknownProvider { name }),
+                answered => answered,
+            },
             None => Err(Refusal::UnknownProvider { name }),
         },
     };
     match answered {
         Ok((status, body)) => {
-            local::answer(shard, caller, request, &mut record, (status, &body)).await
+            let kind = match manage {
+                Manage::Report(Question::Metrics) => local::PROMETHEUS,
+                Manage::Health
+                | Manage::Ready
+                | Manage::Report(_)
+                | Manage::Reload
+                | Manage::Circuit(..) => local::JSON,
+            };
+            let answer = Answer { status, kind, body };
+            local::answer(shard, caller, request, &mut record, answer).await
         }
         Err(refusal) => refuse::tell(shard, caller, request, &mut record, &refusal).await,
     }
@@ -66,7 +82,7 @@ pub async fn ask<'a>(shard: &Shard, question: Question) -> Result<(u16, Vec<u8>)
     let until = clock::now() + PATIENCE;
     while clock::now() < until {
         if let Some(body) = reply.taken() {
-            return Ok((200, body.to_vec()));
+            return Ok((200, body));
         }
         // In a box of its own: a timer is aligned so that it would pad every request's future.
         Box::pin(monoio::time::sleep(Duration::from_millis(1))).await;
@@ -75,16 +91,50 @@ pub async fn ask<'a>(shard: &Shard, question: Question) -> Result<(u16, Vec<u8>)
     Err(Refusal::Internal)
 }
 
+/// Has the configuration reloaded, and answers once every shard goes by it.
+async fn reload(
+    shard: &Shard,
+    caller: &mut Caller,
+    request: &Request,
+    record: &mut Record<'_>,
+) -> After {
+    let wish = shard.reloads.wish();
+    let until = clock::now() + RELOAD_PATIENCE;
+    let outcome = loop {
+        match wish.as_ref().map(|wish| wish.outcome()) {
+            Some(None) if clock::now() < until => {
+                monoio::time::sleep(Duration::from_millis(2)).await;
+            }
+            outcome => break outcome,
+        }
+    };
+    let refusal = match outcome.as_ref().map(Option::as_deref) {
+        Some(Some(Outcome::Done(changes))) => {
+            let answer = Answer {
+                status: 200,
+                kind: local::JSON,
+                body: reloaded::body(&changes.changed, &changes.needs_restart),
+            };
+            return local::answer(shard, caller, request, record, answer).await;
+        }
+        Some(Some(Outcome::Refused(faults))) => Refusal::InvalidConfiguration { faults },
+        Some(Some(Outcome::Stopping)) => Refusal::ShuttingDown,
+        // It goes on, but its caller need not wait for ever.
+        Some(None) => Refusal::Internal,
+        None => Refusal::Overloaded,
+    };
+    refuse::tell(shard, caller, request, record, &refusal).await
+}
+
 fn provider_called(shard: &Shard, name: &str) -> Option<ProviderId> {
-    let place = shard
-        .plan
-        .providers
-        .iter()
-        .position(|provider| *provider.name == *name)?;
-    u16::try_from(place).ok().map(ProviderId)
+    let mut providers = shard.plan.providers.iter();
+    let found = providers.find(|provider| *provider.name == *name);
+    found.map(|provider| provider.id)
 }
 
 const OK: &[u8] = b"{\"status\":\"ok\"}";
 const DRAINING: &[u8] = b"{\"status\":\"draining\"}";
 /// How long the coordinator may take; it needs about 10 ms.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a reload may take to be answered; names that nobody answers for take 5 s.
+const RELOAD_PATIENCE: Duration = Duration::from_secs(30);

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::base::ids::ProviderId;
+use crate::config::plan::{Provider, ProviderKind};
 use crate::decide::outcome::{ConnectFault, Failure, Outcome};
 use crate::exchange::admit;
 use crate::exchange::catalogue;
@@ -16,13 +17,14 @@ use crate::shard::attempt;
 use crate::shard::caller::Caller;
 use crate::shard::connect;
 use crate::shard::drive::After;
-use crate::shard::local;
+use crate::shard::local::{self, Answer};
 use crate::shard::refuse;
 use crate::shard::run::Shard;
 use crate::shard::settle::Record;
 use crate::shard::timers::Cut;
 use crate::shard::whole;
 use crate::sys::clock;
+use crate::translate::models as anthropic;
 
 /// Answers a request about models.
 pub async fn answer(
@@ -46,7 +48,12 @@ pub async fn answer(
     if let Err(refusal) = found {
         return refuse::tell(shard, caller, request, &mut record, &refusal).await;
     }
-    local::answer(shard, caller, request, &mut record, (200, &body)).await
+    let answer = Answer {
+        status: 200,
+        kind: local::JSON,
+        body,
+    };
+    local::answer(shard, caller, request, &mut record, answer).await
 }
 
 async fn all(
@@ -55,9 +62,9 @@ async fn all(
     request: &Request,
     body: &mut Vec<u8>,
 ) -> Result<(), Refusal<'static>> {
-    let mut list = shard.catalogue.list();
+    let mut list = shard.era.catalogue.list();
     let mut failed = None;
-    for id in shard.catalogue.open() {
+    for id in shard.era.catalogue.open() {
         let asked = ask(shard, caller, request, *id).await;
         let added = asked.and_then(|answer| {
             list.add(&answer)
@@ -95,10 +102,10 @@ async fn one<'a>(
     id: &'a str,
     body: &mut Vec<u8>,
 ) -> Result<(), Refusal<'a>> {
-    if shard.catalogue.write_claimed(id, body) {
+    if shard.era.catalogue.write_claimed(id, body) {
         return Ok(());
     }
-    for provider in shard.catalogue.open() {
+    for provider in shard.era.catalogue.open() {
         if let Ok(answer) = ask(shard, caller, request, *provider).await
             && catalogue::write_found(&answer, id, body)
         {
@@ -139,7 +146,7 @@ async fn ask(
         write_request(shard, caller, request, id);
         let part = std::mem::take(&mut caller.out);
         let _ = attempt::send_part(caller, &mut up, crate::shard::part::Part::own(part)).await;
-        match attempt::read_head(caller, &mut up).await {
+        match up.read_head(caller).await {
             Err(Outcome::StaleConnection) => continue,
             Err(outcome) => return Err(outcome),
             Ok(()) => {}
@@ -152,11 +159,24 @@ async fn ask(
         if up.head.status != 200 {
             return Err(Outcome::Failed(Failure::Status(up.head.status)));
         }
-        let answer = up.body().to_vec();
+        let answer = list_of(provider, up.body());
         up.park(shard, id);
-        return Ok(answer);
+        return answer.ok_or(Outcome::Failed(Failure::Malformed));
     }
     Err(Outcome::ConnectFailed(ConnectFault::Refused))
+}
+
+/// The list in OpenAI's shape, of what the provider is asked for; `None`: it is no list.
+fn list_of(provider: &Provider, body: &[u8]) -> Option<Vec<u8>> {
+    match provider.kind {
+        ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => {
+            Some(body.to_vec())
+        }
+        ProviderKind::Anthropic => {
+            let mut list = Vec::with_capacity(body.len());
+            anthropic::write(body, &provider.name, &mut list).then_some(list)
+        }
+    }
 }
 
 fn write_request(shard: &Shard, caller: &mut Caller, request: &Request, id: ProviderId) {
@@ -174,7 +194,7 @@ fn write_request(shard: &Shard, caller: &mut Caller, request: &Request, id: Prov
         caller: (head, bytes),
     };
     out.clear();
-    shard.prefixes[id.index()].write_models(&outbound, out);
+    shard.era.prefixes(id).write_models(&outbound, out);
 }
 
 /// A list of models is quick to make.

@@ -1,12 +1,14 @@
 //! The right to make one attempt at a provider: taken from its gate, reported when it ends.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::decide::outcome::{Outcome, Signal};
 use crate::link::facts::{Ended, Fact, Sample};
+use crate::link::meters::ProviderMeter;
 use crate::link::provider_gate::Taken;
 use crate::shard::run::Shard;
 use crate::sys::clock;
@@ -18,6 +20,7 @@ pub struct Permit {
     provider: ProviderId,
     admitted: Instant,
     taken: Taken,
+    meter: Arc<ProviderMeter>,
     settled: bool,
 }
 
@@ -45,13 +48,23 @@ impl Permit {
             });
             shard.reports.flush();
         }
+        let name = &shard.plan.provider(provider).name;
+        let meter = shard.meters.provider(provider, name);
+        meter.begun.add(1);
         Some(Self {
             shard: Rc::clone(shard),
             provider,
             admitted,
             taken,
+            meter,
             settled: false,
         })
+    }
+
+    /// When it was taken.
+    #[must_use]
+    pub fn admitted(&self) -> Instant {
+        self.admitted
     }
 
     /// The provider's answer has begun: a probe has proven what it was to prove, however long the
@@ -69,6 +82,16 @@ impl Permit {
         }
     }
 
+    /// Takes note of an end that does not settle the attempt: it goes on over a fresh connection.
+    pub fn count(&self, outcome: Outcome) {
+        self.meter.outcomes[outcome.place()].add(1);
+    }
+
+    /// Takes note that the request goes on to another provider.
+    pub fn count_failover(&self, outcome: Outcome) {
+        self.meter.failovers[outcome.place()].add(1);
+    }
+
     /// Whether the attempt is a probe.
     #[must_use]
     pub fn is_probe(&self) -> bool {
@@ -80,8 +103,11 @@ impl Permit {
     pub fn settle(&mut self, outcome: Outcome, sample: Option<Sample>, used: Tokens) {
         let policy = &self.shard.plan.provider(self.provider).breaker;
         let signal = outcome.for_breaker(policy);
-        if let Some(sample) = sample.filter(|_| !self.settled) {
-            self.shard.observe(self.provider, sample.latency);
+        if !self.settled {
+            self.meter.outcomes[outcome.place()].add(1);
+            if let Some(sample) = sample {
+                self.shard.observe(self.provider, sample.latency);
+            }
         }
         self.report(signal, sample, used);
     }
@@ -90,6 +116,7 @@ impl Permit {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
+        self.meter.ended.add(1);
         self.shard.gates.providers[self.provider.index()].leave();
         self.shard.reports.report(Fact::Ended(Ended {
             provider: self.provider,

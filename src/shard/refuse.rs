@@ -44,6 +44,7 @@ pub async fn tell(
     let mut envelope = request.envelope(record.attempts);
     envelope.connection = shard.connection(record.connection);
     refusal.write_answer(&mut caller.out, &envelope);
+    record.count();
     if caller.send_out(shard).await.is_err() {
         record.leave();
         return After::Close;

@@ -9,8 +9,10 @@ use crate::base::ids::ShardId;
 use crate::base::limits::{FACTS_HELD_MAX, FACTS_PER_BATCH};
 use crate::decide::outcome::Signal;
 use crate::link::facts::Fact;
+use crate::link::meters::LoopMeter;
 use crate::link::reports::{Batch, Message, Progress, Reporter};
 use crate::shard::nudge::Nudge;
+use crate::sys::clock;
 
 /// The facts that wait, and where they go.
 pub struct Reports {
@@ -58,13 +60,14 @@ impl Reports {
 
     /// Hands over what waits, now; where the coordinator's inbox is full, with the next batch.
     pub fn flush(&self) {
-        let mut facts = self.facts.borrow_mut();
-        if facts.is_empty() {
+        let facts = &self.facts;
+        let count = facts.borrow().len();
+        if count == 0 {
             return;
         }
         // The next batch is likely to be as large.
-        let next = Vec::with_capacity(facts.len().min(FACTS_PER_BATCH));
-        let facts = std::mem::replace(&mut *facts, next);
+        let next = Vec::with_capacity(count.min(FACTS_PER_BATCH));
+        let facts = facts.replace(next);
         let number = self.number.get() + 1;
         let batch = Batch {
             shard: self.shard,
@@ -119,11 +122,13 @@ impl Reports {
     }
 
     /// Hands facts over at most 10 ms after they happened, as long as the shard runs. A shard with
-    /// nothing to report sleeps.
-    pub async fn keep_flushing(self: Rc<Self>) {
+    /// nothing to report sleeps. How late it is called is a measure of how busy the loop is.
+    pub async fn keep_flushing(self: Rc<Self>, meter: Arc<LoopMeter>) {
         loop {
             self.filled.wait().await;
-            monoio::time::sleep(Duration::from_millis(10)).await;
+            let due = clock::now() + TICK;
+            monoio::time::sleep(TICK).await;
+            meter.delay.observe(clock::now().since(due));
             self.flush();
             if !self.facts.borrow().is_empty() {
                 self.filled.give();
@@ -146,6 +151,9 @@ fn is_dispensable(fact: &Fact) -> bool {
         | Fact::Settled { .. } => false,
     }
 }
+
+/// Longest time between a fact and its batch.
+const TICK: Duration = Duration::from_millis(10);
 
 /// Looks, a millisecond apart, at whether a verdict is in force.
 pub const ENFORCE_POLLS: u32 = 5;

@@ -2,15 +2,20 @@
 
 use std::time::Duration;
 
+use crate::base::ids::{ProviderId, RouteId};
 use crate::base::money::NanoUsd;
+use crate::base::spent::Spent;
 use crate::base::time::Instant;
 use crate::base::tokens::{Counts, Tokens};
 use crate::decide::strategy::Strategy;
 use crate::exchange::attribution::Label;
 use crate::exchange::headers::Totals;
 use crate::exchange::refusal::Connection;
-use crate::exchange::request::Request;
+use crate::exchange::request::{Audience, Request};
+use crate::link::facts::MonthTag;
+use crate::link::meters::{Kept, Priced, Series};
 use crate::report::access_line::{Access, Counted, access_line};
+use crate::shard::meters::Line;
 use crate::shard::run::Shard;
 use crate::shard::spend::Reservation;
 use crate::sys::clock;
@@ -28,7 +33,13 @@ pub struct Record<'a> {
     /// The matching group.
     pub group: Option<&'a str>,
     /// Who was asked last.
-    pub provider: Option<&'a str>,
+    pub asked: Option<Asked<'a>>,
+    /// The month in which it was admitted.
+    month: MonthTag,
+    /// The provider's response time, once its answer is there.
+    pub response_time: Option<ResponseTime>,
+    /// Time spent waiting for providers.
+    pub waited: Duration,
     /// Providers tried.
     pub attempts: u32,
     /// The status that the caller was told; `None`: nobody was there to be told.
@@ -45,10 +56,36 @@ pub struct Record<'a> {
     pub inexpressible: Option<String>,
     /// The model that a budget put in place of the one asked for.
     pub model_override: Option<&'a str>,
+    /// Parameters that the last provider's dialect has no place for; kept for a log of steps.
+    pub dropped: Option<String>,
     /// What becomes of the connection afterwards.
     pub connection: Connection,
     /// The code of the error, or what went wrong.
     pub error: Option<&'static str>,
+    /// Whether it has been counted.
+    is_counted: bool,
+}
+
+/// Whom a request was sent to.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The provider.
+    pub id: ProviderId,
+    /// Its name.
+    pub provider: &'a str,
+    /// The provider's name for the model.
+    pub model: &'a str,
+    /// The route that led there.
+    pub route: RouteId,
+}
+
+/// A provider's response time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResponseTime {
+    /// To the end of its answer.
+    Whole(Duration),
+    /// To the first content of its stream.
+    FirstContent(Duration),
 }
 
 /// Tokens of a request.
@@ -62,35 +99,46 @@ pub struct Used {
     pub counted: Counted,
     /// What they cost.
     pub cost: NanoUsd,
+    /// As they are billed.
+    pub counts: Counts,
+    /// Whether their price is known.
+    pub priced: Priced,
 }
 
 impl Used {
-    /// What the provider says was used; failing that, a quarter of the characters.
+    /// What the provider says was used; failing that, a quarter of the characters. It costs nothing
+    /// until somebody says what.
     #[must_use]
     pub fn new(usage: Option<Usage>, prompt_bytes: usize, text_bytes: usize) -> Self {
-        match usage {
-            Some(usage) => Self {
-                prompt: usage.prompt,
-                completion: usage.completion,
-                counted: Counted::ByProvider,
-                cost: NanoUsd::ZERO,
-            },
-            None => Self {
-                prompt: Tokens::estimated(prompt_bytes),
-                completion: Tokens::estimated(text_bytes),
-                counted: Counted::ByEstimate,
-                cost: NanoUsd::ZERO,
-            },
+        let estimated = || Usage {
+            prompt: Tokens::estimated(prompt_bytes),
+            completion: Tokens::estimated(text_bytes),
+            ..Usage::default()
+        };
+        let counted = if usage.is_some() {
+            Counted::ByProvider
+        } else {
+            Counted::ByEstimate
+        };
+        let usage = usage.unwrap_or_else(estimated);
+        Self {
+            prompt: usage.prompt,
+            completion: usage.completion,
+            counted,
+            cost: NanoUsd::ZERO,
+            counts: usage.counts(),
+            priced: Priced::No,
         }
     }
 
-    /// As if nothing of it had been cached.
+    /// As it is booked.
     #[must_use]
-    pub fn counts(&self) -> Counts {
-        Counts {
-            input: self.prompt,
-            output: self.completion,
-            ..Counts::default()
+    pub fn spent(&self) -> Spent {
+        Spent {
+            cost: self.cost,
+            requests: 1,
+            prompt_tokens: self.prompt.get(),
+            completion_tokens: self.completion.get(),
         }
     }
 
@@ -121,7 +169,10 @@ impl<'a> Record<'a> {
             model: None,
             strategy: None,
             group: None,
-            provider: None,
+            asked: None,
+            month: shard.gates.month(),
+            response_time: None,
+            waited: Duration::ZERO,
             attempts: 0,
             status: None,
             first_byte: None,
@@ -130,8 +181,10 @@ impl<'a> Record<'a> {
             retry_after: None,
             inexpressible: None,
             model_override: None,
+            dropped: None,
             connection: request.connection,
             error: None,
+            is_counted: false,
         }
     }
 
@@ -152,10 +205,94 @@ impl<'a> Record<'a> {
         }
     }
 
-    fn write_line(&self, now: Instant) {
+    /// Counts the request as it stands: before the last byte of its answer leaves, so that whoever
+    /// has the answer finds it in every report. Only the first word counts.
+    pub fn count(&mut self) {
+        let is_counted = std::mem::replace(&mut self.is_counted, true);
+        if is_counted || self.request.audience == Audience::Operators {
+            return;
+        }
+        let meters = &self.shard.meters;
+        let (own, status) = (&meters.own, self.told_status());
+        let now = match (self.response_time, self.first_byte) {
+            // It is about to leave in one piece.
+            (Some(ResponseTime::Whole(_)), Some(now)) => now,
+            _ => clock::now(),
+        };
+        own.requests_total.add(1);
+        own.requests.count(now);
+        if status == 429 || status >= 500 {
+            own.errors.count(now);
+        }
+        if status == CALLER_GONE {
+            own.disconnects.add(1);
+        }
+        if let (Some(_), Some(at)) = (self.response_time, self.first_byte) {
+            let whole = at.since(self.request.ready);
+            own.overhead.observe(whole.saturating_sub(self.waited));
+        }
+        let priced = self.tokens.map_or(Priced::Yes, |used| used.priced);
+        let line = self.asked.map(|asked| Line {
+            provider: asked.id,
+            name: asked.provider,
+            model: asked.model,
+            kept: if self.shard.plan.routes.is_open(asked.route) {
+                Kept::WhileRoom
+            } else {
+                Kept::Always
+            },
+            priced,
+        });
+        meters.series(line, |series| self.count_in(series, status));
+        if let Some(used) = &self.tokens {
+            let attribution = &self.request.attribution;
+            let purse = &self.shard.era.purse;
+            let kept = |caller: &str| match purse.budget_of(caller) {
+                Some(_) => Kept::Always,
+                None => Kept::WhileRoom,
+            };
+            meters.book(self.month, used.spent(), attribution, kept);
+        }
+    }
+
+    fn count_in(&self, series: &Series, status: u16) {
+        series.count(status);
+        match self.response_time {
+            Some(ResponseTime::Whole(span)) => series.latency.observe(span),
+            Some(ResponseTime::FirstContent(span)) => {
+                series.latency.observe(span);
+                series.first_token.observe(span);
+            }
+            None => {}
+        }
+        let Some(used) = &self.tokens else { return };
+        let counts = &used.counts;
+        series.input_tokens.add(counts.input.get());
+        series.cache_read_tokens.add(counts.cache_read.get());
+        series.cache_write_tokens.add(counts.written().get());
+        series.output_tokens.add(counts.output.get());
+        series
+            .estimated
+            .add(u64::from(used.counted == Counted::ByEstimate));
+        series.unpriced.add(u64::from(used.priced == Priced::No));
+        series.account.book(self.month, used.spent());
+    }
+
+    /// The status that the caller was told, or what stands for it.
+    fn told_status(&self) -> u16 {
+        let gone = if std::thread::panicking() {
+            500
+        } else {
+            CALLER_GONE
+        };
+        self.status.unwrap_or(gone)
+    }
+
+    fn write_line(&self) {
         let Some(lines) = &self.shard.lines else {
             return;
         };
+        let now = clock::now();
         let started = self.request.started;
         let label = |label: &'a Option<Label>| label.as_ref().map(Label::as_str);
         let attribution = &self.request.attribution;
@@ -165,13 +302,11 @@ impl<'a> Record<'a> {
             caller: label(&attribution.caller),
             project: label(&attribution.project),
             env: label(&attribution.env),
-            provider: self.provider,
+            provider: self.asked.map(|asked| asked.provider),
             model: self.model,
             strategy: self.strategy,
             group: self.group,
-            status: self
-                .status
-                .unwrap_or(if panicked { 500 } else { CALLER_GONE }),
+            status: self.told_status(),
             attempts: self.attempts,
             latency: now.since(started),
             first_byte: self
@@ -183,6 +318,7 @@ impl<'a> Record<'a> {
             cost: self.tokens.map(|used| used.cost),
             counted: self.tokens.map_or(Counted::ByProvider, |used| used.counted),
             model_override: self.model_override,
+            dropped: self.dropped.as_deref(),
             error: if panicked {
                 Some("internal_error")
             } else {
@@ -198,7 +334,8 @@ impl<'a> Record<'a> {
 
 impl Drop for Record<'_> {
     fn drop(&mut self) {
-        self.write_line(clock::now());
+        self.count();
+        self.write_line();
     }
 }
 

@@ -20,7 +20,7 @@ use monoio::net::TcpStream;
 
 use crate::shard::buffers::Buffers;
 use crate::shard::part::Part;
-use crate::shard::run::Shard;
+use crate::shard::run::Loop;
 use crate::shard::timers::Deadline;
 use crate::shard::tls::{Session, Tls};
 
@@ -79,7 +79,7 @@ impl Socket {
     /// # Errors
     ///
     /// `TCP_NODELAY` could not be set: the connection is already gone.
-    pub fn new(stream: TcpStream, shard: &Shard) -> io::Result<Self> {
+    pub fn new(stream: TcpStream, shard: &Loop) -> io::Result<Self> {
         // A gateway that forgets this adds 40 ms to the first token.
         stream.set_nodelay(true)?;
         let fd = stream.as_raw_fd();

@@ -55,6 +55,18 @@ impl Spare {
         }
     }
 
+    /// What the caller is told in place of a stream that ended like this before any content, where
+    /// that is about the request itself: the status and the body.
+    #[must_use]
+    pub fn told(&self, outcome: Outcome) -> Option<(u16, Vec<u8>)> {
+        let (Outcome::RequestRefused(status) | Outcome::CallerKeyRefused(status)) = outcome else {
+            return None;
+        };
+        let mut body = Vec::new();
+        error::write_event(self.translator.error()?, &mut body);
+        Some((status, body))
+    }
+
     /// Begins a stream.
     pub fn reset(&mut self, attempt: &Attempt<'_, '_>) {
         self.payload.clear();

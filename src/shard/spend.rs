@@ -1,8 +1,7 @@
 //! Money of one request: what is reserved from its caller's budget, and what it cost in the end.
 
-use std::collections::HashMap;
-
 use crate::base::ids::{BudgetId, RouteId};
+use crate::base::map::Map;
 use crate::base::money::NanoUsd;
 use crate::base::time::WallTime;
 use crate::base::tokens::{Counts, Tokens};
@@ -12,15 +11,18 @@ use crate::decide::budget::{self, Admission, Ask, Standing};
 use crate::decide::pricing::{self, Row};
 use crate::exchange::refusal::{BudgetWait, Refusal};
 use crate::link::facts::{Fact, MonthTag};
+use crate::link::meters::Priced;
 use crate::shard::drive::Job;
 use crate::shard::run::Shard;
+use crate::shard::settle::Used;
 use crate::sys::clock;
+use crate::wire::usage::Usage;
 
 /// The prices and budgets of a Plan, ready to be looked up.
 pub struct Purse {
     table: PriceTable,
     /// By the value of `X-Infermux-Caller`.
-    budgets: HashMap<Box<str>, BudgetId>,
+    budgets: Map<Box<str>, BudgetId>,
     /// By route and candidate, for routes of one model.
     rows: Box<[Option<Rows>]>,
 }
@@ -64,12 +66,10 @@ impl Purse {
             };
             rows[id.index()] = Some(candidates.map(row).collect());
         }
-        let callers = plan
-            .budgets
-            .callers
-            .iter()
-            .map(|budget| budget.caller.clone());
-        let budgets = callers.zip((0..).map(BudgetId)).collect();
+        let budgets = plan.budgets.callers.iter();
+        let budgets = budgets
+            .map(|budget| (budget.caller.clone(), budget.id))
+            .collect();
         Self {
             table,
             budgets,
@@ -96,14 +96,31 @@ impl Purse {
     }
 }
 
-/// What these tokens cost; what has no price costs nothing.
+/// The prices at a candidate; `None`: nobody knows them.
 #[must_use]
-pub fn cost(job: &Job<'_>, place: usize, counts: &Counts) -> NanoUsd {
+fn row(job: &Job<'_>, place: usize) -> Option<Row> {
     let shard = job.shard;
-    let row = shard
+    shard
+        .era
         .purse
-        .row(&shard.plan, job.routed.id, place, job.model);
-    row.map_or(NanoUsd::ZERO, |row| pricing::cost(counts, &row))
+        .row(&shard.plan, job.routed.id, place, job.model)
+}
+
+/// What a request to a candidate has used, and what that costs: as the provider says, else a
+/// quarter of the characters.
+#[must_use]
+pub fn used(job: &Job<'_>, place: usize, usage: Option<Usage>, text_bytes: usize) -> Used {
+    let mut used = Used::new(usage, job.ask.prompt_bytes, text_bytes);
+    if let Some(row) = row(job, place) {
+        used.cost = pricing::cost(&used.counts, &row);
+        used.priced = Priced::Yes;
+    }
+    used
+}
+
+/// What these tokens cost; what has no price costs nothing.
+fn cost(job: &Job<'_>, place: usize, counts: &Counts) -> NanoUsd {
+    row(job, place).map_or(NanoUsd::ZERO, |row| pricing::cost(counts, &row))
 }
 
 /// What a prompt of `tokens` would cost at each candidate, in their order.
@@ -127,7 +144,7 @@ pub fn admit<'a>(job: &Job<'a>, budget: Option<BudgetId>, turn: Turn) -> Allowan
         return Allowance::Unlimited;
     };
     let shard: &'a Shard = job.shard;
-    let rules = &shard.plan.budgets.callers[id.index()];
+    let rules = shard.plan.budget(id);
     let ask = estimate(job);
     let decide = |left: NanoUsd, spent: NanoUsd| {
         let standing = Standing {

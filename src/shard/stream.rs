@@ -16,10 +16,11 @@ use crate::shard::attempt::Attempt;
 use crate::shard::caller::Caller;
 use crate::shard::guarded;
 use crate::shard::run::Shard;
-use crate::shard::settle::{Record, Used};
+use crate::shard::settle::{Record, ResponseTime, Used};
 use crate::shard::spare::{self, Spare};
 use crate::shard::timers::Cut;
 use crate::shard::upstream::Upstream;
+use crate::shard::whole;
 use crate::sys::clock;
 use crate::wire::body::Body;
 use crate::wire::chunked::{Piece, write_chunk_head};
@@ -44,8 +45,11 @@ pub async fn relay<'a>(
         provider_end: ProviderEnd::Open,
     };
     let outcome = stream.run(caller, record, attempts, &mut up).await;
-    if stream.is_committed() {
+    // The caller who does not wait for the first content is billed what came before it, too.
+    if stream.is_committed() || outcome == Outcome::CallerGone {
         stream.settle(record, outcome);
+    }
+    if stream.is_committed() {
         let job = attempt.job;
         job.shard
             .note_answer(job.routed.id, stream.used().completion);
@@ -56,9 +60,19 @@ pub async fn relay<'a>(
         provider_end,
         ..
     } = stream;
+    let told = spare.told(outcome);
     spare::keep(shard, spare);
+    let id = attempt.candidate().provider;
+    if let Some(told) = told {
+        attempts.commit();
+        record.error = Some("provider_refused");
+        let ended = whole::pass_through(attempt, caller, record, up, told).await;
+        return ended.unwrap_or(outcome);
+    }
+    if outcome == Outcome::RateLimited {
+        attempt.put_aside(None);
+    }
     if outcome == Outcome::Answered {
-        let id = attempt.candidate().provider;
         match provider_end {
             ProviderEnd::Clean => {
                 up.end = up.bytes.len();
@@ -250,7 +264,11 @@ impl<'a> Stream<'_, '_, 'a> {
 
     /// Says how the stream ended, before its last bytes leave.
     fn settle(&self, record: &mut Record<'_>, outcome: Outcome) {
+        if outcome == Outcome::CallerGone {
+            record.leave();
+        }
         record.settle(self.used());
+        record.count();
         let latency = record.first_byte.map(|at| at.since(self.attempt.sent_at));
         let sample = latency.map(|latency| Sample {
             latency,
@@ -289,6 +307,8 @@ impl<'a> Stream<'_, '_, 'a> {
         out.extend_from_slice(b"Content-Type: text/event-stream; charset=utf-8\r\n");
         inbound::write_fields(&up.head, &up.bytes, out);
         let latency = now.since(self.attempt.sent_at);
+        record.response_time = Some(ResponseTime::FirstContent(latency));
+        record.waited += now.since(self.attempt.started);
         headers::add(out, &self.attempt.added(record, latency, Totals::default()));
         let request = self.attempt.job.request;
         match request.version {

@@ -6,15 +6,19 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::base::ids::ProviderId;
-use crate::base::limits::{BUFFER_KEPT_BYTES, STREAM_READ_BYTES, UPSTREAM_READ_BYTES};
+use crate::base::limits::{
+    BUFFER_KEPT_BYTES, INFORMATIONAL_MAX, STREAM_READ_BYTES, UPSTREAM_READ_BYTES,
+};
+use crate::decide::outcome::{Failure, Outcome, Waiting};
 use crate::shard::buffers::Buffers;
 use crate::shard::caller::Caller;
+use crate::shard::meters::Connected;
 use crate::shard::part::Part;
 use crate::shard::run::Shard;
 use crate::shard::socket::Socket;
 use crate::shard::timers::Deadline;
 use crate::sys::clock;
-use crate::wire::head::Head;
+use crate::wire::head::{Arrival, Asked, Head};
 use crate::wire::retry_after;
 
 /// An open connection to a provider, and the answer that is being read from it.
@@ -35,12 +39,14 @@ pub struct Upstream {
     unsent: bool,
     /// What a read brought while the request was still being sent.
     arrived: Option<(io::Result<usize>, Vec<u8>)>,
+    /// How it is counted.
+    pub connected: Connected,
 }
 
 impl Upstream {
     /// A connection that was just opened.
     #[must_use]
-    pub fn new(socket: Socket) -> Self {
+    pub fn new(socket: Socket, connected: Connected) -> Self {
         Self {
             socket,
             reused: false,
@@ -50,6 +56,7 @@ impl Upstream {
             informed: 0,
             unsent: false,
             arrived: None,
+            connected,
         }
     }
 
@@ -125,6 +132,62 @@ impl Upstream {
             self.bytes.extend_from_slice(&arrived);
         }
         result
+    }
+
+    /// Reads the final head of the answer; informational ones are skipped (RFC 9110, section 15.2).
+    ///
+    /// # Errors
+    ///
+    /// There is none: what that means for the attempt.
+    pub async fn read_head(&mut self, caller: &mut Caller) -> Result<(), Outcome> {
+        let mut seen = 0;
+        loop {
+            let read = self.read_more(caller).await;
+            if caller.is_gone() {
+                return Err(Outcome::CallerGone);
+            }
+            match read {
+                Ok(count) if count > 0 => {}
+                Ok(_) | Err(_) => return Err(self.no_head()),
+            }
+            loop {
+                let malformed = |_| Outcome::Failed(Failure::Malformed);
+                match self
+                    .head
+                    .parse_answer(&self.bytes, seen, Asked::Other)
+                    .map_err(malformed)?
+                {
+                    Arrival::Partial => {
+                        seen = self.bytes.len();
+                        break;
+                    }
+                    // Nobody asked to switch protocols.
+                    Arrival::Whole if self.head.status == 101 => {
+                        return Err(Outcome::Failed(Failure::Malformed));
+                    }
+                    Arrival::Whole if self.head.status < 200 => {
+                        self.informed += 1;
+                        if self.informed > INFORMATIONAL_MAX {
+                            return Err(Outcome::Failed(Failure::Malformed));
+                        }
+                        self.bytes.drain(..self.head.len);
+                        seen = 0;
+                    }
+                    Arrival::Whole => return Ok(()),
+                }
+            }
+        }
+    }
+
+    /// What a connection that ended before the answer's head means.
+    fn no_head(&self) -> Outcome {
+        if self.socket.deadline.is_overdue() {
+            Outcome::TimedOut(Waiting::Head)
+        } else if self.reused && self.bytes.is_empty() && self.informed == 0 {
+            Outcome::StaleConnection
+        } else {
+            Outcome::Failed(Failure::Cut)
+        }
     }
 
     /// Posts the next read, into `bytes` itself while nothing is in it or it is large.

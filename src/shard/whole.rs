@@ -18,7 +18,7 @@ use crate::shard::attempt::Attempt;
 use crate::shard::caller::Caller;
 use crate::shard::part::Part;
 use crate::shard::run::Shard;
-use crate::shard::settle::Record;
+use crate::shard::settle::{Record, ResponseTime};
 use crate::shard::upstream::Upstream;
 use crate::sys::clock;
 use crate::translate::answer as anthropic;
@@ -205,10 +205,13 @@ async fn settle<'a>(
     (usage, text_bytes): (Option<Usage>, usize),
 ) -> Totals {
     let job = attempt.job;
+    let now = clock::now();
+    let latency = now.since(attempt.sent_at);
+    record.response_time = Some(ResponseTime::Whole(latency));
+    record.waited += now.since(attempt.started);
     let used = attempt.used(usage, text_bytes);
     record.settle(used);
     job.shard.note_answer(job.routed.id, used.completion);
-    let latency = clock::now().since(attempt.sent_at);
     let sample = Sample {
         latency,
         kind: SampleKind::WholeAnswer,
@@ -256,6 +259,7 @@ fn write_head<'a>(
     job.request
         .write_connection(job.shard.connection(record.connection), out);
     out.extend_from_slice(b"\r\n");
+    record.count();
 }
 
 /// A piece of a large answer.

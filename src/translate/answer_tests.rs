@@ -63,7 +63,7 @@ fn the_vectors_hold() {
         );
         count += 1;
     }
-    assert_eq!(count, 15);
+    assert_eq!(count, 24);
 }
 
 fn check(body: &str, expected: &str, text_bytes: usize) {

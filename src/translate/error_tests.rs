@@ -51,7 +51,7 @@ fn the_vectors_hold() {
         check_outcome(id, found.outcome, &vector.outcome);
         count += 1;
     }
-    assert_eq!(count, 14);
+    assert_eq!(count, 28);
 }
 
 fn check_outcome(id: &str, outcome: Outcome, expected: &serde_json::Value) {

@@ -90,10 +90,14 @@ pub(super) fn is_blank_string(value: &Value<'_>) -> bool {
     }
 }
 
-/// A `cache_control` that is one.
-pub(super) fn cache_control<'a>(value: Option<Value<'a>>) -> Option<&'a [u8]> {
-    let value = value.filter(|value| value.kind == Kind::Object)?;
-    Some(value.text)
+/// The text of a `cache_control`.
+pub(super) fn cache_control<'a>(value: Option<Value<'a>>) -> Result<Option<&'a [u8]>, Unsupported> {
+    match value {
+        Some(value) if value.kind != Kind::Object => {
+            Err(Unsupported::new(".cache_control", "is not an object"))
+        }
+        value => Ok(value.map(|value| value.text)),
+    }
 }
 
 /// A member's name, which may be written with escapes.

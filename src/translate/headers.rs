@@ -21,9 +21,14 @@ pub fn target(path: &str, query: &str, resource: Resource) -> String {
     let version = if path.ends_with("/v1") { "" } else { "/v1" };
     let name = match resource {
         Resource::Messages => "messages",
-        Resource::Models => "models",
+        // By itself the API tells twenty of them, and at most this many.
+        Resource::Models => "models?limit=1000",
     };
-    let mark = if query.is_empty() { "" } else { "?" };
+    let mark = match resource {
+        _ if query.is_empty() => "",
+        Resource::Messages => "?",
+        Resource::Models => "&",
+    };
     format!("{path}{version}/{name}{mark}{query}")
 }
 
@@ -76,9 +81,13 @@ mod tests {
     fn a_base_may_name_its_version() {
         use Resource::*;
         assert_eq!(target("", "", Messages), "/v1/messages");
-        assert_eq!(target("", "", Models), "/v1/models");
+        assert_eq!(target("", "", Models), "/v1/models?limit=1000");
         assert_eq!(target("/v1", "", Messages), "/v1/messages");
-        assert_eq!(target("/a/v1", "b=1", Models), "/a/v1/models?b=1");
+        assert_eq!(
+            target("/a/v1", "b=1", Models),
+            "/a/v1/models?limit=1000&b=1"
+        );
+        assert_eq!(target("", "b=1", Messages), "/v1/messages?b=1");
         assert_eq!(target("/anthropic", "", Messages), "/anthropic/v1/messages");
     }
 

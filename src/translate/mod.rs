@@ -10,6 +10,35 @@ pub mod error;
 mod fields;
 pub mod headers;
 pub mod model;
+pub mod models;
 pub mod request;
 pub mod stream;
 pub mod usage;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// Every rule of the reference that a vector can show.
+    const RULES: &str = "Q1 Q2 Q3 Q4 Q5 Q6 Q7 Q8 Q9 Q10 Q11 Q12 Q13 Q14 Q15 Q16 Q17 P1 P2 P3 P4 P5 \
+                         P6 P7 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11 E2 E3 E4 E5";
+
+    #[test]
+    fn every_rule_is_shown_by_a_vector() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/anthropic");
+        let mut cited = std::collections::HashSet::new();
+        for kind in Path::new(folder).read_dir().unwrap() {
+            for entry in kind.unwrap().path().read_dir().unwrap() {
+                let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+                let vector: serde_json::Value = serde_json::from_str(&text).unwrap();
+                let source = vector["source"].as_str().unwrap();
+                // Behind the rules stands what they are taken from.
+                let rules = source.split(';').next().unwrap_or_default();
+                cited.extend(rules.split(' ').map(str::to_owned));
+            }
+        }
+        for rule in RULES.split_whitespace() {
+            assert!(cited.contains(rule), "no vector shows {rule}");
+        }
+    }
+}

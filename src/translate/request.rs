@@ -65,6 +65,16 @@ pub struct Dropped {
     pub more: usize,
 }
 
+impl Display for Dropped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.names.join(","))?;
+        match self.more {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
 impl Dropped {
     fn add(&mut self, name: &str) {
         if self.names.len() < DROPPED_NAMES_MAX {
@@ -124,7 +134,14 @@ impl<'a> Request<'a> {
             .ok_or_else(|| Unsupported::new("messages", "is missing"))?;
         let mut conversation =
             messages::read(&messages).map_err(|fault| fault.within("messages"))?;
+        let choice = [
+            ("tool_choice", tools.tool_choice),
+            ("function_call", tools.function_call),
+        ];
         let tools = tools.read(&conversation)?;
+        for (name, value) in choice {
+            dropped.add_unless(name, value.as_ref(), tools.has_choice());
+        }
         let schema = match format::read(asked.response_format, class)? {
             Format::Free => None,
             Format::Native(schema) => Some(schema),
@@ -135,36 +152,45 @@ impl<'a> Request<'a> {
         };
         let lengths = Lengths::read(asked.max_completion_tokens, asked.max_tokens, class)?;
         let effort = thinking::read_effort(asked.reasoning_effort)?;
-        let thought = match asked.thinking.filter(|given| given.kind == Kind::Object) {
+        let thought = match asked.thinking {
+            Some(given) if given.kind != Kind::Object => {
+                return Err(Unsupported::new("thinking", "is not an object"));
+            }
             Some(given) => Thought::Given(given.text),
             None => thinking::choose(effort, class, lengths.count(), &tools, &conversation),
         };
         let sampled = Sampled::read([asked.temperature, asked.top_p, asked.top_k])?
             .allowed(class, thought.is_on());
-        let user = asked.safety_identifier.or(asked.user).and_then(user_id);
-        dropped.add_unless(
-            "reasoning_effort",
-            asked.reasoning_effort.as_ref(),
-            thought.is_on(),
-        );
-        dropped.add_unless(
-            "temperature",
-            asked.temperature.as_ref(),
-            sampled.temperature.is_some(),
-        );
-        dropped.add_unless("top_p", asked.top_p.as_ref(), sampled.top_p.is_some());
-        dropped.add_unless("top_k", asked.top_k.as_ref(), sampled.top_k.is_some());
-        dropped.add_unless("user", asked.user.as_ref(), user.is_some());
+        let (user, stop) = (user(&asked)?, stop(asked.stop)?);
+        for (name, given, is_sent) in [
+            ("reasoning_effort", &asked.reasoning_effort, thought.is_on()),
+            (
+                "temperature",
+                &asked.temperature,
+                sampled.temperature.is_some(),
+            ),
+            ("top_p", &asked.top_p, sampled.top_p.is_some()),
+            ("top_k", &asked.top_k, sampled.top_k.is_some()),
+            (
+                "safety_identifier",
+                &asked.safety_identifier,
+                user.is_some(),
+            ),
+            ("user", &asked.user, user.is_some()),
+            ("stop", &asked.stop, !stop.is_empty()),
+        ] {
+            dropped.add_unless(name, given.as_ref(), is_sent);
+        }
         let request = Self {
             conversation,
             lengths,
             sampled,
-            stop: stop(asked.stop)?,
+            stop,
             tools,
             schema,
             thought,
             user,
-            cache: fields::cache_control(asked.cache_control),
+            cache: fields::cache_control(asked.cache_control)?,
         };
         Ok((request, dropped))
     }
@@ -321,10 +347,22 @@ fn stop(value: Option<Value<'_>>) -> Result<Vec<&[u8]>, Unsupported> {
 }
 
 /// Who the end user is, unless that is too long or tells who he is in person.
-fn user_id(value: Value<'_>) -> Option<Cow<'_, str>> {
-    let user = value.string()?;
-    let fits = !user.is_empty() && user.chars().count() <= USER_ID_CHARS_MAX;
-    (fits && !is_email(&user) && !is_phone_number(&user)).then_some(user)
+fn user<'a>(asked: &Asked<'a>) -> Result<Option<Cow<'a, str>>, Unsupported> {
+    let named = [
+        ("safety_identifier", asked.safety_identifier),
+        ("user", asked.user),
+    ];
+    let mut given = None;
+    for (place, value) in named {
+        if value.is_some() {
+            given = given.or(Some(fields::required(value, place)?));
+        }
+    }
+    let fits = |user: &Cow<'a, str>| {
+        let is_short = !user.is_empty() && user.chars().count() <= USER_ID_CHARS_MAX;
+        is_short && !is_email(user) && !is_phone_number(user)
+    };
+    Ok(given.and_then(|user| user.string()).filter(fits))
 }
 
 fn is_email(user: &str) -> bool {

@@ -97,7 +97,7 @@ fn the_vectors_hold() {
         }
         count += 1;
     }
-    assert_eq!(count, 47);
+    assert_eq!(count, 117);
 }
 
 #[test]

@@ -6,6 +6,8 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::base::limits::{EVENT_BYTES_MAX, OPEN_BLOCKS_MAX};
 use crate::base::tokens::Counts;
+use crate::decide::outcome::{KeyOwner, Next, Outcome};
+use crate::translate::error;
 
 const PLAN: StreamPlan<'static> = StreamPlan {
     caller_model: b"\"mine\"",
@@ -195,7 +197,7 @@ fn the_published_vectors_hold() {
         check_vector(&serde_json::from_str(&text).unwrap());
         count += 1;
     }
-    assert_eq!(count, 22);
+    assert_eq!(count, 47);
 }
 
 fn check_vector(vector: &Json) {
@@ -223,13 +225,7 @@ fn check_vector(vector: &Json) {
     }
     if let Some(before) = vector.get("before_commit") {
         assert_eq!((run.out.as_str(), run.committed), ("", false), "{id}");
-        let expected = if before["translated"].is_null() {
-            StreamFault::Cut
-        } else {
-            StreamFault::Error
-        };
-        assert_eq!(run.end, Err(expected), "{id}");
-        return;
+        return check_failed_attempt(id, &run, before);
     }
     let mut expected = vector["openai_events"].as_array().unwrap().clone();
     let is_complete = expected.last() == Some(&"[DONE]".into());
@@ -255,6 +251,26 @@ fn check_vector(vector: &Json) {
             usage.cache_write.get(),
             "{id}"
         );
+    }
+}
+
+/// What an attempt amounts to that failed before the caller was given anything.
+fn check_failed_attempt(id: &str, run: &Run, expected: &Json) {
+    let Some(event) = &run.error else {
+        assert_eq!(expected["translated"], Json::Null, "{id}");
+        assert_eq!(run.end, Err(StreamFault::Cut), "{id}");
+        return;
+    };
+    assert_eq!(run.end, Err(StreamFault::Error), "{id}");
+    let mut told = Vec::new();
+    error::write_event(event, &mut told);
+    let told: Json = serde_json::from_slice(&told).unwrap();
+    assert_eq!(told, expected["translated"]["body"], "{id}");
+    let outcome = error::event_outcome(event, KeyOwner::Infermux);
+    let goes_on = outcome.next() == Next::Another;
+    assert_eq!(goes_on, expected["outcome"]["next_provider"], "{id}");
+    if let Outcome::RequestRefused(status) = outcome {
+        assert_eq!(status, expected["translated"]["status"], "{id}");
     }
 }
 
@@ -638,6 +654,7 @@ fn of_every_counter_the_largest_counts() {
         input: Tokens::new(3),
         cache_read: Tokens::new(2_000),
         cache_write: Tokens::new(100),
+        cache_write_1h: Tokens::ZERO,
         output: Tokens::new(6),
     };
     assert_eq!(run.usage.unwrap().counts(), expected);

@@ -12,6 +12,8 @@ pub struct Counters {
     input: Tokens,
     output: Tokens,
     cache_write: Tokens,
+    /// Part of what was written: what is kept for an hour, at a price of its own.
+    cache_write_1h: Tokens,
     cache_read: Tokens,
     /// Part of the output; not every model tells it.
     thinking: Option<Tokens>,
@@ -32,9 +34,12 @@ impl Counters {
                 b"output_tokens" => read.output = told.unwrap_or_default(),
                 b"cache_creation_input_tokens" => read.cache_write = told.unwrap_or_default(),
                 b"cache_read_input_tokens" => read.cache_read = told.unwrap_or_default(),
-                b"output_tokens_details" if member.value.kind == Kind::Object => {
-                    let thinking = json::member(member.value.text, b"thinking_tokens");
-                    read.thinking = thinking.and_then(|member| count(&member.value));
+                b"cache_creation" => {
+                    let kept = detail(&member.value, b"ephemeral_1h_input_tokens");
+                    read.cache_write_1h = kept.unwrap_or_default();
+                }
+                b"output_tokens_details" => {
+                    read.thinking = detail(&member.value, b"thinking_tokens");
                 }
                 _ => {}
             }
@@ -50,6 +55,7 @@ impl Counters {
             input: self.input.max(later.input),
             output: self.output.max(later.output),
             cache_write: self.cache_write.max(later.cache_write),
+            cache_write_1h: self.cache_write_1h.max(later.cache_write_1h),
             cache_read: self.cache_read.max(later.cache_read),
             thinking: self.thinking.max(later.thinking),
         };
@@ -71,6 +77,7 @@ impl Counters {
             completion: self.output.max(seen),
             cache_read: self.cache_read,
             cache_write: self.cache_write,
+            cache_write_1h: self.cache_write_1h,
             reasoning_apart: Tokens::ZERO,
         })
     }
@@ -99,6 +106,13 @@ impl Counters {
             .saturating_add(self.cache_write)
             .saturating_add(self.cache_read)
     }
+}
+
+fn detail(details: &Value<'_>, name: &[u8]) -> Option<Tokens> {
+    if details.kind != Kind::Object {
+        return None;
+    }
+    json::member(details.text, name).and_then(|member| count(&member.value))
 }
 
 fn count(value: &Value<'_>) -> Option<Tokens> {
@@ -137,6 +151,36 @@ mod tests {
         assert_eq!(counts.input, Tokens::new(9));
         assert_eq!(counts.cache_read, Tokens::new(4));
         assert_eq!(counts.output, Tokens::new(15));
+    }
+
+    #[test]
+    fn what_a_cache_keeps_for_an_hour_is_counted_apart() {
+        for (usages, expected) in [
+            (
+                &[
+                    r#"{"input_tokens":3,"cache_creation_input_tokens":100,"cache_creation":
+                    {"ephemeral_5m_input_tokens":40,"ephemeral_1h_input_tokens":60}}"#,
+                    r#"{"output_tokens":1}"#,
+                ][..],
+                [3, 40, 60],
+            ),
+            // More than was written is not billed twice.
+            (
+                &[
+                    r#"{"input_tokens":3,"cache_creation_input_tokens":100,"cache_creation":
+                    {"ephemeral_1h_input_tokens":900}}"#,
+                ],
+                [3, 0, 100],
+            ),
+            (
+                &[r#"{"input_tokens":3,"cache_creation_input_tokens":9,"cache_creation":null}"#],
+                [3, 9, 0],
+            ),
+        ] {
+            let counts = counters(usages).usage(Tokens::ZERO).unwrap().counts();
+            let found = [counts.input, counts.cache_write, counts.cache_write_1h];
+            assert_eq!(found.map(Tokens::get), expected, "{usages:?}");
+        }
     }
 
     #[test]

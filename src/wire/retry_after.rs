@@ -152,7 +152,8 @@ fn span(number: &str, unit: &str) -> Option<Duration> {
 }
 
 /// A moment like `2026-11-23T09:24:05.5Z` or `2026-11-23T10:24:05+01:00`.
-fn rfc_3339(value: &str) -> Option<WallTime> {
+#[must_use]
+pub fn rfc_3339(value: &str) -> Option<WallTime> {
     let number = |from: usize, count: usize| {
         let digits = value.get(from..from + count)?;
         let all = digits.bytes().all(|byte| byte.is_ascii_digit());

@@ -16,6 +16,8 @@ pub struct Usage {
     pub cache_read: Tokens,
     /// Prompt tokens written to a cache.
     pub cache_write: Tokens,
+    /// Those of them that the cache keeps for an hour. OpenAI's shape has no name for it.
+    pub cache_write_1h: Tokens,
     /// Reasoning tokens that the provider did not count as completion tokens.
     pub reasoning_apart: Tokens,
 }
@@ -53,19 +55,21 @@ impl Usage {
         (listed > Tokens::ZERO).then_some(read)
     }
 
-    /// The four disjoint counts.
+    /// The disjoint counts.
     #[must_use]
     pub fn counts(&self) -> Counts {
         // A provider that tells more cached tokens than prompt tokens is not billed twice for them.
         let cache_read = self.cache_read.min(self.prompt);
         let cache_write = self.cache_write.min(self.prompt.saturating_sub(cache_read));
+        let cache_write_1h = self.cache_write_1h.min(cache_write);
         Counts {
             input: self
                 .prompt
                 .saturating_sub(cache_read)
                 .saturating_sub(cache_write),
             cache_read,
-            cache_write,
+            cache_write: cache_write.saturating_sub(cache_write_1h),
+            cache_write_1h,
             output: self.completion.saturating_add(self.reasoning_apart),
         }
     }
@@ -137,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn the_four_counts_are_disjoint() {
+    fn the_counts_are_disjoint() {
         check(
             r#"{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}"#,
             [9, 0, 0, 2],

@@ -212,27 +212,277 @@ fn errors_are_told_in_openais_shape_or_made_good() {
         );
         assert!(answer.json()["error"].as_object().expect("an object").len() >= 4);
     }
-    for (script, complete) in [
-        ("error_event_before_content", true),
-        ("error_event_mid_stream", false),
-    ] {
-        let (alpha, beta) = (claude("alpha"), claude("beta"));
+}
+
+/// A stream that fails with an error of this type; before it comes what `before` says.
+fn failing_stream(before: &str, kind: &str, message: &str) -> Value {
+    let error = json!({"type": "error", "error": {"type": kind, "message": message}});
+    json!({
+        "headers": {"content-type": "text/event-stream; charset=utf-8"},
+        "body": format!("{BEGINNING}{before}event: error\ndata: {error}\n\n"),
+    })
+}
+
+const BEGINNING: &str = concat!(
+    "event: message_start\n",
+    "data: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":\"message\",",
+    "\"role\":\"assistant\",\"model\":\"claude-sonnet-4-5\",\"content\":[],",
+    "\"usage\":{\"input_tokens\":5,\"output_tokens\":1}}}\n\n",
+    "event: ping\ndata: {\"type\":\"ping\"}\n\n",
+    "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,",
+    "\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+);
+const CONTENT: &str = concat!(
+    "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,",
+    "\"delta\":{\"type\":\"text_delta\",\"text\":\"seen\"}}\n\n",
+);
+
+/// Types and messages of errors: what a lone provider's caller is told instead of the stream, and
+/// the type and code of the frame that ends one.
+const EVENTS: [(&str, &str, u16, &str, [&str; 2]); 13] = [
+    (
+        "overloaded_error",
+        "Overloaded",
+        502,
+        "upstream_error",
+        ["service_unavailable_error", "server_is_overloaded"],
+    ),
+    (
+        "api_error",
+        "no",
+        502,
+        "upstream_error",
+        ["server_error", ""],
+    ),
+    (
+        "timeout_error",
+        "no",
+        502,
+        "upstream_error",
+        ["server_error", "timeout"],
+    ),
+    (
+        "rate_limit_error",
+        "no",
+        429,
+        "rate_limit",
+        ["rate_limit_error", "rate_limit_exceeded"],
+    ),
+    (
+        "authentication_error",
+        "no",
+        502,
+        "upstream_error",
+        ["invalid_request_error", "invalid_api_key"],
+    ),
+    (
+        "permission_error",
+        "no",
+        502,
+        "upstream_error",
+        ["invalid_request_error", "permission_denied"],
+    ),
+    (
+        "billing_error",
+        "no",
+        502,
+        "upstream_error",
+        ["insufficient_quota", "insufficient_quota"],
+    ),
+    (
+        "invalid_request_error",
+        "Your credit balance is too low",
+        502,
+        "upstream_error",
+        ["insufficient_quota", "insufficient_quota"],
+    ),
+    (
+        "of_tomorrow",
+        "no",
+        502,
+        "upstream_error",
+        ["server_error", ""],
+    ),
+    (
+        "invalid_request_error",
+        "no",
+        400,
+        "",
+        ["invalid_request_error", ""],
+    ),
+    (
+        "invalid_request_error",
+        "prompt is too long: 9",
+        400,
+        "context_length_exceeded",
+        ["invalid_request_error", "context_length_exceeded"],
+    ),
+    (
+        "not_found_error",
+        "model: claude-x",
+        404,
+        "model_not_found",
+        ["invalid_request_error", "model_not_found"],
+    ),
+    (
+        "request_too_large",
+        "no",
+        413,
+        "request_too_large",
+        ["invalid_request_error", "request_too_large"],
+    ),
+];
+
+#[test]
+fn an_error_event_before_content_is_another_providers_to_make_good() {
+    let (alpha, beta) = (claude("alpha"), claude("beta"));
+    let alone = Router::start(&config(&[&alpha]));
+    let streamed = ask(&json!({"stream": true}));
+    for (kind, message, status, ..) in EVENTS {
         alpha
-            .set_script(json!({"answers": [script]}))
+            .set_script(failing_stream("", kind, message))
             .expect("a script");
-        let router = Router::start(&config(&[&alpha, &beta]));
-        let answer = Client::connect(router.addr()).chat(&ask(&json!({"stream": true})));
-        assert_eq!(
-            (answer.status, answer.complete),
-            (200, complete),
-            "{script}"
-        );
-        let provider = if complete { "beta" } else { "alpha" };
-        assert_eq!(answer.header("x-infermux-provider"), Some(provider));
-        let last = answer.events().pop().expect("events");
-        assert_eq!(last == "[DONE]", complete);
-        assert_eq!(last.contains("\"error\""), !complete);
+        // What is told of one error must not hang on the one before: a limit puts it aside.
+        let both = Router::start(&config(&[&alpha, &beta]));
+        let answer = Client::connect(both.addr()).chat(&streamed);
+        let is_about_the_request = matches!(status, 400 | 404 | 413);
+        let expected = if is_about_the_request { status } else { 200 };
+        assert_eq!(answer.status, expected, "{kind}: {}", answer.text());
+        if !is_about_the_request {
+            assert_eq!(answer.header("x-infermux-provider"), Some("beta"), "{kind}");
+            assert_eq!(answer.events().last().map(String::as_str), Some("[DONE]"));
+            assert!(
+                !answer.text().contains("msg_1"),
+                "{kind}: {}",
+                answer.text()
+            );
+        }
     }
+    let limited = |kind: &str| kind == "rate_limit_error";
+    let mut events = EVENTS;
+    events.sort_by_key(|(kind, ..)| limited(kind));
+    for (kind, message, status, code, _) in events {
+        alpha
+            .set_script(failing_stream("", kind, message))
+            .expect("a script");
+        let mut client = Client::connect(alone.addr());
+        let answer = client.chat(&streamed);
+        assert_eq!(answer.status, status, "{kind}: {}", answer.text());
+        assert_eq!(answer.code(), code, "{kind}: {}", answer.text());
+        assert!(answer.complete, "{kind}");
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        assert!(answer.json()["error"].as_object().expect("an object").len() >= 4);
+        assert_eq!(
+            answer.header("retry-after").is_some(),
+            limited(kind),
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn an_error_event_after_content_is_the_streams_last() {
+    let (alpha, beta) = (claude("alpha"), claude("beta"));
+    let router = Router::start(&config(&[&alpha, &beta]));
+    for (kind, message, _, _, [told, code]) in EVENTS {
+        alpha
+            .set_script(failing_stream(CONTENT, kind, message))
+            .expect("a script");
+        let mut client = Client::connect(router.addr());
+        let answer = client.chat(&ask(&json!({"stream": true})));
+        assert_eq!((answer.status, answer.complete), (200, false), "{kind}");
+        assert!(client.is_closed(), "{kind}");
+        assert_eq!(answer.header("x-infermux-provider"), Some("alpha"));
+        let events = answer.events();
+        let [role, content, error] = events.as_slice() else {
+            panic!("{kind}: {events:?}");
+        };
+        assert!(role.contains("assistant") && content.contains("seen"));
+        assert!(!answer.text().contains("[DONE]") && !answer.text().contains("stop"));
+        let code = if code.is_empty() {
+            Value::Null
+        } else {
+            code.into()
+        };
+        let expected = json!({"error": {
+            "message": message, "type": told, "param": null, "code": code,
+        }});
+        let error: Value = serde_json::from_str(error).expect("JSON");
+        assert_eq!(error, expected, "{kind}");
+    }
+    assert_eq!(beta.stats().requests, 0, "nobody takes over what was begun");
+}
+
+#[test]
+fn what_an_open_provider_serves_is_listed() {
+    let models = json!(["claude-opus-4-5", "claude-haiku-4-5", "glm-5"]);
+    let alpha = mock(json!({"name": "alpha", "dialect": "anthropic", "models": models}));
+    let beta = mock(json!({"name": "beta"}));
+    let base = format!("base_url: \"http://{}\"", alpha.address());
+    let open = provider(&alpha, &["type: anthropic", &base, "-models"]);
+    let listing = provider(&beta, &["models: [n]"]);
+    let router = Router::start(&config_of(&[listing, open], ""));
+    let mut client = Client::connect(router.addr());
+    client.get("/v1/models");
+    let answer = client.answer_to("GET");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let of_claude = |id: &str| {
+        let created = 1_729_987_200;
+        json!({"id": id, "object": "model", "created": created, "owned_by": "alpha"})
+    };
+    let expected = json!({"object": "list", "data": [
+        {"id": "n", "object": "model", "created": 0, "owned_by": "beta"},
+        of_claude("claude-opus-4-5"), of_claude("claude-haiku-4-5"),
+    ]});
+    assert_eq!(answer.json(), expected);
+    let seen = last_seen(&alpha);
+    assert_eq!(seen["path"], "/v1/models?limit=1000");
+    assert_eq!(seen_header(&seen, "x-api-key").as_deref(), Some("sk-alpha"));
+    let version = seen_header(&seen, "anthropic-version");
+    assert_eq!(version.as_deref(), Some("2023-06-01"));
+
+    client.get("/v1/models/claude-haiku-4-5");
+    assert_eq!(
+        client.answer_to("GET").json(),
+        of_claude("claude-haiku-4-5")
+    );
+    // Whatever is listed can be asked for, and nothing else.
+    for (model, status) in [("claude-haiku-4-5", 200), ("glm-5", 404)] {
+        let answer = client.chat(&ask(&json!({"model": model})));
+        assert_eq!(answer.status, status, "{model}: {}", answer.text());
+    }
+}
+
+#[test]
+fn what_is_not_sent_stands_in_the_access_line_at_debug() {
+    let (alpha, beta) = (claude("alpha"), mock(json!({"name": "beta"})));
+    let asked = ask(&json!({"seed": 7, "n": 2, "user": "a@b.example", "stop": "\n"}));
+    let of_request = |log: String| {
+        let line = log.lines().find(|line| line.contains("request_id="));
+        line.map(str::to_owned)
+    };
+    for (level, expected) in [("debug", Some("dropped=n,seed,user,stop")), ("info", None)] {
+        let log = format!("log: {{level: {level}}}\n");
+        let router = Router::start(&(config(&[&alpha]) + &log));
+        assert_eq!(Client::connect(router.addr()).chat(&asked).status, 200);
+        router.wait_for_log("attempts=1");
+        let line = of_request(router.log()).expect("an access line");
+        match expected {
+            Some(expected) => assert!(line.contains(expected), "{line}"),
+            None => assert!(!line.contains("dropped"), "{line}"),
+        }
+    }
+    // Where another provider takes over in the caller's own dialect, nothing is left out.
+    alpha
+        .set_script(json!({"answers": [500]}))
+        .expect("a script");
+    let beside = format!("{}routing:", provider(&beta, &[]));
+    let both = config(&[&alpha]).replace("routing:", &beside);
+    let router = Router::start(&(both + "log: {level: debug}\n"));
+    assert_eq!(Client::connect(router.addr()).chat(&asked).status, 200);
+    router.wait_for_log("attempts=2");
+    let line = of_request(router.log()).expect("an access line");
+    assert!(!line.contains("dropped"), "{line}");
 }
 
 #[test]
@@ -243,7 +493,7 @@ fn its_health_is_checked_and_it_has_no_embeddings() {
     let seen = last_seen(&alpha);
     assert_eq!(
         (seen["method"].as_str(), seen["path"].as_str()),
-        (Some("GET"), Some("/v1/models"))
+        (Some("GET"), Some("/v1/models?limit=1000"))
     );
     assert_eq!(
         seen_header(&seen, "anthropic-version").as_deref(),

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use crate::support::client::{Answer, Client};
 use crate::support::load::ask;
 use crate::support::router::Router;
-use crate::support::{chat, config_of, mock, provider, streamed_chat};
+use crate::support::{
+    chat, config_of, eventually, mock, provider, streamed_chat, wait_for_requests,
+};
 
 fn named(name: &str) -> Mock {
     mock(json!({
@@ -99,4 +101,97 @@ fn cached_tokens_have_their_own_price_and_ollama_none() {
     let router = Router::start(&config_of(&[provider(&local, &fields)], ""));
     let answer = ask(router.addr(), &asks_for("gpt-4o", &chat("x")));
     assert_eq!(cost(&answer), "0");
+}
+
+#[test]
+fn a_caller_who_does_not_wait_pays_for_its_prompt() {
+    let alpha = mock(json!({"name": "alpha", "usage": "never"}));
+    let prices = "pricing: {alpha: {m: {input_per_million: 1000000, output_per_million: 0}}}\n";
+    let router = Router::start(&config_of(&[provider(&alpha, &[])], prices));
+    let whole = Client::connect(router.addr()).chat(&chat("a prompt of some length"));
+    // A dollar a token.
+    let expected = cost(&whole).to_owned();
+    assert_eq!(whole.header("x-infermux-prompt-tokens"), Some(&*expected));
+    for (count, script, body) in [
+        (1, "stall_before_head", chat("a prompt of some length")),
+        (2, "stall_mid_stream", chat("a prompt of some length")),
+        (
+            3,
+            "stall_before_head",
+            streamed_chat("a prompt of some length"),
+        ),
+        (
+            4,
+            "stall_before_content",
+            streamed_chat("a prompt of some length"),
+        ),
+    ] {
+        alpha.set_script(json!({"do": script})).expect("a script");
+        alpha.reset();
+        let mut client = Client::connect(router.addr());
+        client.post("/v1/chat/completions", &body);
+        wait_for_requests(&alpha, 1);
+        drop(client);
+        let lines = || {
+            let log = router.log();
+            let lines = log.lines().filter(|line| line.contains("status=499"));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        eventually("its line", || lines().len() == count);
+        let line = lines().pop().expect("a line");
+        for told in [
+            &format!("cost_usd={expected}"),
+            "completion_tokens=0",
+            "estimated=true",
+        ] {
+            assert!(line.contains(told), "{script}: {told}: {line}");
+        }
+    }
+}
+
+#[test]
+fn what_a_cache_keeps_for_an_hour_has_its_own_price() {
+    let usage = json!({
+        "input_tokens": 1_000, "output_tokens": 100, "cache_creation_input_tokens": 1_000,
+        "cache_read_input_tokens": 1_000,
+        "cache_creation": {"ephemeral_5m_input_tokens": 400, "ephemeral_1h_input_tokens": 600},
+    });
+    let whole = json!({
+        "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-sonnet-4-5",
+        "content": [{"type": "text", "text": "a"}], "stop_reason": "end_turn", "usage": usage,
+    });
+    let events = [
+        json!({"type": "message_start", "message": {"id": "msg_1", "usage": usage}}),
+        json!({"type": "content_block_delta", "index": 0,
+            "delta": {"type": "text_delta", "text": "a"}}),
+        json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"},
+            "usage": {"output_tokens": 100}}),
+        json!({"type": "message_stop"}),
+    ];
+    let events: String = events.map(|event| format!("data: {event}\n\n")).concat();
+    let alpha = mock(json!({"name": "alpha", "dialect": "anthropic"}));
+    let base = format!("base_url: \"http://{}\"", alpha.address());
+    let fields = ["type: anthropic", "models: [claude-sonnet-4-5]", &base];
+    let router = Router::start(&config_of(&[provider(&alpha, &fields)], ""));
+    for (script, body) in [
+        (json!({"body": whole}), chat("x")),
+        (
+            json!({"body": events, "headers": {"content-type": "text/event-stream"}}),
+            streamed_chat("x"),
+        ),
+    ] {
+        alpha.set_script(script).expect("a script");
+        let answer = Client::connect(router.addr()).chat(&asks_for("claude-sonnet-4-5", &body));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        // 1000 at 3, 1000 read at 0.3, 400 written at 3.75 and 600 at 6, and 100 at 15 a million.
+        assert_eq!(cost(&answer), "0.0099");
+    }
+    let mut client = Client::connect(router.addr());
+    client.get("/_infermux/metrics");
+    let metrics = client.answer_to("GET").text();
+    let written = "model=\"claude-sonnet-4-5\",type=\"cache_write\"} 2000";
+    assert!(
+        metrics.contains(written),
+        "both kinds of both answers: {metrics}"
+    );
 }

@@ -29,6 +29,23 @@ fn a_valid_file_is_summed_up() {
 }
 
 #[test]
+fn models_without_a_price_are_listed() {
+    let folder = Folder::new();
+    let text = "providers:\n  \
+        - {name: free, type: ollama, models: [anything]}\n  \
+        - {name: a, type: openai, api_key: k, models: [gpt-4o, x, y], \
+           model_aliases: {z: x, w: v}}\n\
+        pricing: {a: {y: {input_per_million: 1, output_per_million: 1}}}\n";
+    let ended = validate(&folder.write("unpriced.yml", text), &["--strict"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(
+        ended.stderr,
+        "warning: providers[1].models: no price is known for x, v: such requests are counted at \
+         no cost, unless `pricing.a` sets one\n"
+    );
+}
+
+#[test]
 fn the_published_examples_are_valid() {
     for (name, summary) in [
         ("cost-optimized", "4 providers, 2 route groups"),

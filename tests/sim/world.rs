@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use infermux::base::ids::{ProviderId, ShardId};
 use infermux::base::time::{Instant, WallTime};
-use infermux::coordinator::run::{Coordinator, Time};
+use infermux::coordinator::run::Coordinator;
+use infermux::coordinator::time::Time;
 use infermux::decide::limiter::Window60;
 use infermux::ledger::books::Books;
 use infermux::ledger::state::State;
+use infermux::ledger::totals::Totals;
 use infermux::link::budget_gate::BudgetGate;
 use infermux::link::gate::Gates;
+use infermux::link::meters;
 use infermux::link::orders::Health;
 use infermux::link::provider_gate::{Limits, ProviderGate};
+use infermux::link::queue;
 use infermux::link::reports::{self, Ask, ByHand, Inbox, Message, Progress, Question, Reply};
 use infermux::link::states::{self, Next, StateReceiver};
 use infermux::shard::reports::Reports;
@@ -115,14 +119,15 @@ impl World {
         let state = std::mem::take(&mut scene.state);
         scene.state = state.clone();
         let saved = state.to_json().expect("a state is text");
+        let totals = Totals::new(scene.wall, &state);
         let books = Books::new(&scene.plan, scene.wall, state, Window60::SPAN);
         let (sender, states) = states::channel();
-        let to_gates = Arc::clone(&gates);
         let coordinator = Coordinator::new(
             Arc::clone(&scene.plan),
-            to_gates,
-            Arc::clone(&progress),
-            books,
+            (Arc::clone(&gates), Arc::clone(&progress)),
+            (books, totals),
+            meters::channel().1,
+            queue::queue(0).0,
         );
         let shard = |number| {
             let (reporter, inbox) = reports::channel_of(scene.room);
@@ -247,7 +252,7 @@ impl World {
             "a report was asked for and never came".to_owned()
         })?;
         self.judge.check(self.now, &self.gates)?;
-        self.coordinator.finish(self.now);
+        self.coordinator.finish(self.time());
         self.read_states();
         let state = State::parse(&self.saved).expect("a state");
         self.judge.check_end(&self.gates, &state)

@@ -3,9 +3,11 @@
 //! `yaml` is the only place that knows the YAML package, `keys` is the list of all keys. What the
 //! fields mean together is the business of `check`.
 
+pub mod document;
 pub mod fields;
 pub mod keys;
 pub mod mixed;
+pub mod schema;
 mod shown;
 pub mod texts;
 pub mod values;

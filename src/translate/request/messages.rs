@@ -194,7 +194,7 @@ impl<'a> Reader<'a> {
             let why = "names what another vendor keeps";
             return Err(Unsupported::new(".audio", why));
         }
-        let cache = fields::cache_control(cache);
+        let cache = fields::cache_control(cache)?;
         let own = Own {
             refusal,
             calls,

@@ -48,6 +48,21 @@ fn read_part<'a>(part: &Value<'a>) -> Result<Option<Block<'a>>, Unsupported> {
     let [kind, said, refusal, image_url, file, cache] = fields::read(part, names)?;
     let kind = fields::required(kind, ".type")?;
     let kind = fields::text_of(&kind);
+    let members = [
+        ("text", said),
+        ("refusal", refusal),
+        ("image_url", image_url),
+        ("file", file),
+    ];
+    let others = members.iter().filter(|(name, _)| *name != kind);
+    // It would get lost.
+    if others
+        .filter_map(|(_, value)| *value)
+        .any(|value| !value.is_blank())
+    {
+        return Err(Unsupported::new("", "holds what its type does not name"));
+    }
+    let cache = fields::cache_control(cache)?;
     let missing = || Unsupported::new("", "lacks what its type names");
     let block = match &*kind {
         "text" => text(fields::required(said, ".text")?),
@@ -64,8 +79,5 @@ fn read_part<'a>(part: &Value<'a>) -> Result<Option<Block<'a>>, Unsupported> {
         }
         _ => return Err(Unsupported::new("", "has a type that cannot be expressed")),
     };
-    Ok(block.map(|block| Block {
-        cache: fields::cache_control(cache),
-        ..block
-    }))
+    Ok(block.map(|block| Block { cache, ..block }))
 }

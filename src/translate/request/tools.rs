@@ -41,6 +41,14 @@ enum Choice<'a> {
 
 impl<'a> Asked<'a> {
     pub(super) fn read(self, conversation: &Conversation<'a>) -> Result<Tools<'a>, Unsupported> {
+        let is_serial = match self.parallel.map(|value| value.kind) {
+            None | Some(Kind::True) => false,
+            Some(Kind::False) => true,
+            Some(Kind::String | Kind::Number | Kind::Object | Kind::Array | Kind::Null) => {
+                let why = "is neither true nor false";
+                return Err(Unsupported::new("parallel_tool_calls", why));
+            }
+        };
         let mut tools = Vec::new();
         read_list(self.tools, "tools", read_tool, &mut tools)?;
         read_list(self.functions, "functions", read_function, &mut tools)?;
@@ -58,7 +66,6 @@ impl<'a> Asked<'a> {
             }
             (None, None) => None,
         };
-        let is_serial = self.parallel.is_some_and(|value| value.kind == Kind::False);
         Ok(Tools {
             tools,
             choice: choice.or(is_serial.then_some(Choice::Auto)),
@@ -89,6 +96,11 @@ impl<'a> Tools<'a> {
             tools,
             is_serial: false,
         }
+    }
+
+    /// Whether the model is told which tools to call.
+    pub(super) const fn has_choice(&self) -> bool {
+        self.choice.is_some()
     }
 
     /// Whether a tool must be called.
@@ -190,7 +202,7 @@ fn read_tool<'a>(tool: &Value<'a>) -> Result<Tool<'a>, Unsupported> {
     let function = function.ok_or_else(|| Unsupported::new(".function", "is missing"))?;
     let read = read_function(&function).map_err(|fault| fault.within(".function"))?;
     Ok(Tool {
-        cache: fields::cache_control(cache).or(read.cache),
+        cache: fields::cache_control(cache)?.or(read.cache),
         ..read
     })
 }
@@ -211,7 +223,7 @@ fn read_function<'a>(function: &Value<'a>) -> Result<Tool<'a>, Unsupported> {
             .filter(|text| !text.is_blank())
             .map(|text| text.text),
         parameters,
-        cache: fields::cache_control(cache),
+        cache: fields::cache_control(cache)?,
     })
 }
 

@@ -54,7 +54,8 @@ figcaption { font-weight: 600; margin-bottom: .4rem; }
 svg { width: 100%; height: auto; } svg text { fill: var(--soft); font-size: 12px; }
 .mid { text-anchor: middle; } .end { text-anchor: end; }
 .grid { stroke: var(--grid); } .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
-.aim { stroke: var(--ink); stroke-width: 2; } .good { fill: var(--good); } .bad { fill: var(--bad); }
+.aim { stroke: var(--ink); stroke-width: 2; }
+.good { fill: var(--good); } .bad { fill: var(--bad); }
 .line.c0 { stroke: var(--c0); } .line.c1 { stroke: var(--c1); } .line.c2 { stroke: var(--c2); }
 .line.c3 { stroke: var(--c3); } .line.c4 { stroke: var(--c4); } .line.c5 { stroke: var(--c5); }
 .legend { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; color: var(--soft); }

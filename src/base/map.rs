@@ -1,0 +1,7 @@
+//! Tables by name.
+
+use std::collections::HashMap;
+
+/// A table that is looked into for every request. Its hash is keyed, so that no caller can choose
+/// names that fall together, and takes a fraction of the time of the standard one.
+pub type Map<K, V> = HashMap<K, V, ahash::RandomState>;

@@ -1,0 +1,56 @@
+//! Pages about infermux itself: the schema of its file, completions, manual pages.
+
+use std::io::Write;
+
+use clap::CommandFactory;
+use clap_mangen::Man;
+
+use crate::cli::flags::{Arguments, CompletionsFlags, ManFlags};
+use crate::cli::terminal;
+use crate::cli::{DONE, UNUSABLE};
+use crate::config::faults::printable;
+use crate::config::raw::schema;
+
+/// Prints the schema; the exit code.
+#[must_use]
+pub fn schema() -> u8 {
+    terminal::say(format_args!("{:#}", schema::schema()));
+    DONE
+}
+
+/// Prints completions; the exit code.
+#[must_use]
+pub fn completions(flags: &CompletionsFlags) -> u8 {
+    let mut page = Vec::new();
+    clap_complete::generate(flags.shell, &mut Arguments::command(), NAME, &mut page);
+    print(&page)
+}
+
+/// Prints a manual page; the exit code.
+#[must_use]
+pub fn manual(flags: &ManFlags) -> u8 {
+    let mut all = Arguments::command();
+    all.build();
+    let one = match &flags.command {
+        None => Some(&all),
+        Some(name) => all.find_subcommand(name),
+    };
+    let Some(one) = one else {
+        let name = printable(flags.command.as_deref().unwrap_or_default());
+        terminal::error(format_args!("infermux has no command `{name}`"));
+        return UNUSABLE;
+    };
+    let mut page = Vec::new();
+    // A vector takes all that is written to it.
+    let _ = Man::new(one.clone()).render(&mut page);
+    print(&page)
+}
+
+/// A reader who has gone is no error.
+fn print(page: &[u8]) -> u8 {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(page).and_then(|()| out.flush());
+    DONE
+}
+
+const NAME: &str = "infermux";

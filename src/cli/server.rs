@@ -1,0 +1,274 @@
+//! The running router that a command asks: where it is, and why it does not tell.
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
+use std::thread;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use serde::Deserialize;
+
+use crate::base::limits::REPORT_BYTES_MAX;
+use crate::base::secret::Secret;
+use crate::base::time::Instant;
+use crate::cli::environment;
+use crate::cli::flags::ServerFlags;
+use crate::config::faults::printable;
+use crate::config::plan::BaseUrl;
+use crate::config::url;
+use crate::sys::http::{self, Answer, Bounds, NoAnswer, Peer};
+use crate::sys::{clock, names, tls};
+
+/// A router.
+pub struct Server {
+    /// As its user wrote it.
+    text: String,
+    base: BaseUrl,
+    token: Option<Secret>,
+}
+
+impl Server {
+    /// The router that the flag, the environment or the default says.
+    ///
+    /// # Errors
+    ///
+    /// The sentence says what is wrong with its URL or its token.
+    pub fn new(flags: &ServerFlags) -> Result<Self, String> {
+        let (name, text) = match (&flags.server, environment::setting(SERVER)) {
+            (Some(text), _) => ("--server", text.clone()),
+            (None, Some(text)) => (SERVER, text),
+            (None, None) => ("", DEFAULT.to_owned()),
+        };
+        let wrong = |problem: &str| format!("{name}: {} {problem}", printable(&text));
+        if text.contains('@') {
+            let problem = "has an `@`: the token belongs in";
+            return Err(format!("{name}: the URL {problem} {TOKEN}"));
+        }
+        let base = url::parse(&text).map_err(|problem| wrong(&problem))?;
+        if !base.query.is_empty() {
+            return Err(wrong("has a query (`?…`)"));
+        }
+        let token = environment::setting(TOKEN);
+        if token.as_ref().is_some_and(|token| !is_header_value(token)) {
+            return Err(format!("{TOKEN} has characters other than visible ASCII"));
+        }
+        Ok(Self {
+            token: token.map(Secret::new),
+            text,
+            base,
+        })
+    }
+
+    /// What it answers to GET `path`, by then.
+    ///
+    /// # Errors
+    ///
+    /// The sentence says why it does not tell, and what to do.
+    pub fn report(&self, path: &str, until: Instant) -> Result<Vec<u8>, String> {
+        let answer = self.get(path, until)?;
+        match answer.status {
+            200 => Ok(answer.body),
+            _ => Err(self.named(&self.refusal(path, &answer))),
+        }
+    }
+
+    /// Its answer to GET `path`, whatever the status.
+    ///
+    /// # Errors
+    ///
+    /// The sentence says why there is none, and what to do.
+    pub fn get(&self, path: &str, until: Instant) -> Result<Answer, String> {
+        let bounds = Bounds {
+            until,
+            body_bytes_max: REPORT_BYTES_MAX,
+        };
+        let addresses = self.look_up(until).map_err(|fault| match fault.kind() {
+            ErrorKind::TimedOut => self.named(&no_answer(&NoAnswer::TimedOut)),
+            _ => self.named(&format!("cannot look the name up: {fault}")),
+        })?;
+        let tls = self.base.tls.then(|| {
+            let (config, _) = tls::client()?;
+            let name = ServerName::try_from(String::from(&*self.base.host));
+            Ok((config, name.map_err(|fault| fault.to_string())?))
+        });
+        let peer = Peer {
+            addresses: &addresses,
+            tls: tls
+                .transpose()
+                .map_err(|problem: String| self.named(&problem))?,
+        };
+        http::exchange(peer, self.request(path).as_bytes(), bounds)
+            .map_err(|fault| self.named(&self.hint(&fault)))
+    }
+
+    /// The document that `bytes` are; what other servers answer is none.
+    ///
+    /// # Errors
+    ///
+    /// The sentence says that this is no infermux.
+    pub fn read<'a, T: Deserialize<'a>>(&self, bytes: &'a [u8]) -> Result<T, String> {
+        serde_json::from_slice(bytes)
+            .map_err(|fault| self.named(&format!("its answer is not infermux's: {fault}")))
+    }
+
+    fn request(&self, path: &str) -> String {
+        let token = self.token.as_ref().map_or_else(String::new, |token| {
+            format!("Authorization: Bearer {}\r\n", token.expose())
+        });
+        format!(
+            "GET {}{path} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\n\
+             User-Agent: infermux/{}\r\n{token}Connection: close\r\n\r\n",
+            self.base.path,
+            self.base.authority,
+            env!("CARGO_PKG_VERSION"),
+        )
+    }
+
+    /// The addresses of its host. The resolver knows no deadline, so it gets a thread of its own.
+    fn look_up(&self, until: Instant) -> io::Result<Vec<SocketAddr>> {
+        let (host, port) = (self.base.host.to_string(), self.base.port);
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(ip, port)]);
+        }
+        let looking = thread::Builder::new().name("names".into());
+        let looking = looking.spawn(move || names::look_up(&host, port))?;
+        while !looking.is_finished() {
+            if clock::now() >= until {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            thread::park_timeout(TURN);
+        }
+        let ended = looking.join();
+        ended.unwrap_or_else(|_| Err(io::Error::other("the look-up panicked")))
+    }
+
+    fn named(&self, problem: &str) -> String {
+        format!("{}: {problem}", printable(&self.text))
+    }
+
+    /// What is wrong, and what its user may do about it.
+    fn hint(&self, fault: &NoAnswer) -> String {
+        let told = no_answer(fault);
+        match fault {
+            NoAnswer::Connect(fault) if fault.kind() == ErrorKind::ConnectionRefused => {
+                format!("{told}: is infermux running there? --server or {SERVER} says where")
+            }
+            NoAnswer::NotHttp if !self.base.tls => format!("{told}; is it https?"),
+            NoAnswer::Connect(_)
+            | NoAnswer::Broken(_)
+            | NoAnswer::TimedOut
+            | NoAnswer::CutShort
+            | NoAnswer::NotHttp
+            | NoAnswer::TooLarge(_) => told,
+        }
+    }
+
+    /// What an answer other than 200 means.
+    fn refusal(&self, path: &str, answer: &Answer) -> String {
+        let told = serde_json::from_slice::<Told>(&answer.body).ok();
+        let is_infermux = |told: &&Told| told.error.kind.as_deref() == Some("infermux_error");
+        match (answer.status, told.as_ref().filter(is_infermux)) {
+            (401, _) if self.token.is_some() => {
+                format!("the router does not accept the token in {TOKEN} (401)")
+            }
+            (401, _) => format!("the router wants a token (401): set {TOKEN} to the router's"),
+            (404, Some(_)) => format!(
+                "the router does not serve {path} there (404): where it has a management_listen, \
+                 --server must name that"
+            ),
+            (404, None) => String::from("what answers there is not infermux (404)"),
+            (status, Some(told)) => {
+                let message = told.error.message.as_deref().unwrap_or_default();
+                format!("the router answers {status}: {}", printable(message))
+            }
+            (status, None) => format!("what answers there answers {status}"),
+        }
+    }
+}
+
+/// An error in OpenAI's shape.
+#[derive(Deserialize)]
+struct Told {
+    error: ToldError,
+}
+
+#[derive(Deserialize)]
+struct ToldError {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    message: Option<String>,
+}
+
+/// A fault as the end of a sentence.
+fn no_answer(fault: &NoAnswer) -> String {
+    match fault {
+        NoAnswer::TimedOut => format!("{fault} ({} s)", PATIENCE.as_secs()),
+        NoAnswer::Connect(_)
+        | NoAnswer::Broken(_)
+        | NoAnswer::CutShort
+        | NoAnswer::NotHttp
+        | NoAnswer::TooLarge(_) => fault.to_string(),
+    }
+}
+
+fn is_header_value(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// When a command that starts now gives up.
+#[must_use]
+pub fn deadline() -> Instant {
+    clock::now() + PATIENCE
+}
+
+/// Where the router is.
+const SERVER: &str = "INFERMUX_SERVER";
+/// The token that it asks of operators.
+pub const TOKEN: &str = "INFERMUX_MANAGEMENT_TOKEN";
+const DEFAULT: &str = "http://127.0.0.1:8080";
+/// How long a command waits for all that it asks; the router gives its coordinator five seconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is looked whether a name is known.
+const TURN: Duration = Duration::from_millis(5);
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn server(text: &str, token: Option<&str>) -> Server {
+        Server {
+            text: text.to_owned(),
+            base: url::parse(text).unwrap(),
+            token: token.map(Secret::new),
+        }
+    }
+
+    #[test]
+    fn the_request_goes_below_the_path_of_the_server() {
+        let request = server("https://ops.example:8443/router/", Some("sesame")).request("/x");
+        let lines: Vec<&str> = request.split("\r\n").collect();
+        assert_eq!(lines[0], "GET /router/x HTTP/1.1");
+        assert!(lines.contains(&"Host: ops.example:8443"));
+        assert!(lines.contains(&"Authorization: Bearer sesame"));
+        assert!(request.ends_with("\r\nConnection: close\r\n\r\n"));
+        assert!(
+            !server("http://h", None)
+                .request("/x")
+                .contains("Authorization")
+        );
+    }
+
+    #[test]
+    fn a_router_that_says_nothing_is_left_in_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let text = format!("http://{}", listener.local_addr().unwrap());
+        let until = clock::now() + Duration::from_millis(50);
+        let told = server(&text, None).report("/x", until);
+        assert_eq!(told, Err(format!("{text}: no answer in time (10 s)")));
+        // Not even a name is looked up any longer.
+        let late = server("http://localhost:1", None).report("/x", Instant::ZERO);
+        assert!(late.is_err_and(|told| told.contains("in time")));
+    }
+}

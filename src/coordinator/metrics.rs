@@ -1,0 +1,283 @@
+//! All metrics of the process: what is counted, as the text that Prometheus reads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::ids::ShardId;
+use crate::base::money::NanoUsd;
+use crate::coordinator::reports::Known;
+use crate::decide::outcome::Outcome;
+use crate::ledger::totals::SeriesTotal;
+use crate::link::meters::{
+    Counter, Histogram, HistogramSum, LoopMeter, ProviderMeter, STATUSES, Series,
+};
+use crate::link::orders::Health;
+use crate::report::metrics::{Buckets, Exposition, Family};
+use crate::sys::process;
+
+/// One of the counters of a series.
+type OfSeries = fn(&Series) -> &Counter;
+
+/// The whole text.
+#[must_use]
+pub fn text(known: &Known) -> String {
+    let mut out = Exposition::default();
+    requests(&mut out, known);
+    attempts(&mut out, known);
+    standing(&mut out, known);
+    shards(&mut out, known);
+    process(&mut out, known);
+    out.finish()
+}
+
+/// What is counted by provider and model.
+fn requests(out: &mut Exposition, known: &Known) {
+    let all: Vec<&SeriesTotal> = known.totals.by_series().map(|(one, _)| one).collect();
+    out.begin(Family::Requests);
+    for one in &all {
+        let others = STATUSES.map(|status| status.to_string());
+        let names = others.iter().map(String::as_str).chain(["other"]);
+        for (place, status) in names.enumerate() {
+            let count = sum(&one.shards, |series| &series.statuses[place]);
+            if count > 0 {
+                out.value(&[&one.provider, &one.model, status], count);
+            }
+        }
+    }
+    histograms(out, Family::Latency, &all, |series| &series.latency);
+    histograms(out, Family::FirstToken, &all, |series| &series.first_token);
+    out.begin(Family::Overhead);
+    let loops = known
+        .totals
+        .loops()
+        .iter()
+        .map(|(_, meter)| &meter.overhead);
+    histogram(out, &[], loops);
+    out.begin(Family::Tokens);
+    for one in &all {
+        let kinds: [(&str, OfSeries); 4] = [
+            ("input", |series| &series.input_tokens),
+            ("cache_read", |series| &series.cache_read_tokens),
+            ("cache_write", |series| &series.cache_write_tokens),
+            ("output", |series| &series.output_tokens),
+        ];
+        for (kind, of) in kinds {
+            out.value(&[&one.provider, &one.model, kind], sum(&one.shards, of));
+        }
+    }
+    out.begin(Family::Cost);
+    for one in &all {
+        let shards = one.shards.iter();
+        let cost = shards.fold(NanoUsd::ZERO, |sum, series| {
+            sum.saturating_add(series.account.ever().cost)
+        });
+        out.value(&[&one.provider, &one.model], cost);
+    }
+    let counts: [(Family, OfSeries); 2] = [
+        (Family::Estimated, |series| &series.estimated),
+        (Family::Unpriced, |series| &series.unpriced),
+    ];
+    for (family, of) in counts {
+        out.begin(family);
+        for one in &all {
+            out.value(&[&one.provider, &one.model], sum(&one.shards, of));
+        }
+    }
+}
+
+/// What is counted by provider.
+fn attempts(out: &mut Exposition, known: &Known) {
+    let providers = known.totals.providers();
+    out.begin(Family::Attempts);
+    for (name, shards) in providers {
+        for (place, outcome) in Outcome::LABELS.iter().enumerate() {
+            let count = sum(shards, |meter| &meter.outcomes[place]);
+            if count > 0 {
+                out.value(&[name, outcome], count);
+            }
+        }
+    }
+    let all: Vec<&ProviderMeter> = providers
+        .iter()
+        .flat_map(|(_, s)| s)
+        .map(|m| &**m)
+        .collect();
+    out.begin(Family::Failovers);
+    for (place, reason) in Outcome::LABELS.iter().enumerate() {
+        let count: u64 = all.iter().map(|meter| meter.failovers[place].get()).sum();
+        if count > 0 {
+            out.value(&[reason], count);
+        }
+    }
+    let loops = || known.totals.loops().iter().map(|(_, meter)| meter);
+    out.begin(Family::RetriesDenied);
+    out.value(
+        &[],
+        loops().map(|one| one.retries_denied.get()).sum::<u64>(),
+    );
+    out.begin(Family::Disconnects);
+    out.value(&[], loops().map(|one| one.disconnects.get()).sum::<u64>());
+    out.begin(Family::InFlight);
+    for (name, shards) in providers {
+        out.value(&[name], between(shards, |one| (&one.begun, &one.ended)));
+    }
+    out.begin(Family::Connections);
+    let callers: u64 = loops().map(|one| one.callers.get()).sum();
+    let busy: u64 = loops().map(|one| one.callers_busy.get()).sum();
+    let opened = between_all(&all, |one| {
+        (&one.connections_opened, &one.connections_closed)
+    });
+    let idle: u64 = all.iter().map(|one| one.connections_idle.get()).sum();
+    out.value(&["caller", "active"], busy);
+    out.value(&["caller", "idle"], callers.saturating_sub(busy));
+    out.value(&["provider", "active"], opened.saturating_sub(idle));
+    out.value(&["provider", "idle"], idle);
+}
+
+/// How providers and budgets are.
+fn standing(out: &mut Exposition, known: &Known) {
+    out.begin(Family::ProviderHealthy);
+    for one in &known.providers {
+        out.value(&[&one.name], u8::from(one.health == Health::Healthy));
+    }
+    out.begin(Family::CircuitState);
+    for one in &known.providers {
+        let state = match one.circuit {
+            "closed" => 0,
+            "half-open" => 1,
+            _ => 2,
+        };
+        out.value(&[&one.name], state);
+    }
+    out.begin(Family::CircuitTransitions);
+    for (provider, to, reason, count) in &known.transitions {
+        out.value(&[provider, to, reason], count);
+    }
+    out.begin(Family::Headroom);
+    for one in &known.providers {
+        let (requests, tokens) = one.headroom;
+        for (kind, left) in [("requests", requests), ("tokens", tokens)] {
+            if let Some(left) = left {
+                out.value(&[&one.name, kind], left);
+            }
+        }
+    }
+    out.begin(Family::BudgetSpent);
+    for one in &known.budgets {
+        out.value(&[&one.caller], one.spent);
+    }
+    out.begin(Family::BudgetLimit);
+    for one in &known.budgets {
+        out.value(&[&one.caller], one.limit);
+    }
+    out.begin(Family::StateWriteFailures);
+    out.value(&[], known.state_write_failures);
+    out.begin(Family::ConfigReloads);
+    for (result, count) in ["success", "failure"].iter().zip(known.reloads) {
+        out.value(&[result], count);
+    }
+}
+
+/// What each event loop does; the last one is the operators'.
+fn shards(out: &mut Exposition, known: &Known) {
+    let mut loops: Vec<_> = known.totals.loops().iter().collect();
+    loops.sort_by_key(|(shard, _)| shard.index());
+    let name = |shard: ShardId| {
+        if shard.index() + 1 == loops.len() {
+            String::from("control")
+        } else {
+            shard.index().to_string()
+        }
+    };
+    let loops: Vec<(String, &LoopMeter)> = loops
+        .iter()
+        .map(|(shard, meter)| (name(*shard), &**meter))
+        .collect();
+    out.begin(Family::ShardRequests);
+    for (name, one) in &loops {
+        out.value(&[name], one.requests_total.get());
+    }
+    out.begin(Family::ShardConnections);
+    for (name, one) in &loops {
+        out.value(&[name], one.callers.get());
+    }
+    out.begin(Family::ShardCpu);
+    for (name, one) in &loops {
+        if let Some(cpu) = process::thread_cpu(one.thread.get()) {
+            out.value(&[name], cpu.as_secs_f64());
+        }
+    }
+    out.begin(Family::ShardDelay);
+    for (name, one) in &loops {
+        histogram(out, &[name], std::iter::once(&one.delay));
+    }
+}
+
+fn process(out: &mut Exposition, known: &Known) {
+    let figures = process::figures();
+    out.begin(Family::BuildInfo);
+    out.value(&[env!("CARGO_PKG_VERSION")], 1);
+    out.begin(Family::ProcessCpu);
+    out.value(&[], figures.cpu.as_secs_f64());
+    for (family, value) in [
+        (Family::ProcessResident, figures.resident),
+        (Family::ProcessVirtual, figures.virtual_size),
+        (Family::ProcessOpenFiles, figures.open_files),
+        (Family::ProcessMaxFiles, figures.max_files),
+    ] {
+        out.begin(family);
+        out.value(&[], value);
+    }
+    let time = known.time;
+    let uptime = Duration::from_nanos(time.now.as_nanos());
+    let start = time.wall.before(uptime).unix_millis();
+    out.begin(Family::ProcessStart);
+    out.value(&[], Duration::from_millis(start).as_secs_f64());
+}
+
+fn histograms(
+    out: &mut Exposition,
+    family: Family,
+    all: &[&SeriesTotal],
+    of: fn(&Series) -> &Histogram,
+) {
+    out.begin(family);
+    for one in all {
+        let shards = one.shards.iter().map(|series| of(series));
+        histogram(out, &[&one.provider, &one.model], shards);
+    }
+}
+
+/// One histogram of all shards together; none while it is empty.
+fn histogram<'a>(
+    out: &mut Exposition,
+    labels: &[&str],
+    shards: impl Iterator<Item = &'a Histogram>,
+) {
+    let mut sum = HistogramSum::default();
+    shards.for_each(|one| one.add_to(&mut sum));
+    if sum.buckets.iter().any(|count| *count > 0) {
+        let buckets = Buckets {
+            bounds: sum.bounds,
+            counts: &sum.buckets,
+            sum: Duration::from_nanos(sum.nanos),
+        };
+        out.histogram(labels, buckets);
+    }
+}
+
+fn sum<M>(shards: &[Arc<M>], of: impl Fn(&M) -> &Counter) -> u64 {
+    shards.iter().map(|meter| of(meter).get()).sum()
+}
+
+/// How many have begun and not ended. The ends are read first, so that it is never below zero.
+fn between<M>(shards: &[Arc<M>], of: impl Fn(&M) -> (&Counter, &Counter)) -> u64 {
+    let all: Vec<&M> = shards.iter().map(|meter| &**meter).collect();
+    between_all(&all, of)
+}
+
+fn between_all<M>(all: &[&M], of: impl Fn(&M) -> (&Counter, &Counter)) -> u64 {
+    let ended: u64 = all.iter().map(|meter| of(meter).1.get()).sum();
+    let begun: u64 = all.iter().map(|meter| of(meter).0.get()).sum();
+    begun.saturating_sub(ended)
+}

@@ -1,0 +1,202 @@
+//! Writes the reports on totals, on a thread of its own: a scrape of thousands of series must hold
+//! up neither a shard nor the coordinator.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::base::money::NanoUsd;
+use crate::base::spent::Spent;
+use crate::coordinator::metrics;
+use crate::coordinator::time::Time;
+use crate::ledger::timeline::Span;
+use crate::ledger::totals::{SeriesTotal, Totals};
+use crate::link::meters::Party;
+use crate::link::orders::Health;
+use crate::link::queue::Taker;
+use crate::link::reports::{Ask, Question};
+use crate::report::costs::{
+    BucketReport, CallerReport, CallersReport, CostReport, EnvsReport, ModelsReport, PartyName,
+    PartyReport, ProjectsReport, TimeseriesReport, Usd,
+};
+use crate::report::providers::body;
+use crate::report::status::StatusReport;
+
+/// A question, and what the coordinator knew when it was to be answered.
+pub struct Job {
+    /// The question, and where its answer goes.
+    pub ask: Ask,
+    /// What the coordinator knew.
+    pub known: Known,
+}
+
+/// What the coordinator knows.
+pub struct Known {
+    /// When.
+    pub time: Time,
+    /// What is counted.
+    pub totals: Arc<Totals>,
+    /// The providers, in the order of the file.
+    pub providers: Vec<ProviderStanding>,
+    /// The budgets, in the order of the file.
+    pub budgets: Vec<BudgetStanding>,
+    /// Changes of circuits: the provider, the state it went to and why, and how often.
+    pub transitions: Vec<(Box<str>, &'static str, &'static str, u64)>,
+    /// Times that the state file could not be written.
+    pub state_write_failures: u64,
+    /// Reloads of the configuration that succeeded, and that failed.
+    pub reloads: [u64; 2],
+}
+
+/// How a provider is.
+#[derive(Clone, Debug)]
+pub struct ProviderStanding {
+    /// Its name.
+    pub name: Box<str>,
+    /// Whether it passed its last health check.
+    pub health: Health,
+    /// `closed`, `half-open` or `open`.
+    pub circuit: &'static str,
+    /// Requests and tokens that it may still be sent in the window.
+    pub headroom: (Option<u64>, Option<u64>),
+}
+
+/// How a budget is.
+#[derive(Clone, Debug)]
+pub struct BudgetStanding {
+    /// Whose.
+    pub caller: Box<str>,
+    /// What may be spent in a month.
+    pub limit: NanoUsd,
+    /// What has been spent.
+    pub spent: NanoUsd,
+}
+
+/// Answers one question after the other, until there will be none any more.
+pub fn run(jobs: &Taker<Job>) {
+    while let Some(Job { ask, known }) = jobs.next() {
+        ask.reply.give(answer(&ask.question, &known));
+    }
+}
+
+fn answer(question: &Question, known: &Known) -> Vec<u8> {
+    let totals = &*known.totals;
+    let period = totals.month();
+    match question {
+        // These need no totals: the coordinator answers them itself.
+        Question::Providers | Question::Circuit(..) | Question::Adopt => Vec::new(),
+        Question::Status => body(&status(known)),
+        Question::Metrics => metrics::text(known).into_bytes(),
+        Question::Costs => body(&costs(totals)),
+        Question::CostsByCaller => body(&CallersReport {
+            period,
+            callers: callers(known),
+        }),
+        Question::CostsOfCaller(name) => {
+            let spent = totals.of_party(Party::Caller, name).unwrap_or_default();
+            let caller = PartyReport::new(PartyName::Caller(name), spent, budget(known, name));
+            body(&CallerReport { period, caller })
+        }
+        Question::CostsByModel => {
+            let by_model = by_name(totals, |one| &one.model);
+            let by_model = by_model.map(|(name, spent)| (name, spent.into())).collect();
+            body(&ModelsReport { period, by_model })
+        }
+        Question::CostsByProject => body(&ProjectsReport {
+            period,
+            projects: parties(totals, Party::Project, PartyName::Project),
+        }),
+        Question::CostsByEnv => body(&EnvsReport {
+            period,
+            envs: parties(totals, Party::Env, PartyName::Env),
+        }),
+        Question::Timeseries(range) => {
+            let spans = totals.timeline().spans(known.time.wall, *range).into_iter();
+            let bucket = |span: Span| BucketReport {
+                start: span.start,
+                cost_usd: Usd(span.spent.cost),
+                requests: span.spent.requests,
+                tokens: span.spent.tokens(),
+            };
+            let buckets = spans.map(bucket).collect();
+            body(&TimeseriesReport { buckets })
+        }
+    }
+}
+
+fn status(known: &Known) -> StatusReport {
+    let now = known.time.now;
+    let loops = || known.totals.loops().iter().map(|(_, meter)| meter);
+    let is_well = |one: &&ProviderStanding| one.health == Health::Healthy && one.circuit != "open";
+    StatusReport {
+        version: env!("CARGO_PKG_VERSION"),
+        uptime_seconds: now.as_secs(),
+        providers_healthy: known.providers.iter().filter(is_well).count(),
+        providers_total: known.providers.len(),
+        requests_total: loops().map(|meter| meter.requests_total.get()).sum(),
+        requests_last_minute: loops().map(|meter| meter.requests.sum(now)).sum(),
+        errors_last_minute: loops().map(|meter| meter.errors.sum(now)).sum(),
+    }
+}
+
+fn costs(totals: &Totals) -> CostReport<'_> {
+    let all = totals.all();
+    let dollars = |(name, spent): (_, Spent)| (name, Usd(spent.cost));
+    CostReport {
+        period: totals.month(),
+        total_usd: Usd(all.cost),
+        by_provider: by_name(totals, |one| &one.provider).map(dollars).collect(),
+        by_model: by_name(totals, |one| &one.model).map(dollars).collect(),
+        requests: all.requests,
+        prompt_tokens: all.prompt_tokens,
+        completion_tokens: all.completion_tokens,
+    }
+}
+
+/// What was spent, by one of the names of a series; only what was.
+fn by_name(
+    totals: &Totals,
+    name: impl Fn(&SeriesTotal) -> &str,
+) -> impl Iterator<Item = (&str, Spent)> {
+    let mut sums: BTreeMap<&str, Spent> = BTreeMap::new();
+    for (one, spent) in totals.by_series() {
+        if !spent.is_nothing() {
+            let sum = sums.entry(name(one)).or_default();
+            *sum = sum.plus(spent);
+        }
+    }
+    sums.into_iter()
+}
+
+/// Everyone who has spent something or has a budget.
+fn callers(known: &Known) -> Vec<PartyReport<'_>> {
+    let spent = known.totals.by_party(Party::Caller);
+    let mut all: BTreeMap<&str, Spent> = spent.collect();
+    for budget in &known.budgets {
+        all.entry(&budget.caller).or_default();
+    }
+    // One look-up table, since there may be thousands of both.
+    let budgets = known.budgets.iter();
+    let budgets: BTreeMap<&str, _> = budgets
+        .map(|budget| (&*budget.caller, (budget.limit, budget.spent)))
+        .collect();
+    let report = |(name, spent)| {
+        PartyReport::new(PartyName::Caller(name), spent, budgets.get(name).copied())
+    };
+    all.into_iter().map(report).collect()
+}
+
+fn budget(known: &Known, caller: &str) -> Option<(NanoUsd, NanoUsd)> {
+    let mut budgets = known.budgets.iter();
+    let budget = budgets.find(|budget| *budget.caller == *caller)?;
+    Some((budget.limit, budget.spent))
+}
+
+fn parties<'a>(
+    totals: &'a Totals,
+    party: Party,
+    name: fn(&'a str) -> PartyName<'a>,
+) -> Vec<PartyReport<'a>> {
+    let all: BTreeMap<&'a str, Spent> = totals.by_party(party).collect();
+    let report = |(one, spent)| PartyReport::new(name(one), spent, None);
+    all.into_iter().map(report).collect()
+}

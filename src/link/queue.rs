@@ -1,0 +1,47 @@
+//! Work that one thread hands to another.
+
+use crossbeam_channel::{Receiver, Sender};
+
+/// The end that hands work over.
+#[derive(Debug)]
+pub struct Giver<T>(Sender<T>);
+
+/// The end that does it.
+#[derive(Debug)]
+pub struct Taker<T>(Receiver<T>);
+
+/// Both ends, with room for this much.
+#[must_use]
+pub fn queue<T>(room: usize) -> (Giver<T>, Taker<T>) {
+    let (sender, receiver) = crossbeam_channel::bounded(room);
+    (Giver(sender), Taker(receiver))
+}
+
+impl<T> Giver<T> {
+    /// Hands `work` over, unless there is no room; whether there was.
+    pub fn give(&self, work: T) -> bool {
+        self.0.try_send(work).is_ok()
+    }
+}
+
+impl<T> Taker<T> {
+    /// The next piece of work, however long that takes; `None`: none will come any more.
+    #[must_use]
+    pub fn next(&self) -> Option<T> {
+        self.0.recv().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_taken_in_order_and_refused_without_room() {
+        let (giver, taker) = queue(2);
+        assert!(giver.give(1) && giver.give(2) && !giver.give(3));
+        assert_eq!((taker.next(), taker.next()), (Some(1), Some(2)));
+        drop(giver);
+        assert_eq!(taker.next(), None);
+    }
+}

@@ -1,0 +1,258 @@
+//! Costs as the management API shows them.
+//!
+//! Dollars are numbers in decimal notation with up to nine places: what is shown adds up to the
+//! last place.
+
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use crate::base::money::NanoUsd;
+use crate::base::month::Month;
+use crate::base::spent::Spent;
+use crate::base::time::WallTime;
+
+/// An amount as a JSON number of dollars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usd(pub NanoUsd);
+
+impl Serialize for Usd {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw = RawValue::from_string(self.0.to_string()).map_err(serde::ser::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}
+
+/// An amount below zero or above, as a JSON number of dollars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    limit: NanoUsd,
+    spent: NanoUsd,
+}
+
+impl Serialize for Left {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let left = self.limit.saturating_sub(self.spent);
+        let over = self.spent.saturating_sub(self.limit);
+        let text = if over > NanoUsd::ZERO {
+            format!("-{over}")
+        } else {
+            left.to_string()
+        };
+        let raw = RawValue::from_string(text).map_err(serde::ser::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}
+
+/// `/costs`
+#[derive(Serialize)]
+pub struct CostReport<'a> {
+    #[serde(serialize_with = "month")]
+    /// The month, like `2026-03`.
+    pub period: Month,
+    /// All together.
+    pub total_usd: Usd,
+    /// By provider.
+    #[serde(serialize_with = "pairs")]
+    pub by_provider: Vec<(&'a str, Usd)>,
+    /// By the provider's name for the model.
+    #[serde(serialize_with = "pairs")]
+    pub by_model: Vec<(&'a str, Usd)>,
+    /// Requests that were answered.
+    pub requests: u64,
+    /// Tokens of their prompts.
+    pub prompt_tokens: u64,
+    /// Tokens of their answers.
+    pub completion_tokens: u64,
+}
+
+/// `/costs/by-caller`
+#[derive(Serialize)]
+pub struct CallersReport<'a> {
+    #[serde(serialize_with = "month")]
+    /// The month.
+    pub period: Month,
+    /// Everyone who has spent something or has a budget, in alphabetical order.
+    pub callers: Vec<PartyReport<'a>>,
+}
+
+/// `/costs/by-project`
+#[derive(Serialize)]
+pub struct ProjectsReport<'a> {
+    #[serde(serialize_with = "month")]
+    /// The month.
+    pub period: Month,
+    /// Every project, in alphabetical order.
+    pub projects: Vec<PartyReport<'a>>,
+}
+
+/// `/costs/by-env`
+#[derive(Serialize)]
+pub struct EnvsReport<'a> {
+    #[serde(serialize_with = "month")]
+    /// The month.
+    pub period: Month,
+    /// Every environment, in alphabetical order.
+    pub envs: Vec<PartyReport<'a>>,
+}
+
+/// `/costs/caller/{id}`
+#[derive(Serialize)]
+pub struct CallerReport<'a> {
+    #[serde(serialize_with = "month")]
+    /// The month.
+    pub period: Month,
+    /// The caller.
+    #[serde(flatten)]
+    pub caller: PartyReport<'a>,
+}
+
+/// `/costs/by-model`
+#[derive(Serialize)]
+pub struct ModelsReport<'a> {
+    #[serde(serialize_with = "month")]
+    /// The month.
+    pub period: Month,
+    /// By the provider's name for the model.
+    #[serde(serialize_with = "pairs")]
+    pub by_model: Vec<(&'a str, SpentReport)>,
+}
+
+/// `/costs/timeseries`
+#[derive(Serialize)]
+pub struct TimeseriesReport {
+    /// The earliest first.
+    pub buckets: Vec<BucketReport>,
+}
+
+/// What was spent.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct SpentReport {
+    /// The cost.
+    pub total_usd: Usd,
+    /// Requests that were answered.
+    pub requests: u64,
+    /// Tokens of their prompts.
+    pub prompt_tokens: u64,
+    /// Tokens of their answers.
+    pub completion_tokens: u64,
+}
+
+/// What a caller, project or environment has spent.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PartyReport<'a> {
+    /// Which.
+    #[serde(flatten)]
+    pub name: PartyName<'a>,
+    /// The cost.
+    pub total_usd: Usd,
+    /// What may be spent in the month, where there is a budget.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget_usd: Option<Usd>,
+    /// What is left of that; below zero where it is overspent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget_remaining_usd: Option<Left>,
+    /// Requests that were answered.
+    pub requests: u64,
+    /// Tokens of their prompts.
+    pub prompt_tokens: u64,
+    /// Tokens of their answers.
+    pub completion_tokens: u64,
+}
+
+/// A name, under the key that says of what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartyName<'a> {
+    /// The value of `X-Infermux-Caller`.
+    Caller(&'a str),
+    /// The value of `X-Infermux-Project`.
+    Project(&'a str),
+    /// The value of `X-Infermux-Env`.
+    Env(&'a str),
+}
+
+/// What was spent in one span of time.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct BucketReport {
+    /// When it starts, RFC 3339.
+    #[serde(serialize_with = "shown")]
+    pub start: WallTime,
+    /// The cost.
+    pub cost_usd: Usd,
+    /// Requests that were answered.
+    pub requests: u64,
+    /// Their tokens, prompts and answers.
+    pub tokens: u64,
+}
+
+impl From<Spent> for SpentReport {
+    fn from(spent: Spent) -> Self {
+        Self {
+            total_usd: Usd(spent.cost),
+            requests: spent.requests,
+            prompt_tokens: spent.prompt_tokens,
+            completion_tokens: spent.completion_tokens,
+        }
+    }
+}
+
+impl<'a> PartyReport<'a> {
+    /// What `name` has spent; `budget` is what it may spend and has spent of it.
+    #[must_use]
+    pub fn new(name: PartyName<'a>, spent: Spent, budget: Option<(NanoUsd, NanoUsd)>) -> Self {
+        Self {
+            name,
+            total_usd: Usd(spent.cost),
+            budget_usd: budget.map(|(limit, _)| Usd(limit)),
+            budget_remaining_usd: budget.map(|(limit, spent)| Left { limit, spent }),
+            requests: spent.requests,
+            prompt_tokens: spent.prompt_tokens,
+            completion_tokens: spent.completion_tokens,
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's contract")]
+fn month<S: Serializer>(month: &Month, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(month)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's contract")]
+fn shown<S: Serializer>(at: &WallTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(at)
+}
+
+fn pairs<S: Serializer, V: Serialize>(
+    pairs: &[(&str, V)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dollars_are_decimal_numbers_to_the_last_place() {
+        let spent = Spent {
+            cost: NanoUsd::new(1),
+            requests: 2,
+            prompt_tokens: 3,
+            completion_tokens: 4,
+        };
+        let budget = (NanoUsd::new(1_000_000_000), NanoUsd::new(1_500_000_000));
+        let report = CallerReport {
+            period: Month::new(2026, 3).unwrap(),
+            caller: PartyReport::new(PartyName::Caller("a \"b\""), spent, Some(budget)),
+        };
+        assert_eq!(
+            serde_json::to_string(&report).unwrap(),
+            concat!(
+                r#"{"period":"2026-03","caller":"a \"b\"","total_usd":0.000000001,"#,
+                r#""budget_usd":1,"budget_remaining_usd":-0.5,"#,
+                r#""requests":2,"prompt_tokens":3,"completion_tokens":4}"#,
+            )
+        );
+    }
+}

@@ -1,0 +1,496 @@
+//! The names of all metrics, and the text in which Prometheus reads them (exposition format 0.0.4).
+
+use std::fmt::{Display, Write};
+use std::time::Duration;
+
+/// How a metric behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It only grows.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// How often a value was up to each of some bounds.
+    Histogram,
+}
+
+/// One metric with all its labels; [`ROWS`] says what each is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "what each is stands in `ROWS`, once")]
+pub enum Family {
+    Requests,
+    Latency,
+    FirstToken,
+    Overhead,
+    Tokens,
+    Cost,
+    Estimated,
+    Unpriced,
+    Attempts,
+    Failovers,
+    RetriesDenied,
+    Disconnects,
+    InFlight,
+    Connections,
+    ProviderHealthy,
+    CircuitState,
+    CircuitTransitions,
+    Headroom,
+    BudgetSpent,
+    BudgetLimit,
+    StateWriteFailures,
+    ConfigReloads,
+    ShardRequests,
+    ShardConnections,
+    ShardCpu,
+    ShardDelay,
+    BuildInfo,
+    ProcessCpu,
+    ProcessResident,
+    ProcessVirtual,
+    ProcessOpenFiles,
+    ProcessMaxFiles,
+    ProcessStart,
+}
+
+/// What is said of a metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Which it is.
+    pub family: Family,
+    /// Its name.
+    pub name: &'static str,
+    /// How it behaves.
+    pub kind: Kind,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+    /// What it is, in a sentence.
+    pub help: &'static str,
+}
+
+/// All metrics, in the order in which they are shown: the only list of them.
+pub const ROWS: [Row; 33] = [
+    Row {
+        family: Family::Requests,
+        name: "infermux_requests_total",
+        kind: Kind::Counter,
+        labels: &["provider", "model", "status"],
+        help: "Callers' requests that ended, by the status that the caller was told \
+               (499: it did not wait).",
+    },
+    Row {
+        family: Family::Latency,
+        name: "infermux_latency_seconds",
+        kind: Kind::Histogram,
+        labels: &["provider", "model"],
+        help: "Providers' response times: to the end of an answer, or to the first \
+               content of a stream.",
+    },
+    Row {
+        family: Family::FirstToken,
+        name: "infermux_time_to_first_token_seconds",
+        kind: Kind::Histogram,
+        labels: &["provider", "model"],
+        help: "Providers' times to the first content of a stream.",
+    },
+    Row {
+        family: Family::Overhead,
+        name: "infermux_overhead_seconds",
+        kind: Kind::Histogram,
+        labels: &[],
+        help: "Time that infermux itself added to answers: all of it but the waits for providers.",
+    },
+    Row {
+        family: Family::Tokens,
+        name: "infermux_tokens_total",
+        kind: Kind::Counter,
+        labels: &["provider", "model", "type"],
+        help: "Tokens that were used: input, cache_read, cache_write, output.",
+    },
+    Row {
+        family: Family::Cost,
+        name: "infermux_cost_usd_total",
+        kind: Kind::Counter,
+        labels: &["provider", "model"],
+        help: "What requests cost, in US dollars.",
+    },
+    Row {
+        family: Family::Estimated,
+        name: "infermux_usage_estimated_total",
+        kind: Kind::Counter,
+        labels: &["provider", "model"],
+        help: "Requests whose tokens were estimated, because the provider did not say.",
+    },
+    Row {
+        family: Family::Unpriced,
+        name: "infermux_unpriced_requests_total",
+        kind: Kind::Counter,
+        labels: &["provider", "model"],
+        help: "Requests that cost nothing because the model's price is not known.",
+    },
+    Row {
+        family: Family::Attempts,
+        name: "infermux_attempts_total",
+        kind: Kind::Counter,
+        labels: &["provider", "outcome"],
+        help: "Attempts at providers that ended, by what became of them.",
+    },
+    Row {
+        family: Family::Failovers,
+        name: "infermux_failovers_total",
+        kind: Kind::Counter,
+        labels: &["reason"],
+        help: "Requests that went on to another provider, by what had happened at the one before.",
+    },
+    Row {
+        family: Family::RetriesDenied,
+        name: "infermux_retries_denied_total",
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Failed requests that were not tried elsewhere because the retry budget was used up.",
+    },
+    Row {
+        family: Family::Disconnects,
+        name: "infermux_caller_disconnects_total",
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Callers that did not wait for their answer.",
+    },
+    Row {
+        family: Family::InFlight,
+        name: "infermux_in_flight_requests",
+        kind: Kind::Gauge,
+        labels: &["provider"],
+        help: "Attempts that are under way.",
+    },
+    Row {
+        family: Family::Connections,
+        name: "infermux_connections",
+        kind: Kind::Gauge,
+        labels: &["side", "state"],
+        help: "Open connections to callers and to providers, active or idle.",
+    },
+    Row {
+        family: Family::ProviderHealthy,
+        name: "infermux_provider_healthy",
+        kind: Kind::Gauge,
+        labels: &["provider"],
+        help: "Whether the provider passed its last health check (1) or not (0).",
+    },
+    Row {
+        family: Family::CircuitState,
+        name: "infermux_circuit_state",
+        kind: Kind::Gauge,
+        labels: &["provider"],
+        help: "The circuit: 0 closed (in service), 1 half-open, 2 open (out of service).",
+    },
+    Row {
+        family: Family::CircuitTransitions,
+        name: "infermux_circuit_transitions_total",
+        kind: Kind::Counter,
+        labels: &["provider", "to", "reason"],
+        help: "Changes of circuits, by the state they went to and why.",
+    },
+    Row {
+        family: Family::Headroom,
+        name: "infermux_rate_limit_headroom",
+        kind: Kind::Gauge,
+        labels: &["provider", "kind"],
+        help: "Requests and tokens that may still be sent within the rate limit's window.",
+    },
+    Row {
+        family: Family::BudgetSpent,
+        name: "infermux_budget_spent_usd",
+        kind: Kind::Gauge,
+        labels: &["caller"],
+        help: "What a caller with a budget has spent in the running month, in US dollars.",
+    },
+    Row {
+        family: Family::BudgetLimit,
+        name: "infermux_budget_limit_usd",
+        kind: Kind::Gauge,
+        labels: &["caller"],
+        help: "What a caller may spend in a month, in US dollars.",
+    },
+    Row {
+        family: Family::StateWriteFailures,
+        name: "infermux_state_write_failures_total",
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Times that the state file could not be written.",
+    },
+    Row {
+        family: Family::ConfigReloads,
+        name: "infermux_config_reloads_total",
+        kind: Kind::Counter,
+        labels: &["result"],
+        help: "Reloads of the configuration, by result: success or failure.",
+    },
+    Row {
+        family: Family::ShardRequests,
+        name: "infermux_shard_requests_total",
+        kind: Kind::Counter,
+        labels: &["shard"],
+        help: "Callers' requests that ended on an event loop.",
+    },
+    Row {
+        family: Family::ShardConnections,
+        name: "infermux_shard_connections",
+        kind: Kind::Gauge,
+        labels: &["shard"],
+        help: "Callers' connections that an event loop serves.",
+    },
+    Row {
+        family: Family::ShardCpu,
+        name: "infermux_shard_cpu_seconds_total",
+        kind: Kind::Counter,
+        labels: &["shard"],
+        help: "Processor time of an event loop's thread.",
+    },
+    Row {
+        family: Family::ShardDelay,
+        name: "infermux_shard_loop_delay_seconds",
+        kind: Kind::Histogram,
+        labels: &["shard"],
+        help: "How late an event loop's 10-ms tick was, while it had something to report.",
+    },
+    Row {
+        family: Family::BuildInfo,
+        name: "infermux_build_info",
+        kind: Kind::Gauge,
+        labels: &["version"],
+        help: "Always 1; the label says which version runs.",
+    },
+    Row {
+        family: Family::ProcessCpu,
+        name: "process_cpu_seconds_total",
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Processor time of the process, user and system.",
+    },
+    Row {
+        family: Family::ProcessResident,
+        name: "process_resident_memory_bytes",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Memory of the process that is in RAM.",
+    },
+    Row {
+        family: Family::ProcessVirtual,
+        name: "process_virtual_memory_bytes",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Address space of the process.",
+    },
+    Row {
+        family: Family::ProcessOpenFiles,
+        name: "process_open_fds",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Open file descriptors.",
+    },
+    Row {
+        family: Family::ProcessMaxFiles,
+        name: "process_max_fds",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "File descriptors that the process may open.",
+    },
+    Row {
+        family: Family::ProcessStart,
+        name: "process_start_time_seconds",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "When the process started, in seconds since the Unix epoch.",
+    },
+];
+
+const _: () = {
+    let mut place = 0;
+    while place < ROWS.len() {
+        assert!(
+            ROWS[place].family as usize == place,
+            "in the order of the enum"
+        );
+        place += 1;
+    }
+};
+
+impl Family {
+    /// What is said of it.
+    #[must_use]
+    pub const fn row(self) -> Row {
+        ROWS[self as usize]
+    }
+}
+
+impl Kind {
+    /// Its name in the text.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// The text, as it is being written.
+#[derive(Debug, Default)]
+pub struct Exposition {
+    text: String,
+    row: Option<Row>,
+}
+
+/// A histogram's figures.
+#[derive(Clone, Copy, Debug)]
+pub struct Buckets<'a> {
+    /// The buckets' upper bounds, in microseconds.
+    pub bounds: &'a [u64],
+    /// How many values each bucket has for itself; the last is beyond all bounds.
+    pub counts: &'a [u64],
+    /// All values together.
+    pub sum: Duration,
+}
+
+impl Exposition {
+    /// Begins a metric. Each is begun once; one without values is shown by its head alone.
+    pub fn begin(&mut self, family: Family) {
+        let row = family.row();
+        let (name, kind) = (row.name, row.kind.name());
+        self.put(format_args!(
+            "# HELP {name} {}\n# TYPE {name} {kind}\n",
+            row.help
+        ));
+        self.row = Some(row);
+    }
+
+    /// A value of the metric that was begun last.
+    pub fn value(&mut self, labels: &[&str], value: impl Display) {
+        self.line("", labels, None, value);
+    }
+
+    /// A histogram of the metric that was begun last.
+    pub fn histogram(&mut self, labels: &[&str], buckets: Buckets<'_>) {
+        let mut count = 0;
+        let bounds = buckets.bounds.iter();
+        let bounds = bounds.map(|bound| seconds(Duration::from_micros(*bound)));
+        for (bound, one) in bounds.chain(["+Inf".to_owned()]).zip(buckets.counts) {
+            count += one;
+            self.line("_bucket", labels, Some(&bound), count);
+        }
+        self.line("_sum", labels, None, seconds(buckets.sum));
+        self.line("_count", labels, None, count);
+    }
+
+    /// The whole text.
+    #[must_use]
+    pub fn finish(self) -> String {
+        self.text
+    }
+
+    fn line(&mut self, suffix: &str, values: &[&str], bound: Option<&str>, value: impl Display) {
+        let Some(row) = self.row else { return };
+        self.put(format_args!("{}{suffix}", row.name));
+        let names = row.labels.iter().copied().chain(["le"]);
+        let values = values.iter().copied().chain(bound);
+        let mut mark = '{';
+        for (name, value) in names.zip(values) {
+            self.put(format_args!("{mark}{name}=\"{}\"", Escaped(value)));
+            mark = ',';
+        }
+        let end = if mark == '{' { "" } else { "}" };
+        self.put(format_args!("{end} {value}\n"));
+    }
+
+    fn put(&mut self, text: std::fmt::Arguments<'_>) {
+        // Writing to a string cannot fail.
+        let _ = self.text.write_fmt(text);
+    }
+}
+
+/// Seconds in decimal notation.
+fn seconds(span: Duration) -> String {
+    let (seconds, nanos) = (span.as_secs(), span.subsec_nanos());
+    if nanos == 0 {
+        return seconds.to_string();
+    }
+    let digits = format!("{nanos:09}");
+    format!("{seconds}.{}", digits.trim_end_matches('0'))
+}
+
+/// A label's value as the format wants it.
+struct Escaped<'a>(&'a str);
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut rest = self.0;
+        while let Some(at) = rest.find(['\\', '"', '\n']) {
+            let (plain, marked) = rest.split_at(at);
+            f.write_str(plain)?;
+            let mut chars = marked.chars();
+            f.write_str(match chars.next() {
+                Some('\n') => "\\n",
+                Some('"') => "\\\"",
+                Some(_) | None => "\\\\",
+            })?;
+            rest = chars.as_str();
+        }
+        f.write_str(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_and_histograms_are_written_as_prometheus_reads_them() {
+        let mut text = Exposition::default();
+        text.begin(Family::Cost);
+        text.value(&["a\\\"b\n", "m"], "0.5");
+        text.begin(Family::Disconnects);
+        text.value(&[], 3);
+        text.begin(Family::Latency);
+        text.histogram(
+            &["p", "m"],
+            Buckets {
+                bounds: &[5, 2_500_000],
+                counts: &[1, 2, 3],
+                sum: Duration::from_millis(1_250),
+            },
+        );
+        let text = text.finish();
+        let lines: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with("# HELP"))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "# TYPE infermux_cost_usd_total counter",
+                r#"infermux_cost_usd_total{provider="a\\\"b\n",model="m"} 0.5"#,
+                "# TYPE infermux_caller_disconnects_total counter",
+                "infermux_caller_disconnects_total 3",
+                "# TYPE infermux_latency_seconds histogram",
+                r#"infermux_latency_seconds_bucket{provider="p",model="m",le="0.000005"} 1"#,
+                r#"infermux_latency_seconds_bucket{provider="p",model="m",le="2.5"} 3"#,
+                r#"infermux_latency_seconds_bucket{provider="p",model="m",le="+Inf"} 6"#,
+                r#"infermux_latency_seconds_sum{provider="p",model="m"} 1.25"#,
+                r#"infermux_latency_seconds_count{provider="p",model="m"} 6"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn names_follow_the_conventions() {
+        for row in ROWS {
+            let is_total = row.name.ends_with("_total");
+            assert_eq!(is_total, row.kind == Kind::Counter, "{}", row.name);
+            assert!(row.help.ends_with('.'), "{}", row.name);
+            let ours = row.name.starts_with("infermux_") || row.name.starts_with("process_");
+            assert!(ours, "{}", row.name);
+        }
+    }
+}

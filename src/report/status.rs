@@ -1,0 +1,22 @@
+//! The process at a glance, as the management API shows it.
+
+use serde::Serialize;
+
+/// The process at a glance.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct StatusReport {
+    /// infermux's version.
+    pub version: &'static str,
+    /// Since when it runs, in whole seconds.
+    pub uptime_seconds: u64,
+    /// Providers that passed their last health check and whose circuit is not open.
+    pub providers_healthy: usize,
+    /// All providers.
+    pub providers_total: usize,
+    /// Callers' requests that ended since the start.
+    pub requests_total: u64,
+    /// Those of them that ended within the last minute.
+    pub requests_last_minute: u64,
+    /// Those of these that ended with 429 or 5xx.
+    pub errors_last_minute: u64,
+}

@@ -1,0 +1,326 @@
+//! One shard's counts, by provider, model and whom a request is attributed to.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use crate::base::ids::{ProviderId, ShardId};
+use crate::base::limits::{LABEL_BYTES_MAX, OPEN_SERIES_MAX, PARTIES_MAX};
+use crate::base::map::Map;
+use crate::base::spent::Spent;
+use crate::exchange::attribution::{Attribution, Label};
+use crate::link::facts::MonthTag;
+use crate::link::meters::{
+    Account, Kept, LoopMeter, Meter, MeterSender, Party, Priced, ProviderMeter, Series,
+};
+
+/// The counts of one shard. A count begins with its first request, and is made known then.
+pub struct Meters {
+    sender: MeterSender,
+    /// What is counted apart from providers and models.
+    pub own: Arc<LoopMeter>,
+    /// By provider.
+    providers: RefCell<Vec<Option<Arc<ProviderMeter>>>>,
+    /// By provider, then by model.
+    series: RefCell<Vec<Map<Box<str>, Arc<Series>>>>,
+    /// Series that no configuration names.
+    open_series: Cell<usize>,
+    /// Requests that came to no provider.
+    nobody: RefCell<Option<Arc<Series>>>,
+    /// By place of the party.
+    parties: [RefCell<Map<Box<str>, Arc<Account>>>; Party::ALL.len()],
+}
+
+/// A provider and one of its models.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// The provider.
+    pub provider: ProviderId,
+    /// Its name.
+    pub name: &'a str,
+    /// The provider's name for the model.
+    pub model: &'a str,
+    /// Whether the configuration names it.
+    pub kept: Kept,
+    /// Whether its price is known.
+    pub priced: Priced,
+}
+
+impl Meters {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new(shard: ShardId, sender: MeterSender) -> Self {
+        let own = Arc::new(LoopMeter::default());
+        sender.begin(Meter::Loop(shard, Arc::clone(&own)));
+        Self {
+            sender,
+            own,
+            providers: RefCell::default(),
+            series: RefCell::default(),
+            open_series: Cell::new(0),
+            nobody: RefCell::default(),
+            parties: Default::default(),
+        }
+    }
+
+    /// The counts of the provider `id`, which is called `name`.
+    #[must_use]
+    pub fn provider(&self, id: ProviderId, name: &str) -> Arc<ProviderMeter> {
+        let mut providers = self.providers.borrow_mut();
+        if providers.len() <= id.index() {
+            providers.resize(id.index() + 1, None);
+        }
+        let meter = providers[id.index()].get_or_insert_with(|| {
+            let meter = Arc::<ProviderMeter>::default();
+            self.sender.begin(Meter::Provider {
+                name: name.into(),
+                meter: Arc::clone(&meter),
+            });
+            meter
+        });
+        Arc::clone(meter)
+    }
+
+    /// Whoever has this id now is another provider: its counts begin anew. Those that were begun
+    /// are kept by who reads them.
+    pub fn forget(&self, id: ProviderId) {
+        if let Some(meter) = self.providers.borrow_mut().get_mut(id.index()) {
+            *meter = None;
+        }
+        if let Some(series) = self.series.borrow_mut().get_mut(id.index()) {
+            series.clear();
+        }
+    }
+
+    /// Lets `count` count a request for `line`; `None`: it came to no provider.
+    pub fn series(&self, line: Option<Line<'_>>, count: impl FnOnce(&Series)) {
+        let Some(line) = line else {
+            let mut nobody = self.nobody.borrow_mut();
+            return count(nobody.get_or_insert_with(|| {
+                self.begin_series(NOBODY, NOBODY, (Priced::Yes, Kept::Always))
+            }));
+        };
+        let mut series = self.series.borrow_mut();
+        if series.len() <= line.provider.index() {
+            series.resize_with(line.provider.index() + 1, Map::default);
+        }
+        let models = &mut series[line.provider.index()];
+        if let Some(series) = models.get(line.model) {
+            return count(series);
+        }
+        let is_full = self.open_series.get() >= OPEN_SERIES_MAX;
+        let is_kept = line.kept == Kept::Always || !is_full;
+        let (model, kept) = if is_kept && line.model.len() <= LABEL_BYTES_MAX {
+            (line.model, line.kept)
+        } else {
+            (OTHERS, Kept::Always)
+        };
+        if kept == Kept::WhileRoom {
+            self.open_series.set(self.open_series.get() + 1);
+        }
+        let begin = || self.begin_series(line.name, model, (line.priced, kept));
+        count(models.entry(model.into()).or_insert_with(begin));
+    }
+
+    fn begin_series(
+        &self,
+        provider: &str,
+        model: &str,
+        (priced, kept): (Priced, Kept),
+    ) -> Arc<Series> {
+        let meter = Arc::<Series>::default();
+        self.sender.begin(Meter::Series {
+            provider: provider.into(),
+            model: model.into(),
+            priced,
+            kept,
+            meter: Arc::clone(&meter),
+        });
+        meter
+    }
+
+    /// Books what was spent by those that a request is attributed to; `caller` says whether a
+    /// caller is one that the configuration names.
+    pub fn book(
+        &self,
+        month: MonthTag,
+        spent: Spent,
+        attribution: &Attribution,
+        caller: impl Fn(&str) -> Kept,
+    ) {
+        self.own.account.book(month, spent);
+        let Attribution {
+            caller: name,
+            project,
+            env,
+        } = attribution;
+        let rest = |_: &str| Kept::WhileRoom;
+        let book = |account: &Account| account.book(month, spent);
+        self.book_party((Party::Caller, name), caller, book);
+        self.book_party((Party::Project, project), rest, book);
+        self.book_party((Party::Env, env), rest, book);
+    }
+
+    fn book_party(
+        &self,
+        (party, label): (Party, &Option<Label>),
+        kept: impl Fn(&str) -> Kept,
+        book: impl Fn(&Account),
+    ) {
+        let name = label.as_ref().map_or(NOBODY, Label::as_str);
+        let mut accounts = self.parties[party.place()].borrow_mut();
+        if let Some(account) = accounts.get(name) {
+            return book(account);
+        }
+        let (has_room, kept) = (accounts.len() < PARTIES_MAX, kept(name));
+        let (name, kept) = if has_room || kept == Kept::Always {
+            (name, kept)
+        } else {
+            (OTHERS, Kept::Always)
+        };
+        let begin = || {
+            let meter = Arc::<Account>::default();
+            self.sender.begin(Meter::Party {
+                party,
+                name: name.into(),
+                kept,
+                meter: Arc::clone(&meter),
+            });
+            meter
+        };
+        book(accounts.entry(name.into()).or_insert_with(begin));
+    }
+
+    /// A caller's connection has a request on its way for as long as the guard lives.
+    #[must_use]
+    pub fn busy(&self) -> Busy<'_> {
+        self.own.callers_busy.up();
+        Busy(&self.own)
+    }
+}
+
+/// A request on its way.
+pub struct Busy<'a>(&'a LoopMeter);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.callers_busy.down();
+    }
+}
+
+/// An open connection to a provider, as it is counted.
+pub struct Connected {
+    meter: Arc<ProviderMeter>,
+    is_idle: bool,
+}
+
+impl Connected {
+    /// Counts a connection that was opened.
+    #[must_use]
+    pub fn new(meter: Arc<ProviderMeter>) -> Self {
+        meter.connections_opened.add(1);
+        Self {
+            meter,
+            is_idle: false,
+        }
+    }
+
+    /// It waits for its next request.
+    pub fn rest(&mut self) {
+        if !std::mem::replace(&mut self.is_idle, true) {
+            self.meter.connections_idle.up();
+        }
+    }
+
+    /// It has one.
+    pub fn wake(&mut self) {
+        if std::mem::take(&mut self.is_idle) {
+            self.meter.connections_idle.down();
+        }
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.wake();
+        self.meter.connections_closed.add(1);
+    }
+}
+
+/// Stands for the name of what has none.
+pub const NOBODY: &str = "(none)";
+/// Stands for all names for which there was no room.
+pub const OTHERS: &str = "(other)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::meters;
+
+    fn line(model: &str, kept: Kept) -> Line<'_> {
+        Line {
+            provider: ProviderId(3),
+            name: "p",
+            model,
+            kept,
+            priced: Priced::Yes,
+        }
+    }
+
+    /// What has begun: the model of each series, the name of each party.
+    fn begun(receiver: &meters::MeterReceiver) -> Vec<String> {
+        let all = std::iter::from_fn(|| receiver.next());
+        let names = all.filter_map(|meter| match meter {
+            Meter::Series { model, .. } => Some(model.into()),
+            Meter::Party { name, .. } => Some(name.into()),
+            Meter::Loop(..) | Meter::Provider { .. } => None,
+        });
+        names.collect()
+    }
+
+    #[test]
+    fn models_that_nobody_configured_are_counted_apart_while_there_is_room() {
+        let (sender, receiver) = meters::channel();
+        let meters = Meters::new(ShardId(0), sender);
+        let names: Vec<String> = (0..OPEN_SERIES_MAX + 2).map(|n| format!("m{n}")).collect();
+        for name in &names {
+            meters.series(Some(line(name, Kept::WhileRoom)), |one| one.count(200));
+        }
+        meters.series(Some(line("configured", Kept::Always)), |one| one.count(200));
+        let long = "x".repeat(LABEL_BYTES_MAX + 1);
+        meters.series(Some(line(&long, Kept::Always)), |one| one.count(200));
+        let begun = begun(&receiver);
+        assert_eq!(begun.len(), OPEN_SERIES_MAX + 2);
+        assert_eq!(begun[OPEN_SERIES_MAX..], [OTHERS, "configured"]);
+        let mut counted = 0;
+        meters.series(Some(line(OTHERS, Kept::Always)), |one| {
+            counted = one.statuses[0].get();
+        });
+        assert_eq!(counted, 3);
+    }
+
+    #[test]
+    fn parties_are_bounded_but_those_that_the_configuration_names() {
+        let (sender, receiver) = meters::channel();
+        let meters = Meters::new(ShardId(0), sender);
+        let book = |name: &str, kept| {
+            let attribution = Attribution {
+                caller: Label::of(name.as_bytes()),
+                ..Attribution::default()
+            };
+            let spent = Spent {
+                requests: 1,
+                ..Spent::default()
+            };
+            meters.book(MonthTag(0), spent, &attribution, |_| kept);
+        };
+        for number in 0..=PARTIES_MAX {
+            book(&number.to_string(), Kept::WhileRoom);
+        }
+        book("budgeted", Kept::Always);
+        let begun = begun(&receiver);
+        // All have neither project nor environment.
+        assert_eq!(begun.len(), PARTIES_MAX + 1 + 1 + 2);
+        assert_eq!(begun[begun.len() - 2..], [OTHERS, "budgeted"]);
+        assert_eq!(meters.own.account.ever().requests, PARTIES_MAX as u64 + 2);
+    }
+}

@@ -1,0 +1,368 @@
+//! One exchange of HTTP that blocks, under one deadline: for commands, never for a shard.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use thiserror::Error;
+
+use crate::base::time::Instant;
+use crate::sys::clock;
+use crate::wire::chunked::{Chunked, Progress};
+use crate::wire::head::{Arrival, Asked, Framing, Head};
+
+/// Where a request goes.
+pub struct Peer<'a> {
+    /// Its addresses; the first that takes the connection gets the request.
+    pub addresses: &'a [SocketAddr],
+    /// For `https`, how it is verified and as whom.
+    pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+}
+
+/// What may be waited for and read.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// When everything must be over.
+    pub until: Instant,
+    /// Most bytes of the answer's body.
+    pub body_bytes_max: usize,
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its body, without transfer coding.
+    pub body: Vec<u8>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum NoAnswer {
+    /// No address takes a connection.
+    #[error("cannot connect: {0}")]
+    Connect(io::Error),
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Broken(io::Error),
+    /// The time is over.
+    #[error("no answer in time")]
+    TimedOut,
+    /// It ended before the answer did.
+    #[error("the connection ended before the answer")]
+    CutShort,
+    /// What came is no HTTP.
+    #[error("what answers there does not speak HTTP")]
+    NotHttp,
+    /// The body is larger than is taken.
+    #[error("the answer is larger than {0} bytes")]
+    TooLarge(usize),
+}
+
+/// Sends `request`, a whole one that asks for the connection to be closed, and reads its answer.
+///
+/// # Errors
+///
+/// There is no whole answer.
+pub fn exchange(peer: Peer<'_>, request: &[u8], bounds: Bounds) -> Result<Answer, NoAnswer> {
+    let stream = connect(peer.addresses, bounds.until)?;
+    let mut stream: Box<dyn Stream> = match peer.tls {
+        Some((config, name)) => {
+            let session = ClientConnection::new(config, name);
+            let session = session.map_err(|fault| NoAnswer::Connect(io::Error::other(fault)))?;
+            Box::new(StreamOwned::new(session, stream))
+        }
+        None => Box::new(stream),
+    };
+    stream.write_all(request).map_err(broken)?;
+    stream.flush().map_err(broken)?;
+    read(&mut *stream, bounds.body_bytes_max)
+}
+
+trait Stream: Read + Write {}
+
+impl<T: Read + Write> Stream for T {}
+
+fn connect(addresses: &[SocketAddr], until: Instant) -> Result<Timed, NoAnswer> {
+    let mut last = io::Error::from(ErrorKind::AddrNotAvailable);
+    for (tried, address) in addresses.iter().enumerate() {
+        // One address that drops everything leaves time for the others.
+        let others = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+        let span = left(until).map_err(|_| NoAnswer::TimedOut)? / others;
+        match TcpStream::connect_timeout(address, span.max(LEAST)) {
+            Ok(stream) => return Ok(Timed { stream, until }),
+            Err(fault) => last = fault,
+        }
+    }
+    match last.kind() {
+        ErrorKind::TimedOut => Err(NoAnswer::TimedOut),
+        _ => Err(NoAnswer::Connect(last)),
+    }
+}
+
+fn read(stream: &mut dyn Stream, body_bytes_max: usize) -> Result<Answer, NoAnswer> {
+    let mut bytes = Vec::new();
+    let mut head = Head::default();
+    let mut seen = 0;
+    loop {
+        let arrival = head.parse_answer(&bytes, seen, Asked::Other);
+        match arrival.map_err(|_| NoAnswer::NotHttp)? {
+            Arrival::Whole => break,
+            Arrival::Partial => seen = bytes.len(),
+        }
+        if more(stream, &mut bytes)? == 0 {
+            return Err(NoAnswer::CutShort);
+        }
+    }
+    bytes.drain(..head.len);
+    let body = Body {
+        bytes,
+        framing: head.framing,
+        most: body_bytes_max,
+    };
+    Ok(Answer {
+        status: head.status,
+        body: body.rest(stream)?,
+    })
+}
+
+/// A body of which the beginning is there.
+struct Body {
+    bytes: Vec<u8>,
+    framing: Framing,
+    most: usize,
+}
+
+impl Body {
+    fn rest(mut self, stream: &mut dyn Stream) -> Result<Vec<u8>, NoAnswer> {
+        let (mut chunked, mut filled) = (Chunked::default(), 0);
+        loop {
+            let wanted = match self.framing {
+                Framing::None => Some(0),
+                Framing::Length(length) => Some(usize::try_from(length).unwrap_or(usize::MAX)),
+                Framing::Chunked => {
+                    let progress = chunked.compact(&mut self.bytes, &mut filled);
+                    match progress.map_err(|_| NoAnswer::NotHttp)? {
+                        Progress::Ended => Some(filled),
+                        Progress::More => None,
+                    }
+                }
+                Framing::Close => None,
+            };
+            // What has come counts: a size line may still follow it, but not a body of that size.
+            if wanted.unwrap_or(self.bytes.len()) > self.most {
+                return Err(NoAnswer::TooLarge(self.most));
+            }
+            if let Some(wanted) = wanted.filter(|wanted| self.bytes.len() >= *wanted) {
+                self.bytes.truncate(wanted);
+                return Ok(self.bytes);
+            }
+            if more(stream, &mut self.bytes)? == 0 {
+                return match self.framing {
+                    Framing::Close => Ok(self.bytes),
+                    Framing::None | Framing::Length(_) | Framing::Chunked => {
+                        Err(NoAnswer::CutShort)
+                    }
+                };
+            }
+        }
+    }
+}
+
+/// Reads once; how many bytes came, 0 at the end.
+fn more(stream: &mut dyn Stream, into: &mut Vec<u8>) -> Result<usize, NoAnswer> {
+    let mut piece = [0; 16 << 10];
+    match stream.read(&mut piece) {
+        Ok(count) => {
+            into.extend_from_slice(piece.get(..count).unwrap_or_default());
+            Ok(count)
+        }
+        // A peer that ends TLS without saying so may have been cut off.
+        Err(fault) if fault.kind() == ErrorKind::UnexpectedEof => Err(NoAnswer::CutShort),
+        Err(fault) => Err(broken(fault)),
+    }
+}
+
+fn broken(fault: io::Error) -> NoAnswer {
+    match fault.kind() {
+        ErrorKind::TimedOut => NoAnswer::TimedOut,
+        _ => NoAnswer::Broken(fault),
+    }
+}
+
+/// A stream whose every operation keeps the deadline.
+struct Timed {
+    stream: TcpStream,
+    until: Instant,
+}
+
+impl Read for Timed {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            self.stream.set_read_timeout(Some(left(self.until)?))?;
+            match self.stream.read(into) {
+                Err(fault) if fault.kind() == ErrorKind::Interrupted => {}
+                done => return done.map_err(late),
+            }
+        }
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(Some(left(self.until)?))?;
+        self.stream.write(bytes).map_err(late)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+/// A socket tells of its timeout in another word.
+fn late(fault: io::Error) -> io::Error {
+    match fault.kind() {
+        ErrorKind::WouldBlock => ErrorKind::TimedOut.into(),
+        _ => fault,
+    }
+}
+
+/// The time that is left.
+fn left(until: Instant) -> io::Result<Duration> {
+    let left = until.since(clock::now());
+    if left < LEAST {
+        return Err(ErrorKind::TimedOut.into());
+    }
+    Ok(left)
+}
+
+/// Less than this a socket's timer does not tell from none at all.
+const LEAST: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+
+    /// What an exchange gives with a server that answers with `pieces`, and then ends or stays.
+    fn asked(pieces: &[&[u8]], stays: bool, span: Duration) -> Result<Answer, NoAnswer> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer = [listener.local_addr().unwrap()];
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut stream, _) = listener.accept().unwrap();
+                stream.read_exact(&mut [0; 3]).unwrap();
+                for piece in pieces {
+                    // Whoever has heard enough has gone.
+                    let _ = stream.write_all(piece);
+                }
+                if stays {
+                    let _ = stream.read(&mut [0; 1]);
+                }
+            });
+            let peer = Peer {
+                addresses: &peer,
+                tls: None,
+            };
+            let bounds = Bounds {
+                until: clock::now() + span,
+                body_bytes_max: 8,
+            };
+            exchange(peer, b"ask", bounds)
+        })
+    }
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn an_answer_is_read_however_it_is_framed() {
+        for (pieces, stays) in [
+            (
+                &[
+                    &b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbo"[..],
+                    b"dy",
+                ][..],
+                true,
+            ),
+            (
+                &[
+                    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                    b"4\r\nbody\r\n0\r\n\r\n",
+                ],
+                true,
+            ),
+            (&[b"HTTP/1.1 200 OK\r\n", b"\r\nbody"], false),
+        ] {
+            let answer = asked(pieces, stays, LONG).unwrap();
+            assert_eq!((answer.status, &*answer.body), (200, &b"body"[..]));
+        }
+    }
+
+    #[test]
+    fn what_is_no_whole_answer_is_told_apart() {
+        for (bytes, stays, problem) in [
+            (
+                &b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbod"[..],
+                false,
+                "ended before",
+            ),
+            (b"HTTP/1.1 200 OK\r\nContent-Le", false, "ended before"),
+            (b"", false, "ended before"),
+            (b"SSH-2.0-OpenSSH\r\n", true, "does not speak HTTP"),
+            (
+                b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
+                true,
+                "larger than 8 bytes",
+            ),
+            (
+                b"HTTP/1.1 200 OK\r\n\r\n123456789",
+                true,
+                "larger than 8 bytes",
+            ),
+            (
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+                true,
+                "HTTP",
+            ),
+        ] {
+            let told = asked(&[bytes], stays, LONG).unwrap_err().to_string();
+            assert!(told.contains(problem), "{told}");
+        }
+    }
+
+    #[test]
+    fn whoever_is_silent_is_not_waited_for() {
+        for piece in [&b""[..], b"HTTP/1.1 200 OK\r\n\r\nbo"] {
+            let told = asked(&[piece], true, Duration::from_millis(50));
+            assert!(matches!(told, Err(NoAnswer::TimedOut)), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_there_is_told_at_once() {
+        // Bound, but not listening: nobody else gets the port meanwhile.
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        socket.bind(&any.into()).unwrap();
+        let gone = [socket.local_addr().unwrap().as_socket().unwrap()];
+        let peer = Peer {
+            addresses: &gone,
+            tls: None,
+        };
+        let bounds = Bounds {
+            until: clock::now() + LONG,
+            body_bytes_max: 8,
+        };
+        let Err(NoAnswer::Connect(fault)) = exchange(peer, b"ask", bounds) else {
+            panic!("connected");
+        };
+        assert_eq!(fault.kind(), ErrorKind::ConnectionRefused);
+    }
+}

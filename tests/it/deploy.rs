@@ -1,0 +1,161 @@
+//! What `tools/deploy` offers, as far as it can be tried on a machine that is none of its users.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use infermux::config::{self, Environment, Options, Strictness};
+
+use crate::support::command::{end, infermux, text};
+use crate::support::router::Folder;
+
+fn file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+#[test]
+fn every_example_is_valid_without_its_variables() {
+    let page = std::fs::read_to_string(file("tools/deploy/README.md")).expect("a page");
+    let mut count = 0;
+    for entry in std::fs::read_dir(file("tools/deploy/examples")).expect("a folder") {
+        let path = entry.expect("a file").path();
+        let flags = ["validate", "--strict", "--no-environment", "--config"];
+        let ended = end(infermux(&flags).arg(&path));
+        assert_eq!(ended.code, Some(0), "{}: {}", path.display(), ended.stderr);
+        // TLS files may well be missing on this host.
+        let other = ended.stderr.lines().find(|line| !line.contains("tls."));
+        assert_eq!(other, None, "{}", path.display());
+        let name = path.file_name().expect("a name").to_string_lossy();
+        assert!(
+            page.contains(&format!("| `{name}` |")),
+            "{name} is not told of"
+        );
+        count += 1;
+    }
+    assert!(count >= 5, "{count} examples");
+}
+
+#[test]
+fn every_example_serves_every_model_that_it_names() {
+    for entry in std::fs::read_dir(file("tools/deploy/examples")).expect("a folder") {
+        let path = entry.expect("a file").path();
+        let text = std::fs::read_to_string(&path).expect("text");
+        let options = Options {
+            environment: Environment::Unresolved,
+            strict: Strictness::Strict,
+        };
+        let Ok(loaded) = config::load(&text, &options) else {
+            panic!("{} is valid", path.display());
+        };
+        let serves = |model: &str| {
+            let mut providers = loaded.plan.providers.iter();
+            providers.any(|one| {
+                let mut aliases = one.model_aliases.iter();
+                one.models.iter().any(|name| **name == *model)
+                    || aliases.any(|(name, _)| **name == *model)
+            })
+        };
+        let document: serde_json::Value = serde_yaml::from_str(&text).expect("YAML");
+        for group in document["routing"]["groups"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
+            for model in group["models"].as_array().expect("a list") {
+                let model = model.as_str().expect("a name");
+                assert!(serves(model), "{}: nobody serves {model}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_composition_mounts_an_example_and_asks_where_that_answers() {
+    let text = std::fs::read_to_string(file("tools/deploy/compose.yml")).expect("a file");
+    let document: serde_json::Value = serde_yaml::from_str(&text).expect("YAML");
+    let service = &document["services"]["infermux"];
+    let mount = service["volumes"][0].as_str().expect("a mount");
+    let example = mount.split(':').next().expect("a path");
+    let example = std::fs::read_to_string(file("tools/deploy").join(example)).expect("an example");
+    assert!(example.contains("management_listen: \"127.0.0.1:8081\""));
+    let variables = service["environment"].as_array().expect("a list");
+    let server = serde_json::json!("INFERMUX_SERVER=http://127.0.0.1:8081");
+    assert!(variables.contains(&server), "{variables:?}");
+}
+
+/// The unit with the binary of this test in place of the installed one; it has to exist.
+fn unit(folder: &Folder) -> PathBuf {
+    let unit = std::fs::read_to_string(file("tools/deploy/infermux.service")).expect("a unit");
+    let binary = env!("CARGO_BIN_EXE_infermux");
+    assert_eq!(unit.matches("/usr/local/bin/infermux").count(), 2);
+    folder.write(
+        "infermux.service",
+        unit.replace("/usr/local/bin/infermux", binary),
+    )
+}
+
+/// Whether systemd's checker is there; `.ci/run` installs it.
+fn has_systemd_analyze() -> bool {
+    let there = Command::new("systemd-analyze").arg("--version").output();
+    let there = there.is_ok_and(|output| output.status.success());
+    if !there {
+        eprintln!("not checked: systemd-analyze is not installed");
+    }
+    there
+}
+
+#[test]
+fn the_unit_is_one_that_systemd_takes() {
+    if !has_systemd_analyze() {
+        return;
+    }
+    let folder = Folder::new();
+    let unit = unit(&folder);
+    // Not its manual page: that is not installed where tests run.
+    let ended = end(Command::new("systemd-analyze").args(["verify", "--man=no", text(&unit)]));
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+}
+
+#[test]
+fn the_units_sandbox_is_tight_and_leaves_io_uring() {
+    if !has_systemd_analyze() {
+        return;
+    }
+    let folder = Folder::new();
+    let unit = unit(&folder);
+    let judge = |arguments: &[&str]| end(Command::new("systemd-analyze").args(arguments));
+    let judged = judge(&["security", "--offline=yes", "--threshold=20", text(&unit)]);
+    assert_eq!(judged.code, Some(0), "{}", judged.stdout);
+    let service = judge(&["syscall-filter", "@system-service"]).stdout;
+    assert!(service.contains("@aio"), "{service}");
+    let calls = judge(&["syscall-filter", "@aio"]).stdout;
+    for call in ["io_uring_setup", "io_uring_enter", "io_uring_register"] {
+        assert!(calls.contains(call), "{call} in {calls}");
+    }
+}
+
+#[test]
+fn the_image_is_built_from_all_that_cargo_reads_and_runs_what_there_is() {
+    let ignored = std::fs::read_to_string(file(".dockerignore")).expect("a file");
+    let manifest = std::fs::read_to_string(file("Cargo.toml")).expect("a file");
+    let members = manifest.lines().find(|line| line.starts_with("members"));
+    let members = members.expect("members").split('"').skip(1).step_by(2);
+    for part in ["Cargo.toml", "Cargo.lock", "src", "benches", "tests"]
+        .into_iter()
+        .chain(members)
+    {
+        let kept = ignored.lines().any(|line| line == format!("!{part}"));
+        assert!(kept, "{part} is kept out of the image's build");
+    }
+    let dockerfile = std::fs::read_to_string(file("Dockerfile")).expect("a file");
+    let rust = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = "));
+    let rust = rust.expect("a version").trim_matches('"');
+    assert!(dockerfile.contains(&format!("FROM rust:{rust}-")), "{rust}");
+    for command in [
+        &["ready", "--help"][..],
+        &["serve", "--graceful-shutdown", "7s", "--help"],
+    ] {
+        assert_eq!(end(&mut infermux(command)).code, Some(0), "{command:?}");
+    }
+}
