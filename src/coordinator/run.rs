@@ -15,6 +15,7 @@ use crate::coordinator::publish::{Folder, Publisher};
 use crate::coordinator::reports::{BudgetStanding, Job, Known, ProviderStanding};
 use crate::coordinator::time::Time;
 use crate::decide::breaker::State;
+use crate::decide::budget::Level;
 use crate::ledger::books::Books;
 use crate::ledger::terms::Terms;
 use crate::ledger::totals::Totals;
@@ -47,6 +48,10 @@ pub struct Coordinator {
     transitions: BTreeMap<(Box<str>, &'static str, &'static str), u64>,
     /// The last of them.
     changes: Changes,
+    /// By caller, budgets that have reached 80 % and 100 %.
+    alerts: BTreeMap<Box<str>, [u64; 2]>,
+    /// When the process began.
+    started: Time,
     publisher: Publisher,
     folder: Folder,
     orders: Vec<Order>,
@@ -79,6 +84,8 @@ impl Coordinator {
             reports,
             transitions: BTreeMap::new(),
             changes: Changes::default(),
+            alerts: BTreeMap::new(),
+            started: Time::default(),
             publisher: Publisher::new(Arc::clone(&gates)),
             plan,
             gates,
@@ -115,6 +122,7 @@ impl Coordinator {
 
     /// Puts in force what the books begin with: before any shard runs.
     pub fn start(&mut self, time: Time) {
+        self.started = time;
         self.books.start(&mut self.orders);
         self.do_what_is_due(time);
     }
@@ -336,6 +344,11 @@ impl Coordinator {
             let caller = &*budget.caller;
             let (spent, limit) = (alert.spent.to_string(), alert.monthly.to_string());
             let percent = alert.level.percent();
+            let counts = self.alerts.entry(caller.into()).or_default();
+            match alert.level {
+                Level::Most => counts[0] += 1,
+                Level::All => counts[1] += 1,
+            }
             tracing::warn!(
                 caller,
                 percent,
@@ -414,10 +427,12 @@ impl Coordinator {
             caller: view.caller.into(),
             limit: view.limit,
             spent: view.spent,
+            alerts: self.alerts.get(view.caller).copied().unwrap_or_default(),
         });
         let transitions = self.transitions.iter();
         Known {
             time,
+            started: self.started,
             totals: Arc::clone(&self.totals),
             providers,
             budgets: budgets.collect(),
