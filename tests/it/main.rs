@@ -12,6 +12,7 @@ mod breaker;
 mod budget;
 mod cost;
 mod costs;
+mod dashboards;
 mod deploy;
 mod failover;
 mod hangup;
