@@ -91,7 +91,7 @@ pub const UPSTREAM_READ_BYTES: usize = 8 << 10;
 /// and each read becomes one send.
 pub const STREAM_READ_BYTES: usize = 16 << 10;
 /// Most buffers, and most heads, that a shard keeps between two requests.
-pub const SPARES_MAX: usize = 256;
+pub const SPARES_MAX: usize = 96;
 /// Largest buffer that a shard keeps between two requests, in bytes.
 pub const SPARE_BUFFER_BYTES_MAX: usize = 32 << 10;
 const _: () = assert!(READ_BYTES <= SPARE_BUFFER_BYTES_MAX);
@@ -120,6 +120,8 @@ pub const FACTS_PER_BATCH: usize = 4 * 256;
 pub const FACTS_HELD_MAX: usize = 65_536;
 /// Most changes of circuits that wait for the log: every provider's, twice over.
 pub const CIRCUIT_CHANGES_MAX: usize = 2 * PROVIDERS_MAX;
+/// Most changes of circuits that are kept for operators; the oldest go.
+pub const CHANGES_KEPT_MAX: usize = 64;
 /// Largest state file that is read, in bytes: 10,000 callers with a few months each need 2 MiB, and
 /// those that had a budget within the last year come on top.
 pub const STATE_BYTES_MAX: u64 = 64 << 20;

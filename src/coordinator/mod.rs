@@ -1,6 +1,8 @@
 //! The threads beside the shards: the one that keeps the books, and those that block.
 
+pub mod changes;
 pub mod chores;
+mod describe;
 pub mod metrics;
 pub mod names;
 pub mod publish;

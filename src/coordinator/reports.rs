@@ -87,7 +87,9 @@ fn answer(question: &Question, known: &Known) -> Vec<u8> {
     let period = totals.month();
     match question {
         // These need no totals: the coordinator answers them itself.
-        Question::Providers | Question::Circuit(..) | Question::Adopt => Vec::new(),
+        Question::Providers | Question::Changes | Question::Circuit(..) | Question::Adopt => {
+            Vec::new()
+        }
         Question::Status => body(&status(known)),
         Question::Metrics => metrics::text(known).into_bytes(),
         Question::Costs => body(&costs(totals)),

@@ -10,10 +10,11 @@ use std::time::Duration;
 use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
 use crate::config::plan::{Plan, Provider};
+use crate::coordinator::changes::Changes;
+use crate::coordinator::describe::describe;
 use crate::coordinator::publish::{Folder, Publisher};
 use crate::coordinator::reports::{BudgetStanding, Job, Known, ProviderStanding};
 use crate::coordinator::time::Time;
-use crate::decide::breaker::State;
 use crate::decide::budget::Level;
 use crate::ledger::books::Books;
 use crate::ledger::terms::Terms;
@@ -22,7 +23,7 @@ use crate::link::facts::MonthTag;
 use crate::link::gate::Gates;
 use crate::link::latest::Latest;
 use crate::link::meters::MeterReceiver;
-use crate::link::orders::{Circuit, Health, Order};
+use crate::link::orders::{Circuit, Order};
 use crate::link::queue::Giver;
 use crate::link::reports::{Ask, Batch, Inbox, Incoming, Message, Progress, Question};
 use crate::link::states::StateSender;
@@ -45,6 +46,8 @@ pub struct Coordinator {
     reports: Giver<Job>,
     /// Changes of circuits: the provider, the state it went to and why, and how often.
     transitions: BTreeMap<(Box<str>, &'static str, &'static str), u64>,
+    /// The last of them.
+    changes: Changes,
     /// By caller, budgets that have reached 80 % and 100 %.
     alerts: BTreeMap<Box<str>, [u64; 2]>,
     /// When the process began.
@@ -80,6 +83,7 @@ impl Coordinator {
             meters,
             reports,
             transitions: BTreeMap::new(),
+            changes: Changes::default(),
             alerts: BTreeMap::new(),
             started: Time::default(),
             publisher: Publisher::new(Arc::clone(&gates)),
@@ -197,6 +201,7 @@ impl Coordinator {
                     }
                     Question::Adopt => self.adopt(now),
                     Question::Providers
+                    | Question::Changes
                     | Question::Status
                     | Question::Metrics
                     | Question::Costs
@@ -246,6 +251,7 @@ impl Coordinator {
         self.count(time);
         self.books.on_time(now, wall, &mut self.orders);
         self.publish();
+        self.changes.date(time);
         self.answer(time);
         self.save(now, Last::No);
     }
@@ -329,6 +335,7 @@ impl Coordinator {
             tracing::info!(provider, from, to, reason, "the circuit has changed");
             let key = (provider.into(), to, reason);
             *self.transitions.entry(key).or_default() += 1;
+            self.changes.add(provider, change);
         }
         for alert in self.books.take_alerts() {
             let Some(budget) = self.plan.find_budget(alert.budget) else {
@@ -376,6 +383,7 @@ impl Coordinator {
                     .collect();
                 providers::body(&all)
             }
+            Question::Changes => providers::body(&self.changes.report()),
             // A configuration without it may have come in between: then there is nothing to show.
             Question::Circuit(id, _) => plan
                 .find_provider(id)
@@ -435,41 +443,6 @@ impl Coordinator {
             reloads: gates.process().reloads(),
         }
     }
-}
-
-fn describe<'a>(
-    books: &mut Books,
-    gates: &Gates,
-    time: Time,
-    provider: &'a Provider,
-) -> Option<ProviderReport<'a>> {
-    let id = provider.id;
-    let Time { now, wall } = time;
-    let view = books.view(now, id)?;
-    let (opened, recovery) = match view.state {
-        State::Open { since, until } => (
-            Some(wall.before(now.since(since))),
-            Some(wall.after(until.since(now))),
-        ),
-        State::Closed | State::HalfOpen { .. } => (None, None),
-    };
-    let (requests, tokens) = gates.providers[id.index()].headroom();
-    Some(ProviderReport {
-        name: &provider.name,
-        kind: provider.kind.name(),
-        healthy: view.health == Health::Healthy,
-        circuit: view.state.name(),
-        circuit_opened_at: opened,
-        circuit_recovery_at: recovery,
-        error_rate: view.error_rate,
-        p95_latency_ms: view.p95,
-        requests_last_minute: view.requests_last_minute,
-        models: &provider.models,
-        model_aliases: &provider.model_aliases,
-        rate_limit_headroom_rpm: requests,
-        rate_limit_headroom_tpm: tokens,
-        last_check_at: books.checked_at(id),
-    })
 }
 
 /// Whether the coordinator goes on.

@@ -29,6 +29,8 @@ struct Standing {
 /// A circuit changed; the log tells of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
+    /// When.
+    pub at: Instant,
     /// Whose.
     pub provider: ProviderId,
     /// From what to what, and why.
@@ -81,6 +83,10 @@ impl Breakers {
         fresh: &[ProviderId],
         orders: &mut Vec<Order>,
     ) {
+        // Who is gone keeps its circuit, and no more than that needs.
+        self.providers
+            .iter_mut()
+            .for_each(|one| one.breaker.age(now));
         for provider in &plan.providers {
             let (id, policy) = (provider.id, provider.breaker);
             while self.providers.len() <= id.index() {
@@ -236,6 +242,7 @@ impl Breakers {
         orders.push(Order::Circuit { provider, state });
         if self.changes.len() < CIRCUIT_CHANGES_MAX {
             self.changes.push(Change {
+                at: now,
                 provider,
                 transition,
             });

@@ -77,7 +77,8 @@ pub fn check<'a>(shard: &Shard, head: &Head, bytes: &'a [u8]) -> Result<Target, 
     let (_, target) = target::read(shard.door, &bytes[head.method.clone()], target)?;
     let authorization = head.value(bytes, "authorization");
     match &target {
-        Target::Manage(Manage::Health | Manage::Ready) => {}
+        // The page has no data in it: what it shows, it asks for with the token.
+        Target::Manage(Manage::Page | Manage::PageElsewhere | Manage::Health | Manage::Ready) => {}
         Target::Manage(Manage::Report(_) | Manage::Reload | Manage::Circuit(..)) => {
             admit::operator(shard.management_token.as_ref(), authorization)?;
         }
