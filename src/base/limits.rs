@@ -1,8 +1,11 @@
 //! Every bound in one place, each with its reason; what happens at the bound stands at its user.
 
 /// Most providers one file may declare. Provider ids are `u16`, and per-shard tables are sized by
-/// this.
+/// them.
 pub const PROVIDERS_MAX: usize = 1_024;
+/// Provider ids that one process has: a file that replaces all providers while requests to the
+/// former ones are under way finds room. Beyond that it is refused until those have ended.
+pub const PROVIDER_SEATS_MAX: usize = 2 * PROVIDERS_MAX;
 /// Most route groups one file may declare.
 pub const GROUPS_MAX: usize = 1_024;
 /// Most model names (models, aliases and alias targets) over all providers together.
@@ -23,6 +26,8 @@ pub const CANDIDATES_MAX: usize = 1 << 20;
 pub const ALIAS_CHAIN_MAX: usize = 16;
 /// Most callers with a budget.
 pub const BUDGETS_MAX: usize = 10_000;
+/// Budget ids that one process has, for the same reason as [`PROVIDER_SEATS_MAX`].
+pub const BUDGET_SEATS_MAX: usize = 2 * BUDGETS_MAX;
 /// Largest monthly budget, in US dollars: its balance has to fit into a published word.
 pub const BUDGET_USD_MAX: u32 = 100_000_000;
 /// Largest core number, and most cores, that shards can be pinned to.
@@ -69,7 +74,8 @@ pub const QUOTED_BYTES_MAX: usize = 128;
 /// Longest message or value in a log line, in bytes; the rest is left out.
 pub const LOG_VALUE_BYTES_MAX: usize = 4 << 10;
 
-const _: () = assert!(PROVIDERS_MAX <= u16::MAX as usize);
+const _: () = assert!(PROVIDER_SEATS_MAX <= u16::MAX as usize);
+const _: () = assert!(BUDGET_SEATS_MAX <= u32::MAX as usize);
 const _: () = assert!(GROUPS_MAX <= u16::MAX as usize);
 const _: () = assert!(TARGET_BYTES_MAX < REQUEST_HEAD_BYTES_MAX);
 /// Most connections to one provider that a shard keeps for later; one more is closed.
@@ -79,8 +85,17 @@ pub const READ_BYTES: usize = 4 << 10;
 /// Most bytes of a caller's next requests that are read while one is being answered; a caller that
 /// has sent more is not watched any longer, and its hang-up noticed only by a failing write.
 pub const READ_AHEAD_BYTES_MAX: usize = 16 << 10;
-/// Room for one read from a provider, in bytes: a stream in full flow takes some events at a time.
+/// Room for one read from a provider, in bytes: most answers fit.
 pub const UPSTREAM_READ_BYTES: usize = 8 << 10;
+/// Room for one read of a stream, in bytes: one in full flow takes some dozens of events at a time,
+/// and each read becomes one send.
+pub const STREAM_READ_BYTES: usize = 16 << 10;
+/// Most buffers, and most heads, that a shard keeps between two requests.
+pub const SPARES_MAX: usize = 256;
+/// Largest buffer that a shard keeps between two requests, in bytes.
+pub const SPARE_BUFFER_BYTES_MAX: usize = 32 << 10;
+const _: () = assert!(READ_BYTES <= SPARE_BUFFER_BYTES_MAX);
+const _: () = assert!(STREAM_READ_BYTES <= SPARE_BUFFER_BYTES_MAX);
 /// Room for one read of a large body, in bytes.
 pub const READ_LARGE_BYTES: usize = 64 << 10;
 /// Buffers larger than this are given back to the allocator after their request.
@@ -114,6 +129,8 @@ pub const STATE_BYTES_MAX: u64 = 64 << 20;
 pub const SCHEMA_DEPTH_MAX: usize = 64;
 /// Most names of parameters that a translation left out which are told to the log.
 pub const DROPPED_NAMES_MAX: usize = 32;
+/// Most wishes to reload the configuration that wait; each of them would read the same file.
+pub const RELOADS_MAX: usize = 16;
 /// Largest answer of a router that a command of an operator reads, in bytes: 1,024 providers with
 /// 65,536 models of 256 bytes fit.
 pub const REPORT_BYTES_MAX: usize = 16 << 20;

@@ -56,6 +56,15 @@ pub fn read(path: &Path, options: &Options<'_>) -> Result<Loaded, Unusable> {
 }
 
 impl Unusable {
+    /// All that is wrong, a sentence each.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        match self {
+            Self::Unreadable(problem) | Self::Malformed(problem) => vec![problem.clone()],
+            Self::Faulty { faults, .. } => faults.iter().map(ToString::to_string).collect(),
+        }
+    }
+
     /// Prints all that is wrong, a line each.
     pub fn print(&self) {
         match self {

@@ -254,6 +254,7 @@ Environment:
 
 Signals:
   SIGTERM, SIGINT  Stop: let requests in flight finish, then exit. A second one ends at once.
+  SIGHUP           Reload the configuration file. One with a mistake changes nothing.
 
 Exit codes:
   0    Stopped by SIGTERM.

@@ -9,6 +9,7 @@ pub mod overrides;
 pub mod pages;
 pub mod providers;
 pub mod ready;
+pub mod reload;
 pub mod serve;
 pub mod server;
 pub mod status;

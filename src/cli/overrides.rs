@@ -7,7 +7,7 @@ use crate::config::listen;
 use crate::config::plan::{Listen, LogFormat, LogLevel, Plan};
 
 /// What is set outside of the file.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     listen: Option<Listen>,
     level: Option<LogLevel>,
@@ -58,13 +58,13 @@ impl Overrides {
     /// # Errors
     ///
     /// A sentence for each that does not go together with the rest of the file.
-    pub fn apply(self, plan: &mut Plan) -> Result<(), Vec<String>> {
-        put(&mut plan.listen, self.listen);
-        put(&mut plan.log.level, self.level);
-        put(&mut plan.log.format, self.format);
-        put(&mut plan.log.timestamps, self.timestamps);
-        put(&mut plan.server.shards, self.shards);
-        put(&mut plan.server.cores, self.cores);
+    pub fn apply(&self, plan: &mut Plan) -> Result<(), Vec<String>> {
+        put(&mut plan.listen, self.listen.as_ref());
+        put(&mut plan.log.level, self.level.as_ref());
+        put(&mut plan.log.format, self.format.as_ref());
+        put(&mut plan.log.timestamps, self.timestamps.as_ref());
+        put(&mut plan.server.shards, self.shards.as_ref());
+        put(&mut plan.server.cores, self.cores.as_ref());
         let mut faults = Vec::new();
         if let Some(management) = &plan.management_listen
             && listen::collide(&plan.listen, management)
@@ -88,9 +88,9 @@ impl Overrides {
     }
 }
 
-fn put<T>(place: &mut T, value: Option<T>) {
+fn put<T: Clone>(place: &mut T, value: Option<&T>) {
     if let Some(value) = value {
-        *place = value;
+        place.clone_from(value);
     }
 }
 

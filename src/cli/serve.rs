@@ -2,48 +2,46 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::{ClientConfig, ServerConfig};
+use rustls::ClientConfig;
 
 use crate::base::ids::ShardId;
 use crate::base::secret::Secret;
 use crate::cli::capacity;
 use crate::cli::environment;
-use crate::cli::file;
 use crate::cli::flags::{self, ServeFlags};
 use crate::cli::log::Log;
 use crate::cli::overrides::Overrides;
+use crate::cli::reload::{Certificate, Reloader, Source};
 use crate::cli::server::TOKEN;
 use crate::cli::stop::{Bells, Running};
 use crate::cli::terminal;
 use crate::cli::threads;
 use crate::cli::{FAILED, UNUSABLE};
-use crate::config::faults::Fault;
+use crate::config::Loaded;
 use crate::config::plan::{Auth, Listen, Plan, Provider};
-use crate::config::{Environment, Options, Strictness};
+use crate::config::seats::Seats;
 use crate::coordinator::run::Coordinator;
 use crate::coordinator::state_file::StateFile;
 use crate::coordinator::time::Time;
-use crate::exchange::catalogue::Catalogue;
-use crate::exchange::outbound::Prefixes;
 use crate::exchange::target::Door;
 use crate::ledger::books::Books;
 use crate::ledger::state::State;
+use crate::ledger::terms::Terms;
 use crate::ledger::totals::Totals;
-use crate::link::budget_gate::BudgetGate;
 use crate::link::buffered;
 use crate::link::events::{self, Event, EventSender};
-use crate::link::gate::Gates;
+use crate::link::latest::Latest;
 use crate::link::meters::{self, MeterSender};
-use crate::link::provider_gate::{Limits, ProviderGate};
+use crate::link::reloads;
 use crate::link::reports::{self, Progress, Reporter};
 use crate::link::retries::Retries;
 use crate::link::states;
-use crate::shard::run::{Common, Duty, Own, RouteExtras};
-use crate::shard::spend::Purse;
+use crate::shard::era::Era;
+use crate::shard::run::{Common, Duty, Own};
 use crate::sys::bell::Ringer;
 use crate::sys::notify::Manager;
 use crate::sys::{bell, clock, listen, tls};
@@ -60,7 +58,7 @@ pub enum NotStarted {
 #[must_use]
 pub fn run(flags: &ServeFlags) -> u8 {
     let path = flags::config_path(flags.config.as_deref(), &environment::setting);
-    let Some((plan, warnings)) = configured(&path, flags) else {
+    let Some((source, Loaded { plan, warnings })) = configured(path, flags) else {
         return UNUSABLE;
     };
     let log = match Log::start(plan.log) {
@@ -70,7 +68,7 @@ pub fn run(flags: &ServeFlags) -> u8 {
             return FAILED;
         }
     };
-    introduce(&path, &plan);
+    introduce(source.path(), &plan);
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
@@ -80,7 +78,7 @@ pub fn run(flags: &ServeFlags) -> u8 {
         HealthChecks::On
     };
     let manager = manager();
-    match start(plan, &log, health) {
+    match start(source, plan, &log, health) {
         Ok(running) => running.telling(manager).attend(flags.graceful_shutdown),
         Err(NotStarted::Asked(code)) => code,
         Err(NotStarted::Failed(problem)) => {
@@ -100,18 +98,14 @@ fn manager() -> Manager {
     manager.and_then(Result::ok).unwrap_or_default()
 }
 
-/// The Plan with what flags and environment say, and warnings; or `None`, and all faults are told.
-fn configured(path: &Path, flags: &ServeFlags) -> Option<(Plan, Vec<Fault>)> {
+/// The file with what flags and environment say; or `None`, and all faults are told.
+fn configured(path: PathBuf, flags: &ServeFlags) -> Option<(Source, Loaded)> {
     let tell = |faults: Vec<String>| faults.iter().for_each(terminal::error);
     let overrides = Overrides::new(flags, &environment::setting).map_err(tell);
-    let options = Options {
-        environment: Environment::Lookup(&environment::variable),
-        strict: Strictness::Lenient,
-    };
-    let loaded = file::read(path, &options).map_err(|unusable| unusable.print());
+    let loaded = Source::load(&path).map_err(|unusable| unusable.print());
     let (overrides, mut loaded) = (overrides.ok()?, loaded.ok()?);
     overrides.apply(&mut loaded.plan).map_err(tell).ok()?;
-    Some((loaded.plan, loaded.warnings))
+    Some((Source::new(path, overrides), loaded))
 }
 
 fn introduce(path: &Path, plan: &Plan) {
@@ -128,22 +122,31 @@ fn introduce(path: &Path, plan: &Plan) {
     }
 }
 
-fn start(plan: Plan, log: &Log, health: HealthChecks) -> Result<Running, NotStarted> {
+fn start(
+    source: Source,
+    plan: Plan,
+    log: &Log,
+    health: HealthChecks,
+) -> Result<Running, NotStarted> {
     let (events, told) = events::channel();
-    threads::watch_signals(events.clone())?;
+    let (reloads, wishes) = reloads::channel();
+    threads::watch_signals(events.clone(), reloads.clone())?;
     let count = capacity::shards(&plan.server);
     capacity::check_cores(&plan.server.cores)?;
     let connections_max = capacity::connections(&plan.server);
-    let (tls_accept, tls_connect) = (tls_accept(&plan)?, tls_connect(&plan)?);
+    let certificate = Certificate::read(&plan).map_err(NotStarted::Failed)?;
+    let tls_connect = tls_connect(&plan)?;
     let (listeners, local) = bind(&plan.listen, count)?;
     let operators = plan
         .management_listen
         .as_ref()
         .map(|listen| bind(listen, 1))
         .transpose()?;
-    let addresses = threads::look_up_names(&plan, &events, &told)?;
     let plan = Arc::new(plan);
-    let gates = Arc::new(gates(&plan, connections_max));
+    let seats = Seats::of(&plan);
+    let first = Arc::new(Terms::first(Arc::clone(&plan), connections_max));
+    let terms = Arc::new(Latest::new(Arc::clone(&first)));
+    let addresses = threads::look_up_names(&terms, &events, &told)?;
     // One more than the shards: the event loop for operators reports, too.
     let loops = count + 1;
     let progress = Arc::new(Progress::new(loops));
@@ -152,10 +155,11 @@ fn start(plan: Plan, log: &Log, health: HealthChecks) -> Result<Running, NotStar
     let totals = Totals::new(clock::wall(), &state);
     let books = Books::new(&plan, clock::wall(), state, window());
     let (meters, begun) = meters::channel();
-    let words = (Arc::clone(&gates), Arc::clone(&progress));
+    let words = (Arc::clone(&first.gates), Arc::clone(&progress));
     let reports = threads::start_reports(&events)?;
     let to_plan = Arc::clone(&plan);
-    let mut coordinator = Coordinator::new(to_plan, words, (books, totals), begun, reports);
+    let mut coordinator = Coordinator::new(to_plan, words, (books, totals), begun, reports)
+        .with_terms(Arc::clone(&terms));
     coordinator.start(Time::read());
     let mut bookkeepers = 1;
     if let Some(file) = file {
@@ -166,19 +170,16 @@ fn start(plan: Plan, log: &Log, health: HealthChecks) -> Result<Running, NotStar
     }
     threads::start_coordinator(coordinator, inbox, &events)?;
     let common = Arc::new(Common {
-        routes: RouteExtras::of(&plan),
-        catalogue: Catalogue::of(&plan),
-        purse: Purse::new(&plan),
-        prefixes: plan.providers.iter().map(Prefixes::new).collect(),
-        gates,
+        server: plan.server.clone(),
+        process: Arc::clone(first.gates.process()),
+        era: Latest::new(Arc::new(Era::new(0, first, certificate.config()))),
         progress,
+        reloads,
         management_token: environment::setting(TOKEN).map(Secret::new),
         retries: Retries::new(loops),
         buffered: Arc::new(buffered::Pool::new(plan.server.max_buffered_bytes, loops)),
         addresses,
-        tls_accept,
         tls_connect,
-        plan,
     });
     let starter = Starter {
         common,
@@ -187,21 +188,20 @@ fn start(plan: Plan, log: &Log, health: HealthChecks) -> Result<Running, NotStar
         meters,
         events,
     };
-    let places = Places::new(&starter.common.plan, local, operators.as_ref());
+    let places = Places::new(&plan, local, operators.as_ref());
     let door = if operators.is_some() {
         Door::Callers
     } else {
         Door::Both
     };
     let listener = operators.and_then(|(mut listeners, _)| listeners.pop());
-    // Its bell is never rung: it stays to the end.
     let control = starter.control(count, listener, health)?;
     if health == HealthChecks::On {
-        threads::wait_for_health(&starter.common.plan, &told)?;
+        threads::wait_for_health(&plan, &told)?;
     }
     terminal::say(format_args!(
         "providers: {}",
-        providers(&starter.common, health)
+        providers(&terms.load(), health)
     ));
     let mut ringers = Vec::new();
     for (id, listener) in (0..).map(ShardId).zip(listeners) {
@@ -210,12 +210,26 @@ fn start(plan: Plan, log: &Log, health: HealthChecks) -> Result<Running, NotStar
     terminal::say(format_args!("listening on {places}"));
     tracing::info!(listen = %places, shards = count, "serving");
     let Starter {
-        common, reporter, ..
+        common,
+        reporter,
+        events,
+        ..
     } = starter;
-    let bells = Bells {
+    let bells = Arc::new(Bells {
         shards: ringers,
         control,
+    });
+    let reloader = Reloader {
+        source,
+        seats,
+        terms,
+        certificate,
+        common: Arc::clone(&common),
+        bells: Arc::clone(&bells),
+        reporter: reporter.clone(),
+        manager: manager(),
     };
+    threads::start_reloader(reloader, wishes, &events)?;
     Ok(Running::new(common, bells, told, (reporter, bookkeepers)))
 }
 
@@ -310,32 +324,10 @@ impl Starter<'_> {
     }
 }
 
-/// The words of `plan`'s providers and budgets.
-fn gates(plan: &Plan, connections_max: usize) -> Gates {
-    let limits = |provider: &Provider| Limits {
-        requests: provider.requests_per_minute,
-        tokens: provider.tokens_per_minute,
-        in_flight: provider.max_in_flight,
-        check_interval: provider.health_check.interval,
-    };
-    let providers = plan
-        .providers
-        .iter()
-        .map(limits)
-        .map(ProviderGate::new)
-        .collect();
-    let budgets = plan
-        .budgets
-        .callers
-        .iter()
-        .map(|_| BudgetGate::default())
-        .collect();
-    Gates::new(plan.routes.all.len(), connections_max).with(providers, budgets)
-}
-
 /// The providers, and what their first check has found.
-fn providers(common: &Common, health: HealthChecks) -> String {
-    let one = |(provider, gate): (&Provider, &ProviderGate)| {
+fn providers(terms: &Terms, health: HealthChecks) -> String {
+    let one = |provider: &Provider| {
+        let gate = &terms.gates.providers[provider.id.index()];
         let is_checked = !provider.health_check.disabled;
         let state = match (health, is_checked, gate.is_healthy()) {
             (HealthChecks::On, true, true) => " (healthy)",
@@ -344,7 +336,7 @@ fn providers(common: &Common, health: HealthChecks) -> String {
         };
         format!("{}{state}", provider.name)
     };
-    let all = common.plan.providers.iter().zip(&common.gates.providers);
+    let all = terms.plan.providers.iter();
     all.map(one).collect::<Vec<_>>().join(", ")
 }
 
@@ -384,15 +376,6 @@ impl std::fmt::Display for Places {
 /// A system's fault as the end of a sentence that starts with `what`.
 pub fn failed(what: &str) -> impl Fn(io::Error) -> NotStarted {
     move |fault| NotStarted::Failed(format!("{what}: {fault}"))
-}
-
-fn tls_accept(plan: &Plan) -> Result<Option<Arc<ServerConfig>>, NotStarted> {
-    let Some(files) = &plan.tls else {
-        return Ok(None);
-    };
-    tls::server(Path::new(&*files.cert_file), Path::new(&*files.key_file))
-        .map(Some)
-        .map_err(|fault| NotStarted::Failed(format!("cannot use the TLS files: {fault}")))
 }
 
 fn tls_connect(plan: &Plan) -> Result<Arc<ClientConfig>, NotStarted> {

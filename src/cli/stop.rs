@@ -16,7 +16,7 @@ use crate::sys::notify::Manager;
 /// A process that serves.
 pub struct Running {
     common: Arc<Common>,
-    bells: Bells,
+    bells: Arc<Bells>,
     told: EventReceiver,
     /// Shards that have not ended.
     shards: usize,
@@ -34,8 +34,16 @@ pub struct Running {
 pub struct Bells {
     /// One per shard.
     pub shards: Vec<Ringer>,
-    /// That of the loop for operators, which ends when it hears that its ringer is gone.
+    /// That of the loop for operators.
     pub control: Ringer,
+}
+
+impl Bells {
+    /// Rings all of them.
+    pub fn ring(&self) {
+        self.shards.iter().for_each(Ringer::ring);
+        self.control.ring();
+    }
 }
 
 /// Why the main thread woke.
@@ -53,7 +61,7 @@ impl Running {
     #[must_use]
     pub fn new(
         common: Arc<Common>,
-        bells: Bells,
+        bells: Arc<Bells>,
         told: EventReceiver,
         (reporter, bookkeepers): (Reporter, usize),
     ) -> Self {
@@ -93,7 +101,7 @@ impl Running {
         self.delay(code)?;
         self.enter(Phase::Draining);
         if !self.finish(code, graceful)? {
-            let connections = self.common.gates.connections();
+            let connections = self.common.process.connections();
             tracing::warn!(
                 connections,
                 "the time to finish is over: connections are cut off"
@@ -121,7 +129,7 @@ impl Running {
 
     /// `server.drain_delay`: balancers may need a while to notice that no more is wanted.
     fn delay(&mut self, code: u8) -> Result<(), u8> {
-        match self.wait(clock::now() + self.common.plan.server.drain_delay) {
+        match self.wait(clock::now() + self.common.server.drain_delay) {
             Woken::Over => Ok(()),
             Woken::Asked(_) => Err(code),
             Woken::Ended => Err(FAILED),
@@ -129,7 +137,7 @@ impl Running {
     }
 
     fn enter(&self, phase: Phase) {
-        self.common.gates.advance(phase);
+        self.common.process.advance(phase);
         self.bells.shards.iter().for_each(Ringer::ring);
     }
 
@@ -188,7 +196,7 @@ impl Running {
                 }
                 Event::WriterEnded(fault) => {
                     self.bookkeepers = self.bookkeepers.saturating_sub(1);
-                    if self.common.gates.is_taking() || fault.is_some() {
+                    if self.common.process.is_taking() || fault.is_some() {
                         self.broken = true;
                         let fault = fault.as_deref().unwrap_or("without a reason");
                         tracing::error!(fault, "the writer of the state file has ended");
@@ -196,7 +204,7 @@ impl Running {
                     return Woken::Ended;
                 }
                 Event::ReportsEnded(fault) => {
-                    if self.common.gates.is_taking() || fault.is_some() {
+                    if self.common.process.is_taking() || fault.is_some() {
                         self.broken = true;
                         let fault = fault.as_deref().unwrap_or("without a reason");
                         tracing::error!(fault, "the writer of reports has ended");
@@ -205,7 +213,7 @@ impl Running {
                 }
                 Event::CoordinatorEnded(fault) => {
                     self.bookkeepers = self.bookkeepers.saturating_sub(1);
-                    if self.common.gates.is_taking() || fault.is_some() {
+                    if self.common.process.is_taking() || fault.is_some() {
                         self.broken = true;
                         let fault = fault.as_deref().unwrap_or("without a reason");
                         tracing::error!(fault, "the coordinator has ended");
@@ -214,7 +222,7 @@ impl Running {
                 }
                 Event::ShardEnded(id, fault) => {
                     self.shards = self.shards.saturating_sub(1);
-                    let serving = self.common.gates.is_taking();
+                    let serving = self.common.process.is_taking();
                     if serving || fault.is_some() {
                         self.broken = true;
                         let fault = fault.as_deref().unwrap_or("without a reason");
@@ -225,6 +233,11 @@ impl Running {
                 Event::ChoresEnded => {
                     self.broken = true;
                     tracing::error!("the look-up of names has ended");
+                    return Woken::Ended;
+                }
+                Event::ReloaderEnded => {
+                    self.broken = true;
+                    tracing::error!("who reloads the configuration has ended");
                     return Woken::Ended;
                 }
             }
@@ -246,12 +259,12 @@ mod tests {
     use super::*;
     use crate::base::ids::ShardId;
     use crate::config::{self, Environment, Options, Strictness};
-    use crate::exchange::catalogue::Catalogue;
-    use crate::link::gate::Gates;
+    use crate::ledger::terms::Terms;
+    use crate::link::latest::Latest;
     use crate::link::reports::{self, Incoming, Progress};
     use crate::link::retries::Retries;
-    use crate::link::{addresses, buffered, events};
-    use crate::shard::spend::Purse;
+    use crate::link::{addresses, buffered, events, reloads};
+    use crate::shard::era::Era;
     use crate::sys::{bell, tls};
 
     /// Nothing of this is used but the phase and `server.drain_delay`.
@@ -262,20 +275,19 @@ mod tests {
         };
         let text = "providers: [{name: a, type: ollama}]";
         let plan = config::load(text, &options).ok().unwrap().plan;
+        let server = plan.server.clone();
+        let terms = Arc::new(Terms::first(Arc::new(plan), 0));
         Common {
-            routes: Box::default(),
-            catalogue: Catalogue::of(&plan),
-            purse: Purse::new(&plan),
-            prefixes: Box::default(),
-            gates: Arc::new(Gates::new(0, 0)),
+            server,
+            process: Arc::clone(terms.gates.process()),
+            era: Latest::new(Arc::new(Era::new(0, terms, None))),
+            reloads: reloads::channel().0,
             progress: Arc::new(Progress::new(2)),
             management_token: None,
             retries: Retries::new(2),
             buffered: Arc::new(buffered::Pool::new(0, 2)),
             addresses: addresses::channel(1).0,
-            tls_accept: None,
             tls_connect: tls::client().unwrap().0,
-            plan: Arc::new(plan),
         }
     }
 
@@ -297,10 +309,10 @@ mod tests {
         let (ringers, mut bells): (Vec<_>, Vec<_>) = (0..2).map(|_| bell::pair().unwrap()).unzip();
         let common = Arc::new(common());
         let control = bell::pair().unwrap().0;
-        let bells_of = Bells {
+        let bells_of = Arc::new(Bells {
             shards: ringers,
             control,
-        };
+        });
         let (reporter, inbox) = reports::channel();
         let running = Running::new(Arc::clone(&common), bells_of, receiver, (reporter, 1));
         before.into_iter().for_each(|event| sender.send(event));
@@ -318,7 +330,7 @@ mod tests {
             });
             running.attend(Duration::from_millis(50))
         });
-        (code, common.gates.phase())
+        (code, common.process.phase())
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::base::limits::REPORTS_MAX;
 use crate::cli::capacity::unusable_core;
+use crate::cli::reload::Reloader;
 use crate::cli::serve::{NotStarted, failed};
 use crate::cli::{DONE, INTERRUPTED};
 use crate::config::plan::Plan;
@@ -17,28 +18,33 @@ use crate::coordinator::reports::{self, Job};
 use crate::coordinator::run::Coordinator;
 use crate::coordinator::save;
 use crate::coordinator::state_file::StateFile;
+use crate::ledger::terms::Terms;
 use crate::link::addresses::{self, Addresses};
 use crate::link::events::{Event, EventReceiver, EventSender};
+use crate::link::latest::Latest;
 use crate::link::queue::{self, Giver};
+use crate::link::reloads::{ReloadReceiver, ReloadSender};
 use crate::link::reports::Inbox;
 use crate::link::states::StateReceiver;
 use crate::shard::run::{self, Common, Own};
 use crate::sys::signals::Signal;
 use crate::sys::{clock, cores, signals};
 
-/// From now on signals are told to the main thread.
+/// From now on signals are told to the main thread, or to who reloads.
 ///
 /// # Errors
 ///
 /// They cannot be watched.
-pub fn watch_signals(events: EventSender) -> Result<(), NotStarted> {
+pub fn watch_signals(events: EventSender, reloads: ReloadSender) -> Result<(), NotStarted> {
     let signals = signals::watch().map_err(failed("cannot watch for signals"))?;
     let watch = move || {
         for signal in signals {
-            events.send(Event::StopAsked(match signal {
-                Signal::Terminate => DONE,
-                Signal::Interrupt => INTERRUPTED,
-            }));
+            match signal {
+                Signal::Terminate => events.send(Event::StopAsked(DONE)),
+                Signal::Interrupt => events.send(Event::StopAsked(INTERRUPTED)),
+                // The log says what becomes of it.
+                Signal::Hangup => drop(reloads.wish()),
+            }
         }
     };
     let thread = thread::Builder::new().name("signals".into());
@@ -54,15 +60,18 @@ pub fn watch_signals(events: EventSender) -> Result<(), NotStarted> {
 ///
 /// The thread cannot be started, or somebody asks the process to stop meanwhile.
 pub fn look_up_names(
-    plan: &Plan,
+    terms: &Arc<Latest<Terms>>,
     events: &EventSender,
     told: &EventReceiver,
 ) -> Result<Arc<Addresses>, NotStarted> {
+    let plan = Arc::clone(&terms.load().plan);
     let (addresses, wanted) = addresses::channel(plan.providers.len());
-    let (names, table) = (Names::of(plan), Arc::clone(&addresses));
+    let (names, table) = (Names::of(&plan), Arc::clone(&addresses));
+    let terms = Arc::clone(terms);
     let tell = events.clone();
     let body = move || {
-        chores::run(names, &table, &wanted, || tell.send(Event::NamesLookedUp));
+        let tell = || tell.send(Event::NamesLookedUp);
+        chores::run(names, &table, &wanted, &terms, tell);
         Ok(())
     };
     start_thread("chores".into(), events, |_| Event::ChoresEnded, body)?;
@@ -82,6 +91,7 @@ pub fn look_up_names(
                 | Event::ControlEnded(_)
                 | Event::CoordinatorEnded(_)
                 | Event::WriterEnded(_)
+                | Event::ReloaderEnded
                 | Event::ReportsEnded(_),
             ) => {}
             None => {
@@ -99,7 +109,7 @@ pub fn look_up_names(
 /// The thread cannot be started.
 pub fn start_shard(common: &Arc<Common>, own: Own, events: &EventSender) -> Result<(), NotStarted> {
     let id = own.id;
-    let core = common.plan.server.cores.get(id.index()).copied();
+    let core = common.server.cores.get(id.index()).copied();
     let common = Arc::clone(common);
     let body = move || match core {
         Some(core) if !cores::pin(core) => Err(io::Error::other(unusable_core(core))),
@@ -158,6 +168,23 @@ pub fn start_reports(events: &EventSender) -> Result<Giver<Job>, NotStarted> {
     Ok(giver)
 }
 
+/// Starts who reloads the configuration.
+///
+/// # Errors
+///
+/// The thread cannot be started.
+pub fn start_reloader(
+    reloader: Reloader,
+    wishes: ReloadReceiver,
+    events: &EventSender,
+) -> Result<(), NotStarted> {
+    let body = move || {
+        reloader.run(&wishes);
+        Ok(())
+    };
+    start_thread("reload".into(), events, |_| Event::ReloaderEnded, body)
+}
+
 /// Starts the event loop beside the shards, and waits for its first round of health checks.
 ///
 /// # Errors
@@ -198,7 +225,12 @@ pub fn wait_for_health(plan: &Plan, told: &EventReceiver) -> Result<(), NotStart
                 let fault = fault.unwrap_or_else(|| "a thread has ended".into());
                 return Err(NotStarted::Failed(fault));
             }
-            Some(Event::NamesLookedUp | Event::ShardEnded(..) | Event::ChoresEnded) => {}
+            Some(
+                Event::NamesLookedUp
+                | Event::ShardEnded(..)
+                | Event::ChoresEnded
+                | Event::ReloaderEnded,
+            ) => {}
             None => {
                 tracing::warn!("not all providers are checked yet: serving without");
                 return Ok(());
@@ -231,4 +263,4 @@ fn start_thread(
 /// How much longer than its timeout a health check may take to be told of.
 const HEALTH_SLACK: Duration = Duration::from_secs(1);
 /// Longest wait for the first look-up of all names; later ones go on meanwhile.
-const NAMES_MAX: Duration = Duration::from_secs(5);
+pub const NAMES_MAX: Duration = Duration::from_secs(5);

@@ -6,6 +6,7 @@
 //! variables are arguments.
 
 pub mod aliases;
+pub mod changes;
 pub mod check;
 pub mod cores;
 pub mod decimal;
@@ -17,6 +18,7 @@ pub mod plan;
 pub mod prices;
 pub mod raw;
 pub mod routes;
+pub mod seats;
 pub mod suggest;
 pub mod url;
 

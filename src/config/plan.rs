@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::base::ids::{GroupId, ProviderId, RouteId};
+use crate::base::ids::{BudgetId, GroupId, ProviderId, RouteId};
 use crate::base::map::Map;
 use crate::base::money::{NanoUsd, Price};
 use crate::base::secret::Secret;
@@ -25,10 +25,12 @@ pub struct Plan {
     pub auth: Auth,
     /// Threads, limits and deadlines of the caller's side.
     pub server: Server,
-    /// The providers; a [`ProviderId`] is an index into this.
+    /// The providers, in declaration order.
     pub providers: Box<[Provider]>,
     /// The route groups; a [`GroupId`] is an index into this.
     pub groups: Box<[Group]>,
+    /// The strategy outside of groups.
+    pub strategy: Strategy,
     /// How attempts follow each other.
     pub failover: Failover,
     /// The figures of `least_latency`.
@@ -39,6 +41,31 @@ pub struct Plan {
     pub pricing: HashMap<Box<str>, HashMap<Box<str>, ModelPrice>>,
     /// Monthly budgets.
     pub budgets: Budgets,
+    /// Where the provider or budget of an id stands among the declared ones.
+    pub places: Places,
+}
+
+/// The places of what is declared, by id. Where nothing is said, id and place are the same: so it
+/// is in the first Plan of a process. What later files add has ids of its own, which no request of
+/// an earlier Plan can have (see [`crate::config::seats`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// Of the providers; [`Places::NONE`] where this Plan has none of that id.
+    pub providers: Box<[usize]>,
+    /// Of the budgets, likewise.
+    pub budgets: Box<[usize]>,
+}
+
+impl Places {
+    /// Beyond every table.
+    pub const NONE: usize = usize::MAX;
+
+    fn at(places: &[usize], id: usize) -> usize {
+        if places.is_empty() {
+            return id;
+        }
+        places.get(id).copied().unwrap_or(Self::NONE)
+    }
 }
 
 /// An address to listen on, and the text it was written as.
@@ -93,6 +120,7 @@ pub struct TlsFiles {
 }
 
 /// Who may call.
+#[derive(PartialEq, Eq)]
 pub enum Auth {
     /// Anyone; the caller's key goes to providers that have none of their own.
     Passthrough,
@@ -124,7 +152,10 @@ pub struct Server {
 }
 
 /// One provider.
+#[derive(PartialEq)]
 pub struct Provider {
+    /// What it is called where no name is compared.
+    pub id: ProviderId,
     /// Unique name.
     pub name: Box<str>,
     /// Dialect.
@@ -179,7 +210,7 @@ pub enum ProviderKind {
 }
 
 /// A parsed `base_url`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BaseUrl {
     /// Whether the scheme is `https`.
     pub tls: bool,
@@ -207,6 +238,7 @@ pub struct HealthCheck {
 }
 
 /// A route group.
+#[derive(PartialEq)]
 pub struct Group {
     /// Unique name.
     pub name: Box<str>,
@@ -297,7 +329,10 @@ pub struct Budgets {
 }
 
 /// One caller's monthly budget.
+#[derive(PartialEq)]
 pub struct Budget {
+    /// What it is called where no name is compared.
+    pub id: BudgetId,
     /// The value of `X-Infermux-Caller`.
     pub caller: Box<str>,
     /// What may be spent in a calendar month, UTC.
@@ -333,10 +368,35 @@ impl ProviderKind {
 }
 
 impl Plan {
-    /// The provider with this id.
+    /// The provider with this id, which must be one of this Plan.
     #[must_use]
     pub fn provider(&self, id: ProviderId) -> &Provider {
-        &self.providers[id.index()]
+        &self.providers[self.place(id)]
+    }
+
+    /// Place of the provider with this id in declaration order.
+    #[must_use]
+    pub fn place(&self, id: ProviderId) -> usize {
+        Places::at(&self.places.providers, id.index())
+    }
+
+    /// The provider with this id, if this Plan has it.
+    #[must_use]
+    pub fn find_provider(&self, id: ProviderId) -> Option<&Provider> {
+        self.providers.get(self.place(id))
+    }
+
+    /// The budget with this id, which must be one of this Plan.
+    #[must_use]
+    pub fn budget(&self, id: BudgetId) -> &Budget {
+        &self.budgets.callers[Places::at(&self.places.budgets, id.index())]
+    }
+
+    /// The budget with this id, if this Plan has it.
+    #[must_use]
+    pub fn find_budget(&self, id: BudgetId) -> Option<&Budget> {
+        let place = Places::at(&self.places.budgets, id.index());
+        self.budgets.callers.get(place)
     }
 }
 

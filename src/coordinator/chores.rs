@@ -4,33 +4,58 @@
 //! takes (with glibc's defaults 10 s per name server); the others wait that long at most, since a
 //! name that was just looked up is behind all others in the queue.
 
+use std::sync::Arc;
+
 use crate::coordinator::names::Names;
+use crate::ledger::terms::Terms;
 use crate::link::addresses::{Addresses, Wanted, Wish};
+use crate::link::latest::Latest;
+use crate::link::reports::Reply;
 use crate::sys::{clock, names};
 
 /// Keeps `addresses` up to date until nobody can wish for more; tells `after_first_round` when
-/// every name has been looked up once.
+/// every name has been looked up once. The names of the configuration to be are found in `terms`.
 pub fn run(
     mut queue: Names,
     addresses: &Addresses,
     wanted: &Wanted,
+    terms: &Latest<Terms>,
     after_first_round: impl FnOnce(),
 ) {
-    for (provider, address) in queue.literals() {
-        addresses.publish(*provider, vec![*address]);
-    }
+    publish_literals(&queue, addresses);
     let mut after_first_round = Some(after_first_round);
+    let mut asked: Vec<Arc<Reply>> = Vec::new();
     loop {
-        if queue.is_complete()
-            && let Some(tell) = after_first_round.take()
-        {
-            tell();
+        if queue.is_complete() {
+            if let Some(tell) = after_first_round.take() {
+                tell();
+            }
+            asked.drain(..).for_each(|reply| reply.give(Vec::new()));
         }
         match wanted.next(queue.deadline().since(clock::now())) {
             Wish::Refresh(provider) => queue.on_wish(provider),
+            Wish::Adopt(reply) => {
+                let terms = terms.load();
+                for provider in &terms.fresh.providers {
+                    addresses.publish(*provider, Vec::new());
+                }
+                let (next, known) = queue.next(&terms.plan);
+                queue = next;
+                publish_literals(&queue, addresses);
+                for (provider, found) in known {
+                    addresses.publish(provider, found);
+                }
+                asked.push(reply);
+            }
             Wish::Due => look_up(&mut queue, addresses),
             Wish::Gone => return,
         }
+    }
+}
+
+fn publish_literals(queue: &Names, addresses: &Addresses) {
+    for (provider, address) in queue.literals() {
+        addresses.publish(*provider, vec![*address]);
     }
 }
 
@@ -47,8 +72,6 @@ fn look_up(queue: &mut Names, addresses: &Addresses) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use crate::base::ids::ProviderId;
     use crate::coordinator::names::tests::plan;
     use crate::link::addresses;
@@ -61,10 +84,11 @@ mod tests {
         let (table, wanted) = addresses::channel(3);
         let (told, first_round) = std::sync::mpsc::channel();
         let (shared, queue) = (Arc::clone(&table), Names::of(&plan));
+        let terms = Latest::new(Arc::new(Terms::first(Arc::new(plan), 0)));
         // The thread ends with the test's process: whoever publishes could also wish.
         let chores = std::thread::Builder::new();
         let tell = move || told.send(()).unwrap();
-        let started = chores.spawn(move || run(queue, &shared, &wanted, tell));
+        let started = chores.spawn(move || run(queue, &shared, &wanted, &terms, tell));
         assert!(started.is_ok());
         first_round.recv().unwrap();
         assert_eq!(*table.of(ProviderId(0)), ["127.0.0.1:11".parse().unwrap()]);

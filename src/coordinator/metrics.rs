@@ -228,9 +228,7 @@ fn process(out: &mut Exposition, known: &Known) {
         out.begin(family);
         out.value(&[], value);
     }
-    let time = known.time;
-    let uptime = Duration::from_nanos(time.now.as_nanos());
-    let start = time.wall.before(uptime).unix_millis();
+    let start = known.time.wall.before(known.uptime).unix_millis();
     out.begin(Family::ProcessStart);
     out.value(&[], Duration::from_millis(start).as_secs_f64());
 }

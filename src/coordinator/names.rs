@@ -13,8 +13,8 @@ use crate::config::plan::Plan;
 /// The hosts of all providers.
 pub struct Names {
     hosts: Vec<Host>,
-    /// By provider: its place in `hosts`; `None` where its host is an address.
-    of_provider: Vec<Option<usize>>,
+    /// By provider: its place in `hosts`; none where its host is an address.
+    of_provider: HashMap<ProviderId, usize>,
     literals: Vec<(ProviderId, SocketAddr)>,
 }
 
@@ -38,15 +38,15 @@ impl Names {
     pub fn of(plan: &Plan) -> Self {
         let mut names = Self {
             hosts: Vec::new(),
-            of_provider: Vec::new(),
+            of_provider: HashMap::new(),
             literals: Vec::new(),
         };
         let mut places: HashMap<Box<str>, usize> = HashMap::new();
-        for (id, provider) in (0_u16..).map(ProviderId).zip(&plan.providers) {
+        for provider in &plan.providers {
+            let id = provider.id;
             let (host, port) = (&provider.base.host, provider.base.port);
             if let Ok(ip) = host.parse() {
                 names.literals.push((id, SocketAddr::new(ip, port)));
-                names.of_provider.push(None);
                 continue;
             }
             let place = *places
@@ -56,9 +56,34 @@ impl Names {
                     names.hosts.len() - 1
                 });
             names.hosts[place].users.push((id, port));
-            names.of_provider.push(Some(place));
+            names.of_provider.insert(id, place);
         }
         names
+    }
+
+    /// The hosts of the providers of the next `plan`: what is known of a name stays known, and the
+    /// others are due at once. What is to be published for those that are known.
+    #[must_use]
+    pub fn next(mut self, plan: &Plan) -> (Self, Vec<(ProviderId, Vec<SocketAddr>)>) {
+        let mut next = Self::of(plan);
+        let mut known = Vec::new();
+        let mut former: HashMap<Box<str>, Host> = HashMap::new();
+        for host in self.hosts.drain(..) {
+            former.insert(host.name.to_ascii_lowercase().into(), host);
+        }
+        for host in &mut next.hosts {
+            let Some(before) = former.remove(&*host.name.to_ascii_lowercase()) else {
+                continue;
+            };
+            // One that was never found is tried again for the sake of who is new.
+            if before.addresses.is_empty() {
+                continue;
+            }
+            (host.asked, host.due) = (before.asked, before.due);
+            (host.addresses, host.failing) = (before.addresses, before.failing);
+            known.extend(host.published());
+        }
+        (next, known)
     }
 
     /// Providers whose host is an address: nothing is ever looked up for them.
@@ -97,7 +122,7 @@ impl Names {
 
     /// A connection to `provider` failed: its name is due now, or a second after its last look-up.
     pub fn on_wish(&mut self, provider: ProviderId) {
-        if let Some(Some(place)) = self.of_provider.get(provider.index()) {
+        if let Some(place) = self.of_provider.get(&provider) {
             let host = &mut self.hosts[*place];
             let soonest = host.asked.map_or(Instant::ZERO, |asked| asked + PAUSE_MIN);
             host.due = host.due.min(soonest);
@@ -153,6 +178,11 @@ impl Host {
         }
         tracing::debug!(name, addresses = ?addresses, "the name is looked up");
         self.addresses = addresses;
+        self.published()
+    }
+
+    /// Its addresses, with the port of each of its providers.
+    fn published(&self) -> Vec<(ProviderId, Vec<SocketAddr>)> {
         let of = |port| {
             self.addresses
                 .iter()

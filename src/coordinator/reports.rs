@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::money::NanoUsd;
 use crate::base::spent::Spent;
@@ -33,6 +34,8 @@ pub struct Job {
 pub struct Known {
     /// When.
     pub time: Time,
+    /// For how long it has been running.
+    pub uptime: Duration,
     /// What is counted.
     pub totals: Arc<Totals>,
     /// The providers, in the order of the file.
@@ -83,7 +86,9 @@ fn answer(question: &Question, known: &Known) -> Vec<u8> {
     let period = totals.month();
     match question {
         // These need no totals: the coordinator answers them itself.
-        Question::Providers | Question::Changes | Question::Circuit(..) => Vec::new(),
+        Question::Providers | Question::Changes | Question::Circuit(..) | Question::Adopt => {
+            Vec::new()
+        }
         Question::Status => body(&status(known)),
         Question::Metrics => metrics::text(known).into_bytes(),
         Question::Costs => body(&costs(totals)),
@@ -129,7 +134,7 @@ fn status(known: &Known) -> StatusReport {
     let is_well = |one: &&ProviderStanding| one.health == Health::Healthy && one.circuit != "open";
     StatusReport {
         version: env!("CARGO_PKG_VERSION"),
-        uptime_seconds: now.as_secs(),
+        uptime_seconds: known.uptime.as_secs(),
         providers_healthy: known.providers.iter().filter(is_well).count(),
         providers_total: known.providers.len(),
         requests_total: loops().map(|meter| meter.requests_total.get()).sum(),

@@ -3,7 +3,6 @@
 //! It is the single authority for breakers, limits, budgets and totals, and the only one that
 //! changes gates, but for what shards take from them. It never touches disk, names or a socket.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,9 +15,11 @@ use crate::coordinator::reports::{BudgetStanding, Job, Known, ProviderStanding};
 use crate::coordinator::time::Time;
 use crate::decide::breaker::State;
 use crate::ledger::books::Books;
+use crate::ledger::terms::Terms;
 use crate::ledger::totals::Totals;
 use crate::link::facts::MonthTag;
 use crate::link::gate::Gates;
+use crate::link::latest::Latest;
 use crate::link::meters::MeterReceiver;
 use crate::link::orders::{Circuit, Health, Order};
 use crate::link::queue::Giver;
@@ -31,6 +32,8 @@ use crate::sys::clock;
 pub struct Coordinator {
     plan: Arc<Plan>,
     gates: Arc<Gates>,
+    /// Where the next configuration is found when it is to be gone by.
+    terms: Option<Arc<Latest<Terms>>>,
     progress: Arc<Progress>,
     books: Books,
     /// Shared with reports that are being written.
@@ -39,10 +42,10 @@ pub struct Coordinator {
     meters: MeterReceiver,
     /// Where questions go whose answers take long to write.
     reports: Giver<Job>,
-    /// Changes of circuits: the provider, the state it went to and why, and how often.
-    transitions: BTreeMap<(ProviderId, &'static str, &'static str), u64>,
-    /// The last of them.
+    /// Changes of circuits, as reports show them.
     changes: Changes,
+    /// When it started.
+    started: Instant,
     publisher: Publisher,
     folder: Folder,
     orders: Vec<Order>,
@@ -73,11 +76,12 @@ impl Coordinator {
             totals: Arc::new(totals),
             meters,
             reports,
-            transitions: BTreeMap::new(),
             changes: Changes::default(),
+            started: Instant::ZERO,
             publisher: Publisher::new(Arc::clone(&gates)),
             plan,
             gates,
+            terms: None,
             progress,
             books,
             folder: Folder::default(),
@@ -99,8 +103,18 @@ impl Coordinator {
         }
     }
 
+    /// Finds the next configuration in `terms` when it is told to go by it.
+    #[must_use]
+    pub fn with_terms(self, terms: Arc<Latest<Terms>>) -> Self {
+        Self {
+            terms: Some(terms),
+            ..self
+        }
+    }
+
     /// Puts in force what the books begin with: before any shard runs.
     pub fn start(&mut self, time: Time) {
+        self.started = time.now;
         self.books.start(&mut self.orders);
         self.do_what_is_due(time);
     }
@@ -172,15 +186,44 @@ impl Coordinator {
                 self.publish();
             }
             Message::Ask(ask) => {
-                if let Question::Circuit(provider, act) = &ask.question {
-                    self.books.by_hand(now, *provider, *act, &mut self.orders);
-                    self.publish();
+                match &ask.question {
+                    Question::Circuit(provider, act) => {
+                        self.books.by_hand(now, *provider, *act, &mut self.orders);
+                        self.publish();
+                    }
+                    Question::Adopt => self.adopt(now),
+                    Question::Providers
+                    | Question::Changes
+                    | Question::Status
+                    | Question::Metrics
+                    | Question::Costs
+                    | Question::CostsByCaller
+                    | Question::CostsOfCaller(_)
+                    | Question::CostsByModel
+                    | Question::CostsByProject
+                    | Question::CostsByEnv
+                    | Question::Timeseries(_) => {}
                 }
                 self.asked.push((ask, self.progress.pending()));
             }
             Message::Stop => return Continue::No,
         }
         Continue::Yes
+    }
+
+    /// Goes by the configuration that is published. Facts by earlier ones are still booked.
+    fn adopt(&mut self, now: Instant) {
+        let Some(terms) = self.terms.as_ref().map(|terms| terms.load()) else {
+            return;
+        };
+        self.gates = Arc::clone(&terms.gates);
+        self.publisher = Publisher::new(Arc::clone(&terms.gates));
+        self.books.adopt(now, &terms, &mut self.orders);
+        let fresh = &terms.fresh.providers;
+        self.half_open
+            .retain(|(provider, _)| !fresh.contains(provider));
+        self.publish();
+        self.plan = Arc::clone(&terms.plan);
     }
 
     /// Books a batch. When its number is published, all it leads to is in force
@@ -274,17 +317,21 @@ impl Coordinator {
             self.publisher.publish(order);
         }
         for change in self.books.take_changes() {
-            let provider = &*self.plan.provider(change.provider).name;
+            let Some(provider) = self.plan.find_provider(change.provider) else {
+                continue;
+            };
+            let provider = &*provider.name;
             let transition = change.transition;
             let (from, to) = (transition.from.name(), transition.to.name());
             let reason = transition.reason.name();
             tracing::info!(provider, from, to, reason, "the circuit has changed");
-            let key = (change.provider, to, reason);
-            *self.transitions.entry(key).or_default() += 1;
             self.changes.add(provider, change);
         }
         for alert in self.books.take_alerts() {
-            let caller = &*self.plan.budgets.callers[alert.budget.index()].caller;
+            let Some(budget) = self.plan.find_budget(alert.budget) else {
+                continue;
+            };
+            let caller = &*budget.caller;
             let (spent, limit) = (alert.spent.to_string(), alert.monthly.to_string());
             let percent = alert.level.percent();
             tracing::warn!(
@@ -314,18 +361,20 @@ impl Coordinator {
         } = self;
         let body = match ask.question {
             Question::Providers => {
-                let ids = (0..).map(ProviderId).zip(&plan.providers);
-                let all: Vec<ProviderReport<'_>> = ids
-                    .filter_map(|(id, one)| describe(books, gates, time, (id, one)))
+                let all: Vec<ProviderReport<'_>> = plan
+                    .providers
+                    .iter()
+                    .filter_map(|one| describe(books, gates, time, one))
                     .collect();
                 providers::body(&all)
             }
             Question::Changes => providers::body(&self.changes.report()),
-            Question::Circuit(id, _) => {
-                let one = plan.provider(id);
-                describe(books, gates, time, (id, one))
-                    .map_or_else(Vec::new, |one| providers::body(&one))
-            }
+            // A configuration without it may have come in between: then there is nothing to show.
+            Question::Circuit(id, _) => plan
+                .find_provider(id)
+                .and_then(|one| describe(books, gates, time, one))
+                .map_or_else(Vec::new, |one| providers::body(&one)),
+            Question::Adopt => Vec::new(),
             Question::Status
             | Question::Metrics
             | Question::Costs
@@ -348,8 +397,8 @@ impl Coordinator {
         let Self {
             plan, gates, books, ..
         } = self;
-        let ids = (0..).map(ProviderId).zip(&plan.providers);
-        let standing = |(id, provider): (ProviderId, &Provider)| {
+        let standing = |provider: &Provider| {
+            let id = provider.id;
             let view = books.view(time.now, id)?;
             Some(ProviderStanding {
                 name: provider.name.clone(),
@@ -358,24 +407,21 @@ impl Coordinator {
                 headroom: gates.providers[id.index()].headroom(),
             })
         };
-        let providers = ids.filter_map(standing).collect();
+        let providers = plan.providers.iter().filter_map(standing).collect();
         let budgets = books.budgets().map(|view| BudgetStanding {
             caller: view.caller.into(),
             limit: view.limit,
             spent: view.spent,
         });
-        let transitions = self.transitions.iter();
-        let name = |id: ProviderId| plan.provider(id).name.clone();
         Known {
             time,
+            uptime: time.now.since(self.started),
             totals: Arc::clone(&self.totals),
             providers,
             budgets: budgets.collect(),
-            transitions: transitions
-                .map(|(&(id, to, reason), count)| (name(id), to, reason, *count))
-                .collect(),
+            transitions: self.changes.counts(),
             state_write_failures: self.writer.as_ref().map_or(0, StateSender::failures),
-            reloads: [0, 0],
+            reloads: gates.process().reloads(),
         }
     }
 }
@@ -384,8 +430,9 @@ fn describe<'a>(
     books: &mut Books,
     gates: &Gates,
     time: Time,
-    (id, provider): (ProviderId, &'a Provider),
+    provider: &'a Provider,
 ) -> Option<ProviderReport<'a>> {
+    let id = provider.id;
     let Time { now, wall } = time;
     let view = books.view(now, id)?;
     let (opened, recovery) = match view.state {

@@ -26,6 +26,19 @@ impl Backoff {
         }
     }
 
+    /// Other figures: a window that has grown stays as long as they allow.
+    pub fn adopt(&mut self, policy: &BreakerPolicy) {
+        let new = Self::new(policy);
+        if (new.base, new.max, new.permille) != (self.base, self.max, self.permille) {
+            let grown = self.span > self.base;
+            let span = if grown { self.span } else { new.base };
+            *self = Self {
+                span: span.clamp(new.base, new.max),
+                ..new
+            };
+        }
+    }
+
     /// How long the circuit stays open.
     #[must_use]
     pub fn span(&self) -> Duration {

@@ -119,6 +119,8 @@ pub enum Reason {
     ProbeNeutral,
     /// An operator said so.
     Manual,
+    /// The configuration was reloaded while its probe was out.
+    Reload,
 }
 
 impl Breaker {
@@ -237,6 +239,39 @@ impl Breaker {
         let transition = self.close();
         self.forget();
         self.minute.clear();
+        self.check();
+        transition
+    }
+
+    /// The configuration was reloaded: these are the figures from now on. The circuit stays what it
+    /// is and keeps what it has counted; only one whose probe is out is open again, since that
+    /// probe was sent by other terms. Its late success closes the circuit all the same.
+    pub fn adopt(&mut self, now: Instant, policy: BreakerPolicy) -> Option<Transition> {
+        if policy.window != self.policy.window {
+            self.window = Window::new(policy.window);
+            self.response_times = Percentile::new(policy.window);
+        }
+        // A file opens no circuit; the next failure may.
+        self.streak = self
+            .streak
+            .min(policy.consecutive_failures.saturating_sub(1));
+        self.backoff.adopt(&policy);
+        self.policy = policy;
+        let transition = match self.state {
+            State::HalfOpen {
+                generation,
+                permit: Permit::Taken { .. },
+            } => {
+                self.late = Some(generation);
+                Some(self.go_open(now, Reason::Reload))
+            }
+            State::HalfOpen {
+                permit: Permit::Free,
+                ..
+            }
+            | State::Open { .. }
+            | State::Closed => None,
+        };
         self.check();
         transition
     }
@@ -443,6 +478,7 @@ impl Reason {
             Self::ProbeTimeout => "probe_timeout",
             Self::ProbeNeutral => "probe_neutral",
             Self::Manual => "manual",
+            Self::Reload => "reload",
         }
     }
 }

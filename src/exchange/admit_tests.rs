@@ -8,6 +8,7 @@ use crate::decide::policy::BreakerPolicy;
 
 fn provider(api_key: Option<&str>, forward_caller_key: bool) -> Provider {
     Provider {
+        id: crate::base::ids::ProviderId(0),
         name: "p".into(),
         kind: ProviderKind::OpenAi,
         api_key: api_key.map(Secret::new),

@@ -21,9 +21,9 @@ impl Catalogue {
             open: Vec::new(),
         };
         let mut seen = std::collections::HashSet::new();
-        for (id, provider) in (0_u16..).zip(&plan.providers) {
+        for provider in &plan.providers {
             if provider.models.is_empty() {
-                catalogue.open.push(ProviderId(id));
+                catalogue.open.push(provider.id);
             }
             let aliases = provider.model_aliases.iter();
             let names = aliases.flat_map(|(alias, target)| [alias, target]);

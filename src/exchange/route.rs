@@ -106,7 +106,8 @@ mod tests {
     use crate::base::ids::GroupId;
     use crate::base::map::Map;
     use crate::config::plan::{
-        Auth, Budgets, Candidate, Failover, Group, Listen, Log, LogFormat, LogLevel, Routes, Server,
+        Auth, Budgets, Candidate, Failover, Group, Listen, Log, LogFormat, LogLevel, Places,
+        Routes, Server,
     };
     use crate::decide::policy::LatencyPolicy;
     use crate::decide::strategy::Strategy;
@@ -158,6 +159,7 @@ mod tests {
             },
             providers: Box::default(),
             groups: group.into_iter().map(named).collect(),
+            strategy: Strategy::RoundRobin,
             failover: Failover {
                 max_attempts: 3,
                 deadline: Duration::ZERO,
@@ -170,6 +172,7 @@ mod tests {
                 state_file: None,
                 callers: Box::default(),
             },
+            places: Places::default(),
         }
     }
 

@@ -31,6 +31,8 @@ pub enum Manage {
     Ready,
     /// A report.
     Report(Question),
+    /// `POST /_infermux/reload`
+    Reload,
     /// `POST /_infermux/providers/{name}/circuit/{open|close|reset}`
     Circuit(String, ByHand),
 }
@@ -77,7 +79,9 @@ pub fn read<'a>(
     };
     let found = found.ok_or(Refusal::UnknownUrl { path })?;
     let (allowed, allow) = match &found {
-        Target::Infer(_) | Target::Manage(Manage::Circuit(..)) => (&[Method::Post][..], "POST"),
+        Target::Infer(_) | Target::Manage(Manage::Reload | Manage::Circuit(..)) => {
+            (&[Method::Post][..], "POST")
+        }
         Target::Models
         | Target::Model(_)
         | Target::Manage(
@@ -124,6 +128,7 @@ fn manage<'a>(rest: &str, query: &str) -> Result<Option<Manage>, Refusal<'a>> {
         "" => return Ok(Some(Manage::Page)),
         "health" | "livez" => return Ok(Some(Manage::Health)),
         "ready" | "readyz" => return Ok(Some(Manage::Ready)),
+        "reload" => return Ok(Some(Manage::Reload)),
         "status" => Question::Status,
         "providers" => Question::Providers,
         "changes" => Question::Changes,
@@ -243,6 +248,7 @@ mod tests {
                 Manage::Report(Question::Timeseries(Range { hours: 2, step: 5 })),
             ),
             ("POST", "/_infermux/providers/a%20b/circuit/close", circuit),
+            ("POST", "/_infermux/reload", Manage::Reload),
         ] {
             let read = read(Door::Operators, method.as_bytes(), target).unwrap();
             assert_eq!(read.1, Target::Manage(found));
@@ -254,6 +260,7 @@ mod tests {
             ("GET", "/_infermux/providers/a/circuit/open", 405),
             ("POST", "/_infermux/providers/a/circuit/burn", 404),
             ("POST", "/_infermux/health", 405),
+            ("GET", "/_infermux/reload", 405),
             ("POST", "/_infermux/metrics", 405),
             ("GET", "/_infermux/costs/by-nobody", 404),
             ("GET", "/_infermux/costs/timeseries?hours=0", 400),

@@ -10,6 +10,7 @@ use crate::ledger::breakers::{self, Breakers};
 use crate::ledger::budgets::{self, Alert, Budgets};
 use crate::ledger::limits::Limits;
 use crate::ledger::state::State;
+use crate::ledger::terms::Terms;
 use crate::ledger::totals::Totals;
 use crate::link::facts::Fact;
 use crate::link::orders::{Health, Order};
@@ -22,10 +23,10 @@ pub struct Books {
     budgets: Budgets,
     /// What was read at the start, and what has been added to it.
     state: State,
-    averages: Box<[Ewma]>,
+    averages: Vec<Ewma>,
     decay_permille: u32,
     /// When each provider's health was last checked.
-    checked_at: Box<[Option<WallTime>]>,
+    checked_at: Vec<Option<WallTime>>,
     alerts: Vec<Alert>,
 }
 
@@ -40,10 +41,30 @@ impl Books {
             limits: Limits::new(&plan.providers, window),
             budgets: Budgets::new(&plan.budgets.callers, wall, &state),
             state,
-            averages: vec![Ewma::default(); providers].into(),
+            averages: vec![Ewma::default(); providers],
             decay_permille: plan.latency.ewma_decay_permille,
-            checked_at: vec![None; providers].into(),
+            checked_at: vec![None; providers],
             alerts: Vec::new(),
+        }
+    }
+
+    /// Goes by `terms` from now on: what stays keeps its state, what is fresh begins, and what is
+    /// gone stays booked for the requests that still mean it.
+    pub fn adopt(&mut self, now: Instant, terms: &Terms, orders: &mut Vec<Order>) {
+        let Terms { plan, fresh, .. } = terms;
+        self.breakers.adopt(now, plan, &fresh.providers, orders);
+        self.limits.adopt(&plan.providers, &fresh.providers, orders);
+        // What was spent by those whose ids are given away is not forgotten.
+        self.budgets.save(&mut self.state);
+        self.budgets
+            .adopt(plan, &fresh.budgets, &self.state, orders);
+        self.decay_permille = plan.latency.ewma_decay_permille;
+        let seats = terms.gates.providers.len();
+        self.averages.resize(seats, Ewma::default());
+        self.checked_at.resize(seats, None);
+        for id in &fresh.providers {
+            self.averages[id.index()] = Ewma::default();
+            self.checked_at[id.index()] = None;
         }
     }
 

@@ -6,6 +6,7 @@ use std::vec::Drain;
 use crate::base::ids::ProviderId;
 use crate::base::limits::CIRCUIT_CHANGES_MAX;
 use crate::base::time::Instant;
+use crate::config::plan::Plan;
 use crate::decide::breaker::{Breaker, End, ResponseTime, State, Transition};
 use crate::decide::policy::BreakerPolicy;
 use crate::link::facts::{Ended, Fact, SampleKind};
@@ -14,7 +15,7 @@ use crate::link::orders::{Circuit, Health, Order};
 /// The circuits and the health of all providers.
 #[derive(Debug)]
 pub struct Breakers {
-    providers: Box<[Standing]>,
+    providers: Vec<Standing>,
     changes: Vec<Change>,
 }
 
@@ -53,17 +54,48 @@ pub struct View {
     pub requests_last_minute: u64,
 }
 
+impl Standing {
+    fn new(policy: BreakerPolicy) -> Self {
+        Self {
+            breaker: Breaker::new(policy),
+            health: Health::Healthy,
+        }
+    }
+}
+
 impl Breakers {
     /// Closed circuits of healthy providers; a provider's place is its id.
     #[must_use]
     pub fn new(policies: impl IntoIterator<Item = BreakerPolicy>) -> Self {
-        let standing = |policy| Standing {
-            breaker: Breaker::new(policy),
-            health: Health::Healthy,
-        };
         Self {
-            providers: policies.into_iter().map(standing).collect(),
+            providers: policies.into_iter().map(Standing::new).collect(),
             changes: Vec::new(),
+        }
+    }
+
+    /// Goes by the policies of `plan` from now on. Circuits stay what they are, unless a probe is
+    /// out; those of `fresh` providers are closed ones that have seen nothing. Who is not checked
+    /// any more is healthy.
+    pub fn adopt(
+        &mut self,
+        now: Instant,
+        plan: &Plan,
+        fresh: &[ProviderId],
+        orders: &mut Vec<Order>,
+    ) {
+        for provider in &plan.providers {
+            let (id, policy) = (provider.id, provider.breaker);
+            while self.providers.len() <= id.index() {
+                self.providers.push(Standing::new(policy));
+            }
+            if fresh.contains(&id) {
+                self.providers[id.index()] = Standing::new(policy);
+                continue;
+            }
+            self.change(now, id, orders, |breaker| breaker.adopt(now, policy));
+            if provider.health_check.disabled {
+                self.on_health(id, Health::Healthy, orders);
+            }
         }
     }
 

@@ -1,12 +1,13 @@
 //! All monthly budgets: reservations, spend, the turn of the month, and who is near the limit.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::base::ids::BudgetId;
 use crate::base::money::NanoUsd;
 use crate::base::month::Month;
 use crate::base::time::{Instant, WallTime};
-use crate::config::plan::{self, BudgetAction};
+use crate::config::plan::{self, BudgetAction, Plan};
 use crate::decide::budget::{Books, Level};
 use crate::ledger::state::State;
 use crate::link::facts::{Fact, MonthTag};
@@ -16,7 +17,7 @@ use crate::link::orders::Order;
 pub struct Budgets {
     month: Month,
     /// By budget.
-    accounts: Box<[Account]>,
+    accounts: Vec<Account>,
     /// Whether anything was spent since the state was last written.
     changed: bool,
 }
@@ -25,6 +26,9 @@ struct Account {
     caller: Box<str>,
     action: BudgetAction,
     books: Books,
+    /// Whether the configuration has it; requests that began under an earlier one may still be
+    /// booked to one that it has not.
+    in_force: bool,
 }
 
 /// A budget that has reached a level, once a month.
@@ -58,15 +62,41 @@ impl Budgets {
     #[must_use]
     pub fn new(budgets: &[plan::Budget], wall: WallTime, state: &State) -> Self {
         let month = Month::of(wall);
-        let account = |budget: &plan::Budget| Account {
-            caller: budget.caller.clone(),
-            action: budget.action,
-            books: Books::new(budget.monthly, month, state.spent_by(&budget.caller)),
-        };
+        let account = |budget: &plan::Budget| Account::new(budget, month, state);
         Self {
             month,
             accounts: budgets.iter().map(account).collect(),
             changed: false,
+        }
+    }
+
+    /// Goes by the budgets of `plan` from now on: what is spent and reserved stays, and the balance
+    /// changes by the difference. Those of `fresh` callers begin with what `state` says.
+    pub fn adopt(
+        &mut self,
+        plan: &Plan,
+        fresh: &[BudgetId],
+        state: &State,
+        orders: &mut Vec<Order>,
+    ) {
+        let month = self.month;
+        let fresh: HashSet<BudgetId> = fresh.iter().copied().collect();
+        self.accounts
+            .iter_mut()
+            .for_each(|one| one.in_force = false);
+        for budget in &plan.budgets.callers {
+            let at = budget.id.index();
+            let begins = fresh.contains(&budget.id) || at >= self.accounts.len();
+            while self.accounts.len() <= at {
+                self.accounts.push(Account::new(budget, month, state));
+            }
+            let account = &mut self.accounts[at];
+            if begins {
+                *account = Account::new(budget, month, state);
+                account.order_month(budget.id, orders);
+            } else {
+                account.adopt(budget, orders);
+            }
         }
     }
 
@@ -141,7 +171,8 @@ impl Budgets {
 
     /// Every budget, in the order of the file.
     pub fn views(&self) -> impl Iterator<Item = View<'_>> {
-        self.accounts.iter().map(|account| View {
+        let accounts = self.accounts.iter().filter(|account| account.in_force);
+        accounts.map(|account| View {
             caller: &account.caller,
             limit: account.books.monthly(),
             spent: account.books.spent(),
@@ -175,6 +206,29 @@ impl Budgets {
 }
 
 impl Account {
+    fn new(budget: &plan::Budget, month: Month, state: &State) -> Self {
+        Self {
+            caller: budget.caller.clone(),
+            action: budget.action,
+            books: Books::new(budget.monthly, month, state.spent_by(&budget.caller)),
+            in_force: true,
+        }
+    }
+
+    fn adopt(&mut self, budget: &plan::Budget, orders: &mut Vec<Order>) {
+        self.in_force = true;
+        self.action = budget.action;
+        let change = self.books.set_monthly(budget.monthly);
+        if change != 0 {
+            orders.push(Order::Balance {
+                budget: budget.id,
+                month: MonthTag(self.books.month().tag()),
+                change,
+                spent: self.books.spent(),
+            });
+        }
+    }
+
     fn order_month(&self, budget: BudgetId, orders: &mut Vec<Order>) {
         let month = MonthTag(self.books.month().tag());
         let (balance, spent) = (self.books.balance(), self.books.spent());

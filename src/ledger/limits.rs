@@ -14,14 +14,18 @@ use crate::link::orders::Order;
 /// The windows and pauses of all providers.
 pub struct Limits {
     /// By provider.
-    providers: Box<[Account]>,
+    providers: Vec<Account>,
+    span: Duration,
 }
 
 struct Account {
     /// Requests and tokens per window; `None` where the file sets no limit.
     requests: Option<u64>,
     tokens: Option<u64>,
-    /// `None` where there is no limit at all.
+    /// What the published words count down from: the limits that were in force last. A word that
+    /// was ever used goes on, so that it is right when its limit comes back.
+    counted: [Option<u64>; 2],
+    /// `None` where there was never a limit.
     window: Option<Window60>,
     cooldown: Cooldown,
     /// When something leaves the window next, as it was last ordered.
@@ -42,19 +46,27 @@ impl Limits {
     /// provider's published words start at its limits.
     #[must_use]
     pub fn new(providers: &[Provider], span: Duration) -> Self {
-        let account = |provider: &Provider| {
-            let (requests, tokens) = (provider.requests_per_minute, provider.tokens_per_minute);
-            let is_limited = requests.is_some() || tokens.is_some();
-            Account {
-                requests,
-                tokens,
-                window: is_limited.then(|| Window60::new(span)),
-                cooldown: Cooldown::default(),
-                frees_at: Instant::ZERO,
-            }
-        };
+        let account = |provider: &Provider| Account::new(limits(provider), span);
         Self {
             providers: providers.iter().map(account).collect(),
+            span,
+        }
+    }
+
+    /// Goes by the limits of `providers` from now on: what is charged stays charged, and the
+    /// headroom changes by the difference. The words of `fresh` ones start at their limits.
+    pub fn adopt(&mut self, providers: &[Provider], fresh: &[ProviderId], orders: &mut Vec<Order>) {
+        let span = self.span;
+        for provider in providers {
+            let at = provider.id.index();
+            while self.providers.len() <= at {
+                self.providers.push(Account::new([None; 2], span));
+            }
+            if fresh.contains(&provider.id) {
+                self.providers[at] = Account::new(limits(provider), span);
+            } else {
+                self.providers[at].adopt(provider.id, limits(provider), span, orders);
+            }
         }
     }
 
@@ -138,7 +150,49 @@ impl Limits {
     }
 }
 
+/// Requests and tokens per window.
+fn limits(provider: &Provider) -> [Option<u64>; 2] {
+    [provider.requests_per_minute, provider.tokens_per_minute]
+}
+
 impl Account {
+    fn new([requests, tokens]: [Option<u64>; 2], span: Duration) -> Self {
+        let is_limited = requests.is_some() || tokens.is_some();
+        Self {
+            requests,
+            tokens,
+            counted: [requests, tokens],
+            window: is_limited.then(|| Window60::new(span)),
+            cooldown: Cooldown::default(),
+            frees_at: Instant::ZERO,
+        }
+    }
+
+    /// Other limits. A word that was never used starts with what is left of its limit, any other
+    /// changes by the difference: it may have been taken from in ways not reported yet.
+    fn adopt(
+        &mut self,
+        provider: ProviderId,
+        limits: [Option<u64>; 2],
+        span: Duration,
+        orders: &mut Vec<Order>,
+    ) {
+        [self.requests, self.tokens] = limits;
+        if limits != [None; 2] {
+            self.window.get_or_insert_with(|| Window60::new(span));
+        }
+        let held = self.window.as_ref().map(Window60::held).unwrap_or_default();
+        let held = [held.requests, held.tokens.get()];
+        let mut changes = [0; 2];
+        for (place, limit) in limits.into_iter().enumerate() {
+            let Some(limit) = limit else { continue };
+            let before = self.counted[place].replace(limit);
+            changes[place] = signed(limit).saturating_sub(signed(before.unwrap_or(held[place])));
+        }
+        let [requests, tokens] = changes;
+        self.order(provider, requests, tokens, orders);
+    }
+
     /// Orders when something leaves the window next, if that has changed.
     fn order_frees_at(&mut self, provider: ProviderId, orders: &mut Vec<Order>) {
         let at = self
@@ -153,7 +207,6 @@ impl Account {
     }
 
     fn give(&self, provider: ProviderId, returned: Returned, orders: &mut Vec<Order>) {
-        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         let tokens = signed(returned.tokens.get());
         self.order(provider, signed(returned.requests), tokens, orders);
     }
@@ -161,8 +214,9 @@ impl Account {
     /// Orders what concerns a limit, if anything does: words that nobody takes from stay as they
     /// are.
     fn order(&self, provider: ProviderId, requests: i64, tokens: i64, orders: &mut Vec<Order>) {
-        let requests = if self.requests.is_some() { requests } else { 0 };
-        let tokens = if self.tokens.is_some() { tokens } else { 0 };
+        let [counts_requests, counts_tokens] = self.counted.map(|limit| limit.is_some());
+        let requests = if counts_requests { requests } else { 0 };
+        let tokens = if counts_tokens { tokens } else { 0 };
         if (requests, tokens) != (0, 0) {
             orders.push(Order::Headroom {
                 provider,
@@ -182,6 +236,10 @@ impl Account {
             tokens: self.tokens.map(tokens),
         }
     }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

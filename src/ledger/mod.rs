@@ -8,5 +8,6 @@ pub mod breakers;
 pub mod budgets;
 pub mod limits;
 pub mod state;
+pub mod terms;
 pub mod timeline;
 pub mod totals;

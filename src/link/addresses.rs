@@ -8,6 +8,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use crate::base::ids::ProviderId;
+use crate::base::limits::PROVIDER_SEATS_MAX;
+use crate::link::reports::Reply;
 
 /// Addresses by provider; empty where none was ever found.
 pub type Table = Vec<Arc<[SocketAddr]>>;
@@ -16,18 +18,21 @@ pub type Table = Vec<Arc<[SocketAddr]>>;
 #[derive(Debug)]
 pub struct Addresses {
     table: ArcSwap<Table>,
-    wanted: Sender<ProviderId>,
+    wanted: Sender<Wish>,
 }
 
 /// What the look-up thread is asked for.
 #[derive(Debug)]
-pub struct Wanted(Receiver<ProviderId>);
+pub struct Wanted(Receiver<Wish>);
 
 /// Why the look-up thread wakes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Wish {
     /// A connection to this provider failed: its addresses may be out of date.
     Refresh(ProviderId),
+    /// There is a configuration to be: its names are wanted, and the answer is given when all have
+    /// been looked up.
+    Adopt(Arc<Reply>),
     /// Nobody asked in time.
     Due,
     /// The process ends.
@@ -38,7 +43,7 @@ pub enum Wish {
 #[must_use]
 pub fn channel(providers: usize) -> (Arc<Addresses>, Wanted) {
     // One wish per provider is enough: more say nothing new.
-    let (wanted, wishes) = crossbeam_channel::bounded(providers.max(1));
+    let (wanted, wishes) = crossbeam_channel::bounded(PROVIDER_SEATS_MAX);
     let none: Arc<[SocketAddr]> = Arc::from(Vec::new());
     let table = ArcSwap::from_pointee(vec![none; providers]);
     (Arc::new(Addresses { table, wanted }), Wanted(wishes))
@@ -48,17 +53,29 @@ impl Addresses {
     /// The addresses of `provider`.
     #[must_use]
     pub fn of(&self, provider: ProviderId) -> Arc<[SocketAddr]> {
-        Arc::clone(&self.table.load()[provider.index()])
+        let table = self.table.load();
+        table.get(provider.index()).cloned().unwrap_or_default()
     }
 
     /// Asks for a fresh look-up of `provider`; dropped where as many wishes wait as may.
     pub fn refresh(&self, provider: ProviderId) {
-        let _ = self.wanted.try_send(provider);
+        let _ = self.wanted.try_send(Wish::Refresh(provider));
+    }
+
+    /// Asks for the names of the configuration to be; the answer is given when all have been looked
+    /// up. It waits while too many wishes do, so no shard may call it.
+    pub fn adopt(&self) -> Arc<Reply> {
+        let reply = Arc::<Reply>::default();
+        let _ = self.wanted.send(Wish::Adopt(Arc::clone(&reply)));
+        reply
     }
 
     /// Publishes `found` for `provider`.
     pub fn publish(&self, provider: ProviderId, found: Vec<SocketAddr>) {
         let mut table = Table::clone(&self.table.load());
+        if table.len() <= provider.index() {
+            table.resize_with(provider.index() + 1, Arc::default);
+        }
         table[provider.index()] = Arc::from(found);
         self.table.store(Arc::new(table));
     }
@@ -69,7 +86,7 @@ impl Wanted {
     #[must_use]
     pub fn next(&self, wait: Duration) -> Wish {
         match self.0.recv_timeout(wait) {
-            Ok(provider) => Wish::Refresh(provider),
+            Ok(wish) => wish,
             Err(RecvTimeoutError::Timeout) => Wish::Due,
             Err(RecvTimeoutError::Disconnected) => Wish::Gone,
         }
@@ -90,10 +107,12 @@ mod tests {
         for _ in 0..10 {
             addresses.refresh(ProviderId(1));
         }
-        assert_eq!(wanted.next(Duration::ZERO), Wish::Refresh(ProviderId(1)));
-        let _ = wanted.next(Duration::ZERO);
-        assert_eq!(wanted.next(Duration::ZERO), Wish::Due);
+        let next = || wanted.next(Duration::ZERO);
+        assert!(matches!(next(), Wish::Refresh(ProviderId(1))));
+        let reply = addresses.adopt();
+        while let Wish::Refresh(_) = next() {}
+        assert!(matches!(next(), Wish::Due) && reply.taken().is_none());
         drop(addresses);
-        assert_eq!(wanted.next(Duration::ZERO), Wish::Gone);
+        assert!(matches!(next(), Wish::Gone));
     }
 }

@@ -1,5 +1,6 @@
 //! One budget's words: what is left of it in which month, and what has been spent.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::base::money::NanoUsd;
@@ -7,9 +8,12 @@ use crate::decide::budget::Word;
 use crate::link::Padded;
 use crate::link::facts::MonthTag;
 
-/// One budget's words.
+/// One budget's words; one configuration takes them over from the other.
+#[derive(Clone, Debug)]
+pub struct BudgetGate(Arc<Words>);
+
 #[derive(Debug)]
-pub struct BudgetGate {
+struct Words {
     balance: Padded<AtomicU64>,
     /// What has been spent this month, reservations apart.
     spent: AtomicU64,
@@ -19,10 +23,8 @@ impl Default for BudgetGate {
     /// Nothing is left until the coordinator says so.
     fn default() -> Self {
         let balance = Padded(AtomicU64::new(Word::new(0, 0).to_bits()));
-        Self {
-            balance,
-            spent: AtomicU64::new(0),
-        }
+        let spent = AtomicU64::new(0);
+        Self(Arc::new(Words { balance, spent }))
     }
 }
 
@@ -37,14 +39,14 @@ impl BudgetGate {
         &self,
         decide: impl Fn(NanoUsd, NanoUsd) -> Result<NanoUsd, E>,
     ) -> Result<(MonthTag, NanoUsd), E> {
-        let mut bits = self.balance.0.load(Ordering::Acquire);
+        let mut bits = self.0.balance.0.load(Ordering::Acquire);
         loop {
             let word = Word::from_bits(bits);
             let amount = decide(word.left(), self.spent())?.min(word.left());
             let Some(after) = word.take(amount) else {
                 continue;
             };
-            let swapped = self.balance.0.compare_exchange_weak(
+            let swapped = self.0.balance.0.compare_exchange_weak(
                 bits,
                 after.to_bits(),
                 Ordering::AcqRel,
@@ -60,24 +62,26 @@ impl BudgetGate {
     /// What has been spent this month, reservations apart.
     #[must_use]
     pub fn spent(&self) -> NanoUsd {
-        NanoUsd::new(self.spent.load(Ordering::Relaxed))
+        NanoUsd::new(self.0.spent.load(Ordering::Relaxed))
     }
 
     /// Changes the balance, if it is of `month`; only the coordinator does.
     pub fn change(&self, month: MonthTag, change: i64, spent: NanoUsd) {
         let changed = |bits| Some(Word::from_bits(bits).changed(month.0, change).to_bits());
         let _ = self
+            .0
             .balance
             .0
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, changed);
-        self.spent.store(spent.get(), Ordering::Relaxed);
+        self.0.spent.store(spent.get(), Ordering::Relaxed);
     }
 
     /// A month begins; only the coordinator calls this.
     pub fn start_month(&self, month: MonthTag, balance: NanoUsd) {
         let balance = i64::try_from(balance.get()).unwrap_or(i64::MAX);
-        self.spent.store(0, Ordering::Relaxed);
-        self.balance
+        self.0.spent.store(0, Ordering::Relaxed);
+        self.0
+            .balance
             .0
             .store(Word::new(month.0, balance).to_bits(), Ordering::Release);
     }

@@ -19,6 +19,8 @@ pub enum Event {
     ShardEnded(ShardId, Option<String>),
     /// The name look-up has ended, which it should not have.
     ChoresEnded,
+    /// Who reloads the configuration has ended, which it should not have.
+    ReloaderEnded,
     /// The event loop beside the shards has ended, which it should not have; why.
     ControlEnded(Option<String>),
     /// The writer of the state file has ended; why, where it should not have.

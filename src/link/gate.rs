@@ -1,5 +1,7 @@
 //! Published words that every shard reads.
 
+use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use crate::base::ids::RouteId;
@@ -8,18 +10,36 @@ use crate::link::budget_gate::BudgetGate;
 use crate::link::facts::MonthTag;
 use crate::link::provider_gate::ProviderGate;
 
-/// The words of one process.
+/// The words that one configuration goes by. Those of the process, which stay, are reached through
+/// them ([`std::ops::Deref`]).
 #[derive(Debug)]
 pub struct Gates {
-    /// Of each provider.
+    /// Of each provider, by id.
     pub providers: Box<[ProviderGate]>,
-    /// Of each budget.
+    /// Of each budget, by id.
     pub budgets: Box<[BudgetGate]>,
     tickets: Box<[Padded<AtomicU64>]>,
+    process: Arc<Process>,
+}
+
+/// The words of one process.
+#[derive(Debug)]
+pub struct Process {
     connections: Padded<AtomicUsize>,
     connections_max: usize,
     phase: Padded<AtomicU8>,
+    /// Reloads that succeeded, and that failed.
+    reloads: [AtomicU64; 2],
     month: Padded<AtomicU8>,
+}
+
+/// How a reload went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reloaded {
+    /// The file is in force.
+    Yes,
+    /// It cannot be used.
+    No,
 }
 
 /// How far the process has come.
@@ -43,11 +63,37 @@ impl Gates {
             providers: Box::default(),
             budgets: Box::default(),
             tickets: (0..routes).map(|_| Padded::default()).collect(),
-            connections: Padded::default(),
-            connections_max,
-            phase: Padded::default(),
-            month: Padded::default(),
+            process: Arc::new(Process {
+                connections: Padded::default(),
+                connections_max,
+                phase: Padded::default(),
+                month: Padded::default(),
+                reloads: Default::default(),
+            }),
         }
+    }
+
+    /// The words of the next configuration: `former` says for each of its routes which one it was
+    /// until now, so that its rotation goes on.
+    #[must_use]
+    pub fn next(&self, former: &[Option<RouteId>]) -> Self {
+        let ticket = |route: &Option<RouteId>| {
+            let ticket = route.and_then(|id| self.tickets.get(id.index()));
+            let next = ticket.map_or(0, |ticket| ticket.0.load(Ordering::Relaxed));
+            Padded(AtomicU64::new(next))
+        };
+        Self {
+            providers: Box::default(),
+            budgets: Box::default(),
+            tickets: former.iter().map(ticket).collect(),
+            process: Arc::clone(&self.process),
+        }
+    }
+
+    /// The words of the process.
+    #[must_use]
+    pub fn process(&self) -> &Arc<Process> {
+        &self.process
     }
 
     /// The words with those of the providers and budgets.
@@ -68,7 +114,17 @@ impl Gates {
             .0
             .fetch_add(1, Ordering::Relaxed)
     }
+}
 
+impl Deref for Gates {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
+    }
+}
+
+impl Process {
     /// Counts one more caller's connection, unless the process has as many as it may.
     #[must_use]
     pub fn admit_connection(&self) -> bool {
@@ -89,6 +145,19 @@ impl Gates {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.connections.0.load(Ordering::Relaxed)
+    }
+
+    /// Counts a reload that succeeded, or failed.
+    pub fn count_reload(&self, reload: Reloaded) {
+        self.reloads[reload as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Reloads that succeeded, and that failed.
+    #[must_use]
+    pub fn reloads(&self) -> [u64; 2] {
+        self.reloads
+            .each_ref()
+            .map(|count| count.load(Ordering::Relaxed))
     }
 
     /// How far the process has come.

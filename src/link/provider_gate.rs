@@ -1,5 +1,6 @@
 //! The words about one provider that every shard reads, and takes from, at admission.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -7,14 +8,24 @@ use crate::base::time::Instant;
 use crate::link::Padded;
 use crate::link::orders::{Circuit, Health};
 
-/// One provider's words. What is not limited touches no shared word but the first.
-#[derive(Debug)]
+/// One provider's words, and what one configuration limits. What is not limited touches no shared
+/// word but the first.
+#[derive(Clone, Debug)]
 pub struct ProviderGate {
-    read: Padded<ReadWords>,
-    in_flight: Option<InFlight>,
-    requests: Option<Headroom>,
-    tokens: Option<Headroom>,
+    words: Arc<Words>,
+    in_flight: Option<u32>,
+    requests: Option<i64>,
+    tokens: Option<i64>,
     check_interval: Duration,
+}
+
+/// The words themselves, which one configuration takes over from the other.
+#[derive(Debug)]
+struct Words {
+    read: Padded<ReadWords>,
+    in_flight: Padded<AtomicU32>,
+    requests: Padded<AtomicI64>,
+    tokens: Padded<AtomicI64>,
 }
 
 /// Words that change seldom and are read for every request.
@@ -33,15 +44,17 @@ struct ReadWords {
     samples: AtomicU32,
 }
 
-#[derive(Debug)]
-struct InFlight {
-    now: Padded<AtomicU32>,
+/// Requests at once: how many there are, and how many there may be.
+#[derive(Clone, Copy)]
+struct InFlight<'a> {
+    now: &'a AtomicU32,
     max: u32,
 }
 
-#[derive(Debug)]
-struct Headroom {
-    left: Padded<AtomicI64>,
+/// What is left of a limit.
+#[derive(Clone, Copy)]
+struct Headroom<'a> {
+    left: &'a AtomicI64,
     limit: i64,
 }
 
@@ -99,22 +112,29 @@ impl ProviderGate {
     /// A healthy provider with a closed circuit and all of its headroom.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        let headroom = |limit: u64| {
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            Headroom {
-                left: Padded(AtomicI64::new(limit)),
-                limit,
-            }
-        };
-        let in_flight = |max| InFlight {
-            now: Padded::default(),
-            max,
-        };
-        Self {
+        let left = |limit| Padded(AtomicI64::new(signed(limit).unwrap_or_default()));
+        let words = Arc::new(Words {
             read: Padded::default(),
-            in_flight: limits.in_flight.map(in_flight),
-            requests: limits.requests.map(headroom),
-            tokens: limits.tokens.map(headroom),
+            in_flight: Padded::default(),
+            requests: left(limits.requests),
+            tokens: left(limits.tokens),
+        });
+        Self::over(words, limits)
+    }
+
+    /// The same words under other limits. By how much a limit has changed is for the coordinator to
+    /// give back, or to take; requests that were admitted without a limit are not counted in it.
+    #[must_use]
+    pub fn with_limits(&self, limits: Limits) -> Self {
+        Self::over(Arc::clone(&self.words), limits)
+    }
+
+    fn over(words: Arc<Words>, limits: Limits) -> Self {
+        Self {
+            words,
+            in_flight: limits.in_flight,
+            requests: signed(limits.requests),
+            tokens: signed(limits.tokens),
             check_interval: limits.check_interval,
         }
     }
@@ -122,7 +142,7 @@ impl ProviderGate {
     /// Whether it could take a request of `tokens` tokens. Nothing changes.
     #[must_use]
     pub fn standing(&self, now: Instant, tokens: u64) -> Standing {
-        let words = &self.read.0;
+        let words = &self.words.read.0;
         let state = words.state.load(Ordering::Acquire);
         if state & UNHEALTHY != 0 {
             return Standing::Out {
@@ -137,19 +157,13 @@ impl ProviderGate {
         if now < aside {
             return Standing::Limited { until: aside };
         }
-        if self.in_flight.as_ref().is_some_and(InFlight::is_full) {
+        if self.in_flight().is_some_and(InFlight::is_full) {
             return Standing::Limited {
                 until: now + IN_FLIGHT_WAIT,
             };
         }
-        let requests = self
-            .requests
-            .as_ref()
-            .is_none_or(|headroom| headroom.has(1));
-        let tokens = self
-            .tokens
-            .as_ref()
-            .is_none_or(|headroom| headroom.has(tokens));
+        let requests = self.requests().is_none_or(|headroom| headroom.has(1));
+        let tokens = self.tokens().is_none_or(|headroom| headroom.has(tokens));
         if !requests || !tokens {
             let until = Instant::from_nanos(words.frees_at.load(Ordering::Relaxed));
             return Standing::Limited {
@@ -163,27 +177,17 @@ impl ProviderGate {
     /// was faster.
     #[must_use]
     pub fn take(&self, tokens: u64) -> Option<Taken> {
-        if self.in_flight.as_ref().is_some_and(|places| !places.take()) {
+        let (requests, headroom) = (self.requests(), self.tokens());
+        if self.in_flight().is_some_and(|places| !places.take()) {
             return None;
         }
-        if self
-            .requests
-            .as_ref()
-            .is_some_and(|headroom| !headroom.take(1))
-        {
+        if requests.is_some_and(|headroom| !headroom.take(1)) {
             self.leave();
             return None;
         }
-        let needed = self
-            .tokens
-            .as_ref()
-            .map_or(0, |headroom| headroom.needed(tokens));
-        if self
-            .tokens
-            .as_ref()
-            .is_some_and(|headroom| !headroom.take(tokens))
-        {
-            self.requests.iter().for_each(|headroom| headroom.give(1));
+        let needed = headroom.map_or(0, |headroom| headroom.needed(tokens));
+        if headroom.is_some_and(|headroom| !headroom.take(tokens)) {
+            requests.iter().for_each(|headroom| headroom.give(1));
             self.leave();
             return None;
         }
@@ -193,10 +197,8 @@ impl ProviderGate {
                 probe,
             }),
             Err(NotTaken) => {
-                self.tokens
-                    .iter()
-                    .for_each(|headroom| headroom.give(needed));
-                self.requests.iter().for_each(|headroom| headroom.give(1));
+                headroom.iter().for_each(|headroom| headroom.give(needed));
+                requests.iter().for_each(|headroom| headroom.give(1));
                 self.leave();
                 None
             }
@@ -205,7 +207,7 @@ impl ProviderGate {
 
     /// One request less at once.
     pub fn leave(&self) {
-        self.in_flight.iter().for_each(InFlight::leave);
+        self.in_flight().into_iter().for_each(InFlight::leave);
     }
 
     /// Whether requests or tokens are limited, so that admissions must be reported.
@@ -217,32 +219,29 @@ impl ProviderGate {
     /// Headroom left: requests and tokens; `None` where there is no limit.
     #[must_use]
     pub fn headroom(&self) -> (Option<u64>, Option<u64>) {
-        let left = |headroom: &Headroom| {
-            u64::try_from(headroom.left.0.load(Ordering::Relaxed)).unwrap_or(0)
+        let left = |headroom: Headroom<'_>| {
+            u64::try_from(headroom.left.load(Ordering::Relaxed)).unwrap_or(0)
         };
-        (
-            self.requests.as_ref().map(left),
-            self.tokens.as_ref().map(left),
-        )
+        (self.requests().map(left), self.tokens().map(left))
     }
 
     /// Whether the permit of this generation has been taken.
     #[must_use]
     pub fn is_taken(&self, generation: u32) -> bool {
-        let state = self.read.0.state.load(Ordering::Acquire);
+        let state = self.words.read.0.state.load(Ordering::Acquire);
         state & CIRCUIT == HALF_OPEN_TAKEN && state >> GENERATION_SHIFT == u64::from(generation)
     }
 
     /// Whether it passed its last health check.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        self.read.0.state.load(Ordering::Acquire) & UNHEALTHY == 0
+        self.words.read.0.state.load(Ordering::Acquire) & UNHEALTHY == 0
     }
 
     /// Average response time over all shards, and how many samples are in it.
     #[must_use]
     pub fn average(&self) -> (Duration, u32) {
-        let words = &self.read.0;
+        let words = &self.words.read.0;
         let nanos = words.average.load(Ordering::Relaxed);
         (
             Duration::from_nanos(nanos),
@@ -252,7 +251,7 @@ impl ProviderGate {
 
     /// Publishes the average response time; only the coordinator does.
     pub fn set_average(&self, average: Duration, samples: u32) {
-        let words = &self.read.0;
+        let words = &self.words.read.0;
         let nanos = u64::try_from(average.as_nanos()).unwrap_or(u64::MAX);
         words.average.store(nanos, Ordering::Relaxed);
         words.samples.store(samples, Ordering::Relaxed);
@@ -260,12 +259,16 @@ impl ProviderGate {
 
     /// Publishes when the next request leaves the window; only the coordinator does.
     pub fn set_frees_at(&self, at: Instant) {
-        self.read.0.frees_at.store(at.as_nanos(), Ordering::Relaxed);
+        self.words
+            .read
+            .0
+            .frees_at
+            .store(at.as_nanos(), Ordering::Relaxed);
     }
 
     /// Publishes a circuit; only the coordinator does.
     pub fn set_circuit(&self, circuit: Circuit) {
-        let words = &self.read.0;
+        let words = &self.words.read.0;
         let (state, until) = match circuit {
             Circuit::Closed => (CLOSED, Instant::ZERO),
             Circuit::Open { until } => (OPEN, until),
@@ -288,7 +291,8 @@ impl ProviderGate {
 
     /// Publishes until when the provider is left alone; never earlier than before.
     pub fn set_aside(&self, until: Instant) {
-        self.read
+        self.words
+            .read
             .0
             .aside_until
             .fetch_max(until.as_nanos(), Ordering::Relaxed);
@@ -296,18 +300,34 @@ impl ProviderGate {
 
     /// Gives back what has left the window or was not used; only the coordinator does.
     pub fn give_back(&self, requests: i64, tokens: i64) {
-        self.requests
-            .iter()
-            .for_each(|headroom| headroom.give(requests));
-        self.tokens
-            .iter()
-            .for_each(|headroom| headroom.give(tokens));
+        let words = &*self.words;
+        for (left, amount) in [(&words.requests, requests), (&words.tokens, tokens)] {
+            if amount != 0 {
+                left.0.fetch_add(amount, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn in_flight(&self) -> Option<InFlight<'_>> {
+        let now = &self.words.in_flight.0;
+        self.in_flight.map(|max| InFlight { now, max })
+    }
+
+    fn requests(&self) -> Option<Headroom<'_>> {
+        let left = &self.words.requests.0;
+        self.requests.map(|limit| Headroom { left, limit })
+    }
+
+    fn tokens(&self) -> Option<Headroom<'_>> {
+        let left = &self.words.tokens.0;
+        self.tokens.map(|limit| Headroom { left, limit })
     }
 
     fn change(&self, new: impl Fn(u64) -> u64) {
         // A shard that takes a permit may be in between.
         let update = |word| Some(new(word));
         let _ = self
+            .words
             .read
             .0
             .state
@@ -316,7 +336,7 @@ impl ProviderGate {
 
     /// The permit of a half-open circuit, if this is one.
     fn take_permit(&self) -> Result<Option<u32>, NotTaken> {
-        let state = &self.read.0.state;
+        let state = &self.words.read.0.state;
         let word = state.load(Ordering::Acquire);
         match word & (CIRCUIT | UNHEALTHY) {
             CLOSED => Ok(None),
@@ -335,46 +355,48 @@ impl ProviderGate {
 /// Another was faster, or the circuit has opened meanwhile.
 struct NotTaken;
 
-impl InFlight {
-    fn is_full(&self) -> bool {
-        self.now.0.load(Ordering::Relaxed) >= self.max
+impl InFlight<'_> {
+    fn is_full(self) -> bool {
+        self.now.load(Ordering::Relaxed) >= self.max
     }
 
-    fn take(&self) -> bool {
+    fn take(self) -> bool {
         let more = |now| (now < self.max).then_some(now + 1);
         self.now
-            .0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
             .is_ok()
     }
 
-    fn leave(&self) {
-        self.now.0.fetch_sub(1, Ordering::Relaxed);
+    fn leave(self) {
+        self.now.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Headroom {
+impl Headroom<'_> {
     /// A request larger than the whole window needs the whole window.
-    fn needed(&self, amount: u64) -> i64 {
+    fn needed(self, amount: u64) -> i64 {
         i64::try_from(amount).unwrap_or(i64::MAX).min(self.limit)
     }
 
-    fn has(&self, amount: u64) -> bool {
-        self.left.0.load(Ordering::Relaxed) >= self.needed(amount)
+    fn has(self, amount: u64) -> bool {
+        self.left.load(Ordering::Relaxed) >= self.needed(amount)
     }
 
-    fn take(&self, amount: u64) -> bool {
+    fn take(self, amount: u64) -> bool {
         let needed = self.needed(amount);
         let less = |left: i64| (left >= needed).then_some(left - needed);
         self.left
-            .0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
             .is_ok()
     }
 
-    fn give(&self, amount: i64) {
-        self.left.0.fetch_add(amount, Ordering::Relaxed);
+    fn give(self, amount: i64) {
+        self.left.fetch_add(amount, Ordering::Relaxed);
     }
+}
+
+fn signed(limit: Option<u64>) -> Option<i64> {
+    limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -79,6 +79,8 @@ pub enum Question {
     CostsByEnv,
     /// What was spent over time.
     Timeseries(Range),
+    /// That the coordinator goes by the configuration that is published; the answer is empty.
+    Adopt,
     /// A change of a circuit by hand; the answer is the provider as it is then.
     Circuit(ProviderId, ByHand),
 }
@@ -115,7 +117,8 @@ impl Reply {
     }
 }
 
-/// How far each shard has reported, and how far the coordinator has merged it.
+/// How far each shard has reported, how far the coordinator has merged it, and which configuration
+/// each goes by.
 #[derive(Debug)]
 pub struct Progress {
     shards: Box<[Padded<ShardProgress>]>,
@@ -127,6 +130,9 @@ struct ShardProgress {
     pending: AtomicU64,
     /// Number of the last batch that is in force.
     merged: AtomicU64,
+    /// Number of the configuration that the shard's next request goes by; `u64::MAX` once it takes
+    /// none.
+    adopted: AtomicU64,
 }
 
 impl Progress {
@@ -158,6 +164,21 @@ impl Progress {
     #[must_use]
     pub fn is_merged(&self, shard: ShardId, number: u64) -> bool {
         self.shards[shard.index()].0.merged.load(Ordering::Acquire) >= number
+    }
+
+    /// The shard goes by the configuration of this number; only the shard calls this.
+    pub fn adopted(&self, shard: ShardId, number: u64) {
+        self.shards[shard.index()]
+            .0
+            .adopted
+            .store(number, Ordering::Release);
+    }
+
+    /// Whether all shards go by the configuration of this number or a later one.
+    #[must_use]
+    pub fn have_adopted(&self, number: u64) -> bool {
+        let mut shards = self.shards.iter();
+        shards.all(|shard| shard.0.adopted.load(Ordering::Acquire) >= number)
     }
 
     /// By shard, the batch that holds, or will hold, its latest fact.

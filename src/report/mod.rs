@@ -9,5 +9,6 @@ pub mod metrics;
 pub mod overview;
 pub mod page;
 pub mod providers;
+pub mod reloaded;
 pub mod status;
 pub mod table;

@@ -21,9 +21,9 @@ use crate::link::facts::{Fact, Sample};
 use crate::shard::caller::Caller;
 use crate::shard::connect;
 use crate::shard::drive::Job;
+use crate::shard::part::Part;
 use crate::shard::permit::Permit;
 use crate::shard::settle::{Record, Used};
-use crate::shard::socket::Part;
 use crate::shard::spend;
 use crate::shard::stream;
 use crate::shard::timers::Cut;
@@ -352,7 +352,7 @@ impl<'a> Attempt<'_, 'a> {
             return Splice::new(body);
         }
         let job = self.job;
-        let names = &job.shard.routes[job.routed.id.index()].models;
+        let names = &job.shard.era.routes[job.routed.id.index()].models;
         let edits = RequestEdits {
             model: names[self.place]
                 .as_deref()
@@ -375,7 +375,8 @@ async fn send_request(
     let splice = attempt.edited();
     caller.out.clear();
     let mut out = std::mem::take(&mut caller.out);
-    job.shard.prefixes[attempt.candidate().provider.index()].write(
+    let prefixes = job.shard.era.prefixes(attempt.candidate().provider);
+    prefixes.write(
         job.endpoint,
         &Outbound {
             model: attempt.upstream_model(),

@@ -34,7 +34,7 @@ pub enum Stop {
 /// Reads the current request's body.
 pub async fn read(shard: &Shard, caller: &mut Caller) -> Result<Body, Stop> {
     let start = caller.head.len;
-    let limit = shard.plan.server.max_body_bytes;
+    let limit = shard.server.max_body_bytes;
     match caller.head.framing {
         Framing::None | Framing::Close => Ok(Body {
             at: start..start,
@@ -84,7 +84,7 @@ async fn read_chunked(shard: &Shard, caller: &mut Caller) -> Result<Body, Stop> 
         let progress = decoder
             .compact(caller.bytes_mut(), &mut filled)
             .map_err(|fault| Stop::Refused(Refusal::Malformed(fault.sentence())))?;
-        let limit = shard.plan.server.max_body_bytes;
+        let limit = shard.server.max_body_bytes;
         if filled - start > limit {
             return Err(Stop::Refused(Refusal::RequestTooLarge { limit }));
         }
@@ -132,7 +132,7 @@ impl Pace {
     fn new(shard: &Shard, start: Instant) -> Self {
         Self {
             start,
-            silence: shard.plan.server.body_timeout,
+            silence: shard.server.body_timeout,
             arrived: 0,
         }
     }

@@ -3,14 +3,18 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use monoio::net::TcpStream;
+use rustls::ServerConfig;
 
 use crate::base::limits::{BUFFER_KEPT_BYTES, READ_AHEAD_BYTES_MAX, READ_BYTES};
 use crate::link::buffered::Held;
-use crate::shard::run::Shard;
-use crate::shard::socket::{Part, Socket};
+use crate::shard::buffers::Buffers;
+use crate::shard::part::Part;
+use crate::shard::run::{Loop, Shard};
+use crate::shard::socket::Socket;
 use crate::shard::timers::{Cut, Deadline};
 use crate::shard::tls::Session;
 use crate::sys::clock;
@@ -33,8 +37,8 @@ pub struct Caller {
     pub held: Held,
     /// What the reads posted ahead have brought: the caller's next requests.
     behind: Vec<u8>,
-    /// The buffer of the next read posted ahead.
-    next: Vec<u8>,
+    /// Where its buffers come from and go to.
+    buffers: Rc<Buffers>,
     ahead: Ahead,
 }
 
@@ -57,14 +61,19 @@ impl Caller {
     /// # Errors
     ///
     /// The caller hung up or did not complete the handshake in time.
-    pub async fn new(shard: &Rc<Shard>, stream: TcpStream) -> io::Result<Self> {
-        let mut socket = Socket::new(stream, &shard.timers)?;
-        if let Some(config) = &shard.tls_accept {
-            let session = Session::accept(config)?;
+    pub async fn new(
+        shard: &Loop,
+        tls: Option<Arc<ServerConfig>>,
+        stream: TcpStream,
+    ) -> io::Result<Self> {
+        let mut socket = Socket::new(stream, shard)?;
+        if let Some(config) = tls {
+            let session = Session::accept(&config)?;
             socket
                 .deadline
-                .set(clock::now() + shard.plan.server.header_timeout, Cut::Both);
-            socket.secure(session).await?;
+                .set(clock::now() + shard.server.header_timeout, Cut::Both);
+            // In a box of its own: most of what a handshake needs is not needed after it.
+            Box::pin(socket.secure(session)).await?;
         }
         Ok(Self {
             socket,
@@ -73,7 +82,7 @@ impl Caller {
             out: Vec::new(),
             held: shard.lease.hold(),
             behind: Vec::new(),
-            next: Vec::new(),
+            buffers: Rc::clone(&shard.buffers),
             ahead: Ahead::Idle,
         })
     }
@@ -90,6 +99,13 @@ impl Caller {
             Ahead::Posted => {
                 let (result, arrived) = self.socket.reader.collect().await;
                 self.ahead = Ahead::Idle;
+                self.take_in(arrived);
+                result
+            }
+            Ahead::Idle if self.bytes.is_empty() => {
+                // It may be long until something comes.
+                self.socket.reader.watch(READ_BYTES);
+                let (result, arrived) = self.socket.reader.collect().await;
                 self.take_in(arrived);
                 result
             }
@@ -110,10 +126,36 @@ impl Caller {
         if self.ahead != Ahead::Idle {
             return;
         }
-        self.next.clear();
-        self.next.reserve(READ_BYTES);
-        self.socket.reader.post(std::mem::take(&mut self.next));
+        self.socket.reader.watch(READ_BYTES);
         self.ahead = Ahead::Posted;
+    }
+
+    /// Makes room for a request that has begun to arrive.
+    pub fn prepare(&mut self) {
+        if self.out.capacity() == 0 {
+            self.out = self.buffers.take();
+            self.head = self.buffers.take_head();
+        }
+    }
+
+    /// Makes room for a part of an answer.
+    pub fn make_room(&mut self) {
+        if self.out.capacity() == 0 {
+            self.out = self.buffers.take();
+        }
+    }
+
+    /// Gives back the room of an answer's parts: the next one may be long in coming.
+    pub fn give_room_back(&mut self) {
+        self.buffers.give(std::mem::take(&mut self.out));
+    }
+
+    /// Gives everything back that only a request needs.
+    pub fn rest(&mut self) {
+        let bytes = std::mem::take(self.bytes_mut());
+        self.buffers.give(bytes);
+        self.buffers.give(std::mem::take(&mut self.out));
+        self.buffers.give_head(std::mem::take(&mut self.head));
     }
 
     /// Whether the caller has hung up, or was cut off because the process stops: that shuts the
@@ -175,7 +217,7 @@ impl Caller {
     /// Sends `part`, and gives it back. The caller may take it as slowly as it likes, as long as it
     /// takes something now and then.
     pub async fn send(&mut self, shard: &Shard, mut part: Part) -> (io::Result<()>, Part) {
-        let stall = shard.plan.server.idle_timeout;
+        let stall = shard.server.idle_timeout;
         let mut sent = Ok(());
         while sent.is_ok() && !part.is_sent() {
             self.socket.deadline.set(clock::now() + stall, Cut::Both);
@@ -204,7 +246,7 @@ impl Caller {
         }
         if !self.behind.is_empty() {
             let behind = std::mem::take(&mut self.behind);
-            self.bytes_mut().extend_from_slice(&behind);
+            self.take_in(behind);
         }
     }
 
@@ -212,8 +254,12 @@ impl Caller {
         while self.ahead == Ahead::Posted
             && let Poll::Ready((result, arrived)) = self.socket.reader.poll(context)
         {
-            self.behind.extend_from_slice(&arrived);
-            self.next = arrived;
+            if self.behind.is_empty() {
+                self.behind = arrived;
+            } else {
+                self.behind.extend_from_slice(&arrived);
+                self.buffers.give(arrived);
+            }
             self.ahead = match result {
                 Ok(count) if count > 0 => Ahead::Idle,
                 Ok(_) | Err(_) => Ahead::Gone,
@@ -225,7 +271,7 @@ impl Caller {
         }
     }
 
-    /// Puts what was read ahead behind `bytes`; its buffer, or the one it replaces, is kept.
+    /// Puts what has arrived behind `bytes`; its buffer, or the one it replaces, is given back.
     fn take_in(&mut self, mut arrived: Vec<u8>) {
         let bytes = self.bytes_mut();
         if bytes.is_empty() {
@@ -233,7 +279,7 @@ impl Caller {
         } else {
             bytes.extend_from_slice(&arrived);
         }
-        self.next = arrived;
+        self.buffers.give(arrived);
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) fn pick(
     let choice = Choice {
         ticket,
         random,
-        rotation: &shard.routes[routed.id.index()].rotation,
+        rotation: &shard.era.routes[routed.id.index()].rotation,
         latencies: &latencies,
         min_samples: shard.plan.latency.min_samples,
         costs: &costs,

@@ -45,7 +45,7 @@ async fn open(
     let deadline = deadline.min(clock::now() + provider.connect_timeout);
     let addresses = shard.addresses.of(id);
     let stream = reach(shard, id, &addresses, deadline).await?;
-    let mut socket = Socket::new(stream, &shard.timers).map_err(|_| ConnectFault::Refused)?;
+    let mut socket = Socket::new(stream, shard).map_err(|_| ConnectFault::Refused)?;
     if provider.base.tls {
         let session = Session::connect(&shard.tls_connect, &provider.base.host)
             .map_err(|_| ConnectFault::Tls)?;
@@ -100,7 +100,9 @@ async fn reach(
     reason = "a connect that is dropped loses nothing"
 )]
 async fn connect_within(address: SocketAddr, span: Duration) -> Result<TcpStream, ConnectFault> {
-    match monoio::time::timeout(span, TcpStream::connect_addr(address)).await {
+    // In a box of its own: a timer is aligned so that it would pad every request's future.
+    let connecting = monoio::time::timeout(span, TcpStream::connect_addr(address));
+    match Box::pin(connecting).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(fault)) => Err(match fault.raw_os_error() {
             Some(libc::EMFILE | libc::ENFILE | libc::EADDRNOTAVAIL | libc::ENOBUFS) => {

@@ -13,7 +13,7 @@ use crate::shard::body::{self, Stop};
 use crate::shard::caller::Caller;
 use crate::shard::drive::{self, After};
 use crate::shard::refuse;
-use crate::shard::run::Shard;
+use crate::shard::run::{Current, Loop, Shard};
 use crate::shard::settle::Record;
 use crate::shard::timers::{Cut, FIRST_REQUEST, Waits};
 use crate::sys::clock;
@@ -21,47 +21,51 @@ use crate::wire::head::{Arrival, Framing, HeadFault};
 
 /// A connection that counts as open as long as this lives, however its task ends.
 pub struct Open {
-    shard: Rc<Shard>,
+    current: Rc<Current>,
 }
 
 impl Open {
     /// Counts a connection that the process has admitted.
     #[must_use]
-    pub fn new(shard: Rc<Shard>) -> Self {
-        shard.open.set(shard.open.get() + 1);
-        shard.meters.own.callers.set(shard.open.get());
-        Self { shard }
+    pub fn new(current: Rc<Current>) -> Self {
+        current.open.set(current.open.get() + 1);
+        current.meters.own.callers.set(current.open.get());
+        Self { current }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let left = self.shard.open.get() - 1;
-        self.shard.open.set(left);
-        self.shard.meters.own.callers.set(left);
-        self.shard.gates.release_connection();
+        let left = self.current.open.get() - 1;
+        self.current.open.set(left);
+        self.current.meters.own.callers.set(left);
+        self.current.process.release_connection();
         if left == 0 {
-            self.shard.emptied.give();
+            self.current.emptied.give();
         }
     }
 }
 
 /// Serves one connection to its end.
 pub async fn serve(open: Open, stream: TcpStream) {
-    let shard = Rc::clone(&open.shard);
-    let Ok(mut caller) = Caller::new(&shard, stream).await else {
+    let current = &*open.current;
+    let tls = current.shard().era.tls_accept.clone();
+    let Ok(mut caller) = Caller::new(current, tls, stream).await else {
         return;
     };
     let mut turn = Turn::First;
-    while let After::KeepAlive = serve_one(&shard, &mut caller, turn).await {
-        turn = Turn::Later;
-        if !shard.gates.is_taking() && caller.bytes.is_empty() {
+    loop {
+        let arrived = read_head(current, &mut caller, turn).await;
+        // In a box of its own: what a request needs is several times what an idle connection is.
+        let served = Box::pin(serve_one(current, &mut caller, arrived)).await;
+        if served == After::Close || (!current.process.is_taking() && caller.bytes.is_empty()) {
             break;
         }
+        turn = Turn::Later;
     }
     // A caller that reads no more must not keep the connection.
     caller.socket.deadline.set(clock::now() + LINGER, Cut::Both);
-    caller.socket.writer.close_notify().await;
+    Box::pin(caller.socket.writer.close_notify()).await;
 }
 
 /// Whether a connection has carried a request before.
@@ -71,13 +75,14 @@ enum Turn {
     Later,
 }
 
-/// Reads one request and answers it.
-async fn serve_one(shard: &Rc<Shard>, caller: &mut Caller, turn: Turn) -> After {
+/// Answers the request whose head has arrived. It goes by the era that its head was read in.
+async fn serve_one(current: &Current, caller: &mut Caller, arrived: Result<(), Stop>) -> After {
+    let shard = &current.shard();
     let random = || {
         let mut random = shard.random.borrow_mut();
         [random.next_u64(), random.next_u64()]
     };
-    match read_head(shard, caller, turn).await {
+    match arrived {
         Ok(()) => {}
         Err(Stop::Gone) => return After::Close,
         Err(Stop::Refused(refusal)) => {
@@ -152,8 +157,8 @@ async fn refuse_and_linger(
 }
 
 /// Reads until a request's head is there.
-async fn read_head(shard: &Shard, caller: &mut Caller, turn: Turn) -> Result<(), Stop> {
-    let server = &shard.plan.server;
+async fn read_head(shard: &Loop, caller: &mut Caller, turn: Turn) -> Result<(), Stop> {
+    let server = &shard.server;
     let mut seen = 0;
     let mut started: Option<Instant> = None;
     loop {
@@ -161,6 +166,7 @@ async fn read_head(shard: &Shard, caller: &mut Caller, turn: Turn) -> Result<(),
             caller.skip_empty_lines();
         }
         if !caller.bytes.is_empty() {
+            caller.prepare();
             match caller.head.parse_request(&caller.bytes, seen) {
                 Ok(Arrival::Whole) => {
                     caller.socket.deadline.clear();
@@ -173,11 +179,12 @@ async fn read_head(shard: &Shard, caller: &mut Caller, turn: Turn) -> Result<(),
         match (started, caller.bytes.is_empty(), turn) {
             (Some(_), _, _) => {}
             (None, true, Turn::Later) => {
+                caller.rest();
                 let until = clock::now() + server.idle_timeout;
                 caller.socket.deadline.set_waiting(until, Waits::Another);
             }
             (None, true, Turn::First) => {
-                let wait = if shard.gates.is_taking() {
+                let wait = if shard.process.is_taking() {
                     server.header_timeout
                 } else {
                     server.header_timeout.min(FIRST_REQUEST)

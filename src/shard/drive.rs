@@ -78,7 +78,7 @@ pub fn check<'a>(shard: &Shard, head: &Head, bytes: &'a [u8]) -> Result<Target, 
     match &target {
         // The page has no data in it: what it shows, it asks for with the token.
         Target::Manage(Manage::Page | Manage::PageElsewhere | Manage::Health | Manage::Ready) => {}
-        Target::Manage(Manage::Report(_) | Manage::Circuit(..)) => {
+        Target::Manage(Manage::Report(_) | Manage::Reload | Manage::Circuit(..)) => {
             admit::operator(shard.management_token.as_ref(), authorization)?;
         }
         Target::Infer(_) | Target::Models | Target::Model(_) => {
@@ -160,7 +160,7 @@ async fn infer(
 fn spend<'a>(job: &mut Job<'a>, record: &mut Record<'a>) -> Result<(), Refusal<'a>> {
     let shard: &'a Shard = job.shard;
     let label = job.request.attribution.caller.as_ref();
-    let budget = label.and_then(|label| shard.purse.budget_of(label.as_str()));
+    let budget = label.and_then(|label| shard.era.purse.budget_of(label.as_str()));
     let mut allowance = spend::admit(job, budget, Turn::AsAsked);
     if let Allowance::Instead(model) = allowance {
         job.routed = route::route(&shard.plan, job.endpoint, model)

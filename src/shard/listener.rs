@@ -11,15 +11,15 @@ use monoio::net::{TcpListener, TcpStream};
 use crate::shard::connection;
 use crate::shard::guarded;
 use crate::shard::ring::Driver;
-use crate::shard::run::Shard;
+use crate::shard::run::Current;
 use crate::sys::listen;
 
 /// Accepts until the process drains.
-pub async fn run(shard: Rc<Shard>, listener: TcpListener) {
+pub async fn run(current: Rc<Current>, listener: TcpListener) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => admit(&shard, stream).await,
-            Err(_) if !shard.gates.is_taking() => return,
+            Ok((stream, _)) => admit(&current, stream).await,
+            Err(_) if !current.process.is_taking() => return,
             Err(fault) => recover(&fault).await,
         }
     }
@@ -27,19 +27,19 @@ pub async fn run(shard: Rc<Shard>, listener: TcpListener) {
 
 /// Takes over what still waits in the accept queue, then closes it: a caller whose connection the
 /// kernel has already accepted gets its answer.
-pub async fn close(shard: &Rc<Shard>, listener: &StdListener) {
+pub async fn close(current: &Rc<Current>, listener: &StdListener) {
     if listen::stop_handshakes(listener).is_ok() {
         monoio::time::sleep(HANDSHAKE).await;
     }
     let mut ready = listener.set_nonblocking(true).is_ok();
     while ready && let Ok((stream, _)) = listener.accept() {
         ready = stream
-            .set_nonblocking(shard.driver == Driver::Epoll)
+            .set_nonblocking(current.driver == Driver::Epoll)
             .is_ok();
-        if shard.gates.admit_connection()
+        if current.process.admit_connection()
             && let Ok(stream) = TcpStream::from_std(stream)
         {
-            start(shard, stream);
+            start(current, stream);
         }
     }
     // Ends the accept in the ring; its future is not dropped, so no descriptor leaks.
@@ -48,10 +48,10 @@ pub async fn close(shard: &Rc<Shard>, listener: &StdListener) {
 
 /// Starts serving `stream`. At the limit, the connection waits here and no further one is accepted:
 /// nothing is dropped, the kernel's queue holds the rest.
-async fn admit(shard: &Rc<Shard>, stream: TcpStream) {
+async fn admit(current: &Rc<Current>, stream: TcpStream) {
     let mut told = false;
-    while !shard.gates.admit_connection() {
-        if !shard.gates.is_taking() {
+    while !current.process.admit_connection() {
+        if !current.process.is_taking() {
             return;
         }
         if !std::mem::replace(&mut told, true) {
@@ -59,12 +59,12 @@ async fn admit(shard: &Rc<Shard>, stream: TcpStream) {
         }
         monoio::time::sleep(FULL_WAIT).await;
     }
-    start(shard, stream);
+    start(current, stream);
 }
 
 /// The connection has been counted.
-fn start(shard: &Rc<Shard>, stream: TcpStream) {
-    let open = connection::Open::new(Rc::clone(shard));
+fn start(current: &Rc<Current>, stream: TcpStream) {
+    let open = connection::Open::new(Rc::clone(current));
     guarded::spawn(connection::serve(open, stream));
 }
 

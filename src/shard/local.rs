@@ -6,9 +6,9 @@ use crate::exchange::refusal::Body;
 use crate::exchange::request::Request;
 use crate::shard::caller::Caller;
 use crate::shard::drive::{self, After};
+use crate::shard::part::Part;
 use crate::shard::run::Shard;
 use crate::shard::settle::Record;
-use crate::shard::socket::Part;
 use crate::sys::clock;
 
 /// An answer of infermux's own.
@@ -23,8 +23,21 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+impl Answer {
+    /// One in JSON.
+    #[must_use]
+    pub const fn json(status: u16, body: Vec<u8>) -> Self {
+        Self {
+            status,
+            kind: JSON,
+            fields: String::new(),
+            body,
+        }
+    }
+}
+
 /// The media type of JSON.
-pub const JSON: &str = "application/json";
+const JSON: &str = "application/json";
 /// The media type of pages.
 pub const HTML: &str = "text/html; charset=utf-8";
 /// The media type of metrics (Prometheus, text exposition format).

@@ -80,6 +80,17 @@ impl Meters {
         Arc::clone(meter)
     }
 
+    /// Whoever has this id now is another provider: its counts begin anew. Those that were begun
+    /// are kept by who reads them.
+    pub fn forget(&self, id: ProviderId) {
+        if let Some(meter) = self.providers.borrow_mut().get_mut(id.index()) {
+            *meter = None;
+        }
+        if let Some(series) = self.series.borrow_mut().get_mut(id.index()) {
+            series.clear();
+        }
+    }
+
     /// Lets `count` count a request for `line`; `None`: it came to no provider.
     pub fn series(&self, line: Option<Line<'_>>, count: impl FnOnce(&Series)) {
         let Some(line) = line else {

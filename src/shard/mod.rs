@@ -6,11 +6,13 @@
 
 pub mod attempt;
 pub mod body;
+pub mod buffers;
 pub mod caller;
 pub mod choose;
 pub mod connect;
 pub mod connection;
 pub mod drive;
+pub mod era;
 mod guarded;
 pub mod health;
 pub mod listener;
@@ -20,6 +22,7 @@ pub mod manage;
 pub mod meters;
 pub mod models;
 pub mod nudge;
+mod part;
 pub mod permit;
 pub mod pool;
 pub mod refuse;

@@ -48,12 +48,7 @@ pub async fn answer(
     if let Err(refusal) = found {
         return refuse::tell(shard, caller, request, &mut record, &refusal).await;
     }
-    let answer = Answer {
-        status: 200,
-        kind: local::JSON,
-        fields: String::new(),
-        body,
-    };
+    let answer = Answer::json(200, body);
     local::answer(shard, caller, request, &mut record, answer).await
 }
 
@@ -63,9 +58,9 @@ async fn all(
     request: &Request,
     body: &mut Vec<u8>,
 ) -> Result<(), Refusal<'static>> {
-    let mut list = shard.catalogue.list();
+    let mut list = shard.era.catalogue.list();
     let mut failed = None;
-    for id in shard.catalogue.open() {
+    for id in shard.era.catalogue.open() {
         let asked = ask(shard, caller, request, *id).await;
         let added = asked.and_then(|answer| {
             list.add(&answer)
@@ -103,10 +98,10 @@ async fn one<'a>(
     id: &'a str,
     body: &mut Vec<u8>,
 ) -> Result<(), Refusal<'a>> {
-    if shard.catalogue.write_claimed(id, body) {
+    if shard.era.catalogue.write_claimed(id, body) {
         return Ok(());
     }
-    for provider in shard.catalogue.open() {
+    for provider in shard.era.catalogue.open() {
         if let Ok(answer) = ask(shard, caller, request, *provider).await
             && catalogue::write_found(&answer, id, body)
         {
@@ -146,7 +141,7 @@ async fn ask(
         up.socket.deadline.set(deadline, Cut::Both);
         write_request(shard, caller, request, id);
         let part = std::mem::take(&mut caller.out);
-        let _ = attempt::send_part(caller, &mut up, crate::shard::socket::Part::own(part)).await;
+        let _ = attempt::send_part(caller, &mut up, crate::shard::part::Part::own(part)).await;
         match up.read_head(caller).await {
             Err(Outcome::StaleConnection) => continue,
             Err(outcome) => return Err(outcome),
@@ -195,7 +190,7 @@ fn write_request(shard: &Shard, caller: &mut Caller, request: &Request, id: Prov
         caller: (head, bytes),
     };
     out.clear();
-    shard.prefixes[id.index()].write_models(&outbound, out);
+    shard.era.prefixes(id).write_models(&outbound, out);
 }
 
 /// A list of models is quick to make.

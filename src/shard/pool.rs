@@ -15,6 +15,7 @@ use crate::shard::upstream::Upstream;
 use crate::sys::clock;
 
 /// One shard's idle connections, by provider.
+#[derive(Default)]
 pub struct Pool {
     idle: RefCell<Vec<Vec<Idle>>>,
     filled: Nudge,
@@ -26,20 +27,17 @@ struct Idle {
 }
 
 impl Pool {
-    /// An empty pool for `providers` providers.
-    #[must_use]
-    pub fn new(providers: usize) -> Self {
-        let idle = (0..providers).map(|_| Vec::new()).collect();
-        Self {
-            idle: RefCell::new(idle),
-            filled: Nudge::default(),
+    /// Closes the connections to who had this id before.
+    pub fn forget(&self, provider: ProviderId) {
+        if let Some(idle) = self.idle.borrow_mut().get_mut(provider.index()) {
+            idle.clear();
         }
     }
 
     /// The youngest connection to `provider` that is still open.
     pub fn take(&self, provider: ProviderId, now: Instant) -> Option<Upstream> {
         let mut idle = self.idle.borrow_mut();
-        let connections = &mut idle[provider.index()];
+        let connections = idle.get_mut(provider.index())?;
         while let Some(mut found) = connections.pop() {
             if now.since(found.since) > IDLE_MAX {
                 // All below it are older.
@@ -58,6 +56,9 @@ impl Pool {
     pub fn put(&self, provider: ProviderId, mut upstream: Upstream, now: Instant) {
         upstream.connected.rest();
         let mut idle = self.idle.borrow_mut();
+        if idle.len() <= provider.index() {
+            idle.resize_with(provider.index() + 1, Vec::new);
+        }
         let connections = &mut idle[provider.index()];
         if connections.len() < POOL_IDLE_MAX {
             connections.push(Idle {

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::ops::Deref;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,27 +11,29 @@ use std::time::Duration;
 
 use monoio::io::AsyncReadRent;
 use monoio::net::{TcpListener, UnixStream};
-use rustls::{ClientConfig, ServerConfig};
+use rustls::ClientConfig;
 
 use crate::base::ids::{ProviderId, RouteId, ShardId};
 use crate::base::random::Random;
 use crate::base::secret::Secret;
 use crate::base::tokens::Tokens;
-use crate::config::plan::Plan;
+use crate::config::plan::{Plan, Server};
 use crate::decide::ewma::{Ewma, LatencyView};
-use crate::decide::rotation::Rotation;
-use crate::exchange::catalogue::Catalogue;
-use crate::exchange::outbound::Prefixes;
 use crate::exchange::refusal::Connection;
 use crate::exchange::target::Door;
 use crate::link::addresses::Addresses;
 use crate::link::buffered::{self, Lease};
-use crate::link::gate::{Gates, Phase};
+use crate::link::gate::{Gates, Phase, Process};
+use crate::link::latest::Latest;
 use crate::link::log::LogSender;
 use crate::link::meters::MeterSender;
+use crate::link::reloads::ReloadSender;
 use crate::link::reports::{Progress, Reporter};
 use crate::link::retries::Retries;
 use crate::report::line::Lines;
+use crate::shard::buffers::Buffers;
+use crate::shard::era::Era;
+use crate::shard::health::Checks;
 use crate::shard::log::AccessLog;
 use crate::shard::meters::Meters;
 use crate::shard::nudge::Nudge;
@@ -38,26 +41,18 @@ use crate::shard::pool::Pool;
 use crate::shard::reports::Reports;
 use crate::shard::ring::Driver;
 use crate::shard::spare::Spare;
-use crate::shard::spend::Purse;
 use crate::shard::timers::Timers;
 use crate::shard::{guarded, health, listener, ring};
 use crate::sys::{entropy, process};
-use crate::wire::json;
 
 /// What every shard of a process gets: one copy, shared.
 pub struct Common {
-    /// The configuration.
-    pub plan: Arc<Plan>,
-    /// What is computed once for each route.
-    pub routes: Box<[RouteExtras]>,
-    /// The list of models.
-    pub catalogue: Catalogue,
-    /// Prices and budgets.
-    pub purse: Purse,
-    /// The fixed part of the requests to each provider.
-    pub prefixes: Box<[Prefixes]>,
-    /// Published words.
-    pub gates: Arc<Gates>,
+    /// The era that is in force, or comes into force when the bells ring.
+    pub era: Latest<Era>,
+    /// Threads, limits and deadlines of the callers' side.
+    pub server: Server,
+    /// The published words of the process.
+    pub process: Arc<Process>,
     /// Requests and extra attempts of the last seconds.
     pub retries: Retries,
     /// Bodies held in memory.
@@ -66,39 +61,12 @@ pub struct Common {
     pub addresses: Arc<Addresses>,
     /// How far the shards have reported.
     pub progress: Arc<Progress>,
+    /// The way to who reloads the configuration.
+    pub reloads: ReloadSender,
     /// What operators must present.
     pub management_token: Option<Secret>,
-    /// TLS towards callers.
-    pub tls_accept: Option<Arc<ServerConfig>>,
     /// TLS towards providers.
     pub tls_connect: Arc<ClientConfig>,
-}
-
-/// What is computed once for each route.
-pub struct RouteExtras {
-    /// The order of turns.
-    pub rotation: Rotation,
-    /// By candidate: the provider's name for the model as a JSON string, where it has one.
-    pub models: Box<[Option<Box<[u8]>>]>,
-}
-
-impl RouteExtras {
-    /// The extras of all routes of `plan`.
-    #[must_use]
-    pub fn of(plan: &Plan) -> Box<[Self]> {
-        let extras = plan.routes.all.iter().map(|route| {
-            let weights: Vec<u32> = route.candidates.iter().map(|one| one.weight).collect();
-            let names = route.candidates.iter().map(|one| one.model.as_deref());
-            let models = names
-                .map(|name| name.map(|name| json::quoted(name).into()))
-                .collect();
-            Self {
-                rotation: Rotation::new(&weights),
-                models,
-            }
-        });
-        extras.collect()
-    }
 }
 
 /// What one shard gets for itself.
@@ -109,7 +77,7 @@ pub struct Own {
     pub listener: Option<(StdListener, Door)>,
     /// What it does besides.
     pub duty: Duty,
-    /// Becomes readable when the phase has changed.
+    /// Becomes readable when the phase or the era has changed.
     pub bell: StdUnixStream,
     /// Where its facts go.
     pub reporter: Reporter,
@@ -132,14 +100,15 @@ pub enum Duty {
     },
 }
 
-/// One shard's own state. What all shards share is reached through it ([`std::ops::Deref`]).
-pub struct Shard {
+/// One event loop's own state. What all of them share is reached through it
+/// ([`std::ops::Deref`]).
+pub struct Loop {
     common: Arc<Common>,
     /// Its number.
     pub id: ShardId,
     /// What its listener serves.
     pub door: Door,
-    /// What its event loop runs on.
+    /// What it runs on.
     pub driver: Driver,
     /// Deadlines of its sockets.
     pub timers: Rc<Timers>,
@@ -153,27 +122,54 @@ pub struct Shard {
     pub reports: Rc<Reports>,
     /// What it counts.
     pub meters: Meters,
-    /// Average response times, as this shard has seen them.
-    latencies: RefCell<Vec<Ewma>>,
     /// Access lines on their way out.
     pub access_log: Rc<AccessLog>,
     /// How access lines look; `None`: they are not written.
     pub lines: Option<RefCell<Lines>>,
+    /// What requests use, between two of them.
+    pub buffers: Rc<Buffers>,
     /// What streams use, between two of them.
     pub relays: RefCell<Vec<Box<Spare>>>,
-    /// By provider, the address that accepted a connection last.
-    reached: RefCell<Vec<Option<SocketAddr>>>,
-    /// By route, how long its answers have been of late, in tokens.
-    answers: RefCell<Vec<u64>>,
-    /// Providers that were seen not to take `stream_options`.
-    strict: Box<[Cell<bool>]>,
+    /// What it has learned of the providers, by id.
+    known: RefCell<Vec<Known>>,
     /// Callers' connections that are open.
     pub open: Cell<usize>,
     /// Told when the last of them closes.
     pub emptied: Nudge,
 }
 
-impl std::ops::Deref for Shard {
+/// What one event loop has learned of one provider.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    /// Its average response time.
+    latency: Ewma,
+    /// The address that accepted a connection last.
+    reached: Option<SocketAddr>,
+    /// Whether it was seen not to take `stream_options`.
+    is_strict: bool,
+}
+
+/// One era on one event loop: what a request goes by. What belongs to the loop is reached through
+/// it ([`std::ops::Deref`]).
+pub struct Shard {
+    own: Rc<Loop>,
+    /// The era.
+    pub era: Arc<Era>,
+    /// Its configuration.
+    pub plan: Arc<Plan>,
+    /// Its words.
+    pub gates: Arc<Gates>,
+    /// By route, how long its answers have been of late, in tokens.
+    answers: RefCell<Vec<u64>>,
+}
+
+/// The shard that the next request goes by.
+pub struct Current {
+    own: Rc<Loop>,
+    shard: RefCell<Rc<Shard>>,
+}
+
+impl Deref for Loop {
     type Target = Common;
 
     fn deref(&self) -> &Common {
@@ -181,45 +177,141 @@ impl std::ops::Deref for Shard {
     }
 }
 
-impl Shard {
+impl Deref for Shard {
+    type Target = Loop;
+
+    fn deref(&self) -> &Loop {
+        &self.own
+    }
+}
+
+impl Deref for Current {
+    type Target = Loop;
+
+    fn deref(&self) -> &Loop {
+        &self.own
+    }
+}
+
+impl Current {
+    fn new(own: Rc<Loop>) -> Self {
+        let shard = Shard::new(Rc::clone(&own), own.era.load(), |era| {
+            era.from_former(&[], USUAL_ANSWER)
+        });
+        Self {
+            shard: RefCell::new(Rc::new(shard)),
+            own,
+        }
+    }
+
+    /// The shard that a request goes by which begins now.
+    #[must_use]
+    pub fn shard(&self) -> Rc<Shard> {
+        Rc::clone(&self.shard.borrow())
+    }
+
+    /// Goes by the era that is published, if it is another one; whether it is. Requests under way
+    /// go on by theirs.
+    fn adopt(&self) -> bool {
+        let before = self.shard();
+        let era = self.own.era.load();
+        if era.number == before.era.number {
+            return false;
+        }
+        for id in &era.terms.fresh.providers {
+            self.own.forget(*id);
+        }
+        let number = era.number;
+        let after = Shard::new(Rc::clone(&self.own), era, |era| {
+            era.from_former(&before.answers.borrow(), USUAL_ANSWER)
+        });
+        *self.shard.borrow_mut() = Rc::new(after);
+        self.own.progress.adopted(self.own.id, number);
+        true
+    }
+}
+
+impl Loop {
+    /// Whoever has this id now is not known yet.
+    fn forget(&self, provider: ProviderId) {
+        self.learn(provider, |known| *known = Known::default());
+        self.pool.forget(provider);
+        self.meters.forget(provider);
+    }
+
+    fn known(&self, provider: ProviderId) -> Known {
+        let known = self.known.borrow();
+        known.get(provider.index()).copied().unwrap_or_default()
+    }
+
+    fn learn(&self, provider: ProviderId, change: impl FnOnce(&mut Known)) {
+        let mut known = self.known.borrow_mut();
+        if known.len() <= provider.index() {
+            known.resize_with(provider.index() + 1, Known::default);
+        }
+        change(&mut known[provider.index()]);
+    }
+
     /// Whether `provider` may be asked for the usage of a stream.
     #[must_use]
     pub fn may_inject(&self, provider: ProviderId) -> bool {
-        !self.strict[provider.index()].get()
+        !self.known(provider).is_strict
     }
 
     /// Remembers that `provider` refuses to be asked for the usage of a stream.
     pub fn without_injection(&self, provider: ProviderId) {
-        self.strict[provider.index()].set(true);
+        self.learn(provider, |known| known.is_strict = true);
+    }
+
+    /// The address of `provider` that accepted a connection last.
+    #[must_use]
+    pub fn reached(&self, provider: ProviderId) -> Option<SocketAddr> {
+        self.known(provider).reached
+    }
+
+    /// Takes note of an address that accepted a connection.
+    pub fn note_reached(&self, provider: ProviderId, address: SocketAddr) {
+        self.learn(provider, |known| known.reached = Some(address));
+    }
+
+    /// What becomes of a connection, given what its caller wants: a process that drains closes it.
+    #[must_use]
+    pub fn connection(&self, wanted: Connection) -> Connection {
+        if self.process.is_taking() {
+            wanted
+        } else {
+            Connection::Close
+        }
+    }
+}
+
+impl Shard {
+    fn new(own: Rc<Loop>, era: Arc<Era>, answers: impl FnOnce(&Era) -> Vec<u64>) -> Self {
+        Self {
+            own,
+            plan: Arc::clone(&era.terms.plan),
+            gates: Arc::clone(&era.terms.gates),
+            answers: RefCell::new(answers(&era)),
+            era,
+        }
     }
 
     /// Takes note of a response time.
     pub fn observe(&self, provider: ProviderId, latency: Duration) {
         let decay = self.plan.latency.ewma_decay_permille;
-        self.latencies.borrow_mut()[provider.index()].add(latency, decay);
+        self.learn(provider, |known| known.latency.add(latency, decay));
     }
 
     /// The average response time of `provider`: this shard's own, or while it has too few samples,
     /// that of all shards.
     #[must_use]
     pub fn latency(&self, provider: ProviderId) -> LatencyView {
-        let own = self.latencies.borrow()[provider.index()].view();
+        let own = self.known(provider).latency.view();
         if own.samples >= self.plan.latency.min_samples {
             return own;
         }
         let (average, samples) = self.gates.providers[provider.index()].average();
         LatencyView { average, samples }
-    }
-
-    /// The address of `provider` that accepted a connection last.
-    #[must_use]
-    pub fn reached(&self, provider: ProviderId) -> Option<SocketAddr> {
-        self.reached.borrow()[provider.index()]
-    }
-
-    /// Takes note of an address that accepted a connection.
-    pub fn note_reached(&self, provider: ProviderId, address: SocketAddr) {
-        self.reached.borrow_mut()[provider.index()] = Some(address);
     }
 
     /// How long the answers of `route` have been of late.
@@ -233,16 +325,6 @@ impl Shard {
         let mut answers = self.answers.borrow_mut();
         let usual = &mut answers[route.index()];
         *usual = (*usual * 7 + tokens.get()).div_ceil(8);
-    }
-
-    /// What becomes of a connection, given what its caller wants: a process that drains closes it.
-    #[must_use]
-    pub fn connection(&self, wanted: Connection) -> Connection {
-        if self.gates.is_taking() {
-            wanted
-        } else {
-            Connection::Close
-        }
     }
 }
 
@@ -268,89 +350,94 @@ pub fn run(common: Arc<Common>, own: Own) -> io::Result<()> {
 }
 
 async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> {
-    let shard = Rc::new(Shard {
-        id: own.id,
-        door: own
-            .listener
-            .as_ref()
-            .map_or(Door::Operators, |(_, door)| *door),
+    let Own {
+        id,
+        listener,
+        duty,
+        bell,
+        reporter,
+        meters,
+        log,
+        lines,
+    } = own;
+    let door = listener.as_ref().map(|(_, door)| *door);
+    let progress = Arc::clone(&common.progress);
+    let current = Rc::new(Current::new(Rc::new(Loop {
+        id,
+        door: door.unwrap_or(Door::Operators),
         driver,
         timers: Rc::default(),
-        pool: Rc::new(Pool::new(common.plan.providers.len())),
+        pool: Rc::default(),
         lease: Lease::new(Arc::clone(&common.buffered)),
         random: RefCell::new(Random::new(entropy::seed())),
-        reports: Rc::new(Reports::new(
-            own.id,
-            Arc::clone(&common.progress),
-            own.reporter,
-        )),
-        meters: Meters::new(own.id, own.meters),
-        latencies: RefCell::new(vec![Ewma::default(); common.plan.providers.len()]),
-        access_log: Rc::new(AccessLog::new(own.log)),
-        lines: own.lines.map(RefCell::new),
+        reports: Rc::new(Reports::new(id, progress, reporter)),
+        meters: Meters::new(id, meters),
+        access_log: Rc::new(AccessLog::new(log)),
+        lines: lines.map(RefCell::new),
+        buffers: Rc::default(),
         relays: RefCell::default(),
-        reached: RefCell::new(vec![None; common.plan.providers.len()]),
-        answers: RefCell::new(vec![USUAL_ANSWER; common.plan.routes.all.len()]),
-        strict: common
-            .plan
-            .providers
-            .iter()
-            .map(|_| Cell::new(false))
-            .collect(),
+        known: RefCell::default(),
         open: Cell::new(0),
         emptied: Nudge::default(),
         common,
-    });
-    guarded::spawn(Rc::clone(&shard.timers).sweep());
-    guarded::spawn(Rc::clone(&shard.pool).age());
-    let meter = Arc::clone(&shard.meters.own);
+    })));
+    guarded::spawn(Rc::clone(&current.timers).sweep());
+    guarded::spawn(Rc::clone(&current.pool).age());
+    let meter = Arc::clone(&current.meters.own);
     meter.thread.set(process::this_thread());
-    guarded::spawn(Rc::clone(&shard.reports).keep_flushing(meter));
-    guarded::spawn(Rc::clone(&shard.access_log).keep_flushing());
-    let mut bell = Bell::new(own.bell)?;
-    let Some((listener, _)) = own.listener else {
-        return stand_by(&shard, own.duty, &mut bell).await;
+    guarded::spawn(Rc::clone(&current.reports).keep_flushing(meter));
+    guarded::spawn(Rc::clone(&current.access_log).keep_flushing());
+    let mut bell = Bell::new(bell)?;
+    let Some((listener, _)) = listener else {
+        return stand_by(&current, duty, &mut bell).await;
     };
     let queue = listener.try_clone()?;
     let listener = TcpListener::from_std(listener)?;
-    guarded::spawn(listener::run(Rc::clone(&shard), listener));
-    if let Duty::Control { .. } = own.duty {
-        return stand_by(&shard, own.duty, &mut bell).await;
+    guarded::spawn(listener::run(Rc::clone(&current), listener));
+    if let Duty::Control { .. } = duty {
+        return stand_by(&current, duty, &mut bell).await;
     }
-    while shard.gates.is_taking() {
+    while current.process.is_taking() {
         bell.heard().await?;
+        current.adopt();
     }
-    listener::close(&shard, &queue).await;
-    shard.timers.cut_waiting();
-    guarded::spawn(cut_when_stopping(Rc::clone(&shard), bell));
-    while shard.open.get() > 0 {
-        shard.emptied.wait().await;
+    listener::close(&current, &queue).await;
+    current.timers.cut_waiting();
+    guarded::spawn(cut_when_stopping(Rc::clone(&current), bell));
+    while current.open.get() > 0 {
+        current.emptied.wait().await;
     }
-    shard.reports.enforce().await;
-    shard.access_log.flush();
+    current.reports.enforce().await;
+    current.access_log.flush();
     Ok(())
 }
 
 /// Checks health, and stays to the end: operators look on while the callers' shards drain.
-async fn stand_by(shard: &Rc<Shard>, duty: Duty, bell: &mut Bell) -> io::Result<()> {
+async fn stand_by(current: &Rc<Current>, duty: Duty, bell: &mut Bell) -> io::Result<()> {
+    let checks = Rc::new(Checks::default());
     if let Duty::Control { checked } = duty {
-        guarded::spawn(health::check_all(Rc::clone(shard), checked));
+        let (current, checks) = (Rc::clone(current), Rc::clone(&checks));
+        guarded::spawn(health::check_all(current, checks, checked));
     }
     loop {
         bell.heard().await?;
+        let before = current.shard();
+        if current.adopt() {
+            health::check_changed(current, &checks, &before.plan);
+        }
     }
 }
 
 /// Cuts off what is left when the time to finish is over.
-async fn cut_when_stopping(shard: Rc<Shard>, mut bell: Bell) {
-    while shard.gates.phase() != Phase::Stopping {
+async fn cut_when_stopping(current: Rc<Current>, mut bell: Bell) {
+    while current.process.phase() != Phase::Stopping {
         if bell.heard().await.is_err() {
             return;
         }
     }
     loop {
         // Again and again: a request may open a connection after the first cut.
-        shard.timers.cut_all();
+        current.timers.cut_all();
         monoio::time::sleep(Duration::from_millis(20)).await;
     }
 }

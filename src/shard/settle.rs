@@ -246,7 +246,7 @@ impl<'a> Record<'a> {
         meters.series(line, |series| self.count_in(series, status));
         if let Some(used) = &self.tokens {
             let attribution = &self.request.attribution;
-            let purse = &self.shard.purse;
+            let purse = &self.shard.era.purse;
             let kept = |caller: &str| match purse.budget_of(caller) {
                 Some(_) => Kept::Always,
                 None => Kept::WhileRoom,

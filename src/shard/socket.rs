@@ -2,22 +2,25 @@
 //!
 //! A read is *posted*, and its end is polled for when somebody wants to know: the operation stays
 //! in the ring meanwhile, so that a peer that hangs up is noticed at no cost, and a connection that
-//! waits in the pool is known to be alive without a system call.
+//! waits in the pool is known to be alive without a system call. Where it may take long until
+//! something comes, the socket is *watched* instead: that needs no buffer until there is something
+//! to put into it.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
-use std::ops::Range;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use monoio::buf::{IoBuf, IoBufMut};
 use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, Splitable};
 use monoio::net::TcpStream;
 
-use crate::shard::timers::{Deadline, Timers};
+use crate::shard::buffers::Buffers;
+use crate::shard::part::{Part, Tail};
+use crate::shard::run::Loop;
+use crate::shard::timers::Deadline;
 use crate::shard::tls::{Session, Tls};
 
 /// A connection's two halves and its deadline, which is dropped first.
@@ -38,10 +41,11 @@ pub struct Reader {
     /// other: a read's future borrows its half, and cannot be kept beside it otherwise.
     reading: Pin<Box<dyn Future<Output = ()>>>,
     exchange: Rc<Exchange>,
+    buffers: Rc<Buffers>,
     posted: bool,
+    /// The room for what is watched for; 0 where the posted read has a buffer.
+    watched: usize,
     tls: Option<Tls>,
-    /// Room for TLS records, between two reads.
-    records: Vec<u8>,
     /// A TLS read that needs nothing from the network: bytes came along with the handshake, or the
     /// peer has said that nothing more comes.
     at_hand: Option<(io::Result<usize>, Vec<u8>)>,
@@ -56,8 +60,16 @@ pub struct Writer {
 /// What passes between a reader and its coroutine.
 #[derive(Default)]
 struct Exchange {
-    wanted: Cell<Option<Vec<u8>>>,
+    wanted: Cell<Option<Want>>,
     done: Cell<Option<(io::Result<usize>, Vec<u8>)>>,
+}
+
+/// What a coroutine is to do next.
+enum Want {
+    /// Read once, behind what is in the buffer.
+    Read(Vec<u8>),
+    /// Wait until something is there, and read it into a spare buffer with this much room.
+    Watch(usize),
 }
 
 impl Socket {
@@ -66,20 +78,22 @@ impl Socket {
     /// # Errors
     ///
     /// `TCP_NODELAY` could not be set: the connection is already gone.
-    pub fn new(stream: TcpStream, timers: &Rc<Timers>) -> io::Result<Self> {
+    pub fn new(stream: TcpStream, shard: &Loop) -> io::Result<Self> {
         // A gateway that forgets this adds 40 ms to the first token.
         stream.set_nodelay(true)?;
         let fd = stream.as_raw_fd();
-        let deadline = timers.register(fd);
+        let deadline = shard.timers.register(fd);
         let (read_half, half) = stream.into_split();
         let exchange = Rc::new(Exchange::default());
-        let reading = Box::pin(read_on_demand(read_half, Rc::clone(&exchange)));
+        let buffers = Rc::clone(&shard.buffers);
+        let work = read_on_demand(read_half, Rc::clone(&exchange), Rc::clone(&buffers));
         let reader = Reader {
-            reading,
+            reading: Box::pin(work),
             exchange,
+            buffers,
             posted: false,
+            watched: 0,
             tls: None,
-            records: Vec::new(),
             at_hand: None,
         };
         Ok(Self {
@@ -131,8 +145,9 @@ impl Reader {
     pub fn post(&mut self, mut buffer: Vec<u8>) {
         debug_assert!(!self.posted, "one read at a time");
         self.posted = true;
+        self.watched = 0;
         let Some(tls) = &self.tls else {
-            return self.start(buffer);
+            return self.start(Want::Read(buffer));
         };
         let mut session = tls.borrow_mut();
         if !session.plain.is_empty() || session.is_ended() {
@@ -143,9 +158,26 @@ impl Reader {
         }
         session.plain = buffer;
         drop(session);
-        let mut records = std::mem::take(&mut self.records);
+        let mut records = self.buffers.take();
         records.reserve(TLS_READ);
-        self.start(records);
+        self.start(Want::Read(records));
+    }
+
+    /// Posts a read that takes a spare buffer, with `room`, once there is something to read. No
+    /// read may be posted.
+    pub fn watch(&mut self, room: usize) {
+        debug_assert!(!self.posted, "one read at a time");
+        self.posted = true;
+        self.watched = room;
+        if let Some(tls) = &self.tls {
+            let mut session = tls.borrow_mut();
+            if !session.plain.is_empty() || session.is_ended() {
+                let plain = std::mem::take(&mut session.plain);
+                self.at_hand = Some((Ok(plain.len()), plain));
+                return;
+            }
+        }
+        self.start(Want::Watch(room));
     }
 
     /// Whether a read is posted and has not been collected.
@@ -182,13 +214,17 @@ impl Reader {
             if arrived > 0 || ended {
                 self.posted = false;
                 let plain = std::mem::take(&mut session.plain);
-                drop(session);
-                self.records = bytes;
+                self.buffers.give(bytes);
                 return Poll::Ready((decoded.map(|()| arrived), plain));
             }
             drop(session);
             // Tickets and the like: nothing for us yet.
-            self.start(bytes);
+            if self.watched > 0 {
+                self.buffers.give(bytes);
+                self.start(Want::Watch(self.watched));
+            } else {
+                self.start(Want::Read(bytes));
+            }
         }
     }
 
@@ -211,13 +247,13 @@ impl Reader {
     }
 
     async fn read_raw(&mut self, buffer: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
-        self.start(buffer);
+        self.start(Want::Read(buffer));
         poll_fn(|context| self.poll_raw(context)).await
     }
 
-    /// Hands `buffer` to the coroutine and lets it put the operation into the ring.
-    fn start(&mut self, buffer: Vec<u8>) {
-        self.exchange.wanted.set(Some(buffer));
+    /// Hands `want` to the coroutine and lets it put the operation into the ring.
+    fn start(&mut self, want: Want) {
+        self.exchange.wanted.set(Some(want));
         let mut context = Context::from_waker(Waker::noop());
         let _ = self.reading.as_mut().poll(&mut context);
     }
@@ -251,12 +287,10 @@ impl Writer {
             return send_some(&mut self.half, part).await;
         };
         // Bound to a name: the session must not stay borrowed while the records are sent.
-        let taken = tls
-            .borrow_mut()
-            .take_out(&part.bytes.as_slice()[part.from..part.to]);
+        let taken = tls.borrow_mut().take_out(part.left());
         let sent = match taken {
             Ok(count) => {
-                part.from += count;
+                part.advance(count);
                 self.flush_tls().await
             }
             Err(fault) => Err(fault),
@@ -299,7 +333,7 @@ async fn send_some(half: &mut OwnedWriteHalf<TcpStream>, part: Part) -> (io::Res
     let sent = match result {
         Ok(0) => Err(io::ErrorKind::WriteZero.into()),
         Ok(sent) => {
-            part.from += sent;
+            part.advance(sent);
             Ok(())
         }
         Err(fault) => Err(fault),
@@ -307,126 +341,64 @@ async fn send_some(half: &mut OwnedWriteHalf<TcpStream>, part: Part) -> (io::Res
     (sent, part)
 }
 
-/// Waits for a buffer, reads once into it, hands it back; for ever.
-async fn read_on_demand(mut half: OwnedReadHalf<TcpStream>, exchange: Rc<Exchange>) {
+/// Waits for an order, reads once, hands over what came of it; for ever.
+async fn read_on_demand(
+    mut half: OwnedReadHalf<TcpStream>,
+    exchange: Rc<Exchange>,
+    buffers: Rc<Buffers>,
+) {
     loop {
-        // Nobody is woken: whoever sets the buffer polls next.
-        let bytes = poll_fn(|_| exchange.wanted.take().map_or(Poll::Pending, Poll::Ready)).await;
-        let (result, tail) = half
-            .read(Tail {
-                from: bytes.len(),
-                bytes,
-            })
-            .await;
-        exchange.done.set(Some((result, tail.bytes)));
+        // Nobody is woken: whoever gives the order polls next.
+        let want = poll_fn(|_| exchange.wanted.take().map_or(Poll::Pending, Poll::Ready)).await;
+        let done = match want {
+            Want::Read(bytes) => {
+                let from = bytes.len();
+                let (result, tail) = half.read(Tail { from, bytes }).await;
+                (result, tail.bytes)
+            }
+            Want::Watch(room) => watch(&half, &buffers, room).await,
+        };
+        exchange.done.set(Some(done));
     }
 }
 
-/// The spare room behind a buffer's content.
-struct Tail {
-    bytes: Vec<u8>,
-    from: usize,
-}
-
-#[expect(
-    unsafe_code,
-    reason = "monoio's contract for buffers that the kernel writes to"
-)]
-// SAFETY: the pointer and the length describe the vector's spare capacity behind `from`, which
-// stays where it is while the vector is neither grown nor dropped; the ring owns the value
-// meanwhile.
-unsafe impl IoBufMut for Tail {
-    fn write_ptr(&mut self) -> *mut u8 {
-        // SAFETY: `from` is the vector's length at the time of the call, so within its capacity.
-        unsafe { self.bytes.as_mut_ptr().add(self.from) }
-    }
-
-    fn bytes_total(&mut self) -> usize {
-        self.bytes.capacity() - self.from
-    }
-
-    // SAFETY: as the trait demands, the caller has had `count` bytes written behind `write_ptr`.
-    unsafe fn set_init(&mut self, count: usize) {
-        // SAFETY: the kernel has written `count` bytes behind `from`.
-        unsafe { self.bytes.set_len(self.from + count) };
-    }
-}
-
-/// A part of a buffer that is to be sent.
-pub struct Part {
-    bytes: Bytes,
-    from: usize,
-    to: usize,
-}
-
-/// Whose the buffer is.
-enum Bytes {
-    Own(Vec<u8>),
-    /// Another attempt may need it again.
-    Shared(Rc<Vec<u8>>),
-}
-
-impl Bytes {
-    fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::Own(bytes) => bytes,
-            Self::Shared(bytes) => bytes,
+/// Waits until something is there to be read, or the bytes have ended, and reads once.
+async fn watch(
+    half: &OwnedReadHalf<TcpStream>,
+    buffers: &Buffers,
+    room: usize,
+) -> (io::Result<usize>, Vec<u8>) {
+    #[expect(
+        unsafe_code,
+        reason = "monoio's halves do not offer what its streams do"
+    )]
+    // SAFETY: both halves are of this thread, and neither is reunited or handed out as `&mut`
+    // across an await; like a read, waiting for one touches nothing but the descriptor.
+    let stream = unsafe { &*half.0.get() };
+    loop {
+        if let Err(fault) = stream.readable(false).await {
+            return (Err(fault), Vec::new());
+        }
+        let mut bytes = buffers.take();
+        bytes.reserve(room);
+        match receive(stream.as_raw_fd(), &mut bytes) {
+            Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => buffers.give(bytes),
+            result => return (result, bytes),
         }
     }
 }
 
-impl Part {
-    /// All of `bytes`.
-    #[must_use]
-    pub fn own(bytes: Vec<u8>) -> Self {
-        Self {
-            from: 0,
-            to: bytes.len(),
-            bytes: Bytes::Own(bytes),
-        }
-    }
-
-    /// The bytes of `range`, which is cut to what there is.
-    #[must_use]
-    pub fn shared(bytes: Rc<Vec<u8>>, range: Range<usize>) -> Self {
-        let to = range.end.min(bytes.len());
-        Self {
-            from: range.start.min(to),
-            to,
-            bytes: Bytes::Shared(bytes),
-        }
-    }
-
-    /// Whether nothing of it is left to send.
-    #[must_use]
-    pub fn is_sent(&self) -> bool {
-        self.from >= self.to
-    }
-
-    /// The buffer; a new one where it was shared.
-    #[must_use]
-    pub fn into_vec(self) -> Vec<u8> {
-        match self.bytes {
-            Bytes::Own(bytes) => bytes,
-            Bytes::Shared(_) => Vec::new(),
-        }
-    }
-}
-
-#[expect(
-    unsafe_code,
-    reason = "monoio's contract for buffers that the kernel reads from"
-)]
-// SAFETY: `from <= to <= len` always holds. An own vector is not touched while the ring owns the
-// value; a shared one cannot be touched by anybody as long as the ring holds its count.
-unsafe impl IoBuf for Part {
-    fn read_ptr(&self) -> *const u8 {
-        // SAFETY: `from` is within the buffer.
-        unsafe { self.bytes.as_slice().as_ptr().add(self.from) }
-    }
-
-    fn bytes_init(&self) -> usize {
-        self.to - self.from
+/// Reads what is there, behind the content of `bytes`.
+fn receive(fd: RawFd, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    #[expect(unsafe_code, reason = "a buffer's spare room is not initialized")]
+    // SAFETY: the descriptor is open as long as the caller's stream. The kernel has written `count`
+    // bytes at the beginning of the spare room.
+    unsafe {
+        let socket = BorrowedFd::borrow_raw(fd);
+        let socket = socket2::SockRef::from(&socket);
+        let count = socket.recv_with_flags(bytes.spare_capacity_mut(), libc::MSG_DONTWAIT)?;
+        bytes.set_len(bytes.len() + count);
+        Ok(count)
     }
 }
 

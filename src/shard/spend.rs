@@ -66,12 +66,10 @@ impl Purse {
             };
             rows[id.index()] = Some(candidates.map(row).collect());
         }
-        let callers = plan
-            .budgets
-            .callers
-            .iter()
-            .map(|budget| budget.caller.clone());
-        let budgets = callers.zip((0..).map(BudgetId)).collect();
+        let budgets = plan.budgets.callers.iter();
+        let budgets = budgets
+            .map(|budget| (budget.caller.clone(), budget.id))
+            .collect();
         Self {
             table,
             budgets,
@@ -103,6 +101,7 @@ impl Purse {
 fn row(job: &Job<'_>, place: usize) -> Option<Row> {
     let shard = job.shard;
     shard
+        .era
         .purse
         .row(&shard.plan, job.routed.id, place, job.model)
 }
@@ -145,7 +144,7 @@ pub fn admit<'a>(job: &Job<'a>, budget: Option<BudgetId>, turn: Turn) -> Allowan
         return Allowance::Unlimited;
     };
     let shard: &'a Shard = job.shard;
-    let rules = &shard.plan.budgets.callers[id.index()];
+    let rules = shard.plan.budget(id);
     let ask = estimate(job);
     let decide = |left: NanoUsd, spent: NanoUsd| {
         let standing = Standing {

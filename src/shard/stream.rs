@@ -204,17 +204,15 @@ impl<'a> Stream<'_, '_, 'a> {
         fresh: &mut usize,
     ) -> Result<Fed, Broken> {
         if self.is_committed() {
-            up.bytes.clear();
+            let shard = self.attempt.job.shard;
             *fresh = 0;
-            up.post_read();
+            up.watch(&shard.buffers);
             if !caller.out.is_empty() {
                 // A caller that reads slowly is no fault of the provider's.
                 up.socket.deadline.clear();
-                caller
-                    .send_out(self.attempt.job.shard)
-                    .await
-                    .map_err(|_| Broken::GONE)?;
+                caller.send_out(shard).await.map_err(|_| Broken::GONE)?;
             }
+            caller.give_room_back();
             let idle = self.attempt.provider.stream_idle_timeout;
             up.socket.deadline.set(clock::now() + idle, Cut::Both);
         } else {
@@ -331,6 +329,7 @@ impl<'a> Stream<'_, '_, 'a> {
         if payload.is_empty() {
             return;
         }
+        caller.make_room();
         match self.attempt.job.request.version {
             Version::Http11 => {
                 write_chunk_head(payload.len(), &mut caller.out);

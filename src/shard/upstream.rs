@@ -6,12 +6,16 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::base::ids::ProviderId;
-use crate::base::limits::{BUFFER_KEPT_BYTES, INFORMATIONAL_MAX, UPSTREAM_READ_BYTES};
+use crate::base::limits::{
+    BUFFER_KEPT_BYTES, INFORMATIONAL_MAX, STREAM_READ_BYTES, UPSTREAM_READ_BYTES,
+};
 use crate::decide::outcome::{Failure, Outcome, Waiting};
+use crate::shard::buffers::Buffers;
 use crate::shard::caller::Caller;
 use crate::shard::meters::Connected;
+use crate::shard::part::Part;
 use crate::shard::run::Shard;
-use crate::shard::socket::{Part, Socket};
+use crate::shard::socket::Socket;
 use crate::shard::timers::Deadline;
 use crate::sys::clock;
 use crate::wire::head::{Arrival, Asked, Head};
@@ -196,6 +200,15 @@ impl Upstream {
             buffer.reserve(UPSTREAM_READ_BYTES);
         }
         self.socket.reader.post(buffer);
+    }
+
+    /// Posts the next read, and gives back the room of what has been read: a stream may pause.
+    pub fn watch(&mut self, buffers: &Buffers) {
+        if !self.socket.reader.is_posted() {
+            buffers.give(std::mem::take(&mut self.bytes));
+            self.socket.reader.watch(STREAM_READ_BYTES);
+        }
+        self.bytes.clear();
     }
 
     /// The body, once it has been read whole.

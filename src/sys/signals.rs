@@ -1,6 +1,6 @@
 //! Signals, as a blocking iterator.
 
-use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 /// A signal that infermux acts on.
@@ -10,6 +10,8 @@ pub enum Signal {
     Terminate,
     /// SIGINT: stop, exit code 130.
     Interrupt,
+    /// SIGHUP: reload the configuration.
+    Hangup,
 }
 
 /// The signals of this process from now on. SIGPIPE is ignored by std. SIGXFSZ would end the
@@ -20,7 +22,7 @@ pub enum Signal {
 ///
 /// The handlers could not be installed.
 pub fn watch() -> std::io::Result<impl Iterator<Item = Signal> + Send> {
-    let signals = Signals::new([SIGTERM, SIGINT, SIGXFSZ])?;
+    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGXFSZ])?;
     Ok(Forever(signals))
 }
 
@@ -45,6 +47,7 @@ impl Iterator for Forever {
         self.0.forever().find_map(|number| match number {
             SIGINT => Some(Signal::Interrupt),
             SIGTERM => Some(Signal::Terminate),
+            SIGHUP => Some(Signal::Hangup),
             _ => None,
         })
     }

@@ -1,5 +1,6 @@
 //! Certificates, keys and trust roots, read from files.
 
+use std::hash::{DefaultHasher, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,6 +30,21 @@ pub fn server(cert_file: &Path, key_file: &Path) -> Result<Arc<ServerConfig>, St
         .map_err(|fault| named(key_file, &fault))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// A number that tells the files at these paths from what they were; nothing secret can be found
+/// out from it but whether that has changed.
+///
+/// # Errors
+///
+/// A sentence that names the file that cannot be read.
+pub fn fingerprint(cert_file: &Path, key_file: &Path) -> Result<u64, String> {
+    let mut hasher = DefaultHasher::new();
+    for path in [cert_file, key_file] {
+        let bytes = std::fs::read(path).map_err(|fault| format!("{}: {fault}", path.display()))?;
+        hasher.write(&bytes);
+    }
+    Ok(hasher.finish())
 }
 
 /// The client's side: verified against the host's own roots (`SSL_CERT_FILE` and `SSL_CERT_DIR`

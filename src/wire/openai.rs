@@ -111,7 +111,8 @@ pub enum AskFault {
 /// # Errors
 /// The body is not JSON, or lacks what every request has; the fault's text is for the caller.
 pub fn read_ask(body: &[u8]) -> Result<Ask<'_>, AskFault> {
-    let text = std::str::from_utf8(body).map_err(|error| AskFault::NotUtf8 {
+    // The standard library's check goes byte by byte through what is not ASCII.
+    let text = simdutf8::compat::from_utf8(body).map_err(|error| AskFault::NotUtf8 {
         at: error.valid_up_to(),
     })?;
     let keys: Keys<'_> = serde_json::from_str(text).map_err(|error| fault_of(&error))?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::client::{Answer, Client};
 use crate::support::load::{ask_as, together};
-use crate::support::operate::get;
+use crate::support::operate::{get, metric};
 use crate::support::router::{Folder, Router};
 use crate::support::{chat, config_of, eventually, mock, provider, streamed_chat};
 
@@ -34,18 +34,6 @@ fn report(addr: SocketAddr, path: &str) -> Value {
     let answer = get(addr, &format!("/_infermux/{path}"));
     assert_eq!(answer.status, 200, "{path}: {}", answer.text());
     answer.json()
-}
-
-/// The sum of a metric over the lines that have all of `labels`.
-fn metric(addr: SocketAddr, name: &str, labels: &[&str]) -> f64 {
-    let answer = get(addr, "/_infermux/metrics");
-    let text = answer.text();
-    let lines = text.lines().filter(|line| {
-        let is_named = line.split(['{', ' ']).next() == Some(name);
-        is_named && labels.iter().all(|label| line.contains(label))
-    });
-    let values = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
-    values.sum()
 }
 
 fn named(name: &str, fields: &Value) -> Mock {

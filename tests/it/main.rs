@@ -29,6 +29,7 @@ mod notify;
 mod operator;
 mod pages;
 mod raw;
+mod reload;
 mod rings;
 mod routing;
 mod serving;

@@ -19,7 +19,7 @@ fn heard(listener: &UnixDatagram) -> String {
 }
 
 #[test]
-fn the_service_manager_hears_of_the_start_and_of_the_stop() {
+fn the_service_manager_hears_of_the_start_of_a_reload_and_of_the_stop() {
     let alpha = mock(json!({"name": "alpha"}));
     let folder = Folder::new();
     let path = folder.path().join("notify");
@@ -34,6 +34,9 @@ fn the_service_manager_hears_of_the_start_and_of_the_stop() {
         let mut router = Start::with(&config_of(&[provider(&alpha, &[])], rest))
             .env("NOTIFY_SOCKET", &place)
             .go();
+        assert_eq!(heard(&listener), "READY=1");
+        router.signal("HUP");
+        assert!(heard(&listener).starts_with("RELOADING=1\nMONOTONIC_USEC="));
         assert_eq!(heard(&listener), "READY=1");
         router.signal("TERM");
         assert_eq!(heard(&listener), "STOPPING=1");

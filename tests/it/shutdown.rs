@@ -211,6 +211,29 @@ fn a_request_that_has_begun_to_arrive_is_finished() {
 }
 
 #[test]
+fn a_stream_that_begins_during_the_drain_is_the_last_of_its_connection() {
+    let alpha = mock(json!({"name": "alpha", "events": 4, "event_interval_ms": 50}));
+    let mut router = Router::start(&config_with(&alpha, &[]));
+    let body = streamed_chat("a b c");
+    let mut client = Client::connect(router.addr());
+    assert_eq!(client.chat(&chat("hello")).header("connection"), None);
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\n";
+    client.send(format!("{head}Content-Length: {}\r\n\r\n", body.len()));
+    // Answered behind what was sent: all of it has arrived.
+    assert_eq!(
+        Client::connect(router.addr()).chat(&chat("hello")).status,
+        200
+    );
+    router.signal("TERM");
+    wait_until_refused(&router);
+    client.send(&body);
+    let answer = client.answer();
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert!(answer.complete && client.is_closed());
+    assert_eq!(router.wait().code(), Some(0));
+}
+
+#[test]
 fn whoever_got_a_connection_gets_an_answer() {
     let alpha = mock(json!({"name": "alpha"}));
     let mut router = Router::start(&config_with(&alpha, &[]));

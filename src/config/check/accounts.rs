@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::base::ids::BudgetId;
 use crate::base::limits::BUDGETS_MAX;
 use crate::base::money::{NanoUsd, Price};
 use crate::config::plan::{Budget, BudgetAction, Budgets, ModelPrice, Provider};
@@ -66,7 +67,7 @@ fn callers(blocks: &[Block<'_>], providers: &[Provider]) -> Box<[Budget]> {
     }
     let mut seen: HashMap<&str, &str> = HashMap::new();
     let mut budgets = Vec::new();
-    for block in blocks {
+    for (id, block) in (0..).map(BudgetId).zip(blocks) {
         let caller = block.text("caller").unwrap_or_default();
         if let Some(other) = seen.insert(caller, block.path())
             && !caller.is_empty()
@@ -80,6 +81,7 @@ fn callers(blocks: &[Block<'_>], providers: &[Provider]) -> Box<[Budget]> {
             .word("action", &ACTIONS)
             .unwrap_or(BudgetAction::HardStop);
         budgets.push(Budget {
+            id,
             caller: caller.into(),
             monthly: block.usd("monthly_usd").unwrap_or(NanoUsd::ZERO),
             action,

@@ -9,7 +9,7 @@ pub mod routing;
 
 use crate::base::secret::Secret;
 use crate::config::listen;
-use crate::config::plan::{Auth, Listen, Log, LogFormat, LogLevel, Plan, Server, TlsFiles};
+use crate::config::plan::{Auth, Listen, Log, LogFormat, LogLevel, Places, Plan, Server, TlsFiles};
 use crate::config::raw::fields::Block;
 use crate::config::{cores, routes};
 
@@ -42,11 +42,13 @@ pub fn plan(root: &Block<'_>) -> Plan {
         server,
         providers,
         groups: routing.groups,
+        strategy: routing.strategy,
         failover: routing.failover,
         latency: routing.latency,
         routes,
         pricing,
         budgets,
+        places: Places::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use crate::base::ids::ProviderId;
 use crate::base::limits::{ALIAS_CHAIN_MAX, MODELS_MAX, PROVIDERS_MAX};
 use crate::base::secret::Secret;
 use crate::config::aliases::{Aliases, Astray};
@@ -30,9 +31,10 @@ pub fn read(root: &Block<'_>, auth: &Auth) -> Box<[Provider]> {
         return Box::default();
     }
     let blocks = root.blocks("providers");
-    let providers: Box<[Provider]> = blocks
-        .iter()
-        .map(|block| provider(block, auth, &global))
+    let providers: Box<[Provider]> = (0..)
+        .map(ProviderId)
+        .zip(&blocks)
+        .map(|(id, block)| provider(id, block, auth, &global))
         .collect();
     let mut names: HashMap<&str, &str> = HashMap::new();
     for (block, provider) in blocks.iter().zip(&providers) {
@@ -57,7 +59,7 @@ pub fn read(root: &Block<'_>, auth: &Auth) -> Box<[Provider]> {
     providers
 }
 
-fn provider(block: &Block<'_>, auth: &Auth, global: &BreakerPolicy) -> Provider {
+fn provider(id: ProviderId, block: &Block<'_>, auth: &Auth, global: &BreakerPolicy) -> Provider {
     let name = block.text("name").unwrap_or_default();
     let kind = block.word("type", &KINDS).unwrap_or(ProviderKind::OpenAi);
     let base = base(block, kind);
@@ -65,6 +67,7 @@ fn provider(block: &Block<'_>, auth: &Auth, global: &BreakerPolicy) -> Provider 
     let timeout = block.span("timeout").unwrap_or_default();
     let limits = block.block("rate_limits");
     Provider {
+        id,
         name: name.into(),
         kind,
         forward_caller_key: forward_caller_key(block, auth, api_key.is_some()),

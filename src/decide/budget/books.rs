@@ -99,6 +99,16 @@ impl Books {
         true
     }
 
+    /// The month allows another amount from now on. By how much the balance changes.
+    pub fn set_monthly(&mut self, monthly: NanoUsd) -> i64 {
+        let before = std::mem::replace(&mut self.monthly, monthly);
+        if before != monthly {
+            // What it has come to by other terms is told when more is spent.
+            self.told = self.told.min(self.level());
+        }
+        saturated(i128::from(monthly.get()) - i128::from(before.get()))
+    }
+
     /// The level that has been reached since this was last asked.
     pub fn alert(&mut self) -> Option<Level> {
         let level = self.level();

@@ -55,6 +55,11 @@ pub enum Refusal<'a> {
         /// Bytes allowed.
         limit: usize,
     },
+    /// The configuration to be reloaded cannot be used, and nothing has changed.
+    InvalidConfiguration {
+        /// All that is wrong with it.
+        faults: &'a [String],
+    },
     /// The caller's budget is used up.
     BudgetExceeded {
         /// The caller.
@@ -202,6 +207,7 @@ impl<'a> Refusal<'a> {
             Self::RequestTimeout => &table::REQUEST_TIMEOUT,
             Self::RequestTooLarge { .. } => &table::REQUEST_TOO_LARGE,
             Self::UriTooLong { .. } => &table::URI_TOO_LONG,
+            Self::InvalidConfiguration { .. } => &table::INVALID_CONFIGURATION,
             Self::BudgetExceeded { .. } => &table::BUDGET_EXCEEDED,
             Self::RateLimit { .. } => &table::RATE_LIMIT,
             Self::HeaderTooLarge => &table::HEADER_TOO_LARGE,
@@ -235,6 +241,7 @@ impl<'a> Refusal<'a> {
             | Self::UnknownProvider { .. }
             | Self::ModelNotFound { .. }
             | Self::MethodNotAllowed { .. }
+            | Self::InvalidConfiguration { .. }
             | Self::BudgetExceeded { .. }
             | Self::RateLimit { .. }
             | Self::UpstreamError { .. }
@@ -296,6 +303,15 @@ impl Display for Refusal<'_> {
             Self::UpstreamError { provider, outcome }
             | Self::UpstreamTimeout { provider, outcome } => {
                 return write!(f, "the provider {} {outcome}", quoted(provider));
+            }
+            Self::InvalidConfiguration { faults } => {
+                let first = faults.first().map_or("", String::as_str);
+                let first = bounded(first, SENTENCE_BYTES_MAX);
+                write!(f, "the configuration cannot be used: {first}")?;
+                return match faults.len() {
+                    0 | 1 => Ok(()),
+                    count => write!(f, "; {} more", count - 1),
+                };
             }
             Self::BudgetExceeded {
                 caller,

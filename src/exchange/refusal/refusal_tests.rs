@@ -37,6 +37,7 @@ fn all() -> Vec<Refusal<'static>> {
         Refusal::RequestTimeout,
         Refusal::RequestTooLarge { limit: 1024 },
         Refusal::UriTooLong { limit: 8192 },
+        Refusal::InvalidConfiguration { faults: &[] },
         budget(BudgetWait::Month(90 * SECOND)),
         budget(BudgetWait::InFlight),
         Refusal::RateLimit { model, retry },
@@ -108,6 +109,15 @@ fn an_answer_is_complete_http() {
         answer(&refusal, &envelope),
         head(body.len(), "Connection: close\r\n") + body
     );
+}
+
+#[test]
+fn a_configuration_s_faults_are_all_told() {
+    let faults = ["listen: \"x\" is no address", "is empty"].map(str::to_owned);
+    let error = error(&Refusal::InvalidConfiguration { faults: &faults });
+    let message = "the configuration cannot be used: listen: \"x\" is no address; 1 more";
+    assert_eq!(error["message"], message);
+    assert_eq!(error["faults"], serde_json::json!(faults));
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub const TABLE: &[Row] = &[
     REQUEST_TIMEOUT,
     REQUEST_TOO_LARGE,
     URI_TOO_LONG,
+    INVALID_CONFIGURATION,
     BUDGET_EXCEEDED,
     RATE_LIMIT,
     HEADER_TOO_LARGE,
@@ -106,6 +107,15 @@ pub(super) const URI_TOO_LONG: Row = Row {
     when: "the request target is longer than 8 KiB",
     caller: "shortens it",
     operator: "nothing",
+};
+
+pub(super) const INVALID_CONFIGURATION: Row = Row {
+    code: "invalid_configuration",
+    status: 422,
+    reason: "Unprocessable Content",
+    when: "the configuration file to be reloaded cannot be used; nothing has changed",
+    caller: "nothing: operators only",
+    operator: "corrects what `faults` names",
 };
 
 pub(super) const BUDGET_EXCEEDED: Row = Row {

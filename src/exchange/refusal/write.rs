@@ -69,6 +69,16 @@ impl Refusal<'_> {
         if let Self::BudgetExceeded { budget, spent, .. } = self {
             let _ = write!(out, ",\"budget_usd\":{budget},\"spent_usd\":{spent}");
         }
+        if let Self::InvalidConfiguration { faults } = self {
+            out.extend_from_slice(b",\"faults\":[");
+            for (place, fault) in faults.iter().enumerate() {
+                if place > 0 {
+                    out.push(b',');
+                }
+                json_string(out, fault);
+            }
+            out.push(b']');
+        }
         if let Some(retry) = self.retry() {
             let _ = write!(out, ",\"retry_after_ms\":{}", retry.true_ms);
         }
@@ -132,6 +142,7 @@ impl Refusal<'_> {
             | Self::UnknownProvider { .. }
             | Self::ModelNotFound { .. }
             | Self::MethodNotAllowed { .. }
+            | Self::InvalidConfiguration { .. }
             | Self::RequestTimeout
             | Self::RequestTooLarge { .. }
             | Self::UriTooLong { .. }

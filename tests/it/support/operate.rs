@@ -51,3 +51,15 @@ pub fn turn(router: &Router, name: &str, act: &str) -> Answer {
     let path = format!("/_infermux/providers/{name}/circuit/{act}");
     post(router.management(), &path)
 }
+
+/// The sum of a metric's series that have these labels.
+pub fn metric(addr: SocketAddr, name: &str, labels: &[&str]) -> f64 {
+    let answer = get(addr, "/_infermux/metrics");
+    let text = answer.text();
+    let lines = text.lines().filter(|line| {
+        let is_named = line.split(['{', ' ']).next() == Some(name);
+        is_named && labels.iter().all(|label| line.contains(label))
+    });
+    let values = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+    values.sum()
+}

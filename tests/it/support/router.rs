@@ -8,7 +8,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::{PATIENCE, eventually};
+use super::client::Answer;
+use super::{PATIENCE, eventually, operate};
 
 /// A running router. It is killed when this is dropped.
 pub struct Router {
@@ -22,7 +23,7 @@ pub struct Router {
     /// Whether its test makes it panic.
     panics: bool,
     /// Holds the configuration; removed with the router.
-    _folder: Folder,
+    folder: Folder,
 }
 
 /// A folder of its own for one test, removed when it is dropped.
@@ -131,7 +132,7 @@ impl Start {
             said,
             log,
             panics: false,
-            _folder: self.folder,
+            folder: self.folder,
         }
     }
 }
@@ -160,6 +161,17 @@ impl Router {
     /// What it printed until it listened, line by line.
     pub fn said(&self) -> &[String] {
         &self.said
+    }
+
+    /// The folder that holds the configuration.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Replaces the configuration file, and has it reloaded.
+    pub fn reload(&self, config: &str) -> Answer {
+        self.folder.write("infermux.yml", config);
+        operate::post(self.management(), "/_infermux/reload")
     }
 
     /// The process's number.

@@ -158,15 +158,22 @@ fn pair(numbers: Vec<f64>) -> Option<(f64, f64)> {
     }
 }
 
-/// Writes the chat request of 106 KB: prose with escapes and characters of two to four bytes.
+/// Writes the chat request of 106 KB: prose with an escape every 50 bytes and some characters that
+/// are not ASCII.
 ///
 /// # Errors
 ///
 /// When the file cannot be written.
 pub(crate) fn write_prompt(folder: &Path) -> Result<(), String> {
     const SIZE: usize = 106_000;
-    const PIECE: &str = "She said: \\\"Grüße aus Köln!\\\"\\n\\tpath C:\\\\temp, 東京 \\ud83d\\ude00 \
-                         😀 and plain words that go on for a while as they do in prompts.\\n";
+    const PIECE: &str = "In the minutes of the meeting in Zürich we wrote: \\\"nobody is to be \
+        blamed for the delay\\\". The delivery had left Gdańsk a day late, the truck broke down \
+        near Jelenia Góra, and the spare part came from 大阪 only on the following Tuesday.\\n\\n\
+        Please summarise what happened in three sentences, in plain words, without names and \
+        without the reasons that each side gave for what it did \\ud83d\\ude42. Keep to this form:\\n\
+        - what was promised, and when\\n- what was done instead\\n- what follows from it\\n\\n\
+        The log below is what the program in C:\\\\work\\\\reports wrote at that time; times are \
+        local, amounts in €, and lines that repeat the one before have been taken out.\\n";
     let head = r#"{"model":"gpt-4o","max_tokens":64,"messages":[{"role":"user","content":""#;
     let tail = "\"}]}";
     let room = SIZE - head.len() - tail.len();

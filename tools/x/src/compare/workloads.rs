@@ -160,7 +160,7 @@ pub(crate) const ALL: [Workload; 20] = [
     },
     Workload {
         name: "prompt",
-        title: "prompt of 106 KB (escapes, UTF-8), 64 connections",
+        title: "prompt of 106 KB (with escapes and UTF-8), 64 connections",
         load: &["-c64", "--body", "@folder@/prompt.json"],
         beside: Beside::Nothing,
         aims: CPU_100,

@@ -1,0 +1,275 @@
+//! Reloads the configuration, on a thread of its own because files and names block.
+//!
+//! A file comes into force in steps, each of which is safe by itself: its names are looked up, the
+//! coordinator goes by it, every event loop goes by it. Requests under way go on by the
+//! configuration that they began under. A file that cannot be used changes nothing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+
+use crate::base::time::Instant;
+use crate::cli::environment;
+use crate::cli::file::{self, Unusable};
+use crate::cli::overrides::Overrides;
+use crate::cli::stop::Bells;
+use crate::cli::threads::NAMES_MAX;
+use crate::config::plan::Plan;
+use crate::config::seats::{Seated, Seats};
+use crate::config::{Environment, Loaded, Options, Strictness, changes};
+use crate::ledger::terms::Terms;
+use crate::link::gate::{Phase, Reloaded};
+use crate::link::latest::Latest;
+use crate::link::reloads::{Changes, Outcome, ReloadReceiver};
+use crate::link::reports::{Ask, Message, Question, Reply, Reporter};
+use crate::shard::era::Era;
+use crate::shard::run::Common;
+use crate::sys::notify::Manager;
+use crate::sys::{clock, tls};
+
+/// Where the configuration comes from: the file, and what flags and environment say instead.
+#[derive(Debug)]
+pub struct Source {
+    path: PathBuf,
+    overrides: Overrides,
+}
+
+impl Source {
+    /// The file at `path`, with `overrides`.
+    #[must_use]
+    pub fn new(path: PathBuf, overrides: Overrides) -> Self {
+        Self { path, overrides }
+    }
+
+    /// The file's path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file alone, with the variables of this process.
+    ///
+    /// # Errors
+    ///
+    /// It gives no configuration.
+    pub fn load(path: &Path) -> Result<Loaded, Unusable> {
+        let options = Options {
+            environment: Environment::Lookup(&environment::variable),
+            strict: Strictness::Lenient,
+        };
+        file::read(path, &options)
+    }
+
+    /// The file as it is now.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with it, a sentence each.
+    fn read(&self) -> Result<Loaded, Vec<String>> {
+        let mut loaded = Self::load(&self.path).map_err(|unusable| unusable.faults())?;
+        self.overrides.apply(&mut loaded.plan)?;
+        Ok(loaded)
+    }
+}
+
+/// The certificate for callers.
+#[derive(Clone, Debug, Default)]
+pub struct Certificate {
+    /// Tells the files from what they were; `None` where there are none.
+    fingerprint: Option<u64>,
+    config: Option<Arc<ServerConfig>>,
+}
+
+impl Certificate {
+    /// The certificate that `plan` names.
+    ///
+    /// # Errors
+    ///
+    /// Its files cannot be used; a sentence that says why.
+    pub fn read(plan: &Plan) -> Result<Self, String> {
+        Self::default().read_again(plan)
+    }
+
+    /// The certificate that `plan` names now: this one, if its files are the same, so that callers
+    /// can resume their sessions.
+    fn read_again(&self, plan: &Plan) -> Result<Self, String> {
+        let Some(files) = &plan.tls else {
+            return Ok(Self::default());
+        };
+        let (cert, key) = (Path::new(&*files.cert_file), Path::new(&*files.key_file));
+        let named = |fault| format!("cannot use the TLS files: {fault}");
+        let fingerprint = Some(tls::fingerprint(cert, key).map_err(named)?);
+        if fingerprint == self.fingerprint {
+            return Ok(self.clone());
+        }
+        let config = Some(tls::server(cert, key).map_err(named)?);
+        Ok(Self {
+            fingerprint,
+            config,
+        })
+    }
+
+    /// What connections are accepted with; `None`: they are not encrypted.
+    #[must_use]
+    pub fn config(&self) -> Option<Arc<ServerConfig>> {
+        self.config.clone()
+    }
+}
+
+/// Who reloads.
+pub struct Reloader {
+    /// Where the configuration comes from.
+    pub source: Source,
+    /// The ids that were given so far.
+    pub seats: Seats,
+    /// Where chores and the coordinator find the configuration to be.
+    pub terms: Arc<Latest<Terms>>,
+    /// The certificate for callers.
+    pub certificate: Certificate,
+    /// What the event loops go by.
+    pub common: Arc<Common>,
+    /// Their bells.
+    pub bells: Arc<Bells>,
+    /// The way to the coordinator.
+    pub reporter: Reporter,
+    /// Who started the process, where that wants to know of reloads.
+    pub manager: Manager,
+}
+
+/// A file that can be used.
+struct Next {
+    seated: Seated,
+    certificate: Certificate,
+    changes: Changes,
+}
+
+impl Reloader {
+    /// Reloads whenever somebody wishes it, one wish after the other.
+    pub fn run(mut self, wishes: &ReloadReceiver) {
+        while let Some(wish) = wishes.next() {
+            self.manager.reloading();
+            let outcome = self.reload();
+            self.manager.ready();
+            wish.tell(outcome);
+        }
+    }
+
+    fn reload(&mut self) -> Outcome {
+        if self.is_stopping() {
+            tracing::warn!("the configuration is not reloaded: infermux is stopping");
+            return Outcome::Stopping;
+        }
+        let next = match self.prepare() {
+            Ok(next) => next,
+            Err(faults) => {
+                self.common.process.count_reload(Reloaded::No);
+                for fault in &faults {
+                    tracing::error!(fault, "the configuration is not reloaded");
+                }
+                return Outcome::Refused(faults);
+            }
+        };
+        let changes = next.changes.clone();
+        if self.put_in_force(next).is_none() {
+            return Outcome::Stopping;
+        }
+        self.common.process.count_reload(Reloaded::Yes);
+        for change in &changes.changed {
+            tracing::info!(change, "the configuration changes");
+        }
+        for key in &changes.needs_restart {
+            tracing::warn!(key, "a change of this key takes effect with a restart");
+        }
+        let (count, path) = (changes.changed.len(), self.source.path.display());
+        tracing::info!(changes = count, config = %path, "the configuration is reloaded");
+        Outcome::Done(changes)
+    }
+
+    /// Reads all files.
+    fn prepare(&self) -> Result<Next, Vec<String>> {
+        let Loaded { mut plan, warnings } = self.source.read()?;
+        let before = self.terms.load();
+        let needs_restart = changes::keep_fixed(&before.plan, &mut plan);
+        let certificate = self.certificate.read_again(&plan);
+        let certificate = certificate.map_err(|fault| vec![fault])?;
+        let seated = self.seats.seat(plan).map_err(|fault| vec![fault])?;
+        let mut changed = changes::between(&before.plan, &seated.plan);
+        if certificate.fingerprint != self.certificate.fingerprint {
+            changed.push("tls: certificate".to_owned());
+        }
+        for warning in &warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(Next {
+            seated,
+            certificate,
+            changes: Changes {
+                changed,
+                needs_restart,
+            },
+        })
+    }
+
+    /// Puts `next` in force, step by step; `None`: the process stops in the meantime.
+    fn put_in_force(&mut self, next: Next) -> Option<()> {
+        let Seated { seats, plan, fresh } = next.seated;
+        // The former era is given up here and not by a shard, which has better things to do.
+        let former = self.common.era.load();
+        let begins = !fresh.providers.is_empty() || !fresh.budgets.is_empty();
+        let terms = Arc::new(self.terms.load().next(plan, fresh));
+        self.terms.publish(Arc::clone(&terms));
+        (self.seats, self.certificate) = (seats, next.certificate);
+        let names = self.common.addresses.adopt();
+        let until = clock::now() + NAMES_MAX;
+        if !self.wait(until, || names.taken().is_some()) {
+            tracing::warn!("not all names of providers are looked up yet: going on without");
+        }
+        if begins {
+            // What was reported by an id's former meaning is booked before it has another.
+            let progress = &self.common.progress;
+            let pending = progress.pending();
+            self.wait(Instant::NEVER, || progress.are_merged(&pending));
+        }
+        self.ask_coordinator()?;
+        let number = former.number + 1;
+        let era = Era::new(number, terms, self.certificate.config());
+        self.common.era.publish(Arc::new(era));
+        self.bells.ring();
+        let adopted = || self.common.progress.have_adopted(number);
+        self.wait(Instant::NEVER, adopted).then_some(())
+    }
+
+    /// Lets the coordinator go by the terms that are published.
+    fn ask_coordinator(&self) -> Option<()> {
+        let reply = Arc::<Reply>::default();
+        let ask = || {
+            let (question, reply) = (Question::Adopt, Arc::clone(&reply));
+            self.reporter
+                .send(Message::Ask(Ask { question, reply }))
+                .is_ok()
+        };
+        let asked = self.wait(Instant::NEVER, ask);
+        let answered = || reply.taken().is_some();
+        (asked && self.wait(Instant::NEVER, answered)).then_some(())
+    }
+
+    /// Waits until `holds`; whether it does before `until` and before the process stops.
+    fn wait(&self, until: Instant, holds: impl Fn() -> bool) -> bool {
+        while !holds() {
+            if clock::now() >= until || self.is_stopping() {
+                return false;
+            }
+            std::thread::park_timeout(LOOK_EVERY);
+        }
+        true
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.common.process.phase() != Phase::Serving
+    }
+}
+
+/// Pause between two looks at what is waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(1);

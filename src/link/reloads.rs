@@ -1,0 +1,99 @@
+//! The way of a wish to reload the configuration to the thread that does it, one after the other.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use crossbeam_channel::{Receiver, Sender};
+
+use crate::base::limits::RELOADS_MAX;
+
+/// The end that wishes.
+#[derive(Clone, Debug)]
+pub struct ReloadSender(Sender<Arc<Reload>>);
+
+/// The end that reloads.
+#[derive(Debug)]
+pub struct ReloadReceiver(Receiver<Arc<Reload>>);
+
+/// A wish, and the place for what became of it.
+#[derive(Debug, Default)]
+pub struct Reload {
+    outcome: ArcSwapOption<Outcome>,
+}
+
+/// What became of a wish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The file is in force.
+    Done(Changes),
+    /// The file cannot be used, and nothing has changed; all that is wrong with it.
+    Refused(Vec<String>),
+    /// The process is stopping.
+    Stopping,
+}
+
+/// What a reload changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// What takes effect, in words.
+    pub changed: Vec<String>,
+    /// Keys whose change takes effect only with a restart.
+    pub needs_restart: Vec<&'static str>,
+}
+
+/// Both ends.
+#[must_use]
+pub fn channel() -> (ReloadSender, ReloadReceiver) {
+    let (sender, receiver) = crossbeam_channel::bounded(RELOADS_MAX);
+    (ReloadSender(sender), ReloadReceiver(receiver))
+}
+
+impl ReloadSender {
+    /// Wishes for a reload; `None` where as many wishes wait as may: the file is read after this
+    /// in any case.
+    #[must_use]
+    pub fn wish(&self) -> Option<Arc<Reload>> {
+        let reload = Arc::<Reload>::default();
+        self.0.try_send(Arc::clone(&reload)).ok().map(|()| reload)
+    }
+}
+
+impl ReloadReceiver {
+    /// The next wish; `None` once nobody can have one.
+    #[must_use]
+    pub fn next(&self) -> Option<Arc<Reload>> {
+        self.0.recv().ok()
+    }
+}
+
+impl Reload {
+    /// Says what became of it.
+    pub fn tell(&self, outcome: Outcome) {
+        self.outcome.store(Some(Arc::new(outcome)));
+    }
+
+    /// What became of it, once that is known.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Arc<Outcome>> {
+        self.outcome.load_full()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wishes_wait_and_those_beyond_are_fulfilled_by_the_last() {
+        let (sender, receiver) = channel();
+        let wishes: Vec<_> = std::iter::from_fn(|| sender.wish()).collect();
+        assert_eq!(wishes.len(), RELOADS_MAX);
+        let wish = receiver.next().unwrap();
+        assert!(wishes[0].outcome().is_none());
+        wish.tell(Outcome::Stopping);
+        assert_eq!(wishes[0].outcome().as_deref(), Some(&Outcome::Stopping));
+        assert!(sender.wish().is_some());
+        drop(sender);
+        assert_eq!(std::iter::from_fn(|| receiver.next()).count(), RELOADS_MAX);
+    }
+}

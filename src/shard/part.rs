@@ -1,0 +1,130 @@
+//! Buffers as the ring takes them: to write into, to send from.
+
+use std::ops::Range;
+use std::rc::Rc;
+
+use monoio::buf::{IoBuf, IoBufMut};
+
+/// The spare room behind a buffer's content.
+pub struct Tail {
+    /// The buffer.
+    pub bytes: Vec<u8>,
+    /// How much content it has.
+    pub from: usize,
+}
+
+#[expect(
+    unsafe_code,
+    reason = "monoio's contract for buffers that the kernel writes to"
+)]
+// SAFETY: the pointer and the length describe the vector's spare capacity behind `from`, which
+// stays where it is while the vector is neither grown nor dropped; the ring owns the value
+// meanwhile.
+unsafe impl IoBufMut for Tail {
+    fn write_ptr(&mut self) -> *mut u8 {
+        // SAFETY: `from` is the vector's length at the time of the call, so within its capacity.
+        unsafe { self.bytes.as_mut_ptr().add(self.from) }
+    }
+
+    fn bytes_total(&mut self) -> usize {
+        self.bytes.capacity() - self.from
+    }
+
+    // SAFETY: as the trait demands, the caller has had `count` bytes written behind `write_ptr`.
+    unsafe fn set_init(&mut self, count: usize) {
+        // SAFETY: the kernel has written `count` bytes behind `from`.
+        unsafe { self.bytes.set_len(self.from + count) };
+    }
+}
+
+/// A part of a buffer that is to be sent.
+pub struct Part {
+    bytes: Bytes,
+    from: usize,
+    to: usize,
+}
+
+/// Whose the buffer is.
+enum Bytes {
+    Own(Vec<u8>),
+    /// Another attempt may need it again.
+    Shared(Rc<Vec<u8>>),
+}
+
+impl Bytes {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
+
+impl Part {
+    /// All of `bytes`.
+    #[must_use]
+    pub fn own(bytes: Vec<u8>) -> Self {
+        Self {
+            from: 0,
+            to: bytes.len(),
+            bytes: Bytes::Own(bytes),
+        }
+    }
+
+    /// The bytes of `range`, which is cut to what there is.
+    #[must_use]
+    pub fn shared(bytes: Rc<Vec<u8>>, range: Range<usize>) -> Self {
+        let to = range.end.min(bytes.len());
+        Self {
+            from: range.start.min(to),
+            to,
+            bytes: Bytes::Shared(bytes),
+        }
+    }
+
+    /// What is left to send.
+    #[must_use]
+    pub fn left(&self) -> &[u8] {
+        self.bytes
+            .as_slice()
+            .get(self.from..self.to)
+            .unwrap_or_default()
+    }
+
+    /// Another `count` bytes of it have been sent.
+    pub fn advance(&mut self, count: usize) {
+        self.from = self.from.saturating_add(count).min(self.to);
+    }
+
+    /// Whether nothing of it is left to send.
+    #[must_use]
+    pub fn is_sent(&self) -> bool {
+        self.from >= self.to
+    }
+
+    /// The buffer; a new one where it was shared.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<u8> {
+        match self.bytes {
+            Bytes::Own(bytes) => bytes,
+            Bytes::Shared(_) => Vec::new(),
+        }
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "monoio's contract for buffers that the kernel reads from"
+)]
+// SAFETY: `from <= to <= len` always holds. An own vector is not touched while the ring owns the
+// value; a shared one cannot be touched by anybody as long as the ring holds its count.
+unsafe impl IoBuf for Part {
+    fn read_ptr(&self) -> *const u8 {
+        // SAFETY: `from` is within the buffer.
+        unsafe { self.bytes.as_slice().as_ptr().add(self.from) }
+    }
+
+    fn bytes_init(&self) -> usize {
+        self.to - self.from
+    }
+}
