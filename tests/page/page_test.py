@@ -1,9 +1,10 @@
 """The page at /_infermux/ as an operator sees it, in headless Chromium.
 
-page_test.py BIN_FOLDER PICTURES_FOLDER [--traffic SECONDS]
+page_test.py BIN_FOLDER PICTURES_FOLDER [--readme]
 
 One infermux in front of mock providers that fail now and then, callers with budgets, and names
-that would act if the page took them for markup. The screenshots are for people to look at.
+that would act if the page took them for markup. The screenshots are for people to look at; with
+--readme there are five minutes of traffic and ordinary names on them.
 """
 
 import atexit
@@ -20,12 +21,16 @@ from chromium import Chromium
 from support import BIN, Mock, Process, main, test
 
 PICTURES = Path(sys.argv[2])
-SECONDS = float(sys.argv[4]) if sys.argv[3:4] == ["--traffic"] else 4
+README = "--readme" in sys.argv[3:]
+SECONDS = 300 if README else 4
 TOKEN = "sesame-0123456789"
 KEYS = [TOKEN, "sk-alpha", "sk-beta", "sk-gamma", "callers-own-key"]
 HOSTILE_PROVIDER = "<img/src=x/onerror=owned=1>"
 HOSTILE_CALLERS = ["<script>owned=2</script>", '"><b onmouseover=owned=3>x</b>', "a" * 200]
 HOSTILE_MODEL = "<svg onload=owned=4>{nonce}"
+if README:
+    HOSTILE_PROVIDER, HOSTILE_MODEL = "local", "llama-3.3-70b"
+    HOSTILE_CALLERS = ["research", "translation", "mail"]
 
 CONFIG = """\
 listen: 127.0.0.1:0
@@ -111,7 +116,7 @@ class World:
         """Callers who ask for `seconds`: some stream, some have a budget, some have odd names."""
         callers = [
             ("search", "gpt-4o", 0.011, True),
-            ("batch", "gpt-4o", 0.024, False),
+            ("batch", "gpt-4o", 2.4 if README else 0.024, False),
             ("support", "gpt-4o-mini", 0.015, True),
             ("support", "gpt-4o", 0.04, False),
             ("", "gpt-4o-mini", 0.09, False),
@@ -236,8 +241,8 @@ def what_is_shown_is_what_the_endpoints_say():
     PAGE.wait(f"document.body.innerText.includes('{total:,} in all')")
     assert tile(PAGE, "Providers healthy")[0] == "2 of 3", tile(PAGE, "Providers healthy")
     # Those of the last minute leave while this looks at them only if it takes too long.
-    assert whole(tile(PAGE, "Requests, last minute")[0]) == status["requests_last_minute"]
-    assert whole(tile(PAGE, "Errors, last minute")[0]) == status["errors_last_minute"] > 0
+    assert whole(tile(PAGE, "Requests, 1 min")[0]) == status["requests_last_minute"]
+    assert whole(tile(PAGE, "Errors, 1 min")[0]) == status["errors_last_minute"] > 0
     assert tile(PAGE, "In flight")[0] == "0"
     for name, family, q in (
         ("Latency p95", "infermux_latency_seconds", 0.95),
@@ -306,10 +311,12 @@ def it_fits_every_window_in_both_schemes():
         PAGE.show(width, 900, scheme)
         assert PAGE.run("document.documentElement.scrollWidth") <= width
         PAGE.picture(PICTURES / f"{width}-{scheme}.png")
-    for width in (320, 700, 1000, 1900):
+    for width in (320, 700, 1000, 1110, 1900):
         PAGE.show(width, 900, "light")
+        PAGE.picture(PICTURES / f"{width}.png")
         assert PAGE.run("document.documentElement.scrollWidth") <= width, width
     PAGE.show(1280, 900, "light")
+    assert PAGE.run("innerWidth") == 1280
 
 
 @test
