@@ -27,6 +27,7 @@ mod logging;
 mod manage;
 mod notify;
 mod operator;
+mod page;
 mod pages;
 mod raw;
 mod reload;
