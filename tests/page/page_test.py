@@ -3,13 +3,14 @@
 page_test.py BIN_FOLDER PICTURES_FOLDER [--readme]
 
 One infermux in front of mock providers that fail now and then, callers with budgets, and names
-that would act if the page took them for markup. The screenshots are for people to look at; with
---readme there are five minutes of traffic and ordinary names on them.
+that would act if the page took them for markup. The screenshots are for people to look at.
+--readme takes those of the README instead: five minutes of traffic, and ordinary names.
 """
 
 import atexit
 import http.client
 import json
+import math
 import re
 import sys
 import tempfile
@@ -73,10 +74,10 @@ class World:
 
     def __init__(self):
         slow = {"latency_ms": 18, "ttft_ms": 30}
-        answers = ["ok"] * 23 + [500] + ["ok"] * 31 + [429]
+        answers = ["ok"] * 23 + [500] + ["ok"] * 31 + ([] if README else [429])
         self.mocks = [
             Mock("alpha", models=[], **slow, answers=answers, then="loop"),
-            Mock("beta", models=[], latency_ms=60, answers=["ok"] * 40 + [503]),
+            Mock("beta", models=[], latency_ms=60, answers=["ok"] * 40 + [503] * 8, then="loop"),
             Mock("gamma", models=[], latency_ms=9),
         ]
         folder = tempfile.TemporaryDirectory(prefix="infermux-page-")
@@ -90,7 +91,7 @@ class World:
                 gamma=gamma,
                 hostile=HOSTILE_PROVIDER,
                 model=HOSTILE_MODEL,
-                tight=0.12 * SECONDS,
+                tight=0.12 * SECONDS * (2 if README else 1),
             )
         )
         # The token is in the environment, where the configuration's keys may be, too.
@@ -140,7 +141,8 @@ class World:
         while time.monotonic() < end:
             connection.request("POST", "/v1/chat/completions", body, headers)
             connection.getresponse().read()
-            time.sleep(pause)
+            # Slowly more and less, as in life.
+            time.sleep(pause * (1.5 + math.sin(time.monotonic() / 20)))
 
     def stop(self):
         for process in (self.router, *(mock.process for mock in self.mocks)):
@@ -192,6 +194,28 @@ def duration(text):
     """Seconds."""
     number, unit = text.split(" ")
     return float(number) * {"µs": 1e-6, "ms": 1e-3, "s": 1}[unit]
+
+
+def pictures_for_the_readme():
+    """A wide window and a phone, at the end of the traffic."""
+    enter()
+    busy = threading.Thread(target=WORLD.traffic, args=(SECONDS,))
+    busy.start()
+    time.sleep(SECONDS - 10)
+    PAGE.show(1280, 900, "light")
+    PAGE.picture(PICTURES / "1280.png")
+    PAGE.show(400, 860, "dark")
+    PAGE.picture(PICTURES / "400.png", 860)
+    busy.join()
+
+
+def enter():
+    """Opens the page, with the token."""
+    PAGE.show(1280, 900, "light")
+    PAGE.do("Page.navigate", url=f"http://127.0.0.1:{WORLD.management}/_infermux/")
+    PAGE.wait("document.readyState === 'complete' && document.querySelector('#login').open")
+    PAGE.type(TOKEN)
+    PAGE.wait(LIVE)
 
 
 @test
@@ -404,4 +428,4 @@ if __name__ == "__main__":
     PAGE = Chromium()
     atexit.register(PAGE.stop)
     atexit.register(WORLD.stop)
-    sys.exit(main())
+    sys.exit(pictures_for_the_readme() if README else main())
