@@ -152,10 +152,10 @@ class Chromium:
         for kind in ("mousePressed", "mouseReleased"):
             self.do("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
-    def picture(self, path):
-        """Saves the whole page as an image."""
+    def picture(self, path, height=None):
+        """Saves the page as an image, all of it or so much from its top."""
         size = self.do("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": height or size["height"], "scale": 1}
         taken = self.do(
             "Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip
         )
