@@ -120,6 +120,8 @@ pub const FACTS_PER_BATCH: usize = 4 * 256;
 pub const FACTS_HELD_MAX: usize = 65_536;
 /// Most changes of circuits that wait for the log: every provider's, twice over.
 pub const CIRCUIT_CHANGES_MAX: usize = 2 * PROVIDERS_MAX;
+/// Most changes of circuits that are kept for operators; the oldest go.
+pub const CHANGES_KEPT_MAX: usize = 64;
 /// Largest state file that is read, in bytes: 10,000 callers with a few months each need 2 MiB, and
 /// those that had a budget within the last year come on top.
 pub const STATE_BYTES_MAX: u64 = 64 << 20;

@@ -10,10 +10,12 @@ use std::time::Duration;
 use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
 use crate::config::plan::{Plan, Provider};
+use crate::coordinator::changes::Changes;
 use crate::coordinator::publish::{Folder, Publisher};
 use crate::coordinator::reports::{BudgetStanding, Job, Known, ProviderStanding};
 use crate::coordinator::time::Time;
 use crate::decide::breaker::State;
+use crate::decide::budget::Level;
 use crate::ledger::books::Books;
 use crate::ledger::terms::Terms;
 use crate::ledger::totals::Totals;
@@ -44,6 +46,12 @@ pub struct Coordinator {
     reports: Giver<Job>,
     /// Changes of circuits: the provider, the state it went to and why, and how often.
     transitions: BTreeMap<(Box<str>, &'static str, &'static str), u64>,
+    /// The last of them.
+    changes: Changes,
+    /// By caller, budgets that have reached 80 % and 100 %.
+    alerts: BTreeMap<Box<str>, [u64; 2]>,
+    /// When the process began.
+    started: Time,
     publisher: Publisher,
     folder: Folder,
     orders: Vec<Order>,
@@ -75,6 +83,9 @@ impl Coordinator {
             meters,
             reports,
             transitions: BTreeMap::new(),
+            changes: Changes::default(),
+            alerts: BTreeMap::new(),
+            started: Time::default(),
             publisher: Publisher::new(Arc::clone(&gates)),
             plan,
             gates,
@@ -111,6 +122,7 @@ impl Coordinator {
 
     /// Puts in force what the books begin with: before any shard runs.
     pub fn start(&mut self, time: Time) {
+        self.started = time;
         self.books.start(&mut self.orders);
         self.do_what_is_due(time);
     }
@@ -189,6 +201,7 @@ impl Coordinator {
                     }
                     Question::Adopt => self.adopt(now),
                     Question::Providers
+                    | Question::Changes
                     | Question::Status
                     | Question::Metrics
                     | Question::Costs
@@ -238,6 +251,7 @@ impl Coordinator {
         self.count(time);
         self.books.on_time(now, wall, &mut self.orders);
         self.publish();
+        self.changes.date(time);
         self.answer(time);
         self.save(now, Last::No);
     }
@@ -321,6 +335,7 @@ impl Coordinator {
             tracing::info!(provider, from, to, reason, "the circuit has changed");
             let key = (provider.into(), to, reason);
             *self.transitions.entry(key).or_default() += 1;
+            self.changes.add(provider, change);
         }
         for alert in self.books.take_alerts() {
             let Some(budget) = self.plan.find_budget(alert.budget) else {
@@ -329,6 +344,11 @@ impl Coordinator {
             let caller = &*budget.caller;
             let (spent, limit) = (alert.spent.to_string(), alert.monthly.to_string());
             let percent = alert.level.percent();
+            let counts = self.alerts.entry(caller.into()).or_default();
+            match alert.level {
+                Level::Most => counts[0] += 1,
+                Level::All => counts[1] += 1,
+            }
             tracing::warn!(
                 caller,
                 percent,
@@ -363,6 +383,7 @@ impl Coordinator {
                     .collect();
                 providers::body(&all)
             }
+            Question::Changes => providers::body(&self.changes.report()),
             // A configuration without it may have come in between: then there is nothing to show.
             Question::Circuit(id, _) => plan
                 .find_provider(id)
@@ -406,10 +427,12 @@ impl Coordinator {
             caller: view.caller.into(),
             limit: view.limit,
             spent: view.spent,
+            alerts: self.alerts.get(view.caller).copied().unwrap_or_default(),
         });
         let transitions = self.transitions.iter();
         Known {
             time,
+            started: self.started,
             totals: Arc::clone(&self.totals),
             providers,
             budgets: budgets.collect(),

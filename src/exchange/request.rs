@@ -62,7 +62,7 @@ impl Request {
         Self {
             id: RequestId::of(offered, random),
             attribution,
-            audience: if bytes[head.target.clone()].starts_with(b"/_infermux/") {
+            audience: if bytes[head.target.clone()].starts_with(b"/_infermux") {
                 Audience::Operators
             } else {
                 Audience::Callers

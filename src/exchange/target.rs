@@ -14,13 +14,17 @@ pub enum Target {
     Models,
     /// `GET /v1/models/{id}`, the id decoded.
     Model(String),
-    /// Something under `/_infermux/`.
+    /// Something under `/_infermux`.
     Manage(Manage),
 }
 
 /// What an operator asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Manage {
+    /// `GET /_infermux/`: the page for browsers, which holds no data.
+    Page,
+    /// `GET /_infermux`: where that page is.
+    PageElsewhere,
     /// `GET /_infermux/health`, `/livez`: whether the process lives.
     Health,
     /// `GET /_infermux/ready`, `/readyz`: whether it takes traffic.
@@ -66,7 +70,9 @@ pub fn read<'a>(
     target: &'a str,
 ) -> Result<(Method, Target), Refusal<'a>> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let found = match (door, path.strip_prefix("/_infermux/")) {
+    let below = path.strip_prefix("/_infermux");
+    let below = below.filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let found = match (door, below) {
         (Door::Both | Door::Operators, Some(rest)) => manage(rest, query)?.map(Target::Manage),
         (Door::Both | Door::Callers, None) => inference(path),
         (Door::Callers, Some(_)) | (Door::Operators, None) => None,
@@ -78,9 +84,13 @@ pub fn read<'a>(
         }
         Target::Models
         | Target::Model(_)
-        | Target::Manage(Manage::Health | Manage::Ready | Manage::Report(_)) => {
-            (&[Method::Get, Method::Head][..], "GET, HEAD")
-        }
+        | Target::Manage(
+            Manage::Page
+            | Manage::PageElsewhere
+            | Manage::Health
+            | Manage::Ready
+            | Manage::Report(_),
+        ) => (&[Method::Get, Method::Head][..], "GET, HEAD"),
     };
     let method = match method {
         b"GET" => Some(Method::Get),
@@ -109,14 +119,19 @@ fn inference(path: &str) -> Option<Target> {
     })
 }
 
-/// Reads what follows `/_infermux/`; `None`: there is no such path.
-fn manage<'a>(path: &str, query: &str) -> Result<Option<Manage>, Refusal<'a>> {
+/// Reads what follows `/_infermux`; `None`: there is no such path.
+fn manage<'a>(rest: &str, query: &str) -> Result<Option<Manage>, Refusal<'a>> {
+    let Some(path) = rest.strip_prefix('/') else {
+        return Ok(Some(Manage::PageElsewhere));
+    };
     let question = match path {
+        "" => return Ok(Some(Manage::Page)),
         "health" | "livez" => return Ok(Some(Manage::Health)),
         "ready" | "readyz" => return Ok(Some(Manage::Ready)),
         "reload" => return Ok(Some(Manage::Reload)),
         "status" => Question::Status,
         "providers" => Question::Providers,
+        "changes" => Question::Changes,
         "metrics" => Question::Metrics,
         "costs" => Question::Costs,
         "costs/by-caller" => Question::CostsByCaller,
@@ -212,6 +227,9 @@ mod tests {
         }
         let circuit = Manage::Circuit("a b".into(), ByHand::Close);
         for (method, target, found) in [
+            ("GET", "/_infermux/", Manage::Page),
+            ("HEAD", "/_infermux/?x", Manage::Page),
+            ("GET", "/_infermux", Manage::PageElsewhere),
             ("GET", "/_infermux/livez", Manage::Health),
             ("HEAD", "/_infermux/ready", Manage::Ready),
             (
@@ -246,7 +264,9 @@ mod tests {
             ("POST", "/_infermux/metrics", 405),
             ("GET", "/_infermux/costs/by-nobody", 404),
             ("GET", "/_infermux/costs/timeseries?hours=0", 400),
-            ("GET", "/_infermux/", 404),
+            ("POST", "/_infermux/", 405),
+            ("GET", "/_infermuxx", 404),
+            ("GET", "/_infermux//", 404),
             ("GET", "/v1/chat/completions", 405),
             ("HEAD", "/v1/embeddings", 405),
             ("POST", "/v1/models", 405),

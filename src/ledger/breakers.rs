@@ -29,6 +29,8 @@ struct Standing {
 /// A circuit changed; the log tells of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
+    /// When.
+    pub at: Instant,
     /// Whose.
     pub provider: ProviderId,
     /// From what to what, and why.
@@ -240,6 +242,7 @@ impl Breakers {
         orders.push(Order::Circuit { provider, state });
         if self.changes.len() < CIRCUIT_CHANGES_MAX {
             self.changes.push(Change {
+                at: now,
                 provider,
                 transition,
             });

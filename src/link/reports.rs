@@ -61,6 +61,8 @@ pub enum Question {
     Status,
     /// How all providers are.
     Providers,
+    /// The last changes of circuits.
+    Changes,
     /// All metrics.
     Metrics,
     /// What was spent in the running month.

@@ -1,11 +1,13 @@
 //! Numbers to text: the log, what the management API shows, and tables for terminals.
 
 pub mod access_line;
+pub mod changes;
 pub mod costs;
 pub mod escape;
 pub mod line;
 pub mod metrics;
 pub mod overview;
+pub mod page;
 pub mod providers;
 pub mod reloaded;
 pub mod status;

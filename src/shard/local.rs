@@ -17,12 +17,16 @@ pub struct Answer {
     pub status: u16,
     /// Its media type.
     pub kind: &'static str,
+    /// More fields of its head, each with its line end.
+    pub fields: String,
     /// Its body.
     pub body: Vec<u8>,
 }
 
 /// The media type of JSON.
 pub const JSON: &str = "application/json";
+/// The media type of pages.
+pub const HTML: &str = "text/html; charset=utf-8";
 /// The media type of metrics (Prometheus, text exposition format).
 pub const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -32,8 +36,14 @@ pub async fn answer(
     caller: &mut Caller,
     request: &Request,
     record: &mut Record<'_>,
-    Answer { status, kind, body }: Answer,
+    answer: Answer,
 ) -> After {
+    let Answer {
+        status,
+        kind,
+        fields,
+        body,
+    } = answer;
     record.status = Some(status);
     record.first_byte = Some(clock::now());
     let out = &mut caller.out;
@@ -46,6 +56,7 @@ pub async fn answer(
     out.extend_from_slice(b"\r\nX-Request-Id: ");
     out.extend_from_slice(request.id.as_str().as_bytes());
     out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(fields.as_bytes());
     request.write_connection(shard.connection(request.connection), out);
     out.extend_from_slice(b"\r\n");
     match request.body {

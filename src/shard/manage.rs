@@ -10,14 +10,14 @@ use crate::exchange::target::Manage;
 use crate::link::gate::Phase;
 use crate::link::reloads::Outcome;
 use crate::link::reports::{Ask, Message, Question, Reply};
-use crate::report::reloaded;
+use crate::report::{page, reloaded};
 use crate::shard::caller::Caller;
 use crate::shard::drive::After;
 use crate::shard::local::{self, Answer};
 use crate::shard::refuse;
 use crate::shard::run::Shard;
 use crate::shard::settle::Record;
-use crate::sys::clock;
+use crate::sys::{clock, entropy};
 
 /// Answers an operator's request.
 pub async fn answer(
@@ -27,37 +27,64 @@ pub async fn answer(
     manage: &Manage,
 ) -> After {
     let mut record = Record::new(shard, request);
-    let answered: Result<(u16, Vec<u8>), Refusal<'_>> = match manage {
-        Manage::Health => Ok((200, OK.to_vec())),
+    let answered = match manage {
+        Manage::Page => Ok(page()),
+        Manage::PageElsewhere => Ok(Answer {
+            status: 308,
+            kind: local::HTML,
+            // Relative, for whoever comes through a proxy that serves it below another path.
+            fields: "Location: _infermux/\r\n".to_owned(),
+            body: Vec::new(),
+        }),
+        Manage::Health => Ok(json(200, OK.to_vec())),
         Manage::Ready => Ok(match shard.process.phase() {
-            Phase::Serving => (200, OK.to_vec()),
-            Phase::Leaving | Phase::Draining | Phase::Stopping => (503, DRAINING.to_vec()),
+            Phase::Serving => json(200, OK.to_vec()),
+            Phase::Leaving | Phase::Draining | Phase::Stopping => json(503, DRAINING.to_vec()),
         }),
         Manage::Reload => return reload(shard, caller, request, &mut record).await,
-        Manage::Report(question) => ask(shard, question.clone()).await,
+        Manage::Report(question) => ask(shard, question.clone()).await.map(|body| {
+            let kind = if *question == Question::Metrics {
+                local::PROMETHEUS
+            } else {
+                local::JSON
+            };
+            Answer {
+                kind,
+                ..json(200, body)
+            }
+        }),
         Manage::Circuit(name, act) => match provider_called(shard, name) {
             Some(id) => match ask(shard, Question::Circuit(id, *act)).await {
                 // A configuration without it came in between.
-                Ok((_, body)) if body.is_empty() => Err(Refusal::UnknownProvider { name }),
-                answered => answered,
+                Ok(body) if body.is_empty() => Err(Refusal::UnknownProvider { name }),
+                answered => answered.map(|body| json(200, body)),
             },
             None => Err(Refusal::UnknownProvider { name }),
         },
     };
     match answered {
-        Ok((status, body)) => {
-            let kind = match manage {
-                Manage::Report(Question::Metrics) => local::PROMETHEUS,
-                Manage::Health
-                | Manage::Ready
-                | Manage::Report(_)
-                | Manage::Reload
-                | Manage::Circuit(..) => local::JSON,
-            };
-            let answer = Answer { status, kind, body };
-            local::answer(shard, caller, request, &mut record, answer).await
-        }
+        Ok(answer) => local::answer(shard, caller, request, &mut record, answer).await,
         Err(refusal) => refuse::tell(shard, caller, request, &mut record, &refusal).await,
+    }
+}
+
+fn json(status: u16, body: Vec<u8>) -> Answer {
+    Answer {
+        status,
+        kind: local::JSON,
+        fields: String::new(),
+        body,
+    }
+}
+
+/// The page for browsers.
+fn page() -> Answer {
+    let page = page::page([entropy::seed(), entropy::seed()]);
+    Answer {
+        status: 200,
+        kind: local::HTML,
+        fields: page.fields,
+        body: page.html.into_bytes(),
     }
 }
 
@@ -67,7 +94,7 @@ pub async fn answer(
 /// # Errors
 ///
 /// It has too much to do, or does not answer.
-pub async fn ask<'a>(shard: &Shard, question: Question) -> Result<(u16, Vec<u8>), Refusal<'a>> {
+pub async fn ask<'a>(shard: &Shard, question: Question) -> Result<Vec<u8>, Refusal<'a>> {
     let reply = Arc::new(Reply::default());
     // What this shard has seen is in the answer, too.
     shard.reports.flush();
@@ -82,7 +109,7 @@ pub async fn ask<'a>(shard: &Shard, question: Question) -> Result<(u16, Vec<u8>)
     let until = clock::now() + PATIENCE;
     while clock::now() < until {
         if let Some(body) = reply.taken() {
-            return Ok((200, body));
+            return Ok(body);
         }
         // In a box of its own: a timer is aligned so that it would pad every request's future.
         Box::pin(monoio::time::sleep(Duration::from_millis(1))).await;
@@ -110,11 +137,10 @@ async fn reload(
     };
     let refusal = match outcome.as_ref().map(Option::as_deref) {
         Some(Some(Outcome::Done(changes))) => {
-            let answer = Answer {
-                status: 200,
-                kind: local::JSON,
-                body: reloaded::body(&changes.changed, &changes.needs_restart),
-            };
+            let answer = json(
+                200,
+                reloaded::body(&changes.changed, &changes.needs_restart),
+            );
             return local::answer(shard, caller, request, record, answer).await;
         }
         Some(Some(Outcome::Refused(faults))) => Refusal::InvalidConfiguration { faults },

@@ -51,6 +51,7 @@ pub async fn answer(
     let answer = Answer {
         status: 200,
         kind: local::JSON,
+        fields: String::new(),
         body,
     };
     local::answer(shard, caller, request, &mut record, answer).await

@@ -1,0 +1,115 @@
+//! The last changes of circuits, for operators who come after they happened.
+
+use std::collections::VecDeque;
+
+use crate::base::limits::CHANGES_KEPT_MAX;
+use crate::coordinator::time::Time;
+use crate::ledger::breakers::Change;
+use crate::report::changes::ChangeReport;
+
+/// The last changes of circuits. Where there are too many, the oldest go.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// The newest first.
+    dated: VecDeque<ChangeReport>,
+    /// Those since the last call of [`Changes::date`], the newest first.
+    undated: VecDeque<(Box<str>, Change)>,
+}
+
+impl Changes {
+    /// Keeps a change of the circuit of the provider called `provider`.
+    pub fn add(&mut self, provider: &str, change: Change) {
+        self.undated.push_front((provider.into(), change));
+        self.undated.truncate(CHANGES_KEPT_MAX);
+    }
+
+    /// Gives the changes since the last call their place in the calendar: once, so that it is the
+    /// same in every report.
+    pub fn date(&mut self, time: Time) {
+        while let Some((provider, change)) = self.undated.pop_back() {
+            let transition = change.transition;
+            self.dated.push_front(ChangeReport {
+                time: time.wall.before(time.now.since(change.at)),
+                provider,
+                from: transition.from.name(),
+                to: transition.to.name(),
+                reason: transition.reason.name(),
+            });
+        }
+        self.dated.truncate(CHANGES_KEPT_MAX);
+    }
+
+    /// Those that have their place, the newest first.
+    #[must_use]
+    pub fn report(&self) -> &VecDeque<ChangeReport> {
+        &self.dated
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::base::ids::ProviderId;
+    use crate::base::time::{Instant, WallTime};
+    use crate::decide::breaker::{Reason, State, Transition};
+
+    fn change(second: u64) -> Change {
+        let at = Instant::from_millis(1_000 * second);
+        let (since, until) = (at, at + Duration::from_secs(30));
+        Change {
+            at,
+            provider: ProviderId(0),
+            transition: Transition {
+                from: State::Closed,
+                to: State::Open { since, until },
+                reason: Reason::Manual,
+            },
+        }
+    }
+
+    fn at(second: u64) -> Time {
+        Time {
+            now: Instant::from_millis(1_000 * second),
+            wall: WallTime::from_unix_millis(1_000_000 + 1_000 * second),
+        }
+    }
+
+    #[test]
+    fn the_newest_come_first_and_keep_their_time() {
+        let mut changes = Changes::default();
+        changes.add("a", change(1));
+        changes.add("b", change(2));
+        assert!(changes.report().is_empty());
+        changes.date(at(5));
+        changes.add("c", change(6));
+        changes.date(at(6));
+        let told: Vec<(&str, u64)> = changes
+            .report()
+            .iter()
+            .map(|one| (&*one.provider, one.time.unix_millis()))
+            .collect();
+        assert_eq!(told, [("c", 1_006_000), ("b", 1_002_000), ("a", 1_001_000)]);
+        let one = serde_json::to_string(&changes.report()[0]).unwrap();
+        let expected = "{\"time\":\"1970-01-01T00:16:46.000Z\",\"provider\":\"c\",\
+            \"from\":\"closed\",\"to\":\"open\",\"reason\":\"manual\"}";
+        assert_eq!(one, expected);
+    }
+
+    #[test]
+    fn the_oldest_make_room() {
+        let mut changes = Changes::default();
+        for second in 0..200 {
+            changes.add("a", change(second));
+            if second % 90 == 0 {
+                changes.date(at(second));
+            }
+        }
+        changes.date(at(200));
+        let told = changes.report();
+        assert_eq!(told.len(), CHANGES_KEPT_MAX);
+        assert_eq!(told[0].time.unix_millis(), 1_199_000);
+        assert_eq!(told[CHANGES_KEPT_MAX - 1].time.unix_millis(), 1_136_000);
+    }
+}
