@@ -11,10 +11,10 @@ use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
 use crate::config::plan::{Plan, Provider};
 use crate::coordinator::changes::Changes;
+use crate::coordinator::describe::describe;
 use crate::coordinator::publish::{Folder, Publisher};
 use crate::coordinator::reports::{BudgetStanding, Job, Known, ProviderStanding};
 use crate::coordinator::time::Time;
-use crate::decide::breaker::State;
 use crate::decide::budget::Level;
 use crate::ledger::books::Books;
 use crate::ledger::terms::Terms;
@@ -23,7 +23,7 @@ use crate::link::facts::MonthTag;
 use crate::link::gate::Gates;
 use crate::link::latest::Latest;
 use crate::link::meters::MeterReceiver;
-use crate::link::orders::{Circuit, Health, Order};
+use crate::link::orders::{Circuit, Order};
 use crate::link::queue::Giver;
 use crate::link::reports::{Ask, Batch, Inbox, Incoming, Message, Progress, Question};
 use crate::link::states::StateSender;
@@ -443,41 +443,6 @@ impl Coordinator {
             reloads: gates.process().reloads(),
         }
     }
-}
-
-fn describe<'a>(
-    books: &mut Books,
-    gates: &Gates,
-    time: Time,
-    provider: &'a Provider,
-) -> Option<ProviderReport<'a>> {
-    let id = provider.id;
-    let Time { now, wall } = time;
-    let view = books.view(now, id)?;
-    let (opened, recovery) = match view.state {
-        State::Open { since, until } => (
-            Some(wall.before(now.since(since))),
-            Some(wall.after(until.since(now))),
-        ),
-        State::Closed | State::HalfOpen { .. } => (None, None),
-    };
-    let (requests, tokens) = gates.providers[id.index()].headroom();
-    Some(ProviderReport {
-        name: &provider.name,
-        kind: provider.kind.name(),
-        healthy: view.health == Health::Healthy,
-        circuit: view.state.name(),
-        circuit_opened_at: opened,
-        circuit_recovery_at: recovery,
-        error_rate: view.error_rate,
-        p95_latency_ms: view.p95,
-        requests_last_minute: view.requests_last_minute,
-        models: &provider.models,
-        model_aliases: &provider.model_aliases,
-        rate_limit_headroom_rpm: requests,
-        rate_limit_headroom_tpm: tokens,
-        last_check_at: books.checked_at(id),
-    })
 }
 
 /// Whether the coordinator goes on.
