@@ -35,6 +35,7 @@ mod raw;
 mod reload;
 mod rings;
 mod routing;
+mod secrets;
 mod serving;
 mod shutdown;
 mod split;
