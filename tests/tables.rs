@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use infermux::cli::flags::Arguments;
 use infermux::exchange::refusal::TABLE;
+use infermux::report::metrics::ROWS;
 
 #[test]
 fn the_tables_of_the_readme_are_up_to_date() {
@@ -19,6 +20,7 @@ fn the_tables_of_the_readme_are_up_to_date() {
         ("commands", commands()),
         ("errors", errors()),
         ("keys", keys()),
+        ("metrics", metrics()),
     ];
     let fresh = tables.iter().fold(text.clone(), |text, (name, table)| {
         filled(&text, name, table)
@@ -105,6 +107,22 @@ fn keys() -> String {
             key.kind,
             key.default,
             key.meaning
+        );
+    }
+    table
+}
+
+fn metrics() -> String {
+    let mut table = String::from("| metric | type | labels | |\n|---|---|---|---|\n");
+    for row in ROWS {
+        let labels: Vec<String> = row.labels.iter().map(|name| format!("`{name}`")).collect();
+        let _ = writeln!(
+            table,
+            "| `{}` | {} | {} | {} |",
+            row.name,
+            row.kind.name(),
+            labels.join(" "),
+            row.help
         );
     }
     table

@@ -33,6 +33,7 @@ pub(crate) fn admitted() -> Run {
     books(|at| Fact::Admitted {
         provider: ProviderId(1),
         at,
+        requests: 1,
         tokens: Tokens::new(300),
     })
 }

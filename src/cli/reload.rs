@@ -14,6 +14,7 @@ use crate::base::time::Instant;
 use crate::cli::environment;
 use crate::cli::file::{self, Unusable};
 use crate::cli::overrides::Overrides;
+use crate::cli::serve::warn_of_open_keys;
 use crate::cli::stop::Bells;
 use crate::cli::threads::NAMES_MAX;
 use crate::config::plan::Plan;
@@ -202,6 +203,7 @@ impl Reloader {
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
+        warn_of_open_keys(&seated.plan);
         Ok(Next {
             seated,
             certificate,

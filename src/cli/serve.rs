@@ -111,6 +111,11 @@ fn configured(path: PathBuf, flags: &ServeFlags) -> Option<(Source, Loaded)> {
 fn introduce(path: &Path, plan: &Plan) {
     terminal::say(format_args!("infermux {}", env!("CARGO_PKG_VERSION")));
     terminal::say(format_args!("config: {}", path.display()));
+    warn_of_open_keys(plan);
+}
+
+/// Warns where anyone may spend the providers' keys.
+pub fn warn_of_open_keys(plan: &Plan) {
     let has_keys = plan.providers.iter().any(|one| one.api_key.is_some());
     let is_open = matches!(plan.auth, Auth::Passthrough) && !plan.listen.addr.ip().is_loopback();
     if has_keys && is_open {

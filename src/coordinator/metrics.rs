@@ -9,7 +9,7 @@ use crate::coordinator::reports::Known;
 use crate::decide::outcome::Outcome;
 use crate::ledger::totals::SeriesTotal;
 use crate::link::meters::{
-    Counter, Histogram, HistogramSum, LoopMeter, ProviderMeter, STATUSES, Series,
+    Counter, Histogram, HistogramSum, LoopMeter, NOBODY, ProviderMeter, STATUSES, Series,
 };
 use crate::link::orders::Health;
 use crate::report::metrics::{Buckets, Exposition, Family};
@@ -32,7 +32,7 @@ pub fn text(known: &Known) -> String {
 
 /// What is counted by provider and model.
 fn requests(out: &mut Exposition, known: &Known) {
-    let all: Vec<&SeriesTotal> = known.totals.by_series().map(|(one, _)| one).collect();
+    let mut all: Vec<&SeriesTotal> = known.totals.by_series().map(|(one, _)| one).collect();
     out.begin(Family::Requests);
     for one in &all {
         let others = STATUSES.map(|status| status.to_string());
@@ -44,6 +44,8 @@ fn requests(out: &mut Exposition, known: &Known) {
             }
         }
     }
+    // Whoever came to no provider has used nothing.
+    all.retain(|one| &*one.provider != NOBODY);
     histograms(out, Family::Latency, &all, |series| &series.latency);
     histograms(out, Family::FirstToken, &all, |series| &series.first_token);
     out.begin(Family::Overhead);
@@ -118,12 +120,23 @@ fn attempts(out: &mut Exposition, known: &Known) {
     out.begin(Family::Disconnects);
     out.value(&[], loops().map(|one| one.disconnects.get()).sum::<u64>());
     out.begin(Family::InFlight);
+    let unused = known.providers.iter().map(|one| &one.name);
+    let unused = unused.filter(|name| providers.iter().all(|(known, _)| known != *name));
+    unused.for_each(|name| out.value(&[name], 0));
     for (name, shards) in providers {
         out.value(&[name], between(shards, |one| (&one.begun, &one.ended)));
     }
     out.begin(Family::Connections);
-    let callers: u64 = loops().map(|one| one.callers.get()).sum();
-    let busy: u64 = loops().map(|one| one.callers_busy.get()).sum();
+    // Whoever connects to the last loop is an operator.
+    let control = known.totals.loops().iter().map(|(shard, _)| *shard).max();
+    let callers_loops = || {
+        let loops = known.totals.loops().iter();
+        loops
+            .filter(|(shard, _)| Some(*shard) != control)
+            .map(|(_, meter)| meter)
+    };
+    let callers: u64 = callers_loops().map(|one| one.callers.get()).sum();
+    let busy: u64 = callers_loops().map(|one| one.callers_busy.get()).sum();
     let opened = between_all(&all, |one| {
         (&one.connections_opened, &one.connections_closed)
     });
@@ -169,6 +182,12 @@ fn standing(out: &mut Exposition, known: &Known) {
     out.begin(Family::BudgetLimit);
     for one in &known.budgets {
         out.value(&[&one.caller], one.limit);
+    }
+    out.begin(Family::BudgetAlerts);
+    for one in &known.budgets {
+        for (percent, count) in ["80", "100"].iter().zip(one.alerts) {
+            out.value(&[&one.caller, percent], count);
+        }
     }
     out.begin(Family::StateWriteFailures);
     out.value(&[], known.state_write_failures);
@@ -228,7 +247,7 @@ fn process(out: &mut Exposition, known: &Known) {
         out.begin(family);
         out.value(&[], value);
     }
-    let start = known.time.wall.before(known.uptime).unix_millis();
+    let start = known.started.wall.unix_millis();
     out.begin(Family::ProcessStart);
     out.value(&[], Duration::from_millis(start).as_secs_f64());
 }

@@ -2,6 +2,7 @@
 
 pub mod changes;
 pub mod chores;
+mod describe;
 pub mod metrics;
 pub mod names;
 pub mod publish;

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::base::money::NanoUsd;
 use crate::base::spent::Spent;
@@ -34,8 +33,8 @@ pub struct Job {
 pub struct Known {
     /// When.
     pub time: Time,
-    /// For how long it has been running.
-    pub uptime: Duration,
+    /// When the process began.
+    pub started: Time,
     /// What is counted.
     pub totals: Arc<Totals>,
     /// The providers, in the order of the file.
@@ -72,6 +71,8 @@ pub struct BudgetStanding {
     pub limit: NanoUsd,
     /// What has been spent.
     pub spent: NanoUsd,
+    /// Times that it has reached 80 % and 100 % and the log was told.
+    pub alerts: [u64; 2],
 }
 
 /// Answers one question after the other, until there will be none any more.
@@ -134,7 +135,7 @@ fn status(known: &Known) -> StatusReport {
     let is_well = |one: &&ProviderStanding| one.health == Health::Healthy && one.circuit != "open";
     StatusReport {
         version: env!("CARGO_PKG_VERSION"),
-        uptime_seconds: known.uptime.as_secs(),
+        uptime_seconds: now.since(known.started.now).as_secs(),
         providers_healthy: known.providers.iter().filter(is_well).count(),
         providers_total: known.providers.len(),
         requests_total: loops().map(|meter| meter.requests_total.get()).sum(),

@@ -3,6 +3,7 @@
 //! It is the single authority for breakers, limits, budgets and totals, and the only one that
 //! changes gates, but for what shards take from them. It never touches disk, names or a socket.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +11,11 @@ use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
 use crate::config::plan::{Plan, Provider};
 use crate::coordinator::changes::Changes;
+use crate::coordinator::describe::describe;
 use crate::coordinator::publish::{Folder, Publisher};
 use crate::coordinator::reports::{BudgetStanding, Job, Known, ProviderStanding};
 use crate::coordinator::time::Time;
-use crate::decide::breaker::State;
+use crate::decide::budget::Level;
 use crate::ledger::books::Books;
 use crate::ledger::terms::Terms;
 use crate::ledger::totals::Totals;
@@ -21,7 +23,7 @@ use crate::link::facts::MonthTag;
 use crate::link::gate::Gates;
 use crate::link::latest::Latest;
 use crate::link::meters::MeterReceiver;
-use crate::link::orders::{Circuit, Health, Order};
+use crate::link::orders::{Circuit, Order};
 use crate::link::queue::Giver;
 use crate::link::reports::{Ask, Batch, Inbox, Incoming, Message, Progress, Question};
 use crate::link::states::StateSender;
@@ -44,8 +46,10 @@ pub struct Coordinator {
     reports: Giver<Job>,
     /// Changes of circuits, as reports show them.
     changes: Changes,
-    /// When it started.
-    started: Instant,
+    /// By caller, budgets that have reached 80 % and 100 %.
+    alerts: BTreeMap<Box<str>, [u64; 2]>,
+    /// When the process began.
+    started: Time,
     publisher: Publisher,
     folder: Folder,
     orders: Vec<Order>,
@@ -77,7 +81,8 @@ impl Coordinator {
             meters,
             reports,
             changes: Changes::default(),
-            started: Instant::ZERO,
+            alerts: BTreeMap::new(),
+            started: Time::default(),
             publisher: Publisher::new(Arc::clone(&gates)),
             plan,
             gates,
@@ -114,7 +119,7 @@ impl Coordinator {
 
     /// Puts in force what the books begin with: before any shard runs.
     pub fn start(&mut self, time: Time) {
-        self.started = time.now;
+        self.started = time;
         self.books.start(&mut self.orders);
         self.do_what_is_due(time);
     }
@@ -334,6 +339,11 @@ impl Coordinator {
             let caller = &*budget.caller;
             let (spent, limit) = (alert.spent.to_string(), alert.monthly.to_string());
             let percent = alert.level.percent();
+            let counts = self.alerts.entry(caller.into()).or_default();
+            match alert.level {
+                Level::Most => counts[0] += 1,
+                Level::All => counts[1] += 1,
+            }
             tracing::warn!(
                 caller,
                 percent,
@@ -412,10 +422,11 @@ impl Coordinator {
             caller: view.caller.into(),
             limit: view.limit,
             spent: view.spent,
+            alerts: self.alerts.get(view.caller).copied().unwrap_or_default(),
         });
         Known {
             time,
-            uptime: time.now.since(self.started),
+            started: self.started,
             totals: Arc::clone(&self.totals),
             providers,
             budgets: budgets.collect(),
@@ -424,41 +435,6 @@ impl Coordinator {
             reloads: gates.process().reloads(),
         }
     }
-}
-
-fn describe<'a>(
-    books: &mut Books,
-    gates: &Gates,
-    time: Time,
-    provider: &'a Provider,
-) -> Option<ProviderReport<'a>> {
-    let id = provider.id;
-    let Time { now, wall } = time;
-    let view = books.view(now, id)?;
-    let (opened, recovery) = match view.state {
-        State::Open { since, until } => (
-            Some(wall.before(now.since(since))),
-            Some(wall.after(until.since(now))),
-        ),
-        State::Closed | State::HalfOpen { .. } => (None, None),
-    };
-    let (requests, tokens) = gates.providers[id.index()].headroom();
-    Some(ProviderReport {
-        name: &provider.name,
-        kind: provider.kind.name(),
-        healthy: view.health == Health::Healthy,
-        circuit: view.state.name(),
-        circuit_opened_at: opened,
-        circuit_recovery_at: recovery,
-        error_rate: view.error_rate,
-        p95_latency_ms: view.p95,
-        requests_last_minute: view.requests_last_minute,
-        models: &provider.models,
-        model_aliases: &provider.model_aliases,
-        rate_limit_headroom_rpm: requests,
-        rate_limit_headroom_tpm: tokens,
-        last_check_at: books.checked_at(id),
-    })
 }
 
 /// Whether the coordinator goes on.

@@ -4,7 +4,7 @@ use crate::base::time::{Instant, WallTime};
 use crate::sys::clock;
 
 /// What both clocks show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Time {
     /// The one that nobody sets.
     pub now: Instant,

@@ -276,6 +276,11 @@ impl Breaker {
         transition
     }
 
+    /// Forgets what is too old to count: for a circuit that nobody asks about any more.
+    pub fn age(&mut self, now: Instant) {
+        self.response_times.age(now);
+    }
+
     /// What the circuit is.
     #[must_use]
     pub fn state(&self) -> State {

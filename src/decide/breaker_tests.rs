@@ -40,6 +40,7 @@ fn play(breaker: &mut Breaker, now: Instant, event: &[&str]) -> Option<Transitio
         ["operator", "opens"] => Some(breaker.open(now)),
         ["operator", "closes"] => breaker.close(),
         ["operator", "resets"] => breaker.reset(),
+        ["reload", policy] => breaker.adopt(now, policy_of(policy)),
         ["take", generation] => {
             breaker.on_probe_taken(now, number(generation));
             None
@@ -563,6 +564,31 @@ fn reports_show_what_opened_it_until_the_window_has_passed() {
     assert_eq!(breaker.p95(later), None);
 }
 
+#[test]
+fn a_reload_keeps_what_is_known_and_opens_a_circuit_whose_probe_is_out() {
+    check(
+        "consecutive_failures: 5, recovery_window: 10s, backoff_permille: 2000",
+        "
+         0s  failure                                              closed
+         0s  failure                                              closed
+         0s  failure                                              closed
+         1s  reload consecutive_failures:2,recovery_window:10s    closed
+         1s  failure                                              open       consecutive_failures
+         2s  reload recovery_window:20s,backoff_permille:2000     open
+        11s  wait                                                 half-open  recovery_window
+        12s  reload recovery_window:20s,backoff_permille:2000     half-open
+        12s  take 1                                               half-open
+        13s  reload recovery_window:20s,backoff_permille:2000     open       reload
+        14s  probe 1 failure                                      open
+        32s  wait                                                 open
+        33s  wait                                                 half-open  recovery_window
+        33s  take 2                                               half-open
+        34s  reload recovery_window:20s                           open       reload
+        35s  probe 2 success                                      closed     probe_succeeded
+        ",
+    );
+}
+
 /// One thing that may happen.
 #[derive(Clone, Debug)]
 enum Step {
@@ -588,6 +614,9 @@ enum Step {
     Open,
     Close,
     Reset,
+    Reload {
+        failures: u32,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -609,6 +638,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Open),
         1 => Just(Step::Close),
         1 => Just(Step::Reset),
+        1 => (1..6_u32).prop_map(|failures| Step::Reload { failures }),
     ];
     prop::collection::vec(step, 0..120)
 }
@@ -684,6 +714,11 @@ impl Play {
             Step::Open => Some(breaker.open(now)),
             Step::Close => breaker.close(),
             Step::Reset => breaker.reset(),
+            Step::Reload { failures } => {
+                let mut policy = breaker.policy;
+                policy.consecutive_failures = failures;
+                breaker.adopt(now, policy)
+            }
         }
     }
 

@@ -169,8 +169,8 @@ pub fn classify_status(status: u16, key: KeyOwner, credit: Credit) -> Outcome {
 }
 
 impl Outcome {
-    /// Names of outcomes, for metrics.
-    pub const LABELS: [&'static str; 14] = [
+    /// Names of outcomes, for metrics; the last stands for none of them.
+    pub const LABELS: [&'static str; 15] = [
         "answered",
         "stale_connection",
         "connect_failed",
@@ -185,7 +185,11 @@ impl Outcome {
         "stream_cut",
         "stream_stalled",
         "caller_gone",
+        "abandoned",
     ];
+
+    /// The place in [`Self::LABELS`] of attempts without an outcome: infermux itself ended them.
+    pub const NONE: usize = Self::LABELS.len() - 1;
 
     /// Its place in [`Self::LABELS`].
     #[must_use]

@@ -51,6 +51,11 @@ impl Percentile {
         Some(Duration::from_micros(all.value_at_quantile(0.95)))
     }
 
+    /// Forgets what has left the window that ends at `now`.
+    pub fn age(&mut self, now: Instant) {
+        self.slices.at(now, drop);
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.slices.clear();
@@ -84,6 +89,16 @@ mod tests {
         times.add(Instant::from_millis(60_000), Duration::ZERO);
         times.clear();
         assert_eq!(times.p95(Instant::from_millis(60_000)), None);
+    }
+
+    #[test]
+    fn what_has_left_the_window_costs_nothing() {
+        let mut times = Percentile::new(Duration::from_secs(60));
+        times.add(Instant::ZERO, Duration::from_secs(1));
+        times.age(Instant::from_millis(59_999));
+        assert_eq!(times.slices.iter().flatten().count(), 1);
+        times.age(Instant::from_millis(60_000));
+        assert_eq!(times.slices.iter().flatten().count(), 0);
     }
 
     #[test]

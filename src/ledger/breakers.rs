@@ -83,6 +83,10 @@ impl Breakers {
         fresh: &[ProviderId],
         orders: &mut Vec<Order>,
     ) {
+        // Who is gone keeps its circuit, and no more than that needs.
+        self.providers
+            .iter_mut()
+            .for_each(|one| one.breaker.age(now));
         for provider in &plan.providers {
             let (id, policy) = (provider.id, provider.breaker);
             while self.providers.len() <= id.index() {

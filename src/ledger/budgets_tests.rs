@@ -106,6 +106,48 @@ fn spend_survives_a_restart_and_so_do_other_callers() {
 }
 
 #[test]
+fn a_reload_changes_the_balance_by_the_difference() {
+    let month = MonthTag(november().tag());
+    let mut plan = load().plan;
+    let mut books = budgets(&State::default());
+    books.on_fact(&settled(0, november(), [0, 130]), &mut Vec::new());
+    let mut orders = Vec::new();
+    plan.budgets.callers[0].monthly = NanoUsd::new(150);
+    books.adopt(&plan, &[], &State::default(), &mut orders);
+    let order = Order::Balance {
+        budget: BudgetId(0),
+        month,
+        change: 50,
+        spent: NanoUsd::new(130),
+    };
+    assert_eq!(orders, [order]);
+    // It has been told of by other terms; by these it has not reached all.
+    let all = books.on_fact(&settled(0, november(), [0, 20]), &mut orders);
+    assert_eq!(all.map(|alert| alert.level), Some(Level::All));
+    // Another caller with the same id begins with what is known of it.
+    orders.clear();
+    let mut state = State::default();
+    state.set_spent_by("other", &[(november(), NanoUsd::new(40))].into());
+    plan.budgets.callers[0].caller = "other".into();
+    plan.budgets.callers[0].monthly = NanoUsd::new(100);
+    books.adopt(&plan, &[BudgetId(0)], &state, &mut orders);
+    let begins = Order::Month {
+        budget: BudgetId(0),
+        month,
+        balance: NanoUsd::new(60),
+    };
+    assert_eq!(orders[0], begins);
+    // Who is gone is not shown, but still booked.
+    plan.budgets.callers = Box::default();
+    books.adopt(&plan, &[], &state, &mut orders);
+    assert_eq!(books.views().count(), 0);
+    books.on_fact(&settled(0, november(), [0, 2]), &mut orders);
+    books.save(&mut state);
+    let spent = state.spent_by("other").get(&november()).copied();
+    assert_eq!(spent, Some(NanoUsd::new(42)));
+}
+
+#[test]
 fn the_month_turns_by_the_calendar_and_never_back() {
     let mut budgets = budgets(&State::default());
     let december = november().next();

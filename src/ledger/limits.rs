@@ -76,13 +76,14 @@ impl Limits {
             Fact::Admitted {
                 provider,
                 at,
+                requests,
                 tokens,
             } => {
                 let Some(account) = self.account(provider) else {
                     return;
                 };
                 if let Some(window) = &mut account.window {
-                    let returned = window.on_admitted(at, 1, tokens);
+                    let returned = window.on_admitted(at, requests, tokens);
                     account.give(provider, returned, orders);
                     account.order_frees_at(provider, orders);
                 }
@@ -256,13 +257,16 @@ providers:
   - {name: none, type: ollama}
 ";
 
-    fn limits() -> Limits {
+    fn providers(file: &str) -> Box<[Provider]> {
         let options = Options {
             environment: Environment::Unresolved,
             strict: Strictness::Lenient,
         };
-        let plan = config::load(FILE, &options).ok().unwrap().plan;
-        Limits::new(&plan.providers, Window60::SPAN)
+        config::load(file, &options).ok().unwrap().plan.providers
+    }
+
+    fn limits() -> Limits {
+        Limits::new(&providers(FILE), Window60::SPAN)
     }
 
     /// What is ordered, as `<provider> <requests> <tokens>` or `<provider> until <s>`.
@@ -298,6 +302,7 @@ providers:
         Fact::Admitted {
             provider,
             at: at(seconds),
+            requests: 1,
             tokens,
         }
     }
@@ -349,6 +354,51 @@ providers:
         assert_eq!(told(&orders), "0 1 30, 1 1 0, 2 0 30");
         assert_eq!(limits.deadline(), None);
         limits.on_fact(&admitted(99, 70, 1), &mut orders);
+    }
+
+    #[test]
+    fn a_reload_changes_the_headroom_by_the_difference() {
+        let mut limits = limits();
+        let adopt = |limits: &mut Limits, text: &str, fresh: &[ProviderId]| {
+            let mut orders = Vec::new();
+            let file = format!("providers:\n  - {{name: both, type: ollama{text}}}\n");
+            limits.adopt(&providers(&file), fresh, &mut orders);
+            told(&orders)
+        };
+        limits.on_fact(&admitted(0, 5, 40), &mut Vec::new());
+        let both = |requests: u64, tokens: u64| {
+            format!(
+                ", rate_limits: {{requests_per_minute: {requests}, tokens_per_minute: {tokens}}}"
+            )
+        };
+        assert_eq!(adopt(&mut limits, &both(12, 30), &[]), "0 2 -70");
+        assert_eq!(limits.view_of(0), (Some(11), Some(0)));
+        // Without limits the words go on, so that they are right when the limits come back.
+        assert_eq!(adopt(&mut limits, "", &[]), "");
+        assert_eq!(limits.view_of(0), (None, None));
+        let mut orders = Vec::new();
+        let unlimited = Fact::Admitted {
+            provider: ProviderId(0),
+            at: at(6),
+            requests: 0,
+            tokens: Tokens::ZERO,
+        };
+        limits.on_fact(&unlimited, &mut orders);
+        limits.on_fact(&ended(0, 6, [0, 7]), &mut orders);
+        limits.on_time(at(70), &mut orders);
+        assert_eq!(told(&orders), "0 0 -7, 0 1 47");
+        assert_eq!(adopt(&mut limits, &both(12, 30), &[]), "");
+        // Whoever begins has all of it, whatever is known by the same id.
+        limits.on_fact(&admitted(0, 71, 10), &mut orders);
+        assert_eq!(adopt(&mut limits, &both(5, 50), &[ProviderId(0)]), "");
+        assert_eq!(limits.view_of(0), (Some(5), Some(50)));
+    }
+
+    impl Limits {
+        fn view_of(&self, provider: usize) -> (Option<u64>, Option<u64>) {
+            let view = self.views().nth(provider).unwrap();
+            (view.requests, view.tokens)
+        }
     }
 
     #[test]

@@ -107,3 +107,66 @@ fn former(before: &Plan, after: &Plan) -> Box<[Option<RouteId>]> {
     }
     former.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::ids::{BudgetId, ProviderId};
+    use crate::config::plan::Endpoint;
+    use crate::config::seats::{Seated, Seats};
+    use crate::config::{self, Environment, Options, Strictness};
+    use crate::link::orders::Health;
+
+    fn plan(providers: &[&str], budgets: &str) -> Plan {
+        let providers: Vec<String> = providers
+            .iter()
+            .map(|one| format!("  - {{{one}, type: ollama}}\n"))
+            .collect();
+        let text = format!("providers:\n{}budgets: [{budgets}]\n", providers.concat());
+        let options = Options {
+            environment: Environment::Unresolved,
+            strict: Strictness::Lenient,
+        };
+        config::load(&text, &options).ok().unwrap().plan
+    }
+
+    #[test]
+    fn words_of_who_stays_are_taken_over_and_rotations_go_on() {
+        let (x, y) = ("{caller: x, monthly_usd: 1}", "{caller: y, monthly_usd: 1}");
+        let first = Arc::new(plan(
+            &["name: a, models: [m]", "name: b, models: [m, n]"],
+            x,
+        ));
+        let seats = Seats::of(&first);
+        let before = Terms::first(first, 7);
+        let find = |terms: &Terms, model| {
+            let routes = &terms.plan.routes;
+            routes.find(Endpoint::ChatCompletions, model).unwrap()
+        };
+        assert_eq!(before.gates.ticket(find(&before, "m")), 0);
+        before.gates.providers[1].set_health(Health::Unhealthy);
+        let next = plan(
+            &[
+                "name: c, models: [k]",
+                "name: b, models: [m], max_in_flight: 1",
+            ],
+            y,
+        );
+        let Seated { plan, fresh, .. } = seats.seat(next).unwrap();
+        let after = before.next(plan, fresh);
+        assert_eq!(*after.fresh.providers, [ProviderId(2)]);
+        assert_eq!(*after.fresh.budgets, [BudgetId(1)]);
+        let gates = &after.gates;
+        assert_eq!((gates.providers.len(), gates.budgets.len()), (3, 2));
+        assert!(!gates.providers[1].is_healthy() && gates.providers[2].is_healthy());
+        gates.providers[1].set_health(Health::Healthy);
+        assert!(before.gates.providers[1].is_healthy());
+        // The limit is that of the configuration.
+        assert!(gates.providers[1].take(0).is_some() && gates.providers[1].take(0).is_none());
+        assert!(before.gates.providers[1].take(0).is_some());
+        assert_eq!(gates.ticket(find(&after, "m")), 1);
+        assert_eq!(gates.ticket(find(&after, "k")), 0);
+        assert!(gates.admit_connection());
+        assert_eq!(before.gates.connections(), 1);
+    }
+}

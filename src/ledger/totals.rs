@@ -14,7 +14,9 @@ use crate::base::time::WallTime;
 use crate::ledger::state::{MonthState, State};
 use crate::ledger::timeline::Timeline;
 use crate::link::facts::MonthTag;
-use crate::link::meters::{Account, Kept, LoopMeter, Meter, Party, Priced, ProviderMeter, Series};
+use crate::link::meters::{
+    Account, Kept, LoopMeter, Meter, OTHERS, Party, Priced, ProviderMeter, Series,
+};
 
 /// The totals of one process.
 #[derive(Clone, Debug)]
@@ -341,9 +343,6 @@ impl Parties {
         place
     }
 }
-
-/// Stands for all names for which there was no room.
-const OTHERS: &str = "(other)";
 
 #[cfg(test)]
 #[path = "totals_tests.rs"]

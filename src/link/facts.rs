@@ -11,12 +11,14 @@ use crate::decide::outcome::Signal;
 /// Something that happened on a shard. Plain data, so that it could come from another machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact {
-    /// An attempt was admitted: its request and its estimated tokens were taken from the headroom.
+    /// An attempt was admitted: this was taken from the headroom.
     Admitted {
         /// At this provider.
         provider: ProviderId,
         /// When; the window that it is charged to counts from here.
         at: Instant,
+        /// Requests taken: one, or none where the provider has no limit on them.
+        requests: u64,
         /// Tokens taken; zero where the provider has no limit on tokens.
         tokens: Tokens,
     },

@@ -360,6 +360,8 @@ pub enum Kept {
     Always,
     /// As long as there is room.
     WhileRoom,
+    /// Only if it is kept apart already.
+    IfKnown,
 }
 
 /// Whether a model's price is known.
@@ -408,6 +410,11 @@ pub enum Meter {
         meter: Arc<Account>,
     },
 }
+
+/// Stands for the name of what has none.
+pub const NOBODY: &str = "(none)";
+/// Stands for all names for which there was no room.
+pub const OTHERS: &str = "(other)";
 
 /// The end that begins counts.
 #[derive(Clone, Debug)]

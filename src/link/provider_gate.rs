@@ -12,20 +12,21 @@ use crate::link::orders::{Circuit, Health};
 /// word but the first.
 #[derive(Clone, Debug)]
 pub struct ProviderGate {
-    words: Arc<Words>,
-    in_flight: Option<u32>,
-    requests: Option<i64>,
-    tokens: Option<i64>,
+    read: Arc<Padded<ReadWords>>,
+    in_flight: Option<InFlight>,
+    requests: Option<Headroom>,
+    tokens: Option<Headroom>,
     check_interval: Duration,
+    counts: Counts,
 }
 
-/// The words themselves, which one configuration takes over from the other.
-#[derive(Debug)]
-struct Words {
-    read: Padded<ReadWords>,
-    in_flight: Padded<AtomicU32>,
-    requests: Padded<AtomicI64>,
-    tokens: Padded<AtomicI64>,
+/// What limits count in, whether or not they are in force: one configuration takes it over from the
+/// other.
+#[derive(Clone, Debug)]
+struct Counts {
+    in_flight: Arc<Padded<AtomicU32>>,
+    requests: Arc<Padded<AtomicI64>>,
+    tokens: Arc<Padded<AtomicI64>>,
 }
 
 /// Words that change seldom and are read for every request.
@@ -44,17 +45,15 @@ struct ReadWords {
     samples: AtomicU32,
 }
 
-/// Requests at once: how many there are, and how many there may be.
-#[derive(Clone, Copy)]
-struct InFlight<'a> {
-    now: &'a AtomicU32,
+#[derive(Clone, Debug)]
+struct InFlight {
+    now: Arc<Padded<AtomicU32>>,
     max: u32,
 }
 
-/// What is left of a limit.
-#[derive(Clone, Copy)]
-struct Headroom<'a> {
-    left: &'a AtomicI64,
+#[derive(Clone, Debug)]
+struct Headroom {
+    left: Arc<Padded<AtomicI64>>,
     limit: i64,
 }
 
@@ -91,6 +90,8 @@ pub enum Standing {
 /// What was taken from a gate for one attempt. Whoever holds it reports it, in every case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
+    /// Requests taken from the headroom: none where they are not limited.
+    pub requests: u64,
     /// Tokens taken from the headroom.
     pub tokens: u64,
     /// The half-open phase whose permit this is.
@@ -112,37 +113,42 @@ impl ProviderGate {
     /// A healthy provider with a closed circuit and all of its headroom.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        let left = |limit| Padded(AtomicI64::new(signed(limit).unwrap_or_default()));
-        let words = Arc::new(Words {
-            read: Padded::default(),
-            in_flight: Padded::default(),
+        let left = |limit| Arc::new(Padded(AtomicI64::new(signed(limit).unwrap_or_default())));
+        let counts = Counts {
+            in_flight: Arc::default(),
             requests: left(limits.requests),
             tokens: left(limits.tokens),
-        });
-        Self::over(words, limits)
+        };
+        Self::over(Arc::default(), counts, limits)
     }
 
     /// The same words under other limits. By how much a limit has changed is for the coordinator to
     /// give back, or to take; requests that were admitted without a limit are not counted in it.
     #[must_use]
     pub fn with_limits(&self, limits: Limits) -> Self {
-        Self::over(Arc::clone(&self.words), limits)
+        Self::over(Arc::clone(&self.read), self.counts.clone(), limits)
     }
 
-    fn over(words: Arc<Words>, limits: Limits) -> Self {
+    fn over(read: Arc<Padded<ReadWords>>, counts: Counts, limits: Limits) -> Self {
+        let headroom = |left: &Arc<_>, limit| {
+            let left = Arc::clone(left);
+            signed(limit).map(|limit| Headroom { left, limit })
+        };
+        let now = Arc::clone(&counts.in_flight);
         Self {
-            words,
-            in_flight: limits.in_flight,
-            requests: signed(limits.requests),
-            tokens: signed(limits.tokens),
+            read,
+            in_flight: limits.in_flight.map(|max| InFlight { now, max }),
+            requests: headroom(&counts.requests, limits.requests),
+            tokens: headroom(&counts.tokens, limits.tokens),
             check_interval: limits.check_interval,
+            counts,
         }
     }
 
     /// Whether it could take a request of `tokens` tokens. Nothing changes.
     #[must_use]
     pub fn standing(&self, now: Instant, tokens: u64) -> Standing {
-        let words = &self.words.read.0;
+        let words = &self.read.0;
         let state = words.state.load(Ordering::Acquire);
         if state & UNHEALTHY != 0 {
             return Standing::Out {
@@ -157,13 +163,17 @@ impl ProviderGate {
         if now < aside {
             return Standing::Limited { until: aside };
         }
-        if self.in_flight().is_some_and(InFlight::is_full) {
+        if self.in_flight.as_ref().is_some_and(InFlight::is_full) {
             return Standing::Limited {
                 until: now + IN_FLIGHT_WAIT,
             };
         }
-        let requests = self.requests().is_none_or(|headroom| headroom.has(1));
-        let tokens = self.tokens().is_none_or(|headroom| headroom.has(tokens));
+        let has = |headroom: &Option<Headroom>, amount| {
+            headroom
+                .as_ref()
+                .is_none_or(|headroom| headroom.has(amount))
+        };
+        let (requests, tokens) = (has(&self.requests, 1), has(&self.tokens, tokens));
         if !requests || !tokens {
             let until = Instant::from_nanos(words.frees_at.load(Ordering::Relaxed));
             return Standing::Limited {
@@ -177,8 +187,8 @@ impl ProviderGate {
     /// was faster.
     #[must_use]
     pub fn take(&self, tokens: u64) -> Option<Taken> {
-        let (requests, headroom) = (self.requests(), self.tokens());
-        if self.in_flight().is_some_and(|places| !places.take()) {
+        let (requests, headroom) = (self.requests.as_ref(), self.tokens.as_ref());
+        if self.in_flight.as_ref().is_some_and(|places| !places.take()) {
             return None;
         }
         if requests.is_some_and(|headroom| !headroom.take(1)) {
@@ -193,6 +203,7 @@ impl ProviderGate {
         }
         match self.take_permit() {
             Ok(probe) => Some(Taken {
+                requests: u64::from(requests.is_some()),
                 tokens: needed.unsigned_abs(),
                 probe,
             }),
@@ -207,7 +218,7 @@ impl ProviderGate {
 
     /// One request less at once.
     pub fn leave(&self) {
-        self.in_flight().into_iter().for_each(InFlight::leave);
+        self.in_flight.iter().for_each(InFlight::leave);
     }
 
     /// Whether requests or tokens are limited, so that admissions must be reported.
@@ -219,29 +230,32 @@ impl ProviderGate {
     /// Headroom left: requests and tokens; `None` where there is no limit.
     #[must_use]
     pub fn headroom(&self) -> (Option<u64>, Option<u64>) {
-        let left = |headroom: Headroom<'_>| {
-            u64::try_from(headroom.left.load(Ordering::Relaxed)).unwrap_or(0)
+        let left = |headroom: &Headroom| {
+            u64::try_from(headroom.left.0.load(Ordering::Relaxed)).unwrap_or(0)
         };
-        (self.requests().map(left), self.tokens().map(left))
+        (
+            self.requests.as_ref().map(left),
+            self.tokens.as_ref().map(left),
+        )
     }
 
     /// Whether the permit of this generation has been taken.
     #[must_use]
     pub fn is_taken(&self, generation: u32) -> bool {
-        let state = self.words.read.0.state.load(Ordering::Acquire);
+        let state = self.read.0.state.load(Ordering::Acquire);
         state & CIRCUIT == HALF_OPEN_TAKEN && state >> GENERATION_SHIFT == u64::from(generation)
     }
 
     /// Whether it passed its last health check.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        self.words.read.0.state.load(Ordering::Acquire) & UNHEALTHY == 0
+        self.read.0.state.load(Ordering::Acquire) & UNHEALTHY == 0
     }
 
     /// Average response time over all shards, and how many samples are in it.
     #[must_use]
     pub fn average(&self) -> (Duration, u32) {
-        let words = &self.words.read.0;
+        let words = &self.read.0;
         let nanos = words.average.load(Ordering::Relaxed);
         (
             Duration::from_nanos(nanos),
@@ -251,7 +265,7 @@ impl ProviderGate {
 
     /// Publishes the average response time; only the coordinator does.
     pub fn set_average(&self, average: Duration, samples: u32) {
-        let words = &self.words.read.0;
+        let words = &self.read.0;
         let nanos = u64::try_from(average.as_nanos()).unwrap_or(u64::MAX);
         words.average.store(nanos, Ordering::Relaxed);
         words.samples.store(samples, Ordering::Relaxed);
@@ -259,16 +273,12 @@ impl ProviderGate {
 
     /// Publishes when the next request leaves the window; only the coordinator does.
     pub fn set_frees_at(&self, at: Instant) {
-        self.words
-            .read
-            .0
-            .frees_at
-            .store(at.as_nanos(), Ordering::Relaxed);
+        self.read.0.frees_at.store(at.as_nanos(), Ordering::Relaxed);
     }
 
     /// Publishes a circuit; only the coordinator does.
     pub fn set_circuit(&self, circuit: Circuit) {
-        let words = &self.words.read.0;
+        let words = &self.read.0;
         let (state, until) = match circuit {
             Circuit::Closed => (CLOSED, Instant::ZERO),
             Circuit::Open { until } => (OPEN, until),
@@ -291,8 +301,7 @@ impl ProviderGate {
 
     /// Publishes until when the provider is left alone; never earlier than before.
     pub fn set_aside(&self, until: Instant) {
-        self.words
-            .read
+        self.read
             .0
             .aside_until
             .fetch_max(until.as_nanos(), Ordering::Relaxed);
@@ -300,34 +309,22 @@ impl ProviderGate {
 
     /// Gives back what has left the window or was not used; only the coordinator does.
     pub fn give_back(&self, requests: i64, tokens: i64) {
-        let words = &*self.words;
-        for (left, amount) in [(&words.requests, requests), (&words.tokens, tokens)] {
+        let Counts {
+            requests: left_requests,
+            tokens: left_tokens,
+            ..
+        } = &self.counts;
+        for (left, amount) in [(left_requests, requests), (left_tokens, tokens)] {
             if amount != 0 {
                 left.0.fetch_add(amount, Ordering::Relaxed);
             }
         }
     }
 
-    fn in_flight(&self) -> Option<InFlight<'_>> {
-        let now = &self.words.in_flight.0;
-        self.in_flight.map(|max| InFlight { now, max })
-    }
-
-    fn requests(&self) -> Option<Headroom<'_>> {
-        let left = &self.words.requests.0;
-        self.requests.map(|limit| Headroom { left, limit })
-    }
-
-    fn tokens(&self) -> Option<Headroom<'_>> {
-        let left = &self.words.tokens.0;
-        self.tokens.map(|limit| Headroom { left, limit })
-    }
-
     fn change(&self, new: impl Fn(u64) -> u64) {
         // A shard that takes a permit may be in between.
         let update = |word| Some(new(word));
         let _ = self
-            .words
             .read
             .0
             .state
@@ -336,7 +333,7 @@ impl ProviderGate {
 
     /// The permit of a half-open circuit, if this is one.
     fn take_permit(&self) -> Result<Option<u32>, NotTaken> {
-        let state = &self.words.read.0.state;
+        let state = &self.read.0.state;
         let word = state.load(Ordering::Acquire);
         match word & (CIRCUIT | UNHEALTHY) {
             CLOSED => Ok(None),
@@ -355,43 +352,45 @@ impl ProviderGate {
 /// Another was faster, or the circuit has opened meanwhile.
 struct NotTaken;
 
-impl InFlight<'_> {
-    fn is_full(self) -> bool {
-        self.now.load(Ordering::Relaxed) >= self.max
+impl InFlight {
+    fn is_full(&self) -> bool {
+        self.now.0.load(Ordering::Relaxed) >= self.max
     }
 
-    fn take(self) -> bool {
+    fn take(&self) -> bool {
         let more = |now| (now < self.max).then_some(now + 1);
         self.now
+            .0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
             .is_ok()
     }
 
-    fn leave(self) {
-        self.now.fetch_sub(1, Ordering::Relaxed);
+    fn leave(&self) {
+        self.now.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Headroom<'_> {
+impl Headroom {
     /// A request larger than the whole window needs the whole window.
-    fn needed(self, amount: u64) -> i64 {
+    fn needed(&self, amount: u64) -> i64 {
         i64::try_from(amount).unwrap_or(i64::MAX).min(self.limit)
     }
 
-    fn has(self, amount: u64) -> bool {
-        self.left.load(Ordering::Relaxed) >= self.needed(amount)
+    fn has(&self, amount: u64) -> bool {
+        self.left.0.load(Ordering::Relaxed) >= self.needed(amount)
     }
 
-    fn take(self, amount: u64) -> bool {
+    fn take(&self, amount: u64) -> bool {
         let needed = self.needed(amount);
         let less = |left: i64| (left >= needed).then_some(left - needed);
         self.left
+            .0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
             .is_ok()
     }
 
-    fn give(self, amount: i64) {
-        self.left.fetch_add(amount, Ordering::Relaxed);
+    fn give(&self, amount: i64) {
+        self.left.0.fetch_add(amount, Ordering::Relaxed);
     }
 }
 
@@ -422,6 +421,7 @@ mod tests {
         assert_eq!(
             gate.take(0),
             Some(Taken {
+                requests: 0,
                 tokens: 0,
                 probe: Some(7)
             })
@@ -433,6 +433,7 @@ mod tests {
         assert_eq!(
             gate.take(0),
             Some(Taken {
+                requests: 0,
                 tokens: 0,
                 probe: None
             })

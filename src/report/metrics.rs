@@ -38,6 +38,7 @@ pub enum Family {
     Headroom,
     BudgetSpent,
     BudgetLimit,
+    BudgetAlerts,
     StateWriteFailures,
     ConfigReloads,
     ShardRequests,
@@ -69,7 +70,7 @@ pub struct Row {
 }
 
 /// All metrics, in the order in which they are shown: the only list of them.
-pub const ROWS: [Row; 33] = [
+pub const ROWS: [Row; 34] = [
     Row {
         family: Family::Requests,
         name: "infermux_requests_total",
@@ -133,7 +134,8 @@ pub const ROWS: [Row; 33] = [
         name: "infermux_attempts_total",
         kind: Kind::Counter,
         labels: &["provider", "outcome"],
-        help: "Attempts at providers that ended, by what became of them.",
+        help: "Attempts at providers that ended, by what became of them \
+               (abandoned: infermux ended it).",
     },
     Row {
         family: Family::Failovers,
@@ -147,7 +149,8 @@ pub const ROWS: [Row; 33] = [
         name: "infermux_retries_denied_total",
         kind: Kind::Counter,
         labels: &[],
-        help: "Failed requests that were not tried elsewhere because the retry budget was used up.",
+        help: "Failed requests that another provider could have taken, but the retry budget was \
+               used up.",
     },
     Row {
         family: Family::Disconnects,
@@ -168,7 +171,8 @@ pub const ROWS: [Row; 33] = [
         name: "infermux_connections",
         kind: Kind::Gauge,
         labels: &["side", "state"],
-        help: "Open connections to callers and to providers, active or idle.",
+        help: "Open connections to callers and to providers: active with a request on its way, \
+               or idle.",
     },
     Row {
         family: Family::ProviderHealthy,
@@ -211,6 +215,14 @@ pub const ROWS: [Row; 33] = [
         kind: Kind::Gauge,
         labels: &["caller"],
         help: "What a caller may spend in a month, in US dollars.",
+    },
+    Row {
+        family: Family::BudgetAlerts,
+        name: "infermux_budget_alerts_total",
+        kind: Kind::Counter,
+        labels: &["caller", "percent"],
+        help: "Times that a caller's spend has reached 80 or 100 percent of its budget and the \
+               log was told.",
     },
     Row {
         family: Family::StateWriteFailures,

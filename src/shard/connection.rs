@@ -8,7 +8,7 @@ use monoio::net::TcpStream;
 use crate::base::limits::{LINGER_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, TARGET_BYTES_MAX};
 use crate::base::time::Instant;
 use crate::exchange::refusal::Refusal;
-use crate::exchange::request::Request;
+use crate::exchange::request::{Audience, Request};
 use crate::shard::body::{self, Stop};
 use crate::shard::caller::Caller;
 use crate::shard::drive::{self, After};
@@ -91,8 +91,8 @@ async fn serve_one(current: &Current, caller: &mut Caller, arrived: Result<(), S
             return refuse_and_linger(shard, caller, &request, &refusal).await;
         }
     }
-    let _busy = shard.meters.busy();
     let mut request = Request::read(&caller.head, &caller.bytes, random(), clock::now());
+    let _busy = (request.audience == Audience::Callers).then(|| shard.meters.busy());
     let arrived = caller.bytes.len();
     let message = Rc::clone(&caller.bytes);
     let target = match drive::check(shard, &caller.head, &message) {

@@ -1,12 +1,13 @@
 //! One request from head to settlement, in a straight line: admit, route, attempt, answer.
 
 use std::cell::RefCell;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
 
 use crate::base::tokens::Tokens;
 
 use crate::config::plan::{Endpoint, ProviderKind};
+use crate::decide::eligible::Eligible;
 use crate::decide::failover::{Attempts, Grant, Step};
 use crate::decide::outcome::{Outcome, Sample as Kind, Signal, Verdict};
 use crate::decide::retry_budget;
@@ -188,6 +189,8 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
     let mut attempts = Attempts::new(failover.max_attempts, now, failover.deadline);
     let turn = (choose::ticket(job), shard.random.borrow_mut().next_u64());
     let tokens = job.ask.tokens();
+    // What has happened at the provider before.
+    let mut before = None;
     loop {
         let survey = choose::survey(job, attempts.tried(), tokens);
         let Some(place) = choose::pick(job, turn, &survey.eligible) else {
@@ -205,6 +208,9 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
                 attempts.begin(place);
                 record.inexpressible = Some(why.to_string());
                 let step = attempts.on_outcome(now, Outcome::Untranslatable, || Grant::Granted);
+                let meter = shard.meters.provider(id, &provider_of(job, place).name);
+                meter.outcomes[Outcome::Untranslatable.place()].add(1);
+                before = before.or(Some(Outcome::Untranslatable));
                 match step {
                     Step::Another | Step::SameProviderFresh => continue,
                     Step::End(verdict) => {
@@ -217,13 +223,18 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
         let Some(permit) = Permit::take(shard, id, tokens) else {
             continue;
         };
+        if let Some(outcome) = before {
+            permit.count_failover(outcome);
+        }
         attempts.begin(place);
         record.attempts = attempts.count();
         record.asked = Some(asked(job, place));
         let candidate = (place, permit, translated.as_deref());
         match attempt_at(job, caller, record, &mut attempts, candidate).await {
-            Ok(None) => {}
-            Ok(Some(verdict)) => return conclude(job, caller, record, &attempts, verdict).await,
+            Ok(ControlFlow::Continue(outcome)) => before = Some(outcome),
+            Ok(ControlFlow::Break(verdict)) => {
+                return conclude(job, caller, record, &attempts, verdict).await;
+            }
             Err(refusal) => {
                 return refuse::tell(shard, caller, job.request, record, &refusal).await;
             }
@@ -256,15 +267,15 @@ fn translated(
     }
 }
 
-/// One attempt at one candidate, with the repeats that belong to it; the verdict, or `None` when
-/// another candidate may be tried.
+/// One attempt at one candidate, with the repeats that belong to it; the verdict, or how it ended
+/// where another candidate may be tried.
 async fn attempt_at<'a>(
     job: &Job<'a>,
     caller: &mut Caller,
     record: &mut Record<'a>,
     attempts: &mut Attempts,
     (place, permit, translated): (usize, Permit, Option<&[u8]>),
-) -> Result<Option<Verdict>, Refusal<'static>> {
+) -> Result<ControlFlow<Verdict, Outcome>, Refusal<'static>> {
     let (mut fresh, mut injection) = (Fresh::NotNeeded, Injection::Allowed);
     let mut started = permit.admitted();
     let permit = RefCell::new(permit);
@@ -302,14 +313,12 @@ async fn attempt_at<'a>(
         } else {
             settle(job, place, &permit, outcome).await;
         }
-        let grant = || grant(job.shard);
+        let tried = *attempts.tried();
+        let grant = || grant(job, &tried);
         match attempts.on_outcome(clock::now(), outcome, grant) {
             Step::SameProviderFresh => fresh = Fresh::Needed,
-            Step::Another => {
-                permit.borrow().count_failover(outcome);
-                return Ok(None);
-            }
-            Step::End(verdict) => return Ok(Some(verdict)),
+            Step::Another => return Ok(ControlFlow::Continue(outcome)),
+            Step::End(verdict) => return Ok(ControlFlow::Break(verdict)),
         }
     }
 }
@@ -402,7 +411,15 @@ pub fn after(shard: &Shard, connection: Connection) -> After {
     }
 }
 
-fn grant(shard: &Shard) -> Grant {
+/// Asks the retry budget for another attempt, where there is somebody to make it at.
+fn grant(job: &Job<'_>, tried: &Eligible) -> Grant {
+    let shard = job.shard;
+    if choose::survey(job, tried, job.ask.tokens())
+        .eligible
+        .is_empty()
+    {
+        return Grant::Denied;
+    }
     let now = clock::now();
     let recent = shard.retries.recent(now);
     let permille = shard.plan.failover.retry_budget_permille;

@@ -10,8 +10,10 @@ use crate::base::spent::Spent;
 use crate::exchange::attribution::{Attribution, Label};
 use crate::link::facts::MonthTag;
 use crate::link::meters::{
-    Account, Kept, LoopMeter, Meter, MeterSender, Party, Priced, ProviderMeter, Series,
+    Account, Kept, LoopMeter, Meter, MeterSender, NOBODY, OTHERS, Party, Priced, ProviderMeter,
+    Series,
 };
+use crate::report::escape::acts;
 
 /// The counts of one shard. A count begins with its first request, and is made known then.
 pub struct Meters {
@@ -107,9 +109,14 @@ impl Meters {
         if let Some(series) = models.get(line.model) {
             return count(series);
         }
-        let is_full = self.open_series.get() >= OPEN_SERIES_MAX;
-        let is_kept = line.kept == Kept::Always || !is_full;
-        let (model, kept) = if is_kept && line.model.len() <= LABEL_BYTES_MAX {
+        let has_place = match line.kept {
+            Kept::Always => true,
+            Kept::WhileRoom => self.open_series.get() < OPEN_SERIES_MAX,
+            Kept::IfKnown => false,
+        };
+        // An open provider's model is called what callers like.
+        let is_plain = line.model.len() <= LABEL_BYTES_MAX && !line.model.chars().any(acts);
+        let (model, kept) = if has_place && is_plain {
             (line.model, line.kept)
         } else {
             (OTHERS, Kept::Always)
@@ -246,11 +253,6 @@ impl Drop for Connected {
     }
 }
 
-/// Stands for the name of what has none.
-pub const NOBODY: &str = "(none)";
-/// Stands for all names for which there was no room.
-pub const OTHERS: &str = "(other)";
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,6 +290,14 @@ mod tests {
         meters.series(Some(line("configured", Kept::Always)), |one| one.count(200));
         let long = "x".repeat(LABEL_BYTES_MAX + 1);
         meters.series(Some(line(&long, Kept::Always)), |one| one.count(200));
+        // Known, unknown, and one that would act on a terminal.
+        for (name, kept) in [
+            ("m7", Kept::IfKnown),
+            ("made up", Kept::IfKnown),
+            ("\u{1b}[2J", Kept::Always),
+        ] {
+            meters.series(Some(line(name, kept)), |one| one.count(200));
+        }
         let begun = begun(&receiver);
         assert_eq!(begun.len(), OPEN_SERIES_MAX + 2);
         assert_eq!(begun[OPEN_SERIES_MAX..], [OTHERS, "configured"]);
@@ -295,7 +305,7 @@ mod tests {
         meters.series(Some(line(OTHERS, Kept::Always)), |one| {
             counted = one.statuses[0].get();
         });
-        assert_eq!(counted, 3);
+        assert_eq!(counted, 5);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub mod manage;
 pub mod meters;
 pub mod models;
 pub mod nudge;
-mod part;
+pub mod part;
 pub mod permit;
 pub mod pool;
 pub mod refuse;

@@ -1,41 +1,9 @@
-//! Buffers as the ring takes them: to write into, to send from.
+//! Part of a buffer on its way out, as the ring takes it.
 
 use std::ops::Range;
 use std::rc::Rc;
 
-use monoio::buf::{IoBuf, IoBufMut};
-
-/// The spare room behind a buffer's content.
-pub struct Tail {
-    /// The buffer.
-    pub bytes: Vec<u8>,
-    /// How much content it has.
-    pub from: usize,
-}
-
-#[expect(
-    unsafe_code,
-    reason = "monoio's contract for buffers that the kernel writes to"
-)]
-// SAFETY: the pointer and the length describe the vector's spare capacity behind `from`, which
-// stays where it is while the vector is neither grown nor dropped; the ring owns the value
-// meanwhile.
-unsafe impl IoBufMut for Tail {
-    fn write_ptr(&mut self) -> *mut u8 {
-        // SAFETY: `from` is the vector's length at the time of the call, so within its capacity.
-        unsafe { self.bytes.as_mut_ptr().add(self.from) }
-    }
-
-    fn bytes_total(&mut self) -> usize {
-        self.bytes.capacity() - self.from
-    }
-
-    // SAFETY: as the trait demands, the caller has had `count` bytes written behind `write_ptr`.
-    unsafe fn set_init(&mut self, count: usize) {
-        // SAFETY: the kernel has written `count` bytes behind `from`.
-        unsafe { self.bytes.set_len(self.from + count) };
-    }
-}
+use monoio::buf::IoBuf;
 
 /// A part of a buffer that is to be sent.
 pub struct Part {
@@ -91,9 +59,9 @@ impl Part {
             .unwrap_or_default()
     }
 
-    /// Another `count` bytes of it have been sent.
+    /// The next `count` bytes have been sent.
     pub fn advance(&mut self, count: usize) {
-        self.from = self.from.saturating_add(count).min(self.to);
+        self.from = self.to.min(self.from + count);
     }
 
     /// Whether nothing of it is left to send.

@@ -36,6 +36,7 @@ impl Permit {
             shard.reports.report(Fact::Admitted {
                 provider,
                 at: admitted,
+                requests: taken.requests,
                 tokens,
             });
         }
@@ -87,7 +88,7 @@ impl Permit {
         self.meter.outcomes[outcome.place()].add(1);
     }
 
-    /// Takes note that the request goes on to another provider.
+    /// Takes note that the request has come here from another provider, and why.
     pub fn count_failover(&self, outcome: Outcome) {
         self.meter.failovers[outcome.place()].add(1);
     }
@@ -137,6 +138,9 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        if !self.settled {
+            self.meter.outcomes[Outcome::NONE].add(1);
+        }
         self.report(Signal::Neutral, None, Tokens::ZERO);
     }
 }

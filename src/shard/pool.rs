@@ -27,7 +27,7 @@ struct Idle {
 }
 
 impl Pool {
-    /// Closes the connections to who had this id before.
+    /// Closes the connections to `provider`: it is gone, or another has its id.
     pub fn forget(&self, provider: ProviderId) {
         if let Some(idle) = self.idle.borrow_mut().get_mut(provider.index()) {
             idle.clear();

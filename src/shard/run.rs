@@ -221,6 +221,11 @@ impl Current {
         for id in &era.terms.fresh.providers {
             self.own.forget(*id);
         }
+        for provider in &before.plan.providers {
+            if era.terms.plan.find_provider(provider.id).is_none() {
+                self.own.pool.forget(provider.id);
+            }
+        }
         let number = era.number;
         let after = Shard::new(Rc::clone(&self.own), era, |era| {
             era.from_former(&before.answers.borrow(), USUAL_ANSWER)
@@ -239,9 +244,9 @@ impl Loop {
         self.meters.forget(provider);
     }
 
-    fn known(&self, provider: ProviderId) -> Known {
-        let known = self.known.borrow();
-        known.get(provider.index()).copied().unwrap_or_default()
+    /// What `read` makes of what is known of `provider`; `None`: nothing is.
+    fn known<T>(&self, provider: ProviderId, read: impl FnOnce(&Known) -> T) -> Option<T> {
+        self.known.borrow().get(provider.index()).map(read)
     }
 
     fn learn(&self, provider: ProviderId, change: impl FnOnce(&mut Known)) {
@@ -255,7 +260,9 @@ impl Loop {
     /// Whether `provider` may be asked for the usage of a stream.
     #[must_use]
     pub fn may_inject(&self, provider: ProviderId) -> bool {
-        !self.known(provider).is_strict
+        !self
+            .known(provider, |known| known.is_strict)
+            .unwrap_or_default()
     }
 
     /// Remembers that `provider` refuses to be asked for the usage of a stream.
@@ -266,7 +273,7 @@ impl Loop {
     /// The address of `provider` that accepted a connection last.
     #[must_use]
     pub fn reached(&self, provider: ProviderId) -> Option<SocketAddr> {
-        self.known(provider).reached
+        self.known(provider, |known| known.reached).flatten()
     }
 
     /// Takes note of an address that accepted a connection.
@@ -306,8 +313,9 @@ impl Shard {
     /// that of all shards.
     #[must_use]
     pub fn latency(&self, provider: ProviderId) -> LatencyView {
-        let own = self.known(provider).latency.view();
-        if own.samples >= self.plan.latency.min_samples {
+        let own = self.known(provider, |known| known.latency.view());
+        let is_enough = |own: &LatencyView| own.samples >= self.plan.latency.min_samples;
+        if let Some(own) = own.filter(is_enough) {
             return own;
         }
         let (average, samples) = self.gates.providers[provider.index()].average();

@@ -224,9 +224,6 @@ impl<'a> Record<'a> {
         if status == 429 || status >= 500 {
             own.errors.count(now);
         }
-        if status == CALLER_GONE {
-            own.disconnects.add(1);
-        }
         if let (Some(_), Some(at)) = (self.response_time, self.first_byte) {
             let whole = at.since(self.request.ready);
             own.overhead.observe(whole.saturating_sub(self.waited));
@@ -236,10 +233,14 @@ impl<'a> Record<'a> {
             provider: asked.id,
             name: asked.provider,
             model: asked.model,
-            kept: if self.shard.plan.routes.is_open(asked.route) {
-                Kept::WhileRoom
-            } else {
-                Kept::Always
+            kept: match (
+                self.shard.plan.routes.is_open(asked.route),
+                self.response_time,
+            ) {
+                (false, _) => Kept::Always,
+                (true, Some(_)) => Kept::WhileRoom,
+                // Whoever makes names up gets no place for them.
+                (true, None) => Kept::IfKnown,
             },
             priced,
         });
@@ -335,6 +336,12 @@ impl<'a> Record<'a> {
 impl Drop for Record<'_> {
     fn drop(&mut self) {
         self.count();
+        // Some leave when their request has been counted with the status that they were about to
+        // be told.
+        let is_callers = self.request.audience == Audience::Callers;
+        if is_callers && self.told_status() == CALLER_GONE {
+            self.shard.meters.own.disconnects.add(1);
+        }
         self.write_line();
     }
 }

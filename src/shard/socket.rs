@@ -14,11 +14,12 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use monoio::buf::IoBufMut;
 use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, Splitable};
 use monoio::net::TcpStream;
 
 use crate::shard::buffers::Buffers;
-use crate::shard::part::{Part, Tail};
+use crate::shard::part::Part;
 use crate::shard::run::Loop;
 use crate::shard::timers::Deadline;
 use crate::shard::tls::{Session, Tls};
@@ -402,5 +403,59 @@ fn receive(fd: RawFd, bytes: &mut Vec<u8>) -> io::Result<usize> {
     }
 }
 
+/// The spare room behind a buffer's content.
+struct Tail {
+    bytes: Vec<u8>,
+    from: usize,
+}
+
+#[expect(
+    unsafe_code,
+    reason = "monoio's contract for buffers that the kernel writes to"
+)]
+// SAFETY: the pointer and the length describe the vector's spare capacity behind `from`, which
+// stays where it is while the vector is neither grown nor dropped; the ring owns the value
+// meanwhile.
+unsafe impl IoBufMut for Tail {
+    fn write_ptr(&mut self) -> *mut u8 {
+        // SAFETY: `from` is the vector's length at the time of the call, so within its capacity.
+        unsafe { self.bytes.as_mut_ptr().add(self.from) }
+    }
+
+    fn bytes_total(&mut self) -> usize {
+        self.bytes.capacity() - self.from
+    }
+
+    // SAFETY: as the trait demands, the caller has had `count` bytes written behind `write_ptr`.
+    unsafe fn set_init(&mut self, count: usize) {
+        // SAFETY: the kernel has written `count` bytes behind `from`.
+        unsafe { self.bytes.set_len(self.from + count) };
+    }
+}
+
 /// Room for one read of TLS records: the largest record is 16 KiB and a little more.
 const TLS_READ: usize = 17 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn what_is_there_is_read_behind_what_came_before_and_nothing_is_waited_for() {
+        let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+        let mut bytes = Vec::with_capacity(16);
+        let nothing = receive(ours.as_raw_fd(), &mut bytes).expect_err("nothing is there");
+        assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+        for (sent, held) in [("ab", "ab"), ("cd", "abcd")] {
+            theirs.write_all(sent.as_bytes()).expect("room");
+            assert_eq!(receive(ours.as_raw_fd(), &mut bytes).expect("bytes"), 2);
+            assert_eq!(bytes, held.as_bytes());
+        }
+        drop(theirs);
+        assert_eq!(receive(ours.as_raw_fd(), &mut bytes).expect("the end"), 0);
+        assert_eq!(bytes, b"abcd");
+    }
+}

@@ -25,6 +25,7 @@ mod limits_rate;
 mod listen;
 mod logging;
 mod manage;
+mod metrics;
 mod notify;
 mod operator;
 mod page;

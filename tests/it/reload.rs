@@ -1,7 +1,8 @@
 //! The configuration is reloaded: what changes, what stays, and that nobody notices.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -322,6 +323,36 @@ fn a_probe_that_is_out_opens_its_circuit_again() {
     // Evidence beats the timer.
     assert_eq!(probe.answer().status, 200);
     assert_eq!(circuit(&router, "alpha"), "closed");
+}
+
+#[test]
+fn a_signal_during_the_start_waits_for_its_end() {
+    let stalling = json!([{"when": {"method": "GET"}, "do": "stall_before_head"}]);
+    let alpha = mock(json!({"name": "alpha", "rules": stalling}));
+    let checked = "health_check: {interval: 60s, timeout: 1s}";
+    let mut start = Start::with(&config_with(&alpha, &[checked]));
+    let child = start.command().spawn().expect("the router starts");
+    let mut child = Killed(child);
+    // The check is under way: signals are watched, and nobody is served yet.
+    wait_for_requests(&alpha, 1);
+    let pid = child.0.id().to_string();
+    let sent = Command::new("kill").args(["-HUP", &pid]).status();
+    assert!(sent.expect("kill runs").success());
+    let log = BufReader::new(child.0.stderr.take().expect("piped"));
+    let mut lines = log.lines().map_while(Result::ok);
+    let said = lines.find(|line| line.contains("serving") || line.contains("reloaded"));
+    assert!(said.is_some_and(|line| line.contains("serving")));
+    assert!(lines.any(|line| line.contains("the configuration is reloaded")));
+}
+
+/// A process that does not outlive its test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]

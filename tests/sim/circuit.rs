@@ -19,7 +19,7 @@ pub(crate) struct Circuit {
     probe_timeout: Duration,
     probes: Vec<Probe>,
     last: Option<Probe>,
-    /// How often operators have stepped in.
+    /// How often operators have stepped in, or reloaded.
     acts: u32,
 }
 
@@ -43,6 +43,13 @@ impl Circuit {
             last: None,
             acts: 0,
         }
+    }
+
+    /// The configuration was reloaded: other figures, and a probe that is out does not count.
+    pub(crate) fn on_reload(&mut self, now: Instant, policy: BreakerPolicy) {
+        self.probe_timeout = policy.probe_timeout;
+        self.acts += 1;
+        let _ = self.breaker.adopt(now, policy);
     }
 
     pub(crate) fn on_taken(

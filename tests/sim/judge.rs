@@ -3,13 +3,14 @@
 //! The judge sees what shards take and report, which batches the coordinator has merged and when it
 //! did what was due. From that alone it knows what every published word has to say.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use infermux::base::ids::ProviderId;
 use infermux::base::month::Month;
 use infermux::base::time::{Instant, WallTime};
 use infermux::decide::outcome::Signal;
+use infermux::ledger::terms::Terms;
 use infermux::link::facts::{Fact, MonthTag};
 use infermux::link::gate::Gates;
 use infermux::link::orders::Health;
@@ -19,7 +20,7 @@ use infermux::link::reports::{Batch, ByHand};
 use crate::circuit::Circuit;
 use crate::money::Account;
 use crate::scene::Scene;
-use crate::window::Window;
+use crate::window::{Counted, Window};
 
 /// Which promise is broken, and how.
 #[derive(Debug)]
@@ -80,18 +81,41 @@ impl Judge {
         }
     }
 
-    /// A shard has taken a permit from a gate.
+    /// The coordinator goes by a configuration with these terms.
+    pub(crate) fn on_reload(&mut self, now: Instant, terms: &Terms) {
+        for provider in &terms.plan.providers {
+            let place = provider.id.index();
+            if place == self.circuits.len() {
+                self.circuits.push(Circuit::new(provider.breaker));
+                self.windows.push(Window::new(provider));
+            } else {
+                self.circuits[place].on_reload(now, provider.breaker);
+                self.windows[place].on_reload(provider);
+            }
+        }
+        for budget in &terms.plan.budgets.callers {
+            let place = budget.id.index();
+            if place == self.accounts.len() {
+                let account = Account::new(budget, self.month, &BTreeMap::new());
+                self.accounts.push(account);
+            } else {
+                self.accounts[place].on_reload(budget);
+            }
+        }
+    }
+
+    /// A shard has taken a permit from a gate that counts like this.
     pub(crate) fn on_taken(
         &mut self,
         now: Instant,
         provider: ProviderId,
-        taken: Taken,
+        (taken, counted): (Taken, Counted),
         attempt: AttemptId,
     ) -> Held {
         let place = provider.index();
         let held_up = self.held_up.saturating_sub(self.stuck_until.since(now));
         self.circuits[place].on_taken(now, taken.probe, (attempt, held_up))?;
-        self.windows[place].on_taken(now, taken.tokens, attempt)
+        self.windows[place].on_taken(now, (taken.tokens, counted), attempt)
     }
 
     /// The coordinator is stuck for this long, until then.
@@ -106,9 +130,14 @@ impl Judge {
     }
 
     /// An attempt has left its gate.
-    pub(crate) fn on_left(&mut self, provider: ProviderId, attempt: AttemptId) -> Held {
+    pub(crate) fn on_left(
+        &mut self,
+        provider: ProviderId,
+        counted: Counted,
+        attempt: AttemptId,
+    ) -> Held {
         self.on_proven(provider, attempt);
-        self.windows[provider.index()].on_left()
+        self.windows[provider.index()].on_left(counted)
     }
 
     pub(crate) fn account(&mut self, budget: usize) -> &mut Account {

@@ -15,7 +15,6 @@ use crate::judge::{Held, promise};
 /// What is reserved, booked and told, attempt by attempt.
 pub(crate) struct Account {
     caller: Box<str>,
-    action: BudgetAction,
     monthly: i128,
     month: Month,
     /// Taken from the running month's word, and not booked as settled.
@@ -35,7 +34,6 @@ impl Account {
         let monthly = i128::from(budget.monthly.get());
         Self {
             caller: budget.caller.clone(),
-            action: budget.action,
             monthly,
             month,
             reserved: 0,
@@ -52,7 +50,12 @@ impl Account {
 
     /// A shard has reserved `amount`, as the word of this month says, for a request that asks for
     /// `ask`.
-    pub(crate) fn on_reserved(&mut self, tag: MonthTag, amount: NanoUsd, ask: &Ask) -> Held {
+    pub(crate) fn on_reserved(
+        &mut self,
+        tag: MonthTag,
+        amount: NanoUsd,
+        (ask, action): (&Ask, BudgetAction),
+    ) -> Held {
         let (left, amount) = (self.balance(), i128::from(amount.get()));
         let prompt = i128::from(ask.prompt.get()).max(1);
         // proves: budget.never-over
@@ -65,12 +68,19 @@ impl Account {
         promise("budget.never-over", amount <= left.max(0), || {
             format!("{amount} is reserved, and {left} is left")
         })?;
-        let is_hard = self.action == BudgetAction::HardStop;
+        let is_hard = action == BudgetAction::HardStop;
         promise("budget.never-over", !is_hard || left >= prompt, || {
             format!("a request for {ask:?} is let through, and {left} is left")
         })?;
         self.reserved += amount;
         Ok(())
+    }
+
+    /// The configuration was reloaded: the month allows another amount, and what is spent stays.
+    pub(crate) fn on_reload(&mut self, budget: &Budget) {
+        let monthly = i128::from(budget.monthly.get());
+        self.excess += (self.monthly - monthly).max(0);
+        self.monthly = monthly;
     }
 
     /// The caller of a request is told what it cost.

@@ -1,5 +1,6 @@
 //! The requests of simulated shards: what `shard::drive`, `permit` and `spend` do, in steps.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use infermux::base::ids::{BudgetId, ProviderId};
@@ -10,16 +11,20 @@ use infermux::config::plan::BudgetAction;
 use infermux::decide::budget::{self, Admission, Ask, Standing as Budget};
 use infermux::decide::failover::{Attempts, Grant, Step};
 use infermux::decide::outcome::{Outcome, Sample as Kind, Signal};
+use infermux::ledger::terms::Terms;
 use infermux::link::facts::{Ended, Fact, MonthTag, Sample, SampleKind};
 use infermux::link::provider_gate::{Standing, Taken};
 use infermux::shard::reports::ENFORCE_POLLS;
 
 use crate::judge::{AttemptId, Broken, Held, is_enforced, promise};
 use crate::scene::{PRICE, Script};
+use crate::window::Counted;
 use crate::world::{Event, Happened, World};
 
 pub(crate) struct Request {
     pub(crate) shard: usize,
+    /// The configuration that it began under.
+    terms: Arc<Terms>,
     /// Its estimate.
     tokens: u64,
     reservation: Option<Reservation>,
@@ -78,7 +83,9 @@ impl World {
         let many = if self.dice.chance(50) { 30 } else { 1 };
         for _ in 0..self.dice.between(1, many) {
             let request = self.requests.len();
-            let failover = &self.scene.plan.failover;
+            let shard = self.dice.place(self.shards.len());
+            let terms = Arc::clone(&self.shards[shard].terms);
+            let failover = &terms.plan.failover;
             let (max, span) = (failover.max_attempts, failover.deadline);
             let tokens = match self.dice.between(0, 99) {
                 0..80 => self.dice.between(1, 500),
@@ -86,7 +93,8 @@ impl World {
                 _ => self.dice.between(4_000, 40_000),
             };
             self.requests.push(Request {
-                shard: self.dice.place(self.shards.len()),
+                shard,
+                terms,
                 tokens,
                 reservation: None,
                 attempts: Attempts::new(max, self.now, span),
@@ -145,12 +153,14 @@ impl World {
 
     /// Asks the budget of the caller, if it has one.
     fn admit(&mut self, request: usize) -> Held {
-        let budgets = self.scene.plan.budgets.callers.len();
+        let terms = Arc::clone(&self.requests[request].terms);
+        let budgets = terms.plan.budgets.callers.len();
         let place = self.dice.place(budgets + 1);
         if place == budgets {
             return self.choose(request);
         }
-        let rules = &self.scene.plan.budgets.callers[place];
+        let rules = &terms.plan.budgets.callers[place];
+        let (budget, place) = (rules.id, rules.id.index());
         let (monthly, action) = (rules.monthly, rules.action);
         let whole = self.requests[request].tokens * PRICE;
         let prompt = whole / self.dice.between(1, 8);
@@ -172,13 +182,13 @@ impl World {
                 },
             }
         };
-        let Ok((month, amount)) = self.gates.budgets[place].reserve(decide) else {
+        let Ok((month, amount)) = terms.gates.budgets[place].reserve(decide) else {
             self.say(|| format!("request {request}: budget {place} refuses {whole}"));
             self.requests[request].stage = Stage::Over;
             return Ok(());
         };
-        self.judge.account(place).on_reserved(month, amount, &ask)?;
-        let budget = BudgetId(u32::try_from(place).unwrap_or(0));
+        let account = self.judge.account(place);
+        account.on_reserved(month, amount, (&ask, action))?;
         self.requests[request].reservation = Some(Reservation {
             budget,
             month,
@@ -203,21 +213,23 @@ impl World {
     /// Takes a permit of some eligible provider.
     fn choose(&mut self, request: usize) -> Held {
         let (now, tokens) = (self.now, self.requests[request].tokens);
+        let terms = Arc::clone(&self.requests[request].terms);
+        let providers = &terms.plan.providers;
+        let gate = |place: usize| &terms.gates.providers[providers[place].id.index()];
         let tried = self.requests[request].attempts.tried();
         // Sometimes others were faster since it looked.
         let is_late = self.dice.chance(100);
         let is_eligible = |place: &usize| {
-            let standing = self.gates.providers[*place].standing(now, tokens);
+            let standing = gate(*place).standing(now, tokens);
             !tried.contains(*place) && (is_late || standing == Standing::Ready)
         };
-        let eligible: Vec<usize> = (0..self.moods.len()).filter(is_eligible).collect();
+        let eligible: Vec<usize> = (0..providers.len()).filter(is_eligible).collect();
         if eligible.is_empty() {
             self.say(|| format!("request {request}: nobody is left"));
             return self.over(request);
         }
         let place = self.dice.one_of(&eligible);
-        let gate = &self.gates.providers[place];
-        let Some(taken) = gate.take(tokens) else {
+        let Some(taken) = gate(place).take(tokens) else {
             promise("reservation.settled-once", is_late, || {
                 format!("provider {place} is ready, and nothing can be taken")
             })?;
@@ -226,10 +238,11 @@ impl World {
         };
         self.attempts += 1;
         let id = self.attempts;
-        let provider = ProviderId(u16::try_from(place).unwrap_or(0));
-        self.say(|| format!("request {request}: {taken:?} of provider {place}"));
-        self.judge.on_taken(now, provider, taken, id)?;
-        let script = self.script(provider);
+        let provider = providers[place].id;
+        self.say(|| format!("request {request}: {taken:?} of provider {}", provider.0));
+        let counted = Counted::by(&providers[place]);
+        self.judge.on_taken(now, provider, (taken, counted), id)?;
+        let script = self.script(request, provider);
         let one = &mut self.requests[request];
         one.attempts.begin(place);
         one.stage = Stage::Taken;
@@ -257,8 +270,9 @@ impl World {
         Ok(())
     }
 
-    fn script(&mut self, provider: ProviderId) -> Script {
-        let timeout = self.scene.plan.provider(provider).timeout;
+    fn script(&mut self, request: usize, provider: ProviderId) -> Script {
+        let plan = &self.requests[request].terms.plan;
+        let timeout = plan.provider(provider).timeout;
         self.moods[provider.index()].script(&mut self.dice, timeout)
     }
 
@@ -271,11 +285,13 @@ impl World {
         attempt.admitted = at;
         let attempt = *attempt;
         let provider = attempt.provider;
-        if self.gates.providers[provider.index()].is_limited() {
+        let gates = &self.requests[request].terms.gates;
+        if gates.providers[provider.index()].is_limited() {
             let tokens = Tokens::new(attempt.taken.tokens);
             let fact = Fact::Admitted {
                 provider,
                 at,
+                requests: attempt.taken.requests,
                 tokens,
             };
             self.report(shard, fact, attempt.id);
@@ -345,9 +361,11 @@ impl World {
             used = self.dice.between(1, most);
             self.pay(request, NanoUsd::new(used * PRICE));
         }
-        let policy = &self.scene.plan.provider(attempt.provider).breaker;
-        let signal = outcome.for_breaker(policy);
-        self.settle(request, signal, self.sample(&attempt, outcome), used)?;
+        let plan = Arc::clone(&self.requests[request].terms.plan);
+        let provider = plan.provider(attempt.provider);
+        let signal = outcome.for_breaker(&provider.breaker);
+        let sample = self.sample(&attempt, outcome, provider.timeout);
+        self.settle(request, signal, sample, used)?;
         if !is_enforced(signal, outcome == Outcome::RateLimited) {
             return self.go_on(request, outcome);
         }
@@ -357,8 +375,7 @@ impl World {
         self.enforce(request, outcome, (batch, fact), 0)
     }
 
-    fn sample(&self, attempt: &Attempt, outcome: Outcome) -> Option<Sample> {
-        let timeout = self.scene.plan.provider(attempt.provider).timeout;
+    fn sample(&self, attempt: &Attempt, outcome: Outcome, timeout: Duration) -> Option<Sample> {
         let (latency, kind) = match (outcome.sample(), attempt.content_at) {
             (Kind::Nothing, _) => return None,
             (Kind::TheTimeout, _) => (timeout, SampleKind::WholeAnswer),
@@ -405,7 +422,7 @@ impl World {
         let attempts = &mut self.requests[request].attempts;
         let step = attempts.on_outcome(self.now, outcome, || may);
         if let (Step::SameProviderFresh, Some(attempt)) = (step, self.requests[request].attempt) {
-            let script = self.script(attempt.provider);
+            let script = self.script(request, attempt.provider);
             if let Some(attempt) = &mut self.requests[request].attempt {
                 attempt.script = script;
             }
@@ -432,8 +449,10 @@ impl World {
             return Ok(());
         };
         let (shard, provider) = (self.requests[request].shard, attempt.provider);
-        self.gates.providers[provider.index()].leave();
-        self.judge.on_left(provider, attempt.id)?;
+        let terms = &self.requests[request].terms;
+        terms.gates.providers[provider.index()].leave();
+        let counted = Counted::by(terms.plan.provider(provider));
+        self.judge.on_left(provider, counted, attempt.id)?;
         let ended = Ended {
             provider,
             admitted: attempt.admitted,

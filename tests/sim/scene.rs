@@ -17,6 +17,8 @@ use crate::dice::Dice;
 /// What a run begins with.
 pub(crate) struct Scene {
     pub(crate) plan: Arc<Plan>,
+    /// What the plan was made of.
+    pub(crate) draft: Draft,
     pub(crate) shards: u16,
     /// Batches that wait for the coordinator at most, for each shard.
     pub(crate) room: usize,
@@ -56,36 +58,16 @@ pub(crate) const PRICE: u64 = 1_000;
 
 impl Scene {
     pub(crate) fn new(dice: &mut Dice) -> Self {
-        let providers = dice.between(1, 4);
-        let budgets = dice.between(0, 3);
-        let mut file = String::from("routing: {failover: {max_attempts: 3, deadline: 60s}}\n");
-        file.push_str("providers:\n");
-        for number in 0..providers {
-            provider(dice, number, &mut file);
-        }
-        if budgets > 0 {
-            file.push_str("budgets:\n");
-        }
-        for number in 0..budgets {
-            let action = dice.one_of(&["hard_stop", "hard_stop", "alert"]);
-            let monthly = dice.between(500, 90_000);
-            let _ = writeln!(
-                file,
-                "  - {{caller: c{number}, monthly_usd: 0.{monthly:06}, action: {action}}}"
-            );
-        }
-        let options = Options {
-            environment: Environment::Unresolved,
-            strict: Strictness::Lenient,
-        };
-        let loaded = config::load(&file, &options);
-        let plan = loaded.expect("a configuration without faults").plan;
+        let draft = Draft::new(dice);
+        let plan = draft.plan();
         let length = dice.span(40_000, 150_000);
         let month = Month::new(2026, 12).expect("a month");
         let before = Duration::from_millis(dice.between(0, 200_000));
+        let budgets = draft.budgets.len() as u64;
         let wall = month.start().before(before);
         Self {
             plan: Arc::new(plan),
+            draft,
             shards: u16::try_from(dice.between(1, 6)).unwrap_or(1),
             room: dice.one_of(&[1, 2, 4, 1_000]),
             wall,
@@ -108,7 +90,86 @@ fn state(dice: &mut Dice, budgets: u64, month: Month) -> State {
     state
 }
 
-fn provider(dice: &mut Dice, number: u64, file: &mut String) {
+/// A configuration as its parts: some change, come and go with a reload.
+#[derive(Clone)]
+pub(crate) struct Draft {
+    providers: Vec<(u64, String)>,
+    budgets: Vec<(u64, String)>,
+    /// Number of the next provider or budget.
+    next: u64,
+}
+
+impl Draft {
+    fn new(dice: &mut Dice) -> Self {
+        let (providers, budgets) = (dice.between(1, 4), dice.between(0, 3));
+        Self {
+            providers: (0..providers).map(|n| (n, provider(dice, n))).collect(),
+            budgets: (0..budgets).map(|n| (n, budget(dice, n))).collect(),
+            next: 4,
+        }
+    }
+
+    /// The draft of another file.
+    pub(crate) fn changed(&self, dice: &mut Dice) -> Self {
+        let mut next = self.clone();
+        change(dice, &mut next.providers, &mut next.next, provider);
+        change(dice, &mut next.budgets, &mut next.next, budget);
+        if next.providers.is_empty() {
+            next.providers.clone_from(&self.providers);
+        }
+        next
+    }
+
+    pub(crate) fn plan(&self) -> Plan {
+        let mut file = String::from("routing: {failover: {max_attempts: 3, deadline: 60s}}\n");
+        file.push_str("providers:\n");
+        file.extend(self.providers.iter().map(|(_, line)| line.as_str()));
+        if !self.budgets.is_empty() {
+            file.push_str("budgets:\n");
+        }
+        file.extend(self.budgets.iter().map(|(_, line)| line.as_str()));
+        let options = Options {
+            environment: Environment::Unresolved,
+            strict: Strictness::Lenient,
+        };
+        let loaded = config::load(&file, &options);
+        loaded.expect("a configuration without faults").plan
+    }
+}
+
+/// Drops some of `all`, writes some anew, moves some elsewhere, and sometimes adds one.
+fn change(
+    dice: &mut Dice,
+    all: &mut Vec<(u64, String)>,
+    next: &mut u64,
+    write: fn(&mut Dice, u64) -> String,
+) {
+    all.retain(|_| dice.chance(850));
+    for (number, line) in all.iter_mut() {
+        if dice.chance(500) {
+            *line = write(dice, *number);
+        }
+        if dice.chance(100) {
+            *line = line.replace(
+                "type: ollama",
+                "type: openai, base_url: 'http://127.0.0.1:1'",
+            );
+        }
+    }
+    if dice.chance(300) && all.len() < 6 {
+        all.push((*next, write(dice, *next)));
+        *next += 1;
+    }
+}
+
+fn budget(dice: &mut Dice, number: u64) -> String {
+    let action = dice.one_of(&["hard_stop", "hard_stop", "alert"]);
+    let monthly = dice.between(500, 90_000);
+    format!("  - {{caller: c{number}, monthly_usd: 0.{monthly:06}, action: {action}}}\n")
+}
+
+fn provider(dice: &mut Dice, number: u64) -> String {
+    let mut file = String::new();
     let _ = write!(file, "  - {{name: p{number}, type: ollama, models: [m]");
     let _ = write!(file, ", timeout: {}ms", dice.between(2_000, 20_000));
     let (requests, tokens) = (dice.chance(600), dice.chance(600));
@@ -140,6 +201,7 @@ fn provider(dice: &mut Dice, number: u64, file: &mut String) {
         dice.chance(200),
     );
     file.push('\n');
+    file
 }
 
 impl Mood {

@@ -30,6 +30,26 @@ struct Charge {
     tokens: u64,
     /// The lesser of both: what it used beyond its estimate is nobody's fault.
     expected: u64,
+    counted: Counted,
+}
+
+/// What a gate counts: an attempt by a configuration without a limit is not charged to it.
+#[derive(Clone, Copy)]
+pub(crate) struct Counted {
+    requests: bool,
+    tokens: bool,
+    places: Option<u32>,
+}
+
+impl Counted {
+    /// By a gate of this provider.
+    pub(crate) fn by(provider: &Provider) -> Self {
+        Self {
+            requests: provider.requests_per_minute.is_some(),
+            tokens: provider.tokens_per_minute.is_some(),
+            places: provider.max_in_flight,
+        }
+    }
 }
 
 impl Window {
@@ -45,17 +65,29 @@ impl Window {
         }
     }
 
-    pub(crate) fn on_taken(&mut self, now: Instant, tokens: u64, attempt: AttemptId) -> Held {
-        self.in_flight += 1;
+    /// The configuration was reloaded: other limits, and what is charged stays.
+    pub(crate) fn on_reload(&mut self, provider: &Provider) {
+        self.requests = provider.requests_per_minute;
+        self.tokens = provider.tokens_per_minute;
+        self.places = provider.max_in_flight;
+    }
+
+    pub(crate) fn on_taken(
+        &mut self,
+        now: Instant,
+        (tokens, counted): (u64, Counted),
+        attempt: AttemptId,
+    ) -> Held {
+        self.in_flight += u32::from(counted.places.is_some());
         let in_flight = self.in_flight;
         // proves: limit.never-over
         promise(
             "limit.never-over",
-            self.places.is_none_or(|max| in_flight <= max),
+            counted.places.is_none_or(|max| in_flight <= max),
             || {
                 format!(
                     "{in_flight} requests at once, with room for {:?}",
-                    self.places
+                    counted.places
                 )
             },
         )?;
@@ -64,19 +96,27 @@ impl Window {
             at: now,
             tokens,
             expected: tokens,
+            counted,
         });
         self.expire(now);
-        let (requests, tokens) = (self.charges.len() as u64, self.expected);
+        let (requests, tokens) = (self.charged(), self.expected);
         promise(
             "limit.never-over",
-            self.requests.is_none_or(|max| requests <= max),
+            !counted.requests || self.requests.is_none_or(|max| requests <= max),
             || format!("{requests} requests in a minute of {:?}", self.requests),
         )?;
         promise(
             "limit.never-over",
-            self.tokens.is_none_or(|max| tokens <= max),
+            !counted.tokens || self.tokens.is_none_or(|max| tokens <= max),
             || format!("{tokens} tokens in a minute of {:?}", self.tokens),
         )
+    }
+
+    fn charged(&self) -> u64 {
+        self.charges
+            .iter()
+            .filter(|one| one.counted.requests)
+            .count() as u64
     }
 
     fn add(&mut self, charge: Charge) {
@@ -115,7 +155,10 @@ impl Window {
         }
     }
 
-    pub(crate) fn on_left(&mut self) -> Held {
+    pub(crate) fn on_left(&mut self, counted: Counted) -> Held {
+        if counted.places.is_none() {
+            return Ok(());
+        }
         promise("reservation.settled-once", self.in_flight > 0, || {
             "more attempts have ended than were begun".to_owned()
         })?;
@@ -126,6 +169,7 @@ impl Window {
     /// An attempt's end is merged, with the tokens that it used.
     pub(crate) fn on_settled(&mut self, used: u64, attempt: AttemptId) {
         if let Some(charge) = self.remove(attempt) {
+            let used = if charge.counted.tokens { used } else { 0 };
             self.add(Charge {
                 expected: charge.tokens.min(used),
                 tokens: used,
@@ -137,7 +181,7 @@ impl Window {
     pub(crate) fn check(&mut self, now: Instant, gate: &ProviderGate) -> Held {
         let (requests, tokens) = gate.headroom();
         self.expire(now);
-        let taken = self.charges.len() as u64;
+        let taken = self.charged();
         let fits = |left: Option<u64>, taken: u64, limit: Option<u64>| {
             left.zip(limit)
                 .is_none_or(|(left, limit)| left == 0 || left + taken <= limit)

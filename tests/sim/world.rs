@@ -7,17 +7,18 @@ use std::time::Duration;
 
 use infermux::base::ids::{ProviderId, ShardId};
 use infermux::base::time::{Instant, WallTime};
+use infermux::config::seats::Seats;
 use infermux::coordinator::run::Coordinator;
 use infermux::coordinator::time::Time;
 use infermux::decide::limiter::Window60;
 use infermux::ledger::books::Books;
 use infermux::ledger::state::State;
+use infermux::ledger::terms::Terms;
 use infermux::ledger::totals::Totals;
-use infermux::link::budget_gate::BudgetGate;
 use infermux::link::gate::Gates;
+use infermux::link::latest::Latest;
 use infermux::link::meters;
 use infermux::link::orders::Health;
-use infermux::link::provider_gate::{Limits, ProviderGate};
 use infermux::link::queue;
 use infermux::link::reports::{self, Ask, ByHand, Inbox, Message, Progress, Question, Reply};
 use infermux::link::states::{self, Next, StateReceiver};
@@ -26,7 +27,7 @@ use infermux::shard::reports::Reports;
 use crate::dice::Dice;
 use crate::judge::{Broken, Held, Judge, promise};
 use crate::request::Request;
-use crate::scene::{Mood, Scene};
+use crate::scene::{Draft, Mood, Scene};
 
 /// Something that happens at its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +44,8 @@ pub(crate) enum Event {
     Deliver(usize),
     /// The coordinator wakes; the latest of these counts.
     Wake(u64),
+    /// A shard goes by the configuration that is published.
+    Adopt(usize),
     /// Something goes wrong, or well again.
     Fate,
 }
@@ -50,6 +53,8 @@ pub(crate) enum Event {
 /// One shard, but for its requests.
 pub(crate) struct Shard {
     pub(crate) reports: Reports,
+    /// What its next request goes by.
+    pub(crate) terms: Arc<Terms>,
     inbox: Inbox,
     pub(crate) stuck_until: Instant,
     pub(crate) will_flush: bool,
@@ -63,6 +68,9 @@ pub(crate) struct World {
     pub(crate) dice: Dice,
     pub(crate) now: Instant,
     pub(crate) gates: Arc<Gates>,
+    draft: Draft,
+    seats: Seats,
+    terms: Arc<Latest<Terms>>,
     pub(crate) shards: Vec<Shard>,
     pub(crate) requests: Vec<Request>,
     pub(crate) moods: Vec<Mood>,
@@ -114,7 +122,9 @@ impl World {
     fn new(seed: u64, trace: Trace) -> Self {
         let mut dice = Dice::new(seed);
         let mut scene = Scene::new(&mut dice);
-        let gates = Arc::new(gates(&scene));
+        let first = Arc::new(Terms::first(Arc::clone(&scene.plan), 0));
+        let gates = Arc::clone(&first.gates);
+        let terms = Arc::new(Latest::new(Arc::clone(&first)));
         let progress = Arc::new(Progress::new(usize::from(scene.shards)));
         let state = std::mem::take(&mut scene.state);
         scene.state = state.clone();
@@ -128,11 +138,13 @@ impl World {
             (books, totals),
             meters::channel().1,
             queue::queue(0).0,
-        );
+        )
+        .with_terms(Arc::clone(&terms));
         let shard = |number| {
             let (reporter, inbox) = reports::channel_of(scene.room);
             Shard {
                 reports: Reports::new(ShardId(number), Arc::clone(&progress), reporter),
+                terms: Arc::clone(&first),
                 inbox,
                 stuck_until: Instant::ZERO,
                 will_flush: false,
@@ -161,6 +173,9 @@ impl World {
             steps: 0,
             had_leap: false,
             gates,
+            draft: scene.draft.clone(),
+            seats: Seats::of(&scene.plan),
+            terms,
             scene,
             dice,
         }
@@ -204,7 +219,7 @@ impl World {
             Event::Step(request, _) | Event::HangUp(request) => {
                 Some(self.shards[self.requests[request].shard].stuck_until)
             }
-            Event::Flush(shard) => Some(self.shards[shard].stuck_until),
+            Event::Flush(shard) | Event::Adopt(shard) => Some(self.shards[shard].stuck_until),
             Event::Deliver(_) | Event::Wake(_) => Some(self.stuck_until),
             Event::Arrive | Event::Fate => None,
         }
@@ -219,7 +234,8 @@ impl World {
             Event::Deliver(shard) => return self.deliver(shard),
             Event::Wake(wake) if wake == self.wake => self.do_what_is_due(),
             Event::Wake(_) => return Ok(Happened::Nothing),
-            Event::Fate => self.fate(),
+            Event::Adopt(shard) => self.shards[shard].terms = self.terms.load(),
+            Event::Fate => self.fate()?,
         }
         Ok(Happened::Something)
     }
@@ -357,6 +373,9 @@ impl World {
                     self.judge.by_hand(self.now, provider, act);
                     self.say(|| format!("an operator says to provider {}: {act:?}", provider.0));
                 }
+                if ask.question == Question::Adopt {
+                    self.judge.on_reload(self.now, &self.terms.load());
+                }
             }
             Message::Stop => {}
         }
@@ -388,9 +407,50 @@ impl World {
         }
     }
 
-    fn fate(&mut self) {
+    /// Another file: the coordinator goes by it, then one shard after the other. The next one has
+    /// to wait for the last of them.
+    fn reload(&mut self) -> Held {
+        let terms = self.terms.load();
+        let is_old = |one: &Shard| !Arc::ptr_eq(&one.terms, &terms);
+        if self.now < self.stuck_until || self.shards.iter().any(is_old) {
+            return Ok(());
+        }
+        let draft = self.draft.changed(&mut self.dice);
+        let seated = self.seats.seat(draft.plan()).expect("room for all");
+        let next = Arc::new(terms.next(seated.plan, seated.fresh));
+        (self.draft, self.seats) = (draft, seated.seats);
+        self.terms.publish(Arc::clone(&next));
+        self.gates = Arc::clone(&next.gates);
+        while self.moods.len() < self.gates.providers.len() {
+            self.moods.push(Mood::any(&mut self.dice));
+        }
+        self.say(|| {
+            let ids = next.plan.providers.iter().map(|one| one.id.0);
+            format!(
+                "the configuration has providers {:?}",
+                ids.collect::<Vec<_>>()
+            )
+        });
+        let reply = Arc::new(Reply::default());
+        self.replies.push(Arc::clone(&reply));
+        let question = Question::Adopt;
+        self.take_in(Message::Ask(Ask { question, reply }))?;
+        let span = self.dice.span(0, 1);
+        self.wake_after(span);
+        for shard in 0..self.shards.len() {
+            let most = if self.dice.chance(100) { 5_000 } else { 5 };
+            let span = self.dice.span(0, most);
+            self.after(span, Event::Adopt(shard));
+        }
+        Ok(())
+    }
+
+    fn fate(&mut self) -> Held {
         if !self.is_open() {
-            return;
+            return Ok(());
+        }
+        if self.dice.chance(200) {
+            self.reload()?;
         }
         let place = self.dice.place(self.moods.len());
         let provider = ProviderId(u16::try_from(place).unwrap_or(0));
@@ -429,6 +489,7 @@ impl World {
         }
         let pause = self.dice.span(100, 4_000);
         self.after(pause, Event::Fate);
+        Ok(())
     }
 
     pub(crate) fn stop_shard(&mut self, shard: usize, span: Duration) {
@@ -485,24 +546,6 @@ impl World {
 pub(crate) enum Happened {
     Something,
     Nothing,
-}
-
-fn gates(scene: &Scene) -> Gates {
-    let providers = scene.plan.providers.iter().map(|provider| {
-        ProviderGate::new(Limits {
-            requests: provider.requests_per_minute,
-            tokens: provider.tokens_per_minute,
-            in_flight: provider.max_in_flight,
-            check_interval: provider.health_check.interval,
-        })
-    });
-    let budgets = scene
-        .plan
-        .budgets
-        .callers
-        .iter()
-        .map(|_| BudgetGate::default());
-    Gates::new(0, 0).with(providers.collect(), budgets.collect())
 }
 
 /// When the last window is empty.

@@ -11,8 +11,13 @@ const NAMES: &str = concat!("(prom", "ise ");
 
 /// The faults between the `page` and the `sources`.
 pub(crate) fn check(page: &str, sources: &[Source]) -> Vec<String> {
-    let listed: BTreeSet<&str> = page.lines().filter_map(row).collect();
+    let mut listed = BTreeSet::new();
     let mut faults = Vec::new();
+    for id in page.lines().filter_map(row) {
+        if !listed.insert(id) {
+            faults.push(format!("ARCHITECTURE.md: {id} stands twice"));
+        }
+    }
     let mut proven = BTreeSet::new();
     for source in sources {
         for line in &source.lines {

@@ -5,6 +5,7 @@ pub mod client;
 pub mod command;
 pub mod load;
 pub mod operate;
+pub mod promtool;
 pub mod router;
 pub mod tls;
 

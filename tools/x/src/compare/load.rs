@@ -170,8 +170,9 @@ pub(crate) fn write_prompt(folder: &Path) -> Result<(), String> {
         blamed for the delay\\\". The delivery had left Gdańsk a day late, the truck broke down \
         near Jelenia Góra, and the spare part came from 大阪 only on the following Tuesday.\\n\\n\
         Please summarise what happened in three sentences, in plain words, without names and \
-        without the reasons that each side gave for what it did \\ud83d\\ude42. Keep to this form:\\n\
-        - what was promised, and when\\n- what was done instead\\n- what follows from it\\n\\n\
+        without the reasons that each side gave for what it did \\ud83d\\ude42. Keep to this \
+        form:\\n- what was promised, and when\\n- what was done instead\\n- what follows \
+        from it\\n\\n\
         The log below is what the program in C:\\\\work\\\\reports wrote at that time; times are \
         local, amounts in €, and lines that repeat the one before have been taken out.\\n";
     let head = r#"{"model":"gpt-4o","max_tokens":64,"messages":[{"role":"user","content":""#;

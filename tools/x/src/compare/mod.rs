@@ -46,6 +46,9 @@ pub(crate) struct Options {
     /// The peer that the ratios refer to
     #[arg(long, default_value = "haproxy")]
     base: String,
+    /// Measures what lies in target/release already
+    #[arg(long)]
+    no_build: bool,
     /// Where compare.md, compare.json and compare.html go [default: target/compare]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
@@ -74,8 +77,10 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     if peers.iter().all(|peer| peer.name != options.base) {
         return Err(format!("the base, {}, is no peer", options.base));
     }
-    let packages = ["infermux", "infermux-mock", "infermux-load"].join(" --package ");
-    commands::cargo(&format!("build --release --locked --package {packages}"))?;
+    if !options.no_build {
+        let packages = ["infermux", "infermux-mock", "infermux-load"].join(" --package ");
+        commands::cargo(&format!("build --release --locked --package {packages}"))?;
+    }
     let bin = commands::target_dir()?.join("release");
     let setup = setup(&peers, &bin)?;
     let folder = Folder::new()?;

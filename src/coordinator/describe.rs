@@ -1,0 +1,45 @@
+//! A provider as the management API shows it.
+
+use crate::config::plan::Provider;
+use crate::coordinator::time::Time;
+use crate::decide::breaker::State;
+use crate::ledger::books::Books;
+use crate::link::gate::Gates;
+use crate::link::orders::Health;
+use crate::report::providers::ProviderReport;
+
+/// How `provider` is at `time`; `None` where the books do not know it.
+pub(super) fn describe<'a>(
+    books: &mut Books,
+    gates: &Gates,
+    time: Time,
+    provider: &'a Provider,
+) -> Option<ProviderReport<'a>> {
+    let id = provider.id;
+    let Time { now, wall } = time;
+    let view = books.view(now, id)?;
+    let (opened, recovery) = match view.state {
+        State::Open { since, until } => (
+            Some(wall.before(now.since(since))),
+            Some(wall.after(until.since(now))),
+        ),
+        State::Closed | State::HalfOpen { .. } => (None, None),
+    };
+    let (requests, tokens) = gates.providers[id.index()].headroom();
+    Some(ProviderReport {
+        name: &provider.name,
+        kind: provider.kind.name(),
+        healthy: view.health == Health::Healthy,
+        circuit: view.state.name(),
+        circuit_opened_at: opened,
+        circuit_recovery_at: recovery,
+        error_rate: view.error_rate,
+        p95_latency_ms: view.p95,
+        requests_last_minute: view.requests_last_minute,
+        models: &provider.models,
+        model_aliases: &provider.model_aliases,
+        rate_limit_headroom_rpm: requests,
+        rate_limit_headroom_tpm: tokens,
+        last_check_at: books.checked_at(id),
+    })
+}
