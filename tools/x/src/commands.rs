@@ -56,7 +56,7 @@ pub(crate) fn docs() -> Result<(), String> {
 /// When it does not show what it should.
 pub(crate) fn page() -> Result<(), String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut command = Command::new("tests/page/run");
+    let mut command = Command::new(root.join("tests/page/run"));
     command.current_dir(root);
     finish(command)
 }
@@ -169,6 +169,7 @@ fn finish(mut command: Command) -> Result<(), String> {
         .collect();
     let program = command.get_program().to_string_lossy();
     let line = format!("{program} {}", flags.join(" "));
+    let line = line.trim_end();
     eprintln!("$ {line}");
     match command.status() {
         Ok(status) if status.success() => Ok(()),
