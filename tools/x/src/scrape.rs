@@ -1,7 +1,6 @@
 //! `cargo x scrape`: what callers notice of a Prometheus that reads 1,000 series ten times a
-//! second.
-//! The same load is measured with and without it, in turns, so that whatever else the machine does
-//! falls on both.
+//! second. The same load is measured with and without it, in turns, so that whatever else the
+//! machine does falls on both.
 
 use std::fmt::Write as _;
 use std::path::Path;
