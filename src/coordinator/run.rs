@@ -255,7 +255,7 @@ impl Coordinator {
 
     /// Looks at what shards have counted.
     fn count(&mut self, time: Time) {
-        // A copy is made only while a report is being written.
+        // A copy is made only while a report is being written, and not of what is counted apart.
         let totals = Arc::make_mut(&mut self.totals);
         while let Some(meter) = self.meters.next() {
             if let Some((provider, model)) = totals.begin(meter) {

@@ -22,6 +22,20 @@ use crate::link::meters::{
 #[derive(Clone, Debug)]
 pub struct Totals {
     month: Month,
+    /// Shared by the copies that reports are written from: it is copied only when a name is new.
+    lists: Arc<Lists>,
+    /// All requests of the running month, and of the one before: a stream may outlast its month.
+    all: Since,
+    before: Option<(Month, Since)>,
+    timeline: Timeline,
+    /// All that was ever counted, when it was last looked at.
+    seen: Spent,
+    changed: bool,
+}
+
+/// Everything that is counted apart.
+#[derive(Clone, Debug, Default)]
+struct Lists {
     loops: Vec<(ShardId, Arc<LoopMeter>)>,
     providers: Vec<(Box<str>, Vec<Arc<ProviderMeter>>)>,
     series: Vec<SeriesTotal>,
@@ -31,13 +45,6 @@ pub struct Totals {
     open_series: usize,
     /// By place of the party.
     parties: [Parties; Party::ALL.len()],
-    /// All requests of the running month, and of the one before: a stream may outlast its month.
-    all: Since,
-    before: Option<(Month, Since)>,
-    timeline: Timeline,
-    /// All that was ever counted, when it was last looked at.
-    seen: Spent,
-    changed: bool,
 }
 
 /// What came before the running month's own counts.
@@ -88,12 +95,7 @@ impl Totals {
         let month = Month::of(wall);
         let mut totals = Self {
             month,
-            loops: Vec::new(),
-            providers: Vec::new(),
-            series: Vec::new(),
-            series_places: HashMap::new(),
-            open_series: 0,
-            parties: Default::default(),
+            lists: Arc::default(),
             all: Since::default(),
             before: None,
             timeline: state.timeline(),
@@ -102,12 +104,13 @@ impl Totals {
         };
         if let Some(kept) = state.month(month) {
             totals.all.carried = kept.all;
+            let lists = Arc::make_mut(&mut totals.lists);
             for (provider, model, spent) in &kept.series {
-                let place = totals.series_place(provider, model, Kept::WhileRoom);
-                let since = &mut totals.series[place].since;
+                let place = lists.series_place(provider, model, Kept::WhileRoom);
+                let since = &mut lists.series[place].since;
                 since.carried = since.carried.plus(*spent);
             }
-            for (parties, kept) in totals.parties.iter_mut().zip(&kept.parties) {
+            for (parties, kept) in lists.parties.iter_mut().zip(&kept.parties) {
                 for (name, spent) in kept {
                     let place = parties.place(name, Kept::WhileRoom);
                     let since = &mut parties.all[place].since;
@@ -121,13 +124,14 @@ impl Totals {
     /// A shard has begun to count; the model's provider and name, where it has no price and this is
     /// the first to say so.
     pub fn begin(&mut self, meter: Meter) -> Option<(Box<str>, Box<str>)> {
+        let lists = Arc::make_mut(&mut self.lists);
         match meter {
-            Meter::Loop(shard, meter) => self.loops.push((shard, meter)),
+            Meter::Loop(shard, meter) => lists.loops.push((shard, meter)),
             Meter::Provider { name, meter } => {
-                let known = self.providers.iter_mut().find(|(one, _)| *one == name);
+                let known = lists.providers.iter_mut().find(|(one, _)| *one == name);
                 match known {
                     Some((_, shards)) => shards.push(meter),
-                    None => self.providers.push((name, vec![meter])),
+                    None => lists.providers.push((name, vec![meter])),
                 }
             }
             Meter::Series {
@@ -137,8 +141,8 @@ impl Totals {
                 kept,
                 meter,
             } => {
-                let place = self.series_place(&provider, &model, kept);
-                let shards = &mut self.series[place].shards;
+                let place = lists.series_place(&provider, &model, kept);
+                let shards = &mut lists.series[place].shards;
                 shards.push(meter);
                 let is_news = priced == Priced::No && shards.len() == 1;
                 return is_news.then_some((provider, model));
@@ -149,35 +153,12 @@ impl Totals {
                 kept,
                 meter,
             } => {
-                let parties = &mut self.parties[party.place()];
+                let parties = &mut lists.parties[party.place()];
                 let place = parties.place(&name, kept);
                 parties.all[place].shards.push(meter);
             }
         }
         None
-    }
-
-    fn series_place(&mut self, provider: &str, model: &str, kept: Kept) -> usize {
-        let known = |model: &str| self.series_places.get(provider)?.get(model).copied();
-        if let Some(place) = known(model) {
-            return place;
-        }
-        let has_room = kept == Kept::Always || self.open_series < OPEN_SERIES_MAX;
-        let model = if has_room { model } else { OTHERS };
-        if let Some(place) = known(model) {
-            return place;
-        }
-        self.open_series += usize::from(kept == Kept::WhileRoom && has_room);
-        let place = self.series.len();
-        self.series.push(SeriesTotal {
-            provider: provider.into(),
-            model: model.into(),
-            shards: Vec::new(),
-            since: Since::default(),
-        });
-        let models = self.series_places.entry(provider.into()).or_default();
-        models.insert(model.into(), place);
-        place
     }
 
     /// Time passes: what was spent since the last look belongs to `wall`, and a month may begin,
@@ -206,17 +187,23 @@ impl Totals {
         self.all = all;
         self.month = month;
         self.changed = true;
-        for one in &mut self.series {
+        let lists = Arc::make_mut(&mut self.lists);
+        for one in &mut lists.series {
             one.since = since(one.counted(tag));
         }
-        for one in self.parties.iter_mut().flat_map(|parties| &mut parties.all) {
+        for one in lists
+            .parties
+            .iter_mut()
+            .flat_map(|parties| &mut parties.all)
+        {
             one.since = since(one.counted(tag));
         }
         tag
     }
 
     fn counted(&self, of: impl Fn(&Account) -> Spent) -> Spent {
-        self.loops.iter().map(|(_, meter)| of(&meter.account)).sum()
+        let loops = self.lists.loops.iter();
+        loops.map(|(_, meter)| of(&meter.account)).sum()
     }
 
     fn tag(&self) -> MonthTag {
@@ -239,14 +226,14 @@ impl Totals {
     /// By provider and model, what was spent in the month.
     pub fn by_series(&self) -> impl Iterator<Item = (&SeriesTotal, Spent)> {
         let tag = self.tag();
-        let series = self.series.iter();
+        let series = self.lists.series.iter();
         series.map(move |one| (one, one.since.spent(one.counted(tag))))
     }
 
     /// By caller, project or environment, what was spent in the month; only those that spent.
     pub fn by_party(&self, party: Party) -> impl Iterator<Item = (&str, Spent)> {
         let tag = self.tag();
-        let parties = self.parties[party.place()].all.iter();
+        let parties = self.lists.parties[party.place()].all.iter();
         let parties = parties.map(move |one| (&*one.name, one.since.spent(one.counted(tag))));
         parties.filter(|(_, spent)| !spent.is_nothing())
     }
@@ -254,7 +241,7 @@ impl Totals {
     /// What one caller, project or environment has spent in the month.
     #[must_use]
     pub fn of_party(&self, party: Party, name: &str) -> Option<Spent> {
-        let parties = &self.parties[party.place()];
+        let parties = &self.lists.parties[party.place()];
         let one = parties.places.get(name).map(|place| &parties.all[*place])?;
         Some(one.since.spent(one.counted(self.tag())))
     }
@@ -268,13 +255,13 @@ impl Totals {
     /// Every event loop's counts.
     #[must_use]
     pub fn loops(&self) -> &[(ShardId, Arc<LoopMeter>)] {
-        &self.loops
+        &self.lists.loops
     }
 
     /// Every provider's counts, by shard.
     #[must_use]
     pub fn providers(&self) -> &[(Box<str>, Vec<Arc<ProviderMeter>>)] {
-        &self.providers
+        &self.lists.providers
     }
 
     /// Whether what survives a restart has changed since this was last asked.
@@ -309,6 +296,31 @@ impl Totals {
             state.set_month(self.month, month);
         }
         state.set_timeline(&self.timeline);
+    }
+}
+
+impl Lists {
+    fn series_place(&mut self, provider: &str, model: &str, kept: Kept) -> usize {
+        let known = |model: &str| self.series_places.get(provider)?.get(model).copied();
+        if let Some(place) = known(model) {
+            return place;
+        }
+        let has_room = kept == Kept::Always || self.open_series < OPEN_SERIES_MAX;
+        let model = if has_room { model } else { OTHERS };
+        if let Some(place) = known(model) {
+            return place;
+        }
+        self.open_series += usize::from(kept == Kept::WhileRoom && has_room);
+        let place = self.series.len();
+        self.series.push(SeriesTotal {
+            provider: provider.into(),
+            model: model.into(),
+            shards: Vec::new(),
+            since: Since::default(),
+        });
+        let models = self.series_places.entry(provider.into()).or_default();
+        models.insert(model.into(), place);
+        place
     }
 }
 

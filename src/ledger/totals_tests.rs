@@ -181,3 +181,17 @@ fn a_model_without_a_price_is_told_of_once() {
     assert_eq!(told, Some(("p".into(), "m".into())));
     assert_eq!(totals.begin(series("p", "m", &meter)), None);
 }
+
+#[test]
+fn a_copy_shares_all_names_until_one_is_new() {
+    let mut totals = Totals::new(at(OCTOBER, 0), &State::default());
+    let shard = Shard::new(0, &mut totals);
+    let copy = totals.clone();
+    shard.book(OCTOBER, one(7));
+    totals.on_time(at(OCTOBER, 1));
+    assert!(Arc::ptr_eq(&copy.lists, &totals.lists));
+    totals.begin(party("you", &Arc::default()));
+    assert_eq!(copy.of_party(Party::Caller, "you"), None);
+    assert_cost(&copy, 7);
+    assert_cost(&totals, 7);
+}

@@ -1,4 +1,4 @@
-//! `cargo x scrape`: what callers notice of a Prometheus that reads 1,000 series ten times a
+//! `cargo x scrape`: what callers notice of a Prometheus that reads a thousand series ten times a
 //! second. The same load is measured with and without it, in turns, so that whatever else the
 //! machine does falls on both.
 
