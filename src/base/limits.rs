@@ -91,7 +91,7 @@ pub const UPSTREAM_READ_BYTES: usize = 8 << 10;
 /// and each read becomes one send.
 pub const STREAM_READ_BYTES: usize = 16 << 10;
 /// Most buffers, and most heads, that a shard keeps between two requests.
-pub const SPARES_MAX: usize = 256;
+pub const SPARES_MAX: usize = 96;
 /// Largest buffer that a shard keeps between two requests, in bytes.
 pub const SPARE_BUFFER_BYTES_MAX: usize = 32 << 10;
 const _: () = assert!(READ_BYTES <= SPARE_BUFFER_BYTES_MAX);

@@ -8,6 +8,7 @@ mod compare;
 mod demo;
 mod overhead;
 mod processes;
+mod scrape;
 mod steps;
 
 use std::process::ExitCode;
@@ -62,6 +63,8 @@ enum Command {
     },
     /// What limits, budgets and breakers cost in processor time for each request
     Overhead,
+    /// What callers notice of a Prometheus that reads 1,000 series ten times a second
+    Scrape,
     /// infermux beside HAProxy and nginx under the same load (needs both, and two cores)
     Compare(compare::Options),
     /// Runs infermux-load with these flags; without --url against a running `cargo x demo --stay`
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
         Command::Bench { bless: true, .. } => bench::run(bench::Aim::Bless),
         Command::Bench { .. } => bench::run(bench::Aim::Show),
         Command::Overhead => overhead::run(),
+        Command::Scrape => scrape::run(),
         Command::Compare(options) => compare::run(&options),
         Command::Load { flags } => commands::load(flags),
     };

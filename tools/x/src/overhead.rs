@@ -137,7 +137,11 @@ impl Router {
 }
 
 /// A provider that answers without thinking, beside the load tool on the second core.
-fn mock(processes: &mut Processes, bin: &Path) -> Result<String, String> {
+///
+/// # Errors
+///
+/// When it does not start.
+pub(crate) fn mock(processes: &mut Processes, bin: &Path) -> Result<String, String> {
     let program = bin.join("infermux-mock").display().to_string();
     let script = r#"{"canned":true,"record":false,"body_bytes":562}"#;
     let flags = ["-c", "1", &program, "--script-json", script].map(str::to_owned);
@@ -147,7 +151,8 @@ fn mock(processes: &mut Processes, bin: &Path) -> Result<String, String> {
     })
 }
 
-fn median(figures: &mut [f64]) -> f64 {
+/// The middle of `figures`.
+pub(crate) fn median(figures: &mut [f64]) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or_default()
 }
