@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import queue
+import signal
 import subprocess
 import tempfile
 import threading
@@ -17,7 +18,9 @@ class Chromium:
     """One browser with one tab. What goes wrong in the page is gathered in `faults`."""
 
     def __init__(self):
-        self.profile = tempfile.TemporaryDirectory(prefix="infermux-page-")
+        self.profile = tempfile.TemporaryDirectory(
+            prefix="infermux-page-", ignore_cleanup_errors=True
+        )
         # Chromium reads commands from its descriptor 3 and writes to 4.
         their_in, our_out = os.pipe()
         our_in, their_out = os.pipe()
@@ -43,6 +46,8 @@ class Chromium:
                 "--hide-scrollbars",
             ],
             pass_fds=lent,
+            # With the processes that it starts, it can be ended as one.
+            start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -162,7 +167,7 @@ class Chromium:
         path.write_bytes(base64.b64decode(taken["data"]))
 
     def stop(self):
-        self.child.kill()
+        os.killpg(self.child.pid, signal.SIGKILL)
         self.child.wait()
         self.profile.cleanup()
 

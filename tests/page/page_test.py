@@ -391,6 +391,21 @@ def updates_move_nothing_and_keep_the_focus():
 
 
 @test
+def percentiles_are_also_those_of_the_last_minutes():
+    # A look that is remembered here stands for one at which there were fewer requests.
+    PAGE.run("histories[0] = {...structuredClone(last.now), at: histories[0].at}")
+    PAGE.run("for (const one of histories[0].latency.values()) one.counts = one.counts.map(() => 1)")
+    count = "document.querySelector('#latency .n').textContent"
+    before = whole(PAGE.run(count))
+    assert (series := PAGE.run("histories[0].latency.size")) > 0
+    PAGE.click("#recent")
+    PAGE.wait("document.querySelector('#tiles').textContent.includes('last 5 min')")
+    assert whole(PAGE.run(count)) == before - series
+    PAGE.click("#ever")
+    assert whole(PAGE.run(count)) == before
+
+
+@test
 def an_outage_is_told_of_and_the_page_comes_back_by_itself():
     def offline(is_offline):
         PAGE.do(
