@@ -57,7 +57,8 @@ pub(crate) fn delta() -> Run {
 const START: [&str; 2] = [
     concat!(
         "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",",
-        "\"type\":\"message\",\"role\":\"assistant\",\"model\":\"claude-sonnet-4-5\",\"content\":[],",
+        "\"type\":\"message\",\"role\":\"assistant\",\"model\":\"claude-sonnet-4-5\",",
+        "\"content\":[],",
         "\"stop_reason\":null,\"stop_sequence\":null,",
         "\"usage\":{\"input_tokens\":19,\"output_tokens\":1}}}\n\n",
     ),

@@ -20,6 +20,7 @@ use crate::report::costs::{
 };
 use crate::report::providers::body;
 use crate::report::status::StatusReport;
+use crate::sys::cores;
 
 /// A question, and what the coordinator knew when it was to be answered.
 pub struct Job {
@@ -77,6 +78,7 @@ pub struct BudgetStanding {
 
 /// Answers one question after the other, until there will be none any more.
 pub fn run(jobs: &Taker<Job>) {
+    cores::step_back();
     while let Some(Job { ask, known }) = jobs.next() {
         ask.reply.give(answer(&ask.question, &known));
     }

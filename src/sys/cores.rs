@@ -35,12 +35,47 @@ pub fn raise_open_files() -> u64 {
     limit.rlim_cur
 }
 
+/// The calling thread takes what processor time others leave: a shard on the same core does not wait
+/// for it.
+#[expect(unsafe_code, reason = "std does not wrap priorities")]
+pub fn step_back() {
+    // SAFETY: it takes numbers only; 0 is the calling thread.
+    let done = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, LEAST) };
+    if done != 0 {
+        let fault = std::io::Error::last_os_error();
+        tracing::debug!(%fault, "a thread's priority stays as it is");
+    }
+}
+
+/// The least of all priorities (setpriority(2)).
+const LEAST: i32 = 19;
+
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_steps_back_does_so_alone() {
+        let nice = || {
+            let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+            let fields = stat.rsplit_once(')').unwrap().1;
+            fields.split_whitespace().nth(16).unwrap().to_owned()
+        };
+        let before = nice();
+        let stepped_back = std::thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                step_back();
+                nice()
+            });
+            other.join().unwrap()
+        });
+        assert_eq!((stepped_back, nice()), (LEAST.to_string(), before));
+    }
+
     #[test]
     fn there_is_a_core_and_a_file() {
-        assert!(super::usable() >= 1);
-        assert!(super::raise_open_files() >= 3);
-        assert!(!super::pin(1_000_000));
+        assert!(usable() >= 1);
+        assert!(raise_open_files() >= 3);
+        assert!(!pin(1_000_000));
     }
 }

@@ -160,3 +160,19 @@ fn the_uptime_is_the_process_s_own() {
     let status = get(router.addr(), "/_infermux/status").json();
     assert!(status["uptime_seconds"].as_u64() < Some(60), "{status}");
 }
+
+#[test]
+fn a_page_of_another_site_makes_nobody_act() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let router = Router::start(&config_with(&alpha, &[]));
+    let path = "/_infermux/providers/alpha/circuit/open";
+    for (origin, status) in [
+        ("http://evil.example", 400),
+        ("null", 400),
+        ("http://test", 200),
+    ] {
+        let mut client = Client::connect(router.addr());
+        client.post_with(path, &format!("Origin: {origin}\r\n"), "");
+        assert_eq!(client.answer().status, status, "{origin}");
+    }
+}

@@ -28,8 +28,15 @@ const SPAN: &str = "5s";
 const RATE: &str = "--rate=8000";
 /// Pause between the starts of two scrapes.
 const EVERY: Duration = Duration::from_millis(100);
-/// What is shown of each run.
+/// What callers see, and what is shown of it.
 const PERCENTILES: [&str; 3] = ["p50", "p99", "p99.9"];
+/// What infermux itself sees: its requests, and those to which it added at most a millisecond.
+const ADDED: [&str; 2] = [
+    "infermux_overhead_seconds_count",
+    "infermux_overhead_seconds_bucket{le=\"0.001\"}",
+];
+/// Figures of a run: the percentiles, and the share of requests to which more was added.
+type Figures = [f64; 4];
 
 /// Measures and prints.
 ///
@@ -102,8 +109,11 @@ fn compare(bin: &Path, router: &Addresses) -> Result<(), String> {
         "\n{PROVIDERS} providers with {MODELS} models each: {lines} lines, {} KB",
         first.len() / 1_000
     );
-    println!("microseconds     without scrapes                 with 10 scrapes a second");
-    println!("round         p50       p99     p99.9          p50       p99     p99.9");
+    println!("microseconds for callers; share of requests to which infermux added over 1 ms");
+    println!("          without scrapes                         with 10 scrapes a second");
+    println!(
+        "round         p50       p99     p99.9    > 1 ms         p50       p99     p99.9    > 1 ms"
+    );
     let mut all = [Vec::new(), Vec::new()];
     let mut last = Scrapes::default();
     for round in 1..=ROUNDS {
@@ -169,7 +179,7 @@ fn scrape(router: &Addresses) -> Result<Vec<u8>, String> {
 }
 
 /// A run during which everything is read ten times a second.
-fn scraped(bin: &Path, router: &Addresses) -> Result<([f64; 3], Scrapes), String> {
+fn scraped(bin: &Path, router: &Addresses) -> Result<(Figures, Scrapes), String> {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let scraper = scope.spawn(|| -> Result<Scrapes, String> {
@@ -191,7 +201,8 @@ fn scraped(bin: &Path, router: &Addresses) -> Result<([f64; 3], Scrapes), String
 }
 
 /// One run of the load tool.
-fn load(bin: &Path, router: &Addresses) -> Result<[f64; 3], String> {
+fn load(bin: &Path, router: &Addresses) -> Result<Figures, String> {
+    let before = added(router)?;
     let url = format!("http://{}/v1/chat/completions", router.callers);
     let model = name(0, 0);
     let output = Command::new(bin.join("infermux-load"))
@@ -204,15 +215,32 @@ fn load(bin: &Path, router: &Addresses) -> Result<[f64; 3], String> {
     if result["errors"].as_f64() != Some(0.0) {
         return Err(format!("errors: {}", result["errors_by_kind"]));
     }
-    Ok(PERCENTILES.map(|name| result["latency_us"][name].as_f64().unwrap_or_default()))
+    let after = added(router)?;
+    let (requests, quick) = (after[0] - before[0], after[1] - before[1]);
+    let percentile = |name| result["latency_us"][name].as_f64().unwrap_or_default();
+    let [p50, p99, p999] = PERCENTILES.map(percentile);
+    Ok([p50, p99, p999, 1.0 - quick / requests])
 }
 
-fn shown(figures: [f64; 3]) -> String {
-    figures.map(|micros| format!("{micros:9.0}")).join(" ")
+/// The counts of [`ADDED`].
+fn added(router: &Addresses) -> Result<[f64; 2], String> {
+    let text = scrape(router)?;
+    let text = String::from_utf8_lossy(&text);
+    let value = |series: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(series));
+        line.and_then(|value| value.trim().parse().ok())
+    };
+    let found = ADDED.map(|series| value(series).ok_or(format!("{series} is missing")));
+    let [requests, quick] = found;
+    Ok([requests?, quick?])
 }
 
-fn medians(rounds: &[[f64; 3]]) -> [f64; 3] {
-    [0, 1, 2].map(|place| {
+fn shown([p50, p99, p999, slow]: Figures) -> String {
+    format!("{p50:9.0} {p99:9.0} {p999:9.0} {:8.3} %", slow * 100.0)
+}
+
+fn medians(rounds: &[Figures]) -> Figures {
+    [0, 1, 2, 3].map(|place| {
         let mut all: Vec<f64> = rounds.iter().map(|round| round[place]).collect();
         overhead::median(&mut all)
     })
