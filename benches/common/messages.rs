@@ -91,6 +91,35 @@ pub(crate) fn event(usage: &str) -> Vec<u8> {
     )
 }
 
+/// An answer of Messages, of exactly 562 bytes.
+pub(crate) fn message_body() -> Vec<u8> {
+    sized(
+        concat!(
+            r#"{"id":"msg_0123456789abcdefghijkl","type":"message","role":"assistant","#,
+            r#""model":"claude-sonnet-4-5-20250929","content":[{"type":"text","text":""#,
+        ),
+        concat!(
+            r#""}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"#,
+            r#""input_tokens":19,"cache_creation_input_tokens":0,"#,
+            r#""cache_read_input_tokens":0,"output_tokens":10}}"#,
+        ),
+        562,
+    )
+}
+
+/// An event with a piece of text of a Messages stream, of exactly 233 bytes.
+pub(crate) fn message_event() -> Vec<u8> {
+    sized(
+        concat!(
+            "event: content_block_delta\n",
+            r#"data: {"type":"content_block_delta","index":0,"#,
+            r#""delta":{"type":"text_delta","text":""#,
+        ),
+        "\"}}\n\n",
+        233,
+    )
+}
+
 /// Text of words between `start` and `end`, so that all of it has `bytes` bytes.
 fn sized(start: &str, end: &str, bytes: usize) -> Vec<u8> {
     let room = bytes.checked_sub(start.len() + end.len());

@@ -1,6 +1,7 @@
 //! The hot steps of a request, each ready to be run again and again: what both benches measure.
 
 mod books;
+mod dialects;
 mod gates;
 mod messages;
 mod steps;
@@ -15,7 +16,7 @@ pub(crate) type Run = Box<dyn FnMut()>;
 type Step = (&'static str, fn() -> Run);
 
 /// Every step, in the order in which a request takes them.
-pub(crate) const STEPS: [Step; 24] = [
+pub(crate) const STEPS: [Step; 28] = [
     ("head_parse", steps::head_parse),
     ("request_read", steps::request_read),
     ("ask_250", || steps::ask(250)),
@@ -34,7 +35,11 @@ pub(crate) const STEPS: [Step; 24] = [
     ("relay_unchanged", steps::relay_unchanged),
     ("relay_usage_null", steps::relay_usage_null),
     ("relay_model", steps::relay_model),
+    ("anthropic_request", dialects::request),
+    ("anthropic_answer", dialects::answer),
+    ("anthropic_delta", dialects::delta),
     ("cost", steps::cost),
+    ("count", steps::count),
     ("access_line", steps::access_line),
     ("facts_256", books::facts),
     ("books_admitted", books::admitted),

@@ -3,7 +3,9 @@
 use std::hint::black_box;
 use std::time::Duration;
 
+use infermux::base::ids::{ProviderId, ShardId};
 use infermux::base::money::{NanoUsd, Price};
+use infermux::base::spent::Spent;
 use infermux::base::time::{Instant, WallTime};
 use infermux::base::tokens::{Counts, Tokens};
 use infermux::config::plan::{Endpoint, ProviderKind};
@@ -12,13 +14,17 @@ use infermux::decide::outcome::KeyOwner;
 use infermux::decide::pricing::{self, Row};
 use infermux::decide::strategy::Strategy;
 use infermux::exchange::admit::Credential;
+use infermux::exchange::attribution::{Attribution, Label};
 use infermux::exchange::headers::{self, Added, Totals};
 use infermux::exchange::outbound::{Outbound, Prefixes};
 use infermux::exchange::relay::{RelayPlan, StreamRelay, UsageChunk};
 use infermux::exchange::request::Request;
 use infermux::exchange::{answer as answers, inbound};
+use infermux::link::facts::MonthTag;
+use infermux::link::meters::{self, Kept, Priced};
 use infermux::report::access_line::{self as log, Access, Counted};
 use infermux::report::line::{Format, Lines, Timestamps};
+use infermux::shard::meters::{Line, Meters};
 use infermux::wire::head::{Asked, Head};
 use infermux::wire::openai::{self, RequestEdits};
 use infermux::wire::retry_after;
@@ -167,6 +173,42 @@ fn relay(usage: UsageChunk, caller_model: &'static [u8], member: &str) -> Run {
         out.clear();
         relay.push(black_box(&event), &mut out).expect("a chunk");
         assert!(!out.is_empty(), "nothing is held back");
+    })
+}
+
+/// Counts a request: by provider and model, and for whom.
+pub(crate) fn count() -> Run {
+    // Kept, so that what is begun has a reader.
+    let (sender, _reader) = kept(meters::channel());
+    let meters = Meters::new(ShardId(0), sender.clone());
+    let attribution = Attribution {
+        caller: Label::of(b"team-a"),
+        ..Attribution::default()
+    };
+    let spent = Spent {
+        cost: NanoUsd::new(8_850),
+        requests: 1,
+        prompt_tokens: 19,
+        completion_tokens: 10,
+    };
+    let line = Line {
+        provider: ProviderId(0),
+        name: "p0",
+        model: "gpt-4o-mini",
+        kept: Kept::Always,
+        priced: Priced::Yes,
+    };
+    Box::new(move || {
+        meters.series(Some(black_box(line)), |series| {
+            series.count(200);
+            series.latency.observe(Duration::from_millis(412));
+            series.input_tokens.add(19);
+            series.output_tokens.add(10);
+            series.account.book(MonthTag(2), spent);
+        });
+        meters.book(MonthTag(2), spent, black_box(&attribution), |_| {
+            Kept::Always
+        });
     })
 }
 

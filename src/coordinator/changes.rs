@@ -1,24 +1,30 @@
-//! The last changes of circuits, for operators who come after they happened.
+//! Changes of circuits, for operators who come after they happened.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::base::limits::CHANGES_KEPT_MAX;
 use crate::coordinator::time::Time;
+use crate::decide::breaker::Transition;
 use crate::ledger::breakers::Change;
 use crate::report::changes::ChangeReport;
 
-/// The last changes of circuits. Where there are too many, the oldest go.
+/// How often circuits have changed, and the last changes. Where there are too many, the oldest go.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// The newest first.
+    /// How often, by provider, the state it went to and why.
+    counts: BTreeMap<(Box<str>, &'static str, &'static str), u64>,
+    /// The last ones, the newest first.
     dated: VecDeque<ChangeReport>,
     /// Those since the last call of [`Changes::date`], the newest first.
     undated: VecDeque<(Box<str>, Change)>,
 }
 
 impl Changes {
-    /// Keeps a change of the circuit of the provider called `provider`.
+    /// The circuit of the provider called `provider` has changed.
     pub fn add(&mut self, provider: &str, change: Change) {
+        let Transition { to, reason, .. } = change.transition;
+        let key = (provider.into(), to.name(), reason.name());
+        *self.counts.entry(key).or_default() += 1;
         self.undated.push_front((provider.into(), change));
         self.undated.truncate(CHANGES_KEPT_MAX);
     }
@@ -27,19 +33,28 @@ impl Changes {
     /// same in every report.
     pub fn date(&mut self, time: Time) {
         while let Some((provider, change)) = self.undated.pop_back() {
-            let transition = change.transition;
+            let Transition { from, to, reason } = change.transition;
             self.dated.push_front(ChangeReport {
                 time: time.wall.before(time.now.since(change.at)),
                 provider,
-                from: transition.from.name(),
-                to: transition.to.name(),
-                reason: transition.reason.name(),
+                from: from.name(),
+                to: to.name(),
+                reason: reason.name(),
             });
         }
         self.dated.truncate(CHANGES_KEPT_MAX);
     }
 
-    /// Those that have their place, the newest first.
+    /// How often circuits have changed: the provider, the state it went to and why.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(Box<str>, &'static str, &'static str, u64)> {
+        let counts = self.counts.iter();
+        counts
+            .map(|((name, to, reason), count)| (name.clone(), *to, *reason, *count))
+            .collect()
+    }
+
+    /// The last ones that have their place in the calendar, the newest first.
     #[must_use]
     pub fn report(&self) -> &VecDeque<ChangeReport> {
         &self.dated
@@ -53,7 +68,7 @@ mod tests {
     use super::*;
     use crate::base::ids::ProviderId;
     use crate::base::time::{Instant, WallTime};
-    use crate::decide::breaker::{Reason, State, Transition};
+    use crate::decide::breaker::{Reason, State};
 
     fn change(second: u64) -> Change {
         let at = Instant::from_millis(1_000 * second);
@@ -107,6 +122,7 @@ mod tests {
             }
         }
         changes.date(at(200));
+        assert_eq!(changes.counts(), [("a".into(), "open", "manual", 200)]);
         let told = changes.report();
         assert_eq!(told.len(), CHANGES_KEPT_MAX);
         assert_eq!(told[0].time.unix_millis(), 1_199_000);

@@ -1,4 +1,4 @@
-//! A provider as the management API shows it.
+//! A provider as operators see it: what the configuration, the books and the words say of it.
 
 use crate::config::plan::Provider;
 use crate::coordinator::time::Time;
@@ -8,7 +8,7 @@ use crate::link::gate::Gates;
 use crate::link::orders::Health;
 use crate::report::providers::ProviderReport;
 
-/// How `provider` is at `time`; `None` where the books do not know it.
+/// Describes `provider` at `time`.
 pub(super) fn describe<'a>(
     books: &mut Books,
     gates: &Gates,

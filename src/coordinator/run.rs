@@ -44,9 +44,7 @@ pub struct Coordinator {
     meters: MeterReceiver,
     /// Where questions go whose answers take long to write.
     reports: Giver<Job>,
-    /// Changes of circuits: the provider, the state it went to and why, and how often.
-    transitions: BTreeMap<(Box<str>, &'static str, &'static str), u64>,
-    /// The last of them.
+    /// Changes of circuits, as reports show them.
     changes: Changes,
     /// By caller, budgets that have reached 80 % and 100 %.
     alerts: BTreeMap<Box<str>, [u64; 2]>,
@@ -82,7 +80,6 @@ impl Coordinator {
             totals: Arc::new(totals),
             meters,
             reports,
-            transitions: BTreeMap::new(),
             changes: Changes::default(),
             alerts: BTreeMap::new(),
             started: Time::default(),
@@ -333,8 +330,6 @@ impl Coordinator {
             let (from, to) = (transition.from.name(), transition.to.name());
             let reason = transition.reason.name();
             tracing::info!(provider, from, to, reason, "the circuit has changed");
-            let key = (provider.into(), to, reason);
-            *self.transitions.entry(key).or_default() += 1;
             self.changes.add(provider, change);
         }
         for alert in self.books.take_alerts() {
@@ -429,16 +424,13 @@ impl Coordinator {
             spent: view.spent,
             alerts: self.alerts.get(view.caller).copied().unwrap_or_default(),
         });
-        let transitions = self.transitions.iter();
         Known {
             time,
             started: self.started,
             totals: Arc::clone(&self.totals),
             providers,
             budgets: budgets.collect(),
-            transitions: transitions
-                .map(|((name, to, reason), count)| (name.clone(), *to, *reason, *count))
-                .collect(),
+            transitions: self.changes.counts(),
             state_write_failures: self.writer.as_ref().map_or(0, StateSender::failures),
             reloads: gates.process().reloads(),
         }

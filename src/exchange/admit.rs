@@ -59,6 +59,27 @@ pub fn operator(
     }
 }
 
+/// Checks that no page of another site makes an operator's browser act: `origin` and `host` are
+/// those headers' values. Browsers say where a page is from (Fetch standard, section 3.2); whoever
+/// says nothing is no browser.
+///
+/// # Errors
+///
+/// It comes from elsewhere.
+pub fn same_site(origin: Option<&[u8]>, host: Option<&[u8]>) -> Result<(), Refusal<'static>> {
+    let Some(origin) = origin else { return Ok(()) };
+    let schemes = [&b"http://"[..], b"https://"];
+    let from = schemes
+        .iter()
+        .find_map(|scheme| origin.strip_prefix(*scheme));
+    match (from, host) {
+        (Some(from), Some(host)) if from.eq_ignore_ascii_case(host) => Ok(()),
+        (_, _) => Err(Refusal::InvalidRequest(
+            "a page of another site may not do this: its Origin is not this host",
+        )),
+    }
+}
+
 /// The key to call `provider` with.
 ///
 /// A caller's key goes only where `forward_caller_key` allows it, and infermux's own stands in when

@@ -134,3 +134,20 @@ fn rows<const N: usize>(table: &str) -> impl Iterator<Item = [Option<&str>; N]> 
 fn bytes(text: Option<&str>) -> Option<&[u8]> {
     text.map(str::as_bytes)
 }
+
+#[test]
+fn only_a_page_of_the_same_host_may_act() {
+    for (origin, host, is_admitted) in [
+        (None, "a:1", true),
+        (Some("http://a:1"), "a:1", true),
+        (Some("https://A.example"), "a.example", true),
+        (Some("http://b:1"), "a:1", false),
+        (Some("http://a:1.evil"), "a:1", false),
+        (Some("null"), "a:1", false),
+        (Some("a:1"), "a:1", false),
+        (Some(""), "a:1", false),
+    ] {
+        let found = same_site(origin.map(str::as_bytes), Some(host.as_bytes()));
+        assert_eq!(found.is_ok(), is_admitted, "{origin:?}");
+    }
+}

@@ -62,7 +62,7 @@ impl Request {
         Self {
             id: RequestId::of(offered, random),
             attribution,
-            audience: if bytes[head.target.clone()].starts_with(b"/_infermux") {
+            audience: if is_of_operators(&bytes[head.target.clone()]) {
                 Audience::Operators
             } else {
                 Audience::Callers
@@ -131,6 +131,12 @@ impl Version {
             (Connection::KeepAlive, Self::Http11) => {}
         }
     }
+}
+
+/// Whether a request's target is one of those for operators.
+fn is_of_operators(target: &[u8]) -> bool {
+    let below = target.strip_prefix(b"/_infermux");
+    matches!(below, Some([] | [b'/' | b'?', ..]))
 }
 
 #[cfg(test)]

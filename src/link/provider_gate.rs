@@ -90,8 +90,6 @@ pub enum Standing {
 /// What was taken from a gate for one attempt. Whoever holds it reports it, in every case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
-    /// Requests taken from the headroom: none where they are not limited.
-    pub requests: u64,
     /// Tokens taken from the headroom.
     pub tokens: u64,
     /// The half-open phase whose permit this is.
@@ -203,7 +201,6 @@ impl ProviderGate {
         }
         match self.take_permit() {
             Ok(probe) => Some(Taken {
-                requests: u64::from(requests.is_some()),
                 tokens: needed.unsigned_abs(),
                 probe,
             }),
@@ -225,6 +222,12 @@ impl ProviderGate {
     #[must_use]
     pub fn is_limited(&self) -> bool {
         self.requests.is_some() || self.tokens.is_some()
+    }
+
+    /// Requests that each attempt takes from the headroom: none where they are not limited.
+    #[must_use]
+    pub fn requests_taken(&self) -> u64 {
+        u64::from(self.requests.is_some())
     }
 
     /// Headroom left: requests and tokens; `None` where there is no limit.
@@ -421,7 +424,6 @@ mod tests {
         assert_eq!(
             gate.take(0),
             Some(Taken {
-                requests: 0,
                 tokens: 0,
                 probe: Some(7)
             })
@@ -433,7 +435,6 @@ mod tests {
         assert_eq!(
             gate.take(0),
             Some(Taken {
-                requests: 0,
                 tokens: 0,
                 probe: None
             })

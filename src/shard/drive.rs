@@ -79,8 +79,12 @@ pub fn check<'a>(shard: &Shard, head: &Head, bytes: &'a [u8]) -> Result<Target, 
     match &target {
         // The page has no data in it: what it shows, it asks for with the token.
         Target::Manage(Manage::Page | Manage::PageElsewhere | Manage::Health | Manage::Ready) => {}
-        Target::Manage(Manage::Report(_) | Manage::Reload | Manage::Circuit(..)) => {
+        Target::Manage(Manage::Report(_)) => {
             admit::operator(shard.management_token.as_ref(), authorization)?;
+        }
+        Target::Manage(Manage::Reload | Manage::Circuit(..)) => {
+            admit::operator(shard.management_token.as_ref(), authorization)?;
+            admit::same_site(head.value(bytes, "origin"), head.value(bytes, "host"))?;
         }
         Target::Infer(_) | Target::Models | Target::Model(_) => {
             let api_key = head.value(bytes, "x-api-key");

@@ -23,8 +23,21 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+impl Answer {
+    /// One in JSON.
+    #[must_use]
+    pub const fn json(status: u16, body: Vec<u8>) -> Self {
+        Self {
+            status,
+            kind: JSON,
+            fields: String::new(),
+            body,
+        }
+    }
+}
+
 /// The media type of JSON.
-pub const JSON: &str = "application/json";
+const JSON: &str = "application/json";
 /// The media type of pages.
 pub const HTML: &str = "text/html; charset=utf-8";
 /// The media type of metrics (Prometheus, text exposition format).

@@ -29,35 +29,27 @@ pub async fn answer(
     let mut record = Record::new(shard, request);
     let answered = match manage {
         Manage::Page => Ok(page()),
-        Manage::PageElsewhere => Ok(Answer {
-            status: 308,
-            kind: local::HTML,
-            // Relative, for whoever comes through a proxy that serves it below another path.
-            fields: "Location: _infermux/\r\n".to_owned(),
-            body: Vec::new(),
-        }),
-        Manage::Health => Ok(json(200, OK.to_vec())),
+        Manage::PageElsewhere => Ok(page_elsewhere()),
+        Manage::Health => Ok(Answer::json(200, OK.to_vec())),
         Manage::Ready => Ok(match shard.process.phase() {
-            Phase::Serving => json(200, OK.to_vec()),
-            Phase::Leaving | Phase::Draining | Phase::Stopping => json(503, DRAINING.to_vec()),
+            Phase::Serving => Answer::json(200, OK.to_vec()),
+            Phase::Leaving | Phase::Draining | Phase::Stopping => {
+                Answer::json(503, DRAINING.to_vec())
+            }
         }),
         Manage::Reload => return reload(shard, caller, request, &mut record).await,
         Manage::Report(question) => ask(shard, question.clone()).await.map(|body| {
-            let kind = if *question == Question::Metrics {
-                local::PROMETHEUS
-            } else {
-                local::JSON
-            };
-            Answer {
-                kind,
-                ..json(200, body)
+            let mut answer = Answer::json(200, body);
+            if *question == Question::Metrics {
+                answer.kind = local::PROMETHEUS;
             }
+            answer
         }),
         Manage::Circuit(name, act) => match provider_called(shard, name) {
             Some(id) => match ask(shard, Question::Circuit(id, *act)).await {
                 // A configuration without it came in between.
                 Ok(body) if body.is_empty() => Err(Refusal::UnknownProvider { name }),
-                answered => answered.map(|body| json(200, body)),
+                answered => answered.map(|body| Answer::json(200, body)),
             },
             None => Err(Refusal::UnknownProvider { name }),
         },
@@ -65,15 +57,6 @@ pub async fn answer(
     match answered {
         Ok(answer) => local::answer(shard, caller, request, &mut record, answer).await,
         Err(refusal) => refuse::tell(shard, caller, request, &mut record, &refusal).await,
-    }
-}
-
-fn json(status: u16, body: Vec<u8>) -> Answer {
-    Answer {
-        status,
-        kind: local::JSON,
-        fields: String::new(),
-        body,
     }
 }
 
@@ -85,6 +68,16 @@ fn page() -> Answer {
         kind: local::HTML,
         fields: page.fields,
         body: page.html.into_bytes(),
+    }
+}
+
+/// Leads to the page; relative, for whoever comes through a proxy that serves it below a path.
+fn page_elsewhere() -> Answer {
+    Answer {
+        status: 308,
+        kind: local::HTML,
+        fields: "Location: _infermux/\r\n".to_owned(),
+        body: Vec::new(),
     }
 }
 
@@ -137,10 +130,8 @@ async fn reload(
     };
     let refusal = match outcome.as_ref().map(Option::as_deref) {
         Some(Some(Outcome::Done(changes))) => {
-            let answer = json(
-                200,
-                reloaded::body(&changes.changed, &changes.needs_restart),
-            );
+            let body = reloaded::body(&changes.changed, &changes.needs_restart);
+            let answer = Answer::json(200, body);
             return local::answer(shard, caller, request, record, answer).await;
         }
         Some(Some(Outcome::Refused(faults))) => Refusal::InvalidConfiguration { faults },

@@ -48,12 +48,7 @@ pub async fn answer(
     if let Err(refusal) = found {
         return refuse::tell(shard, caller, request, &mut record, &refusal).await;
     }
-    let answer = Answer {
-        status: 200,
-        kind: local::JSON,
-        fields: String::new(),
-        body,
-    };
+    let answer = Answer::json(200, body);
     local::answer(shard, caller, request, &mut record, answer).await
 }
 

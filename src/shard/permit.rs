@@ -36,7 +36,7 @@ impl Permit {
             shard.reports.report(Fact::Admitted {
                 provider,
                 at: admitted,
-                requests: taken.requests,
+                requests: gate.requests_taken(),
                 tokens,
             });
         }

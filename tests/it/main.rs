@@ -29,6 +29,7 @@ mod manage;
 mod metrics;
 mod notify;
 mod operator;
+mod page;
 mod pages;
 mod raw;
 mod reload;

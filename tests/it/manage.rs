@@ -257,8 +257,8 @@ fn what_operators_ask_for_wrongly_is_told_as_json() {
         "/_infermux/providers/ALPHA/circuit/open",
         "/_infermux/providers/alpha/circuit/burn",
         "/_infermux/providers/alpha",
-        "/_infermux/",
         "/_infermux/nothing",
+        "/_infermux//",
     ] {
         let answer = post(router.addr(), path);
         assert_eq!(answer.status, 404, "{path}");
@@ -269,6 +269,7 @@ fn what_operators_ask_for_wrongly_is_told_as_json() {
     }
     for (answer, allowed) in [
         (post(router.addr(), "/_infermux/providers"), "GET, HEAD"),
+        (post(router.addr(), "/_infermux/"), "GET, HEAD"),
         (
             get(router.addr(), "/_infermux/providers/alpha/circuit/open"),
             "POST",

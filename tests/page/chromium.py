@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import queue
+import signal
 import subprocess
 import tempfile
 import threading
@@ -17,7 +18,9 @@ class Chromium:
     """One browser with one tab. What goes wrong in the page is gathered in `faults`."""
 
     def __init__(self):
-        self.profile = tempfile.TemporaryDirectory(prefix="infermux-page-")
+        self.profile = tempfile.TemporaryDirectory(
+            prefix="infermux-page-", ignore_cleanup_errors=True
+        )
         # Chromium reads commands from its descriptor 3 and writes to 4.
         their_in, our_out = os.pipe()
         our_in, their_out = os.pipe()
@@ -43,6 +46,8 @@ class Chromium:
                 "--hide-scrollbars",
             ],
             pass_fds=lent,
+            # With the processes that it starts, it can be ended as one.
+            start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -152,17 +157,17 @@ class Chromium:
         for kind in ("mousePressed", "mouseReleased"):
             self.do("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
-    def picture(self, path):
-        """Saves the whole page as an image."""
+    def picture(self, path, height=None):
+        """Saves the page as an image, all of it or so much from its top."""
         size = self.do("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": height or size["height"], "scale": 1}
         taken = self.do(
             "Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip
         )
         path.write_bytes(base64.b64decode(taken["data"]))
 
     def stop(self):
-        self.child.kill()
+        os.killpg(self.child.pid, signal.SIGKILL)
         self.child.wait()
         self.profile.cleanup()
 

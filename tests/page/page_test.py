@@ -1,14 +1,16 @@
 """The page at /_infermux/ as an operator sees it, in headless Chromium.
 
-page_test.py BIN_FOLDER PICTURES_FOLDER [--traffic SECONDS]
+page_test.py BIN_FOLDER PICTURES_FOLDER [--readme]
 
 One infermux in front of mock providers that fail now and then, callers with budgets, and names
 that would act if the page took them for markup. The screenshots are for people to look at.
+--readme takes those of the README instead: five minutes of traffic, and ordinary names.
 """
 
 import atexit
 import http.client
 import json
+import math
 import re
 import sys
 import tempfile
@@ -20,12 +22,16 @@ from chromium import Chromium
 from support import BIN, Mock, Process, main, test
 
 PICTURES = Path(sys.argv[2])
-SECONDS = float(sys.argv[4]) if sys.argv[3:4] == ["--traffic"] else 4
+README = "--readme" in sys.argv[3:]
+SECONDS = 300 if README else 4
 TOKEN = "sesame-0123456789"
 KEYS = [TOKEN, "sk-alpha", "sk-beta", "sk-gamma", "callers-own-key"]
 HOSTILE_PROVIDER = "<img/src=x/onerror=owned=1>"
 HOSTILE_CALLERS = ["<script>owned=2</script>", '"><b onmouseover=owned=3>x</b>', "a" * 200]
 HOSTILE_MODEL = "<svg onload=owned=4>{nonce}"
+if README:
+    HOSTILE_PROVIDER, HOSTILE_MODEL = "local", "llama-3.3-70b"
+    HOSTILE_CALLERS = ["research", "translation", "mail"]
 
 CONFIG = """\
 listen: 127.0.0.1:0
@@ -68,10 +74,10 @@ class World:
 
     def __init__(self):
         slow = {"latency_ms": 18, "ttft_ms": 30}
-        answers = ["ok"] * 23 + [500] + ["ok"] * 31 + [429]
+        answers = ["ok"] * 23 + [500] + ["ok"] * 31 + ([] if README else [429])
         self.mocks = [
             Mock("alpha", models=[], **slow, answers=answers, then="loop"),
-            Mock("beta", models=[], latency_ms=60, answers=["ok"] * 40 + [503]),
+            Mock("beta", models=[], latency_ms=60, answers=["ok"] * 40 + [503] * 8, then="loop"),
             Mock("gamma", models=[], latency_ms=9),
         ]
         folder = tempfile.TemporaryDirectory(prefix="infermux-page-")
@@ -85,7 +91,7 @@ class World:
                 gamma=gamma,
                 hostile=HOSTILE_PROVIDER,
                 model=HOSTILE_MODEL,
-                tight=0.12 * SECONDS,
+                tight=0.12 * SECONDS * (2 if README else 1),
             )
         )
         # The token is in the environment, where the configuration's keys may be, too.
@@ -111,7 +117,7 @@ class World:
         """Callers who ask for `seconds`: some stream, some have a budget, some have odd names."""
         callers = [
             ("search", "gpt-4o", 0.011, True),
-            ("batch", "gpt-4o", 0.024, False),
+            ("batch", "gpt-4o", 2.4 if README else 0.024, False),
             ("support", "gpt-4o-mini", 0.015, True),
             ("support", "gpt-4o", 0.04, False),
             ("", "gpt-4o-mini", 0.09, False),
@@ -135,7 +141,8 @@ class World:
         while time.monotonic() < end:
             connection.request("POST", "/v1/chat/completions", body, headers)
             connection.getresponse().read()
-            time.sleep(pause)
+            # Slowly more and less, as in life.
+            time.sleep(pause * (1.5 + math.sin(time.monotonic() / 20)))
 
     def stop(self):
         for process in (self.router, *(mock.process for mock in self.mocks)):
@@ -189,6 +196,28 @@ def duration(text):
     return float(number) * {"µs": 1e-6, "ms": 1e-3, "s": 1}[unit]
 
 
+def pictures_for_the_readme():
+    """A wide window and a phone, at the end of the traffic."""
+    enter()
+    busy = threading.Thread(target=WORLD.traffic, args=(SECONDS,))
+    busy.start()
+    time.sleep(SECONDS - 10)
+    PAGE.show(1280, 900, "light")
+    PAGE.picture(PICTURES / "1280.png")
+    PAGE.show(400, 860, "dark")
+    PAGE.picture(PICTURES / "400.png", 860)
+    busy.join()
+
+
+def enter():
+    """Opens the page, with the token."""
+    PAGE.show(1280, 900, "light")
+    PAGE.do("Page.navigate", url=f"http://127.0.0.1:{WORLD.management}/_infermux/")
+    PAGE.wait("document.readyState === 'complete' && document.querySelector('#login').open")
+    PAGE.type(TOKEN)
+    PAGE.wait(LIVE)
+
+
 @test
 def the_page_is_served_without_data_and_without_keys():
     for token in (None, TOKEN):
@@ -236,8 +265,8 @@ def what_is_shown_is_what_the_endpoints_say():
     PAGE.wait(f"document.body.innerText.includes('{total:,} in all')")
     assert tile(PAGE, "Providers healthy")[0] == "2 of 3", tile(PAGE, "Providers healthy")
     # Those of the last minute leave while this looks at them only if it takes too long.
-    assert whole(tile(PAGE, "Requests, last minute")[0]) == status["requests_last_minute"]
-    assert whole(tile(PAGE, "Errors, last minute")[0]) == status["errors_last_minute"] > 0
+    assert whole(tile(PAGE, "Requests, 1 min")[0]) == status["requests_last_minute"]
+    assert whole(tile(PAGE, "Errors, 1 min")[0]) == status["errors_last_minute"] > 0
     assert tile(PAGE, "In flight")[0] == "0"
     for name, family, q in (
         ("Latency p95", "infermux_latency_seconds", 0.95),
@@ -256,7 +285,10 @@ def check_providers():
         assert shown["Circuit"].split(" ")[0] == one["circuit"], shown
         assert abs(float(shown["Error rate"].split(" ")[0]) / 100 - one["error_rate"]) < 0.006, shown
         assert whole(shown["Last minute"]) == one["requests_last_minute"], shown
-        assert abs(duration(shown["p95"]) * 1000 / one["p95_latency_ms"] - 1) < 0.1, shown
+        if one["p95_latency_ms"] is None:
+            assert shown["p95"] == "–", shown
+        else:
+            assert abs(duration(shown["p95"]) * 1000 / one["p95_latency_ms"] - 1) < 0.1, shown
         for label, key in (("Requests left", "rpm"), ("Tokens left", "tpm")):
             left = one[f"rate_limit_headroom_{key}"]
             assert shown[label] == ("–" if left is None else f"{left:,}"), shown
@@ -306,10 +338,12 @@ def it_fits_every_window_in_both_schemes():
         PAGE.show(width, 900, scheme)
         assert PAGE.run("document.documentElement.scrollWidth") <= width
         PAGE.picture(PICTURES / f"{width}-{scheme}.png")
-    for width in (320, 700, 1000, 1900):
+    for width in (320, 700, 1000, 1110, 1900):
         PAGE.show(width, 900, "light")
+        PAGE.picture(PICTURES / f"{width}.png")
         assert PAGE.run("document.documentElement.scrollWidth") <= width, width
     PAGE.show(1280, 900, "light")
+    assert PAGE.run("innerWidth") == 1280
 
 
 @test
@@ -357,6 +391,21 @@ def updates_move_nothing_and_keep_the_focus():
 
 
 @test
+def percentiles_are_also_those_of_the_last_minutes():
+    # A look that is remembered here stands for one at which there were fewer requests.
+    PAGE.run("histories[0] = {...structuredClone(last.now), at: histories[0].at}")
+    PAGE.run("for (const one of histories[0].latency.values()) one.counts = one.counts.map(() => 1)")
+    count = "document.querySelector('#latency .n').textContent"
+    before = whole(PAGE.run(count))
+    assert (series := PAGE.run("histories[0].latency.size")) > 0
+    PAGE.click("#recent")
+    PAGE.wait("document.querySelector('#tiles').textContent.includes('last 5 min')")
+    assert whole(PAGE.run(count)) == before - series
+    PAGE.click("#ever")
+    assert whole(PAGE.run(count)) == before
+
+
+@test
 def an_outage_is_told_of_and_the_page_comes_back_by_itself():
     def offline(is_offline):
         PAGE.do(
@@ -394,4 +443,4 @@ if __name__ == "__main__":
     PAGE = Chromium()
     atexit.register(PAGE.stop)
     atexit.register(WORLD.stop)
-    sys.exit(main())
+    sys.exit(pictures_for_the_readme() if README else main())

@@ -286,12 +286,13 @@ impl World {
         let attempt = *attempt;
         let provider = attempt.provider;
         let gates = &self.requests[request].terms.gates;
-        if gates.providers[provider.index()].is_limited() {
+        let gate = &gates.providers[provider.index()];
+        if gate.is_limited() {
             let tokens = Tokens::new(attempt.taken.tokens);
             let fact = Fact::Admitted {
                 provider,
                 at,
-                requests: attempt.taken.requests,
+                requests: gate.requests_taken(),
                 tokens,
             };
             self.report(shard, fact, attempt.id);

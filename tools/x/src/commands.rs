@@ -49,6 +49,18 @@ pub(crate) fn docs() -> Result<(), String> {
     finish(command)
 }
 
+/// The live page in a browser; skipped where there is none.
+///
+/// # Errors
+///
+/// When it does not show what it should.
+pub(crate) fn page() -> Result<(), String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut command = Command::new(root.join("tests/page/run"));
+    command.current_dir(root);
+    finish(command)
+}
+
 /// The simulation: one seed with a line for each step, or the first `seeds` of them.
 ///
 /// # Errors
@@ -155,7 +167,9 @@ fn finish(mut command: Command) -> Result<(), String> {
         .get_args()
         .map(|arg| arg.to_string_lossy())
         .collect();
-    let line = format!("cargo {}", flags.join(" "));
+    let program = command.get_program().to_string_lossy();
+    let line = format!("{program} {}", flags.join(" "));
+    let line = line.trim_end();
     eprintln!("$ {line}");
     match command.status() {
         Ok(status) if status.success() => Ok(()),

@@ -31,6 +31,8 @@ enum Command {
     Test,
     /// Everything that must hold: check, test, docs and deny
     Ci,
+    /// The live page in headless Chromium, with screenshots in target/page (needs chromium)
+    Page,
     /// The documentation, with warnings as errors
     Docs,
     /// Simulates shards, coordinator, providers and callers: one seed with its trace, or many
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
         Command::Check => commands::check(),
         Command::Test => commands::test(),
         Command::Ci => commands::ci(),
+        Command::Page => commands::page(),
         Command::Docs => commands::docs(),
         Command::Sim { seed, seeds } => commands::sim(seed, seeds),
         Command::Deny => commands::deny(),

@@ -1,0 +1,69 @@
+//! Steps of the translation from and to Anthropic's Messages.
+
+use std::hint::black_box;
+
+use infermux::translate::stream::{IncludeUsage, StreamPlan, StreamTranslator};
+use infermux::translate::{answer as answers, request as requests};
+use infermux::wire::openai;
+
+use super::messages::{message_body, message_event, request_body};
+use super::{Run, kept};
+
+/// Reads a request's body of 229 bytes and writes it as Messages.
+pub(crate) fn request() -> Run {
+    let body = kept(request_body(229));
+    let mut out = Vec::new();
+    Box::new(move || {
+        let ask = openai::read_ask(black_box(body)).expect("a request");
+        out.clear();
+        requests::write(body, &ask, "claude-sonnet-4-5", &mut out).expect("a translation");
+        black_box(&out);
+    })
+}
+
+/// Writes an answer of Messages as a chat completion.
+pub(crate) fn answer() -> Run {
+    let body = message_body();
+    let mut out = Vec::new();
+    Box::new(move || {
+        out.clear();
+        answers::write(black_box(&body), b"\"gpt-4o\"", 1_795_428_000, &mut out)
+            .expect("an answer");
+        black_box(&out);
+    })
+}
+
+/// Translates an event with a piece of text, as long as what is relayed unchanged.
+pub(crate) fn delta() -> Run {
+    let event = message_event();
+    let mut stream = StreamTranslator::default();
+    stream.reset(&StreamPlan {
+        caller_model: b"\"gpt-4o\"",
+        include_usage: IncludeUsage::No,
+        created: 1_795_428_000,
+    });
+    let mut out = Vec::new();
+    for start in START {
+        stream.push(start.as_bytes(), &mut out).expect("the start");
+    }
+    Box::new(move || {
+        out.clear();
+        stream.push(black_box(&event), &mut out).expect("a chunk");
+        assert!(!out.is_empty(), "nothing is held back");
+    })
+}
+
+/// What precedes the first text.
+const START: [&str; 2] = [
+    concat!(
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",",
+        "\"type\":\"message\",\"role\":\"assistant\",\"model\":\"claude-sonnet-4-5\",",
+        "\"content\":[],",
+        "\"stop_reason\":null,\"stop_sequence\":null,",
+        "\"usage\":{\"input_tokens\":19,\"output_tokens\":1}}}\n\n",
+    ),
+    concat!(
+        "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,",
+        "\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+    ),
+];
