@@ -35,8 +35,8 @@ pub fn raise_open_files() -> u64 {
     limit.rlim_cur
 }
 
-/// The calling thread takes what processor time others leave: a shard on the same core does not wait
-/// for it.
+/// The calling thread takes what processor time others leave: a shard on the same core does not
+/// wait for it.
 #[expect(unsafe_code, reason = "std does not wrap priorities")]
 pub fn step_back() {
     // SAFETY: it takes numbers only; 0 is the calling thread.
