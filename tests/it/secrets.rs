@@ -20,7 +20,8 @@ const SECRETS: [&str; 6] = [
 ];
 
 /// All reports.
-const REPORTS: [&str; 11] = [
+const REPORTS: [&str; 12] = [
+    "changes",
     "status",
     "providers",
     "metrics",
