@@ -304,7 +304,7 @@ mod tests {
 
     /// The exit code, and the phase it ended in, of two shards: what the main thread is told
     /// before it drains, and what after that.
-    fn attend(before: Vec<Event>, after: Vec<Event>) -> (u8, Phase) {
+    fn attend(before: Vec<Event>, after: Vec<Event>, grace: Duration) -> (u8, Phase) {
         let (sender, receiver) = events::channel();
         let (ringers, mut bells): (Vec<_>, Vec<_>) = (0..2).map(|_| bell::pair().unwrap()).unzip();
         let common = Arc::new(common());
@@ -328,7 +328,7 @@ mod tests {
                     }
                 }
             });
-            running.attend(Duration::from_millis(50))
+            running.attend(grace)
         });
         (code, common.process.phase())
     }
@@ -354,7 +354,12 @@ mod tests {
                 (0, Stopping),
             ),
         ] {
-            assert_eq!(attend(before, after), expected);
+            // Only where it is to run out is the time short: machines may be busy.
+            let grace = match expected.1 {
+                Stopping => Duration::from_millis(50),
+                Serving | Leaving | Draining => Duration::from_secs(20),
+            };
+            assert_eq!(attend(before, after, grace), expected);
         }
     }
 }
