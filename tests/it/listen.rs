@@ -36,7 +36,9 @@ fn one_interface_means_no_other() {
 #[test]
 fn a_port_is_free_again_after_the_end() {
     let alpha = mock(json!({"name": "alpha"}));
-    let mut first = Router::start(&config_for(&[&alpha], ""));
+    // An address of its own: no other test takes the port meanwhile.
+    let config = config_for(&[&alpha], "").replace("127.0.0.1:0", "127.0.0.7:0");
+    let mut first = Router::start(&config);
     let addr = first.addr();
     // The router closes this connection: its side waits in TIME_WAIT.
     let mut client = Client::connect(addr);
@@ -44,7 +46,7 @@ fn a_port_is_free_again_after_the_end() {
     assert_eq!(client.answer().status, 400);
     first.signal("KILL");
     first.wait();
-    let config = config_for(&[&alpha], "").replace("127.0.0.1:0", &addr.to_string());
+    let config = config.replace("127.0.0.7:0", &addr.to_string());
     let second = Router::start(&config);
     assert_eq!(Client::connect(second.addr()).chat(&chat("x")).status, 200);
 }
