@@ -84,6 +84,9 @@ fn parent(stat: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     #[test]
@@ -93,10 +96,32 @@ mod tests {
     }
 
     #[test]
-    fn this_process_has_time_and_memory() {
-        let tree = Tree::of(std::process::id());
-        assert_eq!(tree.ids().first(), Some(&std::process::id()));
+    fn a_process_has_time_and_memory() {
+        // One of its own: tests beside this one start and end others.
+        let mut child = Command::new("cat")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("cat");
+        // Its answer shows that it runs.
+        child
+            .stdin
+            .as_mut()
+            .expect("a pipe")
+            .write_all(b"x")
+            .expect("its input");
+        let mut answer = [0];
+        child
+            .stdout
+            .as_mut()
+            .expect("a pipe")
+            .read_exact(&mut answer)
+            .expect("its output");
+        let tree = Tree::of(child.id());
+        assert_eq!(tree.ids(), [child.id()]);
         assert!(tree.cpu_micros().expect("/proc") > 0.0);
-        assert!(tree.rss_kib().expect("/proc") > 500.0);
+        assert!(tree.rss_kib().expect("/proc") > 100.0);
+        drop(child.stdin.take());
+        assert!(child.wait().expect("its end").success());
     }
 }
