@@ -97,17 +97,12 @@ pub async fn relay<'a>(
     let totals = settle(attempt, record, (view.usage, view.text_bytes)).await;
     let splice = answer::edit_answer(up.body(), &view, attempt.caller_model());
     let (status, length) = (up.head.status, splice.len());
-    write_head(
-        attempt,
-        caller,
-        record,
-        &up,
-        Told {
-            status,
-            length,
-            totals,
-        },
-    );
+    let told = Told {
+        status,
+        length,
+        totals,
+    };
+    write_head(attempt, caller, record, &up, told);
     if splice.len() > ONE_SEND_BYTES_MAX {
         let pieces = pieces_of(&splice, &up.bytes);
         let bytes = up.park_without_bytes(job.shard, attempt.candidate().provider);
@@ -140,17 +135,12 @@ pub async fn pass_through<'a>(
     (status, body): (u16, Vec<u8>),
 ) -> Option<Outcome> {
     let length = body.len();
-    write_head(
-        attempt,
-        caller,
-        record,
-        &up,
-        Told {
-            status,
-            length,
-            totals: Totals::default(),
-        },
-    );
+    let told = Told {
+        status,
+        length,
+        totals: Totals::default(),
+    };
+    write_head(attempt, caller, record, &up, told);
     caller.out.extend_from_slice(&body);
     up.park(attempt.job.shard, attempt.candidate().provider);
     caller
@@ -182,17 +172,12 @@ pub async fn translate<'a>(
     attempts.commit();
     let totals = settle(attempt, record, (answer.usage, answer.text_bytes)).await;
     let (status, length) = (up.head.status, body.len());
-    write_head(
-        attempt,
-        caller,
-        record,
-        &up,
-        Told {
-            status,
-            length,
-            totals,
-        },
-    );
+    let told = Told {
+        status,
+        length,
+        totals,
+    };
+    write_head(attempt, caller, record, &up, told);
     up.park(job.shard, attempt.candidate().provider);
     caller.out.extend_from_slice(&body);
     sent(caller.send_out(job.shard).await, Outcome::Answered)
