@@ -102,6 +102,9 @@ impl Reports {
             // In a box of its own: a timer is aligned so that it would pad every request's future.
             Box::pin(monoio::time::sleep(Duration::from_millis(1))).await;
         }
+        if !self.is_in_force(number) {
+            tracing::debug!(shard = self.shard.0, "a verdict is not in force in time");
+        }
     }
 
     /// Hands over what waits: the number of the batch that the latest fact is in, or will be once

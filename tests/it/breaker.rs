@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::client::Client;
 use crate::support::load::{ask, timed, together};
 use crate::support::operate::{circuit, provider_report, turn, wait_for_circuit};
-use crate::support::router::Router;
+use crate::support::router::{Router, Start};
 use crate::support::{
     chat, config_of, config_with, eventually, last_seen, mock, provider, seen_header,
     streamed_chat, wait_for, wait_for_requests,
@@ -17,7 +17,8 @@ use crate::support::{
 /// A router with the one provider `alpha`, whose circuit has these figures.
 fn router(alpha: &Mock, figures: &str) -> Router {
     let figures = format!("circuit_breaker: {{{figures}}}");
-    Router::start(&config_with(alpha, &[&figures]))
+    let start = Start::with(&config_with(alpha, &[&figures]));
+    start.args(&["--log-level", "debug"]).go()
 }
 
 /// The same with an open circuit that becomes half-open after 150 ms; `alpha` is as good as new.
@@ -156,17 +157,16 @@ fn one_of_500_requests_is_the_probe_and_the_next_one_if_its_caller_leaves() {
 fn whoever_has_a_probes_answer_finds_the_circuit_closed() {
     let alpha = alpha();
     for body in [chat("x"), streamed_chat("x")] {
-        let finds_it_closed = |_: &u32| {
+        for _ in 0..10 {
             let router = recovering(&alpha, "");
             let mut prober = Client::connect(router.addr());
             prober.post("/v1/chat/completions", &body);
             prober.head();
-            (0..4).all(|_| ask(router.addr(), &chat("x")).status == 200)
-        };
-        // The promise allows for a coordinator that takes longer than 5 ms, which a machine that
-        // runs all tests at once may bring about now and then.
-        let closed = (0..10).filter(finds_it_closed).count();
-        assert!(closed >= 8, "{closed} of 10 times");
+            let statuses = [0; 4].map(|_| ask(router.addr(), &chat("x")).status);
+            // The promise has one exception, a coordinator that takes too long: the log tells.
+            let is_late = || router.log().contains("a verdict is not in force in time");
+            assert!(statuses == [200; 4] || is_late(), "{statuses:?}");
+        }
     }
 }
 
