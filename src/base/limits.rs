@@ -102,6 +102,10 @@ pub const READ_LARGE_BYTES: usize = 64 << 10;
 pub const BUFFER_KEPT_BYTES: usize = 64 << 10;
 /// Bodies up to this size are sent together with their head, in one send.
 pub const ONE_SEND_BYTES_MAX: usize = 64 << 10;
+/// What is sent without waiting for it, in bytes at most: an empty send buffer has room for it, so
+/// that it is sent at once, as a rule (tcp(7), `tcp_wmem`: 16 KiB to begin with).
+pub const LEFT_BYTES_MAX: usize = 16 << 10;
+const _: () = assert!(LEFT_BYTES_MAX <= ONE_SEND_BYTES_MAX);
 /// Access lines a shard gathers before it hands them over, in bytes.
 pub const LOG_PIECE_BYTES: usize = 32 << 10;
 /// Most bytes of a refused request that are read and dropped, so that its sender sees the answer.

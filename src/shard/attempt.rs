@@ -5,7 +5,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::base::limits::ONE_SEND_BYTES_MAX;
+use crate::base::limits::{LEFT_BYTES_MAX, ONE_SEND_BYTES_MAX};
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::config::plan::{Provider, ProviderKind};
@@ -374,6 +374,7 @@ async fn send_request(
     let job = attempt.job;
     let splice = attempt.edited();
     caller.out.clear();
+    caller.make_room();
     let mut out = std::mem::take(&mut caller.out);
     let prefixes = job.shard.era.prefixes(attempt.candidate().provider);
     prefixes.write(
@@ -409,6 +410,9 @@ async fn send(
 ) -> io::Result<()> {
     if splice.len() <= ONE_SEND_BYTES_MAX {
         splice.write(&mut out);
+        if out.len() <= LEFT_BYTES_MAX {
+            return up.socket.writer.leave(Part::own(out));
+        }
         return send_part(caller, up, Part::own(out)).await;
     }
     let message = attempt.job.message;

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use monoio::net::TcpStream;
 use rustls::ServerConfig;
 
-use crate::base::limits::{BUFFER_KEPT_BYTES, READ_AHEAD_BYTES_MAX, READ_BYTES};
+use crate::base::limits::{BUFFER_KEPT_BYTES, LEFT_BYTES_MAX, READ_AHEAD_BYTES_MAX, READ_BYTES};
 use crate::link::buffered::Held;
 use crate::shard::buffers::Buffers;
 use crate::shard::part::Part;
@@ -132,8 +132,8 @@ impl Caller {
 
     /// Makes room for a request that has begun to arrive.
     pub fn prepare(&mut self) {
-        if self.out.capacity() == 0 {
-            self.out = self.buffers.take();
+        self.make_room();
+        if self.head.fields.capacity() == 0 {
             self.head = self.buffers.take_head();
         }
     }
@@ -201,17 +201,38 @@ impl Caller {
         .await
     }
 
-    /// Sends `out`, which is empty afterwards.
+    /// Sends `out`, which is empty afterwards, and may have no room. What is small is sent without
+    /// waiting for it: see [`Caller::rest_writing`].
     ///
     /// # Errors
     ///
     /// The caller is gone, or takes nothing for too long.
     pub async fn send_out(&mut self, shard: &Shard) -> io::Result<()> {
+        self.rest_writing(shard).await?;
         let bytes = std::mem::take(&mut self.out);
+        if bytes.len() <= LEFT_BYTES_MAX {
+            return self.socket.writer.leave(Part::own(bytes));
+        }
         let (result, part) = self.send(shard, Part::own(bytes)).await;
         self.out = part.into_vec();
         self.out.clear();
         result
+    }
+
+    /// Waits until what was sent before is with the kernel.
+    ///
+    /// # Errors
+    ///
+    /// The caller is gone, or takes nothing for too long.
+    pub async fn rest_writing(&mut self, shard: &Loop) -> io::Result<()> {
+        if self.socket.writer.is_idle() {
+            return Ok(());
+        }
+        let stall = shard.server.idle_timeout;
+        self.socket.deadline.set(clock::now() + stall, Cut::Both);
+        let rested = self.socket.writer.rest().await;
+        self.socket.deadline.clear();
+        rested
     }
 
     /// Sends `part`, and gives it back. The caller may take it as slowly as it likes, as long as it

@@ -63,6 +63,7 @@ pub async fn serve(open: Open, stream: TcpStream) {
         }
         turn = Turn::Later;
     }
+    let _ = caller.rest_writing(current).await;
     // A caller that reads no more must not keep the connection.
     caller.socket.deadline.set(clock::now() + LINGER, Cut::Both);
     Box::pin(caller.socket.writer.close_notify()).await;

@@ -59,6 +59,7 @@ pub async fn answer(
     } = answer;
     record.status = Some(status);
     record.first_byte = Some(clock::now());
+    caller.make_room();
     let out = &mut caller.out;
     out.clear();
     inbound::write_status(status, out);

@@ -40,6 +40,7 @@ pub async fn tell(
 ) -> After {
     record.status = Some(refusal.row().status);
     record.error = Some(refusal.row().code);
+    caller.make_room();
     caller.out.clear();
     let mut envelope = request.envelope(record.attempts);
     envelope.connection = shard.connection(record.connection);

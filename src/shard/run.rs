@@ -37,6 +37,7 @@ use crate::shard::health::Checks;
 use crate::shard::log::AccessLog;
 use crate::shard::meters::Meters;
 use crate::shard::nudge::Nudge;
+use crate::shard::outbox::Outbox;
 use crate::shard::pool::Pool;
 use crate::shard::reports::Reports;
 use crate::shard::ring::Driver;
@@ -128,6 +129,8 @@ pub struct Loop {
     pub lines: Option<RefCell<Lines>>,
     /// What requests use, between two of them.
     pub buffers: Rc<Buffers>,
+    /// Sends on their way out.
+    pub outbox: Rc<Outbox>,
     /// What streams use, between two of them.
     pub relays: RefCell<Vec<Box<Spare>>>,
     /// What it has learned of the providers, by id.
@@ -370,6 +373,7 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
     } = own;
     let door = listener.as_ref().map(|(_, door)| *door);
     let progress = Arc::clone(&common.progress);
+    let buffers = Rc::<Buffers>::default();
     let current = Rc::new(Current::new(Rc::new(Loop {
         id,
         door: door.unwrap_or(Door::Operators),
@@ -382,7 +386,8 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
         meters: Meters::new(id, meters),
         access_log: Rc::new(AccessLog::new(log)),
         lines: lines.map(RefCell::new),
-        buffers: Rc::default(),
+        outbox: Rc::new(Outbox::new(Rc::clone(&buffers))),
+        buffers,
         relays: RefCell::default(),
         known: RefCell::default(),
         open: Cell::new(0),
@@ -390,6 +395,7 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
         common,
     })));
     guarded::spawn(Rc::clone(&current.timers).sweep());
+    guarded::spawn(Rc::clone(&current.outbox).carry_out());
     guarded::spawn(Rc::clone(&current.pool).age());
     let meter = Arc::clone(&current.meters.own);
     meter.thread.set(process::this_thread());

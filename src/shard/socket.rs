@@ -15,14 +15,14 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use monoio::buf::IoBufMut;
-use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, Splitable};
+use monoio::io::{AsyncReadRent, OwnedReadHalf, Splitable};
 use monoio::net::TcpStream;
 
 use crate::shard::buffers::Buffers;
-use crate::shard::part::Part;
 use crate::shard::run::Loop;
 use crate::shard::timers::Deadline;
 use crate::shard::tls::{Session, Tls};
+use crate::shard::writer::Writer;
 
 /// A connection's two halves and its deadline, which is dropped first.
 pub struct Socket {
@@ -50,12 +50,6 @@ pub struct Reader {
     /// A TLS read that needs nothing from the network: bytes came along with the handshake, or the
     /// peer has said that nothing more comes.
     at_hand: Option<(io::Result<usize>, Vec<u8>)>,
-}
-
-/// The half that writes.
-pub struct Writer {
-    half: OwnedWriteHalf<TcpStream>,
-    tls: Option<Tls>,
 }
 
 /// What passes between a reader and its coroutine.
@@ -100,7 +94,7 @@ impl Socket {
         Ok(Self {
             deadline,
             reader,
-            writer: Writer { half, tls: None },
+            writer: Writer::new(half, fd, shard),
             fd,
         })
     }
@@ -112,7 +106,7 @@ impl Socket {
     /// The peer hung up, or the handshake failed.
     pub async fn secure(&mut self, session: Session) -> io::Result<()> {
         let tls = Rc::new(RefCell::new(session));
-        self.writer.tls = Some(Rc::clone(&tls));
+        self.writer.encrypt(Rc::clone(&tls));
         loop {
             self.writer.flush_tls().await?;
             if !tls.borrow().is_handshaking() {
@@ -267,79 +261,6 @@ impl Reader {
         let _ = self.reading.as_mut().poll(context);
         self.exchange.done.take().map_or(Poll::Pending, Poll::Ready)
     }
-}
-
-impl Writer {
-    /// Sends `part` to its end; it comes back whatever happened.
-    pub async fn write(&mut self, mut part: Part) -> (io::Result<()>, Part) {
-        while !part.is_sent() {
-            let (result, back) = self.write_some(part).await;
-            part = back;
-            if result.is_err() {
-                return (result, part);
-            }
-        }
-        (Ok(()), part)
-    }
-
-    /// Sends as much of `part` as the peer takes at once, and at least something.
-    pub async fn write_some(&mut self, mut part: Part) -> (io::Result<()>, Part) {
-        let Some(tls) = self.tls.clone() else {
-            return send_some(&mut self.half, part).await;
-        };
-        // Bound to a name: the session must not stay borrowed while the records are sent.
-        let taken = tls.borrow_mut().take_out(part.left());
-        let sent = match taken {
-            Ok(count) => {
-                part.advance(count);
-                self.flush_tls().await
-            }
-            Err(fault) => Err(fault),
-        };
-        (sent, part)
-    }
-
-    /// Sends the TLS records that wait.
-    async fn flush_tls(&mut self) -> io::Result<()> {
-        let Some(tls) = self.tls.clone() else {
-            return Ok(());
-        };
-        loop {
-            let records = tls.borrow_mut().records()?;
-            if records.is_empty() {
-                tls.borrow_mut().keep(records);
-                return Ok(());
-            }
-            let mut part = Part::own(records);
-            while !part.is_sent() {
-                let (result, back) = send_some(&mut self.half, part).await;
-                part = back;
-                result?;
-            }
-            tls.borrow_mut().keep(part.into_vec());
-        }
-    }
-
-    /// Tells the peer that nothing more will be sent (TLS `close_notify`).
-    pub async fn close_notify(&mut self) {
-        if let Some(tls) = self.tls.clone() {
-            tls.borrow_mut().close_notify();
-            let _ = self.flush_tls().await;
-        }
-    }
-}
-
-async fn send_some(half: &mut OwnedWriteHalf<TcpStream>, part: Part) -> (io::Result<()>, Part) {
-    let (result, mut part) = half.write(part).await;
-    let sent = match result {
-        Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-        Ok(sent) => {
-            part.advance(sent);
-            Ok(())
-        }
-        Err(fault) => Err(fault),
-    };
-    (sent, part)
 }
 
 /// Waits for an order, reads once, hands over what came of it; for ever.

@@ -302,6 +302,7 @@ impl<'a> Stream<'_, '_, 'a> {
         let now = clock::now();
         record.status = Some(up.head.status);
         record.first_byte = Some(now);
+        caller.make_room();
         let out = &mut caller.out;
         inbound::write_status(up.head.status, out);
         out.extend_from_slice(b"Content-Type: text/event-stream; charset=utf-8\r\n");

@@ -129,7 +129,8 @@ impl Timers {
             match slot.waits {
                 Waits::No => {}
                 Waits::First => slot.at = slot.at.min(soon),
-                Waits::Another => slot.shut_down(Cut::Both, Shut::Stopped),
+                // Its last answer may still be on its way out.
+                Waits::Another => slot.shut_down(Cut::Read, Shut::Stopped),
             }
         }
         self.wake_by(soon);

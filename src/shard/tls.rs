@@ -19,8 +19,6 @@ pub struct Session {
     connection: Connection,
     /// Decrypted bytes; a posted read's buffer.
     pub plain: Vec<u8>,
-    /// Room for records on their way out.
-    outgoing: Vec<u8>,
     /// The peer said that nothing more comes.
     ended: bool,
 }
@@ -51,7 +49,6 @@ impl Session {
         Self {
             connection,
             plain: Vec::new(),
-            outgoing: Vec::new(),
             ended: false,
         }
     }
@@ -121,23 +118,16 @@ impl Session {
         }
     }
 
-    /// The records that wait to be sent; give the buffer back with [`Session::keep`].
+    /// The records that wait to be sent, behind what is in `out`.
     ///
     /// # Errors
     ///
     /// The session failed.
-    pub fn records(&mut self) -> io::Result<Vec<u8>> {
-        let mut out = std::mem::take(&mut self.outgoing);
-        out.clear();
+    pub fn records(&mut self, mut out: Vec<u8>) -> io::Result<Vec<u8>> {
         while self.connection.wants_write() {
             self.connection.write_tls(&mut out)?;
         }
         Ok(out)
-    }
-
-    /// Keeps a buffer for the next records.
-    pub fn keep(&mut self, buffer: Vec<u8>) {
-        self.outgoing = buffer;
     }
 
     /// Queues the record that says nothing more comes.

@@ -266,7 +266,8 @@ impl Upstream {
     fn may_rest(&self) -> bool {
         let complete = self.end > 0 && self.end == self.bytes.len() && self.head.keep_alive;
         let is_open = !self.socket.deadline.is_overdue() && !self.socket.deadline.is_stopped();
-        complete && is_open && !self.unsent && self.arrived.is_none()
+        let is_sent = !self.unsent && self.socket.writer.is_idle();
+        complete && is_open && is_sent && self.arrived.is_none()
     }
 
     /// Puts a connection without a byte to spare into the pool.

@@ -229,6 +229,7 @@ fn write_head<'a>(
     let now = clock::now();
     record.status = Some(status);
     record.first_byte = Some(now);
+    caller.make_room();
     let out = &mut caller.out;
     out.clear();
     inbound::write_status(status, out);
