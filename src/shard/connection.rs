@@ -56,8 +56,10 @@ pub async fn serve(open: Open, stream: TcpStream) {
     let mut turn = Turn::First;
     loop {
         let arrived = read_head(current, &mut caller, turn).await;
-        // In a box of its own: what a request needs is several times what an idle connection is.
-        let served = Box::pin(serve_one(current, &mut caller, arrived)).await;
+        let request = current
+            .rooms
+            .house(|| serve_one(current, &mut caller, arrived));
+        let served = request.await;
         if served == After::Close || (!current.process.is_taking() && caller.bytes.is_empty()) {
             break;
         }

@@ -29,6 +29,7 @@ pub mod pool;
 pub mod refuse;
 pub mod reports;
 pub mod ring;
+pub mod rooms;
 pub mod run;
 pub mod settle;
 pub mod socket;

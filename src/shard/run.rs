@@ -41,6 +41,7 @@ use crate::shard::outbox::Outbox;
 use crate::shard::pool::Pool;
 use crate::shard::reports::Reports;
 use crate::shard::ring::Driver;
+use crate::shard::rooms::Rooms;
 use crate::shard::spare::Spare;
 use crate::shard::timers::Timers;
 use crate::shard::{guarded, health, listener, ring};
@@ -131,6 +132,8 @@ pub struct Loop {
     pub buffers: Rc<Buffers>,
     /// Sends on their way out.
     pub outbox: Rc<Outbox>,
+    /// Where the futures of requests are.
+    pub rooms: Rooms,
     /// What streams use, between two of them.
     pub relays: RefCell<Vec<Box<Spare>>>,
     /// What it has learned of the providers, by id.
@@ -388,6 +391,7 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
         lines: lines.map(RefCell::new),
         outbox: Rc::new(Outbox::new(Rc::clone(&buffers))),
         buffers,
+        rooms: Rooms::default(),
         relays: RefCell::default(),
         known: RefCell::default(),
         open: Cell::new(0),
