@@ -288,7 +288,7 @@ impl<'a> Attempt<'_, 'a> {
         if outcome == Outcome::CallerGone {
             let used = self.used(None, 0);
             record.settle(used);
-            self.settle(outcome, None, used.sum());
+            self.settle(clock::now(), outcome, None, used.sum());
         }
         outcome
     }
@@ -301,12 +301,13 @@ impl<'a> Attempt<'_, 'a> {
         }
     }
 
-    /// Says how the attempt ended; `latency` is what the provider took, where that is known.
-    pub fn settle(&self, outcome: Outcome, measured: Option<Sample>, used: Tokens) {
+    /// Says how the attempt ended at `at`; `measured` is what the provider took, where that is
+    /// known.
+    pub fn settle(&self, at: Instant, outcome: Outcome, measured: Option<Sample>, used: Tokens) {
         let counts = outcome.sample() == Kind::Measured;
         self.permit
             .borrow_mut()
-            .settle(outcome, measured.filter(|_| counts), used);
+            .settle(at, outcome, measured.filter(|_| counts), used);
     }
 
     /// The provider's own name for the model.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::decide::eligible::Eligible;
 use crate::decide::strategy::{Choice, Strategy, choose};
@@ -10,9 +11,8 @@ use crate::shard::drive::Job;
 use crate::shard::spend;
 use crate::sys::clock;
 
-/// Who can take the request now, but for those that were tried.
-pub(super) fn survey(job: &Job<'_>, tried: &Eligible, tokens: Tokens) -> Survey {
-    let now = clock::now();
+/// Who can take the request at `now`, but for those that were tried.
+pub(super) fn survey(job: &Job<'_>, now: Instant, tried: &Eligible, tokens: Tokens) -> Survey {
     let gates = &job.shard.gates.providers;
     route::survey(job.routed.route, tried, |id| {
         gates[id.index()].standing(now, tokens.get())
@@ -66,11 +66,9 @@ pub(super) fn ticket(job: &Job<'_>) -> u64 {
 /// When the first candidate is expected back. `told` is what those that were asked have said: it
 /// may not be in force yet.
 pub(super) fn retry_in(job: &Job<'_>, told: Option<Duration>) -> Duration {
-    let survey = survey(job, &Eligible::NONE, Tokens::ZERO);
-    let known = survey
-        .eligible
-        .is_empty()
-        .then(|| survey.retry_in(clock::now()));
+    let now = clock::now();
+    let survey = survey(job, now, &Eligible::NONE, Tokens::ZERO);
+    let known = survey.eligible.is_empty().then(|| survey.retry_in(now));
     told.into_iter().chain(known).min().unwrap_or(SOON)
 }
 

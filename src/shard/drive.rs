@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
 
+use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
-
 use crate::config::plan::{Endpoint, ProviderKind};
 use crate::decide::eligible::Eligible;
 use crate::decide::failover::{Attempts, Grant, Step};
@@ -187,7 +187,8 @@ fn spend<'a>(job: &mut Job<'a>, record: &mut Record<'a>) -> Result<(), Refusal<'
 /// Tries one candidate after the other, until the caller has an answer or nobody is left.
 async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<'a>) -> After {
     let Job { shard, routed, .. } = job;
-    let now = clock::now();
+    // Nothing has been waited for since.
+    let mut now = job.request.ready;
     shard.retries.count_request(shard.id, now);
     let failover = &shard.plan.failover;
     let mut attempts = Attempts::new(failover.max_attempts, now, failover.deadline);
@@ -196,11 +197,11 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
     // What has happened at the provider before.
     let mut before = None;
     loop {
-        let survey = choose::survey(job, attempts.tried(), tokens);
+        let survey = choose::survey(job, now, attempts.tried(), tokens);
         let Some(place) = choose::pick(job, turn, &survey.eligible) else {
             let verdict = attempts.blamed().map(|blamed| blamed.outcome.verdict());
             let Some(verdict) = verdict else {
-                let refusal = survey.refusal(job.model, clock::now());
+                let refusal = survey.refusal(job.model, now);
                 return refuse::tell(shard, caller, job.request, record, &refusal).await;
             };
             return conclude(job, caller, record, &attempts, verdict).await;
@@ -224,7 +225,8 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
             }
         };
         // Another shard was faster: the survey will show it.
-        let Some(permit) = Permit::take(shard, id, tokens) else {
+        let Some(permit) = Permit::take(shard, id, now, tokens) else {
+            now = clock::now();
             continue;
         };
         if let Some(outcome) = before {
@@ -235,7 +237,10 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
         record.asked = Some(asked(job, place));
         let candidate = (place, permit, translated.as_deref());
         match attempt_at(job, caller, record, &mut attempts, candidate).await {
-            Ok(ControlFlow::Continue(outcome)) => before = Some(outcome),
+            Ok(ControlFlow::Continue(outcome)) => {
+                before = Some(outcome);
+                now = clock::now();
+            }
             Ok(ControlFlow::Break(verdict)) => {
                 return conclude(job, caller, record, &attempts, verdict).await;
             }
@@ -308,18 +313,23 @@ async fn attempt_at<'a>(
             job.shard.without_injection(provider);
         }
         log_outcome(job, place, outcome);
-        if record.response_time.is_none() {
-            let now = clock::now();
-            record.waited += now.since(std::mem::replace(&mut started, now));
-        }
+        let now = match (record.response_time, record.first_byte) {
+            // Its answer has begun: nothing depends on the time any more.
+            (Some(_), Some(begun)) => begun,
+            (_, _) => {
+                let now = clock::now();
+                record.waited += now.since(std::mem::replace(&mut started, now));
+                now
+            }
+        };
         if outcome == Outcome::StaleConnection {
             permit.borrow().count(outcome);
         } else {
-            settle(job, place, &permit, outcome).await;
+            settle(job, (place, now), &permit, outcome).await;
         }
         let tried = *attempts.tried();
         let grant = || grant(job, &tried);
-        match attempts.on_outcome(clock::now(), outcome, grant) {
+        match attempts.on_outcome(now, outcome, grant) {
             Step::SameProviderFresh => fresh = Fresh::Needed,
             Step::Another => return Ok(ControlFlow::Continue(outcome)),
             Step::End(verdict) => return Ok(ControlFlow::Break(verdict)),
@@ -329,7 +339,12 @@ async fn attempt_at<'a>(
 
 /// Settles an attempt that has not settled itself. A failure is in force everywhere before anybody
 /// is told of it (promise `verdict.before-cause`).
-async fn settle(job: &Job<'_>, place: usize, permit: &RefCell<Permit>, outcome: Outcome) {
+async fn settle(
+    job: &Job<'_>,
+    (place, now): (usize, Instant),
+    permit: &RefCell<Permit>,
+    outcome: Outcome,
+) {
     let provider = provider_of(job, place);
     let kind = if job.ask.stream {
         SampleKind::FirstContent
@@ -341,7 +356,9 @@ async fn settle(job: &Job<'_>, place: usize, permit: &RefCell<Permit>, outcome: 
         kind,
     };
     let sample = (outcome.sample() == Kind::TheTimeout).then_some(timeout);
-    permit.borrow_mut().settle(outcome, sample, Tokens::ZERO);
+    permit
+        .borrow_mut()
+        .settle(now, outcome, sample, Tokens::ZERO);
     let fails = outcome.for_breaker(&provider.breaker) == Signal::Failure;
     if fails || outcome == Outcome::RateLimited {
         job.shard.reports.enforce().await;
@@ -418,13 +435,11 @@ pub fn after(shard: &Shard, connection: Connection) -> After {
 /// Asks the retry budget for another attempt, where there is somebody to make it at.
 fn grant(job: &Job<'_>, tried: &Eligible) -> Grant {
     let shard = job.shard;
-    if choose::survey(job, tried, job.ask.tokens())
-        .eligible
-        .is_empty()
-    {
+    let now = clock::now();
+    let survey = choose::survey(job, now, tried, job.ask.tokens());
+    if survey.eligible.is_empty() {
         return Grant::Denied;
     }
-    let now = clock::now();
     let recent = shard.retries.recent(now);
     let permille = shard.plan.failover.retry_budget_permille;
     if retry_budget::may_retry(recent.requests, recent.retries, permille) {

@@ -25,12 +25,17 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Takes a permit for a request of `tokens` tokens; `None` where another was faster.
+    /// Takes a permit at `admitted` for a request of `tokens` tokens; `None` where another was
+    /// faster.
     #[must_use]
-    pub fn take(shard: &Rc<Shard>, provider: ProviderId, tokens: Tokens) -> Option<Self> {
+    pub fn take(
+        shard: &Rc<Shard>,
+        provider: ProviderId,
+        admitted: Instant,
+        tokens: Tokens,
+    ) -> Option<Self> {
         let gate = &shard.gates.providers[provider.index()];
         let taken = gate.take(tokens.get())?;
-        let admitted = clock::now();
         if gate.is_limited() {
             let tokens = Tokens::new(taken.tokens);
             shard.reports.report(Fact::Admitted {
@@ -99,9 +104,9 @@ impl Permit {
         self.taken.probe.is_some()
     }
 
-    /// Says how the attempt ended: what `outcome` means, the response time where it counts, and the
-    /// tokens used. Only the first word counts.
-    pub fn settle(&mut self, outcome: Outcome, sample: Option<Sample>, used: Tokens) {
+    /// Says how the attempt ended at `at`: what `outcome` means, the response time where it counts,
+    /// and the tokens used. Only the first word counts.
+    pub fn settle(&mut self, at: Instant, outcome: Outcome, sample: Option<Sample>, used: Tokens) {
         let policy = &self.shard.plan.provider(self.provider).breaker;
         let signal = outcome.for_breaker(policy);
         if !self.settled {
@@ -110,10 +115,10 @@ impl Permit {
                 self.shard.observe(self.provider, sample.latency);
             }
         }
-        self.report(signal, sample, used);
+        self.report(at, signal, sample, used);
     }
 
-    fn report(&mut self, signal: Signal, sample: Option<Sample>, used: Tokens) {
+    fn report(&mut self, at: Instant, signal: Signal, sample: Option<Sample>, used: Tokens) {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
@@ -122,7 +127,7 @@ impl Permit {
         self.shard.reports.report(Fact::Ended(Ended {
             provider: self.provider,
             admitted: self.admitted,
-            at: clock::now(),
+            at,
             signal,
             sample,
             reserved: Tokens::new(self.taken.tokens),
@@ -140,7 +145,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         if !self.settled {
             self.meter.outcomes[Outcome::NONE].add(1);
+            self.report(clock::now(), Signal::Neutral, None, Tokens::ZERO);
         }
-        self.report(Signal::Neutral, None, Tokens::ZERO);
     }
 }

@@ -274,7 +274,8 @@ impl<'a> Stream<'_, '_, 'a> {
             latency,
             kind: SampleKind::FirstContent,
         });
-        self.attempt.settle(outcome, sample, self.used().sum());
+        let used = self.used().sum();
+        self.attempt.settle(clock::now(), outcome, sample, used);
     }
 
     /// What a fault means; an error that the provider sent may mean more than that it failed.

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use crate::base::limits::{
     ANSWER_BODY_BYTES_MAX, ONE_SEND_BYTES_MAX, READ_LARGE_BYTES, UPSTREAM_READ_BYTES,
 };
+use crate::base::time::Instant;
 use crate::decide::failover::Attempts;
 use crate::decide::outcome::{Failure, Outcome, Waiting};
 use crate::exchange::answer::{self, AnswerFault};
@@ -81,7 +82,7 @@ pub async fn relay<'a>(
     attempts: &mut Attempts,
     up: Upstream,
 ) -> Outcome {
-    let job = attempt.job;
+    let (job, arrived) = (attempt.job, clock::now());
     let view = match answer::inspect(up.body(), job.endpoint) {
         Ok(view) => view,
         Err(fault) => {
@@ -94,7 +95,7 @@ pub async fn relay<'a>(
         }
     };
     attempts.commit();
-    let totals = settle(attempt, record, (view.usage, view.text_bytes)).await;
+    let totals = settle(attempt, record, arrived, (view.usage, view.text_bytes)).await;
     let splice = answer::edit_answer(up.body(), &view, attempt.caller_model());
     let (status, length) = (up.head.status, splice.len());
     let told = Told {
@@ -158,7 +159,7 @@ pub async fn translate<'a>(
     attempts: &mut Attempts,
     up: Upstream,
 ) -> Outcome {
-    let job = attempt.job;
+    let (job, arrived) = (attempt.job, clock::now());
     let created = clock::wall().unix_millis() / 1_000;
     let mut body = Vec::new();
     let answer = anthropic::write(up.body(), attempt.caller_model(), created, &mut body);
@@ -170,7 +171,7 @@ pub async fn translate<'a>(
         }
     };
     attempts.commit();
-    let totals = settle(attempt, record, (answer.usage, answer.text_bytes)).await;
+    let totals = settle(attempt, record, arrived, (answer.usage, answer.text_bytes)).await;
     let (status, length) = (up.head.status, body.len());
     let told = Told {
         status,
@@ -183,17 +184,17 @@ pub async fn translate<'a>(
     sent(caller.send_out(job.shard).await, Outcome::Answered)
 }
 
-/// Settles an answer that is complete, before any of it leaves.
+/// Settles an answer that had arrived whole at `arrived`, before any of it leaves.
 async fn settle<'a>(
     attempt: &Attempt<'_, 'a>,
     record: &mut Record<'a>,
+    arrived: Instant,
     (usage, text_bytes): (Option<Usage>, usize),
 ) -> Totals {
     let job = attempt.job;
-    let now = clock::now();
-    let latency = now.since(attempt.sent_at);
+    let latency = arrived.since(attempt.sent_at);
     record.response_time = Some(ResponseTime::Whole(latency));
-    record.waited += now.since(attempt.started);
+    record.waited += arrived.since(attempt.started);
     let used = attempt.used(usage, text_bytes);
     record.settle(used);
     job.shard.note_answer(job.routed.id, used.completion);
@@ -201,7 +202,7 @@ async fn settle<'a>(
         latency,
         kind: SampleKind::WholeAnswer,
     };
-    attempt.settle(Outcome::Answered, Some(sample), used.sum());
+    attempt.settle(arrived, Outcome::Answered, Some(sample), used.sum());
     attempt.enforce_probe().await;
     used.totals()
 }
