@@ -9,6 +9,8 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
+use crate::wire::scan;
+
 pub use walk::{Bracket, Name, Walk};
 
 mod walk;
@@ -155,14 +157,15 @@ impl<'a> Value<'a> {
         }
         let inner = self.inner();
         let (mut at, mut saved) = (0, 0);
-        while let Some(step) = inner.get(at..).and_then(|rest| memchr(b'\\', rest)) {
-            let long = if inner.get(at + step + 1) == Some(&b'u') {
+        let is_escape = |byte| byte == b'\\';
+        while let Some(escape) = scan::find(inner, at, |block| block.equal(b'\\'), is_escape) {
+            let long = if inner.get(escape + 1) == Some(&b'u') {
                 6
             } else {
                 2
             };
             saved += long - 1;
-            at += step + long;
+            at = escape + long;
         }
         inner.len().saturating_sub(saved)
     }

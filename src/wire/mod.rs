@@ -10,6 +10,7 @@ pub mod head;
 pub mod json;
 pub mod openai;
 pub mod retry_after;
+pub mod scan;
 pub mod splice;
 pub mod sse;
 pub mod stream_fault;

@@ -100,14 +100,26 @@ pub fn count(value: &Value<'_>) -> Tokens {
     if value.kind != Kind::Number {
         return Tokens::ZERO;
     }
-    let told = match serde_json::from_slice::<u64>(value.text) {
-        Ok(told) => told,
-        Err(_) => match serde_json::from_slice::<f64>(value.text) {
+    let told = match digits(value.text) {
+        Some(told) => told,
+        None => match serde_json::from_slice::<f64>(value.text) {
             Ok(told) if told >= 1.0 => saturating_u64(told),
             Ok(_) | Err(_) => 0,
         },
     };
     Tokens::new(told.min(TOLD_MAX))
+}
+
+/// The number that a few digits are; `None`: it is something else, or too large to be likely.
+fn digits(text: &[u8]) -> Option<u64> {
+    let is_plain = matches!(text, [b'0'] | [b'1'..=b'9', ..]) && text.len() <= 18;
+    if !is_plain {
+        return None;
+    }
+    text.iter().try_fold(0, |sum: u64, digit| {
+        let value = digit.wrapping_sub(b'0');
+        (value < 10).then(|| sum * 10 + u64::from(value))
+    })
 }
 
 #[expect(

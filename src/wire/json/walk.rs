@@ -1,8 +1,7 @@
 //! The one reader of JSON text: a walk from value to value.
 
-use memchr::{memchr2, memchr3};
-
 use super::{Kind, NotJson, Value};
+use crate::wire::scan;
 
 /// A walk through several levels in one pass, for where [`members`](super::members) of members
 /// would read twice.
@@ -54,7 +53,13 @@ impl<'a> Walk<'a> {
             return Err(self.fault());
         }
         let at = self.at;
-        let text = self.value()?.inner();
+        let Some(end) = scan::string_end(self.text, at + 1) else {
+            return Err(NotJson {
+                at: self.text.len(),
+            });
+        };
+        self.at = end;
+        let text = self.text.get(at + 1..end - 1).unwrap_or_default();
         self.expect(b':')?;
         Ok(Some(Name { text, at }))
     }
@@ -73,7 +78,7 @@ impl<'a> Walk<'a> {
     /// There is none.
     pub fn value(&mut self) -> Result<Value<'a>, NotJson> {
         let (kind, end) = match self.peek() {
-            Some(b'"') => (Kind::String, string_end(self.text, self.at)),
+            Some(b'"') => (Kind::String, scan::string_end(self.text, self.at + 1)),
             Some(b'{') => (
                 Kind::Object,
                 container_end(self.text, self.at, Bracket::Object),
@@ -128,7 +133,10 @@ impl<'a> Walk<'a> {
 
     fn scalar(&mut self) -> Result<Value<'a>, NotJson> {
         let rest = self.text.get(self.at..).unwrap_or_default();
-        let length = rest.iter().take_while(|byte| is_scalar(**byte)).count();
+        let length = rest
+            .iter()
+            .take_while(|byte| SCALAR[usize::from(**byte)])
+            .count();
         let word = rest.get(..length).unwrap_or_default();
         let kind = match word {
             b"null" => Kind::Null,
@@ -161,6 +169,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The next byte that is not white space, without stepping over it.
+    #[inline]
     fn peek(&mut self) -> Option<u8> {
         loop {
             match self.text.get(self.at) {
@@ -214,21 +223,20 @@ const fn is_scalar(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'a'..=b'z' | b'E')
 }
 
+/// [`is_scalar`] for each byte.
+const SCALAR: [bool; 256] = {
+    let mut all = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        all[byte as usize] = is_scalar(byte);
+        byte += 1;
+    }
+    all
+};
+
 /// Letters of the three words that no number has.
 const fn is_letter_of_words(byte: u8) -> bool {
     matches!(byte, b'a'..=b'd' | b'f'..=b'z')
-}
-
-/// The place behind the string whose quote opens at `open`.
-fn string_end(text: &[u8], open: usize) -> Option<usize> {
-    let mut at = open + 1;
-    loop {
-        at += memchr2(b'"', b'\\', text.get(at..)?)?;
-        if text.get(at) == Some(&b'"') {
-            return Some(at + 1);
-        }
-        at += 2;
-    }
 }
 
 /// The place behind the container that opens at `at`. Brackets of the other kind need no look: in
@@ -237,14 +245,17 @@ fn container_end(text: &[u8], mut at: usize, bracket: Bracket) -> Option<usize> 
     let (open, close) = (bracket.opening(), bracket.closing());
     let mut depth = 0_usize;
     loop {
-        at += memchr3(b'"', open, close, text.get(at..)?)?;
+        at = scan::find(
+            text,
+            at,
+            |block| block.equal(b'"') | block.equal(open) | block.equal(close),
+            |byte| byte == b'"' || byte == open || byte == close,
+        )?;
         let byte = *text.get(at)?;
-        if byte == b'"' {
-            at = string_end(text, at)?;
-            continue;
-        }
         at += 1;
-        if byte == open {
+        if byte == b'"' {
+            at = scan::string_end(text, at)?;
+        } else if byte == open {
             depth += 1;
         } else if depth == 1 {
             return Some(at);
