@@ -346,6 +346,6 @@ fn send_now(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
 }
 
 /// Sends of one turn that are cheaper with calls of their own than in the ring.
-const ALONE_MAX: usize = 1;
+const ALONE_MAX: usize = 2;
 /// Looks after which a send is slow: what the peer takes at once is done at the first one.
 const LOOKS_MAX: u8 = 4;
