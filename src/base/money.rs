@@ -62,20 +62,40 @@ impl Price {
     /// callers were told.
     #[must_use]
     pub fn of(self, count: Tokens) -> NanoUsd {
+        // A million tokens at a thousand dollars each fit; only more take the long division.
+        let short = self.nano_usd_per_million.checked_mul(count.get());
+        if let Some(exact) = short.and_then(|exact| exact.checked_add(500_000)) {
+            return NanoUsd::new(exact / 1_000_000);
+        }
         let exact = u128::from(self.nano_usd_per_million) * u128::from(count.get());
         NanoUsd::saturating((exact + 500_000) / 1_000_000)
     }
 }
 
-/// Dollars in decimal notation, nine places at most, never an exponent.
+impl NanoUsd {
+    /// Appends dollars in decimal notation, nine places at most, never an exponent.
+    pub fn write(self, out: &mut Vec<u8>) {
+        let (dollars, mut nanos) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
+        out.extend_from_slice(itoa::Buffer::new().format(dollars).as_bytes());
+        if nanos == 0 {
+            return;
+        }
+        let mut places = *b".000000000";
+        for place in places.iter_mut().skip(1).rev() {
+            *place += (nanos % 10) as u8;
+            nanos /= 10;
+        }
+        let end = places.iter().rposition(|place| *place != b'0').unwrap_or(0);
+        out.extend_from_slice(&places[..=end]);
+    }
+}
+
+/// Dollars as [`NanoUsd::write`] has them.
 impl std::fmt::Display for NanoUsd {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (dollars, nanos) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
-        if nanos == 0 {
-            return write!(f, "{dollars}");
-        }
-        let digits = format!("{nanos:09}");
-        write!(f, "{dollars}.{}", digits.trim_end_matches('0'))
+        let mut text = Vec::new();
+        self.write(&mut text);
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 
@@ -114,6 +134,9 @@ mod tests {
             (2_500_000, "0.0025"),
             (1_000_000_000, "1"),
             (12_345_678_900, "12.3456789"),
+            (1_000_000_001, "1.000000001"),
+            (999_999_999, "0.999999999"),
+            (u64::MAX, "18446744073.709551615"),
         ] {
             assert_eq!(NanoUsd::new(nano).to_string(), text);
         }

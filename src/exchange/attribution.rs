@@ -45,7 +45,16 @@ impl Label {
             bytes: [0; LABEL_BYTES_MAX],
             length: 0,
         };
-        for chunk in value.trim_ascii().utf8_chunks() {
+        let value = value.trim_ascii();
+        let is_plain = |byte: &u8| matches!(byte, b' '..=b'~');
+        if let Some(room) = label.bytes.get_mut(..value.len())
+            && value.iter().all(is_plain)
+        {
+            room.copy_from_slice(value);
+            label.length = u16::try_from(value.len()).ok()?;
+            return (!value.is_empty()).then_some(label);
+        }
+        for chunk in value.utf8_chunks() {
             let replaced = (!chunk.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER);
             for c in chunk
                 .valid()

@@ -1,7 +1,5 @@
 //! The headers that infermux adds to an answer, and which headers cross it.
 
-use std::fmt::Display;
-use std::io::Write as _;
 use std::time::Duration;
 
 use crate::base::money::NanoUsd;
@@ -73,7 +71,9 @@ pub fn totals(out: &mut Vec<u8>, totals: &Totals) {
         number(out, b"X-Infermux-Completion-Tokens: ", tokens.get());
     }
     if let Some(cost) = totals.cost {
-        figure(out, b"X-Infermux-Cost: ", cost);
+        out.extend_from_slice(b"X-Infermux-Cost: ");
+        cost.write(out);
+        out.extend_from_slice(b"\r\n");
     }
 }
 
@@ -179,9 +179,15 @@ fn starts_with(name: &[u8], prefix: &[u8]) -> bool {
 /// Appends a line whose value may come from a caller: whatever is not visible ASCII, and the
 /// percent sign, is percent-encoded, so that no value can end the line.
 fn name(out: &mut Vec<u8>, start: &[u8], value: &str) {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'%';
     out.extend_from_slice(start);
+    if value.bytes().all(is_plain) {
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+        return;
+    }
     for &byte in value.as_bytes() {
-        if byte.is_ascii_graphic() && byte != b'%' {
+        if is_plain(byte) {
             out.push(byte);
         } else {
             let digit = |nibble: u8| b"0123456789ABCDEF"[usize::from(nibble & 0xf)];
@@ -195,12 +201,6 @@ fn number(out: &mut Vec<u8>, start: &[u8], value: impl itoa::Integer) {
     out.extend_from_slice(start);
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     out.extend_from_slice(b"\r\n");
-}
-
-fn figure(out: &mut Vec<u8>, start: &[u8], value: impl Display) {
-    out.extend_from_slice(start);
-    // Writing to memory cannot fail.
-    let _ = write!(out, "{value}\r\n");
 }
 
 const REQUEST_ID: &[u8] = b"X-Request-Id: ";

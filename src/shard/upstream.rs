@@ -237,6 +237,9 @@ impl Upstream {
     /// How long a provider whose limit is used up wants nothing more.
     #[must_use]
     pub fn used_up(&self) -> Option<Duration> {
+        if !self.head.tells_limits {
+            return None;
+        }
         retry_after::used_up(&|name| self.head.value(&self.bytes, name), clock::wall())
     }
 

@@ -11,6 +11,7 @@ use httparse::Status;
 use crate::base::limits::{
     ANSWER_HEAD_BYTES_MAX, HEADERS_MAX, REQUEST_HEAD_BYTES_MAX, TARGET_BYTES_MAX,
 };
+use crate::wire::scan;
 
 /// One parsed head: of a request or of an answer.
 #[derive(Debug, Default)]
@@ -33,6 +34,8 @@ pub struct Head {
     pub keep_alive: bool,
     /// Request: `Expect: 100-continue`.
     pub expects_continue: bool,
+    /// Answer: whether a field tells of a rate limit.
+    pub tells_limits: bool,
 }
 
 /// One header field, as ranges of the buffer.
@@ -260,6 +263,7 @@ impl Head {
                 value: range_in(bytes, header.value.trim_ascii()),
             });
         }
+        self.tells_limits = facts.limits;
         self.keep_alive = match self.minor {
             0 => facts.keep_alive && !facts.close,
             _ => !facts.close,
@@ -288,6 +292,7 @@ struct FieldFacts {
     close: bool,
     keep_alive: bool,
     expect: Expect,
+    limits: bool,
 }
 
 #[derive(Default)]
@@ -325,6 +330,7 @@ impl FieldFacts {
                 self.encodings += 1;
                 self.chunked = value.eq_ignore_ascii_case(b"chunked");
             }
+            24.. if !self.limits => self.limits = tells_limit(name),
             _ => {}
         }
         Ok(())
@@ -342,6 +348,15 @@ impl FieldFacts {
     }
 }
 
+/// Whether a field is one of those by which providers tell of their limits.
+fn tells_limit(name: &str) -> bool {
+    let starts = |prefix: &str| {
+        let start = name.as_bytes().get(..prefix.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+    };
+    starts("x-ratelimit-") || starts("anthropic-ratelimit-")
+}
+
 /// Where the head ends, from `seen` on: after the first empty line that follows the start line.
 ///
 /// # Errors
@@ -354,13 +369,16 @@ fn find_end(bytes: &[u8], seen: usize) -> Result<Option<usize>, HeadFault> {
         .iter()
         .take_while(|byte| matches!(byte, b'\r' | b'\n'))
         .count();
-    for at in memchr::memchr_iter(b'\n', &bytes[from..]).map(|at| at + from) {
+    let is_end = |byte| byte == b'\n';
+    let mut next = from;
+    while let Some(at) = scan::find(bytes, next, |block| block.equal(b'\n'), is_end) {
         if at == 0 || bytes[at - 1] != b'\r' {
             return Err(HeadFault::BareLf);
         }
         if at > start && at >= 3 && bytes[at - 3..at] == *b"\r\n\r" {
             return Ok(Some(at + 1));
         }
+        next = at + 1;
     }
     Ok(None)
 }
