@@ -13,6 +13,7 @@ use crate::wire::scan;
 
 pub use walk::{Bracket, Name, Walk};
 
+pub mod check;
 mod walk;
 
 /// The members of the object that `text` holds, in order; anything but one object is a fault.

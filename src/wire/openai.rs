@@ -1,17 +1,18 @@
 //! The OpenAI dialect's requests: what the router reads of a body, and the edits it makes in place.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::ops::Range;
 
 use memchr::{memchr, memmem};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
 
 use crate::base::limits::MODEL_NAME_BYTES_MAX;
 use crate::base::tokens::Tokens;
 use crate::wire::json::{self, Kind};
 use crate::wire::splice::Splice;
+
+use keys::{Key, Keys};
+
+mod keys;
 
 /// What a request asks for, as far as the router must know; spans are places in its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,12 @@ pub struct Ask<'a> {
 /// What an encoded attachment counts for in the estimate, in bytes: about a thousand tokens, a
 /// picture's usual price. Its size says nothing about its tokens.
 pub const ATTACHMENT_BYTES: usize = 4 << 10;
+
+/// What stands before the content of an attachment (RFC 2397).
+const ATTACHMENT_MARK: &[u8] = b";base64,";
+
+/// From this length on, a search for the mark is worth its preparations, in bytes.
+const MARKED_BYTES_MIN: usize = 4 << 10;
 
 /// Why a body is no request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -115,7 +122,7 @@ pub fn read_ask(body: &[u8]) -> Result<Ask<'_>, AskFault> {
     let text = simdutf8::compat::from_utf8(body).map_err(|error| AskFault::NotUtf8 {
         at: error.valid_up_to(),
     })?;
-    let keys: Keys<'_> = serde_json::from_str(text).map_err(|error| fault_of(&error))?;
+    let keys = Keys::of(text).map_err(|error| fault_of(&error))?;
     if let Some(key) = keys.twice {
         return Err(AskFault::Twice(key.name()));
     }
@@ -314,18 +321,13 @@ fn include_usage(text: &str, options: Option<Range<usize>>) -> Result<IncludeUsa
 }
 
 /// Place of `raw`, which is a part of `text`.
-fn span_in(text: &str, raw: &RawValue) -> Range<usize> {
-    let start = raw
-        .get()
-        .as_ptr()
-        .addr()
-        .saturating_sub(text.as_ptr().addr());
-    debug_assert_eq!(text.get(start..start + raw.get().len()), Some(raw.get()));
-    start..start + raw.get().len()
+fn span_in(text: &str, raw: &str) -> Range<usize> {
+    let start = raw.as_ptr().addr().saturating_sub(text.as_ptr().addr());
+    debug_assert_eq!(text.get(start..start + raw.len()), Some(raw));
+    start..start + raw.len()
 }
 
-fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let text = raw.get();
+fn string(text: &str) -> Option<Cow<'_, str>> {
     let inner = text.strip_prefix('"')?.strip_suffix('"')?;
     if memchr(b'\\', inner.as_bytes()).is_none() {
         return Some(Cow::Borrowed(inner));
@@ -333,24 +335,28 @@ fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     serde_json::from_str(text).ok().map(Cow::Owned)
 }
 
-fn flag(raw: Option<&RawValue>) -> Option<bool> {
-    match raw.map_or("null", RawValue::get) {
+fn flag(raw: Option<&str>) -> Option<bool> {
+    match raw.unwrap_or("null") {
         "true" => Some(true),
         "false" | "null" => Some(false),
         _ => None,
     }
 }
 
-fn count(raw: &RawValue) -> Option<u64> {
-    raw.get().parse().ok()
+fn count(raw: &str) -> Option<u64> {
+    raw.parse().ok()
 }
 
-fn prompt_bytes(raw: &RawValue) -> usize {
-    let text = raw.get().as_bytes();
+fn prompt_bytes(raw: &str) -> usize {
+    let text = raw.as_bytes();
+    // Most prompts have no mark at all, and its first byte is found without preparations.
+    if text.len() < MARKED_BYTES_MIN && memchr(ATTACHMENT_MARK[0], text).is_none() {
+        return text.len();
+    }
     let (mut from, mut left_out) = (0, 0);
     while let Some(step) = text
         .get(from..)
-        .and_then(|rest| memmem::find(rest, b";base64,"))
+        .and_then(|rest| memmem::find(rest, ATTACHMENT_MARK))
     {
         let payload = from + step;
         let rest = text.get(payload..).unwrap_or_default();
@@ -359,87 +365,6 @@ fn prompt_bytes(raw: &RawValue) -> usize {
         from = payload + length;
     }
     text.len() - left_out
-}
-
-/// The keys that are read.
-#[derive(Clone, Copy, serde::Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-enum Key {
-    Model,
-    Stream,
-    StreamOptions,
-    MaxTokens,
-    MaxCompletionTokens,
-    N,
-    User,
-    Messages,
-    Prompt,
-    Input,
-    #[serde(other)]
-    Other,
-}
-
-impl Key {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Model => "model",
-            Self::Stream => "stream",
-            Self::StreamOptions => "stream_options",
-            Self::MaxTokens => "max_tokens",
-            Self::MaxCompletionTokens => "max_completion_tokens",
-            Self::N => "n",
-            Self::User => "user",
-            Self::Messages => "messages",
-            Self::Prompt => "prompt",
-            Self::Input => "input",
-            Self::Other => "",
-        }
-    }
-}
-
-/// The values of the keys that are read, untouched: skipping a value does not recurse.
-struct Keys<'a> {
-    values: [Option<&'a RawValue>; Key::Other as usize],
-    twice: Option<Key>,
-}
-
-impl<'a> Keys<'a> {
-    fn raw(&self, key: Key) -> Option<&'a RawValue> {
-        self.values.get(key as usize).copied().flatten()
-    }
-}
-
-impl<'de> Deserialize<'de> for Keys<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(KeysVisitor)
-    }
-}
-
-struct KeysVisitor;
-
-impl<'de> Visitor<'de> for KeysVisitor {
-    type Value = Keys<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut keys = Keys {
-            values: [None; Key::Other as usize],
-            twice: None,
-        };
-        while let Some(key) = map.next_key::<Key>()? {
-            let Some(slot) = keys.values.get_mut(key as usize) else {
-                map.next_value::<serde::de::IgnoredAny>()?;
-                continue;
-            };
-            if slot.replace(map.next_value()?).is_some() {
-                keys.twice = keys.twice.or(Some(key));
-            }
-        }
-        Ok(keys)
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,290 @@
+//! Finds the end of a value and makes sure that it is JSON (RFC 8259), in one pass.
+
+use crate::wire::scan;
+
+/// The place behind the value that begins at `at`, white space before it included; `None`: it is
+/// not valid, or has a value in more than 63 containers.
+///
+/// What the bytes are in UTF-8 is not looked at.
+#[must_use]
+pub fn value_end(text: &[u8], mut at: usize) -> Option<usize> {
+    let mut open = Open(1);
+    loop {
+        at = space_end(text, at);
+        at = match *text.get(at)? {
+            b'"' => string_end(text, at + 1)?,
+            b'{' => match container(text, at + 1, b'}') {
+                Inside::Empty(end) => end,
+                Inside::Filled(inside) => {
+                    open.enter(OBJECT)?;
+                    at = name_end(text, inside)?;
+                    continue;
+                }
+            },
+            b'[' => match container(text, at + 1, b']') {
+                Inside::Empty(end) => end,
+                Inside::Filled(inside) => {
+                    open.enter(ARRAY)?;
+                    at = inside;
+                    continue;
+                }
+            },
+            b't' => literal(text, at, b"true")?,
+            b'f' => literal(text, at, b"false")?,
+            b'n' => literal(text, at, b"null")?,
+            _ => number_end(text, at)?,
+        };
+        match open.behind_value(text, at)? {
+            Next::Value(next) => at = next,
+            Next::End(end) => return Some(end),
+        }
+    }
+}
+
+/// The containers that are open, a bit each: the lowest is the innermost, the highest a mark.
+struct Open(u64);
+
+const ARRAY: u64 = 0;
+const OBJECT: u64 = 1;
+
+/// What follows a value.
+enum Next {
+    /// Another value, from here on.
+    Value(usize),
+    /// Nothing that belongs to the outermost value.
+    End(usize),
+}
+
+impl Open {
+    fn enter(&mut self, kind: u64) -> Option<()> {
+        if self.0 >> 63 != 0 {
+            return None;
+        }
+        self.0 = self.0 << 1 | kind;
+        Some(())
+    }
+
+    /// Steps over what stands between a value that ends at `at` and the next one.
+    fn behind_value(&mut self, text: &[u8], mut at: usize) -> Option<Next> {
+        loop {
+            if self.0 == 1 {
+                return Some(Next::End(at));
+            }
+            at = space_end(text, at);
+            match (self.0 & 1, *text.get(at)?) {
+                (ARRAY, b',') => return Some(Next::Value(at + 1)),
+                (OBJECT, b',') => {
+                    let name = space_end(text, at + 1);
+                    return Some(Next::Value(name_end(text, name)?));
+                }
+                (ARRAY, b']') | (OBJECT, b'}') => self.0 >>= 1,
+                (_, _) => return None,
+            }
+            at += 1;
+        }
+    }
+}
+
+enum Inside {
+    /// It ends here.
+    Empty(usize),
+    /// Something begins here.
+    Filled(usize),
+}
+
+fn container(text: &[u8], at: usize, closing: u8) -> Inside {
+    let inside = space_end(text, at);
+    if text.get(inside) == Some(&closing) {
+        Inside::Empty(inside + 1)
+    } else {
+        Inside::Filled(inside)
+    }
+}
+
+/// The place behind the name that begins at `at`, and behind its colon.
+fn name_end(text: &[u8], at: usize) -> Option<usize> {
+    if text.get(at) != Some(&b'"') {
+        return None;
+    }
+    let end = space_end(text, string_end(text, at + 1)?);
+    (text.get(end) == Some(&b':')).then_some(end + 1)
+}
+
+/// The first place from `at` on that is no white space.
+#[inline]
+#[must_use]
+pub fn space_end(text: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\n' | b'\t' | b'\r') = text.get(at) {
+        at += 1;
+    }
+    at
+}
+
+/// The place behind the string whose content begins at `at`.
+fn string_end(text: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at = scan::find(
+            text,
+            at,
+            |block| block.equal(b'"') | block.equal(b'\\') | block.up_to(0x1f),
+            |byte| matches!(byte, b'"' | b'\\' | ..=0x1f),
+        )?;
+        match *text.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at = escape_end(text, at + 1)?,
+            _ => return None,
+        }
+    }
+}
+
+fn escape_end(text: &[u8], at: usize) -> Option<usize> {
+    match *text.get(at)? {
+        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(at + 1),
+        b'u' => {
+            let digits = text.get(at + 1..at + 5)?;
+            digits.iter().all(u8::is_ascii_hexdigit).then_some(at + 5)
+        }
+        _ => None,
+    }
+}
+
+fn literal(text: &[u8], at: usize, word: &[u8]) -> Option<usize> {
+    text.get(at..)?.starts_with(word).then_some(at + word.len())
+}
+
+fn number_end(text: &[u8], mut at: usize) -> Option<usize> {
+    at += usize::from(text.get(at) == Some(&b'-'));
+    at = match text.get(at)? {
+        b'0' => at + 1,
+        b'1'..=b'9' => digits_end(text, at)?,
+        _ => return None,
+    };
+    if text.get(at) == Some(&b'.') {
+        at = digits_end(text, at + 1)?;
+    }
+    if let Some(b'e' | b'E') = text.get(at) {
+        let is_signed = matches!(text.get(at + 1), Some(b'+' | b'-'));
+        at = digits_end(text, at + 1 + usize::from(is_signed))?;
+    }
+    Some(at)
+}
+
+/// The place behind the digits that begin at `at`; `None`: there are none.
+fn digits_end(text: &[u8], at: usize) -> Option<usize> {
+    let rest = text.get(at..)?;
+    let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    (count > 0).then_some(at + count)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::value::RawValue;
+
+    use super::*;
+
+    /// Whether all of `text` is one value, white space aside.
+    fn is_json(text: &str) -> bool {
+        let end = value_end(text.as_bytes(), 0);
+        end.is_some_and(|end| space_end(text.as_bytes(), end) == text.len())
+    }
+
+    fn is_json_to_serde(text: &str) -> bool {
+        serde_json::from_str::<&RawValue>(text).is_ok()
+    }
+
+    #[test]
+    fn edges_of_the_grammar_are_where_serde_has_them() {
+        for text in [
+            "",
+            " ",
+            "{",
+            "}",
+            "[",
+            "]",
+            "{}",
+            "[]",
+            "[ ]",
+            "{ }",
+            "[,]",
+            "[1,]",
+            "{,}",
+            "[1 2]",
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            r#"{"a":1,}"#,
+            r#"{"a":1 "b":2}"#,
+            r#"{a:1}"#,
+            r#"{"a":1}}"#,
+            "[}",
+            "{]",
+            "[[1]",
+            "01",
+            "-",
+            "-0",
+            "0.",
+            ".5",
+            "1.e5",
+            "1e",
+            "1e+",
+            "1e-07",
+            "1E5",
+            "+1",
+            "0x1",
+            "NaN",
+            "nul",
+            "nulll",
+            "null",
+            "true",
+            "truefalse",
+            "falsey",
+            "\"",
+            "\"\\",
+            "\"\\\"",
+            r#""\u12""#,
+            r#""\uD800""#,
+            r#""\u00zz""#,
+            r#""\x""#,
+            "\"\n\"",
+            "\"\u{7f}\"",
+            "\u{feff}1",
+            "1 \u{a0}",
+            "\t\r\n 1",
+            r#"{"a":{"b":[{}, [], {"c":"d"}]} , "e":-1.5E+3}"#,
+        ] {
+            assert_eq!(is_json(text), is_json_to_serde(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_is_left_to_others() {
+        for (depth, expected) in [(63, true), (64, false), (100_000, false)] {
+            let text = "[".repeat(depth) + "1" + &"]".repeat(depth);
+            assert_eq!(is_json(&text), expected, "{depth}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn near_json_is_judged_as_serde_judges_it(
+            text in r#"(\{|\}|\[|\]|"a"|"\\n|"|\\u00e9|:|,|1|-2\.5e3|0|true|null| |é){0,14}"#
+        ) {
+            prop_assert_eq!(is_json(&text), is_json_to_serde(&text), "{:?}", text);
+        }
+
+        #[test]
+        fn json_that_lost_or_gained_a_byte_is_judged_as_serde_judges_it(
+            text in r#"\{"[a-c]{1,20}": ?(\[(1|"x{0,30}"|null)(,(2e1|"y"|\{\})){0,4}\]|"")\}"#,
+            at in any::<prop::sample::Index>(), extra in prop::option::of("[\"\\\\{},:x0]"),
+        ) {
+            let mut broken = text.clone();
+            let at = at.index(text.len());
+            match extra {
+                Some(extra) => broken.insert_str(at, &extra),
+                None => drop(broken.remove(at)),
+            }
+            prop_assert!(is_json(&text));
+            prop_assert_eq!(is_json(&broken), is_json_to_serde(&broken), "{:?}", broken);
+        }
+    }
+}

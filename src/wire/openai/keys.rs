@@ -1,0 +1,190 @@
+//! The keys of a request that the router reads.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::wire::json::check;
+use crate::wire::scan;
+
+/// The keys that are read.
+#[derive(Clone, Copy, serde::Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+pub(super) enum Key {
+    Model,
+    Stream,
+    StreamOptions,
+    MaxTokens,
+    MaxCompletionTokens,
+    N,
+    User,
+    Messages,
+    Prompt,
+    Input,
+    #[serde(other)]
+    Other,
+}
+
+impl Key {
+    /// The key of this name; `None`: it has to be read before it can be compared.
+    fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "model" => Self::Model,
+            "stream" => Self::Stream,
+            "stream_options" => Self::StreamOptions,
+            "max_tokens" => Self::MaxTokens,
+            "max_completion_tokens" => Self::MaxCompletionTokens,
+            "n" => Self::N,
+            "user" => Self::User,
+            "messages" => Self::Messages,
+            "prompt" => Self::Prompt,
+            "input" => Self::Input,
+            _ if name.bytes().any(|byte| byte < 0x20) => return None,
+            _ => Self::Other,
+        })
+    }
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Stream => "stream",
+            Self::StreamOptions => "stream_options",
+            Self::MaxTokens => "max_tokens",
+            Self::MaxCompletionTokens => "max_completion_tokens",
+            Self::N => "n",
+            Self::User => "user",
+            Self::Messages => "messages",
+            Self::Prompt => "prompt",
+            Self::Input => "input",
+            Self::Other => "",
+        }
+    }
+}
+
+/// The values of the keys that are read, untouched: skipping a value does not recurse.
+pub(super) struct Keys<'a> {
+    values: [Option<&'a str>; Key::Other as usize],
+    /// The first key that was there again.
+    pub(super) twice: Option<Key>,
+}
+
+impl<'a> Keys<'a> {
+    const NONE: Self = Self {
+        values: [None; Key::Other as usize],
+        twice: None,
+    };
+
+    pub(super) fn raw(&self, key: Key) -> Option<&'a str> {
+        self.values.get(key as usize).copied().flatten()
+    }
+
+    pub(super) fn of(text: &'a str) -> Result<Self, serde_json::Error> {
+        match Self::read(text) {
+            Some(keys) => Ok(keys),
+            // Whatever is odd, or wrong, is judged, and told, by a reader that knows all of JSON.
+            None => serde_json::from_str(text),
+        }
+    }
+
+    /// Reads an object as callers write it; `None`: it is something else, or has a name with
+    /// escapes.
+    fn read(text: &'a str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        let mut keys = Self::NONE;
+        let mut at = behind(bytes, 0, b'{')?;
+        loop {
+            let name = behind(bytes, at, b'"')?;
+            let quote = scan::quote_or_backslash(bytes, name)?;
+            if bytes.get(quote) != Some(&b'"') {
+                return None;
+            }
+            let key = Key::of(text.get(name..quote)?)?;
+            let value = check::space_end(bytes, behind(bytes, quote + 1, b':')?);
+            let end = check::value_end(bytes, value)?;
+            keys.put(key, text.get(value..end)?);
+            at = check::space_end(bytes, end);
+            match bytes.get(at)? {
+                b',' => at += 1,
+                b'}' => break,
+                _ => return None,
+            }
+        }
+        (check::space_end(bytes, at + 1) == bytes.len()).then_some(keys)
+    }
+
+    fn put(&mut self, key: Key, value: &'a str) {
+        if let Some(slot) = self.values.get_mut(key as usize)
+            && slot.replace(value).is_some()
+        {
+            self.twice = self.twice.or(Some(key));
+        }
+    }
+}
+
+/// The place behind `byte`, which is next but for white space.
+fn behind(bytes: &[u8], at: usize, byte: u8) -> Option<usize> {
+    let at = check::space_end(bytes, at);
+    (bytes.get(at) == Some(&byte)).then_some(at + 1)
+}
+
+impl<'de> Deserialize<'de> for Keys<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(KeysVisitor)
+    }
+}
+
+struct KeysVisitor;
+
+impl<'de> Visitor<'de> for KeysVisitor {
+    type Value = Keys<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut keys = Keys::NONE;
+        while let Some(key) = map.next_key::<Key>()? {
+            keys.put(key, map.next_value::<&RawValue>()?.get());
+        }
+        Ok(keys)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_read_quickly_is_what_serde_reads(
+            text in r#"\{( ?"(user|n|x|\\u006e)": ?("a"|\{\}|01|\[1, 2\]|"\\""),?){0,5}[\} ]{1,2}"#
+        ) {
+            if let Some(keys) = Keys::read(&text) {
+                let expected: Keys<'_> = serde_json::from_str(&text).unwrap();
+                prop_assert_eq!(keys.values, expected.values);
+                prop_assert_eq!(keys.twice.map(Key::name), expected.twice.map(Key::name));
+            }
+        }
+    }
+
+    #[test]
+    fn a_plain_request_is_read_quickly() {
+        let text = r#"{"model": "m", "messages": [{"role":"user","content":"hi\n"}], "seed":1} "#;
+        let keys = Keys::read(text).unwrap();
+        assert_eq!(keys.raw(Key::Model), Some("\"m\""));
+        assert_eq!(keys.raw(Key::Prompt), None);
+        for odd in [
+            r#"{}"#,
+            r#"{"n":01}"#,
+            r#"{"\u006e":1}"#,
+            r#"{"n":1}}"#,
+            "[]",
+        ] {
+            assert!(Keys::read(odd).is_none(), "{odd}");
+        }
+    }
+}
