@@ -53,6 +53,9 @@ pub const TRAILER_BYTES_MAX: usize = 16 << 10;
 pub const MODEL_NAME_BYTES_MAX: usize = 512;
 /// Largest single event of a stream, in bytes; a longer one fails the stream.
 pub const EVENT_BYTES_MAX: usize = 1 << 20;
+/// Longest event, as it came and as it was written, that a stream keeps as the form of those to
+/// come.
+pub const FORM_BYTES_MAX: usize = 2 << 10;
 /// Most bytes of a stream held back before its first content.
 pub const HELD_BACK_BYTES_MAX: usize = 256 << 10;
 /// Most capacity that a buffer of a stream's machine keeps for the next stream, in bytes.

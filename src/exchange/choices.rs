@@ -14,10 +14,19 @@ pub(super) struct Choices {
     pub(super) has_content: bool,
     /// Length of the text that a model has produced, tool calls included.
     pub(super) text_bytes: usize,
+    /// The last string that counted as text and says something: its inside.
+    pub(super) text: Option<Inside>,
     /// The indexes that occur, a bit each.
     pub(super) seen: Indexes,
     /// The indexes that have a finish reason.
     pub(super) finished: Indexes,
+}
+
+/// Place of what stands between the quotes of a string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Inside {
+    pub(super) at: usize,
+    pub(super) len: usize,
 }
 
 /// A set of choice indexes. The API allows 128 choices; an index beyond shares the last bit.
@@ -105,7 +114,7 @@ impl Choices {
         match value.kind {
             Kind::String => {
                 self.has_content |= !value.is_blank();
-                self.text_bytes += value.string_len();
+                self.add_text(value, 0);
             }
             Kind::Array | Kind::Object => self.has_content |= !value.is_blank(),
             // `token_id` and its like stand beside content and are none.
@@ -116,20 +125,31 @@ impl Choices {
     fn add_call(&mut self, value: &Value<'_>) {
         self.has_content |= !value.is_blank();
         if value.kind == Kind::Object {
-            self.add_function(value);
+            self.add_function(value, 0);
             return;
         }
         for call in json::elements(value.text).map_while(Result::ok) {
             if let Some(function) = json::member(call.text, b"function") {
-                self.add_function(&function.value);
+                self.add_function(&function.value, value.at + call.at);
             }
         }
     }
 
-    /// The name and the arguments of a call are what the model wrote.
-    fn add_function(&mut self, function: &Value<'_>) {
+    /// The name and the arguments of a call are what the model wrote. `base` is where the text
+    /// begins in which `function` has its place.
+    fn add_function(&mut self, function: &Value<'_>, base: usize) {
         for member in json::members(function.text).map_while(Result::ok) {
-            self.text_bytes += member.value.string_len();
+            self.add_text(&member.value, base + function.at);
+        }
+    }
+
+    fn add_text(&mut self, value: &Value<'_>, base: usize) {
+        self.text_bytes += value.string_len();
+        if value.kind == Kind::String && !value.is_blank() {
+            self.text = Some(Inside {
+                at: base + value.at + 1,
+                len: value.text.len() - 2,
+            });
         }
     }
 }

@@ -4,10 +4,13 @@
 //! The caller gets whole `data` events and keep-alive comments only: `event`, `id` and `retry`
 //! lines make official readers fail, and half an event would hide an error that follows.
 
+use memchr::memchr2;
+
 use crate::base::limits::{HELD_BACK_BYTES_MAX, KEPT_BUFFER_BYTES_MAX, MODEL_NAME_BYTES_MAX};
 use crate::config::plan::{Endpoint, ProviderKind};
 use crate::exchange::choices::{Choices, Indexes};
 use crate::exchange::provider_error;
+use crate::wire::forms::{Forms, GAPS_MAX, Gap, GapKind};
 use crate::wire::json::{self, Bracket, Kind, Member, Name, NotJson, Value, Walk};
 use crate::wire::splice::Splice;
 use crate::wire::sse::{self, Item, Splitter};
@@ -77,13 +80,22 @@ impl StreamRelay {
     pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), StreamFault> {
         let mut is_alive = false;
         while !self.stream.is_over() {
+            let is_between_events = self.splitter.is_between_events();
+            if is_between_events {
+                bytes = self.stream.relay_alike(bytes, out);
+            }
+            let before = bytes;
             let item = match self.splitter.next(&mut bytes) {
                 Ok(Some(item)) => item,
                 Ok(None) => break,
                 Err(sse::EventTooLong) => return Err(self.stream.fail(StreamFault::EventTooLong)),
             };
             match item {
-                Item::Data(data) => self.stream.on_data(data, out)?,
+                Item::Data(data) => {
+                    let event = before.split_at(before.len() - bytes.len()).0;
+                    let whole = is_between_events.then_some(event);
+                    self.stream.on_data(data, whole, out)?;
+                }
                 Item::Comment => is_alive = true,
             }
         }
@@ -106,7 +118,7 @@ impl StreamRelay {
             && let Some(data) = self.splitter.finish()
             && (data.starts_with(DONE) || json::members(data).all(|member| member.is_ok()))
         {
-            self.stream.on_data(data, out)?;
+            self.stream.on_data(data, None, out)?;
         }
         let ended = self.stream.finish(out);
         self.check();
@@ -178,6 +190,8 @@ struct Stream {
     kind: ProviderKind,
     endpoint: Endpoint,
     usage_chunk: UsageChunk,
+    /// What most events look like.
+    forms: Forms,
     /// Events that wait for the first content, as the caller will get them.
     held: Vec<u8>,
     is_committed: bool,
@@ -194,12 +208,13 @@ struct Stream {
 }
 
 impl Stream {
-    const fn new() -> Self {
+    fn new() -> Self {
         Self {
             caller_model: Vec::new(),
             kind: ProviderKind::OpenAi,
             endpoint: Endpoint::ChatCompletions,
             usage_chunk: UsageChunk::Untouched,
+            forms: Forms::default(),
             held: Vec::new(),
             is_committed: false,
             is_done: false,
@@ -219,11 +234,14 @@ impl Stream {
         let [mut caller_model, held, upstream_model, error] =
             [old.caller_model, old.held, old.upstream_model, old.error].map(emptied);
         caller_model.extend_from_slice(plan.caller_model);
+        let mut forms = old.forms;
+        forms.reset();
         *self = Self {
             caller_model,
             kind: plan.kind,
             endpoint: plan.endpoint,
             usage_chunk: plan.usage,
+            forms,
             held,
             upstream_model,
             error,
@@ -240,7 +258,25 @@ impl Stream {
         fault
     }
 
-    fn on_data(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), StreamFault> {
+    /// Relays the events at the front of `bytes` that look like one before them, and returns what
+    /// follows them. Their text counts; nothing else of them matters.
+    fn relay_alike<'i>(&mut self, mut bytes: &'i [u8], out: &mut Vec<u8>) -> &'i [u8] {
+        while let Some(fit) = self.forms.fit(bytes) {
+            debug_assert!(self.is_committed);
+            self.text_bytes = self.text_bytes.saturating_add(fit.text_bytes());
+            fit.write(out);
+            bytes = bytes.split_at(fit.len).1;
+        }
+        bytes
+    }
+
+    /// Takes in the data of an event, which came as `event` if all of it is at hand.
+    fn on_data(
+        &mut self,
+        data: &[u8],
+        event: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StreamFault> {
         if data.starts_with(DONE) {
             return self.on_done(out);
         }
@@ -267,7 +303,15 @@ impl Stream {
         } else {
             &mut self.held
         };
-        write_chunk(&chunk, &self.caller_model, self.usage_chunk, to);
+        let splice = edit_chunk(&chunk, &self.caller_model, self.usage_chunk);
+        let start = to.len();
+        write_chunk(&splice, to);
+        if let Some(event) = event
+            && self.is_committed
+            && self.forms.wants_more()
+        {
+            learn(&mut self.forms, &chunk, &splice, event, &to[start..]);
+        }
         if self.held.len() > HELD_BACK_BYTES_MAX {
             return Err(self.fail(StreamFault::HeldBackTooLong));
         }
@@ -365,7 +409,12 @@ struct Chunk<'a> {
     error: Option<Value<'a>>,
     x_groq: Option<Value<'a>>,
     choices: Choices,
+    /// Members that no relay needs, and that are not the same in each chunk.
+    changing: [Option<Value<'a>>; CHANGING_MAX],
 }
+
+/// Most members of a chunk that may change without being looked at.
+const CHANGING_MAX: usize = GAPS_MAX - 1;
 
 impl<'a> Chunk<'a> {
     fn read(data: &'a [u8], endpoint: Endpoint) -> Result<Self, NotJson> {
@@ -377,7 +426,9 @@ impl<'a> Chunk<'a> {
             error: None,
             x_groq: None,
             choices,
+            changing: [None; CHANGING_MAX],
         };
+        let mut changing = 0;
         let mut walk = Walk::new(data);
         if !walk.enter(Bracket::Object)? {
             return Err(NotJson { at: 0 });
@@ -395,16 +446,23 @@ impl<'a> Chunk<'a> {
                 // What older vLLM and Mistral say instead.
                 b"object" if value.text == b"\"error\"" => chunk.error = Some(value),
                 b"x_groq" => chunk.x_groq = Some(value),
-                _ => {}
+                // What OpenAI says in every chunk of a stream, and says the same.
+                b"id" | b"object" | b"created" | b"service_tier" | b"system_fingerprint" => {}
+                _ => {
+                    if let Some(place) = chunk.changing.get_mut(changing) {
+                        *place = Some(value);
+                        changing += 1;
+                    }
+                }
             }
         }
         walk.end().map(|()| chunk)
     }
 }
 
-/// Appends a chunk with the caller's name for the model and without the `usage:null` that infermux
-/// has caused.
-fn write_chunk(chunk: &Chunk<'_>, caller_model: &[u8], usage: UsageChunk, out: &mut Vec<u8>) {
+/// A chunk with the caller's name for the model and without the `usage:null` that infermux has
+/// caused.
+fn edit_chunk<'a>(chunk: &Chunk<'a>, caller_model: &'a [u8], usage: UsageChunk) -> Splice<'a> {
     let mut splice = Splice::new(chunk.data);
     if let Some(model) = chunk.model.filter(|model| model.text != caller_model) {
         splice.replace(model.span(), caller_model);
@@ -415,10 +473,69 @@ fn write_chunk(chunk: &Chunk<'_>, caller_model: &[u8], usage: UsageChunk, out: &
     {
         splice.replace(json::removal(chunk.data, member), b"");
     }
-    out.extend_from_slice(b"data: ");
+    splice
+}
+
+fn write_chunk(splice: &Splice<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(DATA);
     let start = out.len();
     splice.write(out);
     sse::end_event(start, out);
+}
+
+/// What the line begins with that holds a chunk.
+const DATA: &[u8] = b"data: ";
+
+/// Keeps what a chunk looks like that came as `event` and was written as `written`, if nothing but
+/// its text is of use to the accounts.
+fn learn(forms: &mut Forms, chunk: &Chunk<'_>, splice: &Splice<'_>, event: &[u8], written: &[u8]) {
+    let choices = &chunk.choices;
+    let is_plain = choices.finished.is_empty()
+        && chunk.x_groq.is_none()
+        && chunk
+            .usage
+            .is_none_or(|usage| usage.value.kind == Kind::Null);
+    let Some(text) = choices.text.filter(|_| is_plain) else {
+        return;
+    };
+    // One line of data, and no other line that might mean something.
+    let Some(before) = event
+        .strip_suffix(b"\n\n")
+        .and_then(|event| event.strip_suffix(chunk.data))
+        .filter(|_| memchr2(b'\n', b'\r', chunk.data).is_none())
+    else {
+        return;
+    };
+    let gap = |at: usize, len: usize, kind: GapKind| Gap {
+        read_at: before.len() + at,
+        written_at: DATA.len() + splice.place_of(at),
+        len,
+        kind,
+    };
+    let mut gaps = [Gap::NONE; GAPS_MAX];
+    let mut count = 0;
+    let text = gap(text.at, text.len, GapKind::Text);
+    let changing = chunk
+        .changing
+        .iter()
+        .flatten()
+        .filter_map(|value| match value.kind {
+            Kind::String if !value.is_blank() => {
+                Some(gap(value.at + 1, value.text.len() - 2, GapKind::Silent))
+            }
+            Kind::Number if value.text.iter().all(u8::is_ascii_digit) => {
+                Some(gap(value.at, value.text.len(), GapKind::Digits))
+            }
+            _ => None,
+        });
+    for (place, gap) in gaps.iter_mut().zip(std::iter::once(text).chain(changing)) {
+        *place = gap;
+        count += 1;
+    }
+    let gaps = &mut gaps[..count];
+    gaps.sort_unstable_by_key(|gap| gap.read_at);
+    let told = json::text_len(&event[text.read_at..][..text.len]);
+    forms.learn(event, written, gaps, choices.text_bytes - told);
 }
 
 #[cfg(test)]

@@ -480,6 +480,38 @@ fn legacy_completions_are_relayed_too() {
 }
 
 #[test]
+fn events_that_look_alike_are_not_read_again() {
+    let event = |text: &str, pad: &str, sent: u32| {
+        chunk(
+            &format!(r#"{{"content":"{text}"}}"#),
+            &format!(r#","sent":{sent},"usage":null,"obfuscation":"{pad}""#),
+        )
+    };
+    let call = |arguments: &str| {
+        let delta = format!(r#"{{"tool_calls":[{{"function":{{"arguments":"{arguments}"}}}}]}}"#);
+        chunk(&delta, "")
+    };
+    let mut relay = StreamRelay::default();
+    relay.reset(&PLAN);
+    let mut out = Vec::new();
+    for first in [text("{}").into_bytes(), event("a", "p", 1), call("{")] {
+        relay.push(&first, &mut out).unwrap();
+    }
+    out.clear();
+    let fitting = [event("bc\\n", "q", 1), event("d", "pqr", 20), call("\\\"x")].concat();
+    let rest = relay.stream.relay_alike(&fitting, &mut out);
+    assert_eq!(String::from_utf8_lossy(rest), "");
+    assert_eq!(relay.text_bytes(), 2 + 3 + 1 + 2);
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        String::from_utf8(fitting)
+            .unwrap()
+            .replace("theirs", "mine")
+            .replace(",\"usage\":null", "")
+    );
+}
+
+#[test]
 fn the_providers_name_for_the_model_is_remembered() {
     let mut relay = StreamRelay::default();
     relay.reset(&PLAN);
@@ -492,6 +524,41 @@ fn the_providers_name_for_the_model_is_remembered() {
     assert_eq!(relay.upstream_model(), b"");
     relay.push(text("{}").as_bytes(), &mut Vec::new()).unwrap();
     assert_eq!(relay.upstream_model(), b"theirs");
+}
+
+/// An event that looks like others, in each place where one may differ.
+fn any_alike() -> impl Strategy<Value = String> {
+    let text = r#"([a-zé ]{0,20}|\\\\|\\"|\\n|\\u00e9|\\u00|\\x|\t|\\\n|"){0,4}"#;
+    let delta = prop_oneof![
+        5 => text.prop_map(|text| format!(r#"{{"content":"{text}"}}"#)),
+        2 => text.prop_map(|text| format!(
+            r#"{{"tool_calls":[{{"index":0,"function":{{"arguments":"{text}"}}}}]}}"#)),
+        1 => text.prop_map(|text| format!(r#"{{"function_call":{{"arguments":"{text}"}}}}"#)),
+        1 => text.prop_map(|text| format!(r#"{{"reasoning":"ab","content":"{text}"}}"#)),
+    ];
+    let rest = prop_oneof![
+        4 => Just(r#","usage":null"#.to_owned()),
+        3 => "[a-z]{0,9}".prop_map(|pad| format!(r#","usage":null,"obfuscation":"{pad}""#)),
+        2 => r"(-?\d{1,4}|1\.5)".prop_map(|sent| format!(r#","sent":{sent},"usage":null"#)),
+        1 => Just(r#","usage":{"prompt_tokens":3}"#.to_owned()),
+        1 => Just(r#","x_groq":{"usage":{"prompt_tokens":4}}"#.to_owned()),
+    ];
+    let line = prop_oneof![8 => Just("data: "), 1 => Just("data:"), 1 => Just("event: a\ndata: ")];
+    let end = prop_oneof![8 => Just("\n\n"), 1 => Just("\r\n\r\n"), 1 => Just("\n\n\n")];
+    (
+        line,
+        0..2_u8,
+        delta,
+        prop_oneof![9 => Just("null"), 1 => Just("\"stop\"")],
+        rest,
+        end,
+    )
+        .prop_map(|(line, index, delta, reason, rest, end)| {
+            format!(
+                "{line}{{\"model\":\"theirs\",\"choices\":[{{\"index\":{index},\"delta\":{delta},\
+                 \"finish_reason\":{reason}}}]{rest}}}{end}"
+            )
+        })
 }
 
 /// Pieces that streams are made of, good and bad.
@@ -532,6 +599,24 @@ proptest! {
         prop_assert!(whole.out.is_empty() || whole.out.ends_with("\n\n"));
         prop_assert!(whole.out.matches(DONE_EVENT).count() <= 1);
         prop_assert_eq!(relay(&plan, &reads), whole);
+    }
+
+    /// Byte by byte, each event is read; whole, the ones alike are not.
+    #[test]
+    fn what_looks_alike_is_relayed_as_if_it_were_read(
+        events in prop::collection::vec(any_alike(), 0..12),
+        injected: bool,
+    ) {
+        let plan = RelayPlan {
+            usage: if injected { UsageChunk::Injected } else { UsageChunk::Untouched },
+            ..PLAN
+        };
+        let stream = events.concat() + FINISH + DONE_EVENT;
+        let read: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
+        prop_assert_eq!(relay(&plan, &[stream.as_bytes()]), relay(&plan, &read));
+        let by_event: Vec<&[u8]> = events.iter().map(String::as_bytes).collect();
+        let rest = &read[events.concat().len()..];
+        prop_assert_eq!(relay(&plan, &[&by_event, rest].concat()), relay(&plan, &read));
     }
 
     #[test]

@@ -65,8 +65,17 @@ impl StreamTranslator {
         let before = out.len();
         let mut is_alive = false;
         while !self.stream.is_over() {
+            let is_between_events = self.splitter.is_between_events();
+            if is_between_events {
+                bytes = self.stream.translate_alike(bytes, out);
+            }
+            let first = bytes;
             match self.splitter.next(&mut bytes) {
-                Ok(Some(Item::Data(data))) => self.stream.on_data(data, out)?,
+                Ok(Some(Item::Data(data))) => {
+                    let event = first.split_at(first.len() - bytes.len()).0;
+                    let whole = is_between_events.then_some(event);
+                    self.stream.on_data(data, whole, out)?;
+                }
                 Ok(Some(Item::Comment)) => {}
                 Ok(None) => break,
                 Err(fault) => return Err(self.stream.fail(fault.into())),
@@ -92,7 +101,7 @@ impl StreamTranslator {
             && let Some(data) = self.splitter.finish()
             && (data.starts_with(DONE) || json::members(data).all(|member| member.is_ok()))
         {
-            self.stream.on_data(data, out)?;
+            self.stream.on_data(data, None, out)?;
         }
         let ended = self.stream.finish(out);
         self.check();

@@ -296,6 +296,50 @@ fn text_is_copied_as_it_was_written() {
 }
 
 #[test]
+fn deltas_that_look_alike_are_not_read_again() {
+    let mut translator = StreamTranslator::default();
+    translator.reset(&PLAN);
+    let mut out = Vec::new();
+    for first in [
+        MESSAGE,
+        &tool_start(1, "{}"),
+        &text_delta(0, "a"),
+        &input_delta(1, "{"),
+    ] {
+        translator.push(first.as_bytes(), &mut out).unwrap();
+    }
+    let alike = [
+        text_delta(0, "bé"),
+        input_delta(1, "\"x"),
+        text_delta(0, "c"),
+    ]
+    .concat();
+    let mut read = out.clone();
+    assert_eq!(
+        translator
+            .stream
+            .translate_alike(alike.as_bytes(), &mut out),
+        b""
+    );
+    for byte in alike.as_bytes().chunks(1) {
+        translator.push(byte, &mut read).unwrap();
+    }
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        String::from_utf8(read).unwrap()
+    );
+    translator
+        .push(stop(0).as_bytes(), &mut Vec::new())
+        .unwrap();
+    assert_eq!(
+        translator
+            .stream
+            .translate_alike(alike.as_bytes(), &mut Vec::new()),
+        alike.as_bytes()
+    );
+}
+
+#[test]
 fn nothing_but_content_commits() {
     let empty = start(0, r#"{"type":"text","text":""}"#);
     for (event, commits) in [
@@ -732,6 +776,25 @@ fn any_stream() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..10).prop_map(|pieces| pieces.concat().into_bytes())
 }
 
+/// An event that looks like others, in each place where one may differ.
+fn any_alike() -> impl Strategy<Value = String> {
+    let text = r#"([a-zé ]{0,20}|\\\\|\\"|\\n|\\u00e9|\\u00|\\x|\t|\\\n|"){0,4}"#;
+    let delta = (0..5_u8, text).prop_map(|(kind, text)| match kind {
+        0 => format!(r#"{{"type":"input_json_delta","partial_json":"{text}"}}"#),
+        1 => format!(r#"{{"type":"thinking_delta","thinking":"{text}"}}"#),
+        _ => format!(r#"{{"type":"text_delta","text":"{text}"}}"#),
+    });
+    let event = (0..3_u32, delta).prop_map(|(index, delta)| self::delta(index, &delta));
+    prop_oneof![
+        20 => event.clone(),
+        1 => event.prop_map(|event| event.replace('\n', "\r\n")),
+        1 => Just(PING.to_owned()),
+        1 => (0..3_u32).prop_map(stop),
+        1 => (0..3_u32).prop_map(|index| tool_start(index, r#"{"a":1}"#)),
+        1 => (0..3_u32).prop_map(|index| start(index, r#"{"type":"new"}"#)),
+    ]
+}
+
 /// What holds of every answer: whole events, each a chunk of one and the same completion, an error
 /// or the end, each of which is the last.
 fn check_answer(run: &Run) {
@@ -776,6 +839,24 @@ proptest! {
         let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
         places.extend([0, stream.len()]);
         prop_assert_eq!(translate(&plan, &cut(&stream, places)), whole);
+    }
+
+    /// Byte by byte, each event is read; whole, the ones alike are not.
+    #[test]
+    fn what_looks_alike_is_translated_as_if_it_were_read(
+        events in prop::collection::vec(any_alike(), 0..12),
+    ) {
+        let text_block = start(0, r#"{"type":"text","text":""}"#);
+        let opening = [MESSAGE, &text_block, &tool_start(1, "{}")].concat();
+        let stream = opening.clone() + &events.concat() + END_TURN + STOP;
+        let read: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
+        prop_assert_eq!(translate(&PLAN, &[stream.as_bytes()]), translate(&PLAN, &read));
+        let by_event: Vec<&[u8]> = events.iter().map(String::as_bytes).collect();
+        let (before, after) = (opening.len(), opening.len() + events.concat().len());
+        prop_assert_eq!(
+            translate(&PLAN, &[&read[..before], &by_event, &read[after..]].concat()),
+            translate(&PLAN, &read)
+        );
     }
 
     #[test]

@@ -117,8 +117,12 @@ impl Chunked {
             if self.state == State::Ended {
                 return Ok(Piece::End(*at));
             }
-            self.step(input[*at])?;
-            *at += 1;
+            if let Some(used) = self.stride(&input[*at..]) {
+                *at += used;
+            } else {
+                self.step(input[*at])?;
+                *at += 1;
+            }
         }
         Ok(if self.state == State::Ended {
             Piece::End(*at)
@@ -155,6 +159,34 @@ impl Chunked {
                     return Ok(Progress::Ended);
                 }
             }
+        }
+    }
+
+    /// Takes what stands between two chunks in strides, where all of it is there and plain.
+    #[inline]
+    fn stride(&mut self, input: &[u8]) -> Option<usize> {
+        match self.state {
+            State::PayloadCr if input.starts_with(b"\r\n") => {
+                self.state = State::Size;
+                Some(2)
+            }
+            State::Size => {
+                let (mut size, mut digits) = (0, 0);
+                while let Some(digit) = input.get(digits).and_then(|byte| hex(*byte)) {
+                    size = size << 4 | u64::from(digit);
+                    digits += 1;
+                    if digits > STRIDE_DIGITS_MAX {
+                        return None;
+                    }
+                }
+                let is_plain = size > 0 && input.get(digits..)?.starts_with(b"\r\n");
+                is_plain.then(|| {
+                    self.left = size;
+                    self.state = State::Payload;
+                    digits + 2
+                })
+            }
+            _ => None,
         }
     }
 
@@ -227,6 +259,9 @@ impl Chunked {
         }
     }
 }
+
+/// Most digits of a size that is read in one stride.
+const STRIDE_DIGITS_MAX: usize = 8;
 
 fn line_feed(byte: u8) -> Result<(), ChunkFault> {
     if byte == b'\n' {
@@ -357,6 +392,23 @@ mod tests {
             step in 1_usize..9,
         ) {
             proptest::prop_assert_eq!(decode(&input, step), decode(&input, 1000));
+        }
+
+        #[test]
+        fn any_chunks_come_out_whole(
+            chunks in proptest::collection::vec(("0{0,9}", "[a-z]{1,40}", "(;x)?"), 0..8),
+            step in 1_usize..90,
+        ) {
+            let mut input = Vec::new();
+            for (zeros, payload, extension) in &chunks {
+                let head = format!("{zeros}{:x}{extension}\r\n{payload}\r\n", payload.len());
+                input.extend_from_slice(head.as_bytes());
+            }
+            input.extend_from_slice(b"0\r\n\r\n");
+            let payload: String = chunks.iter().map(|(_, payload, _)| payload.as_str()).collect();
+            let expected = Ok((payload.into_bytes(), Some(input.len())));
+            proptest::prop_assert_eq!(decode(&input, step), expected.clone());
+            proptest::prop_assert_eq!(decode(&input, 1000), expected);
         }
     }
 }

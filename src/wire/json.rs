@@ -57,6 +57,23 @@ pub fn quoted(text: &str) -> Vec<u8> {
     out
 }
 
+/// How long the text is that stands in a string as `inner`; see [`Value::string_len`].
+#[must_use]
+pub fn text_len(inner: &[u8]) -> usize {
+    let (mut at, mut saved) = (0, 0);
+    let is_escape = |byte| byte == b'\\';
+    while let Some(escape) = scan::find(inner, at, |block| block.equal(b'\\'), is_escape) {
+        let long = if inner.get(escape + 1) == Some(&b'u') {
+            6
+        } else {
+            2
+        };
+        saved += long - 1;
+        at = escape + long;
+    }
+    inner.len().saturating_sub(saved)
+}
+
 /// What takes `member` out of the object `text`: the member with one of its commas.
 #[must_use]
 pub fn removal(text: &[u8], member: &Member<'_>) -> std::ops::Range<usize> {
@@ -156,19 +173,7 @@ impl<'a> Value<'a> {
         if self.kind != Kind::String {
             return 0;
         }
-        let inner = self.inner();
-        let (mut at, mut saved) = (0, 0);
-        let is_escape = |byte| byte == b'\\';
-        while let Some(escape) = scan::find(inner, at, |block| block.equal(b'\\'), is_escape) {
-            let long = if inner.get(escape + 1) == Some(&b'u') {
-                6
-            } else {
-                2
-            };
-            saved += long - 1;
-            at = escape + long;
-        }
-        inner.len().saturating_sub(saved)
+        text_len(self.inner())
     }
 
     /// What stands between the quotes or brackets.

@@ -6,6 +6,7 @@
 pub mod azure;
 pub mod body;
 pub mod chunked;
+pub mod forms;
 pub mod head;
 pub mod json;
 pub mod openai;

@@ -59,6 +59,17 @@ impl<'a> Splice<'a> {
         self.replace(at..at, with);
     }
 
+    /// Where in the result the byte at `at` stands, which is not replaced.
+    #[must_use]
+    pub fn place_of(&self, at: usize) -> usize {
+        let before = self.edits[..self.count]
+            .iter()
+            .take_while(|edit| edit.end <= at);
+        before.fold(at, |place, edit| {
+            place + edit.with.len() - (edit.end - edit.start)
+        })
+    }
+
     /// Length of the result.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -120,6 +131,11 @@ mod tests {
             expected.as_bytes()
         );
         assert!(splice.pieces().all(|piece| !piece.is_empty()));
+        for (at, byte) in b"0123456789".iter().enumerate() {
+            if !edits.iter().any(|(range, _)| range.contains(&at)) {
+                assert_eq!(out.get(splice.place_of(at)), Some(byte));
+            }
+        }
     }
 
     #[test]

@@ -72,6 +72,13 @@ impl Splitter {
         self.begun = false;
     }
 
+    /// Whether what comes next is the first byte of an event, whatever came before.
+    #[must_use]
+    pub const fn is_between_events(&self) -> bool {
+        let is_ended = !self.has_data || self.handed_out;
+        self.begun && is_ended && self.line.is_empty() && !self.after_cr
+    }
+
     /// Takes bytes from the front of `input` up to the end of the next item. `None`: all is taken.
     ///
     /// # Errors

@@ -2,6 +2,9 @@
 
 use crate::base::limits::LABEL_BYTES_MAX;
 
+/// What follows the delta of a chunk without a finish reason.
+pub(super) const END: &[u8] = b",\"finish_reason\":null}]}\n\n";
+
 /// Writes chunks that differ in their delta and finish reason alone. The rest of a chunk is put
 /// together once per stream.
 #[derive(Debug, Default)]
@@ -54,18 +57,23 @@ impl Chunks {
 
     /// Appends a chunk whose delta is made of `delta`, JSON without a line break.
     pub(super) fn write(&self, delta: &[&[u8]], out: &mut Vec<u8>) {
-        self.write_finishing(delta, b"null", out);
+        self.write_delta(delta, out);
+        out.extend_from_slice(END);
     }
 
     /// Appends a chunk with a finish reason, which is JSON too.
     pub(super) fn write_finishing(&self, delta: &[&[u8]], reason: &[u8], out: &mut Vec<u8>) {
+        self.write_delta(delta, out);
+        out.extend_from_slice(b",\"finish_reason\":");
+        out.extend_from_slice(reason);
+        out.extend_from_slice(b"}]}\n\n");
+    }
+
+    fn write_delta(&self, delta: &[&[u8]], out: &mut Vec<u8>) {
         out.extend_from_slice(&self.head);
         for part in delta {
             out.extend_from_slice(part);
         }
-        out.extend_from_slice(b",\"finish_reason\":");
-        out.extend_from_slice(reason);
-        out.extend_from_slice(b"}]}\n\n");
     }
 
     /// Appends a chunk without choices, whose usage is what `write` appends.

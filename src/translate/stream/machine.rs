@@ -1,12 +1,15 @@
 //! The machine behind the translation: told one event after the other, it writes chunks.
 
+use memchr::memchr2;
+
 use super::blocks::{Block, BlockKind, Blocks};
-use super::chunks::Chunks;
+use super::chunks::{self, Chunks};
 use super::event::{DeltaKind, Event, EventKind, telling};
 use super::{IncludeUsage, StreamPlan, verbatim};
 use crate::base::limits::{KEPT_BUFFER_BYTES_MAX, MODEL_NAME_BYTES_MAX};
 use crate::translate::error;
 use crate::translate::usage::Counters;
+use crate::wire::forms::{Forms, Gap, GapKind};
 use crate::wire::json::{self, Kind, Value};
 use crate::wire::sse;
 use crate::wire::stream_fault::StreamFault;
@@ -20,6 +23,8 @@ pub(super) struct Stream {
     include_usage: IncludeUsage,
     chunks: Chunks,
     blocks: Blocks,
+    /// What most deltas look like, as long as the blocks are what they are.
+    forms: Forms,
     has_message: bool,
     pub(super) is_committed: bool,
     pub(super) has_finish_reason: bool,
@@ -31,11 +36,21 @@ pub(super) struct Stream {
     pub(super) error: Vec<u8>,
 }
 
+/// A piece of text that was copied from an event to a chunk.
+struct Piece {
+    /// Its place in the event's data.
+    at: usize,
+    len: usize,
+    /// How much of the chunk follows it.
+    behind: usize,
+}
+
 impl Stream {
     pub(super) fn reset(&mut self, plan: &StreamPlan<'_>) {
         let mut old = std::mem::take(self);
         old.chunks.reset(plan.caller_model, plan.created);
         old.blocks.reset();
+        old.forms.reset();
         old.upstream_model.clear();
         old.error.clear();
         old.error.shrink_to(KEPT_BUFFER_BYTES_MAX);
@@ -43,6 +58,7 @@ impl Stream {
             include_usage: plan.include_usage,
             chunks: old.chunks,
             blocks: old.blocks,
+            forms: old.forms,
             upstream_model: old.upstream_model,
             error: old.error,
             ..Self::default()
@@ -58,11 +74,40 @@ impl Stream {
         fault
     }
 
-    pub(super) fn on_data(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), StreamFault> {
-        self.try_data(data, out).map_err(|fault| self.fail(fault))
+    /// Translates the events at the front of `bytes` that look like one before them, and returns
+    /// what follows them.
+    pub(super) fn translate_alike<'i>(
+        &mut self,
+        mut bytes: &'i [u8],
+        out: &mut Vec<u8>,
+    ) -> &'i [u8] {
+        while let Some(fit) = self.forms.fit(bytes)
+            && fit.texts().all(verbatim::is_inside)
+        {
+            self.text_bytes = self.text_bytes.saturating_add(fit.text_bytes());
+            fit.write(out);
+            bytes = bytes.split_at(fit.len).1;
+        }
+        bytes
     }
 
-    fn try_data(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), StreamFault> {
+    /// Takes in the data of an event, which came as `event` if all of it is at hand.
+    pub(super) fn on_data(
+        &mut self,
+        data: &[u8],
+        event: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StreamFault> {
+        self.try_data(data, event, out)
+            .map_err(|fault| self.fail(fault))
+    }
+
+    fn try_data(
+        &mut self,
+        data: &[u8],
+        raw: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StreamFault> {
         if data.starts_with(DONE) {
             return self.on_stop(out);
         }
@@ -70,8 +115,20 @@ impl Stream {
             return Ok(());
         }
         let event = Event::read(data)?;
+        if event.kind != EventKind::BlockDelta {
+            self.forms.forget();
+        }
         match event.kind {
-            EventKind::BlockDelta => self.on_block_delta(&event, out),
+            EventKind::BlockDelta => {
+                let (was_committed, start) = (self.is_committed, out.len());
+                let piece = self.on_block_delta(&event, out)?;
+                if let (Some(piece), Some(raw)) = (piece, raw)
+                    && was_committed
+                {
+                    self.learn(&piece, raw, data, out.split_at(start).1);
+                }
+                Ok(())
+            }
             EventKind::BlockStart => self.on_block_start(&event, out),
             EventKind::BlockStop => {
                 if let Some(block) = self.blocks.close(event.index) {
@@ -84,6 +141,24 @@ impl Stream {
             EventKind::MessageStop => self.on_stop(out),
             EventKind::Error => Err(self.on_error(data, out)),
             EventKind::Other | EventKind::Unnamed => Ok(()),
+        }
+    }
+
+    /// Keeps what a delta looks like that came as `raw` and was written as `out`.
+    fn learn(&mut self, piece: &Piece, raw: &[u8], data: &[u8], out: &[u8]) {
+        // One line of data, and no other line that might mean something.
+        let before = raw
+            .strip_suffix(b"\n\n")
+            .and_then(|raw| raw.strip_suffix(data))
+            .filter(|_| memchr2(b'\n', b'\r', data).is_none());
+        if let Some(before) = before {
+            let gap = Gap {
+                read_at: before.len() + piece.at,
+                written_at: out.len() - piece.behind - piece.len,
+                len: piece.len,
+                kind: GapKind::Text,
+            };
+            self.forms.learn(raw, out, &[gap], 0);
         }
     }
 
@@ -143,29 +218,43 @@ impl Stream {
         self.blocks.open(event.index, kind)
     }
 
-    fn on_block_delta(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), StreamFault> {
+    /// Writes the piece that a delta brings, and says which.
+    fn on_block_delta(
+        &mut self,
+        event: &Event<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Piece>, StreamFault> {
         let Some(piece) = event.delta.piece() else {
-            return Ok(());
+            return Ok(None);
         };
         let block = self.blocks.at(event.index);
-        match (event.delta.kind, block.map(|block| block.kind)) {
+        let end = match (event.delta.kind, block.map(|block| block.kind)) {
             // What a tool of the server's own is given, and kinds of blocks that no caller knows.
-            (_, Some(BlockKind::Other)) => Ok(()),
+            (_, Some(BlockKind::Other)) => return Ok(None),
             // Text counts even where a server has not begun its block.
             (DeltaKind::Text, Some(BlockKind::Text | BlockKind::Tool(_)) | None) => {
-                self.write_text(CONTENT, Some(piece), out)
+                self.write_text(CONTENT, Some(piece), out)?;
+                TEXT_END
             }
             (DeltaKind::Thinking, Some(BlockKind::Text | BlockKind::Tool(_)) | None) => {
-                self.write_text(REASONING, Some(piece), out)
+                self.write_text(REASONING, Some(piece), out)?;
+                TEXT_END
             }
             (DeltaKind::InputJson, Some(BlockKind::Tool(tool))) => {
                 let text = verbatim::string(&piece)?;
                 self.text_bytes = self.text_bytes.saturating_add(piece.string_len());
                 self.write_arguments(tool, text, out);
-                Ok(())
+                ARGUMENTS_END
             }
-            (DeltaKind::InputJson, Some(BlockKind::Text) | None) | (DeltaKind::Other, _) => Ok(()),
-        }
+            (DeltaKind::InputJson, Some(BlockKind::Text) | None) | (DeltaKind::Other, _) => {
+                return Ok(None);
+            }
+        };
+        Ok(Some(Piece {
+            at: piece.at + 1,
+            len: piece.text.len() - 2,
+            behind: end.len() + chunks::END.len(),
+        }))
     }
 
     fn on_message_delta(
@@ -251,7 +340,7 @@ impl Stream {
         let text = verbatim::string(&piece)?;
         self.text_bytes = self.text_bytes.saturating_add(piece.string_len());
         self.commit(out);
-        self.chunks.write(&[delta, text, b"\"}"], out);
+        self.chunks.write(&[delta, text, TEXT_END], out);
         Ok(())
     }
 
@@ -291,7 +380,7 @@ impl Stream {
             digits.format(tool).as_bytes(),
             b",\"function\":{\"arguments\":\"",
             text,
-            b"\"}}]}",
+            ARGUMENTS_END,
         ];
         self.chunks.write(&delta, out);
     }
@@ -374,5 +463,9 @@ fn finish_reason(stop_reason: &[u8], tools: u32) -> &'static [u8] {
 const CONTENT: &[u8] = b"{\"content\":\"";
 /// What the delta of a piece of reasoning begins with.
 const REASONING: &[u8] = b"{\"reasoning_content\":\"";
+/// What such a delta ends with.
+const TEXT_END: &[u8] = b"\"}";
+/// What the delta of a piece of arguments ends with.
+const ARGUMENTS_END: &[u8] = b"\"}}]}";
 /// The stop reason of an answer that the provider holds back.
 const REFUSAL: &[u8] = b"\"refusal\"";

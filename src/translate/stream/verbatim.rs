@@ -18,10 +18,16 @@ pub(super) fn string<'a>(value: &Value<'a>) -> Result<&'a [u8], NotJson> {
     };
     // Without an early exit, so that it is done many bytes at a time.
     let has_control = inner.iter().fold(false, |any, byte| any | (*byte < b' '));
-    if has_control || !has_good_escapes(inner) || std::str::from_utf8(inner).is_err() {
+    if has_control || !is_inside(inner) {
         return Err(fault);
     }
     Ok(inner)
+}
+
+/// Whether `inner`, which has no control character and no quote that is not escaped, is the inside
+/// of a string.
+pub(super) fn is_inside(inner: &[u8]) -> bool {
+    has_good_escapes(inner) && std::str::from_utf8(inner).is_ok()
 }
 
 /// Appends `value` as the inside of a JSON string that says the same, compact: numbers and the

@@ -1,0 +1,384 @@
+//! Events that differ from those before them in a piece of text alone.
+//!
+//! Nearly all events of a stream do. What a reader has made of one of them, the *form* keeps: the
+//! bytes that stay the same, as they came and as they were written, with gaps for what changes.
+//! An event that fits a form need not be read again.
+
+use crate::base::limits::{EVENT_BYTES_MAX, FORM_BYTES_MAX};
+use crate::wire::json;
+use crate::wire::scan;
+
+/// Most forms of one stream; an answer with several choices needs one for each.
+const FORMS_MAX: usize = 4;
+/// Most gaps of a form.
+pub const GAPS_MAX: usize = 3;
+/// How many events may bring a new form before one has fitted.
+const CREDIT: u8 = 8;
+
+/// What changes from event to event, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Its place in the event as it came: of a string, behind the opening quote.
+    pub read_at: usize,
+    /// Its place in the event as it was written.
+    pub written_at: usize,
+    /// Its length, there and here.
+    pub len: usize,
+    /// What it is.
+    pub kind: GapKind,
+}
+
+impl Gap {
+    /// None.
+    pub const NONE: Self = Self {
+        read_at: 0,
+        written_at: 0,
+        len: 0,
+        kind: GapKind::Text,
+    };
+}
+
+/// What stands in a gap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GapKind {
+    /// The inside of a string that counts as text.
+    #[default]
+    Text,
+    /// The inside of a string that does not count.
+    Silent,
+    /// Digits, which do not count.
+    Digits,
+}
+
+/// The forms of one stream.
+#[derive(Debug)]
+pub struct Forms {
+    forms: [Form; FORMS_MAX],
+    /// How many there are.
+    count: usize,
+    /// The one that fitted last.
+    recent: usize,
+    /// How many more may come. One that fits gives back what a new one costs, so that a stream
+    /// whose events are all different does not pay for each of them.
+    credit: u8,
+}
+
+impl Default for Forms {
+    fn default() -> Self {
+        Self {
+            forms: std::array::from_fn(|_| Form::default()),
+            count: 0,
+            recent: 0,
+            credit: CREDIT,
+        }
+    }
+}
+
+/// An event that fits.
+#[derive(Clone, Copy, Debug)]
+pub struct Fit<'f, 'i> {
+    form: &'f Form,
+    /// Its length.
+    pub len: usize,
+    gaps: [&'i [u8]; GAPS_MAX],
+}
+
+impl Forms {
+    /// Begins a stream.
+    pub const fn reset(&mut self) {
+        self.forget();
+        self.credit = CREDIT;
+    }
+
+    /// Forgets all forms, because what they were written for has changed.
+    pub const fn forget(&mut self) {
+        self.count = 0;
+    }
+
+    /// Whether [`learn`](Self::learn) is worth its while.
+    #[must_use]
+    pub const fn wants_more(&self) -> bool {
+        self.credit > 0
+    }
+
+    /// Keeps the form of an event that came as `read`, up to its blank line, and was written as
+    /// `written`. `gaps` are in order; text in them beside, there were `text` bytes of it.
+    pub fn learn(&mut self, read: &[u8], written: &[u8], gaps: &[Gap], text: usize) {
+        if !self.wants_more() || read.len() + written.len() > FORM_BYTES_MAX {
+            return;
+        }
+        self.credit -= 1;
+        let place = if self.count < FORMS_MAX {
+            self.count += 1;
+            self.count - 1
+        } else {
+            (self.recent + 1) % FORMS_MAX
+        };
+        self.recent = place;
+        self.forms[place].set(read, written, gaps, text);
+    }
+
+    /// The event that `input` begins with, where it fits a form.
+    #[inline]
+    pub fn fit<'i>(&mut self, input: &'i [u8]) -> Option<Fit<'_, 'i>> {
+        let (place, len, gaps) = (0..self.count).find_map(|step| {
+            let place = (self.recent + step) % self.count;
+            let (len, gaps) = self.forms[place].fit(input)?;
+            Some((place, len, gaps))
+        })?;
+        self.recent = place;
+        self.credit = CREDIT.min(self.credit + 1);
+        let form = &self.forms[place];
+        Some(Fit { form, len, gaps })
+    }
+}
+
+impl<'i> Fit<'_, 'i> {
+    /// How much text the event has, as [`string_len`](json::Value::string_len) counts it.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        self.texts().fold(self.form.text, |sum, text| {
+            sum.saturating_add(json::text_len(text))
+        })
+    }
+
+    /// The insides of the strings that count as text.
+    pub fn texts(&self) -> impl Iterator<Item = &'i [u8]> {
+        let parts = self.form.parts.iter().zip(self.gaps);
+        parts
+            .take(self.form.gaps)
+            .filter(|(part, _)| part.gap == GapKind::Text)
+            .map(|(_, gap)| gap)
+    }
+
+    /// Appends what the event's reader would write.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let mut rest = self.form.written();
+        out.reserve(rest.len() + self.len);
+        for (part, gap) in self.form.parts.iter().zip(self.gaps).take(self.form.gaps) {
+            let (fixed, after) = rest.split_at(part.written);
+            out.extend_from_slice(fixed);
+            out.extend_from_slice(gap);
+            rest = after;
+        }
+        out.extend_from_slice(rest);
+    }
+}
+
+/// One event with its gaps left open.
+#[derive(Clone, Debug, Default)]
+struct Form {
+    /// What stays the same: first as it came, then as it was written.
+    bytes: Vec<u8>,
+    /// Where in `bytes` the second begins.
+    written_at: usize,
+    /// A gap and what stands before it.
+    parts: [Part; GAPS_MAX],
+    /// How many gaps there are.
+    gaps: usize,
+    /// Text that stays the same.
+    text: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Part {
+    /// Bytes before the gap, as they came and as they were written.
+    read: usize,
+    written: usize,
+    gap: GapKind,
+}
+
+impl Form {
+    fn set(&mut self, read: &[u8], written: &[u8], gaps: &[Gap], text: usize) {
+        debug_assert!(gaps.len() <= GAPS_MAX);
+        self.bytes.clear();
+        self.text = text;
+        self.gaps = gaps.len();
+        let (mut read_from, mut written_from) = (0, 0);
+        for (part, gap) in self.parts.iter_mut().zip(gaps) {
+            debug_assert_eq!(
+                read[gap.read_at..][..gap.len],
+                written[gap.written_at..][..gap.len]
+            );
+            *part = Part {
+                read: gap.read_at - read_from,
+                written: gap.written_at - written_from,
+                gap: gap.kind,
+            };
+            self.bytes.extend_from_slice(&read[read_from..gap.read_at]);
+            read_from = gap.read_at + gap.len;
+            written_from = gap.written_at + gap.len;
+        }
+        self.bytes.extend_from_slice(&read[read_from..]);
+        self.written_at = self.bytes.len();
+        written_from = 0;
+        for gap in gaps {
+            self.bytes
+                .extend_from_slice(&written[written_from..gap.written_at]);
+            written_from = gap.written_at + gap.len;
+        }
+        self.bytes.extend_from_slice(&written[written_from..]);
+    }
+
+    fn written(&self) -> &[u8] {
+        &self.bytes[self.written_at..]
+    }
+
+    /// Length and gaps of the event that `input` begins with.
+    #[inline]
+    fn fit<'i>(&self, input: &'i [u8]) -> Option<(usize, [&'i [u8]; GAPS_MAX])> {
+        let mut fixed = &self.bytes[..self.written_at];
+        let mut gaps: [&[u8]; GAPS_MAX] = [&[]; GAPS_MAX];
+        let mut at = 0;
+        for (part, gap) in self.parts.iter().zip(&mut gaps).take(self.gaps) {
+            let (before, after) = fixed.split_at(part.read);
+            let inside = at + before.len();
+            if input.get(at..inside)? != before {
+                return None;
+            }
+            at = part.gap.end(input, inside)?;
+            *gap = &input[inside..at];
+            fixed = after;
+        }
+        let len = at + fixed.len();
+        let is_whole = input.get(at..len)? == fixed && len <= EVENT_BYTES_MAX;
+        is_whole.then_some((len, gaps))
+    }
+}
+
+impl GapKind {
+    /// Where the gap that begins at `at` ends; `None`: it holds nothing, or what none may hold.
+    #[inline]
+    fn end(self, input: &[u8], at: usize) -> Option<usize> {
+        let end = match self {
+            Self::Text | Self::Silent => string_end(input, at)?,
+            Self::Digits => {
+                let rest = input.get(at..)?;
+                let digits = rest.iter().take_while(|byte| byte.is_ascii_digit());
+                at + digits.count()
+            }
+        };
+        (end > at).then_some(end)
+    }
+}
+
+/// The place of the quote that ends the string whose inside begins at `at`. A control character is
+/// none of a string's, and a line break would end the event's line.
+#[inline]
+fn string_end(input: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at = scan::find(
+            input,
+            at,
+            |block| block.equal(b'"') | block.equal(b'\\') | block.up_to(0x1f),
+            |byte| matches!(byte, b'"' | b'\\' | ..=0x1f),
+        )?;
+        match input.get(at)? {
+            b'"' => return Some(at),
+            b'\\' if *input.get(at + 1)? > 0x1f => at += 2,
+            _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The event `read` and what was written for it; a gap stands for each `<`…`>`, whose first
+    /// character tells its kind.
+    fn learn(forms: &mut Forms, read: &str, written: &str) {
+        let plain = |text: &str| text.replace(['<', '>'], "");
+        let (mut gaps, mut read_from, mut written_from) = (Vec::new(), 0, 0);
+        while let Some(open) = read[read_from..].find('<') {
+            let inside = read_from + open + 1;
+            let len = read[inside..].find('>').unwrap();
+            let there = written_from + written[written_from..].find('<').unwrap();
+            gaps.push(Gap {
+                read_at: inside - 2 * gaps.len() - 1,
+                written_at: there - 2 * gaps.len(),
+                len,
+                kind: match read.as_bytes()[inside] {
+                    b'0'..=b'9' => GapKind::Digits,
+                    b's' => GapKind::Silent,
+                    _ => GapKind::Text,
+                },
+            });
+            (read_from, written_from) = (inside + len + 1, there + len + 2);
+        }
+        forms.learn(plain(read).as_bytes(), plain(written).as_bytes(), &gaps, 3);
+    }
+
+    fn apply(forms: &mut Forms, input: &str) -> Option<(String, usize, usize)> {
+        let fit = forms.fit(input.as_bytes())?;
+        let mut out = Vec::new();
+        fit.write(&mut out);
+        Some((String::from_utf8(out).unwrap(), fit.len, fit.text_bytes()))
+    }
+
+    #[test]
+    fn what_fits_is_written_like_the_first() {
+        let mut forms = Forms::default();
+        assert!(forms.fit(b"anything").is_none());
+        learn(
+            &mut forms,
+            "{\"a\":\"<text>\",\"s\":\"<s>\",\"n\":<1>,\"u\":null}\n\n",
+            "[\"<text>\",\"<s>\",<1>]\n\n",
+        );
+        let event = "{\"a\":\"\\u00e9 é\\\"\",\"s\":\"xyz\",\"n\":20,\"u\":null}\n\n";
+        let (out, len, text) = apply(&mut forms, &format!("{event}more")).unwrap();
+        assert_eq!(out, "[\"\\u00e9 é\\\"\",\"xyz\",20]\n\n");
+        assert_eq!((len, text), (event.len(), 3 + 1 + 1 + 2 + 1));
+        for cut in 0..event.len() {
+            assert!(forms.fit(&event.as_bytes()[..cut]).is_none(), "{cut}");
+        }
+        for other in [
+            "{\"a\":\"\",\"s\":\"xyz\",\"n\":20,\"u\":null}\n\n",
+            "{\"a\":\"x\ny\",\"s\":\"xyz\",\"n\":20,\"u\":null}\n\n",
+            "{\"a\":\"x\\\ny\",\"s\":\"xyz\",\"n\":20,\"u\":null}\n\n",
+            "{\"a\":\"x\",\"s\":\"xyz\",\"n\":-20,\"u\":null}\n\n",
+            "{\"a\":\"x\",\"s\":\"xyz\",\"n\":2.5,\"u\":null}\n\n",
+            "{\"a\":\"x\",\"s\":null,\"n\":20,\"u\":null}\n\n",
+            "{\"a\":\"x\",\"s\":\"xyz\",\"n\":20,\"u\":{}}\n\n",
+            "{\"a\":\"x\",\"s\":\"xyz\",\"n\":20,\"u\":null}\n\r",
+            "{\"b\":\"x\",\"s\":\"xyz\",\"n\":20,\"u\":null}\n\n",
+        ] {
+            assert!(forms.fit(other.as_bytes()).is_none(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn several_forms_are_known_at_a_time() {
+        let mut forms = Forms::default();
+        for letter in ["p", "q", "r", "t", "u"] {
+            learn(
+                &mut forms,
+                &format!("{letter}\"<x>\""),
+                &format!("{letter}<x>"),
+            );
+        }
+        for (letter, is_known) in [("p", false), ("q", true), ("r", true), ("u", true)] {
+            let found = apply(&mut forms, &format!("{letter}\"abc\""));
+            assert_eq!(found, is_known.then(|| (format!("{letter}abc"), 6, 6)));
+        }
+        forms.forget();
+        assert!(apply(&mut forms, "q\"abc\"").is_none());
+    }
+
+    #[test]
+    fn a_stream_without_likeness_is_given_up() {
+        let mut forms = Forms::default();
+        let mut learned = 0;
+        while forms.wants_more() {
+            learn(&mut forms, "a\"<x>\"", "<x>");
+            learned += 1;
+        }
+        assert_eq!(learned, CREDIT);
+        learn(&mut forms, "b\"<x>\"", "<x>");
+        assert!(apply(&mut forms, "b\"y\"").is_none() && apply(&mut forms, "a\"y\"").is_some());
+        assert!(forms.wants_more());
+        let long = format!("c{}\"<x>\"", "c".repeat(FORM_BYTES_MAX));
+        learn(&mut forms, &long, "<x>");
+        assert!(forms.wants_more());
+    }
+}
