@@ -33,9 +33,21 @@ pub(crate) fn answer() -> Run {
     })
 }
 
-/// Translates an event with a piece of text, as long as what is relayed unchanged.
+/// Translates an event with a piece of text, as long as what is relayed unchanged, that looks like
+/// the one before.
 pub(crate) fn delta() -> Run {
-    let event = message_event();
+    translate(message_event())
+}
+
+/// Translates an event that has to be read, since its line ends like none that is kept in mind.
+pub(crate) fn delta_read() -> Run {
+    let mut event = message_event();
+    event.truncate(event.len() - 2);
+    event.extend_from_slice(b"\r\n\r\n");
+    translate(event)
+}
+
+fn translate(event: Vec<u8>) -> Run {
     let mut stream = StreamTranslator::default();
     stream.reset(&StreamPlan {
         caller_model: b"\"gpt-4o\"",

@@ -16,7 +16,7 @@ pub(crate) type Run = Box<dyn FnMut()>;
 type Step = (&'static str, fn() -> Run);
 
 /// Every step, in the order in which a request takes them.
-pub(crate) const STEPS: [Step; 28] = [
+pub(crate) const STEPS: [Step; 31] = [
     ("head_parse", steps::head_parse),
     ("request_read", steps::request_read),
     ("ask_250", || steps::ask(250)),
@@ -32,11 +32,14 @@ pub(crate) const STEPS: [Step; 28] = [
     ("answer_head_parse", steps::answer_head_parse),
     ("used_up", steps::used_up),
     ("answer", steps::answer),
+    ("relay_read", steps::relay_read),
     ("relay_unchanged", steps::relay_unchanged),
     ("relay_usage_null", steps::relay_usage_null),
     ("relay_model", steps::relay_model),
+    ("relay_flow_64", steps::relay_flow_64),
     ("anthropic_request", dialects::request),
     ("anthropic_answer", dialects::answer),
+    ("anthropic_delta_read", dialects::delta_read),
     ("anthropic_delta", dialects::delta),
     ("cost", steps::cost),
     ("count", steps::count),

@@ -25,7 +25,9 @@ use infermux::link::meters::{self, Kept, Priced};
 use infermux::report::access_line::{self as log, Access, Counted};
 use infermux::report::line::{Format, Lines, Timestamps};
 use infermux::shard::meters::{Line, Meters};
-use infermux::wire::head::{Asked, Head};
+use infermux::wire::body::Body;
+use infermux::wire::chunked::{Piece, write_chunk_head};
+use infermux::wire::head::{Asked, Framing, Head};
 use infermux::wire::openai::{self, RequestEdits};
 use infermux::wire::retry_after;
 
@@ -144,23 +146,58 @@ pub(crate) fn answer() -> Run {
     })
 }
 
-/// Relays an event that stays as it is.
+/// Relays an event that has to be read, since its line ends like none that is kept in mind.
+pub(crate) fn relay_read() -> Run {
+    let mut event = event("");
+    event.truncate(event.len() - 2);
+    event.extend_from_slice(b"\r\n\r\n");
+    relay(UsageChunk::Untouched, b"\"gpt-4o-mini\"", event)
+}
+
+/// Relays an event that stays as it is and looks like the one before, as all of the next do.
 pub(crate) fn relay_unchanged() -> Run {
-    relay(UsageChunk::Untouched, b"\"gpt-4o-mini\"", "")
+    relay(UsageChunk::Untouched, b"\"gpt-4o-mini\"", event(""))
 }
 
 /// Relays an event from which an empty usage is taken out.
 pub(crate) fn relay_usage_null() -> Run {
-    relay(UsageChunk::Injected, b"\"gpt-4o-mini\"", ",\"usage\":null")
+    let event = event(",\"usage\":null");
+    relay(UsageChunk::Injected, b"\"gpt-4o-mini\"", event)
 }
 
 /// Relays an event in which the caller's name for the model is put back.
 pub(crate) fn relay_model() -> Run {
-    relay(UsageChunk::Untouched, b"\"fast\"", "")
+    relay(UsageChunk::Untouched, b"\"fast\"", event(""))
 }
 
-fn relay(usage: UsageChunk, caller_model: &'static [u8], member: &str) -> Run {
-    let event = event(member);
+/// Takes 64 events out of a chunk each, relays them, and frames them as one chunk: a read of a
+/// stream in full flow.
+pub(crate) fn relay_flow_64() -> Run {
+    let (event, mut chunks) = (event(""), Vec::new());
+    for _ in 0..64 {
+        write_chunk_head(event.len(), &mut chunks);
+        chunks.extend_from_slice(&event);
+        chunks.extend_from_slice(b"\r\n");
+    }
+    let mut relay = begun(UsageChunk::Untouched, b"\"gpt-4o-mini\"");
+    let mut body = Body::new(Framing::Chunked);
+    let (mut payload, mut out) = (Vec::new(), Vec::new());
+    Box::new(move || {
+        let (bytes, mut at) = (black_box(&chunks), 0);
+        while let Piece::Payload(range) = body.next(bytes, &mut at).expect("chunks") {
+            let event = bytes.get(range).unwrap_or_default();
+            relay.push(event, &mut payload).expect("a chunk");
+        }
+        out.clear();
+        write_chunk_head(payload.len(), &mut out);
+        out.extend_from_slice(&payload);
+        out.extend_from_slice(b"\r\n");
+        payload.clear();
+        black_box(&out);
+    })
+}
+
+fn begun(usage: UsageChunk, caller_model: &'static [u8]) -> StreamRelay {
     let mut relay = StreamRelay::default();
     relay.reset(&RelayPlan {
         caller_model,
@@ -168,6 +205,11 @@ fn relay(usage: UsageChunk, caller_model: &'static [u8], member: &str) -> Run {
         endpoint: Endpoint::ChatCompletions,
         usage,
     });
+    relay
+}
+
+fn relay(usage: UsageChunk, caller_model: &'static [u8], event: Vec<u8>) -> Run {
+    let mut relay = begun(usage, caller_model);
     let mut out = Vec::new();
     Box::new(move || {
         out.clear();

@@ -90,13 +90,13 @@ pub const READ_BYTES: usize = 4 << 10;
 pub const READ_AHEAD_BYTES_MAX: usize = 16 << 10;
 /// Room for one read from a provider, in bytes: most answers fit.
 pub const UPSTREAM_READ_BYTES: usize = 8 << 10;
-/// Room for one read of a stream, in bytes: one in full flow takes some dozens of events at a time,
+/// Room for one read of a stream, in bytes: one in full flow takes hundreds of events at a time,
 /// and each read becomes one send.
-pub const STREAM_READ_BYTES: usize = 16 << 10;
+pub const STREAM_READ_BYTES: usize = 64 << 10;
 /// Most buffers, and most heads, that a shard keeps between two requests.
 pub const SPARES_MAX: usize = 96;
 /// Largest buffer that a shard keeps between two requests, in bytes.
-pub const SPARE_BUFFER_BYTES_MAX: usize = 32 << 10;
+pub const SPARE_BUFFER_BYTES_MAX: usize = 72 << 10;
 const _: () = assert!(READ_BYTES <= SPARE_BUFFER_BYTES_MAX);
 const _: () = assert!(STREAM_READ_BYTES <= SPARE_BUFFER_BYTES_MAX);
 /// Room for one read of a large body, in bytes.

@@ -68,6 +68,9 @@ impl StreamTranslator {
             let is_between_events = self.splitter.is_between_events();
             if is_between_events {
                 bytes = self.stream.translate_alike(bytes, out);
+                if bytes.is_empty() {
+                    break;
+                }
             }
             let first = bytes;
             match self.splitter.next(&mut bytes) {

@@ -5,7 +5,6 @@
 //! An event that fits a form need not be read again.
 
 use crate::base::limits::{EVENT_BYTES_MAX, FORM_BYTES_MAX};
-use crate::wire::json;
 use crate::wire::scan;
 
 /// Most forms of one stream; an answer with several choices needs one for each.
@@ -74,13 +73,13 @@ impl Default for Forms {
     }
 }
 
-/// An event that fits.
-#[derive(Clone, Copy, Debug)]
-pub struct Fit<'f, 'i> {
-    form: &'f Form,
+/// An event that fitted a form, and was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passed {
     /// Its length.
     pub len: usize,
-    gaps: [&'i [u8]; GAPS_MAX],
+    /// How much text it has, as [`string_len`](crate::wire::json::Value::string_len) counts it.
+    pub text_bytes: usize,
 }
 
 impl Forms {
@@ -118,50 +117,27 @@ impl Forms {
         self.forms[place].set(read, written, gaps, text);
     }
 
-    /// The event that `input` begins with, where it fits a form.
+    /// If the event that `input` begins with fits a form, and `accept` has no objection to its
+    /// texts: appends to `out` what its reader would write.
     #[inline]
-    pub fn fit<'i>(&mut self, input: &'i [u8]) -> Option<Fit<'_, 'i>> {
-        let (place, len, gaps) = (0..self.count).find_map(|step| {
-            let place = (self.recent + step) % self.count;
-            let (len, gaps) = self.forms[place].fit(input)?;
-            Some((place, len, gaps))
+    pub fn pass(
+        &mut self,
+        input: &[u8],
+        accept: impl Fn(&[u8]) -> bool,
+        out: &mut Vec<u8>,
+    ) -> Option<Passed> {
+        let forms = self.forms.get(..self.count)?;
+        let recent = forms.get(self.recent)?;
+        let passed = recent.pass(input, &accept, out).or_else(|| {
+            let mut forms = forms.iter().enumerate();
+            forms.find_map(|(place, form)| {
+                let passed = form.pass(input, &accept, out)?;
+                self.recent = place;
+                Some(passed)
+            })
         })?;
-        self.recent = place;
         self.credit = CREDIT.min(self.credit + 1);
-        let form = &self.forms[place];
-        Some(Fit { form, len, gaps })
-    }
-}
-
-impl<'i> Fit<'_, 'i> {
-    /// How much text the event has, as [`string_len`](json::Value::string_len) counts it.
-    #[must_use]
-    pub fn text_bytes(&self) -> usize {
-        self.texts().fold(self.form.text, |sum, text| {
-            sum.saturating_add(json::text_len(text))
-        })
-    }
-
-    /// The insides of the strings that count as text.
-    pub fn texts(&self) -> impl Iterator<Item = &'i [u8]> {
-        let parts = self.form.parts.iter().zip(self.gaps);
-        parts
-            .take(self.form.gaps)
-            .filter(|(part, _)| part.gap == GapKind::Text)
-            .map(|(_, gap)| gap)
-    }
-
-    /// Appends what the event's reader would write.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        let mut rest = self.form.written();
-        out.reserve(rest.len() + self.len);
-        for (part, gap) in self.form.parts.iter().zip(self.gaps).take(self.form.gaps) {
-            let (fixed, after) = rest.split_at(part.written);
-            out.extend_from_slice(fixed);
-            out.extend_from_slice(gap);
-            rest = after;
-        }
-        out.extend_from_slice(rest);
+        Some(passed)
     }
 }
 
@@ -220,52 +196,61 @@ impl Form {
         self.bytes.extend_from_slice(&written[written_from..]);
     }
 
-    fn written(&self) -> &[u8] {
-        &self.bytes[self.written_at..]
-    }
-
-    /// Length and gaps of the event that `input` begins with.
     #[inline]
-    fn fit<'i>(&self, input: &'i [u8]) -> Option<(usize, [&'i [u8]; GAPS_MAX])> {
-        let mut fixed = &self.bytes[..self.written_at];
-        let mut gaps: [&[u8]; GAPS_MAX] = [&[]; GAPS_MAX];
+    fn pass(
+        &self,
+        input: &[u8],
+        accept: impl Fn(&[u8]) -> bool,
+        out: &mut Vec<u8>,
+    ) -> Option<Passed> {
+        let parts = self.parts.get(..self.gaps)?;
+        let (mut fixed, mut written) = self.bytes.split_at(self.written_at);
+        let mut ends = [0; GAPS_MAX];
+        let mut text_bytes = self.text;
         let mut at = 0;
-        for (part, gap) in self.parts.iter().zip(&mut gaps).take(self.gaps) {
+        for (part, end) in parts.iter().zip(&mut ends) {
             let (before, after) = fixed.split_at(part.read);
             let inside = at + before.len();
             if input.get(at..inside)? != before {
                 return None;
             }
-            at = part.gap.end(input, inside)?;
-            *gap = &input[inside..at];
+            at = match part.gap {
+                GapKind::Text => {
+                    let (end, text) = text_end(input, inside)?;
+                    text_bytes = text_bytes.saturating_add(text);
+                    if !accept(input.get(inside..end)?) {
+                        return None;
+                    }
+                    end
+                }
+                GapKind::Silent => text_end(input, inside)?.0,
+                GapKind::Digits => digits_end(input, inside)?,
+            };
+            *end = at;
             fixed = after;
         }
         let len = at + fixed.len();
-        let is_whole = input.get(at..len)? == fixed && len <= EVENT_BYTES_MAX;
-        is_whole.then_some((len, gaps))
+        if input.get(at..len)? != fixed || len > EVENT_BYTES_MAX {
+            return None;
+        }
+        out.reserve(written.len() + len);
+        at = 0;
+        for (part, end) in parts.iter().zip(ends) {
+            let (before, after) = written.split_at(part.written);
+            out.extend_from_slice(before);
+            out.extend_from_slice(input.get(at + part.read..end)?);
+            (at, written) = (end, after);
+        }
+        out.extend_from_slice(written);
+        Some(Passed { len, text_bytes })
     }
 }
 
-impl GapKind {
-    /// Where the gap that begins at `at` ends; `None`: it holds nothing, or what none may hold.
-    #[inline]
-    fn end(self, input: &[u8], at: usize) -> Option<usize> {
-        let end = match self {
-            Self::Text | Self::Silent => string_end(input, at)?,
-            Self::Digits => {
-                let rest = input.get(at..)?;
-                let digits = rest.iter().take_while(|byte| byte.is_ascii_digit());
-                at + digits.count()
-            }
-        };
-        (end > at).then_some(end)
-    }
-}
-
-/// The place of the quote that ends the string whose inside begins at `at`. A control character is
-/// none of a string's, and a line break would end the event's line.
+/// Where the string ends whose inside begins at `at`, at its quote, and how much text that is;
+/// `None`: it is empty, or holds what no string may hold. A line break would end the event's line.
 #[inline]
-fn string_end(input: &[u8], mut at: usize) -> Option<usize> {
+fn text_end(input: &[u8], start: usize) -> Option<(usize, usize)> {
+    let (mut at, mut saved) = (start, 0);
     loop {
         at = scan::find(
             input,
@@ -273,12 +258,24 @@ fn string_end(input: &[u8], mut at: usize) -> Option<usize> {
             |block| block.equal(b'"') | block.equal(b'\\') | block.up_to(0x1f),
             |byte| matches!(byte, b'"' | b'\\' | ..=0x1f),
         )?;
-        match input.get(at)? {
-            b'"' => return Some(at),
-            b'\\' if *input.get(at + 1)? > 0x1f => at += 2,
-            _ => return None,
+        if input.get(at) == Some(&b'"') {
+            break;
         }
+        let long = match (input.get(at)?, input.get(at + 1)?) {
+            (b'\\', b'u') if input.get(at + 2..at + 6)?.iter().all(u8::is_ascii_hexdigit) => 6,
+            (b'\\', b' '..=b't' | b'v'..) => 2,
+            _ => return None,
+        };
+        at += long;
+        saved += long - 1;
     }
+    (at > start).then(|| (at, at - start - saved))
+}
+
+fn digits_end(input: &[u8], start: usize) -> Option<usize> {
+    let rest = input.get(start..)?;
+    let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    (count > 0).then_some(start + count)
 }
 
 #[cfg(test)]
@@ -310,16 +307,21 @@ mod tests {
     }
 
     fn apply(forms: &mut Forms, input: &str) -> Option<(String, usize, usize)> {
-        let fit = forms.fit(input.as_bytes())?;
-        let mut out = Vec::new();
-        fit.write(&mut out);
-        Some((String::from_utf8(out).unwrap(), fit.len, fit.text_bytes()))
+        let mut out = b"before".to_vec();
+        let passed = forms.pass(input.as_bytes(), |_| true, &mut out);
+        let written = String::from_utf8(out.split_off(6)).unwrap();
+        let Some(Passed { len, text_bytes }) = passed else {
+            assert_eq!(written, "");
+            return None;
+        };
+        assert_eq!(forms.pass(input.as_bytes(), |_| false, &mut out), None);
+        Some((written, len, text_bytes))
     }
 
     #[test]
     fn what_fits_is_written_like_the_first() {
         let mut forms = Forms::default();
-        assert!(forms.fit(b"anything").is_none());
+        assert!(apply(&mut forms, "anything").is_none());
         learn(
             &mut forms,
             "{\"a\":\"<text>\",\"s\":\"<s>\",\"n\":<1>,\"u\":null}\n\n",
@@ -329,8 +331,8 @@ mod tests {
         let (out, len, text) = apply(&mut forms, &format!("{event}more")).unwrap();
         assert_eq!(out, "[\"\\u00e9 é\\\"\",\"xyz\",20]\n\n");
         assert_eq!((len, text), (event.len(), 3 + 1 + 1 + 2 + 1));
-        for cut in 0..event.len() {
-            assert!(forms.fit(&event.as_bytes()[..cut]).is_none(), "{cut}");
+        for (cut, _) in event.char_indices() {
+            assert!(apply(&mut forms, &event[..cut]).is_none(), "{cut}");
         }
         for other in [
             "{\"a\":\"\",\"s\":\"xyz\",\"n\":20,\"u\":null}\n\n",
@@ -341,9 +343,10 @@ mod tests {
             "{\"a\":\"x\",\"s\":null,\"n\":20,\"u\":null}\n\n",
             "{\"a\":\"x\",\"s\":\"xyz\",\"n\":20,\"u\":{}}\n\n",
             "{\"a\":\"x\",\"s\":\"xyz\",\"n\":20,\"u\":null}\n\r",
+            "{\"a\":\"\\u00é\",\"s\":\"xyz\",\"n\":20,\"u\":null}\n\n",
             "{\"b\":\"x\",\"s\":\"xyz\",\"n\":20,\"u\":null}\n\n",
         ] {
-            assert!(forms.fit(other.as_bytes()).is_none(), "{other:?}");
+            assert!(apply(&mut forms, other).is_none(), "{other:?}");
         }
     }
 

@@ -81,12 +81,9 @@ impl Stream {
         mut bytes: &'i [u8],
         out: &mut Vec<u8>,
     ) -> &'i [u8] {
-        while let Some(fit) = self.forms.fit(bytes)
-            && fit.texts().all(verbatim::is_inside)
-        {
-            self.text_bytes = self.text_bytes.saturating_add(fit.text_bytes());
-            fit.write(out);
-            bytes = bytes.split_at(fit.len).1;
+        while let Some(passed) = self.forms.pass(bytes, verbatim::is_inside, out) {
+            self.text_bytes = self.text_bytes.saturating_add(passed.text_bytes);
+            bytes = bytes.split_at(passed.len).1;
         }
         bytes
     }

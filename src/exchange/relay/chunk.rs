@@ -1,0 +1,155 @@
+//! One chunk of a stream: read once, edited for the caller, and remembered as a form.
+
+use memchr::memchr2;
+
+use crate::config::plan::Endpoint;
+use crate::exchange::choices::Choices;
+use crate::exchange::relay::UsageChunk;
+use crate::wire::forms::{Forms, GAPS_MAX, Gap, GapKind};
+use crate::wire::json::{self, Bracket, Kind, Member, Name, NotJson, Value, Walk};
+use crate::wire::splice::Splice;
+use crate::wire::sse;
+
+/// The parts of a chunk that matter.
+pub(super) struct Chunk<'a> {
+    data: &'a [u8],
+    pub(super) model: Option<Value<'a>>,
+    pub(super) usage: Option<Member<'a>>,
+    pub(super) error: Option<Value<'a>>,
+    pub(super) x_groq: Option<Value<'a>>,
+    pub(super) choices: Choices,
+    /// Members that no relay needs, and that are not the same in each chunk.
+    changing: [Option<Value<'a>>; CHANGING_MAX],
+}
+
+/// Most members of a chunk that may change without being looked at.
+const CHANGING_MAX: usize = GAPS_MAX - 1;
+
+impl<'a> Chunk<'a> {
+    pub(super) fn read(data: &'a [u8], endpoint: Endpoint) -> Result<Self, NotJson> {
+        let choices = Choices::default();
+        let mut chunk = Self {
+            data,
+            model: None,
+            usage: None,
+            error: None,
+            x_groq: None,
+            choices,
+            changing: [None; CHANGING_MAX],
+        };
+        let mut changing = 0;
+        let mut walk = Walk::new(data);
+        if !walk.enter(Bracket::Object)? {
+            return Err(NotJson { at: 0 });
+        }
+        while let Some(Name { text: name, at }) = walk.name()? {
+            if name == b"choices" {
+                chunk.choices = Choices::read(&mut walk, endpoint)?;
+                continue;
+            }
+            let value = walk.value()?;
+            match name {
+                b"model" => chunk.model = Some(value),
+                b"usage" => chunk.usage = Some(Member { name, at, value }),
+                b"error" => chunk.error = Some(value),
+                // What older vLLM and Mistral say instead.
+                b"object" if value.text == b"\"error\"" => chunk.error = Some(value),
+                b"x_groq" => chunk.x_groq = Some(value),
+                // What OpenAI says in every chunk of a stream, and says the same.
+                b"id" | b"object" | b"created" | b"service_tier" | b"system_fingerprint" => {}
+                _ => {
+                    if let Some(place) = chunk.changing.get_mut(changing) {
+                        *place = Some(value);
+                        changing += 1;
+                    }
+                }
+            }
+        }
+        walk.end().map(|()| chunk)
+    }
+}
+
+/// A chunk with the caller's name for the model and without the `usage:null` that infermux has
+/// caused.
+pub(super) fn edit<'a>(chunk: &Chunk<'a>, caller_model: &'a [u8], usage: UsageChunk) -> Splice<'a> {
+    let mut splice = Splice::new(chunk.data);
+    if let Some(model) = chunk.model.filter(|model| model.text != caller_model) {
+        splice.replace(model.span(), caller_model);
+    }
+    if let Some(member) = &chunk.usage
+        && usage == UsageChunk::Injected
+        && member.value.kind == Kind::Null
+    {
+        splice.replace(json::removal(chunk.data, member), b"");
+    }
+    splice
+}
+
+/// Appends the event that holds a chunk.
+pub(super) fn write(splice: &Splice<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(DATA);
+    let start = out.len();
+    splice.write(out);
+    sse::end_event(start, out);
+}
+
+/// What the line begins with that holds a chunk.
+const DATA: &[u8] = b"data: ";
+
+/// Keeps what a chunk looks like that came as `event` and was written as `written`, if nothing but
+/// its text is of use to the accounts.
+pub(super) fn learn(
+    forms: &mut Forms,
+    chunk: &Chunk<'_>,
+    splice: &Splice<'_>,
+    event: &[u8],
+    written: &[u8],
+) {
+    let choices = &chunk.choices;
+    let is_plain = choices.finished.is_empty()
+        && chunk.x_groq.is_none()
+        && chunk
+            .usage
+            .is_none_or(|usage| usage.value.kind == Kind::Null);
+    let Some(text) = choices.text.filter(|_| is_plain) else {
+        return;
+    };
+    // One line of data, and no other line that might mean something.
+    let Some(before) = event
+        .strip_suffix(b"\n\n")
+        .and_then(|event| event.strip_suffix(chunk.data))
+        .filter(|_| memchr2(b'\n', b'\r', chunk.data).is_none())
+    else {
+        return;
+    };
+    let gap = |at: usize, len: usize, kind: GapKind| Gap {
+        read_at: before.len() + at,
+        written_at: DATA.len() + splice.place_of(at),
+        len,
+        kind,
+    };
+    let mut gaps = [Gap::NONE; GAPS_MAX];
+    let mut count = 0;
+    let text = gap(text.at, text.len, GapKind::Text);
+    let changing = chunk
+        .changing
+        .iter()
+        .flatten()
+        .filter_map(|value| match value.kind {
+            Kind::String if !value.is_blank() => {
+                Some(gap(value.at + 1, value.text.len() - 2, GapKind::Silent))
+            }
+            Kind::Number if value.text.iter().all(u8::is_ascii_digit) => {
+                Some(gap(value.at, value.text.len(), GapKind::Digits))
+            }
+            _ => None,
+        });
+    for (place, gap) in gaps.iter_mut().zip(std::iter::once(text).chain(changing)) {
+        *place = gap;
+        count += 1;
+    }
+    let gaps = &mut gaps[..count];
+    gaps.sort_unstable_by_key(|gap| gap.read_at);
+    let told = json::text_len(&event[text.read_at..][..text.len]);
+    forms.learn(event, written, gaps, choices.text_bytes - told);
+}
