@@ -75,27 +75,33 @@ impl Price {
 impl NanoUsd {
     /// Appends dollars in decimal notation, nine places at most, never an exponent.
     pub fn write(self, out: &mut Vec<u8>) {
-        let (dollars, mut nanos) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
+        let (dollars, places, end) = self.parts();
         out.extend_from_slice(itoa::Buffer::new().format(dollars).as_bytes());
-        if nanos == 0 {
-            return;
-        }
+        out.extend_from_slice(&places[..end]);
+    }
+
+    /// The dollars, and their point and places, up to the last that is not zero.
+    fn parts(self) -> (u64, [u8; 10], usize) {
+        let (dollars, mut nanos) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
         let mut places = *b".000000000";
+        if nanos == 0 {
+            return (dollars, places, 0);
+        }
         for place in places.iter_mut().skip(1).rev() {
             *place += (nanos % 10) as u8;
             nanos /= 10;
         }
-        let end = places.iter().rposition(|place| *place != b'0').unwrap_or(0);
-        out.extend_from_slice(&places[..=end]);
+        let last = places.iter().rposition(|place| *place != b'0');
+        (dollars, places, last.map_or(0, |last| last + 1))
     }
 }
 
 /// Dollars as [`NanoUsd::write`] has them.
 impl std::fmt::Display for NanoUsd {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut text = Vec::new();
-        self.write(&mut text);
-        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        let (dollars, places, end) = self.parts();
+        f.write_str(itoa::Buffer::new().format(dollars))?;
+        f.write_str(std::str::from_utf8(&places[..end]).unwrap_or_default())
     }
 }
 

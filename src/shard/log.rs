@@ -34,15 +34,15 @@ impl AccessLog {
         }
         write(&mut lines);
         if lines.len() >= LOG_PIECE_BYTES {
-            self.sender.send(std::mem::take(&mut lines));
+            self.sender.send(replaced(&mut lines));
         }
     }
 
     /// Hands over what waits.
     pub fn flush(&self) {
-        let lines = std::mem::take(&mut *self.lines.borrow_mut());
+        let mut lines = self.lines.borrow_mut();
         if !lines.is_empty() {
-            self.sender.send(lines);
+            self.sender.send(replaced(&mut lines));
         }
     }
 
@@ -54,4 +54,10 @@ impl AccessLog {
             self.flush();
         }
     }
+}
+
+/// Takes the lines; there is room for as many next time.
+fn replaced(lines: &mut Vec<u8>) -> Vec<u8> {
+    let next = Vec::with_capacity(lines.len().next_power_of_two());
+    std::mem::replace(lines, next)
 }

@@ -65,8 +65,8 @@ impl Reports {
         if count == 0 {
             return;
         }
-        // The next batch is likely to be as large.
-        let next = Vec::with_capacity(count.min(FACTS_PER_BATCH));
+        // The next batch is likely to be about as large.
+        let next = Vec::with_capacity(count.next_power_of_two().min(FACTS_PER_BATCH));
         let facts = facts.replace(next);
         let number = self.number.get() + 1;
         let batch = Batch {

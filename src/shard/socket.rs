@@ -18,6 +18,7 @@ use monoio::buf::IoBufMut;
 use monoio::io::{AsyncReadRent, OwnedReadHalf, Splitable};
 use monoio::net::TcpStream;
 
+use crate::base::limits::STREAM_READ_BYTES;
 use crate::shard::buffers::Buffers;
 use crate::shard::run::Loop;
 use crate::shard::timers::Deadline;
@@ -153,8 +154,7 @@ impl Reader {
         }
         session.plain = buffer;
         drop(session);
-        let mut records = self.buffers.take();
-        records.reserve(TLS_READ);
+        let records = self.buffers.take_for(TLS_READ);
         self.start(Want::Read(records));
     }
 
@@ -301,8 +301,7 @@ async fn watch(
         if let Err(fault) = stream.readable(false).await {
             return (Err(fault), Vec::new());
         }
-        let mut bytes = buffers.take();
-        bytes.reserve(room);
+        let mut bytes = buffers.take_for(room);
         match receive(stream.as_raw_fd(), &mut bytes) {
             Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => buffers.give(bytes),
             result => return (result, bytes),
@@ -318,7 +317,9 @@ fn receive(fd: RawFd, bytes: &mut Vec<u8>) -> io::Result<usize> {
     unsafe {
         let socket = BorrowedFd::borrow_raw(fd);
         let socket = socket2::SockRef::from(&socket);
-        let count = socket.recv_with_flags(bytes.spare_capacity_mut(), libc::MSG_DONTWAIT)?;
+        let spare = bytes.spare_capacity_mut();
+        let room = spare.len().min(STREAM_READ_BYTES);
+        let count = socket.recv_with_flags(&mut spare[..room], libc::MSG_DONTWAIT)?;
         bytes.set_len(bytes.len() + count);
         Ok(count)
     }

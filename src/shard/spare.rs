@@ -1,14 +1,20 @@
 //! What a stream runs through: a relay or a translation, kept for the next stream.
 
-use crate::base::limits::{KEPT_BUFFER_BYTES_MAX, RELAYS_KEPT_MAX};
+use std::ops::Range;
+
+use crate::base::limits::RELAYS_KEPT_MAX;
 use crate::config::plan::ProviderKind;
 use crate::decide::outcome::{KeyOwner, Outcome};
 use crate::exchange::relay::{RelayPlan, StreamFault, StreamRelay};
+use crate::exchange::request::Version;
 use crate::shard::attempt::Attempt;
+use crate::shard::buffers::Buffers;
+use crate::shard::caller::Caller;
 use crate::shard::run::Shard;
 use crate::sys::clock;
 use crate::translate::error;
 use crate::translate::stream::{IncludeUsage, StreamPlan, StreamTranslator};
+use crate::wire::chunked::{fill_chunk_head, write_chunk_head};
 use crate::wire::usage::Usage;
 
 /// What a stream needs and the next one can use again.
@@ -17,17 +23,24 @@ pub struct Spare {
     relay: StreamRelay,
     translator: StreamTranslator,
     dialect: Dialect,
-    /// Bytes for the caller that have not been framed.
-    pub payload: Vec<u8>,
+    /// Bytes for the caller, behind room for the head of the chunk that they become.
+    payload: Vec<u8>,
 }
+
+/// Room for the head of a chunk, whose size has five digits then, leading zeros among them
+/// (RFC 9112, section 7.1).
+const HEAD_ROOM: usize = 7;
+/// Reads from this size on become chunks in place; what is smaller is sooner copied.
+const IN_PLACE: usize = 4 << 10;
+/// The sizes of payloads that become chunks in place.
+const IN_PLACE_SIZES: Range<usize> = IN_PLACE..1 << 20;
 
 /// Keeps what the next stream can use, but for what a burst of streams, or a burst within one, made
 /// of it.
 pub fn keep(shard: &Shard, mut spare: Box<Spare>) {
     let mut relays = shard.relays.borrow_mut();
     if relays.len() < RELAYS_KEPT_MAX {
-        spare.payload.clear();
-        spare.payload.shrink_to(KEPT_BUFFER_BYTES_MAX);
+        spare.empty(&shard.buffers);
         relays.push(spare);
     }
 }
@@ -69,8 +82,8 @@ impl Spare {
 
     /// Begins a stream.
     pub fn reset(&mut self, attempt: &Attempt<'_, '_>) {
-        self.payload.clear();
         let job = attempt.job;
+        self.empty(&job.shard.buffers);
         self.dialect = match attempt.provider.kind {
             ProviderKind::Anthropic => Dialect::Anthropic,
             ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => {
@@ -96,12 +109,77 @@ impl Spare {
         }
     }
 
+    /// Makes room for what a read of `count` bytes becomes.
+    pub fn make_room(&mut self, count: usize, buffers: &Buffers) {
+        if count < IN_PLACE || self.has_payload() {
+            return;
+        }
+        // A translated event may be longer than what it was; the end of a chunk is.
+        let room = HEAD_ROOM + count + count / 4;
+        if self.payload.capacity() < room {
+            self.payload = buffers.take_for(room);
+        }
+    }
+
+    /// Moves what there is for the caller into its buffer, as one chunk where the version has
+    /// chunks.
+    pub fn write_payload(&mut self, version: Version, caller: &mut Caller, buffers: &Buffers) {
+        let Some((room, payload)) = self.payload.split_first_chunk_mut::<HEAD_ROOM>() else {
+            return;
+        };
+        if payload.is_empty() {
+            return;
+        }
+        if version == Version::Http11
+            && caller.out.is_empty()
+            && IN_PLACE_SIZES.contains(&payload.len())
+        {
+            fill_chunk_head(payload.len(), room);
+            self.payload.extend_from_slice(b"\r\n");
+            std::mem::swap(&mut self.payload, &mut caller.out);
+            return self.empty(buffers);
+        }
+        caller.make_room();
+        let out = &mut caller.out;
+        out.reserve_exact(HEAD_ROOM + payload.len() + 2);
+        match version {
+            Version::Http11 => {
+                write_chunk_head(payload.len(), out);
+                out.extend_from_slice(payload);
+                out.extend_from_slice(b"\r\n");
+            }
+            Version::Http10 => out.extend_from_slice(payload),
+        }
+        self.empty(buffers);
+    }
+
+    fn has_payload(&self) -> bool {
+        self.payload.len() > HEAD_ROOM
+    }
+
+    /// What is for the caller, to be added to.
+    pub fn payload(&mut self) -> &mut Vec<u8> {
+        if self.payload.is_empty() {
+            self.payload.resize(HEAD_ROOM, 0);
+        }
+        &mut self.payload
+    }
+
+    /// Empties the payload; the room that a large one took is for whoever has the next.
+    fn empty(&mut self, buffers: &Buffers) {
+        self.payload.clear();
+        if self.payload.capacity() >= IN_PLACE {
+            buffers.give(std::mem::take(&mut self.payload));
+        }
+    }
+
     /// Takes in bytes of the provider's body; see [`StreamRelay::push`].
     ///
     /// # Errors
     ///
     /// The stream is over.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), StreamFault> {
+        self.payload();
         match self.dialect {
             Dialect::Same => self.relay.push(bytes, &mut self.payload),
             Dialect::Anthropic => self.translator.push(bytes, &mut self.payload),
@@ -114,6 +192,7 @@ impl Spare {
     ///
     /// The answer is not complete.
     pub fn finish(&mut self) -> Result<(), StreamFault> {
+        self.payload();
         match self.dialect {
             Dialect::Same => self.relay.finish(&mut self.payload),
             Dialect::Anthropic => self.translator.finish(&mut self.payload),

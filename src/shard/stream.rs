@@ -23,7 +23,7 @@ use crate::shard::upstream::Upstream;
 use crate::shard::whole;
 use crate::sys::clock;
 use crate::wire::body::Body;
-use crate::wire::chunked::{Piece, write_chunk_head};
+use crate::wire::chunked::Piece;
 
 /// Relays the stream whose head has been read, and says how it ended.
 pub async fn relay<'a>(
@@ -231,6 +231,8 @@ impl<'a> Stream<'_, '_, 'a> {
 
     /// Takes in what was read.
     fn feed(&mut self, bytes: &[u8]) -> Result<Fed, Broken> {
+        let shard = self.attempt.job.shard;
+        self.spare.make_room(bytes.len(), &shard.buffers);
         let mut at = 0;
         loop {
             match self
@@ -327,20 +329,9 @@ impl<'a> Stream<'_, '_, 'a> {
 
     /// Moves what is for the caller into its buffer, as one chunk.
     fn write_payload(&mut self, caller: &mut Caller) {
-        let payload = &mut self.spare.payload;
-        if payload.is_empty() {
-            return;
-        }
-        caller.make_room();
-        match self.attempt.job.request.version {
-            Version::Http11 => {
-                write_chunk_head(payload.len(), &mut caller.out);
-                caller.out.extend_from_slice(payload);
-                caller.out.extend_from_slice(b"\r\n");
-            }
-            Version::Http10 => caller.out.extend_from_slice(payload),
-        }
-        payload.clear();
+        let job = self.attempt.job;
+        self.spare
+            .write_payload(job.request.version, caller, &job.shard.buffers);
     }
 
     /// Ends a complete answer: the last chunk, and what is known only now.
@@ -360,7 +351,7 @@ impl<'a> Stream<'_, '_, 'a> {
             retry: Duration::ZERO,
         };
         if let Some(refusal) = Refusal::of_verdict(outcome.verdict(), &last) {
-            refusal.write_frame(&mut self.spare.payload);
+            refusal.write_frame(self.spare.payload());
         }
     }
 }

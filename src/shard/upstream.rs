@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::base::ids::ProviderId;
 use crate::base::limits::{
-    BUFFER_KEPT_BYTES, INFORMATIONAL_MAX, STREAM_READ_BYTES, UPSTREAM_READ_BYTES,
+    INFORMATIONAL_MAX, LARGE_SPARE_BYTES, STREAM_READ_BYTES, UPSTREAM_READ_BYTES,
 };
 use crate::decide::outcome::{Failure, Outcome, Waiting};
 use crate::shard::buffers::Buffers;
@@ -250,8 +250,8 @@ impl Upstream {
             return;
         }
         self.bytes.clear();
-        if self.bytes.capacity() > BUFFER_KEPT_BYTES {
-            self.bytes = Vec::new();
+        if self.bytes.capacity() >= LARGE_SPARE_BYTES {
+            shard.buffers.give(std::mem::take(&mut self.bytes));
         }
         self.rest(shard, id);
     }
@@ -280,6 +280,9 @@ impl Upstream {
         self.informed = 0;
         // Whether or not it has carried a request: it waits, so the provider may close it.
         self.reused = true;
+        if self.bytes.capacity() == 0 {
+            self.bytes = shard.buffers.take_for(UPSTREAM_READ_BYTES);
+        }
         self.post_read();
         shard.pool.put(id, self, clock::now());
     }

@@ -1,11 +1,10 @@
 //! A message that is not streamed as a chat completion (rules P of reference/translation.md).
 
-use serde::de::IgnoredAny;
-
 use crate::base::tokens::Tokens;
 use crate::decide::outcome::{Failure, Outcome};
 use crate::translate::compose::{Composer, between_quotes, compact};
 use crate::translate::usage::Counters;
+use crate::wire::json::check::is_json;
 use crate::wire::json::{self, Kind, NotJson, Value};
 use crate::wire::usage::Usage;
 
@@ -58,10 +57,11 @@ pub fn write(
     out: &mut Vec<u8>,
 ) -> Result<Translated, AnswerFault> {
     // What is copied from the body must be JSON throughout, and the reader is no validator.
-    if std::str::from_utf8(body).is_err() || serde_json::from_slice::<IgnoredAny>(body).is_err() {
+    if !is_json(body) {
         return Err(AnswerFault::Malformed);
     }
     let message = Message::read(body)?;
+    out.reserve(body.len() + FRAME_BYTES);
     message.write(caller_model, created, out);
     Ok(Translated {
         usage: message
@@ -70,6 +70,9 @@ pub fn write(
         text_bytes: message.text_bytes,
     })
 }
+
+/// What a completion has around a message, more or less, in bytes.
+const FRAME_BYTES: usize = 256;
 
 /// Why the model stopped, as OpenAI says it.
 #[must_use]

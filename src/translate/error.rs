@@ -3,10 +3,9 @@
 
 use std::borrow::Cow;
 
-use serde::de::IgnoredAny;
-
 use crate::decide::outcome::{Failure, KeyOwner, Outcome};
 use crate::translate::compose::Composer;
+use crate::wire::json::check::is_json;
 use crate::wire::json::{self, Kind, Value};
 
 /// What an error came to. Its body's type is `application/json`.
@@ -91,8 +90,7 @@ impl<'a> ApiError<'a> {
             message: None,
         };
         let telling = |value: &Value<'a>| value.kind == Kind::String && !value.is_blank();
-        if std::str::from_utf8(body).is_err() || serde_json::from_slice::<IgnoredAny>(body).is_err()
-        {
+        if !is_json(body) {
             return silent(Form::Foreign);
         }
         let Some(error) = json::member(body, b"error").map(|member| member.value) else {

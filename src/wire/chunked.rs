@@ -289,6 +289,22 @@ pub fn write_chunk_head(len: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Fills `head` with the head of a chunk of `len` bytes, its size with leading zeros.
+///
+/// # Panics
+///
+/// `len` has more digits than there is room for.
+pub fn fill_chunk_head<const N: usize>(len: usize, head: &mut [u8; N]) {
+    let (size, end) = head.split_at_mut(N - 2);
+    end.copy_from_slice(b"\r\n");
+    let mut rest = len;
+    for place in size.iter_mut().rev() {
+        *place = b"0123456789abcdef"[rest & 0xf];
+        rest >>= 4;
+    }
+    assert!(rest == 0, "a chunk that is too large for its head");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -34,6 +34,24 @@ impl Block {
         places.cast_unsigned()
     }
 
+    /// The places of the bytes in `wanted`, a bit each.
+    #[inline]
+    #[must_use]
+    pub fn any_of<const N: usize>(self, wanted: [u8; N]) -> u32 {
+        use core::arch::x86_64::{
+            _mm_cmpeq_epi8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8, _mm_setzero_si128,
+        };
+        // SAFETY: SSE2 belongs to x86_64.
+        let places = unsafe {
+            let any = wanted.iter().fold(_mm_setzero_si128(), |any, byte| {
+                let wanted = _mm_set1_epi8(byte.cast_signed());
+                _mm_or_si128(any, _mm_cmpeq_epi8(self.0, wanted))
+            });
+            _mm_movemask_epi8(any)
+        };
+        places.cast_unsigned()
+    }
+
     /// The places of bytes up to `last`, a bit each.
     #[inline]
     #[must_use]
@@ -69,6 +87,13 @@ impl Block {
         self.places(|own| own == byte)
     }
 
+    /// The places of the bytes in `wanted`, a bit each.
+    #[inline]
+    #[must_use]
+    pub fn any_of<const N: usize>(self, wanted: [u8; N]) -> u32 {
+        self.places(|own| wanted.contains(&own))
+    }
+
     /// The places of bytes up to `last`, a bit each.
     #[inline]
     #[must_use]
@@ -87,6 +112,32 @@ impl Block {
 
 /// Bytes of a block.
 pub const BLOCK: usize = 16;
+
+/// Four blocks one after the other.
+#[derive(Clone, Copy)]
+pub struct Wide([Block; 4]);
+
+impl Wide {
+    /// The bytes of `text` from `at` on; `None`: there are less than sixty-four.
+    #[inline]
+    #[must_use]
+    pub fn at(text: &[u8], at: usize) -> Option<Self> {
+        let bytes = text.get(at..)?.first_chunk::<WIDE>()?;
+        let block = |number: usize| Block::at(bytes, number * BLOCK);
+        Some(Self([block(0)?, block(1)?, block(2)?, block(3)?]))
+    }
+
+    /// The places that `of` finds in the blocks, a bit each.
+    #[inline]
+    #[must_use]
+    pub fn places(self, of: impl Fn(Block) -> u32) -> u64 {
+        let [first, second, third, fourth] = self.0.map(|block| u64::from(of(block)));
+        first | second << BLOCK | third << (2 * BLOCK) | fourth << (3 * BLOCK)
+    }
+}
+
+/// Bytes of four blocks.
+pub const WIDE: usize = 4 * BLOCK;
 
 /// The first place, from `at` on, where `blockwise` and `single` agree that one is.
 #[inline]

@@ -7,6 +7,7 @@ use super::blocks::{self, Block, Content, Input, Said};
 use super::{Unsupported, parts, quoted};
 use crate::translate::compose::{Composer, between_quotes};
 use crate::translate::fields;
+use crate::wire::json::check::is_json;
 use crate::wire::json::{Kind, Value};
 
 /// What has been said.
@@ -376,7 +377,7 @@ fn input(arguments: Option<Value<'_>>) -> Input<'_> {
     };
     if parsed.is_empty() {
         Input::Object(Cow::Borrowed(b"{}"))
-    } else if serde_json::from_slice::<serde::de::IgnoredAny>(&parsed).is_err() {
+    } else if !is_json(&parsed) {
         Input::Arguments(Cow::Borrowed(arguments.text))
     } else if parsed.first() == Some(&b'{') {
         Input::Object(parsed)

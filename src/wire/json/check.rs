@@ -1,6 +1,8 @@
 //! Finds the end of a value and makes sure that it is JSON (RFC 8259), in one pass.
 
-use crate::wire::scan;
+use serde::de::IgnoredAny;
+
+use crate::wire::scan::{self, WIDE, Wide};
 
 /// The place behind the value that begins at `at`, white space before it included; `None`: it is
 /// not valid, or has a value in more than 63 containers.
@@ -38,6 +40,19 @@ pub fn value_end(text: &[u8], mut at: usize) -> Option<usize> {
             Next::Value(next) => at = next,
             Next::End(end) => return Some(end),
         }
+    }
+}
+
+/// Whether `text` is one value in UTF-8, white space around it aside.
+#[must_use]
+pub fn is_json(text: &[u8]) -> bool {
+    if simdutf8::basic::from_utf8(text).is_err() {
+        return false;
+    }
+    match value_end(text, 0) {
+        Some(end) => space_end(text, end) == text.len(),
+        // It may be nested too deep for this reader.
+        None => serde_json::from_slice::<IgnoredAny>(text).is_ok(),
     }
 }
 
@@ -122,12 +137,13 @@ pub fn space_end(text: &[u8], mut at: usize) -> usize {
 
 /// The place behind the string whose content begins at `at`.
 fn string_end(text: &[u8], mut at: usize) -> Option<usize> {
-    loop {
+    let long = at.saturating_add(LONG);
+    while at < long {
         at = scan::find(
             text,
             at,
-            |block| block.equal(b'"') | block.equal(b'\\') | block.up_to(0x1f),
-            |byte| matches!(byte, b'"' | b'\\' | ..=0x1f),
+            |block| block.any_of([b'"', b'\\']) | block.up_to(LAST_CONTROL),
+            |byte| matches!(byte, b'"' | b'\\' | ..=LAST_CONTROL),
         )?;
         match *text.get(at)? {
             b'"' => return Some(at + 1),
@@ -135,11 +151,49 @@ fn string_end(text: &[u8], mut at: usize) -> Option<usize> {
             _ => return None,
         }
     }
+    long_string_end(text, at)
+}
+/// The same, for a string that goes on: sixty-four bytes are looked at together, however many
+/// escapes are among them.
+fn long_string_end(text: &[u8], mut at: usize) -> Option<usize> {
+    while let Some(wide) = Wide::at(text, at) {
+        let mut marks =
+            wide.places(|block| block.any_of([b'"', b'\\']) | block.up_to(LAST_CONTROL));
+        let mut next = at + WIDE;
+        while marks != 0 {
+            let place = marks.trailing_zeros();
+            let mark = at + place as usize;
+            match *text.get(mark)? {
+                b'"' => return Some(mark + 1),
+                b'\\' => next = next.max(escape_end(text, mark + 1)?),
+                _ => return None,
+            }
+            // A backslash, and the byte that it makes another of.
+            marks &= !(0b11 << place);
+        }
+        at = next;
+    }
+    loop {
+        match *text.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at = escape_end(text, at + 1)?,
+            ..=LAST_CONTROL => return None,
+            _ => at += 1,
+        }
+    }
 }
 
+/// The last of the characters that no string may hold as they are.
+const LAST_CONTROL: u8 = 0x1f;
+/// Bytes after which a string is a long one.
+const LONG: usize = 64;
+
+/// The place behind the escape whose backslash stands before `at`.
+#[inline]
 fn escape_end(text: &[u8], at: usize) -> Option<usize> {
+    // Which one it is cannot be predicted, but that it is one of these can.
     match *text.get(at)? {
-        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(at + 1),
+        byte if SHORT_ESCAPES[usize::from(byte)] => Some(at + 1),
         b'u' => {
             let digits = text.get(at + 1..at + 5)?;
             digits.iter().all(u8::is_ascii_hexdigit).then_some(at + 5)
@@ -147,6 +201,17 @@ fn escape_end(text: &[u8], at: usize) -> Option<usize> {
         _ => None,
     }
 }
+
+/// The bytes that make an escape with the backslash before them.
+static SHORT_ESCAPES: [bool; 256] = {
+    let mut are = [false; 256];
+    let mut place = 0;
+    while place < b"\"\\/bfnrt".len() {
+        are[b"\"\\/bfnrt"[place] as usize] = true;
+        place += 1;
+    }
+    are
+};
 
 fn literal(text: &[u8], at: usize, word: &[u8]) -> Option<usize> {
     text.get(at..)?.starts_with(word).then_some(at + word.len())
@@ -184,7 +249,7 @@ mod tests {
     use super::*;
 
     /// Whether all of `text` is one value, white space aside.
-    fn is_json(text: &str) -> bool {
+    fn is_one_value(text: &str) -> bool {
         let end = value_end(text.as_bytes(), 0);
         end.is_some_and(|end| space_end(text.as_bytes(), end) == text.len())
     }
@@ -252,7 +317,36 @@ mod tests {
             "\t\r\n 1",
             r#"{"a":{"b":[{}, [], {"c":"d"}]} , "e":-1.5E+3}"#,
         ] {
-            assert_eq!(is_json(text), is_json_to_serde(text), "{text:?}");
+            assert_eq!(is_one_value(text), is_json_to_serde(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn long_strings_are_judged_as_serde_judges_them() {
+        for fill in 0..140 {
+            let fill = "x".repeat(fill);
+            for rest in [
+                r#"\\\\\\""#,
+                r#"\\\""#,
+                r#"\\\"y""#,
+                r#"\u00e9é""#,
+                r#"\u12g4""#,
+                r#"\x""#,
+                r#"\u12""#,
+                r#"\n\t\/\b\f\r\"""#,
+                "\t\"",
+                "\\\t\"",
+                "\"",
+                "\\",
+                "",
+            ] {
+                for tail in [0, 1, 70] {
+                    let text = format!("\"{fill}{rest}{}", " ".repeat(tail));
+                    assert_eq!(is_one_value(&text), is_json_to_serde(&text), "{text:?}");
+                    let text = format!("\"{}{fill}{rest}", r"a\\b\u0041c".repeat(tail));
+                    assert_eq!(is_one_value(&text), is_json_to_serde(&text), "{text:?}");
+                }
+            }
         }
     }
 
@@ -260,7 +354,7 @@ mod tests {
     fn what_is_nested_too_deep_is_left_to_others() {
         for (depth, expected) in [(63, true), (64, false), (100_000, false)] {
             let text = "[".repeat(depth) + "1" + &"]".repeat(depth);
-            assert_eq!(is_json(&text), expected, "{depth}");
+            assert_eq!(is_one_value(&text), expected, "{depth}");
         }
     }
 
@@ -269,7 +363,7 @@ mod tests {
         fn near_json_is_judged_as_serde_judges_it(
             text in r#"(\{|\}|\[|\]|"a"|"\\n|"|\\u00e9|:|,|1|-2\.5e3|0|true|null| |é){0,14}"#
         ) {
-            prop_assert_eq!(is_json(&text), is_json_to_serde(&text), "{:?}", text);
+            prop_assert_eq!(is_one_value(&text), is_json_to_serde(&text), "{:?}", text);
         }
 
         #[test]
@@ -283,8 +377,8 @@ mod tests {
                 Some(extra) => broken.insert_str(at, &extra),
                 None => drop(broken.remove(at)),
             }
-            prop_assert!(is_json(&text));
-            prop_assert_eq!(is_json(&broken), is_json_to_serde(&broken), "{:?}", broken);
+            prop_assert!(is_one_value(&text));
+            prop_assert_eq!(is_one_value(&broken), is_json_to_serde(&broken), "{:?}", broken);
         }
     }
 }
