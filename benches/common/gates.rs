@@ -19,11 +19,11 @@ use infermux::link::provider_gate::{Limits, ProviderGate};
 use super::{Run, kept, plan};
 
 /// Finds the route, looks at all `count` candidates, takes a ticket and chooses.
-pub(crate) fn route(count: usize) -> Run {
+pub(crate) fn route(count: u16) -> Run {
     let plan = kept(plan(count));
     let providers = (0..count).map(|_| ProviderGate::new(limits())).collect();
     let gates = Gates::new(plan.routes.all.len(), 1).with(providers, Box::default());
-    let rotation = Rotation::new(&vec![1; count]);
+    let rotation = Rotation::new(&vec![1; usize::from(count)]);
     let now = Instant::from_millis(1_000);
     Box::new(move || {
         let model = black_box("gpt-4o-mini");

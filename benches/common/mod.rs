@@ -4,10 +4,10 @@ mod books;
 mod dialects;
 mod gates;
 mod messages;
+mod plan;
 mod steps;
 
 use infermux::config::plan::Plan;
-use infermux::config::{self, Environment, Options, Strictness};
 
 /// One run of a step.
 pub(crate) type Run = Box<dyn FnMut()>;
@@ -65,27 +65,8 @@ pub(crate) fn step(name: &str) -> Run {
 const WARM_RUNS: u32 = 200;
 
 /// A Plan of `count` providers that serve the same model and have limits, and one budget.
-fn plan(count: usize) -> Plan {
-    let mut text = "listen: \"127.0.0.1:0\"\nproviders:\n".to_owned();
-    for number in 0..count {
-        text += &format!(
-            "  - {{name: p{number}, type: openai, base_url: \"http://127.0.0.1:9\", \
-             models: [gpt-4o-mini, gpt-4o], max_in_flight: 100000, \
-             rate_limits: {{requests_per_minute: 1000000000, \
-             tokens_per_minute: 1000000000000}}}}\n"
-        );
-    }
-    text += "circuit_breaker: {consecutive_failures: 1000000000, min_requests: 1000000000}\n";
-    text += "budgets:\n  - {caller: team-a, monthly_usd: 1000000}\n";
-    let options = Options {
-        environment: Environment::Lookup(&|_| None),
-        strict: Strictness::Strict,
-    };
-    let loaded = config::load(&text, &options);
-    loaded
-        .map_err(|rejected| format!("{:?}", rejected.faults()))
-        .expect("a good file")
-        .plan
+fn plan(count: u16) -> Plan {
+    plan::of(count, 1)
 }
 
 /// A value that lives as long as the process, so that steps can borrow from it.

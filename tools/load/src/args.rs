@@ -50,9 +50,13 @@ pub(crate) struct Args {
     /// The request body itself
     #[arg(long, value_name = "JSON", group = "source")]
     body_json: Option<String>,
-    /// File with a request body in which each {{ number }} becomes the request's number
+    /// File with a request body in which each {{ number }} becomes the request's number, as in
+    /// headers and the model's name
     #[arg(long, value_name = "FILE", group = "source")]
     template: Option<PathBuf>,
+    /// Numbers of a template start over after this many requests
+    #[arg(long, value_name = "N", requires = "template", value_parser = clap::value_parser!(u64).range(1..))]
+    cycle: Option<u64>,
     /// Send a chat request of exactly this many bytes [default: 229]
     #[arg(long, value_name = "N", group = "source")]
     body_bytes: Option<usize>,
@@ -188,7 +192,7 @@ impl Args {
         };
         Ok(Plan {
             request: match self.template {
-                Some(_) => Request::template(bytes),
+                Some(_) => Request::template(bytes, self.cycle),
                 None => Request::fixed(bytes),
             },
             trust,

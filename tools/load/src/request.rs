@@ -20,6 +20,7 @@ pub(crate) struct Request {
     places: Vec<usize>,
     next: u64,
     step: u64,
+    cycle: u64,
 }
 
 impl Request {
@@ -30,14 +31,16 @@ impl Request {
             places: Vec::new(),
             next: 0,
             step: 1,
+            cycle: u64::MAX,
         }
     }
 
-    /// A request whose marks become numbers.
-    pub(crate) fn template(bytes: Vec<u8>) -> Self {
+    /// A request whose marks become numbers, which start over after `cycle` requests.
+    pub(crate) fn template(bytes: Vec<u8>, cycle: Option<u64>) -> Self {
         let places = memchr::memmem::find_iter(&bytes, MARK).collect();
         Self {
             places,
+            cycle: cycle.unwrap_or(u64::MAX),
             ..Self::fixed(bytes)
         }
     }
@@ -63,7 +66,7 @@ impl Request {
 
     /// The number of the next request.
     pub(crate) fn next_number(&mut self) -> u64 {
-        let number = self.next;
+        let number = self.next % self.cycle;
         self.next += self.step;
         number
     }
@@ -247,7 +250,7 @@ mod tests {
 
     #[test]
     fn every_request_of_a_template_has_a_number_of_its_own() {
-        let whole = Request::template(b"a {{ number }} b {{ number }}".to_vec());
+        let whole = Request::template(b"a {{ number }} b {{ number }}".to_vec(), None);
         let mut own = whole.of_thread(1, 3);
         assert!(own.is_numbered() && !Request::fixed(b"{{ number }}".to_vec()).is_numbered());
         for expected in [
@@ -258,6 +261,13 @@ mod tests {
             own.write_number(number);
             assert_eq!(own.bytes(), expected.as_bytes());
         }
+    }
+
+    #[test]
+    fn numbers_start_over_after_a_cycle() {
+        let mut request = Request::template(b"{{ number }}".to_vec(), Some(3));
+        let numbers: Vec<u64> = (0..5).map(|_| request.next_number()).collect();
+        assert_eq!(numbers, [0, 1, 2, 0, 1]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod clock;
 mod commands;
 mod compare;
 mod demo;
+mod grow;
 mod overhead;
 mod processes;
 mod scrape;
@@ -65,6 +66,8 @@ enum Command {
     Overhead,
     /// What callers notice of a Prometheus that reads 1,000 series ten times a second
     Scrape,
+    /// What more shards, providers, models, callers and series cost (needs two cores)
+    Grow,
     /// infermux beside HAProxy and nginx under the same load (needs both, and two cores)
     Compare(compare::Options),
     /// Runs infermux-load with these flags; without --url against a running `cargo x demo --stay`
@@ -92,6 +95,7 @@ fn main() -> ExitCode {
         Command::Bench { .. } => bench::run(bench::Aim::Show),
         Command::Overhead => overhead::run(),
         Command::Scrape => scrape::run(),
+        Command::Grow => grow::run(),
         Command::Compare(options) => compare::run(&options),
         Command::Load { flags } => commands::load(flags),
     };

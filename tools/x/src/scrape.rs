@@ -79,13 +79,15 @@ fn name(provider: usize, model: usize) -> String {
 }
 
 /// Where callers connect, and where operators do.
-struct Addresses {
-    callers: String,
-    operators: String,
+pub(crate) struct Addresses {
+    /// Where callers do.
+    pub(crate) callers: String,
+    /// Where operators do.
+    pub(crate) operators: String,
 }
 
 /// Reads `listening on ADDR (management: ADDR)`.
-fn addresses(line: &str) -> Option<Addresses> {
+pub(crate) fn addresses(line: &str) -> Option<Addresses> {
     let (_, operators) = line.split_once("(management: ")?;
     Some(Addresses {
         callers: demo::router_address(line)?,
@@ -164,7 +166,12 @@ fn fill(router: &Addresses) -> Result<(), String> {
     Ok(())
 }
 
-fn scrape(router: &Addresses) -> Result<Vec<u8>, String> {
+/// Reads all metrics.
+///
+/// # Errors
+///
+/// When they do not come.
+pub(crate) fn scrape(router: &Addresses) -> Result<Vec<u8>, String> {
     let request = Request {
         address: &router.operators,
         method: "GET",

@@ -9,7 +9,7 @@ mod figures;
 mod load;
 mod memory;
 mod peers;
-mod process;
+pub(crate) mod process;
 mod report;
 mod syscalls;
 mod system;

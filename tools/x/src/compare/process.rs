@@ -1,6 +1,7 @@
 //! What the kernel knows of a process and its children: processor time, memory.
 
 use std::fs;
+use std::path::PathBuf;
 
 /// A process and the processes that it has started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,15 +34,22 @@ impl Tree {
     /// The scheduler's own count is exact to the nanosecond where `stat` counts in hundredths of a
     /// second; a thread that has ended is in neither, so the systems' threads must live on.
     pub(crate) fn cpu_micros(&self) -> Result<f64, String> {
+        self.cpu_micros_of(|_| true)
+    }
+
+    /// The same of the threads whose names are `wanted`.
+    pub(crate) fn cpu_micros_of(&self, wanted: impl Fn(&str) -> bool) -> Result<f64, String> {
+        let read = |path: PathBuf| {
+            fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))
+        };
         let mut nanos = 0.0;
         for id in &self.0 {
             let folder = format!("/proc/{id}/task");
             let entries = fs::read_dir(&folder).map_err(|e| format!("{folder}: {e}"))?;
             for thread in entries.filter_map(Result::ok) {
-                let path = thread.path().join("schedstat");
-                let text =
-                    fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-                nanos += first_number(&text);
+                if wanted(read(thread.path().join("comm"))?.trim_end()) {
+                    nanos += first_number(&read(thread.path().join("schedstat"))?);
+                }
             }
         }
         Ok(nanos / 1e3)

@@ -1,0 +1,189 @@
+//! What the coordinator has to do for so many shards: its real code, in virtual time, fed with the
+//! batches of shards that are played. One line per case:
+//! `shards requests/s providers budgets | microseconds per batch, nanoseconds per request, percent of
+//! a core`.
+//!
+//! Each shard hands its facts over every 10 ms, and the coordinator is woken for each batch by
+//! itself, which is the dearest way for batches to come.
+
+#[path = "common/plan.rs"]
+mod plan;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use infermux::base::ids::{BudgetId, ProviderId, ShardId};
+use infermux::base::money::NanoUsd;
+use infermux::base::time::{Instant, WallTime};
+use infermux::base::tokens::Tokens;
+use infermux::coordinator::run::Coordinator;
+use infermux::coordinator::time::Time;
+use infermux::decide::limiter::Window60;
+use infermux::decide::outcome::Signal;
+use infermux::ledger::books::Books;
+use infermux::ledger::state::State;
+use infermux::ledger::terms::Terms;
+use infermux::ledger::totals::Totals;
+use infermux::link::facts::{Ended, Fact, MonthTag, Sample, SampleKind};
+use infermux::link::reports::{Batch, Message, Progress};
+use infermux::link::{meters, queue};
+
+/// How often a shard hands over.
+const TICK: Duration = Duration::from_millis(10);
+/// Ticks until every window is as full as it gets: 61 seconds, so that what is charged falls due.
+const WARM_TICKS: u32 = 6_100;
+/// Ticks that are measured.
+const TICKS: u32 = 300;
+
+fn main() {
+    println!("shards requests/s providers budgets | us/batch ns/request %core");
+    for shards in [1, 4, 16, 64] {
+        show(&Case::new(shards, 1, 4, 4));
+        show(&Case::new(shards, 100, 4, 4));
+    }
+    for rows in [1, 10, 100, 1_000] {
+        show(&Case::new(64, 100, rows, u32::from(rows)));
+    }
+}
+
+/// One case.
+struct Case {
+    shards: u16,
+    /// Requests of each shard in each tick.
+    requests: u32,
+    providers: u16,
+    budgets: u32,
+}
+
+impl Case {
+    const fn new(shards: u16, requests: u32, providers: u16, budgets: u32) -> Self {
+        Self {
+            shards,
+            requests,
+            providers,
+            budgets,
+        }
+    }
+}
+
+fn show(case: &Case) {
+    let spent = measured(case);
+    let batches = f64::from(TICKS) * f64::from(case.shards);
+    let per_batch = spent.as_secs_f64() / batches;
+    let share = spent.as_secs_f64() / (TICK * TICKS).as_secs_f64();
+    println!(
+        "{:6} {:10} {:9} {:7} | {:8.2} {:10.0} {:5.2}",
+        case.shards,
+        u32::from(case.shards) * case.requests * 100,
+        case.providers,
+        case.budgets,
+        per_batch * 1e6,
+        per_batch * 1e9 / f64::from(case.requests),
+        share * 100.0
+    );
+}
+
+/// The real time that the coordinator takes for the ticks that count.
+fn measured(case: &Case) -> Duration {
+    let plan = Arc::new(plan::of(case.providers, case.budgets));
+    let wall = WallTime::from_unix_millis(1_795_428_000_000);
+    let first = Terms::first(Arc::clone(&plan), 0);
+    let progress = Arc::new(Progress::new(usize::from(case.shards)));
+    let totals = Totals::new(wall, &State::default());
+    let month = MonthTag(totals.month().tag());
+    let books = Books::new(&plan, wall, State::default(), Window60::SPAN);
+    let (_meters, begun) = meters::channel();
+    let mut coordinator = Coordinator::new(
+        plan,
+        (Arc::clone(&first.gates), progress),
+        (books, totals),
+        begun,
+        queue::queue(0).0,
+    );
+    let start = Instant::from_millis(1);
+    let at = |span: Duration| Time {
+        now: start + span,
+        wall: WallTime::from_unix_millis(wall.unix_millis() + millis(span)),
+    };
+    coordinator.start(at(Duration::ZERO));
+    let mut turn = 0;
+    let mut spent = Duration::ZERO;
+    for tick in 0..WARM_TICKS + TICKS {
+        for shard in 0..case.shards {
+            let time = at(TICK * tick + TICK * u32::from(shard) / u32::from(case.shards));
+            let batch = batch(case, time.now, month, (shard, tick), &mut turn);
+            let begun = clock();
+            coordinator.take_in(time.now, Message::Facts(batch));
+            coordinator.do_what_is_due(time);
+            if tick >= WARM_TICKS {
+                spent += begun.elapsed();
+            }
+        }
+    }
+    spent
+}
+
+/// What a shard hands over: four facts for each request, as it reports them.
+fn batch(
+    case: &Case,
+    now: Instant,
+    month: MonthTag,
+    (shard, tick): (u16, u32),
+    turn: &mut u32,
+) -> Batch {
+    let mut facts = Vec::new();
+    for _ in 0..case.requests {
+        *turn += 1;
+        let place = u16::try_from(*turn % u32::from(case.providers));
+        let provider = ProviderId(place.expect("less than there are"));
+        let budget = BudgetId(*turn % case.budgets);
+        let (reserved, tokens) = (NanoUsd::new(180), Tokens::new(300));
+        facts.push(Fact::Admitted {
+            provider,
+            at: now,
+            requests: 1,
+            tokens,
+        });
+        facts.push(Fact::Reserved {
+            budget,
+            month,
+            amount: reserved,
+        });
+        facts.push(Fact::Ended(Ended {
+            provider,
+            admitted: now,
+            at: now,
+            signal: Signal::Success,
+            sample: Some(Sample {
+                latency: Duration::from_millis(400),
+                kind: SampleKind::WholeAnswer,
+            }),
+            reserved: tokens,
+            used: Tokens::new(29),
+            probe: None,
+        }));
+        facts.push(Fact::Settled {
+            budget,
+            month,
+            reserved,
+            cost: NanoUsd::new(30),
+        });
+    }
+    Batch {
+        shard: ShardId(shard),
+        number: u64::from(tick) + 1,
+        facts,
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).expect("a short time")
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is real time that is measured"
+)]
+fn clock() -> std::time::Instant {
+    std::time::Instant::now()
+}

@@ -1,0 +1,281 @@
+//! `cargo x grow`: what more shards, providers, models and callers with budgets cost, in processor
+//! time for each request and in memory. The routers of one row, small to large, take turns under
+//! the same load on one core, so that whatever else the machine does falls on all of them.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::clock::Stopwatch;
+use crate::commands;
+use crate::compare::process::Tree;
+use crate::demo::Folder;
+use crate::overhead::{self, median};
+use crate::processes::Processes;
+use crate::scrape::{self, Addresses};
+
+/// Rounds; each router is loaded once in each.
+const ROUNDS: usize = 7;
+/// How long a router is loaded in a round.
+const SPAN: &str = "800ms";
+/// How long it is loaded before the first: every series has begun, every connection is there.
+const WARM_SPAN: &str = "3s";
+/// The body of every request; the numbers of models and callers go round.
+const BODY: &str = r#"{"model":"m{{ number }}","max_tokens":64,"messages":[{"role":"user","content":"The quick brown fox jumps over the lazy dog, and what the dog thinks of it nobody has ever asked."}]}"#;
+
+/// Something that there can be more of.
+#[derive(Clone, Copy)]
+struct Row {
+    name: &'static str,
+    sizes: &'static [usize],
+    /// The router's size with this many.
+    size: fn(usize) -> Size,
+}
+
+const ROWS: [Row; 4] = [
+    Row {
+        name: "shards",
+        sizes: &[1, 2, 4, 16, 64],
+        size: |shards| Size { shards, ..ONE },
+    },
+    Row {
+        name: "providers",
+        sizes: &[1, 10, 100, 1_000],
+        size: |providers| Size { providers, ..ONE },
+    },
+    Row {
+        name: "models",
+        sizes: &[1, 10, 100, 1_000],
+        size: |models| Size { models, ..ONE },
+    },
+    Row {
+        name: "callers with budgets",
+        sizes: &[1, 10, 100, 1_000],
+        size: |callers| Size { callers, ..ONE },
+    },
+];
+
+/// How much of everything a router has.
+#[derive(Clone, Copy)]
+struct Size {
+    shards: usize,
+    providers: usize,
+    models: usize,
+    callers: usize,
+}
+
+const ONE: Size = Size {
+    shards: 1,
+    providers: 1,
+    models: 1,
+    callers: 1,
+};
+
+/// Measures and prints, as a table in Markdown.
+///
+/// # Errors
+///
+/// What does not start or does not answer.
+pub(crate) fn run() -> Result<(), String> {
+    let packages = ["infermux", "infermux-mock", "infermux-load"].join(" --package ");
+    commands::cargo(&format!("build --release --locked --package {packages}"))?;
+    let bin = commands::target_dir()?.join("release");
+    let folder = Folder::new()?;
+    let template = folder.write("body.json", BODY)?;
+    println!(
+        "| what | how many | CPU per request, us | to the first | coordinator's part, us | \
+         RSS, MiB | series | a scrape, ms |\n|---|---:|---:|---:|---:|---:|---:|---:|"
+    );
+    for row in ROWS {
+        let mut processes = Processes::new()?;
+        let mock = overhead::mock(&mut processes, &bin)?;
+        let mut routers = Vec::new();
+        for &count in row.sizes {
+            let size = (row.size)(count);
+            let config = folder.write(&format!("{count}.yml"), &config(&mock, size))?;
+            routers.push(Router::start(&mut processes, &bin, &config, size)?);
+        }
+        let (bin, template) = (bin.clone(), template.clone());
+        // Meanwhile the lines that the routers log are read.
+        processes.watch(move || measure(&bin, &template, row, &routers))?;
+    }
+    Ok(())
+}
+
+fn config(mock: &str, size: Size) -> String {
+    let models: Vec<String> = (0..size.models).map(|n| format!("m{n:012}")).collect();
+    let models = models.join(", ");
+    let mut text = format!(
+        "listen: 127.0.0.1:0\nmanagement_listen: 127.0.0.1:0\nlog: {{level: warn}}\n\
+         server: {{shards: {}}}\nproviders:\n",
+        size.shards
+    );
+    // Writing to a String cannot fail.
+    for provider in 0..size.providers {
+        let _ = writeln!(
+            text,
+            "  - {{name: p{provider}, type: openai, base_url: \"http://{mock}/v1\", \
+             api_key: sk-grow, health_check: {{disabled: true}}, max_in_flight: 100000, \
+             rate_limits: {{requests_per_minute: 1000000000, tokens_per_minute: 1000000000000}}, \
+             models: [{models}]}}"
+        );
+    }
+    text += "budgets:\n";
+    for caller in 0..size.callers {
+        let _ = writeln!(
+            text,
+            "  - {{caller: \"c{caller:012}\", monthly_usd: 100000000}}"
+        );
+    }
+    text
+}
+
+/// One router.
+struct Router {
+    addresses: Addresses,
+    tree: Tree,
+    size: Size,
+}
+
+/// What a router costs for each request, in microseconds: all of it, and its coordinator.
+#[derive(Clone, Copy)]
+struct Cost {
+    all: f64,
+    coordinator: f64,
+}
+
+impl Router {
+    fn start(
+        processes: &mut Processes,
+        bin: &Path,
+        config: &Path,
+        size: Size,
+    ) -> Result<Self, String> {
+        let program = bin.join("infermux").display().to_string();
+        let config = config.display().to_string();
+        let flags = ["-c", "0", &program, "serve", "--config", &config].map(str::to_owned);
+        let addresses = processes.start(Path::new("taskset"), &flags, scrape::addresses)?;
+        let pid = processes.last_id().ok_or("the router has no process id")?;
+        Ok(Self {
+            addresses,
+            tree: Tree::of(pid),
+            size,
+        })
+    }
+
+    /// Loads it for a time.
+    fn load(&self, bin: &Path, template: &PathBuf, span: &str) -> Result<Cost, String> {
+        let url = format!("http://{}/v1/chat/completions", self.addresses.callers);
+        let cycle = self.size.models.max(self.size.callers).to_string();
+        // What there is one of has the number 0.
+        let (model, caller) = match (self.size.models, self.size.callers) {
+            (1, _) => ("m000000000000", "c{{ number }}"),
+            (_, _) => ("m{{ number }}", "c000000000000"),
+        };
+        let before = self.spent()?;
+        let output = Command::new(bin.join("infermux-load"))
+            .args(["--json", "--pin=1", "-c64", "-d", span, "--url", &url])
+            .args(["--header", &format!("X-Infermux-Caller: {caller}")])
+            .args(["--model", model, "--cycle", &cycle, "--template"])
+            .arg(template)
+            .output()
+            .map_err(|e| format!("cannot run infermux-load: {e}"))?;
+        let after = self.spent()?;
+        let said = || String::from_utf8_lossy(&output.stderr).into_owned();
+        let result: Value = serde_json::from_slice(&output.stdout)
+            .map_err(|e| format!("infermux-load: {e}\n{}", said()))?;
+        let (answers, errors) = (result["answers"].as_f64(), result["errors"].as_f64());
+        match (answers, errors) {
+            (Some(answers), Some(0.0)) if answers > 0.0 => Ok(Cost {
+                all: (after.all - before.all) / answers,
+                coordinator: (after.coordinator - before.coordinator) / answers,
+            }),
+            (_, _) => Err(format!("not all is well: {}", result["errors_by_kind"])),
+        }
+    }
+
+    fn spent(&self) -> Result<Cost, String> {
+        Ok(Cost {
+            all: self.tree.cpu_micros()?,
+            coordinator: self.tree.cpu_micros_of(|thread| thread == "coordinator")?,
+        })
+    }
+}
+
+/// Loads the routers of a row in turns, and prints a line for each.
+fn measure(bin: &Path, template: &PathBuf, row: Row, routers: &[Router]) -> Result<(), String> {
+    for router in routers {
+        router.load(bin, template, WARM_SPAN)?;
+    }
+    let mut costs = vec![Vec::new(); routers.len()];
+    for round in 0..ROUNDS {
+        for turn in 0..routers.len() {
+            // Who comes last in one round comes first in the next.
+            let place = if round % 2 == 0 {
+                turn
+            } else {
+                routers.len() - 1 - turn
+            };
+            costs[place].push(routers[place].load(bin, template, SPAN)?);
+        }
+    }
+    for (router, (costs_here, count)) in routers.iter().zip(costs.iter().zip(row.sizes)) {
+        let of =
+            |part: fn(&Cost) -> f64| median(&mut costs_here.iter().map(part).collect::<Vec<_>>());
+        let pairs = costs_here.iter().zip(&costs[0]);
+        let ratio = median(
+            &mut pairs
+                .map(|(here, first)| here.all / first.all)
+                .collect::<Vec<_>>(),
+        );
+        let clock = Stopwatch::start();
+        let metrics = scrape::scrape(&router.addresses)?;
+        let took = clock.elapsed();
+        let is_series = |line: &&[u8]| !line.is_empty() && !line.starts_with(b"#");
+        println!(
+            "| {} | {count} | {:.2} | {ratio:.2} | {:.2} | {:.1} | {} | {:.1} |",
+            row.name,
+            of(|cost| cost.all),
+            of(|cost| cost.coordinator),
+            router.tree.rss_kib()? / 1024.0,
+            metrics
+                .split(|byte| *byte == b'\n')
+                .filter(is_series)
+                .count(),
+            took.as_secs_f64() * 1e3,
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_grows_in_one_thing_alone() {
+        for row in ROWS {
+            assert!(row.sizes.is_sorted() && row.sizes[0] == 1, "{}", row.name);
+            let size = (row.size)(7);
+            let all = [size.shards, size.providers, size.models, size.callers];
+            assert_eq!(all.iter().filter(|count| **count != 1).count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_configuration_has_as_much_as_it_says() {
+        let text = config(
+            "127.0.0.1:9",
+            Size {
+                providers: 3,
+                callers: 2,
+                ..ONE
+            },
+        );
+        assert_eq!(text.matches("name: p").count(), 3);
+        assert_eq!(text.matches("caller: ").count(), 2);
+        assert!(text.contains("models: [m000000000000]"), "{text}");
+    }
+}
