@@ -1,7 +1,7 @@
 //! What the coordinator has to do for so many shards: its real code, in virtual time, fed with the
 //! batches of shards that are played. One line per case:
-//! `shards requests/s providers budgets | microseconds per batch, nanoseconds per request, percent of
-//! a core`.
+//! `shards requests/s providers budgets | microseconds per batch, nanoseconds per request, percent
+//! of a core`.
 //!
 //! Each shard hands its facts over every 10 ms, and the coordinator is woken for each batch by
 //! itself, which is the dearest way for batches to come.

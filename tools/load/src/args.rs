@@ -1,5 +1,6 @@
 //! Flags to a checked plan of the run.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,8 +56,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", group = "source")]
     template: Option<PathBuf>,
     /// Numbers of a template start over after this many requests
-    #[arg(long, value_name = "N", requires = "template", value_parser = clap::value_parser!(u64).range(1..))]
-    cycle: Option<u64>,
+    #[arg(long, value_name = "N", requires = "template")]
+    cycle: Option<NonZeroU64>,
     /// Send a chat request of exactly this many bytes [default: 229]
     #[arg(long, value_name = "N", group = "source")]
     body_bytes: Option<usize>,
@@ -192,7 +193,7 @@ impl Args {
         };
         Ok(Plan {
             request: match self.template {
-                Some(_) => Request::template(bytes, self.cycle),
+                Some(_) => Request::template(bytes, self.cycle.map(NonZeroU64::get)),
                 None => Request::fixed(bytes),
             },
             trust,

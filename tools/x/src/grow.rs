@@ -22,8 +22,9 @@ const ROUNDS: usize = 7;
 const SPAN: &str = "800ms";
 /// How long it is loaded before the first: every series has begun, every connection is there.
 const WARM_SPAN: &str = "3s";
-/// The body of every request; the numbers of models and callers go round.
-const BODY: &str = r#"{"model":"m{{ number }}","max_tokens":64,"messages":[{"role":"user","content":"The quick brown fox jumps over the lazy dog, and what the dog thinks of it nobody has ever asked."}]}"#;
+/// The body of every request, but for its model.
+const BODY: &str = r#"{"max_tokens":64,"messages":[{"role":"user","content":"The quick brown
+    fox jumps over the lazy dog, and what the dog thinks of it nobody has ever asked."}]}"#;
 
 /// Something that there can be more of.
 #[derive(Clone, Copy)]
@@ -83,7 +84,7 @@ pub(crate) fn run() -> Result<(), String> {
     commands::cargo(&format!("build --release --locked --package {packages}"))?;
     let bin = commands::target_dir()?.join("release");
     let folder = Folder::new()?;
-    let template = folder.write("body.json", BODY)?;
+    let template = folder.write("body.json", &BODY.replace("\n    ", " "))?;
     println!(
         "| what | how many | CPU per request, us | to the first | coordinator's part, us | \
          RSS, MiB | series | a scrape, ms |\n|---|---:|---:|---:|---:|---:|---:|---:|"

@@ -130,6 +130,7 @@ fn contenders(workload: &Workload, peers: &[Peer], base: &str) -> Result<Vec<Con
         peer: peer.clone(),
         words: [workload.words, more].concat(),
         cores,
+        load: workload.load,
     };
     let own = peers.iter().find(|peer| peer.name == "infermux");
     let own = own.ok_or("infermux is not among the peers");
@@ -142,7 +143,11 @@ fn contenders(workload: &Workload, peers: &[Peer], base: &str) -> Result<Vec<Con
         }
         Contest::Shards => vec![
             contender(own?, "infermux", &[], SYSTEM_CORE),
-            contender(own?, "infermux, two shards", &["two_shards"], SYSTEM_CORE),
+            // As many for each shard: what comes in one turn of a loop is sent in one go.
+            Contender {
+                load: &["-c128"],
+                ..contender(own?, "infermux, two shards", &["two_shards"], SYSTEM_CORE)
+            },
         ],
         Contest::Pinning => vec![
             contender(own?, "infermux", &[], SYSTEM_CORE),
@@ -195,9 +200,15 @@ impl Field<'_> {
     }
 
     fn turn(&mut self, index: usize, direct: Option<f64>) -> Result<Run, String> {
-        let label = &self.contenders[index].label;
-        let url = self.systems[index].url(self.workload, &self.contenders[index].peer);
-        let (place, workload) = (self.place, self.workload);
+        let Contender {
+            label, peer, load, ..
+        } = &self.contenders[index];
+        let url = self.systems[index].url(self.workload, peer);
+        let workload = &Workload {
+            load,
+            ..*self.workload
+        };
+        let place = self.place;
         let fail = |e: String| format!("{}: {label}: {e}", workload.name);
         if workload.seconds_min == 0.0 {
             let warm_up = (Extent::Seconds(WARM_UP_SECONDS), None);

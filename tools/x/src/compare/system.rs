@@ -40,6 +40,8 @@ pub(crate) struct Contender {
     pub(crate) words: Vec<&'static str>,
     /// The cores it may use.
     pub(crate) cores: &'static str,
+    /// Flags of the load tool.
+    pub(crate) load: &'static [&'static str],
 }
 
 /// A process that ends with its handle, or with this program.

@@ -254,7 +254,7 @@ pub(crate) const ALL: [Workload; 20] = [
     },
     Workload {
         name: "shards",
-        title: "two shards beside one, small request, 64 connections",
+        title: "two shards beside one, small request, 64 connections for each shard",
         contest: Contest::Shards,
         beside: Beside::Nothing,
         aims: &[(Figure::Cpu, Aim::Ratio(1.05))],
