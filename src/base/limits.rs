@@ -89,7 +89,7 @@ pub const READ_BYTES: usize = 4 << 10;
 /// has sent more is not watched any longer, and its hang-up noticed only by a failing write.
 pub const READ_AHEAD_BYTES_MAX: usize = 16 << 10;
 /// Room for one read from a provider, in bytes: most answers fit.
-pub const UPSTREAM_READ_BYTES: usize = 8 << 10;
+pub const UPSTREAM_READ_BYTES: usize = 4 << 10;
 /// Room for one read of a stream, in bytes: one in full flow takes hundreds of events at a time,
 /// and each read becomes one send.
 pub const STREAM_READ_BYTES: usize = 64 << 10;
