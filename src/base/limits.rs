@@ -93,18 +93,16 @@ pub const UPSTREAM_READ_BYTES: usize = 4 << 10;
 /// Room for one read of a stream, in bytes: one in full flow takes hundreds of events at a time,
 /// and each read becomes one send.
 pub const STREAM_READ_BYTES: usize = 64 << 10;
-/// Most small buffers, most large ones, and most heads that a shard keeps between two requests.
+/// Most small buffers, and most heads, that a shard keeps between two requests.
 pub const SPARES_MAX: usize = 96;
-/// Buffers from this size on are large, in bytes.
+/// Buffers from this size on are large, in bytes: no connection keeps one between two requests.
 pub const LARGE_SPARE_BYTES: usize = 24 << 10;
-/// Largest buffer that a shard keeps between two requests, in bytes.
-pub const SPARE_BUFFER_BYTES_MAX: usize = BUFFER_KEPT_BYTES;
-const _: () = assert!(READ_BYTES <= SPARE_BUFFER_BYTES_MAX);
-const _: () = assert!(STREAM_READ_BYTES <= SPARE_BUFFER_BYTES_MAX);
+const _: () = assert!(READ_BYTES < LARGE_SPARE_BYTES && UPSTREAM_READ_BYTES < LARGE_SPARE_BYTES);
+/// Most bytes of large buffers that a shard keeps between two requests.
+pub const LARGE_SPARES_BYTES_MAX: usize = 8 << 20;
+const _: () = assert!(STREAM_READ_BYTES <= LARGE_SPARES_BYTES_MAX);
 /// Room for one read of a large body, in bytes.
 pub const READ_LARGE_BYTES: usize = 64 << 10;
-/// Buffers larger than this are given back to the allocator after their request.
-pub const BUFFER_KEPT_BYTES: usize = 96 << 10;
 /// Bodies up to this size are sent together with their head, in one send.
 pub const ONE_SEND_BYTES_MAX: usize = 64 << 10;
 /// What is sent without waiting for it, in bytes at most: an empty send buffer has room for it, so

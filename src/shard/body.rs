@@ -59,7 +59,7 @@ async fn read_length(shard: &Shard, caller: &mut Caller, end: usize) -> Result<B
     if caller.bytes.len() < end {
         invite(shard, caller).await?;
         let missing = end - caller.bytes.len();
-        caller.bytes_mut().reserve_exact(missing + READ_ROOM);
+        shard.buffers.grow(caller.bytes_mut(), missing + READ_ROOM);
         let mut pace = Pace::new(shard, clock::now());
         while caller.bytes.len() < end {
             pace.read(caller).await?;

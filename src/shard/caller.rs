@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use monoio::net::TcpStream;
 use rustls::ServerConfig;
 
-use crate::base::limits::{BUFFER_KEPT_BYTES, LEFT_BYTES_MAX, READ_AHEAD_BYTES_MAX, READ_BYTES};
+use crate::base::limits::{LARGE_SPARE_BYTES, LEFT_BYTES_MAX, READ_AHEAD_BYTES_MAX, READ_BYTES};
 use crate::link::buffered::Held;
 use crate::shard::buffers::Buffers;
 use crate::shard::part::Part;
@@ -261,9 +261,10 @@ impl Caller {
     /// Drops the first `len` bytes, which were a request; what came behind it stays.
     pub fn forget(&mut self, len: usize) {
         self.held.clear();
-        drop_front(self.bytes_mut(), len);
-        if self.out.capacity() > BUFFER_KEPT_BYTES {
-            self.out = Vec::new();
+        let buffers = Rc::clone(&self.buffers);
+        drop_front(self.bytes_mut(), len, &buffers);
+        if self.out.capacity() >= LARGE_SPARE_BYTES {
+            self.buffers.give(std::mem::take(&mut self.out));
         }
         if !self.behind.is_empty() {
             let behind = std::mem::take(&mut self.behind);
@@ -306,13 +307,16 @@ impl Caller {
 
 /// Takes the first `len` bytes out of `bytes`, and gives back the room that a large body took: it
 /// is not counted any more, even where the beginning of the next request stays.
-fn drop_front(bytes: &mut Vec<u8>, len: usize) {
-    if len >= bytes.len() {
+fn drop_front(bytes: &mut Vec<u8>, len: usize, buffers: &Buffers) {
+    let left = bytes.get(len..).unwrap_or_default();
+    if bytes.capacity() >= LARGE_SPARE_BYTES {
+        let left = left.to_vec();
+        buffers.give(std::mem::replace(bytes, left));
+    } else if left.is_empty() {
         bytes.clear();
     } else {
         bytes.drain(..len);
     }
-    bytes.shrink_to(BUFFER_KEPT_BYTES);
 }
 
 #[cfg(test)]
@@ -323,9 +327,11 @@ mod tests {
     fn the_room_of_a_large_body_does_not_stay_with_what_follows_it() {
         for (len, left) in [(1 << 20, &b""[..]), ((1 << 20) - 2, b"xx"), (2 << 20, b"")] {
             let mut bytes = vec![b'x'; 1 << 20];
-            drop_front(&mut bytes, len);
+            let buffers = Buffers::default();
+            drop_front(&mut bytes, len, &buffers);
             assert_eq!(bytes, left);
-            assert!(bytes.capacity() <= BUFFER_KEPT_BYTES);
+            assert!(bytes.capacity() < LARGE_SPARE_BYTES);
+            assert!(buffers.take_for(1 << 20).capacity() >= 1 << 20);
         }
     }
 }

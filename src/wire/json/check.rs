@@ -1,8 +1,10 @@
 //! Finds the end of a value and makes sure that it is JSON (RFC 8259), in one pass.
 
+use std::ops::ControlFlow;
+
 use serde::de::IgnoredAny;
 
-use crate::wire::scan::{self, WIDE, Wide};
+use crate::wire::scan::{self, LAST_CONTROL};
 
 /// The place behind the value that begins at `at`, white space before it included; `None`: it is
 /// not valid, or has a value in more than 63 containers.
@@ -142,7 +144,7 @@ fn string_end(text: &[u8], mut at: usize) -> Option<usize> {
         at = scan::find(
             text,
             at,
-            |block| block.any_of([b'"', b'\\']) | block.up_to(LAST_CONTROL),
+            |block| block.equal(b'"') | block.equal(b'\\') | block.up_to(LAST_CONTROL),
             |byte| matches!(byte, b'"' | b'\\' | ..=LAST_CONTROL),
         )?;
         match *text.get(at)? {
@@ -155,24 +157,29 @@ fn string_end(text: &[u8], mut at: usize) -> Option<usize> {
 }
 /// The same, for a string that goes on: sixty-four bytes are looked at together, however many
 /// escapes are among them.
-fn long_string_end(text: &[u8], mut at: usize) -> Option<usize> {
-    while let Some(wide) = Wide::at(text, at) {
-        let mut marks =
-            wide.places(|block| block.any_of([b'"', b'\\']) | block.up_to(LAST_CONTROL));
-        let mut next = at + WIDE;
+fn long_string_end(text: &[u8], at: usize) -> Option<usize> {
+    let looked = scan::string_marks(text, at, |at, mut marks| {
+        let mut next = at;
         while marks != 0 {
             let place = marks.trailing_zeros();
             let mark = at + place as usize;
-            match *text.get(mark)? {
-                b'"' => return Some(mark + 1),
-                b'\\' => next = next.max(escape_end(text, mark + 1)?),
-                _ => return None,
+            match text.get(mark) {
+                Some(b'"') => return ControlFlow::Break(Some(mark + 1)),
+                Some(b'\\') => match escape_end(text, mark + 1) {
+                    Some(end) => next = end,
+                    None => return ControlFlow::Break(None),
+                },
+                _ => return ControlFlow::Break(None),
             }
             // A backslash, and the byte that it makes another of.
             marks &= !(0b11 << place);
         }
-        at = next;
-    }
+        ControlFlow::Continue(next)
+    });
+    let mut at = match looked {
+        ControlFlow::Break(end) => return end,
+        ControlFlow::Continue(at) => at,
+    };
     loop {
         match *text.get(at)? {
             b'"' => return Some(at + 1),
@@ -183,8 +190,6 @@ fn long_string_end(text: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// The last of the characters that no string may hold as they are.
-const LAST_CONTROL: u8 = 0x1f;
 /// Bytes after which a string is a long one.
 const LONG: usize = 64;
 
