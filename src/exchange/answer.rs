@@ -83,7 +83,7 @@ impl Found {
         while let Some(name) = walk.name()? {
             match name.text {
                 b"model" => self.view.model = Some(walk.value()?.span()),
-                b"usage" => self.view.usage = Usage::read(&walk.value()?),
+                b"usage" => self.view.usage = Usage::walk(&mut walk)?,
                 b"error" => self.is_error = !walk.value()?.is_blank(),
                 b"data" => self.has_data = walk.value()?.kind == Kind::Array,
                 b"choices" => self.choices = Choices::read(&mut walk, endpoint)?,

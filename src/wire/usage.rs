@@ -1,7 +1,7 @@
 //! Token counts as a provider tells them, and as they are billed.
 
 use crate::base::tokens::{Counts, Tokens};
-use crate::wire::json::{self, Kind, Value};
+use crate::wire::json::{Bracket, Kind, NotJson, Value, Walk};
 
 /// What a provider says a request has used.
 ///
@@ -23,28 +23,44 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Reads an OpenAI `usage` object. `None`: it counts nothing, so that an estimate is better.
-    /// (No prompt has zero tokens; Ollama sends zeros on every chunk before the last.)
+    /// Reads an OpenAI `usage` object; see [`Usage::walk`]. What is no object counts nothing.
     #[must_use]
     pub fn read(usage: &Value<'_>) -> Option<Self> {
-        if usage.kind != Kind::Object {
-            return None;
-        }
+        Self::walk(&mut Walk::new(usage.text)).ok()?
+    }
+
+    /// Reads an OpenAI `usage` object, where `walk` stands. `None`: it counts nothing, so that an
+    /// estimate is better. (No prompt has zero tokens; Ollama sends zeros on every chunk before the
+    /// last.)
+    ///
+    /// # Errors
+    /// It is not JSON.
+    pub fn walk(walk: &mut Walk<'_>) -> Result<Option<Self>, NotJson> {
         let mut read = Self::default();
         let (mut total, mut reasoning) = (Tokens::ZERO, Tokens::ZERO);
-        for member in json::members(usage.text) {
-            let json::Member { name, value, .. } = member.ok()?;
-            match name {
-                b"prompt_tokens" => read.prompt = count(&value),
-                b"completion_tokens" => read.completion = count(&value),
-                b"total_tokens" => total = count(&value),
-                b"prompt_tokens_details" => read.read_prompt_details(&value),
+        if !walk.enter(Bracket::Object)? {
+            return Ok(None);
+        }
+        while let Some(name) = walk.name()? {
+            match name.text {
+                b"prompt_tokens" => read.prompt = count(&walk.value()?),
+                b"completion_tokens" => read.completion = count(&walk.value()?),
+                b"total_tokens" => total = count(&walk.value()?),
+                b"prompt_tokens_details" => each_detail(walk, |name, count| match name {
+                    b"cached_tokens" => read.cache_read = read.cache_read.max(count),
+                    b"cache_write_tokens" => read.cache_write = count,
+                    _ => {}
+                })?,
                 // DeepSeek's name for it.
                 b"prompt_cache_hit_tokens" => {
-                    read.cache_read = read.cache_read.max(count(&value));
+                    read.cache_read = read.cache_read.max(count(&walk.value()?));
                 }
-                b"completion_tokens_details" => reasoning = detail(&value, b"reasoning_tokens"),
-                _ => {}
+                b"completion_tokens_details" => each_detail(walk, |name, count| {
+                    if name == b"reasoning_tokens" {
+                        reasoning = count;
+                    }
+                })?,
+                _ => drop(walk.value()?),
             }
         }
         // xAI leaves the reasoning out of some models' completion tokens; the total gives it away.
@@ -52,7 +68,7 @@ impl Usage {
         if reasoning > Tokens::ZERO && total == listed.saturating_add(reasoning) {
             read.reasoning_apart = reasoning;
         }
-        (listed > Tokens::ZERO).then_some(read)
+        Ok((listed > Tokens::ZERO).then_some(read))
     }
 
     /// The disjoint counts.
@@ -73,22 +89,16 @@ impl Usage {
             output: self.completion.saturating_add(self.reasoning_apart),
         }
     }
-
-    fn read_prompt_details(&mut self, details: &Value<'_>) {
-        self.cache_read = self.cache_read.max(detail(details, b"cached_tokens"));
-        self.cache_write = detail(details, b"cache_write_tokens");
-    }
 }
 
-fn detail(details: &Value<'_>, name: &[u8]) -> Tokens {
-    match details.kind {
-        Kind::Object => {
-            json::member(details.text, name).map_or(Tokens::ZERO, |member| count(&member.value))
-        }
-        Kind::String | Kind::Number | Kind::Array | Kind::True | Kind::False | Kind::Null => {
-            Tokens::ZERO
+/// The counts in an object of details, if it is one.
+fn each_detail(walk: &mut Walk<'_>, mut take: impl FnMut(&[u8], Tokens)) -> Result<(), NotJson> {
+    if walk.enter(Bracket::Object)? {
+        while let Some(name) = walk.name()? {
+            take(name.text, count(&walk.value()?));
         }
     }
+    Ok(())
 }
 
 /// More than any request uses: a provider's nonsense must not eat a year's budget.
@@ -134,6 +144,7 @@ const fn saturating_u64(told: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::json;
 
     fn read(text: &str) -> Option<Usage> {
         let list = format!("[{text}]");
@@ -161,7 +172,7 @@ mod tests {
         check(r#"{"prompt_tokens":9,"total_tokens":9}"#, [9, 0, 0, 0]);
         check(
             r#"{"prompt_tokens":100,"completion_tokens":5,"total_tokens":105,
-                "prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":30,\
+                "prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":30,
                     "audio_tokens":0},
                 "completion_tokens_details":{"reasoning_tokens":3}}"#,
             [10, 60, 30, 5],
