@@ -97,7 +97,8 @@ pub const LAST_CONTROL: u8 = 0x1f;
 
 /// Looks at `text` from `at` on, sixty-four bytes at a time: `visit` is told where they begin and
 /// where among them there are quotes, backslashes and control characters, a bit each, and says
-/// where to go on. Ends with what `visit` breaks with, or where less than sixty-four bytes are left.
+/// where to go on. Ends with what `visit` breaks with, or where less than sixty-four bytes are
+/// left.
 pub fn string_marks<R>(
     text: &[u8],
     at: usize,
