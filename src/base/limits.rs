@@ -94,7 +94,7 @@ pub const UPSTREAM_READ_BYTES: usize = 4 << 10;
 /// and each read becomes one send.
 pub const STREAM_READ_BYTES: usize = 64 << 10;
 /// Most small buffers, and most heads, that a shard keeps between two requests.
-pub const SPARES_MAX: usize = 96;
+pub const SPARES_MAX: usize = 256;
 /// Buffers from this size on are large, in bytes: no connection keeps one between two requests.
 pub const LARGE_SPARE_BYTES: usize = 24 << 10;
 const _: () = assert!(READ_BYTES < LARGE_SPARE_BYTES && UPSTREAM_READ_BYTES < LARGE_SPARE_BYTES);
