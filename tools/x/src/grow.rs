@@ -231,6 +231,7 @@ fn measure(bin: &Path, template: &PathBuf, row: Row, routers: &[Router]) -> Resu
                 .map(|(here, first)| here.all / first.all)
                 .collect::<Vec<_>>(),
         );
+        let memory = router.tree.rss_kib()? / 1024.0;
         let clock = Stopwatch::start();
         let metrics = scrape::scrape(&router.addresses)?;
         let took = clock.elapsed();
@@ -240,7 +241,7 @@ fn measure(bin: &Path, template: &PathBuf, row: Row, routers: &[Router]) -> Resu
             row.name,
             of(|cost| cost.all),
             of(|cost| cost.coordinator),
-            router.tree.rss_kib()? / 1024.0,
+            memory,
             metrics
                 .split(|byte| *byte == b'\n')
                 .filter(is_series)
