@@ -93,7 +93,7 @@ pub const UPSTREAM_READ_BYTES: usize = 4 << 10;
 /// Room for one read of a stream, in bytes: one in full flow takes hundreds of events at a time,
 /// and each read becomes one send.
 pub const STREAM_READ_BYTES: usize = 64 << 10;
-/// Most small buffers, and most heads, that a shard keeps between two requests.
+/// Most small buffers, heads, rooms of requests, and operations that a shard keeps for later ones.
 pub const SPARES_MAX: usize = 256;
 /// Buffers from this size on are large, in bytes: no connection keeps one between two requests.
 pub const LARGE_SPARE_BYTES: usize = 24 << 10;

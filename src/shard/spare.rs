@@ -114,7 +114,7 @@ impl Spare {
         if count < IN_PLACE || self.has_payload() {
             return;
         }
-        // A translated event may be longer than what it was; the end of a chunk is.
+        // An event may become longer, and the end of its chunk follows.
         let room = HEAD_ROOM + count + count / 4;
         if self.payload.capacity() < room {
             self.payload = buffers.take_for(room);

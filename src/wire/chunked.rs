@@ -289,11 +289,8 @@ pub fn write_chunk_head(len: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Fills `head` with the head of a chunk of `len` bytes, its size with leading zeros.
-///
-/// # Panics
-///
-/// `len` has more digits than there is room for.
+/// Fills `head` with the head of a chunk of `len` bytes, its size with leading zeros; `len` must not
+/// have more digits than there is room for.
 pub fn fill_chunk_head<const N: usize>(len: usize, head: &mut [u8; N]) {
     let (size, end) = head.split_at_mut(N - 2);
     end.copy_from_slice(b"\r\n");
@@ -302,12 +299,24 @@ pub fn fill_chunk_head<const N: usize>(len: usize, head: &mut [u8; N]) {
         *place = b"0123456789abcdef"[rest & 0xf];
         rest >>= 4;
     }
-    assert!(rest == 0, "a chunk that is too large for its head");
+    debug_assert_eq!(rest, 0, "a chunk that is too large for its head");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_head_in_place_says_what_a_head_behind_says() {
+        for len in [1, 0x0f, 0x1000, 0xf_ffff] {
+            let (mut plain, mut filled) = (Vec::new(), [0; 7]);
+            write_chunk_head(len, &mut plain);
+            fill_chunk_head(len, &mut filled);
+            let without_zeros = filled.iter().skip_while(|digit| **digit == b'0');
+            assert!(without_zeros.eq(&plain), "{len}");
+            assert!(filled.ends_with(b"\r\n"));
+        }
+    }
 
     /// Decodes `input` in reads of `step` bytes: the payload and where the body ended.
     fn decode(input: &[u8], step: usize) -> Result<(Vec<u8>, Option<usize>), ChunkFault> {
