@@ -289,8 +289,8 @@ pub fn write_chunk_head(len: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Fills `head` with the head of a chunk of `len` bytes, its size with leading zeros; `len` must not
-/// have more digits than there is room for.
+/// Fills `head` with the head of a chunk of `len` bytes, its size with leading zeros; `len` must
+/// not have more digits than there is room for.
 pub fn fill_chunk_head<const N: usize>(len: usize, head: &mut [u8; N]) {
     let (size, end) = head.split_at_mut(N - 2);
     end.copy_from_slice(b"\r\n");
