@@ -109,9 +109,9 @@ impl Spare {
         }
     }
 
-    /// Makes room for what a read of `count` bytes becomes.
+    /// Makes room for what a read of `count` bytes becomes, once it goes to the caller at once.
     pub fn make_room(&mut self, count: usize, buffers: &Buffers) {
-        if count < IN_PLACE || self.has_payload() {
+        if count < IN_PLACE || self.has_payload() || !self.is_committed() {
             return;
         }
         // An event may become longer, and the end of its chunk follows.
@@ -128,7 +128,8 @@ impl Spare {
             return;
         };
         if payload.is_empty() {
-            return;
+            // Nothing of what was read is for the caller, and it may be long until something is.
+            return self.empty(buffers);
         }
         if version == Version::Http11
             && caller.out.is_empty()

@@ -486,3 +486,37 @@ fn a_caller_that_reads_slowly_gets_all_of_it() {
     assert_eq!(answer.events().len(), 2_000 + 3);
     wait_for(&alpha, &answered);
 }
+
+#[test]
+fn a_stream_in_full_flow_arrives_as_it_was_sent() {
+    let alpha = mock(json!({"name": "alpha", "events": 3_000, "event_bytes": 233}));
+    let sent = Client::connect(alpha.address()).chat(&streamed_chat("x"));
+    let sent = sent.events();
+    assert!(sent.len() > 3_000, "{} events", sent.len());
+    let router = Router::start(&config_of(
+        &[provider(&alpha, &["model_aliases: {renamed: m}"])],
+        "",
+    ));
+    for model in ["m", "renamed"] {
+        let body = streamed_chat("x").replace("\"m\"", &format!("{model:?}"));
+        let answer = Client::connect(router.addr()).chat(&body);
+        assert_complete(&answer);
+        let events = answer.events();
+        assert_eq!(events.len(), sent.len());
+        assert_eq!(text_of(&events), text_of(&sent));
+        let name = format!("\"model\":{model:?}");
+        let chunks = events.iter().filter(|event| *event != "[DONE]");
+        assert!(chunks.clone().all(|event| event.contains(&name)), "{model}");
+    }
+    let body = streamed_chat("x");
+    let mut old = Client::connect(router.addr());
+    old.send(format!(
+        "POST /v1/chat/completions HTTP/1.0\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    let events = old.answer().events();
+    assert_eq!(
+        (events.len(), text_of(&events)),
+        (sent.len(), text_of(&sent))
+    );
+}
