@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::commands;
+use crate::compare::process::Tree;
 use crate::demo::{self, Folder};
 use crate::processes::Processes;
 
@@ -15,8 +16,6 @@ use crate::processes::Processes;
 const ROUNDS: usize = 7;
 /// How long one router is loaded in a round.
 const SPAN: &str = "4s";
-/// Processor time is counted in hundredths of a second (`USER_HZ`, the same on every Linux).
-const MICROS_PER_TICK: f64 = 10_000.0;
 /// The aim: with everything, at most this many times the processor time.
 const RATIO_MAX: f64 = 1.03;
 
@@ -90,7 +89,7 @@ budgets:
 
 struct Router {
     url: String,
-    pid: u32,
+    tree: Tree,
 }
 
 impl Router {
@@ -101,18 +100,19 @@ impl Router {
         let address = processes.start(&bin.join("infermux"), &flags, demo::router_address)?;
         let pid = processes.last_id().ok_or("the router has no process id")?;
         let url = format!("http://{address}/v1/chat/completions");
-        Ok(Self { url, pid })
+        let tree = Tree::of(pid);
+        Ok(Self { url, tree })
     }
 
     /// Loads it once.
     fn micros_per_request(&self, bin: &Path) -> Result<f64, String> {
-        let before = self.ticks()?;
+        let before = self.tree.cpu_micros()?;
         let output = Command::new(bin.join("infermux-load"))
             .args(["--json", "--pin=1", "-c64", "-d", SPAN, "--url", &self.url])
             .args(["--header", "X-Infermux-Caller: load"])
             .output()
             .map_err(|e| format!("cannot run infermux-load: {e}"))?;
-        let ticks = self.ticks()? - before;
+        let micros = self.tree.cpu_micros()? - before;
         let result: Value = serde_json::from_slice(&output.stdout).map_err(|e| {
             format!(
                 "infermux-load: {e}\n{}",
@@ -122,17 +122,7 @@ impl Router {
         let requests = result["answers"]
             .as_f64()
             .filter(|requests| *requests > 0.0);
-        Ok(ticks * MICROS_PER_TICK / requests.ok_or("no request was answered")?)
-    }
-
-    /// Processor time of the whole process, its own and the kernel's.
-    fn ticks(&self) -> Result<f64, String> {
-        let path = format!("/proc/{}/stat", self.pid);
-        let text = std::fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?;
-        // The second field is a name, which may hold anything but ends with the last parenthesis.
-        let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
-        let times = fields.split_whitespace().skip(11).take(2);
-        Ok(times.filter_map(|time| time.parse::<f64>().ok()).sum())
+        Ok(micros / requests.ok_or("no request was answered")?)
     }
 }
 
