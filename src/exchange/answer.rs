@@ -81,7 +81,7 @@ impl Found {
             return Err(NotJson { at: 0 });
         }
         while let Some(name) = walk.name()? {
-            match name.text {
+            match &*name.read() {
                 b"model" => self.view.model = Some(walk.value()?.span()),
                 b"usage" => self.view.usage = Usage::walk(&mut walk)?,
                 b"error" => self.is_error = !walk.value()?.is_blank(),
@@ -117,6 +117,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wire::json::respelt::respelt;
 
     const CHAT: Endpoint = Endpoint::ChatCompletions;
 
@@ -233,6 +234,24 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_spelling_makes_a_difference(seed: u64) {
+            let plain = r#"{"id":"x","model":"theirs","choices":[{"message":{"content":"a b"}}],
+                "usage":{"prompt_tokens":9,"completion_tokens":2,
+                "prompt_tokens_details":{"cached_tokens":4}},"error":null}"#;
+            let other = respelt(plain, seed);
+            let [one, two] = [plain, &other].map(|body| {
+                let view = inspect(body.as_bytes(), CHAT).unwrap();
+                let mut out = Vec::new();
+                write_answer(body.as_bytes(), &view, b"\"mine\"", &mut out);
+                let said: serde_json::Value = serde_json::from_slice(&out).unwrap();
+                (said, view.usage, view.text_bytes)
+            });
+            prop_assert_eq!(one, two);
+            let error = respelt(r#"{"choices":[{}],"error":"x"}"#, seed);
+            prop_assert_eq!(inspect(error.as_bytes(), CHAT), Err(AnswerFault::Error));
+        }
+
         #[test]
         fn arbitrary_bodies_never_panic(
             body in r#"(\{|\}|"model"|"choices"|"usage"|:|"m"|,|null|\[|\]| |"|7|é){0,24}"#

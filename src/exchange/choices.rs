@@ -74,7 +74,7 @@ impl Choices {
         let mut index = Indexes::of(0);
         let mut is_finished = false;
         while let Some(name) = walk.name()? {
-            match (name.text, endpoint) {
+            match (&*name.read(), endpoint) {
                 (b"index", _) => index = index_of(&walk.value()?),
                 (b"finish_reason", _) => is_finished = !walk.value()?.is_blank(),
                 (b"delta" | b"message", Endpoint::ChatCompletions) => self.add_message(walk)?,
@@ -101,7 +101,7 @@ impl Choices {
         self.has_carrier = true;
         while let Some(name) = walk.name()? {
             let value = walk.value()?;
-            match name.text {
+            match &*name.read() {
                 b"role" => {}
                 b"tool_calls" | b"function_call" => self.add_call(&value),
                 _ => self.add_content(&value),

@@ -132,7 +132,7 @@ impl Shape {
         let mut is_empty = true;
         for member in json::members(error.text).map_while(Result::ok) {
             is_empty = false;
-            let Some(key) = KEYS.iter().position(|key| key.as_bytes() == member.name) else {
+            let Some(key) = KEYS.iter().position(|key| member.name.is(key.as_bytes())) else {
                 continue;
             };
             // Which of two counts would depend on the reader.

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use super::*;
+use crate::wire::json::respelt::respelt;
 
 const PLAN: RelayPlan<'static> = RelayPlan {
     caller_model: b"\"mine\"",
@@ -617,6 +618,39 @@ proptest! {
         let by_event: Vec<&[u8]> = events.iter().map(String::as_bytes).collect();
         let rest = &read[events.concat().len()..];
         prop_assert_eq!(relay(&plan, &[&by_event, rest].concat()), relay(&plan, &read));
+    }
+
+    /// However a provider spells its events, they mean the same.
+    #[test]
+    fn no_spelling_makes_a_difference(
+        pieces in prop::collection::vec(
+            prop_oneof![
+                4 => Just(r#"{"model":"theirs","choices":[{"delta":{"content":"b a"}}]}"#),
+                1 => Just(r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"#),
+                1 => Just(r#"{"choices":[{"delta":{},"finish_reason":"stop"}],"usage":null}"#),
+                1 => Just(r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#),
+                1 => Just(r#"{"x_groq":{"usage":{"prompt_tokens":9}}}"#),
+                1 => Just(r#"{"object":"error","message":"x"}"#),
+                1 => Just(r#"{"error":{"message":"x","code":"y"}}"#),
+            ],
+            1..8,
+        ),
+        seed: u64,
+    ) {
+        let events = |spell: &dyn Fn(&str) -> String| -> String {
+            pieces.iter().map(|piece| format!("data: {}\n\n", spell(piece))).collect()
+        };
+        let said = |run: &Run| -> Vec<Json> {
+            let data = run.out.split_terminator("\n\n").map(|event| &event["data: ".len()..]);
+            data.map(|data| serde_json::from_str(data).unwrap_or(Json::Null)).collect()
+        };
+        let plain = relay(&PLAN, &[events(&str::to_owned).as_bytes()]);
+        let other = relay(&PLAN, &[events(&|piece| respelt(piece, seed)).as_bytes()]);
+        prop_assert_eq!(said(&plain), said(&other));
+        prop_assert_eq!(
+            (plain.end, plain.committed, plain.usage, plain.text_bytes),
+            (other.end, other.committed, other.usage, other.text_bytes)
+        );
     }
 
     #[test]

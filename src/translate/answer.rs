@@ -112,7 +112,7 @@ impl<'a> Message<'a> {
         for member in json::members(body) {
             let member = member.map_err(|NotJson { .. }| AnswerFault::Malformed)?;
             let value = member.value;
-            match member.name {
+            match &*member.name.read() {
                 b"id" => message.id = string(&value),
                 b"content" => content = Some(value),
                 b"stop_reason" => message.stop_reason = Some(value),

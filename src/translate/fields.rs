@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr;
-
 use crate::translate::request::Unsupported;
 use crate::wire::json::{self, Kind, Value};
 
@@ -30,9 +28,10 @@ pub(super) fn read_all<'a, const N: usize>(
         let Ok(member) = member else {
             return Err(Unsupported::new("", "is not valid JSON"));
         };
-        let name = decoded(member.name);
-        let Some(index) = names.iter().position(|known| *known == name) else {
-            other(&name, &member.value);
+        let name = member.name.read();
+        let known = names.iter().position(|known| known.as_bytes() == &*name);
+        let Some(index) = known else {
+            other(&String::from_utf8_lossy(&name), &member.value);
             continue;
         };
         // Which of the two counts would depend on the reader.
@@ -71,7 +70,7 @@ pub(super) fn required<'a>(
 
 /// Whether `value` is the string `text`.
 pub(super) fn says(value: &Value<'_>, text: &str) -> bool {
-    value.string().is_some_and(|said| said == text)
+    value.says(text)
 }
 
 /// What a string says; of one that cannot be decoded (half a surrogate pair), its bytes as written.
@@ -98,13 +97,4 @@ pub(super) fn cache_control<'a>(value: Option<Value<'a>>) -> Result<Option<&'a [
         }
         value => Ok(value.map(|value| value.text)),
     }
-}
-
-/// A member's name, which may be written with escapes.
-fn decoded(name: &[u8]) -> Cow<'_, str> {
-    let as_written = String::from_utf8_lossy(name);
-    if memchr(b'\\', name).is_none() {
-        return as_written;
-    }
-    serde_json::from_str(&format!("\"{as_written}\"")).map_or(as_written, Cow::Owned)
 }

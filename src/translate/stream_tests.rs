@@ -8,6 +8,7 @@ use crate::base::limits::{EVENT_BYTES_MAX, OPEN_BLOCKS_MAX};
 use crate::base::tokens::Counts;
 use crate::decide::outcome::{KeyOwner, Next, Outcome};
 use crate::translate::error;
+use crate::wire::json::respelt::respelt;
 
 const PLAN: StreamPlan<'static> = StreamPlan {
     caller_model: b"\"mine\"",
@@ -857,6 +858,46 @@ proptest! {
             translate(&PLAN, &[&read[..before], &by_event, &read[after..]].concat()),
             translate(&PLAN, &read)
         );
+    }
+
+    /// However a provider spells its events, they mean the same.
+    #[test]
+    fn no_spelling_makes_a_difference(
+        stop in prop_oneof![
+            Just("end_turn"), Just("max_tokens"), Just("tool_use"), Just("refusal"),
+        ],
+        seed: u64,
+    ) {
+        let delta_of_message =
+            json!({"stop_reason": stop, "stop_details": {"explanation": "e"}});
+        let last = json!({
+            "type": "message_delta", "delta": delta_of_message, "usage": {"output_tokens": 9},
+        });
+        let last = format!("data: {last}");
+        let stream = [
+            MESSAGE,
+            &start(0, r#"{"type":"text","text":""}"#),
+            &delta(0, r#"{"type":"text_delta","text":"abc"}"#),
+            &delta(0, r#"{"type":"thinking_delta","thinking":"abc"}"#),
+            &tool_start(1, "{}"),
+            &delta(1, r#"{"type":"input_json_delta","partial_json":"{}"}"#),
+            &last, "\n\n",
+            STOP,
+        ]
+        .concat();
+        let other: String = stream
+            .split_inclusive('\n')
+            .map(|line| match line.strip_prefix("data: ") {
+                Some(data) => format!("data: {}", respelt(data, seed)),
+                None => line.to_owned(),
+            })
+            .collect();
+        let plan = StreamPlan { include_usage: IncludeUsage::Yes, ..PLAN };
+        let (plain, other) =
+            (translate(&plan, &[stream.as_bytes()]), translate(&plan, &[other.as_bytes()]));
+        prop_assert_eq!(plain.events(), other.events());
+        prop_assert_eq!((plain.end, plain.usage), (other.end, other.usage));
+        prop_assert!(plain.usage.is_some() && plain.finish_reasons().len() == 1);
     }
 
     #[test]

@@ -29,7 +29,7 @@ impl Counters {
         }
         for member in json::members(usage.text).map_while(Result::ok) {
             let told = count(&member.value);
-            match member.name {
+            match &*member.name.read() {
                 b"input_tokens" => read.input = told.unwrap_or_default(),
                 b"output_tokens" => read.output = told.unwrap_or_default(),
                 b"cache_creation_input_tokens" => read.cache_write = told.unwrap_or_default(),

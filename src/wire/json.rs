@@ -14,6 +14,8 @@ use crate::wire::scan;
 pub use walk::{Bracket, Name, Walk};
 
 pub mod check;
+#[cfg(test)]
+pub mod respelt;
 mod walk;
 
 /// The members of the object that `text` holds, in order; anything but one object is a fault.
@@ -34,13 +36,14 @@ pub const fn elements(text: &[u8]) -> Elements<'_> {
     }
 }
 
-/// The first member called `name` of the object that `text` holds; `None` also where it is no
-/// object.
+/// The member called `name` of the object that `text` holds, of several the last, as most readers
+/// take it; `None` also where it is no object.
 #[must_use]
 pub fn member<'a>(text: &'a [u8], name: &[u8]) -> Option<Member<'a>> {
     members(text)
         .map_while(Result::ok)
-        .find(|member| member.name == name)
+        .filter(|member| member.name.is(name))
+        .last()
 }
 
 /// Appends `text` as a JSON string, quotes included.
@@ -78,16 +81,19 @@ pub fn text_len(inner: &[u8]) -> usize {
 #[must_use]
 pub fn removal(text: &[u8], member: &Member<'_>) -> std::ops::Range<usize> {
     let end = member.value.end();
-    let before = text.get(..member.at).unwrap_or_default().trim_ascii_end();
+    let before = text
+        .get(..member.name.at)
+        .unwrap_or_default()
+        .trim_ascii_end();
     if before.last() == Some(&b',') {
         return before.len() - 1..end;
     }
     let after = text.get(end..).unwrap_or_default();
     let space = after.len() - after.trim_ascii_start().len();
     if after.get(space) == Some(&b',') {
-        member.at..end + space + 1
+        member.name.at..end + space + 1
     } else {
-        member.at..end
+        member.name.at..end
     }
 }
 
@@ -167,6 +173,23 @@ impl<'a> Value<'a> {
         serde_json::from_slice(self.text).ok().map(Cow::Owned)
     }
 
+    /// Whether it is the string `text`, however that is written.
+    #[must_use]
+    pub fn says(&self, text: &str) -> bool {
+        *self.word() == *text.as_bytes()
+    }
+
+    /// A string as JSON reads it, to be compared with what strings are known. Empty where it is no
+    /// string; one that is not decodable (half a surrogate pair) stays as it is written.
+    #[inline]
+    #[must_use]
+    pub fn word(&self) -> Cow<'a, [u8]> {
+        if self.kind != Kind::String {
+            return Cow::Borrowed(b"");
+        }
+        word(self.text)
+    }
+
     /// How long the text of a string is: an escape counts as one byte, nothing is decoded.
     #[must_use]
     pub fn string_len(&self) -> usize {
@@ -178,19 +201,40 @@ impl<'a> Value<'a> {
 
     /// What stands between the quotes or brackets.
     pub(super) fn inner(&self) -> &'a [u8] {
-        self.text
-            .get(1..self.text.len().saturating_sub(1))
-            .unwrap_or_default()
+        inner(self.text)
     }
+}
+
+/// A string, given with its quotes, as JSON reads it; see [`Value::word`].
+#[inline]
+#[must_use]
+pub fn word(quoted: &[u8]) -> Cow<'_, [u8]> {
+    let inner = inner(quoted);
+    if memchr(b'\\', inner).is_none() {
+        return Cow::Borrowed(inner);
+    }
+    decoded(quoted)
+}
+
+#[cold]
+fn decoded(quoted: &[u8]) -> Cow<'_, [u8]> {
+    match serde_json::from_slice::<String>(quoted) {
+        Ok(text) => Cow::Owned(text.into_bytes()),
+        Err(_) => Cow::Borrowed(inner(quoted)),
+    }
+}
+
+/// What stands between the quotes or brackets of `text`.
+fn inner(text: &[u8]) -> &[u8] {
+    text.get(1..text.len().saturating_sub(1))
+        .unwrap_or_default()
 }
 
 /// A member of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member<'a> {
-    /// Its name between the quotes, escapes as written.
-    pub name: &'a [u8],
-    /// Place of the name's opening quote.
-    pub at: usize,
+    /// Its name.
+    pub name: Name<'a>,
     /// Its value.
     pub value: Value<'a>,
 }
@@ -208,8 +252,7 @@ impl<'a> Members<'a> {
         }
         match self.walk.name()? {
             Some(name) => Ok(Some(Member {
-                name: name.text,
-                at: name.at,
+                name,
                 value: self.walk.value()?,
             })),
             None => self.walk.end().map(|()| None),

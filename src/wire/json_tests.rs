@@ -10,9 +10,15 @@ fn walk(text: &str) -> Result<Vec<(String, String)>, usize> {
         .map(|member| {
             let member = member.map_err(|fault| fault.at)?;
             assert_eq!(&text.as_bytes()[member.value.span()], member.value.text);
-            assert_eq!(text.as_bytes()[member.at], b'"');
+            assert_eq!(
+                &text.as_bytes()[member.name.at..][..member.name.quoted.len()],
+                member.name.quoted
+            );
             let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-            Ok((text(member.name), text(member.value.text)))
+            Ok((
+                text(&member.name.quoted[1..member.name.quoted.len() - 1]),
+                text(member.value.text),
+            ))
         })
         .collect()
 }
@@ -168,9 +174,8 @@ proptest! {
                 let read: serde_json::Map<String, serde_json::Value> = members(text.as_bytes())
                     .map(|member| {
                         let member = member.unwrap();
-                        let quoted = [b"\"", member.name, b"\""].concat();
                         (
-                            serde_json::from_slice(&quoted).unwrap(),
+                            serde_json::from_slice(member.name.quoted).unwrap(),
                             serde_json::from_slice(member.value.text).unwrap(),
                         )
                     })

@@ -84,6 +84,9 @@ pub enum AskFault {
     /// A key that must be unique: which one counts would depend on the reader.
     #[error("`{0}` is given twice")]
     Twice(&'static str),
+    /// A name that is one of the router's but for its case: some providers would read it.
+    #[error("`{0}` is not in lower case: which readers take it for that would depend on them")]
+    OtherCase(&'static str),
     /// No `model`.
     #[error("`model` is missing")]
     NoModel,
@@ -126,6 +129,9 @@ pub fn read_ask(body: &[u8]) -> Result<Ask<'_>, AskFault> {
     let keys = Keys::of(text).map_err(|error| fault_of(&error))?;
     if let Some(key) = keys.twice {
         return Err(AskFault::Twice(key.name()));
+    }
+    if let Some(key) = keys.mistaken {
+        return Err(AskFault::OtherCase(key.name()));
     }
     let model_raw = keys.raw(Key::Model).ok_or(AskFault::NoModel)?;
     let model: Cow<'_, str> = string(model_raw).ok_or(AskFault::ModelNotAString)?;
@@ -302,7 +308,12 @@ fn include_usage(text: &str, options: Option<Range<usize>>) -> Result<IncludeUsa
     }
     for member in json::members(value) {
         let member = member.map_err(|_| AskFault::StreamOptionsNotAnObject)?;
-        if member.name != b"include_usage" {
+        let name = member.name.read();
+        if *name != *b"include_usage" {
+            let name = std::str::from_utf8(&name).unwrap_or_default();
+            if keys::may_be_taken_for(name, "include_usage") {
+                return Err(AskFault::OtherCase("stream_options.include_usage"));
+            }
             continue;
         }
         if include.span.is_some() {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::json::respelt::respelt;
 
 const INJECT: RequestEdits<'_> = RequestEdits {
     model: None,
@@ -72,6 +73,47 @@ fn absent_and_null_are_the_same() {
         );
         assert_eq!(ask.user, None);
     }
+}
+
+#[test]
+fn no_spelling_turns_metering_off() {
+    for options in [
+        r#"{"include\u005fusage":false}"#,
+        r#"{"\u0069nclude_usag\u0065":false,"x":1}"#,
+    ] {
+        let body = format!(r#"{{"model":"m","stream":true,"stream_options":{options}}}"#);
+        let sent: serde_json::Value = serde_json::from_str(&edited(&body, &INJECT)).unwrap();
+        assert_eq!(sent["stream_options"]["include_usage"], true, "{body}");
+    }
+    for options in [
+        r#"{"include_usage":true,"include\u005fusage":false}"#,
+        r#"{"include\u005fusage":false,"include_usage":true}"#,
+    ] {
+        let body = format!(r#"{{"model":"m","stream":true,"stream_options":{options}}}"#);
+        let fault = read_ask(body.as_bytes()).unwrap_err();
+        assert_eq!(fault, AskFault::Twice("stream_options.include_usage"));
+    }
+}
+
+#[test]
+fn a_name_that_some_readers_take_for_another_is_refused() {
+    for (member, name) in [
+        (r#""Model":"dear""#, "model"),
+        (r#""Stream":true"#, "stream"),
+        (
+            r#""\u017ftream_Option\u017f":{"include_usage":false}"#,
+            "stream_options",
+        ),
+        (
+            r#""stream_options":{"Include_Usage":false}"#,
+            "stream_options.include_usage",
+        ),
+    ] {
+        let body = format!(r#"{{"model":"m",{member}}}"#);
+        let fault = read_ask(body.as_bytes()).unwrap_err();
+        assert_eq!(fault, AskFault::OtherCase(name), "{body}");
+    }
+    assert!(read_ask(br#"{"model":"m","topK":1,"Seed":2,"stream_options":{"X":1}}"#).is_ok());
 }
 
 #[test]
@@ -340,6 +382,39 @@ proptest! {
         }
         let found: serde_json::Value = serde_json::from_str(&edited(&body, &edits)).unwrap();
         prop_assert_eq!(found, expected);
+    }
+
+    /// However a request is spelled, it is read the same, and says the same upstream.
+    #[test]
+    fn no_spelling_makes_a_difference(
+        model in "m[ -~é\u{1f600}]{1,20}",
+        rest in prop_oneof![
+            Just(r#""stream":true,"stream_options":{"include_usage":false}"#),
+            Just(r#""stream":true,"stream_options":{"include_usage":true,"x":[]}"#),
+            Just(r#""stream":true,"stream_options":{"x":"include_usage"}"#),
+            Just(r#""stream":true,"max_completion_tokens":5,"n":2,"user":"u\/\"v""#),
+            Just(r#""max_tokens":7,"max_completion_tokens":5,"input":["a"],"prompt":"b""#),
+        ],
+        seed: u64,
+    ) {
+        let name = String::from_utf8(json::quoted(&model)).unwrap();
+        let plain = format!(r#"{{"model":{name},{rest},"messages":[{{"role":"user"}}]}}"#);
+        let other = respelt(&plain, seed);
+        let (one, two) = (read_ask(plain.as_bytes()).unwrap(), read_ask(other.as_bytes()).unwrap());
+        let read = |ask: &Ask<'_>| {
+            let counts = (ask.max_tokens, ask.max_completion_tokens, ask.n);
+            let user = ask.user.as_deref().map(str::to_owned);
+            (ask.model.to_string(), ask.stream, ask.include_usage, counts, user)
+        };
+        prop_assert_eq!(read(&one), read(&two));
+        let edits = RequestEdits { model: None, inject_usage: true, copy_max_tokens: true };
+        let said = |body: &str| -> serde_json::Value {
+            serde_json::from_str(&edited(body, &edits)).unwrap()
+        };
+        prop_assert_eq!(said(&plain), said(&other));
+        if one.stream {
+            prop_assert_eq!(&said(&other)["stream_options"]["include_usage"], true);
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl Usage {
             return Ok(None);
         }
         while let Some(name) = walk.name()? {
-            match name.text {
+            match &*name.read() {
                 b"prompt_tokens" => read.prompt = count(&walk.value()?),
                 b"completion_tokens" => read.completion = count(&walk.value()?),
                 b"total_tokens" => total = count(&walk.value()?),
@@ -95,7 +95,7 @@ impl Usage {
 fn each_detail(walk: &mut Walk<'_>, mut take: impl FnMut(&[u8], Tokens)) -> Result<(), NotJson> {
     if walk.enter(Bracket::Object)? {
         while let Some(name) = walk.name()? {
-            take(name.text, count(&walk.value()?));
+            take(&name.read(), count(&walk.value()?));
         }
     }
     Ok(())

@@ -71,6 +71,47 @@ fn the_usage_chunk_is_asked_for_and_taken_out_again() {
 }
 
 #[test]
+fn no_spelling_turns_metering_off() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let router = Router::start(&config_with(&alpha, &["model_aliases: {nick: m}"]));
+    let mut client = Client::connect(router.addr());
+    for body in [
+        r#"{"stream_options":{"include\u005fusage":false},"model":"m","stream":true"#,
+        concat!(
+            r#"{"stream\u005foptions":{"include_usag\u0065":false},"#,
+            r#""mod\u0065l":"nick","str\u0065am":true"#,
+        ),
+    ] {
+        let body =
+            format!("{body},\"messages\":[{{\"role\":\"user\",\"content\":\"hello there\"}}]}}");
+        let answer = client.chat(&body);
+        assert_complete(&answer);
+        assert_eq!(text_of(&answer.events()), "mock alpha: hello there");
+        assert!(!answer.text().contains("usage"), "{}", answer.text());
+        let seen = &last_seen(&alpha)["body"];
+        assert_eq!(seen["stream_options"]["include_usage"], true);
+        assert_eq!(seen["model"], "m");
+        assert_eq!(answer.trailer("x-infermux-completion-tokens"), Some("4"));
+        assert_eq!(answer.trailer("x-infermux-prompt-tokens"), Some("3"));
+    }
+    // What two readers would read differently goes to neither.
+    let before = alpha.stats().requests;
+    for odd in [
+        r#""stream_options":{"include_usage":true,"include\u005fusage":false}"#,
+        r#""Stream_Options":{"include_usage":false}"#,
+        r#""Model":"other""#,
+    ] {
+        let answer = client.chat(&streamed_chat("hi").replacen('{', &format!("{{{odd},"), 1));
+        assert_eq!(
+            (answer.status, answer.code()),
+            (400, "invalid_request".to_owned()),
+            "{odd}"
+        );
+    }
+    assert_eq!(alpha.stats().requests, before);
+}
+
+#[test]
 fn a_usage_chunk_that_was_asked_for_stays() {
     let alpha = mock(json!({"name": "alpha"}));
     let twin = mock(json!({"name": "alpha"}));

@@ -6,7 +6,7 @@ use crate::config::plan::Endpoint;
 use crate::exchange::choices::Choices;
 use crate::exchange::relay::UsageChunk;
 use crate::wire::forms::{Forms, GAPS_MAX, Gap, GapKind};
-use crate::wire::json::{self, Bracket, Kind, Member, Name, NotJson, Value, Walk};
+use crate::wire::json::{self, Bracket, Kind, Member, NotJson, Value, Walk};
 use crate::wire::splice::Splice;
 use crate::wire::sse;
 
@@ -42,18 +42,19 @@ impl<'a> Chunk<'a> {
         if !walk.enter(Bracket::Object)? {
             return Err(NotJson { at: 0 });
         }
-        while let Some(Name { text: name, at }) = walk.name()? {
-            if name == b"choices" {
+        while let Some(name) = walk.name()? {
+            let known = name.read();
+            if *known == *b"choices" {
                 chunk.choices = Choices::read(&mut walk, endpoint)?;
                 continue;
             }
             let value = walk.value()?;
-            match name {
+            match &*known {
                 b"model" => chunk.model = Some(value),
-                b"usage" => chunk.usage = Some(Member { name, at, value }),
+                b"usage" => chunk.usage = Some(Member { name, value }),
                 b"error" => chunk.error = Some(value),
                 // What older vLLM and Mistral say instead.
-                b"object" if value.text == b"\"error\"" => chunk.error = Some(value),
+                b"object" if value.says("error") => chunk.error = Some(value),
                 b"x_groq" => chunk.x_groq = Some(value),
                 // What OpenAI says in every chunk of a stream, and says the same.
                 b"id" | b"object" | b"created" | b"service_tier" | b"system_fingerprint" => {}

@@ -8,7 +8,7 @@ use super::{Unsupported, parts, quoted};
 use crate::translate::compose::{Composer, between_quotes};
 use crate::translate::fields;
 use crate::wire::json::check::is_json;
-use crate::wire::json::{Kind, Value};
+use crate::wire::json::{Kind, Value, word};
 
 /// What has been said.
 #[derive(Default)]
@@ -79,7 +79,7 @@ impl<'a> Conversation<'a> {
             | Content::Document { .. }
             | Content::ToolResult { .. } => None,
         });
-        names.filter(|name| seen.insert(*name)).collect()
+        names.filter(|name| seen.insert(word(name))).collect()
     }
 
     /// Writes `system` and `messages`.

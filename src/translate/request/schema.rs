@@ -3,7 +3,7 @@
 use super::Unsupported;
 use crate::base::limits::SCHEMA_DEPTH_MAX;
 use crate::translate::fields;
-use crate::wire::json::{self, Elements, Kind, Member, Members, NotJson, Value};
+use crate::wire::json::{self, Elements, Kind, Member, Members, Name, NotJson, Value};
 
 /// The schema as the API takes it: without the keywords of [`REFUSED`], and with every object
 /// closed. What the schema loses, the answer need not keep to.
@@ -61,7 +61,7 @@ enum Holds {
 
 /// An entry, of a list without a name.
 struct Entry<'a> {
-    name: Option<&'a [u8]>,
+    name: Option<Name<'a>>,
     value: Value<'a>,
 }
 
@@ -72,7 +72,7 @@ impl<'a> Level<'a> {
                 members
                     .next()
                     .transpose()?
-                    .map(|Member { name, value, .. }| Entry {
+                    .map(|Member { name, value }| Entry {
                         name: Some(name),
                         value,
                     })
@@ -92,10 +92,11 @@ impl<'a> Writer<'a> {
             return Ok(());
         };
         let value = entry.value;
-        let (name, holds) = match (level.holds, entry.name) {
-            (Holds::Schemas, name) => (name, Some(Holds::Keywords)),
-            (Holds::Keywords, Some(name)) => match level.keyword(name, &value) {
-                Some((name, holds)) => (Some(name), holds),
+        let quoted = entry.name.map(|name| name.quoted);
+        let (quoted, holds) = match (level.holds, entry.name) {
+            (Holds::Schemas, _) => (quoted, Some(Holds::Keywords)),
+            (Holds::Keywords, Some(name)) => match level.keyword(&name, &value) {
+                Some((quoted, holds)) => (Some(quoted), holds),
                 None => return Ok(()),
             },
             (Holds::Keywords, None) => (None, None),
@@ -103,10 +104,9 @@ impl<'a> Writer<'a> {
         if !std::mem::replace(&mut level.is_empty, false) {
             self.out.push(b',');
         }
-        if let Some(name) = name {
-            self.out.push(b'"');
-            self.out.extend_from_slice(name);
-            self.out.extend_from_slice(b"\":");
+        if let Some(quoted) = quoted {
+            self.out.extend_from_slice(quoted);
+            self.out.push(b':');
         }
         match holds {
             Some(holds) if matches!(value.kind, Kind::Object | Kind::Array) => {
@@ -162,9 +162,11 @@ impl<'a> Writer<'a> {
 }
 
 impl<'a> Level<'a> {
-    /// What to write for a keyword, and what its value holds; `None`: leave it out.
-    fn keyword(&mut self, name: &'a [u8], value: &Value<'a>) -> Option<(&'a [u8], Option<Holds>)> {
-        match name {
+    /// What to write for a keyword, with its quotes, and what its value holds; `None`: leave it
+    /// out.
+    fn keyword(&mut self, name: &Name<'a>, value: &Value<'a>) -> Option<(&'a [u8], Option<Holds>)> {
+        let quoted = name.quoted;
+        match &*name.read() {
             b"additionalProperties" => {
                 self.additional = Some(value.text);
                 None
@@ -172,20 +174,20 @@ impl<'a> Level<'a> {
             b"minItems" if !matches!(value.text, b"0" | b"1") => None,
             b"type" => {
                 self.is_object |= is_object_type(value);
-                Some((name, None))
+                Some((quoted, None))
             }
             // Beside each other the two would become one name given twice: the first one counts.
             b"anyOf" | b"oneOf" => (!std::mem::replace(&mut self.has_choice, true))
-                .then_some((b"anyOf", Some(Holds::Schemas))),
-            b"allOf" => Some((name, Some(Holds::Schemas))),
-            b"items" => Some((name, Some(Holds::Keywords))),
+                .then_some((b"\"anyOf\"", Some(Holds::Schemas))),
+            b"allOf" => Some((quoted, Some(Holds::Schemas))),
+            b"items" => Some((quoted, Some(Holds::Keywords))),
             b"properties" => {
                 self.is_object = true;
-                Some((name, Some(Holds::Schemas)))
+                Some((quoted, Some(Holds::Schemas)))
             }
-            b"$defs" | b"definitions" => Some((name, Some(Holds::Schemas))),
-            _ if REFUSED.contains(&name) => None,
-            _ => Some((name, None)),
+            b"$defs" | b"definitions" => Some((quoted, Some(Holds::Schemas))),
+            name if REFUSED.contains(&name) => None,
+            _ => Some((quoted, None)),
         }
     }
 }

@@ -62,12 +62,13 @@ impl<'a> Event<'a> {
             return Err(NotJson { at: 0 });
         }
         while let Some(name) = walk.name()? {
-            if name.text == b"delta" {
+            let known = name.read();
+            if *known == *b"delta" {
                 event.delta = Delta::read(&mut walk)?;
                 continue;
             }
             let value = walk.value()?;
-            match name.text {
+            match &*known {
                 b"type" => event.kind = EventKind::of(&value),
                 b"index" => event.index = number(&value),
                 b"content_block" => event.block = Some(value),
@@ -87,14 +88,14 @@ impl<'a> Event<'a> {
 
 impl EventKind {
     fn of(value: &Value<'_>) -> Self {
-        match value.text {
-            b"\"content_block_delta\"" => Self::BlockDelta,
-            b"\"content_block_start\"" => Self::BlockStart,
-            b"\"content_block_stop\"" => Self::BlockStop,
-            b"\"message_start\"" => Self::MessageStart,
-            b"\"message_delta\"" => Self::MessageDelta,
-            b"\"message_stop\"" => Self::MessageStop,
-            b"\"error\"" => Self::Error,
+        match &*value.word() {
+            b"content_block_delta" => Self::BlockDelta,
+            b"content_block_start" => Self::BlockStart,
+            b"content_block_stop" => Self::BlockStop,
+            b"message_start" => Self::MessageStart,
+            b"message_delta" => Self::MessageDelta,
+            b"message_stop" => Self::MessageStop,
+            b"error" => Self::Error,
             _ => Self::Other,
         }
     }
@@ -108,7 +109,7 @@ impl<'a> Delta<'a> {
         }
         while let Some(name) = walk.name()? {
             let value = walk.value()?;
-            match name.text {
+            match &*name.read() {
                 b"type" => delta.kind = DeltaKind::of(&value),
                 b"text" => delta.text = Some(value),
                 b"partial_json" => delta.partial_json = Some(value),
@@ -135,10 +136,10 @@ impl<'a> Delta<'a> {
 
 impl DeltaKind {
     fn of(value: &Value<'_>) -> Self {
-        match value.text {
-            b"\"text_delta\"" => Self::Text,
-            b"\"input_json_delta\"" => Self::InputJson,
-            b"\"thinking_delta\"" => Self::Thinking,
+        match &*value.word() {
+            b"text_delta" => Self::Text,
+            b"input_json_delta" => Self::InputJson,
+            b"thinking_delta" => Self::Thinking,
             _ => Self::Other,
         }
     }

@@ -165,8 +165,8 @@ impl Stream {
         };
         let is_first = !std::mem::replace(&mut self.has_message, true);
         for member in json::members(message.text) {
-            let json::Member { name, value, .. } = member?;
-            match name {
+            let json::Member { name, value } = member?;
+            match &*name.read() {
                 b"usage" => self.counters.note(&value),
                 // All chunks of a stream have the same id.
                 b"id" if is_first && !self.is_committed && value.kind == Kind::String => {
@@ -193,16 +193,17 @@ impl Stream {
             return Ok(());
         };
         let member = |name: &[u8]| json::member(start.text, name).map(|member| member.value);
-        let kind = match member(b"type").map_or(b"".as_slice(), |kind| kind.text) {
-            b"\"text\"" => {
+        let kind = member(b"type").map(|kind| kind.word()).unwrap_or_default();
+        let kind = match &*kind {
+            b"text" => {
                 self.write_text(CONTENT, telling(member(b"text")), out)?;
                 BlockKind::Text
             }
-            b"\"thinking\"" => {
+            b"thinking" => {
                 self.write_text(REASONING, telling(member(b"thinking")), out)?;
                 BlockKind::Text
             }
-            b"\"tool_use\"" => {
+            b"tool_use" => {
                 let call = [member(b"id"), member(b"name")];
                 let tool = self.start_tool(call, out)?;
                 if let Some(input) = member(b"input").filter(|input| !input.is_blank()) {
@@ -269,10 +270,10 @@ impl Stream {
         let explanation = event
             .delta
             .stop_details
-            .filter(|details| reason.text == REFUSAL && details.kind == Kind::Object)
+            .filter(|details| reason.says(REFUSAL) && details.kind == Kind::Object)
             .and_then(|details| json::member(details.text, b"explanation"));
         let explanation = telling(explanation.map(|member| member.value));
-        self.finish_choice(reason.text, explanation, out)
+        self.finish_choice(&reason.word(), explanation, out)
     }
 
     /// The provider says that it is done.
@@ -281,7 +282,7 @@ impl Stream {
             return Err(StreamFault::NoContent);
         }
         if !self.has_finish_reason {
-            self.finish_choice(b"null", None, out)?;
+            self.finish_choice(b"", None, out)?;
         }
         if self.include_usage == IncludeUsage::Yes {
             let counters = &self.counters;
@@ -420,7 +421,7 @@ impl Stream {
         }
     }
 
-    /// Ends the one choice for the `reason` that the provider gives, a JSON value.
+    /// Ends the one choice for the `reason` that the provider gives.
     fn finish_choice(
         &mut self,
         reason: &[u8],
@@ -443,15 +444,13 @@ impl Stream {
     }
 }
 
-/// OpenAI's reason for Anthropic's, both with their quotes.
+/// OpenAI's reason for Anthropic's, with its quotes.
 fn finish_reason(stop_reason: &[u8], tools: u32) -> &'static [u8] {
     match stop_reason {
         // A turn that is only paused has not come to its end either.
-        b"\"max_tokens\"" | b"\"model_context_window_exceeded\"" | b"\"pause_turn\"" => {
-            b"\"length\""
-        }
-        b"\"tool_use\"" if tools > 0 => b"\"tool_calls\"",
-        REFUSAL => b"\"content_filter\"",
+        b"max_tokens" | b"model_context_window_exceeded" | b"pause_turn" => b"\"length\"",
+        b"tool_use" if tools > 0 => b"\"tool_calls\"",
+        reason if reason == REFUSAL.as_bytes() => b"\"content_filter\"",
         _ => b"\"stop\"",
     }
 }
@@ -465,4 +464,4 @@ const TEXT_END: &[u8] = b"\"}";
 /// What the delta of a piece of arguments ends with.
 const ARGUMENTS_END: &[u8] = b"\"}}]}";
 /// The stop reason of an answer that the provider holds back.
-const REFUSAL: &[u8] = b"\"refusal\"";
+const REFUSAL: &str = "refusal";

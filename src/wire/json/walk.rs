@@ -1,6 +1,8 @@
 //! The one reader of JSON text: a walk from value to value.
 
-use super::{Kind, NotJson, Value};
+use std::borrow::Cow;
+
+use super::{Kind, NotJson, Value, decoded, inner};
 use crate::wire::scan;
 
 /// A walk through several levels in one pass, for where [`members`](super::members) of members
@@ -53,15 +55,24 @@ impl<'a> Walk<'a> {
             return Err(self.fault());
         }
         let at = self.at;
-        let Some(end) = scan::string_end(self.text, at + 1) else {
-            return Err(NotJson {
-                at: self.text.len(),
-            });
+        let cut_off = NotJson {
+            at: self.text.len(),
+        };
+        let mark = scan::quote_or_backslash(self.text, at + 1).ok_or(cut_off)?;
+        let has_escapes = self.text.get(mark) == Some(&b'\\');
+        let end = if has_escapes {
+            scan::string_end(self.text, mark).ok_or(cut_off)?
+        } else {
+            mark + 1
         };
         self.at = end;
-        let text = self.text.get(at + 1..end - 1).unwrap_or_default();
+        let quoted = self.text.get(at..end).unwrap_or_default();
         self.expect(b':')?;
-        Ok(Some(Name { text, at }))
+        Ok(Some(Name {
+            quoted,
+            at,
+            has_escapes,
+        }))
     }
 
     /// Whether there is another element; if not, the array has ended.
@@ -185,12 +196,36 @@ impl<'a> Walk<'a> {
 }
 
 /// A member's name.
+///
+/// It is compared as JSON reads it: `\u005f` is `_`. Its bytes are there to be copied only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name<'a> {
-    /// Between the quotes, escapes as written.
-    pub text: &'a [u8],
+    /// With its quotes, escapes as written.
+    pub quoted: &'a [u8],
     /// Place of the opening quote.
     pub at: usize,
+    /// Whether it must be read before it can be compared.
+    has_escapes: bool,
+}
+
+impl<'a> Name<'a> {
+    /// The name as JSON reads it. One that is not decodable (half a surrogate pair) is no name that
+    /// anything is called; it stays as it is written.
+    #[inline]
+    #[must_use]
+    pub fn read(&self) -> Cow<'a, [u8]> {
+        if self.has_escapes {
+            return decoded(self.quoted);
+        }
+        Cow::Borrowed(inner(self.quoted))
+    }
+
+    /// Whether it is this name, however it is written.
+    #[inline]
+    #[must_use]
+    pub fn is(&self, name: &[u8]) -> bool {
+        *self.read() == *name
+    }
 }
 
 /// The kinds of brackets.

@@ -1,5 +1,6 @@
 //! The keys of a request that the router reads.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -9,8 +10,7 @@ use crate::wire::json::check;
 use crate::wire::scan;
 
 /// The keys that are read.
-#[derive(Clone, Copy, serde::Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
     Model,
     Stream,
@@ -22,14 +22,26 @@ pub(super) enum Key {
     Messages,
     Prompt,
     Input,
-    #[serde(other)]
     Other,
 }
 
 impl Key {
-    /// The key of this name; `None`: it has to be read before it can be compared.
-    fn of(name: &str) -> Option<Self> {
-        Some(match name {
+    const ALL: [Self; Self::Other as usize] = [
+        Self::Model,
+        Self::Stream,
+        Self::StreamOptions,
+        Self::MaxTokens,
+        Self::MaxCompletionTokens,
+        Self::N,
+        Self::User,
+        Self::Messages,
+        Self::Prompt,
+        Self::Input,
+    ];
+
+    /// The key of this name.
+    fn of(name: &str) -> Self {
+        match name {
             "model" => Self::Model,
             "stream" => Self::Stream,
             "stream_options" => Self::StreamOptions,
@@ -40,9 +52,14 @@ impl Key {
             "messages" => Self::Messages,
             "prompt" => Self::Prompt,
             "input" => Self::Input,
-            _ if name.bytes().any(|byte| byte < 0x20) => return None,
             _ => Self::Other,
-        })
+        }
+    }
+
+    /// The key that a reader might take this name for, which is none.
+    fn mistaken_for(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|key| may_be_taken_for(name, key.name()))
     }
 
     pub(super) const fn name(self) -> &'static str {
@@ -62,17 +79,34 @@ impl Key {
     }
 }
 
+/// Whether a reader that does not mind the case takes `name` for the other name `known`: Go's
+/// reader of JSON does, and two letters beyond ASCII have a case in it.
+pub(super) fn may_be_taken_for(name: &str, known: &str) -> bool {
+    let folded = name.chars().map(|letter| match letter {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        _ => letter.to_ascii_lowercase(),
+    });
+    // Nearly all names are in lower case, and end here.
+    name.bytes()
+        .any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii())
+        && folded.eq(known.chars())
+}
+
 /// The values of the keys that are read, untouched: skipping a value does not recurse.
 pub(super) struct Keys<'a> {
     values: [Option<&'a str>; Key::Other as usize],
     /// The first key that was there again.
     pub(super) twice: Option<Key>,
+    /// The first key that some readers would take another name for.
+    pub(super) mistaken: Option<Key>,
 }
 
 impl<'a> Keys<'a> {
     const NONE: Self = Self {
         values: [None; Key::Other as usize],
         twice: None,
+        mistaken: None,
     };
 
     pub(super) fn raw(&self, key: Key) -> Option<&'a str> {
@@ -99,10 +133,13 @@ impl<'a> Keys<'a> {
             if bytes.get(quote) != Some(&b'"') {
                 return None;
             }
-            let key = Key::of(text.get(name..quote)?)?;
+            let name = text.get(name..quote)?;
+            if name.bytes().any(|byte| byte < 0x20) {
+                return None;
+            }
             let value = check::space_end(bytes, behind(bytes, quote + 1, b':')?);
             let end = check::value_end(bytes, value)?;
-            keys.put(key, text.get(value..end)?);
+            keys.put(name, text.get(value..end)?);
             at = check::space_end(bytes, end);
             match bytes.get(at)? {
                 b',' => at += 1,
@@ -113,8 +150,11 @@ impl<'a> Keys<'a> {
         (check::space_end(bytes, at + 1) == bytes.len()).then_some(keys)
     }
 
-    fn put(&mut self, key: Key, value: &'a str) {
-        if let Some(slot) = self.values.get_mut(key as usize)
+    fn put(&mut self, name: &str, value: &'a str) {
+        let key = Key::of(name);
+        if key == Key::Other {
+            self.mistaken = self.mistaken.or_else(|| Key::mistaken_for(name));
+        } else if let Some(slot) = self.values.get_mut(key as usize)
             && slot.replace(value).is_some()
         {
             self.twice = self.twice.or(Some(key));
@@ -134,6 +174,10 @@ impl<'de> Deserialize<'de> for Keys<'de> {
     }
 }
 
+/// A name, decoded where it must be.
+#[derive(serde::Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
 struct KeysVisitor;
 
 impl<'de> Visitor<'de> for KeysVisitor {
@@ -145,8 +189,8 @@ impl<'de> Visitor<'de> for KeysVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut keys = Keys::NONE;
-        while let Some(key) = map.next_key::<Key>()? {
-            keys.put(key, map.next_value::<&RawValue>()?.get());
+        while let Some(Name(name)) = map.next_key::<Name<'_>>()? {
+            keys.put(&name, map.next_value::<&RawValue>()?.get());
         }
         Ok(keys)
     }
@@ -161,12 +205,16 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_read_quickly_is_what_serde_reads(
-            text in r#"\{( ?"(user|n|x|\\u006e)": ?("a"|\{\}|01|\[1, 2\]|"\\""),?){0,5}[\} ]{1,2}"#
+            text in concat!(
+                r#"\{( ?"(user|n|x|Us(e|\\u0065)r|\\u006e)": ?"#,
+                r#"("a"|\{\}|01|\[1, 2\]|"\\""),?){0,5}[\} ]{1,2}"#,
+            )
         ) {
             if let Some(keys) = Keys::read(&text) {
                 let expected: Keys<'_> = serde_json::from_str(&text).unwrap();
                 prop_assert_eq!(keys.values, expected.values);
-                prop_assert_eq!(keys.twice.map(Key::name), expected.twice.map(Key::name));
+                prop_assert_eq!(keys.twice, expected.twice);
+                prop_assert_eq!(keys.mistaken, expected.mistaken);
             }
         }
     }
@@ -185,6 +233,25 @@ mod tests {
             "[]",
         ] {
             assert!(Keys::read(odd).is_none(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn names_in_another_case_are_told_from_others() {
+        for (name, key) in [
+            ("Model", Some(Key::Model)),
+            ("STREAM_options", Some(Key::StreamOptions)),
+            ("\u{17f}tream", Some(Key::Stream)),
+            ("max_to\u{212a}ens", Some(Key::MaxTokens)),
+            ("N", Some(Key::N)),
+            ("modell", None),
+            ("Modell", None),
+            ("seed", None),
+            ("topK", None),
+            ("\u{e9}", None),
+            ("", None),
+        ] {
+            assert_eq!(Key::mistaken_for(name), key, "{name}");
         }
     }
 }
