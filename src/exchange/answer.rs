@@ -83,7 +83,7 @@ impl Found {
         while let Some(name) = walk.name()? {
             match &*name.read() {
                 b"model" => self.view.model = Some(walk.value()?.span()),
-                b"usage" => self.view.usage = Usage::walk(&mut walk)?,
+                b"usage" => self.view.usage = usage(&mut walk, endpoint)?,
                 b"error" => self.is_error = !walk.value()?.is_blank(),
                 b"data" => self.has_data = walk.value()?.kind == Kind::Array,
                 b"choices" => self.choices = Choices::read(&mut walk, endpoint)?,
@@ -92,6 +92,14 @@ impl Found {
         }
         walk.end()
     }
+}
+
+fn usage(walk: &mut Walk<'_>, endpoint: Endpoint) -> Result<Option<Usage>, NotJson> {
+    let usage = Usage::walk(walk)?;
+    Ok(match endpoint {
+        Endpoint::ChatCompletions | Endpoint::Completions => usage,
+        Endpoint::Embeddings => usage.map(Usage::of_prompt),
+    })
 }
 
 /// The answer as the caller is to get it: with its own name for the model, a JSON string with its

@@ -140,6 +140,13 @@ impl StreamRelay {
         self.stream.is_done
     }
 
+    /// Whether the content is complete and what it has used is still to be told.
+    #[must_use]
+    pub const fn awaits_usage(&self) -> bool {
+        let stream = &self.stream;
+        stream.is_finished() && !stream.is_usage_final && !stream.is_over()
+    }
+
     /// What the provider says was used; `None`: estimate it.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
@@ -205,6 +212,8 @@ struct Stream {
     finished: Indexes,
     usage: Option<Usage>,
     groq_usage: Option<Usage>,
+    /// Whether usage came with the last finish reason or after it.
+    is_usage_final: bool,
     text_bytes: usize,
     upstream_model: Vec<u8>,
     error: Vec<u8>,
@@ -226,6 +235,7 @@ impl Stream {
             finished: Indexes::NONE,
             usage: None,
             groq_usage: None,
+            is_usage_final: false,
             text_bytes: 0,
             upstream_model: Vec::new(),
             error: Vec::new(),
@@ -254,6 +264,11 @@ impl Stream {
 
     const fn is_over(&self) -> bool {
         self.is_done || self.fault.is_some()
+    }
+
+    /// Whether every choice that has occurred has its finish reason.
+    const fn is_finished(&self) -> bool {
+        !self.finished.is_empty() && self.finished.contains(self.seen)
     }
 
     fn fail(&mut self, fault: StreamFault) -> StreamFault {
@@ -322,19 +337,18 @@ impl Stream {
 
     /// Remembers what the accounts need.
     fn note(&mut self, chunk: &Chunk<'_>) {
-        // Totals run: the last one counts.
-        self.usage = chunk
-            .usage
-            .and_then(|usage| Usage::read(&usage.value))
-            .or(self.usage);
-        self.groq_usage = chunk
+        let usage = chunk.usage.and_then(|usage| Usage::read(&usage.value));
+        let groq_usage = chunk
             .x_groq
             .and_then(|groq| json::member(groq.text, b"usage"))
-            .and_then(|usage| Usage::read(&usage.value))
-            .or(self.groq_usage);
+            .and_then(|usage| Usage::read(&usage.value));
         self.text_bytes = self.text_bytes.saturating_add(chunk.choices.text_bytes);
         self.seen = self.seen.with(chunk.choices.seen);
         self.finished = self.finished.with(chunk.choices.finished);
+        self.is_usage_final |= self.is_finished() && usage.or(groq_usage).is_some();
+        // Totals run: the last one counts.
+        self.usage = usage.or(self.usage);
+        self.groq_usage = groq_usage.or(self.groq_usage);
         if self.upstream_model.is_empty()
             && let Some(model) = chunk.model
             && let [b'"', name @ .., b'"'] = model.text
@@ -389,7 +403,7 @@ impl Stream {
         if self.is_done {
             return Ok(());
         }
-        if self.finished.is_empty() || !self.finished.contains(self.seen) {
+        if !self.is_finished() {
             return Err(self.fail(StreamFault::Cut));
         }
         self.on_done(out)

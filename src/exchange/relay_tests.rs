@@ -420,6 +420,38 @@ fn usage_is_the_last_one_told() {
 }
 
 #[test]
+fn usage_is_awaited_once_every_choice_has_its_finish_reason() {
+    let usage = r#"data: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2}}"#;
+    let finish_two = FINISH.replace("\"index\":0", "\"index\":1");
+    let with_usage = FINISH.replace("]}\n", "],\"usage\":{\"prompt_tokens\":9}}\n");
+    for (stream, awaits) in [
+        (vec![text(r#"{"content":"x"}"#)], false),
+        (vec![text(r#"{"content":"x"}"#), FINISH.to_owned()], true),
+        // A second choice goes on.
+        (
+            vec![
+                FINISH.to_owned(),
+                text(r#"{"content":"x"}"#).replace("\"index\":0", "\"index\":1"),
+            ],
+            false,
+        ),
+        (vec![finish_two, FINISH.to_owned()], true),
+        // A running total before the end is not the last word.
+        (vec![format!("{usage}\n\n"), FINISH.to_owned()], true),
+        (vec![FINISH.to_owned(), format!("{usage}\n\n")], false),
+        (vec![with_usage], false),
+        (vec![FINISH.to_owned(), DONE_EVENT.to_owned()], false),
+    ] {
+        let mut relay = StreamRelay::default();
+        relay.reset(&PLAN);
+        relay
+            .push(stream.concat().as_bytes(), &mut Vec::new())
+            .unwrap();
+        assert_eq!(relay.awaits_usage(), awaits, "{stream:?}");
+    }
+}
+
+#[test]
 fn azure_annotations_are_withheld_from_azure_alone() {
     let azure = RelayPlan {
         kind: ProviderKind::AzureOpenAi,

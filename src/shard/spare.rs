@@ -154,6 +154,11 @@ impl Spare {
         self.empty(buffers);
     }
 
+    /// Drops what there is for a caller who has left.
+    pub fn drop_payload(&mut self, buffers: &Buffers) {
+        self.empty(buffers);
+    }
+
     fn has_payload(&self) -> bool {
         self.payload.len() > HEAD_ROOM
     }
@@ -215,6 +220,15 @@ impl Spare {
         match self.dialect {
             Dialect::Same => self.relay.is_done(),
             Dialect::Anthropic => self.translator.is_done(),
+        }
+    }
+
+    /// Whether the content is complete, and what it has used is still to be told.
+    #[must_use]
+    pub fn awaits_usage(&self) -> bool {
+        match self.dialect {
+            Dialect::Same => self.relay.awaits_usage(),
+            Dialect::Anthropic => self.translator.awaits_usage(),
         }
     }
 

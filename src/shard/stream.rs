@@ -190,7 +190,10 @@ impl<'a> Stream<'_, '_, 'a> {
                 Ok(Fed::More) => self.feed(&up.bytes[fresh..]),
                 // The connection's end is the body's.
                 Ok(Fed::Complete) => self.finish(),
-                Err(broken) if broken.before == Outcome::CallerGone => return Outcome::CallerGone,
+                Err(broken) if broken.before == Outcome::CallerGone => {
+                    self.await_usage(up).await;
+                    return Outcome::CallerGone;
+                }
                 Err(broken) => Err(broken),
             };
         }
@@ -220,12 +223,40 @@ impl<'a> Stream<'_, '_, 'a> {
             up.bytes.truncate(up.head.len);
             *fresh = up.head.len;
         }
-        match up.read_more(caller).await {
+        let read = if self.spare.awaits_usage() {
+            // All of the content is there: nothing is saved when the provider is cut at once.
+            caller.unless_gone(up.read_on()).await
+        } else {
+            Some(up.read_more(caller).await)
+        };
+        let Some(read) = read else {
+            return Err(Broken::GONE);
+        };
+        match read {
             _ if caller.is_gone() => Err(Broken::GONE),
             Ok(count) if count > 0 => Ok(Fed::More),
             Ok(_) | Err(_) if up.socket.deadline.is_overdue() => Err(Broken::STALLED),
             Ok(_) if self.body.may_end() => Ok(Fed::Complete),
             Ok(_) | Err(_) => Err(Broken::CUT),
+        }
+    }
+
+    /// The caller has left. Where the content is complete, reads on for what it has used, which the
+    /// provider bills in any case (promise `hangup.pays-as-told`).
+    async fn await_usage(&mut self, up: &mut Upstream) {
+        let attempt = self.attempt;
+        let buffers = &attempt.job.shard.buffers;
+        let until = clock::now() + USAGE_WAIT;
+        up.socket.deadline.set(until, Cut::Both);
+        while self.spare.awaits_usage() {
+            self.spare.drop_payload(buffers);
+            up.watch(buffers);
+            let read = up.read_on().await;
+            if !matches!(read, Ok(count) if count > 0)
+                || !matches!(self.feed(&up.bytes), Ok(Fed::More))
+            {
+                return;
+            }
         }
     }
 
@@ -428,5 +459,7 @@ async fn read_out(shard: Rc<Shard>, id: ProviderId, mut up: Upstream, mut body: 
     }
 }
 
+/// How long a provider may take to tell what a complete answer has used, once its caller has left.
+const USAGE_WAIT: Duration = Duration::from_secs(1);
 /// How long a provider may take to end a body whose content is complete.
 const READ_OUT: Duration = Duration::from_secs(1);

@@ -126,12 +126,29 @@ impl Upstream {
                 caller.watch(deadline, reader.collect()).await
             }
         };
+        self.take_in(arrived);
+        result
+    }
+
+    /// As [`Upstream::read_more`], whatever becomes of the caller. Nothing is lost when it is
+    /// dropped: the read stays posted.
+    ///
+    /// # Errors
+    ///
+    /// The connection failed.
+    pub async fn read_on(&mut self) -> io::Result<usize> {
+        self.post_read();
+        let (result, arrived) = self.socket.reader.collect().await;
+        self.take_in(arrived);
+        result
+    }
+
+    fn take_in(&mut self, arrived: Vec<u8>) {
         if self.bytes.is_empty() {
             self.bytes = arrived;
         } else {
             self.bytes.extend_from_slice(&arrived);
         }
-        result
     }
 
     /// Reads the final head of the answer; informational ones are skipped (RFC 9110, section 15.2).

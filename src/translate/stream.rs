@@ -123,17 +123,30 @@ impl StreamTranslator {
         self.stream.is_done
     }
 
+    /// Whether the content may be complete, since no block is open, and what it has used is still
+    /// to be told.
+    #[must_use]
+    pub const fn awaits_usage(&self) -> bool {
+        let stream = &self.stream;
+        let is_content_whole = stream.is_committed && stream.blocks.is_none_open();
+        is_content_whole && !self.is_usage_final() && !stream.is_over()
+    }
+
     /// What was used; `None`: the provider has not told, estimate it. Output is told at the end: of
     /// a stream that lacks one, or does not tell, at least what was seen counts.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
-        let is_told = self.stream.has_finish_reason && self.stream.counters.has_output();
-        let seen = if is_told {
+        let seen = if self.is_usage_final() {
             Tokens::ZERO
         } else {
             Tokens::estimated(self.stream.text_bytes)
         };
         self.stream.counters.usage(seen)
+    }
+
+    /// Whether the output was told at the end.
+    const fn is_usage_final(&self) -> bool {
+        self.stream.has_finish_reason && self.stream.is_output_told
     }
 
     /// Length of the text that was translated, for an estimate.

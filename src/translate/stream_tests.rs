@@ -919,3 +919,38 @@ proptest! {
         check_answer(&translate(&PLAN, &[&stream]));
     }
 }
+
+#[test]
+fn usage_is_awaited_while_no_block_is_open_and_none_was_told() {
+    let block = r#"{"type":"text","text":""}"#;
+    let begun = [MESSAGE, &start(0, block), &text_delta(0, "x")].concat();
+    let untold = message_delta(r#"{"stop_reason":"end_turn"}"#);
+    for (more, awaits) in [
+        (String::new(), false),
+        (stop(0), true),
+        // Another block begins: the content was not complete.
+        ([stop(0), start(1, block)].concat(), false),
+        ([stop(0), message_delta("{}")].concat(), true),
+        // What the start of a message tells of the output is not the last word.
+        ([stop(0), untold].concat(), true),
+        ([&stop(0), END_TURN].concat(), false),
+        (END_TURN.to_owned(), false),
+    ] {
+        let mut translator = StreamTranslator::default();
+        translator.reset(&PLAN);
+        let stream = [begun.as_str(), &more].concat();
+        translator.push(stream.as_bytes(), &mut Vec::new()).unwrap();
+        assert_eq!(translator.awaits_usage(), awaits, "{stream}");
+    }
+}
+
+#[test]
+fn output_that_is_not_told_at_the_end_is_what_was_seen() {
+    let stream = [
+        MESSAGE,
+        &text_delta(0, &"x".repeat(400)),
+        &message_delta(r#"{"stop_reason":"end_turn"}"#),
+        STOP,
+    ];
+    assert_eq!(run_all(&stream).usage.unwrap().completion, Tokens::new(100));
+}

@@ -48,8 +48,8 @@ impl Counters {
     }
 
     /// Takes in a later `usage` object. The counters of a stream are cumulative, and a zero or
-    /// `null` at its end takes nothing back: of each the largest counts.
-    pub fn note(&mut self, usage: &Value<'_>) {
+    /// `null` at its end takes nothing back: of each the largest counts. Returns what it told.
+    pub fn note(&mut self, usage: &Value<'_>) -> Self {
         let later = Self::read(usage);
         *self = Self {
             input: self.input.max(later.input),
@@ -59,12 +59,13 @@ impl Counters {
             cache_read: self.cache_read.max(later.cache_read),
             thinking: self.thinking.max(later.thinking),
         };
+        later
     }
 
     /// Whether any output was counted.
     #[must_use]
-    pub fn has_output(&self) -> bool {
-        self.output > Tokens::ZERO
+    pub const fn has_output(&self) -> bool {
+        self.output.get() > 0
     }
 
     /// In OpenAI's terms, where at least `seen` tokens were generated; `None`: nothing was counted,
@@ -78,7 +79,6 @@ impl Counters {
             cache_read: self.cache_read,
             cache_write: self.cache_write,
             cache_write_1h: self.cache_write_1h,
-            reasoning_apart: Tokens::ZERO,
         })
     }
 

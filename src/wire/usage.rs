@@ -10,7 +10,7 @@ use crate::wire::json::{Bracket, Kind, NotJson, Value, Walk};
 pub struct Usage {
     /// All prompt tokens, the cached ones included (`prompt_tokens`).
     pub prompt: Tokens,
-    /// Completion tokens as told (`completion_tokens`).
+    /// Everything that was generated: `completion_tokens`, and what only `total_tokens` tells of.
     pub completion: Tokens,
     /// Prompt tokens read from a cache.
     pub cache_read: Tokens,
@@ -18,8 +18,6 @@ pub struct Usage {
     pub cache_write: Tokens,
     /// Those of them that the cache keeps for an hour. OpenAI's shape has no name for it.
     pub cache_write_1h: Tokens,
-    /// Reasoning tokens that the provider did not count as completion tokens.
-    pub reasoning_apart: Tokens,
 }
 
 impl Usage {
@@ -37,7 +35,7 @@ impl Usage {
     /// It is not JSON.
     pub fn walk(walk: &mut Walk<'_>) -> Result<Option<Self>, NotJson> {
         let mut read = Self::default();
-        let (mut total, mut reasoning) = (Tokens::ZERO, Tokens::ZERO);
+        let mut total = Tokens::ZERO;
         if !walk.enter(Bracket::Object)? {
             return Ok(None);
         }
@@ -55,20 +53,37 @@ impl Usage {
                 b"prompt_cache_hit_tokens" => {
                     read.cache_read = read.cache_read.max(count(&walk.value()?));
                 }
-                b"completion_tokens_details" => each_detail(walk, |name, count| {
-                    if name == b"reasoning_tokens" {
-                        reasoning = count;
-                    }
-                })?,
                 _ => drop(walk.value()?),
             }
         }
-        // xAI leaves the reasoning out of some models' completion tokens; the total gives it away.
-        let listed = read.prompt.saturating_add(read.completion);
-        if reasoning > Tokens::ZERO && total == listed.saturating_add(reasoning) {
-            read.reasoning_apart = reasoning;
+        let is_told = read.prompt.saturating_add(read.completion) > Tokens::ZERO;
+        if is_told {
+            read.take_total(total);
         }
-        Ok((listed > Tokens::ZERO).then_some(read))
+        Ok(is_told.then_some(read))
+    }
+
+    /// Takes in `total_tokens`. What it tells beyond the two parts was generated: several providers
+    /// leave what a model thought out of the completion. It belongs to the prompt where that was
+    /// not told, or was told without its cached tokens.
+    fn take_total(&mut self, total: Tokens) {
+        let listed = self.prompt.saturating_add(self.completion);
+        let rest = total.saturating_sub(listed);
+        let cached = self.cache_read.saturating_add(self.cache_write);
+        if self.prompt == Tokens::ZERO || rest == self.cache_read || rest == cached {
+            self.prompt = self.prompt.saturating_add(rest);
+        } else {
+            self.completion = self.completion.saturating_add(rest);
+        }
+    }
+
+    /// The same of an answer in which nothing is generated: an embedding's.
+    #[must_use]
+    pub const fn of_prompt(self) -> Self {
+        Self {
+            completion: Tokens::ZERO,
+            ..self
+        }
     }
 
     /// The disjoint counts.
@@ -86,7 +101,7 @@ impl Usage {
             cache_read,
             cache_write: cache_write.saturating_sub(cache_write_1h),
             cache_write_1h,
-            output: self.completion.saturating_add(self.reasoning_apart),
+            output: self.completion,
         }
     }
 }
@@ -215,11 +230,71 @@ mod tests {
     }
 
     #[test]
-    fn reasoning_that_was_left_out_of_the_completion_is_billed() {
-        let usage = r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":22,
-            "completion_tokens_details":{"reasoning_tokens":7}}"#;
-        check(usage, [10, 0, 0, 12]);
-        assert_eq!(read(usage).unwrap().completion, Tokens::new(5));
+    fn what_only_the_total_tells_of_was_generated() {
+        for (usage, expected) in [
+            // xAI: what was thought has a count of its own.
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":22,
+                    "completion_tokens_details":{"reasoning_tokens":7}}"#,
+                [10, 0, 0, 12],
+            ),
+            // Gemini: the total alone tells.
+            (
+                r#"{"total_tokens":22,"completion_tokens":5,"prompt_tokens":10}"#,
+                [10, 0, 0, 12],
+            ),
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":35,
+                    "prompt_tokens_details":{"cached_tokens":8}}"#,
+                [2, 8, 0, 25],
+            ),
+            (r#"{"prompt_tokens":10,"total_tokens":22}"#, [10, 0, 0, 12]),
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":null,"total_tokens":22}"#,
+                [10, 0, 0, 12],
+            ),
+            // Reasoning that is part of the completion is not billed twice.
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":12,"total_tokens":22,
+                    "completion_tokens_details":{"reasoning_tokens":7}}"#,
+                [10, 0, 0, 12],
+            ),
+            // A total that says less than its parts, or nothing, takes nothing away.
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":3}"#,
+                [10, 0, 0, 5],
+            ),
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":"99"}"#,
+                [10, 0, 0, 5],
+            ),
+        ] {
+            check(usage, expected);
+        }
+    }
+
+    #[test]
+    fn what_the_prompt_leaves_out_was_not_generated() {
+        for (usage, expected) in [
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":75,
+                    "prompt_tokens_details":{"cached_tokens":60}}"#,
+                [10, 60, 0, 5],
+            ),
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":79,
+                    "prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":4}}"#,
+                [10, 60, 4, 5],
+            ),
+            (
+                r#"{"completion_tokens":5,"total_tokens":15}"#,
+                [10, 0, 0, 5],
+            ),
+        ] {
+            check(usage, expected);
+        }
+        let embedding = read(r#"{"prompt_tokens":9,"total_tokens":12}"#).unwrap();
+        assert_eq!(embedding.of_prompt().counts().output, Tokens::ZERO);
     }
 
     #[test]
@@ -230,6 +305,7 @@ mod tests {
             "[]",
             "7",
             r#"{"prompt_tokens":null}"#,
+            r#"{"total_tokens":9}"#,
             r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#,
         ] {
             assert_eq!(read(text), None, "{text}");

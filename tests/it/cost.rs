@@ -195,3 +195,25 @@ fn what_a_cache_keeps_for_an_hour_has_its_own_price() {
         "both kinds of both answers: {metrics}"
     );
 }
+
+#[test]
+fn what_was_thought_is_output_where_only_the_total_tells() {
+    let alpha = mock(json!({
+        "name": "alpha", "prompt_tokens": 1_000, "completion_tokens": 7, "cached_tokens": 400,
+        "thinking_tokens": 93,
+    }));
+    let rest = "pricing: {alpha: {m: {input_per_million: 1, output_per_million: 10}}}\n";
+    let router = Router::start(&config_of(&[provider(&alpha, &[])], rest));
+    for body in [chat("x"), streamed_chat("x")] {
+        let answer = ask(router.addr(), &body);
+        let told = |name: &str| answer.header(name).or_else(|| answer.trailer(name));
+        assert_eq!(told("x-infermux-prompt-tokens"), Some("1000"));
+        assert_eq!(told("x-infermux-completion-tokens"), Some("100"));
+        // 1000 at 1 and 100 at 10 a million.
+        assert_eq!(cost(&answer), "0.002");
+    }
+    let mut client = Client::connect(router.addr());
+    client.get("/_infermux/metrics");
+    let metrics = client.answer_to("GET").text();
+    assert!(metrics.contains("type=\"output\"} 200"), "{metrics}");
+}

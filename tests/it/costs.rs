@@ -281,7 +281,7 @@ fn totals_and_timeline_survive_a_restart() {
     assert!(series > 0);
     router.signal("TERM");
     assert!(router.wait().success());
-    let router = Router::start(&config);
+    let mut router = Router::start(&config);
     assert_eq!(all.map(|path| report(router.addr(), path)), before);
     assert_eq!(spent(&report(router.addr(), "costs/timeseries")), series);
     // A kill loses at most what the last tenth of a second has brought.
@@ -294,6 +294,8 @@ fn totals_and_timeline_survive_a_restart() {
         months.values().any(|month| month["all"][0] == total)
     });
     router.signal("KILL");
+    // The file's lock ends with the process.
+    assert!(!router.wait().success());
     let router = Router::start(&config);
     assert_eq!(nano(&report(router.addr(), "costs")["total_usd"]), total);
 }

@@ -8,6 +8,7 @@ use infermux_mock::{Goals, Mock};
 use serde_json::json;
 
 use crate::support::client::Client;
+use crate::support::operate::get;
 use crate::support::router::Router;
 use crate::support::{
     PATIENCE, chat, config_of, config_with, eventually, last_seen, mock, provider, streamed_chat,
@@ -89,6 +90,82 @@ fn a_caller_who_leaves_a_stream_takes_the_provider_along() {
             let mut answer = client.head();
             client.chunk(&mut answer).expect("content");
         });
+    }
+}
+
+/// A caller reads until it has all of the text of a stream, and leaves; the line that it leaves.
+fn leaves_with_all_the_text(script: &serde_json::Value, kind: &str, rest: &str) -> String {
+    let alpha = mock(script.clone());
+    let fields = [
+        format!("type: {kind}"),
+        format!("base_url: {}", base(&alpha, kind)),
+    ];
+    let fields = fields.each_ref().map(String::as_str);
+    let config = config_of(&[provider(&alpha, &fields)], rest);
+    let router = Router::start(&config);
+    let mut client = Client::connect(router.addr());
+    client.post("/v1/chat/completions", &streamed_chat("all of it"));
+    let mut answer = client.head();
+    let mut text = String::new();
+    while !text.contains("it\"") {
+        let chunk = client.chunk(&mut answer).expect("more text");
+        text.push_str(&String::from_utf8(chunk).expect("text"));
+    }
+    drop(client);
+    router.wait_for_log("status=499");
+    assert_eq!(alpha.stats().requests, 1);
+    let log = router.log();
+    let line = log.lines().find(|line| line.contains("status=499"));
+    let line = line.expect("a line").to_owned();
+    let told = get(router.addr(), "/_infermux/costs").json();
+    let tokens = |name: &str| format!("{name}={}", told[name]);
+    for name in ["prompt_tokens", "completion_tokens"] {
+        assert!(line.contains(&tokens(name)), "{told}: {line}");
+    }
+    line
+}
+
+fn base(mock: &Mock, kind: &str) -> String {
+    let path = if kind == "anthropic" { "" } else { "/v1" };
+    format!("\"http://{}{path}\"", mock.address())
+}
+
+/// The content, and what ends it, come at once; what it has used comes later.
+fn tells_usage_late(dialect: &str) -> serde_json::Value {
+    json!({
+        "name": "alpha", "dialect": dialect, "events": 1, "finish_pause_ms": 300,
+        "prompt_tokens": 4_321, "completion_tokens": 5,
+    })
+}
+
+// proves: hangup.pays-as-told
+#[test]
+fn a_caller_who_leaves_with_all_of_the_content_pays_what_the_provider_tells() {
+    for (dialect, kind) in [
+        ("openai", "openai"),
+        ("openai", "openai\n    model_aliases: {m: theirs}"),
+        ("anthropic", "anthropic"),
+    ] {
+        for shards in [1, 2] {
+            let script = tells_usage_late(dialect);
+            let shards = format!("server: {{shards: {shards}}}\n");
+            let line = leaves_with_all_the_text(&script, kind, &shards);
+            let is_told = line.contains("prompt_tokens=4321 completion_tokens=5 ");
+            assert!(is_told && !line.contains("estimated"), "{kind}: {line}");
+        }
+    }
+}
+
+#[test]
+fn what_is_never_told_is_waited_for_a_second_at_most() {
+    for (dialect, kind) in [("openai", "openai"), ("anthropic", "anthropic")] {
+        let mut script = tells_usage_late(dialect);
+        script["finish_pause_ms"] = json!(60_000);
+        let began = Instant::now();
+        let line = leaves_with_all_the_text(&script, kind, "");
+        assert!(began.elapsed() < PATIENCE, "{kind}");
+        // Anthropic's prompt was told in the beginning.
+        assert_eq!(line.contains("estimated=true"), kind == "openai", "{line}");
     }
 }
 

@@ -69,6 +69,11 @@ impl Blocks {
         (!self.open.is_empty()).then(|| self.open.remove(0))
     }
 
+    /// Whether every block that has begun has ended.
+    pub(super) const fn is_none_open(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// How many tool calls have begun.
     pub(super) const fn tools(&self) -> u32 {
         self.tools

@@ -22,7 +22,7 @@ pub(super) const DONE: &[u8] = b"[DONE]";
 pub(super) struct Stream {
     include_usage: IncludeUsage,
     chunks: Chunks,
-    blocks: Blocks,
+    pub(super) blocks: Blocks,
     /// What most deltas look like, as long as the blocks are what they are.
     forms: Forms,
     has_message: bool,
@@ -31,6 +31,8 @@ pub(super) struct Stream {
     pub(super) is_done: bool,
     pub(super) fault: Option<StreamFault>,
     pub(super) counters: Counters,
+    /// Whether the end of the message has told the output.
+    pub(super) is_output_told: bool,
     pub(super) text_bytes: usize,
     pub(super) upstream_model: Vec<u8>,
     pub(super) error: Vec<u8>,
@@ -167,7 +169,9 @@ impl Stream {
         for member in json::members(message.text) {
             let json::Member { name, value } = member?;
             match &*name.read() {
-                b"usage" => self.counters.note(&value),
+                b"usage" => {
+                    self.counters.note(&value);
+                }
                 // All chunks of a stream have the same id.
                 b"id" if is_first && !self.is_committed && value.kind == Kind::String => {
                     self.chunks.name(verbatim::string(&value)?);
@@ -261,7 +265,7 @@ impl Stream {
         out: &mut Vec<u8>,
     ) -> Result<(), StreamFault> {
         if let Some(usage) = &event.usage {
-            self.counters.note(usage);
+            self.is_output_told |= self.counters.note(usage).has_output();
         }
         let Some(reason) = telling(event.delta.stop_reason).filter(|_| !self.has_finish_reason)
         else {

@@ -326,6 +326,11 @@ impl Maker<'_> {
                 event.data.as_bytes(),
                 &mut bytes,
             );
+            if number == 0 && !self.answer().finish_pause().is_zero() {
+                self.steps
+                    .push_back(Step::Bytes(std::mem::take(&mut bytes)));
+                self.pause(self.answer().finish_pause());
+            }
         }
         sse.end(&mut bytes);
         self.steps.push_back(Step::Bytes(bytes));

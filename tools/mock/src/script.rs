@@ -100,12 +100,14 @@ pub(crate) struct Answer {
     pub(crate) event_bytes: usize,
     pub(crate) chunk_bytes: Option<usize>,
     chunk_interval_ms: f64,
+    finish_pause_ms: f64,
     pub(crate) body_bytes: usize,
     pub(crate) head_bytes: usize,
     pub(crate) answer_model: Option<String>,
     pub(crate) prompt_tokens: Option<u64>,
     pub(crate) completion_tokens: Option<usize>,
     pub(crate) cached_tokens: u64,
+    pub(crate) thinking_tokens: u64,
     pub(crate) usage: UsagePolicy,
     pub(crate) stamp: Stamp,
     pub(crate) after_events: Option<usize>,
@@ -337,6 +339,11 @@ impl Answer {
         milliseconds(self.chunk_interval_ms)
     }
 
+    /// The pause behind the event that follows a stream's content.
+    pub(crate) fn finish_pause(&self) -> Duration {
+        milliseconds(self.finish_pause_ms)
+    }
+
     /// The pause between two content events of `words` words.
     pub(crate) fn event_interval(&self, words: f64) -> Duration {
         match (self.event_interval_ms, self.tokens_per_second) {
@@ -359,6 +366,7 @@ impl Answer {
             && self.latency().is_zero()
             && self.ttft().is_zero()
             && self.event_interval(1.0).is_zero()
+            && self.finish_pause().is_zero()
             && !self.has(Quirk::CloseDelimited)
     }
 

@@ -131,7 +131,9 @@ impl Voice<'_> {
         let (prompt, completion) = (self.prompt_tokens(), self.completion_tokens());
         let mut usage = format!(
             "{{\"prompt_tokens\":{prompt},\"completion_tokens\":{completion},\"total_tokens\":{}",
-            prompt.saturating_add(completion)
+            prompt
+                .saturating_add(completion)
+                .saturating_add(self.answer.thinking_tokens)
         );
         if self.route.flavour != Flavour::Ollama {
             let _ = write!(
