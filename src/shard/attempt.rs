@@ -244,6 +244,7 @@ async fn conclude<'a>(
         | Outcome::RateLimited
         | Outcome::OwnKeyRefused(_)
         | Outcome::Untranslatable
+        | Outcome::TooLarge
         | Outcome::StreamCut
         | Outcome::StreamStalled
         | Outcome::CallerGone => {
