@@ -161,6 +161,7 @@ fn batch(
             reserved: tokens,
             used: Tokens::new(29),
             probe: None,
+            successes_before: 0,
         }));
         facts.push(Fact::Settled {
             budget,

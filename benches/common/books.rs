@@ -75,5 +75,6 @@ fn ended(at: Instant, signal: Signal) -> Fact {
         reserved: Tokens::new(300),
         used: Tokens::new(29),
         probe: None,
+        successes_before: 0,
     })
 }

@@ -20,7 +20,7 @@ pub(crate) fn of(providers: u16, budgets: u32) -> Plan {
         text += &format!("  - {{caller: team-{number}, monthly_usd: 1000000}}\n");
     }
     let options = Options {
-        environment: Environment::Unresolved,
+        environment: Environment::Lookup(&|_| None),
         strict: Strictness::Strict,
     };
     let loaded = config::load(&text, &options);

@@ -51,6 +51,8 @@ pub const CHUNK_LINE_BYTES_MAX: usize = 4 << 10;
 pub const TRAILER_BYTES_MAX: usize = 16 << 10;
 /// Longest model name a request may carry, in bytes.
 pub const MODEL_NAME_BYTES_MAX: usize = 512;
+/// Largest single event of a stream, in bytes; a longer one fails the stream.
+pub const EVENT_BYTES_MAX: usize = 1 << 20;
 /// Longest event, as it came and as it was written, that a stream keeps as the form of those to
 /// come.
 pub const FORM_BYTES_MAX: usize = 2 << 10;
@@ -123,6 +125,9 @@ pub const OPEN_FILES_RESERVE: u64 = 1_024;
 pub const FACTS_PER_BATCH: usize = 4 * 256;
 /// Facts that a shard holds while the coordinator does not read; beyond, successes are forgotten.
 pub const FACTS_HELD_MAX: usize = 65_536;
+/// Rows of a provider's failures that are remembered while later ones are known: a failure is told
+/// within a millisecond, unless its shard is stuck.
+pub const ROWS_KEPT_MAX: usize = 16;
 /// Most changes of circuits that wait for the log: every provider's, twice over.
 pub const CIRCUIT_CHANGES_MAX: usize = 2 * PROVIDERS_MAX;
 /// Most changes of circuits that are kept for operators; the oldest go.

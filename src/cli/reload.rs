@@ -57,7 +57,7 @@ impl Source {
     /// It gives no configuration.
     pub fn load(path: &Path) -> Result<Loaded, Unusable> {
         let options = Options {
-            environment: Environment::Lookup(environment::HERE),
+            environment: Environment::Lookup(&environment::variable),
             strict: Strictness::Lenient,
         };
         file::read(path, &options)
@@ -190,9 +190,7 @@ impl Reloader {
 
     /// Reads all files.
     fn prepare(&self) -> Result<Next, Vec<String>> {
-        let Loaded {
-            mut plan, warnings, ..
-        } = self.source.read()?;
+        let Loaded { mut plan, warnings } = self.source.read()?;
         let before = self.terms.load();
         let needs_restart = changes::keep_fixed(&before.plan, &mut plan);
         let certificate = self.certificate.read_again(&plan);

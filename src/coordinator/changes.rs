@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::base::limits::CHANGES_KEPT_MAX;
 use crate::coordinator::time::Time;
-use crate::decide::breaker::Transition;
+use crate::decide::circuit::Transition;
 use crate::ledger::breakers::Change;
 use crate::report::changes::ChangeReport;
 
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
     use crate::base::ids::ProviderId;
     use crate::base::time::{Instant, WallTime};
-    use crate::decide::breaker::{Reason, State};
+    use crate::decide::circuit::{Reason, State};
 
     fn change(second: u64) -> Change {
         let at = Instant::from_millis(1_000 * second);

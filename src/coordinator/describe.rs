@@ -2,7 +2,7 @@
 
 use crate::config::plan::Provider;
 use crate::coordinator::time::Time;
-use crate::decide::breaker::State;
+use crate::decide::circuit::State;
 use crate::ledger::books::Books;
 use crate::link::gate::Gates;
 use crate::link::orders::Health;

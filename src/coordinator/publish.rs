@@ -17,12 +17,13 @@ impl Publisher {
         Self { gates }
     }
 
-    /// Puts `order` in force.
-    pub fn publish(&self, order: Order) {
+    /// Puts `order` in force. Where it ends a half-open phase, returns the permit of that phase, if
+    /// a shard has taken it.
+    pub fn publish(&self, order: Order) -> Option<u32> {
         let gates = &self.gates;
         match order {
             Order::Circuit { provider, state } => {
-                gates.providers[provider.index()].set_circuit(state);
+                return gates.providers[provider.index()].set_circuit(state);
             }
             Order::Health { provider, state } => {
                 gates.providers[provider.index()].set_health(state);
@@ -61,6 +62,7 @@ impl Publisher {
                 gates.budgets[budget.index()].start_month(month, balance);
             }
         }
+        None
     }
 }
 

@@ -188,13 +188,13 @@ impl Coordinator {
                 at,
             } => {
                 self.books.on_health(provider, state, at, &mut self.orders);
-                self.publish();
+                self.publish(now);
             }
             Message::Ask(ask) => {
                 match &ask.question {
                     Question::Circuit(provider, act) => {
                         self.books.by_hand(now, *provider, *act, &mut self.orders);
-                        self.publish();
+                        self.publish(now);
                     }
                     Question::Adopt => self.adopt(now),
                     Question::Providers
@@ -218,6 +218,8 @@ impl Coordinator {
 
     /// Goes by the configuration that is published. Facts by earlier ones are still booked.
     fn adopt(&mut self, now: Instant) {
+        // A probe goes by the figures that were in force when it was sent.
+        self.look_at_permits(now);
         let Some(terms) = self.terms.as_ref().map(|terms| terms.load()) else {
             return;
         };
@@ -227,7 +229,7 @@ impl Coordinator {
         let fresh = &terms.fresh.providers;
         self.half_open
             .retain(|(provider, _)| !fresh.contains(provider));
-        self.publish();
+        self.publish(now);
         self.plan = Arc::clone(&terms.plan);
     }
 
@@ -237,7 +239,7 @@ impl Coordinator {
         for fact in &batch.facts {
             self.books.on_fact(now, fact, &mut self.orders);
         }
-        self.publish();
+        self.publish(now);
         self.progress.merged(batch.shard, batch.number);
     }
 
@@ -247,7 +249,7 @@ impl Coordinator {
         self.look_at_permits(now);
         self.count(time);
         self.books.on_time(now, wall, &mut self.orders);
-        self.publish();
+        self.publish(now);
         self.changes.date(time);
         self.answer(time);
         self.save(now, Last::No);
@@ -299,27 +301,25 @@ impl Coordinator {
             half_open,
             gates,
             books,
+            orders,
             ..
         } = self;
         half_open.retain(|&(provider, generation)| {
             let taken = gates.providers[provider.index()].is_taken(generation);
             if taken {
-                books.on_probe_taken(now, provider, generation);
+                books.on_probe_taken(now, provider, generation, orders);
             }
             !taken
         });
     }
 
-    fn publish(&mut self) {
-        self.folder.fold(&mut self.orders);
-        for order in self.orders.drain(..) {
-            if let Order::Circuit { provider, state } = order {
-                self.half_open.retain(|&(other, _)| other != provider);
-                if let Circuit::HalfOpen { generation, .. } = state {
-                    self.half_open.push((provider, generation));
-                }
+    /// Puts in force what the books have ordered, and tells of it.
+    fn publish(&mut self, now: Instant) {
+        while !self.orders.is_empty() {
+            for (provider, generation) in self.put_in_force() {
+                let orders = &mut self.orders;
+                self.books.on_probe_taken(now, provider, generation, orders);
             }
-            self.publisher.publish(order);
         }
         for change in self.books.take_changes() {
             let Some(provider) = self.plan.find_provider(change.provider) else {
@@ -352,6 +352,24 @@ impl Coordinator {
                 "a budget is used up"
             );
         }
+    }
+
+    /// Puts the orders in force; returns the permits of half-open phases that end with it, where a
+    /// shard has taken them.
+    fn put_in_force(&mut self) -> Vec<(ProviderId, u32)> {
+        let mut taken = Vec::new();
+        self.folder.fold(&mut self.orders);
+        for order in self.orders.drain(..) {
+            let permit = self.publisher.publish(order);
+            if let Order::Circuit { provider, state } = order {
+                taken.extend(permit.map(|generation| (provider, generation)));
+                self.half_open.retain(|&(other, _)| other != provider);
+                if let Circuit::HalfOpen { generation, .. } = state {
+                    self.half_open.push((provider, generation));
+                }
+            }
+        }
+        taken
     }
 
     /// Answers the questions whose facts are all there.

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use crate::base::time::Instant;
 use crate::decide::backoff::Backoff;
+use crate::decide::circuit::{End, Permit, Reason, ResponseTime, State, Transition};
 use crate::decide::outcome::Signal;
 use crate::decide::percentile::Percentile;
 use crate::decide::policy::BreakerPolicy;
+use crate::decide::rows::Rows;
 use crate::decide::window::{Counts, Window};
 
 /// One provider's circuit for the whole process.
@@ -21,8 +23,7 @@ pub struct Breaker {
     /// When requests were last held back. One that was admitted before belongs to the time before:
     /// it may end minutes later and says nothing about what has become of the provider.
     fresh_from: Instant,
-    /// Failures in a row.
-    streak: u32,
+    rows: Rows,
     window: Window,
     response_times: Percentile,
     minute: Window,
@@ -30,97 +31,17 @@ pub struct Breaker {
     generation: u32,
     /// The latest permit whose probe was not heard of in time.
     late: Option<u32>,
+    /// The latest probe that was sent.
+    sent: Sent,
 }
 
-/// What a circuit is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// In service.
-    Closed,
-    /// Out of service.
-    Open {
-        /// From when.
-        since: Instant,
-        /// When it becomes half-open.
-        until: Instant,
-    },
-    /// One probe may be sent.
-    HalfOpen {
-        /// Tells this permit from the ones before.
-        generation: u32,
-        /// Whether it may still be taken.
-        permit: Permit,
-    },
-}
-
-/// Whether the permit for the one probe may still be taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Permit {
-    /// It may, for as long as nobody does.
-    Free,
-    /// A probe is on its way.
-    Taken {
-        /// When it counts as failed.
-        until: Instant,
-    },
-}
-
-/// How an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct End {
-    /// When the attempt was admitted.
-    pub admitted: Instant,
-    /// What it says about the provider.
-    pub signal: Signal,
-    /// How long the provider took, where that says something.
-    pub response_time: Option<ResponseTime>,
-    /// The permit that it was sent with, if it was a probe.
-    pub probe: Option<u32>,
-}
-
-/// How long a provider took, by what was waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResponseTime {
-    /// The first content of a stream.
-    FirstContent(Duration),
-    /// The last byte of an answer that was not streamed.
-    WholeAnswer(Duration),
-}
-
-/// A change that shards and the log are told of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Transition {
-    /// What the circuit was.
-    pub from: State,
-    /// What it is.
-    pub to: State,
-    /// Why.
-    pub reason: Reason,
-}
-
-/// Why a circuit changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// Too many failures in a row.
-    ConsecutiveFailures,
-    /// Too large a share of failures over the window.
-    ErrorRate,
-    /// Too slow a p95 over the window.
-    LatencyP95,
-    /// The recovery window is over.
-    RecoveryWindow,
-    /// The provider answered its probe.
-    ProbeSucceeded,
-    /// It failed its probe.
-    ProbeFailed,
-    /// It was not heard of in time.
-    ProbeTimeout,
-    /// The probe ended without a word about the provider; another may be sent.
-    ProbeNeutral,
-    /// An operator said so.
-    Manual,
-    /// The configuration was reloaded while its probe was out.
-    Reload,
+/// A probe that was sent, whatever has become of the circuit since.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sent {
+    /// With this permit; 0 is none.
+    generation: u32,
+    /// Until when no other may be sent; `None` once it has ended.
+    until: Option<Instant>,
 }
 
 impl Breaker {
@@ -132,12 +53,25 @@ impl Breaker {
             state: State::Closed,
             backoff: Backoff::new(&policy),
             fresh_from: Instant::ZERO,
-            streak: 0,
+            rows: Rows::default(),
             window: Window::new(policy.window),
             response_times: Percentile::new(policy.window),
             minute: Window::new(MINUTE),
             generation: 0,
             late: None,
+            sent: Sent::default(),
+        }
+    }
+
+    /// A closed circuit of another provider, whose id was this one's until now: its successes are
+    /// counted on.
+    #[must_use]
+    pub fn successor(&self, policy: BreakerPolicy) -> Self {
+        let mut rows = self.rows.clone();
+        rows.clear();
+        Self {
+            rows,
+            ..Self::new(policy)
         }
     }
 
@@ -147,7 +81,12 @@ impl Breaker {
             requests: 1,
             ..Counts::default()
         };
-        self.minute.add(now, request);
+        self.minute.add(end.at, request);
+        let successes = u64::from(end.signal == Signal::Success);
+        self.rows.on_successes(successes);
+        if let Some(generation) = end.probe {
+            self.on_probe_ended(generation);
+        }
         let transition = match (self.state, end.probe) {
             (State::Closed, _) => self.count(now, end),
             (State::Open { .. } | State::HalfOpen { .. }, Some(generation)) => {
@@ -160,15 +99,44 @@ impl Breaker {
         transition
     }
 
-    /// The permit of this generation was taken at `at`. Telling it twice does no harm.
+    /// These many successes ended of which nothing more is known.
+    pub fn on_successes(&mut self, now: Instant, count: u64) {
+        self.rows.on_successes(count);
+        let counts = Counts {
+            requests: count,
+            ..Counts::default()
+        };
+        self.minute.add(now, counts);
+        if self.state == State::Closed {
+            let counts = Counts {
+                successes: count,
+                ..Counts::default()
+            };
+            self.window.add(now, counts);
+        }
+        self.check();
+    }
+
+    /// The permit of this generation was taken at `at`. Telling it twice does no harm, nor does
+    /// telling it when the circuit has changed meanwhile: until that probe has ended or is overdue,
+    /// no other leaves (promise `breaker.one-probe`).
     pub fn on_probe_taken(&mut self, at: Instant, generation: u32) {
+        if generation <= self.sent.generation {
+            return;
+        }
+        let overdue = at + self.policy.probe_timeout;
+        let until = Some(overdue);
+        self.sent = Sent { generation, until };
+        if let State::Open { since, until } = self.state {
+            let until = until.max(overdue);
+            self.state = State::Open { since, until };
+        }
         let free = State::HalfOpen {
             generation,
             permit: Permit::Free,
         };
         if self.state == free {
-            let until = at + self.policy.probe_timeout;
-            let permit = Permit::Taken { until };
+            let permit = Permit::Taken { until: overdue };
             self.state = State::HalfOpen { generation, permit };
         }
         self.check();
@@ -177,6 +145,7 @@ impl Breaker {
     /// The probe of this generation has its answer, which may yet take long to be relayed: a stream
     /// is not judged by its length. Its end is then told like that of any other attempt.
     pub fn on_probe_answered(&mut self, now: Instant, generation: u32) -> Option<Transition> {
+        self.on_probe_ended(generation);
         let transition = self.settle(now, generation, Signal::Success);
         self.check();
         transition
@@ -252,9 +221,8 @@ impl Breaker {
             self.response_times = Percentile::new(policy.window);
         }
         // A file opens no circuit; the next failure may.
-        self.streak = self
-            .streak
-            .min(policy.consecutive_failures.saturating_sub(1));
+        self.rows
+            .shorten(policy.consecutive_failures.saturating_sub(1));
         self.backoff.adopt(&policy);
         self.policy = policy;
         let transition = match self.state {
@@ -316,11 +284,12 @@ impl Breaker {
             return None;
         }
         let mut counts = Counts::default();
+        let mut row = 0;
         match end.signal {
-            Signal::Success => (counts.successes, self.streak) = (1, 0),
+            Signal::Success => counts.successes = 1,
             Signal::Failure => {
                 counts.failures = 1;
-                self.streak = self.streak.saturating_add(1);
+                row = self.rows.on_failure(end.successes_before);
             }
             Signal::Neutral => return None,
         }
@@ -328,10 +297,14 @@ impl Breaker {
             let covered = u64::from(self.covers(time));
             counts.timed = covered;
             counts.slow = covered * u64::from(time.span() > self.policy.latency_p95);
-            self.response_times.add(now, time.span());
+            self.response_times.add(end.at, time.span());
         }
-        self.window.add(now, counts);
-        let reason = self.fault(now)?;
+        self.window.add(end.at, counts);
+        let reason = if row >= self.policy.consecutive_failures {
+            Reason::ConsecutiveFailures
+        } else {
+            self.fault(now)?
+        };
         Some(self.go_open(now, reason))
     }
 
@@ -344,13 +317,13 @@ impl Breaker {
         }
     }
 
-    /// What is wrong with the provider, if anything.
+    /// What is wrong with the provider over the window, if anything. Successes that have ended and
+    /// are not told yet are in it, so that it is the same whatever shard they ended on.
     fn fault(&mut self, now: Instant) -> Option<Reason> {
-        let counts = self.window.total(now);
+        let mut counts = self.window.total(now);
+        counts.successes += self.rows.untold();
         let minimum = u64::from(self.policy.min_requests);
-        if self.streak >= self.policy.consecutive_failures {
-            Some(Reason::ConsecutiveFailures)
-        } else if counts.judged() >= minimum && counts.fail_at(self.policy.error_rate_permille) {
+        if counts.judged() >= minimum && counts.fail_at(self.policy.error_rate_permille) {
             Some(Reason::ErrorRate)
         } else if counts.timed >= minimum && counts.p95_is_slow() {
             Some(Reason::LatencyP95)
@@ -385,6 +358,14 @@ impl Breaker {
         })
     }
 
+    /// The probe of this generation is not on its way any more.
+    fn on_probe_ended(&mut self, generation: u32) {
+        if generation >= self.sent.generation {
+            let until = None;
+            self.sent = Sent { generation, until };
+        }
+    }
+
     /// The probe was not heard of in time.
     fn time_out(&mut self, now: Instant) -> Transition {
         self.late = Some(self.generation);
@@ -395,6 +376,7 @@ impl Breaker {
     fn go_open(&mut self, now: Instant, reason: Reason) -> Transition {
         self.fresh_from = now;
         let until = now + self.backoff.span();
+        let until = until.max(self.sent.until.unwrap_or(until));
         self.go(State::Open { since: now, until }, reason)
     }
 
@@ -424,7 +406,7 @@ impl Breaker {
     }
 
     fn forget(&mut self) {
-        self.streak = 0;
+        self.rows.clear();
         self.window.clear();
         self.response_times.clear();
     }
@@ -433,7 +415,7 @@ impl Breaker {
         match self.state {
             State::Closed => {
                 debug_assert_eq!(self.late, None);
-                debug_assert!(self.streak < self.policy.consecutive_failures);
+                debug_assert!(self.rows.longest() < self.policy.consecutive_failures);
             }
             State::Open { since, until } => {
                 debug_assert!(since <= until);
@@ -443,47 +425,6 @@ impl Breaker {
                 debug_assert_eq!(generation, self.generation);
                 debug_assert_ne!(self.late, Some(generation));
             }
-        }
-    }
-}
-
-impl State {
-    /// Its name in reports and logs.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Open { .. } => "open",
-            Self::HalfOpen { .. } => "half-open",
-        }
-    }
-}
-
-impl ResponseTime {
-    /// How long it was.
-    #[must_use]
-    pub const fn span(self) -> Duration {
-        match self {
-            Self::FirstContent(span) | Self::WholeAnswer(span) => span,
-        }
-    }
-}
-
-impl Reason {
-    /// Its name in logs.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ConsecutiveFailures => "consecutive_failures",
-            Self::ErrorRate => "error_rate",
-            Self::LatencyP95 => "latency_p95",
-            Self::RecoveryWindow => "recovery_window",
-            Self::ProbeSucceeded => "probe_succeeded",
-            Self::ProbeFailed => "probe_failed",
-            Self::ProbeTimeout => "probe_timeout",
-            Self::ProbeNeutral => "probe_neutral",
-            Self::Manual => "manual",
-            Self::Reload => "reload",
         }
     }
 }

@@ -11,17 +11,20 @@ use super::*;
 ///
 /// An attempt ends as `success`, `failure` or `neutral`, admitted at that moment unless it says
 /// `from`; `stream` and `whole` are successes that took so long; `probe 1 …` ends the probe that
-/// `take 1` sent. `wait` lets what is due happen.
+/// `take 1` sent. `wait` lets what is due happen. Answers end in the order of the lines, but
+/// `success ends` is a success that is told no sooner than with `success told`, and `failure after
+/// 2` is one that ended when there had been two successes.
 #[track_caller]
 fn check(policy: &str, script: &str) -> Breaker {
     let mut breaker = Breaker::new(policy_of(policy));
+    let mut successes = 0;
     for line in script.lines().filter(|line| !line.trim().is_empty()) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let is_state = |word: &&str| ["closed", "open", "half-open"].contains(word);
         let state = words.iter().rposition(is_state).unwrap();
         let from = breaker.state();
         let now = Instant::ZERO + span(words[0]);
-        let transition = play(&mut breaker, now, &words[1..state]);
+        let transition = play((&mut breaker, &mut successes), now, &words[1..state]);
         assert_eq!(breaker.state().name(), words[state], "{line}");
         let reason = transition.map(|transition| transition.reason.name());
         assert_eq!(reason, words.get(state + 1).copied(), "{line}");
@@ -33,8 +36,21 @@ fn check(policy: &str, script: &str) -> Breaker {
     breaker
 }
 
-fn play(breaker: &mut Breaker, now: Instant, event: &[&str]) -> Option<Transition> {
+fn play(
+    (breaker, successes): (&mut Breaker, &mut u64),
+    now: Instant,
+    event: &[&str],
+) -> Option<Transition> {
     let number = |word: &str| word.parse().unwrap();
+    let mut ended = |admitted, signal| {
+        let successes_before = *successes;
+        *successes += u64::from(signal == Signal::Success);
+        End {
+            at: now,
+            successes_before,
+            ..ordinary(admitted, signal)
+        }
+    };
     match *event {
         ["wait"] => breaker.on_time(now),
         ["operator", "opens"] => Some(breaker.open(now)),
@@ -47,24 +63,38 @@ fn play(breaker: &mut Breaker, now: Instant, event: &[&str]) -> Option<Transitio
         }
         ["probe", generation, "answered"] => breaker.on_probe_answered(now, number(generation)),
         ["probe", generation, signal] => {
-            let mut end = ordinary(now, signal_of(signal));
+            let mut end = ended(now, signal_of(signal));
             end.probe = Some(number(generation));
             breaker.on_end(now, end)
         }
         ["stream", time] => {
-            let mut end = ordinary(now, Signal::Success);
+            let mut end = ended(now, Signal::Success);
             end.response_time = Some(ResponseTime::FirstContent(span(time)));
             breaker.on_end(now, end)
         }
         ["whole", time] => {
-            let mut end = ordinary(now, Signal::Success);
+            let mut end = ended(now, Signal::Success);
             end.response_time = Some(ResponseTime::WholeAnswer(span(time)));
             breaker.on_end(now, end)
         }
-        [signal] => breaker.on_end(now, ordinary(now, signal_of(signal))),
+        ["success", "ends"] => {
+            ended(now, Signal::Success);
+            None
+        }
+        ["success", "told"] => breaker.on_end(now, ordinary(now, Signal::Success)),
+        ["failure", "after", count] => {
+            let successes_before = count.parse().unwrap();
+            let failure = ordinary(now, Signal::Failure);
+            let end = End {
+                successes_before,
+                ..failure
+            };
+            breaker.on_end(now, end)
+        }
+        [signal] => breaker.on_end(now, ended(now, signal_of(signal))),
         [signal, "from", admitted] => {
             let admitted = Instant::ZERO + span(admitted);
-            breaker.on_end(now, ordinary(admitted, signal_of(signal)))
+            breaker.on_end(now, ended(admitted, signal_of(signal)))
         }
         _ => panic!("{event:?}"),
     }
@@ -73,9 +103,11 @@ fn play(breaker: &mut Breaker, now: Instant, event: &[&str]) -> Option<Transitio
 fn ordinary(admitted: Instant, signal: Signal) -> End {
     End {
         admitted,
+        at: admitted,
         signal,
         response_time: None,
         probe: None,
+        successes_before: 0,
     }
 }
 
@@ -589,6 +621,148 @@ fn a_reload_keeps_what_is_known_and_opens_a_circuit_whose_probe_is_out() {
     );
 }
 
+#[test]
+fn a_success_that_ended_between_two_failures_parts_them_though_it_is_told_later() {
+    check(
+        "consecutive_failures: 3",
+        "
+        0s  failure              closed
+        0s  failure              closed
+        0s  success ends         closed
+        0s  failure              closed
+        0s  failure              closed
+        1s  success told         closed
+        1s  failure              open     consecutive_failures
+        ",
+    );
+}
+
+#[test]
+fn a_success_that_is_older_than_the_row_does_not_break_it() {
+    check(
+        "consecutive_failures: 3",
+        "
+        0s  failure              closed
+        0s  success ends         closed
+        1s  failure              closed
+        1s  failure              closed
+        2s  success told         closed
+        2s  failure              open     consecutive_failures
+        ",
+    );
+}
+
+#[test]
+fn a_failure_that_is_told_late_completes_its_row() {
+    check(
+        "consecutive_failures: 3",
+        "
+        0s  success              closed
+        0s  failure after 1      closed
+        1s  failure after 2      closed
+        1s  failure after 0      closed
+        1s  failure after 1      closed
+        2s  failure after 1      open     consecutive_failures
+        ",
+    );
+}
+
+#[test]
+fn successes_that_are_not_told_yet_count_for_the_error_rate() {
+    check(
+        "min_requests: 4, error_rate_permille: 500",
+        "
+        0s  success ends         closed
+        0s  success ends         closed
+        0s  success ends         closed
+        0s  failure              closed
+        0s  failure              closed
+        1s  success told         closed
+        1s  success told         closed
+        1s  failure              open     error_rate
+        ",
+    );
+}
+
+#[test]
+fn what_ended_long_before_it_is_told_is_counted_when_it_ended() {
+    let mut breaker = check("window: 10s", "0s  failure  closed");
+    let mut end = ordinary(Instant::from_millis(2_000), Signal::Failure);
+    let told = Instant::from_millis(9_000);
+    assert_eq!(breaker.on_end(told, end), None);
+    end.signal = Signal::Success;
+    assert_eq!(breaker.on_end(told, end), None);
+    assert_eq!(breaker.error_rate(Instant::from_millis(10_000)), 0.5);
+    assert_eq!(breaker.error_rate(Instant::from_millis(12_000)), 0.0);
+    assert_eq!(
+        breaker.requests_last_minute(Instant::from_millis(59_999)),
+        3
+    );
+    assert_eq!(
+        breaker.requests_last_minute(Instant::from_millis(62_000)),
+        0
+    );
+}
+
+#[test]
+fn a_late_success_closes_and_the_next_probe_waits_for_the_one_that_is_out() {
+    // Once simulation seeds 1511, 6586 and 13995: the circuit closed by the first probe's late
+    // success while the second was on its way, opened again, and sent a third beside it.
+    check(
+        "consecutive_failures: 1, recovery_window: 1s, probe_timeout: 5s",
+        "
+             0s  failure             open       consecutive_failures
+             1s  wait                half-open  recovery_window
+             1s  take 1              half-open
+             6s  wait                open       probe_timeout
+             7s  wait                half-open  recovery_window
+             7s  take 2              half-open
+          7500ms probe 1 success     closed     probe_succeeded
+             8s  failure             open       consecutive_failures
+             9s  wait                open
+         11999ms wait                open
+            12s  wait                half-open  recovery_window
+        ",
+    );
+}
+
+#[test]
+fn the_next_probe_need_not_wait_for_one_that_has_ended() {
+    check(
+        "consecutive_failures: 1, recovery_window: 1s, probe_timeout: 5s",
+        "
+             0s  failure             open       consecutive_failures
+             1s  wait                half-open  recovery_window
+             1s  take 1              half-open
+             2s  operator closes     closed     manual
+             3s  failure             open       consecutive_failures
+             4s  wait                open
+             4s  probe 1 failure     open
+             6s  wait                half-open  recovery_window
+             6s  take 2              half-open
+          6500ms probe 2 success     closed     probe_succeeded
+             7s  failure             open       consecutive_failures
+             8s  wait                half-open  recovery_window
+        ",
+    );
+}
+
+#[test]
+fn a_probe_that_is_heard_of_only_when_the_circuit_is_open_again_counts_too() {
+    let breaker = check(
+        "consecutive_failures: 1, recovery_window: 1s, probe_timeout: 5s",
+        "
+             0s  failure             open       consecutive_failures
+             1s  wait                half-open  recovery_window
+             2s  operator closes     closed     manual
+             3s  failure             open       consecutive_failures
+             3s  take 1              open
+             4s  wait                open
+        ",
+    );
+    assert_eq!(breaker.deadline(), Some(Instant::from_millis(8_000)));
+}
+
 /// One thing that may happen.
 #[derive(Clone, Debug)]
 enum Step {
@@ -648,6 +822,9 @@ struct Play {
     breaker: Breaker,
     now: Instant,
     taken: BTreeSet<u32>,
+    successes: u64,
+    /// The latest probe that has not ended: until when no other may be taken.
+    out: Option<(u32, Instant)>,
 }
 
 impl Play {
@@ -658,6 +835,8 @@ impl Play {
             breaker: Breaker::new(policy_of(policy)),
             now: Instant::ZERO,
             taken: BTreeSet::new(),
+            successes: 0,
+            out: None,
         }
     }
 
@@ -686,6 +865,9 @@ impl Play {
                 let admitted = now.since(Instant::from_millis(ago)).as_nanos();
                 let admitted = Instant::from_nanos(u64::try_from(admitted).unwrap());
                 let mut end = ordinary(admitted, signal);
+                end.at = now;
+                end.successes_before = self.successes;
+                self.successes += u64::from(signal == Signal::Success);
                 let time = Duration::from_secs(if slow { 6 } else { 1 });
                 end.response_time = Some(ResponseTime::WholeAnswer(time));
                 breaker.on_end(now, end)
@@ -705,10 +887,12 @@ impl Play {
             Step::Probe { back, signal } => {
                 let mut end = ordinary(now, signal);
                 end.probe = Some(probe(back));
+                self.out = self.out.filter(|(out, _)| *out != probe(back));
                 breaker.on_end(now, end)
             }
             Step::Answered { back } => {
                 let generation = probe(back);
+                self.out = self.out.filter(|(out, _)| *out != generation);
                 breaker.on_probe_answered(now, generation)
             }
             Step::Open => Some(breaker.open(now)),
@@ -730,6 +914,10 @@ impl Play {
         } = self.breaker.state()
         {
             assert!(self.taken.insert(generation), "{generation} was free twice");
+            if let Some((rival, until)) = self.out {
+                assert!(self.now >= until, "{generation} leaves beside {rival}");
+            }
+            self.out = Some((generation, self.now + self.breaker.probe_timeout()));
             self.breaker.on_probe_taken(self.now, generation);
         }
     }

@@ -6,6 +6,7 @@
 pub mod backoff;
 pub mod breaker;
 pub mod budget;
+pub mod circuit;
 pub mod eligible;
 pub mod ewma;
 pub mod failover;
@@ -16,6 +17,7 @@ pub mod policy;
 pub mod pricing;
 pub mod retry_budget;
 pub mod rotation;
+pub mod rows;
 pub mod slices;
 pub mod strategy;
 pub mod window;

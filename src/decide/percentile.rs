@@ -24,9 +24,13 @@ impl Percentile {
         }
     }
 
-    /// Takes a sample in; one above ten minutes counts as ten minutes.
-    pub fn add(&mut self, now: Instant, sample: Duration) {
-        let slice = self.slices.at(now, drop);
+    /// Takes in a sample of `at`, unless that has left the window; one above ten minutes counts as
+    /// ten minutes.
+    pub fn add(&mut self, at: Instant, sample: Duration) {
+        self.slices.go_on(at, drop);
+        let Some(slice) = self.slices.of(at) else {
+            return;
+        };
         if slice.is_none() {
             *slice = histogram();
         }
@@ -41,7 +45,7 @@ impl Percentile {
     ///
     /// The slices are put together here, some 30 µs: for those who ask, not for every sample.
     pub fn p95(&mut self, now: Instant) -> Option<Duration> {
-        self.slices.at(now, drop);
+        self.slices.go_on(now, drop);
         let mut slices = self.slices.iter().flatten();
         let mut all = slices.next()?.clone();
         for slice in slices {
@@ -53,7 +57,7 @@ impl Percentile {
 
     /// Forgets what has left the window that ends at `now`.
     pub fn age(&mut self, now: Instant) {
-        self.slices.at(now, drop);
+        self.slices.go_on(now, drop);
     }
 
     /// Forgets everything.

@@ -30,16 +30,23 @@ impl<T: Default, const N: usize> Slices<T, N> {
         }
     }
 
-    /// The slice that runs at `now`; those that have left the window are handed to `left` first.
-    ///
-    /// A moment before the last one counts as the last one.
-    pub fn at(&mut self, now: Instant, mut left: impl FnMut(T)) -> &mut T {
+    /// Goes on to `now`; the slices that leave the window are handed to `left`. Nothing happens at
+    /// a moment before the last one.
+    pub fn go_on(&mut self, now: Instant, mut left: impl FnMut(T)) {
         let passed = (now.as_nanos() / self.span).saturating_sub(self.running);
         for step in 1..=passed.min(N as u64) {
             left(std::mem::take(self.place(self.running + step)));
         }
         self.running += passed;
-        self.place(self.running)
+    }
+
+    /// The slice that `at` is in, which may be before the running one; `None` where it has left the
+    /// window. [`Slices::go_on`] must have come that far.
+    pub fn of(&mut self, at: Instant) -> Option<&mut T> {
+        let number = at.as_nanos() / self.span;
+        debug_assert!(number <= self.running);
+        let is_within = self.running - number.min(self.running) < N as u64;
+        is_within.then(|| self.place(number))
     }
 
     /// All slices, in no order.

@@ -39,16 +39,20 @@ impl Window {
         }
     }
 
-    /// Counts what happened at `now`.
-    pub fn add(&mut self, now: Instant, counts: Counts) {
-        *self.running(now) += counts;
-        self.total += counts;
+    /// Counts what happened at `at`, in whatever order it is told; what has left the window is not
+    /// counted.
+    pub fn add(&mut self, at: Instant, counts: Counts) {
+        self.go_on(at);
+        if let Some(slice) = self.slices.of(at) {
+            *slice += counts;
+            self.total += counts;
+        }
         self.check();
     }
 
     /// The sums over the window that ends at `now`.
     pub fn total(&mut self, now: Instant) -> Counts {
-        self.running(now);
+        self.go_on(now);
         self.check();
         self.total
     }
@@ -59,8 +63,8 @@ impl Window {
         self.total = Counts::default();
     }
 
-    fn running(&mut self, now: Instant) -> &mut Counts {
-        self.slices.at(now, |left| self.total -= left)
+    fn go_on(&mut self, now: Instant) {
+        self.slices.go_on(now, |left| self.total -= left);
     }
 
     fn check(&self) {
@@ -150,7 +154,10 @@ mod tests {
             (60_000, 0, 1),
             (62_999, 5, 6),
             (61_000, 1, 7),
+            // It is told late, and belongs to the slice in which it happened.
+            (4_000, 2, 9),
             (63_000, 0, 6),
+            (2_000, 3, 6),
             (119_999, 0, 6),
             (120_000, 0, 0),
             (1_000_000, 1, 1),

@@ -108,8 +108,15 @@ impl Books {
     }
 
     /// A gate's word says that the permit of this generation has been taken.
-    pub fn on_probe_taken(&mut self, at: Instant, provider: ProviderId, generation: u32) {
-        self.breakers.on_probe_taken(at, provider, generation);
+    pub fn on_probe_taken(
+        &mut self,
+        at: Instant,
+        provider: ProviderId,
+        generation: u32,
+        orders: &mut Vec<Order>,
+    ) {
+        self.breakers
+            .on_probe_taken(at, provider, generation, orders);
     }
 
     /// An operator changes a circuit.

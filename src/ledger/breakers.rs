@@ -7,7 +7,8 @@ use crate::base::ids::ProviderId;
 use crate::base::limits::CIRCUIT_CHANGES_MAX;
 use crate::base::time::Instant;
 use crate::config::plan::Plan;
-use crate::decide::breaker::{Breaker, End, ResponseTime, State, Transition};
+use crate::decide::breaker::Breaker;
+use crate::decide::circuit::{End, ResponseTime, State, Transition};
 use crate::decide::policy::BreakerPolicy;
 use crate::link::facts::{Ended, Fact, SampleKind};
 use crate::link::orders::{Circuit, Health, Order};
@@ -93,7 +94,12 @@ impl Breakers {
                 self.providers.push(Standing::new(policy));
             }
             if fresh.contains(&id) {
-                self.providers[id.index()] = Standing::new(policy);
+                let standing = &mut self.providers[id.index()];
+                let breaker = standing.breaker.successor(policy);
+                *standing = Standing {
+                    breaker,
+                    health: Health::Healthy,
+                };
                 continue;
             }
             self.change(now, id, orders, |breaker| breaker.adopt(now, policy));
@@ -115,7 +121,7 @@ impl Breakers {
                 generation,
                 at,
             } => {
-                self.on_probe_taken(*at, *provider, *generation);
+                self.on_probe_taken(*at, *provider, *generation, orders);
             }
             Fact::ProbeAnswered {
                 provider,
@@ -124,6 +130,14 @@ impl Breakers {
             } => {
                 self.on_probe_answered(now, *provider, *generation, orders);
             }
+            Fact::Forgotten {
+                provider,
+                successes,
+            } => {
+                if let Some(standing) = self.providers.get_mut(provider.index()) {
+                    standing.breaker.on_successes(now, *successes);
+                }
+            }
             Fact::Admitted { .. }
             | Fact::Cooldown { .. }
             | Fact::Reserved { .. }
@@ -131,10 +145,25 @@ impl Breakers {
         }
     }
 
-    /// The permit of this generation was taken, as a fact or the gate's word says.
-    pub fn on_probe_taken(&mut self, at: Instant, provider: ProviderId, generation: u32) {
-        if let Some(standing) = self.providers.get_mut(provider.index()) {
-            standing.breaker.on_probe_taken(at, generation);
+    /// The permit of this generation was taken, as a fact or the gate's word says. A circuit that
+    /// is open by then may have to stay so for longer.
+    pub fn on_probe_taken(
+        &mut self,
+        at: Instant,
+        provider: ProviderId,
+        generation: u32,
+        orders: &mut Vec<Order>,
+    ) {
+        let Some(Standing { breaker, .. }) = self.providers.get_mut(provider.index()) else {
+            return;
+        };
+        let before = breaker.state();
+        breaker.on_probe_taken(at, generation);
+        if let State::Open { until, .. } = breaker.state()
+            && breaker.state() != before
+        {
+            let state = Circuit::Open { until };
+            orders.push(Order::Circuit { provider, state });
         }
     }
 
@@ -258,9 +287,11 @@ fn end(ended: &Ended) -> End {
     });
     End {
         admitted: ended.admitted,
+        at: ended.at,
         signal: ended.signal,
         response_time,
         probe: ended.probe,
+        successes_before: ended.successes_before,
     }
 }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::base::tokens::Tokens;
-use crate::decide::breaker::Reason;
+use crate::decide::circuit::Reason;
 use crate::decide::outcome::Signal;
 use crate::link::facts::Sample;
 
@@ -36,6 +36,7 @@ fn ended(provider: ProviderId, at: Instant, signal: Signal, probe: Option<u32>) 
         reserved: Tokens::default(),
         used: Tokens::default(),
         probe,
+        successes_before: 0,
     })
 }
 
@@ -111,11 +112,13 @@ fn a_permit_that_comes_back_is_published_under_a_new_number() {
     told.breakers.open(second(0), B, &mut told.orders);
     told.breakers.on_time(second(30), &mut told.orders);
     told.orders.clear();
-    told.breakers.on_probe_taken(second(31), B, 1);
+    told.breakers
+        .on_probe_taken(second(31), B, 1, &mut told.orders);
     told.fact(second(32), &ended(B, second(32), Signal::Neutral, Some(1)));
     let (generation, until) = (2, second(37));
     assert_eq!(told.circuits(B), [Circuit::HalfOpen { generation, until }]);
-    told.breakers.on_probe_taken(second(33), B, 2);
+    told.breakers
+        .on_probe_taken(second(33), B, 2, &mut told.orders);
     told.breakers
         .on_probe_answered(second(34), B, 2, &mut told.orders);
     assert_eq!(told.circuits(B), [Circuit::Closed]);
@@ -177,7 +180,8 @@ fn views_show_every_provider() {
 fn a_provider_that_does_not_exist_is_ignored() {
     let mut told = Told::new();
     told.fact(second(0), &ended(NOBODY, second(0), Signal::Failure, None));
-    told.breakers.on_probe_taken(second(0), NOBODY, 1);
+    told.breakers
+        .on_probe_taken(second(0), NOBODY, 1, &mut told.orders);
     told.breakers.open(second(0), NOBODY, &mut told.orders);
     told.breakers
         .on_health(NOBODY, Health::Unhealthy, &mut told.orders);
@@ -215,7 +219,11 @@ proptest! {
                 0 => told.breakers.open(at, provider, &mut told.orders),
                 1 => told.breakers.close(at, provider, &mut told.orders),
                 2 => told.breakers.reset(at, provider, &mut told.orders),
-                3 => told.breakers.on_probe_taken(at, provider, probe.unwrap_or(0)),
+                3 => {
+                    let (orders, generation) = (&mut told.orders, probe.unwrap_or(0));
+                    let breakers = &mut told.breakers;
+                    breakers.on_probe_taken(at, provider, generation, orders);
+                }
                 4 => told.fact(at, &ended(provider, at, Signal::Success, probe)),
                 5 => told.fact(at, &ended(provider, at, Signal::Neutral, probe)),
                 _ => told.fact(at, &ended(provider, at, Signal::Failure, probe)),

@@ -142,7 +142,8 @@ impl Budgets {
             | Fact::Ended(_)
             | Fact::Cooldown { .. }
             | Fact::ProbeTaken { .. }
-            | Fact::ProbeAnswered { .. } => None,
+            | Fact::ProbeAnswered { .. }
+            | Fact::Forgotten { .. } => None,
         }
     }
 

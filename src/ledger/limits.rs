@@ -112,7 +112,8 @@ impl Limits {
             Fact::ProbeTaken { .. }
             | Fact::ProbeAnswered { .. }
             | Fact::Reserved { .. }
-            | Fact::Settled { .. } => {}
+            | Fact::Settled { .. }
+            | Fact::Forgotten { .. } => {}
         }
     }
 
@@ -317,6 +318,7 @@ providers:
             reserved: Tokens::new(reserved),
             used: Tokens::new(used),
             probe: None,
+            successes_before: 0,
         })
     }
 

@@ -71,6 +71,13 @@ pub enum Fact {
         /// What it cost.
         cost: NanoUsd,
     },
+    /// Successes that ended, and of which nothing more is told: the shard held too many facts.
+    Forgotten {
+        /// At this provider.
+        provider: ProviderId,
+        /// How many.
+        successes: u64,
+    },
 }
 
 /// How an attempt ended.
@@ -92,6 +99,9 @@ pub struct Ended {
     pub used: Tokens,
     /// The half-open phase whose probe it was.
     pub probe: Option<u32>,
+    /// For a failure: how many successes of the provider had ended before it, over all shards; for
+    /// any other end 0.
+    pub successes_before: u64,
 }
 
 /// A response time.

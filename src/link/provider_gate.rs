@@ -279,8 +279,9 @@ impl ProviderGate {
         self.read.0.frees_at.store(at.as_nanos(), Ordering::Relaxed);
     }
 
-    /// Publishes a circuit; only the coordinator does.
-    pub fn set_circuit(&self, circuit: Circuit) {
+    /// Publishes a circuit; only the coordinator does. Returns the permit that a shard had taken
+    /// until now, if one had.
+    pub fn set_circuit(&self, circuit: Circuit) -> Option<u32> {
         let words = &self.read.0;
         let (state, until) = match circuit {
             Circuit::Closed => (CLOSED, Instant::ZERO),
@@ -291,7 +292,9 @@ impl ProviderGate {
             ),
         };
         words.until.store(until.as_nanos(), Ordering::Relaxed);
-        self.change(|word| state | word & UNHEALTHY);
+        let before = self.change(|word| state | word & UNHEALTHY);
+        let generation = u32::try_from(before >> GENERATION_SHIFT).ok();
+        generation.filter(|_| before & CIRCUIT == HALF_OPEN_TAKEN)
     }
 
     /// Publishes a provider's health; only the coordinator does.
@@ -324,14 +327,14 @@ impl ProviderGate {
         }
     }
 
-    fn change(&self, new: impl Fn(u64) -> u64) {
+    /// Changes the first word; what it was.
+    fn change(&self, new: impl Fn(u64) -> u64) -> u64 {
         // A shard that takes a permit may be in between.
         let update = |word| Some(new(word));
-        let _ = self
-            .read
-            .0
-            .state
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, update);
+        let state = &self.read.0.state;
+        match state.fetch_update(Ordering::AcqRel, Ordering::Acquire, update) {
+            Ok(before) | Err(before) => before,
+        }
     }
 
     /// The permit of a half-open circuit, if this is one.
@@ -412,7 +415,7 @@ mod tests {
     #[test]
     fn only_one_takes_the_permit_of_a_half_open_circuit() {
         let gate = ProviderGate::new(Limits::default());
-        gate.set_circuit(Circuit::Open { until: at(9) });
+        assert_eq!(gate.set_circuit(Circuit::Open { until: at(9) }), None);
         assert_eq!(gate.standing(at(1), 0), Standing::Out { until: at(9) });
         assert_eq!(gate.take(0), None);
         gate.set_circuit(Circuit::HalfOpen {
@@ -431,7 +434,7 @@ mod tests {
         assert!(gate.is_taken(7) && !gate.is_taken(6));
         assert_eq!(gate.take(0), None);
         assert_eq!(gate.standing(at(10), 0), Standing::Out { until: at(20) });
-        gate.set_circuit(Circuit::Closed);
+        assert_eq!(gate.set_circuit(Circuit::Closed), Some(7));
         assert_eq!(
             gate.take(0),
             Some(Taken {

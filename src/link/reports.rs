@@ -8,6 +8,7 @@ use arc_swap::ArcSwapOption;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 
 use crate::base::ids::{ProviderId, ShardId};
+use crate::base::limits::PROVIDER_SEATS_MAX;
 use crate::base::range::Range;
 use crate::base::time::WallTime;
 use crate::link::Padded;
@@ -117,14 +118,14 @@ impl Reply {
     }
 }
 
-/// How far each shard has reported, how far the coordinator has merged it, and which configuration
-/// each goes by.
+/// How far each shard has reported, how far the coordinator has merged it, which configuration
+/// each goes by, and how many successes have ended on each.
 #[derive(Debug)]
 pub struct Progress {
     shards: Box<[Padded<ShardProgress>]>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct ShardProgress {
     /// Number of the batch that the shard's latest fact is in, or will be.
     pending: AtomicU64,
@@ -133,6 +134,21 @@ struct ShardProgress {
     /// Number of the configuration that the shard's next request goes by; `u64::MAX` once it takes
     /// none.
     adopted: AtomicU64,
+    /// By provider, how many of its answers were successes.
+    successes: Box<[AtomicU64]>,
+}
+
+impl Default for ShardProgress {
+    fn default() -> Self {
+        Self {
+            pending: AtomicU64::default(),
+            merged: AtomicU64::default(),
+            adopted: AtomicU64::default(),
+            successes: (0..PROVIDER_SEATS_MAX)
+                .map(|_| AtomicU64::default())
+                .collect(),
+        }
+    }
 }
 
 impl Progress {
@@ -164,6 +180,24 @@ impl Progress {
     #[must_use]
     pub fn is_merged(&self, shard: ShardId, number: u64) -> bool {
         self.shards[shard.index()].0.merged.load(Ordering::Acquire) >= number
+    }
+
+    /// A success has ended on the shard; only the shard calls this.
+    pub fn succeeded(&self, shard: ShardId, provider: ProviderId) {
+        if let Some(count) = self.shards[shard.index()].0.successes.get(provider.index()) {
+            let next = count.load(Ordering::Relaxed) + 1;
+            count.store(next, Ordering::Release);
+        }
+    }
+
+    /// How many successes of a provider have ended so far, over all shards.
+    #[must_use]
+    pub fn successes(&self, provider: ProviderId) -> u64 {
+        self.shards
+            .iter()
+            .filter_map(|shard| shard.0.successes.get(provider.index()))
+            .map(|count| count.load(Ordering::Acquire))
+            .sum()
     }
 
     /// The shard goes by the configuration of this number; only the shard calls this.
@@ -278,6 +312,16 @@ mod tests {
         assert!(!progress.are_merged(&pending) && !progress.is_merged(ShardId(1), 3));
         progress.merged(ShardId(1), 3);
         assert!(progress.are_merged(&pending) && progress.is_merged(ShardId(1), 3));
+    }
+
+    #[test]
+    fn successes_are_counted_over_all_shards() {
+        let progress = Progress::new(3);
+        for (shard, provider) in [(0, 1), (2, 1), (2, 1), (2, 0)] {
+            progress.succeeded(ShardId(shard), ProviderId(provider));
+        }
+        let counts = [0, 1, 2].map(|provider| progress.successes(ProviderId(provider)));
+        assert_eq!(counts, [1, 3, 0]);
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl Permit {
         }
         self.meter.ended.add(1);
         self.shard.gates.providers[self.provider.index()].leave();
-        self.shard.reports.report(Fact::Ended(Ended {
+        self.shard.reports.ended(Ended {
             provider: self.provider,
             admitted: self.admitted,
             at,
@@ -133,7 +133,8 @@ impl Permit {
             reserved: Tokens::new(self.taken.tokens),
             used,
             probe: self.taken.probe,
-        }));
+            successes_before: 0,
+        });
         // The whole process waits for what a probe has found.
         if self.taken.probe.is_some() {
             self.shard.reports.flush();

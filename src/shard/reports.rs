@@ -1,14 +1,15 @@
 //! Facts of one shard on their way to the coordinator.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::ids::ShardId;
+use crate::base::ids::{ProviderId, ShardId};
 use crate::base::limits::{FACTS_HELD_MAX, FACTS_PER_BATCH};
 use crate::decide::outcome::Signal;
-use crate::link::facts::Fact;
+use crate::link::facts::{Ended, Fact};
 use crate::link::meters::LoopMeter;
 use crate::link::reports::{Batch, Message, Progress, Reporter};
 use crate::shard::nudge::Nudge;
@@ -18,6 +19,8 @@ use crate::sys::clock;
 pub struct Reports {
     shard: ShardId,
     facts: RefCell<Vec<Fact>>,
+    /// Successes that found no room among them.
+    forgotten: RefCell<BTreeMap<ProviderId, u64>>,
     /// Number of the last batch that was handed over.
     number: Cell<u64>,
     progress: Arc<Progress>,
@@ -32,11 +35,25 @@ impl Reports {
         Self {
             shard,
             facts: RefCell::default(),
+            forgotten: RefCell::default(),
             number: Cell::new(0),
             progress,
             reporter,
             filled: Nudge::default(),
         }
+    }
+
+    /// Reports how an attempt ended, and where its end stands among those of all shards: a success
+    /// is counted now, and a failure takes along how many there have been.
+    pub fn ended(&self, mut ended: Ended) {
+        match ended.signal {
+            Signal::Success => self.progress.succeeded(self.shard, ended.provider),
+            Signal::Failure => {
+                ended.successes_before = self.progress.successes(ended.provider);
+            }
+            Signal::Neutral => {}
+        }
+        self.report(Fact::Ended(ended));
     }
 
     /// Reports `fact` within 10 ms, or with those of the 256 requests that follow it.
@@ -48,8 +65,11 @@ impl Reports {
         }
         // A coordinator that has stopped reading must not take the shard's memory. What is reserved
         // is reported in any case; it is bounded by the limits themselves.
-        if facts.len() < FACTS_HELD_MAX || !is_dispensable(&fact) {
-            facts.push(fact);
+        match dispensable(&fact) {
+            Some(provider) if facts.len() >= FACTS_HELD_MAX => {
+                *self.forgotten.borrow_mut().entry(provider).or_default() += 1;
+            }
+            Some(_) | None => facts.push(fact),
         }
         let full = facts.len() >= FACTS_PER_BATCH;
         drop(facts);
@@ -67,7 +87,16 @@ impl Reports {
         }
         // The next batch is likely to be about as large.
         let next = Vec::with_capacity(count.next_power_of_two().min(FACTS_PER_BATCH));
-        let facts = facts.replace(next);
+        let mut facts = facts.replace(next);
+        let forgotten = std::mem::take(&mut *self.forgotten.borrow_mut());
+        facts.extend(
+            forgotten
+                .into_iter()
+                .map(|(provider, successes)| Fact::Forgotten {
+                    provider,
+                    successes,
+                }),
+        );
         let number = self.number.get() + 1;
         let batch = Batch {
             shard: self.shard,
@@ -140,18 +169,20 @@ impl Reports {
     }
 }
 
-/// Whether nothing is owed to anybody if a fact is lost.
-fn is_dispensable(fact: &Fact) -> bool {
+/// The provider of a success, where nothing is owed to anybody if no more than that is told.
+fn dispensable(fact: &Fact) -> Option<ProviderId> {
     match fact {
         Fact::Ended(ended) => {
-            ended.signal == Signal::Success && ended.probe.is_none() && ended.reserved.get() == 0
+            let owes = ended.probe.is_some() || ended.reserved.get() > 0;
+            (ended.signal == Signal::Success && !owes).then_some(ended.provider)
         }
         Fact::Admitted { .. }
         | Fact::Cooldown { .. }
         | Fact::ProbeTaken { .. }
         | Fact::ProbeAnswered { .. }
         | Fact::Reserved { .. }
-        | Fact::Settled { .. } => false,
+        | Fact::Settled { .. }
+        | Fact::Forgotten { .. } => None,
     }
 }
 

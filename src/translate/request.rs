@@ -22,7 +22,6 @@ use tools::Tools;
 mod blocks;
 mod files;
 mod format;
-mod ids;
 mod messages;
 mod numbers;
 mod parts;

@@ -90,6 +90,75 @@ fn exactly_as_many_requests_reach_a_dead_provider_as_open_its_circuit() {
     }
 }
 
+/// A router with this many shards, and sixteen callers' connections, which land on several.
+fn shared(alpha: &Mock, figures: &str, shards: usize) -> (Router, Vec<Client>) {
+    let figures = format!("circuit_breaker: {{{figures}}}");
+    let server = format!("server: {{shards: {shards}}}\n");
+    let router = Router::start(&config_of(&[provider(alpha, &[&figures])], &server));
+    let callers = (0..16).map(|_| Client::connect(router.addr())).collect();
+    (router, callers)
+}
+
+// proves: breaker.in-order
+#[test]
+fn a_success_breaks_the_row_of_failures_whatever_shard_it_ended_on() {
+    for shards in [2, 4] {
+        let alpha =
+            mock(json!({"name": "alpha", "answers": [500, 500, 500, 500, "ok"], "then": "loop"}));
+        let figures = "consecutive_failures: 5, min_requests: 1000000";
+        let (router, mut callers) = shared(&alpha, figures, shards);
+        for number in 0..1_000 {
+            let expected = if number % 5 == 4 { 200 } else { 502 };
+            let answer = callers[number % 16].chat(&chat("x"));
+            assert_eq!(answer.status, expected, "{number} of {shards} shards");
+        }
+        assert_eq!(circuit(&router, "alpha"), "closed");
+        assert_eq!(changes(&router, "consecutive_failures"), 0);
+    }
+}
+
+// proves: breaker.in-order
+#[test]
+fn a_success_that_is_older_than_the_row_does_not_break_it() {
+    for shards in [2, 4] {
+        let answers: Vec<Value> = (0..16).map(|_| json!("ok")).chain([json!(500)]).collect();
+        let alpha = mock(json!({"name": "alpha", "answers": answers}));
+        let figures = "consecutive_failures: 5, min_requests: 1000000";
+        let (router, mut callers) = shared(&alpha, figures, shards);
+        for round in 0..20 {
+            for number in 0..24 {
+                let expected = match number {
+                    0..16 => 200,
+                    16..21 => 502,
+                    _ => 503,
+                };
+                let answer = callers[number % 16].chat(&chat("x"));
+                assert_eq!(
+                    answer.status, expected,
+                    "{round}.{number} of {shards} shards"
+                );
+            }
+            assert_eq!(alpha.stats().requests, 21, "{round}");
+            alpha.reset();
+            assert_eq!(turn(&router, "alpha", "reset").status, 200);
+        }
+    }
+}
+
+// proves: breaker.in-order
+#[test]
+fn a_success_counts_for_the_error_rate_as_soon_as_it_has_ended() {
+    let alpha = mock(json!({"answers": ["ok", "ok", 500], "then": "loop"}));
+    let figures = "consecutive_failures: 1000000, error_rate_threshold: 0.35, min_requests: 9";
+    let (router, mut callers) = shared(&alpha, figures, 4);
+    for number in 0..600 {
+        let expected = if number % 3 == 2 { 502 } else { 200 };
+        let answer = callers[number % 16].chat(&chat("x"));
+        assert_eq!(answer.status, expected, "{number}");
+    }
+    assert_eq!(changes(&router, "error_rate"), 0);
+}
+
 // proves: verdict.before-cause
 #[test]
 fn nobody_who_comes_after_the_last_failure_was_told_reaches_a_dead_provider() {

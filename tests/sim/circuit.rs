@@ -1,9 +1,13 @@
 //! The judge's view of one provider's circuit.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use infermux::base::limits::ROWS_KEPT_MAX;
 use infermux::base::time::Instant;
-use infermux::decide::breaker::{Breaker, End, Permit, ResponseTime, State};
+use infermux::decide::breaker::Breaker;
+use infermux::decide::circuit::{End, Permit, Reason, ResponseTime, State, Transition};
+use infermux::decide::outcome::Signal;
 use infermux::decide::policy::BreakerPolicy;
 use infermux::link::facts::{Ended, SampleKind};
 use infermux::link::orders::Health;
@@ -19,8 +23,15 @@ pub(crate) struct Circuit {
     probe_timeout: Duration,
     probes: Vec<Probe>,
     last: Option<Probe>,
-    /// How often operators have stepped in, or reloaded.
-    acts: u32,
+    /// Successes that have ended, told or not.
+    successes: u64,
+    /// Failures that have ended and are not merged: how many successes had ended before each.
+    failures: BTreeMap<AttemptId, u64>,
+    /// Failures that are merged and count, by how many successes had ended before them.
+    rows: BTreeMap<u64, u32>,
+    consecutive_failures: u32,
+    /// When requests were last held back: earlier ones do not count.
+    fresh_from: Instant,
 }
 
 #[derive(Clone, Copy)]
@@ -28,9 +39,10 @@ struct Probe {
     attempt: AttemptId,
     generation: u32,
     at: Instant,
-    /// How long the coordinator had been held up by then, and how often operators had stepped in.
+    /// When it is overdue.
+    until: Instant,
+    /// How long the coordinator had been held up by then.
     held_up: Duration,
-    acts: u32,
 }
 
 impl Circuit {
@@ -41,15 +53,24 @@ impl Circuit {
             probe_timeout: policy.probe_timeout,
             probes: Vec::new(),
             last: None,
-            acts: 0,
+            successes: 0,
+            failures: BTreeMap::new(),
+            rows: BTreeMap::new(),
+            consecutive_failures: policy.consecutive_failures,
+            fresh_from: Instant::ZERO,
         }
     }
 
     /// The configuration was reloaded: other figures, and a probe that is out does not count.
     pub(crate) fn on_reload(&mut self, now: Instant, policy: BreakerPolicy) {
         self.probe_timeout = policy.probe_timeout;
-        self.acts += 1;
-        let _ = self.breaker.adopt(now, policy);
+        self.consecutive_failures = policy.consecutive_failures;
+        let most = policy.consecutive_failures - 1;
+        self.rows
+            .values_mut()
+            .for_each(|row| *row = (*row).min(most));
+        let transition = self.breaker.adopt(now, policy);
+        self.on_transition(now, transition);
     }
 
     pub(crate) fn on_taken(
@@ -83,11 +104,7 @@ impl Circuit {
         promise("breaker.one-probe", is_new, || {
             format!("the permit of generation {generation} is taken twice")
         })?;
-        // What an operator does is beyond this: it may end a phase whose probe is on its way.
-        let rival = self
-            .probes
-            .iter()
-            .find(|probe| probe.acts == self.acts && now < probe.at + self.probe_timeout);
+        let rival = self.probes.iter().find(|probe| now < probe.until);
         promise("breaker.one-probe", rival.is_none(), || {
             let older = rival.map_or(0, |probe| probe.generation);
             format!("probe {generation} is sent while probe {older} is on its way")
@@ -96,8 +113,8 @@ impl Circuit {
             attempt,
             generation,
             at: now,
+            until: now + self.probe_timeout,
             held_up,
-            acts: self.acts,
         };
         self.probes.push(probe);
         self.last = Some(probe);
@@ -108,18 +125,92 @@ impl Circuit {
         self.probes.retain(|probe| probe.attempt != attempt);
     }
 
-    pub(crate) fn on_end(&mut self, now: Instant, ended: &Ended) {
+    /// An attempt has ended; for a failure, how many successes had ended before.
+    pub(crate) fn on_ended(&mut self, signal: Signal, attempt: AttemptId) -> u64 {
+        match signal {
+            Signal::Success => self.successes += 1,
+            Signal::Failure => {
+                self.failures.insert(attempt, self.successes);
+                return self.successes;
+            }
+            Signal::Neutral => {}
+        }
+        0
+    }
+
+    /// An attempt's end is merged.
+    pub(crate) fn on_end(&mut self, now: Instant, ended: &Ended, attempt: AttemptId) -> Held {
+        let successes_before = self.failures.remove(&attempt).unwrap_or(0);
+        // proves: breaker.in-order
+        promise(
+            "breaker.in-order",
+            ended.successes_before == successes_before,
+            || format!("{successes_before} successes had ended before {ended:?}"),
+        )?;
         let response_time = ended.sample.map(|sample| match sample.kind {
             SampleKind::FirstContent => ResponseTime::FirstContent(sample.latency),
             SampleKind::WholeAnswer => ResponseTime::WholeAnswer(sample.latency),
         });
         let end = End {
             admitted: ended.admitted,
+            at: ended.at,
             signal: ended.signal,
             response_time,
             probe: ended.probe,
+            successes_before,
         };
-        let _ = self.breaker.on_end(now, end);
+        let was_closed = self.breaker.state() == State::Closed;
+        let transition = self.breaker.on_end(now, end);
+        let counts = was_closed && ended.admitted >= self.fresh_from;
+        let row = if counts && ended.signal == Signal::Failure {
+            self.row(successes_before)
+        } else {
+            0
+        };
+        let reason = transition.map(|transition| transition.reason);
+        let is_row = row >= self.consecutive_failures;
+        self.on_transition(now, transition);
+        promise(
+            "breaker.in-order",
+            is_row == (reason == Some(Reason::ConsecutiveFailures)),
+            || format!("{row} failures in a row, and the circuit opens by {reason:?}"),
+        )
+    }
+
+    /// One more failure before which these many successes had ended: how many failures are in its
+    /// row. The breaker keeps the latest rows only.
+    fn row(&mut self, successes_before: u64) -> u32 {
+        let row = self.rows.entry(successes_before).or_default();
+        *row += 1;
+        let row = *row;
+        if self.rows.len() > ROWS_KEPT_MAX
+            && self
+                .rows
+                .pop_first()
+                .is_some_and(|(first, _)| first == successes_before)
+        {
+            return 1;
+        }
+        row
+    }
+
+    /// What the judge keeps beside its breaker follows it.
+    fn on_transition(&mut self, now: Instant, transition: Option<Transition>) {
+        match transition.map(|transition| transition.to) {
+            Some(State::Closed) => self.rows.clear(),
+            Some(State::Open { .. } | State::HalfOpen { .. }) => self.fresh_from = now,
+            None => {}
+        }
+    }
+
+    /// The coordinator has published what follows from what it was told; by then, this permit had
+    /// been taken as the gate's word had it.
+    pub(crate) fn on_published(&mut self, now: Instant, seen: Option<u32>) {
+        if let Some(generation) = seen
+            && !matches!(self.breaker.state(), State::HalfOpen { .. })
+        {
+            self.breaker.on_probe_taken(now, generation);
+        }
     }
 
     pub(crate) fn on_probe_taken(&mut self, at: Instant, generation: u32) {
@@ -127,14 +218,21 @@ impl Circuit {
     }
 
     pub(crate) fn on_probe_answered(&mut self, now: Instant, generation: u32) {
-        let _ = self.breaker.on_probe_answered(now, generation);
+        let transition = self.breaker.on_probe_answered(now, generation);
+        self.on_transition(now, transition);
     }
 
-    pub(crate) fn on_due(&mut self, now: Instant, seen: Option<u32>) {
+    /// The coordinator has looked whether the permit is taken.
+    pub(crate) fn on_seen(&mut self, now: Instant, seen: Option<u32>) {
         if let Some(generation) = seen {
             self.breaker.on_probe_taken(now, generation);
         }
-        let _ = self.breaker.on_time(now);
+    }
+
+    pub(crate) fn on_due(&mut self, now: Instant, seen: Option<u32>) {
+        self.on_seen(now, seen);
+        let transition = self.breaker.on_time(now);
+        self.on_transition(now, transition);
     }
 
     /// The permit that is taken as the gate's word has it.
@@ -148,12 +246,15 @@ impl Circuit {
     }
 
     pub(crate) fn by_hand(&mut self, now: Instant, act: ByHand) {
-        self.acts += 1;
-        let _ = match act {
+        let transition = match act {
             ByHand::Open => Some(self.breaker.open(now)),
             ByHand::Close => self.breaker.close(),
             ByHand::Reset => self.breaker.reset(),
         };
+        self.on_transition(now, transition);
+        if act == ByHand::Reset {
+            self.rows.clear();
+        }
     }
 
     pub(crate) fn check(&self, now: Instant, gate: &ProviderGate, held_up: Duration) -> Held {

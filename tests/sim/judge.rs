@@ -11,7 +11,7 @@ use infermux::base::month::Month;
 use infermux::base::time::{Instant, WallTime};
 use infermux::decide::outcome::Signal;
 use infermux::ledger::terms::Terms;
-use infermux::link::facts::{Fact, MonthTag};
+use infermux::link::facts::{Ended, Fact, MonthTag};
 use infermux::link::gate::Gates;
 use infermux::link::orders::Health;
 use infermux::link::provider_gate::Taken;
@@ -81,8 +81,12 @@ impl Judge {
         }
     }
 
-    /// The coordinator goes by a configuration with these terms.
-    pub(crate) fn on_reload(&mut self, now: Instant, terms: &Terms) {
+    /// The coordinator goes by a configuration with these terms. What it saw of the gates before is
+    /// `seen`.
+    pub(crate) fn on_reload(&mut self, now: Instant, terms: &Terms, seen: &[Option<u32>]) {
+        for (circuit, seen) in self.circuits.iter_mut().zip(seen) {
+            circuit.on_seen(now, *seen);
+        }
         for provider in &terms.plan.providers {
             let place = provider.id.index();
             if place == self.circuits.len() {
@@ -127,6 +131,24 @@ impl Judge {
     /// An attempt is not on its way any more, or is no probe any more: its answer has begun.
     pub(crate) fn on_proven(&mut self, provider: ProviderId, attempt: AttemptId) {
         self.circuits[provider.index()].on_proven(attempt);
+    }
+
+    /// An attempt has ended; for a failure, how many successes of the provider had ended before.
+    pub(crate) fn on_ended(
+        &mut self,
+        provider: ProviderId,
+        signal: Signal,
+        attempt: AttemptId,
+    ) -> u64 {
+        self.circuits[provider.index()].on_ended(signal, attempt)
+    }
+
+    /// The coordinator has published what follows from a message. What it saw of the gates before
+    /// is `seen`.
+    pub(crate) fn on_published(&mut self, now: Instant, seen: &[Option<u32>]) {
+        for (circuit, seen) in self.circuits.iter_mut().zip(seen) {
+            circuit.on_published(now, *seen);
+        }
     }
 
     /// An attempt has left its gate.
@@ -180,7 +202,7 @@ impl Judge {
             // proves: reservation.settled-once
             promise(
                 "reservation.settled-once",
-                sent.is_some_and(|(one, _)| one == *fact),
+                sent.is_some_and(|(one, _)| is_same(one, *fact)),
                 || format!("shard {shard} reported {sent:?}, and {fact:?} arrived"),
             )?;
             self.merged[shard] += 1;
@@ -192,7 +214,7 @@ impl Judge {
     fn on_fact(&mut self, now: Instant, fact: &Fact, attempt: AttemptId) -> Held {
         match *fact {
             Fact::Ended(ended) => {
-                self.circuits[ended.provider.index()].on_end(now, &ended);
+                self.circuits[ended.provider.index()].on_end(now, &ended, attempt)?;
                 self.windows[ended.provider.index()].on_settled(ended.used.get(), attempt);
                 promise("reservation.settled-once", ended.at <= now, || {
                     format!("{ended:?} is of the future")
@@ -224,7 +246,10 @@ impl Judge {
                 self.accounts[budget.index()].on_settled(month, reserved.get(), cost.get());
                 Ok(())
             }
-            Fact::Admitted { .. } | Fact::Cooldown { .. } | Fact::Reserved { .. } => Ok(()),
+            Fact::Admitted { .. }
+            | Fact::Cooldown { .. }
+            | Fact::Reserved { .. }
+            | Fact::Forgotten { .. } => Ok(()),
         }
     }
 
@@ -282,6 +307,21 @@ impl Judge {
             account.check_end(gate, state)?;
         }
         Ok(())
+    }
+}
+
+/// Whether a fact arrived as it was reported, but for what the shard adds to it.
+fn is_same(reported: Fact, arrived: Fact) -> bool {
+    match (reported, arrived) {
+        (Fact::Ended(one), Fact::Ended(other)) => {
+            let successes_before = other.successes_before;
+            let one = Ended {
+                successes_before,
+                ..one
+            };
+            one == other
+        }
+        (one, other) => one == other,
     }
 }
 

@@ -463,7 +463,12 @@ impl World {
             reserved: Tokens::new(attempt.taken.tokens),
             used: Tokens::new(used),
             probe: attempt.taken.probe,
+            successes_before: 0,
         };
+        let before = self.judge.on_ended(provider, signal, attempt.id);
+        if signal == Signal::Failure {
+            self.say(|| format!("request {request}: {before} successes had ended before"));
+        }
         self.report(shard, Fact::Ended(ended), attempt.id);
         if attempt.taken.probe.is_some() {
             self.shards[shard].reports.flush();
@@ -502,7 +507,10 @@ impl World {
 
     fn report(&mut self, shard: usize, fact: Fact, attempt: AttemptId) {
         self.judge.on_report(shard, fact, attempt);
-        self.shards[shard].reports.report(fact);
+        match fact {
+            Fact::Ended(ended) => self.shards[shard].reports.ended(ended),
+            other => self.shards[shard].reports.report(other),
+        }
         if !std::mem::replace(&mut self.shards[shard].will_flush, true) {
             self.after(Duration::from_millis(10), Event::Flush(shard));
         }

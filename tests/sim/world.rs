@@ -355,6 +355,7 @@ impl World {
     }
 
     fn take_in(&mut self, message: Message) -> Held {
+        let seen = self.judge.taken(&self.gates);
         match &message {
             Message::Facts(batch) => {
                 self.judge.on_merged(self.now, batch)?;
@@ -374,12 +375,13 @@ impl World {
                     self.say(|| format!("an operator says to provider {}: {act:?}", provider.0));
                 }
                 if ask.question == Question::Adopt {
-                    self.judge.on_reload(self.now, &self.terms.load());
+                    self.judge.on_reload(self.now, &self.terms.load(), &seen);
                 }
             }
             Message::Stop => {}
         }
         let _ = self.coordinator.take_in(self.now, message);
+        self.judge.on_published(self.now, &seen);
         Ok(())
     }
 

@@ -88,11 +88,6 @@ impl<'a> Block<'a> {
         self.findings.warn(&self.at(name), message);
     }
 
-    /// Notes a warning about the field `name`, which strictness makes a fault.
-    pub fn doubt(&self, name: &str, message: impl Into<String>) {
-        self.findings.doubt(&self.at(name), message);
-    }
-
     /// `, did you mean …?`, or nothing.
     pub fn hint<'b>(&self, word: &str, known: impl IntoIterator<Item = &'b str>) -> String {
         self.findings.hint(word, known)
@@ -103,21 +98,22 @@ impl<'a> Block<'a> {
         self.findings.warn(&self.path, message);
     }
 
-    /// Notes that the field `name` is missing, and the variable or file that may be the reason.
+    /// Notes that the field `name` is missing, and the variable that may be the reason.
     pub fn missing(&self, name: &str, message: &str) {
-        let reason = match self.node(name) {
+        let variable = match self.node(name) {
             Some(Node::Scalar(Scalar {
                 origin:
-                    Origin::References {
-                        empty: Some(empty), ..
+                    Origin::Variables {
+                        empty: Some(variable),
+                        ..
                     },
                 ..
-            })) => format!(", and {empty} gives nothing"),
+            })) => format!(", and the variable {variable} gives nothing"),
             Some(Node::Null | Node::Scalar(_) | Node::List(_) | Node::Map(_)) | None => {
                 String::new()
             }
         };
-        self.fault(name, format!("{message}{reason}"));
+        self.fault(name, format!("{message}{variable}"));
     }
 
     /// What the file has for `name`; `None` where that is nothing.

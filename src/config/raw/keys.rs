@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::base::limits::{BUDGET_USD_MAX, SHARDS_MAX, STREAM_READ_BYTES, WEIGHT_MAX};
+use crate::base::limits::{BUDGET_USD_MAX, SHARDS_MAX, WEIGHT_MAX};
 
 /// One key.
 #[derive(Clone, Copy, Debug)]
@@ -192,8 +192,6 @@ const KEYS: &[Key] = &[
         "Largest request body; a larger one gets 413."),
     key("server", "max_buffered_bytes", Whole(1, 1 << 44), Value("1073741824"),
         "Bodies held in memory at once; beyond that, requests get 503."),
-    key("server", "max_event_bytes", Whole(STREAM_READ_BYTES as u64, 1 << 30), Value("16777216"),
-        "Largest event of a stream; a larger one ends the stream, and the provider is not blamed."),
     key("server", "header_timeout", SPAN, Value("10s"),
         "From the first byte of a request to the end of its head."),
     key("server", "body_timeout", SPAN, Value("30s"), "Longest pause within a request body."),
@@ -253,7 +251,7 @@ const KEYS: &[Key] = &[
     key("circuit_breaker", "error_rate_threshold", Share, Value("0.5"),
         "Share of failures that opens the circuit, once the window holds `min_requests`."),
     key("circuit_breaker", "consecutive_failures", COUNT, Value("5"),
-        "Failures in a row that open it at once."),
+        "Failures in a row that open it at once, in the order in which answers ended."),
     key("circuit_breaker", "latency_p95_ms", Whole(1, 86_400_000), Value("5000"),
         "The 95th percentile that opens it; set, it covers every answer, else only streams."),
     key("circuit_breaker", "window_seconds", Whole(1, 3_600), Value("60"),

@@ -6,8 +6,6 @@
 pub mod document;
 pub mod fields;
 pub mod keys;
-pub mod lines;
-pub mod merge;
 pub mod mixed;
 pub mod schema;
 mod shown;
@@ -42,14 +40,14 @@ pub struct Scalar {
 pub enum Origin {
     /// The file.
     File,
-    /// Variables or other files, at least in part. Such a text may be a secret, and is never shown.
-    References {
+    /// Variables, at least in part. Such a text may be a secret, and is never shown.
+    Variables {
         /// What the file has.
         written: String,
-        /// The first of what it refers to that gave nothing, as `the variable NAME`.
+        /// The first variable that gave nothing.
         empty: Option<String>,
     },
-    /// References that were not looked up: the text is what the file has.
+    /// Variables that were not looked up: the text is what the file has.
     Unresolved,
 }
 

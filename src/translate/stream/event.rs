@@ -24,8 +24,7 @@ pub(super) enum EventKind {
     MessageDelta,
     MessageStop,
     Error,
-    Ping,
-    /// What the vendor adds one day.
+    /// `ping`, and what the vendor adds one day.
     Other,
     #[default]
     Unnamed,
@@ -97,7 +96,6 @@ impl EventKind {
             b"message_delta" => Self::MessageDelta,
             b"message_stop" => Self::MessageStop,
             b"error" => Self::Error,
-            b"ping" => Self::Ping,
             _ => Self::Other,
         }
     }
