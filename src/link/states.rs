@@ -104,6 +104,10 @@ impl StateReceiver {
         let Some(wait) = wait else {
             return self.states.recv().map_or(Next::Never, Next::State);
         };
+        if wait.is_zero() && self.states.is_empty() {
+            // The channel would give its time slice away before it says so.
+            return Next::None;
+        }
         match self.states.recv_timeout(wait) {
             Ok(text) => Next::State(text),
             Err(RecvTimeoutError::Timeout) => Next::None,

@@ -16,7 +16,8 @@ pub(crate) struct Window {
     places: Option<u32>,
     /// By when they were admitted.
     charges: VecDeque<Charge>,
-    /// Of these, the tokens, and those that were expected.
+    /// Of these, the requests, the tokens, and the tokens that were expected.
+    charged: u64,
     used: u64,
     expected: u64,
     in_flight: u32,
@@ -59,6 +60,7 @@ impl Window {
             tokens: provider.tokens_per_minute,
             places: provider.max_in_flight,
             charges: VecDeque::new(),
+            charged: 0,
             used: 0,
             expected: 0,
             in_flight: 0,
@@ -99,7 +101,7 @@ impl Window {
             counted,
         });
         self.expire(now);
-        let (requests, tokens) = (self.charged(), self.expected);
+        let (requests, tokens) = (self.charged, self.expected);
         promise(
             "limit.never-over",
             !counted.requests || self.requests.is_none_or(|max| requests <= max),
@@ -112,14 +114,8 @@ impl Window {
         )
     }
 
-    fn charged(&self) -> u64 {
-        self.charges
-            .iter()
-            .filter(|one| one.counted.requests)
-            .count() as u64
-    }
-
     fn add(&mut self, charge: Charge) {
+        self.charged += u64::from(charge.counted.requests);
         self.used += charge.tokens;
         self.expected += charge.expected;
         let later = |one: &&Charge| one.at > charge.at;
@@ -133,6 +129,7 @@ impl Window {
             .iter()
             .rposition(|one| one.attempt == attempt)?;
         let charge = self.charges.remove(place)?;
+        self.charged -= u64::from(charge.counted.requests);
         self.used -= charge.tokens;
         self.expected -= charge.expected;
         Some(charge)
@@ -142,6 +139,7 @@ impl Window {
         let is_old = |one: &Charge| one.at + SPAN <= now;
         while self.charges.front().is_some_and(is_old) {
             if let Some(charge) = self.charges.pop_front() {
+                self.charged -= u64::from(charge.counted.requests);
                 self.used -= charge.tokens;
                 self.expected -= charge.expected;
             }
@@ -181,7 +179,7 @@ impl Window {
     pub(crate) fn check(&mut self, now: Instant, gate: &ProviderGate) -> Held {
         let (requests, tokens) = gate.headroom();
         self.expire(now);
-        let taken = self.charged();
+        let taken = self.charged;
         let fits = |left: Option<u64>, taken: u64, limit: Option<u64>| {
             left.zip(limit)
                 .is_none_or(|(left, limit)| left == 0 || left + taken <= limit)

@@ -42,7 +42,7 @@ enum Command {
         #[arg(conflicts_with = "seeds")]
         seed: Option<u64>,
         /// How many seeds to run, from 1
-        #[arg(long, default_value_t = 200)]
+        #[arg(long, default_value_t = 2_000)]
         seeds: u64,
     },
     /// The rules for dependencies (needs cargo-deny)
