@@ -75,6 +75,11 @@ fn requests(out: &mut Exposition, known: &Known) {
         });
         out.value(&[&one.provider, &one.model], cost);
     }
+    out.begin(Family::FailedCost);
+    for one in &all {
+        let cost = sum(&one.shards, |series| &series.failed_cost);
+        out.value(&[&one.provider, &one.model], NanoUsd::new(cost));
+    }
     let counts: [(Family, OfSeries); 2] = [
         (Family::Estimated, |series| &series.estimated),
         (Family::Unpriced, |series| &series.unpriced),

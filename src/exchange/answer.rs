@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::config::plan::Endpoint;
 use crate::exchange::choices::Choices;
 use crate::wire::json::{Bracket, Kind, NotJson, Walk};
+use crate::wire::seen::{self, Seen};
 use crate::wire::splice::Splice;
 use crate::wire::usage::Usage;
 
@@ -62,6 +63,19 @@ pub fn inspect(body: &[u8], endpoint: Endpoint) -> Result<AnswerView, AnswerFaul
                 text_bytes: found.choices.text_bytes,
                 ..found.view
             })
+        }
+    }
+}
+
+/// What the body of a 2xx answer that nobody gets has of it; see [`seen::seen`].
+#[must_use]
+pub fn seen(body: &[u8], endpoint: Endpoint) -> Option<Seen> {
+    match endpoint {
+        Endpoint::ChatCompletions | Endpoint::Completions => {
+            seen::seen(body, Some(b"choices"), Usage::read)
+        }
+        Endpoint::Embeddings => {
+            seen::seen(body, None, |usage| Usage::read(usage).map(Usage::of_prompt))
         }
     }
 }

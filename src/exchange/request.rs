@@ -2,6 +2,7 @@
 
 use crate::base::time::Instant;
 use crate::exchange::attribution::Attribution;
+use crate::exchange::headers::Totals;
 use crate::exchange::refusal::{Body, Connection, Envelope};
 use crate::exchange::request_id::RequestId;
 use crate::wire::head::Head;
@@ -108,6 +109,7 @@ impl Request {
         Envelope {
             request_id: self.id.as_str(),
             attempts,
+            totals: Totals::default(),
             body: self.body,
             connection: self.connection,
             version: self.version,

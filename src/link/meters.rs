@@ -225,6 +225,8 @@ pub struct Series {
     pub estimated: Counter,
     /// Requests that have no price.
     pub unpriced: Counter,
+    /// What attempts cost that failed, in nano-dollars: no caller was told.
+    pub failed_cost: Counter,
     /// What they came to.
     pub account: Account,
 }
@@ -241,6 +243,7 @@ impl Default for Series {
             output_tokens: Counter::default(),
             estimated: Counter::default(),
             unpriced: Counter::default(),
+            failed_cost: Counter::default(),
             account: Account::default(),
         }
     }

@@ -41,6 +41,8 @@ pub struct Access<'a> {
     pub completion_tokens: Option<Tokens>,
     /// What it cost.
     pub cost: Option<NanoUsd>,
+    /// What attempts cost that failed after their provider had begun to answer.
+    pub failed_cost: Option<NanoUsd>,
     /// Where the token counts come from.
     pub counted: Counted,
     /// The model that a budget put in place of the one asked for.
@@ -88,6 +90,9 @@ pub fn access_line(lines: &mut Lines, out: &mut Vec<u8>, now: WallTime, access: 
     if let Some(cost) = access.cost {
         line = line.figure("cost_usd", cost);
     }
+    if let Some(cost) = access.failed_cost {
+        line = line.figure("failed_cost_usd", cost);
+    }
     line = match access.counted {
         Counted::ByProvider => line,
         Counted::ByEstimate => line.flag("estimated"),
@@ -119,6 +124,7 @@ mod tests {
         prompt_tokens: None,
         completion_tokens: None,
         cost: None,
+        failed_cost: None,
         counted: Counted::ByProvider,
         model_override: None,
         dropped: None,
@@ -162,6 +168,7 @@ mod tests {
             prompt_tokens: Some(Tokens::new(12)),
             completion_tokens: Some(Tokens::new(34)),
             cost: Some(NanoUsd::new(1_500)),
+            failed_cost: Some(NanoUsd::new(25)),
             counted: Counted::ByEstimate,
             model_override: Some("gpt-4o-mini"),
             dropped: Some("seed,n"),
@@ -175,7 +182,8 @@ mod tests {
              \"env\":\"prod\",\"provider\":\"openai\",\"model\":\"gpt-4o\",\
              \"strategy\":\"round_robin\",\"group\":\"fast\",\"status\":200,\"attempts\":2,\
              \"latency_ms\":0.250,\"first_byte_ms\":120.000,\"prompt_tokens\":12,\
-             \"completion_tokens\":34,\"cost_usd\":0.0000015,\"estimated\":true,\
+             \"completion_tokens\":34,\"cost_usd\":0.0000015,\
+             \"failed_cost_usd\":0.000000025,\"estimated\":true,\
              \"override\":\"gpt-4o-mini\",\"dropped\":\"seed,n\",\"error\":\"upstream_error\"}\n"
         );
         assert!(line(Format::Text, &full).contains("caller=\"team a\\n\" project=search"));

@@ -24,6 +24,7 @@ pub enum Family {
     Overhead,
     Tokens,
     Cost,
+    FailedCost,
     Estimated,
     Unpriced,
     Attempts,
@@ -70,7 +71,7 @@ pub struct Row {
 }
 
 /// All metrics, in the order in which they are shown: the only list of them.
-pub const ROWS: [Row; 34] = [
+pub const ROWS: [Row; 35] = [
     Row {
         family: Family::Requests,
         name: "infermux_requests_total",
@@ -113,7 +114,15 @@ pub const ROWS: [Row; 34] = [
         name: "infermux_cost_usd_total",
         kind: Kind::Counter,
         labels: &["provider", "model"],
-        help: "What requests cost, in US dollars.",
+        help: "What requests cost, as callers were told, in US dollars.",
+    },
+    Row {
+        family: Family::FailedCost,
+        name: "infermux_failed_attempt_cost_usd_total",
+        kind: Kind::Counter,
+        labels: &["provider", "model"],
+        help: "What attempts cost that failed after their provider had begun to answer, in US \
+               dollars. No caller was told, and no budget is charged.",
     },
     Row {
         family: Family::Estimated,

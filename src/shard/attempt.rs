@@ -32,6 +32,7 @@ use crate::shard::whole;
 use crate::sys::clock;
 use crate::translate::error;
 use crate::wire::openai::{self, RequestEdits};
+use crate::wire::seen::Seen;
 use crate::wire::splice::Splice;
 use crate::wire::usage::Usage;
 
@@ -165,7 +166,9 @@ pub async fn run<'a>(
         Err(outcome) => return End::Outcome(outcome),
     };
     if let Err(outcome) = head {
-        return End::Outcome(attempt.abandoned(record, outcome));
+        // Where the caller has left, the provider has the request and bills its prompt.
+        let seen = (outcome == Outcome::CallerGone).then(Seen::default);
+        return End::Outcome(attempt.abandoned(record, seen, outcome));
     }
     if up.head.status != 429
         && let Some(span) = up.used_up()
@@ -178,12 +181,21 @@ pub async fn run<'a>(
     }
     match whole::read(caller, &mut up).await {
         Ok(()) => {}
-        Err(whole::Stop::Outcome(outcome)) if is_success => {
-            return End::Outcome(attempt.abandoned(record, outcome));
-        }
         // Whoever refuses a request bills nothing.
-        Err(whole::Stop::Outcome(outcome)) => return End::Outcome(outcome),
-        Err(whole::Stop::Overloaded) => return End::Refused(Refusal::Overloaded),
+        Err(whole::Stop::Outcome(outcome)) => {
+            let seen = if is_success {
+                whole::seen(&attempt, &up)
+            } else {
+                None
+            };
+            return End::Outcome(attempt.abandoned(record, seen, outcome));
+        }
+        Err(whole::Stop::Overloaded) => {
+            if is_success {
+                whole::book_unheld(&attempt, record, &up);
+            }
+            return End::Refused(Refusal::Overloaded);
+        }
     }
     conclude(&attempt, caller, record, attempts, up).await
 }
@@ -282,13 +294,21 @@ impl<'a> Attempt<'_, 'a> {
         spend::used(self.job, self.place, usage, text_bytes)
     }
 
-    /// The end of an attempt whose answer was not read whole. Where the caller has left, the
-    /// provider has the request and will bill what it did: at least the prompt, by its estimate.
-    fn abandoned(&self, record: &mut Record<'_>, outcome: Outcome) -> Outcome {
+    /// The end of an attempt whose answer the caller does not get, and of which this was `seen`.
+    /// The provider bills it: a caller who has left pays, a failure is infermux's own loss.
+    pub fn abandoned(
+        &self,
+        record: &mut Record<'_>,
+        seen: Option<Seen>,
+        outcome: Outcome,
+    ) -> Outcome {
+        let Some(seen) = seen else { return outcome };
+        let used = self.used(seen.usage, seen.text_bytes);
         if outcome == Outcome::CallerGone {
-            let used = self.used(None, 0);
             record.settle(used);
             self.settle(clock::now(), outcome, None, used.sum());
+        } else {
+            record.lose(&used);
         }
         outcome
     }

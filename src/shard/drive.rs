@@ -325,7 +325,7 @@ async fn attempt_at<'a>(
         if outcome == Outcome::StaleConnection {
             permit.borrow().count(outcome);
         } else {
-            settle(job, (place, now), &permit, outcome).await;
+            settle(job, (place, now), &permit, (outcome, record.take_lost())).await;
         }
         let tried = *attempts.tried();
         let grant = || grant(job, &tried);
@@ -343,7 +343,7 @@ async fn settle(
     job: &Job<'_>,
     (place, now): (usize, Instant),
     permit: &RefCell<Permit>,
-    outcome: Outcome,
+    (outcome, used): (Outcome, Tokens),
 ) {
     let provider = provider_of(job, place);
     let kind = if job.ask.stream {
@@ -356,9 +356,7 @@ async fn settle(
         kind,
     };
     let sample = (outcome.sample() == Kind::TheTimeout).then_some(timeout);
-    permit
-        .borrow_mut()
-        .settle(now, outcome, sample, Tokens::ZERO);
+    permit.borrow_mut().settle(now, outcome, sample, used);
     let fails = outcome.for_breaker(&provider.breaker) == Signal::Failure;
     if fails || outcome == Outcome::RateLimited {
         job.shard.reports.enforce().await;

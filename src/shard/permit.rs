@@ -118,6 +118,15 @@ impl Permit {
         self.report(at, signal, sample, used);
     }
 
+    /// infermux itself ends the attempt, which has used these tokens: that says nothing about the
+    /// provider. Only the first word counts.
+    pub fn abandon(&mut self, used: Tokens) {
+        if !self.settled {
+            self.meter.outcomes[Outcome::NONE].add(1);
+            self.report(clock::now(), Signal::Neutral, None, used);
+        }
+    }
+
     fn report(&mut self, at: Instant, signal: Signal, sample: Option<Sample>, used: Tokens) {
         if std::mem::replace(&mut self.settled, true) {
             return;
@@ -144,9 +153,6 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if !self.settled {
-            self.meter.outcomes[Outcome::NONE].add(1);
-            self.report(clock::now(), Signal::Neutral, None, Tokens::ZERO);
-        }
+        self.abandon(Tokens::ZERO);
     }
 }

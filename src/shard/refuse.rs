@@ -43,6 +43,9 @@ pub async fn tell(
     caller.make_room();
     caller.out.clear();
     let mut envelope = request.envelope(record.attempts);
+    if let Some(used) = &record.tokens {
+        envelope.totals = used.totals();
+    }
     envelope.connection = shard.connection(record.connection);
     refusal.write_answer(&mut caller.out, &envelope);
     record.count();

@@ -48,6 +48,10 @@ pub struct Record<'a> {
     pub first_byte: Option<Instant>,
     /// What was used.
     pub tokens: Option<Used>,
+    /// What attempts have cost that failed after their provider had begun to answer.
+    failed_cost: Option<NanoUsd>,
+    /// Tokens that the running attempt has used, where it is one of those.
+    lost: Tokens,
     /// Money reserved from the caller's budget.
     pub reservation: Option<Reservation<'a>>,
     /// How long the providers that are at their limits asked to be left alone, the shortest.
@@ -177,6 +181,8 @@ impl<'a> Record<'a> {
             status: None,
             first_byte: None,
             tokens: None,
+            failed_cost: None,
+            lost: Tokens::ZERO,
             reservation: None,
             retry_after: None,
             inexpressible: None,
@@ -205,6 +211,23 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// Books what the running attempt has cost, which has failed after its provider had begun to
+    /// answer: nobody is told, and no budget pays for it (promise `failed.booked-apart`).
+    pub fn lose(&mut self, used: &Used) {
+        let cost = self.failed_cost.unwrap_or_default();
+        self.failed_cost = Some(cost.saturating_add(used.cost));
+        self.lost = used.sum();
+        let meters = &self.shard.meters;
+        meters.series(self.line(used.priced), |series| {
+            series.failed_cost.add(used.cost.get());
+        });
+    }
+
+    /// The tokens that the attempt which has just ended has used for nothing.
+    pub fn take_lost(&mut self) -> Tokens {
+        std::mem::take(&mut self.lost)
+    }
+
     /// Counts the request as it stands: before the last byte of its answer leaves, so that whoever
     /// has the answer finds it in every report. Only the first word counts.
     pub fn count(&mut self) {
@@ -229,7 +252,21 @@ impl<'a> Record<'a> {
             own.overhead.observe(whole.saturating_sub(self.waited));
         }
         let priced = self.tokens.map_or(Priced::Yes, |used| used.priced);
-        let line = self.asked.map(|asked| Line {
+        meters.series(self.line(priced), |series| self.count_in(series, status));
+        if let Some(used) = &self.tokens {
+            let attribution = &self.request.attribution;
+            let purse = &self.shard.era.purse;
+            let kept = |caller: &str| match purse.budget_of(caller) {
+                Some(_) => Kept::Always,
+                None => Kept::WhileRoom,
+            };
+            meters.book(self.month, used.spent(), attribution, kept);
+        }
+    }
+
+    /// The provider and model that are counted; `None`: no provider was asked.
+    fn line(&self, priced: Priced) -> Option<Line<'a>> {
+        self.asked.map(|asked| Line {
             provider: asked.id,
             name: asked.provider,
             model: asked.model,
@@ -243,17 +280,7 @@ impl<'a> Record<'a> {
                 (true, None) => Kept::IfKnown,
             },
             priced,
-        });
-        meters.series(line, |series| self.count_in(series, status));
-        if let Some(used) = &self.tokens {
-            let attribution = &self.request.attribution;
-            let purse = &self.shard.era.purse;
-            let kept = |caller: &str| match purse.budget_of(caller) {
-                Some(_) => Kept::Always,
-                None => Kept::WhileRoom,
-            };
-            meters.book(self.month, used.spent(), attribution, kept);
-        }
+        })
     }
 
     fn count_in(&self, series: &Series, status: u16) {
@@ -317,6 +344,7 @@ impl<'a> Record<'a> {
             prompt_tokens: self.tokens.map(|used| used.prompt),
             completion_tokens: self.tokens.map(|used| used.completion),
             cost: self.tokens.map(|used| used.cost),
+            failed_cost: self.failed_cost,
             counted: self.tokens.map_or(Counted::ByProvider, |used| used.counted),
             model_override: self.model_override,
             dropped: self.dropped.as_deref(),

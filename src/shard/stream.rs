@@ -24,6 +24,7 @@ use crate::shard::whole;
 use crate::sys::clock;
 use crate::wire::body::Body;
 use crate::wire::chunked::Piece;
+use crate::wire::seen::Seen;
 
 /// Relays the stream whose head has been read, and says how it ended.
 pub async fn relay<'a>(
@@ -48,6 +49,8 @@ pub async fn relay<'a>(
     // The caller who does not wait for the first content is billed what came before it, too.
     if stream.is_committed() || outcome == Outcome::CallerGone {
         stream.settle(record, outcome);
+    } else {
+        stream.lose(record, outcome);
     }
     if stream.is_committed() {
         let job = attempt.job;
@@ -65,6 +68,7 @@ pub async fn relay<'a>(
     let id = attempt.candidate().provider;
     if let Some(told) = told {
         attempts.commit();
+        attempt.settle(clock::now(), outcome, None, record.take_lost());
         record.error = Some("provider_refused");
         let ended = whole::pass_through(attempt, caller, record, up, told).await;
         return ended.unwrap_or(outcome);
@@ -309,6 +313,33 @@ impl<'a> Stream<'_, '_, 'a> {
         });
         let used = self.used().sum();
         self.attempt.settle(clock::now(), outcome, sample, used);
+    }
+
+    /// Books what a stream has cost of which the caller gets nothing. Who refuses in place of an
+    /// answer bills what it has told, and nothing else.
+    fn lose(&self, record: &mut Record<'_>, outcome: Outcome) {
+        let seen = Seen {
+            usage: self.spare.usage(),
+            text_bytes: self.spare.text_bytes(),
+        };
+        let is_refusal = match outcome {
+            Outcome::Failed(Failure::ErrorObject)
+            | Outcome::RateLimited
+            | Outcome::OwnKeyRefused(_)
+            | Outcome::CallerKeyRefused(_)
+            | Outcome::RequestRefused(_) => seen == Seen::default(),
+            Outcome::Answered
+            | Outcome::StaleConnection
+            | Outcome::ConnectFailed(_)
+            | Outcome::TimedOut(_)
+            | Outcome::Failed(_)
+            | Outcome::Untranslatable
+            | Outcome::StreamCut
+            | Outcome::StreamStalled
+            | Outcome::CallerGone => false,
+        };
+        let seen = (!is_refusal).then_some(seen);
+        self.attempt.abandoned(record, seen, outcome);
     }
 
     /// What a fault means; an error that the provider sent may mean more than that it failed.

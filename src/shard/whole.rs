@@ -8,6 +8,7 @@ use crate::base::limits::{
     ANSWER_BODY_BYTES_MAX, ONE_SEND_BYTES_MAX, READ_LARGE_BYTES, UPSTREAM_READ_BYTES,
 };
 use crate::base::time::Instant;
+use crate::config::plan::{Endpoint, ProviderKind};
 use crate::decide::failover::Attempts;
 use crate::decide::outcome::{Failure, Outcome, Waiting};
 use crate::exchange::answer::{self, AnswerFault};
@@ -23,8 +24,10 @@ use crate::shard::settle::{Record, ResponseTime};
 use crate::shard::upstream::Upstream;
 use crate::sys::clock;
 use crate::translate::answer as anthropic;
+use crate::translate::usage::Counters;
 use crate::wire::chunked::{Chunked, Progress};
 use crate::wire::head::Framing;
+use crate::wire::seen::{self, Seen};
 use crate::wire::splice::Splice;
 use crate::wire::usage::Usage;
 
@@ -39,39 +42,74 @@ pub enum Stop {
 /// Reads the rest of the answer whose head has been read.
 pub async fn read(caller: &mut Caller, up: &mut Upstream) -> Result<(), Stop> {
     let start = up.head.len;
+    up.end = start;
     match up.head.framing {
-        Framing::None => up.end = start,
+        Framing::None => {}
         Framing::Length(length) => {
             let length = usize::try_from(length).unwrap_or(usize::MAX);
+            let end = start.saturating_add(length);
+            up.end = end.min(up.bytes.len());
             hold(caller, length)?;
-            let end = start + length;
             // The room behind keeps the last read from growing the buffer, and shows a surplus.
             let missing = end.saturating_sub(up.bytes.len());
             up.bytes.reserve_exact(missing + UPSTREAM_READ_BYTES);
             while up.bytes.len() < end {
                 read_on(caller, up).await?;
+                up.end = end.min(up.bytes.len());
             }
-            up.end = end;
         }
         Framing::Chunked => {
             let (mut decoder, mut filled) = (Chunked::default(), start);
             loop {
                 let progress = decoder.compact(&mut up.bytes, &mut filled);
+                up.end = filled;
                 match progress.map_err(|_| Stop::Outcome(Outcome::Failed(Failure::Malformed)))? {
                     Progress::Ended => break,
                     Progress::More => read_piece(caller, up).await?,
                 }
             }
-            up.end = filled;
         }
-        Framing::Close => {
-            while read_to_end(caller, up).await? {
-                hold(caller, up.bytes.len() - start)?;
-            }
+        Framing::Close => loop {
             up.end = up.bytes.len();
-        }
+            hold(caller, up.end - start)?;
+            if !read_to_end(caller, up).await? {
+                break;
+            }
+        },
     }
     Ok(())
+}
+
+/// What has arrived of a 2xx answer that the caller does not get; `None`: it is a refusal, for
+/// which nothing is billed.
+#[must_use]
+pub fn seen(attempt: &Attempt<'_, '_>, up: &Upstream) -> Option<Seen> {
+    match attempt.provider.kind {
+        ProviderKind::Anthropic => seen::seen(up.body(), Some(b"content"), Counters::told),
+        ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => {
+            answer::seen(up.body(), attempt.job.endpoint)
+        }
+    }
+}
+
+/// Books an answer that infermux cannot hold: the provider has made it, and the caller pays for it.
+/// Of one that came with its length all of it was made.
+pub fn book_unheld(attempt: &Attempt<'_, '_>, record: &mut Record<'_>, up: &Upstream) {
+    let Some(mut seen) = seen(attempt, up) else {
+        return;
+    };
+    if let Framing::Length(length) = up.head.framing
+        && attempt.job.endpoint != Endpoint::Embeddings
+    {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let missing = length
+            .min(ANSWER_BODY_BYTES_MAX)
+            .saturating_sub(up.body().len());
+        seen.text_bytes = seen.text_bytes.saturating_add(missing);
+    }
+    let used = attempt.used(seen.usage, seen.text_bytes);
+    record.settle(used);
+    attempt.permit.borrow_mut().abandon(used.sum());
 }
 
 /// Relays a 2xx answer, unless it turns out to be none.
@@ -86,12 +124,14 @@ pub async fn relay<'a>(
     let view = match answer::inspect(up.body(), job.endpoint) {
         Ok(view) => view,
         Err(fault) => {
-            up.park(job.shard, attempt.candidate().provider);
-            return Outcome::Failed(match fault {
+            let outcome = Outcome::Failed(match fault {
                 AnswerFault::Malformed => Failure::Malformed,
                 AnswerFault::Error => Failure::ErrorObject,
                 AnswerFault::NoChoices | AnswerFault::NoData => Failure::NoChoices,
             });
+            attempt.abandoned(record, seen(attempt, &up), outcome);
+            up.park(job.shard, attempt.candidate().provider);
+            return outcome;
         }
     };
     attempts.commit();
@@ -166,6 +206,7 @@ pub async fn translate<'a>(
     let answer = match answer {
         Ok(answer) => answer,
         Err(fault) => {
+            attempt.abandoned(record, seen(attempt, &up), fault.outcome());
             up.park(job.shard, attempt.candidate().provider);
             return fault.outcome();
         }

@@ -62,6 +62,12 @@ impl Counters {
         later
     }
 
+    /// What a message says of its use in OpenAI's terms.
+    #[must_use]
+    pub fn told(usage: &Value<'_>) -> Option<Usage> {
+        Self::read(usage).usage(Tokens::ZERO)
+    }
+
     /// Whether any output was counted.
     #[must_use]
     pub const fn has_output(&self) -> bool {

@@ -12,6 +12,7 @@ pub mod json;
 pub mod openai;
 pub mod retry_after;
 pub mod scan;
+pub mod seen;
 pub mod splice;
 pub mod sse;
 pub mod stream_fault;

@@ -139,13 +139,12 @@ fn a_caller_who_does_not_wait_pays_for_its_prompt() {
         };
         eventually("its line", || lines().len() == count);
         let line = lines().pop().expect("a line");
-        for told in [
-            &format!("cost_usd={expected}"),
-            "completion_tokens=0",
-            "estimated=true",
-        ] {
+        for told in [&format!("cost_usd={expected}"), "estimated=true"] {
             assert!(line.contains(told), "{script}: {told}: {line}");
         }
+        // Half of an answer may have come, or not yet.
+        let has_none = line.contains("completion_tokens=0");
+        assert!(has_none || script == "stall_mid_stream", "{line}");
     }
 }
 

@@ -291,10 +291,10 @@ fn every_way_a_request_can_end_gives_its_place_and_its_tokens_back() {
     client.post_with("/v1/chat/completions", header, &chat("x"));
     client.rest();
     is_free("a panic");
-    // Only what was served or broke off in the middle has used any.
+    // Only what was served, or had begun to arrive, has used any.
     let report = provider_report(&router, "alpha");
     let headroom = report["rate_limit_headroom_tpm"].as_u64().expect("a limit");
-    assert!(headroom > 800, "{headroom}");
+    assert!(headroom > 700, "{headroom}");
 }
 
 /// The pause, in milliseconds, after a first answer by this script.

@@ -14,6 +14,7 @@ mod cost;
 mod costs;
 mod dashboards;
 mod deploy;
+mod failed_costs;
 mod failover;
 mod hangup;
 mod headers;

@@ -73,6 +73,7 @@ fn providers() -> Vec<Mock> {
         "stop_sequence": null, "usage": {"input_tokens": 10, "output_tokens": 7,
             "cache_creation_input_tokens": 40, "cache_read_input_tokens": 5},
     });
+    let used = json!({"prompt_tokens": 1000, "completion_tokens": 50});
     let scripts = [
         json!({"name": "alpha", "rules": [
             {"when": {"model": "plain"}, "cached_tokens": 300},
@@ -82,7 +83,7 @@ fn providers() -> Vec<Mock> {
             done("slow", "stall_before_head"),
             done("held", "stall_mid_stream"),
             done("cut", "cut_mid_stream"),
-            done("storm", "error_200"),
+            {"when": {"model": "storm"}, "body": {"error": "no", "usage": used}},
         ]}),
         json!({"name": "beta"}),
         json!({"name": "checked", "rules": [{"when": {"path": "/v1/models"}, "status": 500}]}),
@@ -140,6 +141,7 @@ fn config(mocks: &[Mock], state: &Path) -> String {
          pricing:\n  alpha:\n    \
          plain: {{input_per_million: 2, output_per_million: 8}}\n    \
          guess: {{input_per_million: 1, output_per_million: 1}}\n    \
+         storm: {{input_per_million: 1, output_per_million: 1}}\n    \
          dear: {{input_per_million: 850, output_per_million: 0}}\n\
          budgets:\n  state_file: {}\n  callers:\n    \
          - {{caller: team, monthly_usd: 1, action: alert}}\n    \
@@ -264,7 +266,8 @@ const DURING: [&str; 4] = [
     r#"infermux_connections{side="provider",state="active"} 1"#,
 ];
 
-/// What is exact in the end. Three requests of `plain` at 0.0024 dollars; two of `dear` at 0.85.
+/// What is exact in the end. Three requests of `plain` at 0.0024 dollars; two of `dear` at 0.85;
+/// the storm's failed attempts at 0.00105.
 const EXACT: &str = r#"
 infermux_requests_total{provider="alpha",model="plain",status="200"} 3
 infermux_requests_total{provider="alpha",model="refused",status="404"} 1
@@ -296,6 +299,8 @@ infermux_tokens_total{provider="claude",model="claude",type="output"} 7
 infermux_cost_usd_total{provider="alpha",model="plain"} 0.0072
 infermux_cost_usd_total{provider="alpha",model="dear"} 1.7
 infermux_cost_usd_total{provider="alpha",model="free"} 0
+infermux_failed_attempt_cost_usd_total{provider="alpha",model="storm"} 0.04725
+infermux_failed_attempt_cost_usd_total{provider="alpha",model="plain"} 0
 infermux_usage_estimated_total{provider="alpha",model="guess"} 1
 infermux_usage_estimated_total{provider="alpha",model="slow"} 1
 infermux_usage_estimated_total{provider="alpha",model="plain"} 0

@@ -5,12 +5,18 @@ use proptest::prelude::{any, prop_assert, proptest};
 use super::*;
 use crate::base::time::Instant;
 use crate::decide::outcome::{ConnectFault, Failure, Waiting};
+use crate::exchange::headers::Totals;
 use crate::exchange::request::Version;
 
 const SECOND: Duration = Duration::from_secs(1);
 const ENVELOPE: Envelope<'_> = Envelope {
     request_id: "r-1",
     attempts: 1,
+    totals: Totals {
+        prompt: None,
+        completion: None,
+        cost: None,
+    },
     body: Body::Sent,
     connection: Connection::KeepAlive,
     version: Version::Http11,

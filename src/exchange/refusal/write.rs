@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Write as _;
 use std::time::Duration;
 
-use crate::exchange::headers;
+use crate::exchange::headers::{self, Totals};
 use crate::exchange::refusal::{BudgetWait, Connection, Refusal, Row};
 use crate::exchange::request::Version;
 use crate::report::escape::{Escaping, json_string};
@@ -16,6 +16,8 @@ pub struct Envelope<'a> {
     pub request_id: &'a str,
     /// Providers tried.
     pub attempts: u32,
+    /// What the request has cost all the same.
+    pub totals: Totals,
     /// Whether the request wants a body.
     pub body: Body,
     /// What becomes of the connection.
@@ -99,6 +101,7 @@ impl Refusal<'_> {
         );
         headers::request_id(out, envelope.request_id);
         headers::attempts(out, envelope.attempts);
+        headers::totals(out, &envelope.totals);
         if let Self::MethodNotAllowed { allow } = self {
             let _ = write!(out, "Allow: {allow}\r\n");
         }
