@@ -28,7 +28,7 @@ pub(crate) fn route(count: u16) -> Run {
     Box::new(move || {
         let model = black_box("gpt-4o-mini");
         let routed = route::route(plan, Endpoint::ChatCompletions, model).expect("a route");
-        let survey = route::survey(routed.route, &Eligible::NONE, |id| {
+        let survey = route::survey(&routed, &Eligible::NONE, |id| {
             gates.providers[id.index()].standing(now, 300)
         });
         let choice = Choice {

@@ -24,6 +24,21 @@ pub const FAULTS_MAX: usize = 1_000;
 pub const CANDIDATES_MAX: usize = 1 << 20;
 /// Most aliases that may lead from one model name to another.
 pub const ALIAS_CHAIN_MAX: usize = 16;
+/// Largest list of models that one provider is asked for, all of its pages together, in bytes; a
+/// larger one is not read. 80,000 models of 130 bytes are 10 MiB.
+pub const LIST_BYTES_MAX: usize = 32 << 20;
+/// Most pages of one provider's list of models; the rest is left out.
+pub const LIST_PAGES_MAX: usize = 256;
+/// Most bytes of all providers' lists of models together; a list that does not fit is not kept.
+pub const LISTS_BYTES_MAX: usize = 64 << 20;
+/// Most models that are listed to callers; what open providers list beyond is left out, there and
+/// in routing. Those that the configuration names come first.
+pub const MODELS_LISTED_MAX: usize = 1 << 18;
+/// Lists of models that wait to be taken in: one of them at a time is read.
+pub const LISTS_WAITING_MAX: usize = 64;
+const _: () = assert!(MODELS_MAX <= MODELS_LISTED_MAX && LIST_BYTES_MAX <= LISTS_BYTES_MAX);
+// Places in the text of all lists, and of the names in front of it, are `u32`.
+const _: () = assert!(LISTS_BYTES_MAX + MODELS_MAX * 8 * MODEL_NAME_BYTES_MAX <= u32::MAX as usize);
 /// Most callers with a budget.
 pub const BUDGETS_MAX: usize = 10_000;
 /// Budget ids that one process has, for the same reason as [`PROVIDER_SEATS_MAX`].

@@ -73,7 +73,7 @@ pub struct ServeFlags {
     /// How log lines look [env: INFERMUX_LOG_FORMAT]
     #[arg(long, value_name = "FORMAT", value_parser = word_parser(&LOG_FORMATS))]
     pub log_format: Option<LogFormat>,
-    /// Start without waiting for health checks
+    /// Check no provider's health, and do not wait for it at the start
     #[arg(long)]
     pub no_health_checks: bool,
     /// How long requests in flight may take to finish after SIGTERM or SIGINT

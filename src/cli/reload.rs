@@ -23,6 +23,7 @@ use crate::config::{Environment, Loaded, Options, Strictness, changes};
 use crate::ledger::terms::Terms;
 use crate::link::gate::{Phase, Reloaded};
 use crate::link::latest::Latest;
+use crate::link::lists::{Said, What};
 use crate::link::reloads::{Changes, Outcome, ReloadReceiver};
 use crate::link::reports::{Ask, Message, Question, Reply, Reporter};
 use crate::shard::era::Era;
@@ -235,6 +236,7 @@ impl Reloader {
             self.wait(Instant::NEVER, || progress.are_merged(&pending));
         }
         self.ask_coordinator()?;
+        self.list_models()?;
         let number = former.number + 1;
         let era = Era::new(number, terms, self.certificate.config());
         self.common.era.publish(Arc::new(era));
@@ -255,6 +257,18 @@ impl Reloader {
         let asked = self.wait(Instant::NEVER, ask);
         let answered = || reply.taken().is_some();
         (asked && self.wait(Instant::NEVER, answered)).then_some(())
+    }
+
+    /// Lets the list of models be that of the terms that are published.
+    fn list_models(&self) -> Option<()> {
+        let done = Arc::<Reply>::default();
+        let say = || {
+            let (what, done) = (What::Adopt, Arc::clone(&done));
+            self.common.lists.give(Said { what, done })
+        };
+        let said = self.wait(Instant::NEVER, say);
+        let answered = || done.taken().is_some();
+        (said && self.wait(Instant::NEVER, answered)).then_some(())
     }
 
     /// Waits until `holds`; whether it does before `until` and before the process stops.

@@ -73,7 +73,7 @@ pub fn run(flags: &ServeFlags) -> u8 {
         tracing::warn!("{warning}");
     }
     let health = if flags.no_health_checks {
-        HealthChecks::NotAwaited
+        HealthChecks::Off
     } else {
         HealthChecks::On
     };
@@ -174,7 +174,10 @@ fn start(
         bookkeepers += 1;
     }
     threads::start_coordinator(coordinator, inbox, &events)?;
+    let (catalogue, lists) = threads::start_catalogue(&terms, &events)?;
     let common = Arc::new(Common {
+        catalogue,
+        lists,
         server: plan.server.clone(),
         process: Arc::clone(first.gates.process()),
         era: Latest::new(Arc::new(Era::new(0, first, certificate.config()))),
@@ -265,8 +268,8 @@ fn window() -> Duration {
 pub enum HealthChecks {
     /// They are.
     On,
-    /// They are checked, but the start does not wait.
-    NotAwaited,
+    /// Nobody is checked.
+    Off,
 }
 
 /// What event loops are started with.
@@ -287,9 +290,10 @@ impl Starter<'_> {
         health: HealthChecks,
     ) -> Result<Ringer, NotStarted> {
         let events = self.events.clone();
-        let checked: Box<dyn Fn() + Send> = match health {
-            HealthChecks::On => Box::new(move || events.send(Event::HealthChecked)),
-            HealthChecks::NotAwaited => Box::new(|| {}),
+        let tell = move || events.send(Event::HealthChecked);
+        let checked: Option<Box<dyn Fn() + Send>> = match health {
+            HealthChecks::On => Some(Box::new(tell)),
+            HealthChecks::Off => None,
         };
         let id = ShardId(u16::try_from(count).unwrap_or(u16::MAX));
         let listener = listener.map(|listener| (listener, Door::Operators));
@@ -337,7 +341,7 @@ fn providers(terms: &Terms, health: HealthChecks) -> String {
         let state = match (health, is_checked, gate.is_healthy()) {
             (HealthChecks::On, true, true) => " (healthy)",
             (HealthChecks::On, true, false) => " (unhealthy)",
-            (HealthChecks::On | HealthChecks::NotAwaited, _, _) => "",
+            (HealthChecks::On | HealthChecks::Off, _, _) => "",
         };
         format!("{}{state}", provider.name)
     };

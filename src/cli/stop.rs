@@ -203,11 +203,14 @@ impl Running {
                     }
                     return Woken::Ended;
                 }
-                Event::ReportsEnded(fault) => {
+                Event::ReportsEnded(fault) | Event::CatalogueEnded(fault) => {
                     if self.common.process.is_taking() || fault.is_some() {
                         self.broken = true;
                         let fault = fault.as_deref().unwrap_or("without a reason");
-                        tracing::error!(fault, "the writer of reports has ended");
+                        tracing::error!(
+                            fault,
+                            "the writer of reports, or of the list of models, has ended"
+                        );
                         return Woken::Ended;
                     }
                 }
@@ -259,11 +262,12 @@ mod tests {
     use super::*;
     use crate::base::ids::ShardId;
     use crate::config::{self, Environment, Options, Strictness};
+    use crate::exchange::catalogue::Catalogue;
     use crate::ledger::terms::Terms;
     use crate::link::latest::Latest;
     use crate::link::reports::{self, Incoming, Progress};
     use crate::link::retries::Retries;
-    use crate::link::{addresses, buffered, events, reloads};
+    use crate::link::{addresses, buffered, events, queue, reloads};
     use crate::shard::era::Era;
     use crate::sys::{bell, tls};
 
@@ -276,11 +280,14 @@ mod tests {
         let text = "providers: [{name: a, type: ollama}]";
         let plan = config::load(text, &options).ok().unwrap().plan;
         let server = plan.server.clone();
+        let catalogue = Catalogue::new(&plan, |_| None, None);
         let terms = Arc::new(Terms::first(Arc::new(plan), 0));
         Common {
             server,
             process: Arc::clone(terms.gates.process()),
             era: Latest::new(Arc::new(Era::new(0, terms, None))),
+            catalogue: Arc::new(Latest::new(Arc::new(catalogue))),
+            lists: queue::queue(1).0,
             reloads: reloads::channel().0,
             progress: Arc::new(Progress::new(2)),
             management_token: None,

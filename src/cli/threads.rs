@@ -6,22 +6,25 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::base::limits::REPORTS_MAX;
+use crate::base::limits::{LISTS_WAITING_MAX, REPORTS_MAX};
 use crate::cli::capacity::unusable_core;
 use crate::cli::reload::Reloader;
 use crate::cli::serve::{NotStarted, failed};
 use crate::cli::{DONE, INTERRUPTED};
 use crate::config::plan::Plan;
+use crate::coordinator::catalogue;
 use crate::coordinator::chores;
 use crate::coordinator::names::Names;
 use crate::coordinator::reports::{self, Job};
 use crate::coordinator::run::Coordinator;
 use crate::coordinator::save;
 use crate::coordinator::state_file::StateFile;
+use crate::exchange::catalogue::Catalogue;
 use crate::ledger::terms::Terms;
 use crate::link::addresses::{self, Addresses};
 use crate::link::events::{Event, EventReceiver, EventSender};
 use crate::link::latest::Latest;
+use crate::link::lists::Said;
 use crate::link::queue::{self, Giver};
 use crate::link::reloads::{ReloadReceiver, ReloadSender};
 use crate::link::reports::Inbox;
@@ -92,7 +95,8 @@ pub fn look_up_names(
                 | Event::CoordinatorEnded(_)
                 | Event::WriterEnded(_)
                 | Event::ReloaderEnded
-                | Event::ReportsEnded(_),
+                | Event::ReportsEnded(_)
+                | Event::CatalogueEnded(_),
             ) => {}
             None => {
                 tracing::warn!("not all names of providers are looked up yet: serving without");
@@ -168,6 +172,27 @@ pub fn start_reports(events: &EventSender) -> Result<Giver<Job>, NotStarted> {
     Ok(giver)
 }
 
+/// Starts who puts the list of models together: where it is published, and the way to tell.
+///
+/// # Errors
+///
+/// The thread cannot be started.
+pub fn start_catalogue(
+    terms: &Arc<Latest<Terms>>,
+    events: &EventSender,
+) -> Result<(Arc<Latest<Catalogue>>, Giver<Said>), NotStarted> {
+    let (giver, said) = queue::queue(LISTS_WAITING_MAX);
+    let first = Catalogue::new(&terms.load().plan, |_| None, None);
+    let published = Arc::new(Latest::new(Arc::new(first)));
+    let (terms, publishing) = (Arc::clone(terms), Arc::clone(&published));
+    let body = move || {
+        catalogue::run(&said, &terms, &publishing);
+        Ok(())
+    };
+    start_thread("catalogue".into(), events, Event::CatalogueEnded, body)?;
+    Ok((published, giver))
+}
+
 /// Starts who reloads the configuration.
 ///
 /// # Errors
@@ -220,7 +245,8 @@ pub fn wait_for_health(plan: &Plan, told: &EventReceiver) -> Result<(), NotStart
                 Event::ControlEnded(fault)
                 | Event::CoordinatorEnded(fault)
                 | Event::WriterEnded(fault)
-                | Event::ReportsEnded(fault),
+                | Event::ReportsEnded(fault)
+                | Event::CatalogueEnded(fault),
             ) => {
                 let fault = fault.unwrap_or_else(|| "a thread has ended".into());
                 return Err(NotStarted::Failed(fault));

@@ -274,7 +274,7 @@ fn every_documented_default_holds() {
         (a.weight, &*c.azure_api_version, &c.azure_deployment),
         (1, "2024-10-21", &None)
     );
-    let health = a.health_check;
+    let health = &a.health_check;
     assert_eq!(
         (health.interval, health.timeout),
         (seconds(60), seconds(10))
@@ -705,6 +705,11 @@ fn providers_make_sense() {
         ),
         ("type: ollama, rate_limits: {tokens_per_minute: 1e3}", ""),
         ("type: ollama, health_check: {disabled: true}", ""),
+        ("type: ollama, health_check: {path: /api/tags}", ""),
+        (
+            "type: ollama, health_check: {path: ../x}",
+            "providers[0].health_check.path: `../x` leads elsewhere than below base_url",
+        ),
         (
             "type: ollama, models: gpt-4o",
             "providers[0].models: is a single value, a list is wanted",

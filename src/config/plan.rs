@@ -227,7 +227,7 @@ pub struct BaseUrl {
 }
 
 /// When and how a provider is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthCheck {
     /// Pause between checks.
     pub interval: Duration,
@@ -235,6 +235,9 @@ pub struct HealthCheck {
     pub timeout: Duration,
     /// Never checked, always taken for healthy.
     pub disabled: bool,
+    /// What is asked for in place of the list of models: a path below `base_url`, which starts with
+    /// a slash and may have a query.
+    pub path: Option<Box<str>>,
 }
 
 /// A route group.
@@ -295,6 +298,8 @@ pub struct Route {
     pub group: Option<GroupId>,
     /// The group's strategy, or the default one.
     pub strategy: Strategy,
+    /// Whether nobody claims the model: its candidates are open providers.
+    pub is_unclaimed: bool,
     /// In declaration order, in a group in the group's order. Empty only where a group leaves
     /// nobody: [`Routes::find`] gives no such route.
     pub candidates: Box<[Candidate]>,

@@ -102,6 +102,7 @@ pub fn build<'a>(
         let route = Route {
             group: None,
             strategy,
+            is_unclaimed: true,
             candidates,
         };
         let shared = all.len() - start;
@@ -268,6 +269,7 @@ impl<'a> Table<'a> {
         Ok(Some(Route {
             group,
             strategy,
+            is_unclaimed: claimants.is_empty(),
             candidates,
         }))
     }

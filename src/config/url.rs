@@ -63,6 +63,31 @@ pub fn parse(text: &str) -> Result<BaseUrl, String> {
     })
 }
 
+/// Reads a path below a base URL, with a query or without; it starts with a slash then.
+///
+/// # Errors
+///
+/// What is wrong with the text, as the end of a sentence that starts with it.
+pub fn below(text: &str) -> Result<Box<str>, &'static str> {
+    if text.contains("://") || text.starts_with("//") {
+        return Err("is a URL, a path below base_url is wanted");
+    }
+    if text.contains(['#', '\\', '"', '<', '>']) {
+        return Err("has characters that no path has");
+    }
+    let (path, query) = text.split_once('?').unwrap_or((text, ""));
+    let name = path.trim_start_matches('/');
+    let is_step = |segment: &str| matches!(segment.replace("%2e", ".").as_str(), "." | "..");
+    if name.to_ascii_lowercase().split('/').any(is_step) {
+        return Err("leads elsewhere than below base_url");
+    }
+    if name.is_empty() {
+        return Err("names nothing below base_url");
+    }
+    let mark = if query.is_empty() { "" } else { "?" };
+    Ok(format!("/{name}{mark}{query}").into())
+}
+
 /// Whether the host is on this machine or in a network of one's own: a server there is self-hosted,
 /// and usually wants no key.
 #[must_use]
@@ -101,6 +126,28 @@ fn is_own_v4(ip: Ipv4Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_below_stays_below() {
+        for (text, expected) in [
+            ("models", Ok("/models")),
+            ("/api/tags?a=b", Ok("/api/tags?a=b")),
+            ("a?", Ok("/a")),
+            ("../x", Err("leads elsewhere than below base_url")),
+            ("a/%2E%2e/b", Err("leads elsewhere than below base_url")),
+            ("a/..b", Ok("/a/..b")),
+            ("/", Err("names nothing below base_url")),
+            ("?a=b", Err("names nothing below base_url")),
+            (
+                "https://h/x",
+                Err("is a URL, a path below base_url is wanted"),
+            ),
+            ("//h/x", Err("is a URL, a path below base_url is wanted")),
+            ("a#b", Err("has characters that no path has")),
+        ] {
+            assert_eq!(below(text), expected.map(Into::into), "{text}");
+        }
+    }
 
     #[test]
     fn takes_a_url_apart() {

@@ -3,6 +3,7 @@
 use crate::config::plan::Provider;
 use crate::coordinator::time::Time;
 use crate::decide::circuit::State;
+use crate::exchange::checkup;
 use crate::ledger::books::Books;
 use crate::link::gate::Gates;
 use crate::link::orders::Health;
@@ -25,11 +26,14 @@ pub(super) fn describe<'a>(
         ),
         State::Closed | State::HalfOpen { .. } => (None, None),
     };
-    let (requests, tokens) = gates.providers[id.index()].headroom();
+    let gate = &gates.providers[id.index()];
+    let (requests, tokens) = gate.headroom();
+    let complaint = gate.complaint();
+    let is_healthy = view.health == Health::Healthy;
     Some(ProviderReport {
         name: &provider.name,
         kind: provider.kind.name(),
-        healthy: view.health == Health::Healthy,
+        healthy: is_healthy,
         circuit: view.state.name(),
         circuit_opened_at: opened,
         circuit_recovery_at: recovery,
@@ -41,5 +45,12 @@ pub(super) fn describe<'a>(
         rate_limit_headroom_rpm: requests,
         rate_limit_headroom_tpm: tokens,
         last_check_at: books.checked_at(id),
+        health_check_url: (!provider.health_check.disabled).then(|| checkup::url(provider)),
+        unhealthy_since: complaint
+            .as_ref()
+            .filter(|_| !is_healthy)
+            .map(|one| one.since),
+        last_error_at: complaint.as_ref().map(|one| one.at),
+        last_error: complaint.map(|one| one.why.clone()),
     })
 }

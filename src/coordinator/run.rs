@@ -186,7 +186,13 @@ impl Coordinator {
                 provider,
                 state,
                 at,
+                complaint,
             } => {
+                if let (Some(complaint), Some(gate)) =
+                    (complaint, self.gates.providers.get(provider.index()))
+                {
+                    gate.set_complaint(complaint);
+                }
                 self.books.on_health(provider, state, at, &mut self.orders);
                 self.publish(now);
             }

@@ -37,6 +37,7 @@ fn provider(api_key: Option<&str>, forward_caller_key: bool) -> Provider {
             interval: Duration::ZERO,
             timeout: Duration::ZERO,
             disabled: true,
+            path: None,
         },
         breaker: BreakerPolicy::default(),
     }

@@ -1,166 +1,290 @@
-//! The list of models: what the providers of the Plan claim, and what open ones say they serve.
+//! The list of models that callers are told: what the configuration names, and what open providers
+//! said they serve. It is made whenever one of these changes, and published as a whole.
+
+use std::ops::Range;
+use std::sync::Arc;
 
 use crate::base::ids::ProviderId;
+use crate::base::limits::MODELS_LISTED_MAX;
+use crate::base::map::Map;
 use crate::config::plan::Plan;
-use crate::wire::json;
+use crate::exchange::model_list::{ModelList, write_entry};
+use crate::link::gate::Turns;
 
-/// The models that the Plan names, and the providers that must be asked for theirs.
+/// All models, and who lists them.
+#[derive(Debug)]
 pub struct Catalogue {
-    /// Each model once, with the first provider that claims it.
-    claimed: Vec<(Box<str>, Box<str>)>,
-    /// Providers without `models`, in declaration order.
-    open: Vec<ProviderId>,
+    /// The answer to who asks for all of them.
+    text: Arc<Vec<u8>>,
+    models: Map<Box<str>, Model>,
+    /// Groups of open providers that list the same models; the first is empty.
+    listers: Vec<Box<[ProviderId]>>,
+    /// Models that had no room.
+    left_out: usize,
+}
+
+/// One model.
+#[derive(Debug)]
+struct Model {
+    /// Where its entry stands in the text.
+    entry: Range<u32>,
+    /// Place of the group of providers that list it.
+    listers: u32,
+    /// Turns of those, where they are several.
+    turns: Option<Arc<Turns>>,
+}
+
+/// Who lists a model.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed<'a> {
+    /// The open providers that do.
+    pub by: &'a [ProviderId],
+    /// Their turns, where they are several.
+    pub turns: Option<&'a Arc<Turns>>,
 }
 
 impl Catalogue {
-    /// The catalogue of `plan`.
+    /// The catalogue of `plan`, with what `list` says that each open provider has told. The turns
+    /// of models that were in the `former` one go on.
     #[must_use]
-    pub fn of(plan: &Plan) -> Self {
-        let mut catalogue = Self {
-            claimed: Vec::new(),
-            open: Vec::new(),
-        };
-        let mut seen = std::collections::HashSet::new();
+    pub fn new<'a>(
+        plan: &Plan,
+        list: impl Fn(ProviderId) -> Option<&'a ModelList>,
+        former: Option<&Self>,
+    ) -> Self {
+        let mut draft = Draft::default();
         for provider in &plan.providers {
-            if provider.models.is_empty() {
-                catalogue.open.push(provider.id);
-            }
             let aliases = provider.model_aliases.iter();
             let names = aliases.flat_map(|(alias, target)| [alias, target]);
             for name in provider.models.iter().chain(names) {
-                if seen.insert(name.clone()) {
-                    catalogue
-                        .claimed
-                        .push((name.clone(), provider.name.clone()));
+                draft.name(name, &provider.name);
+            }
+        }
+        for provider in &plan.providers {
+            if let Some(list) = list(provider.id).filter(|_| provider.models.is_empty()) {
+                for (name, entry) in list.models() {
+                    draft.list(name, entry, provider.id);
                 }
             }
         }
-        catalogue
+        draft.finish(former)
     }
 
-    /// Providers that must be asked for their models.
+    /// The answer to who asks for all models.
     #[must_use]
-    pub fn open(&self) -> &[ProviderId] {
-        &self.open
+    pub fn text(&self) -> &Arc<Vec<u8>> {
+        &self.text
     }
 
-    /// The models that the Plan names.
+    /// The entry of the model called `id`.
     #[must_use]
-    pub fn list(&self) -> List {
-        let mut list = List {
-            body: b"{\"object\":\"list\",\"data\":[".to_vec(),
-            ids: Vec::new(),
+    pub fn entry(&self, id: &str) -> Option<&[u8]> {
+        let Range { start, end } = self.models.get(id)?.entry;
+        self.text.get(start as usize..end as usize)
+    }
+
+    /// Which open providers list the model called `id`; `None`: none of them.
+    #[must_use]
+    pub fn listed(&self, id: &str) -> Option<Listed<'_>> {
+        let model = self.models.get(id)?;
+        let by = self.listers.get(model.listers as usize)?;
+        let turns = model.turns.as_ref();
+        (!by.is_empty()).then_some(Listed { by, turns })
+    }
+
+    /// How many models there are, and how many had no room.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        (self.models.len(), self.left_out)
+    }
+}
+
+/// A catalogue that is being made, in one pass over all lists.
+struct Draft {
+    text: Vec<u8>,
+    models: Map<Box<str>, Model>,
+    listers: Vec<Box<[ProviderId]>>,
+    /// The group that a group becomes with one more provider.
+    grown: Map<(u32, ProviderId), u32>,
+    left_out: usize,
+}
+
+impl Default for Draft {
+    fn default() -> Self {
+        Self {
+            text: START.to_vec(),
+            models: Map::default(),
+            listers: vec![Box::default()],
+            grown: Map::default(),
+            left_out: 0,
+        }
+    }
+}
+
+impl Draft {
+    /// A model that the configuration names; the first provider that does owns it.
+    fn name(&mut self, name: &str, owner: &str) {
+        if !self.models.contains_key(name) {
+            let entry = self.place(|text| write_entry(name, owner, text));
+            self.add(name, entry);
+        }
+    }
+
+    /// A model that an open provider lists; the first that does says how it looks.
+    fn list(&mut self, name: &str, entry: &[u8], provider: ProviderId) {
+        if !self.models.contains_key(name) {
+            if self.models.len() >= MODELS_LISTED_MAX {
+                self.left_out += 1;
+                return;
+            }
+            let entry = self.place(|text| text.extend_from_slice(entry));
+            self.add(name, entry);
+        }
+        if let Some(model) = self.models.get_mut(name) {
+            let former = model.listers;
+            let grown = self.grown.entry((former, provider));
+            model.listers = *grown.or_insert_with(|| {
+                let group = &self.listers[former as usize];
+                if group.last() == Some(&provider) {
+                    // It lists the model twice.
+                    return former;
+                }
+                let group = group.iter().copied().chain([provider]);
+                self.listers.push(group.collect());
+                place(self.listers.len() - 1)
+            });
+        }
+    }
+
+    fn place(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Range<u32> {
+        if self.text.len() > START.len() {
+            self.text.push(b',');
+        }
+        let from = self.text.len();
+        write(&mut self.text);
+        place(from)..place(self.text.len())
+    }
+
+    fn add(&mut self, name: &str, entry: Range<u32>) {
+        let model = Model {
+            entry,
+            listers: 0,
+            turns: None,
         };
-        for (id, owner) in &self.claimed {
-            list.begin(id.as_bytes());
-            write_model(id, owner, &mut list.body);
-        }
-        list
+        self.models.insert(name.into(), model);
     }
 
-    /// Appends the model called `id`; whether the Plan names it.
-    pub fn write_claimed(&self, id: &str, out: &mut Vec<u8>) -> bool {
-        let found = self.claimed.iter().find(|(claimed, _)| **claimed == *id);
-        if let Some((id, owner)) = found {
-            write_model(id, owner, out);
-        }
-        found.is_some()
-    }
-}
-
-/// A list of models that is being put together.
-pub struct List {
-    body: Vec<u8>,
-    ids: Vec<Box<[u8]>>,
-}
-
-impl List {
-    /// Adds the models of a provider's own list that are not there yet; how many there are, or
-    /// `None` where `answer` is no list.
-    pub fn add(&mut self, answer: &[u8]) -> Option<usize> {
-        let data = json::member(answer, b"data")?;
-        let mut count = 0;
-        for model in json::elements(data.value.text) {
-            let model = model.ok()?;
-            let Some(id) = json::member(model.text, b"id").and_then(|id| id.value.string()) else {
-                continue;
-            };
-            count += 1;
-            if !self.ids.iter().any(|known| **known == *id.as_bytes()) {
-                self.begin(id.as_bytes());
-                self.body.extend_from_slice(model.text);
+    fn finish(mut self, former: Option<&Catalogue>) -> Catalogue {
+        self.text.extend_from_slice(b"]}");
+        self.text.shrink_to_fit();
+        for (name, model) in &mut self.models {
+            if self.listers[model.listers as usize].len() > 1 {
+                let before = former.and_then(|former| former.models.get(name));
+                let turns = before.and_then(|before| before.turns.clone());
+                model.turns = Some(turns.unwrap_or_default());
             }
         }
-        Some(count)
-    }
-
-    /// Whether no model is in it.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
-    }
-
-    /// The list as the body of an answer.
-    #[must_use]
-    pub fn into_body(mut self) -> Vec<u8> {
-        self.body.extend_from_slice(b"]}");
-        self.body
-    }
-
-    fn begin(&mut self, id: &[u8]) {
-        if !self.ids.is_empty() {
-            self.body.push(b',');
+        Catalogue {
+            text: Arc::new(self.text),
+            models: self.models,
+            listers: self.listers,
+            left_out: self.left_out,
         }
-        self.ids.push(id.into());
     }
 }
 
-/// Appends the model called `id` from a provider's own list; whether it is there.
-pub fn write_found(answer: &[u8], id: &str, out: &mut Vec<u8>) -> bool {
-    let Some(data) = json::member(answer, b"data") else {
-        return false;
-    };
-    let mut models = json::elements(data.value.text).filter_map(Result::ok);
-    let found = models.find(|model| {
-        let found = json::member(model.text, b"id").and_then(|id| id.value.string());
-        found.as_deref() == Some(id)
-    });
-    if let Some(model) = &found {
-        out.extend_from_slice(model.text);
-    }
-    found.is_some()
+/// A place in a text, or in a table, that is bounded by `base::limits`.
+fn place(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
-/// The time at which a configured model was made is not known.
-fn write_model(id: &str, owner: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"id\":");
-    json::write_string(id, out);
-    out.extend_from_slice(b",\"object\":\"model\",\"created\":0,\"owned_by\":");
-    json::write_string(owner, out);
-    out.push(b'}');
-}
+const START: &[u8] = b"{\"object\":\"list\",\"data\":[";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::plan::ProviderKind;
+    use crate::config::{self, Environment, Options, Strictness};
+
+    fn plan(text: &str) -> Plan {
+        let options = Options {
+            environment: Environment::Unresolved,
+            strict: Strictness::Lenient,
+        };
+        config::load(text, &options).ok().expect("a good file").plan
+    }
+
+    fn list(body: &str) -> ModelList {
+        let pages = [body.as_bytes().to_vec()];
+        ModelList::read(ProviderKind::OpenAi, "p", &pages).expect("a list")
+    }
+
+    const PLAN: &str = "providers:
+  - {name: a, type: ollama, models: [m], model_aliases: {fast: m}}
+  - {name: b, type: ollama}
+  - {name: c, type: ollama}
+";
 
     #[test]
-    fn lists_are_joined_without_repeats() {
-        let mut list = List {
-            body: b"{\"data\":[".to_vec(),
-            ids: Vec::new(),
-        };
-        let answer = br#"{"object":"list","data":[{"id":"a","x":1},{"no":"id"},{"id":"b"}]}"#;
-        assert_eq!(list.add(answer), Some(2));
-        assert_eq!(
-            list.add(br#"{"data":[{"id":"b","y":2},{"id":"c"}]}"#),
-            Some(2)
+    fn each_model_is_told_once_and_known_by_who_lists_it() {
+        let plan = plan(PLAN);
+        let lists = [
+            ModelList::default(),
+            list(r#"{"data":[{"id":"m"},{"id":"x/y","z":1},{"id":"x/y"}]}"#),
+            list(r#"[{"id":"x/y"},{"id":"w"}]"#),
+        ];
+        let catalogue = Catalogue::new(&plan, |id| lists.get(id.index()), None);
+        let own =
+            |id: &str| format!(r#"{{"id":"{id}","object":"model","created":0,"owned_by":"a"}}"#);
+        let expected = format!(
+            r#"{{"object":"list","data":[{},{},{{"id":"x/y","z":1}},{{"id":"w"}}]}}"#,
+            own("m"),
+            own("fast")
         );
-        assert_eq!(list.add(b"nonsense"), None);
-        let body = String::from_utf8(list.into_body()).unwrap();
-        assert_eq!(body, r#"{"data":[{"id":"a","x":1},{"id":"b"},{"id":"c"}]}"#);
-        let mut out = Vec::new();
-        assert!(write_found(answer, "a", &mut out) && !write_found(answer, "z", &mut out));
-        assert_eq!(out, br#"{"id":"a","x":1}"#);
+        assert_eq!(std::str::from_utf8(catalogue.text()), Ok(&*expected));
+        assert_eq!(catalogue.counts(), (4, 0));
+        assert_eq!(catalogue.entry("x/y"), Some(&br#"{"id":"x/y","z":1}"#[..]));
+        assert_eq!(catalogue.entry("nobody"), None);
+        let by = |id| {
+            let listed = catalogue.listed(id);
+            listed.map_or(Vec::new(), |listed| {
+                listed.by.iter().map(|id| id.0).collect()
+            })
+        };
+        assert_eq!(by("x/y"), [1, 2]);
+        assert_eq!(by("w"), [2]);
+        assert_eq!(by("m"), [1]);
+        assert!(by("fast").is_empty() && by("nobody").is_empty());
+    }
+
+    #[test]
+    fn turns_are_those_of_a_model_and_go_on() {
+        let plan = plan(PLAN);
+        let lists = [list("[]"), list(r#"["x","y"]"#), list(r#"["x","y"]"#)];
+        let of = |catalogue: &Catalogue, id| {
+            let turns = catalogue
+                .listed(id)
+                .and_then(|listed| listed.turns.cloned());
+            turns.expect("two list it")
+        };
+        let before = Catalogue::new(&plan, |id| lists.get(id.index()), None);
+        assert_eq!((of(&before, "x").next(), of(&before, "y").next()), (0, 0));
+        let after = Catalogue::new(&plan, |id| lists.get(id.index()), Some(&before));
+        assert_eq!((of(&after, "x").next(), of(&before, "x").next()), (1, 2));
+    }
+
+    #[test]
+    fn what_has_no_room_is_left_out() {
+        let plan = plan(PLAN);
+        let ids: Vec<String> = (0..300_000).map(|id| format!("\"m-{id}\"")).collect();
+        let all = list(&format!("[{}]", ids.join(",")));
+        let catalogue = Catalogue::new(&plan, |id| (id.index() > 0).then_some(&all), None);
+        assert_eq!(
+            catalogue.counts(),
+            (MODELS_LISTED_MAX, 2 * (300_000 + 2 - MODELS_LISTED_MAX))
+        );
+        assert_eq!(catalogue.listers.len(), 3, "groups are shared");
+        let last = catalogue.listed("m-80000").expect("it is listed");
+        assert_eq!(last.by, [ProviderId(1), ProviderId(2)]);
     }
 }

@@ -14,7 +14,6 @@ pub struct Prefixes {
     chat: Prefix,
     completions: Prefix,
     embeddings: Prefix,
-    models: Prefix,
     own_key: Option<Secret>,
     kind: ProviderKind,
 }
@@ -48,7 +47,6 @@ impl Prefixes {
             chat: Prefix::new(provider, "chat/completions"),
             completions: Prefix::new(provider, "completions"),
             embeddings: Prefix::new(provider, "embeddings"),
-            models: Prefix::new(provider, "models"),
             kind: provider.kind,
             own_key: provider
                 .api_key
@@ -78,18 +76,14 @@ impl Prefixes {
         self.write_fields(request, out);
     }
 
-    /// Writes the whole of a request for the provider's list of models.
-    pub fn write_models(&self, request: &Outbound<'_>, out: &mut Vec<u8>) {
+    /// Writes the whole of a request that infermux makes for itself: for `target`, with its own key
+    /// for `provider` if it has one.
+    pub fn write_own(&self, provider: &Provider, target: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(b"GET ");
-        self.models.write(request.model, out);
-        self.write_fields(request, out);
-    }
-
-    /// Writes the whole of a health check: the same list, asked for by infermux itself.
-    pub fn write_check(&self, credential: Credential<'_>, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"GET ");
-        self.models.write("", out);
-        self.write_key(credential, out);
+        out.extend_from_slice(target.as_bytes());
+        out.extend_from_slice(rest_of_line(provider).as_bytes());
+        let own = provider.api_key.as_ref();
+        self.write_key(own.map_or(Credential::None, Credential::Own), out);
         out.extend_from_slice(b"User-Agent: infermux\r\nConnection: close\r\n\r\n");
     }
 
@@ -142,43 +136,8 @@ impl Prefixes {
 
 impl Prefix {
     fn new(provider: &Provider, endpoint: &str) -> Self {
-        let base = &provider.base;
-        let query = if base.query.is_empty() { "" } else { "?" };
-        let simple = |root: &str| azure::Target {
-            before: format!("{}{root}/{endpoint}{query}{}", base.path, base.query),
-            after: None,
-        };
-        let target = match provider.kind {
-            ProviderKind::OpenAi => simple(""),
-            ProviderKind::Anthropic => {
-                let resource = if endpoint == "models" {
-                    Resource::Models
-                } else {
-                    Resource::Messages
-                };
-                let before = anthropic::target(&base.path, &base.query, resource);
-                azure::Target {
-                    before,
-                    after: None,
-                }
-            }
-            // Ollama speaks the OpenAI dialect under `/v1`; a base may name that already.
-            ProviderKind::Ollama if base.path.ends_with("/v1") => simple(""),
-            ProviderKind::Ollama => simple("/v1"),
-            ProviderKind::AzureOpenAi => {
-                let place = azure::Place {
-                    path: &base.path,
-                    query: &base.query,
-                    deployment: provider.azure_deployment.as_deref(),
-                    version: &provider.azure_api_version,
-                };
-                azure::target(&place, endpoint)
-            }
-        };
-        let rest = format!(
-            " HTTP/1.1\r\nHost: {}\r\nAccept-Encoding: identity\r\n",
-            base.authority
-        );
+        let target = target(provider, endpoint);
+        let rest = rest_of_line(provider);
         match target.after {
             Some(after) => Self {
                 before: target.before.into_bytes().into(),
@@ -202,6 +161,55 @@ impl Prefix {
     }
 }
 
+/// Where `provider` is asked for its list of models.
+#[must_use]
+pub fn list_target(provider: &Provider) -> String {
+    target(provider, MODELS).before
+}
+
+/// Where `provider` serves an endpoint.
+fn target(provider: &Provider, endpoint: &str) -> azure::Target {
+    let base = &provider.base;
+    let query = if base.query.is_empty() { "" } else { "?" };
+    let simple = |root: &str| azure::Target {
+        before: format!("{}{root}/{endpoint}{query}{}", base.path, base.query),
+        after: None,
+    };
+    match provider.kind {
+        ProviderKind::OpenAi => simple(""),
+        ProviderKind::Anthropic => {
+            let resource = if endpoint == MODELS {
+                Resource::Models
+            } else {
+                Resource::Messages
+            };
+            let before = anthropic::target(&base.path, &base.query, resource);
+            azure::Target {
+                before,
+                after: None,
+            }
+        }
+        // Ollama speaks the OpenAI dialect under `/v1`; a base may name that already.
+        ProviderKind::Ollama if base.path.ends_with("/v1") => simple(""),
+        ProviderKind::Ollama => simple("/v1"),
+        ProviderKind::AzureOpenAi => {
+            let place = azure::Place {
+                path: &base.path,
+                query: &base.query,
+                deployment: provider.azure_deployment.as_deref(),
+                version: &provider.azure_api_version,
+            };
+            azure::target(&place, endpoint)
+        }
+    }
+}
+
+/// What follows the target in every request to `provider`.
+fn rest_of_line(provider: &Provider) -> String {
+    let authority = &provider.base.authority;
+    format!(" HTTP/1.1\r\nHost: {authority}\r\nAccept-Encoding: identity\r\n")
+}
+
 fn key_line(kind: ProviderKind, key: &Secret) -> Secret {
     let key = key.expose();
     Secret::new(match kind {
@@ -221,3 +229,6 @@ fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }
+
+/// The endpoint that lists models.
+const MODELS: &str = "models";

@@ -1,16 +1,19 @@
 //! Where a request may go: its route, and who on it is eligible.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::ids::{ProviderId, RouteId};
 use crate::base::time::Instant;
 use crate::config::plan::{Endpoint, Plan, Route};
 use crate::decide::eligible::Eligible;
+use crate::exchange::catalogue::Catalogue;
 use crate::exchange::refusal::Refusal;
+use crate::link::gate::Turns;
 use crate::link::provider_gate::Standing;
 
 /// The route of a request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Routed<'p> {
     /// Its id, which is also that of its rotation ticket.
     pub id: RouteId,
@@ -18,6 +21,19 @@ pub struct Routed<'p> {
     pub route: &'p Route,
     /// Name of the matching group.
     pub group: Option<&'p str>,
+    /// Who of the route is a candidate.
+    among: Among,
+    /// The turns of those, where they are not the route's.
+    pub turns: Option<Arc<Turns>>,
+}
+
+/// Who of a route's providers is a candidate.
+#[derive(Clone, Debug)]
+enum Among {
+    /// All of them.
+    All,
+    /// Those whose last list has the model.
+    Listers(Eligible),
 }
 
 /// Who on a route is eligible, and why the others are not.
@@ -48,13 +64,41 @@ pub fn route<'p>(plan: &'p Plan, endpoint: Endpoint, model: &str) -> Option<Rout
         id,
         route,
         group: group.map(|group| &*group.name),
+        among: Among::All,
+        turns: None,
     })
+}
+
+impl Routed<'_> {
+    /// Among open providers, those whose last list has `model` are the candidates; the others are
+    /// only while nobody on the route lists it.
+    pub fn prefer_listers(&mut self, catalogue: &Catalogue, model: &str) {
+        let Some(listed) = catalogue.listed(model).filter(|_| self.route.is_unclaimed) else {
+            return;
+        };
+        let candidates = self.route.candidates.iter().enumerate();
+        let listers = candidates.filter(|(_, one)| listed.by.contains(&one.provider));
+        let listers: Eligible = listers.map(|(place, _)| place).collect();
+        if !listers.is_empty() {
+            self.among = Among::Listers(listers);
+            self.turns = listed.turns.cloned();
+        }
+    }
+
+    /// Whether the provider at `place` of the route is a candidate.
+    #[must_use]
+    pub fn is_candidate(&self, place: usize) -> bool {
+        match &self.among {
+            Among::All => true,
+            Among::Listers(listers) => listers.contains(place),
+        }
+    }
 }
 
 /// Looks at the candidates that were not `tried`. Asking for a `standing` must change nothing: only
 /// the chosen one takes headroom or a probe's permit.
 pub fn survey(
-    route: &Route,
+    routed: &Routed<'_>,
     tried: &Eligible,
     mut standing: impl FnMut(ProviderId) -> Standing,
 ) -> Survey {
@@ -63,8 +107,8 @@ pub fn survey(
         obstacle: Obstacle::Outage,
         back_at: Instant::NEVER,
     };
-    for (place, candidate) in route.candidates.iter().enumerate() {
-        if tried.contains(place) {
+    for (place, candidate) in routed.route.candidates.iter().enumerate() {
+        if tried.contains(place) || !routed.is_candidate(place) {
             continue;
         }
         match standing(candidate.provider) {
@@ -107,10 +151,12 @@ mod tests {
     use crate::base::map::Map;
     use crate::config::plan::{
         Auth, Budgets, Candidate, Failover, Group, Listen, Log, LogFormat, LogLevel, Places,
-        Routes, Server,
+        ProviderKind, Routes, Server,
     };
+    use crate::config::{self, Environment, Options, Strictness};
     use crate::decide::policy::LatencyPolicy;
     use crate::decide::strategy::Strategy;
+    use crate::exchange::model_list::ModelList;
 
     fn route(providers: &[u16]) -> Route {
         let candidate = |&id| Candidate {
@@ -121,6 +167,7 @@ mod tests {
         Route {
             group: None,
             strategy: Strategy::RoundRobin,
+            is_unclaimed: false,
             candidates: providers.iter().map(candidate).collect(),
         }
     }
@@ -207,11 +254,63 @@ mod tests {
         ] {
             let routed = super::route(&plan, endpoint, model);
             assert_eq!(
-                routed.map(|routed| (routed.id, routed.group)),
+                routed.as_ref().map(|routed| (routed.id, routed.group)),
                 expected,
                 "{model}"
             );
             assert!(routed.is_none_or(|routed| routed.route == plan.routes.route(routed.id)));
+        }
+    }
+
+    fn routed(route: &Route) -> Routed<'_> {
+        Routed {
+            id: RouteId(0),
+            route,
+            group: None,
+            among: Among::All,
+            turns: None,
+        }
+    }
+
+    #[test]
+    fn among_open_providers_who_lists_the_model_comes_first() {
+        let options = Options {
+            environment: Environment::Unresolved,
+            strict: Strictness::Lenient,
+        };
+        let text = "providers: [{name: a, type: ollama}, {name: b, type: ollama}, \
+                    {name: c, type: ollama}, {name: d, type: ollama, models: [claimed]}]\n\
+                    routing: {groups: [{name: g, models: [x], providers: [a, c]}]}\n";
+        let plan = config::load(text, &options).ok().unwrap().plan;
+        let list = |text: &str| {
+            let page = vec![text.as_bytes().to_vec()];
+            ModelList::read(ProviderKind::Ollama, "p", &page).unwrap()
+        };
+        let lists = [
+            list(r#"["claimed"]"#),
+            list(r#"["x","y"]"#),
+            list(r#"["y"]"#),
+            ModelList::default(),
+        ];
+        let nobody = Catalogue::new(&plan, |_| None, None);
+        let known = Catalogue::new(&plan, |id| lists.get(id.index()), None);
+        for (model, catalogue, expected) in [
+            ("y", &nobody, "0 1 2"),
+            ("y", &known, "1 2"),
+            ("z", &known, "0 1 2"),
+            // A group's word is that of the file: whoever else lists the model is none of it.
+            ("x", &known, "0 2"),
+            ("claimed", &known, "3"),
+        ] {
+            let endpoint = Endpoint::ChatCompletions;
+            let mut routed = super::route(&plan, endpoint, model).unwrap();
+            routed.prefer_listers(catalogue, model);
+            let survey = survey(&routed, &Eligible::NONE, |_| READY);
+            let ids = survey.eligible.iter().map(|place| {
+                let candidate = &routed.route.candidates[place];
+                candidate.provider.0.to_string()
+            });
+            assert_eq!(ids.collect::<Vec<_>>().join(" "), expected, "{model}");
         }
     }
 
@@ -234,7 +333,8 @@ mod tests {
     fn the_eligible_are_the_ready_that_were_not_tried() {
         let standings = [READY, out(1), READY, limited(1), READY];
         let tried = [2].into_iter().collect();
-        let survey = survey(&route(&[4, 3, 2, 1, 0]), &tried, |id| standings[id.index()]);
+        let route = route(&[4, 3, 2, 1, 0]);
+        let survey = survey(&routed(&route), &tried, |id| standings[id.index()]);
         assert_eq!(survey.eligible, [0, 4].into_iter().collect());
     }
 
@@ -249,7 +349,8 @@ mod tests {
             ([out(5), limited(20)], limit(seconds(5))),
             ([limited(7), limited(0)], limit(seconds(0))),
         ] {
-            let survey = survey(&route(&[0, 1]), &Eligible::NONE, |id| standings[id.index()]);
+            let route = route(&[0, 1]);
+            let survey = survey(&routed(&route), &Eligible::NONE, |id| standings[id.index()]);
             assert!(survey.eligible.is_empty());
             assert_eq!(survey.refusal("m", NOW), expected, "{standings:?}");
         }

@@ -27,6 +27,8 @@ pub enum Event {
     WriterEnded(Option<String>),
     /// The writer of reports has ended; why, where it should not have.
     ReportsEnded(Option<String>),
+    /// Who puts the list of models together has ended, with this fault if any.
+    CatalogueEnded(Option<String>),
     /// The coordinator has ended; why, where it should not have.
     CoordinatorEnded(Option<String>),
 }

@@ -22,6 +22,18 @@ pub struct Gates {
     process: Arc<Process>,
 }
 
+/// The turns of a rotation that more than one thread gives out.
+#[derive(Debug, Default)]
+pub struct Turns(AtomicU64);
+
+impl Turns {
+    /// The next number: each is given out once in the whole process.
+    #[must_use]
+    pub fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
 /// The words of one process.
 #[derive(Debug)]
 pub struct Process {

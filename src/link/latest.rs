@@ -20,6 +20,11 @@ impl<T> Latest<T> {
         self.0.store(value);
     }
 
+    /// Looks at what was published last: no count that other threads change is touched.
+    pub fn look<R>(&self, read: impl FnOnce(&T) -> R) -> R {
+        read(&self.0.load())
+    }
+
     /// What was published last.
     #[must_use]
     pub fn load(&self) -> Arc<T> {

@@ -10,6 +10,7 @@ pub mod events;
 pub mod facts;
 pub mod gate;
 pub mod latest;
+pub mod lists;
 pub mod log;
 pub mod meters;
 pub mod orders;

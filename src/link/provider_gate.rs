@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::base::time::Instant;
+use arc_swap::ArcSwapOption;
+
+use crate::base::time::{Instant, WallTime};
 use crate::link::Padded;
 use crate::link::orders::{Circuit, Health};
 
@@ -18,6 +20,18 @@ pub struct ProviderGate {
     tokens: Option<Headroom>,
     check_interval: Duration,
     counts: Counts,
+    complaint: Arc<ArcSwapOption<Complaint>>,
+}
+
+/// What the last health check that did not succeed has found. Only who reports or refuses reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaint {
+    /// What was wrong.
+    pub why: Box<str>,
+    /// When.
+    pub at: WallTime,
+    /// Since when no check has succeeded.
+    pub since: WallTime,
 }
 
 /// What limits count in, whether or not they are in force: one configuration takes it over from the
@@ -117,17 +131,22 @@ impl ProviderGate {
             requests: left(limits.requests),
             tokens: left(limits.tokens),
         };
-        Self::over(Arc::default(), counts, limits)
+        Self::over((Arc::default(), Arc::default()), counts, limits)
     }
 
     /// The same words under other limits. By how much a limit has changed is for the coordinator to
     /// give back, or to take; requests that were admitted without a limit are not counted in it.
     #[must_use]
     pub fn with_limits(&self, limits: Limits) -> Self {
-        Self::over(Arc::clone(&self.read), self.counts.clone(), limits)
+        let words = (Arc::clone(&self.read), Arc::clone(&self.complaint));
+        Self::over(words, self.counts.clone(), limits)
     }
 
-    fn over(read: Arc<Padded<ReadWords>>, counts: Counts, limits: Limits) -> Self {
+    fn over(
+        (read, complaint): (Arc<Padded<ReadWords>>, Arc<ArcSwapOption<Complaint>>),
+        counts: Counts,
+        limits: Limits,
+    ) -> Self {
         let headroom = |left: &Arc<_>, limit| {
             let left = Arc::clone(left);
             signed(limit).map(|limit| Headroom { left, limit })
@@ -140,6 +159,7 @@ impl ProviderGate {
             tokens: headroom(&counts.tokens, limits.tokens),
             check_interval: limits.check_interval,
             counts,
+            complaint,
         }
     }
 
@@ -303,6 +323,17 @@ impl ProviderGate {
             Health::Healthy => word & !UNHEALTHY,
             Health::Unhealthy => word | UNHEALTHY,
         });
+    }
+
+    /// Publishes what a health check has found; only the coordinator does, before the health.
+    pub fn set_complaint(&self, complaint: Arc<Complaint>) {
+        self.complaint.store(Some(complaint));
+    }
+
+    /// What the last health check that did not succeed has found.
+    #[must_use]
+    pub fn complaint(&self) -> Option<Arc<Complaint>> {
+        self.complaint.load_full()
     }
 
     /// Publishes until when the provider is left alone; never earlier than before.

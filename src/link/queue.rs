@@ -25,6 +25,12 @@ impl<T> Giver<T> {
 }
 
 impl<T> Taker<T> {
+    /// A piece of work that is there already.
+    #[must_use]
+    pub fn ready(&self) -> Option<T> {
+        self.0.try_recv().ok()
+    }
+
     /// The next piece of work, however long that takes; `None`: none will come any more.
     #[must_use]
     pub fn next(&self) -> Option<T> {
@@ -40,7 +46,8 @@ mod tests {
     fn work_is_taken_in_order_and_refused_without_room() {
         let (giver, taker) = queue(2);
         assert!(giver.give(1) && giver.give(2) && !giver.give(3));
-        assert_eq!((taker.next(), taker.next()), (Some(1), Some(2)));
+        assert_eq!((taker.next(), taker.ready()), (Some(1), Some(2)));
+        assert_eq!(taker.ready(), None);
         drop(giver);
         assert_eq!(taker.next(), None);
     }

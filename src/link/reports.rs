@@ -14,6 +14,7 @@ use crate::base::time::WallTime;
 use crate::link::Padded;
 use crate::link::facts::Fact;
 use crate::link::orders::Health;
+use crate::link::provider_gate::Complaint;
 
 /// What the coordinator receives.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub enum Message {
         state: Health,
         /// When.
         at: WallTime,
+        /// What it found amiss.
+        complaint: Option<Arc<Complaint>>,
     },
     /// Something an operator wants to know or to happen.
     Ask(Ask),
@@ -331,6 +334,7 @@ mod tests {
             provider: ProviderId(0),
             state: Health::Healthy,
             at: WallTime::default(),
+            complaint: None,
         };
         while reporter.send(health()).is_ok() {}
         assert!(inbox.ready().is_some());

@@ -34,6 +34,9 @@ pub struct ProviderSeen {
     rate_limit_headroom_rpm: Option<u64>,
     rate_limit_headroom_tpm: Option<u64>,
     last_check_at: Option<String>,
+    health_check_url: Option<String>,
+    unhealthy_since: Option<String>,
+    last_error: Option<String>,
 }
 
 impl ProviderSeen {
@@ -55,6 +58,17 @@ impl ProviderSeen {
             }
             Some(_) | None => Cell::new(&self.circuit, tone),
         }
+    }
+
+    /// Why it is unhealthy; nothing where it is not.
+    fn complaint(&self) -> Option<Cell> {
+        let why = self.last_error.as_deref().filter(|_| !self.healthy)?;
+        let asked = self.health_check_url.as_deref();
+        let asked = asked.map_or(String::new(), |url| format!(", asked for {url}"));
+        let since = self.unhealthy_since.as_deref().map(time_of_day);
+        let since = since.map_or(String::new(), |at| format!(" since {at}"));
+        let text = format!("unhealthy{since}: {why}{asked}");
+        Some(Cell::new(text, Tone::Bad))
     }
 
     fn row(&self) -> Vec<Cell> {
@@ -83,7 +97,7 @@ impl ProviderSeen {
     }
 }
 
-/// The providers, one in each line.
+/// The providers, one in each line, and below them why some are unhealthy.
 #[must_use]
 pub fn providers(all: &[ProviderSeen], paint: Paint) -> String {
     let columns = [
@@ -100,7 +114,15 @@ pub fn providers(all: &[ProviderSeen], paint: Paint) -> String {
         ("MODELS", Side::Left),
     ];
     let rows: Vec<Vec<Cell>> = all.iter().map(ProviderSeen::row).collect();
-    table::table(&columns, &rows, paint)
+    let text = table::table(&columns, &rows, paint);
+    let complaints: Vec<(&str, Cell)> = all
+        .iter()
+        .filter_map(|one| Some((&*one.name, one.complaint()?)))
+        .collect();
+    if complaints.is_empty() {
+        return text;
+    }
+    format!("{text}\n{}", table::pairs(&complaints, paint))
 }
 
 /// The router as a whole.
@@ -195,7 +217,9 @@ mod tests {
              "model_aliases":{},"rate_limit_headroom_rpm":10,"rate_limit_headroom_tpm":null,
              "last_check_at":"2026-03-01T12:34:56.789Z"},
             {"name":"local","type":"ollama","healthy":false,"circuit":"open",
-             "circuit_recovery_at":"2026-03-01T12:35:00.000Z","later":1}
+             "circuit_recovery_at":"2026-03-01T12:35:00.000Z","later":1,
+             "health_check_url":"http://h/v1/models","unhealthy_since":"2026-03-01T12:30:00.000Z",
+             "last_error":"status 503","last_error_at":"2026-03-01T12:34:00.000Z"}
         ]"#;
         serde_json::from_str(text).unwrap()
     }
@@ -217,7 +241,10 @@ mod tests {
             .zip(rest)
             .map(|(a, b)| format!("{a}{b}"))
             .collect();
-        assert_eq!(providers(&seen(), Paint::Plain), lines.concat());
+        let why = "\nlocal  unhealthy since 12:30:00Z: status 503, asked for http://h/v1/models\n";
+        assert_eq!(providers(&seen(), Paint::Plain), lines.concat() + why);
+        let well = &seen()[..1];
+        assert!(!providers(well, Paint::Plain).contains("\n\n"));
     }
 
     #[test]

@@ -43,6 +43,16 @@ pub struct ProviderReport<'a> {
     /// When its health was last checked.
     #[serde(serialize_with = "rfc_3339")]
     pub last_check_at: Option<WallTime>,
+    /// What its health check asks; `null` where it is not checked.
+    pub health_check_url: Option<String>,
+    /// Since when it is unhealthy, while it is.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rfc_3339")]
+    pub unhealthy_since: Option<WallTime>,
+    /// What the last health check that did not succeed has found.
+    pub last_error: Option<Box<str>>,
+    /// When that was.
+    #[serde(serialize_with = "rfc_3339")]
+    pub last_error_at: Option<WallTime>,
 }
 
 /// The body of an answer that holds `report`.
@@ -98,6 +108,10 @@ mod tests {
             rate_limit_headroom_rpm: Some(3),
             rate_limit_headroom_tpm: None,
             last_check_at: None,
+            health_check_url: Some("http://h/v1/models".into()),
+            unhealthy_since: None,
+            last_error: Some("status 503".into()),
+            last_error_at: Some(WallTime::from_unix_millis(0)),
         };
         assert_eq!(
             String::from_utf8(body(&[report])).unwrap(),
@@ -105,7 +119,9 @@ mod tests {
              \"circuit_opened_at\":\"1970-01-01T00:00:00.000Z\",\"error_rate\":0.5,\
              \"p95_latency_ms\":1.5,\"requests_last_minute\":7,\"models\":[\"m\"],\
              \"model_aliases\":{\"a\":\"m\"},\"rate_limit_headroom_rpm\":3,\
-             \"rate_limit_headroom_tpm\":null,\"last_check_at\":null}]"
+             \"rate_limit_headroom_tpm\":null,\"last_check_at\":null,\
+             \"health_check_url\":\"http://h/v1/models\",\"last_error\":\"status 503\",\
+             \"last_error_at\":\"1970-01-01T00:00:00.000Z\"}]"
         );
     }
 }

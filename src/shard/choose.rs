@@ -4,17 +4,30 @@ use std::time::Duration;
 
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
+use crate::config::plan::Endpoint;
 use crate::decide::eligible::Eligible;
 use crate::decide::strategy::{Choice, Strategy, choose};
-use crate::exchange::route::{self, Survey};
+use crate::exchange::route::{self, Routed, Survey};
 use crate::shard::drive::Job;
+use crate::shard::run::Shard;
 use crate::shard::spend;
 use crate::sys::clock;
+
+/// The route of a request for `model`; `None` when no provider is configured to serve it.
+pub(super) fn route<'p>(shard: &'p Shard, endpoint: Endpoint, model: &str) -> Option<Routed<'p>> {
+    let mut routed = route::route(&shard.plan, endpoint, model)?;
+    if routed.route.is_unclaimed {
+        shard
+            .catalogue
+            .look(|catalogue| routed.prefer_listers(catalogue, model));
+    }
+    Some(routed)
+}
 
 /// Who can take the request at `now`, but for those that were tried.
 pub(super) fn survey(job: &Job<'_>, now: Instant, tried: &Eligible, tokens: Tokens) -> Survey {
     let gates = &job.shard.gates.providers;
-    route::survey(job.routed.route, tried, |id| {
+    route::survey(&job.routed, tried, |id| {
         gates[id.index()].standing(now, tokens.get())
     })
 }
@@ -57,7 +70,10 @@ pub(super) fn pick(
 pub(super) fn ticket(job: &Job<'_>) -> u64 {
     match job.routed.route.strategy {
         Strategy::RoundRobin | Strategy::LeastLatency | Strategy::CostWeighted => {
-            job.shard.gates.ticket(job.routed.id)
+            match &job.routed.turns {
+                Some(turns) => turns.next(),
+                None => job.shard.gates.ticket(job.routed.id),
+            }
         }
         Strategy::Random | Strategy::Priority => 0,
     }

@@ -14,7 +14,7 @@ use crate::decide::retry_budget;
 use crate::exchange::admit;
 use crate::exchange::refusal::{Connection, LastWord, Refusal};
 use crate::exchange::request::Request;
-use crate::exchange::route::{self, Routed};
+use crate::exchange::route::Routed;
 use crate::exchange::target::{self, Manage, Target};
 use crate::link::facts::{Sample, SampleKind};
 use crate::shard::attempt::{self, End, Fresh, Injection, Try};
@@ -104,7 +104,8 @@ pub async fn answer(
 ) -> After {
     match target {
         Target::Infer(endpoint) => infer(shard, caller, request, *endpoint, body).await,
-        Target::Models | Target::Model(_) => models::answer(shard, caller, request, target).await,
+        Target::Models => models::all(shard, caller, request).await,
+        Target::Model(id) => models::one(shard, caller, request, id).await,
         Target::Manage(what) => manage::answer(shard, caller, request, what).await,
     }
 }
@@ -135,7 +136,7 @@ async fn infer(
     record.model = Some(&ask.model);
     #[cfg(debug_assertions)]
     panic_if_asked(caller);
-    let Some(routed) = route::route(&shard.plan, endpoint, &ask.model) else {
+    let Some(routed) = choose::route(shard, endpoint, &ask.model) else {
         let refusal = Refusal::ModelNotFound { model: &ask.model };
         return refuse::tell(shard, caller, request, &mut record, &refusal).await;
     };
@@ -168,8 +169,8 @@ fn spend<'a>(job: &mut Job<'a>, record: &mut Record<'a>) -> Result<(), Refusal<'
     let budget = label.and_then(|label| shard.era.purse.budget_of(label.as_str()));
     let mut allowance = spend::admit(job, budget, Turn::AsAsked);
     if let Allowance::Instead(model) = allowance {
-        job.routed = route::route(&shard.plan, job.endpoint, model)
-            .ok_or(Refusal::ModelNotFound { model })?;
+        job.routed =
+            choose::route(shard, job.endpoint, model).ok_or(Refusal::ModelNotFound { model })?;
         (job.model, job.model_override) = (model, Some(model));
         job.model_json = Some(json::quoted(model));
         allowance = spend::admit(job, budget, Turn::Downgraded);

@@ -7,7 +7,6 @@ use rustls::ServerConfig;
 use crate::base::ids::{ProviderId, RouteId};
 use crate::config::plan::Plan;
 use crate::decide::rotation::Rotation;
-use crate::exchange::catalogue::Catalogue;
 use crate::exchange::outbound::Prefixes;
 use crate::ledger::terms::Terms;
 use crate::shard::spend::Purse;
@@ -21,8 +20,6 @@ pub struct Era {
     pub terms: Arc<Terms>,
     /// What is computed once for each route.
     pub routes: Box<[RouteExtras]>,
-    /// The list of models.
-    pub catalogue: Catalogue,
     /// Prices and budgets.
     pub purse: Purse,
     /// TLS towards callers whose connections begin in it.
@@ -39,7 +36,6 @@ impl Era {
         Self {
             number,
             routes: RouteExtras::of(plan),
-            catalogue: Catalogue::of(plan),
             purse: Purse::new(plan),
             prefixes: plan.providers.iter().map(Prefixes::new).collect(),
             tls_accept,

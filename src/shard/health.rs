@@ -1,25 +1,26 @@
-//! Health checks: the cheapest request that proves endpoint and key, and bills nothing.
+//! Health checks: the cheapest request that proves endpoint and key, and bills nothing. What an
+//! open provider answers is its list of models, too.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::ids::ProviderId;
-use crate::base::time::Instant;
-use crate::config::plan::Plan;
-use crate::exchange::admit::Credential;
+use crate::base::time::WallTime;
+use crate::config::plan::{Plan, Provider};
+use crate::exchange::checkup::{self, Finding};
 use crate::link::orders::Health;
+use crate::link::provider_gate::Complaint;
 use crate::link::reports::{Message, Question};
-use crate::shard::connect;
+use crate::shard::fetch::{self, Answer};
 use crate::shard::guarded;
+use crate::shard::lists;
 use crate::shard::manage;
 use crate::shard::nudge::Nudge;
-use crate::shard::part::Part;
 use crate::shard::run::{Current, Shard};
-use crate::shard::timers::Cut;
 use crate::sys::clock;
-use crate::wire::head::{Arrival, Asked, Head};
 
 /// Who is being checked: by provider, the number of the task that does so.
 #[derive(Default)]
@@ -74,8 +75,9 @@ pub async fn check_all(current: Rc<Current>, checks: Rc<Checks>, checked: Box<dy
     checked();
 }
 
-/// The configuration is another one than `before`: who is new, has another key, or is checked by
-/// other rules is checked at once. Until then, who is new is taken for healthy.
+/// The configuration is another one than `before`: who is new, has another key, is checked by other
+/// rules, or lists its models for the first time is checked at once. Until then, who is new is
+/// taken for healthy.
 pub fn check_changed(current: &Rc<Current>, checks: &Rc<Checks>, before: &Plan) {
     let shard = current.shard();
     let is_gone = |id: &ProviderId| shard.plan.find_provider(*id).is_none();
@@ -85,7 +87,10 @@ pub fn check_changed(current: &Rc<Current>, checks: &Rc<Checks>, before: &Plan) 
         let former = before.find_provider(id);
         let is_fresh = shard.era.terms.fresh.providers.contains(&id);
         let is_same = former.is_some_and(|former| {
-            former.health_check == provider.health_check && former.api_key == provider.api_key
+            let opens = provider.models.is_empty() && !former.models.is_empty();
+            former.health_check == provider.health_check
+                && former.api_key == provider.api_key
+                && !opens
         });
         if provider.health_check.disabled {
             checks.end(id);
@@ -113,34 +118,29 @@ async fn keep_checking(
     (id, number): (ProviderId, u64),
     first: impl FnOnce(),
 ) {
-    let (mut before, mut first) = (None, Some(first));
+    let (mut history, mut first) = (History::default(), Some(first));
     while checks.is_current(id, number) {
         let shard = current.shard();
         let Some(provider) = shard.plan.find_provider(id) else {
             break;
         };
-        let check = provider.health_check;
-        let found = check_once(&shard, id, clock::now() + check.timeout).await;
+        let (finding, answer) = check_once(&shard, provider).await;
         if !checks.is_current(id, number) {
             break;
         }
-        tell(&shard, id, before, &found);
-        let state = if found.is_ok() {
-            Health::Healthy
-        } else {
-            Health::Unhealthy
-        };
+        history.tell(provider, &finding);
+        let message = history.message(id, finding);
         // The coordinator publishes it; where its inbox is full, the next check says it again.
-        let sent = shard.reports.ask(Message::Health {
-            provider: id,
-            state,
-            at: clock::wall(),
-        });
-        before = sent.is_ok().then_some(state);
+        if shard.reports.ask(message).is_err() {
+            history = History::default();
+        }
+        if let Some(answer) = answer {
+            lists::learn(&shard, id, answer).await;
+        }
         if let Some(first) = first.take() {
             first();
         }
-        let pause = jittered(&shard, check.interval);
+        let pause = jittered(&shard, provider.health_check.interval);
         // Nobody else needs this era by then.
         drop(shard);
         monoio::time::sleep(pause).await;
@@ -150,65 +150,73 @@ async fn keep_checking(
     }
 }
 
-/// What a check found: why the provider is not healthy.
-async fn check_once(shard: &Shard, id: ProviderId, deadline: Instant) -> Result<(), String> {
-    let mut up = connect::connect(shard, id, deadline)
-        .await
-        .map_err(|fault| format!("no connection: {fault:?}"))?;
-    up.socket.deadline.set(deadline, Cut::Both);
-    let provider = shard.plan.provider(id);
-    let key = provider
-        .api_key
-        .as_ref()
-        .map_or(Credential::None, Credential::Own);
-    let mut out = Vec::new();
-    shard.era.prefixes(id).write_check(key, &mut out);
-    let sent = up.socket.writer.write(Part::own(out)).await.0;
-    let mut head = Head::default();
-    let mut bytes = Vec::new();
-    loop {
-        match head.parse_answer(&bytes, 0, Asked::Other) {
-            Ok(Arrival::Whole) if head.status >= 200 => break,
-            // What it announces may be there already.
-            Ok(Arrival::Whole) => {
-                bytes = bytes.split_off(head.len);
-                continue;
-            }
-            Ok(Arrival::Partial) => {}
-            Err(_) => return Err("a malformed answer".into()),
+/// Asks once: what that says, and the answer where it is a good one.
+async fn check_once(shard: &Shard, provider: &Provider) -> (Finding, Option<Answer>) {
+    let target = checkup::target(provider);
+    let deadline = clock::now() + provider.health_check.timeout;
+    match fetch::get(shard, provider.id, &target, deadline).await {
+        Ok(answer) => {
+            let finding = checkup::judge(provider, answer.status);
+            let is_well = finding == Finding::Well;
+            (finding, is_well.then_some(answer))
         }
-        let (result, arrived) = up.socket.reader.collect().await;
-        bytes.extend_from_slice(&arrived);
-        match (result, &sent) {
-            (Ok(count), _) if count > 0 => up.post_read(),
-            _ if up.socket.deadline.is_overdue() => return Err("no answer in time".into()),
-            (Err(fault), _) => return Err(fault.to_string()),
-            (_, Err(fault)) => return Err(fault.to_string()),
-            (Ok(_), Ok(())) => return Err("the connection was closed without an answer".into()),
-        }
-    }
-    // Without a key of our own, any answer shows that somebody is there.
-    let healthy = match provider.api_key {
-        Some(_) => matches!(head.status, 200..=299),
-        None => head.status < 500,
-    };
-    if healthy {
-        Ok(())
-    } else {
-        Err(format!("status {}", head.status))
+        Err(why) => (Finding::Ill(why), None),
     }
 }
 
-/// A check that fails or recovers is logged once.
-fn tell(shard: &Shard, id: ProviderId, before: Option<Health>, found: &Result<(), String>) {
-    let provider = &*shard.plan.provider(id).name;
-    match (before, found) {
-        (Some(Health::Unhealthy), Err(_)) | (Some(Health::Healthy) | None, Ok(())) => {}
-        (Some(Health::Healthy) | None, Err(why)) => {
-            tracing::warn!(provider, why, "the health check failed");
+/// What the checks of one provider have found so far.
+#[derive(Default)]
+struct History {
+    /// The last finding.
+    last: Option<Finding>,
+    /// Since when no check has succeeded.
+    since: Option<WallTime>,
+}
+
+impl History {
+    /// A check that finds something else than the one before is logged, once.
+    fn tell(&self, provider: &Provider, found: &Finding) {
+        let (name, url) = (&*provider.name, checkup::url(provider));
+        match (&self.last, found) {
+            (Some(Finding::Ill(_)), Finding::Ill(_))
+            | (Some(Finding::Unsaid(_)), Finding::Unsaid(_))
+            | (Some(Finding::Well | Finding::Unsaid(_)) | None, Finding::Well) => {}
+            (_, Finding::Ill(why)) => {
+                tracing::warn!(provider = name, url, why, "the health check failed");
+            }
+            (_, Finding::Unsaid(why)) => {
+                tracing::warn!(
+                    provider = name,
+                    url,
+                    why,
+                    "the health check says nothing of the provider's health: it stays in service"
+                );
+            }
+            (Some(Finding::Ill(_)), Finding::Well) => {
+                tracing::info!(provider = name, "the health check succeeds again");
+            }
         }
-        (Some(Health::Unhealthy), Ok(())) => {
-            tracing::info!(provider, "the health check succeeds again");
+    }
+
+    /// What the coordinator is told of a finding.
+    fn message(&mut self, provider: ProviderId, found: Finding) -> Message {
+        let at = clock::wall();
+        let (state, why) = match &found {
+            Finding::Well => (Health::Healthy, None),
+            Finding::Unsaid(why) => (Health::Healthy, Some(why)),
+            Finding::Ill(why) => (Health::Unhealthy, Some(why)),
+        };
+        let since = why.map(|_| self.since.unwrap_or(at));
+        let complaint = why.zip(since).map(|(why, since)| {
+            let why = why.as_str().into();
+            Arc::new(Complaint { why, at, since })
+        });
+        (self.last, self.since) = (Some(found), since);
+        Message::Health {
+            provider,
+            state,
+            at,
+            complaint,
         }
     }
 }

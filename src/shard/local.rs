@@ -1,5 +1,7 @@
 //! Successful answers that infermux gives itself.
 
+use std::sync::Arc;
+
 use crate::base::limits::ONE_SEND_BYTES_MAX;
 use crate::exchange::inbound;
 use crate::exchange::refusal::Body;
@@ -20,7 +22,31 @@ pub struct Answer {
     /// More fields of its head, each with its line end.
     pub fields: String,
     /// Its body.
-    pub body: Vec<u8>,
+    pub body: Text,
+}
+
+/// The body of an answer.
+pub enum Text {
+    /// Made for this one.
+    Own(Vec<u8>),
+    /// The same for everybody: it is sent from where it is.
+    Published(Arc<Vec<u8>>),
+}
+
+impl Text {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Published(bytes) => bytes,
+        }
+    }
+
+    fn into_part(self) -> Part {
+        match self {
+            Self::Own(bytes) => Part::own(bytes),
+            Self::Published(bytes) => Part::published(bytes),
+        }
+    }
 }
 
 impl Answer {
@@ -31,7 +57,18 @@ impl Answer {
             status,
             kind: JSON,
             fields: String::new(),
-            body,
+            body: Text::Own(body),
+        }
+    }
+
+    /// One in JSON that is the same for everybody.
+    #[must_use]
+    pub const fn published(body: Arc<Vec<u8>>) -> Self {
+        Self {
+            status: 200,
+            kind: JSON,
+            fields: String::new(),
+            body: Text::Published(body),
         }
     }
 }
@@ -57,6 +94,7 @@ pub async fn answer(
         fields,
         body,
     } = answer;
+    let length = body.as_slice().len();
     record.status = Some(status);
     record.first_byte = Some(clock::now());
     caller.make_room();
@@ -66,7 +104,7 @@ pub async fn answer(
     out.extend_from_slice(b"Content-Type: ");
     out.extend_from_slice(kind.as_bytes());
     out.extend_from_slice(b"\r\nContent-Length: ");
-    out.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
+    out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
     out.extend_from_slice(b"\r\nX-Request-Id: ");
     out.extend_from_slice(request.id.as_str().as_bytes());
     out.extend_from_slice(b"\r\n");
@@ -74,13 +112,13 @@ pub async fn answer(
     request.write_connection(shard.connection(request.connection), out);
     out.extend_from_slice(b"\r\n");
     match request.body {
-        Body::Sent if body.len() <= ONE_SEND_BYTES_MAX => out.extend_from_slice(&body),
+        Body::Sent if length <= ONE_SEND_BYTES_MAX => out.extend_from_slice(body.as_slice()),
         Body::Sent | Body::LengthOnly => {}
     }
     record.count();
     let mut sent = caller.send_out(shard).await;
-    if request.body == Body::Sent && body.len() > ONE_SEND_BYTES_MAX && sent.is_ok() {
-        sent = caller.send(shard, Part::own(body)).await.0;
+    if request.body == Body::Sent && length > ONE_SEND_BYTES_MAX && sent.is_ok() {
+        sent = caller.send(shard, body.into_part()).await.0;
     }
     match sent {
         Ok(()) => drive::after(shard, request.connection),

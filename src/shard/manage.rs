@@ -13,7 +13,7 @@ use crate::link::reports::{Ask, Message, Question, Reply};
 use crate::report::{page, reloaded};
 use crate::shard::caller::Caller;
 use crate::shard::drive::After;
-use crate::shard::local::{self, Answer};
+use crate::shard::local::{self, Answer, Text};
 use crate::shard::refuse;
 use crate::shard::run::Shard;
 use crate::shard::settle::Record;
@@ -67,7 +67,7 @@ fn page() -> Answer {
         status: 200,
         kind: local::HTML,
         fields: page.fields,
-        body: page.html.into_bytes(),
+        body: Text::Own(page.html.into_bytes()),
     }
 }
 
@@ -77,7 +77,7 @@ fn page_elsewhere() -> Answer {
         status: 308,
         kind: local::HTML,
         fields: "Location: _infermux/\r\n".to_owned(),
-        body: Vec::new(),
+        body: Text::Own(Vec::new()),
     }
 }
 

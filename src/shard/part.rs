@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use monoio::buf::IoBuf;
 
@@ -17,6 +18,8 @@ enum Bytes {
     Own(Vec<u8>),
     /// Another attempt may need it again.
     Shared(Rc<Vec<u8>>),
+    /// Other threads send it, too.
+    Published(Arc<Vec<u8>>),
 }
 
 impl Bytes {
@@ -24,6 +27,7 @@ impl Bytes {
         match self {
             Self::Own(bytes) => bytes,
             Self::Shared(bytes) => bytes,
+            Self::Published(bytes) => bytes,
         }
     }
 }
@@ -47,6 +51,16 @@ impl Part {
             from: range.start.min(to),
             to,
             bytes: Bytes::Shared(bytes),
+        }
+    }
+
+    /// All of `bytes`, from where they are.
+    #[must_use]
+    pub fn published(bytes: Arc<Vec<u8>>) -> Self {
+        Self {
+            from: 0,
+            to: bytes.len(),
+            bytes: Bytes::Published(bytes),
         }
     }
 
@@ -75,7 +89,7 @@ impl Part {
     pub fn into_vec(self) -> Vec<u8> {
         match self.bytes {
             Bytes::Own(bytes) => bytes,
-            Bytes::Shared(_) => Vec::new(),
+            Bytes::Shared(_) | Bytes::Published(_) => Vec::new(),
         }
     }
 }

@@ -19,14 +19,17 @@ use crate::base::secret::Secret;
 use crate::base::tokens::Tokens;
 use crate::config::plan::{Plan, Server};
 use crate::decide::ewma::{Ewma, LatencyView};
+use crate::exchange::catalogue::Catalogue;
 use crate::exchange::refusal::Connection;
 use crate::exchange::target::Door;
 use crate::link::addresses::Addresses;
 use crate::link::buffered::{self, Lease};
 use crate::link::gate::{Gates, Phase, Process};
 use crate::link::latest::Latest;
+use crate::link::lists::Said;
 use crate::link::log::LogSender;
 use crate::link::meters::MeterSender;
+use crate::link::queue::Giver;
 use crate::link::reloads::ReloadSender;
 use crate::link::reports::{Progress, Reporter};
 use crate::link::retries::Retries;
@@ -61,6 +64,10 @@ pub struct Common {
     pub buffered: Arc<buffered::Pool>,
     /// The providers' addresses.
     pub addresses: Arc<Addresses>,
+    /// The list of models that is told to callers, and who lists what.
+    pub catalogue: Arc<Latest<Catalogue>>,
+    /// The way to who puts it together.
+    pub lists: Giver<Said>,
     /// How far the shards have reported.
     pub progress: Arc<Progress>,
     /// The way to who reloads the configuration.
@@ -95,10 +102,10 @@ pub struct Own {
 pub enum Duty {
     /// Nothing; it ends when its callers have their answers.
     Callers,
-    /// It checks the providers' health, and ends with the process.
+    /// It checks the providers' health, if it is to, and ends with the process.
     Control {
-        /// Called once every provider has been checked.
-        checked: Box<dyn Fn() + Send>,
+        /// Called once every provider has been checked; `None`: none ever is.
+        checked: Option<Box<dyn Fn() + Send>>,
     },
 }
 
@@ -432,16 +439,24 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
 
 /// Checks health, and stays to the end: operators look on while the callers' shards drain.
 async fn stand_by(current: &Rc<Current>, duty: Duty, bell: &mut Bell) -> io::Result<()> {
-    let checks = Rc::new(Checks::default());
-    if let Duty::Control { checked } = duty {
-        let (current, checks) = (Rc::clone(current), Rc::clone(&checks));
-        guarded::spawn(health::check_all(current, checks, checked));
-    }
+    let checks = match duty {
+        Duty::Control {
+            checked: Some(checked),
+        } => {
+            let checks = Rc::new(Checks::default());
+            let all = health::check_all(Rc::clone(current), Rc::clone(&checks), checked);
+            guarded::spawn(all);
+            Some(checks)
+        }
+        Duty::Control { checked: None } | Duty::Callers => None,
+    };
     loop {
         bell.heard().await?;
         let before = current.shard();
-        if current.adopt() {
-            health::check_changed(current, &checks, &before.plan);
+        if current.adopt()
+            && let Some(checks) = &checks
+        {
+            health::check_changed(current, checks, &before.plan);
         }
     }
 }

@@ -229,6 +229,7 @@ fn estimate(job: &Job<'_>) -> Ask {
     let dearest = |counts: Counts| {
         let places = 0..routed.route.candidates.len();
         places
+            .filter(|place| routed.is_candidate(*place))
             .map(|place| cost(job, place, &counts))
             .max()
             .unwrap_or_default()

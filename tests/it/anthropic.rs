@@ -419,7 +419,8 @@ fn what_an_open_provider_serves_is_listed() {
     let alpha = mock(json!({"name": "alpha", "dialect": "anthropic", "models": models}));
     let beta = mock(json!({"name": "beta"}));
     let base = format!("base_url: \"http://{}\"", alpha.address());
-    let open = provider(&alpha, &["type: anthropic", &base, "-models"]);
+    let check = "health_check: {interval: 1h, timeout: 5s}";
+    let open = provider(&alpha, &["type: anthropic", &base, "-models", check]);
     let listing = provider(&beta, &["models: [n]"]);
     let router = Router::start(&config_of(&[listing, open], ""));
     let mut client = Client::connect(router.addr());

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use infermux_mock::Mock;
 use serde_json::{Value, json};
 
+use crate::support::command::{end, infermux};
 use crate::support::load::ask;
 use crate::support::operate::provider_report;
 use crate::support::router::{Router, Start};
@@ -70,12 +71,99 @@ fn the_start_waits_for_the_first_round_and_tells_what_it_found() {
 #[test]
 fn the_start_does_not_wait_when_it_must_not() {
     let alpha = mock(checks_get(json!({"do": "stall_before_head"})));
-    let config = config_with(&alpha, &["health_check: {timeout: 15s}"]);
+    let config = config_with(&alpha, &["health_check: {timeout: 15s, interval: 10ms}"]);
     let start = Instant::now();
     let router = Start::with(&config).args(&["--no-health-checks"]).go();
     assert!(start.elapsed() < Duration::from_secs(10));
     assert_eq!(introduced(&router), alpha.name());
     assert_eq!(ask(router.addr(), &chat("x")).status, 200);
+    let weighted = config_with(&alpha, &["health_check: {interval: 10ms}", "weight: 2"]);
+    assert_eq!(router.reload(&weighted).status, 200);
+    assert_eq!(ask(router.addr(), &chat("x")).status, 200);
+    assert_eq!(seen(&alpha, "GET"), 0, "no check ever runs");
+}
+
+#[test]
+fn what_is_about_the_list_alone_says_nothing_of_health() {
+    for (status, root, hint) in [
+        (403, "/v1", "the key may not ask this"),
+        (404, "/v1", "is base_url right?"),
+        (404, "", "does base_url lack `/v1`?"),
+        (405, "/v1", "no list of models at this URL"),
+        (429, "/v1", "the provider is busy"),
+        (501, "/v1", "no list of models at this URL"),
+    ] {
+        let alpha = mock(checks_get(json!({"status": status})));
+        let base = format!("base_url: \"http://{}{root}\"", alpha.address());
+        let router = Router::start(&config_with(&alpha, &[OFTEN, &base]));
+        let found = format!("{} (healthy)", alpha.name());
+        assert_eq!(introduced(&router), found, "{status}");
+        eventually("three checks", || seen(&alpha, "GET") >= 3);
+        router.wait_for_log("stays in service");
+        let log = router.log();
+        let told = log.lines().filter(|line| line.contains("stays in"));
+        let told: Vec<&str> = told.collect();
+        let url = format!("url=http://{}{root}/models", alpha.address());
+        assert_eq!(told.len(), 1, "{log}");
+        for text in [hint, &url, &format!("status {status}")] {
+            assert!(told[0].contains(text), "{text}: {log}");
+        }
+        let report = provider_report(&router, &alpha.name());
+        let why = report["last_error"].as_str().expect("a text");
+        assert!(why.contains(hint), "{report}");
+        assert!(report["unhealthy_since"].is_null(), "{report}");
+        if !root.is_empty() {
+            assert_eq!(ask(router.addr(), &chat("x")).status, 200);
+        }
+    }
+}
+
+#[test]
+fn why_a_provider_is_unhealthy_is_told_everywhere() {
+    for (what, expected) in [
+        (json!({"status": 500}), "status 500"),
+        (
+            json!({"status": 401}),
+            "status 401: the provider refuses the key",
+        ),
+        (json!({"do": "cut_before_head"}), "closed without an answer"),
+    ] {
+        let alpha = named("alpha");
+        let router = Router::start(&config_with(&alpha, &[OFTEN]));
+        let report = provider_report(&router, "alpha");
+        let url = format!("http://{}/v1/models", alpha.address());
+        assert_eq!(report["health_check_url"], url.as_str());
+        assert!(report["last_error"].is_null() && report["last_error_at"].is_null());
+        script(&alpha, checks_get(what));
+        eventually("alpha is unhealthy", || !is_healthy(&router, "alpha"));
+        let report = provider_report(&router, "alpha");
+        let why = report["last_error"].as_str().expect("a text");
+        assert!(why.contains(expected), "{why}");
+        assert!(report["last_error_at"].is_string() && report["unhealthy_since"].is_string());
+        let server = format!("http://{}", router.management());
+        let table = end(&mut infermux(&["providers", "--server", &server])).stdout;
+        assert!(table.contains(why) && table.contains(&url), "{table}");
+        router.wait_for_log(&format!("url={url} why="));
+        script(&alpha, json!({}));
+        eventually("alpha is healthy", || is_healthy(&router, "alpha"));
+        let report = provider_report(&router, "alpha");
+        assert_eq!(report["last_error"], why, "what was stays known");
+        assert!(report["unhealthy_since"].is_null(), "{report}");
+    }
+}
+
+#[test]
+fn another_path_can_be_asked() {
+    let alpha = mock(json!({"name": "alpha", "rules": [
+        {"when": {"path": "/v1/models/key"}, "status": 200},
+        {"when": {"method": "GET"}, "status": 500},
+    ]}));
+    let check = "health_check: {interval: 100ms, path: \"/models/key\"}";
+    let router = Router::start(&config_with(&alpha, &[check]));
+    assert_eq!(introduced(&router), "alpha (healthy)");
+    let path = &alpha.requests()[0]["path"];
+    assert_eq!(path, "/v1/models/key");
+    assert!(provider_report(&router, "alpha")["last_error"].is_null());
 }
 
 #[test]
@@ -150,7 +238,7 @@ fn without_a_key_of_its_own_any_answer_but_a_servers_error_is_a_good_one() {
         (&[OFTEN, "-api_key"][..], 401, "healthy"),
         (&[OFTEN], 401, "unhealthy"),
         (&[OFTEN, "-api_key"], 404, "healthy"),
-        (&[OFTEN], 404, "unhealthy"),
+        (&[OFTEN], 404, "healthy"),
         (&[OFTEN, "-api_key"], 500, "unhealthy"),
         (&[OFTEN], 204, "healthy"),
     ] {

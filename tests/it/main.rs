@@ -28,6 +28,7 @@ mod listen;
 mod logging;
 mod manage;
 mod metrics;
+mod models;
 mod notify;
 mod operator;
 mod page;

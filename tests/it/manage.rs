@@ -162,6 +162,9 @@ fn a_provider_is_described_with_the_contracts_fields() {
         "rate_limit_headroom_rpm",
         "rate_limit_headroom_tpm",
         "last_check_at",
+        "health_check_url",
+        "last_error",
+        "last_error_at",
     ];
     let keys = |one: &serde_json::Value| -> BTreeSet<String> {
         one.as_object()

@@ -2,11 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::client::{Answer, Client};
+use crate::support::client::Client;
 use crate::support::router::Router;
-use crate::support::{
-    chat, config_for, config_of, config_with, last_seen, mock, provider, seen_header, streamed_chat,
-};
+use crate::support::{chat, config_for, config_with, last_seen, mock, seen_header, streamed_chat};
 
 #[test]
 fn a_chat_request_gets_its_answer_and_headers() {
@@ -166,37 +164,6 @@ fn large_answers_arrive_whole() {
 }
 
 #[test]
-fn the_list_of_models_has_what_is_claimed_and_what_open_providers_serve() {
-    let alpha = mock(json!({"name": "alpha"}));
-    let beta = mock(json!({"name": "beta", "models": ["open-1", "m"], "key": "sk-beta"}));
-    let fields = ["models: [m, n]", "model_aliases: {fast: m, dated: m-2024}"];
-    let providers = [provider(&alpha, &fields), provider(&beta, &["-models"])];
-    let router = Router::start(&config_of(&providers, ""));
-    let mut client = Client::connect(router.addr());
-    client.get("/v1/models");
-    let answer = client.answer_to("GET");
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(answer.json()["object"], "list");
-    let mut ids = ids_of(&answer);
-    ids.sort();
-    assert_eq!(ids, ["dated", "fast", "m", "m-2024", "n", "open-1"]);
-    assert_eq!(alpha.stats().requests, 0, "what is claimed is known");
-
-    client.get("/v1/models/open-1");
-    let answer = client.answer_to("GET");
-    assert_eq!(answer.json()["id"], "open-1");
-    assert_eq!(answer.json()["object"], "model");
-}
-
-fn ids_of(answer: &Answer) -> Vec<String> {
-    let models = answer.json()["data"].as_array().expect("a list").clone();
-    let ids = models
-        .iter()
-        .map(|model| model["id"].as_str().expect("an id"));
-    ids.map(str::to_owned).collect()
-}
-
-#[test]
 fn a_model_is_found_by_any_spelling_of_its_id() {
     let alpha = mock(json!({"name": "alpha"}));
     let router = Router::start(&config_with(&alpha, &["models: [\"org/model:1b\"]"]));
@@ -315,30 +282,4 @@ fn azure_is_asked_by_deployment_or_in_its_v1_form() {
             assert_eq!(seen_header(&seen, "authorization"), None);
         }
     }
-}
-
-#[test]
-fn a_list_of_models_is_as_long_as_providers_allow() {
-    let alpha = mock(json!({"name": "alpha", "models": ["a-1"]}));
-    let beta = mock(json!({"name": "beta", "refuse": true}));
-    let gamma = mock(json!({"name": "gamma", "models": ["g-1"], "rules": [
-        {"when": {"path": "/v1/models"}, "do": "stall_before_head"},
-    ]}));
-    let open = |mock| provider(mock, &["-models", "timeout: 200ms"]);
-    let router = Router::start(&config_of(&[open(&beta), open(&alpha), open(&gamma)], ""));
-    let mut client = Client::connect(router.addr());
-    client.get("/v1/models");
-    let answer = client.answer_to("GET");
-    assert_eq!(ids_of(&answer), ["a-1"]);
-    client.get("/v1/models/a-1");
-    assert_eq!(client.answer_to("GET").status, 200);
-
-    let router = Router::start(&config_of(&[open(&beta)], ""));
-    let mut client = Client::connect(router.addr());
-    client.get("/v1/models");
-    let answer = client.answer_to("GET");
-    assert_eq!(
-        (answer.status, answer.code().as_str()),
-        (502, "upstream_error")
-    );
 }

@@ -523,6 +523,7 @@ impl World {
             provider,
             state,
             at,
+            complaint: None,
         }
     }
 

@@ -185,6 +185,11 @@ fn health_check(block: &Block<'_>) -> HealthCheck {
         interval: block.span("interval").unwrap_or_default(),
         timeout: block.span("timeout").unwrap_or_default(),
         disabled: block.flag("disabled").unwrap_or_default(),
+        path: block.text("path").and_then(|text| {
+            let path = url::below(text);
+            let fault = |problem| block.fault("path", format!("`{text}` {problem}"));
+            path.map_err(fault).ok()
+        }),
     }
 }
 

@@ -247,6 +247,8 @@ const KEYS: &[Key] = &[
     key("providers[].health_check", "timeout", SPAN, Value("10s"), "Longest wait for one check."),
     key("providers[].health_check", "disabled", Flag, Value("false"),
         "Never checked, always taken for healthy."),
+    key("providers[].health_check", "path", Text(Name), Rule("the list of models"),
+        "Another path below `base_url` to ask, which proves endpoint and key."),
 
     key("circuit_breaker", "error_rate_threshold", Share, Value("0.5"),
         "Share of failures that opens the circuit, once the window holds `min_requests`."),
