@@ -53,6 +53,7 @@ fn translate(event: Vec<u8>) -> Run {
         caller_model: b"\"gpt-4o\"",
         include_usage: IncludeUsage::No,
         created: 1_795_428_000,
+        event_bytes_max: 16 << 20,
     });
     let mut out = Vec::new();
     for start in START {

@@ -1,7 +1,7 @@
 //! What infermux asks providers for itself: one GET on a connection of its own.
 
 use crate::base::ids::ProviderId;
-use crate::base::limits::{INFORMATIONAL_MAX, LIST_BYTES_MAX};
+use crate::base::limits::{INFORMATIONAL_MAX, LIST_BYTES_MAX, READ_LARGE_BYTES};
 use crate::base::time::Instant;
 use crate::decide::outcome::Outcome;
 use crate::link::buffered::Held;
@@ -102,7 +102,11 @@ impl Answer {
                 Err(_) => return Err("its framing is malformed".into()),
             }
             let (result, arrived) = self.up.socket.reader.collect().await;
-            (self.bytes, at) = (arrived, 0);
+            // The next read goes where this one came from.
+            let mut room = std::mem::replace(&mut self.bytes, arrived);
+            room.clear();
+            room.reserve(READ_LARGE_BYTES);
+            (self.up.bytes, at) = (room, 0);
             match result {
                 Ok(count) if count > 0 => self.up.post_read(),
                 Ok(_) if self.body.may_end() && !self.up.socket.deadline.is_overdue() => {

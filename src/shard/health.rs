@@ -47,9 +47,15 @@ impl Checks {
     }
 }
 
-/// Checks every provider that is to be checked, each at its own pace; `checked` is called once all
-/// have been checked for the first time.
-pub async fn check_all(current: Rc<Current>, checks: Rc<Checks>, checked: Box<dyn Fn() + Send>) {
+/// Begins to check every provider that is to be checked, each at its own pace; `checked` is called
+/// once all have been checked for the first time.
+pub fn begin(current: &Rc<Current>, checked: Box<dyn Fn() + Send>) -> Rc<Checks> {
+    let checks = Rc::<Checks>::default();
+    guarded::spawn(check_all(Rc::clone(current), Rc::clone(&checks), checked));
+    checks
+}
+
+async fn check_all(current: Rc<Current>, checks: Rc<Checks>, checked: Box<dyn Fn() + Send>) {
     let first = Rc::new(Nudge::default());
     let waiting = Rc::new(Cell::new(0_usize));
     for provider in &current.shard().plan.providers {

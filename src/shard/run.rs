@@ -36,7 +36,6 @@ use crate::link::retries::Retries;
 use crate::report::line::Lines;
 use crate::shard::buffers::Buffers;
 use crate::shard::era::Era;
-use crate::shard::health::Checks;
 use crate::shard::log::AccessLog;
 use crate::shard::meters::Meters;
 use crate::shard::nudge::Nudge;
@@ -440,15 +439,8 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
 /// Checks health, and stays to the end: operators look on while the callers' shards drain.
 async fn stand_by(current: &Rc<Current>, duty: Duty, bell: &mut Bell) -> io::Result<()> {
     let checks = match duty {
-        Duty::Control {
-            checked: Some(checked),
-        } => {
-            let checks = Rc::new(Checks::default());
-            let all = health::check_all(Rc::clone(current), Rc::clone(&checks), checked);
-            guarded::spawn(all);
-            Some(checks)
-        }
-        Duty::Control { checked: None } | Duty::Callers => None,
+        Duty::Control { checked } => checked.map(|tell| health::begin(current, tell)),
+        Duty::Callers => None,
     };
     loop {
         bell.heard().await?;

@@ -5,8 +5,8 @@ use crate::wire::azure::percent_encode;
 use crate::wire::json::{self, Kind, Value};
 use crate::wire::retry_after::rfc_3339;
 
-/// Appends `model`, which is called `id`, in OpenAI's shape, as one of `owner`'s; whether it is one
-/// that is routed to a provider which does not say what it serves. Nothing is appended unless it is.
+/// Appends `model`, which is called `id`, in OpenAI's shape, as one of `owner`'s; returns whether
+/// requests for it may go to a provider that is open. Nothing is appended unless they may.
 pub fn write(model: &Value<'_>, id: &str, owner: &str, out: &mut Vec<u8>) -> bool {
     if !id.starts_with("claude") {
         return false;

@@ -182,7 +182,8 @@ fn eighty_thousand_models_hold_nobody_up() {
         .collect();
     let alpha = telling("alpha", &json!({"object": "list", "data": ids}));
     let beta = mock(json!({"name": "beta"}));
-    let providers = [open(&alpha, ONCE), provider(&beta, &[])];
+    let check = "health_check: {interval: 1s, timeout: 20s}";
+    let providers = [open(&alpha, check), provider(&beta, &[])];
     let router = Router::start(&config_of(&providers, "server: {shards: 1}\n"));
     let all = listed(&router);
     assert_eq!(all.len(), 80_001);
