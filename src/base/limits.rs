@@ -66,8 +66,6 @@ pub const CHUNK_LINE_BYTES_MAX: usize = 4 << 10;
 pub const TRAILER_BYTES_MAX: usize = 16 << 10;
 /// Longest model name a request may carry, in bytes.
 pub const MODEL_NAME_BYTES_MAX: usize = 512;
-/// Largest single event of a stream, in bytes; a longer one fails the stream.
-pub const EVENT_BYTES_MAX: usize = 1 << 20;
 /// Longest event, as it came and as it was written, that a stream keeps as the form of those to
 /// come.
 pub const FORM_BYTES_MAX: usize = 2 << 10;

@@ -39,6 +39,11 @@ pub fn keep_fixed(before: &Plan, after: &mut Plan) -> Vec<&'static str> {
             old.max_buffered_bytes,
             &mut new.max_buffered_bytes,
         ),
+        (
+            "server.max_event_bytes",
+            old.max_event_bytes,
+            &mut new.max_event_bytes,
+        ),
     ] {
         keep.put(key, &old, new);
     }

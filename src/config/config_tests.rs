@@ -243,6 +243,7 @@ fn every_documented_default_holds() {
         (server.max_body_bytes, server.max_buffered_bytes),
         (32 << 20, 1 << 30)
     );
+    assert_eq!(server.max_event_bytes, 16 << 20);
     assert_eq!(
         (server.header_timeout, server.body_timeout),
         (seconds(10), seconds(30))

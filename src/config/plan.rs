@@ -141,6 +141,8 @@ pub struct Server {
     pub max_body_bytes: usize,
     /// Bodies held in memory at once, in the whole process, in bytes.
     pub max_buffered_bytes: usize,
+    /// Largest event of a provider's stream, in bytes.
+    pub max_event_bytes: usize,
     /// From the first byte of a request to the end of its head.
     pub header_timeout: Duration,
     /// Longest pause within a request body.

@@ -25,6 +25,8 @@ pub enum Outcome {
     CallerKeyRefused(u16),
     /// The provider finds fault with the request itself, with this status.
     RequestRefused(u16),
+    /// infermux does not hold what the provider sent: an event of a stream is too large.
+    TooLarge,
     /// A committed stream was cut.
     StreamCut,
     /// A committed stream fell silent.
@@ -202,7 +204,8 @@ impl Outcome {
             Self::Failed(Failure::Status(_)) => 4,
             Self::Failed(
                 Failure::ErrorObject | Failure::NoChoices | Failure::Malformed | Failure::Cut,
-            ) => 5,
+            )
+            | Self::TooLarge => 5,
             Self::RateLimited => 6,
             Self::OwnKeyRefused(_) => 7,
             Self::Untranslatable => 8,
@@ -224,6 +227,7 @@ impl Outcome {
             | Self::Failed(_)
             | Self::RateLimited
             | Self::OwnKeyRefused(_)
+            | Self::TooLarge
             | Self::Untranslatable => Next::Another,
             Self::Answered
             | Self::CallerKeyRefused(_)
@@ -254,6 +258,7 @@ impl Outcome {
             Self::RateLimited
             | Self::ConnectFailed(ConnectFault::NoSocket)
             | Self::StaleConnection
+            | Self::TooLarge
             | Self::Untranslatable
             | Self::CallerKeyRefused(_)
             | Self::RequestRefused(_)
@@ -273,6 +278,7 @@ impl Outcome {
             | Self::RateLimited
             | Self::OwnKeyRefused(_)
             | Self::Untranslatable
+            | Self::TooLarge
             | Self::CallerKeyRefused(_)
             | Self::RequestRefused(_)
             | Self::StreamCut
@@ -289,6 +295,7 @@ impl Outcome {
             Self::StaleConnection
             | Self::ConnectFailed(_)
             | Self::Failed(_)
+            | Self::TooLarge
             | Self::OwnKeyRefused(_) => Verdict::UpstreamError,
             Self::TimedOut(_) => Verdict::UpstreamTimeout,
             Self::RateLimited => Verdict::RateLimit,
@@ -325,6 +332,7 @@ impl std::fmt::Display for Outcome {
             Self::Untranslatable => "cannot express this request",
             Self::CallerKeyRefused(_) => "refuses the caller's key",
             Self::RequestRefused(status) => return write!(f, "refused the request with {status}"),
+            Self::TooLarge => "sent an event that is larger than infermux holds",
             Self::StreamCut => "cut its stream",
             Self::StreamStalled => "stalled in its stream",
             Self::CallerGone => "was left by the caller",
@@ -354,6 +362,7 @@ mod tests {
         RateLimited             Another            Neutral  Nothing     RateLimit
         OwnKeyRefused(401)      Another            Failure  Nothing     UpstreamError
         Untranslatable          Another            Neutral  Nothing     InvalidRequest
+        TooLarge                Another            Neutral  Nothing     UpstreamError
         CallerKeyRefused(401)   Stop               Neutral  Nothing     PassThrough
         RequestRefused(422)     Stop               Neutral  Nothing     PassThrough
         StreamCut               Stop               Failure  Nothing     StreamCut
@@ -383,7 +392,7 @@ mod tests {
             .chain(connect.map(ConnectFailed))
             .chain(waiting.map(TimedOut))
             .chain(failures.map(Failed))
-            .chain([RateLimited, OwnKeyRefused(401), Untranslatable])
+            .chain([RateLimited, OwnKeyRefused(401), Untranslatable, TooLarge])
             .chain([CallerKeyRefused(401), RequestRefused(422)])
             .chain([StreamCut, StreamStalled, CallerGone, Answered]);
         let policy = BreakerPolicy::default();

@@ -50,7 +50,7 @@ pub fn inspect(body: &[u8], endpoint: Endpoint) -> Result<AnswerView, AnswerFaul
     found
         .read(body, endpoint)
         .map_err(|NotJson { .. }| AnswerFault::Malformed)?;
-    if found.is_error {
+    if found.is_error || found.choices.error.is_some() {
         return Err(AnswerFault::Error);
     }
     match endpoint {

@@ -20,6 +20,32 @@ pub(super) struct Choices {
     pub(super) seen: Indexes,
     /// The indexes that have a finish reason.
     pub(super) finished: Indexes,
+    /// The error that one of them ended with.
+    pub(super) error: Option<ChoiceError>,
+}
+
+/// How a choice ended that has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ChoiceError {
+    /// Its finish reason says so, and nothing else does.
+    Untold,
+    /// With an object that tells.
+    Told {
+        /// Its place.
+        at: usize,
+        /// Its length.
+        len: usize,
+    },
+}
+
+impl ChoiceError {
+    /// What `data` tells, in which the choice stands: a JSON object.
+    pub(super) fn of(self, data: &[u8]) -> &[u8] {
+        match self {
+            Self::Untold => b"{}",
+            Self::Told { at, len } => data.get(at..at + len).unwrap_or_default(),
+        }
+    }
 }
 
 /// Place of what stands between the quotes of a string.
@@ -76,7 +102,20 @@ impl Choices {
         while let Some(name) = walk.name()? {
             match (&*name.read(), endpoint) {
                 (b"index", _) => index = index_of(&walk.value()?),
-                (b"finish_reason", _) => is_finished = !walk.value()?.is_blank(),
+                (b"finish_reason", _) => {
+                    let reason = walk.value()?;
+                    is_finished = !reason.is_blank();
+                    if reason.says("error") {
+                        self.error = self.error.or(Some(ChoiceError::Untold));
+                    }
+                }
+                (b"error", _) => {
+                    let error = walk.value()?;
+                    if error.kind == Kind::Object && !error.is_blank() {
+                        let (at, len) = (error.at, error.text.len());
+                        self.error = Some(ChoiceError::Told { at, len });
+                    }
+                }
                 (b"delta" | b"message", Endpoint::ChatCompletions) => self.add_message(walk)?,
                 (b"text", Endpoint::Completions) => {
                     self.has_carrier = true;

@@ -29,6 +29,8 @@ pub struct RelayPlan<'a> {
     pub endpoint: Endpoint,
     /// Whose wish the usage chunk is.
     pub usage: UsageChunk,
+    /// Longest event, in bytes: no less than one read, since what looks alike is not measured.
+    pub event_bytes_max: usize,
 }
 
 /// Whose wish the usage chunk of a stream is.
@@ -52,6 +54,8 @@ pub fn write_error_frame(body: &[u8], out: &mut Vec<u8>) {
 pub struct StreamRelay {
     splitter: Splitter,
     stream: Stream,
+    /// Whether the bytes pushed last brought any of an event.
+    has_moved: bool,
 }
 
 impl Default for StreamRelay {
@@ -59,6 +63,7 @@ impl Default for StreamRelay {
         Self {
             splitter: Splitter::default(),
             stream: Stream::new(),
+            has_moved: false,
         }
     }
 }
@@ -66,7 +71,7 @@ impl Default for StreamRelay {
 impl StreamRelay {
     /// Begins a stream and forgets the one before.
     pub fn reset(&mut self, plan: &RelayPlan<'_>) {
-        self.splitter.reset();
+        self.splitter.reset(plan.event_bytes_max);
         self.stream.reset(plan);
         self.check();
     }
@@ -79,10 +84,13 @@ impl StreamRelay {
     /// caller is owed an error frame, but for [`StreamFault::ErrorRelayed`].
     pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), StreamFault> {
         let mut is_alive = false;
+        self.has_moved = false;
         while !self.stream.is_over() {
             let is_between_events = self.splitter.is_between_events();
             if is_between_events {
+                let all = bytes.len();
                 bytes = self.stream.relay_alike(bytes, out);
+                self.has_moved |= bytes.len() < all;
                 if bytes.is_empty() {
                     break;
                 }
@@ -97,11 +105,16 @@ impl StreamRelay {
                 Item::Data(data) => {
                     let event = before.split_at(before.len() - bytes.len()).0;
                     let whole = is_between_events.then_some(event);
-                    self.stream.on_data(data, whole, out)?;
+                    match self.stream.on_data(data, whole, out)? {
+                        Said::Something => self.has_moved = true,
+                        Said::Nothing => is_alive = true,
+                    }
                 }
                 Item::Comment => is_alive = true,
             }
         }
+        self.has_moved |= self.splitter.is_within_event();
+        self.splitter.shrink();
         // The caller's own idle timeout must not fire while the provider shows that it is at work.
         // One comment per read, so that a provider cannot make the caller's side grow.
         if is_alive && self.stream.is_committed && !self.stream.is_over() {
@@ -126,6 +139,19 @@ impl StreamRelay {
         let ended = self.stream.finish(out);
         self.check();
         ended
+    }
+
+    /// Whether the bytes pushed last brought any of an event: comments, pings and what else says
+    /// nothing do not count.
+    #[must_use]
+    pub const fn has_moved(&self) -> bool {
+        self.has_moved
+    }
+
+    /// How much of an unfinished event is kept, in bytes.
+    #[must_use]
+    pub const fn kept(&self) -> usize {
+        self.splitter.kept()
     }
 
     /// Whether the caller has been given anything, so that no other provider can take over.
@@ -188,6 +214,14 @@ impl StreamRelay {
         debug_assert!(!stream.is_done || (stream.is_committed && stream.fault.is_none()));
         debug_assert!(stream.held.len() <= HELD_BACK_BYTES_MAX || stream.is_over());
     }
+}
+
+/// Whether an event says anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    Something,
+    /// It only shows that the provider is at work.
+    Nothing,
 }
 
 /// The data of an event that ends the stream.
@@ -293,13 +327,13 @@ impl Stream {
         data: &[u8],
         event: Option<&[u8]>,
         out: &mut Vec<u8>,
-    ) -> Result<(), StreamFault> {
+    ) -> Result<Said, StreamFault> {
         if data.starts_with(DONE) {
-            return self.on_done(out);
+            return self.on_done(out).map(|()| Said::Something);
         }
         // Empty data is no event to a browser and a syntax error to OpenAI's reader.
         if data.trim_ascii().is_empty() {
-            return Ok(());
+            return Ok(Said::Nothing);
         }
         let Ok(chunk) = Chunk::read(data, self.endpoint) else {
             return Err(self.fail(StreamFault::Malformed));
@@ -307,9 +341,20 @@ impl Stream {
         if chunk.error.is_some_and(|error| !error.is_blank()) {
             return Err(self.on_error(data, out));
         }
+        if let Some(error) = chunk.choices.error {
+            return Err(self.on_error(error.of(data), out));
+        }
+        if chunk.is_ping {
+            return Ok(Said::Nothing);
+        }
         self.note(&chunk);
+        let said = if chunk.choices.count > 0 || chunk.usage.is_some() {
+            Said::Something
+        } else {
+            Said::Nothing
+        };
         if self.withholds(&chunk) {
-            return Ok(());
+            return Ok(said);
         }
         if !self.is_committed && (chunk.choices.has_content || !chunk.choices.finished.is_empty()) {
             self.is_committed = true;
@@ -332,7 +377,7 @@ impl Stream {
         if self.held.len() > HELD_BACK_BYTES_MAX {
             return Err(self.fail(StreamFault::HeldBackTooLong));
         }
-        Ok(())
+        Ok(said)
     }
 
     /// Remembers what the accounts need.

@@ -11,7 +11,10 @@ const PLAN: RelayPlan<'static> = RelayPlan {
     kind: ProviderKind::OpenAi,
     endpoint: Endpoint::ChatCompletions,
     usage: UsageChunk::Injected,
+    event_bytes_max: EVENT_BYTES_MAX,
 };
+
+const EVENT_BYTES_MAX: usize = 1 << 20;
 
 /// How a stream went.
 #[derive(Debug, PartialEq)]
@@ -249,15 +252,11 @@ fn what_is_held_back_is_bounded() {
         (whole.end, whole.out.as_str()),
         (Err(StreamFault::HeldBackTooLong), "")
     );
-    let long = format!("data: {}", "x".repeat(sse_limit()));
+    let long = format!("data: {}", "x".repeat(EVENT_BYTES_MAX));
     assert_eq!(
         relay(&PLAN, &[long.as_bytes()]).end,
         Err(StreamFault::EventTooLong)
     );
-}
-
-const fn sse_limit() -> usize {
-    crate::base::limits::EVENT_BYTES_MAX
 }
 
 #[test]

@@ -199,6 +199,7 @@ mod tests {
                 max_connections: 0,
                 max_body_bytes: 0,
                 max_buffered_bytes: 0,
+                max_event_bytes: 0,
                 header_timeout: Duration::ZERO,
                 body_timeout: Duration::ZERO,
                 idle_timeout: Duration::ZERO,

@@ -256,6 +256,7 @@ async fn conclude<'a>(
         | Outcome::RateLimited
         | Outcome::OwnKeyRefused(_)
         | Outcome::Untranslatable
+        | Outcome::TooLarge
         | Outcome::StreamCut
         | Outcome::StreamStalled
         | Outcome::CallerGone => {

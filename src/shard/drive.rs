@@ -477,6 +477,7 @@ fn log_outcome(job: &Job<'_>, place: usize, outcome: Outcome) {
         | Outcome::Failed(_)
         | Outcome::RateLimited
         | Outcome::OwnKeyRefused(_)
+        | Outcome::TooLarge
         | Outcome::StreamCut
         | Outcome::StreamStalled => {
             let provider = &*provider_of(job, place).name;

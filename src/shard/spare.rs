@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::base::limits::RELAYS_KEPT_MAX;
+use crate::base::limits::{RELAYS_KEPT_MAX, STREAM_READ_BYTES};
 use crate::config::plan::ProviderKind;
 use crate::decide::outcome::{KeyOwner, Outcome};
 use crate::exchange::relay::{RelayPlan, StreamFault, StreamRelay};
@@ -90,12 +90,14 @@ impl Spare {
                 Dialect::Same
             }
         };
+        let event_bytes_max = job.shard.server.max_event_bytes;
         match self.dialect {
             Dialect::Same => self.relay.reset(&RelayPlan {
                 caller_model: attempt.caller_model(),
                 kind: attempt.provider.kind,
                 endpoint: job.endpoint,
                 usage: attempt.usage,
+                event_bytes_max,
             }),
             Dialect::Anthropic => self.translator.reset(&StreamPlan {
                 caller_model: attempt.caller_model(),
@@ -105,6 +107,7 @@ impl Spare {
                     IncludeUsage::No
                 },
                 created: clock::wall().unix_millis() / 1_000,
+                event_bytes_max,
             }),
         }
     }
@@ -203,6 +206,25 @@ impl Spare {
             Dialect::Same => self.relay.finish(&mut self.payload),
             Dialect::Anthropic => self.translator.finish(&mut self.payload),
         }
+    }
+
+    /// Whether the bytes pushed last brought any of an event.
+    #[must_use]
+    pub fn has_moved(&self) -> bool {
+        match self.dialect {
+            Dialect::Same => self.relay.has_moved(),
+            Dialect::Anthropic => self.translator.has_moved(),
+        }
+    }
+
+    /// How much it holds for this stream beyond what one read brings, in bytes.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        let kept = match self.dialect {
+            Dialect::Same => self.relay.kept(),
+            Dialect::Anthropic => self.translator.kept(),
+        };
+        (kept + self.payload.len()).saturating_sub(STREAM_READ_BYTES)
     }
 
     /// Whether the caller has been given anything.

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::base::ids::ProviderId;
+use crate::base::time::Instant;
 use crate::decide::failover::Attempts;
 use crate::decide::outcome::{Failure, Outcome, Waiting};
 use crate::exchange::headers::{self, TRAILER_ANNOUNCEMENT, Totals};
@@ -11,6 +12,7 @@ use crate::exchange::inbound;
 use crate::exchange::refusal::{Connection, LastWord, Refusal};
 use crate::exchange::relay::StreamFault;
 use crate::exchange::request::Version;
+use crate::link::buffered::Held;
 use crate::link::facts::{Sample, SampleKind};
 use crate::shard::attempt::Attempt;
 use crate::shard::caller::Caller;
@@ -39,11 +41,14 @@ pub async fn relay<'a>(
     let mut spare = spare.unwrap_or_default();
     spare.reset(attempt);
     let body = Body::new(up.head.framing);
+    let content_by = clock::now() + attempt.provider.first_token_timeout;
     let mut stream = Stream {
         attempt,
         spare,
         body,
         provider_end: ProviderEnd::Open,
+        held: shard.lease.hold(),
+        silent_until: content_by,
     };
     let outcome = stream.run(caller, record, attempts, &mut up).await;
     // The caller who does not wait for the first content is billed what came before it, too.
@@ -95,6 +100,10 @@ struct Stream<'s, 'j, 'a> {
     spare: Box<Spare>,
     body: Body,
     provider_end: ProviderEnd,
+    /// What an event that is longer than a read takes, as it counts against the process's bound.
+    held: Held,
+    /// When the provider has been silent for too long; comments do not put it off.
+    silent_until: Instant,
 }
 
 /// Whether the provider's body has ended.
@@ -139,10 +148,9 @@ impl<'a> Stream<'_, '_, 'a> {
         up: &mut Upstream,
     ) -> Outcome {
         let shard = self.attempt.job.shard;
-        let content_by = clock::now() + self.attempt.provider.first_token_timeout;
         up.socket
             .deadline
-            .set(content_by.min(self.attempt.overall), Cut::Both);
+            .set(self.silent_until.min(self.attempt.overall), Cut::Both);
         caller.out.clear();
         let mut fresh = up.head.len;
         let mut fed = self.feed(&up.bytes[fresh..]);
@@ -214,14 +222,20 @@ impl<'a> Stream<'_, '_, 'a> {
             let shard = self.attempt.job.shard;
             *fresh = 0;
             up.watch(&shard.buffers);
+            // What only shows that the provider is alive puts nothing off.
+            let began = (!self.spare.has_moved()).then(clock::now);
             if !caller.out.is_empty() {
                 // A caller that reads slowly is no fault of the provider's.
                 up.socket.deadline.clear();
                 caller.send_out(shard).await.map_err(|_| Broken::GONE)?;
             }
             caller.give_room_back();
-            let idle = self.attempt.provider.stream_idle_timeout;
-            up.socket.deadline.set(clock::now() + idle, Cut::Both);
+            let now = clock::now();
+            self.silent_until = match began {
+                None => now + self.attempt.provider.stream_idle_timeout,
+                Some(began) => self.silent_until + now.since(began),
+            };
+            up.socket.deadline.set(self.silent_until, Cut::Both);
         } else {
             // The head's fields, which stand in front, are needed until the stream is committed.
             up.bytes.truncate(up.head.len);
@@ -280,7 +294,7 @@ impl<'a> Stream<'_, '_, 'a> {
                     pushed.map_err(|fault| self.broken(fault))?;
                 }
                 Piece::More if self.spare.is_done() => return Ok(Fed::Complete),
-                Piece::More => return Ok(Fed::More),
+                Piece::More => return self.hold().map(|()| Fed::More),
                 Piece::End(end) => {
                     self.provider_end = if end == bytes.len() {
                         ProviderEnd::Clean
@@ -290,6 +304,18 @@ impl<'a> Stream<'_, '_, 'a> {
                     return self.finish();
                 }
             }
+        }
+    }
+
+    /// Counts what it holds of an event that is longer than a read.
+    fn hold(&mut self) -> Result<(), Broken> {
+        match self.spare.kept() {
+            0 => {
+                self.held.clear();
+                Ok(())
+            }
+            kept if self.held.grow_to(kept) => Ok(()),
+            _ => Err(Broken::TOO_LARGE),
         }
     }
 
@@ -422,6 +448,7 @@ impl Broken {
     const GONE: Self = Self::new(Outcome::CallerGone, Outcome::CallerGone);
     const STALLED: Self = Self::new(Outcome::TimedOut(Waiting::Content), Outcome::StreamStalled);
     const CUT: Self = Self::new(Outcome::Failed(Failure::Cut), Outcome::StreamCut);
+    const TOO_LARGE: Self = Self::new(Outcome::TooLarge, Outcome::TooLarge);
     const MALFORMED: Self = Self::new(Outcome::Failed(Failure::Malformed), Outcome::StreamCut);
 
     const fn new(before: Outcome, after: Outcome) -> Self {
@@ -434,9 +461,8 @@ impl Broken {
 
     fn of(fault: StreamFault) -> Self {
         let failure = match fault {
-            StreamFault::Malformed | StreamFault::EventTooLong | StreamFault::HeldBackTooLong => {
-                Failure::Malformed
-            }
+            StreamFault::EventTooLong => return Self::TOO_LARGE,
+            StreamFault::Malformed | StreamFault::HeldBackTooLong => Failure::Malformed,
             StreamFault::NoContent => Failure::NoChoices,
             StreamFault::Error | StreamFault::ErrorRelayed => Failure::ErrorObject,
             StreamFault::Cut => Failure::Cut,

@@ -132,7 +132,11 @@ impl<'a> Message<'a> {
         for block in json::elements(content.text) {
             message.add(&block.map_err(|NotJson { .. }| AnswerFault::Malformed)?)?;
         }
-        if message.stop_reason().as_deref() == Some("refusal") {
+        let reason = message.stop_reason();
+        if reason.as_deref() == Some("error") {
+            return Err(AnswerFault::Error);
+        }
+        if reason.as_deref() == Some("refusal") {
             message.refusal = details.and_then(|details| string_of(&details, b"explanation"));
         }
         Ok(message)

@@ -22,6 +22,7 @@ use tools::Tools;
 mod blocks;
 mod files;
 mod format;
+mod ids;
 mod messages;
 mod numbers;
 mod parts;

@@ -9,7 +9,7 @@ use crate::wire::json;
 use crate::wire::sse::{Item, Splitter};
 use crate::wire::stream_fault::StreamFault;
 use crate::wire::usage::Usage;
-use machine::{DONE, Stream};
+use machine::{DONE, Said, Stream};
 
 mod blocks;
 mod chunks;
@@ -26,6 +26,8 @@ pub struct StreamPlan<'a> {
     pub include_usage: IncludeUsage,
     /// When the answer began, in Unix seconds.
     pub created: u64,
+    /// Longest event, in bytes: no less than one read, since what looks alike is not measured.
+    pub event_bytes_max: usize,
 }
 
 /// Whether the caller asked for the usage chunk.
@@ -45,12 +47,14 @@ pub enum IncludeUsage {
 pub struct StreamTranslator {
     splitter: Splitter,
     stream: Stream,
+    /// Whether the bytes pushed last brought any of an event.
+    has_moved: bool,
 }
 
 impl StreamTranslator {
     /// Begins a stream and forgets the one before.
     pub fn reset(&mut self, plan: &StreamPlan<'_>) {
-        self.splitter.reset();
+        self.splitter.reset(plan.event_bytes_max);
         self.stream.reset(plan);
         self.check();
     }
@@ -64,10 +68,13 @@ impl StreamTranslator {
     pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), StreamFault> {
         let before = out.len();
         let mut is_alive = false;
+        self.has_moved = false;
         while !self.stream.is_over() {
             let is_between_events = self.splitter.is_between_events();
             if is_between_events {
+                let all = bytes.len();
                 bytes = self.stream.translate_alike(bytes, out);
+                self.has_moved |= bytes.len() < all;
                 if bytes.is_empty() {
                     break;
                 }
@@ -77,7 +84,7 @@ impl StreamTranslator {
                 Ok(Some(Item::Data(data))) => {
                     let event = first.split_at(first.len() - bytes.len()).0;
                     let whole = is_between_events.then_some(event);
-                    self.stream.on_data(data, whole, out)?;
+                    self.has_moved |= self.stream.on_data(data, whole, out)? == Said::Something;
                 }
                 Ok(Some(Item::Comment)) => {}
                 Ok(None) => break,
@@ -85,6 +92,8 @@ impl StreamTranslator {
             }
             is_alive = true;
         }
+        self.has_moved |= self.splitter.is_within_event();
+        self.splitter.shrink();
         // The caller's own idle timeout must not fire while the provider is at work on something
         // that the caller does not see, such as a signature or a search.
         if is_alive && out.len() == before && self.is_committed() && !self.stream.is_over() {
@@ -109,6 +118,18 @@ impl StreamTranslator {
         let ended = self.stream.finish(out);
         self.check();
         ended
+    }
+
+    /// Whether the bytes pushed last brought any of an event: comments and pings do not count.
+    #[must_use]
+    pub const fn has_moved(&self) -> bool {
+        self.has_moved
+    }
+
+    /// How much of an unfinished event is kept, in bytes.
+    #[must_use]
+    pub const fn kept(&self) -> usize {
+        self.splitter.kept()
     }
 
     /// Whether the caller has been given anything, so that no other provider can take over.

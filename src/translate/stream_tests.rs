@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::base::limits::{EVENT_BYTES_MAX, OPEN_BLOCKS_MAX};
+use crate::base::limits::OPEN_BLOCKS_MAX;
 use crate::base::tokens::Counts;
 use crate::decide::outcome::{KeyOwner, Next, Outcome};
 use crate::translate::error;
@@ -14,7 +14,10 @@ const PLAN: StreamPlan<'static> = StreamPlan {
     caller_model: b"\"mine\"",
     include_usage: IncludeUsage::No,
     created: 7,
+    event_bytes_max: EVENT_BYTES_MAX,
 };
+
+const EVENT_BYTES_MAX: usize = 1 << 20;
 
 /// How a stream went.
 #[derive(Debug, PartialEq)]
@@ -65,6 +68,7 @@ fn translate(plan: &StreamPlan<'_>, reads: &[&[u8]]) -> Run {
         caller_model: b"\"other\"",
         include_usage: IncludeUsage::Yes,
         created: 1,
+        event_bytes_max: EVENT_BYTES_MAX,
     });
     let before = [
         MESSAGE,
@@ -212,6 +216,7 @@ fn check_vector(vector: &Json) {
             IncludeUsage::No
         },
         created: 0,
+        event_bytes_max: EVENT_BYTES_MAX,
     };
     let stream = vector["anthropic_sse"].as_str().unwrap();
     let run = run(&plan, stream);

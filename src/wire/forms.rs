@@ -4,7 +4,7 @@
 //! bytes that stay the same, as they came and as they were written, with gaps for what changes.
 //! An event that fits a form need not be read again.
 
-use crate::base::limits::{EVENT_BYTES_MAX, FORM_BYTES_MAX};
+use crate::base::limits::FORM_BYTES_MAX;
 use crate::wire::scan;
 
 /// Most forms of one stream; an answer with several choices needs one for each.
@@ -230,7 +230,7 @@ impl Form {
             fixed = after;
         }
         let len = at + fixed.len();
-        if input.get(at..len)? != fixed || len > EVENT_BYTES_MAX {
+        if input.get(at..len)? != fixed {
             return None;
         }
         out.reserve(written.len() + len);

@@ -2,7 +2,7 @@
 
 use memchr::memchr2;
 
-use crate::base::limits::{EVENT_BYTES_MAX, KEPT_BUFFER_BYTES_MAX};
+use crate::base::limits::KEPT_BUFFER_BYTES_MAX;
 
 /// Appends one event of one `data` line. A line break in `data` becomes a space: in JSON it stands
 /// between tokens, where both mean the same.
@@ -36,9 +36,9 @@ pub enum Item<'a> {
     Comment,
 }
 
-/// An event or line is longer than [`EVENT_BYTES_MAX`].
+/// An event or line is longer than the splitter may keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an event of the stream is longer than {EVENT_BYTES_MAX} bytes")]
+#[error("an event of the stream is too long")]
 pub struct EventTooLong;
 
 /// Cuts a byte stream into events.
@@ -47,10 +47,15 @@ pub struct EventTooLong;
 /// is cut by the end of a read, or has several lines, is copied.
 #[derive(Debug, Default)]
 pub struct Splitter {
+    /// Longest event, in bytes.
+    event_bytes_max: usize,
     /// The beginning of a line whose end has not come.
     line: Vec<u8>,
-    /// Data of the complete lines of an event whose end has not come.
+    /// Data of the complete lines of an event whose end has not come, behind the name of the first
+    /// line, if that line was taken as it is.
     data: Vec<u8>,
+    /// Where the data begins in `data`.
+    data_at: usize,
     /// Whether the event has a `data` line, which may be empty.
     has_data: bool,
     /// Whether `data` was handed out and has to go before anything is added.
@@ -62,8 +67,10 @@ pub struct Splitter {
 }
 
 impl Splitter {
-    /// Forgets everything but its buffers, and of these what one long event made of them.
-    pub fn reset(&mut self) {
+    /// Forgets everything but its buffers, and of these what one long event made of them; events
+    /// may have `event_bytes_max` bytes from here on.
+    pub fn reset(&mut self, event_bytes_max: usize) {
+        self.event_bytes_max = event_bytes_max;
         self.line.clear();
         self.clear_event();
         self.line.shrink_to(KEPT_BUFFER_BYTES_MAX);
@@ -77,6 +84,29 @@ impl Splitter {
     pub const fn is_between_events(&self) -> bool {
         let is_ended = !self.has_data || self.handed_out;
         self.begun && is_ended && self.line.is_empty() && !self.after_cr
+    }
+
+    /// Whether the beginning of an event has come, comments aside, and its end has not.
+    #[must_use]
+    pub fn is_within_event(&self) -> bool {
+        (self.has_data && !self.handed_out) || !matches!(self.line.as_slice(), [] | [b':', ..])
+    }
+
+    /// How much of an event it keeps, in bytes.
+    #[must_use]
+    pub const fn kept(&self) -> usize {
+        self.line.len() + self.data.len()
+    }
+
+    /// Gives back the room that a long event took, once that has been handed out.
+    pub fn shrink(&mut self) {
+        if self.handed_out {
+            self.clear_event();
+        }
+        if self.kept() == 0 {
+            self.line.shrink_to(KEPT_BUFFER_BYTES_MAX);
+            self.data.shrink_to(KEPT_BUFFER_BYTES_MAX);
+        }
     }
 
     /// Takes bytes from the front of `input` up to the end of the next item. `None`: all is taken.
@@ -104,7 +134,7 @@ impl Splitter {
                 Found::InInput(data) => return Ok(Some(Item::Data(data))),
                 Found::Collected => {
                     self.handed_out = true;
-                    return Ok(Some(Item::Data(&self.data)));
+                    return Ok(Some(Item::Data(self.collected())));
                 }
             }
         }
@@ -119,7 +149,7 @@ impl Splitter {
             return None;
         }
         self.handed_out = true;
-        self.has_data.then_some(self.data.as_slice())
+        self.has_data.then_some(self.collected())
     }
 
     /// Takes one line from `input`, or all of it when its end is not there.
@@ -130,7 +160,7 @@ impl Splitter {
         }
         let end = memchr2(b'\n', b'\r', input);
         let (head, rest) = input.split_at(end.unwrap_or(input.len()));
-        if self.line.len() + head.len() > EVENT_BYTES_MAX {
+        if self.line.len() + head.len() > self.event_bytes_max {
             return Err(EventTooLong);
         }
         let Some((terminator, rest)) = rest.split_first() else {
@@ -173,12 +203,25 @@ impl Splitter {
 
     /// The line that was carried over from earlier bytes and is complete now.
     fn carried_line(&mut self) -> Result<Found<'static>, EventTooLong> {
-        let line = std::mem::take(&mut self.line);
+        let mut line = std::mem::take(&mut self.line);
         let field = self.field(&line);
-        let found = self.take(field);
+        let found = match field {
+            // A long line is not copied.
+            Field::Data(data) if !self.has_data => {
+                self.data_at = line.len() - data.len();
+                self.has_data = true;
+                std::mem::swap(&mut self.data, &mut line);
+                Ok(Found::Nothing)
+            }
+            Field::Data(_) | Field::Blank | Field::Comment | Field::Other => self.take(field),
+        };
         self.line = line;
         self.line.clear();
         found
+    }
+
+    fn collected(&self) -> &[u8] {
+        self.data.get(self.data_at..).unwrap_or_default()
     }
 
     fn field<'l>(&mut self, line: &'l [u8]) -> Field<'l> {
@@ -206,7 +249,7 @@ impl Splitter {
             // An event without data is none.
             Field::Blank => Ok(Found::Nothing),
             Field::Data(data) => {
-                if self.data.len() + data.len() >= EVENT_BYTES_MAX {
+                if self.data.len() - self.data_at + data.len() >= self.event_bytes_max {
                     return Err(EventTooLong);
                 }
                 if self.has_data {
@@ -221,6 +264,7 @@ impl Splitter {
 
     fn clear_event(&mut self) {
         self.data.clear();
+        self.data_at = 0;
         self.has_data = false;
         self.handed_out = false;
     }

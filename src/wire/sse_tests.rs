@@ -4,10 +4,14 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// Longest event in these tests.
+const EVENT_BYTES_MAX: usize = 1 << 20;
+
 /// What a stream in `reads` holds: data as it is, a comment as `:`, an unfinished event behind `…`.
 fn read(reads: &[&[u8]]) -> Result<Vec<String>, EventTooLong> {
     let text = |data: &[u8]| String::from_utf8_lossy(data).into_owned();
     let mut splitter = Splitter::default();
+    splitter.reset(EVENT_BYTES_MAX);
     let mut items = Vec::new();
     for mut bytes in reads.iter().copied() {
         while let Some(item) = splitter.next(&mut bytes)? {
@@ -124,9 +128,10 @@ fn a_written_event_is_one_line() {
 fn a_reset_splitter_has_forgotten_everything() {
     for rest in ["data: a\r", "data: a\ndata", "x", "data: a\n\n"] {
         let mut splitter = Splitter::default();
+        splitter.reset(EVENT_BYTES_MAX);
         let mut bytes = rest.as_bytes();
         while splitter.next(&mut bytes).unwrap().is_some() {}
-        splitter.reset();
+        splitter.reset(EVENT_BYTES_MAX);
         let mut bytes = "\u{feff}data: b\n\n".as_bytes();
         assert_eq!(
             splitter.next(&mut bytes),

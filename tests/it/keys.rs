@@ -57,6 +57,11 @@ const SHOWN: &[(&str, &str, &[&str])] = &[
         &["server.max_buffered_bytes"],
     ),
     (
+        "kinds",
+        "an_event_may_be_as_large_as_max_event_bytes",
+        &["server.max_event_bytes"],
+    ),
+    (
         "limits",
         "a_head_that_drips_is_given_up",
         &["server.header_timeout"],

@@ -21,6 +21,7 @@ mod headers;
 mod health;
 mod http;
 mod keys;
+mod kinds;
 mod latency;
 mod limits;
 mod limits_rate;

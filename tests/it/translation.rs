@@ -599,3 +599,61 @@ fn no_depth_of_json_brings_the_router_down() {
     }
     scene.check_sent(&beside(r#""max_tokens":5"#), &json!({"max_tokens": 5}));
 }
+
+#[test]
+fn ids_of_calls_are_legal_unique_and_those_of_their_results() {
+    let mut scene = Scene::new();
+    let turn = |ids: &[&str]| -> Vec<Value> {
+        let calls = ids.iter().map(|id| {
+            json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}})
+        });
+        let calls: Vec<Value> = calls.collect();
+        let results = ids
+            .iter()
+            .map(|id| json!({"role": "tool", "tool_call_id": id, "content": id}));
+        let mut turn = vec![
+            json!({"role": "user", "content": "q"}),
+            json!({"role": "assistant", "content": null, "tool_calls": calls}),
+        ];
+        turn.extend(results);
+        turn
+    };
+    for turns in [
+        vec![turn(&[""])],
+        vec![turn(&["", ""])],
+        vec![turn(&["look.a:0", "look_a_0"])],
+        vec![turn(&["look_a_0", "look.a:0", "look a 0"])],
+        vec![
+            turn(&["call_0"]),
+            turn(&["call_0"]),
+            turn(&["call_0", "call_0_2"]),
+        ],
+        vec![turn(&["\u{e9}"]), turn(&["call", ""])],
+    ] {
+        let messages = Value::from(turns.concat()).to_string();
+        let answer = scene.ask(&format!("\"messages\":{messages}"));
+        assert_eq!(answer.status, 200, "{messages}: {}", answer.text());
+        let sent = last_seen(&scene.claude)["body"]["messages"].clone();
+        let blocks = |kind: &str, id: &str| -> Vec<String> {
+            let turns = sent.as_array().expect("a list").iter();
+            let blocks = turns
+                .filter_map(|turn| turn["content"].as_array())
+                .flatten();
+            let blocks = blocks.filter(|block| block["type"] == kind);
+            blocks
+                .map(|block| block[id].as_str().expect("an id").to_owned())
+                .collect()
+        };
+        let calls = blocks("tool_use", "id");
+        assert_eq!(calls, blocks("tool_result", "tool_use_id"), "{messages}");
+        let unique: std::collections::HashSet<_> = calls.iter().collect();
+        assert_eq!(unique.len(), calls.len(), "{calls:?}");
+        let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        assert!(
+            calls
+                .iter()
+                .all(|id| !id.is_empty() && id.chars().all(is_legal)),
+            "{calls:?}"
+        );
+    }
+}

@@ -125,6 +125,7 @@ fn server(block: &Block<'_>) -> Server {
         max_connections: block.whole("max_connections").unwrap_or_default(),
         max_body_bytes: block.whole("max_body_bytes").unwrap_or_default(),
         max_buffered_bytes: block.whole("max_buffered_bytes").unwrap_or_default(),
+        max_event_bytes: block.whole("max_event_bytes").unwrap_or_default(),
         header_timeout: block.span("header_timeout").unwrap_or_default(),
         body_timeout: block.span("body_timeout").unwrap_or_default(),
         idle_timeout: block.span("idle_timeout").unwrap_or_default(),

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::base::limits::{BUDGET_USD_MAX, SHARDS_MAX, WEIGHT_MAX};
+use crate::base::limits::{BUDGET_USD_MAX, SHARDS_MAX, STREAM_READ_BYTES, WEIGHT_MAX};
 
 /// One key.
 #[derive(Clone, Copy, Debug)]
@@ -192,6 +192,8 @@ const KEYS: &[Key] = &[
         "Largest request body; a larger one gets 413."),
     key("server", "max_buffered_bytes", Whole(1, 1 << 44), Value("1073741824"),
         "Bodies held in memory at once; beyond that, requests get 503."),
+    key("server", "max_event_bytes", Whole(STREAM_READ_BYTES as u64, 1 << 30), Value("16777216"),
+        "Largest event of a stream; a larger one ends the stream, and the provider is not blamed."),
     key("server", "header_timeout", SPAN, Value("10s"),
         "From the first byte of a request to the end of its head."),
     key("server", "body_timeout", SPAN, Value("30s"), "Longest pause within a request body."),

@@ -18,6 +18,8 @@ pub(super) struct Chunk<'a> {
     pub(super) error: Option<Value<'a>>,
     pub(super) x_groq: Option<Value<'a>>,
     pub(super) choices: Choices,
+    /// Whether it is a sign of life, in Anthropic's manner.
+    pub(super) is_ping: bool,
     /// Members that no relay needs, and that are not the same in each chunk.
     changing: [Option<Value<'a>>; CHANGING_MAX],
 }
@@ -35,6 +37,7 @@ impl<'a> Chunk<'a> {
             error: None,
             x_groq: None,
             choices,
+            is_ping: false,
             changing: [None; CHANGING_MAX],
         };
         let mut changing = 0;
@@ -55,6 +58,7 @@ impl<'a> Chunk<'a> {
                 b"error" => chunk.error = Some(value),
                 // What older vLLM and Mistral say instead.
                 b"object" if value.says("error") => chunk.error = Some(value),
+                b"type" if value.says("ping") => chunk.is_ping = true,
                 b"x_groq" => chunk.x_groq = Some(value),
                 // What OpenAI says in every chunk of a stream, and says the same.
                 b"id" | b"object" | b"created" | b"service_tier" | b"system_fingerprint" => {}
@@ -66,6 +70,7 @@ impl<'a> Chunk<'a> {
                 }
             }
         }
+        chunk.is_ping &= chunk.choices.count == 0;
         walk.end().map(|()| chunk)
     }
 }

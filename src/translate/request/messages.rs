@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::blocks::{self, Block, Content, Input, Said};
+use super::ids::Ids;
 use super::{Unsupported, parts, quoted};
 use crate::translate::compose::{Composer, between_quotes};
 use crate::translate::fields;
@@ -171,10 +172,11 @@ impl Turn<'_> {
 #[derive(Default)]
 struct Reader<'a> {
     conversation: Conversation<'a>,
+    ids: Ids,
     /// Calls of the deprecated kind so far; they have no id.
     function_calls: usize,
-    /// The latest such call by its function's name.
-    latest: HashMap<Cow<'a, str>, usize>,
+    /// What the latest such call is called, by its function's name.
+    latest: HashMap<Cow<'a, str>, String>,
 }
 
 impl<'a> Reader<'a> {
@@ -209,7 +211,8 @@ impl<'a> Reader<'a> {
             Role::User => (Speaker::User, parts::read(content)?),
             Role::Assistant => (Speaker::Assistant, self.answer(content, &own)?),
             Role::Tool => {
-                let id = tool_id(&fields::required(call_id, ".tool_call_id")?);
+                let id = fields::required(call_id, ".tool_call_id")?;
+                let id = self.ids.result(&fields::text_of(&id));
                 (Speaker::User, vec![tool_result(id, content)?])
             }
             Role::Function => {
@@ -232,12 +235,29 @@ impl<'a> Reader<'a> {
             let refusal = fields::required(own.refusal, ".refusal")?;
             blocks.extend(parts::text(refusal));
         }
-        add_calls(own.calls, &mut blocks)?;
+        self.add_calls(own.calls, &mut blocks)?;
         if let Some(call) = &own.call {
             let call = self.function_call(call);
             blocks.push(call.map_err(|fault| fault.within(".function_call"))?);
         }
         Ok(blocks)
+    }
+
+    fn add_calls(
+        &mut self,
+        calls: Option<Value<'a>>,
+        blocks: &mut Vec<Block<'a>>,
+    ) -> Result<(), Unsupported> {
+        let Some(calls) = calls else {
+            return Ok(());
+        };
+        let calls = fields::list(&calls).map_err(|fault| fault.within(".tool_calls"))?;
+        for (index, call) in calls.iter().enumerate() {
+            let block = tool_use(call, &mut self.ids)
+                .map_err(|fault| fault.within(format_args!(".tool_calls[{index}]")))?;
+            blocks.push(block);
+        }
+        Ok(())
     }
 
     fn add_system(
@@ -260,11 +280,11 @@ impl<'a> Reader<'a> {
     fn function_call(&mut self, call: &Value<'a>) -> Result<Block<'a>, Unsupported> {
         let [name, arguments] = fields::read(call, ["name", "arguments"])?;
         let name = fields::required(name, ".name")?;
-        let number = self.function_calls;
+        let id = self.ids.call(&format!("call_fn_{}", self.function_calls));
         self.function_calls += 1;
-        self.latest.insert(fields::text_of(&name), number);
+        self.latest.insert(fields::text_of(&name), id.clone());
         Ok(Block::new(Content::ToolUse {
-            id: function_call_id(number),
+            id,
             name: name.text,
             input: input(arguments),
         }))
@@ -273,10 +293,8 @@ impl<'a> Reader<'a> {
     /// The id of the call that a `function` message answers.
     fn answered(&self, name: Option<Value<'_>>) -> Result<String, Unsupported> {
         let name = fields::required(name, ".name")?;
-        let number = self.latest.get(&*fields::text_of(&name));
-        number
-            .map(|number| function_call_id(*number))
-            .ok_or_else(|| Unsupported::new(".name", "names a function that was not called"))
+        let id = self.latest.get(&*fields::text_of(&name)).cloned();
+        id.ok_or_else(|| Unsupported::new(".name", "names a function that was not called"))
     }
 }
 
@@ -330,20 +348,7 @@ impl Role {
     }
 }
 
-fn add_calls<'a>(calls: Option<Value<'a>>, blocks: &mut Vec<Block<'a>>) -> Result<(), Unsupported> {
-    let Some(calls) = calls else {
-        return Ok(());
-    };
-    let calls = fields::list(&calls).map_err(|fault| fault.within(".tool_calls"))?;
-    for (index, call) in calls.iter().enumerate() {
-        let block =
-            tool_use(call).map_err(|fault| fault.within(format_args!(".tool_calls[{index}]")))?;
-        blocks.push(block);
-    }
-    Ok(())
-}
-
-fn tool_use<'a>(call: &Value<'a>) -> Result<Block<'a>, Unsupported> {
+fn tool_use<'a>(call: &Value<'a>, ids: &mut Ids) -> Result<Block<'a>, Unsupported> {
     let [id, kind, function] = fields::read(call, ["id", "type", "function"])?;
     if kind.is_some_and(|kind| !fields::says(&kind, "function")) {
         return Err(Unsupported::new(".type", "is not `function`"));
@@ -354,7 +359,7 @@ fn tool_use<'a>(call: &Value<'a>) -> Result<Block<'a>, Unsupported> {
         .map_err(|fault| fault.within(".function"))?;
     let name = fields::required(name, ".function.name")?;
     Ok(Block::new(Content::ToolUse {
-        id: tool_id(&id),
+        id: ids.call(&fields::text_of(&id)),
         name: name.text,
         input: input(arguments),
     }))
@@ -395,18 +400,4 @@ fn tool_result<'a>(id: String, content: Option<Value<'a>>) -> Result<Block<'a>, 
         },
     };
     Ok(Block::new(Content::ToolResult { id, said }))
-}
-
-/// An id of the letters that the API takes.
-fn tool_id(id: &Value<'_>) -> String {
-    let letters = fields::text_of(id);
-    let letters = letters.chars().map(|letter| match letter {
-        'A'..='Z' | 'a'..='z' | '0'..='9' | '_' | '-' => letter,
-        _ => '_',
-    });
-    letters.collect()
-}
-
-fn function_call_id(number: usize) -> String {
-    format!("call_fn_{number}")
 }

@@ -24,7 +24,8 @@ pub(super) enum EventKind {
     MessageDelta,
     MessageStop,
     Error,
-    /// `ping`, and what the vendor adds one day.
+    Ping,
+    /// What the vendor adds one day.
     Other,
     #[default]
     Unnamed,
@@ -96,6 +97,7 @@ impl EventKind {
             b"message_delta" => Self::MessageDelta,
             b"message_stop" => Self::MessageStop,
             b"error" => Self::Error,
+            b"ping" => Self::Ping,
             _ => Self::Other,
         }
     }

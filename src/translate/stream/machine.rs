@@ -17,6 +17,14 @@ use crate::wire::stream_fault::StreamFault;
 /// What some servers end a stream with in OpenAI's manner.
 pub(super) const DONE: &[u8] = b"[DONE]";
 
+/// Whether an event says anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    Something,
+    /// It only shows that the provider is at work.
+    Nothing,
+}
+
 /// Everything of a translation but the cutting into events.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
@@ -96,7 +104,7 @@ impl Stream {
         data: &[u8],
         event: Option<&[u8]>,
         out: &mut Vec<u8>,
-    ) -> Result<(), StreamFault> {
+    ) -> Result<Said, StreamFault> {
         self.try_data(data, event, out)
             .map_err(|fault| self.fail(fault))
     }
@@ -106,12 +114,12 @@ impl Stream {
         data: &[u8],
         raw: Option<&[u8]>,
         out: &mut Vec<u8>,
-    ) -> Result<(), StreamFault> {
+    ) -> Result<Said, StreamFault> {
         if data.starts_with(DONE) {
-            return self.on_stop(out);
+            return self.on_stop(out).map(|()| Said::Something);
         }
         if data.trim_ascii().is_empty() {
-            return Ok(());
+            return Ok(Said::Nothing);
         }
         let event = Event::read(data)?;
         if event.kind != EventKind::BlockDelta {
@@ -126,21 +134,21 @@ impl Stream {
                 {
                     self.learn(&piece, raw, data, out.split_at(start).1);
                 }
-                Ok(())
             }
-            EventKind::BlockStart => self.on_block_start(&event, out),
+            EventKind::BlockStart => self.on_block_start(&event, out)?,
             EventKind::BlockStop => {
                 if let Some(block) = self.blocks.close(event.index) {
                     self.end_block(&block, out);
                 }
-                Ok(())
             }
-            EventKind::MessageStart => self.on_message_start(&event),
-            EventKind::MessageDelta => self.on_message_delta(&event, out),
-            EventKind::MessageStop => self.on_stop(out),
-            EventKind::Error => Err(self.on_error(data, out)),
-            EventKind::Other | EventKind::Unnamed => Ok(()),
+            EventKind::MessageStart => self.on_message_start(&event)?,
+            EventKind::MessageDelta => self.on_message_delta(&event, out)?,
+            EventKind::MessageStop => self.on_stop(out)?,
+            EventKind::Error => return Err(self.on_error(data, out)),
+            EventKind::Ping | EventKind::Unnamed => return Ok(Said::Nothing),
+            EventKind::Other => {}
         }
+        Ok(Said::Something)
     }
 
     /// Keeps what a delta looks like that came as `raw` and was written as `out`.
@@ -271,6 +279,9 @@ impl Stream {
         else {
             return Ok(());
         };
+        if reason.says("error") {
+            return Err(StreamFault::Malformed);
+        }
         let explanation = event
             .delta
             .stop_details

@@ -1,6 +1,7 @@
 //! What system tests are made of: the router as a child process, mocks, and a client that sees
 //! bytes.
 
+pub mod canned;
 pub mod client;
 pub mod command;
 pub mod load;

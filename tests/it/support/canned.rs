@@ -1,0 +1,67 @@
+//! A provider that answers every request with bytes that are given to it, for answers that no
+//! script of the mock's can tell of: compressed ones, and ones that never end.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+/// Starts a provider that sends `answer` to each request, and behind it `sign` again and again,
+/// every twenty milliseconds, unless that is empty.
+pub fn canned(answer: Vec<u8>, sign: &'static [u8]) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let addr = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let answer = answer.clone();
+            std::thread::spawn(move || serve(stream, &answer, sign));
+        }
+    });
+    addr
+}
+
+/// Ends when the peer does.
+fn serve(mut stream: TcpStream, answer: &[u8], sign: &[u8]) {
+    let mut bytes = Vec::new();
+    while let Some(length) = read_request(&mut stream, &mut bytes) {
+        bytes.drain(..length);
+        if stream.write_all(answer).is_err() {
+            return;
+        }
+        while !sign.is_empty() {
+            std::thread::park_timeout(Duration::from_millis(20));
+            if stream.write_all(sign).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn read_request(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<usize> {
+    loop {
+        if let Some(head) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            let text = String::from_utf8_lossy(&bytes[..head]).to_lowercase();
+            let length = text.split("content-length:").nth(1);
+            let length = length.and_then(|rest| rest.lines().next()?.trim().parse::<usize>().ok());
+            let end = head + 4 + length.unwrap_or(0);
+            if bytes.len() >= end {
+                return Some(end);
+            }
+        }
+        let mut room = [0; 65_536];
+        match stream.read(&mut room) {
+            Ok(count) if count > 0 => bytes.extend_from_slice(&room[..count]),
+            Ok(_) | Err(_) => return None,
+        }
+    }
+}
+
+/// The beginning of a chunked stream: its fields, each ended by CRLF, and its first bytes.
+pub fn begun(fields: &str, first: &[u8]) -> Vec<u8> {
+    let head = format!("HTTP/1.1 200 OK\r\n{fields}Transfer-Encoding: chunked\r\n\r\n");
+    [head.as_bytes(), &chunk(first)].concat()
+}
+
+/// One chunk.
+pub fn chunk(bytes: &[u8]) -> Vec<u8> {
+    [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
+}
