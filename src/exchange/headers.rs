@@ -112,7 +112,7 @@ pub fn crosses_to_provider<'a>(
         13 => is_one_of(name, &[b"authorization"]),
         14 => is_one_of(name, &[b"x-goog-api-key", b"true-client-ip"]) || is_foreign(name, key),
         15 => is_one_of(name, &[b"accept-encoding"]),
-        16 => is_one_of(name, &[b"cf-connecting-ip"]),
+        16 => is_one_of(name, &[b"cf-connecting-ip", b"content-encoding"]),
         19 => is_foreign(name, key),
         _ => false,
     };

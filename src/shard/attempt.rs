@@ -21,6 +21,7 @@ use crate::link::facts::{Fact, Sample};
 use crate::shard::caller::Caller;
 use crate::shard::connect;
 use crate::shard::drive::Job;
+use crate::shard::kind;
 use crate::shard::part::Part;
 use crate::shard::permit::Permit;
 use crate::shard::settle::{Record, Used};
@@ -176,11 +177,18 @@ pub async fn run<'a>(
         attempt.put_aside(Some(span));
     }
     let is_success = (200..=299).contains(&up.head.status);
-    if is_success && up.is_event_stream() {
-        return End::Outcome(stream::relay(&attempt, caller, record, attempts, up).await);
+    match kind::of(job, caller, &mut up).await {
+        Ok(kind::Kind::Stream) => {
+            return End::Outcome(stream::relay(&attempt, caller, record, attempts, up).await);
+        }
+        Ok(kind::Kind::Whole) => {}
+        Err(outcome) => {
+            let seen = whole::seen(&attempt, &up);
+            return End::Outcome(attempt.abandoned(record, seen, outcome));
+        }
     }
-    match whole::read(caller, &mut up).await {
-        Ok(()) => {}
+    let _held = match whole::read(shard, caller, &mut up).await {
+        Ok(held) => held,
         // Whoever refuses a request bills nothing.
         Err(whole::Stop::Outcome(outcome)) => {
             let seen = if is_success {
@@ -196,7 +204,7 @@ pub async fn run<'a>(
             }
             return End::Refused(Refusal::Overloaded);
         }
-    }
+    };
     conclude(&attempt, caller, record, attempts, up).await
 }
 

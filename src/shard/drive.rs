@@ -12,6 +12,7 @@ use crate::decide::failover::{Attempts, Grant, Step};
 use crate::decide::outcome::{Outcome, Sample as Kind, Signal, Verdict};
 use crate::decide::retry_budget;
 use crate::exchange::admit;
+use crate::exchange::media;
 use crate::exchange::refusal::{Connection, LastWord, Refusal};
 use crate::exchange::request::Request;
 use crate::exchange::route::Routed;
@@ -20,6 +21,7 @@ use crate::link::facts::{Sample, SampleKind};
 use crate::shard::attempt::{self, End, Fresh, Injection, Try};
 use crate::shard::caller::Caller;
 use crate::shard::choose;
+use crate::shard::decode;
 use crate::shard::manage;
 use crate::shard::models;
 use crate::shard::permit::Permit;
@@ -91,6 +93,9 @@ pub fn check<'a>(shard: &Shard, head: &Head, bytes: &'a [u8]) -> Result<Target, 
             admit::authenticate(&shard.plan.auth, authorization, api_key)?;
         }
     }
+    if matches!(target, Target::Infer(_)) {
+        media::may_be_read(|name| head.value(bytes, name))?;
+    }
     Ok(target)
 }
 
@@ -124,7 +129,11 @@ async fn infer(
     endpoint: Endpoint,
     body: Range<usize>,
 ) -> After {
-    let message = Rc::clone(&caller.bytes);
+    let decoded = match decode::request(shard, caller, body).await {
+        Ok(decoded) => decoded,
+        Err(refusal) => return refuse::refuse(shard, caller, request, &refusal).await,
+    };
+    let (message, body) = (&decoded.message, decoded.body.clone());
     let ask = match openai::read_ask(&message[body.clone()]) {
         Ok(ask) => ask,
         Err(fault) => {
@@ -144,7 +153,7 @@ async fn infer(
         shard,
         request,
         endpoint,
-        message: &message,
+        message,
         body,
         ask: &ask,
         model: &ask.model,

@@ -4,12 +4,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::base::ids::ProviderId;
+use crate::base::limits::{STREAM_READ_BYTES, UPSTREAM_READ_BYTES};
 use crate::base::time::Instant;
 use crate::decide::failover::Attempts;
-use crate::decide::outcome::{Failure, Outcome, Waiting};
-use crate::exchange::headers::{self, TRAILER_ANNOUNCEMENT, Totals};
-use crate::exchange::inbound;
-use crate::exchange::refusal::{Connection, LastWord, Refusal};
+use crate::decide::outcome::{Failure, Outcome};
+use crate::exchange::headers;
+use crate::exchange::refusal::{LastWord, Refusal};
 use crate::exchange::relay::StreamFault;
 use crate::exchange::request::Version;
 use crate::link::buffered::Held;
@@ -26,7 +26,14 @@ use crate::shard::whole;
 use crate::sys::clock;
 use crate::wire::body::Body;
 use crate::wire::chunked::Piece;
+use crate::wire::inflate::Inflate;
 use crate::wire::seen::Seen;
+use broken::{Broken, CallerKnows, error_code};
+
+pub use head::begin;
+
+mod broken;
+mod head;
 
 /// Relays the stream whose head has been read, and says how it ended.
 pub async fn relay<'a>(
@@ -47,6 +54,8 @@ pub async fn relay<'a>(
         spare,
         body,
         provider_end: ProviderEnd::Open,
+        inflate: up.coding().and_then(Inflate::new),
+        decoded: Vec::new(),
         held: shard.lease.hold(),
         silent_until: content_by,
     };
@@ -100,6 +109,10 @@ struct Stream<'s, 'j, 'a> {
     spare: Box<Spare>,
     body: Body,
     provider_end: ProviderEnd,
+    /// Where the provider has compressed the stream.
+    inflate: Option<Inflate>,
+    /// What has come out of it and was not taken in yet.
+    decoded: Vec<u8>,
     /// What an event that is longer than a read takes, as it counts against the process's bound.
     held: Held,
     /// When the provider has been silent for too long; comments do not put it off.
@@ -122,21 +135,6 @@ enum ProviderEnd {
 enum Fed {
     More,
     Complete,
-}
-
-/// How a stream broke: what that means before it is committed, and afterwards.
-#[derive(Clone, Copy, Debug)]
-struct Broken {
-    before: Outcome,
-    after: Outcome,
-    caller_knows: CallerKnows,
-}
-
-/// Whether the caller has the provider's own error frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum CallerKnows {
-    Yes,
-    No,
 }
 
 impl<'a> Stream<'_, '_, 'a> {
@@ -221,7 +219,7 @@ impl<'a> Stream<'_, '_, 'a> {
         if self.is_committed() {
             let shard = self.attempt.job.shard;
             *fresh = 0;
-            up.watch(&shard.buffers);
+            up.watch(&shard.buffers, self.room());
             // What only shows that the provider is alive puts nothing off.
             let began = (!self.spare.has_moved()).then(clock::now);
             if !caller.out.is_empty() {
@@ -268,7 +266,7 @@ impl<'a> Stream<'_, '_, 'a> {
         up.socket.deadline.set(until, Cut::Both);
         while self.spare.awaits_usage() {
             self.spare.drop_payload(buffers);
-            up.watch(buffers);
+            up.watch(buffers, self.room());
             let read = up.read_on().await;
             if !matches!(read, Ok(count) if count > 0)
                 || !matches!(self.feed(&up.bytes), Ok(Fed::More))
@@ -290,8 +288,7 @@ impl<'a> Stream<'_, '_, 'a> {
                 .map_err(|_| Broken::MALFORMED)?
             {
                 Piece::Payload(range) => {
-                    let pushed = self.spare.push(&bytes[range]);
-                    pushed.map_err(|fault| self.broken(fault))?;
+                    self.push(&bytes[range])?;
                 }
                 Piece::More if self.spare.is_done() => return Ok(Fed::Complete),
                 Piece::More => return self.hold().map(|()| Fed::More),
@@ -307,6 +304,30 @@ impl<'a> Stream<'_, '_, 'a> {
         }
     }
 
+    /// Takes in a part of the body.
+    fn push(&mut self, mut payload: &[u8]) -> Result<(), Broken> {
+        let Some(mut inflate) = self.inflate.take() else {
+            let pushed = self.spare.push(payload);
+            return pushed.map_err(|fault| self.broken(fault));
+        };
+        while !payload.is_empty() {
+            let taken = inflate.step(payload, &mut self.decoded);
+            let taken = taken.map_err(|_| Broken::MALFORMED)?;
+            payload = payload.split_at(taken).1;
+            self.push_decoded()?;
+        }
+        let flushed = inflate.flush(&mut self.decoded);
+        flushed.map_err(|_| Broken::MALFORMED)?;
+        self.inflate = Some(inflate);
+        self.push_decoded()
+    }
+
+    fn push_decoded(&mut self) -> Result<(), Broken> {
+        let pushed = self.spare.push(&self.decoded);
+        self.decoded.clear();
+        pushed.map_err(|fault| self.broken(fault))
+    }
+
     /// Counts what it holds of an event that is longer than a read.
     fn hold(&mut self) -> Result<(), Broken> {
         match self.spare.kept() {
@@ -320,9 +341,24 @@ impl<'a> Stream<'_, '_, 'a> {
     }
 
     fn finish(&mut self) -> Result<Fed, Broken> {
+        if let Some(mut inflate) = self.inflate.take() {
+            // `[DONE]` may have come before the coding's own end.
+            if inflate.finish(&mut self.decoded).is_err() && !self.spare.is_done() {
+                return Err(Broken::CUT);
+            }
+            self.push_decoded()?;
+        }
         let finished = self.spare.finish();
         finished.map_err(|fault| self.broken(fault))?;
         Ok(Fed::Complete)
+    }
+
+    /// Room for the next read: much more may come out of compressed bytes.
+    const fn room(&self) -> usize {
+        match self.inflate {
+            None => STREAM_READ_BYTES,
+            Some(_) => UPSTREAM_READ_BYTES,
+        }
     }
 
     /// Says how the stream ended, before its last bytes leave.
@@ -360,6 +396,7 @@ impl<'a> Stream<'_, '_, 'a> {
             | Outcome::TimedOut(_)
             | Outcome::Failed(_)
             | Outcome::Untranslatable
+            | Outcome::TooLarge
             | Outcome::StreamCut
             | Outcome::StreamStalled
             | Outcome::CallerGone => false,
@@ -391,28 +428,10 @@ impl<'a> Stream<'_, '_, 'a> {
     /// Starts the answer: nothing but its totals is unknown now.
     fn write_head(&self, caller: &mut Caller, record: &mut Record<'a>, up: &Upstream) {
         let now = clock::now();
-        record.status = Some(up.head.status);
-        record.first_byte = Some(now);
-        caller.make_room();
-        let out = &mut caller.out;
-        inbound::write_status(up.head.status, out);
-        out.extend_from_slice(b"Content-Type: text/event-stream; charset=utf-8\r\n");
-        inbound::write_fields(&up.head, &up.bytes, out);
         let latency = now.since(self.attempt.sent_at);
         record.response_time = Some(ResponseTime::FirstContent(latency));
         record.waited += now.since(self.attempt.started);
-        headers::add(out, &self.attempt.added(record, latency, Totals::default()));
-        let request = self.attempt.job.request;
-        match request.version {
-            Version::Http11 => {
-                out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
-                out.extend_from_slice(TRAILER_ANNOUNCEMENT);
-            }
-            // Only the connection's end can tell such a caller that the stream is over.
-            Version::Http10 => record.connection = Connection::Close,
-        }
-        request.write_connection(self.attempt.job.shard.connection(record.connection), out);
-        out.extend_from_slice(b"\r\n");
+        begin(self.attempt, caller, record, up, now);
     }
 
     /// Moves what is for the caller into its buffer, as one chunk.
@@ -441,51 +460,6 @@ impl<'a> Stream<'_, '_, 'a> {
         if let Some(refusal) = Refusal::of_verdict(outcome.verdict(), &last) {
             refusal.write_frame(self.spare.payload());
         }
-    }
-}
-
-impl Broken {
-    const GONE: Self = Self::new(Outcome::CallerGone, Outcome::CallerGone);
-    const STALLED: Self = Self::new(Outcome::TimedOut(Waiting::Content), Outcome::StreamStalled);
-    const CUT: Self = Self::new(Outcome::Failed(Failure::Cut), Outcome::StreamCut);
-    const TOO_LARGE: Self = Self::new(Outcome::TooLarge, Outcome::TooLarge);
-    const MALFORMED: Self = Self::new(Outcome::Failed(Failure::Malformed), Outcome::StreamCut);
-
-    const fn new(before: Outcome, after: Outcome) -> Self {
-        Self {
-            before,
-            after,
-            caller_knows: CallerKnows::No,
-        }
-    }
-
-    fn of(fault: StreamFault) -> Self {
-        let failure = match fault {
-            StreamFault::EventTooLong => return Self::TOO_LARGE,
-            StreamFault::Malformed | StreamFault::HeldBackTooLong => Failure::Malformed,
-            StreamFault::NoContent => Failure::NoChoices,
-            StreamFault::Error | StreamFault::ErrorRelayed => Failure::ErrorObject,
-            StreamFault::Cut => Failure::Cut,
-        };
-        let caller_knows = if fault == StreamFault::ErrorRelayed {
-            CallerKnows::Yes
-        } else {
-            CallerKnows::No
-        };
-        Self {
-            before: Outcome::Failed(failure),
-            after: Outcome::StreamCut,
-            caller_knows,
-        }
-    }
-}
-
-/// The code that the log has for a broken stream.
-fn error_code(outcome: Outcome) -> &'static str {
-    if outcome == Outcome::StreamStalled {
-        "upstream_timeout"
-    } else {
-        "upstream_error"
     }
 }
 

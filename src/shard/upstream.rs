@@ -6,9 +6,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::base::ids::ProviderId;
-use crate::base::limits::{
-    INFORMATIONAL_MAX, LARGE_SPARE_BYTES, STREAM_READ_BYTES, UPSTREAM_READ_BYTES,
-};
+use crate::base::limits::{INFORMATIONAL_MAX, LARGE_SPARE_BYTES, UPSTREAM_READ_BYTES};
 use crate::decide::outcome::{Failure, Outcome, Waiting};
 use crate::shard::buffers::Buffers;
 use crate::shard::caller::Caller;
@@ -19,6 +17,7 @@ use crate::shard::socket::Socket;
 use crate::shard::timers::Deadline;
 use crate::sys::clock;
 use crate::wire::head::{Arrival, Asked, Head};
+use crate::wire::inflate::Coding;
 use crate::wire::retry_after;
 
 /// An open connection to a provider, and the answer that is being read from it.
@@ -219,11 +218,12 @@ impl Upstream {
         self.socket.reader.post(buffer);
     }
 
-    /// Posts the next read, and gives back the room of what has been read: a stream may pause.
-    pub fn watch(&mut self, buffers: &Buffers) {
+    /// Posts the next read, of `room` bytes at most, and gives back the room of what has been read:
+    /// a stream may pause.
+    pub fn watch(&mut self, buffers: &Buffers, room: usize) {
         if !self.socket.reader.is_posted() {
             buffers.give(std::mem::take(&mut self.bytes));
-            self.socket.reader.watch(STREAM_READ_BYTES);
+            self.socket.reader.watch(room);
         }
         self.bytes.clear();
     }
@@ -234,15 +234,10 @@ impl Upstream {
         self.bytes.get(self.head.len..self.end).unwrap_or_default()
     }
 
-    /// Whether the answer says that it is a stream of events.
+    /// How the answer's body is coded; `None`: in a way that is not understood.
     #[must_use]
-    pub fn is_event_stream(&self) -> bool {
-        let kind = self
-            .head
-            .value(&self.bytes, "content-type")
-            .unwrap_or_default();
-        let start = kind.get(..EVENT_STREAM.len());
-        start.is_some_and(|start| start.eq_ignore_ascii_case(EVENT_STREAM))
+    pub fn coding(&self) -> Option<Coding> {
+        Coding::of(self.head.value(&self.bytes, "content-encoding"))
     }
 
     /// How long a provider that is at its limit asks to be left alone.
@@ -304,6 +299,3 @@ impl Upstream {
         shard.pool.put(id, self, clock::now());
     }
 }
-
-/// The media type of a stream of events.
-const EVENT_STREAM: &[u8] = b"text/event-stream";

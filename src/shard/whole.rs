@@ -15,10 +15,14 @@ use crate::exchange::answer::{self, AnswerFault};
 use crate::exchange::headers::{self, Totals};
 use crate::exchange::inbound;
 use crate::exchange::provider_error;
+use crate::link::buffered::Held;
 use crate::link::facts::{Sample, SampleKind};
 use crate::shard::attempt::Attempt;
 use crate::shard::caller::Caller;
+use crate::shard::decode;
+use crate::shard::kind;
 use crate::shard::part::Part;
+use crate::shard::retold;
 use crate::shard::run::Shard;
 use crate::shard::settle::{Record, ResponseTime};
 use crate::shard::upstream::Upstream;
@@ -39,8 +43,21 @@ pub enum Stop {
     Overloaded,
 }
 
-/// Reads the rest of the answer whose head has been read.
-pub async fn read(caller: &mut Caller, up: &mut Upstream) -> Result<(), Stop> {
+/// Reads the rest of the answer whose head has been read. What it takes because it was compressed
+/// is held as long as the value that is returned.
+///
+/// # Errors
+/// It was not read.
+pub async fn read(
+    shard: &Shard,
+    caller: &mut Caller,
+    up: &mut Upstream,
+) -> Result<Option<Held>, Stop> {
+    read_coded(caller, up).await?;
+    decode::answer(shard, up).await
+}
+
+async fn read_coded(caller: &mut Caller, up: &mut Upstream) -> Result<(), Stop> {
     let start = up.head.len;
     up.end = start;
     match up.head.framing {
@@ -134,8 +151,18 @@ pub async fn relay<'a>(
             return outcome;
         }
     };
+    let used = (view.usage, view.text_bytes);
+    if kind::wants_stream(job) {
+        let events = match retold::events(attempt, up.body()) {
+            Ok(events) => events,
+            Err(outcome) => return attempt.abandoned(record, seen(attempt, &up), outcome),
+        };
+        attempts.commit();
+        let totals = settle(attempt, record, arrived, used).await;
+        return retold::relay(attempt, caller, record, up, (events, totals)).await;
+    }
     attempts.commit();
-    let totals = settle(attempt, record, arrived, (view.usage, view.text_bytes)).await;
+    let totals = settle(attempt, record, arrived, used).await;
     let splice = answer::edit_answer(up.body(), &view, attempt.caller_model());
     let (status, length) = (up.head.status, splice.len());
     let told = Told {
@@ -211,8 +238,18 @@ pub async fn translate<'a>(
             return fault.outcome();
         }
     };
+    let used = (answer.usage, answer.text_bytes);
+    if kind::wants_stream(job) {
+        let events = match retold::events(attempt, &body) {
+            Ok(events) => events,
+            Err(outcome) => return attempt.abandoned(record, seen(attempt, &up), outcome),
+        };
+        attempts.commit();
+        let totals = settle(attempt, record, arrived, used).await;
+        return retold::relay(attempt, caller, record, up, (events, totals)).await;
+    }
     attempts.commit();
-    let totals = settle(attempt, record, arrived, (answer.usage, answer.text_bytes)).await;
+    let totals = settle(attempt, record, arrived, used).await;
     let (status, length) = (up.head.status, body.len());
     let told = Told {
         status,

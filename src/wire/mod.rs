@@ -8,6 +8,7 @@ pub mod body;
 pub mod chunked;
 pub mod forms;
 pub mod head;
+pub mod inflate;
 pub mod json;
 pub mod openai;
 pub mod retry_after;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use infermux_mock::Mock;
 use serde_json::{Value, json};
 
-use crate::support::canned::{begun, canned};
+use crate::support::canned::{begun, canned, chunk, whole};
 use crate::support::client::{Answer, Client};
 use crate::support::router::Router;
 use crate::support::{chat, config_of, config_with, mock, provider, streamed_chat};
@@ -237,6 +237,208 @@ fn comments_and_pings_alone_do_not_keep_a_stream_alive() {
         assert_eq!(
             error["error"]["code"], "upstream_timeout",
             "{kind} {sign:?}"
+        );
+    }
+}
+
+/// What a provider of this type answers that does not stream: text and a call.
+fn unstreamed(kind: &str) -> Value {
+    if kind == "anthropic" {
+        return json!({"id": "c", "type": "message", "role": "assistant", "model": "m",
+            "content": [{"type": "text", "text": "whole text"},
+                {"type": "tool_use", "id": "t1", "name": "look", "input": {}}],
+            "stop_reason": "tool_use", "usage": {"input_tokens": 10, "output_tokens": 5}});
+    }
+    json!({"id": "c", "object": "chat.completion", "created": 1, "model": "m",
+        "choices": [{"index": 0, "finish_reason": "tool_calls", "message": {
+            "role": "assistant", "content": "whole text", "tool_calls": [
+                {"id": "t1", "type": "function", "function": {"name": "look", "arguments": "{}"}}],
+        }}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}})
+}
+
+#[test]
+fn a_caller_who_streams_gets_a_whole_answer_as_events() {
+    for kind in ["openai", "anthropic"] {
+        for label in [
+            "Content-Type: application/json\r\n",
+            "",
+            "Content-Type: text/plain\r\n",
+        ] {
+            let body = unstreamed(kind).to_string();
+            let addr = canned(whole(label, body.as_bytes()), b"");
+            let router = Router::start(&config_of(&[at("alpha", kind, addr, "")], ""));
+            let mut client = Client::connect(router.addr());
+            for (model, asks) in [("m", false), ("nick", true)] {
+                let mut body = json!({"model": model, "stream": true, "messages": [
+                    {"role": "user", "content": "hi"}]});
+                if asks {
+                    body["stream_options"] = json!({"include_usage": true});
+                }
+                let answer = client.chat(&body.to_string());
+                assert!(
+                    answer.complete && answer.status == 200,
+                    "{kind} {}",
+                    answer.text()
+                );
+                let media = answer.header("content-type").expect("a type");
+                assert!(media.starts_with("text/event-stream"), "{media}");
+                assert_eq!(answer.trailer("x-infermux-prompt-tokens"), Some("10"));
+                let mut events = answer.events();
+                assert_eq!(events.pop().as_deref(), Some("[DONE]"));
+                let events: Vec<Value> = events
+                    .iter()
+                    .map(|event| serde_json::from_str(event).expect("JSON"))
+                    .collect();
+                assert!(
+                    events.iter().all(|event| event["model"] == model),
+                    "{events:?}"
+                );
+                let deltas: Vec<&Value> = events
+                    .iter()
+                    .map(|event| &event["choices"][0]["delta"])
+                    .collect();
+                assert_eq!(deltas[0]["role"], "assistant");
+                assert_eq!(deltas[1]["content"], "whole text");
+                let call = &deltas[2]["tool_calls"][0];
+                assert_eq!(
+                    (&call["index"], &call["function"]["name"]),
+                    (&json!(0), &json!("look"))
+                );
+                assert_eq!(events[3]["choices"][0]["finish_reason"], "tool_calls");
+                assert_eq!(events.len(), 4 + usize::from(asks), "{events:?}");
+                if asks {
+                    assert_eq!(events[4]["usage"]["completion_tokens"], 5);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_whole_answer_to_a_streaming_caller_is_judged_like_any_other() {
+    let beta = mock(json!({"name": "beta"}));
+    for body in [
+        r#"{"error":{"message":"no"}}"#,
+        r#"{"choices":[]}"#,
+        r#"{"choices":[{"message":{"content":01}}]}"#,
+        r#"{"choices":[{"message":{"content":"x"#,
+        "<html>",
+        "",
+    ] {
+        let addr = canned(
+            whole("Content-Type: application/json\r\n", body.as_bytes()),
+            b"",
+        );
+        let both = [at("alpha", "openai", addr, ""), provider(&beta, &[])];
+        let router = Router::start(&config_of(&both, "routing: {strategy: priority}\n"));
+        let answer = Client::connect(router.addr()).chat(&streamed_chat("hi"));
+        assert_eq!(
+            (answer.status, served_by(&answer)),
+            (200, Some("beta")),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn a_mislabelled_stream_is_known_by_its_bytes() {
+    let openai = format!(
+        "data: {}\n\ndata: {}\n\ndata: [DONE]\n\n",
+        chunk_of(&json!({"role": "assistant", "content": "hi"}), &Value::Null),
+        stop()
+    );
+    let claude = concat!(
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"a\"}}\n\n",
+        "data: {\"type\":\"content_block_delta\",\"index\":0,",
+        "\"delta\":{\"type\":\"text_delta\",\"text\":\"hi\"}}\n\n",
+        "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n",
+        "data: {\"type\":\"message_stop\"}\n\n",
+    );
+    let beta = mock(json!({"name": "beta"}));
+    let commented = format!(": hello\n\n{openai}");
+    for (kind, body) in [
+        ("openai", &*openai),
+        ("openai", &*commented),
+        ("anthropic", claude),
+    ] {
+        for label in [
+            "application/json",
+            "text/plain; charset=utf-8",
+            "text/html",
+            "",
+        ] {
+            let label = format!("Content-Type: {label}\r\n");
+            for answer in [
+                whole(&label, body.as_bytes()),
+                [
+                    begun(&label, &body.as_bytes()[..1]),
+                    chunk(&body.as_bytes()[1..]),
+                    chunk(b""),
+                ]
+                .concat(),
+            ] {
+                let addr = canned(answer, b"");
+                let both = [at("alpha", kind, addr, ""), provider(&beta, &[])];
+                let router = Router::start(&config_of(&both, "routing: {strategy: priority}\n"));
+                let mut client = Client::connect(router.addr());
+                let answer = client.chat(&streamed_chat("hi"));
+                assert!(answer.complete, "{label} {}", answer.text());
+                assert_eq!(served_by(&answer), Some("alpha"), "{kind} {label}");
+                assert_eq!(answer.events().last().map(String::as_str), Some("[DONE]"));
+                // Who wants JSON gets it elsewhere.
+                let answer = client.chat(&chat("hi"));
+                assert_eq!((answer.status, served_by(&answer)), (200, Some("beta")));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_caller_who_wants_json_gets_neither_events_nor_pages() {
+    let beta = mock(json!({"name": "beta"}));
+    let json = unstreamed("openai").to_string();
+    let events = b"data: {}\n\n".as_slice();
+    // A stream that never ends is not waited for.
+    let endless = begun("Content-Type: text/event-stream\r\n", events);
+    for (answer, sign, is_taken) in [
+        (endless, b"8\r\n: ping\n\n\r\n".as_slice(), false),
+        (
+            whole("Content-Type: text/html\r\n", b"<html>login</html>"),
+            b"",
+            false,
+        ),
+        (
+            whole("Content-Type: text/html\r\n", json.as_bytes()),
+            b"",
+            false,
+        ),
+        (whole("Content-Type: text/plain\r\n", b"busy"), b"", false),
+        (
+            whole("Content-Type: text/event-stream\r\n", json.as_bytes()),
+            b"",
+            true,
+        ),
+        (
+            whole(
+                "Content-Type: application/vnd.api+json\r\n",
+                json.as_bytes(),
+            ),
+            b"",
+            true,
+        ),
+        (whole("", json.as_bytes()), b"", true),
+    ] {
+        let shown = String::from_utf8_lossy(&answer).into_owned();
+        let addr = canned(answer, sign);
+        let both = [at("alpha", "openai", addr, ""), provider(&beta, &[])];
+        let router = Router::start(&config_of(&both, "routing: {strategy: priority}\n"));
+        let answer = Client::connect(router.addr()).chat(&chat("hi"));
+        let by = if is_taken { "alpha" } else { "beta" };
+        assert_eq!(
+            (answer.status, served_by(&answer)),
+            (200, Some(by)),
+            "{shown}"
         );
     }
 }

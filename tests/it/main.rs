@@ -10,6 +10,7 @@
 mod anthropic;
 mod breaker;
 mod budget;
+mod coded;
 mod cost;
 mod costs;
 mod dashboards;

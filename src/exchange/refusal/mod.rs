@@ -55,6 +55,10 @@ pub enum Refusal<'a> {
         /// Bytes allowed.
         limit: usize,
     },
+    /// The body is compressed in a way that is not understood.
+    UnsupportedEncoding,
+    /// The body is said to be something else than JSON.
+    UnsupportedMediaType,
     /// The configuration to be reloaded cannot be used, and nothing has changed.
     InvalidConfiguration {
         /// All that is wrong with it.
@@ -207,6 +211,8 @@ impl<'a> Refusal<'a> {
             Self::RequestTimeout => &table::REQUEST_TIMEOUT,
             Self::RequestTooLarge { .. } => &table::REQUEST_TOO_LARGE,
             Self::UriTooLong { .. } => &table::URI_TOO_LONG,
+            Self::UnsupportedEncoding => &table::UNSUPPORTED_ENCODING,
+            Self::UnsupportedMediaType => &table::UNSUPPORTED_MEDIA_TYPE,
             Self::InvalidConfiguration { .. } => &table::INVALID_CONFIGURATION,
             Self::BudgetExceeded { .. } => &table::BUDGET_EXCEEDED,
             Self::RateLimit { .. } => &table::RATE_LIMIT,
@@ -241,6 +247,8 @@ impl<'a> Refusal<'a> {
             | Self::UnknownProvider { .. }
             | Self::ModelNotFound { .. }
             | Self::MethodNotAllowed { .. }
+            | Self::UnsupportedEncoding
+            | Self::UnsupportedMediaType
             | Self::InvalidConfiguration { .. }
             | Self::BudgetExceeded { .. }
             | Self::RateLimit { .. }
@@ -269,6 +277,8 @@ impl Display for Refusal<'_> {
             Self::InvalidRequest(why) => bounded(why, SENTENCE_BYTES_MAX),
             Self::InvalidApiKey(KeyFault::Missing) => "no API key in Authorization: Bearer <key>",
             Self::InvalidApiKey(KeyFault::Wrong) => "the API key is not valid",
+            Self::UnsupportedEncoding => "only gzip and deflate are understood in Content-Encoding",
+            Self::UnsupportedMediaType => "the body must be JSON: Content-Type: application/json",
             Self::RequestTimeout => "the request did not arrive in time",
             Self::HeaderTooLarge => "the request head is too large",
             Self::Internal => "infermux failed on this request",

@@ -43,6 +43,8 @@ fn all() -> Vec<Refusal<'static>> {
         Refusal::RequestTimeout,
         Refusal::RequestTooLarge { limit: 1024 },
         Refusal::UriTooLong { limit: 8192 },
+        Refusal::UnsupportedEncoding,
+        Refusal::UnsupportedMediaType,
         Refusal::InvalidConfiguration { faults: &[] },
         budget(BudgetWait::Month(90 * SECOND)),
         budget(BudgetWait::InFlight),

@@ -13,6 +13,8 @@ pub const TABLE: &[Row] = &[
     REQUEST_TIMEOUT,
     REQUEST_TOO_LARGE,
     URI_TOO_LONG,
+    UNSUPPORTED_ENCODING,
+    UNSUPPORTED_MEDIA_TYPE,
     INVALID_CONFIGURATION,
     BUDGET_EXCEEDED,
     RATE_LIMIT,
@@ -106,6 +108,24 @@ pub(super) const URI_TOO_LONG: Row = Row {
     reason: "URI Too Long",
     when: "the request target is longer than 8 KiB",
     caller: "shortens it",
+    operator: "nothing",
+};
+
+pub(super) const UNSUPPORTED_ENCODING: Row = Row {
+    code: "unsupported_encoding",
+    status: 415,
+    reason: "Unsupported Media Type",
+    when: "the body's `Content-Encoding` is neither `gzip` nor `deflate` nor `identity`",
+    caller: "compresses with gzip, or not at all",
+    operator: "nothing",
+};
+
+pub(super) const UNSUPPORTED_MEDIA_TYPE: Row = Row {
+    code: "unsupported_media_type",
+    status: 415,
+    reason: "Unsupported Media Type",
+    when: "the body's `Content-Type` says that it is no JSON",
+    caller: "sends JSON, as `application/json`",
     operator: "nothing",
 };
 

@@ -145,6 +145,8 @@ impl Refusal<'_> {
             | Self::UnknownProvider { .. }
             | Self::ModelNotFound { .. }
             | Self::MethodNotAllowed { .. }
+            | Self::UnsupportedEncoding
+            | Self::UnsupportedMediaType
             | Self::InvalidConfiguration { .. }
             | Self::RequestTimeout
             | Self::RequestTooLarge { .. }

@@ -55,6 +55,13 @@ fn read_request(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<usize> {
     }
 }
 
+/// A whole answer of status 200: its fields, each ended by CRLF, and its body.
+pub fn whole(fields: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let head = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: {length}\r\n\r\n");
+    [head.as_bytes(), body].concat()
+}
+
 /// The beginning of a chunked stream: its fields, each ended by CRLF, and its first bytes.
 pub fn begun(fields: &str, first: &[u8]) -> Vec<u8> {
     let head = format!("HTTP/1.1 200 OK\r\n{fields}Transfer-Encoding: chunked\r\n\r\n");

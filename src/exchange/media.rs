@@ -1,0 +1,133 @@
+//! What a body is, by its label and by how it begins.
+
+use crate::exchange::refusal::Refusal;
+use crate::wire::inflate::Coding;
+
+/// Whether a request's body can be read, by its fields; `value` finds one by its name.
+///
+/// # Errors
+/// It is coded in a way that is not understood, or said to be no JSON.
+pub fn may_be_read<'a>(value: impl Fn(&str) -> Option<&'a [u8]>) -> Result<(), Refusal<'static>> {
+    if Coding::of(value("content-encoding")).is_none() {
+        return Err(Refusal::UnsupportedEncoding);
+    }
+    match Media::of(value("content-type")) {
+        Media::Json | Media::Unsaid | Media::Form => Ok(()),
+        Media::Events | Media::Foreign => Err(Refusal::UnsupportedMediaType),
+    }
+}
+
+/// What the value of `Content-Type` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// A stream of events.
+    Events,
+    /// JSON.
+    Json,
+    /// Nothing that is to be relied upon: it is absent, or plain text, or any bytes.
+    Unsaid,
+    /// A form, as `curl -d` calls whatever it sends.
+    Form,
+    /// Something else: a page, a picture.
+    Foreign,
+}
+
+impl Media {
+    /// Reads the value; parameters do not count.
+    #[must_use]
+    pub fn of(value: Option<&[u8]>) -> Self {
+        let value = value.unwrap_or_default();
+        let kind = value.split(|byte| *byte == b';').next();
+        let kind = kind.unwrap_or_default().trim_ascii();
+        let is = |name: &str| kind.eq_ignore_ascii_case(name.as_bytes());
+        if is("application/json")
+            || kind
+                .windows(4)
+                .any(|four| four.eq_ignore_ascii_case(b"json"))
+        {
+            Self::Json
+        } else if is("text/event-stream") {
+            Self::Events
+        } else if is("") || is("text/plain") || is("application/octet-stream") || is("*/*") {
+            Self::Unsaid
+        } else if is("application/x-www-form-urlencoded") {
+            Self::Form
+        } else {
+            Self::Foreign
+        }
+    }
+}
+
+/// How a body begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looks {
+    /// Like a stream of events: with the name of a field, or a comment.
+    Events,
+    /// Like a JSON object.
+    Json,
+    /// Like neither.
+    Other,
+}
+
+impl Looks {
+    /// By its first bytes; `None`: more are needed.
+    #[must_use]
+    pub fn of(start: &[u8]) -> Option<Self> {
+        let start = match start {
+            [0xef] | [0xef, 0xbb] => return None,
+            [0xef, 0xbb, 0xbf, rest @ ..] => rest,
+            _ => start,
+        };
+        Some(match start.trim_ascii_start().first()? {
+            // `data`, `event`, `id`, `retry`
+            b':' | b'd' | b'e' | b'i' | b'r' => Self::Events,
+            b'{' => Self::Json,
+            _ => Self::Other,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_read_without_their_parameters() {
+        for (value, media) in [
+            ("application/json; charset=utf-8", Media::Json),
+            ("Application/Problem+JSON", Media::Json),
+            ("text/json", Media::Json),
+            ("TEXT/EVENT-STREAM;charset=utf-8", Media::Events),
+            ("", Media::Unsaid),
+            ("text/plain; x=\"json\"", Media::Unsaid),
+            ("application/octet-stream", Media::Unsaid),
+            ("application/x-www-form-urlencoded", Media::Form),
+            ("text/html", Media::Foreign),
+            ("multipart/form-data; boundary=json", Media::Foreign),
+        ] {
+            assert_eq!(Media::of(Some(value.as_bytes())), media, "{value}");
+        }
+        assert_eq!(Media::of(None), Media::Unsaid);
+    }
+
+    #[test]
+    fn a_body_is_known_by_its_beginning() {
+        for (start, looks) in [
+            ("data: {}", Some(Looks::Events)),
+            ("event: x", Some(Looks::Events)),
+            (": ping", Some(Looks::Events)),
+            ("\n\ndata: {}", Some(Looks::Events)),
+            ("\u{feff}id: 1", Some(Looks::Events)),
+            ("\u{feff} {", Some(Looks::Json)),
+            ("{\"id\"", Some(Looks::Json)),
+            ("<html>", Some(Looks::Other)),
+            ("[1]", Some(Looks::Other)),
+            (" \r\n", None),
+            ("", None),
+            ("\u{feff}", None),
+        ] {
+            assert_eq!(Looks::of(start.as_bytes()), looks, "{start:?}");
+        }
+        assert_eq!(Looks::of(b"\xef\xbb"), None);
+    }
+}
