@@ -105,7 +105,7 @@ fn a_name_cannot_end_its_line() {
 /// Name; whether it goes to a provider with the caller's key, with infermux's; to the caller.
 const CROSSINGS: &str = "
     Content-Type                   yes yes yes
-    Content-Encoding               yes yes yes
+    Content-Encoding               no  no  yes
     Accept                         yes yes yes
     User-Agent                     yes yes yes
     X-Stainless-Lang               yes yes yes
