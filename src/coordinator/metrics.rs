@@ -7,10 +7,10 @@ use crate::base::ids::ShardId;
 use crate::base::money::NanoUsd;
 use crate::coordinator::reports::Known;
 use crate::decide::outcome::Outcome;
+use crate::exchange::refusal;
 use crate::ledger::totals::SeriesTotal;
-use crate::link::meters::{
-    Counter, Histogram, HistogramSum, LoopMeter, NOBODY, ProviderMeter, STATUSES, Series,
-};
+use crate::link::histogram::{Histogram, HistogramSum};
+use crate::link::meters::{Counter, LoopMeter, NOBODY, ProviderMeter, STATUSES, Series};
 use crate::link::orders::Health;
 use crate::report::metrics::{Buckets, Exposition, Family};
 use crate::sys::process;
@@ -44,6 +44,14 @@ fn requests(out: &mut Exposition, known: &Known) {
             }
         }
     }
+    out.begin(Family::Errors);
+    for (place, row) in refusal::TABLE.iter().enumerate() {
+        let loops = known.totals.loops().iter();
+        let count: u64 = loops.map(|(_, one)| one.refusals[place].get()).sum();
+        if count > 0 {
+            out.value(&[row.code], count);
+        }
+    }
     // Whoever came to no provider has used nothing.
     all.retain(|one| &*one.provider != NOBODY);
     histograms(out, Family::Latency, &all, |series| &series.latency);
@@ -54,7 +62,7 @@ fn requests(out: &mut Exposition, known: &Known) {
         .loops()
         .iter()
         .map(|(_, meter)| &meter.overhead);
-    histogram(out, &[], loops);
+    histogram(out, &[], OWN_BOUNDS, loops);
     out.begin(Family::Tokens);
     for one in &all {
         let kinds: [(&str, OfSeries); 4] = [
@@ -233,7 +241,7 @@ fn shards(out: &mut Exposition, known: &Known) {
     }
     out.begin(Family::ShardDelay);
     for (name, one) in &loops {
-        histogram(out, &[name], std::iter::once(&one.delay));
+        histogram(out, &[name], OWN_BOUNDS, std::iter::once(&one.delay));
     }
 }
 
@@ -266,7 +274,7 @@ fn histograms(
     out.begin(family);
     for one in all {
         let shards = one.shards.iter().map(|series| of(series));
-        histogram(out, &[&one.provider, &one.model], shards);
+        histogram(out, &[&one.provider, &one.model], PROVIDER_BOUNDS, shards);
     }
 }
 
@@ -274,19 +282,27 @@ fn histograms(
 fn histogram<'a>(
     out: &mut Exposition,
     labels: &[&str],
+    (least, bounds): (i32, usize),
     shards: impl Iterator<Item = &'a Histogram>,
 ) {
     let mut sum = HistogramSum::default();
     shards.for_each(|one| one.add_to(&mut sum));
-    if sum.buckets.iter().any(|count| *count > 0) {
+    let count = sum.count();
+    if count > 0 {
+        let below: Vec<(f64, u64)> = sum.coarse(least, bounds).collect();
         let buckets = Buckets {
-            bounds: sum.bounds,
-            counts: &sum.buckets,
-            sum: Duration::from_nanos(sum.nanos),
+            below: &below,
+            count,
+            sum: sum.total(),
         };
         out.histogram(labels, buckets);
     }
 }
+
+/// Bounds of what providers take: powers of √2 from 4 ms to 256 s.
+const PROVIDER_BOUNDS: (i32, usize) = (4, 33);
+/// Bounds of what infermux itself takes: from 3.9 µs to 256 ms.
+const OWN_BOUNDS: (i32, usize) = (-16, 33);
 
 fn sum<M>(shards: &[Arc<M>], of: impl Fn(&M) -> &Counter) -> u64 {
     shards.iter().map(|meter| of(meter).get()).sum()

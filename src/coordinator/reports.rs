@@ -10,7 +10,8 @@ use crate::coordinator::metrics;
 use crate::coordinator::time::Time;
 use crate::ledger::timeline::Span;
 use crate::ledger::totals::{SeriesTotal, Totals};
-use crate::link::meters::Party;
+use crate::link::histogram::HistogramSum;
+use crate::link::meters::{NOBODY, Party};
 use crate::link::orders::Health;
 use crate::link::queue::Taker;
 use crate::link::reports::{Ask, Question};
@@ -18,6 +19,7 @@ use crate::report::costs::{
     BucketReport, CallerReport, CallersReport, CostReport, EnvsReport, ModelsReport, PartyName,
     PartyReport, ProjectsReport, TimeseriesReport, Usd,
 };
+use crate::report::latency::{LatencyReport, SeriesReport, Spread};
 use crate::report::providers::body;
 use crate::report::status::StatusReport;
 use crate::sys::cores;
@@ -94,6 +96,7 @@ fn answer(question: &Question, known: &Known) -> Vec<u8> {
         }
         Question::Status => body(&status(known)),
         Question::Metrics => metrics::text(known).into_bytes(),
+        Question::Latency => body(&latency(totals)),
         Question::Costs => body(&costs(totals)),
         Question::CostsByCaller => body(&CallersReport {
             period,
@@ -143,6 +146,46 @@ fn status(known: &Known) -> StatusReport {
         requests_total: loops().map(|meter| meter.requests_total.get()).sum(),
         requests_last_minute: loops().map(|meter| meter.requests.sum(now)).sum(),
         errors_last_minute: loops().map(|meter| meter.errors.sum(now)).sum(),
+    }
+}
+
+fn latency(totals: &Totals) -> LatencyReport<'_> {
+    let (mut latency, mut first_token) = (HistogramSum::default(), HistogramSum::default());
+    let series = totals.by_series().map(|(one, _)| one);
+    let series = series.filter(|one| &*one.provider != NOBODY).map(|one| {
+        let (mut own, mut own_first) = (HistogramSum::default(), HistogramSum::default());
+        for shard in &one.shards {
+            shard.latency.add_to(&mut own);
+            shard.latency.add_to(&mut latency);
+            shard.first_token.add_to(&mut own_first);
+            shard.first_token.add_to(&mut first_token);
+        }
+        SeriesReport {
+            provider: &one.provider,
+            model: &one.model,
+            latency: spread(&own),
+            first_token: spread(&own_first),
+        }
+    });
+    let series = series.collect();
+    let mut overhead = HistogramSum::default();
+    let loops = totals.loops().iter();
+    loops.for_each(|(_, meter)| meter.overhead.add_to(&mut overhead));
+    LatencyReport {
+        overhead: spread(&overhead),
+        latency: spread(&latency),
+        first_token: spread(&first_token),
+        series,
+    }
+}
+
+fn spread(sum: &HistogramSum) -> Spread {
+    Spread {
+        count: sum.count(),
+        p50_ms: sum.percentile(50),
+        p95_ms: sum.percentile(95),
+        p99_ms: sum.percentile(99),
+        buckets: sum.buckets().collect(),
     }
 }
 

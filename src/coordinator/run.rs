@@ -207,6 +207,7 @@ impl Coordinator {
                     | Question::Changes
                     | Question::Status
                     | Question::Metrics
+                    | Question::Latency
                     | Question::Costs
                     | Question::CostsByCaller
                     | Question::CostsOfCaller(_)
@@ -411,6 +412,7 @@ impl Coordinator {
             Question::Adopt => Vec::new(),
             Question::Status
             | Question::Metrics
+            | Question::Latency
             | Question::Costs
             | Question::CostsByCaller
             | Question::CostsOfCaller(_)

@@ -133,6 +133,7 @@ fn manage<'a>(rest: &str, query: &str) -> Result<Option<Manage>, Refusal<'a>> {
         "providers" => Question::Providers,
         "changes" => Question::Changes,
         "metrics" => Question::Metrics,
+        "latency" => Question::Latency,
         "costs" => Question::Costs,
         "costs/by-caller" => Question::CostsByCaller,
         "costs/by-model" => Question::CostsByModel,

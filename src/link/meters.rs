@@ -6,15 +6,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::base::ids::ShardId;
+use crate::base::limits::ERROR_CODES_MAX;
 use crate::base::money::NanoUsd;
 use crate::base::spent::Spent;
 use crate::decide::outcome::Outcome;
 use crate::link::facts::MonthTag;
+use crate::link::histogram::Histogram;
 use crate::link::recent::Recent;
 
 /// A number that only grows.
@@ -22,6 +23,12 @@ use crate::link::recent::Recent;
 pub struct Counter(AtomicU64);
 
 impl Counter {
+    /// Nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
     /// Adds `count`; only the shard that owns it may call this.
     pub fn add(&self, count: u64) {
         let sum = self.0.load(Ordering::Relaxed).wrapping_add(count);
@@ -62,99 +69,6 @@ impl Gauge {
     #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Acquire)
-    }
-}
-
-/// How often a duration was up to each of some bounds.
-#[derive(Debug)]
-pub struct Histogram {
-    bounds: &'static Bounds,
-    /// One more than the bounds: what was longer than all of them.
-    buckets: [Counter; BOUNDS + 1],
-    nanos: Counter,
-}
-
-/// Upper bounds of a histogram's buckets, in microseconds, the smallest first.
-pub type Bounds = [u64; BOUNDS];
-
-/// How many bounds a histogram has.
-pub const BOUNDS: usize = 16;
-
-/// For what a provider takes.
-pub static PROVIDER_BOUNDS: Bounds = [
-    5_000,
-    10_000,
-    25_000,
-    50_000,
-    100_000,
-    250_000,
-    500_000,
-    1_000_000,
-    2_500_000,
-    5_000_000,
-    10_000_000,
-    20_000_000,
-    30_000_000,
-    60_000_000,
-    120_000_000,
-    300_000_000,
-];
-
-/// For what infermux itself takes.
-pub static OWN_BOUNDS: Bounds = [
-    5, 10, 20, 30, 50, 75, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 25_000, 100_000, 500_000,
-];
-
-impl Histogram {
-    /// An empty one.
-    #[must_use]
-    pub fn new(bounds: &'static Bounds) -> Self {
-        Self {
-            bounds,
-            buckets: Default::default(),
-            nanos: Counter::default(),
-        }
-    }
-
-    /// Takes note of a duration; only the shard that owns it may call this.
-    pub fn observe(&self, span: Duration) {
-        let micros = u64::try_from(span.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX);
-        let place = self.bounds.partition_point(|bound| *bound < micros);
-        if let Some(bucket) = self.buckets.get(place) {
-            self.nanos
-                .add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX));
-            bucket.add(1);
-        }
-    }
-
-    /// Adds what it holds to `sum`.
-    pub fn add_to(&self, sum: &mut HistogramSum) {
-        sum.bounds = self.bounds;
-        for (sum, bucket) in sum.buckets.iter_mut().zip(&self.buckets) {
-            *sum += bucket.get();
-        }
-        sum.nanos = sum.nanos.saturating_add(self.nanos.get());
-    }
-}
-
-/// Some histograms with the same bounds, added up.
-#[derive(Clone, Copy, Debug)]
-pub struct HistogramSum {
-    /// Their bounds.
-    pub bounds: &'static Bounds,
-    /// By bucket, how often.
-    pub buckets: [u64; BOUNDS + 1],
-    /// All durations together, in nanoseconds.
-    pub nanos: u64,
-}
-
-impl Default for HistogramSum {
-    fn default() -> Self {
-        Self {
-            bounds: &PROVIDER_BOUNDS,
-            buckets: [0; BOUNDS + 1],
-            nanos: 0,
-        }
     }
 }
 
@@ -235,8 +149,8 @@ impl Default for Series {
     fn default() -> Self {
         Self {
             statuses: Default::default(),
-            latency: Histogram::new(&PROVIDER_BOUNDS),
-            first_token: Histogram::new(&PROVIDER_BOUNDS),
+            latency: Histogram::default(),
+            first_token: Histogram::default(),
             input_tokens: Counter::default(),
             cache_read_tokens: Counter::default(),
             cache_write_tokens: Counter::default(),
@@ -297,6 +211,8 @@ pub struct LoopMeter {
     pub disconnects: Counter,
     /// Extra attempts that the retry budget did not allow.
     pub retries_denied: Counter,
+    /// Errors of infermux's own, by the code's place in the table of them.
+    pub refusals: [Counter; ERROR_CODES_MAX],
     /// Callers' connections that are open.
     pub callers: Gauge,
     /// Callers' connections with a request on its way.
@@ -321,10 +237,11 @@ impl Default for LoopMeter {
             requests_total: Counter::default(),
             disconnects: Counter::default(),
             retries_denied: Counter::default(),
+            refusals: [const { Counter::new() }; ERROR_CODES_MAX],
             callers: Gauge::default(),
             callers_busy: Gauge::default(),
-            overhead: Histogram::new(&OWN_BOUNDS),
-            delay: Histogram::new(&OWN_BOUNDS),
+            overhead: Histogram::default(),
+            delay: Histogram::default(),
             account: Account::default(),
         }
     }
@@ -453,22 +370,6 @@ impl MeterReceiver {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_duration_counts_in_the_first_bucket_that_it_fits() {
-        let histogram = Histogram::new(&OWN_BOUNDS);
-        for nanos in [0, 5_000, 5_001, 500_000_000, 500_000_001] {
-            histogram.observe(Duration::from_nanos(nanos));
-        }
-        let mut sum = HistogramSum::default();
-        histogram.add_to(&mut sum);
-        histogram.add_to(&mut sum);
-        assert_eq!(sum.buckets[0], 4);
-        assert_eq!(sum.buckets[1], 2);
-        assert_eq!(sum.buckets[15..], [2, 2]);
-        assert_eq!(sum.nanos, 2 * (5_000 + 5_001 + 1_000_000_001));
-        assert_eq!(sum.bounds, &OWN_BOUNDS);
-    }
 
     #[test]
     fn months_take_the_two_places_in_turn() {

@@ -9,6 +9,7 @@ pub mod buffered;
 pub mod events;
 pub mod facts;
 pub mod gate;
+pub mod histogram;
 pub mod latest;
 pub mod lists;
 pub mod log;

@@ -69,6 +69,8 @@ pub enum Question {
     Changes,
     /// All metrics.
     Metrics,
+    /// How long providers take, and infermux itself.
+    Latency,
     /// What was spent in the running month.
     Costs,
     /// What each caller has spent.

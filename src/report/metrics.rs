@@ -19,6 +19,7 @@ pub enum Kind {
 #[expect(missing_docs, reason = "what each is stands in `ROWS`, once")]
 pub enum Family {
     Requests,
+    Errors,
     Latency,
     FirstToken,
     Overhead,
@@ -71,7 +72,7 @@ pub struct Row {
 }
 
 /// All metrics, in the order in which they are shown: the only list of them.
-pub const ROWS: [Row; 35] = [
+pub const ROWS: [Row; 36] = [
     Row {
         family: Family::Requests,
         name: "infermux_requests_total",
@@ -79,6 +80,13 @@ pub const ROWS: [Row; 35] = [
         labels: &["provider", "model", "status"],
         help: "Callers' requests that ended, by the status that the caller was told \
                (499: it did not wait).",
+    },
+    Row {
+        family: Family::Errors,
+        name: "infermux_errors_total",
+        kind: Kind::Counter,
+        labels: &["code"],
+        help: "Errors that infermux itself answered callers with.",
     },
     Row {
         family: Family::Latency,
@@ -367,10 +375,10 @@ pub struct Exposition {
 /// A histogram's figures.
 #[derive(Clone, Copy, Debug)]
 pub struct Buckets<'a> {
-    /// The buckets' upper bounds, in microseconds.
-    pub bounds: &'a [u64],
-    /// How many values each bucket has for itself; the last is beyond all bounds.
-    pub counts: &'a [u64],
+    /// Upper bounds in milliseconds, each with how many values are below it.
+    pub below: &'a [(f64, u64)],
+    /// How many values there are.
+    pub count: u64,
     /// All values together.
     pub sum: Duration,
 }
@@ -394,15 +402,12 @@ impl Exposition {
 
     /// A histogram of the metric that was begun last.
     pub fn histogram(&mut self, labels: &[&str], buckets: Buckets<'_>) {
-        let mut count = 0;
-        let bounds = buckets.bounds.iter();
-        let bounds = bounds.map(|bound| seconds(Duration::from_micros(*bound)));
-        for (bound, one) in bounds.chain(["+Inf".to_owned()]).zip(buckets.counts) {
-            count += one;
-            self.line("_bucket", labels, Some(&bound), count);
+        for (bound, count) in buckets.below {
+            self.line("_bucket", labels, Some(&rounded(*bound)), count);
         }
+        self.line("_bucket", labels, Some("+Inf"), buckets.count);
         self.line("_sum", labels, None, seconds(buckets.sum));
-        self.line("_count", labels, None, count);
+        self.line("_count", labels, None, buckets.count);
     }
 
     /// The whole text.
@@ -430,6 +435,21 @@ impl Exposition {
         let _ = self.text.write_fmt(text);
     }
 }
+
+/// Milliseconds as seconds in decimal notation, to four digits.
+fn rounded(millis: f64) -> String {
+    let seconds = millis / 1_000.0;
+    let (mut digits, mut least) = (3, 1.0);
+    while seconds < least && digits < DIGITS_MAX {
+        digits += 1;
+        least /= 10.0;
+    }
+    let text = format!("{seconds:.digits$}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Digits behind the point at most: no bound is below a nanosecond.
+const DIGITS_MAX: usize = 12;
 
 /// Seconds in decimal notation.
 fn seconds(span: Duration) -> String {
@@ -477,8 +497,8 @@ mod tests {
         text.histogram(
             &["p", "m"],
             Buckets {
-                bounds: &[5, 2_500_000],
-                counts: &[1, 2, 3],
+                below: &[(0.005, 1), (1.414_213, 2), (2_500.0, 3)],
+                count: 6,
                 sum: Duration::from_millis(1_250),
             },
         );
@@ -496,6 +516,7 @@ mod tests {
                 "infermux_caller_disconnects_total 3",
                 "# TYPE infermux_latency_seconds histogram",
                 r#"infermux_latency_seconds_bucket{provider="p",model="m",le="0.000005"} 1"#,
+                r#"infermux_latency_seconds_bucket{provider="p",model="m",le="0.001414"} 2"#,
                 r#"infermux_latency_seconds_bucket{provider="p",model="m",le="2.5"} 3"#,
                 r#"infermux_latency_seconds_bucket{provider="p",model="m",le="+Inf"} 6"#,
                 r#"infermux_latency_seconds_sum{provider="p",model="m"} 1.25"#,

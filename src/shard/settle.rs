@@ -10,7 +10,7 @@ use crate::base::tokens::{Counts, Tokens};
 use crate::decide::strategy::Strategy;
 use crate::exchange::attribution::Label;
 use crate::exchange::headers::Totals;
-use crate::exchange::refusal::Connection;
+use crate::exchange::refusal::{self, Connection};
 use crate::exchange::request::{Audience, Request};
 use crate::link::facts::MonthTag;
 use crate::link::meters::{Kept, Priced, Series};
@@ -243,6 +243,9 @@ impl<'a> Record<'a> {
             _ => clock::now(),
         };
         own.requests_total.add(1);
+        if let Some(place) = self.error.and_then(refusal::place_of) {
+            own.refusals[place].add(1);
+        }
         own.requests.count(now);
         if status == 429 || status >= 500 {
             own.errors.count(now);

@@ -1,12 +1,12 @@
-//! `least_latency`: who counts as fast.
+//! `least_latency`: who counts as fast; and what is told of how long providers take.
 
 use infermux_mock::Mock;
 use serde_json::{Value, json};
 
 use crate::support::client::Client;
-use crate::support::operate::provider_report;
+use crate::support::operate::{get, provider_report};
 use crate::support::router::Router;
-use crate::support::{chat, config_of, mock, provider};
+use crate::support::{chat, config_of, eventually, mock, provider, streamed_chat};
 
 /// Two providers under `least_latency` with these figures.
 struct Race {
@@ -105,4 +105,90 @@ fn a_provider_that_hangs_counts_as_slow_as_its_timeout() {
     let (_, beta) = race.ask(3);
     assert_eq!(beta, 1);
     assert_eq!(race.ask(6), (6, 0));
+}
+
+/// The percentile by nearest rank.
+fn exact(sorted: &[f64], percent: usize) -> f64 {
+    sorted[(sorted.len() * percent).div_ceil(100) - 1]
+}
+
+#[test]
+fn percentiles_are_right_to_two_percent() {
+    for stream in [false, true] {
+        let script = |millis: u64| json!({"latency_ms": millis, "ttft_ms": millis});
+        let alpha = mock(script(50));
+        let router = Router::start(&config_of(&[provider(&alpha, &[])], ""));
+        let mut caller = Client::connect(router.addr());
+        let body = if stream {
+            streamed_chat("x")
+        } else {
+            chat("x")
+        };
+        // Of a hundred answers, 90 take 50 ms and a little, and the others twice as long.
+        for number in 0..100 {
+            if number == 90 {
+                alpha.set_script(script(100)).expect("a script");
+            }
+            assert_eq!(caller.chat(&body).status, 200);
+        }
+        router.wait_for_log("latency_ms=");
+        let mut millis: Vec<f64> = Vec::new();
+        eventually("all lines", || {
+            let log = router.log();
+            let values = log.split("latency_ms=").skip(1);
+            let values = values.filter_map(|rest| rest.split(' ').next()?.trim().parse().ok());
+            millis = values.collect();
+            millis.len() == 100
+        });
+        millis.sort_by(f64::total_cmp);
+        let told = get(router.management(), "/_infermux/latency").json();
+        let series = &told["series"][0];
+        assert_eq!(series["model"], "m");
+        let kinds: &[&Value] = if stream {
+            &[&told["latency"], &series["latency"], &series["first_token"]]
+        } else {
+            &[&told["latency"], &series["latency"]]
+        };
+        for kind in kinds {
+            assert_eq!(kind["count"], 100);
+            for (name, percent) in [("p50_ms", 50), ("p95_ms", 95), ("p99_ms", 99)] {
+                let (found, exact) = (kind[name].as_f64().expect("ms"), exact(&millis, percent));
+                assert!(
+                    (found / exact - 1.0).abs() < 0.02,
+                    "{name}: {found}, {exact}"
+                );
+            }
+        }
+        let own = get(router.management(), "/_infermux/providers").json();
+        let p95 = own[0]["p95_latency_ms"].as_f64().expect("ms");
+        assert!((p95 / exact(&millis, 95) - 1.0).abs() < 0.02, "{p95}");
+        assert_eq!(told["overhead"]["count"], 100);
+        let none = &series["first_token"];
+        assert_eq!(none["p50_ms"].is_null(), !stream, "{none}");
+    }
+}
+
+#[test]
+fn prometheus_gets_buckets_of_the_root_of_two() {
+    let alpha = mock(json!({"latency_ms": 20}));
+    let router = Router::start(&config_of(&[provider(&alpha, &[])], ""));
+    assert_eq!(Client::connect(router.addr()).chat(&chat("x")).status, 200);
+    let text = get(router.management(), "/_infermux/metrics").text();
+    for (family, least) in [
+        ("infermux_latency_seconds", 0.004),
+        ("infermux_overhead_seconds", 0.000_003_906),
+    ] {
+        let name = format!("{family}_bucket{{");
+        let bounds: Vec<f64> = text
+            .lines()
+            .filter(|line| line.starts_with(&name))
+            .filter_map(|line| line.split("le=\"").nth(1)?.split('"').next()?.parse().ok())
+            .filter(|bound: &f64| bound.is_finite())
+            .collect();
+        assert_eq!((bounds.len(), bounds[0]), (33, least), "{bounds:?}");
+        for pair in bounds.windows(2) {
+            let ratio = pair[1] / pair[0];
+            assert!((ratio - 2.0_f64.sqrt()).abs() < 0.001, "{pair:?}");
+        }
+    }
 }

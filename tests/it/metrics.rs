@@ -284,6 +284,10 @@ infermux_requests_total{provider="(none)",model="(none)",status="200"} 1
 infermux_requests_total{provider="(none)",model="(none)",status="404"} 1
 infermux_requests_total{provider="(none)",model="(none)",status="429"} 1
 infermux_requests_total{provider="(none)",model="(none)",status="503"} 1
+infermux_errors_total{code="budget_exceeded"} 1
+infermux_errors_total{code="model_not_found"} 1
+infermux_errors_total{code="rate_limit"} 1
+infermux_errors_total{code="upstream_timeout"} 1
 infermux_latency_seconds_count{provider="alpha",model="plain"} 3
 infermux_latency_seconds_bucket{provider="alpha",model="plain",le="+Inf"} 3
 infermux_latency_seconds_count{provider="claude",model="claude"} 1

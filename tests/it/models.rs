@@ -185,6 +185,9 @@ fn eighty_thousand_models_hold_nobody_up() {
     let check = "health_check: {interval: 1s, timeout: 20s}";
     let providers = [open(&alpha, check), provider(&beta, &[])];
     let router = Router::start(&config_of(&providers, "server: {shards: 1}\n"));
+    // It is put together beside the event loops, and a busy machine may let that wait.
+    let is_there = || get(router.addr(), "/v1/models/org%2Fmodel-1").status == 200;
+    eventually("the list is there", is_there);
     let all = listed(&router);
     assert_eq!(all.len(), 80_001);
     assert_eq!(all.iter().collect::<HashSet<_>>().len(), 80_001);

@@ -20,11 +20,12 @@ const SECRETS: [&str; 6] = [
 ];
 
 /// All reports.
-const REPORTS: [&str; 12] = [
+const REPORTS: [&str; 13] = [
     "changes",
     "status",
     "providers",
     "metrics",
+    "latency",
     "costs",
     "costs/by-caller",
     "costs/caller/me",

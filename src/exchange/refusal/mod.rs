@@ -11,7 +11,7 @@ use crate::report::escape::bounded;
 mod table;
 mod write;
 
-pub use table::TABLE;
+pub use table::{TABLE, place_of};
 pub use write::{Body, Envelope};
 
 /// An error that infermux itself answers with. Its text never holds a secret or a provider's words.

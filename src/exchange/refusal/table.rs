@@ -1,6 +1,7 @@
 //! The rows of the table of errors.
 
 use super::Row;
+use crate::base::limits::ERROR_CODES_MAX;
 
 /// Every error that infermux itself answers with, by status.
 pub const TABLE: &[Row] = &[
@@ -27,6 +28,14 @@ pub const TABLE: &[Row] = &[
     UPSTREAM_TIMEOUT,
     HTTP_VERSION_NOT_SUPPORTED,
 ];
+
+/// Where the first row with this code stands in the table: by that place it is counted.
+#[must_use]
+pub fn place_of(code: &str) -> Option<usize> {
+    TABLE.iter().position(|row| row.code == code)
+}
+
+const _: () = assert!(TABLE.len() <= ERROR_CODES_MAX);
 
 pub(super) const INVALID_REQUEST: Row = Row {
     code: "invalid_request",
