@@ -14,6 +14,7 @@ pub mod duration;
 pub mod env;
 pub mod faults;
 pub mod listen;
+pub mod patterns;
 pub mod plan;
 pub mod prices;
 pub mod raw;

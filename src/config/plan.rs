@@ -8,6 +8,7 @@ use crate::base::ids::{BudgetId, GroupId, ProviderId, RouteId};
 use crate::base::map::Map;
 use crate::base::money::{NanoUsd, Price};
 use crate::base::secret::Secret;
+use crate::config::patterns::{self, Pattern, PatternRoutes};
 use crate::decide::policy::{BreakerPolicy, LatencyPolicy};
 use crate::decide::strategy::Strategy;
 
@@ -180,8 +181,10 @@ pub struct Provider {
     pub first_token_timeout: Duration,
     /// Longest silence between two events of a stream.
     pub stream_idle_timeout: Duration,
-    /// Models it lists.
+    /// Entries of `models`: names, and patterns as they are written.
     pub models: Box<[Box<str>]>,
+    /// The patterns among them.
+    pub patterns: Box<[Pattern]>,
     /// Caller's name to provider's name, in the order of the file.
     pub model_aliases: Box<[(Box<str>, Box<str>)]>,
     /// Requests per minute.
@@ -291,6 +294,10 @@ pub struct Routes {
     pub open_chat: Option<RouteId>,
     /// Completions and embeddings with a model that nobody claims.
     pub open_other: Option<RouteId>,
+    /// Models that the file does not name, and that patterns claim.
+    pub patterns: PatternRoutes,
+    /// How many routes are of models that the file names; they come first.
+    pub named: usize,
 }
 
 /// The candidates for one model, and the strategy that chooses among them.
@@ -374,6 +381,33 @@ impl ProviderKind {
     }
 }
 
+impl Provider {
+    /// The names among the entries of `models`.
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        let entries = self.models.iter().map(|entry| &**entry);
+        entries.filter(|entry| !patterns::is_pattern(entry))
+    }
+
+    /// Whether it serves whatever no other provider claims.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.models.is_empty()
+    }
+
+    /// Whether it may serve the model called `name`, which the file does not have.
+    #[must_use]
+    pub fn may_serve_unnamed(&self, name: &str) -> bool {
+        self.is_open() || self.patterns.iter().any(|pattern| pattern.matches(name))
+    }
+
+    /// Whether it may serve models that the file does not name, so that its own list of models is
+    /// of interest.
+    #[must_use]
+    pub fn has_unnamed(&self) -> bool {
+        self.is_open() || !self.patterns.is_empty()
+    }
+}
+
 impl Plan {
     /// The provider with this id, which must be one of this Plan.
     #[must_use]
@@ -411,26 +445,34 @@ impl Routes {
     /// Where a request for `model` goes; `None`: no provider is configured to serve it.
     #[must_use]
     pub fn find(&self, endpoint: Endpoint, model: &str) -> Option<RouteId> {
-        let id = match endpoint {
-            Endpoint::ChatCompletions => self.chat.get(model).copied().or({
-                if model.starts_with("claude") {
-                    self.open_chat_claude
-                } else {
-                    self.open_chat
-                }
-            }),
-            Endpoint::Completions | Endpoint::Embeddings => {
-                self.other.get(model).copied().or(self.open_other)
-            }
+        let (named, by_patterns) = match endpoint {
+            Endpoint::ChatCompletions => (&self.chat, &self.patterns.chat),
+            Endpoint::Completions | Endpoint::Embeddings => (&self.other, &self.patterns.other),
         };
+        let matching = || {
+            let all = &self.patterns.all;
+            let set = (!all.is_empty()).then(|| patterns::matching(all, model))?;
+            by_patterns.get(&set).copied()
+        };
+        let id = named.get(model).copied().or_else(matching);
+        let id = id.or_else(|| self.open(endpoint, model));
         id.filter(|id| !self.route(*id).candidates.is_empty())
     }
 
-    /// Whether `id` is a route for models that nobody claims.
+    /// The route for a model that nobody claims.
+    fn open(&self, endpoint: Endpoint, model: &str) -> Option<RouteId> {
+        match endpoint {
+            Endpoint::ChatCompletions if model.starts_with("claude") => self.open_chat_claude,
+            Endpoint::ChatCompletions => self.open_chat,
+            Endpoint::Completions | Endpoint::Embeddings => self.open_other,
+        }
+    }
+
+    /// Whether `id` is a route for models that the file does not name: callers may ask for any
+    /// number of them.
     #[must_use]
-    pub fn is_open(&self, id: RouteId) -> bool {
-        let open = [self.open_chat_claude, self.open_chat, self.open_other];
-        open.contains(&Some(id))
+    pub fn is_of_unnamed(&self, id: RouteId) -> bool {
+        id.index() >= self.named
     }
 
     /// The route with this id.

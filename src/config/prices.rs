@@ -58,10 +58,10 @@ impl PriceTable {
 /// Models that `provider` claims and whose price nobody knows, in the order of the file.
 #[must_use]
 pub fn unpriced<'p>(table: &PriceTable, provider: &'p Provider, pricing: &Pricing) -> Vec<&'p str> {
-    let targets = provider.model_aliases.iter().map(|(_, target)| target);
+    let targets = provider.model_aliases.iter().map(|(_, target)| &**target);
     let mut models: Vec<&str> = Vec::new();
-    for model in provider.models.iter().chain(targets) {
-        let is_known = models.contains(&&**model);
+    for model in provider.names().chain(targets) {
+        let is_known = models.contains(&model);
         if !is_known && table.row_for(provider, model, pricing).is_none() {
             models.push(model);
         }

@@ -1,42 +1,45 @@
 //! Which providers serve which model: the table that every request is looked up in.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::base::ids::{GroupId, ProviderId, RouteId};
 use crate::base::limits::CANDIDATES_MAX;
 use crate::base::map::Map;
 use crate::config::aliases::Aliases;
+use crate::config::patterns::{self, PATTERNS_MAX, Pattern, PatternRoutes};
 use crate::config::plan::{Candidate, Group, Provider, ProviderKind, Route, Routes};
 use crate::decide::strategy::Strategy;
 
 /// The models that any provider, of whatever kind, is configured to serve.
 pub struct Served<'a> {
     claimed: HashSet<&'a str>,
-    open: Vec<&'a Provider>,
+    /// Providers that may serve models that the file does not name.
+    others: Vec<&'a Provider>,
 }
 
 impl<'a> Served<'a> {
     /// Collects them.
     #[must_use]
     pub fn new(providers: &'a [Provider]) -> Self {
-        let listed = providers.iter().flat_map(|provider| &provider.models);
+        let listed = providers.iter().flat_map(Provider::names);
         let aliases = providers
             .iter()
             .flat_map(|provider| &provider.model_aliases);
-        let claimed = listed.chain(aliases.flat_map(|(from, to)| [from, to]));
+        let aliased = aliases.flat_map(|(from, to)| [&**from, &**to]);
+        let others = providers.iter().filter(|provider| provider.has_unnamed());
         Self {
-            claimed: claimed.map(|model| &**model).collect(),
-            open: providers
-                .iter()
-                .filter(|provider| provider.models.is_empty())
-                .collect(),
+            claimed: listed.chain(aliased).collect(),
+            others: others.collect(),
         }
     }
 
     /// Whether `model` is among them.
     #[must_use]
     pub fn includes(&self, model: &str) -> bool {
-        self.claimed.contains(model) || self.open.iter().any(|open| is_open_to(open, model))
+        let serves = |one: &&Provider| {
+            is_open_to(one, model) || one.patterns.iter().any(|pattern| pattern.matches(model))
+        };
+        self.claimed.contains(model) || self.others.iter().any(serves)
     }
 
     /// Those that are named in the file.
@@ -55,6 +58,8 @@ pub fn none() -> Routes {
         open_chat_claude: None,
         open_chat: None,
         open_other: None,
+        patterns: PatternRoutes::default(),
+        named: 0,
     }
 }
 
@@ -96,6 +101,8 @@ pub fn build<'a>(
         routes.chat.extend(chat.map(|id| (name.into(), id)));
         routes.other.extend(other.map(|id| (name.into(), id)));
     }
+    routes.named = all.len();
+    routes.patterns = table.by_patterns(&mut all)?;
     let start = all.len();
     let mut open = |name, dialects| {
         let candidates = table.open(name, dialects);
@@ -150,8 +157,7 @@ impl Dialects {
 
 /// A provider without `models` takes what nobody claims; Anthropic's own API only its own models.
 fn is_open_to(provider: &Provider, model: &str) -> bool {
-    provider.models.is_empty()
-        && (provider.kind != ProviderKind::Anthropic || model.starts_with("claude"))
+    provider.is_open() && (provider.kind != ProviderKind::Anthropic || model.starts_with("claude"))
 }
 
 /// One provider's claim to a model.
@@ -189,8 +195,10 @@ impl<'a> Claims<'a> {
         };
         let aliases = Aliases::new(pairs());
         let mut seen = HashSet::new();
-        let names = provider.models.iter().map(|model| &**model);
-        for name in names.chain(pairs().flat_map(|(from, to)| [from, to])) {
+        for name in provider
+            .names()
+            .chain(pairs().flat_map(|(from, to)| [from, to]))
+        {
             if seen.insert(name) {
                 // A chain that leads nowhere is a fault, and the table is not used.
                 let aliased = aliases.chain(name).unwrap_or_default();
@@ -231,7 +239,7 @@ struct Table<'a> {
 
 impl<'a> Table<'a> {
     /// The route of a model; `None` where no provider is a candidate.
-    fn route(&mut self, name: &'a str, dialects: Dialects) -> Result<Option<Route>, String> {
+    fn route(&mut self, name: &str, dialects: Dialects) -> Result<Option<Route>, String> {
         let claims = self.claims.of.get(name).map_or(&[][..], Vec::as_slice);
         let kind = |claim: &&Claim<'_>| self.providers[claim.provider.index()].kind;
         let claimants: Vec<&Claim<'_>> = claims
@@ -244,14 +252,19 @@ impl<'a> Table<'a> {
             .filter_map(|name| self.first.get(name))
             .min()
             .copied();
-        let mut candidates = if claimants.is_empty() {
-            self.open(name, dialects)
-        } else {
-            claimants
-                .iter()
-                .map(|claim| self.candidate(claim))
-                .collect()
-        };
+        let mut candidates: Box<[Candidate]> = claimants
+            .iter()
+            .map(|claim| self.candidate(claim))
+            .collect();
+        // An exact name wins over a pattern.
+        if candidates.is_empty() {
+            let matches = |one: &Provider| one.patterns.iter().any(|one| one.matches(name));
+            candidates = self.unnamed(dialects, matches);
+        }
+        let is_unclaimed = candidates.is_empty();
+        if is_unclaimed {
+            candidates = self.open(name, dialects);
+        }
         if candidates.is_empty() {
             return Ok(None);
         }
@@ -269,7 +282,7 @@ impl<'a> Table<'a> {
         Ok(Some(Route {
             group,
             strategy,
-            is_unclaimed: claimants.is_empty(),
+            is_unclaimed,
             candidates,
         }))
     }
@@ -282,13 +295,46 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// The routes of models that patterns claim, added to `all`.
+    fn by_patterns(&mut self, all: &mut Vec<Route>) -> Result<PatternRoutes, String> {
+        let distinct: BTreeSet<&Pattern> =
+            self.providers.iter().flat_map(|p| &p.patterns).collect();
+        let mut routes = PatternRoutes {
+            all: distinct.into_iter().cloned().collect(),
+            ..PatternRoutes::default()
+        };
+        if routes.all.len() > PATTERNS_MAX {
+            return Err(format!("there are more than {PATTERNS_MAX} patterns"));
+        }
+        let mut seen = HashSet::new();
+        for name in patterns::specimens(&routes.all) {
+            let set = patterns::matching(&routes.all, &name);
+            if !seen.insert(set) {
+                continue;
+            }
+            let chat = self.route(&name, Dialects::Chat)?;
+            let other = self.route(&name, Dialects::Other)?;
+            // Where nobody claims it for an endpoint, open providers do, by the model's own name.
+            let chat = chat.filter(|route| !route.is_unclaimed);
+            let other = other.filter(|route| !route.is_unclaimed);
+            let chat = chat.map(|route| push(all, route, 0));
+            let other = other.map(|route| push(all, route, usize::from(chat.is_some())));
+            routes.chat.extend(chat.map(|id| (set, id)));
+            routes.other.extend(other.map(|id| (set, id)));
+        }
+        Ok(routes)
+    }
+
     /// The open providers for a model that nobody claims.
     fn open(&self, name: &str, dialects: Dialects) -> Box<[Candidate]> {
-        let open =
-            |provider: &Provider| dialects.include(provider.kind) && is_open_to(provider, name);
+        self.unnamed(dialects, |provider| is_open_to(provider, name))
+    }
+
+    /// Those that take a model which the file does not name, under the caller's name.
+    fn unnamed(&self, dialects: Dialects, takes: impl Fn(&Provider) -> bool) -> Box<[Candidate]> {
         (0..)
             .zip(self.providers)
-            .filter(|(_, provider)| open(provider))
+            .filter(|(_, provider)| dialects.include(provider.kind) && takes(provider))
             .map(|(i, provider)| Candidate {
                 provider: ProviderId(i),
                 model: None,

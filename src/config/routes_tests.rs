@@ -216,3 +216,43 @@ fn the_table_has_a_bound() {
     };
     assert!(format!("{rejected:?}").contains("come to more than 1048576"));
 }
+
+#[test]
+fn patterns_claim_what_they_match_and_names_win_over_them() {
+    check(
+        "providers:
+  - {name: a, type: openai, models: [gpt-4o, 'gpt-4o*', 'o*-mini'], weight: 2}
+  - {name: b, type: openai, models: ['gpt-*']}
+  - {name: c, type: anthropic, models: ['claude-*', 'gpt-4o-claude*']}
+  - {name: d, type: ollama, model_aliases: {quick: gpt-4o-x}, models: [llama]}
+  - {name: e, type: ollama}
+routing: {strategy: priority, groups: [{name: g, models: [gpt-4-group, 'gpt-4o'],
+  providers: [b, a]}]}",
+        "
+        gpt-4o         -> Priority g: a*2
+        gpt-4o-mini    -> Priority: a*2 b
+        gpt-4          -> Priority: b
+        gpt-4-group    -> Priority g: b
+        gpt-4o-claude  -> Priority: a*2 b c | Priority: a*2 b
+        gpt-4o-x       -> Priority: d
+        quick          -> Priority: d=gpt-4o-x
+        o3-mini        -> Priority: a*2
+        o-mini         -> Priority: a*2
+        omini          -> Priority: e
+        o3             -> Priority: e
+        claude-x       -> Priority: c | Priority: e
+        llama          -> Priority: d
+        llama2         -> Priority: e
+        ",
+    );
+}
+
+#[test]
+fn models_that_only_patterns_claim_are_not_named() {
+    let plan = plan("providers: [{name: a, type: openai, models: [m, 'm-*']}]");
+    let of = |model| plan.routes.find(Endpoint::ChatCompletions, model);
+    let is_unnamed = |model| of(model).map(|id| plan.routes.is_of_unnamed(id));
+    assert_eq!(is_unnamed("m"), Some(false));
+    assert_eq!(is_unnamed("m-1"), Some(true));
+    assert_eq!(is_unnamed("n"), None);
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::base::ids::ProviderId;
 use crate::base::limits::{LISTS_BYTES_MAX, LISTS_WAITING_MAX, MODELS_LISTED_MAX};
 use crate::base::map::Map;
-use crate::config::plan::Plan;
+use crate::config::plan::{self, Plan};
 use crate::exchange::catalogue::Catalogue;
 use crate::exchange::model_list::ModelList;
 use crate::ledger::terms::Terms;
@@ -57,7 +57,7 @@ fn tell_of(before: &Catalogue, after: &Catalogue) {
     }
 }
 
-/// The lists of open providers.
+/// The lists of providers that may serve models which the file does not name.
 struct Lists {
     plan: Arc<Plan>,
     /// What each has told last, and a hash of how.
@@ -75,7 +75,7 @@ impl Lists {
     /// Takes in a list; whether anything changes. One that cannot be used leaves the former one.
     fn take_in(&mut self, id: ProviderId, pages: &[Vec<u8>]) -> bool {
         let provider = self.plan.find_provider(id);
-        let Some(provider) = provider.filter(|one| one.models.is_empty()) else {
+        let Some(provider) = provider.filter(|one| one.has_unnamed()) else {
             return false;
         };
         let hash = self.told.hasher().hash_one(pages);
@@ -110,16 +110,17 @@ impl Lists {
         true
     }
 
-    /// Goes by another configuration; who begins with it, or is not open any more, has no list.
+    /// Goes by another configuration; who begins with it, or is not asked for its list any more, has
+    /// none.
     fn adopt(&mut self, terms: &Terms) -> bool {
         self.plan = Arc::clone(&terms.plan);
-        let is_open = |id| {
+        let has_unnamed = |id| {
             let provider = terms.plan.find_provider(id);
-            provider.is_some_and(|one| one.models.is_empty())
+            provider.is_some_and(plan::Provider::has_unnamed)
         };
         let fresh = &terms.fresh.providers;
         self.told
-            .retain(|id, _| !fresh.contains(id) && is_open(*id));
+            .retain(|id, _| !fresh.contains(id) && has_unnamed(*id));
         true
     }
 

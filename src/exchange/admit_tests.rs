@@ -28,6 +28,7 @@ fn provider(api_key: Option<&str>, forward_caller_key: bool) -> Provider {
         first_token_timeout: Duration::ZERO,
         stream_idle_timeout: Duration::ZERO,
         models: Box::default(),
+        patterns: Box::default(),
         model_aliases: Box::default(),
         requests_per_minute: None,
         tokens_per_minute: None,

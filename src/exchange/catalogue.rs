@@ -55,14 +55,15 @@ impl Catalogue {
         let mut draft = Draft::default();
         for provider in &plan.providers {
             let aliases = provider.model_aliases.iter();
-            let names = aliases.flat_map(|(alias, target)| [alias, target]);
-            for name in provider.models.iter().chain(names) {
+            let names = aliases.flat_map(|(alias, target)| [&**alias, &**target]);
+            for name in provider.names().chain(names) {
                 draft.name(name, &provider.name);
             }
         }
         for provider in &plan.providers {
-            if let Some(list) = list(provider.id).filter(|_| provider.models.is_empty()) {
-                for (name, entry) in list.models() {
+            if let Some(list) = list(provider.id) {
+                let served = list.models();
+                for (name, entry) in served.filter(|(name, _)| provider.may_serve_unnamed(name)) {
                     draft.list(name, entry, provider.id);
                 }
             }

@@ -149,6 +149,7 @@ mod tests {
     use super::*;
     use crate::base::ids::GroupId;
     use crate::base::map::Map;
+    use crate::config::patterns::PatternRoutes;
     use crate::config::plan::{
         Auth, Budgets, Candidate, Failover, Group, Listen, Log, LogFormat, LogLevel, Places,
         ProviderKind, Routes, Server,
@@ -241,6 +242,8 @@ mod tests {
                 open_chat_claude: None,
                 open_chat: None,
                 open_other: Some(RouteId(0)),
+                patterns: PatternRoutes::default(),
+                named: 2,
             },
         );
         for (endpoint, model, expected) in [

@@ -93,7 +93,7 @@ pub fn check_changed(current: &Rc<Current>, checks: &Rc<Checks>, before: &Plan) 
         let former = before.find_provider(id);
         let is_fresh = shard.era.terms.fresh.providers.contains(&id);
         let is_same = former.is_some_and(|former| {
-            let opens = provider.models.is_empty() && !former.models.is_empty();
+            let opens = provider.has_unnamed() && !former.has_unnamed();
             former.health_check == provider.health_check
                 && former.api_key == provider.api_key
                 && !opens

@@ -1,4 +1,5 @@
-//! Reads the lists of models of open providers, behind their health checks, and hands them on.
+//! Reads the lists of providers that may serve models which the file does not name, behind their
+//! health checks, and hands them on.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,11 +18,11 @@ use crate::shard::run::Shard;
 use crate::sys::clock;
 use crate::translate::models;
 
-/// Reads the list of an open provider, and waits until it is in force. `answer` is that of the
+/// Reads the list of such a provider, and waits until it is in force. `answer` is that of the
 /// health check. Whatever stands in the way, the list that was there stays.
 pub async fn learn(shard: &Rc<Shard>, id: ProviderId, answer: Answer) {
     let provider = shard.plan.provider(id);
-    if !provider.models.is_empty() {
+    if !provider.has_unnamed() {
         return;
     }
     let mut held = shard.lease.hold();

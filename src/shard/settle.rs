@@ -274,7 +274,7 @@ impl<'a> Record<'a> {
             name: asked.provider,
             model: asked.model,
             kept: match (
-                self.shard.plan.routes.is_open(asked.route),
+                self.shard.plan.routes.is_of_unnamed(asked.route),
                 self.response_time,
             ) {
                 (false, _) => Kept::Always,

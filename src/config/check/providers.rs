@@ -7,6 +7,7 @@ use crate::base::ids::ProviderId;
 use crate::base::limits::{ALIAS_CHAIN_MAX, MODELS_MAX, PROVIDERS_MAX};
 use crate::base::secret::Secret;
 use crate::config::aliases::{Aliases, Astray};
+use crate::config::patterns::{Pattern, is_pattern};
 use crate::config::plan::{Auth, BaseUrl, HealthCheck, Provider, ProviderKind};
 use crate::config::raw::fields::{Block, Defaults};
 use crate::config::url;
@@ -66,6 +67,7 @@ fn provider(id: ProviderId, block: &Block<'_>, auth: &Auth, global: &BreakerPoli
     let api_key = api_key(block, kind, auth, &base);
     let timeout = block.span("timeout").unwrap_or_default();
     let limits = block.block("rate_limits");
+    let (models, patterns) = models(block);
     Provider {
         id,
         name: name.into(),
@@ -79,7 +81,8 @@ fn provider(id: ProviderId, block: &Block<'_>, auth: &Auth, global: &BreakerPoli
         connect_timeout: block.span("connect_timeout").unwrap_or_default(),
         first_token_timeout: block.span("first_token_timeout").unwrap_or(timeout),
         stream_idle_timeout: block.span("stream_idle_timeout").unwrap_or(timeout),
-        models: models(block),
+        models,
+        patterns,
         model_aliases: model_aliases(block),
         requests_per_minute: limits.whole("requests_per_minute"),
         tokens_per_minute: limits.whole("tokens_per_minute"),
@@ -146,13 +149,23 @@ fn forward_caller_key(block: &Block<'_>, auth: &Auth, has_key: bool) -> bool {
     }
 }
 
-fn models(block: &Block<'_>) -> Box<[Box<str>]> {
+/// The entries of `models`, each once, and the patterns among them.
+fn models(block: &Block<'_>) -> (Box<[Box<str>]>, Box<[Pattern]>) {
     let mut seen = HashSet::new();
-    let texts = block.texts("models").into_iter().map(|(_, model)| model);
-    texts
-        .filter(|model| seen.insert(*model))
-        .map(Into::into)
-        .collect()
+    let (mut models, mut patterns) = (Vec::new(), Vec::new());
+    for (i, entry) in block.texts("models") {
+        if !seen.insert(entry) {
+            continue;
+        }
+        if is_pattern(entry) {
+            match Pattern::parse(entry) {
+                Ok(pattern) => patterns.push(pattern),
+                Err(problem) => block.fault(&format!("models[{i}]"), problem),
+            }
+        }
+        models.push(entry.into());
+    }
+    (models.into(), patterns.into())
 }
 
 fn model_aliases(block: &Block<'_>) -> Box<[(Box<str>, Box<str>)]> {

@@ -219,7 +219,8 @@ const KEYS: &[Key] = &[
     key("providers[]", "stream_idle_timeout", SPAN, Rule("`timeout`"),
         "Longest silence between two events of a stream."),
     key("providers[]", "models", Texts(Model), Nothing,
-        "Models it serves; without any, it serves whatever no other provider claims."),
+        "Models it serves, by name or by a pattern such as `gpt-4o*`; without any, it serves \
+            whatever no other provider claims."),
     key("providers[]", "model_aliases", Kind::Names, Nothing,
         "Callers' names for its models: caller's name to provider's name."),
     key("providers[]", "rate_limits", Block("providers[].rate_limits"), Nothing,
