@@ -110,8 +110,8 @@ impl Lists {
         true
     }
 
-    /// Goes by another configuration; who begins with it, or is not asked for its list any more, has
-    /// none.
+    /// Goes by another configuration; who begins with it, or is not asked for its list any more,
+    /// has none.
     fn adopt(&mut self, terms: &Terms) -> bool {
         self.plan = Arc::clone(&terms.plan);
         let has_unnamed = |id| {

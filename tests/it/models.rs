@@ -342,3 +342,40 @@ fn the_list_is_asked_for_beside_a_check_of_another_path() {
     let url = &provider_report(&router, "alpha")["health_check_url"];
     assert_eq!(url, &format!("http://{}/v1/models/key", alpha.address()));
 }
+
+#[test]
+fn a_pattern_claims_what_it_matches_and_shows_what_its_provider_lists() {
+    let alpha = mock(json!({"name": "alpha", "models": ["gpt-4o", "gpt-4o-mini", "o3"]}));
+    let (beta, gamma) = (
+        mock(json!({"name": "beta"})),
+        mock(json!({"name": "gamma"})),
+    );
+    let providers = [
+        provider(&alpha, &["models: ['gpt-4o*']", ONCE]),
+        provider(
+            &beta,
+            &["models: [gpt-4o-exact, 'gpt-*']", "weight: 1", ONCE],
+        ),
+        provider(&gamma, &["models: [m]", ONCE]),
+    ];
+    for shards in [1, 2] {
+        let rest = format!("server: {{shards: {shards}}}\n");
+        let router = Router::start(&config_of(&providers, &rest));
+        for (model, expected) in [
+            ("gpt-4o-mini", "alpha beta"),
+            ("gpt-4.1", "beta"),
+            ("gpt-4o-exact", "beta"),
+            ("m", "gamma"),
+            ("o3", "404"),
+        ] {
+            assert_eq!(all_that_serve(&router, model), expected, "{model}");
+        }
+        let ids: HashSet<String> = listed(&router).into_iter().collect();
+        let all = ["gpt-4o-exact", "m", "gpt-4o", "gpt-4o-mini"];
+        assert_eq!(ids, all.map(str::to_owned).into());
+        assert_eq!(get(router.addr(), "/v1/models/gpt-4o-mini").status, 200);
+        assert_eq!(get(router.addr(), "/v1/models/o3").status, 404);
+        let report = provider_report(&router, "alpha");
+        assert_eq!(report["models"], json!(["gpt-4o*"]));
+    }
+}
