@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use infermux::base::ids::{ProviderId, ShardId};
 use infermux::base::money::{NanoUsd, Price};
+use infermux::base::secret::Secret;
 use infermux::base::spent::Spent;
 use infermux::base::time::{Instant, WallTime};
 use infermux::base::tokens::{Counts, Tokens};
@@ -16,6 +17,8 @@ use infermux::decide::strategy::Strategy;
 use infermux::exchange::admit::Credential;
 use infermux::exchange::attribution::{Attribution, Label};
 use infermux::exchange::headers::{self, Added, Totals};
+use infermux::exchange::inbound::Crossing;
+use infermux::exchange::masks::OwnMasks;
 use infermux::exchange::outbound::{Outbound, Prefixes};
 use infermux::exchange::relay::{RelayPlan, StreamRelay, UsageChunk};
 use infermux::exchange::request::Request;
@@ -127,10 +130,14 @@ pub(crate) fn used_up() -> Run {
 
 /// Looks at an answer, and writes it with its head and the caller's name for the model.
 pub(crate) fn answer() -> Run {
-    let (body, head) = (answer_body(), answer_head());
+    let (mut body, head) = (answer_body(), answer_head());
+    let mut plan = plan::of(1, 1);
+    plan.providers[0].api_key = Some(Secret::new("sk-proj-0123456789abcdef0123456789abcdef"));
+    let masks = OwnMasks::of(&plan.providers[0]);
     let mut out = Vec::new();
     Box::new(move || {
-        let body = black_box(&body);
+        let body = black_box(&mut body);
+        masks.mask_answer(body);
         let view = answers::inspect(body, Endpoint::ChatCompletions).expect("an answer");
         let splice = answers::edit_answer(body, &view, b"\"gpt-4o-mini\"");
         out.clear();
@@ -138,7 +145,11 @@ pub(crate) fn answer() -> Run {
         out.extend_from_slice(b"Content-Type: application/json\r\nContent-Length: ");
         out.extend_from_slice(itoa::Buffer::new().format(splice.len()).as_bytes());
         out.extend_from_slice(b"\r\n");
-        inbound::write_fields(&head, ANSWER_HEAD.as_bytes(), &mut out);
+        let crossing = Crossing {
+            key: KeyOwner::Infermux,
+            masks: &masks,
+        };
+        inbound::write_fields(&head, ANSWER_HEAD.as_bytes(), crossing, &mut out);
         headers::add(&mut out, &added());
         out.extend_from_slice(b"\r\n");
         splice.write(&mut out);

@@ -238,7 +238,8 @@ impl Reloader {
         self.ask_coordinator()?;
         self.list_models()?;
         let number = former.number + 1;
-        let era = Era::new(number, terms, self.certificate.config());
+        let token = self.common.management_token.as_ref();
+        let era = Era::new(number, terms, self.certificate.config(), token);
         self.common.era.publish(Arc::new(era));
         self.bells.ring();
         let adopted = || self.common.progress.have_adopted(number);

@@ -175,15 +175,17 @@ fn start(
     }
     threads::start_coordinator(coordinator, inbox, &events)?;
     let (catalogue, lists) = threads::start_catalogue(&terms, &events)?;
+    let token = environment::setting(TOKEN).map(Secret::new);
+    let era = Era::new(0, first.clone(), certificate.config(), token.as_ref());
     let common = Arc::new(Common {
         catalogue,
         lists,
         server: plan.server.clone(),
         process: Arc::clone(first.gates.process()),
-        era: Latest::new(Arc::new(Era::new(0, first, certificate.config()))),
+        era: Latest::new(Arc::new(era)),
         progress,
         reloads,
-        management_token: environment::setting(TOKEN).map(Secret::new),
+        management_token: token,
         retries: Retries::new(loops),
         buffered: Arc::new(buffered::Pool::new(plan.server.max_buffered_bytes, loops)),
         addresses,

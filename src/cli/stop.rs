@@ -285,7 +285,7 @@ mod tests {
         Common {
             server,
             process: Arc::clone(terms.gates.process()),
-            era: Latest::new(Arc::new(Era::new(0, terms, None))),
+            era: Latest::new(Arc::new(Era::new(0, terms, None, None))),
             catalogue: Arc::new(Latest::new(Arc::new(catalogue))),
             lists: queue::queue(1).0,
             reloads: reloads::channel().0,

@@ -174,6 +174,7 @@ fn fields(one: &Provider, other: &Provider) -> Vec<&'static str> {
         ("rate_limits", limits(one) == limits(other)),
         ("max_in_flight", one.max_in_flight == other.max_in_flight),
         ("weight", one.weight == other.weight),
+        ("headers", one.headers == other.headers),
         ("health_check", one.health_check == other.health_check),
         ("circuit_breaker", one.breaker == other.breaker),
     ];

@@ -388,10 +388,85 @@ fn prices_are_exact() {
 }
 
 #[test]
+fn headers_of_a_provider_are_names_that_nobody_else_writes() {
+    let check = |fields: &str, fault: Option<&str>| {
+        let text = format!("providers: [{{name: p, type: openai, {fields}}}]");
+        let loaded = load(&text, &options(Strictness::Strict));
+        let found = loaded
+            .err()
+            .map(|rejected| rejected.faults()[0].to_string());
+        assert_eq!(found.as_deref(), fault, "{fields}");
+    };
+    let at = |rest: &str| format!("providers[0].headers.{rest}");
+    for fields in [
+        "headers: {set: {X-A: b, X-C: 'd e', X-N: 7}, forward: [X-D, Cookie]}",
+        "headers: {set: {Authorization: Basic eA==}}, forward_caller_key: false",
+        "headers: {}",
+        "headers: null",
+    ] {
+        check(fields, None);
+    }
+    let key = "carries a key: set it only where the provider has no `api_key` and \
+               `forward_caller_key` is false";
+    let own = "is about one connection or one body, and infermux states it";
+    let forwarded = "carries a key: `forward_caller_key` decides about that";
+    for (headers, fault) in [
+        (
+            "set: {Authorization: x}",
+            at(&format!("set.Authorization: {key}")),
+        ),
+        ("set: {api-key: x}", at(&format!("set.api-key: {key}"))),
+        ("set: {Host: x}", at("set.Host: is stated by infermux")),
+        (
+            "set: {Content-Length: 1}",
+            at(&format!("set.Content-Length: {own}")),
+        ),
+        ("set: {TE: x}", at(&format!("set.TE: {own}"))),
+        (
+            "set: {X-Infermux-Caller: x}",
+            at("set.X-Infermux-Caller: is infermux's own and goes to no provider"),
+        ),
+        ("set: {X-A: x, x-a: y}", at("set.x-a: is named twice")),
+        (
+            "set: {X-A: x}, forward: [x-a]",
+            at("forward[0]: `x-a` is named twice"),
+        ),
+        (
+            "set: {'X A': x}",
+            at("set.X A: the name is not the name of a header"),
+        ),
+        ("set: {X-A: ''}", at("set.X-A: is empty")),
+        (
+            "set: {X-A: \"a\\nb\"}",
+            at("set.X-A: the value has characters other than visible ASCII and blanks"),
+        ),
+        (
+            "forward: [Authorization]",
+            at(&format!("forward[0]: `Authorization` {forwarded}")),
+        ),
+        (
+            "forward: [Connection]",
+            at(&format!("forward[0]: `Connection` {own}")),
+        ),
+        (
+            "forward: ['a b']",
+            at("forward[0]: `a b` is not the name of a header"),
+        ),
+    ] {
+        check(&format!("api_key: k, headers: {{{headers}}}"), Some(&fault));
+    }
+}
+
+#[test]
 fn every_key_is_read() {
     for key in keys::all() {
         let wrong = match key.kind {
-            Kind::Texts(_) | Kind::Names | Kind::Block(_) | Kind::Blocks(_) | Kind::Table => "5",
+            Kind::Texts(_)
+            | Kind::Names
+            | Kind::Headers
+            | Kind::Block(_)
+            | Kind::Blocks(_)
+            | Kind::Table => "5",
             Kind::Text(_)
             | Kind::Address
             | Kind::Url
@@ -408,7 +483,7 @@ fn every_key_is_read() {
         let (text, path) = match key.section {
             "" => (field.clone(), String::new()),
             "providers[]" => (format!("{{providers: [{field}]}}"), "providers[0].".into()),
-            "providers[].rate_limits" | "providers[].health_check" => {
+            "providers[].rate_limits" | "providers[].health_check" | "providers[].headers" => {
                 let block = key.section.trim_start_matches("providers[].");
                 let text = format!("{{providers: [{{{block}: {field}}}]}}");
                 (text, format!("providers[0].{block}."))

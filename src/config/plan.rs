@@ -195,10 +195,21 @@ pub struct Provider {
     pub max_in_flight: Option<u32>,
     /// Share under `round_robin` and `random`.
     pub weight: u32,
+    /// Headers that it is sent besides the usual ones.
+    pub headers: ProviderHeaders,
     /// Health checks.
     pub health_check: HealthCheck,
     /// The breaker, the global block and the provider's own merged.
     pub breaker: BreakerPolicy,
+}
+
+/// Headers of a provider's own.
+#[derive(Default, PartialEq)]
+pub struct ProviderHeaders {
+    /// What every request to it carries, in place of the caller's: name and value.
+    pub set: Box<[(Box<str>, Secret)]>,
+    /// Callers' headers that go to it besides those that go to every provider, in lower case.
+    pub forward: Box<[Box<str>]>,
 }
 
 /// A provider's dialect.

@@ -19,6 +19,8 @@ pub enum Outcome {
     RateLimited,
     /// The provider refuses infermux's own key with this status, or says its account has no credit.
     OwnKeyRefused(u16),
+    /// The provider answers 403 to infermux's own key: somebody else may be allowed to.
+    AccessRefused,
     /// The provider's dialect cannot express what the request holds; nothing was sent.
     Untranslatable,
     /// The provider refuses the key that the caller sent, with this status.
@@ -85,13 +87,17 @@ pub enum KeyOwner {
     Caller,
 }
 
-/// What an error's text says about the account.
+/// What an error's text is about, beyond its status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Credit {
-    /// Nothing.
-    NotMentioned,
-    /// That it has run out.
-    Exhausted,
+pub enum Topic {
+    /// Nothing that is known.
+    Unknown,
+    /// The account: its key is bad, it has no credit, or is at its limit of usage.
+    Account,
+    /// The request's content, which the provider does not take.
+    Content,
+    /// The prompt's length, beyond the model's window.
+    Length,
 }
 
 /// Who may be tried next.
@@ -155,13 +161,19 @@ pub enum Verdict {
 /// A 2xx is `Answered` unless its body says otherwise. A redirect is not followed: it could carry a
 /// key to another host, and a provider that redirects is set up wrongly.
 #[must_use]
-pub fn classify_status(status: u16, key: KeyOwner, credit: Credit) -> Outcome {
-    match (status, key, credit) {
+pub fn classify_status(status: u16, key: KeyOwner, topic: Topic) -> Outcome {
+    match (status, key, topic) {
         (200..=299, _, _) => Outcome::Answered,
-        (429, _, _) => Outcome::RateLimited,
-        (401..=403, KeyOwner::Infermux, _) | (400, KeyOwner::Infermux, Credit::Exhausted) => {
+        (401 | 402, KeyOwner::Infermux, _) | (400 | 429, KeyOwner::Infermux, Topic::Account) => {
             Outcome::OwnKeyRefused(status)
         }
+        // Waiting does not fill an account: its owner is told so.
+        (429, KeyOwner::Caller, Topic::Account) => Outcome::RequestRefused(status),
+        (429, _, _) => Outcome::RateLimited,
+        // Whatever its status was: this is what callers look for.
+        (400..=499, _, Topic::Length) => Outcome::RequestRefused(400),
+        (403, KeyOwner::Infermux, Topic::Content) => Outcome::RequestRefused(status),
+        (403, KeyOwner::Infermux, _) => Outcome::AccessRefused,
         (401 | 403, KeyOwner::Caller, _) => Outcome::CallerKeyRefused(status),
         // 498 is how one compatible provider says that its flexible tier is out of capacity.
         (408 | 498, _, _) => Outcome::Failed(Failure::Status(status)),
@@ -172,7 +184,7 @@ pub fn classify_status(status: u16, key: KeyOwner, credit: Credit) -> Outcome {
 
 impl Outcome {
     /// Names of outcomes, for metrics; the last stands for none of them.
-    pub const LABELS: [&'static str; 15] = [
+    pub const LABELS: [&'static str; 16] = [
         "answered",
         "stale_connection",
         "connect_failed",
@@ -181,6 +193,7 @@ impl Outcome {
         "bad_answer",
         "rate_limited",
         "own_key_refused",
+        "access_refused",
         "untranslatable",
         "caller_key_refused",
         "request_refused",
@@ -208,12 +221,13 @@ impl Outcome {
             | Self::TooLarge => 5,
             Self::RateLimited => 6,
             Self::OwnKeyRefused(_) => 7,
-            Self::Untranslatable => 8,
-            Self::CallerKeyRefused(_) => 9,
-            Self::RequestRefused(_) => 10,
-            Self::StreamCut => 11,
-            Self::StreamStalled => 12,
-            Self::CallerGone => 13,
+            Self::AccessRefused => 8,
+            Self::Untranslatable => 9,
+            Self::CallerKeyRefused(_) => 10,
+            Self::RequestRefused(_) => 11,
+            Self::StreamCut => 12,
+            Self::StreamStalled => 13,
+            Self::CallerGone => 14,
         }
     }
 
@@ -228,6 +242,7 @@ impl Outcome {
             | Self::RateLimited
             | Self::OwnKeyRefused(_)
             | Self::TooLarge
+            | Self::AccessRefused
             | Self::Untranslatable => Next::Another,
             Self::Answered
             | Self::CallerKeyRefused(_)
@@ -259,6 +274,7 @@ impl Outcome {
             | Self::ConnectFailed(ConnectFault::NoSocket)
             | Self::StaleConnection
             | Self::TooLarge
+            | Self::AccessRefused
             | Self::Untranslatable
             | Self::CallerKeyRefused(_)
             | Self::RequestRefused(_)
@@ -277,6 +293,7 @@ impl Outcome {
             | Self::Failed(_)
             | Self::RateLimited
             | Self::OwnKeyRefused(_)
+            | Self::AccessRefused
             | Self::Untranslatable
             | Self::TooLarge
             | Self::CallerKeyRefused(_)
@@ -300,7 +317,9 @@ impl Outcome {
             Self::TimedOut(_) => Verdict::UpstreamTimeout,
             Self::RateLimited => Verdict::RateLimit,
             Self::Untranslatable => Verdict::InvalidRequest,
-            Self::CallerKeyRefused(_) | Self::RequestRefused(_) => Verdict::PassThrough,
+            Self::AccessRefused | Self::CallerKeyRefused(_) | Self::RequestRefused(_) => {
+                Verdict::PassThrough
+            }
             Self::StreamCut => Verdict::StreamCut,
             Self::StreamStalled => Verdict::StreamStalled,
             Self::CallerGone => Verdict::Nothing,
@@ -329,6 +348,7 @@ impl std::fmt::Display for Outcome {
             Self::Failed(Failure::Cut) => "closed the connection before its answer was complete",
             Self::RateLimited => "is at its rate limit",
             Self::OwnKeyRefused(_) => "refuses the configured key or account",
+            Self::AccessRefused => "refuses access with the configured key",
             Self::Untranslatable => "cannot express this request",
             Self::CallerKeyRefused(_) => "refuses the caller's key",
             Self::RequestRefused(status) => return write!(f, "refused the request with {status}"),
@@ -361,6 +381,7 @@ mod tests {
         Failed(Malformed)       Another            Failure  Nothing     UpstreamError
         RateLimited             Another            Neutral  Nothing     RateLimit
         OwnKeyRefused(401)      Another            Failure  Nothing     UpstreamError
+        AccessRefused           Another            Neutral  Nothing     PassThrough
         Untranslatable          Another            Neutral  Nothing     InvalidRequest
         TooLarge                Another            Neutral  Nothing     UpstreamError
         CallerKeyRefused(401)   Stop               Neutral  Nothing     PassThrough
@@ -392,7 +413,13 @@ mod tests {
             .chain(connect.map(ConnectFailed))
             .chain(waiting.map(TimedOut))
             .chain(failures.map(Failed))
-            .chain([RateLimited, OwnKeyRefused(401), Untranslatable, TooLarge])
+            .chain([
+                RateLimited,
+                OwnKeyRefused(401),
+                AccessRefused,
+                Untranslatable,
+                TooLarge,
+            ])
             .chain([CallerKeyRefused(401), RequestRefused(422)])
             .chain([StreamCut, StreamStalled, CallerGone, Answered]);
         let policy = BreakerPolicy::default();
@@ -419,55 +446,70 @@ mod tests {
     }
 
     #[test]
-    fn statuses_mean_different_things_for_different_keys() {
-        use Credit::*;
+    fn statuses_mean_different_things_for_different_keys_and_topics() {
         use KeyOwner::*;
         use Outcome::*;
+        use Topic::*;
         let failed = |status| Failed(Failure::Status(status));
-        for (statuses, key, credit, outcome) in [
+        let refused_as_400 = |_| RequestRefused(400);
+        let all = [Unknown, Account, Content, Length];
+        type Meaning = fn(u16) -> Outcome;
+        type Row<'a> = (&'a [u16], &'a [KeyOwner], &'a [Topic], Meaning);
+        let rows: [Row<'_>; 14] = [
+            (&[200, 201, 204], &[Infermux, Caller], &all, |_| Answered),
+            (&[429], &[Infermux, Caller], &[Unknown], |_| RateLimited),
+            (&[429], &[Infermux], &[Account], OwnKeyRefused),
+            (&[429], &[Caller], &[Account], RequestRefused),
+            (&[401, 402], &[Infermux], &all, OwnKeyRefused),
+            (&[400], &[Infermux], &[Account], OwnKeyRefused),
+            (&[403], &[Infermux], &[Unknown, Account], |_| AccessRefused),
+            (&[403], &[Infermux], &[Content], RequestRefused),
             (
-                &[200, 201, 204][..],
-                Infermux,
-                NotMentioned,
-                (|_| Answered) as fn(u16) -> Outcome,
+                &[400, 403, 413, 422],
+                &[Infermux],
+                &[Length],
+                refused_as_400,
             ),
-            (&[429], Infermux, NotMentioned, |_| RateLimited),
-            (&[429], Caller, Exhausted, |_| RateLimited),
-            (&[401, 402, 403], Infermux, NotMentioned, OwnKeyRefused),
-            (&[400, 402, 403], Infermux, Exhausted, OwnKeyRefused),
-            (&[401, 403], Caller, NotMentioned, CallerKeyRefused),
-            (&[400, 402], Caller, Exhausted, RequestRefused),
             (
-                &[400, 404, 409, 413, 422, 451],
-                Infermux,
-                NotMentioned,
+                &[401, 403],
+                &[Caller],
+                &[Unknown, Account, Content],
+                CallerKeyRefused,
+            ),
+            (
+                &[400, 402],
+                &[Caller],
+                &[Unknown, Account, Content],
                 RequestRefused,
             ),
             (
-                &[400, 402, 404, 409, 413, 422],
-                Caller,
-                NotMentioned,
+                &[400, 404, 409, 413, 422, 451],
+                &[Infermux, Caller],
+                &[Unknown, Content],
                 RequestRefused,
             ),
             (
                 &[408, 498, 500, 501, 502, 503, 504, 520, 529],
-                Caller,
-                NotMentioned,
+                &[Infermux, Caller],
+                &[Unknown],
                 failed,
             ),
             (
                 &[100, 101, 301, 302, 307, 600, 999, 0],
-                Infermux,
-                NotMentioned,
+                &[Infermux, Caller],
+                &[Unknown],
                 failed,
             ),
-        ] {
-            for &status in statuses {
-                assert_eq!(
-                    classify_status(status, key, credit),
-                    outcome(status),
-                    "{status}"
-                );
+        ];
+        for (statuses, keys, topics, outcome) in rows {
+            for (&status, &key) in statuses
+                .iter()
+                .flat_map(|s| keys.iter().map(move |k| (s, k)))
+            {
+                for &topic in topics {
+                    let found = classify_status(status, key, topic);
+                    assert_eq!(found, outcome(status), "{status} {key:?} {topic:?}");
+                }
             }
         }
     }

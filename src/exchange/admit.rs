@@ -4,6 +4,7 @@ use crate::base::secret::Secret;
 use crate::config::plan::{Auth, Provider};
 use crate::decide::outcome::KeyOwner;
 use crate::exchange::refusal::{KeyFault, Refusal};
+use crate::wire::head::Head;
 
 /// The key that an attempt is sent with.
 #[derive(Clone, Copy)]
@@ -12,33 +13,76 @@ pub enum Credential<'a> {
     Own(&'a Secret),
     /// The caller's `Authorization`, as it came.
     Caller(&'a [u8]),
+    /// The caller's key, which came in another header.
+    CallersKey(&'a [u8]),
     /// None.
     None,
 }
 
-/// Checks a request's `Authorization` and `x-api-key` in a time that does not depend on the key.
+/// The keys that a caller presents, as the client libraries of OpenAI, Anthropic and Azure do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Presented<'a> {
+    /// The value of `Authorization`.
+    authorization: Option<&'a [u8]>,
+    /// The value of `x-api-key`.
+    x_api_key: Option<&'a [u8]>,
+    /// The value of `api-key`.
+    api_key: Option<&'a [u8]>,
+}
+
+impl<'a> Presented<'a> {
+    /// What the head that was parsed from `bytes` presents.
+    #[must_use]
+    pub fn read(head: &Head, bytes: &'a [u8]) -> Self {
+        let mut presented = Self::default();
+        for field in &head.fields {
+            let name = &bytes[field.name.clone()];
+            let place = match name.len() {
+                7 if name.eq_ignore_ascii_case(b"api-key") => &mut presented.api_key,
+                9 if name.eq_ignore_ascii_case(b"x-api-key") => &mut presented.x_api_key,
+                13 if name.eq_ignore_ascii_case(b"authorization") => &mut presented.authorization,
+                _ => continue,
+            };
+            let value = || bytes[field.value.clone()].trim_ascii();
+            place.get_or_insert_with(value);
+        }
+        presented
+    }
+
+    /// The keys themselves.
+    fn keys(self) -> [Option<&'a [u8]>; 3] {
+        let bearer = self.authorization.and_then(bearer);
+        [bearer, self.x_api_key, self.api_key]
+    }
+
+    /// What stands for the caller at a provider: its `Authorization`, else another key.
+    fn forwarded(self) -> Option<Credential<'a>> {
+        let other = || {
+            let keys = [self.x_api_key, self.api_key];
+            let mut keys = keys.into_iter().flatten();
+            keys.find(|key| !key.is_empty()).map(Credential::CallersKey)
+        };
+        self.authorization.map(Credential::Caller).or_else(other)
+    }
+}
+
+/// Checks the keys that a request presents in a time that does not depend on the right one. Of
+/// several the valid one counts.
 ///
 /// # Errors
 ///
-/// Neither of them is the configured key.
-pub fn authenticate(
-    auth: &Auth,
-    authorization: Option<&[u8]>,
-    x_api_key: Option<&[u8]>,
-) -> Result<(), Refusal<'static>> {
+/// None of them is the configured key.
+pub fn authenticate(auth: &Auth, presented: Presented<'_>) -> Result<(), Refusal<'static>> {
     let Auth::StaticKey(key) = auth else {
         return Ok(());
     };
-    let offered = [
-        authorization.and_then(bearer),
-        x_api_key.map(<[u8]>::trim_ascii),
-    ];
-    // Both are compared, so that the time does not tell which one came close.
+    let offered = presented.keys();
+    // All are compared, so that the time does not tell which one came close.
     let matched = offered.map(|offered| offered.is_some_and(|offered| key.matches(offered)));
-    match (matched, offered) {
-        ([true, _] | [_, true], _) => Ok(()),
-        (_, [None, None]) => Err(Refusal::InvalidApiKey(KeyFault::Missing)),
-        (_, [_, _]) => Err(Refusal::InvalidApiKey(KeyFault::Wrong)),
+    match (matched.contains(&true), offered) {
+        (true, _) => Ok(()),
+        (false, [None, None, None]) => Err(Refusal::InvalidApiKey(KeyFault::Missing)),
+        (false, _) => Err(Refusal::InvalidApiKey(KeyFault::Wrong)),
     }
 }
 
@@ -89,16 +133,18 @@ pub fn same_site(origin: Option<&[u8]>, host: Option<&[u8]>) -> Result<(), Refus
 pub fn credential<'a>(
     provider: &'a Provider,
     auth: &Auth,
-    caller_authorization: Option<&'a [u8]>,
+    presented: Presented<'a>,
 ) -> Credential<'a> {
-    let meant_for_provider = |authorization: &&[u8]| match auth {
-        Auth::Passthrough => true,
-        Auth::StaticKey(key) => bearer(authorization).is_some_and(|token| !key.matches(token)),
+    let meant_for_provider = |credential: &Credential<'_>| match (auth, credential) {
+        (Auth::Passthrough, _) => true,
+        (Auth::StaticKey(own), Credential::Caller(authorization)) => {
+            bearer(authorization).is_some_and(|token| !own.matches(token))
+        }
+        (Auth::StaticKey(own), Credential::CallersKey(key)) => !own.matches(key),
+        (Auth::StaticKey(_), Credential::Own(_) | Credential::None) => false,
     };
-    let forwarded = caller_authorization
-        .filter(|_| provider.forward_caller_key)
-        .filter(meant_for_provider)
-        .map(Credential::Caller);
+    let forwarded = provider.forward_caller_key.then(|| presented.forwarded());
+    let forwarded = forwarded.flatten().filter(meant_for_provider);
     let own = provider.api_key.as_ref().map(Credential::Own);
     forwarded.or(own).unwrap_or(Credential::None)
 }
@@ -112,7 +158,7 @@ impl Credential<'_> {
     pub fn owner(&self, provider: &Provider) -> KeyOwner {
         match self {
             Self::Own(_) => KeyOwner::Infermux,
-            Self::Caller(_) => KeyOwner::Caller,
+            Self::Caller(_) | Self::CallersKey(_) => KeyOwner::Caller,
             Self::None if provider.forward_caller_key => KeyOwner::Caller,
             Self::None => KeyOwner::Infermux,
         }
@@ -132,4 +178,4 @@ const SCHEME: &[u8] = b"bearer";
 
 #[cfg(test)]
 #[path = "admit_tests.rs"]
-mod tests;
+pub(crate) mod tests;

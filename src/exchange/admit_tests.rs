@@ -6,7 +6,7 @@ use super::*;
 use crate::config::plan::{BaseUrl, HealthCheck, ProviderKind};
 use crate::decide::policy::BreakerPolicy;
 
-fn provider(api_key: Option<&str>, forward_caller_key: bool) -> Provider {
+pub(crate) fn provider(api_key: Option<&str>, forward_caller_key: bool) -> Provider {
     Provider {
         id: crate::base::ids::ProviderId(0),
         name: "p".into(),
@@ -34,6 +34,7 @@ fn provider(api_key: Option<&str>, forward_caller_key: bool) -> Provider {
         tokens_per_minute: None,
         max_in_flight: None,
         weight: 1,
+        headers: crate::config::plan::ProviderHeaders::default(),
         health_check: HealthCheck {
             interval: Duration::ZERO,
             timeout: Duration::ZERO,
@@ -48,32 +49,35 @@ fn auth(key: Option<&str>) -> Auth {
     key.map_or(Auth::Passthrough, |key| Auth::StaticKey(Secret::new(key)))
 }
 
-/// `Authorization` | `x-api-key` | what comes of it; the key is `imx-1`.
+/// `Authorization` | `x-api-key` | `api-key` | what comes of it; the key is `imx-1`.
 const OFFERS: &str = "
-    Bearer imx-1       |             | in
-    bearer imx-1       |             | in
-    BEARER   imx-1     |             | in
-                       | imx-1       | in
-    Bearer sk-provider | imx-1       | in
-    Bearer imx-1       | sk-provider | in
-    Bearer imx-2       |             | Wrong
-    Bearer imx-11      |             | Wrong
-    Bearer IMX-1       |             | Wrong
-                       | imx         | Wrong
-    Bearer imx-2       | imx-2       | Wrong
-                       |             | Missing
-    imx-1              |             | Missing
-    Bearerimx-1        |             | Missing
-    Bearer             |             | Missing
-    Basic imx-1        |             | Missing
+    Bearer imx-1       |             |             | in
+    bearer imx-1       |             |             | in
+    BEARER   imx-1     |             |             | in
+                       | imx-1       |             | in
+                       |             | imx-1       | in
+    Bearer sk-provider | imx-1       |             | in
+    Bearer imx-1       | sk-provider | sk-other    | in
+    Bearer sk-provider | sk-other    | imx-1       | in
+    Bearer imx-2       |             |             | Wrong
+    Bearer imx-11      |             |             | Wrong
+    Bearer IMX-1       |             |             | Wrong
+                       | imx         |             | Wrong
+                       |             | imx         | Wrong
+    Bearer imx-2       | imx-2       | imx-2       | Wrong
+                       |             |             | Missing
+    imx-1              |             |             | Missing
+    Bearerimx-1        |             |             | Missing
+    Bearer             |             |             | Missing
+    Basic imx-1        |             |             | Missing
 ";
 
 #[test]
 fn only_the_configured_key_gets_in() {
     for row in rows(OFFERS) {
-        let [authorization, x_api_key, expected] = row;
-        let (authorization, x_api_key) = (bytes(authorization), bytes(x_api_key));
-        let got = authenticate(&auth(Some("imx-1")), authorization, x_api_key);
+        let [authorization, x_api_key, api_key, expected] = row;
+        let presented = presented(authorization, x_api_key, api_key);
+        let got = authenticate(&auth(Some("imx-1")), presented);
         let expected = match expected {
             Some("in") => Ok(()),
             Some("Wrong") => Err(Refusal::InvalidApiKey(KeyFault::Wrong)),
@@ -81,8 +85,9 @@ fn only_the_configured_key_gets_in() {
         };
         assert_eq!(got, expected, "{row:?}");
     }
-    assert_eq!(authenticate(&Auth::Passthrough, None, None), Ok(()));
-    let empty = authenticate(&auth(Some("imx-1")), Some(b" "), Some(b""));
+    let nothing = Presented::default();
+    assert_eq!(authenticate(&Auth::Passthrough, nothing), Ok(()));
+    let empty = authenticate(&auth(Some("imx-1")), presented(Some(" "), Some(""), None));
     assert_eq!(empty, Err(Refusal::InvalidApiKey(KeyFault::Wrong)));
 }
 
@@ -109,11 +114,13 @@ const KEYS: &str = "
 fn each_key_goes_only_where_it_is_meant_to_go() {
     for row in rows(KEYS) {
         let [static_key, api_key, forward, authorization, sent, owner] = row;
+        let presented = presented(authorization, None, None);
         let provider = provider(api_key, forward.is_some());
-        let got = credential(&provider, &auth(static_key), bytes(authorization));
+        let got = credential(&provider, &auth(static_key), presented);
         let text = match got {
             Credential::Own(secret) => format!("own {}", secret.expose()),
             Credential::Caller(value) => format!("caller {}", String::from_utf8_lossy(value)),
+            Credential::CallersKey(key) => format!("key {}", String::from_utf8_lossy(key)),
             Credential::None => "none".to_owned(),
         };
         assert_eq!(Some(&*text), sent, "{row:?}");
@@ -133,8 +140,43 @@ fn rows<const N: usize>(table: &str) -> impl Iterator<Item = [Option<&str>; N]> 
     })
 }
 
-fn bytes(text: Option<&str>) -> Option<&[u8]> {
-    text.map(str::as_bytes)
+fn presented<'a>(
+    authorization: Option<&'a str>,
+    x_api_key: Option<&'a str>,
+    api_key: Option<&'a str>,
+) -> Presented<'a> {
+    Presented {
+        authorization: authorization.map(str::as_bytes),
+        x_api_key: x_api_key.map(str::as_bytes),
+        api_key: api_key.map(str::as_bytes),
+    }
+}
+
+#[test]
+fn a_key_in_another_header_stands_in_for_authorization() {
+    let forwards = provider(None, true);
+    for (authorization, x_api_key, api_key, expected) in [
+        (Some("Bearer a"), Some("b"), Some("c"), "caller Bearer a"),
+        (None, Some("b"), Some("c"), "key b"),
+        (None, Some(""), Some("c"), "key c"),
+        (None, None, None, "none"),
+    ] {
+        let presented = presented(authorization, x_api_key, api_key);
+        let text = match credential(&forwards, &Auth::Passthrough, presented) {
+            Credential::Own(_) => "own".to_owned(),
+            Credential::Caller(value) => format!("caller {}", String::from_utf8_lossy(value)),
+            Credential::CallersKey(key) => format!("key {}", String::from_utf8_lossy(key)),
+            Credential::None => "none".to_owned(),
+        };
+        assert_eq!(text, expected);
+    }
+    let text = b"GET / HTTP/1.1\r\nHost: a\r\nX-API-Key:  b\r\nApi-Key: c\r\napi-key: d\r\n\r\n";
+    let mut head = Head::default();
+    assert!(head.parse_request(text, 0).is_ok());
+    assert_eq!(
+        Presented::read(&head, text),
+        presented(None, Some("b"), Some("c"))
+    );
 }
 
 #[test]

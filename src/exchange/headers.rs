@@ -6,6 +6,7 @@ use crate::base::money::NanoUsd;
 use crate::base::tokens::Tokens;
 use crate::decide::outcome::KeyOwner;
 use crate::decide::strategy::Strategy;
+use crate::wire::field::starts_with;
 
 /// What an answer's headers say about how it came about.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +45,9 @@ pub struct Totals {
 /// Announces the trailers of a stream.
 pub const TRAILER_ANNOUNCEMENT: &[u8] =
     b"Trailer: X-Infermux-Prompt-Tokens, X-Infermux-Completion-Tokens, X-Infermux-Cost\r\n";
+
+/// Says to proxies on the way that a stream is to be passed on as it comes.
+pub const STREAM_LINES: &[u8] = b"Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n";
 
 /// Appends the header lines.
 pub fn add(out: &mut Vec<u8>, added: &Added<'_>) {
@@ -89,78 +93,53 @@ pub(super) fn request_id(out: &mut Vec<u8>, id: &str) {
     name(out, REQUEST_ID, id);
 }
 
-/// Whether a caller's header goes to the provider. `connection` are the values of the request's
-/// `Connection` headers, which may name further ones that end here.
-pub fn crosses_to_provider<'a>(
-    name: &[u8],
-    key: KeyOwner,
-    connection: impl IntoIterator<Item = &'a [u8]>,
-) -> bool {
-    if is_hop_by_hop(name)
-        || starts_with(name, b"x-infermux-")
-        || starts_with(name, b"x-forwarded-")
-    {
-        return false;
-    }
-    let stays = match name.len() {
-        3 => is_one_of(name, &[b"via"]),
-        4 => is_one_of(name, &[b"host"]),
-        6 => is_one_of(name, &[b"cookie", b"expect"]),
-        7 => is_one_of(name, &[b"api-key"]),
-        9 => is_one_of(name, &[b"x-api-key", b"forwarded", b"x-real-ip"]),
-        12 => is_one_of(name, &[b"x-request-id"]),
-        13 => is_one_of(name, &[b"authorization"]),
-        14 => is_one_of(name, &[b"x-goog-api-key", b"true-client-ip"]) || is_foreign(name, key),
-        15 => is_one_of(name, &[b"accept-encoding"]),
-        16 => is_one_of(name, &[b"cf-connecting-ip", b"content-encoding"]),
-        19 => is_foreign(name, key),
-        _ => false,
-    };
-    !stays && !is_named(name, connection)
-}
-
-/// Whether a provider's header goes to the caller. `connection` are the values of the answer's
-/// `Connection` headers.
-pub fn crosses_to_caller<'a>(name: &[u8], connection: impl IntoIterator<Item = &'a [u8]>) -> bool {
-    if is_hop_by_hop(name) || starts_with(name, b"x-infermux-") {
-        return false;
-    }
-    let stays = match name.len() {
-        6 => is_one_of(name, &[b"server"]),
-        7 => is_one_of(name, &[b"alt-svc"]),
-        10 => is_one_of(name, &[b"set-cookie"]),
-        12 => is_one_of(name, &[b"x-request-id"]),
-        25 => is_one_of(name, &[b"strict-transport-security"]),
-        _ => false,
-    };
-    !stays && !is_named(name, connection)
-}
-
-/// Headers that are about one connection (RFC 9110, section 7.6.1), and the length, which whoever
-/// writes the next head states anew.
-fn is_hop_by_hop(name: &[u8]) -> bool {
+/// Whether a caller's header goes to every provider, whatever its dialect.
+#[must_use]
+pub fn crosses_to_any_provider(name: &[u8]) -> bool {
     match name.len() {
-        2 => is_one_of(name, &[b"te"]),
-        7 => is_one_of(name, &[b"upgrade", b"trailer"]),
-        10 => is_one_of(name, &[b"connection", b"keep-alive"]),
-        14 => is_one_of(name, &[b"content-length"]),
-        16 => is_one_of(name, &[b"proxy-connection"]),
-        17 => is_one_of(name, &[b"transfer-encoding"]),
-        18 => is_one_of(name, &[b"proxy-authenticate"]),
-        19 => is_one_of(name, &[b"proxy-authorization"]),
+        6 => name.eq_ignore_ascii_case(b"accept"),
+        7 => name.eq_ignore_ascii_case(b"x-title"),
+        10 => is_one_of(name, &[b"user-agent", b"tracestate"]),
+        11 => name.eq_ignore_ascii_case(b"traceparent"),
+        12 => name.eq_ignore_ascii_case(b"http-referer"),
+        15 => name.eq_ignore_ascii_case(b"idempotency-key"),
         _ => false,
     }
 }
 
-/// Whether a header names an account that does not belong to the key it would be sent with.
-fn is_foreign(name: &[u8], key: KeyOwner) -> bool {
-    match key {
-        KeyOwner::Infermux => is_one_of(name, &[b"openai-project", b"openai-organization"]),
-        KeyOwner::Caller => false,
+/// Whether a caller's header goes to providers of OpenAI's dialect, besides those that go to any.
+/// Organization and project belong to an account: they go with its key alone.
+#[must_use]
+pub fn crosses_to_openai(name: &[u8], key: KeyOwner) -> bool {
+    match (name.len(), key) {
+        (11, _) => name.eq_ignore_ascii_case(b"openai-beta"),
+        (14, KeyOwner::Caller) => name.eq_ignore_ascii_case(b"openai-project"),
+        (19, KeyOwner::Caller) => name.eq_ignore_ascii_case(b"openai-organization"),
+        (_, _) => false,
     }
 }
 
-fn is_named<'a>(name: &[u8], connection: impl IntoIterator<Item = &'a [u8]>) -> bool {
+/// Whether a provider's header goes to the caller as it is. The type of the body is stated by
+/// whoever writes the body. Limits of an account are told to whom it belongs.
+#[must_use]
+pub fn crosses_to_caller(name: &[u8], key: KeyOwner) -> bool {
+    let crosses = match name.len() {
+        11 => name.eq_ignore_ascii_case(b"retry-after"),
+        14 => is_one_of(
+            name,
+            &[b"retry-after-ms", b"x-should-retry", b"openai-version"],
+        ),
+        20 => name.eq_ignore_ascii_case(b"openai-processing-ms"),
+        _ => false,
+    };
+    let is_of_limits =
+        || starts_with(name, b"x-ratelimit-") || starts_with(name, b"anthropic-ratelimit-");
+    crosses || (key == KeyOwner::Caller && name.len() > 12 && is_of_limits())
+}
+
+/// Whether a header is named by `connection`, the values of a message's `Connection` headers: then
+/// it ends here.
+pub fn is_named<'a>(name: &[u8], connection: impl IntoIterator<Item = &'a [u8]>) -> bool {
     let mut tokens = connection
         .into_iter()
         .flat_map(|value| value.split(|&byte| byte == b','));
@@ -169,11 +148,6 @@ fn is_named<'a>(name: &[u8], connection: impl IntoIterator<Item = &'a [u8]>) -> 
 
 fn is_one_of(name: &[u8], names: &[&[u8]]) -> bool {
     names.iter().any(|other| other.eq_ignore_ascii_case(name))
-}
-
-fn starts_with(name: &[u8], prefix: &[u8]) -> bool {
-    name.get(..prefix.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 /// Appends a line whose value may come from a caller: whatever is not visible ASCII, and the

@@ -1,7 +1,9 @@
 //! The head of an answer to the caller: its status line, and the provider's fields that cross.
 
+use crate::decide::outcome::KeyOwner;
 use crate::exchange::headers;
-use crate::wire::head::Head;
+use crate::exchange::masks::OwnMasks;
+use crate::wire::head::{Field, Head};
 
 /// Appends the status line.
 pub fn write_status(status: u16, out: &mut Vec<u8>) {
@@ -12,27 +14,61 @@ pub fn write_status(status: u16, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the provider's fields that cross, but for the type and the coding of the body, which
-/// whoever writes the body states.
-pub fn write_fields(head: &Head, bytes: &[u8], out: &mut Vec<u8>) {
+/// What decides which of a provider's fields cross, and how they look.
+#[derive(Clone, Copy)]
+pub struct Crossing<'a> {
+    /// Whose key the request was sent with.
+    pub key: KeyOwner,
+    /// The keys that the provider was sent.
+    pub masks: &'a OwnMasks,
+}
+
+/// Appends the provider's fields that cross, and its own id for the request. The type of the body
+/// is stated by whoever writes the body.
+pub fn write_fields(head: &Head, bytes: &[u8], crossing: Crossing<'_>, out: &mut Vec<u8>) {
     let listed = head.listed_by_connection(bytes);
     let any = listed.clone().next().is_some();
     let listed = listed.take(if any { usize::MAX } else { 0 });
     for field in &head.fields {
         let (name, value) = (&bytes[field.name.clone()], &bytes[field.value.clone()]);
-        let stated = match name.len() {
-            12 => name.eq_ignore_ascii_case(b"content-type"),
-            // No coded body is relayed: one that the reader understands has none.
-            16 => name.eq_ignore_ascii_case(b"content-encoding"),
-            _ => false,
-        };
-        if !stated && headers::crosses_to_caller(name, listed.clone()) {
+        if headers::crosses_to_caller(name, crossing.key)
+            && !headers::is_named(name, listed.clone())
+        {
             out.extend_from_slice(name);
-            out.extend_from_slice(b": ");
-            out.extend_from_slice(value);
-            out.extend_from_slice(b"\r\n");
+            write_value(value, crossing.masks, out);
         }
     }
+    if let Some(id) = request_id(head, bytes) {
+        out.extend_from_slice(b"X-Infermux-Upstream-Request-Id");
+        write_value(id, crossing.masks, out);
+    }
+}
+
+/// The provider's own id for the request. Where there are several, the first is that of a gateway
+/// in front, or what infermux itself has sent.
+#[must_use]
+pub fn request_id<'b>(head: &Head, bytes: &'b [u8]) -> Option<&'b [u8]> {
+    let rank = |field: &Field| {
+        let names: [&[u8]; 3] = [b"x-request-id", b"request-id", b"apim-request-id"];
+        let name = &bytes[field.name.clone()];
+        let is_long_enough = matches!(name.len(), 10 | 12 | 15) && !field.value.is_empty();
+        let found = || names.iter().position(|id| id.eq_ignore_ascii_case(name));
+        is_long_enough.then(found).flatten()
+    };
+    let ranked = head
+        .fields
+        .iter()
+        .filter_map(|field| Some((rank(field)?, field)));
+    let (_, field) = ranked.max_by_key(|(rank, _)| *rank)?;
+    Some(&bytes[field.value.clone()])
+}
+
+fn write_value(value: &[u8], masks: &OwnMasks, out: &mut Vec<u8>) {
+    out.extend_from_slice(b": ");
+    let start = out.len();
+    out.extend_from_slice(value);
+    masks.mask_value(&mut out[start..]);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// The usual phrase for a status; readers ignore it (RFC 9112, section 4).
@@ -58,24 +94,32 @@ fn reason(status: u16) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exchange::admit;
     use crate::wire::head::{Arrival, Asked};
 
     #[test]
     fn only_what_crosses_is_passed_on() {
         let bytes = b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Encoding: br\r\n\
-            X-Kept: 1\r\nServer: s\r\n\
-            Connection: X-Hop\r\nX-Hop: 2\r\nX-Infermux-Cost: 9\r\nContent-Length: 3\r\n\r\n";
+            openai-version: sk-1234567\r\nServer: s\r\nX-Request-Id: echo\r\n\
+            Request-Id: theirs\r\nX-RateLimit-Limit-Tokens: 7\r\nRetry-After: 1\r\n\
+            Connection: Retry-After\r\nX-Infermux-Cost: 9\r\nContent-Length: 3\r\n\r\n";
         let mut head = Head::default();
         assert_eq!(
             head.parse_answer(bytes, 0, Asked::Other),
             Ok(Arrival::Whole)
         );
-        let mut out = Vec::new();
-        write_status(head.status, &mut out);
-        write_fields(&head, bytes, &mut out);
-        assert_eq!(
-            String::from_utf8(out).unwrap(),
-            "HTTP/1.1 200 OK\r\nX-Kept: 1\r\n"
-        );
+        let masks = OwnMasks::of(&admit::tests::provider(Some("sk-1234567"), false));
+        let written = |key| {
+            let mut out = Vec::new();
+            write_status(head.status, &mut out);
+            let crossing = Crossing { key, masks: &masks };
+            write_fields(&head, bytes, crossing, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        let start = "HTTP/1.1 200 OK\r\nopenai-version: **********\r\n";
+        let end = "X-Infermux-Upstream-Request-Id: theirs\r\n";
+        assert_eq!(written(KeyOwner::Infermux), format!("{start}{end}"));
+        let limits = "X-RateLimit-Limit-Tokens: 7\r\n";
+        assert_eq!(written(KeyOwner::Caller), format!("{start}{limits}{end}"));
     }
 }

@@ -10,6 +10,7 @@ pub mod checkup;
 mod choices;
 pub mod headers;
 pub mod inbound;
+pub mod masks;
 pub mod media;
 pub mod model_list;
 pub mod outbound;

@@ -5,6 +5,7 @@ use crate::config::plan::{Endpoint, Provider, ProviderKind};
 use crate::decide::outcome::KeyOwner;
 use crate::exchange::admit::Credential;
 use crate::exchange::headers;
+use crate::exchange::masks::OwnMasks;
 use crate::translate::headers::{self as anthropic, Resource};
 use crate::wire::azure;
 use crate::wire::head::Head;
@@ -16,6 +17,12 @@ pub struct Prefixes {
     embeddings: Prefix,
     own_key: Option<Secret>,
     kind: ProviderKind,
+    /// Names of callers' headers that go to this provider besides the usual ones.
+    forward: Box<[Box<[u8]>]>,
+    /// Names of headers that are set for it, in place of the caller's.
+    set: Box<[Box<[u8]>]>,
+    /// The keys that it is sent.
+    masks: OwnMasks,
 }
 
 /// Request line and fixed fields of one endpoint.
@@ -48,11 +55,20 @@ impl Prefixes {
             completions: Prefix::new(provider, "completions"),
             embeddings: Prefix::new(provider, "embeddings"),
             kind: provider.kind,
+            forward: names(&provider.headers.forward),
+            set: names(provider.headers.set.iter().map(|(name, _)| name)),
+            masks: OwnMasks::of(provider),
             own_key: provider
                 .api_key
                 .as_ref()
                 .map(|key| key_line(provider.kind, key)),
         }
+    }
+
+    /// The keys that the provider is sent, to be made unreadable in what it answers.
+    #[must_use]
+    pub fn masks(&self) -> &OwnMasks {
+        &self.masks
     }
 
     /// Writes the head of a request whose body has `body_len` bytes.
@@ -84,7 +100,10 @@ impl Prefixes {
         out.extend_from_slice(rest_of_line(provider).as_bytes());
         let own = provider.api_key.as_ref();
         self.write_key(own.map_or(Credential::None, Credential::Own), out);
-        out.extend_from_slice(b"User-Agent: infermux\r\nConnection: close\r\n\r\n");
+        if !contains(&self.set, b"user-agent") {
+            out.extend_from_slice(b"User-Agent: infermux\r\n");
+        }
+        out.extend_from_slice(b"Connection: close\r\n\r\n");
     }
 
     fn write_fields(&self, request: &Outbound<'_>, out: &mut Vec<u8>) {
@@ -97,18 +116,24 @@ impl Prefixes {
         let listed = listed.take(if any { usize::MAX } else { 0 });
         for one in &head.fields {
             let (name, value) = (&bytes[one.name.clone()], &bytes[one.value.clone()]);
-            let stated = name.eq_ignore_ascii_case(b"content-type")
-                || name.eq_ignore_ascii_case(b"content-encoding");
-            let dialect = match self.kind {
-                ProviderKind::Anthropic => anthropic::crosses(name),
-                ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => true,
-            };
-            let stays = stated || !dialect;
-            if !stays && headers::crosses_to_provider(name, request.key, listed.clone()) {
+            if self.takes(name, request.key) && !headers::is_named(name, listed.clone()) {
                 field(name, value, out);
             }
         }
         out.extend_from_slice(b"\r\n");
+    }
+
+    /// Whether the provider gets a caller's header.
+    fn takes(&self, name: &[u8], key: KeyOwner) -> bool {
+        let of_dialect = || match self.kind {
+            ProviderKind::Anthropic => anthropic::crosses(name),
+            ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => {
+                headers::crosses_to_openai(name, key)
+            }
+        };
+        let crosses =
+            headers::crosses_to_any_provider(name) || of_dialect() || contains(&self.forward, name);
+        crosses && !contains(&self.set, name)
     }
 }
 
@@ -123,6 +148,15 @@ impl Prefixes {
                 ProviderKind::Anthropic => anthropic::write_caller_key(authorization, out),
                 ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => {
                     field(b"Authorization", authorization, out);
+                }
+            },
+            Credential::CallersKey(key) => match self.kind {
+                ProviderKind::Anthropic => anthropic::write_key(key, out),
+                ProviderKind::AzureOpenAi => field(b"api-key", key, out),
+                ProviderKind::OpenAi | ProviderKind::Ollama => {
+                    out.extend_from_slice(b"Authorization: Bearer ");
+                    out.extend_from_slice(key);
+                    out.extend_from_slice(b"\r\n");
                 }
             },
             Credential::None => {}
@@ -207,7 +241,11 @@ fn target(provider: &Provider, endpoint: &str) -> azure::Target {
 /// What follows the target in every request to `provider`.
 fn rest_of_line(provider: &Provider) -> String {
     let authority = &provider.base.authority;
-    format!(" HTTP/1.1\r\nHost: {authority}\r\nAccept-Encoding: identity\r\n")
+    let mut rest = format!(" HTTP/1.1\r\nHost: {authority}\r\nAccept-Encoding: identity\r\n");
+    for (name, value) in &provider.headers.set {
+        rest.extend([&**name, ": ", value.expose(), "\r\n"]);
+    }
+    rest
 }
 
 fn key_line(kind: ProviderKind, key: &Secret) -> Secret {
@@ -221,6 +259,15 @@ fn key_line(kind: ProviderKind, key: &Secret) -> Secret {
         }
         ProviderKind::OpenAi | ProviderKind::Ollama => format!("Authorization: Bearer {key}\r\n"),
     })
+}
+
+fn names<'a>(names: impl IntoIterator<Item = &'a Box<str>>) -> Box<[Box<[u8]>]> {
+    let names = names.into_iter().map(|name| name.as_bytes().into());
+    names.collect()
+}
+
+fn contains(names: &[Box<[u8]>], name: &[u8]) -> bool {
+    names.iter().any(|other| other.eq_ignore_ascii_case(name))
 }
 
 fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {

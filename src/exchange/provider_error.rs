@@ -6,57 +6,59 @@ use memchr::memmem;
 use serde::de::IgnoredAny;
 
 use crate::base::limits::ERROR_MESSAGE_BYTES_MAX;
+use crate::decide::outcome::Topic;
 use crate::wire::json::{self, Kind, Value};
+use crate::wire::provider_error::{ProviderError, root_of};
 use crate::wire::splice::Splice;
 
-/// Appends what the caller is told of an error answer. A body that has OpenAI's shape stays as it
-/// is, but for keys that are missing or of the wrong type; any other is replaced by its message.
+/// What is known of an error answer besides its body.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'a> {
+    /// The status.
+    pub status: u16,
+    /// What the error is about.
+    pub topic: Topic,
+    /// The value of `Content-Type`.
+    pub content_type: Option<&'a str>,
+}
+
+/// Appends what the caller is told of an error answer, and returns with which status. A body that
+/// has OpenAI's shape stays as it is, but for keys that are missing or of the wrong type; any other
+/// is replaced by its message. A prompt that is too long is told as OpenAI tells it.
 pub fn error_in_openai_shape(
-    status: u16,
-    content_type: Option<&str>,
+    Circumstances {
+        status,
+        topic,
+        content_type,
+    }: Circumstances<'_>,
     body: &[u8],
     out: &mut Vec<u8>,
-) {
+) -> u16 {
     let is_text = content_type.is_some_and(|name| {
         name.get(..10)
             .is_some_and(|name| name.eq_ignore_ascii_case("text/plain"))
     });
+    let (status, code) = match topic {
+        Topic::Length => (400, Some(TOO_LONG)),
+        Topic::Unknown | Topic::Account | Topic::Content => (status, None),
+    };
     Shape {
         status: Some(status),
+        code,
         is_text,
     }
     .write(body, out);
+    status
 }
 
 /// Appends what the caller is told of an `error` event of a stream.
 pub fn write_in_shape(event: &[u8], out: &mut Vec<u8>) {
     Shape {
         status: None,
+        code: None,
         is_text: false,
     }
     .write(event, out);
-}
-
-/// Whether an error says that the account has no money: a repeat is pointless, and the caller
-/// cannot help it.
-#[must_use]
-pub fn says_no_credit(body: &[u8]) -> bool {
-    let error = ProviderError::read(body);
-    let names = [error.kind.as_deref(), error.code.as_deref()];
-    if names
-        .into_iter()
-        .flatten()
-        .any(|name| NO_CREDIT_NAMES.contains(&name))
-    {
-        return true;
-    }
-    // Long messages quote the request, and so whatever a caller likes.
-    let message = error
-        .message
-        .as_deref()
-        .filter(|message| message.len() <= NO_CREDIT_BYTES_MAX);
-    let message = message.map(str::to_ascii_lowercase);
-    message.is_some_and(|message| NO_CREDIT_WORDS.iter().any(|words| message.contains(words)))
 }
 
 /// Whether a refusal is about `stream_options`, which the provider may not know.
@@ -65,48 +67,12 @@ pub fn names_stream_options(body: &[u8]) -> bool {
     memmem::find(body, b"stream_options").is_some()
 }
 
-/// What an error says, whatever its shape.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ProviderError<'a> {
-    /// For a person.
-    pub message: Option<Cow<'a, str>>,
-    /// `type`
-    pub kind: Option<Cow<'a, str>>,
-    /// `code`, a number as its digits.
-    pub code: Option<Cow<'a, str>>,
-}
-
-impl<'a> ProviderError<'a> {
-    /// Reads an error's body, or the data of an error event.
-    #[must_use]
-    pub fn read(body: &'a [u8]) -> Self {
-        let root = root_of(body);
-        let error = json::member(root, b"error").map(|member| member.value);
-        match error {
-            Some(error) if error.kind == Kind::Object => Self::of_object(error.text),
-            Some(error) if error.kind == Kind::String => Self {
-                message: error.string(),
-                ..Self::of_object(root)
-            },
-            Some(_) | None => Self::of_object(root),
-        }
-    }
-
-    fn of_object(object: &'a [u8]) -> Self {
-        let text =
-            |name: &[u8]| json::member(object, name).and_then(|member| text_of(&member.value));
-        Self {
-            message: text(b"message").or_else(|| text(b"detail")),
-            kind: text(b"type"),
-            code: text(b"code"),
-        }
-    }
-}
-
 /// How an error is to be told.
 struct Shape {
     /// The answer's status; an event of a stream has none.
     status: Option<u16>,
+    /// The code to be told, whatever the provider's is.
+    code: Option<&'static str>,
     /// Whether the body is plain text, which may be told.
     is_text: bool,
 }
@@ -162,6 +128,12 @@ impl Shape {
 
     /// What must stand in place of `value`; `None`: it may stay. Numbers become strings.
     fn mended(&self, key: &str, value: &Value<'_>) -> Option<Vec<u8>> {
+        if let Some(code) = self.code
+            && key == "code"
+        {
+            let is_there = value.string().as_deref() == Some(code);
+            return (!is_there).then(|| json::quoted(code));
+        }
         match value.kind {
             Kind::String => None,
             Kind::Null => (key == "message").then(|| self.default(key)),
@@ -175,6 +147,7 @@ impl Shape {
         match key {
             "message" => json::quoted(&self.message()),
             "type" => json::quoted(self.kind()),
+            "code" => self.code.map_or_else(|| b"null".to_vec(), json::quoted),
             _ => b"null".to_vec(),
         }
     }
@@ -196,16 +169,17 @@ impl Shape {
             }
         });
         let kind = error.kind.unwrap_or(Cow::Borrowed(self.kind()));
-        write_error(&message, &kind, error.code.as_deref(), out);
+        let code = self.code.or(error.code.as_deref());
+        write_error(&message, &kind, code, out);
     }
 
     /// No JSON. Only plain text is told: a page of HTML helps no caller.
     fn write_text(&self, body: &[u8], out: &mut Vec<u8>) {
         let text = std::str::from_utf8(body).map_or("", str::trim);
         if self.is_text && !text.is_empty() && !text.starts_with('<') {
-            return write_error(text, self.kind(), None, out);
+            return write_error(text, self.kind(), self.code, out);
         }
-        write_error(&self.message(), self.kind(), None, out);
+        write_error(&self.message(), self.kind(), self.code, out);
     }
 
     /// What is said where the provider says nothing.
@@ -245,51 +219,10 @@ fn write_error(message: &str, kind: &str, code: Option<&str>, out: &mut Vec<u8>)
     out.extend_from_slice(b"}}");
 }
 
-/// The object that speaks for the body: of an array (Gemini) the first one.
-fn root_of(body: &[u8]) -> &[u8] {
-    let body = body.trim_ascii();
-    if body.first() != Some(&b'[') {
-        return body;
-    }
-    json::elements(body)
-        .next()
-        .and_then(Result::ok)
-        .map_or(body, |first| first.text)
-}
-
-/// A string, or the text of anything else that says something.
-fn text_of<'a>(value: &Value<'a>) -> Option<Cow<'a, str>> {
-    match value.kind {
-        Kind::String => value.string(),
-        Kind::Null => None,
-        Kind::Number | Kind::Object | Kind::Array | Kind::True | Kind::False => {
-            std::str::from_utf8(value.text).ok().map(Cow::Borrowed)
-        }
-    }
-}
-
 /// The keys that every error has.
 const KEYS: [&str; 4] = ["message", "type", "param", "code"];
-/// Types and codes of an account without money: OpenAI's, Anthropic's, and their followers'.
-const NO_CREDIT_NAMES: [&str; 7] = [
-    "insufficient_quota",
-    "credit_balance_exhausted",
-    "billing_hard_limit_reached",
-    "billing_not_active",
-    "billing_error",
-    "insufficient_balance",
-    "insufficient_credits",
-];
-/// What their messages say, in lower case, where type and code say nothing. "You exceeded your
-/// current quota" is not among them: Gemini says it of a rate limit.
-const NO_CREDIT_WORDS: [&str; 4] = [
-    "credit balance is too low",
-    "insufficient balance",
-    "insufficient credit",
-    "billing hard limit",
-];
-/// Longest message that is searched for these words.
-const NO_CREDIT_BYTES_MAX: usize = 300;
+/// The code that clients look for when a prompt is longer than the model's window.
+const TOO_LONG: &str = "context_length_exceeded";
 
 #[cfg(test)]
 #[path = "provider_error_tests.rs"]

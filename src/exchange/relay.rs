@@ -192,7 +192,7 @@ impl StreamRelay {
     }
 
     /// The event that the provider sent as its error, a JSON object; see
-    /// [`ProviderError`](provider_error::ProviderError).
+    /// [`ProviderError`](crate::wire::provider_error::ProviderError).
     #[must_use]
     pub fn error(&self) -> Option<&[u8]> {
         match self.stream.fault {

@@ -25,6 +25,8 @@ pub struct Request {
     pub connection: Connection,
     /// Whether the answer has a body.
     pub body: Body,
+    /// A header that says who is asking, and stands there twice: whoever is meant is unknown.
+    pub repeated: Option<&'static str>,
 }
 
 /// The caller's version of HTTP.
@@ -51,13 +53,24 @@ impl Request {
     pub fn read(head: &Head, bytes: &[u8], random: [u64; 2], now: Instant) -> Self {
         let mut attribution = Attribution::default();
         let mut offered = None;
+        let (mut authorizations, mut callers) = (0_u32, 0_u32);
         for field in &head.fields {
             let (name, value) = (&bytes[field.name.clone()], &bytes[field.value.clone()]);
             attribution.read(name, value);
-            if name.len() == 12 && name.eq_ignore_ascii_case(b"x-request-id") {
-                offered = offered.or(Some(value));
+            match name.len() {
+                12 if name.eq_ignore_ascii_case(b"x-request-id") => {
+                    offered = offered.or(Some(value));
+                }
+                13 if name.eq_ignore_ascii_case(b"authorization") => authorizations += 1,
+                17 if name.eq_ignore_ascii_case(b"x-infermux-caller") => callers += 1,
+                _ => {}
             }
         }
+        let repeated = match (authorizations, callers) {
+            (2.., _) => Some("Authorization stands in the head more than once"),
+            (_, 2..) => Some("X-Infermux-Caller stands in the head more than once"),
+            (_, _) => None,
+        };
         let keep_alive = head.keep_alive;
         let is_head = &bytes[head.method.clone()] == b"HEAD";
         Self {
@@ -85,6 +98,7 @@ impl Request {
             } else {
                 Body::Sent
             },
+            repeated,
         }
     }
 
@@ -100,6 +114,7 @@ impl Request {
             version: Version::Http11,
             connection: Connection::Close,
             body: Body::Sent,
+            repeated: None,
         }
     }
 
@@ -173,6 +188,22 @@ mod tests {
             read("GET / HTTP/1.1\r\nHost: a\r\n\r\n").connection,
             Connection::KeepAlive
         );
+    }
+
+    #[test]
+    fn whoever_names_two_callers_names_none() {
+        for (fields, is_repeated) in [
+            ("Authorization: a\r\nX-Infermux-Caller: b\r\n", false),
+            (
+                "X-Api-Key: a\r\nX-Api-Key: b\r\nX-Infermux-Env: c\r\nX-Infermux-Env: d\r\n",
+                false,
+            ),
+            ("Authorization: a\r\nauthorization: a\r\n", true),
+            ("X-Infermux-Caller: a\r\nx-infermux-caller: b\r\n", true),
+        ] {
+            let request = read(&format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
+            assert_eq!(request.repeated.is_some(), is_repeated, "{fields}");
+        }
     }
 
     #[test]

@@ -8,9 +8,9 @@ use crate::base::time::Instant;
 use crate::config::plan::{Endpoint, Plan, Route};
 use crate::decide::eligible::Eligible;
 use crate::exchange::catalogue::Catalogue;
-use crate::exchange::refusal::Refusal;
+use crate::exchange::refusal::{Down, LimitOf, Refusal};
 use crate::link::gate::Turns;
-use crate::link::provider_gate::Standing;
+use crate::link::provider_gate::{Limit, Standing};
 
 /// The route of a request.
 #[derive(Clone, Debug)]
@@ -41,17 +41,18 @@ enum Among {
 pub struct Survey {
     /// The eligible candidates.
     pub eligible: Eligible,
-    obstacle: Obstacle,
+    /// Of those for which a limit alone is in the way, the first that is expected back.
+    limited: Option<Limited>,
     /// When the first of the others is expected back.
     back_at: Instant,
 }
 
+/// Who is at a limit, at which, and until when.
 #[derive(Clone, Copy, Debug)]
-enum Obstacle {
-    /// A limit is in the way for at least one.
-    Limit,
-    /// All are out of service.
-    Outage,
+struct Limited {
+    provider: ProviderId,
+    limit: Limit,
+    until: Instant,
 }
 
 /// The route for `model`; `None` when no provider is configured to serve it.
@@ -104,7 +105,7 @@ pub fn survey(
 ) -> Survey {
     let mut survey = Survey {
         eligible: Eligible::NONE,
-        obstacle: Obstacle::Outage,
+        limited: None,
         back_at: Instant::NEVER,
     };
     for (place, candidate) in routed.route.candidates.iter().enumerate() {
@@ -113,24 +114,48 @@ pub fn survey(
         }
         match standing(candidate.provider) {
             Standing::Ready => survey.eligible.insert(place),
-            Standing::Limited { until } => {
-                survey.obstacle = Obstacle::Limit;
+            Standing::Limited { until, limit } => {
                 survey.back_at = survey.back_at.min(until);
+                if survey.limited.is_none_or(|first| until < first.until) {
+                    survey.limited = Some(Limited {
+                        provider: candidate.provider,
+                        limit,
+                        until,
+                    });
+                }
             }
-            Standing::Out { until } => survey.back_at = survey.back_at.min(until),
+            Standing::Out { until, .. } => survey.back_at = survey.back_at.min(until),
         }
     }
     survey
 }
 
 impl Survey {
-    /// What the caller is told when nobody was eligible in the first place.
+    /// What the caller is told when nobody was eligible in the first place: `candidates` are those
+    /// that are out of service.
     #[must_use]
-    pub fn refusal<'a>(&self, model: &'a str, now: Instant) -> Refusal<'a> {
+    pub fn refusal<'a>(
+        &self,
+        name_of: impl FnOnce(ProviderId) -> &'a str,
+        model: &'a str,
+        candidates: &'a [Down<'a>],
+        now: Instant,
+    ) -> Refusal<'a> {
         let retry = self.retry_in(now);
-        match self.obstacle {
-            Obstacle::Limit => Refusal::RateLimit { model, retry },
-            Obstacle::Outage => Refusal::NoHealthyProviders { model, retry },
+        match self.limited {
+            Some(first) => Refusal::RateLimit {
+                model,
+                retry,
+                limit: LimitOf {
+                    provider: name_of(first.provider),
+                    limit: first.limit,
+                },
+            },
+            None => Refusal::NoHealthyProviders {
+                model,
+                retry,
+                candidates,
+            },
         }
     }
 
@@ -158,6 +183,7 @@ mod tests {
     use crate::decide::policy::LatencyPolicy;
     use crate::decide::strategy::Strategy;
     use crate::exchange::model_list::ModelList;
+    use crate::link::provider_gate::Cause;
 
     fn route(providers: &[u16]) -> Route {
         let candidate = |&id| Candidate {
@@ -324,12 +350,14 @@ mod tests {
     fn limited(seconds: u64) -> Standing {
         Standing::Limited {
             until: NOW + Duration::from_secs(seconds),
+            limit: Limit::Tokens,
         }
     }
 
     fn out(seconds: u64) -> Standing {
         Standing::Out {
             until: NOW + Duration::from_secs(seconds),
+            cause: Cause::Circuit,
         }
     }
 
@@ -345,18 +373,33 @@ mod tests {
     #[test]
     fn the_refusal_says_what_is_in_the_way_and_for_how_long() {
         let seconds = Duration::from_secs;
-        let limit = |retry| Refusal::RateLimit { model: "m", retry };
-        let outage = |retry| Refusal::NoHealthyProviders { model: "m", retry };
+        let limit = |retry, provider| Refusal::RateLimit {
+            model: "m",
+            retry,
+            limit: LimitOf {
+                provider,
+                limit: Limit::Tokens,
+            },
+        };
+        let candidates = &[];
+        let outage = |retry| Refusal::NoHealthyProviders {
+            model: "m",
+            retry,
+            candidates,
+        };
         for (standings, expected) in [
             ([out(30), out(20)], outage(seconds(20))),
-            ([out(30), limited(20)], limit(seconds(20))),
-            ([out(5), limited(20)], limit(seconds(5))),
-            ([limited(7), limited(0)], limit(seconds(0))),
+            ([out(30), limited(20)], limit(seconds(20), "b")),
+            ([out(5), limited(20)], limit(seconds(5), "b")),
+            ([limited(7), limited(0)], limit(seconds(0), "b")),
+            ([limited(3), limited(7)], limit(seconds(3), "a")),
         ] {
             let route = route(&[0, 1]);
             let survey = survey(&routed(&route), &Eligible::NONE, |id| standings[id.index()]);
             assert!(survey.eligible.is_empty());
-            assert_eq!(survey.refusal("m", NOW), expected, "{standings:?}");
+            let name_of = |id: ProviderId| ["a", "b"][id.index()];
+            let found = survey.refusal(name_of, "m", candidates, NOW);
+            assert_eq!(found, expected, "{standings:?}");
         }
     }
 }

@@ -93,12 +93,51 @@ pub enum Standing {
     Limited {
         /// When it frees up.
         until: Instant,
+        /// Which one.
+        limit: Limit,
     },
-    /// Its circuit is open, or it is unhealthy.
+    /// It is out of service.
     Out {
         /// When it is next given a chance.
         until: Instant,
+        /// Why.
+        cause: Cause,
     },
+}
+
+/// What may be in the way of a request to a provider that is in service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// The provider has said that it wants to be left alone.
+    Provider,
+    /// Concurrent requests.
+    InFlight,
+    /// Requests in a minute.
+    Requests,
+    /// Tokens in a minute.
+    Tokens,
+}
+
+impl Limit {
+    /// Its key in the configuration, where it has one.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Provider => "provider_rate_limit",
+            Self::InFlight => "max_in_flight",
+            Self::Requests => "requests_per_minute",
+            Self::Tokens => "tokens_per_minute",
+        }
+    }
+}
+
+/// Why a provider is out of service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It did not pass its last health check.
+    Unhealthy,
+    /// Its circuit is open, or its one probe is under way.
+    Circuit,
 }
 
 /// What was taken from a gate for one attempt. Whoever holds it reports it, in every case.
@@ -171,19 +210,25 @@ impl ProviderGate {
         if state & UNHEALTHY != 0 {
             return Standing::Out {
                 until: now + self.check_interval,
+                cause: Cause::Unhealthy,
             };
         }
         if matches!(state & CIRCUIT, OPEN | HALF_OPEN_TAKEN) {
             let until = Instant::from_nanos(words.until.load(Ordering::Relaxed));
-            return Standing::Out { until };
+            let cause = Cause::Circuit;
+            return Standing::Out { until, cause };
         }
         let aside = Instant::from_nanos(words.aside_until.load(Ordering::Relaxed));
         if now < aside {
-            return Standing::Limited { until: aside };
+            return Standing::Limited {
+                until: aside,
+                limit: Limit::Provider,
+            };
         }
         if self.in_flight.as_ref().is_some_and(InFlight::is_full) {
             return Standing::Limited {
                 until: now + IN_FLIGHT_WAIT,
+                limit: Limit::InFlight,
             };
         }
         let has = |headroom: &Option<Headroom>, amount| {
@@ -191,14 +236,16 @@ impl ProviderGate {
                 .as_ref()
                 .is_none_or(|headroom| headroom.has(amount))
         };
-        let (requests, tokens) = (has(&self.requests, 1), has(&self.tokens, tokens));
-        if !requests || !tokens {
-            let until = Instant::from_nanos(words.frees_at.load(Ordering::Relaxed));
-            return Standing::Limited {
-                until: until.max(now),
-            };
+        let limit = match (has(&self.requests, 1), has(&self.tokens, tokens)) {
+            (true, true) => return Standing::Ready,
+            (false, _) => Limit::Requests,
+            (true, false) => Limit::Tokens,
+        };
+        let until = Instant::from_nanos(words.frees_at.load(Ordering::Relaxed));
+        Standing::Limited {
+            until: until.max(now),
+            limit,
         }
-        Standing::Ready
     }
 
     /// Takes what a request of `tokens` tokens needs; `None`, and nothing is taken, where another
@@ -443,11 +490,23 @@ mod tests {
         Instant::from_millis(second * 1_000)
     }
 
+    fn open_until(second: u64) -> Standing {
+        Standing::Out {
+            until: at(second),
+            cause: Cause::Circuit,
+        }
+    }
+
+    fn limited(second: u64, limit: Limit) -> Standing {
+        let until = at(second);
+        Standing::Limited { until, limit }
+    }
+
     #[test]
     fn only_one_takes_the_permit_of_a_half_open_circuit() {
         let gate = ProviderGate::new(Limits::default());
         assert_eq!(gate.set_circuit(Circuit::Open { until: at(9) }), None);
-        assert_eq!(gate.standing(at(1), 0), Standing::Out { until: at(9) });
+        assert_eq!(gate.standing(at(1), 0), open_until(9));
         assert_eq!(gate.take(0), None);
         gate.set_circuit(Circuit::HalfOpen {
             generation: 7,
@@ -464,7 +523,7 @@ mod tests {
         );
         assert!(gate.is_taken(7) && !gate.is_taken(6));
         assert_eq!(gate.take(0), None);
-        assert_eq!(gate.standing(at(10), 0), Standing::Out { until: at(20) });
+        assert_eq!(gate.standing(at(10), 0), open_until(20));
         assert_eq!(gate.set_circuit(Circuit::Closed), Some(7));
         assert_eq!(
             gate.take(0),
@@ -483,7 +542,11 @@ mod tests {
             ..Limits::default()
         });
         gate.set_health(Health::Unhealthy);
-        assert_eq!(gate.standing(at(1), 0), Standing::Out { until: at(61) });
+        let unhealthy = Standing::Out {
+            until: at(61),
+            cause: Cause::Unhealthy,
+        };
+        assert_eq!(gate.standing(at(1), 0), unhealthy);
         assert_eq!(gate.take(0), None);
         gate.set_circuit(Circuit::Closed);
         assert_eq!(gate.take(0), None);
@@ -504,10 +567,7 @@ mod tests {
         assert_eq!(gate.take(60), None);
         assert_eq!(gate.headroom(), (Some(1), Some(40)));
         gate.set_frees_at(at(30));
-        assert_eq!(
-            gate.standing(at(1), 60),
-            Standing::Limited { until: at(30) }
-        );
+        assert_eq!(gate.standing(at(1), 60), limited(30, Limit::Tokens));
         assert_eq!(gate.standing(at(1), 40), Standing::Ready);
         gate.give_back(1, 60);
         assert_eq!(
@@ -528,12 +588,12 @@ mod tests {
             ..Limits::default()
         });
         assert!(gate.take(0).is_some());
-        assert_eq!(gate.standing(at(1), 0), Standing::Limited { until: at(2) });
+        assert_eq!(gate.standing(at(1), 0), limited(2, Limit::InFlight));
         assert_eq!(gate.take(0), None);
         gate.leave();
         gate.set_aside(at(50));
         gate.set_aside(at(40));
-        assert_eq!(gate.standing(at(1), 0), Standing::Limited { until: at(50) });
+        assert_eq!(gate.standing(at(1), 0), limited(50, Limit::Provider));
         assert_eq!(gate.standing(at(51), 0), Standing::Ready);
     }
 }

@@ -8,22 +8,24 @@ use std::time::Duration;
 use crate::base::limits::{LEFT_BYTES_MAX, ONE_SEND_BYTES_MAX};
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
-use crate::config::plan::{Provider, ProviderKind};
+use crate::config::plan::{Candidate, Provider, ProviderKind};
 use crate::decide::failover::Attempts;
-use crate::decide::outcome::{Credit, KeyOwner, Outcome, Sample as Kind, Waiting, classify_status};
-use crate::exchange::admit;
+use crate::decide::outcome::{KeyOwner, Outcome, Sample as Kind, Waiting};
+use crate::exchange::admit::{self, Presented};
 use crate::exchange::headers::{Added, Totals};
+use crate::exchange::inbound::Crossing;
 use crate::exchange::outbound::Outbound;
-use crate::exchange::provider_error;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::relay::UsageChunk;
 use crate::link::facts::{Fact, Sample};
 use crate::shard::caller::Caller;
+use crate::shard::conclude;
 use crate::shard::connect;
-use crate::shard::drive::Job;
+use crate::shard::drive::{Job, provider_of};
 use crate::shard::kind;
 use crate::shard::part::Part;
 use crate::shard::permit::Permit;
+use crate::shard::run::Shard;
 use crate::shard::settle::{Record, Used};
 use crate::shard::spend;
 use crate::shard::stream;
@@ -31,7 +33,6 @@ use crate::shard::timers::Cut;
 use crate::shard::upstream::Upstream;
 use crate::shard::whole;
 use crate::sys::clock;
-use crate::translate::error;
 use crate::wire::openai::{self, RequestEdits};
 use crate::wire::seen::Seen;
 use crate::wire::splice::Splice;
@@ -145,9 +146,8 @@ pub async fn run<'a>(
         up.rest(shard, id);
         return End::Outcome(Outcome::CallerGone);
     }
-    let head = &caller.head;
-    let authorization = head.value(job.message, "authorization");
-    let credential = admit::credential(provider, &shard.plan.auth, authorization);
+    let presented = Presented::read(&caller.head, job.message);
+    let credential = admit::credential(provider, &shard.plan.auth, presented);
     let attempt = Attempt {
         job,
         provider,
@@ -205,86 +205,55 @@ pub async fn run<'a>(
             return End::Refused(Refusal::Overloaded);
         }
     };
-    conclude(&attempt, caller, record, attempts, up).await
+    conclude::whole(&attempt, caller, record, attempts, up).await
 }
 
-/// Decides by status and body, and relays what is for the caller.
-async fn conclude<'a>(
-    attempt: &Attempt<'_, 'a>,
-    caller: &mut Caller,
-    record: &mut Record<'a>,
-    attempts: &mut Attempts,
-    up: Upstream,
-) -> End {
-    let body = up.body();
-    let status = up.head.status;
-    let credit = if status == 400 && provider_error::says_no_credit(body) {
-        Credit::Exhausted
-    } else {
-        Credit::NotMentioned
-    };
-    if attempt.usage == UsageChunk::Injected
-        && matches!(status, 400 | 422)
-        && provider_error::names_stream_options(body)
-    {
-        up.park(attempt.job.shard, attempt.candidate().provider);
-        return End::WithoutInjection;
+impl<'a> Job<'a> {
+    /// What the candidate `place` calls the model.
+    #[must_use]
+    pub fn model_at(&self, place: usize) -> &'a str {
+        let candidate: &'a Candidate = &self.routed.route.candidates[place];
+        candidate.model.as_deref().unwrap_or(self.model)
     }
-    let mut told = None;
-    let outcome = match attempt.provider.kind {
-        ProviderKind::Anthropic if status >= 300 => {
-            let mut body = Vec::new();
-            let header = |name: &str| up.head.value(&up.bytes, name);
-            let error = error::write(status, attempt.key, header, up.body(), &mut body);
-            told = Some((error.status, body));
-            error.outcome
+
+    /// What an answer of the candidate `place` says about how it came about.
+    #[must_use]
+    pub fn added<'s>(
+        &'s self,
+        place: usize,
+        record: &Record<'s>,
+        latency: Duration,
+        totals: Totals,
+    ) -> Added<'s> {
+        Added {
+            request_id: self.request.id.as_str(),
+            provider: &provider_of(self, place).name,
+            model: self.model_at(place),
+            strategy: self.routed.route.strategy,
+            group: self.routed.group,
+            latency,
+            attempts: record.attempts,
+            model_override: self.model_override,
+            totals,
         }
-        ProviderKind::Anthropic
-        | ProviderKind::OpenAi
-        | ProviderKind::Ollama
-        | ProviderKind::AzureOpenAi => classify_status(status, attempt.key, credit),
-    };
-    let ended = match outcome {
-        Outcome::Answered if attempt.provider.kind == ProviderKind::Anthropic => {
-            whole::translate(attempt, caller, record, attempts, up).await
-        }
-        Outcome::Answered => whole::relay(attempt, caller, record, attempts, up).await,
-        Outcome::RequestRefused(_) | Outcome::CallerKeyRefused(_) => {
-            attempts.commit();
-            let told = told.unwrap_or_else(|| whole::told(&up));
-            record.error = Some("provider_refused");
-            whole::pass_through(attempt, caller, record, up, told)
-                .await
-                .unwrap_or(outcome)
-        }
-        Outcome::StaleConnection
-        | Outcome::ConnectFailed(_)
-        | Outcome::TimedOut(_)
-        | Outcome::Failed(_)
-        | Outcome::RateLimited
-        | Outcome::OwnKeyRefused(_)
-        | Outcome::Untranslatable
-        | Outcome::TooLarge
-        | Outcome::StreamCut
-        | Outcome::StreamStalled
-        | Outcome::CallerGone => {
-            if outcome == Outcome::RateLimited {
-                let asked = up.retry_after();
-                attempt.put_aside(asked);
-                record.retry_after = record.retry_after.into_iter().chain(asked).min();
-            }
-            up.park(attempt.job.shard, attempt.candidate().provider);
-            outcome
-        }
-    };
-    End::Outcome(ended)
+    }
 }
 
 impl<'a> Attempt<'_, 'a> {
     /// The candidate.
     #[must_use]
-    pub fn candidate(&self) -> &'a crate::config::plan::Candidate {
+    pub fn candidate(&self) -> &'a Candidate {
         &self.job.routed.route.candidates[self.place]
+    }
+
+    /// What decides which of the provider's fields the caller gets.
+    #[must_use]
+    pub fn crossing(&self) -> Crossing<'a> {
+        let shard: &'a Shard = self.job.shard;
+        Crossing {
+            key: self.key,
+            masks: shard.era.prefixes(self.candidate().provider).masks(),
+        }
     }
 
     /// The provider asked to be left alone.
@@ -342,34 +311,13 @@ impl<'a> Attempt<'_, 'a> {
     /// The provider's own name for the model.
     #[must_use]
     pub fn upstream_model(&self) -> &'a str {
-        self.candidate().model.as_deref().unwrap_or(self.job.model)
+        self.job.model_at(self.place)
     }
 
     /// The caller's name for the model, as its body has it.
     #[must_use]
     pub fn caller_model(&self) -> &'a [u8] {
         &self.body()[self.job.ask.model_span.clone()]
-    }
-
-    /// What the answer's headers say about how it came about.
-    #[must_use]
-    pub fn added<'s>(
-        &'s self,
-        record: &Record<'s>,
-        latency: Duration,
-        totals: Totals,
-    ) -> Added<'s> {
-        Added {
-            request_id: self.job.request.id.as_str(),
-            provider: &self.provider.name,
-            model: self.upstream_model(),
-            strategy: self.job.routed.route.strategy,
-            group: self.job.routed.group,
-            latency,
-            attempts: record.attempts,
-            model_override: self.job.model_override,
-            totals,
-        }
     }
 
     fn body(&self) -> &'a [u8] {

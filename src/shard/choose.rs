@@ -7,7 +7,9 @@ use crate::base::tokens::Tokens;
 use crate::config::plan::Endpoint;
 use crate::decide::eligible::Eligible;
 use crate::decide::strategy::{Choice, Strategy, choose};
+use crate::exchange::refusal::Down;
 use crate::exchange::route::{self, Routed, Survey};
+use crate::link::provider_gate::{Cause, Standing};
 use crate::shard::drive::Job;
 use crate::shard::run::Shard;
 use crate::shard::spend;
@@ -30,6 +32,32 @@ pub(super) fn survey(job: &Job<'_>, now: Instant, tried: &Eligible, tokens: Toke
     route::survey(&job.routed, tried, |id| {
         gates[id.index()].standing(now, tokens.get())
     })
+}
+
+/// The candidates that are out of service at `now`, and why.
+pub(super) fn down<'a>(job: &Job<'a>, now: Instant) -> Vec<Down<'a>> {
+    let shard: &'a Shard = job.shard;
+    let candidates = job.routed.route.candidates.iter().enumerate();
+    let candidates = candidates.filter(|(place, _)| job.routed.is_candidate(*place));
+    let down = candidates.filter_map(|(_, candidate)| {
+        let id = candidate.provider;
+        let gate = &shard.gates.providers[id.index()];
+        let Standing::Out { cause, .. } = gate.standing(now, 0) else {
+            return None;
+        };
+        let reason = match (cause, gate.complaint()) {
+            (Cause::Unhealthy, Some(complaint)) => {
+                format!("its health check fails: {}", complaint.why).into()
+            }
+            (Cause::Unhealthy, None) => "its health check fails".into(),
+            (Cause::Circuit, _) => "its circuit is open".into(),
+        };
+        Some(Down {
+            provider: &shard.plan.provider(id).name,
+            reason,
+        })
+    });
+    down.collect()
 }
 
 /// The candidate that takes the request.

@@ -98,7 +98,7 @@ async fn serve_one(current: &Current, caller: &mut Caller, arrived: Result<(), S
     let _busy = (request.audience == Audience::Callers).then(|| shard.meters.busy());
     let arrived = caller.bytes.len();
     let message = Rc::clone(&caller.bytes);
-    let target = match drive::check(shard, &caller.head, &message) {
+    let target = match drive::check(shard, &request, &caller.head, &message) {
         Ok(target) => target,
         Err(refusal) => return refuse_early(shard, caller, &request, &refusal).await,
     };

@@ -11,7 +11,7 @@ use crate::decide::eligible::Eligible;
 use crate::decide::failover::{Attempts, Grant, Step};
 use crate::decide::outcome::{Outcome, Sample as Kind, Signal, Verdict};
 use crate::decide::retry_budget;
-use crate::exchange::admit;
+use crate::exchange::admit::{self, Presented};
 use crate::exchange::media;
 use crate::exchange::refusal::{Connection, LastWord, Refusal};
 use crate::exchange::request::Request;
@@ -21,6 +21,7 @@ use crate::link::facts::{Sample, SampleKind};
 use crate::shard::attempt::{self, End, Fresh, Injection, Try};
 use crate::shard::caller::Caller;
 use crate::shard::choose;
+use crate::shard::conclude;
 use crate::shard::decode;
 use crate::shard::manage;
 use crate::shard::models;
@@ -29,6 +30,7 @@ use crate::shard::refuse;
 use crate::shard::run::Shard;
 use crate::shard::settle::{Asked, Record};
 use crate::shard::spend::{self, Allowance, Turn};
+use crate::shard::whole;
 use crate::sys::clock;
 use crate::translate::request::{self, Unsupported};
 use crate::wire::head::Head;
@@ -73,7 +75,15 @@ pub struct Job<'a> {
 /// # Errors
 ///
 /// The request is refused, whatever its body says.
-pub fn check<'a>(shard: &Shard, head: &Head, bytes: &'a [u8]) -> Result<Target, Refusal<'a>> {
+pub fn check<'a>(
+    shard: &Shard,
+    request: &Request,
+    head: &Head,
+    bytes: &'a [u8],
+) -> Result<Target, Refusal<'a>> {
+    if let Some(repeated) = request.repeated {
+        return Err(Refusal::InvalidRequest(repeated));
+    }
     let target = std::str::from_utf8(&bytes[head.target.clone()])
         .map_err(|_| Refusal::Malformed("the request target is not valid"))?;
     let (_, target) = target::read(shard.door, &bytes[head.method.clone()], target)?;
@@ -89,8 +99,7 @@ pub fn check<'a>(shard: &Shard, head: &Head, bytes: &'a [u8]) -> Result<Target, 
             admit::same_site(head.value(bytes, "origin"), head.value(bytes, "host"))?;
         }
         Target::Infer(_) | Target::Models | Target::Model(_) => {
-            let api_key = head.value(bytes, "x-api-key");
-            admit::authenticate(&shard.plan.auth, authorization, api_key)?;
+            admit::authenticate(&shard.plan.auth, Presented::read(head, bytes))?;
         }
     }
     if matches!(target, Target::Infer(_)) {
@@ -211,8 +220,7 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
         let Some(place) = choose::pick(job, turn, &survey.eligible) else {
             let verdict = attempts.blamed().map(|blamed| blamed.outcome.verdict());
             let Some(verdict) = verdict else {
-                let refusal = survey.refusal(job.model, now);
-                return refuse::tell(shard, caller, job.request, record, &refusal).await;
+                return refuse::tell_nobody(job, caller, record, (&survey, now)).await;
             };
             return conclude(job, caller, record, &attempts, verdict).await;
         };
@@ -322,7 +330,7 @@ async fn attempt_at<'a>(
             let provider = job.routed.route.candidates[place].provider;
             job.shard.without_injection(provider);
         }
-        log_outcome(job, place, outcome);
+        conclude::log(job, place, outcome);
         let now = match (record.response_time, record.first_byte) {
             // Its answer has begun: nothing depends on the time any more.
             (Some(_), Some(begun)) => begun,
@@ -382,7 +390,14 @@ async fn conclude<'a>(
     verdict: Verdict,
 ) -> After {
     match verdict {
-        Verdict::Answer | Verdict::PassThrough => after(job.shard, record.connection),
+        Verdict::Answer => after(job.shard, record.connection),
+        Verdict::PassThrough => {
+            let blamed = attempts.blamed().map(|blamed| blamed.candidate);
+            match whole::tell_kept(job, caller, record, blamed).await {
+                Ok(()) => after(job.shard, record.connection),
+                Err(_) => After::Close,
+            }
+        }
         // The stream has its error frame; its end without a last chunk says the rest.
         Verdict::StreamCut | Verdict::StreamStalled => After::Close,
         Verdict::Nothing => {
@@ -421,12 +436,11 @@ async fn conclude<'a>(
 }
 
 /// A candidate, for the record.
-fn asked<'a>(job: &Job<'a>, place: usize) -> Asked<'a> {
-    let candidate = &job.routed.route.candidates[place];
+pub fn asked<'a>(job: &Job<'a>, place: usize) -> Asked<'a> {
     Asked {
-        id: candidate.provider,
+        id: job.routed.route.candidates[place].provider,
         provider: &provider_of(job, place).name,
-        model: candidate.model.as_deref().unwrap_or(job.model),
+        model: job.model_at(place),
         route: job.routed.id,
     }
 }
@@ -460,38 +474,9 @@ fn grant(job: &Job<'_>, tried: &Eligible) -> Grant {
     }
 }
 
-fn provider_of<'a>(job: &Job<'a>, place: usize) -> &'a crate::config::plan::Provider {
+/// The provider of a candidate.
+pub fn provider_of<'a>(job: &Job<'a>, place: usize) -> &'a crate::config::plan::Provider {
     job.shard
         .plan
         .provider(job.routed.route.candidates[place].provider)
-}
-
-fn log_outcome(job: &Job<'_>, place: usize, outcome: Outcome) {
-    match outcome {
-        Outcome::Answered => {}
-        Outcome::StaleConnection
-        | Outcome::CallerGone
-        | Outcome::Untranslatable
-        | Outcome::CallerKeyRefused(_)
-        | Outcome::RequestRefused(_) => {
-            let provider = &*provider_of(job, place).name;
-            tracing::debug!(
-                provider,
-                request_id = job.request.id.as_str(),
-                "attempt: {outcome}"
-            );
-        }
-        Outcome::ConnectFailed(_)
-        | Outcome::TimedOut(_)
-        | Outcome::Failed(_)
-        | Outcome::RateLimited
-        | Outcome::OwnKeyRefused(_)
-        | Outcome::TooLarge
-        | Outcome::StreamCut
-        | Outcome::StreamStalled => {
-            let provider = &*provider_of(job, place).name;
-            let request_id = job.request.id.as_str();
-            tracing::warn!(provider, request_id, "the provider {outcome}");
-        }
-    }
 }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 
 use crate::base::ids::{ProviderId, RouteId};
+use crate::base::secret::Secret;
 use crate::config::plan::Plan;
 use crate::decide::rotation::Rotation;
+use crate::exchange::masks::Masks;
 use crate::exchange::outbound::Prefixes;
 use crate::ledger::terms::Terms;
 use crate::shard::spend::Purse;
@@ -22,6 +24,8 @@ pub struct Era {
     pub routes: Box<[RouteExtras]>,
     /// Prices and budgets.
     pub purse: Purse,
+    /// The keys that nobody is told.
+    pub masks: Masks,
     /// TLS towards callers whose connections begin in it.
     pub tls_accept: Option<Arc<ServerConfig>>,
     /// The fixed part of the requests to each provider, in declaration order.
@@ -29,14 +33,20 @@ pub struct Era {
 }
 
 impl Era {
-    /// The era of this number, that goes by `terms`.
+    /// The era of this number, that goes by `terms`; `token` is that of operators.
     #[must_use]
-    pub fn new(number: u64, terms: Arc<Terms>, tls_accept: Option<Arc<ServerConfig>>) -> Self {
+    pub fn new(
+        number: u64,
+        terms: Arc<Terms>,
+        tls_accept: Option<Arc<ServerConfig>>,
+        token: Option<&Secret>,
+    ) -> Self {
         let plan = &terms.plan;
         Self {
             number,
             routes: RouteExtras::of(plan),
             purse: Purse::new(plan),
+            masks: Masks::of(plan, token),
             prefixes: plan.providers.iter().map(Prefixes::new).collect(),
             tls_accept,
             terms,

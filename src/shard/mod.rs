@@ -9,6 +9,7 @@ pub mod body;
 pub mod buffers;
 pub mod caller;
 pub mod choose;
+pub mod conclude;
 pub mod connect;
 pub mod connection;
 pub mod decode;

@@ -1,9 +1,12 @@
 //! Errors of infermux's own, on their way to the caller.
 
+use crate::base::time::Instant;
 use crate::exchange::refusal::{Connection, Refusal};
 use crate::exchange::request::Request;
+use crate::exchange::route::Survey;
 use crate::shard::caller::Caller;
-use crate::shard::drive::After;
+use crate::shard::choose;
+use crate::shard::drive::{After, Job};
 use crate::shard::run::Shard;
 use crate::shard::settle::Record;
 
@@ -28,6 +31,19 @@ pub async fn refuse_last(
     let mut record = Record::new(shard, request);
     record.connection = Connection::Close;
     tell(shard, caller, request, &mut record, refusal).await;
+}
+
+/// Tells that nobody was eligible in the first place, and why.
+pub async fn tell_nobody<'a>(
+    job: &Job<'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    (survey, now): (&Survey, Instant),
+) -> After {
+    let down = choose::down(job, now);
+    let name_of = |id| &*job.shard.plan.provider(id).name;
+    let refusal = survey.refusal(name_of, job.model, &down, now);
+    tell(job.shard, caller, job.request, record, &refusal).await
 }
 
 /// Writes a refusal to the caller.

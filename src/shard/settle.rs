@@ -18,6 +18,7 @@ use crate::report::access_line::{Access, Counted, access_line};
 use crate::shard::meters::Line;
 use crate::shard::run::Shard;
 use crate::shard::spend::Reservation;
+use crate::shard::whole::KeptError;
 use crate::sys::clock;
 use crate::wire::usage::Usage;
 
@@ -56,6 +57,8 @@ pub struct Record<'a> {
     pub reservation: Option<Reservation<'a>>,
     /// How long the providers that are at their limits asked to be left alone, the shortest.
     pub retry_after: Option<Duration>,
+    /// What a provider has refused, to be told where nobody else can do better.
+    pub kept: Option<Box<KeptError>>,
     /// What a provider's dialect could not express.
     pub inexpressible: Option<String>,
     /// The model that a budget put in place of the one asked for.
@@ -185,6 +188,7 @@ impl<'a> Record<'a> {
             lost: Tokens::ZERO,
             reservation: None,
             retry_after: None,
+            kept: None,
             inexpressible: None,
             model_override: None,
             dropped: None,

@@ -11,6 +11,7 @@ use crate::shard::attempt::Attempt;
 use crate::shard::buffers::Buffers;
 use crate::shard::caller::Caller;
 use crate::shard::run::Shard;
+use crate::shard::whole::Error;
 use crate::sys::clock;
 use crate::translate::error;
 use crate::translate::stream::{IncludeUsage, StreamPlan, StreamTranslator};
@@ -71,13 +72,26 @@ impl Spare {
     /// What the caller is told in place of a stream that ended like this before any content, where
     /// that is about the request itself: the status and the body.
     #[must_use]
-    pub fn told(&self, outcome: Outcome) -> Option<(u16, Vec<u8>)> {
-        let (Outcome::RequestRefused(status) | Outcome::CallerKeyRefused(status)) = outcome else {
-            return None;
+    pub fn told(&self, outcome: Outcome) -> Option<Error> {
+        let status = match outcome {
+            Outcome::RequestRefused(status) | Outcome::CallerKeyRefused(status) => status,
+            Outcome::AccessRefused => 403,
+            Outcome::Answered
+            | Outcome::StaleConnection
+            | Outcome::ConnectFailed(_)
+            | Outcome::TimedOut(_)
+            | Outcome::Failed(_)
+            | Outcome::RateLimited
+            | Outcome::OwnKeyRefused(_)
+            | Outcome::Untranslatable
+            | Outcome::TooLarge
+            | Outcome::StreamCut
+            | Outcome::StreamStalled
+            | Outcome::CallerGone => return None,
         };
         let mut body = Vec::new();
         error::write_event(self.translator.error()?, &mut body);
-        Some((status, body))
+        Some(Error { status, body })
     }
 
     /// Begins a stream.

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::base::ids::ProviderId;
 use crate::base::limits::{STREAM_READ_BYTES, UPSTREAM_READ_BYTES};
 use crate::base::time::Instant;
 use crate::decide::failover::Attempts;
@@ -17,7 +16,6 @@ use crate::link::facts::{Sample, SampleKind};
 use crate::shard::attempt::Attempt;
 use crate::shard::caller::Caller;
 use crate::shard::guarded;
-use crate::shard::run::Shard;
 use crate::shard::settle::{Record, ResponseTime, Used};
 use crate::shard::spare::{self, Spare};
 use crate::shard::timers::Cut;
@@ -81,9 +79,12 @@ pub async fn relay<'a>(
     spare::keep(shard, spare);
     let id = attempt.candidate().provider;
     if let Some(told) = told {
+        if outcome == Outcome::AccessRefused {
+            whole::keep(attempt, record, &up, told);
+            return outcome;
+        }
         attempts.commit();
         attempt.settle(clock::now(), outcome, None, record.take_lost());
-        record.error = Some("provider_refused");
         let ended = whole::pass_through(attempt, caller, record, up, told).await;
         return ended.unwrap_or(outcome);
     }
@@ -96,7 +97,7 @@ pub async fn relay<'a>(
                 up.end = up.bytes.len();
                 up.park(shard, id);
             }
-            ProviderEnd::Open => guarded::spawn(read_out(Rc::clone(shard), id, up, body)),
+            ProviderEnd::Open => guarded::spawn(up.read_out(Rc::clone(shard), id, body)),
             ProviderEnd::Surplus => {}
         }
     }
@@ -153,11 +154,9 @@ impl<'a> Stream<'_, '_, 'a> {
         let mut fresh = up.head.len;
         let mut fed = self.feed(&up.bytes[fresh..]);
         loop {
-            if let Err(broken) = &fed
-                && self.is_committed()
-                && broken.caller_knows == CallerKnows::No
-            {
-                self.write_error_frame(broken.after);
+            match &fed {
+                Err(broken) if self.is_committed() => self.end_broken(*broken),
+                Ok(_) | Err(_) => {}
             }
             if self.is_committed() {
                 if record.first_byte.is_none() {
@@ -388,6 +387,7 @@ impl<'a> Stream<'_, '_, 'a> {
             Outcome::Failed(Failure::ErrorObject)
             | Outcome::RateLimited
             | Outcome::OwnKeyRefused(_)
+            | Outcome::AccessRefused
             | Outcome::CallerKeyRefused(_)
             | Outcome::RequestRefused(_) => seen == Seen::default(),
             Outcome::Answered
@@ -450,6 +450,15 @@ impl<'a> Stream<'_, '_, 'a> {
         }
     }
 
+    /// Ends what is for the caller with an error. That of a provider has come whole, however it was
+    /// cut on its way: no key is in two payloads.
+    fn end_broken(&mut self, broken: Broken) {
+        match broken.caller_knows {
+            CallerKnows::Yes => self.attempt.job.shard.era.masks.mask(self.spare.payload()),
+            CallerKnows::No => self.write_error_frame(broken.after),
+        }
+    }
+
     fn write_error_frame(&mut self, outcome: Outcome) {
         let last = LastWord {
             provider: &self.attempt.provider.name,
@@ -463,34 +472,5 @@ impl<'a> Stream<'_, '_, 'a> {
     }
 }
 
-/// Reads the end of a body whose `[DONE]` has come, so that its connection can be used again: many
-/// servers send the last chunk apart.
-async fn read_out(shard: Rc<Shard>, id: ProviderId, mut up: Upstream, mut body: Body) {
-    up.socket.deadline.set(clock::now() + READ_OUT, Cut::Both);
-    loop {
-        up.bytes.clear();
-        up.post_read();
-        let (result, bytes) = up.socket.reader.collect().await;
-        up.bytes = bytes;
-        if !matches!(result, Ok(count) if count > 0) {
-            return;
-        }
-        let mut at = 0;
-        loop {
-            match body.next(&up.bytes, &mut at) {
-                Ok(Piece::Payload(_)) => {}
-                Ok(Piece::More) => break,
-                Ok(Piece::End(end)) => {
-                    up.end = end;
-                    return up.park(&shard, id);
-                }
-                Err(_) => return,
-            }
-        }
-    }
-}
-
 /// How long a provider may take to tell what a complete answer has used, once its caller has left.
 const USAGE_WAIT: Duration = Duration::from_secs(1);
-/// How long a provider may take to end a body whose content is complete.
-const READ_OUT: Duration = Duration::from_secs(1);

@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -14,8 +15,10 @@ use crate::shard::meters::Connected;
 use crate::shard::part::Part;
 use crate::shard::run::Shard;
 use crate::shard::socket::Socket;
-use crate::shard::timers::Deadline;
+use crate::shard::timers::{Cut, Deadline};
 use crate::sys::clock;
+use crate::wire::body::Body;
+use crate::wire::chunked::Piece;
 use crate::wire::head::{Arrival, Asked, Head};
 use crate::wire::inflate::Coding;
 use crate::wire::retry_after;
@@ -234,16 +237,33 @@ impl Upstream {
         self.bytes.get(self.head.len..self.end).unwrap_or_default()
     }
 
+    /// The same, to be changed in place.
+    pub fn body_mut(&mut self) -> &mut [u8] {
+        self.bytes
+            .get_mut(self.head.len..self.end)
+            .unwrap_or_default()
+    }
+
     /// How the answer's body is coded; `None`: in a way that is not understood.
     #[must_use]
     pub fn coding(&self) -> Option<Coding> {
         Coding::of(self.head.value(&self.bytes, "content-encoding"))
     }
 
-    /// How long a provider that is at its limit asks to be left alone.
+    /// How long a provider that is at its limit, and whose answer was read whole, asks to be left
+    /// alone.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        retry_after::asked(&|name| self.head.value(&self.bytes, name), clock::wall())
+        let headers = |name: &str| self.head.value(&self.bytes, name);
+        retry_after::asked(&headers, self.body(), clock::wall())
+    }
+
+    /// How long a provider that has failed, and whose answer was read whole, asks to be left alone.
+    #[must_use]
+    pub fn rest_asked(&self) -> Option<Duration> {
+        let headers = |name: &str| self.head.value(&self.bytes, name);
+        let asked = retry_after::outright(&headers, self.body(), clock::wall());
+        asked.map(|span| span.min(FAILED_REST_MAX))
     }
 
     /// How long a provider whose limit is used up wants nothing more.
@@ -278,6 +298,33 @@ impl Upstream {
         bytes
     }
 
+    /// Reads the end of a body whose `[DONE]` has come, so that the connection can be used again:
+    /// many servers send the last chunk apart.
+    pub async fn read_out(mut self, shard: Rc<Shard>, id: ProviderId, mut body: Body) {
+        self.socket.deadline.set(clock::now() + READ_OUT, Cut::Both);
+        loop {
+            self.bytes.clear();
+            self.post_read();
+            let (result, bytes) = self.socket.reader.collect().await;
+            self.bytes = bytes;
+            if !matches!(result, Ok(count) if count > 0) {
+                return;
+            }
+            let mut at = 0;
+            loop {
+                match body.next(&self.bytes, &mut at) {
+                    Ok(Piece::Payload(_)) => {}
+                    Ok(Piece::More) => break,
+                    Ok(Piece::End(end)) => {
+                        self.end = end;
+                        return self.park(&shard, id);
+                    }
+                    Err(_) => return,
+                }
+            }
+        }
+    }
+
     fn may_rest(&self) -> bool {
         let complete = self.end > 0 && self.end == self.bytes.len() && self.head.keep_alive;
         let is_open = !self.socket.deadline.is_overdue() && !self.socket.deadline.is_stopped();
@@ -299,3 +346,8 @@ impl Upstream {
         shard.pool.put(id, self, clock::now());
     }
 }
+
+/// How long a provider may take to end a body whose content is complete.
+const READ_OUT: Duration = Duration::from_secs(1);
+/// Longest rest of a provider that has failed: it may be back sooner than it thinks.
+const FAILED_REST_MAX: Duration = Duration::from_secs(60);

@@ -3,6 +3,7 @@
 use std::io;
 use std::ops::Range;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::base::limits::{
     ANSWER_BODY_BYTES_MAX, ONE_SEND_BYTES_MAX, READ_LARGE_BYTES, UPSTREAM_READ_BYTES,
@@ -10,16 +11,17 @@ use crate::base::limits::{
 use crate::base::time::Instant;
 use crate::config::plan::{Endpoint, ProviderKind};
 use crate::decide::failover::Attempts;
-use crate::decide::outcome::{Failure, Outcome, Waiting};
+use crate::decide::outcome::{Failure, Outcome, Topic, Waiting};
 use crate::exchange::answer::{self, AnswerFault};
 use crate::exchange::headers::{self, Totals};
 use crate::exchange::inbound;
-use crate::exchange::provider_error;
+use crate::exchange::provider_error::{self, Circumstances};
 use crate::link::buffered::Held;
 use crate::link::facts::{Sample, SampleKind};
 use crate::shard::attempt::Attempt;
 use crate::shard::caller::Caller;
 use crate::shard::decode;
+use crate::shard::drive::{self, Job};
 use crate::shard::kind;
 use crate::shard::part::Part;
 use crate::shard::retold;
@@ -135,9 +137,10 @@ pub async fn relay<'a>(
     caller: &mut Caller,
     record: &mut Record<'a>,
     attempts: &mut Attempts,
-    up: Upstream,
+    mut up: Upstream,
 ) -> Outcome {
     let (job, arrived) = (attempt.job, clock::now());
+    attempt.crossing().masks.mask_answer(up.body_mut());
     let view = match answer::inspect(up.body(), job.endpoint) {
         Ok(view) => view,
         Err(fault) => {
@@ -169,8 +172,9 @@ pub async fn relay<'a>(
         status,
         length,
         totals,
+        latency: arrived.since(attempt.sent_at),
     };
-    write_head(attempt, caller, record, &up, told);
+    write_answer_head(attempt, caller, record, &up, told);
     if splice.len() > ONE_SEND_BYTES_MAX {
         let pieces = pieces_of(&splice, &up.bytes);
         let bytes = up.park_without_bytes(job.shard, attempt.candidate().provider);
@@ -184,14 +188,36 @@ pub async fn relay<'a>(
     sent(caller.send_out(job.shard).await, Outcome::Answered)
 }
 
-/// An error that is about the request itself, in OpenAI's shape: its status and its body.
+/// An error of a provider as the caller is to get it.
+#[derive(Default)]
+pub struct Error {
+    /// The status.
+    pub status: u16,
+    /// The body, in OpenAI's shape.
+    pub body: Vec<u8>,
+}
+
+/// An error that may be told later, when its provider's connection is used again.
+pub struct KeptError {
+    place: usize,
+    error: Error,
+    /// The provider's fields that cross.
+    fields: Vec<u8>,
+    latency: Duration,
+}
+
+/// An error that was read whole, in OpenAI's shape.
 #[must_use]
-pub fn told(up: &Upstream) -> (u16, Vec<u8>) {
+pub fn told(up: &Upstream, topic: Topic) -> Error {
     let mut body = Vec::new();
     let kind = up.head.value(&up.bytes, "content-type");
-    let kind = kind.and_then(|kind| std::str::from_utf8(kind).ok());
-    provider_error::error_in_openai_shape(up.head.status, kind, up.body(), &mut body);
-    (up.head.status, body)
+    let circumstances = Circumstances {
+        status: up.head.status,
+        topic,
+        content_type: kind.and_then(|kind| std::str::from_utf8(kind).ok()),
+    };
+    let status = provider_error::error_in_openai_shape(circumstances, up.body(), &mut body);
+    Error { status, body }
 }
 
 /// Relays an error that is about the request itself; the outcome where the caller did not take it.
@@ -200,22 +226,63 @@ pub async fn pass_through<'a>(
     caller: &mut Caller,
     record: &mut Record<'a>,
     up: Upstream,
-    (status, body): (u16, Vec<u8>),
+    error: Error,
 ) -> Option<Outcome> {
-    let length = body.len();
-    let told = Told {
-        status,
-        length,
-        totals: Totals::default(),
+    keep(attempt, record, &up, error);
+    let job = attempt.job;
+    up.park(job.shard, attempt.candidate().provider);
+    let kept = record.kept.take()?;
+    write_kept(job, caller, record, &kept);
+    let sent = caller.send_out(job.shard).await;
+    sent.err().map(|_| Outcome::CallerGone)
+}
+
+/// Keeps an error for the case that nobody else can do better.
+pub fn keep(attempt: &Attempt<'_, '_>, record: &mut Record<'_>, up: &Upstream, mut error: Error) {
+    attempt.job.shard.era.masks.mask(&mut error.body);
+    let mut fields = Vec::new();
+    inbound::write_fields(&up.head, &up.bytes, attempt.crossing(), &mut fields);
+    record.kept = Some(Box::new(KeptError {
+        place: attempt.place,
+        error,
+        fields,
+        latency: clock::now().since(attempt.sent_at),
+    }));
+}
+
+/// Tells the error that was kept of the candidate `place`, if there is one: else the caller has its
+/// answer.
+pub async fn tell_kept<'a>(
+    job: &Job<'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    place: Option<usize>,
+) -> io::Result<()> {
+    let kept = record.kept.take();
+    let Some(kept) = kept.filter(|kept| place == Some(kept.place)) else {
+        return Ok(());
     };
-    write_head(attempt, caller, record, &up, told);
-    caller.out.extend_from_slice(&body);
-    up.park(attempt.job.shard, attempt.candidate().provider);
-    caller
-        .send_out(attempt.job.shard)
-        .await
-        .err()
-        .map(|_| Outcome::CallerGone)
+    record.asked = Some(drive::asked(job, kept.place));
+    write_kept(job, caller, record, &kept);
+    let sent = caller.send_out(job.shard).await;
+    if sent.is_err() {
+        record.leave();
+    }
+    sent
+}
+
+fn write_kept<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<'a>, kept: &KeptError) {
+    record.error = Some("provider_refused");
+    let told = Told {
+        status: kept.error.status,
+        length: kept.error.body.len(),
+        totals: Totals::default(),
+        latency: kept.latency,
+    };
+    write_head(job, caller, record, (kept.place, told), |out| {
+        out.extend_from_slice(&kept.fields);
+    });
+    caller.out.extend_from_slice(&kept.error.body);
 }
 
 /// Translates a 2xx answer of another dialect and relays it, unless it turns out to be none.
@@ -238,6 +305,7 @@ pub async fn translate<'a>(
             return fault.outcome();
         }
     };
+    attempt.crossing().masks.mask_answer(&mut body);
     let used = (answer.usage, answer.text_bytes);
     if kind::wants_stream(job) {
         let events = match retold::events(attempt, &body) {
@@ -255,8 +323,9 @@ pub async fn translate<'a>(
         status,
         length,
         totals,
+        latency: arrived.since(attempt.sent_at),
     };
-    write_head(attempt, caller, record, &up, told);
+    write_answer_head(attempt, caller, record, &up, told);
     up.park(job.shard, attempt.candidate().provider);
     caller.out.extend_from_slice(&body);
     sent(caller.send_out(job.shard).await, Outcome::Answered)
@@ -291,40 +360,45 @@ struct Told {
     /// Bytes of the body.
     length: usize,
     totals: Totals,
+    latency: Duration,
 }
 
-/// Starts the caller's answer with its head.
+/// Starts the caller's answer, which the candidate `place` gave, with its head.
 fn write_head<'a>(
-    attempt: &Attempt<'_, 'a>,
+    job: &Job<'a>,
     caller: &mut Caller,
     record: &mut Record<'a>,
-    up: &Upstream,
-    Told {
-        status,
-        length,
-        totals,
-    }: Told,
+    (place, told): (usize, Told),
+    write_fields: impl FnOnce(&mut Vec<u8>),
 ) {
-    let now = clock::now();
-    record.status = Some(status);
-    record.first_byte = Some(now);
+    record.status = Some(told.status);
+    record.first_byte = Some(clock::now());
     caller.make_room();
     let out = &mut caller.out;
     out.clear();
-    inbound::write_status(status, out);
+    inbound::write_status(told.status, out);
     out.extend_from_slice(b"Content-Type: application/json\r\nContent-Length: ");
-    out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+    out.extend_from_slice(itoa::Buffer::new().format(told.length).as_bytes());
     out.extend_from_slice(b"\r\n");
-    inbound::write_fields(&up.head, &up.bytes, out);
-    headers::add(
-        out,
-        &attempt.added(record, now.since(attempt.sent_at), totals),
-    );
-    let job = attempt.job;
+    write_fields(out);
+    headers::add(out, &job.added(place, record, told.latency, told.totals));
     job.request
         .write_connection(job.shard.connection(record.connection), out);
     out.extend_from_slice(b"\r\n");
     record.count();
+}
+
+/// Starts the caller's answer with its head, in which the provider's fields stand.
+fn write_answer_head<'a>(
+    attempt: &Attempt<'_, 'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    up: &Upstream,
+    told: Told,
+) {
+    write_head(attempt.job, caller, record, (attempt.place, told), |out| {
+        inbound::write_fields(&up.head, &up.bytes, attempt.crossing(), out);
+    });
 }
 
 /// A piece of a large answer.

@@ -3,8 +3,9 @@
 
 use std::borrow::Cow;
 
-use crate::decide::outcome::{Failure, KeyOwner, Outcome};
+use crate::decide::outcome::{Failure, KeyOwner, Outcome, Topic, classify_status};
 use crate::translate::compose::Composer;
+use crate::translate::topic;
 use crate::wire::json::check::is_json;
 use crate::wire::json::{self, Kind, Value};
 
@@ -29,13 +30,13 @@ pub fn write<'h>(
     out: &mut Vec<u8>,
 ) -> TranslatedError<'h> {
     let error = ApiError::read(body);
-    let told = error.told(status);
+    let (told, topic) = error.told(Some(status));
     let silent = || Cow::Owned(json::quoted(&format!("upstream returned HTTP {status}")));
     told.write(&error.message.unwrap_or_else(silent), out);
     let may_wait = matches!(told.status, 429 | 503);
     TranslatedError {
         status: told.status,
-        outcome: told.outcome(status, key, error.form),
+        outcome: told.outcome(topic, status, key, error.form),
         retry_after: may_wait.then(|| header("retry-after")).flatten(),
     }
 }
@@ -43,7 +44,7 @@ pub fn write<'h>(
 /// Appends what the caller is told of an `error` event, whose data is `event`.
 pub fn write_event(event: &[u8], out: &mut Vec<u8>) {
     let error = ApiError::read(event);
-    let told = error.told(500);
+    let (told, _) = error.told(None);
     let silent = || Cow::Borrowed(&b"\"upstream returned an error\""[..]);
     told.write(&error.message.unwrap_or_else(silent), out);
 }
@@ -51,12 +52,13 @@ pub fn write_event(event: &[u8], out: &mut Vec<u8>) {
 /// What an `error` event means for an attempt of which nothing has been relayed.
 #[must_use]
 pub fn event_outcome(event: &[u8], key: KeyOwner) -> Outcome {
-    let told = ApiError::read(event).told(500);
-    told.outcome(told.status, key, Form::Error)
+    let (told, topic) = ApiError::read(event).told(None);
+    told.outcome(topic, told.status, key, Form::Error)
 }
 
 /// What the API says.
 struct ApiError<'a> {
+    body: &'a [u8],
     form: Form,
     kind: Option<Cow<'a, str>>,
     /// A JSON string with its quotes.
@@ -85,6 +87,7 @@ struct Told {
 impl<'a> ApiError<'a> {
     fn read(body: &'a [u8]) -> Self {
         let silent = |form| Self {
+            body,
             form,
             kind: None,
             message: None,
@@ -107,42 +110,44 @@ impl<'a> ApiError<'a> {
             member.map(|member| member.value).filter(telling)
         };
         Self {
+            body,
             form: Form::Error,
             kind: text(b"type").and_then(|kind| kind.string()),
             message: text(b"message").map(|message| Cow::Borrowed(message.text)),
         }
     }
 
-    /// The type decides, and the status where that is unknown.
-    fn told(&self, status: u16) -> Told {
-        let by_kind = self.kind.as_deref().and_then(|kind| {
-            let row = TABLE.iter().find(|(_, name, _)| *name == kind)?;
-            Some(row.2)
-        });
+    /// How it is told, and what it is about. The status decides, and the type refines it where it
+    /// is about the request: no type makes a failure of the provider's the caller's mistake. An
+    /// event has no status: there the type decides.
+    fn told(&self, status: Option<u16>) -> (Told, Topic) {
+        let is_refined = matches!(status, None | Some(400 | 404 | 409 | 413 | 422));
+        let by_kind = self
+            .kind
+            .as_deref()
+            .filter(|_| is_refined)
+            .and_then(|kind| {
+                let row = TABLE.iter().find(|(_, name, _)| *name == kind)?;
+                Some(row.2)
+            });
+        let status = status.or(by_kind.map(|told| told.status)).unwrap_or(500);
         let by_status = || {
             let row = TABLE.iter().find(|(known, ..)| *known == status)?;
             Some(row.2)
         };
         let told = by_kind.or_else(by_status).unwrap_or(Told::of(status));
+        let topic = topic::of(status, self.body);
         let message = self.message.as_deref().unwrap_or_default();
-        let says = |words: &str| memchr::memmem::find(message, words.as_bytes()).is_some();
-        match told.status {
-            400 if says("credit balance is too low") => NO_QUOTA,
-            400 if says("prompt is too long")
-                || (says("context")
-                    && (says("exceed context limit") || says("context window"))) =>
-            {
-                Told {
-                    code: Some("context_length_exceeded"),
-                    ..told
-                }
-            }
-            404 if message.starts_with(b"\"model") => Told {
+        let told = match (told.status, topic) {
+            (400 | 429, Topic::Account) => NO_QUOTA,
+            (400..=499, Topic::Length) => TOO_LONG,
+            (404, _) if message.starts_with(b"\"model") => Told {
                 code: Some("model_not_found"),
                 ..told
             },
-            _ => told,
-        }
+            (_, _) => told,
+        };
+        (told, topic)
     }
 }
 
@@ -172,19 +177,15 @@ impl Told {
     }
 
     /// What it means, `status` being the provider's own.
-    fn outcome(&self, status: u16, key: KeyOwner, form: Form) -> Outcome {
+    fn outcome(&self, topic: Topic, status: u16, key: KeyOwner, form: Form) -> Outcome {
         let is_about_money = self.code == NO_QUOTA.code;
         match (self.status, key) {
             (429, KeyOwner::Infermux) if is_about_money => Outcome::OwnKeyRefused(status),
             (429, KeyOwner::Caller) if is_about_money => Outcome::RequestRefused(self.status),
-            (429, _) => Outcome::RateLimited,
-            (401..=403, KeyOwner::Infermux) => Outcome::OwnKeyRefused(status),
-            (401 | 403, KeyOwner::Caller) => Outcome::CallerKeyRefused(self.status),
             // An edge refuses large bodies in its own words, which says nothing about the provider.
-            (413, _) => Outcome::RequestRefused(413),
+            (401..=403 | 413 | 429, _) => classify_status(self.status, key, topic),
             (400..=499, _) if form == Form::Foreign => Outcome::Failed(Failure::Status(status)),
-            (408, _) => Outcome::Failed(Failure::Status(status)),
-            (400..=499, _) => Outcome::RequestRefused(self.status),
+            (400..=499, _) => classify_status(self.status, key, topic),
             (_, _) => Outcome::Failed(Failure::Status(status)),
         }
     }
@@ -192,6 +193,7 @@ impl Told {
 
 const INVALID: &str = "invalid_request_error";
 const NO_QUOTA: Told = told(429, "insufficient_quota", Some("insufficient_quota"));
+const TOO_LONG: Told = told(400, INVALID, Some("context_length_exceeded"));
 
 /// The API's status and type, and how it is told.
 const TABLE: [(u16, &str, Told); 11] = [

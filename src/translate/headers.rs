@@ -1,6 +1,8 @@
 //! Where an Anthropic provider is asked, and with which headers (rule Q1 of
 //! reference/translation.md).
 
+use crate::wire::field::starts_with;
+
 /// The header line with the version of the API. The later version refuses sampling parameters for
 /// every model.
 pub const VERSION_LINE: &[u8] = b"anthropic-version: 2023-06-01\r\n";
@@ -57,20 +59,15 @@ pub fn write_caller_key(authorization: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Whether a caller's header goes to the provider, as far as its dialect is concerned:
-/// `anthropic-beta` does, what is about OpenAI's API or stated by infermux does not.
+/// Whether a caller's header goes to providers of this dialect, besides those that go to any: what
+/// is about the API or says from which of its applications a request comes. The version is stated
+/// by infermux.
 #[must_use]
 pub fn crosses(name: &[u8]) -> bool {
-    let is_about = |start: &[u8]| {
-        name.get(..start.len())
-            .is_some_and(|head| head.eq_ignore_ascii_case(start))
-    };
-    !(is_about(b"openai-")
-        || is_about(b"x-stainless-")
-        || is_about(b"x-infermux-")
-        || name.eq_ignore_ascii_case(b"anthropic-version")
-        || name.eq_ignore_ascii_case(b"authorization")
-        || name.eq_ignore_ascii_case(b"x-api-key"))
+    let is_about_api = starts_with(name, b"anthropic-");
+    (is_about_api && !name.eq_ignore_ascii_case(b"anthropic-version"))
+        || starts_with(name, b"x-claude-code-")
+        || name.eq_ignore_ascii_case(b"x-app")
 }
 
 #[cfg(test)]
@@ -111,7 +108,13 @@ mod tests {
 
     #[test]
     fn headers_of_the_other_dialect_stay_behind() {
-        for name in ["anthropic-beta", "Anthropic-Beta", "user-agent", "open"] {
+        for name in [
+            "anthropic-beta",
+            "Anthropic-Beta",
+            "anthropic-dangerous-direct-browser-access",
+            "X-Claude-Code-Session-Id",
+            "X-App",
+        ] {
             assert!(crosses(name.as_bytes()), "{name}");
         }
         for name in [
@@ -122,6 +125,10 @@ mod tests {
             "Authorization",
             "X-API-Key",
             "x-infermux-caller",
+            "anthropic",
+            "x-claude-code",
+            "x-apps",
+            "user-agent",
         ] {
             assert!(!crosses(name.as_bytes()), "{name}");
         }

@@ -13,6 +13,7 @@ pub mod model;
 pub mod models;
 pub mod request;
 pub mod stream;
+pub mod topic;
 pub mod usage;
 
 #[cfg(test)]

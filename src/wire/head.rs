@@ -11,7 +11,7 @@ use httparse::Status;
 use crate::base::limits::{
     ANSWER_HEAD_BYTES_MAX, HEADERS_MAX, REQUEST_HEAD_BYTES_MAX, TARGET_BYTES_MAX,
 };
-use crate::wire::scan;
+use crate::wire::{field, scan};
 
 /// One parsed head: of a request or of an answer.
 #[derive(Debug, Default)]
@@ -83,7 +83,7 @@ pub enum HeadFault {
     TooLarge,
     /// The request target is too long.
     TargetTooLong,
-    /// No `Host`, or more than one.
+    /// No `Host`, more than one, or one that is none.
     Host,
     /// `Content-Length` repeated, differing, not all digits, or too large a number.
     ContentLength,
@@ -105,7 +105,7 @@ impl HeadFault {
             Self::Version => "only HTTP/1.1 and HTTP/1.0 are spoken here",
             Self::TooLarge => "the request head is over 32 KiB or has over 100 fields",
             Self::TargetTooLong => "the request target is over 8 KiB",
-            Self::Host => "exactly one Host header is needed",
+            Self::Host => "exactly one Host header is needed, with a host and at most a port",
             Self::ContentLength => "Content-Length must be one number",
             Self::TransferEncoding => "Transfer-Encoding must be `chunked`, once, on HTTP/1.1",
             Self::LengthAndEncoding => "Content-Length and Transfer-Encoding exclude each other",
@@ -207,7 +207,7 @@ impl Head {
         self.method = range_in(bytes, method.as_bytes());
         self.target = range_in(bytes, origin_form(path).as_bytes());
         let facts = self.read_fields(bytes, request.headers)?;
-        if facts.hosts > 1 || (facts.hosts == 0 && minor == 1) {
+        if facts.hosts > 1 || (facts.hosts == 0 && minor == 1) || facts.host_is_none {
             return Err(HeadFault::Host);
         }
         self.expects_continue = match facts.expect {
@@ -285,6 +285,7 @@ pub enum Asked {
 #[derive(Default)]
 struct FieldFacts {
     hosts: u32,
+    host_is_none: bool,
     length: Option<u64>,
     lengths: u32,
     encodings: u32,
@@ -307,7 +308,10 @@ impl FieldFacts {
     fn note(&mut self, name: &str, value: &[u8]) -> Result<(), HeadFault> {
         let value = value.trim_ascii();
         match name.len() {
-            4 if name.eq_ignore_ascii_case("host") => self.hosts += 1,
+            4 if name.eq_ignore_ascii_case("host") => {
+                self.hosts += 1;
+                self.host_is_none |= !field::is_host(value);
+            }
             6 if name.eq_ignore_ascii_case("expect") => {
                 self.expect = if value.eq_ignore_ascii_case(b"100-continue") {
                     Expect::Continue
@@ -330,7 +334,8 @@ impl FieldFacts {
                 self.encodings += 1;
                 self.chunked = value.eq_ignore_ascii_case(b"chunked");
             }
-            24.. if !self.limits => self.limits = tells_limit(name),
+            // As long as `x-ratelimit-remaining`, the shortest that matters.
+            21.. if !self.limits => self.limits = tells_limit(name),
             _ => {}
         }
         Ok(())

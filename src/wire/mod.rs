@@ -6,11 +6,13 @@
 pub mod azure;
 pub mod body;
 pub mod chunked;
+pub mod field;
 pub mod forms;
 pub mod head;
 pub mod inflate;
 pub mod json;
 pub mod openai;
+pub mod provider_error;
 pub mod retry_after;
 pub mod scan;
 pub mod seen;

@@ -1,26 +1,79 @@
-//! How long a provider asks to be left alone, as its answer's headers tell.
+//! How long a provider asks to be left alone, as its answer tells.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::base::month::Month;
 use crate::base::time::WallTime;
+use crate::wire::json;
+use crate::wire::provider_error::ProviderError;
 
 /// The headers of an answer: the value of the first one with this name, whatever its case.
 pub type Headers<'h, 'a> = &'h dyn Fn(&str) -> Option<&'a [u8]>;
 
-/// How long a provider that has refused (429, 503) asks to be left alone; `None`: it does not say.
+/// How long a provider that is at its limit (429) asks to be left alone; `None`: it does not say.
 ///
-/// The headers that say it outright come first; after them the times at which its limits start
-/// over, those that are used up before the others.
+/// What says it outright comes first; after that the times at which its limits start over, those
+/// that are used up before the others.
 #[must_use]
-pub fn asked(headers: Headers<'_, '_>, wall: WallTime) -> Option<Duration> {
-    let text = |name| text(headers, name);
-    let outright = text("retry-after-ms").and_then(|value| spans(value, "ms"));
-    outright
-        .or_else(|| text("retry-after").and_then(|value| seconds_or_date(value, wall)))
+pub fn asked(headers: Headers<'_, '_>, body: &[u8], wall: WallTime) -> Option<Duration> {
+    outright(headers, body, wall)
         .or_else(|| longest_reset(headers, wall, Which::UsedUp))
         .or_else(|| longest_reset(headers, wall, Which::All))
 }
+
+/// How long a provider that has refused (429, 503, 529) says outright that it wants to be left
+/// alone: in its headers, else in its body.
+#[must_use]
+pub fn outright(headers: Headers<'_, '_>, body: &[u8], wall: WallTime) -> Option<Duration> {
+    let text = |name| text(headers, name);
+    let millis = text("retry-after-ms").and_then(|value| spans(value, "ms"));
+    millis
+        .or_else(|| text("retry-after").and_then(|value| seconds_or_date(value, wall)))
+        .or_else(|| in_body(body))
+}
+
+/// The delay that an error's body tells: in Google's details, else in its message.
+fn in_body(body: &[u8]) -> Option<Duration> {
+    let error = ProviderError::read(body);
+    let details = json::elements(error.details.unwrap_or_default());
+    let mut details = details.map_while(Result::ok);
+    let told = details.find_map(|detail| {
+        let delay = json::member(detail.text, b"retryDelay")?.value.string()?;
+        spans(&delay, "s")
+    });
+    told.or_else(|| in_sentence(&error.message?))
+}
+
+/// The delay of a sentence like "Please try again in 1m2.5s." or "Retry after 20 seconds.".
+fn in_sentence(sentence: &str) -> Option<Duration> {
+    let sentence = sentence.to_ascii_lowercase();
+    let behind = |words: &&str| Some(sentence.split_once(*words)?.1);
+    let mut words = DELAY_WORDS.iter().find_map(behind)?.split_whitespace();
+    let mut next = || {
+        words
+            .next()
+            .map(|word| word.trim_end_matches(|c: char| !c.is_alphanumeric()))
+    };
+    let first = next()?;
+    // A bare number has its unit behind it.
+    spans(first, "").or_else(|| {
+        let unit = next()?;
+        let known = UNITS.iter().find(|(start, _)| unit.starts_with(start))?;
+        span(first, known.1)
+    })
+}
+
+/// What stands before a delay, in lower case.
+const DELAY_WORDS: [&str; 3] = ["try again in ", "retry in ", "retry after "];
+/// How units begin in sentences, and what headers call them.
+const UNITS: [(&str, &str); 6] = [
+    ("sec", "s"),
+    ("min", "m"),
+    ("hour", "h"),
+    ("day", "d"),
+    ("ms", "ms"),
+    ("milli", "ms"),
+];
 
 /// How long a provider whose answer says that a limit is used up wants nothing more; `None`: none
 /// is, or it does not say when that limit starts over.
@@ -39,7 +92,8 @@ enum Which {
 }
 
 /// What remains of each limit that providers tell of, and when it starts over.
-const LIMITS: [(&str, &str); 6] = [
+const LIMITS: [(&str, &str); 7] = [
+    ("x-ratelimit-remaining", "x-ratelimit-reset"),
     (
         "x-ratelimit-remaining-requests",
         "x-ratelimit-reset-requests",
@@ -82,7 +136,7 @@ fn text<'a>(headers: Headers<'_, 'a>, name: &str) -> Option<&'a str> {
 
 /// `Retry-After`: seconds, or a date.
 fn seconds_or_date(value: &str, wall: WallTime) -> Option<Duration> {
-    if let Some(seconds) = spans(value, "s") {
+    if let Some(seconds) = span_or_moment(value, wall) {
         return Some(seconds);
     }
     let date = httpdate::parse_http_date(value).ok()?;
@@ -92,7 +146,7 @@ fn seconds_or_date(value: &str, wall: WallTime) -> Option<Duration> {
 
 /// When a limit starts over: a span (`6m0s`, `12ms`, `30`: seconds) or a moment (RFC 3339).
 fn reset_in(value: &str, wall: WallTime) -> Option<Duration> {
-    if let Some(span) = spans(value, "s") {
+    if let Some(span) = span_or_moment(value, wall) {
         return Some(span);
     }
     let millis = rfc_3339(value)?.unix_millis();
@@ -100,6 +154,26 @@ fn reset_in(value: &str, wall: WallTime) -> Option<Duration> {
         millis.saturating_sub(wall.unix_millis()),
     ))
 }
+
+/// A span, or a moment that is told as a number since 1970: no provider asks for thirty years.
+fn span_or_moment(value: &str, wall: WallTime) -> Option<Duration> {
+    let span = spans(value, "s")?;
+    if value.ends_with(|c: char| c.is_ascii_alphabetic()) {
+        return Some(span);
+    }
+    let as_millis = spans(value, "ms")?;
+    let since_1970 = match as_millis {
+        _ if as_millis > MILLIS_FROM => as_millis,
+        _ if as_millis > SECONDS_FROM => span,
+        _ => return Some(span),
+    };
+    Some(since_1970.saturating_sub(Duration::from_millis(wall.unix_millis())))
+}
+
+/// Numbers above 1e9 are moments in seconds, and above 1e12 in milliseconds; so many milliseconds
+/// are these.
+const SECONDS_FROM: Duration = Duration::from_millis(1_000_000_000);
+const MILLIS_FROM: Duration = Duration::from_millis(1_000_000_000_000);
 
 /// The sum of spans like `1h2m3.5s`; a number without a unit counts as `bare`.
 fn spans(value: &str, bare: &str) -> Option<Duration> {

@@ -18,6 +18,7 @@ fn read(text: &str, which: fn(Headers<'_, '_>, WallTime) -> Option<Duration>) ->
 }
 
 fn check(headers: &str, expected_ms: Option<f64>) {
+    let asked = |headers: Headers<'_, '_>, wall| asked(headers, b"", wall);
     let found = read(headers, asked).map(|span| span.as_secs_f64() * 1_000.0);
     assert_eq!(found, expected_ms, "{headers}");
 }
@@ -51,6 +52,10 @@ fn what_is_said_outright_comes_first() {
         ("Retry-After: Mon, 23 Nov 2026 09:24:00 GMT", Some(0.0)),
         ("Retry-After: Thu, 01 Jan 1970 00:00:00 GMT", Some(0.0)),
         ("Retry-After: Mon, 32 Nov 2026 09:24:35 GMT", None),
+        ("Retry-After: 1000000000", Some(1e12)),
+        ("Retry-After: 1795425875", Some(30_000.0)),
+        ("Retry-After: 1795425845", Some(0.0)),
+        ("Retry-After: 1000000001", Some(0.0)),
     ] {
         check(headers, expected);
     }
@@ -71,6 +76,11 @@ fn a_refusal_waits_for_the_limit_that_is_used_up() {
         ),
         ("x-ratelimit-reset-tokens: 1h2m3.5s", Some(3_723_500.0)),
         ("x-ratelimit-reset-tokens: 10", Some(10_000.0)),
+        ("x-ratelimit-reset-tokens: 1795425875", Some(30_000.0)),
+        ("x-ratelimit-reset-tokens: 1795425875.25", Some(30_250.0)),
+        ("X-RateLimit-Reset: 1795425875500", Some(30_500.0)),
+        ("x-ratelimit-reset-tokens: 1795425844000", Some(0.0)),
+        ("x-ratelimit-reset-requests: 2000000000s", Some(2e12)),
         (
             "anthropic-ratelimit-tokens-reset: 2026-11-23T09:24:35Z",
             Some(30_000.0),
@@ -93,6 +103,74 @@ fn a_refusal_waits_for_the_limit_that_is_used_up() {
         ),
     ] {
         check(headers, expected);
+    }
+}
+
+#[test]
+fn a_body_tells_what_no_header_does() {
+    let delay = r#"[{"@type":"x"},{"@type":"RetryInfo","retryDelay":"9.5s"}]"#;
+    for (headers, body, expected) in [
+        (
+            "",
+            format!(r#"{{"error":{{"details":{delay}}}}}"#),
+            Some(9_500),
+        ),
+        (
+            "",
+            format!(r#"[{{"error":{{"details":{delay}}}}}]"#),
+            Some(9_500),
+        ),
+        (
+            "retry-after: 3",
+            format!(r#"{{"error":{{"details":{delay}}}}}"#),
+            Some(3_000),
+        ),
+        (
+            "x-ratelimit-reset-tokens: 6m0s",
+            format!(r#"{{"error":{{"details":{delay}}}}}"#),
+            Some(9_500),
+        ),
+        (
+            "",
+            r#"{"error":{"details":[{"retryDelay":"soon"}]}}"#.into(),
+            None,
+        ),
+        (
+            "",
+            r#"{"error":{"details":{"retryDelay":"1s"}}}"#.into(),
+            None,
+        ),
+        ("", "<html>try again in 3s".into(), None),
+        ("", String::new(), None),
+    ] {
+        let headers = |name: &str| {
+            let (key, value) = headers.split_once(": ")?;
+            (key == name).then_some(value.as_bytes())
+        };
+        let found = asked(&headers, body.as_bytes(), WALL);
+        assert_eq!(found, expected.map(Duration::from_millis), "{body}");
+    }
+    for (sentence, expected) in [
+        (
+            "Limit 3, Used 3. Please try again in 20s. Visit",
+            Some(20_000),
+        ),
+        ("Please try again in 6m1.5s.", Some(361_500)),
+        ("please TRY AGAIN IN 120ms", Some(120)),
+        ("Please retry in 9.5s.", Some(9_500)),
+        ("Please retry after 20 seconds.", Some(20_000)),
+        ("Try again in 2 minutes, or", Some(120_000)),
+        ("Retry after 1 hour.", Some(3_600_000)),
+        ("try again in 250 milliseconds", Some(250)),
+        ("Try again in a moment", None),
+        ("try again in 20", None),
+        ("try again in 20 parsecs", None),
+        ("try again in", None),
+        ("try again in ", None),
+    ] {
+        let body = serde_json::json!({"error": {"message": sentence}}).to_string();
+        let found = outright(&|_| None, body.as_bytes(), WALL);
+        assert_eq!(found, expected.map(Duration::from_millis), "{sentence}");
     }
 }
 
@@ -180,13 +258,14 @@ proptest! {
     fn never_panics(value in "\\PC{0,40}", digits in "[0-9]{0,30}[.:smhTZ+-]{0,3}[0-9.]{0,30}") {
         let wall = WALL;
         for value in [value.as_str(), digits.as_str()] {
-            let _ = (asked(&|_: &str| Some(value.as_bytes()), wall), rfc_3339(value));
+            let headers = |_: &str| Some(value.as_bytes());
+            let _ = (asked(&headers, value.as_bytes(), wall), rfc_3339(value));
         }
     }
 
     #[test]
     fn never_panics_on_bytes(value in prop::collection::vec(any::<u8>(), 0..40)) {
-        let _ = asked(&|_: &str| Some(value.as_slice()), WALL);
+        let _ = asked(&|_: &str| Some(value.as_slice()), &value, WALL);
         let _ = used_up(&|_: &str| Some(value.as_slice()), WALL);
     }
 

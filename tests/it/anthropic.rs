@@ -278,8 +278,8 @@ const EVENTS: [(&str, &str, u16, &str, [&str; 2]); 13] = [
     (
         "permission_error",
         "no",
-        502,
-        "upstream_error",
+        403,
+        "permission_denied",
         ["invalid_request_error", "permission_denied"],
     ),
     (

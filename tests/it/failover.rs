@@ -110,7 +110,7 @@ fn a_failure_of_all_providers_is_told_as_what_it_is() {
         (json!({"status": 529}), 502, "upstream_error"),
         (json!({"status": 401}), 502, "upstream_error"),
         (json!({"status": 402}), 502, "upstream_error"),
-        (json!({"status": 403}), 502, "upstream_error"),
+        (json!({"status": 403}), 403, ""),
         (quota, 502, "upstream_error"),
         (json!({"do": "cut_before_head"}), 502, "upstream_error"),
         (json!({"do": "garbage"}), 502, "upstream_error"),
@@ -155,14 +155,14 @@ fn an_error_about_the_request_itself_passes_through() {
     let pair = Pair::with(&[], PRIORITY);
     for status in [400, 404, 409, 413, 415, 422] {
         pair.script(
-            json!({"status": status, "headers": {"X-Kept": "1"}}),
+            json!({"status": status, "headers": {"x-should-retry": "false"}}),
             json!({}),
         );
         let answer = pair.ask();
         assert_eq!(answer.status, status, "{}", answer.text());
         assert_eq!(answer.header("x-infermux-provider"), Some("alpha"));
         assert_eq!(answer.header("x-infermux-error"), None);
-        assert_eq!(answer.header("x-kept"), Some("1"));
+        assert_eq!(answer.header("x-should-retry"), Some("false"));
         assert_eq!(pair.requests(), (1, 0), "{status}");
         assert_openai_shape(&answer);
     }
@@ -180,7 +180,7 @@ fn an_error_about_the_request_itself_passes_through() {
     }
 }
 
-fn assert_openai_shape(answer: &Answer) {
+pub fn assert_openai_shape(answer: &Answer) {
     let error = answer.json()["error"].clone();
     let error = error.as_object().expect("an error");
     for key in ["message", "type", "param", "code"] {
@@ -229,6 +229,46 @@ fn nobody_notices_a_provider_that_stops_while_it_serves() {
         );
     }
     assert!(pair.beta.stats().answered > 100);
+}
+
+#[test]
+fn access_that_nobody_grants_is_told_in_the_last_provider_s_words() {
+    let pair = Pair::with(&[], PRIORITY);
+    let refused = |message: &str| {
+        json!({"status": 403, "body": {"error": {"message": message}},
+            "headers": {"x-request-id": message, "x-ratelimit-limit-tokens": "7"}})
+    };
+    for (alpha, beta, status, provider) in [
+        (refused("first"), refused("second"), 403, Some("beta")),
+        (refused("first"), json!({"status": 429}), 403, Some("alpha")),
+        (refused("first"), json!({"status": 422}), 422, Some("beta")),
+        (refused("first"), json!({"status": 500}), 502, None),
+        (json!({"status": 500}), refused("second"), 403, Some("beta")),
+    ] {
+        pair.script(alpha.clone(), beta.clone());
+        let answer = pair.ask();
+        assert_eq!(answer.status, status, "{alpha}, {beta}: {}", answer.text());
+        assert_eq!(
+            answer.header("x-infermux-provider"),
+            provider,
+            "{alpha}, {beta}"
+        );
+        assert_eq!(answer.header("x-infermux-attempts"), Some("2"));
+        if status == 403 {
+            let said = answer.json()["error"]["message"].clone();
+            let id = answer.header("x-infermux-upstream-request-id");
+            assert_eq!(id, said.as_str());
+            assert_eq!(answer.header("x-ratelimit-limit-tokens"), None);
+            assert!(answer.header("x-infermux-latency-ms").is_some());
+        }
+        // A provider that was at its limit is asked again after a second.
+        if beta["status"] == 429 {
+            eventually("beta is back", || {
+                pair.script(json!({"status": 500}), json!({}));
+                pair.ask().status == 200
+            });
+        }
+    }
 }
 
 /// Whatever happens upstream: nobody ever gets what was meant for somebody else, half an answer

@@ -118,6 +118,16 @@ const SHOWN: &[(&str, &str, &[&str])] = &[
         "a_callers_key_is_forwarded_where_it_is_wanted",
         &["providers[].forward_caller_key"],
     ),
+    (
+        "health",
+        "another_path_can_be_asked",
+        &["providers[].health_check.path"],
+    ),
+    (
+        "headers",
+        "a_provider_is_sent_headers_of_its_own_and_those_that_are_let_through",
+        &["providers[].headers.set", "providers[].headers.forward"],
+    ),
     ("keys", "a_strategy_chooses", &["routing.strategy"]),
     (
         "keys",

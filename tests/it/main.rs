@@ -33,6 +33,7 @@ mod metrics;
 mod models;
 mod notify;
 mod operator;
+mod outcomes;
 mod page;
 mod pages;
 mod raw;

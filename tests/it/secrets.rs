@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::support::client::{Answer, Client};
 use crate::support::command::{end, infermux};
 use crate::support::router::{Folder, Router, Start};
-use crate::support::{chat, config_of, eventually, mock, provider, streamed_chat};
+use crate::support::{chat, config_of, config_with, eventually, mock, provider, streamed_chat};
 
 /// Of the router, the caller, the operator and each provider.
 const SECRETS: [&str; 6] = [
@@ -212,4 +212,110 @@ fn a_failing_health_check_does_not_tell_the_key() {
         router.log().contains("status 401")
     });
     assert_public("the log", &router.log());
+}
+
+/// What a provider may quote, wherever it may do so.
+const KEY: &str = "sk-operator-4b1d9f27c0aa";
+const TOKEN: &str = "gateway-token-77e1";
+const OTHERS: &str = "sk-of-another-5566";
+
+/// A stream that says `a`, and then fails with this message.
+fn breaking_stream(dialect: &str, message: &str) -> String {
+    let (start, error) = if dialect == "anthropic" {
+        let start = concat!(
+            "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",",
+            "\"model\":\"m\",\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}}\n\n",
+            "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,",
+            "\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+            "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,",
+            "\"delta\":{\"type\":\"text_delta\",\"text\":\"a\"}}\n\n",
+        );
+        let error = json!({"type": "error", "error": {"type": "api_error", "message": message}});
+        (start.to_owned(), format!("event: error\ndata: {error}\n\n"))
+    } else {
+        let chunk = json!({"id": "c", "object": "chat.completion.chunk", "model": "m",
+            "choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": null}]});
+        let error = json!({"error": {"message": message, "type": "server_error"}});
+        (format!("data: {chunk}\n\n"), format!("data: {error}\n\n"))
+    };
+    start + &error
+}
+
+// proves: key.where-meant
+#[test]
+fn a_key_that_a_provider_quotes_is_made_unreadable() {
+    let message = format!("you sent {KEY}, {TOKEN}, {OTHERS} and {}.", SECRETS[2]);
+    let bare = |text: &str| {
+        for secret in [KEY, TOKEN, OTHERS, SECRETS[2], "operator", "77e1", "5566"] {
+            assert!(!text.contains(secret), "{secret}: {text}");
+        }
+    };
+    let quoting = json!({"X-Debug": KEY, "x-request-id": format!("id-{KEY}"),
+        "openai-version": format!("Bearer {TOKEN}")});
+    for (dialect, kind) in [
+        ("openai", "openai"),
+        ("azure", "azure_openai"),
+        ("ollama", "ollama"),
+        ("anthropic", "anthropic"),
+    ] {
+        let alpha = mock(json!({"name": "alpha", "dialect": dialect}));
+        let fields = [
+            format!("type: {kind}"),
+            format!("api_key: {KEY}"),
+            format!("base_url: \"http://{}\"", alpha.address()),
+            format!("headers: {{set: {{X-Gateway: Bearer {TOKEN}}}}}"),
+        ];
+        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+        let other = mock(json!({"name": "other"}));
+        let others = [&*format!("api_key: {OTHERS}"), "models: [other]"];
+        let providers = [provider(&alpha, &fields), provider(&other, &others)];
+        let config = config_of(&providers, "server: {shards: 2}\n");
+        let mut router = Start::with(&config)
+            .args(&["--log-level", "debug"])
+            .env("INFERMUX_MANAGEMENT_TOKEN", SECRETS[2])
+            .go();
+        let stream = breaking_stream(dialect, &message);
+        let events = json!({"content-type": "text/event-stream"});
+        for script in [
+            json!({"status": 400, "headers": quoting, "body": {"error": {"message": message}}}),
+            json!({"status": 422, "headers": quoting, "body": {"detail": message}}),
+            json!({"status": 404, "headers": {"content-type": "text/plain"}, "body": message}),
+            json!({"status": 403, "headers": quoting, "body": {"error": {"message": message}}}),
+            json!({"status": 401, "headers": quoting, "body": {"error": {"message": message}}}),
+            json!({"headers": quoting}),
+            json!({"body": stream, "headers": events}),
+            json!({"body": stream, "headers": events, "chunk_bytes": 7, "chunk_interval_ms": 1}),
+        ] {
+            alpha.set_script(script.clone()).expect("a script");
+            for body in [chat("x"), streamed_chat("x")] {
+                let answer = Client::connect(router.addr()).chat(&body);
+                bare(&shown(&answer));
+                if answer.status == 200 && script["body"].is_string() && body != chat("x") {
+                    assert!(answer.text().contains("you sent ****"), "{}", answer.text());
+                }
+                if matches!(answer.status, 400 | 403) {
+                    assert!(answer.text().contains("you sent ****"), "{}", answer.text());
+                }
+            }
+        }
+        router.signal("TERM");
+        router.wait();
+        bare(&router.log());
+    }
+}
+
+// proves: key.where-meant
+#[test]
+fn an_answer_that_quotes_the_key_it_was_asked_with_is_masked_too() {
+    let echo = json!({"id": "c", "object": "chat.completion", "model": "m",
+        "request_headers": {"authorization": format!("Bearer {KEY}")},
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "a"},
+            "finish_reason": "stop"}]});
+    let alpha = mock(json!({"name": "alpha", "body": echo}));
+    let router = Router::start(&config_with(&alpha, &[&format!("api_key: {KEY}")]));
+    let answer = Client::connect(router.addr()).chat(&chat("x"));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let shown = format!("Bearer {}", "*".repeat(KEY.len()));
+    assert_eq!(answer.json()["request_headers"]["authorization"], shown);
+    assert_eq!(answer.json()["choices"][0]["message"]["content"], "a");
 }

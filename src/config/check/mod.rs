@@ -4,6 +4,7 @@
 //! caller uses the Plan only where nothing was noted.
 
 pub mod accounts;
+pub mod headers;
 pub mod providers;
 pub mod routing;
 

@@ -7,6 +7,7 @@ use crate::base::ids::ProviderId;
 use crate::base::limits::{ALIAS_CHAIN_MAX, MODELS_MAX, PROVIDERS_MAX};
 use crate::base::secret::Secret;
 use crate::config::aliases::{Aliases, Astray};
+use crate::config::check::headers::{self, Keyed};
 use crate::config::patterns::{Pattern, is_pattern};
 use crate::config::plan::{Auth, BaseUrl, HealthCheck, Provider, ProviderKind};
 use crate::config::raw::fields::{Block, Defaults};
@@ -65,6 +66,12 @@ fn provider(id: ProviderId, block: &Block<'_>, auth: &Auth, global: &BreakerPoli
     let kind = block.word("type", &KINDS).unwrap_or(ProviderKind::OpenAi);
     let base = base(block, kind);
     let api_key = api_key(block, kind, auth, &base);
+    let forward_caller_key = forward_caller_key(block, auth, api_key.is_some());
+    let keyed = if forward_caller_key || api_key.is_some() {
+        Keyed::Yes
+    } else {
+        Keyed::No
+    };
     let timeout = block.span("timeout").unwrap_or_default();
     let limits = block.block("rate_limits");
     let (models, patterns) = models(block);
@@ -72,7 +79,7 @@ fn provider(id: ProviderId, block: &Block<'_>, auth: &Auth, global: &BreakerPoli
         id,
         name: name.into(),
         kind,
-        forward_caller_key: forward_caller_key(block, auth, api_key.is_some()),
+        forward_caller_key,
         api_key,
         base,
         azure_deployment: block.text("azure_deployment").map(Into::into),
@@ -88,6 +95,7 @@ fn provider(id: ProviderId, block: &Block<'_>, auth: &Auth, global: &BreakerPoli
         tokens_per_minute: limits.whole("tokens_per_minute"),
         max_in_flight: block.whole("max_in_flight"),
         weight: block.whole("weight").unwrap_or(1),
+        headers: headers::read(&block.block("headers"), keyed),
         health_check: health_check(&block.block("health_check")),
         breaker: breaker(&block.block("circuit_breaker").with(Defaults::None), global),
     }

@@ -230,10 +230,13 @@ impl<'a> Block<'a> {
             debug_assert!(false, "{path} is not a text");
             return None;
         };
-        let text = if of == TextKind::Secret {
-            scalar.text.trim()
-        } else {
-            &scalar.text
+        let text = match of {
+            TextKind::Secret | TextKind::HeaderValue => scalar.text.trim(),
+            TextKind::Name
+            | TextKind::Label
+            | TextKind::Model
+            | TextKind::Path
+            | TextKind::Header => &scalar.text,
         };
         if scalar.origin == Origin::Unresolved {
             return Some(text);
@@ -273,15 +276,24 @@ impl<'a> Block<'a> {
 
     /// A mapping of names to names.
     pub fn names(&self, name: &str) -> Vec<(&'a str, &'a str)> {
+        self.pairs(name, TextKind::Model, TextKind::Model)
+    }
+
+    /// A mapping of header names to values.
+    pub fn headers(&self, name: &str) -> Vec<(&'a str, &'a str)> {
+        self.pairs(name, TextKind::Header, TextKind::HeaderValue)
+    }
+
+    fn pairs(&self, name: &str, of_key: TextKind, of_value: TextKind) -> Vec<(&'a str, &'a str)> {
         let mut pairs = Vec::new();
         for (key, value) in self.fields(name) {
             let path = below(&self.at(name), key);
-            if let Some(flaw) = flaw(TextKind::Model, key) {
+            if let Some(flaw) = flaw(of_key, key) {
                 self.findings.fault(&path, format!("the name {flaw}"));
             }
             match value {
                 Node::Scalar(scalar) if !scalar.text.is_empty() => {
-                    let text = self.checked(Kind::Text(TextKind::Model), scalar, &path);
+                    let text = self.checked(Kind::Text(of_value), scalar, &path);
                     pairs.extend(text.map(|text| (key.as_str(), text)));
                 }
                 Node::Scalar(_) | Node::Null => self.findings.fault(&path, "is empty"),

@@ -30,6 +30,8 @@ pub enum Kind {
     Texts(TextKind),
     /// A mapping of names to names.
     Names,
+    /// A mapping of header names to values, which are never shown.
+    Headers,
     /// An address to listen on.
     Address,
     /// An `http` or `https` URL.
@@ -71,6 +73,11 @@ pub enum TextKind {
     Path,
     /// A credential: visible ASCII, never shown. Blanks around it are dropped.
     Secret,
+    /// The name of a header.
+    Header,
+    /// A header's value, which may be a credential: visible ASCII and blanks, never shown. Blanks
+    /// around it are dropped.
+    HeaderValue,
 }
 
 /// What holds where a key is absent.
@@ -88,7 +95,7 @@ pub enum Fallback {
 
 use Fallback::{Nothing, Required, Rule, Value};
 use Kind::{Block, Blocks, Flag, Ratio, Share, Table, Text, Texts, Usd, Whole, Word};
-use TextKind::{Label, Model, Name, Path, Secret};
+use TextKind::{Header, Label, Model, Name, Path, Secret};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const SPAN: Kind = Kind::Span(Duration::from_millis(1), DAY);
@@ -232,6 +239,8 @@ const KEYS: &[Key] = &[
     key("providers[]", "forward_caller_key", Flag,
         Rule("`true` where it has no `api_key`; always `false` where `auth.mode` is `static_key`"),
         "Whether the caller's own key is sent to it."),
+    key("providers[]", "headers", Block("providers[].headers"), Nothing,
+        "Headers that it is sent besides the usual ones."),
     key("providers[]", "health_check", Block("providers[].health_check"), Nothing,
         "When and how it is checked."),
     key("providers[]", "circuit_breaker", Block("circuit_breaker"), Rule("the top-level block"),
@@ -245,6 +254,11 @@ const KEYS: &[Key] = &[
         "Requests in any 60 s."),
     key("providers[].rate_limits", "tokens_per_minute", Whole(1, 1_000_000_000_000), Nothing,
         "Tokens in any 60 s."),
+
+    key("providers[].headers", "set", Kind::Headers, Nothing,
+        "Headers that every request to it carries, in place of the caller's; values are secrets."),
+    key("providers[].headers", "forward", Texts(Header), Nothing,
+        "Callers' headers that go to it besides those that go to every provider."),
 
     key("providers[].health_check", "interval", SPAN, Value("60s"), "Pause between two checks."),
     key("providers[].health_check", "timeout", SPAN, Value("10s"), "Longest wait for one check."),

@@ -91,7 +91,9 @@ fn form(kind: Kind, default: Fallback) -> Value {
         Kind::Text(_) if is_required => text(),
         Kind::Text(_) => json!({"type": ["string", "number", "boolean", "null"]}),
         Kind::Texts(_) => list(text()),
-        Kind::Names => json!({"type": or_nothing("object"), "additionalProperties": text()}),
+        Kind::Names | Kind::Headers => {
+            json!({"type": or_nothing("object"), "additionalProperties": text()})
+        }
         Kind::Block(section) => reference(section),
         Kind::Blocks(section) => list(reference(section)),
         Kind::Table => {
@@ -153,6 +155,7 @@ fn single(kind: Kind) -> Vec<Value> {
         Kind::Text(_)
         | Kind::Texts(_)
         | Kind::Names
+        | Kind::Headers
         | Kind::Block(_)
         | Kind::Blocks(_)
         | Kind::Table => Vec::new(),
@@ -198,6 +201,7 @@ fn literal(kind: Kind, text: &str) -> Value {
         Kind::Text(_)
         | Kind::Texts(_)
         | Kind::Names
+        | Kind::Headers
         | Kind::Address
         | Kind::Url
         | Kind::Cores

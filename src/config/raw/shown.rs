@@ -11,6 +11,7 @@ impl Display for Kind {
             Self::Text(kind) => write!(f, "{kind}"),
             Self::Texts(kind) => write!(f, "list of {kind}s"),
             Self::Names => f.write_str("name: name"),
+            Self::Headers => f.write_str("name: value"),
             Self::Address => f.write_str("address"),
             Self::Url => f.write_str("URL"),
             Self::Cores => f.write_str("list, as `2-5,8`"),
@@ -43,6 +44,8 @@ impl Display for TextKind {
             Self::Model => "model",
             Self::Path => "path",
             Self::Secret => "secret",
+            Self::Header => "header name",
+            Self::HeaderValue => "header value",
         })
     }
 }

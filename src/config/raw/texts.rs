@@ -4,11 +4,12 @@ use crate::base::limits::{LABEL_BYTES_MAX, MODEL_NAME_BYTES_MAX};
 use crate::config::faults::printable;
 use crate::config::raw::keys::{Kind, TextKind};
 use crate::config::raw::{Origin, Scalar};
+use crate::wire::field;
 
 /// How a value appears in a message: never when it is, or may be, a secret.
 #[must_use]
 pub fn shown(kind: Kind, scalar: &Scalar) -> String {
-    if let Kind::Text(TextKind::Secret) = kind {
+    if let Kind::Headers | Kind::Text(TextKind::Secret | TextKind::HeaderValue) = kind {
         return String::from("the value");
     }
     if let Origin::Variables { written, .. } = &scalar.origin {
@@ -32,9 +33,9 @@ pub fn shown(kind: Kind, scalar: &Scalar) -> String {
 pub fn flaw(of: TextKind, text: &str) -> Option<String> {
     const LONGEST: usize = 4_096;
     let most = match of {
-        TextKind::Name | TextKind::Label => LABEL_BYTES_MAX,
+        TextKind::Name | TextKind::Label | TextKind::Header => LABEL_BYTES_MAX,
         TextKind::Model => MODEL_NAME_BYTES_MAX,
-        TextKind::Path | TextKind::Secret => LONGEST,
+        TextKind::Path | TextKind::Secret | TextKind::HeaderValue => LONGEST,
     };
     if text.is_empty() {
         return Some(String::from("is empty"));
@@ -49,6 +50,8 @@ pub fn flaw(of: TextKind, text: &str) -> Option<String> {
             text.trim() == text && !text.contains(char::is_control)
         }
         TextKind::Path => !text.contains(char::is_control),
+        TextKind::Header => field::is_name(text.as_bytes()),
+        TextKind::HeaderValue => text.bytes().all(|byte| matches!(byte, b' '..=b'~')),
     };
     if fits {
         return None;
@@ -57,5 +60,7 @@ pub fn flaw(of: TextKind, text: &str) -> Option<String> {
         TextKind::Name | TextKind::Secret => "has characters other than visible ASCII",
         TextKind::Label | TextKind::Model => "has control characters, or blanks around it",
         TextKind::Path => "has control characters",
+        TextKind::Header => "is not the name of a header",
+        TextKind::HeaderValue => "has characters other than visible ASCII and blanks",
     }))
 }

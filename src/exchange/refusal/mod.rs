@@ -1,11 +1,13 @@
 //! THE table of errors that infermux itself answers with, and how they are written.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display};
 use std::time::Duration;
 
 use crate::base::limits::QUOTED_BYTES_MAX;
 use crate::base::money::NanoUsd;
 use crate::decide::outcome::{Outcome, Verdict};
+use crate::link::provider_gate::Limit;
 use crate::report::escape::bounded;
 
 mod table;
@@ -81,6 +83,8 @@ pub enum Refusal<'a> {
         model: &'a str,
         /// When one frees up.
         retry: Duration,
+        /// What frees up first.
+        limit: LimitOf<'a>,
     },
     /// The head is too large, or has too many fields.
     HeaderTooLarge,
@@ -99,6 +103,8 @@ pub enum Refusal<'a> {
         model: &'a str,
         /// When the first is given another chance.
         retry: Duration,
+        /// Who they are, and why they are out of service.
+        candidates: &'a [Down<'a>],
     },
     /// infermux holds as many bodies in memory as it may.
     Overloaded,
@@ -122,6 +128,24 @@ pub enum KeyFault {
     Missing,
     /// It is another one.
     Wrong,
+}
+
+/// A limit, and whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitOf<'a> {
+    /// The provider.
+    pub provider: &'a str,
+    /// Which of its limits.
+    pub limit: Limit,
+}
+
+/// A candidate that is out of service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Down<'a> {
+    /// The provider.
+    pub provider: &'a str,
+    /// Why it is out of service.
+    pub reason: Cow<'a, str>,
 }
 
 /// What a caller over its budget waits for.
@@ -190,7 +214,14 @@ impl<'a> Refusal<'a> {
             Verdict::UpstreamTimeout | Verdict::StreamStalled => {
                 Some(Self::UpstreamTimeout { provider, outcome })
             }
-            Verdict::RateLimit => Some(Self::RateLimit { model, retry }),
+            Verdict::RateLimit => Some(Self::RateLimit {
+                model,
+                retry,
+                limit: LimitOf {
+                    provider,
+                    limit: Limit::Provider,
+                },
+            }),
             Verdict::InvalidRequest => Some(Self::InvalidRequest(
                 "no available provider of this model can express the content of the request",
             )),
@@ -304,8 +335,18 @@ impl Display for Refusal<'_> {
                 let model = quoted(model);
                 return write!(f, "no provider is configured to serve the model {model}");
             }
-            Self::RateLimit { model, .. } => {
-                return write!(f, "every provider of {} is at its limit", quoted(model));
+            Self::RateLimit {
+                model,
+                retry,
+                limit: LimitOf { provider, limit },
+            } => {
+                let (model, provider, limit) = (quoted(model), quoted(provider), limit.name());
+                let seconds = retry.as_millis().div_ceil(1_000).max(1);
+                return write!(
+                    f,
+                    "every provider of {model} is at its limit; {limit} of {provider} resets in \
+                     {seconds} s"
+                );
             }
             Self::NoHealthyProviders { model, .. } => {
                 return write!(f, "no provider of {} is in service", quoted(model));

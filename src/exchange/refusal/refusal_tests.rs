@@ -6,9 +6,14 @@ use super::*;
 use crate::base::time::Instant;
 use crate::decide::outcome::{ConnectFault, Failure, Waiting};
 use crate::exchange::headers::Totals;
+use crate::exchange::refusal::write::CANDIDATES_TOLD_MAX;
 use crate::exchange::request::Version;
 
 const SECOND: Duration = Duration::from_secs(1);
+const LIMIT: LimitOf<'_> = LimitOf {
+    provider: "openai",
+    limit: Limit::Requests,
+};
 const ENVELOPE: Envelope<'_> = Envelope {
     request_id: "r-1",
     attempts: 1,
@@ -48,14 +53,22 @@ fn all() -> Vec<Refusal<'static>> {
         Refusal::InvalidConfiguration { faults: &[] },
         budget(BudgetWait::Month(90 * SECOND)),
         budget(BudgetWait::InFlight),
-        Refusal::RateLimit { model, retry },
+        Refusal::RateLimit {
+            model,
+            retry,
+            limit: LIMIT,
+        },
         Refusal::HeaderTooLarge,
         Refusal::Internal,
         Refusal::UpstreamError {
             provider,
             outcome: failed,
         },
-        Refusal::NoHealthyProviders { model, retry },
+        Refusal::NoHealthyProviders {
+            model,
+            retry,
+            candidates: &[],
+        },
         Refusal::Overloaded,
         Refusal::ShuttingDown,
         Refusal::UpstreamTimeout {
@@ -99,7 +112,11 @@ fn an_answer_is_complete_http() {
              X-Request-Id: r-1\r\n{more}\r\n"
         )
     };
-    assert_eq!(answer(&refusal, &ENVELOPE), head(body.len(), "") + body);
+    let no_retry = "x-should-retry: false\r\n";
+    assert_eq!(
+        answer(&refusal, &ENVELOPE),
+        head(body.len(), no_retry) + body
+    );
     let envelope = Envelope {
         body: Body::LengthOnly,
         attempts: 3,
@@ -107,7 +124,10 @@ fn an_answer_is_complete_http() {
     };
     assert_eq!(
         answer(&refusal, &envelope),
-        head(body.len(), "X-Infermux-Attempts: 3\r\n")
+        head(
+            body.len(),
+            "X-Infermux-Attempts: 3\r\nx-should-retry: false\r\n"
+        )
     );
     let envelope = Envelope {
         connection: Connection::Close,
@@ -115,7 +135,7 @@ fn an_answer_is_complete_http() {
     };
     assert_eq!(
         answer(&refusal, &envelope),
-        head(body.len(), "Connection: close\r\n") + body
+        head(body.len(), "x-should-retry: false\r\nConnection: close\r\n") + body
     );
 }
 
@@ -183,6 +203,30 @@ fn every_row_is_used_and_every_429_and_503_says_when_to_return() {
 }
 
 #[test]
+fn what_would_be_refused_again_is_not_to_be_repeated() {
+    for refusal in all() {
+        let refused_again = matches!(refusal.row().status, 400 | 401 | 403 | 404 | 413 | 415);
+        let waits_long = matches!(
+            refusal,
+            Refusal::BudgetExceeded {
+                wait: BudgetWait::Month(_),
+                ..
+            }
+        );
+        let expected = if refused_again || waits_long {
+            "x-should-retry: false"
+        } else {
+            ""
+        };
+        assert_eq!(
+            lines(&refusal, &["x-should-retry"]),
+            expected,
+            "{refusal:?}"
+        );
+    }
+}
+
+#[test]
 fn statuses_bring_their_headers() {
     let starts = ["HTTP/1.1", "Allow", "WWW", "Connection"];
     for (refusal, expected) in [
@@ -241,12 +285,57 @@ fn waits_are_stated_as_client_libraries_understand_them() {
         ),
     ] {
         for refusal in [
-            Refusal::RateLimit { model: "m", retry },
-            Refusal::NoHealthyProviders { model: "m", retry },
+            Refusal::RateLimit {
+                model: "m",
+                retry,
+                limit: LIMIT,
+            },
+            Refusal::NoHealthyProviders {
+                model: "m",
+                retry,
+                candidates: &[],
+            },
         ] {
             assert_eq!(lines(&refusal, &starts), expected, "{retry:?}");
             assert_eq!(error(&refusal)["retry_after_ms"], true_ms, "{retry:?}");
         }
+    }
+}
+
+#[test]
+fn a_limit_says_whose_it_is_and_when_it_resets() {
+    let refusal = Refusal::RateLimit {
+        model: "m",
+        retry: Duration::from_millis(1_200),
+        limit: LIMIT,
+    };
+    let error = error(&refusal);
+    let message =
+        "every provider of m is at its limit; requests_per_minute of openai resets in 2 s";
+    assert_eq!(error["message"], message);
+    assert_eq!(error["scope"], "provider openai");
+    assert_eq!(error["limit"], "requests_per_minute");
+    assert_eq!(error["retry_after_ms"], 1_200);
+}
+
+#[test]
+fn an_outage_lists_who_is_out_and_why() {
+    let down = |provider| Down {
+        provider,
+        reason: "its circuit is open".into(),
+    };
+    let many = vec![down("a\"b"); 2_000];
+    for (count, told) in [(0, 0), (2, 2), (2_000, CANDIDATES_TOLD_MAX)] {
+        let refusal = Refusal::NoHealthyProviders {
+            model: "m",
+            retry: SECOND,
+            candidates: &many[..count],
+        };
+        let candidates = error(&refusal)["candidates"].clone();
+        let candidates = candidates.as_array().unwrap();
+        assert_eq!(candidates.len(), told);
+        let expected = serde_json::json!({"provider": "a\"b", "reason": "its circuit is open"});
+        assert!(candidates.iter().all(|candidate| *candidate == expected));
     }
 }
 
@@ -313,7 +402,10 @@ fn verdicts_become_refusals() {
         (
             Verdict::RateLimit,
             Outcome::RateLimited,
-            Some("rate_limit: every provider of m is at its limit"),
+            Some(
+                "rate_limit: every provider of m is at its limit; provider_rate_limit of p resets \
+                 in 1 s",
+            ),
         ),
         (
             Verdict::InvalidRequest,

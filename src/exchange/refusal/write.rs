@@ -72,14 +72,25 @@ impl Refusal<'_> {
             let _ = write!(out, ",\"budget_usd\":{budget},\"spent_usd\":{spent}");
         }
         if let Self::InvalidConfiguration { faults } = self {
-            out.extend_from_slice(b",\"faults\":[");
-            for (place, fault) in faults.iter().enumerate() {
-                if place > 0 {
-                    out.push(b',');
-                }
+            list(out, b",\"faults\":[", faults, |out, fault| {
                 json_string(out, fault);
-            }
-            out.push(b']');
+            });
+        }
+        if let Self::NoHealthyProviders { candidates, .. } = self {
+            let told = candidates.get(..CANDIDATES_TOLD_MAX).unwrap_or(candidates);
+            list(out, b",\"candidates\":[", told, |out, candidate| {
+                out.extend_from_slice(b"{\"provider\":");
+                json_string(out, candidate.provider);
+                out.extend_from_slice(b",\"reason\":");
+                json_string(out, &candidate.reason);
+                out.push(b'}');
+            });
+        }
+        if let Self::RateLimit { limit, .. } = self {
+            out.extend_from_slice(b",\"scope\":");
+            json_string(out, &format!("provider {}", limit.provider));
+            out.extend_from_slice(b",\"limit\":");
+            json_string(out, limit.limit.name());
         }
         if let Some(retry) = self.retry() {
             let _ = write!(out, ",\"retry_after_ms\":{}", retry.true_ms);
@@ -110,6 +121,10 @@ impl Refusal<'_> {
         }
         if let Some(retry) = self.retry() {
             retry.write(out);
+        }
+        // The same again would be refused again, whatever a client library thinks of the status.
+        if matches!(status, 400 | 401 | 403 | 404 | 413 | 415) {
+            out.extend_from_slice(NO_RETRY);
         }
         let connection = match (envelope.connection, self.connection()) {
             (Connection::KeepAlive, Connection::KeepAlive) => Connection::KeepAlive,
@@ -160,6 +175,18 @@ impl Refusal<'_> {
     }
 }
 
+/// Appends a list, behind its name and its opening bracket.
+fn list<T>(out: &mut Vec<u8>, start: &[u8], items: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
+    out.extend_from_slice(start);
+    for (place, item) in items.iter().enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        write(out, item);
+    }
+    out.push(b']');
+}
+
 /// When to try again, as the official client libraries understand it.
 #[derive(Clone, Copy)]
 struct Retry {
@@ -202,11 +229,15 @@ impl Retry {
         let _ = write!(out, "Retry-After: {seconds}\r\nretry-after-ms: {ms}\r\n");
         match self.by_itself {
             Repeat::Sensible => {}
-            Repeat::Useless => out.extend_from_slice(b"x-should-retry: false\r\n"),
+            Repeat::Useless => out.extend_from_slice(NO_RETRY),
         }
     }
 }
 
+/// Most candidates that a refusal lists: whoever has more of them looks at the reports.
+pub(super) const CANDIDATES_TOLD_MAX: usize = 32;
+/// Tells client libraries not to repeat by themselves.
+const NO_RETRY: &[u8] = b"x-should-retry: false\r\n";
 /// The longest wait that the headers state: client libraries give up on longer ones.
 const RETRY_HEADER_MAX_MS: u64 = 60_000;
 /// The longest wait that is stated at all: a month, after which every budget starts anew.

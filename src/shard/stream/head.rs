@@ -24,9 +24,11 @@ pub fn begin<'a>(
     let out = &mut caller.out;
     inbound::write_status(up.head.status, out);
     out.extend_from_slice(b"Content-Type: text/event-stream; charset=utf-8\r\n");
-    inbound::write_fields(&up.head, &up.bytes, out);
+    out.extend_from_slice(headers::STREAM_LINES);
+    inbound::write_fields(&up.head, &up.bytes, attempt.crossing(), out);
     let latency = now.since(attempt.sent_at);
-    headers::add(out, &attempt.added(record, latency, Totals::default()));
+    let (job, place) = (attempt.job, attempt.place);
+    headers::add(out, &job.added(place, record, latency, Totals::default()));
     let request = attempt.job.request;
     match request.version {
         Version::Http11 => {

@@ -1,0 +1,135 @@
+//! Names of header fields, as far as their form and their reach are concerned (RFC 9110).
+
+/// Whether `name` can be the name of a field (section 5.6.2).
+#[must_use]
+pub fn is_name(name: &[u8]) -> bool {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    !name.is_empty() && name.iter().all(is_plain)
+}
+
+/// Whether a field is about one connection (section 7.6.1), or is the length, which the sender of
+/// the next message states anew.
+#[must_use]
+pub fn is_hop_by_hop(name: &[u8]) -> bool {
+    let names: &[&[u8]] = match name.len() {
+        2 => &[b"te"],
+        7 => &[b"upgrade", b"trailer"],
+        10 => &[b"connection", b"keep-alive"],
+        14 => &[b"content-length"],
+        16 => &[b"proxy-connection"],
+        17 => &[b"transfer-encoding"],
+        18 => &[b"proxy-authenticate"],
+        19 => &[b"proxy-authorization"],
+        _ => &[],
+    };
+    names.iter().any(|other| other.eq_ignore_ascii_case(name))
+}
+
+/// Whether `value` can be that of `Host`: a host, which may be empty, and at most a port (RFC 9112,
+/// section 3.2; RFC 3986, section 3.2.2).
+#[must_use]
+pub fn is_host(value: &[u8]) -> bool {
+    let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(byte);
+    let (is_named, port) = match value.strip_prefix(b"[") {
+        Some(rest) => {
+            let end = rest.iter().position(|byte| *byte == b']').unwrap_or(0);
+            let (address, port) = rest.split_at(end);
+            let is_address = address.iter().all(|byte| *byte == b':' || is_of_name(byte));
+            (is_address && end > 0, port.get(1..).unwrap_or_default())
+        }
+        None => {
+            let end = value.iter().position(|byte| *byte == b':');
+            let (name, port) = value.split_at(end.unwrap_or(value.len()));
+            (name.iter().all(is_of_name), port)
+        }
+    };
+    let is_port = |port: &[u8]| port.iter().all(u8::is_ascii_digit);
+    is_named && (port.is_empty() || port.strip_prefix(b":").is_some_and(is_port))
+}
+
+/// Whether `name` starts with `prefix`, which is in lower case.
+#[must_use]
+pub fn starts_with(name: &[u8], prefix: &[u8]) -> bool {
+    name.get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_no_separators() {
+        for name in ["a", "X-Title", "x_1.b~|"] {
+            assert!(is_name(name.as_bytes()), "{name}");
+        }
+        for name in ["", "a b", "a:", "a\r\n", "é", "(a)"] {
+            assert!(!is_name(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_a_port() {
+        for host in [
+            "",
+            "a",
+            "a.example",
+            "a:80",
+            "a:",
+            ":80",
+            "127.0.0.1:1",
+            "[::1]",
+            "[::1]:80",
+            "[fe80::1%25en0]:8080",
+            "my_host",
+            "a%2Fb",
+            "xn--bcher-kva.example",
+        ] {
+            assert!(is_host(host.as_bytes()), "{host}");
+        }
+        for host in [
+            "a b",
+            "a/b",
+            "u@a",
+            "a:b",
+            "a:80:80",
+            "http://a",
+            "[::1",
+            "[]",
+            "[]:80",
+            "::1",
+            "[::1]80",
+            "[::1]:x",
+            "a\\b",
+            "a?b",
+            "a#b",
+            "a\"",
+            "bücher.example",
+            "a,b c",
+            "<a>",
+        ] {
+            assert!(!is_host(host.as_bytes()), "{host}");
+        }
+    }
+
+    #[test]
+    fn what_is_about_a_connection_is_known_in_any_case() {
+        for name in [
+            "TE",
+            "Upgrade",
+            "trailer",
+            "Connection",
+            "Keep-Alive",
+            "content-length",
+            "Proxy-Connection",
+            "Transfer-Encoding",
+            "Proxy-Authenticate",
+            "Proxy-Authorization",
+        ] {
+            assert!(is_hop_by_hop(name.as_bytes()), "{name}");
+        }
+        for name in ["", "Accept", "Content-Type", "Proxy-Authorizatiom"] {
+            assert!(!is_hop_by_hop(name.as_bytes()), "{name}");
+        }
+    }
+}
