@@ -25,7 +25,8 @@ use infermux::ledger::state::State;
 use infermux::ledger::terms::Terms;
 use infermux::ledger::totals::Totals;
 use infermux::link::facts::{Ended, Fact, MonthTag, Sample, SampleKind};
-use infermux::link::reports::{Batch, Message, Progress};
+use infermux::link::progress::Progress;
+use infermux::link::reports::{Batch, Message};
 use infermux::link::{meters, queue};
 
 /// How often a shard hands over.

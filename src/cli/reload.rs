@@ -174,8 +174,12 @@ impl Reloader {
             }
         };
         let changes = next.changes.clone();
-        if self.put_in_force(next).is_none() {
+        let Some(stalled) = self.put_in_force(next) else {
             return Outcome::Stopping;
+        };
+        if !stalled.is_empty() {
+            let shards = stalled.join(", ");
+            tracing::warn!(shards, "event loops do not turn: they follow when they do");
         }
         self.common.process.count_reload(Reloaded::Yes);
         for change in &changes.changed {
@@ -186,7 +190,7 @@ impl Reloader {
         }
         let (count, path) = (changes.changed.len(), self.source.path.display());
         tracing::info!(changes = count, config = %path, "the configuration is reloaded");
-        Outcome::Done(changes)
+        Outcome::Done { changes, stalled }
     }
 
     /// Reads all files.
@@ -215,8 +219,9 @@ impl Reloader {
         })
     }
 
-    /// Puts `next` in force, step by step; `None`: the process stops in the meantime.
-    fn put_in_force(&mut self, next: Next) -> Option<()> {
+    /// Puts `next` in force, step by step; returns the event loops that were left out, since they
+    /// do not turn. `None`: the process stops in the meantime.
+    fn put_in_force(&mut self, next: Next) -> Option<Vec<String>> {
         let Seated { seats, plan, fresh } = next.seated;
         // The former era is given up here and not by a shard, which has better things to do.
         let former = self.common.era.load();
@@ -242,8 +247,15 @@ impl Reloader {
         let era = Era::new(number, terms, self.certificate.config(), token);
         self.common.era.publish(Arc::new(era));
         self.bells.ring();
-        let adopted = || self.common.progress.have_adopted(number);
-        self.wait(Instant::NEVER, adopted).then_some(())
+        let progress = &self.common.progress;
+        // One that is only slow is waited for, so that the caller finds the file in force.
+        let patience = clock::now() + STALL_PATIENCE;
+        let adopted = || {
+            let is_patient = clock::now() < patience;
+            progress.have_adopted(number) && (!is_patient || progress.left_out(number).is_empty())
+        };
+        let is_in_force = self.wait(Instant::NEVER, adopted);
+        is_in_force.then(|| progress.names(progress.left_out(number)))
     }
 
     /// Lets the coordinator go by the terms that are published.
@@ -288,5 +300,7 @@ impl Reloader {
     }
 }
 
+/// How long a loop that does not turn is waited for before it is left out.
+const STALL_PATIENCE: Duration = Duration::from_secs(1);
 /// Pause between two looks at what is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(1);

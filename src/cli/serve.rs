@@ -17,7 +17,7 @@ use crate::cli::log::Log;
 use crate::cli::overrides::Overrides;
 use crate::cli::reload::{Certificate, Reloader, Source};
 use crate::cli::server::TOKEN;
-use crate::cli::stop::{Bells, Running};
+use crate::cli::stop::{Bells, Running, Watchdog};
 use crate::cli::terminal;
 use crate::cli::threads;
 use crate::cli::{FAILED, UNUSABLE};
@@ -36,8 +36,9 @@ use crate::link::buffered;
 use crate::link::events::{self, Event, EventSender};
 use crate::link::latest::Latest;
 use crate::link::meters::{self, MeterSender};
+use crate::link::progress::Progress;
 use crate::link::reloads;
-use crate::link::reports::{self, Progress, Reporter};
+use crate::link::reports::{self, Reporter};
 use crate::link::retries::Retries;
 use crate::link::states;
 use crate::shard::era::Era;
@@ -79,7 +80,9 @@ pub fn run(flags: &ServeFlags) -> u8 {
     };
     let manager = manager();
     match start(source, plan, &log, health) {
-        Ok(running) => running.telling(manager).attend(flags.graceful_shutdown),
+        Ok(running) => running
+            .telling(manager, watchdog())
+            .attend(flags.graceful_shutdown),
         Err(NotStarted::Asked(code)) => code,
         Err(NotStarted::Failed(problem)) => {
             tracing::error!("{problem}");
@@ -96,6 +99,23 @@ fn manager() -> Manager {
         manager.inspect_err(|fault| tracing::warn!(%fault, place, "NOTIFY_SOCKET cannot be used"))
     });
     manager.and_then(Result::ok).unwrap_or_default()
+}
+
+/// Whether the service manager wants to hear that all is well: it is told twice in the time after
+/// which it takes silence for a fault. The tests of a debug build may shorten the patience with a
+/// loop that does not turn.
+fn watchdog() -> Option<Watchdog> {
+    let pid = environment::setting("WATCHDOG_PID");
+    let is_meant = pid.is_none_or(|pid| pid == std::process::id().to_string());
+    let micros = environment::setting("WATCHDOG_USEC").filter(|_| is_meant)?;
+    let micros = micros.parse().ok().filter(|micros| *micros > 0)?;
+    let shorter = environment::variable("INFERMUX_TEST_STALL_MAX_MS");
+    let shorter = shorter.filter(|_| cfg!(debug_assertions));
+    let millis = shorter.and_then(|millis| millis.parse().ok());
+    Some(Watchdog {
+        every: Duration::from_micros(micros) / 2,
+        stall_max: Duration::from_millis(millis.unwrap_or(30_000)),
+    })
 }
 
 /// The file with what flags and environment say; or `None`, and all faults are told.

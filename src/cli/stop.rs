@@ -8,6 +8,7 @@ use crate::cli::FAILED;
 use crate::link::events::{Event, EventReceiver};
 use crate::link::gate::Phase;
 use crate::link::reports::{Message, Reporter};
+use crate::link::watch::Watch;
 use crate::shard::run::Common;
 use crate::sys::bell::Ringer;
 use crate::sys::clock;
@@ -28,6 +29,21 @@ pub struct Running {
     broken: bool,
     /// Who started the process, where that wants to know how it is doing.
     manager: Manager,
+    /// Whether it wants to hear that all is well.
+    watchdog: Option<Watchdog>,
+    /// When it was told last.
+    told_at: Instant,
+    /// Whether the event loops turn.
+    watch: Watch,
+}
+
+/// That a service manager starts the process anew unless it hears that all is well.
+#[derive(Clone, Copy, Debug)]
+pub struct Watchdog {
+    /// How often it is told.
+    pub every: Duration,
+    /// How long an event loop may take to turn before it is told no more.
+    pub stall_max: Duration,
 }
 
 /// The bells of the event loops.
@@ -69,18 +85,25 @@ impl Running {
             reporter,
             bookkeepers,
             shards: bells.shards.len(),
+            watch: Watch::new(Arc::clone(&common.progress)),
             common,
             bells,
             told,
             broken: false,
             manager: Manager::default(),
+            watchdog: None,
+            told_at: Instant::ZERO,
         }
     }
 
     /// The same, and the service manager is told of it.
     #[must_use]
-    pub fn telling(self, manager: Manager) -> Self {
-        Self { manager, ..self }
+    pub fn telling(self, manager: Manager, watchdog: Option<Watchdog>) -> Self {
+        Self {
+            manager,
+            watchdog,
+            ..self
+        }
     }
 
     /// Waits until the process is to end, and lets requests finish within `graceful`; the exit
@@ -179,10 +202,28 @@ impl Running {
         Ok(true)
     }
 
+    /// Looks whether the event loops turn, and tells the service manager while they do.
+    fn look(&mut self, now: Instant) {
+        let stall = self.watch.look(now);
+        let is_due = |watchdog: &&Watchdog| now >= self.told_at + watchdog.every;
+        if let Some(watchdog) = self.watchdog.as_ref().filter(is_due)
+            && stall < watchdog.stall_max
+        {
+            self.manager.alive();
+            self.told_at = now;
+        }
+    }
+
     /// Waits for something to act on; what should not have happened is logged.
     fn wait(&mut self, until: Instant) -> Woken {
         loop {
-            let Some(event) = self.told.next_within(until.since(clock::now())) else {
+            let now = clock::now();
+            self.look(now);
+            let wait = until.since(now).min(LOOK_EVERY);
+            let Some(event) = self.told.next_within(wait) else {
+                if clock::now() < until {
+                    continue;
+                }
                 return Woken::Over;
             };
             match event {
@@ -248,6 +289,8 @@ impl Running {
     }
 }
 
+/// Pause between two looks at whether the event loops turn.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long the coordinator may take to close the books.
 const BOOKS_MAX: Duration = Duration::from_secs(2);
 /// Pause before a full inbox is tried again.
@@ -265,7 +308,8 @@ mod tests {
     use crate::exchange::catalogue::Catalogue;
     use crate::ledger::terms::Terms;
     use crate::link::latest::Latest;
-    use crate::link::reports::{self, Incoming, Progress};
+    use crate::link::progress::Progress;
+    use crate::link::reports::{self, Incoming};
     use crate::link::retries::Retries;
     use crate::link::{addresses, buffered, events, queue, reloads};
     use crate::shard::era::Era;

@@ -7,7 +7,8 @@ use crate::exchange::checkup;
 use crate::ledger::books::Books;
 use crate::link::gate::Gates;
 use crate::link::orders::Health;
-use crate::report::providers::ProviderReport;
+use crate::link::progress::Progress;
+use crate::report::providers::{self, ProviderReport, TurnedReport};
 
 /// Describes `provider` at `time`.
 pub(super) fn describe<'a>(
@@ -52,5 +53,14 @@ pub(super) fn describe<'a>(
             .map(|one| one.since),
         last_error_at: complaint.as_ref().map(|one| one.at),
         last_error: complaint.map(|one| one.why.clone()),
+    })
+}
+
+/// The answer to a change of a circuit by hand.
+pub(super) fn turned(provider: ProviderReport<'_>, progress: &Progress) -> Vec<u8> {
+    let stalled_shards = progress.stalled();
+    providers::body(&TurnedReport {
+        provider,
+        stalled_shards,
     })
 }

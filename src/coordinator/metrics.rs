@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::ids::ShardId;
 use crate::base::money::NanoUsd;
 use crate::coordinator::reports::Known;
 use crate::decide::outcome::Outcome;
@@ -214,17 +213,9 @@ fn standing(out: &mut Exposition, known: &Known) {
 fn shards(out: &mut Exposition, known: &Known) {
     let mut loops: Vec<_> = known.totals.loops().iter().collect();
     loops.sort_by_key(|(shard, _)| shard.index());
-    let name = |shard: ShardId| {
-        if shard.index() + 1 == loops.len() {
-            String::from("control")
-        } else {
-            shard.index().to_string()
-        }
-    };
-    let loops: Vec<(String, &LoopMeter)> = loops
-        .iter()
-        .map(|(shard, meter)| (name(*shard), &**meter))
-        .collect();
+    let names = known.progress.names(loops.iter().map(|(shard, _)| *shard));
+    let meters = loops.iter().map(|(_, meter)| &**meter);
+    let loops: Vec<(String, &LoopMeter)> = names.into_iter().zip(meters).collect();
     out.begin(Family::ShardRequests);
     for (name, one) in &loops {
         out.value(&[name], one.requests_total.get());
@@ -242,6 +233,11 @@ fn shards(out: &mut Exposition, known: &Known) {
     out.begin(Family::ShardDelay);
     for (name, one) in &loops {
         histogram(out, &[name], OWN_BOUNDS, std::iter::once(&one.delay));
+    }
+    out.begin(Family::ShardStalls);
+    let progress = &known.progress;
+    for (name, id) in progress.names(progress.ids()).iter().zip(progress.ids()) {
+        out.value(&[name], progress.stalls(id));
     }
 }
 

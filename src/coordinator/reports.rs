@@ -13,6 +13,7 @@ use crate::ledger::totals::{SeriesTotal, Totals};
 use crate::link::histogram::HistogramSum;
 use crate::link::meters::{NOBODY, Party};
 use crate::link::orders::Health;
+use crate::link::progress::Progress;
 use crate::link::queue::Taker;
 use crate::link::reports::{Ask, Question};
 use crate::report::costs::{
@@ -50,6 +51,8 @@ pub struct Known {
     pub state_write_failures: u64,
     /// Reloads of the configuration that succeeded, and that failed.
     pub reloads: [u64; 2],
+    /// Which event loops turn.
+    pub progress: Arc<Progress>,
 }
 
 /// How a provider is.
@@ -146,6 +149,7 @@ fn status(known: &Known) -> StatusReport {
         requests_total: loops().map(|meter| meter.requests_total.get()).sum(),
         requests_last_minute: loops().map(|meter| meter.requests.sum(now)).sum(),
         errors_last_minute: loops().map(|meter| meter.errors.sum(now)).sum(),
+        stalled_shards: known.progress.stalled(),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
 use crate::config::plan::{Plan, Provider};
 use crate::coordinator::changes::Changes;
-use crate::coordinator::describe::describe;
+use crate::coordinator::describe::{describe, turned};
 use crate::coordinator::publish::{Folder, Publisher};
 use crate::coordinator::reports::{BudgetStanding, Job, Known, ProviderStanding};
 use crate::coordinator::time::Time;
@@ -24,8 +24,9 @@ use crate::link::gate::Gates;
 use crate::link::latest::Latest;
 use crate::link::meters::MeterReceiver;
 use crate::link::orders::{Circuit, Order};
+use crate::link::progress::Progress;
 use crate::link::queue::Giver;
-use crate::link::reports::{Ask, Batch, Inbox, Incoming, Message, Progress, Question};
+use crate::link::reports::{Ask, Batch, Inbox, Incoming, Message, Question};
 use crate::link::states::StateSender;
 use crate::report::providers::{self, ProviderReport};
 use crate::sys::clock;
@@ -391,9 +392,8 @@ impl Coordinator {
     }
 
     fn report(&mut self, time: Time, ask: Ask) {
-        let Self {
-            plan, gates, books, ..
-        } = self;
+        let (plan, gates, progress) = (&self.plan, &self.gates, &*self.progress);
+        let books = &mut self.books;
         let body = match ask.question {
             Question::Providers => {
                 let all: Vec<ProviderReport<'_>> = plan
@@ -408,7 +408,7 @@ impl Coordinator {
             Question::Circuit(id, _) => plan
                 .find_provider(id)
                 .and_then(|one| describe(books, gates, time, one))
-                .map_or_else(Vec::new, |one| providers::body(&one)),
+                .map_or_else(Vec::new, |one| turned(one, progress)),
             Question::Adopt => Vec::new(),
             Question::Status
             | Question::Metrics
@@ -459,6 +459,7 @@ impl Coordinator {
             transitions: self.changes.counts(),
             state_write_failures: self.writer.as_ref().map_or(0, StateSender::failures),
             reloads: gates.process().reloads(),
+            progress: Arc::clone(&self.progress),
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod lists;
 pub mod log;
 pub mod meters;
 pub mod orders;
+pub mod progress;
 pub mod provider_gate;
 pub mod queue;
 pub mod recent;
@@ -22,6 +23,7 @@ pub mod reloads;
 pub mod reports;
 pub mod retries;
 pub mod states;
+pub mod watch;
 
 /// A value on a cache line of its own, so that writers of neighbours do not slow each other down.
 /// 128 bytes: x86 fetches lines in pairs, and some ARM cores have lines that long.

@@ -25,7 +25,12 @@ pub struct Reload {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The file is in force.
-    Done(Changes),
+    Done {
+        /// What changes.
+        changes: Changes,
+        /// Event loops that do not turn: they go by the file as soon as they do.
+        stalled: Vec<String>,
+    },
     /// The file cannot be used, and nothing has changed; all that is wrong with it.
     Refused(Vec<String>),
     /// The process is stopping.

@@ -1,17 +1,14 @@
-//! The way of facts and questions to the coordinator, and how far it has come with them.
+//! The way of facts and questions to the coordinator.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 
 use crate::base::ids::{ProviderId, ShardId};
-use crate::base::limits::PROVIDER_SEATS_MAX;
 use crate::base::range::Range;
 use crate::base::time::WallTime;
-use crate::link::Padded;
 use crate::link::facts::Fact;
 use crate::link::orders::Health;
 use crate::link::provider_gate::Complaint;
@@ -123,120 +120,6 @@ impl Reply {
     }
 }
 
-/// How far each shard has reported, how far the coordinator has merged it, which configuration
-/// each goes by, and how many successes have ended on each.
-#[derive(Debug)]
-pub struct Progress {
-    shards: Box<[Padded<ShardProgress>]>,
-}
-
-#[derive(Debug)]
-struct ShardProgress {
-    /// Number of the batch that the shard's latest fact is in, or will be.
-    pending: AtomicU64,
-    /// Number of the last batch that is in force.
-    merged: AtomicU64,
-    /// Number of the configuration that the shard's next request goes by; `u64::MAX` once it takes
-    /// none.
-    adopted: AtomicU64,
-    /// By provider, how many of its answers were successes.
-    successes: Box<[AtomicU64]>,
-}
-
-impl Default for ShardProgress {
-    fn default() -> Self {
-        Self {
-            pending: AtomicU64::default(),
-            merged: AtomicU64::default(),
-            adopted: AtomicU64::default(),
-            successes: (0..PROVIDER_SEATS_MAX)
-                .map(|_| AtomicU64::default())
-                .collect(),
-        }
-    }
-}
-
-impl Progress {
-    /// Nothing reported yet.
-    #[must_use]
-    pub fn new(shards: usize) -> Self {
-        Self {
-            shards: (0..shards).map(|_| Padded::default()).collect(),
-        }
-    }
-
-    /// The shard has a fact that will be in the batch of this number; only the shard calls this.
-    pub fn announce(&self, shard: ShardId, number: u64) {
-        self.shards[shard.index()]
-            .0
-            .pending
-            .store(number, Ordering::Release);
-    }
-
-    /// The batch is in force; only the coordinator calls this.
-    pub fn merged(&self, shard: ShardId, number: u64) {
-        self.shards[shard.index()]
-            .0
-            .merged
-            .store(number, Ordering::Release);
-    }
-
-    /// Whether a shard's batch is in force.
-    #[must_use]
-    pub fn is_merged(&self, shard: ShardId, number: u64) -> bool {
-        self.shards[shard.index()].0.merged.load(Ordering::Acquire) >= number
-    }
-
-    /// A success has ended on the shard; only the shard calls this.
-    pub fn succeeded(&self, shard: ShardId, provider: ProviderId) {
-        if let Some(count) = self.shards[shard.index()].0.successes.get(provider.index()) {
-            let next = count.load(Ordering::Relaxed) + 1;
-            count.store(next, Ordering::Release);
-        }
-    }
-
-    /// How many successes of a provider have ended so far, over all shards.
-    #[must_use]
-    pub fn successes(&self, provider: ProviderId) -> u64 {
-        self.shards
-            .iter()
-            .filter_map(|shard| shard.0.successes.get(provider.index()))
-            .map(|count| count.load(Ordering::Acquire))
-            .sum()
-    }
-
-    /// The shard goes by the configuration of this number; only the shard calls this.
-    pub fn adopted(&self, shard: ShardId, number: u64) {
-        self.shards[shard.index()]
-            .0
-            .adopted
-            .store(number, Ordering::Release);
-    }
-
-    /// Whether all shards go by the configuration of this number or a later one.
-    #[must_use]
-    pub fn have_adopted(&self, number: u64) -> bool {
-        let mut shards = self.shards.iter();
-        shards.all(|shard| shard.0.adopted.load(Ordering::Acquire) >= number)
-    }
-
-    /// By shard, the batch that holds, or will hold, its latest fact.
-    #[must_use]
-    pub fn pending(&self) -> Vec<u64> {
-        self.shards
-            .iter()
-            .map(|shard| shard.0.pending.load(Ordering::Acquire))
-            .collect()
-    }
-
-    /// Whether all of these batches are in force.
-    #[must_use]
-    pub fn are_merged(&self, numbers: &[u64]) -> bool {
-        let mut shards = self.shards.iter().zip(numbers);
-        shards.all(|(shard, number)| shard.0.merged.load(Ordering::Acquire) >= *number)
-    }
-}
-
 /// The end that reports and asks.
 #[derive(Clone, Debug)]
 pub struct Reporter(Sender<Message>);
@@ -306,28 +189,6 @@ const BATCHES_MAX: usize = 4_096;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_report_is_complete_when_all_that_was_pending_is_merged() {
-        let progress = Progress::new(2);
-        progress.announce(ShardId(1), 3);
-        let pending = progress.pending();
-        assert_eq!(pending, [0, 3]);
-        progress.merged(ShardId(1), 2);
-        assert!(!progress.are_merged(&pending) && !progress.is_merged(ShardId(1), 3));
-        progress.merged(ShardId(1), 3);
-        assert!(progress.are_merged(&pending) && progress.is_merged(ShardId(1), 3));
-    }
-
-    #[test]
-    fn successes_are_counted_over_all_shards() {
-        let progress = Progress::new(3);
-        for (shard, provider) in [(0, 1), (2, 1), (2, 1), (2, 0)] {
-            progress.succeeded(ShardId(shard), ProviderId(provider));
-        }
-        let counts = [0, 1, 2].map(|provider| progress.successes(ProviderId(provider)));
-        assert_eq!(counts, [1, 3, 0]);
-    }
 
     #[test]
     fn what_does_not_fit_comes_back() {

@@ -47,6 +47,7 @@ pub enum Family {
     ShardConnections,
     ShardCpu,
     ShardDelay,
+    ShardStalls,
     BuildInfo,
     ProcessCpu,
     ProcessResident,
@@ -72,7 +73,7 @@ pub struct Row {
 }
 
 /// All metrics, in the order in which they are shown: the only list of them.
-pub const ROWS: [Row; 36] = [
+pub const ROWS: [Row; 37] = [
     Row {
         family: Family::Requests,
         name: "infermux_requests_total",
@@ -282,6 +283,13 @@ pub const ROWS: [Row; 36] = [
         kind: Kind::Histogram,
         labels: &["shard"],
         help: "How late an event loop's 10-ms tick was, while it had something to report.",
+    },
+    Row {
+        family: Family::ShardStalls,
+        name: "infermux_shard_stalls_total",
+        kind: Kind::Counter,
+        labels: &["shard"],
+        help: "Times that an event loop did not turn for 100 ms.",
     },
     Row {
         family: Family::BuildInfo,

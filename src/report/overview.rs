@@ -14,6 +14,9 @@ pub struct StatusSeen {
     requests_total: u64,
     requests_last_minute: u64,
     errors_last_minute: u64,
+    /// An older router does not tell.
+    #[serde(default)]
+    stalled_shards: Vec<String>,
 }
 
 /// One provider in the answer of `/_infermux/providers`; what an older router does not tell is
@@ -154,17 +157,19 @@ pub fn status(status: &StatusSeen, all: &[ProviderSeen], paint: Paint) -> String
         format!("{healthy} of {total} healthy"),
         is(healthy == total),
     );
-    table::pairs(
-        &[
-            ("version", Cell::plain(&status.version)),
-            ("uptime", Cell::plain(uptime(status.uptime_seconds))),
-            ("providers", healthy),
-            ("circuits", circuits),
-            ("requests", Cell::number(Some(status.requests_total))),
-            ("last minute", recent),
-        ],
-        paint,
-    )
+    let mut pairs = vec![
+        ("version", Cell::plain(&status.version)),
+        ("uptime", Cell::plain(uptime(status.uptime_seconds))),
+        ("providers", healthy),
+        ("circuits", circuits),
+        ("requests", Cell::number(Some(status.requests_total))),
+        ("last minute", recent),
+    ];
+    if !status.stalled_shards.is_empty() {
+        let names = status.stalled_shards.join(", ");
+        pairs.push(("stalled shards", Cell::new(names, Tone::Bad)));
+    }
+    table::pairs(&pairs, paint)
 }
 
 /// The first models, and how many more there are.

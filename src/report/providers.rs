@@ -55,6 +55,17 @@ pub struct ProviderReport<'a> {
     pub last_error_at: Option<WallTime>,
 }
 
+/// A provider whose circuit was changed by hand.
+#[derive(Clone, Debug, Serialize)]
+pub struct TurnedReport<'a> {
+    /// The provider as it is then.
+    #[serde(flatten)]
+    pub provider: ProviderReport<'a>,
+    /// Event loops that do not turn: what they have not told yet is not in the figures.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stalled_shards: Vec<String>,
+}
+
 /// The body of an answer that holds `report`.
 #[must_use]
 pub fn body(report: &impl Serialize) -> Vec<u8> {

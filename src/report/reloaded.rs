@@ -7,15 +7,23 @@ struct Reloaded<'a> {
     status: &'static str,
     changed: &'a [String],
     needs_restart: &'a [&'static str],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    stalled_shards: &'a [String],
 }
 
-/// The body of the answer: what has taken effect, and the keys that take effect with a restart.
+/// The body of the answer: what has taken effect, the keys that take effect with a restart, and the
+/// event loops that follow when they turn.
 #[must_use]
-pub fn body(changed: &[String], needs_restart: &[&'static str]) -> Vec<u8> {
+pub fn body(
+    changed: &[String],
+    needs_restart: &[&'static str],
+    stalled_shards: &[String],
+) -> Vec<u8> {
     let reloaded = Reloaded {
         status: "reloaded",
         changed,
         needs_restart,
+        stalled_shards,
     };
     // Nothing in it can fail to be written.
     serde_json::to_vec(&reloaded).unwrap_or_default()

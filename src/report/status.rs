@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// The process at a glance.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct StatusReport {
     /// infermux's version.
     pub version: &'static str,
@@ -19,4 +19,6 @@ pub struct StatusReport {
     pub requests_last_minute: u64,
     /// Those of these that ended with 429 or 5xx.
     pub errors_last_minute: u64,
+    /// Event loops that have not turned for 100 ms, named as in metrics.
+    pub stalled_shards: Vec<String>,
 }

@@ -24,6 +24,8 @@ use crate::shard::choose;
 use crate::shard::conclude;
 use crate::shard::decode;
 use crate::shard::manage;
+#[cfg(debug_assertions)]
+use crate::shard::mishap;
 use crate::shard::models;
 use crate::shard::permit::Permit;
 use crate::shard::refuse;
@@ -124,13 +126,6 @@ pub async fn answer(
     }
 }
 
-/// Lets the tests of a debug build see that a panic ends one connection and nothing else.
-#[cfg(debug_assertions)]
-fn panic_if_asked(caller: &Caller) {
-    let asked = caller.head.value(&caller.bytes, "x-infermux-test-panic");
-    assert!(asked.is_none(), "a panic was asked for");
-}
-
 async fn infer(
     shard: &Rc<Shard>,
     caller: &mut Caller,
@@ -153,7 +148,7 @@ async fn infer(
     let mut record = Record::new(shard, request);
     record.model = Some(&ask.model);
     #[cfg(debug_assertions)]
-    panic_if_asked(caller);
+    mishap::play(caller);
     let Some(routed) = choose::route(shard, endpoint, &ask.model) else {
         let refusal = Refusal::ModelNotFound { model: &ask.model };
         return refuse::tell(shard, caller, request, &mut record, &refusal).await;

@@ -129,8 +129,8 @@ async fn reload(
         }
     };
     let refusal = match outcome.as_ref().map(Option::as_deref) {
-        Some(Some(Outcome::Done(changes))) => {
-            let body = reloaded::body(&changes.changed, &changes.needs_restart);
+        Some(Some(Outcome::Done { changes, stalled })) => {
+            let body = reloaded::body(&changes.changed, &changes.needs_restart, stalled);
             let answer = Answer::json(200, body);
             return local::answer(shard, caller, request, record, answer).await;
         }

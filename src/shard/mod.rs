@@ -5,6 +5,7 @@
 //! shut down and the operation ends by itself ([`timers`]).
 
 pub mod attempt;
+mod bell;
 pub mod body;
 pub mod buffers;
 pub mod caller;
@@ -25,6 +26,8 @@ pub mod local;
 pub mod log;
 pub mod manage;
 pub mod meters;
+#[cfg(debug_assertions)]
+mod mishap;
 pub mod models;
 pub mod nudge;
 pub mod outbox;

@@ -11,7 +11,8 @@ use crate::base::limits::{FACTS_HELD_MAX, FACTS_PER_BATCH};
 use crate::decide::outcome::Signal;
 use crate::link::facts::{Ended, Fact};
 use crate::link::meters::LoopMeter;
-use crate::link::reports::{Batch, Message, Progress, Reporter};
+use crate::link::progress::Progress;
+use crate::link::reports::{Batch, Message, Reporter};
 use crate::shard::nudge::Nudge;
 use crate::sys::clock;
 

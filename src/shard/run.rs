@@ -9,8 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use monoio::io::AsyncReadRent;
-use monoio::net::{TcpListener, UnixStream};
+use monoio::net::TcpListener;
 use rustls::ClientConfig;
 
 use crate::base::ids::{ProviderId, RouteId, ShardId};
@@ -29,11 +28,13 @@ use crate::link::latest::Latest;
 use crate::link::lists::Said;
 use crate::link::log::LogSender;
 use crate::link::meters::MeterSender;
+use crate::link::progress::Progress;
 use crate::link::queue::Giver;
 use crate::link::reloads::ReloadSender;
-use crate::link::reports::{Progress, Reporter};
+use crate::link::reports::Reporter;
 use crate::link::retries::Retries;
 use crate::report::line::Lines;
+use crate::shard::bell::Bell;
 use crate::shard::buffers::Buffers;
 use crate::shard::era::Era;
 use crate::shard::log::AccessLog;
@@ -144,6 +145,8 @@ pub struct Loop {
     pub relays: RefCell<Vec<Box<Spare>>>,
     /// What it has learned of the providers, by id.
     known: RefCell<Vec<Known>>,
+    /// The last step in which it was seen not to turn, as far as it knows.
+    last_stall: Cell<u64>,
     /// Callers' connections that are open.
     pub open: Cell<usize>,
     /// Told when the last of them closes.
@@ -219,16 +222,20 @@ impl Current {
     /// The shard that a request goes by which begins now.
     #[must_use]
     pub fn shard(&self) -> Rc<Shard> {
+        // A reload does not wait for a loop that does not turn.
+        let stall = self.own.progress.stalled_in(self.own.id);
+        if self.own.last_stall.replace(stall) != stall {
+            self.adopt();
+        }
         Rc::clone(&self.shard.borrow())
     }
 
-    /// Goes by the era that is published, if it is another one; whether it is. Requests under way
-    /// go on by theirs.
-    fn adopt(&self) -> bool {
+    /// Goes by the era that is published, if it is another one; requests under way stay by theirs.
+    fn adopt(&self) {
         let before = self.shard();
         let era = self.own.era.load();
         if era.number == before.era.number {
-            return false;
+            return;
         }
         for id in &era.terms.fresh.providers {
             self.own.forget(*id);
@@ -238,13 +245,10 @@ impl Current {
                 self.own.pool.forget(provider.id);
             }
         }
-        let number = era.number;
         let after = Shard::new(Rc::clone(&self.own), era, |era| {
             era.from_former(&before.answers.borrow(), USUAL_ANSWER)
         });
         *self.shard.borrow_mut() = Rc::new(after);
-        self.own.progress.adopted(self.own.id, number);
-        true
     }
 }
 
@@ -306,6 +310,8 @@ impl Loop {
 
 impl Shard {
     fn new(own: Rc<Loop>, era: Arc<Era>, answers: impl FnOnce(&Era) -> Vec<u64>) -> Self {
+        // The first one, too, may be that of a reload. Nothing begins before it is in its place.
+        own.progress.adopted(own.id, era.number);
         Self {
             own,
             plan: Arc::clone(&era.terms.plan),
@@ -382,6 +388,7 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
     } = own;
     let door = listener.as_ref().map(|(_, door)| *door);
     let progress = Arc::clone(&common.progress);
+    guarded::count_steps(id, Arc::clone(&progress));
     let buffers = Rc::<Buffers>::default();
     let current = Rc::new(Current::new(Rc::new(Loop {
         id,
@@ -401,6 +408,7 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
         relays: RefCell::default(),
         known: RefCell::default(),
         open: Cell::new(0),
+        last_stall: Cell::new(0),
         emptied: Nudge::default(),
         common,
     })));
@@ -442,13 +450,15 @@ async fn stand_by(current: &Rc<Current>, duty: Duty, bell: &mut Bell) -> io::Res
         Duty::Control { checked } => checked.map(|tell| health::begin(current, tell)),
         Duty::Callers => None,
     };
+    let mut before = current.shard();
     loop {
         bell.heard().await?;
-        let before = current.shard();
-        if current.adopt()
+        current.adopt();
+        let former = std::mem::replace(&mut before, current.shard());
+        if former.era.number != before.era.number
             && let Some(checks) = &checks
         {
-            health::check_changed(current, checks, &before.plan);
+            health::check_changed(current, checks, &former.plan);
         }
     }
 }
@@ -464,32 +474,6 @@ async fn cut_when_stopping(current: Rc<Current>, mut bell: Bell) {
         // Again and again: a request may open a connection after the first cut.
         current.timers.cut_all();
         monoio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// The end of a bell that hears.
-struct Bell {
-    stream: UnixStream,
-    rings: Vec<u8>,
-}
-
-impl Bell {
-    fn new(stream: StdUnixStream) -> io::Result<Self> {
-        let rings = Vec::with_capacity(64);
-        Ok(Self {
-            stream: UnixStream::from_std(stream)?,
-            rings,
-        })
-    }
-
-    /// Waits for a ring.
-    async fn heard(&mut self) -> io::Result<()> {
-        let (result, rings) = self.stream.read(std::mem::take(&mut self.rings)).await;
-        self.rings = rings;
-        match result? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            _ => Ok(()),
-        }
     }
 }
 

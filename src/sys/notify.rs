@@ -49,6 +49,11 @@ impl Manager {
         self.tell("STOPPING=1");
     }
 
+    /// All is well: without this for too long, the manager starts the process anew.
+    pub fn alive(&self) {
+        self.tell("WATCHDOG=1");
+    }
+
     fn tell(&self, state: &str) {
         if let Some((socket, address)) = &self.0 {
             let _ = socket.send_to_addr(state.as_bytes(), address);
@@ -79,6 +84,8 @@ mod tests {
         let reloading = heard(listener);
         let micros = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=");
         assert!(micros.unwrap().parse::<u64>().unwrap() > 0);
+        manager.alive();
+        assert_eq!(heard(listener), "WATCHDOG=1");
         manager.stopping();
         assert_eq!(heard(listener), "STOPPING=1");
     }

@@ -44,6 +44,7 @@ mod secrets;
 mod serving;
 mod shutdown;
 mod split;
+mod stall;
 mod start;
 mod streams;
 mod tls;

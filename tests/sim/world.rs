@@ -19,8 +19,9 @@ use infermux::link::gate::Gates;
 use infermux::link::latest::Latest;
 use infermux::link::meters;
 use infermux::link::orders::Health;
+use infermux::link::progress::Progress;
 use infermux::link::queue;
-use infermux::link::reports::{self, Ask, ByHand, Inbox, Message, Progress, Question, Reply};
+use infermux::link::reports::{self, Ask, ByHand, Inbox, Message, Question, Reply};
 use infermux::link::states::{self, Next, StateReceiver};
 use infermux::shard::reports::Reports;
 
