@@ -124,7 +124,7 @@ fn measured(case: &Case) -> Duration {
     spent
 }
 
-/// What a shard hands over: four facts for each request, as it reports them.
+/// What a shard hands over: three facts for each request, as it reports them.
 fn batch(
     case: &Case,
     now: Instant,
@@ -138,17 +138,12 @@ fn batch(
         let place = u16::try_from(*turn % u32::from(case.providers));
         let provider = ProviderId(place.expect("less than there are"));
         let budget = BudgetId(*turn % case.budgets);
-        let (reserved, tokens) = (NanoUsd::new(180), Tokens::new(300));
+        let tokens = Tokens::new(300);
         facts.push(Fact::Admitted {
             provider,
             at: now,
             requests: 1,
             tokens,
-        });
-        facts.push(Fact::Reserved {
-            budget,
-            month,
-            amount: reserved,
         });
         facts.push(Fact::Ended(Ended {
             provider,
@@ -160,6 +155,7 @@ fn batch(
                 kind: SampleKind::WholeAnswer,
             }),
             reserved: tokens,
+            excess: Tokens::ZERO,
             used: Tokens::new(29),
             probe: None,
             successes_before: 0,
@@ -167,7 +163,6 @@ fn batch(
         facts.push(Fact::Settled {
             budget,
             month,
-            reserved,
             cost: NanoUsd::new(30),
         });
     }

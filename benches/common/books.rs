@@ -73,6 +73,7 @@ fn ended(at: Instant, signal: Signal) -> Fact {
         signal,
         sample: (signal == Signal::Success).then_some(sample),
         reserved: Tokens::new(300),
+        excess: Tokens::ZERO,
         used: Tokens::new(29),
         probe: None,
         successes_before: 0,

@@ -66,23 +66,17 @@ pub(crate) fn take_and_give() -> Run {
 pub(crate) fn reserve() -> Run {
     let gate = BudgetGate::default();
     let monthly = NanoUsd::new(1 << 50);
-    gate.start_month(MonthTag(3), monthly);
+    gate.start_month(MonthTag(3), 1 << 50, NanoUsd::ZERO);
     let ask = Ask {
         prompt: NanoUsd::new(30),
         whole: NanoUsd::new(180),
     };
     Box::new(move || {
-        let reserved = gate.reserve(|left, spent| {
-            let standing = Standing {
-                monthly,
-                spent,
-                left,
-            };
-            match budget::admit(&standing, black_box(&ask)) {
-                Admission::Reserve(amount) => Ok(amount),
-                refused @ (Admission::RefuseForGood | Admission::RefuseInFlight) => Err(refused),
-            }
-        });
+        let decide = |standing: &Standing| match budget::admit(standing, black_box(&ask)) {
+            Admission::Reserve(share) => Ok(share),
+            refused @ (Admission::RefuseForGood | Admission::RefuseInFlight) => Err(refused),
+        };
+        let reserved = gate.reserve(monthly, decide);
         let _ = black_box(reserved);
     })
 }

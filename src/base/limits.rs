@@ -136,8 +136,8 @@ pub const LOG_BATCH_BYTES: usize = 256 << 10;
 /// allowed, an eighth of them.
 pub const OPEN_FILES_RESERVE: u64 = 1_024;
 /// Facts that a shard gathers before it hands them over: those of 256 requests, each of which is
-/// admitted, reserved, ended and settled.
-pub const FACTS_PER_BATCH: usize = 4 * 256;
+/// admitted, ended and settled.
+pub const FACTS_PER_BATCH: usize = 3 * 256;
 /// Facts that a shard holds while the coordinator does not read; beyond, successes are forgotten.
 pub const FACTS_HELD_MAX: usize = 65_536;
 /// Rows of a provider's failures that are remembered while later ones are known: a failure is told

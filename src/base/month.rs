@@ -50,7 +50,7 @@ impl Month {
         Self(self.0 + 1).first_day() - self.first_day()
     }
 
-    /// The month's number modulo 64, which is all that a published word has room for.
+    /// The month's number modulo 32, which is all that a published word has room for.
     #[must_use]
     pub fn tag(self) -> u8 {
         u8::try_from(self.0 % TAGS).unwrap_or(0)
@@ -103,7 +103,7 @@ impl std::fmt::Display for Month {
 /// December 9999.
 const LAST: Month = Month((9_999 - 1_970) * 12 + 11);
 /// Months that have a tag of their own.
-const TAGS: u32 = 64;
+const TAGS: u32 = 32;
 const DAY_MS: u64 = 86_400_000;
 /// Leap days of the years 1 to 1969.
 const LEAP_DAYS_BEFORE_1970: u64 = 1_969 / 4 - 1_969 / 100 + 1_969 / 400;
@@ -152,7 +152,7 @@ mod tests {
     fn a_tag_stands_for_the_last_month_that_has_it() {
         let now = Month::new(2026, 11).unwrap();
         let mut month = now;
-        for back in 0..64 {
+        for back in 0..32 {
             assert_eq!(now.last_with_tag(month.tag()), month, "{back} months back");
             month = month.minus(1);
         }

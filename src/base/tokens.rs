@@ -62,6 +62,14 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// All of them together, capped.
+    #[must_use]
+    pub const fn sum(&self) -> Tokens {
+        let prompt = self.input.saturating_add(self.cache_read);
+        let prompt = prompt.saturating_add(self.written());
+        prompt.saturating_add(self.output)
+    }
+
     /// Prompt tokens written to any cache.
     #[must_use]
     pub const fn written(&self) -> Tokens {

@@ -50,16 +50,16 @@ impl Publisher {
                 budget,
                 month,
                 change,
-                spent,
             } => {
-                gates.budgets[budget.index()].change(month, change, spent);
+                gates.budgets[budget.index()].change(month, change);
             }
             Order::Month {
                 budget,
                 month,
                 balance,
+                spent,
             } => {
-                gates.budgets[budget.index()].start_month(month, balance);
+                gates.budgets[budget.index()].start_month(month, balance, spent);
             }
         }
         None
@@ -74,8 +74,6 @@ pub struct Folder {
     headroom: Vec<usize>,
     /// By provider, where its last average stands.
     averages: Vec<usize>,
-    /// By budget, where its last balance stands.
-    balances: Vec<usize>,
 }
 
 impl Folder {
@@ -103,14 +101,12 @@ impl Folder {
         let (places, at) = match order {
             Order::Headroom { provider, .. } => (&mut self.headroom, provider.index()),
             Order::Average { provider, .. } => (&mut self.averages, provider.index()),
-            // A month that starts stands between two balances.
-            Order::Balance { budget, .. } | Order::Month { budget, .. } => {
-                (&mut self.balances, budget.index())
-            }
             Order::Circuit { .. }
             | Order::Health { .. }
             | Order::FreesAt { .. }
-            | Order::Cooldown { .. } => return None,
+            | Order::Cooldown { .. }
+            | Order::Balance { .. }
+            | Order::Month { .. } => return None,
         };
         if places.len() <= at {
             places.resize(at + 1, usize::MAX);
@@ -145,27 +141,6 @@ fn joined(first: Order, second: Order) -> Option<Order> {
     {
         return Some(second);
     }
-    if let Order::Balance {
-        budget,
-        month,
-        change,
-        ..
-    } = first
-        && let Order::Balance {
-            budget: same,
-            month: same_month,
-            change: more,
-            spent,
-        } = second
-        && (budget, month) == (same, same_month)
-    {
-        return Some(Order::Balance {
-            budget,
-            month,
-            change: change + more,
-            spent,
-        });
-    }
     None
 }
 
@@ -175,7 +150,6 @@ mod tests {
 
     use super::*;
     use crate::base::ids::{BudgetId, ProviderId};
-    use crate::base::money::NanoUsd;
     use crate::link::facts::MonthTag;
 
     fn headroom(provider: u16, requests: i64) -> Order {
@@ -194,20 +168,11 @@ mod tests {
         }
     }
 
-    fn balance(month: u8, change: i64) -> Order {
+    fn balance(change: i64) -> Order {
         Order::Balance {
             budget: BudgetId(0),
-            month: MonthTag(month),
+            month: MonthTag(1),
             change,
-            spent: NanoUsd::new(change.unsigned_abs()),
-        }
-    }
-
-    fn start(month: u8) -> Order {
-        Order::Month {
-            budget: BudgetId(0),
-            month: MonthTag(month),
-            balance: NanoUsd::ZERO,
         }
     }
 
@@ -231,26 +196,10 @@ mod tests {
                 vec![average(1, 1), headroom(0, 1)],
                 vec![average(1, 1), headroom(0, 1)],
             ),
+            // These come with a reload or a month, and each stands for itself.
             (
-                vec![balance(1, 2), balance(1, -3), balance(2, 4), balance(2, 5)],
-                vec![
-                    Order::Balance {
-                        budget: BudgetId(0),
-                        month: MonthTag(1),
-                        change: -1,
-                        spent: NanoUsd::new(3),
-                    },
-                    Order::Balance {
-                        budget: BudgetId(0),
-                        month: MonthTag(2),
-                        change: 9,
-                        spent: NanoUsd::new(5),
-                    },
-                ],
-            ),
-            (
-                vec![balance(1, 2), start(1), balance(1, 3)],
-                vec![balance(1, 2), start(1), balance(1, 3)],
+                vec![balance(2), headroom(0, 1), balance(-3)],
+                vec![balance(2), headroom(0, 1), balance(-3)],
             ),
         ] {
             folder.fold(&mut orders);

@@ -1,7 +1,8 @@
 //! The coordinator: one thread that keeps the books and publishes what they say.
 //!
 //! It is the single authority for breakers, limits, budgets and totals, and the only one that
-//! changes gates, but for what shards take from them. It never touches disk, names or a socket.
+//! changes gates, but for what shards take from them, and settle with budgets. It never touches
+//! disk, names or a socket.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

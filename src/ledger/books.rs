@@ -77,7 +77,7 @@ impl Books {
     pub fn on_fact(&mut self, now: Instant, fact: &Fact, orders: &mut Vec<Order>) {
         self.breakers.on_fact(now, fact, orders);
         self.limits.on_fact(fact, orders);
-        self.alerts.extend(self.budgets.on_fact(fact, orders));
+        self.alerts.extend(self.budgets.on_fact(fact));
         if let Fact::Ended(ended) = fact
             && let Some(sample) = ended.sample
             && let Some(average) = self.averages.get_mut(ended.provider.index())

@@ -138,10 +138,7 @@ impl Breakers {
                     standing.breaker.on_successes(now, *successes);
                 }
             }
-            Fact::Admitted { .. }
-            | Fact::Cooldown { .. }
-            | Fact::Reserved { .. }
-            | Fact::Settled { .. } => {}
+            Fact::Admitted { .. } | Fact::Cooldown { .. } | Fact::Settled { .. } => {}
         }
     }
 

@@ -34,6 +34,7 @@ fn ended(provider: ProviderId, at: Instant, signal: Signal, probe: Option<u32>) 
             kind: SampleKind::FirstContent,
         }),
         reserved: Tokens::default(),
+        excess: Tokens::ZERO,
         used: Tokens::default(),
         probe,
         successes_before: 0,

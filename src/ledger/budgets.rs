@@ -1,4 +1,4 @@
-//! All monthly budgets: reservations, spend, the turn of the month, and who is near the limit.
+//! All monthly budgets: spend, the turn of the month, and who is near the limit.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -53,8 +53,6 @@ pub struct View<'a> {
     pub limit: NanoUsd,
     /// What has been spent in it.
     pub spent: NanoUsd,
-    /// What is reserved for requests in flight, as far as it is reported.
-    pub reserved: NanoUsd,
 }
 
 impl Budgets {
@@ -108,34 +106,17 @@ impl Budgets {
     }
 
     /// A shard reports.
-    pub fn on_fact(&mut self, fact: &Fact, orders: &mut Vec<Order>) -> Option<Alert> {
+    pub fn on_fact(&mut self, fact: &Fact) -> Option<Alert> {
         match *fact {
-            Fact::Reserved {
+            Fact::Settled {
                 budget,
                 month,
-                amount,
+                cost,
             } => {
                 let month = self.month_of(month);
                 let account = self.accounts.get_mut(budget.index())?;
-                account.books.on_reserved(month, amount);
-                None
-            }
-            Fact::Settled {
-                budget,
-                month: tag,
-                reserved,
-                cost,
-            } => {
-                let month = self.month_of(tag);
-                let account = self.accounts.get_mut(budget.index())?;
                 self.changed |= cost > NanoUsd::ZERO;
-                let change = account.books.on_settled(month, reserved, cost)?;
-                orders.push(Order::Balance {
-                    budget,
-                    month: tag,
-                    change,
-                    spent: account.books.spent(),
-                });
+                account.books.on_settled(month, cost);
                 account.alert(budget)
             }
             Fact::Admitted { .. }
@@ -177,7 +158,6 @@ impl Budgets {
             caller: &account.caller,
             limit: account.books.monthly(),
             spent: account.books.spent(),
-            reserved: account.books.reserved(),
         })
     }
 
@@ -225,28 +205,18 @@ impl Account {
                 budget: budget.id,
                 month: MonthTag(self.books.month().tag()),
                 change,
-                spent: self.books.spent(),
             });
         }
     }
 
     fn order_month(&self, budget: BudgetId, orders: &mut Vec<Order>) {
         let month = MonthTag(self.books.month().tag());
-        let (balance, spent) = (self.books.balance(), self.books.spent());
         orders.push(Order::Month {
             budget,
             month,
-            balance: NanoUsd::new(balance.max(0).unsigned_abs()),
+            balance: self.books.balance(),
+            spent: self.books.spent(),
         });
-        if spent > NanoUsd::ZERO {
-            // What is overdrawn follows, so that the word never shows more than there is.
-            orders.push(Order::Balance {
-                budget,
-                month,
-                change: balance.min(0),
-                spent,
-            });
-        }
     }
 
     fn alert(&mut self, budget: BudgetId) -> Option<Alert> {

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::{self, Environment, Options, Strictness};
-use crate::decide::budget::Word;
+use crate::decide::budget::{Capped, Share, Standing};
+use crate::link::budget_gate::{BudgetGate, Reserved};
 
 const FILE: &str = "
 providers: [{name: p, type: ollama, models: [m]}]
@@ -33,12 +34,21 @@ fn budgets(state: &State) -> Budgets {
     Budgets::new(&load().plan.budgets.callers, november().start(), state)
 }
 
-fn settled(budget: u32, month: Month, [reserved, cost]: [u64; 2]) -> Fact {
+fn settled(budget: u32, month: Month, cost: u64) -> Fact {
     Fact::Settled {
         budget: BudgetId(budget),
         month: MonthTag(month.tag()),
-        reserved: NanoUsd::new(reserved),
         cost: NanoUsd::new(cost),
+    }
+}
+
+/// The order with which a month begins.
+fn begins(budget: u32, balance: i64, spent: u64) -> Order {
+    Order::Month {
+        budget: BudgetId(budget),
+        month: MonthTag(november().tag()),
+        balance,
+        spent: NanoUsd::new(spent),
     }
 }
 
@@ -50,10 +60,7 @@ fn an_alert_budget_is_told_of_twice_and_the_others_once() {
         (2, [None, Some(Level::All), None]),
     ] {
         let mut budgets = budgets(&State::default());
-        let mut settle = |cost| {
-            let fact = settled(budget, november(), [0, cost]);
-            budgets.on_fact(&fact, &mut Vec::new())
-        };
+        let mut settle = |cost| budgets.on_fact(&settled(budget, november(), cost));
         let found = [80, 20, 5].map(|cost| settle(cost).map(|alert| alert.level));
         assert_eq!(found, expected, "{budget}");
     }
@@ -68,29 +75,9 @@ fn spend_survives_a_restart_and_so_do_other_callers() {
     let mut budgets = budgets(&state);
     let mut orders = Vec::new();
     budgets.start(&mut orders);
-    let month = MonthTag(november().tag());
-    let hard = BudgetId(0);
-    let expected = [
-        Order::Month {
-            budget: hard,
-            month,
-            balance: NanoUsd::ZERO,
-        },
-        Order::Balance {
-            budget: hard,
-            month,
-            change: -30,
-            spent: NanoUsd::new(130),
-        },
-        Order::Month {
-            budget: BudgetId(1),
-            month,
-            balance: NanoUsd::new(MONTHLY),
-        },
-    ];
-    assert_eq!(orders[..3], expected);
+    assert_eq!(orders[..2], [begins(0, -30, 130), begins(1, 100, 0)]);
     assert!(!budgets.take_changed());
-    budgets.on_fact(&settled(1, november(), [0, 4]), &mut orders);
+    budgets.on_fact(&settled(1, november(), 4));
     assert!(budgets.take_changed() && !budgets.take_changed());
     budgets.save(&mut state);
     let spent = |caller| {
@@ -110,7 +97,7 @@ fn a_reload_changes_the_balance_by_the_difference() {
     let month = MonthTag(november().tag());
     let mut plan = load().plan;
     let mut books = budgets(&State::default());
-    books.on_fact(&settled(0, november(), [0, 130]), &mut Vec::new());
+    books.on_fact(&settled(0, november(), 130));
     let mut orders = Vec::new();
     plan.budgets.callers[0].monthly = NanoUsd::new(150);
     books.adopt(&plan, &[], &State::default(), &mut orders);
@@ -118,11 +105,10 @@ fn a_reload_changes_the_balance_by_the_difference() {
         budget: BudgetId(0),
         month,
         change: 50,
-        spent: NanoUsd::new(130),
     };
     assert_eq!(orders, [order]);
     // It has been told of by other terms; by these it has not reached all.
-    let all = books.on_fact(&settled(0, november(), [0, 20]), &mut orders);
+    let all = books.on_fact(&settled(0, november(), 20));
     assert_eq!(all.map(|alert| alert.level), Some(Level::All));
     // Another caller with the same id begins with what is known of it.
     orders.clear();
@@ -131,17 +117,12 @@ fn a_reload_changes_the_balance_by_the_difference() {
     plan.budgets.callers[0].caller = "other".into();
     plan.budgets.callers[0].monthly = NanoUsd::new(100);
     books.adopt(&plan, &[BudgetId(0)], &state, &mut orders);
-    let begins = Order::Month {
-        budget: BudgetId(0),
-        month,
-        balance: NanoUsd::new(60),
-    };
-    assert_eq!(orders[0], begins);
+    assert_eq!(orders[0], begins(0, 60, 40));
     // Who is gone is not shown, but still booked.
     plan.budgets.callers = Box::default();
     books.adopt(&plan, &[], &state, &mut orders);
     assert_eq!(books.views().count(), 0);
-    books.on_fact(&settled(0, november(), [0, 2]), &mut orders);
+    books.on_fact(&settled(0, november(), 2));
     books.save(&mut state);
     let spent = state.spent_by("other").get(&november()).copied();
     assert_eq!(spent, Some(NanoUsd::new(42)));
@@ -168,12 +149,8 @@ fn the_month_turns_by_the_calendar_and_never_back() {
 #[test]
 fn facts_about_unknown_budgets_change_nothing() {
     let mut budgets = budgets(&State::default());
-    let mut orders = Vec::new();
-    assert_eq!(
-        budgets.on_fact(&settled(9, november(), [1, 2]), &mut orders),
-        None
-    );
-    assert!(orders.is_empty() && !budgets.take_changed());
+    assert_eq!(budgets.on_fact(&settled(9, november(), 2)), None);
+    assert!(!budgets.take_changed());
 }
 
 #[derive(Clone, Debug)]
@@ -199,18 +176,16 @@ fn step() -> impl Strategy<Value = Step> {
 
 const SHARDS: usize = 3;
 
-/// Shards that share one published word, and the ledger that hears of it later.
+/// Shards that share one budget's words, and the ledger that hears of it later.
 struct House {
     budgets: Budgets,
     month: Month,
-    word: Word,
-    /// By shard, requests in flight: their month's tag and what is reserved.
-    running: Vec<VecDeque<(u8, u64)>>,
+    gate: BudgetGate,
+    /// By shard, requests in flight.
+    running: Vec<VecDeque<Reserved>>,
     reports: Vec<VecDeque<Fact>>,
-    /// What is spent, as far as the ledger has heard, by tag.
-    spent: [u64; 64],
-    /// What was reserved and has not been heard to be settled, by tag.
-    reserved: [u64; 64],
+    /// What is spent, by tag.
+    spent: [u64; 32],
 }
 
 impl House {
@@ -218,11 +193,10 @@ impl House {
         let mut house = Self {
             budgets: budgets(&State::default()),
             month: november(),
-            word: Word::new(0, 0),
+            gate: BudgetGate::default(),
             running: vec![VecDeque::new(); SHARDS],
             reports: vec![VecDeque::new(); SHARDS],
-            spent: [0; 64],
-            reserved: [0; 64],
+            spent: [0; 32],
         };
         let mut orders = Vec::new();
         house.budgets.start(&mut orders);
@@ -237,17 +211,7 @@ impl House {
             Step::Settle(shard, cost) => self.settle(shard, cost),
             Step::Hear(shard) => {
                 if let Some(fact) = self.reports[shard].pop_front() {
-                    if let Fact::Settled {
-                        month,
-                        reserved,
-                        cost,
-                        ..
-                    } = fact
-                    {
-                        self.spent[usize::from(month.0)] += cost.get();
-                        self.reserved[usize::from(month.0)] -= reserved.get();
-                    }
-                    self.budgets.on_fact(&fact, &mut orders);
+                    self.budgets.on_fact(&fact);
                 }
             }
             Step::Turn => {
@@ -259,77 +223,76 @@ impl House {
     }
 
     fn reserve(&mut self, shard: usize, amount: u64) {
-        let Some(word) = self.word.take(NanoUsd::new(amount)) else {
-            return;
-        };
-        self.word = word;
-        self.reserved[usize::from(word.month())] += amount;
-        self.running[shard].push_back((word.month(), amount));
-        self.reports[shard].push_back(Fact::Reserved {
-            budget: BudgetId(0),
-            month: MonthTag(word.month()),
-            amount: NanoUsd::new(amount),
-        });
+        let amount = NanoUsd::new(amount);
+        let capped = Capped::No;
+        let share = Share { amount, capped };
+        let decide = |now: &Standing| (amount <= now.left).then_some(share).ok_or(());
+        let reserved = self.gate.reserve(NanoUsd::new(MONTHLY), decide);
+        self.running[shard].extend(reserved);
     }
 
     fn settle(&mut self, shard: usize, cost: u64) {
-        if let Some((tag, amount)) = self.running[shard].pop_front() {
-            let fact = settled(0, self.month.last_with_tag(tag), [amount, cost]);
-            self.reports[shard].push_back(fact);
-        }
+        let Some(reserved) = self.running[shard].pop_front() else {
+            return;
+        };
+        self.gate.settle(&reserved, NanoUsd::new(cost));
+        self.spent[usize::from(reserved.month.0)] += cost;
+        let month = self.month.last_with_tag(reserved.month.0);
+        self.reports[shard].push_back(settled(0, month, cost));
     }
 
     fn obey(&mut self, orders: &[Order]) {
         for order in orders {
             match *order {
-                Order::Balance {
-                    budget: BudgetId(0),
-                    month,
-                    change,
-                    ..
-                } => {
-                    self.word = self.word.changed(month.0, change);
-                }
                 Order::Month {
                     budget: BudgetId(0),
                     month,
                     balance,
-                } => {
-                    self.word = Word::new(month.0, balance.get() as i64);
-                }
+                    spent,
+                } => self.gate.start_month(month, balance, spent),
+                Order::Balance { .. } => panic!("{order:?} without a reload"),
                 _ => {}
             }
         }
     }
 
-    fn expected(&self) -> u64 {
-        let tag = usize::from(self.month.tag());
-        MONTHLY.saturating_sub(self.spent[tag] + self.reserved[tag])
+    /// What the words must say is left and spent.
+    fn expected(&self) -> (u64, u64) {
+        let tag = self.month.tag();
+        let running = self.running.iter().flatten();
+        let running = running.filter(|reserved| reserved.month.0 == tag);
+        let reserved: u64 = running.map(|reserved| reserved.share.amount.get()).sum();
+        let spent = self.spent[usize::from(tag)];
+        (MONTHLY.saturating_sub(spent + reserved), spent)
+    }
+
+    fn told(&self) -> (u64, u64) {
+        let look = |now: &Standing| Err((now.left.get(), now.spent.get()));
+        let told = self.gate.reserve(NanoUsd::new(MONTHLY), look);
+        told.err().unwrap_or_default()
     }
 }
 
 proptest! {
     #[test]
-    fn the_word_is_always_what_is_neither_spent_nor_reserved(
+    fn the_words_always_say_what_is_left_and_spent_and_the_books_follow(
         steps in prop::collection::vec(step(), 0..300),
     ) {
         let mut house = House::new();
         for step in &steps {
             house.take(step);
-            prop_assert_eq!(house.word.left().get(), house.expected(), "after {:?}", step);
+            prop_assert_eq!(house.told(), house.expected(), "after {:?}", step);
         }
         for shard in 0..SHARDS {
-            for _ in 0..steps.len() {
+            while !house.running[shard].is_empty() {
                 house.take(&Step::Settle(shard, 1));
-                house.take(&Step::Hear(shard));
             }
             while !house.reports[shard].is_empty() {
                 house.take(&Step::Hear(shard));
             }
         }
-        let tag = usize::from(house.month.tag());
         let view = house.budgets.views().next().unwrap();
-        prop_assert_eq!((view.spent.get(), view.reserved.get()), (house.spent[tag], 0));
-        prop_assert_eq!(house.word.left().get(), house.expected());
+        prop_assert_eq!(view.spent.get(), house.spent[usize::from(house.month.tag())]);
+        prop_assert_eq!(house.told(), house.expected());
     }
 }

@@ -97,7 +97,10 @@ impl Limits {
                     Signal::Failure | Signal::Neutral => {}
                 }
                 if let Some(window) = &mut account.window {
-                    let tokens = window.on_ended(ended.admitted, ended.reserved, ended.used);
+                    // The shard has taken the excess already: it is not taken twice, and what does
+                    // not belong to the window goes back.
+                    let change = window.on_ended(ended.admitted, ended.reserved, ended.used);
+                    let tokens = change.saturating_add(signed(ended.excess.get()));
                     account.order(ended.provider, 0, tokens, orders);
                 }
             }
@@ -111,7 +114,6 @@ impl Limits {
             }
             Fact::ProbeTaken { .. }
             | Fact::ProbeAnswered { .. }
-            | Fact::Reserved { .. }
             | Fact::Settled { .. }
             | Fact::Forgotten { .. } => {}
         }
@@ -308,7 +310,12 @@ providers:
         }
     }
 
-    fn ended(provider: u16, seconds: u64, [reserved, used]: [u64; 2]) -> Fact {
+    fn ended(provider: u16, seconds: u64, tokens: [u64; 2]) -> Fact {
+        ended_with(provider, seconds, tokens, 0)
+    }
+
+    /// An end for which the shard took `excess` more tokens.
+    fn ended_with(provider: u16, seconds: u64, [reserved, used]: [u64; 2], excess: u64) -> Fact {
         Fact::Ended(Ended {
             provider: ProviderId(provider),
             admitted: at(seconds),
@@ -316,6 +323,7 @@ providers:
             signal: Signal::Success,
             sample: None,
             reserved: Tokens::new(reserved),
+            excess: Tokens::new(excess),
             used: Tokens::new(used),
             probe: None,
             successes_before: 0,
@@ -356,6 +364,25 @@ providers:
         assert_eq!(told(&orders), "0 1 30, 1 1 0, 2 0 30");
         assert_eq!(limits.deadline(), None);
         limits.on_fact(&admitted(99, 70, 1), &mut orders);
+    }
+
+    #[test]
+    fn what_a_shard_took_at_an_end_is_not_taken_twice_and_comes_back_once() {
+        let mut limits = limits();
+        let mut orders = Vec::new();
+        limits.on_fact(&admitted(2, 5, 40), &mut orders);
+        limits.on_fact(&ended_with(2, 5, [40, 130], 90), &mut orders);
+        assert_eq!(told(&orders), "");
+        assert_eq!(limits.views().nth(2).unwrap().tokens, Some(0));
+        limits.on_time(at(66), &mut orders);
+        assert_eq!(told(&orders), "2 0 130");
+        orders.clear();
+        // What has outlived its window belongs to none.
+        limits.on_fact(&admitted(2, 70, 40), &mut orders);
+        limits.on_time(at(131), &mut orders);
+        limits.on_fact(&ended_with(2, 70, [40, 50], 10), &mut orders);
+        assert_eq!(told(&orders), "2 0 40, 2 0 10");
+        assert_eq!(limits.views().nth(2).unwrap().tokens, Some(100));
     }
 
     #[test]

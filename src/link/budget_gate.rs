@@ -4,105 +4,224 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::base::money::NanoUsd;
-use crate::decide::budget::Word;
+use crate::decide::budget::{Share, SpentWord, Standing, Word};
 use crate::link::Padded;
 use crate::link::facts::MonthTag;
 
 /// One budget's words; one configuration takes them over from the other.
+///
+/// Shards reserve, and settle when a request ends; the coordinator starts months and says what
+/// another configuration changes. Each word carries its month, so that nothing that belongs to
+/// another month changes it.
 #[derive(Clone, Debug)]
-pub struct BudgetGate(Arc<Words>);
+pub struct BudgetGate(Arc<Padded<Words>>);
 
 #[derive(Debug)]
 struct Words {
-    balance: Padded<AtomicU64>,
+    balance: AtomicU64,
     /// What has been spent this month, reservations apart.
     spent: AtomicU64,
+}
+
+/// What was taken from a budget's words for one request. Whoever holds it settles it, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reserved {
+    /// The month that it is taken from.
+    pub month: MonthTag,
+    /// What is taken.
+    pub share: Share,
 }
 
 impl Default for BudgetGate {
     /// Nothing is left until the coordinator says so.
     fn default() -> Self {
-        let balance = Padded(AtomicU64::new(Word::new(0, 0).to_bits()));
-        let spent = AtomicU64::new(0);
-        Self(Arc::new(Words { balance, spent }))
+        Self(Arc::new(Padded(Words {
+            balance: AtomicU64::new(Word::new(0, 0).to_bits()),
+            spent: AtomicU64::new(SpentWord::new(0, NanoUsd::ZERO).to_bits()),
+        })))
     }
 }
 
 impl BudgetGate {
-    /// Reserves what `decide` makes of what is left and what has been spent: the month that it is
-    /// taken from, and the amount.
+    /// Reserves what `decide` makes of where the budget stands, if `monthly` is what may be spent.
     ///
     /// # Errors
     ///
     /// `decide` reserves nothing, and says why.
     pub fn reserve<E>(
         &self,
-        decide: impl Fn(NanoUsd, NanoUsd) -> Result<NanoUsd, E>,
-    ) -> Result<(MonthTag, NanoUsd), E> {
-        let mut bits = self.0.balance.0.load(Ordering::Acquire);
+        monthly: NanoUsd,
+        decide: impl Fn(&Standing) -> Result<Share, E>,
+    ) -> Result<Reserved, E> {
+        let balance = &self.0.0.balance;
+        let mut bits = balance.load(Ordering::Acquire);
         loop {
             let word = Word::from_bits(bits);
-            let amount = decide(word.left(), self.spent())?.min(word.left());
-            let Some(after) = word.take(amount) else {
-                continue;
+            let share = decide(&Standing {
+                monthly,
+                // Read after the balance: what has come back to that was noted as spent before.
+                spent: self.spent(),
+                left: word.left(),
+                capped: word.capped(),
+            })?;
+            let share = Share {
+                amount: share.amount.min(word.left()),
+                ..share
             };
-            let swapped = self.0.balance.0.compare_exchange_weak(
+            let swapped = balance.compare_exchange_weak(
                 bits,
-                after.to_bits(),
+                word.take(share).to_bits(),
                 Ordering::AcqRel,
                 Ordering::Acquire,
             );
             match swapped {
-                Ok(_) => return Ok((MonthTag(word.month()), amount)),
+                Ok(_) => {
+                    let month = MonthTag(word.month());
+                    return Ok(Reserved { month, share });
+                }
                 Err(newer) => bits = newer,
             }
         }
     }
 
+    /// A request has ended and cost this much: what was reserved for it comes back, its cost is
+    /// spent. A request of a former month changes nothing.
+    pub fn settle(&self, reserved: &Reserved, cost: NanoUsd) {
+        let Words { balance, spent } = &self.0.0;
+        let Reserved { month, share } = *reserved;
+        // What is spent comes first: whoever sees the balance with it sees it there, too.
+        let spend = |bits| Some(SpentWord::from_bits(bits).plus(month.0, cost)?.to_bits());
+        let _ = spent.fetch_update(Ordering::AcqRel, Ordering::Acquire, spend);
+        let settle = |bits| {
+            Some(
+                Word::from_bits(bits)
+                    .settled(month.0, share, cost)?
+                    .to_bits(),
+            )
+        };
+        let _ = balance.fetch_update(Ordering::AcqRel, Ordering::Acquire, settle);
+    }
+
     /// What has been spent this month, reservations apart.
     #[must_use]
     pub fn spent(&self) -> NanoUsd {
-        NanoUsd::new(self.0.spent.load(Ordering::Relaxed))
+        SpentWord::from_bits(self.0.0.spent.load(Ordering::Acquire)).spent()
     }
 
     /// Changes the balance, if it is of `month`; only the coordinator does.
-    pub fn change(&self, month: MonthTag, change: i64, spent: NanoUsd) {
+    pub fn change(&self, month: MonthTag, change: i64) {
         let changed = |bits| Some(Word::from_bits(bits).changed(month.0, change).to_bits());
-        let _ = self
-            .0
-            .balance
-            .0
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, changed);
-        self.0.spent.store(spent.get(), Ordering::Relaxed);
+        let balance = &self.0.0.balance;
+        let _ = balance.fetch_update(Ordering::AcqRel, Ordering::Acquire, changed);
     }
 
-    /// A month begins; only the coordinator calls this.
-    pub fn start_month(&self, month: MonthTag, balance: NanoUsd) {
-        let balance = i64::try_from(balance.get()).unwrap_or(i64::MAX);
-        self.0.spent.store(0, Ordering::Relaxed);
-        self.0
-            .balance
-            .0
-            .store(Word::new(month.0, balance).to_bits(), Ordering::Release);
+    /// A month begins with this balance, and this much spent; only the coordinator calls this.
+    /// Whatever shards have under way belongs to the month before.
+    pub fn start_month(&self, month: MonthTag, balance: i64, spent: NanoUsd) {
+        let words = &self.0.0;
+        let spent = SpentWord::new(month.0, spent);
+        words.spent.store(spent.to_bits(), Ordering::Release);
+        let balance = Word::new(month.0, balance);
+        words.balance.store(balance.to_bits(), Ordering::Release);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::budget::Capped;
+
+    const MONTHLY: NanoUsd = NanoUsd::new(100);
+
+    fn share(amount: u64, capped: Capped) -> Share {
+        let amount = NanoUsd::new(amount);
+        Share { amount, capped }
+    }
+
+    fn gate() -> BudgetGate {
+        let gate = BudgetGate::default();
+        gate.start_month(MonthTag(5), 100, NanoUsd::ZERO);
+        gate
+    }
+
+    fn ask(gate: &BudgetGate, amount: u64) -> Reserved {
+        let share = share(amount, Capped::No);
+        gate.reserve(MONTHLY, |_| Ok::<_, ()>(share)).unwrap()
+    }
+
+    /// What is left and what is spent.
+    fn read(gate: &BudgetGate) -> (u64, u64) {
+        let told = gate.reserve(MONTHLY, |now| Err((now.left.get(), now.spent.get())));
+        told.unwrap_err()
+    }
 
     #[test]
     fn reservations_never_exceed_the_balance() {
+        let gate = gate();
+        let amounts = [60, 60, 60].map(|amount| ask(&gate, amount).share.amount.get());
+        assert_eq!(amounts, [60, 40, 0]);
+        gate.change(MonthTag(5), 30);
+        assert_eq!(read(&gate), (30, 0));
+        gate.change(MonthTag(4), 99);
+        assert_eq!(ask(&gate, 60).share.amount.get(), 30);
+    }
+
+    #[test]
+    fn whoever_settles_finds_it_in_force() {
+        let gate = gate();
+        let [first, second] = [60, 30].map(|amount| ask(&gate, amount));
+        gate.settle(&first, NanoUsd::new(20));
+        assert_eq!(read(&gate), (50, 20));
+        gate.settle(&second, NanoUsd::new(70));
+        assert_eq!(read(&gate), (10, 90));
+        let third = ask(&gate, 10);
+        gate.settle(&third, NanoUsd::new(45));
+        assert_eq!(read(&gate), (0, 135));
+        // What is overdrawn is paid back first.
+        gate.change(MonthTag(5), 50);
+        assert_eq!(read(&gate), (15, 135));
+    }
+
+    #[test]
+    fn a_request_of_a_former_month_changes_no_word() {
+        let gate = gate();
+        let capped = share(100, Capped::Yes);
+        let old = gate.reserve(MONTHLY, |_| Ok::<_, ()>(capped)).unwrap();
+        gate.start_month(MonthTag(6), 90, NanoUsd::new(10));
+        gate.settle(&old, NanoUsd::new(500));
+        assert_eq!(read(&gate), (90, 10));
+        // The right to exceed the budget is not taken by it, and not given back by it.
+        let new = gate.reserve(MONTHLY, |now| {
+            assert_eq!(now.capped, Capped::No);
+            Ok::<_, ()>(share(90, Capped::Yes))
+        });
+        gate.settle(&old, NanoUsd::ZERO);
+        assert_eq!(
+            gate.reserve(MONTHLY, |now| Err(now.capped)),
+            Err(Capped::Yes)
+        );
+        gate.settle(&new.unwrap(), NanoUsd::ZERO);
+        assert_eq!(
+            gate.reserve(MONTHLY, |now| Err(now.capped)),
+            Err(Capped::No)
+        );
+    }
+
+    #[test]
+    fn threads_that_reserve_and_settle_leave_what_they_have_not_spent() {
         let gate = BudgetGate::default();
-        gate.start_month(MonthTag(5), NanoUsd::new(100));
-        let ask = |amount| gate.reserve(|_, _| Ok::<_, ()>(NanoUsd::new(amount)));
-        assert_eq!(ask(60), Ok((MonthTag(5), NanoUsd::new(60))));
-        assert_eq!(ask(60), Ok((MonthTag(5), NanoUsd::new(40))));
-        assert_eq!(ask(60), Ok((MonthTag(5), NanoUsd::ZERO)));
-        gate.change(MonthTag(5), 30, NanoUsd::new(70));
-        let told = gate.reserve(|left, spent| Err((left, spent)));
-        assert_eq!(told, Err((NanoUsd::new(30), NanoUsd::new(70))));
-        gate.change(MonthTag(4), 99, NanoUsd::new(70));
-        assert_eq!(ask(60), Ok((MonthTag(5), NanoUsd::new(30))));
+        gate.start_month(MonthTag(5), 1_000_000, NanoUsd::ZERO);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for turn in 0..2_000 {
+                        let reserved = ask(&gate, 90);
+                        gate.settle(&reserved, NanoUsd::new(turn % 100));
+                    }
+                });
+            }
+        });
+        let spent = 4 * 20 * (0..100).sum::<u64>();
+        assert_eq!(read(&gate), (1_000_000 - spent, spent));
     }
 }

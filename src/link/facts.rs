@@ -51,23 +51,12 @@ pub enum Fact {
         /// When.
         at: Instant,
     },
-    /// Money was reserved for a request of a budgeted caller.
-    Reserved {
-        /// Whose budget.
-        budget: BudgetId,
-        /// In which month, as the gate's word said.
-        month: MonthTag,
-        /// How much.
-        amount: NanoUsd,
-    },
-    /// A budgeted caller's request ended.
+    /// A budgeted caller's request ended, and was settled with the budget's words.
     Settled {
         /// Whose budget.
         budget: BudgetId,
-        /// The month in which it was admitted.
+        /// The month in which it was admitted, as the budget's word said.
         month: MonthTag,
-        /// What had been reserved for it.
-        reserved: NanoUsd,
         /// What it cost.
         cost: NanoUsd,
     },
@@ -93,8 +82,10 @@ pub struct Ended {
     pub signal: Signal,
     /// The response time, where it says something about the provider.
     pub sample: Option<Sample>,
-    /// Tokens that were taken from the headroom for it.
+    /// Tokens that were taken from the headroom when it was admitted.
     pub reserved: Tokens,
+    /// Tokens that were taken from the headroom when it ended, since it used more.
+    pub excess: Tokens,
     /// Tokens that it used.
     pub used: Tokens,
     /// The half-open phase whose probe it was.
@@ -122,6 +113,6 @@ pub enum SampleKind {
     WholeAnswer,
 }
 
-/// A month, as far as a gate's word tells it: months since 1970 modulo 64.
+/// A month, as far as a gate's word tells it: months since 1970 modulo 32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MonthTag(pub u8);

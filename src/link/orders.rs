@@ -56,25 +56,25 @@ pub enum Order {
         /// Until when.
         until: Instant,
     },
-    /// A budget's balance changes by this much, if its word is still of that month.
+    /// A budget's balance changes by this much, since the configuration allows another amount.
     Balance {
         /// Whose.
         budget: BudgetId,
-        /// The month that it is about.
+        /// The running month.
         month: MonthTag,
         /// Nano-dollars.
         change: i64,
-        /// What has been spent in the month, reservations apart.
-        spent: NanoUsd,
     },
-    /// A new month: the balance starts over.
+    /// A month begins for a budget's words.
     Month {
         /// Whose.
         budget: BudgetId,
         /// Which month.
         month: MonthTag,
-        /// What may be spent in it.
-        balance: NanoUsd,
+        /// What may still be spent in it, in nano-dollars; below zero where it is overdrawn.
+        balance: i64,
+        /// What has been spent in it.
+        spent: NanoUsd,
     },
 }
 

@@ -280,6 +280,21 @@ impl ProviderGate {
         }
     }
 
+    /// Takes what an attempt has used beyond the tokens that were taken for it, and says how many
+    /// those are. What is left may be less than nothing then: the tokens are used, whatever the
+    /// limit is, and nobody is admitted until enough has left the window.
+    #[must_use]
+    pub fn take_excess(&self, taken: Taken, used: u64) -> u64 {
+        let Some(headroom) = &self.tokens else {
+            return 0;
+        };
+        let excess = used.saturating_sub(taken.tokens);
+        if excess > 0 {
+            headroom.give(signed(Some(excess)).map_or(0, |excess| -excess));
+        }
+        excess
+    }
+
     /// One request less at once.
     pub fn leave(&self) {
         self.in_flight.iter().for_each(InFlight::leave);
@@ -579,6 +594,32 @@ mod tests {
         gate.give_back(1, 100);
         assert_eq!(gate.take(1), None);
         assert_eq!(gate.headroom(), (Some(2), Some(100)));
+    }
+
+    #[test]
+    fn what_is_used_beyond_what_was_taken_is_taken_even_if_it_is_not_there() {
+        let tokens = |limit| {
+            let limits = Limits {
+                tokens: limit,
+                ..Limits::default()
+            };
+            ProviderGate::new(limits)
+        };
+        let gate = tokens(Some(100));
+        let taken = gate.take(10).unwrap();
+        assert_eq!(
+            [5, 10, 70].map(|used| gate.take_excess(taken, used)),
+            [0, 0, 60]
+        );
+        assert_eq!(gate.headroom().1, Some(30));
+        assert_eq!(gate.take_excess(taken, 80), 70);
+        assert_eq!((gate.headroom().1, gate.take(1)), (Some(0), None));
+        // What was overdrawn is missing when the first tokens come back.
+        gate.give_back(0, 41);
+        assert_eq!((gate.headroom().1, gate.take(2)), (Some(1), None));
+        let unlimited = tokens(None);
+        let taken = unlimited.take(10).unwrap();
+        assert_eq!(unlimited.take_excess(taken, 80), 0);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the end of an attempt means: of an answer that was read whole, and for the log.
 
+use crate::base::tokens::Tokens;
 use crate::config::plan::ProviderKind;
 use crate::decide::failover::Attempts;
 use crate::decide::outcome::{Failure, Outcome, Verdict, classify_status};
@@ -11,6 +12,7 @@ use crate::shard::drive::{Job, provider_of};
 use crate::shard::settle::Record;
 use crate::shard::upstream::Upstream;
 use crate::shard::whole;
+use crate::sys::clock;
 use crate::translate::{error, topic};
 
 /// Decides by status and body, and relays what is for the caller.
@@ -38,6 +40,8 @@ pub async fn whole<'a>(
         Outcome::Answered => whole::relay(attempt, caller, record, attempts, up).await,
         Outcome::RequestRefused(_) | Outcome::CallerKeyRefused(_) => {
             attempts.commit();
+            // Its place is free before its caller can ask again.
+            attempt.settle(clock::now(), outcome, None, Tokens::ZERO);
             whole::pass_through(attempt, caller, record, up, told)
                 .await
                 .unwrap_or(outcome)

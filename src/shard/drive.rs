@@ -207,7 +207,7 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
     let failover = &shard.plan.failover;
     let mut attempts = Attempts::new(failover.max_attempts, now, failover.deadline);
     let turn = (choose::ticket(job), shard.random.borrow_mut().next_u64());
-    let tokens = job.ask.tokens();
+    let tokens = spend::expected(job).sum();
     // What has happened at the provider before.
     let mut before = None;
     loop {
@@ -453,7 +453,7 @@ pub fn after(shard: &Shard, connection: Connection) -> After {
 fn grant(job: &Job<'_>, tried: &Eligible) -> Grant {
     let shard = job.shard;
     let now = clock::now();
-    let survey = choose::survey(job, now, tried, job.ask.tokens());
+    let survey = choose::survey(job, now, tried, spend::expected(job).sum());
     if survey.eligible.is_empty() {
         return Grant::Denied;
     }

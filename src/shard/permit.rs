@@ -105,7 +105,7 @@ impl Permit {
     }
 
     /// Says how the attempt ended at `at`: what `outcome` means, the response time where it counts,
-    /// and the tokens used. Only the first word counts.
+    /// and the tokens used, which are in force when this returns. Only the first word counts.
     pub fn settle(&mut self, at: Instant, outcome: Outcome, sample: Option<Sample>, used: Tokens) {
         let policy = &self.shard.plan.provider(self.provider).breaker;
         let signal = outcome.for_breaker(policy);
@@ -132,7 +132,9 @@ impl Permit {
             return;
         }
         self.meter.ended.add(1);
-        self.shard.gates.providers[self.provider.index()].leave();
+        let gate = &self.shard.gates.providers[self.provider.index()];
+        let excess = gate.take_excess(self.taken, used.get());
+        gate.leave();
         self.shard.reports.ended(Ended {
             provider: self.provider,
             admitted: self.admitted,
@@ -140,6 +142,7 @@ impl Permit {
             signal,
             sample,
             reserved: Tokens::new(self.taken.tokens),
+            excess: Tokens::new(excess),
             used,
             probe: self.taken.probe,
             successes_before: 0,

@@ -64,8 +64,8 @@ impl Reports {
             self.progress.announce(self.shard, self.number.get() + 1);
             self.filled.give();
         }
-        // A coordinator that has stopped reading must not take the shard's memory. What is reserved
-        // is reported in any case; it is bounded by the limits themselves.
+        // A coordinator that has stopped reading must not take the shard's memory. What is
+        // reserved or spent is reported in any case; it is bounded by the limits themselves.
         match dispensable(&fact) {
             Some(provider) if facts.len() >= FACTS_HELD_MAX => {
                 *self.forgotten.borrow_mut().entry(provider).or_default() += 1;
@@ -174,14 +174,14 @@ impl Reports {
 fn dispensable(fact: &Fact) -> Option<ProviderId> {
     match fact {
         Fact::Ended(ended) => {
-            let owes = ended.probe.is_some() || ended.reserved.get() > 0;
+            let tokens = ended.reserved.saturating_add(ended.excess);
+            let owes = ended.probe.is_some() || tokens.get() > 0;
             (ended.signal == Signal::Success && !owes).then_some(ended.provider)
         }
         Fact::Admitted { .. }
         | Fact::Cooldown { .. }
         | Fact::ProbeTaken { .. }
         | Fact::ProbeAnswered { .. }
-        | Fact::Reserved { .. }
         | Fact::Settled { .. }
         | Fact::Forgotten { .. } => None,
     }

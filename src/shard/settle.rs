@@ -205,7 +205,8 @@ impl<'a> Record<'a> {
     }
 
     /// Takes note of what was used, and books what it cost: before the answer's last byte leaves,
-    /// so that whoever has it finds it in every report. Only the first word counts.
+    /// so that a caller who has it finds it in every report and in its budget. Only the first word
+    /// counts.
     pub fn settle(&mut self, used: Used) {
         if self.tokens.is_none() {
             self.tokens = Some(used);
@@ -232,9 +233,12 @@ impl<'a> Record<'a> {
         std::mem::take(&mut self.lost)
     }
 
-    /// Counts the request as it stands: before the last byte of its answer leaves, so that whoever
-    /// has the answer finds it in every report. Only the first word counts.
+    /// Counts the request as it stands, and gives back what is still reserved for it: before the
+    /// last byte of its answer leaves, so that whoever has the answer finds it in every report.
+    /// Only the first word counts.
     pub fn count(&mut self) {
+        // What nobody has settled by now costs nothing.
+        self.reservation = None;
         let is_counted = std::mem::replace(&mut self.is_counted, true);
         if is_counted || self.request.audience == Audience::Operators {
             return;

@@ -5,12 +5,13 @@ use crate::base::map::Map;
 use crate::base::money::NanoUsd;
 use crate::base::time::WallTime;
 use crate::base::tokens::{Counts, Tokens};
-use crate::config::plan::{BudgetAction, Plan};
+use crate::config::plan::{BudgetAction, Endpoint, Plan};
 use crate::config::prices::PriceTable;
 use crate::decide::budget::{self, Admission, Ask, Standing};
 use crate::decide::pricing::{self, Row};
 use crate::exchange::refusal::{BudgetWait, Refusal};
-use crate::link::facts::{Fact, MonthTag};
+use crate::link::budget_gate::Reserved;
+use crate::link::facts::Fact;
 use crate::link::meters::Priced;
 use crate::shard::drive::Job;
 use crate::shard::run::Shard;
@@ -35,8 +36,7 @@ type Rows = Box<[Option<Row>]>;
 pub struct Reservation<'a> {
     shard: &'a Shard,
     budget: BudgetId,
-    month: MonthTag,
-    amount: NanoUsd,
+    reserved: Reserved,
     cost: NanoUsd,
 }
 
@@ -146,60 +146,39 @@ pub fn admit<'a>(job: &Job<'a>, budget: Option<BudgetId>, turn: Turn) -> Allowan
     let shard: &'a Shard = job.shard;
     let rules = shard.plan.budget(id);
     let ask = estimate(job);
-    let decide = |left: NanoUsd, spent: NanoUsd| {
-        let standing = Standing {
-            monthly: rules.monthly,
-            spent,
-            left,
-        };
-        match budget::admit(&standing, &ask) {
-            Admission::Reserve(amount) => Ok(amount),
+    let may_stop = rules.action != BudgetAction::Alert && turn == Turn::AsAsked;
+    let decide = |standing: &Standing| {
+        if !may_stop {
+            return Ok(budget::share_of_unstoppable(standing, &ask));
+        }
+        match budget::admit(standing, &ask) {
+            Admission::Reserve(share) => Ok(share),
             refused @ (Admission::RefuseForGood | Admission::RefuseInFlight) => {
-                let goes_on = rules.action == BudgetAction::Alert || turn == Turn::Downgraded;
-                if goes_on {
-                    Ok(ask.whole.min(left))
-                } else {
-                    Err(refused)
-                }
+                Err((standing.spent, refused))
             }
         }
     };
-    match (
-        shard.gates.budgets[id.index()].reserve(decide),
-        &rules.model_override,
-    ) {
-        (Ok((month, amount)), _) => {
-            shard.reports.report(Fact::Reserved {
-                budget: id,
-                month,
-                amount,
-            });
-            let cost = NanoUsd::ZERO;
-            Allowance::Reserved(Reservation {
-                shard,
-                budget: id,
-                month,
-                amount,
-                cost,
-            })
-        }
-        (Err(Admission::RefuseForGood), Some(model)) => Allowance::Instead(model),
-        (Err(refused), _) => {
-            let spent = shard.gates.budgets[id.index()].spent();
-            let wait = match refused {
+    let gate = &shard.gates.budgets[id.index()];
+    match (gate.reserve(rules.monthly, decide), &rules.model_override) {
+        (Ok(reserved), _) => Allowance::Reserved(Reservation {
+            shard,
+            budget: id,
+            reserved,
+            cost: NanoUsd::ZERO,
+        }),
+        // Whatever stands in the way: the caller gets an answer.
+        (Err(_), Some(model)) => Allowance::Instead(model),
+        (Err((spent, refused)), None) => Allowance::Refused(Refusal::BudgetExceeded {
+            caller: &rules.caller,
+            budget: rules.monthly,
+            spent,
+            wait: match refused {
                 Admission::RefuseInFlight => BudgetWait::InFlight,
                 Admission::RefuseForGood | Admission::Reserve(_) => {
                     BudgetWait::Month(until_next_month(clock::wall()))
                 }
-            };
-            let (caller, budget) = (&*rules.caller, rules.monthly);
-            Allowance::Refused(Refusal::BudgetExceeded {
-                caller,
-                budget,
-                spent,
-                wait,
-            })
-        }
+            },
+        }),
     }
 }
 
@@ -212,38 +191,34 @@ pub enum Turn {
     Downgraded,
 }
 
-/// What the request costs at most, at the dearest of its candidates; where it sets no bound to its
-/// answer, with an answer as long as the latest ones of the route.
+/// What the request is expected to use; where it sets no bound to its answer, one as long as the
+/// latest ones of the route.
+#[must_use]
+pub fn expected(job: &Job<'_>) -> Counts {
+    let usual_answer = match job.endpoint {
+        Endpoint::ChatCompletions | Endpoint::Completions => job.shard.usual_answer(job.routed.id),
+        Endpoint::Embeddings => Tokens::ZERO,
+    };
+    job.ask.expected(usual_answer)
+}
+
+/// What that costs at most, at the dearest of the request's candidates.
 fn estimate(job: &Job<'_>) -> Ask {
-    let Job {
-        shard, ask, routed, ..
-    } = job;
-    let prompt = Tokens::estimated(ask.prompt_bytes);
-    let bound = ask
-        .max_completion_tokens
-        .or(ask.max_tokens)
-        .map(Tokens::new);
-    let answer = bound.unwrap_or_else(|| shard.usual_answer(routed.id)).get();
-    // Several answers at once are as many times as long.
-    let answer = Tokens::new(answer.saturating_mul(ask.n.max(1)));
-    let dearest = |counts: Counts| {
-        let places = 0..routed.route.candidates.len();
-        places
-            .filter(|place| routed.is_candidate(*place))
-            .map(|place| cost(job, place, &counts))
-            .max()
-            .unwrap_or_default()
+    let expected = expected(job);
+    let prompt = Counts {
+        output: Tokens::ZERO,
+        ..expected
+    };
+    let dearest = |counts: &Counts| {
+        let places = 0..job.routed.route.candidates.len();
+        let costs = places
+            .filter(|place| job.routed.is_candidate(*place))
+            .map(|place| cost(job, place, counts));
+        costs.max().unwrap_or_default()
     };
     Ask {
-        prompt: dearest(Counts {
-            input: prompt,
-            ..Counts::default()
-        }),
-        whole: dearest(Counts {
-            input: prompt,
-            output: answer,
-            ..Counts::default()
-        }),
+        prompt: dearest(&prompt),
+        whole: dearest(&expected),
     }
 }
 
@@ -262,17 +237,20 @@ impl Reservation<'_> {
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         let Self {
+            shard,
             budget,
-            month,
-            amount: reserved,
+            ref reserved,
             cost,
-            ..
         } = *self;
-        self.shard.reports.report(Fact::Settled {
-            budget,
-            month,
-            reserved,
-            cost,
-        });
+        // The words know it when this returns, the books within 10 ms.
+        shard.gates.budgets[budget.index()].settle(reserved, cost);
+        if cost > NanoUsd::ZERO {
+            let month = reserved.month;
+            shard.reports.report(Fact::Settled {
+                budget,
+                month,
+                cost,
+            });
+        }
     }
 }

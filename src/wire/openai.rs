@@ -6,7 +6,7 @@ use std::ops::Range;
 use memchr::{memchr, memmem};
 
 use crate::base::limits::MODEL_NAME_BYTES_MAX;
-use crate::base::tokens::Tokens;
+use crate::base::tokens::{Counts, Tokens};
 use crate::wire::json::{self, Kind};
 use crate::wire::splice::Splice;
 
@@ -185,14 +185,18 @@ pub struct RequestEdits<'a> {
 }
 
 impl Ask<'_> {
-    /// What the request may use, as far as its body tells: its prompt, and the longest answer where
-    /// it sets one.
+    /// What the request is expected to use: its prompt, and the longest answer that it allows, or
+    /// one of the usual length where it sets no bound.
     #[must_use]
-    pub fn tokens(&self) -> Tokens {
-        let answer = self.max_completion_tokens.or(self.max_tokens).unwrap_or(0);
-        // Several answers at once are as many times as long.
-        let answers = Tokens::new(answer.saturating_mul(self.n.max(1)));
-        Tokens::estimated(self.prompt_bytes).saturating_add(answers)
+    pub fn expected(&self, usual_answer: Tokens) -> Counts {
+        let bound = self.max_completion_tokens.or(self.max_tokens);
+        let answer = bound.unwrap_or(usual_answer.get());
+        Counts {
+            input: Tokens::estimated(self.prompt_bytes),
+            // Several answers at once are as many times as long.
+            output: Tokens::new(answer.saturating_mul(self.n.max(1))),
+            ..Counts::default()
+        }
     }
 
     /// Whether usage must be asked for in the caller's stead: never without `stream:true`, which

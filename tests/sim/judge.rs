@@ -11,7 +11,7 @@ use infermux::base::month::Month;
 use infermux::base::time::{Instant, WallTime};
 use infermux::decide::outcome::Signal;
 use infermux::ledger::terms::Terms;
-use infermux::link::facts::{Ended, Fact, MonthTag};
+use infermux::link::facts::{Ended, Fact};
 use infermux::link::gate::Gates;
 use infermux::link::orders::Health;
 use infermux::link::provider_gate::Taken;
@@ -151,15 +151,17 @@ impl Judge {
         }
     }
 
-    /// An attempt has left its gate.
+    /// An attempt has left its gate, with the tokens that it used.
     pub(crate) fn on_left(
         &mut self,
         provider: ProviderId,
-        counted: Counted,
+        (used, counted): (u64, Counted),
         attempt: AttemptId,
     ) -> Held {
         self.on_proven(provider, attempt);
-        self.windows[provider.index()].on_left(counted)
+        let window = &mut self.windows[provider.index()];
+        window.on_used(used, attempt);
+        window.on_left(counted)
     }
 
     pub(crate) fn account(&mut self, budget: usize) -> &mut Account {
@@ -215,7 +217,7 @@ impl Judge {
         match *fact {
             Fact::Ended(ended) => {
                 self.circuits[ended.provider.index()].on_end(now, &ended, attempt)?;
-                self.windows[ended.provider.index()].on_settled(ended.used.get(), attempt);
+                self.windows[ended.provider.index()].on_merged(ended.used.get(), attempt);
                 promise("reservation.settled-once", ended.at <= now, || {
                     format!("{ended:?} is of the future")
                 })
@@ -236,25 +238,11 @@ impl Judge {
                 self.circuits[provider.index()].on_probe_answered(now, generation);
                 Ok(())
             }
-            Fact::Settled {
-                budget,
-                month,
-                reserved,
-                cost,
-            } => {
-                let month = self.month_of(month);
-                self.accounts[budget.index()].on_settled(month, reserved.get(), cost.get());
-                Ok(())
-            }
             Fact::Admitted { .. }
             | Fact::Cooldown { .. }
-            | Fact::Reserved { .. }
+            | Fact::Settled { .. }
             | Fact::Forgotten { .. } => Ok(()),
         }
-    }
-
-    fn month_of(&self, tag: MonthTag) -> Month {
-        self.month.last_with_tag(tag.0)
     }
 
     /// The coordinator has done what was due. What it saw of the gates before is `seen`.

@@ -5,108 +5,150 @@ use std::collections::BTreeMap;
 use infermux::base::money::NanoUsd;
 use infermux::base::month::Month;
 use infermux::config::plan::{Budget, BudgetAction};
-use infermux::decide::budget::Ask;
+use infermux::decide::budget::{Ask, Capped};
 use infermux::ledger::state::State;
-use infermux::link::budget_gate::BudgetGate;
-use infermux::link::facts::MonthTag;
+use infermux::link::budget_gate::{BudgetGate, Reserved};
 
 use crate::judge::{Held, promise};
 
-/// What is reserved, booked and told, attempt by attempt.
+/// What is reserved and spent, request by request, as shards do it: the coordinator has no part in
+/// it but that it starts months and goes by other configurations.
 pub(crate) struct Account {
     caller: Box<str>,
     monthly: i128,
     month: Month,
-    /// Taken from the running month's word, and not booked as settled.
+    /// Taken from the running month's word, and not settled.
     reserved: i128,
-    /// Booked.
-    spent: BTreeMap<Month, u64>,
     /// What callers were told, and what was spent before the start.
     told: BTreeMap<Month, u64>,
-    /// What requests of the running month cost beyond their reservations.
+    /// By what the running month may be exceeded without anybody's fault: what requests cost beyond
+    /// their estimates, what those cost that the budget does not stop, and what another
+    /// configuration took away.
+    beyond: i128,
+    /// The most that a request which was capped at what was left cost beyond that, within its
+    /// estimate. One request's, not the sum of all.
     excess: i128,
+    /// Capped requests of the running month that are under way.
+    capped: u32,
+}
+
+/// What a request asked for, and what it got.
+#[derive(Clone, Copy)]
+pub(crate) struct Allotment {
+    pub(crate) reserved: Reserved,
+    pub(crate) ask: Ask,
+    pub(crate) action: BudgetAction,
+}
+
+impl Allotment {
+    fn amount(&self) -> i128 {
+        i128::from(self.reserved.share.amount.get())
+    }
+
+    /// What the request was expected to cost.
+    fn estimate(&self) -> i128 {
+        i128::from(self.ask.whole.max(self.ask.prompt).get())
+    }
+
+    /// Whether its budget would have stopped it.
+    fn is_stopped(&self) -> bool {
+        self.action == BudgetAction::HardStop
+    }
+
+    fn is_capped(&self) -> bool {
+        self.is_stopped() && self.amount() < self.estimate()
+    }
 }
 
 impl Account {
     pub(crate) fn new(budget: &Budget, month: Month, spent: &BTreeMap<Month, NanoUsd>) -> Self {
-        let spent: BTreeMap<_, _> = spent.iter().map(|(m, nano)| (*m, nano.get())).collect();
-        let already = spent.get(&month).copied().unwrap_or(0);
+        let told: BTreeMap<_, _> = spent.iter().map(|(m, nano)| (*m, nano.get())).collect();
+        let already = told.get(&month).copied().unwrap_or(0);
         let monthly = i128::from(budget.monthly.get());
         Self {
             caller: budget.caller.clone(),
             monthly,
             month,
             reserved: 0,
-            told: spent.clone(),
-            excess: (i128::from(already) - monthly).max(0),
-            spent,
+            told,
+            beyond: (i128::from(already) - monthly).max(0),
+            excess: 0,
+            capped: 0,
         }
     }
 
-    fn balance(&self) -> i128 {
-        let spent = self.spent.get(&self.month).copied().unwrap_or(0);
-        self.monthly - self.reserved - i128::from(spent)
+    fn spent(&self) -> u64 {
+        self.told.get(&self.month).copied().unwrap_or(0)
     }
 
-    /// A shard has reserved `amount`, as the word of this month says, for a request that asks for
-    /// `ask`.
-    pub(crate) fn on_reserved(
-        &mut self,
-        tag: MonthTag,
-        amount: NanoUsd,
-        (ask, action): (&Ask, BudgetAction),
-    ) -> Held {
-        let (left, amount) = (self.balance(), i128::from(amount.get()));
-        let prompt = i128::from(ask.prompt.get()).max(1);
+    fn balance(&self) -> i128 {
+        self.monthly - self.reserved - i128::from(self.spent())
+    }
+
+    /// A shard has reserved money for a request.
+    pub(crate) fn on_reserved(&mut self, allotment: &Allotment) -> Held {
+        let (left, amount) = (self.balance(), allotment.amount());
+        let prompt = i128::from(allotment.ask.prompt.get()).max(1);
+        let tag = allotment.reserved.month.0;
         // proves: budget.never-over
-        promise("budget.never-over", tag.0 == self.month.tag(), || {
+        promise("budget.never-over", tag == self.month.tag(), || {
             format!(
-                "reserved in the month with tag {}, and it is {}",
-                tag.0, self.month
+                "reserved in the month with tag {tag}, and it is {}",
+                self.month
             )
         })?;
         promise("budget.never-over", amount <= left.max(0), || {
             format!("{amount} is reserved, and {left} is left")
         })?;
-        let is_hard = action == BudgetAction::HardStop;
-        promise("budget.never-over", !is_hard || left >= prompt, || {
-            format!("a request for {ask:?} is let through, and {left} is left")
+        let fits = !allotment.is_stopped() || left >= prompt;
+        promise("budget.never-over", fits, || {
+            format!(
+                "a request for {:?} is let through, and {left} is left",
+                allotment.ask
+            )
         })?;
         self.reserved += amount;
+        self.capped += u32::from(allotment.is_capped());
         Ok(())
     }
 
     /// The configuration was reloaded: the month allows another amount, and what is spent stays.
     pub(crate) fn on_reload(&mut self, budget: &Budget) {
         let monthly = i128::from(budget.monthly.get());
-        self.excess += (self.monthly - monthly).max(0);
+        self.beyond += (self.monthly - monthly).max(0);
         self.monthly = monthly;
     }
 
-    /// The caller of a request is told what it cost.
-    pub(crate) fn on_told(&mut self, tag: MonthTag, reserved: NanoUsd, cost: NanoUsd) {
-        let month = self.month.last_with_tag(tag.0);
+    /// A shard has settled a request, and its caller is told what it cost.
+    pub(crate) fn on_settled(&mut self, allotment: &Allotment, cost: NanoUsd) {
+        let month = self.month.last_with_tag(allotment.reserved.month.0);
         *self.told.entry(month).or_default() += cost.get();
-        if month == self.month {
-            self.excess += i128::from(cost.saturating_sub(reserved).get());
+        if month != self.month {
+            return;
         }
-    }
-
-    pub(crate) fn on_settled(&mut self, month: Month, reserved: u64, cost: u64) {
-        *self.spent.entry(month).or_default() += cost;
-        if month == self.month {
-            self.reserved -= i128::from(reserved);
+        let (amount, cost) = (allotment.amount(), i128::from(cost.get()));
+        self.reserved -= amount;
+        if !allotment.is_stopped() {
+            self.beyond += (cost - amount).max(0);
+            return;
+        }
+        self.beyond += (cost - allotment.estimate()).max(0);
+        if allotment.is_capped() {
+            self.capped -= 1;
+            self.excess = self.excess.max(cost.min(allotment.estimate()) - amount);
         }
     }
 
     pub(crate) fn on_month(&mut self, month: Month) {
         self.month = month;
         self.reserved = 0;
+        self.beyond = 0;
         self.excess = 0;
+        self.capped = 0;
     }
 
     pub(crate) fn check(&self, gate: &BudgetGate) -> Held {
-        let (left, spent) = read(gate);
+        let (left, spent, capped) = read(gate);
         let balance = self.balance();
         // proves: budget.never-over
         promise(
@@ -114,26 +156,38 @@ impl Account {
             i128::from(left) == balance.max(0),
             || {
                 let reserved = self.reserved;
-                format!("the word says {left}, the books {balance} with {reserved} reserved")
+                format!("the word says {left}, and {balance} is left with {reserved} reserved")
             },
         )?;
-        let booked = self.spent.get(&self.month).copied().unwrap_or(0);
-        promise("spend.equals-told", spent == booked, || {
-            format!("the word says that {spent} is spent, the books {booked}")
+        let told = self.spent();
+        // proves: spend.equals-told
+        promise("spend.equals-told", spent == told, || {
+            format!("the word says that {spent} is spent, and callers were told {told}")
         })?;
-        promise("budget.never-over", balance + self.excess >= 0, || {
+        let excused = self.beyond + self.excess;
+        promise("budget.never-over", balance + excused >= 0, || {
             format!(
-                "{balance} is left, and all went {} beyond their reservations",
-                self.excess
+                "{balance} is left, one request exceeded what was left by {} at most, and {} is \
+                 nobody's fault",
+                self.excess, self.beyond
             )
         })?;
+        let is_capped = capped == Capped::Yes;
+        // proves: reservation.settled-once
+        promise(
+            "reservation.settled-once",
+            is_capped == (self.capped > 0),
+            || {
+                let number = self.capped;
+                format!("the word says {capped:?}, and {number} capped requests are under way")
+            },
+        )?;
         promise("reservation.settled-once", self.reserved >= 0, || {
             format!("{} is reserved", self.reserved)
         })
     }
 
     pub(crate) fn check_end(&self, gate: &BudgetGate, state: &State) -> Held {
-        // proves: reservation.settled-once
         promise("reservation.settled-once", self.reserved == 0, || {
             format!("{} is reserved, and nobody is on the way", self.reserved)
         })?;
@@ -150,8 +204,10 @@ impl Account {
     }
 }
 
-/// What the word says is left and spent.
-fn read(gate: &BudgetGate) -> (u64, u64) {
-    let refused = gate.reserve(|left, spent| Err((left.get(), spent.get())));
-    refused.err().unwrap_or_default()
+/// What the words say is left and spent, and whether a capped reservation is under way.
+fn read(gate: &BudgetGate) -> (u64, u64, Capped) {
+    let told = gate.reserve(NanoUsd::ZERO, |now| {
+        Err((now.left.get(), now.spent.get(), now.capped))
+    });
+    told.err().unwrap_or((0, 0, Capped::No))
 }

@@ -12,11 +12,12 @@ use infermux::decide::budget::{self, Admission, Ask, Standing as Budget};
 use infermux::decide::failover::{Attempts, Grant, Step};
 use infermux::decide::outcome::{Outcome, Sample as Kind, Signal};
 use infermux::ledger::terms::Terms;
-use infermux::link::facts::{Ended, Fact, MonthTag, Sample, SampleKind};
+use infermux::link::facts::{Ended, Fact, Sample, SampleKind};
 use infermux::link::provider_gate::{Standing, Taken};
 use infermux::shard::reports::ENFORCE_POLLS;
 
 use crate::judge::{AttemptId, Broken, Held, is_enforced, promise};
+use crate::money::Allotment;
 use crate::scene::{PRICE, Script};
 use crate::window::Counted;
 use crate::world::{Event, Happened, World};
@@ -27,19 +28,13 @@ pub(crate) struct Request {
     terms: Arc<Terms>,
     /// Its estimate.
     tokens: u64,
-    reservation: Option<Reservation>,
+    /// What is reserved from which budget.
+    reservation: Option<(BudgetId, Allotment)>,
     attempts: Attempts,
     attempt: Option<Attempt>,
     stage: Stage,
     /// Number of its next event.
     turn: u32,
-}
-
-#[derive(Clone, Copy)]
-struct Reservation {
-    budget: BudgetId,
-    month: MonthTag,
-    amount: NanoUsd,
 }
 
 #[derive(Clone, Copy)]
@@ -168,45 +163,31 @@ impl World {
             prompt: NanoUsd::new(prompt),
             whole: NanoUsd::new(whole),
         };
-        let decide = |left: NanoUsd, spent: NanoUsd| {
-            let standing = Budget {
-                monthly,
-                spent,
-                left,
-            };
-            match budget::admit(&standing, &ask) {
-                Admission::Reserve(amount) => Ok(amount),
-                Admission::RefuseForGood | Admission::RefuseInFlight => match action {
-                    BudgetAction::Alert => Ok(ask.whole.min(left)),
-                    BudgetAction::HardStop | BudgetAction::ModelOverride => Err(()),
-                },
+        let decide = |standing: &Budget| match action {
+            BudgetAction::HardStop => match budget::admit(standing, &ask) {
+                Admission::Reserve(share) => Ok(share),
+                Admission::RefuseForGood | Admission::RefuseInFlight => Err(()),
+            },
+            BudgetAction::Alert | BudgetAction::ModelOverride => {
+                Ok(budget::share_of_unstoppable(standing, &ask))
             }
         };
-        let Ok((month, amount)) = terms.gates.budgets[place].reserve(decide) else {
+        let Ok(reserved) = terms.gates.budgets[place].reserve(monthly, decide) else {
             self.say(|| format!("request {request}: budget {place} refuses {whole}"));
             self.requests[request].stage = Stage::Over;
             return Ok(());
         };
-        let account = self.judge.account(place);
-        account.on_reserved(month, amount, (&ask, action))?;
-        self.requests[request].reservation = Some(Reservation {
-            budget,
-            month,
-            amount,
-        });
-        self.say(|| {
-            format!(
-                "request {request}: budget {place} reserves {}",
-                amount.get()
-            )
-        });
-        let shard = self.requests[request].shard;
-        let fact = Fact::Reserved {
-            budget,
-            month,
-            amount,
+        let allotment = Allotment {
+            reserved,
+            ask,
+            action,
         };
-        self.report(shard, fact, 0);
+        self.judge.account(place).on_reserved(&allotment)?;
+        self.requests[request].reservation = Some((budget, allotment));
+        self.say(|| {
+            let share = reserved.share;
+            format!("request {request}: budget {place} reserves {share:?}")
+        });
         self.choose(request)
     }
 
@@ -451,9 +432,11 @@ impl World {
         };
         let (shard, provider) = (self.requests[request].shard, attempt.provider);
         let terms = &self.requests[request].terms;
-        terms.gates.providers[provider.index()].leave();
+        let gate = &terms.gates.providers[provider.index()];
+        let excess = gate.take_excess(attempt.taken, used);
+        gate.leave();
         let counted = Counted::by(terms.plan.provider(provider));
-        self.judge.on_left(provider, counted, attempt.id)?;
+        self.judge.on_left(provider, (used, counted), attempt.id)?;
         let ended = Ended {
             provider,
             admitted: attempt.admitted,
@@ -461,6 +444,7 @@ impl World {
             signal,
             sample,
             reserved: Tokens::new(attempt.taken.tokens),
+            excess: Tokens::new(excess),
             used: Tokens::new(used),
             probe: attempt.taken.probe,
             successes_before: 0,
@@ -476,26 +460,25 @@ impl World {
         Ok(())
     }
 
-    /// Books what a request cost, once.
+    /// Settles what a request cost, once.
     fn pay(&mut self, request: usize, cost: NanoUsd) {
-        let Some(reservation) = self.requests[request].reservation.take() else {
+        let Some((budget, allotment)) = self.requests[request].reservation.take() else {
             return;
         };
-        let Reservation {
-            budget,
-            month,
-            amount: reserved,
-        } = reservation;
+        let gates = &self.requests[request].terms.gates;
+        gates.budgets[budget.index()].settle(&allotment.reserved, cost);
         self.judge
             .account(budget.index())
-            .on_told(month, reserved, cost);
-        let fact = Fact::Settled {
-            budget,
-            month,
-            reserved,
-            cost,
-        };
-        self.report(self.requests[request].shard, fact, 0);
+            .on_settled(&allotment, cost);
+        if cost > NanoUsd::ZERO {
+            let month = allotment.reserved.month;
+            let fact = Fact::Settled {
+                budget,
+                month,
+                cost,
+            };
+            self.report(self.requests[request].shard, fact, 0);
+        }
     }
 
     fn over(&mut self, request: usize) -> Held {

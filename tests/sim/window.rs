@@ -16,10 +16,9 @@ pub(crate) struct Window {
     places: Option<u32>,
     /// By when they were admitted.
     charges: VecDeque<Charge>,
-    /// Of these, the requests, the tokens, and the tokens that were expected.
+    /// Of these, the requests, and the tokens.
     charged: u64,
-    used: u64,
-    expected: u64,
+    tokens_charged: u64,
     in_flight: u32,
 }
 
@@ -27,10 +26,9 @@ struct Charge {
     attempt: AttemptId,
     /// When it was admitted; at first, when it was taken.
     at: Instant,
-    /// Tokens taken for it; once its end is merged, tokens used.
+    /// Tokens taken for it; once it has ended, tokens used where that is more; once its end is
+    /// merged, tokens used.
     tokens: u64,
-    /// The lesser of both: what it used beyond its estimate is nobody's fault.
-    expected: u64,
     counted: Counted,
 }
 
@@ -61,8 +59,7 @@ impl Window {
             places: provider.max_in_flight,
             charges: VecDeque::new(),
             charged: 0,
-            used: 0,
-            expected: 0,
+            tokens_charged: 0,
             in_flight: 0,
         }
     }
@@ -97,11 +94,10 @@ impl Window {
             attempt,
             at: now,
             tokens,
-            expected: tokens,
             counted,
         });
         self.expire(now);
-        let (requests, tokens) = (self.charged, self.expected);
+        let (requests, tokens) = (self.charged, self.tokens_charged);
         promise(
             "limit.never-over",
             !counted.requests || self.requests.is_none_or(|max| requests <= max),
@@ -116,8 +112,7 @@ impl Window {
 
     fn add(&mut self, charge: Charge) {
         self.charged += u64::from(charge.counted.requests);
-        self.used += charge.tokens;
-        self.expected += charge.expected;
+        self.tokens_charged += charge.tokens;
         let later = |one: &&Charge| one.at > charge.at;
         let place = self.charges.len() - self.charges.iter().rev().take_while(later).count();
         self.charges.insert(place, charge);
@@ -130,8 +125,7 @@ impl Window {
             .rposition(|one| one.attempt == attempt)?;
         let charge = self.charges.remove(place)?;
         self.charged -= u64::from(charge.counted.requests);
-        self.used -= charge.tokens;
-        self.expected -= charge.expected;
+        self.tokens_charged -= charge.tokens;
         Some(charge)
     }
 
@@ -140,8 +134,7 @@ impl Window {
         while self.charges.front().is_some_and(is_old) {
             if let Some(charge) = self.charges.pop_front() {
                 self.charged -= u64::from(charge.counted.requests);
-                self.used -= charge.tokens;
-                self.expected -= charge.expected;
+                self.tokens_charged -= charge.tokens;
             }
         }
     }
@@ -164,15 +157,21 @@ impl Window {
         Ok(())
     }
 
-    /// An attempt's end is merged, with the tokens that it used.
-    pub(crate) fn on_settled(&mut self, used: u64, attempt: AttemptId) {
+    /// An attempt has ended: from now on at least the tokens that it used are taken.
+    pub(crate) fn on_used(&mut self, used: u64, attempt: AttemptId) {
+        self.charge(attempt, |tokens| tokens.max(used));
+    }
+
+    /// An attempt's end is merged: the tokens that it used are taken.
+    pub(crate) fn on_merged(&mut self, used: u64, attempt: AttemptId) {
+        self.charge(attempt, |_| used);
+    }
+
+    fn charge(&mut self, attempt: AttemptId, tokens: impl FnOnce(u64) -> u64) {
         if let Some(charge) = self.remove(attempt) {
-            let used = if charge.counted.tokens { used } else { 0 };
-            self.add(Charge {
-                expected: charge.tokens.min(used),
-                tokens: used,
-                ..charge
-            });
+            let is_counted = charge.counted.tokens;
+            let tokens = if is_counted { tokens(charge.tokens) } else { 0 };
+            self.add(Charge { tokens, ..charge });
         }
     }
 
@@ -195,7 +194,7 @@ impl Window {
                 )
             },
         )?;
-        let taken = self.used;
+        let taken = self.tokens_charged;
         promise("limit.never-over", fits(tokens, taken, self.tokens), || {
             format!(
                 "{taken} tokens within a minute and {tokens:?} left: {:?}",

@@ -1,21 +1,19 @@
-//! The books of one budget: what is spent and reserved, month by month.
+//! The books of one budget: what is spent, month by month.
 
 use std::collections::BTreeMap;
 
 use crate::base::money::NanoUsd;
 use crate::base::month::Month;
 
-/// What one caller spends and has reserved.
+/// What one caller spends, as far as it is reported.
 ///
 /// Invariant: the published balance is what a month allows, less what is spent, less what is
-/// reserved, reservations that have not been reported included. Shards take from it when they
-/// reserve; this says only what a settled request changes.
+/// reserved, what has not been reported included. Shards change it when they reserve and settle;
+/// this says only what a month begins with, and what another configuration changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Books {
     monthly: NanoUsd,
     month: Month,
-    /// Reserved in the running month, as far as it is reported.
-    reserved: NanoUsd,
     /// By month, the running one included once anything is spent in it.
     spent: BTreeMap<Month, NanoUsd>,
     /// What has been told of the running month.
@@ -53,7 +51,6 @@ impl Books {
         let mut books = Self {
             monthly,
             month,
-            reserved: NanoUsd::ZERO,
             spent,
             told: None,
         };
@@ -61,37 +58,22 @@ impl Books {
         books
     }
 
-    /// Money was reserved in `month`.
-    pub fn on_reserved(&mut self, month: Month, amount: NanoUsd) {
-        if month == self.month {
-            self.reserved = self.reserved.saturating_add(amount);
-        }
-    }
-
-    /// A request that was admitted in `month` has ended. By how much the running month's balance
-    /// changes; `None`: it belongs to another month.
-    pub fn on_settled(&mut self, month: Month, reserved: NanoUsd, cost: NanoUsd) -> Option<i64> {
+    /// A request that was admitted in `month` has ended.
+    pub fn on_settled(&mut self, month: Month, cost: NanoUsd) {
         let spent = self.spent.entry(month).or_default();
         *spent = spent.saturating_add(cost);
-        if month != self.month {
-            return None;
-        }
-        self.reserved = self.reserved.saturating_sub(reserved);
-        let change = i128::from(reserved.get()) - i128::from(cost.get());
-        Some(saturated(change))
     }
 
-    /// Whether `month` is a later one, which begins now. What was reserved before is settled in
-    /// the month in which it was reserved.
+    /// Whether `month` is a later one, which begins now. What was reserved before is booked to the
+    /// month in which it was reserved.
     ///
-    /// It never goes back: reservations that are still to be reported tell the month of the
-    /// balance that they were taken from, and that balance is gone.
+    /// It never goes back: requests that are still to be reported tell the month of the balance
+    /// that was taken from for them, and that balance is gone.
     pub fn on_month(&mut self, month: Month) -> bool {
         if month <= self.month {
             return false;
         }
         self.month = month;
-        self.reserved = NanoUsd::ZERO;
         self.told = None;
         while self.spent.len() >= MONTHS_KEPT {
             self.spent.pop_first();
@@ -119,11 +101,10 @@ impl Books {
         level
     }
 
-    /// What the running month still allows; below zero when it is overdrawn.
+    /// What the running month begins with: what it still allows, below zero when it is overdrawn.
     #[must_use]
     pub fn balance(&self) -> i64 {
-        let taken = i128::from(self.spent().get()) + i128::from(self.reserved.get());
-        saturated(i128::from(self.monthly.get()) - taken)
+        saturated(i128::from(self.monthly.get()) - i128::from(self.spent().get()))
     }
 
     /// The running month.
@@ -142,12 +123,6 @@ impl Books {
     #[must_use]
     pub fn spent(&self) -> NanoUsd {
         self.spent.get(&self.month).copied().unwrap_or_default()
-    }
-
-    /// Reserved in the running month, as far as it is reported.
-    #[must_use]
-    pub fn reserved(&self) -> NanoUsd {
-        self.reserved
     }
 
     /// Spent by month.
@@ -186,58 +161,41 @@ mod tests {
         Month::new(2026, number).unwrap()
     }
 
-    /// Lines of `reserve <month> <amount>`, `settle <month> <reserved> <cost> <change, or ->` and
-    /// `month <month>`; after each, spent, reserved, balance and the level that is told (%).
+    /// Lines of `settle <month> <cost>` and `month <month> <new or old>`; after each, what is
+    /// spent, the balance and the level that is told (%).
     fn check(monthly: u64, script: &str) {
         let mut books = Books::new(NanoUsd::new(monthly), month(1), BTreeMap::new());
         for line in script.trim().lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
             let number = |place: usize| words[place].parse::<u64>().unwrap();
-            match words[0] {
-                "reserve" => books.on_reserved(month(number(1)), NanoUsd::new(number(2))),
-                "settle" => {
-                    let (reserved, cost) = (NanoUsd::new(number(2)), NanoUsd::new(number(3)));
-                    let change = books.on_settled(month(number(1)), reserved, cost);
-                    let change = change.map_or_else(|| "-".to_owned(), |by| by.to_string());
-                    assert_eq!(change, words[4], "{line}");
-                }
-                _ => assert_eq!(
-                    books.on_month(month(number(1))),
-                    words[2] == "new",
-                    "{line}"
-                ),
+            if words[0] == "settle" {
+                books.on_settled(month(number(1)), NanoUsd::new(number(2)));
+            } else {
+                let is_new = books.on_month(month(number(1)));
+                assert_eq!(is_new, words[2] == "new", "{line}");
             }
             let level = match books.alert() {
                 None => "-",
                 Some(Level::Most) => "80",
                 Some(Level::All) => "100",
             };
-            let sums = [books.spent(), books.reserved()].map(|sum| sum.get().to_string());
-            let [spent, reserved] = sums;
-            let found = [
-                spent,
-                reserved,
-                books.balance().to_string(),
-                level.to_owned(),
-            ];
-            assert_eq!(words[words.len() - 4..], found, "{line}");
+            let spent = books.spent().get().to_string();
+            let found = [spent, books.balance().to_string(), level.to_owned()];
+            assert_eq!(words[words.len() - 3..], found, "{line}");
         }
     }
 
     #[test]
-    fn reservations_become_spend_and_levels_are_told_once_a_month() {
+    fn levels_are_told_once_a_month() {
         check(
             100,
             "
-            reserve 1 50             0 50   50   -
-            reserve 1 30             0 80   20   -
-            settle  1 50 79  -29    79 30   -9   -
-            settle  1 30 1    29    80  0   20  80
-            reserve 1 20            80 20    0   -
-            settle  1 20 60  -40   140  0  -40 100
-            settle  1 0 1     -1   141  0  -41   -
-            month   2 new            0  0  100   -
-            settle  2 0 200 -200   200  0 -100 100
+            settle  1 79       79   21   -
+            settle  1 1        80   20  80
+            settle  1 60      140  -40 100
+            settle  1 1       141  -41   -
+            month   2 new       0  100   -
+            settle  2 200     200 -100 100
             ",
         );
     }
@@ -247,13 +205,10 @@ mod tests {
         check(
             100,
             "
-            reserve 1 50              0 50   50   -
-            month   2 new             0  0  100   -
-            reserve 1 10              0  0  100   -
-            reserve 2 40              0 40   60   -
-            settle  1 50 99   -       0 40   60   -
-            month   1 old             0 40   60   -
-            settle  2 40 30  10      30  0   70   -
+            month   2 new       0  100   -
+            settle  1 99        0  100   -
+            month   1 old       0  100   -
+            settle  2 30       30   70   -
             ",
         );
     }
@@ -263,7 +218,7 @@ mod tests {
         let mut books = Books::new(NanoUsd::new(9), month(1), BTreeMap::new());
         for number in 1..=6 {
             books.on_month(month(number));
-            books.on_settled(month(number), NanoUsd::ZERO, NanoUsd::new(number));
+            books.on_settled(month(number), NanoUsd::new(number));
         }
         let kept: Vec<Month> = books.by_month().keys().copied().collect();
         assert_eq!(kept, [month(4), month(5), month(6)]);
@@ -275,7 +230,7 @@ mod tests {
         let spent = BTreeMap::from([(month(1), NanoUsd::new(85))]);
         let mut books = Books::new(NanoUsd::new(100), month(1), spent);
         assert_eq!((books.alert(), books.balance()), (None, 15));
-        books.on_settled(month(1), NanoUsd::ZERO, NanoUsd::new(15));
+        books.on_settled(month(1), NanoUsd::new(15));
         assert_eq!(books.alert(), Some(Level::All));
     }
 }

@@ -4,6 +4,6 @@ mod admission;
 mod books;
 mod word;
 
-pub use admission::{Admission, Ask, Standing, admit};
+pub use admission::{Admission, Ask, Capped, Share, Standing, admit, share_of_unstoppable};
 pub use books::{Books, Level, MONTHS_KEPT};
-pub use word::{BALANCE_MAX, Word};
+pub use word::{SpentWord, Word};

@@ -1,9 +1,11 @@
-//! A budget's balance as one word that threads can share.
+//! A budget's two words, each of which threads can share: what is left of it, and what is spent.
 
 use crate::base::limits::BUDGET_USD_MAX;
 use crate::base::money::NanoUsd;
+use crate::decide::budget::{Capped, Share};
 
-/// A month's tag and what is neither spent nor reserved in it, in nano-dollars.
+/// A month's tag, what is neither spent nor reserved in it, in nano-dollars, and whether a capped
+/// reservation is under way.
 ///
 /// The balance has a sign, because a request may cost more than was reserved for it: what it
 /// overdraws stays in the word until it is paid back. A word that stopped at zero would forget how
@@ -11,21 +13,37 @@ use crate::base::money::NanoUsd;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Word {
     month: u8,
+    capped: Capped,
     balance: i64,
 }
 
+/// A month's tag, and what is spent in it, in nano-dollars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpentWord {
+    month: u8,
+    spent: u64,
+}
+
 /// The largest balance that a word has room for, in nano-dollars: about 144 million dollars.
-pub const BALANCE_MAX: i64 = (1 << (BALANCE_BITS - 1)) - 1;
+const BALANCE_MAX: i64 = (1 << (BALANCE_BITS - 1)) - 1;
 const BALANCE_BITS: u32 = 58;
+const CAPPED_BIT: u64 = 1 << BALANCE_BITS;
+/// Five bits are left for the month's tag.
+const MONTH_SHIFT: u32 = BALANCE_BITS + 1;
+const MONTHS: u8 = 32;
+const _: () = assert!(64 - MONTH_SHIFT == MONTHS.trailing_zeros());
 const _: () = assert!(BUDGET_USD_MAX as i64 * 1_000_000_000 <= BALANCE_MAX);
+/// The most that a word can say is spent, in nano-dollars: about 576 million dollars.
+const SPENT_MAX: u64 = (1 << MONTH_SHIFT) - 1;
 
 impl Word {
-    /// The word of the month with this tag (modulo 64), with a balance that is capped on both
-    /// sides.
+    /// The word of the month with this tag (modulo 32), with a balance that is cut off on both
+    /// sides, and no capped reservation.
     #[must_use]
     pub fn new(month: u8, balance: i64) -> Self {
         Self {
-            month: month % 64,
+            month: month % MONTHS,
+            capped: Capped::No,
             balance: balance.clamp(-BALANCE_MAX, BALANCE_MAX),
         }
     }
@@ -35,15 +53,28 @@ impl Word {
     pub fn from_bits(bits: u64) -> Self {
         // The shift to the right is that of a signed number: it brings the sign back.
         let balance = (bits << (64 - BALANCE_BITS)).cast_signed() >> (64 - BALANCE_BITS);
-        let month = u8::try_from(bits >> BALANCE_BITS).unwrap_or(0);
-        Self { month, balance }
+        let capped = if bits & CAPPED_BIT == 0 {
+            Capped::No
+        } else {
+            Capped::Yes
+        };
+        Self {
+            month: month_of(bits),
+            capped,
+            balance,
+        }
     }
 
-    /// Packs it: six bits of month above 58 bits of balance.
+    /// Packs it: five bits of month and one that says whether a capped reservation is under way,
+    /// above 58 bits of balance.
     #[must_use]
     pub fn to_bits(self) -> u64 {
-        let mask = (1 << BALANCE_BITS) - 1;
-        u64::from(self.month) << BALANCE_BITS | self.balance.cast_unsigned() & mask
+        let capped = match self.capped {
+            Capped::Yes => CAPPED_BIT,
+            Capped::No => 0,
+        };
+        let balance = self.balance.cast_unsigned() & (CAPPED_BIT - 1);
+        u64::from(self.month) << MONTH_SHIFT | capped | balance
     }
 
     /// The month's tag.
@@ -58,21 +89,112 @@ impl Word {
         NanoUsd::new(self.balance.max(0).unsigned_abs())
     }
 
-    /// The word after `amount` is reserved; `None`: there is not so much left.
+    /// Whether a capped reservation is under way.
     #[must_use]
-    pub fn take(self, amount: NanoUsd) -> Option<Self> {
-        let amount = (amount <= self.left()).then(|| amount.get().cast_signed())?;
-        Some(Self::new(self.month, self.balance - amount))
+    pub fn capped(self) -> Capped {
+        self.capped
+    }
+
+    /// The word after `share` is reserved, which [`admit`](crate::decide::budget::admit) has
+    /// allowed by this word.
+    #[must_use]
+    pub fn take(self, share: Share) -> Self {
+        debug_assert!(share.amount <= self.left(), "{share:?} of {self:?}");
+        debug_assert!(
+            (self.capped, share.capped) != (Capped::Yes, Capped::Yes),
+            "{self:?}"
+        );
+        let capped = match share.capped {
+            Capped::Yes => Capped::Yes,
+            Capped::No => self.capped,
+        };
+        Self {
+            capped,
+            ..self.with(self.balance.saturating_sub(signed(share.amount)))
+        }
+    }
+
+    /// The word after a request of `month`, for which `share` was reserved, has cost `cost`: what
+    /// it did not use comes back, what it used beyond is taken. `None`: the word is another
+    /// month's, and the request does not concern it.
+    #[must_use]
+    pub fn settled(self, month: u8, share: Share, cost: NanoUsd) -> Option<Self> {
+        if month % MONTHS != self.month {
+            return None;
+        }
+        let balance = self.balance.saturating_add(signed(share.amount));
+        let capped = match share.capped {
+            Capped::Yes => Capped::No,
+            Capped::No => self.capped,
+        };
+        Some(Self {
+            capped,
+            ..self.with(balance.saturating_sub(signed(cost)))
+        })
     }
 
     /// The word after an order that is about `month`; one about another month changes nothing.
     #[must_use]
     pub fn changed(self, month: u8, change: i64) -> Self {
-        if month % 64 != self.month {
+        if month % MONTHS != self.month {
             return self;
         }
-        Self::new(self.month, self.balance.saturating_add(change))
+        self.with(self.balance.saturating_add(change))
     }
+
+    fn with(self, balance: i64) -> Self {
+        Self {
+            balance: balance.clamp(-BALANCE_MAX, BALANCE_MAX),
+            ..self
+        }
+    }
+}
+
+impl SpentWord {
+    /// The word of the month with this tag (modulo 32).
+    #[must_use]
+    pub fn new(month: u8, spent: NanoUsd) -> Self {
+        Self {
+            month: month % MONTHS,
+            spent: spent.get().min(SPENT_MAX),
+        }
+    }
+
+    /// Unpacks it.
+    #[must_use]
+    pub fn from_bits(bits: u64) -> Self {
+        Self {
+            month: month_of(bits),
+            spent: bits & SPENT_MAX,
+        }
+    }
+
+    /// Packs it: five bits of month above what is spent.
+    #[must_use]
+    pub fn to_bits(self) -> u64 {
+        u64::from(self.month) << MONTH_SHIFT | self.spent
+    }
+
+    /// What is spent.
+    #[must_use]
+    pub fn spent(self) -> NanoUsd {
+        NanoUsd::new(self.spent)
+    }
+
+    /// The word after `cost` is spent in `month`; `None`: the word is another month's.
+    #[must_use]
+    pub fn plus(self, month: u8, cost: NanoUsd) -> Option<Self> {
+        let spent = NanoUsd::new(self.spent).saturating_add(cost);
+        (month % MONTHS == self.month).then(|| Self::new(month, spent))
+    }
+}
+
+fn signed(amount: NanoUsd) -> i64 {
+    i64::try_from(amount.get()).unwrap_or(i64::MAX)
+}
+
+fn month_of(bits: u64) -> u8 {
+    u8::try_from(bits >> MONTH_SHIFT).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -81,22 +203,38 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn an_overdrawn_word_has_nothing_left_until_it_is_paid_back() {
-        let word = Word::new(7, 20).changed(7, -50);
-        assert_eq!(
-            (word.left(), word.take(NanoUsd::new(1))),
-            (NanoUsd::ZERO, None)
-        );
-        assert_eq!(word.take(NanoUsd::ZERO), Some(word));
-        let word = word.changed(8, 1_000).changed(7, 60);
-        assert_eq!(word.left(), NanoUsd::new(30));
-        assert_eq!(word.take(NanoUsd::new(30)), Some(Word::new(7, 0)));
-        assert_eq!(word.take(NanoUsd::new(31)), None);
+    fn share(amount: u64, capped: Capped) -> Share {
+        let amount = NanoUsd::new(amount);
+        Share { amount, capped }
     }
 
     #[test]
-    fn balances_are_capped_and_not_wrapped() {
+    fn an_overdrawn_word_has_nothing_left_until_it_is_paid_back() {
+        let plain = |amount| share(amount, Capped::No);
+        let word = Word::new(7, 20).changed(7, -50);
+        assert_eq!((word.left(), word.take(plain(0))), (NanoUsd::ZERO, word));
+        let word = word.changed(8, 1_000).changed(7, 60);
+        assert_eq!(word.left(), NanoUsd::new(30));
+        assert_eq!(word.take(plain(30)), Word::new(7, 0));
+    }
+
+    #[test]
+    fn one_capped_reservation_is_under_way_at_a_time() {
+        let (capped, plain) = (share(20, Capped::Yes), share(5, Capped::No));
+        let word = Word::new(7, 30).take(capped);
+        assert_eq!((word.left().get(), word.capped()), (10, Capped::Yes));
+        let word = word.take(plain);
+        // Others end, the balance changes, a request of another month ends: it is still under way.
+        let word = word.settled(7, plain, NanoUsd::new(9)).unwrap();
+        assert_eq!((word.left().get(), word.capped()), (1, Capped::Yes));
+        assert_eq!(word.changed(7, 5).capped(), Capped::Yes);
+        assert_eq!(word.settled(6, capped, NanoUsd::ZERO), None);
+        let word = word.settled(7, capped, NanoUsd::new(24)).unwrap();
+        assert_eq!((word, word.capped()), (Word::new(7, -3), Capped::No));
+    }
+
+    #[test]
+    fn amounts_are_cut_off_and_not_wrapped() {
         assert_eq!(
             Word::new(0, i64::MAX).changed(0, i64::MAX).left().get(),
             144_115_188_075_855_871
@@ -104,15 +242,29 @@ mod tests {
         let deep = Word::new(0, i64::MIN).changed(0, i64::MIN);
         assert_eq!(Word::from_bits(deep.to_bits()), deep);
         assert_eq!(deep.changed(0, BALANCE_MAX).left(), NanoUsd::ZERO);
+        let nothing = share(0, Capped::No);
+        let most = NanoUsd::new(u64::MAX);
+        assert_eq!(deep.settled(0, nothing, most), Some(deep));
+        let all = SpentWord::new(31, most).plus(31, most).unwrap();
+        assert_eq!(SpentWord::from_bits(all.to_bits()), all);
+        assert_eq!((all.plus(30, most), all.spent().get()), (None, SPENT_MAX));
     }
 
     proptest! {
         #[test]
-        fn is_unpacked_as_it_was_packed(month in 0..64_u8, balance in -BALANCE_MAX..=BALANCE_MAX) {
-            let word = Word::new(month, balance);
+        fn is_unpacked_as_it_was_packed(
+            month in 0..32_u8,
+            balance in -BALANCE_MAX..=BALANCE_MAX,
+            is_capped: bool,
+            spent in 0..=SPENT_MAX,
+        ) {
+            let capped = if is_capped { Capped::Yes } else { Capped::No };
+            let word = Word { capped, ..Word::new(month, balance) };
             prop_assert_eq!(Word::from_bits(word.to_bits()), word);
             let left = balance.max(0).unsigned_abs();
             prop_assert_eq!((word.month(), word.left().get()), (month, left));
+            let word = SpentWord::new(month, NanoUsd::new(spent));
+            prop_assert_eq!(SpentWord::from_bits(word.to_bits()), word);
         }
     }
 }

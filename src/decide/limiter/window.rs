@@ -76,8 +76,9 @@ impl Window60 {
         returned
     }
 
-    /// An attempt that was admitted at `admitted` with `reserved` tokens has used `used`. How many
-    /// tokens go back now; fewer than none where it has used more.
+    /// An attempt that was admitted at `admitted` with `reserved` tokens has used `used`. Returns by
+    /// how much the headroom changes: what was not used goes back; what was used beyond is to be
+    /// taken, if it has not been.
     pub fn on_ended(&mut self, admitted: Instant, reserved: Tokens, used: Tokens) -> i64 {
         let second = admitted.as_secs();
         // Its bucket has gone back whole, or nothing was ever reported of it.
