@@ -217,7 +217,8 @@ fn a_budget_that_is_used_up_is_told_with_its_figures() {
         let answer = ask(&router, &plain());
         assert_eq!((answer.status, cost(&answer)), (200, CENT));
     }
-    let answer = eventually_final(&router);
+    let answer = ask(&router, &plain());
+    assert!(is_final(&answer), "{}", answer.text());
     assert_eq!(answer.code(), "budget_exceeded");
     assert_eq!(answer.header("x-infermux-error"), Some("budget_exceeded"));
     let seconds: u64 = answer
@@ -234,17 +235,140 @@ fn a_budget_that_is_used_up_is_told_with_its_figures() {
     assert_eq!(ask_as(router.addr(), "other", &plain()).status, 200);
 }
 
-/// The first answer that is refused for good: what was spent is booked within 10 ms.
-fn eventually_final(router: &Router) -> Answer {
-    let mut last = None;
-    eventually("refused for good", || {
-        let answer = ask(router, &plain());
-        assert_eq!(answer.status, 429, "{}", answer.text());
-        let is_final = is_final(&answer);
-        last = Some(answer);
-        is_final
-    });
-    last.expect("an answer")
+/// A provider of the model `m` whose requests cost a dollar for a thousand tokens.
+struct Dear {
+    mock: Mock,
+    config: String,
+}
+
+/// Dear providers of both dialects, with this budget for the caller `team`, on one shard and two.
+fn dear(budget: &str) -> Vec<Dear> {
+    let both = [("openai", "/v1"), ("anthropic", "")];
+    let kinds = both.into_iter().flat_map(|kind| [(kind, 1), (kind, 2)]);
+    let dear = |((dialect, base), shards)| {
+        let mock = mock(json!({"name": "alpha", "dialect": dialect}));
+        let kind = format!("type: {dialect}");
+        let base = format!("base_url: \"http://{}{base}\"", mock.address());
+        let provider = provider(&mock, &[&kind, &base, "models: [m, n]"]);
+        let rest = format!(
+            "pricing:\n  alpha:\n    m: {{input_per_million: 1000, output_per_million: 1000}}\n    \
+             n: {{input_per_million: 10, output_per_million: 10}}\n\
+             budgets: [{{caller: team, {budget}}}]\nserver: {{shards: {shards}}}\n"
+        );
+        let config = config_of(&[provider], &rest);
+        Dear { mock, config }
+    };
+    kinds.map(dear).collect()
+}
+
+/// A script for answers that are said to be this many tokens long, and their prompts 10.
+fn answers_of(tokens: u64) -> Value {
+    json!({"prompt_tokens": 10, "completion_tokens": tokens, "usage": "always"})
+}
+
+// proves: reservation.settled-once
+#[test]
+fn a_caller_who_waits_for_each_answer_is_refused_by_nothing_but_what_it_has_spent() {
+    for Dear { mock, config } in dear("monthly_usd: 0.1") {
+        let router = Router::start(&config);
+        let mut told = 0;
+        // What fails or is refused leaves nothing reserved, either. Each estimate is above it all.
+        let scripts = [
+            json!({"status": 500}),
+            json!({"status": 400}),
+            answers_of(5),
+        ];
+        let mut turns = 0..;
+        let last = loop {
+            let turn: usize = turns.next().expect("a number");
+            let script = scripts[turn % scripts.len()].clone();
+            mock.set_script(script).expect("a script");
+            let body = [chat, streamed_chat][turn / 3 % 2]("hi");
+            let answer = ask(&router, &body);
+            if answer.status == 429 {
+                break answer;
+            }
+            let expected = [502, 400, 200][turn % scripts.len()];
+            assert_eq!(answer.status, expected, "{turn}: {}", answer.text());
+            told += cost(&answer);
+        };
+        // The seventh answer of 15 tokens began with a cent left, which its prompt costs.
+        assert_eq!(told, 7 * 15 * CENT / 10);
+        assert!(is_final(&last), "{}", last.text());
+        assert_eq!(nano(&last.json()["error"]["spent_usd"].to_string()), told);
+    }
+}
+
+// proves: budget.never-over
+#[test]
+fn one_request_at_a_time_may_cost_more_than_is_left() {
+    for Dear { mock, config } in dear("monthly_usd: 0.1") {
+        for body in [chat("hi"), streamed_chat("hi")] {
+            mock.reset();
+            let router = Router::start(&config);
+            let most = |tokens: u64| {
+                let mut body: Value = serde_json::from_str(&body).expect("JSON");
+                body["max_tokens"] = json!(tokens);
+                body.to_string()
+            };
+            // The first leaves two cents, on which the second is let through, whatever it costs.
+            let mut first = answers_of(5);
+            first["latency_ms"] = json!(300);
+            let stalls = json!({"do": "stall_before_head"});
+            let answers = json!({"answers": [first, stalls, answers_of(100)]});
+            mock.set_script(answers).expect("a script");
+            let begin = |tokens: u64, count: u64| {
+                let mut client = Client::connect(router.addr());
+                let name = "X-Infermux-Caller: team\r\n";
+                client.post_with("/v1/chat/completions", name, &most(tokens));
+                wait_for_requests(&mock, count);
+                client
+            };
+            let mut first = begin(70, 1);
+            let second = begin(200, 2);
+            assert_eq!(cost(&first.answer()), 15 * CENT / 10);
+            // What the first did not use is there, but what this one costs beyond it would come to
+            // what the second does.
+            let third = ask(&router, &most(200));
+            let told = (third.status, third.code());
+            assert_eq!(told, (429, "budget_exceeded".into()));
+            assert_eq!(third.header("retry-after"), Some("1"));
+            assert_eq!(third.header("x-should-retry"), None);
+            assert_eq!(mock.stats().requests, 2);
+            drop(second);
+            let mut last = None;
+            eventually("its turn", || {
+                let answer = ask(&router, &most(200));
+                let is_served = answer.status == 200;
+                last = Some(answer);
+                is_served
+            });
+            assert_eq!(cost(&last.expect("an answer")), 11 * CENT);
+            assert!(is_final(&ask(&router, &most(1))));
+        }
+    }
+}
+
+#[test]
+fn whoever_has_another_model_gets_that_also_while_requests_in_flight_are_in_the_way() {
+    for action in ["model_override", "hard_stop"] {
+        let budget = format!("monthly_usd: 0.1, action: {action}, model_override: n");
+        for Dear { mock, config } in dear(&budget) {
+            let router = Router::start(&config);
+            let stall = json!({"when": {"model": "m"}, "do": "stall_before_head"});
+            mock.set_script(json!({"rules": [stall]}))
+                .expect("a script");
+            let mut waiting = Client::connect(router.addr());
+            let name = "X-Infermux-Caller: team\r\n";
+            waiting.post_with("/v1/chat/completions", name, &chat("hi"));
+            wait_for_requests(&mock, 1);
+            for body in [chat("hi"), streamed_chat("hi")] {
+                let answer = ask(&router, &body);
+                assert_eq!(answer.status, 200, "{action}: {}", answer.text());
+                assert_eq!(answer.header("x-infermux-model-override"), Some("n"));
+            }
+        }
+    }
 }
 
 #[test]
@@ -282,7 +406,7 @@ fn whom_only_requests_in_flight_stand_in_the_way_of_may_come_back() {
         CENT,
         "each of the two paid for its prompt, half a cent"
     );
-    eventually("the end of it", || is_final(&ask(&router, &plain())));
+    assert!(is_final(&ask(&router, &plain())));
 }
 
 #[test]
@@ -295,11 +419,11 @@ fn a_failed_request_costs_nothing() {
         json!({"do": "cut_before_head"}),
     ] {
         alpha.set_script(script).expect("a script");
-        eventually("a failure", || ask(&router, &plain()).status != 429);
+        assert_ne!(ask(&router, &plain()).status, 429);
     }
     alpha.set_script(cents(json!({}))).expect("a script");
-    eventually("the cent is there", || ask(&router, &plain()).status == 200);
-    eventually_final(&router);
+    assert_eq!(ask(&router, &plain()).status, 200);
+    assert!(is_final(&ask(&router, &plain())));
 }
 
 #[test]
@@ -343,10 +467,6 @@ fn from_the_limit_on_another_model_serves_under_the_callers_name_for_it() {
             assert_eq!(answer.header("x-infermux-model-override"), None);
             assert_eq!(answer.header("x-infermux-model"), Some("m"));
         }
-        eventually("the limit", || {
-            let answer = ask(&router, &plain());
-            answer.header("x-infermux-model-override").is_some()
-        });
         for body in [plain(), streamed()] {
             let answer = ask(&router, &body);
             assert_eq!(answer.status, 200, "{action}: {}", answer.text());

@@ -191,6 +191,85 @@ fn tokens_that_were_reserved_and_not_used_are_given_back() {
     eventually("a hang-up gives back its answer", || headroom() >= 990);
 }
 
+/// Providers of both dialects with this limit, whose answers are said to be 300 tokens long and
+/// their prompts 100; on one shard and on two.
+fn wordy(limit: &str) -> Vec<(Mock, Router)> {
+    let both = [("openai", "/v1"), ("anthropic", "")];
+    let kinds = both.into_iter().flat_map(|kind| [(kind, 1), (kind, 2)]);
+    let wordy = |((dialect, base), shards)| {
+        let usage = json!({
+            "name": "alpha", "dialect": dialect, "usage": "always",
+            "prompt_tokens": 100, "completion_tokens": 300,
+        });
+        let mock = mock(usage);
+        let kind = format!("type: {dialect}");
+        let base = format!("base_url: \"http://{}{base}\"", mock.address());
+        let limit = format!("rate_limits: {{{limit}}}");
+        let provider = provider(&mock, &[&kind, &base, &limit]);
+        let rest = format!("server: {{shards: {shards}}}\n");
+        (mock, Router::start(&config_of(&[provider], &rest)))
+    };
+    kinds.map(wordy).collect()
+}
+
+// proves: limit.never-over
+#[test]
+fn what_a_request_has_used_is_in_force_when_its_answer_has_ended() {
+    for (mock, router) in wordy("tokens_per_minute: 1000") {
+        let mut answers = Vec::new();
+        for turn in 0..10 {
+            let mut body: Value = serde_json::from_str(&chat("x")).expect("JSON");
+            body["max_tokens"] = json!(1);
+            body["stream"] = json!(turn % 2 == 0);
+            answers.push(ask(router.addr(), &body.to_string()));
+        }
+        // 400, 800, and a third that fits into the 200 that are left by its estimate.
+        let (served, refused) = answers.split_at(3);
+        assert!(served.iter().all(|answer| answer.status == 200));
+        assert!(refused.iter().all(is_rate_limit));
+        assert_eq!(mock.stats().requests, 3);
+        let headroom = &provider_report(&router, "alpha")["rate_limit_headroom_tpm"];
+        assert_eq!(*headroom, 0);
+    }
+}
+
+#[test]
+fn without_max_tokens_a_limit_reserves_an_answer_of_the_usual_length() {
+    for (mock, router) in wordy("tokens_per_minute: 100000") {
+        let headroom = || {
+            let report = provider_report(&router, "alpha");
+            report["rate_limit_headroom_tpm"].as_u64().expect("a limit")
+        };
+        mock.set_script(json!({"do": "stall_before_head"}))
+            .expect("a script");
+        let mut waiting = Vec::new();
+        let mut reserved = |more: Value| {
+            let before = headroom();
+            let mut body: Value = serde_json::from_str(&chat("x")).expect("JSON");
+            for (key, value) in more.as_object().expect("an object") {
+                body[key] = value.clone();
+            }
+            let mut client = Client::connect(router.addr());
+            let seen = mock.stats().requests;
+            client.post("/v1/chat/completions", &body.to_string());
+            wait_for_requests(&mock, seen + 1);
+            waiting.push(client);
+            before - headroom()
+        };
+        // Nothing is known of this model's answers yet.
+        let prompt = reserved(json!({"max_tokens": 1})) - 1;
+        assert!((1..100).contains(&prompt), "{prompt}");
+        for (more, answers) in [
+            (json!({}), 512),
+            (json!({"n": 3}), 3 * 512),
+            (json!({"n": 3, "max_tokens": 7}), 3 * 7),
+            (json!({"max_completion_tokens": 9}), 9),
+        ] {
+            assert_eq!(reserved(more.clone()), prompt + answers, "{more}");
+        }
+    }
+}
+
 // proves: limit.in-flight
 #[test]
 fn no_more_than_allowed_are_in_flight_at_once() {
