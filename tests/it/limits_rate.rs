@@ -292,6 +292,8 @@ fn no_more_than_allowed_are_in_flight_at_once() {
     .into_iter()
     .sum();
     assert!(refused > 0);
+    // The mock notes an end after it has sent it.
+    eventually("nothing is in flight", || alpha.stats().in_flight == 0);
     let requests = alpha.requests();
     assert_eq!(requests.len(), 50);
     let number = |one: &Value, key: &str| one[key].as_u64().expect("a number");
