@@ -76,8 +76,8 @@ impl Window60 {
         returned
     }
 
-    /// An attempt that was admitted at `admitted` with `reserved` tokens has used `used`. Returns by
-    /// how much the headroom changes: what was not used goes back; what was used beyond is to be
+    /// An attempt that was admitted at `admitted` with `reserved` tokens has used `used`. Returns
+    /// by how much the headroom changes: what was not used goes back; what was used beyond is to be
     /// taken, if it has not been.
     pub fn on_ended(&mut self, admitted: Instant, reserved: Tokens, used: Tokens) -> i64 {
         let second = admitted.as_secs();
