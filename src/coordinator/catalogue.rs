@@ -147,10 +147,7 @@ mod tests {
             environment: Environment::Unresolved,
             strict: Strictness::Lenient,
         };
-        config::load(&text, &options)
-            .ok()
-            .expect("a good file")
-            .plan
+        config::load(&text, &options).expect("a good file").plan
     }
 
     struct Desk {

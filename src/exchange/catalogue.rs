@@ -212,7 +212,7 @@ mod tests {
             environment: Environment::Unresolved,
             strict: Strictness::Lenient,
         };
-        config::load(text, &options).ok().expect("a good file").plan
+        config::load(text, &options).expect("a good file").plan
     }
 
     fn list(body: &str) -> ModelList {

@@ -90,7 +90,6 @@ mod tests {
         };
         let text = format!("providers: [{{name: p, {fields}}}]");
         let mut providers = config::load(&text, &options)
-            .ok()
             .expect("a good file")
             .plan
             .providers

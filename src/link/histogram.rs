@@ -172,18 +172,18 @@ mod tests {
     #[test]
     fn every_tenth_bound_is_a_power_of_the_root_of_two() {
         let sum = sum([1, 2, 3, 4].map(Duration::from_millis));
-        let coarse: Vec<(u64, u64)> = sum
+        let coarse: Vec<(f64, u64)> = sum
             .coarse(-1, 7)
-            .map(|(bound, count)| ((bound * 1_000.0).round() as u64, count))
+            .map(|(bound, count)| ((bound * 1_000.0).round(), count))
             .collect();
         let expected = [
-            (707, 0),
-            (1_000, 0),
-            (1_414, 1),
-            (2_000, 1),
-            (2_828, 2),
-            (4_000, 3),
-            (5_657, 4),
+            (707.0, 0),
+            (1_000.0, 0),
+            (1_414.0, 1),
+            (2_000.0, 1),
+            (2_828.0, 2),
+            (4_000.0, 3),
+            (5_657.0, 4),
         ];
         assert_eq!(coarse, expected);
         assert_eq!(sum.total(), Duration::from_millis(10));

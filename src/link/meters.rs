@@ -119,7 +119,7 @@ impl Account {
 }
 
 /// One shard's requests to one provider for one model.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Series {
     /// By place in [`STATUSES`]; the last is for all others.
     pub statuses: [Counter; STATUSES.len() + 1],
@@ -143,24 +143,6 @@ pub struct Series {
     pub failed_cost: Counter,
     /// What they came to.
     pub account: Account,
-}
-
-impl Default for Series {
-    fn default() -> Self {
-        Self {
-            statuses: Default::default(),
-            latency: Histogram::default(),
-            first_token: Histogram::default(),
-            input_tokens: Counter::default(),
-            cache_read_tokens: Counter::default(),
-            cache_write_tokens: Counter::default(),
-            output_tokens: Counter::default(),
-            estimated: Counter::default(),
-            unpriced: Counter::default(),
-            failed_cost: Counter::default(),
-            account: Account::default(),
-        }
-    }
 }
 
 impl Series {

@@ -505,7 +505,7 @@ mod tests {
         text.histogram(
             &["p", "m"],
             Buckets {
-                below: &[(0.005, 1), (1.414_213, 2), (2_500.0, 3)],
+                below: &[(0.005, 1), (1.234_567, 2), (2_500.0, 3)],
                 count: 6,
                 sum: Duration::from_millis(1_250),
             },
@@ -524,7 +524,7 @@ mod tests {
                 "infermux_caller_disconnects_total 3",
                 "# TYPE infermux_latency_seconds histogram",
                 r#"infermux_latency_seconds_bucket{provider="p",model="m",le="0.000005"} 1"#,
-                r#"infermux_latency_seconds_bucket{provider="p",model="m",le="0.001414"} 2"#,
+                r#"infermux_latency_seconds_bucket{provider="p",model="m",le="0.001235"} 2"#,
                 r#"infermux_latency_seconds_bucket{provider="p",model="m",le="2.5"} 3"#,
                 r#"infermux_latency_seconds_bucket{provider="p",model="m",le="+Inf"} 6"#,
                 r#"infermux_latency_seconds_sum{provider="p",model="m"} 1.25"#,
