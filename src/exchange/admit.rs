@@ -149,7 +149,17 @@ pub fn credential<'a>(
     forwarded.or(own).unwrap_or(Credential::None)
 }
 
-impl Credential<'_> {
+impl<'a> Credential<'a> {
+    /// The caller's key, where it is sent on.
+    #[must_use]
+    pub fn callers_key(&self) -> Option<&'a [u8]> {
+        match *self {
+            Self::Caller(authorization) => Some(bearer(authorization).unwrap_or(authorization)),
+            Self::CallersKey(key) => Some(key),
+            Self::Own(_) | Self::None => None,
+        }
+    }
+
     /// Whose affair it is when `provider` refuses this key.
     ///
     /// No key at all is the caller's fault where the caller's would have been sent, else a mistake

@@ -49,9 +49,14 @@ pub fn write_fields(head: &Head, bytes: &[u8], crossing: Crossing<'_>, out: &mut
 #[must_use]
 pub fn request_id<'b>(head: &Head, bytes: &'b [u8]) -> Option<&'b [u8]> {
     let rank = |field: &Field| {
-        let names: [&[u8]; 3] = [b"x-request-id", b"request-id", b"apim-request-id"];
+        let names: [&[u8]; 4] = [
+            b"x-request-id",
+            b"request-id",
+            b"apim-request-id",
+            b"x-amzn-requestid",
+        ];
         let name = &bytes[field.name.clone()];
-        let is_long_enough = matches!(name.len(), 10 | 12 | 15) && !field.value.is_empty();
+        let is_long_enough = matches!(name.len(), 10 | 12 | 15 | 16) && !field.value.is_empty();
         let found = || names.iter().position(|id| id.eq_ignore_ascii_case(name));
         is_long_enough.then(found).flatten()
     };

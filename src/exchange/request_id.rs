@@ -1,6 +1,7 @@
 //! The id by which a request is found again, here and at the provider.
 
 use crate::base::limits::REQUEST_ID_BYTES_MAX;
+use crate::exchange::masks::OwnMasks;
 
 /// A request's id: visible ASCII, so that it can stand in a header, a log line and JSON as it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,14 @@ impl RequestId {
         offered
             .and_then(Self::taken)
             .unwrap_or_else(|| Self::fresh(random))
+    }
+
+    /// A provider's own id where it is fit to be repeated, without the keys that `masks` know.
+    #[must_use]
+    pub fn told(offered: &[u8], masks: &OwnMasks) -> Option<Self> {
+        let mut id = Self::taken(offered)?;
+        masks.mask_value(id.bytes.get_mut(..usize::from(id.length))?);
+        Some(id)
     }
 
     /// The id as text.

@@ -47,6 +47,10 @@ pub struct Access<'a> {
     pub counted: Counted,
     /// The model that a budget put in place of the one asked for.
     pub model_override: Option<&'a str>,
+    /// The provider's own id for the request.
+    pub upstream_request_id: Option<&'a str>,
+    /// What the provider says of its error.
+    pub provider_error: Option<&'a str>,
     /// Parameters that the provider's dialect has no place for.
     pub dropped: Option<&'a str>,
     /// The code of the error, or what went wrong.
@@ -98,7 +102,9 @@ pub fn access_line(lines: &mut Lines, out: &mut Vec<u8>, now: WallTime, access: 
         Counted::ByEstimate => line.flag("estimated"),
     };
     line.text_if("override", access.model_override)
+        .text_if("upstream_request_id", access.upstream_request_id)
         .text_if("dropped", access.dropped)
+        .text_if("provider_error", access.provider_error)
         .text_if("error", access.error)
         .end();
 }
@@ -127,6 +133,8 @@ mod tests {
         failed_cost: None,
         counted: Counted::ByProvider,
         model_override: None,
+        upstream_request_id: None,
+        provider_error: None,
         dropped: None,
         error: None,
     };
@@ -171,6 +179,8 @@ mod tests {
             failed_cost: Some(NanoUsd::new(25)),
             counted: Counted::ByEstimate,
             model_override: Some("gpt-4o-mini"),
+            upstream_request_id: Some("req_1"),
+            provider_error: Some("no \"such\" thing"),
             dropped: Some("seed,n"),
             error: Some("upstream_error"),
             ..BARE
@@ -184,7 +194,9 @@ mod tests {
              \"latency_ms\":0.250,\"first_byte_ms\":120.000,\"prompt_tokens\":12,\
              \"completion_tokens\":34,\"cost_usd\":0.0000015,\
              \"failed_cost_usd\":0.000000025,\"estimated\":true,\
-             \"override\":\"gpt-4o-mini\",\"dropped\":\"seed,n\",\"error\":\"upstream_error\"}\n"
+             \"override\":\"gpt-4o-mini\",\"upstream_request_id\":\"req_1\",\
+             \"dropped\":\"seed,n\",\
+             \"provider_error\":\"no \\\"such\\\" thing\",\"error\":\"upstream_error\"}\n"
         );
         assert!(line(Format::Text, &full).contains("caller=\"team a\\n\" project=search"));
     }

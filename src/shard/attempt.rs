@@ -23,6 +23,7 @@ use crate::shard::conclude;
 use crate::shard::connect;
 use crate::shard::drive::{Job, provider_of};
 use crate::shard::kind;
+use crate::shard::lost;
 use crate::shard::part::Part;
 use crate::shard::permit::Permit;
 use crate::shard::run::Shard;
@@ -32,6 +33,7 @@ use crate::shard::stream;
 use crate::shard::timers::Cut;
 use crate::shard::upstream::Upstream;
 use crate::shard::whole;
+use crate::shard::words::Words;
 use crate::sys::clock;
 use crate::wire::openai::{self, RequestEdits};
 use crate::wire::seen::Seen;
@@ -103,6 +105,8 @@ pub struct Attempt<'j, 'a> {
     pub overall: Instant,
     /// Whose key it is sent with.
     pub key: KeyOwner,
+    /// The caller's key, where it is sent on.
+    pub callers_key: Option<&'a [u8]>,
     /// Whose wish the usage chunk is.
     pub usage: UsageChunk,
 }
@@ -125,6 +129,7 @@ pub async fn run<'a>(
     let shard = job.shard;
     let id = job.routed.route.candidates[place].provider;
     let provider = shard.plan.provider(id);
+    record.words = Words::default();
     let deadline = attempts.attempt_deadline(started, provider.timeout);
     let pooled = match fresh {
         Fresh::NotNeeded => shard.pool.take(id, started),
@@ -158,6 +163,7 @@ pub async fn run<'a>(
         sent_at,
         overall: attempts.deadline(),
         key: credential.owner(provider),
+        callers_key: credential.callers_key(),
         usage: usage_chunk(job, place, injection),
     };
     up.socket.deadline.set(deadline, Cut::Both);
@@ -171,6 +177,7 @@ pub async fn run<'a>(
         let seen = (outcome == Outcome::CallerGone).then(Seen::default);
         return End::Outcome(attempt.abandoned(record, seen, outcome));
     }
+    record.words = Words::of_head(&attempt, &up);
     if up.head.status != 429
         && let Some(span) = up.used_up()
     {
@@ -183,7 +190,7 @@ pub async fn run<'a>(
         }
         Ok(kind::Kind::Whole) => {}
         Err(outcome) => {
-            let seen = whole::seen(&attempt, &up);
+            let seen = lost::seen(&attempt, &up);
             return End::Outcome(attempt.abandoned(record, seen, outcome));
         }
     }
@@ -192,7 +199,7 @@ pub async fn run<'a>(
         // Whoever refuses a request bills nothing.
         Err(whole::Stop::Outcome(outcome)) => {
             let seen = if is_success {
-                whole::seen(&attempt, &up)
+                lost::seen(&attempt, &up)
             } else {
                 None
             };
@@ -200,7 +207,7 @@ pub async fn run<'a>(
         }
         Err(whole::Stop::Overloaded) => {
             if is_success {
-                whole::book_unheld(&attempt, record, &up);
+                lost::book_unheld(&attempt, record, &up);
             }
             return End::Refused(Refusal::Overloaded);
         }

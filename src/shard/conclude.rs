@@ -12,6 +12,7 @@ use crate::shard::drive::{Job, provider_of};
 use crate::shard::settle::Record;
 use crate::shard::upstream::Upstream;
 use crate::shard::whole;
+use crate::shard::words::Words;
 use crate::sys::clock;
 use crate::translate::{error, topic};
 
@@ -33,6 +34,9 @@ pub async fn whole<'a>(
         return End::WithoutInjection;
     }
     let (outcome, told) = meaning(attempt, &up);
+    if outcome != Outcome::Answered {
+        record.words.take_error(attempt, up.body());
+    }
     let ended = match outcome {
         Outcome::Answered if attempt.provider.kind == ProviderKind::Anthropic => {
             whole::translate(attempt, caller, record, attempts, up).await
@@ -129,7 +133,8 @@ fn rest(attempt: &Attempt<'_, '_>, record: &mut Record<'_>, up: &Upstream, outco
 }
 
 /// Tells the log how an attempt at the candidate `place` ended.
-pub fn log(job: &Job<'_>, place: usize, outcome: Outcome) {
+pub fn log(job: &Job<'_>, place: usize, outcome: Outcome, words: &Words) {
+    let (upstream_request_id, provider_error) = (words.id(), words.error());
     match outcome {
         Outcome::Answered => {}
         Outcome::StaleConnection
@@ -142,6 +147,8 @@ pub fn log(job: &Job<'_>, place: usize, outcome: Outcome) {
             tracing::debug!(
                 provider,
                 request_id = job.request.id.as_str(),
+                upstream_request_id,
+                provider_error,
                 "attempt: {outcome}"
             );
         }
@@ -155,7 +162,13 @@ pub fn log(job: &Job<'_>, place: usize, outcome: Outcome) {
         | Outcome::StreamStalled => {
             let provider = &*provider_of(job, place).name;
             let request_id = job.request.id.as_str();
-            tracing::warn!(provider, request_id, "the provider {outcome}");
+            tracing::warn!(
+                provider,
+                request_id,
+                upstream_request_id,
+                provider_error,
+                "the provider {outcome}"
+            );
         }
     }
 }

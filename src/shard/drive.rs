@@ -33,6 +33,7 @@ use crate::shard::run::Shard;
 use crate::shard::settle::{Asked, Record};
 use crate::shard::spend::{self, Allowance, Turn};
 use crate::shard::whole;
+use crate::shard::words::Words;
 use crate::sys::clock;
 use crate::translate::request::{self, Unsupported};
 use crate::wire::head::Head;
@@ -325,7 +326,7 @@ async fn attempt_at<'a>(
             let provider = job.routed.route.candidates[place].provider;
             job.shard.without_injection(provider);
         }
-        conclude::log(job, place, outcome);
+        conclude::log(job, place, outcome, &record.words);
         let now = match (record.response_time, record.first_byte) {
             // Its answer has begun: nothing depends on the time any more.
             (Some(_), Some(begun)) => begun,
@@ -408,7 +409,11 @@ async fn conclude<'a>(
                 return After::Close;
             };
             let asked = asked(job, blamed.candidate);
-            record.asked = Some(asked);
+            let before = record.asked.replace(asked);
+            if before.is_some_and(|before| before.id != asked.id) {
+                // They are another provider's.
+                record.words = Words::default();
+            }
             let last = LastWord {
                 provider: asked.provider,
                 model: &job.ask.model,

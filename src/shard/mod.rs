@@ -24,6 +24,7 @@ pub mod listener;
 pub mod lists;
 pub mod local;
 pub mod log;
+pub mod lost;
 pub mod manage;
 pub mod meters;
 #[cfg(debug_assertions)]
@@ -49,4 +50,5 @@ pub mod timers;
 pub mod tls;
 pub mod upstream;
 pub mod whole;
+pub mod words;
 pub mod writer;

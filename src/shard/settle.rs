@@ -19,6 +19,7 @@ use crate::shard::meters::Line;
 use crate::shard::run::Shard;
 use crate::shard::spend::Reservation;
 use crate::shard::whole::KeptError;
+use crate::shard::words::Words;
 use crate::sys::clock;
 use crate::wire::usage::Usage;
 
@@ -63,6 +64,8 @@ pub struct Record<'a> {
     pub inexpressible: Option<String>,
     /// The model that a budget put in place of the one asked for.
     pub model_override: Option<&'a str>,
+    /// The last provider's own words.
+    pub words: Words,
     /// Parameters that the last provider's dialect has no place for; kept for a log of steps.
     pub dropped: Option<String>,
     /// What becomes of the connection afterwards.
@@ -191,6 +194,7 @@ impl<'a> Record<'a> {
             kept: None,
             inexpressible: None,
             model_override: None,
+            words: Words::default(),
             dropped: None,
             connection: request.connection,
             error: None,
@@ -358,6 +362,8 @@ impl<'a> Record<'a> {
             failed_cost: self.failed_cost,
             counted: self.tokens.map_or(Counted::ByProvider, |used| used.counted),
             model_override: self.model_override,
+            upstream_request_id: self.words.id(),
+            provider_error: self.words.error(),
             dropped: self.dropped.as_deref(),
             error: if panicked {
                 Some("internal_error")

@@ -259,6 +259,15 @@ impl Spare {
         }
     }
 
+    /// The event that the provider sent as its error.
+    #[must_use]
+    pub fn error(&self) -> Option<&[u8]> {
+        match self.dialect {
+            Dialect::Same => self.relay.error(),
+            Dialect::Anthropic => self.translator.error(),
+        }
+    }
+
     /// Whether the content is complete, and what it has used is still to be told.
     #[must_use]
     pub fn awaits_usage(&self) -> bool {

@@ -75,6 +75,9 @@ pub async fn relay<'a>(
         provider_end,
         ..
     } = stream;
+    if let Some(event) = spare.error() {
+        record.words.take_error(attempt, event);
+    }
     let told = spare.told(outcome);
     spare::keep(shard, spare);
     let id = attempt.candidate().provider;

@@ -9,7 +9,6 @@ use crate::base::limits::{
     ANSWER_BODY_BYTES_MAX, ONE_SEND_BYTES_MAX, READ_LARGE_BYTES, UPSTREAM_READ_BYTES,
 };
 use crate::base::time::Instant;
-use crate::config::plan::{Endpoint, ProviderKind};
 use crate::decide::failover::Attempts;
 use crate::decide::outcome::{Failure, Outcome, Topic, Waiting};
 use crate::exchange::answer::{self, AnswerFault};
@@ -23,17 +22,17 @@ use crate::shard::caller::Caller;
 use crate::shard::decode;
 use crate::shard::drive::{self, Job};
 use crate::shard::kind;
+use crate::shard::lost;
 use crate::shard::part::Part;
 use crate::shard::retold;
 use crate::shard::run::Shard;
 use crate::shard::settle::{Record, ResponseTime};
 use crate::shard::upstream::Upstream;
+use crate::shard::words::Words;
 use crate::sys::clock;
 use crate::translate::answer as anthropic;
-use crate::translate::usage::Counters;
 use crate::wire::chunked::{Chunked, Progress};
 use crate::wire::head::Framing;
-use crate::wire::seen::{self, Seen};
 use crate::wire::splice::Splice;
 use crate::wire::usage::Usage;
 
@@ -99,38 +98,6 @@ async fn read_coded(caller: &mut Caller, up: &mut Upstream) -> Result<(), Stop> 
     Ok(())
 }
 
-/// What has arrived of a 2xx answer that the caller does not get; `None`: it is a refusal, for
-/// which nothing is billed.
-#[must_use]
-pub fn seen(attempt: &Attempt<'_, '_>, up: &Upstream) -> Option<Seen> {
-    match attempt.provider.kind {
-        ProviderKind::Anthropic => seen::seen(up.body(), Some(b"content"), Counters::told),
-        ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => {
-            answer::seen(up.body(), attempt.job.endpoint)
-        }
-    }
-}
-
-/// Books an answer that infermux cannot hold: the provider has made it, and the caller pays for it.
-/// Of one that came with its length all of it was made.
-pub fn book_unheld(attempt: &Attempt<'_, '_>, record: &mut Record<'_>, up: &Upstream) {
-    let Some(mut seen) = seen(attempt, up) else {
-        return;
-    };
-    if let Framing::Length(length) = up.head.framing
-        && attempt.job.endpoint != Endpoint::Embeddings
-    {
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let missing = length
-            .min(ANSWER_BODY_BYTES_MAX)
-            .saturating_sub(up.body().len());
-        seen.text_bytes = seen.text_bytes.saturating_add(missing);
-    }
-    let used = attempt.used(seen.usage, seen.text_bytes);
-    record.settle(used);
-    attempt.permit.borrow_mut().abandon(used.sum());
-}
-
 /// Relays a 2xx answer, unless it turns out to be none.
 pub async fn relay<'a>(
     attempt: &Attempt<'_, 'a>,
@@ -149,16 +116,14 @@ pub async fn relay<'a>(
                 AnswerFault::Error => Failure::ErrorObject,
                 AnswerFault::NoChoices | AnswerFault::NoData => Failure::NoChoices,
             });
-            attempt.abandoned(record, seen(attempt, &up), outcome);
-            up.park(job.shard, attempt.candidate().provider);
-            return outcome;
+            return lost::fail(attempt, record, up, outcome);
         }
     };
     let used = (view.usage, view.text_bytes);
     if kind::wants_stream(job) {
         let events = match retold::events(attempt, up.body()) {
             Ok(events) => events,
-            Err(outcome) => return attempt.abandoned(record, seen(attempt, &up), outcome),
+            Err(outcome) => return attempt.abandoned(record, lost::seen(attempt, &up), outcome),
         };
         attempts.commit();
         let totals = settle(attempt, record, arrived, used).await;
@@ -203,6 +168,7 @@ pub struct KeptError {
     error: Error,
     /// The provider's fields that cross.
     fields: Vec<u8>,
+    words: Words,
     latency: Duration,
 }
 
@@ -246,6 +212,7 @@ pub fn keep(attempt: &Attempt<'_, '_>, record: &mut Record<'_>, up: &Upstream, m
         place: attempt.place,
         error,
         fields,
+        words: record.words.clone(),
         latency: clock::now().since(attempt.sent_at),
     }));
 }
@@ -273,6 +240,7 @@ pub async fn tell_kept<'a>(
 
 fn write_kept<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<'a>, kept: &KeptError) {
     record.error = Some("provider_refused");
+    record.words = kept.words.clone();
     let told = Told {
         status: kept.error.status,
         length: kept.error.body.len(),
@@ -300,9 +268,7 @@ pub async fn translate<'a>(
     let answer = match answer {
         Ok(answer) => answer,
         Err(fault) => {
-            attempt.abandoned(record, seen(attempt, &up), fault.outcome());
-            up.park(job.shard, attempt.candidate().provider);
-            return fault.outcome();
+            return lost::fail(attempt, record, up, fault.outcome());
         }
     };
     attempt.crossing().masks.mask_answer(&mut body);
@@ -310,7 +276,7 @@ pub async fn translate<'a>(
     if kind::wants_stream(job) {
         let events = match retold::events(attempt, &body) {
             Ok(events) => events,
-            Err(outcome) => return attempt.abandoned(record, seen(attempt, &up), outcome),
+            Err(outcome) => return attempt.abandoned(record, lost::seen(attempt, &up), outcome),
         };
         attempts.commit();
         let totals = settle(attempt, record, arrived, used).await;

@@ -257,3 +257,152 @@ fn a_panic_costs_one_request_and_leaves_its_line() {
         200
     );
 }
+
+/// The first line that holds all of `parts`.
+fn line_with(router: &Router, parts: &[&str]) -> String {
+    let found = || {
+        let mut lines = lines_of(router).into_iter();
+        lines.find(|line| parts.iter().all(|part| line.contains(part)))
+    };
+    eventually(&format!("a line with {parts:?}"), || found().is_some());
+    found().expect("a line")
+}
+
+#[test]
+fn a_line_has_the_providers_own_id_for_the_request() {
+    for (kind, dialect, path) in [
+        ("openai", "openai", "/v1"),
+        ("ollama", "ollama", ""),
+        ("anthropic", "anthropic", ""),
+    ] {
+        let alpha = mock(json!({"name": "alpha", "dialect": dialect}));
+        let base = format!("base_url: \"http://{}{path}\"", alpha.address());
+        let router = Router::start(&config_with(&alpha, &[&format!("type: {kind}"), &base]));
+        for (number, body) in [chat("x"), streamed_chat("x")].iter().enumerate() {
+            let answer = Client::connect(router.addr()).chat(body);
+            let id = answer.header("x-infermux-upstream-request-id");
+            let id = id.expect("an id").to_owned();
+            assert_ne!(answer.header("x-request-id"), Some(&*id), "{kind}");
+            let lines = wait_for_lines(&router, number + 1);
+            let told = format!("upstream_request_id={id} ");
+            assert!(
+                format!("{} ", lines[number]).contains(&told),
+                "{}",
+                lines[number]
+            );
+            assert!(
+                !lines[number].contains("provider_error"),
+                "{}",
+                lines[number]
+            );
+        }
+    }
+}
+
+#[test]
+fn lines_have_what_a_provider_says_of_its_error() {
+    let long = format!("no\r\nroom for sk-alpha {}", "é".repeat(1_000));
+    let error = |message: &str| json!({"error": {"message": message, "type": "t"}});
+    let page = "<html>\n\u{202e}down";
+    let event = "data: {\"error\":{\"message\":\"the mock was told to fail\"}}\n\n";
+    for (answer, body, said) in [
+        (
+            json!({"status": 500}),
+            chat("x"),
+            "the mock was told to fail",
+        ),
+        (
+            json!({"status": 429, "body": error("slow down")}),
+            chat("x"),
+            "slow down",
+        ),
+        (
+            json!({"status": 401, "body": error("bad sk-alpha")}),
+            chat("x"),
+            "bad ********",
+        ),
+        (
+            json!({"status": 503, "body": page}),
+            streamed_chat("x"),
+            "<html>  down",
+        ),
+        (
+            json!({"status": 500, "body": error(&long)}),
+            chat("x"),
+            "no  room for ******** é",
+        ),
+        (
+            json!({"do": "error_200"}),
+            chat("x"),
+            "the mock was told to fail",
+        ),
+        (
+            json!({"headers": {"content-type": "text/event-stream"}, "body": event}),
+            streamed_chat("x"),
+            "the mock was told to fail",
+        ),
+        (
+            json!({"status": 400, "body": error("no such tool")}),
+            chat("x"),
+            "no such tool",
+        ),
+    ] {
+        let is_told = answer["status"] == 400;
+        let alpha = mock(json!({"name": "alpha", "answers": [answer]}));
+        let beta = mock(json!({"name": "beta"}));
+        let rest = "routing: {strategy: priority}\nlog: {format: json, level: debug}\n";
+        let providers = [provider(&alpha, &[]), provider(&beta, &[])];
+        let router = Router::start(&config_of(&providers, rest));
+        let answer = Client::connect(router.addr()).chat(&body);
+        assert_eq!(answer.status, if is_told { 400 } else { 200 }, "{said}");
+        let begins = format!("\"provider_error\":\"{said}");
+        let attempt = line_with(&router, &[&begins]);
+        let line: Value = serde_json::from_str(&attempt).expect("JSON");
+        assert_eq!(line["provider"], "alpha");
+        assert_eq!(line["upstream_request_id"], "req_alpha_1");
+        let error = line["provider_error"].as_str().expect("text");
+        assert!(
+            error.len() <= 500 && error.len() > said.len() - 1,
+            "{error}"
+        );
+        // Whoever served it has said nothing of an error.
+        let access = line_with(&router, &["\"message\":\"request\""]);
+        let line: Value = serde_json::from_str(&access).expect("JSON");
+        let provider = if is_told { "alpha" } else { "beta" };
+        assert_eq!(line["upstream_request_id"], format!("req_{provider}_1"));
+        assert_eq!(line["provider_error"].as_str(), is_told.then_some(said));
+    }
+}
+
+#[test]
+fn the_line_of_a_502_has_what_the_last_provider_said() {
+    let alpha = mock(json!({"name": "alpha", "answers": [
+        {"status": 500, "body": {"error": {"message": "first"}}},
+        {"status": 500, "body": {"error": {"message": "only"}}},
+        {"do": "error_event_mid_stream"},
+    ]}));
+    let beta = mock(json!({"name": "beta", "answers": [
+        {"status": 429, "body": {"error": {"message": "second"}}},
+        {"status": 429, "body": {"error": {"message": "second"}}},
+    ]}));
+    let router = Router::start(&config_with(&alpha, &[]));
+    for said in ["first", "only"] {
+        assert_eq!(Client::connect(router.addr()).chat(&chat("x")).status, 502);
+        let line = line_with(&router, &["status=502", &format!("provider_error={said}")]);
+        assert!(line.contains("provider=alpha"), "{line}");
+    }
+    let broken = Client::connect(router.addr()).chat(&streamed_chat("x"));
+    assert!(!broken.complete);
+    line_with(
+        &router,
+        &["status=200", "provider_error=\"the mock was told to fail\""],
+    );
+    // The error that the caller is told of is the first one's: the line has nothing of the other's.
+    alpha.reset();
+    let rest = "routing: {strategy: priority, failover: {retry_budget: 1}}\n";
+    let providers = [provider(&alpha, &[]), provider(&beta, &[])];
+    let router = Router::start(&config_of(&providers, rest));
+    assert_eq!(Client::connect(router.addr()).chat(&chat("x")).status, 502);
+    let line = line_with(&router, &["status=502", "provider=alpha"]);
+    assert!(!line.contains("second"), "{line}");
+}

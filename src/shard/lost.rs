@@ -1,0 +1,59 @@
+//! What answers have cost of which the caller gets nothing.
+
+use crate::base::limits::ANSWER_BODY_BYTES_MAX;
+use crate::config::plan::{Endpoint, ProviderKind};
+use crate::decide::outcome::{Failure, Outcome};
+use crate::exchange::answer;
+use crate::shard::attempt::Attempt;
+use crate::shard::settle::Record;
+use crate::shard::upstream::Upstream;
+use crate::translate::usage::Counters;
+use crate::wire::head::Framing;
+use crate::wire::seen::{self, Seen};
+
+/// What has arrived of a 2xx answer that the caller does not get; `None`: it is a refusal, for
+/// which nothing is billed.
+#[must_use]
+pub fn seen(attempt: &Attempt<'_, '_>, up: &Upstream) -> Option<Seen> {
+    match attempt.provider.kind {
+        ProviderKind::Anthropic => seen::seen(up.body(), Some(b"content"), Counters::told),
+        ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => {
+            answer::seen(up.body(), attempt.job.endpoint)
+        }
+    }
+}
+
+/// Books an answer that infermux cannot hold: the provider has made it, and the caller pays for it.
+/// Of one that came with its length all of it was made.
+pub fn book_unheld(attempt: &Attempt<'_, '_>, record: &mut Record<'_>, up: &Upstream) {
+    let Some(mut seen) = seen(attempt, up) else {
+        return;
+    };
+    if let Framing::Length(length) = up.head.framing
+        && attempt.job.endpoint != Endpoint::Embeddings
+    {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let missing = length
+            .min(ANSWER_BODY_BYTES_MAX)
+            .saturating_sub(up.body().len());
+        seen.text_bytes = seen.text_bytes.saturating_add(missing);
+    }
+    let used = attempt.used(seen.usage, seen.text_bytes);
+    record.settle(used);
+    attempt.permit.borrow_mut().abandon(used.sum());
+}
+
+/// Ends an attempt whose 2xx answer, which has been read, turned out to be none.
+pub fn fail(
+    attempt: &Attempt<'_, '_>,
+    record: &mut Record<'_>,
+    up: Upstream,
+    outcome: Outcome,
+) -> Outcome {
+    if outcome == Outcome::Failed(Failure::ErrorObject) {
+        record.words.take_error(attempt, up.body());
+    }
+    attempt.abandoned(record, seen(attempt, &up), outcome);
+    up.park(attempt.job.shard, attempt.candidate().provider);
+    outcome
+}
