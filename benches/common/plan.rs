@@ -20,7 +20,7 @@ pub(crate) fn of(providers: u16, budgets: u32) -> Plan {
         text += &format!("  - {{caller: team-{number}, monthly_usd: 1000000}}\n");
     }
     let options = Options {
-        environment: Environment::Lookup(&|_| None),
+        environment: Environment::Unresolved,
         strict: Strictness::Strict,
     };
     let loaded = config::load(&text, &options);

@@ -1,4 +1,33 @@
-//! The only place that reads environment variables.
+//! What a configuration refers to outside of itself. The only place that reads environment
+//! variables.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use crate::base::limits::CONFIG_BYTES_MAX;
+use crate::config::Lookup;
+use crate::sys::files;
+
+/// The variables and files of this process.
+pub const HERE: Lookup<'static> = Lookup {
+    variable: &variable,
+    file: &file,
+};
+
+/// The content of the file at `path`; `None` where there is none.
+fn file(path: &str) -> Result<Option<String>, String> {
+    match files::read_text(Path::new(path), CONFIG_BYTES_MAX) {
+        Ok(content) => Ok(Some(content)),
+        Err(fault) => match fault.kind() {
+            ErrorKind::NotFound => Ok(None),
+            ErrorKind::PermissionDenied => Err(String::from("may not be read")),
+            ErrorKind::IsADirectory => Err(String::from("is a directory")),
+            ErrorKind::FileTooLarge => Err(format!("is larger than {CONFIG_BYTES_MAX} bytes")),
+            ErrorKind::InvalidData => Err(String::from("is not UTF-8 text")),
+            _ => Err(format!("cannot be read: {fault}")),
+        },
+    }
+}
 
 /// The value of the variable `name`. What is not UTF-8 in it is replaced: it will not do as a key
 /// or a path, but it is set, and a message about it says so.

@@ -65,14 +65,31 @@ impl Unusable {
         }
     }
 
-    /// Prints all that is wrong, a line each.
+    /// Prints all that is wrong, a line each, and how much that is.
     pub fn print(&self) {
         match self {
-            Self::Unreadable(problem) | Self::Malformed(problem) => terminal::error(problem),
+            Self::Unreadable(problem) => terminal::error(problem),
+            Self::Malformed(problem) => {
+                terminal::error(problem);
+                count(1, 0);
+            }
             Self::Faulty { faults, warnings } => {
                 warnings.iter().for_each(terminal::warning);
                 faults.iter().for_each(terminal::error);
+                count(faults.len(), warnings.len());
             }
         }
+    }
+}
+
+/// Prints how much was found, to the standard error; nothing where that is nothing.
+pub fn count(errors: usize, warnings: usize) {
+    let plural = |number: usize| if number == 1 { "" } else { "s" };
+    if errors + warnings > 0 {
+        terminal::note(format_args!(
+            "{errors} error{}, {warnings} warning{}",
+            plural(errors),
+            plural(warnings)
+        ));
     }
 }

@@ -58,7 +58,7 @@ impl Source {
     /// It gives no configuration.
     pub fn load(path: &Path) -> Result<Loaded, Unusable> {
         let options = Options {
-            environment: Environment::Lookup(&environment::variable),
+            environment: Environment::Lookup(environment::HERE),
             strict: Strictness::Lenient,
         };
         file::read(path, &options)
@@ -195,7 +195,9 @@ impl Reloader {
 
     /// Reads all files.
     fn prepare(&self) -> Result<Next, Vec<String>> {
-        let Loaded { mut plan, warnings } = self.source.read()?;
+        let Loaded {
+            mut plan, warnings, ..
+        } = self.source.read()?;
         let before = self.terms.load();
         let needs_restart = changes::keep_fixed(&before.plan, &mut plan);
         let certificate = self.certificate.read_again(&plan);

@@ -59,7 +59,7 @@ pub enum NotStarted {
 #[must_use]
 pub fn run(flags: &ServeFlags) -> u8 {
     let path = flags::config_path(flags.config.as_deref(), &environment::setting);
-    let Some((source, Loaded { plan, warnings })) = configured(path, flags) else {
+    let Some((source, Loaded { plan, warnings, .. })) = configured(path, flags) else {
         return UNUSABLE;
     };
     let log = match Log::start(plan.log) {

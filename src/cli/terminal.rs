@@ -22,6 +22,11 @@ pub fn warning(line: impl Display) {
     let _ = writeln!(std::io::stderr(), "warning: {line}");
 }
 
+/// Prints a line to the standard error.
+pub fn note(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// Whether the standard output shows colors: a terminal does, unless its user wants none
 /// (`NO_COLOR`, <https://no-color.org>).
 #[must_use]

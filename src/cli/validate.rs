@@ -7,9 +7,10 @@ use crate::cli::file::{self, Unusable};
 use crate::cli::flags::{self, ValidateFlags};
 use crate::cli::terminal;
 use crate::cli::{DONE, FAULTY, MALFORMED, UNUSABLE};
-use crate::config::faults::printable;
+use crate::config::faults::{Fault, printable};
 use crate::config::plan::{Plan, Provider};
 use crate::config::prices::{self, PriceTable};
+use crate::config::raw::lines;
 use crate::config::{self, Environment, Options, Strictness};
 use crate::sys::files;
 
@@ -21,7 +22,7 @@ pub fn run(flags: &ValidateFlags) -> u8 {
         environment: if flags.no_environment {
             Environment::Unresolved
         } else {
-            Environment::Lookup(&environment::variable)
+            Environment::Lookup(environment::HERE)
         },
         strict: if flags.strict {
             Strictness::Strict
@@ -31,11 +32,11 @@ pub fn run(flags: &ValidateFlags) -> u8 {
     };
     match file::read(&path, &options) {
         Ok(loaded) => {
-            loaded.warnings.iter().for_each(terminal::warning);
-            missing_files(&loaded.plan)
-                .iter()
-                .for_each(terminal::warning);
-            unpriced(&loaded.plan).iter().for_each(terminal::warning);
+            let mut here = [missing_files(&loaded.plan), unpriced(&loaded.plan)].concat();
+            lines::find(&loaded.text, here.iter_mut());
+            let warnings = [loaded.warnings, here].concat();
+            warnings.iter().for_each(terminal::warning);
+            file::count(0, warnings.len());
             let summary = config::summary(&loaded.plan);
             terminal::say(format_args!("ok: config is valid ({summary})"));
             DONE
@@ -52,24 +53,25 @@ pub fn run(flags: &ValidateFlags) -> u8 {
 }
 
 /// Models that the file names and whose requests would be counted at no cost.
-fn unpriced(plan: &Plan) -> Vec<String> {
+fn unpriced(plan: &Plan) -> Vec<Fault> {
     let table = PriceTable::built_in();
-    let line = |(place, provider): (usize, &Provider)| {
+    let told = |(place, provider): (usize, &Provider)| {
         let models = prices::unpriced(&table, provider, &plan.pricing);
         let models: Vec<String> = models.into_iter().map(printable).collect();
-        let told = format!(
-            "providers[{place}].models: no price is known for {}: such requests are counted at no \
-             cost, unless `pricing.{}` sets one",
+        let message = format!(
+            "no price is known for {}: such requests are counted at no cost, unless `pricing.{}` \
+             sets one",
             models.join(", "),
             printable(&provider.name),
         );
-        (!models.is_empty()).then_some(told)
+        let path = format!("providers[{place}].models");
+        (!models.is_empty()).then(|| Fault::new(&path, message))
     };
-    plan.providers.iter().enumerate().filter_map(line).collect()
+    plan.providers.iter().enumerate().filter_map(told).collect()
 }
 
 /// Files that `serve` will want. They may exist where that runs, hence no faults.
-fn missing_files(plan: &Plan) -> Vec<String> {
+fn missing_files(plan: &Plan) -> Vec<Fault> {
     let tls = plan.tls.iter();
     let named = tls.flat_map(|tls| {
         [
@@ -79,6 +81,9 @@ fn missing_files(plan: &Plan) -> Vec<String> {
     });
     named
         .filter(|(_, file)| !files::exists(Path::new(&***file)))
-        .map(|(path, file)| format!("{path}: {} does not exist on this host", printable(file)))
+        .map(|(path, file)| {
+            let message = format!("{} does not exist on this host", printable(file));
+            Fault::new(path, message)
+        })
         .collect()
 }

@@ -42,9 +42,17 @@ fn every_variable(name: &str) -> Option<String> {
     Some(format!("value-of-{name}"))
 }
 
+/// An environment with these variables, and without files.
+fn outside<'a>(variable: &'a dyn Fn(&str) -> Option<String>) -> Environment<'a> {
+    Environment::Lookup(Lookup {
+        variable,
+        file: &|_| Ok(None),
+    })
+}
+
 fn options(strict: Strictness) -> Options<'static> {
     Options {
-        environment: Environment::Lookup(&every_variable),
+        environment: outside(&every_variable),
         strict,
     }
 }
@@ -61,7 +69,15 @@ fn told(text: &str, options: &Options<'_>) -> String {
     let lines = |mark: &str, faults: &[Fault]| -> String {
         faults
             .iter()
-            .map(|fault| format!("{mark}{fault}\n"))
+            .map(|fault| {
+                // Lines have tests of their own.
+                let line = None;
+                let fault = Fault {
+                    line,
+                    ..fault.clone()
+                };
+                format!("{mark}{fault}\n")
+            })
             .collect()
     };
     match load(text, options) {
@@ -130,11 +146,11 @@ fn the_examples_warn_of_what_is_odd_in_them() {
 fn unset_variables_are_named_with_their_field() {
     let none = |_: &str| None;
     let lenient = Options {
-        environment: Environment::Lookup(&none),
+        environment: outside(&none),
         strict: Strictness::Lenient,
     };
     let strict = Options {
-        environment: Environment::Lookup(&none),
+        environment: outside(&none),
         strict: Strictness::Strict,
     };
     let minimal = EXAMPLES[0].1;
@@ -176,7 +192,7 @@ routing: {strategy: '${S}', failover: {deadline: '${X:-2m}'}}
 budgets: [{caller: a, monthly_usd: \"${M}\"}]
 ";
     let options = Options {
-        environment: Environment::Lookup(&variables),
+        environment: outside(&variables),
         strict: Strictness::Strict,
     };
     let Ok(Loaded { plan, .. }) = load(text, &options) else {
@@ -199,7 +215,7 @@ budgets: [{caller: a, monthly_usd: \"${M}\"}]
 fn what_comes_from_variables_is_not_shown() {
     let secret = |_: &str| Some(String::from("sk-secret"));
     let options = Options {
-        environment: Environment::Lookup(&secret),
+        environment: outside(&secret),
         strict: Strictness::Lenient,
     };
     let text = "
@@ -210,11 +226,177 @@ providers:
   - {name: two, type: openai, base_url: 'https://me:sk-secret@h', api_key: \"sk-secret\\u0001\"}
 ";
     let told = told(text, &options);
-    assert_eq!(told.lines().count(), 10, "{told}");
+    assert_eq!(told.lines().count(), 11, "{told}");
     assert!(!told.contains("sk-secret"), "{told}");
     assert!(
         told.contains("providers[0].weight: the value of `${K}` is not a number\n"),
         "{told}"
+    );
+}
+
+/// Each case with a neighbour that is not doubted; strictness makes each doubt a fault.
+#[test]
+fn what_is_probably_a_mistake_is_doubted() {
+    let at = |url: &str| {
+        format!(
+            "providers: [{{name: a, type: openai, api_key: k, models: [m], base_url: '{url}'}}]"
+        )
+    };
+    let ends = |meant: &str| {
+        format!(
+            "providers[0].base_url: ends in the path of an endpoint, which infermux adds by \
+             itself, did you mean `{meant}`?"
+        )
+    };
+    let no_path = "providers[0].base_url: has no path, and most hosted providers answer below \
+                   one, did you mean `https://api.groq.com/v1`?";
+    for (text, expected) in [
+        (at("https://x.example/v1"), String::new()),
+        (
+            at("https://x.example/v1/chat/completions"),
+            ends("https://x.example/v1"),
+        ),
+        (
+            at("https://x.example:8/v1/embeddings/"),
+            ends("https://x.example:8/v1"),
+        ),
+        (at("http://127.0.0.1:1/models"), ends("http://127.0.0.1:1")),
+        (at("https://api.groq.com"), no_path.to_owned()),
+        (at("https://api.groq.com/"), no_path.to_owned()),
+        (at("http://127.0.0.1:8000"), String::new()),
+        (at("http://vllm:8000"), String::new()),
+        (
+            "providers: [{name: a, type: anthropic, api_key: k, models: [claude-x],
+              base_url: 'https://x.example'}]"
+                .to_owned(),
+            String::new(),
+        ),
+        (
+            "providers: [{name: a, type: ollama}, {name: b, type: ollama, models: [m]}]".to_owned(),
+            String::new(),
+        ),
+        (
+            "providers: [{name: a, type: ollama}, {name: b, type: openai, models: [m]},
+              {name: c, type: ollama, models: []}]"
+                .to_owned(),
+            "providers[2].models: `a` and `c` are both without models, so each may be asked for \
+             any model that no other provider claims"
+                .to_owned(),
+        ),
+        (
+            with_provider("routing: {groups: [{name: g, models: [biig, x]}]}"),
+            "routing.groups[0].models: no provider serves any of them, did you mean `big`?"
+                .to_owned(),
+        ),
+        (
+            with_provider("routing: {groups: [{name: g, models: [x, big]}]}"),
+            String::new(),
+        ),
+        (
+            with_provider("pricing: {one: {bigg: {input_per_million: 1, output_per_million: 1}}}"),
+            "pricing.one.bigg: the provider does not have this model, did you mean `big`?"
+                .to_owned(),
+        ),
+        (
+            "providers: [{name: one, type: ollama, models: [big-2024-08-06],
+              model_aliases: {small: tiny}}]
+pricing: {one: {big: {input_per_million: 1, output_per_million: 1},
+  tiny: {input_per_million: 1, output_per_million: 1}}}"
+                .to_owned(),
+            String::new(),
+        ),
+        (
+            "providers: [{name: one, type: ollama}]
+pricing: {one: {any: {input_per_million: 1, output_per_million: 1}}}"
+                .to_owned(),
+            String::new(),
+        ),
+    ] {
+        let (lenient, strict) = match expected.as_str() {
+            "" => (String::new(), String::new()),
+            one => (format!("~ {one}\n"), format!("{one}\n")),
+        };
+        assert_eq!(
+            told(&text, &options(Strictness::Lenient)),
+            lenient,
+            "{text}"
+        );
+        assert_eq!(told(&text, &options(Strictness::Strict)), strict, "{text}");
+    }
+}
+
+#[test]
+fn merge_keys_and_keys_of_ones_own_are_understood() {
+    let text = "\u{feff}x-anything: [{goes: here}]
+x-limits: &limits {requests_per_minute: 7, tokens_per_minute: 9}
+x-timeouts: &timeouts {timeout: 3s, weight: 5}
+providers:
+  - <<: *timeouts
+    name: a
+    type: ollama
+    weight: 2
+    rate_limits:
+      <<: *limits
+      tokens_per_minute: 8
+  - <<: [*timeouts, {weight: 6, max_in_flight: 4}]
+    name: b
+    type: ollama
+    models: [m]
+";
+    let plan = plan(text);
+    assert_eq!(told(text, &options(Strictness::Strict)), "");
+    let [a, b] = &*plan.providers else {
+        panic!("two providers")
+    };
+    assert_eq!((a.timeout, a.weight), (Duration::from_secs(3), 2));
+    let limits = (a.requests_per_minute, a.tokens_per_minute);
+    assert_eq!(limits, (Some(7), Some(8)));
+    let figures = (b.timeout, b.weight, b.max_in_flight);
+    assert_eq!(figures, (Duration::from_secs(3), 5, Some(4)));
+    check(
+        "log: {<<: info}",
+        "! `<<` merges a single value, a mapping or a list of mappings is wanted",
+    );
+    check(
+        "log: {<<: [{level: debug}, 5]}",
+        "! `<<` merges a single value, a mapping or a list of mappings is wanted",
+    );
+    // Below the top level, the prefix means nothing.
+    check(
+        "log: {x-level: info}",
+        "~ log.x-level: unknown field, did you mean `level`?",
+    );
+}
+
+#[test]
+fn every_fault_has_its_line() {
+    let text = "providers:
+  - name: a
+    type: openai
+    api_key: ${file:/nowhere}
+    timout: 5s
+    models: [m]
+circuit_breaker:
+  min_requests: 0
+rooting: {}
+";
+    let Err(Rejected::Faulty { faults, warnings }) = load(text, &options(Strictness::Lenient))
+    else {
+        panic!("faulty")
+    };
+    let lines: Vec<String> = faults
+        .iter()
+        .chain(&warnings)
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "line 4: providers[0].api_key: the file /nowhere does not exist",
+            "line 8: circuit_breaker.min_requests: 0 is not between 1 and 1000000000",
+            "line 9: rooting: unknown field, did you mean `routing`?",
+            "line 5: providers[0].timout: unknown field, did you mean `timeout`?",
+        ]
     );
 }
 
@@ -557,9 +739,9 @@ fn what_is_required_is_missed_once() {
          routing.groups[0].models: at least one model is required",
     );
     check(
-        "pricing: {one: {m: {}}}",
-        "pricing.one.m.input_per_million: is required\n\
-         pricing.one.m.output_per_million: is required",
+        "pricing: {one: {big: {}}}",
+        "pricing.one.big.input_per_million: is required\n\
+         pricing.one.big.output_per_million: is required",
     );
     check(
         "budgets: [{}]",
@@ -677,8 +859,8 @@ fn bounds_are_kept() {
              cost_weighted, random, priority, did you mean `round_robin`?",
         ),
         (
-            "pricing: {one: {m: {input_per_million: -1, output_per_million: 0}}}",
-            "pricing.one.m.input_per_million: -1 is below 0",
+            "pricing: {one: {big: {input_per_million: -1, output_per_million: 0}}}",
+            "pricing.one.big.input_per_million: -1 is below 0",
         ),
         (
             "pricing: {on: {m: {input_per_million: 1, output_per_million: 0}}}",
@@ -893,11 +1075,12 @@ fn whose_key_goes_to_a_provider() {
 #[test]
 fn names_are_unique() {
     check(
-        "providers: [{name: a, type: ollama}, {name: b, type: ollama}, {name: a, type: ollama}]",
+        "providers: [{name: a, type: ollama, models: [m]}, {name: b, type: ollama},
+         {name: a, type: ollama, models: [m]}]",
         "providers[2].name: `a` is already the name of providers[0]",
     );
     check(
-        "routing: {groups: [{name: g, models: [a]}, {name: g, models: [b]}]}",
+        "routing: {groups: [{name: g, models: [gpt-4o]}, {name: g, models: [big]}]}",
         "routing.groups[1].name: `g` is already the name of routing.groups[0]",
     );
     check(
@@ -927,7 +1110,7 @@ fn groups_name_declared_providers() {
         ),
     ] {
         let group =
-            format!("routing: {{groups: [{{name: g, models: [m], providers: [{members}]}}]}}");
+            format!("routing: {{groups: [{{name: g, models: [big], providers: [{members}]}}]}}");
         check(&group, expected);
     }
 }

@@ -1,15 +1,17 @@
-//! Variables in values: `${NAME}`, `${NAME:-fallback}`, and `$$` for a dollar sign.
+//! References in values: `${NAME}` to a variable, `${file:PATH}` to a file, both with a
+//! `:-fallback` if wanted; `$$` is a dollar sign.
 //!
-//! Substitution happens in single values after parsing, so a variable cannot add structure.
+//! Substitution happens in single values after parsing, so what is referred to cannot add
+//! structure.
 
 use std::cell::Cell;
 
 use crate::base::limits::CONFIG_BYTES_MAX;
-use crate::config::Environment;
 use crate::config::faults::{Findings, below, printable};
 use crate::config::raw::{Node, Origin, Scalar};
+use crate::config::{Environment, Lookup};
 
-/// Substitutes the variables in every value below `path`.
+/// Substitutes the references in every value.
 ///
 /// Recursion is bounded: `raw::yaml` lets no tree be deeper than `CONFIG_DEPTH_MAX`.
 pub fn resolve(entries: &mut [(String, Node)], environment: &Environment<'_>, found: &Findings) {
@@ -54,71 +56,123 @@ impl Resolver<'_> {
             Ok(pieces) => pieces,
             Err(problem) => return self.found.fault(path, problem),
         };
-        let has_variables = pieces
+        let refers = pieces
             .iter()
-            .any(|piece| matches!(piece, Piece::Variable { .. }));
-        let look_up = match self.environment {
-            Environment::Lookup(look_up) => *look_up,
-            Environment::Unresolved if has_variables => {
+            .any(|piece| matches!(piece, Piece::Reference { .. }));
+        let lookup = match self.environment {
+            Environment::Lookup(lookup) => Some(lookup),
+            Environment::Unresolved if refers => {
                 scalar.origin = Origin::Unresolved;
                 return;
             }
-            Environment::Unresolved => &|_: &str| None,
+            Environment::Unresolved => None,
         };
         let mut text = String::new();
         let mut empty = None;
         for piece in &pieces {
-            match *piece {
-                Piece::Text(part) => text.push_str(part),
-                Piece::Variable { name, fallback } => {
-                    let value = self.variable(name, fallback, look_up, path);
+            match (*piece, lookup) {
+                (Piece::Text(part), _) => text.push_str(part),
+                (Piece::Reference { to, fallback }, Some(lookup)) => {
+                    let value = self.value(to, fallback, lookup, path);
                     if value.is_empty() {
-                        empty = empty.or_else(|| Some(name.to_owned()));
+                        empty = empty.or_else(|| Some(to.describe()));
                     }
                     text.push_str(&value);
                 }
+                (Piece::Reference { .. }, None) => {}
             }
             if self.bytes.get() + text.len() as u64 > CONFIG_BYTES_MAX {
-                let problem = "the variables make the file larger than a file may be";
+                let problem = "what it refers to makes the file larger than a file may be";
                 return self.found.fault(path, problem);
             }
         }
         self.bytes.set(self.bytes.get() + text.len() as u64);
         let written = std::mem::replace(&mut scalar.text, text);
-        if has_variables {
-            scalar.origin = Origin::Variables { written, empty };
+        if refers {
+            scalar.origin = Origin::References { written, empty };
         }
     }
 
-    fn variable(
+    /// What a reference gives; as in a shell, `:-` stands in for an empty value, too.
+    fn value(
         &self,
-        name: &str,
+        to: Referent<'_>,
         fallback: Option<&str>,
-        look_up: &dyn Fn(&str) -> Option<String>,
+        lookup: &Lookup<'_>,
         path: &str,
     ) -> String {
-        match (look_up(name), fallback) {
-            // As in a shell, `:-` stands in for an empty variable too.
+        let found = match to {
+            Referent::Variable(name) => (lookup.variable)(name),
+            Referent::File(file) => match (lookup.file)(file) {
+                Ok(content) => content.map(without_line_break),
+                Err(problem) => {
+                    let problem = format!("the file {} {problem}", printable(file));
+                    self.found.fault(path, problem);
+                    Some(String::new())
+                }
+            },
+        };
+        match (found, fallback) {
             (Some(value), Some(fallback)) if value.is_empty() => fallback.to_owned(),
             (Some(value), _) => value,
             (None, Some(fallback)) => fallback.to_owned(),
             (None, None) => {
-                self.found
-                    .doubt(path, format!("the variable {} is not set", printable(name)));
+                self.nothing(to, path);
                 String::new()
+            }
+        }
+    }
+
+    /// An unset variable may be meant; a secret's file that is not there never is.
+    fn nothing(&self, to: Referent<'_>, path: &str) {
+        match to {
+            Referent::Variable(name) => {
+                let problem = format!("the variable {} is not set", printable(name));
+                self.found.doubt(path, problem);
+            }
+            Referent::File(file) => {
+                let problem = format!("the file {} does not exist", printable(file));
+                self.found.fault(path, problem);
             }
         }
     }
 }
 
+/// A content without its last line break, which editors add and no secret has.
+fn without_line_break(mut content: String) -> String {
+    let kept = content.strip_suffix('\n').unwrap_or(&content);
+    let kept = kept.strip_suffix('\r').unwrap_or(kept).len();
+    content.truncate(kept);
+    content
+}
+
 /// A part of a value.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Piece<'a> {
     Text(&'a str),
-    Variable {
-        name: &'a str,
+    Reference {
+        to: Referent<'a>,
         fallback: Option<&'a str>,
     },
+}
+
+/// What a value refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Referent<'a> {
+    /// The variable with this name.
+    Variable(&'a str),
+    /// The file at this path.
+    File(&'a str),
+}
+
+impl Referent<'_> {
+    /// What it is, for a sentence.
+    fn describe(self) -> String {
+        match self {
+            Self::Variable(name) => format!("the variable {}", printable(name)),
+            Self::File(file) => format!("the file {}", printable(file)),
+        }
+    }
 }
 
 /// Takes a value apart. A dollar sign that starts nothing stands for itself.
@@ -135,7 +189,7 @@ fn split(text: &str) -> Result<Vec<Piece<'_>>, String> {
             let (inner, after) = after
                 .split_once('}')
                 .ok_or("a `${` is not closed; write `$$` for a dollar sign")?;
-            pieces.push(variable(inner)?);
+            pieces.push(reference(inner)?);
             rest = after;
         } else {
             pieces.push(Piece::Text("$"));
@@ -146,23 +200,31 @@ fn split(text: &str) -> Result<Vec<Piece<'_>>, String> {
     Ok(pieces)
 }
 
-fn variable(inner: &str) -> Result<Piece<'_>, String> {
+fn reference(inner: &str) -> Result<Piece<'_>, String> {
     let (name, fallback) = match inner.split_once(":-") {
         Some((name, fallback)) => (name, Some(fallback)),
         None => (inner, None),
     };
-    let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    if !starts_well
-        || !name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-    {
+    let to = match name.strip_prefix("file:") {
+        Some(file) => Referent::File(file.trim()),
+        None => Referent::Variable(name),
+    };
+    let is_sound = match to {
+        Referent::File(file) => !file.is_empty() && !file.contains(char::is_control),
+        Referent::Variable(name) => {
+            name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        }
+    };
+    if !is_sound {
         let written = printable(inner);
         return Err(format!(
-            "`${{{written}}}` is not `${{NAME}}` or `${{NAME:-fallback}}`"
+            "`${{{written}}}` is not `${{NAME}}`, `${{NAME:-fallback}}` or `${{file:PATH}}`"
         ));
     }
-    Ok(Piece::Variable { name, fallback })
+    Ok(Piece::Reference { to, fallback })
 }
 
 #[cfg(test)]
@@ -177,6 +239,25 @@ mod tests {
             "TRICKY" => Some(String::from("x\n- y: ${KEY}")),
             _ => None,
         }
+    }
+
+    fn file(path: &str) -> Result<Option<String>, String> {
+        match path {
+            "/run/key" => Ok(Some(String::from("sk-2\n"))),
+            "/run/windows" => Ok(Some(String::from("sk-3\r\n"))),
+            "/run/two lines" => Ok(Some(String::from("a\nb\n\n"))),
+            "/run/bare" => Ok(Some(String::from("sk-4"))),
+            "/run/empty" => Ok(Some(String::from("\n"))),
+            "/run/secret" => Err(String::from("may not be read")),
+            _ => Ok(None),
+        }
+    }
+
+    fn outside<'a>(variable: &'a dyn Fn(&str) -> Option<String>) -> Environment<'a> {
+        Environment::Lookup(Lookup {
+            variable,
+            file: &file,
+        })
     }
 
     /// The value after substitution, then faults and warnings.
@@ -228,25 +309,55 @@ mod tests {
             ),
             (
                 "${}",
-                "${} | a[0]: `${}` is not `${NAME}` or `${NAME:-fallback}`",
+                "${} | a[0]: `${}` is not `${NAME}`, `${NAME:-fallback}` or `${file:PATH}`",
             ),
             (
                 "${1A}",
-                "${1A} | a[0]: `${1A}` is not `${NAME}` or `${NAME:-fallback}`",
+                "${1A} | a[0]: `${1A}` is not `${NAME}`, `${NAME:-fallback}` or `${file:PATH}`",
             ),
             (
                 "${A-b}",
-                "${A-b} | a[0]: `${A-b}` is not `${NAME}` or `${NAME:-fallback}`",
+                "${A-b} | a[0]: `${A-b}` is not `${NAME}`, `${NAME:-fallback}` or `${file:PATH}`",
             ),
         ] {
-            assert_eq!(substituted(text, &Environment::Lookup(&look_up)), expected);
+            assert_eq!(substituted(text, &outside(&look_up)), expected);
         }
     }
 
     #[test]
-    fn without_an_environment_variables_stay() {
+    fn contents_of_files_become_text_without_their_last_line_break() {
+        for (text, expected) in [
+            ("${file:/run/key}", "sk-2 |"),
+            ("Bearer ${file: /run/key }!", "Bearer sk-2! |"),
+            ("${file:/run/windows}", "sk-3 |"),
+            ("${file:/run/two lines}", "a\nb\n |"),
+            ("${file:/run/bare}", "sk-4 |"),
+            ("${file:/run/empty}", " |"),
+            ("${file:/run/empty:-x}", "x |"),
+            ("${file:/nowhere:-x}", "x |"),
+            (
+                "${file:/nowhere}",
+                " | a[0]: the file /nowhere does not exist",
+            ),
+            (
+                "${file:/run/secret:-x}",
+                "x | a[0]: the file /run/secret may not be read",
+            ),
+            (
+                "${file:}",
+                "${file:} | a[0]: `${file:}` is not `${NAME}`, `${NAME:-fallback}` or \
+                 `${file:PATH}`",
+            ),
+        ] {
+            assert_eq!(substituted(text, &outside(&look_up)), expected);
+        }
+    }
+
+    #[test]
+    fn without_an_environment_references_stay() {
         for (text, expected) in [
             ("${KEY}", "${KEY} |"),
+            ("${file:/run/key}", "${file:/run/key} |"),
             ("a$$b", "a$b |"),
             ("$$${X}", "$$${X} |"),
         ] {
@@ -257,14 +368,14 @@ mod tests {
     #[test]
     fn variables_cannot_fill_the_memory() {
         let large = |_: &str| Some("x".repeat(100_000));
-        let found = substituted(&"${A}".repeat(1_000), &Environment::Lookup(&large));
+        let found = substituted(&"${A}".repeat(1_000), &outside(&large));
         assert!(found.ends_with("larger than a file may be"));
     }
 
     proptest::proptest! {
         #[test]
         fn never_panics(text in "[${}A:\\-é]{0,30}") {
-            substituted(&text, &Environment::Lookup(&look_up));
+            substituted(&text, &outside(&look_up));
         }
     }
 }

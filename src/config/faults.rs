@@ -11,12 +11,29 @@ use crate::config::{Strictness, suggest};
 pub struct Fault {
     /// Where it is, as `providers[1].timeout`; empty for the file as a whole.
     pub path: String,
+    /// The line of the file where that begins, counted from 1.
+    pub line: Option<usize>,
     /// What is wrong, and what to do; never a secret.
     pub message: String,
 }
 
+impl Fault {
+    /// A fault whose line is not known yet.
+    #[must_use]
+    pub fn new(path: &str, message: String) -> Self {
+        Self {
+            path: path.to_owned(),
+            line: None,
+            message,
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
         if self.path.is_empty() {
             return f.write_str(&self.message);
         }
@@ -90,10 +107,7 @@ impl Pile {
     fn add(&self, path: &str, message: String) {
         let mut list = self.list.borrow_mut();
         if list.len() < FAULTS_MAX {
-            list.push(Fault {
-                path: path.to_owned(),
-                message,
-            });
+            list.push(Fault::new(path, message));
         } else {
             self.more.set(self.more.get().saturating_add(1));
         }
@@ -103,10 +117,7 @@ impl Pile {
         let mut list = self.list.into_inner();
         let more = self.more.get();
         if more > 0 {
-            list.push(Fault {
-                path: String::new(),
-                message: format!("and {more} more"),
-            });
+            list.push(Fault::new("", format!("and {more} more")));
         }
         list
     }

@@ -2,8 +2,8 @@
 //!
 //! `raw` has the list of keys and is the only place that knows YAML, `env` substitutes variables,
 //! `check` finds out whether the fields make sense together, `routes` says which providers serve
-//! which model. Nothing here reads a file, the environment or a clock: the text and a look-up for
-//! variables are arguments.
+//! which model. Nothing here reads a file, the environment or a clock: the text and the look-up of
+//! variables and of files that values refer to are arguments.
 
 pub mod aliases;
 pub mod changes;
@@ -26,7 +26,7 @@ pub mod url;
 use crate::config::faults::{Fault, Findings};
 use crate::config::plan::Plan;
 use crate::config::raw::fields::Block;
-use crate::config::raw::yaml;
+use crate::config::raw::{lines, yaml};
 
 /// How a text is to be read.
 pub struct Options<'a> {
@@ -36,12 +36,22 @@ pub struct Options<'a> {
     pub strict: Strictness,
 }
 
-/// Where variables come from.
+/// Where variables and the contents of files come from.
 pub enum Environment<'a> {
-    /// This gives a variable's value.
-    Lookup(&'a dyn Fn(&str) -> Option<String>),
+    /// This gives them.
+    Lookup(Lookup<'a>),
     /// Nowhere: they stay as they are written, and checks that need their values are left out.
     Unresolved,
+}
+
+/// The look-up of what a value refers to.
+#[derive(Clone, Copy)]
+pub struct Lookup<'a> {
+    /// The value of the variable with this name; `None` where it is not set.
+    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    /// The content of the file at this path; `None` where there is no such file. The error is the
+    /// end of a sentence that names the file.
+    pub file: &'a dyn Fn(&str) -> Result<Option<String>, String>,
 }
 
 /// Whether unknown fields and unset variables are faults.
@@ -59,6 +69,8 @@ pub struct Loaded {
     pub plan: Plan,
     /// What its writer may have meant otherwise.
     pub warnings: Vec<Fault>,
+    /// The text that it was read from, for faults that only its use shows.
+    pub text: String,
 }
 
 /// A configuration that cannot be used.
@@ -104,9 +116,14 @@ pub fn load(text: &str, options: &Options<'_>) -> Result<Loaded, Rejected> {
     let findings = Findings::new(options.strict);
     env::resolve(&mut entries, &options.environment, &findings);
     let plan = check::plan(&Block::root(&entries, &findings));
-    let (faults, warnings) = findings.into_parts();
+    let (mut faults, mut warnings) = findings.into_parts();
+    lines::find(text, faults.iter_mut().chain(&mut warnings));
     if faults.is_empty() {
-        Ok(Loaded { plan, warnings })
+        Ok(Loaded {
+            plan,
+            warnings,
+            text: text.to_owned(),
+        })
     } else {
         Err(Rejected::Faulty { faults, warnings })
     }

@@ -69,6 +69,16 @@ pub fn unpriced<'p>(table: &PriceTable, provider: &'p Provider, pricing: &Pricin
     models
 }
 
+/// Whether a request to `provider` may be priced by what the file says of `model`: an open provider
+/// may be asked for anything.
+#[must_use]
+pub fn may_price(provider: &Provider, model: &str) -> bool {
+    let targets = provider.model_aliases.iter().map(|(_, target)| target);
+    let names = || provider.models.iter().chain(targets.clone());
+    provider.models.is_empty()
+        || names().any(|name| **name == *model || undated(name) == Some(model))
+}
+
 /// Reads a line of the table.
 fn read(line: &'static str) -> Option<(&'static str, &'static str, Row)> {
     let mut words = line.split(' ');

@@ -100,6 +100,32 @@ fn a_bad_file_changes_nothing_and_every_fault_is_told() {
     assert_eq!(reload(&router, &config_with(&alpha, &[])), json!([]));
 }
 
+/// Docker and Kubernetes replace the file of a secret; a reload reads it again.
+#[test]
+fn a_secret_in_a_file_is_read_again() {
+    let alpha = named("alpha");
+    let router = Router::start(&config_with(&alpha, &[]));
+    let secret = router.folder().write("key", "sk-first\n");
+    let path = secret.display();
+    let config = config_with(&alpha, &[&format!("api_key: '${{file:{path}}}'")]);
+    assert_eq!(reload(&router, &config), json!(["provider alpha: api_key"]));
+    assert_eq!(served_by(&router), "alpha");
+    router.folder().write("key", "sk-second\n");
+    assert_eq!(reload(&router, &config), json!(["provider alpha: api_key"]));
+    assert_eq!(served_by(&router), "alpha");
+    let requests = alpha.requests();
+    for (request, key) in requests.iter().zip(["sk-first", "sk-second"]) {
+        let headers = request["headers"].to_string();
+        assert!(headers.contains(&format!("Bearer {key}")), "{headers}");
+    }
+    std::fs::remove_file(&secret).expect("a file");
+    let answer = router.reload(&config);
+    assert_eq!(answer.status, 422, "{}", answer.text());
+    let faults = answer.json()["error"]["faults"].to_string();
+    assert!(faults.contains("does not exist"), "{faults}");
+    assert_eq!(served_by(&router), "alpha");
+}
+
 #[test]
 fn what_needs_a_restart_is_named_and_stays() {
     let alpha = named("alpha");

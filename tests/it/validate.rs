@@ -40,8 +40,8 @@ fn models_without_a_price_are_listed() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_eq!(
         ended.stderr,
-        "warning: providers[1].models: no price is known for x, v: such requests are counted at \
-         no cost, unless `pricing.a` sets one\n"
+        "warning: line 3: providers[1].models: no price is known for x, v: such requests are \
+         counted at no cost, unless `pricing.a` sets one\n0 errors, 1 warning\n"
     );
 }
 
@@ -134,8 +134,11 @@ fn a_file_that_is_no_yaml_is_2() {
         assert!(ended.stderr.starts_with(&start), "{}", ended.stderr);
         assert!(ended.stderr.contains(problem), "{}", ended.stderr);
         assert_eq!(
-            (ended.stderr.matches('\n').count(), &*ended.stdout),
-            (1, "")
+            (
+                ended.stderr.lines().skip(1).collect::<Vec<_>>(),
+                &*ended.stdout
+            ),
+            (vec!["1 error, 0 warnings"], "")
         );
     }
 }
@@ -156,12 +159,12 @@ rooting: {}
     let ended = validate(&path, &[]);
     assert_eq!((ended.code, &*ended.stdout), (Some(3), ""));
     for line in [
-        "error: listen: ",
-        "error: providers[0].timeout: ",
-        "error: providers[1].name: ",
-        "error: providers[1].type: ",
-        "error: providers[1].base_url: ",
-        "warning: rooting: ",
+        "error: line 2: listen: ",
+        "error: line 4: providers[0].timeout: ",
+        "error: line 5: providers[1].name: ",
+        "error: line 5: providers[1].type: ",
+        "error: line 5: providers[1].base_url: ",
+        "warning: line 6: rooting: ",
     ] {
         assert!(
             ended.stderr.lines().any(|told| told.starts_with(line)),
@@ -170,6 +173,33 @@ rooting: {}
         );
     }
     assert!(!ended.stderr.contains("sk-not"), "{}", ended.stderr);
+    let last = ended.stderr.lines().last();
+    assert_eq!(last, Some("5 errors, 2 warnings"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_secret_comes_from_a_file_or_stops_the_start() {
+    let folder = Folder::new();
+    let secret = folder.write("key", "sk-not-to-be-shown\n");
+    let content = |path: &str| {
+        let provider = "name: a, type: openai, models: [gpt-4o]";
+        format!("providers: [{{{provider}, api_key: '${{file:{path}}}'}}]\n")
+    };
+    let path = folder.write("secret.yml", content(text(&secret)));
+    let ended = validate(&path, &["--strict"]);
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+    let path = folder.write("missing.yml", content("/nowhere"));
+    let ended = validate(&path, &[]);
+    let told = "error: line 1: providers[0].api_key: the file /nowhere does not exist\n\
+                1 error, 0 warnings\n";
+    assert_eq!((ended.code, &*ended.stderr), (Some(3), told));
+    assert_eq!(validate(&path, &["--no-environment"]).code, Some(0));
+    let path = folder.write("folder.yml", content("/"));
+    assert!(
+        validate(&path, &[])
+            .stderr
+            .contains("the file / is a directory")
+    );
 }
 
 #[test]
@@ -179,8 +209,8 @@ fn strictness_makes_faults_of_doubts() {
     let path = folder.write("doubtful.yml", content);
     let doubts = |kind: &str| {
         format!(
-            "{kind}: providers[0].api_key: the variable KEY is not set\n\
-             {kind}: providers[0].wait: "
+            "{kind}: line 1: providers[0].api_key: the variable KEY is not set\n\
+             {kind}: line 1: providers[0].wait: "
         )
     };
     let lenient = validate(&path, &[]);
@@ -215,7 +245,8 @@ fn tls_files_that_are_not_on_this_host_are_a_warning() {
         &["--strict"],
     );
     assert_eq!(ended.code, Some(0));
-    let expected = "warning: tls.key_file: /nowhere/key.pem does not exist on this host\n";
+    let expected = "warning: line 2: tls.key_file: /nowhere/key.pem does not exist on this host\n\
+                    0 errors, 1 warning\n";
     assert_eq!(ended.stderr, expected);
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use infermux::config::{Environment, Options, Strictness};
+use infermux::config::{Environment, Lookup, Options, Strictness};
 
 /// Each with its place: those of the README, those that were published, those to deploy.
 pub(crate) fn all() -> Vec<(String, String)> {
@@ -27,7 +27,10 @@ pub(crate) fn all() -> Vec<(String, String)> {
 /// What infermux says of `text` when every variable is set; the faults, where it is strict.
 pub(crate) fn judged(text: &str) -> Result<(), Vec<String>> {
     let options = Options {
-        environment: Environment::Lookup(&|name| Some(value(name).to_owned())),
+        environment: Environment::Lookup(Lookup {
+            variable: &|name| Some(value(name).to_owned()),
+            file: &|_| Ok(Some("from-a-file\n".to_owned())),
+        }),
         strict: Strictness::Strict,
     };
     let loaded = infermux::config::load(text, &options);

@@ -6,7 +6,7 @@ use crate::base::ids::BudgetId;
 use crate::base::limits::BUDGETS_MAX;
 use crate::base::money::{NanoUsd, Price};
 use crate::config::plan::{Budget, BudgetAction, Budgets, ModelPrice, Provider};
-use crate::config::prices::Pricing;
+use crate::config::prices::{self, Pricing};
 use crate::config::raw::Node;
 use crate::config::raw::fields::Block;
 use crate::config::routes::Served;
@@ -20,6 +20,7 @@ const ACTIONS: [(&str, BudgetAction); 3] = [
 /// Reads the prices.
 pub fn pricing(root: &Block<'_>, providers: &[Provider]) -> Pricing {
     let names: HashSet<&str> = providers.iter().map(|provider| &*provider.name).collect();
+    let by_name = |name: &str| providers.iter().find(|provider| &*provider.name == name);
     let mut pricing = Pricing::new();
     for (provider, models) in root.table("pricing", "pricing.<provider>.<model>") {
         if !names.contains(provider) {
@@ -29,12 +30,20 @@ pub fn pricing(root: &Block<'_>, providers: &[Provider]) -> Pricing {
                 format!("no provider has this name{hint}"),
             );
         }
-        let prices = pricing.entry(provider.into()).or_default();
+        let rows = pricing.entry(provider.into()).or_default();
         for (model, block) in models {
             let price =
                 |name| Price::per_million(block.usd(name).map(NanoUsd::get).unwrap_or_default());
             let (input, output) = (price("input_per_million"), price("output_per_million"));
-            prices.insert(model.into(), ModelPrice { input, output });
+            rows.insert(model.into(), ModelPrice { input, output });
+            if let Some(provider) = by_name(provider).filter(|one| !prices::may_price(one, model)) {
+                let hint = root.hint(model, provider.models.iter().map(|model| &**model));
+                let field = format!("pricing.{}.{model}", provider.name);
+                root.doubt(
+                    &field,
+                    format!("the provider does not have this model{hint}"),
+                );
+            }
         }
     }
     pricing

@@ -58,7 +58,24 @@ pub fn read(root: &Block<'_>, auth: &Auth) -> Box<[Provider]> {
             format!("they name more than {MODELS_MAX} models and aliases"),
         );
     }
+    doubt_open_ones(&blocks, &providers);
     providers
+}
+
+/// With several open providers, it is chance which of them has the model that nobody claims.
+fn doubt_open_ones(blocks: &[Block<'_>], providers: &[Provider]) {
+    let is_open = |(block, provider): &(&Block<'_>, &Provider)| {
+        provider.models.is_empty() && block.count("models") == 0
+    };
+    let mut open = blocks.iter().zip(providers).filter(is_open);
+    if let (Some((_, first)), Some((block, second))) = (open.next(), open.next()) {
+        let problem = format!(
+            "`{}` and `{}` are both without models, so each may be asked for any model that no \
+             other provider claims",
+            first.name, second.name
+        );
+        block.doubt("models", problem);
+    }
 }
 
 fn provider(id: ProviderId, block: &Block<'_>, auth: &Auth, global: &BreakerPolicy) -> Provider {
@@ -115,6 +132,9 @@ fn base(block: &Block<'_>, kind: ProviderKind) -> BaseUrl {
         }
     };
     let own = block.read("base_url", |_, text| url::parse(text));
+    if let Some(own) = &own {
+        doubt_base(block, kind, own);
+    }
     own.or_else(|| url::parse(vendor).ok())
         .unwrap_or_else(|| BaseUrl {
             tls: true,
@@ -125,6 +145,37 @@ fn base(block: &Block<'_>, kind: ProviderKind) -> BaseUrl {
             query: Box::default(),
         })
 }
+
+/// A `base_url` that has too much or too little is answered with 404 by most servers.
+fn doubt_base(block: &Block<'_>, kind: ProviderKind, base: &BaseUrl) {
+    let scheme = if base.tls { "https" } else { "http" };
+    let shown = |path: &str| format!("{scheme}://{}{path}", base.authority);
+    let endpoint = ENDPOINTS.iter().find(|end| base.path.ends_with(*end));
+    if let Some(endpoint) = endpoint {
+        let path = base.path.strip_suffix(endpoint).unwrap_or_default();
+        let problem = format!(
+            "ends in the path of an endpoint, which infermux adds by itself, did you mean `{}`?",
+            shown(path)
+        );
+        block.doubt("base_url", problem);
+    } else if kind == ProviderKind::OpenAi && base.path.is_empty() && !url::is_own_host(base) {
+        let problem = format!(
+            "has no path, and most hosted providers answer below one, did you mean `{}`?",
+            shown("/v1")
+        );
+        block.doubt("base_url", problem);
+    }
+}
+
+/// Paths of endpoints, the longest first.
+const ENDPOINTS: [&str; 6] = [
+    "/chat/completions",
+    "/completions",
+    "/embeddings",
+    "/responses",
+    "/messages",
+    "/models",
+];
 
 fn api_key(block: &Block<'_>, kind: ProviderKind, auth: &Auth, base: &BaseUrl) -> Option<Secret> {
     let key = block.text("api_key").map(Secret::new);

@@ -6,6 +6,7 @@ use crate::base::ids::ProviderId;
 use crate::base::limits::GROUPS_MAX;
 use crate::config::plan::{Failover, Group, Provider};
 use crate::config::raw::fields::Block;
+use crate::config::routes::Served;
 use crate::decide::policy::LatencyPolicy;
 use crate::decide::strategy::Strategy;
 
@@ -60,6 +61,7 @@ fn groups(routing: &Block<'_>, providers: &[Provider], default: Strategy) -> Box
         .zip(providers)
         .map(|(i, provider)| (&*provider.name, ProviderId(i)))
         .collect();
+    let served = Served::new(providers);
     let mut names: HashMap<&str, String> = HashMap::new();
     let mut groups = Vec::new();
     for block in routing.blocks("groups") {
@@ -70,18 +72,30 @@ fn groups(routing: &Block<'_>, providers: &[Provider], default: Strategy) -> Box
             block.fault("name", format!("`{name}` is already the name of {other}"));
         }
         block.require_items("models", "at least one model is required");
+        let models = block.texts("models");
+        doubt_unserved(&block, &models, &served);
         groups.push(Group {
             name: name.into(),
-            models: block
-                .texts("models")
-                .into_iter()
-                .map(|(_, model)| model.into())
-                .collect(),
+            models: models.into_iter().map(|(_, model)| model.into()).collect(),
             strategy: block.word("strategy", &STRATEGIES).unwrap_or(default),
             providers: members(&block, &declared),
         });
     }
     groups.into()
+}
+
+/// A group of models that nobody serves never matches.
+fn doubt_unserved(block: &Block<'_>, models: &[(usize, &str)], served: &Served<'_>) {
+    // A variable that is not looked up may name a served one.
+    let all_known = models.len() == block.count("models");
+    let is_served = |(_, model): &(usize, &str)| served.includes(model);
+    if let Some((_, first)) = models.first()
+        && all_known
+        && !models.iter().any(is_served)
+    {
+        let hint = block.hint(first, served.names());
+        block.doubt("models", format!("no provider serves any of them{hint}"));
+    }
 }
 
 fn members(block: &Block<'_>, declared: &HashMap<&str, ProviderId>) -> Box<[ProviderId]> {

@@ -88,6 +88,11 @@ impl<'a> Block<'a> {
         self.findings.warn(&self.at(name), message);
     }
 
+    /// Notes a warning about the field `name`, which strictness makes a fault.
+    pub fn doubt(&self, name: &str, message: impl Into<String>) {
+        self.findings.doubt(&self.at(name), message);
+    }
+
     /// `, did you mean …?`, or nothing.
     pub fn hint<'b>(&self, word: &str, known: impl IntoIterator<Item = &'b str>) -> String {
         self.findings.hint(word, known)
@@ -98,22 +103,21 @@ impl<'a> Block<'a> {
         self.findings.warn(&self.path, message);
     }
 
-    /// Notes that the field `name` is missing, and the variable that may be the reason.
+    /// Notes that the field `name` is missing, and the variable or file that may be the reason.
     pub fn missing(&self, name: &str, message: &str) {
-        let variable = match self.node(name) {
+        let reason = match self.node(name) {
             Some(Node::Scalar(Scalar {
                 origin:
-                    Origin::Variables {
-                        empty: Some(variable),
-                        ..
+                    Origin::References {
+                        empty: Some(empty), ..
                     },
                 ..
-            })) => format!(", and the variable {variable} gives nothing"),
+            })) => format!(", and {empty} gives nothing"),
             Some(Node::Null | Node::Scalar(_) | Node::List(_) | Node::Map(_)) | None => {
                 String::new()
             }
         };
-        self.fault(name, format!("{message}{variable}"));
+        self.fault(name, format!("{message}{reason}"));
     }
 
     /// What the file has for `name`; `None` where that is nothing.

@@ -14,11 +14,9 @@ use std::collections::HashSet;
 
 use crate::config::raw::Node;
 
-/// A text in which the block has become a list.
+/// What the items of the list were that the block has become.
 pub struct Mixed {
-    /// The text, line by line as before.
-    pub text: String,
-    /// For each item of the list, whether it was a key.
+    /// For each item, whether it was a key.
     keys: Vec<bool>,
 }
 
@@ -29,8 +27,9 @@ enum Child {
     Key,
 }
 
-/// Rewrites the text, where it has a top-level `budgets:` that mixes keys and list items.
-pub fn rewrite(text: &str) -> Option<Mixed> {
+/// Rewrites the text, line by line, where it has a top-level `budgets:` that mixes keys and list
+/// items.
+pub fn rewrite(text: &str) -> Option<(String, Mixed)> {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let start = lines.iter().position(|line| is_head(line))? + 1;
     let length = lines[start..]
@@ -66,13 +65,32 @@ pub fn rewrite(text: &str) -> Option<Mixed> {
         }
     }
     text.push_str(&lines[start + length..].concat());
-    Some(Mixed {
-        text,
-        keys: found.iter().map(|child| *child == Child::Key).collect(),
-    })
+    let keys = found.iter().map(|child| *child == Child::Key).collect();
+    Some((text, Mixed { keys }))
 }
 
 impl Mixed {
+    /// Where what is meant by `path` may stand in the rewritten text.
+    #[must_use]
+    pub fn places(&self, path: &str) -> Vec<String> {
+        let Some(rest) = path.strip_prefix("budgets.") else {
+            return vec![path.to_owned()];
+        };
+        let numbered = || self.keys.iter().enumerate();
+        let caller = rest.strip_prefix("callers[");
+        if let Some((number, rest)) = caller.and_then(|rest| rest.split_once(']')) {
+            let mut items = numbered().filter(|(_, is_key)| !**is_key);
+            let item = number.parse().ok().and_then(|number| items.nth(number));
+            return item
+                .map(|(at, _)| format!("budgets[{at}]{rest}"))
+                .into_iter()
+                .collect();
+        }
+        let keys = numbered().filter(|(_, is_key)| **is_key);
+        keys.map(|(at, _)| format!("budgets[{at}].{rest}"))
+            .collect()
+    }
+
     /// Turns the list back into what was meant: a mapping, with the items as its `callers`.
     ///
     /// # Errors
@@ -174,8 +192,8 @@ budgets: # monthly
 log:
   level: info
 ";
-        let mixed = rewrite(text).unwrap();
-        assert_eq!(mixed.text, expected);
+        let (rewritten, mixed) = rewrite(text).unwrap();
+        assert_eq!(rewritten, expected);
         assert_eq!(mixed.keys, [true, false, true, false]);
     }
 
@@ -198,19 +216,16 @@ log:
 
     #[test]
     fn windows_line_ends_stay() {
-        let mixed = rewrite("budgets:\r\n  state_file: x\r\n  - caller: a\r\n").unwrap();
-        assert_eq!(
-            mixed.text,
-            "budgets:\r\n  - state_file: x\r\n  - caller: a\r\n"
-        );
+        let (text, _) = rewrite("budgets:\r\n  state_file: x\r\n  - caller: a\r\n").unwrap();
+        assert_eq!(text, "budgets:\r\n  - state_file: x\r\n  - caller: a\r\n");
     }
 
     proptest::proptest! {
         #[test]
         fn never_panics_and_keeps_every_line(block in "(( {0,3}(- )?[a-zé:#\"]{0,4})\r?\n){0,8}") {
             let text = format!("budgets:\n{block}");
-            if let Some(mixed) = rewrite(&text) {
-                proptest::prop_assert_eq!(mixed.text.lines().count(), text.lines().count());
+            if let Some((rewritten, _)) = rewrite(&text) {
+                proptest::prop_assert_eq!(rewritten.lines().count(), text.lines().count());
             }
         }
     }

@@ -6,6 +6,8 @@
 pub mod document;
 pub mod fields;
 pub mod keys;
+pub mod lines;
+pub mod merge;
 pub mod mixed;
 pub mod schema;
 mod shown;
@@ -40,14 +42,14 @@ pub struct Scalar {
 pub enum Origin {
     /// The file.
     File,
-    /// Variables, at least in part. Such a text may be a secret, and is never shown.
-    Variables {
+    /// Variables or other files, at least in part. Such a text may be a secret, and is never shown.
+    References {
         /// What the file has.
         written: String,
-        /// The first variable that gave nothing.
+        /// The first of what it refers to that gave nothing, as `the variable NAME`.
         empty: Option<String>,
     },
-    /// Variables that were not looked up: the text is what the file has.
+    /// References that were not looked up: the text is what the file has.
     Unresolved,
 }
 

@@ -25,6 +25,8 @@ pub fn schema() -> Value {
     let mut root = mapping("");
     root["$schema"] = DRAFT.into();
     root["title"] = "infermux.yml".into();
+    // What anchors stand in.
+    root["patternProperties"] = json!({"^x-": true});
     root["$defs"] = Value::Object(definitions);
     root
 }

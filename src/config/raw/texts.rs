@@ -12,7 +12,7 @@ pub fn shown(kind: Kind, scalar: &Scalar) -> String {
     if let Kind::Headers | Kind::Text(TextKind::Secret | TextKind::HeaderValue) = kind {
         return String::from("the value");
     }
-    if let Origin::Variables { written, .. } = &scalar.origin {
+    if let Origin::References { written, .. } = &scalar.origin {
         return format!("the value of `{}`", printable(written));
     }
     // An address with a password in it stays out, too.

@@ -4,6 +4,7 @@
 //! reach their field undamaged. The package tells a value's shape or its text, but not both at
 //! once: the first pass builds the tree, the second fills in the texts.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
@@ -14,8 +15,8 @@ use serde::de::{
 
 use crate::base::limits::{CONFIG_BYTES_MAX, CONFIG_DEPTH_MAX, CONFIG_VALUES_MAX};
 use crate::config::faults::{Fault, printable};
-use crate::config::raw::mixed;
-use crate::config::raw::{Node, Origin, Scalar};
+use crate::config::raw::mixed::{self, Mixed};
+use crate::config::raw::{Node, Origin, Scalar, merge};
 
 /// Reads a document whose top level is a mapping; an empty one is an empty mapping.
 ///
@@ -32,16 +33,18 @@ pub fn parse(text: &str) -> Result<Vec<(String, Node)>, Fault> {
         return Ok(Vec::new());
     }
     refuse_what_takes_long(text)?;
-    let rewritten = mixed::rewrite(text);
-    let text = rewritten.as_ref().map_or(text, |mixed| mixed.text.as_str());
-    let mut root = shape(text).map_err(|error| placed(&error))?;
-    fill(text, &mut root).map_err(|error| placed(&error))?;
+    let source = prepare(text);
+    let mut root = shape(&source.text).map_err(|error| placed(&error))?;
+    fill(&source.text, &mut root).map_err(|error| placed(&error))?;
     match root {
         Node::Null => Ok(Vec::new()),
         Node::Map(mut entries) => {
-            if let Some(mixed) = rewritten {
+            merge::apply(&mut entries).map_err(malformed)?;
+            if let Some(mixed) = source.mixed {
                 mixed.gather(&mut entries).map_err(malformed)?;
             }
+            // What anchors stand in: it has done its work.
+            entries.retain(|(key, _)| !key.starts_with(EXTENSION));
             Ok(entries)
         }
         Node::Scalar(_) | Node::List(_) => Err(malformed(format!(
@@ -50,6 +53,37 @@ pub fn parse(text: &str) -> Result<Vec<(String, Node)>, Fault> {
         ))),
     }
 }
+
+/// A text as the package reads it; its lines are those of the file.
+pub struct Source<'a> {
+    /// The text.
+    pub text: Cow<'a, str>,
+    /// How its budgets were written, where that is not YAML.
+    pub mixed: Option<Mixed>,
+}
+
+/// Makes YAML of a file: its byte order mark is dropped, and its budgets are rewritten where they
+/// have the published form.
+#[must_use]
+pub fn prepare(text: &str) -> Source<'_> {
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    match mixed::rewrite(text) {
+        Some((rewritten, mixed)) => Source {
+            text: Cow::Owned(rewritten),
+            mixed: Some(mixed),
+        },
+        None => Source {
+            text: Cow::Borrowed(text),
+            mixed: None,
+        },
+    }
+}
+
+/// Some editors begin a file with it.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// Top-level keys that begin like this are the writer's own.
+const EXTENSION: &str = "x-";
 
 /// The package leaves out the place of what is wrong in the very beginning.
 fn placed(error: &serde_yaml::Error) -> Fault {
@@ -72,15 +106,12 @@ fn malformed(message: String) -> Fault {
     } else {
         message.escape_debug().to_string()
     };
-    Fault {
-        path: String::new(),
-        message,
-    }
+    Fault::new("", message)
 }
 
 /// Whether there is no document at all, which the package takes for an error.
 fn is_blank(text: &str) -> bool {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     text.lines()
         .map(str::trim)
         .all(|line| line.is_empty() || line.starts_with('#'))
