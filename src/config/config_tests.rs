@@ -326,6 +326,34 @@ pricing: {one: {any: {input_per_million: 1, output_per_million: 1}}}"
 }
 
 #[test]
+fn patterns_have_one_star() {
+    let more = |models: &str| format!("providers: [{{name: a, type: ollama, models: [{models}]}}]");
+    check(&more("m, 'gpt-*', 'gpt-*-mini', '*'"), "");
+    check(
+        &more("'a*b*c', '*-mini'"),
+        "providers[0].models[0]: has more than one `*`\n\
+         providers[0].models[1]: begins with `*`, which may stand at the end or in the middle",
+    );
+    let many: Vec<String> = (0..257).map(|i| format!("'m{i}-*'")).collect();
+    check(
+        &more(&many.join(", ")),
+        "providers: there are more than 256 patterns",
+    );
+    // A budget may fall back to a model that only a pattern claims.
+    let override_to = |model: &str| {
+        format!(
+            "{}\nbudgets: [{{caller: c, monthly_usd: 1, model_override: {model}}}]",
+            more("'gpt-*'")
+        )
+    };
+    check(&override_to("gpt-4o-mini"), "");
+    check(
+        &override_to("o3"),
+        "budgets[0].model_override: no provider serves `o3`",
+    );
+}
+
+#[test]
 fn merge_keys_and_keys_of_ones_own_are_understood() {
     let text = "\u{feff}x-anything: [{goes: here}]
 x-limits: &limits {requests_per_minute: 7, tokens_per_minute: 9}
@@ -579,7 +607,7 @@ fn headers_of_a_provider_are_names_that_nobody_else_writes() {
             .map(|rejected| rejected.faults()[0].to_string());
         assert_eq!(found.as_deref(), fault, "{fields}");
     };
-    let at = |rest: &str| format!("providers[0].headers.{rest}");
+    let at = |rest: &str| format!("line 1: providers[0].headers.{rest}");
     for fields in [
         "headers: {set: {X-A: b, X-C: 'd e', X-N: 7}, forward: [X-D, Cookie]}",
         "headers: {set: {Authorization: Basic eA==}}, forward_caller_key: false",

@@ -65,7 +65,7 @@ pub fn read(root: &Block<'_>, auth: &Auth) -> Box<[Provider]> {
 /// With several open providers, it is chance which of them has the model that nobody claims.
 fn doubt_open_ones(blocks: &[Block<'_>], providers: &[Provider]) {
     let is_open = |(block, provider): &(&Block<'_>, &Provider)| {
-        provider.models.is_empty() && block.count("models") == 0
+        provider.is_open() && block.count("models") == 0
     };
     let mut open = blocks.iter().zip(providers).filter(is_open);
     if let (Some((_, first)), Some((block, second))) = (open.next(), open.next()) {
