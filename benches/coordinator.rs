@@ -25,6 +25,7 @@ use infermux::ledger::state::State;
 use infermux::ledger::terms::Terms;
 use infermux::ledger::totals::Totals;
 use infermux::link::facts::{Ended, Fact, MonthTag, Sample, SampleKind};
+use infermux::link::gate::ConnectionsMax;
 use infermux::link::progress::Progress;
 use infermux::link::reports::{Batch, Message};
 use infermux::link::{meters, queue};
@@ -88,7 +89,7 @@ fn show(case: &Case) {
 fn measured(case: &Case) -> Duration {
     let plan = Arc::new(plan::of(case.providers, case.budgets));
     let wall = WallTime::from_unix_millis(1_795_428_000_000);
-    let first = Terms::first(Arc::clone(&plan), 0);
+    let first = Terms::first(Arc::clone(&plan), ConnectionsMax::default());
     let progress = Arc::new(Progress::new(usize::from(case.shards)));
     let totals = Totals::new(wall, &State::default());
     let month = MonthTag(totals.month().tag());

@@ -13,7 +13,7 @@ use infermux::decide::strategy::{Choice, choose};
 use infermux::exchange::route;
 use infermux::link::budget_gate::BudgetGate;
 use infermux::link::facts::MonthTag;
-use infermux::link::gate::Gates;
+use infermux::link::gate::{ConnectionsMax, Gates};
 use infermux::link::provider_gate::{Limits, ProviderGate};
 
 use super::{Run, kept, plan};
@@ -22,7 +22,8 @@ use super::{Run, kept, plan};
 pub(crate) fn route(count: u16) -> Run {
     let plan = kept(plan(count));
     let providers = (0..count).map(|_| ProviderGate::new(limits())).collect();
-    let gates = Gates::new(plan.routes.all.len(), 1).with(providers, Box::default());
+    let gates = Gates::new(plan.routes.all.len(), ConnectionsMax::default())
+        .with(providers, Box::default());
     let rotation = Rotation::new(&vec![1; usize::from(count)]);
     let now = Instant::from_millis(1_000);
     Box::new(move || {

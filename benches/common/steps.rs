@@ -313,6 +313,7 @@ fn access() -> Access<'static> {
         prompt_tokens: Some(Tokens::new(19)),
         completion_tokens: Some(Tokens::new(10)),
         cost: Some(NanoUsd::new(8_850)),
+        failed_cost: None,
         counted: Counted::ByProvider,
         model_override: None,
         dropped: None,

@@ -98,8 +98,9 @@ const _: () = assert!(PROVIDER_SEATS_MAX <= u16::MAX as usize);
 const _: () = assert!(BUDGET_SEATS_MAX <= u32::MAX as usize);
 const _: () = assert!(GROUPS_MAX <= u16::MAX as usize);
 const _: () = assert!(TARGET_BYTES_MAX < REQUEST_HEAD_BYTES_MAX);
-/// Most connections to one provider that a shard keeps for later; one more is closed.
-pub const POOL_IDLE_MAX: usize = 1_024;
+/// Most connections that a shard keeps for later requests, to all providers together; the one that
+/// has waited longest is closed for one more. Each takes about 6 KiB.
+pub const POOL_IDLE_MAX: usize = 4_096;
 /// Room for one read from a peer, in bytes: most requests and most events fit.
 pub const READ_BYTES: usize = 4 << 10;
 /// Most bytes of a caller's next requests that are read while one is being answered; a caller that
@@ -134,9 +135,14 @@ pub const LINGER_BYTES_MAX: usize = 1 << 20;
 pub const ADDRESSES_MAX: usize = 64;
 /// Log lines that are written with one call, in bytes; one more piece may come on top.
 pub const LOG_BATCH_BYTES: usize = 256 << 10;
-/// Open files kept for infermux itself and for idle connections to providers; where few are
-/// allowed, an eighth of them.
+/// Open files kept for infermux itself and for operators' connections; where few are allowed, an
+/// eighth of them.
 pub const OPEN_FILES_RESERVE: u64 = 1_024;
+/// Operators' connections at once, in the whole process; where few open files are allowed, a
+/// quarter of those that are kept. Probes, scrapes, pages and commands of a large team need a few
+/// dozen.
+pub const OPERATORS_MAX: usize = 256;
+const _: () = assert!(OPERATORS_MAX as u64 <= OPEN_FILES_RESERVE / 4);
 /// Facts that a shard gathers before it hands them over: those of 256 requests, each of which is
 /// admitted, ended and settled.
 pub const FACTS_PER_BATCH: usize = 3 * 256;

@@ -11,6 +11,7 @@ pub mod month;
 pub mod random;
 pub mod range;
 pub mod secret;
+pub mod shelves;
 pub mod spent;
 pub mod time;
 pub mod tokens;

@@ -2,9 +2,10 @@
 
 use std::thread;
 
-use crate::base::limits::{OPEN_FILES_RESERVE, SHARDS_MAX};
+use crate::base::limits::{OPEN_FILES_RESERVE, OPERATORS_MAX, SHARDS_MAX};
 use crate::cli::serve::NotStarted;
 use crate::config::plan::Server;
+use crate::link::gate::ConnectionsMax;
 use crate::sys::cores;
 
 /// How many shards to run: what is asked for, or one per core they may have.
@@ -41,27 +42,48 @@ pub fn unusable_core(core: usize) -> String {
     format!("server.cores: core {core} does not exist or may not be used by this process")
 }
 
-/// How many callers' connections there may be: no more than the limit of open files allows.
+/// How many connections there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// Those that are accepted, in the whole process.
+    pub most: ConnectionsMax,
+    /// Connections to providers that one shard may have before it closes idle ones.
+    pub upstream_room: usize,
+}
+
+/// How many connections there may be: no more than the limit of open files allows. Says what to do
+/// where that is less than the file asks for.
 #[must_use]
-pub fn connections(server: &Server) -> usize {
+pub fn connections(server: &Server, shards: usize) -> Connections {
     let files = cores::raise_open_files();
+    let connections = fit(files, server.max_connections, shards);
     let wanted = server.max_connections;
-    let connections = wanted.min(fit(files));
-    if connections < wanted {
+    let callers = connections.most.callers;
+    if callers < wanted && server.max_connections_is_set {
+        let needed = 2 * wanted as u64 + OPEN_FILES_RESERVE;
         tracing::warn!(
             open_files = files,
-            connections,
-            wanted,
-            "the limit of open files allows fewer connections than server.max_connections"
+            needed,
+            "server.max_connections is {wanted}, but the limit of open files has room for {}: \
+             raise it (systemd: LimitNOFILE={needed}; containers: --ulimit nofile={needed}; \
+             shell: ulimit -n {needed})",
+            callers
         );
     }
     connections
 }
 
-/// How many callers' connections fit this many open files: each may need a provider's besides.
-fn fit(files: u64) -> usize {
+/// What fits this many open files: each caller's connection may need a provider's besides.
+fn fit(files: u64, wanted: usize, shards: usize) -> Connections {
     let reserve = OPEN_FILES_RESERVE.min(files / 8);
-    usize::try_from((files - reserve) / 2).map_or(usize::MAX, |fit| fit.max(1))
+    let count = |files: u64| usize::try_from(files).unwrap_or(usize::MAX);
+    let rest = count(files - reserve);
+    let callers = wanted.min((rest / 2).max(1));
+    let operators = OPERATORS_MAX.min((count(reserve) / 4).max(1));
+    Connections {
+        most: ConnectionsMax { callers, operators },
+        upstream_room: (rest.saturating_sub(callers) / shards.max(1)).max(1),
+    }
 }
 
 #[cfg(test)]
@@ -98,8 +120,19 @@ mod tests {
 
     #[test]
     fn every_connection_has_room_for_two_files() {
-        for (files, connections) in [(0, 1), (256, 112), (1_024, 448), (1_048_576, 523_776)] {
-            assert_eq!(fit(files), connections);
+        for (files, wanted, (callers, operators, upstream_room)) in [
+            (0, 65_536, (1, 1, 1)),
+            (256, 65_536, (112, 8, 56)),
+            (256, 10, (10, 8, 107)),
+            (1_024, 65_536, (448, 32, 224)),
+            (1_048_576, 65_536, (65_536, 256, 491_008)),
+            (1_048_576, 10_000_000, (523_776, 256, 261_888)),
+        ] {
+            let expected = Connections {
+                most: ConnectionsMax { callers, operators },
+                upstream_room,
+            };
+            assert_eq!(fit(files, wanted, 2), expected);
         }
     }
 }

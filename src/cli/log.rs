@@ -12,7 +12,10 @@ use tracing::span;
 use tracing::{Event, Metadata, Subscriber};
 
 use crate::base::limits::LOG_BATCH_BYTES;
+use crate::cli::serve::{NotStarted, failed};
+use crate::cli::threads;
 use crate::config::plan::{self, LogFormat, LogLevel};
+use crate::link::events::EventSender;
 use crate::link::log::{self, LogReceiver, LogSender, Piece};
 use crate::report::line::{Format, Level, Line, Lines, Timestamps};
 use crate::sys::clock;
@@ -30,19 +33,18 @@ impl Log {
     /// # Errors
     ///
     /// There can be no more threads, or there is a log already.
-    pub fn start(how: plan::Log) -> io::Result<Self> {
+    pub fn start(how: plan::Log, events: &EventSender) -> Result<Self, NotStarted> {
         let (sender, receiver) = log::channel();
         let lines = look(how);
         let own = lines.clone();
-        thread::Builder::new()
-            .name("log".into())
-            .spawn(move || write(&receiver, own, io::stderr()))?;
+        threads::start_log(events, move || write(&receiver, own, io::stderr()))?;
         let events = Events {
             sender: sender.clone(),
             lines: lines.clone(),
             filter: filter(how.level),
         };
-        tracing::subscriber::set_global_default(events).map_err(io::Error::other)?;
+        let begun = tracing::subscriber::set_global_default(events);
+        begun.map_err(|fault| failed("cannot start the log")(io::Error::other(fault)))?;
         std::panic::set_hook(Box::new(on_panic));
         Ok(Self {
             sender,

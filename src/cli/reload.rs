@@ -298,7 +298,7 @@ impl Reloader {
     }
 
     fn is_stopping(&self) -> bool {
-        self.common.process.phase() != Phase::Serving
+        self.common.process.phase() > Phase::Serving
     }
 }
 

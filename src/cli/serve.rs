@@ -33,7 +33,8 @@ use crate::ledger::state::State;
 use crate::ledger::terms::Terms;
 use crate::ledger::totals::Totals;
 use crate::link::buffered;
-use crate::link::events::{self, Event, EventSender};
+use crate::link::events::{self, Event, EventReceiver, EventSender};
+use crate::link::gate::Phase;
 use crate::link::latest::Latest;
 use crate::link::meters::{self, MeterSender};
 use crate::link::progress::Progress;
@@ -62,10 +63,12 @@ pub fn run(flags: &ServeFlags) -> u8 {
     let Some((source, Loaded { plan, warnings, .. })) = configured(path, flags) else {
         return UNUSABLE;
     };
-    let log = match Log::start(plan.log) {
+    let (events, told) = events::channel();
+    let log = match Log::start(plan.log, &events) {
         Ok(log) => log,
-        Err(fault) => {
-            terminal::error(format_args!("cannot start the log: {fault}"));
+        Err(NotStarted::Asked(code)) => return code,
+        Err(NotStarted::Failed(problem)) => {
+            terminal::error(problem);
             return FAILED;
         }
     };
@@ -79,7 +82,7 @@ pub fn run(flags: &ServeFlags) -> u8 {
         HealthChecks::On
     };
     let manager = manager();
-    match start(source, plan, &log, health) {
+    match start(source, plan, (&log, health), (events, told)) {
         Ok(running) => running
             .telling(manager, watchdog())
             .attend(flags.graceful_shutdown),
@@ -150,15 +153,14 @@ pub fn warn_of_open_keys(plan: &Plan) {
 fn start(
     source: Source,
     plan: Plan,
-    log: &Log,
-    health: HealthChecks,
+    (log, health): (&Log, HealthChecks),
+    (events, told): (EventSender, EventReceiver),
 ) -> Result<Running, NotStarted> {
-    let (events, told) = events::channel();
     let (reloads, wishes) = reloads::channel();
     threads::watch_signals(events.clone(), reloads.clone())?;
     let count = capacity::shards(&plan.server);
     capacity::check_cores(&plan.server.cores)?;
-    let connections_max = capacity::connections(&plan.server);
+    let connections = capacity::connections(&plan.server, count);
     let certificate = Certificate::read(&plan).map_err(NotStarted::Failed)?;
     let tls_connect = tls_connect(&plan)?;
     let (listeners, local) = bind(&plan.listen, count)?;
@@ -169,7 +171,7 @@ fn start(
         .transpose()?;
     let plan = Arc::new(plan);
     let seats = Seats::of(&plan);
-    let first = Arc::new(Terms::first(Arc::clone(&plan), connections_max));
+    let first = Arc::new(Terms::first(Arc::clone(&plan), connections.most));
     let terms = Arc::new(Latest::new(Arc::clone(&first)));
     let addresses = threads::look_up_names(&terms, &events, &told)?;
     // One more than the shards: the event loop for operators reports, too.
@@ -208,6 +210,7 @@ fn start(
         management_token: token,
         retries: Retries::new(loops),
         buffered: Arc::new(buffered::Pool::new(plan.server.max_buffered_bytes, loops)),
+        upstream_room: connections.upstream_room,
         addresses,
         tls_connect,
     });
@@ -237,6 +240,7 @@ fn start(
     for (id, listener) in (0..).map(ShardId).zip(listeners) {
         ringers.push(starter.shard(id, (listener, door))?);
     }
+    starter.common.process.advance(Phase::Serving);
     terminal::say(format_args!("listening on {places}"));
     tracing::info!(listen = %places, shards = count, "serving");
     let Starter {
@@ -421,7 +425,13 @@ fn tls_connect(plan: &Plan) -> Result<Arc<ClientConfig>, NotStarted> {
 }
 
 fn bind(listen: &Listen, count: usize) -> Result<(Vec<TcpListener>, SocketAddr), NotStarted> {
-    listen::bind(listen.addr, count).map_err(|fault| {
+    let until = clock::now() + TAKEN_MAX;
+    let mut bound = listen::bind(listen.addr, count);
+    while bound.as_ref().is_err_and(is_taken) && clock::now() < until {
+        std::thread::park_timeout(TAKEN_PAUSE);
+        bound = listen::bind(listen.addr, count);
+    }
+    bound.map_err(|fault| {
         let cause = match fault.kind() {
             ErrorKind::AddrInUse => "address already in use (is another infermux running?)",
             ErrorKind::AddrNotAvailable => "this host does not have that address",
@@ -432,6 +442,10 @@ fn bind(listen: &Listen, count: usize) -> Result<(Vec<TcpListener>, SocketAddr),
     })
 }
 
+fn is_taken(fault: &io::Error) -> bool {
+    fault.kind() == ErrorKind::AddrInUse
+}
+
 /// Where callers connect: the text of the configuration, with the port the kernel chose.
 fn place(listen: &Listen, local: SocketAddr) -> String {
     match listen.text.rsplit_once(':') {
@@ -439,6 +453,12 @@ fn place(listen: &Listen, local: SocketAddr) -> String {
         None => local.to_string(),
     }
 }
+
+/// How long a taken port is tried again: the kernel takes some milliseconds to undo the ring of a
+/// process that was killed, and its listeners with it.
+const TAKEN_MAX: Duration = Duration::from_secs(1);
+/// Pause between two tries.
+const TAKEN_PAUSE: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::time::Instant;
-use crate::cli::FAILED;
+use crate::cli::{FAILED, threads};
 use crate::link::events::{Event, EventReceiver};
-use crate::link::gate::Phase;
+use crate::link::gate::{Audience, Phase};
 use crate::link::reports::{Message, Reporter};
 use crate::link::watch::Watch;
 use crate::shard::run::Common;
@@ -124,7 +124,7 @@ impl Running {
         self.delay(code)?;
         self.enter(Phase::Draining);
         if !self.finish(code, graceful)? {
-            let connections = self.common.process.connections();
+            let connections = self.common.process.connections(Audience::Callers);
             tracing::warn!(
                 connections,
                 "the time to finish is over: connections are cut off"
@@ -274,14 +274,9 @@ impl Running {
                     }
                     return Woken::Ended;
                 }
-                Event::ChoresEnded => {
+                Event::Broke(what) => {
                     self.broken = true;
-                    tracing::error!("the look-up of names has ended");
-                    return Woken::Ended;
-                }
-                Event::ReloaderEnded => {
-                    self.broken = true;
-                    tracing::error!("who reloads the configuration has ended");
+                    threads::tell_broken(what);
                     return Woken::Ended;
                 }
             }
@@ -307,6 +302,7 @@ mod tests {
     use crate::config::{self, Environment, Options, Strictness};
     use crate::exchange::catalogue::Catalogue;
     use crate::ledger::terms::Terms;
+    use crate::link::gate::ConnectionsMax;
     use crate::link::latest::Latest;
     use crate::link::progress::Progress;
     use crate::link::reports::{self, Incoming};
@@ -325,7 +321,7 @@ mod tests {
         let plan = config::load(text, &options).ok().unwrap().plan;
         let server = plan.server.clone();
         let catalogue = Catalogue::new(&plan, |_| None, None);
-        let terms = Arc::new(Terms::first(Arc::new(plan), 0));
+        let terms = Arc::new(Terms::first(Arc::new(plan), ConnectionsMax::default()));
         Common {
             server,
             process: Arc::clone(terms.gates.process()),
@@ -337,6 +333,7 @@ mod tests {
             management_token: None,
             retries: Retries::new(2),
             buffered: Arc::new(buffered::Pool::new(0, 2)),
+            upstream_room: 1,
             addresses: addresses::channel(1).0,
             tls_connect: tls::client().unwrap().0,
         }
@@ -359,6 +356,7 @@ mod tests {
         let (sender, receiver) = events::channel();
         let (ringers, mut bells): (Vec<_>, Vec<_>) = (0..2).map(|_| bell::pair().unwrap()).unzip();
         let common = Arc::new(common());
+        common.process.advance(Phase::Serving);
         let control = bell::pair().unwrap().0;
         let bells_of = Arc::new(Bells {
             shards: ringers,
@@ -386,7 +384,7 @@ mod tests {
 
     #[test]
     fn it_ends_with_the_code_of_the_first_signal_or_of_what_broke() {
-        use Phase::{Draining, Leaving, Serving, Stopping};
+        use Phase::{Draining, Leaving, Serving, Starting, Stopping};
         for (before, after, expected) in [
             (vec![TERM], vec![ended(0), ended(1)], (0, Draining)),
             (vec![INT], vec![ended(0), ended(1)], (130, Draining)),
@@ -396,7 +394,7 @@ mod tests {
             // Something ends that should not.
             (vec![ended(0)], vec![], (FAILED, Serving)),
             (vec![broke(1)], vec![], (FAILED, Serving)),
-            (vec![Event::ChoresEnded], vec![], (FAILED, Serving)),
+            (vec![Event::Broke("the log")], vec![], (FAILED, Serving)),
             (vec![TERM], vec![broke(0), ended(1)], (FAILED, Draining)),
             // A shard that does not end is not waited for without a limit.
             (
@@ -408,7 +406,7 @@ mod tests {
             // Only where it is to run out is the time short: machines may be busy.
             let grace = match expected.1 {
                 Stopping => Duration::from_millis(50),
-                Serving | Leaving | Draining => Duration::from_secs(20),
+                Starting | Serving | Leaving | Draining => Duration::from_secs(20),
             };
             assert_eq!(attend(before, after, grace), expected);
         }

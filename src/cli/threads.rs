@@ -10,7 +10,7 @@ use crate::base::limits::{LISTS_WAITING_MAX, REPORTS_MAX};
 use crate::cli::capacity::unusable_core;
 use crate::cli::reload::Reloader;
 use crate::cli::serve::{NotStarted, failed};
-use crate::cli::{DONE, INTERRUPTED};
+use crate::cli::{DONE, INTERRUPTED, environment, terminal};
 use crate::config::plan::Plan;
 use crate::coordinator::catalogue;
 use crate::coordinator::chores;
@@ -39,6 +39,7 @@ use crate::sys::{clock, cores, signals};
 ///
 /// They cannot be watched.
 pub fn watch_signals(events: EventSender, reloads: ReloadSender) -> Result<(), NotStarted> {
+    let to = events.clone();
     let signals = signals::watch().map_err(failed("cannot watch for signals"))?;
     let watch = move || {
         for signal in signals {
@@ -49,12 +50,9 @@ pub fn watch_signals(events: EventSender, reloads: ReloadSender) -> Result<(), N
                 Signal::Hangup => drop(reloads.wish()),
             }
         }
+        Ok(())
     };
-    let thread = thread::Builder::new().name("signals".into());
-    thread
-        .spawn(watch)
-        .map_err(failed("cannot start a thread"))?;
-    Ok(())
+    start_thread("signals".into(), &to, |_| Event::Broke(SIGNALS), watch)
 }
 
 /// Starts the look-up of the providers' names, and waits for its first round.
@@ -77,16 +75,13 @@ pub fn look_up_names(
         chores::run(names, &table, &wanted, &terms, tell);
         Ok(())
     };
-    start_thread("chores".into(), events, |_| Event::ChoresEnded, body)?;
+    start_thread("chores".into(), events, |_| Event::Broke(NAMES), body)?;
     let until = clock::now() + NAMES_MAX;
     loop {
         match told.next_within(until.since(clock::now())) {
             Some(Event::NamesLookedUp) => return Ok(addresses),
             Some(Event::StopAsked(code)) => return Err(NotStarted::Asked(code)),
-            Some(Event::ChoresEnded) => {
-                let problem = "the look-up of names has ended";
-                return Err(NotStarted::Failed(problem.into()));
-            }
+            Some(Event::Broke(what)) => return Err(broken(what)),
             // Nothing else runs yet.
             Some(
                 Event::ShardEnded(..)
@@ -94,7 +89,6 @@ pub fn look_up_names(
                 | Event::ControlEnded(_)
                 | Event::CoordinatorEnded(_)
                 | Event::WriterEnded(_)
-                | Event::ReloaderEnded
                 | Event::ReportsEnded(_)
                 | Event::CatalogueEnded(_),
             ) => {}
@@ -121,6 +115,22 @@ pub fn start_shard(common: &Arc<Common>, own: Own, events: &EventSender) -> Resu
     };
     let ended = move |fault| Event::ShardEnded(id, fault);
     start_thread(format!("shard-{}", id.0), events, ended, body)
+}
+
+/// Starts the thread that `write`s the log.
+///
+/// # Errors
+///
+/// It cannot be started.
+pub fn start_log(
+    events: &EventSender,
+    write: impl FnOnce() + Send + 'static,
+) -> Result<(), NotStarted> {
+    let body = move || {
+        write();
+        Ok(())
+    };
+    start_thread("log".into(), events, |_| Event::Broke(LOG), body)
 }
 
 /// Starts the coordinator.
@@ -207,7 +217,7 @@ pub fn start_reloader(
         reloader.run(&wishes);
         Ok(())
     };
-    start_thread("reload".into(), events, |_| Event::ReloaderEnded, body)
+    start_thread("reload".into(), events, |_| Event::Broke(RELOADS), body)
 }
 
 /// Starts the event loop beside the shards, and waits for its first round of health checks.
@@ -251,12 +261,8 @@ pub fn wait_for_health(plan: &Plan, told: &EventReceiver) -> Result<(), NotStart
                 let fault = fault.unwrap_or_else(|| "a thread has ended".into());
                 return Err(NotStarted::Failed(fault));
             }
-            Some(
-                Event::NamesLookedUp
-                | Event::ShardEnded(..)
-                | Event::ChoresEnded
-                | Event::ReloaderEnded,
-            ) => {}
+            Some(Event::Broke(what)) => return Err(broken(what)),
+            Some(Event::NamesLookedUp | Event::ShardEnded(..)) => {}
             None => {
                 tracing::warn!("not all providers are checked yet: serving without");
                 return Ok(());
@@ -273,7 +279,12 @@ fn start_thread(
     body: impl FnOnce() -> io::Result<()> + Send + 'static,
 ) -> Result<(), NotStarted> {
     let events = events.clone();
+    let panics = is_to_panic(&name);
     let whole = move || {
+        let body = || {
+            assert!(!panics, "a panic was asked for");
+            body()
+        };
         // Nothing of the thread is used after a panic: the process ends.
         let fault = match catch_unwind(AssertUnwindSafe(body)) {
             Ok(Ok(())) => None,
@@ -285,6 +296,34 @@ fn start_thread(
     let started = thread::Builder::new().name(name).spawn(whole);
     started.map(|_| ()).map_err(failed("cannot start a thread"))
 }
+
+/// Whether the thread of this name is to panic: the tests of a debug build see what becomes of the
+/// process.
+fn is_to_panic(name: &str) -> bool {
+    let asked = environment::variable("INFERMUX_TEST_PANIC").filter(|_| cfg!(debug_assertions));
+    asked.is_some_and(|asked| asked == name)
+}
+
+fn broken(what: &str) -> NotStarted {
+    if what == LOG {
+        tell_broken(what);
+    }
+    NotStarted::Failed(format!("{what} has ended"))
+}
+
+/// Says that what should serve to the end has ended; without a log, on the standard error itself.
+pub fn tell_broken(what: &str) {
+    if what == LOG {
+        terminal::error(format_args!("{what} has ended"));
+    } else {
+        tracing::error!("{what} has ended");
+    }
+}
+
+const SIGNALS: &str = "the watch for signals";
+const NAMES: &str = "the look-up of names";
+const RELOADS: &str = "the reloading of the configuration";
+const LOG: &str = "the writer of the log";
 
 /// How much longer than its timeout a health check may take to be told of.
 const HEALTH_SLACK: Duration = Duration::from_secs(1);

@@ -118,6 +118,8 @@ pub struct TlsFiles {
     pub cert_file: Box<str>,
     /// Path of the private key.
     pub key_file: Box<str>,
+    /// Whether `management_listen` speaks TLS, too.
+    pub management: bool,
 }
 
 /// Who may call.
@@ -138,6 +140,8 @@ pub struct Server {
     pub cores: Box<[usize]>,
     /// Callers' connections at once, in the whole process.
     pub max_connections: usize,
+    /// Whether the file says so itself.
+    pub max_connections_is_set: bool,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,
     /// Bodies held in memory at once, in the whole process, in bytes.

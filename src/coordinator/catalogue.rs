@@ -135,6 +135,7 @@ mod tests {
     use super::*;
     use crate::config::seats::Seats;
     use crate::config::{self, Environment, Options, Strictness};
+    use crate::link::gate::ConnectionsMax;
     use crate::link::queue;
     use crate::link::reports::Reply;
 
@@ -165,7 +166,7 @@ mod tests {
             Self {
                 giver,
                 taker,
-                terms: Latest::new(Arc::new(Terms::first(plan, 0))),
+                terms: Latest::new(Arc::new(Terms::first(plan, ConnectionsMax::default()))),
                 published: Latest::new(Arc::new(first)),
             }
         }
@@ -222,7 +223,7 @@ mod tests {
         let desk = Desk::new(plan(&["name: a", "name: b"]));
         desk.list(0, r#"["x"]"#);
         desk.list(1, r#"["y"]"#);
-        let terms = Terms::first(first, 0).next(seated.plan, seated.fresh);
+        let terms = Terms::first(first, ConnectionsMax::default()).next(seated.plan, seated.fresh);
         desk.terms.publish(Arc::new(terms));
         desk.say(What::Adopt);
         assert_eq!(desk.listed(["x", "y", "m"]), "  ");

@@ -77,6 +77,7 @@ mod tests {
     use crate::link::addresses;
 
     use super::*;
+    use crate::link::gate::ConnectionsMax;
 
     #[test]
     fn every_provider_has_its_addresses_after_the_first_round() {
@@ -84,7 +85,10 @@ mod tests {
         let (table, wanted) = addresses::channel(3);
         let (told, first_round) = std::sync::mpsc::channel();
         let (shared, queue) = (Arc::clone(&table), Names::of(&plan));
-        let terms = Latest::new(Arc::new(Terms::first(Arc::new(plan), 0)));
+        let terms = Latest::new(Arc::new(Terms::first(
+            Arc::new(plan),
+            ConnectionsMax::default(),
+        )));
         // The thread ends with the test's process: whoever publishes could also wish.
         let chores = std::thread::Builder::new();
         let tell = move || told.send(()).unwrap();

@@ -9,7 +9,7 @@ use crate::decide::outcome::Outcome;
 use crate::exchange::refusal;
 use crate::ledger::totals::SeriesTotal;
 use crate::link::histogram::{Histogram, HistogramSum};
-use crate::link::meters::{Counter, LoopMeter, NOBODY, ProviderMeter, STATUSES, Series};
+use crate::link::meters::{Counter, Gauge, LoopMeter, NOBODY, ProviderMeter, STATUSES, Series};
 use crate::link::orders::Health;
 use crate::report::metrics::{Buckets, Exposition, Family};
 use crate::sys::process;
@@ -139,22 +139,20 @@ fn attempts(out: &mut Exposition, known: &Known) {
         out.value(&[name], between(shards, |one| (&one.begun, &one.ended)));
     }
     out.begin(Family::Connections);
-    // Whoever connects to the last loop is an operator.
-    let control = known.totals.loops().iter().map(|(shard, _)| *shard).max();
-    let callers_loops = || {
+    let sum = |gauge: fn(&LoopMeter) -> &Gauge| -> u64 {
         let loops = known.totals.loops().iter();
-        loops
-            .filter(|(shard, _)| Some(*shard) != control)
-            .map(|(_, meter)| meter)
+        loops.map(|(_, meter)| gauge(meter).get()).sum()
     };
-    let callers: u64 = callers_loops().map(|one| one.callers.get()).sum();
-    let busy: u64 = callers_loops().map(|one| one.callers_busy.get()).sum();
     let opened = between_all(&all, |one| {
         (&one.connections_opened, &one.connections_closed)
     });
     let idle: u64 = all.iter().map(|one| one.connections_idle.get()).sum();
+    let (open, busy) = (sum(|one| &one.callers), sum(|one| &one.callers_busy));
     out.value(&["caller", "active"], busy);
-    out.value(&["caller", "idle"], callers.saturating_sub(busy));
+    out.value(&["caller", "idle"], open.saturating_sub(busy));
+    let (open, busy) = (sum(|one| &one.operators), sum(|one| &one.operators_busy));
+    out.value(&["operator", "active"], busy);
+    out.value(&["operator", "idle"], open.saturating_sub(busy));
     out.value(&["provider", "active"], opened.saturating_sub(idle));
     out.value(&["provider", "idle"], idle);
 }
@@ -222,7 +220,7 @@ fn shards(out: &mut Exposition, known: &Known) {
     }
     out.begin(Family::ShardConnections);
     for (name, one) in &loops {
-        out.value(&[name], one.callers.get());
+        out.value(&[name], one.callers.get() + one.operators.get());
     }
     out.begin(Family::ShardCpu);
     for (name, one) in &loops {

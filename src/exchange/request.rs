@@ -5,6 +5,7 @@ use crate::exchange::attribution::Attribution;
 use crate::exchange::headers::Totals;
 use crate::exchange::refusal::{Body, Connection, Envelope};
 use crate::exchange::request_id::RequestId;
+use crate::link::gate::Audience;
 use crate::wire::head::Head;
 
 /// A request, without its body.
@@ -13,7 +14,7 @@ pub struct Request {
     pub id: RequestId,
     /// Whom it is counted for.
     pub attribution: Attribution,
-    /// Whose it is.
+    /// Whose it is: callers' are counted, operators' are not.
     pub audience: Audience,
     /// When its head was complete.
     pub started: Instant,
@@ -36,15 +37,6 @@ pub enum Version {
     Http10,
     /// HTTP/1.1
     Http11,
-}
-
-/// Whose requests are counted, and whose are not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Audience {
-    /// A caller's.
-    Callers,
-    /// An operator's.
-    Operators,
 }
 
 impl Request {

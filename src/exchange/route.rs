@@ -224,6 +224,7 @@ mod tests {
                 shards: 0,
                 cores: Box::default(),
                 max_connections: 0,
+                max_connections_is_set: false,
                 max_body_bytes: 0,
                 max_buffered_bytes: 0,
                 max_event_bytes: 0,

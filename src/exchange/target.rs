@@ -75,7 +75,8 @@ pub fn read<'a>(
     let found = match (door, below) {
         (Door::Both | Door::Operators, Some(rest)) => manage(rest, query)?.map(Target::Manage),
         (Door::Both | Door::Callers, None) => inference(path),
-        (Door::Callers, Some(_)) | (Door::Operators, None) => None,
+        (Door::Operators, None) => at_root(path).map(Target::Manage),
+        (Door::Callers, Some(_)) => None,
     };
     let found = found.ok_or(Refusal::UnknownUrl { path })?;
     let (allowed, allow) = match &found {
@@ -117,6 +118,16 @@ fn inference(path: &str) -> Option<Target> {
             Target::Model(percent_decode(id)?)
         }
     })
+}
+
+/// What the usual probes and scrapers ask for, on a listener of operators' own.
+fn at_root(path: &str) -> Option<Manage> {
+    match path {
+        "/livez" | "/healthz" => Some(Manage::Health),
+        "/readyz" => Some(Manage::Ready),
+        "/metrics" => Some(Manage::Report(Question::Metrics)),
+        _ => None,
+    }
 }
 
 /// Reads what follows `/_infermux`; `None`: there is no such path.
@@ -257,6 +268,21 @@ mod tests {
             assert_eq!(refused.row().status, 404);
         }
         assert!(read(Door::Operators, b"GET", "/v1/models").is_err());
+        for (target, found) in [
+            ("/livez", Some(Manage::Health)),
+            ("/healthz?verbose", Some(Manage::Health)),
+            ("/readyz", Some(Manage::Ready)),
+            ("/metrics", Some(Manage::Report(Question::Metrics))),
+            ("/", None),
+            ("/metrics/", None),
+            ("/status", None),
+        ] {
+            for door in [Door::Operators, Door::Callers, Door::Both] {
+                let read = read(door, b"GET", target).ok().map(|(_, target)| target);
+                let expected = found.clone().filter(|_| door == Door::Operators);
+                assert_eq!(read, expected.map(Target::Manage), "{target}");
+            }
+        }
         for (method, target, status) in [
             ("GET", "/_infermux/providers/a/circuit/open", 405),
             ("POST", "/_infermux/providers/a/circuit/burn", 404),

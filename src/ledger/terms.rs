@@ -7,7 +7,7 @@ use crate::base::map::Map;
 use crate::config::plan::{Plan, Provider};
 use crate::config::seats::Fresh;
 use crate::link::budget_gate::BudgetGate;
-use crate::link::gate::Gates;
+use crate::link::gate::{ConnectionsMax, Gates};
 use crate::link::provider_gate::{Limits, ProviderGate};
 
 /// A configuration, and the words that go with it.
@@ -23,13 +23,13 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// The first terms of a process that takes this many connections.
+    /// The first terms of a process that takes `most` connections.
     #[must_use]
-    pub fn first(plan: Arc<Plan>, connections_max: usize) -> Self {
+    pub fn first(plan: Arc<Plan>, most: ConnectionsMax) -> Self {
         let providers = plan.providers.iter().map(limits).map(ProviderGate::new);
         let budgets = plan.budgets.callers.iter().map(|_| BudgetGate::default());
-        let gates = Gates::new(plan.routes.all.len(), connections_max)
-            .with(providers.collect(), budgets.collect());
+        let gates =
+            Gates::new(plan.routes.all.len(), most).with(providers.collect(), budgets.collect());
         Self {
             former: plan.routes.all.iter().map(|_| None).collect(),
             fresh: Fresh::default(),
@@ -115,6 +115,7 @@ mod tests {
     use crate::config::plan::Endpoint;
     use crate::config::seats::{Seated, Seats};
     use crate::config::{self, Environment, Options, Strictness};
+    use crate::link::gate::Audience;
     use crate::link::orders::Health;
 
     fn plan(providers: &[&str], budgets: &str) -> Plan {
@@ -138,7 +139,11 @@ mod tests {
             x,
         ));
         let seats = Seats::of(&first);
-        let before = Terms::first(first, 7);
+        let most = ConnectionsMax {
+            callers: 7,
+            operators: 0,
+        };
+        let before = Terms::first(first, most);
         let find = |terms: &Terms, model| {
             let routes = &terms.plan.routes;
             routes.find(Endpoint::ChatCompletions, model).unwrap()
@@ -166,7 +171,7 @@ mod tests {
         assert!(before.gates.providers[1].take(0).is_some());
         assert_eq!(gates.ticket(find(&after, "m")), 1);
         assert_eq!(gates.ticket(find(&after, "k")), 0);
-        assert!(gates.admit_connection());
-        assert_eq!(before.gates.connections(), 1);
+        assert!(gates.admit(Audience::Callers));
+        assert_eq!(before.gates.connections(Audience::Callers), 1);
     }
 }

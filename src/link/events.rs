@@ -17,10 +17,8 @@ pub enum Event {
     HealthChecked,
     /// A shard has ended; why, where it should not have.
     ShardEnded(ShardId, Option<String>),
-    /// The name look-up has ended, which it should not have.
-    ChoresEnded,
-    /// Who reloads the configuration has ended, which it should not have.
-    ReloaderEnded,
+    /// What serves as long as the process lives has ended, all the same; its name.
+    Broke(&'static str),
     /// The event loop beside the shards has ended, which it should not have; why.
     ControlEnded(Option<String>),
     /// The writer of the state file has ended; why, where it should not have.

@@ -37,12 +37,35 @@ impl Turns {
 /// The words of one process.
 #[derive(Debug)]
 pub struct Process {
-    connections: Padded<AtomicUsize>,
-    connections_max: usize,
+    /// Open connections, by audience.
+    connections: [Padded<AtomicUsize>; 2],
+    most: ConnectionsMax,
+    /// Callers' requests that wait on operators' places.
+    waiting: AtomicUsize,
     phase: Padded<AtomicU8>,
     /// Reloads that succeeded, and that failed.
     reloads: [AtomicU64; 2],
     month: Padded<AtomicU8>,
+    /// Times that an event loop had no descriptor and nothing idle of its own to close.
+    lacks: AtomicU64,
+}
+
+/// Whose a connection or a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// A caller's.
+    Callers,
+    /// An operator's.
+    Operators,
+}
+
+/// Most connections of a process at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionsMax {
+    /// Callers'.
+    pub callers: usize,
+    /// Operators'.
+    pub operators: usize,
 }
 
 /// How a reload went.
@@ -57,6 +80,8 @@ pub enum Reloaded {
 /// How far the process has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
+    /// It does not say yet that it takes requests.
+    Starting,
     /// It takes new connections and requests.
     Serving,
     /// It still does, and says that it will not for long.
@@ -68,19 +93,21 @@ pub enum Phase {
 }
 
 impl Gates {
-    /// The words of a process with this many routes that takes `connections_max` connections.
+    /// The words of a process with this many routes that takes `most` connections.
     #[must_use]
-    pub fn new(routes: usize, connections_max: usize) -> Self {
+    pub fn new(routes: usize, most: ConnectionsMax) -> Self {
         Self {
             providers: Box::default(),
             budgets: Box::default(),
             tickets: (0..routes).map(|_| Padded::default()).collect(),
             process: Arc::new(Process {
-                connections: Padded::default(),
-                connections_max,
+                connections: Default::default(),
+                most,
+                waiting: AtomicUsize::new(0),
                 phase: Padded::default(),
                 month: Padded::default(),
                 reloads: Default::default(),
+                lacks: AtomicU64::new(0),
             }),
         }
     }
@@ -137,26 +164,61 @@ impl Deref for Gates {
 }
 
 impl Process {
-    /// Counts one more caller's connection, unless the process has as many as it may.
+    /// Counts one more connection of `audience`, unless that has as many as it may.
     #[must_use]
-    pub fn admit_connection(&self) -> bool {
-        let before = self.connections.0.fetch_add(1, Ordering::Relaxed);
-        if before < self.connections_max {
-            return true;
+    pub fn admit(&self, audience: Audience) -> bool {
+        let most = match audience {
+            Audience::Callers => self.most.callers,
+            Audience::Operators => self.most.operators,
+        };
+        let count = &self.connections[audience as usize].0;
+        let admitted = count.fetch_add(1, Ordering::Relaxed) < most;
+        if !admitted {
+            self.release(audience);
         }
-        self.release_connection();
-        false
+        admitted
     }
 
-    /// Counts one caller's connection less.
-    pub fn release_connection(&self) {
-        self.connections.0.fetch_sub(1, Ordering::Relaxed);
+    /// Counts one connection of `audience` less.
+    pub fn release(&self, audience: Audience) {
+        self.connections[audience as usize]
+            .0
+            .fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Callers' connections that are open.
+    /// Open connections of `audience`.
     #[must_use]
-    pub fn connections(&self) -> usize {
-        self.connections.0.load(Ordering::Relaxed)
+    pub fn connections(&self, audience: Audience) -> usize {
+        self.connections[audience as usize]
+            .0
+            .load(Ordering::Relaxed)
+    }
+
+    /// Counts one more caller's request that waits on an operators' place, unless three quarters of
+    /// those are waited on.
+    #[must_use]
+    pub fn begin_waiting(&self) -> bool {
+        let may = self.waiting.fetch_add(1, Ordering::Relaxed) < self.most.operators * 3 / 4;
+        if !may {
+            self.end_waiting();
+        }
+        may
+    }
+
+    /// Counts one of them less.
+    pub fn end_waiting(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// There is no descriptor left, and nothing idle to close on the event loop that says so.
+    pub fn lack_descriptors(&self) {
+        self.lacks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that was said: when it has grown, others close what is idle.
+    #[must_use]
+    pub fn descriptors_lacked(&self) -> u64 {
+        self.lacks.load(Ordering::Relaxed)
     }
 
     /// Counts a reload that succeeded, or failed.
@@ -176,9 +238,10 @@ impl Process {
     #[must_use]
     pub fn phase(&self) -> Phase {
         match self.phase.0.load(Ordering::Acquire) {
-            0 => Phase::Serving,
-            1 => Phase::Leaving,
-            2 => Phase::Draining,
+            0 => Phase::Starting,
+            1 => Phase::Serving,
+            2 => Phase::Leaving,
+            3 => Phase::Draining,
             _ => Phase::Stopping,
         }
     }
@@ -212,7 +275,7 @@ mod tests {
 
     #[test]
     fn each_ticket_is_given_out_once() {
-        let gates = Gates::new(2, 1);
+        let gates = Gates::new(2, ConnectionsMax::default());
         let tickets: Vec<u64> = (0..3).map(|_| gates.ticket(RouteId(1))).collect();
         assert_eq!(tickets, [0, 1, 2]);
         assert_eq!(gates.ticket(RouteId(0)), 0);
@@ -220,17 +283,28 @@ mod tests {
 
     #[test]
     fn connections_stop_at_their_limit() {
-        let gates = Gates::new(0, 2);
-        assert!(gates.admit_connection() && gates.admit_connection());
-        assert!(!gates.admit_connection());
-        gates.release_connection();
-        assert_eq!(gates.connections(), 1);
-        assert!(gates.admit_connection());
+        let most = ConnectionsMax {
+            callers: 2,
+            operators: 2,
+        };
+        let gates = Gates::new(0, most);
+        for audience in [Audience::Callers, Audience::Operators] {
+            assert!(gates.admit(audience) && gates.admit(audience));
+            assert!(!gates.admit(audience), "each has a number of its own");
+            gates.release(audience);
+            assert_eq!(gates.connections(audience), 1);
+            assert!(gates.admit(audience));
+        }
+        assert!(gates.begin_waiting() && !gates.begin_waiting());
+        gates.end_waiting();
+        assert!(gates.begin_waiting());
     }
 
     #[test]
     fn a_phase_never_goes_back() {
-        let gates = Gates::new(0, 0);
+        let gates = Gates::new(0, ConnectionsMax::default());
+        assert_eq!(gates.phase(), Phase::Starting);
+        gates.advance(Phase::Serving);
         assert_eq!(gates.phase(), Phase::Serving);
         gates.advance(Phase::Stopping);
         gates.advance(Phase::Draining);

@@ -199,6 +199,10 @@ pub struct LoopMeter {
     pub callers: Gauge,
     /// Callers' connections with a request on its way.
     pub callers_busy: Gauge,
+    /// Operators' connections that are open.
+    pub operators: Gauge,
+    /// Operators' connections with a request on its way.
+    pub operators_busy: Gauge,
     /// Time that infermux added to answers.
     pub overhead: Histogram,
     /// How late the loop's 10-ms tick was.
@@ -222,6 +226,8 @@ impl Default for LoopMeter {
             refusals: [const { Counter::new() }; ERROR_CODES_MAX],
             callers: Gauge::default(),
             callers_busy: Gauge::default(),
+            operators: Gauge::default(),
+            operators_busy: Gauge::default(),
             overhead: Histogram::default(),
             delay: Histogram::default(),
             account: Account::default(),

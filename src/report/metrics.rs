@@ -189,8 +189,8 @@ pub const ROWS: [Row; 37] = [
         name: "infermux_connections",
         kind: Kind::Gauge,
         labels: &["side", "state"],
-        help: "Open connections to callers and to providers: active with a request on its way, \
-               or idle.",
+        help: "Open connections to callers, operators and providers: active with a request on its \
+               way, or idle.",
     },
     Row {
         family: Family::ProviderHealthy,
@@ -268,7 +268,7 @@ pub const ROWS: [Row; 37] = [
         name: "infermux_shard_connections",
         kind: Kind::Gauge,
         labels: &["shard"],
-        help: "Callers' connections that an event loop serves.",
+        help: "Connections of callers and operators that an event loop serves.",
     },
     Row {
         family: Family::ShardCpu,

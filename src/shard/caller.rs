@@ -9,7 +9,9 @@ use std::task::{Context, Poll};
 use monoio::net::TcpStream;
 use rustls::ServerConfig;
 
-use crate::base::limits::{LARGE_SPARE_BYTES, LEFT_BYTES_MAX, READ_AHEAD_BYTES_MAX, READ_BYTES};
+use crate::base::limits::{
+    LARGE_SPARE_BYTES, LEFT_BYTES_MAX, READ_AHEAD_BYTES_MAX, READ_BYTES, READ_LARGE_BYTES,
+};
 use crate::link::buffered::Held;
 use crate::shard::buffers::Buffers;
 use crate::shard::part::Part;
@@ -53,6 +55,8 @@ enum Ahead {
     Posted,
     /// The caller has hung up.
     Gone,
+    /// It was cut off because the process stops.
+    Stopped,
 }
 
 impl Caller {
@@ -66,7 +70,7 @@ impl Caller {
         tls: Option<Arc<ServerConfig>>,
         stream: TcpStream,
     ) -> io::Result<Self> {
-        let mut socket = Socket::new(stream, shard)?;
+        let mut socket = Socket::new(stream, shard);
         if let Some(config) = tls {
             let session = Session::accept(&config)?;
             socket
@@ -95,7 +99,7 @@ impl Caller {
     /// Reads more of the request into `bytes`; 0 when the caller hung up or a deadline passed.
     pub async fn read_more(&mut self) -> io::Result<usize> {
         match self.ahead {
-            Ahead::Gone => Ok(0),
+            Ahead::Gone | Ahead::Stopped => Ok(0),
             Ahead::Posted => {
                 let (result, arrived) = self.socket.reader.collect().await;
                 self.ahead = Ahead::Idle;
@@ -119,6 +123,20 @@ impl Caller {
                 result
             }
         }
+    }
+
+    /// Reads more of what is dropped, into the room of what was dropped before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Caller::read_more`].
+    pub async fn read_dropped(&mut self) -> io::Result<usize> {
+        self.bytes_mut().clear();
+        if self.ahead == Ahead::Idle {
+            self.socket.reader.watch(READ_LARGE_BYTES);
+            self.ahead = Ahead::Posted;
+        }
+        self.read_more().await
     }
 
     /// Posts the read for whatever comes while the request is being answered.
@@ -163,6 +181,13 @@ impl Caller {
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.ahead == Ahead::Gone || self.socket.deadline.is_stopped()
+    }
+
+    /// Whether it was cut off because the process stops, and waits for its answer all the same: it
+    /// can still be told.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.ahead != Ahead::Gone && self.socket.deadline.is_stopped()
     }
 
     /// Waits for `work` on a provider's connection, whose deadline is `upstream`. When the caller
@@ -266,6 +291,11 @@ impl Caller {
         if self.out.capacity() >= LARGE_SPARE_BYTES {
             self.buffers.give(std::mem::take(&mut self.out));
         }
+        self.take_in_ahead();
+    }
+
+    /// Takes in what has come while something was waited for.
+    pub fn take_in_ahead(&mut self) {
         if !self.behind.is_empty() {
             let behind = std::mem::take(&mut self.behind);
             self.take_in(behind);
@@ -284,6 +314,7 @@ impl Caller {
             }
             self.ahead = match result {
                 Ok(count) if count > 0 => Ahead::Idle,
+                Ok(_) | Err(_) if self.socket.deadline.is_stopped() => Ahead::Stopped,
                 Ok(_) | Err(_) => Ahead::Gone,
             };
             // Whoever has sent more may hang up all the same.

@@ -1,6 +1,8 @@
 //! Opens connections to providers: all addresses, one time limit, TLS where the URL says so.
 
+use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use monoio::net::TcpStream;
@@ -10,12 +12,13 @@ use crate::base::time::Instant;
 use crate::config::plan::Provider;
 use crate::decide::outcome::ConnectFault;
 use crate::shard::meters::Connected;
+use crate::shard::pool::lacks_descriptors;
 use crate::shard::run::Shard;
 use crate::shard::socket::Socket;
 use crate::shard::timers::Cut;
 use crate::shard::tls::Session;
 use crate::shard::upstream::Upstream;
-use crate::sys::clock;
+use crate::sys::{clock, listen};
 
 /// Opens a connection to the provider `id` before `deadline`, trying all of its addresses.
 ///
@@ -44,8 +47,9 @@ async fn open(
 ) -> Result<Upstream, ConnectFault> {
     let deadline = deadline.min(clock::now() + provider.connect_timeout);
     let addresses = shard.addresses.of(id);
+    shard.pool.make_room();
     let stream = reach(shard, id, &addresses, deadline).await?;
-    let mut socket = Socket::new(stream, shard).map_err(|_| ConnectFault::Refused)?;
+    let mut socket = Socket::new(stream, shard);
     if provider.base.tls {
         let session = Session::connect(&shard.tls_connect, &provider.base.host)
             .map_err(|_| ConnectFault::Tls)?;
@@ -60,7 +64,8 @@ async fn open(
         }
         socket.deadline.clear();
     }
-    let connected = Connected::new(shard.meters.provider(id, &provider.name));
+    let meter = shard.meters.provider(id, &provider.name);
+    let connected = Connected::new(meter, Rc::clone(shard.pool.open()));
     let mut upstream = Upstream::new(socket, connected);
     upstream.post_read();
     Ok(upstream)
@@ -84,7 +89,7 @@ async fn reach(
     for (place, address) in known.into_iter().chain(others).enumerate() {
         let left = deadline.since(clock::now());
         let share = left / u32::try_from(addresses.len() - place).unwrap_or(1);
-        match connect_within(address, share).await {
+        match connect_within(shard, address, share).await {
             Ok(stream) => {
                 shard.note_reached(id, address);
                 return Ok(stream);
@@ -95,21 +100,49 @@ async fn reach(
     Err(fault)
 }
 
+/// A TCP connection to `address` within `span`. Where no descriptor is left, idle connections are
+/// closed for it: those of one provider must not keep a request from another.
+async fn connect_within(
+    shard: &Shard,
+    address: SocketAddr,
+    span: Duration,
+) -> Result<TcpStream, ConnectFault> {
+    let began = clock::now();
+    loop {
+        let left = span.saturating_sub(clock::now().since(began));
+        match connect_once(address, left).await {
+            Ok(stream) => return prepared(stream).map_err(|_| ConnectFault::Refused),
+            Err(fault) if lacks_descriptors(&fault) => {
+                if !shard.pool.relieve(&shard.process, began).await {
+                    return Err(ConnectFault::NoSocket);
+                }
+            }
+            Err(fault) => {
+                return Err(match (fault.kind(), fault.raw_os_error()) {
+                    (_, Some(libc::EADDRNOTAVAIL | libc::ENOBUFS)) => ConnectFault::NoSocket,
+                    (io::ErrorKind::TimedOut, None) => ConnectFault::Timeout,
+                    _ => ConnectFault::Refused,
+                });
+            }
+        }
+    }
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "a connect that is dropped loses nothing"
 )]
-async fn connect_within(address: SocketAddr, span: Duration) -> Result<TcpStream, ConnectFault> {
+async fn connect_once(address: SocketAddr, span: Duration) -> io::Result<TcpStream> {
     // In a box of its own: a timer is aligned so that it would pad every request's future.
     let connecting = monoio::time::timeout(span, TcpStream::connect_addr(address));
-    match Box::pin(connecting).await {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(fault)) => Err(match fault.raw_os_error() {
-            Some(libc::EMFILE | libc::ENFILE | libc::EADDRNOTAVAIL | libc::ENOBUFS) => {
-                ConnectFault::NoSocket
-            }
-            Some(_) | None => ConnectFault::Refused,
-        }),
-        Err(_) => Err(ConnectFault::Timeout),
-    }
+    let connected = Box::pin(connecting).await;
+    connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// The connection with `TCP_NODELAY` and keepalive, unless it is gone already.
+fn prepared(stream: TcpStream) -> io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    let (idle, apart) = (listen::KEEPALIVE_IDLE, listen::KEEPALIVE_APART);
+    stream.set_tcp_keepalive(Some(idle), Some(apart), Some(listen::KEEPALIVE_PROBES))?;
+    Ok(stream)
 }

@@ -8,57 +8,35 @@ use monoio::net::TcpStream;
 use crate::base::limits::{LINGER_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, TARGET_BYTES_MAX};
 use crate::base::time::Instant;
 use crate::exchange::refusal::Refusal;
-use crate::exchange::request::{Audience, Request};
+use crate::exchange::request::Request;
+use crate::exchange::target::Door;
+use crate::link::gate::Audience;
 use crate::shard::body::{self, Stop};
 use crate::shard::caller::Caller;
 use crate::shard::drive::{self, After};
+use crate::shard::place::Place;
 use crate::shard::refuse;
-use crate::shard::run::{Current, Loop, Shard};
+use crate::shard::run::Shard;
 use crate::shard::settle::Record;
 use crate::shard::timers::{Cut, FIRST_REQUEST, Waits};
 use crate::sys::clock;
+use crate::wire::body::Body;
+use crate::wire::chunked::Piece;
 use crate::wire::head::{Arrival, Framing, HeadFault};
 
-/// A connection that counts as open as long as this lives, however its task ends.
-pub struct Open {
-    current: Rc<Current>,
-}
-
-impl Open {
-    /// Counts a connection that the process has admitted.
-    #[must_use]
-    pub fn new(current: Rc<Current>) -> Self {
-        current.open.set(current.open.get() + 1);
-        current.meters.own.callers.set(current.open.get());
-        Self { current }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        let left = self.current.open.get() - 1;
-        self.current.open.set(left);
-        self.current.meters.own.callers.set(left);
-        self.current.process.release_connection();
-        if left == 0 {
-            self.current.emptied.give();
-        }
-    }
-}
-
 /// Serves one connection to its end.
-pub async fn serve(open: Open, stream: TcpStream) {
-    let current = &*open.current;
-    let tls = current.shard().era.tls_accept.clone();
+pub async fn serve(place: Place, stream: TcpStream) {
+    let current = &**place.current();
+    let tls = current.shard().era.tls_accept(current.door);
     let Ok(mut caller) = Caller::new(current, tls, stream).await else {
         return;
     };
     let mut turn = Turn::First;
     loop {
-        let arrived = read_head(current, &mut caller, turn).await;
+        let arrived = read_head(&place, &mut caller, turn).await;
         let request = current
             .rooms
-            .house(|| serve_one(current, &mut caller, arrived));
+            .house(|| serve_one(&place, &mut caller, arrived));
         let served = request.await;
         if served == After::Close || (!current.process.is_taking() && caller.bytes.is_empty()) {
             break;
@@ -79,8 +57,8 @@ enum Turn {
 }
 
 /// Answers the request whose head has arrived. It goes by the era that its head was read in.
-async fn serve_one(current: &Current, caller: &mut Caller, arrived: Result<(), Stop>) -> After {
-    let shard = &current.shard();
+async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>) -> After {
+    let shard = &place.current().shard();
     let random = || {
         let mut random = shard.random.borrow_mut();
         [random.next_u64(), random.next_u64()]
@@ -91,11 +69,16 @@ async fn serve_one(current: &Current, caller: &mut Caller, arrived: Result<(), S
         Err(Stop::Refused(refusal)) => {
             // What the bytes mean is unknown, so there is no id or attribution to take from them.
             let request = Request::unreadable(random(), clock::now());
-            return refuse_and_linger(shard, caller, &request, &refusal).await;
+            refuse::refuse_last(shard, caller, &request, &refusal).await;
+            linger(caller).await;
+            return After::Close;
         }
     }
     let mut request = Request::read(&caller.head, &caller.bytes, random(), clock::now());
-    let _busy = (request.audience == Audience::Callers).then(|| shard.meters.busy());
+    if shard.door == Door::Operators {
+        request.audience = Audience::Operators;
+    }
+    let _busy = shard.meters.busy(request.audience);
     let arrived = caller.bytes.len();
     let message = Rc::clone(&caller.bytes);
     let target = match drive::check(shard, &request, &caller.head, &message) {
@@ -103,14 +86,17 @@ async fn serve_one(current: &Current, caller: &mut Caller, arrived: Result<(), S
         Err(refusal) => return refuse_early(shard, caller, &request, &refusal).await,
     };
     drop(message);
+    if !place.is_of(request.audience)
+        && let Err(stop) = place.change(caller, request.audience).await
+    {
+        let rest = Rest::Framed;
+        return stop_at(shard, caller, &request, (stop, rest)).await;
+    }
     let body = match body::read(shard, caller).await {
         Ok(body) => body,
-        Err(Stop::Gone) => {
-            Record::new(shard, &request).leave();
-            return After::Close;
-        }
-        Err(Stop::Refused(refusal)) => {
-            return refuse_and_linger(shard, caller, &request, &refusal).await;
+        Err(stop) => {
+            let rest = Rest::of_begun(caller.head.framing);
+            return stop_at(shard, caller, &request, (stop, rest)).await;
         }
     };
     if caller.bytes.len() > arrived {
@@ -141,27 +127,102 @@ async fn refuse_early(
             caller.forget(end);
             after
         }
-        None => refuse_and_linger(shard, caller, request, refusal).await,
+        None => refuse_and_drop(shard, caller, request, (refusal, Rest::Framed)).await,
     }
 }
 
-/// Refuses a request that has not been read to its end, and closes.
-async fn refuse_and_linger(
+/// Ends a request whose body is not there.
+async fn stop_at(
     shard: &Rc<Shard>,
     caller: &mut Caller,
     request: &Request,
-    refusal: &Refusal<'_>,
+    (stop, rest): (Stop, Rest),
 ) -> After {
+    let refusal = match stop {
+        Stop::Refused(refusal) => refusal,
+        Stop::Gone if caller.is_cut_off() => Refusal::ShuttingDown,
+        Stop::Gone => {
+            Record::new(shard, request).leave();
+            return After::Close;
+        }
+    };
+    refuse_and_drop(shard, caller, request, (&refusal, rest)).await
+}
+
+/// What follows of a request that is refused before it has arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    /// What stands behind its head is as it came.
+    Framed,
+    /// The beginning has been decoded: where the rest ends is not known any more.
+    Unknown,
+}
+
+impl Rest {
+    /// Of a body of which some was read.
+    fn of_begun(framing: Framing) -> Self {
+        match framing {
+            Framing::Chunked => Self::Unknown,
+            Framing::None | Framing::Close | Framing::Length(_) => Self::Framed,
+        }
+    }
+}
+
+/// Refuses a request that has not been read to its end, drops what still comes of it, and closes:
+/// many callers read no answer before they have sent all.
+async fn refuse_and_drop(
+    shard: &Rc<Shard>,
+    caller: &mut Caller,
+    request: &Request,
+    (refusal, rest): (&Refusal<'_>, Rest),
+) -> After {
+    let mut body = match rest {
+        Rest::Framed => Body::new(caller.head.framing),
+        Rest::Unknown => Body::Close,
+    };
+    let there = caller.bytes.get(caller.head.len..).unwrap_or_default();
+    // Who waits to be told to go on does not send anything now.
+    let comes = !caller.head.expects_continue || !there.is_empty();
+    // Nor does it help to look for the end of what is malformed.
+    let is_malformed = matches!(refusal, Refusal::Malformed(_));
+    let mut ended = passes(&mut body, there) || !comes || is_malformed;
     // What was read of it is of no use any more: others may need the room.
     caller.forget(caller.bytes.len());
     refuse::refuse_last(shard, caller, request, refusal).await;
+    if *refusal == Refusal::TooManyConnections {
+        // It has a place that operators need.
+        if ended {
+            return After::Close;
+        }
+    } else if !ended {
+        let _ = caller.rest_writing(shard).await;
+        let until = clock::now() + DROPPED_WITHIN;
+        caller.socket.deadline.set(until, Cut::Read);
+        while !ended && matches!(caller.read_dropped().await, Ok(count) if count > 0) {
+            ended = passes(&mut body, &caller.bytes);
+        }
+    }
     linger(caller).await;
     After::Close
 }
 
+/// Whether `bytes` hold the end of `body`, or what cannot be its rest.
+fn passes(body: &mut Body, bytes: &[u8]) -> bool {
+    let mut at = 0;
+    loop {
+        match body.next(bytes, &mut at) {
+            Ok(Piece::Payload(_)) => {}
+            Ok(Piece::More) => return false,
+            Ok(Piece::End(_)) | Err(_) => return true,
+        }
+    }
+}
+
 /// Reads until a request's head is there.
-async fn read_head(shard: &Loop, caller: &mut Caller, turn: Turn) -> Result<(), Stop> {
+async fn read_head(place: &Place, caller: &mut Caller, turn: Turn) -> Result<(), Stop> {
+    let shard = &***place.current();
     let server = &shard.server;
+    let is_operators = place.is_of(Audience::Operators);
     let mut seen = 0;
     let mut started: Option<Instant> = None;
     loop {
@@ -183,11 +244,18 @@ async fn read_head(shard: &Loop, caller: &mut Caller, turn: Turn) -> Result<(), 
             (Some(_), _, _) => {}
             (None, true, Turn::Later) => {
                 caller.rest();
-                let until = clock::now() + server.idle_timeout;
+                let wait = if is_operators {
+                    server.idle_timeout.min(OPERATORS_IDLE_MAX)
+                } else {
+                    server.idle_timeout
+                };
+                let until = clock::now() + wait;
                 caller.socket.deadline.set_waiting(until, Waits::Another);
             }
             (None, true, Turn::First) => {
-                let wait = if shard.process.is_taking() {
+                // It may have a place that others need, without being one of theirs.
+                let is_guest = is_operators && shard.door == Door::Both;
+                let wait = if shard.process.is_taking() && !is_guest {
                     server.header_timeout
                 } else {
                     server.header_timeout.min(FIRST_REQUEST)
@@ -210,6 +278,9 @@ async fn read_head(shard: &Loop, caller: &mut Caller, turn: Turn) -> Result<(), 
             Ok(count) if count > 0 => {}
             Ok(_) | Err(_) if started.is_some() && caller.socket.deadline.is_overdue() => {
                 return Err(Stop::Refused(Refusal::RequestTimeout));
+            }
+            Ok(_) | Err(_) if started.is_some() && caller.is_cut_off() => {
+                return Err(Stop::Refused(Refusal::ShuttingDown));
             }
             Ok(_) | Err(_) => return Err(Stop::Gone),
         }
@@ -249,6 +320,10 @@ async fn linger(caller: &mut Caller) {
     }
 }
 
-/// How long a refused caller may go on sending.
+/// How long the rest of a refused request is read and dropped.
+const DROPPED_WITHIN: Duration = Duration::from_secs(10);
+/// How long an operator's connection may wait for another request: their places are few.
+const OPERATORS_IDLE_MAX: Duration = Duration::from_secs(30);
+/// How long a refused caller may go on sending once its request has ended.
 const LINGER: Duration = Duration::from_secs(2);
 const _: () = assert!(REQUEST_HEAD_BYTES_MAX < LINGER_BYTES_MAX);

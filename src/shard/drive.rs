@@ -396,8 +396,15 @@ async fn conclude<'a>(
         }
         // The stream has its error frame; its end without a last chunk says the rest.
         Verdict::StreamCut | Verdict::StreamStalled => After::Close,
+        Verdict::Nothing if caller.is_cut_off() && record.status.is_none() => {
+            let refusal = Refusal::ShuttingDown;
+            refuse::tell(job.shard, caller, job.request, record, &refusal).await
+        }
         Verdict::Nothing => {
             // Whatever was begun, the caller does not have it.
+            if caller.is_cut_off() {
+                record.cut_off();
+            }
             record.leave();
             After::Close
         }

@@ -10,6 +10,7 @@ use crate::config::plan::Plan;
 use crate::decide::rotation::Rotation;
 use crate::exchange::masks::Masks;
 use crate::exchange::outbound::Prefixes;
+use crate::exchange::target::Door;
 use crate::ledger::terms::Terms;
 use crate::shard::spend::Purse;
 use crate::wire::json;
@@ -26,8 +27,8 @@ pub struct Era {
     pub purse: Purse,
     /// The keys that nobody is told.
     pub masks: Masks,
-    /// TLS towards callers whose connections begin in it.
-    pub tls_accept: Option<Arc<ServerConfig>>,
+    /// TLS on `listen`, for connections that begin in it.
+    tls_accept: Option<Arc<ServerConfig>>,
     /// The fixed part of the requests to each provider, in declaration order.
     prefixes: Box<[Prefixes]>,
 }
@@ -51,6 +52,17 @@ impl Era {
             tls_accept,
             terms,
         }
+    }
+
+    /// TLS towards those whose connections come by `door`; `None`: they are not encrypted.
+    #[must_use]
+    pub fn tls_accept(&self, door: Door) -> Option<Arc<ServerConfig>> {
+        let files = self.terms.plan.tls.as_ref();
+        let is_encrypted = match door {
+            Door::Both | Door::Callers => true,
+            Door::Operators => files.is_some_and(|tls| tls.management),
+        };
+        self.tls_accept.clone().filter(|_| is_encrypted)
     }
 
     /// The fixed part of the requests to `provider`.

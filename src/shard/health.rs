@@ -51,7 +51,8 @@ impl Checks {
 /// once all have been checked for the first time.
 pub fn begin(current: &Rc<Current>, checked: Box<dyn Fn() + Send>) -> Rc<Checks> {
     let checks = Rc::<Checks>::default();
-    guarded::spawn(check_all(Rc::clone(current), Rc::clone(&checks), checked));
+    let checking = check_all(Rc::clone(current), Rc::clone(&checks), checked);
+    guarded::spawn_for_all("health", checking);
     checks
 }
 
@@ -114,7 +115,8 @@ fn start(
 ) {
     let number = checks.begin(id);
     let (current, checks) = (Rc::clone(current), Rc::clone(checks));
-    guarded::spawn(keep_checking(current, checks, (id, number), first));
+    let checking = keep_checking(current, checks, (id, number), first);
+    guarded::spawn_for_all("health", checking);
 }
 
 /// Checks one provider now and then, until another task does or nobody is to.

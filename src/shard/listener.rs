@@ -1,15 +1,17 @@
-//! Accepts callers' connections.
+//! Accepts connections.
 
 use std::io;
 use std::net::TcpListener as StdListener;
-use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
 use monoio::net::{TcpListener, TcpStream};
 
+use crate::link::gate::{Audience, Phase};
 use crate::shard::connection;
 use crate::shard::guarded;
+use crate::shard::place::{LOOK_EVERY, Place};
+use crate::shard::pool::lacks_descriptors;
 use crate::shard::ring::Driver;
 use crate::shard::run::Current;
 use crate::sys::listen;
@@ -20,59 +22,73 @@ pub async fn run(current: Rc<Current>, listener: TcpListener) {
         match listener.accept().await {
             Ok((stream, _)) => admit(&current, stream).await,
             Err(_) if !current.process.is_taking() => return,
-            Err(fault) => recover(&fault).await,
+            Err(fault) => recover(&current, &fault).await,
         }
     }
 }
 
 /// Takes over what still waits in the accept queue, then closes it: a caller whose connection the
-/// kernel has already accepted gets its answer.
+/// kernel has already accepted gets its answer, even if it has to wait for a place.
 pub async fn close(current: &Rc<Current>, listener: &StdListener) {
     if listen::stop_handshakes(listener).is_ok() {
         monoio::time::sleep(HANDSHAKE).await;
     }
     let mut ready = listener.set_nonblocking(true).is_ok();
-    while ready && let Ok((stream, _)) = listener.accept() {
-        ready = stream
-            .set_nonblocking(current.driver == Driver::Epoll)
-            .is_ok();
-        if current.process.admit_connection()
-            && let Ok(stream) = TcpStream::from_std(stream)
-        {
-            start(current, stream);
+    while ready {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                let blocks = current.driver == Driver::Epoll;
+                ready = stream.set_nonblocking(blocks).is_ok();
+                if let Ok(stream) = TcpStream::from_std(stream) {
+                    start(current, stream, Place::find(current));
+                }
+            }
+            Err(fault) if lacks_descriptors(&fault) => {
+                recover(current, &fault).await;
+                ready = current.process.phase() < Phase::Stopping;
+            }
+            Err(_) => ready = false,
         }
     }
     // Ends the accept in the ring; its future is not dropped, so no descriptor leaks.
     let _ = socket2::SockRef::from(listener).shutdown(std::net::Shutdown::Both);
 }
 
-/// Starts serving `stream`. At the limit, the connection waits here and no further one is accepted:
-/// nothing is dropped, the kernel's queue holds the rest.
+/// Starts serving `stream`. Where all places are taken, the connection waits here and no further
+/// one is accepted: nothing is dropped, the kernel's queue holds the rest.
 async fn admit(current: &Rc<Current>, stream: TcpStream) {
     let mut told = false;
-    while !current.process.admit_connection() {
-        if !current.process.is_taking() {
-            return;
+    loop {
+        let place = Place::find(current);
+        // Once the process drains, its request waits for a place.
+        if place.is_some() || !current.process.is_taking() {
+            return start(current, stream, place);
         }
         if !std::mem::replace(&mut told, true) {
-            tracing::warn!(fd = stream.as_raw_fd(), "server.max_connections is reached");
+            tracing::warn!("server.max_connections is reached: accepting pauses");
         }
-        monoio::time::sleep(FULL_WAIT).await;
+        monoio::time::sleep(LOOK_EVERY).await;
     }
-    start(current, stream);
 }
 
 /// The connection has been counted.
-fn start(current: &Rc<Current>, stream: TcpStream) {
-    let open = connection::Open::new(Rc::clone(current));
-    guarded::spawn(connection::serve(open, stream));
+fn start(current: &Rc<Current>, stream: TcpStream, place: Option<Audience>) {
+    let place = Place::new(Rc::clone(current), place);
+    guarded::spawn_for_one(connection::serve(place, stream));
 }
 
-/// Waits where accepting failed for want of something, most likely descriptors.
-async fn recover(fault: &io::Error) {
+/// Waits where accepting failed for want of something, most likely descriptors: then connections
+/// that wait for nothing but their next request are closed first.
+async fn recover(current: &Current, fault: &io::Error) {
     match fault.raw_os_error() {
         Some(libc::ECONNABORTED | libc::EINTR) => {}
+        Some(libc::EMFILE | libc::ENFILE) if current.pool.evict() => {
+            monoio::time::sleep(Duration::from_millis(1)).await;
+        }
         Some(_) | None => {
+            if lacks_descriptors(fault) {
+                current.process.lack_descriptors();
+            }
             tracing::error!(%fault, "a connection cannot be accepted");
             monoio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -81,5 +97,3 @@ async fn recover(fault: &io::Error) {
 
 /// How long a handshake under way may take when the process drains.
 const HANDSHAKE: Duration = Duration::from_millis(20);
-/// Pause between two tries at the connection limit.
-const FULL_WAIT: Duration = Duration::from_millis(5);

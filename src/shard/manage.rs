@@ -32,6 +32,7 @@ pub async fn answer(
         Manage::PageElsewhere => Ok(page_elsewhere()),
         Manage::Health => Ok(Answer::json(200, OK.to_vec())),
         Manage::Ready => Ok(match shard.process.phase() {
+            Phase::Starting => Answer::json(503, STARTING.to_vec()),
             Phase::Serving => Answer::json(200, OK.to_vec()),
             Phase::Leaving | Phase::Draining | Phase::Stopping => {
                 Answer::json(503, DRAINING.to_vec())
@@ -150,6 +151,7 @@ fn provider_called(shard: &Shard, name: &str) -> Option<ProviderId> {
 }
 
 const OK: &[u8] = b"{\"status\":\"ok\"}";
+const STARTING: &[u8] = b"{\"status\":\"starting\"}";
 const DRAINING: &[u8] = b"{\"status\":\"draining\"}";
 /// How long the coordinator may take; it needs about 10 ms.
 const PATIENCE: Duration = Duration::from_secs(5);

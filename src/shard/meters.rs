@@ -1,6 +1,7 @@
 //! One shard's counts, by provider, model and whom a request is attributed to.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::base::ids::{ProviderId, ShardId};
@@ -9,9 +10,10 @@ use crate::base::map::Map;
 use crate::base::spent::Spent;
 use crate::exchange::attribution::{Attribution, Label};
 use crate::link::facts::MonthTag;
+use crate::link::gate::Audience;
 use crate::link::meters::{
-    Account, Kept, LoopMeter, Meter, MeterSender, NOBODY, OTHERS, Party, Priced, ProviderMeter,
-    Series,
+    Account, Gauge, Kept, LoopMeter, Meter, MeterSender, NOBODY, OTHERS, Party, Priced,
+    ProviderMeter, Series,
 };
 use crate::report::escape::acts;
 
@@ -197,36 +199,44 @@ impl Meters {
         book(accounts.entry(name.into()).or_insert_with(begin));
     }
 
-    /// A caller's connection has a request on its way for as long as the guard lives.
+    /// A connection has a request of `audience` on its way for as long as the guard lives.
     #[must_use]
-    pub fn busy(&self) -> Busy<'_> {
-        self.own.callers_busy.up();
-        Busy(&self.own)
+    pub fn busy(&self, audience: Audience) -> Busy<'_> {
+        let gauge = match audience {
+            Audience::Callers => &self.own.callers_busy,
+            Audience::Operators => &self.own.operators_busy,
+        };
+        gauge.up();
+        Busy(gauge)
     }
 }
 
 /// A request on its way.
-pub struct Busy<'a>(&'a LoopMeter);
+pub struct Busy<'a>(&'a Gauge);
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        self.0.callers_busy.down();
+        self.0.down();
     }
 }
 
 /// An open connection to a provider, as it is counted.
 pub struct Connected {
     meter: Arc<ProviderMeter>,
+    /// How many its shard has.
+    open: Rc<Cell<usize>>,
     is_idle: bool,
 }
 
 impl Connected {
-    /// Counts a connection that was opened.
+    /// Counts a connection that was opened, among those that its shard has `open`.
     #[must_use]
-    pub fn new(meter: Arc<ProviderMeter>) -> Self {
+    pub fn new(meter: Arc<ProviderMeter>, open: Rc<Cell<usize>>) -> Self {
         meter.connections_opened.add(1);
+        open.set(open.get() + 1);
         Self {
             meter,
+            open,
             is_idle: false,
         }
     }
@@ -250,6 +260,7 @@ impl Drop for Connected {
     fn drop(&mut self) {
         self.wake();
         self.meter.connections_closed.add(1);
+        self.open.set(self.open.get() - 1);
     }
 }
 

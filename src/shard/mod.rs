@@ -34,6 +34,7 @@ pub mod nudge;
 pub mod outbox;
 pub mod part;
 pub mod permit;
+pub mod place;
 pub mod pool;
 pub mod refuse;
 pub mod reports;

@@ -163,7 +163,7 @@ impl Outbox {
                 continue;
             }
             let (mut slow, buffers) = (all.swap_remove(at), Rc::clone(&self.buffers));
-            guarded::spawn(async move {
+            guarded::spawn_for_one(async move {
                 poll_fn(|context| slow.poll(&buffers, context)).await;
             });
         }

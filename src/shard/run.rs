@@ -23,7 +23,7 @@ use crate::exchange::refusal::Connection;
 use crate::exchange::target::Door;
 use crate::link::addresses::Addresses;
 use crate::link::buffered::{self, Lease};
-use crate::link::gate::{Gates, Phase, Process};
+use crate::link::gate::{Gates, Process};
 use crate::link::latest::Latest;
 use crate::link::lists::Said;
 use crate::link::log::LogSender;
@@ -34,13 +34,14 @@ use crate::link::reloads::ReloadSender;
 use crate::link::reports::Reporter;
 use crate::link::retries::Retries;
 use crate::report::line::Lines;
-use crate::shard::bell::Bell;
+use crate::shard::bell::{self, Bell};
 use crate::shard::buffers::Buffers;
 use crate::shard::era::Era;
 use crate::shard::log::AccessLog;
 use crate::shard::meters::Meters;
 use crate::shard::nudge::Nudge;
 use crate::shard::outbox::Outbox;
+use crate::shard::place::Lobby;
 use crate::shard::pool::Pool;
 use crate::shard::reports::Reports;
 use crate::shard::ring::Driver;
@@ -62,6 +63,8 @@ pub struct Common {
     pub retries: Retries,
     /// Bodies held in memory.
     pub buffered: Arc<buffered::Pool>,
+    /// Connections to providers that a shard may have before it closes idle ones.
+    pub upstream_room: usize,
     /// The providers' addresses.
     pub addresses: Arc<Addresses>,
     /// The list of models that is told to callers, and who lists what.
@@ -122,7 +125,7 @@ pub struct Loop {
     /// Deadlines of its sockets.
     pub timers: Rc<Timers>,
     /// Idle connections to providers.
-    pub pool: Rc<Pool>,
+    pub pool: Pool,
     /// Bodies held in memory.
     pub lease: Rc<Lease>,
     /// For choices and request ids.
@@ -147,8 +150,10 @@ pub struct Loop {
     known: RefCell<Vec<Known>>,
     /// The last step in which it was seen not to turn, as far as it knows.
     last_stall: Cell<u64>,
-    /// Callers' connections that are open.
-    pub open: Cell<usize>,
+    /// Connections that are open, by audience.
+    open: Cell<[usize; 2]>,
+    /// Callers' requests that wait for a place.
+    pub lobby: Lobby,
     /// Told when the last of them closes.
     pub emptied: Nudge,
 }
@@ -273,6 +278,19 @@ impl Loop {
         change(&mut known[provider.index()]);
     }
 
+    /// Changes how many connections are open.
+    pub fn count_connections(&self, change: impl FnOnce(&mut [usize; 2])) {
+        let mut open = self.open.get();
+        change(&mut open);
+        self.open.set(open);
+        let [callers, operators] = open;
+        self.meters.own.callers.set(callers);
+        self.meters.own.operators.set(operators);
+        if callers + operators == 0 {
+            self.emptied.give();
+        }
+    }
+
     /// Whether `provider` may be asked for the usage of a stream.
     #[must_use]
     pub fn may_inject(&self, provider: ProviderId) -> bool {
@@ -395,7 +413,7 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
         door: door.unwrap_or(Door::Operators),
         driver,
         timers: Rc::default(),
-        pool: Rc::default(),
+        pool: Pool::new(common.upstream_room),
         lease: Lease::new(Arc::clone(&common.buffered)),
         random: RefCell::new(Random::new(entropy::seed())),
         reports: Rc::new(Reports::new(id, progress, reporter)),
@@ -407,25 +425,28 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
         rooms: Rooms::default(),
         relays: RefCell::default(),
         known: RefCell::default(),
-        open: Cell::new(0),
         last_stall: Cell::new(0),
+        open: Cell::default(),
+        lobby: Lobby::default(),
         emptied: Nudge::default(),
         common,
     })));
-    guarded::spawn(Rc::clone(&current.timers).sweep());
-    guarded::spawn(Rc::clone(&current.outbox).carry_out());
-    guarded::spawn(Rc::clone(&current.pool).age());
+    guarded::spawn_for_all("deadlines", Rc::clone(&current.timers).sweep());
+    guarded::spawn_for_all("sends", Rc::clone(&current.outbox).carry_out());
+    guarded::spawn_for_all("pool", Pool::look_after(Rc::clone(&current)));
     let meter = Arc::clone(&current.meters.own);
     meter.thread.set(process::this_thread());
-    guarded::spawn(Rc::clone(&current.reports).keep_flushing(meter));
-    guarded::spawn(Rc::clone(&current.access_log).keep_flushing());
+    let facts = Rc::clone(&current.reports).keep_flushing(meter);
+    guarded::spawn_for_all("facts", facts);
+    let lines = Rc::clone(&current.access_log).keep_flushing();
+    guarded::spawn_for_all("log", lines);
     let mut bell = Bell::new(bell)?;
     let Some((listener, _)) = listener else {
         return stand_by(&current, duty, &mut bell).await;
     };
     let queue = listener.try_clone()?;
     let listener = TcpListener::from_std(listener)?;
-    guarded::spawn(listener::run(Rc::clone(&current), listener));
+    guarded::spawn_for_all("accepts", listener::run(Rc::clone(&current), listener));
     if let Duty::Control { .. } = duty {
         return stand_by(&current, duty, &mut bell).await;
     }
@@ -435,8 +456,8 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
     }
     listener::close(&current, &queue).await;
     current.timers.cut_waiting();
-    guarded::spawn(cut_when_stopping(Rc::clone(&current), bell));
-    while current.open.get() > 0 {
+    guarded::spawn_for_all("stop", bell::cut_when_stopping(Rc::clone(&current), bell));
+    while current.open.get() != [0, 0] {
         current.emptied.wait().await;
     }
     current.reports.enforce().await;
@@ -460,20 +481,6 @@ async fn stand_by(current: &Rc<Current>, duty: Duty, bell: &mut Bell) -> io::Res
         {
             health::check_changed(current, checks, &former.plan);
         }
-    }
-}
-
-/// Cuts off what is left when the time to finish is over.
-async fn cut_when_stopping(current: Rc<Current>, mut bell: Bell) {
-    while current.process.phase() != Phase::Stopping {
-        if bell.heard().await.is_err() {
-            return;
-        }
-    }
-    loop {
-        // Again and again: a request may open a connection after the first cut.
-        current.timers.cut_all();
-        monoio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

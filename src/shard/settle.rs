@@ -10,9 +10,10 @@ use crate::base::tokens::{Counts, Tokens};
 use crate::decide::strategy::Strategy;
 use crate::exchange::attribution::Label;
 use crate::exchange::headers::Totals;
-use crate::exchange::refusal::{self, Connection};
-use crate::exchange::request::{Audience, Request};
+use crate::exchange::refusal::{self, Connection, Refusal};
+use crate::exchange::request::Request;
 use crate::link::facts::MonthTag;
+use crate::link::gate::Audience;
 use crate::link::meters::{Kept, Priced, Series};
 use crate::report::access_line::{Access, Counted, access_line};
 use crate::shard::meters::Line;
@@ -74,6 +75,8 @@ pub struct Record<'a> {
     pub error: Option<&'static str>,
     /// Whether it has been counted.
     is_counted: bool,
+    /// Whether the process has stopped before it was answered.
+    is_cut_off: bool,
 }
 
 /// Whom a request was sent to.
@@ -199,13 +202,22 @@ impl<'a> Record<'a> {
             connection: request.connection,
             error: None,
             is_counted: false,
+            is_cut_off: false,
         }
     }
 
-    /// The caller did not wait for the answer, or for all of it.
+    /// The caller did not wait for the answer, or for all of it, unless it was cut off before.
     pub fn leave(&mut self) {
-        self.status = None;
-        self.error = Some("caller_gone");
+        if !self.is_cut_off {
+            self.status = None;
+            self.error = Some("caller_gone");
+        }
+    }
+
+    /// infermux stops before the answer is complete; its caller has waited.
+    pub fn cut_off(&mut self) {
+        self.is_cut_off = true;
+        self.error = Some(Refusal::ShuttingDown.row().code);
     }
 
     /// Takes note of what was used, and books what it cost: before the answer's last byte leaves,

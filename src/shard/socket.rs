@@ -69,14 +69,9 @@ enum Want {
 }
 
 impl Socket {
-    /// A plain connection over `stream`.
-    ///
-    /// # Errors
-    ///
-    /// `TCP_NODELAY` could not be set: the connection is already gone.
-    pub fn new(stream: TcpStream, shard: &Loop) -> io::Result<Self> {
-        // A gateway that forgets this adds 40 ms to the first token.
-        stream.set_nodelay(true)?;
+    /// A plain connection over `stream`, whose options are set.
+    #[must_use]
+    pub fn new(stream: TcpStream, shard: &Loop) -> Self {
         let fd = stream.as_raw_fd();
         let deadline = shard.timers.register(fd);
         let (read_half, half) = stream.into_split();
@@ -92,12 +87,12 @@ impl Socket {
             tls: None,
             at_hand: None,
         };
-        Ok(Self {
+        Self {
             deadline,
             reader,
             writer: Writer::new(half, fd, shard),
             fd,
-        })
+        }
     }
 
     /// Makes it a TLS connection: shakes hands as `session` says.

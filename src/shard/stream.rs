@@ -8,7 +8,7 @@ use crate::base::time::Instant;
 use crate::decide::failover::Attempts;
 use crate::decide::outcome::{Failure, Outcome};
 use crate::exchange::headers;
-use crate::exchange::refusal::{LastWord, Refusal};
+use crate::exchange::refusal::LastWord;
 use crate::exchange::relay::StreamFault;
 use crate::exchange::request::Version;
 use crate::link::buffered::Held;
@@ -26,7 +26,7 @@ use crate::wire::body::Body;
 use crate::wire::chunked::Piece;
 use crate::wire::inflate::Inflate;
 use crate::wire::seen::Seen;
-use broken::{Broken, CallerKnows, error_code};
+use broken::{Broken, CallerKnows};
 
 pub use head::begin;
 
@@ -100,7 +100,9 @@ pub async fn relay<'a>(
                 up.end = up.bytes.len();
                 up.park(shard, id);
             }
-            ProviderEnd::Open => guarded::spawn(up.read_out(Rc::clone(shard), id, body)),
+            ProviderEnd::Open => {
+                guarded::spawn_for_one(up.read_out(Rc::clone(shard), id, body));
+            }
             ProviderEnd::Surplus => {}
         }
     }
@@ -185,7 +187,7 @@ impl<'a> Stream<'_, '_, 'a> {
                     };
                 }
                 Err(broken) if self.is_committed() => {
-                    record.error = Some(error_code(broken.after));
+                    broken::note(record, broken.after);
                     self.settle(record, broken.after);
                     // Whoever reads the error frame can rely on its consequences.
                     shard.reports.enforce().await;
@@ -202,7 +204,7 @@ impl<'a> Stream<'_, '_, 'a> {
                 Ok(Fed::More) => self.feed(&up.bytes[fresh..]),
                 // The connection's end is the body's.
                 Ok(Fed::Complete) => self.finish(),
-                Err(broken) if broken.before == Outcome::CallerGone => {
+                Err(Broken::GONE) => {
                     self.await_usage(up).await;
                     return Outcome::CallerGone;
                 }
@@ -248,10 +250,10 @@ impl<'a> Stream<'_, '_, 'a> {
             Some(up.read_more(caller).await)
         };
         let Some(read) = read else {
-            return Err(Broken::GONE);
+            return Err(Broken::by(caller));
         };
         match read {
-            _ if caller.is_gone() => Err(Broken::GONE),
+            _ if caller.is_gone() => Err(Broken::by(caller)),
             Ok(count) if count > 0 => Ok(Fed::More),
             Ok(_) | Err(_) if up.socket.deadline.is_overdue() => Err(Broken::STALLED),
             Ok(_) if self.body.may_end() => Ok(Fed::Complete),
@@ -459,6 +461,7 @@ impl<'a> Stream<'_, '_, 'a> {
         match broken.caller_knows {
             CallerKnows::Yes => self.attempt.job.shard.era.masks.mask(self.spare.payload()),
             CallerKnows::No => self.write_error_frame(broken.after),
+            CallerKnows::Never => {}
         }
     }
 
@@ -469,7 +472,7 @@ impl<'a> Stream<'_, '_, 'a> {
             outcome,
             retry: Duration::ZERO,
         };
-        if let Some(refusal) = Refusal::of_verdict(outcome.verdict(), &last) {
+        if let Some(refusal) = broken::refusal(&last) {
             refusal.write_frame(self.spare.payload());
         }
     }

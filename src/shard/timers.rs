@@ -136,6 +136,16 @@ impl Timers {
         self.wake_by(soon);
     }
 
+    /// Ends every read: what is under way ends by it, and callers can still be told.
+    pub fn cut_reads(&self) {
+        let mut slots = self.slots.borrow_mut();
+        slots
+            .all
+            .iter_mut()
+            .filter(|slot| slot.fd >= 0 && slot.shut != Shut::Stopped)
+            .for_each(|slot| slot.shut_down(Cut::Read, Shut::Stopped));
+    }
+
     /// Shuts down every socket.
     pub fn cut_all(&self) {
         let mut slots = self.slots.borrow_mut();

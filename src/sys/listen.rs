@@ -1,14 +1,18 @@
 //! Listening sockets, shared by the shards and refused to everybody else.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockFilter, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, Socket, TcpKeepalive, Type};
 
 /// `count` listeners on one address (`SO_REUSEPORT`), and the address: its port is the kernel's
 /// choice when `addr` has port 0.
 ///
 /// The first is bound without `SO_REUSEPORT`, so that a port which anybody listens on is refused,
 /// another infermux included; the option is set on it afterwards, so that the others can join.
+///
+/// Connections accepted on them have `TCP_NODELAY` and keepalive: on Linux they inherit both, at no
+/// system call each.
 ///
 /// On a kernel without IPv6, `[::]` is `0.0.0.0`: every interface there is.
 ///
@@ -85,9 +89,23 @@ fn socket(addr: SocketAddr) -> std::io::Result<Socket> {
     }
     // Connections in TIME_WAIT do not keep a restart from binding; a listener still does.
     socket.set_reuse_address(true)?;
+    // A gateway that forgets this adds 40 ms to the first token.
+    socket.set_tcp_nodelay(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_IDLE)
+        .with_interval(KEEPALIVE_APART)
+        .with_retries(KEEPALIVE_PROBES);
+    socket.set_tcp_keepalive(&keepalive)?;
     Ok(socket)
 }
 
+/// Silence on a connection, on either side, after which the kernel asks whether its peer is still
+/// there: well below the 2 to 6 minutes after which address translators and balancers forget it.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+/// Pause between two such questions.
+pub const KEEPALIVE_APART: Duration = Duration::from_secs(10);
+/// Questions without an answer after which the connection is over.
+pub const KEEPALIVE_PROBES: u32 = 3;
 /// Place of the flags in a TCP header (RFC 9293, section 3.1).
 const TCP_FLAGS_AT: u32 = 13;
 const TCP_SYN: u32 = 0x02;
@@ -106,12 +124,31 @@ mod tests {
         stop_handshakes(&listeners[0]).unwrap();
         let accepted = listeners[0].accept().unwrap().0;
         assert_eq!(accepted.peer_addr().unwrap(), before.local_addr().unwrap());
-        let span = std::time::Duration::from_millis(50);
+        let span = Duration::from_millis(50);
         let late = std::net::TcpStream::connect_timeout(&addr, span).map(|_| ());
         assert_eq!(
             late.map_err(|fault| fault.kind()),
             Err(std::io::ErrorKind::TimedOut)
         );
+    }
+
+    #[test]
+    fn accepted_connections_inherit_nodelay_and_keepalive() {
+        let (listeners, addr) = bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
+        for _ in 0..8 {
+            let caller = std::net::TcpStream::connect(addr).unwrap();
+            let accepted = listeners.iter().find_map(|listener| {
+                listener.set_nonblocking(true).unwrap();
+                listener.accept().ok()
+            });
+            let (accepted, peer) = accepted.expect("one of them has it");
+            assert_eq!(peer, caller.local_addr().unwrap());
+            let socket = socket2::SockRef::from(&accepted);
+            assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_IDLE);
+            assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE_APART);
+            assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_PROBES);
+        }
     }
 
     #[test]

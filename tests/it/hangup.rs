@@ -1,7 +1,7 @@
 //! Callers who leave before they have their answer.
 
-use std::io::{ErrorKind, Read};
-use std::net::{TcpListener, TcpStream};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use infermux_mock::{Goals, Mock};
@@ -395,4 +395,22 @@ fn any_number_of_requests_sent_ahead_is_answered() {
         let text = answer.text();
         assert!(text.contains(&format!("no-{number} ")), "{number}: {text}");
     }
+}
+
+/// Whoever has sent its request may not close its half of the connection before it has the answer:
+/// that cannot be told from a hang-up, and paying for answers that nobody reads is worse.
+#[test]
+fn a_caller_that_closes_its_half_has_left() {
+    let alpha = mock(json!({"name": "alpha", "latency_ms": 600_000}));
+    let router = Router::start(&config_with(&alpha, &[]));
+    let mut stream = TcpStream::connect(router.addr()).expect("a connection");
+    let body = chat("x");
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Length: ";
+    write!(stream, "{head}{}\r\n\r\n{body}", body.len()).expect("room");
+    wait_for_requests(&alpha, 1);
+    stream.shutdown(Shutdown::Write).expect("it is open");
+    wait_for(&alpha, &peer_closed(1));
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    assert_eq!(stream.read(&mut [0; 1]).expect("the end"), 0);
+    router.wait_for_log("status=499");
 }

@@ -630,3 +630,51 @@ fn a_caller_that_sends_far_too_much_still_reads_why_it_is_refused() {
     assert_eq!(alpha.stats().requests, 0);
     assert_eq!(Client::connect(router.addr()).chat(&chat("x")).status, 200);
 }
+
+#[test]
+fn a_refusal_arrives_however_much_its_caller_still_sends() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let router = Router::start(&config_for(
+        &[&alpha],
+        "auth: {mode: static_key, key: right}\nserver: {max_body_bytes: 1048576}\n",
+    ));
+    let large = vec![b'x'; 8 << 20];
+    let key = "Authorization: Bearer right\r\n";
+    for (target, header, status) in [
+        ("POST /v1/nowhere", key, 404),
+        ("POST /v1/chat/completions", "", 401),
+        ("DELETE /v1/chat/completions", key, 405),
+        ("POST /v1/chat/completions", key, 413),
+    ] {
+        for chunked in [false, true] {
+            let mut client = Client::connect(router.addr());
+            let framing = if chunked {
+                "Transfer-Encoding: chunked".to_owned()
+            } else {
+                format!("Content-Length: {}", large.len())
+            };
+            client.send(format!(
+                "{target} HTTP/1.1\r\nHost: t\r\n{header}{framing}\r\n\r\n"
+            ));
+            // All is sent before the answer is read, as some callers do.
+            for part in large.chunks(1 << 20) {
+                if chunked {
+                    assert!(client.send(format!("{:x}\r\n", part.len())));
+                }
+                assert!(client.send(part), "{target}");
+                if chunked {
+                    assert!(client.send("\r\n"));
+                }
+            }
+            if chunked {
+                assert!(client.send("0\r\n\r\n"));
+            }
+            let answer = client.answer();
+            assert_eq!((answer.status, answer.complete), (status, true), "{target}");
+            assert_eq!(answer.header("connection"), Some("close"));
+            // Where a body was refused in the middle of its chunks, its end is not known.
+            assert!((chunked && status == 413) || client.is_closed());
+        }
+    }
+    assert_eq!(alpha.stats().requests, 0);
+}

@@ -27,6 +27,11 @@ const SHOWN: &[(&str, &str, &[&str])] = &[
         &["tls.cert_file", "tls.key_file"],
     ),
     (
+        "tls",
+        "operators_are_served_over_tls_only_where_the_file_says_so",
+        &["tls.management"],
+    ),
+    (
         "keys",
         "a_static_key_is_asked_of_callers",
         &["auth.mode", "auth.key"],

@@ -15,6 +15,7 @@ mod cost;
 mod costs;
 mod dashboards;
 mod deploy;
+mod descriptors;
 mod failed_costs;
 mod failover;
 mod hangup;
@@ -36,6 +37,9 @@ mod operator;
 mod outcomes;
 mod page;
 mod pages;
+#[cfg(debug_assertions)]
+mod panics;
+mod places;
 mod raw;
 mod reload;
 mod rings;

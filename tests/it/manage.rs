@@ -96,6 +96,69 @@ fn operators_are_served_only_where_they_are_to_be() {
 }
 
 #[test]
+fn the_usual_paths_of_probes_and_scrapers_are_served_where_operators_have_their_own() {
+    let alpha = alpha();
+    let apart = Start::with(&config_of(&[provider(&alpha, &[])], MANAGEMENT))
+        .env("INFERMUX_MANAGEMENT_TOKEN", "sesame")
+        .go();
+    let shared = Router::start(&config_with(&alpha, &[]));
+    for (path, status) in [
+        ("/livez", 200),
+        ("/readyz", 200),
+        ("/healthz", 200),
+        // Like its longer name, it needs the token.
+        ("/metrics", 401),
+        ("/", 404),
+        ("/health", 404),
+    ] {
+        assert_eq!(get(apart.management(), path).status, status, "{path}");
+        assert_eq!(get(apart.addr(), path).status, 404, "{path}");
+        assert_eq!(get(shared.addr(), path).status, 404, "{path}");
+    }
+    let mut client = Client::connect(apart.management());
+    client.send("GET /metrics HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer sesame\r\n\r\n");
+    let answer = client.answer_to("GET");
+    assert!(
+        answer.text().contains("infermux_build_info"),
+        "{}",
+        answer.text()
+    );
+    // Whoever asks there is no caller.
+    assert!(
+        answer
+            .text()
+            .contains("infermux_shard_requests_total{shard=\"control\"} 0")
+    );
+}
+
+#[test]
+fn it_is_not_ready_before_its_start_has_ended() {
+    let alpha = mock(json!({"name": "alpha", "latency_ms": 1_000}));
+    let checked = "health_check: {timeout: 1s, interval: 1h}";
+    // An address of its own: no other test takes the port meanwhile.
+    let free = std::net::TcpListener::bind("127.0.0.9:0").expect("a port");
+    let addr = free.local_addr().expect("an address");
+    drop(free);
+    let rest = format!("management_listen: '{addr}'\n");
+    let start = Start::with(&config_of(&[provider(&alpha, &[checked])], &rest));
+    let probing = std::thread::spawn(move || {
+        while TcpStream::connect(addr).is_err() {
+            std::thread::yield_now();
+        }
+        let early = get(addr, "/readyz");
+        assert_eq!(get(addr, "/livez").status, 200);
+        early
+    });
+    let router = start.go();
+    let early = probing.join().expect("it probes");
+    assert_eq!(
+        (early.status, &*early.text()),
+        (503, "{\"status\":\"starting\"}")
+    );
+    assert_eq!(get(router.management(), "/readyz").status, 200);
+}
+
+#[test]
 fn readiness_ends_with_the_signal_and_health_does_not() {
     let alpha = alpha();
     let rest = "server: {drain_delay: 60s}\n";

@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::client::Client;
 use crate::support::router::{Router, Start};
@@ -99,10 +99,17 @@ fn what_does_not_finish_in_time_is_cut() {
     wait_for_requests(&alpha, 2);
     let start = Instant::now();
     router.signal("TERM");
-    while client.chunk(&mut answer).is_some() {}
+    while let Some(chunk) = client.chunk(&mut answer) {
+        answer.body.extend_from_slice(&chunk);
+    }
     assert!(!answer.complete);
-    assert!(!answer.text().contains("[DONE]"));
-    waiting.rest();
+    // The stream had begun: its caller gets the error as its last event.
+    let frame = answer.events().pop().expect("an event");
+    let frame: Value = serde_json::from_str(&frame).expect("JSON");
+    assert_eq!(frame["error"]["code"], "shutting_down", "{frame}");
+    let told = waiting.answer();
+    assert_eq!((told.status, &*told.code()), (503, "shutting_down"));
+    assert_eq!(told.header("retry-after"), Some("1"));
     let code = router.wait().code();
     assert!(
         start.elapsed() < Duration::from_secs(5),
@@ -112,7 +119,9 @@ fn what_does_not_finish_in_time_is_cut() {
     assert!(start.elapsed() >= Duration::from_millis(300));
     assert_eq!(code, Some(0));
     let log = router.log();
-    assert_eq!(log.matches("status=499").count(), 2, "{log}");
+    assert!(!log.contains("status=499"), "both have waited: {log}");
+    assert_eq!(log.matches("error=shutting_down").count(), 2, "{log}");
+    assert_eq!(log.matches("status=503").count(), 1, "{log}");
     assert!(!log.contains("the provider"), "it is not to blame: {log}");
 }
 
@@ -258,4 +267,108 @@ fn whoever_got_a_connection_gets_an_answer() {
         assert!(caller.join().expect("a caller") > 0);
     }
     assert_eq!(router.wait().code(), Some(0));
+}
+
+// proves: stop.told
+#[test]
+fn whatever_is_under_way_is_told_when_the_time_to_finish_is_over() {
+    let script = |dialect: &str| {
+        json!({"name": "alpha", "dialect": dialect, "latency_ms": 600_000, "rules": [
+            {"when": {"model": "s"}, "latency_ms": 0, "do": "stall_mid_stream"},
+        ]})
+    };
+    for (kind, base) in [("openai", "/v1"), ("anthropic", "")] {
+        let alpha = mock(script(kind));
+        for shards in ["1", "2"] {
+            let base = format!("base_url: 'http://{}{base}'", alpha.address());
+            let fields = [&format!("type: {kind}"), "models: [m, s]", &base];
+            let provider = provider(&alpha, &fields);
+            let config = config_of(&[provider], &format!("server: {{shards: {shards}}}\n"));
+            let start = Start::with(&config);
+            let mut router = start.args(&["--graceful-shutdown", "100ms"]).go();
+            let before = alpha.stats().requests;
+            let mut streams: Vec<_> = (0..8)
+                .map(|_| {
+                    let mut client = Client::connect(router.addr());
+                    let body = streamed_chat("hello there").replace("\"m\"", "\"s\"");
+                    client.post("/v1/chat/completions", &body);
+                    let head = client.head();
+                    (client, head)
+                })
+                .collect();
+            // Without an answer: whole, streamed, and one whose body has not arrived.
+            let mut others: Vec<Client> = [chat("x"), streamed_chat("x")]
+                .map(|body| {
+                    let mut client = Client::connect(router.addr());
+                    client.post("/v1/chat/completions", &body);
+                    client
+                })
+                .into();
+            wait_for_requests(&alpha, before + 10);
+            let mut half = Client::connect(router.addr());
+            half.send(
+                "POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\n{",
+            );
+            // Answered behind what was sent: all of it has arrived.
+            let mut other = Client::connect(router.addr());
+            other.get("/v1/models");
+            other.answer();
+            others.push(half);
+            router.signal("TERM");
+            for (client, answer) in &mut streams {
+                while let Some(chunk) = client.chunk(answer) {
+                    answer.body.extend_from_slice(&chunk);
+                }
+                let last = answer
+                    .events()
+                    .pop()
+                    .unwrap_or_else(|| panic!("an event: {answer:?}"));
+                assert!(last.contains("shutting_down") && !answer.complete, "{last}");
+            }
+            for client in &mut others {
+                let told = client.answer();
+                assert_eq!((told.status, &*told.code()), (503, "shutting_down"));
+            }
+            assert_eq!(router.wait().code(), Some(0));
+            let log = router.log();
+            assert!(!log.contains("status=499"), "nobody has left: {log}");
+            assert_eq!(log.matches("error=shutting_down").count(), 11, "{log}");
+        }
+    }
+}
+
+#[test]
+fn connections_that_wait_for_a_place_are_served_or_told() {
+    let alpha = mock(json!({"name": "alpha", "rules": [
+        {"when": {"model": "s"}, "events": 4, "event_interval_ms": 200},
+        {"when": {"model": "e"}, "do": "stall_mid_stream"},
+    ]}));
+    let provider = provider(&alpha, &["models: [m, s, e]"]);
+    for listener in ["", "management_listen: '127.0.0.1:0'\n"] {
+        for (model, grace, status) in [("s", "20s", 200), ("e", "500ms", 503)] {
+            let server = format!("{listener}server: {{shards: 1, max_connections: 1}}\n");
+            let start = Start::with(&config_of(&[provider.clone()], &server));
+            let mut router = start.args(&["--graceful-shutdown", grace]).go();
+            let mut busy = Client::connect(router.addr());
+            let body = streamed_chat("x y z").replace("\"m\"", &format!("\"{model}\""));
+            busy.post("/v1/chat/completions", &body);
+            busy.head();
+            let mut waiting: Vec<Client> = (0..5)
+                .map(|_| {
+                    let mut client = Client::connect(router.addr());
+                    client.post("/v1/chat/completions", &chat("x"));
+                    client
+                })
+                .collect();
+            router.wait_for_log("server.max_connections is reached");
+            router.signal("TERM");
+            for client in &mut waiting {
+                let answer = client.answer();
+                assert_eq!(answer.status, status, "{}", answer.text());
+                assert!(client.is_closed());
+            }
+            assert_eq!(router.wait().code(), Some(0));
+            assert!(!router.log().contains("status=499"), "{}", router.log());
+        }
+    }
 }

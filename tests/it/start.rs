@@ -103,6 +103,25 @@ fn what_cannot_be_had_is_named() {
 }
 
 #[test]
+fn too_few_open_files_are_told_of_where_connections_were_asked_for() {
+    for (server, told) in [
+        ("server: {max_connections: 200}", true),
+        ("server: {max_connections: 50}", false),
+        ("", false),
+    ] {
+        let mut router = Start::with(&config(server)).with_open_files(256).go();
+        router.signal("TERM");
+        router.wait();
+        let log = router.log();
+        let expected = "server.max_connections is 200, but the limit of open files has room for \
+                        112: raise it (systemd: LimitNOFILE=1424; containers: --ulimit \
+                        nofile=1424; shell: ulimit -n 1424) open_files=256";
+        assert_eq!(log.contains(expected), told, "{log}");
+        assert_eq!(log.contains("open files"), told, "{log}");
+    }
+}
+
+#[test]
 fn keys_that_anyone_can_spend_are_warned_of_but_not_shown() {
     let provider = "{name: a, type: openai, api_key: sk-not-to-be-shown, \
                     base_url: 'http://127.0.0.1:9'}";

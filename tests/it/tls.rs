@@ -9,21 +9,62 @@ use serde_json::json;
 
 use crate::support::client::Client;
 use crate::support::command::end;
+use crate::support::operate::get;
 use crate::support::router::{Router, Start};
 use crate::support::tls::{Forwarder, Papers, Tls, client_session};
 use crate::support::{PATIENCE, chat, config_for, mock, streamed_chat};
 
 /// A router that speaks TLS to callers, with these lines at the end of its configuration.
 fn secured(config: &str, papers: &Papers) -> Router {
+    secured_with(config, papers, "")
+}
+
+/// The same, with more in the block `tls`.
+fn secured_with(config: &str, papers: &Papers, more: &str) -> Router {
     let folder = crate::support::router::Folder::new();
     let cert = folder.write("cert.pem", &papers.cert_pem);
     let key = folder.write("key.pem", &papers.key_pem);
     let tls = format!(
-        "tls: {{cert_file: \"{}\", key_file: \"{}\"}}\n",
+        "tls: {{cert_file: \"{}\", key_file: \"{}\"{more}}}\n",
         cert.display(),
         key.display()
     );
     Router::start(&(config.to_owned() + &tls))
+}
+
+#[test]
+fn operators_are_served_over_tls_only_where_the_file_says_so() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let papers = Papers::for_names(&["localhost"]);
+    let apart = "management_listen: '127.0.0.1:0'\n";
+    for (listener, more, encrypted) in [
+        (apart, "", false),
+        (apart, ", management: false", false),
+        (apart, ", management: true", true),
+        // One listener for both: what callers speak.
+        ("", "", true),
+        ("", ", management: false", true),
+    ] {
+        let router = secured_with(&config_for(&[&alpha], listener), &papers, more);
+        let callers = Forwarder::start(router.addr(), Tls::Outside(papers.client(&[])));
+        assert_eq!(Client::connect(callers.addr()).chat(&chat("x")).status, 200);
+        let tunnel = Forwarder::start(router.management(), Tls::Outside(papers.client(&[])));
+        let addr = if encrypted {
+            tunnel.addr()
+        } else {
+            router.management()
+        };
+        let answer = get(addr, "/_infermux/health");
+        assert_eq!(answer.status, 200, "{listener}{more}");
+        let mut other = Client::connect(if encrypted {
+            router.management()
+        } else {
+            tunnel.addr()
+        });
+        other.get("/_infermux/health");
+        let bytes = other.rest();
+        assert!(!bytes.starts_with(b"HTTP/1.1 200"), "{listener}{more}");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use infermux::ledger::books::Books;
 use infermux::ledger::state::State;
 use infermux::ledger::terms::Terms;
 use infermux::ledger::totals::Totals;
-use infermux::link::gate::Gates;
+use infermux::link::gate::{ConnectionsMax, Gates};
 use infermux::link::latest::Latest;
 use infermux::link::meters;
 use infermux::link::orders::Health;
@@ -123,7 +123,10 @@ impl World {
     fn new(seed: u64, trace: Trace) -> Self {
         let mut dice = Dice::new(seed);
         let mut scene = Scene::new(&mut dice);
-        let first = Arc::new(Terms::first(Arc::clone(&scene.plan), 0));
+        let first = Arc::new(Terms::first(
+            Arc::clone(&scene.plan),
+            ConnectionsMax::default(),
+        ));
         let gates = Arc::clone(&first.gates);
         let terms = Arc::new(Latest::new(Arc::clone(&first)));
         let progress = Arc::new(Progress::new(usize::from(scene.shards)));

@@ -93,6 +93,7 @@ fn log(block: &Block<'_>) -> Log {
 
 fn tls(block: &Block<'_>) -> Option<TlsFiles> {
     let (cert_file, key_file) = (block.text("cert_file"), block.text("key_file"));
+    let management = block.flag("management").unwrap_or(false);
     for (here, there) in [("cert_file", "key_file"), ("key_file", "cert_file")] {
         if block.has(there) && !block.has(here) {
             block.missing(here, &format!("is required where tls.{there} is set"));
@@ -101,6 +102,7 @@ fn tls(block: &Block<'_>) -> Option<TlsFiles> {
     Some(TlsFiles {
         cert_file: cert_file?.into(),
         key_file: key_file?.into(),
+        management,
     })
 }
 
@@ -124,6 +126,7 @@ fn server(block: &Block<'_>) -> Server {
             .read("cores", |_, text| cores::parse(text))
             .unwrap_or_default(),
         max_connections: block.whole("max_connections").unwrap_or_default(),
+        max_connections_is_set: block.has("max_connections"),
         max_body_bytes: block.whole("max_body_bytes").unwrap_or_default(),
         max_buffered_bytes: block.whole("max_buffered_bytes").unwrap_or_default(),
         max_event_bytes: block.whole("max_event_bytes").unwrap_or_default(),

@@ -183,6 +183,8 @@ const KEYS: &[Key] = &[
 
     key("tls", "cert_file", Text(Path), Nothing, "The certificate chain, PEM."),
     key("tls", "key_file", Text(Path), Nothing, "The private key, PEM."),
+    key("tls", "management", Flag, Value("false"),
+        "Whether `management_listen` speaks TLS, too; else it speaks plain HTTP."),
 
     key("auth", "mode", Word(&["passthrough", "static_key"]), Value("passthrough"),
         "Whether anyone may call, or only who presents the key."),
@@ -194,7 +196,7 @@ const KEYS: &[Key] = &[
     key("server", "cores", Kind::Cores, Nothing,
         "Cores to pin event loops to, one after the other; absent means no pinning."),
     key("server", "max_connections", Whole(1, 16_777_216), Value("65536"),
-        "Callers' connections at once; beyond that, accepting pauses."),
+        "Callers' connections at once; beyond that, they wait. Operators have 256 of their own."),
     key("server", "max_body_bytes", Whole(1, 1 << 32), Value("33554432"),
         "Largest request body; a larger one gets 413."),
     key("server", "max_buffered_bytes", Whole(1, 1 << 44), Value("1073741824"),

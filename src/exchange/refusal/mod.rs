@@ -108,6 +108,8 @@ pub enum Refusal<'a> {
     },
     /// infermux holds as many bodies in memory as it may.
     Overloaded,
+    /// As many callers' requests wait for a connection's place as may.
+    TooManyConnections,
     /// infermux is stopping.
     ShuttingDown,
     /// The provider took too long and no other could take over.
@@ -251,7 +253,7 @@ impl<'a> Refusal<'a> {
             Self::Internal => &table::INTERNAL_ERROR,
             Self::UpstreamError { .. } => &table::UPSTREAM_ERROR,
             Self::NoHealthyProviders { .. } => &table::NO_HEALTHY_PROVIDERS,
-            Self::Overloaded => &table::OVERLOADED,
+            Self::Overloaded | Self::TooManyConnections => &table::OVERLOADED,
             Self::ShuttingDown => &table::SHUTTING_DOWN,
             Self::UpstreamTimeout { .. } => &table::UPSTREAM_TIMEOUT,
             Self::HttpVersionNotSupported => &table::HTTP_VERSION_NOT_SUPPORTED,
@@ -270,6 +272,7 @@ impl<'a> Refusal<'a> {
             | Self::HeaderTooLarge
             | Self::HttpVersionNotSupported
             | Self::Overloaded
+            | Self::TooManyConnections
             | Self::ShuttingDown
             | Self::Internal => Connection::Close,
             Self::InvalidRequest(_)
@@ -313,7 +316,12 @@ impl Display for Refusal<'_> {
             Self::RequestTimeout => "the request did not arrive in time",
             Self::HeaderTooLarge => "the request head is too large",
             Self::Internal => "infermux failed on this request",
-            Self::Overloaded => "infermux has no memory left for this request",
+            Self::Overloaded => {
+                "infermux has no memory left for this request (server.max_buffered_bytes)"
+            }
+            Self::TooManyConnections => {
+                "infermux has no connection left for this request (server.max_connections)"
+            }
             Self::ShuttingDown => "infermux is shutting down",
             Self::HttpVersionNotSupported => "only HTTP/1.0 and HTTP/1.1 are spoken",
             Self::MethodNotAllowed { allow } => return write!(f, "this path takes {allow} only"),

@@ -70,6 +70,7 @@ fn all() -> Vec<Refusal<'static>> {
             candidates: &[],
         },
         Refusal::Overloaded,
+        Refusal::TooManyConnections,
         Refusal::ShuttingDown,
         Refusal::UpstreamTimeout {
             provider,

@@ -205,9 +205,10 @@ pub(super) const OVERLOADED: Row = Row {
     code: "overloaded",
     status: 503,
     reason: "Service Unavailable",
-    when: "bodies in memory have reached `server.max_buffered_bytes`",
+    when: "bodies in memory have reached `server.max_buffered_bytes`, or more requests wait for a \
+           connection of `server.max_connections` than may",
     caller: "repeats after `Retry-After`",
-    operator: "raises `server.max_buffered_bytes`, or adds machines",
+    operator: "raises the limit that the message names, or adds machines",
 };
 
 pub(super) const SHUTTING_DOWN: Row = Row {

@@ -152,6 +152,7 @@ impl Refusal<'_> {
                 ..
             }
             | Self::Overloaded
+            | Self::TooManyConnections
             | Self::ShuttingDown => Some(Retry::within_reach(Duration::from_secs(1))),
             Self::Malformed(_)
             | Self::InvalidRequest(_)

@@ -1,10 +1,13 @@
 //! How a stream breaks, and what that means.
 
 use crate::decide::outcome::{Failure, Outcome, Waiting};
+use crate::exchange::refusal::{LastWord, Refusal};
 use crate::exchange::relay::StreamFault;
+use crate::shard::caller::Caller;
+use crate::shard::settle::Record;
 
 /// How a stream broke: what that means before it is committed, and afterwards.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Broken {
     pub(super) before: Outcome,
     pub(super) after: Outcome,
@@ -16,16 +19,33 @@ pub(super) struct Broken {
 pub(super) enum CallerKnows {
     Yes,
     No,
+    /// It has left.
+    Never,
 }
 
 impl Broken {
-    pub(super) const GONE: Self = Self::new(Outcome::CallerGone, Outcome::CallerGone);
+    pub(super) const GONE: Self = Self {
+        before: Outcome::CallerGone,
+        after: Outcome::CallerGone,
+        caller_knows: CallerKnows::Never,
+    };
+    /// infermux stops: nobody is to blame.
+    const STOPPED: Self = Self::new(Outcome::CallerGone, Outcome::CallerGone);
     pub(super) const STALLED: Self =
         Self::new(Outcome::TimedOut(Waiting::Content), Outcome::StreamStalled);
     pub(super) const CUT: Self = Self::new(Outcome::Failed(Failure::Cut), Outcome::StreamCut);
     pub(super) const TOO_LARGE: Self = Self::new(Outcome::TooLarge, Outcome::TooLarge);
     pub(super) const MALFORMED: Self =
         Self::new(Outcome::Failed(Failure::Malformed), Outcome::StreamCut);
+
+    /// A caller has left, or was cut off.
+    pub(super) fn by(caller: &Caller) -> Self {
+        if caller.is_cut_off() {
+            Self::STOPPED
+        } else {
+            Self::GONE
+        }
+    }
 
     const fn new(before: Outcome, after: Outcome) -> Self {
         Self {
@@ -56,11 +76,21 @@ impl Broken {
     }
 }
 
-/// The code that the log has for a broken stream.
-pub(super) fn error_code(outcome: Outcome) -> &'static str {
-    if outcome == Outcome::StreamStalled {
-        "upstream_timeout"
+/// What the last event of a stream that broke says.
+pub(super) fn refusal<'a>(last: &LastWord<'a>) -> Option<Refusal<'a>> {
+    match last.outcome {
+        Outcome::CallerGone => Some(Refusal::ShuttingDown),
+        outcome => Refusal::of_verdict(outcome.verdict(), last),
+    }
+}
+
+/// Says in the log how a stream broke.
+pub(super) fn note(record: &mut Record<'_>, outcome: Outcome) {
+    if outcome == Outcome::CallerGone {
+        record.cut_off();
+    } else if outcome == Outcome::StreamStalled {
+        record.error = Some("upstream_timeout");
     } else {
-        "upstream_error"
+        record.error = Some("upstream_error");
     }
 }

@@ -98,6 +98,22 @@ impl Start {
         self
     }
 
+    /// Starts it with this limit of open files.
+    pub fn with_open_files(mut self, count: u32) -> Self {
+        let mut command = Command::new("sh");
+        let limit = format!("ulimit -n {count} && exec \"$@\"");
+        command
+            .args(["-c", &limit, "sh"])
+            .arg(self.command.get_program());
+        command.args(self.command.get_args());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        self.command = command;
+        self
+    }
+
     /// Sets an environment variable.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
