@@ -1,6 +1,7 @@
 //! A provider as operators see it: what the configuration, the books and the words say of it.
 
 use crate::config::plan::Provider;
+use crate::coordinator::reports::ProviderStanding;
 use crate::coordinator::time::Time;
 use crate::decide::circuit::State;
 use crate::exchange::checkup;
@@ -62,5 +63,24 @@ pub(super) fn turned(provider: ProviderReport<'_>, progress: &Progress) -> Vec<u
     providers::body(&TurnedReport {
         provider,
         stalled_shards,
+    })
+}
+
+/// What metrics show of `provider` at `time`.
+pub(super) fn standing(
+    books: &mut Books,
+    gates: &Gates,
+    time: Time,
+    provider: &Provider,
+) -> Option<ProviderStanding> {
+    let id = provider.id;
+    let view = books.view(time.now, id)?;
+    let gate = &gates.providers[id.index()];
+    Some(ProviderStanding {
+        name: provider.name.clone(),
+        health: view.health,
+        circuit: view.state.name(),
+        headroom: gate.headroom(),
+        limits: gate.limits(),
     })
 }

@@ -185,6 +185,15 @@ fn standing(out: &mut Exposition, known: &Known) {
             }
         }
     }
+    out.begin(Family::RateLimit);
+    for one in &known.providers {
+        let (requests, tokens) = one.limits;
+        for (kind, limit) in [("requests", requests), ("tokens", tokens)] {
+            if let Some(limit) = limit {
+                out.value(&[&one.name, kind], limit);
+            }
+        }
+    }
     out.begin(Family::BudgetSpent);
     for one in &known.budgets {
         out.value(&[&one.caller], one.spent);
@@ -198,6 +207,10 @@ fn standing(out: &mut Exposition, known: &Known) {
         for (percent, count) in ["80", "100"].iter().zip(one.alerts) {
             out.value(&[&one.caller, percent], count);
         }
+    }
+    out.begin(Family::BudgetRefusals);
+    for one in &known.budgets {
+        out.value(&[&one.caller], one.refusals);
     }
     out.begin(Family::StateWriteFailures);
     out.value(&[], known.state_write_failures);

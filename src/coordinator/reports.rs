@@ -66,6 +66,8 @@ pub struct ProviderStanding {
     pub circuit: &'static str,
     /// Requests and tokens that it may still be sent in the window.
     pub headroom: (Option<u64>, Option<u64>),
+    /// Requests and tokens of a whole window.
+    pub limits: (Option<u64>, Option<u64>),
 }
 
 /// How a budget is.
@@ -79,6 +81,8 @@ pub struct BudgetStanding {
     pub spent: NanoUsd,
     /// Times that it has reached 80 % and 100 % and the log was told.
     pub alerts: [u64; 2],
+    /// Requests that it has refused for good, or had served with another model.
+    pub refusals: u64,
 }
 
 /// Answers one question after the other, until there will be none any more.

@@ -10,16 +10,17 @@ use std::time::Duration;
 
 use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
-use crate::config::plan::{Plan, Provider};
+use crate::config::plan::Plan;
 use crate::coordinator::changes::Changes;
-use crate::coordinator::describe::{describe, turned};
+use crate::coordinator::describe::{describe, standing, turned};
 use crate::coordinator::publish::{Folder, Publisher};
-use crate::coordinator::reports::{BudgetStanding, Job, Known, ProviderStanding};
+use crate::coordinator::reports::{BudgetStanding, Job, Known};
 use crate::coordinator::time::Time;
 use crate::decide::budget::Level;
 use crate::ledger::books::Books;
 use crate::ledger::terms::Terms;
 use crate::ledger::totals::Totals;
+use crate::link::budget_gate::BudgetGate;
 use crate::link::facts::MonthTag;
 use crate::link::gate::Gates;
 use crate::link::latest::Latest;
@@ -434,22 +435,20 @@ impl Coordinator {
         let Self {
             plan, gates, books, ..
         } = self;
-        let standing = |provider: &Provider| {
-            let id = provider.id;
-            let view = books.view(time.now, id)?;
-            Some(ProviderStanding {
-                name: provider.name.clone(),
-                health: view.health,
-                circuit: view.state.name(),
-                headroom: gates.providers[id.index()].headroom(),
-            })
-        };
-        let providers = plan.providers.iter().filter_map(standing).collect();
+        let providers = plan.providers.iter();
+        let providers = providers.filter_map(|one| standing(books, gates, time, one));
+        let providers = providers.collect();
+        let refusals = plan.budgets.callers.iter().map(|budget| {
+            let gate = gates.budgets.get(budget.id.index());
+            (&*budget.caller, gate.map_or(0, BudgetGate::refusals))
+        });
+        let refusals: BTreeMap<&str, u64> = refusals.collect();
         let budgets = books.budgets().map(|view| BudgetStanding {
             caller: view.caller.into(),
             limit: view.limit,
             spent: view.spent,
             alerts: self.alerts.get(view.caller).copied().unwrap_or_default(),
+            refusals: refusals.get(view.caller).copied().unwrap_or_default(),
         });
         Known {
             time,

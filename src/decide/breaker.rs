@@ -261,8 +261,9 @@ impl Breaker {
         self.policy.probe_timeout
     }
 
-    /// The share of failures over the window. While the circuit is open nothing is added to it, so
-    /// that it shows what opened the circuit until that is too old.
+    /// The share of failures over the window. While the circuit is open, its failed probes alone are
+    /// added: it shows what opened the circuit, and that it goes on. When the circuit closes, all of
+    /// them are forgotten.
     pub fn error_rate(&mut self, now: Instant) -> f64 {
         self.window.total(now).error_rate()
     }
@@ -348,6 +349,7 @@ impl Breaker {
         Some(match (signal, permit) {
             (Signal::Success, _) => self.go_closed(Reason::ProbeSucceeded),
             (Signal::Failure, _) => {
+                self.count_probe(now);
                 self.backoff.grow();
                 self.go_open(now, Reason::ProbeFailed)
             }
@@ -369,8 +371,18 @@ impl Breaker {
     /// The probe was not heard of in time.
     fn time_out(&mut self, now: Instant) -> Transition {
         self.late = Some(self.generation);
+        self.count_probe(now);
         self.backoff.grow();
         self.go_open(now, Reason::ProbeTimeout)
+    }
+
+    /// Counts a probe that failed.
+    fn count_probe(&mut self, now: Instant) {
+        let failed = Counts {
+            failures: 1,
+            ..Counts::default()
+        };
+        self.window.add(now, failed);
     }
 
     fn go_open(&mut self, now: Instant, reason: Reason) -> Transition {

@@ -597,6 +597,32 @@ fn reports_show_what_opened_it_until_the_window_has_passed() {
 }
 
 #[test]
+fn failed_probes_count_in_the_error_rate_until_the_circuit_closes() {
+    let rate = |script: &str, second: u64| {
+        let figures = "consecutive_failures: 1, recovery_window: 100s, probe_timeout: 5s";
+        let mut breaker = check(figures, script);
+        breaker.error_rate(Instant::from_millis(second * 1_000))
+    };
+    let failed = "
+        0s    failure          open       consecutive_failures
+        100s  wait             half-open  recovery_window
+        100s  take 1           half-open
+        101s  probe 1 failure  open       probe_failed
+    ";
+    assert_eq!(rate(failed, 102), 1.0);
+    assert_eq!(rate(failed, 162), 0.0);
+    let overdue = "
+        0s    failure          open       consecutive_failures
+        100s  wait             half-open  recovery_window
+        100s  take 1           half-open
+        105s  wait             open       probe_timeout
+    ";
+    assert_eq!(rate(overdue, 106), 1.0);
+    let late = format!("{overdue}\n106s  probe 1 success  closed  probe_succeeded");
+    assert_eq!(rate(&late, 106), 0.0);
+}
+
+#[test]
 fn a_reload_keeps_what_is_known_and_opens_a_circuit_whose_probe_is_out() {
     check(
         "consecutive_failures: 5, recovery_window: 10s, backoff_permille: 2000",

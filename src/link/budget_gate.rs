@@ -21,6 +21,8 @@ struct Words {
     balance: AtomicU64,
     /// What has been spent this month, reservations apart.
     spent: AtomicU64,
+    /// Requests that it did not let through as they were asked for.
+    refusals: AtomicU64,
 }
 
 /// What was taken from a budget's words for one request. Whoever holds it settles it, once.
@@ -38,6 +40,7 @@ impl Default for BudgetGate {
         Self(Arc::new(Padded(Words {
             balance: AtomicU64::new(Word::new(0, 0).to_bits()),
             spent: AtomicU64::new(SpentWord::new(0, NanoUsd::ZERO).to_bits()),
+            refusals: AtomicU64::new(0),
         })))
     }
 }
@@ -87,7 +90,7 @@ impl BudgetGate {
     /// A request has ended and cost this much: what was reserved for it comes back, its cost is
     /// spent. A request of a former month changes nothing.
     pub fn settle(&self, reserved: &Reserved, cost: NanoUsd) {
-        let Words { balance, spent } = &self.0.0;
+        let Words { balance, spent, .. } = &self.0.0;
         let Reserved { month, share } = *reserved;
         // What is spent comes first: whoever sees the balance with it sees it there, too.
         let spend = |bits| Some(SpentWord::from_bits(bits).plus(month.0, cost)?.to_bits());
@@ -100,6 +103,17 @@ impl BudgetGate {
             )
         };
         let _ = balance.fetch_update(Ordering::AcqRel, Ordering::Acquire, settle);
+    }
+
+    /// Counts a request that is refused for good, or served with another model.
+    pub fn count_refusal(&self) {
+        self.0.0.refusals.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests that were refused for good, or served with another model.
+    #[must_use]
+    pub fn refusals(&self) -> u64 {
+        self.0.0.refusals.load(Ordering::Relaxed)
     }
 
     /// What has been spent this month, reservations apart.

@@ -324,6 +324,16 @@ impl ProviderGate {
         )
     }
 
+    /// The limits that are in force: requests and tokens; `None` where there is none.
+    #[must_use]
+    pub fn limits(&self) -> (Option<u64>, Option<u64>) {
+        let limit = |headroom: &Headroom| headroom.limit.unsigned_abs();
+        (
+            self.requests.as_ref().map(limit),
+            self.tokens.as_ref().map(limit),
+        )
+    }
+
     /// Whether the permit of this generation has been taken.
     #[must_use]
     pub fn is_taken(&self, generation: u32) -> bool {

@@ -38,9 +38,11 @@ pub enum Family {
     CircuitState,
     CircuitTransitions,
     Headroom,
+    RateLimit,
     BudgetSpent,
     BudgetLimit,
     BudgetAlerts,
+    BudgetRefusals,
     StateWriteFailures,
     ConfigReloads,
     ShardRequests,
@@ -73,7 +75,7 @@ pub struct Row {
 }
 
 /// All metrics, in the order in which they are shown: the only list of them.
-pub const ROWS: [Row; 37] = [
+pub const ROWS: [Row; 39] = [
     Row {
         family: Family::Requests,
         name: "infermux_requests_total",
@@ -221,6 +223,13 @@ pub const ROWS: [Row; 37] = [
         help: "Requests and tokens that may still be sent within the rate limit's window.",
     },
     Row {
+        family: Family::RateLimit,
+        name: "infermux_rate_limit",
+        kind: Kind::Gauge,
+        labels: &["provider", "kind"],
+        help: "Requests and tokens that a provider may be sent in a minute.",
+    },
+    Row {
         family: Family::BudgetSpent,
         name: "infermux_budget_spent_usd",
         kind: Kind::Gauge,
@@ -241,6 +250,13 @@ pub const ROWS: [Row; 37] = [
         labels: &["caller", "percent"],
         help: "Times that a caller's spend has reached 80 or 100 percent of its budget and the \
                log was told.",
+    },
+    Row {
+        family: Family::BudgetRefusals,
+        name: "infermux_budget_refusals_total",
+        kind: Kind::Counter,
+        labels: &["caller"],
+        help: "Requests that a budget has refused for good, or had served with another model.",
     },
     Row {
         family: Family::StateWriteFailures,

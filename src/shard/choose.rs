@@ -8,6 +8,7 @@ use crate::config::plan::Endpoint;
 use crate::decide::eligible::Eligible;
 use crate::decide::strategy::{Choice, Strategy, choose};
 use crate::exchange::refusal::Down;
+use crate::exchange::checkup;
 use crate::exchange::route::{self, Routed, Survey};
 use crate::link::provider_gate::{Cause, Standing};
 use crate::shard::drive::Job;
@@ -47,7 +48,8 @@ pub(super) fn down<'a>(job: &Job<'a>, now: Instant) -> Vec<Down<'a>> {
         };
         let reason = match (cause, gate.complaint()) {
             (Cause::Unhealthy, Some(complaint)) => {
-                format!("its health check fails: {}", complaint.why).into()
+                let (why, url) = (&complaint.why, checkup::url(shard.plan.provider(id)));
+                format!("its health check fails: {why}, asked for {url}").into()
             }
             (Cause::Unhealthy, None) => "its health check fails".into(),
             (Cause::Circuit, _) => "its circuit is open".into(),

@@ -159,7 +159,11 @@ pub fn admit<'a>(job: &Job<'a>, budget: Option<BudgetId>, turn: Turn) -> Allowan
         }
     };
     let gate = &shard.gates.budgets[id.index()];
-    match (gate.reserve(rules.monthly, decide), &rules.model_override) {
+    let reserved = gate.reserve(rules.monthly, decide);
+    if let Err((_, Admission::RefuseForGood)) = reserved {
+        gate.count_refusal();
+    }
+    match (reserved, &rules.model_override) {
         (Ok(reserved), _) => Allowance::Reserved(Reservation {
             shard,
             budget: id,

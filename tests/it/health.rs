@@ -224,6 +224,17 @@ fn nobody_healthy_is_told_with_a_time() {
     let answer = ask(router.addr(), &chat("x"));
     let told = (answer.status, answer.code());
     assert_eq!(told, (503, "no_healthy_providers".into()));
+    for (candidate, mock) in answer.json()["error"]["candidates"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .zip(&mocks)
+    {
+        let url = format!("http://{}/v1/models", mock.address());
+        let reason = candidate["reason"].as_str().expect("a text");
+        assert_eq!(candidate["provider"], mock.name().as_str());
+        assert!(reason.contains("status 503") && reason.contains(&url), "{reason}");
+    }
     let seconds: u64 = answer
         .header("retry-after")
         .and_then(|seconds| seconds.parse().ok())

@@ -7,6 +7,7 @@
     reason = "tests start threads, share memory and look at the clock; modules of one binary"
 )]
 
+mod alerts;
 mod anthropic;
 mod breaker;
 mod budget;

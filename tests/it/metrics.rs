@@ -332,6 +332,10 @@ infermux_circuit_state{provider="broken"} 2
 infermux_circuit_transitions_total{provider="broken",to="open",reason="consecutive_failures"} 1
 infermux_rate_limit_headroom{provider="limited",kind="requests"} 99
 infermux_rate_limit_headroom{provider="limited",kind="tokens"} 98950
+infermux_rate_limit{provider="limited",kind="requests"} 100
+infermux_rate_limit{provider="limited",kind="tokens"} 100000
+infermux_budget_refusals_total{caller="team"} 0
+infermux_budget_refusals_total{caller="poor"} 1
 infermux_budget_spent_usd{caller="team"} 1.7
 infermux_budget_spent_usd{caller="poor"} 0
 infermux_budget_limit_usd{caller="team"} 1
