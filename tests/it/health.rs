@@ -233,7 +233,10 @@ fn nobody_healthy_is_told_with_a_time() {
         let url = format!("http://{}/v1/models", mock.address());
         let reason = candidate["reason"].as_str().expect("a text");
         assert_eq!(candidate["provider"], mock.name().as_str());
-        assert!(reason.contains("status 503") && reason.contains(&url), "{reason}");
+        assert!(
+            reason.contains("status 503") && reason.contains(&url),
+            "{reason}"
+        );
     }
     let seconds: u64 = answer
         .header("retry-after")
