@@ -11,7 +11,8 @@ use crate::ledger::totals::SeriesTotal;
 use crate::link::histogram::{Histogram, HistogramSum};
 use crate::link::meters::{Counter, Gauge, LoopMeter, NOBODY, ProviderMeter, STATUSES, Series};
 use crate::link::orders::Health;
-use crate::report::metrics::{Buckets, Exposition, Family};
+use crate::report::exposition::{Buckets, Exposition};
+use crate::report::metrics::Family;
 use crate::sys::process;
 
 /// One of the counters of a series.

@@ -261,9 +261,9 @@ impl Breaker {
         self.policy.probe_timeout
     }
 
-    /// The share of failures over the window. While the circuit is open, its failed probes alone are
-    /// added: it shows what opened the circuit, and that it goes on. When the circuit closes, all of
-    /// them are forgotten.
+    /// The share of failures over the window. While the circuit is open, only its failed probes are
+    /// added: it shows what opened the circuit, and that it goes on. What opened a circuit is
+    /// forgotten when it closes.
     pub fn error_rate(&mut self, now: Instant) -> f64 {
         self.window.total(now).error_rate()
     }

@@ -4,6 +4,7 @@ pub mod access_line;
 pub mod changes;
 pub mod costs;
 pub mod escape;
+pub mod exposition;
 pub mod latency;
 pub mod line;
 pub mod metrics;
