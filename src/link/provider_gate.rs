@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 
-use crate::base::time::{Instant, WallTime};
+use crate::base::time::Instant;
 use crate::link::Padded;
+use crate::link::complaint::Complaint;
 use crate::link::orders::{Circuit, Health};
 
 /// One provider's words, and what one configuration limits. What is not limited touches no shared
@@ -21,17 +22,6 @@ pub struct ProviderGate {
     check_interval: Duration,
     counts: Counts,
     complaint: Arc<ArcSwapOption<Complaint>>,
-}
-
-/// What the last health check that did not succeed has found. Only who reports or refuses reads it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Complaint {
-    /// What was wrong.
-    pub why: Box<str>,
-    /// When.
-    pub at: WallTime,
-    /// Since when no check has succeeded.
-    pub since: WallTime,
 }
 
 /// What limits count in, whether or not they are in force: one configuration takes it over from the

@@ -9,9 +9,9 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use crate::base::ids::{ProviderId, ShardId};
 use crate::base::range::Range;
 use crate::base::time::WallTime;
+use crate::link::complaint::Complaint;
 use crate::link::facts::Fact;
 use crate::link::orders::Health;
-use crate::link::provider_gate::Complaint;
 
 /// What the coordinator receives.
 #[derive(Debug)]
