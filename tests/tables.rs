@@ -1,42 +1,95 @@
-//! The README's tables have one source each; a stale one is written anew, and the test fails.
-//! Every configuration that users are shown is run through `validate --strict`.
+//! The pages for users: their tables have one source each, and a stale one is written anew, which
+//! fails the test. Every configuration that is shown is run through `validate --strict`, every
+//! command is read by the command line's own parser, and every link leads somewhere.
 
 #[path = "support/configurations.rs"]
 mod configurations;
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clap::CommandFactory;
+use clap::{CommandFactory, Parser};
 use infermux::cli::flags::Arguments;
 use infermux::exchange::refusal::TABLE;
 use infermux::report::metrics::ROWS;
 
 #[test]
-fn the_tables_of_the_readme_are_up_to_date() {
-    let path = readme();
-    let text = std::fs::read_to_string(&path).unwrap();
-    let tables = [
-        ("commands", commands()),
-        ("errors", errors()),
-        ("keys", keys()),
-        ("metrics", metrics()),
-    ];
-    let fresh = tables.iter().fold(text.clone(), |text, (name, table)| {
-        filled(&text, name, table)
-    });
-    if fresh != text {
-        std::fs::write(&path, fresh).unwrap();
-        panic!("README.md had a stale table; it has been written anew");
+fn the_tables_are_up_to_date() {
+    for (page, name, table) in [
+        ("docs/operations.md", "commands", commands()),
+        ("docs/troubleshooting.md", "errors", errors()),
+        ("docs/configuration.md", "keys", keys()),
+        ("docs/operations.md", "metrics", metrics()),
+    ] {
+        let path = root().join(page);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let fresh = filled(&text, name, &table);
+        if fresh != text {
+            std::fs::write(&path, fresh).unwrap();
+            panic!("{page} had a stale table; it has been written anew");
+        }
     }
+}
+
+/// One sitting: whoever wants to know more finds it in `docs`.
+#[test]
+fn the_readme_is_short() {
+    let text = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let lines = text.lines().count();
+    assert!(lines <= 200, "README.md has {lines} lines");
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let mut count = 0;
+    for page in configurations::pages() {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for link in links(&text) {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() {
+                page.clone()
+            } else {
+                page.parent().expect("a folder").join(file)
+            };
+            assert!(target.exists(), "{}: {link} leads nowhere", page.display());
+            let has_anchor = anchor.is_empty() || anchors(&target).iter().any(|one| one == anchor);
+            assert!(has_anchor, "{}: {link} has no heading", page.display());
+            count += 1;
+        }
+    }
+    assert!(count >= 20, "{count} links");
+}
+
+#[test]
+fn every_command_that_is_shown_can_be_read() {
+    let mut count = 0;
+    for page in configurations::pages() {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for line in commands_in(&text) {
+            let words = line.split_whitespace();
+            let read = Arguments::try_parse_from(words);
+            let fault = read.err().filter(|fault| fault.use_stderr());
+            assert!(fault.is_none(), "{}: `{line}`: {fault:?}", page.display());
+            count += 1;
+        }
+    }
+    assert!(count >= 6, "{count} commands");
 }
 
 #[test]
 fn every_configuration_that_is_shown_is_valid() {
     let all = configurations::all();
-    for page in ["README.md", "tools/deploy/examples", "tests/golden"] {
+    for (page, least) in [
+        ("README.md", 1),
+        ("docs/", 4),
+        ("tools/deploy/examples", 3),
+        ("tests/golden", 3),
+    ] {
         let count = all.iter().filter(|(name, _)| name.contains(page)).count();
-        assert!(count >= 3, "{count} configurations in {page}");
+        assert!(count >= least, "{count} configurations in {page}");
     }
     for (name, text) in all {
         if let Err(faults) = configurations::judged(&text) {
@@ -136,6 +189,44 @@ fn filled(text: &str, name: &str, table: &str) -> String {
     format!("{before}{start}{table}<!-- end -->{after}")
 }
 
-fn readme() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")
+/// What the links of a page say: `](target)`, and `src="target"` of pictures.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let after = |start: &'static str, end: char| {
+        let parts = text.split(start).skip(1);
+        parts.filter_map(move |part| part.split_once(end).map(|(link, _)| link))
+    };
+    after("](", ')').chain(after("src=\"", '"'))
+}
+
+/// The headings of a page, as links name them.
+fn anchors(page: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(page).unwrap();
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let anchor = |line: &str| {
+        let words = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = words
+            .chars()
+            .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.collect::<String>().replace(' ', "-")
+    };
+    headings.map(anchor).collect()
+}
+
+/// Each command line of infermux in the shell blocks of a page, without its comment and without
+/// what follows a pipe or `&&`.
+fn commands_in(text: &str) -> Vec<&str> {
+    let blocks = text.split("```sh\n").skip(1);
+    let lines = blocks.flat_map(|block| block.split("```").next().unwrap_or_default().lines());
+    let parts = lines.flat_map(|line| line.split("&&"));
+    parts
+        .filter(|part| part.trim().starts_with("infermux "))
+        .map(|part| {
+            let end = part.find(['#', '|', '>']).unwrap_or(part.len());
+            part[..end].trim()
+        })
+        .collect()
+}
+
+fn root() -> &'static Path {
+    configurations::root()
 }

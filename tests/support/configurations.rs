@@ -4,19 +4,24 @@ use std::path::{Path, PathBuf};
 
 use infermux::config::{Environment, Lookup, Options, Strictness};
 
-/// Each with its place: those of the README, those that were published, those to deploy.
+/// The pages for users.
+pub(crate) fn pages() -> Vec<PathBuf> {
+    let mut pages: Vec<PathBuf> = files("docs");
+    pages.retain(|page| page.extension().is_some_and(|kind| kind == "md"));
+    pages.extend(["README.md", "tools/deploy/README.md"].map(|page| root().join(page)));
+    pages
+}
+
+/// Each with its place: those of the pages, those that were published, those to deploy.
 pub(crate) fn all() -> Vec<(String, String)> {
     let mut all = Vec::new();
-    for page in ["README.md", "tools/deploy/README.md"] {
-        let text = std::fs::read_to_string(root().join(page)).unwrap_or_default();
+    for page in pages() {
+        let text = std::fs::read_to_string(&page).unwrap_or_default();
         let blocks = blocks(&text).into_iter().enumerate();
-        all.extend(blocks.map(|(i, block)| (format!("{page}, block {i}"), block)));
+        all.extend(blocks.map(|(i, block)| (format!("{}, block {i}", page.display()), block)));
     }
     for folder in ["tests/golden/config", "tools/deploy/examples"] {
-        let files = std::fs::read_dir(root().join(folder)).expect("a folder");
-        let mut files: Vec<PathBuf> = files.map(|file| file.expect("a file").path()).collect();
-        files.sort();
-        all.extend(files.iter().map(|file| {
+        all.extend(files(folder).iter().map(|file| {
             let text = std::fs::read_to_string(file).expect("text");
             (file.display().to_string(), text)
         }));
@@ -64,6 +69,14 @@ fn blocks(text: &str) -> Vec<String> {
     [between("```yaml\n", "\n```"), between("<<'YML'\n", "\nYML")].concat()
 }
 
-fn root() -> &'static Path {
+/// The files of a folder, in the order of their names.
+fn files(folder: &str) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(root().join(folder)).expect("a folder");
+    let mut files: Vec<PathBuf> = files.map(|file| file.expect("a file").path()).collect();
+    files.sort();
+    files
+}
+
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }

@@ -124,7 +124,7 @@ fn count(line: &str) -> Option<(String, u64)> {
     Some((name.to_owned(), figure))
 }
 
-/// The figures, as the table in README has them.
+/// The figures, as the table in docs/performance.md has them.
 fn table(nanos: &[(String, f64)], counts: &Figures<u64>) -> String {
     let row = |(name, nanos): &(String, f64)| {
         let count = counts.get(name).map_or("?".to_owned(), u64::to_string);
