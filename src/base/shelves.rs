@@ -231,7 +231,7 @@ mod tests {
             for shelf in 0..4 {
                 shelves.clear(shelf);
             }
-            prop_assert!(shelves.is_empty() && shelves.len() == 0);
+            prop_assert_eq!((shelves.is_empty(), shelves.len()), (true, 0));
         }
     }
 }

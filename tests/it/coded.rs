@@ -29,9 +29,11 @@ fn raw(text: &[u8]) -> Vec<u8> {
     writer.finish().expect("room")
 }
 
+/// What a coding makes of a body.
+type Encode = fn(&[u8]) -> Vec<u8>;
+
 /// The codings, by their names.
-const CODINGS: [(&str, fn(&[u8]) -> Vec<u8>); 3] =
-    [("gzip", gzip), ("deflate", zlib), ("deflate", raw)];
+const CODINGS: [(&str, Encode); 3] = [("gzip", gzip), ("deflate", zlib), ("deflate", raw)];
 
 fn post(client: &mut Client, fields: &str, body: &[u8]) -> Answer {
     let head = format!(

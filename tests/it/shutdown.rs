@@ -347,7 +347,7 @@ fn connections_that_wait_for_a_place_are_served_or_told() {
     for listener in ["", "management_listen: '127.0.0.1:0'\n"] {
         for (model, grace, status) in [("s", "20s", 200), ("e", "500ms", 503)] {
             let server = format!("{listener}server: {{shards: 1, max_connections: 1}}\n");
-            let start = Start::with(&config_of(&[provider.clone()], &server));
+            let start = Start::with(&config_of(std::slice::from_ref(&provider), &server));
             let mut router = start.args(&["--graceful-shutdown", grace]).go();
             let mut busy = Client::connect(router.addr());
             let body = streamed_chat("x y z").replace("\"m\"", &format!("\"{model}\""));
