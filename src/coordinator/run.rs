@@ -495,3 +495,7 @@ const TURN: usize = 256;
 const LOOK_AT_PERMITS: Duration = Duration::from_millis(50);
 /// Pause between two looks at questions that wait for facts.
 const LOOK_AT_QUESTIONS: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;
