@@ -317,6 +317,8 @@ fn access() -> Access<'static> {
         counted: Counted::ByProvider,
         model_override: None,
         dropped: None,
+        upstream_request_id: None,
+        provider_error: None,
         error: None,
     }
 }
