@@ -1,6 +1,7 @@
 //! Steps on bytes: what a shard does between reading from one socket and writing to the other.
 
 use std::hint::black_box;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use infermux::base::ids::{ProviderId, ShardId};
@@ -26,7 +27,7 @@ use infermux::exchange::{answer as answers, inbound};
 use infermux::link::facts::MonthTag;
 use infermux::link::meters::{self, Kept, Priced};
 use infermux::report::access_line::{self as log, Access, Counted};
-use infermux::report::line::{Format, Lines, Timestamps};
+use infermux::report::line::{Format, Level, Lines, Timestamps};
 use infermux::shard::meters::{Line, Meters};
 use infermux::wire::body::Body;
 use infermux::wire::chunked::{Piece, write_chunk_head};
@@ -102,6 +103,12 @@ pub(crate) fn outbound_head() -> Run {
             credential: Credential::Caller(key),
             key: KeyOwner::Caller,
             request_id: "0123456789abcdef0123456789abcdef",
+            level: Level::Info,
+            address: Some(Ipv4Addr::LOCALHOST.into()),
+            method: Some("POST"),
+            path: Some("/v1/chat/completions"),
+            endpoint: Some("chat_completions"),
+            stream: Some(false),
             caller: (&head, black_box(bytes)),
         };
         prefixes.write(Endpoint::ChatCompletions, &request, 229, &mut out);

@@ -85,6 +85,10 @@ pub const ANSWER_BODY_BYTES_MAX: usize = 512 << 20;
 pub const ERROR_MESSAGE_BYTES_MAX: usize = 2 << 10;
 /// Longest text of a provider's error that a log line has, in bytes.
 pub const LOGGED_ERROR_BYTES_MAX: usize = 500;
+/// Longest path of a request that a log line has, in bytes.
+pub const LOGGED_PATH_BYTES_MAX: usize = 256;
+/// Longest method of a request that a log line has, in bytes.
+pub const LOGGED_METHOD_BYTES_MAX: usize = 16;
 /// Longest value of an attribution header or request id that is kept, in bytes.
 pub const LABEL_BYTES_MAX: usize = 256;
 /// Longest request id that is taken from a caller, in bytes; a longer one is replaced.

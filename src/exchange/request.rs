@@ -3,6 +3,7 @@
 use crate::base::time::Instant;
 use crate::exchange::attribution::Attribution;
 use crate::exchange::headers::Totals;
+use crate::exchange::origin::Origin;
 use crate::exchange::refusal::{Body, Connection, Envelope};
 use crate::exchange::request_id::RequestId;
 use crate::link::gate::Audience;
@@ -26,6 +27,8 @@ pub struct Request {
     pub connection: Connection,
     /// Whether the answer has a body.
     pub body: Body,
+    /// Where it comes from, for the log.
+    pub origin: Origin,
     /// A header that says who is asking, and stands there twice: whoever is meant is unknown.
     pub repeated: Option<&'static str>,
 }
@@ -90,6 +93,7 @@ impl Request {
             } else {
                 Body::Sent
             },
+            origin: Origin::UNKNOWN,
             repeated,
         }
     }
@@ -106,6 +110,7 @@ impl Request {
             version: Version::Http11,
             connection: Connection::Close,
             body: Body::Sent,
+            origin: Origin::UNKNOWN,
             repeated: None,
         }
     }

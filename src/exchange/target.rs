@@ -18,6 +18,20 @@ pub enum Target {
     Manage(Manage),
 }
 
+impl Target {
+    /// The endpoint's name, for the log.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Infer(Endpoint::ChatCompletions) => "chat_completions",
+            Self::Infer(Endpoint::Completions) => "completions",
+            Self::Infer(Endpoint::Embeddings) => "embeddings",
+            Self::Models | Self::Model(_) => "models",
+            Self::Manage(_) => "management",
+        }
+    }
+}
+
 /// What an operator asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Manage {

@@ -1,5 +1,7 @@
 //! The one line that every request leaves in the log.
 
+use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::base::money::NanoUsd;
@@ -13,6 +15,18 @@ use crate::report::line::{Level, Lines};
 pub struct Access<'a> {
     /// The request's id.
     pub request_id: &'a str,
+    /// Whose it is decides how severe the line is.
+    pub level: Level,
+    /// The caller's address.
+    pub address: Option<IpAddr>,
+    /// The method.
+    pub method: Option<&'a str>,
+    /// The path, without the query.
+    pub path: Option<&'a str>,
+    /// The endpoint's name.
+    pub endpoint: Option<&'a str>,
+    /// Whether a stream was asked for, where the body has said it.
+    pub stream: Option<bool>,
     /// Who asked.
     pub caller: Option<&'a str>,
     /// For which project.
@@ -70,8 +84,25 @@ pub enum Counted {
 /// Appends the line.
 pub fn access_line(lines: &mut Lines, out: &mut Vec<u8>, now: WallTime, access: &Access<'_>) {
     let mut line = lines
-        .begin(out, now, Level::Info, "request")
-        .text("request_id", access.request_id)
+        .begin(out, now, access.level, "request")
+        .text("request_id", access.request_id);
+    if let Some(address) = access.address {
+        let mut text = AddressText {
+            bytes: [0; ADDRESS_BYTES_MAX],
+            length: 0,
+        };
+        // It has room for any address.
+        let _ = write!(text, "{address}");
+        line = line.text("address", text.as_str());
+    }
+    line = line
+        .text_if("method", access.method)
+        .text_if("path", access.path)
+        .text_if("endpoint", access.endpoint);
+    if let Some(stream) = access.stream {
+        line = line.figure("stream", stream);
+    }
+    line = line
         .text_if("caller", access.caller)
         .text_if("project", access.project)
         .text_if("env", access.env)
@@ -109,6 +140,33 @@ pub fn access_line(lines: &mut Lines, out: &mut Vec<u8>, now: WallTime, access: 
         .end();
 }
 
+/// The text of an address, made without memory of its own.
+struct AddressText {
+    bytes: [u8; ADDRESS_BYTES_MAX],
+    length: usize,
+}
+
+/// Longest text of an IP address, in bytes.
+const ADDRESS_BYTES_MAX: usize = 45;
+
+impl AddressText {
+    fn as_str(&self) -> &str {
+        let bytes = self.bytes.get(..self.length).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Write for AddressText {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let end = self.length + text.len();
+        let room = self.bytes.get_mut(self.length..end);
+        room.ok_or(std::fmt::Error)?
+            .copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +174,12 @@ mod tests {
 
     const BARE: Access<'_> = Access {
         request_id: "r-1",
+        level: Level::Info,
+        address: None,
+        method: None,
+        path: None,
+        endpoint: None,
+        stream: None,
         caller: None,
         project: None,
         env: None,
@@ -163,6 +227,11 @@ mod tests {
     #[test]
     fn says_everything_that_is_known() {
         let full = Access {
+            address: Some("2001:db8::7".parse().unwrap()),
+            method: Some("POST"),
+            path: Some("/v1/\"x"),
+            endpoint: Some("chat_completions"),
+            stream: Some(false),
             caller: Some("team a\n"),
             project: Some("search"),
             env: Some("prod"),
@@ -188,7 +257,9 @@ mod tests {
         assert_eq!(
             line(Format::Json, &full),
             "{\"time\":\"2026-11-23T08:13:26.123Z\",\"level\":\"info\",\"message\":\"request\",\
-             \"request_id\":\"r-1\",\"caller\":\"team a\\n\",\"project\":\"search\",\
+             \"request_id\":\"r-1\",\"address\":\"2001:db8::7\",\"method\":\"POST\",\
+             \"path\":\"/v1/\\\"x\",\"endpoint\":\"chat_completions\",\"stream\":false,\
+             \"caller\":\"team a\\n\",\"project\":\"search\",\
              \"env\":\"prod\",\"provider\":\"openai\",\"model\":\"gpt-4o\",\
              \"strategy\":\"round_robin\",\"group\":\"fast\",\"status\":200,\"attempts\":2,\
              \"latency_ms\":0.250,\"first_byte_ms\":120.000,\"prompt_tokens\":12,\

@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -26,6 +27,8 @@ use crate::wire::head::Head;
 pub struct Caller {
     /// The connection.
     pub socket: Socket,
+    /// The address at its other end.
+    pub address: IpAddr,
     /// The current request, and what has arrived behind it.
     ///
     /// Shared, so that a large body is sent from here to one provider after another; nobody else
@@ -68,7 +71,7 @@ impl Caller {
     pub async fn new(
         shard: &Loop,
         tls: Option<Arc<ServerConfig>>,
-        stream: TcpStream,
+        (stream, address): (TcpStream, IpAddr),
     ) -> io::Result<Self> {
         let mut socket = Socket::new(stream, shard);
         if let Some(config) = tls {
@@ -81,6 +84,7 @@ impl Caller {
         }
         Ok(Self {
             socket,
+            address,
             bytes: Rc::default(),
             head: Head::default(),
             out: Vec::new(),

@@ -1,5 +1,6 @@
 //! One caller's connection from accept to close: request after request.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use monoio::net::TcpStream;
 
 use crate::base::limits::{LINGER_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, TARGET_BYTES_MAX};
 use crate::base::time::Instant;
+use crate::exchange::origin::Origin;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
 use crate::exchange::target::Door;
@@ -24,11 +26,11 @@ use crate::wire::body::Body;
 use crate::wire::chunked::Piece;
 use crate::wire::head::{Arrival, Framing, HeadFault};
 
-/// Serves one connection to its end.
-pub async fn serve(place: Place, stream: TcpStream) {
+/// Serves one connection, from the caller at that address, to its end.
+pub async fn serve(place: Place, (stream, address): (TcpStream, IpAddr)) {
     let current = &**place.current();
     let tls = current.shard().era.tls_accept(current.door);
-    let Ok(mut caller) = Caller::new(current, tls, stream).await else {
+    let Ok(mut caller) = Caller::new(current, tls, (stream, address)).await else {
         return;
     };
     let mut turn = Turn::First;
@@ -68,20 +70,24 @@ async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>
         Err(Stop::Gone) => return After::Close,
         Err(Stop::Refused(refusal)) => {
             // What the bytes mean is unknown, so there is no id or attribution to take from them.
-            let request = Request::unreadable(random(), clock::now());
+            let mut request = Request::unreadable(random(), clock::now());
+            request.origin = Origin::of_address(caller.address);
             refuse::refuse_last(shard, caller, &request, &refusal).await;
             linger(caller).await;
             return After::Close;
         }
     }
     let mut request = Request::read(&caller.head, &caller.bytes, random(), clock::now());
+    if shard.lines.is_some() {
+        request.origin = Origin::read(caller.address, &caller.head, &caller.bytes);
+    }
     if shard.door == Door::Operators {
         request.audience = Audience::Operators;
     }
     let _busy = shard.meters.busy(request.audience);
     let arrived = caller.bytes.len();
     let message = Rc::clone(&caller.bytes);
-    let target = match drive::check(shard, &request, &caller.head, &message) {
+    let target = match drive::check(shard, &mut request, &caller.head, &message) {
         Ok(target) => target,
         Err(refusal) => return refuse_early(shard, caller, &request, &refusal).await,
     };

@@ -80,7 +80,7 @@ pub struct Job<'a> {
 /// The request is refused, whatever its body says.
 pub fn check<'a>(
     shard: &Shard,
-    request: &Request,
+    request: &mut Request,
     head: &Head,
     bytes: &'a [u8],
 ) -> Result<Target, Refusal<'a>> {
@@ -90,6 +90,7 @@ pub fn check<'a>(
     let target = std::str::from_utf8(&bytes[head.target.clone()])
         .map_err(|_| Refusal::Malformed("the request target is not valid"))?;
     let (_, target) = target::read(shard.door, &bytes[head.method.clone()], target)?;
+    request.origin.endpoint = Some(target.name());
     let authorization = head.value(bytes, "authorization");
     match &target {
         // The page has no data in it: what it shows, it asks for with the token.
@@ -148,6 +149,7 @@ async fn infer(
     };
     let mut record = Record::new(shard, request);
     record.model = Some(&ask.model);
+    record.stream = (endpoint != Endpoint::Embeddings).then_some(ask.stream);
     #[cfg(debug_assertions)]
     mishap::play(caller);
     let Some(routed) = choose::route(shard, endpoint, &ask.model) else {

@@ -1,7 +1,7 @@
 //! Accepts connections.
 
 use std::io;
-use std::net::TcpListener as StdListener;
+use std::net::{IpAddr, TcpListener as StdListener};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::sys::listen;
 pub async fn run(current: Rc<Current>, listener: TcpListener) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => admit(&current, stream).await,
+            Ok((stream, from)) => admit(&current, (stream, from.ip())).await,
             Err(_) if !current.process.is_taking() => return,
             Err(fault) => recover(&current, &fault).await,
         }
@@ -36,11 +36,11 @@ pub async fn close(current: &Rc<Current>, listener: &StdListener) {
     let mut ready = listener.set_nonblocking(true).is_ok();
     while ready {
         match listener.accept() {
-            Ok((stream, _)) => {
+            Ok((stream, from)) => {
                 let blocks = current.driver == Driver::Epoll;
                 ready = stream.set_nonblocking(blocks).is_ok();
                 if let Ok(stream) = TcpStream::from_std(stream) {
-                    start(current, stream, Place::find(current));
+                    start(current, (stream, from.ip()), Place::find(current));
                 }
             }
             Err(fault) if lacks_descriptors(&fault) => {
@@ -54,15 +54,15 @@ pub async fn close(current: &Rc<Current>, listener: &StdListener) {
     let _ = socket2::SockRef::from(listener).shutdown(std::net::Shutdown::Both);
 }
 
-/// Starts serving `stream`. Where all places are taken, the connection waits here and no further
-/// one is accepted: nothing is dropped, the kernel's queue holds the rest.
-async fn admit(current: &Rc<Current>, stream: TcpStream) {
+/// Starts serving a connection. Where all places are taken, it waits here and no further one is
+/// accepted: nothing is dropped, the kernel's queue holds the rest.
+async fn admit(current: &Rc<Current>, connection: (TcpStream, IpAddr)) {
     let mut told = false;
     loop {
         let place = Place::find(current);
         // Once the process drains, its request waits for a place.
         if place.is_some() || !current.process.is_taking() {
-            return start(current, stream, place);
+            return start(current, connection, place);
         }
         if !std::mem::replace(&mut told, true) {
             tracing::warn!("server.max_connections is reached: accepting pauses");
@@ -72,9 +72,9 @@ async fn admit(current: &Rc<Current>, stream: TcpStream) {
 }
 
 /// The connection has been counted.
-fn start(current: &Rc<Current>, stream: TcpStream, place: Option<Audience>) {
+fn start(current: &Rc<Current>, connection: (TcpStream, IpAddr), place: Option<Audience>) {
     let place = Place::new(Rc::clone(current), place);
-    guarded::spawn_for_one(connection::serve(place, stream));
+    guarded::spawn_for_one(connection::serve(place, connection));
 }
 
 /// Waits where accepting failed for want of something, most likely descriptors: then connections

@@ -16,6 +16,7 @@ use crate::link::facts::MonthTag;
 use crate::link::gate::Audience;
 use crate::link::meters::{Kept, Priced, Series};
 use crate::report::access_line::{Access, Counted, access_line};
+use crate::report::line::Level;
 use crate::shard::meters::Line;
 use crate::shard::run::Shard;
 use crate::shard::spend::Reservation;
@@ -31,6 +32,8 @@ pub struct Record<'a> {
     request: &'a Request,
     /// The model that the caller asked for.
     pub model: Option<&'a str>,
+    /// Whether the caller asked for a stream; `None`: its body was not read that far.
+    pub stream: Option<bool>,
     /// How the provider was chosen.
     pub strategy: Option<Strategy>,
     /// The matching group.
@@ -180,6 +183,7 @@ impl<'a> Record<'a> {
             shard,
             request,
             model: None,
+            stream: None,
             strategy: None,
             group: None,
             asked: None,
@@ -347,6 +351,13 @@ impl<'a> Record<'a> {
         let Some(lines) = &self.shard.lines else {
             return;
         };
+        let level = match self.request.audience {
+            Audience::Callers => Level::Info,
+            // Probes and scrapers ask again and again.
+            Audience::Operators if tracing::enabled!(tracing::Level::DEBUG) => Level::Debug,
+            Audience::Operators => return,
+        };
+        let origin = &self.request.origin;
         let now = clock::now();
         let started = self.request.started;
         let label = |label: &'a Option<Label>| label.as_ref().map(Label::as_str);
@@ -354,6 +365,12 @@ impl<'a> Record<'a> {
         let panicked = std::thread::panicking();
         let access = Access {
             request_id: self.request.id.as_str(),
+            level,
+            address: origin.address,
+            method: origin.method(),
+            path: origin.path(),
+            endpoint: origin.endpoint,
+            stream: self.stream,
             caller: label(&attribution.caller),
             project: label(&attribution.project),
             env: label(&attribution.env),

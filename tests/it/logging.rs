@@ -406,3 +406,188 @@ fn the_line_of_a_502_has_what_the_last_provider_said() {
     let line = line_with(&router, &["status=502", "provider=alpha"]);
     assert!(!line.contains("second"), "{line}");
 }
+
+#[test]
+fn a_line_says_where_a_request_comes_from_and_what_it_asks_for() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let rest = "server: {shards: 2}\nlog: {format: json}\n";
+    let rest = format!("auth: {{mode: static_key, key: the-static-key}}\n{rest}");
+    let router = Router::start(&config_of(&[provider(&alpha, &[])], &rest));
+    let key = "Authorization: Bearer the-static-key\r\n";
+    let embeddings = json!({"model": "m", "input": "x"}).to_string();
+    let completion = json!({"model": "m", "prompt": "x", "stream": true}).to_string();
+    let long = format!("/v1/{}", "a".repeat(1_000));
+    let (chats, none) = ("chat_completions", Value::Null);
+    for (method, target, headers, body, endpoint, stream) in [
+        (
+            "POST",
+            "/v1/chat/completions?key=hush",
+            key,
+            chat("x"),
+            json!(chats),
+            json!(false),
+        ),
+        (
+            "POST",
+            "/v1/chat/completions",
+            key,
+            streamed_chat("x"),
+            json!(chats),
+            json!(true),
+        ),
+        (
+            "POST",
+            "/v1/completions",
+            key,
+            completion,
+            json!("completions"),
+            json!(true),
+        ),
+        (
+            "POST",
+            "/v1/embeddings",
+            key,
+            embeddings,
+            json!("embeddings"),
+            none.clone(),
+        ),
+        // Refused before the body is read, and by what the body says.
+        (
+            "POST",
+            "/v1/chat/completions",
+            "",
+            chat("x"),
+            json!(chats),
+            none.clone(),
+        ),
+        (
+            "POST",
+            "/v1/chat/completions",
+            key,
+            "{}".into(),
+            json!(chats),
+            none.clone(),
+        ),
+        (
+            "GET",
+            "/v1/models",
+            key,
+            String::new(),
+            json!("models"),
+            none.clone(),
+        ),
+        (
+            "GET",
+            "/v1/models/m",
+            key,
+            String::new(),
+            json!("models"),
+            none.clone(),
+        ),
+        (
+            "PUT",
+            "/v1/\"a\"=b",
+            key,
+            String::new(),
+            none.clone(),
+            none.clone(),
+        ),
+        (
+            "DELETE",
+            &long,
+            key,
+            String::new(),
+            none.clone(),
+            none.clone(),
+        ),
+    ] {
+        let before = lines_of(&router).len();
+        let mut client = Client::connect(router.addr());
+        let length = body.len();
+        client.send(&format!(
+            "{method} {target} HTTP/1.1\r\nHost: a\r\n{headers}\
+             Content-Length: {length}\r\n\r\n{body}"
+        ));
+        client.answer();
+        let lines = wait_for_lines(&router, before + 1);
+        let line: Value = serde_json::from_str(&lines[before]).expect("JSON");
+        let path = target.split('?').next().unwrap_or_default();
+        let path = &path[..path.len().min(256)];
+        assert_eq!(line["address"], "127.0.0.1", "{line}");
+        assert_eq!(
+            (&line["method"], &line["path"]),
+            (&json!(method), &json!(path))
+        );
+        assert_eq!(
+            (&line["endpoint"], &line["stream"]),
+            (&endpoint, &stream),
+            "{line}"
+        );
+    }
+    Client::connect(router.addr()).send("nonsense\r\n\r\n");
+    let line = wait_for_lines(&router, 11).pop().expect("a line");
+    assert!(line.contains("\"status\":400"), "{line}");
+    assert!(line.contains("\"address\":\"127.0.0.1\""), "{line}");
+    assert!(!line.contains("\"path\""), "{line}");
+}
+
+#[test]
+fn addresses_of_either_family_are_told_as_they_are() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let config = config_of(&[provider(&alpha, &[])], "").replace("127.0.0.1:0", "[::]:0");
+    let router = Router::start(&config);
+    let port = router.addr().port();
+    for (place, told) in [
+        ("127.0.0.1", "address=127.0.0.1 "),
+        ("[::1]", "address=::1 "),
+    ] {
+        let addr = format!("{place}:{port}").parse().expect("an address");
+        assert_eq!(Client::connect(addr).chat(&chat("x")).status, 200);
+        line_with(&router, &[told, "method=POST path=/v1/chat/completions"]);
+    }
+}
+
+#[test]
+fn operators_calls_are_told_at_debug_only() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let calls = ["health", "ready", "status", "metrics?x=1", "nothing", ""];
+    for (level, management) in [
+        ("debug", true),
+        ("debug", false),
+        ("info", true),
+        ("info", false),
+    ] {
+        let listen = if management {
+            "management_listen: \"127.0.0.1:0\"\n"
+        } else {
+            ""
+        };
+        let rest = format!("{listen}log: {{level: {level}}}\n");
+        let router = Router::start(&config_of(&[provider(&alpha, &[])], &rest));
+        let addr = if management {
+            router.management()
+        } else {
+            router.addr()
+        };
+        for call in calls {
+            let mut client = Client::connect(addr);
+            client.get(&format!("/_infermux/{call}"));
+            client.answer_to("GET");
+        }
+        assert_eq!(Client::connect(router.addr()).chat(&chat("x")).status, 200);
+        line_with(&router, &["INFO ", "endpoint=chat_completions"]);
+        if level == "debug" {
+            let line = line_with(&router, &["DEBUG request", "path=/_infermux/metrics"]);
+            assert!(line.contains("method=GET"), "{line}");
+            assert!(line.contains("endpoint=management status=200"), "{line}");
+            line_with(
+                &router,
+                &["DEBUG request", "path=/_infermux/nothing status=404"],
+            );
+        } else {
+            // What the other loop has to say is written within 10 ms; this one asks it again.
+            let lines = wait_for_lines(&router, 1);
+            assert_eq!(lines.len(), 1, "{lines:?}");
+        }
+    }
+}
