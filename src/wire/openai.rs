@@ -12,7 +12,10 @@ use crate::wire::splice::Splice;
 
 use keys::{Key, Keys};
 
+mod arriving;
 mod keys;
+
+pub use arriving::Arriving;
 
 /// What a request asks for, as far as the router must know; spans are places in its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +23,8 @@ pub struct Ask<'a> {
     /// The model's name.
     pub model: Cow<'a, str>,
     /// The model's name as the body has it: a JSON string with its quotes.
+    pub model_json: Cow<'a, str>,
+    /// Where that stands.
     pub model_span: Range<usize>,
     /// Whether the answer is to be streamed.
     pub stream: bool,
@@ -127,6 +132,13 @@ pub fn read_ask(body: &[u8]) -> Result<Ask<'_>, AskFault> {
         at: std::str::from_utf8(body).map_or_else(|error| error.valid_up_to(), str::len),
     })?;
     let keys = Keys::of(text).map_err(|error| fault_of(&error))?;
+    let prompt = [Key::Messages, Key::Prompt, Key::Input];
+    let prompt = prompt.into_iter().filter_map(|key| keys.raw(key));
+    ask_of(body, &keys, prompt.map(prompt_bytes).sum())
+}
+
+/// What the `body` with these keys asks for.
+fn ask_of<'a>(body: &'a [u8], keys: &Keys<'a>, prompt_bytes: usize) -> Result<Ask<'a>, AskFault> {
     if let Some(key) = keys.twice {
         return Err(AskFault::Twice(key.name()));
     }
@@ -147,13 +159,13 @@ pub fn read_ask(body: &[u8]) -> Result<Ask<'_>, AskFault> {
     if matches!(&*model, "." | "..") {
         return Err(AskFault::ModelIsDots);
     }
-    let span = |key| keys.raw(key).map(|raw| span_in(text, raw));
+    let span = |key| keys.raw(key).map(|raw| span_in(body, raw));
     let stream_options = span(Key::StreamOptions);
-    let include = include_usage(text, stream_options.clone())?;
-    let prompt = [Key::Messages, Key::Prompt, Key::Input];
+    let include = include_usage(body, stream_options.clone())?;
     Ok(Ask {
         model,
-        model_span: span_in(text, model_raw),
+        model_json: Cow::Borrowed(model_raw),
+        model_span: span_in(body, model_raw),
         stream: flag(keys.raw(Key::Stream)).ok_or(AskFault::StreamNotABoolean)?,
         include_usage: include.asked,
         stream_options,
@@ -161,11 +173,7 @@ pub fn read_ask(body: &[u8]) -> Result<Ask<'_>, AskFault> {
         max_completion_tokens: keys.raw(Key::MaxCompletionTokens).and_then(count),
         n: keys.raw(Key::N).and_then(count).unwrap_or(1),
         user: keys.raw(Key::User).and_then(string),
-        prompt_bytes: prompt
-            .iter()
-            .filter_map(|key| keys.raw(*key))
-            .map(prompt_bytes)
-            .sum(),
+        prompt_bytes,
         inside: memchr(b'{', body).map_or(body.len(), |brace| brace + 1),
         include_usage_span: include.span,
         max_tokens_span: span(Key::MaxTokens),
@@ -185,6 +193,29 @@ pub struct RequestEdits<'a> {
 }
 
 impl Ask<'_> {
+    /// The same, free of the body that it was read from.
+    #[must_use]
+    pub fn into_owned(self) -> Ask<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        Ask {
+            model: owned(self.model),
+            model_json: owned(self.model_json),
+            model_span: self.model_span,
+            stream: self.stream,
+            include_usage: self.include_usage,
+            stream_options: self.stream_options,
+            max_tokens: self.max_tokens,
+            max_completion_tokens: self.max_completion_tokens,
+            n: self.n,
+            user: self.user.map(owned),
+            prompt_bytes: self.prompt_bytes,
+            inside: self.inside,
+            include_usage_span: self.include_usage_span,
+            max_tokens_span: self.max_tokens_span,
+            max_completion_tokens_span: self.max_completion_tokens_span,
+        }
+    }
+
     /// What the request is expected to use: its prompt, and the longest answer that it allows, or
     /// one of the usual length where it sets no bound.
     #[must_use]
@@ -298,7 +329,7 @@ struct IncludeUsage {
     span: Option<Range<usize>>,
 }
 
-fn include_usage(text: &str, options: Option<Range<usize>>) -> Result<IncludeUsage, AskFault> {
+fn include_usage(body: &[u8], options: Option<Range<usize>>) -> Result<IncludeUsage, AskFault> {
     let mut include = IncludeUsage {
         asked: false,
         span: None,
@@ -306,7 +337,7 @@ fn include_usage(text: &str, options: Option<Range<usize>>) -> Result<IncludeUsa
     let Some(options) = options else {
         return Ok(include);
     };
-    let value = text.as_bytes().get(options.clone()).unwrap_or_default();
+    let value = body.get(options.clone()).unwrap_or_default();
     if value == b"null" {
         return Ok(include);
     }
@@ -336,10 +367,10 @@ fn include_usage(text: &str, options: Option<Range<usize>>) -> Result<IncludeUsa
     Ok(include)
 }
 
-/// Place of `raw`, which is a part of `text`.
-fn span_in(text: &str, raw: &str) -> Range<usize> {
-    let start = raw.as_ptr().addr().saturating_sub(text.as_ptr().addr());
-    debug_assert_eq!(text.get(start..start + raw.len()), Some(raw));
+/// Place of `raw`, which is a part of `body`.
+fn span_in(body: &[u8], raw: &str) -> Range<usize> {
+    let start = raw.as_ptr().addr().saturating_sub(body.as_ptr().addr());
+    debug_assert_eq!(body.get(start..start + raw.len()), Some(raw.as_bytes()));
     start..start + raw.len()
 }
 

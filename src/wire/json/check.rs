@@ -6,6 +6,8 @@ use serde::de::IgnoredAny;
 
 use crate::wire::scan::{self, LAST_CONTROL};
 
+pub mod pieces;
+
 /// The place behind the value that begins at `at`, white space before it included; `None`: it is
 /// not valid, or has a value in more than 63 containers.
 ///
@@ -59,6 +61,7 @@ pub fn is_json(text: &[u8]) -> bool {
 }
 
 /// The containers that are open, a bit each: the lowest is the innermost, the highest a mark.
+#[derive(Debug)]
 struct Open(u64);
 
 const ARRAY: u64 = 0;
@@ -259,7 +262,7 @@ mod tests {
         end.is_some_and(|end| space_end(text.as_bytes(), end) == text.len())
     }
 
-    fn is_json_to_serde(text: &str) -> bool {
+    pub(super) fn is_json_to_serde(text: &str) -> bool {
         serde_json::from_str::<&RawValue>(text).is_ok()
     }
 

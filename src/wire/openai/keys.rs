@@ -40,7 +40,7 @@ impl Key {
     ];
 
     /// The key of this name.
-    fn of(name: &str) -> Self {
+    pub(super) fn of(name: &str) -> Self {
         match name {
             "model" => Self::Model,
             "stream" => Self::Stream,
@@ -103,7 +103,7 @@ pub(super) struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    const NONE: Self = Self {
+    pub(super) const NONE: Self = Self {
         values: [None; Key::Other as usize],
         twice: None,
         mistaken: None,
@@ -150,7 +150,7 @@ impl<'a> Keys<'a> {
         (check::space_end(bytes, at + 1) == bytes.len()).then_some(keys)
     }
 
-    fn put(&mut self, name: &str, value: &'a str) {
+    pub(super) fn put(&mut self, name: &str, value: &'a str) {
         let key = Key::of(name);
         if key == Key::Other {
             self.mistaken = self.mistaken.or_else(|| Key::mistaken_for(name));

@@ -1,0 +1,249 @@
+//! A large request, read while its body arrives: when the last byte has come, nothing is left to
+//! do that takes long.
+
+use std::ops::Range;
+
+use memchr::{memchr, memmem};
+
+use super::keys::{Key, Keys};
+use super::{ATTACHMENT_BYTES, ATTACHMENT_MARK, Ask, AskFault, ask_of};
+use crate::wire::json::check::pieces::{Member, Pieces};
+
+/// What has been read of a body that arrives.
+#[derive(Debug, Default)]
+pub struct Arriving {
+    json: Pieces,
+    members: Vec<Member>,
+    /// Everything before is UTF-8.
+    utf8: usize,
+    attachments: Attachments,
+    /// It is not valid, or needs a reader that takes its time.
+    is_odd: bool,
+}
+
+impl Arriving {
+    /// Reads on; `body` is all that has arrived by now.
+    pub fn take_in(&mut self, body: &[u8]) {
+        if self.is_odd {
+            return;
+        }
+        let end = characters_end(body);
+        let fresh = body.get(self.utf8..end).unwrap_or_default();
+        self.is_odd = simdutf8::basic::from_utf8(fresh).is_err();
+        self.utf8 = end;
+        let members = &mut self.members;
+        let read = self.json.take_in(body, |member| members.push(member));
+        self.is_odd |= read.is_err() || self.members.len() > MEMBERS_MAX;
+        self.attachments.take_in(body);
+    }
+
+    /// What all of `body`, which has been taken in, asks for; `None`: it has to be judged by
+    /// [`read_ask`](super::read_ask), which takes its time.
+    #[must_use]
+    pub fn finish(&self, body: &[u8]) -> Option<Result<Ask<'static>, AskFault>> {
+        if self.is_odd || self.utf8 != body.len() || !self.json.is_whole(body) {
+            return None;
+        }
+        let mut keys = Keys::NONE;
+        let mut prompt_bytes = 0;
+        for Member { name, value } in &self.members {
+            let name = std::str::from_utf8(body.get(name.clone())?).ok()?;
+            if name.contains('\\') {
+                return None;
+            }
+            let text = match Key::of(name) {
+                Key::Messages | Key::Prompt | Key::Input => {
+                    prompt_bytes += value.len() - self.attachments.left_out(value);
+                    ""
+                }
+                Key::Other => "",
+                Key::Model
+                | Key::Stream
+                | Key::StreamOptions
+                | Key::MaxTokens
+                | Key::MaxCompletionTokens
+                | Key::N
+                | Key::User => {
+                    let text = body.get(value.clone())?;
+                    let is_short = text.len() <= VALUE_MAX;
+                    std::str::from_utf8(text).ok().filter(|_| is_short)?
+                }
+            };
+            keys.put(name, text);
+        }
+        Some(ask_of(body, &keys, prompt_bytes).map(Ask::into_owned))
+    }
+}
+
+/// The encoded attachments of a body, as far as they do not count.
+#[derive(Debug, Default)]
+struct Attachments {
+    /// Everything before is searched.
+    at: usize,
+    /// The mark of the one whose end has not come.
+    open: Option<usize>,
+    /// Places of marks, and how many bytes behind each do not count.
+    found: Vec<(usize, usize)>,
+}
+
+impl Attachments {
+    fn take_in(&mut self, body: &[u8]) {
+        while let Some(rest) = body.get(self.at..) {
+            let Some(mark) = self.open else {
+                match memmem::find(rest, ATTACHMENT_MARK) {
+                    Some(step) => {
+                        self.at += step;
+                        self.open = Some(self.at);
+                    }
+                    None => {
+                        // The end may be the beginning of a mark.
+                        let searched = (body.len() + 1).saturating_sub(ATTACHMENT_MARK.len());
+                        self.at = self.at.max(searched);
+                        return;
+                    }
+                }
+                continue;
+            };
+            let Some(step) = memchr(b'"', rest) else {
+                self.at = body.len();
+                return;
+            };
+            self.at += step;
+            self.open = None;
+            let length = self.at - mark;
+            if length > ATTACHMENT_BYTES {
+                self.found.push((mark, length - ATTACHMENT_BYTES));
+            }
+        }
+    }
+
+    /// How many bytes of `value` do not count.
+    fn left_out(&self, value: &Range<usize>) -> usize {
+        let inside = self.found.iter().filter(|(mark, _)| value.contains(mark));
+        inside.map(|(_, bytes)| bytes).sum()
+    }
+}
+
+/// Where the last character of `body` ends that has arrived whole.
+fn characters_end(body: &[u8]) -> usize {
+    let tail = body.len().saturating_sub(3);
+    for at in (tail..body.len()).rev() {
+        let length = match body.get(at) {
+            Some(0xc0..=0xdf) => 2,
+            Some(0xe0..=0xef) => 3,
+            Some(0xf0..) => 4,
+            Some(0x80..=0xbf) => continue,
+            Some(..=0x7f) | None => break,
+        };
+        return if at + length > body.len() {
+            at
+        } else {
+            body.len()
+        };
+    }
+    body.len()
+}
+
+/// Most members of a request that is read while it arrives.
+const MEMBERS_MAX: usize = 256;
+/// Longest value that is read for what it says, in bytes.
+const VALUE_MAX: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::wire::openai::read_ask;
+
+    /// What is read in pieces of these lengths.
+    fn read(body: &[u8], lengths: &[usize]) -> Option<Result<Ask<'static>, AskFault>> {
+        let mut arriving = Arriving::default();
+        let mut end = 0;
+        for length in lengths.iter().copied().chain([body.len()]) {
+            end = body.len().min(end + length);
+            arriving.take_in(&body[..end]);
+        }
+        arriving.finish(body)
+    }
+
+    fn assert_same(body: &[u8], lengths: &[usize]) {
+        let whole = read_ask(body).map(Ask::into_owned);
+        let pieces = read(body, lengths);
+        // Whatever is wrong is left to the other; what is right is read alike.
+        let is_left = pieces.is_none();
+        assert_eq!(pieces.unwrap_or_else(|| whole.clone()), whole);
+        assert!(
+            !is_left || whole.is_err() || body.contains(&b'\\'),
+            "{whole:?}"
+        );
+    }
+
+    #[test]
+    fn a_request_is_read_alike_wherever_it_is_split() {
+        let attachment = format!("data:image/png;base64,{}", "A".repeat(6_000));
+        let body = format!(
+            r#"{{"model":"é€😀","stream":true,"stream_options":{{"include_usage":false}},
+               "n":2,"max_tokens":7,"user":"u\n","messages":[{{"content":"{attachment}"}},
+               {{"content":";base64,"}},"{attachment}"],"x":"{attachment}"}}"#
+        );
+        let whole = read_ask(body.as_bytes()).unwrap();
+        assert!(whole.prompt_bytes < 9_000, "{}", whole.prompt_bytes);
+        for split in (0..100)
+            .chain(body.len() - 100..body.len())
+            .chain([200, 5_000])
+        {
+            assert_same(body.as_bytes(), &[split]);
+        }
+        assert_same(body.as_bytes(), &vec![1; body.len()]);
+        assert_same(body.as_bytes(), &[3; 4_000]);
+    }
+
+    #[test]
+    fn what_is_wrong_or_odd_is_left_to_who_has_time() {
+        let long = "x".repeat(VALUE_MAX);
+        for body in [
+            &b"{\"model\":\"m\xff\"}"[..],
+            b"{\"model\":\"m\"",
+            b"{\"model\":\"m\"}}",
+            b"{\"\\u006dodel\":\"m\"}",
+            b"{\"model\":\"m\",\"a\":\"\xe2\x82\"}",
+            format!("{{\"model\":\"m\",\"user\":\"{long}\"}}").as_bytes(),
+        ] {
+            assert!(
+                read(body, &[9]).is_none(),
+                "{}",
+                String::from_utf8_lossy(body)
+            );
+        }
+        // What is JSON and yet no request is told at once.
+        for body in [
+            r#"{"a":1}"#,
+            r#"{"model":1}"#,
+            r#"{"model":"m","model":"m"}"#,
+        ] {
+            assert_eq!(
+                read(body.as_bytes(), &[3]).unwrap(),
+                read_ask(body.as_bytes())
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_request_is_read_alike_in_any_pieces(
+            body in concat!(
+                r#"\{"model":"(m|é|\\n)?"(,"(n|stream|user|messages|input|x|Stream)":"#,
+                r#"(1|true|"[aé€;]{0,9}(;base64,A{0,9})?"|\[\{"a":"\\u00e9"\}\]|nul)){0,5}\}"#,
+            ),
+            lengths in prop::collection::vec(0..9_usize, 0..40),
+        ) {
+            let whole = read_ask(body.as_bytes()).map(Ask::into_owned);
+            if let Some(read) = read(body.as_bytes(), &lengths) {
+                prop_assert_eq!(read, whole);
+            } else {
+                prop_assert!(whole.is_err(), "{:?}", whole);
+            }
+        }
+    }
+}
