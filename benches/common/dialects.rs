@@ -50,7 +50,6 @@ pub(crate) fn delta_read() -> Run {
 fn translate(event: Vec<u8>) -> Run {
     let mut stream = StreamTranslator::default();
     stream.reset(&StreamPlan {
-        event_bytes_max: 16 << 20,
         caller_model: b"\"gpt-4o\"",
         include_usage: IncludeUsage::No,
         created: 1_795_428_000,

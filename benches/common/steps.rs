@@ -218,7 +218,6 @@ pub(crate) fn relay_flow_64() -> Run {
 fn begun(usage: UsageChunk, caller_model: &'static [u8]) -> StreamRelay {
     let mut relay = StreamRelay::default();
     relay.reset(&RelayPlan {
-        event_bytes_max: 16 << 20,
         caller_model,
         kind: ProviderKind::OpenAi,
         endpoint: Endpoint::ChatCompletions,

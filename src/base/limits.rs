@@ -123,8 +123,25 @@ const _: () = assert!(READ_BYTES < LARGE_SPARE_BYTES && UPSTREAM_READ_BYTES < LA
 /// Most bytes of large buffers that a shard keeps between two requests.
 pub const LARGE_SPARES_BYTES_MAX: usize = 8 << 20;
 const _: () = assert!(STREAM_READ_BYTES <= LARGE_SPARES_BYTES_MAX);
-/// Room for one read of a large body, in bytes.
+/// Room for one read of a list of models, in bytes.
 pub const READ_LARGE_BYTES: usize = 64 << 10;
+/// What a shard works through at once, in bytes, before others have their turn: bodies up to this
+/// size are read and judged whole, larger ones in pieces of it: less than a millisecond's work.
+pub const AT_ONCE_BYTES_MAX: usize = 128 << 10;
+const _: () = assert!(STREAM_READ_BYTES <= AT_ONCE_BYTES_MAX);
+/// Prompts and answers up to this size are translated by the shard itself, in bytes; larger ones by
+/// a helper thread.
+pub const TRANSLATED_AT_ONCE_BYTES_MAX: usize = 256 << 10;
+/// Answers up to this size are looked at by the shard itself, in bytes; larger ones by a helper
+/// thread. A look skips most of what it passes.
+pub const INSPECTED_AT_ONCE_BYTES_MAX: usize = 1 << 20;
+/// Largest error of a provider that is looked at, in bytes; a larger one is no error that makes
+/// sense.
+pub const ERROR_BODY_BYTES_MAX: usize = 1 << 20;
+/// Pieces of work that wait for a helper thread; each has a large body, which counts as held.
+pub const HELP_WAITING_MAX: usize = 64;
+/// Most helper threads.
+pub const HELPERS_MAX: usize = 4;
 /// Bodies up to this size are sent together with their head, in one send.
 pub const ONE_SEND_BYTES_MAX: usize = 64 << 10;
 /// What is sent without waiting for it, in bytes at most: an empty send buffer has room for it, so

@@ -46,7 +46,7 @@ use crate::shard::era::Era;
 use crate::shard::run::{Common, Duty, Own};
 use crate::sys::bell::Ringer;
 use crate::sys::notify::Manager;
-use crate::sys::{bell, clock, listen, tls};
+use crate::sys::{bell, clock, listen, process, tls};
 
 /// Why nothing is served.
 pub enum NotStarted {
@@ -59,6 +59,7 @@ pub enum NotStarted {
 /// Serves until the process is asked to stop; the exit code.
 #[must_use]
 pub fn run(flags: &ServeFlags) -> u8 {
+    process::give_large_memory_back();
     let path = flags::config_path(flags.config.as_deref(), &environment::setting);
     let Some((source, Loaded { plan, warnings, .. })) = configured(path, flags) else {
         return UNUSABLE;
@@ -202,6 +203,7 @@ fn start(
     let common = Arc::new(Common {
         catalogue,
         lists,
+        helpers: threads::start_helpers(count)?,
         server: plan.server.clone(),
         process: Arc::clone(first.gates.process()),
         era: Latest::new(Arc::new(era)),

@@ -307,7 +307,7 @@ mod tests {
     use crate::link::progress::Progress;
     use crate::link::reports::{self, Incoming};
     use crate::link::retries::Retries;
-    use crate::link::{addresses, buffered, events, queue, reloads};
+    use crate::link::{addresses, buffered, events, helpers, queue, reloads};
     use crate::shard::era::Era;
     use crate::sys::{bell, tls};
 
@@ -334,6 +334,7 @@ mod tests {
             retries: Retries::new(2),
             buffered: Arc::new(buffered::Pool::new(0, 2)),
             upstream_room: 1,
+            helpers: helpers::channel().0,
             addresses: addresses::channel(1).0,
             tls_connect: tls::client().unwrap().0,
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::base::limits::{LISTS_WAITING_MAX, REPORTS_MAX};
+use crate::base::limits::{HELPERS_MAX, LISTS_WAITING_MAX, REPORTS_MAX};
 use crate::cli::capacity::unusable_core;
 use crate::cli::reload::Reloader;
 use crate::cli::serve::{NotStarted, failed};
@@ -23,6 +23,7 @@ use crate::exchange::catalogue::Catalogue;
 use crate::ledger::terms::Terms;
 use crate::link::addresses::{self, Addresses};
 use crate::link::events::{Event, EventReceiver, EventSender};
+use crate::link::helpers::{self, Helpers};
 use crate::link::latest::Latest;
 use crate::link::lists::Said;
 use crate::link::queue::{self, Giver};
@@ -201,6 +202,28 @@ pub fn start_catalogue(
     };
     start_thread("catalogue".into(), events, Event::CatalogueEnded, body)?;
     Ok((published, giver))
+}
+
+/// Starts the threads that do what takes long for `shards` shards, and get it through what is
+/// returned. A panic in their work is no end of theirs.
+///
+/// # Errors
+///
+/// A thread cannot be started.
+pub fn start_helpers(shards: usize) -> Result<Helpers, NotStarted> {
+    let (helpers, helper) = helpers::channel();
+    for number in 0..shards.clamp(1, HELPERS_MAX) {
+        let helper = helper.clone();
+        let body = move || {
+            cores::step_aside();
+            helper.run();
+        };
+        let thread = thread::Builder::new().name(format!("helper-{number}"));
+        thread
+            .spawn(body)
+            .map_err(failed("cannot start a thread"))?;
+    }
+    Ok(helpers)
 }
 
 /// Starts who reloads the configuration.

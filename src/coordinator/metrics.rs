@@ -228,6 +228,9 @@ fn shards(out: &mut Exposition, known: &Known) {
     let names = known.progress.names(loops.iter().map(|(shard, _)| *shard));
     let meters = loops.iter().map(|(_, meter)| &**meter);
     let loops: Vec<(String, &LoopMeter)> = names.into_iter().zip(meters).collect();
+    out.begin(Family::Buffered);
+    let buffered: u64 = loops.iter().map(|(_, one)| one.buffered.get()).sum();
+    out.value(&[], buffered);
     out.begin(Family::ShardRequests);
     for (name, one) in &loops {
         out.value(&[name], one.requests_total.get());

@@ -203,6 +203,8 @@ pub struct LoopMeter {
     pub operators: Gauge,
     /// Operators' connections with a request on its way.
     pub operators_busy: Gauge,
+    /// Bytes of bodies that it holds in memory.
+    pub buffered: Gauge,
     /// Time that infermux added to answers.
     pub overhead: Histogram,
     /// How late the loop's 10-ms tick was.
@@ -228,6 +230,7 @@ impl Default for LoopMeter {
             callers_busy: Gauge::default(),
             operators: Gauge::default(),
             operators_busy: Gauge::default(),
+            buffered: Gauge::default(),
             overhead: Histogram::default(),
             delay: Histogram::default(),
             account: Account::default(),

@@ -10,6 +10,7 @@ pub mod complaint;
 pub mod events;
 pub mod facts;
 pub mod gate;
+pub mod helpers;
 pub mod histogram;
 pub mod latest;
 pub mod lists;

@@ -1,14 +1,20 @@
 //! Work that one thread hands to another.
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 /// The end that hands work over.
 #[derive(Debug)]
 pub struct Giver<T>(Sender<T>);
 
-/// The end that does it.
+/// The end that does it; several may share the work.
 #[derive(Debug)]
 pub struct Taker<T>(Receiver<T>);
+
+impl<T> Clone for Taker<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
 
 /// Both ends, with room for this much.
 #[must_use]
@@ -20,7 +26,16 @@ pub fn queue<T>(room: usize) -> (Giver<T>, Taker<T>) {
 impl<T> Giver<T> {
     /// Hands `work` over, unless there is no room; whether there was.
     pub fn give(&self, work: T) -> bool {
-        self.0.try_send(work).is_ok()
+        self.offer(work).is_ok()
+    }
+
+    /// The same; what there is no room for comes back.
+    ///
+    /// # Errors
+    ///
+    /// There is no room.
+    pub fn offer(&self, work: T) -> Result<(), T> {
+        self.0.try_send(work).map_err(TrySendError::into_inner)
     }
 }
 

@@ -42,6 +42,7 @@ pub enum Family {
     BudgetRefusals,
     StateWriteFailures,
     ConfigReloads,
+    Buffered,
     ShardRequests,
     ShardConnections,
     ShardCpu,
@@ -72,7 +73,7 @@ pub struct Row {
 }
 
 /// All metrics, in the order in which they are shown: the only list of them.
-pub const ROWS: [Row; 39] = [
+pub const ROWS: [Row; 40] = [
     Row {
         family: Family::Requests,
         name: "infermux_requests_total",
@@ -268,6 +269,13 @@ pub const ROWS: [Row; 39] = [
         kind: Kind::Counter,
         labels: &["result"],
         help: "Reloads of the configuration, by result: success or failure.",
+    },
+    Row {
+        family: Family::Buffered,
+        name: "infermux_buffered_bytes",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Bodies held in memory, which `server.max_buffered_bytes` bounds, in bytes.",
     },
     Row {
         family: Family::ShardRequests,

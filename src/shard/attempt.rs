@@ -26,13 +26,14 @@ use crate::shard::kind;
 use crate::shard::lost;
 use crate::shard::part::Part;
 use crate::shard::permit::Permit;
+use crate::shard::receive;
 use crate::shard::run::Shard;
 use crate::shard::settle::{Record, Used};
 use crate::shard::spend;
 use crate::shard::stream;
 use crate::shard::timers::Cut;
+use crate::shard::translated::Translated;
 use crate::shard::upstream::Upstream;
-use crate::shard::whole;
 use crate::shard::words::Words;
 use crate::sys::clock;
 use crate::wire::openai::{self, RequestEdits};
@@ -77,8 +78,6 @@ pub struct Try<'j> {
     pub fresh: Fresh,
     /// Whether the usage of a stream may be asked for.
     pub injection: Injection,
-    /// The body in the provider's own dialect, where that is not the caller's.
-    pub translated: Option<&'j [u8]>,
     /// When it begins.
     pub started: Instant,
     /// The right to do so.
@@ -95,8 +94,6 @@ pub struct Attempt<'j, 'a> {
     pub place: usize,
     /// The right to make it.
     pub permit: &'j RefCell<Permit>,
-    /// The body in the provider's own dialect, where that is not the caller's.
-    pub translated: Option<&'j [u8]>,
     /// When it began; waiting for the provider counts from here.
     pub started: Instant,
     /// When it was sent; response times count from here.
@@ -121,7 +118,6 @@ pub async fn run<'a>(
         place,
         fresh,
         injection,
-        translated,
         started,
         permit,
     }: Try<'_>,
@@ -151,14 +147,13 @@ pub async fn run<'a>(
         up.rest(shard, id);
         return End::Outcome(Outcome::CallerGone);
     }
-    let presented = Presented::read(&caller.head, job.message);
+    let presented = Presented::read(&caller.head, job.head);
     let credential = admit::credential(provider, &shard.plan.auth, presented);
     let attempt = Attempt {
         job,
         provider,
         place,
         permit,
-        translated,
         started,
         sent_at,
         overall: attempts.deadline(),
@@ -194,10 +189,10 @@ pub async fn run<'a>(
             return End::Outcome(attempt.abandoned(record, seen, outcome));
         }
     }
-    let _held = match whole::read(shard, caller, &mut up).await {
-        Ok(held) => held,
+    match receive::read(shard, caller, &mut up).await {
+        Ok(()) => {}
         // Whoever refuses a request bills nothing.
-        Err(whole::Stop::Outcome(outcome)) => {
+        Err(receive::Stop::Outcome(outcome)) => {
             let seen = if is_success {
                 lost::seen(&attempt, &up)
             } else {
@@ -205,13 +200,13 @@ pub async fn run<'a>(
             };
             return End::Outcome(attempt.abandoned(record, seen, outcome));
         }
-        Err(whole::Stop::Overloaded) => {
+        Err(receive::Stop::Overloaded) => {
             if is_success {
                 lost::book_unheld(&attempt, record, &up);
             }
             return End::Refused(Refusal::Overloaded);
         }
-    };
+    }
     conclude::whole(&attempt, caller, record, attempts, up).await
 }
 
@@ -324,18 +319,11 @@ impl<'a> Attempt<'_, 'a> {
     /// The caller's name for the model, as its body has it.
     #[must_use]
     pub fn caller_model(&self) -> &'a [u8] {
-        &self.body()[self.job.ask.model_span.clone()]
+        self.job.ask.model_json.as_bytes()
     }
 
-    fn body(&self) -> &'a [u8] {
-        &self.job.message[self.job.body.clone()]
-    }
-
-    /// The body as this provider gets it.
-    fn edited(&self) -> Splice<'_> {
-        if let Some(body) = self.translated {
-            return Splice::new(body);
-        }
+    /// The caller's `body` as this provider gets it.
+    fn edited<'s>(&'s self, body: &'s [u8]) -> Splice<'s> {
         let job = self.job;
         let names = &job.shard.era.routes[job.routed.id.index()].models;
         let edits = RequestEdits {
@@ -345,7 +333,7 @@ impl<'a> Attempt<'_, 'a> {
             inject_usage: self.usage == UsageChunk::Injected,
             copy_max_tokens: self.provider.kind == ProviderKind::Ollama,
         };
-        openai::edit_request(self.body(), job.ask, &edits)
+        openai::edit_request(body, job.ask, &edits)
     }
 }
 
@@ -357,7 +345,12 @@ async fn send_request(
     credential: admit::Credential<'_>,
 ) -> Result<(), Outcome> {
     let job = attempt.job;
-    let splice = attempt.edited();
+    let translated = job.translated.borrow().as_ref().map(Translated::bytes);
+    let message = Rc::clone(&caller.bytes);
+    let (source, splice) = match &translated {
+        Some(bytes) => (bytes, Splice::new(bytes)),
+        None => (&message, attempt.edited(&message[job.body.clone()])),
+    };
     caller.out.clear();
     caller.make_room();
     let mut out = std::mem::take(&mut caller.out);
@@ -369,12 +362,12 @@ async fn send_request(
             credential,
             key: attempt.key,
             request_id: job.request.id.as_str(),
-            caller: (&caller.head, job.message),
+            caller: (&caller.head, job.head),
         },
         splice.len(),
         &mut out,
     );
-    match send(attempt, caller, up, out, &splice).await {
+    match send(source, caller, up, out, &splice).await {
         Ok(()) => Ok(()),
         Err(_) if caller.is_gone() => Err(Outcome::CallerGone),
         Err(_) if !up.has_arrived() && up.socket.deadline.is_overdue() => {
@@ -387,7 +380,7 @@ async fn send_request(
 
 /// Sends head and body: in one piece while that is small, else without a copy of the body.
 async fn send(
-    attempt: &Attempt<'_, '_>,
+    source: &Rc<Vec<u8>>,
     caller: &mut Caller,
     up: &mut Upstream,
     mut out: Vec<u8>,
@@ -400,9 +393,8 @@ async fn send(
         }
         return send_part(caller, up, Part::own(out)).await;
     }
-    let message = attempt.job.message;
     for piece in splice.pieces() {
-        let range = message.as_ptr_range();
+        let range = source.as_ptr_range();
         let inside = range.contains(&piece.as_ptr()) && piece.len() > SMALL_PIECE;
         if !inside {
             out.extend_from_slice(piece);
@@ -412,8 +404,8 @@ async fn send(
             send_part(caller, up, Part::own(out)).await?;
             out = std::mem::take(&mut caller.out);
         }
-        let from = piece.as_ptr() as usize - message.as_ptr() as usize;
-        let part = Part::shared(Rc::clone(message), from..from + piece.len());
+        let from = piece.as_ptr() as usize - source.as_ptr() as usize;
+        let part = Part::shared(Rc::clone(source), from..from + piece.len());
         send_part(caller, up, part).await?;
     }
     if out.is_empty() {

@@ -1,25 +1,37 @@
 //! Reads the body of a caller's request into the connection's buffer, behind its head.
 
 use std::ops::Range;
+use std::rc::Rc;
 use std::time::Duration;
 
-use crate::base::limits::READ_LARGE_BYTES;
+use crate::base::limits::AT_ONCE_BYTES_MAX;
 use crate::base::time::Instant;
 use crate::exchange::refusal::Refusal;
+use crate::shard::buffers::Coming;
 use crate::shard::caller::Caller;
 use crate::shard::run::Shard;
 use crate::shard::timers::Cut;
 use crate::sys::clock;
 use crate::wire::chunked::{Chunked, Progress};
 use crate::wire::head::Framing;
+use crate::wire::openai::Arriving;
 
-/// A request's body, as ranges of the connection's buffer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A request's body.
 pub struct Body {
-    /// The body, its transfer coding removed.
+    /// Where it stands in the connection's buffer, its transfer coding removed. The next request
+    /// starts behind it.
     pub at: Range<usize>,
-    /// Where the next request starts.
-    pub end: usize,
+    /// What was read of a large one while it arrived.
+    pub arriving: Option<Box<Arriving>>,
+}
+
+/// Whether a body is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judged {
+    /// It is an inference's: a large one is judged as it arrives.
+    AsItArrives,
+    /// Nobody looks into it.
+    Never,
 }
 
 /// Why there is no body.
@@ -32,53 +44,62 @@ pub enum Stop {
 }
 
 /// Reads the current request's body.
-pub async fn read(shard: &Shard, caller: &mut Caller) -> Result<Body, Stop> {
+pub async fn read(shard: &Shard, caller: &mut Caller, judged: Judged) -> Result<Body, Stop> {
     let start = caller.head.len;
     let limit = shard.server.max_body_bytes;
     match caller.head.framing {
         Framing::None | Framing::Close => Ok(Body {
             at: start..start,
-            end: start,
+            arriving: None,
         }),
         Framing::Length(length) => {
             let length = usize::try_from(length)
                 .ok()
                 .filter(|length| *length <= limit);
             let length = length.ok_or(Stop::Refused(Refusal::RequestTooLarge { limit }))?;
-            read_length(shard, caller, start + length).await
+            read_length(shard, caller, start + length, judged).await
         }
-        Framing::Chunked => read_chunked(shard, caller).await,
+        Framing::Chunked => read_chunked(shard, caller, judged).await,
     }
 }
 
-async fn read_length(shard: &Shard, caller: &mut Caller, end: usize) -> Result<Body, Stop> {
+async fn read_length(
+    shard: &Shard,
+    caller: &mut Caller,
+    end: usize,
+    judged: Judged,
+) -> Result<Body, Stop> {
     let start = caller.head.len;
-    if !caller.held.grow_to(end - start) {
-        return Err(Stop::Refused(Refusal::Overloaded));
+    // What cannot be held now is refused before it is sent; what can is held as it comes.
+    if !shard.lease.has_room(end - start) {
+        return Err(OVERLOADED);
     }
+    let mut reading = Reading::new(judged);
     if caller.bytes.len() < end {
         invite(shard, caller).await?;
-        let missing = end - caller.bytes.len();
-        shard.buffers.grow(caller.bytes_mut(), missing + READ_ROOM);
         let mut pace = Pace::new(shard, clock::now());
         while caller.bytes.len() < end {
+            let missing = end - caller.bytes.len();
+            make_room(shard, caller, missing)?;
             pace.read(caller).await?;
+            let arrived = caller.bytes.len().min(end);
+            reading.take_in(&caller.bytes[start..arrived], end - arrived);
         }
         caller.socket.deadline.clear();
+    } else if !caller.held.grow_to(end - start) {
+        return Err(OVERLOADED);
     }
-    Ok(Body {
-        at: start..end,
-        end,
-    })
+    Ok(reading.body(start..end))
 }
 
-async fn read_chunked(shard: &Shard, caller: &mut Caller) -> Result<Body, Stop> {
+async fn read_chunked(shard: &Shard, caller: &mut Caller, judged: Judged) -> Result<Body, Stop> {
     let start = caller.head.len;
     let mut decoder = Chunked::default();
     let mut filled = start;
     if caller.bytes.len() == start {
         invite(shard, caller).await?;
     }
+    let mut reading = Reading::new(judged);
     let mut pace = Pace::new(shard, clock::now());
     loop {
         let progress = decoder
@@ -88,24 +109,63 @@ async fn read_chunked(shard: &Shard, caller: &mut Caller) -> Result<Body, Stop> 
         if filled - start > limit {
             return Err(Stop::Refused(Refusal::RequestTooLarge { limit }));
         }
-        let room = match progress {
-            Progress::More => READ_LARGE_BYTES,
-            Progress::Ended => 0,
-        };
-        if !caller.held.grow_to(filled - start + room) {
-            return Err(Stop::Refused(Refusal::Overloaded));
-        }
         if progress == Progress::Ended {
+            if !caller.held.grow_to(filled - start) {
+                return Err(OVERLOADED);
+            }
             caller.socket.deadline.clear();
-            return Ok(Body {
-                at: start..filled,
-                end: filled,
-            });
+            reading.take_in(&caller.bytes[start..filled], 0);
+            return Ok(reading.body(start..filled));
         }
-        if filled - start > READ_LARGE_BYTES {
-            caller.bytes_mut().reserve(READ_LARGE_BYTES);
-        }
+        let missing = limit - (filled - start);
+        make_room(shard, caller, missing)?;
+        reading.take_in(&caller.bytes[start..filled], 0);
         pace.read(caller).await?;
+    }
+}
+
+/// Makes room for the next read.
+fn make_room(shard: &Shard, caller: &mut Caller, missing: usize) -> Result<(), Stop> {
+    let coming = Coming {
+        start: caller.head.len,
+        missing,
+    };
+    // Nobody else has the buffer while a request is being read.
+    let bytes = Rc::make_mut(&mut caller.bytes);
+    if shard.buffers.make_room(bytes, &mut caller.held, coming) {
+        Ok(())
+    } else {
+        Err(OVERLOADED)
+    }
+}
+
+/// What is read of a body while it arrives.
+struct Reading {
+    judged: Judged,
+    arriving: Option<Box<Arriving>>,
+}
+
+impl Reading {
+    fn new(judged: Judged) -> Self {
+        Self {
+            judged,
+            arriving: None,
+        }
+    }
+
+    /// Reads on in what has arrived of the body, of which at least `missing` bytes are to come. A
+    /// small one is read whole, later.
+    fn take_in(&mut self, body: &[u8], missing: usize) {
+        if self.judged == Judged::AsItArrives && body.len() + missing > AT_ONCE_BYTES_MAX {
+            self.arriving.get_or_insert_default().take_in(body);
+        }
+    }
+
+    fn body(self, at: Range<usize>) -> Body {
+        Body {
+            at,
+            arriving: self.arriving,
+        }
     }
 }
 
@@ -155,5 +215,5 @@ impl Pace {
     }
 }
 
-/// Spare room behind a body of known length: the caller's next request may already follow.
-const READ_ROOM: usize = 1 << 10;
+/// As much is held as may be.
+const OVERLOADED: Stop = Stop::Refused(Refusal::Overloaded);

@@ -1,8 +1,12 @@
 //! What a connection needs for a request and gives back after it: an idle connection has none.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
-use crate::base::limits::{LARGE_SPARE_BYTES, LARGE_SPARES_BYTES_MAX, READ_BYTES, SPARES_MAX};
+use crate::base::limits::{
+    AT_ONCE_BYTES_MAX, LARGE_SPARE_BYTES, LARGE_SPARES_BYTES_MAX, READ_BYTES, SPARES_MAX,
+};
+use crate::link::buffered::{Held, Lease};
 use crate::wire::head::Head;
 
 /// One shard's spare buffers and heads; the one that was given back last is taken first.
@@ -13,9 +17,30 @@ pub struct Buffers {
     /// Capacity of the large ones, all together.
     large_bytes: Cell<usize>,
     heads: RefCell<Vec<Head>>,
+    /// What tells how much more may be held.
+    lease: Option<Rc<Lease>>,
+}
+
+/// A body that is being read: where it begins in its buffer, and how much of it is still to come,
+/// as far as that is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Coming {
+    /// Where it begins.
+    pub start: usize,
+    /// How many bytes are missing at most.
+    pub missing: usize,
 }
 
 impl Buffers {
+    /// No spare buffer yet; `lease` tells how much more may be held.
+    #[must_use]
+    pub fn new(lease: Rc<Lease>) -> Self {
+        Self {
+            lease: Some(lease),
+            ..Self::default()
+        }
+    }
+
     /// An empty buffer with room for one read at least.
     #[must_use]
     pub fn take(&self) -> Vec<u8> {
@@ -28,7 +53,10 @@ impl Buffers {
         let is_large = room >= LARGE_SPARE_BYTES;
         let spare = if is_large { &self.large } else { &self.small };
         let mut spare = spare.borrow_mut();
-        let Some(place) = spare.iter().rposition(|buffer| buffer.capacity() >= room) else {
+        // What is much larger than it need be would be counted, too, and is for another.
+        let fitting = room..=2 * room.max(LARGE_SPARE_BYTES);
+        let fits = |buffer: &Vec<u8>| fitting.contains(&buffer.capacity());
+        let Some(place) = spare.iter().rposition(fits) else {
             return Vec::with_capacity(room);
         };
         let buffer = spare.swap_remove(place);
@@ -37,6 +65,43 @@ impl Buffers {
             self.large_bytes.set(left);
         }
         buffer
+    }
+
+    /// An empty buffer for one read of this size; a small one where no more may be held: what waits
+    /// goes on then, by and by.
+    #[must_use]
+    pub fn take_for_read(&self, room: usize) -> Vec<u8> {
+        // What is read may have to wait for its peer, in a larger buffer, and in records besides.
+        let is_short = |lease: &Rc<Lease>| !lease.has_room(5 * room);
+        if room >= LARGE_SPARE_BYTES && self.lease.as_ref().is_some_and(is_short) {
+            // A spare one may have more room, and so would the read.
+            return Vec::with_capacity(READ_BYTES);
+        }
+        self.take_for(room)
+    }
+
+    /// Sees to it that `bytes` has room for the next read of a body, and that `held` counts it
+    /// before it is there. Room is made for as much as has come already, so that who announces a
+    /// large body and sends none of it takes nothing; false: no more may be held.
+    #[must_use]
+    pub fn make_room(&self, bytes: &mut Vec<u8>, held: &mut Held, coming: Coming) -> bool {
+        let arrived = bytes.len() - coming.start;
+        let spare = bytes.capacity() - bytes.len();
+        let missing = coming.missing.saturating_add(READ_ROOM);
+        if spare >= missing.min(READ_ROOM) {
+            return held.grow_to(arrived + spare.min(missing).min(AT_ONCE_BYTES_MAX));
+        }
+        let room = missing.min(arrived.max(AT_ONCE_BYTES_MAX));
+        if !held.grow_to(arrived + room) {
+            return false;
+        }
+        if bytes.len() + room > COPIED_BYTES_MAX {
+            // The system moves what is large without copying it.
+            bytes.reserve_exact(room);
+        } else {
+            self.grow(bytes, room);
+        }
+        true
     }
 
     /// Sees to it that `bytes` has this much room behind what it holds.
@@ -60,13 +125,17 @@ impl Buffers {
                     spare.push(buffer);
                 }
             }
-            capacity => {
-                let all = self.large_bytes.get() + capacity;
-                if all <= LARGE_SPARES_BYTES_MAX {
-                    self.large_bytes.set(all);
-                    self.large.borrow_mut().push(buffer);
+            capacity if capacity <= LARGE_SPARES_BYTES_MAX => {
+                let mut spare = self.large.borrow_mut();
+                let mut all = self.large_bytes.get() + capacity;
+                // The one that nobody has wanted for longest makes room.
+                while all > LARGE_SPARES_BYTES_MAX {
+                    all -= spare.remove(0).capacity();
                 }
+                self.large_bytes.set(all);
+                spare.push(buffer);
             }
+            _ => {}
         }
     }
 
@@ -85,9 +154,17 @@ impl Buffers {
     }
 }
 
+/// Spare room behind a body: what follows it on the connection may come with its end.
+const READ_ROOM: usize = 1 << 10;
+/// Buffers up to this size are copied into larger ones, as the allocator would do, too.
+const COPIED_BYTES_MAX: usize = 1 << 20;
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::link::buffered::Pool;
 
     #[test]
     fn what_is_given_back_is_empty_and_of_a_common_size() {
@@ -119,6 +196,10 @@ mod tests {
             buffers.large_bytes.get(),
             buffers.large.borrow()[0].capacity()
         );
+        buffers.give(Vec::with_capacity(1 << 20));
+        let fitting = buffers.take_for(100_000);
+        assert!(fitting.capacity() < 1 << 20, "it is much too large");
+        assert!(buffers.take_for(600_000).capacity() >= 1 << 20);
     }
 
     #[test]
@@ -130,6 +211,46 @@ mod tests {
         assert_eq!(bytes, b"begun");
         assert!(bytes.capacity() >= LARGE_SPARE_BYTES + 5);
         assert_eq!(buffers.small.borrow().len(), 1);
+    }
+
+    #[test]
+    fn room_is_made_for_what_comes_and_not_for_what_is_announced() {
+        let lease = Lease::new(Arc::new(Pool::new(8 << 20, 1)), Arc::default());
+        let buffers = Buffers::new(Rc::clone(&lease));
+        let (mut bytes, mut held) = (buffers.take(), lease.hold());
+        bytes.extend_from_slice(b"HEAD{");
+        let coming = |missing| Coming { start: 4, missing };
+        assert!(buffers.make_room(&mut bytes, &mut held, coming(1 << 30)));
+        assert!(bytes.capacity() <= READ_BYTES && held.bytes() <= READ_BYTES);
+        let (mut moves, mut place) = (0, bytes.as_ptr());
+        while bytes.len() < 3 << 20 {
+            let missing = (4 << 20) - bytes.len();
+            assert!(buffers.make_room(&mut bytes, &mut held, coming(missing)));
+            assert!(held.bytes() <= (2 * bytes.len()).max(bytes.len() + AT_ONCE_BYTES_MAX));
+            bytes.resize(bytes.capacity().min(bytes.len() + 20_000), b'x');
+            assert!(held.bytes() >= bytes.len() - 4 - READ_ROOM);
+            moves += usize::from(std::mem::replace(&mut place, bytes.as_ptr()) != place);
+        }
+        assert!(moves < 10, "{moves}: it grows by as much as there is");
+        let more = coming(16 << 20);
+        while buffers.make_room(&mut bytes, &mut held, more) {
+            bytes.resize(bytes.capacity(), b'x');
+        }
+        assert!(
+            held.bytes() > 4 << 20,
+            "refused before there is room for it"
+        );
+        assert!(bytes.capacity() <= 8 << 20);
+    }
+
+    #[test]
+    fn a_read_is_small_where_no_more_may_be_held() {
+        let lease = Lease::new(Arc::new(Pool::new(1 << 20, 1)), Arc::default());
+        let buffers = Buffers::new(Rc::clone(&lease));
+        assert!(buffers.take_for_read(64 << 10).capacity() >= 64 << 10);
+        let mut held = lease.hold();
+        assert!(held.grow_to(1_000_000));
+        assert!(buffers.take_for_read(64 << 10).capacity() < LARGE_SPARE_BYTES);
     }
 
     #[test]

@@ -38,8 +38,13 @@ pub struct Caller {
     pub head: Head,
     /// What is on its way to the caller or to a provider.
     pub out: Vec<u8>,
-    /// The current request's and answer's bodies, as they count against the process's bound.
+    /// The current request's body, as it counts against the process's bound.
     pub held: Held,
+    /// What is on its way to the caller, where that may take long, as it counts.
+    on_its_way: Held,
+    /// Where the request ends, if that is not where it did when it was read: it was decoded, or
+    /// let go of before its answer has ended.
+    moved_end: Option<usize>,
     /// What the reads posted ahead have brought: the caller's next requests.
     behind: Vec<u8>,
     /// Where its buffers come from and go to.
@@ -89,6 +94,8 @@ impl Caller {
             head: Head::default(),
             out: Vec::new(),
             held: shard.lease.hold(),
+            on_its_way: shard.lease.hold(),
+            moved_end: None,
             behind: Vec::new(),
             buffers: Rc::clone(&shard.buffers),
             ahead: Ahead::Idle,
@@ -268,12 +275,18 @@ impl Caller {
     /// takes something now and then.
     pub async fn send(&mut self, shard: &Shard, mut part: Part) -> (io::Result<()>, Part) {
         let stall = shard.server.idle_timeout;
+        if part.own_room() >= LARGE_SPARE_BYTES {
+            // It is there already; what comes next is read in small pieces while it is too much.
+            let records = self.socket.writer.room_for(&part);
+            self.on_its_way.insist_on(part.own_room() + records);
+        }
         let mut sent = Ok(());
         while sent.is_ok() && !part.is_sent() {
             self.socket.deadline.set(clock::now() + stall, Cut::Both);
             (sent, part) = self.socket.writer.write_some(part).await;
         }
         self.socket.deadline.clear();
+        self.on_its_way.clear();
         (sent, part)
     }
 
@@ -287,9 +300,47 @@ impl Caller {
         }
     }
 
-    /// Drops the first `len` bytes, which were a request; what came behind it stays.
+    /// Lets go of a large request, whose message ends at `end`, before its answer has ended: nobody
+    /// asks another provider any more. What came behind it stays.
+    pub fn let_go(&mut self, end: usize) {
+        if self.bytes.capacity() < LARGE_SPARE_BYTES || self.moved_end == Some(0) {
+            return;
+        }
+        let behind = self.bytes.get(end..).unwrap_or_default().to_vec();
+        if let Ok(bytes) = Rc::try_unwrap(std::mem::replace(&mut self.bytes, Rc::new(behind))) {
+            self.buffers.give(bytes);
+        }
+        self.held.clear();
+        self.moved_end = Some(0);
+    }
+
+    /// Puts `message`, whose request ends at `end`, in the place of what was read; `held` counts
+    /// it.
+    pub fn replace(&mut self, message: Vec<u8>, end: usize, held: Held) {
+        self.bytes = Rc::new(message);
+        self.held = held;
+        self.moved_end = Some(end);
+    }
+
+    /// Hands out the buffer that the request is in, for work on another thread.
+    #[must_use]
+    pub fn lend(&mut self) -> Arc<Vec<u8>> {
+        let bytes = Rc::try_unwrap(std::mem::take(&mut self.bytes));
+        // Nobody else holds it, as a rule.
+        Arc::new(bytes.unwrap_or_else(|shared| shared.to_vec()))
+    }
+
+    /// Takes back what was lent.
+    pub fn take_back(&mut self, lent: Arc<Vec<u8>>) {
+        let bytes = Arc::try_unwrap(lent);
+        self.bytes = Rc::new(bytes.unwrap_or_else(|shared| shared.to_vec()));
+    }
+
+    /// Drops the first `len` bytes, which were a request, unless it was let go of before; what came
+    /// behind it stays.
     pub fn forget(&mut self, len: usize) {
         self.held.clear();
+        let len = self.moved_end.take().unwrap_or(len);
         let buffers = Rc::clone(&self.buffers);
         drop_front(self.bytes_mut(), len, &buffers);
         if self.out.capacity() >= LARGE_SPARE_BYTES {

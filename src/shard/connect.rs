@@ -66,7 +66,7 @@ async fn open(
     }
     let meter = shard.meters.provider(id, &provider.name);
     let connected = Connected::new(meter, Rc::clone(shard.pool.open()));
-    let mut upstream = Upstream::new(socket, connected);
+    let mut upstream = Upstream::new(socket, connected, shard.lease.hold());
     upstream.post_read();
     Ok(upstream)
 }

@@ -11,9 +11,9 @@ use crate::base::time::Instant;
 use crate::exchange::origin::Origin;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
-use crate::exchange::target::Door;
+use crate::exchange::target::{Door, Target};
 use crate::link::gate::Audience;
-use crate::shard::body::{self, Stop};
+use crate::shard::body::{self, Judged, Stop};
 use crate::shard::caller::Caller;
 use crate::shard::drive::{self, After};
 use crate::shard::place::Place;
@@ -98,7 +98,11 @@ async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>
         let rest = Rest::Framed;
         return stop_at(shard, caller, &request, (stop, rest)).await;
     }
-    let body = match body::read(shard, caller).await {
+    let judged = match target {
+        Target::Infer(_) => Judged::AsItArrives,
+        Target::Models | Target::Model(_) | Target::Manage(_) => Judged::Never,
+    };
+    let body = match body::read(shard, caller, judged).await {
         Ok(body) => body,
         Err(stop) => {
             let rest = Rest::of_begun(caller.head.framing);
@@ -109,8 +113,9 @@ async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>
         request.ready = clock::now();
     }
     caller.read_ahead();
-    let after = drive::answer(shard, caller, &request, &target, body.at).await;
-    caller.forget(body.end);
+    let end = body.at.end;
+    let after = drive::answer(shard, caller, &request, &target, body).await;
+    caller.forget(end);
     after
 }
 

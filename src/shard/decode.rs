@@ -2,58 +2,54 @@
 //! counts against the process's bound as it grows.
 
 use std::future::poll_fn;
-use std::ops::Range;
 use std::rc::Rc;
 use std::task::Poll;
 
-use crate::base::limits::ANSWER_BODY_BYTES_MAX;
+use crate::base::limits::{ANSWER_BODY_BYTES_MAX, AT_ONCE_BYTES_MAX};
 use crate::decide::outcome::{Failure, Outcome};
 use crate::exchange::refusal::Refusal;
 use crate::link::buffered::Held;
+use crate::shard::body::Body;
 use crate::shard::caller::Caller;
+use crate::shard::receive::Stop;
 use crate::shard::run::Shard;
 use crate::shard::upstream::Upstream;
-use crate::shard::whole::Stop;
 use crate::wire::inflate::{Coding, Inflate};
+use crate::wire::openai::Arriving;
 
-/// A request whose body is plain.
-pub struct Decoded {
-    /// Its head as it was, and the body behind it.
-    pub message: Rc<Vec<u8>>,
-    /// Where the body stands.
-    pub body: Range<usize>,
-    /// What was decoded, as it counts against the process's bound.
-    _held: Option<Held>,
-}
-
-/// Decodes the body of the caller's request, which stands at `body`, where it is coded.
+/// Decodes the body of the caller's request where it is coded: the plain body takes its place.
 ///
 /// # Errors
 /// It cannot be decoded, or comes to more than may be held.
 pub async fn request(
     shard: &Shard,
-    caller: &Caller,
-    body: Range<usize>,
-) -> Result<Decoded, Refusal<'static>> {
+    caller: &mut Caller,
+    body: Body,
+) -> Result<Body, Refusal<'static>> {
     let coding = Coding::of(caller.head.value(&caller.bytes, "content-encoding"));
     let Some(inflate) = coding.and_then(Inflate::new) else {
-        return Ok(Decoded {
-            message: Rc::clone(&caller.bytes),
-            body,
-            _held: None,
-        });
+        return Ok(body);
     };
+    let (start, end) = (body.at.start, body.at.end);
     let bytes = Rc::clone(&caller.bytes);
     let limit = shard.server.max_body_bytes;
     let mut held = shard.lease.hold();
-    let mut message = bytes[..caller.head.len].to_vec();
-    let decoded = decode(inflate, &bytes[body], &mut message, (limit, &mut held)).await;
+    let mut message = bytes[..start].to_vec();
+    let decoded = decode(
+        inflate,
+        &bytes[start..end],
+        &mut message,
+        (limit, &mut held),
+    )
+    .await;
     match decoded {
-        Ok(()) => Ok(Decoded {
-            body: caller.head.len..message.len(),
-            message: Rc::new(message),
-            _held: Some(held),
-        }),
+        Ok(()) => {
+            let at = start..message.len();
+            message.extend_from_slice(&bytes[end..]);
+            caller.replace(message, at.end, held);
+            let arriving = read_in_pieces(&caller.bytes[at.clone()]).await;
+            Ok(Body { at, arriving })
+        }
         Err(Fault::Corrupt) => Err(Refusal::InvalidRequest(
             "the body is not what its Content-Encoding says",
         )),
@@ -62,15 +58,28 @@ pub async fn request(
     }
 }
 
-/// Decodes the answer that has been read whole, in its place; what it takes is held as long as the
-/// value that is returned.
+/// Reads a large body as if it arrived now.
+async fn read_in_pieces(body: &[u8]) -> Option<Box<Arriving>> {
+    if body.len() <= AT_ONCE_BYTES_MAX {
+        return None;
+    }
+    let mut arriving = Box::<Arriving>::default();
+    let ends = (AT_ONCE_BYTES_MAX..body.len()).step_by(AT_ONCE_BYTES_MAX);
+    for end in ends.chain([body.len()]) {
+        arriving.take_in(&body[..end]);
+        pause().await;
+    }
+    Some(arriving)
+}
+
+/// Decodes the answer that has been read whole, in its place; what it takes is held with it.
 ///
 /// # Errors
 /// It cannot be decoded, or comes to more than may be held.
-pub async fn answer(shard: &Shard, up: &mut Upstream) -> Result<Option<Held>, Stop> {
+pub async fn answer(shard: &Shard, up: &mut Upstream) -> Result<(), Stop> {
     // An error may be told by its status alone.
     let Some(inflate) = up.coding().and_then(Inflate::new) else {
-        return Ok(None);
+        return Ok(());
     };
     let mut held = shard.lease.hold();
     let mut bytes = up.bytes.get(..up.head.len).unwrap_or_default().to_vec();
@@ -86,7 +95,8 @@ pub async fn answer(shard: &Shard, up: &mut Upstream) -> Result<Option<Held>, St
     // What follows the body keeps the connection from being used again, as before.
     bytes.extend_from_slice(up.bytes.get(up.end..).unwrap_or_default());
     (up.bytes, up.end) = (bytes, end);
-    Ok(Some(held))
+    up.held = held;
+    Ok(())
 }
 
 /// Why a body is not decoded.

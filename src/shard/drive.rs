@@ -4,9 +4,10 @@ use std::cell::RefCell;
 use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
 
+use crate::base::limits::LARGE_SPARE_BYTES;
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
-use crate::config::plan::{Endpoint, ProviderKind};
+use crate::config::plan::Endpoint;
 use crate::decide::eligible::Eligible;
 use crate::decide::failover::{Attempts, Grant, Step};
 use crate::decide::outcome::{Outcome, Sample as Kind, Signal, Verdict};
@@ -18,7 +19,9 @@ use crate::exchange::request::Request;
 use crate::exchange::route::Routed;
 use crate::exchange::target::{self, Manage, Target};
 use crate::link::facts::{Sample, SampleKind};
+use crate::shard::ask;
 use crate::shard::attempt::{self, End, Fresh, Injection, Try};
+use crate::shard::body::Body;
 use crate::shard::caller::Caller;
 use crate::shard::choose;
 use crate::shard::conclude;
@@ -32,10 +35,10 @@ use crate::shard::refuse;
 use crate::shard::run::Shard;
 use crate::shard::settle::{Asked, Record};
 use crate::shard::spend::{self, Allowance, Turn};
+use crate::shard::translated::{self, NotTranslated, Translated};
 use crate::shard::whole;
 use crate::shard::words::Words;
 use crate::sys::clock;
-use crate::translate::request::{self, Unsupported};
 use crate::wire::head::Head;
 use crate::wire::json;
 use crate::wire::openai::{self, Ask};
@@ -57,10 +60,12 @@ pub struct Job<'a> {
     pub request: &'a Request,
     /// What is asked for.
     pub endpoint: Endpoint,
-    /// The caller's bytes, head and body.
-    pub message: &'a Rc<Vec<u8>>,
-    /// Where the body stands in them.
+    /// The caller's bytes from the beginning to the body at least, whatever becomes of the body.
+    pub head: &'a [u8],
+    /// Where the body stands in the caller's bytes.
     pub body: Range<usize>,
+    /// The body in the dialect of the candidate that is asked, where that is not the caller's.
+    pub translated: RefCell<Option<Translated>>,
     /// What the body says.
     pub ask: &'a Ask<'a>,
     /// The model that is served: the one asked for, or what a budget puts in its place.
@@ -71,6 +76,15 @@ pub struct Job<'a> {
     pub model_json: Option<Vec<u8>>,
     /// Where it may go.
     pub routed: Routed<'a>,
+}
+
+impl Job<'_> {
+    /// Lets go of the request's body, and of its translation: its answer goes to the caller, and
+    /// nobody else is asked any more.
+    pub fn let_go(&self, caller: &mut Caller) {
+        self.translated.replace(None);
+        caller.let_go(self.body.end);
+    }
 }
 
 /// Looks at what the head alone decides: path, method, key.
@@ -118,7 +132,7 @@ pub async fn answer(
     caller: &mut Caller,
     request: &Request,
     target: &Target,
-    body: Range<usize>,
+    body: Body,
 ) -> After {
     match target {
         Target::Infer(endpoint) => infer(shard, caller, request, *endpoint, body).await,
@@ -128,24 +142,39 @@ pub async fn answer(
     }
 }
 
+/// The message of a small request, which is kept to the request's end.
+fn small_message(caller: &Caller, body: &Body) -> Option<Rc<Vec<u8>>> {
+    (body.at.len() < LARGE_SPARE_BYTES).then(|| Rc::clone(&caller.bytes))
+}
+
 async fn infer(
     shard: &Rc<Shard>,
     caller: &mut Caller,
     request: &Request,
     endpoint: Endpoint,
-    body: Range<usize>,
+    body: Body,
 ) -> After {
-    let decoded = match decode::request(shard, caller, body).await {
-        Ok(decoded) => decoded,
+    let body = match decode::request(shard, caller, body).await {
+        Ok(body) => body,
         Err(refusal) => return refuse::refuse(shard, caller, request, &refusal).await,
     };
-    let (message, body) = (&decoded.message, decoded.body.clone());
-    let ask = match openai::read_ask(&message[body.clone()]) {
-        Ok(ask) => ask,
-        Err(fault) => {
+    let (small, at) = (small_message(caller, &body), body.at.clone());
+    let head = match &small {
+        Some(message) => Rc::clone(message),
+        // The body is let go of before the request ends, and its head is not.
+        None => Rc::new(caller.bytes[..at.start].to_vec()),
+    };
+    let read = match &small {
+        Some(message) => Ok(openai::read_ask(&message[at.clone()])),
+        None => ask::read_large(shard, caller, body).await,
+    };
+    let ask = match read {
+        Ok(Ok(ask)) => ask,
+        Ok(Err(fault)) => {
             let fault = fault.to_string();
             return refuse::refuse(shard, caller, request, &Refusal::InvalidRequest(&fault)).await;
         }
+        Err(refusal) => return refuse::refuse(shard, caller, request, &refusal).await,
     };
     let mut record = Record::new(shard, request);
     record.model = Some(&ask.model);
@@ -160,8 +189,9 @@ async fn infer(
         shard,
         request,
         endpoint,
-        message,
-        body,
+        head: &head,
+        body: at,
+        translated: RefCell::default(),
         ask: &ask,
         model: &ask.model,
         model_override: None,
@@ -223,9 +253,12 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
             return conclude(job, caller, record, &attempts, verdict).await;
         };
         let id = routed.route.candidates[place].provider;
-        let translated = match translated(job, record, place) {
-            Ok(body) => body,
-            Err(why) => {
+        match translated::prepare(job, caller, record, place).await {
+            Ok(()) => {}
+            Err(NotTranslated::Refused(refusal)) => {
+                return refuse::tell(shard, caller, job.request, record, &refusal).await;
+            }
+            Err(NotTranslated::Unsupported(why)) => {
                 attempts.begin(place);
                 record.inexpressible = Some(why.to_string());
                 let step = attempts.on_outcome(now, Outcome::Untranslatable, || Grant::Granted);
@@ -239,7 +272,7 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
                     }
                 }
             }
-        };
+        }
         // Another shard was faster: the survey will show it.
         let Some(permit) = Permit::take(shard, id, now, tokens) else {
             now = clock::now();
@@ -251,8 +284,7 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
         attempts.begin(place);
         record.attempts = attempts.count();
         record.asked = Some(asked(job, place));
-        let candidate = (place, permit, translated.as_deref());
-        match attempt_at(job, caller, record, &mut attempts, candidate).await {
+        match attempt_at(job, caller, record, &mut attempts, (place, permit)).await {
             Ok(ControlFlow::Continue(outcome)) => {
                 before = Some(outcome);
                 now = clock::now();
@@ -267,31 +299,6 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
     }
 }
 
-/// The request in the dialect of a candidate, where that is not the caller's.
-fn translated(
-    job: &Job<'_>,
-    record: &mut Record<'_>,
-    place: usize,
-) -> Result<Option<Vec<u8>>, Unsupported> {
-    record.dropped = None;
-    match provider_of(job, place).kind {
-        ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => Ok(None),
-        ProviderKind::Anthropic => {
-            let model = job.routed.route.candidates[place]
-                .model
-                .as_deref()
-                .unwrap_or(job.model);
-            let mut body = Vec::with_capacity(job.body.len());
-            let source = &job.message[job.body.clone()];
-            let dropped = request::write(source, job.ask, model, &mut body)?;
-            if !dropped.names.is_empty() && tracing::enabled!(tracing::Level::DEBUG) {
-                record.dropped = Some(dropped.to_string());
-            }
-            Ok(Some(body))
-        }
-    }
-}
-
 /// One attempt at one candidate, with the repeats that belong to it; the verdict, or how it ended
 /// where another candidate may be tried.
 async fn attempt_at<'a>(
@@ -299,7 +306,7 @@ async fn attempt_at<'a>(
     caller: &mut Caller,
     record: &mut Record<'a>,
     attempts: &mut Attempts,
-    (place, permit, translated): (usize, Permit, Option<&[u8]>),
+    (place, permit): (usize, Permit),
 ) -> Result<ControlFlow<Verdict, Outcome>, Refusal<'static>> {
     let (mut fresh, mut injection) = (Fresh::NotNeeded, Injection::Allowed);
     let mut started = permit.admitted();
@@ -309,7 +316,6 @@ async fn attempt_at<'a>(
             place,
             fresh,
             injection,
-            translated,
             started,
             permit: &permit,
         };

@@ -4,6 +4,7 @@
 //! publishes. A future with an operation in the ring is never dropped to stop it: the socket is
 //! shut down and the operation ends by itself ([`timers`]).
 
+pub mod ask;
 pub mod attempt;
 mod bell;
 pub mod body;
@@ -19,6 +20,7 @@ pub mod era;
 pub mod fetch;
 mod guarded;
 pub mod health;
+pub mod help;
 pub mod kind;
 pub mod listener;
 pub mod lists;
@@ -36,6 +38,7 @@ pub mod part;
 pub mod permit;
 pub mod place;
 pub mod pool;
+pub mod receive;
 pub mod refuse;
 pub mod reports;
 pub mod retold;
@@ -49,6 +52,7 @@ pub mod spend;
 pub mod stream;
 pub mod timers;
 pub mod tls;
+pub mod translated;
 pub mod upstream;
 pub mod whole;
 pub mod words;

@@ -231,7 +231,7 @@ impl Line {
     /// Sends `part` with a call of its own; what is left of it when the peer takes no more.
     fn send_now(&self, mut part: Part, buffers: &Buffers) -> Option<Part> {
         loop {
-            let sent = send_now(self.fd, part.left());
+            let sent = send_now(self.fd, part.next());
             if matches!(&sent, Err(fault) if fault.kind() == io::ErrorKind::WouldBlock) {
                 return Some(part);
             }

@@ -64,6 +64,22 @@ impl Part {
         }
     }
 
+    /// How much memory it has for itself; what is shared is counted where it comes from.
+    #[must_use]
+    pub fn own_room(&self) -> usize {
+        match &self.bytes {
+            Bytes::Own(bytes) => bytes.capacity(),
+            Bytes::Shared(_) | Bytes::Published(_) => 0,
+        }
+    }
+
+    /// What is to be sent next: a large part goes in pieces, so that others have their turn.
+    #[must_use]
+    pub fn next(&self) -> &[u8] {
+        let left = self.left();
+        left.get(..SENT_AT_ONCE).unwrap_or(left)
+    }
+
     /// What is left to send.
     #[must_use]
     pub fn left(&self) -> &[u8] {
@@ -107,6 +123,9 @@ unsafe impl IoBuf for Part {
     }
 
     fn bytes_init(&self) -> usize {
-        self.to - self.from
+        (self.to - self.from).min(SENT_AT_ONCE)
     }
 }
+
+/// Bytes that one send takes at most: the kernel copies them before anybody else has a turn.
+const SENT_AT_ONCE: usize = 256 << 10;

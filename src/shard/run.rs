@@ -24,6 +24,7 @@ use crate::exchange::target::Door;
 use crate::link::addresses::Addresses;
 use crate::link::buffered::{self, Lease};
 use crate::link::gate::{Gates, Process};
+use crate::link::helpers::Helpers;
 use crate::link::latest::Latest;
 use crate::link::lists::Said;
 use crate::link::log::LogSender;
@@ -73,6 +74,8 @@ pub struct Common {
     pub lists: Giver<Said>,
     /// How far the shards have reported.
     pub progress: Arc<Progress>,
+    /// The way to who does what takes long.
+    pub helpers: Helpers,
     /// The way to who reloads the configuration.
     pub reloads: ReloadSender,
     /// What operators must present.
@@ -407,17 +410,19 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
     let door = listener.as_ref().map(|(_, door)| *door);
     let progress = Arc::clone(&common.progress);
     guarded::count_steps(id, Arc::clone(&progress));
-    let buffers = Rc::<Buffers>::default();
+    let meters = Meters::new(id, meters);
+    let lease = Lease::new(Arc::clone(&common.buffered), Arc::clone(&meters.own));
+    let buffers = Rc::new(Buffers::new(Rc::clone(&lease)));
     let current = Rc::new(Current::new(Rc::new(Loop {
         id,
         door: door.unwrap_or(Door::Operators),
         driver,
         timers: Rc::default(),
         pool: Pool::new(common.upstream_room),
-        lease: Lease::new(Arc::clone(&common.buffered)),
+        lease,
         random: RefCell::new(Random::new(entropy::seed())),
         reports: Rc::new(Reports::new(id, progress, reporter)),
-        meters: Meters::new(id, meters),
+        meters,
         access_log: Rc::new(AccessLog::new(log)),
         lines: lines.map(RefCell::new),
         outbox: Rc::new(Outbox::new(Rc::clone(&buffers))),

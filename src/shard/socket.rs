@@ -18,7 +18,7 @@ use monoio::buf::IoBufMut;
 use monoio::io::{AsyncReadRent, OwnedReadHalf, Splitable};
 use monoio::net::TcpStream;
 
-use crate::base::limits::STREAM_READ_BYTES;
+use crate::base::limits::{AT_ONCE_BYTES_MAX, STREAM_READ_BYTES};
 use crate::shard::buffers::Buffers;
 use crate::shard::run::Loop;
 use crate::shard::timers::Deadline;
@@ -296,7 +296,7 @@ async fn watch(
         if let Err(fault) = stream.readable(false).await {
             return (Err(fault), Vec::new());
         }
-        let mut bytes = buffers.take_for(room);
+        let mut bytes = buffers.take_for_read(room);
         match receive(stream.as_raw_fd(), &mut bytes) {
             Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => buffers.give(bytes),
             result => return (result, bytes),
@@ -340,7 +340,8 @@ unsafe impl IoBufMut for Tail {
     }
 
     fn bytes_total(&mut self) -> usize {
-        self.bytes.capacity() - self.from
+        // What is checked as it arrives comes in pieces that take no long time to copy and check.
+        (self.bytes.capacity() - self.from).min(AT_ONCE_BYTES_MAX)
     }
 
     // SAFETY: as the trait demands, the caller has had `count` bytes written behind `write_ptr`.

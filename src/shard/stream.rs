@@ -166,6 +166,7 @@ impl<'a> Stream<'_, '_, 'a> {
             if self.is_committed() {
                 if record.first_byte.is_none() {
                     attempts.commit();
+                    self.attempt.job.let_go(caller);
                     self.attempt.permit.borrow().answered();
                     self.attempt.enforce_probe().await;
                     self.write_head(caller, record, up);

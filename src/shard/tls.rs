@@ -136,5 +136,17 @@ impl Session {
     }
 }
 
+/// How much room the records take that hold `plain` bytes, or as many of them as are encrypted at a
+/// time.
+#[must_use]
+pub const fn records_len(plain: usize) -> usize {
+    let plain = if plain < RECORD { plain } else { RECORD };
+    plain + (plain / PLAIN_MAX + 1) * RECORD_HEAD
+}
+
 /// Bytes encrypted at a time: four records.
 const RECORD: usize = 64 << 10;
+/// Plain bytes of one record at most (RFC 8446, section 5.1).
+const PLAIN_MAX: usize = 16 << 10;
+/// What a record takes besides: its header, a nonce and a tag at most (RFC 5246, RFC 8446).
+const RECORD_HEAD: usize = 64;

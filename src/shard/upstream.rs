@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::base::ids::ProviderId;
 use crate::base::limits::{INFORMATIONAL_MAX, LARGE_SPARE_BYTES, UPSTREAM_READ_BYTES};
 use crate::decide::outcome::{Failure, Outcome, Waiting};
+use crate::link::buffered::Held;
 use crate::shard::buffers::Buffers;
 use crate::shard::caller::Caller;
 use crate::shard::meters::Connected;
@@ -35,6 +36,8 @@ pub struct Upstream {
     pub bytes: Vec<u8>,
     /// Where the body ends in `bytes`, once it has been read whole.
     pub end: usize,
+    /// The current answer's body, as it counts against the process's bound.
+    pub held: Held,
     /// Informational heads that came before the current answer's own.
     pub informed: u32,
     /// Whether the request was not sent to its end.
@@ -48,13 +51,14 @@ pub struct Upstream {
 impl Upstream {
     /// A connection that was just opened.
     #[must_use]
-    pub fn new(socket: Socket, connected: Connected) -> Self {
+    pub fn new(socket: Socket, connected: Connected, held: Held) -> Self {
         Self {
             socket,
             reused: false,
             head: Head::default(),
             bytes: Vec::new(),
             end: 0,
+            held,
             informed: 0,
             unsent: false,
             arrived: None,
@@ -288,14 +292,16 @@ impl Upstream {
         self.rest(shard, id);
     }
 
-    /// As [`Upstream::park`], but what has arrived is handed out: the caller's is still to be sent.
-    pub fn park_without_bytes(mut self, shard: &Shard, id: ProviderId) -> Vec<u8> {
+    /// As [`Upstream::park`], but what has arrived is handed out with what counts it: the caller's
+    /// is still to be sent.
+    pub fn park_without_bytes(mut self, shard: &Shard, id: ProviderId) -> (Vec<u8>, Held) {
         let may_rest = self.may_rest();
         let bytes = std::mem::take(&mut self.bytes);
+        let held = std::mem::replace(&mut self.held, shard.lease.hold());
         if may_rest {
             self.rest(shard, id);
         }
-        bytes
+        (bytes, held)
     }
 
     /// Reads the end of a body whose `[DONE]` has come, so that the connection can be used again:
@@ -335,6 +341,7 @@ impl Upstream {
     /// Puts a connection without a byte to spare into the pool.
     pub fn rest(mut self, shard: &Shard, id: ProviderId) {
         self.socket.deadline.clear();
+        self.held.clear();
         self.end = 0;
         self.informed = 0;
         // Whether or not it has carried a request: it waits, so the provider may close it.

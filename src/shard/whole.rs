@@ -1,26 +1,26 @@
-//! Answers that are not streamed: read whole, looked at, sent on in one piece.
+//! Answers that are not streamed, once they are there: looked at, and sent on in one piece.
 
 use std::io;
 use std::ops::Range;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::limits::{
-    ANSWER_BODY_BYTES_MAX, ONE_SEND_BYTES_MAX, READ_LARGE_BYTES, UPSTREAM_READ_BYTES,
+    INSPECTED_AT_ONCE_BYTES_MAX, ONE_SEND_BYTES_MAX, TRANSLATED_AT_ONCE_BYTES_MAX,
 };
 use crate::base::time::Instant;
 use crate::decide::failover::Attempts;
-use crate::decide::outcome::{Failure, Outcome, Topic, Waiting};
-use crate::exchange::answer::{self, AnswerFault};
+use crate::decide::outcome::{Failure, Outcome, Topic};
+use crate::exchange::answer::{self, AnswerFault, AnswerView};
 use crate::exchange::headers::{self, Totals};
 use crate::exchange::inbound;
 use crate::exchange::provider_error::{self, Circumstances};
-use crate::link::buffered::Held;
 use crate::link::facts::{Sample, SampleKind};
 use crate::shard::attempt::Attempt;
 use crate::shard::caller::Caller;
-use crate::shard::decode;
 use crate::shard::drive::{self, Job};
+use crate::shard::help::{self, WhenFull};
 use crate::shard::kind;
 use crate::shard::lost;
 use crate::shard::part::Part;
@@ -31,72 +31,8 @@ use crate::shard::upstream::Upstream;
 use crate::shard::words::Words;
 use crate::sys::clock;
 use crate::translate::answer as anthropic;
-use crate::wire::chunked::{Chunked, Progress};
-use crate::wire::head::Framing;
 use crate::wire::splice::Splice;
 use crate::wire::usage::Usage;
-
-/// Why an answer was not read.
-pub enum Stop {
-    /// It is the provider's, or the caller's, doing.
-    Outcome(Outcome),
-    /// infermux holds as many bytes as it may.
-    Overloaded,
-}
-
-/// Reads the rest of the answer whose head has been read. What it takes because it was compressed
-/// is held as long as the value that is returned.
-///
-/// # Errors
-/// It was not read.
-pub async fn read(
-    shard: &Shard,
-    caller: &mut Caller,
-    up: &mut Upstream,
-) -> Result<Option<Held>, Stop> {
-    read_coded(caller, up).await?;
-    decode::answer(shard, up).await
-}
-
-async fn read_coded(caller: &mut Caller, up: &mut Upstream) -> Result<(), Stop> {
-    let start = up.head.len;
-    up.end = start;
-    match up.head.framing {
-        Framing::None => {}
-        Framing::Length(length) => {
-            let length = usize::try_from(length).unwrap_or(usize::MAX);
-            let end = start.saturating_add(length);
-            up.end = end.min(up.bytes.len());
-            hold(caller, length)?;
-            // The room behind keeps the last read from growing the buffer, and shows a surplus.
-            let missing = end.saturating_sub(up.bytes.len());
-            up.bytes.reserve_exact(missing + UPSTREAM_READ_BYTES);
-            while up.bytes.len() < end {
-                read_on(caller, up).await?;
-                up.end = end.min(up.bytes.len());
-            }
-        }
-        Framing::Chunked => {
-            let (mut decoder, mut filled) = (Chunked::default(), start);
-            loop {
-                let progress = decoder.compact(&mut up.bytes, &mut filled);
-                up.end = filled;
-                match progress.map_err(|_| Stop::Outcome(Outcome::Failed(Failure::Malformed)))? {
-                    Progress::Ended => break,
-                    Progress::More => read_piece(caller, up).await?,
-                }
-            }
-        }
-        Framing::Close => loop {
-            up.end = up.bytes.len();
-            hold(caller, up.end - start)?;
-            if !read_to_end(caller, up).await? {
-                break;
-            }
-        },
-    }
-    Ok(())
-}
 
 /// Relays a 2xx answer, unless it turns out to be none.
 pub async fn relay<'a>(
@@ -107,8 +43,7 @@ pub async fn relay<'a>(
     mut up: Upstream,
 ) -> Outcome {
     let (job, arrived) = (attempt.job, clock::now());
-    attempt.crossing().masks.mask_answer(up.body_mut());
-    let view = match answer::inspect(up.body(), job.endpoint) {
+    let view = match inspect(attempt, &mut up).await {
         Ok(view) => view,
         Err(fault) => {
             let outcome = Outcome::Failed(match fault {
@@ -126,10 +61,12 @@ pub async fn relay<'a>(
             Err(outcome) => return attempt.abandoned(record, lost::seen(attempt, &up), outcome),
         };
         attempts.commit();
+        job.let_go(caller);
         let totals = settle(attempt, record, arrived, used).await;
         return retold::relay(attempt, caller, record, up, (events, totals)).await;
     }
     attempts.commit();
+    job.let_go(caller);
     let totals = settle(attempt, record, arrived, used).await;
     let splice = answer::edit_answer(up.body(), &view, attempt.caller_model());
     let (status, length) = (up.head.status, splice.len());
@@ -142,7 +79,7 @@ pub async fn relay<'a>(
     write_answer_head(attempt, caller, record, &up, told);
     if splice.len() > ONE_SEND_BYTES_MAX {
         let pieces = pieces_of(&splice, &up.bytes);
-        let bytes = up.park_without_bytes(job.shard, attempt.candidate().provider);
+        let (bytes, _held) = up.park_without_bytes(job.shard, attempt.candidate().provider);
         return sent(
             send_pieces(job.shard, caller, bytes, pieces).await,
             Outcome::Answered,
@@ -259,19 +196,21 @@ pub async fn translate<'a>(
     caller: &mut Caller,
     record: &mut Record<'a>,
     attempts: &mut Attempts,
-    up: Upstream,
+    mut up: Upstream,
 ) -> Outcome {
     let (job, arrived) = (attempt.job, clock::now());
     let created = clock::wall().unix_millis() / 1_000;
     let mut body = Vec::new();
-    let answer = anthropic::write(up.body(), attempt.caller_model(), created, &mut body);
+    let answer = translated(attempt, &mut up, created, &mut body).await;
+    // It is there, whether or not it may be; nothing else is asked for it.
+    let mut held = job.shard.lease.hold();
+    held.insist_on(body.capacity());
     let answer = match answer {
         Ok(answer) => answer,
         Err(fault) => {
             return lost::fail(attempt, record, up, fault.outcome());
         }
     };
-    attempt.crossing().masks.mask_answer(&mut body);
     let used = (answer.usage, answer.text_bytes);
     if kind::wants_stream(job) {
         let events = match retold::events(attempt, &body) {
@@ -279,10 +218,12 @@ pub async fn translate<'a>(
             Err(outcome) => return attempt.abandoned(record, lost::seen(attempt, &up), outcome),
         };
         attempts.commit();
+        job.let_go(caller);
         let totals = settle(attempt, record, arrived, used).await;
         return retold::relay(attempt, caller, record, up, (events, totals)).await;
     }
     attempts.commit();
+    job.let_go(caller);
     let totals = settle(attempt, record, arrived, used).await;
     let (status, length) = (up.head.status, body.len());
     let told = Told {
@@ -293,8 +234,77 @@ pub async fn translate<'a>(
     };
     write_answer_head(attempt, caller, record, &up, told);
     up.park(job.shard, attempt.candidate().provider);
-    caller.out.extend_from_slice(&body);
-    sent(caller.send_out(job.shard).await, Outcome::Answered)
+    if body.len() <= ONE_SEND_BYTES_MAX {
+        caller.out.extend_from_slice(&body);
+        return sent(caller.send_out(job.shard).await, Outcome::Answered);
+    }
+    let sending = caller.send_out(job.shard).await;
+    held.clear();
+    let sending = match sending {
+        Ok(()) => caller.send(job.shard, Part::own(body)).await.0,
+        Err(gone) => Err(gone),
+    };
+    sent(sending, Outcome::Answered)
+}
+
+/// Looks at an answer; a large one is looked at by a helper thread, which is waited for: it is paid
+/// for.
+async fn inspect(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<AnswerView, AnswerFault> {
+    let (shard, endpoint) = (attempt.job.shard, attempt.job.endpoint);
+    if up.body().len() <= INSPECTED_AT_ONCE_BYTES_MAX {
+        attempt.crossing().masks.mask_answer(up.body_mut());
+        return answer::inspect(up.body(), endpoint);
+    }
+    up.socket.deadline.clear();
+    let (mut bytes, at) = (std::mem::take(&mut up.bytes), up.head.len..up.end);
+    let (era, id) = (Arc::clone(&shard.era), attempt.candidate().provider);
+    let work = move || {
+        let masks = era.prefixes(id).masks();
+        masks.mask_answer(&mut bytes[at.clone()]);
+        let view = answer::inspect(&bytes[at], endpoint);
+        (bytes, view)
+    };
+    match help::make(shard, WhenFull::Wait, work).await {
+        Ok((bytes, view)) => {
+            up.bytes = bytes;
+            view
+        }
+        // The work has panicked, and the answer is gone with it.
+        Err(_) => Err(AnswerFault::Malformed),
+    }
+}
+
+/// Translates an answer; a large one by a helper thread, which is waited for.
+async fn translated(
+    attempt: &Attempt<'_, '_>,
+    up: &mut Upstream,
+    created: u64,
+    body: &mut Vec<u8>,
+) -> Result<anthropic::Translated, anthropic::AnswerFault> {
+    if up.body().len() <= TRANSLATED_AT_ONCE_BYTES_MAX {
+        let answer = anthropic::write(up.body(), attempt.caller_model(), created, body);
+        attempt.crossing().masks.mask_answer(body);
+        return answer;
+    }
+    up.socket.deadline.clear();
+    let (bytes, at) = (std::mem::take(&mut up.bytes), up.head.len..up.end);
+    let model = attempt.caller_model().to_vec();
+    let era = Arc::clone(&attempt.job.shard.era);
+    let id = attempt.candidate().provider;
+    let work = move || {
+        let mut made = Vec::new();
+        let answer = anthropic::write(&bytes[at], &model, created, &mut made);
+        era.prefixes(id).masks().mask_answer(&mut made);
+        (bytes, answer, made)
+    };
+    match help::make(attempt.job.shard, WhenFull::Wait, work).await {
+        Ok((bytes, answer, made)) => {
+            (up.bytes, *body) = (bytes, made);
+            answer
+        }
+        // The work has panicked, and the answer is gone with it.
+        Err(_) => Err(anthropic::AnswerFault::Malformed),
+    }
 }
 
 /// Settles an answer that had arrived whole at `arrived`, before any of it leaves.
@@ -410,53 +420,4 @@ async fn send_pieces(
 /// What an answer's end means, given whether the caller took it.
 fn sent(result: io::Result<()>, outcome: Outcome) -> Outcome {
     result.map_or(Outcome::CallerGone, |()| outcome)
-}
-
-async fn read_on(caller: &mut Caller, up: &mut Upstream) -> Result<(), Stop> {
-    match up.read_more(caller).await {
-        Ok(count) if count > 0 && !caller.is_gone() => Ok(()),
-        Ok(_) | Err(_) => Err(Stop::Outcome(cut(caller, up))),
-    }
-}
-
-/// Reads on into a body whose length is unknown.
-async fn read_piece(caller: &mut Caller, up: &mut Upstream) -> Result<(), Stop> {
-    hold(caller, up.bytes.len())?;
-    if up.bytes.len() > READ_LARGE_BYTES {
-        up.bytes.reserve(READ_LARGE_BYTES);
-    }
-    read_on(caller, up).await
-}
-
-/// Reads on into a body that ends with the connection; whether there was more.
-async fn read_to_end(caller: &mut Caller, up: &mut Upstream) -> Result<bool, Stop> {
-    match up.read_more(caller).await {
-        _ if caller.is_gone() || up.socket.deadline.is_overdue() => {
-            Err(Stop::Outcome(cut(caller, up)))
-        }
-        Ok(count) => Ok(count > 0),
-        Err(_) => Err(Stop::Outcome(cut(caller, up))),
-    }
-}
-
-fn hold(caller: &mut Caller, answer: usize) -> Result<(), Stop> {
-    if answer > ANSWER_BODY_BYTES_MAX {
-        return Err(Stop::Outcome(Outcome::Failed(Failure::Malformed)));
-    }
-    let request = caller.bytes.len();
-    if caller.held.grow_to(request + answer) {
-        Ok(())
-    } else {
-        Err(Stop::Overloaded)
-    }
-}
-
-fn cut(caller: &Caller, up: &Upstream) -> Outcome {
-    if caller.is_gone() {
-        Outcome::CallerGone
-    } else if up.socket.deadline.is_overdue() {
-        Outcome::TimedOut(Waiting::Body)
-    } else {
-        Outcome::Failed(Failure::Cut)
-    }
 }

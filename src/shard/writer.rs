@@ -7,11 +7,12 @@ use std::rc::Rc;
 use monoio::io::OwnedWriteHalf;
 use monoio::net::TcpStream;
 
+use crate::base::limits::READ_BYTES;
 use crate::shard::buffers::Buffers;
 use crate::shard::outbox::{Line, Outbox, Sent};
 use crate::shard::part::Part;
 use crate::shard::run::Loop;
-use crate::shard::tls::{Session, Tls};
+use crate::shard::tls::{self, Session, Tls};
 
 /// The half that writes.
 pub struct Writer {
@@ -38,6 +39,16 @@ impl Writer {
         self.tls = Some(tls);
     }
 
+    /// How much memory sending `part` takes besides its own.
+    #[must_use]
+    pub fn room_for(&self, part: &Part) -> usize {
+        match &self.tls {
+            None => 0,
+            // The session has them for a moment, too, while they are copied out of it.
+            Some(_) => 2 * tls::records_len(part.left().len()),
+        }
+    }
+
     /// Sends `part` to its end; it comes back whatever happened.
     pub async fn write(&mut self, mut part: Part) -> Sent {
         while !part.is_sent() {
@@ -60,7 +71,7 @@ impl Writer {
         let sent = match taken {
             Ok(count) => {
                 part.advance(count);
-                self.flush_tls().await
+                self.flush_records(count).await
             }
             Err(fault) => Err(fault),
         };
@@ -105,11 +116,18 @@ impl Writer {
     ///
     /// The session or the connection failed.
     pub async fn flush_tls(&mut self) -> io::Result<()> {
+        self.flush_records(0).await
+    }
+
+    /// Sends the TLS records that wait, which hold `plain` bytes.
+    async fn flush_records(&mut self, plain: usize) -> io::Result<()> {
+        let mut room = tls::records_len(plain).max(READ_BYTES);
         let Some(tls) = &self.tls else {
             return Ok(());
         };
         loop {
-            let records = tls.borrow_mut().records(self.buffers.take())?;
+            let records = tls.borrow_mut().records(self.buffers.take_for(room))?;
+            room = READ_BYTES;
             let mut part = Part::own(records);
             let is_over = part.is_sent();
             while !part.is_sent() {

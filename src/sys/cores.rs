@@ -37,10 +37,20 @@ pub fn raise_open_files() -> u64 {
 
 /// The calling thread takes what processor time others leave: a shard on the same core does not
 /// wait for it.
-#[expect(unsafe_code, reason = "std does not wrap priorities")]
 pub fn step_back() {
+    set_priority(LEAST);
+}
+
+/// The calling thread takes a quarter of a core where a shard wants all of it: some callers wait
+/// for what it does, and the others should not.
+pub fn step_aside() {
+    set_priority(LOWER);
+}
+
+#[expect(unsafe_code, reason = "std does not wrap priorities")]
+fn set_priority(priority: i32) {
     // SAFETY: it takes numbers only; 0 is the calling thread.
-    let done = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, LEAST) };
+    let done = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, priority) };
     if done != 0 {
         let fault = std::io::Error::last_os_error();
         tracing::debug!(%fault, "a thread's priority stays as it is");
@@ -49,6 +59,8 @@ pub fn step_back() {
 
 /// The least of all priorities (setpriority(2)).
 const LEAST: i32 = 19;
+/// A third of the usual weight (sched(7): each step is a tenth of a core's time).
+const LOWER: i32 = 5;
 
 #[cfg(test)]
 mod tests {

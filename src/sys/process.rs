@@ -52,6 +52,24 @@ pub fn this_thread() -> usize {
     name.and_then(|name| name.parse().ok()).unwrap_or(0)
 }
 
+/// Has what is allocated in large pieces taken from the system, and given back to it, each for
+/// itself. Otherwise the allocator learns from the first large body to keep as much for good, and
+/// copies buffers that it could move.
+pub fn give_large_memory_back() {
+    #[cfg(target_env = "gnu")]
+    {
+        let piece = libc::c_int::try_from(LARGE_PIECE).unwrap_or(libc::c_int::MAX);
+        #[expect(unsafe_code, reason = "std does not wrap what is glibc's own")]
+        // SAFETY: it takes numbers only, and is called before the process has a second thread.
+        let done = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, piece) };
+        debug_assert_eq!(done, 1, "the size is one that glibc takes");
+    }
+}
+
+/// From this size on, memory is taken from the system for itself, in bytes; what most requests need
+/// stays with the allocator.
+const LARGE_PIECE: usize = 1 << 20;
+
 /// The 14th and 15th field of `/proc/self/stat` (proc(5)); the second is a name in parentheses that
 /// may hold anything.
 fn ticks(stat: &str) -> Duration {

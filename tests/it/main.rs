@@ -31,6 +31,7 @@ mod limits_rate;
 mod listen;
 mod logging;
 mod manage;
+mod memory;
 mod metrics;
 mod models;
 mod notify;

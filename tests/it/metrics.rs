@@ -259,7 +259,9 @@ fn hold(router: &Router, addr: SocketAddr) -> String {
 }
 
 /// While one stream is under way.
-const DURING: [&str; 4] = [
+const DURING: [&str; 5] = [
+    // The request's body.
+    "infermux_buffered_bytes 77",
     r#"infermux_in_flight_requests{provider="alpha"} 1"#,
     r#"infermux_connections{side="caller",state="active"} 1"#,
     r#"infermux_connections{side="caller",state="idle"} 1"#,

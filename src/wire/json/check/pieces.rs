@@ -1,7 +1,7 @@
 //! The same check for an object that arrives in pieces: each byte is looked at once, when it has
 //! come.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use super::{ARRAY, OBJECT, Open, escape_end, literal, number_end, space_end};
 use crate::wire::scan::{self, LAST_CONTROL};
@@ -207,27 +207,50 @@ impl Pieces {
     }
 }
 
-fn string_piece(text: &[u8], mut at: usize) -> Result<StringPiece, Odd> {
+/// How far the string goes of which everything before `at` is read. Sixty-four bytes are looked at
+/// together, however many escapes are among them.
+fn string_piece(text: &[u8], at: usize) -> Result<StringPiece, Odd> {
+    let looked = scan::string_marks(text, at, |at, mut marks| {
+        let mut next = at;
+        while marks != 0 {
+            let place = marks.trailing_zeros();
+            match mark_end(text, at + place as usize) {
+                ControlFlow::Continue(end) => next = end,
+                ControlFlow::Break(piece) => return ControlFlow::Break(piece),
+            }
+            // A backslash, and the byte that it makes another of.
+            marks &= !(0b11 << place);
+        }
+        ControlFlow::Continue(next)
+    });
+    let mut at = match looked {
+        ControlFlow::Break(piece) => return piece,
+        ControlFlow::Continue(at) => at,
+    };
+    let is_mark = |byte: &u8| matches!(byte, b'"' | b'\\' | ..=LAST_CONTROL);
     loop {
-        let mark = scan::find(
-            text,
-            at,
-            |block| block.equal(b'"') | block.equal(b'\\') | block.up_to(LAST_CONTROL),
-            |byte| matches!(byte, b'"' | b'\\' | ..=LAST_CONTROL),
-        );
-        let Some(mark) = mark else {
+        let rest = text.get(at..).unwrap_or_default();
+        let Some(step) = rest.iter().position(is_mark) else {
             return Ok(StringPiece::More(text.len()));
         };
-        match text.get(mark) {
-            Some(b'"') => return Ok(StringPiece::End(mark + 1)),
-            Some(b'\\') => match escape_end(text, mark + 1) {
-                Some(end) => at = end,
-                // The longest escape has six bytes.
-                None if text.len() < mark + 6 => return Ok(StringPiece::More(mark)),
-                None => return Err(Odd),
-            },
-            _ => return Err(Odd),
+        match mark_end(text, at + step) {
+            ControlFlow::Continue(end) => at = end,
+            ControlFlow::Break(piece) => return piece,
         }
+    }
+}
+
+/// The place behind an escape at `mark`; what else stands there ends the string, or the piece.
+fn mark_end(text: &[u8], mark: usize) -> ControlFlow<Result<StringPiece, Odd>, usize> {
+    match text.get(mark) {
+        Some(b'"') => ControlFlow::Break(Ok(StringPiece::End(mark + 1))),
+        Some(b'\\') => match escape_end(text, mark + 1) {
+            Some(end) => ControlFlow::Continue(end),
+            // The longest escape has six bytes.
+            None if text.len() < mark + 6 => ControlFlow::Break(Ok(StringPiece::More(mark))),
+            None => ControlFlow::Break(Err(Odd)),
+        },
+        _ => ControlFlow::Break(Err(Odd)),
     }
 }
 
