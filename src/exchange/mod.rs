@@ -13,6 +13,7 @@ pub mod inbound;
 pub mod masks;
 pub mod media;
 pub mod model_list;
+pub mod near;
 pub mod origin;
 pub mod outbound;
 pub mod provider_error;

@@ -2,18 +2,21 @@
 
 use crate::base::range::Range;
 use crate::config::plan::Endpoint;
+use crate::exchange::near;
 use crate::exchange::refusal::Refusal;
 use crate::link::reports::{ByHand, Question};
 
 /// What a request is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// An inference.
-    Infer(Endpoint),
+    /// An inference, and the model where the path names one as Azure's clients do: decoded.
+    Infer(Endpoint, Option<String>),
     /// `GET /v1/models`
     Models,
     /// `GET /v1/models/{id}`, the id decoded.
     Model(String),
+    /// `GET /`: what this is.
+    Root,
     /// Something under `/_infermux`.
     Manage(Manage),
 }
@@ -23,10 +26,13 @@ impl Target {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Infer(Endpoint::ChatCompletions) => "chat_completions",
-            Self::Infer(Endpoint::Completions) => "completions",
-            Self::Infer(Endpoint::Embeddings) => "embeddings",
+            Self::Infer(endpoint, _) => match endpoint {
+                Endpoint::ChatCompletions => "chat_completions",
+                Endpoint::Completions => "completions",
+                Endpoint::Embeddings => "embeddings",
+            },
             Self::Models | Self::Model(_) => "models",
+            Self::Root => "root",
             Self::Manage(_) => "management",
         }
     }
@@ -88,17 +94,24 @@ pub fn read<'a>(
     let below = below.filter(|rest| rest.is_empty() || rest.starts_with('/'));
     let found = match (door, below) {
         (Door::Both | Door::Operators, Some(rest)) => manage(rest, query)?.map(Target::Manage),
+        (_, None) if path.starts_with('/') && path.trim_matches('/').is_empty() => {
+            Some(Target::Root)
+        }
         (Door::Both | Door::Callers, None) => inference(path),
         (Door::Operators, None) => at_root(path).map(Target::Manage),
         (Door::Callers, Some(_)) => None,
     };
-    let found = found.ok_or(Refusal::UnknownUrl { path })?;
+    let found = found.ok_or_else(|| Refusal::UnknownUrl {
+        path,
+        near: near::served(door, path),
+    })?;
     let (allowed, allow) = match &found {
-        Target::Infer(_) | Target::Manage(Manage::Reload | Manage::Circuit(..)) => {
+        Target::Infer(..) | Target::Manage(Manage::Reload | Manage::Circuit(..)) => {
             (&[Method::Post][..], "POST")
         }
         Target::Models
         | Target::Model(_)
+        | Target::Root
         | Target::Manage(
             Manage::Page
             | Manage::PageElsewhere
@@ -119,19 +132,35 @@ pub fn read<'a>(
     }
 }
 
+/// Reads a caller's path: an endpoint behind `/v1`, `/openai/v1`, `/openai` or nothing, or behind
+/// a deployment as Azure has it. Slashes may be doubled, and more may follow.
 fn inference(path: &str) -> Option<Target> {
-    Some(match path {
-        "/v1/chat/completions" => Target::Infer(Endpoint::ChatCompletions),
-        "/v1/completions" => Target::Infer(Endpoint::Completions),
-        "/v1/embeddings" => Target::Infer(Endpoint::Embeddings),
-        "/v1/models" => Target::Models,
-        _ => {
-            let id = path
-                .strip_prefix("/v1/models/")
-                .filter(|id| !id.is_empty())?;
+    let path = path.trim_end_matches('/');
+    let openai = below(path, "openai");
+    if let Some(rest) = openai.and_then(|rest| below(rest, "deployments")) {
+        return deployment(rest);
+    }
+    let rest = openai.unwrap_or(path);
+    let rest = below(rest, "v1").unwrap_or(rest);
+    if let Some(id) = below(rest, "models") {
+        let id = id.trim_start_matches('/');
+        return Some(if id.is_empty() {
+            Target::Models
+        } else {
             Target::Model(percent_decode(id)?)
-        }
-    })
+        });
+    }
+    let chat = || below(rest, "chat").and_then(|rest| below(rest, "completions"));
+    let endpoint = if below(rest, "completions") == Some("") {
+        Endpoint::Completions
+    } else if below(rest, "embeddings") == Some("") {
+        Endpoint::Embeddings
+    } else if chat() == Some("") {
+        Endpoint::ChatCompletions
+    } else {
+        return None;
+    };
+    Some(Target::Infer(endpoint, None))
 }
 
 /// What the usual probes and scrapers ask for, on a listener of operators' own.
@@ -142,6 +171,35 @@ fn at_root(path: &str) -> Option<Manage> {
         "/metrics" => Some(Manage::Report(Question::Metrics)),
         _ => None,
     }
+}
+
+/// Reads what follows `/openai/deployments`. The client libraries put a model's name there as it
+/// is, so that it may hold slashes.
+fn deployment(rest: &str) -> Option<Target> {
+    let named = |model: &str, endpoint| {
+        let model = model.trim_start_matches('/');
+        let deployment = percent_decode(model).filter(|model| !model.is_empty())?;
+        Some(Target::Infer(endpoint, Some(deployment)))
+    };
+    if let Some(model) = above(rest, "embeddings") {
+        return named(model, Endpoint::Embeddings);
+    }
+    let model = above(rest, "completions")?;
+    let chat = above(model, "chat").and_then(|model| named(model, Endpoint::ChatCompletions));
+    chat.or_else(|| named(model, Endpoint::Completions))
+}
+
+/// What follows `word` where that is the first segment of `path`.
+fn below<'p>(path: &'p str, word: &str) -> Option<&'p str> {
+    let rest = path.strip_prefix('/')?.trim_start_matches('/');
+    let rest = rest.strip_prefix(word)?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+}
+
+/// What precedes `word` where that is the last segment of `path`.
+fn above<'p>(path: &'p str, word: &str) -> Option<&'p str> {
+    let rest = path.strip_suffix(word)?.strip_suffix('/')?;
+    Some(rest.trim_end_matches('/'))
 }
 
 /// Reads what follows `/_infermux`; `None`: there is no such path.
@@ -223,23 +281,47 @@ mod tests {
 
     #[test]
     fn each_endpoint_has_its_methods() {
+        let infer = |endpoint, deployment: Option<&str>| {
+            Target::Infer(endpoint, deployment.map(str::to_owned))
+        };
+        let chat = |deployment| infer(Endpoint::ChatCompletions, deployment);
+        let completions = |deployment| infer(Endpoint::Completions, deployment);
+        let embeddings = |deployment| infer(Endpoint::Embeddings, deployment);
         for (method, target, found) in [
+            ("POST", "/v1/chat/completions?x=1", chat(None)),
+            ("POST", "/v1/completions", completions(None)),
+            ("POST", "/v1/embeddings", embeddings(None)),
+            ("POST", "/chat/completions", chat(None)),
+            ("POST", "/completions/?x=/y", completions(None)),
+            ("POST", "/openai/v1/embeddings", embeddings(None)),
+            ("POST", "//v1///chat//completions//", chat(None)),
             (
                 "POST",
-                "/v1/chat/completions?x=1",
-                Target::Infer(Endpoint::ChatCompletions),
+                "/openai/deployments/m/chat/completions",
+                chat(Some("m")),
             ),
             (
                 "POST",
-                "/v1/completions",
-                Target::Infer(Endpoint::Completions),
+                "/openai/deployments/a%20b/completions/",
+                completions(Some("a b")),
             ),
             (
                 "POST",
-                "/v1/embeddings",
-                Target::Infer(Endpoint::Embeddings),
+                "/openai//deployments//a/b%2Fc//embeddings",
+                embeddings(Some("a/b/c")),
+            ),
+            (
+                "POST",
+                "/openai/deployments/chat/completions",
+                completions(Some("chat")),
             ),
             ("GET", "/v1/models", Target::Models),
+            ("GET", "/v1/models/", Target::Models),
+            ("GET", "/models", Target::Models),
+            ("GET", "/openai/models?api-version=1", Target::Models),
+            ("GET", "/openai/v1/models/x/", Target::Model("x".into())),
+            ("GET", "/", Target::Root),
+            ("HEAD", "//?x", Target::Root),
             (
                 "HEAD",
                 "/v1/models/a%2Fb:c/d",
@@ -313,9 +395,22 @@ mod tests {
             ("POST", "/v1/models", 405),
             ("DELETE", "/v1/models/x", 405),
             ("POST", "/v1/nothing", 404),
-            ("GET", "/", 404),
+            ("POST", "/", 405),
             ("GET", "", 404),
-            ("GET", "/v1/models/", 404),
+            ("GET", "v1/models", 404),
+            ("GET", "/v1", 404),
+            ("POST", "/v1/v1/chat/completions", 404),
+            ("POST", "/v1/chat%2Fcompletions", 404),
+            ("POST", "/v1/openai/chat/completions", 404),
+            ("POST", "/v1/deployments/m/chat/completions", 404),
+            ("POST", "/openai/deployments/chat/embeddings/x", 404),
+            ("POST", "/openai/deployments//embeddings", 404),
+            ("POST", "/openai/deployments/%/embeddings", 404),
+            ("POST", "/openai/deployments/m", 404),
+            ("GET", "/openai/deployments/m/completions", 405),
+            ("GET", "//_infermux/health", 404),
+            ("GET", "/chat/completions/", 405),
+            ("POST", "/completionsx", 404),
             ("GET", "/v1/models/%", 404),
             ("GET", "/v1/models/%ff", 404),
             ("GET", "/v1/modelsx", 404),

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::base::limits::AT_ONCE_BYTES_MAX;
+use crate::base::limits::{AT_ONCE_BYTES_MAX, LARGE_SPARE_BYTES};
 use crate::base::time::Instant;
 use crate::exchange::refusal::Refusal;
 use crate::shard::buffers::Coming;
@@ -23,6 +23,14 @@ pub struct Body {
     pub at: Range<usize>,
     /// What was read of a large one while it arrived.
     pub arriving: Option<Box<Arriving>>,
+}
+
+impl Body {
+    /// The message of a small request, which is kept to the request's end.
+    #[must_use]
+    pub fn small_message(&self, caller: &Caller) -> Option<Rc<Vec<u8>>> {
+        (self.at.len() < LARGE_SPARE_BYTES).then(|| Rc::clone(&caller.bytes))
+    }
 }
 
 /// Whether a body is judged.

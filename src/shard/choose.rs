@@ -6,6 +6,8 @@ use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::config::plan::Endpoint;
 use crate::decide::eligible::Eligible;
+use crate::decide::failover::Grant;
+use crate::decide::retry_budget;
 use crate::decide::strategy::{Choice, Strategy, choose};
 use crate::exchange::checkup;
 use crate::exchange::refusal::Down;
@@ -120,3 +122,23 @@ pub(super) fn retry_in(job: &Job<'_>, told: Option<Duration>) -> Duration {
 
 /// When to come back to a provider that is ready again already.
 const SOON: Duration = Duration::from_secs(1);
+
+/// Asks the retry budget for another attempt, where there is somebody to make it at.
+pub(super) fn grant(job: &Job<'_>, tried: &Eligible) -> Grant {
+    let shard = job.shard;
+    let now = clock::now();
+    let survey = survey(job, now, tried, spend::expected(job).sum());
+    if survey.eligible.is_empty() {
+        return Grant::Denied;
+    }
+    let recent = shard.retries.recent(now);
+    let permille = shard.plan.failover.retry_budget_permille;
+    if retry_budget::may_retry(recent.requests, recent.retries, permille) {
+        shard.retries.count_retry(shard.id, now);
+        Grant::Granted
+    } else {
+        shard.meters.own.retries_denied.add(1);
+        tracing::warn!("the retry budget is used up: a failed request is not tried elsewhere");
+        Grant::Denied
+    }
+}

@@ -99,8 +99,8 @@ async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>
         return stop_at(shard, caller, &request, (stop, rest)).await;
     }
     let judged = match target {
-        Target::Infer(_) => Judged::AsItArrives,
-        Target::Models | Target::Model(_) | Target::Manage(_) => Judged::Never,
+        Target::Infer(..) => Judged::AsItArrives,
+        Target::Root | Target::Models | Target::Model(_) | Target::Manage(_) => Judged::Never,
     };
     let body = match body::read(shard, caller, judged).await {
         Ok(body) => body,

@@ -15,9 +15,10 @@ use crate::shard::receive::Stop;
 use crate::shard::run::Shard;
 use crate::shard::upstream::Upstream;
 use crate::wire::inflate::{Coding, Inflate};
-use crate::wire::openai::Arriving;
+use crate::wire::openai::{self, Arriving, AskFault};
 
-/// Decodes the body of the caller's request where it is coded: the plain body takes its place.
+/// Decodes the body of the caller's request where it is coded, and puts `model`, which the path
+/// names, into one that names none: what comes out takes its place.
 ///
 /// # Errors
 /// It cannot be decoded, or comes to more than may be held.
@@ -25,7 +26,48 @@ pub async fn request(
     shard: &Shard,
     caller: &mut Caller,
     body: Body,
+    model: Option<&str>,
 ) -> Result<Body, Refusal<'static>> {
+    let body = plain(shard, caller, body).await?;
+    match model {
+        Some(model) if lacks_model(caller, &body) => name(shard, caller, &body, model).await,
+        Some(_) | None => Ok(body),
+    }
+}
+
+fn lacks_model(caller: &Caller, body: &Body) -> bool {
+    let bytes = &caller.bytes[body.at.clone()];
+    let fault = match &body.arriving {
+        Some(arriving) => arriving.finish(bytes).and_then(Result::err),
+        None => openai::read_ask(bytes).err(),
+    };
+    fault == Some(AskFault::NoModel)
+}
+
+/// Puts a model into a body that names none.
+async fn name(
+    shard: &Shard,
+    caller: &mut Caller,
+    body: &Body,
+    model: &str,
+) -> Result<Body, Refusal<'static>> {
+    let (start, end) = (body.at.start, body.at.end);
+    let bytes = Rc::clone(&caller.bytes);
+    let mut message = bytes[..start].to_vec();
+    openai::write_named(&bytes[start..end], model, &mut message);
+    let at = start..message.len();
+    message.extend_from_slice(&bytes[end..]);
+    let mut held = shard.lease.hold();
+    if !held.grow_to(message.capacity()) {
+        return Err(Refusal::Overloaded);
+    }
+    caller.replace(message, at.end, held);
+    let arriving = read_in_pieces(&caller.bytes[at.clone()]).await;
+    Ok(Body { at, arriving })
+}
+
+/// The body decoded.
+async fn plain(shard: &Shard, caller: &mut Caller, body: Body) -> Result<Body, Refusal<'static>> {
     let coding = Coding::of(caller.head.value(&caller.bytes, "content-encoding"));
     let Some(inflate) = coding.and_then(Inflate::new) else {
         return Ok(body);

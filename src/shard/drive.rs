@@ -4,14 +4,11 @@ use std::cell::RefCell;
 use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
 
-use crate::base::limits::LARGE_SPARE_BYTES;
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::config::plan::Endpoint;
-use crate::decide::eligible::Eligible;
 use crate::decide::failover::{Attempts, Grant, Step};
 use crate::decide::outcome::{Outcome, Sample as Kind, Signal, Verdict};
-use crate::decide::retry_budget;
 use crate::exchange::admit::{self, Presented};
 use crate::exchange::media;
 use crate::exchange::refusal::{Connection, LastWord, Refusal};
@@ -26,6 +23,7 @@ use crate::shard::caller::Caller;
 use crate::shard::choose;
 use crate::shard::conclude;
 use crate::shard::decode;
+use crate::shard::local;
 use crate::shard::manage;
 #[cfg(debug_assertions)]
 use crate::shard::mishap;
@@ -108,7 +106,9 @@ pub fn check<'a>(
     let authorization = head.value(bytes, "authorization");
     match &target {
         // The page has no data in it: what it shows, it asks for with the token.
-        Target::Manage(Manage::Page | Manage::PageElsewhere | Manage::Health | Manage::Ready) => {}
+        Target::Root
+        | Target::Manage(Manage::Page | Manage::PageElsewhere | Manage::Health | Manage::Ready) => {
+        }
         Target::Manage(Manage::Report(_)) => {
             admit::operator(shard.management_token.as_ref(), authorization)?;
         }
@@ -116,12 +116,12 @@ pub fn check<'a>(
             admit::operator(shard.management_token.as_ref(), authorization)?;
             admit::same_site(head.value(bytes, "origin"), head.value(bytes, "host"))?;
         }
-        Target::Infer(_) | Target::Models | Target::Model(_) => {
+        Target::Infer(..) | Target::Models | Target::Model(_) => {
             admit::authenticate(&shard.plan.auth, Presented::read(head, bytes))?;
+            if matches!(target, Target::Infer(..)) {
+                media::may_be_read(|name| head.value(bytes, name))?;
+            }
         }
-    }
-    if matches!(target, Target::Infer(_)) {
-        media::may_be_read(|name| head.value(bytes, name))?;
     }
     Ok(target)
 }
@@ -135,30 +135,35 @@ pub async fn answer(
     body: Body,
 ) -> After {
     match target {
-        Target::Infer(endpoint) => infer(shard, caller, request, *endpoint, body).await,
+        Target::Infer(endpoint, deployment) => {
+            infer(
+                shard,
+                caller,
+                request,
+                (*endpoint, deployment.as_deref()),
+                body,
+            )
+            .await
+        }
+        Target::Root => local::root(shard, caller, request).await,
         Target::Models => models::all(shard, caller, request).await,
         Target::Model(id) => models::one(shard, caller, request, id).await,
         Target::Manage(what) => manage::answer(shard, caller, request, what).await,
     }
 }
 
-/// The message of a small request, which is kept to the request's end.
-fn small_message(caller: &Caller, body: &Body) -> Option<Rc<Vec<u8>>> {
-    (body.at.len() < LARGE_SPARE_BYTES).then(|| Rc::clone(&caller.bytes))
-}
-
 async fn infer(
     shard: &Rc<Shard>,
     caller: &mut Caller,
     request: &Request,
-    endpoint: Endpoint,
+    (endpoint, deployment): (Endpoint, Option<&str>),
     body: Body,
 ) -> After {
-    let body = match decode::request(shard, caller, body).await {
+    let body = match decode::request(shard, caller, body, deployment).await {
         Ok(body) => body,
         Err(refusal) => return refuse::refuse(shard, caller, request, &refusal).await,
     };
-    let (small, at) = (small_message(caller, &body), body.at.clone());
+    let (small, at) = (body.small_message(caller), body.at.clone());
     let head = match &small {
         Some(message) => Rc::clone(message),
         // The body is let go of before the request ends, and its head is not.
@@ -350,7 +355,7 @@ async fn attempt_at<'a>(
             settle(job, (place, now), &permit, (outcome, record.take_lost())).await;
         }
         let tried = *attempts.tried();
-        let grant = || grant(job, &tried);
+        let grant = || choose::grant(job, &tried);
         match attempts.on_outcome(now, outcome, grant) {
             Step::SameProviderFresh => fresh = Fresh::Needed,
             Step::Another => return Ok(ControlFlow::Continue(outcome)),
@@ -466,26 +471,6 @@ pub fn after(shard: &Shard, connection: Connection) -> After {
     match shard.connection(connection) {
         Connection::KeepAlive => After::KeepAlive,
         Connection::Close => After::Close,
-    }
-}
-
-/// Asks the retry budget for another attempt, where there is somebody to make it at.
-fn grant(job: &Job<'_>, tried: &Eligible) -> Grant {
-    let shard = job.shard;
-    let now = clock::now();
-    let survey = choose::survey(job, now, tried, spend::expected(job).sum());
-    if survey.eligible.is_empty() {
-        return Grant::Denied;
-    }
-    let recent = shard.retries.recent(now);
-    let permille = shard.plan.failover.retry_budget_permille;
-    if retry_budget::may_retry(recent.requests, recent.retries, permille) {
-        shard.retries.count_retry(shard.id, now);
-        Grant::Granted
-    } else {
-        shard.meters.own.retries_denied.add(1);
-        tracing::warn!("the retry budget is used up: a failed request is not tried elsewhere");
-        Grant::Denied
     }
 }
 

@@ -6,6 +6,7 @@ use crate::base::limits::ONE_SEND_BYTES_MAX;
 use crate::exchange::inbound;
 use crate::exchange::refusal::Body;
 use crate::exchange::request::Request;
+use crate::exchange::target::Door;
 use crate::shard::caller::Caller;
 use crate::shard::drive::{self, After};
 use crate::shard::part::Part;
@@ -75,10 +76,42 @@ impl Answer {
 
 /// The media type of JSON.
 const JSON: &str = "application/json";
+/// The media type of a line of text.
+const TEXT: &str = "text/plain; charset=utf-8";
+/// What callers are served.
+const API: &str = "/v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models; ";
 /// The media type of pages.
 pub const HTML: &str = "text/html; charset=utf-8";
 /// The media type of metrics (Prometheus, text exposition format).
 pub const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Says what this is.
+pub async fn root(shard: &Shard, caller: &mut Caller, request: &Request) -> After {
+    let page = match shard.door {
+        Door::Both | Door::Operators => "the page for operators is at /_infermux/",
+        Door::Callers => "the page for operators is on management_listen",
+    };
+    let api = match shard.door {
+        Door::Both | Door::Callers => API,
+        Door::Operators => "",
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let text = format!("infermux {version}, a router for LLM APIs: {api}{page}\n");
+    let answer = Answer {
+        status: 200,
+        kind: TEXT,
+        fields: String::new(),
+        body: Text::Own(text.into_bytes()),
+    };
+    self::answer(
+        shard,
+        caller,
+        request,
+        &mut Record::new(shard, request),
+        answer,
+    )
+    .await
+}
 
 /// Answers a request.
 pub async fn answer(

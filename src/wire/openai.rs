@@ -181,6 +181,19 @@ fn ask_of<'a>(body: &'a [u8], keys: &Keys<'a>, prompt_bytes: usize) -> Result<As
     })
 }
 
+/// Appends `body`, a JSON object without a `model`, with this one.
+pub fn write_named(body: &[u8], model: &str, out: &mut Vec<u8>) {
+    let inside = memchr(b'{', body).map_or(body.len(), |brace| brace + 1);
+    let (start, rest) = body.split_at(inside);
+    out.extend_from_slice(start);
+    out.extend_from_slice(b"\"model\":");
+    json::write_string(model, out);
+    if !rest.trim_ascii_start().starts_with(b"}") {
+        out.push(b',');
+    }
+    out.extend_from_slice(rest);
+}
+
 /// What one provider needs to be different in a request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RequestEdits<'a> {

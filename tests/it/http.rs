@@ -225,7 +225,6 @@ fn understood_but_wrong() -> Vec<Case> {
     let (lost, method) = ("unknown_url", "method_not_allowed");
     vec![
         ("an unknown path", posted("/v1/x", "{}"), 404, lost, Served),
-        ("no path", bare("GET /"), 404, lost, Served),
         (
             "a path of many alphabets",
             bare("GET /v1/c%\u{25c}"),

@@ -11,6 +11,7 @@ mod alerts;
 mod anthropic;
 mod breaker;
 mod budget;
+mod callers;
 mod coded;
 mod cost;
 mod costs;

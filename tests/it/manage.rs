@@ -108,7 +108,7 @@ fn the_usual_paths_of_probes_and_scrapers_are_served_where_operators_have_their_
         ("/healthz", 200),
         // Like its longer name, it needs the token.
         ("/metrics", 401),
-        ("/", 404),
+        ("/healthz/", 404),
         ("/health", 404),
     ] {
         assert_eq!(get(apart.management(), path).status, status, "{path}");

@@ -29,6 +29,8 @@ pub enum Refusal<'a> {
     UnknownUrl {
         /// The path.
         path: &'a str,
+        /// The served one that is nearest.
+        near: Option<&'static str>,
     },
     /// No provider has this name.
     UnknownProvider {
@@ -335,9 +337,12 @@ impl Display for Refusal<'_> {
                 return write!(f, "no provider is called {}", quoted(name));
             }
             // A query may hold a key.
-            Self::UnknownUrl { path } => {
+            Self::UnknownUrl { path, near } => {
                 let path = quoted(path.split('?').next().unwrap_or_default());
-                return write!(f, "unknown path {path}");
+                return match near {
+                    Some(near) => write!(f, "unknown path {path}, did you mean {near}?"),
+                    None => write!(f, "unknown path {path}; GET / says what is served"),
+                };
             }
             Self::ModelNotFound { model } => {
                 let model = quoted(model);

@@ -41,7 +41,10 @@ fn all() -> Vec<Refusal<'static>> {
         Refusal::InvalidRequest("the body has no model"),
         Refusal::InvalidApiKey(KeyFault::Missing),
         Refusal::InvalidApiKey(KeyFault::Wrong),
-        Refusal::UnknownUrl { path: "/v2" },
+        Refusal::UnknownUrl {
+            path: "/v2",
+            near: Some("/v1/models"),
+        },
         Refusal::UnknownProvider { name: "nobody" },
         Refusal::ModelNotFound { model },
         Refusal::MethodNotAllowed { allow: "POST" },
@@ -441,11 +444,19 @@ fn verdicts_become_refusals() {
 
 #[test]
 fn a_query_is_not_repeated() {
-    let message = Refusal::UnknownUrl {
-        path: "/v2/models?key=sk-1",
-    }
-    .to_string();
-    assert_eq!(message, "unknown path /v2/models");
+    let message = |near| {
+        let path = "/v2/models?key=sk-1";
+        Refusal::UnknownUrl { path, near }.to_string()
+    };
+    let unknown = "unknown path /v2/models";
+    assert_eq!(
+        message(None),
+        format!("{unknown}; GET / says what is served")
+    );
+    assert_eq!(
+        message(Some("/v1/models")),
+        format!("{unknown}, did you mean /v1/models?")
+    );
 }
 
 #[test]

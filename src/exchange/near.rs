@@ -1,0 +1,106 @@
+//! "Did you mean": the served path that is nearest to one that is not served.
+
+use crate::config::suggest;
+use crate::exchange::target::Door;
+
+/// The nearest path that `door` serves, where one is near enough to be what was meant.
+#[must_use]
+pub fn served(door: Door, path: &str) -> Option<&'static str> {
+    if path.len() > PATH_BYTES_MAX {
+        return None;
+    }
+    let path = path.trim_end_matches('/').to_ascii_lowercase();
+    let callers: &[&str] = match door {
+        Door::Both | Door::Callers => &CALLERS,
+        Door::Operators => &[],
+    };
+    let operators: &[&str] = match door {
+        Door::Both | Door::Operators => &OPERATORS,
+        Door::Callers => &[],
+    };
+    let all = || callers.iter().chain(operators).copied();
+    let same = all().find(|served| *served == path);
+    // Behind somebody's own prefix, below a doubled one, or without the one that is needed.
+    let end = || all().find(|served| path.ends_with(served) || is_end_of(&path, served));
+    let start = || all().find(|served| is_start_of(&path, served));
+    let near = || suggest::near(&path, all());
+    same.or_else(end).or_else(near).or_else(start)
+}
+
+fn is_end_of(path: &str, served: &str) -> bool {
+    path.len() > 1 && path.starts_with('/') && served.ends_with(path)
+}
+
+fn is_start_of(path: &str, served: &str) -> bool {
+    let rest = served.strip_prefix(path);
+    path.len() > 1 && rest.is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Longer paths are nowhere near a served one.
+const PATH_BYTES_MAX: usize = 256;
+
+/// What callers are served.
+const CALLERS: [&str; 7] = [
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/models",
+    "/openai/deployments/{model}/chat/completions",
+    "/openai/deployments/{model}/completions",
+    "/openai/deployments/{model}/embeddings",
+];
+
+/// What operators are served.
+const OPERATORS: [&str; 14] = [
+    "/_infermux/health",
+    "/_infermux/ready",
+    "/_infermux/livez",
+    "/_infermux/readyz",
+    "/_infermux/status",
+    "/_infermux/providers",
+    "/_infermux/changes",
+    "/_infermux/metrics",
+    "/_infermux/latency",
+    "/_infermux/costs",
+    "/_infermux/costs/by-caller",
+    "/_infermux/costs/by-model",
+    "/_infermux/costs/timeseries",
+    "/_infermux/reload",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_is_what_was_meant() {
+        let chat = Some("/v1/chat/completions");
+        for (path, near) in [
+            ("/v1/chat/completion", chat),
+            ("/v1/chat/complettions/", chat),
+            ("/v1/v1/chat/completions", chat),
+            ("/V1/Chat/Completions", chat),
+            ("/api/v1/chat/completions", chat),
+            ("/v1/chat", chat),
+            ("/v1", chat),
+            ("/v1/model", Some("/v1/models")),
+            ("/v1/embedding", Some("/v1/embeddings")),
+            (
+                "/openai/deployments/x/chat/completion",
+                Some("/openai/deployments/{model}/chat/completions"),
+            ),
+            ("/metrics", Some("/_infermux/metrics")),
+            ("/_infermux/provider", Some("/_infermux/providers")),
+            ("/favicon.ico", None),
+            ("/v1/images/generations", None),
+            ("", None),
+            ("/", None),
+            ("*", None),
+        ] {
+            assert_eq!(served(Door::Both, path), near, "{path}");
+        }
+        assert_eq!(served(Door::Callers, "/metrics"), None);
+        assert_eq!(served(Door::Operators, "/v1/model"), None);
+        assert_eq!(served(Door::Both, &"/v1/models".repeat(100)), None);
+    }
+}
