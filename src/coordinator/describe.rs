@@ -30,7 +30,7 @@ pub(super) fn describe<'a>(
     };
     let gate = &gates.providers[id.index()];
     let (requests, tokens) = gate.headroom();
-    let complaint = gate.complaint();
+    let complaint = gate.told().complaint();
     let is_healthy = view.health == Health::Healthy;
     Some(ProviderReport {
         name: &provider.name,

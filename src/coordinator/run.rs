@@ -194,7 +194,7 @@ impl Coordinator {
                 if let (Some(complaint), Some(gate)) =
                     (complaint, self.gates.providers.get(provider.index()))
                 {
-                    gate.set_complaint(complaint);
+                    gate.told().set_complaint(complaint);
                 }
                 self.books.on_health(provider, state, at, &mut self.orders);
                 self.publish(now);

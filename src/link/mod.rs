@@ -17,6 +17,7 @@ pub mod lists;
 pub mod log;
 pub mod meters;
 pub mod orders;
+pub mod pause;
 pub mod progress;
 pub mod provider_gate;
 pub mod queue;

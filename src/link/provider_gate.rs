@@ -4,11 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
-
 use crate::base::time::Instant;
 use crate::link::Padded;
-use crate::link::complaint::Complaint;
+use crate::link::complaint::Told;
 use crate::link::orders::{Circuit, Health};
 
 /// One provider's words, and what one configuration limits. What is not limited touches no shared
@@ -21,7 +19,7 @@ pub struct ProviderGate {
     tokens: Option<Headroom>,
     check_interval: Duration,
     counts: Counts,
-    complaint: Arc<ArcSwapOption<Complaint>>,
+    told: Arc<Told>,
 }
 
 /// What limits count in, whether or not they are in force: one configuration takes it over from the
@@ -167,12 +165,12 @@ impl ProviderGate {
     /// give back, or to take; requests that were admitted without a limit are not counted in it.
     #[must_use]
     pub fn with_limits(&self, limits: Limits) -> Self {
-        let words = (Arc::clone(&self.read), Arc::clone(&self.complaint));
+        let words = (Arc::clone(&self.read), Arc::clone(&self.told));
         Self::over(words, self.counts.clone(), limits)
     }
 
     fn over(
-        (read, complaint): (Arc<Padded<ReadWords>>, Arc<ArcSwapOption<Complaint>>),
+        (read, told): (Arc<Padded<ReadWords>>, Arc<Told>),
         counts: Counts,
         limits: Limits,
     ) -> Self {
@@ -188,8 +186,14 @@ impl ProviderGate {
             tokens: headroom(&counts.tokens, limits.tokens),
             check_interval: limits.check_interval,
             counts,
-            complaint,
+            told,
         }
+    }
+
+    /// What is told of it in words.
+    #[must_use]
+    pub fn told(&self) -> &Told {
+        &self.told
     }
 
     /// Whether it could take a request of `tokens` tokens. Nothing changes.
@@ -385,17 +389,6 @@ impl ProviderGate {
             Health::Healthy => word & !UNHEALTHY,
             Health::Unhealthy => word | UNHEALTHY,
         });
-    }
-
-    /// Publishes what a health check has found; only the coordinator does, before the health.
-    pub fn set_complaint(&self, complaint: Arc<Complaint>) {
-        self.complaint.store(Some(complaint));
-    }
-
-    /// What the last health check that did not succeed has found.
-    #[must_use]
-    pub fn complaint(&self) -> Option<Arc<Complaint>> {
-        self.complaint.load_full()
     }
 
     /// Publishes until when the provider is left alone; never earlier than before.

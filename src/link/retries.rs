@@ -6,12 +6,15 @@
 use crate::base::ids::ShardId;
 use crate::base::time::Instant;
 use crate::link::Padded;
+use crate::link::pause::Pause;
 use crate::link::recent;
 
 /// The counts of all shards.
 #[derive(Debug)]
 pub struct Retries {
     shards: Box<[Padded<Counts>]>,
+    /// Between two warnings that the budget is used up.
+    pub pause: Pause,
 }
 
 /// One shard's counts, by second.
@@ -36,6 +39,7 @@ impl Retries {
     pub fn new(shards: usize) -> Self {
         Self {
             shards: (0..shards).map(|_| Padded::default()).collect(),
+            pause: Pause::default(),
         }
     }
 

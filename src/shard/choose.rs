@@ -13,6 +13,7 @@ use crate::exchange::checkup;
 use crate::exchange::refusal::Down;
 use crate::exchange::route::{self, Routed, Survey};
 use crate::link::provider_gate::{Cause, Standing};
+use crate::shard::conclude;
 use crate::shard::drive::Job;
 use crate::shard::run::Shard;
 use crate::shard::spend;
@@ -48,7 +49,7 @@ pub(super) fn down<'a>(job: &Job<'a>, now: Instant) -> Vec<Down<'a>> {
         let Standing::Out { cause, .. } = gate.standing(now, 0) else {
             return None;
         };
-        let reason = match (cause, gate.complaint()) {
+        let reason = match (cause, gate.told().complaint()) {
             (Cause::Unhealthy, Some(complaint)) => {
                 let (why, url) = (&complaint.why, checkup::url(shard.plan.provider(id)));
                 format!("its health check fails: {why}, asked for {url}").into()
@@ -138,7 +139,7 @@ pub(super) fn grant(job: &Job<'_>, tried: &Eligible) -> Grant {
         Grant::Granted
     } else {
         shard.meters.own.retries_denied.add(1);
-        tracing::warn!("the retry budget is used up: a failed request is not tried elsewhere");
+        conclude::log_denied(shard, now);
         Grant::Denied
     }
 }

@@ -1,14 +1,17 @@
 //! What the end of an attempt means: of an answer that was read whole, and for the log.
 
+use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::config::plan::ProviderKind;
 use crate::decide::failover::Attempts;
 use crate::decide::outcome::{Failure, Outcome, Verdict, classify_status};
 use crate::exchange::provider_error;
 use crate::exchange::relay::UsageChunk;
+use crate::link::pause;
 use crate::shard::attempt::{Attempt, End};
 use crate::shard::caller::Caller;
 use crate::shard::drive::{Job, provider_of};
+use crate::shard::run::Shard;
 use crate::shard::settle::Record;
 use crate::shard::upstream::Upstream;
 use crate::shard::whole;
@@ -132,7 +135,8 @@ fn rest(attempt: &Attempt<'_, '_>, record: &mut Record<'_>, up: &Upstream, outco
     }
 }
 
-/// Tells the log how an attempt at the candidate `place` ended.
+/// Tells the log how an attempt at the candidate `place` ended: of those that fail alike, one a
+/// second is a warning, which says how many were kept back; those are for a log of steps.
 pub fn log(job: &Job<'_>, place: usize, outcome: Outcome, words: &Words) {
     let (upstream_request_id, provider_error) = (words.id(), words.error());
     match outcome {
@@ -162,13 +166,35 @@ pub fn log(job: &Job<'_>, place: usize, outcome: Outcome, words: &Words) {
         | Outcome::StreamStalled => {
             let provider = &*provider_of(job, place).name;
             let request_id = job.request.id.as_str();
-            tracing::warn!(
-                provider,
-                request_id,
-                upstream_request_id,
-                provider_error,
-                "the provider {outcome}"
-            );
+            let id = job.routed.route.candidates[place].provider;
+            let pauses = &job.shard.gates.providers[id.index()].told().pauses;
+            match pauses.of(outcome).end(clock::now()) {
+                Some(kept_back) => tracing::warn!(
+                    provider,
+                    request_id,
+                    upstream_request_id,
+                    provider_error,
+                    repeated = pause::told(kept_back),
+                    "the provider {outcome}"
+                ),
+                None => tracing::debug!(
+                    provider,
+                    request_id,
+                    upstream_request_id,
+                    provider_error,
+                    "the provider {outcome}"
+                ),
+            }
         }
+    }
+}
+
+/// Tells the log that the retry budget is used up.
+pub fn log_denied(shard: &Shard, now: Instant) {
+    if let Some(kept_back) = shard.retries.pause.end(now) {
+        tracing::warn!(
+            repeated = pause::told(kept_back),
+            "the retry budget is used up: a failed request is not tried elsewhere"
+        );
     }
 }

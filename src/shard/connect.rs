@@ -11,6 +11,7 @@ use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
 use crate::config::plan::Provider;
 use crate::decide::outcome::ConnectFault;
+use crate::link::pause;
 use crate::shard::meters::Connected;
 use crate::shard::pool::lacks_descriptors;
 use crate::shard::run::Shard;
@@ -59,7 +60,15 @@ async fn open(
             return Err(ConnectFault::Timeout);
         }
         if let Err(fault) = shaken {
-            tracing::warn!(provider = &*provider.name, %fault, "TLS handshake failed");
+            let pauses = &shard.gates.providers[id.index()].told().pauses;
+            let provider = &*provider.name;
+            match pauses.handshakes.end(clock::now()) {
+                Some(kept_back) => {
+                    let repeated = pause::told(kept_back);
+                    tracing::warn!(provider, %fault, repeated, "TLS handshake failed");
+                }
+                None => tracing::debug!(provider, %fault, "TLS handshake failed"),
+            }
             return Err(ConnectFault::Tls);
         }
         socket.deadline.clear();

@@ -591,3 +591,64 @@ fn operators_calls_are_told_at_debug_only() {
         }
     }
 }
+
+/// What the log says of failed attempts at `provider`, line by line.
+fn failures_of(router: &Router, provider: &str) -> Vec<Value> {
+    let log = router.log();
+    let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    let lines = whole
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"));
+    let is_failure = |line: &Value| {
+        let message = line["message"].as_str().unwrap_or_default();
+        line["provider"] == provider && message.starts_with("the provider ")
+    };
+    lines.filter(is_failure).collect()
+}
+
+#[test]
+fn an_outage_is_one_warning_a_second_that_counts_the_others() {
+    for level in ["info", "debug"] {
+        let alpha = mock(json!({"name": "alpha", "status": 500}));
+        let beta = mock(json!({"name": "beta", "status": 503}));
+        let off = "circuit_breaker: {consecutive_failures: 1000000, min_requests: 1000000}";
+        let providers = [provider(&alpha, &[off]), provider(&beta, &[off])];
+        let failover = "failover: {max_attempts: 2, retry_budget: 1}";
+        let rest = format!(
+            "routing: {{strategy: priority, {failover}}}\nlog: {{format: json, level: {level}}}\n"
+        );
+        let router = Router::start(&config_of(&providers, &rest));
+        let warnings = |provider: &str| {
+            let mut lines = failures_of(&router, provider);
+            lines.retain(|line| line["level"] == "warn");
+            lines
+        };
+        let mut sent = 0_u64;
+        while warnings("alpha").len() < 3 || warnings("beta").len() < 3 {
+            sent += 1;
+            let mut client = Client::connect(router.addr());
+            let id = format!("X-Request-Id: {sent}\r\n");
+            client.post_with("/v1/chat/completions", &id, &chat("x"));
+            assert_eq!(client.answer().status, 502);
+        }
+        for provider in ["alpha", "beta"] {
+            let mut last = 0;
+            for (place, line) in warnings(provider).iter().enumerate() {
+                let id: u64 = line["request_id"].as_str().unwrap().parse().unwrap();
+                assert_eq!(
+                    line["repeated"].as_u64().unwrap_or(0),
+                    id - last - 1,
+                    "{line}"
+                );
+                assert_eq!(line["repeated"].is_null(), place == 0, "{line}");
+                last = id;
+            }
+            let told = failures_of(&router, provider).len() as u64;
+            if level == "debug" {
+                assert!(told >= last, "{told} of {last}");
+            } else {
+                assert_eq!(told, warnings(provider).len() as u64);
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Warnings that come again and again: one a second is told, with how many were kept back.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::base::time::Instant;
+use crate::decide::outcome::Outcome;
+
+/// The pause between two warnings of one kind, over all threads.
+#[derive(Debug, Default)]
+pub struct Pause {
+    /// When the next one may be told.
+    until: AtomicU64,
+    kept_back: AtomicU64,
+}
+
+/// The pauses between warnings about one provider.
+#[derive(Debug, Default)]
+pub struct Pauses {
+    outcomes: [Pause; Outcome::LABELS.len()],
+    /// Between two that say why a TLS handshake has failed.
+    pub handshakes: Pause,
+}
+
+impl Pauses {
+    /// That between two attempts which end alike.
+    #[must_use]
+    pub fn of(&self, outcome: Outcome) -> &Pause {
+        &self.outcomes[outcome.place()]
+    }
+}
+
+impl Pause {
+    /// Whether a warning may be told `now`: then how many were kept back since the last one that
+    /// was, else `None`, and it is counted.
+    #[must_use]
+    pub fn end(&self, now: Instant) -> Option<u64> {
+        let until = self.until.load(Ordering::Relaxed);
+        let next = (now + LENGTH).as_nanos();
+        let is_over = until <= now.as_nanos();
+        let relaxed = Ordering::Relaxed;
+        let is_first = || self.until.compare_exchange(until, next, relaxed, relaxed);
+        if is_over && is_first().is_ok() {
+            return Some(self.kept_back.swap(0, Ordering::Relaxed));
+        }
+        self.kept_back.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+}
+
+/// What a warning says of those that were kept back; nothing where there were none.
+#[must_use]
+pub fn told(kept_back: u64) -> Option<u64> {
+    (kept_back > 0).then_some(kept_back)
+}
+
+/// How long it is.
+const LENGTH: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_is_told_at_once_and_then_one_a_second() {
+        let pause = Pause::default();
+        for (millis, told) in [
+            (0, Some(0)),
+            (0, None),
+            (999, None),
+            (1_000, Some(2)),
+            (1_001, None),
+            (90_000, Some(1)),
+            (91_000, Some(0)),
+            // A thread whose clock was read earlier.
+            (90_999, None),
+        ] {
+            assert_eq!(pause.end(Instant::from_millis(millis)), told, "{millis}");
+        }
+    }
+
+    #[test]
+    fn none_is_lost_and_none_told_twice() {
+        let pause = Pause::default();
+        let told = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for millis in 0..10_000 {
+                        if let Some(kept_back) = pause.end(Instant::from_millis(millis)) {
+                            told.fetch_add(1 + kept_back, Ordering::Relaxed);
+                        }
+                    }
+                });
+            }
+        });
+        let left = pause.kept_back.load(Ordering::Relaxed);
+        assert_eq!(told.load(Ordering::Relaxed) + left, 40_000);
+    }
+}
