@@ -23,7 +23,7 @@ use crate::config::{cores, duration, listen};
     arg_required_else_help = true,
     max_term_width = 100
 )]
-#[command(disable_help_subcommand = true, after_long_help = GENERAL)]
+#[command(after_long_help = GENERAL)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -48,6 +48,9 @@ pub enum Command {
     /// Ask whether a running router takes traffic, for the health checks of containers.
     #[command(after_long_help = READY)]
     Ready(ServerFlags),
+    /// Have a running router read its configuration again, and tell what has changed.
+    #[command(after_long_help = RELOAD)]
+    Reload(ServerFlags),
     /// Print the JSON Schema of infermux.yml, for editors.
     Schema,
     /// Print the completions of a shell.
@@ -235,7 +238,7 @@ fn shards(text: &str) -> Result<usize, String> {
 }
 
 const GENERAL: &str = "\
-`infermux COMMAND --help` tells a command's flags, variables and exit codes.
+`infermux help COMMAND` tells a command's flags, variables and exit codes.
 
 Files:
   infermux.yml  The configuration, in the working directory unless --config says otherwise.";
@@ -305,6 +308,18 @@ Environment:
 Exit codes:
   0  It takes traffic.
   1  It is starting or stopping, cannot be reached, or the arguments cannot be used.";
+
+const RELOAD: &str = "\
+The router reads the file that it was started with. A file with a mistake changes nothing.
+
+Environment:
+  INFERMUX_SERVER            Instead of --server. An empty variable is an unset one.
+  INFERMUX_MANAGEMENT_TOKEN  The router's management token, where it has one.
+
+Exit codes:
+  0  It goes by the file now; what needs a restart is told as a warning.
+  1  It refuses: every fault of the file is told; or the arguments cannot be used.
+  2  It cannot be reached, or does not tell.";
 
 const COMPLETIONS: &str = "\
 Where they go:

@@ -17,7 +17,9 @@ pub mod stop;
 pub mod terminal;
 pub mod threads;
 pub mod validate;
+pub mod voice;
 pub mod watch;
+pub mod wish;
 
 use std::process::ExitCode;
 
@@ -35,9 +37,10 @@ pub const MALFORMED: u8 = 2;
 pub const FAULTY: u8 = 3;
 /// `serve` could not start, or broke down.
 pub const FAILED: u8 = 3;
-/// `status`: not every circuit is closed. `ready`: the router takes no traffic.
+/// `status`: not every circuit is closed. `ready`: the router takes no traffic. `reload`: it was
+/// refused.
 pub const NOT_WELL: u8 = 1;
-/// `status` and `providers`: the router does not tell.
+/// `status`, `providers` and `reload`: the router does not tell.
 pub const UNREACHABLE: u8 = 2;
 /// SIGINT ended the command: what shells give a process that dies of it.
 pub const INTERRUPTED: u8 = 130;
@@ -52,6 +55,7 @@ pub fn run() -> ExitCode {
             Command::Status(flags) => status::run(&flags),
             Command::Providers(flags) => providers::run(&flags),
             Command::Ready(flags) => ready::run(&flags),
+            Command::Reload(flags) => wish::run(&flags),
             Command::Schema => pages::schema(),
             Command::Completions(flags) => pages::completions(&flags),
             Command::Man(flags) => pages::manual(&flags),

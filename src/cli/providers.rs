@@ -2,7 +2,7 @@
 
 use crate::cli::DONE;
 use crate::cli::flags::{Format, ProvidersFlags};
-use crate::cli::server::{self, Server};
+use crate::cli::server::Server;
 use crate::cli::terminal;
 use crate::cli::watch;
 use crate::config::raw::document::Document;
@@ -25,13 +25,15 @@ pub fn run(flags: &ProvidersFlags) -> u8 {
             }
             Err(problem) => watch::unreachable(&problem),
         },
-        (Some(interval), Format::Table) => watch::run(interval, |paint| seen(Format::Table, paint)),
+        (Some(interval), Format::Table) => {
+            watch::run(interval, &server, |paint| seen(Format::Table, paint))
+        }
         (Some(_), Format::Json | Format::Yaml) => watch::only_tables(),
     }
 }
 
 fn seen(server: &Server, format: Format, paint: Paint) -> Result<String, String> {
-    let told = server.report("/_infermux/providers", server::deadline())?;
+    let told = server.report("/_infermux/providers", server.deadline())?;
     // Whatever the format is: another server's answer is no list of providers.
     let all: Vec<ProviderSeen> = server.read(&told)?;
     let document = || Document::of_json(&told).map_err(|fault| fault.to_string());

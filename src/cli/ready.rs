@@ -1,7 +1,7 @@
 //! `infermux ready`: whether a running router takes traffic.
 
 use crate::cli::flags::ServerFlags;
-use crate::cli::server::{self, Server};
+use crate::cli::server::Server;
 use crate::cli::terminal;
 use crate::cli::{DONE, NOT_WELL};
 
@@ -22,6 +22,6 @@ pub fn run(flags: &ServerFlags) -> u8 {
 
 fn ask(flags: &ServerFlags) -> Result<(), String> {
     let server = Server::new(flags)?;
-    let body = server.report("/_infermux/ready", server::deadline())?;
+    let body = server.report("/_infermux/ready", server.deadline())?;
     server.read::<serde_json::Map<_, _>>(&body).map(|_| ())
 }

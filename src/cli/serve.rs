@@ -20,6 +20,7 @@ use crate::cli::server::TOKEN;
 use crate::cli::stop::{Bells, Running, Watchdog};
 use crate::cli::terminal;
 use crate::cli::threads;
+use crate::cli::voice;
 use crate::cli::{FAILED, UNUSABLE};
 use crate::config::Loaded;
 use crate::config::plan::{Auth, Listen, Plan, Provider};
@@ -64,6 +65,7 @@ pub fn run(flags: &ServeFlags) -> u8 {
     let Some((source, Loaded { plan, warnings, .. })) = configured(path, flags) else {
         return UNUSABLE;
     };
+    terminal::speak(voice::of(plan.log));
     let (events, told) = events::channel();
     let log = match Log::start(plan.log, &events) {
         Ok(log) => log,
@@ -124,9 +126,16 @@ fn watchdog() -> Option<Watchdog> {
 
 /// The file with what flags and environment say; or `None`, and all faults are told.
 fn configured(path: PathBuf, flags: &ServeFlags) -> Option<(Source, Loaded)> {
-    let tell = |faults: Vec<String>| faults.iter().for_each(terminal::error);
+    let speak = || terminal::speak(voice::without_plan(flags, &environment::setting, &path));
+    let tell = |faults: Vec<String>| {
+        speak();
+        faults.iter().for_each(terminal::error);
+    };
     let overrides = Overrides::new(flags, &environment::setting).map_err(tell);
-    let loaded = Source::load(&path).map_err(|unusable| unusable.print());
+    let loaded = Source::load(&path).map_err(|unusable| {
+        speak();
+        unusable.print();
+    });
     let (overrides, mut loaded) = (overrides.ok()?, loaded.ok()?);
     overrides.apply(&mut loaded.plan).map_err(tell).ok()?;
     Some((Source::new(path, overrides), loaded))

@@ -25,6 +25,8 @@ pub struct Server {
     text: String,
     base: BaseUrl,
     token: Option<Secret>,
+    /// How long a command waits for all that it asks.
+    patience: Duration,
 }
 
 impl Server {
@@ -56,7 +58,26 @@ impl Server {
             token: token.map(Secret::new),
             text,
             base,
+            patience: PATIENCE,
         })
+    }
+
+    /// The same, with more time.
+    #[must_use]
+    pub fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// When a command that starts now gives up.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        clock::now() + self.patience
+    }
+
+    /// As its user wrote it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        printable(&self.text)
     }
 
     /// What it answers to GET `path`, by then.
@@ -65,25 +86,25 @@ impl Server {
     ///
     /// The sentence says why it does not tell, and what to do.
     pub fn report(&self, path: &str, until: Instant) -> Result<Vec<u8>, String> {
-        let answer = self.get(path, until)?;
+        let answer = self.ask("GET", path, until)?;
         match answer.status {
             200 => Ok(answer.body),
-            _ => Err(self.named(&self.refusal(path, &answer))),
+            _ => Err(self.refused(path, &answer)),
         }
     }
 
-    /// Its answer to GET `path`, whatever the status.
+    /// Its answer to `method` and `path`, whatever the status.
     ///
     /// # Errors
     ///
     /// The sentence says why there is none, and what to do.
-    pub fn get(&self, path: &str, until: Instant) -> Result<Answer, String> {
+    pub fn ask(&self, method: &str, path: &str, until: Instant) -> Result<Answer, String> {
         let bounds = Bounds {
             until,
             body_bytes_max: REPORT_BYTES_MAX,
         };
         let addresses = self.look_up(until).map_err(|fault| match fault.kind() {
-            ErrorKind::TimedOut => self.named(&no_answer(&NoAnswer::TimedOut)),
+            ErrorKind::TimedOut => self.named(&self.no_answer(&NoAnswer::TimedOut)),
             _ => self.named(&format!("cannot look the name up: {fault}")),
         })?;
         let tls = self.base.tls.then(|| {
@@ -97,7 +118,7 @@ impl Server {
                 .transpose()
                 .map_err(|problem: String| self.named(&problem))?,
         };
-        http::exchange(peer, self.request(path).as_bytes(), bounds)
+        http::exchange(peer, self.request(method, path).as_bytes(), bounds)
             .map_err(|fault| self.named(&self.hint(&fault)))
     }
 
@@ -111,13 +132,17 @@ impl Server {
             .map_err(|fault| self.named(&format!("its answer is not infermux's: {fault}")))
     }
 
-    fn request(&self, path: &str) -> String {
+    fn request(&self, method: &str, path: &str) -> String {
         let token = self.token.as_ref().map_or_else(String::new, |token| {
             format!("Authorization: Bearer {}\r\n", token.expose())
         });
+        let length = match method {
+            "GET" => "",
+            _ => "Content-Length: 0\r\n",
+        };
         format!(
-            "GET {}{path} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\n\
-             User-Agent: infermux/{}\r\n{token}Connection: close\r\n\r\n",
+            "{method} {}{path} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\n\
+             User-Agent: infermux/{}\r\n{token}{length}Connection: close\r\n\r\n",
             self.base.path,
             self.base.authority,
             env!("CARGO_PKG_VERSION"),
@@ -148,7 +173,7 @@ impl Server {
 
     /// What is wrong, and what its user may do about it.
     fn hint(&self, fault: &NoAnswer) -> String {
-        let told = no_answer(fault);
+        let told = self.no_answer(fault);
         match fault {
             NoAnswer::Connect(fault) if fault.kind() == ErrorKind::ConnectionRefused => {
                 format!("{told}: is infermux running there? --server or {SERVER} says where")
@@ -163,7 +188,43 @@ impl Server {
         }
     }
 
+    /// Why there is no answer, as the end of a sentence.
+    fn no_answer(&self, fault: &NoAnswer) -> String {
+        match fault {
+            NoAnswer::TimedOut => format!("{fault} ({} s)", self.patience.as_secs()),
+            NoAnswer::Connect(_)
+            | NoAnswer::Broken(_)
+            | NoAnswer::CutShort
+            | NoAnswer::NotHttp
+            | NoAnswer::TooLarge(_) => fault.to_string(),
+        }
+    }
+
     /// What an answer other than 200 means.
+    #[must_use]
+    pub fn refused(&self, path: &str, answer: &Answer) -> String {
+        self.named(&self.refusal(path, answer))
+    }
+
+    /// The faults for which the router itself refuses what it was asked for, a sentence each;
+    /// `None` where it is no infermux, or does not let its user in.
+    #[must_use]
+    pub fn faults(&self, answer: &Answer) -> Option<Vec<String>> {
+        let told = serde_json::from_slice::<Told>(&answer.body).ok()?;
+        let is_its_own = told.error.kind.as_deref() == Some("infermux_error");
+        if !is_its_own || matches!(answer.status, 401 | 404 | 405) {
+            return None;
+        }
+        let faults = told.error.faults.iter();
+        let faults: Vec<String> = faults.map(|fault| printable(fault)).collect();
+        let message = || self.named(&self.refusal("", answer));
+        Some(if faults.is_empty() {
+            vec![message()]
+        } else {
+            faults
+        })
+    }
+
     fn refusal(&self, path: &str, answer: &Answer) -> String {
         let told = serde_json::from_slice::<Told>(&answer.body).ok();
         let is_infermux = |told: &&Told| told.error.kind.as_deref() == Some("infermux_error");
@@ -197,28 +258,12 @@ struct ToldError {
     #[serde(rename = "type")]
     kind: Option<String>,
     message: Option<String>,
-}
-
-/// A fault as the end of a sentence.
-fn no_answer(fault: &NoAnswer) -> String {
-    match fault {
-        NoAnswer::TimedOut => format!("{fault} ({} s)", PATIENCE.as_secs()),
-        NoAnswer::Connect(_)
-        | NoAnswer::Broken(_)
-        | NoAnswer::CutShort
-        | NoAnswer::NotHttp
-        | NoAnswer::TooLarge(_) => fault.to_string(),
-    }
+    #[serde(default)]
+    faults: Vec<String>,
 }
 
 fn is_header_value(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-/// When a command that starts now gives up.
-#[must_use]
-pub fn deadline() -> Instant {
-    clock::now() + PATIENCE
 }
 
 /// Where the router is.
@@ -242,12 +287,14 @@ mod tests {
             text: text.to_owned(),
             base: url::parse(text).unwrap(),
             token: token.map(Secret::new),
+            patience: PATIENCE,
         }
     }
 
     #[test]
     fn the_request_goes_below_the_path_of_the_server() {
-        let request = server("https://ops.example:8443/router/", Some("sesame")).request("/x");
+        let request =
+            server("https://ops.example:8443/router/", Some("sesame")).request("GET", "/x");
         let lines: Vec<&str> = request.split("\r\n").collect();
         assert_eq!(lines[0], "GET /router/x HTTP/1.1");
         assert!(lines.contains(&"Host: ops.example:8443"));
@@ -255,7 +302,7 @@ mod tests {
         assert!(request.ends_with("\r\nConnection: close\r\n\r\n"));
         assert!(
             !server("http://h", None)
-                .request("/x")
+                .request("GET", "/x")
                 .contains("Authorization")
         );
     }

@@ -1,7 +1,7 @@
 //! `infermux status`: how a running router is doing.
 
 use crate::cli::flags::{Format, StatusFlags};
-use crate::cli::server::{self, Server};
+use crate::cli::server::Server;
 use crate::cli::terminal;
 use crate::cli::watch;
 use crate::cli::{DONE, NOT_WELL};
@@ -24,7 +24,7 @@ pub fn run(flags: &StatusFlags) -> u8 {
             }
             Err(problem) => watch::unreachable(&problem),
         },
-        (Some(interval), Format::Table) => watch::run(interval, |paint| {
+        (Some(interval), Format::Table) => watch::run(interval, &server, |paint| {
             seen(&server, Format::Table, paint).map(|seen| seen.text)
         }),
         (Some(_), Format::Json | Format::Yaml) => watch::only_tables(),
@@ -38,7 +38,7 @@ struct Seen {
 }
 
 fn seen(server: &Server, format: Format, paint: Paint) -> Result<Seen, String> {
-    let until = server::deadline();
+    let until = server.deadline();
     let status = server.report("/_infermux/status", until)?;
     let providers = server.report("/_infermux/providers", until)?;
     let (read, all): (_, Vec<ProviderSeen>) = (server.read(&status)?, server.read(&providers)?);

@@ -2,29 +2,58 @@
 
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
+use std::sync::OnceLock;
 
 use crate::cli::environment;
+use crate::cli::voice::Voice;
+use crate::report::line::{Format, Level, Lines, Timestamps};
 use crate::report::table::Paint;
+use crate::sys::clock;
+use crate::sys::terminal::columns;
 
-/// Prints a line to the standard output, at once. A reader who has gone is no error.
+/// Set once, where everything that the process prints is to be an object of a log.
+static OBJECTS: OnceLock<Timestamps> = OnceLock::new();
+
+/// Makes objects of all lines from now on, where `voice` says so.
+pub fn speak(voice: Voice) {
+    if let Some(timestamps) = voice {
+        let _ = OBJECTS.set(timestamps);
+    }
+}
+
+/// Prints a line to the standard output, at once.
 pub fn say(line: impl Display) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    print(std::io::stdout(), (Level::Info, ""), line);
 }
 
 /// Prints a line that starts with `error:` to the standard error.
 pub fn error(line: impl Display) {
-    let _ = writeln!(std::io::stderr(), "error: {line}");
+    print(std::io::stderr(), (Level::Error, "error: "), line);
 }
 
 /// Prints a line that starts with `warning:` to the standard error.
 pub fn warning(line: impl Display) {
-    let _ = writeln!(std::io::stderr(), "warning: {line}");
+    print(std::io::stderr(), (Level::Warn, "warning: "), line);
 }
 
 /// Prints a line to the standard error.
 pub fn note(line: impl Display) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    print(std::io::stderr(), (Level::Info, ""), line);
+}
+
+/// Prints a line with one call. A reader who has gone is no error.
+fn print(mut out: impl Write, (level, before): (Level, &str), line: impl Display) {
+    let bytes = match OBJECTS.get() {
+        None => format!("{before}{line}\n").into_bytes(),
+        Some(timestamps) => {
+            let mut bytes = Vec::new();
+            let mut lines = Lines::new(Format::Json, *timestamps);
+            let begun = lines.begin(&mut bytes, clock::wall(), level, &line.to_string());
+            begun.end();
+            bytes
+        }
+    };
+    let _ = out.write_all(&bytes).and_then(|()| out.flush());
 }
 
 /// Whether the standard output shows colors: a terminal does, unless its user wants none
@@ -70,7 +99,12 @@ impl Screen {
     pub fn show(&mut self, text: &str) -> std::io::Result<()> {
         let mut drawn = String::from(self.before);
         if self.has_codes {
-            drawn.push_str(&text.replace('\n', LINE_END));
+            // Lines that are wrapped would push the first ones off the screen.
+            let columns = columns().unwrap_or(usize::MAX);
+            for line in text.lines() {
+                cut(line, columns, &mut drawn);
+                drawn.push_str(LINE_END);
+            }
             drawn.push_str(REST);
             self.before = HOME;
         } else {
@@ -82,6 +116,22 @@ impl Screen {
     }
 }
 
+/// Appends as much of `line` as `columns` show, and all of its codes: they take no room, and a
+/// color must end.
+fn cut(line: &str, columns: usize, out: &mut String) {
+    let (mut shown, mut is_code) = (0, false);
+    for c in line.chars() {
+        is_code |= c == ESCAPE;
+        if is_code {
+            is_code = c != CODE_END;
+            out.push(c);
+        } else if shown < columns {
+            shown += 1;
+            out.push(c);
+        }
+    }
+}
+
 impl Default for Screen {
     fn default() -> Self {
         Self::new()
@@ -89,7 +139,30 @@ impl Default for Screen {
 }
 
 // ECMA-48: the cursor's way, and what is erased.
+const ESCAPE: char = '\u{1b}';
+const CODE_END: char = 'm';
 const CLEAR: &str = "\u{1b}[2J\u{1b}[H";
 const HOME: &str = "\u{1b}[H";
 const LINE_END: &str = "\u{1b}[K\n";
 const REST: &str = "\u{1b}[J";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_cut_and_colors_end() {
+        for (line, columns, expected) in [
+            ("alpha  healthy", 80, "alpha  healthy"),
+            ("alpha  healthy", 14, "alpha  healthy"),
+            ("alpha  healthy", 8, "alpha  h"),
+            ("a\u{1b}[32mhealthy\u{1b}[0m b", 3, "a\u{1b}[32mhe\u{1b}[0m"),
+            ("äöü", 2, "äö"),
+            ("", 2, ""),
+        ] {
+            let mut out = String::new();
+            cut(line, columns, &mut out);
+            assert_eq!(out, expected);
+        }
+    }
+}

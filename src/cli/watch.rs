@@ -4,15 +4,21 @@ use std::process;
 use std::thread;
 use std::time::Duration;
 
+use crate::cli::server::Server;
 use crate::cli::terminal;
 use crate::cli::{DONE, INTERRUPTED, UNREACHABLE, UNUSABLE};
+use crate::config::duration;
 use crate::report::table::Paint;
-use crate::sys::signals;
+use crate::sys::{clock, signals};
 
-/// Draws until Ctrl-C, or until nobody reads any more; the exit code. A router that cannot be asked
-/// may be on its way back, so that is drawn, too.
+/// Draws below a heading with server and time until Ctrl-C, or until nobody reads any more; the
+/// exit code. A router that cannot be asked may be on its way back, so that is drawn, too.
 #[must_use]
-pub fn run(interval: Duration, draw: impl Fn(Paint) -> Result<String, String>) -> u8 {
+pub fn run(
+    interval: Duration,
+    server: &Server,
+    draw: impl Fn(Paint) -> Result<String, String>,
+) -> u8 {
     if let Err(fault) = end_by_interrupt() {
         terminal::error(format_args!("cannot watch for signals: {fault}"));
         return UNUSABLE;
@@ -21,7 +27,13 @@ pub fn run(interval: Duration, draw: impl Fn(Paint) -> Result<String, String>) -
     let mut screen = terminal::Screen::new();
     loop {
         let text = draw(paint).unwrap_or_else(|problem| format!("error: {problem}\n"));
-        if screen.show(&text).is_err() {
+        let heading = format!(
+            "{}  {}  every {}",
+            server.text(),
+            clock::wall(),
+            duration::text(interval)
+        );
+        if screen.show(&format!("{heading}\n\n{text}")).is_err() {
             return DONE;
         }
         thread::park_timeout(interval);

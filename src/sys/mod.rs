@@ -13,4 +13,5 @@ pub mod names;
 pub mod notify;
 pub mod process;
 pub mod signals;
+pub mod terminal;
 pub mod tls;

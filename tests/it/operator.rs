@@ -480,3 +480,119 @@ fn colors_are_for_terminals_whose_users_want_them() {
         assert!(!plain.contains('\u{1b}'), "{variable:?}: {plain:?}");
     }
 }
+
+#[test]
+fn a_reload_tells_what_changes_what_needs_a_restart_and_every_fault() {
+    let pair = pair();
+    let config = |rest: &str| {
+        let providers = [provider(&pair.0, &[]), provider(&pair.1, &[])];
+        config_of(&providers, &format!("{MANAGEMENT}{rest}"))
+    };
+    let router = Start::with(&config("")).env(TOKEN, "sesame").go();
+    let url = url(router.management());
+    let reload = |rest: &str, token: &str| {
+        router.folder().write("infermux.yml", config(rest));
+        let mut command = infermux(&["reload", "--server", &url]);
+        end(command.env(TOKEN, token))
+    };
+    let same = reload("", "sesame");
+    assert_eq!((same.code, &*same.stderr), (Some(0), ""));
+    assert_eq!(
+        same.stdout,
+        "reloaded: nothing that takes effect has changed\n"
+    );
+    let changed = reload(
+        "routing: {strategy: priority}\nlog: {level: debug}\n",
+        "sesame",
+    );
+    assert_eq!(changed.code, Some(0), "{}", changed.stderr);
+    let lines: Vec<&str> = changed.stdout.lines().collect();
+    assert_eq!(lines[0], "reloaded: 1 change");
+    assert!(lines[1].starts_with("  routing"), "{lines:?}");
+    let warned = &*changed.stderr;
+    assert!(
+        warned.starts_with("warning: log.level takes effect with a restart"),
+        "{warned}"
+    );
+    let faulty = reload("routing: {strategy: best, groups: 3}\n", "sesame");
+    assert_eq!((faulty.code, &*faulty.stdout), (Some(1), ""));
+    assert_eq!(
+        faulty.stderr.matches("error: ").count(),
+        2,
+        "{}",
+        faulty.stderr
+    );
+    assert!(
+        faulty.stderr.contains("routing.strategy"),
+        "{}",
+        faulty.stderr
+    );
+    let wrong = reload("", "open");
+    assert_eq!((wrong.code, &*wrong.stdout), (Some(2), ""));
+    assert!(
+        wrong.stderr.contains("does not accept the token"),
+        "{}",
+        wrong.stderr
+    );
+    let callers = ask(router.addr(), &["reload"]);
+    assert_eq!(callers.code, Some(2));
+    assert!(
+        callers.stderr.contains("management_listen"),
+        "{}",
+        callers.stderr
+    );
+    let (_nobody, addr) = nobody();
+    let gone = ask(addr, &["reload"]);
+    assert_eq!((gone.code, &*gone.stdout), (Some(2), ""));
+    assert!(
+        gone.stderr.contains("is infermux running there?"),
+        "{}",
+        gone.stderr
+    );
+}
+
+/// A line without the codes for terminals.
+fn without_codes(line: &str) -> String {
+    let mut is_code = false;
+    let is_shown = |c: &char| {
+        is_code |= *c == '\u{1b}';
+        let shown = !is_code && *c != '\r';
+        is_code &= *c == '\u{1b}' || !c.is_ascii_alphabetic();
+        shown
+    };
+    line.chars().filter(is_shown).collect()
+}
+
+#[test]
+fn a_watched_table_has_a_heading_and_fits_its_terminal() {
+    let pair = pair();
+    let router = serving(&pair, "");
+    let url = url(router.addr());
+    let binary = env!("CARGO_BIN_EXE_infermux");
+    let command = format!("stty cols 40; exec {binary} providers --watch=100ms --server {url}");
+    let child = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .env("TERM", "xterm")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut watching = Watching(child.expect("it starts"));
+    let out = BufReader::new(watching.0.stdout.take().expect("piped"));
+    let lines = out.lines().map(|line| without_codes(&line.expect("text")));
+    let mut headings = 0;
+    let mut longest = 0;
+    for line in lines {
+        longest = longest.max(line.chars().count());
+        headings += usize::from(line.starts_with(&url));
+        if headings == 3 {
+            break;
+        }
+    }
+    assert_eq!(longest, 40);
+    // Where it is no terminal, the heading is whole.
+    let mut watching = Watching::start(&router, "status");
+    let out = BufReader::new(watching.0.stdout.take().expect("piped"));
+    let heading = out.lines().next().expect("a line").expect("text");
+    assert!(heading.starts_with(&format!("{url}  20")), "{heading}");
+    assert!(heading.ends_with("Z  every 100ms"), "{heading}");
+}

@@ -101,3 +101,14 @@ fn a_reader_that_has_gone_is_no_fault() {
         .expect("a standard error");
     assert!(output.stderr.is_empty());
 }
+
+#[test]
+fn help_says_what_the_flag_says() {
+    assert_eq!(page(&["help"]), page(&["--help"]));
+    for (command, _) in commands() {
+        assert_eq!(page(&["help", &command]), page(&[&*command, "--help"]));
+    }
+    let ended = end(&mut infermux(&["help", "sevre"]));
+    assert_eq!((ended.code, &*ended.stdout), (Some(1), ""));
+    assert!(ended.stderr.contains("sevre"), "{}", ended.stderr);
+}

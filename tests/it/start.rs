@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::Stdio;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::client::Client;
 use crate::support::command::{end, infermux, text};
@@ -228,4 +228,107 @@ fn a_log_that_nobody_reads_stops_nothing() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// The objects that a stream is made of, one a line.
+fn objects(text: &str) -> Vec<Value> {
+    let object = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+    text.lines().map(object).collect()
+}
+
+#[test]
+fn where_the_log_is_objects_both_streams_are() {
+    let folder = Folder::new();
+    // It warns of the open keys and of a state file that is new, then fails for want of the port.
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("an address").port();
+    let path = folder.write(
+        "a.yml",
+        format!("listen: ':{port}'\nlog: {{format: json}}\nextra: 1\n{PROVIDERS}"),
+    );
+    let ended = end(&mut infermux(&[
+        "serve",
+        "--no-health-checks",
+        "--config",
+        text(&path),
+    ]));
+    assert_eq!(ended.code, Some(3));
+    let version = format!("infermux {}", env!("CARGO_PKG_VERSION"));
+    let (said, logged) = (objects(&ended.stdout), objects(&ended.stderr));
+    assert_eq!(said[0]["message"], *version);
+    assert_eq!(said[1]["message"], format!("config: {}", text(&path)));
+    assert!(
+        said.iter()
+            .all(|line| line["level"] == "info" && line["time"].is_string())
+    );
+    let levels: Vec<&str> = logged
+        .iter()
+        .filter_map(|line| line["level"].as_str())
+        .collect();
+    assert!(
+        levels.contains(&"warn") && levels.last() == Some(&"error"),
+        "{levels:?}"
+    );
+    // One that serves: nothing else comes on the standard output.
+    let path = folder.write("b.yml", config("log: {format: json, timestamps: false}"));
+    let mut child = infermux(&["serve", "--no-health-checks", "--config", text(&path)])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut said = String::new();
+    while !said.contains("listening on") {
+        let line = lines.next().expect("a line").expect("text");
+        said.push_str(&line);
+        said.push('\n');
+    }
+    let said = objects(&said);
+    let message = |line: &Value| line["message"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(message(&said[2]), "providers: a, b");
+    assert!(
+        message(&said[3]).starts_with("listening on 127.0.0.1:"),
+        "{said:?}"
+    );
+    assert!(said[0].get("time").is_none(), "{said:?}");
+    let pid = child.id().to_string();
+    let sent = std::process::Command::new("kill").arg(pid).status();
+    assert!(sent.expect("kill runs").success());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(lines.next().is_none());
+    let logged = objects(&String::from_utf8(output.stderr).expect("text"));
+    assert_eq!(message(logged.last().expect("a line")), "stopped");
+}
+
+#[test]
+fn errors_of_a_start_are_objects_where_flag_variable_or_file_say_so() {
+    let folder = Folder::new();
+    let faulty = folder.write("a.yml", config("routing: {strategy: best}\nrooting: {}"));
+    let asked = folder.write(
+        "b.yml",
+        config("log: {format: json}\nrouting: {strategy: best}"),
+    );
+    let broken = folder.write("c.yml", "providers: [");
+    let cases: [(&str, &[&str], &[(&str, &str)]); 6] = [
+        (text(&faulty), &["--log-format", "json"], &[]),
+        (text(&faulty), &[], &[("INFERMUX_LOG_FORMAT", "json")]),
+        (text(&asked), &[], &[]),
+        (text(&asked), &[], &[("INFERMUX_LOG_LEVEL", "loud")]),
+        (text(&broken), &["--log-format", "json"], &[]),
+        ("/nowhere/x.yml", &["--log-format", "json"], &[]),
+    ];
+    for (file, arguments, variables) in cases {
+        let mut command = infermux(&["serve", "--config", file]);
+        let ended = end(command.args(arguments).envs(variables.iter().copied()));
+        assert_eq!((ended.code, &*ended.stdout), (Some(1), ""), "{file}");
+        let logged = objects(&ended.stderr);
+        let errors = logged
+            .iter()
+            .filter(|line| line["level"] == "error")
+            .count();
+        assert!(errors >= 1, "{file}: {logged:?}");
+    }
+    let ended = end(infermux(&["serve", "--config", text(&asked)]).args(["--log-format", "text"]));
+    assert!(ended.stderr.contains("\nerror: line "), "{}", ended.stderr);
 }

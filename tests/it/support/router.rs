@@ -133,6 +133,7 @@ impl Start {
             let Ok(line) = lines.recv_timeout(left) else {
                 panic!("the router does not listen: {}", log.lock().expect("a log"));
             };
+            let line = prose(line);
             said.push(line.clone());
             if let Some(rest) = line.strip_prefix("listening on ") {
                 let addr = rest.split_whitespace().next().unwrap_or_default();
@@ -241,6 +242,13 @@ impl Drop for Router {
             assert!(!self.log().contains("panicked"), "{}", self.log());
         }
     }
+}
+
+/// A line without what a log of objects puts around it.
+fn prose(line: String) -> String {
+    let object = serde_json::from_str::<serde_json::Value>(&line).ok();
+    let message = object.and_then(|object| object["message"].as_str().map(str::to_owned));
+    message.unwrap_or(line)
 }
 
 /// The address at which a test reaches a router that says it listens on `text`.
