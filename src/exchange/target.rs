@@ -369,7 +369,7 @@ mod tests {
             ("/healthz?verbose", Some(Manage::Health)),
             ("/readyz", Some(Manage::Ready)),
             ("/metrics", Some(Manage::Report(Question::Metrics))),
-            ("/", None),
+            ("//livez", None),
             ("/metrics/", None),
             ("/status", None),
         ] {
@@ -378,6 +378,9 @@ mod tests {
                 let expected = found.clone().filter(|_| door == Door::Operators);
                 assert_eq!(read, expected.map(Target::Manage), "{target}");
             }
+        }
+        for door in [Door::Operators, Door::Callers, Door::Both] {
+            assert_eq!(read(door, b"GET", "/").unwrap().1, Target::Root);
         }
         for (method, target, status) in [
             ("GET", "/_infermux/providers/a/circuit/open", 405),
