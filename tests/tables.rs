@@ -71,7 +71,7 @@ fn every_command_that_is_shown_can_be_read() {
         for line in commands_in(&text) {
             let words = line.split_whitespace();
             let read = Arguments::try_parse_from(words);
-            let fault = read.err().filter(|fault| fault.use_stderr());
+            let fault = read.err().filter(clap::Error::use_stderr);
             assert!(fault.is_none(), "{}: `{line}`: {fault:?}", page.display());
             count += 1;
         }
@@ -200,7 +200,7 @@ fn links(text: &str) -> impl Iterator<Item = &str> {
 
 /// The headings of a page, as links name them.
 fn anchors(page: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(page).unwrap();
+    let text = std::fs::read_to_string(page).expect("a page");
     let headings = text.lines().filter(|line| line.starts_with('#'));
     let anchor = |line: &str| {
         let words = line.trim_start_matches('#').trim().to_lowercase();

@@ -103,12 +103,6 @@ pub(crate) fn outbound_head() -> Run {
             credential: Credential::Caller(key),
             key: KeyOwner::Caller,
             request_id: "0123456789abcdef0123456789abcdef",
-            level: Level::Info,
-            address: Some(Ipv4Addr::LOCALHOST.into()),
-            method: Some("POST"),
-            path: Some("/v1/chat/completions"),
-            endpoint: Some("chat_completions"),
-            stream: Some(false),
             caller: (&head, black_box(bytes)),
         };
         prefixes.write(Endpoint::ChatCompletions, &request, 229, &mut out);
@@ -306,6 +300,12 @@ pub(crate) fn access_line() -> Run {
 fn access() -> Access<'static> {
     Access {
         request_id: "0123456789abcdef0123456789abcdef",
+        level: Level::Info,
+        address: Some(Ipv4Addr::LOCALHOST.into()),
+        method: Some("POST"),
+        path: Some("/v1/chat/completions"),
+        endpoint: Some("chat_completions"),
+        stream: Some(false),
         caller: Some("team-a"),
         project: None,
         env: None,

@@ -504,7 +504,7 @@ fn a_line_says_where_a_request_comes_from_and_what_it_asks_for() {
         let before = lines_of(&router).len();
         let mut client = Client::connect(router.addr());
         let length = body.len();
-        client.send(&format!(
+        client.send(format!(
             "{method} {target} HTTP/1.1\r\nHost: a\r\n{headers}\
              Content-Length: {length}\r\n\r\n{body}"
         ));

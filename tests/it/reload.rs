@@ -482,7 +482,7 @@ fn five_hundred_requests_a_second_go_through_thirty_reloads() {
     let reloads = metric(router.addr(), "infermux_config_reloads_total", &[]);
     assert_eq!(reloads, 30.0);
     eventually("every request has its line", || {
-        router.log().matches("status=200").count() as u64 >= sent + 30
+        router.log().matches("status=200").count() as u64 >= sent
     });
     assert!(sent as f64 > 250.0 * seconds, "{sent} in {seconds} s");
 }

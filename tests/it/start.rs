@@ -310,16 +310,16 @@ fn errors_of_a_start_are_objects_where_flag_variable_or_file_say_so() {
         config("log: {format: json}\nrouting: {strategy: best}"),
     );
     let broken = folder.write("c.yml", "providers: [");
-    let cases: [(&str, &[&str], &[(&str, &str)]); 6] = [
-        (text(&faulty), &["--log-format", "json"], &[]),
+    for (file, arguments, variables) in [
+        (text(&faulty), &["--log-format", "json"][..], &[][..]),
         (text(&faulty), &[], &[("INFERMUX_LOG_FORMAT", "json")]),
         (text(&asked), &[], &[]),
         (text(&asked), &[], &[("INFERMUX_LOG_LEVEL", "loud")]),
         (text(&broken), &["--log-format", "json"], &[]),
         ("/nowhere/x.yml", &["--log-format", "json"], &[]),
-    ];
-    for (file, arguments, variables) in cases {
+    ] {
         let mut command = infermux(&["serve", "--config", file]);
+        let variables: &[(&str, &str)] = variables;
         let ended = end(command.args(arguments).envs(variables.iter().copied()));
         assert_eq!((ended.code, &*ended.stdout), (Some(1), ""), "{file}");
         let logged = objects(&ended.stderr);
