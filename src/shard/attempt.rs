@@ -185,7 +185,7 @@ pub async fn run<'a>(
         }
         Ok(kind::Kind::Whole) => {}
         Err(outcome) => {
-            let seen = lost::seen(&attempt, &up);
+            let seen = lost::seen(&attempt, &mut up).await;
             return End::Outcome(attempt.abandoned(record, seen, outcome));
         }
     }
@@ -194,7 +194,7 @@ pub async fn run<'a>(
         // Whoever refuses a request bills nothing.
         Err(receive::Stop::Outcome(outcome)) => {
             let seen = if is_success {
-                lost::seen(&attempt, &up)
+                lost::seen(&attempt, &mut up).await
             } else {
                 None
             };
@@ -202,7 +202,7 @@ pub async fn run<'a>(
         }
         Err(receive::Stop::Overloaded) => {
             if is_success {
-                lost::book_unheld(&attempt, record, &up);
+                lost::book_unheld(&attempt, record, &mut up).await;
             }
             return End::Refused(Refusal::Overloaded);
         }

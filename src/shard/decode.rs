@@ -1,9 +1,7 @@
 //! Decodes compressed bodies, in steps between which the loop does other things. What comes out
 //! counts against the process's bound as it grows.
 
-use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::Poll;
 
 use crate::base::limits::{ANSWER_BODY_BYTES_MAX, AT_ONCE_BYTES_MAX};
 use crate::decide::outcome::{Failure, Outcome};
@@ -11,6 +9,7 @@ use crate::exchange::refusal::Refusal;
 use crate::link::buffered::Held;
 use crate::shard::body::Body;
 use crate::shard::caller::Caller;
+use crate::shard::help::pause;
 use crate::shard::receive::Stop;
 use crate::shard::run::Shard;
 use crate::shard::upstream::Upstream;
@@ -176,19 +175,6 @@ async fn decode(
         return Err(Fault::TooLarge);
     }
     Ok(())
-}
-
-/// Lets the loop do what else there is.
-async fn pause() {
-    let mut is_over = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut is_over, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// What is decoded between two pauses, in bytes: a few hundred microseconds' work.

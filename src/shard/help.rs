@@ -67,8 +67,9 @@ pub async fn make_of_message<T: Send + 'static>(
     made
 }
 
-/// How long a look for what was made waits for the next one.
-async fn pause() {
+/// Lets the loop do what else there is, for a millisecond. A task that wakes itself would not do:
+/// the loop goes on with the tasks that are ready before it looks at its ring and its timers.
+pub async fn pause() {
     // In a box of its own: a timer is aligned so that it would pad every request's future.
     Box::pin(monoio::time::sleep(Duration::from_millis(1))).await;
 }

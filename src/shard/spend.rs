@@ -136,8 +136,7 @@ pub fn prompt_costs(job: &Job<'_>, tokens: Tokens) -> Vec<NanoUsd> {
 
 /// Asks the budget of the request's caller, and reserves what it takes.
 ///
-/// `second` is set when the request is already served with a budget's own model: that is not
-/// refused, whatever is left.
+/// A request that is already served with its budget's own model is not refused, whatever is left.
 #[must_use]
 pub fn admit<'a>(job: &Job<'a>, budget: Option<BudgetId>, turn: Turn) -> Allowance<'a> {
     let Some(id) = budget else {

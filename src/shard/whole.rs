@@ -21,7 +21,6 @@ use crate::shard::attempt::Attempt;
 use crate::shard::caller::Caller;
 use crate::shard::drive::{self, Job};
 use crate::shard::help::{self, WhenFull};
-use crate::shard::kind;
 use crate::shard::lost;
 use crate::shard::part::Part;
 use crate::shard::retold;
@@ -51,23 +50,20 @@ pub async fn relay<'a>(
                 AnswerFault::Error => Failure::ErrorObject,
                 AnswerFault::NoChoices | AnswerFault::NoData => Failure::NoChoices,
             });
-            return lost::fail(attempt, record, up, outcome);
+            return lost::fail(attempt, record, up, outcome).await;
         }
     };
     let used = (view.usage, view.text_bytes);
-    if kind::wants_stream(job) {
-        let events = match retold::events(attempt, up.body()) {
-            Ok(events) => events,
-            Err(outcome) => return attempt.abandoned(record, lost::seen(attempt, &up), outcome),
-        };
-        attempts.commit();
-        job.let_go(caller);
-        let totals = settle(attempt, record, arrived, used).await;
-        return retold::relay(attempt, caller, record, up, (events, totals)).await;
-    }
+    let at = up.head.len..up.end;
+    let Ok(events) = retold::events(attempt, &mut up.bytes, at).await else {
+        return lost::fail(attempt, record, up, Outcome::Failed(Failure::Malformed)).await;
+    };
     attempts.commit();
     job.let_go(caller);
     let totals = settle(attempt, record, arrived, used).await;
+    if let Some(events) = events {
+        return retold::relay(attempt, caller, record, up, (events, totals)).await;
+    }
     let splice = answer::edit_answer(up.body(), &view, attempt.caller_model());
     let (status, length) = (up.head.status, splice.len());
     let told = Told {
@@ -208,23 +204,20 @@ pub async fn translate<'a>(
     let answer = match answer {
         Ok(answer) => answer,
         Err(fault) => {
-            return lost::fail(attempt, record, up, fault.outcome());
+            return lost::fail(attempt, record, up, fault.outcome()).await;
         }
     };
     let used = (answer.usage, answer.text_bytes);
-    if kind::wants_stream(job) {
-        let events = match retold::events(attempt, &body) {
-            Ok(events) => events,
-            Err(outcome) => return attempt.abandoned(record, lost::seen(attempt, &up), outcome),
-        };
-        attempts.commit();
-        job.let_go(caller);
-        let totals = settle(attempt, record, arrived, used).await;
-        return retold::relay(attempt, caller, record, up, (events, totals)).await;
-    }
+    let at = 0..body.len();
+    let Ok(events) = retold::events(attempt, &mut body, at).await else {
+        return lost::fail(attempt, record, up, Outcome::Failed(Failure::Malformed)).await;
+    };
     attempts.commit();
     job.let_go(caller);
     let totals = settle(attempt, record, arrived, used).await;
+    if let Some(events) = events {
+        return retold::relay(attempt, caller, record, up, (events, totals)).await;
+    }
     let (status, length) = (up.head.status, body.len());
     let told = Told {
         status,

@@ -1,6 +1,7 @@
 //! Compressed bodies, and bodies that are said to be something else than JSON.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
@@ -87,6 +88,39 @@ fn a_compressed_request_is_what_it_says() {
         chat("hi").as_bytes(),
     );
     assert_eq!(answer.status, 200);
+}
+
+/// A body is decoded in steps, and between two of them the event loop looks at its other sockets.
+#[test]
+fn others_are_served_while_a_body_is_decoded() {
+    let alpha = mock(json!({"name": "alpha", "record": false}));
+    let config = config_of(&[provider(&alpha, &[])], "server: {shards: 1}\n");
+    let router = Router::start(&config);
+    let mut large = gzip(chat(&"some words ".repeat(1 << 20)).as_bytes());
+    // A wrong checksum: nothing is done with the body but to decode it, to its end.
+    let sum = large.len() - 8;
+    large[sum] ^= 1;
+    let (begun, done) = (AtomicBool::new(false), AtomicBool::new(false));
+    let served = std::thread::scope(|scope| {
+        let others = scope.spawn(|| {
+            let mut client = Client::connect(router.addr());
+            let mut served = 0;
+            while !done.load(Ordering::SeqCst) {
+                client.get("/v1/nothing");
+                assert_eq!(client.answer().status, 404);
+                served += usize::from(begun.load(Ordering::SeqCst));
+            }
+            served
+        });
+        let mut client = Client::connect(router.addr());
+        begun.store(true, Ordering::SeqCst);
+        let answer = post(&mut client, "Content-Encoding: gzip\r\n", &large);
+        done.store(true, Ordering::SeqCst);
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        others.join().expect("a count")
+    });
+    // There are 88 steps.
+    assert!(served >= 80, "{served} others");
 }
 
 #[test]
