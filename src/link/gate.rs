@@ -8,6 +8,7 @@ use crate::base::ids::RouteId;
 use crate::link::Padded;
 use crate::link::budget_gate::BudgetGate;
 use crate::link::facts::MonthTag;
+use crate::link::pause::ConnectionPauses;
 use crate::link::provider_gate::ProviderGate;
 
 /// The words that one configuration goes by. Those of the process, which stay, are reached through
@@ -48,6 +49,8 @@ pub struct Process {
     month: Padded<AtomicU8>,
     /// Times that an event loop had no descriptor and nothing idle of its own to close.
     lacks: AtomicU64,
+    /// Between warnings about connections, all event loops together.
+    pub pauses: ConnectionPauses,
 }
 
 /// Whose a connection or a request is.
@@ -108,6 +111,7 @@ impl Gates {
                 month: Padded::default(),
                 reloads: Default::default(),
                 lacks: AtomicU64::new(0),
+                pauses: ConnectionPauses::default(),
             }),
         }
     }

@@ -22,6 +22,17 @@ pub struct Pauses {
     pub handshakes: Pause,
 }
 
+/// The pauses between warnings about callers' connections, which concern the whole process.
+#[derive(Debug, Default)]
+pub struct ConnectionPauses {
+    /// Between two connections that have to wait until they are accepted.
+    pub accepting: Pause,
+    /// Between two requests that have to wait for a caller's place.
+    pub requests: Pause,
+    /// Between two connections that cannot be accepted.
+    pub faults: Pause,
+}
+
 impl Pauses {
     /// That between two attempts which end alike.
     #[must_use]

@@ -8,12 +8,14 @@ use std::time::Duration;
 use monoio::net::{TcpListener, TcpStream};
 
 use crate::link::gate::{Audience, Phase};
+use crate::link::pause;
 use crate::shard::connection;
 use crate::shard::guarded;
 use crate::shard::place::{LOOK_EVERY, Place};
 use crate::shard::pool::lacks_descriptors;
 use crate::shard::ring::Driver;
 use crate::shard::run::Current;
+use crate::sys::clock;
 use crate::sys::listen;
 
 /// Accepts until the process drains.
@@ -64,8 +66,15 @@ async fn admit(current: &Rc<Current>, connection: (TcpStream, IpAddr)) {
         if place.is_some() || !current.process.is_taking() {
             return start(current, connection, place);
         }
-        if !std::mem::replace(&mut told, true) {
-            tracing::warn!("server.max_connections is reached: accepting pauses");
+        let pauses = &current.process.pauses;
+        if !std::mem::replace(&mut told, true)
+            && let Some(kept_back) = pauses.accepting.end(clock::now())
+        {
+            let repeated = pause::told(kept_back);
+            tracing::warn!(
+                repeated,
+                "server.max_connections is reached: accepting pauses"
+            );
         }
         monoio::time::sleep(LOOK_EVERY).await;
     }
@@ -89,7 +98,10 @@ async fn recover(current: &Current, fault: &io::Error) {
             if lacks_descriptors(fault) {
                 current.process.lack_descriptors();
             }
-            tracing::error!(%fault, "a connection cannot be accepted");
+            if let Some(kept_back) = current.process.pauses.faults.end(clock::now()) {
+                let repeated = pause::told(kept_back);
+                tracing::error!(%fault, repeated, "a connection cannot be accepted");
+            }
             monoio::time::sleep(Duration::from_millis(100)).await;
         }
     }

@@ -17,9 +17,11 @@ use std::time::Duration;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::target::Door;
 use crate::link::gate::{Audience, Phase, Process};
+use crate::link::pause;
 use crate::shard::body::Stop;
 use crate::shard::caller::Caller;
 use crate::shard::run::{Current, Loop};
+use crate::sys::clock;
 
 /// A connection that counts as open as long as this lives, however its task ends.
 pub struct Place {
@@ -93,6 +95,10 @@ impl Place {
         if on_operators && !current.process.begin_waiting() {
             return Err(Stop::Refused(Refusal::TooManyConnections));
         }
+        if let Some(kept_back) = current.process.pauses.requests.end(clock::now()) {
+            let repeated = pause::told(kept_back);
+            tracing::warn!(repeated, "server.max_connections is reached: requests wait");
+        }
         let waiting = current
             .lobby
             .join(on_operators.then_some(&*current.process));
@@ -143,11 +149,7 @@ impl Lobby {
     fn join<'l>(&'l self, counted: Option<&'l Process>) -> Waiting<'l> {
         let number = self.joined.get();
         self.joined.set(number + 1);
-        let mut waiting = self.waiting.borrow_mut();
-        if waiting.is_empty() {
-            tracing::warn!("server.max_connections is reached: requests wait");
-        }
-        waiting.push_back(number);
+        self.waiting.borrow_mut().push_back(number);
         Waiting {
             lobby: self,
             number,

@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use infermux_mock::Mock;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::client::Client;
 use crate::support::operate::{get, metric};
@@ -218,4 +218,43 @@ fn operators_have_a_bound_of_their_own() {
     );
     // It is its turn when the others have been idle for long enough.
     assert_eq!(late.answer().status, 200);
+}
+
+#[test]
+fn full_places_are_one_warning_a_second_that_counts_the_others() {
+    let alpha = endless();
+    for (listener, what) in LISTENERS
+        .into_iter()
+        .zip(["requests wait", "accepting pauses"])
+    {
+        let server = format!("{listener}server: {{shards: 1, max_connections: 1}}\n");
+        let config = config(&alpha, &format!("{server}log: {{format: json}}\n"));
+        let router = Router::start(&config);
+        let warnings = || {
+            let log = router.log();
+            let lines = log
+                .lines()
+                .map(|line| serde_json::from_str(line).expect("JSON"));
+            let is_warning = |line: &Value| line["message"].to_string().contains(what);
+            lines.filter(is_warning).collect::<Vec<Value>>()
+        };
+        let began = Instant::now();
+        let mut waited = 0;
+        while warnings().len() < 3 {
+            let busy = streams(&router, 1);
+            let mut late = waiting(&router);
+            assert!(late.is_silent(Duration::from_millis(5)));
+            drop(busy);
+            assert_eq!(late.answer().status, 200);
+            waited += 1;
+        }
+        let seconds = began.elapsed().as_secs();
+        let warnings = warnings();
+        assert!(warnings.len() as u64 <= seconds + 1, "{warnings:?}");
+        let kept_back = warnings.iter().filter_map(|line| line["repeated"].as_u64());
+        let told = kept_back.sum::<u64>() + warnings.len() as u64;
+        // A stream may have waited, too: for the place of the caller before it.
+        assert!((3..=2 * waited).contains(&told), "{told} of {waited}");
+        assert!(warnings[0]["repeated"].is_null(), "{warnings:?}");
+    }
 }
