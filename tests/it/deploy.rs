@@ -69,20 +69,6 @@ fn every_example_serves_every_model_that_it_names() {
     }
 }
 
-#[test]
-fn the_composition_mounts_an_example_and_asks_where_that_answers() {
-    let text = std::fs::read_to_string(file("tools/deploy/compose.yml")).expect("a file");
-    let document: serde_json::Value = serde_yaml::from_str(&text).expect("YAML");
-    let service = &document["services"]["infermux"];
-    let mount = service["volumes"][0].as_str().expect("a mount");
-    let example = mount.split(':').next().expect("a path");
-    let example = std::fs::read_to_string(file("tools/deploy").join(example)).expect("an example");
-    assert!(example.contains("management_listen: \"127.0.0.1:8081\""));
-    let variables = service["environment"].as_array().expect("a list");
-    let server = serde_json::json!("INFERMUX_SERVER=http://127.0.0.1:8081");
-    assert!(variables.contains(&server), "{variables:?}");
-}
-
 /// The unit with the binary of this test in place of the installed one; it has to exist.
 fn unit(folder: &Folder) -> PathBuf {
     let unit = std::fs::read_to_string(file("tools/deploy/infermux.service")).expect("a unit");

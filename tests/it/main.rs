@@ -13,6 +13,7 @@ mod breaker;
 mod budget;
 mod callers;
 mod coded;
+mod containers;
 mod cost;
 mod costs;
 mod dashboards;

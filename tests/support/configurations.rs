@@ -53,6 +53,7 @@ fn value(name: &str) -> &str {
         "USD" => "1.5",
         "MODE" => "static_key",
         name if name.ends_with("_URL") => "http://set",
+        name if name.ends_with("_LISTEN") => ":8081",
         _ => "set",
     }
 }
