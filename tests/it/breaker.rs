@@ -137,6 +137,10 @@ fn a_success_that_is_older_than_the_row_does_not_break_it() {
                     answer.status, expected,
                     "{round}.{number} of {shards} shards"
                 );
+                if number == 20 {
+                    // This is about which failure opens the circuit, not about how soon.
+                    wait_for_circuit(&router, "alpha", "open");
+                }
             }
             assert_eq!(alpha.stats().requests, 21, "{round}");
             alpha.reset();
