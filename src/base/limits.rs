@@ -10,6 +10,8 @@ pub const PROVIDER_SEATS_MAX: usize = 2 * PROVIDERS_MAX;
 pub const GROUPS_MAX: usize = 1_024;
 /// Most model names (models, aliases and alias targets) over all providers together.
 pub const MODELS_MAX: usize = 65_536;
+/// Most origins that one file may list: a request's is compared with one after the other.
+pub const ORIGINS_MAX: usize = 256;
 /// Largest `providers[].weight`: the rotation's table has one entry per unit of weight.
 pub const WEIGHT_MAX: u32 = 100;
 /// Largest configuration file, in bytes. A file is read whole before it is parsed.

@@ -23,6 +23,7 @@ use crate::cli::threads;
 use crate::cli::voice;
 use crate::cli::{FAILED, UNUSABLE};
 use crate::config::Loaded;
+use crate::config::check::headers;
 use crate::config::plan::{Auth, Listen, Plan, Provider};
 use crate::config::seats::Seats;
 use crate::coordinator::run::Coordinator;
@@ -149,7 +150,7 @@ fn introduce(path: &Path, plan: &Plan) {
 
 /// Warns where anyone may spend the providers' keys.
 pub fn warn_of_open_keys(plan: &Plan) {
-    let has_keys = plan.providers.iter().any(|one| one.api_key.is_some());
+    let has_keys = plan.providers.iter().any(headers::carries_key);
     let is_open = matches!(plan.auth, Auth::Passthrough) && !plan.listen.addr.ip().is_loopback();
     if has_keys && is_open {
         let listen = &*plan.listen.text;

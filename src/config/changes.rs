@@ -100,6 +100,7 @@ pub fn between(before: &Plan, after: &Plan) -> Vec<String> {
         ("providers: order", names(before) == names(after)),
         ("auth", before.auth == after.auth),
         ("tls", before.tls == after.tls),
+        ("server.cors", before.cors == after.cors),
         ("routing.strategy", before.strategy == after.strategy),
         ("routing.failover", before.failover == after.failover),
         ("routing.least_latency", before.latency == after.latency),

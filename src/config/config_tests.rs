@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::*;
+use crate::base::limits::ORIGINS_MAX;
 use crate::base::money::{NanoUsd, Price};
+use crate::config::cors::{Cors, Origins};
 use crate::config::plan::{Auth, BudgetAction, LogFormat, LogLevel};
 use crate::config::raw::keys::{self, Fallback, Kind};
 use crate::decide::policy::{BreakerPolicy, LatencyPolicy};
@@ -758,6 +760,7 @@ fn what_is_required_is_missed_once() {
             "routing.groups[]",
             "pricing.<provider>.<model>",
             "budgets[]",
+            "server.cors",
         ];
         assert!(known.contains(&key.section), "{}", key.path());
     }
@@ -945,6 +948,83 @@ fn the_top_level_makes_sense_together() {
     ] {
         check(more, expected);
     }
+}
+
+#[test]
+fn pages_of_other_origins_are_named() {
+    let in_static_mode = "auth: {mode: static_key, key: k}";
+    let origins = |fields: &str, list: &str| {
+        let cors = format!("server: {{cors: {{origins: {list}}}}}");
+        format!("{fields}\n{cors}")
+    };
+    let is_no_origin = "is no origin, write it as `https://app.example`";
+    let spends = "lets every web page spend the providers' keys, since auth.mode is passthrough: \
+        name the origins, or set auth.mode to static_key";
+    let keyless = "providers: [{name: a, type: ollama}]";
+    let gateway = "providers: [{name: a, type: ollama, forward_caller_key: false, \
+        headers: {set: {Authorization: x}}}]";
+    for (fields, list, expected) in [
+        ("", "['https://app.example']", String::new()),
+        (
+            in_static_mode,
+            "['*', 'https://app.example']",
+            String::new(),
+        ),
+        (keyless, "['*']", String::new()),
+        ("", "['https://a.example', '*']", format!("[1]: {spends}")),
+        (gateway, "['*']", format!("[0]: {spends}")),
+        (
+            "",
+            "[app.example]",
+            format!("[0]: `app.example` {is_no_origin}"),
+        ),
+        ("", "['']", String::from("[0]: is empty")),
+        ("", "[]", String::from(": at least one origin is required")),
+        (
+            "",
+            "'*'",
+            String::from(": is a single value, a list is wanted"),
+        ),
+    ] {
+        let expected = if expected.is_empty() {
+            expected
+        } else {
+            format!("server.cors.origins{expected}")
+        };
+        check(&origins(fields, list), &expected);
+    }
+    check("server: {cors: }", "");
+    check(
+        "server: {cors: 1}",
+        "server.cors: is a single value, a mapping is wanted",
+    );
+    check(
+        "server: {cors: {max_age: 5m}}",
+        "server.cors.origins: at least one origin is required",
+    );
+    let many = vec!["'http://a'"; ORIGINS_MAX + 1].join(", ");
+    check(
+        &origins("", &format!("[{many}]")),
+        "server.cors.origins: has 257 entries, at most 256 fit",
+    );
+    let plan = plan(&with_provider(&origins("", "['HTTP://A:80', 'https://b']")));
+    let expected = Cors {
+        origins: Origins::Listed(["http://a".into(), "https://b".into()].into()),
+        max_age: Duration::from_secs(600),
+    };
+    assert_eq!(plan.cors, Some(expected));
+    // A fault of the list has its line.
+    let text = "
+providers:
+  - {name: a, type: openai, api_key: k}
+server:
+  cors:
+    origins:
+      - https://a
+      - '*'
+";
+    let rejected = load(text, &options(Strictness::Lenient)).err().unwrap();
+    assert_eq!(rejected.faults()[0].line, Some(8));
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub mod aliases;
 pub mod changes;
 pub mod check;
 pub mod cores;
+pub mod cors;
 pub mod decimal;
 pub mod duration;
 pub mod env;

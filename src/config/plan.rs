@@ -26,6 +26,8 @@ pub struct Plan {
     pub auth: Auth,
     /// Threads, limits and deadlines of the caller's side.
     pub server: Server,
+    /// Which web pages may call.
+    pub cors: Option<crate::config::cors::Cors>,
     /// The providers, in declaration order.
     pub providers: Box<[Provider]>,
     /// The route groups; a [`GroupId`] is an index into this.

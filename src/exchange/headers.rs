@@ -49,6 +49,12 @@ pub const TRAILER_ANNOUNCEMENT: &[u8] =
 /// Says to proxies on the way that a stream is to be passed on as it comes.
 pub const STREAM_LINES: &[u8] = b"Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n";
 
+/// What pages of other origins may read of an answer's headers, besides those that each may.
+pub const EXPOSED: &str = "X-Infermux-Provider, X-Infermux-Model, X-Infermux-Strategy, \
+    X-Infermux-Route-Group, X-Infermux-Latency-Ms, X-Infermux-Attempts, X-Infermux-Model-Override, \
+    X-Infermux-Prompt-Tokens, X-Infermux-Completion-Tokens, X-Infermux-Cost, X-Infermux-Error, \
+    X-Infermux-Upstream-Request-Id, X-Request-Id, Retry-After, retry-after-ms, x-should-retry";
+
 /// Appends the header lines.
 pub fn add(out: &mut Vec<u8>, added: &Added<'_>) {
     name(out, REQUEST_ID, added.request_id);

@@ -177,3 +177,27 @@ proptest! {
             || byte.is_ascii_graphic()));
     }
 }
+
+#[test]
+fn pages_of_other_origins_may_read_what_infermux_says() {
+    let exposed: Vec<&str> = EXPOSED.split(", ").collect();
+    let text = lines(&Added {
+        group: Some("g"),
+        attempts: 2,
+        model_override: Some("m"),
+        totals: Totals {
+            prompt: Some(Tokens::new(1)),
+            completion: Some(Tokens::new(1)),
+            cost: Some(NanoUsd::ZERO),
+        },
+        ..BARE
+    });
+    let trailers = std::str::from_utf8(TRAILER_ANNOUNCEMENT).unwrap();
+    let trailers = trailers.trim_start_matches("Trailer: ").trim().split(", ");
+    let names = text
+        .lines()
+        .filter_map(|line| Some(line.split_once(": ")?.0));
+    for name in names.chain(trailers) {
+        assert!(exposed.contains(&name), "{name}");
+    }
+}

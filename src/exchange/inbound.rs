@@ -1,8 +1,11 @@
-//! The head of an answer to the caller: its status line, and the provider's fields that cross.
+//! The head of an answer to the caller: its status line, the provider's fields that cross, and its
+//! end, which every answer has from here.
 
 use crate::decide::outcome::KeyOwner;
 use crate::exchange::headers;
 use crate::exchange::masks::OwnMasks;
+use crate::exchange::refusal::Connection;
+use crate::exchange::request::Version;
 use crate::wire::head::{Field, Head};
 
 /// Appends the status line.
@@ -12,6 +15,57 @@ pub fn write_status(status: u16, out: &mut Vec<u8>) {
     out.push(b' ');
     out.extend_from_slice(reason(status).as_bytes());
     out.extend_from_slice(b"\r\n");
+}
+
+/// How the head of an answer ends: with what becomes of the connection, and with what a browser is
+/// told. Nothing else ends one, so that no kind of answer can be without either.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadEnd<'a> {
+    version: Version,
+    connection: Connection,
+    /// Lines for browsers, as they are sent.
+    cors: &'a [u8],
+}
+
+impl<'a> HeadEnd<'a> {
+    /// The end of an answer to a caller of this version.
+    #[must_use]
+    pub const fn new(version: Version, connection: Connection, cors: &'a [u8]) -> Self {
+        Self {
+            version,
+            connection,
+            cors,
+        }
+    }
+
+    /// The same, for an answer of which `wanted` becomes of the connection at best.
+    #[must_use]
+    pub const fn at_best(self, wanted: Connection) -> Self {
+        let connection = match (self.connection, wanted) {
+            (Connection::KeepAlive, Connection::KeepAlive) => Connection::KeepAlive,
+            (Connection::Close, _) | (_, Connection::Close) => Connection::Close,
+        };
+        Self { connection, ..self }
+    }
+
+    /// What becomes of the connection.
+    #[must_use]
+    pub const fn connection(&self) -> Connection {
+        self.connection
+    }
+
+    /// Appends it, the empty line included.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match (self.connection, self.version) {
+            (Connection::Close, _) => out.extend_from_slice(b"Connection: close\r\n"),
+            (Connection::KeepAlive, Version::Http10) => {
+                out.extend_from_slice(b"Connection: keep-alive\r\n");
+            }
+            (Connection::KeepAlive, Version::Http11) => {}
+        }
+        out.extend_from_slice(self.cors);
+        out.extend_from_slice(b"\r\n");
+    }
 }
 
 /// What decides which of a provider's fields cross, and how they look.

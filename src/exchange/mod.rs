@@ -8,6 +8,7 @@ pub mod attribution;
 pub mod catalogue;
 pub mod checkup;
 mod choices;
+pub mod cors;
 pub mod headers;
 pub mod inbound;
 pub mod masks;

@@ -2,7 +2,9 @@
 
 use crate::base::time::Instant;
 use crate::exchange::attribution::Attribution;
+use crate::exchange::cors::Grant;
 use crate::exchange::headers::Totals;
+use crate::exchange::inbound::HeadEnd;
 use crate::exchange::origin::Origin;
 use crate::exchange::refusal::{Body, Connection, Envelope};
 use crate::exchange::request_id::RequestId;
@@ -29,6 +31,8 @@ pub struct Request {
     pub body: Body,
     /// Where it comes from, for the log.
     pub origin: Origin,
+    /// What its answer tells a browser; `None`: nothing.
+    pub grant: Option<Grant>,
     /// A header that says who is asking, and stands there twice: whoever is meant is unknown.
     pub repeated: Option<&'static str>,
 }
@@ -94,6 +98,7 @@ impl Request {
                 Body::Sent
             },
             origin: Origin::UNKNOWN,
+            grant: None,
             repeated,
         }
     }
@@ -111,44 +116,26 @@ impl Request {
             connection: Connection::Close,
             body: Body::Sent,
             origin: Origin::UNKNOWN,
+            grant: None,
             repeated: None,
         }
     }
 
-    /// What every refusal of this request says, after `attempts` attempts.
+    /// What every refusal of this request says, after `attempts` attempts; its head has this `end`.
     #[must_use]
-    pub fn envelope(&self, attempts: u32) -> Envelope<'_> {
+    pub fn envelope<'a>(&'a self, attempts: u32, end: HeadEnd<'a>) -> Envelope<'a> {
         Envelope {
             request_id: self.id.as_str(),
             attempts,
             totals: Totals::default(),
             body: self.body,
-            connection: self.connection,
-            version: self.version,
-        }
-    }
-
-    /// Appends the fields that say what becomes of the connection.
-    pub fn write_connection(&self, connection: Connection, out: &mut Vec<u8>) {
-        self.version.write_connection(connection, out);
-    }
-}
-
-impl Version {
-    /// Appends the fields that say to a caller of this version what becomes of the connection.
-    pub fn write_connection(self, connection: Connection, out: &mut Vec<u8>) {
-        match (connection, self) {
-            (Connection::Close, _) => out.extend_from_slice(b"Connection: close\r\n"),
-            (Connection::KeepAlive, Self::Http10) => {
-                out.extend_from_slice(b"Connection: keep-alive\r\n");
-            }
-            (Connection::KeepAlive, Self::Http11) => {}
+            end,
         }
     }
 }
 
 /// Whether a request's target is one of those for operators.
-fn is_of_operators(target: &[u8]) -> bool {
+pub(super) fn is_of_operators(target: &[u8]) -> bool {
     let below = target.strip_prefix(b"/_infermux");
     matches!(below, Some([] | [b'/' | b'?', ..]))
 }
@@ -219,8 +206,8 @@ mod tests {
         ] {
             let mut out = Vec::new();
             let request = read(text);
-            request.write_connection(request.connection, &mut out);
-            assert_eq!(out, expected.as_bytes(), "{text}");
+            HeadEnd::new(request.version, request.connection, b"X: y\r\n").write(&mut out);
+            assert_eq!(out, format!("{expected}X: y\r\n\r\n").as_bytes(), "{text}");
         }
     }
 }

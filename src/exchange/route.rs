@@ -233,6 +233,7 @@ mod tests {
                 idle_timeout: Duration::ZERO,
                 drain_delay: Duration::ZERO,
             },
+            cors: None,
             providers: Box::default(),
             groups: group.into_iter().map(named).collect(),
             strategy: Strategy::RoundRobin,

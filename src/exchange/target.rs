@@ -17,6 +17,8 @@ pub enum Target {
     Model(String),
     /// `GET /`: what this is.
     Root,
+    /// A browser's question whether a page of another origin may call, and the lines of the answer.
+    Preflight(String),
     /// Something under `/_infermux`.
     Manage(Manage),
 }
@@ -33,6 +35,7 @@ impl Target {
             },
             Self::Models | Self::Model(_) => "models",
             Self::Root => "root",
+            Self::Preflight(_) => "preflight",
             Self::Manage(_) => "management",
         }
     }
@@ -79,6 +82,9 @@ pub enum Method {
     Post,
 }
 
+/// All of them, as browsers are told.
+pub const METHODS: &str = "GET, HEAD, POST";
+
 /// Reads method and target of a request that came in by `door`.
 ///
 /// # Errors
@@ -112,6 +118,7 @@ pub fn read<'a>(
         Target::Models
         | Target::Model(_)
         | Target::Root
+        | Target::Preflight(_)
         | Target::Manage(
             Manage::Page
             | Manage::PageElsewhere

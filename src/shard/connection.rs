@@ -72,6 +72,9 @@ async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>
             // What the bytes mean is unknown, so there is no id or attribution to take from them.
             let mut request = Request::unreadable(random(), clock::now());
             request.origin = Origin::of_address(caller.address);
+            if let (Some(cors), Door::Both | Door::Callers) = (&shard.era.cors, shard.door) {
+                request.grant = cors.grant_unread(&caller.bytes);
+            }
             refuse::refuse_last(shard, caller, &request, &refusal).await;
             linger(caller).await;
             return After::Close;
@@ -83,6 +86,9 @@ async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>
     }
     if shard.door == Door::Operators {
         request.audience = Audience::Operators;
+    }
+    if let (Some(cors), Audience::Callers) = (&shard.era.cors, request.audience) {
+        request.grant = Some(cors.grant(&caller.head, &caller.bytes));
     }
     let _busy = shard.meters.busy(request.audience);
     let arrived = caller.bytes.len();
@@ -100,7 +106,11 @@ async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>
     }
     let judged = match target {
         Target::Infer(..) => Judged::AsItArrives,
-        Target::Root | Target::Models | Target::Model(_) | Target::Manage(_) => Judged::Never,
+        Target::Root
+        | Target::Preflight(_)
+        | Target::Models
+        | Target::Model(_)
+        | Target::Manage(_) => Judged::Never,
     };
     let body = match body::read(shard, caller, judged).await {
         Ok(body) => body,

@@ -99,6 +99,13 @@ pub fn check<'a>(
     if let Some(repeated) = request.repeated {
         return Err(Refusal::InvalidRequest(repeated));
     }
+    let preflight = shard.era.cors.as_ref().zip(request.grant);
+    let preflight = preflight.and_then(|(cors, grant)| cors.preflight(grant, head, bytes));
+    if let Some(lines) = preflight {
+        let target = Target::Preflight(lines);
+        request.origin.endpoint = Some(target.name());
+        return Ok(target);
+    }
     let target = std::str::from_utf8(&bytes[head.target.clone()])
         .map_err(|_| Refusal::Malformed("the request target is not valid"))?;
     let (_, target) = target::read(shard.door, &bytes[head.method.clone()], target)?;
@@ -107,6 +114,7 @@ pub fn check<'a>(
     match &target {
         // The page has no data in it: what it shows, it asks for with the token.
         Target::Root
+        | Target::Preflight(_)
         | Target::Manage(Manage::Page | Manage::PageElsewhere | Manage::Health | Manage::Ready) => {
         }
         Target::Manage(Manage::Report(_)) => {
@@ -146,6 +154,7 @@ pub async fn answer(
             .await
         }
         Target::Root => local::root(shard, caller, request).await,
+        Target::Preflight(lines) => local::preflight(shard, caller, request, lines).await,
         Target::Models => models::all(shard, caller, request).await,
         Target::Model(id) => models::one(shard, caller, request, id).await,
         Target::Manage(what) => manage::answer(shard, caller, request, what).await,

@@ -8,6 +8,7 @@ use crate::base::ids::{ProviderId, RouteId};
 use crate::base::secret::Secret;
 use crate::config::plan::Plan;
 use crate::decide::rotation::Rotation;
+use crate::exchange::cors::Cors;
 use crate::exchange::masks::Masks;
 use crate::exchange::outbound::Prefixes;
 use crate::exchange::target::Door;
@@ -27,6 +28,8 @@ pub struct Era {
     pub purse: Purse,
     /// The keys that nobody is told.
     pub masks: Masks,
+    /// What browsers are told, where pages of other origins may call.
+    pub cors: Option<Cors>,
     /// TLS on `listen`, for connections that begin in it.
     tls_accept: Option<Arc<ServerConfig>>,
     /// The fixed part of the requests to each provider, in declaration order.
@@ -48,6 +51,7 @@ impl Era {
             routes: RouteExtras::of(plan),
             purse: Purse::new(plan),
             masks: Masks::of(plan, token),
+            cors: plan.cors.as_ref().map(Cors::new),
             prefixes: plan.providers.iter().map(Prefixes::new).collect(),
             tls_accept,
             terms,

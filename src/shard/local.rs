@@ -9,6 +9,7 @@ use crate::exchange::request::Request;
 use crate::exchange::target::Door;
 use crate::shard::caller::Caller;
 use crate::shard::drive::{self, After};
+use crate::shard::head_end::head_end;
 use crate::shard::part::Part;
 use crate::shard::run::Shard;
 use crate::shard::settle::Record;
@@ -32,6 +33,8 @@ pub enum Text {
     Own(Vec<u8>),
     /// The same for everybody: it is sent from where it is.
     Published(Arc<Vec<u8>>),
+    /// There is none, as the status says.
+    Absent,
 }
 
 impl Text {
@@ -39,6 +42,7 @@ impl Text {
         match self {
             Self::Own(bytes) => bytes,
             Self::Published(bytes) => bytes,
+            Self::Absent => &[],
         }
     }
 
@@ -46,6 +50,7 @@ impl Text {
         match self {
             Self::Own(bytes) => Part::own(bytes),
             Self::Published(bytes) => Part::published(bytes),
+            Self::Absent => Part::own(Vec::new()),
         }
     }
 }
@@ -113,6 +118,23 @@ pub async fn root(shard: &Shard, caller: &mut Caller, request: &Request) -> Afte
     .await
 }
 
+/// Tells a browser that a page may call; `lines` say how.
+pub async fn preflight(
+    shard: &Shard,
+    caller: &mut Caller,
+    request: &Request,
+    lines: &str,
+) -> After {
+    let answer = Answer {
+        status: 204,
+        kind: "",
+        fields: lines.to_owned(),
+        body: Text::Absent,
+    };
+    let mut record = Record::new(shard, request);
+    self::answer(shard, caller, request, &mut record, answer).await
+}
+
 /// Answers a request.
 pub async fn answer(
     shard: &Shard,
@@ -134,16 +156,21 @@ pub async fn answer(
     let out = &mut caller.out;
     out.clear();
     inbound::write_status(status, out);
-    out.extend_from_slice(b"Content-Type: ");
-    out.extend_from_slice(kind.as_bytes());
-    out.extend_from_slice(b"\r\nContent-Length: ");
-    out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
-    out.extend_from_slice(b"\r\nX-Request-Id: ");
+    match &body {
+        Text::Own(_) | Text::Published(_) => {
+            out.extend_from_slice(b"Content-Type: ");
+            out.extend_from_slice(kind.as_bytes());
+            out.extend_from_slice(b"\r\nContent-Length: ");
+            out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        Text::Absent => {}
+    }
+    out.extend_from_slice(b"X-Request-Id: ");
     out.extend_from_slice(request.id.as_str().as_bytes());
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(fields.as_bytes());
-    request.write_connection(shard.connection(request.connection), out);
-    out.extend_from_slice(b"\r\n");
+    head_end(shard, request, request.connection).write(out);
     match request.body {
         Body::Sent if length <= ONE_SEND_BYTES_MAX => out.extend_from_slice(body.as_slice()),
         Body::Sent | Body::LengthOnly => {}

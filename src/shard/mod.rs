@@ -19,6 +19,7 @@ pub mod drive;
 pub mod era;
 pub mod fetch;
 mod guarded;
+pub mod head_end;
 pub mod health;
 pub mod help;
 pub mod kind;

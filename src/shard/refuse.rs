@@ -7,6 +7,7 @@ use crate::exchange::route::Survey;
 use crate::shard::caller::Caller;
 use crate::shard::choose;
 use crate::shard::drive::{After, Job};
+use crate::shard::head_end::head_end;
 use crate::shard::run::Shard;
 use crate::shard::settle::Record;
 
@@ -58,18 +59,18 @@ pub async fn tell(
     record.error = Some(refusal.row().code);
     caller.make_room();
     caller.out.clear();
-    let mut envelope = request.envelope(record.attempts);
+    let end = head_end(shard, request, record.connection);
+    let mut envelope = request.envelope(record.attempts, end);
     if let Some(used) = &record.tokens {
         envelope.totals = used.totals();
     }
-    envelope.connection = shard.connection(record.connection);
     refusal.write_answer(&mut caller.out, &envelope);
     record.count();
     if caller.send_out(shard).await.is_err() {
         record.leave();
         return After::Close;
     }
-    match (refusal.connection(), envelope.connection) {
+    match (refusal.connection(), end.connection()) {
         (Connection::KeepAlive, Connection::KeepAlive) => After::KeepAlive,
         (Connection::KeepAlive | Connection::Close, _) => After::Close,
     }

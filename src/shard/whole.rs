@@ -20,6 +20,7 @@ use crate::link::facts::{Sample, SampleKind};
 use crate::shard::attempt::Attempt;
 use crate::shard::caller::Caller;
 use crate::shard::drive::{self, Job};
+use crate::shard::head_end::head_end;
 use crate::shard::help::{self, WhenFull};
 use crate::shard::lost;
 use crate::shard::part::Part;
@@ -351,9 +352,7 @@ fn write_head<'a>(
     out.extend_from_slice(b"\r\n");
     write_fields(out);
     headers::add(out, &job.added(place, record, told.latency, told.totals));
-    job.request
-        .write_connection(job.shard.connection(record.connection), out);
-    out.extend_from_slice(b"\r\n");
+    head_end(job.shard, job.request, record.connection).write(out);
     record.count();
 }
 

@@ -14,6 +14,7 @@ mod budget;
 mod callers;
 mod coded;
 mod containers;
+mod cors;
 mod cost;
 mod costs;
 mod dashboards;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::base::secret::Secret;
-use crate::config::plan::ProviderHeaders;
+use crate::config::plan::{Provider, ProviderHeaders};
 use crate::config::raw::fields::Block;
 use crate::wire::field;
 
@@ -43,6 +43,13 @@ pub fn read(block: &Block<'_>, keyed: Keyed) -> ProviderHeaders {
         set: set.collect(),
         forward: forward.collect(),
     }
+}
+
+/// Whether requests to `provider` carry a key of the file's: its own, or one in a header.
+#[must_use]
+pub fn carries_key(provider: &Provider) -> bool {
+    let mut set = provider.headers.set.iter();
+    provider.api_key.is_some() || set.any(|(name, _)| is_one_of(name, &KEYS))
 }
 
 fn repeated(name: &str, seen: &mut HashSet<String>) -> Option<&'static str> {

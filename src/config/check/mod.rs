@@ -4,6 +4,7 @@
 //! caller uses the Plan only where nothing was noted.
 
 pub mod accounts;
+pub mod cors;
 pub mod headers;
 pub mod providers;
 pub mod routing;
@@ -20,8 +21,10 @@ pub fn plan(root: &Block<'_>) -> Plan {
     let log = log(&root.block("log"));
     let tls = tls(&root.block("tls"));
     let auth = auth(&root.block("auth"));
-    let server = server(&root.block("server"));
+    let server_block = root.block("server");
+    let server = server(&server_block);
     let providers = providers::read(root, &auth);
+    let cors = cors::read(&server_block, &auth, &providers);
     let routing = routing::read(&root.block("routing"), &providers);
     let pricing = accounts::pricing(root, &providers);
     let budgets = accounts::budgets(root, &providers);
@@ -41,6 +44,7 @@ pub fn plan(root: &Block<'_>) -> Plan {
         tls,
         auth,
         server,
+        cors,
         providers,
         groups: routing.groups,
         strategy: routing.strategy,

@@ -240,6 +240,7 @@ impl<'a> Block<'a> {
             | TextKind::Label
             | TextKind::Model
             | TextKind::Path
+            | TextKind::Origin
             | TextKind::Header => &scalar.text,
         };
         if scalar.origin == Origin::Unresolved {

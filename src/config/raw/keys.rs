@@ -71,6 +71,8 @@ pub enum TextKind {
     Model,
     /// The path of a file.
     Path,
+    /// The origin of web pages: scheme, host and at most a port; or `*`.
+    Origin,
     /// A credential: visible ASCII, never shown. Blanks around it are dropped.
     Secret,
     /// The name of a header.
@@ -95,7 +97,7 @@ pub enum Fallback {
 
 use Fallback::{Nothing, Required, Rule, Value};
 use Kind::{Block, Blocks, Flag, Ratio, Share, Table, Text, Texts, Usd, Whole, Word};
-use TextKind::{Header, Label, Model, Name, Path, Secret};
+use TextKind::{Header, Label, Model, Name, Origin, Path, Secret};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const SPAN: Kind = Kind::Span(Duration::from_millis(1), DAY);
@@ -210,6 +212,14 @@ const KEYS: &[Key] = &[
         "Longest pause between two requests of a connection."),
     key("server", "drain_delay", SPAN_OR_ZERO, Value("0s"),
         "How long new requests are still taken after SIGTERM."),
+    key("server", "cors", Block("server.cors"), Nothing,
+        "Which web pages of other origins may call from a browser; absent means none."),
+
+    key("server.cors", "origins", Texts(Origin), Required,
+        "Their origins, such as `https://app.example`; `*` for every page, which is an error where \
+            `auth.mode` is `passthrough` and a provider has a key."),
+    key("server.cors", "max_age", SPAN_OR_ZERO, Value("10m"),
+        "How long a browser may ask without a preflight once it has made one."),
 
     key("providers[]", "name", Text(Name), Required, "Its name; no two have the same."),
     key("providers[]", "type", Word(&["openai", "anthropic", "ollama", "azure_openai"]), Required,

@@ -43,6 +43,7 @@ impl Display for TextKind {
             Self::Label => "text",
             Self::Model => "model",
             Self::Path => "path",
+            Self::Origin => "origin",
             Self::Secret => "secret",
             Self::Header => "header name",
             Self::HeaderValue => "header value",

@@ -1,6 +1,7 @@
 //! What texts may consist of, and which may be shown.
 
 use crate::base::limits::{LABEL_BYTES_MAX, MODEL_NAME_BYTES_MAX};
+use crate::config::cors;
 use crate::config::faults::printable;
 use crate::config::raw::keys::{Kind, TextKind};
 use crate::config::raw::{Origin, Scalar};
@@ -33,7 +34,7 @@ pub fn shown(kind: Kind, scalar: &Scalar) -> String {
 pub fn flaw(of: TextKind, text: &str) -> Option<String> {
     const LONGEST: usize = 4_096;
     let most = match of {
-        TextKind::Name | TextKind::Label | TextKind::Header => LABEL_BYTES_MAX,
+        TextKind::Name | TextKind::Label | TextKind::Header | TextKind::Origin => LABEL_BYTES_MAX,
         TextKind::Model => MODEL_NAME_BYTES_MAX,
         TextKind::Path | TextKind::Secret | TextKind::HeaderValue => LONGEST,
     };
@@ -43,24 +44,26 @@ pub fn flaw(of: TextKind, text: &str) -> Option<String> {
     if text.len() > most {
         return Some(format!("is longer than {most} bytes"));
     }
-    let fits = match of {
+    let (fits, problem) = match of {
         // They travel in headers and in URLs.
-        TextKind::Name | TextKind::Secret => text.bytes().all(|byte| byte.is_ascii_graphic()),
-        TextKind::Label | TextKind::Model => {
-            text.trim() == text && !text.contains(char::is_control)
-        }
-        TextKind::Path => !text.contains(char::is_control),
-        TextKind::Header => field::is_name(text.as_bytes()),
-        TextKind::HeaderValue => text.bytes().all(|byte| matches!(byte, b' '..=b'~')),
+        TextKind::Name | TextKind::Secret => (
+            text.bytes().all(|byte| byte.is_ascii_graphic()),
+            "has characters other than visible ASCII",
+        ),
+        TextKind::Label | TextKind::Model => (
+            text.trim() == text && !text.contains(char::is_control),
+            "has control characters, or blanks around it",
+        ),
+        TextKind::Path => (!text.contains(char::is_control), "has control characters"),
+        TextKind::Header => (
+            field::is_name(text.as_bytes()),
+            "is not the name of a header",
+        ),
+        TextKind::HeaderValue => (
+            text.bytes().all(|byte| matches!(byte, b' '..=b'~')),
+            "has characters other than visible ASCII and blanks",
+        ),
+        TextKind::Origin => return cors::origin(text).err(),
     };
-    if fits {
-        return None;
-    }
-    Some(String::from(match of {
-        TextKind::Name | TextKind::Secret => "has characters other than visible ASCII",
-        TextKind::Label | TextKind::Model => "has control characters, or blanks around it",
-        TextKind::Path => "has control characters",
-        TextKind::Header => "is not the name of a header",
-        TextKind::HeaderValue => "has characters other than visible ASCII and blanks",
-    }))
+    (!fits).then(|| problem.to_owned())
 }

@@ -6,6 +6,7 @@ use super::*;
 use crate::base::time::Instant;
 use crate::decide::outcome::{ConnectFault, Failure, Waiting};
 use crate::exchange::headers::Totals;
+use crate::exchange::inbound::HeadEnd;
 use crate::exchange::refusal::write::CANDIDATES_TOLD_MAX;
 use crate::exchange::request::Version;
 
@@ -23,8 +24,7 @@ const ENVELOPE: Envelope<'_> = Envelope {
         cost: None,
     },
     body: Body::Sent,
-    connection: Connection::KeepAlive,
-    version: Version::Http11,
+    end: HeadEnd::new(Version::Http11, Connection::KeepAlive, b""),
 };
 
 fn all() -> Vec<Refusal<'static>> {
@@ -134,12 +134,15 @@ fn an_answer_is_complete_http() {
         )
     );
     let envelope = Envelope {
-        connection: Connection::Close,
+        end: HeadEnd::new(Version::Http11, Connection::Close, b"Vary: Origin\r\n"),
         ..ENVELOPE
     };
     assert_eq!(
         answer(&refusal, &envelope),
-        head(body.len(), "x-should-retry: false\r\nConnection: close\r\n") + body
+        head(
+            body.len(),
+            "x-should-retry: false\r\nConnection: close\r\nVary: Origin\r\n"
+        ) + body
     );
 }
 

@@ -5,8 +5,8 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use crate::exchange::headers::{self, Totals};
-use crate::exchange::refusal::{BudgetWait, Connection, Refusal, Row};
-use crate::exchange::request::Version;
+use crate::exchange::inbound::HeadEnd;
+use crate::exchange::refusal::{BudgetWait, Refusal, Row};
 use crate::report::escape::{Escaping, json_string};
 
 /// What a refusal's answer says besides the refusal.
@@ -20,10 +20,8 @@ pub struct Envelope<'a> {
     pub totals: Totals,
     /// Whether the request wants a body.
     pub body: Body,
-    /// What becomes of the connection.
-    pub connection: Connection,
-    /// HTTP/1.0 callers must be told that a connection stays open.
-    pub version: Version,
+    /// How its head ends.
+    pub end: HeadEnd<'a>,
 }
 
 /// Whether an answer has a body.
@@ -126,12 +124,7 @@ impl Refusal<'_> {
         if matches!(status, 400 | 401 | 403 | 404 | 413 | 415) {
             out.extend_from_slice(NO_RETRY);
         }
-        let connection = match (envelope.connection, self.connection()) {
-            (Connection::KeepAlive, Connection::KeepAlive) => Connection::KeepAlive,
-            (Connection::Close, _) | (_, Connection::Close) => Connection::Close,
-        };
-        envelope.version.write_connection(connection, out);
-        out.extend_from_slice(b"\r\n");
+        envelope.end.at_best(self.connection()).write(out);
     }
 
     /// When to try again; every 429 and 503 says so.

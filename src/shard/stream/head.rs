@@ -7,6 +7,7 @@ use crate::exchange::refusal::Connection;
 use crate::exchange::request::Version;
 use crate::shard::attempt::Attempt;
 use crate::shard::caller::Caller;
+use crate::shard::head_end::head_end;
 use crate::shard::settle::Record;
 use crate::shard::upstream::Upstream;
 
@@ -38,6 +39,5 @@ pub fn begin<'a>(
         // Only the connection's end can tell such a caller that the stream is over.
         Version::Http10 => record.connection = Connection::Close,
     }
-    request.write_connection(attempt.job.shard.connection(record.connection), out);
-    out.extend_from_slice(b"\r\n");
+    head_end(job.shard, request, record.connection).write(out);
 }

@@ -1,0 +1,211 @@
+//! What browsers are told when a page of another origin calls (Fetch standard, section 3.3).
+//!
+//! The lines of answers are put together once for each configuration; a request only finds out
+//! which of them its answer carries. Credentials that a browser would add by itself, such as
+//! cookies, mean nothing here, so that `*` may be said where every page may call.
+
+use std::fmt::Write as _;
+
+use crate::config::cors::{self, Origins};
+use crate::exchange::headers::EXPOSED;
+use crate::exchange::request::is_of_operators;
+use crate::exchange::target;
+use crate::wire::field;
+use crate::wire::head::Head;
+
+/// What a configuration with `server.cors` tells browsers.
+pub struct Cors {
+    origins: Origins,
+    /// By grant: the lines of an answer's head.
+    lines: Box<[Box<str>]>,
+    /// More lines of the answer to a preflight.
+    preflight: Box<str>,
+}
+
+/// What the answers to one request tell its browser: the place of the lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant(usize);
+
+impl Cors {
+    /// What `cors` tells.
+    #[must_use]
+    pub fn new(cors: &cors::Cors) -> Self {
+        let allows = |origin: &str, vary: &str| {
+            let lines = format!(
+                "Access-Control-Allow-Origin: {origin}\r\n\
+                 Access-Control-Expose-Headers: {EXPOSED}\r\n{vary}"
+            );
+            lines.into_boxed_str()
+        };
+        let lines = match &cors.origins {
+            Origins::Any => Box::from([allows("*", "")]),
+            Origins::Listed(origins) => {
+                let listed = origins.iter().map(|origin| allows(origin, VARY));
+                std::iter::once(VARY.into()).chain(listed).collect()
+            }
+        };
+        let preflight = format!(
+            "Access-Control-Allow-Methods: {}\r\nAccess-Control-Max-Age: {}\r\n",
+            target::METHODS,
+            cors.max_age.as_secs()
+        );
+        Self {
+            origins: cors.origins.clone(),
+            lines,
+            preflight: preflight.into(),
+        }
+    }
+
+    /// What the answer to a caller's request tells, whose head was parsed from `bytes`.
+    #[must_use]
+    pub fn grant(&self, head: &Head, bytes: &[u8]) -> Grant {
+        let is_origin = |name: &[u8]| name.len() == 6 && name.eq_ignore_ascii_case(b"origin");
+        let fields = head.fields.iter();
+        let origins = fields.filter(|field| is_origin(&bytes[field.name.clone()]));
+        self.grant_to(origins.map(|field| &bytes[field.value.clone()]))
+    }
+
+    /// The same of a head that could not be parsed, and of which `bytes` have arrived; `None` where
+    /// it is an operator's.
+    #[must_use]
+    pub fn grant_unread(&self, bytes: &[u8]) -> Option<Grant> {
+        let start = bytes.trim_ascii_start();
+        // The last line may go on.
+        let end = start.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+        let lines = start.split_at(end).0.split(|byte| *byte == b'\n');
+        let mut lines = lines.map(<[u8]>::trim_ascii);
+        let target = lines.next()?.split(|byte| *byte == b' ').nth(1)?;
+        if is_of_operators(target) {
+            return None;
+        }
+        let fields = lines.take_while(|line| !line.is_empty());
+        let origins = fields.filter_map(|line| {
+            let (name, value) = line.split_at_checked(b"origin:".len())?;
+            name.eq_ignore_ascii_case(b"origin:")
+                .then_some(value.trim_ascii())
+        });
+        Some(self.grant_to(origins))
+    }
+
+    /// Whoever names several origins, or `null`, is none that is listed.
+    fn grant_to<'b>(&self, mut named: impl Iterator<Item = &'b [u8]>) -> Grant {
+        let Origins::Listed(origins) = &self.origins else {
+            return Grant(0);
+        };
+        let (Some(named), None) = (named.next(), named.next()) else {
+            return Grant(0);
+        };
+        let place = origins.iter().position(|one| one.as_bytes() == named);
+        Grant(place.map_or(0, |place| place + 1))
+    }
+
+    /// The lines of an answer's head.
+    #[must_use]
+    pub fn lines(&self, grant: Grant) -> &[u8] {
+        self.lines
+            .get(grant.0)
+            .map_or(b"", |lines| lines.as_bytes())
+    }
+
+    /// More lines of the answer, where a caller's request is the preflight of a page that may call.
+    /// Any other request is what it is.
+    #[must_use]
+    pub fn preflight(&self, grant: Grant, head: &Head, bytes: &[u8]) -> Option<String> {
+        let may_call = self.origins == Origins::Any || grant != Grant(0);
+        let is_options = &bytes[head.method.clone()] == b"OPTIONS";
+        if !may_call || !is_options || !bytes[head.target.clone()].starts_with(b"/") {
+            return None;
+        }
+        head.value(bytes, "origin")?;
+        let method = head.value(bytes, "access-control-request-method");
+        method.filter(|method| field::is_name(method))?;
+        let asked = head.value(bytes, "access-control-request-headers");
+        let asked = asked.and_then(|asked| std::str::from_utf8(asked).ok());
+        let allowed = asked.filter(|asked| is_list_of_names(asked));
+        let mut lines = String::from(&*self.preflight);
+        // A browser does not take `*` for `Authorization`, and which headers go on to a provider is
+        // decided where they do.
+        let allowed = allowed.unwrap_or(ALLOWED_UNASKED);
+        let _ = write!(lines, "Access-Control-Allow-Headers: {allowed}\r\n");
+        Some(lines)
+    }
+}
+
+fn is_list_of_names(text: &str) -> bool {
+    let mut names = text.split(',');
+    names.all(|name| field::is_name(name.trim_ascii().as_bytes()))
+}
+
+/// Tells caches that other origins get other answers.
+const VARY: &str = "Vary: Origin\r\n";
+/// What a preflight that asks for no headers is told: what every client sends.
+const ALLOWED_UNASKED: &str = "authorization, content-type";
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn listed(origins: &[&str]) -> Cors {
+        Cors::new(&cors::Cors {
+            origins: Origins::Listed(origins.iter().map(|one| (*one).into()).collect()),
+            max_age: Duration::from_millis(1_999),
+        })
+    }
+
+    fn lines(cors: &Cors, grant: Option<Grant>) -> &str {
+        let lines = grant.map_or(&b""[..], |grant| cors.lines(grant));
+        std::str::from_utf8(lines).unwrap()
+    }
+
+    #[test]
+    fn a_head_that_cannot_be_read_is_searched_for_its_origin() {
+        let cors = listed(&["https://a", "https://b"]);
+        for (text, told) in [
+            (
+                "GET / HTTP/1.1\r\norigin: https://b\r\nX: yyyy",
+                "https://b",
+            ),
+            (
+                "\r\nGET / HTTP/1.1\r\nX\r\nORIGIN:https://a \r\n\r\n",
+                "https://a",
+            ),
+            ("GET / HTTP/1.1\nOrigin: https://a\n", "https://a"),
+            // The line may go on.
+            ("GET / HTTP/1.1\r\nOrigin: https://a", "Vary"),
+            ("GET / HTTP/1.1\r\nOrigin: https://c\r\n", "Vary"),
+            (
+                "GET / HTTP/1.1\r\nOrigin: https://a\r\nOrigin: https://b\r\n",
+                "Vary",
+            ),
+            // This is a body.
+            ("GET / HTTP/1.1\r\n\r\nOrigin: https://a\r\n", "Vary"),
+            ("GET /_infermux/x HTTP/1.1\r\nOrigin: https://a\r\n", ""),
+            ("GET\r\nOrigin: https://a\r\n", ""),
+            ("", ""),
+        ] {
+            let found = lines(&cors, cors.grant_unread(text.as_bytes()));
+            let expected = match told {
+                "" | "Vary" => told.replace("Vary", VARY),
+                origin => format!(
+                    "Access-Control-Allow-Origin: {origin}\r\n\
+                     Access-Control-Expose-Headers: {EXPOSED}\r\n{VARY}"
+                ),
+            };
+            assert_eq!(found, expected, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>, text in "[GET /_infermux\r\nOriginhtps:a]*") {
+            let cors = listed(&["https://a"]);
+            for bytes in [&bytes[..], text.as_bytes()] {
+                let _ = lines(&cors, cors.grant_unread(bytes));
+            }
+        }
+    }
+}
