@@ -25,7 +25,8 @@ struct Container {
 
 /// One that runs: its ports as it would have them, and as this test has them.
 struct Running {
-    router: Router,
+    /// It runs as long as this lives.
+    _router: Router,
     token: Option<String>,
     server: String,
     ports: Vec<(u16, u16)>,
@@ -154,7 +155,7 @@ impl Container {
         Running {
             server: format!("{host}:{port}"),
             token: variable("INFERMUX_MANAGEMENT_TOKEN"),
-            router,
+            _router: router,
             ports,
         }
     }

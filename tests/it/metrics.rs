@@ -532,3 +532,62 @@ fn names_that_callers_make_up_neither_break_the_text_nor_fill_it() {
     let said = promtool::complaints(&["check", "metrics"], Path::new("."), &text);
     assert_eq!(said.unwrap_or_default(), "");
 }
+
+/// How many series a router has with so many shards, providers, models and budgets, each of which
+/// has been asked for.
+fn series_of([shards, providers, models, callers]: [usize; 4], stream: bool) -> usize {
+    let mocks: Vec<Mock> = (0..providers)
+        .map(|place| mock(json!({"name": format!("alpha-{place}")})))
+        .collect();
+    let names: Vec<String> = (0..models).map(|place| format!("m{place}")).collect();
+    let models = format!("models: {names:?}");
+    let limits = "rate_limits: {requests_per_minute: 1000, tokens_per_minute: 1000000}";
+    let providers: Vec<String> = mocks
+        .iter()
+        .map(|mock| provider(mock, &[&models, limits]))
+        .collect();
+    let budget = |place| format!("  - {{caller: c{place}, monthly_usd: 100}}\n");
+    let budgets: String = (0..callers).map(budget).collect();
+    let rest = format!("server: {{shards: {shards}}}\nbudgets:\n{budgets}");
+    let router = Router::start(&config_of(&providers, &rest));
+    let ask_for_all = || {
+        for name in names.iter().cycle().take(names.len() * mocks.len()) {
+            let body = body(name, &json!({"stream": stream}));
+            assert_eq!(ask(router.addr(), &body).status, 200);
+        }
+    };
+    // An event loop has series of its delays once it has had something to report.
+    eventually("each loop has reported", || {
+        ask_for_all();
+        let text = metrics(&router);
+        let name = "infermux_shard_loop_delay_seconds_count";
+        let has = |shard| value(&text, &format!("{name}{{shard=\"{shard}\"}}")).is_some();
+        (0..shards).all(has)
+    });
+    let text = metrics(&router);
+    let is_series = |line: &&str| line.starts_with("infermux_") || line.starts_with("process_");
+    text.lines().filter(is_series).count()
+}
+
+#[test]
+fn there_are_as_many_series_as_architecture_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md");
+    let page = std::fs::read_to_string(path).expect("a page");
+    let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    let one = series_of([1; 4], false);
+    let more = |sizes| series_of(sizes, false) - one;
+    for (count, before, after) in [
+        (one, "shards | 1 | 18.15 | 1.00 | 0.26 | 9.3 | ", " |"),
+        (more([2, 1, 1, 1]), "its spare buffers, and ", " series."),
+        (more([1, 2, 1, 1]), "its counts: ", " series)"),
+        (more([1, 1, 2, 1]), "asked for has ", " series"),
+        (series_of([1; 4], true) - one, "that was streamed ", " more"),
+        (more([1, 1, 1, 2]), "a budget has ", "."),
+    ] {
+        let told = format!("{before}{count}{after}");
+        assert!(
+            page.contains(&told),
+            "ARCHITECTURE.md does not say {told:?}"
+        );
+    }
+}
