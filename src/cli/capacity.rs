@@ -3,7 +3,7 @@
 use std::thread;
 
 use crate::base::limits::{OPEN_FILES_RESERVE, OPERATORS_MAX, SHARDS_MAX};
-use crate::cli::serve::NotStarted;
+use crate::cli::not_started::NotStarted;
 use crate::config::plan::Server;
 use crate::link::gate::ConnectionsMax;
 use crate::sys::cores;

@@ -12,7 +12,7 @@ use tracing::span;
 use tracing::{Event, Metadata, Subscriber};
 
 use crate::base::limits::LOG_BATCH_BYTES;
-use crate::cli::serve::{NotStarted, failed};
+use crate::cli::not_started::{NotStarted, failed};
 use crate::cli::threads;
 use crate::config::plan::{self, LogFormat, LogLevel};
 use crate::link::events::EventSender;

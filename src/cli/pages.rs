@@ -5,9 +5,9 @@ use std::io::Write;
 use clap::CommandFactory;
 use clap_mangen::Man;
 
+use crate::cli::exit::{DONE, UNUSABLE};
 use crate::cli::flags::{Arguments, CompletionsFlags, ManFlags};
 use crate::cli::terminal;
-use crate::cli::{DONE, UNUSABLE};
 use crate::config::faults::printable;
 use crate::config::raw::schema;
 

@@ -1,6 +1,6 @@
 //! `infermux providers`: the providers of a running router.
 
-use crate::cli::DONE;
+use crate::cli::exit::DONE;
 use crate::cli::flags::{Format, ProvidersFlags};
 use crate::cli::server::Server;
 use crate::cli::terminal;

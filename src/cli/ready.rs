@@ -1,9 +1,9 @@
 //! `infermux ready`: whether a running router takes traffic.
 
+use crate::cli::exit::{DONE, NOT_WELL};
 use crate::cli::flags::ServerFlags;
 use crate::cli::server::Server;
 use crate::cli::terminal;
-use crate::cli::{DONE, NOT_WELL};
 
 /// Asks it; the exit code.
 #[must_use]

@@ -11,15 +11,15 @@ use std::time::Duration;
 use rustls::ServerConfig;
 
 use crate::base::time::Instant;
+use crate::cli::bells::Bells;
 use crate::cli::environment;
 use crate::cli::file::{self, Unusable};
+use crate::cli::open_keys::warn_of_open_keys;
 use crate::cli::overrides::Overrides;
-use crate::cli::serve::warn_of_open_keys;
-use crate::cli::stop::Bells;
-use crate::cli::threads::NAMES_MAX;
 use crate::config::plan::Plan;
 use crate::config::seats::{Seated, Seats};
 use crate::config::{Environment, Loaded, Options, Strictness, changes};
+use crate::coordinator::names::LOOK_UP_MAX;
 use crate::ledger::terms::Terms;
 use crate::link::gate::{Phase, Reloaded};
 use crate::link::latest::Latest;
@@ -232,7 +232,7 @@ impl Reloader {
         self.terms.publish(Arc::clone(&terms));
         (self.seats, self.certificate) = (seats, next.certificate);
         let names = self.common.addresses.adopt();
-        let until = clock::now() + NAMES_MAX;
+        let until = clock::now() + LOOK_UP_MAX;
         if !self.wait(until, || names.taken().is_some()) {
             tracing::warn!("not all names of providers are looked up yet: going on without");
         }

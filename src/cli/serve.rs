@@ -10,26 +10,28 @@ use rustls::ClientConfig;
 
 use crate::base::ids::ShardId;
 use crate::base::secret::Secret;
+use crate::cli::bells::Bells;
 use crate::cli::capacity;
 use crate::cli::environment;
+use crate::cli::exit::{FAILED, UNUSABLE};
 use crate::cli::flags::{self, ServeFlags};
 use crate::cli::log::Log;
+use crate::cli::not_started::{NotStarted, failed};
+use crate::cli::open_keys::warn_of_open_keys;
 use crate::cli::overrides::Overrides;
 use crate::cli::reload::{Certificate, Reloader, Source};
 use crate::cli::server::TOKEN;
-use crate::cli::stop::{Bells, Running, Watchdog};
+use crate::cli::stop::{Running, Watchdog};
 use crate::cli::terminal;
 use crate::cli::threads;
 use crate::cli::voice;
-use crate::cli::{FAILED, UNUSABLE};
 use crate::config::Loaded;
-use crate::config::check::headers;
-use crate::config::plan::{Auth, Listen, Plan, Provider};
+use crate::config::plan::{Listen, Plan, Provider};
 use crate::config::seats::Seats;
 use crate::coordinator::run::Coordinator;
 use crate::coordinator::state_file::StateFile;
 use crate::coordinator::time::Time;
-use crate::exchange::target::Door;
+use crate::exchange::door::Door;
 use crate::ledger::books::Books;
 use crate::ledger::state::State;
 use crate::ledger::terms::Terms;
@@ -49,14 +51,6 @@ use crate::shard::run::{Common, Duty, Own};
 use crate::sys::bell::Ringer;
 use crate::sys::notify::Manager;
 use crate::sys::{bell, clock, listen, process, tls};
-
-/// Why nothing is served.
-pub enum NotStarted {
-    /// Something that is needed cannot be had.
-    Failed(String),
-    /// Somebody asked the process to stop, with this exit code.
-    Asked(u8),
-}
 
 /// Serves until the process is asked to stop; the exit code.
 #[must_use]
@@ -146,19 +140,6 @@ fn introduce(path: &Path, plan: &Plan) {
     terminal::say(format_args!("infermux {}", env!("CARGO_PKG_VERSION")));
     terminal::say(format_args!("config: {}", path.display()));
     warn_of_open_keys(plan);
-}
-
-/// Warns where anyone may spend the providers' keys.
-pub fn warn_of_open_keys(plan: &Plan) {
-    let has_keys = plan.providers.iter().any(headers::carries_key);
-    let is_open = matches!(plan.auth, Auth::Passthrough) && !plan.listen.addr.ip().is_loopback();
-    if has_keys && is_open {
-        let listen = &*plan.listen.text;
-        tracing::warn!(
-            listen,
-            "auth.mode is passthrough: anyone who reaches this can spend the providers' keys"
-        );
-    }
 }
 
 fn start(
@@ -418,11 +399,6 @@ impl std::fmt::Display for Places {
             None => Ok(()),
         }
     }
-}
-
-/// A system's fault as the end of a sentence that starts with `what`.
-pub fn failed(what: &str) -> impl Fn(io::Error) -> NotStarted {
-    move |fault| NotStarted::Failed(format!("{what}: {fault}"))
 }
 
 fn tls_connect(plan: &Plan) -> Result<Arc<ClientConfig>, NotStarted> {

@@ -1,10 +1,10 @@
 //! `infermux status`: how a running router is doing.
 
+use crate::cli::exit::{DONE, NOT_WELL};
 use crate::cli::flags::{Format, StatusFlags};
 use crate::cli::server::Server;
 use crate::cli::terminal;
 use crate::cli::watch;
-use crate::cli::{DONE, NOT_WELL};
 use crate::config::raw::document::Document;
 use crate::report::overview::{self, ProviderSeen};
 use crate::report::table::Paint;

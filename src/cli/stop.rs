@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::time::Instant;
-use crate::cli::{FAILED, threads};
+use crate::cli::bells::Bells;
+use crate::cli::exit::FAILED;
+use crate::cli::threads;
 use crate::link::events::{Event, EventReceiver};
 use crate::link::gate::{Audience, Phase};
 use crate::link::reports::{Message, Reporter};
@@ -44,22 +46,6 @@ pub struct Watchdog {
     pub every: Duration,
     /// How long an event loop may take to turn before it is told no more.
     pub stall_max: Duration,
-}
-
-/// The bells of the event loops.
-pub struct Bells {
-    /// One per shard.
-    pub shards: Vec<Ringer>,
-    /// That of the loop for operators.
-    pub control: Ringer,
-}
-
-impl Bells {
-    /// Rings all of them.
-    pub fn ring(&self) {
-        self.shards.iter().for_each(Ringer::ring);
-        self.control.ring();
-    }
 }
 
 /// Why the main thread woke.

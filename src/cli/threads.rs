@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use crate::base::limits::{HELPERS_MAX, LISTS_WAITING_MAX, REPORTS_MAX};
 use crate::cli::capacity::unusable_core;
+use crate::cli::environment;
+use crate::cli::exit::{DONE, INTERRUPTED};
+use crate::cli::not_started::{NotStarted, failed};
 use crate::cli::reload::Reloader;
-use crate::cli::serve::{NotStarted, failed};
-use crate::cli::{DONE, INTERRUPTED, environment, terminal};
+use crate::cli::terminal;
 use crate::config::plan::Plan;
 use crate::coordinator::catalogue;
 use crate::coordinator::chores;
-use crate::coordinator::names::Names;
+use crate::coordinator::names::{LOOK_UP_MAX, Names};
 use crate::coordinator::reports::{self, Job};
 use crate::coordinator::run::Coordinator;
 use crate::coordinator::save;
@@ -77,7 +79,7 @@ pub fn look_up_names(
         Ok(())
     };
     start_thread("chores".into(), events, |_| Event::Broke(NAMES), body)?;
-    let until = clock::now() + NAMES_MAX;
+    let until = clock::now() + LOOK_UP_MAX;
     loop {
         match told.next_within(until.since(clock::now())) {
             Some(Event::NamesLookedUp) => return Ok(addresses),
@@ -350,5 +352,3 @@ const LOG: &str = "the writer of the log";
 
 /// How much longer than its timeout a health check may take to be told of.
 const HEALTH_SLACK: Duration = Duration::from_secs(1);
-/// Longest wait for the first look-up of all names; later ones go on meanwhile.
-pub const NAMES_MAX: Duration = Duration::from_secs(5);

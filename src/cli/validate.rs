@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use crate::cli::environment;
+use crate::cli::exit::{DONE, FAULTY, MALFORMED, UNUSABLE};
 use crate::cli::file::{self, Unusable};
 use crate::cli::flags::{self, ValidateFlags};
 use crate::cli::terminal;
-use crate::cli::{DONE, FAULTY, MALFORMED, UNUSABLE};
 use crate::config::faults::{Fault, printable};
 use crate::config::plan::{Plan, Provider};
 use crate::config::prices::{self, PriceTable};

@@ -4,9 +4,9 @@ use std::process;
 use std::thread;
 use std::time::Duration;
 
+use crate::cli::exit::{DONE, INTERRUPTED, UNREACHABLE, UNUSABLE};
 use crate::cli::server::Server;
 use crate::cli::terminal;
-use crate::cli::{DONE, INTERRUPTED, UNREACHABLE, UNUSABLE};
 use crate::config::duration;
 use crate::report::table::Paint;
 use crate::sys::{clock, signals};

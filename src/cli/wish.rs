@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::cli::exit::{DONE, NOT_WELL};
 use crate::cli::flags::ServerFlags;
 use crate::cli::server::Server;
 use crate::cli::terminal;
 use crate::cli::watch;
-use crate::cli::{DONE, NOT_WELL};
 use crate::config::faults::printable;
 
 /// What the router says of a reload.

@@ -8,8 +8,8 @@ use std::cell::Cell;
 
 use crate::base::limits::CONFIG_BYTES_MAX;
 use crate::config::faults::{Findings, below, printable};
+use crate::config::options::{Environment, Lookup};
 use crate::config::raw::{Node, Origin, Scalar};
-use crate::config::{Environment, Lookup};
 
 /// Substitutes the references in every value.
 ///

@@ -4,7 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use crate::base::limits::FAULTS_MAX;
-use crate::config::{Strictness, suggest};
+use crate::config::options::Strictness;
+use crate::config::suggest;
 
 /// One mistake, or one thing to be warned of.
 #[derive(Clone, Debug, PartialEq, Eq)]

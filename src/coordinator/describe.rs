@@ -1,7 +1,7 @@
 //! A provider as operators see it: what the configuration, the books and the words say of it.
 
 use crate::config::plan::Provider;
-use crate::coordinator::reports::ProviderStanding;
+use crate::coordinator::known::ProviderStanding;
 use crate::coordinator::time::Time;
 use crate::decide::circuit::State;
 use crate::exchange::checkup;

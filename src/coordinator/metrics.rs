@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::money::NanoUsd;
-use crate::coordinator::reports::Known;
+use crate::coordinator::known::Known;
 use crate::decide::outcome::Outcome;
 use crate::exchange::refusal;
 use crate::ledger::totals::SeriesTotal;
+use crate::link::counter::Counter;
 use crate::link::histogram::{Histogram, HistogramSum};
-use crate::link::meters::{Counter, Gauge, LoopMeter, NOBODY, ProviderMeter, STATUSES, Series};
+use crate::link::meters::{Gauge, LoopMeter, NOBODY, ProviderMeter, STATUSES, Series};
 use crate::link::orders::Health;
 use crate::report::exposition::{Buckets, Exposition};
 use crate::report::metrics::Family;

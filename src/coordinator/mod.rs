@@ -4,6 +4,7 @@ pub mod catalogue;
 pub mod changes;
 pub mod chores;
 mod describe;
+pub mod known;
 pub mod metrics;
 pub mod names;
 pub mod publish;

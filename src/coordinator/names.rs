@@ -208,6 +208,8 @@ impl Host {
     }
 }
 
+/// Longest wait for the first look-up of all names; later ones go on meanwhile.
+pub const LOOK_UP_MAX: Duration = Duration::from_secs(5);
 /// From one look-up of a name to the next.
 const PAUSE: Duration = Duration::from_secs(30);
 /// From one look-up of a name to the next, where connections fail.

@@ -5,7 +5,7 @@ use crate::decide::outcome::KeyOwner;
 use crate::exchange::headers;
 use crate::exchange::masks::OwnMasks;
 use crate::exchange::refusal::Connection;
-use crate::exchange::request::Version;
+use crate::exchange::version::Version;
 use crate::wire::head::{Field, Head};
 
 /// Appends the status line.

@@ -1,7 +1,7 @@
 //! "Did you mean": the served path that is nearest to one that is not served.
 
 use crate::config::suggest;
-use crate::exchange::target::Door;
+use crate::exchange::door::Door;
 
 /// The nearest path that `door` serves, where one is near enough to be what was meant.
 #[must_use]

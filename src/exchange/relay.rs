@@ -17,6 +17,7 @@ use crate::wire::sse::{self, Item, Splitter};
 use crate::wire::usage::Usage;
 
 pub use crate::wire::stream_fault::StreamFault;
+pub use chunk::UsageChunk;
 
 /// What a stream's relay has to know.
 #[derive(Clone, Copy, Debug)]
@@ -31,15 +32,6 @@ pub struct RelayPlan<'a> {
     pub usage: UsageChunk,
     /// Longest event, in bytes: no less than one read, since what looks alike is not measured.
     pub event_bytes_max: usize,
-}
-
-/// Whose wish the usage chunk of a stream is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UsageChunk {
-    /// infermux asked: what it caused is taken out again.
-    Injected,
-    /// The caller asked, or nobody: everything is relayed.
-    Untouched,
 }
 
 /// Appends the event that ends a broken stream; `body` is the JSON of an error in OpenAI's shape.

@@ -8,6 +8,7 @@ use crate::exchange::inbound::HeadEnd;
 use crate::exchange::origin::Origin;
 use crate::exchange::refusal::{Body, Connection, Envelope};
 use crate::exchange::request_id::RequestId;
+use crate::exchange::version::Version;
 use crate::link::gate::Audience;
 use crate::wire::head::Head;
 
@@ -35,15 +36,6 @@ pub struct Request {
     pub grant: Option<Grant>,
     /// A header that says who is asking, and stands there twice: whoever is meant is unknown.
     pub repeated: Option<&'static str>,
-}
-
-/// The caller's version of HTTP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    /// HTTP/1.0
-    Http10,
-    /// HTTP/1.1
-    Http11,
 }
 
 impl Request {

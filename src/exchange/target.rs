@@ -2,6 +2,7 @@
 
 use crate::base::range::Range;
 use crate::config::plan::Endpoint;
+use crate::exchange::door::Door;
 use crate::exchange::near;
 use crate::exchange::refusal::Refusal;
 use crate::link::reports::{ByHand, Question};
@@ -58,17 +59,6 @@ pub enum Manage {
     Reload,
     /// `POST /_infermux/providers/{name}/circuit/{open|close|reset}`
     Circuit(String, ByHand),
-}
-
-/// What a listener serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
-    /// Callers and operators.
-    Both,
-    /// Callers only: operators have a listener of their own.
-    Callers,
-    /// Operators only.
-    Operators,
 }
 
 /// Whether an answer has a body.

@@ -7,7 +7,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::link::meters::Counter;
+use crate::link::counter::Counter;
 
 /// Durations, counted by one thread and read by any.
 #[derive(Debug)]

@@ -14,34 +14,10 @@ use crate::base::limits::ERROR_CODES_MAX;
 use crate::base::money::NanoUsd;
 use crate::base::spent::Spent;
 use crate::decide::outcome::Outcome;
+use crate::link::counter::Counter;
 use crate::link::facts::MonthTag;
 use crate::link::histogram::Histogram;
 use crate::link::recent::Recent;
-
-/// A number that only grows.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
-
-impl Counter {
-    /// Nothing yet.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self(AtomicU64::new(0))
-    }
-
-    /// Adds `count`; only the shard that owns it may call this.
-    pub fn add(&self, count: u64) {
-        let sum = self.0.load(Ordering::Relaxed).wrapping_add(count);
-        // With `get`, whoever sees the count sees all that the shard did before.
-        self.0.store(sum, Ordering::Release);
-    }
-
-    /// What it has come to.
-    #[must_use]
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
-    }
-}
 
 /// A number that goes up and down.
 #[derive(Debug, Default)]

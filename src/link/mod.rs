@@ -7,6 +7,7 @@ pub mod addresses;
 pub mod budget_gate;
 pub mod buffered;
 pub mod complaint;
+pub mod counter;
 pub mod events;
 pub mod facts;
 pub mod gate;

@@ -8,10 +8,11 @@ use monoio::net::TcpStream;
 
 use crate::base::limits::{LINGER_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, TARGET_BYTES_MAX};
 use crate::base::time::Instant;
+use crate::exchange::door::Door;
 use crate::exchange::origin::Origin;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
-use crate::exchange::target::{Door, Target};
+use crate::exchange::target::Target;
 use crate::link::gate::Audience;
 use crate::shard::body::{self, Judged, Stop};
 use crate::shard::caller::Caller;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::base::limits::ONE_SEND_BYTES_MAX;
+use crate::exchange::door::Door;
 use crate::exchange::inbound;
 use crate::exchange::refusal::Body;
 use crate::exchange::request::Request;
-use crate::exchange::target::Door;
 use crate::shard::caller::Caller;
 use crate::shard::drive::{self, After};
 use crate::shard::head_end::head_end;

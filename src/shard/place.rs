@@ -14,8 +14,8 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use crate::exchange::door::Door;
 use crate::exchange::refusal::Refusal;
-use crate::exchange::target::Door;
 use crate::link::gate::{Audience, Phase, Process};
 use crate::link::pause;
 use crate::shard::body::Stop;

@@ -6,7 +6,7 @@ use crate::base::limits::{RELAYS_KEPT_MAX, STREAM_READ_BYTES};
 use crate::config::plan::ProviderKind;
 use crate::decide::outcome::{KeyOwner, Outcome};
 use crate::exchange::relay::{RelayPlan, StreamFault, StreamRelay};
-use crate::exchange::request::Version;
+use crate::exchange::version::Version;
 use crate::shard::attempt::Attempt;
 use crate::shard::buffers::Buffers;
 use crate::shard::caller::Caller;

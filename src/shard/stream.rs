@@ -10,7 +10,7 @@ use crate::decide::outcome::{Failure, Outcome};
 use crate::exchange::headers;
 use crate::exchange::refusal::LastWord;
 use crate::exchange::relay::StreamFault;
-use crate::exchange::request::Version;
+use crate::exchange::version::Version;
 use crate::link::buffered::Held;
 use crate::link::facts::{Sample, SampleKind};
 use crate::shard::attempt::Attempt;

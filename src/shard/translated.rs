@@ -10,7 +10,8 @@ use crate::shard::caller::Caller;
 use crate::shard::drive::{Job, provider_of};
 use crate::shard::help;
 use crate::shard::settle::Record;
-use crate::translate::request::{self, Dropped, Unsupported};
+use crate::translate::request::{self, Dropped};
+use crate::translate::unsupported::Unsupported;
 
 /// A translated body. It counts as held as long as it is there.
 pub struct Translated {

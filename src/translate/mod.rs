@@ -14,6 +14,7 @@ pub mod models;
 pub mod request;
 pub mod stream;
 pub mod topic;
+pub mod unsupported;
 pub mod usage;
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use crate::base::limits::DROPPED_NAMES_MAX;
 use crate::translate::compose::Composer;
 use crate::translate::fields;
 use crate::translate::model::{self, Class};
-use crate::wire::json::{self, Kind, Value};
+use crate::translate::unsupported::Unsupported;
+use crate::wire::json::{Kind, Value};
 use crate::wire::openai::Ask;
 
 use format::Format;
@@ -29,33 +30,6 @@ mod parts;
 mod schema;
 mod thinking;
 mod tools;
-
-/// What a request holds that the Messages API cannot express.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{place}` {why}")]
-pub struct Unsupported {
-    /// Where it stands: `messages[2].content[1]`.
-    pub place: String,
-    /// What is wrong with it; completes a sentence that starts with the place.
-    pub why: &'static str,
-}
-
-impl Unsupported {
-    pub(super) fn new(place: &str, why: &'static str) -> Self {
-        Self {
-            place: place.to_owned(),
-            why,
-        }
-    }
-
-    /// The same, seen from outside of `outer`.
-    fn within(self, outer: impl Display) -> Self {
-        Self {
-            place: format!("{outer}{}", self.place),
-            why: self.why,
-        }
-    }
-}
 
 /// Parameters that were left out, for the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -385,11 +359,6 @@ fn is_phone_number(user: &str) -> bool {
 
 /// Longest `metadata.user_id` that the API takes, in characters.
 const USER_ID_CHARS_MAX: usize = 256;
-
-/// `text` as a JSON string.
-fn quoted<'a>(text: &str) -> Cow<'a, [u8]> {
-    Cow::Owned(json::quoted(text))
-}
 
 #[cfg(test)]
 #[path = "request_tests.rs"]

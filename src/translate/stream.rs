@@ -11,34 +11,14 @@ use crate::wire::stream_fault::StreamFault;
 use crate::wire::usage::Usage;
 use machine::{DONE, Said, Stream};
 
+pub use plan::{IncludeUsage, StreamPlan};
+
 mod blocks;
 mod chunks;
 mod event;
 mod machine;
+mod plan;
 mod verbatim;
-
-/// What a stream's translation has to know.
-#[derive(Clone, Copy, Debug)]
-pub struct StreamPlan<'a> {
-    /// The model's name as the caller wrote it: a JSON string with its quotes.
-    pub caller_model: &'a [u8],
-    /// Whether the caller asked for the usage chunk.
-    pub include_usage: IncludeUsage,
-    /// When the answer began, in Unix seconds.
-    pub created: u64,
-    /// Longest event, in bytes: no less than one read, since what looks alike is not measured.
-    pub event_bytes_max: usize,
-}
-
-/// Whether the caller asked for the usage chunk.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum IncludeUsage {
-    /// It did.
-    Yes,
-    /// It gets none.
-    #[default]
-    No,
-}
 
 /// Translates one stream. Kept and [reset](Self::reset) for the next, it allocates nothing.
 ///

@@ -1,5 +1,7 @@
 //! Tests of the JSON reader: against tables, against serde_json, and on arbitrary bytes.
 
+use std::borrow::Cow;
+
 use proptest::prelude::*;
 
 use super::*;

@@ -13,7 +13,7 @@ use crate::report::escape::bounded;
 mod table;
 mod write;
 
-pub use table::{TABLE, place_of};
+pub use table::{Row, TABLE, place_of};
 pub use write::{Body, Envelope};
 
 /// An error that infermux itself answers with. Its text never holds a secret or a provider's words.
@@ -181,23 +181,6 @@ pub enum Connection {
     KeepAlive,
     /// It is closed.
     Close,
-}
-
-/// One row of the table of errors.
-#[derive(Clone, Copy, Debug)]
-pub struct Row {
-    /// The code, in the body and in `X-Infermux-Error`.
-    pub code: &'static str,
-    /// The status.
-    pub status: u16,
-    /// The status in words.
-    pub reason: &'static str,
-    /// When it occurs.
-    pub when: &'static str,
-    /// What the caller does about it.
-    pub caller: &'static str,
-    /// What the operator does about it.
-    pub operator: &'static str,
 }
 
 impl<'a> Refusal<'a> {

@@ -8,7 +8,7 @@ use crate::decide::outcome::{ConnectFault, Failure, Waiting};
 use crate::exchange::headers::Totals;
 use crate::exchange::inbound::HeadEnd;
 use crate::exchange::refusal::write::CANDIDATES_TOLD_MAX;
-use crate::exchange::request::Version;
+use crate::exchange::version::Version;
 
 const SECOND: Duration = Duration::from_secs(1);
 const LIMIT: LimitOf<'_> = LimitOf {

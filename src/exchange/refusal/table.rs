@@ -1,7 +1,23 @@
 //! The rows of the table of errors.
 
-use super::Row;
 use crate::base::limits::ERROR_CODES_MAX;
+
+/// One row of the table of errors.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The code, in the body and in `X-Infermux-Error`.
+    pub code: &'static str,
+    /// The status.
+    pub status: u16,
+    /// The status in words.
+    pub reason: &'static str,
+    /// When it occurs.
+    pub when: &'static str,
+    /// What the caller does about it.
+    pub caller: &'static str,
+    /// What the operator does about it.
+    pub operator: &'static str,
+}
 
 /// Every error that infermux itself answers with, by status.
 pub const TABLE: &[Row] = &[

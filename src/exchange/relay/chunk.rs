@@ -4,11 +4,19 @@ use memchr::memchr2;
 
 use crate::config::plan::Endpoint;
 use crate::exchange::choices::Choices;
-use crate::exchange::relay::UsageChunk;
 use crate::wire::forms::{Forms, GAPS_MAX, Gap, GapKind};
 use crate::wire::json::{self, Bracket, Kind, Member, NotJson, Value, Walk};
 use crate::wire::splice::Splice;
 use crate::wire::sse;
+
+/// Whose wish the usage chunk of a stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsageChunk {
+    /// infermux asked: what it caused is taken out again.
+    Injected,
+    /// The caller asked, or nobody: everything is relayed.
+    Untouched,
+}
 
 /// The parts of a chunk that matter.
 pub(super) struct Chunk<'a> {

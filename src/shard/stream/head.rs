@@ -4,7 +4,7 @@ use crate::base::time::Instant;
 use crate::exchange::headers::{self, TRAILER_ANNOUNCEMENT, Totals};
 use crate::exchange::inbound;
 use crate::exchange::refusal::Connection;
-use crate::exchange::request::Version;
+use crate::exchange::version::Version;
 use crate::shard::attempt::Attempt;
 use crate::shard::caller::Caller;
 use crate::shard::head_end::head_end;

@@ -1,9 +1,10 @@
 //! `response_format`: the form that the answer must have.
 
-use super::{Unsupported, schema};
+use super::schema;
 use crate::translate::compose::compact;
 use crate::translate::fields;
 use crate::translate::model::{Class, SchemaSupport};
+use crate::translate::unsupported::Unsupported;
 use crate::wire::json::{Kind, Value};
 
 /// How the model is told.

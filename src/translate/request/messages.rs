@@ -5,11 +5,12 @@ use std::collections::HashMap;
 
 use super::blocks::{self, Block, Content, Input, Said};
 use super::ids::Ids;
-use super::{Unsupported, parts, quoted};
+use super::parts;
 use crate::translate::compose::{Composer, between_quotes};
 use crate::translate::fields;
+use crate::translate::unsupported::Unsupported;
 use crate::wire::json::check::is_json;
-use crate::wire::json::{Kind, Value, word};
+use crate::wire::json::{self, Kind, Value, word};
 
 /// What has been said.
 #[derive(Default)]
@@ -400,4 +401,9 @@ fn tool_result<'a>(id: String, content: Option<Value<'a>>) -> Result<Block<'a>, 
         },
     };
     Ok(Block::new(Content::ToolResult { id, said }))
+}
+
+/// `text` as a JSON string.
+fn quoted<'a>(text: &str) -> Cow<'a, [u8]> {
+    Cow::Owned(json::quoted(text))
 }

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use super::blocks::{Block, Content};
-use super::{Unsupported, files};
+use super::files;
 use crate::translate::fields;
+use crate::translate::unsupported::Unsupported;
 use crate::wire::json::{Kind, Value};
 
 /// The blocks of a message's content, blank text left out.

@@ -1,11 +1,11 @@
 //! How much the model is to think.
 
-use super::Unsupported;
 use super::messages::Conversation;
 use super::tools::Tools;
 use crate::translate::compose::Composer;
 use crate::translate::fields;
 use crate::translate::model::{Class, Thinking};
+use crate::translate::unsupported::Unsupported;
 use crate::wire::json::{self, Value};
 
 /// What is sent about thinking.

@@ -1,9 +1,9 @@
 //! Tools, and which of them must or may be called.
 
-use super::Unsupported;
 use super::messages::Conversation;
 use crate::translate::compose::Composer;
 use crate::translate::fields;
+use crate::translate::unsupported::Unsupported;
 use crate::wire::json::{self, Kind, Value};
 
 /// The caller's parameters.

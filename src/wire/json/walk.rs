@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Kind, NotJson, Value, decoded, inner};
+use super::value::{Kind, NotJson, Value, decoded, inner};
 use crate::wire::scan;
 
 /// A walk through several levels in one pass, for where [`members`](super::members) of members

@@ -1,0 +1,30 @@
+//! What the Messages API cannot express.
+
+use std::fmt::Display;
+
+/// What a request holds that the Messages API cannot express.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{place}` {why}")]
+pub struct Unsupported {
+    /// Where it stands: `messages[2].content[1]`.
+    pub place: String,
+    /// What is wrong with it; completes a sentence that starts with the place.
+    pub why: &'static str,
+}
+
+impl Unsupported {
+    pub(super) fn new(place: &str, why: &'static str) -> Self {
+        Self {
+            place: place.to_owned(),
+            why,
+        }
+    }
+
+    /// The same, seen from outside of `outer`.
+    pub(super) fn within(self, outer: impl Display) -> Self {
+        Self {
+            place: format!("{outer}{}", self.place),
+            why: self.why,
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! A value of a JSON text, and what it says.
+
+use std::borrow::Cow;
+
+use memchr::memchr;
+
+use crate::wire::scan;
+
+/// The text is not the JSON it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not JSON at byte {at}")]
+pub struct NotJson {
+    /// Where reading stopped.
+    pub at: usize,
+}
+
+/// What a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `"…"`
+    String,
+    /// `-1.5e3`
+    Number,
+    /// `{…}`
+    Object,
+    /// `[…]`
+    Array,
+    /// `true`
+    True,
+    /// `false`
+    False,
+    /// `null`
+    Null,
+}
+
+/// A value and where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Value<'a> {
+    /// Its bytes, of a string with the quotes.
+    pub text: &'a [u8],
+    /// Its first byte's place in the text that was walked.
+    pub at: usize,
+    /// What it is.
+    pub kind: Kind,
+}
+
+impl<'a> Value<'a> {
+    /// The place behind its last byte.
+    #[must_use]
+    pub const fn end(&self) -> usize {
+        self.at + self.text.len()
+    }
+
+    /// Its place in the text that was walked.
+    #[must_use]
+    pub const fn span(&self) -> std::ops::Range<usize> {
+        self.at..self.end()
+    }
+
+    /// Whether it says nothing: `null`, `false`, zero, an empty string, object or array.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        match self.kind {
+            Kind::Null | Kind::False => true,
+            Kind::True => false,
+            Kind::String => self.inner().is_empty(),
+            Kind::Object | Kind::Array => self.inner().trim_ascii().is_empty(),
+            Kind::Number => !self.text.iter().any(|byte| matches!(byte, b'1'..=b'9')),
+        }
+    }
+
+    /// What a string says; `None` where it is no string or not decodable.
+    #[must_use]
+    pub fn string(&self) -> Option<Cow<'a, str>> {
+        if self.kind != Kind::String {
+            return None;
+        }
+        let inner = self.inner();
+        if memchr(b'\\', inner).is_none() {
+            return std::str::from_utf8(inner).ok().map(Cow::Borrowed);
+        }
+        serde_json::from_slice(self.text).ok().map(Cow::Owned)
+    }
+
+    /// Whether it is the string `text`, however that is written.
+    #[must_use]
+    pub fn says(&self, text: &str) -> bool {
+        *self.word() == *text.as_bytes()
+    }
+
+    /// A string as JSON reads it, to be compared with what strings are known. Empty where it is no
+    /// string; one that is not decodable (half a surrogate pair) stays as it is written.
+    #[inline]
+    #[must_use]
+    pub fn word(&self) -> Cow<'a, [u8]> {
+        if self.kind != Kind::String {
+            return Cow::Borrowed(b"");
+        }
+        word(self.text)
+    }
+
+    /// How long the text of a string is: an escape counts as one byte, nothing is decoded.
+    #[must_use]
+    pub fn string_len(&self) -> usize {
+        if self.kind != Kind::String {
+            return 0;
+        }
+        text_len(self.inner())
+    }
+
+    /// What stands between the quotes or brackets.
+    pub(in crate::wire) fn inner(&self) -> &'a [u8] {
+        inner(self.text)
+    }
+}
+
+/// A string, given with its quotes, as JSON reads it; see [`Value::word`].
+#[inline]
+#[must_use]
+pub fn word(quoted: &[u8]) -> Cow<'_, [u8]> {
+    let inner = inner(quoted);
+    if memchr(b'\\', inner).is_none() {
+        return Cow::Borrowed(inner);
+    }
+    decoded(quoted)
+}
+
+#[cold]
+pub(super) fn decoded(quoted: &[u8]) -> Cow<'_, [u8]> {
+    match serde_json::from_slice::<String>(quoted) {
+        Ok(text) => Cow::Owned(text.into_bytes()),
+        Err(_) => Cow::Borrowed(inner(quoted)),
+    }
+}
+
+/// What stands between the quotes or brackets of `text`.
+pub(super) fn inner(text: &[u8]) -> &[u8] {
+    text.get(1..text.len().saturating_sub(1))
+        .unwrap_or_default()
+}
+
+/// How long the text is that stands in a string as `inner`; see [`Value::string_len`].
+#[must_use]
+pub fn text_len(inner: &[u8]) -> usize {
+    let (mut at, mut saved) = (0, 0);
+    let is_escape = |byte| byte == b'\\';
+    while let Some(escape) = scan::find(inner, at, |block| block.equal(b'\\'), is_escape) {
+        let long = if inner.get(escape + 1) == Some(&b'u') {
+            6
+        } else {
+            2
+        };
+        saved += long - 1;
+        at = escape + long;
+    }
+    inner.len().saturating_sub(saved)
+}
