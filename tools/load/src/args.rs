@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::kind::Kind;
 use crate::request::{self, Body, Request};
 use crate::target::Target;
 use crate::tls::Trust;
@@ -110,17 +111,6 @@ pub(crate) enum Extent {
     Time(Duration),
     /// Until so many requests have ended after the warm-up.
     Requests(u64),
-}
-
-/// What a stream of answers is expected to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// One answer per request.
-    Plain,
-    /// Server-sent events that end with `[DONE]` or `message_stop`.
-    Stream,
-    /// The same, each event with the time at which it was sent.
-    StampedStream,
 }
 
 /// How the result is printed.

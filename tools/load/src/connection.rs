@@ -8,8 +8,8 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use crate::answer::{Answer, Progress};
-use crate::args::Kind;
 use crate::events::Events;
+use crate::kind::Kind;
 use crate::pace::Start;
 use crate::tally::{Failure, Tally};
 use crate::tls::{Stream, Tls};

@@ -5,6 +5,7 @@ mod args;
 mod clock;
 mod connection;
 mod events;
+mod kind;
 mod pace;
 mod plots;
 mod report;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::args::{Extent, Format, Kind, Plan};
+use crate::args::{Extent, Format, Plan};
+use crate::kind::Kind;
 use crate::tally::{Tally, Times};
 
 /// The percentiles that are printed, with their names.

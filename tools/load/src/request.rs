@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::args::Kind;
+use crate::kind::Kind;
 use crate::target::Target;
 
 /// The model that is asked for when nothing says otherwise.

@@ -13,9 +13,9 @@ use rustix::time::{
     timerfd_settime,
 };
 
-use crate::args::Kind;
 use crate::clock::Clock;
 use crate::connection::{Connection, Server, Turn};
+use crate::kind::Kind;
 use crate::pace::Pace;
 use crate::request::Request;
 use crate::tally::{Failure, Tally};

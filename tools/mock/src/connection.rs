@@ -12,7 +12,8 @@ use crate::buffer::{Arrival, Buffer, Ending};
 use crate::errors;
 use crate::http::{self, Complaint, Framing, Persistence, Progress};
 use crate::instance::{Counted, End, Instance, Ticket};
-use crate::program::{Cut, Outcome, Program};
+use crate::outcome::{Cut, Outcome};
+use crate::program::Program;
 use crate::script::Script;
 use crate::serve::{self, Entrance, Scene, Served};
 

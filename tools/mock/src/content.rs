@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::http;
-use crate::program::Outcome;
+use crate::outcome::Outcome;
 use crate::reply::{Stream, quoted};
 use crate::script::{Answer, Stamp};
 use crate::sse::Sse;

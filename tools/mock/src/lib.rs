@@ -23,6 +23,7 @@ mod control;
 mod errors;
 mod http;
 mod instance;
+mod outcome;
 mod program;
 mod reply;
 mod script;

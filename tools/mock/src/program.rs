@@ -8,6 +8,7 @@ use crate::content::Content;
 use crate::errors;
 use crate::http::{self, Persistence};
 use crate::instance::{Goals, Waiting};
+use crate::outcome::{Cut, Outcome};
 use crate::reply::{Event, Stream, Voice};
 use crate::script::{Answer, Deed, Quirk};
 use crate::sse::Sse;
@@ -36,15 +37,6 @@ enum Step {
     Await(Box<Wait>),
 }
 
-/// How a connection is cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cut {
-    /// The orderly way, with a FIN.
-    Close,
-    /// With an RST.
-    Reset,
-}
-
 /// A control request that waits.
 #[derive(Debug)]
 pub(crate) struct Wait {
@@ -52,23 +44,6 @@ pub(crate) struct Wait {
     pub(crate) deadline: Instant,
     pub(crate) waiting: Waiting,
     pub(crate) render: fn(&Waiting, &Goals) -> Vec<u8>,
-}
-
-/// What a step came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// Something was written or passed; ask again.
-    Go,
-    /// Nothing to do before then.
-    Until(Instant),
-    /// Nothing to do before the goals are met, or then.
-    Parked(Instant),
-    /// Nothing to do any more but to watch the peer.
-    Silence,
-    /// The connection is to be cut when all is written.
-    Cut(Cut),
-    /// The answer is complete.
-    Done,
 }
 
 impl Program {

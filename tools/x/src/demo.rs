@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::commands;
+use crate::mock::{Mock, mock_address};
 use crate::processes::Processes;
 use crate::steps;
 
@@ -16,15 +17,6 @@ pub(crate) enum Ending {
     Leave,
     /// Everything serves on until Ctrl-C.
     Stay,
-}
-
-/// Where a mock provider listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mock {
-    name: String,
-    address: String,
-    /// Where it takes its orders.
-    pub(crate) control: String,
 }
 
 /// Builds, starts and shows everything.
@@ -112,18 +104,6 @@ fn config(alpha: &Mock, beta: &Mock) -> String {
         provider(alpha),
         provider(beta)
     )
-}
-
-/// Reads `mock NAME listening on ADDR (control ADDR)`.
-fn mock_address(line: &str) -> Option<Mock> {
-    let (name, rest) = line.strip_prefix("mock ")?.split_once(" listening on ")?;
-    let (address, rest) = rest.split_once(" (control ")?;
-    let control = rest.strip_suffix(')')?;
-    Some(Mock {
-        name: name.to_owned(),
-        address: address.to_owned(),
-        control: control.to_owned(),
-    })
 }
 
 /// Reads `… listening on ADDR …`.

@@ -7,6 +7,7 @@ mod commands;
 mod compare;
 mod demo;
 mod grow;
+mod mock;
 mod overhead;
 mod processes;
 mod scrape;

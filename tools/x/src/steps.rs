@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::client::{self, Answer, Fields, Request};
 use crate::clock::Stopwatch;
-use crate::demo::Mock;
+use crate::mock::Mock;
 
 /// Names that every served request carries in its head.
 const ROUTING: [&str; 4] = [

@@ -2,10 +2,11 @@
 
 use super::figures::{Aim, Figure, Figures, median};
 use super::load::{self, Extent, Run};
+use super::options::Options;
 use super::peers::Peer;
 use super::system::{Contender, Place, Provider, SYSTEM_CORE, System};
 use super::workloads::{Beside, Contest, Workload};
-use super::{Options, memory, syscalls};
+use super::{memory, syscalls};
 
 /// Seconds of load before each measurement.
 const WARM_UP_SECONDS: f64 = 0.4;

@@ -8,6 +8,7 @@ mod contest;
 mod figures;
 mod load;
 mod memory;
+mod options;
 mod peers;
 pub(crate) mod process;
 mod report;
@@ -15,7 +16,7 @@ mod syscalls;
 mod system;
 mod workloads;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use crate::commands;
@@ -23,48 +24,10 @@ use crate::demo::Folder;
 
 use contest::Outcome;
 use peers::Peer;
+use report::Setup;
 use system::Place;
 
-/// What is compared, and how long.
-#[derive(clap::Args)]
-pub(crate) struct Options {
-    /// Workloads by name or first part of it, such as small,one,stream-paced [default: all]
-    #[arg(long, value_delimiter = ',')]
-    workloads: Vec<String>,
-    /// Seconds that each system is loaded with each workload in a round
-    #[arg(long, default_value_t = 3.0)]
-    seconds: f64,
-    /// Rounds; the median counts
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
-    rounds: u32,
-    /// Peers by name [default: all]
-    #[arg(long, value_delimiter = ',')]
-    only: Vec<String>,
-    /// Further peers, in the form of tools/x/src/compare/peers.yml
-    #[arg(long, value_name = "FILE")]
-    peers: Option<PathBuf>,
-    /// The peer that the ratios refer to
-    #[arg(long, default_value = "haproxy")]
-    base: String,
-    /// Measures what lies in target/release already
-    #[arg(long)]
-    no_build: bool,
-    /// Where compare.md, compare.json and compare.html go [default: target/compare]
-    #[arg(long, value_name = "FOLDER")]
-    out: Option<PathBuf>,
-}
-
-/// What stands above the figures.
-pub(crate) struct Setup {
-    /// The call.
-    command: String,
-    /// The day, UTC.
-    date: String,
-    /// Processor, cores and kernel.
-    machine: String,
-    /// The systems' versions.
-    versions: Vec<String>,
-}
+pub(crate) use options::Options;
 
 /// Measures, prints and writes.
 ///

@@ -7,7 +7,6 @@ use infermux_load::page;
 use infermux_load::scale::{Scale, Unit};
 use serde_json::{Map, Value, json};
 
-use super::Setup;
 use super::contest::{Entry, Outcome};
 use super::figures::{Aim, Figure};
 
@@ -23,6 +22,18 @@ const SHOWN: [Figure; 7] = [
 ];
 /// Seconds of a slot in which the load tool counts answers.
 const SLOT_SECONDS: f64 = 0.1;
+
+/// What stands above the figures.
+pub(crate) struct Setup {
+    /// The call.
+    pub(crate) command: String,
+    /// The day, UTC.
+    pub(crate) date: String,
+    /// Processor, cores and kernel.
+    pub(crate) machine: String,
+    /// The systems' versions.
+    pub(crate) versions: Vec<String>,
+}
 
 /// Two tables: what infermux aims at, and every figure.
 pub(crate) fn markdown(setup: &Setup, outcomes: &[Outcome]) -> String {
