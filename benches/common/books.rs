@@ -11,7 +11,7 @@ use infermux::ledger::books::Books;
 use infermux::ledger::state::State;
 use infermux::link::facts::{Ended, Fact, Sample, SampleKind};
 
-use super::{Run, plan};
+use super::run::{Run, plan};
 
 /// Facts of one run of [`facts`].
 const FACTS: u32 = 256;

@@ -7,7 +7,7 @@ use infermux::translate::{answer as answers, request as requests};
 use infermux::wire::openai;
 
 use super::messages::{message_body, message_event, request_body};
-use super::{Run, kept};
+use super::run::{Run, kept};
 
 /// Reads a request's body of 229 bytes and writes it as Messages.
 pub(crate) fn request() -> Run {

@@ -16,7 +16,7 @@ use infermux::link::facts::MonthTag;
 use infermux::link::gate::{ConnectionsMax, Gates};
 use infermux::link::provider_gate::{Limits, ProviderGate};
 
-use super::{Run, kept, plan};
+use super::run::{Run, kept, plan};
 
 /// Finds the route, looks at all `count` candidates, takes a ticket and chooses.
 pub(crate) fn route(count: u16) -> Run {

@@ -5,12 +5,10 @@ mod dialects;
 mod gates;
 mod messages;
 mod plan;
+mod run;
 mod steps;
 
-use infermux::config::plan::Plan;
-
-/// One run of a step.
-pub(crate) type Run = Box<dyn FnMut()>;
+pub(crate) use run::Run;
 
 /// A step's name, and what makes it ready to run.
 type Step = (&'static str, fn() -> Run);
@@ -63,13 +61,3 @@ pub(crate) fn step(name: &str) -> Run {
 
 /// Runs before the first one that counts: buffers have their size and tables are filled by then.
 const WARM_RUNS: u32 = 200;
-
-/// A Plan of `count` providers that serve the same model and have limits, and one budget.
-fn plan(count: u16) -> Plan {
-    plan::of(count, 1)
-}
-
-/// A value that lives as long as the process, so that steps can borrow from it.
-fn kept<T>(value: T) -> &'static T {
-    Box::leak(Box::new(value))
-}

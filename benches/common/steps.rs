@@ -36,7 +36,7 @@ use infermux::wire::openai::{self, RequestEdits};
 use infermux::wire::retry_after;
 
 use super::messages::{ANSWER_HEAD, REQUEST_HEAD, answer_body, event, request_body};
-use super::{Run, kept, plan};
+use super::run::{Run, kept, plan};
 
 /// Parses a request's head.
 pub(crate) fn head_parse() -> Run {

@@ -259,6 +259,20 @@ impl Answer {
     }
 }
 
+/// GETs `path` on a fresh connection.
+pub fn get(addr: SocketAddr, path: &str) -> Answer {
+    let mut client = Client::connect(addr);
+    client.get(path);
+    client.answer_to("GET")
+}
+
+/// POSTs nothing to `path` on a fresh connection.
+pub fn post(addr: SocketAddr, path: &str) -> Answer {
+    let mut client = Client::connect(addr);
+    client.post(path, "");
+    client.answer()
+}
+
 /// The data of the events in `text`.
 pub fn events_of(text: &str) -> Vec<String> {
     let data = text

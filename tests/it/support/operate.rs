@@ -4,23 +4,11 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
-use super::client::{Answer, Client};
+use super::client::Answer;
 use super::eventually;
 use super::router::Router;
 
-/// GETs `path` on a fresh connection.
-pub fn get(addr: SocketAddr, path: &str) -> Answer {
-    let mut client = Client::connect(addr);
-    client.get(path);
-    client.answer_to("GET")
-}
-
-/// POSTs nothing to `path` on a fresh connection.
-pub fn post(addr: SocketAddr, path: &str) -> Answer {
-    let mut client = Client::connect(addr);
-    client.post(path, "");
-    client.answer()
-}
+pub use super::client::{get, post};
 
 /// What `/_infermux/providers` says of the provider called `name`.
 pub fn provider_report(router: &Router, name: &str) -> Value {

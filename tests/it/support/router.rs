@@ -8,8 +8,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::client::Answer;
-use super::{PATIENCE, eventually, operate};
+use super::client::{self, Answer};
+use super::{PATIENCE, eventually};
 
 /// A running router. It is killed when this is dropped.
 pub struct Router {
@@ -188,7 +188,7 @@ impl Router {
     /// Replaces the configuration file, and has it reloaded.
     pub fn reload(&self, config: &str) -> Answer {
         self.folder.write("infermux.yml", config);
-        operate::post(self.management(), "/_infermux/reload")
+        client::post(self.management(), "/_infermux/reload")
     }
 
     /// The process's number.
