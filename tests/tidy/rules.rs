@@ -1,19 +1,23 @@
 //! One function per rule; each takes a file and gives the faults it finds.
 
+use crate::exceptions::{LARGE_FUNCTIONS, LONG_FILES, is_unsorted};
+use crate::functions::{self, Function};
 use crate::source::{Line, Source, has_word};
 
 /// A rule.
 pub(crate) type Rule = fn(&Source) -> Vec<String>;
 
 /// Every rule that looks at one file alone.
-pub(crate) const ALL: [Rule; 13] = [
+pub(crate) const ALL: [Rule; 15] = [
     starts_with_its_purpose,
     lines_fit,
     files_are_short,
+    functions_are_small,
     no_notes_to_self,
     rooms_stay_on_their_floor,
     nothing_climbs_out_of_its_room,
     bans_hold,
+    monoio_stays_in_the_net,
     pure_floors_stay_pure,
     pure_floors_do_not_panic,
     unsafe_is_rare_and_explained,
@@ -47,13 +51,14 @@ const TOP_PURE_FLOOR: u8 = 3;
 const COLUMNS_MAX: usize = 100;
 /// Most lines of a file, tests left out.
 const FILE_LINES_MAX: usize = 500;
+/// Most lines of a function, from its name to its last brace.
+const FUNCTION_LINES_MAX: usize = 60;
+/// Most parameters of a function, `self` left out; the members of a tuple count one by one.
+const PARAMETERS_MAX: usize = 5;
 /// Most lines of `main.rs`.
 const MAIN_LINES_MAX: usize = 40;
 /// Lines above an `unsafe` in which its reason may stand.
 const SAFETY_LINES: usize = 6;
-
-/// Files that may be longer, each with the reason.
-pub(crate) const LONG_FILES: [(&str, &str); 0] = [];
 
 /// Words that may stand only in certain places of the crate, outside its tests.
 const BANS: [(&[&str], &[&str], &str); 7] = [
@@ -180,6 +185,35 @@ pub(crate) fn is_long(source: &Source) -> bool {
     source.shipped().count() > FILE_LINES_MAX
 }
 
+fn functions_are_small(source: &Source) -> Vec<String> {
+    let mut faults = Vec::new();
+    for function in large_functions(source) {
+        let Function {
+            name,
+            line,
+            lines,
+            parameters,
+        } = &function;
+        let is_excepted = |(path, own, _): &(&str, &str, &str)| *path == source.path && own == name;
+        if LARGE_FUNCTIONS.iter().any(is_excepted) {
+            continue;
+        }
+        let what = if *lines > FUNCTION_LINES_MAX {
+            format!("{lines} lines, more than {FUNCTION_LINES_MAX}")
+        } else {
+            format!("{parameters} parameters, more than {PARAMETERS_MAX}")
+        };
+        faults.push(format!("{}:{line}: {name} has {what}", source.path));
+    }
+    faults
+}
+
+/// The functions that are longer, or ask for more, than functions do.
+pub(crate) fn large_functions(source: &Source) -> impl Iterator<Item = Function> {
+    let all = functions::read(source).into_iter();
+    all.filter(|one| one.lines > FUNCTION_LINES_MAX || one.parameters > PARAMETERS_MAX)
+}
+
 fn no_notes_to_self(source: &Source) -> Vec<String> {
     let inner = concat!("#![", "allow");
     let mut faults = Vec::new();
@@ -273,6 +307,21 @@ fn bans_hold(source: &Source) -> Vec<String> {
         }
     }
     faults
+}
+
+fn monoio_stays_in_the_net(source: &Source) -> Vec<String> {
+    let may_be_here = !source.path.starts_with("src/")
+        || source.path.starts_with("src/shard/net/")
+        || is_unsorted(&source.path);
+    if may_be_here {
+        return Vec::new();
+    }
+    let lines = source
+        .shipped()
+        .filter(|line| has_word(&line.code, "monoio"));
+    lines
+        .map(|line| fault(source, line, "monoio: only shard::net names it"))
+        .collect()
 }
 
 fn is_pure(source: &Source) -> bool {

@@ -48,6 +48,54 @@ fn a_long_file_is_found_and_tests_do_not_count() {
 }
 
 #[test]
+fn a_long_function_is_found_and_tests_do_not_count() {
+    let function = |lines: usize| format!("fn f() {{\n{}}}\n", "x();\n".repeat(lines - 2));
+    let (long, fits) = (function(61), function(60));
+    let tested = format!("#[cfg(test)]\nmod tests {{\n{long}}}\n");
+    let inner = format!("impl A {{\n{fits}{fits}}}\n");
+    check(
+        functions_are_small,
+        &[("src/base/a.rs", &long), ("tools/x/src/a.rs", &long)],
+        &[
+            ("src/base/a.rs", &fits),
+            ("src/base/a.rs", &inner),
+            ("src/base/a.rs", &tested),
+            ("tests/it/a.rs", &long),
+        ],
+    );
+}
+
+#[test]
+fn a_function_that_asks_for_much_is_found() {
+    let six = "fn f(a: A, b: B, c: C, d: D, e: E, f: F) {}";
+    let packed = "fn f(a: A, b: B, c: C, (d, e): (D, E), f: F) {}";
+    let five = "fn f(&self, a: A, b: B, c: C, d: D, e: E<F, G>) {}";
+    check(
+        functions_are_small,
+        &[("src/base/a.rs", six), ("src/base/a.rs", packed)],
+        &[("src/base/a.rs", five)],
+    );
+}
+
+#[test]
+fn monoio_is_found_outside_the_net() {
+    let text = "use monoio::time::sleep;";
+    check(
+        monoio_stays_in_the_net,
+        &[
+            ("src/sys/a.rs", text),
+            ("src/shard/request/a.rs", text),
+            ("src/shard/http/a.rs", text),
+        ],
+        &[
+            ("src/shard/net/a.rs", text),
+            ("src/sys/a.rs", "// monoio does"),
+            ("tests/it/a.rs", text),
+        ],
+    );
+}
+
+#[test]
 fn notes_to_self_are_found() {
     for word in NOTES {
         check(no_notes_to_self, &[("a.rs", &format!("{word} x"))], &[]);

@@ -18,6 +18,8 @@ pub(crate) struct Line {
     pub(crate) code: String,
     /// Whether only tests are built from it.
     pub(crate) is_test: bool,
+    /// Whether it belongs to the unit tests of its file.
+    pub(crate) is_unit_test: bool,
 }
 
 impl Source {
@@ -33,11 +35,15 @@ impl Source {
             .lines()
             .zip(code.lines())
             .enumerate()
-            .map(|(index, (text, code))| Line {
-                number: index + 1,
-                text: text.to_owned(),
-                code: code.to_owned(),
-                is_test: is_test_file || in_tests.iter().any(|range| range.contains(&index)),
+            .map(|(index, (text, code))| {
+                let is_unit_test = in_tests.iter().any(|range| range.contains(&index));
+                Line {
+                    number: index + 1,
+                    text: text.to_owned(),
+                    code: code.to_owned(),
+                    is_test: is_test_file || is_unit_test,
+                    is_unit_test,
+                }
             })
             .collect();
         Self {
