@@ -8,8 +8,7 @@ use std::fmt::Write as _;
 
 use crate::config::cors::{self, Origins};
 use crate::exchange::headers::EXPOSED;
-use crate::exchange::request::is_of_operators;
-use crate::exchange::target;
+use crate::exchange::target::{self, is_of_operators};
 use crate::wire::field;
 use crate::wire::head::Head;
 

@@ -8,6 +8,7 @@ use crate::exchange::inbound::HeadEnd;
 use crate::exchange::origin::Origin;
 use crate::exchange::refusal::{Body, Connection, Envelope};
 use crate::exchange::request_id::RequestId;
+use crate::exchange::target::is_of_operators;
 use crate::exchange::version::Version;
 use crate::link::gate::Audience;
 use crate::wire::head::Head;
@@ -124,12 +125,6 @@ impl Request {
             end,
         }
     }
-}
-
-/// Whether a request's target is one of those for operators.
-pub(super) fn is_of_operators(target: &[u8]) -> bool {
-    let below = target.strip_prefix(b"/_infermux");
-    matches!(below, Some([] | [b'/' | b'?', ..]))
 }
 
 #[cfg(test)]

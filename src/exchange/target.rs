@@ -129,6 +129,12 @@ pub fn read<'a>(
     }
 }
 
+/// Whether a request's target is one of those for operators.
+pub(super) fn is_of_operators(target: &[u8]) -> bool {
+    let below = target.strip_prefix(b"/_infermux");
+    matches!(below, Some([] | [b'/' | b'?', ..]))
+}
+
 /// Reads a caller's path: an endpoint behind `/v1`, `/openai/v1`, `/openai` or nothing, or behind
 /// a deployment as Azure has it. Slashes may be doubled, and more may follow.
 fn inference(path: &str) -> Option<Target> {
