@@ -28,7 +28,7 @@ use infermux::link::facts::MonthTag;
 use infermux::link::meters::{self, Kept, Priced};
 use infermux::report::access_line::{self as log, Access, Counted};
 use infermux::report::line::{Format, Level, Lines, Timestamps};
-use infermux::shard::meters::{Line, Meters};
+use infermux::shard::state::meters::{Line, Meters};
 use infermux::wire::body::Body;
 use infermux::wire::chunked::{Piece, write_chunk_head};
 use infermux::wire::head::{Asked, Framing, Head};
@@ -132,7 +132,7 @@ pub(crate) fn used_up() -> Run {
 /// Looks at an answer, and writes it with its head and the caller's name for the model.
 pub(crate) fn answer() -> Run {
     let (mut body, head) = (answer_body(), answer_head());
-    let mut plan = plan::of(1, 1);
+    let mut plan = plan(1);
     plan.providers[0].api_key = Some(Secret::new("sk-proj-0123456789abcdef0123456789abcdef"));
     let masks = OwnMasks::of(&plan.providers[0]);
     let mut out = Vec::new();

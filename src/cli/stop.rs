@@ -294,7 +294,7 @@ mod tests {
     use crate::link::reports::{self, Incoming};
     use crate::link::retries::Retries;
     use crate::link::{addresses, buffered, events, helpers, queue, reloads};
-    use crate::shard::era::Era;
+    use crate::shard::state::era::Era;
     use crate::sys::{bell, tls};
 
     /// Nothing of this is used but the phase and `server.drain_delay`.

@@ -1,6 +1,9 @@
 //! Health checks: the cheapest request that proves endpoint and key, and bills nothing. What an
 //! open provider answers is its list of models, too.
 
+pub mod fetch;
+pub mod lists;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -14,13 +17,12 @@ use crate::exchange::checkup::{self, Finding};
 use crate::link::complaint::Complaint;
 use crate::link::orders::Health;
 use crate::link::reports::{Message, Question};
-use crate::shard::fetch::{self, Answer};
-use crate::shard::guarded;
-use crate::shard::lists;
-use crate::shard::manage;
-use crate::shard::nudge::Nudge;
+use crate::shard::net::guarded;
+use crate::shard::net::nudge::Nudge;
+use crate::shard::request::manage;
 use crate::shard::run::{Current, Shard};
 use crate::sys::clock;
+use fetch::Answer;
 
 /// Who is being checked: by provider, the number of the task that does so.
 #[derive(Default)]

@@ -9,11 +9,11 @@ use monoio::net::{TcpListener, TcpStream};
 
 use crate::link::gate::{Audience, Phase};
 use crate::link::pause;
-use crate::shard::connection;
-use crate::shard::guarded;
-use crate::shard::place::{LOOK_EVERY, Place};
-use crate::shard::pool::lacks_descriptors;
-use crate::shard::ring::Driver;
+use crate::shard::http::pool::lacks_descriptors;
+use crate::shard::net::guarded;
+use crate::shard::net::ring::Driver;
+use crate::shard::request::connection;
+use crate::shard::request::place::{LOOK_EVERY, Place};
 use crate::shard::run::Current;
 use crate::sys::clock;
 use crate::sys::listen;

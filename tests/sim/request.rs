@@ -14,7 +14,7 @@ use infermux::decide::outcome::{Outcome, Sample as Kind, Signal};
 use infermux::ledger::terms::Terms;
 use infermux::link::facts::{Ended, Fact, Sample, SampleKind};
 use infermux::link::provider_gate::{Standing, Taken};
-use infermux::shard::reports::ENFORCE_POLLS;
+use infermux::shard::state::reports::ENFORCE_POLLS;
 
 use crate::judge::{AttemptId, Broken, Held, is_enforced, promise};
 use crate::money::Allotment;

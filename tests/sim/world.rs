@@ -23,7 +23,7 @@ use infermux::link::progress::Progress;
 use infermux::link::queue;
 use infermux::link::reports::{self, Ask, ByHand, Inbox, Message, Question, Reply};
 use infermux::link::states::{self, Next, StateReceiver};
-use infermux::shard::reports::Reports;
+use infermux::shard::state::reports::Reports;
 
 use crate::dice::Dice;
 use crate::judge::{Broken, Held, Judge, promise};

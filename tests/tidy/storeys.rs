@@ -88,7 +88,8 @@ mod tests {
             ("http/mod.rs", "use super::{net::Net, run::Run};", 1),
             (
                 "http/mod.rs",
-                "use crate::shard::{net::Net, net::ring::Ring};",
+                "use crate::shard::net::Net;
+use crate::shard::net::ring::Ring;",
                 0,
             ),
             ("listener.rs", "use crate::shard::health::Health;", 1),
@@ -96,7 +97,8 @@ mod tests {
             ("listener.rs", "use crate::shard::request::Request;", 0),
             (
                 "run.rs",
-                "use crate::shard::{health::Health, listener::Listener};",
+                "use crate::shard::health::Health;
+use crate::shard::listener::Listener;",
                 0,
             ),
             ("run.rs", "use crate::base::Base;", 0),

@@ -1,0 +1,90 @@
+//! Reads the lists of providers that may serve models which the file does not name, behind their
+//! health checks, and hands them on.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::ids::ProviderId;
+use crate::base::limits::LIST_PAGES_MAX;
+use crate::base::time::Instant;
+use crate::config::plan::{Provider, ProviderKind};
+use crate::exchange::outbound;
+use crate::link::buffered::Held;
+use crate::link::lists::{Said, What};
+use crate::link::reports::Reply;
+use crate::shard::health::fetch::{self, Answer};
+use crate::shard::run::Shard;
+use crate::sys::clock;
+use crate::translate::models;
+
+/// Reads the list of such a provider, and waits until it is in force. `answer` is that of the
+/// health check. Whatever stands in the way, the list that was there stays.
+pub async fn learn(shard: &Rc<Shard>, id: ProviderId, answer: Answer) {
+    let provider = shard.plan.provider(id);
+    if !provider.has_unnamed() {
+        return;
+    }
+    let mut held = shard.lease.hold();
+    let until = clock::now() + provider.health_check.timeout;
+    match read(shard, provider, answer, (until, &mut held)).await {
+        Ok(pages) => hand_on(shard, id, pages).await,
+        Err(why) => {
+            let provider = &*provider.name;
+            tracing::debug!(provider, why, "the list of models cannot be read");
+        }
+    }
+}
+
+/// All pages of the list.
+async fn read(
+    shard: &Rc<Shard>,
+    provider: &Provider,
+    answer: Answer,
+    (until, held): (Instant, &mut Held),
+) -> Result<Vec<Vec<u8>>, String> {
+    let target = outbound::list_target(provider);
+    let mut answer = match &provider.health_check.path {
+        None => answer,
+        // What was asked for is something else.
+        Some(_) => fetch::get(shard, provider.id, &target, until).await?,
+    };
+    let (mut pages, mut bytes) = (Vec::new(), 0);
+    loop {
+        if !(200..300).contains(&answer.status) {
+            return Err(format!("status {}", answer.status));
+        }
+        let page = answer.read(bytes, held).await?;
+        bytes += page.len();
+        let next = match provider.kind {
+            ProviderKind::Anthropic => models::next_page(&page),
+            ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => None,
+        };
+        pages.push(page);
+        match next.filter(|_| pages.len() < LIST_PAGES_MAX) {
+            None => return Ok(pages),
+            Some(next) => {
+                let target = format!("{target}{next}");
+                answer = fetch::get(shard, provider.id, &target, until).await?;
+            }
+        }
+    }
+}
+
+/// Hands a list on, and waits until it is in force. Without room, the next check brings it again.
+async fn hand_on(shard: &Shard, provider: ProviderId, pages: Vec<Vec<u8>>) {
+    let done = Arc::<Reply>::default();
+    let said = Said {
+        what: What::List { provider, pages },
+        done: Arc::clone(&done),
+    };
+    let until = clock::now() + PATIENCE;
+    if shard.lists.give(said) {
+        while done.taken().is_none() && clock::now() < until {
+            monoio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+/// How long a list may take to be in force; a large one needs about 50 ms.
+const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,0 +1,227 @@
+//! Reads the body of a caller's request into the connection's buffer, behind its head.
+
+use std::ops::Range;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::base::limits::{AT_ONCE_BYTES_MAX, LARGE_SPARE_BYTES};
+use crate::base::time::Instant;
+use crate::exchange::refusal::Refusal;
+use crate::shard::http::caller::Caller;
+use crate::shard::net::buffers::Coming;
+use crate::shard::net::timers::Cut;
+use crate::shard::run::Shard;
+use crate::sys::clock;
+use crate::wire::chunked::{Chunked, Progress};
+use crate::wire::head::Framing;
+use crate::wire::openai::Arriving;
+
+/// A request's body.
+pub struct Body {
+    /// Where it stands in the connection's buffer, its transfer coding removed. The next request
+    /// starts behind it.
+    pub at: Range<usize>,
+    /// What was read of a large one while it arrived.
+    pub arriving: Option<Box<Arriving>>,
+}
+
+impl Body {
+    /// The message of a small request, which is kept to the request's end.
+    #[must_use]
+    pub fn small_message(&self, caller: &Caller) -> Option<Rc<Vec<u8>>> {
+        (self.at.len() < LARGE_SPARE_BYTES).then(|| Rc::clone(&caller.bytes))
+    }
+}
+
+/// Whether a body is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judged {
+    /// It is an inference's: a large one is judged as it arrives.
+    AsItArrives,
+    /// Nobody looks into it.
+    Never,
+}
+
+/// Why there is no body.
+#[derive(Debug)]
+pub enum Stop {
+    /// The caller is told.
+    Refused(Refusal<'static>),
+    /// The caller hung up.
+    Gone,
+}
+
+/// Reads the current request's body.
+pub async fn read(shard: &Shard, caller: &mut Caller, judged: Judged) -> Result<Body, Stop> {
+    let start = caller.head.len;
+    let limit = shard.server.max_body_bytes;
+    match caller.head.framing {
+        Framing::None | Framing::Close => Ok(Body {
+            at: start..start,
+            arriving: None,
+        }),
+        Framing::Length(length) => {
+            let length = usize::try_from(length)
+                .ok()
+                .filter(|length| *length <= limit);
+            let length = length.ok_or(Stop::Refused(Refusal::RequestTooLarge { limit }))?;
+            read_length(shard, caller, start + length, judged).await
+        }
+        Framing::Chunked => read_chunked(shard, caller, judged).await,
+    }
+}
+
+async fn read_length(
+    shard: &Shard,
+    caller: &mut Caller,
+    end: usize,
+    judged: Judged,
+) -> Result<Body, Stop> {
+    let start = caller.head.len;
+    // What cannot be held now is refused before it is sent; what can is held as it comes.
+    if !shard.lease.has_room(end - start) {
+        return Err(OVERLOADED);
+    }
+    let mut reading = Reading::new(judged);
+    if caller.bytes.len() < end {
+        invite(shard, caller).await?;
+        let mut pace = Pace::new(shard, clock::now());
+        while caller.bytes.len() < end {
+            let missing = end - caller.bytes.len();
+            make_room(shard, caller, missing)?;
+            pace.read(caller).await?;
+            let arrived = caller.bytes.len().min(end);
+            reading.take_in(&caller.bytes[start..arrived], end - arrived);
+        }
+        caller.socket.deadline.clear();
+    } else if !caller.held.grow_to(end - start) {
+        return Err(OVERLOADED);
+    }
+    Ok(reading.body(start..end))
+}
+
+async fn read_chunked(shard: &Shard, caller: &mut Caller, judged: Judged) -> Result<Body, Stop> {
+    let start = caller.head.len;
+    let mut decoder = Chunked::default();
+    let mut filled = start;
+    if caller.bytes.len() == start {
+        invite(shard, caller).await?;
+    }
+    let mut reading = Reading::new(judged);
+    let mut pace = Pace::new(shard, clock::now());
+    loop {
+        let progress = decoder
+            .compact(caller.bytes_mut(), &mut filled)
+            .map_err(|fault| Stop::Refused(Refusal::Malformed(fault.sentence())))?;
+        let limit = shard.server.max_body_bytes;
+        if filled - start > limit {
+            return Err(Stop::Refused(Refusal::RequestTooLarge { limit }));
+        }
+        if progress == Progress::Ended {
+            if !caller.held.grow_to(filled - start) {
+                return Err(OVERLOADED);
+            }
+            caller.socket.deadline.clear();
+            reading.take_in(&caller.bytes[start..filled], 0);
+            return Ok(reading.body(start..filled));
+        }
+        let missing = limit - (filled - start);
+        make_room(shard, caller, missing)?;
+        reading.take_in(&caller.bytes[start..filled], 0);
+        pace.read(caller).await?;
+    }
+}
+
+/// Makes room for the next read.
+fn make_room(shard: &Shard, caller: &mut Caller, missing: usize) -> Result<(), Stop> {
+    let coming = Coming {
+        start: caller.head.len,
+        missing,
+    };
+    // Nobody else has the buffer while a request is being read.
+    let bytes = Rc::make_mut(&mut caller.bytes);
+    if shard.buffers.make_room(bytes, &mut caller.held, coming) {
+        Ok(())
+    } else {
+        Err(OVERLOADED)
+    }
+}
+
+/// What is read of a body while it arrives.
+struct Reading {
+    judged: Judged,
+    arriving: Option<Box<Arriving>>,
+}
+
+impl Reading {
+    fn new(judged: Judged) -> Self {
+        Self {
+            judged,
+            arriving: None,
+        }
+    }
+
+    /// Reads on in what has arrived of the body, of which at least `missing` bytes are to come. A
+    /// small one is read whole, later.
+    fn take_in(&mut self, body: &[u8], missing: usize) {
+        if self.judged == Judged::AsItArrives && body.len() + missing > AT_ONCE_BYTES_MAX {
+            self.arriving.get_or_insert_default().take_in(body);
+        }
+    }
+
+    fn body(self, at: Range<usize>) -> Body {
+        Body {
+            at,
+            arriving: self.arriving,
+        }
+    }
+}
+
+/// Tells a caller that waits for it to go on and send the body (RFC 9110, section 10.1.1).
+async fn invite(shard: &Shard, caller: &mut Caller) -> Result<(), Stop> {
+    if !caller.head.expects_continue {
+        return Ok(());
+    }
+    caller
+        .out
+        .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+    caller.send_out(shard).await.map_err(|_| Stop::Gone)
+}
+
+/// How fast a body must arrive: never silent for `body_timeout`, and on average 1 KiB/s once ten
+/// seconds have passed.
+struct Pace {
+    start: Instant,
+    silence: Duration,
+    arrived: u64,
+}
+
+impl Pace {
+    fn new(shard: &Shard, start: Instant) -> Self {
+        Self {
+            start,
+            silence: shard.server.body_timeout,
+            arrived: 0,
+        }
+    }
+
+    /// Reads more, by the deadline that what has arrived so far allows.
+    async fn read(&mut self, caller: &mut Caller) -> Result<(), Stop> {
+        let average = Duration::from_secs((self.arrived / 1_024).max(10));
+        let deadline = (clock::now() + self.silence).min(self.start + average);
+        caller.socket.deadline.set(deadline, Cut::Read);
+        match caller.read_more().await {
+            Ok(count) if count > 0 => {
+                self.arrived += count as u64;
+                Ok(())
+            }
+            Ok(_) | Err(_) if caller.socket.deadline.is_overdue() => {
+                Err(Stop::Refused(Refusal::RequestTimeout))
+            }
+            Ok(_) | Err(_) => Err(Stop::Gone),
+        }
+    }
+}
+
+/// As much is held as may be.
+const OVERLOADED: Stop = Stop::Refused(Refusal::Overloaded);

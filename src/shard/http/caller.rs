@@ -1,0 +1,423 @@
+//! One caller's connection: its buffers, its reads, and the watch for its hang-up.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use monoio::net::TcpStream;
+use rustls::ServerConfig;
+
+use crate::base::limits::{
+    LARGE_SPARE_BYTES, LEFT_BYTES_MAX, READ_AHEAD_BYTES_MAX, READ_BYTES, READ_LARGE_BYTES,
+};
+use crate::link::buffered::Held;
+use crate::shard::net::buffers::Buffers;
+use crate::shard::net::part::Part;
+use crate::shard::net::socket::Socket;
+use crate::shard::net::timers::{Cut, Deadline};
+use crate::shard::net::tls::Session;
+use crate::shard::run::{Loop, Shard};
+use crate::sys::clock;
+use crate::wire::head::Head;
+
+/// One caller's connection.
+pub struct Caller {
+    /// The connection.
+    pub socket: Socket,
+    /// The address at its other end.
+    pub address: IpAddr,
+    /// The current request, and what has arrived behind it.
+    ///
+    /// Shared, so that a large body is sent from here to one provider after another; nobody else
+    /// holds it while a request is being read.
+    pub bytes: Rc<Vec<u8>>,
+    /// The current request's head, as ranges of `bytes`.
+    pub head: Head,
+    /// What is on its way to the caller or to a provider.
+    pub out: Vec<u8>,
+    /// The current request's body, as it counts against the process's bound.
+    pub held: Held,
+    /// What is on its way to the caller, where that may take long, as it counts.
+    on_its_way: Held,
+    /// Where the request ends, if that is not where it did when it was read: it was decoded, or
+    /// let go of before its answer has ended.
+    moved_end: Option<usize>,
+    /// What the reads posted ahead have brought: the caller's next requests.
+    behind: Vec<u8>,
+    /// Where its buffers come from and go to.
+    buffers: Rc<Buffers>,
+    ahead: Ahead,
+}
+
+/// The read that is posted while a request is being answered. It ends when the caller hangs up, or
+/// sends its next request before it has the answer; then another one is posted, as long as there is
+/// room for what it brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ahead {
+    /// Not posted.
+    Idle,
+    /// In the ring.
+    Posted,
+    /// The caller has hung up.
+    Gone,
+    /// It was cut off because the process stops.
+    Stopped,
+}
+
+impl Caller {
+    /// A connection that was just accepted; the TLS handshake, if any, is part of it.
+    ///
+    /// # Errors
+    ///
+    /// The caller hung up or did not complete the handshake in time.
+    pub async fn new(
+        shard: &Loop,
+        tls: Option<Arc<ServerConfig>>,
+        (stream, address): (TcpStream, IpAddr),
+    ) -> io::Result<Self> {
+        let mut socket = Socket::new(stream, shard);
+        if let Some(config) = tls {
+            let session = Session::accept(&config)?;
+            socket
+                .deadline
+                .set(clock::now() + shard.server.header_timeout, Cut::Both);
+            // In a box of its own: most of what a handshake needs is not needed after it.
+            Box::pin(socket.secure(session)).await?;
+        }
+        Ok(Self {
+            socket,
+            address,
+            bytes: Rc::default(),
+            head: Head::default(),
+            out: Vec::new(),
+            held: shard.lease.hold(),
+            on_its_way: shard.lease.hold(),
+            moved_end: None,
+            behind: Vec::new(),
+            buffers: Rc::clone(&shard.buffers),
+            ahead: Ahead::Idle,
+        })
+    }
+
+    /// The buffer, to be changed: between requests it is this connection's alone.
+    pub fn bytes_mut(&mut self) -> &mut Vec<u8> {
+        Rc::make_mut(&mut self.bytes)
+    }
+
+    /// Reads more of the request into `bytes`; 0 when the caller hung up or a deadline passed.
+    pub async fn read_more(&mut self) -> io::Result<usize> {
+        match self.ahead {
+            Ahead::Gone | Ahead::Stopped => Ok(0),
+            Ahead::Posted => {
+                let (result, arrived) = self.socket.reader.collect().await;
+                self.ahead = Ahead::Idle;
+                self.take_in(arrived);
+                result
+            }
+            Ahead::Idle if self.bytes.is_empty() => {
+                // It may be long until something comes.
+                self.socket.reader.watch(READ_BYTES);
+                let (result, arrived) = self.socket.reader.collect().await;
+                self.take_in(arrived);
+                result
+            }
+            Ahead::Idle => {
+                let mut bytes = std::mem::take(self.bytes_mut());
+                if bytes.capacity() - bytes.len() < READ_BYTES / 4 {
+                    bytes.reserve(READ_BYTES);
+                }
+                let (result, bytes) = self.socket.reader.read(bytes).await;
+                *self.bytes_mut() = bytes;
+                result
+            }
+        }
+    }
+
+    /// Reads more of what is dropped, into the room of what was dropped before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Caller::read_more`].
+    pub async fn read_dropped(&mut self) -> io::Result<usize> {
+        self.bytes_mut().clear();
+        if self.ahead == Ahead::Idle {
+            self.socket.reader.watch(READ_LARGE_BYTES);
+            self.ahead = Ahead::Posted;
+        }
+        self.read_more().await
+    }
+
+    /// Posts the read for whatever comes while the request is being answered.
+    pub fn read_ahead(&mut self) {
+        if self.ahead != Ahead::Idle {
+            return;
+        }
+        self.socket.reader.watch(READ_BYTES);
+        self.ahead = Ahead::Posted;
+    }
+
+    /// Makes room for a request that has begun to arrive.
+    pub fn prepare(&mut self) {
+        self.make_room();
+        if self.head.fields.capacity() == 0 {
+            self.head = self.buffers.take_head();
+        }
+    }
+
+    /// Makes room for a part of an answer.
+    pub fn make_room(&mut self) {
+        if self.out.capacity() == 0 {
+            self.out = self.buffers.take();
+        }
+    }
+
+    /// Gives back the room of an answer's parts: the next one may be long in coming.
+    pub fn give_room_back(&mut self) {
+        self.buffers.give(std::mem::take(&mut self.out));
+    }
+
+    /// Gives everything back that only a request needs.
+    pub fn rest(&mut self) {
+        let bytes = std::mem::take(self.bytes_mut());
+        self.buffers.give(bytes);
+        self.buffers.give(std::mem::take(&mut self.out));
+        self.buffers.give_head(std::mem::take(&mut self.head));
+    }
+
+    /// Whether the caller has hung up, or was cut off because the process stops: that shuts the
+    /// providers' connections down with it, and none of them is to blame.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.ahead == Ahead::Gone || self.socket.deadline.is_stopped()
+    }
+
+    /// Whether it was cut off because the process stops, and waits for its answer all the same: it
+    /// can still be told.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.ahead != Ahead::Gone && self.socket.deadline.is_stopped()
+    }
+
+    /// Waits for `work` on a provider's connection, whose deadline is `upstream`. When the caller
+    /// hangs up meanwhile, that connection is shut down at once, and `work` ends by it.
+    pub async fn watch<T>(&mut self, upstream: &Deadline, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        let mut cut = false;
+        poll_fn(|context| {
+            if let Poll::Ready(done) = work.as_mut().poll(context) {
+                return Poll::Ready(done);
+            }
+            self.look_ahead(context);
+            if self.is_gone() && !std::mem::replace(&mut cut, true) {
+                upstream.cut();
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Waits for `work`, and drops it when the caller hangs up meanwhile: `None`. Only for work
+    /// whose bytes nobody needs, such as opening a connection.
+    pub async fn unless_gone<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = std::pin::pin!(work);
+        poll_fn(|context| {
+            if let Poll::Ready(done) = work.as_mut().poll(context) {
+                return Poll::Ready(Some(done));
+            }
+            self.look_ahead(context);
+            if self.is_gone() {
+                Poll::Ready(None)
+            } else {
+                Poll::Pending
+            }
+        })
+        .await
+    }
+
+    /// Sends `out`, which is empty afterwards, and may have no room. What is small is sent without
+    /// waiting for it: see [`Caller::rest_writing`].
+    ///
+    /// # Errors
+    ///
+    /// The caller is gone, or takes nothing for too long.
+    pub async fn send_out(&mut self, shard: &Shard) -> io::Result<()> {
+        self.rest_writing(shard).await?;
+        let bytes = std::mem::take(&mut self.out);
+        if bytes.len() <= LEFT_BYTES_MAX {
+            return self.socket.writer.leave(Part::own(bytes));
+        }
+        let (result, part) = self.send(shard, Part::own(bytes)).await;
+        self.out = part.into_vec();
+        self.out.clear();
+        result
+    }
+
+    /// Waits until what was sent before is with the kernel.
+    ///
+    /// # Errors
+    ///
+    /// The caller is gone, or takes nothing for too long.
+    pub async fn rest_writing(&mut self, shard: &Loop) -> io::Result<()> {
+        if self.socket.writer.is_idle() {
+            return Ok(());
+        }
+        let stall = shard.server.idle_timeout;
+        self.socket.deadline.set(clock::now() + stall, Cut::Both);
+        let rested = self.socket.writer.rest().await;
+        self.socket.deadline.clear();
+        rested
+    }
+
+    /// Sends `part`, and gives it back. The caller may take it as slowly as it likes, as long as it
+    /// takes something now and then.
+    pub async fn send(&mut self, shard: &Shard, mut part: Part) -> (io::Result<()>, Part) {
+        let stall = shard.server.idle_timeout;
+        if part.own_room() >= LARGE_SPARE_BYTES {
+            // It is there already; what comes next is read in small pieces while it is too much.
+            let records = self.socket.writer.room_for(&part);
+            self.on_its_way.insist_on(part.own_room() + records);
+        }
+        let mut sent = Ok(());
+        while sent.is_ok() && !part.is_sent() {
+            self.socket.deadline.set(clock::now() + stall, Cut::Both);
+            (sent, part) = self.socket.writer.write_some(part).await;
+        }
+        self.socket.deadline.clear();
+        self.on_its_way.clear();
+        (sent, part)
+    }
+
+    /// Drops the empty lines that some callers send behind a body (RFC 9112, section 2.2): they are
+    /// not the beginning of a request yet.
+    pub fn skip_empty_lines(&mut self) {
+        let (lines, _) = self.bytes.as_chunks::<2>();
+        let count = lines.iter().take_while(|line| *line == b"\r\n").count();
+        if count > 0 {
+            self.bytes_mut().drain(..2 * count);
+        }
+    }
+
+    /// Lets go of a large request, whose message ends at `end`, before its answer has ended: nobody
+    /// asks another provider any more. What came behind it stays.
+    pub fn let_go(&mut self, end: usize) {
+        if self.bytes.capacity() < LARGE_SPARE_BYTES || self.moved_end == Some(0) {
+            return;
+        }
+        let behind = self.bytes.get(end..).unwrap_or_default().to_vec();
+        if let Ok(bytes) = Rc::try_unwrap(std::mem::replace(&mut self.bytes, Rc::new(behind))) {
+            self.buffers.give(bytes);
+        }
+        self.held.clear();
+        self.moved_end = Some(0);
+    }
+
+    /// Puts `message`, whose request ends at `end`, in the place of what was read; `held` counts
+    /// it.
+    pub fn replace(&mut self, message: Vec<u8>, end: usize, held: Held) {
+        self.bytes = Rc::new(message);
+        self.held = held;
+        self.moved_end = Some(end);
+    }
+
+    /// Hands out the buffer that the request is in, for work on another thread.
+    #[must_use]
+    pub fn lend(&mut self) -> Arc<Vec<u8>> {
+        let bytes = Rc::try_unwrap(std::mem::take(&mut self.bytes));
+        // Nobody else holds it, as a rule.
+        Arc::new(bytes.unwrap_or_else(|shared| shared.to_vec()))
+    }
+
+    /// Takes back what was lent.
+    pub fn take_back(&mut self, lent: Arc<Vec<u8>>) {
+        let bytes = Arc::try_unwrap(lent);
+        self.bytes = Rc::new(bytes.unwrap_or_else(|shared| shared.to_vec()));
+    }
+
+    /// Drops the first `len` bytes, which were a request, unless it was let go of before; what came
+    /// behind it stays.
+    pub fn forget(&mut self, len: usize) {
+        self.held.clear();
+        let len = self.moved_end.take().unwrap_or(len);
+        let buffers = Rc::clone(&self.buffers);
+        drop_front(self.bytes_mut(), len, &buffers);
+        if self.out.capacity() >= LARGE_SPARE_BYTES {
+            self.buffers.give(std::mem::take(&mut self.out));
+        }
+        self.take_in_ahead();
+    }
+
+    /// Takes in what has come while something was waited for.
+    pub fn take_in_ahead(&mut self) {
+        if !self.behind.is_empty() {
+            let behind = std::mem::take(&mut self.behind);
+            self.take_in(behind);
+        }
+    }
+
+    fn look_ahead(&mut self, context: &mut Context<'_>) {
+        while self.ahead == Ahead::Posted
+            && let Poll::Ready((result, arrived)) = self.socket.reader.poll(context)
+        {
+            if self.behind.is_empty() {
+                self.behind = arrived;
+            } else {
+                self.behind.extend_from_slice(&arrived);
+                self.buffers.give(arrived);
+            }
+            self.ahead = match result {
+                Ok(count) if count > 0 => Ahead::Idle,
+                Ok(_) | Err(_) if self.socket.deadline.is_stopped() => Ahead::Stopped,
+                Ok(_) | Err(_) => Ahead::Gone,
+            };
+            // Whoever has sent more may hang up all the same.
+            if self.behind.len() < READ_AHEAD_BYTES_MAX {
+                self.read_ahead();
+            }
+        }
+    }
+
+    /// Puts what has arrived behind `bytes`; its buffer, or the one it replaces, is given back.
+    fn take_in(&mut self, mut arrived: Vec<u8>) {
+        let bytes = self.bytes_mut();
+        if bytes.is_empty() {
+            std::mem::swap(bytes, &mut arrived);
+        } else {
+            bytes.extend_from_slice(&arrived);
+        }
+        self.buffers.give(arrived);
+    }
+}
+
+/// Takes the first `len` bytes out of `bytes`, and gives back the room that a large body took: it
+/// is not counted any more, even where the beginning of the next request stays.
+fn drop_front(bytes: &mut Vec<u8>, len: usize, buffers: &Buffers) {
+    let left = bytes.get(len..).unwrap_or_default();
+    if bytes.capacity() >= LARGE_SPARE_BYTES {
+        let left = left.to_vec();
+        buffers.give(std::mem::replace(bytes, left));
+    } else if left.is_empty() {
+        bytes.clear();
+    } else {
+        bytes.drain(..len);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_of_a_large_body_does_not_stay_with_what_follows_it() {
+        for (len, left) in [(1 << 20, &b""[..]), ((1 << 20) - 2, b"xx"), (2 << 20, b"")] {
+            let mut bytes = vec![b'x'; 1 << 20];
+            let buffers = Buffers::default();
+            drop_front(&mut bytes, len, &buffers);
+            assert_eq!(bytes, left);
+            assert!(bytes.capacity() < LARGE_SPARE_BYTES);
+            assert!(buffers.take_for(1 << 20).capacity() >= 1 << 20);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What takes long is done by helper threads; the shard serves others meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::exchange::refusal::Refusal;
+use crate::link::helpers::{self, Look};
+use crate::shard::http::caller::Caller;
+use crate::shard::run::Loop;
+
+/// What becomes of work where as much waits as may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It is refused: nothing has been spent on it yet.
+    Refuse,
+    /// It waits for its turn: it is paid for already.
+    Wait,
+}
+
+/// Has a helper thread make something.
+///
+/// # Errors
+///
+/// Too much waits already, or the work has panicked.
+pub async fn make<T: Send + 'static>(
+    shard: &Loop,
+    when_full: WhenFull,
+    make: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refusal<'static>> {
+    let (mut work, made) = helpers::work(make);
+    while let Err(back) = shard.helpers.give(work) {
+        if when_full == WhenFull::Refuse {
+            return Err(Refusal::Overloaded);
+        }
+        work = back;
+        pause().await;
+    }
+    loop {
+        match made.look() {
+            Look::NotYet => pause().await,
+            Look::Done(made) => return Ok(made),
+            Look::Lost => return Err(Refusal::Internal),
+        }
+    }
+}
+
+/// Has a helper thread make something of the caller's message, head and body.
+///
+/// # Errors
+///
+/// Too much waits already, or the work has panicked.
+pub async fn make_of_message<T: Send + 'static>(
+    shard: &Loop,
+    caller: &mut Caller,
+    of: impl FnOnce(&[u8]) -> T + Send + 'static,
+) -> Result<T, Refusal<'static>> {
+    let lent = caller.lend();
+    let theirs = Arc::clone(&lent);
+    let work = move || {
+        let made = of(&theirs);
+        // Before what was made is handed over: then the message is the caller's alone again.
+        drop(theirs);
+        made
+    };
+    let made = make(shard, WhenFull::Refuse, work).await;
+    caller.take_back(lent);
+    made
+}
+
+/// Lets the loop do what else there is, for a millisecond. A task that wakes itself would not do:
+/// the loop goes on with the tasks that are ready before it looks at its ring and its timers.
+pub async fn pause() {
+    // In a box of its own: a timer is aligned so that it would pad every request's future.
+    Box::pin(monoio::time::sleep(Duration::from_millis(1))).await;
+}

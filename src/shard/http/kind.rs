@@ -1,0 +1,115 @@
+//! What kind of answer has begun: by its label, and where that is not what was asked for, by its
+//! first bytes.
+
+use crate::config::plan::Endpoint;
+use crate::decide::outcome::{Failure, Outcome, Waiting};
+use crate::exchange::media::{Looks, Media};
+use crate::shard::http::caller::Caller;
+use crate::shard::http::upstream::Upstream;
+use crate::shard::request::drive::Job;
+use crate::wire::body::Body;
+use crate::wire::chunked::Piece;
+use crate::wire::inflate::{Corrupt, Inflate};
+
+/// A kind of answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Events, which are relayed as they come.
+    Stream,
+    /// One body, which is read whole.
+    Whole,
+}
+
+/// Whether the caller waits for events.
+#[must_use]
+pub fn wants_stream(job: &Job<'_>) -> bool {
+    job.ask.stream && job.endpoint != Endpoint::Embeddings
+}
+
+/// The kind of the answer whose head has been read; errors are read whole.
+///
+/// # Errors
+/// It is of no kind that the caller has asked for, or ended before that was known.
+pub async fn of(job: &Job<'_>, caller: &mut Caller, up: &mut Upstream) -> Result<Kind, Outcome> {
+    if !(200..=299).contains(&up.head.status) {
+        return Ok(Kind::Whole);
+    }
+    if up.coding().is_none() {
+        return Err(MALFORMED);
+    }
+    let label = Media::of(up.head.value(&up.bytes, "content-type"));
+    let wants_stream = wants_stream(job);
+    match (label, wants_stream) {
+        (Media::Events, true) => return Ok(Kind::Stream),
+        (Media::Json, false) => return Ok(Kind::Whole),
+        (Media::Foreign | Media::Form, false) => return Err(MALFORMED),
+        (Media::Events | Media::Unsaid, false)
+        | (Media::Json | Media::Unsaid | Media::Foreign | Media::Form, true) => {}
+    }
+    match (looks(caller, up).await?, label) {
+        (Looks::Events, _) if wants_stream => Ok(Kind::Stream),
+        (Looks::Json, Media::Json | Media::Unsaid | Media::Events) => Ok(Kind::Whole),
+        (Looks::Events | Looks::Json | Looks::Other, _) => Err(MALFORMED),
+    }
+}
+
+const MALFORMED: Outcome = Outcome::Failed(Failure::Malformed);
+
+/// Reads until the body's beginning is there.
+async fn looks(caller: &mut Caller, up: &mut Upstream) -> Result<Looks, Outcome> {
+    loop {
+        if let Some(looks) = begins(up) {
+            return Ok(looks);
+        }
+        match up.read_more(caller).await {
+            _ if caller.is_gone() => return Err(Outcome::CallerGone),
+            Ok(count) if count > 0 => {}
+            Ok(_) | Err(_) if up.socket.deadline.is_overdue() => {
+                return Err(Outcome::TimedOut(Waiting::Body));
+            }
+            Ok(_) | Err(_) => return Err(Outcome::Failed(Failure::Cut)),
+        }
+    }
+}
+
+/// How the body looks that has begun to arrive; `None`: too little of it is there.
+fn begins(up: &Upstream) -> Option<Looks> {
+    let (mut body, mut at) = (Body::new(up.head.framing), up.head.len);
+    let mut inflate = up.coding().and_then(Inflate::new);
+    let mut start = Vec::new();
+    loop {
+        let Ok(piece) = body.next(&up.bytes, &mut at) else {
+            return Some(Looks::Other);
+        };
+        match piece {
+            Piece::Payload(range) => {
+                let payload = &up.bytes[range];
+                match &mut inflate {
+                    None => start.extend_from_slice(payload.get(..LOOK_BYTES).unwrap_or(payload)),
+                    Some(inflate) => {
+                        if decode(inflate, payload, &mut start).is_err() {
+                            return Some(Looks::Other);
+                        }
+                    }
+                }
+                if start.len() >= LOOK_BYTES {
+                    return Some(Looks::of(&start).unwrap_or(Looks::Other));
+                }
+            }
+            Piece::More => return Looks::of(&start),
+            Piece::End(_) => return Some(Looks::of(&start).unwrap_or(Looks::Other)),
+        }
+    }
+}
+
+/// Decodes of `payload` as much as is looked at.
+fn decode(inflate: &mut Inflate, mut payload: &[u8], start: &mut Vec<u8>) -> Result<(), Corrupt> {
+    while !payload.is_empty() && start.len() < LOOK_BYTES {
+        let taken = inflate.step(payload, start)?;
+        payload = payload.split_at(taken).1;
+    }
+    inflate.flush(start)
+}
+
+/// How much of a body's beginning is looked at: before what it is there is white space at most.
+const LOOK_BYTES: usize = 1 << 10;

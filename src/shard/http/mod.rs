@@ -1,0 +1,11 @@
+//! The two ends of a message: a caller's connection and a provider's. No provider's policy is known
+//! here.
+
+pub mod body;
+pub mod caller;
+pub mod decode;
+pub mod help;
+pub mod kind;
+pub mod pool;
+pub mod receive;
+pub mod upstream;

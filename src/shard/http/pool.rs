@@ -1,0 +1,190 @@
+//! Connections to providers that wait for their next request.
+//!
+//! Last in, first out: the busiest stay warm, the rest grow old and are closed. Each waits with its
+//! next read posted, so that one the provider has closed is recognized without a system call.
+//!
+//! Descriptors are scarce. One bound holds for all providers together, and whoever needs a
+//! descriptor comes before a connection that waits: the one that has waited longest is closed.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::base::ids::ProviderId;
+use crate::base::limits::POOL_IDLE_MAX;
+use crate::base::shelves::Shelves;
+use crate::base::time::Instant;
+use crate::link::gate::{Gates, Process};
+use crate::link::provider_gate::Standing;
+use crate::shard::http::upstream::Upstream;
+use crate::shard::net::nudge::Nudge;
+use crate::shard::run::Current;
+use crate::sys::clock;
+
+/// One shard's idle connections, by provider.
+pub struct Pool {
+    idle: RefCell<Shelves<Idle>>,
+    /// Connections to providers that this shard may have before it closes idle ones.
+    room: usize,
+    /// Connections to providers that it has, idle or not.
+    open: Rc<Cell<usize>>,
+    filled: Nudge,
+}
+
+struct Idle {
+    upstream: Upstream,
+    since: Instant,
+}
+
+impl Pool {
+    /// An empty pool of a shard with descriptors for `room` connections to providers.
+    #[must_use]
+    pub fn new(room: usize) -> Self {
+        Self {
+            idle: RefCell::default(),
+            room,
+            open: Rc::default(),
+            filled: Nudge::default(),
+        }
+    }
+
+    /// Where connections to providers count themselves as long as they are open.
+    #[must_use]
+    pub fn open(&self) -> &Rc<Cell<usize>> {
+        &self.open
+    }
+
+    /// Closes the connections to `provider`: it is gone, or another has its id.
+    pub fn forget(&self, provider: ProviderId) {
+        self.idle.borrow_mut().clear(provider.index());
+    }
+
+    /// The youngest connection to `provider` that is still open.
+    pub fn take(&self, provider: ProviderId, now: Instant) -> Option<Upstream> {
+        let mut idle = self.idle.borrow_mut();
+        while let Some(mut found) = idle.take(provider.index()) {
+            if now.since(found.since) > IDLE_MAX {
+                // All behind it are older.
+                idle.clear(provider.index());
+                return None;
+            }
+            if !found.upstream.socket.reader.has_ended() {
+                found.upstream.connected.wake();
+                return Some(found.upstream);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose answer was framed completely, with not a byte to spare.
+    pub fn put(&self, provider: ProviderId, mut upstream: Upstream, now: Instant) {
+        upstream.connected.rest();
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() >= POOL_IDLE_MAX.min(self.room) {
+            idle.take_oldest();
+        }
+        let since = now;
+        idle.put(provider.index(), Idle { upstream, since });
+        self.filled.give();
+    }
+
+    /// Sees to a descriptor for one more connection, as far as this shard's share goes.
+    pub fn make_room(&self) {
+        if self.open.get() >= self.room {
+            self.evict();
+        }
+    }
+
+    /// Closes the connection that has waited longest; whether there was one.
+    pub fn evict(&self) -> bool {
+        self.idle.borrow_mut().take_oldest().is_some()
+    }
+
+    /// Waits until a descriptor may be free where there was none for a connection: idle ones are
+    /// closed for it, here or on other shards. False where it has taken too long since `began`.
+    pub async fn relieve(&self, process: &Process, began: Instant) -> bool {
+        let pause = if self.evict() {
+            CLOSED_WITHIN
+        } else {
+            process.lack_descriptors();
+            OTHERS_WITHIN
+        };
+        // In a box of its own: a timer is aligned so that it would pad every request's future.
+        Box::pin(monoio::time::sleep(pause)).await;
+        clock::now().since(began) < PATIENCE
+    }
+
+    /// Closes what has waited too long, what leads to a provider that is out of service, and what
+    /// others need the descriptors of, as long as the shard runs.
+    pub async fn look_after(current: Rc<Current>) {
+        let pool = &current.pool;
+        let process = &current.process;
+        loop {
+            pool.filled.wait().await;
+            let mut lacks = process.descriptors_lacked();
+            let mut looks = 0_u32;
+            while !pool.idle.borrow().is_empty() {
+                monoio::time::sleep(LOOK_EVERY).await;
+                pool.close_unusable(&current.shard().gates, clock::now());
+                if std::mem::replace(&mut lacks, process.descriptors_lacked()) != lacks {
+                    pool.close_half();
+                }
+                looks += 1;
+                if looks.is_multiple_of(LOOKS_PER_ROUND) {
+                    pool.close_old(clock::now());
+                }
+            }
+        }
+    }
+
+    /// Nobody is to be asked who is out of service: a probe will open a connection.
+    fn close_unusable(&self, gates: &Gates, now: Instant) {
+        let mut idle = self.idle.borrow_mut();
+        let is_out = |id: &usize| {
+            let gate = gates.providers.get(*id);
+            gate.is_some_and(|gate| matches!(gate.standing(now, 0), Standing::Out { .. }))
+        };
+        let next = |idle: &Shelves<Idle>| idle.used().find(is_out);
+        while let Some(provider) = next(&idle) {
+            idle.clear(provider);
+        }
+    }
+
+    /// Another shard needs descriptors.
+    fn close_half(&self) {
+        let count = self.idle.borrow().len().div_ceil(2);
+        (0..count).for_each(|_| {
+            self.evict();
+        });
+    }
+
+    /// Closes what is too old, and what providers have closed.
+    fn close_old(&self, now: Instant) {
+        let mut idle = self.idle.borrow_mut();
+        let is_old = |idle: &Idle| now.since(idle.since) > IDLE_MAX;
+        while idle.oldest().is_some_and(is_old) {
+            idle.take_oldest();
+        }
+        idle.retain(|idle| !idle.upstream.socket.reader.has_ended());
+    }
+}
+
+/// Whether something was refused because there are no more descriptors, of this process or of all.
+#[must_use]
+pub fn lacks_descriptors(fault: &io::Error) -> bool {
+    matches!(fault.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+/// Below what providers allow an idle connection, so that it is not closed under a request.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+/// Pause between two looks at what need not wait any longer.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Looks after which age is looked at, too.
+const LOOKS_PER_ROUND: u32 = 25;
+/// How long the ring takes to close a connection.
+const CLOSED_WITHIN: Duration = Duration::from_millis(1);
+/// Pause before a descriptor that others may have closed is tried for.
+const OTHERS_WITHIN: Duration = Duration::from_millis(25);
+/// How long a connection waits for a descriptor: other shards have looked five times by then.
+const PATIENCE: Duration = Duration::from_secs(1);

@@ -1,0 +1,360 @@
+//! One connection to a provider.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::base::ids::ProviderId;
+use crate::base::limits::{INFORMATIONAL_MAX, LARGE_SPARE_BYTES, UPSTREAM_READ_BYTES};
+use crate::decide::outcome::{Failure, Outcome, Waiting};
+use crate::link::buffered::Held;
+use crate::shard::http::caller::Caller;
+use crate::shard::net::buffers::Buffers;
+use crate::shard::net::part::Part;
+use crate::shard::net::socket::Socket;
+use crate::shard::net::timers::{Cut, Deadline};
+use crate::shard::run::Shard;
+use crate::shard::state::meters::Connected;
+use crate::sys::clock;
+use crate::wire::body::Body;
+use crate::wire::chunked::Piece;
+use crate::wire::head::{Arrival, Asked, Head};
+use crate::wire::inflate::Coding;
+use crate::wire::retry_after;
+
+/// An open connection to a provider, and the answer that is being read from it.
+pub struct Upstream {
+    /// The connection; its next read is posted whenever nobody waits for one.
+    pub socket: Socket,
+    /// Whether it has been in the pool.
+    pub reused: bool,
+    /// The current answer's head, as ranges of `bytes`.
+    pub head: Head,
+    /// What has arrived of the current answer.
+    pub bytes: Vec<u8>,
+    /// Where the body ends in `bytes`, once it has been read whole.
+    pub end: usize,
+    /// The current answer's body, as it counts against the process's bound.
+    pub held: Held,
+    /// Informational heads that came before the current answer's own.
+    pub informed: u32,
+    /// Whether the request was not sent to its end.
+    unsent: bool,
+    /// What a read brought while the request was still being sent.
+    arrived: Option<(io::Result<usize>, Vec<u8>)>,
+    /// How it is counted.
+    pub connected: Connected,
+}
+
+impl Upstream {
+    /// A connection that was just opened.
+    #[must_use]
+    pub fn new(socket: Socket, connected: Connected, held: Held) -> Self {
+        Self {
+            socket,
+            reused: false,
+            head: Head::default(),
+            bytes: Vec::new(),
+            end: 0,
+            held,
+            informed: 0,
+            unsent: false,
+            arrived: None,
+            connected,
+        }
+    }
+
+    /// Sends `part`, to be awaited under the deadline that comes with it. An answer that comes
+    /// before all is sent stops the sending: the provider has made up its mind.
+    pub fn send(
+        &mut self,
+        part: Part,
+    ) -> (&Deadline, impl Future<Output = (io::Result<()>, Part)> + '_) {
+        let Self {
+            socket,
+            arrived,
+            unsent,
+            ..
+        } = self;
+        let Socket {
+            deadline,
+            reader,
+            writer,
+            ..
+        } = socket;
+        let deadline = &*deadline;
+        let sending = async move {
+            let mut sending = std::pin::pin!(writer.write(part));
+            poll_fn(|context| {
+                if let Poll::Ready(sent) = sending.as_mut().poll(context) {
+                    *unsent |= sent.0.is_err();
+                    return Poll::Ready(sent);
+                }
+                if reader.is_posted()
+                    && let Poll::Ready(read) = reader.poll(context)
+                {
+                    // An informational answer decides nothing: the provider reads on.
+                    if !read.1.starts_with(b"HTTP/1.1 1") {
+                        *unsent = true;
+                        deadline.cut_write();
+                    }
+                    *arrived = Some(read);
+                }
+                Poll::Pending
+            })
+            .await
+        };
+        (deadline, sending)
+    }
+
+    /// Whether something of the answer came while the request was still being sent.
+    #[must_use]
+    pub fn has_arrived(&self) -> bool {
+        matches!(&self.arrived, Some((Ok(count), _)) if *count > 0)
+    }
+
+    /// Reads more of the answer into `bytes`; 0 when the provider's bytes have ended. The caller's
+    /// hang-up ends it, too.
+    ///
+    /// # Errors
+    ///
+    /// The connection failed.
+    pub async fn read_more(&mut self, caller: &mut Caller) -> io::Result<usize> {
+        let (result, arrived) = match self.arrived.take() {
+            Some(read) => read,
+            None => {
+                self.post_read();
+                let Socket {
+                    deadline, reader, ..
+                } = &mut self.socket;
+                caller.watch(deadline, reader.collect()).await
+            }
+        };
+        self.take_in(arrived);
+        result
+    }
+
+    /// As [`Upstream::read_more`], whatever becomes of the caller. Nothing is lost when it is
+    /// dropped: the read stays posted.
+    ///
+    /// # Errors
+    ///
+    /// The connection failed.
+    pub async fn read_on(&mut self) -> io::Result<usize> {
+        self.post_read();
+        let (result, arrived) = self.socket.reader.collect().await;
+        self.take_in(arrived);
+        result
+    }
+
+    fn take_in(&mut self, arrived: Vec<u8>) {
+        if self.bytes.is_empty() {
+            self.bytes = arrived;
+        } else {
+            self.bytes.extend_from_slice(&arrived);
+        }
+    }
+
+    /// Reads the final head of the answer; informational ones are skipped (RFC 9110, section 15.2).
+    ///
+    /// # Errors
+    ///
+    /// There is none: what that means for the attempt.
+    pub async fn read_head(&mut self, caller: &mut Caller) -> Result<(), Outcome> {
+        let mut seen = 0;
+        loop {
+            let read = self.read_more(caller).await;
+            if caller.is_gone() {
+                return Err(Outcome::CallerGone);
+            }
+            match read {
+                Ok(count) if count > 0 => {}
+                Ok(_) | Err(_) => return Err(self.no_head()),
+            }
+            loop {
+                let malformed = |_| Outcome::Failed(Failure::Malformed);
+                match self
+                    .head
+                    .parse_answer(&self.bytes, seen, Asked::Other)
+                    .map_err(malformed)?
+                {
+                    Arrival::Partial => {
+                        seen = self.bytes.len();
+                        break;
+                    }
+                    // Nobody asked to switch protocols.
+                    Arrival::Whole if self.head.status == 101 => {
+                        return Err(Outcome::Failed(Failure::Malformed));
+                    }
+                    Arrival::Whole if self.head.status < 200 => {
+                        self.informed += 1;
+                        if self.informed > INFORMATIONAL_MAX {
+                            return Err(Outcome::Failed(Failure::Malformed));
+                        }
+                        self.bytes.drain(..self.head.len);
+                        seen = 0;
+                    }
+                    Arrival::Whole => return Ok(()),
+                }
+            }
+        }
+    }
+
+    /// What a connection that ended before the answer's head means.
+    fn no_head(&self) -> Outcome {
+        if self.socket.deadline.is_overdue() {
+            Outcome::TimedOut(Waiting::Head)
+        } else if self.reused && self.bytes.is_empty() && self.informed == 0 {
+            Outcome::StaleConnection
+        } else {
+            Outcome::Failed(Failure::Cut)
+        }
+    }
+
+    /// Posts the next read, into `bytes` itself while nothing is in it or it is large.
+    pub fn post_read(&mut self) {
+        if self.socket.reader.is_posted() {
+            return;
+        }
+        let mut buffer = std::mem::take(&mut self.bytes);
+        if buffer.capacity() - buffer.len() < UPSTREAM_READ_BYTES / 4 {
+            buffer.reserve(UPSTREAM_READ_BYTES);
+        }
+        self.socket.reader.post(buffer);
+    }
+
+    /// Posts the next read, of `room` bytes at most, and gives back the room of what has been read:
+    /// a stream may pause.
+    pub fn watch(&mut self, buffers: &Buffers, room: usize) {
+        if !self.socket.reader.is_posted() {
+            buffers.give(std::mem::take(&mut self.bytes));
+            self.socket.reader.watch(room);
+        }
+        self.bytes.clear();
+    }
+
+    /// The body, once it has been read whole.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        self.bytes.get(self.head.len..self.end).unwrap_or_default()
+    }
+
+    /// The same, to be changed in place.
+    pub fn body_mut(&mut self) -> &mut [u8] {
+        self.bytes
+            .get_mut(self.head.len..self.end)
+            .unwrap_or_default()
+    }
+
+    /// How the answer's body is coded; `None`: in a way that is not understood.
+    #[must_use]
+    pub fn coding(&self) -> Option<Coding> {
+        Coding::of(self.head.value(&self.bytes, "content-encoding"))
+    }
+
+    /// How long a provider that is at its limit, and whose answer was read whole, asks to be left
+    /// alone.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let headers = |name: &str| self.head.value(&self.bytes, name);
+        retry_after::asked(&headers, self.body(), clock::wall())
+    }
+
+    /// How long a provider that has failed, and whose answer was read whole, asks to be left alone.
+    #[must_use]
+    pub fn rest_asked(&self) -> Option<Duration> {
+        let headers = |name: &str| self.head.value(&self.bytes, name);
+        let asked = retry_after::outright(&headers, self.body(), clock::wall());
+        asked.map(|span| span.min(FAILED_REST_MAX))
+    }
+
+    /// How long a provider whose limit is used up wants nothing more.
+    #[must_use]
+    pub fn used_up(&self) -> Option<Duration> {
+        if !self.head.tells_limits {
+            return None;
+        }
+        retry_after::used_up(&|name| self.head.value(&self.bytes, name), clock::wall())
+    }
+
+    /// Puts the connection into the pool, if its answer was framed completely and it may carry
+    /// another; otherwise closes it.
+    pub fn park(mut self, shard: &Shard, id: ProviderId) {
+        if !self.may_rest() {
+            return;
+        }
+        self.bytes.clear();
+        if self.bytes.capacity() >= LARGE_SPARE_BYTES {
+            shard.buffers.give(std::mem::take(&mut self.bytes));
+        }
+        self.rest(shard, id);
+    }
+
+    /// As [`Upstream::park`], but what has arrived is handed out with what counts it: the caller's
+    /// is still to be sent.
+    pub fn park_without_bytes(mut self, shard: &Shard, id: ProviderId) -> (Vec<u8>, Held) {
+        let may_rest = self.may_rest();
+        let bytes = std::mem::take(&mut self.bytes);
+        let held = std::mem::replace(&mut self.held, shard.lease.hold());
+        if may_rest {
+            self.rest(shard, id);
+        }
+        (bytes, held)
+    }
+
+    /// Reads the end of a body whose `[DONE]` has come, so that the connection can be used again:
+    /// many servers send the last chunk apart.
+    pub async fn read_out(mut self, shard: Rc<Shard>, id: ProviderId, mut body: Body) {
+        self.socket.deadline.set(clock::now() + READ_OUT, Cut::Both);
+        loop {
+            self.bytes.clear();
+            self.post_read();
+            let (result, bytes) = self.socket.reader.collect().await;
+            self.bytes = bytes;
+            if !matches!(result, Ok(count) if count > 0) {
+                return;
+            }
+            let mut at = 0;
+            loop {
+                match body.next(&self.bytes, &mut at) {
+                    Ok(Piece::Payload(_)) => {}
+                    Ok(Piece::More) => break,
+                    Ok(Piece::End(end)) => {
+                        self.end = end;
+                        return self.park(&shard, id);
+                    }
+                    Err(_) => return,
+                }
+            }
+        }
+    }
+
+    fn may_rest(&self) -> bool {
+        let complete = self.end > 0 && self.end == self.bytes.len() && self.head.keep_alive;
+        let is_open = !self.socket.deadline.is_overdue() && !self.socket.deadline.is_stopped();
+        let is_sent = !self.unsent && self.socket.writer.is_idle();
+        complete && is_open && is_sent && self.arrived.is_none()
+    }
+
+    /// Puts a connection without a byte to spare into the pool.
+    pub fn rest(mut self, shard: &Shard, id: ProviderId) {
+        self.socket.deadline.clear();
+        self.held.clear();
+        self.end = 0;
+        self.informed = 0;
+        // Whether or not it has carried a request: it waits, so the provider may close it.
+        self.reused = true;
+        if self.bytes.capacity() == 0 {
+            self.bytes = shard.buffers.take_for(UPSTREAM_READ_BYTES);
+        }
+        self.post_read();
+        shard.pool.put(id, self, clock::now());
+    }
+}
+
+/// How long a provider may take to end a body whose content is complete.
+const READ_OUT: Duration = Duration::from_secs(1);
+/// Longest rest of a provider that has failed: it may be back sooner than it thinks.
+const FAILED_REST_MAX: Duration = Duration::from_secs(60);

@@ -1,0 +1,17 @@
+//! Ring, sockets and time of one event loop; it knows no HTTP. monoio is named here alone.
+//!
+//! A future with an operation in the ring is never dropped to stop it: the socket is shut down and
+//! the operation ends by itself ([`timers`]).
+
+pub mod bell;
+pub mod buffers;
+pub mod guarded;
+pub mod nudge;
+pub mod outbox;
+pub mod part;
+pub mod ring;
+pub mod rooms;
+pub mod socket;
+pub mod timers;
+pub mod tls;
+pub mod writer;

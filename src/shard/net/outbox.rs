@@ -1,0 +1,351 @@
+//! Sends of one shard: gathered while a turn of the loop lasts, and carried out together at its
+//! end.
+//!
+//! Many at once go into the ring: it is entered once for all of them, and a peer that gets several
+//! is woken once. One alone is sent with a call of its own, which ends at once, where the ring
+//! would have to be entered a second time to learn that it has ended.
+
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::future::{Future, poll_fn};
+use std::io;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use monoio::io::{AsyncWriteRent, OwnedWriteHalf};
+use monoio::net::TcpStream;
+
+use crate::base::limits::SPARES_MAX;
+use crate::shard::net::buffers::Buffers;
+use crate::shard::net::guarded;
+use crate::shard::net::part::Part;
+
+/// The sends of one shard that are not done yet.
+pub struct Outbox {
+    /// Posted in this turn.
+    posted: RefCell<Vec<Post>>,
+    under_way: RefCell<Vec<UnderWay>>,
+    spare: RefCell<Vec<Operation>>,
+    /// Who carries them out.
+    carrier: RefCell<Option<Waker>>,
+    buffers: Rc<Buffers>,
+}
+
+/// The way out of one connection: one send at a time.
+pub struct Line {
+    fd: RawFd,
+    half: OwnedWriteHalf<TcpStream>,
+    state: Cell<State>,
+    /// What came of an attended send.
+    result: Cell<Option<Sent>>,
+    /// Who waits for it.
+    waiting: Cell<Option<Waker>>,
+}
+
+/// What came of a send, and what it was to send: some of that may be left.
+pub type Sent = (io::Result<()>, Part);
+
+/// What a line is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing is to be sent.
+    Idle,
+    /// Something is being sent, and somebody waits for what comes of it.
+    Attended,
+    /// Something is being sent to its end, and nobody waits for that.
+    Unattended,
+    /// An unattended send has failed.
+    Failed,
+}
+
+/// What is to be sent.
+struct Post {
+    line: Rc<Line>,
+    part: Part,
+}
+
+/// A send in the ring.
+struct UnderWay {
+    line: Rc<Line>,
+    operation: Operation,
+    /// Looks that did not find it done.
+    looks: u8,
+}
+
+/// An endless coroutine that carries out one send after the other, for whichever connection: so
+/// that none is made for each of them.
+struct Operation {
+    working: Pin<Box<dyn Future<Output = ()>>>,
+    exchange: Rc<Exchange>,
+}
+
+/// What passes between an operation and who looks after it.
+#[derive(Default)]
+struct Exchange {
+    order: Cell<Option<(Rc<UnsafeCell<TcpStream>>, Part)>>,
+    done: Cell<Option<(io::Result<usize>, Part)>>,
+}
+
+impl Outbox {
+    /// Nothing to send; what has been sent leaves its buffer in `buffers`.
+    #[must_use]
+    pub fn new(buffers: Rc<Buffers>) -> Self {
+        Self {
+            posted: RefCell::default(),
+            under_way: RefCell::default(),
+            spare: RefCell::default(),
+            carrier: RefCell::default(),
+            buffers,
+        }
+    }
+
+    /// Carries out what is posted, as long as the shard runs.
+    pub async fn carry_out(self: Rc<Self>) {
+        poll_fn(|context| {
+            self.look(context);
+            self.start(context);
+            *self.carrier.borrow_mut() = Some(context.waker().clone());
+            Poll::<()>::Pending
+        })
+        .await;
+    }
+
+    fn post(&self, line: &Rc<Line>, part: Part, state: State) {
+        debug_assert!(line.is_idle(), "one send at a time");
+        line.state.set(state);
+        let line = Rc::clone(line);
+        self.posted.borrow_mut().push(Post { line, part });
+        if let Some(carrier) = self.carrier.borrow_mut().take() {
+            carrier.wake();
+        }
+    }
+
+    /// Starts what has been posted since the last turn.
+    fn start(&self, context: &mut Context<'_>) {
+        let mut posted = self.posted.borrow_mut();
+        let is_alone = posted.len() <= ALONE_MAX;
+        for Post { line, mut part } in posted.drain(..) {
+            if is_alone {
+                match line.send_now(part, &self.buffers) {
+                    None => continue,
+                    Some(left) => part = left,
+                }
+            }
+            let operation = self.spare.borrow_mut().pop().unwrap_or_default();
+            operation.order(&line, part);
+            let mut under_way = UnderWay {
+                line,
+                operation,
+                looks: 0,
+            };
+            if under_way.poll(&self.buffers, context).is_pending() {
+                self.under_way.borrow_mut().push(under_way);
+            } else {
+                self.keep(under_way.operation);
+            }
+        }
+    }
+
+    /// Takes in what the ring has done. What takes longer gets a task of its own, so that peers
+    /// that do not read cost the others nothing.
+    fn look(&self, context: &mut Context<'_>) {
+        let mut all = self.under_way.borrow_mut();
+        let mut at = 0;
+        while let Some(one) = all.get_mut(at) {
+            if one.poll(&self.buffers, context).is_ready() {
+                self.keep(all.swap_remove(at).operation);
+                continue;
+            }
+            one.looks += 1;
+            if one.looks < LOOKS_MAX {
+                at += 1;
+                continue;
+            }
+            let (mut slow, buffers) = (all.swap_remove(at), Rc::clone(&self.buffers));
+            guarded::spawn_for_one(async move {
+                poll_fn(|context| slow.poll(&buffers, context)).await;
+            });
+        }
+    }
+
+    fn keep(&self, operation: Operation) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < SPARES_MAX {
+            spare.push(operation);
+        }
+    }
+}
+
+impl Line {
+    /// The way out through `half`, whose descriptor is `fd`.
+    #[must_use]
+    pub fn new(half: OwnedWriteHalf<TcpStream>, fd: RawFd) -> Rc<Self> {
+        Rc::new(Self {
+            fd,
+            half,
+            state: Cell::new(State::Idle),
+            result: Cell::new(None),
+            waiting: Cell::new(None),
+        })
+    }
+
+    /// Sends as much of `part` as the peer takes at once, and at least something.
+    pub async fn send(self: &Rc<Self>, outbox: &Outbox, part: Part) -> Sent {
+        if let Err(fault) = self.rest().await {
+            return (Err(fault), part);
+        }
+        outbox.post(self, part, State::Attended);
+        poll_fn(|context| match self.result.take() {
+            Some(sent) => Poll::Ready(sent),
+            None => self.wait(context),
+        })
+        .await
+    }
+
+    /// Has `part` sent to its end without waiting for it; its buffer becomes a spare one.
+    pub fn leave(self: &Rc<Self>, outbox: &Outbox, part: Part) {
+        outbox.post(self, part, State::Unattended);
+    }
+
+    /// Whether nothing is being sent, and nothing has failed.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.state.get() == State::Idle
+    }
+
+    /// Waits until nothing is being sent.
+    ///
+    /// # Errors
+    ///
+    /// An unattended send has failed.
+    pub async fn rest(&self) -> io::Result<()> {
+        poll_fn(|context| match self.state.get() {
+            State::Idle => Poll::Ready(Ok(())),
+            State::Failed => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            State::Attended | State::Unattended => self.wait(context),
+        })
+        .await
+    }
+
+    /// Sends `part` with a call of its own; what is left of it when the peer takes no more.
+    fn send_now(&self, mut part: Part, buffers: &Buffers) -> Option<Part> {
+        loop {
+            let sent = send_now(self.fd, part.next());
+            if matches!(&sent, Err(fault) if fault.kind() == io::ErrorKind::WouldBlock) {
+                return Some(part);
+            }
+            part = self.take_in(sent, part, buffers)?;
+        }
+    }
+
+    /// Takes in what came of one send; what is left to be sent before anybody hears of it.
+    fn take_in(&self, sent: io::Result<usize>, mut part: Part, buffers: &Buffers) -> Option<Part> {
+        let sent = match sent {
+            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => {
+                part.advance(count);
+                Ok(())
+            }
+            Err(fault) => Err(fault),
+        };
+        match (self.state.get(), &sent) {
+            (State::Unattended, Ok(())) if !part.is_sent() => return Some(part),
+            (State::Unattended, Ok(())) => {
+                self.state.set(State::Idle);
+                buffers.give(part.into_vec());
+            }
+            (State::Unattended, Err(_)) => {
+                self.state.set(State::Failed);
+                self.hang_up();
+            }
+            (State::Idle | State::Attended | State::Failed, _) => {
+                self.state.set(State::Idle);
+                self.result.set(Some((sent, part)));
+            }
+        }
+        if let Some(waiting) = self.waiting.take() {
+            waiting.wake();
+        }
+        None
+    }
+
+    fn wait<T>(&self, context: &Context<'_>) -> Poll<T> {
+        self.waiting.set(Some(context.waker().clone()));
+        Poll::Pending
+    }
+
+    /// Lets whoever reads from the connection learn that it is over.
+    fn hang_up(&self) {
+        #[expect(unsafe_code, reason = "a descriptor is borrowed for one call")]
+        // SAFETY: the line's half keeps the descriptor open.
+        let socket = unsafe { BorrowedFd::borrow_raw(self.fd) };
+        let _ = socket2::SockRef::from(&socket).shutdown(std::net::Shutdown::Both);
+    }
+}
+
+impl UnderWay {
+    /// Whether it is done; what is left of it goes back into the ring.
+    fn poll(&mut self, buffers: &Buffers, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let Poll::Ready((sent, part)) = self.operation.poll(context) else {
+                return Poll::Pending;
+            };
+            match self.line.take_in(sent, part, buffers) {
+                Some(left) => self.operation.order(&self.line, left),
+                None => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+impl Operation {
+    fn order(&self, line: &Line, part: Part) {
+        self.exchange
+            .order
+            .set(Some((Rc::clone(&line.half.0), part)));
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<(io::Result<usize>, Part)> {
+        let _ = self.working.as_mut().poll(context);
+        self.exchange.done.take().map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl Default for Operation {
+    fn default() -> Self {
+        let exchange = Rc::new(Exchange::default());
+        Self {
+            working: Box::pin(work(Rc::clone(&exchange))),
+            exchange,
+        }
+    }
+}
+
+/// Waits for an order, sends once, hands over what came of it; for ever.
+async fn work(exchange: Rc<Exchange>) {
+    loop {
+        // Nobody is woken: whoever gives the order polls next.
+        let order = poll_fn(|_| exchange.order.take().map_or(Poll::Pending, Poll::Ready));
+        let (stream, part) = order.await;
+        #[expect(unsafe_code, reason = "one operation serves many connections")]
+        // SAFETY: both halves are of this thread, a line has one send at a time, and like a read, a
+        // write touches nothing but the descriptor.
+        let done = unsafe { &mut *stream.get() }.write(part).await;
+        exchange.done.set(Some(done));
+    }
+}
+
+/// Sends what the peer takes now.
+fn send_now(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    #[expect(unsafe_code, reason = "a descriptor is borrowed for one call")]
+    // SAFETY: the descriptor is that of a line, whose half keeps it open.
+    let socket = unsafe { BorrowedFd::borrow_raw(fd) };
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    socket2::SockRef::from(&socket).send_with_flags(bytes, flags)
+}
+
+/// Sends of one turn that are cheaper with calls of their own than in the ring.
+const ALONE_MAX: usize = 2;
+/// Looks after which a send is slow: what the peer takes at once is done at the first one.
+const LOOKS_MAX: u8 = 4;

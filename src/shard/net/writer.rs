@@ -1,0 +1,163 @@
+//! The half of a connection that writes, plain or through TLS.
+
+use std::io;
+use std::os::fd::RawFd;
+use std::rc::Rc;
+
+use monoio::io::OwnedWriteHalf;
+use monoio::net::TcpStream;
+
+use crate::base::limits::READ_BYTES;
+use crate::shard::net::buffers::Buffers;
+use crate::shard::net::outbox::{Line, Outbox, Sent};
+use crate::shard::net::part::Part;
+use crate::shard::net::tls::{self, Session, Tls};
+use crate::shard::run::Loop;
+
+/// The half that writes.
+pub struct Writer {
+    line: Rc<Line>,
+    outbox: Rc<Outbox>,
+    buffers: Rc<Buffers>,
+    tls: Option<Tls>,
+}
+
+impl Writer {
+    /// The plain half that writes to `fd`.
+    #[must_use]
+    pub fn new(half: OwnedWriteHalf<TcpStream>, fd: RawFd, shard: &Loop) -> Self {
+        Self {
+            line: Line::new(half, fd),
+            outbox: Rc::clone(&shard.outbox),
+            buffers: Rc::clone(&shard.buffers),
+            tls: None,
+        }
+    }
+
+    /// From now on, what is written is encrypted.
+    pub fn encrypt(&mut self, tls: Tls) {
+        self.tls = Some(tls);
+    }
+
+    /// How much memory sending `part` takes besides its own.
+    #[must_use]
+    pub fn room_for(&self, part: &Part) -> usize {
+        match &self.tls {
+            None => 0,
+            // The session has them for a moment, too, while they are copied out of it.
+            Some(_) => 2 * tls::records_len(part.left().len()),
+        }
+    }
+
+    /// Sends `part` to its end; it comes back whatever happened.
+    pub async fn write(&mut self, mut part: Part) -> Sent {
+        while !part.is_sent() {
+            let (result, back) = self.write_some(part).await;
+            part = back;
+            if result.is_err() {
+                return (result, part);
+            }
+        }
+        (Ok(()), part)
+    }
+
+    /// Sends as much of `part` as the peer takes at once, and at least something.
+    pub async fn write_some(&mut self, mut part: Part) -> Sent {
+        let Some(tls) = &self.tls else {
+            return self.line.send(&self.outbox, part).await;
+        };
+        // Bound to a name: the session must not stay borrowed while the records are sent.
+        let taken = tls.borrow_mut().take_out(part.left());
+        let sent = match taken {
+            Ok(count) => {
+                part.advance(count);
+                self.flush_records(count).await
+            }
+            Err(fault) => Err(fault),
+        };
+        (sent, part)
+    }
+
+    /// Has `part` sent without waiting for it. Nothing else may be under way.
+    ///
+    /// # Errors
+    ///
+    /// The session takes no more.
+    pub fn leave(&mut self, part: Part) -> io::Result<()> {
+        match &self.tls {
+            None => self.line.leave(&self.outbox, part),
+            Some(tls) => {
+                let records = encrypted(&mut tls.borrow_mut(), &part, self.buffers.take());
+                self.buffers.give(part.into_vec());
+                self.line.leave(&self.outbox, Part::own(records?));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is being sent, and nothing has failed.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.line.is_idle()
+    }
+
+    /// Waits until nothing is being sent.
+    ///
+    /// # Errors
+    ///
+    /// A send that nobody waited for has failed.
+    pub async fn rest(&mut self) -> io::Result<()> {
+        self.line.rest().await
+    }
+
+    /// Sends the TLS records that wait.
+    ///
+    /// # Errors
+    ///
+    /// The session or the connection failed.
+    pub async fn flush_tls(&mut self) -> io::Result<()> {
+        self.flush_records(0).await
+    }
+
+    /// Sends the TLS records that wait, which hold `plain` bytes.
+    async fn flush_records(&mut self, plain: usize) -> io::Result<()> {
+        let mut room = tls::records_len(plain).max(READ_BYTES);
+        let Some(tls) = &self.tls else {
+            return Ok(());
+        };
+        loop {
+            let records = tls.borrow_mut().records(self.buffers.take_for(room))?;
+            room = READ_BYTES;
+            let mut part = Part::own(records);
+            let is_over = part.is_sent();
+            while !part.is_sent() {
+                let (result, back) = self.line.send(&self.outbox, part).await;
+                part = back;
+                result?;
+            }
+            self.buffers.give(part.into_vec());
+            if is_over {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Tells the peer that nothing more will be sent (TLS `close_notify`).
+    pub async fn close_notify(&mut self) {
+        let _ = self.rest().await;
+        if let Some(tls) = &self.tls {
+            tls.borrow_mut().close_notify();
+            let _ = self.flush_tls().await;
+        }
+    }
+}
+
+/// The records that `part` becomes, behind those that wait; `room` is where they are put.
+fn encrypted(session: &mut Session, part: &Part, room: Vec<u8>) -> io::Result<Vec<u8>> {
+    let mut plain = part.left();
+    while !plain.is_empty() {
+        let count = session.take_out(plain)?;
+        plain = &plain[count..];
+    }
+    session.records(room)
+}

@@ -1,0 +1,145 @@
+//! Which candidate takes a request: the gates are read, and the route's strategy chooses.
+
+use std::time::Duration;
+
+use crate::base::time::Instant;
+use crate::base::tokens::Tokens;
+use crate::config::plan::Endpoint;
+use crate::decide::eligible::Eligible;
+use crate::decide::failover::Grant;
+use crate::decide::retry_budget;
+use crate::decide::strategy::{Choice, Strategy, choose};
+use crate::exchange::checkup;
+use crate::exchange::refusal::Down;
+use crate::exchange::route::{self, Routed, Survey};
+use crate::link::provider_gate::{Cause, Standing};
+use crate::shard::request::conclude;
+use crate::shard::request::drive::Job;
+use crate::shard::request::spend;
+use crate::shard::run::Shard;
+use crate::sys::clock;
+
+/// The route of a request for `model`; `None` when no provider is configured to serve it.
+pub(super) fn route<'p>(shard: &'p Shard, endpoint: Endpoint, model: &str) -> Option<Routed<'p>> {
+    let mut routed = route::route(&shard.plan, endpoint, model)?;
+    if routed.route.is_unclaimed {
+        shard
+            .catalogue
+            .look(|catalogue| routed.prefer_listers(catalogue, model));
+    }
+    Some(routed)
+}
+
+/// Who can take the request at `now`, but for those that were tried.
+pub(super) fn survey(job: &Job<'_>, now: Instant, tried: &Eligible, tokens: Tokens) -> Survey {
+    let gates = &job.shard.gates.providers;
+    route::survey(&job.routed, tried, |id| {
+        gates[id.index()].standing(now, tokens.get())
+    })
+}
+
+/// The candidates that are out of service at `now`, and why.
+pub(super) fn down<'a>(job: &Job<'a>, now: Instant) -> Vec<Down<'a>> {
+    let shard: &'a Shard = job.shard;
+    let candidates = job.routed.route.candidates.iter().enumerate();
+    let candidates = candidates.filter(|(place, _)| job.routed.is_candidate(*place));
+    let down = candidates.filter_map(|(_, candidate)| {
+        let id = candidate.provider;
+        let gate = &shard.gates.providers[id.index()];
+        let Standing::Out { cause, .. } = gate.standing(now, 0) else {
+            return None;
+        };
+        let reason = match (cause, gate.told().complaint()) {
+            (Cause::Unhealthy, Some(complaint)) => {
+                let (why, url) = (&complaint.why, checkup::url(shard.plan.provider(id)));
+                format!("its health check fails: {why}, asked for {url}").into()
+            }
+            (Cause::Unhealthy, None) => "its health check fails".into(),
+            (Cause::Circuit, _) => "its circuit is open".into(),
+        };
+        Some(Down {
+            provider: &shard.plan.provider(id).name,
+            reason,
+        })
+    });
+    down.collect()
+}
+
+/// The candidate that takes the request.
+pub(super) fn pick(
+    job: &Job<'_>,
+    (ticket, random): (u64, u64),
+    eligible: &Eligible,
+) -> Option<usize> {
+    let Job { shard, routed, .. } = job;
+    let candidates = &routed.route.candidates;
+    let latencies = match routed.route.strategy {
+        Strategy::LeastLatency => candidates
+            .iter()
+            .map(|candidate| shard.latency(candidate.provider))
+            .collect(),
+        Strategy::RoundRobin | Strategy::CostWeighted | Strategy::Random | Strategy::Priority => {
+            Vec::new()
+        }
+    };
+    let costs = match routed.route.strategy {
+        Strategy::CostWeighted => spend::prompt_costs(job, Tokens::estimated(job.ask.prompt_bytes)),
+        Strategy::RoundRobin | Strategy::LeastLatency | Strategy::Random | Strategy::Priority => {
+            Vec::new()
+        }
+    };
+    let choice = Choice {
+        ticket,
+        random,
+        rotation: &shard.era.routes[routed.id.index()].rotation,
+        latencies: &latencies,
+        min_samples: shard.plan.latency.min_samples,
+        costs: &costs,
+    };
+    choose(routed.route.strategy, &choice, eligible)
+}
+
+/// The request's number on its route. A strategy that needs none takes none: the word is shared.
+pub(super) fn ticket(job: &Job<'_>) -> u64 {
+    match job.routed.route.strategy {
+        Strategy::RoundRobin | Strategy::LeastLatency | Strategy::CostWeighted => {
+            match &job.routed.turns {
+                Some(turns) => turns.next(),
+                None => job.shard.gates.ticket(job.routed.id),
+            }
+        }
+        Strategy::Random | Strategy::Priority => 0,
+    }
+}
+
+/// When the first candidate is expected back. `told` is what those that were asked have said: it
+/// may not be in force yet.
+pub(super) fn retry_in(job: &Job<'_>, told: Option<Duration>) -> Duration {
+    let now = clock::now();
+    let survey = survey(job, now, &Eligible::NONE, Tokens::ZERO);
+    let known = survey.eligible.is_empty().then(|| survey.retry_in(now));
+    told.into_iter().chain(known).min().unwrap_or(SOON)
+}
+
+/// When to come back to a provider that is ready again already.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Asks the retry budget for another attempt, where there is somebody to make it at.
+pub(super) fn grant(job: &Job<'_>, tried: &Eligible) -> Grant {
+    let shard = job.shard;
+    let now = clock::now();
+    let survey = survey(job, now, tried, spend::expected(job).sum());
+    if survey.eligible.is_empty() {
+        return Grant::Denied;
+    }
+    let recent = shard.retries.recent(now);
+    let permille = shard.plan.failover.retry_budget_permille;
+    if retry_budget::may_retry(recent.requests, recent.retries, permille) {
+        shard.retries.count_retry(shard.id, now);
+        Grant::Granted
+    } else {
+        shard.meters.own.retries_denied.add(1);
+        conclude::log_denied(shard, now);
+        Grant::Denied
+    }
+}

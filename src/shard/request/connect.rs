@@ -1,0 +1,157 @@
+//! Opens connections to providers: all addresses, one time limit, TLS where the URL says so.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use monoio::net::TcpStream;
+
+use crate::base::ids::ProviderId;
+use crate::base::time::Instant;
+use crate::config::plan::Provider;
+use crate::decide::outcome::ConnectFault;
+use crate::link::pause;
+use crate::shard::http::pool::lacks_descriptors;
+use crate::shard::http::upstream::Upstream;
+use crate::shard::net::socket::Socket;
+use crate::shard::net::timers::Cut;
+use crate::shard::net::tls::Session;
+use crate::shard::run::Shard;
+use crate::shard::state::meters::Connected;
+use crate::sys::{clock, listen};
+
+/// Opens a connection to the provider `id` before `deadline`, trying all of its addresses.
+///
+/// # Errors
+///
+/// What stood in the way; the addresses are looked up again meanwhile.
+pub async fn connect(
+    shard: &Shard,
+    id: ProviderId,
+    deadline: Instant,
+) -> Result<Upstream, ConnectFault> {
+    let provider = shard.plan.provider(id);
+    let opened = open(shard, id, provider, deadline).await;
+    if let Err(fault) = opened {
+        tracing::debug!(provider = &*provider.name, fault = ?fault, "no connection");
+        shard.addresses.refresh(id);
+    }
+    opened
+}
+
+async fn open(
+    shard: &Shard,
+    id: ProviderId,
+    provider: &Provider,
+    deadline: Instant,
+) -> Result<Upstream, ConnectFault> {
+    let deadline = deadline.min(clock::now() + provider.connect_timeout);
+    let addresses = shard.addresses.of(id);
+    shard.pool.make_room();
+    let stream = reach(shard, id, &addresses, deadline).await?;
+    let mut socket = Socket::new(stream, shard);
+    if provider.base.tls {
+        let session = Session::connect(&shard.tls_connect, &provider.base.host)
+            .map_err(|_| ConnectFault::Tls)?;
+        socket.deadline.set(deadline, Cut::Both);
+        let shaken = socket.secure(session).await;
+        if socket.deadline.is_overdue() {
+            return Err(ConnectFault::Timeout);
+        }
+        if let Err(fault) = shaken {
+            let pauses = &shard.gates.providers[id.index()].told().pauses;
+            let provider = &*provider.name;
+            match pauses.handshakes.end(clock::now()) {
+                Some(kept_back) => {
+                    let repeated = pause::told(kept_back);
+                    tracing::warn!(provider, %fault, repeated, "TLS handshake failed");
+                }
+                None => tracing::debug!(provider, %fault, "TLS handshake failed"),
+            }
+            return Err(ConnectFault::Tls);
+        }
+        socket.deadline.clear();
+    }
+    let meter = shard.meters.provider(id, &provider.name);
+    let connected = Connected::new(meter, Rc::clone(shard.pool.open()));
+    let mut upstream = Upstream::new(socket, connected, shard.lease.hold());
+    upstream.post_read();
+    Ok(upstream)
+}
+
+/// A TCP connection to the first of `addresses` that accepts one; each gets its share of the time.
+///
+/// The one that accepted last comes first: an address that nobody answers at costs its share once.
+async fn reach(
+    shard: &Shard,
+    id: ProviderId,
+    addresses: &[SocketAddr],
+    deadline: Instant,
+) -> Result<TcpStream, ConnectFault> {
+    let mut fault = ConnectFault::Name;
+    let known = shard.reached(id).filter(|known| addresses.contains(known));
+    let others = addresses
+        .iter()
+        .copied()
+        .filter(|address| Some(*address) != known);
+    for (place, address) in known.into_iter().chain(others).enumerate() {
+        let left = deadline.since(clock::now());
+        let share = left / u32::try_from(addresses.len() - place).unwrap_or(1);
+        match connect_within(shard, address, share).await {
+            Ok(stream) => {
+                shard.note_reached(id, address);
+                return Ok(stream);
+            }
+            Err(found) => fault = found,
+        }
+    }
+    Err(fault)
+}
+
+/// A TCP connection to `address` within `span`. Where no descriptor is left, idle connections are
+/// closed for it: those of one provider must not keep a request from another.
+async fn connect_within(
+    shard: &Shard,
+    address: SocketAddr,
+    span: Duration,
+) -> Result<TcpStream, ConnectFault> {
+    let began = clock::now();
+    loop {
+        let left = span.saturating_sub(clock::now().since(began));
+        match connect_once(address, left).await {
+            Ok(stream) => return prepared(stream).map_err(|_| ConnectFault::Refused),
+            Err(fault) if lacks_descriptors(&fault) => {
+                if !shard.pool.relieve(&shard.process, began).await {
+                    return Err(ConnectFault::NoSocket);
+                }
+            }
+            Err(fault) => {
+                return Err(match (fault.kind(), fault.raw_os_error()) {
+                    (_, Some(libc::EADDRNOTAVAIL | libc::ENOBUFS)) => ConnectFault::NoSocket,
+                    (io::ErrorKind::TimedOut, None) => ConnectFault::Timeout,
+                    _ => ConnectFault::Refused,
+                });
+            }
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a connect that is dropped loses nothing"
+)]
+async fn connect_once(address: SocketAddr, span: Duration) -> io::Result<TcpStream> {
+    // In a box of its own: a timer is aligned so that it would pad every request's future.
+    let connecting = monoio::time::timeout(span, TcpStream::connect_addr(address));
+    let connected = Box::pin(connecting).await;
+    connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// The connection with `TCP_NODELAY` and keepalive, unless it is gone already.
+fn prepared(stream: TcpStream) -> io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    let (idle, apart) = (listen::KEEPALIVE_IDLE, listen::KEEPALIVE_APART);
+    stream.set_tcp_keepalive(Some(idle), Some(apart), Some(listen::KEEPALIVE_PROBES))?;
+    Ok(stream)
+}

@@ -1,0 +1,351 @@
+//! One caller's connection from accept to close: request after request.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use monoio::net::TcpStream;
+
+use crate::base::limits::{LINGER_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, TARGET_BYTES_MAX};
+use crate::base::time::Instant;
+use crate::exchange::door::Door;
+use crate::exchange::origin::Origin;
+use crate::exchange::refusal::Refusal;
+use crate::exchange::request::Request;
+use crate::exchange::target::Target;
+use crate::link::gate::Audience;
+use crate::shard::http::body::{self, Judged, Stop};
+use crate::shard::http::caller::Caller;
+use crate::shard::net::timers::{Cut, FIRST_REQUEST, Waits};
+use crate::shard::request::drive::{self, After};
+use crate::shard::request::place::Place;
+use crate::shard::request::record::Record;
+use crate::shard::request::refuse;
+use crate::shard::run::Shard;
+use crate::sys::clock;
+use crate::wire::body::Body;
+use crate::wire::chunked::Piece;
+use crate::wire::head::{Arrival, Framing, HeadFault};
+
+/// Serves one connection, from the caller at that address, to its end.
+pub async fn serve(place: Place, (stream, address): (TcpStream, IpAddr)) {
+    let current = &**place.current();
+    let tls = current.shard().era.tls_accept(current.door);
+    let Ok(mut caller) = Caller::new(current, tls, (stream, address)).await else {
+        return;
+    };
+    let mut turn = Turn::First;
+    loop {
+        let arrived = read_head(&place, &mut caller, turn).await;
+        let request = current
+            .rooms
+            .house(|| serve_one(&place, &mut caller, arrived));
+        let served = request.await;
+        if served == After::Close || (!current.process.is_taking() && caller.bytes.is_empty()) {
+            break;
+        }
+        turn = Turn::Later;
+    }
+    let _ = caller.rest_writing(current).await;
+    // A caller that reads no more must not keep the connection.
+    caller.socket.deadline.set(clock::now() + LINGER, Cut::Both);
+    Box::pin(caller.socket.writer.close_notify()).await;
+}
+
+/// Whether a connection has carried a request before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    First,
+    Later,
+}
+
+/// Answers the request whose head has arrived. It goes by the era that its head was read in.
+async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>) -> After {
+    let shard = &place.current().shard();
+    let random = || {
+        let mut random = shard.random.borrow_mut();
+        [random.next_u64(), random.next_u64()]
+    };
+    match arrived {
+        Ok(()) => {}
+        Err(Stop::Gone) => return After::Close,
+        Err(Stop::Refused(refusal)) => {
+            // What the bytes mean is unknown, so there is no id or attribution to take from them.
+            let mut request = Request::unreadable(random(), clock::now());
+            request.origin = Origin::of_address(caller.address);
+            if let (Some(cors), Door::Both | Door::Callers) = (&shard.era.cors, shard.door) {
+                request.grant = cors.grant_unread(&caller.bytes);
+            }
+            refuse::refuse_last(shard, caller, &request, &refusal).await;
+            linger(caller).await;
+            return After::Close;
+        }
+    }
+    let mut request = Request::read(&caller.head, &caller.bytes, random(), clock::now());
+    if shard.lines.is_some() {
+        request.origin = Origin::read(caller.address, &caller.head, &caller.bytes);
+    }
+    if shard.door == Door::Operators {
+        request.audience = Audience::Operators;
+    }
+    if let (Some(cors), Audience::Callers) = (&shard.era.cors, request.audience) {
+        request.grant = Some(cors.grant(&caller.head, &caller.bytes));
+    }
+    let _busy = shard.meters.busy(request.audience);
+    let arrived = caller.bytes.len();
+    let message = Rc::clone(&caller.bytes);
+    let target = match drive::check(shard, &mut request, &caller.head, &message) {
+        Ok(target) => target,
+        Err(refusal) => return refuse_early(shard, caller, &request, &refusal).await,
+    };
+    drop(message);
+    if !place.is_of(request.audience)
+        && let Err(stop) = place.change(caller, request.audience).await
+    {
+        let rest = Rest::Framed;
+        return stop_at(shard, caller, &request, (stop, rest)).await;
+    }
+    let judged = match target {
+        Target::Infer(..) => Judged::AsItArrives,
+        Target::Root
+        | Target::Preflight(_)
+        | Target::Models
+        | Target::Model(_)
+        | Target::Manage(_) => Judged::Never,
+    };
+    let body = match body::read(shard, caller, judged).await {
+        Ok(body) => body,
+        Err(stop) => {
+            let rest = Rest::of_begun(caller.head.framing);
+            return stop_at(shard, caller, &request, (stop, rest)).await;
+        }
+    };
+    if caller.bytes.len() > arrived {
+        request.ready = clock::now();
+    }
+    caller.read_ahead();
+    let end = body.at.end;
+    let after = drive::answer(shard, caller, &request, &target, body).await;
+    caller.forget(end);
+    after
+}
+
+/// Refuses a request by its head. The connection goes on if the body is there already, or none is.
+async fn refuse_early(
+    shard: &Rc<Shard>,
+    caller: &mut Caller,
+    request: &Request,
+    refusal: &Refusal<'_>,
+) -> After {
+    let body = match caller.head.framing {
+        Framing::None | Framing::Close => Some(0),
+        Framing::Length(length) => usize::try_from(length).ok(),
+        Framing::Chunked => None,
+    };
+    let end = body.and_then(|length| caller.head.len.checked_add(length));
+    match end.filter(|end| *end <= caller.bytes.len()) {
+        Some(end) => {
+            let after = refuse::refuse(shard, caller, request, refusal).await;
+            caller.forget(end);
+            after
+        }
+        None => refuse_and_drop(shard, caller, request, (refusal, Rest::Framed)).await,
+    }
+}
+
+/// Ends a request whose body is not there.
+async fn stop_at(
+    shard: &Rc<Shard>,
+    caller: &mut Caller,
+    request: &Request,
+    (stop, rest): (Stop, Rest),
+) -> After {
+    let refusal = match stop {
+        Stop::Refused(refusal) => refusal,
+        Stop::Gone if caller.is_cut_off() => Refusal::ShuttingDown,
+        Stop::Gone => {
+            Record::new(shard, request).leave();
+            return After::Close;
+        }
+    };
+    refuse_and_drop(shard, caller, request, (&refusal, rest)).await
+}
+
+/// What follows of a request that is refused before it has arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    /// What stands behind its head is as it came.
+    Framed,
+    /// The beginning has been decoded: where the rest ends is not known any more.
+    Unknown,
+}
+
+impl Rest {
+    /// Of a body of which some was read.
+    fn of_begun(framing: Framing) -> Self {
+        match framing {
+            Framing::Chunked => Self::Unknown,
+            Framing::None | Framing::Close | Framing::Length(_) => Self::Framed,
+        }
+    }
+}
+
+/// Refuses a request that has not been read to its end, drops what still comes of it, and closes:
+/// many callers read no answer before they have sent all.
+async fn refuse_and_drop(
+    shard: &Rc<Shard>,
+    caller: &mut Caller,
+    request: &Request,
+    (refusal, rest): (&Refusal<'_>, Rest),
+) -> After {
+    let mut body = match rest {
+        Rest::Framed => Body::new(caller.head.framing),
+        Rest::Unknown => Body::Close,
+    };
+    let there = caller.bytes.get(caller.head.len..).unwrap_or_default();
+    // Who waits to be told to go on does not send anything now.
+    let comes = !caller.head.expects_continue || !there.is_empty();
+    // Nor does it help to look for the end of what is malformed.
+    let is_malformed = matches!(refusal, Refusal::Malformed(_));
+    let mut ended = passes(&mut body, there) || !comes || is_malformed;
+    // What was read of it is of no use any more: others may need the room.
+    caller.forget(caller.bytes.len());
+    refuse::refuse_last(shard, caller, request, refusal).await;
+    if *refusal == Refusal::TooManyConnections {
+        // It has a place that operators need.
+        if ended {
+            return After::Close;
+        }
+    } else if !ended {
+        let _ = caller.rest_writing(shard).await;
+        let until = clock::now() + DROPPED_WITHIN;
+        caller.socket.deadline.set(until, Cut::Read);
+        while !ended && matches!(caller.read_dropped().await, Ok(count) if count > 0) {
+            ended = passes(&mut body, &caller.bytes);
+        }
+    }
+    linger(caller).await;
+    After::Close
+}
+
+/// Whether `bytes` hold the end of `body`, or what cannot be its rest.
+fn passes(body: &mut Body, bytes: &[u8]) -> bool {
+    let mut at = 0;
+    loop {
+        match body.next(bytes, &mut at) {
+            Ok(Piece::Payload(_)) => {}
+            Ok(Piece::More) => return false,
+            Ok(Piece::End(_)) | Err(_) => return true,
+        }
+    }
+}
+
+/// Reads until a request's head is there.
+async fn read_head(place: &Place, caller: &mut Caller, turn: Turn) -> Result<(), Stop> {
+    let shard = &***place.current();
+    let server = &shard.server;
+    let is_operators = place.is_of(Audience::Operators);
+    let mut seen = 0;
+    let mut started: Option<Instant> = None;
+    loop {
+        if turn == Turn::Later {
+            caller.skip_empty_lines();
+        }
+        if !caller.bytes.is_empty() {
+            caller.prepare();
+            match caller.head.parse_request(&caller.bytes, seen) {
+                Ok(Arrival::Whole) => {
+                    caller.socket.deadline.clear();
+                    return Ok(());
+                }
+                Ok(Arrival::Partial) => seen = caller.bytes.len(),
+                Err(fault) => return Err(Stop::Refused(refusal_of(fault))),
+            }
+        }
+        match (started, caller.bytes.is_empty(), turn) {
+            (Some(_), _, _) => {}
+            (None, true, Turn::Later) => {
+                caller.rest();
+                let wait = if is_operators {
+                    server.idle_timeout.min(OPERATORS_IDLE_MAX)
+                } else {
+                    server.idle_timeout
+                };
+                let until = clock::now() + wait;
+                caller.socket.deadline.set_waiting(until, Waits::Another);
+            }
+            (None, true, Turn::First) => {
+                // It may have a place that others need, without being one of theirs.
+                let is_guest = is_operators && shard.door == Door::Both;
+                let wait = if shard.process.is_taking() && !is_guest {
+                    server.header_timeout
+                } else {
+                    server.header_timeout.min(FIRST_REQUEST)
+                };
+                caller
+                    .socket
+                    .deadline
+                    .set_waiting(clock::now() + wait, Waits::First);
+            }
+            (None, false, _) => {
+                let now = clock::now();
+                started = Some(now);
+                caller
+                    .socket
+                    .deadline
+                    .set(now + server.header_timeout, Cut::Read);
+            }
+        }
+        match caller.read_more().await {
+            Ok(count) if count > 0 => {}
+            Ok(_) | Err(_) if started.is_some() && caller.socket.deadline.is_overdue() => {
+                return Err(Stop::Refused(Refusal::RequestTimeout));
+            }
+            Ok(_) | Err(_) if started.is_some() && caller.is_cut_off() => {
+                return Err(Stop::Refused(Refusal::ShuttingDown));
+            }
+            Ok(_) | Err(_) => return Err(Stop::Gone),
+        }
+    }
+}
+
+fn refusal_of(fault: HeadFault) -> Refusal<'static> {
+    match fault {
+        HeadFault::Version => Refusal::HttpVersionNotSupported,
+        HeadFault::TooLarge => Refusal::HeaderTooLarge,
+        HeadFault::TargetTooLong => Refusal::UriTooLong {
+            limit: TARGET_BYTES_MAX,
+        },
+        HeadFault::Malformed
+        | HeadFault::BareLf
+        | HeadFault::Host
+        | HeadFault::ContentLength
+        | HeadFault::TransferEncoding
+        | HeadFault::LengthAndEncoding
+        | HeadFault::Expectation => Refusal::Malformed(fault.sentence()),
+    }
+}
+
+/// Lets a caller whose request was refused read why: closing with bytes unread would reset the
+/// connection, and the answer could be lost with it.
+async fn linger(caller: &mut Caller) {
+    caller.socket.deadline.set(clock::now() + LINGER, Cut::Both);
+    caller.socket.writer.close_notify().await;
+    caller.socket.deadline.cut_write();
+    let mut dropped = 0;
+    while dropped < LINGER_BYTES_MAX {
+        caller.bytes_mut().clear();
+        match caller.read_more().await {
+            Ok(count) if count > 0 => dropped += count,
+            Ok(_) | Err(_) => return,
+        }
+    }
+}
+
+/// How long the rest of a refused request is read and dropped.
+const DROPPED_WITHIN: Duration = Duration::from_secs(10);
+/// How long an operator's connection may wait for another request: their places are few.
+const OPERATORS_IDLE_MAX: Duration = Duration::from_secs(30);
+/// How long a refused caller may go on sending once its request has ended.
+const LINGER: Duration = Duration::from_secs(2);
+const _: () = assert!(REQUEST_HEAD_BYTES_MAX < LINGER_BYTES_MAX);

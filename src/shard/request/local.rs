@@ -1,0 +1,190 @@
+//! Successful answers that infermux gives itself.
+
+use std::sync::Arc;
+
+use crate::base::limits::ONE_SEND_BYTES_MAX;
+use crate::exchange::door::Door;
+use crate::exchange::inbound;
+use crate::exchange::refusal::Body;
+use crate::exchange::request::Request;
+use crate::shard::http::caller::Caller;
+use crate::shard::net::part::Part;
+use crate::shard::request::drive::{self, After};
+use crate::shard::request::head_end::head_end;
+use crate::shard::request::record::Record;
+use crate::shard::run::Shard;
+use crate::sys::clock;
+
+/// An answer of infermux's own.
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its media type.
+    pub kind: &'static str,
+    /// More fields of its head, each with its line end.
+    pub fields: String,
+    /// Its body.
+    pub body: Text,
+}
+
+/// The body of an answer.
+pub enum Text {
+    /// Made for this one.
+    Own(Vec<u8>),
+    /// The same for everybody: it is sent from where it is.
+    Published(Arc<Vec<u8>>),
+    /// There is none, as the status says.
+    Absent,
+}
+
+impl Text {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Published(bytes) => bytes,
+            Self::Absent => &[],
+        }
+    }
+
+    fn into_part(self) -> Part {
+        match self {
+            Self::Own(bytes) => Part::own(bytes),
+            Self::Published(bytes) => Part::published(bytes),
+            Self::Absent => Part::own(Vec::new()),
+        }
+    }
+}
+
+impl Answer {
+    /// One in JSON.
+    #[must_use]
+    pub const fn json(status: u16, body: Vec<u8>) -> Self {
+        Self {
+            status,
+            kind: JSON,
+            fields: String::new(),
+            body: Text::Own(body),
+        }
+    }
+
+    /// One in JSON that is the same for everybody.
+    #[must_use]
+    pub const fn published(body: Arc<Vec<u8>>) -> Self {
+        Self {
+            status: 200,
+            kind: JSON,
+            fields: String::new(),
+            body: Text::Published(body),
+        }
+    }
+}
+
+/// The media type of JSON.
+const JSON: &str = "application/json";
+/// The media type of a line of text.
+const TEXT: &str = "text/plain; charset=utf-8";
+/// What callers are served.
+const API: &str = "/v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models; ";
+/// The media type of pages.
+pub const HTML: &str = "text/html; charset=utf-8";
+/// The media type of metrics (Prometheus, text exposition format).
+pub const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Says what this is.
+pub async fn root(shard: &Shard, caller: &mut Caller, request: &Request) -> After {
+    let page = match shard.door {
+        Door::Both | Door::Operators => "the page for operators is at /_infermux/",
+        Door::Callers => "the page for operators is on management_listen",
+    };
+    let api = match shard.door {
+        Door::Both | Door::Callers => API,
+        Door::Operators => "",
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let text = format!("infermux {version}, a router for LLM APIs: {api}{page}\n");
+    let answer = Answer {
+        status: 200,
+        kind: TEXT,
+        fields: String::new(),
+        body: Text::Own(text.into_bytes()),
+    };
+    self::answer(
+        shard,
+        caller,
+        request,
+        &mut Record::new(shard, request),
+        answer,
+    )
+    .await
+}
+
+/// Tells a browser that a page may call; `lines` say how.
+pub async fn preflight(
+    shard: &Shard,
+    caller: &mut Caller,
+    request: &Request,
+    lines: &str,
+) -> After {
+    let answer = Answer {
+        status: 204,
+        kind: "",
+        fields: lines.to_owned(),
+        body: Text::Absent,
+    };
+    let mut record = Record::new(shard, request);
+    self::answer(shard, caller, request, &mut record, answer).await
+}
+
+/// Answers a request.
+pub async fn answer(
+    shard: &Shard,
+    caller: &mut Caller,
+    request: &Request,
+    record: &mut Record<'_>,
+    answer: Answer,
+) -> After {
+    let Answer {
+        status,
+        kind,
+        fields,
+        body,
+    } = answer;
+    let length = body.as_slice().len();
+    record.status = Some(status);
+    record.first_byte = Some(clock::now());
+    caller.make_room();
+    let out = &mut caller.out;
+    out.clear();
+    inbound::write_status(status, out);
+    match &body {
+        Text::Own(_) | Text::Published(_) => {
+            out.extend_from_slice(b"Content-Type: ");
+            out.extend_from_slice(kind.as_bytes());
+            out.extend_from_slice(b"\r\nContent-Length: ");
+            out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        Text::Absent => {}
+    }
+    out.extend_from_slice(b"X-Request-Id: ");
+    out.extend_from_slice(request.id.as_str().as_bytes());
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(fields.as_bytes());
+    head_end(shard, request, request.connection).write(out);
+    match request.body {
+        Body::Sent if length <= ONE_SEND_BYTES_MAX => out.extend_from_slice(body.as_slice()),
+        Body::Sent | Body::LengthOnly => {}
+    }
+    record.count();
+    let mut sent = caller.send_out(shard).await;
+    if request.body == Body::Sent && length > ONE_SEND_BYTES_MAX && sent.is_ok() {
+        sent = caller.send(shard, body.into_part()).await.0;
+    }
+    match sent {
+        Ok(()) => drive::after(shard, request.connection),
+        Err(_) => {
+            record.leave();
+            After::Close
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What answers have cost of which the caller gets nothing.
+
+use crate::base::limits::{ANSWER_BODY_BYTES_MAX, INSPECTED_AT_ONCE_BYTES_MAX};
+use crate::config::plan::{Endpoint, ProviderKind};
+use crate::decide::outcome::{Failure, Outcome};
+use crate::exchange::answer;
+use crate::shard::http::help::{self, WhenFull};
+use crate::shard::http::upstream::Upstream;
+use crate::shard::request::attempt::Attempt;
+use crate::shard::request::record::Record;
+use crate::translate::usage::Counters;
+use crate::wire::head::Framing;
+use crate::wire::seen::{self, Seen};
+
+/// What has arrived of a 2xx answer that the caller does not get; `None`: it is a refusal, for
+/// which nothing is billed. A helper thread looks at a large one.
+pub async fn seen(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Option<Seen> {
+    let (kind, endpoint) = (attempt.provider.kind, attempt.job.endpoint);
+    if up.body().len() <= INSPECTED_AT_ONCE_BYTES_MAX {
+        return look(kind, endpoint, up.body());
+    }
+    up.socket.deadline.clear();
+    let (bytes, at) = (std::mem::take(&mut up.bytes), up.head.len..up.end);
+    let work = move || {
+        let seen = look(kind, endpoint, &bytes[at]);
+        (bytes, seen)
+    };
+    // In a box of its own: few requests need the room.
+    let made = Box::pin(help::make(attempt.job.shard, WhenFull::Wait, work)).await;
+    let (bytes, seen) = made.ok()?;
+    up.bytes = bytes;
+    seen
+}
+
+fn look(kind: ProviderKind, endpoint: Endpoint, body: &[u8]) -> Option<Seen> {
+    match kind {
+        ProviderKind::Anthropic => seen::seen(body, Some(b"content"), Counters::told),
+        ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => {
+            answer::seen(body, endpoint)
+        }
+    }
+}
+
+/// Books an answer that infermux cannot hold: the provider has made it, and the caller pays for it.
+/// Of one that came with its length all of it was made.
+pub async fn book_unheld(attempt: &Attempt<'_, '_>, record: &mut Record<'_>, up: &mut Upstream) {
+    let Some(mut seen) = seen(attempt, up).await else {
+        return;
+    };
+    if let Framing::Length(length) = up.head.framing
+        && attempt.job.endpoint != Endpoint::Embeddings
+    {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let missing = length
+            .min(ANSWER_BODY_BYTES_MAX)
+            .saturating_sub(up.body().len());
+        seen.text_bytes = seen.text_bytes.saturating_add(missing);
+    }
+    let used = attempt.used(seen.usage, seen.text_bytes);
+    record.settle(used);
+    attempt.permit.borrow_mut().abandon(used.sum());
+}
+
+/// Ends an attempt whose 2xx answer, which has been read, turned out to be none.
+pub async fn fail(
+    attempt: &Attempt<'_, '_>,
+    record: &mut Record<'_>,
+    mut up: Upstream,
+    outcome: Outcome,
+) -> Outcome {
+    if outcome == Outcome::Failed(Failure::ErrorObject) {
+        record.words.take_error(attempt, up.body());
+    }
+    let seen = seen(attempt, &mut up).await;
+    attempt.abandoned(record, seen, outcome);
+    up.park(attempt.job.shard, attempt.candidate().provider);
+    outcome
+}

@@ -1,0 +1,159 @@
+//! `/_infermux/*`: what operators see and do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::ids::ProviderId;
+use crate::exchange::refusal::Refusal;
+use crate::exchange::request::Request;
+use crate::exchange::target::Manage;
+use crate::link::gate::Phase;
+use crate::link::reloads::Outcome;
+use crate::link::reports::{Ask, Message, Question, Reply};
+use crate::report::{page, reloaded};
+use crate::shard::http::caller::Caller;
+use crate::shard::request::drive::After;
+use crate::shard::request::local::{self, Answer, Text};
+use crate::shard::request::record::Record;
+use crate::shard::request::refuse;
+use crate::shard::run::Shard;
+use crate::sys::{clock, entropy};
+
+/// Answers an operator's request.
+pub async fn answer(
+    shard: &Shard,
+    caller: &mut Caller,
+    request: &Request,
+    manage: &Manage,
+) -> After {
+    let mut record = Record::new(shard, request);
+    let answered = match manage {
+        Manage::Page => Ok(page()),
+        Manage::PageElsewhere => Ok(page_elsewhere()),
+        Manage::Health => Ok(Answer::json(200, OK.to_vec())),
+        Manage::Ready => Ok(match shard.process.phase() {
+            Phase::Starting => Answer::json(503, STARTING.to_vec()),
+            Phase::Serving => Answer::json(200, OK.to_vec()),
+            Phase::Leaving | Phase::Draining | Phase::Stopping => {
+                Answer::json(503, DRAINING.to_vec())
+            }
+        }),
+        Manage::Reload => return reload(shard, caller, request, &mut record).await,
+        Manage::Report(question) => ask(shard, question.clone()).await.map(|body| {
+            let mut answer = Answer::json(200, body);
+            if *question == Question::Metrics {
+                answer.kind = local::PROMETHEUS;
+            }
+            answer
+        }),
+        Manage::Circuit(name, act) => match provider_called(shard, name) {
+            Some(id) => match ask(shard, Question::Circuit(id, *act)).await {
+                // A configuration without it came in between.
+                Ok(body) if body.is_empty() => Err(Refusal::UnknownProvider { name }),
+                answered => answered.map(|body| Answer::json(200, body)),
+            },
+            None => Err(Refusal::UnknownProvider { name }),
+        },
+    };
+    match answered {
+        Ok(answer) => local::answer(shard, caller, request, &mut record, answer).await,
+        Err(refusal) => refuse::tell(shard, caller, request, &mut record, &refusal).await,
+    }
+}
+
+/// The page for browsers.
+fn page() -> Answer {
+    let page = page::page([entropy::seed(), entropy::seed()]);
+    Answer {
+        status: 200,
+        kind: local::HTML,
+        fields: page.fields,
+        body: Text::Own(page.html.into_bytes()),
+    }
+}
+
+/// Leads to the page; relative, for whoever comes through a proxy that serves it below a path.
+fn page_elsewhere() -> Answer {
+    Answer {
+        status: 308,
+        kind: local::HTML,
+        fields: "Location: _infermux/\r\n".to_owned(),
+        body: Text::Own(Vec::new()),
+    }
+}
+
+/// Asks the coordinator, and waits for what it says. What this shard has sent before is in force
+/// then.
+///
+/// # Errors
+///
+/// It has too much to do, or does not answer.
+pub async fn ask<'a>(shard: &Shard, question: Question) -> Result<Vec<u8>, Refusal<'a>> {
+    let reply = Arc::new(Reply::default());
+    // What this shard has seen is in the answer, too.
+    shard.reports.flush();
+    let ask = Ask {
+        question,
+        reply: Arc::clone(&reply),
+    };
+    shard
+        .reports
+        .ask(Message::Ask(ask))
+        .map_err(|_| Refusal::Overloaded)?;
+    let until = clock::now() + PATIENCE;
+    while clock::now() < until {
+        if let Some(body) = reply.taken() {
+            return Ok(body);
+        }
+        // In a box of its own: a timer is aligned so that it would pad every request's future.
+        Box::pin(monoio::time::sleep(Duration::from_millis(1))).await;
+    }
+    tracing::error!("the coordinator does not answer");
+    Err(Refusal::Internal)
+}
+
+/// Has the configuration reloaded, and answers once every shard goes by it.
+async fn reload(
+    shard: &Shard,
+    caller: &mut Caller,
+    request: &Request,
+    record: &mut Record<'_>,
+) -> After {
+    let wish = shard.reloads.wish();
+    let until = clock::now() + RELOAD_PATIENCE;
+    let outcome = loop {
+        match wish.as_ref().map(|wish| wish.outcome()) {
+            Some(None) if clock::now() < until => {
+                monoio::time::sleep(Duration::from_millis(2)).await;
+            }
+            outcome => break outcome,
+        }
+    };
+    let refusal = match outcome.as_ref().map(Option::as_deref) {
+        Some(Some(Outcome::Done { changes, stalled })) => {
+            let body = reloaded::body(&changes.changed, &changes.needs_restart, stalled);
+            let answer = Answer::json(200, body);
+            return local::answer(shard, caller, request, record, answer).await;
+        }
+        Some(Some(Outcome::Refused(faults))) => Refusal::InvalidConfiguration { faults },
+        Some(Some(Outcome::Stopping)) => Refusal::ShuttingDown,
+        // It goes on, but its caller need not wait for ever.
+        Some(None) => Refusal::Internal,
+        None => Refusal::Overloaded,
+    };
+    refuse::tell(shard, caller, request, record, &refusal).await
+}
+
+fn provider_called(shard: &Shard, name: &str) -> Option<ProviderId> {
+    let mut providers = shard.plan.providers.iter();
+    let found = providers.find(|provider| *provider.name == *name);
+    found.map(|provider| provider.id)
+}
+
+const OK: &[u8] = b"{\"status\":\"ok\"}";
+const STARTING: &[u8] = b"{\"status\":\"starting\"}";
+const DRAINING: &[u8] = b"{\"status\":\"draining\"}";
+/// How long the coordinator may take; it needs about 10 ms.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a reload may take to be answered; names that nobody answers for take 5 s.
+const RELOAD_PATIENCE: Duration = Duration::from_secs(30);

@@ -1,0 +1,26 @@
+//! The way of one request, from its head to its settlement.
+
+pub mod ask;
+pub mod attempt;
+pub mod choose;
+pub mod conclude;
+pub mod connect;
+pub mod connection;
+pub mod drive;
+pub mod head_end;
+pub mod local;
+pub mod lost;
+pub mod manage;
+#[cfg(debug_assertions)]
+mod mishap;
+pub mod models;
+pub mod permit;
+pub mod place;
+pub mod record;
+pub mod refuse;
+pub mod retold;
+pub mod spend;
+pub mod stream;
+pub mod translated;
+pub mod whole;
+pub mod words;

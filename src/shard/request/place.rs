@@ -1,0 +1,196 @@
+//! A connection's place: among those of callers, which `server.max_connections` bounds, or among
+//! those of operators, which have a number of their own. Neither waits for the other.
+//!
+//! Where both share a listener, whose a connection is shows with its request. While callers have
+//! all of their places, connections are accepted on operators' places, and a caller's request on
+//! one of them waits for a place of its own, in the order in which they came. So that operators
+//! find places all the same, no more than three quarters of theirs are waited on: one more caller's
+//! request is refused, and a connection that has sent nothing is closed after a second.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use crate::exchange::door::Door;
+use crate::exchange::refusal::Refusal;
+use crate::link::gate::{Audience, Phase, Process};
+use crate::link::pause;
+use crate::shard::http::body::Stop;
+use crate::shard::http::caller::Caller;
+use crate::shard::run::{Current, Loop};
+use crate::sys::clock;
+
+/// A connection that counts as open as long as this lives, however its task ends.
+pub struct Place {
+    current: Rc<Current>,
+    /// Whose place it has; `None`: it came while the process drained and all were taken.
+    of: Cell<Option<Audience>>,
+}
+
+impl Place {
+    /// Counts a connection on the place that was found for it.
+    #[must_use]
+    pub fn new(current: Rc<Current>, of: Option<Audience>) -> Self {
+        current.count_connections(|open| open[slot(of)] += 1);
+        Self {
+            current,
+            of: Cell::new(of),
+        }
+    }
+
+    /// A place for a connection that came by the door of `shard`; `None`: all are taken.
+    #[must_use]
+    pub fn find(shard: &Loop) -> Option<Audience> {
+        let audiences: &[Audience] = match shard.door {
+            Door::Both => &[Audience::Callers, Audience::Operators],
+            Door::Callers => &[Audience::Callers],
+            Door::Operators => &[Audience::Operators],
+        };
+        let mut audiences = audiences.iter().copied();
+        audiences.find(|audience| shard.process.admit(*audience))
+    }
+
+    /// The event loop that the connection is on.
+    #[must_use]
+    pub fn current(&self) -> &Rc<Current> {
+        &self.current
+    }
+
+    /// Whether it is among those of `audience`.
+    #[must_use]
+    pub fn is_of(&self, audience: Audience) -> bool {
+        self.of.get() == Some(audience)
+    }
+
+    /// Takes the place that a request of `audience` needs, and waits for it where that must be.
+    pub async fn change(&self, caller: &mut Caller, audience: Audience) -> Result<(), Stop> {
+        if self.is_of(audience) {
+            return Ok(());
+        }
+        if !self.current.process.admit(audience) {
+            match audience {
+                // There are very many of them: the one it has will do.
+                Audience::Operators => return Ok(()),
+                Audience::Callers => self.wait(caller).await?,
+            }
+        }
+        let before = self.of.replace(Some(audience));
+        self.current.count_connections(|open| {
+            open[slot(before)] -= 1;
+            open[slot(Some(audience))] += 1;
+        });
+        before
+            .iter()
+            .for_each(|of| self.current.process.release(*of));
+        Ok(())
+    }
+
+    /// Waits for a caller's place, and takes it.
+    async fn wait(&self, caller: &mut Caller) -> Result<(), Stop> {
+        let current = &*self.current;
+        let on_operators = self.is_of(Audience::Operators);
+        if on_operators && !current.process.begin_waiting() {
+            return Err(Stop::Refused(Refusal::TooManyConnections));
+        }
+        if let Some(kept_back) = current.process.pauses.requests.end(clock::now()) {
+            let repeated = pause::told(kept_back);
+            tracing::warn!(repeated, "server.max_connections is reached: requests wait");
+        }
+        let waiting = current
+            .lobby
+            .join(on_operators.then_some(&*current.process));
+        caller.read_ahead();
+        // In a box of its own: a timer is aligned so that it would pad every request's future.
+        let admitted = Box::pin(waiting.until_admitted(&current.process));
+        let admitted = caller.unless_gone(admitted).await;
+        drop(waiting);
+        caller.take_in_ahead();
+        match admitted {
+            Some(true) => Ok(()),
+            Some(false) => Err(Stop::Refused(Refusal::ShuttingDown)),
+            None => Err(Stop::Gone),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let of = self.of.get();
+        self.current.count_connections(|open| open[slot(of)] -= 1);
+        of.iter().for_each(|of| self.current.process.release(*of));
+    }
+}
+
+/// Where a connection is counted: one without a place is a caller's that waits for it.
+fn slot(of: Option<Audience>) -> usize {
+    of.unwrap_or(Audience::Callers) as usize
+}
+
+/// Callers' requests on one shard that wait for a place, in the order in which they came.
+#[derive(Default)]
+pub struct Lobby {
+    waiting: RefCell<VecDeque<u64>>,
+    joined: Cell<u64>,
+    wakers: RefCell<Vec<Waker>>,
+}
+
+/// One that waits.
+struct Waiting<'l> {
+    lobby: &'l Lobby,
+    number: u64,
+    /// Where it is counted, if it is on an operators' place.
+    counted: Option<&'l Process>,
+}
+
+impl Lobby {
+    fn join<'l>(&'l self, counted: Option<&'l Process>) -> Waiting<'l> {
+        let number = self.joined.get();
+        self.joined.set(number + 1);
+        self.waiting.borrow_mut().push_back(number);
+        Waiting {
+            lobby: self,
+            number,
+            counted,
+        }
+    }
+}
+
+impl Waiting<'_> {
+    /// Takes a caller's place once there is one and it is this one's turn; false where the process
+    /// stops before.
+    async fn until_admitted(&self, process: &Process) -> bool {
+        let lobby = self.lobby;
+        poll_fn(|context| {
+            if lobby.waiting.borrow().front() == Some(&self.number) {
+                return Poll::Ready(());
+            }
+            lobby.wakers.borrow_mut().push(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+        while !process.admit(Audience::Callers) {
+            if process.phase() == Phase::Stopping {
+                return false;
+            }
+            monoio::time::sleep(LOOK_EVERY).await;
+        }
+        true
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let number = self.number;
+        self.lobby.waiting.borrow_mut().retain(|one| *one != number);
+        self.counted
+            .iter()
+            .for_each(|process| process.end_waiting());
+        self.lobby.wakers.take().into_iter().for_each(Waker::wake);
+    }
+}
+
+/// Pause between two looks for a place: another shard may have left one.
+pub const LOOK_EVERY: Duration = Duration::from_millis(5);

@@ -1,0 +1,424 @@
+//! Settling: what a request leaves behind, on every way it can end.
+
+use std::time::Duration;
+
+use crate::base::ids::{ProviderId, RouteId};
+use crate::base::money::NanoUsd;
+use crate::base::spent::Spent;
+use crate::base::time::Instant;
+use crate::base::tokens::{Counts, Tokens};
+use crate::decide::strategy::Strategy;
+use crate::exchange::attribution::Label;
+use crate::exchange::headers::Totals;
+use crate::exchange::refusal::{self, Connection, Refusal};
+use crate::exchange::request::Request;
+use crate::link::facts::MonthTag;
+use crate::link::gate::Audience;
+use crate::link::meters::{Kept, Priced, Series};
+use crate::report::access_line::{Access, Counted, access_line};
+use crate::report::line::Level;
+use crate::shard::request::spend::Reservation;
+use crate::shard::request::whole::KeptError;
+use crate::shard::request::words::Words;
+use crate::shard::run::Shard;
+use crate::shard::state::meters::Line;
+use crate::sys::clock;
+use crate::wire::usage::Usage;
+
+/// The record of one request. It is settled when it is dropped, so that an early return, a hang-up
+/// and a panic leave their line like everything else.
+pub struct Record<'a> {
+    shard: &'a Shard,
+    request: &'a Request,
+    /// The model that the caller asked for.
+    pub model: Option<&'a str>,
+    /// Whether the caller asked for a stream; `None`: its body was not read that far.
+    pub stream: Option<bool>,
+    /// How the provider was chosen.
+    pub strategy: Option<Strategy>,
+    /// The matching group.
+    pub group: Option<&'a str>,
+    /// Who was asked last.
+    pub asked: Option<Asked<'a>>,
+    /// The month in which it was admitted.
+    month: MonthTag,
+    /// The provider's response time, once its answer is there.
+    pub response_time: Option<ResponseTime>,
+    /// Time spent waiting for providers.
+    pub waited: Duration,
+    /// Providers tried.
+    pub attempts: u32,
+    /// The status that the caller was told; `None`: nobody was there to be told.
+    pub status: Option<u16>,
+    /// When the answer's first byte left.
+    pub first_byte: Option<Instant>,
+    /// What was used.
+    pub tokens: Option<Used>,
+    /// What attempts have cost that failed after their provider had begun to answer.
+    failed_cost: Option<NanoUsd>,
+    /// Tokens that the running attempt has used, where it is one of those.
+    lost: Tokens,
+    /// Money reserved from the caller's budget.
+    pub reservation: Option<Reservation<'a>>,
+    /// How long the providers that are at their limits asked to be left alone, the shortest.
+    pub retry_after: Option<Duration>,
+    /// What a provider has refused, to be told where nobody else can do better.
+    pub kept: Option<Box<KeptError>>,
+    /// What a provider's dialect could not express.
+    pub inexpressible: Option<String>,
+    /// The model that a budget put in place of the one asked for.
+    pub model_override: Option<&'a str>,
+    /// The last provider's own words.
+    pub words: Words,
+    /// Parameters that the last provider's dialect has no place for; kept for a log of steps.
+    pub dropped: Option<String>,
+    /// What becomes of the connection afterwards.
+    pub connection: Connection,
+    /// The code of the error, or what went wrong.
+    pub error: Option<&'static str>,
+    /// Whether it has been counted.
+    is_counted: bool,
+    /// Whether the process has stopped before it was answered.
+    is_cut_off: bool,
+}
+
+/// Whom a request was sent to.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The provider.
+    pub id: ProviderId,
+    /// Its name.
+    pub provider: &'a str,
+    /// The provider's name for the model.
+    pub model: &'a str,
+    /// The route that led there.
+    pub route: RouteId,
+}
+
+/// A provider's response time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResponseTime {
+    /// To the end of its answer.
+    Whole(Duration),
+    /// To the first content of its stream.
+    FirstContent(Duration),
+}
+
+/// Tokens of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Used {
+    /// Of the prompt.
+    pub prompt: Tokens,
+    /// Of the answer.
+    pub completion: Tokens,
+    /// Who counted.
+    pub counted: Counted,
+    /// What they cost.
+    pub cost: NanoUsd,
+    /// As they are billed.
+    pub counts: Counts,
+    /// Whether their price is known.
+    pub priced: Priced,
+}
+
+impl Used {
+    /// What the provider says was used; failing that, a quarter of the characters. It costs nothing
+    /// until somebody says what.
+    #[must_use]
+    pub fn new(usage: Option<Usage>, prompt_bytes: usize, text_bytes: usize) -> Self {
+        let estimated = || Usage {
+            prompt: Tokens::estimated(prompt_bytes),
+            completion: Tokens::estimated(text_bytes),
+            ..Usage::default()
+        };
+        let counted = if usage.is_some() {
+            Counted::ByProvider
+        } else {
+            Counted::ByEstimate
+        };
+        let usage = usage.unwrap_or_else(estimated);
+        Self {
+            prompt: usage.prompt,
+            completion: usage.completion,
+            counted,
+            cost: NanoUsd::ZERO,
+            counts: usage.counts(),
+            priced: Priced::No,
+        }
+    }
+
+    /// As it is booked.
+    #[must_use]
+    pub fn spent(&self) -> Spent {
+        Spent {
+            cost: self.cost,
+            requests: 1,
+            prompt_tokens: self.prompt.get(),
+            completion_tokens: self.completion.get(),
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn sum(&self) -> Tokens {
+        self.prompt.saturating_add(self.completion)
+    }
+
+    /// As headers or trailers.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        Totals {
+            prompt: Some(self.prompt),
+            completion: Some(self.completion),
+            cost: Some(self.cost),
+        }
+    }
+}
+
+impl<'a> Record<'a> {
+    /// The record of a request that begins.
+    #[must_use]
+    pub fn new(shard: &'a Shard, request: &'a Request) -> Self {
+        Self {
+            shard,
+            request,
+            model: None,
+            stream: None,
+            strategy: None,
+            group: None,
+            asked: None,
+            month: shard.gates.month(),
+            response_time: None,
+            waited: Duration::ZERO,
+            attempts: 0,
+            status: None,
+            first_byte: None,
+            tokens: None,
+            failed_cost: None,
+            lost: Tokens::ZERO,
+            reservation: None,
+            retry_after: None,
+            kept: None,
+            inexpressible: None,
+            model_override: None,
+            words: Words::default(),
+            dropped: None,
+            connection: request.connection,
+            error: None,
+            is_counted: false,
+            is_cut_off: false,
+        }
+    }
+
+    /// The caller did not wait for the answer, or for all of it, unless it was cut off before.
+    pub fn leave(&mut self) {
+        if !self.is_cut_off {
+            self.status = None;
+            self.error = Some("caller_gone");
+        }
+    }
+
+    /// infermux stops before the answer is complete; its caller has waited.
+    pub fn cut_off(&mut self) {
+        self.is_cut_off = true;
+        self.error = Some(Refusal::ShuttingDown.row().code);
+    }
+
+    /// Takes note of what was used, and books what it cost: before the answer's last byte leaves,
+    /// so that a caller who has it finds it in every report and in its budget. Only the first word
+    /// counts.
+    pub fn settle(&mut self, used: Used) {
+        if self.tokens.is_none() {
+            self.tokens = Some(used);
+        }
+        if let Some(reservation) = self.reservation.take() {
+            reservation.settle(used.cost);
+        }
+    }
+
+    /// Books what the running attempt has cost, which has failed after its provider had begun to
+    /// answer: nobody is told, and no budget pays for it (promise `failed.booked-apart`).
+    pub fn lose(&mut self, used: &Used) {
+        let cost = self.failed_cost.unwrap_or_default();
+        self.failed_cost = Some(cost.saturating_add(used.cost));
+        self.lost = used.sum();
+        let meters = &self.shard.meters;
+        meters.series(self.line(used.priced), |series| {
+            series.failed_cost.add(used.cost.get());
+        });
+    }
+
+    /// The tokens that the attempt which has just ended has used for nothing.
+    pub fn take_lost(&mut self) -> Tokens {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// Counts the request as it stands, and gives back what is still reserved for it: before the
+    /// last byte of its answer leaves, so that whoever has the answer finds it in every report.
+    /// Only the first word counts.
+    pub fn count(&mut self) {
+        // What nobody has settled by now costs nothing.
+        self.reservation = None;
+        let is_counted = std::mem::replace(&mut self.is_counted, true);
+        if is_counted || self.request.audience == Audience::Operators {
+            return;
+        }
+        let meters = &self.shard.meters;
+        let (own, status) = (&meters.own, self.told_status());
+        let now = match (self.response_time, self.first_byte) {
+            // It is about to leave in one piece.
+            (Some(ResponseTime::Whole(_)), Some(now)) => now,
+            _ => clock::now(),
+        };
+        own.requests_total.add(1);
+        if let Some(place) = self.error.and_then(refusal::place_of) {
+            own.refusals[place].add(1);
+        }
+        own.requests.count(now);
+        if status == 429 || status >= 500 {
+            own.errors.count(now);
+        }
+        if let (Some(_), Some(at)) = (self.response_time, self.first_byte) {
+            let whole = at.since(self.request.ready);
+            own.overhead.observe(whole.saturating_sub(self.waited));
+        }
+        let priced = self.tokens.map_or(Priced::Yes, |used| used.priced);
+        meters.series(self.line(priced), |series| self.count_in(series, status));
+        if let Some(used) = &self.tokens {
+            let attribution = &self.request.attribution;
+            let purse = &self.shard.era.purse;
+            let kept = |caller: &str| match purse.budget_of(caller) {
+                Some(_) => Kept::Always,
+                None => Kept::WhileRoom,
+            };
+            meters.book(self.month, used.spent(), attribution, kept);
+        }
+    }
+
+    /// The provider and model that are counted; `None`: no provider was asked.
+    fn line(&self, priced: Priced) -> Option<Line<'a>> {
+        self.asked.map(|asked| Line {
+            provider: asked.id,
+            name: asked.provider,
+            model: asked.model,
+            kept: match (
+                self.shard.plan.routes.is_of_unnamed(asked.route),
+                self.response_time,
+            ) {
+                (false, _) => Kept::Always,
+                (true, Some(_)) => Kept::WhileRoom,
+                // Whoever makes names up gets no place for them.
+                (true, None) => Kept::IfKnown,
+            },
+            priced,
+        })
+    }
+
+    fn count_in(&self, series: &Series, status: u16) {
+        series.count(status);
+        match self.response_time {
+            Some(ResponseTime::Whole(span)) => series.latency.observe(span),
+            Some(ResponseTime::FirstContent(span)) => {
+                series.latency.observe(span);
+                series.first_token.observe(span);
+            }
+            None => {}
+        }
+        let Some(used) = &self.tokens else { return };
+        let counts = &used.counts;
+        series.input_tokens.add(counts.input.get());
+        series.cache_read_tokens.add(counts.cache_read.get());
+        series.cache_write_tokens.add(counts.written().get());
+        series.output_tokens.add(counts.output.get());
+        series
+            .estimated
+            .add(u64::from(used.counted == Counted::ByEstimate));
+        series.unpriced.add(u64::from(used.priced == Priced::No));
+        series.account.book(self.month, used.spent());
+    }
+
+    /// The status that the caller was told, or what stands for it.
+    fn told_status(&self) -> u16 {
+        let gone = if std::thread::panicking() {
+            500
+        } else {
+            CALLER_GONE
+        };
+        self.status.unwrap_or(gone)
+    }
+
+    fn write_line(&self) {
+        let Some(lines) = &self.shard.lines else {
+            return;
+        };
+        let level = match self.request.audience {
+            Audience::Callers => Level::Info,
+            // Probes and scrapers ask again and again.
+            Audience::Operators if tracing::enabled!(tracing::Level::DEBUG) => Level::Debug,
+            Audience::Operators => return,
+        };
+        let origin = &self.request.origin;
+        let now = clock::now();
+        let started = self.request.started;
+        let label = |label: &'a Option<Label>| label.as_ref().map(Label::as_str);
+        let attribution = &self.request.attribution;
+        let panicked = std::thread::panicking();
+        let access = Access {
+            request_id: self.request.id.as_str(),
+            level,
+            address: origin.address,
+            method: origin.method(),
+            path: origin.path(),
+            endpoint: origin.endpoint,
+            stream: self.stream,
+            caller: label(&attribution.caller),
+            project: label(&attribution.project),
+            env: label(&attribution.env),
+            provider: self.asked.map(|asked| asked.provider),
+            model: self.model,
+            strategy: self.strategy,
+            group: self.group,
+            status: self.told_status(),
+            attempts: self.attempts,
+            latency: now.since(started),
+            first_byte: self
+                .first_byte
+                .map(|at| at.since(started))
+                .filter(|at| *at > Duration::ZERO),
+            prompt_tokens: self.tokens.map(|used| used.prompt),
+            completion_tokens: self.tokens.map(|used| used.completion),
+            cost: self.tokens.map(|used| used.cost),
+            failed_cost: self.failed_cost,
+            counted: self.tokens.map_or(Counted::ByProvider, |used| used.counted),
+            model_override: self.model_override,
+            upstream_request_id: self.words.id(),
+            provider_error: self.words.error(),
+            dropped: self.dropped.as_deref(),
+            error: if panicked {
+                Some("internal_error")
+            } else {
+                self.error
+            },
+        };
+        let wall = clock::wall();
+        self.shard
+            .access_log
+            .line(|out| access_line(&mut lines.borrow_mut(), out, wall, &access));
+    }
+}
+
+impl Drop for Record<'_> {
+    fn drop(&mut self) {
+        self.count();
+        // Some leave when their request has been counted with the status that they were about to
+        // be told.
+        let is_callers = self.request.audience == Audience::Callers;
+        if is_callers && self.told_status() == CALLER_GONE {
+            self.shard.meters.own.disconnects.add(1);
+        }
+        self.write_line();
+    }
+}
+
+/// The status of a request whose caller did not wait for the answer, as nginx logs it.
+const CALLER_GONE: u16 = 499;

@@ -1,0 +1,77 @@
+//! Errors of infermux's own, on their way to the caller.
+
+use crate::base::time::Instant;
+use crate::exchange::refusal::{Connection, Refusal};
+use crate::exchange::request::Request;
+use crate::exchange::route::Survey;
+use crate::shard::http::caller::Caller;
+use crate::shard::request::choose;
+use crate::shard::request::drive::{After, Job};
+use crate::shard::request::head_end::head_end;
+use crate::shard::request::record::Record;
+use crate::shard::run::Shard;
+
+/// Answers with an error of infermux's own.
+pub async fn refuse(
+    shard: &Shard,
+    caller: &mut Caller,
+    request: &Request,
+    refusal: &Refusal<'_>,
+) -> After {
+    let mut record = Record::new(shard, request);
+    tell(shard, caller, request, &mut record, refusal).await
+}
+
+/// Answers with an error of infermux's own, after which the connection is closed in any case.
+pub async fn refuse_last(
+    shard: &Shard,
+    caller: &mut Caller,
+    request: &Request,
+    refusal: &Refusal<'_>,
+) {
+    let mut record = Record::new(shard, request);
+    record.connection = Connection::Close;
+    tell(shard, caller, request, &mut record, refusal).await;
+}
+
+/// Tells that nobody was eligible in the first place, and why.
+pub async fn tell_nobody<'a>(
+    job: &Job<'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    (survey, now): (&Survey, Instant),
+) -> After {
+    let down = choose::down(job, now);
+    let name_of = |id| &*job.shard.plan.provider(id).name;
+    let refusal = survey.refusal(name_of, job.model, &down, now);
+    tell(job.shard, caller, job.request, record, &refusal).await
+}
+
+/// Writes a refusal to the caller.
+pub async fn tell(
+    shard: &Shard,
+    caller: &mut Caller,
+    request: &Request,
+    record: &mut Record<'_>,
+    refusal: &Refusal<'_>,
+) -> After {
+    record.status = Some(refusal.row().status);
+    record.error = Some(refusal.row().code);
+    caller.make_room();
+    caller.out.clear();
+    let end = head_end(shard, request, record.connection);
+    let mut envelope = request.envelope(record.attempts, end);
+    if let Some(used) = &record.tokens {
+        envelope.totals = used.totals();
+    }
+    refusal.write_answer(&mut caller.out, &envelope);
+    record.count();
+    if caller.send_out(shard).await.is_err() {
+        record.leave();
+        return After::Close;
+    }
+    match (refusal.connection(), end.connection()) {
+        (Connection::KeepAlive, Connection::KeepAlive) => After::KeepAlive,
+        (Connection::KeepAlive | Connection::Close, _) => After::Close,
+    }
+}

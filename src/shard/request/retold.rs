@@ -1,0 +1,127 @@
+//! A whole answer that its caller wants as a stream: told as one.
+
+use std::io;
+use std::ops::Range;
+
+use crate::base::limits::{ONE_SEND_BYTES_MAX, TRANSLATED_AT_ONCE_BYTES_MAX};
+use crate::decide::outcome::Outcome;
+use crate::exchange::headers::{self, Totals};
+use crate::exchange::retell::{self, Telling};
+use crate::exchange::version::Version;
+use crate::link::buffered::Held;
+use crate::shard::http::caller::Caller;
+use crate::shard::http::help::{self, WhenFull};
+use crate::shard::http::kind;
+use crate::shard::http::upstream::Upstream;
+use crate::shard::net::part::Part;
+use crate::shard::request::attempt::Attempt;
+use crate::shard::request::record::Record;
+use crate::shard::request::stream;
+use crate::shard::run::Shard;
+use crate::sys::clock;
+use crate::wire::chunked::write_chunk_head;
+
+/// The events that an answer is told as, and what they take.
+pub struct Events {
+    bytes: Vec<u8>,
+    held: Held,
+}
+
+/// The events that the completion at `at` of `bytes` amounts to; `None`: its caller wants it as it
+/// is. A helper thread makes those of a large one.
+///
+/// # Errors
+/// It is not JSON throughout, or gone with the work, which has panicked.
+pub async fn events(
+    attempt: &Attempt<'_, '_>,
+    bytes: &mut Vec<u8>,
+    at: Range<usize>,
+) -> Result<Option<Events>, Untold> {
+    let job = attempt.job;
+    if !kind::wants_stream(job) {
+        return Ok(None);
+    }
+    let (endpoint, include_usage) = (job.endpoint, job.ask.include_usage);
+    let made = if at.len() <= TRANSLATED_AT_ONCE_BYTES_MAX {
+        let telling = Telling {
+            endpoint,
+            caller_model: attempt.caller_model(),
+            include_usage,
+        };
+        told(&bytes[at], &telling)
+    } else {
+        let (model, answer) = (attempt.caller_model().to_vec(), std::mem::take(bytes));
+        let work = move || {
+            let telling = Telling {
+                endpoint,
+                caller_model: &model,
+                include_usage,
+            };
+            let made = told(&answer[at], &telling);
+            (answer, made)
+        };
+        // In a box of its own: few requests need the room.
+        let made = Box::pin(help::make(job.shard, WhenFull::Wait, work)).await;
+        let (answer, made) = made.map_err(|_| Untold)?;
+        *bytes = answer;
+        made
+    };
+    let bytes = made.ok_or(Untold)?;
+    // They are there, whether or not they may be; nothing else is asked for them.
+    let mut held = job.shard.lease.hold();
+    held.insist_on(bytes.capacity());
+    Ok(Some(Events { bytes, held }))
+}
+
+/// The answer cannot be told as events.
+#[derive(Debug)]
+pub struct Untold;
+
+fn told(body: &[u8], telling: &Telling<'_>) -> Option<Vec<u8>> {
+    let mut events = Vec::with_capacity(body.len() + body.len() / 2);
+    retell::write(body, telling, &mut events).then_some(events)
+}
+
+/// Sends the events of an answer that has been settled.
+pub async fn relay<'a>(
+    attempt: &Attempt<'_, 'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    up: Upstream,
+    (events, totals): (Events, Totals),
+) -> Outcome {
+    let job = attempt.job;
+    caller.out.clear();
+    stream::begin(attempt, caller, record, &up, clock::now());
+    record.count();
+    up.park(job.shard, attempt.candidate().provider);
+    let is_chunked = job.request.version == Version::Http11;
+    if is_chunked {
+        write_chunk_head(events.bytes.len(), &mut caller.out);
+    }
+    if send_events(job.shard, caller, events).await.is_err() {
+        return Outcome::CallerGone;
+    }
+    if is_chunked {
+        let out = &mut caller.out;
+        out.extend_from_slice(b"\r\n0\r\n");
+        headers::totals(out, &totals);
+        out.extend_from_slice(b"\r\n");
+    }
+    let sent = caller.send_out(job.shard).await;
+    sent.map_or(Outcome::CallerGone, |()| Outcome::Answered)
+}
+
+/// Puts few events behind the head, and sends many from where they are.
+async fn send_events(shard: &Shard, caller: &mut Caller, mut events: Events) -> io::Result<()> {
+    if events.bytes.len() <= ONE_SEND_BYTES_MAX {
+        caller.out.extend_from_slice(&events.bytes);
+        return Ok(());
+    }
+    caller.send_out(shard).await?;
+    // What is on its way is counted there.
+    events.held.clear();
+    let (sent, _) = caller.send(shard, Part::own(events.bytes)).await;
+    caller.make_room();
+    sent
+}

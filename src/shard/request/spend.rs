@@ -1,0 +1,259 @@
+//! Money of one request: what is reserved from its caller's budget, and what it cost in the end.
+
+use crate::base::ids::{BudgetId, RouteId};
+use crate::base::map::Map;
+use crate::base::money::NanoUsd;
+use crate::base::time::WallTime;
+use crate::base::tokens::{Counts, Tokens};
+use crate::config::plan::{BudgetAction, Endpoint, Plan};
+use crate::config::prices::PriceTable;
+use crate::decide::budget::{self, Admission, Ask, Standing};
+use crate::decide::pricing::{self, Row};
+use crate::exchange::refusal::{BudgetWait, Refusal};
+use crate::link::budget_gate::Reserved;
+use crate::link::facts::Fact;
+use crate::link::meters::Priced;
+use crate::shard::request::drive::Job;
+use crate::shard::request::record::Used;
+use crate::shard::run::Shard;
+use crate::sys::clock;
+use crate::wire::usage::Usage;
+
+/// The prices and budgets of a Plan, ready to be looked up.
+pub struct Purse {
+    table: PriceTable,
+    /// By the value of `X-Infermux-Caller`.
+    budgets: Map<Box<str>, BudgetId>,
+    /// By route and candidate, for routes of one model.
+    rows: Box<[Option<Rows>]>,
+}
+
+/// By candidate; `None`: nobody knows its price.
+type Rows = Box<[Option<Row>]>;
+
+/// Money that is reserved for one request. It is settled exactly once: dropped without a word, it
+/// has cost nothing.
+pub struct Reservation<'a> {
+    shard: &'a Shard,
+    budget: BudgetId,
+    reserved: Reserved,
+    cost: NanoUsd,
+}
+
+/// What a budget makes of a request.
+pub enum Allowance<'a> {
+    /// It has no budget.
+    Unlimited,
+    /// It may be sent.
+    Reserved(Reservation<'a>),
+    /// It is to be served with this model instead.
+    Instead(&'a str),
+    /// It is refused.
+    Refused(Refusal<'a>),
+}
+
+impl Purse {
+    /// The purse of `plan`.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        let table = PriceTable::built_in();
+        let mut rows: Vec<_> = plan.routes.all.iter().map(|_| None).collect();
+        for (model, id) in plan.routes.chat.iter().chain(&plan.routes.other) {
+            let candidates = plan.routes.route(*id).candidates.iter();
+            let row = |candidate: &crate::config::plan::Candidate| {
+                let name = candidate.model.as_deref().unwrap_or(model);
+                table.row_for(plan.provider(candidate.provider), name, &plan.pricing)
+            };
+            rows[id.index()] = Some(candidates.map(row).collect());
+        }
+        let budgets = plan.budgets.callers.iter();
+        let budgets = budgets
+            .map(|budget| (budget.caller.clone(), budget.id))
+            .collect();
+        Self {
+            table,
+            budgets,
+            rows: rows.into(),
+        }
+    }
+
+    /// The budget of `caller`.
+    #[must_use]
+    pub fn budget_of(&self, caller: &str) -> Option<BudgetId> {
+        self.budgets.get(caller).copied()
+    }
+
+    /// The prices of a candidate of the route for `model`; `None`: nobody knows them.
+    #[must_use]
+    pub fn row(&self, plan: &Plan, route: RouteId, place: usize, model: &str) -> Option<Row> {
+        if let Some(rows) = &self.rows[route.index()] {
+            return rows.get(place).copied().flatten();
+        }
+        let candidate = &plan.routes.route(route).candidates[place];
+        let name = candidate.model.as_deref().unwrap_or(model);
+        self.table
+            .row_for(plan.provider(candidate.provider), name, &plan.pricing)
+    }
+}
+
+/// The prices at a candidate; `None`: nobody knows them.
+#[must_use]
+fn row(job: &Job<'_>, place: usize) -> Option<Row> {
+    let shard = job.shard;
+    shard
+        .era
+        .purse
+        .row(&shard.plan, job.routed.id, place, job.model)
+}
+
+/// What a request to a candidate has used, and what that costs: as the provider says, else a
+/// quarter of the characters.
+#[must_use]
+pub fn used(job: &Job<'_>, place: usize, usage: Option<Usage>, text_bytes: usize) -> Used {
+    let mut used = Used::new(usage, job.ask.prompt_bytes, text_bytes);
+    if let Some(row) = row(job, place) {
+        used.cost = pricing::cost(&used.counts, &row);
+        used.priced = Priced::Yes;
+    }
+    used
+}
+
+/// What these tokens cost; what has no price costs nothing.
+fn cost(job: &Job<'_>, place: usize, counts: &Counts) -> NanoUsd {
+    row(job, place).map_or(NanoUsd::ZERO, |row| pricing::cost(counts, &row))
+}
+
+/// What a prompt of `tokens` would cost at each candidate, in their order.
+#[must_use]
+pub fn prompt_costs(job: &Job<'_>, tokens: Tokens) -> Vec<NanoUsd> {
+    let counts = Counts {
+        input: tokens,
+        ..Counts::default()
+    };
+    let places = 0..job.routed.route.candidates.len();
+    places.map(|place| cost(job, place, &counts)).collect()
+}
+
+/// Asks the budget of the request's caller, and reserves what it takes.
+///
+/// A request that is already served with its budget's own model is not refused, whatever is left.
+#[must_use]
+pub fn admit<'a>(job: &Job<'a>, budget: Option<BudgetId>, turn: Turn) -> Allowance<'a> {
+    let Some(id) = budget else {
+        return Allowance::Unlimited;
+    };
+    let shard: &'a Shard = job.shard;
+    let rules = shard.plan.budget(id);
+    let ask = estimate(job);
+    let may_stop = rules.action != BudgetAction::Alert && turn == Turn::AsAsked;
+    let decide = |standing: &Standing| {
+        if !may_stop {
+            return Ok(budget::share_of_unstoppable(standing, &ask));
+        }
+        match budget::admit(standing, &ask) {
+            Admission::Reserve(share) => Ok(share),
+            refused @ (Admission::RefuseForGood | Admission::RefuseInFlight) => {
+                Err((standing.spent, refused))
+            }
+        }
+    };
+    let gate = &shard.gates.budgets[id.index()];
+    let reserved = gate.reserve(rules.monthly, decide);
+    if let Err((_, Admission::RefuseForGood)) = reserved {
+        gate.count_refusal();
+    }
+    match (reserved, &rules.model_override) {
+        (Ok(reserved), _) => Allowance::Reserved(Reservation {
+            shard,
+            budget: id,
+            reserved,
+            cost: NanoUsd::ZERO,
+        }),
+        // Whatever stands in the way: the caller gets an answer.
+        (Err(_), Some(model)) => Allowance::Instead(model),
+        (Err((spent, refused)), None) => Allowance::Refused(Refusal::BudgetExceeded {
+            caller: &rules.caller,
+            budget: rules.monthly,
+            spent,
+            wait: match refused {
+                Admission::RefuseInFlight => BudgetWait::InFlight,
+                Admission::RefuseForGood | Admission::Reserve(_) => {
+                    BudgetWait::Month(until_next_month(clock::wall()))
+                }
+            },
+        }),
+    }
+}
+
+/// Whether a request is served as it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It is.
+    AsAsked,
+    /// With the model that its budget falls back to.
+    Downgraded,
+}
+
+/// What the request is expected to use; where it sets no bound to its answer, one as long as the
+/// latest ones of the route.
+#[must_use]
+pub fn expected(job: &Job<'_>) -> Counts {
+    let usual_answer = match job.endpoint {
+        Endpoint::ChatCompletions | Endpoint::Completions => job.shard.usual_answer(job.routed.id),
+        Endpoint::Embeddings => Tokens::ZERO,
+    };
+    job.ask.expected(usual_answer)
+}
+
+/// What that costs at most, at the dearest of the request's candidates.
+fn estimate(job: &Job<'_>) -> Ask {
+    let expected = expected(job);
+    let prompt = Counts {
+        output: Tokens::ZERO,
+        ..expected
+    };
+    let dearest = |counts: &Counts| {
+        let places = 0..job.routed.route.candidates.len();
+        let costs = places
+            .filter(|place| job.routed.is_candidate(*place))
+            .map(|place| cost(job, place, counts));
+        costs.max().unwrap_or_default()
+    };
+    Ask {
+        prompt: dearest(&prompt),
+        whole: dearest(&expected),
+    }
+}
+
+fn until_next_month(now: WallTime) -> std::time::Duration {
+    let next = crate::base::month::Month::of(now).next().start();
+    std::time::Duration::from_millis(next.unix_millis().saturating_sub(now.unix_millis()))
+}
+
+impl Reservation<'_> {
+    /// What the request has cost; it is booked when this is dropped.
+    pub fn settle(mut self, cost: NanoUsd) {
+        self.cost = cost;
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        let Self {
+            shard,
+            budget,
+            ref reserved,
+            cost,
+        } = *self;
+        // The words know it when this returns, the books within 10 ms.
+        shard.gates.budgets[budget.index()].settle(reserved, cost);
+        if cost > NanoUsd::ZERO {
+            let month = reserved.month;
+            shard.reports.report(Fact::Settled {
+                budget,
+                month,
+                cost,
+            });
+        }
+    }
+}

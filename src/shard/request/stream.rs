@@ -1,0 +1,483 @@
+//! Streams: relayed read by read, held back until the first content.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::base::limits::{STREAM_READ_BYTES, UPSTREAM_READ_BYTES};
+use crate::base::time::Instant;
+use crate::decide::failover::Attempts;
+use crate::decide::outcome::{Failure, Outcome};
+use crate::exchange::headers;
+use crate::exchange::refusal::LastWord;
+use crate::exchange::relay::StreamFault;
+use crate::exchange::version::Version;
+use crate::link::buffered::Held;
+use crate::link::facts::{Sample, SampleKind};
+use crate::shard::http::caller::Caller;
+use crate::shard::http::upstream::Upstream;
+use crate::shard::net::guarded;
+use crate::shard::net::timers::Cut;
+use crate::shard::request::attempt::Attempt;
+use crate::shard::request::record::{Record, ResponseTime, Used};
+use crate::shard::request::whole;
+use crate::shard::state::relay::{self, Spare};
+use crate::sys::clock;
+use crate::wire::body::Body;
+use crate::wire::chunked::Piece;
+use crate::wire::inflate::Inflate;
+use crate::wire::seen::Seen;
+use broken::{Broken, CallerKnows};
+
+pub use head::begin;
+
+mod broken;
+mod head;
+
+/// Relays the stream whose head has been read, and says how it ended.
+pub async fn relay<'a>(
+    attempt: &Attempt<'_, 'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    attempts: &mut Attempts,
+    mut up: Upstream,
+) -> Outcome {
+    let shard = attempt.job.shard;
+    let spare = shard.relays.borrow_mut().pop();
+    let mut spare = spare.unwrap_or_default();
+    spare.reset(attempt);
+    let body = Body::new(up.head.framing);
+    let content_by = clock::now() + attempt.provider.first_token_timeout;
+    let mut stream = Stream {
+        attempt,
+        spare,
+        body,
+        provider_end: ProviderEnd::Open,
+        inflate: up.coding().and_then(Inflate::new),
+        decoded: Vec::new(),
+        held: shard.lease.hold(),
+        silent_until: content_by,
+    };
+    let outcome = stream.run(caller, record, attempts, &mut up).await;
+    // The caller who does not wait for the first content is billed what came before it, too.
+    if stream.is_committed() || outcome == Outcome::CallerGone {
+        stream.settle(record, outcome);
+    } else {
+        stream.lose(record, outcome);
+    }
+    if stream.is_committed() {
+        let job = attempt.job;
+        job.shard
+            .note_answer(job.routed.id, stream.used().completion);
+    }
+    let Stream {
+        spare,
+        body,
+        provider_end,
+        ..
+    } = stream;
+    if let Some(event) = spare.error() {
+        record.words.take_error(attempt, event);
+    }
+    let told = spare.told(outcome);
+    relay::keep(shard, spare);
+    let id = attempt.candidate().provider;
+    if let Some(told) = told {
+        if outcome == Outcome::AccessRefused {
+            whole::keep(attempt, record, &up, told);
+            return outcome;
+        }
+        attempts.commit();
+        attempt.settle(clock::now(), outcome, None, record.take_lost());
+        let ended = whole::pass_through(attempt, caller, record, up, told).await;
+        return ended.unwrap_or(outcome);
+    }
+    if outcome == Outcome::RateLimited {
+        attempt.put_aside(None);
+    }
+    if outcome == Outcome::Answered {
+        match provider_end {
+            ProviderEnd::Clean => {
+                up.end = up.bytes.len();
+                up.park(shard, id);
+            }
+            ProviderEnd::Open => {
+                guarded::spawn_for_one(up.read_out(Rc::clone(shard), id, body));
+            }
+            ProviderEnd::Surplus => {}
+        }
+    }
+    outcome
+}
+
+/// A stream on its way.
+struct Stream<'s, 'j, 'a> {
+    attempt: &'s Attempt<'j, 'a>,
+    spare: Box<Spare>,
+    body: Body,
+    provider_end: ProviderEnd,
+    /// Where the provider has compressed the stream.
+    inflate: Option<Inflate>,
+    /// What has come out of it and was not taken in yet.
+    decoded: Vec<u8>,
+    /// What an event that is longer than a read takes, as it counts against the process's bound.
+    held: Held,
+    /// When the provider has been silent for too long; comments do not put it off.
+    silent_until: Instant,
+}
+
+/// Whether the provider's body has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ProviderEnd {
+    /// Not yet.
+    Open,
+    /// With the last byte that was read.
+    Clean,
+    /// And something follows that does not belong to it.
+    Surplus,
+}
+
+/// What a read of the provider's bytes amounts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fed {
+    More,
+    Complete,
+}
+
+impl<'a> Stream<'_, '_, 'a> {
+    async fn run(
+        &mut self,
+        caller: &mut Caller,
+        record: &mut Record<'a>,
+        attempts: &mut Attempts,
+        up: &mut Upstream,
+    ) -> Outcome {
+        let shard = self.attempt.job.shard;
+        up.socket
+            .deadline
+            .set(self.silent_until.min(self.attempt.overall), Cut::Both);
+        caller.out.clear();
+        let mut fresh = up.head.len;
+        let mut fed = self.feed(&up.bytes[fresh..]);
+        loop {
+            match &fed {
+                Err(broken) if self.is_committed() => self.end_broken(*broken),
+                Ok(_) | Err(_) => {}
+            }
+            if self.is_committed() {
+                if record.first_byte.is_none() {
+                    attempts.commit();
+                    self.attempt.job.let_go(caller);
+                    self.attempt.permit.borrow().answered();
+                    self.attempt.enforce_probe().await;
+                    self.write_head(caller, record, up);
+                }
+                self.write_payload(caller);
+            }
+            match fed {
+                Ok(Fed::More) => {}
+                Ok(Fed::Complete) => {
+                    self.settle(record, Outcome::Answered);
+                    self.write_end(caller);
+                    // The provider has done its part, however slowly the caller reads.
+                    up.socket.deadline.clear();
+                    let sent = caller.send_out(shard).await;
+                    return if sent.is_ok() {
+                        Outcome::Answered
+                    } else {
+                        Outcome::CallerGone
+                    };
+                }
+                Err(broken) if self.is_committed() => {
+                    broken::note(record, broken.after);
+                    self.settle(record, broken.after);
+                    // Whoever reads the error frame can rely on its consequences.
+                    shard.reports.enforce().await;
+                    let sent = caller.send_out(shard).await;
+                    return if sent.is_ok() {
+                        broken.after
+                    } else {
+                        Outcome::CallerGone
+                    };
+                }
+                Err(broken) => return broken.before,
+            }
+            fed = match self.read(caller, up, &mut fresh).await {
+                Ok(Fed::More) => self.feed(&up.bytes[fresh..]),
+                // The connection's end is the body's.
+                Ok(Fed::Complete) => self.finish(),
+                Err(Broken::GONE) => {
+                    self.await_usage(up).await;
+                    return Outcome::CallerGone;
+                }
+                Err(broken) => Err(broken),
+            };
+        }
+    }
+
+    /// Sends what is ready and reads more; the read is in the ring while the caller is served.
+    async fn read(
+        &mut self,
+        caller: &mut Caller,
+        up: &mut Upstream,
+        fresh: &mut usize,
+    ) -> Result<Fed, Broken> {
+        if self.is_committed() {
+            let shard = self.attempt.job.shard;
+            *fresh = 0;
+            up.watch(&shard.buffers, self.room());
+            // What only shows that the provider is alive puts nothing off.
+            let began = (!self.spare.has_moved()).then(clock::now);
+            if !caller.out.is_empty() {
+                // A caller that reads slowly is no fault of the provider's.
+                up.socket.deadline.clear();
+                caller.send_out(shard).await.map_err(|_| Broken::GONE)?;
+            }
+            caller.give_room_back();
+            let now = clock::now();
+            self.silent_until = match began {
+                None => now + self.attempt.provider.stream_idle_timeout,
+                Some(began) => self.silent_until + now.since(began),
+            };
+            up.socket.deadline.set(self.silent_until, Cut::Both);
+        } else {
+            // The head's fields, which stand in front, are needed until the stream is committed.
+            up.bytes.truncate(up.head.len);
+            *fresh = up.head.len;
+        }
+        let read = if self.spare.awaits_usage() {
+            // All of the content is there: nothing is saved when the provider is cut at once.
+            caller.unless_gone(up.read_on()).await
+        } else {
+            Some(up.read_more(caller).await)
+        };
+        let Some(read) = read else {
+            return Err(Broken::by(caller));
+        };
+        match read {
+            _ if caller.is_gone() => Err(Broken::by(caller)),
+            Ok(count) if count > 0 => Ok(Fed::More),
+            Ok(_) | Err(_) if up.socket.deadline.is_overdue() => Err(Broken::STALLED),
+            Ok(_) if self.body.may_end() => Ok(Fed::Complete),
+            Ok(_) | Err(_) => Err(Broken::CUT),
+        }
+    }
+
+    /// The caller has left. Where the content is complete, reads on for what it has used, which the
+    /// provider bills in any case (promise `hangup.pays-as-told`).
+    async fn await_usage(&mut self, up: &mut Upstream) {
+        let attempt = self.attempt;
+        let buffers = &attempt.job.shard.buffers;
+        let until = clock::now() + USAGE_WAIT;
+        up.socket.deadline.set(until, Cut::Both);
+        while self.spare.awaits_usage() {
+            self.spare.drop_payload(buffers);
+            up.watch(buffers, self.room());
+            let read = up.read_on().await;
+            if !matches!(read, Ok(count) if count > 0)
+                || !matches!(self.feed(&up.bytes), Ok(Fed::More))
+            {
+                return;
+            }
+        }
+    }
+
+    /// Takes in what was read.
+    fn feed(&mut self, bytes: &[u8]) -> Result<Fed, Broken> {
+        let shard = self.attempt.job.shard;
+        self.spare.make_room(bytes.len(), &shard.buffers);
+        let mut at = 0;
+        loop {
+            match self
+                .body
+                .next(bytes, &mut at)
+                .map_err(|_| Broken::MALFORMED)?
+            {
+                Piece::Payload(range) => {
+                    self.push(&bytes[range])?;
+                }
+                Piece::More if self.spare.is_done() => return Ok(Fed::Complete),
+                Piece::More => return self.hold().map(|()| Fed::More),
+                Piece::End(end) => {
+                    self.provider_end = if end == bytes.len() {
+                        ProviderEnd::Clean
+                    } else {
+                        ProviderEnd::Surplus
+                    };
+                    return self.finish();
+                }
+            }
+        }
+    }
+
+    /// Takes in a part of the body.
+    fn push(&mut self, mut payload: &[u8]) -> Result<(), Broken> {
+        let Some(mut inflate) = self.inflate.take() else {
+            let pushed = self.spare.push(payload);
+            return pushed.map_err(|fault| self.broken(fault));
+        };
+        while !payload.is_empty() {
+            let taken = inflate.step(payload, &mut self.decoded);
+            let taken = taken.map_err(|_| Broken::MALFORMED)?;
+            payload = payload.split_at(taken).1;
+            self.push_decoded()?;
+        }
+        let flushed = inflate.flush(&mut self.decoded);
+        flushed.map_err(|_| Broken::MALFORMED)?;
+        self.inflate = Some(inflate);
+        self.push_decoded()
+    }
+
+    fn push_decoded(&mut self) -> Result<(), Broken> {
+        let pushed = self.spare.push(&self.decoded);
+        self.decoded.clear();
+        pushed.map_err(|fault| self.broken(fault))
+    }
+
+    /// Counts what it holds of an event that is longer than a read.
+    fn hold(&mut self) -> Result<(), Broken> {
+        match self.spare.kept() {
+            0 => {
+                self.held.clear();
+                Ok(())
+            }
+            kept if self.held.grow_to(kept) => Ok(()),
+            _ => Err(Broken::TOO_LARGE),
+        }
+    }
+
+    fn finish(&mut self) -> Result<Fed, Broken> {
+        if let Some(mut inflate) = self.inflate.take() {
+            // `[DONE]` may have come before the coding's own end.
+            if inflate.finish(&mut self.decoded).is_err() && !self.spare.is_done() {
+                return Err(Broken::CUT);
+            }
+            self.push_decoded()?;
+        }
+        let finished = self.spare.finish();
+        finished.map_err(|fault| self.broken(fault))?;
+        Ok(Fed::Complete)
+    }
+
+    /// Room for the next read: much more may come out of compressed bytes.
+    const fn room(&self) -> usize {
+        match self.inflate {
+            None => STREAM_READ_BYTES,
+            Some(_) => UPSTREAM_READ_BYTES,
+        }
+    }
+
+    /// Says how the stream ended, before its last bytes leave.
+    fn settle(&self, record: &mut Record<'_>, outcome: Outcome) {
+        if outcome == Outcome::CallerGone {
+            record.leave();
+        }
+        record.settle(self.used());
+        record.count();
+        let latency = record.first_byte.map(|at| at.since(self.attempt.sent_at));
+        let sample = latency.map(|latency| Sample {
+            latency,
+            kind: SampleKind::FirstContent,
+        });
+        let used = self.used().sum();
+        self.attempt.settle(clock::now(), outcome, sample, used);
+    }
+
+    /// Books what a stream has cost of which the caller gets nothing. Who refuses in place of an
+    /// answer bills what it has told, and nothing else.
+    fn lose(&self, record: &mut Record<'_>, outcome: Outcome) {
+        let seen = Seen {
+            usage: self.spare.usage(),
+            text_bytes: self.spare.text_bytes(),
+        };
+        let is_refusal = match outcome {
+            Outcome::Failed(Failure::ErrorObject)
+            | Outcome::RateLimited
+            | Outcome::OwnKeyRefused(_)
+            | Outcome::AccessRefused
+            | Outcome::CallerKeyRefused(_)
+            | Outcome::RequestRefused(_) => seen == Seen::default(),
+            Outcome::Answered
+            | Outcome::StaleConnection
+            | Outcome::ConnectFailed(_)
+            | Outcome::TimedOut(_)
+            | Outcome::Failed(_)
+            | Outcome::Untranslatable
+            | Outcome::TooLarge
+            | Outcome::StreamCut
+            | Outcome::StreamStalled
+            | Outcome::CallerGone => false,
+        };
+        let seen = (!is_refusal).then_some(seen);
+        self.attempt.abandoned(record, seen, outcome);
+    }
+
+    /// What a fault means; an error that the provider sent may mean more than that it failed.
+    fn broken(&self, fault: StreamFault) -> Broken {
+        let mut broken = Broken::of(fault);
+        if fault == StreamFault::Error
+            && let Some(told) = self.spare.told_error(self.attempt.key)
+        {
+            broken.before = told;
+        }
+        broken
+    }
+
+    fn is_committed(&self) -> bool {
+        self.spare.is_committed()
+    }
+
+    fn used(&self) -> Used {
+        self.attempt
+            .used(self.spare.usage(), self.spare.text_bytes())
+    }
+
+    /// Starts the answer: nothing but its totals is unknown now.
+    fn write_head(&self, caller: &mut Caller, record: &mut Record<'a>, up: &Upstream) {
+        let now = clock::now();
+        let latency = now.since(self.attempt.sent_at);
+        record.response_time = Some(ResponseTime::FirstContent(latency));
+        record.waited += now.since(self.attempt.started);
+        begin(self.attempt, caller, record, up, now);
+    }
+
+    /// Moves what is for the caller into its buffer, as one chunk.
+    fn write_payload(&mut self, caller: &mut Caller) {
+        let job = self.attempt.job;
+        self.spare
+            .write_payload(job.request.version, caller, &job.shard.buffers);
+    }
+
+    /// Ends a complete answer: the last chunk, and what is known only now.
+    fn write_end(&self, caller: &mut Caller) {
+        if self.attempt.job.request.version == Version::Http11 {
+            caller.out.extend_from_slice(b"0\r\n");
+            headers::totals(&mut caller.out, &self.used().totals());
+            caller.out.extend_from_slice(b"\r\n");
+        }
+    }
+
+    /// Ends what is for the caller with an error. That of a provider has come whole, however it was
+    /// cut on its way: no key is in two payloads.
+    fn end_broken(&mut self, broken: Broken) {
+        match broken.caller_knows {
+            CallerKnows::Yes => self.attempt.job.shard.era.masks.mask(self.spare.payload()),
+            CallerKnows::No => self.write_error_frame(broken.after),
+            CallerKnows::Never => {}
+        }
+    }
+
+    fn write_error_frame(&mut self, outcome: Outcome) {
+        let last = LastWord {
+            provider: &self.attempt.provider.name,
+            model: &self.attempt.job.ask.model,
+            outcome,
+            retry: Duration::ZERO,
+        };
+        if let Some(refusal) = broken::refusal(&last) {
+            refusal.write_frame(self.spare.payload());
+        }
+    }
+}
+
+/// How long a provider may take to tell what a complete answer has used, once its caller has left.
+const USAGE_WAIT: Duration = Duration::from_secs(1);

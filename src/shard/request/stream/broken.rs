@@ -1,0 +1,96 @@
+//! How a stream breaks, and what that means.
+
+use crate::decide::outcome::{Failure, Outcome, Waiting};
+use crate::exchange::refusal::{LastWord, Refusal};
+use crate::exchange::relay::StreamFault;
+use crate::shard::http::caller::Caller;
+use crate::shard::request::record::Record;
+
+/// How a stream broke: what that means before it is committed, and afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Broken {
+    pub(super) before: Outcome,
+    pub(super) after: Outcome,
+    pub(super) caller_knows: CallerKnows,
+}
+
+/// Whether the caller has the provider's own error frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CallerKnows {
+    Yes,
+    No,
+    /// It has left.
+    Never,
+}
+
+impl Broken {
+    pub(super) const GONE: Self = Self {
+        before: Outcome::CallerGone,
+        after: Outcome::CallerGone,
+        caller_knows: CallerKnows::Never,
+    };
+    /// infermux stops: nobody is to blame.
+    const STOPPED: Self = Self::new(Outcome::CallerGone, Outcome::CallerGone);
+    pub(super) const STALLED: Self =
+        Self::new(Outcome::TimedOut(Waiting::Content), Outcome::StreamStalled);
+    pub(super) const CUT: Self = Self::new(Outcome::Failed(Failure::Cut), Outcome::StreamCut);
+    pub(super) const TOO_LARGE: Self = Self::new(Outcome::TooLarge, Outcome::TooLarge);
+    pub(super) const MALFORMED: Self =
+        Self::new(Outcome::Failed(Failure::Malformed), Outcome::StreamCut);
+
+    /// A caller has left, or was cut off.
+    pub(super) fn by(caller: &Caller) -> Self {
+        if caller.is_cut_off() {
+            Self::STOPPED
+        } else {
+            Self::GONE
+        }
+    }
+
+    const fn new(before: Outcome, after: Outcome) -> Self {
+        Self {
+            before,
+            after,
+            caller_knows: CallerKnows::No,
+        }
+    }
+
+    pub(super) fn of(fault: StreamFault) -> Self {
+        let failure = match fault {
+            StreamFault::EventTooLong => return Self::TOO_LARGE,
+            StreamFault::Malformed | StreamFault::HeldBackTooLong => Failure::Malformed,
+            StreamFault::NoContent => Failure::NoChoices,
+            StreamFault::Error | StreamFault::ErrorRelayed => Failure::ErrorObject,
+            StreamFault::Cut => Failure::Cut,
+        };
+        let caller_knows = if fault == StreamFault::ErrorRelayed {
+            CallerKnows::Yes
+        } else {
+            CallerKnows::No
+        };
+        Self {
+            before: Outcome::Failed(failure),
+            after: Outcome::StreamCut,
+            caller_knows,
+        }
+    }
+}
+
+/// What the last event of a stream that broke says.
+pub(super) fn refusal<'a>(last: &LastWord<'a>) -> Option<Refusal<'a>> {
+    match last.outcome {
+        Outcome::CallerGone => Some(Refusal::ShuttingDown),
+        outcome => Refusal::of_verdict(outcome.verdict(), last),
+    }
+}
+
+/// Says in the log how a stream broke.
+pub(super) fn note(record: &mut Record<'_>, outcome: Outcome) {
+    if outcome == Outcome::CallerGone {
+        record.cut_off();
+    } else if outcome == Outcome::StreamStalled {
+        record.error = Some("upstream_timeout");
+    } else {
+        record.error = Some("upstream_error");
+    }
+}

@@ -1,0 +1,114 @@
+//! A request in the dialect of a candidate that does not speak the caller's.
+
+use std::rc::Rc;
+
+use crate::base::limits::TRANSLATED_AT_ONCE_BYTES_MAX;
+use crate::config::plan::ProviderKind;
+use crate::exchange::refusal::Refusal;
+use crate::link::buffered::Held;
+use crate::shard::http::caller::Caller;
+use crate::shard::http::help;
+use crate::shard::request::drive::{Job, provider_of};
+use crate::shard::request::record::Record;
+use crate::translate::request::{self, Dropped};
+use crate::translate::unsupported::Unsupported;
+
+/// A translated body. It counts as held as long as it is there.
+pub struct Translated {
+    bytes: Rc<Vec<u8>>,
+    _held: Held,
+}
+
+impl Translated {
+    /// The body.
+    #[must_use]
+    pub fn bytes(&self) -> Rc<Vec<u8>> {
+        Rc::clone(&self.bytes)
+    }
+}
+
+/// Why there is none.
+pub enum NotTranslated {
+    /// The dialect cannot express the request: another candidate may.
+    Unsupported(Unsupported),
+    /// infermux cannot go on with it.
+    Refused(Refusal<'static>),
+}
+
+/// Translates the request for the candidate at `place`, where that is needed, and keeps it with the
+/// job.
+///
+/// # Errors
+///
+/// It cannot be expressed, or held, or worked on.
+pub async fn prepare(
+    job: &Job<'_>,
+    caller: &mut Caller,
+    record: &mut Record<'_>,
+    place: usize,
+) -> Result<(), NotTranslated> {
+    record.dropped = None;
+    job.translated.replace(None);
+    match provider_of(job, place).kind {
+        ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => Ok(()),
+        ProviderKind::Anthropic => {
+            let (translated, dropped) = translate(job, caller, place).await?;
+            if !dropped.names.is_empty() && tracing::enabled!(tracing::Level::DEBUG) {
+                record.dropped = Some(dropped.to_string());
+            }
+            job.translated.replace(Some(translated));
+            Ok(())
+        }
+    }
+}
+
+async fn translate(
+    job: &Job<'_>,
+    caller: &mut Caller,
+    place: usize,
+) -> Result<(Translated, Dropped), NotTranslated> {
+    let candidate = &job.routed.route.candidates[place];
+    let model = candidate.model.as_deref().unwrap_or(job.model);
+    let overloaded = NotTranslated::Refused(Refusal::Overloaded);
+    let mut held = job.shard.lease.hold();
+    // As much as it comes to, as a rule.
+    if !held.grow_to(job.body.len()) {
+        return Err(overloaded);
+    }
+    let mut bytes = Vec::with_capacity(job.body.len());
+    let dropped = if job.body.len() <= TRANSLATED_AT_ONCE_BYTES_MAX {
+        let source = &caller.bytes[job.body.clone()];
+        request::write(source, job.ask, model, &mut bytes)
+    } else {
+        let (at, ask, model) = (
+            job.body.clone(),
+            job.ask.clone().into_owned(),
+            model.to_owned(),
+        );
+        let panics = panic_is_asked_for(caller);
+        let work = move |message: &[u8]| {
+            assert!(!panics, "a panic was asked for");
+            let dropped = request::write(&message[at], &ask, &model, &mut bytes);
+            (dropped, bytes)
+        };
+        let made = help::make_of_message(job.shard, caller, work).await;
+        let (dropped, made) = made.map_err(NotTranslated::Refused)?;
+        bytes = made;
+        dropped
+    };
+    let dropped = dropped.map_err(NotTranslated::Unsupported)?;
+    if !held.grow_to(bytes.capacity()) {
+        return Err(overloaded);
+    }
+    let translated = Translated {
+        bytes: Rc::new(bytes),
+        _held: held,
+    };
+    Ok((translated, dropped))
+}
+
+/// Lets the tests of a debug build see that a helper's panic ends one request and nothing else.
+fn panic_is_asked_for(caller: &Caller) -> bool {
+    let asked = || caller.head.value(&caller.bytes, "x-infermux-test-panic");
+    cfg!(debug_assertions) && asked().is_some_and(|whose| whose == b"helper")
+}

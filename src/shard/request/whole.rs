@@ -1,0 +1,415 @@
+//! Answers that are not streamed, once they are there: looked at, and sent on in one piece.
+
+use std::io;
+use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::limits::{
+    INSPECTED_AT_ONCE_BYTES_MAX, ONE_SEND_BYTES_MAX, TRANSLATED_AT_ONCE_BYTES_MAX,
+};
+use crate::base::time::Instant;
+use crate::decide::failover::Attempts;
+use crate::decide::outcome::{Failure, Outcome, Topic};
+use crate::exchange::answer::{self, AnswerFault, AnswerView};
+use crate::exchange::headers::{self, Totals};
+use crate::exchange::inbound;
+use crate::exchange::provider_error::{self, Circumstances};
+use crate::link::facts::{Sample, SampleKind};
+use crate::shard::http::caller::Caller;
+use crate::shard::http::help::{self, WhenFull};
+use crate::shard::http::upstream::Upstream;
+use crate::shard::net::part::Part;
+use crate::shard::request::attempt::Attempt;
+use crate::shard::request::drive::{self, Job};
+use crate::shard::request::head_end::head_end;
+use crate::shard::request::lost;
+use crate::shard::request::record::{Record, ResponseTime};
+use crate::shard::request::retold;
+use crate::shard::request::words::Words;
+use crate::shard::run::Shard;
+use crate::sys::clock;
+use crate::translate::answer as anthropic;
+use crate::wire::splice::Splice;
+use crate::wire::usage::Usage;
+
+/// Relays a 2xx answer, unless it turns out to be none.
+pub async fn relay<'a>(
+    attempt: &Attempt<'_, 'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    attempts: &mut Attempts,
+    mut up: Upstream,
+) -> Outcome {
+    let (job, arrived) = (attempt.job, clock::now());
+    let view = match inspect(attempt, &mut up).await {
+        Ok(view) => view,
+        Err(fault) => {
+            let outcome = Outcome::Failed(match fault {
+                AnswerFault::Malformed => Failure::Malformed,
+                AnswerFault::Error => Failure::ErrorObject,
+                AnswerFault::NoChoices | AnswerFault::NoData => Failure::NoChoices,
+            });
+            return lost::fail(attempt, record, up, outcome).await;
+        }
+    };
+    let used = (view.usage, view.text_bytes);
+    let at = up.head.len..up.end;
+    let Ok(events) = retold::events(attempt, &mut up.bytes, at).await else {
+        return lost::fail(attempt, record, up, Outcome::Failed(Failure::Malformed)).await;
+    };
+    attempts.commit();
+    job.let_go(caller);
+    let totals = settle(attempt, record, arrived, used).await;
+    if let Some(events) = events {
+        return retold::relay(attempt, caller, record, up, (events, totals)).await;
+    }
+    let splice = answer::edit_answer(up.body(), &view, attempt.caller_model());
+    let (status, length) = (up.head.status, splice.len());
+    let told = Told {
+        status,
+        length,
+        totals,
+        latency: arrived.since(attempt.sent_at),
+    };
+    write_answer_head(attempt, caller, record, &up, told);
+    if splice.len() > ONE_SEND_BYTES_MAX {
+        let pieces = pieces_of(&splice, &up.bytes);
+        let (bytes, _held) = up.park_without_bytes(job.shard, attempt.candidate().provider);
+        return sent(
+            send_pieces(job.shard, caller, bytes, pieces).await,
+            Outcome::Answered,
+        );
+    }
+    splice.write(&mut caller.out);
+    up.park(job.shard, attempt.candidate().provider);
+    sent(caller.send_out(job.shard).await, Outcome::Answered)
+}
+
+/// An error of a provider as the caller is to get it.
+#[derive(Default)]
+pub struct Error {
+    /// The status.
+    pub status: u16,
+    /// The body, in OpenAI's shape.
+    pub body: Vec<u8>,
+}
+
+/// An error that may be told later, when its provider's connection is used again.
+pub struct KeptError {
+    place: usize,
+    error: Error,
+    /// The provider's fields that cross.
+    fields: Vec<u8>,
+    words: Words,
+    latency: Duration,
+}
+
+/// An error that was read whole, in OpenAI's shape.
+#[must_use]
+pub fn told(up: &Upstream, topic: Topic) -> Error {
+    let mut body = Vec::new();
+    let kind = up.head.value(&up.bytes, "content-type");
+    let circumstances = Circumstances {
+        status: up.head.status,
+        topic,
+        content_type: kind.and_then(|kind| std::str::from_utf8(kind).ok()),
+    };
+    let status = provider_error::error_in_openai_shape(circumstances, up.body(), &mut body);
+    Error { status, body }
+}
+
+/// Relays an error that is about the request itself; the outcome where the caller did not take it.
+pub async fn pass_through<'a>(
+    attempt: &Attempt<'_, 'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    up: Upstream,
+    error: Error,
+) -> Option<Outcome> {
+    keep(attempt, record, &up, error);
+    let job = attempt.job;
+    up.park(job.shard, attempt.candidate().provider);
+    let kept = record.kept.take()?;
+    write_kept(job, caller, record, &kept);
+    let sent = caller.send_out(job.shard).await;
+    sent.err().map(|_| Outcome::CallerGone)
+}
+
+/// Keeps an error for the case that nobody else can do better.
+pub fn keep(attempt: &Attempt<'_, '_>, record: &mut Record<'_>, up: &Upstream, mut error: Error) {
+    attempt.job.shard.era.masks.mask(&mut error.body);
+    let mut fields = Vec::new();
+    inbound::write_fields(&up.head, &up.bytes, attempt.crossing(), &mut fields);
+    record.kept = Some(Box::new(KeptError {
+        place: attempt.place,
+        error,
+        fields,
+        words: record.words.clone(),
+        latency: clock::now().since(attempt.sent_at),
+    }));
+}
+
+/// Tells the error that was kept of the candidate `place`, if there is one: else the caller has its
+/// answer.
+pub async fn tell_kept<'a>(
+    job: &Job<'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    place: Option<usize>,
+) -> io::Result<()> {
+    let kept = record.kept.take();
+    let Some(kept) = kept.filter(|kept| place == Some(kept.place)) else {
+        return Ok(());
+    };
+    record.asked = Some(drive::asked(job, kept.place));
+    write_kept(job, caller, record, &kept);
+    let sent = caller.send_out(job.shard).await;
+    if sent.is_err() {
+        record.leave();
+    }
+    sent
+}
+
+fn write_kept<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<'a>, kept: &KeptError) {
+    record.error = Some("provider_refused");
+    record.words = kept.words.clone();
+    let told = Told {
+        status: kept.error.status,
+        length: kept.error.body.len(),
+        totals: Totals::default(),
+        latency: kept.latency,
+    };
+    write_head(job, caller, record, (kept.place, told), |out| {
+        out.extend_from_slice(&kept.fields);
+    });
+    caller.out.extend_from_slice(&kept.error.body);
+}
+
+/// Translates a 2xx answer of another dialect and relays it, unless it turns out to be none.
+pub async fn translate<'a>(
+    attempt: &Attempt<'_, 'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    attempts: &mut Attempts,
+    mut up: Upstream,
+) -> Outcome {
+    let (job, arrived) = (attempt.job, clock::now());
+    let created = clock::wall().unix_millis() / 1_000;
+    let mut body = Vec::new();
+    let answer = translated(attempt, &mut up, created, &mut body).await;
+    // It is there, whether or not it may be; nothing else is asked for it.
+    let mut held = job.shard.lease.hold();
+    held.insist_on(body.capacity());
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(fault) => {
+            return lost::fail(attempt, record, up, fault.outcome()).await;
+        }
+    };
+    let used = (answer.usage, answer.text_bytes);
+    let at = 0..body.len();
+    let Ok(events) = retold::events(attempt, &mut body, at).await else {
+        return lost::fail(attempt, record, up, Outcome::Failed(Failure::Malformed)).await;
+    };
+    attempts.commit();
+    job.let_go(caller);
+    let totals = settle(attempt, record, arrived, used).await;
+    if let Some(events) = events {
+        return retold::relay(attempt, caller, record, up, (events, totals)).await;
+    }
+    let (status, length) = (up.head.status, body.len());
+    let told = Told {
+        status,
+        length,
+        totals,
+        latency: arrived.since(attempt.sent_at),
+    };
+    write_answer_head(attempt, caller, record, &up, told);
+    up.park(job.shard, attempt.candidate().provider);
+    if body.len() <= ONE_SEND_BYTES_MAX {
+        caller.out.extend_from_slice(&body);
+        return sent(caller.send_out(job.shard).await, Outcome::Answered);
+    }
+    let sending = caller.send_out(job.shard).await;
+    held.clear();
+    let sending = match sending {
+        Ok(()) => caller.send(job.shard, Part::own(body)).await.0,
+        Err(gone) => Err(gone),
+    };
+    sent(sending, Outcome::Answered)
+}
+
+/// Looks at an answer; a large one is looked at by a helper thread, which is waited for: it is paid
+/// for.
+async fn inspect(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<AnswerView, AnswerFault> {
+    let (shard, endpoint) = (attempt.job.shard, attempt.job.endpoint);
+    if up.body().len() <= INSPECTED_AT_ONCE_BYTES_MAX {
+        attempt.crossing().masks.mask_answer(up.body_mut());
+        return answer::inspect(up.body(), endpoint);
+    }
+    up.socket.deadline.clear();
+    let (mut bytes, at) = (std::mem::take(&mut up.bytes), up.head.len..up.end);
+    let (era, id) = (Arc::clone(&shard.era), attempt.candidate().provider);
+    let work = move || {
+        let masks = era.prefixes(id).masks();
+        masks.mask_answer(&mut bytes[at.clone()]);
+        let view = answer::inspect(&bytes[at], endpoint);
+        (bytes, view)
+    };
+    match help::make(shard, WhenFull::Wait, work).await {
+        Ok((bytes, view)) => {
+            up.bytes = bytes;
+            view
+        }
+        // The work has panicked, and the answer is gone with it.
+        Err(_) => Err(AnswerFault::Malformed),
+    }
+}
+
+/// Translates an answer; a large one by a helper thread, which is waited for.
+async fn translated(
+    attempt: &Attempt<'_, '_>,
+    up: &mut Upstream,
+    created: u64,
+    body: &mut Vec<u8>,
+) -> Result<anthropic::Translated, anthropic::AnswerFault> {
+    if up.body().len() <= TRANSLATED_AT_ONCE_BYTES_MAX {
+        let answer = anthropic::write(up.body(), attempt.caller_model(), created, body);
+        attempt.crossing().masks.mask_answer(body);
+        return answer;
+    }
+    up.socket.deadline.clear();
+    let (bytes, at) = (std::mem::take(&mut up.bytes), up.head.len..up.end);
+    let model = attempt.caller_model().to_vec();
+    let era = Arc::clone(&attempt.job.shard.era);
+    let id = attempt.candidate().provider;
+    let work = move || {
+        let mut made = Vec::new();
+        let answer = anthropic::write(&bytes[at], &model, created, &mut made);
+        era.prefixes(id).masks().mask_answer(&mut made);
+        (bytes, answer, made)
+    };
+    match help::make(attempt.job.shard, WhenFull::Wait, work).await {
+        Ok((bytes, answer, made)) => {
+            (up.bytes, *body) = (bytes, made);
+            answer
+        }
+        // The work has panicked, and the answer is gone with it.
+        Err(_) => Err(anthropic::AnswerFault::Malformed),
+    }
+}
+
+/// Settles an answer that had arrived whole at `arrived`, before any of it leaves.
+async fn settle<'a>(
+    attempt: &Attempt<'_, 'a>,
+    record: &mut Record<'a>,
+    arrived: Instant,
+    (usage, text_bytes): (Option<Usage>, usize),
+) -> Totals {
+    let job = attempt.job;
+    let latency = arrived.since(attempt.sent_at);
+    record.response_time = Some(ResponseTime::Whole(latency));
+    record.waited += arrived.since(attempt.started);
+    let used = attempt.used(usage, text_bytes);
+    record.settle(used);
+    job.shard.note_answer(job.routed.id, used.completion);
+    let sample = Sample {
+        latency,
+        kind: SampleKind::WholeAnswer,
+    };
+    attempt.settle(arrived, Outcome::Answered, Some(sample), used.sum());
+    attempt.enforce_probe().await;
+    used.totals()
+}
+
+/// What the head of an answer says about the answer.
+struct Told {
+    status: u16,
+    /// Bytes of the body.
+    length: usize,
+    totals: Totals,
+    latency: Duration,
+}
+
+/// Starts the caller's answer, which the candidate `place` gave, with its head.
+fn write_head<'a>(
+    job: &Job<'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    (place, told): (usize, Told),
+    write_fields: impl FnOnce(&mut Vec<u8>),
+) {
+    record.status = Some(told.status);
+    record.first_byte = Some(clock::now());
+    caller.make_room();
+    let out = &mut caller.out;
+    out.clear();
+    inbound::write_status(told.status, out);
+    out.extend_from_slice(b"Content-Type: application/json\r\nContent-Length: ");
+    out.extend_from_slice(itoa::Buffer::new().format(told.length).as_bytes());
+    out.extend_from_slice(b"\r\n");
+    write_fields(out);
+    headers::add(out, &job.added(place, record, told.latency, told.totals));
+    head_end(job.shard, job.request, record.connection).write(out);
+    record.count();
+}
+
+/// Starts the caller's answer with its head, in which the provider's fields stand.
+fn write_answer_head<'a>(
+    attempt: &Attempt<'_, 'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    up: &Upstream,
+    told: Told,
+) {
+    write_head(attempt.job, caller, record, (attempt.place, told), |out| {
+        inbound::write_fields(&up.head, &up.bytes, attempt.crossing(), out);
+    });
+}
+
+/// A piece of a large answer.
+enum Piece {
+    /// A part of the provider's bytes, which is sent from where it is.
+    Range(Range<usize>),
+    /// Something small that goes between.
+    Bytes(Vec<u8>),
+}
+
+fn pieces_of(splice: &Splice<'_>, bytes: &[u8]) -> Vec<Piece> {
+    let inside = bytes.as_ptr_range();
+    let piece = |piece: &[u8]| {
+        if inside.contains(&piece.as_ptr()) {
+            let from = piece.as_ptr() as usize - bytes.as_ptr() as usize;
+            Piece::Range(from..from + piece.len())
+        } else {
+            Piece::Bytes(piece.to_vec())
+        }
+    };
+    splice.pieces().map(piece).collect()
+}
+
+/// Sends the head that stands in the caller's buffer, and the pieces of a large body behind it.
+async fn send_pieces(
+    shard: &Shard,
+    caller: &mut Caller,
+    bytes: Vec<u8>,
+    pieces: Vec<Piece>,
+) -> io::Result<()> {
+    let bytes = Rc::new(bytes);
+    caller.send_out(shard).await?;
+    for piece in pieces {
+        let part = match piece {
+            Piece::Range(range) => Part::shared(Rc::clone(&bytes), range),
+            Piece::Bytes(bytes) => Part::own(bytes),
+        };
+        caller.send(shard, part).await.0?;
+    }
+    Ok(())
+}
+
+/// What an answer's end means, given whether the caller took it.
+fn sent(result: io::Result<()>, outcome: Outcome) -> Outcome {
+    result.map_or(Outcome::CallerGone, |()| outcome)
+}

@@ -1,0 +1,113 @@
+//! One configuration, with everything that shards compute from it once.
+
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+
+use crate::base::ids::{ProviderId, RouteId};
+use crate::base::secret::Secret;
+use crate::config::plan::Plan;
+use crate::decide::rotation::Rotation;
+use crate::exchange::cors::Cors;
+use crate::exchange::door::Door;
+use crate::exchange::masks::Masks;
+use crate::exchange::outbound::Prefixes;
+use crate::ledger::terms::Terms;
+use crate::shard::request::spend::Purse;
+use crate::wire::json;
+
+/// One configuration. A request goes by the one that it began under, to its end.
+pub struct Era {
+    /// Its number, from 0.
+    pub number: u64,
+    /// The configuration, the words that go with it, and what begins with it.
+    pub terms: Arc<Terms>,
+    /// What is computed once for each route.
+    pub routes: Box<[RouteExtras]>,
+    /// Prices and budgets.
+    pub purse: Purse,
+    /// The keys that nobody is told.
+    pub masks: Masks,
+    /// What browsers are told, where pages of other origins may call.
+    pub cors: Option<Cors>,
+    /// TLS on `listen`, for connections that begin in it.
+    tls_accept: Option<Arc<ServerConfig>>,
+    /// The fixed part of the requests to each provider, in declaration order.
+    prefixes: Box<[Prefixes]>,
+}
+
+impl Era {
+    /// The era of this number, that goes by `terms`; `token` is that of operators.
+    #[must_use]
+    pub fn new(
+        number: u64,
+        terms: Arc<Terms>,
+        tls_accept: Option<Arc<ServerConfig>>,
+        token: Option<&Secret>,
+    ) -> Self {
+        let plan = &terms.plan;
+        Self {
+            number,
+            routes: RouteExtras::of(plan),
+            purse: Purse::new(plan),
+            masks: Masks::of(plan, token),
+            cors: plan.cors.as_ref().map(Cors::new),
+            prefixes: plan.providers.iter().map(Prefixes::new).collect(),
+            tls_accept,
+            terms,
+        }
+    }
+
+    /// TLS towards those whose connections come by `door`; `None`: they are not encrypted.
+    #[must_use]
+    pub fn tls_accept(&self, door: Door) -> Option<Arc<ServerConfig>> {
+        let files = self.terms.plan.tls.as_ref();
+        let is_encrypted = match door {
+            Door::Both | Door::Callers => true,
+            Door::Operators => files.is_some_and(|tls| tls.management),
+        };
+        self.tls_accept.clone().filter(|_| is_encrypted)
+    }
+
+    /// The fixed part of the requests to `provider`.
+    #[must_use]
+    pub fn prefixes(&self, provider: ProviderId) -> &Prefixes {
+        &self.prefixes[self.terms.plan.place(provider)]
+    }
+
+    /// By route, what `values` says of the route of the same model in the era before.
+    #[must_use]
+    pub fn from_former<T: Copy>(&self, values: &[T], usual: T) -> Vec<T> {
+        let former = self.terms.former.iter();
+        let value = |route: &Option<RouteId>| {
+            let value = route.and_then(|route| values.get(route.index()));
+            value.copied().unwrap_or(usual)
+        };
+        former.map(value).collect()
+    }
+}
+
+/// What is computed once for each route.
+pub struct RouteExtras {
+    /// The order of turns.
+    pub rotation: Rotation,
+    /// By candidate: the provider's name for the model as a JSON string, where it has one.
+    pub models: Box<[Option<Box<[u8]>>]>,
+}
+
+impl RouteExtras {
+    fn of(plan: &Plan) -> Box<[Self]> {
+        let extras = plan.routes.all.iter().map(|route| {
+            let weights: Vec<u32> = route.candidates.iter().map(|one| one.weight).collect();
+            let names = route.candidates.iter().map(|one| one.model.as_deref());
+            let models = names
+                .map(|name| name.map(|name| json::quoted(name).into()))
+                .collect();
+            Self {
+                rotation: Rotation::new(&weights),
+                models,
+            }
+        });
+        extras.collect()
+    }
+}

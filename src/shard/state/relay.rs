@@ -1,0 +1,297 @@
+//! What a stream runs through: a relay or a translation, kept for the next stream.
+
+use std::ops::Range;
+
+use crate::base::limits::{RELAYS_KEPT_MAX, STREAM_READ_BYTES};
+use crate::config::plan::ProviderKind;
+use crate::decide::outcome::{KeyOwner, Outcome};
+use crate::exchange::relay::{RelayPlan, StreamFault, StreamRelay};
+use crate::exchange::version::Version;
+use crate::shard::http::caller::Caller;
+use crate::shard::net::buffers::Buffers;
+use crate::shard::request::attempt::Attempt;
+use crate::shard::request::whole::Error;
+use crate::shard::run::Shard;
+use crate::sys::clock;
+use crate::translate::error;
+use crate::translate::stream::{IncludeUsage, StreamPlan, StreamTranslator};
+use crate::wire::chunked::{fill_chunk_head, write_chunk_head};
+use crate::wire::usage::Usage;
+
+/// What a stream needs and the next one can use again.
+#[derive(Default)]
+pub struct Spare {
+    relay: StreamRelay,
+    translator: StreamTranslator,
+    dialect: Dialect,
+    /// Bytes for the caller, behind room for the head of the chunk that they become.
+    payload: Vec<u8>,
+}
+
+/// Room for the head of a chunk, whose size has five digits then, leading zeros among them
+/// (RFC 9112, section 7.1).
+const HEAD_ROOM: usize = 7;
+/// Reads from this size on become chunks in place; what is smaller is sooner copied.
+const IN_PLACE: usize = 4 << 10;
+/// The sizes of payloads that become chunks in place.
+const IN_PLACE_SIZES: Range<usize> = IN_PLACE..1 << 20;
+
+/// Keeps what the next stream can use, but for what a burst of streams, or a burst within one, made
+/// of it.
+pub fn keep(shard: &Shard, mut spare: Box<Spare>) {
+    let mut relays = shard.relays.borrow_mut();
+    if relays.len() < RELAYS_KEPT_MAX {
+        spare.empty(&shard.buffers);
+        relays.push(spare);
+    }
+}
+
+/// Whose dialect a provider's stream is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Dialect {
+    /// The caller's own: it is relayed.
+    #[default]
+    Same,
+    /// Anthropic's: it is translated.
+    Anthropic,
+}
+
+impl Spare {
+    /// What an error that the provider sent before any content means, where its dialect tells.
+    #[must_use]
+    pub fn told_error(&self, key: KeyOwner) -> Option<Outcome> {
+        match self.dialect {
+            Dialect::Same => None,
+            Dialect::Anthropic => {
+                let event = self.translator.error()?;
+                Some(error::event_outcome(event, key))
+            }
+        }
+    }
+
+    /// What the caller is told in place of a stream that ended like this before any content, where
+    /// that is about the request itself: the status and the body.
+    #[must_use]
+    pub fn told(&self, outcome: Outcome) -> Option<Error> {
+        let status = match outcome {
+            Outcome::RequestRefused(status) | Outcome::CallerKeyRefused(status) => status,
+            Outcome::AccessRefused => 403,
+            Outcome::Answered
+            | Outcome::StaleConnection
+            | Outcome::ConnectFailed(_)
+            | Outcome::TimedOut(_)
+            | Outcome::Failed(_)
+            | Outcome::RateLimited
+            | Outcome::OwnKeyRefused(_)
+            | Outcome::Untranslatable
+            | Outcome::TooLarge
+            | Outcome::StreamCut
+            | Outcome::StreamStalled
+            | Outcome::CallerGone => return None,
+        };
+        let mut body = Vec::new();
+        error::write_event(self.translator.error()?, &mut body);
+        Some(Error { status, body })
+    }
+
+    /// Begins a stream.
+    pub fn reset(&mut self, attempt: &Attempt<'_, '_>) {
+        let job = attempt.job;
+        self.empty(&job.shard.buffers);
+        self.dialect = match attempt.provider.kind {
+            ProviderKind::Anthropic => Dialect::Anthropic,
+            ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => {
+                Dialect::Same
+            }
+        };
+        let event_bytes_max = job.shard.server.max_event_bytes;
+        match self.dialect {
+            Dialect::Same => self.relay.reset(&RelayPlan {
+                caller_model: attempt.caller_model(),
+                kind: attempt.provider.kind,
+                endpoint: job.endpoint,
+                usage: attempt.usage,
+                event_bytes_max,
+            }),
+            Dialect::Anthropic => self.translator.reset(&StreamPlan {
+                caller_model: attempt.caller_model(),
+                include_usage: if job.ask.include_usage {
+                    IncludeUsage::Yes
+                } else {
+                    IncludeUsage::No
+                },
+                created: clock::wall().unix_millis() / 1_000,
+                event_bytes_max,
+            }),
+        }
+    }
+
+    /// Makes room for what a read of `count` bytes becomes, once it goes to the caller at once.
+    pub fn make_room(&mut self, count: usize, buffers: &Buffers) {
+        if count < IN_PLACE || self.has_payload() || !self.is_committed() {
+            return;
+        }
+        // An event may become longer, and the end of its chunk follows.
+        let room = HEAD_ROOM + count + count / 4;
+        if self.payload.capacity() < room {
+            self.payload = buffers.take_for(room);
+        }
+    }
+
+    /// Moves what there is for the caller into its buffer, as one chunk where the version has
+    /// chunks.
+    pub fn write_payload(&mut self, version: Version, caller: &mut Caller, buffers: &Buffers) {
+        let Some((room, payload)) = self.payload.split_first_chunk_mut::<HEAD_ROOM>() else {
+            return;
+        };
+        if payload.is_empty() {
+            // Nothing of what was read is for the caller, and it may be long until something is.
+            return self.empty(buffers);
+        }
+        if version == Version::Http11
+            && caller.out.is_empty()
+            && IN_PLACE_SIZES.contains(&payload.len())
+        {
+            fill_chunk_head(payload.len(), room);
+            self.payload.extend_from_slice(b"\r\n");
+            std::mem::swap(&mut self.payload, &mut caller.out);
+            return self.empty(buffers);
+        }
+        caller.make_room();
+        let out = &mut caller.out;
+        out.reserve_exact(HEAD_ROOM + payload.len() + 2);
+        match version {
+            Version::Http11 => {
+                write_chunk_head(payload.len(), out);
+                out.extend_from_slice(payload);
+                out.extend_from_slice(b"\r\n");
+            }
+            Version::Http10 => out.extend_from_slice(payload),
+        }
+        self.empty(buffers);
+    }
+
+    /// Drops what there is for a caller who has left.
+    pub fn drop_payload(&mut self, buffers: &Buffers) {
+        self.empty(buffers);
+    }
+
+    fn has_payload(&self) -> bool {
+        self.payload.len() > HEAD_ROOM
+    }
+
+    /// What is for the caller, to be added to.
+    pub fn payload(&mut self) -> &mut Vec<u8> {
+        if self.payload.is_empty() {
+            self.payload.resize(HEAD_ROOM, 0);
+        }
+        &mut self.payload
+    }
+
+    /// Empties the payload; the room that a large one took is for whoever has the next.
+    fn empty(&mut self, buffers: &Buffers) {
+        self.payload.clear();
+        if self.payload.capacity() >= IN_PLACE {
+            buffers.give(std::mem::take(&mut self.payload));
+        }
+    }
+
+    /// Takes in bytes of the provider's body; see [`StreamRelay::push`].
+    ///
+    /// # Errors
+    ///
+    /// The stream is over.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), StreamFault> {
+        self.payload();
+        match self.dialect {
+            Dialect::Same => self.relay.push(bytes, &mut self.payload),
+            Dialect::Anthropic => self.translator.push(bytes, &mut self.payload),
+        }
+    }
+
+    /// The provider's body has ended; see [`StreamRelay::finish`].
+    ///
+    /// # Errors
+    ///
+    /// The answer is not complete.
+    pub fn finish(&mut self) -> Result<(), StreamFault> {
+        self.payload();
+        match self.dialect {
+            Dialect::Same => self.relay.finish(&mut self.payload),
+            Dialect::Anthropic => self.translator.finish(&mut self.payload),
+        }
+    }
+
+    /// Whether the bytes pushed last brought any of an event.
+    #[must_use]
+    pub fn has_moved(&self) -> bool {
+        match self.dialect {
+            Dialect::Same => self.relay.has_moved(),
+            Dialect::Anthropic => self.translator.has_moved(),
+        }
+    }
+
+    /// How much it holds for this stream beyond what one read brings, in bytes.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        let kept = match self.dialect {
+            Dialect::Same => self.relay.kept(),
+            Dialect::Anthropic => self.translator.kept(),
+        };
+        (kept + self.payload.len()).saturating_sub(STREAM_READ_BYTES)
+    }
+
+    /// Whether the caller has been given anything.
+    #[must_use]
+    pub fn is_committed(&self) -> bool {
+        match self.dialect {
+            Dialect::Same => self.relay.is_committed(),
+            Dialect::Anthropic => self.translator.is_committed(),
+        }
+    }
+
+    /// Whether the caller has been given its `[DONE]`.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        match self.dialect {
+            Dialect::Same => self.relay.is_done(),
+            Dialect::Anthropic => self.translator.is_done(),
+        }
+    }
+
+    /// The event that the provider sent as its error.
+    #[must_use]
+    pub fn error(&self) -> Option<&[u8]> {
+        match self.dialect {
+            Dialect::Same => self.relay.error(),
+            Dialect::Anthropic => self.translator.error(),
+        }
+    }
+
+    /// Whether the content is complete, and what it has used is still to be told.
+    #[must_use]
+    pub fn awaits_usage(&self) -> bool {
+        match self.dialect {
+            Dialect::Same => self.relay.awaits_usage(),
+            Dialect::Anthropic => self.translator.awaits_usage(),
+        }
+    }
+
+    /// What the provider says was used.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        match self.dialect {
+            Dialect::Same => self.relay.usage(),
+            Dialect::Anthropic => self.translator.usage(),
+        }
+    }
+
+    /// Length of the text that was passed on, for an estimate.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        match self.dialect {
+            Dialect::Same => self.relay.text_bytes(),
+            Dialect::Anthropic => self.translator.text_bytes(),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Facts of one shard on their way to the coordinator.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::ids::{ProviderId, ShardId};
+use crate::base::limits::{FACTS_HELD_MAX, FACTS_PER_BATCH};
+use crate::decide::outcome::Signal;
+use crate::link::facts::{Ended, Fact};
+use crate::link::meters::LoopMeter;
+use crate::link::progress::Progress;
+use crate::link::reports::{Batch, Message, Reporter};
+use crate::shard::net::nudge::Nudge;
+use crate::sys::clock;
+
+/// The facts that wait, and where they go.
+pub struct Reports {
+    shard: ShardId,
+    facts: RefCell<Vec<Fact>>,
+    /// Successes that found no room among them.
+    forgotten: RefCell<BTreeMap<ProviderId, u64>>,
+    /// Number of the last batch that was handed over.
+    number: Cell<u64>,
+    progress: Arc<Progress>,
+    reporter: Reporter,
+    filled: Nudge,
+}
+
+impl Reports {
+    /// Nothing to report yet.
+    #[must_use]
+    pub fn new(shard: ShardId, progress: Arc<Progress>, reporter: Reporter) -> Self {
+        Self {
+            shard,
+            facts: RefCell::default(),
+            forgotten: RefCell::default(),
+            number: Cell::new(0),
+            progress,
+            reporter,
+            filled: Nudge::default(),
+        }
+    }
+
+    /// Reports how an attempt ended, and where its end stands among those of all shards: a success
+    /// is counted now, and a failure takes along how many there have been.
+    pub fn ended(&self, mut ended: Ended) {
+        match ended.signal {
+            Signal::Success => self.progress.succeeded(self.shard, ended.provider),
+            Signal::Failure => {
+                ended.successes_before = self.progress.successes(ended.provider);
+            }
+            Signal::Neutral => {}
+        }
+        self.report(Fact::Ended(ended));
+    }
+
+    /// Reports `fact` within 10 ms, or with those of the 256 requests that follow it.
+    pub fn report(&self, fact: Fact) {
+        let mut facts = self.facts.borrow_mut();
+        if facts.is_empty() {
+            self.progress.announce(self.shard, self.number.get() + 1);
+            self.filled.give();
+        }
+        // A coordinator that has stopped reading must not take the shard's memory. What is
+        // reserved or spent is reported in any case; it is bounded by the limits themselves.
+        match dispensable(&fact) {
+            Some(provider) if facts.len() >= FACTS_HELD_MAX => {
+                *self.forgotten.borrow_mut().entry(provider).or_default() += 1;
+            }
+            Some(_) | None => facts.push(fact),
+        }
+        let full = facts.len() >= FACTS_PER_BATCH;
+        drop(facts);
+        if full {
+            self.flush();
+        }
+    }
+
+    /// Hands over what waits, now; where the coordinator's inbox is full, with the next batch.
+    pub fn flush(&self) {
+        let facts = &self.facts;
+        let count = facts.borrow().len();
+        if count == 0 {
+            return;
+        }
+        // The next batch is likely to be about as large.
+        let next = Vec::with_capacity(count.next_power_of_two().min(FACTS_PER_BATCH));
+        let mut facts = facts.replace(next);
+        let forgotten = std::mem::take(&mut *self.forgotten.borrow_mut());
+        facts.extend(
+            forgotten
+                .into_iter()
+                .map(|(provider, successes)| Fact::Forgotten {
+                    provider,
+                    successes,
+                }),
+        );
+        let number = self.number.get() + 1;
+        let batch = Batch {
+            shard: self.shard,
+            number,
+            facts,
+        };
+        match self.reporter.send(Message::Facts(batch)) {
+            Ok(()) => self.number.set(number),
+            Err(Message::Facts(batch)) => *self.facts.borrow_mut() = batch.facts,
+            Err(Message::Health { .. } | Message::Ask(_) | Message::Stop) => {}
+        }
+    }
+
+    /// Sends a message that is no fact.
+    ///
+    /// # Errors
+    ///
+    /// The coordinator's inbox is full: the message comes back.
+    pub fn ask(&self, message: Message) -> Result<(), Message> {
+        self.reporter.send(message)
+    }
+
+    /// Hands over what waits, and waits until it is in force: whoever is told of a failure
+    /// afterwards can rely on its consequences (promise `verdict.before-cause`). At most 5 ms: a
+    /// coordinator that is slower than that delays a verdict, not the callers.
+    pub async fn enforce(&self) {
+        let number = self.hand_over();
+        for _ in 0..ENFORCE_POLLS {
+            if self.is_in_force(number) {
+                return;
+            }
+            // In a box of its own: a timer is aligned so that it would pad every request's future.
+            Box::pin(monoio::time::sleep(Duration::from_millis(1))).await;
+        }
+        if !self.is_in_force(number) {
+            tracing::debug!(shard = self.shard.0, "a verdict is not in force in time");
+        }
+    }
+
+    /// Hands over what waits: the number of the batch that the latest fact is in, or will be once
+    /// there is room for it.
+    pub fn hand_over(&self) -> u64 {
+        self.flush();
+        let waits = !self.facts.borrow().is_empty();
+        self.number.get() + u64::from(waits)
+    }
+
+    /// Whether the batch of this number is in force. Where there was no room for it, it is handed
+    /// over again.
+    pub fn is_in_force(&self, number: u64) -> bool {
+        if number > self.number.get() {
+            self.flush();
+        }
+        self.progress.is_merged(self.shard, number)
+    }
+
+    /// Hands facts over at most 10 ms after they happened, as long as the shard runs. A shard with
+    /// nothing to report sleeps. How late it is called is a measure of how busy the loop is.
+    pub async fn keep_flushing(self: Rc<Self>, meter: Arc<LoopMeter>) {
+        loop {
+            self.filled.wait().await;
+            let due = clock::now() + TICK;
+            monoio::time::sleep(TICK).await;
+            meter.delay.observe(clock::now().since(due));
+            self.flush();
+            if !self.facts.borrow().is_empty() {
+                self.filled.give();
+            }
+        }
+    }
+}
+
+/// The provider of a success, where nothing is owed to anybody if no more than that is told.
+fn dispensable(fact: &Fact) -> Option<ProviderId> {
+    match fact {
+        Fact::Ended(ended) => {
+            let tokens = ended.reserved.saturating_add(ended.excess);
+            let owes = ended.probe.is_some() || tokens.get() > 0;
+            (ended.signal == Signal::Success && !owes).then_some(ended.provider)
+        }
+        Fact::Admitted { .. }
+        | Fact::Cooldown { .. }
+        | Fact::ProbeTaken { .. }
+        | Fact::ProbeAnswered { .. }
+        | Fact::Settled { .. }
+        | Fact::Forgotten { .. } => None,
+    }
+}
+
+/// Longest time between a fact and its batch.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Looks, a millisecond apart, at whether a verdict is in force.
+pub const ENFORCE_POLLS: u32 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::ids::ProviderId;
+    use crate::base::time::Instant;
+    use crate::link::reports::channel_of;
+
+    fn fact() -> Fact {
+        let (provider, at) = (ProviderId(0), Instant::ZERO);
+        Fact::Cooldown {
+            provider,
+            at,
+            span: None,
+        }
+    }
+
+    #[test]
+    fn what_has_no_room_is_not_taken_for_merged() {
+        let (reporter, inbox) = channel_of(1);
+        let progress = Arc::new(Progress::new(1));
+        let reports = Reports::new(ShardId(0), Arc::clone(&progress), reporter);
+        reports.report(fact());
+        assert_eq!(reports.hand_over(), 1);
+        reports.report(fact());
+        assert_eq!(reports.hand_over(), 2);
+        progress.merged(ShardId(0), 1);
+        assert!(reports.is_in_force(1) && !reports.is_in_force(2));
+        assert!(inbox.ready().is_some());
+        assert_eq!(reports.hand_over(), 2);
+        assert!(matches!(inbox.ready(), Some(Message::Facts(batch)) if batch.number == 2));
+    }
+}
