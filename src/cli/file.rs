@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::base::limits::CONFIG_BYTES_MAX;
+use crate::cli::flags::CONFIG;
 use crate::cli::terminal;
 use crate::config::faults::Fault;
 use crate::config::{self, Loaded, Options, Rejected};
@@ -34,6 +35,9 @@ pub enum Unusable {
 pub fn read(path: &Path, options: &Options<'_>) -> Result<Loaded, Unusable> {
     let named = |problem: &dyn fmt::Display| format!("{}: {problem}", path.display());
     let text = files::read_text(path, CONFIG_BYTES_MAX).map_err(|fault| match fault.kind() {
+        ErrorKind::NotFound if path == Path::new(CONFIG) => Unusable::Unreadable(named(
+            &"there is no such file in the working directory; --config names another one",
+        )),
         ErrorKind::NotFound => Unusable::Unreadable(named(&"there is no such file")),
         ErrorKind::IsADirectory => Unusable::Unreadable(named(&"is a directory")),
         ErrorKind::PermissionDenied => Unusable::Unreadable(named(&"may not be read")),

@@ -193,12 +193,15 @@ pub struct ManFlags {
     pub command: Option<String>,
 }
 
+/// The configuration file where nothing names one, in the working directory.
+pub const CONFIG: &str = "infermux.yml";
+
 /// The configuration file: the flag, or what the environment names, or `infermux.yml`.
 #[must_use]
 pub fn config_path(flag: Option<&Path>, setting: &dyn Fn(&str) -> Option<String>) -> PathBuf {
     flag.map(Path::to_path_buf)
         .or_else(|| setting("INFERMUX_CONFIG").map(PathBuf::from))
-        .unwrap_or_else(|| PathBuf::from("infermux.yml"))
+        .unwrap_or_else(|| PathBuf::from(CONFIG))
 }
 
 /// The value that `text` names among `words`.

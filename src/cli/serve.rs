@@ -1,7 +1,7 @@
 //! `infermux serve`: from the configuration to shards that serve.
 
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -234,6 +234,7 @@ fn start(
         ringers.push(starter.shard(id, (listener, door))?);
     }
     starter.common.process.advance(Phase::Serving);
+    terminal::say(format_args!("page: {}", places.page));
     terminal::say(format_args!("listening on {places}"));
     tracing::info!(listen = %places, shards = count, "serving");
     let Starter {
@@ -372,6 +373,8 @@ fn providers(terms: &Terms, health: HealthChecks) -> String {
 struct Places {
     callers: String,
     operators: Option<String>,
+    /// The page's URL for a browser on this machine.
+    page: String,
 }
 
 impl Places {
@@ -380,6 +383,16 @@ impl Places {
         callers: SocketAddr,
         operators: Option<&(Vec<TcpListener>, SocketAddr)>,
     ) -> Self {
+        let tls = plan.tls.as_ref();
+        let (mut addr, has_tls) = match operators {
+            Some((_, addr)) => (*addr, tls.is_some_and(|files| files.management)),
+            None => (callers, tls.is_some()),
+        };
+        if addr.ip().is_unspecified() {
+            addr.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        let scheme = if has_tls { "https" } else { "http" };
+        let page = format!("{scheme}://{addr}/_infermux/");
         let listen = plan.management_listen.as_ref();
         let operators = listen
             .zip(operators)
@@ -387,6 +400,7 @@ impl Places {
         Self {
             callers: place(&plan.listen, callers),
             operators,
+            page,
         }
     }
 }

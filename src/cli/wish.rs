@@ -52,7 +52,8 @@ fn tell(reloaded: &Reloaded) {
         stalled_shards,
     } = reloaded;
     terminal::say(match changed.len() {
-        0 => String::from("reloaded: nothing that takes effect has changed"),
+        0 if needs_restart.is_empty() => String::from("reloaded: the file says the same as before"),
+        0 => String::from("reloaded: nothing has changed that takes effect without a restart"),
         1 => String::from("reloaded: 1 change"),
         count => format!("reloaded: {count} changes"),
     });
@@ -61,12 +62,14 @@ fn tell(reloaded: &Reloaded) {
     }
     for key in needs_restart {
         let key = printable(key);
-        terminal::warning(format_args!("{key} takes effect with a restart"));
+        terminal::warning(format_args!(
+            "{key} has changed, and takes effect with a restart"
+        ));
     }
     for shard in stalled_shards {
         let shard = printable(shard);
         terminal::warning(format_args!(
-            "{shard} does not turn: it follows when it does"
+            "{shard} is stuck: it goes by the file as soon as it is not"
         ));
     }
 }

@@ -98,8 +98,8 @@ pub fn operator(
     let Some(token) = token else { return Ok(()) };
     match authorization.and_then(bearer) {
         Some(offered) if token.matches(offered) => Ok(()),
-        Some(_) => Err(Refusal::InvalidApiKey(KeyFault::Wrong)),
-        None => Err(Refusal::InvalidApiKey(KeyFault::Missing)),
+        Some(_) => Err(Refusal::InvalidApiKey(KeyFault::WrongToken)),
+        None => Err(Refusal::InvalidApiKey(KeyFault::NoToken)),
     }
 }
 

@@ -154,7 +154,7 @@ pub fn status(status: &StatusSeen, all: &[ProviderSeen], paint: Paint) -> String
         failed => Cell::new(format!("{recent}, {failed} failed"), Tone::Doubtful),
     };
     let healthy = Cell::new(
-        format!("{healthy} of {total} healthy"),
+        format!("{healthy} of {total} in service"),
         is(healthy == total),
     );
     let mut pairs = vec![
@@ -261,7 +261,7 @@ mod tests {
         let lines = [
             "version      0.1.0",
             "uptime       1d 2h",
-            "providers    1 of 2 healthy",
+            "providers    1 of 2 in service",
             "circuits     open: local",
             "requests     1000",
             "last minute  42, 3 failed",

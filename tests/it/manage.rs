@@ -65,6 +65,7 @@ fn a_token_is_asked_of_operators_where_one_is_set() {
             let expected = if allowed { status } else { 401 };
             assert_eq!(answer.status, expected, "{request} {header}");
             assert!(!answer.text().contains("sesame"));
+            assert_eq!(answer.text().contains("management token"), !allowed);
         }
     }
     // A refused operator has changed nothing before the right one did.

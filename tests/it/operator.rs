@@ -109,7 +109,7 @@ fn the_status_ends_with_a_code_that_tells_whether_all_circuits_are_closed() {
     assert_eq!(row(&closed.stdout, "version"), ["version", version]);
     assert_eq!(
         row(&closed.stdout, "providers")[1..],
-        ["2", "of", "2", "healthy"]
+        ["2", "of", "2", "in", "service"]
     );
     assert_eq!(row(&closed.stdout, "circuits")[1..], ["all", "closed"]);
     assert_eq!(row(&closed.stdout, "requests")[1..], ["3"]);
@@ -497,10 +497,7 @@ fn a_reload_tells_what_changes_what_needs_a_restart_and_every_fault() {
     };
     let same = reload("", "sesame");
     assert_eq!((same.code, &*same.stderr), (Some(0), ""));
-    assert_eq!(
-        same.stdout,
-        "reloaded: nothing that takes effect has changed\n"
-    );
+    assert_eq!(same.stdout, "reloaded: the file says the same as before\n");
     let changed = reload(
         "routing: {strategy: priority}\nlog: {level: debug}\n",
         "sesame",
@@ -511,7 +508,7 @@ fn a_reload_tells_what_changes_what_needs_a_restart_and_every_fault() {
     assert!(lines[1].starts_with("  routing"), "{lines:?}");
     let warned = &*changed.stderr;
     assert!(
-        warned.starts_with("warning: log.level takes effect with a restart"),
+        warned.starts_with("warning: log.level has changed, and takes effect with a restart"),
         "{warned}"
     );
     let faulty = reload("routing: {strategy: best, groups: 3}\n", "sesame");

@@ -176,3 +176,24 @@ fn a_page_of_another_site_makes_nobody_act() {
         assert_eq!(client.answer().status, status, "{origin}");
     }
 }
+
+#[test]
+fn the_start_says_where_a_browser_finds_the_page() {
+    let alpha = mock(json!({"name": "alpha"}));
+    for (callers, management) in [
+        ("127.0.0.1:0", ""),
+        (":0", ""),
+        ("127.0.0.1:0", "management_listen: \":0\"\n"),
+        (":0", MANAGEMENT),
+    ] {
+        let config = config_of(&[provider(&alpha, &[])], management);
+        let router = Router::start(&config.replacen("127.0.0.1:0", callers, 1));
+        let page = router
+            .said()
+            .iter()
+            .find_map(|line| line.strip_prefix("page: "));
+        let expected = format!("http://{}/_infermux/", router.management());
+        assert_eq!(page, Some(&*expected));
+        assert_eq!(get(router.management(), "/_infermux/").status, 200);
+    }
+}

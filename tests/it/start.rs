@@ -286,8 +286,9 @@ fn where_the_log_is_objects_both_streams_are() {
     let said = objects(&said);
     let message = |line: &Value| line["message"].as_str().unwrap_or_default().to_owned();
     assert_eq!(message(&said[2]), "providers: a, b");
+    assert!(message(&said[3]).starts_with("page: http://127.0.0.1:"));
     assert!(
-        message(&said[3]).starts_with("listening on 127.0.0.1:"),
+        message(&said[4]).starts_with("listening on 127.0.0.1:"),
         "{said:?}"
     );
     assert!(said[0].get("time").is_none(), "{said:?}");

@@ -104,7 +104,8 @@ fn a_file_that_cannot_be_read_is_1() {
     let mut command = infermux(&["validate"]);
     let ended = end(command.env("INFERMUX_CONFIG", "").current_dir("/"));
     assert_eq!(ended.code, Some(1));
-    assert_eq!(ended.stderr, "error: infermux.yml: there is no such file\n");
+    let problem = "there is no such file in the working directory; --config names another one";
+    assert_eq!(ended.stderr, format!("error: infermux.yml: {problem}\n"));
 }
 
 #[test]

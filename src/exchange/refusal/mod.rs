@@ -125,13 +125,17 @@ pub enum Refusal<'a> {
     HttpVersionNotSupported,
 }
 
-/// What is wrong with a caller's key.
+/// What is wrong with a caller's key, or an operator's token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyFault {
-    /// There is none.
+    /// There is no key.
     Missing,
-    /// It is another one.
+    /// It is another key.
     Wrong,
+    /// There is no token.
+    NoToken,
+    /// It is another token.
+    WrongToken,
 }
 
 /// A limit, and whose it is.
@@ -296,6 +300,10 @@ impl Display for Refusal<'_> {
             Self::InvalidRequest(why) => bounded(why, SENTENCE_BYTES_MAX),
             Self::InvalidApiKey(KeyFault::Missing) => "no API key in Authorization: Bearer <key>",
             Self::InvalidApiKey(KeyFault::Wrong) => "the API key is not valid",
+            Self::InvalidApiKey(KeyFault::NoToken) => {
+                "operators must present the management token: Authorization: Bearer <token>"
+            }
+            Self::InvalidApiKey(KeyFault::WrongToken) => "the management token is another one",
             Self::UnsupportedEncoding => "only gzip and deflate are understood in Content-Encoding",
             Self::UnsupportedMediaType => "the body must be JSON: Content-Type: application/json",
             Self::RequestTimeout => "the request did not arrive in time",

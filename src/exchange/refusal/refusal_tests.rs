@@ -41,6 +41,8 @@ fn all() -> Vec<Refusal<'static>> {
         Refusal::InvalidRequest("the body has no model"),
         Refusal::InvalidApiKey(KeyFault::Missing),
         Refusal::InvalidApiKey(KeyFault::Wrong),
+        Refusal::InvalidApiKey(KeyFault::NoToken),
+        Refusal::InvalidApiKey(KeyFault::WrongToken),
         Refusal::UnknownUrl {
             path: "/v2",
             near: Some("/v1/models"),
