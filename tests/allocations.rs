@@ -129,7 +129,8 @@ struct Counted {
 }
 
 impl Counted {
-    /// A router with limits, a budget, metrics and a breaker, and access lines in its log.
+    /// A router with limits, a budget, metrics, a breaker and web pages as callers; it logs each
+    /// request.
     fn start(name: &str, script: Value, provider: &str) -> Self {
         let mock = Mock::start(script).expect("the mock starts");
         let folder = std::env::temp_dir();
@@ -139,7 +140,7 @@ impl Counted {
         std::fs::write(&count, [0; 8]).expect("the shared file");
         let config = format!(
             "listen: 127.0.0.1:0
-server: {{shards: 1}}
+server: {{shards: 1, cors: {{origins: [https://app.example]}}}}
 providers:
   - name: mock
     base_url: http://{}/v1
@@ -192,7 +193,7 @@ budgets:
         let request = format!(
             "POST /v1/chat/completions HTTP/1.1\r\nHost: test\r\n\
              Content-Type: application/json\r\nX-Infermux-Caller: load\r\n\
-             Content-Length: {}\r\n\r\n{body}",
+             Origin: https://app.example\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
         let before = self.count.load(Ordering::Relaxed);

@@ -52,6 +52,7 @@ fn translate(event: Vec<u8>) -> Run {
     stream.reset(&StreamPlan {
         caller_model: b"\"gpt-4o\"",
         include_usage: IncludeUsage::No,
+        tariff: None,
         created: 1_795_428_000,
         event_bytes_max: 16 << 20,
     });

@@ -216,6 +216,7 @@ fn begun(usage: UsageChunk, caller_model: &'static [u8]) -> StreamRelay {
         kind: ProviderKind::OpenAi,
         endpoint: Endpoint::ChatCompletions,
         usage,
+        tariff: None,
         event_bytes_max: 16 << 20,
     });
     relay

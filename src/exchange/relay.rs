@@ -11,6 +11,7 @@ use crate::config::plan::{Endpoint, ProviderKind};
 use crate::exchange::choices::Indexes;
 use crate::exchange::provider_error;
 use crate::exchange::relay::chunk::Chunk;
+use crate::translate::tariff::{self, Tariff};
 use crate::wire::forms::Forms;
 use crate::wire::json::{self, Kind};
 use crate::wire::sse::{self, Item, Splitter};
@@ -30,6 +31,8 @@ pub struct RelayPlan<'a> {
     pub endpoint: Endpoint,
     /// Whose wish the usage chunk is.
     pub usage: UsageChunk,
+    /// What its cost is made of, where the caller wants it in its usage.
+    pub tariff: Option<Tariff>,
     /// Longest event, in bytes: no less than one read, since what looks alike is not measured.
     pub event_bytes_max: usize,
 }
@@ -168,7 +171,7 @@ impl StreamRelay {
     /// What the provider says was used; `None`: estimate it.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
-        self.stream.usage.or(self.stream.groq_usage)
+        self.stream.usage()
     }
 
     /// Length of the text that was relayed or held back, for an estimate.
@@ -226,6 +229,7 @@ struct Stream {
     kind: ProviderKind,
     endpoint: Endpoint,
     usage_chunk: UsageChunk,
+    tariff: Option<Tariff>,
     /// What most events look like.
     forms: Forms,
     /// Events that wait for the first content, as the caller will get them.
@@ -252,6 +256,7 @@ impl Stream {
             kind: ProviderKind::OpenAi,
             endpoint: Endpoint::ChatCompletions,
             usage_chunk: UsageChunk::Untouched,
+            tariff: None,
             forms: Forms::default(),
             held: Vec::new(),
             is_committed: false,
@@ -280,12 +285,26 @@ impl Stream {
             kind: plan.kind,
             endpoint: plan.endpoint,
             usage_chunk: plan.usage,
+            tariff: plan.tariff,
             forms,
             held,
             upstream_model,
             error,
             ..Self::new()
         };
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.usage.or(self.groq_usage)
+    }
+
+    /// What the stream has cost up to this chunk, where the chunk is to tell it.
+    fn cost(&self, chunk: &Chunk<'_>) -> Option<Vec<u8>> {
+        let tariff = self.tariff.as_ref()?;
+        chunk
+            .usage
+            .filter(|usage| usage.value.kind == Kind::Object)?;
+        Some(tariff::number(tariff.cost(self.usage(), self.text_bytes)))
     }
 
     const fn is_over(&self) -> bool {
@@ -348,6 +367,7 @@ impl Stream {
         if self.withholds(&chunk) {
             return Ok(said);
         }
+        let cost = self.cost(&chunk);
         if !self.is_committed && (chunk.choices.has_content || !chunk.choices.finished.is_empty()) {
             self.is_committed = true;
             out.append(&mut self.held);
@@ -357,7 +377,8 @@ impl Stream {
         } else {
             &mut self.held
         };
-        let splice = chunk::edit(&chunk, &self.caller_model, self.usage_chunk);
+        let mut splice = chunk::edit(&chunk, &self.caller_model, self.usage_chunk);
+        chunk::tell(&chunk, cost.as_deref(), &mut splice);
         let start = to.len();
         chunk::write(&splice, to);
         if let Some(event) = event

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use super::*;
+use crate::base::money::Price;
+use crate::decide::pricing::Row;
 use crate::wire::json::respelt::respelt;
 
 const PLAN: RelayPlan<'static> = RelayPlan {
@@ -11,6 +13,7 @@ const PLAN: RelayPlan<'static> = RelayPlan {
     kind: ProviderKind::OpenAi,
     endpoint: Endpoint::ChatCompletions,
     usage: UsageChunk::Injected,
+    tariff: None,
     event_bytes_max: EVENT_BYTES_MAX,
 };
 
@@ -89,6 +92,40 @@ fn text(delta: &str) -> String {
 const FINISH: &str =
     "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
 const DONE_EVENT: &str = "data: [DONE]\n\n";
+
+#[test]
+fn each_usage_tells_what_the_stream_has_cost_so_far() {
+    let price = |usd: u64| Price::per_million(usd * 1_000_000_000);
+    let plan = RelayPlan {
+        usage: UsageChunk::Untouched,
+        tariff: Some(Tariff {
+            row: Row::flat(price(1), price(1_000)),
+            prompt_bytes: 8,
+        }),
+        ..PLAN
+    };
+    let said = |delta: &str, usage: &str| {
+        let chunk = chunk(delta, &format!(",\"usage\":{usage}"));
+        String::from_utf8(chunk).unwrap()
+    };
+    let stream = [
+        // What counts nothing is estimated, as it is in the end.
+        said(r#"{"content":"four"}"#, r#"{"prompt_tokens":0}"#),
+        said(r#"{"content":"more"}"#, "null"),
+        said(
+            r#"{"content":"x"}"#,
+            r#"{"prompt_tokens":5,"completion_tokens":2}"#,
+        ),
+        FINISH.to_owned(),
+        String::from("data: {\"choices\":[],\"usage\":{\"completion_tokens\":3}}\n\n"),
+        DONE_EVENT.to_owned(),
+    ];
+    let run = run(&plan, &stream.concat());
+    let costs = run.out.split("\"cost_usd\":").skip(1);
+    let costs: Vec<&str> = costs.filter_map(|rest| rest.split('}').next()).collect();
+    assert_eq!(costs, ["0.001002", "0.002005", "0.003"], "{}", run.out);
+    assert!(run.out.contains("\"usage\":null"));
+}
 
 #[test]
 fn the_published_vectors_hold() {

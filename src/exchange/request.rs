@@ -33,6 +33,8 @@ pub struct Request {
     pub body: Body,
     /// Where it comes from, for the log.
     pub origin: Origin,
+    /// Whether the caller wants a stream's cost in its usage: `X-Infermux-Stream-Cost: include`.
+    pub wants_stream_cost: bool,
     /// What its answer tells a browser; `None`: nothing.
     pub grant: Option<Grant>,
     /// A header that says who is asking, and stands there twice: whoever is meant is unknown.
@@ -46,6 +48,7 @@ impl Request {
         let mut attribution = Attribution::default();
         let mut offered = None;
         let (mut authorizations, mut callers) = (0_u32, 0_u32);
+        let mut wants_stream_cost = false;
         for field in &head.fields {
             let (name, value) = (&bytes[field.name.clone()], &bytes[field.value.clone()]);
             attribution.read(name, value);
@@ -55,6 +58,9 @@ impl Request {
                 }
                 13 if name.eq_ignore_ascii_case(b"authorization") => authorizations += 1,
                 17 if name.eq_ignore_ascii_case(b"x-infermux-caller") => callers += 1,
+                22 if name.eq_ignore_ascii_case(b"x-infermux-stream-cost") => {
+                    wants_stream_cost |= value.eq_ignore_ascii_case(b"include");
+                }
                 _ => {}
             }
         }
@@ -91,6 +97,7 @@ impl Request {
                 Body::Sent
             },
             origin: Origin::UNKNOWN,
+            wants_stream_cost,
             grant: None,
             repeated,
         }
@@ -109,6 +116,7 @@ impl Request {
             connection: Connection::Close,
             body: Body::Sent,
             origin: Origin::UNKNOWN,
+            wants_stream_cost: false,
             grant: None,
             repeated: None,
         }

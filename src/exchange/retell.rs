@@ -2,9 +2,12 @@
 //!
 //! What a member says is copied as it stands; what callers of streams expect is put around it.
 
+use crate::base::money::NanoUsd;
 use crate::config::plan::Endpoint;
+use crate::translate::tariff;
 use crate::wire::json::check::is_json;
 use crate::wire::json::{self, Kind, Member, Value};
+use crate::wire::splice::Splice;
 use crate::wire::sse;
 
 /// What telling an answer has to know.
@@ -16,6 +19,8 @@ pub struct Telling<'a> {
     pub caller_model: &'a [u8],
     /// Whether the caller asked for the usage chunk.
     pub include_usage: bool,
+    /// What it has cost, where the caller wants it in the usage.
+    pub cost: Option<NanoUsd>,
 }
 
 /// Appends the events that the completion `body` amounts to; false, and nothing appended, where it
@@ -39,7 +44,14 @@ pub fn write(body: &[u8], telling: &Telling<'_>, out: &mut Vec<u8>) -> bool {
     }
     let usage = json::member(body, b"usage").map(|usage| usage.value);
     if let Some(usage) = usage.filter(|usage| telling.include_usage && usage.kind == Kind::Object) {
-        teller.event(b"", &[b",\"usage\":", usage.text].concat(), out);
+        let cost = telling.cost.map(tariff::number);
+        let mut splice = Splice::new(usage.text);
+        if let Some(cost) = &cost {
+            tariff::insert(&Value { at: 0, ..usage }, cost, &mut splice);
+        }
+        let mut after = b",\"usage\":".to_vec();
+        splice.write(&mut after);
+        teller.event(b"", &after, out);
     }
     sse::write_event(b"[DONE]", out);
     true
@@ -169,6 +181,7 @@ mod tests {
             endpoint,
             caller_model: b"\"mine\"",
             include_usage,
+            cost: include_usage.then_some(NanoUsd::new(1_500)),
         };
         let mut out = Vec::new();
         assert!(write(body.as_bytes(), &telling, &mut out));
@@ -211,7 +224,7 @@ mod tests {
         assert_eq!(told(BODY, Endpoint::ChatCompletions, false), expected);
         let usage = json!({"id": "c", "object": "chat.completion.chunk", "created": 1,
             "model": "mine", "x": [1], "choices": [],
-            "usage": {"prompt_tokens": 10, "completion_tokens": 5}});
+            "usage": {"prompt_tokens": 10, "completion_tokens": 5, "cost_usd": 0.000_001_5}});
         expected.insert(4, usage);
         assert_eq!(told(BODY, Endpoint::ChatCompletions, true), expected);
     }
@@ -241,6 +254,7 @@ mod tests {
             endpoint: Endpoint::ChatCompletions,
             caller_model: b"\"m\"",
             include_usage: true,
+            cost: None,
         };
         let mut out = Vec::new();
         assert!(!write(

@@ -192,7 +192,7 @@ impl<'a> Message<'a> {
         choice.end();
         choices.end();
         if let Some(counters) = &self.counters {
-            counters.write(completion.member("usage"));
+            counters.write(None, completion.member("usage"));
         }
         completion.end();
     }

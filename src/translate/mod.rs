@@ -13,6 +13,7 @@ pub mod model;
 pub mod models;
 pub mod request;
 pub mod stream;
+pub mod tariff;
 pub mod topic;
 pub mod unsupported;
 pub mod usage;

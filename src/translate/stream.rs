@@ -130,24 +130,14 @@ impl StreamTranslator {
     pub const fn awaits_usage(&self) -> bool {
         let stream = &self.stream;
         let is_content_whole = stream.is_committed && stream.blocks.is_none_open();
-        is_content_whole && !self.is_usage_final() && !stream.is_over()
+        is_content_whole && !stream.is_usage_final() && !stream.is_over()
     }
 
     /// What was used; `None`: the provider has not told, estimate it. Output is told at the end: of
     /// a stream that lacks one, or does not tell, at least what was seen counts.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
-        let seen = if self.is_usage_final() {
-            Tokens::ZERO
-        } else {
-            Tokens::estimated(self.stream.text_bytes)
-        };
-        self.stream.counters.usage(seen)
-    }
-
-    /// Whether the output was told at the end.
-    const fn is_usage_final(&self) -> bool {
-        self.stream.has_finish_reason && self.stream.is_output_told
+        self.stream.usage()
     }
 
     /// Length of the text that was translated, for an estimate.
@@ -182,6 +172,23 @@ impl StreamTranslator {
         let stream = &self.stream;
         debug_assert!(!stream.is_done || (stream.is_committed && stream.fault.is_none()));
         debug_assert!(!stream.has_finish_reason || stream.is_committed);
+    }
+}
+
+impl Stream {
+    /// See [`StreamTranslator::usage`].
+    fn usage(&self) -> Option<Usage> {
+        let seen = if self.is_usage_final() {
+            Tokens::ZERO
+        } else {
+            Tokens::estimated(self.text_bytes)
+        };
+        self.counters.usage(seen)
+    }
+
+    /// Whether the output was told at the end.
+    const fn is_usage_final(&self) -> bool {
+        self.has_finish_reason && self.is_output_told
     }
 }
 

@@ -13,6 +13,7 @@ use crate::wire::json::respelt::respelt;
 const PLAN: StreamPlan<'static> = StreamPlan {
     caller_model: b"\"mine\"",
     include_usage: IncludeUsage::No,
+    tariff: None,
     created: 7,
     event_bytes_max: EVENT_BYTES_MAX,
 };
@@ -67,6 +68,7 @@ fn translate(plan: &StreamPlan<'_>, reads: &[&[u8]]) -> Run {
     translator.reset(&StreamPlan {
         caller_model: b"\"other\"",
         include_usage: IncludeUsage::Yes,
+        tariff: None,
         created: 1,
         event_bytes_max: EVENT_BYTES_MAX,
     });
@@ -215,6 +217,7 @@ fn check_vector(vector: &Json) {
         } else {
             IncludeUsage::No
         },
+        tariff: None,
         created: 0,
         event_bytes_max: EVENT_BYTES_MAX,
     };

@@ -1,7 +1,9 @@
 //! What an Anthropic message says it has used.
 
+use crate::base::money::NanoUsd;
 use crate::base::tokens::Tokens;
 use crate::translate::compose::Composer;
+use crate::translate::tariff;
 use crate::wire::json::{self, Kind, Value};
 use crate::wire::usage::Usage;
 
@@ -88,8 +90,8 @@ impl Counters {
         })
     }
 
-    /// Appends OpenAI's `usage` object.
-    pub fn write(&self, out: &mut Vec<u8>) {
+    /// Appends OpenAI's `usage` object, with `cost` where the caller wants it.
+    pub fn write(&self, cost: Option<NanoUsd>, out: &mut Vec<u8>) {
         let mut usage = Composer::object(out);
         let total = self.prompt().saturating_add(self.output);
         usage.number("prompt_tokens", self.prompt().get());
@@ -103,6 +105,9 @@ impl Counters {
             let mut details = Composer::object(usage.member("completion_tokens_details"));
             details.number("reasoning_tokens", thinking.get());
             details.end();
+        }
+        if let Some(cost) = cost {
+            cost.write(usage.member(tariff::NAME));
         }
         usage.end();
     }

@@ -55,6 +55,7 @@ mod shutdown;
 mod split;
 mod stall;
 mod start;
+mod stream_cost;
 mod streams;
 mod tls;
 mod translation;

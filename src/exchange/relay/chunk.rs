@@ -4,6 +4,7 @@ use memchr::memchr2;
 
 use crate::config::plan::Endpoint;
 use crate::exchange::choices::Choices;
+use crate::translate::tariff;
 use crate::wire::forms::{Forms, GAPS_MAX, Gap, GapKind};
 use crate::wire::json::{self, Bracket, Kind, Member, NotJson, Value, Walk};
 use crate::wire::splice::Splice;
@@ -97,6 +98,13 @@ pub(super) fn edit<'a>(chunk: &Chunk<'a>, caller_model: &'a [u8], usage: UsageCh
         splice.replace(json::removal(chunk.data, member), b"");
     }
     splice
+}
+
+/// Tells in the chunk's usage what the stream has cost, where there is something to tell.
+pub(super) fn tell<'a>(chunk: &Chunk<'a>, cost: Option<&'a [u8]>, splice: &mut Splice<'a>) {
+    if let (Some(cost), Some(usage)) = (cost, &chunk.usage) {
+        tariff::insert(&usage.value, cost, splice);
+    }
 }
 
 /// Appends the event that holds a chunk.

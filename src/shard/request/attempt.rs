@@ -36,6 +36,7 @@ use crate::shard::request::translated::Translated;
 use crate::shard::request::words::Words;
 use crate::shard::run::Shard;
 use crate::sys::clock;
+use crate::translate::tariff::Tariff;
 use crate::wire::openai::{self, RequestEdits};
 use crate::wire::seen::Seen;
 use crate::wire::splice::Splice;
@@ -272,6 +273,12 @@ impl<'a> Attempt<'_, 'a> {
     #[must_use]
     pub fn used(&self, usage: Option<Usage>, text_bytes: usize) -> Used {
         spend::used(self.job, self.place, usage, text_bytes)
+    }
+
+    /// What the cost of its stream is made of, where the caller wants that in its usage.
+    #[must_use]
+    pub fn tariff(&self) -> Option<Tariff> {
+        spend::tariff(self.job, self.place)
     }
 
     /// The end of an attempt whose answer the caller does not get, and of which this was `seen`.

@@ -20,6 +20,7 @@ use crate::shard::request::stream;
 use crate::shard::run::Shard;
 use crate::sys::clock;
 use crate::wire::chunked::write_chunk_head;
+use crate::wire::usage::Usage;
 
 /// The events that an answer is told as, and what they take.
 pub struct Events {
@@ -27,8 +28,8 @@ pub struct Events {
     held: Held,
 }
 
-/// The events that the completion at `at` of `bytes` amounts to; `None`: its caller wants it as it
-/// is. A helper thread makes those of a large one.
+/// The events that the completion at `at` of `bytes` amounts to, given what it has used; `None`:
+/// its caller wants it as it is. A helper thread makes those of a large one.
 ///
 /// # Errors
 /// It is not JSON throughout, or gone with the work, which has panicked.
@@ -36,17 +37,21 @@ pub async fn events(
     attempt: &Attempt<'_, '_>,
     bytes: &mut Vec<u8>,
     at: Range<usize>,
+    (usage, text_bytes): (Option<Usage>, usize),
 ) -> Result<Option<Events>, Untold> {
     let job = attempt.job;
     if !kind::wants_stream(job) {
         return Ok(None);
     }
     let (endpoint, include_usage) = (job.endpoint, job.ask.include_usage);
+    let tariff = attempt.tariff();
+    let cost = tariff.map(|tariff| tariff.cost(usage, text_bytes));
     let made = if at.len() <= TRANSLATED_AT_ONCE_BYTES_MAX {
         let telling = Telling {
             endpoint,
             caller_model: attempt.caller_model(),
             include_usage,
+            cost,
         };
         told(&bytes[at], &telling)
     } else {
@@ -56,6 +61,7 @@ pub async fn events(
                 endpoint,
                 caller_model: &model,
                 include_usage,
+                cost,
             };
             let made = told(&answer[at], &telling);
             (answer, made)

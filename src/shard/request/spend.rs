@@ -17,6 +17,7 @@ use crate::shard::request::drive::Job;
 use crate::shard::request::record::Used;
 use crate::shard::run::Shard;
 use crate::sys::clock;
+use crate::translate::tariff::Tariff;
 use crate::wire::usage::Usage;
 
 /// The prices and budgets of a Plan, ready to be looked up.
@@ -116,6 +117,16 @@ pub fn used(job: &Job<'_>, place: usize, usage: Option<Usage>, text_bytes: usize
         used.priced = Priced::Yes;
     }
     used
+}
+
+/// What the cost of a stream from a candidate is made of, where the caller wants it in its usage.
+#[must_use]
+pub fn tariff(job: &Job<'_>, place: usize) -> Option<Tariff> {
+    let is_wanted = job.request.wants_stream_cost && job.ask.include_usage;
+    is_wanted.then(|| Tariff {
+        row: row(job, place).unwrap_or(Row::FREE),
+        prompt_bytes: job.ask.prompt_bytes,
+    })
 }
 
 /// What these tokens cost; what has no price costs nothing.

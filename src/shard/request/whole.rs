@@ -56,7 +56,7 @@ pub async fn relay<'a>(
     };
     let used = (view.usage, view.text_bytes);
     let at = up.head.len..up.end;
-    let Ok(events) = retold::events(attempt, &mut up.bytes, at).await else {
+    let Ok(events) = retold::events(attempt, &mut up.bytes, at, used).await else {
         return lost::fail(attempt, record, up, Outcome::Failed(Failure::Malformed)).await;
     };
     attempts.commit();
@@ -210,7 +210,7 @@ pub async fn translate<'a>(
     };
     let used = (answer.usage, answer.text_bytes);
     let at = 0..body.len();
-    let Ok(events) = retold::events(attempt, &mut body, at).await else {
+    let Ok(events) = retold::events(attempt, &mut body, at, used).await else {
         return lost::fail(attempt, record, up, Outcome::Failed(Failure::Malformed)).await;
     };
     attempts.commit();

@@ -104,6 +104,7 @@ impl Spare {
                 Dialect::Same
             }
         };
+        let tariff = attempt.tariff();
         let event_bytes_max = job.shard.server.max_event_bytes;
         match self.dialect {
             Dialect::Same => self.relay.reset(&RelayPlan {
@@ -111,6 +112,7 @@ impl Spare {
                 kind: attempt.provider.kind,
                 endpoint: job.endpoint,
                 usage: attempt.usage,
+                tariff,
                 event_bytes_max,
             }),
             Dialect::Anthropic => self.translator.reset(&StreamPlan {
@@ -120,6 +122,7 @@ impl Spare {
                 } else {
                     IncludeUsage::No
                 },
+                tariff,
                 created: clock::wall().unix_millis() / 1_000,
                 event_bytes_max,
             }),

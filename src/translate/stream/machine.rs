@@ -9,6 +9,7 @@ use super::plan::{IncludeUsage, StreamPlan};
 use super::verbatim;
 use crate::base::limits::{KEPT_BUFFER_BYTES_MAX, MODEL_NAME_BYTES_MAX};
 use crate::translate::error;
+use crate::translate::tariff::Tariff;
 use crate::translate::usage::Counters;
 use crate::wire::forms::{Forms, Gap, GapKind};
 use crate::wire::json::{self, Kind, Value};
@@ -30,6 +31,7 @@ pub(super) enum Said {
 #[derive(Debug, Default)]
 pub(super) struct Stream {
     include_usage: IncludeUsage,
+    tariff: Option<Tariff>,
     chunks: Chunks,
     pub(super) blocks: Blocks,
     /// What most deltas look like, as long as the blocks are what they are.
@@ -67,6 +69,7 @@ impl Stream {
         old.error.shrink_to(KEPT_BUFFER_BYTES_MAX);
         *self = Self {
             include_usage: plan.include_usage,
+            tariff: plan.tariff,
             chunks: old.chunks,
             blocks: old.blocks,
             forms: old.forms,
@@ -301,8 +304,11 @@ impl Stream {
             self.finish_choice(b"", None, out)?;
         }
         if self.include_usage == IncludeUsage::Yes {
+            let tariff = self.tariff.as_ref();
+            let cost = tariff.map(|tariff| tariff.cost(self.usage(), self.text_bytes));
             let counters = &self.counters;
-            self.chunks.write_usage(|out| counters.write(out), out);
+            self.chunks
+                .write_usage(|out| counters.write(cost, out), out);
         }
         self.is_done = true;
         sse::write_event(DONE, out);
