@@ -179,7 +179,10 @@ impl Reloader {
         };
         if !stalled.is_empty() {
             let shards = stalled.join(", ");
-            tracing::warn!(shards, "event loops do not turn: they follow when they do");
+            tracing::warn!(
+                shards,
+                "event loops are stuck: they go by the file as soon as they are not"
+            );
         }
         self.common.process.count_reload(Reloaded::Yes);
         for change in &changes.changed {
@@ -234,7 +237,9 @@ impl Reloader {
         let names = self.common.addresses.adopt();
         let until = clock::now() + LOOK_UP_MAX;
         if !self.wait(until, || names.taken().is_some()) {
-            tracing::warn!("not all names of providers are looked up yet: going on without");
+            tracing::warn!(
+                "not all host names of providers are looked up yet: infermux goes on meanwhile"
+            );
         }
         if begins {
             // What was reported by an id's former meaning is booked before it has another.

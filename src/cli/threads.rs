@@ -96,7 +96,9 @@ pub fn look_up_names(
                 | Event::CatalogueEnded(_),
             ) => {}
             None => {
-                tracing::warn!("not all names of providers are looked up yet: serving without");
+                tracing::warn!(
+                    "not all host names of providers are looked up yet: serving begins meanwhile"
+                );
                 return Ok(addresses);
             }
         }
@@ -289,7 +291,7 @@ pub fn wait_for_health(plan: &Plan, told: &EventReceiver) -> Result<(), NotStart
             Some(Event::Broke(what)) => return Err(broken(what)),
             Some(Event::NamesLookedUp | Event::ShardEnded(..)) => {}
             None => {
-                tracing::warn!("not all providers are checked yet: serving without");
+                tracing::warn!("not all providers are checked yet: serving begins meanwhile");
                 return Ok(());
             }
         }

@@ -90,7 +90,7 @@ impl Lists {
         let Some(list) = ModelList::read(provider.kind, name, pages) else {
             tracing::warn!(
                 provider = name,
-                "the list of models is none: it is not used"
+                "what the provider sent is no list of models: it is not used"
             );
             return false;
         };

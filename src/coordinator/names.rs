@@ -166,7 +166,7 @@ impl Host {
     fn on_found(&mut self, found: &[SocketAddr]) -> Vec<(ProviderId, Vec<SocketAddr>)> {
         let name = &*self.name;
         if std::mem::replace(&mut self.failing, false) {
-            tracing::info!(name, "the name is found again");
+            tracing::info!(name, "the host name is found again");
         }
         let addresses: Vec<IpAddr> = found
             .iter()
@@ -201,9 +201,15 @@ impl Host {
         }
         let name = &*self.name;
         if self.addresses.is_empty() {
-            tracing::warn!(name, %fault, "the name is not found: its providers cannot be reached");
+            tracing::warn!(
+                name, %fault,
+                "the host name is not found: the providers there cannot be reached"
+            );
         } else {
-            tracing::warn!(name, %fault, "the name is not found: its last addresses are used");
+            tracing::warn!(
+                name, %fault,
+                "the host name is not found: the addresses found before are used"
+            );
         }
     }
 }

@@ -62,7 +62,8 @@ pub(crate) fn run(ending: Ending) -> Result<(), String> {
 fn stay(processes: &mut Processes, router: &str) -> Result<(), String> {
     let _note = Note::write(router)?;
     println!(
-        "\nEverything keeps serving until Ctrl-C. In another terminal:\n\n  \
+        "\nEverything keeps serving until Ctrl-C. The page is at http://{router}/_infermux/.\n\
+         In another terminal:\n\n  \
          curl -sN http://{router}/v1/chat/completions -H 'Content-Type: application/json' \\\n    \
          -d '{{\"model\":\"gpt-4o\",\"stream\":true,\
          \"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n  \
