@@ -133,8 +133,8 @@ PROVIDER = """\
 
 
 @contextlib.contextmanager
-def infermux(*mocks, key=None):
-    """The address of an infermux in front of `mocks`, which are stopped with it."""
+def infermux(*mocks, key=None, more=""):
+    """The address of an infermux in front of `mocks`, which are stopped with it; `more` of a file."""
     auth = "  mode: passthrough" if key is None else f"  mode: static_key\n  key: {key}"
     providers = "".join(
         PROVIDER.format(
@@ -147,7 +147,7 @@ def infermux(*mocks, key=None):
             stack.callback(mock.process.stop)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="infermux-python-"))
         file = Path(folder) / "infermux.yml"
-        file.write_text(CONFIG.format(auth=auth, providers=providers))
+        file.write_text(CONFIG.format(auth=auth, providers=providers) + more)
         router = Process(BIN / "infermux", "serve", "--config", file, "--no-health-checks")
         stack.callback(router.stop)
         port = router.wait_for(r"listening on \S*?:(\d+)\b")[1]

@@ -49,7 +49,7 @@ pub(crate) fn docs() -> Result<(), String> {
     finish(command)
 }
 
-/// The live page in a browser; skipped where there is none.
+/// The live page, and pages of other origins, in a browser; skipped where there is none.
 ///
 /// # Errors
 ///

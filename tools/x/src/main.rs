@@ -33,7 +33,7 @@ enum Command {
     Test,
     /// Everything that must hold: check, test, docs and deny
     Ci,
-    /// The live page in headless Chromium, with screenshots in target/page (needs chromium)
+    /// The live page, and pages of other origins, in headless Chromium; screenshots in target/page
     Page,
     /// The documentation, with warnings as errors
     Docs,
