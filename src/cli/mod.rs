@@ -1,12 +1,17 @@
 //! Flags, environment, and the commands; the only room that starts threads.
 
 pub mod bells;
+pub mod bookkeeping;
 pub mod capacity;
 pub mod environment;
 pub mod exit;
 pub mod file;
 pub mod flags;
+pub mod launch;
+pub mod listeners;
 pub mod log;
+pub mod loops;
+pub mod manager;
 pub mod not_started;
 pub mod open_keys;
 pub mod overrides;

@@ -200,7 +200,7 @@ impl Running {
         }
     }
 
-    /// Waits for something to act on; what should not have happened is logged.
+    /// Waits for something to act on.
     fn wait(&mut self, until: Instant) -> Woken {
         loop {
             let now = clock::now();
@@ -212,61 +212,69 @@ impl Running {
                 }
                 return Woken::Over;
             };
-            match event {
-                Event::StopAsked(code) => return Woken::Asked(code),
-                Event::NamesLookedUp | Event::HealthChecked => {}
-                Event::ControlEnded(fault) => {
-                    self.broken = true;
-                    let fault = fault.as_deref().unwrap_or("without a reason");
-                    tracing::error!(fault, "the event loop for operators has ended");
-                    return Woken::Ended;
-                }
-                Event::WriterEnded(fault) => {
-                    self.bookkeepers = self.bookkeepers.saturating_sub(1);
-                    if self.common.process.is_taking() || fault.is_some() {
-                        self.broken = true;
-                        let fault = fault.as_deref().unwrap_or("without a reason");
-                        tracing::error!(fault, "the writer of the state file has ended");
-                    }
-                    return Woken::Ended;
-                }
-                Event::ReportsEnded(fault) | Event::CatalogueEnded(fault) => {
-                    if self.common.process.is_taking() || fault.is_some() {
-                        self.broken = true;
-                        let fault = fault.as_deref().unwrap_or("without a reason");
-                        tracing::error!(
-                            fault,
-                            "the writer of reports, or of the list of models, has ended"
-                        );
-                        return Woken::Ended;
-                    }
-                }
-                Event::CoordinatorEnded(fault) => {
-                    self.bookkeepers = self.bookkeepers.saturating_sub(1);
-                    if self.common.process.is_taking() || fault.is_some() {
-                        self.broken = true;
-                        let fault = fault.as_deref().unwrap_or("without a reason");
-                        tracing::error!(fault, "the coordinator has ended");
-                    }
-                    return Woken::Ended;
-                }
-                Event::ShardEnded(id, fault) => {
-                    self.shards = self.shards.saturating_sub(1);
-                    let serving = self.common.process.is_taking();
-                    if serving || fault.is_some() {
-                        self.broken = true;
-                        let fault = fault.as_deref().unwrap_or("without a reason");
-                        tracing::error!(shard = id.0, fault, "a shard has ended");
-                    }
-                    return Woken::Ended;
-                }
-                Event::Broke(what) => {
-                    self.broken = true;
-                    threads::tell_broken(what);
-                    return Woken::Ended;
-                }
+            if let Some(woken) = self.take_note(event) {
+                return woken;
             }
         }
+    }
+
+    /// What there is to act on after `event`; what should not have happened is logged.
+    fn take_note(&mut self, event: Event) -> Option<Woken> {
+        match event {
+            Event::StopAsked(code) => return Some(Woken::Asked(code)),
+            Event::NamesLookedUp | Event::HealthChecked => {}
+            Event::ControlEnded(fault) => {
+                self.broken = true;
+                let fault = fault.as_deref().unwrap_or("without a reason");
+                tracing::error!(fault, "the event loop for operators has ended");
+                return Some(Woken::Ended);
+            }
+            Event::WriterEnded(fault) => {
+                self.bookkeepers = self.bookkeepers.saturating_sub(1);
+                if self.common.process.is_taking() || fault.is_some() {
+                    self.broken = true;
+                    let fault = fault.as_deref().unwrap_or("without a reason");
+                    tracing::error!(fault, "the writer of the state file has ended");
+                }
+                return Some(Woken::Ended);
+            }
+            Event::ReportsEnded(fault) | Event::CatalogueEnded(fault) => {
+                if self.common.process.is_taking() || fault.is_some() {
+                    self.broken = true;
+                    let fault = fault.as_deref().unwrap_or("without a reason");
+                    tracing::error!(
+                        fault,
+                        "the writer of reports, or of the list of models, has ended"
+                    );
+                    return Some(Woken::Ended);
+                }
+            }
+            Event::CoordinatorEnded(fault) => {
+                self.bookkeepers = self.bookkeepers.saturating_sub(1);
+                if self.common.process.is_taking() || fault.is_some() {
+                    self.broken = true;
+                    let fault = fault.as_deref().unwrap_or("without a reason");
+                    tracing::error!(fault, "the coordinator has ended");
+                }
+                return Some(Woken::Ended);
+            }
+            Event::ShardEnded(id, fault) => {
+                self.shards = self.shards.saturating_sub(1);
+                let serving = self.common.process.is_taking();
+                if serving || fault.is_some() {
+                    self.broken = true;
+                    let fault = fault.as_deref().unwrap_or("without a reason");
+                    tracing::error!(shard = id.0, fault, "a shard has ended");
+                }
+                return Some(Woken::Ended);
+            }
+            Event::Broke(what) => {
+                self.broken = true;
+                threads::tell_broken(what);
+                return Some(Woken::Ended);
+            }
+        }
+        None
     }
 }
 

@@ -1,0 +1,99 @@
+//! The threads that keep the books: the coordinator, and those who write for it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cli::environment;
+use crate::cli::not_started::NotStarted;
+use crate::cli::threads;
+use crate::config::plan::Plan;
+use crate::coordinator::opening::Opening;
+use crate::coordinator::run::Coordinator;
+use crate::coordinator::state_file::StateFile;
+use crate::coordinator::time::Time;
+use crate::ledger::books::Books;
+use crate::ledger::state::State;
+use crate::ledger::terms::Terms;
+use crate::ledger::totals::Totals;
+use crate::link::events::EventSender;
+use crate::link::latest::Latest;
+use crate::link::meters::{self, MeterSender};
+use crate::link::progress::Progress;
+use crate::link::reports::{self, Reporter};
+use crate::link::states;
+use crate::sys::clock;
+
+/// The ways to those who keep the books.
+pub struct Bookkeeping {
+    /// The way of what shards report.
+    pub reporter: Reporter,
+    /// The way of what shards begin to count.
+    pub meters: MeterSender,
+    /// How many threads are to end before the books are closed.
+    pub threads: usize,
+}
+
+/// Opens the books with what the state file says, and starts to keep them.
+///
+/// # Errors
+///
+/// The state file cannot be used, or a thread cannot be started.
+pub fn start(
+    terms: &Arc<Latest<Terms>>,
+    progress: &Arc<Progress>,
+    events: &EventSender,
+) -> Result<Bookkeeping, NotStarted> {
+    let first = terms.load();
+    let (reporter, inbox) = reports::channel();
+    let (state, file) = state(&first.plan)?;
+    let totals = Totals::new(clock::wall(), &state);
+    let books = Books::new(&first.plan, clock::wall(), state, window());
+    let (meters, begun) = meters::channel();
+    let mut coordinator = Coordinator::new(Opening {
+        plan: Arc::clone(&first.plan),
+        gates: Arc::clone(&first.gates),
+        progress: Arc::clone(progress),
+        books,
+        totals,
+        meters: begun,
+        reports: threads::start_reports(events)?,
+    })
+    .with_terms(Arc::clone(terms));
+    coordinator.start(Time::read());
+    let mut threads = 1;
+    if let Some(file) = file {
+        let (sender, receiver) = states::channel();
+        coordinator = coordinator.with_writer(sender);
+        threads::start_writer(file, receiver, events)?;
+        threads += 1;
+    }
+    threads::start_coordinator(coordinator, inbox, events)?;
+    Ok(Bookkeeping {
+        reporter,
+        meters,
+        threads,
+    })
+}
+
+/// What the state file says, and the file, where one is configured.
+fn state(plan: &Plan) -> Result<(State, Option<StateFile>), NotStarted> {
+    let Some(path) = &plan.budgets.state_file else {
+        return Ok((State::default(), None));
+    };
+    let opened = StateFile::open(Path::new(&**path));
+    let opened = opened.map_err(|fault| NotStarted::Failed(fault.to_string()))?;
+    if let Some(warning) = &opened.warning {
+        tracing::warn!("{warning}");
+    }
+    Ok((opened.state, Some(opened.file)))
+}
+
+/// The window of the rate limits. The tests of a debug build may shorten it.
+fn window() -> Duration {
+    let shorter = environment::variable("INFERMUX_TEST_WINDOW").filter(|_| cfg!(debug_assertions));
+    let seconds = shorter
+        .and_then(|seconds| seconds.parse().ok())
+        .unwrap_or(60);
+    Duration::from_secs(seconds)
+}

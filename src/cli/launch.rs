@@ -1,0 +1,170 @@
+//! From a configuration to event loops that serve, one step after the other.
+
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+
+use crate::base::secret::Secret;
+use crate::cli::bookkeeping;
+use crate::cli::capacity::{self, Connections};
+use crate::cli::environment;
+use crate::cli::listeners::Listeners;
+use crate::cli::log::Log;
+use crate::cli::loops::{HealthChecks, Starter};
+use crate::cli::manager::manager;
+use crate::cli::not_started::NotStarted;
+use crate::cli::reload::{Certificate, Reloader, Source};
+use crate::cli::server::TOKEN;
+use crate::cli::stop::Running;
+use crate::cli::threads;
+use crate::config::plan::Plan;
+use crate::config::seats::Seats;
+use crate::ledger::terms::Terms;
+use crate::link::addresses::Addresses;
+use crate::link::buffered;
+use crate::link::events::{EventReceiver, EventSender};
+use crate::link::latest::Latest;
+use crate::link::progress::Progress;
+use crate::link::reloads::{self, ReloadSender};
+use crate::link::retries::Retries;
+use crate::shard::run::Common;
+use crate::shard::state::era::Era;
+use crate::sys::tls;
+
+/// What a start needs besides the configuration.
+pub struct Launch<'a> {
+    /// Where event loops log.
+    pub log: &'a Log,
+    /// Whether providers are checked.
+    pub health: HealthChecks,
+    /// Where threads tell of their end.
+    pub events: EventSender,
+    /// What they tell.
+    pub told: EventReceiver,
+}
+
+impl Launch<'_> {
+    /// Starts everything that serves by `plan`, which was read from `source`.
+    ///
+    /// # Errors
+    ///
+    /// Something that is needed cannot be had, or somebody asks the process to stop.
+    pub fn start(self, source: Source, plan: Plan) -> Result<Running, NotStarted> {
+        let (reloads, wishes) = reloads::channel();
+        threads::watch_signals(self.events.clone(), reloads.clone())?;
+        let ground = Ground::take(&plan)?;
+        let plan = Arc::new(plan);
+        let seats = Seats::of(&plan);
+        let first = Terms::first(plan, ground.connections.most);
+        let terms = Arc::new(Latest::new(Arc::new(first)));
+        let addresses = threads::look_up_names(&terms, &self.events, &self.told)?;
+        let progress = Arc::new(Progress::new(ground.loops()));
+        let books = bookkeeping::start(&terms, &progress, &self.events)?;
+        let common = self.common(&ground, &terms, progress, reloads, addresses)?;
+        let starter = Starter {
+            common: Arc::new(common),
+            log: self.log,
+            reporter: books.reporter,
+            meters: books.meters,
+            events: self.events,
+            health: self.health,
+        };
+        let bells = Arc::new(starter.start(ground.listeners, &terms, &self.told)?);
+        let Starter {
+            common,
+            reporter,
+            events,
+            ..
+        } = starter;
+        let reloader = Reloader {
+            source,
+            seats,
+            terms,
+            certificate: ground.certificate,
+            common: Arc::clone(&common),
+            bells: Arc::clone(&bells),
+            reporter: reporter.clone(),
+            manager: manager(),
+        };
+        threads::start_reloader(reloader, wishes, &events)?;
+        Ok(Running::new(
+            common,
+            bells,
+            self.told,
+            (reporter, books.threads),
+        ))
+    }
+
+    /// What all event loops share, and the threads that work for them.
+    fn common(
+        &self,
+        ground: &Ground,
+        terms: &Arc<Latest<Terms>>,
+        progress: Arc<Progress>,
+        reloads: ReloadSender,
+        addresses: Arc<Addresses>,
+    ) -> Result<Common, NotStarted> {
+        let first = terms.load();
+        let (catalogue, lists) = threads::start_catalogue(terms, &self.events)?;
+        let token = environment::setting(TOKEN).map(Secret::new);
+        let config = ground.certificate.config();
+        let era = Era::new(0, Arc::clone(&first), config, token.as_ref());
+        let server = first.plan.server.clone();
+        let buffered = buffered::Pool::new(server.max_buffered_bytes, ground.loops());
+        Ok(Common {
+            catalogue,
+            lists,
+            helpers: threads::start_helpers(ground.shards)?,
+            server,
+            process: Arc::clone(first.gates.process()),
+            era: Latest::new(Arc::new(era)),
+            progress,
+            reloads,
+            management_token: token,
+            retries: Retries::new(ground.loops()),
+            buffered: Arc::new(buffered),
+            upstream_room: ground.connections.upstream_room,
+            addresses,
+            tls_connect: Arc::clone(&ground.tls_connect),
+        })
+    }
+}
+
+/// What the process has before anything runs on it.
+struct Ground {
+    shards: usize,
+    connections: Connections,
+    certificate: Certificate,
+    tls_connect: Arc<ClientConfig>,
+    listeners: Listeners,
+}
+
+impl Ground {
+    fn take(plan: &Plan) -> Result<Self, NotStarted> {
+        let shards = capacity::shards(&plan.server);
+        capacity::check_cores(&plan.server.cores)?;
+        Ok(Self {
+            shards,
+            connections: capacity::connections(&plan.server, shards),
+            certificate: Certificate::read(plan).map_err(NotStarted::Failed)?,
+            tls_connect: tls_connect(plan)?,
+            listeners: Listeners::bind(plan, shards)?,
+        })
+    }
+
+    /// One more than the shards: the event loop for operators reports, too.
+    fn loops(&self) -> usize {
+        self.shards + 1
+    }
+}
+
+fn tls_connect(plan: &Plan) -> Result<Arc<ClientConfig>, NotStarted> {
+    let (config, faults) =
+        tls::client().map_err(|fault| NotStarted::Failed(format!("cannot set up TLS: {fault}")))?;
+    if plan.providers.iter().any(|one| one.base.tls) {
+        for fault in &faults {
+            tracing::warn!(fault, "trust roots");
+        }
+    }
+    Ok(config)
+}
