@@ -16,6 +16,7 @@ use infermux::base::ids::{BudgetId, ProviderId, ShardId};
 use infermux::base::money::NanoUsd;
 use infermux::base::time::{Instant, WallTime};
 use infermux::base::tokens::Tokens;
+use infermux::coordinator::opening::Opening;
 use infermux::coordinator::run::Coordinator;
 use infermux::coordinator::time::Time;
 use infermux::decide::limiter::Window60;
@@ -95,13 +96,15 @@ fn measured(case: &Case) -> Duration {
     let month = MonthTag(totals.month().tag());
     let books = Books::new(&plan, wall, State::default(), Window60::SPAN);
     let (_meters, begun) = meters::channel();
-    let mut coordinator = Coordinator::new(
+    let mut coordinator = Coordinator::new(Opening {
         plan,
-        (Arc::clone(&first.gates), progress),
-        (books, totals),
-        begun,
-        queue::queue(0).0,
-    );
+        gates: Arc::clone(&first.gates),
+        progress,
+        books,
+        totals,
+        meters: begun,
+        reports: queue::queue(0).0,
+    });
     let start = Instant::from_millis(1);
     let at = |span: Duration| Time {
         now: start + span,

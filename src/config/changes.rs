@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::config::faults::printable;
-use crate::config::plan::{Plan, Provider};
+use crate::config::plan::{Plan, Provider, Server};
 
 /// Puts what cannot change while the process runs from `before` into `after`; the keys where they
 /// differ.
@@ -20,53 +20,7 @@ pub fn keep_fixed(before: &Plan, after: &mut Plan) -> Vec<&'static str> {
     keep.put("log.level", &old.level, &mut new.level);
     keep.put("log.format", &old.format, &mut new.format);
     keep.put("log.timestamps", &old.timestamps, &mut new.timestamps);
-    let (old, new) = (&before.server, &mut after.server);
-    keep.put("server.shards", &old.shards, &mut new.shards);
-    keep.put("server.cores", &old.cores, &mut new.cores);
-    for (key, old, new) in [
-        (
-            "server.max_connections",
-            old.max_connections,
-            &mut new.max_connections,
-        ),
-        (
-            "server.max_body_bytes",
-            old.max_body_bytes,
-            &mut new.max_body_bytes,
-        ),
-        (
-            "server.max_buffered_bytes",
-            old.max_buffered_bytes,
-            &mut new.max_buffered_bytes,
-        ),
-        (
-            "server.max_event_bytes",
-            old.max_event_bytes,
-            &mut new.max_event_bytes,
-        ),
-    ] {
-        keep.put(key, &old, new);
-    }
-    for (key, old, new) in [
-        (
-            "server.header_timeout",
-            old.header_timeout,
-            &mut new.header_timeout,
-        ),
-        (
-            "server.body_timeout",
-            old.body_timeout,
-            &mut new.body_timeout,
-        ),
-        (
-            "server.idle_timeout",
-            old.idle_timeout,
-            &mut new.idle_timeout,
-        ),
-        ("server.drain_delay", old.drain_delay, &mut new.drain_delay),
-    ] {
-        keep.put(key, &old, new);
-    }
+    keep.put_server(&before.server, &mut after.server);
     keep.put(
         "budgets.state_file",
         &before.budgets.state_file,
@@ -82,6 +36,55 @@ impl Keep<'_> {
         if before != after {
             self.0.push(key);
             after.clone_from(before);
+        }
+    }
+
+    fn put_server(&mut self, old: &Server, new: &mut Server) {
+        self.put("server.shards", &old.shards, &mut new.shards);
+        self.put("server.cores", &old.cores, &mut new.cores);
+        for (key, old, new) in [
+            (
+                "server.max_connections",
+                old.max_connections,
+                &mut new.max_connections,
+            ),
+            (
+                "server.max_body_bytes",
+                old.max_body_bytes,
+                &mut new.max_body_bytes,
+            ),
+            (
+                "server.max_buffered_bytes",
+                old.max_buffered_bytes,
+                &mut new.max_buffered_bytes,
+            ),
+            (
+                "server.max_event_bytes",
+                old.max_event_bytes,
+                &mut new.max_event_bytes,
+            ),
+        ] {
+            self.put(key, &old, new);
+        }
+        for (key, old, new) in [
+            (
+                "server.header_timeout",
+                old.header_timeout,
+                &mut new.header_timeout,
+            ),
+            (
+                "server.body_timeout",
+                old.body_timeout,
+                &mut new.body_timeout,
+            ),
+            (
+                "server.idle_timeout",
+                old.idle_timeout,
+                &mut new.idle_timeout,
+            ),
+            ("server.drain_delay", old.drain_delay, &mut new.drain_delay),
+        ] {
+            self.put(key, &old, new);
         }
     }
 }

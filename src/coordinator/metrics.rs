@@ -24,16 +24,18 @@ type OfSeries = fn(&Series) -> &Counter;
 pub fn text(known: &Known) -> String {
     let mut out = Exposition::default();
     requests(&mut out, known);
+    used(&mut out, known);
     attempts(&mut out, known);
     standing(&mut out, known);
+    files(&mut out, known);
     shards(&mut out, known);
     process(&mut out, known);
     out.finish()
 }
 
-/// What is counted by provider and model.
+/// Requests by provider and model, and how long they took.
 fn requests(out: &mut Exposition, known: &Known) {
-    let mut all: Vec<&SeriesTotal> = known.totals.by_series().map(|(one, _)| one).collect();
+    let all: Vec<&SeriesTotal> = known.totals.by_series().map(|(one, _)| one).collect();
     out.begin(Family::Requests);
     for one in &all {
         let others = STATUSES.map(|status| status.to_string());
@@ -53,8 +55,7 @@ fn requests(out: &mut Exposition, known: &Known) {
             out.value(&[row.code], count);
         }
     }
-    // Whoever came to no provider has used nothing.
-    all.retain(|one| &*one.provider != NOBODY);
+    let all = users(known);
     histograms(out, Family::Latency, &all, |series| &series.latency);
     histograms(out, Family::FirstToken, &all, |series| &series.first_token);
     out.begin(Family::Overhead);
@@ -64,6 +65,17 @@ fn requests(out: &mut Exposition, known: &Known) {
         .iter()
         .map(|(_, meter)| &meter.overhead);
     histogram(out, &[], OWN_BOUNDS, loops);
+}
+
+/// The series of requests that came to a provider: the others have used nothing.
+fn users(known: &Known) -> Vec<&SeriesTotal> {
+    let all = known.totals.by_series().map(|(one, _)| one);
+    all.filter(|one| &*one.provider != NOBODY).collect()
+}
+
+/// What requests have used, and what that costs, by provider and model.
+fn used(out: &mut Exposition, known: &Known) {
+    let all = users(known);
     out.begin(Family::Tokens);
     for one in &all {
         let kinds: [(&str, OfSeries); 4] = [
@@ -214,6 +226,10 @@ fn standing(out: &mut Exposition, known: &Known) {
     for one in &known.budgets {
         out.value(&[&one.caller], one.refusals);
     }
+}
+
+/// How the writing of the state file and the reading of the configuration went.
+fn files(out: &mut Exposition, known: &Known) {
     out.begin(Family::StateWriteFailures);
     out.value(&[], known.state_write_failures);
     out.begin(Family::ConfigReloads);

@@ -7,6 +7,7 @@ mod describe;
 pub mod known;
 pub mod metrics;
 pub mod names;
+pub mod opening;
 pub mod publish;
 pub mod reports;
 pub mod run;

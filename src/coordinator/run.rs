@@ -14,6 +14,7 @@ use crate::config::plan::Plan;
 use crate::coordinator::changes::Changes;
 use crate::coordinator::describe::{describe, standing, turned};
 use crate::coordinator::known::{BudgetStanding, Known};
+use crate::coordinator::opening::Opening;
 use crate::coordinator::publish::{Folder, Publisher};
 use crate::coordinator::reports::Job;
 use crate::coordinator::time::Time;
@@ -70,29 +71,24 @@ pub struct Coordinator {
 }
 
 impl Coordinator {
-    /// A coordinator with these books, which hands the writing of reports to `reports`.
+    /// A coordinator with these books.
     #[must_use]
-    pub fn new(
-        plan: Arc<Plan>,
-        (gates, progress): (Arc<Gates>, Arc<Progress>),
-        (books, totals): (Books, Totals),
-        meters: MeterReceiver,
-        reports: Giver<Job>,
-    ) -> Self {
+    pub fn new(opening: Opening) -> Self {
+        let Opening { gates, totals, .. } = opening;
         gates.start_month(MonthTag(totals.month().tag()));
         Self {
             totals: Arc::new(totals),
-            meters,
-            reports,
+            meters: opening.meters,
+            reports: opening.reports,
             changes: Changes::default(),
             alerts: BTreeMap::new(),
             started: Time::default(),
             publisher: Publisher::new(Arc::clone(&gates)),
-            plan,
+            plan: opening.plan,
             gates,
             terms: None,
-            progress,
-            books,
+            progress: opening.progress,
+            books: opening.books,
             folder: Folder::default(),
             orders: Vec::new(),
             half_open: Vec::new(),

@@ -51,10 +51,16 @@ impl Play {
         let totals = Totals::new(wall, &state);
         let books = Books::new(&plan, wall, state, Window60::SPAN);
         let terms = Arc::new(Latest::new(Arc::clone(&first)));
-        let words = (Arc::clone(&first.gates), progress);
-        let (meters, reports) = (meters::channel().1, queue::queue(0).0);
         let seats = Seats::of(&plan);
-        let coordinator = Coordinator::new(plan, words, (books, totals), meters, reports);
+        let coordinator = Coordinator::new(Opening {
+            plan,
+            gates: Arc::clone(&first.gates),
+            progress,
+            books,
+            totals,
+            meters: meters::channel().1,
+            reports: queue::queue(0).0,
+        });
         let mut play = Self {
             coordinator: coordinator.with_terms(Arc::clone(&terms)),
             terms,

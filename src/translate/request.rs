@@ -137,25 +137,6 @@ impl<'a> Request<'a> {
         let sampled = Sampled::read([asked.temperature, asked.top_p, asked.top_k])?
             .allowed(class, thought.is_on());
         let (user, stop) = (user(&asked)?, stop(asked.stop)?);
-        for (name, given, is_sent) in [
-            ("reasoning_effort", &asked.reasoning_effort, thought.is_on()),
-            (
-                "temperature",
-                &asked.temperature,
-                sampled.temperature.is_some(),
-            ),
-            ("top_p", &asked.top_p, sampled.top_p.is_some()),
-            ("top_k", &asked.top_k, sampled.top_k.is_some()),
-            (
-                "safety_identifier",
-                &asked.safety_identifier,
-                user.is_some(),
-            ),
-            ("user", &asked.user, user.is_some()),
-            ("stop", &asked.stop, !stop.is_empty()),
-        ] {
-            dropped.add_unless(name, given.as_ref(), is_sent);
-        }
         let request = Self {
             conversation,
             lengths,
@@ -167,7 +148,35 @@ impl<'a> Request<'a> {
             user,
             cache: fields::cache_control(asked.cache_control)?,
         };
+        request.note_unsent(&asked, &mut dropped);
         Ok((request, dropped))
+    }
+
+    /// Notes the parameters that were given and yet are not sent.
+    fn note_unsent(&self, asked: &Asked<'_>, dropped: &mut Dropped) {
+        for (name, given, is_sent) in [
+            (
+                "reasoning_effort",
+                &asked.reasoning_effort,
+                self.thought.is_on(),
+            ),
+            (
+                "temperature",
+                &asked.temperature,
+                self.sampled.temperature.is_some(),
+            ),
+            ("top_p", &asked.top_p, self.sampled.top_p.is_some()),
+            ("top_k", &asked.top_k, self.sampled.top_k.is_some()),
+            (
+                "safety_identifier",
+                &asked.safety_identifier,
+                self.user.is_some(),
+            ),
+            ("user", &asked.user, self.user.is_some()),
+            ("stop", &asked.stop, !self.stop.is_empty()),
+        ] {
+            dropped.add_unless(name, given.as_ref(), is_sent);
+        }
     }
 
     fn write(&self, ask: &Ask<'_>, upstream_model: &str, out: &mut Vec<u8>) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use infermux::base::ids::{ProviderId, ShardId};
 use infermux::base::time::{Instant, WallTime};
 use infermux::config::seats::Seats;
+use infermux::coordinator::opening::Opening;
 use infermux::coordinator::run::Coordinator;
 use infermux::coordinator::time::Time;
 use infermux::decide::limiter::Window60;
@@ -136,13 +137,15 @@ impl World {
         let totals = Totals::new(scene.wall, &state);
         let books = Books::new(&scene.plan, scene.wall, state, Window60::SPAN);
         let (sender, states) = states::channel();
-        let coordinator = Coordinator::new(
-            Arc::clone(&scene.plan),
-            (Arc::clone(&gates), Arc::clone(&progress)),
-            (books, totals),
-            meters::channel().1,
-            queue::queue(0).0,
-        )
+        let coordinator = Coordinator::new(Opening {
+            plan: Arc::clone(&scene.plan),
+            gates: Arc::clone(&gates),
+            progress: Arc::clone(&progress),
+            books,
+            totals,
+            meters: meters::channel().1,
+            reports: queue::queue(0).0,
+        })
         .with_terms(Arc::clone(&terms));
         let shard = |number| {
             let (reporter, inbox) = reports::channel_of(scene.room);

@@ -327,14 +327,7 @@ impl Display for Refusal<'_> {
             Self::UnknownProvider { name } => {
                 return write!(f, "no provider is called {}", quoted(name));
             }
-            // A query may hold a key.
-            Self::UnknownUrl { path, near } => {
-                let path = quoted(path.split('?').next().unwrap_or_default());
-                return match near {
-                    Some(near) => write!(f, "unknown path {path}, did you mean {near}?"),
-                    None => write!(f, "unknown path {path}; GET / says what is served"),
-                };
-            }
+            Self::UnknownUrl { path, near } => return write_unknown_url(f, path, near),
             Self::ModelNotFound { model } => {
                 let model = quoted(model);
                 return write!(f, "no provider is configured to serve the model {model}");
@@ -342,16 +335,8 @@ impl Display for Refusal<'_> {
             Self::RateLimit {
                 model,
                 retry,
-                limit: LimitOf { provider, limit },
-            } => {
-                let (model, provider, limit) = (quoted(model), quoted(provider), limit.name());
-                let seconds = retry.as_millis().div_ceil(1_000).max(1);
-                return write!(
-                    f,
-                    "every provider of {model} is at its limit; {limit} of {provider} resets in \
-                     {seconds} s"
-                );
-            }
+                limit,
+            } => return write_rate_limit(f, model, retry, limit),
             Self::NoHealthyProviders { model, .. } => {
                 return write!(f, "no provider of {} is in service", quoted(model));
             }
@@ -359,15 +344,7 @@ impl Display for Refusal<'_> {
             | Self::UpstreamTimeout { provider, outcome } => {
                 return write!(f, "the provider {} {outcome}", quoted(provider));
             }
-            Self::InvalidConfiguration { faults } => {
-                let first = faults.first().map_or("", String::as_str);
-                let first = bounded(first, SENTENCE_BYTES_MAX);
-                write!(f, "the configuration cannot be used: {first}")?;
-                return match faults.len() {
-                    0 | 1 => Ok(()),
-                    count => write!(f, "; {} more", count - 1),
-                };
-            }
+            Self::InvalidConfiguration { faults } => return write_faults(f, faults),
             Self::BudgetExceeded {
                 caller,
                 budget,
@@ -375,13 +352,48 @@ impl Display for Refusal<'_> {
                 wait,
             } => {
                 let (caller, state) = (quoted(caller), wait.state());
-                return write!(
-                    f,
-                    "{caller}'s budget of {budget} USD a month is {state}: {spent} spent"
-                );
+                let budget = format_args!("{budget} USD a month");
+                return write!(f, "{caller}'s budget of {budget} is {state}: {spent} spent");
             }
         };
         f.write_str(text)
+    }
+}
+
+/// A query may hold a key: it is left out.
+fn write_unknown_url(
+    f: &mut fmt::Formatter<'_>,
+    path: &str,
+    near: Option<&'static str>,
+) -> fmt::Result {
+    let path = quoted(path.split('?').next().unwrap_or_default());
+    match near {
+        Some(near) => write!(f, "unknown path {path}, did you mean {near}?"),
+        None => write!(f, "unknown path {path}; GET / says what is served"),
+    }
+}
+
+fn write_rate_limit(
+    f: &mut fmt::Formatter<'_>,
+    model: &str,
+    retry: Duration,
+    LimitOf { provider, limit }: LimitOf<'_>,
+) -> fmt::Result {
+    let (model, provider, limit) = (quoted(model), quoted(provider), limit.name());
+    let seconds = retry.as_millis().div_ceil(1_000).max(1);
+    write!(
+        f,
+        "every provider of {model} is at its limit; {limit} of {provider} resets in {seconds} s"
+    )
+}
+
+fn write_faults(f: &mut fmt::Formatter<'_>, faults: &[String]) -> fmt::Result {
+    let first = faults.first().map_or("", String::as_str);
+    let first = bounded(first, SENTENCE_BYTES_MAX);
+    write!(f, "the configuration cannot be used: {first}")?;
+    match faults.len() {
+        0 | 1 => Ok(()),
+        count => write!(f, "; {} more", count - 1),
     }
 }
 

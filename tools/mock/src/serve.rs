@@ -69,6 +69,15 @@ pub(crate) fn serve(scene: &Scene<'_>, request: &Request<'_>, out: &mut Vec<u8>)
     }
 }
 
+/// A request that is let in.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    script: &'a Script,
+    request: &'a Request<'a>,
+    route: &'a Route,
+    ticket: Ticket,
+}
+
 fn respond(
     scene: &Scene<'_>,
     request: &Request<'_>,
@@ -76,13 +85,19 @@ fn respond(
     out: &mut Vec<u8>,
 ) -> Result<Served, Objection> {
     let script = scene.script;
-    let route = ask::route(script, request)?;
+    let route = &ask::route(script, request)?;
     ask::admit(script, request)?;
+    let call = Call {
+        script,
+        request,
+        route,
+        ticket,
+    };
     if matches!(route.endpoint, Endpoint::Models | Endpoint::Model(_)) {
-        return list_models(script, request, &route, ticket);
+        return list_models(call);
     }
     let ask = if script.reads_bodies {
-        Some(read(script, &route, request)?)
+        Some(read(script, route, request)?)
     } else {
         None
     };
@@ -96,14 +111,14 @@ fn respond(
     let usual = Answer::default();
     let answer = script.choose(&facts).unwrap_or(&usual);
     if answer.canned {
-        return Ok(canned(script, &route, answer, (request, ticket), out));
+        return Ok(canned(call, answer, out));
     }
     let ask = match ask {
         Some(ask) => ask,
-        None => read(script, &route, request)?,
+        None => read(script, route, request)?,
     };
     let voice = Voice {
-        route: &route,
+        route,
         ask: &ask,
         answer,
         name: &script.name,
@@ -130,12 +145,13 @@ fn read(script: &Script, route: &Route, request: &Request<'_>) -> Result<Ask, Ob
     })
 }
 
-fn list_models(
-    script: &Script,
-    request: &Request<'_>,
-    route: &Route,
-    ticket: Ticket,
-) -> Result<Served, Objection> {
+fn list_models(call: Call<'_>) -> Result<Served, Objection> {
+    let Call {
+        script,
+        request,
+        route,
+        ticket,
+    } = call;
     let body = reply::models_body(route, &script.models).ok_or_else(|| Objection {
         status: 404,
         code: Some("model_not_found"),
@@ -162,13 +178,13 @@ fn list_models(
 }
 
 /// Answers without looking at the request's text, from memory where the answer has no pauses.
-fn canned(
-    script: &Script,
-    route: &Route,
-    answer: &Answer,
-    (request, ticket): (&Request<'_>, Ticket),
-    out: &mut Vec<u8>,
-) -> Served {
+fn canned(call: Call<'_>, answer: &Answer, out: &mut Vec<u8>) -> Served {
+    let Call {
+        script,
+        request,
+        route,
+        ticket,
+    } = call;
     let stream = wants_stream(request.body);
     let make = || {
         let model = script
