@@ -282,6 +282,19 @@ impl<'a> Refusal<'a> {
     }
 }
 
+impl KeyFault {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Missing => "no API key in Authorization: Bearer <key>",
+            Self::Wrong => "the API key is not valid",
+            Self::NoToken => {
+                "operators must present the management token: Authorization: Bearer <token>"
+            }
+            Self::WrongToken => "the management token is another one",
+        }
+    }
+}
+
 impl BudgetWait {
     /// Completes "the budget is …".
     const fn state(self) -> &'static str {
@@ -298,12 +311,7 @@ impl Display for Refusal<'_> {
         let text = match *self {
             Self::Malformed(what) => what,
             Self::InvalidRequest(why) => bounded(why, SENTENCE_BYTES_MAX),
-            Self::InvalidApiKey(KeyFault::Missing) => "no API key in Authorization: Bearer <key>",
-            Self::InvalidApiKey(KeyFault::Wrong) => "the API key is not valid",
-            Self::InvalidApiKey(KeyFault::NoToken) => {
-                "operators must present the management token: Authorization: Bearer <token>"
-            }
-            Self::InvalidApiKey(KeyFault::WrongToken) => "the management token is another one",
+            Self::InvalidApiKey(fault) => fault.text(),
             Self::UnsupportedEncoding => "only gzip and deflate are understood in Content-Encoding",
             Self::UnsupportedMediaType => "the body must be JSON: Content-Type: application/json",
             Self::RequestTimeout => "the request did not arrive in time",
