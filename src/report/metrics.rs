@@ -79,8 +79,8 @@ pub const ROWS: [Row; 40] = [
         name: "infermux_requests_total",
         kind: Kind::Counter,
         labels: &["provider", "model", "status"],
-        help: "Callers' requests that ended, by the status that the caller was told \
-               (499: it did not wait).",
+        help: "Requests of callers that have ended, by the status that the caller was told; \
+               499 stands for a caller that hung up.",
     },
     Row {
         family: Family::Errors,
@@ -109,7 +109,7 @@ pub const ROWS: [Row; 40] = [
         name: "infermux_overhead_seconds",
         kind: Kind::Histogram,
         labels: &[],
-        help: "Time that infermux itself added to answers: all of it but the waits for providers.",
+        help: "Time that infermux itself added to answers: all of it except waits for providers.",
     },
     Row {
         family: Family::Tokens,
@@ -152,15 +152,15 @@ pub const ROWS: [Row; 40] = [
         name: "infermux_attempts_total",
         kind: Kind::Counter,
         labels: &["provider", "outcome"],
-        help: "Attempts at providers that ended, by what became of them \
-               (abandoned: infermux ended it).",
+        help: "Attempts at providers that have ended, by their outcome; abandoned stands for those \
+               that infermux itself has ended.",
     },
     Row {
         family: Family::Failovers,
         name: "infermux_failovers_total",
         kind: Kind::Counter,
         labels: &["reason"],
-        help: "Requests that went on to another provider, by what had happened at the one before.",
+        help: "Requests that went on to another provider, by what had failed at the one before.",
     },
     Row {
         family: Family::RetriesDenied,
@@ -175,14 +175,14 @@ pub const ROWS: [Row; 40] = [
         name: "infermux_caller_disconnects_total",
         kind: Kind::Counter,
         labels: &[],
-        help: "Callers that did not wait for their answer.",
+        help: "Callers that hung up before their answer had ended.",
     },
     Row {
         family: Family::InFlight,
         name: "infermux_in_flight_requests",
         kind: Kind::Gauge,
         labels: &["provider"],
-        help: "Attempts that are under way.",
+        help: "Attempts at the provider that are under way.",
     },
     Row {
         family: Family::Connections,
@@ -197,7 +197,7 @@ pub const ROWS: [Row; 40] = [
         name: "infermux_provider_healthy",
         kind: Kind::Gauge,
         labels: &["provider"],
-        help: "Whether the provider passed its last health check (1) or not (0).",
+        help: "1 where the provider has passed its last health check, else 0.",
     },
     Row {
         family: Family::CircuitState,
@@ -275,7 +275,7 @@ pub const ROWS: [Row; 40] = [
         name: "infermux_buffered_bytes",
         kind: Kind::Gauge,
         labels: &[],
-        help: "Bodies held in memory, which `server.max_buffered_bytes` bounds, in bytes.",
+        help: "Bytes of bodies in memory, which `server.max_buffered_bytes` bounds.",
     },
     Row {
         family: Family::ShardRequests,
@@ -310,7 +310,7 @@ pub const ROWS: [Row; 40] = [
         name: "infermux_shard_stalls_total",
         kind: Kind::Counter,
         labels: &["shard"],
-        help: "Times that an event loop did not turn for 100 ms.",
+        help: "Times that an event loop was stuck in one step for 100 ms.",
     },
     Row {
         family: Family::BuildInfo,

@@ -20,6 +20,7 @@ mod costs;
 mod dashboards;
 mod deploy;
 mod descriptors;
+mod documented;
 mod failed_costs;
 mod failover;
 mod hangup;

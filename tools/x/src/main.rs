@@ -108,3 +108,37 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_command_that_a_page_shows_can_be_read() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let docs = std::fs::read_dir(root.join("docs")).expect("a folder");
+        let mut pages: Vec<_> = docs.map(|file| file.expect("a file").path()).collect();
+        pages.extend(
+            ["README.md", "ARCHITECTURE.md", "tools/deploy/README.md"].map(|page| root.join(page)),
+        );
+        let mut count = 0;
+        for page in pages {
+            let text = std::fs::read_to_string(&page).expect("a page");
+            for rest in text.split("cargo x ").skip(1) {
+                let line = rest.split(['`', '#', '\n']).next().unwrap_or_default();
+                // What stands for a number.
+                let words = line.split_whitespace().map(|word| match word {
+                    "N" | "SEED" => "1",
+                    word => word,
+                });
+                let read = Args::try_parse_from(["cargo x"].into_iter().chain(words));
+                let fault = read.err().map(|fault| fault.to_string());
+                assert_eq!(fault, None, "{}: cargo x {line}", page.display());
+                count += 1;
+            }
+        }
+        assert!(count >= 20, "{count} commands");
+    }
+}
