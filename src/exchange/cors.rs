@@ -10,7 +10,7 @@ use crate::config::cors::{self, Origins};
 use crate::exchange::headers::EXPOSED;
 use crate::exchange::target::{self, is_of_operators};
 use crate::wire::field;
-use crate::wire::head::Head;
+use crate::wire::head::{Head, origin_form};
 
 /// What a configuration with `server.cors` tells browsers.
 pub struct Cors {
@@ -74,7 +74,8 @@ impl Cors {
         let lines = start.split_at(end).0.split(|byte| *byte == b'\n');
         let mut lines = lines.map(<[u8]>::trim_ascii);
         let target = lines.next()?.split(|byte| *byte == b' ').nth(1)?;
-        if is_of_operators(target) {
+        let target = std::str::from_utf8(target).ok()?;
+        if is_of_operators(origin_form(target).as_bytes()) {
             return None;
         }
         let fields = lines.take_while(|line| !line.is_empty());
@@ -183,6 +184,10 @@ mod tests {
             // This is a body.
             ("GET / HTTP/1.1\r\n\r\nOrigin: https://a\r\n", "Vary"),
             ("GET /_infermux/x HTTP/1.1\r\nOrigin: https://a\r\n", ""),
+            (
+                "GET http://b/_infermux HTTP/1.1\r\nOrigin: https://a\r\n",
+                "",
+            ),
             ("GET\r\nOrigin: https://a\r\n", ""),
             ("", ""),
         ] {

@@ -8,17 +8,28 @@ use crate::exchange::refusal::Connection;
 use crate::exchange::version::Version;
 use crate::wire::head::{Field, Head};
 
-/// Appends the status line.
-pub fn write_status(status: u16, out: &mut Vec<u8>) {
+/// A head that has begun.
+#[derive(Debug)]
+#[must_use = "`HeadEnd::write` ends it"]
+pub struct Begun(());
+
+/// Begins a head with the status line.
+pub fn begin(status: u16, out: &mut Vec<u8>) -> Begun {
+    begin_with(status, reason(status), out)
+}
+
+/// Begins a head with a status line of this phrase.
+pub fn begin_with(status: u16, phrase: &str, out: &mut Vec<u8>) -> Begun {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
     out.push(b' ');
-    out.extend_from_slice(reason(status).as_bytes());
+    out.extend_from_slice(phrase.as_bytes());
     out.extend_from_slice(b"\r\n");
+    Begun(())
 }
 
 /// How the head of an answer ends: with what becomes of the connection, and with what a browser is
-/// told. Nothing else ends one, so that no kind of answer can be without either.
+/// told. Nothing else ends what [`begin`] begins, so that no kind of answer can be without either.
 #[derive(Clone, Copy, Debug)]
 pub struct HeadEnd<'a> {
     version: Version,
@@ -54,8 +65,8 @@ impl<'a> HeadEnd<'a> {
         self.connection
     }
 
-    /// Appends it, the empty line included.
-    pub fn write(&self, out: &mut Vec<u8>) {
+    /// Ends the head, the empty line included.
+    pub fn write(&self, Begun(()): Begun, out: &mut Vec<u8>) {
         match (self.connection, self.version) {
             (Connection::Close, _) => out.extend_from_slice(b"Connection: close\r\n"),
             (Connection::KeepAlive, Version::Http10) => {
@@ -170,7 +181,7 @@ mod tests {
         let masks = OwnMasks::of(&admit::tests::provider(Some("sk-1234567"), false));
         let written = |key| {
             let mut out = Vec::new();
-            write_status(head.status, &mut out);
+            let _ = begin(head.status, &mut out);
             let crossing = Crossing { key, masks: &masks };
             write_fields(&head, bytes, crossing, &mut out);
             String::from_utf8(out).unwrap()

@@ -139,6 +139,7 @@ impl Request {
 mod tests {
     use super::*;
     use crate::exchange::attribution::Label;
+    use crate::exchange::inbound;
     use crate::wire::head::Arrival;
 
     fn read(text: &str) -> Request {
@@ -201,8 +202,10 @@ mod tests {
         ] {
             let mut out = Vec::new();
             let request = read(text);
-            HeadEnd::new(request.version, request.connection, b"X: y\r\n").write(&mut out);
-            assert_eq!(out, format!("{expected}X: y\r\n\r\n").as_bytes(), "{text}");
+            let begun = inbound::begin(200, &mut out);
+            HeadEnd::new(request.version, request.connection, b"X: y\r\n").write(begun, &mut out);
+            let expected = format!("HTTP/1.1 200 OK\r\n{expected}X: y\r\n\r\n");
+            assert_eq!(out, expected.as_bytes(), "{text}");
         }
     }
 }

@@ -423,7 +423,8 @@ fn fault(error: httparse::Error) -> HeadFault {
 }
 
 /// Path and query of a target in absolute form (RFC 9112 §3.2.2); any other form as it is.
-fn origin_form(target: &str) -> &str {
+#[must_use]
+pub fn origin_form(target: &str) -> &str {
     // A target may hold any character: it is split only where one ends.
     let behind = |scheme: &str| {
         let (start, rest) = target.split_at_checked(scheme.len())?;

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use crate::exchange::headers::{self, Totals};
-use crate::exchange::inbound::HeadEnd;
+use crate::exchange::inbound::{self, HeadEnd};
 use crate::exchange::refusal::{BudgetWait, Refusal, Row};
 use crate::report::escape::{Escaping, json_string};
 
@@ -103,10 +103,11 @@ impl Refusal<'_> {
             reason,
             ..
         } = self.row();
+        let begun = inbound::begin_with(*status, reason, out);
         let _ = write!(
             out,
-            "HTTP/1.1 {status} {reason}\r\nContent-Type: application/json\r\n\
-             Content-Length: {length}\r\nX-Infermux-Error: {code}\r\n"
+            "Content-Type: application/json\r\nContent-Length: {length}\r\n\
+             X-Infermux-Error: {code}\r\n"
         );
         headers::request_id(out, envelope.request_id);
         headers::attempts(out, envelope.attempts);
@@ -124,7 +125,7 @@ impl Refusal<'_> {
         if matches!(status, 400 | 401 | 403 | 404 | 413 | 415) {
             out.extend_from_slice(NO_RETRY);
         }
-        envelope.end.at_best(self.connection()).write(out);
+        envelope.end.at_best(self.connection()).write(begun, out);
     }
 
     /// When to try again; every 429 and 503 says so.

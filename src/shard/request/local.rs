@@ -155,7 +155,7 @@ pub async fn answer(
     caller.make_room();
     let out = &mut caller.out;
     out.clear();
-    inbound::write_status(status, out);
+    let begun = inbound::begin(status, out);
     match &body {
         Text::Own(_) | Text::Published(_) => {
             out.extend_from_slice(b"Content-Type: ");
@@ -170,7 +170,7 @@ pub async fn answer(
     out.extend_from_slice(request.id.as_str().as_bytes());
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(fields.as_bytes());
-    head_end(shard, request, request.connection).write(out);
+    head_end(shard, request, request.connection).write(begun, out);
     match request.body {
         Body::Sent if length <= ONE_SEND_BYTES_MAX => out.extend_from_slice(body.as_slice()),
         Body::Sent | Body::LengthOnly => {}

@@ -346,13 +346,13 @@ fn write_head<'a>(
     caller.make_room();
     let out = &mut caller.out;
     out.clear();
-    inbound::write_status(told.status, out);
+    let begun = inbound::begin(told.status, out);
     out.extend_from_slice(b"Content-Type: application/json\r\nContent-Length: ");
     out.extend_from_slice(itoa::Buffer::new().format(told.length).as_bytes());
     out.extend_from_slice(b"\r\n");
     write_fields(out);
     headers::add(out, &job.added(place, record, told.latency, told.totals));
-    head_end(job.shard, job.request, record.connection).write(out);
+    head_end(job.shard, job.request, record.connection).write(begun, out);
     record.count();
 }
 

@@ -23,7 +23,7 @@ pub fn begin<'a>(
     record.first_byte = Some(now);
     caller.make_room();
     let out = &mut caller.out;
-    inbound::write_status(up.head.status, out);
+    let begun = inbound::begin(up.head.status, out);
     out.extend_from_slice(b"Content-Type: text/event-stream; charset=utf-8\r\n");
     out.extend_from_slice(headers::STREAM_LINES);
     inbound::write_fields(&up.head, &up.bytes, attempt.crossing(), out);
@@ -39,5 +39,5 @@ pub fn begin<'a>(
         // Only the connection's end can tell such a caller that the stream is over.
         Version::Http10 => record.connection = Connection::Close,
     }
-    head_end(job.shard, request, record.connection).write(out);
+    head_end(job.shard, request, record.connection).write(begun, out);
 }
