@@ -1,8 +1,6 @@
 //! Writes JSON: members and elements with their commas, text without its white space.
 
-use memchr::memchr2;
-
-use crate::wire::json;
+use crate::wire::json::{self, string};
 
 /// An object or array being written; [`end`](Self::end) closes it.
 pub(super) struct Composer<'o> {
@@ -79,27 +77,16 @@ impl<'o> Composer<'o> {
 
 /// Appends valid JSON without the white space between its parts.
 pub(super) fn compact(text: &[u8], out: &mut Vec<u8>) {
-    let mut is_string = false;
-    let mut rest = text;
-    while let Some((&byte, behind)) = rest.split_first() {
-        if is_string {
-            let plain = memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-            // An escape's second byte is no quote.
-            let step = match rest.get(plain) {
-                Some(b'\\') => 2,
-                Some(_) | None => 1,
-            };
-            is_string = rest.get(plain) != Some(&b'"');
-            let (taken, left) = rest.split_at((plain + step).min(rest.len()));
-            out.extend_from_slice(taken);
-            rest = left;
-            continue;
-        }
-        is_string = byte == b'"';
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        let end = match byte {
+            b'"' => string::end(text, at + 1).unwrap_or(text.len()),
+            _ => at + 1,
+        };
         if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
-            out.push(byte);
+            out.extend_from_slice(text.get(at..end).unwrap_or_default());
         }
-        rest = behind;
+        at = end;
     }
 }
 

@@ -5,7 +5,7 @@
 //! An event that fits a form need not be read again.
 
 use crate::base::limits::FORM_BYTES_MAX;
-use crate::wire::scan;
+use crate::wire::json::string;
 
 /// Most forms of one stream; an answer with several choices needs one for each.
 const FORMS_MAX: usize = 4;
@@ -216,14 +216,14 @@ impl Form {
             }
             at = match part.gap {
                 GapKind::Text => {
-                    let (end, text) = text_end(input, inside)?;
+                    let (end, text) = string::text_end(input, inside)?;
                     text_bytes = text_bytes.saturating_add(text);
                     if !accept(input.get(inside..end)?) {
                         return None;
                     }
                     end
                 }
-                GapKind::Silent => text_end(input, inside)?.0,
+                GapKind::Silent => string::text_end(input, inside)?.0,
                 GapKind::Digits => digits_end(input, inside)?,
             };
             *end = at;
@@ -244,32 +244,6 @@ impl Form {
         out.extend_from_slice(written);
         Some(Passed { len, text_bytes })
     }
-}
-
-/// Where the string ends whose inside begins at `at`, at its quote, and how much text that is;
-/// `None`: it is empty, or holds what no string may hold. A line break would end the event's line.
-#[inline]
-fn text_end(input: &[u8], start: usize) -> Option<(usize, usize)> {
-    let (mut at, mut saved) = (start, 0);
-    loop {
-        at = scan::find(
-            input,
-            at,
-            |block| block.equal(b'"') | block.equal(b'\\') | block.up_to(0x1f),
-            |byte| matches!(byte, b'"' | b'\\' | ..=0x1f),
-        )?;
-        if input.get(at) == Some(&b'"') {
-            break;
-        }
-        let long = match (input.get(at)?, input.get(at + 1)?) {
-            (b'\\', b'u') if input.get(at + 2..at + 6)?.iter().all(u8::is_ascii_hexdigit) => 6,
-            (b'\\', b' '..=b't' | b'v'..) => 2,
-            _ => return None,
-        };
-        at += long;
-        saved += long - 1;
-    }
-    (at > start).then(|| (at, at - start - saved))
 }
 
 fn digits_end(input: &[u8], start: usize) -> Option<usize> {

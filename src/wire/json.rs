@@ -11,6 +11,7 @@ pub use walk::{Bracket, Name, Walk};
 pub mod check;
 #[cfg(test)]
 pub mod respelt;
+pub mod string;
 mod value;
 mod walk;
 

@@ -5,7 +5,7 @@
 use memchr::memchr;
 use serde::de::IgnoredAny;
 
-use crate::wire::json::{NotJson, Value};
+use crate::wire::json::{NotJson, Value, string};
 
 /// The inside of a string, escapes as written.
 ///
@@ -41,40 +41,32 @@ pub(super) fn write_compact(value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), 
     if !is_json {
         return Err(NotJson { at: value.at });
     }
-    let mut is_in_string = false;
-    let mut is_escaped = false;
-    for byte in value.text {
-        match byte {
-            b' ' | b'\t' | b'\n' | b'\r' if !is_in_string => continue,
-            b'"' => {
-                is_in_string ^= !is_escaped;
-                out.push(b'\\');
+    let (text, mut at) = (value.text, 0);
+    while let Some(byte) = text.get(at) {
+        let end = match byte {
+            b'"' => string::end(text, at + 1).unwrap_or(text.len()),
+            _ => at + 1,
+        };
+        if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            for byte in text.get(at..end).unwrap_or_default() {
+                if let b'"' | b'\\' = byte {
+                    out.push(b'\\');
+                }
+                out.push(*byte);
             }
-            b'\\' => out.push(b'\\'),
-            _ => {}
         }
-        is_escaped = *byte == b'\\' && !is_escaped;
-        out.push(*byte);
+        at = end;
     }
     Ok(())
 }
 
-fn has_good_escapes(mut inner: &[u8]) -> bool {
-    while let Some(at) = memchr(b'\\', inner) {
-        inner = match inner.get(at + 1..) {
-            Some(
-                [
-                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't',
-                    rest @ ..,
-                ],
-            ) => rest,
-            Some([b'u', a, b, c, d, rest @ ..])
-                if [a, b, c, d].iter().all(|digit| digit.is_ascii_hexdigit()) =>
-            {
-                rest
-            }
-            Some(_) | None => return false,
-        };
+fn has_good_escapes(inner: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(step) = memchr(b'\\', inner.get(at..).unwrap_or_default()) {
+        match string::escape_end(inner, at + step + 1) {
+            Some(end) => at = end,
+            None => return false,
+        }
     }
     true
 }

@@ -1,10 +1,8 @@
 //! Finds the end of a value and makes sure that it is JSON (RFC 8259), in one pass.
 
-use std::ops::ControlFlow;
-
 use serde::de::IgnoredAny;
 
-use crate::wire::scan::{self, LAST_CONTROL};
+use super::string;
 
 pub mod pieces;
 
@@ -18,7 +16,7 @@ pub fn value_end(text: &[u8], mut at: usize) -> Option<usize> {
     loop {
         at = space_end(text, at);
         at = match *text.get(at)? {
-            b'"' => string_end(text, at + 1)?,
+            b'"' => string::checked_end(text, at + 1)?,
             b'{' => match container(text, at + 1, b'}') {
                 Inside::Empty(end) => end,
                 Inside::Filled(inside) => {
@@ -126,7 +124,7 @@ fn name_end(text: &[u8], at: usize) -> Option<usize> {
     if text.get(at) != Some(&b'"') {
         return None;
     }
-    let end = space_end(text, string_end(text, at + 1)?);
+    let end = space_end(text, string::checked_end(text, at + 1)?);
     (text.get(end) == Some(&b':')).then_some(end + 1)
 }
 
@@ -139,87 +137,6 @@ pub fn space_end(text: &[u8], mut at: usize) -> usize {
     }
     at
 }
-
-/// The place behind the string whose content begins at `at`.
-fn string_end(text: &[u8], mut at: usize) -> Option<usize> {
-    let long = at.saturating_add(LONG);
-    while at < long {
-        at = scan::find(
-            text,
-            at,
-            |block| block.equal(b'"') | block.equal(b'\\') | block.up_to(LAST_CONTROL),
-            |byte| matches!(byte, b'"' | b'\\' | ..=LAST_CONTROL),
-        )?;
-        match *text.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => at = escape_end(text, at + 1)?,
-            _ => return None,
-        }
-    }
-    long_string_end(text, at)
-}
-/// The same, for a string that goes on: sixty-four bytes are looked at together, however many
-/// escapes are among them.
-fn long_string_end(text: &[u8], at: usize) -> Option<usize> {
-    let looked = scan::string_marks(text, at, |at, mut marks| {
-        let mut next = at;
-        while marks != 0 {
-            let place = marks.trailing_zeros();
-            let mark = at + place as usize;
-            match text.get(mark) {
-                Some(b'"') => return ControlFlow::Break(Some(mark + 1)),
-                Some(b'\\') => match escape_end(text, mark + 1) {
-                    Some(end) => next = end,
-                    None => return ControlFlow::Break(None),
-                },
-                _ => return ControlFlow::Break(None),
-            }
-            // A backslash, and the byte that it makes another of.
-            marks &= !(0b11 << place);
-        }
-        ControlFlow::Continue(next)
-    });
-    let mut at = match looked {
-        ControlFlow::Break(end) => return end,
-        ControlFlow::Continue(at) => at,
-    };
-    loop {
-        match *text.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => at = escape_end(text, at + 1)?,
-            ..=LAST_CONTROL => return None,
-            _ => at += 1,
-        }
-    }
-}
-
-/// Bytes after which a string is a long one.
-const LONG: usize = 64;
-
-/// The place behind the escape whose backslash stands before `at`.
-#[inline]
-fn escape_end(text: &[u8], at: usize) -> Option<usize> {
-    // Which one it is cannot be predicted, but that it is one of these can.
-    match *text.get(at)? {
-        byte if SHORT_ESCAPES[usize::from(byte)] => Some(at + 1),
-        b'u' => {
-            let digits = text.get(at + 1..at + 5)?;
-            digits.iter().all(u8::is_ascii_hexdigit).then_some(at + 5)
-        }
-        _ => None,
-    }
-}
-
-/// The bytes that make an escape with the backslash before them.
-static SHORT_ESCAPES: [bool; 256] = {
-    let mut are = [false; 256];
-    let mut place = 0;
-    while place < b"\"\\/bfnrt".len() {
-        are[b"\"\\/bfnrt"[place] as usize] = true;
-        place += 1;
-    }
-    are
-};
 
 fn literal(text: &[u8], at: usize, word: &[u8]) -> Option<usize> {
     text.get(at..)?.starts_with(word).then_some(at + word.len())

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::string;
 use super::value::{Kind, NotJson, Value, decoded, inner};
 use crate::wire::scan;
 
@@ -58,10 +59,10 @@ impl<'a> Walk<'a> {
         let cut_off = NotJson {
             at: self.text.len(),
         };
-        let mark = scan::quote_or_backslash(self.text, at + 1).ok_or(cut_off)?;
+        let mark = string::quote_or_backslash(self.text, at + 1).ok_or(cut_off)?;
         let has_escapes = self.text.get(mark) == Some(&b'\\');
         let end = if has_escapes {
-            scan::string_end(self.text, mark).ok_or(cut_off)?
+            string::end(self.text, mark).ok_or(cut_off)?
         } else {
             mark + 1
         };
@@ -89,7 +90,7 @@ impl<'a> Walk<'a> {
     /// There is none.
     pub fn value(&mut self) -> Result<Value<'a>, NotJson> {
         let (kind, end) = match self.peek() {
-            Some(b'"') => (Kind::String, scan::string_end(self.text, self.at + 1)),
+            Some(b'"') => (Kind::String, string::end(self.text, self.at + 1)),
             Some(b'{') => (
                 Kind::Object,
                 container_end(self.text, self.at, Bracket::Object),
@@ -289,7 +290,7 @@ fn container_end(text: &[u8], mut at: usize, bracket: Bracket) -> Option<usize> 
         let byte = *text.get(at)?;
         at += 1;
         if byte == b'"' {
-            at = scan::string_end(text, at)?;
+            at = string::end(text, at)?;
         } else if byte == open {
             depth += 1;
         } else if depth == 1 {

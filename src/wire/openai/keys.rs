@@ -6,8 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::wire::json::check;
-use crate::wire::scan;
+use crate::wire::json::{check, string};
 
 /// The keys that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +128,7 @@ impl<'a> Keys<'a> {
         let mut at = behind(bytes, 0, b'{')?;
         loop {
             let name = behind(bytes, at, b'"')?;
-            let quote = scan::quote_or_backslash(bytes, name)?;
+            let quote = string::quote_or_backslash(bytes, name)?;
             if bytes.get(quote) != Some(&b'"') {
                 return None;
             }

@@ -1,10 +1,10 @@
 //! The same check for an object that arrives in pieces: each byte is looked at once, when it has
 //! come.
 
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 
-use super::{ARRAY, OBJECT, Open, escape_end, literal, number_end, space_end};
-use crate::wire::scan::{self, LAST_CONTROL};
+use super::{ARRAY, OBJECT, Open, literal, number_end, space_end};
+use crate::wire::json::string::{self, StringPiece};
 
 /// An object that arrives in pieces. Where its members stand is told as they end.
 #[derive(Debug)]
@@ -57,14 +57,6 @@ enum Place {
     End,
 }
 
-/// How far a string goes.
-enum StringPiece {
-    /// It ends before this place.
-    End(usize),
-    /// It goes on from here when more has come.
-    More(usize),
-}
-
 impl Default for Pieces {
     fn default() -> Self {
         Self {
@@ -85,8 +77,9 @@ impl Pieces {
     pub fn take_in(&mut self, text: &[u8], mut tell: impl FnMut(Member)) -> Result<(), Odd> {
         loop {
             if let Place::InName | Place::InString = self.place {
-                match string_piece(text, self.at)? {
+                match string::piece(text, self.at) {
                     StringPiece::End(end) => self.end_string(end, &mut tell),
+                    StringPiece::Bad => return Err(Odd),
                     StringPiece::More(at) => {
                         self.at = at;
                         return Ok(());
@@ -204,53 +197,6 @@ impl Pieces {
     /// Whether only the outermost object is open.
     fn is_outermost(&self) -> bool {
         self.open.0 == (1 << 1 | OBJECT)
-    }
-}
-
-/// How far the string goes of which everything before `at` is read. Sixty-four bytes are looked at
-/// together, however many escapes are among them.
-fn string_piece(text: &[u8], at: usize) -> Result<StringPiece, Odd> {
-    let looked = scan::string_marks(text, at, |at, mut marks| {
-        let mut next = at;
-        while marks != 0 {
-            let place = marks.trailing_zeros();
-            match mark_end(text, at + place as usize) {
-                ControlFlow::Continue(end) => next = end,
-                ControlFlow::Break(piece) => return ControlFlow::Break(piece),
-            }
-            // A backslash, and the byte that it makes another of.
-            marks &= !(0b11 << place);
-        }
-        ControlFlow::Continue(next)
-    });
-    let mut at = match looked {
-        ControlFlow::Break(piece) => return piece,
-        ControlFlow::Continue(at) => at,
-    };
-    let is_mark = |byte: &u8| matches!(byte, b'"' | b'\\' | ..=LAST_CONTROL);
-    loop {
-        let rest = text.get(at..).unwrap_or_default();
-        let Some(step) = rest.iter().position(is_mark) else {
-            return Ok(StringPiece::More(text.len()));
-        };
-        match mark_end(text, at + step) {
-            ControlFlow::Continue(end) => at = end,
-            ControlFlow::Break(piece) => return piece,
-        }
-    }
-}
-
-/// The place behind an escape at `mark`; what else stands there ends the string, or the piece.
-fn mark_end(text: &[u8], mark: usize) -> ControlFlow<Result<StringPiece, Odd>, usize> {
-    match text.get(mark) {
-        Some(b'"') => ControlFlow::Break(Ok(StringPiece::End(mark + 1))),
-        Some(b'\\') => match escape_end(text, mark + 1) {
-            Some(end) => ControlFlow::Continue(end),
-            // The longest escape has six bytes.
-            None if text.len() < mark + 6 => ControlFlow::Break(Ok(StringPiece::More(mark))),
-            None => ControlFlow::Break(Err(Odd)),
-        },
-        _ => ControlFlow::Break(Err(Odd)),
     }
 }
 

@@ -1,0 +1,194 @@
+//! Where a JSON string ends, and an escape in it: no other file knows.
+
+use std::ops::ControlFlow;
+
+use crate::wire::scan::{self, LAST_CONTROL};
+
+/// The first quote or backslash from `at` on.
+#[inline]
+#[must_use]
+pub fn quote_or_backslash(text: &[u8], at: usize) -> Option<usize> {
+    scan::find(
+        text,
+        at,
+        |block| block.equal(b'"') | block.equal(b'\\'),
+        |byte| matches!(byte, b'"' | b'\\'),
+    )
+}
+
+/// The place behind the string whose content begins at `at`: behind its closing quote.
+#[inline]
+#[must_use]
+pub fn end(text: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at = quote_or_backslash(text, at)?;
+        if text.get(at) == Some(&b'"') {
+            return Some(at + 1);
+        }
+        at += 2;
+    }
+}
+
+/// The same; `None` also where the string holds what no string may hold.
+#[must_use]
+pub fn checked_end(text: &[u8], mut at: usize) -> Option<usize> {
+    let long = at.saturating_add(LONG);
+    while at < long {
+        at = scan::find(
+            text,
+            at,
+            |block| block.equal(b'"') | block.equal(b'\\') | block.up_to(LAST_CONTROL),
+            |byte| matches!(byte, b'"' | b'\\' | ..=LAST_CONTROL),
+        )?;
+        match *text.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at = escape_end(text, at + 1)?,
+            _ => return None,
+        }
+    }
+    match piece(text, at) {
+        StringPiece::End(end) => Some(end),
+        StringPiece::More(_) | StringPiece::Bad => None,
+    }
+}
+
+/// How far a string goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StringPiece {
+    /// To its end: this is the place behind its quote.
+    End(usize),
+    /// Beyond what is there, of which everything before this place is read.
+    More(usize),
+    /// Nowhere: it holds what no string may hold.
+    Bad,
+}
+
+/// How far the string goes of which everything before `at` is read. Sixty-four bytes are looked at
+/// together, however many escapes are among them.
+#[must_use]
+pub fn piece(text: &[u8], at: usize) -> StringPiece {
+    let looked = scan::string_marks(text, at, |at, mut marks| {
+        let mut next = at;
+        while marks != 0 {
+            let place = marks.trailing_zeros();
+            match mark_end(text, at + place as usize) {
+                ControlFlow::Continue(end) => next = end,
+                ControlFlow::Break(piece) => return ControlFlow::Break(piece),
+            }
+            // A backslash, and the byte that it makes another of.
+            marks &= !(0b11 << place);
+        }
+        ControlFlow::Continue(next)
+    });
+    let mut at = match looked {
+        ControlFlow::Break(piece) => return piece,
+        ControlFlow::Continue(at) => at,
+    };
+    let is_mark = |byte: &u8| matches!(byte, b'"' | b'\\' | ..=LAST_CONTROL);
+    loop {
+        let rest = text.get(at..).unwrap_or_default();
+        let Some(step) = rest.iter().position(is_mark) else {
+            return StringPiece::More(text.len());
+        };
+        match mark_end(text, at + step) {
+            ControlFlow::Continue(end) => at = end,
+            ControlFlow::Break(piece) => return piece,
+        }
+    }
+}
+
+/// The place behind an escape at `mark`; what else stands there ends the string, or the piece.
+fn mark_end(text: &[u8], mark: usize) -> ControlFlow<StringPiece, usize> {
+    match text.get(mark) {
+        Some(b'"') => ControlFlow::Break(StringPiece::End(mark + 1)),
+        Some(b'\\') => match escape_end(text, mark + 1) {
+            Some(end) => ControlFlow::Continue(end),
+            // The longest escape has six bytes.
+            None if text.len() < mark + 6 => ControlFlow::Break(StringPiece::More(mark)),
+            None => ControlFlow::Break(StringPiece::Bad),
+        },
+        _ => ControlFlow::Break(StringPiece::Bad),
+    }
+}
+
+/// Where the string ends whose inside begins at `at`, at its quote, and how much text that is;
+/// `None`: it is empty, or holds what no string may hold. A line break would end the event's line.
+#[inline]
+#[must_use]
+pub fn text_end(input: &[u8], start: usize) -> Option<(usize, usize)> {
+    let (mut at, mut saved) = (start, 0);
+    loop {
+        at = scan::find(
+            input,
+            at,
+            |block| block.equal(b'"') | block.equal(b'\\') | block.up_to(LAST_CONTROL),
+            |byte| matches!(byte, b'"' | b'\\' | ..=LAST_CONTROL),
+        )?;
+        if input.get(at) == Some(&b'"') {
+            break;
+        }
+        let long = match (input.get(at)?, input.get(at + 1)?) {
+            (b'\\', b'u') if input.get(at + 2..at + 6)?.iter().all(u8::is_ascii_hexdigit) => 6,
+            (b'\\', b' '..=b't' | b'v'..) => 2,
+            _ => return None,
+        };
+        at += long;
+        saved += long - 1;
+    }
+    (at > start).then(|| (at, at - start - saved))
+}
+
+/// Bytes after which a string is a long one.
+const LONG: usize = 64;
+
+/// The place behind the escape whose backslash stands before `at`.
+#[inline]
+#[must_use]
+pub fn escape_end(text: &[u8], at: usize) -> Option<usize> {
+    // Which one it is cannot be predicted, but that it is one of these can.
+    match *text.get(at)? {
+        byte if SHORT_ESCAPES[usize::from(byte)] => Some(at + 1),
+        b'u' => {
+            let digits = text.get(at + 1..at + 5)?;
+            digits.iter().all(u8::is_ascii_hexdigit).then_some(at + 5)
+        }
+        _ => None,
+    }
+}
+
+/// The bytes that make an escape with the backslash before them.
+static SHORT_ESCAPES: [bool; 256] = {
+    let mut are = [false; 256];
+    let mut place = 0;
+    while place < b"\"\\/bfnrt".len() {
+        are[b"\"\\/bfnrt"[place] as usize] = true;
+        place += 1;
+    }
+    are
+};
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_string_ends_at_its_first_quote_that_is_not_escaped(
+            inner in "[a\\\\\"]{0,40}", rest in "[ab\"]{0,20}",
+        ) {
+            let (text, mut at) = (format!("{inner}\"{rest}"), 0);
+            let bytes = text.as_bytes();
+            let slowly = loop {
+                match bytes.get(at) {
+                    Some(b'"') => break Some(at + 1),
+                    Some(b'\\') => at += 2,
+                    Some(_) => at += 1,
+                    None => break None,
+                }
+            };
+            prop_assert_eq!(end(bytes, 0), slowly);
+        }
+    }
+}
