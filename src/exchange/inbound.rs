@@ -7,6 +7,7 @@ use crate::exchange::masks::OwnMasks;
 use crate::exchange::refusal::Connection;
 use crate::exchange::version::Version;
 use crate::wire::head::{Field, Head};
+use crate::wire::status;
 
 /// A head that has begun.
 #[derive(Debug)]
@@ -15,15 +16,10 @@ pub struct Begun(());
 
 /// Begins a head with the status line.
 pub fn begin(status: u16, out: &mut Vec<u8>) -> Begun {
-    begin_with(status, reason(status), out)
-}
-
-/// Begins a head with a status line of this phrase.
-pub fn begin_with(status: u16, phrase: &str, out: &mut Vec<u8>) -> Begun {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
     out.push(b' ');
-    out.extend_from_slice(phrase.as_bytes());
+    out.extend_from_slice(status::reason(status).as_bytes());
     out.extend_from_slice(b"\r\n");
     Begun(())
 }
@@ -139,26 +135,6 @@ fn write_value(value: &[u8], masks: &OwnMasks, out: &mut Vec<u8>) {
     out.extend_from_slice(value);
     masks.mask_value(&mut out[start..]);
     out.extend_from_slice(b"\r\n");
-}
-
-/// The usual phrase for a status; readers ignore it (RFC 9112, section 4).
-fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        201 => "Created",
-        202 => "Accepted",
-        204 => "No Content",
-        308 => "Permanent Redirect",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        409 => "Conflict",
-        413 => "Content Too Large",
-        415 => "Unsupported Media Type",
-        422 => "Unprocessable Content",
-        _ => "",
-    }
 }
 
 #[cfg(test)]

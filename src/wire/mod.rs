@@ -18,5 +18,6 @@ pub mod scan;
 pub mod seen;
 pub mod splice;
 pub mod sse;
+pub mod status;
 pub mod stream_fault;
 pub mod usage;

@@ -9,6 +9,7 @@ use crate::exchange::headers::Totals;
 use crate::exchange::inbound::HeadEnd;
 use crate::exchange::refusal::write::CANDIDATES_TOLD_MAX;
 use crate::exchange::version::Version;
+use crate::wire::status;
 
 const SECOND: Duration = Duration::from_secs(1);
 const LIMIT: LimitOf<'_> = LimitOf {
@@ -196,6 +197,7 @@ fn every_row_is_used_and_every_429_and_503_says_when_to_return() {
             TABLE.iter().filter(|other| other.code == row.code).count(),
             1
         );
+        assert_ne!(status::reason(row.status), "", "{}", row.code);
     }
     assert!(TABLE.is_sorted_by_key(|row| row.status));
     for refusal in refusals {

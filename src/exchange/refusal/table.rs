@@ -9,8 +9,6 @@ pub struct Row {
     pub code: &'static str,
     /// The status.
     pub status: u16,
-    /// The status in words.
-    pub reason: &'static str,
     /// When it occurs.
     pub when: &'static str,
     /// What the caller does about it.
@@ -56,7 +54,6 @@ const _: () = assert!(TABLE.len() <= ERROR_CODES_MAX);
 pub(super) const INVALID_REQUEST: Row = Row {
     code: "invalid_request",
     status: 400,
-    reason: "Bad Request",
     when: "The request is not well-formed HTTP, its body is not a JSON object or has no `model`, \
            or it asks for something that no available provider can express.",
     caller: "Correct the request. The message says what is wrong.",
@@ -66,7 +63,6 @@ pub(super) const INVALID_REQUEST: Row = Row {
 pub(super) const INVALID_API_KEY: Row = Row {
     code: "invalid_api_key",
     status: 401,
-    reason: "Unauthorized",
     when: "`auth.mode` is `static_key`, and the caller's key is wrong or missing; or the router \
            has an `INFERMUX_MANAGEMENT_TOKEN`, and a call of the management API does not present \
            it.",
@@ -78,7 +74,6 @@ pub(super) const INVALID_API_KEY: Row = Row {
 pub(super) const UNKNOWN_PROVIDER: Row = Row {
     code: "unknown_provider",
     status: 404,
-    reason: "Not Found",
     when: "A call of the management API names a provider that is not configured.",
     caller: "Nothing: callers do not meet this error.",
     operator: "Look for its name in `GET /_infermux/providers`.",
@@ -87,7 +82,6 @@ pub(super) const UNKNOWN_PROVIDER: Row = Row {
 pub(super) const UNKNOWN_URL: Row = Row {
     code: "unknown_url",
     status: 404,
-    reason: "Not Found",
     when: "infermux serves nothing under this path.",
     caller: "Correct the base URL, which ends in `/v1`. The message names the nearest path that is \
              served.",
@@ -97,7 +91,6 @@ pub(super) const UNKNOWN_URL: Row = Row {
 pub(super) const MODEL_NOT_FOUND: Row = Row {
     code: "model_not_found",
     status: 404,
-    reason: "Not Found",
     when: "No provider is configured to serve the model.",
     caller: "Ask for a model that `GET /v1/models` lists.",
     operator: "Add the model to a provider's `models` or `model_aliases`.",
@@ -106,7 +99,6 @@ pub(super) const MODEL_NOT_FOUND: Row = Row {
 pub(super) const METHOD_NOT_ALLOWED: Row = Row {
     code: "method_not_allowed",
     status: 405,
-    reason: "Method Not Allowed",
     when: "The path exists, but not for this method.",
     caller: "Use a method that the header `Allow` names.",
     operator: "Nothing.",
@@ -115,7 +107,6 @@ pub(super) const METHOD_NOT_ALLOWED: Row = Row {
 pub(super) const REQUEST_TIMEOUT: Row = Row {
     code: "request_timeout",
     status: 408,
-    reason: "Request Timeout",
     when: "The request's head or body did not arrive within `server.header_timeout` or \
            `server.body_timeout`.",
     caller: "Send the request again.",
@@ -125,7 +116,6 @@ pub(super) const REQUEST_TIMEOUT: Row = Row {
 pub(super) const REQUEST_TOO_LARGE: Row = Row {
     code: "request_too_large",
     status: 413,
-    reason: "Content Too Large",
     when: "The body is larger than `server.max_body_bytes`, once it is decompressed.",
     caller: "Send less.",
     operator: "Raise `server.max_body_bytes`.",
@@ -134,7 +124,6 @@ pub(super) const REQUEST_TOO_LARGE: Row = Row {
 pub(super) const URI_TOO_LONG: Row = Row {
     code: "uri_too_long",
     status: 414,
-    reason: "URI Too Long",
     when: "The path and query together are longer than 8 KiB.",
     caller: "Shorten them.",
     operator: "Nothing.",
@@ -143,7 +132,6 @@ pub(super) const URI_TOO_LONG: Row = Row {
 pub(super) const UNSUPPORTED_ENCODING: Row = Row {
     code: "unsupported_encoding",
     status: 415,
-    reason: "Unsupported Media Type",
     when: "The `Content-Encoding` of the body is something other than `gzip`, `deflate` or \
            `identity`.",
     caller: "Compress the body with gzip, or not at all.",
@@ -153,7 +141,6 @@ pub(super) const UNSUPPORTED_ENCODING: Row = Row {
 pub(super) const UNSUPPORTED_MEDIA_TYPE: Row = Row {
     code: "unsupported_media_type",
     status: 415,
-    reason: "Unsupported Media Type",
     when: "The `Content-Type` of the body is something other than JSON.",
     caller: "Send JSON, with `Content-Type: application/json`.",
     operator: "Nothing.",
@@ -162,7 +149,6 @@ pub(super) const UNSUPPORTED_MEDIA_TYPE: Row = Row {
 pub(super) const INVALID_CONFIGURATION: Row = Row {
     code: "invalid_configuration",
     status: 422,
-    reason: "Unprocessable Content",
     when: "A reload found a mistake in the configuration file. The former configuration stays in \
            force.",
     caller: "Nothing: callers do not meet this error.",
@@ -172,7 +158,6 @@ pub(super) const INVALID_CONFIGURATION: Row = Row {
 pub(super) const BUDGET_EXCEEDED: Row = Row {
     code: "budget_exceeded",
     status: 429,
-    reason: "Too Many Requests",
     when: "The caller's monthly budget is used up, or what is left of it is reserved by other \
            requests of the same caller that are under way.",
     caller: "Wait for the next month, or until the other requests have ended. `Retry-After` says \
@@ -183,7 +168,6 @@ pub(super) const BUDGET_EXCEEDED: Row = Row {
 pub(super) const RATE_LIMIT: Row = Row {
     code: "rate_limit",
     status: 429,
-    reason: "Too Many Requests",
     when: "Every provider that could answer is at its `rate_limits` or its `max_in_flight`, or has \
            asked to be left alone for a while.",
     caller: "Send the request again after `Retry-After`.",
@@ -193,7 +177,6 @@ pub(super) const RATE_LIMIT: Row = Row {
 pub(super) const HEADER_TOO_LARGE: Row = Row {
     code: "header_too_large",
     status: 431,
-    reason: "Request Header Fields Too Large",
     when: "The headers are larger than 32 KiB together, or there are more than 100.",
     caller: "Send fewer headers.",
     operator: "Nothing.",
@@ -202,7 +185,6 @@ pub(super) const HEADER_TOO_LARGE: Row = Row {
 pub(super) const INTERNAL_ERROR: Row = Row {
     code: "internal_error",
     status: 500,
-    reason: "Internal Server Error",
     when: "infermux itself failed on this request.",
     caller: "Send the request again.",
     operator: "Report it, with the lines of the log.",
@@ -211,7 +193,6 @@ pub(super) const INTERNAL_ERROR: Row = Row {
 pub(super) const UPSTREAM_ERROR: Row = Row {
     code: "upstream_error",
     status: 502,
-    reason: "Bad Gateway",
     when: "The provider failed, and no other provider could take over.",
     caller: "Send the request again.",
     operator: "Find `provider_error` in the access line. Check that provider, its key and its \
@@ -221,7 +202,6 @@ pub(super) const UPSTREAM_ERROR: Row = Row {
 pub(super) const NO_HEALTHY_PROVIDERS: Row = Row {
     code: "no_healthy_providers",
     status: 503,
-    reason: "Service Unavailable",
     when: "Every provider of the model fails its health checks, or its circuit is open.",
     caller: "Send the request again after `Retry-After`.",
     operator: "`infermux providers` says why each of them is out of service. Add a second provider \
@@ -231,7 +211,6 @@ pub(super) const NO_HEALTHY_PROVIDERS: Row = Row {
 pub(super) const OVERLOADED: Row = Row {
     code: "overloaded",
     status: 503,
-    reason: "Service Unavailable",
     when: "The bodies in memory have reached `server.max_buffered_bytes`, too many large prompts \
            wait to be translated, or too many requests wait because `server.max_connections` is \
            reached.",
@@ -242,7 +221,6 @@ pub(super) const OVERLOADED: Row = Row {
 pub(super) const SHUTTING_DOWN: Row = Row {
     code: "shutting_down",
     status: 503,
-    reason: "Service Unavailable",
     when: "infermux is stopping.",
     caller: "Send the request again, on a new connection.",
     operator: "Take the instance out of its load balancer before it stops; `server.drain_delay` \
@@ -252,7 +230,6 @@ pub(super) const SHUTTING_DOWN: Row = Row {
 pub(super) const UPSTREAM_TIMEOUT: Row = Row {
     code: "upstream_timeout",
     status: 504,
-    reason: "Gateway Timeout",
     when: "No provider answered within its `timeout`.",
     caller: "Send the request again, or ask for a shorter answer.",
     operator: "Raise the provider's `timeout`, or add a second provider for the model.",
@@ -261,7 +238,6 @@ pub(super) const UPSTREAM_TIMEOUT: Row = Row {
 pub(super) const HTTP_VERSION_NOT_SUPPORTED: Row = Row {
     code: "http_version_not_supported",
     status: 505,
-    reason: "HTTP Version Not Supported",
     when: "The request speaks neither HTTP/1.0 nor HTTP/1.1.",
     caller: "Use HTTP/1.1.",
     operator: "Nothing.",

@@ -97,13 +97,8 @@ impl Refusal<'_> {
     }
 
     fn write_head(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>, length: usize) {
-        let Row {
-            code,
-            status,
-            reason,
-            ..
-        } = self.row();
-        let begun = inbound::begin_with(*status, reason, out);
+        let Row { code, status, .. } = *self.row();
+        let begun = inbound::begin(status, out);
         let _ = write!(
             out,
             "Content-Type: application/json\r\nContent-Length: {length}\r\n\
