@@ -18,11 +18,13 @@ use infermux::decide::strategy::Strategy;
 use infermux::exchange::admit::Credential;
 use infermux::exchange::attribution::{Attribution, Label};
 use infermux::exchange::headers::{self, Added, Totals};
-use infermux::exchange::inbound::Crossing;
+use infermux::exchange::inbound::{Crossing, HeadEnd};
 use infermux::exchange::masks::OwnMasks;
 use infermux::exchange::outbound::{Outbound, Prefixes};
+use infermux::exchange::refusal::Connection;
 use infermux::exchange::relay::{RelayPlan, StreamRelay, UsageChunk};
 use infermux::exchange::request::Request;
+use infermux::exchange::version::Version;
 use infermux::exchange::{answer as answers, inbound};
 use infermux::link::facts::MonthTag;
 use infermux::link::meters::{self, Kept, Priced};
@@ -142,7 +144,7 @@ pub(crate) fn answer() -> Run {
         let view = answers::inspect(body, Endpoint::ChatCompletions).expect("an answer");
         let splice = answers::edit_answer(body, &view, b"\"gpt-4o-mini\"");
         out.clear();
-        inbound::write_status(200, &mut out);
+        let begun = inbound::begin(200, &mut out);
         out.extend_from_slice(b"Content-Type: application/json\r\nContent-Length: ");
         out.extend_from_slice(itoa::Buffer::new().format(splice.len()).as_bytes());
         out.extend_from_slice(b"\r\n");
@@ -152,7 +154,7 @@ pub(crate) fn answer() -> Run {
         };
         inbound::write_fields(&head, ANSWER_HEAD.as_bytes(), crossing, &mut out);
         headers::add(&mut out, &added());
-        out.extend_from_slice(b"\r\n");
+        HeadEnd::new(Version::Http11, Connection::KeepAlive, b"").write(begun, &mut out);
         splice.write(&mut out);
         black_box(&out);
     })
