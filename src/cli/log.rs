@@ -188,7 +188,7 @@ impl Visit for Fields<'_> {
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.add(field, |line, key| line.figure(key, value));
+        self.add(field, |line, key| line.boolean(key, value));
     }
 }
 

@@ -462,27 +462,26 @@ impl Routes {
     /// Where a request for `model` goes; `None`: no provider is configured to serve it.
     #[must_use]
     pub fn find(&self, endpoint: Endpoint, model: &str) -> Option<RouteId> {
-        let (named, by_patterns) = match endpoint {
-            Endpoint::ChatCompletions => (&self.chat, &self.patterns.chat),
-            Endpoint::Completions | Endpoint::Embeddings => (&self.other, &self.patterns.other),
+        let named = match endpoint {
+            Endpoint::ChatCompletions => &self.chat,
+            Endpoint::Completions | Endpoint::Embeddings => &self.other,
         };
-        let matching = || {
-            let all = &self.patterns.all;
-            let set = (!all.is_empty()).then(|| patterns::matching(all, model))?;
-            by_patterns.get(&set).copied()
-        };
-        let id = named.get(model).copied().or_else(matching);
-        let id = id.or_else(|| self.open(endpoint, model));
-        id.filter(|id| !self.route(*id).candidates.is_empty())
+        let id = named.get(model).copied();
+        let id = id.or_else(|| self.find_unnamed(endpoint, model))?;
+        (!self.route(id).candidates.is_empty()).then_some(id)
     }
 
-    /// The route for a model that nobody claims.
-    fn open(&self, endpoint: Endpoint, model: &str) -> Option<RouteId> {
-        match endpoint {
-            Endpoint::ChatCompletions if model.starts_with("claude") => self.open_chat_claude,
-            Endpoint::ChatCompletions => self.open_chat,
-            Endpoint::Completions | Endpoint::Embeddings => self.open_other,
-        }
+    /// The same for a model without a name there; apart, so that the others do not pay for it.
+    #[inline(never)]
+    fn find_unnamed(&self, endpoint: Endpoint, model: &str) -> Option<RouteId> {
+        let patterns = &self.patterns;
+        let (by_set, open) = match (endpoint, model.starts_with("claude")) {
+            (Endpoint::ChatCompletions, true) => (&patterns.chat, self.open_chat_claude),
+            (Endpoint::ChatCompletions, false) => (&patterns.chat, self.open_chat),
+            (Endpoint::Completions | Endpoint::Embeddings, _) => (&patterns.other, self.open_other),
+        };
+        let set = patterns::matching(&patterns.all, model);
+        by_set.get(&set).copied().or(open)
     }
 
     /// Whether `id` is a route for models that the file does not name: callers may ask for any

@@ -27,8 +27,7 @@ impl Percentile {
     /// Takes in a sample of `at`, unless that has left the window; one above ten minutes counts as
     /// ten minutes.
     pub fn add(&mut self, at: Instant, sample: Duration) {
-        self.slices.go_on(at, drop);
-        let Some(slice) = self.slices.of(at) else {
+        let Some(slice) = self.slices.at(at, drop) else {
             return;
         };
         if slice.is_none() {

@@ -36,6 +36,12 @@ impl Rows {
     /// its row has now. One of a row that is no longer kept stands alone.
     pub fn on_failure(&mut self, after: u64) -> u32 {
         self.ended = self.ended.max(after);
+        // Nearly all go on with the latest row.
+        let [latest, ..] = &mut self.rows;
+        if latest.failures > 0 && latest.after == after {
+            latest.failures = latest.failures.saturating_add(1);
+            return latest.failures;
+        }
         let is_later = |row: &&Row| row.failures > 0 && row.after > after;
         let place = self.rows.iter().take_while(is_later).count();
         let Some(row) = self.rows.get(place) else {

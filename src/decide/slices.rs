@@ -32,21 +32,26 @@ impl<T: Default, const N: usize> Slices<T, N> {
 
     /// Goes on to `now`; the slices that leave the window are handed to `left`. Nothing happens at
     /// a moment before the last one.
-    pub fn go_on(&mut self, now: Instant, mut left: impl FnMut(T)) {
-        let passed = (now.as_nanos() / self.span).saturating_sub(self.running);
+    pub fn go_on(&mut self, now: Instant, left: impl FnMut(T)) {
+        self.go_on_to(now.as_nanos() / self.span, left);
+    }
+
+    /// [Goes on](Self::go_on) to `at`, and returns the slice that it is in, which may be before the
+    /// running one; `None` where it has left the window.
+    pub fn at(&mut self, at: Instant, left: impl FnMut(T)) -> Option<&mut T> {
+        let number = at.as_nanos() / self.span;
+        self.go_on_to(number, left);
+        let is_within = self.running - number < N as u64;
+        is_within.then(|| self.place(number))
+    }
+
+    #[inline]
+    fn go_on_to(&mut self, number: u64, mut left: impl FnMut(T)) {
+        let passed = number.saturating_sub(self.running);
         for step in 1..=passed.min(N as u64) {
             left(std::mem::take(self.place(self.running + step)));
         }
         self.running += passed;
-    }
-
-    /// The slice that `at` is in, which may be before the running one; `None` where it has left the
-    /// window. [`Slices::go_on`] must have come that far.
-    pub fn of(&mut self, at: Instant) -> Option<&mut T> {
-        let number = at.as_nanos() / self.span;
-        debug_assert!(number <= self.running);
-        let is_within = self.running - number.min(self.running) < N as u64;
-        is_within.then(|| self.place(number))
     }
 
     /// All slices, in no order.

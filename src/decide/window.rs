@@ -41,9 +41,10 @@ impl Window {
 
     /// Counts what happened at `at`, in whatever order it is told; what has left the window is not
     /// counted.
+    #[inline]
     pub fn add(&mut self, at: Instant, counts: Counts) {
-        self.go_on(at);
-        if let Some(slice) = self.slices.of(at) {
+        let slice = self.slices.at(at, |left| self.total -= left);
+        if let Some(slice) = slice {
             *slice += counts;
             self.total += counts;
         }

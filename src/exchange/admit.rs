@@ -4,6 +4,7 @@ use crate::base::secret::Secret;
 use crate::config::plan::{Auth, Provider};
 use crate::decide::outcome::KeyOwner;
 use crate::exchange::refusal::{KeyFault, Refusal};
+use crate::wire::field;
 use crate::wire::head::Head;
 
 /// The key that an attempt is sent with.
@@ -35,15 +36,15 @@ impl<'a> Presented<'a> {
     #[must_use]
     pub fn read(head: &Head, bytes: &'a [u8]) -> Self {
         let mut presented = Self::default();
-        for field in &head.fields {
-            let name = &bytes[field.name.clone()];
+        for own in &head.fields {
+            let name = &bytes[own.name.clone()];
             let place = match name.len() {
-                7 if name.eq_ignore_ascii_case(b"api-key") => &mut presented.api_key,
-                9 if name.eq_ignore_ascii_case(b"x-api-key") => &mut presented.x_api_key,
-                13 if name.eq_ignore_ascii_case(b"authorization") => &mut presented.authorization,
+                7 if field::is(name, b"api-key") => &mut presented.api_key,
+                9 if field::is(name, b"x-api-key") => &mut presented.x_api_key,
+                13 if field::is(name, b"authorization") => &mut presented.authorization,
                 _ => continue,
             };
-            let value = || bytes[field.value.clone()].trim_ascii();
+            let value = || bytes[own.value.clone()].trim_ascii();
             place.get_or_insert_with(value);
         }
         presented

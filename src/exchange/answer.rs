@@ -94,13 +94,14 @@ impl Found {
         if !walk.enter(Bracket::Object)? {
             return Err(NotJson { at: 0 });
         }
+        let mut room = Vec::new();
         while let Some(name) = walk.name()? {
-            match &*name.read() {
+            match name.read(&mut room) {
                 b"model" => self.view.model = Some(walk.value()?.span()),
                 b"usage" => self.view.usage = usage(&mut walk, endpoint)?,
                 b"error" => self.is_error = !walk.value()?.is_blank(),
                 b"data" => self.has_data = walk.value()?.kind == Kind::Array,
-                b"choices" => self.choices = Choices::read(&mut walk, endpoint)?,
+                b"choices" => self.choices.read(&mut walk, endpoint)?,
                 _ => drop(walk.value()?),
             }
         }

@@ -1,6 +1,7 @@
 //! Whom a request is counted for: the caller, project and environment that its headers name.
 
 use crate::base::limits::LABEL_BYTES_MAX;
+use crate::wire::field;
 
 /// What the attribution headers of a request say. They never go to a provider.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +14,17 @@ pub struct Attribution {
     pub env: Option<Label>,
 }
 
+/// What an attribution header names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// Who asks.
+    Caller,
+    /// For which project.
+    Project,
+    /// From which environment.
+    Env,
+}
+
 /// A short text from a header, without control characters.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Label {
@@ -21,18 +33,22 @@ pub struct Label {
 }
 
 impl Attribution {
-    /// Takes note of a header, if it is one of the three; the first of each counts.
-    pub fn read(&mut self, name: &[u8], value: &[u8]) {
-        // Most headers are none of ours: one comparison of a length sends them away.
-        let place = match name.len() {
-            14 if name.eq_ignore_ascii_case(b"x-infermux-env") => &mut self.env,
-            17 if name.eq_ignore_ascii_case(b"x-infermux-caller") => &mut self.caller,
-            18 if name.eq_ignore_ascii_case(b"x-infermux-project") => &mut self.project,
-            _ => return,
+    /// Takes note of a header, if it is one of the three, and returns which; the first of each
+    /// counts.
+    pub fn read(&mut self, name: &[u8], value: &[u8]) -> Option<Whom> {
+        let (whom, place) = if field::is(name, b"x-infermux-caller") {
+            (Whom::Caller, &mut self.caller)
+        } else if field::is(name, b"x-infermux-project") {
+            (Whom::Project, &mut self.project)
+        } else if field::is(name, b"x-infermux-env") {
+            (Whom::Env, &mut self.env)
+        } else {
+            return None;
         };
         if place.is_none() {
             *place = Label::of(value);
         }
+        Some(whom)
     }
 }
 
@@ -132,15 +148,15 @@ mod tests {
     #[test]
     fn the_first_of_each_header_counts() {
         let mut attribution = Attribution::default();
-        for (name, value) in [
-            ("X-Infermux-Caller", " "),
-            ("X-Infermux-Caller", "one"),
-            ("x-infermux-caller", "two"),
-            ("X-INFERMUX-ENV", "prod"),
-            ("X-Infermux-Other", "no"),
-            ("Host", "no"),
+        for (name, value, whom) in [
+            ("X-Infermux-Caller", " ", Some(Whom::Caller)),
+            ("X-Infermux-Caller", "one", Some(Whom::Caller)),
+            ("x-infermux-caller", "two", Some(Whom::Caller)),
+            ("X-INFERMUX-ENV", "prod", Some(Whom::Env)),
+            ("X-Infermux-Other", "no", None),
+            ("Host", "no", None),
         ] {
-            attribution.read(name.as_bytes(), value.as_bytes());
+            assert_eq!(attribution.read(name.as_bytes(), value.as_bytes()), whom);
         }
         let text = |label: &Option<Label>| label.map(|label| label.as_str().to_owned());
         assert_eq!(text(&attribution.caller).as_deref(), Some("one"));

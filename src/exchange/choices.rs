@@ -81,15 +81,16 @@ impl Indexes {
 }
 
 impl Choices {
-    /// Reads the value of `choices`, where `walk` stands; anything but an array holds nothing.
-    pub(super) fn read(walk: &mut Walk<'_>, endpoint: Endpoint) -> Result<Self, NotJson> {
-        let mut all = Self::default();
+    /// Becomes what the value of `choices` holds, where `walk` stands; anything but an array holds
+    /// nothing.
+    pub(super) fn read(&mut self, walk: &mut Walk<'_>, endpoint: Endpoint) -> Result<(), NotJson> {
+        *self = Self::default();
         if walk.enter(Bracket::Array)? {
             while walk.element()? {
-                all.add(walk, endpoint)?;
+                self.add(walk, endpoint)?;
             }
         }
-        Ok(all)
+        Ok(())
     }
 
     fn add(&mut self, walk: &mut Walk<'_>, endpoint: Endpoint) -> Result<(), NotJson> {
@@ -99,8 +100,9 @@ impl Choices {
         }
         let mut index = Indexes::of(0);
         let mut is_finished = false;
+        let mut room = Vec::new();
         while let Some(name) = walk.name()? {
-            match (&*name.read(), endpoint) {
+            match (name.read(&mut room), endpoint) {
                 (b"index", _) => index = index_of(&walk.value()?),
                 (b"finish_reason", _) => {
                     let reason = walk.value()?;
@@ -138,9 +140,10 @@ impl Choices {
             return Ok(());
         }
         self.has_carrier = true;
+        let mut room = Vec::new();
         while let Some(name) = walk.name()? {
             let value = walk.value()?;
-            match &*name.read() {
+            match name.read(&mut room) {
                 b"role" => {}
                 b"tool_calls" | b"function_call" => self.add_call(&value),
                 _ => self.add_content(&value),
@@ -194,6 +197,9 @@ impl Choices {
 }
 
 fn index_of(value: &Value<'_>) -> Indexes {
+    if let [digit @ b'0'..=b'9'] = value.text {
+        return Indexes::of(u32::from(digit - b'0'));
+    }
     let index = std::str::from_utf8(value.text)
         .ok()
         .and_then(|text| text.parse().ok());
@@ -206,7 +212,8 @@ mod tests {
 
     fn read(text: &str, endpoint: Endpoint) -> Choices {
         let mut walk = Walk::new(text.as_bytes());
-        let choices = Choices::read(&mut walk, endpoint).unwrap();
+        let mut choices = Choices::default();
+        choices.read(&mut walk, endpoint).unwrap();
         walk.end().unwrap();
         choices
     }

@@ -6,7 +6,7 @@ use crate::base::money::NanoUsd;
 use crate::base::tokens::Tokens;
 use crate::decide::outcome::KeyOwner;
 use crate::decide::strategy::Strategy;
-use crate::wire::field::starts_with;
+use crate::wire::field::{self, starts_with};
 
 /// What an answer's headers say about how it came about.
 #[derive(Clone, Copy, Debug)]
@@ -103,12 +103,12 @@ pub(super) fn request_id(out: &mut Vec<u8>, id: &str) {
 #[must_use]
 pub fn crosses_to_any_provider(name: &[u8]) -> bool {
     match name.len() {
-        6 => name.eq_ignore_ascii_case(b"accept"),
-        7 => name.eq_ignore_ascii_case(b"x-title"),
-        10 => is_one_of(name, &[b"user-agent", b"tracestate"]),
-        11 => name.eq_ignore_ascii_case(b"traceparent"),
-        12 => name.eq_ignore_ascii_case(b"http-referer"),
-        15 => name.eq_ignore_ascii_case(b"idempotency-key"),
+        6 => field::is(name, b"accept"),
+        7 => field::is(name, b"x-title"),
+        10 => field::is(name, b"user-agent") || field::is(name, b"tracestate"),
+        11 => field::is(name, b"traceparent"),
+        12 => field::is(name, b"http-referer"),
+        15 => field::is(name, b"idempotency-key"),
         _ => false,
     }
 }
@@ -118,9 +118,9 @@ pub fn crosses_to_any_provider(name: &[u8]) -> bool {
 #[must_use]
 pub fn crosses_to_openai(name: &[u8], key: KeyOwner) -> bool {
     match (name.len(), key) {
-        (11, _) => name.eq_ignore_ascii_case(b"openai-beta"),
-        (14, KeyOwner::Caller) => name.eq_ignore_ascii_case(b"openai-project"),
-        (19, KeyOwner::Caller) => name.eq_ignore_ascii_case(b"openai-organization"),
+        (11, _) => field::is(name, b"openai-beta"),
+        (14, KeyOwner::Caller) => field::is(name, b"openai-project"),
+        (19, KeyOwner::Caller) => field::is(name, b"openai-organization"),
         (_, _) => false,
     }
 }
@@ -130,12 +130,13 @@ pub fn crosses_to_openai(name: &[u8], key: KeyOwner) -> bool {
 #[must_use]
 pub fn crosses_to_caller(name: &[u8], key: KeyOwner) -> bool {
     let crosses = match name.len() {
-        11 => name.eq_ignore_ascii_case(b"retry-after"),
-        14 => is_one_of(
-            name,
-            &[b"retry-after-ms", b"x-should-retry", b"openai-version"],
-        ),
-        20 => name.eq_ignore_ascii_case(b"openai-processing-ms"),
+        11 => field::is(name, b"retry-after"),
+        14 => {
+            field::is(name, b"retry-after-ms")
+                || field::is(name, b"x-should-retry")
+                || field::is(name, b"openai-version")
+        }
+        20 => field::is(name, b"openai-processing-ms"),
         _ => false,
     };
     let is_of_limits =
@@ -150,10 +151,6 @@ pub fn is_named<'a>(name: &[u8], connection: impl IntoIterator<Item = &'a [u8]>)
         .into_iter()
         .flat_map(|value| value.split(|&byte| byte == b','));
     tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(name))
-}
-
-fn is_one_of(name: &[u8], names: &[&[u8]]) -> bool {
-    names.iter().any(|other| other.eq_ignore_ascii_case(name))
 }
 
 /// Appends a line whose value may come from a caller: whatever is not visible ASCII, and the

@@ -6,6 +6,7 @@ use crate::exchange::headers;
 use crate::exchange::masks::OwnMasks;
 use crate::exchange::refusal::Connection;
 use crate::exchange::version::Version;
+use crate::wire::field;
 use crate::wire::head::{Field, Head};
 use crate::wire::status;
 
@@ -110,16 +111,15 @@ pub fn write_fields(head: &Head, bytes: &[u8], crossing: Crossing<'_>, out: &mut
 #[must_use]
 pub fn request_id<'b>(head: &Head, bytes: &'b [u8]) -> Option<&'b [u8]> {
     let rank = |field: &Field| {
-        let names: [&[u8]; 4] = [
-            b"x-request-id",
-            b"request-id",
-            b"apim-request-id",
-            b"x-amzn-requestid",
-        ];
         let name = &bytes[field.name.clone()];
-        let is_long_enough = matches!(name.len(), 10 | 12 | 15 | 16) && !field.value.is_empty();
-        let found = || names.iter().position(|id| id.eq_ignore_ascii_case(name));
-        is_long_enough.then(found).flatten()
+        let (is_one, rank) = match name.len() {
+            12 => (field::is(name, b"x-request-id"), 0),
+            10 => (field::is(name, b"request-id"), 1),
+            15 => (field::is(name, b"apim-request-id"), 2),
+            16 => (field::is(name, b"x-amzn-requestid"), 3),
+            _ => return None,
+        };
+        (is_one && !field.value.is_empty()).then_some(rank)
     };
     let ranked = head
         .fields

@@ -78,7 +78,7 @@ impl StreamRelay {
     /// The stream is over. Unless it was committed, another provider may be tried; if it was, the
     /// caller is owed an error frame, but for [`StreamFault::ErrorRelayed`].
     pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), StreamFault> {
-        let mut is_alive = false;
+        let (mut is_alive, mut has_split) = (false, false);
         self.has_moved = false;
         while !self.stream.is_over() {
             let is_between_events = self.splitter.is_between_events();
@@ -90,6 +90,7 @@ impl StreamRelay {
                     break;
                 }
             }
+            has_split = true;
             let before = bytes;
             let item = match self.splitter.next(&mut bytes) {
                 Ok(Some(item)) => item,
@@ -108,8 +109,11 @@ impl StreamRelay {
                 Item::Comment => is_alive = true,
             }
         }
-        self.has_moved |= self.splitter.is_within_event();
-        self.splitter.shrink();
+        // What looks alike does not go through the splitter.
+        if has_split {
+            self.has_moved |= self.splitter.is_within_event();
+            self.splitter.shrink();
+        }
         // The caller's own idle timeout must not fire while the provider shows that it is at work.
         // One comment per read, so that a provider cannot make the caller's side grow.
         if is_alive && self.stream.is_committed && !self.stream.is_over() {
@@ -346,9 +350,10 @@ impl Stream {
         if data.trim_ascii().is_empty() {
             return Ok(Said::Nothing);
         }
-        let Ok(chunk) = Chunk::read(data, self.endpoint) else {
+        let mut chunk = Chunk::of(data);
+        if chunk.read(self.endpoint).is_err() {
             return Err(self.fail(StreamFault::Malformed));
-        };
+        }
         if chunk.error.is_some_and(|error| !error.is_blank()) {
             return Err(self.on_error(data, out));
         }

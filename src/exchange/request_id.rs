@@ -51,11 +51,11 @@ impl RequestId {
 
     fn fresh(random: [u64; 2]) -> Self {
         let mut bytes = [0; REQUEST_ID_BYTES_MAX];
-        let nibbles = random
-            .iter()
-            .flat_map(|word| (0..64).step_by(4).rev().map(move |s| word >> s));
-        for (place, nibble) in bytes.iter_mut().zip(nibbles) {
-            *place = b"0123456789abcdef"[usize::from((nibble & 0xf) as u8)];
+        let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+        let (places, _) = bytes.as_chunks_mut::<2>();
+        let random = random.iter().flat_map(|word| word.to_be_bytes());
+        for (place, byte) in places.iter_mut().zip(random) {
+            *place = [digit(byte >> 4), digit(byte & 0xf)];
         }
         Self {
             bytes,

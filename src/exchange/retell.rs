@@ -66,8 +66,9 @@ impl Teller {
     fn new(body: &[u8], telling: &Telling<'_>) -> Self {
         let mut head = b"{".to_vec();
         let is_chat = telling.endpoint == Endpoint::ChatCompletions;
+        let mut room = Vec::new();
         for member in json::members(body).map_while(Result::ok) {
-            match &*member.name.read() {
+            match member.name.read(&mut room) {
                 b"choices" | b"usage" | b"model" | b"error" => {}
                 b"object" if is_chat => {}
                 _ => add(&member, &mut head),
@@ -105,8 +106,9 @@ impl Teller {
             delta(&[b"\"tool_calls\":[", &*calls, b"]"].concat(), out);
         }
         let mut last = [&begin, b",\"delta\":{},".as_slice()].concat();
+        let mut room = Vec::new();
         for other in json::members(choice.text).map_while(Result::ok) {
-            match &*other.name.read() {
+            match other.name.read(&mut room) {
                 b"index" | b"message" | b"delta" | b"finish_reason" => {}
                 _ => add(&other, &mut last),
             }
@@ -126,9 +128,9 @@ impl Teller {
 
 /// What a message says, each member with a comma behind it, and its calls with their numbers.
 fn read_message(message: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    let (mut said, mut calls) = (Vec::new(), Vec::new());
+    let (mut said, mut calls, mut room) = (Vec::new(), Vec::new(), Vec::new());
     for member in json::members(message).map_while(Result::ok) {
-        match &*member.name.read() {
+        match member.name.read(&mut room) {
             b"role" => {}
             b"tool_calls" => {
                 calls.clear();

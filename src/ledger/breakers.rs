@@ -110,7 +110,21 @@ impl Breakers {
     }
 
     /// Takes in what a shard reports; the facts that concern no circuit are for others.
+    #[inline]
     pub fn on_fact(&mut self, now: Instant, fact: &Fact, orders: &mut Vec<Order>) {
+        match fact {
+            Fact::Admitted { .. } | Fact::Cooldown { .. } | Fact::Settled { .. } => {}
+            Fact::Ended(_)
+            | Fact::ProbeTaken { .. }
+            | Fact::ProbeAnswered { .. }
+            | Fact::Forgotten { .. } => self.on_own_fact(now, fact, orders),
+        }
+    }
+
+    /// The same for one that may concern a circuit. It stands apart, so that the others cost no
+    /// more than a look.
+    #[inline(never)]
+    fn on_own_fact(&mut self, now: Instant, fact: &Fact, orders: &mut Vec<Order>) {
         match fact {
             Fact::Ended(ended) => {
                 let step = |breaker: &mut Breaker| breaker.on_end(now, end(ended));

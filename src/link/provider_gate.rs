@@ -230,10 +230,12 @@ impl ProviderGate {
                 .as_ref()
                 .is_none_or(|headroom| headroom.has(amount))
         };
-        let limit = match (has(&self.requests, 1), has(&self.tokens, tokens)) {
-            (true, true) => return Standing::Ready,
-            (false, _) => Limit::Requests,
-            (true, false) => Limit::Tokens,
+        let limit = if !has(&self.requests, 1) {
+            Limit::Requests
+        } else if !has(&self.tokens, tokens) {
+            Limit::Tokens
+        } else {
+            return Standing::Ready;
         };
         let until = Instant::from_nanos(words.frees_at.load(Ordering::Relaxed));
         Standing::Limited {

@@ -87,20 +87,14 @@ pub fn access_line(lines: &mut Lines, out: &mut Vec<u8>, now: WallTime, access: 
         .begin(out, now, access.level, "request")
         .text("request_id", access.request_id);
     if let Some(address) = access.address {
-        let mut text = AddressText {
-            bytes: [0; ADDRESS_BYTES_MAX],
-            length: 0,
-        };
-        // It has room for any address.
-        let _ = write!(text, "{address}");
-        line = line.text("address", text.as_str());
+        line = line.text("address", AddressText::of(address).as_str());
     }
     line = line
         .text_if("method", access.method)
         .text_if("path", access.path)
         .text_if("endpoint", access.endpoint);
     if let Some(stream) = access.stream {
-        line = line.figure("stream", stream);
+        line = line.boolean("stream", stream);
     }
     line = line
         .text_if("caller", access.caller)
@@ -123,10 +117,10 @@ pub fn access_line(lines: &mut Lines, out: &mut Vec<u8>, now: WallTime, access: 
         line = line.number("completion_tokens", tokens.get());
     }
     if let Some(cost) = access.cost {
-        line = line.figure("cost_usd", cost);
+        line = line.dollars("cost_usd", cost);
     }
     if let Some(cost) = access.failed_cost {
-        line = line.figure("failed_cost_usd", cost);
+        line = line.dollars("failed_cost_usd", cost);
     }
     line = match access.counted {
         Counted::ByProvider => line,
@@ -150,6 +144,30 @@ struct AddressText {
 const ADDRESS_BYTES_MAX: usize = 45;
 
 impl AddressText {
+    fn of(address: IpAddr) -> Self {
+        let mut text = Self {
+            bytes: [0; ADDRESS_BYTES_MAX],
+            length: 0,
+        };
+        // It has room for any address. Those that most callers have are written without the
+        // detours of `Display`.
+        let _ = match address {
+            IpAddr::V4(address) => text.write_octets(address.octets()),
+            IpAddr::V6(_) => write!(text, "{address}"),
+        };
+        text
+    }
+
+    fn write_octets(&mut self, octets: [u8; 4]) -> std::fmt::Result {
+        for (place, octet) in octets.into_iter().enumerate() {
+            if place > 0 {
+                self.write_str(".")?;
+            }
+            self.write_str(itoa::Buffer::new().format(octet))?;
+        }
+        Ok(())
+    }
+
     fn as_str(&self) -> &str {
         let bytes = self.bytes.get(..self.length).unwrap_or_default();
         std::str::from_utf8(bytes).unwrap_or_default()
@@ -222,6 +240,22 @@ mod tests {
             "2026-11-23T08:13:26.123Z INFO  request request_id=r-1 status=404 attempts=0 \
              latency_ms=0.250\n"
         );
+    }
+
+    #[test]
+    fn addresses_are_written_as_usual() {
+        for text in [
+            "0.0.0.0",
+            "10.20.30.4",
+            "255.255.255.255",
+            "::1",
+            "2001:db8::7",
+        ] {
+            let address: IpAddr = text.parse().unwrap();
+            assert_eq!(AddressText::of(address).as_str(), text);
+        }
+        let longest = IpAddr::from([0xffff_u16; 8]);
+        assert_eq!(AddressText::of(longest).as_str(), longest.to_string());
     }
 
     #[test]

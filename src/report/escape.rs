@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::wire::scan::{self, Block};
+
 /// A place for text inside a JSON string: `write!` into it, and it comes out escaped.
 pub struct Escaping<'a> {
     out: &'a mut Vec<u8>,
@@ -43,6 +45,27 @@ pub fn json_string(out: &mut Vec<u8>, text: &str) {
 /// that change the direction of text are escaped: a value must not be able to end a log line, color
 /// a terminal, or make a line read as something else.
 pub fn escaped(out: &mut Vec<u8>, text: &str) {
+    if is_plain(text.as_bytes()) {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        escaped_by_character(out, text);
+    }
+}
+
+/// Whether all of it is ASCII that stands for itself, as nearly every text is.
+fn is_plain(text: &[u8]) -> bool {
+    let is_special = |byte| !matches!(byte, b' '..=b'~') || matches!(byte, b'"' | b'\\');
+    let special = |block: Block| {
+        let beyond = block.up_to(b'~') ^ ALL_OF_BLOCK;
+        beyond | block.up_to(scan::LAST_CONTROL) | block.equal(b'"') | block.equal(b'\\')
+    };
+    scan::find(text, 0, special, is_special).is_none()
+}
+
+/// All places of a block, a bit each.
+const ALL_OF_BLOCK: u32 = (1 << scan::BLOCK) - 1;
+
+fn escaped_by_character(out: &mut Vec<u8>, text: &str) {
     let mut rest = text;
     while let Some(at) = rest.find(must_escape) {
         let (plain, special) = rest.split_at(at);
@@ -129,6 +152,12 @@ mod tests {
             ),
             ("x\u{2028}\u{202e}y", r#""x\u2028\u202ey""#),
             ("größe 模型 🦀", r#""größe 模型 🦀""#),
+            ("sixteen and more ~", r#""sixteen and more ~""#),
+            ("sixteen bytes or\u{7f}", r#""sixteen bytes or\u007f""#),
+            (
+                "\u{85}, and sixteen bytes",
+                r#""\u0085, and sixteen bytes""#,
+            ),
         ] {
             assert_eq!(string(text), expected);
         }

@@ -1,10 +1,10 @@
 //! One log line: a time, a level, a message and fields, as text or as JSON.
 
 use std::fmt::{Display, Write as _};
-use std::io;
 use std::time::Duration;
 
 use crate::base::limits::LOG_VALUE_BYTES_MAX;
+use crate::base::money::NanoUsd;
 use crate::base::time::WallTime;
 use crate::report::escape::{Escaping, acts, bounded, escaped, json_string, must_escape};
 
@@ -157,33 +157,36 @@ impl Line<'_> {
         self
     }
 
-    /// Adds what prints as a JSON number.
-    pub fn figure(mut self, key: &str, value: impl Display) -> Self {
+    /// Adds an amount, in dollars.
+    pub fn dollars(mut self, key: &str, amount: NanoUsd) -> Self {
         self.key(key);
-        let _ = io::Write::write_fmt(self.out, format_args!("{value}"));
+        amount.write(self.out);
+        self
+    }
+
+    /// Adds `true` or `false`.
+    pub fn boolean(mut self, key: &str, value: bool) -> Self {
+        self.key(key);
+        self.out
+            .extend_from_slice(if value { b"true" } else { b"false" });
         self
     }
 
     /// Adds a span in milliseconds, to the microsecond.
     pub fn millis(mut self, key: &str, span: Duration) -> Self {
         self.key(key);
-        let micros = span.as_micros();
+        let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
         self.out
             .extend_from_slice(itoa::Buffer::new().format(micros / 1_000).as_bytes());
         let mut fraction = *b".000";
-        digits(
-            &mut fraction[1..],
-            u64::try_from(micros % 1_000).unwrap_or(0),
-        );
+        digits(&mut fraction[1..], micros % 1_000);
         self.out.extend_from_slice(&fraction);
         self
     }
 
     /// Adds a `true`, for what is absent otherwise.
-    pub fn flag(mut self, key: &str) -> Self {
-        self.key(key);
-        self.out.extend_from_slice(b"true");
-        self
+    pub fn flag(self, key: &str) -> Self {
+        self.boolean(key, true)
     }
 
     /// Ends the line.
@@ -202,9 +205,11 @@ impl Line<'_> {
                 self.out.push(b'=');
             }
             Format::Json => {
-                self.out.push(b',');
-                json_string(self.out, key);
-                self.out.push(b':');
+                // Keys come from the program, which has none that must be escaped.
+                debug_assert!(!key.contains(must_escape), "{key}");
+                self.out.extend_from_slice(b",\"");
+                self.out.extend_from_slice(key.as_bytes());
+                self.out.extend_from_slice(b"\":");
             }
         }
     }
@@ -262,7 +267,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::base::money::NanoUsd;
 
     const NOW: WallTime = WallTime::from_unix_millis(1_795_421_606_123);
 
@@ -328,20 +332,22 @@ mod tests {
                 .number("status", 200_u16)
                 .millis("latency_ms", Duration::from_micros(1_234_567))
                 .millis("first_byte_ms", Duration::from_nanos(7_999))
-                .figure("cost_usd", NanoUsd::new(2_500_000))
+                .dollars("cost_usd", NanoUsd::new(2_500_000))
+                .boolean("stream", false)
                 .printed("cause", format_args!("{} {:?}", 1, "x"))
                 .flag("estimated")
         }
         assert_eq!(
             line(Format::Text, fill),
             "WARN  circuit opened model=gpt-4o note=\"two words\" status=200 latency_ms=1234.567 \
-             first_byte_ms=0.007 cost_usd=0.0025 cause=\"1 \\\"x\\\"\" estimated=true\n"
+             first_byte_ms=0.007 cost_usd=0.0025 stream=false cause=\"1 \\\"x\\\"\" \
+             estimated=true\n"
         );
         assert_eq!(
             line(Format::Json, fill),
             "{\"level\":\"warn\",\"message\":\"circuit opened\",\"model\":\"gpt-4o\",\
              \"note\":\"two words\",\"status\":200,\"latency_ms\":1234.567,\"first_byte_ms\":0.007,\
-             \"cost_usd\":0.0025,\"cause\":\"1 \\\"x\\\"\",\"estimated\":true}\n"
+             \"cost_usd\":0.0025,\"stream\":false,\"cause\":\"1 \\\"x\\\"\",\"estimated\":true}\n"
         );
     }
 

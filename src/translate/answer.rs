@@ -105,14 +105,67 @@ struct Call<'a> {
     input: &'a [u8],
 }
 
+/// A block of content: of its members the last of each name. Strings keep their quotes; what is to
+/// be one and is none is not there.
+#[derive(Default)]
+struct Block<'a> {
+    kind: BlockKind,
+    text: Option<&'a [u8]>,
+    thinking: Option<&'a [u8]>,
+    id: Option<&'a [u8]>,
+    name: Option<&'a [u8]>,
+    /// Anything but `null`.
+    input: Option<&'a [u8]>,
+}
+
+#[derive(Default)]
+enum BlockKind {
+    Text,
+    Thinking,
+    ToolUse,
+    #[default]
+    Other,
+}
+
+impl<'a> Block<'a> {
+    fn read(block: &Value<'a>) -> Self {
+        let (mut read, mut room) = (Self::default(), Vec::new());
+        for member in json::members(block.text).map_while(Result::ok) {
+            let value = member.value;
+            match member.name.read(&mut room) {
+                b"type" => read.kind = value.known(BlockKind::of).unwrap_or_default(),
+                b"text" => read.text = string(&value),
+                b"thinking" => read.thinking = string(&value),
+                b"id" => read.id = string(&value),
+                b"name" => read.name = string(&value),
+                b"input" => read.input = (value.kind != Kind::Null).then_some(value.text),
+                _ => {}
+            }
+        }
+        read
+    }
+}
+
+impl BlockKind {
+    fn of(name: &[u8]) -> Option<Self> {
+        match name {
+            b"text" => Some(Self::Text),
+            b"thinking" => Some(Self::Thinking),
+            b"tool_use" => Some(Self::ToolUse),
+            _ => None,
+        }
+    }
+}
+
 impl<'a> Message<'a> {
     fn read(body: &'a [u8]) -> Result<Self, AnswerFault> {
         let mut message = Self::default();
         let (mut content, mut details, mut is_error) = (None, None, false);
+        let mut room = Vec::new();
         for member in json::members(body) {
             let member = member.map_err(|NotJson { .. }| AnswerFault::Malformed)?;
             let value = member.value;
-            match &*member.name.read() {
+            match member.name.read(&mut room) {
                 b"id" => message.id = string(&value),
                 b"content" => content = Some(value),
                 b"stop_reason" => message.stop_reason = Some(value),
@@ -137,36 +190,37 @@ impl<'a> Message<'a> {
             return Err(AnswerFault::Error);
         }
         if reason.as_deref() == Some("refusal") {
-            message.refusal = details.and_then(|details| string_of(&details, b"explanation"));
+            let explanation =
+                details.and_then(|details| json::member(details.text, b"explanation"));
+            message.refusal = explanation.and_then(|member| string(&member.value));
         }
         Ok(message)
     }
 
     /// Blocks that are not listed are the provider's own affair: its server's tools, their results.
     fn add(&mut self, block: &Value<'a>) -> Result<(), AnswerFault> {
-        let kind = member(block, b"type").and_then(|kind| kind.string());
-        match kind.as_deref() {
-            Some("text") => {
-                let text = string_of(block, b"text").ok_or(AnswerFault::Malformed)?;
+        let block = Block::read(block);
+        match block.kind {
+            BlockKind::Text => {
+                let text = block.text.ok_or(AnswerFault::Malformed)?;
                 self.text_bytes += between_quotes(text).len();
                 self.texts.push(text);
             }
-            Some("thinking") => {
-                let text = string_of(block, b"thinking").unwrap_or(b"\"\"");
+            BlockKind::Thinking => {
+                let text = block.thinking.unwrap_or(b"\"\"");
                 self.text_bytes += between_quotes(text).len();
                 self.thoughts.push(text);
             }
-            Some("tool_use") => {
-                let input = member(block, b"input").filter(|input| input.kind != Kind::Null);
+            BlockKind::ToolUse => {
                 let call = Call {
-                    id: string_of(block, b"id").ok_or(AnswerFault::Malformed)?,
-                    name: string_of(block, b"name").ok_or(AnswerFault::Malformed)?,
-                    input: input.map_or(b"{}", |input| input.text),
+                    id: block.id.ok_or(AnswerFault::Malformed)?,
+                    name: block.name.ok_or(AnswerFault::Malformed)?,
+                    input: block.input.unwrap_or(b"{}"),
                 };
                 self.text_bytes += call.name.len() + call.input.len();
                 self.calls.push(call);
             }
-            Some(_) | None => {}
+            BlockKind::Other => {}
         }
         Ok(())
     }
@@ -243,17 +297,6 @@ fn write_joined(strings: &[&[u8]], out: &mut Vec<u8>) {
         out.extend_from_slice(between_quotes(string));
     }
     out.push(b'"');
-}
-
-fn member<'a>(object: &Value<'a>, name: &[u8]) -> Option<Value<'a>> {
-    if object.kind != Kind::Object {
-        return None;
-    }
-    json::member(object.text, name).map(|member| member.value)
-}
-
-fn string_of<'a>(object: &Value<'a>, name: &[u8]) -> Option<&'a [u8]> {
-    string(&member(object, name)?)
 }
 
 fn string<'a>(value: &Value<'a>) -> Option<&'a [u8]> {

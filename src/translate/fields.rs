@@ -23,15 +23,15 @@ pub(super) fn read_all<'a, const N: usize>(
         return Err(Unsupported::new("", "is not an object"));
     }
     let mut found = [None; N];
-    let mut seen = [false; N];
+    let (mut seen, mut room) = ([false; N], Vec::new());
     for member in json::members(object.text) {
         let Ok(member) = member else {
             return Err(Unsupported::new("", "is not valid JSON"));
         };
-        let name = member.name.read();
-        let known = names.iter().position(|known| known.as_bytes() == &*name);
+        let name = member.name.read(&mut room);
+        let known = names.iter().position(|known| known.as_bytes() == name);
         let Some(index) = known else {
-            other(&String::from_utf8_lossy(&name), &member.value);
+            other(&String::from_utf8_lossy(name), &member.value);
             continue;
         };
         // Which of the two counts would depend on the reader.

@@ -47,7 +47,7 @@ impl StreamTranslator {
     /// caller is owed an error frame, but for [`StreamFault::ErrorRelayed`].
     pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), StreamFault> {
         let before = out.len();
-        let mut is_alive = false;
+        let (mut is_alive, mut has_split) = (false, false);
         self.has_moved = false;
         while !self.stream.is_over() {
             let is_between_events = self.splitter.is_between_events();
@@ -59,6 +59,7 @@ impl StreamTranslator {
                     break;
                 }
             }
+            has_split = true;
             let first = bytes;
             match self.splitter.next(&mut bytes) {
                 Ok(Some(Item::Data(data))) => {
@@ -72,8 +73,11 @@ impl StreamTranslator {
             }
             is_alive = true;
         }
-        self.has_moved |= self.splitter.is_within_event();
-        self.splitter.shrink();
+        // What looks alike does not go through the splitter.
+        if has_split {
+            self.has_moved |= self.splitter.is_within_event();
+            self.splitter.shrink();
+        }
         // The caller's own idle timeout must not fire while the provider is at work on something
         // that the caller does not see, such as a signature or a search.
         if is_alive && out.len() == before && self.is_committed() && !self.stream.is_over() {

@@ -4,8 +4,8 @@ use crate::base::money::NanoUsd;
 use crate::base::tokens::Tokens;
 use crate::translate::compose::Composer;
 use crate::translate::tariff;
-use crate::wire::json::{self, Kind, Value};
-use crate::wire::usage::Usage;
+use crate::wire::json::{self, Bracket, Kind, Value, Walk};
+use crate::wire::usage::{self, Usage};
 
 /// The counters of a `usage` object. Other than OpenAI's, the input does not include what a cache
 /// had a part in.
@@ -25,23 +25,26 @@ impl Counters {
     /// Reads a `usage` object; what is no count counts as none.
     #[must_use]
     pub fn read(usage: &Value<'_>) -> Self {
-        let mut read = Self::default();
-        if usage.kind != Kind::Object {
+        let (mut read, mut room) = (Self::default(), Vec::new());
+        let mut walk = Walk::new(usage.text);
+        if !matches!(walk.enter(Bracket::Object), Ok(true)) {
             return read;
         }
-        for member in json::members(usage.text).map_while(Result::ok) {
-            let told = count(&member.value);
-            match &*member.name.read() {
+        while let Ok(Some(name)) = walk.name()
+            && let Ok(value) = walk.value()
+        {
+            let told = count(&value);
+            match name.read(&mut room) {
                 b"input_tokens" => read.input = told.unwrap_or_default(),
                 b"output_tokens" => read.output = told.unwrap_or_default(),
                 b"cache_creation_input_tokens" => read.cache_write = told.unwrap_or_default(),
                 b"cache_read_input_tokens" => read.cache_read = told.unwrap_or_default(),
                 b"cache_creation" => {
-                    let kept = detail(&member.value, b"ephemeral_1h_input_tokens");
+                    let kept = detail(&value, b"ephemeral_1h_input_tokens");
                     read.cache_write_1h = kept.unwrap_or_default();
                 }
                 b"output_tokens_details" => {
-                    read.thinking = detail(&member.value, b"thinking_tokens");
+                    read.thinking = detail(&value, b"thinking_tokens");
                 }
                 _ => {}
             }
@@ -130,7 +133,7 @@ fn count(value: &Value<'_>) -> Option<Tokens> {
     if value.kind != Kind::Number {
         return None;
     }
-    let told: u64 = serde_json::from_slice(value.text).ok()?;
+    let told = usage::digits(value.text).or_else(|| serde_json::from_slice(value.text).ok())?;
     Some(Tokens::new(told.min(TOLD_MAX)))
 }
 

@@ -7,6 +7,19 @@ pub fn is_name(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(is_plain)
 }
 
+/// Whether `name`, which can be that of a field, is `known`, which is in lower case and has nothing
+/// but letters and hyphens.
+#[inline]
+#[must_use]
+pub fn is<const N: usize>(name: &[u8], known: &[u8; N]) -> bool {
+    // One bit tells the cases apart. Whatever else becomes a hyphen by it is in no name.
+    let differs = |own: &[u8; N]| {
+        let pairs = own.iter().zip(known);
+        pairs.fold(0, |all, (own, known)| all | ((own | b' ') ^ known))
+    };
+    <&[u8; N]>::try_from(name).is_ok_and(|own| differs(own) == 0)
+}
+
 /// Whether a field is about one connection (section 7.6.1), or is the length, which the sender of
 /// the next message states anew.
 #[must_use]
@@ -29,7 +42,7 @@ pub fn is_hop_by_hop(name: &[u8]) -> bool {
 /// section 3.2; RFC 3986, section 3.2.2).
 #[must_use]
 pub fn is_host(value: &[u8]) -> bool {
-    let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(byte);
+    let is_of_name = |byte: &u8| OF_HOST_NAMES[usize::from(*byte)];
     let (is_named, port) = match value.strip_prefix(b"[") {
         Some(rest) => {
             let end = rest.iter().position(|byte| *byte == b']').unwrap_or(0);
@@ -38,14 +51,31 @@ pub fn is_host(value: &[u8]) -> bool {
             (is_address && end > 0, port.get(1..).unwrap_or_default())
         }
         None => {
-            let end = value.iter().position(|byte| *byte == b':');
-            let (name, port) = value.split_at(end.unwrap_or(value.len()));
-            (name.iter().all(is_of_name), port)
+            // What ends the name must begin the port.
+            let end = value.iter().position(|byte| !is_of_name(byte));
+            (true, value.split_at(end.unwrap_or(value.len())).1)
         }
     };
     let is_port = |port: &[u8]| port.iter().all(u8::is_ascii_digit);
     is_named && (port.is_empty() || port.strip_prefix(b":").is_some_and(is_port))
 }
+
+/// The bytes that the name of a host may have.
+const OF_HOST_NAMES: [bool; 256] = {
+    let mut is_of_name = [false; 256];
+    let mut byte = 0_u8;
+    while byte.is_ascii() {
+        is_of_name[byte as usize] = byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let others = b"-._~!$&'()*+,;=%";
+    let mut at = 0;
+    while at < others.len() {
+        is_of_name[others[at] as usize] = true;
+        at += 1;
+    }
+    is_of_name
+};
 
 /// Whether `name` starts with `prefix`, which is in lower case.
 #[must_use]
@@ -65,6 +95,32 @@ mod tests {
         }
         for name in ["", "a b", "a:", "a\r\n", "é", "(a)"] {
             assert!(!is_name(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_compared_whatever_its_case() {
+        for name in ["retry-after", "Retry-After", "RETRY-AFTER", "rETRY-aFTER"] {
+            assert!(is(name.as_bytes(), b"retry-after"), "{name}");
+        }
+        for name in [
+            "",
+            "retry-afte",
+            "retry-after-",
+            "retry_after",
+            "retry-aftes",
+        ] {
+            assert!(!is(name.as_bytes(), b"retry-after"), "{name}");
+        }
+    }
+
+    #[test]
+    fn whatever_can_be_a_name_is_compared_rightly() {
+        for byte in (0..=u8::MAX).filter(|byte| is_name(&[*byte])) {
+            for known in *b"abcdefghijklmnopqrstuvwxyz-" {
+                let (one, other) = ([b'x', byte], [b'x', known]);
+                assert_eq!(is(&one, &other), one.eq_ignore_ascii_case(&other), "{byte}");
+            }
         }
     }
 

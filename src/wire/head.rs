@@ -162,10 +162,12 @@ impl Head {
     /// in.
     #[must_use]
     pub fn value<'b>(&self, bytes: &'b [u8], name: &str) -> Option<&'b [u8]> {
-        self.fields
-            .iter()
-            .find(|field| bytes[field.name.clone()].eq_ignore_ascii_case(name.as_bytes()))
-            .map(|field| &bytes[field.value.clone()])
+        let name = name.as_bytes();
+        let is_called = |field: &&Field| {
+            field.name.len() == name.len() && bytes[field.name.clone()].eq_ignore_ascii_case(name)
+        };
+        let field = self.fields.iter().find(is_called)?;
+        Some(&bytes[field.value.clone()])
     }
 
     /// The values of `Connection` where they name fields that end here, besides `close` and
@@ -175,7 +177,7 @@ impl Head {
         bytes: &'b [u8],
     ) -> impl Iterator<Item = &'b [u8]> + Clone {
         let named = |field: &&Field| {
-            field.name.len() == 10 && bytes[field.name.clone()].eq_ignore_ascii_case(b"connection")
+            field.name.len() == 10 && field::is(&bytes[field.name.clone()], b"connection")
         };
         let lists = |value: &&[u8]| {
             !value.eq_ignore_ascii_case(b"close") && !value.eq_ignore_ascii_case(b"keep-alive")
@@ -257,10 +259,11 @@ impl Head {
         self.fields.clear();
         let mut facts = FieldFacts::default();
         for header in headers {
-            facts.note(header.name, header.value)?;
+            let (name, value) = (header.name.as_bytes(), header.value.trim_ascii());
+            facts.note(name, value)?;
             self.fields.push(Field {
-                name: range_in(bytes, header.name.as_bytes()),
-                value: range_in(bytes, header.value.trim_ascii()),
+                name: range_in(bytes, name),
+                value: range_in(bytes, value),
             });
         }
         self.tells_limits = facts.limits;
@@ -305,32 +308,31 @@ enum Expect {
 }
 
 impl FieldFacts {
-    fn note(&mut self, name: &str, value: &[u8]) -> Result<(), HeadFault> {
-        let value = value.trim_ascii();
+    fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadFault> {
         match name.len() {
-            4 if name.eq_ignore_ascii_case("host") => {
+            4 if field::is(name, b"host") => {
                 self.hosts += 1;
                 self.host_is_none |= !field::is_host(value);
             }
-            6 if name.eq_ignore_ascii_case("expect") => {
+            6 if field::is(name, b"expect") => {
                 self.expect = if value.eq_ignore_ascii_case(b"100-continue") {
                     Expect::Continue
                 } else {
                     Expect::Other
                 };
             }
-            10 if name.eq_ignore_ascii_case("connection") => {
+            10 if field::is(name, b"connection") => {
                 for token in value.split(|byte| *byte == b',') {
                     let token = token.trim_ascii();
                     self.close |= token.eq_ignore_ascii_case(b"close");
                     self.keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
                 }
             }
-            14 if name.eq_ignore_ascii_case("content-length") => {
+            14 if field::is(name, b"content-length") => {
                 self.lengths += 1;
                 self.length = Some(decimal(value).ok_or(HeadFault::ContentLength)?);
             }
-            17 if name.eq_ignore_ascii_case("transfer-encoding") => {
+            17 if field::is(name, b"transfer-encoding") => {
                 self.encodings += 1;
                 self.chunked = value.eq_ignore_ascii_case(b"chunked");
             }
@@ -354,12 +356,12 @@ impl FieldFacts {
 }
 
 /// Whether a field is one of those by which providers tell of their limits.
-fn tells_limit(name: &str) -> bool {
-    let starts = |prefix: &str| {
-        let start = name.as_bytes().get(..prefix.len());
-        start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
-    };
-    starts("x-ratelimit-") || starts("anthropic-ratelimit-")
+fn tells_limit(name: &[u8]) -> bool {
+    match name.first() {
+        Some(b'x' | b'X') => field::starts_with(name, b"x-ratelimit-"),
+        Some(b'a' | b'A') => field::starts_with(name, b"anthropic-ratelimit-"),
+        Some(_) | None => false,
+    }
 }
 
 /// Where the head ends, from `seen` on: after the first empty line that follows the start line.

@@ -37,10 +37,17 @@ pub const fn elements(text: &[u8]) -> Elements<'_> {
 /// take it; `None` also where it is no object.
 #[must_use]
 pub fn member<'a>(text: &'a [u8], name: &[u8]) -> Option<Member<'a>> {
-    members(text)
-        .map_while(Result::ok)
-        .filter(|member| member.name.is(name))
-        .last()
+    let mut walk = Walk::new(text);
+    let mut found = None;
+    walk.open(Bracket::Object).ok()?;
+    while let Ok(Some(own)) = walk.name()
+        && let Ok(value) = walk.value()
+    {
+        if own.is(name) {
+            found = Some(Member { name: own, value });
+        }
+    }
+    found
 }
 
 /// Appends `text` as a JSON string, quotes included.

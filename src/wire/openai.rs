@@ -153,7 +153,7 @@ fn ask_of<'a>(body: &'a [u8], keys: &Keys<'a>, prompt_bytes: usize) -> Result<As
     if model.len() > MODEL_NAME_BYTES_MAX {
         return Err(AskFault::ModelTooLong);
     }
-    if model.chars().any(char::is_control) {
+    if has_control(&model) {
         return Err(AskFault::ModelHasControl);
     }
     if matches!(&*model, "." | "..") {
@@ -179,6 +179,11 @@ fn ask_of<'a>(body: &'a [u8], keys: &Keys<'a>, prompt_bytes: usize) -> Result<As
         max_tokens_span: span(Key::MaxTokens),
         max_completion_tokens_span: span(Key::MaxCompletionTokens),
     })
+}
+
+fn has_control(text: &str) -> bool {
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    !is_plain && text.chars().any(char::is_control)
 }
 
 /// Appends `body`, a JSON object without a `model`, with this one.
@@ -354,11 +359,12 @@ fn include_usage(body: &[u8], options: Option<Range<usize>>) -> Result<IncludeUs
     if value == b"null" {
         return Ok(include);
     }
+    let mut room = Vec::new();
     for member in json::members(value) {
         let member = member.map_err(|_| AskFault::StreamOptionsNotAnObject)?;
-        let name = member.name.read();
-        if *name != *b"include_usage" {
-            let name = std::str::from_utf8(&name).unwrap_or_default();
+        let name = member.name.read(&mut room);
+        if name != b"include_usage" {
+            let name = std::str::from_utf8(name).unwrap_or_default();
             if keys::may_be_taken_for(name, "include_usage") {
                 return Err(AskFault::OtherCase("stream_options.include_usage"));
             }

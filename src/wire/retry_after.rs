@@ -120,7 +120,7 @@ const LIMITS: [(&str, &str); 7] = [
 fn longest_reset(headers: Headers<'_, '_>, wall: WallTime, which: Which) -> Option<Duration> {
     let wanted = |remaining| match which {
         // Azure sends -1 where it does not know; that is not zero.
-        Which::UsedUp => text(headers, remaining) == Some("0"),
+        Which::UsedUp => headers(remaining).is_some_and(|value| value.trim_ascii() == b"0"),
         Which::All => true,
     };
     let resets = LIMITS.iter().filter(|(remaining, _)| wanted(remaining));

@@ -26,9 +26,11 @@ pub fn seen(
     let mut seen = Seen::default();
     let mut is_error = false;
     let mut walk = Walk::new(body);
+    let mut room = Vec::new();
     let is_object = matches!(walk.enter(Bracket::Object), Ok(true));
     while is_object && let Ok(Some(name)) = walk.name() {
-        let is_text = text == Some(&*name.read());
+        let known = name.read(&mut room);
+        let is_text = text == Some(known);
         let Ok(value) = walk.value() else {
             // It was cut here.
             if is_text {
@@ -36,7 +38,7 @@ pub fn seen(
             }
             break;
         };
-        match &*name.read() {
+        match known {
             _ if is_text && !value.is_blank() => seen.text_bytes = value.text.len(),
             b"usage" => seen.usage = usage_of(&value),
             b"error" => is_error = !value.is_blank(),

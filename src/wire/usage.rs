@@ -39,8 +39,9 @@ impl Usage {
         if !walk.enter(Bracket::Object)? {
             return Ok(None);
         }
+        let mut room = Vec::new();
         while let Some(name) = walk.name()? {
-            match &*name.read() {
+            match name.read(&mut room) {
                 b"prompt_tokens" => read.prompt = count(&walk.value()?),
                 b"completion_tokens" => read.completion = count(&walk.value()?),
                 b"total_tokens" => total = count(&walk.value()?),
@@ -109,8 +110,9 @@ impl Usage {
 /// The counts in an object of details, if it is one.
 fn each_detail(walk: &mut Walk<'_>, mut take: impl FnMut(&[u8], Tokens)) -> Result<(), NotJson> {
     if walk.enter(Bracket::Object)? {
+        let mut room = Vec::new();
         while let Some(name) = walk.name()? {
-            take(&name.read(), count(&walk.value()?));
+            take(name.read(&mut room), count(&walk.value()?));
         }
     }
     Ok(())
@@ -136,7 +138,8 @@ pub fn count(value: &Value<'_>) -> Tokens {
 }
 
 /// The number that a few digits are; `None`: it is something else, or too large to be likely.
-fn digits(text: &[u8]) -> Option<u64> {
+#[must_use]
+pub fn digits(text: &[u8]) -> Option<u64> {
     let is_plain = matches!(text, [b'0'] | [b'1'..=b'9', ..]) && text.len() <= 18;
     if !is_plain {
         return None;

@@ -110,7 +110,9 @@ impl Word {
         };
         Self {
             capped,
-            ..self.with(self.balance.saturating_sub(signed(share.amount)))
+            // No more than is left: the balance stays in bounds.
+            balance: self.balance - share.amount.get().cast_signed(),
+            ..self
         }
     }
 

@@ -37,55 +37,59 @@ pub(super) struct Chunk<'a> {
 const CHANGING_MAX: usize = GAPS_MAX - 1;
 
 impl<'a> Chunk<'a> {
-    pub(super) fn read(data: &'a [u8], endpoint: Endpoint) -> Result<Self, NotJson> {
-        let choices = Choices::default();
-        let mut chunk = Self {
+    /// What `data` is before it is read.
+    pub(super) fn of(data: &'a [u8]) -> Self {
+        Self {
             data,
             model: None,
             usage: None,
             error: None,
             x_groq: None,
-            choices,
+            choices: Choices::default(),
             is_ping: false,
             changing: [None; CHANGING_MAX],
-        };
-        let mut changing = 0;
-        let mut walk = Walk::new(data);
+        }
+    }
+
+    pub(super) fn read(&mut self, endpoint: Endpoint) -> Result<(), NotJson> {
+        let (mut changing, mut room) = (0, Vec::new());
+        let mut walk = Walk::new(self.data);
         if !walk.enter(Bracket::Object)? {
             return Err(NotJson { at: 0 });
         }
         while let Some(name) = walk.name()? {
-            let known = name.read();
-            if *known == *b"choices" {
-                chunk.choices = Choices::read(&mut walk, endpoint)?;
+            let known = name.read(&mut room);
+            if known == b"choices" {
+                self.choices.read(&mut walk, endpoint)?;
                 continue;
             }
             let value = walk.value()?;
-            match &*known {
-                b"model" => chunk.model = Some(value),
-                b"usage" => chunk.usage = Some(Member { name, value }),
-                b"error" => chunk.error = Some(value),
+            match known {
+                b"model" => self.model = Some(value),
+                b"usage" => self.usage = Some(Member { name, value }),
+                b"error" => self.error = Some(value),
                 // What older vLLM and Mistral say instead.
-                b"object" if value.says("error") => chunk.error = Some(value),
-                b"type" if value.says("ping") => chunk.is_ping = true,
-                b"x_groq" => chunk.x_groq = Some(value),
+                b"object" if value.says("error") => self.error = Some(value),
+                b"type" if value.says("ping") => self.is_ping = true,
+                b"x_groq" => self.x_groq = Some(value),
                 // What OpenAI says in every chunk of a stream, and says the same.
                 b"id" | b"object" | b"created" | b"service_tier" | b"system_fingerprint" => {}
                 _ => {
-                    if let Some(place) = chunk.changing.get_mut(changing) {
+                    if let Some(place) = self.changing.get_mut(changing) {
                         *place = Some(value);
                         changing += 1;
                     }
                 }
             }
         }
-        chunk.is_ping &= chunk.choices.count == 0;
-        walk.end().map(|()| chunk)
+        self.is_ping &= self.choices.count == 0;
+        walk.end()
     }
 }
 
 /// A chunk with the caller's name for the model and without the `usage:null` that infermux has
 /// caused.
+#[inline]
 pub(super) fn edit<'a>(chunk: &Chunk<'a>, caller_model: &'a [u8], usage: UsageChunk) -> Splice<'a> {
     let mut splice = Splice::new(chunk.data);
     if let Some(model) = chunk.model.filter(|model| model.text != caller_model) {
@@ -108,6 +112,7 @@ pub(super) fn tell<'a>(chunk: &Chunk<'a>, cost: Option<&'a [u8]>, splice: &mut S
 }
 
 /// Appends the event that holds a chunk.
+#[inline]
 pub(super) fn write(splice: &Splice<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(DATA);
     let start = out.len();

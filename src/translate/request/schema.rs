@@ -165,8 +165,8 @@ impl<'a> Level<'a> {
     /// What to write for a keyword, with its quotes, and what its value holds; `None`: leave it
     /// out.
     fn keyword(&mut self, name: &Name<'a>, value: &Value<'a>) -> Option<(&'a [u8], Option<Holds>)> {
-        let quoted = name.quoted;
-        match &*name.read() {
+        let (quoted, mut room) = (name.quoted, Vec::new());
+        match name.read(&mut room) {
             b"additionalProperties" => {
                 self.additional = Some(value.text);
                 None

@@ -55,41 +55,41 @@ pub(super) enum DeltaKind {
 }
 
 impl<'a> Event<'a> {
-    pub(super) fn read(data: &'a [u8]) -> Result<Self, NotJson> {
-        let mut event = Self::default();
-        let mut has_error = false;
+    /// Becomes the event that `data` holds.
+    pub(super) fn read(&mut self, data: &'a [u8]) -> Result<(), NotJson> {
+        let (mut has_error, mut room) = (false, Vec::new());
         let mut walk = Walk::new(data);
         if !walk.enter(Bracket::Object)? {
             return Err(NotJson { at: 0 });
         }
         while let Some(name) = walk.name()? {
-            let known = name.read();
-            if *known == *b"delta" {
-                event.delta = Delta::read(&mut walk)?;
+            let known = name.read(&mut room);
+            if known == b"delta" {
+                self.delta.read(&mut walk)?;
                 continue;
             }
             let value = walk.value()?;
-            match &*known {
-                b"type" => event.kind = EventKind::of(&value),
-                b"index" => event.index = number(&value),
-                b"content_block" => event.block = Some(value),
-                b"message" => event.message = Some(value),
-                b"usage" => event.usage = Some(value),
+            match known {
+                b"type" => self.kind = value.known(EventKind::of).unwrap_or(EventKind::Other),
+                b"index" => self.index = number(&value),
+                b"content_block" => self.block = Some(value),
+                b"message" => self.message = Some(value),
+                b"usage" => self.usage = Some(value),
                 b"error" => has_error = !value.is_blank(),
                 _ => {}
             }
         }
         // What a proxy in between says when it fails.
-        if event.kind == EventKind::Unnamed && has_error {
-            event.kind = EventKind::Error;
+        if self.kind == EventKind::Unnamed && has_error {
+            self.kind = EventKind::Error;
         }
-        walk.end().map(|()| event)
+        walk.end()
     }
 }
 
 impl EventKind {
-    fn of(value: &Value<'_>) -> Self {
-        match &*value.word() {
+    fn of(name: &[u8]) -> Option<Self> {
+        Some(match name {
             b"content_block_delta" => Self::BlockDelta,
             b"content_block_start" => Self::BlockStart,
             b"content_block_stop" => Self::BlockStop,
@@ -98,30 +98,32 @@ impl EventKind {
             b"message_stop" => Self::MessageStop,
             b"error" => Self::Error,
             b"ping" => Self::Ping,
-            _ => Self::Other,
-        }
+            _ => return None,
+        })
     }
 }
 
 impl<'a> Delta<'a> {
-    fn read(walk: &mut Walk<'a>) -> Result<Self, NotJson> {
-        let mut delta = Self::default();
+    /// Becomes the delta that is next in `walk`.
+    fn read(&mut self, walk: &mut Walk<'a>) -> Result<(), NotJson> {
+        *self = Self::default();
         if !walk.enter(Bracket::Object)? {
-            return Ok(delta);
+            return Ok(());
         }
+        let mut room = Vec::new();
         while let Some(name) = walk.name()? {
             let value = walk.value()?;
-            match &*name.read() {
-                b"type" => delta.kind = DeltaKind::of(&value),
-                b"text" => delta.text = Some(value),
-                b"partial_json" => delta.partial_json = Some(value),
-                b"thinking" => delta.thinking = Some(value),
-                b"stop_reason" => delta.stop_reason = Some(value),
-                b"stop_details" => delta.stop_details = Some(value),
+            match name.read(&mut room) {
+                b"type" => self.kind = value.known(DeltaKind::of).unwrap_or_default(),
+                b"text" => self.text = Some(value),
+                b"partial_json" => self.partial_json = Some(value),
+                b"thinking" => self.thinking = Some(value),
+                b"stop_reason" => self.stop_reason = Some(value),
+                b"stop_details" => self.stop_details = Some(value),
                 _ => {}
             }
         }
-        Ok(delta)
+        Ok(())
     }
 
     /// The piece of text that it adds, unless it adds none.
@@ -137,12 +139,12 @@ impl<'a> Delta<'a> {
 }
 
 impl DeltaKind {
-    fn of(value: &Value<'_>) -> Self {
-        match &*value.word() {
-            b"text_delta" => Self::Text,
-            b"input_json_delta" => Self::InputJson,
-            b"thinking_delta" => Self::Thinking,
-            _ => Self::Other,
+    fn of(name: &[u8]) -> Option<Self> {
+        match name {
+            b"text_delta" => Some(Self::Text),
+            b"input_json_delta" => Some(Self::InputJson),
+            b"thinking_delta" => Some(Self::Thinking),
+            _ => None,
         }
     }
 }
@@ -153,6 +155,9 @@ pub(super) fn telling<'a>(value: Option<Value<'a>>) -> Option<Value<'a>> {
 }
 
 fn number(value: &Value<'_>) -> u64 {
+    if let [digit @ b'0'..=b'9'] = value.text {
+        return u64::from(digit - b'0');
+    }
     std::str::from_utf8(value.text)
         .ok()
         .and_then(|text| text.parse().ok())

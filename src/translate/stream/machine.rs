@@ -125,7 +125,8 @@ impl Stream {
         if data.trim_ascii().is_empty() {
             return Ok(Said::Nothing);
         }
-        let event = Event::read(data)?;
+        let mut event = Event::default();
+        event.read(data)?;
         if event.kind != EventKind::BlockDelta {
             self.forms.forget();
         }
@@ -178,9 +179,10 @@ impl Stream {
             return Ok(());
         };
         let is_first = !std::mem::replace(&mut self.has_message, true);
+        let mut room = Vec::new();
         for member in json::members(message.text) {
             let json::Member { name, value } = member?;
-            match &*name.read() {
+            match name.read(&mut room) {
                 b"usage" => {
                     self.counters.note(&value);
                 }

@@ -16,6 +16,18 @@ pub fn quote_or_backslash(text: &[u8], at: usize) -> Option<usize> {
     )
 }
 
+/// The first quote, backslash or control character from `at` on.
+#[inline]
+#[must_use]
+pub fn mark(text: &[u8], at: usize) -> Option<usize> {
+    scan::find(
+        text,
+        at,
+        |block| block.equal(b'"') | block.equal(b'\\') | block.up_to(LAST_CONTROL),
+        |byte| matches!(byte, b'"' | b'\\' | ..=LAST_CONTROL),
+    )
+}
+
 /// The place behind the string whose content begins at `at`: behind its closing quote.
 #[inline]
 #[must_use]
@@ -34,12 +46,7 @@ pub fn end(text: &[u8], mut at: usize) -> Option<usize> {
 pub fn checked_end(text: &[u8], mut at: usize) -> Option<usize> {
     let long = at.saturating_add(LONG);
     while at < long {
-        at = scan::find(
-            text,
-            at,
-            |block| block.equal(b'"') | block.equal(b'\\') | block.up_to(LAST_CONTROL),
-            |byte| matches!(byte, b'"' | b'\\' | ..=LAST_CONTROL),
-        )?;
+        at = mark(text, at)?;
         match *text.get(at)? {
             b'"' => return Some(at + 1),
             b'\\' => at = escape_end(text, at + 1)?,
@@ -118,12 +125,7 @@ fn mark_end(text: &[u8], mark: usize) -> ControlFlow<StringPiece, usize> {
 pub fn text_end(input: &[u8], start: usize) -> Option<(usize, usize)> {
     let (mut at, mut saved) = (start, 0);
     loop {
-        at = scan::find(
-            input,
-            at,
-            |block| block.equal(b'"') | block.equal(b'\\') | block.up_to(LAST_CONTROL),
-            |byte| matches!(byte, b'"' | b'\\' | ..=LAST_CONTROL),
-        )?;
+        at = mark(input, at)?;
         if input.get(at) == Some(&b'"') {
             break;
         }

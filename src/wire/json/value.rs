@@ -83,14 +83,41 @@ impl<'a> Value<'a> {
     }
 
     /// Whether it is the string `text`, however that is written.
+    #[inline]
     #[must_use]
     pub fn says(&self, text: &str) -> bool {
-        *self.word() == *text.as_bytes()
+        let (own, text) = (self.inner(), text.as_bytes());
+        if self.kind != Kind::String || own == text {
+            return self.kind == Kind::String;
+        }
+        // One that is written with escapes begins with one, or as the text does.
+        let may_say = own.first() == Some(&b'\\') || own.first() == text.first();
+        may_say && self.says_with_escapes(text)
+    }
+
+    /// Apart, so that nearly all comparisons need no more than a few instructions.
+    #[cold]
+    fn says_with_escapes(&self, text: &[u8]) -> bool {
+        *word(self.text) == *text
+    }
+
+    /// What `known` makes of a string as JSON reads it; `None` where it is no string. `known` makes
+    /// nothing of a text with a backslash.
+    #[inline]
+    #[must_use]
+    pub fn known<T>(&self, known: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+        if self.kind != Kind::String {
+            return None;
+        }
+        let inner = self.inner();
+        known(inner).or_else(|| {
+            memchr(b'\\', inner)?;
+            known(&decoded(self.text))
+        })
     }
 
     /// A string as JSON reads it, to be compared with what strings are known. Empty where it is no
     /// string; one that is not decodable (half a surrogate pair) stays as it is written.
-    #[inline]
     #[must_use]
     pub fn word(&self) -> Cow<'a, [u8]> {
         if self.kind != Kind::String {
@@ -115,7 +142,6 @@ impl<'a> Value<'a> {
 }
 
 /// A string, given with its quotes, as JSON reads it; see [`Value::word`].
-#[inline]
 #[must_use]
 pub fn word(quoted: &[u8]) -> Cow<'_, [u8]> {
     let inner = inner(quoted);

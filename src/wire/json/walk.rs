@@ -1,7 +1,5 @@
 //! The one reader of JSON text: a walk from value to value.
 
-use std::borrow::Cow;
-
 use super::string;
 use super::value::{Kind, NotJson, Value, decoded, inner};
 use crate::wire::scan;
@@ -68,7 +66,10 @@ impl<'a> Walk<'a> {
         };
         self.at = end;
         let quoted = self.text.get(at..end).unwrap_or_default();
-        self.expect(b':')?;
+        if self.peek() != Some(b':') {
+            return Err(self.fault());
+        }
+        self.at += 1;
         Ok(Some(Name {
             quoted,
             at,
@@ -123,12 +124,16 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn open(&mut self, bracket: Bracket) -> Result<(), NotJson> {
-        self.expect(bracket.opening())?;
+        if self.peek() != Some(bracket.opening()) {
+            return Err(self.fault());
+        }
+        self.at += 1;
         self.is_first = true;
         Ok(())
     }
 
     /// Steps over what stands before the next entry, or over the closing bracket.
+    #[inline]
     fn goes_on(&mut self, bracket: Bracket) -> Result<bool, NotJson> {
         let next = self.peek();
         let is_first = std::mem::replace(&mut self.is_first, false);
@@ -139,7 +144,10 @@ impl<'a> Walk<'a> {
         if is_first {
             return Ok(true);
         }
-        self.expect(b',')?;
+        if next != Some(b',') {
+            return Err(self.fault());
+        }
+        self.at += 1;
         Ok(true)
     }
 
@@ -172,14 +180,6 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn expect(&mut self, byte: u8) -> Result<(), NotJson> {
-        if self.peek() != Some(byte) {
-            return Err(self.fault());
-        }
-        self.at += 1;
-        Ok(())
-    }
-
     /// The next byte that is not white space, without stepping over it.
     #[inline]
     fn peek(&mut self) -> Option<u8> {
@@ -210,22 +210,29 @@ pub struct Name<'a> {
 }
 
 impl<'a> Name<'a> {
-    /// The name as JSON reads it. One that is not decodable (half a surrogate pair) is no name that
-    /// anything is called; it stays as it is written.
+    /// The name as JSON reads it: as it is written, or, if it has escapes, decoded in `room`. One
+    /// that is not decodable (half a surrogate pair) is no name that anything is called; it stays
+    /// as it is written.
     #[inline]
-    #[must_use]
-    pub fn read(&self) -> Cow<'a, [u8]> {
-        if self.has_escapes {
-            return decoded(self.quoted);
+    pub fn read<'r>(&self, room: &'r mut Vec<u8>) -> &'r [u8]
+    where
+        'a: 'r,
+    {
+        if !self.has_escapes {
+            return inner(self.quoted);
         }
-        Cow::Borrowed(inner(self.quoted))
+        *room = decoded(self.quoted).into_owned();
+        room
     }
 
     /// Whether it is this name, however it is written.
     #[inline]
     #[must_use]
     pub fn is(&self, name: &[u8]) -> bool {
-        *self.read() == *name
+        if self.has_escapes {
+            return *decoded(self.quoted) == *name;
+        }
+        inner(self.quoted) == name
     }
 }
 

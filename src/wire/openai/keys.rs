@@ -128,14 +128,11 @@ impl<'a> Keys<'a> {
         let mut at = behind(bytes, 0, b'{')?;
         loop {
             let name = behind(bytes, at, b'"')?;
-            let quote = string::quote_or_backslash(bytes, name)?;
+            let quote = string::mark(bytes, name)?;
             if bytes.get(quote) != Some(&b'"') {
                 return None;
             }
             let name = text.get(name..quote)?;
-            if name.bytes().any(|byte| byte < 0x20) {
-                return None;
-            }
             let value = check::space_end(bytes, behind(bytes, quote + 1, b':')?);
             let end = check::value_end(bytes, value)?;
             keys.put(name, text.get(value..end)?);
