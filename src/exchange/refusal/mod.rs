@@ -296,11 +296,12 @@ impl KeyFault {
 }
 
 impl BudgetWait {
-    /// Completes "the budget is …".
-    const fn state(self) -> &'static str {
+    /// Completes "the budget …".
+    fn state(self, budget: NanoUsd, spent: NanoUsd) -> &'static str {
         match self {
-            Self::Month(_) => "used up",
-            Self::InFlight => "reserved by requests in flight",
+            Self::Month(_) if spent < budget => "has too little left for this prompt",
+            Self::Month(_) => "is used up",
+            Self::InFlight => "is reserved by requests in flight",
         }
     }
 }
@@ -359,9 +360,9 @@ impl Display for Refusal<'_> {
                 spent,
                 wait,
             } => {
-                let (caller, state) = (quoted(caller), wait.state());
+                let (caller, state) = (quoted(caller), wait.state(budget, spent));
                 let budget = format_args!("{budget} USD a month");
-                return write!(f, "{caller}'s budget of {budget} is {state}: {spent} spent");
+                return write!(f, "{caller}'s budget of {budget} {state}: {spent} spent");
             }
         };
         f.write_str(text)

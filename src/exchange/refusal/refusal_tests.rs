@@ -352,29 +352,39 @@ fn an_outage_lists_who_is_out_and_why() {
 
 #[test]
 fn a_budget_says_its_numbers_and_what_to_wait_for() {
-    let refusal = |wait| Refusal::BudgetExceeded {
-        caller: "team-a",
-        budget: NanoUsd::new(10_000_000_000),
-        spent: NanoUsd::new(9_990_000_000),
-        wait,
-    };
-    for (wait, message, headers) in [
+    let month = BudgetWait::Month(5 * SECOND);
+    for (wait, cents, state, headers) in [
         (
-            BudgetWait::Month(5 * SECOND),
-            "team-a's budget of 10 USD a month is used up: 9.99 spent",
+            month,
+            1_000_u32,
+            "is used up",
+            "Retry-After: 5, x-should-retry: false",
+        ),
+        (
+            month,
+            999,
+            "has too little left for this prompt",
             "Retry-After: 5, x-should-retry: false",
         ),
         (
             BudgetWait::InFlight,
-            "team-a's budget of 10 USD a month is reserved by requests in flight: 9.99 spent",
+            999,
+            "is reserved by requests in flight",
             "Retry-After: 1",
         ),
     ] {
-        let refusal = refusal(wait);
+        let refusal = Refusal::BudgetExceeded {
+            caller: "team-a",
+            budget: NanoUsd::new(10_000_000_000),
+            spent: NanoUsd::new(u64::from(cents) * 10_000_000),
+            wait,
+        };
         let error = error(&refusal);
+        let spent = f64::from(cents) / 100.0;
+        let message = format!("team-a's budget of 10 USD a month {state}: {spent} spent");
         assert_eq!(error["message"], message);
         assert_eq!(error["budget_usd"].as_f64(), Some(10.0));
-        assert_eq!(error["spent_usd"].as_f64(), Some(9.99));
+        assert_eq!(error["spent_usd"].as_f64(), Some(spent));
         assert_eq!(lines(&refusal, &["Retry-After", "x-should-retry"]), headers);
     }
 }

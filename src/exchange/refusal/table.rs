@@ -158,8 +158,8 @@ pub(super) const INVALID_CONFIGURATION: Row = Row {
 pub(super) const BUDGET_EXCEEDED: Row = Row {
     code: "budget_exceeded",
     status: 429,
-    when: "The caller's monthly budget is used up, or what is left of it is reserved by other \
-           requests of the same caller that are under way.",
+    when: "The caller's monthly budget is used up, or what is left of it is too little for the \
+           prompt, or is reserved by other requests of the same caller that are under way.",
     caller: "Wait for the next month, or until the other requests have ended. `Retry-After` says \
              which of the two it is.",
     operator: "Raise `monthly_usd`, or set `action: model_override`.",
