@@ -1,15 +1,27 @@
 //! infermux: an LLM inference router.
+//!
+//! The program is all there is: the rooms are private. `tests/tidy.rs` knows their floors.
 
-pub mod base;
-pub mod cli;
-pub mod config;
-pub mod coordinator;
-pub mod decide;
-pub mod exchange;
-pub mod ledger;
-pub mod link;
-pub mod report;
-pub mod shard;
-pub mod sys;
-pub mod translate;
-pub mod wire;
+#![expect(
+    unreachable_pub,
+    reason = "`pub` is for the other rooms: nothing leaves the crate but what is named below"
+)]
+
+mod base;
+mod cli;
+mod config;
+mod coordinator;
+mod decide;
+mod exchange;
+mod ledger;
+mod link;
+mod report;
+mod shard;
+mod sys;
+mod translate;
+mod wire;
+
+#[doc(hidden)]
+pub mod testing;
+
+pub use cli::run;

@@ -108,7 +108,7 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("serve") {
         let count: *const AtomicU64 = map(Path::new(COUNT_FILE));
         COUNT.store(count.cast_mut(), Ordering::Relaxed);
-        return infermux::cli::run();
+        return infermux::run();
     }
     for (name, test) in TESTS {
         test();

@@ -3,7 +3,7 @@
 #[path = "support/configurations.rs"]
 mod configurations;
 
-use infermux::config::raw::{Node, schema, yaml};
+use infermux::testing::config::raw::{Node, schema, yaml};
 use serde_json::{Map, Value, json};
 
 #[test]

@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use clap::{CommandFactory, Parser};
-use infermux::cli::flags::Arguments;
-use infermux::exchange::refusal::TABLE;
-use infermux::report::metrics::ROWS;
+use infermux::testing::cli::flags::Arguments;
+use infermux::testing::exchange::refusal::TABLE;
+use infermux::testing::report::metrics::ROWS;
 
 #[test]
 fn the_tables_are_up_to_date() {
@@ -156,7 +156,7 @@ fn errors() -> String {
 
 fn keys() -> String {
     let mut table = String::from("| key | type | default | meaning |\n|---|---|---|---|\n");
-    for key in infermux::config::raw::keys::all() {
+    for key in infermux::testing::config::raw::keys::all() {
         let _ = writeln!(
             table,
             "| `{}` | {} | {} | {} |",

@@ -3,13 +3,13 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use infermux::base::ids::ProviderId;
-use infermux::base::time::{Instant, WallTime};
-use infermux::base::tokens::Tokens;
-use infermux::decide::outcome::Signal;
-use infermux::ledger::books::Books;
-use infermux::ledger::state::State;
-use infermux::link::facts::{Ended, Fact, Sample, SampleKind};
+use infermux::testing::base::ids::ProviderId;
+use infermux::testing::base::time::{Instant, WallTime};
+use infermux::testing::base::tokens::Tokens;
+use infermux::testing::decide::outcome::Signal;
+use infermux::testing::ledger::books::Books;
+use infermux::testing::ledger::state::State;
+use infermux::testing::link::facts::{Ended, Fact, Sample, SampleKind};
 
 use super::run::{Run, plan};
 

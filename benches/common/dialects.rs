@@ -2,9 +2,9 @@
 
 use std::hint::black_box;
 
-use infermux::translate::stream::{IncludeUsage, StreamPlan, StreamTranslator};
-use infermux::translate::{answer as answers, request as requests};
-use infermux::wire::openai;
+use infermux::testing::translate::stream::{IncludeUsage, StreamPlan, StreamTranslator};
+use infermux::testing::translate::{answer as answers, request as requests};
+use infermux::testing::wire::openai;
 
 use super::messages::{message_body, message_event, request_body};
 use super::run::{Run, kept};

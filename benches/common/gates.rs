@@ -3,18 +3,18 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use infermux::base::money::NanoUsd;
-use infermux::base::time::Instant;
-use infermux::config::plan::Endpoint;
-use infermux::decide::budget::{self, Admission, Ask, Standing};
-use infermux::decide::eligible::Eligible;
-use infermux::decide::rotation::Rotation;
-use infermux::decide::strategy::{Choice, choose};
-use infermux::exchange::route;
-use infermux::link::budget_gate::BudgetGate;
-use infermux::link::facts::MonthTag;
-use infermux::link::gate::{ConnectionsMax, Gates};
-use infermux::link::provider_gate::{Limits, ProviderGate};
+use infermux::testing::base::money::NanoUsd;
+use infermux::testing::base::time::Instant;
+use infermux::testing::config::plan::Endpoint;
+use infermux::testing::decide::budget::{self, Admission, Ask, Standing};
+use infermux::testing::decide::eligible::Eligible;
+use infermux::testing::decide::rotation::Rotation;
+use infermux::testing::decide::strategy::{Choice, choose};
+use infermux::testing::exchange::route;
+use infermux::testing::link::budget_gate::BudgetGate;
+use infermux::testing::link::facts::MonthTag;
+use infermux::testing::link::gate::{ConnectionsMax, Gates};
+use infermux::testing::link::provider_gate::{Limits, ProviderGate};
 
 use super::run::{Run, kept, plan};
 

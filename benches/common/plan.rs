@@ -1,7 +1,7 @@
 //! The configuration that steps work with.
 
-use infermux::config::plan::Plan;
-use infermux::config::{self, Environment, Options, Strictness};
+use infermux::testing::config::plan::Plan;
+use infermux::testing::config::{self, Environment, Options, Strictness};
 
 /// A Plan of `providers` that serve the same models and have limits, and of so many budgets.
 pub(crate) fn of(providers: u16, budgets: u32) -> Plan {

@@ -1,6 +1,6 @@
 //! What the runs of steps are made of.
 
-use infermux::config::plan::Plan;
+use infermux::testing::config::plan::Plan;
 
 use super::plan;
 

@@ -95,17 +95,6 @@ pub fn cost(counts: &Counts, row: &Row) -> NanoUsd {
     })
 }
 
-/// What is estimated before a request is sent: its prompt, and its answer up to this length.
-#[must_use]
-pub fn estimate(prompt: Tokens, output: Tokens, row: &Row) -> NanoUsd {
-    let counts = Counts {
-        input: prompt,
-        output,
-        ..Counts::default()
-    };
-    cost(&counts, row)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,12 +162,5 @@ mod tests {
         ] {
             assert_eq!(cost(&counts(tokens), &row).get(), nano, "{tokens:?}");
         }
-    }
-
-    #[test]
-    fn an_estimate_knows_of_no_cache() {
-        let row = Row::flat(usd(2_500_000), usd(10_000_000));
-        let found = estimate(Tokens::new(1_000), Tokens::new(500), &row);
-        assert_eq!(found, NanoUsd::new(7_500_000));
     }
 }

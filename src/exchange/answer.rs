@@ -130,11 +130,6 @@ pub fn edit_answer<'a>(body: &'a [u8], view: &AnswerView, caller_model: &'a [u8]
     splice
 }
 
-/// Appends the edited answer to `out`; see [`edit_answer`].
-pub fn write_answer(body: &[u8], view: &AnswerView, caller_model: &[u8], out: &mut Vec<u8>) {
-    edit_answer(body, view, caller_model).write(out);
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -152,7 +147,7 @@ mod tests {
             .map(|usage| (usage.prompt.get(), usage.completion.get()));
         assert_eq!(told, usage, "{body}");
         let mut out = Vec::new();
-        write_answer(body.as_bytes(), &view, b"\"mine\"", &mut out);
+        edit_answer(body.as_bytes(), &view, b"\"mine\"").write(&mut out);
         assert_eq!(String::from_utf8(out).unwrap(), expected);
         assert_eq!(
             edit_answer(body.as_bytes(), &view, b"\"mine\"").len(),
@@ -266,7 +261,7 @@ mod tests {
             let [one, two] = [plain, &other].map(|body| {
                 let view = inspect(body.as_bytes(), CHAT).unwrap();
                 let mut out = Vec::new();
-                write_answer(body.as_bytes(), &view, b"\"mine\"", &mut out);
+                edit_answer(body.as_bytes(), &view, b"\"mine\"").write(&mut out);
                 let said: serde_json::Value = serde_json::from_slice(&out).unwrap();
                 (said, view.usage, view.text_bytes)
             });
@@ -281,7 +276,7 @@ mod tests {
         ) {
             for endpoint in [CHAT, Endpoint::Completions, Endpoint::Embeddings] {
                 if let Ok(view) = inspect(body.as_bytes(), endpoint) {
-                    write_answer(body.as_bytes(), &view, b"\"mine\"", &mut Vec::new());
+                    edit_answer(body.as_bytes(), &view, b"\"mine\"").write(&mut Vec::new());
                 }
             }
         }

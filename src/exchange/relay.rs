@@ -37,11 +37,6 @@ pub struct RelayPlan<'a> {
     pub event_bytes_max: usize,
 }
 
-/// Appends the event that ends a broken stream; `body` is the JSON of an error in OpenAI's shape.
-pub fn write_error_frame(body: &[u8], out: &mut Vec<u8>) {
-    sse::write_event(body, out);
-}
-
 /// Relays one stream. Kept and [reset](Self::reset) for the next, it allocates nothing.
 ///
 /// A fault ends the stream: what is pushed after it, or after `[DONE]`, is ignored.

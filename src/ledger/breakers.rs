@@ -244,12 +244,6 @@ impl Breakers {
         })
     }
 
-    /// What reports show, in the order of the ids.
-    pub fn views(&mut self, now: Instant) -> impl Iterator<Item = View> {
-        let ids = (0..=u16::MAX).take(self.providers.len()).map(ProviderId);
-        ids.filter_map(move |provider| self.view(now, provider))
-    }
-
     /// The changes since the last call, the oldest first. Beyond [`CIRCUIT_CHANGES_MAX`] the log
     /// goes without; the orders are complete.
     pub fn take_changes(&mut self) -> Drain<'_, Change> {

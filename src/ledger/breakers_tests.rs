@@ -158,6 +158,14 @@ fn health_is_apart_from_the_circuit() {
     }
 }
 
+impl Breakers {
+    /// What reports show, in the order of the ids.
+    fn views(&mut self, now: Instant) -> impl Iterator<Item = View> {
+        let ids = (0..=u16::MAX).take(self.providers.len()).map(ProviderId);
+        ids.filter_map(move |provider| self.view(now, provider))
+    }
+}
+
 #[test]
 fn views_show_every_provider() {
     let mut told = Told::new();

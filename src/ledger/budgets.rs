@@ -161,12 +161,6 @@ impl Budgets {
         })
     }
 
-    /// The running month.
-    #[must_use]
-    pub fn month(&self) -> Month {
-        self.month
-    }
-
     /// Whether what survives a restart has changed since this was last asked.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)

@@ -141,9 +141,9 @@ fn the_month_turns_by_the_calendar_and_never_back() {
     budgets.on_time(before, &mut orders);
     assert!(orders.is_empty());
     budgets.on_time(december.start(), &mut orders);
-    assert_eq!((orders.len(), budgets.month()), (3, december));
+    assert_eq!((orders.len(), budgets.month), (3, december));
     budgets.on_time(before, &mut orders);
-    assert_eq!((orders.len(), budgets.month()), (3, december));
+    assert_eq!((orders.len(), budgets.month), (3, december));
 }
 
 #[test]

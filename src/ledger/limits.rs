@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
-use crate::base::tokens::Tokens;
 use crate::config::plan::Provider;
 use crate::decide::limiter::{Cooldown, Returned, Window60};
 use crate::decide::outcome::Signal;
@@ -30,15 +29,6 @@ struct Account {
     cooldown: Cooldown,
     /// When something leaves the window next, as it was last ordered.
     frees_at: Instant,
-}
-
-/// What may be sent to a provider at once; `None` where nothing limits it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Headroom {
-    /// Requests.
-    pub requests: Option<u64>,
-    /// Tokens.
-    pub tokens: Option<u64>,
 }
 
 impl Limits {
@@ -137,18 +127,6 @@ impl Limits {
         windows.filter_map(Window60::deadline).min()
     }
 
-    /// What may be sent to each provider, as far as it is reported.
-    pub fn views(&self) -> impl Iterator<Item = Headroom> {
-        self.providers.iter().map(Account::view)
-    }
-
-    /// Until when a provider is left alone.
-    #[must_use]
-    pub fn left_alone_until(&self, provider: ProviderId) -> Instant {
-        let account = self.providers.get(provider.index());
-        account.map_or(Instant::ZERO, |account| account.cooldown.until())
-    }
-
     fn account(&mut self, provider: ProviderId) -> Option<&mut Account> {
         self.providers.get_mut(provider.index())
     }
@@ -229,17 +207,6 @@ impl Account {
             });
         }
     }
-
-    fn view(&self) -> Headroom {
-        let held = self.window.as_ref().map(Window60::held).unwrap_or_default();
-        let tokens = |limit| Tokens::new(limit).saturating_sub(held.tokens).get();
-        Headroom {
-            requests: self
-                .requests
-                .map(|limit| limit.saturating_sub(held.requests)),
-            tokens: self.tokens.map(tokens),
-        }
-    }
 }
 
 fn signed(count: u64) -> i64 {
@@ -249,6 +216,7 @@ fn signed(count: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::tokens::Tokens;
     use crate::config::{self, Environment, Options, Strictness};
     use crate::link::facts::Ended;
 
@@ -351,12 +319,8 @@ providers:
         }
         assert_eq!(told(&orders), "0 0 10, 2 0 10");
         orders.clear();
-        let held = Headroom {
-            requests: Some(9),
-            tokens: Some(70),
-        };
-        assert_eq!(limits.views().next(), Some(held));
-        assert_eq!(limits.views().nth(3), Some(Headroom::default()));
+        assert_eq!(limits.view_of(0), (Some(9), Some(70)));
+        assert_eq!(limits.view_of(3), (None, None));
         assert_eq!(limits.deadline(), Some(at(66)));
         limits.on_time(at(65), &mut orders);
         assert_eq!(told(&orders), "");
@@ -373,7 +337,7 @@ providers:
         limits.on_fact(&admitted(2, 5, 40), &mut orders);
         limits.on_fact(&ended_with(2, 5, [40, 130], 90), &mut orders);
         assert_eq!(told(&orders), "");
-        assert_eq!(limits.views().nth(2).unwrap().tokens, Some(0));
+        assert_eq!(limits.view_of(2).1, Some(0));
         limits.on_time(at(66), &mut orders);
         assert_eq!(told(&orders), "2 0 130");
         orders.clear();
@@ -382,7 +346,7 @@ providers:
         limits.on_time(at(131), &mut orders);
         limits.on_fact(&ended_with(2, 70, [40, 50], 10), &mut orders);
         assert_eq!(told(&orders), "2 0 40, 2 0 10");
-        assert_eq!(limits.views().nth(2).unwrap().tokens, Some(100));
+        assert_eq!(limits.view_of(2).1, Some(100));
     }
 
     #[test]
@@ -424,9 +388,17 @@ providers:
     }
 
     impl Limits {
+        /// Requests and tokens that may still be sent, as far as it is reported.
         fn view_of(&self, provider: usize) -> (Option<u64>, Option<u64>) {
-            let view = self.views().nth(provider).unwrap();
-            (view.requests, view.tokens)
+            let account = &self.providers[provider];
+            let held = account
+                .window
+                .as_ref()
+                .map(Window60::held)
+                .unwrap_or_default();
+            let tokens = |limit| Tokens::new(limit).saturating_sub(held.tokens).get();
+            let requests = |limit: u64| limit.saturating_sub(held.requests);
+            (account.requests.map(requests), account.tokens.map(tokens))
         }
     }
 
@@ -439,6 +411,5 @@ providers:
         limits.on_fact(&ended(3, 14, [0, 0]), &mut orders);
         limits.on_fact(&refused(3, 15), &mut orders);
         assert_eq!(told(&orders), "3 until 11, 3 until 13, 3 until 16");
-        assert_eq!(limits.left_alone_until(ProviderId(3)), at(16));
     }
 }

@@ -190,7 +190,7 @@ impl Held {
     }
 
     /// What is held.
-    #[must_use]
+    #[cfg(test)]
     pub fn bytes(&self) -> usize {
         self.bytes
     }

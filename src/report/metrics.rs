@@ -13,7 +13,6 @@ pub enum Kind {
 
 /// One metric with all its labels; [`ROWS`] says what each is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "what each is stands in `ROWS`, once")]
 pub enum Family {
     Requests,
     Errors,

@@ -276,17 +276,6 @@ pub fn edit_request<'a>(body: &'a [u8], ask: &Ask<'_>, edits: &RequestEdits<'a>)
     splice
 }
 
-/// Length of what [`write_request`] writes.
-#[must_use]
-pub fn edited_len(body: &[u8], ask: &Ask<'_>, edits: &RequestEdits<'_>) -> usize {
-    edit_request(body, ask, edits).len()
-}
-
-/// Appends the edited body to `out`; see [`edit_request`].
-pub fn write_request(body: &[u8], ask: &Ask<'_>, edits: &RequestEdits<'_>, out: &mut Vec<u8>) {
-    edit_request(body, ask, edits).write(out);
-}
-
 fn inject_usage<'a>(body: &'a [u8], ask: &Ask<'_>, splice: &mut Splice<'a>) {
     let Some(options) = ask.stream_options.clone() else {
         // A request has a `model`, so that a comma always belongs here.

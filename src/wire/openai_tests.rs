@@ -20,11 +20,10 @@ const COPY: RequestEdits<'_> = RequestEdits {
 fn edited(body: &str, edits: &RequestEdits<'_>) -> String {
     let ask = read_ask(body.as_bytes()).unwrap();
     let mut out = Vec::new();
-    write_request(body.as_bytes(), &ask, edits, &mut out);
-    assert_eq!(edited_len(body.as_bytes(), &ask, edits), out.len());
-    let pieces: Vec<_> = edit_request(body.as_bytes(), &ask, edits)
-        .pieces()
-        .collect();
+    let splice = edit_request(body.as_bytes(), &ask, edits);
+    splice.write(&mut out);
+    assert_eq!(splice.len(), out.len());
+    let pieces: Vec<_> = splice.pieces().collect();
     assert_eq!(pieces.concat(), out);
     serde_json::from_slice::<serde_json::Value>(&out).unwrap();
     String::from_utf8(out).unwrap()
@@ -427,8 +426,8 @@ proptest! {
     ) {
         if let Ok(ask) = read_ask(&body) {
             let mut out = Vec::new();
-            write_request(&body, &ask, &INJECT, &mut out);
-            write_request(&body, &ask, &COPY, &mut out);
+            edit_request(&body, &ask, &INJECT).write(&mut out);
+            edit_request(&body, &ask, &COPY).write(&mut out);
         }
     }
 }

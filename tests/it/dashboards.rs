@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use infermux::report::metrics::{Kind, ROWS, Row};
+use infermux::testing::report::metrics::{Kind, ROWS, Row};
 use serde_json::Value;
 
 use crate::support::promtool;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use infermux::config::{self, Environment, Options, Strictness};
+use infermux::testing::config::{self, Environment, Options, Strictness};
 
 use crate::support::command::{end, infermux, text};
 use crate::support::router::Folder;

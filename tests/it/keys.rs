@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use infermux::config::raw::keys;
+use infermux::testing::config::raw::keys;
 use infermux_mock::Mock;
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use infermux::report::escape::acts;
-use infermux::report::metrics::{Kind, ROWS};
+use infermux::testing::report::escape::acts;
+use infermux::testing::report::metrics::{Kind, ROWS};
 use infermux_mock::Mock;
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use clap::CommandFactory;
-use infermux::cli::flags::Arguments;
+use infermux::testing::cli::flags::Arguments;
 
 use crate::support::command::{end, infermux, text};
 use crate::support::router::Folder;
@@ -32,7 +32,7 @@ fn commands() -> Vec<(String, Vec<String>)> {
 #[test]
 fn the_schema_is_printed() {
     let printed: serde_json::Value = serde_json::from_str(&page(&["schema"])).unwrap();
-    assert_eq!(printed, infermux::config::raw::schema::schema());
+    assert_eq!(printed, infermux::testing::config::raw::schema::schema());
 }
 
 #[test]

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use infermux::base::limits::ROWS_KEPT_MAX;
-use infermux::base::time::Instant;
-use infermux::decide::breaker::Breaker;
-use infermux::decide::circuit::{End, Permit, Reason, ResponseTime, State, Transition};
-use infermux::decide::outcome::Signal;
-use infermux::decide::policy::BreakerPolicy;
-use infermux::link::facts::{Ended, SampleKind};
-use infermux::link::orders::Health;
-use infermux::link::provider_gate::{ProviderGate, Standing};
-use infermux::link::reports::ByHand;
+use infermux::testing::base::limits::ROWS_KEPT_MAX;
+use infermux::testing::base::time::Instant;
+use infermux::testing::decide::breaker::Breaker;
+use infermux::testing::decide::circuit::{End, Permit, Reason, ResponseTime, State, Transition};
+use infermux::testing::decide::outcome::Signal;
+use infermux::testing::decide::policy::BreakerPolicy;
+use infermux::testing::link::facts::{Ended, SampleKind};
+use infermux::testing::link::orders::Health;
+use infermux::testing::link::provider_gate::{ProviderGate, Standing};
+use infermux::testing::link::reports::ByHand;
 
 use crate::judge::{AttemptId, Held, promise};
 

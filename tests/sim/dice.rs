@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use infermux::base::random::Random;
+use infermux::testing::base::random::Random;
 
 /// The only source of chance in a run.
 pub(crate) struct Dice(Random);

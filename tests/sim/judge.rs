@@ -6,16 +6,16 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use infermux::base::ids::ProviderId;
-use infermux::base::month::Month;
-use infermux::base::time::{Instant, WallTime};
-use infermux::decide::outcome::Signal;
-use infermux::ledger::terms::Terms;
-use infermux::link::facts::{Ended, Fact};
-use infermux::link::gate::Gates;
-use infermux::link::orders::Health;
-use infermux::link::provider_gate::Taken;
-use infermux::link::reports::{Batch, ByHand};
+use infermux::testing::base::ids::ProviderId;
+use infermux::testing::base::month::Month;
+use infermux::testing::base::time::{Instant, WallTime};
+use infermux::testing::decide::outcome::Signal;
+use infermux::testing::ledger::terms::Terms;
+use infermux::testing::link::facts::{Ended, Fact};
+use infermux::testing::link::gate::Gates;
+use infermux::testing::link::orders::Health;
+use infermux::testing::link::provider_gate::Taken;
+use infermux::testing::link::reports::{Batch, ByHand};
 
 use crate::circuit::Circuit;
 use crate::money::Account;
@@ -65,7 +65,7 @@ impl Judge {
         let month = Month::of(scene.wall);
         let shards = usize::from(scene.shards);
         let providers = &scene.plan.providers;
-        let account = |budget: &infermux::config::plan::Budget| {
+        let account = |budget: &infermux::testing::config::plan::Budget| {
             Account::new(budget, month, &scene.state.spent_by(&budget.caller))
         };
         Self {
@@ -286,7 +286,11 @@ impl Judge {
     }
 
     /// What must hold when all requests are over, all facts are merged and all windows are empty.
-    pub(crate) fn check_end(&self, gates: &Gates, state: &infermux::ledger::state::State) -> Held {
+    pub(crate) fn check_end(
+        &self,
+        gates: &Gates,
+        state: &infermux::testing::ledger::state::State,
+    ) -> Held {
         for (place, gate) in gates.providers.iter().enumerate() {
             self.circuits[place].check_end(gate)?;
             self.windows[place].check_end(gate)?;

@@ -45,7 +45,7 @@ fn outcome(seed: u64, trace: Trace) -> Result<u64, String> {
         Ok(Err(fault)) => {
             let (step, now, broken) = (fault.step, fault.now, fault.broken);
             let (promise, how) = (broken.promise, broken.how);
-            let at = now.since(infermux::base::time::Instant::ZERO);
+            let at = now.since(infermux::testing::base::time::Instant::ZERO);
             Err(format!(
                 "seed {seed}, step {step}, at {at:?}: {promise} is broken: {how} ({replay})"
             ))

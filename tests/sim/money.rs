@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use infermux::base::money::NanoUsd;
-use infermux::base::month::Month;
-use infermux::config::plan::{Budget, BudgetAction};
-use infermux::decide::budget::{Ask, Capped};
-use infermux::ledger::state::State;
-use infermux::link::budget_gate::{BudgetGate, Reserved};
+use infermux::testing::base::money::NanoUsd;
+use infermux::testing::base::month::Month;
+use infermux::testing::config::plan::{Budget, BudgetAction};
+use infermux::testing::decide::budget::{Ask, Capped};
+use infermux::testing::ledger::state::State;
+use infermux::testing::link::budget_gate::{BudgetGate, Reserved};
 
 use crate::judge::{Held, promise};
 

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use infermux::base::ids::{BudgetId, ProviderId};
-use infermux::base::money::NanoUsd;
-use infermux::base::time::Instant;
-use infermux::base::tokens::Tokens;
-use infermux::config::plan::BudgetAction;
-use infermux::decide::budget::{self, Admission, Ask, Standing as Budget};
-use infermux::decide::failover::{Attempts, Grant, Step};
-use infermux::decide::outcome::{Outcome, Sample as Kind, Signal};
-use infermux::ledger::terms::Terms;
-use infermux::link::facts::{Ended, Fact, Sample, SampleKind};
-use infermux::link::provider_gate::{Standing, Taken};
-use infermux::shard::state::reports::ENFORCE_POLLS;
+use infermux::testing::base::ids::{BudgetId, ProviderId};
+use infermux::testing::base::money::NanoUsd;
+use infermux::testing::base::time::Instant;
+use infermux::testing::base::tokens::Tokens;
+use infermux::testing::config::plan::BudgetAction;
+use infermux::testing::decide::budget::{self, Admission, Ask, Standing as Budget};
+use infermux::testing::decide::failover::{Attempts, Grant, Step};
+use infermux::testing::decide::outcome::{Outcome, Sample as Kind, Signal};
+use infermux::testing::ledger::terms::Terms;
+use infermux::testing::link::facts::{Ended, Fact, Sample, SampleKind};
+use infermux::testing::link::provider_gate::{Standing, Taken};
+use infermux::testing::shard::state::reports::ENFORCE_POLLS;
 
 use crate::judge::{AttemptId, Broken, Held, is_enforced, promise};
 use crate::money::Allotment;

@@ -4,13 +4,13 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use infermux::base::money::NanoUsd;
-use infermux::base::month::Month;
-use infermux::base::time::WallTime;
-use infermux::config::plan::Plan;
-use infermux::config::{self, Environment, Options, Strictness};
-use infermux::decide::outcome::{ConnectFault, Failure, Outcome, Waiting};
-use infermux::ledger::state::State;
+use infermux::testing::base::money::NanoUsd;
+use infermux::testing::base::month::Month;
+use infermux::testing::base::time::WallTime;
+use infermux::testing::config::plan::Plan;
+use infermux::testing::config::{self, Environment, Options, Strictness};
+use infermux::testing::decide::outcome::{ConnectFault, Failure, Outcome, Waiting};
+use infermux::testing::ledger::state::State;
 
 use crate::dice::Dice;
 

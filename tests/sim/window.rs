@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use infermux::base::time::Instant;
-use infermux::config::plan::Provider;
-use infermux::link::provider_gate::ProviderGate;
+use infermux::testing::base::time::Instant;
+use infermux::testing::config::plan::Provider;
+use infermux::testing::link::provider_gate::ProviderGate;
 
 use crate::judge::{AttemptId, Held, promise};
 

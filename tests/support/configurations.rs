@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use infermux::config::{Environment, Lookup, Options, Strictness};
+use infermux::testing::config::{Environment, Lookup, Options, Strictness};
 
 /// The pages for users.
 pub(crate) fn pages() -> Vec<PathBuf> {
@@ -38,7 +38,7 @@ pub(crate) fn judged(text: &str) -> Result<(), Vec<String>> {
         }),
         strict: Strictness::Strict,
     };
-    let loaded = infermux::config::load(text, &options);
+    let loaded = infermux::testing::config::load(text, &options);
     loaded
         .map(|_| ())
         .map_err(|rejected| rejected.faults().iter().map(ToString::to_string).collect())

@@ -8,8 +8,9 @@ use crate::source::{Line, Source, has_word};
 pub(crate) type Rule = fn(&Source) -> Vec<String>;
 
 /// Every rule that looks at one file alone.
-pub(crate) const ALL: [Rule; 15] = [
+pub(crate) const ALL: [Rule; 16] = [
     starts_with_its_purpose,
+    public_items_have_a_sentence,
     lines_fit,
     files_are_short,
     functions_are_small,
@@ -158,6 +159,39 @@ fn starts_with_its_purpose(source: &Source) -> Vec<String> {
             source.path
         )],
     }
+}
+
+fn public_items_have_a_sentence(source: &Source) -> Vec<String> {
+    if source.room().is_none() {
+        return Vec::new();
+    }
+    let mut faults = Vec::new();
+    for (index, line) in source.lines.iter().enumerate() {
+        let Some(item) = line.code.trim_start().strip_prefix("pub ") else {
+            continue;
+        };
+        let is_named_only = ["mod ", "use "].iter().any(|word| item.starts_with(word));
+        if !line.is_test && !is_named_only && !has_sentence(source, index) {
+            faults.push(fault(source, line, "a public item without a sentence"));
+        }
+    }
+    faults
+}
+
+/// Whether a line of documentation stands above line `index`, attributes between them aside.
+fn has_sentence(source: &Source, index: usize) -> bool {
+    let above = source.lines.get(..index).unwrap_or_default();
+    let mut above = above.iter().rev().map(|line| line.text.trim());
+    while let Some(text) = above.next() {
+        if !text.ends_with(']') || text.starts_with("///") {
+            return text.starts_with("///");
+        }
+        // An attribute may have several lines.
+        if !text.starts_with("#[") && above.find(|text| text.starts_with("#[")).is_none() {
+            return false;
+        }
+    }
+    false
 }
 
 fn lines_fit(source: &Source) -> Vec<String> {

@@ -31,6 +31,38 @@ fn a_file_starts_with_its_purpose() {
 }
 
 #[test]
+fn a_public_item_without_a_sentence_is_found() {
+    let attribute = "#[expect(\n    x,\n    reason = \"y\"\n)]";
+    let explained = format!("/// Says it.\n#[must_use]\n{attribute}\npub fn f() {{}}");
+    let bare = format!("}}\n{attribute}\npub fn f() {{}}");
+    check(
+        public_items_have_a_sentence,
+        &[
+            ("src/base/a.rs", "pub fn f() {}"),
+            ("src/base/a.rs", "/// Says it.\n\npub struct A;"),
+            (
+                "src/base/a.rs",
+                "/// Says it.\npub struct A {\n    pub b: B,\n}",
+            ),
+            ("src/base/a.rs", &bare),
+        ],
+        &[
+            ("src/base/a.rs", &explained),
+            (
+                "src/base/a.rs",
+                "pub mod b;\npub use c::d;\npub(crate) fn f() {}",
+            ),
+            (
+                "src/base/a.rs",
+                "#[cfg(test)]\nmod tests {\n    pub fn f() {}\n}",
+            ),
+            ("src/testing.rs", "pub fn f() {}"),
+            ("tools/x/src/a.rs", "pub fn f() {}"),
+        ],
+    );
+}
+
+#[test]
 fn a_long_line_is_found() {
     let (long, fits) = ("é".repeat(101), "é".repeat(100));
     check(lines_fit, &[("a.rs", &long)], &[("a.rs", &fits)]);

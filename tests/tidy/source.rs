@@ -52,11 +52,12 @@ impl Source {
         }
     }
 
-    /// The room of the crate that the file belongs to; none for `lib.rs`, `main.rs`, tests, tools.
+    /// The room of the crate that the file belongs to; none for `lib.rs`, `main.rs`,
+    /// `testing.rs`, tests, tools.
     pub(crate) fn room(&self) -> Option<&str> {
         let inside = self.path.strip_prefix("src/")?;
         let room = inside.split('/').next()?.trim_end_matches(".rs");
-        (!matches!(room, "lib" | "main")).then_some(room)
+        (!matches!(room, "lib" | "main" | "testing")).then_some(room)
     }
 
     /// The lines that are not test code.
@@ -261,6 +262,7 @@ mod tests {
             ("src/wire/sse.rs", Some("wire")),
             ("src/wire.rs", Some("wire")),
             ("src/lib.rs", None),
+            ("src/testing.rs", None),
             ("tools/load/src/main.rs", None),
         ] {
             assert_eq!(Source::new(path, "").room(), room);

@@ -98,11 +98,6 @@ impl<'a> Block<'a> {
         self.findings.hint(word, known)
     }
 
-    /// Notes a warning about the block as a whole.
-    pub fn warn_of_all(&self, message: impl Into<String>) {
-        self.findings.warn(&self.path, message);
-    }
-
     /// Notes that the field `name` is missing, and the variable or file that may be the reason.
     pub fn missing(&self, name: &str, message: &str) {
         let reason = match self.node(name) {

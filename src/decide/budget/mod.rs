@@ -5,5 +5,5 @@ mod books;
 mod word;
 
 pub use admission::{Admission, Ask, Capped, Share, Standing, admit, share_of_unstoppable};
-pub use books::{Books, Level, MONTHS_KEPT};
+pub use books::{Books, Level};
 pub use word::{SpentWord, Word};

@@ -39,12 +39,6 @@ impl Cooldown {
         }
     }
 
-    /// Until when the provider is left alone.
-    #[must_use]
-    pub fn until(&self) -> Instant {
-        self.until
-    }
-
     /// The pause doubles where the last one has proved too short. Refusals within it are the
     /// answers to requests that were under way, and say nothing about its length.
     fn guessed(&mut self, at: Instant) -> Duration {
@@ -169,10 +163,10 @@ mod tests {
                 let at = Instant::from_millis(millis);
                 let span = span.map(|span| Duration::from_millis(span.into()));
                 let until = cooldown.on_refused(at, span);
-                prop_assert_eq!(until.is_some(), cooldown.until() > last);
+                prop_assert_eq!(until.is_some(), cooldown.until > last);
                 prop_assert!(until.is_none_or(|until| until.since(at) <= ASKED_MAX));
-                prop_assert!(cooldown.until() >= last);
-                last = cooldown.until();
+                prop_assert!(cooldown.until >= last);
+                last = cooldown.until;
             }
         }
     }

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
-use crate::decide::limiter::reservation;
 
 fn at(millis: u64) -> Instant {
     Instant::from_millis(millis)
@@ -121,7 +120,6 @@ fn a_window_has_between_one_and_sixty_seconds() {
         assert_eq!(window.buckets.len(), buckets, "{millis} ms");
     }
     assert_eq!(Window60::default().buckets.len(), 61);
-    assert_eq!(reservation(Tokens::new(9), Tokens::new(7)), Tokens::new(7));
 }
 
 #[test]

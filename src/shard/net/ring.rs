@@ -8,8 +8,8 @@ use monoio::{IoUringDriver, LegacyDriver, Runtime, RuntimeBuilder};
 
 /// A shard's event loop.
 pub enum Ring {
-    /// io_uring, and the step of the ladder that worked.
-    Uring(Box<Runtime<TimeDriver<IoUringDriver>>>, Step),
+    /// io_uring, by the first step of the ladder that worked.
+    Uring(Box<Runtime<TimeDriver<IoUringDriver>>>),
     /// epoll, and why every ring was refused.
     Epoll(Box<Runtime<TimeDriver<LegacyDriver>>>, io::Error),
 }
@@ -43,7 +43,7 @@ pub fn build() -> io::Result<Ring> {
     let mut refused = io::Error::other("no ring was tried");
     for step in [Step::DeferTaskrun, Step::CoopTaskrun, Step::Plain] {
         match uring(step) {
-            Ok(runtime) => return Ok(Ring::Uring(Box::new(runtime), step)),
+            Ok(runtime) => return Ok(Ring::Uring(Box::new(runtime))),
             Err(error) => refused = error,
         }
     }
@@ -80,7 +80,7 @@ impl Ring {
     /// Runs `future` to its end.
     pub fn block_on<F: Future>(self, future: F) -> F::Output {
         match self {
-            Self::Uring(mut runtime, _) => runtime.block_on(future),
+            Self::Uring(mut runtime) => runtime.block_on(future),
             Self::Epoll(mut runtime, _) => runtime.block_on(future),
         }
     }

@@ -33,8 +33,6 @@ pub struct Socket {
     pub reader: Reader,
     /// The half that writes.
     pub writer: Writer,
-    /// Its descriptor, for the log.
-    pub fd: RawFd,
 }
 
 /// The half that reads.
@@ -91,7 +89,6 @@ impl Socket {
             deadline,
             reader,
             writer: Writer::new(half, fd, shard),
-            fd,
         }
     }
 

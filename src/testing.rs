@@ -1,0 +1,256 @@
+//! What benches, tests and the simulation use of the rooms.
+//!
+//! It is no interface: it changes with them, and nothing else may use it. Each name stands below
+//! the modules that it has in its room.
+
+pub mod base {
+    pub mod ids {
+        pub use crate::base::ids::{BudgetId, ProviderId, ShardId};
+    }
+    pub mod limits {
+        pub use crate::base::limits::ROWS_KEPT_MAX;
+    }
+    pub mod money {
+        pub use crate::base::money::{NanoUsd, Price};
+    }
+    pub mod month {
+        pub use crate::base::month::Month;
+    }
+    pub mod random {
+        pub use crate::base::random::Random;
+    }
+    pub mod secret {
+        pub use crate::base::secret::Secret;
+    }
+    pub mod spent {
+        pub use crate::base::spent::Spent;
+    }
+    pub mod time {
+        pub use crate::base::time::{Instant, WallTime};
+    }
+    pub mod tokens {
+        pub use crate::base::tokens::{Counts, Tokens};
+    }
+}
+pub mod cli {
+    pub mod flags {
+        pub use crate::cli::flags::Arguments;
+    }
+}
+pub mod config {
+    pub use crate::config::{Environment, Lookup, Options, Strictness, load};
+    pub mod plan {
+        pub use crate::config::plan::{
+            Budget, BudgetAction, Endpoint, Plan, Provider, ProviderKind,
+        };
+    }
+    pub mod prices {
+        pub use crate::config::prices::PriceTable;
+    }
+    pub mod raw {
+        pub use crate::config::raw::Node;
+        pub mod keys {
+            pub use crate::config::raw::keys::{Kind, all};
+        }
+        pub mod schema {
+            pub use crate::config::raw::schema::schema;
+        }
+        pub mod yaml {
+            pub use crate::config::raw::yaml::parse;
+        }
+    }
+    pub mod seats {
+        pub use crate::config::seats::Seats;
+    }
+}
+pub mod coordinator {
+    pub mod opening {
+        pub use crate::coordinator::opening::Opening;
+    }
+    pub mod run {
+        pub use crate::coordinator::run::Coordinator;
+    }
+    pub mod time {
+        pub use crate::coordinator::time::Time;
+    }
+}
+pub mod decide {
+    pub mod breaker {
+        pub use crate::decide::breaker::Breaker;
+    }
+    pub mod budget {
+        pub use crate::decide::budget::{
+            Admission, Ask, Capped, Standing, admit, share_of_unstoppable,
+        };
+    }
+    pub mod circuit {
+        pub use crate::decide::circuit::{End, Permit, Reason, ResponseTime, State, Transition};
+    }
+    pub mod eligible {
+        pub use crate::decide::eligible::Eligible;
+    }
+    pub mod failover {
+        pub use crate::decide::failover::{Attempts, Grant, Step};
+    }
+    pub mod limiter {
+        pub use crate::decide::limiter::Window60;
+    }
+    pub mod outcome {
+        pub use crate::decide::outcome::{
+            ConnectFault, Failure, KeyOwner, Outcome, Sample, Signal, Waiting,
+        };
+    }
+    pub mod policy {
+        pub use crate::decide::policy::BreakerPolicy;
+    }
+    pub mod pricing {
+        pub use crate::decide::pricing::{Row, cost};
+    }
+    pub mod rotation {
+        pub use crate::decide::rotation::Rotation;
+    }
+    pub mod strategy {
+        pub use crate::decide::strategy::{Choice, Strategy, choose};
+    }
+}
+pub mod exchange {
+    pub mod admit {
+        pub use crate::exchange::admit::Credential;
+    }
+    pub mod answer {
+        pub use crate::exchange::answer::{edit_answer, inspect};
+    }
+    pub mod attribution {
+        pub use crate::exchange::attribution::{Attribution, Label};
+    }
+    pub mod headers {
+        pub use crate::exchange::headers::{Added, Totals, add};
+    }
+    pub mod inbound {
+        pub use crate::exchange::inbound::{Crossing, HeadEnd, begin, write_fields};
+    }
+    pub mod masks {
+        pub use crate::exchange::masks::OwnMasks;
+    }
+    pub mod outbound {
+        pub use crate::exchange::outbound::{Outbound, Prefixes};
+    }
+    pub mod refusal {
+        pub use crate::exchange::refusal::{Connection, TABLE};
+    }
+    pub mod relay {
+        pub use crate::exchange::relay::{RelayPlan, StreamRelay, UsageChunk};
+    }
+    pub mod request {
+        pub use crate::exchange::request::Request;
+    }
+    pub mod route {
+        pub use crate::exchange::route::{route, survey};
+    }
+    pub mod version {
+        pub use crate::exchange::version::Version;
+    }
+}
+pub mod ledger {
+    pub mod books {
+        pub use crate::ledger::books::Books;
+    }
+    pub mod state {
+        pub use crate::ledger::state::State;
+    }
+    pub mod terms {
+        pub use crate::ledger::terms::Terms;
+    }
+    pub mod totals {
+        pub use crate::ledger::totals::Totals;
+    }
+}
+pub mod link {
+    pub mod budget_gate {
+        pub use crate::link::budget_gate::{BudgetGate, Reserved};
+    }
+    pub mod facts {
+        pub use crate::link::facts::{Ended, Fact, MonthTag, Sample, SampleKind};
+    }
+    pub mod gate {
+        pub use crate::link::gate::{ConnectionsMax, Gates};
+    }
+    pub mod latest {
+        pub use crate::link::latest::Latest;
+    }
+    pub mod meters {
+        pub use crate::link::meters::{Kept, Priced, channel};
+    }
+    pub mod orders {
+        pub use crate::link::orders::Health;
+    }
+    pub mod progress {
+        pub use crate::link::progress::Progress;
+    }
+    pub mod provider_gate {
+        pub use crate::link::provider_gate::{Limits, ProviderGate, Standing, Taken};
+    }
+    pub mod queue {
+        pub use crate::link::queue::queue;
+    }
+    pub mod reports {
+        pub use crate::link::reports::{
+            Ask, Batch, ByHand, Inbox, Message, Question, Reply, channel_of,
+        };
+    }
+    pub mod states {
+        pub use crate::link::states::{Next, StateReceiver, channel};
+    }
+}
+pub mod report {
+    pub mod access_line {
+        pub use crate::report::access_line::{Access, Counted, access_line};
+    }
+    pub mod escape {
+        pub use crate::report::escape::acts;
+    }
+    pub mod line {
+        pub use crate::report::line::{Format, Level, Lines, Timestamps};
+    }
+    pub mod metrics {
+        pub use crate::report::metrics::{Kind, ROWS, Row};
+    }
+}
+pub mod shard {
+    pub mod state {
+        pub mod meters {
+            pub use crate::shard::state::meters::{Line, Meters};
+        }
+        pub mod reports {
+            pub use crate::shard::state::reports::{ENFORCE_POLLS, Reports};
+        }
+    }
+}
+pub mod translate {
+    pub mod answer {
+        pub use crate::translate::answer::write;
+    }
+    pub mod request {
+        pub use crate::translate::request::write;
+    }
+    pub mod stream {
+        pub use crate::translate::stream::{IncludeUsage, StreamPlan, StreamTranslator};
+    }
+}
+pub mod wire {
+    pub mod body {
+        pub use crate::wire::body::Body;
+    }
+    pub mod chunked {
+        pub use crate::wire::chunked::{Piece, write_chunk_head};
+    }
+    pub mod head {
+        pub use crate::wire::head::{Asked, Framing, Head};
+    }
+    pub mod openai {
+        pub use crate::wire::openai::{RequestEdits, edit_request, read_ask};
+    }
+    pub mod retry_after {
+        pub use crate::wire::retry_after::used_up;
+    }
+}
