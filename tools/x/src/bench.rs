@@ -26,7 +26,7 @@ type Figures<T> = BTreeMap<String, T>;
 /// The version of gungraun in `Cargo.toml`: its runner must be the same.
 const RUNNER: &str = "0.20.0";
 /// A step may need this many hundredths more than the baseline says.
-const GROWTH_MAX_PERCENT: u64 = 5;
+const GROWTH_MAX_PERCENT: u64 = 2;
 
 /// Runs the benches.
 ///
@@ -168,13 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn a_step_may_grow_by_a_twentieth_and_no_more() {
+    fn a_step_may_grow_by_a_fiftieth_and_no_more() {
         let baseline = figures(&[("a", 1000), ("b", 1000), ("c", 1000), ("d", 1000)]);
-        let counts = figures(&[("a", 1050), ("b", 1051), ("c", 10), ("e", 1)]);
+        let counts = figures(&[("a", 1020), ("b", 1021), ("c", 10), ("e", 1)]);
         assert_eq!(
             dearer(&baseline, &counts),
             [
-                "b: 1051 instructions instead of 1000",
+                "b: 1021 instructions instead of 1000",
                 "e: not in the baseline",
                 "d: in the baseline only",
             ]

@@ -56,7 +56,7 @@ enum Command {
     },
     /// Nanoseconds and instructions of the hot steps (needs valgrind)
     Bench {
-        /// Fail where a step needs over 5 % more instructions than benches/instructions.json says
+        /// Fail where a step needs over 2 % more instructions than benches/instructions.json says
         #[arg(long)]
         check: bool,
         /// Rewrite benches/instructions.json
