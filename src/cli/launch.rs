@@ -27,7 +27,7 @@ use crate::link::latest::Latest;
 use crate::link::progress::Progress;
 use crate::link::reloads::{self, ReloadSender};
 use crate::link::retries::Retries;
-use crate::shard::run::Common;
+use crate::shard::state::common::Common;
 use crate::shard::state::era::Era;
 use crate::sys::tls;
 

@@ -8,8 +8,7 @@ use crate::cli::bells::Bells;
 use crate::cli::listeners::Listeners;
 use crate::cli::log::Log;
 use crate::cli::not_started::{NotStarted, failed};
-use crate::cli::terminal;
-use crate::cli::threads;
+use crate::cli::{terminal, threads};
 use crate::config::plan::Provider;
 use crate::exchange::door::Door;
 use crate::ledger::terms::Terms;
@@ -18,7 +17,9 @@ use crate::link::gate::Phase;
 use crate::link::latest::Latest;
 use crate::link::meters::MeterSender;
 use crate::link::reports::Reporter;
-use crate::shard::run::{Common, Duty, Own};
+use crate::shard::run::{Duty, Own};
+use crate::shard::state::common::Common;
+use crate::shard::state::event_loop::Outlets;
 use crate::sys::bell::{self, Ringer};
 
 /// Whether providers are checked, and the start waits for that.
@@ -123,10 +124,12 @@ impl Starter<'_> {
                 listener,
                 duty,
                 bell,
-                reporter,
-                meters: self.meters.clone(),
-                log,
-                lines,
+                outlets: Outlets {
+                    reporter,
+                    meters: self.meters.clone(),
+                    log,
+                    lines,
+                },
             },
         ))
     }

@@ -26,7 +26,7 @@ use crate::link::latest::Latest;
 use crate::link::lists::{Said, What};
 use crate::link::reloads::{Changes, Outcome, ReloadReceiver};
 use crate::link::reports::{Ask, Message, Question, Reply, Reporter};
-use crate::shard::run::Common;
+use crate::shard::state::common::Common;
 use crate::shard::state::era::Era;
 use crate::sys::notify::Manager;
 use crate::sys::{clock, tls};

@@ -11,7 +11,7 @@ use crate::link::events::{Event, EventReceiver};
 use crate::link::gate::{Audience, Phase};
 use crate::link::reports::{Message, Reporter};
 use crate::link::watch::Watch;
-use crate::shard::run::Common;
+use crate::shard::state::common::Common;
 use crate::sys::bell::Ringer;
 use crate::sys::clock;
 use crate::sys::notify::Manager;

@@ -32,7 +32,8 @@ use crate::link::queue::{self, Giver};
 use crate::link::reloads::{ReloadReceiver, ReloadSender};
 use crate::link::reports::Inbox;
 use crate::link::states::StateReceiver;
-use crate::shard::run::{self, Common, Own};
+use crate::shard::run::{self, Own};
+use crate::shard::state::common::Common;
 use crate::sys::signals::Signal;
 use crate::sys::{clock, cores, signals};
 

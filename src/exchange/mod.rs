@@ -19,6 +19,7 @@ pub mod near;
 pub mod origin;
 pub mod outbound;
 pub mod provider_error;
+pub mod purse;
 pub mod refusal;
 pub mod relay;
 pub mod request;

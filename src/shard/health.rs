@@ -19,8 +19,10 @@ use crate::link::orders::Health;
 use crate::link::reports::{Message, Question};
 use crate::shard::net::guarded;
 use crate::shard::net::nudge::Nudge;
+use crate::shard::net::sleep::sleep;
 use crate::shard::request::manage;
-use crate::shard::run::{Current, Shard};
+use crate::shard::state::current::Current;
+use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 use fetch::Answer;
 
@@ -153,7 +155,7 @@ async fn keep_checking(
         let pause = jittered(&shard, provider.health_check.interval);
         // Nobody else needs this era by then.
         drop(shard);
-        monoio::time::sleep(pause).await;
+        sleep(pause).await;
     }
     if let Some(first) = first {
         first();

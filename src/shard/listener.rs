@@ -1,25 +1,26 @@
 //! Accepts connections.
 
 use std::io;
-use std::net::{IpAddr, TcpListener as StdListener};
+use std::net::{IpAddr, TcpListener};
 use std::rc::Rc;
 use std::time::Duration;
-
-use monoio::net::{TcpListener, TcpStream};
 
 use crate::link::gate::{Audience, Phase};
 use crate::link::pause;
 use crate::shard::http::pool::lacks_descriptors;
 use crate::shard::net::guarded;
 use crate::shard::net::ring::Driver;
+use crate::shard::net::sleep::sleep;
+use crate::shard::net::tcp::{self, Listener, Stream};
 use crate::shard::request::connection;
-use crate::shard::request::place::{LOOK_EVERY, Place};
-use crate::shard::run::Current;
+use crate::shard::request::place::Place;
+use crate::shard::state::current::Current;
+use crate::shard::state::lobby::LOOK_EVERY;
 use crate::sys::clock;
 use crate::sys::listen;
 
 /// Accepts until the process drains.
-pub async fn run(current: Rc<Current>, listener: TcpListener) {
+pub async fn run(current: Rc<Current>, listener: Listener) {
     loop {
         match listener.accept().await {
             Ok((stream, from)) => admit(&current, (stream, from.ip())).await,
@@ -31,17 +32,17 @@ pub async fn run(current: Rc<Current>, listener: TcpListener) {
 
 /// Takes over what still waits in the accept queue, then closes it: a caller whose connection the
 /// kernel has already accepted gets its answer, even if it has to wait for a place.
-pub async fn close(current: &Rc<Current>, listener: &StdListener) {
+pub async fn close(current: &Rc<Current>, listener: &TcpListener) {
     if listen::stop_handshakes(listener).is_ok() {
-        monoio::time::sleep(HANDSHAKE).await;
+        sleep(HANDSHAKE).await;
     }
     let mut ready = listener.set_nonblocking(true).is_ok();
     while ready {
         match listener.accept() {
             Ok((stream, from)) => {
-                let blocks = current.driver == Driver::Epoll;
+                let blocks = current.io.driver == Driver::Epoll;
                 ready = stream.set_nonblocking(blocks).is_ok();
-                if let Ok(stream) = TcpStream::from_std(stream) {
+                if let Ok(stream) = tcp::adopt(stream) {
                     start(current, (stream, from.ip()), Place::find(current));
                 }
             }
@@ -58,7 +59,7 @@ pub async fn close(current: &Rc<Current>, listener: &StdListener) {
 
 /// Starts serving a connection. Where all places are taken, it waits here and no further one is
 /// accepted: nothing is dropped, the kernel's queue holds the rest.
-async fn admit(current: &Rc<Current>, connection: (TcpStream, IpAddr)) {
+async fn admit(current: &Rc<Current>, connection: (Stream, IpAddr)) {
     let mut told = false;
     loop {
         let place = Place::find(current);
@@ -76,12 +77,12 @@ async fn admit(current: &Rc<Current>, connection: (TcpStream, IpAddr)) {
                 "server.max_connections is reached: accepting pauses"
             );
         }
-        monoio::time::sleep(LOOK_EVERY).await;
+        sleep(LOOK_EVERY).await;
     }
 }
 
 /// The connection has been counted.
-fn start(current: &Rc<Current>, connection: (TcpStream, IpAddr), place: Option<Audience>) {
+fn start(current: &Rc<Current>, connection: (Stream, IpAddr), place: Option<Audience>) {
     let place = Place::new(Rc::clone(current), place);
     guarded::spawn_for_one(connection::serve(place, connection));
 }
@@ -92,7 +93,7 @@ async fn recover(current: &Current, fault: &io::Error) {
     match fault.raw_os_error() {
         Some(libc::ECONNABORTED | libc::EINTR) => {}
         Some(libc::EMFILE | libc::ENFILE) if current.pool.evict() => {
-            monoio::time::sleep(Duration::from_millis(1)).await;
+            sleep(Duration::from_millis(1)).await;
         }
         Some(_) | None => {
             if lacks_descriptors(fault) {
@@ -102,7 +103,7 @@ async fn recover(current: &Current, fault: &io::Error) {
                 let repeated = pause::told(kept_back);
                 tracing::error!(%fault, repeated, "a connection cannot be accepted");
             }
-            monoio::time::sleep(Duration::from_millis(100)).await;
+            sleep(Duration::from_millis(100)).await;
         }
     }
 }

@@ -116,8 +116,8 @@ fn monoio_is_found_outside_the_net() {
         monoio_stays_in_the_net,
         &[
             ("src/sys/a.rs", text),
-            ("src/shard/beside/a.rs", text),
-            ("src/link/a.rs", text),
+            ("src/shard/request/a.rs", text),
+            ("src/shard/http/a.rs", text),
         ],
         &[
             ("src/shard/net/a.rs", text),

@@ -9,7 +9,7 @@ use crate::shard::http::upstream::Upstream;
 use crate::shard::net::part::Part;
 use crate::shard::net::timers::Cut;
 use crate::shard::request::connect;
-use crate::shard::run::Shard;
+use crate::shard::state::shard::Shard;
 use crate::wire::body::Body;
 use crate::wire::chunked::Piece;
 use crate::wire::head::{Arrival, Asked, Head};

@@ -14,7 +14,8 @@ use crate::link::buffered::Held;
 use crate::link::lists::{Said, What};
 use crate::link::reports::Reply;
 use crate::shard::health::fetch::{self, Answer};
-use crate::shard::run::Shard;
+use crate::shard::net::sleep::sleep;
+use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 use crate::translate::models;
 
@@ -25,7 +26,7 @@ pub async fn learn(shard: &Rc<Shard>, id: ProviderId, answer: Answer) {
     if !provider.has_unnamed() {
         return;
     }
-    let mut held = shard.lease.hold();
+    let mut held = shard.io.lease.hold();
     let until = clock::now() + provider.health_check.timeout;
     match read(shard, provider, answer, (until, &mut held)).await {
         Ok(pages) => hand_on(shard, id, pages).await,
@@ -81,7 +82,7 @@ async fn hand_on(shard: &Shard, provider: ProviderId, pages: Vec<Vec<u8>>) {
     let until = clock::now() + PATIENCE;
     if shard.lists.give(said) {
         while done.taken().is_none() && clock::now() < until {
-            monoio::time::sleep(Duration::from_millis(2)).await;
+            sleep(Duration::from_millis(2)).await;
         }
     }
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use crate::base::limits::{AT_ONCE_BYTES_MAX, LARGE_SPARE_BYTES};
 use crate::base::time::Instant;
+use crate::config::plan::Server;
 use crate::exchange::refusal::Refusal;
 use crate::shard::http::caller::Caller;
 use crate::shard::net::buffers::Coming;
+use crate::shard::net::io::Io;
 use crate::shard::net::timers::Cut;
-use crate::shard::run::Shard;
 use crate::sys::clock;
 use crate::wire::chunked::{Chunked, Progress};
 use crate::wire::head::Framing;
@@ -52,9 +53,14 @@ pub enum Stop {
 }
 
 /// Reads the current request's body.
-pub async fn read(shard: &Shard, caller: &mut Caller, judged: Judged) -> Result<Body, Stop> {
+pub async fn read(
+    io: &Io,
+    server: &Server,
+    caller: &mut Caller,
+    judged: Judged,
+) -> Result<Body, Stop> {
     let start = caller.head.len;
-    let limit = shard.server.max_body_bytes;
+    let limit = server.max_body_bytes;
     match caller.head.framing {
         Framing::None | Framing::Close => Ok(Body {
             at: start..start,
@@ -65,30 +71,30 @@ pub async fn read(shard: &Shard, caller: &mut Caller, judged: Judged) -> Result<
                 .ok()
                 .filter(|length| *length <= limit);
             let length = length.ok_or(Stop::Refused(Refusal::RequestTooLarge { limit }))?;
-            read_length(shard, caller, start + length, judged).await
+            read_length(io, server, caller, (start + length, judged)).await
         }
-        Framing::Chunked => read_chunked(shard, caller, judged).await,
+        Framing::Chunked => read_chunked(io, server, caller, judged).await,
     }
 }
 
 async fn read_length(
-    shard: &Shard,
+    io: &Io,
+    server: &Server,
     caller: &mut Caller,
-    end: usize,
-    judged: Judged,
+    (end, judged): (usize, Judged),
 ) -> Result<Body, Stop> {
     let start = caller.head.len;
     // What cannot be held now is refused before it is sent; what can is held as it comes.
-    if !shard.lease.has_room(end - start) {
+    if !io.lease.has_room(end - start) {
         return Err(OVERLOADED);
     }
     let mut reading = Reading::new(judged);
     if caller.bytes.len() < end {
-        invite(shard, caller).await?;
-        let mut pace = Pace::new(shard, clock::now());
+        invite(caller).await?;
+        let mut pace = Pace::new(server, clock::now());
         while caller.bytes.len() < end {
             let missing = end - caller.bytes.len();
-            make_room(shard, caller, missing)?;
+            make_room(io, caller, missing)?;
             pace.read(caller).await?;
             let arrived = caller.bytes.len().min(end);
             reading.take_in(&caller.bytes[start..arrived], end - arrived);
@@ -100,20 +106,25 @@ async fn read_length(
     Ok(reading.body(start..end))
 }
 
-async fn read_chunked(shard: &Shard, caller: &mut Caller, judged: Judged) -> Result<Body, Stop> {
+async fn read_chunked(
+    io: &Io,
+    server: &Server,
+    caller: &mut Caller,
+    judged: Judged,
+) -> Result<Body, Stop> {
     let start = caller.head.len;
     let mut decoder = Chunked::default();
     let mut filled = start;
     if caller.bytes.len() == start {
-        invite(shard, caller).await?;
+        invite(caller).await?;
     }
     let mut reading = Reading::new(judged);
-    let mut pace = Pace::new(shard, clock::now());
+    let mut pace = Pace::new(server, clock::now());
     loop {
         let progress = decoder
             .compact(caller.bytes_mut(), &mut filled)
             .map_err(|fault| Stop::Refused(Refusal::Malformed(fault.sentence())))?;
-        let limit = shard.server.max_body_bytes;
+        let limit = server.max_body_bytes;
         if filled - start > limit {
             return Err(Stop::Refused(Refusal::RequestTooLarge { limit }));
         }
@@ -126,21 +137,21 @@ async fn read_chunked(shard: &Shard, caller: &mut Caller, judged: Judged) -> Res
             return Ok(reading.body(start..filled));
         }
         let missing = limit - (filled - start);
-        make_room(shard, caller, missing)?;
+        make_room(io, caller, missing)?;
         reading.take_in(&caller.bytes[start..filled], 0);
         pace.read(caller).await?;
     }
 }
 
 /// Makes room for the next read.
-fn make_room(shard: &Shard, caller: &mut Caller, missing: usize) -> Result<(), Stop> {
+fn make_room(io: &Io, caller: &mut Caller, missing: usize) -> Result<(), Stop> {
     let coming = Coming {
         start: caller.head.len,
         missing,
     };
     // Nobody else has the buffer while a request is being read.
     let bytes = Rc::make_mut(&mut caller.bytes);
-    if shard.buffers.make_room(bytes, &mut caller.held, coming) {
+    if io.buffers.make_room(bytes, &mut caller.held, coming) {
         Ok(())
     } else {
         Err(OVERLOADED)
@@ -178,14 +189,14 @@ impl Reading {
 }
 
 /// Tells a caller that waits for it to go on and send the body (RFC 9110, section 10.1.1).
-async fn invite(shard: &Shard, caller: &mut Caller) -> Result<(), Stop> {
+async fn invite(caller: &mut Caller) -> Result<(), Stop> {
     if !caller.head.expects_continue {
         return Ok(());
     }
     caller
         .out
         .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
-    caller.send_out(shard).await.map_err(|_| Stop::Gone)
+    caller.send_out().await.map_err(|_| Stop::Gone)
 }
 
 /// How fast a body must arrive: never silent for `body_timeout`, and on average 1 KiB/s once ten
@@ -197,10 +208,10 @@ struct Pace {
 }
 
 impl Pace {
-    fn new(shard: &Shard, start: Instant) -> Self {
+    fn new(server: &Server, start: Instant) -> Self {
         Self {
             start,
-            silence: shard.server.body_timeout,
+            silence: server.body_timeout,
             arrived: 0,
         }
     }

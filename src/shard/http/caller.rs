@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use monoio::net::TcpStream;
 use rustls::ServerConfig;
 
 use crate::base::limits::{
@@ -15,11 +15,12 @@ use crate::base::limits::{
 };
 use crate::link::buffered::Held;
 use crate::shard::net::buffers::Buffers;
+use crate::shard::net::io::Io;
 use crate::shard::net::part::Part;
 use crate::shard::net::socket::Socket;
+use crate::shard::net::tcp::Stream;
 use crate::shard::net::timers::{Cut, Deadline};
 use crate::shard::net::tls::Session;
-use crate::shard::run::{Loop, Shard};
 use crate::sys::clock;
 use crate::wire::head::Head;
 
@@ -29,6 +30,8 @@ pub struct Caller {
     pub socket: Socket,
     /// The address at its other end.
     pub address: IpAddr,
+    /// How long it may take nothing of what is sent to it.
+    stall: Duration,
     /// The current request, and what has arrived behind it.
     ///
     /// Shared, so that a large body is sent from here to one provider after another; nobody else
@@ -68,38 +71,36 @@ enum Ahead {
 }
 
 impl Caller {
-    /// A connection that was just accepted; the TLS handshake, if any, is part of it.
+    /// A connection that was just accepted. Its caller may take nothing for as long as `stall`.
+    #[must_use]
+    pub fn new(io: &Io, stall: Duration, (stream, address): (Stream, IpAddr)) -> Self {
+        Self {
+            socket: Socket::new(stream, io),
+            address,
+            stall,
+            bytes: Rc::default(),
+            head: Head::default(),
+            out: Vec::new(),
+            held: io.lease.hold(),
+            on_its_way: io.lease.hold(),
+            moved_end: None,
+            behind: Vec::new(),
+            buffers: Rc::clone(&io.buffers),
+            ahead: Ahead::Idle,
+        }
+    }
+
+    /// Makes it a TLS connection: the handshake may take as long as `within`.
     ///
     /// # Errors
     ///
     /// The caller hung up or did not complete the handshake in time.
-    pub async fn new(
-        shard: &Loop,
-        tls: Option<Arc<ServerConfig>>,
-        (stream, address): (TcpStream, IpAddr),
-    ) -> io::Result<Self> {
-        let mut socket = Socket::new(stream, shard);
-        if let Some(config) = tls {
-            let session = Session::accept(&config)?;
-            socket
-                .deadline
-                .set(clock::now() + shard.server.header_timeout, Cut::Both);
-            // In a box of its own: most of what a handshake needs is not needed after it.
-            Box::pin(socket.secure(session)).await?;
-        }
-        Ok(Self {
-            socket,
-            address,
-            bytes: Rc::default(),
-            head: Head::default(),
-            out: Vec::new(),
-            held: shard.lease.hold(),
-            on_its_way: shard.lease.hold(),
-            moved_end: None,
-            behind: Vec::new(),
-            buffers: Rc::clone(&shard.buffers),
-            ahead: Ahead::Idle,
-        })
+    pub async fn secure(&mut self, tls: &Arc<ServerConfig>, within: Duration) -> io::Result<()> {
+        let session = Session::accept(tls)?;
+        let deadline = &mut self.socket.deadline;
+        deadline.set(clock::now() + within, Cut::Both);
+        // In a box of its own: most of what a handshake needs is not needed after it.
+        Box::pin(self.socket.secure(session)).await
     }
 
     /// The buffer, to be changed: between requests it is this connection's alone.
@@ -243,13 +244,13 @@ impl Caller {
     /// # Errors
     ///
     /// The caller is gone, or takes nothing for too long.
-    pub async fn send_out(&mut self, shard: &Shard) -> io::Result<()> {
-        self.rest_writing(shard).await?;
+    pub async fn send_out(&mut self) -> io::Result<()> {
+        self.rest_writing().await?;
         let bytes = std::mem::take(&mut self.out);
         if bytes.len() <= LEFT_BYTES_MAX {
             return self.socket.writer.leave(Part::own(bytes));
         }
-        let (result, part) = self.send(shard, Part::own(bytes)).await;
+        let (result, part) = self.send(Part::own(bytes)).await;
         self.out = part.into_vec();
         self.out.clear();
         result
@@ -260,12 +261,12 @@ impl Caller {
     /// # Errors
     ///
     /// The caller is gone, or takes nothing for too long.
-    pub async fn rest_writing(&mut self, shard: &Loop) -> io::Result<()> {
+    pub async fn rest_writing(&mut self) -> io::Result<()> {
         if self.socket.writer.is_idle() {
             return Ok(());
         }
-        let stall = shard.server.idle_timeout;
-        self.socket.deadline.set(clock::now() + stall, Cut::Both);
+        let until = clock::now() + self.stall;
+        self.socket.deadline.set(until, Cut::Both);
         let rested = self.socket.writer.rest().await;
         self.socket.deadline.clear();
         rested
@@ -273,8 +274,7 @@ impl Caller {
 
     /// Sends `part`, and gives it back. The caller may take it as slowly as it likes, as long as it
     /// takes something now and then.
-    pub async fn send(&mut self, shard: &Shard, mut part: Part) -> (io::Result<()>, Part) {
-        let stall = shard.server.idle_timeout;
+    pub async fn send(&mut self, mut part: Part) -> (io::Result<()>, Part) {
         if part.own_room() >= LARGE_SPARE_BYTES {
             // It is there already; what comes next is read in small pieces while it is too much.
             let records = self.socket.writer.room_for(&part);
@@ -282,7 +282,8 @@ impl Caller {
         }
         let mut sent = Ok(());
         while sent.is_ok() && !part.is_sent() {
-            self.socket.deadline.set(clock::now() + stall, Cut::Both);
+            let until = clock::now() + self.stall;
+            self.socket.deadline.set(until, Cut::Both);
             (sent, part) = self.socket.writer.write_some(part).await;
         }
         self.socket.deadline.clear();

@@ -1,12 +1,11 @@
 //! What takes long is done by helper threads; the shard serves others meanwhile.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::exchange::refusal::Refusal;
-use crate::link::helpers::{self, Look};
+use crate::link::helpers::{self, Helpers, Look};
 use crate::shard::http::caller::Caller;
-use crate::shard::run::Loop;
+use crate::shard::net::sleep::pause;
 
 /// What becomes of work where as much waits as may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +22,12 @@ pub enum WhenFull {
 ///
 /// Too much waits already, or the work has panicked.
 pub async fn make<T: Send + 'static>(
-    shard: &Loop,
+    helpers: &Helpers,
     when_full: WhenFull,
     make: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Refusal<'static>> {
     let (mut work, made) = helpers::work(make);
-    while let Err(back) = shard.helpers.give(work) {
+    while let Err(back) = helpers.give(work) {
         if when_full == WhenFull::Refuse {
             return Err(Refusal::Overloaded);
         }
@@ -50,7 +49,7 @@ pub async fn make<T: Send + 'static>(
 ///
 /// Too much waits already, or the work has panicked.
 pub async fn make_of_message<T: Send + 'static>(
-    shard: &Loop,
+    helpers: &Helpers,
     caller: &mut Caller,
     of: impl FnOnce(&[u8]) -> T + Send + 'static,
 ) -> Result<T, Refusal<'static>> {
@@ -62,14 +61,7 @@ pub async fn make_of_message<T: Send + 'static>(
         drop(theirs);
         made
     };
-    let made = make(shard, WhenFull::Refuse, work).await;
+    let made = make(helpers, WhenFull::Refuse, work).await;
     caller.take_back(lent);
     made
-}
-
-/// Lets the loop do what else there is, for a millisecond. A task that wakes itself would not do:
-/// the loop goes on with the tasks that are ready before it looks at its ring and its timers.
-pub async fn pause() {
-    // In a box of its own: a timer is aligned so that it would pad every request's future.
-    Box::pin(monoio::time::sleep(Duration::from_millis(1))).await;
 }

@@ -1,12 +1,10 @@
 //! What kind of answer has begun: by its label, and where that is not what was asked for, by its
 //! first bytes.
 
-use crate::config::plan::Endpoint;
 use crate::decide::outcome::{Failure, Outcome, Waiting};
 use crate::exchange::media::{Looks, Media};
 use crate::shard::http::caller::Caller;
 use crate::shard::http::upstream::Upstream;
-use crate::shard::request::drive::Job;
 use crate::wire::body::Body;
 use crate::wire::chunked::Piece;
 use crate::wire::inflate::{Corrupt, Inflate};
@@ -20,17 +18,16 @@ pub enum Kind {
     Whole,
 }
 
-/// Whether the caller waits for events.
-#[must_use]
-pub fn wants_stream(job: &Job<'_>) -> bool {
-    job.ask.stream && job.endpoint != Endpoint::Embeddings
-}
-
-/// The kind of the answer whose head has been read; errors are read whole.
+/// The kind of the answer whose head has been read, to a caller who wants a stream or does not;
+/// errors are read whole.
 ///
 /// # Errors
 /// It is of no kind that the caller has asked for, or ended before that was known.
-pub async fn of(job: &Job<'_>, caller: &mut Caller, up: &mut Upstream) -> Result<Kind, Outcome> {
+pub async fn of(
+    wants_stream: bool,
+    caller: &mut Caller,
+    up: &mut Upstream,
+) -> Result<Kind, Outcome> {
     if !(200..=299).contains(&up.head.status) {
         return Ok(Kind::Whole);
     }
@@ -38,7 +35,6 @@ pub async fn of(job: &Job<'_>, caller: &mut Caller, up: &mut Upstream) -> Result
         return Err(MALFORMED);
     }
     let label = Media::of(up.head.value(&up.bytes, "content-type"));
-    let wants_stream = wants_stream(job);
     match (label, wants_stream) {
         (Media::Events, true) => return Ok(Kind::Stream),
         (Media::Json, false) => return Ok(Kind::Whole),

@@ -3,8 +3,10 @@
 
 pub mod body;
 pub mod caller;
+pub mod connected;
 pub mod decode;
 pub mod help;
+pub mod inflate;
 pub mod kind;
 pub mod pool;
 pub mod receive;

@@ -12,14 +12,16 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::base::ids::ProviderId;
-use crate::base::limits::POOL_IDLE_MAX;
+use crate::base::limits::{LARGE_SPARE_BYTES, POOL_IDLE_MAX};
 use crate::base::shelves::Shelves;
 use crate::base::time::Instant;
+use crate::link::buffered::Held;
 use crate::link::gate::{Gates, Process};
 use crate::link::provider_gate::Standing;
 use crate::shard::http::upstream::Upstream;
+use crate::shard::net::io::Io;
 use crate::shard::net::nudge::Nudge;
-use crate::shard::run::Current;
+use crate::shard::net::sleep::sleep_apart;
 use crate::sys::clock;
 
 /// One shard's idle connections, by provider.
@@ -77,8 +79,43 @@ impl Pool {
         None
     }
 
-    /// Keeps a connection whose answer was framed completely, with not a byte to spare.
-    pub fn put(&self, provider: ProviderId, mut upstream: Upstream, now: Instant) {
+    /// Puts a connection into the pool, if its answer was framed completely and it may carry
+    /// another; otherwise closes it.
+    pub fn park(&self, io: &Io, provider: ProviderId, mut upstream: Upstream) {
+        if !upstream.may_rest() {
+            return;
+        }
+        upstream.bytes.clear();
+        if upstream.bytes.capacity() >= LARGE_SPARE_BYTES {
+            io.buffers.give(std::mem::take(&mut upstream.bytes));
+        }
+        self.rest(io, provider, upstream);
+    }
+
+    /// As [`Pool::park`], but what has arrived is handed out with what counts it: the caller's is
+    /// still to be sent.
+    pub fn park_without_bytes(
+        &self,
+        io: &Io,
+        provider: ProviderId,
+        mut upstream: Upstream,
+    ) -> (Vec<u8>, Held) {
+        let may_rest = upstream.may_rest();
+        let bytes = std::mem::take(&mut upstream.bytes);
+        let held = std::mem::replace(&mut upstream.held, io.lease.hold());
+        if may_rest {
+            self.rest(io, provider, upstream);
+        }
+        (bytes, held)
+    }
+
+    /// Puts a connection without a byte to spare into the pool.
+    pub fn rest(&self, io: &Io, provider: ProviderId, mut upstream: Upstream) {
+        upstream.rest(&io.buffers);
+        self.put(provider, upstream, clock::now());
+    }
+
+    fn put(&self, provider: ProviderId, mut upstream: Upstream, now: Instant) {
         upstream.connected.rest();
         let mut idle = self.idle.borrow_mut();
         if idle.len() >= POOL_IDLE_MAX.min(self.room) {
@@ -110,36 +147,23 @@ impl Pool {
             process.lack_descriptors();
             OTHERS_WITHIN
         };
-        // In a box of its own: a timer is aligned so that it would pad every request's future.
-        Box::pin(monoio::time::sleep(pause)).await;
+        sleep_apart(pause).await;
         clock::now().since(began) < PATIENCE
     }
 
-    /// Closes what has waited too long, what leads to a provider that is out of service, and what
-    /// others need the descriptors of, as long as the shard runs.
-    pub async fn look_after(current: Rc<Current>) {
-        let pool = &current.pool;
-        let process = &current.process;
-        loop {
-            pool.filled.wait().await;
-            let mut lacks = process.descriptors_lacked();
-            let mut looks = 0_u32;
-            while !pool.idle.borrow().is_empty() {
-                monoio::time::sleep(LOOK_EVERY).await;
-                pool.close_unusable(&current.shard().gates, clock::now());
-                if std::mem::replace(&mut lacks, process.descriptors_lacked()) != lacks {
-                    pool.close_half();
-                }
-                looks += 1;
-                if looks.is_multiple_of(LOOKS_PER_ROUND) {
-                    pool.close_old(clock::now());
-                }
-            }
-        }
+    /// Waits until a connection waits.
+    pub async fn filled(&self) {
+        self.filled.wait().await;
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.idle.borrow().is_empty()
     }
 
     /// Nobody is to be asked who is out of service: a probe will open a connection.
-    fn close_unusable(&self, gates: &Gates, now: Instant) {
+    pub fn close_unusable(&self, gates: &Gates, now: Instant) {
         let mut idle = self.idle.borrow_mut();
         let is_out = |id: &usize| {
             let gate = gates.providers.get(*id);
@@ -152,7 +176,7 @@ impl Pool {
     }
 
     /// Another shard needs descriptors.
-    fn close_half(&self) {
+    pub fn close_half(&self) {
         let count = self.idle.borrow().len().div_ceil(2);
         (0..count).for_each(|_| {
             self.evict();
@@ -160,7 +184,7 @@ impl Pool {
     }
 
     /// Closes what is too old, and what providers have closed.
-    fn close_old(&self, now: Instant) {
+    pub fn close_old(&self, now: Instant) {
         let mut idle = self.idle.borrow_mut();
         let is_old = |idle: &Idle| now.since(idle.since) > IDLE_MAX;
         while idle.oldest().is_some_and(is_old) {
@@ -178,10 +202,6 @@ pub fn lacks_descriptors(fault: &io::Error) -> bool {
 
 /// Below what providers allow an idle connection, so that it is not closed under a request.
 const IDLE_MAX: Duration = Duration::from_secs(30);
-/// Pause between two looks at what need not wait any longer.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// Looks after which age is looked at, too.
-const LOOKS_PER_ROUND: u32 = 25;
 /// How long the ring takes to close a connection.
 const CLOSED_WITHIN: Duration = Duration::from_millis(1);
 /// Pause before a descriptor that others may have closed is tried for.

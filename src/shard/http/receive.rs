@@ -3,12 +3,13 @@
 use crate::base::limits::{ANSWER_BODY_BYTES_MAX, ERROR_BODY_BYTES_MAX, UPSTREAM_READ_BYTES};
 use crate::decide::outcome::{Failure, Outcome, Waiting};
 use crate::shard::http::caller::Caller;
-use crate::shard::http::decode;
+use crate::shard::http::inflate::{Fault, decode};
 use crate::shard::http::upstream::Upstream;
 use crate::shard::net::buffers::Coming;
-use crate::shard::run::{Loop, Shard};
+use crate::shard::net::io::Io;
 use crate::wire::chunked::{Chunked, Progress};
 use crate::wire::head::Framing;
+use crate::wire::inflate::Inflate;
 
 /// Why an answer was not read.
 pub enum Stop {
@@ -22,12 +23,12 @@ pub enum Stop {
 ///
 /// # Errors
 /// It was not read.
-pub async fn read(shard: &Shard, caller: &mut Caller, up: &mut Upstream) -> Result<(), Stop> {
-    read_coded(shard, caller, up).await?;
-    decode::answer(shard, up).await
+pub async fn read(io: &Io, caller: &mut Caller, up: &mut Upstream) -> Result<(), Stop> {
+    read_coded(io, caller, up).await?;
+    decoded(io, up).await
 }
 
-async fn read_coded(shard: &Loop, caller: &mut Caller, up: &mut Upstream) -> Result<(), Stop> {
+async fn read_coded(io: &Io, caller: &mut Caller, up: &mut Upstream) -> Result<(), Stop> {
     let start = up.head.len;
     let limit = if (200..=299).contains(&up.head.status) {
         ANSWER_BODY_BYTES_MAX
@@ -45,11 +46,11 @@ async fn read_coded(shard: &Loop, caller: &mut Caller, up: &mut Upstream) -> Res
                 return Err(MALFORMED);
             }
             // What cannot be held now is not read at all; what can is held as it comes.
-            if !shard.lease.has_room(end.saturating_sub(up.bytes.len())) {
+            if !io.lease.has_room(end.saturating_sub(up.bytes.len())) {
                 return Err(Stop::Overloaded);
             }
             while up.bytes.len() < end {
-                make_room(shard, up, end - up.bytes.len())?;
+                make_room(io, up, end - up.bytes.len())?;
                 read_on(caller, up).await?;
                 up.end = end.min(up.bytes.len());
             }
@@ -62,7 +63,7 @@ async fn read_coded(shard: &Loop, caller: &mut Caller, up: &mut Upstream) -> Res
                 match progress.map_err(|_| MALFORMED)? {
                     Progress::Ended => break,
                     Progress::More => {
-                        make_unknown_room(shard, up, limit)?;
+                        make_unknown_room(io, up, limit)?;
                         read_on(caller, up).await?;
                     }
                 }
@@ -70,12 +71,36 @@ async fn read_coded(shard: &Loop, caller: &mut Caller, up: &mut Upstream) -> Res
         }
         Framing::Close => loop {
             up.end = up.bytes.len();
-            make_unknown_room(shard, up, limit)?;
+            make_unknown_room(io, up, limit)?;
             if !read_to_end(caller, up).await? {
                 break;
             }
         },
     }
+    Ok(())
+}
+
+/// Decodes the answer that has been read whole, in its place; what it takes is held with it.
+async fn decoded(io: &Io, up: &mut Upstream) -> Result<(), Stop> {
+    // An error may be told by its status alone.
+    let Some(inflate) = up.coding().and_then(Inflate::new) else {
+        return Ok(());
+    };
+    let mut held = io.lease.hold();
+    let mut bytes = up.bytes.get(..up.head.len).unwrap_or_default().to_vec();
+    let limit = ANSWER_BODY_BYTES_MAX;
+    match decode(inflate, up.body(), &mut bytes, (limit, &mut held)).await {
+        Ok(()) => {}
+        Err(Fault::Corrupt | Fault::TooLarge) => {
+            return Err(Stop::Outcome(Outcome::Failed(Failure::Malformed)));
+        }
+        Err(Fault::NoMemory) => return Err(Stop::Overloaded),
+    }
+    let end = bytes.len();
+    // What follows the body keeps the connection from being used again, as before.
+    bytes.extend_from_slice(up.bytes.get(up.end..).unwrap_or_default());
+    (up.bytes, up.end) = (bytes, end);
+    up.held = held;
     Ok(())
 }
 
@@ -98,12 +123,12 @@ async fn read_to_end(caller: &mut Caller, up: &mut Upstream) -> Result<bool, Sto
 }
 
 /// Makes room for the next read of an answer, of which `missing` bytes are to come.
-fn make_room(shard: &Loop, up: &mut Upstream, missing: usize) -> Result<(), Stop> {
+fn make_room(io: &Io, up: &mut Upstream, missing: usize) -> Result<(), Stop> {
     let coming = Coming {
         start: up.head.len,
         missing,
     };
-    if shard.buffers.make_room(&mut up.bytes, &mut up.held, coming) {
+    if io.buffers.make_room(&mut up.bytes, &mut up.held, coming) {
         Ok(())
     } else {
         Err(Stop::Overloaded)
@@ -111,12 +136,12 @@ fn make_room(shard: &Loop, up: &mut Upstream, missing: usize) -> Result<(), Stop
 }
 
 /// The same for one whose length is unknown: a few times as much may come as there is already.
-fn make_unknown_room(shard: &Loop, up: &mut Upstream, limit: usize) -> Result<(), Stop> {
+fn make_unknown_room(io: &Io, up: &mut Upstream, limit: usize) -> Result<(), Stop> {
     let arrived = up.bytes.len() - up.head.len;
     if arrived > limit {
         return Err(MALFORMED);
     }
-    make_room(shard, up, (8 * arrived).max(UPSTREAM_READ_BYTES))
+    make_room(io, up, (8 * arrived).max(UPSTREAM_READ_BYTES))
 }
 
 fn cut(caller: &Caller, up: &Upstream) -> Outcome {

@@ -2,21 +2,18 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::base::ids::ProviderId;
-use crate::base::limits::{INFORMATIONAL_MAX, LARGE_SPARE_BYTES, UPSTREAM_READ_BYTES};
+use crate::base::limits::{INFORMATIONAL_MAX, UPSTREAM_READ_BYTES};
 use crate::decide::outcome::{Failure, Outcome, Waiting};
 use crate::link::buffered::Held;
 use crate::shard::http::caller::Caller;
+use crate::shard::http::connected::Connected;
 use crate::shard::net::buffers::Buffers;
 use crate::shard::net::part::Part;
 use crate::shard::net::socket::Socket;
 use crate::shard::net::timers::{Cut, Deadline};
-use crate::shard::run::Shard;
-use crate::shard::state::meters::Connected;
 use crate::sys::clock;
 use crate::wire::body::Body;
 use crate::wire::chunked::Piece;
@@ -107,6 +104,20 @@ impl Upstream {
             .await
         };
         (deadline, sending)
+    }
+
+    /// Makes it as a connection is that waits for a request.
+    pub fn rest(&mut self, buffers: &Buffers) {
+        self.socket.deadline.clear();
+        self.held.clear();
+        self.end = 0;
+        self.informed = 0;
+        // Whether or not it has carried a request: it waits, so the provider may close it.
+        self.reused = true;
+        if self.bytes.capacity() == 0 {
+            self.bytes = buffers.take_for(UPSTREAM_READ_BYTES);
+        }
+        self.post_read();
     }
 
     /// Whether something of the answer came while the request was still being sent.
@@ -279,34 +290,9 @@ impl Upstream {
         retry_after::used_up(&|name| self.head.value(&self.bytes, name), clock::wall())
     }
 
-    /// Puts the connection into the pool, if its answer was framed completely and it may carry
-    /// another; otherwise closes it.
-    pub fn park(mut self, shard: &Shard, id: ProviderId) {
-        if !self.may_rest() {
-            return;
-        }
-        self.bytes.clear();
-        if self.bytes.capacity() >= LARGE_SPARE_BYTES {
-            shard.buffers.give(std::mem::take(&mut self.bytes));
-        }
-        self.rest(shard, id);
-    }
-
-    /// As [`Upstream::park`], but what has arrived is handed out with what counts it: the caller's
-    /// is still to be sent.
-    pub fn park_without_bytes(mut self, shard: &Shard, id: ProviderId) -> (Vec<u8>, Held) {
-        let may_rest = self.may_rest();
-        let bytes = std::mem::take(&mut self.bytes);
-        let held = std::mem::replace(&mut self.held, shard.lease.hold());
-        if may_rest {
-            self.rest(shard, id);
-        }
-        (bytes, held)
-    }
-
     /// Reads the end of a body whose `[DONE]` has come, so that the connection can be used again:
-    /// many servers send the last chunk apart.
-    pub async fn read_out(mut self, shard: Rc<Shard>, id: ProviderId, mut body: Body) {
+    /// many servers send the last chunk apart. `None`: it cannot.
+    pub async fn read_out(mut self, mut body: Body) -> Option<Self> {
         self.socket.deadline.set(clock::now() + READ_OUT, Cut::Both);
         loop {
             self.bytes.clear();
@@ -314,7 +300,7 @@ impl Upstream {
             let (result, bytes) = self.socket.reader.collect().await;
             self.bytes = bytes;
             if !matches!(result, Ok(count) if count > 0) {
-                return;
+                return None;
             }
             let mut at = 0;
             loop {
@@ -323,34 +309,21 @@ impl Upstream {
                     Ok(Piece::More) => break,
                     Ok(Piece::End(end)) => {
                         self.end = end;
-                        return self.park(&shard, id);
+                        return Some(self);
                     }
-                    Err(_) => return,
+                    Err(_) => return None,
                 }
             }
         }
     }
 
-    fn may_rest(&self) -> bool {
+    /// Whether its answer was framed completely, and it may carry another request.
+    #[must_use]
+    pub fn may_rest(&self) -> bool {
         let complete = self.end > 0 && self.end == self.bytes.len() && self.head.keep_alive;
         let is_open = !self.socket.deadline.is_overdue() && !self.socket.deadline.is_stopped();
         let is_sent = !self.unsent && self.socket.writer.is_idle();
         complete && is_open && is_sent && self.arrived.is_none()
-    }
-
-    /// Puts a connection without a byte to spare into the pool.
-    pub fn rest(mut self, shard: &Shard, id: ProviderId) {
-        self.socket.deadline.clear();
-        self.held.clear();
-        self.end = 0;
-        self.informed = 0;
-        // Whether or not it has carried a request: it waits, so the provider may close it.
-        self.reused = true;
-        if self.bytes.capacity() == 0 {
-            self.bytes = shard.buffers.take_for(UPSTREAM_READ_BYTES);
-        }
-        self.post_read();
-        shard.pool.put(id, self, clock::now());
     }
 }
 

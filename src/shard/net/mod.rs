@@ -6,12 +6,15 @@
 pub mod bell;
 pub mod buffers;
 pub mod guarded;
+pub mod io;
 pub mod nudge;
 pub mod outbox;
 pub mod part;
 pub mod ring;
 pub mod rooms;
+pub mod sleep;
 pub mod socket;
+pub mod tcp;
 pub mod timers;
 pub mod tls;
 pub mod writer;

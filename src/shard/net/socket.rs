@@ -20,10 +20,10 @@ use monoio::net::TcpStream;
 
 use crate::base::limits::{AT_ONCE_BYTES_MAX, STREAM_READ_BYTES};
 use crate::shard::net::buffers::Buffers;
+use crate::shard::net::io::Io;
 use crate::shard::net::timers::Deadline;
 use crate::shard::net::tls::{Session, Tls};
 use crate::shard::net::writer::Writer;
-use crate::shard::run::Loop;
 
 /// A connection's two halves and its deadline, which is dropped first.
 pub struct Socket {
@@ -69,12 +69,12 @@ enum Want {
 impl Socket {
     /// A plain connection over `stream`, whose options are set.
     #[must_use]
-    pub fn new(stream: TcpStream, shard: &Loop) -> Self {
+    pub fn new(stream: TcpStream, io: &Io) -> Self {
         let fd = stream.as_raw_fd();
-        let deadline = shard.timers.register(fd);
+        let deadline = io.timers.register(fd);
         let (read_half, half) = stream.into_split();
         let exchange = Rc::new(Exchange::default());
-        let buffers = Rc::clone(&shard.buffers);
+        let buffers = Rc::clone(&io.buffers);
         let work = read_on_demand(read_half, Rc::clone(&exchange), Rc::clone(&buffers));
         let reader = Reader {
             reading: Box::pin(work),
@@ -88,7 +88,7 @@ impl Socket {
         Self {
             deadline,
             reader,
-            writer: Writer::new(half, fd, shard),
+            writer: Writer::new(half, fd, io),
         }
     }
 

@@ -9,10 +9,10 @@ use monoio::net::TcpStream;
 
 use crate::base::limits::READ_BYTES;
 use crate::shard::net::buffers::Buffers;
+use crate::shard::net::io::Io;
 use crate::shard::net::outbox::{Line, Outbox, Sent};
 use crate::shard::net::part::Part;
 use crate::shard::net::tls::{self, Session, Tls};
-use crate::shard::run::Loop;
 
 /// The half that writes.
 pub struct Writer {
@@ -25,11 +25,11 @@ pub struct Writer {
 impl Writer {
     /// The plain half that writes to `fd`.
     #[must_use]
-    pub fn new(half: OwnedWriteHalf<TcpStream>, fd: RawFd, shard: &Loop) -> Self {
+    pub fn new(half: OwnedWriteHalf<TcpStream>, fd: RawFd, io: &Io) -> Self {
         Self {
             line: Line::new(half, fd),
-            outbox: Rc::clone(&shard.outbox),
-            buffers: Rc::clone(&shard.buffers),
+            outbox: Rc::clone(&io.outbox),
+            buffers: Rc::clone(&io.buffers),
             tls: None,
         }
     }

@@ -4,7 +4,7 @@ use crate::exchange::refusal::Refusal;
 use crate::shard::http::body::Body;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::help;
-use crate::shard::run::Loop;
+use crate::shard::state::event_loop::Loop;
 use crate::wire::openai::{self, Ask, AskFault};
 
 /// What the request asks for, free of its body: that is let go of before the request ends.
@@ -26,5 +26,5 @@ pub async fn read_large(
     }
     // The reader that knows all of JSON takes its time: 31 MiB take it a tenth of a second.
     let judge = move |message: &[u8]| openai::read_ask(&message[at]).map(Ask::into_owned);
-    help::make_of_message(shard, caller, judge).await
+    help::make_of_message(&shard.helpers, caller, judge).await
 }

@@ -13,10 +13,10 @@ use crate::exchange::checkup;
 use crate::exchange::refusal::Down;
 use crate::exchange::route::{self, Routed, Survey};
 use crate::link::provider_gate::{Cause, Standing};
-use crate::shard::request::conclude;
-use crate::shard::request::drive::Job;
+use crate::shard::request::job::Job;
+use crate::shard::request::outage;
 use crate::shard::request::spend;
-use crate::shard::run::Shard;
+use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 
 /// The route of a request for `model`; `None` when no provider is configured to serve it.
@@ -139,7 +139,7 @@ pub(super) fn grant(job: &Job<'_>, tried: &Eligible) -> Grant {
         Grant::Granted
     } else {
         shard.meters.own.retries_denied.add(1);
-        conclude::log_denied(shard, now);
+        outage::log_denied(shard, now);
         Grant::Denied
     }
 }

@@ -5,21 +5,20 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use monoio::net::TcpStream;
-
 use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
 use crate::config::plan::Provider;
 use crate::decide::outcome::ConnectFault;
 use crate::link::pause;
+use crate::shard::http::connected::Connected;
 use crate::shard::http::pool::lacks_descriptors;
 use crate::shard::http::upstream::Upstream;
 use crate::shard::net::socket::Socket;
+use crate::shard::net::tcp::{self, Stream};
 use crate::shard::net::timers::Cut;
 use crate::shard::net::tls::Session;
-use crate::shard::run::Shard;
-use crate::shard::state::meters::Connected;
-use crate::sys::{clock, listen};
+use crate::shard::state::shard::Shard;
+use crate::sys::clock;
 
 /// Opens a connection to the provider `id` before `deadline`, trying all of its addresses.
 ///
@@ -50,7 +49,7 @@ async fn open(
     let addresses = shard.addresses.of(id);
     shard.pool.make_room();
     let stream = reach(shard, id, &addresses, deadline).await?;
-    let mut socket = Socket::new(stream, shard);
+    let mut socket = Socket::new(stream, &shard.io);
     if provider.base.tls {
         let session = Session::connect(&shard.tls_connect, &provider.base.host)
             .map_err(|_| ConnectFault::Tls)?;
@@ -75,7 +74,7 @@ async fn open(
     }
     let meter = shard.meters.provider(id, &provider.name);
     let connected = Connected::new(meter, Rc::clone(shard.pool.open()));
-    let mut upstream = Upstream::new(socket, connected, shard.lease.hold());
+    let mut upstream = Upstream::new(socket, connected, shard.io.lease.hold());
     upstream.post_read();
     Ok(upstream)
 }
@@ -88,7 +87,7 @@ async fn reach(
     id: ProviderId,
     addresses: &[SocketAddr],
     deadline: Instant,
-) -> Result<TcpStream, ConnectFault> {
+) -> Result<Stream, ConnectFault> {
     let mut fault = ConnectFault::Name;
     let known = shard.reached(id).filter(|known| addresses.contains(known));
     let others = addresses
@@ -115,12 +114,15 @@ async fn connect_within(
     shard: &Shard,
     address: SocketAddr,
     span: Duration,
-) -> Result<TcpStream, ConnectFault> {
+) -> Result<Stream, ConnectFault> {
     let began = clock::now();
     loop {
         let left = span.saturating_sub(clock::now().since(began));
-        match connect_once(address, left).await {
-            Ok(stream) => return prepared(stream).map_err(|_| ConnectFault::Refused),
+        match tcp::connect(address, left).await {
+            Ok(stream) => {
+                let prepared = tcp::prepare(&stream);
+                return prepared.map(|()| stream).map_err(|_| ConnectFault::Refused);
+            }
             Err(fault) if lacks_descriptors(&fault) => {
                 if !shard.pool.relieve(&shard.process, began).await {
                     return Err(ConnectFault::NoSocket);
@@ -135,23 +137,4 @@ async fn connect_within(
             }
         }
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a connect that is dropped loses nothing"
-)]
-async fn connect_once(address: SocketAddr, span: Duration) -> io::Result<TcpStream> {
-    // In a box of its own: a timer is aligned so that it would pad every request's future.
-    let connecting = monoio::time::timeout(span, TcpStream::connect_addr(address));
-    let connected = Box::pin(connecting).await;
-    connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-}
-
-/// The connection with `TCP_NODELAY` and keepalive, unless it is gone already.
-fn prepared(stream: TcpStream) -> io::Result<TcpStream> {
-    stream.set_nodelay(true)?;
-    let (idle, apart) = (listen::KEEPALIVE_IDLE, listen::KEEPALIVE_APART);
-    stream.set_tcp_keepalive(Some(idle), Some(apart), Some(listen::KEEPALIVE_PROBES))?;
-    Ok(stream)
 }

@@ -4,8 +4,6 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use monoio::net::TcpStream;
-
 use crate::base::limits::{LINGER_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, TARGET_BYTES_MAX};
 use crate::base::time::Instant;
 use crate::exchange::door::Door;
@@ -16,24 +14,31 @@ use crate::exchange::target::Target;
 use crate::link::gate::Audience;
 use crate::shard::http::body::{self, Judged, Stop};
 use crate::shard::http::caller::Caller;
+use crate::shard::net::tcp::Stream;
 use crate::shard::net::timers::{Cut, FIRST_REQUEST, Waits};
-use crate::shard::request::drive::{self, After};
+use crate::shard::request::after::After;
+use crate::shard::request::check;
+use crate::shard::request::drive;
 use crate::shard::request::place::Place;
 use crate::shard::request::record::Record;
 use crate::shard::request::refuse;
-use crate::shard::run::Shard;
+use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 use crate::wire::body::Body;
 use crate::wire::chunked::Piece;
 use crate::wire::head::{Arrival, Framing, HeadFault};
 
 /// Serves one connection, from the caller at that address, to its end.
-pub async fn serve(place: Place, (stream, address): (TcpStream, IpAddr)) {
+pub async fn serve(place: Place, (stream, address): (Stream, IpAddr)) {
     let current = &**place.current();
     let tls = current.shard().era.tls_accept(current.door);
-    let Ok(mut caller) = Caller::new(current, tls, (stream, address)).await else {
+    let server = &current.server;
+    let mut caller = Caller::new(&current.io, server.idle_timeout, (stream, address));
+    if let Some(tls) = tls
+        && caller.secure(&tls, server.header_timeout).await.is_err()
+    {
         return;
-    };
+    }
     let mut turn = Turn::First;
     loop {
         let arrived = read_head(&place, &mut caller, turn).await;
@@ -46,7 +51,7 @@ pub async fn serve(place: Place, (stream, address): (TcpStream, IpAddr)) {
         }
         turn = Turn::Later;
     }
-    let _ = caller.rest_writing(current).await;
+    let _ = caller.rest_writing().await;
     // A caller that reads no more must not keep the connection.
     caller.socket.deadline.set(clock::now() + LINGER, Cut::Both);
     Box::pin(caller.socket.writer.close_notify()).await;
@@ -94,7 +99,7 @@ async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>
     let _busy = shard.meters.busy(request.audience);
     let arrived = caller.bytes.len();
     let message = Rc::clone(&caller.bytes);
-    let target = match drive::check(shard, &mut request, &caller.head, &message) {
+    let target = match check::check(shard, &mut request, &caller.head, &message) {
         Ok(target) => target,
         Err(refusal) => return refuse_early(shard, caller, &request, &refusal).await,
     };
@@ -113,7 +118,7 @@ async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>
         | Target::Model(_)
         | Target::Manage(_) => Judged::Never,
     };
-    let body = match body::read(shard, caller, judged).await {
+    let body = match body::read(&shard.io, &shard.server, caller, judged).await {
         Ok(body) => body,
         Err(stop) => {
             let rest = Rest::of_begun(caller.head.framing);
@@ -217,7 +222,7 @@ async fn refuse_and_drop(
             return After::Close;
         }
     } else if !ended {
-        let _ = caller.rest_writing(shard).await;
+        let _ = caller.rest_writing().await;
         let until = clock::now() + DROPPED_WITHIN;
         caller.socket.deadline.set(until, Cut::Read);
         while !ended && matches!(caller.read_dropped().await, Ok(count) if count > 0) {

@@ -1,7 +1,7 @@
 //! One request from head to settlement, in a straight line: admit, route, attempt, answer.
 
 use std::cell::RefCell;
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use crate::base::time::Instant;
@@ -9,130 +9,35 @@ use crate::base::tokens::Tokens;
 use crate::config::plan::Endpoint;
 use crate::decide::failover::{Attempts, Grant, Step};
 use crate::decide::outcome::{Outcome, Sample as Kind, Signal, Verdict};
-use crate::exchange::admit::{self, Presented};
-use crate::exchange::media;
-use crate::exchange::refusal::{Connection, LastWord, Refusal};
+use crate::exchange::refusal::{LastWord, Refusal};
 use crate::exchange::request::Request;
-use crate::exchange::route::Routed;
-use crate::exchange::target::{self, Manage, Target};
+use crate::exchange::target::Target;
 use crate::link::facts::{Sample, SampleKind};
 use crate::shard::http::body::Body;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::decode;
+use crate::shard::request::after::{self, After};
 use crate::shard::request::ask;
-use crate::shard::request::attempt::{self, End, Fresh, Injection, Try};
+use crate::shard::request::attempt::End;
 use crate::shard::request::choose;
-use crate::shard::request::conclude;
+use crate::shard::request::job::Job;
+use crate::shard::request::kept;
 use crate::shard::request::local;
 use crate::shard::request::manage;
 #[cfg(debug_assertions)]
 use crate::shard::request::mishap;
 use crate::shard::request::models;
+use crate::shard::request::outage;
+use crate::shard::request::perform::{self, Fresh, Injection, Try};
 use crate::shard::request::permit::Permit;
-use crate::shard::request::record::{Asked, Record};
+use crate::shard::request::record::Record;
 use crate::shard::request::refuse;
 use crate::shard::request::spend::{self, Allowance, Turn};
-use crate::shard::request::translated::{self, NotTranslated, Translated};
-use crate::shard::request::whole;
+use crate::shard::request::translated::{self, NotTranslated};
 use crate::shard::request::words::Words;
-use crate::shard::run::Shard;
+use crate::shard::state::shard::Shard;
 use crate::sys::clock;
-use crate::wire::head::Head;
-use crate::wire::json;
-use crate::wire::openai::{self, Ask};
-
-/// What becomes of the caller's connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum After {
-    /// It takes another request.
-    KeepAlive,
-    /// It is closed.
-    Close,
-}
-
-/// One inference, as its attempts need it.
-pub struct Job<'a> {
-    /// The shard it runs on.
-    pub shard: &'a Rc<Shard>,
-    /// The request.
-    pub request: &'a Request,
-    /// What is asked for.
-    pub endpoint: Endpoint,
-    /// The caller's bytes from the beginning to the body at least, whatever becomes of the body.
-    pub head: &'a [u8],
-    /// Where the body stands in the caller's bytes.
-    pub body: Range<usize>,
-    /// The body in the dialect of the candidate that is asked, where that is not the caller's.
-    pub translated: RefCell<Option<Translated>>,
-    /// What the body says.
-    pub ask: &'a Ask<'a>,
-    /// The model that is served: the one asked for, or what a budget puts in its place.
-    pub model: &'a str,
-    /// The model that a budget puts in place of the one asked for.
-    pub model_override: Option<&'a str>,
-    /// The same as a JSON string.
-    pub model_json: Option<Vec<u8>>,
-    /// Where it may go.
-    pub routed: Routed<'a>,
-}
-
-impl Job<'_> {
-    /// Lets go of the request's body, and of its translation: its answer goes to the caller, and
-    /// nobody else is asked any more.
-    pub fn let_go(&self, caller: &mut Caller) {
-        self.translated.replace(None);
-        caller.let_go(self.body.end);
-    }
-}
-
-/// Looks at what the head alone decides: path, method, key.
-///
-/// # Errors
-///
-/// The request is refused, whatever its body says.
-pub fn check<'a>(
-    shard: &Shard,
-    request: &mut Request,
-    head: &Head,
-    bytes: &'a [u8],
-) -> Result<Target, Refusal<'a>> {
-    if let Some(repeated) = request.repeated {
-        return Err(Refusal::InvalidRequest(repeated));
-    }
-    let preflight = shard.era.cors.as_ref().zip(request.grant);
-    let preflight = preflight.and_then(|(cors, grant)| cors.preflight(grant, head, bytes));
-    if let Some(lines) = preflight {
-        let target = Target::Preflight(lines);
-        request.origin.endpoint = Some(target.name());
-        return Ok(target);
-    }
-    let target = std::str::from_utf8(&bytes[head.target.clone()])
-        .map_err(|_| Refusal::Malformed("the request target is not valid"))?;
-    let (_, target) = target::read(shard.door, &bytes[head.method.clone()], target)?;
-    request.origin.endpoint = Some(target.name());
-    let authorization = head.value(bytes, "authorization");
-    match &target {
-        // The page has no data in it: what it shows, it asks for with the token.
-        Target::Root
-        | Target::Preflight(_)
-        | Target::Manage(Manage::Page | Manage::PageElsewhere | Manage::Health | Manage::Ready) => {
-        }
-        Target::Manage(Manage::Report(_)) => {
-            admit::operator(shard.management_token.as_ref(), authorization)?;
-        }
-        Target::Manage(Manage::Reload | Manage::Circuit(..)) => {
-            admit::operator(shard.management_token.as_ref(), authorization)?;
-            admit::same_site(head.value(bytes, "origin"), head.value(bytes, "host"))?;
-        }
-        Target::Infer(..) | Target::Models | Target::Model(_) => {
-            admit::authenticate(&shard.plan.auth, Presented::read(head, bytes))?;
-            if matches!(target, Target::Infer(..)) {
-                media::may_be_read(|name| head.value(bytes, name))?;
-            }
-        }
-    }
-    Ok(target)
-}
+use crate::wire::{json, openai};
 
 /// Answers a request whose `body` has arrived.
 pub async fn answer(
@@ -168,7 +73,15 @@ async fn infer(
     (endpoint, deployment): (Endpoint, Option<&str>),
     body: Body,
 ) -> After {
-    let body = match decode::request(shard, caller, body, deployment).await {
+    let body = match decode::request(
+        &shard.io,
+        shard.server.max_body_bytes,
+        caller,
+        body,
+        deployment,
+    )
+    .await
+    {
         Ok(body) => body,
         Err(refusal) => return refuse::refuse(shard, caller, request, &refusal).await,
     };
@@ -276,7 +189,7 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
                 attempts.begin(place);
                 record.inexpressible = Some(why.to_string());
                 let step = attempts.on_outcome(now, Outcome::Untranslatable, || Grant::Granted);
-                let meter = shard.meters.provider(id, &provider_of(job, place).name);
+                let meter = shard.meters.provider(id, &job.provider_at(place).name);
                 meter.outcomes[Outcome::Untranslatable.place()].add(1);
                 before = before.or(Some(Outcome::Untranslatable));
                 match step {
@@ -297,7 +210,7 @@ async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Rec
         }
         attempts.begin(place);
         record.attempts = attempts.count();
-        record.asked = Some(asked(job, place));
+        record.asked = Some(job.asked(place));
         match attempt_at(job, caller, record, &mut attempts, (place, permit)).await {
             Ok(ControlFlow::Continue(outcome)) => {
                 before = Some(outcome);
@@ -333,7 +246,7 @@ async fn attempt_at<'a>(
             started,
             permit: &permit,
         };
-        let outcome = match attempt::run(job, caller, record, attempts, this).await {
+        let outcome = match perform::attempt(job, caller, record, attempts, this).await {
             End::Outcome(outcome) => outcome,
             End::WithoutInjection => {
                 injection = Injection::Refused;
@@ -348,7 +261,7 @@ async fn attempt_at<'a>(
             let provider = job.routed.route.candidates[place].provider;
             job.shard.without_injection(provider);
         }
-        conclude::log(job, place, outcome, &record.words);
+        outage::log(job, place, outcome, &record.words);
         let now = match (record.response_time, record.first_byte) {
             // Its answer has begun: nothing depends on the time any more.
             (Some(_), Some(begun)) => begun,
@@ -381,7 +294,7 @@ async fn settle(
     permit: &RefCell<Permit>,
     (outcome, used): (Outcome, Tokens),
 ) {
-    let provider = provider_of(job, place);
+    let provider = job.provider_at(place);
     let kind = if job.ask.stream {
         SampleKind::FirstContent
     } else {
@@ -408,11 +321,11 @@ async fn conclude<'a>(
     verdict: Verdict,
 ) -> After {
     match verdict {
-        Verdict::Answer => after(job.shard, record.connection),
+        Verdict::Answer => after::after(job.shard, record.connection),
         Verdict::PassThrough => {
             let blamed = attempts.blamed().map(|blamed| blamed.candidate);
-            match whole::tell_kept(job, caller, record, blamed).await {
-                Ok(()) => after(job.shard, record.connection),
+            match kept::tell_kept(job, caller, record, blamed).await {
+                Ok(()) => after::after(job.shard, record.connection),
                 Err(_) => After::Close,
             }
         }
@@ -437,7 +350,7 @@ async fn conclude<'a>(
             let Some(blamed) = attempts.blamed() else {
                 return After::Close;
             };
-            let asked = asked(job, blamed.candidate);
+            let asked = job.asked(blamed.candidate);
             let before = record.asked.replace(asked);
             if before.is_some_and(|before| before.id != asked.id) {
                 // They are another provider's.
@@ -462,30 +375,4 @@ async fn conclude<'a>(
             }
         }
     }
-}
-
-/// A candidate, for the record.
-pub fn asked<'a>(job: &Job<'a>, place: usize) -> Asked<'a> {
-    Asked {
-        id: job.routed.route.candidates[place].provider,
-        provider: &provider_of(job, place).name,
-        model: job.model_at(place),
-        route: job.routed.id,
-    }
-}
-
-/// What becomes of the connection after a complete answer.
-#[must_use]
-pub fn after(shard: &Shard, connection: Connection) -> After {
-    match shard.connection(connection) {
-        Connection::KeepAlive => After::KeepAlive,
-        Connection::Close => After::Close,
-    }
-}
-
-/// The provider of a candidate.
-pub fn provider_of<'a>(job: &Job<'a>, place: usize) -> &'a crate::config::plan::Provider {
-    job.shard
-        .plan
-        .provider(job.routed.route.candidates[place].provider)
 }

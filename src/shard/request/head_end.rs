@@ -3,7 +3,7 @@
 use crate::exchange::inbound::HeadEnd;
 use crate::exchange::refusal::Connection;
 use crate::exchange::request::Request;
-use crate::shard::run::Shard;
+use crate::shard::state::shard::Shard;
 
 /// The end of the head of an answer, given what its caller wants of the connection.
 #[must_use]

@@ -9,10 +9,10 @@ use crate::exchange::refusal::Body;
 use crate::exchange::request::Request;
 use crate::shard::http::caller::Caller;
 use crate::shard::net::part::Part;
-use crate::shard::request::drive::{self, After};
+use crate::shard::request::after::{self, After};
 use crate::shard::request::head_end::head_end;
 use crate::shard::request::record::Record;
-use crate::shard::run::Shard;
+use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 
 /// An answer of infermux's own.
@@ -176,12 +176,12 @@ pub async fn answer(
         Body::Sent | Body::LengthOnly => {}
     }
     record.count();
-    let mut sent = caller.send_out(shard).await;
+    let mut sent = caller.send_out().await;
     if request.body == Body::Sent && length > ONE_SEND_BYTES_MAX && sent.is_ok() {
-        sent = caller.send(shard, body.into_part()).await.0;
+        sent = caller.send(body.into_part()).await.0;
     }
     match sent {
-        Ok(()) => drive::after(shard, request.connection),
+        Ok(()) => after::after(shard, request.connection),
         Err(_) => {
             record.leave();
             After::Close

@@ -26,7 +26,7 @@ pub async fn seen(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Option<Seen> 
         (bytes, seen)
     };
     // In a box of its own: few requests need the room.
-    let made = Box::pin(help::make(attempt.job.shard, WhenFull::Wait, work)).await;
+    let made = Box::pin(help::make(&attempt.job.shard.helpers, WhenFull::Wait, work)).await;
     let (bytes, seen) = made.ok()?;
     up.bytes = bytes;
     seen
@@ -69,10 +69,10 @@ pub async fn fail(
     outcome: Outcome,
 ) -> Outcome {
     if outcome == Outcome::Failed(Failure::ErrorObject) {
-        record.words.take_error(attempt, up.body());
+        attempt.note_error(record, up.body());
     }
     let seen = seen(attempt, &mut up).await;
     attempt.abandoned(record, seen, outcome);
-    up.park(attempt.job.shard, attempt.candidate().provider);
+    attempt.job.shard.park(attempt.candidate().provider, up);
     outcome
 }

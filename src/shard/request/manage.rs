@@ -12,11 +12,12 @@ use crate::link::reloads::Outcome;
 use crate::link::reports::{Ask, Message, Question, Reply};
 use crate::report::{page, reloaded};
 use crate::shard::http::caller::Caller;
-use crate::shard::request::drive::After;
+use crate::shard::net::sleep::{sleep, sleep_apart};
+use crate::shard::request::after::After;
 use crate::shard::request::local::{self, Answer, Text};
 use crate::shard::request::record::Record;
 use crate::shard::request::refuse;
-use crate::shard::run::Shard;
+use crate::shard::state::shard::Shard;
 use crate::sys::{clock, entropy};
 
 /// Answers an operator's request.
@@ -105,8 +106,7 @@ pub async fn ask<'a>(shard: &Shard, question: Question) -> Result<Vec<u8>, Refus
         if let Some(body) = reply.taken() {
             return Ok(body);
         }
-        // In a box of its own: a timer is aligned so that it would pad every request's future.
-        Box::pin(monoio::time::sleep(Duration::from_millis(1))).await;
+        sleep_apart(Duration::from_millis(1)).await;
     }
     tracing::error!("the coordinator does not answer");
     Err(Refusal::Internal)
@@ -124,7 +124,7 @@ async fn reload(
     let outcome = loop {
         match wish.as_ref().map(|wish| wish.outcome()) {
             Some(None) if clock::now() < until => {
-                monoio::time::sleep(Duration::from_millis(2)).await;
+                sleep(Duration::from_millis(2)).await;
             }
             outcome => break outcome,
         }

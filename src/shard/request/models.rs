@@ -7,11 +7,11 @@ use std::sync::Arc;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
 use crate::shard::http::caller::Caller;
-use crate::shard::request::drive::After;
+use crate::shard::request::after::After;
 use crate::shard::request::local::{self, Answer};
 use crate::shard::request::record::Record;
 use crate::shard::request::refuse;
-use crate::shard::run::Shard;
+use crate::shard::state::shard::Shard;
 
 /// Answers with all models.
 pub async fn all(shard: &Rc<Shard>, caller: &mut Caller, request: &Request) -> After {

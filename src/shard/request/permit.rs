@@ -10,7 +10,7 @@ use crate::decide::outcome::{Outcome, Signal};
 use crate::link::facts::{Ended, Fact, Sample};
 use crate::link::meters::ProviderMeter;
 use crate::link::provider_gate::Taken;
-use crate::shard::run::Shard;
+use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 
 /// A permit. However the attempt ends, panics included, it is settled exactly once: dropped without

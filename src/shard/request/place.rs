@@ -7,20 +7,17 @@
 //! find places all the same, no more than three quarters of theirs are waited on: one more caller's
 //! request is refused, and a connection that has sent nothing is closed after a second.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::cell::Cell;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
-use std::time::Duration;
 
 use crate::exchange::door::Door;
 use crate::exchange::refusal::Refusal;
-use crate::link::gate::{Audience, Phase, Process};
+use crate::link::gate::Audience;
 use crate::link::pause;
 use crate::shard::http::body::Stop;
 use crate::shard::http::caller::Caller;
-use crate::shard::run::{Current, Loop};
+use crate::shard::state::current::Current;
+use crate::shard::state::event_loop::Loop;
 use crate::sys::clock;
 
 /// A connection that counts as open as long as this lives, however its task ends.
@@ -128,69 +125,3 @@ impl Drop for Place {
 fn slot(of: Option<Audience>) -> usize {
     of.unwrap_or(Audience::Callers) as usize
 }
-
-/// Callers' requests on one shard that wait for a place, in the order in which they came.
-#[derive(Default)]
-pub struct Lobby {
-    waiting: RefCell<VecDeque<u64>>,
-    joined: Cell<u64>,
-    wakers: RefCell<Vec<Waker>>,
-}
-
-/// One that waits.
-struct Waiting<'l> {
-    lobby: &'l Lobby,
-    number: u64,
-    /// Where it is counted, if it is on an operators' place.
-    counted: Option<&'l Process>,
-}
-
-impl Lobby {
-    fn join<'l>(&'l self, counted: Option<&'l Process>) -> Waiting<'l> {
-        let number = self.joined.get();
-        self.joined.set(number + 1);
-        self.waiting.borrow_mut().push_back(number);
-        Waiting {
-            lobby: self,
-            number,
-            counted,
-        }
-    }
-}
-
-impl Waiting<'_> {
-    /// Takes a caller's place once there is one and it is this one's turn; false where the process
-    /// stops before.
-    async fn until_admitted(&self, process: &Process) -> bool {
-        let lobby = self.lobby;
-        poll_fn(|context| {
-            if lobby.waiting.borrow().front() == Some(&self.number) {
-                return Poll::Ready(());
-            }
-            lobby.wakers.borrow_mut().push(context.waker().clone());
-            Poll::Pending
-        })
-        .await;
-        while !process.admit(Audience::Callers) {
-            if process.phase() == Phase::Stopping {
-                return false;
-            }
-            monoio::time::sleep(LOOK_EVERY).await;
-        }
-        true
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        let number = self.number;
-        self.lobby.waiting.borrow_mut().retain(|one| *one != number);
-        self.counted
-            .iter()
-            .for_each(|process| process.end_waiting());
-        self.lobby.wakers.take().into_iter().for_each(Waker::wake);
-    }
-}
-
-/// Pause between two looks for a place: another shard may have left one.
-pub const LOOK_EVERY: Duration = Duration::from_millis(5);

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use crate::base::ids::{ProviderId, RouteId};
 use crate::base::money::NanoUsd;
-use crate::base::spent::Spent;
 use crate::base::time::Instant;
-use crate::base::tokens::{Counts, Tokens};
+use crate::base::tokens::Tokens;
 use crate::decide::strategy::Strategy;
 use crate::exchange::attribution::Label;
-use crate::exchange::headers::Totals;
 use crate::exchange::refusal::{self, Connection, Refusal};
 use crate::exchange::request::Request;
 use crate::link::facts::MonthTag;
@@ -17,13 +15,13 @@ use crate::link::gate::Audience;
 use crate::link::meters::{Kept, Priced, Series};
 use crate::report::access_line::{Access, Counted, access_line};
 use crate::report::line::Level;
-use crate::shard::request::spend::Reservation;
-use crate::shard::request::whole::KeptError;
+use crate::shard::request::error::KeptError;
+use crate::shard::request::reservation::Reservation;
+use crate::shard::request::used::Used;
 use crate::shard::request::words::Words;
-use crate::shard::run::Shard;
 use crate::shard::state::meters::Line;
+use crate::shard::state::shard::Shard;
 use crate::sys::clock;
-use crate::wire::usage::Usage;
 
 /// The record of one request. It is settled when it is dropped, so that an early return, a hang-up
 /// and a panic leave their line like everything else.
@@ -102,77 +100,6 @@ pub enum ResponseTime {
     Whole(Duration),
     /// To the first content of its stream.
     FirstContent(Duration),
-}
-
-/// Tokens of a request.
-#[derive(Clone, Copy, Debug)]
-pub struct Used {
-    /// Of the prompt.
-    pub prompt: Tokens,
-    /// Of the answer.
-    pub completion: Tokens,
-    /// Who counted.
-    pub counted: Counted,
-    /// What they cost.
-    pub cost: NanoUsd,
-    /// As they are billed.
-    pub counts: Counts,
-    /// Whether their price is known.
-    pub priced: Priced,
-}
-
-impl Used {
-    /// What the provider says was used; failing that, a quarter of the characters. It costs nothing
-    /// until somebody says what.
-    #[must_use]
-    pub fn new(usage: Option<Usage>, prompt_bytes: usize, text_bytes: usize) -> Self {
-        let estimated = || Usage {
-            prompt: Tokens::estimated(prompt_bytes),
-            completion: Tokens::estimated(text_bytes),
-            ..Usage::default()
-        };
-        let counted = if usage.is_some() {
-            Counted::ByProvider
-        } else {
-            Counted::ByEstimate
-        };
-        let usage = usage.unwrap_or_else(estimated);
-        Self {
-            prompt: usage.prompt,
-            completion: usage.completion,
-            counted,
-            cost: NanoUsd::ZERO,
-            counts: usage.counts(),
-            priced: Priced::No,
-        }
-    }
-
-    /// As it is booked.
-    #[must_use]
-    pub fn spent(&self) -> Spent {
-        Spent {
-            cost: self.cost,
-            requests: 1,
-            prompt_tokens: self.prompt.get(),
-            completion_tokens: self.completion.get(),
-        }
-    }
-
-    /// Both together.
-    #[must_use]
-    pub fn sum(&self) -> Tokens {
-        self.prompt.saturating_add(self.completion)
-    }
-
-    /// As headers or trailers.
-    #[must_use]
-    pub fn totals(&self) -> Totals {
-        Totals {
-            prompt: Some(self.prompt),
-            completion: Some(self.completion),
-            cost: Some(self.cost),
-        }
-    }
 }
 
 impl<'a> Record<'a> {

@@ -5,11 +5,12 @@ use crate::exchange::refusal::{Connection, Refusal};
 use crate::exchange::request::Request;
 use crate::exchange::route::Survey;
 use crate::shard::http::caller::Caller;
+use crate::shard::request::after::After;
 use crate::shard::request::choose;
-use crate::shard::request::drive::{After, Job};
 use crate::shard::request::head_end::head_end;
+use crate::shard::request::job::Job;
 use crate::shard::request::record::Record;
-use crate::shard::run::Shard;
+use crate::shard::state::shard::Shard;
 
 /// Answers with an error of infermux's own.
 pub async fn refuse(
@@ -66,7 +67,7 @@ pub async fn tell(
     }
     refusal.write_answer(&mut caller.out, &envelope);
     record.count();
-    if caller.send_out(shard).await.is_err() {
+    if caller.send_out().await.is_err() {
         record.leave();
         return After::Close;
     }

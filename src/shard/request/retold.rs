@@ -11,13 +11,11 @@ use crate::exchange::version::Version;
 use crate::link::buffered::Held;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::help::{self, WhenFull};
-use crate::shard::http::kind;
 use crate::shard::http::upstream::Upstream;
 use crate::shard::net::part::Part;
+use crate::shard::request::answer_head;
 use crate::shard::request::attempt::Attempt;
 use crate::shard::request::record::Record;
-use crate::shard::request::stream;
-use crate::shard::run::Shard;
 use crate::sys::clock;
 use crate::wire::chunked::write_chunk_head;
 use crate::wire::usage::Usage;
@@ -40,7 +38,7 @@ pub async fn events(
     (usage, text_bytes): (Option<Usage>, usize),
 ) -> Result<Option<Events>, Untold> {
     let job = attempt.job;
-    if !kind::wants_stream(job) {
+    if !job.wants_stream() {
         return Ok(None);
     }
     let (endpoint, include_usage) = (job.endpoint, job.ask.include_usage);
@@ -67,14 +65,14 @@ pub async fn events(
             (answer, made)
         };
         // In a box of its own: few requests need the room.
-        let made = Box::pin(help::make(job.shard, WhenFull::Wait, work)).await;
+        let made = Box::pin(help::make(&job.shard.helpers, WhenFull::Wait, work)).await;
         let (answer, made) = made.map_err(|_| Untold)?;
         *bytes = answer;
         made
     };
     let bytes = made.ok_or(Untold)?;
     // They are there, whether or not they may be; nothing else is asked for them.
-    let mut held = job.shard.lease.hold();
+    let mut held = job.shard.io.lease.hold();
     held.insist_on(bytes.capacity());
     Ok(Some(Events { bytes, held }))
 }
@@ -98,14 +96,14 @@ pub async fn relay<'a>(
 ) -> Outcome {
     let job = attempt.job;
     caller.out.clear();
-    stream::begin(attempt, caller, record, &up, clock::now());
+    answer_head::begin(attempt, caller, record, &up, clock::now());
     record.count();
-    up.park(job.shard, attempt.candidate().provider);
+    job.shard.park(attempt.candidate().provider, up);
     let is_chunked = job.request.version == Version::Http11;
     if is_chunked {
         write_chunk_head(events.bytes.len(), &mut caller.out);
     }
-    if send_events(job.shard, caller, events).await.is_err() {
+    if send_events(caller, events).await.is_err() {
         return Outcome::CallerGone;
     }
     if is_chunked {
@@ -114,20 +112,20 @@ pub async fn relay<'a>(
         headers::totals(out, &totals);
         out.extend_from_slice(b"\r\n");
     }
-    let sent = caller.send_out(job.shard).await;
+    let sent = caller.send_out().await;
     sent.map_or(Outcome::CallerGone, |()| Outcome::Answered)
 }
 
 /// Puts few events behind the head, and sends many from where they are.
-async fn send_events(shard: &Shard, caller: &mut Caller, mut events: Events) -> io::Result<()> {
+async fn send_events(caller: &mut Caller, mut events: Events) -> io::Result<()> {
     if events.bytes.len() <= ONE_SEND_BYTES_MAX {
         caller.out.extend_from_slice(&events.bytes);
         return Ok(());
     }
-    caller.send_out(shard).await?;
+    caller.send_out().await?;
     // What is on its way is counted there.
     events.held.clear();
-    let (sent, _) = caller.send(shard, Part::own(events.bytes)).await;
+    let (sent, _) = caller.send(Part::own(events.bytes)).await;
     caller.make_room();
     sent
 }

@@ -1,45 +1,21 @@
 //! Money of one request: what is reserved from its caller's budget, and what it cost in the end.
 
-use crate::base::ids::{BudgetId, RouteId};
-use crate::base::map::Map;
+use crate::base::ids::BudgetId;
 use crate::base::money::NanoUsd;
 use crate::base::time::WallTime;
 use crate::base::tokens::{Counts, Tokens};
-use crate::config::plan::{BudgetAction, Endpoint, Plan};
-use crate::config::prices::PriceTable;
+use crate::config::plan::{BudgetAction, Endpoint};
 use crate::decide::budget::{self, Admission, Ask, Standing};
 use crate::decide::pricing::{self, Row};
 use crate::exchange::refusal::{BudgetWait, Refusal};
-use crate::link::budget_gate::Reserved;
-use crate::link::facts::Fact;
 use crate::link::meters::Priced;
-use crate::shard::request::drive::Job;
-use crate::shard::request::record::Used;
-use crate::shard::run::Shard;
+use crate::shard::request::job::Job;
+use crate::shard::request::reservation::Reservation;
+use crate::shard::request::used::Used;
+use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 use crate::translate::tariff::Tariff;
 use crate::wire::usage::Usage;
-
-/// The prices and budgets of a Plan, ready to be looked up.
-pub struct Purse {
-    table: PriceTable,
-    /// By the value of `X-Infermux-Caller`.
-    budgets: Map<Box<str>, BudgetId>,
-    /// By route and candidate, for routes of one model.
-    rows: Box<[Option<Rows>]>,
-}
-
-/// By candidate; `None`: nobody knows its price.
-type Rows = Box<[Option<Row>]>;
-
-/// Money that is reserved for one request. It is settled exactly once: dropped without a word, it
-/// has cost nothing.
-pub struct Reservation<'a> {
-    shard: &'a Shard,
-    budget: BudgetId,
-    reserved: Reserved,
-    cost: NanoUsd,
-}
 
 /// What a budget makes of a request.
 pub enum Allowance<'a> {
@@ -51,50 +27,6 @@ pub enum Allowance<'a> {
     Instead(&'a str),
     /// It is refused.
     Refused(Refusal<'a>),
-}
-
-impl Purse {
-    /// The purse of `plan`.
-    #[must_use]
-    pub fn new(plan: &Plan) -> Self {
-        let table = PriceTable::built_in();
-        let mut rows: Vec<_> = plan.routes.all.iter().map(|_| None).collect();
-        for (model, id) in plan.routes.chat.iter().chain(&plan.routes.other) {
-            let candidates = plan.routes.route(*id).candidates.iter();
-            let row = |candidate: &crate::config::plan::Candidate| {
-                let name = candidate.model.as_deref().unwrap_or(model);
-                table.row_for(plan.provider(candidate.provider), name, &plan.pricing)
-            };
-            rows[id.index()] = Some(candidates.map(row).collect());
-        }
-        let budgets = plan.budgets.callers.iter();
-        let budgets = budgets
-            .map(|budget| (budget.caller.clone(), budget.id))
-            .collect();
-        Self {
-            table,
-            budgets,
-            rows: rows.into(),
-        }
-    }
-
-    /// The budget of `caller`.
-    #[must_use]
-    pub fn budget_of(&self, caller: &str) -> Option<BudgetId> {
-        self.budgets.get(caller).copied()
-    }
-
-    /// The prices of a candidate of the route for `model`; `None`: nobody knows them.
-    #[must_use]
-    pub fn row(&self, plan: &Plan, route: RouteId, place: usize, model: &str) -> Option<Row> {
-        if let Some(rows) = &self.rows[route.index()] {
-            return rows.get(place).copied().flatten();
-        }
-        let candidate = &plan.routes.route(route).candidates[place];
-        let name = candidate.model.as_deref().unwrap_or(model);
-        self.table
-            .row_for(plan.provider(candidate.provider), name, &plan.pricing)
-    }
 }
 
 /// The prices at a candidate; `None`: nobody knows them.
@@ -174,12 +106,7 @@ pub fn admit<'a>(job: &Job<'a>, budget: Option<BudgetId>, turn: Turn) -> Allowan
         gate.count_refusal();
     }
     match (reserved, &rules.model_override) {
-        (Ok(reserved), _) => Allowance::Reserved(Reservation {
-            shard,
-            budget: id,
-            reserved,
-            cost: NanoUsd::ZERO,
-        }),
+        (Ok(reserved), _) => Allowance::Reserved(Reservation::new(shard, id, reserved)),
         // Whatever stands in the way: the caller gets an answer.
         (Err(_), Some(model)) => Allowance::Instead(model),
         (Err((spent, refused)), None) => Allowance::Refused(Refusal::BudgetExceeded {
@@ -239,32 +166,4 @@ fn estimate(job: &Job<'_>) -> Ask {
 fn until_next_month(now: WallTime) -> std::time::Duration {
     let next = crate::base::month::Month::of(now).next().start();
     std::time::Duration::from_millis(next.unix_millis().saturating_sub(now.unix_millis()))
-}
-
-impl Reservation<'_> {
-    /// What the request has cost; it is booked when this is dropped.
-    pub fn settle(mut self, cost: NanoUsd) {
-        self.cost = cost;
-    }
-}
-
-impl Drop for Reservation<'_> {
-    fn drop(&mut self) {
-        let Self {
-            shard,
-            budget,
-            ref reserved,
-            cost,
-        } = *self;
-        // The words know it when this returns, the books within 10 ms.
-        shard.gates.budgets[budget.index()].settle(reserved, cost);
-        if cost > NanoUsd::ZERO {
-            let month = reserved.month;
-            shard.reports.report(Fact::Settled {
-                budget,
-                month,
-                cost,
-            });
-        }
-    }
 }

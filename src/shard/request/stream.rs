@@ -17,21 +17,22 @@ use crate::shard::http::caller::Caller;
 use crate::shard::http::upstream::Upstream;
 use crate::shard::net::guarded;
 use crate::shard::net::timers::Cut;
+use crate::shard::request::answer_head;
 use crate::shard::request::attempt::Attempt;
-use crate::shard::request::record::{Record, ResponseTime, Used};
-use crate::shard::request::whole;
-use crate::shard::state::relay::{self, Spare};
+use crate::shard::request::error;
+use crate::shard::request::kept;
+use crate::shard::request::record::{Record, ResponseTime};
+use crate::shard::request::used::Used;
+use crate::shard::state::relay::Spare;
 use crate::sys::clock;
 use crate::wire::body::Body;
 use crate::wire::chunked::Piece;
 use crate::wire::inflate::Inflate;
 use crate::wire::seen::Seen;
+
 use broken::{Broken, CallerKnows};
 
-pub use head::begin;
-
 mod broken;
-mod head;
 
 /// Relays the stream whose head has been read, and says how it ended.
 pub async fn relay<'a>(
@@ -42,9 +43,8 @@ pub async fn relay<'a>(
     mut up: Upstream,
 ) -> Outcome {
     let shard = attempt.job.shard;
-    let spare = shard.relays.borrow_mut().pop();
-    let mut spare = spare.unwrap_or_default();
-    spare.reset(attempt);
+    let mut spare = shard.take_relay();
+    attempt.begin_stream(&mut spare);
     let body = Body::new(up.head.framing);
     let content_by = clock::now() + attempt.provider.first_token_timeout;
     let mut stream = Stream {
@@ -54,7 +54,7 @@ pub async fn relay<'a>(
         provider_end: ProviderEnd::Open,
         inflate: up.coding().and_then(Inflate::new),
         decoded: Vec::new(),
-        held: shard.lease.hold(),
+        held: shard.io.lease.hold(),
         silent_until: content_by,
     };
     let outcome = stream.run(caller, record, attempts, &mut up).await;
@@ -76,19 +76,20 @@ pub async fn relay<'a>(
         ..
     } = stream;
     if let Some(event) = spare.error() {
-        record.words.take_error(attempt, event);
+        attempt.note_error(record, event);
     }
     let told = spare.told(outcome);
-    relay::keep(shard, spare);
+    let told = told.map(|(status, body)| error::Error { status, body });
+    shard.keep_relay(spare);
     let id = attempt.candidate().provider;
     if let Some(told) = told {
         if outcome == Outcome::AccessRefused {
-            whole::keep(attempt, record, &up, told);
+            kept::keep(attempt, record, &up, told);
             return outcome;
         }
         attempts.commit();
         attempt.settle(clock::now(), outcome, None, record.take_lost());
-        let ended = whole::pass_through(attempt, caller, record, up, told).await;
+        let ended = kept::pass_through(attempt, caller, record, up, told).await;
         return ended.unwrap_or(outcome);
     }
     if outcome == Outcome::RateLimited {
@@ -98,10 +99,15 @@ pub async fn relay<'a>(
         match provider_end {
             ProviderEnd::Clean => {
                 up.end = up.bytes.len();
-                up.park(shard, id);
+                shard.park(id, up);
             }
             ProviderEnd::Open => {
-                guarded::spawn_for_one(up.read_out(Rc::clone(shard), id, body));
+                let shard = Rc::clone(shard);
+                guarded::spawn_for_one(async move {
+                    if let Some(up) = up.read_out(body).await {
+                        shard.park(id, up);
+                    }
+                });
             }
             ProviderEnd::Surplus => {}
         }
@@ -180,7 +186,7 @@ impl<'a> Stream<'_, '_, 'a> {
                     self.write_end(caller);
                     // The provider has done its part, however slowly the caller reads.
                     up.socket.deadline.clear();
-                    let sent = caller.send_out(shard).await;
+                    let sent = caller.send_out().await;
                     return if sent.is_ok() {
                         Outcome::Answered
                     } else {
@@ -192,7 +198,7 @@ impl<'a> Stream<'_, '_, 'a> {
                     self.settle(record, broken.after);
                     // Whoever reads the error frame can rely on its consequences.
                     shard.reports.enforce().await;
-                    let sent = caller.send_out(shard).await;
+                    let sent = caller.send_out().await;
                     return if sent.is_ok() {
                         broken.after
                     } else {
@@ -224,13 +230,13 @@ impl<'a> Stream<'_, '_, 'a> {
         if self.is_committed() {
             let shard = self.attempt.job.shard;
             *fresh = 0;
-            up.watch(&shard.buffers, self.room());
+            up.watch(&shard.io.buffers, self.room());
             // What only shows that the provider is alive puts nothing off.
             let began = (!self.spare.has_moved()).then(clock::now);
             if !caller.out.is_empty() {
                 // A caller that reads slowly is no fault of the provider's.
                 up.socket.deadline.clear();
-                caller.send_out(shard).await.map_err(|_| Broken::GONE)?;
+                caller.send_out().await.map_err(|_| Broken::GONE)?;
             }
             caller.give_room_back();
             let now = clock::now();
@@ -266,7 +272,7 @@ impl<'a> Stream<'_, '_, 'a> {
     /// provider bills in any case (promise `hangup.pays-as-told`).
     async fn await_usage(&mut self, up: &mut Upstream) {
         let attempt = self.attempt;
-        let buffers = &attempt.job.shard.buffers;
+        let buffers = &attempt.job.shard.io.buffers;
         let until = clock::now() + USAGE_WAIT;
         up.socket.deadline.set(until, Cut::Both);
         while self.spare.awaits_usage() {
@@ -284,7 +290,7 @@ impl<'a> Stream<'_, '_, 'a> {
     /// Takes in what was read.
     fn feed(&mut self, bytes: &[u8]) -> Result<Fed, Broken> {
         let shard = self.attempt.job.shard;
-        self.spare.make_room(bytes.len(), &shard.buffers);
+        self.spare.make_room(bytes.len(), &shard.io.buffers);
         let mut at = 0;
         loop {
             match self
@@ -437,14 +443,14 @@ impl<'a> Stream<'_, '_, 'a> {
         let latency = now.since(self.attempt.sent_at);
         record.response_time = Some(ResponseTime::FirstContent(latency));
         record.waited += now.since(self.attempt.started);
-        begin(self.attempt, caller, record, up, now);
+        answer_head::begin(self.attempt, caller, record, up, now);
     }
 
     /// Moves what is for the caller into its buffer, as one chunk.
     fn write_payload(&mut self, caller: &mut Caller) {
         let job = self.attempt.job;
         self.spare
-            .write_payload(job.request.version, caller, &job.shard.buffers);
+            .write_payload(job.request.version, caller, &job.shard.io.buffers);
     }
 
     /// Ends a complete answer: the last chunk, and what is known only now.

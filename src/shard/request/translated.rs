@@ -1,31 +1,14 @@
 //! A request in the dialect of a candidate that does not speak the caller's.
 
-use std::rc::Rc;
-
 use crate::base::limits::TRANSLATED_AT_ONCE_BYTES_MAX;
 use crate::config::plan::ProviderKind;
 use crate::exchange::refusal::Refusal;
-use crate::link::buffered::Held;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::help;
-use crate::shard::request::drive::{Job, provider_of};
+use crate::shard::request::job::{Job, Translated};
 use crate::shard::request::record::Record;
 use crate::translate::request::{self, Dropped};
 use crate::translate::unsupported::Unsupported;
-
-/// A translated body. It counts as held as long as it is there.
-pub struct Translated {
-    bytes: Rc<Vec<u8>>,
-    _held: Held,
-}
-
-impl Translated {
-    /// The body.
-    #[must_use]
-    pub fn bytes(&self) -> Rc<Vec<u8>> {
-        Rc::clone(&self.bytes)
-    }
-}
 
 /// Why there is none.
 pub enum NotTranslated {
@@ -49,7 +32,7 @@ pub async fn prepare(
 ) -> Result<(), NotTranslated> {
     record.dropped = None;
     job.translated.replace(None);
-    match provider_of(job, place).kind {
+    match job.provider_at(place).kind {
         ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => Ok(()),
         ProviderKind::Anthropic => {
             let (translated, dropped) = translate(job, caller, place).await?;
@@ -70,7 +53,7 @@ async fn translate(
     let candidate = &job.routed.route.candidates[place];
     let model = candidate.model.as_deref().unwrap_or(job.model);
     let overloaded = NotTranslated::Refused(Refusal::Overloaded);
-    let mut held = job.shard.lease.hold();
+    let mut held = job.shard.io.lease.hold();
     // As much as it comes to, as a rule.
     if !held.grow_to(job.body.len()) {
         return Err(overloaded);
@@ -91,7 +74,7 @@ async fn translate(
             let dropped = request::write(&message[at], &ask, &model, &mut bytes);
             (dropped, bytes)
         };
-        let made = help::make_of_message(job.shard, caller, work).await;
+        let made = help::make_of_message(&job.shard.helpers, caller, work).await;
         let (dropped, made) = made.map_err(NotTranslated::Refused)?;
         bytes = made;
         dropped
@@ -100,11 +83,7 @@ async fn translate(
     if !held.grow_to(bytes.capacity()) {
         return Err(overloaded);
     }
-    let translated = Translated {
-        bytes: Rc::new(bytes),
-        _held: held,
-    };
-    Ok((translated, dropped))
+    Ok((Translated::new(bytes, held), dropped))
 }
 
 /// Lets the tests of a debug build see that a helper's panic ends one request and nothing else.

@@ -4,31 +4,25 @@ use std::io;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::base::limits::{
     INSPECTED_AT_ONCE_BYTES_MAX, ONE_SEND_BYTES_MAX, TRANSLATED_AT_ONCE_BYTES_MAX,
 };
 use crate::base::time::Instant;
 use crate::decide::failover::Attempts;
-use crate::decide::outcome::{Failure, Outcome, Topic};
+use crate::decide::outcome::{Failure, Outcome};
 use crate::exchange::answer::{self, AnswerFault, AnswerView};
-use crate::exchange::headers::{self, Totals};
-use crate::exchange::inbound;
-use crate::exchange::provider_error::{self, Circumstances};
+use crate::exchange::headers::Totals;
 use crate::link::facts::{Sample, SampleKind};
 use crate::shard::http::caller::Caller;
 use crate::shard::http::help::{self, WhenFull};
 use crate::shard::http::upstream::Upstream;
 use crate::shard::net::part::Part;
+use crate::shard::request::answer_head::{self, Told};
 use crate::shard::request::attempt::Attempt;
-use crate::shard::request::drive::{self, Job};
-use crate::shard::request::head_end::head_end;
 use crate::shard::request::lost;
 use crate::shard::request::record::{Record, ResponseTime};
 use crate::shard::request::retold;
-use crate::shard::request::words::Words;
-use crate::shard::run::Shard;
 use crate::sys::clock;
 use crate::translate::answer as anthropic;
 use crate::wire::splice::Splice;
@@ -68,123 +62,24 @@ pub async fn relay<'a>(
     let splice = answer::edit_answer(up.body(), &view, attempt.caller_model());
     let (status, length) = (up.head.status, splice.len());
     let told = Told {
+        place: attempt.place,
         status,
         length,
         totals,
         latency: arrived.since(attempt.sent_at),
     };
-    write_answer_head(attempt, caller, record, &up, told);
+    answer_head::write_answer_head(attempt, caller, record, &up, &told);
     if splice.len() > ONE_SEND_BYTES_MAX {
         let pieces = pieces_of(&splice, &up.bytes);
-        let (bytes, _held) = up.park_without_bytes(job.shard, attempt.candidate().provider);
-        return sent(
-            send_pieces(job.shard, caller, bytes, pieces).await,
-            Outcome::Answered,
-        );
+        let (bytes, _held) =
+            job.shard
+                .pool
+                .park_without_bytes(&job.shard.io, attempt.candidate().provider, up);
+        return sent(send_pieces(caller, bytes, pieces).await, Outcome::Answered);
     }
     splice.write(&mut caller.out);
-    up.park(job.shard, attempt.candidate().provider);
-    sent(caller.send_out(job.shard).await, Outcome::Answered)
-}
-
-/// An error of a provider as the caller is to get it.
-#[derive(Default)]
-pub struct Error {
-    /// The status.
-    pub status: u16,
-    /// The body, in OpenAI's shape.
-    pub body: Vec<u8>,
-}
-
-/// An error that may be told later, when its provider's connection is used again.
-pub struct KeptError {
-    place: usize,
-    error: Error,
-    /// The provider's fields that cross.
-    fields: Vec<u8>,
-    words: Words,
-    latency: Duration,
-}
-
-/// An error that was read whole, in OpenAI's shape.
-#[must_use]
-pub fn told(up: &Upstream, topic: Topic) -> Error {
-    let mut body = Vec::new();
-    let kind = up.head.value(&up.bytes, "content-type");
-    let circumstances = Circumstances {
-        status: up.head.status,
-        topic,
-        content_type: kind.and_then(|kind| std::str::from_utf8(kind).ok()),
-    };
-    let status = provider_error::error_in_openai_shape(circumstances, up.body(), &mut body);
-    Error { status, body }
-}
-
-/// Relays an error that is about the request itself; the outcome where the caller did not take it.
-pub async fn pass_through<'a>(
-    attempt: &Attempt<'_, 'a>,
-    caller: &mut Caller,
-    record: &mut Record<'a>,
-    up: Upstream,
-    error: Error,
-) -> Option<Outcome> {
-    keep(attempt, record, &up, error);
-    let job = attempt.job;
-    up.park(job.shard, attempt.candidate().provider);
-    let kept = record.kept.take()?;
-    write_kept(job, caller, record, &kept);
-    let sent = caller.send_out(job.shard).await;
-    sent.err().map(|_| Outcome::CallerGone)
-}
-
-/// Keeps an error for the case that nobody else can do better.
-pub fn keep(attempt: &Attempt<'_, '_>, record: &mut Record<'_>, up: &Upstream, mut error: Error) {
-    attempt.job.shard.era.masks.mask(&mut error.body);
-    let mut fields = Vec::new();
-    inbound::write_fields(&up.head, &up.bytes, attempt.crossing(), &mut fields);
-    record.kept = Some(Box::new(KeptError {
-        place: attempt.place,
-        error,
-        fields,
-        words: record.words.clone(),
-        latency: clock::now().since(attempt.sent_at),
-    }));
-}
-
-/// Tells the error that was kept of the candidate `place`, if there is one: else the caller has its
-/// answer.
-pub async fn tell_kept<'a>(
-    job: &Job<'a>,
-    caller: &mut Caller,
-    record: &mut Record<'a>,
-    place: Option<usize>,
-) -> io::Result<()> {
-    let kept = record.kept.take();
-    let Some(kept) = kept.filter(|kept| place == Some(kept.place)) else {
-        return Ok(());
-    };
-    record.asked = Some(drive::asked(job, kept.place));
-    write_kept(job, caller, record, &kept);
-    let sent = caller.send_out(job.shard).await;
-    if sent.is_err() {
-        record.leave();
-    }
-    sent
-}
-
-fn write_kept<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<'a>, kept: &KeptError) {
-    record.error = Some("provider_refused");
-    record.words = kept.words.clone();
-    let told = Told {
-        status: kept.error.status,
-        length: kept.error.body.len(),
-        totals: Totals::default(),
-        latency: kept.latency,
-    };
-    write_head(job, caller, record, (kept.place, told), |out| {
-        out.extend_from_slice(&kept.fields);
-    });
-    caller.out.extend_from_slice(&kept.error.body);
+    job.shard.park(attempt.candidate().provider, up);
+    sent(caller.send_out().await, Outcome::Answered)
 }
 
 /// Translates a 2xx answer of another dialect and relays it, unless it turns out to be none.
@@ -200,7 +95,7 @@ pub async fn translate<'a>(
     let mut body = Vec::new();
     let answer = translated(attempt, &mut up, created, &mut body).await;
     // It is there, whether or not it may be; nothing else is asked for it.
-    let mut held = job.shard.lease.hold();
+    let mut held = job.shard.io.lease.hold();
     held.insist_on(body.capacity());
     let answer = match answer {
         Ok(answer) => answer,
@@ -221,21 +116,22 @@ pub async fn translate<'a>(
     }
     let (status, length) = (up.head.status, body.len());
     let told = Told {
+        place: attempt.place,
         status,
         length,
         totals,
         latency: arrived.since(attempt.sent_at),
     };
-    write_answer_head(attempt, caller, record, &up, told);
-    up.park(job.shard, attempt.candidate().provider);
+    answer_head::write_answer_head(attempt, caller, record, &up, &told);
+    job.shard.park(attempt.candidate().provider, up);
     if body.len() <= ONE_SEND_BYTES_MAX {
         caller.out.extend_from_slice(&body);
-        return sent(caller.send_out(job.shard).await, Outcome::Answered);
+        return sent(caller.send_out().await, Outcome::Answered);
     }
-    let sending = caller.send_out(job.shard).await;
+    let sending = caller.send_out().await;
     held.clear();
     let sending = match sending {
-        Ok(()) => caller.send(job.shard, Part::own(body)).await.0,
+        Ok(()) => caller.send(Part::own(body)).await.0,
         Err(gone) => Err(gone),
     };
     sent(sending, Outcome::Answered)
@@ -258,7 +154,7 @@ async fn inspect(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<AnswerV
         let view = answer::inspect(&bytes[at], endpoint);
         (bytes, view)
     };
-    match help::make(shard, WhenFull::Wait, work).await {
+    match help::make(&shard.helpers, WhenFull::Wait, work).await {
         Ok((bytes, view)) => {
             up.bytes = bytes;
             view
@@ -291,7 +187,7 @@ async fn translated(
         era.prefixes(id).masks().mask_answer(&mut made);
         (bytes, answer, made)
     };
-    match help::make(attempt.job.shard, WhenFull::Wait, work).await {
+    match help::make(&attempt.job.shard.helpers, WhenFull::Wait, work).await {
         Ok((bytes, answer, made)) => {
             (up.bytes, *body) = (bytes, made);
             answer
@@ -324,51 +220,6 @@ async fn settle<'a>(
     used.totals()
 }
 
-/// What the head of an answer says about the answer.
-struct Told {
-    status: u16,
-    /// Bytes of the body.
-    length: usize,
-    totals: Totals,
-    latency: Duration,
-}
-
-/// Starts the caller's answer, which the candidate `place` gave, with its head.
-fn write_head<'a>(
-    job: &Job<'a>,
-    caller: &mut Caller,
-    record: &mut Record<'a>,
-    (place, told): (usize, Told),
-    write_fields: impl FnOnce(&mut Vec<u8>),
-) {
-    record.status = Some(told.status);
-    record.first_byte = Some(clock::now());
-    caller.make_room();
-    let out = &mut caller.out;
-    out.clear();
-    let begun = inbound::begin(told.status, out);
-    out.extend_from_slice(b"Content-Type: application/json\r\nContent-Length: ");
-    out.extend_from_slice(itoa::Buffer::new().format(told.length).as_bytes());
-    out.extend_from_slice(b"\r\n");
-    write_fields(out);
-    headers::add(out, &job.added(place, record, told.latency, told.totals));
-    head_end(job.shard, job.request, record.connection).write(begun, out);
-    record.count();
-}
-
-/// Starts the caller's answer with its head, in which the provider's fields stand.
-fn write_answer_head<'a>(
-    attempt: &Attempt<'_, 'a>,
-    caller: &mut Caller,
-    record: &mut Record<'a>,
-    up: &Upstream,
-    told: Told,
-) {
-    write_head(attempt.job, caller, record, (attempt.place, told), |out| {
-        inbound::write_fields(&up.head, &up.bytes, attempt.crossing(), out);
-    });
-}
-
 /// A piece of a large answer.
 enum Piece {
     /// A part of the provider's bytes, which is sent from where it is.
@@ -391,20 +242,15 @@ fn pieces_of(splice: &Splice<'_>, bytes: &[u8]) -> Vec<Piece> {
 }
 
 /// Sends the head that stands in the caller's buffer, and the pieces of a large body behind it.
-async fn send_pieces(
-    shard: &Shard,
-    caller: &mut Caller,
-    bytes: Vec<u8>,
-    pieces: Vec<Piece>,
-) -> io::Result<()> {
+async fn send_pieces(caller: &mut Caller, bytes: Vec<u8>, pieces: Vec<Piece>) -> io::Result<()> {
     let bytes = Rc::new(bytes);
-    caller.send_out(shard).await?;
+    caller.send_out().await?;
     for piece in pieces {
         let part = match piece {
             Piece::Range(range) => Part::shared(Rc::clone(&bytes), range),
             Piece::Bytes(bytes) => Part::own(bytes),
         };
-        caller.send(shard, part).await.0?;
+        caller.send(part).await.0?;
     }
     Ok(())
 }

@@ -2,10 +2,10 @@
 
 use crate::base::limits::LOGGED_ERROR_BYTES_MAX;
 use crate::exchange::inbound;
+use crate::exchange::masks::{Masks, OwnMasks};
 use crate::exchange::request_id::RequestId;
 use crate::report::escape::acts;
 use crate::shard::http::upstream::Upstream;
-use crate::shard::request::attempt::Attempt;
 use crate::wire::provider_error::ProviderError;
 
 /// A provider's own words about a request, without the keys that it may quote.
@@ -18,21 +18,20 @@ pub struct Words {
 impl Words {
     /// Those of an answer whose head is there.
     #[must_use]
-    pub fn of_head(attempt: &Attempt<'_, '_>, up: &Upstream) -> Self {
+    pub fn of_head(masks: &OwnMasks, up: &Upstream) -> Self {
         let id = inbound::request_id(&up.head, &up.bytes);
         Self {
-            id: id.and_then(|id| RequestId::told(id, attempt.crossing().masks)),
+            id: id.and_then(|id| RequestId::told(id, masks)),
             error: None,
         }
     }
 
     /// Takes in the error that `body` is: its message, else its beginning as it stands.
-    pub fn take_error(&mut self, attempt: &Attempt<'_, '_>, body: &[u8]) {
+    pub fn take_error(&mut self, masks: &Masks, callers_key: Option<&[u8]>, body: &[u8]) {
         let message = ProviderError::read(body).message;
         let beginning = body.get(..PAGE_BYTES_MAX).unwrap_or(body);
         let text = message.unwrap_or_else(|| String::from_utf8_lossy(beginning));
-        let masks = &attempt.job.shard.era.masks;
-        let masked = masks.for_log(text.trim(), attempt.callers_key, LOGGED_ERROR_BYTES_MAX);
+        let masked = masks.for_log(text.trim(), callers_key, LOGGED_ERROR_BYTES_MAX);
         let masked = masked.replace(acts, " ");
         self.error = Some(masked).filter(|text| !text.is_empty());
     }

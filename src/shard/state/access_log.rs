@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::base::limits::LOG_PIECE_BYTES;
 use crate::link::log::LogSender;
 use crate::shard::net::nudge::Nudge;
+use crate::shard::net::sleep::sleep;
 
 /// The lines that wait, and where they go.
 pub struct AccessLog {
@@ -50,7 +51,7 @@ impl AccessLog {
     pub async fn keep_flushing(self: Rc<Self>) {
         loop {
             self.filled.wait().await;
-            monoio::time::sleep(Duration::from_millis(10)).await;
+            sleep(Duration::from_millis(10)).await;
             self.flush();
         }
     }

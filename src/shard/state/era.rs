@@ -12,8 +12,8 @@ use crate::exchange::cors::Cors;
 use crate::exchange::door::Door;
 use crate::exchange::masks::Masks;
 use crate::exchange::outbound::Prefixes;
+use crate::exchange::purse::Purse;
 use crate::ledger::terms::Terms;
-use crate::shard::request::spend::Purse;
 use crate::wire::json;
 
 /// One configuration. A request goes by the one that it began under, to its end.

@@ -1,7 +1,6 @@
 //! One shard's counts, by provider, model and whom a request is attributed to.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::base::ids::{ProviderId, ShardId};
@@ -217,50 +216,6 @@ pub struct Busy<'a>(&'a Gauge);
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
         self.0.down();
-    }
-}
-
-/// An open connection to a provider, as it is counted.
-pub struct Connected {
-    meter: Arc<ProviderMeter>,
-    /// How many its shard has.
-    open: Rc<Cell<usize>>,
-    is_idle: bool,
-}
-
-impl Connected {
-    /// Counts a connection that was opened, among those that its shard has `open`.
-    #[must_use]
-    pub fn new(meter: Arc<ProviderMeter>, open: Rc<Cell<usize>>) -> Self {
-        meter.connections_opened.add(1);
-        open.set(open.get() + 1);
-        Self {
-            meter,
-            open,
-            is_idle: false,
-        }
-    }
-
-    /// It waits for its next request.
-    pub fn rest(&mut self) {
-        if !std::mem::replace(&mut self.is_idle, true) {
-            self.meter.connections_idle.up();
-        }
-    }
-
-    /// It has one.
-    pub fn wake(&mut self) {
-        if std::mem::take(&mut self.is_idle) {
-            self.meter.connections_idle.down();
-        }
-    }
-}
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        self.wake();
-        self.meter.connections_closed.add(1);
-        self.open.set(self.open.get() - 1);
     }
 }
 

@@ -1,7 +1,13 @@
 //! One event loop, and one configuration on it.
 
 pub mod access_log;
+pub mod common;
+pub mod current;
 pub mod era;
+pub mod event_loop;
+pub mod idle;
+pub mod lobby;
 pub mod meters;
 pub mod relay;
 pub mod reports;
+pub mod shard;

@@ -2,16 +2,13 @@
 
 use std::ops::Range;
 
-use crate::base::limits::{RELAYS_KEPT_MAX, STREAM_READ_BYTES};
+use crate::base::limits::STREAM_READ_BYTES;
 use crate::config::plan::ProviderKind;
 use crate::decide::outcome::{KeyOwner, Outcome};
 use crate::exchange::relay::{RelayPlan, StreamFault, StreamRelay};
 use crate::exchange::version::Version;
 use crate::shard::http::caller::Caller;
 use crate::shard::net::buffers::Buffers;
-use crate::shard::request::attempt::Attempt;
-use crate::shard::request::whole::Error;
-use crate::shard::run::Shard;
 use crate::sys::clock;
 use crate::translate::error;
 use crate::translate::stream::{IncludeUsage, StreamPlan, StreamTranslator};
@@ -35,16 +32,6 @@ const HEAD_ROOM: usize = 7;
 const IN_PLACE: usize = 4 << 10;
 /// The sizes of payloads that become chunks in place.
 const IN_PLACE_SIZES: Range<usize> = IN_PLACE..1 << 20;
-
-/// Keeps what the next stream can use, but for what a burst of streams, or a burst within one, made
-/// of it.
-pub fn keep(shard: &Shard, mut spare: Box<Spare>) {
-    let mut relays = shard.relays.borrow_mut();
-    if relays.len() < RELAYS_KEPT_MAX {
-        spare.empty(&shard.buffers);
-        relays.push(spare);
-    }
-}
 
 /// Whose dialect a provider's stream is in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,7 +59,7 @@ impl Spare {
     /// What the caller is told in place of a stream that ended like this before any content, where
     /// that is about the request itself: the status and the body.
     #[must_use]
-    pub fn told(&self, outcome: Outcome) -> Option<Error> {
+    pub fn told(&self, outcome: Outcome) -> Option<(u16, Vec<u8>)> {
         let status = match outcome {
             Outcome::RequestRefused(status) | Outcome::CallerKeyRefused(status) => status,
             Outcome::AccessRefused => 403,
@@ -91,40 +78,26 @@ impl Spare {
         };
         let mut body = Vec::new();
         error::write_event(self.translator.error()?, &mut body);
-        Some(Error { status, body })
+        Some((status, body))
     }
 
-    /// Begins a stream.
-    pub fn reset(&mut self, attempt: &Attempt<'_, '_>) {
-        let job = attempt.job;
-        self.empty(&job.shard.buffers);
-        self.dialect = match attempt.provider.kind {
+    /// Begins a stream; `include_usage`: its caller has asked for its usage.
+    pub fn reset(&mut self, buffers: &Buffers, plan: &RelayPlan<'_>, include_usage: IncludeUsage) {
+        self.empty(buffers);
+        self.dialect = match plan.kind {
             ProviderKind::Anthropic => Dialect::Anthropic,
             ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => {
                 Dialect::Same
             }
         };
-        let tariff = attempt.tariff();
-        let event_bytes_max = job.shard.server.max_event_bytes;
         match self.dialect {
-            Dialect::Same => self.relay.reset(&RelayPlan {
-                caller_model: attempt.caller_model(),
-                kind: attempt.provider.kind,
-                endpoint: job.endpoint,
-                usage: attempt.usage,
-                tariff,
-                event_bytes_max,
-            }),
+            Dialect::Same => self.relay.reset(plan),
             Dialect::Anthropic => self.translator.reset(&StreamPlan {
-                caller_model: attempt.caller_model(),
-                include_usage: if job.ask.include_usage {
-                    IncludeUsage::Yes
-                } else {
-                    IncludeUsage::No
-                },
-                tariff,
+                caller_model: plan.caller_model,
+                include_usage,
+                tariff: plan.tariff,
                 created: clock::wall().unix_millis() / 1_000,
-                event_bytes_max,
+                event_bytes_max: plan.event_bytes_max,
             }),
         }
     }
@@ -192,7 +165,7 @@ impl Spare {
     }
 
     /// Empties the payload; the room that a large one took is for whoever has the next.
-    fn empty(&mut self, buffers: &Buffers) {
+    pub(super) fn empty(&mut self, buffers: &Buffers) {
         self.payload.clear();
         if self.payload.capacity() >= IN_PLACE {
             buffers.give(std::mem::take(&mut self.payload));

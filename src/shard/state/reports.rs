@@ -14,6 +14,7 @@ use crate::link::meters::LoopMeter;
 use crate::link::progress::Progress;
 use crate::link::reports::{Batch, Message, Reporter};
 use crate::shard::net::nudge::Nudge;
+use crate::shard::net::sleep::{sleep, sleep_apart};
 use crate::sys::clock;
 
 /// The facts that wait, and where they go.
@@ -129,8 +130,7 @@ impl Reports {
             if self.is_in_force(number) {
                 return;
             }
-            // In a box of its own: a timer is aligned so that it would pad every request's future.
-            Box::pin(monoio::time::sleep(Duration::from_millis(1))).await;
+            sleep_apart(Duration::from_millis(1)).await;
         }
         if !self.is_in_force(number) {
             tracing::debug!(shard = self.shard.0, "a verdict is not in force in time");
@@ -160,7 +160,7 @@ impl Reports {
         loop {
             self.filled.wait().await;
             let due = clock::now() + TICK;
-            monoio::time::sleep(TICK).await;
+            sleep(TICK).await;
             meter.delay.observe(clock::now().since(due));
             self.flush();
             if !self.facts.borrow().is_empty() {

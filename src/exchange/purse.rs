@@ -1,0 +1,63 @@
+//! Prices and budgets, as requests look them up.
+
+use crate::base::ids::{BudgetId, RouteId};
+use crate::base::map::Map;
+use crate::config::plan::{Candidate, Plan};
+use crate::config::prices::PriceTable;
+use crate::decide::pricing::Row;
+
+/// The prices and budgets of a Plan, ready to be looked up.
+pub struct Purse {
+    table: PriceTable,
+    /// By the value of `X-Infermux-Caller`.
+    budgets: Map<Box<str>, BudgetId>,
+    /// By route and candidate, for routes of one model.
+    rows: Box<[Option<Rows>]>,
+}
+
+/// By candidate; `None`: nobody knows its price.
+type Rows = Box<[Option<Row>]>;
+
+impl Purse {
+    /// The purse of `plan`.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        let table = PriceTable::built_in();
+        let mut rows: Vec<_> = plan.routes.all.iter().map(|_| None).collect();
+        for (model, id) in plan.routes.chat.iter().chain(&plan.routes.other) {
+            let candidates = plan.routes.route(*id).candidates.iter();
+            let row = |candidate: &Candidate| {
+                let name = candidate.model.as_deref().unwrap_or(model);
+                table.row_for(plan.provider(candidate.provider), name, &plan.pricing)
+            };
+            rows[id.index()] = Some(candidates.map(row).collect());
+        }
+        let budgets = plan.budgets.callers.iter();
+        let budgets = budgets
+            .map(|budget| (budget.caller.clone(), budget.id))
+            .collect();
+        Self {
+            table,
+            budgets,
+            rows: rows.into(),
+        }
+    }
+
+    /// The budget of `caller`.
+    #[must_use]
+    pub fn budget_of(&self, caller: &str) -> Option<BudgetId> {
+        self.budgets.get(caller).copied()
+    }
+
+    /// The prices of a candidate of the route for `model`; `None`: nobody knows them.
+    #[must_use]
+    pub fn row(&self, plan: &Plan, route: RouteId, place: usize, model: &str) -> Option<Row> {
+        if let Some(rows) = &self.rows[route.index()] {
+            return rows.get(place).copied().flatten();
+        }
+        let candidate = &plan.routes.route(route).candidates[place];
+        let name = candidate.model.as_deref().unwrap_or(model);
+        self.table
+            .row_for(plan.provider(candidate.provider), name, &plan.pricing)
+    }
+}

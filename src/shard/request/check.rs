@@ -1,0 +1,58 @@
+//! What the head of a request decides.
+
+use crate::exchange::admit::{self, Presented};
+use crate::exchange::media;
+use crate::exchange::refusal::Refusal;
+use crate::exchange::request::Request;
+use crate::exchange::target::{self, Manage, Target};
+use crate::shard::state::shard::Shard;
+use crate::wire::head::Head;
+
+/// Looks at what the head alone decides: path, method, key.
+///
+/// # Errors
+///
+/// The request is refused, whatever its body says.
+pub fn check<'a>(
+    shard: &Shard,
+    request: &mut Request,
+    head: &Head,
+    bytes: &'a [u8],
+) -> Result<Target, Refusal<'a>> {
+    if let Some(repeated) = request.repeated {
+        return Err(Refusal::InvalidRequest(repeated));
+    }
+    let preflight = shard.era.cors.as_ref().zip(request.grant);
+    let preflight = preflight.and_then(|(cors, grant)| cors.preflight(grant, head, bytes));
+    if let Some(lines) = preflight {
+        let target = Target::Preflight(lines);
+        request.origin.endpoint = Some(target.name());
+        return Ok(target);
+    }
+    let target = std::str::from_utf8(&bytes[head.target.clone()])
+        .map_err(|_| Refusal::Malformed("the request target is not valid"))?;
+    let (_, target) = target::read(shard.door, &bytes[head.method.clone()], target)?;
+    request.origin.endpoint = Some(target.name());
+    let authorization = head.value(bytes, "authorization");
+    match &target {
+        // The page has no data in it: what it shows, it asks for with the token.
+        Target::Root
+        | Target::Preflight(_)
+        | Target::Manage(Manage::Page | Manage::PageElsewhere | Manage::Health | Manage::Ready) => {
+        }
+        Target::Manage(Manage::Report(_)) => {
+            admit::operator(shard.management_token.as_ref(), authorization)?;
+        }
+        Target::Manage(Manage::Reload | Manage::Circuit(..)) => {
+            admit::operator(shard.management_token.as_ref(), authorization)?;
+            admit::same_site(head.value(bytes, "origin"), head.value(bytes, "host"))?;
+        }
+        Target::Infer(..) | Target::Models | Target::Model(_) => {
+            admit::authenticate(&shard.plan.auth, Presented::read(head, bytes))?;
+            if matches!(target, Target::Infer(..)) {
+                media::may_be_read(|name| head.value(bytes, name))?;
+            }
+        }
+    }
+    Ok(target)
+}

@@ -1,0 +1,130 @@
+//! One inference, as everybody needs it who works on it.
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::config::plan::{Candidate, Endpoint, Provider};
+use crate::exchange::headers::{Added, Totals};
+use crate::exchange::request::Request;
+use crate::exchange::route::Routed;
+use crate::link::buffered::Held;
+use crate::shard::http::caller::Caller;
+use crate::shard::request::record::{Asked, Record};
+use crate::shard::state::shard::Shard;
+use crate::wire::openai::Ask;
+
+/// One inference, as its attempts need it.
+pub struct Job<'a> {
+    /// The shard it runs on.
+    pub shard: &'a Rc<Shard>,
+    /// The request.
+    pub request: &'a Request,
+    /// What is asked for.
+    pub endpoint: Endpoint,
+    /// The caller's bytes from the beginning to the body at least, whatever becomes of the body.
+    pub head: &'a [u8],
+    /// Where the body stands in the caller's bytes.
+    pub body: Range<usize>,
+    /// The body in the dialect of the candidate that is asked, where that is not the caller's.
+    pub translated: RefCell<Option<Translated>>,
+    /// What the body says.
+    pub ask: &'a Ask<'a>,
+    /// The model that is served: the one asked for, or what a budget puts in its place.
+    pub model: &'a str,
+    /// The model that a budget puts in place of the one asked for.
+    pub model_override: Option<&'a str>,
+    /// The same as a JSON string.
+    pub model_json: Option<Vec<u8>>,
+    /// Where it may go.
+    pub routed: Routed<'a>,
+}
+
+impl Job<'_> {
+    /// Whether the caller waits for events.
+    #[must_use]
+    pub fn wants_stream(&self) -> bool {
+        self.ask.stream && self.endpoint != Endpoint::Embeddings
+    }
+
+    /// Lets go of the request's body, and of its translation: its answer goes to the caller, and
+    /// nobody else is asked any more.
+    pub fn let_go(&self, caller: &mut Caller) {
+        self.translated.replace(None);
+        caller.let_go(self.body.end);
+    }
+}
+
+impl<'a> Job<'a> {
+    /// What the candidate `place` calls the model.
+    #[must_use]
+    pub fn model_at(&self, place: usize) -> &'a str {
+        let candidate: &'a Candidate = &self.routed.route.candidates[place];
+        candidate.model.as_deref().unwrap_or(self.model)
+    }
+
+    /// The provider of the candidate `place`.
+    #[must_use]
+    pub fn provider_at(&self, place: usize) -> &'a Provider {
+        let shard: &'a Shard = self.shard;
+        let candidate = &self.routed.route.candidates[place];
+        shard.plan.provider(candidate.provider)
+    }
+
+    /// The candidate `place`, for the record.
+    #[must_use]
+    pub fn asked(&self, place: usize) -> Asked<'a> {
+        Asked {
+            id: self.routed.route.candidates[place].provider,
+            provider: &self.provider_at(place).name,
+            model: self.model_at(place),
+            route: self.routed.id,
+        }
+    }
+
+    /// What an answer of the candidate `place` says about how it came about.
+    #[must_use]
+    pub fn added<'s>(
+        &'s self,
+        place: usize,
+        record: &Record<'s>,
+        latency: Duration,
+        totals: Totals,
+    ) -> Added<'s> {
+        Added {
+            request_id: self.request.id.as_str(),
+            provider: &self.provider_at(place).name,
+            model: self.model_at(place),
+            strategy: self.routed.route.strategy,
+            group: self.routed.group,
+            latency,
+            attempts: record.attempts,
+            model_override: self.model_override,
+            totals,
+        }
+    }
+}
+
+/// A translated body. It counts as held as long as it is there.
+pub struct Translated {
+    bytes: Rc<Vec<u8>>,
+    _held: Held,
+}
+
+impl Translated {
+    /// A body that `held` counts.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>, held: Held) -> Self {
+        Self {
+            bytes: Rc::new(bytes),
+            _held: held,
+        }
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn bytes(&self) -> Rc<Vec<u8>> {
+        Rc::clone(&self.bytes)
+    }
+}

@@ -1,0 +1,98 @@
+//! Errors of providers that are told to the caller: at once, or where nobody else can do better.
+
+use std::io;
+
+use crate::decide::outcome::{Outcome, Topic};
+use crate::exchange::headers::Totals;
+use crate::exchange::inbound;
+use crate::exchange::provider_error::{self, Circumstances};
+use crate::shard::http::caller::Caller;
+use crate::shard::http::upstream::Upstream;
+use crate::shard::request::answer_head::{self, Told};
+use crate::shard::request::attempt::Attempt;
+use crate::shard::request::error::{Error, KeptError};
+use crate::shard::request::job::Job;
+use crate::shard::request::record::Record;
+use crate::sys::clock;
+
+/// An error that was read whole, in OpenAI's shape.
+#[must_use]
+pub fn told(up: &Upstream, topic: Topic) -> Error {
+    let mut body = Vec::new();
+    let kind = up.head.value(&up.bytes, "content-type");
+    let circumstances = Circumstances {
+        status: up.head.status,
+        topic,
+        content_type: kind.and_then(|kind| std::str::from_utf8(kind).ok()),
+    };
+    let status = provider_error::error_in_openai_shape(circumstances, up.body(), &mut body);
+    Error { status, body }
+}
+
+/// Relays an error that is about the request itself; the outcome where the caller did not take it.
+pub async fn pass_through<'a>(
+    attempt: &Attempt<'_, 'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    up: Upstream,
+    error: Error,
+) -> Option<Outcome> {
+    keep(attempt, record, &up, error);
+    let job = attempt.job;
+    job.shard.park(attempt.candidate().provider, up);
+    let kept = record.kept.take()?;
+    write_kept(job, caller, record, &kept);
+    let sent = caller.send_out().await;
+    sent.err().map(|_| Outcome::CallerGone)
+}
+
+/// Keeps an error for the case that nobody else can do better.
+pub fn keep(attempt: &Attempt<'_, '_>, record: &mut Record<'_>, up: &Upstream, mut error: Error) {
+    attempt.job.shard.era.masks.mask(&mut error.body);
+    let mut fields = Vec::new();
+    inbound::write_fields(&up.head, &up.bytes, attempt.crossing(), &mut fields);
+    record.kept = Some(Box::new(KeptError {
+        place: attempt.place,
+        error,
+        fields,
+        words: record.words.clone(),
+        latency: clock::now().since(attempt.sent_at),
+    }));
+}
+
+/// Tells the error that was kept of the candidate `place`, if there is one: else the caller has its
+/// answer.
+pub async fn tell_kept<'a>(
+    job: &Job<'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    place: Option<usize>,
+) -> io::Result<()> {
+    let kept = record.kept.take();
+    let Some(kept) = kept.filter(|kept| place == Some(kept.place)) else {
+        return Ok(());
+    };
+    record.asked = Some(job.asked(kept.place));
+    write_kept(job, caller, record, &kept);
+    let sent = caller.send_out().await;
+    if sent.is_err() {
+        record.leave();
+    }
+    sent
+}
+
+fn write_kept<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<'a>, kept: &KeptError) {
+    record.error = Some("provider_refused");
+    record.words = kept.words.clone();
+    let told = Told {
+        place: kept.place,
+        status: kept.error.status,
+        length: kept.error.body.len(),
+        totals: Totals::default(),
+        latency: kept.latency,
+    };
+    answer_head::write_head(job, caller, record, &told, |out| {
+        out.extend_from_slice(&kept.fields);
+    });
+    caller.out.extend_from_slice(&kept.error.body);
+}

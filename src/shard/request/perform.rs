@@ -1,0 +1,296 @@
+//! Makes one attempt at one provider: connection, request, the answer's head, and what follows from
+//! its status.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+
+use crate::base::limits::{LEFT_BYTES_MAX, ONE_SEND_BYTES_MAX};
+use crate::base::time::Instant;
+use crate::config::plan::ProviderKind;
+use crate::decide::failover::Attempts;
+use crate::decide::outcome::{Outcome, Waiting};
+use crate::exchange::admit::{self, Presented};
+use crate::exchange::outbound::Outbound;
+use crate::exchange::refusal::Refusal;
+use crate::exchange::relay::UsageChunk;
+use crate::shard::http::caller::Caller;
+use crate::shard::http::kind;
+use crate::shard::http::receive;
+use crate::shard::http::upstream::Upstream;
+use crate::shard::net::part::Part;
+use crate::shard::net::timers::Cut;
+use crate::shard::request::attempt::{Attempt, End};
+use crate::shard::request::conclude;
+use crate::shard::request::connect;
+use crate::shard::request::job::{Job, Translated};
+use crate::shard::request::lost;
+use crate::shard::request::permit::Permit;
+use crate::shard::request::record::Record;
+use crate::shard::request::stream;
+use crate::shard::request::words::Words;
+use crate::sys::clock;
+use crate::wire::seen::Seen;
+use crate::wire::splice::Splice;
+
+/// Whether a pooled connection will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fresh {
+    /// It will.
+    NotNeeded,
+    /// A pooled one has just died: this time, open one.
+    Needed,
+}
+
+/// Whether infermux may ask for the usage of a stream that its caller did not ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Injection {
+    /// It may, unless the provider is known not to take it.
+    Allowed,
+    /// The provider has just refused the request with it.
+    Refused,
+}
+
+/// What is tried.
+#[derive(Clone, Copy)]
+pub struct Try<'j> {
+    /// Place of the candidate on its route.
+    pub place: usize,
+    /// Whether a pooled connection will do.
+    pub fresh: Fresh,
+    /// Whether the usage of a stream may be asked for.
+    pub injection: Injection,
+    /// When it begins.
+    pub started: Instant,
+    /// The right to do so.
+    pub permit: &'j RefCell<Permit>,
+}
+
+/// Makes one attempt at a candidate of the job's route.
+pub async fn attempt<'a>(
+    job: &Job<'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    attempts: &mut Attempts,
+    this: Try<'_>,
+) -> End {
+    let provider = job.provider_at(this.place);
+    record.words = Words::default();
+    let deadline = attempts.attempt_deadline(this.started, provider.timeout);
+    let (mut up, sent_at) = match connection(job, caller, &this, deadline).await {
+        Ok(connected) => connected,
+        Err(outcome) => return End::Outcome(outcome),
+    };
+    let presented = Presented::read(&caller.head, job.head);
+    let credential = admit::credential(provider, &job.shard.plan.auth, presented);
+    let attempt = Attempt {
+        job,
+        provider,
+        place: this.place,
+        permit: this.permit,
+        started: this.started,
+        sent_at,
+        overall: attempts.deadline(),
+        key: credential.owner(provider),
+        callers_key: credential.callers_key(),
+        usage: usage_chunk(job, this.place, this.injection),
+    };
+    up.socket.deadline.set(deadline, Cut::Both);
+    let head = match send_request(&attempt, caller, &mut up, credential).await {
+        Ok(()) if caller.is_gone() => Err(Outcome::CallerGone),
+        Ok(()) => up.read_head(caller).await,
+        Err(outcome) => return End::Outcome(outcome),
+    };
+    if let Err(outcome) = head {
+        // Where the caller has left, the provider has the request and bills its prompt.
+        let seen = (outcome == Outcome::CallerGone).then(Seen::default);
+        return End::Outcome(attempt.abandoned(record, seen, outcome));
+    }
+    record.words = Words::of_head(attempt.crossing().masks, &up);
+    if up.head.status != 429
+        && let Some(span) = up.used_up()
+    {
+        attempt.put_aside(Some(span));
+    }
+    match kind::of(job.wants_stream(), caller, &mut up).await {
+        Ok(kind::Kind::Stream) => {
+            End::Outcome(stream::relay(&attempt, caller, record, attempts, up).await)
+        }
+        Ok(kind::Kind::Whole) => match read_whole(&attempt, caller, record, &mut up).await {
+            Ok(()) => conclude::whole(&attempt, caller, record, attempts, up).await,
+            Err(end) => end,
+        },
+        Err(outcome) => {
+            let seen = lost::seen(&attempt, &mut up).await;
+            End::Outcome(attempt.abandoned(record, seen, outcome))
+        }
+    }
+}
+
+/// A connection for the attempt, and when the request can be sent over it.
+async fn connection(
+    job: &Job<'_>,
+    caller: &mut Caller,
+    this: &Try<'_>,
+    deadline: Instant,
+) -> Result<(Upstream, Instant), Outcome> {
+    let shard = job.shard;
+    let id = job.routed.route.candidates[this.place].provider;
+    let pooled = match this.fresh {
+        Fresh::NotNeeded => shard.pool.take(id, this.started),
+        Fresh::Needed => None,
+    };
+    let (up, sent_at) = match pooled {
+        Some(pooled) => (pooled, this.started),
+        None => match caller
+            .unless_gone(connect::connect(shard, id, deadline))
+            .await
+        {
+            Some(Ok(opened)) => (opened, clock::now()),
+            None => return Err(Outcome::CallerGone),
+            Some(Err(_)) if caller.is_gone() => return Err(Outcome::CallerGone),
+            Some(Err(fault)) => return Err(Outcome::ConnectFailed(fault)),
+        },
+    };
+    if caller.is_gone() {
+        shard.pool.rest(&shard.io, id, up);
+        return Err(Outcome::CallerGone);
+    }
+    Ok((up, sent_at))
+}
+
+/// Reads an answer that is not streamed to its end; how the attempt ends where that cannot be.
+async fn read_whole(
+    attempt: &Attempt<'_, '_>,
+    caller: &mut Caller,
+    record: &mut Record<'_>,
+    up: &mut Upstream,
+) -> Result<(), End> {
+    // Whoever refuses a request bills nothing.
+    let is_success = (200..=299).contains(&up.head.status);
+    match receive::read(&attempt.job.shard.io, caller, up).await {
+        Ok(()) => Ok(()),
+        Err(receive::Stop::Outcome(outcome)) => {
+            let seen = if is_success {
+                lost::seen(attempt, up).await
+            } else {
+                None
+            };
+            Err(End::Outcome(attempt.abandoned(record, seen, outcome)))
+        }
+        Err(receive::Stop::Overloaded) => {
+            if is_success {
+                lost::book_unheld(attempt, record, up).await;
+            }
+            Err(End::Refused(Refusal::Overloaded))
+        }
+    }
+}
+
+/// Sends the request.
+async fn send_request(
+    attempt: &Attempt<'_, '_>,
+    caller: &mut Caller,
+    up: &mut Upstream,
+    credential: admit::Credential<'_>,
+) -> Result<(), Outcome> {
+    let job = attempt.job;
+    let translated = job.translated.borrow().as_ref().map(Translated::bytes);
+    let message = Rc::clone(&caller.bytes);
+    let (source, splice) = match &translated {
+        Some(bytes) => (bytes, Splice::new(bytes)),
+        None => (&message, attempt.edited(&message[job.body.clone()])),
+    };
+    caller.out.clear();
+    caller.make_room();
+    let mut out = std::mem::take(&mut caller.out);
+    let prefixes = job.shard.era.prefixes(attempt.candidate().provider);
+    prefixes.write(
+        job.endpoint,
+        &Outbound {
+            model: attempt.upstream_model(),
+            credential,
+            key: attempt.key,
+            request_id: job.request.id.as_str(),
+            caller: (&caller.head, job.head),
+        },
+        splice.len(),
+        &mut out,
+    );
+    match send(source, caller, up, out, &splice).await {
+        Ok(()) => Ok(()),
+        Err(_) if caller.is_gone() => Err(Outcome::CallerGone),
+        Err(_) if !up.has_arrived() && up.socket.deadline.is_overdue() => {
+            Err(Outcome::TimedOut(Waiting::Head))
+        }
+        // A provider that refuses a request may answer, and close, before it has read all of it.
+        Err(_) => Ok(()),
+    }
+}
+
+/// Sends head and body: in one piece while that is small, else without a copy of the body.
+async fn send(
+    source: &Rc<Vec<u8>>,
+    caller: &mut Caller,
+    up: &mut Upstream,
+    mut out: Vec<u8>,
+    splice: &Splice<'_>,
+) -> io::Result<()> {
+    if splice.len() <= ONE_SEND_BYTES_MAX {
+        splice.write(&mut out);
+        if out.len() <= LEFT_BYTES_MAX {
+            return up.socket.writer.leave(Part::own(out));
+        }
+        return send_part(caller, up, Part::own(out)).await;
+    }
+    for piece in splice.pieces() {
+        let range = source.as_ptr_range();
+        let inside = range.contains(&piece.as_ptr()) && piece.len() > SMALL_PIECE;
+        if !inside {
+            out.extend_from_slice(piece);
+            continue;
+        }
+        if !out.is_empty() {
+            send_part(caller, up, Part::own(out)).await?;
+            out = std::mem::take(&mut caller.out);
+        }
+        let from = piece.as_ptr() as usize - source.as_ptr() as usize;
+        let part = Part::shared(Rc::clone(source), from..from + piece.len());
+        send_part(caller, up, part).await?;
+    }
+    if out.is_empty() {
+        caller.out = out;
+        return Ok(());
+    }
+    send_part(caller, up, Part::own(out)).await
+}
+
+/// Sends one part; an own buffer goes back to the caller's connection, empty.
+pub(super) async fn send_part(
+    caller: &mut Caller,
+    up: &mut Upstream,
+    part: Part,
+) -> io::Result<()> {
+    let (deadline, sending) = up.send(part);
+    let (result, part) = caller.watch(deadline, sending).await;
+    let mut buffer = part.into_vec();
+    if buffer.capacity() > 0 {
+        buffer.clear();
+        caller.out = buffer;
+    }
+    result
+}
+
+fn usage_chunk(job: &Job<'_>, place: usize, injection: Injection) -> UsageChunk {
+    let provider = job.routed.route.candidates[place].provider;
+    let may_inject = injection == Injection::Allowed && job.shard.may_inject(provider);
+    let kind = job.shard.plan.provider(provider).kind;
+    if kind != ProviderKind::Anthropic && job.ask.lacks_usage() && may_inject {
+        UsageChunk::Injected
+    } else {
+        UsageChunk::Untouched
+    }
+}
+
+/// Pieces up to this size are copied: a send costs more than the copy.
+const SMALL_PIECE: usize = 4 << 10;

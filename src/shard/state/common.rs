@@ -1,0 +1,52 @@
+//! What every shard of a process gets.
+
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+
+use crate::base::secret::Secret;
+use crate::config::plan::Server;
+use crate::exchange::catalogue::Catalogue;
+use crate::link::addresses::Addresses;
+use crate::link::buffered::Pool;
+use crate::link::gate::Process;
+use crate::link::helpers::Helpers;
+use crate::link::latest::Latest;
+use crate::link::lists::Said;
+use crate::link::progress::Progress;
+use crate::link::queue::Giver;
+use crate::link::reloads::ReloadSender;
+use crate::link::retries::Retries;
+use crate::shard::state::era::Era;
+
+/// What every shard of a process gets: one copy, shared.
+pub struct Common {
+    /// The era that is in force, or comes into force when the bells ring.
+    pub era: Latest<Era>,
+    /// Threads, limits and deadlines of the callers' side.
+    pub server: Server,
+    /// The published words of the process.
+    pub process: Arc<Process>,
+    /// Requests and extra attempts of the last seconds.
+    pub retries: Retries,
+    /// Bodies held in memory.
+    pub buffered: Arc<Pool>,
+    /// Connections to providers that a shard may have before it closes idle ones.
+    pub upstream_room: usize,
+    /// The providers' addresses.
+    pub addresses: Arc<Addresses>,
+    /// The list of models that is told to callers, and who lists what.
+    pub catalogue: Arc<Latest<Catalogue>>,
+    /// The way to who puts it together.
+    pub lists: Giver<Said>,
+    /// How far the shards have reported.
+    pub progress: Arc<Progress>,
+    /// The way to who does what takes long.
+    pub helpers: Helpers,
+    /// The way to who reloads the configuration.
+    pub reloads: ReloadSender,
+    /// What operators must present.
+    pub management_token: Option<Secret>,
+    /// TLS towards providers.
+    pub tls_connect: Arc<ClientConfig>,
+}

@@ -1,0 +1,74 @@
+//! The configuration that requests go by which begin now.
+
+use std::cell::{Cell, RefCell};
+use std::ops::Deref;
+use std::rc::Rc;
+
+use crate::shard::state::event_loop::Loop;
+use crate::shard::state::shard::Shard;
+
+/// The shard that the next request goes by.
+pub struct Current {
+    own: Rc<Loop>,
+    shard: RefCell<Rc<Shard>>,
+    /// The last step in which the loop was seen not to turn, as far as it knows.
+    last_stall: Cell<u64>,
+}
+
+impl Deref for Current {
+    type Target = Loop;
+
+    fn deref(&self) -> &Loop {
+        &self.own
+    }
+}
+
+impl Current {
+    /// The first one is the era that is published now.
+    #[must_use]
+    pub fn new(own: Rc<Loop>) -> Self {
+        let shard = Shard::new(Rc::clone(&own), own.era.load(), |era| {
+            era.from_former(&[], USUAL_ANSWER)
+        });
+        Self {
+            shard: RefCell::new(Rc::new(shard)),
+            last_stall: Cell::new(0),
+            own,
+        }
+    }
+
+    /// The shard that a request goes by which begins now.
+    #[must_use]
+    pub fn shard(&self) -> Rc<Shard> {
+        // A reload does not wait for a loop that does not turn.
+        let stall = self.own.progress.stalled_in(self.own.id);
+        if self.last_stall.replace(stall) != stall {
+            self.adopt();
+        }
+        Rc::clone(&self.shard.borrow())
+    }
+
+    /// Goes by the era that is published, if it is another one; requests under way stay by theirs.
+    pub fn adopt(&self) {
+        let before = self.shard();
+        let era = self.own.era.load();
+        if era.number == before.era.number {
+            return;
+        }
+        for id in &era.terms.fresh.providers {
+            self.own.forget(*id);
+        }
+        for provider in &before.plan.providers {
+            if era.terms.plan.find_provider(provider.id).is_none() {
+                self.own.pool.forget(provider.id);
+            }
+        }
+        let after = Shard::new(Rc::clone(&self.own), era, |era| {
+            era.from_former(&before.answers.borrow(), USUAL_ANSWER)
+        });
+        *self.shard.borrow_mut() = Rc::new(after);
+    }
+}
+
+/// How long an answer is expected to be before any has been seen, in tokens.
+const USUAL_ANSWER: u64 = 512;

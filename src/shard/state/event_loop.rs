@@ -1,0 +1,228 @@
+//! One event loop: what its connections share.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::base::ids::{ProviderId, ShardId};
+use crate::base::limits::RELAYS_KEPT_MAX;
+use crate::base::random::Random;
+use crate::decide::ewma::Ewma;
+use crate::exchange::door::Door;
+use crate::exchange::refusal::Connection;
+use crate::link::buffered::Lease;
+use crate::link::log::LogSender;
+use crate::link::meters::MeterSender;
+use crate::link::reports::Reporter;
+use crate::report::line::Lines;
+use crate::shard::http::pool::Pool;
+use crate::shard::http::upstream::Upstream;
+use crate::shard::net::io::Io;
+use crate::shard::net::nudge::Nudge;
+use crate::shard::net::ring::Driver;
+use crate::shard::net::rooms::Rooms;
+use crate::shard::state::access_log::AccessLog;
+use crate::shard::state::common::Common;
+use crate::shard::state::lobby::Lobby;
+use crate::shard::state::meters::Meters;
+use crate::shard::state::relay::Spare;
+use crate::shard::state::reports::Reports;
+use crate::sys::entropy;
+
+/// Where it goes what one event loop says.
+pub struct Outlets {
+    /// Its facts.
+    pub reporter: Reporter,
+    /// Its counts.
+    pub meters: MeterSender,
+    /// Its access lines.
+    pub log: LogSender,
+    /// How they look; `None`: not written at this level.
+    pub lines: Option<Lines>,
+}
+
+/// One event loop's own state. What all of them share is reached through it
+/// ([`std::ops::Deref`]).
+pub struct Loop {
+    common: Arc<Common>,
+    /// Its number.
+    pub id: ShardId,
+    /// What its listener serves.
+    pub door: Door,
+    /// What its sockets share.
+    pub io: Io,
+    /// Idle connections to providers.
+    pub pool: Pool,
+    /// For choices and request ids.
+    pub random: RefCell<Random>,
+    /// Facts on their way to the coordinator.
+    pub reports: Rc<Reports>,
+    /// What it counts.
+    pub meters: Meters,
+    /// Access lines on their way out.
+    pub access_log: Rc<AccessLog>,
+    /// How access lines look; `None`: they are not written.
+    pub lines: Option<RefCell<Lines>>,
+    /// Where the futures of requests are.
+    pub rooms: Rooms,
+    /// What streams use, between two of them.
+    pub relays: RefCell<Vec<Box<Spare>>>,
+    /// What it has learned of the providers, by id.
+    known: RefCell<Vec<Known>>,
+    /// Connections that are open, by audience.
+    open: Cell<[usize; 2]>,
+    /// Callers' requests that wait for a place.
+    pub lobby: Lobby,
+    /// Told when the last of them closes.
+    emptied: Nudge,
+}
+
+/// What one event loop has learned of one provider.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Known {
+    /// Its average response time.
+    pub(super) latency: Ewma,
+    /// The address that accepted a connection last.
+    reached: Option<SocketAddr>,
+    /// Whether it was seen not to take `stream_options`.
+    is_strict: bool,
+}
+
+impl Deref for Loop {
+    type Target = Common;
+
+    fn deref(&self) -> &Common {
+        &self.common
+    }
+}
+
+impl Loop {
+    /// The loop of this number, which begins to serve `door`.
+    #[must_use]
+    pub fn new(common: Arc<Common>, id: ShardId, door: Door, driver: Driver, to: Outlets) -> Self {
+        let meters = Meters::new(id, to.meters);
+        let lease = Lease::new(Arc::clone(&common.buffered), Arc::clone(&meters.own));
+        let progress = Arc::clone(&common.progress);
+        Self {
+            id,
+            door,
+            io: Io::new(driver, lease),
+            pool: Pool::new(common.upstream_room),
+            random: RefCell::new(Random::new(entropy::seed())),
+            reports: Rc::new(Reports::new(id, progress, to.reporter)),
+            meters,
+            access_log: Rc::new(AccessLog::new(to.log)),
+            lines: to.lines.map(RefCell::new),
+            rooms: Rooms::default(),
+            relays: RefCell::default(),
+            known: RefCell::default(),
+            open: Cell::default(),
+            lobby: Lobby::default(),
+            emptied: Nudge::default(),
+            common,
+        }
+    }
+
+    /// Puts the connection `up` to `provider` into the pool, if it may carry another request;
+    /// otherwise closes it.
+    pub fn park(&self, provider: ProviderId, up: Upstream) {
+        self.pool.park(&self.io, provider, up);
+    }
+
+    /// What a stream needs; the last one has left it.
+    #[must_use]
+    pub fn take_relay(&self) -> Box<Spare> {
+        let kept = self.relays.borrow_mut().pop();
+        kept.unwrap_or_default()
+    }
+
+    /// Keeps what the next stream can use, but for what a burst of streams, or a burst within one,
+    /// made of it.
+    pub fn keep_relay(&self, mut relay: Box<Spare>) {
+        let mut relays = self.relays.borrow_mut();
+        if relays.len() < RELAYS_KEPT_MAX {
+            relay.empty(&self.io.buffers);
+            relays.push(relay);
+        }
+    }
+
+    /// Waits until none of its connections is open any more.
+    pub async fn until_empty(&self) {
+        while self.open.get() != [0, 0] {
+            self.emptied.wait().await;
+        }
+    }
+
+    /// Whoever has this id now is not known yet.
+    pub(super) fn forget(&self, provider: ProviderId) {
+        self.learn(provider, |known| *known = Known::default());
+        self.pool.forget(provider);
+        self.meters.forget(provider);
+    }
+
+    /// What `read` makes of what is known of `provider`; `None`: nothing is.
+    pub(super) fn known<T>(
+        &self,
+        provider: ProviderId,
+        read: impl FnOnce(&Known) -> T,
+    ) -> Option<T> {
+        self.known.borrow().get(provider.index()).map(read)
+    }
+
+    pub(super) fn learn(&self, provider: ProviderId, change: impl FnOnce(&mut Known)) {
+        let mut known = self.known.borrow_mut();
+        if known.len() <= provider.index() {
+            known.resize_with(provider.index() + 1, Known::default);
+        }
+        change(&mut known[provider.index()]);
+    }
+
+    /// Changes how many connections are open.
+    pub fn count_connections(&self, change: impl FnOnce(&mut [usize; 2])) {
+        let mut open = self.open.get();
+        change(&mut open);
+        self.open.set(open);
+        let [callers, operators] = open;
+        self.meters.own.callers.set(callers);
+        self.meters.own.operators.set(operators);
+        if callers + operators == 0 {
+            self.emptied.give();
+        }
+    }
+
+    /// Whether `provider` may be asked for the usage of a stream.
+    #[must_use]
+    pub fn may_inject(&self, provider: ProviderId) -> bool {
+        !self
+            .known(provider, |known| known.is_strict)
+            .unwrap_or_default()
+    }
+
+    /// Remembers that `provider` refuses to be asked for the usage of a stream.
+    pub fn without_injection(&self, provider: ProviderId) {
+        self.learn(provider, |known| known.is_strict = true);
+    }
+
+    /// The address of `provider` that accepted a connection last.
+    #[must_use]
+    pub fn reached(&self, provider: ProviderId) -> Option<SocketAddr> {
+        self.known(provider, |known| known.reached).flatten()
+    }
+
+    /// Takes note of an address that accepted a connection.
+    pub fn note_reached(&self, provider: ProviderId, address: SocketAddr) {
+        self.learn(provider, |known| known.reached = Some(address));
+    }
+
+    /// What becomes of a connection, given what its caller wants: a process that drains closes it.
+    #[must_use]
+    pub fn connection(&self, wanted: Connection) -> Connection {
+        if self.process.is_taking() {
+            wanted
+        } else {
+            Connection::Close
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Connections that wait for a request need not wait for ever.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::shard::net::sleep::sleep;
+use crate::shard::state::current::Current;
+use crate::sys::clock;
+
+/// Closes what has waited too long, what leads to a provider that is out of service, and what
+/// others need the descriptors of, as long as the shard runs.
+pub async fn look_after(current: Rc<Current>) {
+    let (pool, process) = (&current.pool, &current.process);
+    loop {
+        pool.filled().await;
+        let mut lacks = process.descriptors_lacked();
+        let mut looks = 0_u32;
+        while !pool.is_empty() {
+            sleep(LOOK_EVERY).await;
+            pool.close_unusable(&current.shard().gates, clock::now());
+            if std::mem::replace(&mut lacks, process.descriptors_lacked()) != lacks {
+                pool.close_half();
+            }
+            looks += 1;
+            if looks.is_multiple_of(LOOKS_PER_ROUND) {
+                pool.close_old(clock::now());
+            }
+        }
+    }
+}
+
+/// Pause between two looks at what need not wait any longer.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Looks after which age is looked at, too.
+const LOOKS_PER_ROUND: u32 = 25;

@@ -1,0 +1,87 @@
+//! One configuration on one event loop.
+
+use std::cell::RefCell;
+use std::ops::Deref;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::ids::{ProviderId, RouteId};
+use crate::base::tokens::Tokens;
+use crate::config::plan::Plan;
+use crate::decide::ewma::LatencyView;
+use crate::link::gate::Gates;
+use crate::shard::state::era::Era;
+use crate::shard::state::event_loop::Loop;
+
+/// One era on one event loop: what a request goes by. What belongs to the loop is reached through
+/// it ([`std::ops::Deref`]).
+pub struct Shard {
+    own: Rc<Loop>,
+    /// The era.
+    pub era: Arc<Era>,
+    /// Its configuration.
+    pub plan: Arc<Plan>,
+    /// Its words.
+    pub gates: Arc<Gates>,
+    /// By route, how long its answers have been of late, in tokens.
+    pub(super) answers: RefCell<Vec<u64>>,
+}
+
+impl Deref for Shard {
+    type Target = Loop;
+
+    fn deref(&self) -> &Loop {
+        &self.own
+    }
+}
+
+impl Shard {
+    pub(super) fn new(
+        own: Rc<Loop>,
+        era: Arc<Era>,
+        answers: impl FnOnce(&Era) -> Vec<u64>,
+    ) -> Self {
+        // The first one, too, may be that of a reload. Nothing begins before it is in its place.
+        own.progress.adopted(own.id, era.number);
+        Self {
+            own,
+            plan: Arc::clone(&era.terms.plan),
+            gates: Arc::clone(&era.terms.gates),
+            answers: RefCell::new(answers(&era)),
+            era,
+        }
+    }
+
+    /// Takes note of a response time.
+    pub fn observe(&self, provider: ProviderId, latency: Duration) {
+        let decay = self.plan.latency.ewma_decay_permille;
+        self.learn(provider, |known| known.latency.add(latency, decay));
+    }
+
+    /// The average response time of `provider`: this shard's own, or while it has too few samples,
+    /// that of all shards.
+    #[must_use]
+    pub fn latency(&self, provider: ProviderId) -> LatencyView {
+        let own = self.known(provider, |known| known.latency.view());
+        let is_enough = |own: &LatencyView| own.samples >= self.plan.latency.min_samples;
+        if let Some(own) = own.filter(is_enough) {
+            return own;
+        }
+        let (average, samples) = self.gates.providers[provider.index()].average();
+        LatencyView { average, samples }
+    }
+
+    /// How long the answers of `route` have been of late.
+    #[must_use]
+    pub fn usual_answer(&self, route: RouteId) -> Tokens {
+        Tokens::new(self.answers.borrow()[route.index()])
+    }
+
+    /// Takes note of an answer's length.
+    pub fn note_answer(&self, route: RouteId, tokens: Tokens) {
+        let mut answers = self.answers.borrow_mut();
+        let usual = &mut answers[route.index()];
+        *usual = (*usual * 7 + tokens.get()).div_ceil(8);
+    }
+}
