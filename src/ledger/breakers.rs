@@ -25,6 +25,8 @@ pub struct Breakers {
 struct Standing {
     breaker: Breaker,
     health: Health,
+    /// Whether its health is checked.
+    is_checked: bool,
 }
 
 /// A circuit changed; the log tells of it.
@@ -60,6 +62,7 @@ impl Standing {
         Self {
             breaker: Breaker::new(policy),
             health: Health::Healthy,
+            is_checked: true,
         }
     }
 }
@@ -99,6 +102,7 @@ impl Breakers {
                 *standing = Standing {
                     breaker,
                     health: Health::Healthy,
+                    is_checked: !provider.health_check.disabled,
                 };
                 continue;
             }
@@ -106,6 +110,7 @@ impl Breakers {
             if provider.health_check.disabled {
                 self.on_health(id, Health::Healthy, orders);
             }
+            self.providers[id.index()].is_checked = !provider.health_check.disabled;
         }
     }
 
@@ -225,7 +230,8 @@ impl Breakers {
         let Some(standing) = self.providers.get_mut(provider.index()) else {
             return;
         };
-        if standing.health != state {
+        // A check that began before a reload may end after it.
+        if standing.is_checked && standing.health != state {
             standing.health = state;
             orders.push(Order::Health { provider, state });
         }
@@ -233,7 +239,9 @@ impl Breakers {
 
     /// What reports show of one provider.
     pub fn view(&mut self, now: Instant, provider: ProviderId) -> Option<View> {
-        let Standing { breaker, health } = self.providers.get_mut(provider.index())?;
+        let Standing {
+            breaker, health, ..
+        } = self.providers.get_mut(provider.index())?;
         Some(View {
             provider,
             state: breaker.state(),

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::base::tokens::Tokens;
+use crate::config::{self, Environment, Options, Strictness};
 use crate::decide::circuit::Reason;
 use crate::decide::outcome::Signal;
 use crate::link::facts::Sample;
@@ -164,6 +165,31 @@ impl Breakers {
         let ids = (0..=u16::MAX).take(self.providers.len()).map(ProviderId);
         ids.filter_map(move |provider| self.view(now, provider))
     }
+}
+
+#[test]
+fn a_check_that_ends_after_the_last_one_says_nothing() {
+    let plan = |health: &str| {
+        let text =
+            format!("providers: [{{name: a, type: ollama, models: [m], health_check: {health}}}]");
+        let options = Options {
+            environment: Environment::Unresolved,
+            strict: Strictness::Lenient,
+        };
+        config::load(&text, &options).ok().unwrap().plan
+    };
+    let (checked, unchecked) = (plan("{interval: 1s}"), plan("{disabled: true}"));
+    let mut told = Told::new();
+    told.breakers
+        .adopt(second(1), &unchecked, &[], &mut told.orders);
+    told.breakers
+        .on_health(A, Health::Unhealthy, &mut told.orders);
+    assert_eq!(told.orders, []);
+    told.breakers
+        .adopt(second(2), &checked, &[], &mut told.orders);
+    told.breakers
+        .on_health(A, Health::Unhealthy, &mut told.orders);
+    assert_eq!(told.orders.len(), 1);
 }
 
 #[test]

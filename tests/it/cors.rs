@@ -260,26 +260,28 @@ fn post_without_key(body: &str, fields: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Every kind of answer: its status, and the request for it with further header lines.
-fn kinds() -> Vec<(&'static str, u16, Box<dyn Fn(&str) -> Vec<u8>>)> {
+/// A request with these further header lines.
+type Asking = Box<dyn Fn(&str) -> Vec<u8>>;
+
+/// Every kind of answer: its status, and the request for it.
+fn kinds() -> Vec<(&'static str, u16, Asking)> {
     let of = |model: &str, body: String| body.replace("\"m\"", &format!("\"{model}\""));
     let ask = |model: &str| {
         let body = of(model, chat("hi"));
-        Box::new(move |fields: &str| post(&body, fields)) as Box<dyn Fn(&str) -> Vec<u8>>
+        Box::new(move |fields: &str| post(&body, fields)) as Asking
     };
     let stream = |model: &str| {
         let body = of(model, streamed_chat("hi"));
-        Box::new(move |fields: &str| post(&body, fields)) as Box<dyn Fn(&str) -> Vec<u8>>
+        Box::new(move |fields: &str| post(&body, fields)) as Asking
     };
     let line = |line: &'static str| {
         Box::new(move |fields: &str| {
             let key = "Authorization: Bearer callers-key\r\n";
             format!("{line}\r\nHost: test\r\n{key}{fields}\r\n").into_bytes()
-        }) as Box<dyn Fn(&str) -> Vec<u8>>
+        }) as Asking
     };
     let raw = |start: String| {
-        Box::new(move |fields: &str| start.replace("{fields}", fields).into_bytes())
-            as Box<dyn Fn(&str) -> Vec<u8>>
+        Box::new(move |fields: &str| start.replace("{fields}", fields).into_bytes()) as Asking
     };
     let embedding = json!({"model": "m", "input": "x"}).to_string();
     let embedding = move |fields: &str| {

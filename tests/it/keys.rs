@@ -62,6 +62,16 @@ const SHOWN: &[(&str, &str, &[&str])] = &[
         &["server.max_buffered_bytes"],
     ),
     (
+        "cors",
+        "every_kind_of_answer_tells_the_browser",
+        &["server.cors.origins"],
+    ),
+    (
+        "cors",
+        "a_preflight_needs_no_key_and_every_neighbour_is_what_it_was",
+        &["server.cors.max_age"],
+    ),
+    (
         "kinds",
         "an_event_may_be_as_large_as_max_event_bytes",
         &["server.max_event_bytes"],

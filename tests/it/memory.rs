@@ -285,7 +285,7 @@ fn a_large_prompt_keeps_nobody_waiting() {
         let alpha = mock(json!({"name": "alpha", "dialect": dialect, "record": false}));
         let config = config_of(&[of_dialect(&alpha, dialect)], "server: {shards: 1}\n");
         let router = Router::start(&config);
-        let body = dense_chat(6 * MIB, ",\"stream\":true");
+        let body = dense_chat(3 * MIB, ",\"stream\":true");
         let done = Arc::new(AtomicBool::new(false));
         let (addr, over) = (router.addr(), Arc::clone(&done));
         let prober = std::thread::spawn(move || longest_wait(addr, &over));
