@@ -28,7 +28,7 @@ impl Current {
     #[must_use]
     pub fn new(own: Rc<Loop>) -> Self {
         let shard = Shard::new(Rc::clone(&own), own.era.load(), |era| {
-            era.from_former(&[], USUAL_ANSWER)
+            era.carried_over(&[], USUAL_ANSWER)
         });
         Self {
             shard: RefCell::new(Rc::new(shard)),
@@ -64,7 +64,7 @@ impl Current {
             }
         }
         let after = Shard::new(Rc::clone(&self.own), era, |era| {
-            era.from_former(&before.answers.borrow(), USUAL_ANSWER)
+            era.carried_over(&before.answers.borrow(), USUAL_ANSWER)
         });
         *self.shard.borrow_mut() = Rc::new(after);
     }

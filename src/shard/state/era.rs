@@ -77,7 +77,7 @@ impl Era {
 
     /// By route, what `values` says of the route of the same model in the era before.
     #[must_use]
-    pub fn from_former<T: Copy>(&self, values: &[T], usual: T) -> Vec<T> {
+    pub fn carried_over<T: Copy>(&self, values: &[T], usual: T) -> Vec<T> {
         let former = self.terms.former.iter();
         let value = |route: &Option<RouteId>| {
             let value = route.and_then(|route| values.get(route.index()));

@@ -68,7 +68,8 @@ pub struct Loop {
     /// Where the futures of requests are.
     pub rooms: Rooms,
     /// What streams use, between two of them.
-    pub relays: RefCell<Vec<Box<Spare>>>,
+    #[expect(clippy::vec_box, reason = "a relay is handed out in its box")]
+    relays: RefCell<Vec<Box<Spare>>>,
     /// What it has learned of the providers, by id.
     known: RefCell<Vec<Known>>,
     /// Connections that are open, by audience.
