@@ -14,6 +14,7 @@ use crate::exchange::relay::chunk::Chunk;
 use crate::translate::tariff::{self, Tariff};
 use crate::wire::forms::Forms;
 use crate::wire::json::{self, Kind};
+use crate::wire::splice::Splice;
 use crate::wire::sse::{self, Item, Splitter};
 use crate::wire::usage::Usage;
 
@@ -345,7 +346,7 @@ impl Stream {
         if data.trim_ascii().is_empty() {
             return Ok(Said::Nothing);
         }
-        let mut chunk = Chunk::of(data);
+        let (mut chunk, mut splice) = (Chunk::of(data), Splice::new(data));
         if chunk.read(self.endpoint).is_err() {
             return Err(self.fail(StreamFault::Malformed));
         }
@@ -377,7 +378,7 @@ impl Stream {
         } else {
             &mut self.held
         };
-        let mut splice = chunk::edit(&chunk, &self.caller_model, self.usage_chunk);
+        chunk::edit(&chunk, &self.caller_model, self.usage_chunk, &mut splice);
         chunk::tell(&chunk, cost.as_deref(), &mut splice);
         let start = to.len();
         chunk::write(&splice, to);

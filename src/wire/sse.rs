@@ -99,7 +99,15 @@ impl Splitter {
     }
 
     /// Gives back the room that a long event took, once that has been handed out.
+    #[inline]
     pub fn shrink(&mut self) {
+        let room = self.line.capacity().max(self.data.capacity());
+        if self.handed_out || room > KEPT_BUFFER_BYTES_MAX {
+            self.give_back();
+        }
+    }
+
+    fn give_back(&mut self) {
         if self.handed_out {
             self.clear_event();
         }

@@ -87,11 +87,14 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// A chunk with the caller's name for the model and without the `usage:null` that infermux has
-/// caused.
-#[inline]
-pub(super) fn edit<'a>(chunk: &Chunk<'a>, caller_model: &'a [u8], usage: UsageChunk) -> Splice<'a> {
-    let mut splice = Splice::new(chunk.data);
+/// Puts the caller's name for the model into a chunk, and takes out the `usage:null` that infermux
+/// has caused.
+pub(super) fn edit<'a>(
+    chunk: &Chunk<'a>,
+    caller_model: &'a [u8],
+    usage: UsageChunk,
+    splice: &mut Splice<'a>,
+) {
     if let Some(model) = chunk.model.filter(|model| model.text != caller_model) {
         splice.replace(model.span(), caller_model);
     }
@@ -101,7 +104,6 @@ pub(super) fn edit<'a>(chunk: &Chunk<'a>, caller_model: &'a [u8], usage: UsageCh
     {
         splice.replace(json::removal(chunk.data, member), b"");
     }
-    splice
 }
 
 /// Tells in the chunk's usage what the stream has cost, where there is something to tell.
@@ -112,7 +114,6 @@ pub(super) fn tell<'a>(chunk: &Chunk<'a>, cost: Option<&'a [u8]>, splice: &mut S
 }
 
 /// Appends the event that holds a chunk.
-#[inline]
 pub(super) fn write(splice: &Splice<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(DATA);
     let start = out.len();
