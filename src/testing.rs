@@ -120,6 +120,9 @@ pub mod exchange {
     pub mod answer {
         pub use crate::exchange::answer::{edit_answer, inspect};
     }
+    pub mod answer_head {
+        pub use crate::exchange::answer_head::{AnswerHead, HeadEnd, JSON, PassedOn, length};
+    }
     pub mod attribution {
         pub use crate::exchange::attribution::{Attribution, Label};
     }
@@ -127,7 +130,7 @@ pub mod exchange {
         pub use crate::exchange::headers::{Added, Totals, add};
     }
     pub mod inbound {
-        pub use crate::exchange::inbound::{Crossing, HeadEnd, begin, write_fields};
+        pub use crate::exchange::inbound::Crossing;
     }
     pub mod masks {
         pub use crate::exchange::masks::OwnMasks;

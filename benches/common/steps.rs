@@ -16,16 +16,17 @@ use infermux::testing::decide::outcome::KeyOwner;
 use infermux::testing::decide::pricing::{self, Row};
 use infermux::testing::decide::strategy::Strategy;
 use infermux::testing::exchange::admit::Credential;
+use infermux::testing::exchange::answer as answers;
+use infermux::testing::exchange::answer_head::{AnswerHead, HeadEnd, JSON, PassedOn, length};
 use infermux::testing::exchange::attribution::{Attribution, Label};
 use infermux::testing::exchange::headers::{self, Added, Totals};
-use infermux::testing::exchange::inbound::{Crossing, HeadEnd};
+use infermux::testing::exchange::inbound::Crossing;
 use infermux::testing::exchange::masks::OwnMasks;
 use infermux::testing::exchange::outbound::{Outbound, Prefixes};
 use infermux::testing::exchange::refusal::Connection;
 use infermux::testing::exchange::relay::{RelayPlan, StreamRelay, UsageChunk};
 use infermux::testing::exchange::request::Request;
 use infermux::testing::exchange::version::Version;
-use infermux::testing::exchange::{answer as answers, inbound};
 use infermux::testing::link::facts::MonthTag;
 use infermux::testing::link::meters::{self, Kept, Priced};
 use infermux::testing::report::access_line::{self as log, Access, Counted};
@@ -144,17 +145,19 @@ pub(crate) fn answer() -> Run {
         let view = answers::inspect(body, Endpoint::ChatCompletions).expect("an answer");
         let splice = answers::edit_answer(body, &view, b"\"gpt-4o-mini\"");
         out.clear();
-        let begun = inbound::begin(200, &mut out);
-        out.extend_from_slice(b"Content-Type: application/json\r\nContent-Length: ");
-        out.extend_from_slice(itoa::Buffer::new().format(splice.len()).as_bytes());
-        out.extend_from_slice(b"\r\n");
         let crossing = Crossing {
             key: KeyOwner::Infermux,
             masks: &masks,
         };
-        inbound::write_fields(&head, ANSWER_HEAD.as_bytes(), crossing, &mut out);
-        headers::add(&mut out, &added());
-        HeadEnd::new(Version::Http11, Connection::KeepAlive, b"").write(begun, &mut out);
+        let head = AnswerHead {
+            status: black_box(200),
+            media_type: JSON,
+            framing: length(splice.len()),
+            passed_on: PassedOn::Head(&head, ANSWER_HEAD.as_bytes(), crossing),
+        };
+        let end = HeadEnd::new(Version::Http11, Connection::KeepAlive, b"");
+        let added = added();
+        head.write(end, &mut out, |out| headers::add(out, &added));
         splice.write(&mut out);
         black_box(&out);
     })

@@ -95,7 +95,7 @@ pub(super) fn attempts(out: &mut Vec<u8>, count: u32) {
 }
 
 /// Appends the request's id.
-pub(super) fn request_id(out: &mut Vec<u8>, id: &str) {
+pub fn request_id(out: &mut Vec<u8>, id: &str) {
     name(out, REQUEST_ID, id);
 }
 

@@ -1,80 +1,10 @@
-//! The head of an answer to the caller: its status line, the provider's fields that cross, and its
-//! end, which every answer has from here.
+//! The fields of a provider's head that cross to the caller.
 
 use crate::decide::outcome::KeyOwner;
 use crate::exchange::headers;
 use crate::exchange::masks::OwnMasks;
-use crate::exchange::refusal::Connection;
-use crate::exchange::version::Version;
 use crate::wire::field;
 use crate::wire::head::{Field, Head};
-use crate::wire::status;
-
-/// A head that has begun.
-#[derive(Debug)]
-#[must_use = "`HeadEnd::write` ends it"]
-pub struct Begun(());
-
-/// Begins a head with the status line.
-pub fn begin(status: u16, out: &mut Vec<u8>) -> Begun {
-    out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(status::reason(status).as_bytes());
-    out.extend_from_slice(b"\r\n");
-    Begun(())
-}
-
-/// How the head of an answer ends: with what becomes of the connection, and with what a browser is
-/// told. Nothing else ends what [`begin`] begins, so that no kind of answer can be without either.
-#[derive(Clone, Copy, Debug)]
-pub struct HeadEnd<'a> {
-    version: Version,
-    connection: Connection,
-    /// Lines for browsers, as they are sent.
-    cors: &'a [u8],
-}
-
-impl<'a> HeadEnd<'a> {
-    /// The end of an answer to a caller of this version.
-    #[must_use]
-    pub const fn new(version: Version, connection: Connection, cors: &'a [u8]) -> Self {
-        Self {
-            version,
-            connection,
-            cors,
-        }
-    }
-
-    /// The same, for an answer of which `wanted` becomes of the connection at best.
-    #[must_use]
-    pub const fn at_best(self, wanted: Connection) -> Self {
-        let connection = match (self.connection, wanted) {
-            (Connection::KeepAlive, Connection::KeepAlive) => Connection::KeepAlive,
-            (Connection::Close, _) | (_, Connection::Close) => Connection::Close,
-        };
-        Self { connection, ..self }
-    }
-
-    /// What becomes of the connection.
-    #[must_use]
-    pub const fn connection(&self) -> Connection {
-        self.connection
-    }
-
-    /// Ends the head, the empty line included.
-    pub fn write(&self, Begun(()): Begun, out: &mut Vec<u8>) {
-        match (self.connection, self.version) {
-            (Connection::Close, _) => out.extend_from_slice(b"Connection: close\r\n"),
-            (Connection::KeepAlive, Version::Http10) => {
-                out.extend_from_slice(b"Connection: keep-alive\r\n");
-            }
-            (Connection::KeepAlive, Version::Http11) => {}
-        }
-        out.extend_from_slice(self.cors);
-        out.extend_from_slice(b"\r\n");
-    }
-}
 
 /// What decides which of a provider's fields cross, and how they look.
 #[derive(Clone, Copy)]
@@ -157,12 +87,11 @@ mod tests {
         let masks = OwnMasks::of(&admit::tests::provider(Some("sk-1234567"), false));
         let written = |key| {
             let mut out = Vec::new();
-            let _ = begin(head.status, &mut out);
             let crossing = Crossing { key, masks: &masks };
             write_fields(&head, bytes, crossing, &mut out);
             String::from_utf8(out).unwrap()
         };
-        let start = "HTTP/1.1 200 OK\r\nopenai-version: **********\r\n";
+        let start = "openai-version: **********\r\n";
         let end = "X-Infermux-Upstream-Request-Id: theirs\r\n";
         assert_eq!(written(KeyOwner::Infermux), format!("{start}{end}"));
         let limits = "X-RateLimit-Limit-Tokens: 7\r\n";

@@ -4,6 +4,7 @@
 
 pub mod admit;
 pub mod answer;
+pub mod answer_head;
 pub mod attribution;
 pub mod catalogue;
 pub mod checkup;

@@ -168,7 +168,7 @@ async fn check_once(shard: &Shard, provider: &Provider) -> (Finding, Option<Answ
     let deadline = clock::now() + provider.health_check.timeout;
     match fetch::get(shard, provider.id, &target, deadline).await {
         Ok(answer) => {
-            let finding = checkup::judge(provider, answer.status);
+            let finding = checkup::judge(provider, answer.status());
             let is_well = finding == Finding::Well;
             (finding, is_well.then_some(answer))
         }

@@ -438,10 +438,11 @@ fn a_stream_is_complete_or_its_caller_is_told() {
 #[test]
 fn events_of_any_size_pass_up_to_a_bound() {
     for (size, complete) in [(10_000, true), (4 << 20, true), (17 << 20, false)] {
+        // Putting a large answer together takes time, which would count against the timeout.
+        let large = CONTENT.replace("hi", &"x".repeat(size));
+        let bytes = stream_of(&[CONTENT, &large, FINISH, "[DONE]"]) + "0\r\n\r\n";
         let (addr, _) = provider(1, move |mut stream| {
             read_request(&mut stream);
-            let large = CONTENT.replace("hi", &"x".repeat(size));
-            let bytes = stream_of(&[CONTENT, &large, FINISH, "[DONE]"]) + "0\r\n\r\n";
             let _ = stream.write_all(bytes.as_bytes());
             let _ = stream.read_to_end(&mut Vec::new());
         });

@@ -4,8 +4,8 @@ use std::fmt;
 use std::io::Write as _;
 use std::time::Duration;
 
+use crate::exchange::answer_head::{self, AnswerHead, HeadEnd, PassedOn};
 use crate::exchange::headers::{self, Totals};
-use crate::exchange::inbound::{self, HeadEnd};
 use crate::exchange::refusal::{BudgetWait, Refusal, Row};
 use crate::report::escape::{Escaping, json_string};
 
@@ -98,29 +98,32 @@ impl Refusal<'_> {
 
     fn write_head(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>, length: usize) {
         let Row { code, status, .. } = *self.row();
-        let begun = inbound::begin(status, out);
-        let _ = write!(
-            out,
-            "Content-Type: application/json\r\nContent-Length: {length}\r\n\
-             X-Infermux-Error: {code}\r\n"
-        );
-        headers::request_id(out, envelope.request_id);
-        headers::attempts(out, envelope.attempts);
-        headers::totals(out, &envelope.totals);
-        if let Self::MethodNotAllowed { allow } = self {
-            let _ = write!(out, "Allow: {allow}\r\n");
-        }
-        if let Self::InvalidApiKey(_) = self {
-            out.extend_from_slice(b"WWW-Authenticate: Bearer\r\n");
-        }
-        if let Some(retry) = self.retry() {
-            retry.write(out);
-        }
-        // The same again would be refused again, whatever a client library thinks of the status.
-        if matches!(status, 400 | 401 | 403 | 404 | 413 | 415) {
-            out.extend_from_slice(NO_RETRY);
-        }
-        envelope.end.at_best(self.connection()).write(begun, out);
+        let head = AnswerHead {
+            status,
+            media_type: answer_head::JSON,
+            framing: answer_head::length(length),
+            passed_on: PassedOn::Nothing,
+        };
+        head.write(envelope.end.at_best(self.connection()), out, |out| {
+            let _ = write!(out, "X-Infermux-Error: {code}\r\n");
+            headers::request_id(out, envelope.request_id);
+            headers::attempts(out, envelope.attempts);
+            headers::totals(out, &envelope.totals);
+            if let Self::MethodNotAllowed { allow } = self {
+                let _ = write!(out, "Allow: {allow}\r\n");
+            }
+            if let Self::InvalidApiKey(_) = self {
+                out.extend_from_slice(b"WWW-Authenticate: Bearer\r\n");
+            }
+            if let Some(retry) = self.retry() {
+                retry.write(out);
+            }
+            // The same again would be refused again, whatever a client library thinks of the
+            // status.
+            if matches!(status, 400 | 401 | 403 | 404 | 413 | 415) {
+                out.extend_from_slice(NO_RETRY);
+            }
+        });
     }
 
     /// When to try again; every 429 and 503 says so.

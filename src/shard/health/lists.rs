@@ -26,10 +26,9 @@ pub async fn learn(shard: &Rc<Shard>, id: ProviderId, answer: Answer) {
     if !provider.has_unnamed() {
         return;
     }
-    let mut held = shard.io.lease.hold();
     let until = clock::now() + provider.health_check.timeout;
-    match read(shard, provider, answer, (until, &mut held)).await {
-        Ok(pages) => hand_on(shard, id, pages).await,
+    match read(shard, provider, answer, until).await {
+        Ok((pages, _held)) => hand_on(shard, id, pages).await,
         Err(why) => {
             let provider = &*provider.name;
             tracing::debug!(provider, why, "the list of models cannot be read");
@@ -37,33 +36,34 @@ pub async fn learn(shard: &Rc<Shard>, id: ProviderId, answer: Answer) {
     }
 }
 
-/// All pages of the list.
+/// All pages of the list, and what counts them in memory.
 async fn read(
     shard: &Rc<Shard>,
     provider: &Provider,
     answer: Answer,
-    (until, held): (Instant, &mut Held),
-) -> Result<Vec<Vec<u8>>, String> {
+    until: Instant,
+) -> Result<(Vec<Vec<u8>>, Vec<Held>), String> {
     let target = outbound::list_target(provider);
     let mut answer = match &provider.health_check.path {
         None => answer,
         // What was asked for is something else.
         Some(_) => fetch::get(shard, provider.id, &target, until).await?,
     };
-    let (mut pages, mut bytes) = (Vec::new(), 0);
+    let (mut pages, mut held, mut bytes) = (Vec::new(), Vec::new(), 0);
     loop {
-        if !(200..300).contains(&answer.status) {
-            return Err(format!("status {}", answer.status));
+        if !(200..300).contains(&answer.status()) {
+            return Err(format!("status {}", answer.status()));
         }
-        let page = answer.read(bytes, held).await?;
+        let (page, counted) = answer.read(&shard.io, bytes).await?;
         bytes += page.len();
+        held.push(counted);
         let next = match provider.kind {
             ProviderKind::Anthropic => models::next_page(&page),
             ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => None,
         };
         pages.push(page);
         match next.filter(|_| pages.len() < LIST_PAGES_MAX) {
-            None => return Ok(pages),
+            None => return Ok((pages, held)),
             Some(next) => {
                 let target = format!("{target}{next}");
                 answer = fetch::get(shard, provider.id, &target, until).await?;

@@ -2,9 +2,8 @@
 
 use crate::base::limits::{ANSWER_BODY_BYTES_MAX, ERROR_BODY_BYTES_MAX, UPSTREAM_READ_BYTES};
 use crate::decide::outcome::{Failure, Outcome, Waiting};
-use crate::shard::http::caller::Caller;
 use crate::shard::http::inflate::{Fault, decode};
-use crate::shard::http::upstream::Upstream;
+use crate::shard::http::upstream::{Upstream, Waiter};
 use crate::shard::net::buffers::Coming;
 use crate::shard::net::io::Io;
 use crate::wire::chunked::{Chunked, Progress};
@@ -19,22 +18,37 @@ pub enum Stop {
     Overloaded,
 }
 
-/// Reads the rest of the answer whose head has been read, and decodes it.
-///
-/// # Errors
-/// It was not read.
-pub async fn read(io: &Io, caller: &mut Caller, up: &mut Upstream) -> Result<(), Stop> {
-    read_coded(io, caller, up).await?;
-    decoded(io, up).await
-}
-
-async fn read_coded(io: &Io, caller: &mut Caller, up: &mut Upstream) -> Result<(), Stop> {
-    let start = up.head.len;
-    let limit = if (200..=299).contains(&up.head.status) {
+/// Most bytes that the answer to a caller's request may have, by its status.
+#[must_use]
+pub fn limit(status: u16) -> usize {
+    if (200..=299).contains(&status) {
         ANSWER_BODY_BYTES_MAX
     } else {
         ERROR_BODY_BYTES_MAX
-    };
+    }
+}
+
+/// Reads the rest of the answer whose head has been read, of `limit` bytes at most, and decodes it.
+///
+/// # Errors
+/// It was not read.
+pub async fn read(
+    io: &Io,
+    waiter: &mut impl Waiter,
+    up: &mut Upstream,
+    limit: usize,
+) -> Result<(), Stop> {
+    read_coded(io, waiter, up, limit).await?;
+    decoded(io, up, limit).await
+}
+
+async fn read_coded(
+    io: &Io,
+    waiter: &mut impl Waiter,
+    up: &mut Upstream,
+    limit: usize,
+) -> Result<(), Stop> {
+    let start = up.head.len;
     up.end = start;
     match up.head.framing {
         Framing::None => {}
@@ -51,7 +65,7 @@ async fn read_coded(io: &Io, caller: &mut Caller, up: &mut Upstream) -> Result<(
             }
             while up.bytes.len() < end {
                 make_room(io, up, end - up.bytes.len())?;
-                read_on(caller, up).await?;
+                read_on(waiter, up).await?;
                 up.end = end.min(up.bytes.len());
             }
         }
@@ -64,7 +78,7 @@ async fn read_coded(io: &Io, caller: &mut Caller, up: &mut Upstream) -> Result<(
                     Progress::Ended => break,
                     Progress::More => {
                         make_unknown_room(io, up, limit)?;
-                        read_on(caller, up).await?;
+                        read_on(waiter, up).await?;
                     }
                 }
             }
@@ -72,7 +86,7 @@ async fn read_coded(io: &Io, caller: &mut Caller, up: &mut Upstream) -> Result<(
         Framing::Close => loop {
             up.end = up.bytes.len();
             make_unknown_room(io, up, limit)?;
-            if !read_to_end(caller, up).await? {
+            if !read_to_end(waiter, up).await? {
                 break;
             }
         },
@@ -81,14 +95,13 @@ async fn read_coded(io: &Io, caller: &mut Caller, up: &mut Upstream) -> Result<(
 }
 
 /// Decodes the answer that has been read whole, in its place; what it takes is held with it.
-async fn decoded(io: &Io, up: &mut Upstream) -> Result<(), Stop> {
+async fn decoded(io: &Io, up: &mut Upstream, limit: usize) -> Result<(), Stop> {
     // An error may be told by its status alone.
     let Some(inflate) = up.coding().and_then(Inflate::new) else {
         return Ok(());
     };
     let mut held = io.lease.hold();
     let mut bytes = up.bytes.get(..up.head.len).unwrap_or_default().to_vec();
-    let limit = ANSWER_BODY_BYTES_MAX;
     match decode(inflate, up.body(), &mut bytes, (limit, &mut held)).await {
         Ok(()) => {}
         Err(Fault::Corrupt | Fault::TooLarge) => {
@@ -104,21 +117,21 @@ async fn decoded(io: &Io, up: &mut Upstream) -> Result<(), Stop> {
     Ok(())
 }
 
-async fn read_on(caller: &mut Caller, up: &mut Upstream) -> Result<(), Stop> {
-    match up.read_more(caller).await {
-        Ok(count) if count > 0 && !caller.is_gone() => Ok(()),
-        Ok(_) | Err(_) => Err(Stop::Outcome(cut(caller, up))),
+async fn read_on(waiter: &mut impl Waiter, up: &mut Upstream) -> Result<(), Stop> {
+    match waiter.read(up).await {
+        Ok(count) if count > 0 && !waiter.is_gone() => Ok(()),
+        Ok(_) | Err(_) => Err(Stop::Outcome(cut(waiter, up))),
     }
 }
 
 /// Reads on into a body that ends with the connection; whether there was more.
-async fn read_to_end(caller: &mut Caller, up: &mut Upstream) -> Result<bool, Stop> {
-    match up.read_more(caller).await {
-        _ if caller.is_gone() || up.socket.deadline.is_overdue() => {
-            Err(Stop::Outcome(cut(caller, up)))
+async fn read_to_end(waiter: &mut impl Waiter, up: &mut Upstream) -> Result<bool, Stop> {
+    match waiter.read(up).await {
+        _ if waiter.is_gone() || up.socket.deadline.is_overdue() => {
+            Err(Stop::Outcome(cut(waiter, up)))
         }
         Ok(count) => Ok(count > 0),
-        Err(_) => Err(Stop::Outcome(cut(caller, up))),
+        Err(_) => Err(Stop::Outcome(cut(waiter, up))),
     }
 }
 
@@ -144,8 +157,8 @@ fn make_unknown_room(io: &Io, up: &mut Upstream, limit: usize) -> Result<(), Sto
     make_room(io, up, (8 * arrived).max(UPSTREAM_READ_BYTES))
 }
 
-fn cut(caller: &Caller, up: &Upstream) -> Outcome {
-    if caller.is_gone() {
+fn cut(waiter: &impl Waiter, up: &Upstream) -> Outcome {
+    if waiter.is_gone() {
         Outcome::CallerGone
     } else if up.socket.deadline.is_overdue() {
         Outcome::TimedOut(Waiting::Body)

@@ -168,16 +168,17 @@ impl Upstream {
         }
     }
 
-    /// Reads the final head of the answer; informational ones are skipped (RFC 9110, section 15.2).
+    /// Reads the final head of the answer, which `waiter` waits for; informational ones are skipped
+    /// (RFC 9110, section 15.2).
     ///
     /// # Errors
     ///
     /// There is none: what that means for the attempt.
-    pub async fn read_head(&mut self, caller: &mut Caller) -> Result<(), Outcome> {
+    pub async fn read_head(&mut self, waiter: &mut impl Waiter) -> Result<(), Outcome> {
         let mut seen = 0;
         loop {
-            let read = self.read_more(caller).await;
-            if caller.is_gone() {
+            let read = waiter.read(self).await;
+            if waiter.is_gone() {
                 return Err(Outcome::CallerGone);
             }
             match read {
@@ -317,6 +318,14 @@ impl Upstream {
         }
     }
 
+    /// Takes the body out, which has been read whole, and what counts it.
+    #[must_use]
+    pub fn into_body(mut self) -> (Vec<u8>, Held) {
+        self.bytes.truncate(self.end);
+        self.bytes.drain(..self.head.len);
+        (self.bytes, self.held)
+    }
+
     /// Whether its answer was framed completely, and it may carry another request.
     #[must_use]
     pub fn may_rest(&self) -> bool {
@@ -324,6 +333,48 @@ impl Upstream {
         let is_open = !self.socket.deadline.is_overdue() && !self.socket.deadline.is_stopped();
         let is_sent = !self.unsent && self.socket.writer.is_idle();
         complete && is_open && is_sent && self.arrived.is_none()
+    }
+}
+
+/// Who waits for the answer of a provider.
+pub trait Waiter {
+    /// Reads more of the answer into the connection's `bytes`; 0 when the provider's bytes have
+    /// ended.
+    async fn read(&mut self, up: &mut Upstream) -> io::Result<usize>;
+
+    /// Whether nobody waits any more.
+    fn is_gone(&self) -> bool;
+}
+
+/// A caller waits until it hangs up.
+impl Waiter for Caller {
+    async fn read(&mut self, up: &mut Upstream) -> io::Result<usize> {
+        up.read_more(self).await
+    }
+
+    fn is_gone(&self) -> bool {
+        Self::is_gone(self)
+    }
+}
+
+/// infermux itself, which waits until the connection's deadline.
+#[derive(Default)]
+pub struct Itself {
+    /// Why the connection failed, where the system has said so.
+    pub fault: Option<io::Error>,
+}
+
+impl Waiter for Itself {
+    async fn read(&mut self, up: &mut Upstream) -> io::Result<usize> {
+        up.read_on().await.map_err(|fault| {
+            let kind = fault.kind();
+            self.fault = Some(fault);
+            kind.into()
+        })
+    }
+
+    fn is_gone(&self) -> bool {
+        false
     }
 }
 

@@ -1,21 +1,22 @@
-//! The heads of answers that providers have given.
+//! The heads of all answers, on their way to the caller.
 
 use std::time::Duration;
 
 use crate::base::time::Instant;
-use crate::exchange::headers::{self, TRAILER_ANNOUNCEMENT, Totals};
-use crate::exchange::inbound;
+use crate::exchange::answer_head::{self, AnswerHead, HeadEnd, PassedOn};
+use crate::exchange::headers::{self, Totals};
 use crate::exchange::refusal::Connection;
+use crate::exchange::request::Request;
 use crate::exchange::version::Version;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::upstream::Upstream;
 use crate::shard::request::attempt::Attempt;
-use crate::shard::request::head_end::head_end;
 use crate::shard::request::job::Job;
 use crate::shard::request::record::Record;
+use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 
-/// What the head of an answer says about the answer.
+/// What the head of an answer that a provider has given says about the answer.
 pub struct Told {
     /// Place of the candidate that gave it.
     pub place: usize,
@@ -29,72 +30,76 @@ pub struct Told {
     pub latency: Duration,
 }
 
-/// Starts the caller's answer with its head.
-pub fn write_head<'a>(
+/// The end of the head of an answer, given what its caller wants of the connection.
+#[must_use]
+pub fn head_end<'s>(shard: &'s Shard, request: &Request, wanted: Connection) -> HeadEnd<'s> {
+    let cors = shard.era.cors.as_ref().zip(request.grant);
+    let cors = cors.map_or(&b""[..], |(cors, grant)| cors.lines(grant));
+    HeadEnd::new(request.version, shard.connection(wanted), cors)
+}
+
+/// Starts the caller's answer with its head, in which `write_own` writes infermux's own fields.
+pub fn write(
+    caller: &mut Caller,
+    record: &mut Record<'_>,
+    head: &AnswerHead<'_>,
+    end: HeadEnd<'_>,
+    write_own: impl FnOnce(&mut Vec<u8>),
+) {
+    record.status = Some(head.status);
+    caller.make_room();
+    caller.out.clear();
+    head.write(end, &mut caller.out, write_own);
+}
+
+/// Starts the caller's answer with its head, which passes on these fields of the provider.
+pub fn write_whole<'a>(
     job: &Job<'a>,
     caller: &mut Caller,
     record: &mut Record<'a>,
     told: &Told,
-    write_fields: impl FnOnce(&mut Vec<u8>),
+    passed_on: PassedOn<'_>,
 ) {
-    record.status = Some(told.status);
     record.first_byte = Some(clock::now());
-    caller.make_room();
-    let out = &mut caller.out;
-    out.clear();
-    let begun = inbound::begin(told.status, out);
-    out.extend_from_slice(b"Content-Type: application/json\r\nContent-Length: ");
-    out.extend_from_slice(itoa::Buffer::new().format(told.length).as_bytes());
-    out.extend_from_slice(b"\r\n");
-    write_fields(out);
-    headers::add(
-        out,
-        &job.added(told.place, record, told.latency, told.totals),
-    );
-    head_end(job.shard, job.request, record.connection).write(begun, out);
+    let added = job.added(told.place, record, told.latency, told.totals);
+    let head = AnswerHead {
+        status: told.status,
+        media_type: answer_head::JSON,
+        framing: answer_head::length(told.length),
+        passed_on,
+    };
+    let end = head_end(job.shard, job.request, record.connection);
+    write(caller, record, &head, end, |out| {
+        headers::add(out, &added);
+    });
     record.count();
 }
 
-/// Starts the caller's answer with its head, in which the provider's fields stand.
-pub fn write_answer_head<'a>(
-    attempt: &Attempt<'_, 'a>,
-    caller: &mut Caller,
-    record: &mut Record<'a>,
-    up: &Upstream,
-    told: &Told,
-) {
-    write_head(attempt.job, caller, record, told, |out| {
-        inbound::write_fields(&up.head, &up.bytes, attempt.crossing(), out);
-    });
-}
-
 /// Starts a streamed answer with its head, at `now`.
-pub fn begin<'a>(
+pub fn write_streamed<'a>(
     attempt: &Attempt<'_, 'a>,
     caller: &mut Caller,
     record: &mut Record<'a>,
     up: &Upstream,
     now: Instant,
 ) {
-    record.status = Some(up.head.status);
     record.first_byte = Some(now);
-    caller.make_room();
-    let out = &mut caller.out;
-    let begun = inbound::begin(up.head.status, out);
-    out.extend_from_slice(b"Content-Type: text/event-stream; charset=utf-8\r\n");
-    out.extend_from_slice(headers::STREAM_LINES);
-    inbound::write_fields(&up.head, &up.bytes, attempt.crossing(), out);
-    let latency = now.since(attempt.sent_at);
-    let (job, place) = (attempt.job, attempt.place);
-    headers::add(out, &job.added(place, record, latency, Totals::default()));
-    let request = attempt.job.request;
-    match request.version {
-        Version::Http11 => {
-            out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
-            out.extend_from_slice(TRAILER_ANNOUNCEMENT);
-        }
-        // Only the connection's end can tell such a caller that the stream is over.
+    let (job, latency) = (attempt.job, now.since(attempt.sent_at));
+    let added = job.added(attempt.place, record, latency, Totals::default());
+    let version = job.request.version;
+    match version {
+        Version::Http11 => {}
         Version::Http10 => record.connection = Connection::Close,
     }
-    head_end(job.shard, request, record.connection).write(begun, out);
+    let head = AnswerHead {
+        status: up.head.status,
+        media_type: answer_head::EVENTS,
+        framing: answer_head::framing_of_stream(version),
+        passed_on: attempt.passed_on(up),
+    };
+    let end = head_end(job.shard, job.request, record.connection);
+    write(caller, record, &head, end, |out| {
+        out.extend_from_slice(headers::STREAM_LINES);
+        headers::add(out, &added);
+    });
 }

@@ -7,10 +7,12 @@ use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::config::plan::{Candidate, Provider, ProviderKind};
 use crate::decide::outcome::{KeyOwner, Outcome, Sample as Kind};
+use crate::exchange::answer_head::PassedOn;
 use crate::exchange::inbound::Crossing;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::relay::{RelayPlan, UsageChunk};
 use crate::link::facts::{Fact, Sample};
+use crate::shard::http::upstream::Upstream;
 use crate::shard::request::job::Job;
 use crate::shard::request::permit::Permit;
 use crate::shard::request::record::Record;
@@ -75,6 +77,15 @@ impl<'a> Attempt<'_, 'a> {
             key: self.key,
             masks: shard.era.prefixes(self.candidate().provider).masks(),
         }
+    }
+
+    /// The fields of the provider's answer that the caller gets.
+    #[must_use]
+    pub fn passed_on<'u>(&self, up: &'u Upstream) -> PassedOn<'u>
+    where
+        'a: 'u,
+    {
+        PassedOn::Head(&up.head, &up.bytes, self.crossing())
     }
 
     /// Takes note of the provider's own words: of the error that `body` is.

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::decide::outcome::{Outcome, Topic};
+use crate::exchange::answer_head::PassedOn;
 use crate::exchange::headers::Totals;
 use crate::exchange::inbound;
 use crate::exchange::provider_error::{self, Circumstances};
@@ -91,8 +92,7 @@ fn write_kept<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<'a>, k
         totals: Totals::default(),
         latency: kept.latency,
     };
-    answer_head::write_head(job, caller, record, &told, |out| {
-        out.extend_from_slice(&kept.fields);
-    });
+    let passed_on = PassedOn::Lines(&kept.fields);
+    answer_head::write_whole(job, caller, record, &told, passed_on);
     caller.out.extend_from_slice(&kept.error.body);
 }

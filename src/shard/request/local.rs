@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use crate::base::limits::ONE_SEND_BYTES_MAX;
+use crate::exchange::answer_head::{AnswerHead, JSON, PassedOn, length};
 use crate::exchange::door::Door;
-use crate::exchange::inbound;
+use crate::exchange::headers;
 use crate::exchange::refusal::Body;
 use crate::exchange::request::Request;
 use crate::shard::http::caller::Caller;
 use crate::shard::net::part::Part;
 use crate::shard::request::after::{self, After};
-use crate::shard::request::head_end::head_end;
+use crate::shard::request::answer_head::{self, head_end};
 use crate::shard::request::record::Record;
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
+use crate::wire::head::Framing;
 
 /// An answer of infermux's own.
 pub struct Answer {
@@ -79,8 +81,6 @@ impl Answer {
     }
 }
 
-/// The media type of JSON.
-const JSON: &str = "application/json";
 /// The media type of a line of text.
 const TEXT: &str = "text/plain; charset=utf-8";
 /// What callers are served.
@@ -149,35 +149,31 @@ pub async fn answer(
         fields,
         body,
     } = answer;
-    let length = body.as_slice().len();
-    record.status = Some(status);
+    let bytes = body.as_slice().len();
     record.first_byte = Some(clock::now());
-    caller.make_room();
-    let out = &mut caller.out;
-    out.clear();
-    let begun = inbound::begin(status, out);
-    match &body {
-        Text::Own(_) | Text::Published(_) => {
-            out.extend_from_slice(b"Content-Type: ");
-            out.extend_from_slice(kind.as_bytes());
-            out.extend_from_slice(b"\r\nContent-Length: ");
-            out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
-            out.extend_from_slice(b"\r\n");
-        }
-        Text::Absent => {}
-    }
-    out.extend_from_slice(b"X-Request-Id: ");
-    out.extend_from_slice(request.id.as_str().as_bytes());
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(fields.as_bytes());
-    head_end(shard, request, request.connection).write(begun, out);
+    let head = AnswerHead {
+        status,
+        media_type: kind,
+        framing: match &body {
+            Text::Own(_) | Text::Published(_) => length(bytes),
+            Text::Absent => Framing::None,
+        },
+        passed_on: PassedOn::Nothing,
+    };
+    let end = head_end(shard, request, request.connection);
+    answer_head::write(caller, record, &head, end, |out| {
+        headers::request_id(out, request.id.as_str());
+        out.extend_from_slice(fields.as_bytes());
+    });
     match request.body {
-        Body::Sent if length <= ONE_SEND_BYTES_MAX => out.extend_from_slice(body.as_slice()),
+        Body::Sent if bytes <= ONE_SEND_BYTES_MAX => {
+            caller.out.extend_from_slice(body.as_slice());
+        }
         Body::Sent | Body::LengthOnly => {}
     }
     record.count();
     let mut sent = caller.send_out().await;
-    if request.body == Body::Sent && length > ONE_SEND_BYTES_MAX && sent.is_ok() {
+    if request.body == Body::Sent && bytes > ONE_SEND_BYTES_MAX && sent.is_ok() {
         sent = caller.send(body.into_part()).await.0;
     }
     match sent {

@@ -11,7 +11,6 @@ pub mod connect;
 pub mod connection;
 pub mod drive;
 pub mod error;
-pub mod head_end;
 pub mod job;
 pub mod kept;
 pub mod local;

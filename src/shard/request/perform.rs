@@ -168,7 +168,8 @@ async fn read_whole(
 ) -> Result<(), End> {
     // Whoever refuses a request bills nothing.
     let is_success = (200..=299).contains(&up.head.status);
-    match receive::read(&attempt.job.shard.io, caller, up).await {
+    let limit = receive::limit(up.head.status);
+    match receive::read(&attempt.job.shard.io, caller, up, limit).await {
         Ok(()) => Ok(()),
         Err(receive::Stop::Outcome(outcome)) => {
             let seen = if is_success {

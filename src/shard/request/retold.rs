@@ -95,8 +95,7 @@ pub async fn relay<'a>(
     (events, totals): (Events, Totals),
 ) -> Outcome {
     let job = attempt.job;
-    caller.out.clear();
-    answer_head::begin(attempt, caller, record, &up, clock::now());
+    answer_head::write_streamed(attempt, caller, record, &up, clock::now());
     record.count();
     job.shard.park(attempt.candidate().provider, up);
     let is_chunked = job.request.version == Version::Http11;

@@ -443,7 +443,7 @@ impl<'a> Stream<'_, '_, 'a> {
         let latency = now.since(self.attempt.sent_at);
         record.response_time = Some(ResponseTime::FirstContent(latency));
         record.waited += now.since(self.attempt.started);
-        answer_head::begin(self.attempt, caller, record, up, now);
+        answer_head::write_streamed(self.attempt, caller, record, up, now);
     }
 
     /// Moves what is for the caller into its buffer, as one chunk.

@@ -68,7 +68,7 @@ pub async fn relay<'a>(
         totals,
         latency: arrived.since(attempt.sent_at),
     };
-    answer_head::write_answer_head(attempt, caller, record, &up, &told);
+    answer_head::write_whole(job, caller, record, &told, attempt.passed_on(&up));
     if splice.len() > ONE_SEND_BYTES_MAX {
         let pieces = pieces_of(&splice, &up.bytes);
         let (bytes, _held) =
@@ -122,7 +122,7 @@ pub async fn translate<'a>(
         totals,
         latency: arrived.since(attempt.sent_at),
     };
-    answer_head::write_answer_head(attempt, caller, record, &up, &told);
+    answer_head::write_whole(job, caller, record, &told, attempt.passed_on(&up));
     job.shard.park(attempt.candidate().provider, up);
     if body.len() <= ONE_SEND_BYTES_MAX {
         caller.out.extend_from_slice(&body);
