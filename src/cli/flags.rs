@@ -96,7 +96,7 @@ pub struct ValidateFlags {
     /// Configuration file [default: infermux.yml] [env: INFERMUX_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Take unknown fields and unset variables for errors
+    /// Take unknown fields, unset variables and what is probably a mistake for errors
     #[arg(long)]
     pub strict: bool,
     /// Leave variables as they are written, and skip the checks that need their values

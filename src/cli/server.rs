@@ -13,7 +13,7 @@ use crate::base::secret::Secret;
 use crate::base::time::Instant;
 use crate::cli::environment;
 use crate::cli::flags::ServerFlags;
-use crate::config::faults::printable;
+use crate::config::faults::{printable, sentence};
 use crate::config::plan::BaseUrl;
 use crate::config::url;
 use crate::sys::http::{self, Answer, Bounds, NoAnswer, Peer};
@@ -216,7 +216,7 @@ impl Server {
             return None;
         }
         let faults = told.error.faults.iter();
-        let faults: Vec<String> = faults.map(|fault| printable(fault)).collect();
+        let faults: Vec<String> = faults.map(|fault| sentence(fault)).collect();
         let message = || self.named(&self.refusal("", answer));
         Some(if faults.is_empty() {
             vec![message()]
@@ -240,7 +240,7 @@ impl Server {
             (404, None) => String::from("what answers there is not infermux (404)"),
             (status, Some(told)) => {
                 let message = told.error.message.as_deref().unwrap_or_default();
-                format!("the router answers {status}: {}", printable(message))
+                format!("the router answers {status}: {}", sentence(message))
             }
             (status, None) => format!("what answers there answers {status}"),
         }

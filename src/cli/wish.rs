@@ -9,7 +9,7 @@ use crate::cli::flags::ServerFlags;
 use crate::cli::server::Server;
 use crate::cli::terminal;
 use crate::cli::watch;
-use crate::config::faults::printable;
+use crate::config::faults::{printable, sentence};
 
 /// What the router says of a reload.
 #[derive(Deserialize)]
@@ -58,7 +58,7 @@ fn tell(reloaded: &Reloaded) {
         count => format!("reloaded: {count} changes"),
     });
     for change in changed {
-        terminal::say(format_args!("  {}", printable(change)));
+        terminal::say(format_args!("  {}", sentence(change)));
     }
     for key in needs_restart {
         let key = printable(key);

@@ -295,6 +295,15 @@ fn what_is_probably_a_mistake_is_doubted() {
             String::new(),
         ),
         (
+            with_provider("routing: {groups: [{name: g, models: [big, 'gpt-*']}]}"),
+            "routing.groups[0].models[1]: `gpt-*` is no pattern here: groups list whole names"
+                .to_owned(),
+        ),
+        (
+            with_provider("pricing: {onee: {big: {input_per_million: 1, output_per_million: 1}}}"),
+            "pricing.onee: no provider has this name, did you mean `one`?".to_owned(),
+        ),
+        (
             with_provider("pricing: {one: {bigg: {input_per_million: 1, output_per_million: 1}}}"),
             "pricing.one.bigg: the provider does not have this model, did you mean `big`?"
                 .to_owned(),
@@ -926,6 +935,11 @@ fn the_top_level_makes_sense_together() {
             "tls.cert_file: is required where tls.key_file is set",
         ),
         ("tls: {key_file: '', cert_file: ''}", ""),
+        (
+            "tls: {management: true}",
+            "tls.cert_file: is required where tls.management is true",
+        ),
+        ("tls: {management: false}", ""),
         ("tls:", ""),
         (
             "auth: {mode: static_key}",

@@ -135,11 +135,20 @@ pub fn below(path: &str, key: &str) -> String {
     }
 }
 
-/// `text` on one line and not too long for one.
+/// `text` on one line and not too long for a part of one.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    const LONGEST: usize = 80;
-    let mut shown: String = text.chars().take(LONGEST).collect();
+    shortened(text, 80)
+}
+
+/// A sentence of another process on one line: whole, if it is as long as sentences are.
+#[must_use]
+pub fn sentence(text: &str) -> String {
+    shortened(text, 2_000)
+}
+
+fn shortened(text: &str, longest: usize) -> String {
+    let mut shown: String = text.chars().take(longest).collect();
     if shown.len() < text.len() {
         shown.push('…');
     }

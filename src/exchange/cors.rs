@@ -107,13 +107,18 @@ impl Cors {
             .map_or(b"", |lines| lines.as_bytes())
     }
 
+    /// Whether the page of such a request may call.
+    #[must_use]
+    pub fn may_call(&self, grant: Grant) -> bool {
+        self.origins == Origins::Any || grant != Grant(0)
+    }
+
     /// More lines of the answer, where a caller's request is the preflight of a page that may call.
     /// Any other request is what it is.
     #[must_use]
     pub fn preflight(&self, grant: Grant, head: &Head, bytes: &[u8]) -> Option<String> {
-        let may_call = self.origins == Origins::Any || grant != Grant(0);
         let is_options = &bytes[head.method.clone()] == b"OPTIONS";
-        if !may_call || !is_options || !bytes[head.target.clone()].starts_with(b"/") {
+        if !self.may_call(grant) || !is_options || !bytes[head.target.clone()].starts_with(b"/") {
             return None;
         }
         head.value(bytes, "origin")?;

@@ -3,16 +3,18 @@
 use crate::exchange::refusal::Refusal;
 use crate::wire::inflate::Coding;
 
-/// Whether a request's body can be read, by its fields; `value` finds one by its name.
+/// What a request's body is said to be, if it can be read; `value` finds a field by its name.
 ///
 /// # Errors
 /// It is coded in a way that is not understood, or said to be no JSON.
-pub fn may_be_read<'a>(value: impl Fn(&str) -> Option<&'a [u8]>) -> Result<(), Refusal<'static>> {
+pub fn may_be_read<'a>(
+    value: impl Fn(&str) -> Option<&'a [u8]>,
+) -> Result<Media, Refusal<'static>> {
     if Coding::of(value("content-encoding")).is_none() {
         return Err(Refusal::UnsupportedEncoding);
     }
     match Media::of(value("content-type")) {
-        Media::Json | Media::Unsaid | Media::Form => Ok(()),
+        media @ (Media::Json | Media::Unsaid | Media::Form) => Ok(media),
         Media::Events | Media::Foreign => Err(Refusal::UnsupportedMediaType),
     }
 }

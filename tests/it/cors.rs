@@ -289,7 +289,8 @@ fn kinds() -> Vec<(&'static str, u16, Asking)> {
         text.replace("chat/completions", "embeddings").into_bytes()
     };
     let long = of("c", chat(&"x".repeat(290_000)));
-    let post_of = "POST /v1/chat/completions HTTP/1.1\r\nHost: test\r\n{fields}";
+    let post_of = "POST /v1/chat/completions HTTP/1.1\r\nHost: test\r\n\
+                   Content-Type: application/json\r\n{fields}";
     let key = "Authorization: Bearer callers-key\r\n";
     vec![
         ("whole", 200, ask("m")),
@@ -530,4 +531,41 @@ fn without_cors_nothing_is_said_of_it() {
     let answer = asked(router.addr(), "OPTIONS /v1/chat/completions", &ask);
     assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")));
     assert_eq!(told(&answer), []);
+}
+
+#[test]
+fn no_page_spends_a_key_without_a_preflight() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let listing = format!("server: {{shards: 2, cors: {{origins: ['{APP}']}}}}\n");
+    for (rest, app) in [("", 400), (&*listing, 200)] {
+        let router = Router::start(&config_of(&[provider(&alpha, &["api_key: k"])], rest));
+        for label in [
+            "",
+            "Content-Type: text/plain;charset=UTF-8\r\n",
+            "Content-Type: application/x-www-form-urlencoded\r\n",
+            "Content-Type: application/json\r\n",
+        ] {
+            // A browser sends that only where a preflight has allowed it.
+            let json = label.contains("json");
+            for (fields, status) in [
+                (String::new(), 200),
+                (String::from("Origin: http://test\r\n"), 200),
+                (format!("Origin: {APP}\r\n"), app),
+                (String::from("Origin: null\r\n"), 400),
+                (String::from("Origin: https://app.example.org\r\n"), 400),
+                (format!("Origin: {APP}\r\nOrigin: http://test\r\n"), 400),
+            ] {
+                for body in [chat("hi"), streamed_chat("hi")] {
+                    let mut client = Client::connect(router.addr());
+                    let length = body.len();
+                    client.send(format!(
+                        "POST /v1/chat/completions HTTP/1.1\r\nHost: test\r\n{fields}{label}\
+                         Content-Length: {length}\r\n\r\n{body}"
+                    ));
+                    let wanted = if json { 200 } else { status };
+                    assert_eq!(client.answer().status, wanted, "{rest} {label} {fields}");
+                }
+            }
+        }
+    }
 }

@@ -25,7 +25,7 @@ pub fn pricing(root: &Block<'_>, providers: &[Provider]) -> Pricing {
     for (provider, models) in root.table("pricing", "pricing.<provider>.<model>") {
         if !names.contains(provider) {
             let hint = root.hint(provider, names.iter().copied());
-            root.warn(
+            root.doubt(
                 &format!("pricing.{provider}"),
                 format!("no provider has this name{hint}"),
             );

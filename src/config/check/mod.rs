@@ -98,6 +98,10 @@ fn log(block: &Block<'_>) -> Log {
 fn tls(block: &Block<'_>) -> Option<TlsFiles> {
     let (cert_file, key_file) = (block.text("cert_file"), block.text("key_file"));
     let management = block.flag("management").unwrap_or(false);
+    let nothing = !block.has("cert_file") && !block.has("key_file");
+    if management && nothing {
+        block.missing("cert_file", "is required where tls.management is true");
+    }
     for (here, there) in [("cert_file", "key_file"), ("key_file", "cert_file")] {
         if block.has(there) && !block.has(here) {
             block.missing(here, &format!("is required where tls.{there} is set"));

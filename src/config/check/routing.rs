@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::base::ids::ProviderId;
 use crate::base::limits::GROUPS_MAX;
+use crate::config::patterns::is_pattern;
 use crate::config::plan::{Failover, Group, Provider};
 use crate::config::raw::fields::Block;
 use crate::config::routes::Served;
@@ -74,6 +75,7 @@ fn groups(routing: &Block<'_>, providers: &[Provider], default: Strategy) -> Box
         block.require_items("models", "at least one model is required");
         let models = block.texts("models");
         doubt_unserved(&block, &models, &served);
+        doubt_patterns(&block, &models);
         groups.push(Group {
             name: name.into(),
             models: models.into_iter().map(|(_, model)| model.into()).collect(),
@@ -95,6 +97,14 @@ fn doubt_unserved(block: &Block<'_>, models: &[(usize, &str)], served: &Served<'
     {
         let hint = block.hint(first, served.names());
         block.doubt("models", format!("no provider serves any of them{hint}"));
+    }
+}
+
+/// A group takes the names of models as they are written.
+fn doubt_patterns(block: &Block<'_>, models: &[(usize, &str)]) {
+    for (place, model) in models.iter().filter(|(_, model)| is_pattern(model)) {
+        let problem = format!("`{model}` is no pattern here: groups list whole names");
+        block.doubt(&format!("models[{place}]"), problem);
     }
 }
 

@@ -346,7 +346,7 @@ const KEYS: &[Key] = &[
     key("routing.groups[]", "name", Text(Name), Required,
         "The group's name in logs and headers. No two groups share one."),
     key("routing.groups[]", "models", Texts(Model), Required,
-        "The models that the group is for."),
+        "The models that the group is for, by their whole names."),
     key("routing.groups[]", "strategy", STRATEGIES, Rule("`routing.strategy`"),
         "The group's strategy."),
     key("routing.groups[]", "providers", Texts(Name), Rule("all providers"),

@@ -141,7 +141,8 @@ pub(super) const UNSUPPORTED_ENCODING: Row = Row {
 pub(super) const UNSUPPORTED_MEDIA_TYPE: Row = Row {
     code: "unsupported_media_type",
     status: 415,
-    when: "The `Content-Type` of the body is something other than JSON.",
+    when: "The `Content-Type` says that the body cannot be JSON, such as `multipart/form-data` or \
+           `text/html`.",
     caller: "Send JSON, with `Content-Type: application/json`.",
     operator: "Nothing.",
 };

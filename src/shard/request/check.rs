@@ -1,7 +1,7 @@
 //! What the head of a request decides.
 
 use crate::exchange::admit::{self, Presented};
-use crate::exchange::media;
+use crate::exchange::media::{self, Media};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
 use crate::exchange::target::{self, Manage, Target};
@@ -50,9 +50,20 @@ pub fn check<'a>(
         Target::Infer(..) | Target::Models | Target::Model(_) => {
             admit::authenticate(&shard.plan.auth, Presented::read(head, bytes))?;
             if matches!(target, Target::Infer(..)) {
-                media::may_be_read(|name| head.value(bytes, name))?;
+                let media = media::may_be_read(|name| head.value(bytes, name))?;
+                // A browser asks before it sends JSON for a page of another site. What it sends
+                // without asking would spend the keys of the file.
+                if media != Media::Json && !may_call(shard, request) {
+                    admit::same_site(head.value(bytes, "origin"), head.value(bytes, "host"))?;
+                }
             }
         }
     }
     Ok(target)
+}
+
+/// Whether the page that the request comes from is one of `server.cors`.
+fn may_call(shard: &Shard, request: &Request) -> bool {
+    let granted = shard.era.cors.as_ref().zip(request.grant);
+    granted.is_some_and(|(cors, grant)| cors.may_call(grant))
 }
