@@ -43,7 +43,8 @@ fn values_may_be_typed_quoted_variable_or_absent() {
     for rest in [
         "budgets: [{caller: a, monthly_usd: 12.50}]",
         "budgets: {state_file: /x, callers: [{caller: 7, monthly_usd: '${USD}'}]}",
-        "pricing: {openai: {gpt-4o: {input_per_million: 2.5, output_per_million: '10'}}, x: }",
+        "pricing: {a: {gpt-4o: {input_per_million: 2.5, output_per_million: '10'}}}",
+        "pricing: {a: }",
         "auth: {mode: '${MODE}', key: 12345}",
         "listen: '[::1]:8080'",
         "tls:",
