@@ -90,7 +90,7 @@ pub mod decide {
         pub use crate::decide::eligible::Eligible;
     }
     pub mod failover {
-        pub use crate::decide::failover::{Attempts, Grant, Step};
+        pub use crate::decide::failover::Grant;
     }
     pub mod limiter {
         pub use crate::decide::limiter::Window60;
@@ -125,6 +125,9 @@ pub mod exchange {
     }
     pub mod attribution {
         pub use crate::exchange::attribution::{Attribution, Label};
+    }
+    pub mod course {
+        pub use crate::exchange::course::{Action, Course, Try};
     }
     pub mod headers {
         pub use crate::exchange::headers::{Added, Totals, add};
@@ -220,7 +223,18 @@ pub mod report {
     }
 }
 pub mod shard {
+    pub mod request {
+        pub mod permit {
+            pub use crate::shard::request::permit::Permit;
+        }
+        pub mod reservation {
+            pub use crate::shard::request::reservation::{Refused, Reservation, Turn};
+        }
+    }
     pub mod state {
+        pub mod desk {
+            pub use crate::shard::state::desk::{Desk, Report};
+        }
         pub mod meters {
             pub use crate::shard::state::meters::{Line, Meters};
         }

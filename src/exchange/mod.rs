@@ -10,6 +10,7 @@ pub mod catalogue;
 pub mod checkup;
 mod choices;
 pub mod cors;
+pub mod course;
 pub mod door;
 pub mod headers;
 pub mod inbound;

@@ -316,8 +316,3 @@ fn is_same(reported: Fact, arrived: Fact) -> bool {
         (one, other) => one == other,
     }
 }
-
-/// Whether a shard waits for its verdict to be in force.
-pub(crate) fn is_enforced(signal: Signal, is_rate_limit: bool) -> bool {
-    signal == Signal::Failure || is_rate_limit
-}

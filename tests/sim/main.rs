@@ -16,8 +16,10 @@ mod circuit;
 mod dice;
 mod judge;
 mod money;
+mod play;
 mod request;
 mod scene;
+mod tap;
 mod window;
 mod world;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use infermux::testing::base::money::NanoUsd;
 use infermux::testing::base::month::Month;
-use infermux::testing::config::plan::{Budget, BudgetAction};
+use infermux::testing::config::plan::Budget;
 use infermux::testing::decide::budget::{Ask, Capped};
 use infermux::testing::ledger::state::State;
 use infermux::testing::link::budget_gate::{BudgetGate, Reserved};
@@ -37,7 +37,8 @@ pub(crate) struct Account {
 pub(crate) struct Allotment {
     pub(crate) reserved: Reserved,
     pub(crate) ask: Ask,
-    pub(crate) action: BudgetAction,
+    /// Whether the budget may refuse it, whatever it is served with.
+    pub(crate) is_stopped: bool,
 }
 
 impl Allotment {
@@ -50,13 +51,8 @@ impl Allotment {
         i128::from(self.ask.whole.max(self.ask.prompt).get())
     }
 
-    /// Whether its budget would have stopped it.
-    fn is_stopped(&self) -> bool {
-        self.action == BudgetAction::HardStop
-    }
-
     fn is_capped(&self) -> bool {
-        self.is_stopped() && self.amount() < self.estimate()
+        self.is_stopped && self.amount() < self.estimate()
     }
 }
 
@@ -100,7 +96,7 @@ impl Account {
         promise("budget.never-over", amount <= left.max(0), || {
             format!("{amount} is reserved, and {left} is left")
         })?;
-        let fits = !allotment.is_stopped() || left >= prompt;
+        let fits = !allotment.is_stopped || left >= prompt;
         promise("budget.never-over", fits, || {
             format!(
                 "a request for {:?} is let through, and {left} is left",
@@ -128,7 +124,7 @@ impl Account {
         }
         let (amount, cost) = (allotment.amount(), i128::from(cost.get()));
         self.reserved -= amount;
-        if !allotment.is_stopped() {
+        if !allotment.is_stopped {
             self.beyond += (cost - amount).max(0);
             return;
         }

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,12 +25,15 @@ use infermux::testing::link::progress::Progress;
 use infermux::testing::link::queue;
 use infermux::testing::link::reports::{self, Ask, ByHand, Inbox, Message, Question, Reply};
 use infermux::testing::link::states::{self, Next, StateReceiver};
+use infermux::testing::shard::state::desk::{Desk, Report};
+use infermux::testing::shard::state::meters::Meters;
 use infermux::testing::shard::state::reports::Reports;
 
 use crate::dice::Dice;
 use crate::judge::{Broken, Held, Judge, promise};
 use crate::request::Request;
 use crate::scene::{Draft, Mood, Scene};
+use crate::tap::{self, Tap};
 
 /// Something that happens at its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,9 +58,12 @@ pub(crate) enum Event {
 
 /// One shard, but for its requests.
 pub(crate) struct Shard {
-    pub(crate) reports: Reports,
+    pub(crate) reports: Rc<Tap>,
+    meters: Rc<Meters>,
     /// What its next request goes by.
-    pub(crate) terms: Arc<Terms>,
+    terms: Arc<Terms>,
+    /// The same, as permits and reservations are taken by it.
+    pub(crate) desk: Rc<Desk>,
     inbox: Inbox,
     pub(crate) stuck_until: Instant,
     pub(crate) will_flush: bool,
@@ -120,6 +127,24 @@ pub(crate) fn run(seed: u64, trace: Trace) -> Result<(u64, Trace), Fault> {
     }
 }
 
+impl Shard {
+    fn adopt(&mut self, terms: Arc<Terms>) {
+        self.desk = desk(&terms, &self.reports, &self.meters);
+        self.terms = terms;
+    }
+}
+
+/// A shard's desk under these terms.
+fn desk(terms: &Terms, reports: &Rc<Tap>, meters: &Rc<Meters>) -> Rc<Desk> {
+    Rc::new(Desk {
+        plan: Arc::clone(&terms.plan),
+        gates: Arc::clone(&terms.gates),
+        reports: Rc::clone(reports) as Rc<dyn Report>,
+        meters: Rc::clone(meters),
+        now: tap::now,
+    })
+}
+
 impl World {
     fn new(seed: u64, trace: Trace) -> Self {
         let mut dice = Dice::new(seed);
@@ -149,8 +174,13 @@ impl World {
         .with_terms(Arc::clone(&terms));
         let shard = |number| {
             let (reporter, inbox) = reports::channel_of(scene.room);
+            let reports = Reports::new(ShardId(number), Arc::clone(&progress), reporter);
+            let reports = Rc::new(Tap::new(reports));
+            let meters = Rc::new(Meters::new(ShardId(number), meters::channel().0));
             Shard {
-                reports: Reports::new(ShardId(number), Arc::clone(&progress), reporter),
+                desk: desk(&first, &reports, &meters),
+                reports,
+                meters,
                 terms: Arc::clone(&first),
                 inbox,
                 stuck_until: Instant::ZERO,
@@ -201,6 +231,7 @@ impl World {
                 continue;
             }
             self.now = at;
+            tap::set_now(at);
             if self.do_event(event)? == Happened::Something {
                 self.steps += 1;
                 self.judge.check(self.now, &self.gates)?;
@@ -241,7 +272,7 @@ impl World {
             Event::Deliver(shard) => return self.deliver(shard),
             Event::Wake(wake) if wake == self.wake => self.do_what_is_due(),
             Event::Wake(_) => return Ok(Happened::Nothing),
-            Event::Adopt(shard) => self.shards[shard].terms = self.terms.load(),
+            Event::Adopt(shard) => self.shards[shard].adopt(self.terms.load()),
             Event::Fate => self.fate()?,
         }
         Ok(Happened::Something)

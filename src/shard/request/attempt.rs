@@ -1,6 +1,5 @@
 //! One attempt at one provider, as everybody needs it who works on it.
 
-use std::cell::RefCell;
 use std::time::Duration;
 
 use crate::base::time::Instant;
@@ -46,8 +45,6 @@ pub struct Attempt<'j, 'a> {
     pub provider: &'a Provider,
     /// Place of the candidate on its route.
     pub place: usize,
-    /// The right to make it.
-    pub permit: &'j RefCell<Permit>,
     /// When it began; waiting for the provider counts from here.
     pub started: Instant,
     /// When it was sent; response times count from here.
@@ -138,7 +135,8 @@ impl<'a> Attempt<'_, 'a> {
     /// Where the attempt is a probe, waits until what it has reported is in force: whoever has its
     /// answer can rely on the circuit being closed.
     pub async fn enforce_probe(&self) {
-        if self.permit.borrow().is_probe() {
+        let is_probe = |permit: &mut Permit| permit.taken().probe.is_some();
+        if self.job.with_permit(is_probe) == Some(true) {
             self.job.shard.reports.enforce().await;
         }
     }
@@ -147,8 +145,7 @@ impl<'a> Attempt<'_, 'a> {
     /// known.
     pub fn settle(&self, at: Instant, outcome: Outcome, measured: Option<Sample>, used: Tokens) {
         let counts = outcome.sample() == Kind::Measured;
-        self.permit
-            .borrow_mut()
+        self.job
             .settle(at, outcome, measured.filter(|_| counts), used);
     }
 

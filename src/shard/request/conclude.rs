@@ -2,8 +2,8 @@
 
 use crate::base::tokens::Tokens;
 use crate::config::plan::ProviderKind;
-use crate::decide::failover::Attempts;
 use crate::decide::outcome::{Failure, Outcome, Verdict, classify_status};
+use crate::exchange::course::Course;
 use crate::exchange::provider_error;
 use crate::exchange::relay::UsageChunk;
 use crate::shard::http::caller::Caller;
@@ -21,7 +21,7 @@ pub async fn whole<'a>(
     attempt: &Attempt<'_, 'a>,
     caller: &mut Caller,
     record: &mut Record<'a>,
-    attempts: &mut Attempts,
+    course: &mut Course,
     up: Upstream,
 ) -> End {
     let status = up.head.status;
@@ -39,11 +39,11 @@ pub async fn whole<'a>(
     }
     let ended = match outcome {
         Outcome::Answered if attempt.provider.kind == ProviderKind::Anthropic => {
-            whole::translate(attempt, caller, record, attempts, up).await
+            whole::translate(attempt, caller, record, course, up).await
         }
-        Outcome::Answered => whole::relay(attempt, caller, record, attempts, up).await,
+        Outcome::Answered => whole::relay(attempt, caller, record, course, up).await,
         Outcome::RequestRefused(_) | Outcome::CallerKeyRefused(_) => {
-            attempts.commit();
+            course.commit();
             // Its place is free before its caller can ask again.
             attempt.settle(clock::now(), outcome, None, Tokens::ZERO);
             kept::pass_through(attempt, caller, record, up, told)

@@ -1,15 +1,17 @@
 //! One request from head to settlement, in a straight line: admit, route, attempt, answer.
 
+use crate::exchange::course::Action;
+use crate::exchange::course::Course;
+use crate::exchange::course::Try;
+use crate::exchange::route::Survey;
 use std::cell::RefCell;
-use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::config::plan::Endpoint;
-use crate::decide::failover::{Attempts, Grant, Step};
-use crate::decide::outcome::{Outcome, Sample as Kind, Signal, Verdict};
-use crate::exchange::refusal::{LastWord, Refusal};
+use crate::decide::outcome::{Outcome, Verdict};
+use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
 use crate::exchange::target::Target;
 use crate::link::facts::{Sample, SampleKind};
@@ -28,13 +30,13 @@ use crate::shard::request::manage;
 use crate::shard::request::mishap;
 use crate::shard::request::models;
 use crate::shard::request::outage;
-use crate::shard::request::perform::{self, Fresh, Injection, Try};
+use crate::shard::request::perform;
 use crate::shard::request::permit::Permit;
 use crate::shard::request::record::Record;
 use crate::shard::request::refuse;
-use crate::shard::request::spend::{self, Allowance, Turn};
+use crate::shard::request::reservation::Turn;
+use crate::shard::request::spend::{self, Allowance};
 use crate::shard::request::translated::{self, NotTranslated};
-use crate::shard::request::words::Words;
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 use crate::wire::{json, openai};
@@ -119,6 +121,7 @@ async fn infer(
         head: &head,
         body: at,
         translated: RefCell::default(),
+        permit: RefCell::default(),
         ask: &ask,
         model: &ask.model,
         model_override: None,
@@ -131,7 +134,7 @@ async fn infer(
     record.strategy = Some(job.routed.route.strategy);
     record.group = job.routed.group;
     record.model_override = job.model_override;
-    try_candidates(&job, caller, &mut record).await
+    Drive::new(&job, caller, &mut record).run().await
 }
 
 /// Asks the caller's budget. At its limit, another model may take the place of the one asked for:
@@ -158,221 +161,218 @@ fn spend<'a>(job: &mut Job<'a>, record: &mut Record<'a>) -> Result<(), Refusal<'
     }
 }
 
-/// Tries one candidate after the other, until the caller has an answer or nobody is left.
-async fn try_candidates<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<'a>) -> After {
-    let Job { shard, routed, .. } = job;
-    // Nothing has been waited for since.
-    let mut now = job.request.ready;
-    shard.retries.count_request(shard.id, now);
-    let failover = &shard.plan.failover;
-    let mut attempts = Attempts::new(failover.max_attempts, now, failover.deadline);
-    let turn = (choose::ticket(job), shard.random.borrow_mut().next_u64());
-    let tokens = spend::expected(job).sum();
-    // What has happened at the provider before.
-    let mut before = None;
-    loop {
-        let survey = choose::survey(job, now, attempts.tried(), tokens);
-        let Some(place) = choose::pick(job, turn, &survey.eligible) else {
-            let verdict = attempts.blamed().map(|blamed| blamed.outcome.verdict());
-            let Some(verdict) = verdict else {
-                return refuse::tell_nobody(job, caller, record, (&survey, now)).await;
+/// One inference on its way over its candidates.
+struct Drive<'d, 'a> {
+    job: &'d Job<'a>,
+    caller: &'d mut Caller,
+    record: &'d mut Record<'a>,
+    course: Course,
+    /// When the candidates are looked at.
+    now: Instant,
+    /// The numbers that a choice among them goes by.
+    numbers: (u64, u64),
+    /// What the request is expected to use.
+    tokens: Tokens,
+    /// What was seen of the candidates where none of them can take the request.
+    nobody: Option<Survey>,
+}
+
+impl<'d, 'a> Drive<'d, 'a> {
+    fn new(job: &'d Job<'a>, caller: &'d mut Caller, record: &'d mut Record<'a>) -> Self {
+        let shard = job.shard;
+        // Nothing has been waited for since.
+        let now = job.request.ready;
+        shard.retries.count_request(shard.id, now);
+        let failover = &shard.plan.failover;
+        Self {
+            course: Course::new(failover.max_attempts, now, failover.deadline),
+            now,
+            numbers: (choose::ticket(job), shard.random.borrow_mut().next_u64()),
+            tokens: spend::expected(job).sum(),
+            nobody: None,
+            job,
+            caller,
+            record,
+        }
+    }
+
+    /// Carries out what the request's course says, until the caller has an answer or nobody is
+    /// left.
+    async fn run(mut self) -> After {
+        let mut action = Action::Survey;
+        loop {
+            let done = match action {
+                Action::Survey => Ok(self.survey()),
+                Action::Take(place) => self.take(place).await,
+                Action::Send(this) => self.send(this).await,
+                Action::Refuse => return self.tell_nobody().await,
+                Action::Tell(verdict) => return self.tell(verdict).await,
             };
-            return conclude(job, caller, record, &attempts, verdict).await;
-        };
-        let id = routed.route.candidates[place].provider;
-        match translated::prepare(job, caller, record, place).await {
-            Ok(()) => {}
-            Err(NotTranslated::Refused(refusal)) => {
-                return refuse::tell(shard, caller, job.request, record, &refusal).await;
-            }
-            Err(NotTranslated::Unsupported(why)) => {
-                attempts.begin(place);
-                record.inexpressible = Some(why.to_string());
-                let step = attempts.on_outcome(now, Outcome::Untranslatable, || Grant::Granted);
-                let meter = shard.meters.provider(id, &job.provider_at(place).name);
-                meter.outcomes[Outcome::Untranslatable.place()].add(1);
-                before = before.or(Some(Outcome::Untranslatable));
-                match step {
-                    Step::Another | Step::SameProviderFresh => continue,
-                    Step::End(verdict) => {
-                        return conclude(job, caller, record, &attempts, verdict).await;
-                    }
-                }
-            }
-        }
-        // Another shard was faster: the survey will show it.
-        let Some(permit) = Permit::take(shard, id, now, tokens) else {
-            now = clock::now();
-            continue;
-        };
-        if let Some(outcome) = before {
-            permit.count_failover(outcome);
-        }
-        attempts.begin(place);
-        record.attempts = attempts.count();
-        record.asked = Some(job.asked(place));
-        match attempt_at(job, caller, record, &mut attempts, (place, permit)).await {
-            Ok(ControlFlow::Continue(outcome)) => {
-                before = Some(outcome);
-                now = clock::now();
-            }
-            Ok(ControlFlow::Break(verdict)) => {
-                return conclude(job, caller, record, &attempts, verdict).await;
-            }
-            Err(refusal) => {
-                return refuse::tell(shard, caller, job.request, record, &refusal).await;
+            action = match done {
+                Ok(action) => action,
+                Err(refusal) => return self.refuse(&refusal).await,
+            };
+            if action == Action::Survey {
+                self.now = clock::now();
             }
         }
     }
-}
 
-/// One attempt at one candidate, with the repeats that belong to it; the verdict, or how it ended
-/// where another candidate may be tried.
-async fn attempt_at<'a>(
-    job: &Job<'a>,
-    caller: &mut Caller,
-    record: &mut Record<'a>,
-    attempts: &mut Attempts,
-    (place, permit): (usize, Permit),
-) -> Result<ControlFlow<Verdict, Outcome>, Refusal<'static>> {
-    let (mut fresh, mut injection) = (Fresh::NotNeeded, Injection::Allowed);
-    let mut started = permit.admitted();
-    let permit = RefCell::new(permit);
-    loop {
-        let this = Try {
-            place,
-            fresh,
-            injection,
-            started,
-            permit: &permit,
+    fn survey(&mut self) -> Action {
+        let survey = choose::survey(self.job, self.now, self.course.tried(), self.tokens);
+        let place = choose::pick(self.job, self.numbers, &survey.eligible);
+        let action = self.course.chosen(place);
+        if action == Action::Refuse {
+            self.nobody = Some(survey);
+        }
+        action
+    }
+
+    /// Writes the request in the dialect of the candidate, and takes one of its permits.
+    async fn take(&mut self, place: usize) -> Result<Action, Refusal<'a>> {
+        let (job, shard) = (self.job, self.job.shard);
+        let id = job.routed.route.candidates[place].provider;
+        match translated::prepare(job, self.caller, self.record, place).await {
+            Ok(()) => {}
+            Err(NotTranslated::Refused(refusal)) => return Err(refusal),
+            Err(NotTranslated::Unsupported(why)) => {
+                self.record.inexpressible = Some(why.to_string());
+                let meter = shard.meters.provider(id, &job.provider_at(place).name);
+                meter.outcomes[Outcome::Untranslatable.place()].add(1);
+                return Ok(self.course.inexpressible(self.now, place));
+            }
+        }
+        let Some(permit) = Permit::take(&shard.desk, id, self.now, self.tokens) else {
+            return Ok(self.course.permit(place, None));
         };
-        let outcome = match perform::attempt(job, caller, record, attempts, this).await {
+        if let Some(outcome) = self.course.before() {
+            permit.count_failover(outcome);
+        }
+        let action = self.course.permit(place, Some(permit.admitted()));
+        job.permit.replace(Some(permit));
+        self.record.attempts = self.course.count();
+        self.record.asked = Some(job.asked(place));
+        Ok(action)
+    }
+
+    /// Makes one attempt, and settles it.
+    async fn send(&mut self, this: Try) -> Result<Action, Refusal<'a>> {
+        let (job, record) = (self.job, &mut *self.record);
+        let end = perform::attempt(job, self.caller, record, &mut self.course, this).await;
+        let outcome = match end {
             End::Outcome(outcome) => outcome,
             End::WithoutInjection => {
-                injection = Injection::Refused;
                 let now = clock::now();
-                record.waited += now.since(std::mem::replace(&mut started, now));
-                continue;
+                record.waited += now.since(this.started);
+                return Ok(self.course.without_injection(now));
             }
-            End::Refused(refusal) => return Err(refusal),
+            End::Refused(refusal) => {
+                job.permit.replace(None);
+                return Err(refusal);
+            }
         };
-        if injection == Injection::Refused && outcome == Outcome::Answered {
-            // Only now is it sure that the injection was to blame, and not what the caller wrote.
-            let provider = job.routed.route.candidates[place].provider;
-            job.shard.without_injection(provider);
-        }
-        outage::log(job, place, outcome, &record.words);
+        outage::log(job, this.place, outcome, &record.words);
         let now = match (record.response_time, record.first_byte) {
             // Its answer has begun: nothing depends on the time any more.
             (Some(_), Some(begun)) => begun,
             (_, _) => {
                 let now = clock::now();
-                record.waited += now.since(std::mem::replace(&mut started, now));
+                record.waited += now.since(this.started);
                 now
             }
         };
-        if outcome == Outcome::StaleConnection {
-            permit.borrow().count(outcome);
-        } else {
-            settle(job, (place, now), &permit, (outcome, record.take_lost())).await;
-        }
-        let tried = *attempts.tried();
+        self.settle(this.place, now, outcome).await;
+        let tried = *self.course.tried();
         let grant = || choose::grant(job, &tried);
-        match attempts.on_outcome(now, outcome, grant) {
-            Step::SameProviderFresh => fresh = Fresh::Needed,
-            Step::Another => return Ok(ControlFlow::Continue(outcome)),
-            Step::End(verdict) => return Ok(ControlFlow::Break(verdict)),
+        let action = self.course.go_on(now, outcome, grant);
+        if !matches!(action, Action::Send(_)) {
+            job.permit.replace(None);
+        }
+        Ok(action)
+    }
+
+    /// Settles an attempt that has not settled itself. A failure is in force everywhere before
+    /// anybody is told of it (promise `verdict.before-cause`).
+    async fn settle(&mut self, place: usize, now: Instant, outcome: Outcome) {
+        let (job, provider) = (self.job, self.job.provider_at(place));
+        let closing = self.course.ended(outcome, &provider.breaker);
+        if closing.refuses_injection {
+            job.shard.without_injection(provider.id);
+        }
+        if !closing.is_settled {
+            job.with_permit(|permit| permit.count(outcome));
+            return;
+        }
+        let kind = if job.ask.stream {
+            SampleKind::FirstContent
+        } else {
+            SampleKind::WholeAnswer
+        };
+        let timeout = Sample {
+            latency: provider.timeout,
+            kind,
+        };
+        let sample = closing.counts_timeout.then_some(timeout);
+        job.settle(now, outcome, sample, self.record.take_lost());
+        if closing.is_enforced {
+            job.shard.reports.enforce().await;
         }
     }
-}
 
-/// Settles an attempt that has not settled itself. A failure is in force everywhere before anybody
-/// is told of it (promise `verdict.before-cause`).
-async fn settle(
-    job: &Job<'_>,
-    (place, now): (usize, Instant),
-    permit: &RefCell<Permit>,
-    (outcome, used): (Outcome, Tokens),
-) {
-    let provider = job.provider_at(place);
-    let kind = if job.ask.stream {
-        SampleKind::FirstContent
-    } else {
-        SampleKind::WholeAnswer
-    };
-    let timeout = Sample {
-        latency: provider.timeout,
-        kind,
-    };
-    let sample = (outcome.sample() == Kind::TheTimeout).then_some(timeout);
-    permit.borrow_mut().settle(now, outcome, sample, used);
-    let fails = outcome.for_breaker(&provider.breaker) == Signal::Failure;
-    if fails || outcome == Outcome::RateLimited {
-        job.shard.reports.enforce().await;
+    /// Tells the caller that infermux itself cannot go on.
+    async fn refuse(self, refusal: &Refusal<'_>) -> After {
+        let Job { shard, request, .. } = self.job;
+        refuse::tell(shard, self.caller, request, self.record, refusal).await
     }
-}
 
-/// What the caller is told when all is said and done.
-async fn conclude<'a>(
-    job: &Job<'a>,
-    caller: &mut Caller,
-    record: &mut Record<'a>,
-    attempts: &Attempts,
-    verdict: Verdict,
-) -> After {
-    match verdict {
-        Verdict::Answer => after::after(job.shard, record.connection),
-        Verdict::PassThrough => {
-            let blamed = attempts.blamed().map(|blamed| blamed.candidate);
-            match kept::tell_kept(job, caller, record, blamed).await {
-                Ok(()) => after::after(job.shard, record.connection),
-                Err(_) => After::Close,
-            }
-        }
-        // The stream has its error frame; its end without a last chunk says the rest.
-        Verdict::StreamCut | Verdict::StreamStalled => After::Close,
-        Verdict::Nothing if caller.is_cut_off() && record.status.is_none() => {
-            let refusal = Refusal::ShuttingDown;
-            refuse::tell(job.shard, caller, job.request, record, &refusal).await
-        }
-        Verdict::Nothing => {
-            // Whatever was begun, the caller does not have it.
-            if caller.is_cut_off() {
-                record.cut_off();
-            }
-            record.leave();
-            After::Close
-        }
-        Verdict::UpstreamError
-        | Verdict::UpstreamTimeout
-        | Verdict::RateLimit
-        | Verdict::InvalidRequest => {
-            let Some(blamed) = attempts.blamed() else {
-                return After::Close;
-            };
-            let asked = job.asked(blamed.candidate);
-            let before = record.asked.replace(asked);
-            if before.is_some_and(|before| before.id != asked.id) {
-                // They are another provider's.
-                record.words = Words::default();
-            }
-            let last = LastWord {
-                provider: asked.provider,
-                model: &job.ask.model,
-                outcome: blamed.outcome,
-                retry: choose::retry_in(job, record.retry_after),
-            };
-            let why = record.inexpressible.take();
-            let refusal = match (verdict, &why) {
-                (Verdict::InvalidRequest, Some(why)) => Some(Refusal::InvalidRequest(why)),
-                _ => Refusal::of_verdict(verdict, &last),
-            };
-            match refusal {
-                Some(refusal) => {
-                    refuse::tell(job.shard, caller, job.request, record, &refusal).await
+    /// Tells the caller that nobody can take the request, and why.
+    async fn tell_nobody(self) -> After {
+        let Some(survey) = self.nobody else {
+            return After::Close;
+        };
+        let now = self.now;
+        refuse::tell_nobody(self.job, self.caller, self.record, (&survey, now)).await
+    }
+
+    /// Tells the caller what a verdict says.
+    async fn tell(self, verdict: Verdict) -> After {
+        let Self {
+            job,
+            caller,
+            record,
+            course,
+            ..
+        } = self;
+        match verdict {
+            Verdict::Answer => after::after(job.shard, record.connection),
+            Verdict::PassThrough => {
+                let blamed = course.blamed().map(|blamed| blamed.candidate);
+                match kept::tell_kept(job, caller, record, blamed).await {
+                    Ok(()) => after::after(job.shard, record.connection),
+                    Err(_) => After::Close,
                 }
-                None => After::Close,
             }
+            // The stream has its error frame; its end without a last chunk says the rest.
+            Verdict::StreamCut | Verdict::StreamStalled => After::Close,
+            Verdict::Nothing if caller.is_cut_off() && record.status.is_none() => {
+                let refusal = Refusal::ShuttingDown;
+                refuse::tell(job.shard, caller, job.request, record, &refusal).await
+            }
+            Verdict::Nothing => {
+                // Whatever was begun, the caller does not have it.
+                if caller.is_cut_off() {
+                    record.cut_off();
+                }
+                record.leave();
+                After::Close
+            }
+            Verdict::UpstreamError
+            | Verdict::UpstreamTimeout
+            | Verdict::RateLimit
+            | Verdict::InvalidRequest => match course.blamed() {
+                Some(blamed) => refuse::tell_verdict(job, caller, record, verdict, blamed).await,
+                None => After::Close,
+            },
         }
     }
 }

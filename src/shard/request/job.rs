@@ -1,5 +1,10 @@
 //! One inference, as everybody needs it who works on it.
 
+use crate::base::time::Instant;
+use crate::base::tokens::Tokens;
+use crate::decide::outcome::Outcome;
+use crate::link::facts::Sample;
+use crate::shard::request::permit::Permit;
 use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
@@ -29,6 +34,8 @@ pub struct Job<'a> {
     pub body: Range<usize>,
     /// The body in the dialect of the candidate that is asked, where that is not the caller's.
     pub translated: RefCell<Option<Translated>>,
+    /// The right to ask the candidate that is asked.
+    pub permit: RefCell<Option<Permit>>,
     /// What the body says.
     pub ask: &'a Ask<'a>,
     /// The model that is served: the one asked for, or what a budget puts in its place.
@@ -42,6 +49,22 @@ pub struct Job<'a> {
 }
 
 impl Job<'_> {
+    /// Does something with the permit of the attempt that is being made.
+    pub fn with_permit<T>(&self, act: impl FnOnce(&mut Permit) -> T) -> Option<T> {
+        self.permit.borrow_mut().as_mut().map(act)
+    }
+
+    /// Says how the attempt that is being made ended at `at`: `measured` is what the provider took,
+    /// where that counts. Only the first word counts.
+    pub fn settle(&self, at: Instant, outcome: Outcome, measured: Option<Sample>, used: Tokens) {
+        let mut permit = self.permit.borrow_mut();
+        if let Some(permit) = permit.as_mut()
+            && let Some(latency) = permit.settle(at, outcome, measured, used)
+        {
+            self.shard.observe(permit.provider(), latency);
+        }
+    }
+
     /// Whether the caller waits for events.
     #[must_use]
     pub fn wants_stream(&self) -> bool {

@@ -58,7 +58,7 @@ pub async fn book_unheld(attempt: &Attempt<'_, '_>, record: &mut Record<'_>, up:
     }
     let used = attempt.used(seen.usage, seen.text_bytes);
     record.settle(used);
-    attempt.permit.borrow_mut().abandon(used.sum());
+    attempt.job.with_permit(|permit| permit.abandon(used.sum()));
 }
 
 /// Ends an attempt whose 2xx answer, which has been read, turned out to be none.

@@ -1,16 +1,15 @@
 //! Makes one attempt at one provider: connection, request, the answer's head, and what follows from
 //! its status.
 
-use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
 use crate::base::limits::{LEFT_BYTES_MAX, ONE_SEND_BYTES_MAX};
 use crate::base::time::Instant;
 use crate::config::plan::ProviderKind;
-use crate::decide::failover::Attempts;
 use crate::decide::outcome::{Outcome, Waiting};
 use crate::exchange::admit::{self, Presented};
+use crate::exchange::course::{Course, Fresh, Injection, Try};
 use crate::exchange::outbound::Outbound;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::relay::UsageChunk;
@@ -25,7 +24,6 @@ use crate::shard::request::conclude;
 use crate::shard::request::connect;
 use crate::shard::request::job::{Job, Translated};
 use crate::shard::request::lost;
-use crate::shard::request::permit::Permit;
 use crate::shard::request::record::Record;
 use crate::shard::request::stream;
 use crate::shard::request::words::Words;
@@ -33,50 +31,17 @@ use crate::sys::clock;
 use crate::wire::seen::Seen;
 use crate::wire::splice::Splice;
 
-/// Whether a pooled connection will do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fresh {
-    /// It will.
-    NotNeeded,
-    /// A pooled one has just died: this time, open one.
-    Needed,
-}
-
-/// Whether infermux may ask for the usage of a stream that its caller did not ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Injection {
-    /// It may, unless the provider is known not to take it.
-    Allowed,
-    /// The provider has just refused the request with it.
-    Refused,
-}
-
-/// What is tried.
-#[derive(Clone, Copy)]
-pub struct Try<'j> {
-    /// Place of the candidate on its route.
-    pub place: usize,
-    /// Whether a pooled connection will do.
-    pub fresh: Fresh,
-    /// Whether the usage of a stream may be asked for.
-    pub injection: Injection,
-    /// When it begins.
-    pub started: Instant,
-    /// The right to do so.
-    pub permit: &'j RefCell<Permit>,
-}
-
 /// Makes one attempt at a candidate of the job's route.
 pub async fn attempt<'a>(
     job: &Job<'a>,
     caller: &mut Caller,
     record: &mut Record<'a>,
-    attempts: &mut Attempts,
-    this: Try<'_>,
+    course: &mut Course,
+    this: Try,
 ) -> End {
     let provider = job.provider_at(this.place);
     record.words = Words::default();
-    let deadline = attempts.attempt_deadline(this.started, provider.timeout);
+    let deadline = course.attempt_deadline(this.started, provider.timeout);
     let (mut up, sent_at) = match connection(job, caller, &this, deadline).await {
         Ok(connected) => connected,
         Err(outcome) => return End::Outcome(outcome),
@@ -87,10 +52,9 @@ pub async fn attempt<'a>(
         job,
         provider,
         place: this.place,
-        permit: this.permit,
         started: this.started,
         sent_at,
-        overall: attempts.deadline(),
+        overall: course.deadline(),
         key: credential.owner(provider),
         callers_key: credential.callers_key(),
         usage: usage_chunk(job, this.place, this.injection),
@@ -114,10 +78,10 @@ pub async fn attempt<'a>(
     }
     match kind::of(job.wants_stream(), caller, &mut up).await {
         Ok(kind::Kind::Stream) => {
-            End::Outcome(stream::relay(&attempt, caller, record, attempts, up).await)
+            End::Outcome(stream::relay(&attempt, caller, record, course, up).await)
         }
         Ok(kind::Kind::Whole) => match read_whole(&attempt, caller, record, &mut up).await {
-            Ok(()) => conclude::whole(&attempt, caller, record, attempts, up).await,
+            Ok(()) => conclude::whole(&attempt, caller, record, course, up).await,
             Err(end) => end,
         },
         Err(outcome) => {
@@ -131,7 +95,7 @@ pub async fn attempt<'a>(
 async fn connection(
     job: &Job<'_>,
     caller: &mut Caller,
-    this: &Try<'_>,
+    this: &Try,
     deadline: Instant,
 ) -> Result<(Upstream, Instant), Outcome> {
     let shard = job.shard;

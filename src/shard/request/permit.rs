@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
@@ -10,13 +11,12 @@ use crate::decide::outcome::{Outcome, Signal};
 use crate::link::facts::{Ended, Fact, Sample};
 use crate::link::meters::ProviderMeter;
 use crate::link::provider_gate::Taken;
-use crate::shard::state::shard::Shard;
-use crate::sys::clock;
+use crate::shard::state::desk::Desk;
 
 /// A permit. However the attempt ends, panics included, it is settled exactly once: dropped without
 /// a word, it says nothing about the provider and gives a probe's permit back.
 pub struct Permit {
-    shard: Rc<Shard>,
+    desk: Rc<Desk>,
     provider: ProviderId,
     admitted: Instant,
     taken: Taken,
@@ -25,46 +25,76 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Takes a permit at `admitted` for a request of `tokens` tokens; `None` where another was
-    /// faster.
+    /// Takes a permit at `admitted` for a request of `tokens` tokens, and reports it; `None` where
+    /// another was faster.
     #[must_use]
     pub fn take(
-        shard: &Rc<Shard>,
+        desk: &Rc<Desk>,
         provider: ProviderId,
         admitted: Instant,
         tokens: Tokens,
     ) -> Option<Self> {
-        let gate = &shard.gates.providers[provider.index()];
-        let taken = gate.take(tokens.get())?;
-        if gate.is_limited() {
-            let tokens = Tokens::new(taken.tokens);
-            shard.reports.report(Fact::Admitted {
-                provider,
-                at: admitted,
-                requests: gate.requests_taken(),
-                tokens,
-            });
-        }
-        if let Some(generation) = taken.probe {
-            let at = admitted;
-            shard.reports.report(Fact::ProbeTaken {
-                provider,
-                generation,
-                at,
-            });
-            shard.reports.flush();
-        }
-        let name = &shard.plan.provider(provider).name;
-        let meter = shard.meters.provider(provider, name);
+        let permit = Self::hold(desk, provider, admitted, tokens)?;
+        permit.announce();
+        Some(permit)
+    }
+
+    /// The first half of [`Permit::take`]: nothing is said of the permit yet. Between the two, a
+    /// thread may be stopped for as long as the system likes.
+    #[must_use]
+    pub fn hold(
+        desk: &Rc<Desk>,
+        provider: ProviderId,
+        admitted: Instant,
+        tokens: Tokens,
+    ) -> Option<Self> {
+        let taken = desk.gates.providers[provider.index()].take(tokens.get())?;
+        let name = &desk.plan.provider(provider).name;
+        let meter = desk.meters.provider(provider, name);
         meter.begun.add(1);
         Some(Self {
-            shard: Rc::clone(shard),
+            desk: Rc::clone(desk),
             provider,
             admitted,
             taken,
             meter,
             settled: false,
         })
+    }
+
+    /// The second half of [`Permit::take`].
+    pub fn announce(&self) {
+        let (provider, at) = (self.provider, self.admitted);
+        let gate = &self.desk.gates.providers[provider.index()];
+        if gate.is_limited() {
+            let tokens = Tokens::new(self.taken.tokens);
+            self.desk.reports.report(Fact::Admitted {
+                provider,
+                at,
+                requests: gate.requests_taken(),
+                tokens,
+            });
+        }
+        if let Some(generation) = self.taken.probe {
+            self.desk.reports.report(Fact::ProbeTaken {
+                provider,
+                generation,
+                at,
+            });
+            self.desk.reports.flush();
+        }
+    }
+
+    /// What was taken from the provider's gate.
+    #[must_use]
+    pub fn taken(&self) -> Taken {
+        self.taken
+    }
+
+    /// The provider whose it is.
+    #[must_use]
+    pub fn provider(&self) -> ProviderId {
+        self.provider
     }
 
     /// When it was taken.
@@ -77,14 +107,13 @@ impl Permit {
     /// rest takes.
     pub fn answered(&self) {
         if let Some(generation) = self.taken.probe {
-            let at = clock::now();
-            let provider = self.provider;
-            self.shard.reports.report(Fact::ProbeAnswered {
+            let (provider, at) = (self.provider, (self.desk.now)());
+            self.desk.reports.report(Fact::ProbeAnswered {
                 provider,
                 generation,
                 at,
             });
-            self.shard.reports.flush();
+            self.desk.reports.flush();
         }
     }
 
@@ -98,24 +127,24 @@ impl Permit {
         self.meter.failovers[outcome.place()].add(1);
     }
 
-    /// Whether the attempt is a probe.
-    #[must_use]
-    pub fn is_probe(&self) -> bool {
-        self.taken.probe.is_some()
-    }
-
     /// Says how the attempt ended at `at`: what `outcome` means, the response time where it counts,
-    /// and the tokens used, which are in force when this returns. Only the first word counts.
-    pub fn settle(&mut self, at: Instant, outcome: Outcome, sample: Option<Sample>, used: Tokens) {
-        let policy = &self.shard.plan.provider(self.provider).breaker;
+    /// and the tokens used, which are in force when this returns. Only the first word counts: it
+    /// returns the response time that is to be remembered.
+    pub fn settle(
+        &mut self,
+        at: Instant,
+        outcome: Outcome,
+        sample: Option<Sample>,
+        used: Tokens,
+    ) -> Option<Duration> {
+        let policy = &self.desk.plan.provider(self.provider).breaker;
         let signal = outcome.for_breaker(policy);
-        if !self.settled {
+        let is_first = !self.settled;
+        if is_first {
             self.meter.outcomes[outcome.place()].add(1);
-            if let Some(sample) = sample {
-                self.shard.observe(self.provider, sample.latency);
-            }
         }
         self.report(at, signal, sample, used);
+        sample.filter(|_| is_first).map(|sample| sample.latency)
     }
 
     /// infermux itself ends the attempt, which has used these tokens: that says nothing about the
@@ -123,7 +152,7 @@ impl Permit {
     pub fn abandon(&mut self, used: Tokens) {
         if !self.settled {
             self.meter.outcomes[Outcome::NONE].add(1);
-            self.report(clock::now(), Signal::Neutral, None, used);
+            self.report((self.desk.now)(), Signal::Neutral, None, used);
         }
     }
 
@@ -132,10 +161,10 @@ impl Permit {
             return;
         }
         self.meter.ended.add(1);
-        let gate = &self.shard.gates.providers[self.provider.index()];
+        let gate = &self.desk.gates.providers[self.provider.index()];
         let excess = gate.take_excess(self.taken, used.get());
         gate.leave();
-        self.shard.reports.ended(Ended {
+        self.desk.reports.ended(Ended {
             provider: self.provider,
             admitted: self.admitted,
             at,
@@ -149,7 +178,7 @@ impl Permit {
         });
         // The whole process waits for what a probe has found.
         if self.taken.probe.is_some() {
-            self.shard.reports.flush();
+            self.desk.reports.flush();
         }
     }
 }

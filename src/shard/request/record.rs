@@ -57,7 +57,7 @@ pub struct Record<'a> {
     /// Tokens that the running attempt has used, where it is one of those.
     lost: Tokens,
     /// Money reserved from the caller's budget.
-    pub reservation: Option<Reservation<'a>>,
+    pub reservation: Option<Reservation>,
     /// How long the providers that are at their limits asked to be left alone, the shortest.
     pub retry_after: Option<Duration>,
     /// What a provider has refused, to be told where nobody else can do better.

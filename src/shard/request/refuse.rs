@@ -1,6 +1,9 @@
 //! Errors of infermux's own, on their way to the caller.
 
 use crate::base::time::Instant;
+use crate::decide::failover::Blamed;
+use crate::decide::outcome::Verdict;
+use crate::exchange::refusal::LastWord;
 use crate::exchange::refusal::{Connection, Refusal};
 use crate::exchange::request::Request;
 use crate::exchange::route::Survey;
@@ -10,6 +13,7 @@ use crate::shard::request::answer_head::head_end;
 use crate::shard::request::choose;
 use crate::shard::request::job::Job;
 use crate::shard::request::record::Record;
+use crate::shard::request::words::Words;
 use crate::shard::state::shard::Shard;
 
 /// Answers with an error of infermux's own.
@@ -46,6 +50,37 @@ pub async fn tell_nobody<'a>(
     let name_of = |id| &*job.shard.plan.provider(id).name;
     let refusal = survey.refusal(name_of, job.model, &down, now);
     tell(job.shard, caller, job.request, record, &refusal).await
+}
+
+/// Tells what an attempt that failed means, which is the one to blame.
+pub async fn tell_verdict<'a>(
+    job: &Job<'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    verdict: Verdict,
+    blamed: Blamed,
+) -> After {
+    let asked = job.asked(blamed.candidate);
+    let before = record.asked.replace(asked);
+    if before.is_some_and(|before| before.id != asked.id) {
+        // They are another provider's.
+        record.words = Words::default();
+    }
+    let last = LastWord {
+        provider: asked.provider,
+        model: &job.ask.model,
+        outcome: blamed.outcome,
+        retry: choose::retry_in(job, record.retry_after),
+    };
+    let why = record.inexpressible.take();
+    let refusal = match (verdict, &why) {
+        (Verdict::InvalidRequest, Some(why)) => Some(Refusal::InvalidRequest(why)),
+        _ => Refusal::of_verdict(verdict, &last),
+    };
+    match refusal {
+        Some(refusal) => tell(job.shard, caller, job.request, record, &refusal).await,
+        None => After::Close,
+    }
 }
 
 /// Writes a refusal to the caller.

@@ -1,30 +1,83 @@
 //! Money that is reserved for one request.
 
+use std::rc::Rc;
+
 use crate::base::ids::BudgetId;
 use crate::base::money::NanoUsd;
+use crate::config::plan::BudgetAction;
+use crate::decide::budget::{self, Admission, Ask, Standing};
 use crate::link::budget_gate::Reserved;
 use crate::link::facts::Fact;
-use crate::shard::state::shard::Shard;
+use crate::shard::state::desk::Desk;
 
 /// Money that is reserved for one request. It is settled exactly once: dropped without a word, it
 /// has cost nothing.
-pub struct Reservation<'a> {
-    shard: &'a Shard,
+pub struct Reservation {
+    desk: Rc<Desk>,
     budget: BudgetId,
     reserved: Reserved,
     cost: NanoUsd,
 }
 
-impl<'a> Reservation<'a> {
-    /// What `budget` has reserved.
-    #[must_use]
-    pub fn new(shard: &'a Shard, budget: BudgetId, reserved: Reserved) -> Self {
-        Self {
-            shard,
-            budget,
-            reserved,
-            cost: NanoUsd::ZERO,
+/// Why a budget reserves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// What it says.
+    pub admission: Admission,
+    /// What has been spent of it.
+    pub spent: NanoUsd,
+}
+
+/// Whether a request is served as it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It is.
+    AsAsked,
+    /// With the model that its budget falls back to.
+    Downgraded,
+}
+
+impl Reservation {
+    /// Reserves from `budget` what a request asks for. One that is already served with its budget's
+    /// own model is not refused, whatever is left.
+    ///
+    /// # Errors
+    ///
+    /// The budget refuses the request.
+    pub fn take(desk: &Rc<Desk>, budget: BudgetId, ask: &Ask, turn: Turn) -> Result<Self, Refused> {
+        let rules = desk.plan.budget(budget);
+        let may_stop = rules.action != BudgetAction::Alert && turn == Turn::AsAsked;
+        let decide = |standing: &Standing| {
+            if !may_stop {
+                return Ok(budget::share_of_unstoppable(standing, ask));
+            }
+            match budget::admit(standing, ask) {
+                Admission::Reserve(share) => Ok(share),
+                admission @ (Admission::RefuseForGood | Admission::RefuseInFlight) => {
+                    let spent = standing.spent;
+                    Err(Refused { admission, spent })
+                }
+            }
+        };
+        let gate = &desk.gates.budgets[budget.index()];
+        let reserved = gate.reserve(rules.monthly, decide);
+        if let Err(refused) = &reserved
+            && refused.admission == Admission::RefuseForGood
+        {
+            gate.count_refusal();
         }
+        Ok(Self {
+            desk: Rc::clone(desk),
+            budget,
+            reserved: reserved?,
+            cost: NanoUsd::ZERO,
+        })
+    }
+
+    /// What is reserved.
+    #[must_use]
+    pub fn reserved(&self) -> &Reserved {
+        &self.reserved
     }
 
     /// What the request has cost; it is booked when this is dropped.
@@ -33,19 +86,13 @@ impl<'a> Reservation<'a> {
     }
 }
 
-impl Drop for Reservation<'_> {
+impl Drop for Reservation {
     fn drop(&mut self) {
-        let Self {
-            shard,
-            budget,
-            ref reserved,
-            cost,
-        } = *self;
+        let (budget, cost, month) = (self.budget, self.cost, self.reserved.month);
         // The words know it when this returns, the books within 10 ms.
-        shard.gates.budgets[budget.index()].settle(reserved, cost);
+        self.desk.gates.budgets[budget.index()].settle(&self.reserved, cost);
         if cost > NanoUsd::ZERO {
-            let month = reserved.month;
-            shard.reports.report(Fact::Settled {
+            self.desk.reports.report(Fact::Settled {
                 budget,
                 month,
                 cost,

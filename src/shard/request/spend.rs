@@ -4,13 +4,14 @@ use crate::base::ids::BudgetId;
 use crate::base::money::NanoUsd;
 use crate::base::time::WallTime;
 use crate::base::tokens::{Counts, Tokens};
-use crate::config::plan::{BudgetAction, Endpoint};
-use crate::decide::budget::{self, Admission, Ask, Standing};
+use crate::config::plan::Endpoint;
+use crate::decide::budget::{Admission, Ask};
 use crate::decide::pricing::{self, Row};
 use crate::exchange::refusal::{BudgetWait, Refusal};
 use crate::link::meters::Priced;
 use crate::shard::request::job::Job;
 use crate::shard::request::reservation::Reservation;
+use crate::shard::request::reservation::Turn;
 use crate::shard::request::used::Used;
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
@@ -22,7 +23,7 @@ pub enum Allowance<'a> {
     /// It has no budget.
     Unlimited,
     /// It may be sent.
-    Reserved(Reservation<'a>),
+    Reserved(Reservation),
     /// It is to be served with this model instead.
     Instead(&'a str),
     /// It is refused.
@@ -78,8 +79,6 @@ pub fn prompt_costs(job: &Job<'_>, tokens: Tokens) -> Vec<NanoUsd> {
 }
 
 /// Asks the budget of the request's caller, and reserves what it takes.
-///
-/// A request that is already served with its budget's own model is not refused, whatever is left.
 #[must_use]
 pub fn admit<'a>(job: &Job<'a>, budget: Option<BudgetId>, turn: Turn) -> Allowance<'a> {
     let Some(id) = budget else {
@@ -87,33 +86,16 @@ pub fn admit<'a>(job: &Job<'a>, budget: Option<BudgetId>, turn: Turn) -> Allowan
     };
     let shard: &'a Shard = job.shard;
     let rules = shard.plan.budget(id);
-    let ask = estimate(job);
-    let may_stop = rules.action != BudgetAction::Alert && turn == Turn::AsAsked;
-    let decide = |standing: &Standing| {
-        if !may_stop {
-            return Ok(budget::share_of_unstoppable(standing, &ask));
-        }
-        match budget::admit(standing, &ask) {
-            Admission::Reserve(share) => Ok(share),
-            refused @ (Admission::RefuseForGood | Admission::RefuseInFlight) => {
-                Err((standing.spent, refused))
-            }
-        }
-    };
-    let gate = &shard.gates.budgets[id.index()];
-    let reserved = gate.reserve(rules.monthly, decide);
-    if let Err((_, Admission::RefuseForGood)) = reserved {
-        gate.count_refusal();
-    }
+    let reserved = Reservation::take(&shard.desk, id, &estimate(job), turn);
     match (reserved, &rules.model_override) {
-        (Ok(reserved), _) => Allowance::Reserved(Reservation::new(shard, id, reserved)),
+        (Ok(reservation), _) => Allowance::Reserved(reservation),
         // Whatever stands in the way: the caller gets an answer.
         (Err(_), Some(model)) => Allowance::Instead(model),
-        (Err((spent, refused)), None) => Allowance::Refused(Refusal::BudgetExceeded {
+        (Err(refused), None) => Allowance::Refused(Refusal::BudgetExceeded {
             caller: &rules.caller,
             budget: rules.monthly,
-            spent,
-            wait: match refused {
+            spent: refused.spent,
+            wait: match refused.admission {
                 Admission::RefuseInFlight => BudgetWait::InFlight,
                 Admission::RefuseForGood | Admission::Reserve(_) => {
                     BudgetWait::Month(until_next_month(clock::wall()))
@@ -121,15 +103,6 @@ pub fn admit<'a>(job: &Job<'a>, budget: Option<BudgetId>, turn: Turn) -> Allowan
             },
         }),
     }
-}
-
-/// Whether a request is served as it was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// It is.
-    AsAsked,
-    /// With the model that its budget falls back to.
-    Downgraded,
 }
 
 /// What the request is expected to use; where it sets no bound to its answer, one as long as the

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::base::limits::{STREAM_READ_BYTES, UPSTREAM_READ_BYTES};
 use crate::base::time::Instant;
-use crate::decide::failover::Attempts;
 use crate::decide::outcome::{Failure, Outcome};
+use crate::exchange::course::Course;
 use crate::exchange::headers;
 use crate::exchange::refusal::LastWord;
 use crate::exchange::relay::StreamFault;
@@ -39,7 +39,7 @@ pub async fn relay<'a>(
     attempt: &Attempt<'_, 'a>,
     caller: &mut Caller,
     record: &mut Record<'a>,
-    attempts: &mut Attempts,
+    course: &mut Course,
     mut up: Upstream,
 ) -> Outcome {
     let shard = attempt.job.shard;
@@ -57,7 +57,7 @@ pub async fn relay<'a>(
         held: shard.io.lease.hold(),
         silent_until: content_by,
     };
-    let outcome = stream.run(caller, record, attempts, &mut up).await;
+    let outcome = stream.run(caller, record, course, &mut up).await;
     // The caller who does not wait for the first content is billed what came before it, too.
     if stream.is_committed() || outcome == Outcome::CallerGone {
         stream.settle(record, outcome);
@@ -87,7 +87,7 @@ pub async fn relay<'a>(
             kept::keep(attempt, record, &up, told);
             return outcome;
         }
-        attempts.commit();
+        course.commit();
         attempt.settle(clock::now(), outcome, None, record.take_lost());
         let ended = kept::pass_through(attempt, caller, record, up, told).await;
         return ended.unwrap_or(outcome);
@@ -154,7 +154,7 @@ impl<'a> Stream<'_, '_, 'a> {
         &mut self,
         caller: &mut Caller,
         record: &mut Record<'a>,
-        attempts: &mut Attempts,
+        course: &mut Course,
         up: &mut Upstream,
     ) -> Outcome {
         let shard = self.attempt.job.shard;
@@ -171,9 +171,9 @@ impl<'a> Stream<'_, '_, 'a> {
             }
             if self.is_committed() {
                 if record.first_byte.is_none() {
-                    attempts.commit();
+                    course.commit();
                     self.attempt.job.let_go(caller);
-                    self.attempt.permit.borrow().answered();
+                    self.attempt.job.with_permit(|permit| permit.answered());
                     self.attempt.enforce_probe().await;
                     self.write_head(caller, record, up);
                 }

@@ -9,9 +9,9 @@ use crate::base::limits::{
     INSPECTED_AT_ONCE_BYTES_MAX, ONE_SEND_BYTES_MAX, TRANSLATED_AT_ONCE_BYTES_MAX,
 };
 use crate::base::time::Instant;
-use crate::decide::failover::Attempts;
 use crate::decide::outcome::{Failure, Outcome};
 use crate::exchange::answer::{self, AnswerFault, AnswerView};
+use crate::exchange::course::Course;
 use crate::exchange::headers::Totals;
 use crate::link::facts::{Sample, SampleKind};
 use crate::shard::http::caller::Caller;
@@ -33,7 +33,7 @@ pub async fn relay<'a>(
     attempt: &Attempt<'_, 'a>,
     caller: &mut Caller,
     record: &mut Record<'a>,
-    attempts: &mut Attempts,
+    course: &mut Course,
     mut up: Upstream,
 ) -> Outcome {
     let (job, arrived) = (attempt.job, clock::now());
@@ -53,7 +53,7 @@ pub async fn relay<'a>(
     let Ok(events) = retold::events(attempt, &mut up.bytes, at, used).await else {
         return lost::fail(attempt, record, up, Outcome::Failed(Failure::Malformed)).await;
     };
-    attempts.commit();
+    course.commit();
     job.let_go(caller);
     let totals = settle(attempt, record, arrived, used).await;
     if let Some(events) = events {
@@ -87,7 +87,7 @@ pub async fn translate<'a>(
     attempt: &Attempt<'_, 'a>,
     caller: &mut Caller,
     record: &mut Record<'a>,
-    attempts: &mut Attempts,
+    course: &mut Course,
     mut up: Upstream,
 ) -> Outcome {
     let (job, arrived) = (attempt.job, clock::now());
@@ -108,7 +108,7 @@ pub async fn translate<'a>(
     let Ok(events) = retold::events(attempt, &mut body, at, used).await else {
         return lost::fail(attempt, record, up, Outcome::Failed(Failure::Malformed)).await;
     };
-    attempts.commit();
+    course.commit();
     job.let_go(caller);
     let totals = settle(attempt, record, arrived, used).await;
     if let Some(events) = events {

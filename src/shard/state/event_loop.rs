@@ -60,7 +60,7 @@ pub struct Loop {
     /// Facts on their way to the coordinator.
     pub reports: Rc<Reports>,
     /// What it counts.
-    pub meters: Meters,
+    pub meters: Rc<Meters>,
     /// Access lines on their way out.
     pub access_log: Rc<AccessLog>,
     /// How access lines look; `None`: they are not written.
@@ -103,7 +103,7 @@ impl Loop {
     /// The loop of this number, which begins to serve `door`.
     #[must_use]
     pub fn new(common: Arc<Common>, id: ShardId, door: Door, driver: Driver, to: Outlets) -> Self {
-        let meters = Meters::new(id, to.meters);
+        let meters = Rc::new(Meters::new(id, to.meters));
         let lease = Lease::new(Arc::clone(&common.buffered), Arc::clone(&meters.own));
         let progress = Arc::clone(&common.progress);
         Self {

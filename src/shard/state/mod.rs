@@ -3,6 +3,7 @@
 pub mod access_log;
 pub mod common;
 pub mod current;
+pub mod desk;
 pub mod era;
 pub mod event_loop;
 pub mod idle;

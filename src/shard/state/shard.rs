@@ -11,8 +11,10 @@ use crate::base::tokens::Tokens;
 use crate::config::plan::Plan;
 use crate::decide::ewma::LatencyView;
 use crate::link::gate::Gates;
+use crate::shard::state::desk::{Desk, Report};
 use crate::shard::state::era::Era;
 use crate::shard::state::event_loop::Loop;
+use crate::sys::clock;
 
 /// One era on one event loop: what a request goes by. What belongs to the loop is reached through
 /// it ([`std::ops::Deref`]).
@@ -24,6 +26,8 @@ pub struct Shard {
     pub plan: Arc<Plan>,
     /// Its words.
     pub gates: Arc<Gates>,
+    /// Where its permits and reservations are taken.
+    pub desk: Rc<Desk>,
     /// By route, how long its answers have been of late, in tokens.
     pub(super) answers: RefCell<Vec<u64>>,
 }
@@ -44,8 +48,16 @@ impl Shard {
     ) -> Self {
         // The first one, too, may be that of a reload. Nothing begins before it is in its place.
         own.progress.adopted(own.id, era.number);
+        let desk = Desk {
+            plan: Arc::clone(&era.terms.plan),
+            gates: Arc::clone(&era.terms.gates),
+            reports: Rc::clone(&own.reports) as Rc<dyn Report>,
+            meters: Rc::clone(&own.meters),
+            now: clock::now,
+        };
         Self {
             own,
+            desk: Rc::new(desk),
             plan: Arc::clone(&era.terms.plan),
             gates: Arc::clone(&era.terms.gates),
             answers: RefCell::new(answers(&era)),

@@ -1,0 +1,52 @@
+//! Where permits and reservations are taken and given back.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::base::time::Instant;
+use crate::config::plan::Plan;
+use crate::link::facts::{Ended, Fact};
+use crate::link::gate::Gates;
+use crate::shard::state::meters::Meters;
+use crate::shard::state::reports::Reports;
+
+/// What permits and reservations need: the words of one configuration, and the way to the
+/// coordinator.
+pub struct Desk {
+    /// The configuration.
+    pub plan: Arc<Plan>,
+    /// Its words.
+    pub gates: Arc<Gates>,
+    /// Where it is reported what happens.
+    pub reports: Rc<dyn Report>,
+    /// Where it is counted.
+    pub meters: Rc<Meters>,
+    /// What time it is.
+    pub now: fn() -> Instant,
+}
+
+/// Takes facts for the coordinator.
+pub trait Report {
+    /// Reports a fact.
+    fn report(&self, fact: Fact);
+
+    /// Reports how an attempt has ended.
+    fn ended(&self, ended: Ended);
+
+    /// Hands over what was reported, now.
+    fn flush(&self);
+}
+
+impl Report for Reports {
+    fn report(&self, fact: Fact) {
+        Self::report(self, fact);
+    }
+
+    fn ended(&self, ended: Ended) {
+        Self::ended(self, ended);
+    }
+
+    fn flush(&self) {
+        Self::flush(self);
+    }
+}

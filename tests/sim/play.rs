@@ -1,0 +1,440 @@
+//! Callers and providers, who are played. What a shard does for them is the real thing: the course
+//! of a request says what is done next, and its permit and reservation are taken from real gates.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use infermux::testing::base::ids::ProviderId;
+use infermux::testing::base::money::NanoUsd;
+use infermux::testing::base::tokens::Tokens;
+use infermux::testing::config::plan::BudgetAction;
+use infermux::testing::decide::budget::Ask;
+use infermux::testing::decide::failover::Grant;
+use infermux::testing::decide::outcome::{Outcome, Sample as Kind, Signal};
+use infermux::testing::exchange::course::{Action, Course, Try};
+use infermux::testing::link::facts::{Fact, Sample, SampleKind};
+use infermux::testing::link::provider_gate::Standing;
+use infermux::testing::shard::request::permit::Permit;
+use infermux::testing::shard::request::reservation::{Reservation, Turn};
+use infermux::testing::shard::state::reports::ENFORCE_POLLS;
+
+use crate::judge::{AttemptId, Broken, Held, promise};
+use crate::money::Allotment;
+use crate::request::{Attempt, Request, Stage};
+use crate::scene::{PRICE, Script};
+use crate::window::Counted;
+use crate::world::{Event, Happened, World};
+
+impl World {
+    /// Callers come, alone or many at once.
+    pub(crate) fn arrive(&mut self) {
+        if !self.is_open() {
+            return;
+        }
+        let many = if self.dice.chance(50) { 30 } else { 1 };
+        for _ in 0..self.dice.between(1, many) {
+            let request = self.requests.len();
+            let shard = self.dice.place(self.shards.len());
+            let desk = Rc::clone(&self.shards[shard].desk);
+            let failover = &desk.plan.failover;
+            let course = Course::new(failover.max_attempts, self.now, failover.deadline);
+            let tokens = match self.dice.between(0, 99) {
+                0..80 => self.dice.between(1, 500),
+                80..98 => self.dice.between(500, 4_000),
+                _ => self.dice.between(4_000, 40_000),
+            };
+            self.requests.push(Request {
+                shard,
+                desk,
+                tokens,
+                reservation: None,
+                course,
+                permit: None,
+                attempt: None,
+                stage: Stage::Arrived,
+                turn: 0,
+            });
+            let span = self.dice.span(0, 2);
+            self.go_on_after(span, request);
+            if self.dice.chance(150) {
+                let most = self.dice.one_of(&[300, 3_000, 60_000]);
+                let span = self.dice.span(1, most);
+                self.after(span, Event::HangUp(request));
+            }
+        }
+        let most = 2 * self.scene.pace;
+        let pause = self.dice.span(1, most);
+        self.after(pause, Event::Arrive);
+    }
+
+    fn go_on_after(&mut self, span: Duration, request: usize) {
+        self.requests[request].turn += 1;
+        let turn = self.requests[request].turn;
+        self.after(span, Event::Step(request, turn));
+    }
+
+    /// A request goes on.
+    pub(crate) fn step(&mut self, request: usize, turn: u32) -> Result<Happened, Broken> {
+        if self.requests[request].turn != turn {
+            return Ok(Happened::Nothing);
+        }
+        match self.requests[request].stage {
+            Stage::Arrived => self.admit(request)?,
+            Stage::Taken(action) => self.announce(request, action)?,
+            Stage::Sent => self.answered(request)?,
+            Stage::Enforcing {
+                outcome,
+                batch,
+                fact,
+                polls,
+            } => self.enforce(request, outcome, (batch, fact), polls)?,
+            Stage::Over => return Ok(Happened::Nothing),
+        }
+        Ok(Happened::Something)
+    }
+
+    /// The caller leaves. Nobody notices but an attempt that is on its way.
+    pub(crate) fn hang_up(&mut self, request: usize) -> Result<Happened, Broken> {
+        let Stage::Sent = self.requests[request].stage else {
+            return Ok(Happened::Nothing);
+        };
+        self.say(|| format!("request {request}: its caller leaves"));
+        self.end_attempt(request, Outcome::CallerGone)?;
+        Ok(Happened::Something)
+    }
+
+    /// Asks the budget of the caller, if it has one.
+    fn admit(&mut self, request: usize) -> Held {
+        let desk = Rc::clone(&self.requests[request].desk);
+        let budgets = desk.plan.budgets.callers.len();
+        let place = self.dice.place(budgets + 1);
+        if place == budgets {
+            return self.follow(request, Action::Survey);
+        }
+        let rules = &desk.plan.budgets.callers[place];
+        let whole = self.requests[request].tokens * PRICE;
+        let prompt = whole / self.dice.between(1, 8);
+        let ask = Ask {
+            prompt: NanoUsd::new(prompt),
+            whole: NanoUsd::new(whole),
+        };
+        let place = rules.id.index();
+        let mut turn = Turn::AsAsked;
+        let mut taken = Reservation::take(&desk, rules.id, &ask, turn);
+        if taken.is_err() && rules.action == BudgetAction::ModelOverride {
+            turn = Turn::Downgraded;
+            taken = Reservation::take(&desk, rules.id, &ask, turn);
+        }
+        let Ok(reservation) = taken else {
+            self.say(|| format!("request {request}: budget {place} refuses {whole}"));
+            self.requests[request].stage = Stage::Over;
+            return Ok(());
+        };
+        let reserved = *reservation.reserved();
+        let allotment = Allotment {
+            reserved,
+            ask,
+            is_stopped: rules.action != BudgetAction::Alert && turn == Turn::AsAsked,
+        };
+        self.judge.account(place).on_reserved(&allotment)?;
+        self.requests[request].reservation = Some((reservation, allotment, place));
+        self.say(|| {
+            let share = reserved.share;
+            format!("request {request}: budget {place} reserves {share:?}")
+        });
+        self.follow(request, Action::Survey)
+    }
+
+    /// Does what the course of a request says, until that takes time.
+    fn follow(&mut self, request: usize, action: Action) -> Held {
+        let mut action = action;
+        loop {
+            action = match action {
+                Action::Survey => self.survey(request)?,
+                Action::Take(place) => match self.take(request, place)? {
+                    Some(action) => action,
+                    None => return Ok(()),
+                },
+                Action::Send(this) => return self.ask(request, this),
+                Action::Refuse | Action::Tell(_) => {
+                    self.say(|| format!("request {request}: {action:?}"));
+                    return self.over(request);
+                }
+            };
+        }
+    }
+
+    /// Chooses some eligible provider. Sometimes others were faster since it looked.
+    fn survey(&mut self, request: usize) -> Result<Action, Broken> {
+        let (now, tokens) = (self.now, self.requests[request].tokens);
+        let desk = Rc::clone(&self.requests[request].desk);
+        let (providers, gates) = (&desk.plan.providers, &desk.gates.providers);
+        let tried = self.requests[request].course.tried();
+        let is_late = self.dice.chance(100);
+        let is_eligible = |place: &usize| {
+            let standing = gates[providers[*place].id.index()].standing(now, tokens);
+            !tried.contains(*place) && (is_late || standing == Standing::Ready)
+        };
+        let eligible: Vec<usize> = (0..providers.len()).filter(is_eligible).collect();
+        let mut place = None;
+        if !eligible.is_empty() {
+            let chosen = self.dice.one_of(&eligible);
+            let gate = &gates[providers[chosen].id.index()];
+            let is_ready = gate.standing(now, tokens) == Standing::Ready;
+            promise("reservation.settled-once", is_late || is_ready, || {
+                format!("provider {chosen} is ready, and nothing can be taken")
+            })?;
+            place = Some(chosen);
+        }
+        Ok(self.requests[request].course.chosen(place))
+    }
+
+    /// Takes a permit of a provider; `None`: the shard is stopped before it can say so.
+    fn take(&mut self, request: usize, place: usize) -> Result<Option<Action>, Broken> {
+        let one = &self.requests[request];
+        let (shard, desk, tokens) = (one.shard, Rc::clone(&one.desk), Tokens::new(one.tokens));
+        let provider = desk.plan.providers[place].id;
+        let Some(permit) = Permit::hold(&desk, provider, self.now, tokens) else {
+            self.say(|| format!("request {request}: others were faster at provider {place}"));
+            return Ok(Some(self.requests[request].course.permit(place, None)));
+        };
+        self.attempts += 1;
+        let (id, taken) = (self.attempts, permit.taken());
+        self.say(|| format!("request {request}: {taken:?} of provider {}", provider.0));
+        let counted = Counted::by(&desk.plan.providers[place]);
+        self.judge
+            .on_taken(self.now, provider, (taken, counted), id)?;
+        let script = self.script(request, provider);
+        let now = self.now;
+        let one = &mut self.requests[request];
+        let action = one.course.permit(place, Some(permit.admitted()));
+        one.permit = Some(permit);
+        one.attempt = Some(Attempt {
+            id,
+            provider,
+            admitted: now,
+            script,
+            content_at: None,
+        });
+        let stuck = if taken.probe.is_some() { 100 } else { 2 };
+        if self.dice.chance(stuck) {
+            self.requests[request].stage = Stage::Taken(action);
+            let span = self.dice.span(1, 10_000);
+            self.stop_shard(shard, span);
+            self.go_on_after(Duration::ZERO, request);
+            return Ok(None);
+        }
+        self.announce(request, action)?;
+        if self.dice.chance(2) {
+            // Its facts wait with it, some for longer than a window.
+            let span = self.dice.span(1, 90_000);
+            self.stop_shard(shard, span);
+        }
+        Ok(None)
+    }
+
+    fn script(&mut self, request: usize, provider: ProviderId) -> Script {
+        let plan = &self.requests[request].desk.plan;
+        let timeout = plan.provider(provider).timeout;
+        self.moods[provider.index()].script(&mut self.dice, timeout)
+    }
+
+    /// A permit is reported, and the request is on its way.
+    fn announce(&mut self, request: usize, action: Action) -> Held {
+        let one = &self.requests[request];
+        if let Some(permit) = &one.permit {
+            permit.announce();
+        }
+        let id = one.attempt.map_or(0, |attempt| attempt.id);
+        self.hear(self.requests[request].shard, id);
+        self.follow(request, action)
+    }
+
+    /// The provider has the request, over a pooled connection or a fresh one.
+    fn ask(&mut self, request: usize, this: Try) -> Held {
+        let Some(mut attempt) = self.requests[request].attempt else {
+            return Ok(());
+        };
+        if this.started > attempt.admitted || self.requests[request].is_sent() {
+            attempt.script = self.script(request, attempt.provider);
+        }
+        let script = attempt.script;
+        self.requests[request].attempt = Some(attempt);
+        self.requests[request].stage = Stage::Sent;
+        self.go_on_after(script.content.unwrap_or(script.end), request);
+        Ok(())
+    }
+
+    /// The first content of an attempt, or its end.
+    fn answered(&mut self, request: usize) -> Held {
+        let (shard, now) = (self.requests[request].shard, self.now);
+        let one = &mut self.requests[request];
+        let Some(attempt) = &mut one.attempt else {
+            return Ok(());
+        };
+        if attempt.script.content.is_none() || attempt.content_at.is_some() {
+            let outcome = attempt.script.outcome;
+            return self.end_attempt(request, outcome);
+        }
+        attempt.content_at = Some(now);
+        let attempt = *attempt;
+        one.course.commit();
+        if let Some(permit) = &one.permit {
+            if permit.taken().probe.is_some() {
+                self.judge.on_proven(attempt.provider, attempt.id);
+            }
+            permit.answered();
+        }
+        self.say(|| format!("request {request}: first content"));
+        self.hear(shard, attempt.id);
+        self.go_on_after(attempt.script.end, request);
+        Ok(())
+    }
+
+    fn end_attempt(&mut self, request: usize, outcome: Outcome) -> Held {
+        self.say(|| format!("request {request}: {outcome:?}"));
+        let one = &self.requests[request];
+        let Some(attempt) = one.attempt else {
+            return Ok(());
+        };
+        let (shard, desk) = (one.shard, Rc::clone(&one.desk));
+        let provider = desk.plan.provider(attempt.provider);
+        let closing = one.course.ended(outcome, &provider.breaker);
+        if outcome == Outcome::RateLimited {
+            let (provider, at, span) = (attempt.provider, self.now, attempt.script.asked);
+            desk.reports.report(Fact::Cooldown { provider, at, span });
+            self.hear(shard, attempt.id);
+        }
+        let mut used = 0;
+        if outcome == Outcome::Answered || attempt.content_at.is_some() {
+            let most = self.requests[request].tokens * if self.dice.chance(100) { 5 } else { 1 };
+            used = self.dice.between(1, most);
+            self.pay(request, NanoUsd::new(used * PRICE));
+        }
+        if !closing.is_settled {
+            return self.go_on(request, outcome);
+        }
+        let sample = self.sample(&attempt, outcome, provider.timeout);
+        let now = self.now;
+        if let Some(permit) = &mut self.requests[request].permit {
+            let _ = permit.settle(now, outcome, sample, Tokens::new(used));
+        }
+        let signal = outcome.for_breaker(&provider.breaker);
+        self.left(request, signal, used)?;
+        if !closing.is_enforced {
+            return self.go_on(request, outcome);
+        }
+        let batch = self.shards[shard].reports.hand_over();
+        let fact = self.judge.reported(shard);
+        self.expect_delivery(shard);
+        self.enforce(request, outcome, (batch, fact), 0)
+    }
+
+    fn sample(&self, attempt: &Attempt, outcome: Outcome, timeout: Duration) -> Option<Sample> {
+        let (latency, kind) = match (outcome.sample(), attempt.content_at) {
+            (Kind::Nothing, _) => return None,
+            (Kind::TheTimeout, _) => (timeout, SampleKind::WholeAnswer),
+            (Kind::Measured, Some(at)) => (at.since(attempt.admitted), SampleKind::FirstContent),
+            (Kind::Measured, None) => (self.now.since(attempt.admitted), SampleKind::WholeAnswer),
+        };
+        Some(Sample { latency, kind })
+    }
+
+    /// Looks whether a verdict is in force; waits a little where it is not.
+    fn enforce(
+        &mut self,
+        request: usize,
+        outcome: Outcome,
+        (batch, fact): (u64, u64),
+        polls: u32,
+    ) -> Held {
+        let shard = self.requests[request].shard;
+        if self.shards[shard].reports.is_in_force(batch) {
+            self.judge.on_told(shard, fact)?;
+            return self.go_on(request, outcome);
+        }
+        self.expect_delivery(shard);
+        if polls == ENFORCE_POLLS {
+            return self.go_on(request, outcome);
+        }
+        self.requests[request].stage = Stage::Enforcing {
+            outcome,
+            batch,
+            fact,
+            polls: polls + 1,
+        };
+        self.go_on_after(Duration::from_millis(1), request);
+        Ok(())
+    }
+
+    /// What follows from an attempt's end.
+    fn go_on(&mut self, request: usize, outcome: Outcome) -> Held {
+        let may = if self.dice.chance(900) {
+            Grant::Granted
+        } else {
+            Grant::Denied
+        };
+        let now = self.now;
+        let course = &mut self.requests[request].course;
+        let action = course.go_on(now, outcome, || may);
+        if !matches!(action, Action::Send(_)) {
+            self.give_back(request)?;
+        }
+        self.follow(request, action)
+    }
+
+    /// Drops a permit: one that nothing was said of is given back.
+    fn give_back(&mut self, request: usize) -> Held {
+        drop(self.requests[request].permit.take());
+        self.left(request, Signal::Neutral, 0)
+    }
+
+    /// An attempt has left its gate, once.
+    fn left(&mut self, request: usize, signal: Signal, used: u64) -> Held {
+        let Some(attempt) = self.requests[request].attempt.take() else {
+            return Ok(());
+        };
+        let provider = attempt.provider;
+        let counted = Counted::by(self.requests[request].desk.plan.provider(provider));
+        self.judge.on_left(provider, (used, counted), attempt.id)?;
+        let before = self.judge.on_ended(provider, signal, attempt.id);
+        if signal == Signal::Failure {
+            self.say(|| format!("request {request}: {before} successes had ended before"));
+        }
+        self.hear(self.requests[request].shard, attempt.id);
+        Ok(())
+    }
+
+    /// Settles what a request cost, once.
+    fn pay(&mut self, request: usize, cost: NanoUsd) {
+        let Some((reservation, allotment, place)) = self.requests[request].reservation.take()
+        else {
+            return;
+        };
+        reservation.settle(cost);
+        self.judge.account(place).on_settled(&allotment, cost);
+        self.hear(self.requests[request].shard, 0);
+    }
+
+    fn over(&mut self, request: usize) -> Held {
+        self.give_back(request)?;
+        self.pay(request, NanoUsd::ZERO);
+        self.requests[request].stage = Stage::Over;
+        Ok(())
+    }
+
+    /// The judge hears what a shard has reported of an attempt.
+    fn hear(&mut self, shard: usize, attempt: AttemptId) {
+        let heard = self.shards[shard].reports.heard();
+        if heard.is_empty() {
+            return;
+        }
+        for fact in heard {
+            self.judge.on_report(shard, fact, attempt);
+        }
+        if !std::mem::replace(&mut self.shards[shard].will_flush, true) {
+            self.after(Duration::from_millis(10), Event::Flush(shard));
+        }
+        self.expect_delivery(shard);
+    }
+}
