@@ -14,7 +14,7 @@ use infermux::testing::link::orders::Health;
 use infermux::testing::link::provider_gate::{ProviderGate, Standing};
 use infermux::testing::link::reports::ByHand;
 
-use crate::judge::{AttemptId, Held, promise};
+use crate::promise::{AttemptId, Held, promise};
 
 /// A second breaker, told what the coordinator has merged, and the probes that are on their way.
 pub(crate) struct Circuit {

@@ -19,31 +19,9 @@ use infermux::testing::link::reports::{Batch, ByHand};
 
 use crate::circuit::Circuit;
 use crate::money::Account;
+use crate::promise::{AttemptId, Held, promise};
 use crate::scene::Scene;
 use crate::window::{Counted, Window};
-
-/// Which promise is broken, and how.
-#[derive(Debug)]
-pub(crate) struct Broken {
-    pub(crate) promise: &'static str,
-    pub(crate) how: String,
-}
-
-pub(crate) type Held = Result<(), Broken>;
-
-/// Fails with `how` unless `holds`.
-pub(crate) fn promise(promise: &'static str, holds: bool, how: impl FnOnce() -> String) -> Held {
-    if holds {
-        return Ok(());
-    }
-    Err(Broken {
-        promise,
-        how: how(),
-    })
-}
-
-/// Number of an attempt, over the whole run.
-pub(crate) type AttemptId = u64;
 
 pub(crate) struct Judge {
     circuits: Vec<Circuit>,

@@ -17,6 +17,7 @@ mod dice;
 mod judge;
 mod money;
 mod play;
+mod promise;
 mod request;
 mod scene;
 mod tap;

@@ -9,7 +9,7 @@ use infermux::testing::decide::budget::{Ask, Capped};
 use infermux::testing::ledger::state::State;
 use infermux::testing::link::budget_gate::{BudgetGate, Reserved};
 
-use crate::judge::{Held, promise};
+use crate::promise::{Held, promise};
 
 /// What is reserved and spent, request by request, as shards do it: the coordinator has no part in
 /// it but that it starts months and goes by other configurations.

@@ -18,8 +18,8 @@ use infermux::testing::shard::request::permit::Permit;
 use infermux::testing::shard::request::reservation::{Reservation, Turn};
 use infermux::testing::shard::state::reports::ENFORCE_POLLS;
 
-use crate::judge::{AttemptId, Broken, Held, promise};
 use crate::money::Allotment;
+use crate::promise::{AttemptId, Broken, Held, promise};
 use crate::request::{Attempt, Request, Stage};
 use crate::scene::{PRICE, Script};
 use crate::window::Counted;

@@ -10,8 +10,8 @@ use infermux::testing::shard::request::permit::Permit;
 use infermux::testing::shard::request::reservation::Reservation;
 use infermux::testing::shard::state::desk::Desk;
 
-use crate::judge::AttemptId;
 use crate::money::Allotment;
+use crate::promise::AttemptId;
 use crate::scene::Script;
 
 pub(crate) struct Request {

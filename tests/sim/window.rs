@@ -7,7 +7,7 @@ use infermux::testing::base::time::Instant;
 use infermux::testing::config::plan::Provider;
 use infermux::testing::link::provider_gate::ProviderGate;
 
-use crate::judge::{AttemptId, Held, promise};
+use crate::promise::{AttemptId, Held, promise};
 
 /// What was admitted within the latest window, attempt by attempt.
 pub(crate) struct Window {

@@ -30,7 +30,8 @@ use infermux::testing::shard::state::meters::Meters;
 use infermux::testing::shard::state::reports::Reports;
 
 use crate::dice::Dice;
-use crate::judge::{Broken, Held, Judge, promise};
+use crate::judge::Judge;
+use crate::promise::{Broken, Held, promise};
 use crate::request::Request;
 use crate::scene::{Draft, Mood, Scene};
 use crate::tap::{self, Tap};

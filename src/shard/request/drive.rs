@@ -51,14 +51,12 @@ pub async fn answer(
 ) -> After {
     match target {
         Target::Infer(endpoint, deployment) => {
-            infer(
-                shard,
-                caller,
-                request,
-                (*endpoint, deployment.as_deref()),
-                body,
-            )
-            .await
+            let (io, limit) = (&shard.io, shard.server.max_body_bytes);
+            let decoding = decode::request(io, limit, caller, body, deployment.as_deref());
+            match decoding.await {
+                Ok(body) => infer(shard, caller, request, *endpoint, body).await,
+                Err(refusal) => refuse::refuse(shard, caller, request, &refusal).await,
+            }
         }
         Target::Root => local::root(shard, caller, request).await,
         Target::Preflight(lines) => local::preflight(shard, caller, request, lines).await,
@@ -72,21 +70,9 @@ async fn infer(
     shard: &Rc<Shard>,
     caller: &mut Caller,
     request: &Request,
-    (endpoint, deployment): (Endpoint, Option<&str>),
+    endpoint: Endpoint,
     body: Body,
 ) -> After {
-    let body = match decode::request(
-        &shard.io,
-        shard.server.max_body_bytes,
-        caller,
-        body,
-        deployment,
-    )
-    .await
-    {
-        Ok(body) => body,
-        Err(refusal) => return refuse::refuse(shard, caller, request, &refusal).await,
-    };
     let (small, at) = (body.small_message(caller), body.at.clone());
     let head = match &small {
         Some(message) => Rc::clone(message),
