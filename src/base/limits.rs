@@ -151,7 +151,7 @@ pub const ONE_SEND_BYTES_MAX: usize = 64 << 10;
 pub const LEFT_BYTES_MAX: usize = 16 << 10;
 const _: () = assert!(LEFT_BYTES_MAX <= ONE_SEND_BYTES_MAX);
 /// Access lines a shard gathers before it hands them over, in bytes.
-pub const LOG_PIECE_BYTES: usize = 32 << 10;
+pub const LOG_HANDOVER_BYTES: usize = 32 << 10;
 /// Most bytes of a refused request that are read and dropped, so that its sender sees the answer.
 pub const LINGER_BYTES_MAX: usize = 1 << 20;
 /// Most addresses of one provider that are kept; the resolver's order says which.

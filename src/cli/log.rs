@@ -16,7 +16,7 @@ use crate::cli::not_started::{NotStarted, failed};
 use crate::cli::threads;
 use crate::config::plan::{self, LogFormat, LogLevel};
 use crate::link::events::EventSender;
-use crate::link::log::{self, LogReceiver, LogSender, Piece};
+use crate::link::log::{self, LogCommand, LogReceiver, LogSender};
 use crate::report::line::{Format, Level, Line, Lines, Timestamps};
 use crate::sys::clock;
 
@@ -215,10 +215,10 @@ fn write(receiver: &LogReceiver, mut lines: Lines, mut out: impl Write) {
     let mut flushes = Vec::new();
     while let Some(first) = receiver.next() {
         let mut next = Some(first);
-        while let Some(piece) = next {
-            match piece {
-                Piece::Lines(lines) => batch.extend_from_slice(&lines),
-                Piece::Flush(flush) => flushes.push(flush),
+        while let Some(command) = next {
+            match command {
+                LogCommand::Lines(lines) => batch.extend_from_slice(&lines),
+                LogCommand::Flush(flush) => flushes.push(flush),
             }
             let has_room = batch.len() < LOG_BATCH_BYTES;
             next = has_room

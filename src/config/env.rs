@@ -52,13 +52,13 @@ impl Resolver<'_> {
     }
 
     fn scalar(&self, scalar: &mut Scalar, path: &str) {
-        let pieces = match split(&scalar.text) {
-            Ok(pieces) => pieces,
+        let segments = match split(&scalar.text) {
+            Ok(segments) => segments,
             Err(problem) => return self.found.fault(path, problem),
         };
-        let refers = pieces
+        let refers = segments
             .iter()
-            .any(|piece| matches!(piece, Piece::Reference { .. }));
+            .any(|segment| matches!(segment, Segment::Reference { .. }));
         let lookup = match self.environment {
             Environment::Lookup(lookup) => Some(lookup),
             Environment::Unresolved if refers => {
@@ -69,17 +69,17 @@ impl Resolver<'_> {
         };
         let mut text = String::new();
         let mut empty = None;
-        for piece in &pieces {
-            match (*piece, lookup) {
-                (Piece::Text(part), _) => text.push_str(part),
-                (Piece::Reference { to, fallback }, Some(lookup)) => {
+        for segment in &segments {
+            match (*segment, lookup) {
+                (Segment::Text(part), _) => text.push_str(part),
+                (Segment::Reference { to, fallback }, Some(lookup)) => {
                     let value = self.value(to, fallback, lookup, path);
                     if value.is_empty() {
                         empty = empty.or_else(|| Some(to.describe()));
                     }
                     text.push_str(&value);
                 }
-                (Piece::Reference { .. }, None) => {}
+                (Segment::Reference { .. }, None) => {}
             }
             if self.bytes.get() + text.len() as u64 > CONFIG_BYTES_MAX {
                 let problem = "what it refers to makes the file larger than a file may be";
@@ -148,7 +148,7 @@ fn without_line_break(mut content: String) -> String {
 
 /// A part of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Piece<'a> {
+enum Segment<'a> {
     Text(&'a str),
     Reference {
         to: Referent<'a>,
@@ -176,31 +176,31 @@ impl Referent<'_> {
 }
 
 /// Takes a value apart. A dollar sign that starts nothing stands for itself.
-fn split(text: &str) -> Result<Vec<Piece<'_>>, String> {
-    let mut pieces = Vec::new();
+fn split(text: &str) -> Result<Vec<Segment<'_>>, String> {
+    let mut segments = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find('$') {
         let (before, dollar) = rest.split_at(at);
-        pieces.push(Piece::Text(before));
+        segments.push(Segment::Text(before));
         if let Some(after) = dollar.strip_prefix("$$") {
-            pieces.push(Piece::Text("$"));
+            segments.push(Segment::Text("$"));
             rest = after;
         } else if let Some(after) = dollar.strip_prefix("${") {
             let (inner, after) = after
                 .split_once('}')
                 .ok_or("a `${` is not closed; write `$$` for a dollar sign")?;
-            pieces.push(reference(inner)?);
+            segments.push(reference(inner)?);
             rest = after;
         } else {
-            pieces.push(Piece::Text("$"));
+            segments.push(Segment::Text("$"));
             rest = dollar.get(1..).unwrap_or("");
         }
     }
-    pieces.push(Piece::Text(rest));
-    Ok(pieces)
+    segments.push(Segment::Text(rest));
+    Ok(segments)
 }
 
-fn reference(inner: &str) -> Result<Piece<'_>, String> {
+fn reference(inner: &str) -> Result<Segment<'_>, String> {
     let (name, fallback) = match inner.split_once(":-") {
         Some((name, fallback)) => (name, Some(fallback)),
         None => (inner, None),
@@ -224,7 +224,7 @@ fn reference(inner: &str) -> Result<Piece<'_>, String> {
             "`${{{written}}}` is not `${{NAME}}`, `${{NAME:-fallback}}` or `${{file:PATH}}`"
         ));
     }
-    Ok(Piece::Reference { to, fallback })
+    Ok(Segment::Reference { to, fallback })
 }
 
 #[cfg(test)]

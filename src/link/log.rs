@@ -9,20 +9,20 @@ use crossbeam_channel::{Receiver, Sender, TrySendError};
 /// The end that threads log to.
 #[derive(Clone, Debug)]
 pub struct LogSender {
-    pieces: Sender<Piece>,
+    commands: Sender<LogCommand>,
     dropped: Arc<AtomicU64>,
 }
 
 /// The end that the writing thread reads.
 #[derive(Debug)]
 pub struct LogReceiver {
-    pieces: Receiver<Piece>,
+    commands: Receiver<LogCommand>,
     dropped: Arc<AtomicU64>,
 }
 
 /// What the writing thread is told.
 #[derive(Debug)]
-pub enum Piece {
+pub enum LogCommand {
     /// These lines are to be written.
     Lines(Vec<u8>),
     /// Somebody waits until everything before this is written.
@@ -40,18 +40,18 @@ impl Flush {
     }
 }
 
-/// Both ends. At most 1,024 pieces wait; a shard's piece is at most about 64 KiB.
+/// Both ends. At most 1,024 commands wait; the lines of one are at most about 64 KiB.
 #[must_use]
 pub fn channel() -> (LogSender, LogReceiver) {
     let (sender, receiver) = crossbeam_channel::bounded(1_024);
     let dropped = Arc::new(AtomicU64::new(0));
     (
         LogSender {
-            pieces: sender,
+            commands: sender,
             dropped: Arc::clone(&dropped),
         },
         LogReceiver {
-            pieces: receiver,
+            commands: receiver,
             dropped,
         },
     )
@@ -61,10 +61,12 @@ impl LogSender {
     /// Hands `lines` (whole lines) over. Where nobody keeps up with writing, they are dropped and
     /// counted: requests do not wait for their log.
     pub fn send(&self, lines: Vec<u8>) {
-        match self.pieces.try_send(Piece::Lines(lines)) {
+        match self.commands.try_send(LogCommand::Lines(lines)) {
             Ok(()) => {}
-            Err(TrySendError::Full(piece) | TrySendError::Disconnected(piece)) => {
-                let Piece::Lines(lines) = piece else { return };
+            Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => {
+                let LogCommand::Lines(lines) = command else {
+                    return;
+                };
                 let count = lines.iter().filter(|byte| **byte == b'\n').count();
                 self.dropped.fetch_add(count as u64, Ordering::Relaxed);
             }
@@ -75,22 +77,24 @@ impl LogSender {
     #[must_use]
     pub fn flush(&self, wait: Duration) -> bool {
         let (done, written) = crossbeam_channel::bounded(1);
-        let asked = self.pieces.send_timeout(Piece::Flush(Flush(done)), wait);
+        let asked = self
+            .commands
+            .send_timeout(LogCommand::Flush(Flush(done)), wait);
         asked.is_ok() && written.recv_timeout(wait).is_ok()
     }
 }
 
 impl LogReceiver {
-    /// The next piece; `None` once every sender is gone.
+    /// The next command; `None` once every sender is gone.
     #[must_use]
-    pub fn next(&self) -> Option<Piece> {
-        self.pieces.recv().ok()
+    pub fn next(&self) -> Option<LogCommand> {
+        self.commands.recv().ok()
     }
 
-    /// The next piece, unless none comes within `wait` or every sender is gone.
+    /// The next command, unless none comes within `wait` or every sender is gone.
     #[must_use]
-    pub fn next_within(&self, wait: Duration) -> Option<Piece> {
-        self.pieces.recv_timeout(wait).ok()
+    pub fn next_within(&self, wait: Duration) -> Option<LogCommand> {
+        self.commands.recv_timeout(wait).ok()
     }
 
     /// Lines dropped since this was last asked.
@@ -122,10 +126,10 @@ mod tests {
         assert!(!sender.flush(Duration::ZERO));
         std::thread::scope(move |scope| {
             scope.spawn(move || {
-                while let Some(piece) = receiver.next() {
-                    match piece {
-                        Piece::Lines(lines) => assert_eq!(lines, b"a\n"),
-                        Piece::Flush(flush) => flush.done(),
+                while let Some(command) = receiver.next() {
+                    match command {
+                        LogCommand::Lines(lines) => assert_eq!(lines, b"a\n"),
+                        LogCommand::Flush(flush) => flush.done(),
                     }
                 }
             });

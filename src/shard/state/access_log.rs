@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::base::limits::LOG_PIECE_BYTES;
+use crate::base::limits::LOG_HANDOVER_BYTES;
 use crate::link::log::LogSender;
 use crate::shard::net::nudge::Nudge;
 use crate::shard::net::sleep::sleep;
@@ -34,7 +34,7 @@ impl AccessLog {
             self.filled.give();
         }
         write(&mut lines);
-        if lines.len() >= LOG_PIECE_BYTES {
+        if lines.len() >= LOG_HANDOVER_BYTES {
             self.sender.send(replaced(&mut lines));
         }
     }

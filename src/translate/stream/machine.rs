@@ -49,8 +49,8 @@ pub(super) struct Stream {
     pub(super) error: Vec<u8>,
 }
 
-/// A piece of text that was copied from an event to a chunk.
-struct Piece {
+/// A text that was copied from an event to a chunk.
+struct CopiedText {
     /// Its place in the event's data.
     at: usize,
     len: usize,
@@ -133,11 +133,11 @@ impl Stream {
         match event.kind {
             EventKind::BlockDelta => {
                 let (was_committed, start) = (self.is_committed, out.len());
-                let piece = self.on_block_delta(&event, out)?;
-                if let (Some(piece), Some(raw)) = (piece, raw)
+                let copied = self.on_block_delta(&event, out)?;
+                if let (Some(copied), Some(raw)) = (copied, raw)
                     && was_committed
                 {
-                    self.learn(&piece, raw, data, out.split_at(start).1);
+                    self.learn(&copied, raw, data, out.split_at(start).1);
                 }
             }
             EventKind::BlockStart => self.on_block_start(&event, out)?,
@@ -157,7 +157,7 @@ impl Stream {
     }
 
     /// Keeps what a delta looks like that came as `raw` and was written as `out`.
-    fn learn(&mut self, piece: &Piece, raw: &[u8], data: &[u8], out: &[u8]) {
+    fn learn(&mut self, copied: &CopiedText, raw: &[u8], data: &[u8], out: &[u8]) {
         // One line of data, and no other line that might mean something.
         let before = raw
             .strip_suffix(b"\n\n")
@@ -165,9 +165,9 @@ impl Stream {
             .filter(|_| memchr2(b'\n', b'\r', data).is_none());
         if let Some(before) = before {
             let gap = Gap {
-                read_at: before.len() + piece.at,
-                written_at: out.len() - piece.behind - piece.len,
-                len: piece.len,
+                read_at: before.len() + copied.at,
+                written_at: out.len() - copied.behind - copied.len,
+                len: copied.len,
                 kind: GapKind::Text,
             };
             self.forms.learn(raw, out, &[gap], 0);
@@ -239,7 +239,7 @@ impl Stream {
         &mut self,
         event: &Event<'_>,
         out: &mut Vec<u8>,
-    ) -> Result<Option<Piece>, StreamFault> {
+    ) -> Result<Option<CopiedText>, StreamFault> {
         let Some(piece) = event.delta.piece() else {
             return Ok(None);
         };
@@ -266,7 +266,7 @@ impl Stream {
                 return Ok(None);
             }
         };
-        Ok(Some(Piece {
+        Ok(Some(CopiedText {
             at: piece.at + 1,
             len: piece.text.len() - 2,
             behind: end.len() + chunks::END.len(),
