@@ -236,7 +236,7 @@ pub mod shard {
             pub use crate::shard::state::desk::{Desk, Report};
         }
         pub mod meters {
-            pub use crate::shard::state::meters::{Line, Meters};
+            pub use crate::shard::state::meters::{Meters, SeriesKey};
         }
         pub mod reports {
             pub use crate::shard::state::reports::{ENFORCE_POLLS, Reports};

@@ -31,7 +31,7 @@ use infermux::testing::link::facts::MonthTag;
 use infermux::testing::link::meters::{self, Kept, Priced};
 use infermux::testing::report::access_line::{self as log, Access, Counted};
 use infermux::testing::report::line::{Format, Level, Lines, Timestamps};
-use infermux::testing::shard::state::meters::{Line, Meters};
+use infermux::testing::shard::state::meters::{Meters, SeriesKey};
 use infermux::testing::wire::body::Body;
 use infermux::testing::wire::chunked::{Piece, write_chunk_head};
 use infermux::testing::wire::head::{Asked, Framing, Head};
@@ -252,7 +252,7 @@ pub(crate) fn count() -> Run {
         prompt_tokens: 19,
         completion_tokens: 10,
     };
-    let line = Line {
+    let key = SeriesKey {
         provider: ProviderId(0),
         name: "p0",
         model: "gpt-4o-mini",
@@ -260,7 +260,7 @@ pub(crate) fn count() -> Run {
         priced: Priced::Yes,
     };
     Box::new(move || {
-        meters.series(Some(black_box(line)), |series| {
+        meters.series(Some(black_box(key)), |series| {
             series.count(200);
             series.latency.observe(Duration::from_millis(412));
             series.input_tokens.add(19);

@@ -33,7 +33,7 @@ pub struct Outbox {
 }
 
 /// The way out of one connection: one send at a time.
-pub struct Line {
+pub struct SendSlot {
     fd: RawFd,
     half: OwnedWriteHalf<TcpStream>,
     state: Cell<State>,
@@ -46,7 +46,7 @@ pub struct Line {
 /// What came of a send, and what it was to send: some of that may be left.
 pub type Sent = (io::Result<()>, Part);
 
-/// What a line is at.
+/// What a slot is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Nothing is to be sent.
@@ -61,13 +61,13 @@ enum State {
 
 /// What is to be sent.
 struct Post {
-    line: Rc<Line>,
+    slot: Rc<SendSlot>,
     part: Part,
 }
 
 /// A send in the ring.
 struct UnderWay {
-    line: Rc<Line>,
+    slot: Rc<SendSlot>,
     operation: Operation,
     /// Looks that did not find it done.
     looks: u8,
@@ -111,11 +111,11 @@ impl Outbox {
         .await;
     }
 
-    fn post(&self, line: &Rc<Line>, part: Part, state: State) {
-        debug_assert!(line.is_idle(), "one send at a time");
-        line.state.set(state);
-        let line = Rc::clone(line);
-        self.posted.borrow_mut().push(Post { line, part });
+    fn post(&self, slot: &Rc<SendSlot>, part: Part, state: State) {
+        debug_assert!(slot.is_idle(), "one send at a time");
+        slot.state.set(state);
+        let slot = Rc::clone(slot);
+        self.posted.borrow_mut().push(Post { slot, part });
         if let Some(carrier) = self.carrier.borrow_mut().take() {
             carrier.wake();
         }
@@ -125,17 +125,17 @@ impl Outbox {
     fn start(&self, context: &mut Context<'_>) {
         let mut posted = self.posted.borrow_mut();
         let is_alone = posted.len() <= ALONE_MAX;
-        for Post { line, mut part } in posted.drain(..) {
+        for Post { slot, mut part } in posted.drain(..) {
             if is_alone {
-                match line.send_now(part, &self.buffers) {
+                match slot.send_now(part, &self.buffers) {
                     None => continue,
                     Some(left) => part = left,
                 }
             }
             let operation = self.spare.borrow_mut().pop().unwrap_or_default();
-            operation.order(&line, part);
+            operation.order(&slot, part);
             let mut under_way = UnderWay {
-                line,
+                slot,
                 operation,
                 looks: 0,
             };
@@ -177,7 +177,7 @@ impl Outbox {
     }
 }
 
-impl Line {
+impl SendSlot {
     /// The way out through `half`, whose descriptor is `fd`.
     #[must_use]
     pub fn new(half: OwnedWriteHalf<TcpStream>, fd: RawFd) -> Rc<Self> {
@@ -278,7 +278,7 @@ impl Line {
     /// Lets whoever reads from the connection learn that it is over.
     fn hang_up(&self) {
         #[expect(unsafe_code, reason = "a descriptor is borrowed for one call")]
-        // SAFETY: the line's half keeps the descriptor open.
+        // SAFETY: the slot's half keeps the descriptor open.
         let socket = unsafe { BorrowedFd::borrow_raw(self.fd) };
         let _ = socket2::SockRef::from(&socket).shutdown(std::net::Shutdown::Both);
     }
@@ -291,8 +291,8 @@ impl UnderWay {
             let Poll::Ready((sent, part)) = self.operation.poll(context) else {
                 return Poll::Pending;
             };
-            match self.line.take_in(sent, part, buffers) {
-                Some(left) => self.operation.order(&self.line, left),
+            match self.slot.take_in(sent, part, buffers) {
+                Some(left) => self.operation.order(&self.slot, left),
                 None => return Poll::Ready(()),
             }
         }
@@ -300,10 +300,10 @@ impl UnderWay {
 }
 
 impl Operation {
-    fn order(&self, line: &Line, part: Part) {
+    fn order(&self, slot: &SendSlot, part: Part) {
         self.exchange
             .order
-            .set(Some((Rc::clone(&line.half.0), part)));
+            .set(Some((Rc::clone(&slot.half.0), part)));
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<(io::Result<usize>, Part)> {
@@ -329,7 +329,7 @@ async fn work(exchange: Rc<Exchange>) {
         let order = poll_fn(|_| exchange.order.take().map_or(Poll::Pending, Poll::Ready));
         let (stream, part) = order.await;
         #[expect(unsafe_code, reason = "one operation serves many connections")]
-        // SAFETY: both halves are of this thread, a line has one send at a time, and like a read, a
+        // SAFETY: both halves are of this thread, a slot has one send at a time, and like a read, a
         // write touches nothing but the descriptor.
         let done = unsafe { &mut *stream.get() }.write(part).await;
         exchange.done.set(Some(done));
@@ -339,7 +339,7 @@ async fn work(exchange: Rc<Exchange>) {
 /// Sends what the peer takes now.
 fn send_now(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     #[expect(unsafe_code, reason = "a descriptor is borrowed for one call")]
-    // SAFETY: the descriptor is that of a line, whose half keeps it open.
+    // SAFETY: the descriptor is that of a slot, whose half keeps it open.
     let socket = unsafe { BorrowedFd::borrow_raw(fd) };
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     socket2::SockRef::from(&socket).send_with_flags(bytes, flags)

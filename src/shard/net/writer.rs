@@ -10,13 +10,13 @@ use monoio::net::TcpStream;
 use crate::base::limits::READ_BYTES;
 use crate::shard::net::buffers::Buffers;
 use crate::shard::net::io::Io;
-use crate::shard::net::outbox::{Line, Outbox, Sent};
+use crate::shard::net::outbox::{Outbox, SendSlot, Sent};
 use crate::shard::net::part::Part;
 use crate::shard::net::tls::{self, Session, Tls};
 
 /// The half that writes.
 pub struct Writer {
-    line: Rc<Line>,
+    slot: Rc<SendSlot>,
     outbox: Rc<Outbox>,
     buffers: Rc<Buffers>,
     tls: Option<Tls>,
@@ -27,7 +27,7 @@ impl Writer {
     #[must_use]
     pub fn new(half: OwnedWriteHalf<TcpStream>, fd: RawFd, io: &Io) -> Self {
         Self {
-            line: Line::new(half, fd),
+            slot: SendSlot::new(half, fd),
             outbox: Rc::clone(&io.outbox),
             buffers: Rc::clone(&io.buffers),
             tls: None,
@@ -64,7 +64,7 @@ impl Writer {
     /// Sends as much of `part` as the peer takes at once, and at least something.
     pub async fn write_some(&mut self, mut part: Part) -> Sent {
         let Some(tls) = &self.tls else {
-            return self.line.send(&self.outbox, part).await;
+            return self.slot.send(&self.outbox, part).await;
         };
         // Bound to a name: the session must not stay borrowed while the records are sent.
         let taken = tls.borrow_mut().take_out(part.left());
@@ -85,11 +85,11 @@ impl Writer {
     /// The session takes no more.
     pub fn leave(&mut self, part: Part) -> io::Result<()> {
         match &self.tls {
-            None => self.line.leave(&self.outbox, part),
+            None => self.slot.leave(&self.outbox, part),
             Some(tls) => {
                 let records = encrypted(&mut tls.borrow_mut(), &part, self.buffers.take());
                 self.buffers.give(part.into_vec());
-                self.line.leave(&self.outbox, Part::own(records?));
+                self.slot.leave(&self.outbox, Part::own(records?));
             }
         }
         Ok(())
@@ -98,7 +98,7 @@ impl Writer {
     /// Whether nothing is being sent, and nothing has failed.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.line.is_idle()
+        self.slot.is_idle()
     }
 
     /// Waits until nothing is being sent.
@@ -107,7 +107,7 @@ impl Writer {
     ///
     /// A send that nobody waited for has failed.
     pub async fn rest(&mut self) -> io::Result<()> {
-        self.line.rest().await
+        self.slot.rest().await
     }
 
     /// Sends the TLS records that wait.
@@ -131,7 +131,7 @@ impl Writer {
             let mut part = Part::own(records);
             let is_over = part.is_sent();
             while !part.is_sent() {
-                let (result, back) = self.line.send(&self.outbox, part).await;
+                let (result, back) = self.slot.send(&self.outbox, part).await;
                 part = back;
                 result?;
             }

@@ -19,7 +19,7 @@ use crate::shard::request::error::KeptError;
 use crate::shard::request::reservation::Reservation;
 use crate::shard::request::used::Used;
 use crate::shard::request::words::Words;
-use crate::shard::state::meters::Line;
+use crate::shard::state::meters::SeriesKey;
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 
@@ -170,7 +170,7 @@ impl<'a> Record<'a> {
         self.failed_cost = Some(cost.saturating_add(used.cost));
         self.lost = used.sum();
         let meters = &self.shard.meters;
-        meters.series(self.line(used.priced), |series| {
+        meters.series(self.series_key(used.priced), |series| {
             series.failed_cost.add(used.cost.get());
         });
     }
@@ -210,7 +210,9 @@ impl<'a> Record<'a> {
             own.overhead.observe(whole.saturating_sub(self.waited));
         }
         let priced = self.tokens.map_or(Priced::Yes, |used| used.priced);
-        meters.series(self.line(priced), |series| self.count_in(series, status));
+        meters.series(self.series_key(priced), |series| {
+            self.count_in(series, status)
+        });
         if let Some(used) = &self.tokens {
             let attribution = &self.request.attribution;
             let purse = &self.shard.era.purse;
@@ -223,8 +225,8 @@ impl<'a> Record<'a> {
     }
 
     /// The provider and model that are counted; `None`: no provider was asked.
-    fn line(&self, priced: Priced) -> Option<Line<'a>> {
-        self.asked.map(|asked| Line {
+    fn series_key(&self, priced: Priced) -> Option<SeriesKey<'a>> {
+        self.asked.map(|asked| SeriesKey {
             provider: asked.id,
             name: asked.provider,
             model: asked.model,

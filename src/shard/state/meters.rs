@@ -35,7 +35,7 @@ pub struct Meters {
 
 /// A provider and one of its models.
 #[derive(Clone, Copy, Debug)]
-pub struct Line<'a> {
+pub struct SeriesKey<'a> {
     /// The provider.
     pub provider: ProviderId,
     /// Its name.
@@ -94,38 +94,38 @@ impl Meters {
         }
     }
 
-    /// Lets `count` count a request for `line`; `None`: it came to no provider.
-    pub fn series(&self, line: Option<Line<'_>>, count: impl FnOnce(&Series)) {
-        let Some(line) = line else {
+    /// Lets `count` count a request for `key`; `None`: it came to no provider.
+    pub fn series(&self, key: Option<SeriesKey<'_>>, count: impl FnOnce(&Series)) {
+        let Some(key) = key else {
             let mut nobody = self.nobody.borrow_mut();
             return count(nobody.get_or_insert_with(|| {
                 self.begin_series(NOBODY, NOBODY, (Priced::Yes, Kept::Always))
             }));
         };
         let mut series = self.series.borrow_mut();
-        if series.len() <= line.provider.index() {
-            series.resize_with(line.provider.index() + 1, Map::default);
+        if series.len() <= key.provider.index() {
+            series.resize_with(key.provider.index() + 1, Map::default);
         }
-        let models = &mut series[line.provider.index()];
-        if let Some(series) = models.get(line.model) {
+        let models = &mut series[key.provider.index()];
+        if let Some(series) = models.get(key.model) {
             return count(series);
         }
-        let has_place = match line.kept {
+        let has_place = match key.kept {
             Kept::Always => true,
             Kept::WhileRoom => self.open_series.get() < OPEN_SERIES_MAX,
             Kept::IfKnown => false,
         };
         // An open provider's model is called what callers like.
-        let is_plain = line.model.len() <= LABEL_BYTES_MAX && !line.model.chars().any(acts);
+        let is_plain = key.model.len() <= LABEL_BYTES_MAX && !key.model.chars().any(acts);
         let (model, kept) = if has_place && is_plain {
-            (line.model, line.kept)
+            (key.model, key.kept)
         } else {
             (OTHERS, Kept::Always)
         };
         if kept == Kept::WhileRoom {
             self.open_series.set(self.open_series.get() + 1);
         }
-        let begin = || self.begin_series(line.name, model, (line.priced, kept));
+        let begin = || self.begin_series(key.name, model, (key.priced, kept));
         count(models.entry(model.into()).or_insert_with(begin));
     }
 
@@ -224,8 +224,8 @@ mod tests {
     use super::*;
     use crate::link::meters;
 
-    fn line(model: &str, kept: Kept) -> Line<'_> {
-        Line {
+    fn key(model: &str, kept: Kept) -> SeriesKey<'_> {
+        SeriesKey {
             provider: ProviderId(3),
             name: "p",
             model,
@@ -251,24 +251,24 @@ mod tests {
         let meters = Meters::new(ShardId(0), sender);
         let names: Vec<String> = (0..OPEN_SERIES_MAX + 2).map(|n| format!("m{n}")).collect();
         for name in &names {
-            meters.series(Some(line(name, Kept::WhileRoom)), |one| one.count(200));
+            meters.series(Some(key(name, Kept::WhileRoom)), |one| one.count(200));
         }
-        meters.series(Some(line("configured", Kept::Always)), |one| one.count(200));
+        meters.series(Some(key("configured", Kept::Always)), |one| one.count(200));
         let long = "x".repeat(LABEL_BYTES_MAX + 1);
-        meters.series(Some(line(&long, Kept::Always)), |one| one.count(200));
+        meters.series(Some(key(&long, Kept::Always)), |one| one.count(200));
         // Known, unknown, and one that would act on a terminal.
         for (name, kept) in [
             ("m7", Kept::IfKnown),
             ("made up", Kept::IfKnown),
             ("\u{1b}[2J", Kept::Always),
         ] {
-            meters.series(Some(line(name, kept)), |one| one.count(200));
+            meters.series(Some(key(name, kept)), |one| one.count(200));
         }
         let begun = begun(&receiver);
         assert_eq!(begun.len(), OPEN_SERIES_MAX + 2);
         assert_eq!(begun[OPEN_SERIES_MAX..], [OTHERS, "configured"]);
         let mut counted = 0;
-        meters.series(Some(line(OTHERS, Kept::Always)), |one| {
+        meters.series(Some(key(OTHERS, Kept::Always)), |one| {
             counted = one.statuses[0].get();
         });
         assert_eq!(counted, 5);

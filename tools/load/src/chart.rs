@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use crate::page::escaped;
 use crate::scale::{Axis, Scale, Unit};
 
-/// A line with its name.
+/// A curve with its name.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub struct Curve {
     /// What the legend says.
     pub name: String,
     /// Its points, from left to right.
@@ -24,7 +24,7 @@ pub struct Chart<'a> {
     /// How the vertical axis is spread, and what its values are.
     pub y: (Scale, Unit),
     /// What is drawn.
-    pub lines: &'a [Line],
+    pub lines: &'a [Curve],
 }
 
 /// A bar with its name.
@@ -83,7 +83,7 @@ impl Chart<'_> {
         if self.lines.len() < 2 {
             return String::new();
         }
-        let entry = |(index, line): (usize, &Line)| {
+        let entry = |(index, line): (usize, &Curve)| {
             let (colour, name) = (index % COLOURS, escaped(&line.name));
             format!("<span><i class=\"c{colour}\"></i>{name}</span>")
         };
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_chart_draws_every_line_inside_its_picture() {
-        let lines = ["a<b", "b"].map(|name| Line {
+        let lines = ["a<b", "b"].map(|name| Curve {
             name: name.to_owned(),
             points: vec![(0.0, 10.0), (0.9, 100.0), (0.9999, 5_000.0)],
         });

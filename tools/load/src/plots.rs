@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use infermux_load::chart::{Chart, Line};
+use infermux_load::chart::{Chart, Curve};
 use infermux_load::page;
 use infermux_load::scale::{Scale, Unit};
 
@@ -16,7 +16,7 @@ const THROUGHPUT_POINTS: usize = 150;
 /// The page for `tally`, measured over `window`.
 pub(crate) fn page(plan: &Plan, tally: &Tally, window: Duration) -> String {
     let rows = report::rows(plan.kind, tally);
-    let lines: Vec<Line> = rows
+    let lines: Vec<Curve> = rows
         .iter()
         .filter(|(_, _, times)| times.len() > 0)
         .map(|(_, name, times)| line(name, times))
@@ -42,9 +42,9 @@ pub(crate) fn page(plan: &Plan, tally: &Tally, window: Duration) -> String {
     page::page(&format!("infermux-load: {}", plan.target), &body)
 }
 
-fn line(name: &str, times: &Times) -> Line {
+fn line(name: &str, times: &Times) -> Curve {
     let points = times.curve().into_iter();
-    Line {
+    Curve {
         name: name.to_owned(),
         points: points
             .map(|(share, time)| (share, time.as_secs_f64() * 1e6))
@@ -56,14 +56,14 @@ fn line(name: &str, times: &Times) -> Line {
 ///
 /// What ended after the window, or in a last slot that is not full, would look like a collapse.
 #[expect(clippy::cast_precision_loss, reason = "a plot is for reading")]
-fn throughput(slots: &[u64], window: Duration) -> Line {
+fn throughput(slots: &[u64], window: Duration) -> Curve {
     let slot = crate::tally::Timeline::SLOT;
     let whole = usize::try_from(window.as_millis() / slot.as_millis()).unwrap_or(usize::MAX);
     let slots = slots.get(..whole).unwrap_or(slots);
     let per_point = slots.len().div_ceil(THROUGHPUT_POINTS).max(1);
     let span = slot.as_secs_f64() * per_point as f64;
     let points = slots.chunks_exact(per_point).enumerate();
-    Line {
+    Curve {
         name: "answers/s".to_owned(),
         points: points
             .map(|(index, counts)| {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use infermux_load::chart::{self, Bar, Chart, Line};
+use infermux_load::chart::{self, Bar, Chart, Curve};
 use infermux_load::page;
 use infermux_load::scale::{Scale, Unit};
 use serde_json::{Map, Value, json};
@@ -224,8 +224,8 @@ fn ratio_bars(outcomes: &[Outcome]) -> Vec<Bar> {
 }
 
 fn plots(outcome: &Outcome) -> String {
-    let lines = |points: &dyn Fn(&Entry) -> Vec<(f64, f64)>| -> Vec<Line> {
-        let line = |entry: &Entry| Line {
+    let lines = |points: &dyn Fn(&Entry) -> Vec<(f64, f64)>| -> Vec<Curve> {
+        let line = |entry: &Entry| Curve {
             name: entry.label.clone(),
             points: points(entry),
         };
