@@ -256,7 +256,7 @@ pub mod translate {
 }
 pub mod wire {
     pub mod body {
-        pub use crate::wire::body::Body;
+        pub use crate::wire::body::BodyDecoder;
     }
     pub mod chunked {
         pub use crate::wire::chunked::{Piece, write_chunk_head};

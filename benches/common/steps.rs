@@ -32,7 +32,7 @@ use infermux::testing::link::meters::{self, Kept, Priced};
 use infermux::testing::report::access_line::{self as log, Access, Counted};
 use infermux::testing::report::line::{Format, Level, Lines, Timestamps};
 use infermux::testing::shard::state::meters::{Meters, SeriesKey};
-use infermux::testing::wire::body::Body;
+use infermux::testing::wire::body::BodyDecoder;
 use infermux::testing::wire::chunked::{Piece, write_chunk_head};
 use infermux::testing::wire::head::{Asked, Framing, Head};
 use infermux::testing::wire::openai::{self, RequestEdits};
@@ -197,7 +197,7 @@ pub(crate) fn relay_flow_64() -> Run {
         chunks.extend_from_slice(b"\r\n");
     }
     let mut relay = begun(UsageChunk::Untouched, b"\"gpt-4o-mini\"");
-    let mut body = Body::new(Framing::Chunked);
+    let mut body = BodyDecoder::new(Framing::Chunked);
     let (mut payload, mut out) = (Vec::new(), Vec::new());
     Box::new(move || {
         let (bytes, mut at) = (black_box(&chunks), 0);

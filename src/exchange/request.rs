@@ -6,7 +6,7 @@ use crate::exchange::attribution::{Attribution, Whom};
 use crate::exchange::cors::Grant;
 use crate::exchange::headers::Totals;
 use crate::exchange::origin::Origin;
-use crate::exchange::refusal::{Body, Connection, Envelope};
+use crate::exchange::refusal::{AnswerBody, Connection, Envelope};
 use crate::exchange::request_id::RequestId;
 use crate::exchange::target::is_of_operators;
 use crate::exchange::version::Version;
@@ -31,7 +31,7 @@ pub struct Request {
     /// What becomes of the connection afterwards, as far as the caller decides.
     pub connection: Connection,
     /// Whether the answer has a body.
-    pub body: Body,
+    pub body: AnswerBody,
     /// Where it comes from, for the log.
     pub origin: Origin,
     /// Whether the caller wants a stream's cost in its usage: `X-Infermux-Stream-Cost: include`.
@@ -94,9 +94,9 @@ impl Request {
                 Connection::Close
             },
             body: if is_head {
-                Body::LengthOnly
+                AnswerBody::LengthOnly
             } else {
-                Body::Sent
+                AnswerBody::Sent
             },
             origin: Origin::UNKNOWN,
             wants_stream_cost,
@@ -116,7 +116,7 @@ impl Request {
             ready: now,
             version: Version::Http11,
             connection: Connection::Close,
-            body: Body::Sent,
+            body: AnswerBody::Sent,
             origin: Origin::UNKNOWN,
             wants_stream_cost: false,
             grant: None,
@@ -162,7 +162,7 @@ mod tests {
         );
         assert_eq!(
             (request.version, request.body),
-            (Version::Http10, Body::LengthOnly)
+            (Version::Http10, AnswerBody::LengthOnly)
         );
         assert_eq!(request.connection, Connection::Close);
         assert_eq!(

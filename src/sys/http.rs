@@ -119,7 +119,7 @@ fn read(stream: &mut dyn Stream, body_bytes_max: usize) -> Result<Answer, NoAnsw
         }
     }
     bytes.drain(..head.len);
-    let body = Body {
+    let body = PartialBody {
         bytes,
         framing: head.framing,
         most: body_bytes_max,
@@ -131,13 +131,13 @@ fn read(stream: &mut dyn Stream, body_bytes_max: usize) -> Result<Answer, NoAnsw
 }
 
 /// A body of which the beginning is there.
-struct Body {
+struct PartialBody {
     bytes: Vec<u8>,
     framing: Framing,
     most: usize,
 }
 
-impl Body {
+impl PartialBody {
     fn rest(mut self, stream: &mut dyn Stream) -> Result<Vec<u8>, NoAnswer> {
         let (mut chunked, mut filled) = (Chunked::default(), 0);
         loop {

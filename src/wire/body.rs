@@ -5,7 +5,7 @@ use crate::wire::head::Framing;
 
 /// Tells a body's bytes from what comes after them.
 #[derive(Clone, Debug)]
-pub enum Body {
+pub enum BodyDecoder {
     /// This many bytes are still to come.
     Length(u64),
     /// Chunks.
@@ -14,7 +14,7 @@ pub enum Body {
     Close,
 }
 
-impl Body {
+impl BodyDecoder {
     /// The body of a message with this framing.
     #[must_use]
     pub fn new(framing: Framing) -> Self {
@@ -67,7 +67,7 @@ mod tests {
 
     fn check(framing: Framing, input: &[u8], payload: &[u8], end: Option<usize>) {
         for step in 1..=input.len() {
-            let (mut body, mut found, mut ended) = (Body::new(framing), Vec::new(), None);
+            let (mut body, mut found, mut ended) = (BodyDecoder::new(framing), Vec::new(), None);
             for (read, part) in input.chunks(step).enumerate() {
                 let mut at = 0;
                 while ended.is_none() {
@@ -89,8 +89,10 @@ mod tests {
         check(Framing::Length(9), b"abc", b"abc", None);
         check(Framing::Chunked, b"1\r\na\r\n0\r\n\r\nX", b"a", Some(11));
         check(Framing::Close, b"abc", b"abc", None);
-        assert!(Body::new(Framing::Close).may_end() && Body::new(Framing::None).may_end());
-        assert!(!Body::new(Framing::Length(1)).may_end());
-        assert!(!Body::new(Framing::Chunked).may_end());
+        assert!(
+            BodyDecoder::new(Framing::Close).may_end() && BodyDecoder::new(Framing::None).may_end()
+        );
+        assert!(!BodyDecoder::new(Framing::Length(1)).may_end());
+        assert!(!BodyDecoder::new(Framing::Chunked).may_end());
     }
 }

@@ -14,7 +14,7 @@ mod table;
 mod write;
 
 pub use table::{Row, TABLE, place_of};
-pub use write::{Body, Envelope};
+pub use write::{AnswerBody, Envelope};
 
 /// An error that infermux itself answers with. Its text never holds a secret or a provider's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,7 +24,7 @@ const ENVELOPE: Envelope<'_> = Envelope {
         completion: None,
         cost: None,
     },
-    body: Body::Sent,
+    body: AnswerBody::Sent,
     end: HeadEnd::new(Version::Http11, Connection::KeepAlive, b""),
 };
 
@@ -125,7 +125,7 @@ fn an_answer_is_complete_http() {
         head(body.len(), no_retry) + body
     );
     let envelope = Envelope {
-        body: Body::LengthOnly,
+        body: AnswerBody::LengthOnly,
         attempts: 3,
         ..ENVELOPE
     };

@@ -19,14 +19,14 @@ pub struct Envelope<'a> {
     /// What the request has cost all the same.
     pub totals: Totals,
     /// Whether the request wants a body.
-    pub body: Body,
+    pub body: AnswerBody,
     /// How its head ends.
     pub end: HeadEnd<'a>,
 }
 
 /// Whether an answer has a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Body {
+pub enum AnswerBody {
     /// It has.
     Sent,
     /// It only has its length: the answer to a HEAD request.
@@ -40,8 +40,8 @@ impl Refusal<'_> {
         self.write_body(out);
         let length = out.len() - start;
         match envelope.body {
-            Body::Sent => {}
-            Body::LengthOnly => out.truncate(start),
+            AnswerBody::Sent => {}
+            AnswerBody::LengthOnly => out.truncate(start),
         }
         let body_length = out.len() - start;
         self.write_head(out, envelope, length);

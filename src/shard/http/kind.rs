@@ -5,7 +5,7 @@ use crate::decide::outcome::{Failure, Outcome, Waiting};
 use crate::exchange::media::{Looks, Media};
 use crate::shard::http::caller::Caller;
 use crate::shard::http::upstream::Upstream;
-use crate::wire::body::Body;
+use crate::wire::body::BodyDecoder;
 use crate::wire::chunked::Piece;
 use crate::wire::inflate::{Corrupt, Inflate};
 
@@ -70,7 +70,7 @@ async fn looks(caller: &mut Caller, up: &mut Upstream) -> Result<Looks, Outcome>
 
 /// How the body looks that has begun to arrive; `None`: too little of it is there.
 fn begins(up: &Upstream) -> Option<Looks> {
-    let (mut body, mut at) = (Body::new(up.head.framing), up.head.len);
+    let (mut body, mut at) = (BodyDecoder::new(up.head.framing), up.head.len);
     let mut inflate = up.coding().and_then(Inflate::new);
     let mut start = Vec::new();
     loop {

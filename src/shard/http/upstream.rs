@@ -15,7 +15,7 @@ use crate::shard::net::part::Part;
 use crate::shard::net::socket::Socket;
 use crate::shard::net::timers::{Cut, Deadline};
 use crate::sys::clock;
-use crate::wire::body::Body;
+use crate::wire::body::BodyDecoder;
 use crate::wire::chunked::Piece;
 use crate::wire::head::{Arrival, Asked, Head};
 use crate::wire::inflate::Coding;
@@ -293,7 +293,7 @@ impl Upstream {
 
     /// Reads the end of a body whose `[DONE]` has come, so that the connection can be used again:
     /// many servers send the last chunk apart. `None`: it cannot.
-    pub async fn read_out(mut self, mut body: Body) -> Option<Self> {
+    pub async fn read_out(mut self, mut body: BodyDecoder) -> Option<Self> {
         self.socket.deadline.set(clock::now() + READ_OUT, Cut::Both);
         loop {
             self.bytes.clear();

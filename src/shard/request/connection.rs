@@ -24,7 +24,7 @@ use crate::shard::request::record::Record;
 use crate::shard::request::refuse;
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
-use crate::wire::body::Body;
+use crate::wire::body::BodyDecoder;
 use crate::wire::chunked::Piece;
 use crate::wire::head::{Arrival, Framing, HeadFault};
 
@@ -204,8 +204,8 @@ async fn refuse_and_drop(
     (refusal, rest): (&Refusal<'_>, Rest),
 ) -> After {
     let mut body = match rest {
-        Rest::Framed => Body::new(caller.head.framing),
-        Rest::Unknown => Body::Close,
+        Rest::Framed => BodyDecoder::new(caller.head.framing),
+        Rest::Unknown => BodyDecoder::Close,
     };
     let there = caller.bytes.get(caller.head.len..).unwrap_or_default();
     // Who waits to be told to go on does not send anything now.
@@ -234,7 +234,7 @@ async fn refuse_and_drop(
 }
 
 /// Whether `bytes` hold the end of `body`, or what cannot be its rest.
-fn passes(body: &mut Body, bytes: &[u8]) -> bool {
+fn passes(body: &mut BodyDecoder, bytes: &[u8]) -> bool {
     let mut at = 0;
     loop {
         match body.next(bytes, &mut at) {

@@ -6,7 +6,7 @@ use crate::base::limits::ONE_SEND_BYTES_MAX;
 use crate::exchange::answer_head::{AnswerHead, JSON, PassedOn, length};
 use crate::exchange::door::Door;
 use crate::exchange::headers;
-use crate::exchange::refusal::Body;
+use crate::exchange::refusal::AnswerBody;
 use crate::exchange::request::Request;
 use crate::shard::http::caller::Caller;
 use crate::shard::net::part::Part;
@@ -166,14 +166,14 @@ pub async fn answer(
         out.extend_from_slice(fields.as_bytes());
     });
     match request.body {
-        Body::Sent if bytes <= ONE_SEND_BYTES_MAX => {
+        AnswerBody::Sent if bytes <= ONE_SEND_BYTES_MAX => {
             caller.out.extend_from_slice(body.as_slice());
         }
-        Body::Sent | Body::LengthOnly => {}
+        AnswerBody::Sent | AnswerBody::LengthOnly => {}
     }
     record.count();
     let mut sent = caller.send_out().await;
-    if request.body == Body::Sent && bytes > ONE_SEND_BYTES_MAX && sent.is_ok() {
+    if request.body == AnswerBody::Sent && bytes > ONE_SEND_BYTES_MAX && sent.is_ok() {
         sent = caller.send(body.into_part()).await.0;
     }
     match sent {

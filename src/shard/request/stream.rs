@@ -25,7 +25,7 @@ use crate::shard::request::record::{Record, ResponseTime};
 use crate::shard::request::used::Used;
 use crate::shard::state::relay::Spare;
 use crate::sys::clock;
-use crate::wire::body::Body;
+use crate::wire::body::BodyDecoder;
 use crate::wire::chunked::Piece;
 use crate::wire::inflate::Inflate;
 use crate::wire::seen::Seen;
@@ -45,7 +45,7 @@ pub async fn relay<'a>(
     let shard = attempt.job.shard;
     let mut spare = shard.take_relay();
     attempt.begin_stream(&mut spare);
-    let body = Body::new(up.head.framing);
+    let body = BodyDecoder::new(up.head.framing);
     let content_by = clock::now() + attempt.provider.first_token_timeout;
     let mut stream = Stream {
         attempt,
@@ -119,7 +119,7 @@ pub async fn relay<'a>(
 struct Stream<'s, 'j, 'a> {
     attempt: &'s Attempt<'j, 'a>,
     spare: Box<Spare>,
-    body: Body,
+    body: BodyDecoder,
     provider_end: ProviderEnd,
     /// Where the provider has compressed the stream.
     inflate: Option<Inflate>,

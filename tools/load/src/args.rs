@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 
 use crate::kind::Kind;
-use crate::request::{self, Body, Request};
+use crate::request::{self, BodySource, Request};
 use crate::target::Target;
 use crate::tls::Trust;
 
@@ -210,10 +210,10 @@ impl Args {
             std::fs::read(path).map_err(|e| format!("cannot read {}: {e}", path.display()))
         };
         let source = match (&self.body, &self.template, &self.body_json) {
-            (Some(path), _, _) => Body::Given(read(path)?),
-            (None, Some(path), _) => Body::Template(read(path)?),
-            (None, None, Some(text)) => Body::Given(text.clone().into_bytes()),
-            (None, None, None) => Body::Chat {
+            (Some(path), _, _) => BodySource::Given(read(path)?),
+            (None, Some(path), _) => BodySource::Template(read(path)?),
+            (None, None, Some(text)) => BodySource::Given(text.clone().into_bytes()),
+            (None, None, None) => BodySource::Chat {
                 size: self.body_bytes.unwrap_or(229),
             },
         };

@@ -83,7 +83,7 @@ impl Request {
 }
 
 /// Where a request's body comes from.
-pub(crate) enum Body {
+pub(crate) enum BodySource {
     /// The user's own, byte for byte.
     Given(Vec<u8>),
     /// The user's own, each [`MARK`] in it to become the number of its request.
@@ -95,7 +95,7 @@ pub(crate) enum Body {
     },
 }
 
-impl Body {
+impl BodySource {
     /// The body's bytes, with the model and the wish for a stream put in.
     ///
     /// # Errors
@@ -213,36 +213,42 @@ mod tests {
             (229, Kind::Stream),
             (100_000, Kind::Plain),
         ] {
-            let body = Body::Chat { size }.build(None, kind).expect("large enough");
+            let body = BodySource::Chat { size }
+                .build(None, kind)
+                .expect("large enough");
             assert_eq!(body.len(), size);
             let value: Value = serde_json::from_slice(&body).expect("JSON");
             assert_eq!(value["model"], "gpt-4o");
             assert_eq!(value["stream"] == true, kind == Kind::Stream);
         }
-        let quoted = Body::Chat { size: 229 }
+        let quoted = BodySource::Chat { size: 229 }
             .build(Some("a\"b"), Kind::Plain)
             .expect("JSON");
         assert_eq!(
             serde_json::from_slice::<Value>(&quoted).expect("JSON")["model"],
             "a\"b"
         );
-        assert!(Body::Chat { size: 20 }.build(None, Kind::Plain).is_err());
+        assert!(
+            BodySource::Chat { size: 20 }
+                .build(None, Kind::Plain)
+                .is_err()
+        );
     }
 
     #[test]
     fn a_given_body_changes_only_on_request() {
         let own = br#"{ "model":"m" }"#.to_vec();
         assert_eq!(
-            Body::Given(own.clone()).build(None, Kind::Plain),
+            BodySource::Given(own.clone()).build(None, Kind::Plain),
             Ok(own.clone())
         );
-        let changed = Body::Given(own)
+        let changed = BodySource::Given(own)
             .build(Some("n"), Kind::Stream)
             .expect("an object");
         let value: Value = serde_json::from_slice(&changed).expect("JSON");
         assert_eq!(value, json!({"model": "n", "stream": true}));
         assert!(
-            Body::Given(b"[1]".to_vec())
+            BodySource::Given(b"[1]".to_vec())
                 .build(None, Kind::Stream)
                 .is_err()
         );
