@@ -205,7 +205,7 @@ pub mod link {
         };
     }
     pub mod states {
-        pub use crate::link::states::{Next, StateReceiver, channel};
+        pub use crate::link::states::{Received, StateReceiver, channel};
     }
 }
 pub mod report {

@@ -141,7 +141,7 @@ pub struct Reloader {
 }
 
 /// A file that can be used.
-struct Next {
+struct Replacement {
     seated: Seated,
     certificate: Certificate,
     changes: Changes,
@@ -163,8 +163,8 @@ impl Reloader {
             tracing::warn!("the configuration is not reloaded: infermux is stopping");
             return Outcome::Stopping;
         }
-        let next = match self.prepare() {
-            Ok(next) => next,
+        let replacement = match self.prepare() {
+            Ok(replacement) => replacement,
             Err(faults) => {
                 self.common.process.count_reload(Reloaded::No);
                 for fault in &faults {
@@ -173,8 +173,8 @@ impl Reloader {
                 return Outcome::Refused(faults);
             }
         };
-        let changes = next.changes.clone();
-        let Some(stalled) = self.put_in_force(next) else {
+        let changes = replacement.changes.clone();
+        let Some(stalled) = self.put_in_force(replacement) else {
             return Outcome::Stopping;
         };
         if !stalled.is_empty() {
@@ -197,7 +197,7 @@ impl Reloader {
     }
 
     /// Reads all files.
-    fn prepare(&self) -> Result<Next, Vec<String>> {
+    fn prepare(&self) -> Result<Replacement, Vec<String>> {
         let Loaded {
             mut plan, warnings, ..
         } = self.source.read()?;
@@ -214,7 +214,7 @@ impl Reloader {
             tracing::warn!("{warning}");
         }
         warn_of_open_keys(&seated.plan);
-        Ok(Next {
+        Ok(Replacement {
             seated,
             certificate,
             changes: Changes {
@@ -224,16 +224,16 @@ impl Reloader {
         })
     }
 
-    /// Puts `next` in force, step by step; returns the event loops that were left out, since they
+    /// Puts `replacement` in force, step by step; returns the event loops that were left out, since they
     /// do not turn. `None`: the process stops in the meantime.
-    fn put_in_force(&mut self, next: Next) -> Option<Vec<String>> {
-        let Seated { seats, plan, fresh } = next.seated;
+    fn put_in_force(&mut self, replacement: Replacement) -> Option<Vec<String>> {
+        let Seated { seats, plan, fresh } = replacement.seated;
         // The former era is given up here and not by a shard, which has better things to do.
         let former = self.common.era.load();
         let begins = !fresh.providers.is_empty() || !fresh.budgets.is_empty();
         let terms = Arc::new(self.terms.load().next(plan, fresh));
         self.terms.publish(Arc::clone(&terms));
-        (self.seats, self.certificate) = (seats, next.certificate);
+        (self.seats, self.certificate) = (seats, replacement.certificate);
         let names = self.common.addresses.adopt();
         let until = clock::now() + LOOK_UP_MAX;
         if !self.wait(until, || names.taken().is_some()) {

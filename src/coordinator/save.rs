@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::coordinator::state_file::StateFile;
-use crate::link::states::{Next, StateReceiver};
+use crate::link::states::{Received, StateReceiver};
 use crate::sys::clock;
 
 /// Writes every state that comes, until none will come any more. A disk that fails is told of once,
@@ -13,9 +13,9 @@ pub fn run(file: &StateFile, states: &StateReceiver) {
     loop {
         let failing = unwritten.is_some();
         let (text, last) = match states.next(unwritten.as_ref().map(|_| RETRY)) {
-            Next::State(text) => (text, false),
-            Next::None => (unwritten.take().unwrap_or_default(), false),
-            Next::Never => match unwritten.take() {
+            Received::State(text) => (text, false),
+            Received::Nothing => (unwritten.take().unwrap_or_default(), false),
+            Received::Never => match unwritten.take() {
                 Some(text) => (text, true),
                 None => return,
             },

@@ -9,7 +9,7 @@ use crate::decide::outcome::Signal;
 use crate::decide::percentile::Percentile;
 use crate::decide::policy::BreakerPolicy;
 use crate::decide::rows::Rows;
-use crate::decide::window::{Counts, Window};
+use crate::decide::window::{Tally, Window};
 
 /// One provider's circuit for the whole process.
 ///
@@ -77,9 +77,9 @@ impl Breaker {
 
     /// An attempt ended.
     pub fn on_end(&mut self, now: Instant, end: End) -> Option<Transition> {
-        let request = Counts {
+        let request = Tally {
             requests: 1,
-            ..Counts::default()
+            ..Tally::default()
         };
         self.minute.add(end.at, request);
         let successes = u64::from(end.signal == Signal::Success);
@@ -102,15 +102,15 @@ impl Breaker {
     /// These many successes ended of which nothing more is known.
     pub fn on_successes(&mut self, now: Instant, count: u64) {
         self.rows.on_successes(count);
-        let counts = Counts {
+        let counts = Tally {
             requests: count,
-            ..Counts::default()
+            ..Tally::default()
         };
         self.minute.add(now, counts);
         if self.state == State::Closed {
-            let counts = Counts {
+            let counts = Tally {
                 successes: count,
-                ..Counts::default()
+                ..Tally::default()
             };
             self.window.add(now, counts);
         }
@@ -284,7 +284,7 @@ impl Breaker {
         if end.admitted < self.fresh_from {
             return None;
         }
-        let mut counts = Counts::default();
+        let mut counts = Tally::default();
         let mut row = 0;
         match end.signal {
             Signal::Success => counts.successes = 1,
@@ -378,9 +378,9 @@ impl Breaker {
 
     /// Counts a probe that failed.
     fn count_probe(&mut self, now: Instant) {
-        let failed = Counts {
+        let failed = Tally {
             failures: 1,
-            ..Counts::default()
+            ..Tally::default()
         };
         self.window.add(now, failed);
     }

@@ -9,14 +9,14 @@ use crate::decide::slices::Slices;
 /// A sliding window of counts, in slices of a twentieth of its length (see [`Slices`]).
 #[derive(Clone, Debug)]
 pub struct Window {
-    slices: Slices<Counts, SLICES>,
+    slices: Slices<Tally, SLICES>,
     /// Invariant: the sum of all slices.
-    total: Counts,
+    total: Tally,
 }
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct Tally {
     /// Attempts that ended, whatever they say about the provider.
     pub requests: u64,
     /// Attempts that say that the provider works.
@@ -35,14 +35,14 @@ impl Window {
     pub fn new(length: Duration) -> Self {
         Self {
             slices: Slices::new(length),
-            total: Counts::default(),
+            total: Tally::default(),
         }
     }
 
     /// Counts what happened at `at`, in whatever order it is told; what has left the window is not
     /// counted.
     #[inline]
-    pub fn add(&mut self, at: Instant, counts: Counts) {
+    pub fn add(&mut self, at: Instant, counts: Tally) {
         let slice = self.slices.at(at, |left| self.total -= left);
         if let Some(slice) = slice {
             *slice += counts;
@@ -52,7 +52,7 @@ impl Window {
     }
 
     /// The sums over the window that ends at `now`.
-    pub fn total(&mut self, now: Instant) -> Counts {
+    pub fn total(&mut self, now: Instant) -> Tally {
         self.go_on(now);
         self.check();
         self.total
@@ -61,7 +61,7 @@ impl Window {
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.slices.clear();
-        self.total = Counts::default();
+        self.total = Tally::default();
     }
 
     fn go_on(&mut self, now: Instant) {
@@ -69,11 +69,11 @@ impl Window {
     }
 
     fn check(&self) {
-        debug_assert_eq!(self.total, self.slices.iter().fold(Counts::default(), sum));
+        debug_assert_eq!(self.total, self.slices.iter().fold(Tally::default(), sum));
     }
 }
 
-impl Counts {
+impl Tally {
     /// Attempts that say something about the provider.
     #[must_use]
     pub fn judged(&self) -> u64 {
@@ -103,7 +103,7 @@ impl Counts {
     }
 }
 
-impl AddAssign for Counts {
+impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
         self.requests += other.requests;
         self.successes += other.successes;
@@ -113,7 +113,7 @@ impl AddAssign for Counts {
     }
 }
 
-impl SubAssign for Counts {
+impl SubAssign for Tally {
     fn sub_assign(&mut self, other: Self) {
         self.requests -= other.requests;
         self.successes -= other.successes;
@@ -123,7 +123,7 @@ impl SubAssign for Counts {
     }
 }
 
-fn sum(mut total: Counts, slice: &Counts) -> Counts {
+fn sum(mut total: Tally, slice: &Tally) -> Tally {
     total += *slice;
     total
 }
@@ -136,7 +136,7 @@ mod tests {
 
     use super::*;
 
-    const REQUEST: Counts = Counts {
+    const REQUEST: Tally = Tally {
         requests: 1,
         successes: 0,
         failures: 0,
@@ -182,10 +182,10 @@ mod tests {
             (999, 1, 1_000, false),
             (u64::MAX / 2, u64::MAX / 2, 500, true),
         ] {
-            let counts = Counts {
+            let counts = Tally {
                 successes,
                 failures,
-                ..Counts::default()
+                ..Tally::default()
             };
             assert_eq!(counts.fail_at(permille), fails, "{counts:?} at {permille}");
         }
@@ -216,10 +216,10 @@ mod tests {
             mut times in prop::collection::vec(0..100_u64, 1..300),
             threshold in 0..100_u64,
         ) {
-            let counts = Counts {
+            let counts = Tally {
                 timed: times.len() as u64,
                 slow: times.iter().filter(|&&time| time > threshold).count() as u64,
-                ..Counts::default()
+                ..Tally::default()
             };
             times.sort_unstable();
             let p95 = times[(times.len() * 95).div_ceil(100) - 1];

@@ -18,14 +18,14 @@ pub struct ProviderGate {
     requests: Option<Headroom>,
     tokens: Option<Headroom>,
     check_interval: Duration,
-    counts: Counts,
+    counters: Counters,
     told: Arc<Told>,
 }
 
 /// What limits count in, whether or not they are in force: one configuration takes it over from the
 /// other.
 #[derive(Clone, Debug)]
-struct Counts {
+struct Counters {
     in_flight: Arc<Padded<AtomicU32>>,
     requests: Arc<Padded<AtomicI64>>,
     tokens: Arc<Padded<AtomicI64>>,
@@ -153,12 +153,12 @@ impl ProviderGate {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         let left = |limit| Arc::new(Padded(AtomicI64::new(signed(limit).unwrap_or_default())));
-        let counts = Counts {
+        let counters = Counters {
             in_flight: Arc::default(),
             requests: left(limits.requests),
             tokens: left(limits.tokens),
         };
-        Self::over((Arc::default(), Arc::default()), counts, limits)
+        Self::over((Arc::default(), Arc::default()), counters, limits)
     }
 
     /// The same words under other limits. By how much a limit has changed is for the coordinator to
@@ -166,26 +166,26 @@ impl ProviderGate {
     #[must_use]
     pub fn with_limits(&self, limits: Limits) -> Self {
         let words = (Arc::clone(&self.read), Arc::clone(&self.told));
-        Self::over(words, self.counts.clone(), limits)
+        Self::over(words, self.counters.clone(), limits)
     }
 
     fn over(
         (read, told): (Arc<Padded<ReadWords>>, Arc<Told>),
-        counts: Counts,
+        counters: Counters,
         limits: Limits,
     ) -> Self {
         let headroom = |left: &Arc<_>, limit| {
             let left = Arc::clone(left);
             signed(limit).map(|limit| Headroom { left, limit })
         };
-        let now = Arc::clone(&counts.in_flight);
+        let now = Arc::clone(&counters.in_flight);
         Self {
             read,
             in_flight: limits.in_flight.map(|max| InFlight { now, max }),
-            requests: headroom(&counts.requests, limits.requests),
-            tokens: headroom(&counts.tokens, limits.tokens),
+            requests: headroom(&counters.requests, limits.requests),
+            tokens: headroom(&counters.tokens, limits.tokens),
             check_interval: limits.check_interval,
-            counts,
+            counters,
             told,
         }
     }
@@ -403,11 +403,11 @@ impl ProviderGate {
 
     /// Gives back what has left the window or was not used; only the coordinator does.
     pub fn give_back(&self, requests: i64, tokens: i64) {
-        let Counts {
+        let Counters {
             requests: left_requests,
             tokens: left_tokens,
             ..
-        } = &self.counts;
+        } = &self.counters;
         for (left, amount) in [(left_requests, requests), (left_tokens, tokens)] {
             if amount != 0 {
                 left.0.fetch_add(amount, Ordering::Relaxed);

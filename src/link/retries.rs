@@ -12,14 +12,14 @@ use crate::link::recent;
 /// The counts of all shards.
 #[derive(Debug)]
 pub struct Retries {
-    shards: Box<[Padded<Counts>]>,
+    shards: Box<[Padded<Counters>]>,
     /// Between two warnings that the budget is used up.
     pub pause: Pause,
 }
 
 /// One shard's counts, by second.
 #[derive(Debug, Default)]
-struct Counts {
+struct Counters {
     requests: recent::Recent<SECONDS>,
     retries: recent::Recent<SECONDS>,
 }

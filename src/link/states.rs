@@ -31,7 +31,7 @@ struct Told {
 
 /// What there is to write.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum Received {
     /// A state.
     State(String),
     /// Nothing came in time.
@@ -100,18 +100,18 @@ impl StateSender {
 impl StateReceiver {
     /// The next state, waiting for `wait` at most, or for as long as it takes.
     #[must_use]
-    pub fn next(&self, wait: Option<Duration>) -> Next {
+    pub fn next(&self, wait: Option<Duration>) -> Received {
         let Some(wait) = wait else {
-            return self.states.recv().map_or(Next::Never, Next::State);
+            return self.states.recv().map_or(Received::Never, Received::State);
         };
         if wait.is_zero() && self.states.is_empty() {
             // The channel would give its time slice away before it says so.
-            return Next::None;
+            return Received::Nothing;
         }
         match self.states.recv_timeout(wait) {
-            Ok(text) => Next::State(text),
-            Err(RecvTimeoutError::Timeout) => Next::None,
-            Err(RecvTimeoutError::Disconnected) => Next::Never,
+            Ok(text) => Received::State(text),
+            Err(RecvTimeoutError::Timeout) => Received::Nothing,
+            Err(RecvTimeoutError::Disconnected) => Received::Never,
         }
     }
 
@@ -136,8 +136,8 @@ mod tests {
         let (sender, receiver) = channel();
         assert_eq!(sender.offer("a".into()), Ok(()));
         assert_eq!(sender.offer("b".into()), Err("b".into()));
-        assert_eq!(receiver.next(None), Next::State("a".into()));
-        assert_eq!(receiver.next(Some(Duration::ZERO)), Next::None);
+        assert_eq!(receiver.next(None), Received::State("a".into()));
+        assert_eq!(receiver.next(Some(Duration::ZERO)), Received::Nothing);
         receiver.tell(Duration::from_millis(3));
         receiver.count_failure();
         assert_eq!(
@@ -147,7 +147,7 @@ mod tests {
         assert!(sender.has_room());
         assert_eq!(sender.give("c".into()), Ok(()));
         drop(sender);
-        assert_eq!(receiver.next(None), Next::State("c".into()));
-        assert_eq!(receiver.next(None), Next::Never);
+        assert_eq!(receiver.next(None), Received::State("c".into()));
+        assert_eq!(receiver.next(None), Received::Never);
     }
 }

@@ -24,7 +24,7 @@ use infermux::testing::link::orders::Health;
 use infermux::testing::link::progress::Progress;
 use infermux::testing::link::queue;
 use infermux::testing::link::reports::{self, Ask, ByHand, Inbox, Message, Question, Reply};
-use infermux::testing::link::states::{self, Next, StateReceiver};
+use infermux::testing::link::states::{self, Received, StateReceiver};
 use infermux::testing::shard::state::desk::{Desk, Report};
 use infermux::testing::shard::state::meters::Meters;
 use infermux::testing::shard::state::reports::Reports;
@@ -443,7 +443,7 @@ impl World {
     }
 
     fn read_states(&mut self) {
-        while let Next::State(text) = self.states.next(Some(Duration::ZERO)) {
+        while let Received::State(text) = self.states.next(Some(Duration::ZERO)) {
             self.saved = text;
         }
     }

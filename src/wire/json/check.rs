@@ -39,8 +39,8 @@ pub fn value_end(text: &[u8], mut at: usize) -> Option<usize> {
             _ => number_end(text, at)?,
         };
         match open.behind_value(text, at)? {
-            Next::Value(next) => at = next,
-            Next::End(end) => return Some(end),
+            AfterValue::Value(next) => at = next,
+            AfterValue::End(end) => return Some(end),
         }
     }
 }
@@ -66,7 +66,7 @@ const ARRAY: u64 = 0;
 const OBJECT: u64 = 1;
 
 /// What follows a value.
-enum Next {
+enum AfterValue {
     /// Another value, from here on.
     Value(usize),
     /// Nothing that belongs to the outermost value.
@@ -83,17 +83,17 @@ impl Open {
     }
 
     /// Steps over what stands between a value that ends at `at` and the next one.
-    fn behind_value(&mut self, text: &[u8], mut at: usize) -> Option<Next> {
+    fn behind_value(&mut self, text: &[u8], mut at: usize) -> Option<AfterValue> {
         loop {
             if self.0 == 1 {
-                return Some(Next::End(at));
+                return Some(AfterValue::End(at));
             }
             at = space_end(text, at);
             match (self.0 & 1, *text.get(at)?) {
-                (ARRAY, b',') => return Some(Next::Value(at + 1)),
+                (ARRAY, b',') => return Some(AfterValue::Value(at + 1)),
                 (OBJECT, b',') => {
                     let name = space_end(text, at + 1);
-                    return Some(Next::Value(name_end(text, name)?));
+                    return Some(AfterValue::Value(name_end(text, name)?));
                 }
                 (ARRAY, b']') | (OBJECT, b'}') => self.0 >>= 1,
                 (_, _) => return None,

@@ -62,7 +62,7 @@ struct Pieces {
 
 /// When a connection is to be called again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Next {
+pub(crate) enum Wake {
     /// When the socket is ready.
     Socket,
     /// Then, or when the socket is ready.
@@ -139,7 +139,7 @@ impl Connection {
     }
 
     /// Does all that can be done now.
-    pub(crate) fn run(&mut self, script: &Script) -> Next {
+    pub(crate) fn run(&mut self, script: &Script) -> Wake {
         if self.readable && !self.read() {
             return self.lost(script);
         }
@@ -151,8 +151,8 @@ impl Connection {
                 Flushed::Blocked | Flushed::Until(_) if self.hung_up() => {
                     return self.lost(script);
                 }
-                Flushed::Blocked => return Next::Socket,
-                Flushed::Until(instant) => return Next::At(instant),
+                Flushed::Blocked => return Wake::Socket,
+                Flushed::Until(instant) => return Wake::At(instant),
             }
             let next = match pause {
                 Pause::Full => continue,
@@ -162,10 +162,10 @@ impl Connection {
                     }
                     return self.lost(script);
                 }
-                Pause::Input | Pause::Silence => Next::Socket,
-                Pause::Until(instant) => Next::At(instant),
-                Pause::Parked(instant) => Next::Parked(instant),
-                Pause::Close => return Next::Gone,
+                Pause::Input | Pause::Silence => Wake::Socket,
+                Pause::Until(instant) => Wake::At(instant),
+                Pause::Parked(instant) => Wake::Parked(instant),
+                Pause::Close => return Wake::Gone,
                 Pause::Cut(cut) => return self.cut(cut, script),
             };
             if self.hung_up() {
@@ -346,18 +346,18 @@ impl Connection {
     }
 
     /// The peer has gone; what it was waiting for ends with it.
-    fn lost(&mut self, script: &Script) -> Next {
+    fn lost(&mut self, script: &Script) -> Wake {
         self.finish(End::PeerClosed, script);
-        Next::Gone
+        Wake::Gone
     }
 
-    fn cut(&mut self, cut: Cut, script: &Script) -> Next {
+    fn cut(&mut self, cut: Cut, script: &Script) -> Wake {
         if cut == Cut::Reset {
             // Closing a socket that lingers for no time sends an RST.
             let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
         }
         self.finish(End::Cut, script);
-        Next::Gone
+        Wake::Gone
     }
 
     fn finish(&mut self, end: End, script: &Script) {

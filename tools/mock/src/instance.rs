@@ -18,7 +18,7 @@ pub(crate) struct Instance {
     version: AtomicU64,
     /// The version of the script that each worker serves by.
     applied: Vec<AtomicU64>,
-    counts: Counts,
+    counters: Counters,
     requests: Mutex<VecDeque<Recorded>>,
     waiters: AtomicUsize,
     lock: Mutex<()>,
@@ -27,7 +27,7 @@ pub(crate) struct Instance {
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+struct Counters {
     requests: AtomicU64,
     answered: AtomicU64,
     peer_closed: AtomicU64,
@@ -113,7 +113,7 @@ impl Instance {
             script: Mutex::new(Arc::new(script)),
             version: AtomicU64::new(0),
             applied: (0..workers).map(|_| AtomicU64::new(0)).collect(),
-            counts: Counts::default(),
+            counters: Counters::default(),
             requests: Mutex::new(VecDeque::new()),
             waiters: AtomicUsize::new(0),
             lock: Mutex::new(()),
@@ -152,11 +152,11 @@ impl Instance {
     /// Clears the counters and the recorded requests, and rewinds the script.
     pub(crate) fn reset(&self) {
         for count in [
-            &self.counts.requests,
-            &self.counts.answered,
-            &self.counts.peer_closed,
-            &self.counts.cut,
-            &self.counts.connections_opened,
+            &self.counters.requests,
+            &self.counters.answered,
+            &self.counters.peer_closed,
+            &self.counters.cut,
+            &self.counters.connections_opened,
         ] {
             count.store(0, Ordering::SeqCst);
         }
@@ -175,13 +175,13 @@ impl Instance {
     /// Numbers a connection, and counts it where it came in by the instance's own port.
     pub(crate) fn connect(&self, counted: Counted) -> u64 {
         if counted == Counted::Yes {
-            self.counts
+            self.counters
                 .connections_opened
                 .fetch_add(1, Ordering::SeqCst);
-            self.counts.connections_open.fetch_add(1, Ordering::SeqCst);
+            self.counters.connections_open.fetch_add(1, Ordering::SeqCst);
             self.tell();
         }
-        self.counts
+        self.counters
             .connection_numbers
             .fetch_add(1, Ordering::SeqCst)
             + 1
@@ -190,14 +190,14 @@ impl Instance {
     /// Notes that a connection is gone.
     pub(crate) fn disconnect(&self, counted: Counted) {
         if counted == Counted::Yes {
-            self.counts.connections_open.fetch_sub(1, Ordering::SeqCst);
+            self.counters.connections_open.fetch_sub(1, Ordering::SeqCst);
             self.tell();
         }
     }
 
     /// Counts a request and records it if the script says so.
     pub(crate) fn arrive(&self, script: &Script, connection: u64, request: &Request<'_>) -> Ticket {
-        let number = self.counts.request_numbers.fetch_add(1, Ordering::SeqCst) + 1;
+        let number = self.counters.request_numbers.fetch_add(1, Ordering::SeqCst) + 1;
         if script.record {
             let mut requests = held(&self.requests);
             if requests.len() >= REQUESTS_KEPT {
@@ -205,8 +205,8 @@ impl Instance {
             }
             requests.push_back(Recorded::of(script, (number, connection), request));
         }
-        self.counts.in_flight.fetch_add(1, Ordering::SeqCst);
-        self.counts.requests.fetch_add(1, Ordering::SeqCst);
+        self.counters.in_flight.fetch_add(1, Ordering::SeqCst);
+        self.counters.requests.fetch_add(1, Ordering::SeqCst);
         self.tell();
         Ticket {
             number,
@@ -228,11 +228,11 @@ impl Instance {
             }
         }
         let count = match end {
-            End::Answered => &self.counts.answered,
-            End::PeerClosed => &self.counts.peer_closed,
-            End::Cut => &self.counts.cut,
+            End::Answered => &self.counters.answered,
+            End::PeerClosed => &self.counters.peer_closed,
+            End::Cut => &self.counters.cut,
         };
-        self.counts.in_flight.fetch_sub(1, Ordering::SeqCst);
+        self.counters.in_flight.fetch_sub(1, Ordering::SeqCst);
         count.fetch_add(1, Ordering::SeqCst);
         self.tell();
     }
@@ -241,13 +241,13 @@ impl Instance {
     pub(crate) fn stats(&self) -> Stats {
         let read = |count: &AtomicU64| count.load(Ordering::SeqCst);
         Stats {
-            requests: read(&self.counts.requests),
-            answered: read(&self.counts.answered),
-            peer_closed: read(&self.counts.peer_closed),
-            cut: read(&self.counts.cut),
-            in_flight: read(&self.counts.in_flight),
-            connections_opened: read(&self.counts.connections_opened),
-            connections_open: read(&self.counts.connections_open),
+            requests: read(&self.counters.requests),
+            answered: read(&self.counters.answered),
+            peer_closed: read(&self.counters.peer_closed),
+            cut: read(&self.counters.cut),
+            in_flight: read(&self.counters.in_flight),
+            connections_opened: read(&self.counters.connections_opened),
+            connections_open: read(&self.counters.connections_open),
         }
     }
 

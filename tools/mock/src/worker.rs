@@ -14,7 +14,7 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::connection::{Connection, Next};
+use crate::connection::{Connection, Wake};
 use crate::instance::Instance;
 use crate::script::Script;
 use crate::serve::Entrance;
@@ -263,15 +263,15 @@ impl Worker {
         };
         let next = connection.run(&home.script);
         match next {
-            Next::Socket => connection.alarm = None,
-            Next::At(instant) => self.set_alarm(key, instant),
-            Next::Parked(instant) => {
+            Wake::Socket => connection.alarm = None,
+            Wake::At(instant) => self.set_alarm(key, instant),
+            Wake::Parked(instant) => {
                 if !self.parked.contains(&key) {
                     self.parked.push(key);
                 }
                 self.set_alarm(key, instant);
             }
-            Next::Gone => drop(self.connections.remove(key)),
+            Wake::Gone => drop(self.connections.remove(key)),
         }
     }
 
