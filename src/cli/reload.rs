@@ -24,7 +24,7 @@ use crate::ledger::terms::Terms;
 use crate::link::gate::{Phase, Reloaded};
 use crate::link::latest::Latest;
 use crate::link::lists::{Said, What};
-use crate::link::reloads::{Changes, Outcome, ReloadReceiver};
+use crate::link::reloads::{Changes, ReloadReceiver, ReloadResult};
 use crate::link::reports::{Ask, Message, Question, Reply, Reporter};
 use crate::shard::state::common::Common;
 use crate::shard::state::era::Era;
@@ -152,16 +152,16 @@ impl Reloader {
     pub fn run(mut self, wishes: &ReloadReceiver) {
         while let Some(wish) = wishes.next() {
             self.manager.reloading();
-            let outcome = self.reload();
+            let result = self.reload();
             self.manager.ready();
-            wish.tell(outcome);
+            wish.tell(result);
         }
     }
 
-    fn reload(&mut self) -> Outcome {
+    fn reload(&mut self) -> ReloadResult {
         if self.is_stopping() {
             tracing::warn!("the configuration is not reloaded: infermux is stopping");
-            return Outcome::Stopping;
+            return ReloadResult::Stopping;
         }
         let replacement = match self.prepare() {
             Ok(replacement) => replacement,
@@ -170,12 +170,12 @@ impl Reloader {
                 for fault in &faults {
                     tracing::error!(fault, "the configuration is not reloaded");
                 }
-                return Outcome::Refused(faults);
+                return ReloadResult::Refused(faults);
             }
         };
         let changes = replacement.changes.clone();
         let Some(stalled) = self.put_in_force(replacement) else {
-            return Outcome::Stopping;
+            return ReloadResult::Stopping;
         };
         if !stalled.is_empty() {
             let shards = stalled.join(", ");
@@ -193,7 +193,7 @@ impl Reloader {
         }
         let (count, path) = (changes.changed.len(), self.source.path.display());
         tracing::info!(changes = count, config = %path, "the configuration is reloaded");
-        Outcome::Done { changes, stalled }
+        ReloadResult::Done { changes, stalled }
     }
 
     /// Reads all files.

@@ -6,7 +6,7 @@ use crate::base::money::Price;
 use crate::base::tokens::Tokens;
 use crate::config::decimal::Decimal;
 use crate::config::plan::{ModelPrice, Provider, ProviderKind};
-use crate::decide::pricing::{Rates, Row, Step};
+use crate::decide::pricing::{Rates, Row, Tier};
 
 /// Prices set in the file: by provider name, then by the provider's model name.
 pub type Pricing = HashMap<Box<str>, HashMap<Box<str>, ModelPrice>>;
@@ -93,7 +93,7 @@ fn read(line: &'static str) -> Option<(&'static str, &'static str, Row)> {
         cache_write_1h: price(words.next()?).unwrap_or(cache_write),
         output,
     };
-    let step = match words.next() {
+    let tier = match words.next() {
         None => None,
         Some(above) => {
             let (input, output) = (price(words.next()?)?, price(words.next()?)?);
@@ -103,13 +103,13 @@ fn read(line: &'static str) -> Option<(&'static str, &'static str, Row)> {
                 ..Rates::flat(input, output)
             };
             let above = Tokens::new(above.parse().ok()?);
-            Some(Step { above, rates })
+            Some(Tier { above, rates })
         }
     };
     words
         .next()
         .is_none()
-        .then_some((provider, model, Row { rates, step }))
+        .then_some((provider, model, Row { rates, tier }))
 }
 
 /// US dollars per million tokens; `None` for the dash of a price that is not known.
@@ -279,7 +279,7 @@ pricing:
         let rows = PriceTable::built_in().rows;
         let (gpt, old) = (&rows["openai"]["gpt-5.5"], &rows["openai"]["gpt-4"]);
         assert_eq!(gpt.rates.cache_write, gpt.rates.input);
-        assert_eq!((old.rates.cache_read, old.step), (old.rates.input, None));
+        assert_eq!((old.rates.cache_read, old.tier), (old.rates.input, None));
         let (claude, haiku) = (
             &rows["anthropic"]["claude-sonnet-4-5"].rates,
             &rows["anthropic"]["claude-haiku-3-5"].rates,

@@ -9,7 +9,7 @@ pub struct Row {
     /// The usual ones.
     pub rates: Rates,
     /// Those of long prompts.
-    pub step: Option<Step>,
+    pub tier: Option<Tier>,
 }
 
 /// The price of each of the counts.
@@ -29,7 +29,7 @@ pub struct Rates {
 
 /// The prices of a whole request whose prompt is longer than usual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct Tier {
     /// They hold for prompts longer than this.
     pub above: Tokens,
     /// The prices.
@@ -40,7 +40,7 @@ impl Row {
     /// The prices of a model that costs nothing.
     pub const FREE: Self = Self {
         rates: Rates::flat(Price::per_million(0), Price::per_million(0)),
-        step: None,
+        tier: None,
     };
 
     /// Prices that know nothing of caches and long prompts.
@@ -48,15 +48,15 @@ impl Row {
     pub const fn flat(input: Price, output: Price) -> Self {
         Self {
             rates: Rates::flat(input, output),
-            step: None,
+            tier: None,
         }
     }
 
     /// The prices that hold for a prompt of this length, cached tokens included.
     #[must_use]
     pub fn rates(&self, prompt: Tokens) -> &Rates {
-        match &self.step {
-            Some(step) if prompt > step.above => &step.rates,
+        match &self.tier {
+            Some(tier) if prompt > tier.above => &tier.rates,
             Some(_) | None => &self.rates,
         }
     }
@@ -123,7 +123,7 @@ mod tests {
             output: usd(15_000_000),
         };
         let long = Rates::flat(usd(6_000_000), usd(22_500_000));
-        let step = Some(Step {
+        let tier = Some(Tier {
             above: Tokens::new(1_000),
             rates: long,
         });
@@ -139,17 +139,17 @@ mod tests {
                 250_000,
             ),
             (
-                Row { rates, step },
+                Row { rates, tier },
                 [100, 200, 300, 50, 10],
                 300_000 + 60_000 + 1_125_000 + 300_000 + 150_000,
             ),
             (
-                Row { rates, step },
+                Row { rates, tier },
                 [1_000, 0, 0, 0, 1_000_000],
                 3_000_000 + 15_000_000_000,
             ),
             (
-                Row { rates, step },
+                Row { rates, tier },
                 [1, 900, 50, 50, 10],
                 6_006_000 + 225_000,
             ),

@@ -227,13 +227,13 @@ fn target(provider: &Provider, endpoint: &str) -> azure::Target {
         ProviderKind::Ollama if base.path.ends_with("/v1") => simple(""),
         ProviderKind::Ollama => simple("/v1"),
         ProviderKind::AzureOpenAi => {
-            let place = azure::Place {
+            let resource = azure::Resource {
                 path: &base.path,
                 query: &base.query,
                 deployment: provider.azure_deployment.as_deref(),
                 version: &provider.azure_api_version,
             };
-            azure::target(&place, endpoint)
+            azure::target(&resource, endpoint)
         }
     }
 }

@@ -54,11 +54,11 @@ impl Gauge {
 /// what a place held when its month began.
 #[derive(Debug, Default)]
 pub struct Account {
-    months: [Place; 2],
+    months: [MonthCounters; 2],
 }
 
 #[derive(Debug, Default)]
-struct Place {
+struct MonthCounters {
     cost: Counter,
     requests: Counter,
     prompt_tokens: Counter,

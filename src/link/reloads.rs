@@ -18,12 +18,12 @@ pub struct ReloadReceiver(Receiver<Arc<Reload>>);
 /// A wish, and the place for what became of it.
 #[derive(Debug, Default)]
 pub struct Reload {
-    outcome: ArcSwapOption<Outcome>,
+    result: ArcSwapOption<ReloadResult>,
 }
 
 /// What became of a wish.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ReloadResult {
     /// The file is in force.
     Done {
         /// What changes.
@@ -73,14 +73,14 @@ impl ReloadReceiver {
 
 impl Reload {
     /// Says what became of it.
-    pub fn tell(&self, outcome: Outcome) {
-        self.outcome.store(Some(Arc::new(outcome)));
+    pub fn tell(&self, result: ReloadResult) {
+        self.result.store(Some(Arc::new(result)));
     }
 
     /// What became of it, once that is known.
     #[must_use]
-    pub fn outcome(&self) -> Option<Arc<Outcome>> {
-        self.outcome.load_full()
+    pub fn result(&self) -> Option<Arc<ReloadResult>> {
+        self.result.load_full()
     }
 }
 
@@ -94,9 +94,9 @@ mod tests {
         let wishes: Vec<_> = std::iter::from_fn(|| sender.wish()).collect();
         assert_eq!(wishes.len(), RELOADS_MAX);
         let wish = receiver.next().unwrap();
-        assert!(wishes[0].outcome().is_none());
-        wish.tell(Outcome::Stopping);
-        assert_eq!(wishes[0].outcome().as_deref(), Some(&Outcome::Stopping));
+        assert!(wishes[0].result().is_none());
+        wish.tell(ReloadResult::Stopping);
+        assert_eq!(wishes[0].result().as_deref(), Some(&ReloadResult::Stopping));
         assert!(sender.wish().is_some());
         drop(sender);
         assert_eq!(std::iter::from_fn(|| receiver.next()).count(), RELOADS_MAX);

@@ -35,7 +35,7 @@ pub enum Received {
     /// A state.
     State(String),
     /// Nothing came in time.
-    None,
+    Nothing,
     /// Nothing will come any more.
     Never,
 }

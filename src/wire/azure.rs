@@ -10,9 +10,9 @@ pub struct Target {
     pub after: Option<String>,
 }
 
-/// The place of a provider, as its configuration has it.
+/// The Azure resource of a provider, as its configuration has it.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub struct Resource<'a> {
     /// Path of the `base_url`, without a trailing slash.
     pub path: &'a str,
     /// Query of the `base_url`.
@@ -28,13 +28,13 @@ pub struct Place<'a> {
 /// A base with `/openai/v1` is the v1 form, which names no deployment and needs no version; a base
 /// with `/deployments/` names its deployment itself; any other base is a resource's root.
 #[must_use]
-pub fn target(place: &Place<'_>, endpoint: &str) -> Target {
-    let Place {
+pub fn target(resource: &Resource<'_>, endpoint: &str) -> Target {
+    let Resource {
         path,
         query,
         deployment,
         version,
-    } = *place;
+    } = *resource;
     if path.contains("/openai/v1") {
         return whole(format!("{path}/{endpoint}{}", queried(query, None)));
     }
@@ -101,13 +101,13 @@ mod tests {
     use super::*;
 
     fn check(path: &str, query: &str, deployment: Option<&str>, expected: &str) {
-        let place = Place {
+        let resource = Resource {
             path,
             query,
             deployment,
             version: "2024-10-21",
         };
-        let Target { before, after } = target(&place, "chat/completions");
+        let Target { before, after } = target(&resource, "chat/completions");
         let shown = after.map_or(before.clone(), |after| format!("{before}<model>{after}"));
         assert_eq!(shown, expected);
     }
@@ -151,14 +151,14 @@ mod tests {
     #[test]
     fn models_are_listed_at_the_resource() {
         for path in ["", "/openai", "/openai/deployments/d"] {
-            let place = Place {
+            let resource = Resource {
                 path,
                 query: "",
                 deployment: None,
                 version: "1",
             };
             assert_eq!(
-                target(&place, "models").before,
+                target(&resource, "models").before,
                 "/openai/models?api-version=1"
             );
         }

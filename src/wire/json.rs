@@ -20,7 +20,7 @@ mod walk;
 pub const fn members(text: &[u8]) -> Members<'_> {
     Members {
         walk: Walk::new(text),
-        place: Place::Before,
+        place: Position::Before,
     }
 }
 
@@ -29,7 +29,7 @@ pub const fn members(text: &[u8]) -> Members<'_> {
 pub const fn elements(text: &[u8]) -> Elements<'_> {
     Elements {
         walk: Walk::new(text),
-        place: Place::Before,
+        place: Position::Before,
     }
 }
 
@@ -96,12 +96,12 @@ pub struct Member<'a> {
 /// Walks the members of an object; see [`members`].
 pub struct Members<'a> {
     walk: Walk<'a>,
-    place: Place,
+    place: Position,
 }
 
 impl<'a> Members<'a> {
     fn step(&mut self) -> Result<Option<Member<'a>>, NotJson> {
-        if std::mem::replace(&mut self.place, Place::Inside) == Place::Before {
+        if std::mem::replace(&mut self.place, Position::Inside) == Position::Before {
             self.walk.open(Bracket::Object)?;
         }
         match self.walk.name()? {
@@ -118,12 +118,12 @@ impl<'a> Iterator for Members<'a> {
     type Item = Result<Member<'a>, NotJson>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.place == Place::After {
+        if self.place == Position::After {
             return None;
         }
         let step = self.step();
         if !matches!(step, Ok(Some(_))) {
-            self.place = Place::After;
+            self.place = Position::After;
         }
         step.transpose()
     }
@@ -132,12 +132,12 @@ impl<'a> Iterator for Members<'a> {
 /// Walks the elements of an array; see [`elements`].
 pub struct Elements<'a> {
     walk: Walk<'a>,
-    place: Place,
+    place: Position,
 }
 
 impl<'a> Elements<'a> {
     fn step(&mut self) -> Result<Option<Value<'a>>, NotJson> {
-        if std::mem::replace(&mut self.place, Place::Inside) == Place::Before {
+        if std::mem::replace(&mut self.place, Position::Inside) == Position::Before {
             self.walk.open(Bracket::Array)?;
         }
         if self.walk.element()? {
@@ -151,12 +151,12 @@ impl<'a> Iterator for Elements<'a> {
     type Item = Result<Value<'a>, NotJson>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.place == Place::After {
+        if self.place == Position::After {
             return None;
         }
         let step = self.step();
         if !matches!(step, Ok(Some(_))) {
-            self.place = Place::After;
+            self.place = Position::After;
         }
         step.transpose()
     }
@@ -164,7 +164,7 @@ impl<'a> Iterator for Elements<'a> {
 
 /// Where a walk stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Position {
     /// Before the opening bracket.
     Before,
     /// Behind the bracket or a value.

@@ -77,12 +77,12 @@ struct UnderWay {
 /// that none is made for each of them.
 struct Operation {
     working: Pin<Box<dyn Future<Output = ()>>>,
-    exchange: Rc<Exchange>,
+    mailbox: Rc<Mailbox>,
 }
 
 /// What passes between an operation and who looks after it.
 #[derive(Default)]
-struct Exchange {
+struct Mailbox {
     order: Cell<Option<(Rc<UnsafeCell<TcpStream>>, Part)>>,
     done: Cell<Option<(io::Result<usize>, Part)>>,
 }
@@ -301,38 +301,38 @@ impl UnderWay {
 
 impl Operation {
     fn order(&self, slot: &SendSlot, part: Part) {
-        self.exchange
+        self.mailbox
             .order
             .set(Some((Rc::clone(&slot.half.0), part)));
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<(io::Result<usize>, Part)> {
         let _ = self.working.as_mut().poll(context);
-        self.exchange.done.take().map_or(Poll::Pending, Poll::Ready)
+        self.mailbox.done.take().map_or(Poll::Pending, Poll::Ready)
     }
 }
 
 impl Default for Operation {
     fn default() -> Self {
-        let exchange = Rc::new(Exchange::default());
+        let mailbox = Rc::new(Mailbox::default());
         Self {
-            working: Box::pin(work(Rc::clone(&exchange))),
-            exchange,
+            working: Box::pin(work(Rc::clone(&mailbox))),
+            mailbox,
         }
     }
 }
 
 /// Waits for an order, sends once, hands over what came of it; for ever.
-async fn work(exchange: Rc<Exchange>) {
+async fn work(mailbox: Rc<Mailbox>) {
     loop {
         // Nobody is woken: whoever gives the order polls next.
-        let order = poll_fn(|_| exchange.order.take().map_or(Poll::Pending, Poll::Ready));
+        let order = poll_fn(|_| mailbox.order.take().map_or(Poll::Pending, Poll::Ready));
         let (stream, part) = order.await;
         #[expect(unsafe_code, reason = "one operation serves many connections")]
         // SAFETY: both halves are of this thread, a slot has one send at a time, and like a read, a
         // write touches nothing but the descriptor.
         let done = unsafe { &mut *stream.get() }.write(part).await;
-        exchange.done.set(Some(done));
+        mailbox.done.set(Some(done));
     }
 }
 

@@ -8,7 +8,7 @@ use monoio::{IoUringDriver, LegacyDriver, Runtime, RuntimeBuilder};
 
 /// A shard's event loop.
 pub enum Ring {
-    /// io_uring, by the first step of the ladder that worked.
+    /// io_uring, by the first setup of the ladder that worked.
     Uring(Box<Runtime<TimeDriver<IoUringDriver>>>),
     /// epoll, and why every ring was refused.
     Epoll(Box<Runtime<TimeDriver<LegacyDriver>>>, io::Error),
@@ -23,9 +23,9 @@ pub enum Driver {
     Epoll,
 }
 
-/// The steps of the ladder, the cheapest per request first.
+/// The setups of the ring, the rungs of the ladder, the cheapest per request first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum Setup {
     /// `SINGLE_ISSUER | DEFER_TASKRUN`, Linux 6.1: completions are worked off when the loop waits.
     DeferTaskrun,
     /// `SINGLE_ISSUER | COOP_TASKRUN`, Linux 6.0.
@@ -41,8 +41,8 @@ pub enum Step {
 /// Not even epoll is to be had: the process is out of file descriptors or memory.
 pub fn build() -> io::Result<Ring> {
     let mut refused = io::Error::other("no ring was tried");
-    for step in [Step::DeferTaskrun, Step::CoopTaskrun, Step::Plain] {
-        match uring(step) {
+    for setup in [Setup::DeferTaskrun, Setup::CoopTaskrun, Setup::Plain] {
+        match uring(setup) {
             Ok(runtime) => return Ok(Ring::Uring(Box::new(runtime))),
             Err(error) => refused = error,
         }
@@ -53,12 +53,12 @@ pub fn build() -> io::Result<Ring> {
     Ok(Ring::Epoll(Box::new(runtime), refused))
 }
 
-fn uring(step: Step) -> io::Result<Runtime<TimeDriver<IoUringDriver>>> {
+fn uring(setup: Setup) -> io::Result<Runtime<TimeDriver<IoUringDriver>>> {
     let mut builder = IoUring::builder();
-    match step {
-        Step::DeferTaskrun => builder.setup_single_issuer().setup_defer_taskrun(),
-        Step::CoopTaskrun => builder.setup_single_issuer().setup_coop_taskrun(),
-        Step::Plain => &mut builder,
+    match setup {
+        Setup::DeferTaskrun => builder.setup_single_issuer().setup_defer_taskrun(),
+        Setup::CoopTaskrun => builder.setup_single_issuer().setup_coop_taskrun(),
+        Setup::Plain => &mut builder,
     };
     RuntimeBuilder::<IoUringDriver>::new()
         .uring_builder(builder)

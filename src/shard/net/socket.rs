@@ -40,7 +40,7 @@ pub struct Reader {
     /// An endless coroutine, made once per connection, that carries out one posted read after the
     /// other: a read's future borrows its half, and cannot be kept beside it otherwise.
     reading: Pin<Box<dyn Future<Output = ()>>>,
-    exchange: Rc<Exchange>,
+    mailbox: Rc<Mailbox>,
     buffers: Rc<Buffers>,
     posted: bool,
     /// The room for what is watched for; 0 where the posted read has a buffer.
@@ -53,7 +53,7 @@ pub struct Reader {
 
 /// What passes between a reader and its coroutine.
 #[derive(Default)]
-struct Exchange {
+struct Mailbox {
     wanted: Cell<Option<Want>>,
     done: Cell<Option<(io::Result<usize>, Vec<u8>)>>,
 }
@@ -73,12 +73,12 @@ impl Socket {
         let fd = stream.as_raw_fd();
         let deadline = io.timers.register(fd);
         let (read_half, half) = stream.into_split();
-        let exchange = Rc::new(Exchange::default());
+        let mailbox = Rc::new(Mailbox::default());
         let buffers = Rc::clone(&io.buffers);
-        let work = read_on_demand(read_half, Rc::clone(&exchange), Rc::clone(&buffers));
+        let work = read_on_demand(read_half, Rc::clone(&mailbox), Rc::clone(&buffers));
         let reader = Reader {
             reading: Box::pin(work),
-            exchange,
+            mailbox,
             buffers,
             posted: false,
             watched: 0,
@@ -240,30 +240,30 @@ impl Reader {
 
     /// Hands `want` to the coroutine and lets it put the operation into the ring.
     fn start(&mut self, want: Want) {
-        self.exchange.wanted.set(Some(want));
+        self.mailbox.wanted.set(Some(want));
         let mut context = Context::from_waker(Waker::noop());
         let _ = self.reading.as_mut().poll(&mut context);
     }
 
     fn poll_raw(&mut self, context: &mut Context<'_>) -> Poll<(io::Result<usize>, Vec<u8>)> {
         // What ended while it was being started is there already.
-        if let Some(done) = self.exchange.done.take() {
+        if let Some(done) = self.mailbox.done.take() {
             return Poll::Ready(done);
         }
         let _ = self.reading.as_mut().poll(context);
-        self.exchange.done.take().map_or(Poll::Pending, Poll::Ready)
+        self.mailbox.done.take().map_or(Poll::Pending, Poll::Ready)
     }
 }
 
 /// Waits for an order, reads once, hands over what came of it; for ever.
 async fn read_on_demand(
     mut half: OwnedReadHalf<TcpStream>,
-    exchange: Rc<Exchange>,
+    mailbox: Rc<Mailbox>,
     buffers: Rc<Buffers>,
 ) {
     loop {
         // Nobody is woken: whoever gives the order polls next.
-        let want = poll_fn(|_| exchange.wanted.take().map_or(Poll::Pending, Poll::Ready)).await;
+        let want = poll_fn(|_| mailbox.wanted.take().map_or(Poll::Pending, Poll::Ready)).await;
         let done = match want {
             Want::Read(bytes) => {
                 let from = bytes.len();
@@ -272,7 +272,7 @@ async fn read_on_demand(
             }
             Want::Watch(room) => watch(&half, &buffers, room).await,
         };
-        exchange.done.set(Some(done));
+        mailbox.done.set(Some(done));
     }
 }
 

@@ -8,7 +8,7 @@ use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
 use crate::exchange::target::Manage;
 use crate::link::gate::Phase;
-use crate::link::reloads::Outcome;
+use crate::link::reloads::ReloadResult;
 use crate::link::reports::{Ask, Message, Question, Reply};
 use crate::report::{page, reloaded};
 use crate::shard::http::caller::Caller;
@@ -121,22 +121,22 @@ async fn reload(
 ) -> After {
     let wish = shard.reloads.wish();
     let until = clock::now() + RELOAD_PATIENCE;
-    let outcome = loop {
-        match wish.as_ref().map(|wish| wish.outcome()) {
+    let result = loop {
+        match wish.as_ref().map(|wish| wish.result()) {
             Some(None) if clock::now() < until => {
                 sleep(Duration::from_millis(2)).await;
             }
-            outcome => break outcome,
+            result => break result,
         }
     };
-    let refusal = match outcome.as_ref().map(Option::as_deref) {
-        Some(Some(Outcome::Done { changes, stalled })) => {
+    let refusal = match result.as_ref().map(Option::as_deref) {
+        Some(Some(ReloadResult::Done { changes, stalled })) => {
             let body = reloaded::body(&changes.changed, &changes.needs_restart, stalled);
             let answer = Answer::json(200, body);
             return local::answer(shard, caller, request, record, answer).await;
         }
-        Some(Some(Outcome::Refused(faults))) => Refusal::InvalidConfiguration { faults },
-        Some(Some(Outcome::Stopping)) => Refusal::ShuttingDown,
+        Some(Some(ReloadResult::Refused(faults))) => Refusal::InvalidConfiguration { faults },
+        Some(Some(ReloadResult::Stopping)) => Refusal::ShuttingDown,
         // It goes on, but its caller need not wait for ever.
         Some(None) => Refusal::Internal,
         None => Refusal::Overloaded,

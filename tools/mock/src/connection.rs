@@ -12,10 +12,10 @@ use crate::buffer::{Arrival, Buffer, Ending};
 use crate::errors;
 use crate::http::{self, Complaint, Framing, Persistence, Progress};
 use crate::instance::{Counted, End, Instance, Ticket};
-use crate::outcome::{Cut, Outcome};
 use crate::program::Program;
 use crate::script::Script;
 use crate::serve::{self, Entrance, Scene, Served};
+use crate::step_end::{Cut, StepEnd};
 
 /// One connection and where it stands.
 #[derive(Debug)]
@@ -219,12 +219,12 @@ impl Connection {
                 };
             };
             match exchange.program.step(Instant::now(), &mut self.output) {
-                Outcome::Go => {}
-                Outcome::Until(instant) => return Pause::Until(instant),
-                Outcome::Parked(instant) => return Pause::Parked(instant),
-                Outcome::Silence => return Pause::Silence,
-                Outcome::Cut(cut) => return Pause::Cut(cut),
-                Outcome::Done => {
+                StepEnd::Go => {}
+                StepEnd::Until(instant) => return Pause::Until(instant),
+                StepEnd::Parked(instant) => return Pause::Parked(instant),
+                StepEnd::Silence => return Pause::Silence,
+                StepEnd::Cut(cut) => return Pause::Cut(cut),
+                StepEnd::Done => {
                     self.last |= exchange.program.persistence == Persistence::Close;
                     self.unsent.extend(exchange.ticket);
                     self.exchange = None;

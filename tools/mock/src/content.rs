@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::http;
-use crate::outcome::Outcome;
 use crate::reply::{Stream, quoted};
 use crate::script::{Answer, Stamp};
 use crate::sse::Sse;
+use crate::step_end::StepEnd;
 
 /// The content events of a stream, rendered when they are due.
 #[derive(Debug)]
@@ -46,12 +46,12 @@ impl Content {
 
     /// Writes the next event if it is due. Event `i` is due `i` intervals after the first one, so
     /// that a late wake-up does not shift the rest.
-    pub(crate) fn emit(&mut self, now: Instant, out: &mut Vec<u8>) -> Outcome {
+    pub(crate) fn emit(&mut self, now: Instant, out: &mut Vec<u8>) -> StepEnd {
         let started = *self.started.get_or_insert(now);
         let passed = u32::try_from(self.next).unwrap_or(u32::MAX);
         let due = started + self.interval.saturating_mul(passed);
         if now < due {
-            return Outcome::Until(due);
+            return StepEnd::Until(due);
         }
         let sent = match self.stamp {
             Stamp::None => 0,
@@ -80,7 +80,7 @@ impl Content {
         self.scratch.push(b'}');
         self.sse.event(number, form.name, &self.scratch, out);
         self.next += 1;
-        Outcome::Go
+        StepEnd::Go
     }
 }
 

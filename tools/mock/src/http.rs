@@ -246,13 +246,13 @@ fn header<'a>(headers: &[httparse::Header<'a>], name: &str) -> Option<&'a str> {
 /// Reads a chunked body, however it is cut.
 #[derive(Debug, Default)]
 pub(crate) struct Chunks {
-    place: Place,
+    place: Within,
     size: usize,
     line: usize,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Within {
     #[default]
     Size,
     Extension,
@@ -280,13 +280,13 @@ impl Chunks {
     pub(crate) fn push(&mut self, raw: &[u8], body: &mut Vec<u8>) -> (usize, ChunkState) {
         let mut used = 0;
         while let Some(rest) = raw.get(used..).filter(|rest| !rest.is_empty()) {
-            if self.place == Place::Data {
+            if self.place == Within::Data {
                 let count = rest.len().min(self.size);
                 body.extend_from_slice(rest.get(..count).unwrap_or_default());
                 self.size -= count;
                 used += count;
                 if self.size == 0 {
-                    self.place = Place::DataEnd;
+                    self.place = Within::DataEnd;
                 }
                 continue;
             }
@@ -302,18 +302,18 @@ impl Chunks {
 
     fn step(&mut self, byte: u8, held: usize) -> ChunkState {
         match (self.place, byte) {
-            (Place::Size, b'\r') | (Place::Extension, b'\r') | (Place::DataEnd, b'\r') => {}
-            (Place::Size, b'\n') if self.line == 0 => return ChunkState::Bad,
-            (Place::Size | Place::Extension, b'\n') => {
+            (Within::Size, b'\r') | (Within::Extension, b'\r') | (Within::DataEnd, b'\r') => {}
+            (Within::Size, b'\n') if self.line == 0 => return ChunkState::Bad,
+            (Within::Size | Within::Extension, b'\n') => {
                 self.line = 0;
                 self.place = if self.size == 0 {
-                    Place::Trailer
+                    Within::Trailer
                 } else {
-                    Place::Data
+                    Within::Data
                 };
             }
-            (Place::Size, b';') => self.place = Place::Extension,
-            (Place::Size, _) => {
+            (Within::Size, b';') => self.place = Within::Extension,
+            (Within::Size, _) => {
                 let Some(digit) = char::from(byte).to_digit(16) else {
                     return ChunkState::Bad;
                 };
@@ -323,16 +323,16 @@ impl Chunks {
                     return ChunkState::TooLarge;
                 }
             }
-            (Place::Extension, _) => {}
-            (Place::DataEnd, b'\n') => self.place = Place::Size,
-            (Place::Trailer, b'\n') if self.line == 0 => {
-                self.place = Place::Ended;
+            (Within::Extension, _) => {}
+            (Within::DataEnd, b'\n') => self.place = Within::Size,
+            (Within::Trailer, b'\n') if self.line == 0 => {
+                self.place = Within::Ended;
                 return ChunkState::End;
             }
-            (Place::Trailer, b'\n') => self.line = 0,
-            (Place::Trailer, b'\r') => {}
-            (Place::Trailer, _) => self.line += 1,
-            (Place::DataEnd | Place::Data | Place::Ended, _) => return ChunkState::Bad,
+            (Within::Trailer, b'\n') => self.line = 0,
+            (Within::Trailer, b'\r') => {}
+            (Within::Trailer, _) => self.line += 1,
+            (Within::DataEnd | Within::Data | Within::Ended, _) => return ChunkState::Bad,
         }
         ChunkState::More
     }

@@ -178,7 +178,9 @@ impl Instance {
             self.counters
                 .connections_opened
                 .fetch_add(1, Ordering::SeqCst);
-            self.counters.connections_open.fetch_add(1, Ordering::SeqCst);
+            self.counters
+                .connections_open
+                .fetch_add(1, Ordering::SeqCst);
             self.tell();
         }
         self.counters
@@ -190,7 +192,9 @@ impl Instance {
     /// Notes that a connection is gone.
     pub(crate) fn disconnect(&self, counted: Counted) {
         if counted == Counted::Yes {
-            self.counters.connections_open.fetch_sub(1, Ordering::SeqCst);
+            self.counters
+                .connections_open
+                .fetch_sub(1, Ordering::SeqCst);
             self.tell();
         }
     }

@@ -23,12 +23,12 @@ mod control;
 mod errors;
 mod http;
 mod instance;
-mod outcome;
 mod program;
 mod reply;
 mod script;
 mod serve;
 mod sse;
+mod step_end;
 mod worker;
 
 use std::net::SocketAddr;

@@ -8,10 +8,10 @@ use crate::content::Content;
 use crate::errors;
 use crate::http::{self, Persistence};
 use crate::instance::{Goals, Waiting};
-use crate::outcome::{Cut, Outcome};
 use crate::reply::{Event, Stream, Voice};
 use crate::script::{Answer, Deed, Quirk};
 use crate::sse::Sse;
+use crate::step_end::{Cut, StepEnd};
 
 /// What a connection has to do to answer one request.
 #[derive(Debug)]
@@ -101,19 +101,19 @@ impl Program {
     /// All bytes of an answer that has no pauses, as they would be written.
     pub(crate) fn into_bytes(mut self) -> Vec<u8> {
         let mut out = Vec::new();
-        while self.step(Instant::now(), &mut out) == Outcome::Go {}
+        while self.step(Instant::now(), &mut out) == StepEnd::Go {}
         out
     }
 
     /// Takes the next step and appends to `out` what it writes.
-    pub(crate) fn step(&mut self, now: Instant, out: &mut Vec<u8>) -> Outcome {
+    pub(crate) fn step(&mut self, now: Instant, out: &mut Vec<u8>) -> StepEnd {
         match self.steps.front_mut() {
-            None => return Outcome::Done,
+            None => return StepEnd::Done,
             Some(Step::Bytes(bytes)) => out.append(bytes),
             Some(Step::Pause(pause)) => {
                 let until = *self.until.get_or_insert(now + *pause);
                 if now < until {
-                    return Outcome::Until(until);
+                    return StepEnd::Until(until);
                 }
                 self.until = None;
             }
@@ -122,17 +122,17 @@ impl Program {
                     return content.emit(now, out);
                 }
             }
-            Some(Step::Silence) => return Outcome::Silence,
-            Some(Step::Cut(cut)) => return Outcome::Cut(*cut),
+            Some(Step::Silence) => return StepEnd::Silence,
+            Some(Step::Cut(cut)) => return StepEnd::Cut(*cut),
             Some(Step::Await(wait)) => {
                 if !wait.waiting.met(&wait.goals) && now < wait.deadline {
-                    return Outcome::Parked(wait.deadline);
+                    return StepEnd::Parked(wait.deadline);
                 }
                 out.append(&mut (wait.render)(&wait.waiting, &wait.goals));
             }
         }
         self.steps.pop_front();
-        Outcome::Go
+        StepEnd::Go
     }
 }
 

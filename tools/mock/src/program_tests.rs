@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::ask::{Ask, Endpoint, Flavour, Route};
 
-/// The outcome and all bytes that a program writes before it first pauses for good.
-fn run(stream: bool, script: Value) -> (Outcome, String) {
+/// The end and all bytes that a program writes before it first pauses for good.
+fn run(stream: bool, script: Value) -> (StepEnd, String) {
     let answer: Answer = serde_json::from_value(script).unwrap();
     let route = Route {
         endpoint: Endpoint::Chat,
@@ -29,8 +29,8 @@ fn run(stream: bool, script: Value) -> (Outcome, String) {
     let mut out = Vec::new();
     loop {
         match program.step(Instant::now(), &mut out) {
-            Outcome::Go => {}
-            outcome => return (outcome, String::from_utf8_lossy(&out).into_owned()),
+            StepEnd::Go => {}
+            end => return (end, String::from_utf8_lossy(&out).into_owned()),
         }
     }
 }
@@ -46,11 +46,8 @@ fn body(text: &str) -> &str {
 
 #[test]
 fn a_plain_answer_can_be_padded_to_any_size() {
-    let (outcome, usual) = run(false, json!({}));
-    assert_eq!(
-        (outcome, length(&usual)),
-        (Outcome::Done, body(&usual).len())
-    );
+    let (end, usual) = run(false, json!({}));
+    assert_eq!((end, length(&usual)), (StepEnd::Done, body(&usual).len()));
     for extra in [1, 13, 14, 15, 1_000] {
         let size = body(&usual).len() + extra;
         let (_, text) = run(false, json!({ "body_bytes": size }));
@@ -71,38 +68,38 @@ fn every_content_event_can_be_padded_to_one_size() {
 
 #[test]
 fn stalls_and_cuts_end_where_they_should() {
-    for (stream, deed, outcome, holds) in [
-        (true, "stall_before_head", Outcome::Silence, ""),
+    for (stream, deed, end, holds) in [
+        (true, "stall_before_head", StepEnd::Silence, ""),
         (
             true,
             "stall_before_content",
-            Outcome::Silence,
+            StepEnd::Silence,
             "\"role\":\"assistant\"",
         ),
         (
             true,
             "stall_mid_stream",
-            Outcome::Silence,
+            StepEnd::Silence,
             "\"content\":\"mock\"",
         ),
-        (true, "cut_before_head", Outcome::Cut(Cut::Close), ""),
+        (true, "cut_before_head", StepEnd::Cut(Cut::Close), ""),
         (
             true,
             "cut_mid_stream",
-            Outcome::Cut(Cut::Close),
+            StepEnd::Cut(Cut::Close),
             "\"content\":\"mock\"",
         ),
         (
             false,
             "stall_before_content",
-            Outcome::Silence,
+            StepEnd::Silence,
             "content-length",
         ),
-        (false, "stall_mid_stream", Outcome::Silence, "{\"id\""),
-        (false, "cut_mid_stream", Outcome::Cut(Cut::Close), "{\"id\""),
+        (false, "stall_mid_stream", StepEnd::Silence, "{\"id\""),
+        (false, "cut_mid_stream", StepEnd::Cut(Cut::Close), "{\"id\""),
     ] {
         let (seen, text) = run(stream, json!({ "do": deed }));
-        assert_eq!(seen, outcome, "{deed}");
+        assert_eq!(seen, end, "{deed}");
         assert!(text.contains(holds), "{deed}: {text}");
         assert!(
             !text.contains("[DONE]") && !text.ends_with("0\r\n\r\n"),
@@ -114,7 +111,7 @@ fn stalls_and_cuts_end_where_they_should() {
         true,
         json!({ "do": "cut_mid_stream", "reset": true, "after_events": 2 }),
     );
-    assert_eq!(reset.0, Outcome::Cut(Cut::Reset));
+    assert_eq!(reset.0, StepEnd::Cut(Cut::Reset));
     assert!(reset.1.contains("\"content\":\" a:\""));
 }
 
@@ -193,14 +190,14 @@ fn events_keep_their_pace_whenever_they_are_asked_for() {
     let mut waits = Vec::new();
     loop {
         match program.step(now, &mut out) {
-            Outcome::Go => {}
-            Outcome::Until(instant) => {
+            StepEnd::Go => {}
+            StepEnd::Until(instant) => {
                 waits.push((instant - start).as_millis());
                 // Every wake-up is a millisecond late; only pauses may shift what follows.
                 now = instant + Duration::from_millis(1);
             }
-            outcome => {
-                assert_eq!(outcome, Outcome::Done);
+            end => {
+                assert_eq!(end, StepEnd::Done);
                 break;
             }
         }

@@ -12,7 +12,7 @@ pub struct Pieces {
     /// Everything before is read, but for the token that begins here.
     at: usize,
     open: Open,
-    place: Place,
+    expected: Expected,
     /// The name of the outermost object's member that is being read.
     name: Range<usize>,
     /// Where that member's value begins.
@@ -34,7 +34,7 @@ pub struct Member {
 
 /// What comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Expected {
     /// The outermost object.
     Start,
     /// A name, or the end of the object that has just begun.
@@ -62,7 +62,7 @@ impl Default for Pieces {
         Self {
             at: 0,
             open: Open(1),
-            place: Place::Start,
+            expected: Expected::Start,
             name: 0..0,
             value: 0,
         }
@@ -76,7 +76,7 @@ impl Pieces {
     /// It is not valid, or nobody but another reader can say; nothing more may be taken in.
     pub fn take_in(&mut self, text: &[u8], mut tell: impl FnMut(Member)) -> Result<(), Odd> {
         loop {
-            if let Place::InName | Place::InString = self.place {
+            if let Expected::InName | Expected::InString = self.expected {
                 match string::piece(text, self.at) {
                     StringPiece::End(end) => self.end_string(end, &mut tell),
                     StringPiece::Bad => return Err(Odd),
@@ -100,29 +100,31 @@ impl Pieces {
     /// Whether all of `text`, which has been taken in, is one object.
     #[must_use]
     pub fn is_whole(&self, text: &[u8]) -> bool {
-        self.place == Place::End && self.at == text.len()
+        self.expected == Expected::End && self.at == text.len()
     }
 
     /// Takes the token that begins with `byte`; false: its end has not come.
     fn step(&mut self, text: &[u8], byte: u8, tell: &mut impl FnMut(Member)) -> Result<bool, Odd> {
-        match (self.place, byte) {
-            (Place::Start, b'{') => {
+        match (self.expected, byte) {
+            (Expected::Start, b'{') => {
                 self.open.enter(OBJECT).ok_or(Odd)?;
-                self.go(1, Place::FirstName);
+                self.go(1, Expected::FirstName);
             }
-            (Place::FirstName, b'}') | (Place::FirstElement, b']') => self.close(tell),
-            (Place::FirstName | Place::Name, b'"') => {
+            (Expected::FirstName, b'}') | (Expected::FirstElement, b']') => self.close(tell),
+            (Expected::FirstName | Expected::Name, b'"') => {
                 if self.is_outermost() {
                     self.name.start = self.at + 1;
                 }
-                self.go(1, Place::InName);
+                self.go(1, Expected::InName);
             }
-            (Place::Colon, b':') => self.go(1, Place::Value),
-            (Place::FirstElement | Place::Value, _) => return self.begin_value(text, byte, tell),
-            (Place::Behind, b',') if self.open.0 & 1 == OBJECT => self.go(1, Place::Name),
-            (Place::Behind, b',') => self.go(1, Place::Value),
-            (Place::Behind, b'}') if self.open.0 & 1 == OBJECT => self.close(tell),
-            (Place::Behind, b']') if self.open.0 & 1 == ARRAY => self.close(tell),
+            (Expected::Colon, b':') => self.go(1, Expected::Value),
+            (Expected::FirstElement | Expected::Value, _) => {
+                return self.begin_value(text, byte, tell);
+            }
+            (Expected::Behind, b',') if self.open.0 & 1 == OBJECT => self.go(1, Expected::Name),
+            (Expected::Behind, b',') => self.go(1, Expected::Value),
+            (Expected::Behind, b'}') if self.open.0 & 1 == OBJECT => self.close(tell),
+            (Expected::Behind, b']') if self.open.0 & 1 == ARRAY => self.close(tell),
             (_, _) => return Err(Odd),
         }
         Ok(true)
@@ -138,14 +140,14 @@ impl Pieces {
             self.value = self.at;
         }
         match byte {
-            b'"' => self.go(1, Place::InString),
+            b'"' => self.go(1, Expected::InString),
             b'{' => {
                 self.open.enter(OBJECT).ok_or(Odd)?;
-                self.go(1, Place::FirstName);
+                self.go(1, Expected::FirstName);
             }
             b'[' => {
                 self.open.enter(ARRAY).ok_or(Odd)?;
-                self.go(1, Place::FirstElement);
+                self.go(1, Expected::FirstElement);
             }
             _ => match scalar_end(text, self.at)? {
                 Some(end) => {
@@ -160,27 +162,27 @@ impl Pieces {
 
     fn end_string(&mut self, end: usize, tell: &mut impl FnMut(Member)) {
         self.at = end;
-        if self.place == Place::InString {
+        if self.expected == Expected::InString {
             return self.end_value(tell);
         }
         if self.is_outermost() {
             self.name.end = end - 1;
         }
-        self.place = Place::Colon;
+        self.expected = Expected::Colon;
     }
 
     fn close(&mut self, tell: &mut impl FnMut(Member)) {
         self.at += 1;
         self.open.0 >>= 1;
         if self.open.0 == 1 {
-            self.place = Place::End;
+            self.expected = Expected::End;
         } else {
             self.end_value(tell);
         }
     }
 
     fn end_value(&mut self, tell: &mut impl FnMut(Member)) {
-        self.place = Place::Behind;
+        self.expected = Expected::Behind;
         if self.is_outermost() {
             tell(Member {
                 name: self.name.clone(),
@@ -189,9 +191,9 @@ impl Pieces {
         }
     }
 
-    fn go(&mut self, bytes: usize, place: Place) {
+    fn go(&mut self, bytes: usize, expected: Expected) {
         self.at += bytes;
-        self.place = place;
+        self.expected = expected;
     }
 
     /// Whether only the outermost object is open.

@@ -4,7 +4,7 @@ use super::figures::{Aim, Figure, Figures, median};
 use super::load::{self, Extent, Run};
 use super::options::Options;
 use super::peers::Peer;
-use super::system::{Contender, Place, Provider, SYSTEM_CORE, System};
+use super::system::{Contender, Folders, Provider, SYSTEM_CORE, System};
 use super::workloads::{Beside, Contest, Workload};
 use super::{memory, syscalls};
 
@@ -14,7 +14,7 @@ const WARM_UP_SECONDS: f64 = 0.4;
 const COUNTED: u32 = 20_000;
 
 /// What came of a workload.
-pub(crate) struct Outcome {
+pub(crate) struct Contest {
     /// What was done.
     pub(crate) workload: Workload,
     /// The figures of each contender, the base's first.
@@ -55,7 +55,7 @@ impl Entry {
     }
 }
 
-impl Outcome {
+impl Contest {
     /// The median over the rounds of an entry's figure by the base's.
     pub(crate) fn ratio(&self, entry: &Entry, figure: Figure) -> Option<f64> {
         let base = self.entries.first()?;
@@ -89,26 +89,26 @@ pub(crate) fn hold(
     workload: &Workload,
     peers: &[Peer],
     options: &Options,
-    place: &Place,
-) -> Result<Outcome, String> {
+    folders: &Folders,
+) -> Result<Contest, String> {
     let contenders = contenders(workload, peers, &options.base)?;
-    let mut outcome = Outcome {
+    let mut contest = Contest {
         workload: *workload,
         entries: contenders.iter().map(|c| Entry::new(&c.label)).collect(),
         drift: Vec::new(),
         notes: Vec::new(),
     };
     if workload.beside == Beside::Memory {
-        for (contender, entry) in contenders.iter().zip(&mut outcome.entries) {
-            entry.once = memory::measure(contender, place, workload)?;
+        for (contender, entry) in contenders.iter().zip(&mut contest.entries) {
+            entry.once = memory::measure(contender, folders, workload)?;
         }
-        return Ok(outcome);
+        return Ok(contest);
     }
-    let mock = Provider::start(place, workload.script)?;
-    let start = |contender: &Contender| System::start(contender, place, &mock.address);
+    let mock = Provider::start(folders, workload.script)?;
+    let start = |contender: &Contender| System::start(contender, folders, &mock.address);
     let systems = contenders.iter().map(start);
     let mut field = Field {
-        place,
+        folders,
         workload,
         mock: &mock,
         systems: systems.collect::<Result<_, _>>()?,
@@ -116,12 +116,12 @@ pub(crate) fn hold(
         seconds: options.seconds.max(workload.seconds_min),
     };
     for _ in 0..options.rounds {
-        field.round(&mut outcome)?;
+        field.round(&mut contest)?;
     }
     if workload.beside == Beside::Syscalls {
-        field.count_syscalls(&mut outcome);
+        field.count_syscalls(&mut contest);
     }
-    Ok(outcome)
+    Ok(contest)
 }
 
 /// Who takes part, the base first.
@@ -159,7 +159,7 @@ fn contenders(workload: &Workload, peers: &[Peer], base: &str) -> Result<Vec<Con
 
 /// The systems of a workload, running.
 struct Field<'a> {
-    place: &'a Place,
+    folders: &'a Folders,
     workload: &'a Workload,
     mock: &'a Provider,
     contenders: &'a [Contender],
@@ -169,7 +169,7 @@ struct Field<'a> {
 
 impl Field<'_> {
     /// Loads every system once, and the base again at the end.
-    fn round(&mut self, outcome: &mut Outcome) -> Result<(), String> {
+    fn round(&mut self, contest: &mut Contest) -> Result<(), String> {
         let direct = match self.workload.beside {
             Beside::Direct => Some(self.direct()?),
             Beside::Nothing | Beside::Syscalls | Beside::Memory => None,
@@ -182,17 +182,17 @@ impl Field<'_> {
         if let Some(first) = runs.first_mut() {
             let ends = [&again, first].map(|run| run.figures.get(&Figure::Cpu).copied());
             if let [Some(last), Some(first)] = ends {
-                outcome.drift.push(last / first);
+                contest.drift.push(last / first);
             }
             for (figure, value) in &mut first.figures {
                 let other = again.figures.get(figure).copied().unwrap_or(*value);
                 *value = f64::midpoint(*value, other);
             }
         }
-        for (entry, run) in outcome.entries.iter_mut().zip(runs) {
+        for (entry, run) in contest.entries.iter_mut().zip(runs) {
             if run.errors > 0.0 {
                 let note = format!("{}: {} errors", entry.label, run.errors);
-                outcome.notes.push(note);
+                contest.notes.push(note);
             }
             entry.rounds.push(run.figures.clone());
             entry.last = run;
@@ -209,17 +209,17 @@ impl Field<'_> {
             load,
             ..*self.workload
         };
-        let place = self.place;
+        let folders = self.folders;
         let fail = |e: String| format!("{}: {label}: {e}", workload.name);
         if workload.seconds_min == 0.0 {
             let warm_up = (Extent::Seconds(WARM_UP_SECONDS), None);
-            load::run(place, workload, &url, warm_up).map_err(fail)?;
+            load::run(folders, workload, &url, warm_up).map_err(fail)?;
         }
         let measured = (
             Extent::Seconds(self.seconds),
             Some(&self.systems[index].tree),
         );
-        let mut run = load::run(place, workload, &url, measured).map_err(fail)?;
+        let mut run = load::run(folders, workload, &url, measured).map_err(fail)?;
         if !self.systems[index].is_alive() {
             return Err(fail("it has ended".to_owned()));
         }
@@ -235,25 +235,25 @@ impl Field<'_> {
     fn direct(&self) -> Result<f64, String> {
         let url = format!("http://{}/v1/chat/completions", self.mock.address);
         let measured = (Extent::Seconds(self.seconds), None);
-        let run = load::run(self.place, self.workload, &url, measured)?;
+        let run = load::run(self.folders, self.workload, &url, measured)?;
         let p50 = run.figures.get(&Figure::P50).copied();
         p50.ok_or_else(|| "the provider has no latency".to_owned())
     }
 
-    fn count_syscalls(&self, outcome: &mut Outcome) {
+    fn count_syscalls(&self, contest: &mut Contest) {
         let all = self.systems.iter().zip(self.contenders);
-        for ((system, contender), entry) in all.zip(&mut outcome.entries) {
+        for ((system, contender), entry) in all.zip(&mut contest.entries) {
             let url = system.url(self.workload, &contender.peer);
             let work = || {
                 let extent = (Extent::Requests(COUNTED), None);
-                load::run(self.place, self.workload, &url, extent)?;
+                load::run(self.folders, self.workload, &url, extent)?;
                 Ok(f64::from(COUNTED))
             };
             match syscalls::count(&system.tree, &work) {
                 Ok(calls) => {
                     entry.once.insert(Figure::Syscalls, calls);
                 }
-                Err(note) => outcome.notes.push(format!("{}: {note}", entry.label)),
+                Err(note) => contest.notes.push(format!("{}: {note}", entry.label)),
             }
         }
     }
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_ratio_is_the_median_of_the_rounds_own_ratios() {
-        let outcome = Outcome {
+        let contest = Contest {
             workload: workloads::ALL[0],
             entries: vec![
                 entry("haproxy", &[10.0, 20.0, 10.0]),
@@ -281,11 +281,11 @@ mod tests {
             drift: Vec::new(),
             notes: Vec::new(),
         };
-        let subject = outcome.subject().expect("infermux");
-        assert_eq!(outcome.ratio(subject, Figure::Cpu), Some(0.8));
+        let subject = contest.subject().expect("infermux");
+        assert_eq!(contest.ratio(subject, Figure::Cpu), Some(0.8));
         assert_eq!(subject.value(Figure::Cpu), Some(9.0));
-        assert_eq!(outcome.is_met(Figure::Cpu, Aim::Ratio(0.8)), Some(true));
-        assert_eq!(outcome.is_met(Figure::P99, Aim::Ratio(0.8)), None);
+        assert_eq!(contest.is_met(Figure::Cpu, Aim::Ratio(0.8)), Some(true));
+        assert_eq!(contest.is_met(Figure::P99, Aim::Ratio(0.8)), None);
     }
 
     #[test]

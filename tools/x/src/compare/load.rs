@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::figures::{Figure, Figures};
 use super::process::Tree;
-use super::system::{LOAD_CORE, Place};
+use super::system::{Folders, LOAD_CORE};
 use super::workloads::Workload;
 
 /// The caller that has a budget.
@@ -45,11 +45,11 @@ pub(crate) enum Extent {
 }
 
 /// The load tool with the flags of `workload`.
-fn command(place: &Place, workload: &Workload, url: &str, extent: Extent) -> Command {
-    let mut command = Command::new(place.bin.join("infermux-load"));
+fn command(folders: &Folders, workload: &Workload, url: &str, extent: Extent) -> Command {
+    let mut command = Command::new(folders.bin.join("infermux-load"));
     command.args(["--json", "--pin", LOAD_CORE, "--url", url, "-H", CALLER]);
     for flag in workload.load {
-        command.arg(flag.replace("@folder@", &place.folder.display().to_string()));
+        command.arg(flag.replace("@folder@", &folders.folder.display().to_string()));
     }
     if url.ends_with("/messages") {
         command.args(MESSAGES);
@@ -68,14 +68,14 @@ fn command(place: &Place, workload: &Workload, url: &str, extent: Extent) -> Com
 ///
 /// When the tool does not run or nothing is answered.
 pub(crate) fn run(
-    place: &Place,
+    folders: &Folders,
     workload: &Workload,
     url: &str,
     measured: (Extent, Option<&Tree>),
 ) -> Result<Run, String> {
     let (extent, tree) = measured;
     let before = tree.map(Tree::cpu_micros).transpose()?;
-    let output = command(place, workload, url, extent)
+    let output = command(folders, workload, url, extent)
         .output()
         .map_err(|e| format!("cannot run infermux-load: {e}"))?;
     let after = tree.map(Tree::cpu_micros).transpose()?;
@@ -97,12 +97,12 @@ pub(crate) fn run(
 ///
 /// When it does not start.
 pub(crate) fn start(
-    place: &Place,
+    folders: &Folders,
     workload: &Workload,
     url: &str,
     extent: Extent,
 ) -> Result<Child, String> {
-    command(place, workload, url, extent)
+    command(folders, workload, url, extent)
         .stdout(Stdio::null())
         .spawn()
         .map_err(|e| format!("cannot run infermux-load: {e}"))

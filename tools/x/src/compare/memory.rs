@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::figures::{Figure, Figures};
 use super::load::{self, Extent};
-use super::system::{Contender, Place, Provider, System};
+use super::system::{Contender, Folders, Provider, System};
 use super::workloads::Workload;
 use crate::clock;
 
@@ -30,15 +30,15 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// When it does not start or does not answer.
 pub(crate) fn measure(
     contender: &Contender,
-    place: &Place,
+    folders: &Folders,
     workload: &Workload,
 ) -> Result<Figures, String> {
-    let mock = Provider::start(place, workload.script)?;
+    let mock = Provider::start(folders, workload.script)?;
     let mut figures = Figures::new();
 
-    let system = System::start(contender, place, &mock.address)?;
+    let system = System::start(contender, folders, &mock.address)?;
     figures.insert(Figure::RssStart, system.tree.rss_kib()? / 1_024.0);
-    let before = warm(place, workload, contender, &system)?;
+    let before = warm(folders, workload, contender, &system)?;
     let held = (0..CONNECTIONS)
         .map(|_| connect_and_ask(system.port))
         .collect::<Result<Vec<TcpStream>, String>>()?;
@@ -46,14 +46,14 @@ pub(crate) fn measure(
     figures.insert(Figure::RssIdle, more / f64::from(CONNECTIONS));
     drop((held, system));
 
-    let system = System::start(contender, place, &mock.address)?;
-    let before = warm(place, workload, contender, &system)?;
+    let system = System::start(contender, folders, &mock.address)?;
+    let before = warm(folders, workload, contender, &system)?;
     let streams = Workload {
         load: &["-c1000", "--stream"],
         ..*workload
     };
     let url = system.url(workload, &contender.peer);
-    let mut running = load::start(place, &streams, &url, Extent::Requests(STREAMS))?;
+    let mut running = load::start(folders, &streams, &url, Extent::Requests(STREAMS))?;
     clock::pause(MIDST);
     let more = system.tree.rss_kib()? - before;
     figures.insert(Figure::RssStream, more / f64::from(STREAMS));
@@ -65,13 +65,13 @@ pub(crate) fn measure(
 
 /// Memory once everything that does not depend on the number of connections is there.
 fn warm(
-    place: &Place,
+    folders: &Folders,
     workload: &Workload,
     contender: &Contender,
     system: &System,
 ) -> Result<f64, String> {
     let url = system.url(workload, &contender.peer);
-    load::run(place, workload, &url, (Extent::Requests(WARM_UP), None))?;
+    load::run(folders, workload, &url, (Extent::Requests(WARM_UP), None))?;
     system.tree.rss_kib()
 }
 

@@ -22,10 +22,10 @@ use std::process::Command;
 use crate::commands;
 use crate::demo::Folder;
 
-use contest::Outcome;
+use contest::Contest;
 use peers::Peer;
 use report::Setup;
-use system::Place;
+use system::Folders;
 
 pub(crate) use options::Options;
 
@@ -47,23 +47,23 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let bin = commands::target_dir()?.join("release");
     let setup = setup(&peers, &bin)?;
     let folder = Folder::new()?;
-    let place = Place {
+    let folders = Folders {
         bin,
         folder: folder.path().to_owned(),
     };
     write_papers(&folder)?;
-    load::write_prompt(&place.folder)?;
+    load::write_prompt(&folders.folder)?;
 
-    let mut outcomes = Vec::new();
+    let mut contests = Vec::new();
     for workload in &chosen {
         eprintln!("{}: {}", workload.name, workload.title);
-        outcomes.push(contest::hold(workload, &peers, options, &place)?);
+        contests.push(contest::hold(workload, &peers, options, &folders)?);
     }
-    publish(options, &setup, &outcomes)
+    publish(options, &setup, &contests)
 }
 
-fn publish(options: &Options, setup: &Setup, outcomes: &[Outcome]) -> Result<(), String> {
-    let text = report::markdown(setup, outcomes);
+fn publish(options: &Options, setup: &Setup, contests: &[Contest]) -> Result<(), String> {
+    let text = report::markdown(setup, contests);
     println!("{text}");
     let out = match &options.out {
         Some(out) => out.clone(),
@@ -72,8 +72,8 @@ fn publish(options: &Options, setup: &Setup, outcomes: &[Outcome]) -> Result<(),
     std::fs::create_dir_all(&out).map_err(|e| format!("{}: {e}", out.display()))?;
     for (name, text) in [
         ("compare.md", text),
-        ("compare.json", report::json(setup, outcomes)),
-        ("compare.html", report::html(setup, outcomes)),
+        ("compare.json", report::json(setup, contests)),
+        ("compare.html", report::html(setup, contests)),
     ] {
         let path = out.join(name);
         std::fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;

@@ -1,4 +1,4 @@
-//! The outcomes as Markdown, JSON and a page with plots.
+//! The contests as Markdown, JSON and a page with plots.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use infermux_load::page;
 use infermux_load::scale::{Scale, Unit};
 use serde_json::{Map, Value, json};
 
-use super::contest::{Entry, Outcome};
+use super::contest::{Contest, Entry};
 use super::figures::{Aim, Figure};
 
 /// The figures of the second table, in its order.
@@ -36,9 +36,9 @@ pub(crate) struct Setup {
 }
 
 /// Two tables: what infermux aims at, and every figure.
-pub(crate) fn markdown(setup: &Setup, outcomes: &[Outcome]) -> String {
+pub(crate) fn markdown(setup: &Setup, contests: &[Contest]) -> String {
     let mut out = format!("{}\n\n", preamble(setup));
-    let tables = [aims(outcomes), figures(outcomes)];
+    let tables = [aims(contests), figures(contests)];
     for (head, rows) in tables.iter().filter(|(_, rows)| !rows.is_empty()) {
         let rule: Vec<&str> = head.iter().map(|name| alignment(name)).collect();
         let _ = writeln!(out, "| {} |\n|{}|", head.join(" | "), rule.join("|"));
@@ -47,9 +47,9 @@ pub(crate) fn markdown(setup: &Setup, outcomes: &[Outcome]) -> String {
         }
         out.push('\n');
     }
-    for outcome in outcomes {
-        for note in &outcome.notes {
-            let _ = writeln!(out, "- {}: {note}", outcome.workload.name);
+    for contest in contests {
+        for note in &contest.notes {
+            let _ = writeln!(out, "- {}: {note}", contest.workload.name);
         }
     }
     out
@@ -76,25 +76,25 @@ fn alignment(name: &str) -> &'static str {
 type Table = (Vec<&'static str>, Vec<Vec<String>>);
 
 /// A row for each aim.
-fn aims(outcomes: &[Outcome]) -> Table {
+fn aims(contests: &[Contest]) -> Table {
     let head = vec!["workload", "figure", "base", "infermux", "ratio", "aim", ""];
-    let row = |outcome: &Outcome, figure: Figure, aim: Aim| {
-        let (base, subject) = (outcome.entries.first()?, outcome.subject()?);
+    let row = |contest: &Contest, figure: Figure, aim: Aim| {
+        let (base, subject) = (contest.entries.first()?, contest.subject()?);
         let text = |entry: &Entry| entry.value(figure).map(|value| figure.text(value));
-        let ratio = outcome.ratio(subject, figure);
+        let ratio = contest.ratio(subject, figure);
         Some(vec![
-            format!("{} (`{}`)", outcome.workload.title, outcome.workload.name),
+            format!("{} (`{}`)", contest.workload.title, contest.workload.name),
             figure.name().to_owned(),
             text(base).unwrap_or_default(),
             text(subject)?,
             ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
             aim.text(),
-            verdict(outcome.is_met(figure, aim)).to_owned(),
+            verdict(contest.is_met(figure, aim)).to_owned(),
         ])
     };
-    let rows = outcomes.iter().flat_map(|outcome| {
-        let aims = outcome.workload.aims.iter();
-        aims.filter_map(move |(figure, aim)| row(outcome, *figure, *aim))
+    let rows = contests.iter().flat_map(|contest| {
+        let aims = contest.workload.aims.iter();
+        aims.filter_map(move |(figure, aim)| row(contest, *figure, *aim))
     });
     (head, rows.collect())
 }
@@ -108,20 +108,20 @@ fn verdict(is_met: Option<bool>) -> &'static str {
 }
 
 /// A row for each system and workload.
-fn figures(outcomes: &[Outcome]) -> Table {
+fn figures(contests: &[Contest]) -> Table {
     let mut head = vec!["workload", "system", "CPU ratio"];
     head.extend(SHOWN.map(Figure::name));
     head.extend([Figure::Syscalls.name(), "drift"]);
-    let row = |outcome: &Outcome, entry: &Entry| {
-        let ratio = outcome.ratio(entry, Figure::Cpu)?;
+    let row = |contest: &Contest, entry: &Entry| {
+        let ratio = contest.ratio(entry, Figure::Cpu)?;
         let text = |figure: Figure| {
             let value = entry.value(figure);
             value.map(|value| figure.text(value)).unwrap_or_default()
         };
-        let is_base = outcome.entries.first()?.label == entry.label;
-        let drift = super::figures::median(outcome.drift.clone()).filter(|_| is_base);
+        let is_base = contest.entries.first()?.label == entry.label;
+        let drift = super::figures::median(contest.drift.clone()).filter(|_| is_base);
         let mut row = vec![
-            outcome.workload.name.to_owned(),
+            contest.workload.name.to_owned(),
             entry.label.clone(),
             format!("{ratio:.2}"),
         ];
@@ -130,28 +130,28 @@ fn figures(outcomes: &[Outcome]) -> Table {
         row.push(drift.map(|drift| format!("{drift:.3}")).unwrap_or_default());
         Some(row)
     };
-    let rows = outcomes.iter().flat_map(|outcome| {
-        let entries = outcome.entries.iter();
-        entries.filter_map(move |entry| row(outcome, entry))
+    let rows = contests.iter().flat_map(|contest| {
+        let entries = contest.entries.iter();
+        entries.filter_map(move |entry| row(contest, entry))
     });
     (head, rows.collect())
 }
 
 /// Everything, for programs.
-pub(crate) fn json(setup: &Setup, outcomes: &[Outcome]) -> String {
-    let outcomes: Vec<Value> = outcomes.iter().map(outcome_object).collect();
+pub(crate) fn json(setup: &Setup, contests: &[Contest]) -> String {
+    let contests: Vec<Value> = contests.iter().map(contest_object).collect();
     let object = json!({
         "command": setup.command,
         "date": setup.date,
         "machine": setup.machine,
         "versions": setup.versions,
-        "workloads": outcomes,
+        "workloads": contests,
     });
     format!("{object:#}\n")
 }
 
-fn outcome_object(outcome: &Outcome) -> Value {
-    let entries = outcome.entries.iter().map(|entry| {
+fn contest_object(contest: &Contest) -> Value {
+    let entries = contest.entries.iter().map(|entry| {
         let figure_of = |(figure, value): (&Figure, &f64)| (figure.key().to_owned(), json!(value));
         let rounds = entry.rounds.iter();
         let rounds = rounds.map(|round| round.iter().map(figure_of).collect::<Map<_, _>>());
@@ -159,77 +159,77 @@ fn outcome_object(outcome: &Outcome) -> Value {
             "system": entry.label,
             "rounds": rounds.collect::<Vec<_>>(),
             "once": entry.once.iter().map(figure_of).collect::<Map<_, _>>(),
-            "cpu_ratio": outcome.ratio(entry, Figure::Cpu),
+            "cpu_ratio": contest.ratio(entry, Figure::Cpu),
         })
     });
-    let aims = outcome.workload.aims.iter().map(|(figure, aim)| {
-        let subject = outcome.subject();
+    let aims = contest.workload.aims.iter().map(|(figure, aim)| {
+        let subject = contest.subject();
         json!({
             "figure": figure.key(),
             "value": subject.and_then(|entry| entry.value(*figure)),
-            "ratio": subject.and_then(|entry| outcome.ratio(entry, *figure)),
+            "ratio": subject.and_then(|entry| contest.ratio(entry, *figure)),
             "aim": match aim {
                 Aim::Ratio(most) => json!({"ratio_max": most}),
                 Aim::Value(most) => json!({"max": most}),
             },
-            "met": outcome.is_met(*figure, *aim),
+            "met": contest.is_met(*figure, *aim),
         })
     });
     json!({
-        "name": outcome.workload.name,
-        "title": outcome.workload.title,
+        "name": contest.workload.name,
+        "title": contest.workload.title,
         "systems": entries.collect::<Vec<_>>(),
         "aims": aims.collect::<Vec<_>>(),
-        "drift": outcome.drift,
-        "notes": outcome.notes,
+        "drift": contest.drift,
+        "notes": contest.notes,
     })
 }
 
 /// The page: the aims as bars, both tables, and two plots for each workload.
-pub(crate) fn html(setup: &Setup, outcomes: &[Outcome]) -> String {
+pub(crate) fn html(setup: &Setup, contests: &[Contest]) -> String {
     let mut body = format!("<p>{}</p>\n", page::escaped(&preamble(setup)));
     body.push_str(&chart::bars(
         "Ratio to the base; the stroke is the aim",
-        &ratio_bars(outcomes),
+        &ratio_bars(contests),
         Unit::Number,
     ));
-    for (head, rows) in [aims(outcomes), figures(outcomes)] {
+    for (head, rows) in [aims(contests), figures(contests)] {
         body.push_str(&page::table(&head, &rows).replace("**", ""));
     }
-    for outcome in outcomes {
-        let has_run = outcome.entries.iter().any(|e| !e.last.curve.is_empty());
+    for contest in contests {
+        let has_run = contest.entries.iter().any(|e| !e.last.curve.is_empty());
         if has_run {
-            let title = page::escaped(outcome.workload.title);
+            let title = page::escaped(contest.workload.title);
             let _ = writeln!(body, "<h2>{title}</h2>");
-            body.push_str(&plots(outcome));
+            body.push_str(&plots(contest));
         }
     }
     page::page("infermux beside other proxies", &body)
 }
 
-fn ratio_bars(outcomes: &[Outcome]) -> Vec<Bar> {
-    let bar = |outcome: &Outcome, figure: Figure, aim: Aim| {
+fn ratio_bars(contests: &[Contest]) -> Vec<Bar> {
+    let bar = |contest: &Contest, figure: Figure, aim: Aim| {
         let Aim::Ratio(most) = aim else { return None };
         Some(Bar {
-            name: format!("{}, {}", outcome.workload.name, figure.name()),
-            value: outcome.ratio(outcome.subject()?, figure)?,
+            name: format!("{}, {}", contest.workload.name, figure.name()),
+            value: contest.ratio(contest.subject()?, figure)?,
             aim: Some(most),
         })
     };
-    let bars = outcomes.iter().flat_map(|outcome| {
-        let aims = outcome.workload.aims.iter();
-        aims.filter_map(move |(figure, aim)| bar(outcome, *figure, *aim))
+    let bars = contests.iter().flat_map(|contest| {
+        let aims = contest.workload.aims.iter();
+        aims.filter_map(move |(figure, aim)| bar(contest, *figure, *aim))
     });
     bars.collect()
 }
 
-fn plots(outcome: &Outcome) -> String {
+fn plots(contest: &Contest) -> String {
     let lines = |points: &dyn Fn(&Entry) -> Vec<(f64, f64)>| -> Vec<Curve> {
         let line = |entry: &Entry| Curve {
             name: entry.label.clone(),
             points: points(entry),
         };
-        outcome.entries.iter().map(line).collect()
+        contest.entries.iter().map(line).collect()
     };
     let latency = Chart {
         title: "Latency by percentile",
@@ -263,7 +263,7 @@ mod tests {
     use super::super::workloads;
     use super::*;
 
-    fn outcome() -> Outcome {
+    fn contest() -> Contest {
         let entry = |label: &str, cpu: f64| Entry {
             label: label.to_owned(),
             rounds: vec![[(Figure::Cpu, cpu), (Figure::P50, 1_234.4)].into()],
@@ -274,7 +274,7 @@ mod tests {
                 ..Run::default()
             },
         };
-        Outcome {
+        Contest {
             workload: workloads::chosen(&["small-64".to_owned()]).expect("it is there")[0],
             entries: vec![entry("haproxy", 10.0), entry("infermux", 9.0)],
             drift: vec![1.01],
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn the_tables_say_what_is_met_and_what_is_not() {
-        let text = markdown(&setup(), &[outcome()]);
+        let text = markdown(&setup(), &[contest()]);
         let cpu = "| CPU, µs | 10.00 | 9.00 | 0.90 | ≤ 0.80 × | **missed** |\n";
         assert!(text.contains(cpu), "{text}");
         let calls = "| system calls | 2.00 | 1.80 | 0.90 | ≤ 0.50 × | **missed** |\n";
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn json_has_every_round_and_verdict() {
-        let value: Value = serde_json::from_str(&json(&setup(), &[outcome()])).expect("JSON");
+        let value: Value = serde_json::from_str(&json(&setup(), &[contest()])).expect("JSON");
         let workload = &value["workloads"][0];
         assert_eq!(workload["systems"][1]["rounds"][0]["cpu_us"], 9.0);
         assert_eq!(workload["aims"][0]["met"], false);
@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn the_page_has_bars_and_two_plots_for_a_workload() {
-        let text = html(&setup(), &[outcome()]);
+        let text = html(&setup(), &[contest()]);
         assert_eq!(text.matches("<svg").count(), 3, "{text}");
         assert!(text.contains("class=\"bad\""), "{text}");
     }

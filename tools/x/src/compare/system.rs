@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const LINES_MAX: usize = 20;
 
 /// Where programs and files are.
-pub(crate) struct Place {
+pub(crate) struct Folders {
     /// The folder with this workspace's release programs.
     pub(crate) bin: PathBuf,
     /// The folder of this run.
@@ -81,23 +81,23 @@ impl System {
     /// What it said, when it does not start.
     pub(crate) fn start(
         contender: &Contender,
-        place: &Place,
+        folders: &Folders,
         upstream: &str,
     ) -> Result<Self, String> {
         let name = contender.label.replace([' ', '/'], "-");
-        let config = place.folder.join(format!("{name}.conf"));
+        let config = folders.folder.join(format!("{name}.conf"));
         let setting = Setting {
             config: &config,
-            folder: &place.folder,
+            folder: &folders.folder,
             port: free_port()?,
             upstream,
         };
         let text = contender.peer.config(&contender.words, &setting);
         fs::write(&config, text).map_err(|e| format!("{}: {e}", config.display()))?;
-        let log = place.folder.join(format!("{name}.log"));
+        let log = folders.folder.join(format!("{name}.log"));
         let out = File::create(&log).map_err(|e| format!("{}: {e}", log.display()))?;
         let err = out.try_clone().map_err(|e| e.to_string())?;
-        let program = contender.peer.path(&place.bin)?;
+        let program = contender.peer.path(&folders.bin)?;
         let child = on_cores(contender.cores, &program)
             .args(contender.peer.arguments(&setting))
             .stdout(out)
@@ -145,8 +145,8 @@ impl Provider {
     /// # Errors
     ///
     /// When it does not start.
-    pub(crate) fn start(place: &Place, script: &str) -> Result<Self, String> {
-        let mut child = on_cores(LOAD_CORE, &place.bin.join("infermux-mock"))
+    pub(crate) fn start(folders: &Folders, script: &str) -> Result<Self, String> {
+        let mut child = on_cores(LOAD_CORE, &folders.bin.join("infermux-mock"))
             .args(["--script-json", script])
             .stdout(Stdio::piped())
             .spawn()

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 /// What a step came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum StepEnd {
     /// Something was written or passed; ask again.
     Go,
     /// Nothing to do before then.
