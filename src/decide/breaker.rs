@@ -90,7 +90,7 @@ impl Breaker {
         let transition = match (self.state, end.probe) {
             (State::Closed, _) => self.count(now, end),
             (State::Open { .. } | State::HalfOpen { .. }, Some(generation)) => {
-                self.settle(now, generation, end.signal)
+                self.end_probe(now, generation, end.signal)
             }
             // It was on its way when the circuit opened: it neither closes nor extends it.
             (State::Open { .. } | State::HalfOpen { .. }, None) => None,
@@ -146,7 +146,7 @@ impl Breaker {
     /// is not judged by its length. Its end is then told like that of any other attempt.
     pub fn on_probe_answered(&mut self, now: Instant, generation: u32) -> Option<Transition> {
         self.on_probe_ended(generation);
-        let transition = self.settle(now, generation, Signal::Success);
+        let transition = self.end_probe(now, generation, Signal::Success);
         self.check();
         transition
     }
@@ -334,7 +334,7 @@ impl Breaker {
     }
 
     /// A probe ended while the circuit is not closed.
-    fn settle(&mut self, now: Instant, probe: u32, signal: Signal) -> Option<Transition> {
+    fn end_probe(&mut self, now: Instant, probe: u32, signal: Signal) -> Option<Transition> {
         if self.late == Some(probe) {
             // Evidence beats the timer, but a failure was counted when the timer ran out.
             return match signal {

@@ -171,7 +171,7 @@ mod tests {
         assert!(before.gates.providers[1].take(0).is_some());
         assert_eq!(gates.ticket(find(&after, "m")), 1);
         assert_eq!(gates.ticket(find(&after, "k")), 0);
-        assert!(gates.admit(Audience::Callers));
+        assert!(gates.acquire(Audience::Callers));
         assert_eq!(before.gates.connections(Audience::Callers), 1);
     }
 }

@@ -170,17 +170,17 @@ impl Deref for Gates {
 impl Process {
     /// Counts one more connection of `audience`, unless that has as many as it may.
     #[must_use]
-    pub fn admit(&self, audience: Audience) -> bool {
+    pub fn acquire(&self, audience: Audience) -> bool {
         let most = match audience {
             Audience::Callers => self.most.callers,
             Audience::Operators => self.most.operators,
         };
         let count = &self.connections[audience as usize].0;
-        let admitted = count.fetch_add(1, Ordering::Relaxed) < most;
-        if !admitted {
+        let acquired = count.fetch_add(1, Ordering::Relaxed) < most;
+        if !acquired {
             self.release(audience);
         }
-        admitted
+        acquired
     }
 
     /// Counts one connection of `audience` less.
@@ -293,11 +293,11 @@ mod tests {
         };
         let gates = Gates::new(0, most);
         for audience in [Audience::Callers, Audience::Operators] {
-            assert!(gates.admit(audience) && gates.admit(audience));
-            assert!(!gates.admit(audience), "each has a number of its own");
+            assert!(gates.acquire(audience) && gates.acquire(audience));
+            assert!(!gates.acquire(audience), "each has a number of its own");
             gates.release(audience);
             assert_eq!(gates.connections(audience), 1);
-            assert!(gates.admit(audience));
+            assert!(gates.acquire(audience));
         }
         assert!(gates.begin_waiting() && !gates.begin_waiting());
         gates.end_waiting();

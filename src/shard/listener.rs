@@ -23,7 +23,7 @@ use crate::sys::listen;
 pub async fn run(current: Rc<Current>, listener: Listener) {
     loop {
         match listener.accept().await {
-            Ok((stream, from)) => admit(&current, (stream, from.ip())).await,
+            Ok((stream, from)) => serve_when_free(&current, (stream, from.ip())).await,
             Err(_) if !current.process.is_taking() => return,
             Err(fault) => recover(&current, &fault).await,
         }
@@ -59,7 +59,7 @@ pub async fn close(current: &Rc<Current>, listener: &TcpListener) {
 
 /// Starts serving a connection. Where all places are taken, it waits here and no further one is
 /// accepted: nothing is dropped, the kernel's queue holds the rest.
-async fn admit(current: &Rc<Current>, connection: (Stream, IpAddr)) {
+async fn serve_when_free(current: &Rc<Current>, connection: (Stream, IpAddr)) {
     let mut told = false;
     loop {
         let place = Place::find(current);

@@ -47,7 +47,7 @@ impl Place {
             Door::Operators => &[Audience::Operators],
         };
         let mut audiences = audiences.iter().copied();
-        audiences.find(|audience| shard.process.admit(*audience))
+        audiences.find(|audience| shard.process.acquire(*audience))
     }
 
     /// The event loop that the connection is on.
@@ -67,7 +67,7 @@ impl Place {
         if self.is_of(audience) {
             return Ok(());
         }
-        if !self.current.process.admit(audience) {
+        if !self.current.process.acquire(audience) {
             match audience {
                 // There are very many of them: the one it has will do.
                 Audience::Operators => return Ok(()),

@@ -52,7 +52,7 @@ impl Waiting<'_> {
             Poll::Pending
         })
         .await;
-        while !process.admit(Audience::Callers) {
+        while !process.acquire(Audience::Callers) {
             if process.phase() == Phase::Stopping {
                 return false;
             }

@@ -290,7 +290,7 @@ impl Connection {
     /// Ends the exchange whose answer is whole: when it started, and what was wrong with it.
     ///
     /// The connection is idle afterwards, or closed where it cannot carry another request.
-    pub(crate) fn settle(&mut self, request_len: usize, now: Duration) -> Option<Settled> {
+    pub(crate) fn complete(&mut self, request_len: usize, now: Duration) -> Option<Completed> {
         let state = std::mem::replace(&mut self.state, State::Down { until: now });
         let State::Busy { stream, exchange } = state else {
             self.state = state;
@@ -310,7 +310,7 @@ impl Connection {
             Kind::Stream | Kind::StampedStream => None,
         };
         let sent = exchange.written as u64;
-        Some(Settled {
+        Some(Completed {
             start: exchange.start,
             failure,
             sent,
@@ -324,7 +324,7 @@ impl Connection {
 }
 
 /// An exchange that came to its end.
-pub(crate) struct Settled {
+pub(crate) struct Completed {
     /// When it started.
     pub(crate) start: Start,
     /// What was wrong with the answer, though it was whole.

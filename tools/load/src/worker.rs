@@ -231,7 +231,7 @@ impl<'a> Worker<'a> {
     fn act(&mut self, index: usize, turn: Turn, now: Duration) {
         match turn {
             Turn::Wait => {}
-            Turn::Ready => self.settle(index, now),
+            Turn::Ready => self.complete(index, now),
             Turn::Closed => {
                 self.idle.retain(|waiting| *waiting != index);
                 self.reopen(index, now);
@@ -240,17 +240,17 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn settle(&mut self, index: usize, now: Duration) {
-        let Some(settled) = self.connections[index].settle(self.job.request.bytes().len(), now)
+    fn complete(&mut self, index: usize, now: Duration) {
+        let Some(completed) = self.connections[index].complete(self.job.request.bytes().len(), now)
         else {
             return;
         };
         self.busy -= 1;
-        if settled.start.is_measured {
-            self.tally.sent += settled.sent;
-            match settled.failure {
+        if completed.start.is_measured {
+            self.tally.sent += completed.sent;
+            match completed.failure {
                 Some(failure) => self.tally.fail(failure, now),
-                None => self.count(now.saturating_sub(settled.start.at), now),
+                None => self.count(now.saturating_sub(completed.start.at), now),
             }
         }
         if self.connections[index].is_idle() {

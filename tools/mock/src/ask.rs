@@ -155,7 +155,7 @@ fn missing(request: &Request<'_>) -> Objection {
 }
 
 /// Checks the credential and the headers that the dialect requires.
-pub(crate) fn admit(script: &Script, request: &Request<'_>) -> Result<(), Objection> {
+pub(crate) fn authorize(script: &Script, request: &Request<'_>) -> Result<(), Objection> {
     let bearer = request
         .header("authorization")
         .and_then(|value| value.strip_prefix("Bearer "));

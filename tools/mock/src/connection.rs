@@ -146,7 +146,7 @@ impl Connection {
         loop {
             let pause = self.make_output(script);
             match self.flush() {
-                Flushed::All => self.settle(script),
+                Flushed::All => self.end_answered(script),
                 Flushed::Lost => return self.lost(script),
                 Flushed::Blocked | Flushed::Until(_) if self.hung_up() => {
                     return self.lost(script);
@@ -339,7 +339,7 @@ impl Connection {
     }
 
     /// All answers that were complete have left.
-    fn settle(&mut self, script: &Script) {
+    fn end_answered(&mut self, script: &Script) {
         for ticket in self.unsent.drain(..) {
             self.instance.end(ticket, End::Answered, script);
         }

@@ -86,7 +86,7 @@ fn respond(
 ) -> Result<Served, Objection> {
     let script = scene.script;
     let route = &ask::route(script, request)?;
-    ask::admit(script, request)?;
+    ask::authorize(script, request)?;
     let call = Call {
         script,
         request,
