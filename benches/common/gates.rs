@@ -49,7 +49,7 @@ pub(crate) fn take_and_leave() -> Run {
     let gate = ProviderGate::new(Limits::default());
     Box::new(move || {
         black_box(gate.take(black_box(300)));
-        gate.leave();
+        gate.release();
     })
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn take_and_give() -> Run {
     let gate = ProviderGate::new(limits());
     Box::new(move || {
         black_box(gate.take(black_box(300)));
-        gate.leave();
+        gate.release();
         gate.give_back(1, 300);
     })
 }

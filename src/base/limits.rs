@@ -148,8 +148,8 @@ pub const HELPERS_MAX: usize = 4;
 pub const ONE_SEND_BYTES_MAX: usize = 64 << 10;
 /// What is sent without waiting for it, in bytes at most: an empty send buffer has room for it, so
 /// that it is sent at once, as a rule (tcp(7), `tcp_wmem`: 16 KiB to begin with).
-pub const LEFT_BYTES_MAX: usize = 16 << 10;
-const _: () = assert!(LEFT_BYTES_MAX <= ONE_SEND_BYTES_MAX);
+pub const UNATTENDED_BYTES_MAX: usize = 16 << 10;
+const _: () = assert!(UNATTENDED_BYTES_MAX <= ONE_SEND_BYTES_MAX);
 /// Access lines a shard gathers before it hands them over, in bytes.
 pub const LOG_HANDOVER_BYTES: usize = 32 << 10;
 /// Most bytes of a refused request that are read and dropped, so that its sender sees the answer.

@@ -253,13 +253,13 @@ impl ProviderGate {
             return None;
         }
         if requests.is_some_and(|headroom| !headroom.take(1)) {
-            self.leave();
+            self.release();
             return None;
         }
         let needed = headroom.map_or(0, |headroom| headroom.needed(tokens));
         if headroom.is_some_and(|headroom| !headroom.take(tokens)) {
             requests.iter().for_each(|headroom| headroom.give(1));
-            self.leave();
+            self.release();
             return None;
         }
         match self.take_permit() {
@@ -270,7 +270,7 @@ impl ProviderGate {
             Err(NotTaken) => {
                 headroom.iter().for_each(|headroom| headroom.give(needed));
                 requests.iter().for_each(|headroom| headroom.give(1));
-                self.leave();
+                self.release();
                 None
             }
         }
@@ -292,8 +292,8 @@ impl ProviderGate {
     }
 
     /// One request less at once.
-    pub fn leave(&self) {
-        self.in_flight.iter().for_each(InFlight::leave);
+    pub fn release(&self) {
+        self.in_flight.iter().for_each(InFlight::release);
     }
 
     /// Whether requests or tokens are limited, so that admissions must be reported.
@@ -459,7 +459,7 @@ impl InFlight {
             .is_ok()
     }
 
-    fn leave(&self) {
+    fn release(&self) {
         self.now.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -626,7 +626,7 @@ mod tests {
         assert!(gate.take(0).is_some());
         assert_eq!(gate.standing(at(1), 0), limited(2, Limit::InFlight));
         assert_eq!(gate.take(0), None);
-        gate.leave();
+        gate.release();
         gate.set_aside(at(50));
         gate.set_aside(at(40));
         assert_eq!(gate.standing(at(1), 0), limited(50, Limit::Provider));

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustls::ServerConfig;
 
 use crate::base::limits::{
-    LARGE_SPARE_BYTES, LEFT_BYTES_MAX, READ_AHEAD_BYTES_MAX, READ_BYTES, READ_LARGE_BYTES,
+    LARGE_SPARE_BYTES, READ_AHEAD_BYTES_MAX, READ_BYTES, READ_LARGE_BYTES, UNATTENDED_BYTES_MAX,
 };
 use crate::link::buffered::Held;
 use crate::shard::net::buffers::Buffers;
@@ -181,7 +181,7 @@ impl Caller {
     }
 
     /// Gives everything back that only a request needs.
-    pub fn rest(&mut self) {
+    pub fn give_back(&mut self) {
         let bytes = std::mem::take(self.bytes_mut());
         self.buffers.give(bytes);
         self.buffers.give(std::mem::take(&mut self.out));
@@ -239,16 +239,16 @@ impl Caller {
     }
 
     /// Sends `out`, which is empty afterwards, and may have no room. What is small is sent without
-    /// waiting for it: see [`Caller::rest_writing`].
+    /// waiting for it: see [`Caller::wait_sent`].
     ///
     /// # Errors
     ///
     /// The caller is gone, or takes nothing for too long.
     pub async fn send_out(&mut self) -> io::Result<()> {
-        self.rest_writing().await?;
+        self.wait_sent().await?;
         let bytes = std::mem::take(&mut self.out);
-        if bytes.len() <= LEFT_BYTES_MAX {
-            return self.socket.writer.leave(Part::own(bytes));
+        if bytes.len() <= UNATTENDED_BYTES_MAX {
+            return self.socket.writer.send_unattended(Part::own(bytes));
         }
         let (result, part) = self.send(Part::own(bytes)).await;
         self.out = part.into_vec();
@@ -261,15 +261,15 @@ impl Caller {
     /// # Errors
     ///
     /// The caller is gone, or takes nothing for too long.
-    pub async fn rest_writing(&mut self) -> io::Result<()> {
+    pub async fn wait_sent(&mut self) -> io::Result<()> {
         if self.socket.writer.is_idle() {
             return Ok(());
         }
         let until = clock::now() + self.stall;
         self.socket.deadline.set(until, Cut::Both);
-        let rested = self.socket.writer.rest().await;
+        let sent = self.socket.writer.wait_idle().await;
         self.socket.deadline.clear();
-        rested
+        sent
     }
 
     /// Sends `part`, and gives it back. The caller may take it as slowly as it likes, as long as it

@@ -28,14 +28,14 @@ impl Connected {
     }
 
     /// It waits for its next request.
-    pub fn rest(&mut self) {
+    pub fn mark_idle(&mut self) {
         if !std::mem::replace(&mut self.is_idle, true) {
             self.meter.connections_idle.up();
         }
     }
 
     /// It has one.
-    pub fn wake(&mut self) {
+    pub fn mark_busy(&mut self) {
         if std::mem::take(&mut self.is_idle) {
             self.meter.connections_idle.down();
         }
@@ -44,7 +44,7 @@ impl Connected {
 
 impl Drop for Connected {
     fn drop(&mut self) {
-        self.wake();
+        self.mark_busy();
         self.meter.connections_closed.add(1);
         self.open.set(self.open.get() - 1);
     }

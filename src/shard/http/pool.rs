@@ -72,7 +72,7 @@ impl Pool {
                 return None;
             }
             if !found.upstream.socket.reader.has_ended() {
-                found.upstream.connected.wake();
+                found.upstream.connected.mark_busy();
                 return Some(found.upstream);
             }
         }
@@ -82,14 +82,14 @@ impl Pool {
     /// Puts a connection into the pool, if its answer was framed completely and it may carry
     /// another; otherwise closes it.
     pub fn park(&self, io: &Io, provider: ProviderId, mut upstream: Upstream) {
-        if !upstream.may_rest() {
+        if !upstream.is_reusable() {
             return;
         }
         upstream.bytes.clear();
         if upstream.bytes.capacity() >= LARGE_SPARE_BYTES {
             io.buffers.give(std::mem::take(&mut upstream.bytes));
         }
-        self.rest(io, provider, upstream);
+        self.put_idle(io, provider, upstream);
     }
 
     /// As [`Pool::park`], but what has arrived is handed out with what counts it: the caller's is
@@ -100,23 +100,23 @@ impl Pool {
         provider: ProviderId,
         mut upstream: Upstream,
     ) -> (Vec<u8>, Held) {
-        let may_rest = upstream.may_rest();
+        let is_reusable = upstream.is_reusable();
         let bytes = std::mem::take(&mut upstream.bytes);
         let held = std::mem::replace(&mut upstream.held, io.lease.hold());
-        if may_rest {
-            self.rest(io, provider, upstream);
+        if is_reusable {
+            self.put_idle(io, provider, upstream);
         }
         (bytes, held)
     }
 
     /// Puts a connection without a byte to spare into the pool.
-    pub fn rest(&self, io: &Io, provider: ProviderId, mut upstream: Upstream) {
-        upstream.rest(&io.buffers);
+    pub fn put_idle(&self, io: &Io, provider: ProviderId, mut upstream: Upstream) {
+        upstream.make_idle(&io.buffers);
         self.put(provider, upstream, clock::now());
     }
 
     fn put(&self, provider: ProviderId, mut upstream: Upstream, now: Instant) {
-        upstream.connected.rest();
+        upstream.connected.mark_idle();
         let mut idle = self.idle.borrow_mut();
         if idle.len() >= POOL_IDLE_MAX.min(self.room) {
             idle.take_oldest();

@@ -107,7 +107,7 @@ impl Upstream {
     }
 
     /// Makes it as a connection is that waits for a request.
-    pub fn rest(&mut self, buffers: &Buffers) {
+    pub fn make_idle(&mut self, buffers: &Buffers) {
         self.socket.deadline.clear();
         self.held.clear();
         self.end = 0;
@@ -276,10 +276,10 @@ impl Upstream {
 
     /// How long a provider that has failed, and whose answer was read whole, asks to be left alone.
     #[must_use]
-    pub fn rest_asked(&self) -> Option<Duration> {
+    pub fn retry_after_failure(&self) -> Option<Duration> {
         let headers = |name: &str| self.head.value(&self.bytes, name);
         let asked = retry_after::outright(&headers, self.body(), clock::wall());
-        asked.map(|span| span.min(FAILED_REST_MAX))
+        asked.map(|span| span.min(RETRY_AFTER_FAILURE_MAX))
     }
 
     /// How long a provider whose limit is used up wants nothing more.
@@ -328,7 +328,7 @@ impl Upstream {
 
     /// Whether its answer was framed completely, and it may carry another request.
     #[must_use]
-    pub fn may_rest(&self) -> bool {
+    pub fn is_reusable(&self) -> bool {
         let complete = self.end > 0 && self.end == self.bytes.len() && self.head.keep_alive;
         let is_open = !self.socket.deadline.is_overdue() && !self.socket.deadline.is_stopped();
         let is_sent = !self.unsent && self.socket.writer.is_idle();
@@ -380,5 +380,5 @@ impl Waiter for Itself {
 
 /// How long a provider may take to end a body whose content is complete.
 const READ_OUT: Duration = Duration::from_secs(1);
-/// Longest rest of a provider that has failed: it may be back sooner than it thinks.
-const FAILED_REST_MAX: Duration = Duration::from_secs(60);
+/// Longest time that a provider which has failed is left alone: it may be back sooner than it says.
+const RETRY_AFTER_FAILURE_MAX: Duration = Duration::from_secs(60);

@@ -192,7 +192,7 @@ impl SendSlot {
 
     /// Sends as much of `part` as the peer takes at once, and at least something.
     pub async fn send(self: &Rc<Self>, outbox: &Outbox, part: Part) -> Sent {
-        if let Err(fault) = self.rest().await {
+        if let Err(fault) = self.wait_idle().await {
             return (Err(fault), part);
         }
         outbox.post(self, part, State::Attended);
@@ -204,7 +204,7 @@ impl SendSlot {
     }
 
     /// Has `part` sent to its end without waiting for it; its buffer becomes a spare one.
-    pub fn leave(self: &Rc<Self>, outbox: &Outbox, part: Part) {
+    pub fn send_unattended(self: &Rc<Self>, outbox: &Outbox, part: Part) {
         outbox.post(self, part, State::Unattended);
     }
 
@@ -219,7 +219,7 @@ impl SendSlot {
     /// # Errors
     ///
     /// An unattended send has failed.
-    pub async fn rest(&self) -> io::Result<()> {
+    pub async fn wait_idle(&self) -> io::Result<()> {
         poll_fn(|context| match self.state.get() {
             State::Idle => Poll::Ready(Ok(())),
             State::Failed => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),

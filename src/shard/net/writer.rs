@@ -83,13 +83,13 @@ impl Writer {
     /// # Errors
     ///
     /// The session takes no more.
-    pub fn leave(&mut self, part: Part) -> io::Result<()> {
+    pub fn send_unattended(&mut self, part: Part) -> io::Result<()> {
         match &self.tls {
-            None => self.slot.leave(&self.outbox, part),
+            None => self.slot.send_unattended(&self.outbox, part),
             Some(tls) => {
                 let records = encrypted(&mut tls.borrow_mut(), &part, self.buffers.take());
                 self.buffers.give(part.into_vec());
-                self.slot.leave(&self.outbox, Part::own(records?));
+                self.slot.send_unattended(&self.outbox, Part::own(records?));
             }
         }
         Ok(())
@@ -106,8 +106,8 @@ impl Writer {
     /// # Errors
     ///
     /// A send that nobody waited for has failed.
-    pub async fn rest(&mut self) -> io::Result<()> {
-        self.slot.rest().await
+    pub async fn wait_idle(&mut self) -> io::Result<()> {
+        self.slot.wait_idle().await
     }
 
     /// Sends the TLS records that wait.
@@ -144,7 +144,7 @@ impl Writer {
 
     /// Tells the peer that nothing more will be sent (TLS `close_notify`).
     pub async fn close_notify(&mut self) {
-        let _ = self.rest().await;
+        let _ = self.wait_idle().await;
         if let Some(tls) = &self.tls {
             tls.borrow_mut().close_notify();
             let _ = self.flush_tls().await;

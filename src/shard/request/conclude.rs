@@ -67,7 +67,7 @@ pub async fn whole<'a>(
         | Outcome::StreamCut
         | Outcome::StreamStalled
         | Outcome::CallerGone => {
-            rest(attempt, record, &up, outcome);
+            heed_retry_after(attempt, record, &up, outcome);
             attempt.job.shard.park(id, up);
             outcome
         }
@@ -103,7 +103,12 @@ fn meaning(attempt: &Attempt<'_, '_>, up: &Upstream) -> (Outcome, Error) {
 }
 
 /// A provider that refuses, or fails, may say how long it wants to be left alone.
-fn rest(attempt: &Attempt<'_, '_>, record: &mut Record<'_>, up: &Upstream, outcome: Outcome) {
+fn heed_retry_after(
+    attempt: &Attempt<'_, '_>,
+    record: &mut Record<'_>,
+    up: &Upstream,
+    outcome: Outcome,
+) {
     match outcome {
         Outcome::RateLimited => {
             let asked = up.retry_after();
@@ -111,7 +116,7 @@ fn rest(attempt: &Attempt<'_, '_>, record: &mut Record<'_>, up: &Upstream, outco
             record.retry_after = record.retry_after.into_iter().chain(asked).min();
         }
         Outcome::Failed(Failure::Status(503 | 529)) => {
-            if let Some(asked) = up.rest_asked() {
+            if let Some(asked) = up.retry_after_failure() {
                 attempt.put_aside(Some(asked));
             }
         }

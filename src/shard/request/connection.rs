@@ -51,7 +51,7 @@ pub async fn serve(place: Place, (stream, address): (Stream, IpAddr)) {
         }
         turn = Turn::Later;
     }
-    let _ = caller.rest_writing().await;
+    let _ = caller.wait_sent().await;
     // A caller that reads no more must not keep the connection.
     caller.socket.deadline.set(clock::now() + LINGER, Cut::Both);
     Box::pin(caller.socket.writer.close_notify()).await;
@@ -169,7 +169,7 @@ async fn stop_at(
         Stop::Refused(refusal) => refusal,
         Stop::Gone if caller.is_cut_off() => Refusal::ShuttingDown,
         Stop::Gone => {
-            Record::new(shard, request).leave();
+            Record::new(shard, request).caller_gone();
             return After::Close;
         }
     };
@@ -222,7 +222,7 @@ async fn refuse_and_drop(
             return After::Close;
         }
     } else if !ended {
-        let _ = caller.rest_writing().await;
+        let _ = caller.wait_sent().await;
         let until = clock::now() + DROPPED_WITHIN;
         caller.socket.deadline.set(until, Cut::Read);
         while !ended && matches!(caller.read_dropped().await, Ok(count) if count > 0) {
@@ -270,7 +270,7 @@ async fn read_head(place: &Place, caller: &mut Caller, turn: Turn) -> Result<(),
         match (started, caller.bytes.is_empty(), turn) {
             (Some(_), _, _) => {}
             (None, true, Turn::Later) => {
-                caller.rest();
+                caller.give_back();
                 let wait = if is_operators {
                     server.idle_timeout.min(OPERATORS_IDLE_MAX)
                 } else {

@@ -349,7 +349,7 @@ impl<'d, 'a> Drive<'d, 'a> {
                 if caller.is_cut_off() {
                     record.cut_off();
                 }
-                record.leave();
+                record.caller_gone();
                 After::Close
             }
             Verdict::UpstreamError

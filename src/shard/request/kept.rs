@@ -77,7 +77,7 @@ pub async fn tell_kept<'a>(
     write_kept(job, caller, record, &kept);
     let sent = caller.send_out().await;
     if sent.is_err() {
-        record.leave();
+        record.caller_gone();
     }
     sent
 }

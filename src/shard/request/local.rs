@@ -179,7 +179,7 @@ pub async fn answer(
     match sent {
         Ok(()) => after::after(shard, request.connection),
         Err(_) => {
-            record.leave();
+            record.caller_gone();
             After::Close
         }
     }

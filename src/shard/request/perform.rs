@@ -4,7 +4,7 @@
 use std::io;
 use std::rc::Rc;
 
-use crate::base::limits::{LEFT_BYTES_MAX, ONE_SEND_BYTES_MAX};
+use crate::base::limits::{ONE_SEND_BYTES_MAX, UNATTENDED_BYTES_MAX};
 use crate::base::time::Instant;
 use crate::config::plan::ProviderKind;
 use crate::decide::outcome::{Outcome, Waiting};
@@ -117,7 +117,7 @@ async fn connection(
         },
     };
     if caller.is_gone() {
-        shard.pool.rest(&shard.io, id, up);
+        shard.pool.put_idle(&shard.io, id, up);
         return Err(Outcome::CallerGone);
     }
     Ok((up, sent_at))
@@ -203,8 +203,8 @@ async fn send(
 ) -> io::Result<()> {
     if splice.len() <= ONE_SEND_BYTES_MAX {
         splice.write(&mut out);
-        if out.len() <= LEFT_BYTES_MAX {
-            return up.socket.writer.leave(Part::own(out));
+        if out.len() <= UNATTENDED_BYTES_MAX {
+            return up.socket.writer.send_unattended(Part::own(out));
         }
         return send_part(caller, up, Part::own(out)).await;
     }

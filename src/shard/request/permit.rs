@@ -163,7 +163,7 @@ impl Permit {
         self.meter.ended.add(1);
         let gate = &self.desk.gates.providers[self.provider.index()];
         let excess = gate.take_excess(self.taken, used.get());
-        gate.leave();
+        gate.release();
         self.desk.reports.ended(Ended {
             provider: self.provider,
             admitted: self.admitted,

@@ -138,7 +138,7 @@ impl<'a> Record<'a> {
     }
 
     /// The caller did not wait for the answer, or for all of it, unless it was cut off before.
-    pub fn leave(&mut self) {
+    pub fn caller_gone(&mut self) {
         if !self.is_cut_off {
             self.status = None;
             self.error = Some("caller_gone");

@@ -103,7 +103,7 @@ pub async fn tell(
     refusal.write_answer(&mut caller.out, &envelope);
     record.count();
     if caller.send_out().await.is_err() {
-        record.leave();
+        record.caller_gone();
         return After::Close;
     }
     match (refusal.connection(), end.connection()) {

@@ -375,7 +375,7 @@ impl<'a> Stream<'_, '_, 'a> {
     /// Says how the stream ended, before its last bytes leave.
     fn settle(&self, record: &mut Record<'_>, outcome: Outcome) {
         if outcome == Outcome::CallerGone {
-            record.leave();
+            record.caller_gone();
         }
         record.settle(self.used());
         record.count();
