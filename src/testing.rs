@@ -114,8 +114,8 @@ pub mod decide {
     }
 }
 pub mod exchange {
-    pub mod admit {
-        pub use crate::exchange::admit::Credential;
+    pub mod auth {
+        pub use crate::exchange::auth::Credential;
     }
     pub mod answer {
         pub use crate::exchange::answer::{edit_answer, inspect};

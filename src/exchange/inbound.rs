@@ -70,7 +70,7 @@ fn write_value(value: &[u8], masks: &OwnMasks, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::admit;
+    use crate::exchange::auth;
     use crate::wire::head::{Arrival, Asked};
 
     #[test]
@@ -84,7 +84,7 @@ mod tests {
             head.parse_answer(bytes, 0, Asked::Other),
             Ok(Arrival::Whole)
         );
-        let masks = OwnMasks::of(&admit::tests::provider(Some("sk-1234567"), false));
+        let masks = OwnMasks::of(&auth::tests::provider(Some("sk-1234567"), false));
         let written = |key| {
             let mut out = Vec::new();
             let crossing = Crossing { key, masks: &masks };

@@ -218,7 +218,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Environment, Options, Strictness, load};
-    use crate::exchange::admit;
+    use crate::exchange::auth;
 
     fn masks(words: &[&str]) -> Masks {
         let text = "providers: [{name: p, type: ollama}]";
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn an_answer_keeps_what_may_be_a_word_of_it() {
-        let key = |key| OwnMasks::of(&admit::tests::provider(Some(key), false));
+        let key = |key| OwnMasks::of(&auth::tests::provider(Some(key), false));
         for (own, text, answer, value) in [
             (
                 "not-needed",

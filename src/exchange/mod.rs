@@ -2,10 +2,10 @@
 //!
 //! It gets gates and gives facts, both plain values, and does not know where the books are kept.
 
-pub mod admit;
 pub mod answer;
 pub mod answer_head;
 pub mod attribution;
+pub mod auth;
 pub mod catalogue;
 pub mod checkup;
 mod choices;

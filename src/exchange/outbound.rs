@@ -3,7 +3,7 @@
 use crate::base::secret::Secret;
 use crate::config::plan::{Endpoint, Provider, ProviderKind};
 use crate::decide::outcome::KeyOwner;
-use crate::exchange::admit::Credential;
+use crate::exchange::auth::Credential;
 use crate::exchange::headers;
 use crate::exchange::masks::OwnMasks;
 use crate::translate::headers::{self as anthropic, Resource};

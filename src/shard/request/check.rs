@@ -1,6 +1,6 @@
 //! What the head of a request decides.
 
-use crate::exchange::admit::{self, Presented};
+use crate::exchange::auth::{self, Presented};
 use crate::exchange::media::{self, Media};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
@@ -41,20 +41,20 @@ pub fn check<'a>(
         | Target::Manage(Manage::Page | Manage::PageElsewhere | Manage::Health | Manage::Ready) => {
         }
         Target::Manage(Manage::Report(_)) => {
-            admit::operator(shard.management_token.as_ref(), authorization)?;
+            auth::operator(shard.management_token.as_ref(), authorization)?;
         }
         Target::Manage(Manage::Reload | Manage::Circuit(..)) => {
-            admit::operator(shard.management_token.as_ref(), authorization)?;
-            admit::same_site(head.value(bytes, "origin"), head.value(bytes, "host"))?;
+            auth::operator(shard.management_token.as_ref(), authorization)?;
+            auth::same_site(head.value(bytes, "origin"), head.value(bytes, "host"))?;
         }
         Target::Infer(..) | Target::Models | Target::Model(_) => {
-            admit::authenticate(&shard.plan.auth, Presented::read(head, bytes))?;
+            auth::authenticate(&shard.plan.auth, Presented::read(head, bytes))?;
             if matches!(target, Target::Infer(..)) {
                 let media = media::may_be_read(|name| head.value(bytes, name))?;
                 // A browser asks before it sends JSON for a page of another site. What it sends
                 // without asking would spend the keys of the file.
                 if media != Media::Json && !may_call(shard, request) {
-                    admit::same_site(head.value(bytes, "origin"), head.value(bytes, "host"))?;
+                    auth::same_site(head.value(bytes, "origin"), head.value(bytes, "host"))?;
                 }
             }
         }

@@ -8,7 +8,7 @@ use crate::base::limits::{ONE_SEND_BYTES_MAX, UNATTENDED_BYTES_MAX};
 use crate::base::time::Instant;
 use crate::config::plan::ProviderKind;
 use crate::decide::outcome::{Outcome, Waiting};
-use crate::exchange::admit::{self, Presented};
+use crate::exchange::auth::{self, Presented};
 use crate::exchange::course::{Course, Fresh, Injection, Try};
 use crate::exchange::outbound::Outbound;
 use crate::exchange::refusal::Refusal;
@@ -47,7 +47,7 @@ pub async fn attempt<'a>(
         Err(outcome) => return End::Outcome(outcome),
     };
     let presented = Presented::read(&caller.head, job.head);
-    let credential = admit::credential(provider, &job.shard.plan.auth, presented);
+    let credential = auth::credential(provider, &job.shard.plan.auth, presented);
     let attempt = Attempt {
         job,
         provider,
@@ -157,7 +157,7 @@ async fn send_request(
     attempt: &Attempt<'_, '_>,
     caller: &mut Caller,
     up: &mut Upstream,
-    credential: admit::Credential<'_>,
+    credential: auth::Credential<'_>,
 ) -> Result<(), Outcome> {
     let job = attempt.job;
     let translated = job.translated.borrow().as_ref().map(Translated::bytes);

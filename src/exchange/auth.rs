@@ -188,5 +188,5 @@ pub fn bearer(authorization: &[u8]) -> Option<&[u8]> {
 const SCHEME: &[u8] = b"bearer";
 
 #[cfg(test)]
-#[path = "admit_tests.rs"]
+#[path = "auth_tests.rs"]
 pub(crate) mod tests;
