@@ -224,8 +224,8 @@ impl Reloader {
         })
     }
 
-    /// Puts `replacement` in force, step by step; returns the event loops that were left out, since they
-    /// do not turn. `None`: the process stops in the meantime.
+    /// Puts `replacement` in force, step by step; returns the event loops that were left out,
+    /// since they do not turn. `None`: the process stops in the meantime.
     fn put_in_force(&mut self, replacement: Replacement) -> Option<Vec<String>> {
         let Seated { seats, plan, fresh } = replacement.seated;
         // The former era is given up here and not by a shard, which has better things to do.

@@ -13,9 +13,9 @@ const WARM_UP_SECONDS: f64 = 0.4;
 /// Requests in the pass that counts system calls.
 const COUNTED: u32 = 20_000;
 
-/// What came of a workload.
-pub(crate) struct Contest {
-    /// What was done.
+/// The figures of a workload.
+pub(crate) struct Measured {
+    /// The workload.
     pub(crate) workload: Workload,
     /// The figures of each contender, the base's first.
     pub(crate) entries: Vec<Entry>,
@@ -55,7 +55,7 @@ impl Entry {
     }
 }
 
-impl Contest {
+impl Measured {
     /// The median over the rounds of an entry's figure by the base's.
     pub(crate) fn ratio(&self, entry: &Entry, figure: Figure) -> Option<f64> {
         let base = self.entries.first()?;
@@ -90,9 +90,9 @@ pub(crate) fn hold(
     peers: &[Peer],
     options: &Options,
     folders: &Folders,
-) -> Result<Contest, String> {
+) -> Result<Measured, String> {
     let contenders = contenders(workload, peers, &options.base)?;
-    let mut contest = Contest {
+    let mut contest = Measured {
         workload: *workload,
         entries: contenders.iter().map(|c| Entry::new(&c.label)).collect(),
         drift: Vec::new(),
@@ -169,7 +169,7 @@ struct Field<'a> {
 
 impl Field<'_> {
     /// Loads every system once, and the base again at the end.
-    fn round(&mut self, contest: &mut Contest) -> Result<(), String> {
+    fn round(&mut self, contest: &mut Measured) -> Result<(), String> {
         let direct = match self.workload.beside {
             Beside::Direct => Some(self.direct()?),
             Beside::Nothing | Beside::Syscalls | Beside::Memory => None,
@@ -240,7 +240,7 @@ impl Field<'_> {
         p50.ok_or_else(|| "the provider has no latency".to_owned())
     }
 
-    fn count_syscalls(&self, contest: &mut Contest) {
+    fn count_syscalls(&self, contest: &mut Measured) {
         let all = self.systems.iter().zip(self.contenders);
         for ((system, contender), entry) in all.zip(&mut contest.entries) {
             let url = system.url(self.workload, &contender.peer);
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_ratio_is_the_median_of_the_rounds_own_ratios() {
-        let contest = Contest {
+        let contest = Measured {
             workload: workloads::ALL[0],
             entries: vec![
                 entry("haproxy", &[10.0, 20.0, 10.0]),

@@ -22,7 +22,7 @@ use std::process::Command;
 use crate::commands;
 use crate::demo::Folder;
 
-use contest::Contest;
+use contest::Measured;
 use peers::Peer;
 use report::Setup;
 use system::Folders;
@@ -54,16 +54,16 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     write_papers(&folder)?;
     load::write_prompt(&folders.folder)?;
 
-    let mut contests = Vec::new();
+    let mut measured = Vec::new();
     for workload in &chosen {
         eprintln!("{}: {}", workload.name, workload.title);
-        contests.push(contest::hold(workload, &peers, options, &folders)?);
+        measured.push(contest::hold(workload, &peers, options, &folders)?);
     }
-    publish(options, &setup, &contests)
+    publish(options, &setup, &measured)
 }
 
-fn publish(options: &Options, setup: &Setup, contests: &[Contest]) -> Result<(), String> {
-    let text = report::markdown(setup, contests);
+fn publish(options: &Options, setup: &Setup, measured: &[Measured]) -> Result<(), String> {
+    let text = report::markdown(setup, measured);
     println!("{text}");
     let out = match &options.out {
         Some(out) => out.clone(),
@@ -72,8 +72,8 @@ fn publish(options: &Options, setup: &Setup, contests: &[Contest]) -> Result<(),
     std::fs::create_dir_all(&out).map_err(|e| format!("{}: {e}", out.display()))?;
     for (name, text) in [
         ("compare.md", text),
-        ("compare.json", report::json(setup, contests)),
-        ("compare.html", report::html(setup, contests)),
+        ("compare.json", report::json(setup, measured)),
+        ("compare.html", report::html(setup, measured)),
     ] {
         let path = out.join(name);
         std::fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;

@@ -1,4 +1,4 @@
-//! The contests as Markdown, JSON and a page with plots.
+//! The figures of all workloads as Markdown, JSON and a page with plots.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use infermux_load::page;
 use infermux_load::scale::{Scale, Unit};
 use serde_json::{Map, Value, json};
 
-use super::contest::{Contest, Entry};
+use super::contest::{Entry, Measured};
 use super::figures::{Aim, Figure};
 
 /// The figures of the second table, in its order.
@@ -36,9 +36,9 @@ pub(crate) struct Setup {
 }
 
 /// Two tables: what infermux aims at, and every figure.
-pub(crate) fn markdown(setup: &Setup, contests: &[Contest]) -> String {
+pub(crate) fn markdown(setup: &Setup, all: &[Measured]) -> String {
     let mut out = format!("{}\n\n", preamble(setup));
-    let tables = [aims(contests), figures(contests)];
+    let tables = [aims(all), figures(all)];
     for (head, rows) in tables.iter().filter(|(_, rows)| !rows.is_empty()) {
         let rule: Vec<&str> = head.iter().map(|name| alignment(name)).collect();
         let _ = writeln!(out, "| {} |\n|{}|", head.join(" | "), rule.join("|"));
@@ -47,9 +47,9 @@ pub(crate) fn markdown(setup: &Setup, contests: &[Contest]) -> String {
         }
         out.push('\n');
     }
-    for contest in contests {
-        for note in &contest.notes {
-            let _ = writeln!(out, "- {}: {note}", contest.workload.name);
+    for measured in all {
+        for note in &measured.notes {
+            let _ = writeln!(out, "- {}: {note}", measured.workload.name);
         }
     }
     out
@@ -76,25 +76,25 @@ fn alignment(name: &str) -> &'static str {
 type Table = (Vec<&'static str>, Vec<Vec<String>>);
 
 /// A row for each aim.
-fn aims(contests: &[Contest]) -> Table {
+fn aims(all: &[Measured]) -> Table {
     let head = vec!["workload", "figure", "base", "infermux", "ratio", "aim", ""];
-    let row = |contest: &Contest, figure: Figure, aim: Aim| {
-        let (base, subject) = (contest.entries.first()?, contest.subject()?);
+    let row = |measured: &Measured, figure: Figure, aim: Aim| {
+        let (base, subject) = (measured.entries.first()?, measured.subject()?);
         let text = |entry: &Entry| entry.value(figure).map(|value| figure.text(value));
-        let ratio = contest.ratio(subject, figure);
+        let ratio = measured.ratio(subject, figure);
         Some(vec![
-            format!("{} (`{}`)", contest.workload.title, contest.workload.name),
+            format!("{} (`{}`)", measured.workload.title, measured.workload.name),
             figure.name().to_owned(),
             text(base).unwrap_or_default(),
             text(subject)?,
             ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
             aim.text(),
-            verdict(contest.is_met(figure, aim)).to_owned(),
+            verdict(measured.is_met(figure, aim)).to_owned(),
         ])
     };
-    let rows = contests.iter().flat_map(|contest| {
-        let aims = contest.workload.aims.iter();
-        aims.filter_map(move |(figure, aim)| row(contest, *figure, *aim))
+    let rows = all.iter().flat_map(|measured| {
+        let aims = measured.workload.aims.iter();
+        aims.filter_map(move |(figure, aim)| row(measured, *figure, *aim))
     });
     (head, rows.collect())
 }
@@ -108,20 +108,20 @@ fn verdict(is_met: Option<bool>) -> &'static str {
 }
 
 /// A row for each system and workload.
-fn figures(contests: &[Contest]) -> Table {
+fn figures(all: &[Measured]) -> Table {
     let mut head = vec!["workload", "system", "CPU ratio"];
     head.extend(SHOWN.map(Figure::name));
     head.extend([Figure::Syscalls.name(), "drift"]);
-    let row = |contest: &Contest, entry: &Entry| {
-        let ratio = contest.ratio(entry, Figure::Cpu)?;
+    let row = |measured: &Measured, entry: &Entry| {
+        let ratio = measured.ratio(entry, Figure::Cpu)?;
         let text = |figure: Figure| {
             let value = entry.value(figure);
             value.map(|value| figure.text(value)).unwrap_or_default()
         };
-        let is_base = contest.entries.first()?.label == entry.label;
-        let drift = super::figures::median(contest.drift.clone()).filter(|_| is_base);
+        let is_base = measured.entries.first()?.label == entry.label;
+        let drift = super::figures::median(measured.drift.clone()).filter(|_| is_base);
         let mut row = vec![
-            contest.workload.name.to_owned(),
+            measured.workload.name.to_owned(),
             entry.label.clone(),
             format!("{ratio:.2}"),
         ];
@@ -130,28 +130,28 @@ fn figures(contests: &[Contest]) -> Table {
         row.push(drift.map(|drift| format!("{drift:.3}")).unwrap_or_default());
         Some(row)
     };
-    let rows = contests.iter().flat_map(|contest| {
-        let entries = contest.entries.iter();
-        entries.filter_map(move |entry| row(contest, entry))
+    let rows = all.iter().flat_map(|measured| {
+        let entries = measured.entries.iter();
+        entries.filter_map(move |entry| row(measured, entry))
     });
     (head, rows.collect())
 }
 
 /// Everything, for programs.
-pub(crate) fn json(setup: &Setup, contests: &[Contest]) -> String {
-    let contests: Vec<Value> = contests.iter().map(contest_object).collect();
+pub(crate) fn json(setup: &Setup, all: &[Measured]) -> String {
+    let all: Vec<Value> = all.iter().map(measured_object).collect();
     let object = json!({
         "command": setup.command,
         "date": setup.date,
         "machine": setup.machine,
         "versions": setup.versions,
-        "workloads": contests,
+        "workloads": all,
     });
     format!("{object:#}\n")
 }
 
-fn contest_object(contest: &Contest) -> Value {
-    let entries = contest.entries.iter().map(|entry| {
+fn measured_object(measured: &Measured) -> Value {
+    let entries = measured.entries.iter().map(|entry| {
         let figure_of = |(figure, value): (&Figure, &f64)| (figure.key().to_owned(), json!(value));
         let rounds = entry.rounds.iter();
         let rounds = rounds.map(|round| round.iter().map(figure_of).collect::<Map<_, _>>());
@@ -159,77 +159,77 @@ fn contest_object(contest: &Contest) -> Value {
             "system": entry.label,
             "rounds": rounds.collect::<Vec<_>>(),
             "once": entry.once.iter().map(figure_of).collect::<Map<_, _>>(),
-            "cpu_ratio": contest.ratio(entry, Figure::Cpu),
+            "cpu_ratio": measured.ratio(entry, Figure::Cpu),
         })
     });
-    let aims = contest.workload.aims.iter().map(|(figure, aim)| {
-        let subject = contest.subject();
+    let aims = measured.workload.aims.iter().map(|(figure, aim)| {
+        let subject = measured.subject();
         json!({
             "figure": figure.key(),
             "value": subject.and_then(|entry| entry.value(*figure)),
-            "ratio": subject.and_then(|entry| contest.ratio(entry, *figure)),
+            "ratio": subject.and_then(|entry| measured.ratio(entry, *figure)),
             "aim": match aim {
                 Aim::Ratio(most) => json!({"ratio_max": most}),
                 Aim::Value(most) => json!({"max": most}),
             },
-            "met": contest.is_met(*figure, *aim),
+            "met": measured.is_met(*figure, *aim),
         })
     });
     json!({
-        "name": contest.workload.name,
-        "title": contest.workload.title,
+        "name": measured.workload.name,
+        "title": measured.workload.title,
         "systems": entries.collect::<Vec<_>>(),
         "aims": aims.collect::<Vec<_>>(),
-        "drift": contest.drift,
-        "notes": contest.notes,
+        "drift": measured.drift,
+        "notes": measured.notes,
     })
 }
 
 /// The page: the aims as bars, both tables, and two plots for each workload.
-pub(crate) fn html(setup: &Setup, contests: &[Contest]) -> String {
+pub(crate) fn html(setup: &Setup, all: &[Measured]) -> String {
     let mut body = format!("<p>{}</p>\n", page::escaped(&preamble(setup)));
     body.push_str(&chart::bars(
         "Ratio to the base; the stroke is the aim",
-        &ratio_bars(contests),
+        &ratio_bars(all),
         Unit::Number,
     ));
-    for (head, rows) in [aims(contests), figures(contests)] {
+    for (head, rows) in [aims(all), figures(all)] {
         body.push_str(&page::table(&head, &rows).replace("**", ""));
     }
-    for contest in contests {
-        let has_run = contest.entries.iter().any(|e| !e.last.curve.is_empty());
+    for measured in all {
+        let has_run = measured.entries.iter().any(|e| !e.last.curve.is_empty());
         if has_run {
-            let title = page::escaped(contest.workload.title);
+            let title = page::escaped(measured.workload.title);
             let _ = writeln!(body, "<h2>{title}</h2>");
-            body.push_str(&plots(contest));
+            body.push_str(&plots(measured));
         }
     }
     page::page("infermux beside other proxies", &body)
 }
 
-fn ratio_bars(contests: &[Contest]) -> Vec<Bar> {
-    let bar = |contest: &Contest, figure: Figure, aim: Aim| {
+fn ratio_bars(all: &[Measured]) -> Vec<Bar> {
+    let bar = |measured: &Measured, figure: Figure, aim: Aim| {
         let Aim::Ratio(most) = aim else { return None };
         Some(Bar {
-            name: format!("{}, {}", contest.workload.name, figure.name()),
-            value: contest.ratio(contest.subject()?, figure)?,
+            name: format!("{}, {}", measured.workload.name, figure.name()),
+            value: measured.ratio(measured.subject()?, figure)?,
             aim: Some(most),
         })
     };
-    let bars = contests.iter().flat_map(|contest| {
-        let aims = contest.workload.aims.iter();
-        aims.filter_map(move |(figure, aim)| bar(contest, *figure, *aim))
+    let bars = all.iter().flat_map(|measured| {
+        let aims = measured.workload.aims.iter();
+        aims.filter_map(move |(figure, aim)| bar(measured, *figure, *aim))
     });
     bars.collect()
 }
 
-fn plots(contest: &Contest) -> String {
+fn plots(measured: &Measured) -> String {
     let lines = |points: &dyn Fn(&Entry) -> Vec<(f64, f64)>| -> Vec<Curve> {
         let line = |entry: &Entry| Curve {
             name: entry.label.clone(),
             points: points(entry),
         };
-        contest.entries.iter().map(line).collect()
+        measured.entries.iter().map(line).collect()
     };
     let latency = Chart {
         title: "Latency by percentile",
@@ -263,7 +263,7 @@ mod tests {
     use super::super::workloads;
     use super::*;
 
-    fn contest() -> Contest {
+    fn measured() -> Measured {
         let entry = |label: &str, cpu: f64| Entry {
             label: label.to_owned(),
             rounds: vec![[(Figure::Cpu, cpu), (Figure::P50, 1_234.4)].into()],
@@ -274,7 +274,7 @@ mod tests {
                 ..Run::default()
             },
         };
-        Contest {
+        Measured {
             workload: workloads::chosen(&["small-64".to_owned()]).expect("it is there")[0],
             entries: vec![entry("haproxy", 10.0), entry("infermux", 9.0)],
             drift: vec![1.01],
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn the_tables_say_what_is_met_and_what_is_not() {
-        let text = markdown(&setup(), &[contest()]);
+        let text = markdown(&setup(), &[measured()]);
         let cpu = "| CPU, µs | 10.00 | 9.00 | 0.90 | ≤ 0.80 × | **missed** |\n";
         assert!(text.contains(cpu), "{text}");
         let calls = "| system calls | 2.00 | 1.80 | 0.90 | ≤ 0.50 × | **missed** |\n";
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn json_has_every_round_and_verdict() {
-        let value: Value = serde_json::from_str(&json(&setup(), &[contest()])).expect("JSON");
+        let value: Value = serde_json::from_str(&json(&setup(), &[measured()])).expect("JSON");
         let workload = &value["workloads"][0];
         assert_eq!(workload["systems"][1]["rounds"][0]["cpu_us"], 9.0);
         assert_eq!(workload["aims"][0]["met"], false);
@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn the_page_has_bars_and_two_plots_for_a_workload() {
-        let text = html(&setup(), &[contest()]);
+        let text = html(&setup(), &[measured()]);
         assert_eq!(text.matches("<svg").count(), 3, "{text}");
         assert!(text.contains("class=\"bad\""), "{text}");
     }
