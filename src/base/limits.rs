@@ -1,16 +1,18 @@
-//! Every bound in one place, each with its reason; what happens at the bound stands at its user.
+//! Every bound in one place, each with its reason; the code that uses a bound says what happens
+//! when it is reached.
 
 /// Most providers one file may declare. Provider ids are `u16`, and per-shard tables are sized by
 /// them.
 pub const PROVIDERS_MAX: usize = 1_024;
 /// Provider ids that one process has: a file that replaces all providers while requests to the
-/// former ones are under way finds room. Beyond that it is refused until those have ended.
+/// former ones are under way finds room. A reload that needs more ids is refused until those
+/// requests have ended.
 pub const PROVIDER_SEATS_MAX: usize = 2 * PROVIDERS_MAX;
 /// Most route groups one file may declare.
 pub const GROUPS_MAX: usize = 1_024;
 /// Most model names (models, aliases and alias targets) over all providers together.
 pub const MODELS_MAX: usize = 65_536;
-/// Most origins that one file may list: a request's is compared with one after the other.
+/// Most origins that one file may list: the origin of a request is compared with each in turn.
 pub const ORIGINS_MAX: usize = 256;
 /// Largest `providers[].weight`: the rotation's table has one entry per unit of weight.
 pub const WEIGHT_MAX: u32 = 100;
@@ -29,14 +31,14 @@ pub const ALIAS_CHAIN_MAX: usize = 16;
 /// Largest list of models that one provider is asked for, all of its pages together, in bytes; a
 /// larger one is not read. 80,000 models of 130 bytes are 10 MiB.
 pub const LIST_BYTES_MAX: usize = 32 << 20;
-/// Most pages of one provider's list of models; the rest is left out.
+/// Most pages of one provider's list of models that are read; further pages are left out.
 pub const LIST_PAGES_MAX: usize = 256;
 /// Most bytes of all providers' lists of models together; a list that does not fit is not kept.
 pub const LISTS_BYTES_MAX: usize = 64 << 20;
-/// Most models that are listed to callers; what open providers list beyond is left out, there and
-/// in routing. Those that the configuration names come first.
+/// Most models that are listed to callers. Further models of open providers are left out, there and
+/// in routing; those that the configuration names come first.
 pub const MODELS_LISTED_MAX: usize = 1 << 18;
-/// Lists of models that wait to be taken in: one of them at a time is read.
+/// Lists of models that wait to be read: the coordinator reads one at a time.
 pub const LISTS_WAITING_MAX: usize = 64;
 const _: () = assert!(MODELS_MAX <= MODELS_LISTED_MAX && LIST_BYTES_MAX <= LISTS_BYTES_MAX);
 // Places in the text of all lists, and of the names in front of it, are `u32`.
@@ -54,13 +56,13 @@ pub const CORES_MAX: usize = 4_096;
 /// Most shards one process runs.
 pub const SHARDS_MAX: usize = 256;
 
-/// Largest head of a caller's request, in bytes (431 beyond).
+/// Largest head of a caller's request, in bytes; a larger one is answered with 431.
 pub const REQUEST_HEAD_BYTES_MAX: usize = 32 << 10;
-/// Most header fields of one head, on either side (431 beyond on the caller's side).
+/// Most header fields of one head, on either side; a caller's head with more is answered with 431.
 pub const HEADERS_MAX: usize = 100;
-/// Longest request target, in bytes (414 beyond).
+/// Longest request target, in bytes; a longer one is answered with 414.
 pub const TARGET_BYTES_MAX: usize = 8 << 10;
-/// Most informational heads (1xx) before a provider's answer; one more fails it.
+/// Most informational heads (1xx) before a provider's answer; with one more, the attempt fails.
 pub const INFORMATIONAL_MAX: u32 = 1_024;
 /// Largest head of a provider's answer, in bytes.
 pub const ANSWER_HEAD_BYTES_MAX: usize = 64 << 10;
@@ -70,8 +72,8 @@ pub const CHUNK_LINE_BYTES_MAX: usize = 4 << 10;
 pub const TRAILER_BYTES_MAX: usize = 16 << 10;
 /// Longest model name a request may carry, in bytes.
 pub const MODEL_NAME_BYTES_MAX: usize = 512;
-/// Longest event, as it came and as it was written, that a stream keeps as the form of those to
-/// come.
+/// Longest event, both as it came and as it was written, that a stream keeps as the form of later
+/// events.
 pub const FORM_BYTES_MAX: usize = 2 << 10;
 /// Most bytes of a stream held back before its first content.
 pub const HELD_BACK_BYTES_MAX: usize = 256 << 10;
@@ -104,20 +106,21 @@ const _: () = assert!(PROVIDER_SEATS_MAX <= u16::MAX as usize);
 const _: () = assert!(BUDGET_SEATS_MAX <= u32::MAX as usize);
 const _: () = assert!(GROUPS_MAX <= u16::MAX as usize);
 const _: () = assert!(TARGET_BYTES_MAX < REQUEST_HEAD_BYTES_MAX);
-/// Most connections that a shard keeps for later requests, to all providers together; the one that
-/// has waited longest is closed for one more. Each takes about 6 KiB.
+/// Most connections that a shard keeps for later requests, to all providers together; when there is
+/// one more, the connection that has waited longest is closed. Each takes about 6 KiB.
 pub const POOL_IDLE_MAX: usize = 4_096;
 /// Room for one read from a peer, in bytes: most requests and most events fit.
 pub const READ_BYTES: usize = 4 << 10;
-/// Most bytes of a caller's next requests that are read while one is being answered; a caller that
-/// has sent more is not watched any longer, and its hang-up noticed only by a failing write.
+/// Most bytes of a caller's next requests that are read while one request is being answered. A
+/// connection with more bytes is not watched any longer: that its caller hangs up is noticed only
+/// when a write fails.
 pub const READ_AHEAD_BYTES_MAX: usize = 16 << 10;
 /// Room for one read from a provider, in bytes: most answers fit.
 pub const UPSTREAM_READ_BYTES: usize = 4 << 10;
-/// Room for one read of a stream, in bytes: one in full flow takes hundreds of events at a time,
-/// and each read becomes one send.
+/// Room for one read of a stream, in bytes: a stream in full flow brings hundreds of events at a
+/// time, and each read becomes one send.
 pub const STREAM_READ_BYTES: usize = 64 << 10;
-/// Most small buffers, heads, rooms of requests, and operations that a shard keeps for later ones.
+/// Most small buffers, heads, rooms of requests, and operations that a shard keeps for reuse.
 pub const SPARES_MAX: usize = 256;
 /// Buffers from this size on are large, in bytes: no connection keeps one between two requests.
 pub const LARGE_SPARE_BYTES: usize = 24 << 10;
@@ -127,18 +130,19 @@ pub const LARGE_SPARES_BYTES_MAX: usize = 8 << 20;
 const _: () = assert!(STREAM_READ_BYTES <= LARGE_SPARES_BYTES_MAX);
 /// Room for one read of a list of models, in bytes.
 pub const READ_LARGE_BYTES: usize = 64 << 10;
-/// What a shard works through at once, in bytes, before others have their turn: bodies up to this
-/// size are read and judged whole, larger ones in pieces of it: less than a millisecond's work.
+/// Bytes that a shard works through at once before other tasks have their turn: bodies up to this
+/// size are read and judged whole, larger ones in pieces of this size, which take less than a
+/// millisecond.
 pub const AT_ONCE_BYTES_MAX: usize = 128 << 10;
 const _: () = assert!(STREAM_READ_BYTES <= AT_ONCE_BYTES_MAX);
 /// Prompts and answers up to this size are translated by the shard itself, in bytes; larger ones by
 /// a helper thread.
 pub const TRANSLATED_AT_ONCE_BYTES_MAX: usize = 256 << 10;
-/// Answers up to this size are looked at by the shard itself, in bytes; larger ones by a helper
-/// thread. A look skips most of what it passes.
+/// Answers up to this size, in bytes, are inspected by the shard itself, larger ones by a helper
+/// thread. An inspection skips most of the bytes.
 pub const INSPECTED_AT_ONCE_BYTES_MAX: usize = 1 << 20;
-/// Largest error of a provider that is looked at, in bytes; a larger one is no error that makes
-/// sense.
+/// Largest error of a provider that is read for what it says, in bytes; a larger body is not taken
+/// for an error.
 pub const ERROR_BODY_BYTES_MAX: usize = 1 << 20;
 /// Pieces of work that wait for a helper thread; each has a large body, which counts as held.
 pub const HELP_WAITING_MAX: usize = 64;
@@ -146,54 +150,56 @@ pub const HELP_WAITING_MAX: usize = 64;
 pub const HELPERS_MAX: usize = 4;
 /// Bodies up to this size are sent together with their head, in one send.
 pub const ONE_SEND_BYTES_MAX: usize = 64 << 10;
-/// What is sent without waiting for it, in bytes at most: an empty send buffer has room for it, so
-/// that it is sent at once, as a rule (tcp(7), `tcp_wmem`: 16 KiB to begin with).
+/// Most bytes that are sent without waiting for the send: an empty send buffer has room for them
+/// (tcp(7), `tcp_wmem`: 16 KiB to begin with), so that they usually leave at once.
 pub const UNATTENDED_BYTES_MAX: usize = 16 << 10;
 const _: () = assert!(UNATTENDED_BYTES_MAX <= ONE_SEND_BYTES_MAX);
 /// Access lines a shard gathers before it hands them over, in bytes.
 pub const LOG_HANDOVER_BYTES: usize = 32 << 10;
 /// Most bytes of a refused request that are read and dropped, so that its sender sees the answer.
 pub const LINGER_BYTES_MAX: usize = 1 << 20;
-/// Most addresses of one provider that are kept; the resolver's order says which.
+/// Most addresses of one provider that are kept, the first ones in the resolver's order.
 pub const ADDRESSES_MAX: usize = 64;
-/// Log lines that are written with one call, in bytes; one more piece may come on top.
+/// Log lines that are written with one call, in bytes; the lines of one more command may come on
+/// top.
 pub const LOG_BATCH_BYTES: usize = 256 << 10;
-/// Open files kept for infermux itself and for operators' connections; where few are allowed, an
-/// eighth of them.
+/// Open files kept for infermux itself and for operators' connections; where the process may open
+/// few files, an eighth of them.
 pub const OPEN_FILES_RESERVE: u64 = 1_024;
-/// Operators' connections at once, in the whole process; where few open files are allowed, a
-/// quarter of those that are kept. Probes, scrapes, pages and commands of a large team need a few
-/// dozen.
+/// Operators' connections at once, in the whole process; where the process may open few files, a
+/// quarter of the files that are kept. Probes, scrapes, pages and commands of a large team need a
+/// few dozen.
 pub const OPERATORS_MAX: usize = 256;
 const _: () = assert!(OPERATORS_MAX as u64 <= OPEN_FILES_RESERVE / 4);
 /// Facts that a shard gathers before it hands them over: those of 256 requests, each of which is
 /// admitted, ended and settled.
 pub const FACTS_PER_BATCH: usize = 3 * 256;
-/// Facts that a shard holds while the coordinator does not read; beyond, successes are forgotten.
+/// Facts that a shard holds while the coordinator does not read; when there are more, successes are
+/// forgotten.
 pub const FACTS_HELD_MAX: usize = 65_536;
-/// Rows of a provider's failures that are remembered while later ones are known: a failure is told
-/// within a millisecond, unless its shard is stuck.
+/// Rows of a provider's failures that are remembered while later rows are known: the coordinator
+/// hears of a failure within a millisecond, unless the failure's shard is stuck.
 pub const ROWS_KEPT_MAX: usize = 16;
 /// Most changes of circuits that wait for the log: every provider's, twice over.
 pub const CIRCUIT_CHANGES_MAX: usize = 2 * PROVIDERS_MAX;
-/// Most changes of circuits that are kept for operators; the oldest go.
+/// Most changes of circuits that are kept for operators; the oldest are dropped.
 pub const CHANGES_KEPT_MAX: usize = 64;
 /// Largest state file that is read, in bytes: 10,000 callers with a few months each need 2 MiB, and
-/// those that had a budget within the last year come on top.
+/// callers that had a budget within the last year come on top.
 pub const STATE_BYTES_MAX: u64 = 64 << 20;
-/// Deepest nesting of a JSON schema that is rewritten for a provider; deeper ones are refused.
+/// Deepest nesting of a JSON schema that is rewritten for a provider; a deeper one is refused.
 pub const SCHEMA_DEPTH_MAX: usize = 64;
-/// Most names of parameters that a translation left out which are told to the log.
+/// Most names of parameters that a translation left out which are written to the log.
 pub const DROPPED_NAMES_MAX: usize = 32;
 /// Most wishes to reload the configuration that wait; each of them would read the same file.
 pub const RELOADS_MAX: usize = 16;
 /// Largest answer of a router that a command of an operator reads, in bytes: 1,024 providers with
 /// 65,536 models of 256 bytes fit.
 pub const REPORT_BYTES_MAX: usize = 16 << 20;
-/// Most names of callers that are counted apart, and of projects, and of environments; the rest is
-/// counted together. Those with a budget come on top.
+/// Most names of callers that are counted apart, and of projects, and of environments; further
+/// names are counted together. Names with a budget come on top.
 pub const PARTIES_MAX: usize = 10_000;
 /// Most pairs of provider and model that no configuration names and that are counted apart.
 pub const OPEN_SERIES_MAX: usize = 1_000;
-/// Most reports that wait to be written; who asks for one more is refused.
+/// Most reports that wait to be written; a request for one more is refused.
 pub const REPORTS_MAX: usize = 64;

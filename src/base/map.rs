@@ -2,6 +2,6 @@
 
 use std::collections::HashMap;
 
-/// A table that is looked into for every request. Its hash is keyed, so that no caller can choose
-/// names that fall together, and takes a fraction of the time of the standard one.
+/// A table that every request looks into. Its hash is keyed, so that no caller can choose names
+/// that collide, and takes a fraction of the time of the standard one.
 pub type Map<K, V> = HashMap<K, V, ahash::RandomState>;

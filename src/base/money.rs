@@ -62,7 +62,8 @@ impl Price {
     /// callers were told.
     #[must_use]
     pub fn of(self, count: Tokens) -> NanoUsd {
-        // A million tokens at a thousand dollars each fit; only more take the long division.
+        // A million tokens at a thousand dollars each fit; only larger amounts take the long
+        // division.
         let short = self.nano_usd_per_million.checked_mul(count.get());
         if let Some(exact) = short.and_then(|exact| exact.checked_add(500_000)) {
             return NanoUsd::new(exact / 1_000_000);
@@ -80,7 +81,7 @@ impl NanoUsd {
         out.extend_from_slice(&places[..end]);
     }
 
-    /// The dollars, and their point and places, up to the last that is not zero.
+    /// The whole dollars, and the decimal point with the places up to the last that is not zero.
     fn parts(self) -> (u64, [u8; 10], usize) {
         let (dollars, mut nanos) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
         let mut places = *b".000000000";
@@ -96,7 +97,7 @@ impl NanoUsd {
     }
 }
 
-/// Dollars as [`NanoUsd::write`] has them.
+/// Dollars as [`NanoUsd::write`] writes them.
 impl std::fmt::Display for NanoUsd {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (dollars, places, end) = self.parts();

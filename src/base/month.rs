@@ -7,8 +7,8 @@ use crate::base::time::WallTime;
 pub struct Month(u32);
 
 impl Month {
-    /// The month with this number (1 to 12) of this year; `None` before 1970, after 9999, or where
-    /// there is no such month.
+    /// The month with this number (1 to 12) of this year; `None` before 1970, after 9999, or for a
+    /// number that no month has.
     #[must_use]
     pub fn new(year: u64, number: u64) -> Option<Self> {
         if !(1_970..=9_999).contains(&year) || !(1..=12).contains(&number) {
@@ -19,7 +19,7 @@ impl Month {
             .map(Self)
     }
 
-    /// The month that `wall` is in; after the year 9999, its last one.
+    /// The month that `wall` is in; after the year 9999, that year's last month.
     #[must_use]
     pub fn of(wall: WallTime) -> Self {
         let date = wall.civil();
@@ -38,19 +38,19 @@ impl Month {
         Self(self.0.saturating_sub(months))
     }
 
-    /// Its first moment.
+    /// The month's first moment.
     #[must_use]
     pub fn start(self) -> WallTime {
         WallTime::from_unix_millis(self.first_day() * DAY_MS)
     }
 
-    /// How many days it has.
+    /// How many days the month has.
     #[must_use]
     pub fn days(self) -> u64 {
         Self(self.0 + 1).first_day() - self.first_day()
     }
 
-    /// The month's number modulo 32, which is all that a published word has room for.
+    /// The month's number modulo 32: a published word has room for no more.
     #[must_use]
     pub fn tag(self) -> u8 {
         u8::try_from(self.0 % TAGS).unwrap_or(0)
@@ -76,8 +76,8 @@ impl Month {
         Self::new(year.parse().ok()?, number.parse().ok()?)
     }
 
-    /// Days from the Unix epoch to its first one. Every fourth year is a leap year, but for those
-    /// that end a century, unless they are divisible by 400.
+    /// Days from the Unix epoch to the month's first day. Every fourth year is a leap year, except
+    /// those that end a century, unless they are divisible by 400.
     fn first_day(self) -> u64 {
         let (years, month) = (u64::from(self.0 / 12), self.0 % 12);
         let before = years + 1_969;

@@ -9,12 +9,12 @@ pub struct Range {
     pub step: u64,
 }
 
-/// Why there is no such report.
+/// Why a report is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RangeFault {
-    /// Too far back, or nothing at all.
+    /// The hours reach too far back, or are none.
     Hours,
-    /// No whole number of minutes.
+    /// The span is no whole number of minutes.
     Bucket,
     /// Minutes are only known for a day.
     TooFine,
@@ -23,7 +23,7 @@ pub enum RangeFault {
 }
 
 impl RangeFault {
-    /// What to ask for instead.
+    /// What to ask for instead, as a sentence.
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {
@@ -42,7 +42,7 @@ impl Range {
     ///
     /// # Errors
     ///
-    /// There is no such report.
+    /// No report covers that range.
     pub fn read(hours: Option<&str>, bucket: Option<&str>) -> Result<Self, RangeFault> {
         let hours = match hours {
             None => 24,
@@ -62,7 +62,7 @@ impl Range {
     }
 }
 
-/// `5m`, `1h` or `1d` in minutes; no longer than what is looked back on.
+/// `5m`, `1h` or `1d` in minutes; no longer than the time that books are kept for.
 fn minutes(text: &str) -> Option<u64> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let unit = match unit {

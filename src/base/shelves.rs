@@ -1,6 +1,6 @@
-//! Things that wait on shelves: on each the last one in is the first one out, and over all shelves
-//! the one that has waited longest can be taken. Each step takes the same time, however many there
-//! are, and no memory is asked for once there was room for as many.
+//! Things that wait on shelves. On each shelf the last thing in is the first out, and the thing
+//! that has waited longest over all shelves can be taken. Each operation takes the same time,
+//! however many things there are, and allocates only when there are more things than ever before.
 
 /// Things on shelves, which are numbered from 0.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ pub struct Shelves<T> {
     all: Row,
 }
 
-/// A place for one thing, and its neighbors in the two rows that it stands in.
+/// Room for one thing, and its neighbors in the two rows that it stands in.
 #[derive(Debug)]
 struct Slot<T> {
     thing: Option<T>,
@@ -21,7 +21,7 @@ struct Slot<T> {
     of_all: Neighbors,
 }
 
-/// Both ends of a row in which each thing has come after the one before.
+/// Both ends of a row, in which things stand in the order in which they came.
 #[derive(Clone, Copy, Debug, Default)]
 struct Row {
     oldest: Option<usize>,
@@ -83,19 +83,19 @@ impl<T> Shelves<T> {
         self.all.append(&mut self.slots, at, Slot::of_all);
     }
 
-    /// Takes what was put on a shelf last.
+    /// Takes the thing that was put on a shelf last.
     pub fn take(&mut self, shelf: usize) -> Option<T> {
         let at = self.shelves.get(shelf)?.newest?;
         self.remove(at)
     }
 
-    /// What has waited longest over all shelves.
+    /// The thing that has waited longest over all shelves.
     #[must_use]
     pub fn oldest(&self) -> Option<&T> {
         self.slots[self.all.oldest?].thing.as_ref()
     }
 
-    /// Takes what has waited longest over all shelves.
+    /// Takes the thing that has waited longest over all shelves.
     pub fn take_oldest(&mut self) -> Option<T> {
         self.remove(self.all.oldest?)
     }
@@ -111,7 +111,7 @@ impl<T> Shelves<T> {
         shelves.filter_map(|(shelf, row)| row.newest.map(|_| shelf))
     }
 
-    /// Drops what `keeps` does not hold for.
+    /// Drops the things for which `keeps` is false.
     pub fn retain(&mut self, mut keeps: impl FnMut(&mut T) -> bool) {
         for at in 0..self.slots.len() {
             let thing = &mut self.slots[at].thing;
@@ -145,7 +145,7 @@ impl<T> Slot<T> {
 type In<T> = fn(&mut Slot<T>) -> &mut Neighbors;
 
 impl Row {
-    /// Puts the thing `at` behind the newest one.
+    /// Puts the thing in slot `at` behind the newest one.
     fn append<T>(&mut self, slots: &mut [Slot<T>], at: usize, neighbors: In<T>) {
         *neighbors(&mut slots[at]) = Neighbors {
             older: self.newest,

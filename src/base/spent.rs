@@ -1,8 +1,8 @@
-//! What requests came to: their number, tokens and money.
+//! What requests have used: their number, tokens and money.
 
 use crate::base::money::NanoUsd;
 
-/// Requests, and what they used.
+/// Requests, and the tokens and money that they used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spent {
     /// What they cost.
@@ -16,7 +16,7 @@ pub struct Spent {
 }
 
 impl Spent {
-    /// Both together, capped.
+    /// The sum of both, capped.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self {
@@ -29,7 +29,7 @@ impl Spent {
         }
     }
 
-    /// What is left without `other`, not below zero.
+    /// The difference to `other`, not below zero.
     #[must_use]
     pub const fn minus(self, other: Self) -> Self {
         Self {

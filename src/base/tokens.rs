@@ -14,8 +14,9 @@ impl Tokens {
         Self(count)
     }
 
-    /// What `bytes` of text amount to when nobody has counted: a quarter of the characters, rounded
-    /// up. Bytes stand in for characters, which overstates non-ASCII text and never understates it.
+    /// An estimate for `bytes` of text that nobody has counted: a quarter of the characters,
+    /// rounded up. Bytes stand in for characters, which overstates non-ASCII text and never
+    /// understates it.
     #[must_use]
     pub const fn estimated(bytes: usize) -> Self {
         Self((bytes as u64).div_ceil(4))

@@ -10,11 +10,11 @@ pub struct Aliases<'a>(HashMap<&'a str, &'a str>);
 /// Why an alias leads nowhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Astray {
-    /// It comes back to itself.
+    /// The chain comes back to the alias itself.
     Cycle,
-    /// It runs into a cycle of others.
+    /// The chain runs into a cycle of other aliases.
     IntoCycle,
-    /// It passes through more than [`ALIAS_CHAIN_MAX`] others.
+    /// The chain passes through more than [`ALIAS_CHAIN_MAX`] others.
     Endless,
 }
 
@@ -24,7 +24,7 @@ impl<'a> Aliases<'a> {
         Self(pairs.into_iter().collect())
     }
 
-    /// The names that `name` leads to, one after the other; the last is the provider's own.
+    /// The names that `name` leads to, in the order of the chain; the last is the provider's own.
     pub fn chain(&self, name: &str) -> Result<Vec<&'a str>, Astray> {
         let mut chain: Vec<&'a str> = Vec::new();
         let mut current = name;
@@ -44,8 +44,8 @@ impl<'a> Aliases<'a> {
         Ok(chain)
     }
 
-    /// The cycle that starts at `name`, for a message; only for the name that is first in it by
-    /// alphabet, so that each cycle is told once.
+    /// The cycle that starts at `name`, for a message; only for the name of a cycle that is first
+    /// in the alphabet, so that each cycle is reported once.
     pub fn cycle(&self, name: &'a str) -> Option<String> {
         let mut shown = format!("`{name}`");
         let mut current = name;

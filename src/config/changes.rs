@@ -1,12 +1,12 @@
-//! What one file says otherwise than the one before: for the log, and for who reloads.
+//! What differs between two files: for the log, and for the operator who reloads.
 
 use std::collections::HashMap;
 
 use crate::config::faults::printable;
 use crate::config::plan::{Plan, Provider, Server};
 
-/// Puts what cannot change while the process runs from `before` into `after`; the keys where they
-/// differ.
+/// Copies the keys that cannot change while the process runs from `before` to `after`; returns
+/// those that differ.
 pub fn keep_fixed(before: &Plan, after: &mut Plan) -> Vec<&'static str> {
     let mut differ = Vec::new();
     let keep = &mut Keep(&mut differ);
@@ -89,7 +89,7 @@ impl Keep<'_> {
     }
 }
 
-/// What differs between two Plans and takes effect; secrets are named and not shown.
+/// What differs between two Plans and takes effect at once; secrets are named and not shown.
 #[must_use]
 pub fn between(before: &Plan, after: &Plan) -> Vec<String> {
     let mut changed = Vec::new();
@@ -186,7 +186,7 @@ fn fields(one: &Provider, other: &Provider) -> Vec<&'static str> {
     differ.map(|(field, _)| field).collect()
 }
 
-/// The groups by names alone: an id may change where its provider's `base_url` does.
+/// The groups without ids: an id may change when its provider's `base_url` does.
 fn groups(plan: &Plan) -> Vec<impl PartialEq + use<'_>> {
     let groups = plan.groups.iter().map(|group| {
         let members = group.providers.iter();

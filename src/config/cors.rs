@@ -17,9 +17,9 @@ pub struct Cors {
 /// The origins whose pages may call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origins {
-    /// Whatever they are.
+    /// All origins.
     Any,
-    /// These, as browsers write them.
+    /// These origins, as browsers write them.
     Listed(Box<[Box<str>]>),
 }
 
@@ -79,7 +79,7 @@ fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.bytes().all(is_of_scheme)
 }
 
-/// A host and its port; the colons of an address in brackets are none of it.
+/// A host and its port; the colons of an address in brackets separate no port.
 fn split_port(host: &str) -> (&str, Option<&str>) {
     match host.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => (name, Some(port)),

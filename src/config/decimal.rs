@@ -69,7 +69,7 @@ impl Decimal {
         (rest == 0).then_some(units)
     }
 
-    /// The nearest number of units of `10^-places`, but never zero for what is not.
+    /// The nearest number of units of `10^-places`; zero only for zero itself.
     #[must_use]
     pub fn nearest(self, places: u32) -> u128 {
         let (units, rest) = self.split(places);

@@ -40,7 +40,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         .map_err(|_| String::from("is too long"))
 }
 
-/// `duration` as [`parse`] reads it, in the largest unit that needs no fraction.
+/// `duration` in the form that [`parse`] reads, in the largest unit that needs no fraction.
 #[must_use]
 pub fn text(duration: Duration) -> String {
     let millis = duration.as_millis();

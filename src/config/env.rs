@@ -1,8 +1,7 @@
 //! References in values: `${NAME}` to a variable, `${file:PATH}` to a file, both with a
 //! `:-fallback` if wanted; `$$` is a dollar sign.
 //!
-//! Substitution happens in single values after parsing, so what is referred to cannot add
-//! structure.
+//! Substitution happens in single values after parsing, so a variable or file cannot add structure.
 
 use std::cell::Cell;
 
@@ -28,7 +27,7 @@ pub fn resolve(entries: &mut [(String, Node)], environment: &Environment<'_>, fo
 struct Resolver<'a> {
     environment: &'a Environment<'a>,
     found: &'a Findings,
-    /// What all substituted texts hold together.
+    /// Length of all substituted texts together.
     bytes: Cell<u64>,
 }
 
@@ -93,7 +92,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// What a reference gives; as in a shell, `:-` stands in for an empty value, too.
+    /// The text that a reference gives; as in a shell, `:-` also stands in for an empty value.
     fn value(
         &self,
         to: Referent<'_>,
@@ -123,7 +122,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// An unset variable may be meant; a secret's file that is not there never is.
+    /// An unset variable may be intended; a missing file of a secret never is.
     fn nothing(&self, to: Referent<'_>, path: &str) {
         match to {
             Referent::Variable(name) => {
@@ -166,7 +165,7 @@ enum Referent<'a> {
 }
 
 impl Referent<'_> {
-    /// What it is, for a sentence.
+    /// The referent in words, for a sentence.
     fn describe(self) -> String {
         match self {
             Self::Variable(name) => format!("the variable {}", printable(name)),
@@ -175,7 +174,8 @@ impl Referent<'_> {
     }
 }
 
-/// Takes a value apart. A dollar sign that starts nothing stands for itself.
+/// Splits a value into texts and references. A dollar sign that starts no reference stands for
+/// itself.
 fn split(text: &str) -> Result<Vec<Segment<'_>>, String> {
     let mut segments = Vec::new();
     let mut rest = text;

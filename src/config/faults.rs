@@ -7,12 +7,12 @@ use crate::base::limits::FAULTS_MAX;
 use crate::config::options::Strictness;
 use crate::config::suggest;
 
-/// One mistake, or one thing to be warned of.
+/// One mistake, or one warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// Where it is, as `providers[1].timeout`; empty for the file as a whole.
     pub path: String,
-    /// The line of the file where that begins, counted from 1.
+    /// The line of the file where `path` begins, counted from 1.
     pub line: Option<usize>,
     /// What is wrong, and what to do; never a secret.
     pub message: String,
@@ -42,7 +42,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What has been found so far. Shared by all readers of one file, hence the cells.
+/// The faults and warnings found so far. All readers of one file share it, hence the cells.
 pub struct Findings {
     strict: Strictness,
     faults: Pile,
@@ -72,7 +72,7 @@ impl Findings {
         self.warnings.add(path, message.into());
     }
 
-    /// A warning, which strictness makes a fault.
+    /// Notes a warning, or a fault if the file is read strictly.
     pub fn doubt(&self, path: &str, message: impl Into<String>) {
         match self.strict {
             Strictness::Lenient => self.warn(path, message),
@@ -80,7 +80,7 @@ impl Findings {
         }
     }
 
-    /// `, did you mean …?`, or nothing. Hints are for faults that are told, not for those beyond.
+    /// `, did you mean …?`, or nothing. No hint is made for faults beyond those that are shown.
     pub fn hint<'a>(&self, word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
         if self.hints.get() >= FAULTS_MAX {
             return String::new();
@@ -90,14 +90,14 @@ impl Findings {
         meant.map_or_else(String::new, |meant| format!(", did you mean `{meant}`?"))
     }
 
-    /// Faults and warnings, in the order of their discovery.
+    /// Faults and warnings, in the order in which they were found.
     #[must_use]
     pub fn into_parts(self) -> (Vec<Fault>, Vec<Fault>) {
         (self.faults.into_list(), self.warnings.into_list())
     }
 }
 
-/// A list of at most [`FAULTS_MAX`] faults, which counts the rest.
+/// A list of at most [`FAULTS_MAX`] faults; further faults are only counted.
 #[derive(Default)]
 struct Pile {
     list: RefCell<Vec<Fault>>,
@@ -124,7 +124,7 @@ impl Pile {
     }
 }
 
-/// `key` below `path`. Keys come from the file, so what is not printable is escaped.
+/// `key` below `path`. Keys come from the file, so unprintable characters are escaped.
 #[must_use]
 pub fn below(path: &str, key: &str) -> String {
     let key = printable(key);

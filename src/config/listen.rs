@@ -34,9 +34,9 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         return Err(String::from("has no port from 0 to 65535"));
     };
     let ip = match host {
-        // Every interface; the socket takes IPv4 too.
+        // All interfaces; the socket takes IPv4 too.
         "" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        // No name is looked up here, and this one means the same everywhere.
+        // Names are not looked up, but `localhost` means the same everywhere.
         "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
         host if host.parse::<Ipv6Addr>().is_ok() => {
             return Err(format!("needs brackets, write `[{host}]:{port}`"));
@@ -60,7 +60,7 @@ pub fn everywhere() -> Listen {
     }
 }
 
-/// Whether the two cannot both be listened on.
+/// Whether the process cannot listen on both.
 #[must_use]
 pub fn collide(one: &Listen, other: &Listen) -> bool {
     let takes = |wide: IpAddr, narrow: IpAddr| match wide {
@@ -68,7 +68,7 @@ pub fn collide(one: &Listen, other: &Listen) -> bool {
         IpAddr::V4(ip) => ip.is_unspecified() && narrow.is_ipv4(),
     };
     let (a, b) = (one.addr, other.addr);
-    // Port 0 lets the kernel choose, and it does not choose a taken one.
+    // Port 0 lets the kernel choose, and the kernel does not choose a taken port.
     a.port() == b.port()
         && a.port() != 0
         && (a.ip() == b.ip() || takes(a.ip(), b.ip()) || takes(b.ip(), a.ip()))

@@ -2,8 +2,8 @@
 //!
 //! `raw` has the list of keys and is the only place that knows YAML, `env` substitutes variables,
 //! `check` finds out whether the fields make sense together, `routes` says which providers serve
-//! which model. Nothing here reads a file, the environment or a clock: the text and the look-up of
-//! variables and of files that values refer to are arguments.
+//! which model. This room reads no file, no environment and no clock: its arguments are the text
+//! and a look-up of variables and files.
 
 pub mod aliases;
 pub mod changes;
@@ -36,9 +36,9 @@ pub use crate::config::options::{Environment, Lookup, Options, Strictness};
 pub struct Loaded {
     /// The configuration.
     pub plan: Plan,
-    /// What its writer may have meant otherwise.
+    /// Where the file may not mean what its writer intended.
     pub warnings: Vec<Fault>,
-    /// The text that it was read from, for faults that only its use shows.
+    /// The text that it was read from, for faults that are found only when it is used.
     pub text: String,
 }
 
@@ -47,17 +47,17 @@ pub struct Loaded {
 pub enum Rejected {
     /// The text is not YAML, or not a mapping.
     Malformed(Vec<Fault>),
-    /// What it says makes no sense.
+    /// Its values make no sense.
     Faulty {
-        /// All of it.
+        /// All faults.
         faults: Vec<Fault>,
-        /// What its writer may have meant otherwise.
+        /// Where the file may not mean what its writer intended.
         warnings: Vec<Fault>,
     },
 }
 
 impl Rejected {
-    /// What is wrong.
+    /// The faults.
     #[must_use]
     pub fn faults(&self) -> &[Fault] {
         match self {
@@ -65,7 +65,7 @@ impl Rejected {
         }
     }
 
-    /// What its writer may have meant otherwise.
+    /// Where the file may not mean what its writer intended.
     #[must_use]
     pub fn warnings(&self) -> &[Fault] {
         match self {
@@ -98,7 +98,7 @@ pub fn load(text: &str, options: &Options<'_>) -> Result<Loaded, Rejected> {
     }
 }
 
-/// What a configuration amounts to: `3 providers, 2 route groups`.
+/// A configuration in a few words: `3 providers, 2 route groups`.
 #[must_use]
 pub fn summary(plan: &Plan) -> String {
     let count = |number: usize, one: &str| {

@@ -1,18 +1,19 @@
-//! How a configuration is to be read: where variables come from, and what becomes of doubts.
+//! How a configuration is to be read: where variables come from, and whether doubts are faults.
 
 /// How a text is to be read.
 pub struct Options<'a> {
     /// Where variables come from.
     pub environment: Environment<'a>,
-    /// What becomes of doubts.
+    /// Whether doubts are faults.
     pub strict: Strictness,
 }
 
 /// Where variables and the contents of files come from.
 pub enum Environment<'a> {
-    /// This gives them.
+    /// A look-up gives them.
     Lookup(Lookup<'a>),
-    /// Nowhere: they stay as they are written, and checks that need their values are left out.
+    /// Nothing is looked up: references stay as they are written, and checks that need their values
+    /// are left out.
     Unresolved,
 }
 

@@ -1,14 +1,14 @@
-//! Patterns in `models`: `gpt-4o*` claims every model that begins like this.
+//! Patterns in `models`: `gpt-4o*` claims every model whose name begins with `gpt-4o`.
 //!
-//! Which providers claim a model by their patterns depends on nothing but which of all patterns
-//! match it. So there is one route for each set of patterns that a name can match, made in advance.
+//! Which providers claim a model by their patterns depends only on the set of patterns that match
+//! the name. So there is one route for each set of patterns that a name can match, made in advance.
 
 use std::fmt;
 
 use crate::base::ids::RouteId;
 use crate::base::map::Map;
 
-/// A pattern with one `*`, which stands for any text, none included.
+/// A pattern with one `*`, which stands for any text, also the empty one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Pattern {
     head: Box<str>,
@@ -87,10 +87,11 @@ pub fn matching(all: &[Pattern], name: &str) -> Set {
     set
 }
 
-/// Names that match, between them, every set of patterns that any name can match.
+/// A list of names such that every set of patterns that some name matches is matched by one of
+/// them.
 ///
-/// Which patterns match a name depends on the longest head that it begins with, the longest tail
-/// that it ends with, and, where these two overlap, on how far.
+/// Which patterns match a name depends on the longest head that it begins with, on the longest tail
+/// that it ends with, and on how far these two overlap.
 #[must_use]
 pub fn specimens(all: &[Pattern]) -> Vec<String> {
     let tails = all.iter().map(|pattern| &*pattern.tail).chain([""]);
@@ -109,7 +110,7 @@ pub fn specimens(all: &[Pattern]) -> Vec<String> {
     names
 }
 
-/// What no pattern has in it: a file's names are without control characters.
+/// A character that no pattern has: names in a file have no control characters.
 const FILLER: char = '\u{1}';
 
 #[cfg(test)]

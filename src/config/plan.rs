@@ -1,4 +1,4 @@
-//! The Plan: the checked, immutable configuration, with everything precomputed that can be.
+//! The Plan: the checked, immutable configuration, with what can be computed in advance.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -34,7 +34,7 @@ pub struct Plan {
     pub groups: Box<[Group]>,
     /// The strategy outside of groups.
     pub strategy: Strategy,
-    /// How attempts follow each other.
+    /// How many attempts a request has, and in what time.
     pub failover: Failover,
     /// The figures of `least_latency`.
     pub latency: LatencyPolicy,
@@ -48,19 +48,19 @@ pub struct Plan {
     pub places: Places,
 }
 
-/// The places of what is declared, by id. Where nothing is said, id and place are the same: so it
-/// is in the first Plan of a process. What later files add has ids of its own, which no request of
-/// an earlier Plan can have (see [`crate::config::seats`]).
+/// The places of providers and budgets among the declared ones, by id. In the first Plan of a
+/// process, each id equals its place. Providers and budgets that later files add have new ids,
+/// which no request of an earlier Plan can have (see [`crate::config::seats`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Places {
-    /// Of the providers; [`Places::NONE`] where this Plan has none of that id.
+    /// Places of providers; [`Places::NONE`] for an id that this Plan does not have.
     pub providers: Box<[usize]>,
-    /// Of the budgets, likewise.
+    /// Places of budgets, likewise.
     pub budgets: Box<[usize]>,
 }
 
 impl Places {
-    /// Beyond every table.
+    /// Stands for no place; it is beyond every table.
     pub const NONE: usize = usize::MAX;
 
     fn at(places: &[usize], id: usize) -> usize {
@@ -127,7 +127,7 @@ pub struct TlsFiles {
 /// Who may call.
 #[derive(PartialEq, Eq)]
 pub enum Auth {
-    /// Anyone; the caller's key goes to providers that have none of their own.
+    /// Anyone; the caller's key goes to providers without a key of their own.
     Passthrough,
     /// Callers that present this key.
     StaticKey(Secret),
@@ -142,7 +142,7 @@ pub struct Server {
     pub cores: Box<[usize]>,
     /// Callers' connections at once, in the whole process.
     pub max_connections: usize,
-    /// Whether the file says so itself.
+    /// Whether the file sets `max_connections`.
     pub max_connections_is_set: bool,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,
@@ -163,7 +163,7 @@ pub struct Server {
 /// One provider.
 #[derive(PartialEq)]
 pub struct Provider {
-    /// What it is called where no name is compared.
+    /// What tables and facts call it: names are not compared on the hot path.
     pub id: ProviderId,
     /// Unique name.
     pub name: Box<str>,
@@ -179,7 +179,7 @@ pub struct Provider {
     pub azure_deployment: Option<Box<str>>,
     /// Azure's `api-version`.
     pub azure_api_version: Box<str>,
-    /// Longest wait for an answer's head, and for the whole of one that is not streamed.
+    /// Longest wait for an answer's head, and for the whole of an answer that is not streamed.
     pub timeout: Duration,
     /// DNS, TCP and TLS together.
     pub connect_timeout: Duration,
@@ -205,16 +205,16 @@ pub struct Provider {
     pub headers: ProviderHeaders,
     /// Health checks.
     pub health_check: HealthCheck,
-    /// The breaker, the global block and the provider's own merged.
+    /// The breaker's figures: the global block, overridden by the provider's own.
     pub breaker: BreakerPolicy,
 }
 
-/// Headers of a provider's own.
+/// A provider's own headers.
 #[derive(Default, PartialEq)]
 pub struct ProviderHeaders {
-    /// What every request to it carries, in place of the caller's: name and value.
+    /// Headers that every request to it carries, in place of the caller's: name and value.
     pub set: Box<[(Box<str>, Secret)]>,
-    /// Callers' headers that go to it besides those that go to every provider, in lower case.
+    /// Callers' headers that are passed on to it besides the usual ones, in lower case.
     pub forward: Box<[Box<str>]>,
 }
 
@@ -253,12 +253,12 @@ pub struct BaseUrl {
 pub struct HealthCheck {
     /// Pause between checks.
     pub interval: Duration,
-    /// Longest wait for one.
+    /// Longest wait for one check.
     pub timeout: Duration,
-    /// Never checked, always taken for healthy.
+    /// The provider is never checked and always taken for healthy.
     pub disabled: bool,
-    /// What is asked for in place of the list of models: a path below `base_url`, which starts with
-    /// a slash and may have a query.
+    /// The target that is requested instead of the list of models: a path below `base_url`, which
+    /// starts with a slash and may have a query.
     pub path: Option<Box<str>>,
 }
 
@@ -267,7 +267,7 @@ pub struct HealthCheck {
 pub struct Group {
     /// Unique name.
     pub name: Box<str>,
-    /// Names that it matches.
+    /// Models that it applies to.
     pub models: Box<[Box<str>]>,
     /// Its strategy.
     pub strategy: Strategy,
@@ -275,12 +275,12 @@ pub struct Group {
     pub providers: Box<[ProviderId]>,
 }
 
-/// How attempts follow each other.
+/// How many attempts a request has, and in what time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Failover {
     /// Providers tried for one request, the first included.
     pub max_attempts: u32,
-    /// All attempts of one request together.
+    /// Time for all attempts of one request together.
     pub deadline: Duration,
     /// Extra attempts in thousandths of the requests of the last 10 s.
     pub retry_budget_permille: u32,
@@ -305,15 +305,15 @@ pub struct Routes {
     pub chat: Map<Box<str>, RouteId>,
     /// Completions and embeddings by the caller's model name.
     pub other: Map<Box<str>, RouteId>,
-    /// Chat completions with a model that nobody claims; a name that starts with `claude`.
+    /// Chat completions with a model that no provider claims and whose name starts with `claude`.
     pub open_chat_claude: Option<RouteId>,
-    /// Chat completions with a model that nobody claims; any other name.
+    /// Chat completions with any other model that no provider claims.
     pub open_chat: Option<RouteId>,
-    /// Completions and embeddings with a model that nobody claims.
+    /// Completions and embeddings with a model that no provider claims.
     pub open_other: Option<RouteId>,
-    /// Models that the file does not name, and that patterns claim.
+    /// Models that the file does not name, but that patterns claim.
     pub patterns: PatternRoutes,
-    /// How many routes are of models that the file names; they come first.
+    /// How many routes belong to models that the file names; they come first.
     pub named: usize,
 }
 
@@ -324,10 +324,10 @@ pub struct Route {
     pub group: Option<GroupId>,
     /// The group's strategy, or the default one.
     pub strategy: Strategy,
-    /// Whether nobody claims the model: its candidates are open providers.
+    /// Whether no provider claims the model: then its candidates are open providers.
     pub is_unclaimed: bool,
-    /// In declaration order, in a group in the group's order. Empty only where a group leaves
-    /// nobody: [`Routes::find`] gives no such route.
+    /// In declaration order; in a group, in the group's order. Empty only where a group leaves no
+    /// candidate: [`Routes::find`] does not return such a route.
     pub candidates: Box<[Candidate]>,
 }
 
@@ -336,7 +336,7 @@ pub struct Route {
 pub struct Candidate {
     /// The provider.
     pub provider: ProviderId,
-    /// The provider's own name for the model; `None` where it is the caller's.
+    /// The provider's own name for the model; `None` where it is the caller's name.
     pub model: Option<Box<str>>,
     /// The provider's weight.
     pub weight: u32,
@@ -353,7 +353,7 @@ pub struct ModelPrice {
 
 /// Monthly budgets.
 pub struct Budgets {
-    /// Where spend survives a restart.
+    /// The file that keeps spend across restarts.
     pub state_file: Option<Box<str>>,
     /// Per caller, in the order of the file.
     pub callers: Box<[Budget]>,
@@ -362,7 +362,7 @@ pub struct Budgets {
 /// One caller's monthly budget.
 #[derive(PartialEq)]
 pub struct Budget {
-    /// What it is called where no name is compared.
+    /// What tables and facts call it: names are not compared on the hot path.
     pub id: BudgetId,
     /// The value of `X-Infermux-Caller`.
     pub caller: Box<str>,
@@ -370,16 +370,16 @@ pub struct Budget {
     pub monthly: NanoUsd,
     /// What happens at the limit.
     pub action: BudgetAction,
-    /// The model to serve instead, from the limit on.
+    /// The model that is served instead once the limit is reached.
     pub model_override: Option<Box<str>>,
 }
 
 /// What happens when a budget is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BudgetAction {
-    /// 429 before anything goes upstream; with a `model_override`, a downgrade instead.
+    /// 429 before a provider is asked; with a `model_override`, that model is served instead.
     HardStop,
-    /// The request proceeds; a log event and a metric tell.
+    /// The request proceeds; a log event and a metric report it.
     Alert,
     /// The request is served with `model_override`.
     ModelOverride,
@@ -405,20 +405,20 @@ impl Provider {
         entries.filter(|entry| !patterns::is_pattern(entry))
     }
 
-    /// Whether it serves whatever no other provider claims.
+    /// Whether it serves models that no other provider claims.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.models.is_empty()
     }
 
-    /// Whether it may serve the model called `name`, which the file does not have.
+    /// Whether it may serve the model called `name`, which the file does not name.
     #[must_use]
     pub fn may_serve_unnamed(&self, name: &str) -> bool {
         self.is_open() || self.patterns.iter().any(|pattern| pattern.matches(name))
     }
 
-    /// Whether it may serve models that the file does not name, so that its own list of models is
-    /// of interest.
+    /// Whether it may serve models that the file does not name, so that infermux asks it for its
+    /// list of models.
     #[must_use]
     pub fn has_unnamed(&self) -> bool {
         self.is_open() || !self.patterns.is_empty()
@@ -426,13 +426,13 @@ impl Provider {
 }
 
 impl Plan {
-    /// The provider with this id, which must be one of this Plan.
+    /// The provider with this id; this Plan must have it.
     #[must_use]
     pub fn provider(&self, id: ProviderId) -> &Provider {
         &self.providers[self.place(id)]
     }
 
-    /// Place of the provider with this id in declaration order.
+    /// Place of the provider with this id in declaration order; this Plan must have it.
     #[must_use]
     pub fn place(&self, id: ProviderId) -> usize {
         Places::at(&self.places.providers, id.index())
@@ -444,7 +444,7 @@ impl Plan {
         self.providers.get(self.place(id))
     }
 
-    /// The budget with this id, which must be one of this Plan.
+    /// The budget with this id; this Plan must have it.
     #[must_use]
     pub fn budget(&self, id: BudgetId) -> &Budget {
         &self.budgets.callers[Places::at(&self.places.budgets, id.index())]
@@ -471,7 +471,8 @@ impl Routes {
         (!self.route(id).candidates.is_empty()).then_some(id)
     }
 
-    /// The same for a model without a name there; apart, so that the others do not pay for it.
+    /// As `find`, for a model that the file does not name; a function of its own, so that named
+    /// models do not pay for it.
     #[inline(never)]
     fn find_unnamed(&self, endpoint: Endpoint, model: &str) -> Option<RouteId> {
         let patterns = &self.patterns;
@@ -485,7 +486,7 @@ impl Routes {
     }
 
     /// Whether `id` is a route for models that the file does not name: callers may ask for any
-    /// number of them.
+    /// number of such models.
     #[must_use]
     pub fn is_of_unnamed(&self, id: RouteId) -> bool {
         id.index() >= self.named

@@ -1,4 +1,4 @@
-//! The built-in price table, and which of its rows a provider's model is billed by.
+//! The built-in price table, and which of its rows applies to a provider's model.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ impl PriceTable {
     pub fn built_in() -> Self {
         let mut rows: HashMap<&str, HashMap<&str, Row>> = HashMap::new();
         for line in TEXT.lines().filter(|line| !line.starts_with('#')) {
-            // A test reads every line; there is none that this leaves out.
+            // A test reads every line, so that none is left out here.
             if let Some((provider, model, row)) = read(line) {
                 rows.entry(provider).or_default().insert(model, row);
             }
@@ -30,11 +30,11 @@ impl PriceTable {
         Self { rows }
     }
 
-    /// What `model` costs at `provider`; `None`: nobody knows.
+    /// What `model` costs at `provider`; `None`: its price is not known.
     ///
-    /// What the file says comes first, then the table under the provider's name, under the vendor
-    /// that its host belongs to, under its type. A dated id that is in none of them is looked up
-    /// once more without its date.
+    /// The file's price comes first, then the table's under the provider's name, under the vendor
+    /// that its host belongs to, and under its type. An id with a date that none of them has is
+    /// looked up once more without its date.
     #[must_use]
     pub fn row_for(&self, provider: &Provider, model: &str, pricing: &Pricing) -> Option<Row> {
         let set = pricing.get(&provider.name);
@@ -55,7 +55,7 @@ impl PriceTable {
     }
 }
 
-/// Models that `provider` claims and whose price nobody knows, in the order of the file.
+/// Models that `provider` claims and whose price is not known, in the order of the file.
 #[must_use]
 pub fn unpriced<'p>(table: &PriceTable, provider: &'p Provider, pricing: &Pricing) -> Vec<&'p str> {
     let targets = provider.model_aliases.iter().map(|(_, target)| &**target);
@@ -69,8 +69,8 @@ pub fn unpriced<'p>(table: &PriceTable, provider: &'p Provider, pricing: &Pricin
     models
 }
 
-/// Whether a request to `provider` may be priced by what the file says of `model`: an open provider
-/// may be asked for anything.
+/// Whether the file's price for `model` may apply to requests to `provider`: an open provider may
+/// be asked for any model.
 #[must_use]
 pub fn may_price(provider: &Provider, model: &str) -> bool {
     let targets = provider.model_aliases.iter().map(|(_, target)| target);
@@ -118,7 +118,7 @@ fn price(text: &str) -> Option<Price> {
     u64::try_from(nano_usd).ok().map(Price::per_million)
 }
 
-/// The table of the vendor that this host belongs to.
+/// The part of the table that belongs to the vendor of this host.
 fn vendor(host: &str) -> Option<&'static str> {
     let belongs = |domain: &str| {
         let Some(at) = host.len().checked_sub(domain.len()) else {
@@ -133,7 +133,7 @@ fn vendor(host: &str) -> Option<&'static str> {
     of.map(|(_, table)| *table)
 }
 
-/// The table of a type; none for `ollama`, which is free.
+/// The part of the table that belongs to a type; none for `ollama`, which is free.
 fn kind_name(kind: ProviderKind) -> Option<&'static str> {
     match kind {
         ProviderKind::OpenAi => Some("openai"),
@@ -159,7 +159,7 @@ fn undated(model: &str) -> Option<&str> {
         .find_map(date)
 }
 
-/// Domains, and the table of whoever they belong to.
+/// Domains, each with the part of the table that belongs to its vendor.
 const VENDORS: [(&str, &str); 12] = [
     ("openai.com", "openai"),
     ("anthropic.com", "anthropic"),
@@ -252,7 +252,7 @@ pricing:
                 "claude-opus-4-5@20310131",
                 Some([5_000_000, 25_000_000]),
             ),
-            // Its own entry, and not the undated one's.
+            // The id with its date has a row of its own, which comes before the row without a date.
             ("openai", "gpt-4o-2024-05-13", Some([5_000_000, 15_000_000])),
             ("openai", "gpt-4o-2024", None),
             ("openai", "-2024-05-13", None),

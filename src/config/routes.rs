@@ -10,7 +10,7 @@ use crate::config::patterns::{self, PATTERNS_MAX, Pattern, PatternRoutes};
 use crate::config::plan::{Candidate, Group, Provider, ProviderKind, Route, Routes};
 use crate::decide::strategy::Strategy;
 
-/// The models that any provider, of whatever kind, is configured to serve.
+/// The models that providers of any kind are configured to serve.
 pub struct Served<'a> {
     claimed: HashSet<&'a str>,
     /// Providers that may serve models that the file does not name.
@@ -18,7 +18,7 @@ pub struct Served<'a> {
 }
 
 impl<'a> Served<'a> {
-    /// Collects them.
+    /// Collects the models of `providers`.
     #[must_use]
     pub fn new(providers: &'a [Provider]) -> Self {
         let listed = providers.iter().flat_map(Provider::names);
@@ -33,7 +33,7 @@ impl<'a> Served<'a> {
         }
     }
 
-    /// Whether `model` is among them.
+    /// Whether a provider serves `model`.
     #[must_use]
     pub fn includes(&self, model: &str) -> bool {
         let serves = |one: &&Provider| {
@@ -42,13 +42,13 @@ impl<'a> Served<'a> {
         self.claimed.contains(model) || self.others.iter().any(serves)
     }
 
-    /// Those that are named in the file.
+    /// The models that are named in the file.
     pub fn names(&self) -> impl Iterator<Item = &'a str> {
         self.claimed.iter().copied()
     }
 }
 
-/// A table without a route.
+/// A table without routes.
 #[must_use]
 pub fn none() -> Routes {
     Routes {
@@ -63,7 +63,7 @@ pub fn none() -> Routes {
     }
 }
 
-/// Builds the table. `names` are models that callers need not ask for, but that need a route.
+/// Builds the table. `names` are models that need a route although callers may never ask for them.
 ///
 /// # Errors
 ///
@@ -96,7 +96,7 @@ pub fn build<'a>(
         let chat = table.route(name, Dialects::Chat)?;
         let other = table.route(name, Dialects::Other)?;
         let chat = chat.map(|route| push(&mut all, route, 0));
-        // One model has one rotation, whatever the endpoint, unless its candidates differ.
+        // A model has one rotation for all endpoints, unless its candidates differ between them.
         let other = other.map(|route| push(&mut all, route, usize::from(chat.is_some())));
         routes.chat.extend(chat.map(|id| (name.into(), id)));
         routes.other.extend(other.map(|id| (name.into(), id)));
@@ -122,7 +122,7 @@ pub fn build<'a>(
     Ok(routes)
 }
 
-/// Adds a route, unless it is among the last `shared` ones already.
+/// Adds a route, unless one of the last `shared` routes equals it.
 fn push(all: &mut Vec<Route>, route: Route, shared: usize) -> RouteId {
     let start = all.len() - shared.min(all.len());
     let place = all
@@ -137,12 +137,12 @@ fn push(all: &mut Vec<Route>, route: Route, shared: usize) -> RouteId {
     RouteId(u32::try_from(place).unwrap_or(u32::MAX))
 }
 
-/// Endpoints by the dialects that have them.
+/// Endpoints, grouped by the dialects that have them.
 #[derive(Clone, Copy)]
 enum Dialects {
-    /// Chat completions: all.
+    /// Chat completions: all dialects have them.
     Chat,
-    /// Completions and embeddings: all but Anthropic's.
+    /// Completions and embeddings: all dialects but Anthropic's have them.
     Other,
 }
 
@@ -155,7 +155,8 @@ impl Dialects {
     }
 }
 
-/// A provider without `models` takes what nobody claims; Anthropic's own API only its own models.
+/// A provider without `models` takes models that no provider claims; Anthropic's own API takes only
+/// its own.
 fn is_open_to(provider: &Provider, model: &str) -> bool {
     provider.is_open() && (provider.kind != ProviderKind::Anthropic || model.starts_with("claude"))
 }
@@ -200,7 +201,7 @@ impl<'a> Claims<'a> {
             .chain(pairs().flat_map(|(from, to)| [from, to]))
         {
             if seen.insert(name) {
-                // A chain that leads nowhere is a fault, and the table is not used.
+                // A chain that leads nowhere is a fault, after which this table is not used.
                 let aliased = aliases.chain(name).unwrap_or_default();
                 let claims = self.of.entry(name).or_default();
                 if claims.is_empty() {
@@ -215,7 +216,7 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// For each model that groups list, the first of them.
+/// For each model in groups, the first group that lists it.
 fn first(groups: &[Group]) -> HashMap<&str, GroupId> {
     let mut first = HashMap::new();
     for (i, group) in (0..).zip(groups) {
@@ -226,14 +227,14 @@ fn first(groups: &[Group]) -> HashMap<&str, GroupId> {
     first
 }
 
-/// What routes are made from.
+/// What is needed to build routes.
 struct Table<'a> {
     providers: &'a [Provider],
     groups: &'a [Group],
     strategy: Strategy,
     claims: Claims<'a>,
     first: HashMap<&'a str, GroupId>,
-    /// Candidates so far.
+    /// The number of candidates so far.
     size: usize,
 }
 
@@ -256,7 +257,7 @@ impl<'a> Table<'a> {
             .iter()
             .map(|claim| self.candidate(claim))
             .collect();
-        // An exact name wins over a pattern.
+        // A provider that names the model comes before one with a matching pattern.
         if candidates.is_empty() {
             let matches = |one: &Provider| one.patterns.iter().any(|one| one.matches(name));
             candidates = self.unnamed(dialects, matches);
@@ -314,7 +315,8 @@ impl<'a> Table<'a> {
             }
             let chat = self.route(&name, Dialects::Chat)?;
             let other = self.route(&name, Dialects::Other)?;
-            // Where nobody claims it for an endpoint, open providers do, by the model's own name.
+            // Where no provider claims the model for an endpoint, open providers serve it, under
+            // its own name.
             let chat = chat.filter(|route| !route.is_unclaimed);
             let other = other.filter(|route| !route.is_unclaimed);
             let chat = chat.map(|route| push(all, route, 0));
@@ -325,12 +327,13 @@ impl<'a> Table<'a> {
         Ok(routes)
     }
 
-    /// The open providers for a model that nobody claims.
+    /// The open providers for a model that no provider claims.
     fn open(&self, name: &str, dialects: Dialects) -> Box<[Candidate]> {
         self.unnamed(dialects, |provider| is_open_to(provider, name))
     }
 
-    /// Those that take a model which the file does not name, under the caller's name.
+    /// The providers that take a model which the file does not name; the model keeps the caller's
+    /// name.
     fn unnamed(&self, dialects: Dialects, takes: impl Fn(&Provider) -> bool) -> Box<[Candidate]> {
         (0..)
             .zip(self.providers)
@@ -344,7 +347,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Those of `candidates` that a group names, in its order.
+/// The `candidates` that a group lists, in the group's order.
 fn restrict(candidates: Box<[Candidate]>, members: &[ProviderId]) -> Box<[Candidate]> {
     if members.is_empty() {
         return candidates;

@@ -1,9 +1,9 @@
-//! Which ids the providers and budgets of one file after the other have.
+//! The ids that providers and budgets keep from one file to the next.
 //!
-//! What stays keeps its id, so that tables by id, and facts of requests that began under an earlier
-//! file, stay right. A provider stays while its name, type and `base_url` are the same: what was
-//! learned of one server says nothing about another. An id is given to somebody else only once no
-//! request can have the former meaning of it.
+//! A provider that stays in the file keeps its id, so that tables by id, and facts of requests that
+//! began under an earlier file, stay right. It counts as the same provider while its name, type and
+//! `base_url` are the same: statistics of one server say nothing about another. An id is reused
+//! only once no request can refer to its former holder.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -22,24 +22,24 @@ pub struct Seats {
 
 /// A Plan with its ids.
 pub struct Seated {
-    /// The ids from now on.
+    /// The seats after it.
     pub seats: Seats,
     /// The Plan.
     pub plan: Arc<Plan>,
-    /// Who had no id before.
+    /// Ids that are new in it.
     pub fresh: Fresh,
 }
 
-/// Ids that begin anew: nothing that is known by them is about who has them now.
+/// Ids with a new holder: nothing that is known under them is about that holder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fresh {
-    /// Of providers.
+    /// Ids of providers.
     pub providers: Box<[ProviderId]>,
-    /// Of budgets.
+    /// Ids of budgets.
     pub budgets: Box<[BudgetId]>,
 }
 
-/// What makes a provider the same one in another file.
+/// What must be equal for a provider to count as the same in another file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Identity {
     name: Box<str>,
@@ -50,8 +50,8 @@ struct Identity {
 #[derive(Clone, Debug)]
 struct Table<K> {
     seats: Vec<Seat<K>>,
-    /// Seats up to which a new one is added rather than a former one given away: who comes back
-    /// soon is known again.
+    /// Up to this number of seats, a new seat is added and no former one is reused, so that a
+    /// provider that comes back soon finds its statistics.
     usual: usize,
     max: usize,
 }
@@ -59,14 +59,14 @@ struct Table<K> {
 #[derive(Clone, Debug)]
 struct Seat<K> {
     key: K,
-    /// The last Plan that had it; once nobody holds that, nobody means this.
+    /// The last Plan that had it; once that Plan is dropped, no request can refer to the id.
     held: Weak<Plan>,
-    /// Number of that Plan.
+    /// The number of that Plan.
     seen: u64,
 }
 
 impl Seats {
-    /// The ids of the first Plan, which are its places.
+    /// The ids of the first Plan: each equals its place.
     #[must_use]
     pub fn of(plan: &Arc<Plan>) -> Self {
         let identities = plan.providers.iter().map(Identity::of);
@@ -79,11 +79,11 @@ impl Seats {
         seats
     }
 
-    /// Gives `plan` its ids. These seats stay as they are, in case nothing comes of it.
+    /// Gives `plan` its ids. `self` does not change, since the reload may still fail.
     ///
     /// # Errors
     ///
-    /// Too many ids are still in use; a sentence for the operator.
+    /// Too many ids are still in use; the error is a sentence for the operator.
     pub fn seat(&self, mut plan: Plan) -> Result<Seated, String> {
         let mut seats = self.clone();
         let identities: Vec<Identity> = plan.providers.iter().map(Identity::of).collect();
@@ -125,7 +125,7 @@ impl Seats {
     }
 }
 
-/// Where each of the keys of a Plan sits.
+/// The seats of the keys of one Plan.
 struct Seating {
     ids: Vec<usize>,
     fresh: Vec<usize>,
@@ -145,7 +145,7 @@ impl<K: Clone + Eq + Hash> Table<K> {
         }
     }
 
-    /// Seats `keys`, no two of which are the same; `None`: there is no room.
+    /// Finds a seat for each of `keys`, which all differ; `None`: there is no room.
     fn place(&mut self, keys: Vec<K>) -> Option<Seating> {
         let known = self.seats.iter().enumerate();
         let known: HashMap<&K, usize> = known.map(|(at, seat)| (&seat.key, at)).collect();
@@ -173,8 +173,8 @@ impl<K: Clone + Eq + Hash> Table<K> {
         Some(Seating { ids, fresh })
     }
 
-    /// Seats that nobody means any more and that are not among `kept`, the one that was left last
-    /// first: they are given away from the end.
+    /// Seats that no request can refer to and that are not among `kept`, the most recently vacated
+    /// first: they are reused from the end.
     fn vacant(&self, kept: &[Option<usize>]) -> Vec<usize> {
         let mut is_kept = vec![false; self.seats.len()];
         for at in kept.iter().flatten() {
@@ -221,7 +221,7 @@ impl Identity {
     }
 }
 
-/// Puts `ids`, by place, where the places stand for ids.
+/// Replaces places by the `ids` of those places.
 fn renumber(plan: &mut Plan, ids: &[ProviderId]) {
     let renumber = |id: &mut ProviderId| *id = ids.get(id.index()).copied().unwrap_or(*id);
     plan.providers
@@ -236,7 +236,7 @@ fn renumber(plan: &mut Plan, ids: &[ProviderId]) {
     }
 }
 
-/// By id, the place.
+/// For each id, its place.
 fn places(ids: &[usize], seats: usize) -> Box<[usize]> {
     let mut places = vec![Places::NONE; seats];
     for (place, id) in ids.iter().enumerate() {
@@ -300,7 +300,7 @@ mod tests {
         let order: Vec<u16> = candidates.map(|one| one.provider.0).collect();
         assert_eq!(order, [3, 2, 4], "declaration order");
         assert_eq!(*second.plan.groups[0].providers, [ProviderId(4)]);
-        // Who comes back is known again.
+        // A provider that comes back has its former id.
         let third = second.seats.seat(plan(&["b", "a"], &["x"])).unwrap();
         assert_eq!(ids(&third.plan), [("b", 1), ("a", 0)]);
         assert_eq!(third.fresh, Fresh::default());

@@ -1,11 +1,12 @@
 //! "Did you mean": the known word that is nearest to a mistyped one.
 
-/// Longer words are not compared: no known one is, and the cost grows with the square.
+/// Longer words are not compared: no known word is as long, and the cost grows with the square of
+/// the length.
 const LONGEST: usize = 64;
-/// A word is compared with at most so many others.
+/// A word is compared with at most this many others.
 const MOST: usize = 1_000;
 
-/// The nearest of `known`, where one is near enough to be what was meant.
+/// The nearest of `known`, if it is near enough to be what was meant.
 pub fn near<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > LONGEST {
         return None;

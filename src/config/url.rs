@@ -12,7 +12,7 @@ use crate::config::plan::BaseUrl;
 ///
 /// What is wrong with the text, as the end of a sentence that starts with it.
 pub fn parse(text: &str) -> Result<BaseUrl, String> {
-    // The URL standard repairs blanks, backslashes and missing slashes; a file had better be exact.
+    // The URL standard would repair blanks, backslashes and missing slashes; a file must be exact.
     if text
         .chars()
         .any(|c| c.is_whitespace() || c.is_control() || c == '\\')
@@ -63,7 +63,7 @@ pub fn parse(text: &str) -> Result<BaseUrl, String> {
     })
 }
 
-/// Reads a path below a base URL, with a query or without; it starts with a slash then.
+/// Reads a path below a base URL; it starts with a slash and may have a query.
 ///
 /// # Errors
 ///
@@ -88,8 +88,8 @@ pub fn below(text: &str) -> Result<Box<str>, &'static str> {
     Ok(format!("/{name}{mark}{query}").into())
 }
 
-/// Whether the host is on this machine or in a network of one's own: a server there is self-hosted,
-/// and usually wants no key.
+/// Whether the host is this machine or in a private network: a server there is self-hosted, and
+/// usually wants no key.
 #[must_use]
 pub fn is_own_host(base: &BaseUrl) -> bool {
     if let Ok(ip) = base.host.parse::<Ipv4Addr>() {

@@ -19,14 +19,14 @@ impl Backoff {
     pub fn new(policy: &BreakerPolicy) -> Self {
         Self {
             base: policy.recovery_window,
-            // A cap below the window itself would shorten it after a failure.
+            // A cap below the window itself would shorten the window after a failure.
             max: policy.backoff_max.max(policy.recovery_window),
             permille: policy.backoff_permille,
             span: policy.recovery_window,
         }
     }
 
-    /// Other figures: a window that has grown stays as long as they allow.
+    /// Takes over a new policy: a window that has grown stays as long as the policy allows.
     pub fn adopt(&mut self, policy: &BreakerPolicy) {
         let new = Self::new(policy);
         if (new.base, new.max, new.permille) != (self.base, self.max, self.permille) {
@@ -45,14 +45,14 @@ impl Backoff {
         self.span
     }
 
-    /// A probe has failed.
+    /// Called when a probe has failed: the window grows.
     pub fn grow(&mut self) {
         let nanos = self.span.as_nanos().saturating_mul(self.permille.into()) / 1_000;
         let grown = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
         self.span = grown.clamp(self.base, self.max);
     }
 
-    /// The circuit has closed.
+    /// Called when the circuit has closed: the window starts over.
     pub fn reset(&mut self) {
         self.span = self.base;
     }

@@ -13,34 +13,34 @@ use crate::decide::window::{Tally, Window};
 
 /// One provider's circuit for the whole process.
 ///
-/// It is told what ended, who took the permit and what time it is, and answers with its
+/// It is told which attempts ended, who took the permit and what time it is, and returns its
 /// transitions. It wants to be called again at [`Breaker::deadline`].
 #[derive(Clone, Debug)]
 pub struct Breaker {
     policy: BreakerPolicy,
     state: State,
     backoff: Backoff,
-    /// When requests were last held back. One that was admitted before belongs to the time before:
-    /// it may end minutes later and says nothing about what has become of the provider.
+    /// When requests were last held back. An attempt that was admitted earlier says nothing about
+    /// what the provider has become since: it may have been under way for minutes.
     fresh_from: Instant,
     rows: Rows,
     window: Window,
     response_times: Percentile,
     minute: Window,
-    /// The latest permit; its successor has a number of its own.
+    /// The number of the latest permit; the next permit has the next number.
     generation: u32,
-    /// The latest permit whose probe was not heard of in time.
+    /// The latest permit whose probe did not end in time.
     late: Option<u32>,
     /// The latest probe that was sent.
     sent: Sent,
 }
 
-/// A probe that was sent, whatever has become of the circuit since.
+/// A probe that was sent, whatever the circuit has become since.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sent {
-    /// With this permit; 0 is none.
+    /// The permit that it was sent with; 0 is none.
     generation: u32,
-    /// Until when no other may be sent; `None` once it has ended.
+    /// Until when no other probe may be sent; `None` once this one has ended.
     until: Option<Instant>,
 }
 
@@ -63,8 +63,8 @@ impl Breaker {
         }
     }
 
-    /// A closed circuit of another provider, whose id was this one's until now: its successes are
-    /// counted on.
+    /// A closed circuit for another provider, which takes over this one's id; the count of
+    /// successes goes on.
     #[must_use]
     pub fn successor(&self, policy: BreakerPolicy) -> Self {
         let mut rows = self.rows.clone();
@@ -92,14 +92,14 @@ impl Breaker {
             (State::Open { .. } | State::HalfOpen { .. }, Some(generation)) => {
                 self.end_probe(now, generation, end.signal)
             }
-            // It was on its way when the circuit opened: it neither closes nor extends it.
+            // The attempt was under way when the circuit opened: it neither closes nor extends it.
             (State::Open { .. } | State::HalfOpen { .. }, None) => None,
         };
         self.check();
         transition
     }
 
-    /// These many successes ended of which nothing more is known.
+    /// So many successes ended; nothing more is known of them.
     pub fn on_successes(&mut self, now: Instant, count: u64) {
         self.rows.on_successes(count);
         let counts = Tally {
@@ -117,9 +117,9 @@ impl Breaker {
         self.check();
     }
 
-    /// The permit of this generation was taken at `at`. Telling it twice does no harm, nor does
-    /// telling it when the circuit has changed meanwhile: until that probe has ended or is overdue,
-    /// no other leaves (promise `breaker.one-probe`).
+    /// The permit of this generation was taken at `at`. Saying so twice does no harm, nor does
+    /// saying so when the circuit has changed meanwhile: until that probe has ended or is overdue,
+    /// no other is sent (promise `breaker.one-probe`).
     pub fn on_probe_taken(&mut self, at: Instant, generation: u32) {
         if generation <= self.sent.generation {
             return;
@@ -142,8 +142,8 @@ impl Breaker {
         self.check();
     }
 
-    /// The probe of this generation has its answer, which may yet take long to be relayed: a stream
-    /// is not judged by its length. Its end is then told like that of any other attempt.
+    /// The probe of this generation has its answer, which may take long to be relayed: a stream is
+    /// not judged by its length. The probe's end is then reported like that of any other attempt.
     pub fn on_probe_answered(&mut self, now: Instant, generation: u32) -> Option<Transition> {
         self.on_probe_ended(generation);
         let transition = self.end_probe(now, generation, Signal::Success);
@@ -165,7 +165,8 @@ impl Breaker {
         transition
     }
 
-    /// When [`Breaker::on_time`] has something to do. A permit that nobody takes waits for ever.
+    /// When [`Breaker::on_time`] has something to do. A permit that nobody takes stays valid
+    /// without a deadline.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
@@ -182,8 +183,9 @@ impl Breaker {
         }
     }
 
-    /// An operator opens the circuit: out of service until closed, reset, or a probe succeeds that
-    /// is sent after the recovery window. Probes from before do not count.
+    /// An operator opens the circuit. The provider is out of service until an operator closes or
+    /// resets the circuit, or until a probe that is sent after the recovery window succeeds.
+    /// Earlier probes do not count.
     pub fn open(&mut self, now: Instant) -> Transition {
         self.late = None;
         let transition = self.go_open(now, Reason::Manual);
@@ -203,7 +205,7 @@ impl Breaker {
         }
     }
 
-    /// An operator closes the circuit and clears its statistics, also where it is closed already.
+    /// An operator closes the circuit and clears its statistics, even if it is closed already.
     pub fn reset(&mut self) -> Option<Transition> {
         let transition = self.close();
         self.forget();
@@ -212,15 +214,15 @@ impl Breaker {
         transition
     }
 
-    /// The configuration was reloaded: these are the figures from now on. The circuit stays what it
-    /// is and keeps what it has counted; only one whose probe is out is open again, since that
-    /// probe was sent by other terms. Its late success closes the circuit all the same.
+    /// The configuration was reloaded: this policy holds from now on. The circuit keeps its state
+    /// and its counts; only a circuit whose probe is under way opens again, since that probe was
+    /// sent under the former policy. A late success of that probe still closes the circuit.
     pub fn adopt(&mut self, now: Instant, policy: BreakerPolicy) -> Option<Transition> {
         if policy.window != self.policy.window {
             self.window = Window::new(policy.window);
             self.response_times = Percentile::new(policy.window);
         }
-        // A file opens no circuit; the next failure may.
+        // A reload does not open a circuit; the next failure may.
         self.rows
             .shorten(policy.consecutive_failures.saturating_sub(1));
         self.backoff.adopt(&policy);
@@ -244,12 +246,12 @@ impl Breaker {
         transition
     }
 
-    /// Forgets what is too old to count: for a circuit that nobody asks about any more.
+    /// Forgets what is too old to count; called for circuits that no request asks about any more.
     pub fn age(&mut self, now: Instant) {
         self.response_times.age(now);
     }
 
-    /// What the circuit is.
+    /// The circuit's state.
     #[must_use]
     pub fn state(&self) -> State {
         self.state
@@ -262,24 +264,24 @@ impl Breaker {
     }
 
     /// The share of failures over the window. While the circuit is open, only its failed probes are
-    /// added: it shows what opened the circuit, and that it goes on. What opened a circuit is
-    /// forgotten when it closes.
+    /// added, so that the rate shows what opened the circuit and whether that goes on. When the
+    /// circuit closes, these failures are forgotten.
     pub fn error_rate(&mut self, now: Instant) -> f64 {
         self.window.total(now).error_rate()
     }
 
-    /// The p95 of all response times over the window, for reports. The threshold may be about
-    /// streams alone; a provider without streams has response times all the same.
+    /// The p95 of all response times over the window, for reports. The threshold may cover streams
+    /// alone, but a provider without streams has response times too.
     pub fn p95(&mut self, now: Instant) -> Option<Duration> {
         self.response_times.p95(now)
     }
 
-    /// Attempts that ended within the last minute, whatever the circuit was.
+    /// Attempts that ended within the last minute, whatever the circuit's state was.
     pub fn requests_last_minute(&mut self, now: Instant) -> u64 {
         self.minute.total(now).requests
     }
 
-    /// Counts what ended while the circuit is closed.
+    /// Counts an attempt that ended while the circuit was closed.
     fn count(&mut self, now: Instant, end: End) -> Option<Transition> {
         if end.admitted < self.fresh_from {
             return None;
@@ -309,17 +311,18 @@ impl Breaker {
         Some(self.go_open(now, reason))
     }
 
-    /// Whether the threshold of response times is about this one.
+    /// Whether the threshold of response times covers this one.
     fn covers(&self, time: ResponseTime) -> bool {
         match time {
             ResponseTime::FirstContent(_) => true,
-            // By default it is not: such an answer takes as long as its text is long.
+            // By default it does not: a long answer takes longer.
             ResponseTime::WholeAnswer(_) => self.policy.latency_covers_all,
         }
     }
 
-    /// What is wrong with the provider over the window, if anything. Successes that have ended and
-    /// are not told yet are in it, so that it is the same whatever shard they ended on.
+    /// Why the provider should be out of service, judged over the window; `None`: it should not.
+    /// Successes that have ended but were not reported yet are included, so that the result does
+    /// not depend on which shard they ended on.
     fn fault(&mut self, now: Instant) -> Option<Reason> {
         let mut counts = self.window.total(now);
         counts.successes += self.rows.untold();
@@ -360,7 +363,7 @@ impl Breaker {
         })
     }
 
-    /// The probe of this generation is not on its way any more.
+    /// The probe of this generation is no longer under way.
     fn on_probe_ended(&mut self, generation: u32) {
         if generation >= self.sent.generation {
             let until = None;
@@ -368,7 +371,7 @@ impl Breaker {
         }
     }
 
-    /// The probe was not heard of in time.
+    /// The probe did not end in time.
     fn time_out(&mut self, now: Instant) -> Transition {
         self.late = Some(self.generation);
         self.count_probe(now);
@@ -393,8 +396,8 @@ impl Breaker {
     }
 
     fn go_half_open(&mut self, now: Instant, reason: Reason) -> Transition {
-        // Until now nobody was let through, so this splits before from after with room to spare on
-        // both sides, whatever the shards' clocks lag behind.
+        // Until now no request was let through, so this moment separates earlier attempts from
+        // later ones, even if the clocks of shards differ a little.
         self.fresh_from = now;
         self.generation = self.generation.wrapping_add(1);
         let half_open = State::HalfOpen {
@@ -407,7 +410,7 @@ impl Breaker {
     fn go_closed(&mut self, reason: Reason) -> Transition {
         self.late = None;
         self.backoff.reset();
-        // The failures that opened it would open it again at the next one.
+        // The failures that opened the circuit would open it again at the next failure.
         self.forget();
         self.go(State::Closed, reason)
     }

@@ -1,4 +1,4 @@
-//! What is said about a circuit: what it is, what ended, what changed and why.
+//! A circuit's states, the attempts that it is told of, and its transitions with their reasons.
 
 use std::time::Duration;
 
@@ -19,9 +19,9 @@ pub enum State {
     },
     /// One probe may be sent.
     HalfOpen {
-        /// Tells this permit from the ones before.
+        /// Distinguishes this permit from earlier ones.
         generation: u32,
-        /// Whether it may still be taken.
+        /// Whether the permit may still be taken.
         permit: Permit,
     },
 }
@@ -29,11 +29,11 @@ pub enum State {
 /// Whether the permit for the one probe may still be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permit {
-    /// It may, for as long as nobody does.
+    /// It may, without a time limit.
     Free,
     /// A probe is on its way.
     Taken {
-        /// When it counts as failed.
+        /// When the probe counts as failed.
         until: Instant,
     },
 }
@@ -45,7 +45,7 @@ pub struct End {
     pub admitted: Instant,
     /// When it ended.
     pub at: Instant,
-    /// What it says about the provider.
+    /// What the end says about the provider.
     pub signal: Signal,
     /// How long the provider took, where that says something.
     pub response_time: Option<ResponseTime>,
@@ -55,7 +55,7 @@ pub struct End {
     pub successes_before: u64,
 }
 
-/// How long a provider took, by what was waited for.
+/// How long a provider took, and to do what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResponseTime {
     /// The first content of a stream.
@@ -64,12 +64,12 @@ pub enum ResponseTime {
     WholeAnswer(Duration),
 }
 
-/// A change that shards and the log are told of.
+/// A change of state that shards and the log are told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transition {
-    /// What the circuit was.
+    /// The state before.
     pub from: State,
-    /// What it is.
+    /// The state after.
     pub to: State,
     /// Why.
     pub reason: Reason,
@@ -88,15 +88,15 @@ pub enum Reason {
     RecoveryWindow,
     /// The provider answered its probe.
     ProbeSucceeded,
-    /// It failed its probe.
+    /// The provider failed its probe.
     ProbeFailed,
-    /// It was not heard of in time.
+    /// The probe did not end in time.
     ProbeTimeout,
-    /// The probe ended without a word about the provider; another may be sent.
+    /// The probe ended without saying anything about the provider; another may be sent.
     ProbeNeutral,
-    /// An operator said so.
+    /// An operator changed it.
     Manual,
-    /// The configuration was reloaded while its probe was out.
+    /// The configuration was reloaded while a probe was under way.
     Reload,
 }
 
@@ -113,7 +113,7 @@ impl State {
 }
 
 impl ResponseTime {
-    /// How long it was.
+    /// The length of the response time.
     #[must_use]
     pub const fn span(self) -> Duration {
         match self {

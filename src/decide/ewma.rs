@@ -20,7 +20,8 @@ pub struct LatencyView {
 
 impl Ewma {
     /// Takes a sample in: `ewma += decay · (sample − ewma)`, rounded to the nearest nanosecond. The
-    /// first sample is the average, so that a start at zero does not make everyone look fast.
+    /// first sample becomes the average: an average that starts at zero would make every provider
+    /// look fast.
     pub fn add(&mut self, sample: Duration, decay_permille: u32) {
         let sample = u64::try_from(sample.as_nanos()).unwrap_or(u64::MAX);
         let share = u128::from(decay_permille.min(1_000));

@@ -9,14 +9,15 @@ use crate::decide::outcome::{Next, Outcome, Verdict};
 /// The attempts of one request.
 ///
 /// The driver of a request chooses a candidate that is not in [`Attempts::tried`], calls
-/// [`Attempts::begin`], sends, and tells how it ended; the answer says what to do. When nobody is
-/// left to choose, [`Attempts::blamed`] holds what the caller is told.
+/// [`Attempts::begin`], sends, and reports how the attempt ended; the returned [`Step`] says what
+/// to do next. When no candidate is left, [`Attempts::blamed`] says which attempt the caller is
+/// told of.
 #[derive(Clone, Debug)]
 pub struct Attempts {
     max: u32,
     deadline: Instant,
     tried: Eligible,
-    /// Attempts that were sent; one that cannot be expressed is taken back.
+    /// Attempts that were sent; an attempt that cannot be translated is taken back.
     sent: u32,
     /// Attempts that may be sent: the first, and one for each grant of the retry budget.
     granted: u32,
@@ -35,12 +36,12 @@ pub struct Blamed {
     pub outcome: Outcome,
 }
 
-/// What the retry budget says to one more attempt.
+/// Whether the retry budget allows one more attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grant {
     /// It may be sent.
     Granted,
-    /// Too many extra attempts are on their way.
+    /// It may not: too many extra attempts are under way.
     Denied,
 }
 
@@ -49,20 +50,20 @@ pub enum Grant {
 pub enum Step {
     /// Send to the same provider again, on a fresh connection; the attempt goes on.
     SameProviderFresh,
-    /// Choose among the eligible that were not tried.
+    /// Choose another of the eligible candidates that were not tried.
     Another,
     /// The request is over.
     End(Verdict),
 }
 
-/// Whether the current attempt has had its second connection.
+/// Whether the current attempt has used its second connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Connection {
     First,
     Second,
 }
 
-/// Whether the caller holds any of the answer.
+/// Whether the caller has received any of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Replaceable,
@@ -70,7 +71,7 @@ enum Stage {
 }
 
 impl Attempts {
-    /// No attempt yet, of `max` (the first included), all within `span` from `now`.
+    /// No attempt yet; at most `max` follow (the first included), all within `span` from `now`.
     #[must_use]
     pub fn new(max: u32, now: Instant, span: Duration) -> Self {
         Self {
@@ -103,7 +104,8 @@ impl Attempts {
         self.check();
     }
 
-    /// The first byte of an answer is about to leave: from here on nobody can take over.
+    /// The first byte of an answer is about to be sent: from here on no other provider can take
+    /// over.
     pub fn commit(&mut self) {
         self.stage = Stage::Committed;
     }
@@ -162,11 +164,11 @@ impl Attempts {
         self.deadline.min(now + timeout)
     }
 
-    /// What the caller's error is about; `None` before the first attempt has ended.
+    /// The attempt that the caller's error is about; `None` before the first attempt has ended.
     ///
-    /// It is the last attempt, except that a rate limit counts only when there was nothing but rate
-    /// limits, and an inexpressible request only when nobody could express it: a caller who is told
-    /// to wait must be able to rely on it.
+    /// It is the last attempt, with two exceptions: a rate limit is reported only when every
+    /// attempt met one, since a caller who is told to wait must be able to rely on it, and an
+    /// untranslatable request only when no provider could be sent it.
     #[must_use]
     pub const fn blamed(&self) -> Option<Blamed> {
         self.blamed
@@ -206,7 +208,7 @@ impl Attempts {
     }
 }
 
-/// What an end that comes too late for another provider looks like to the caller.
+/// What the caller gets when an attempt ends too late for another provider to take over.
 const fn once_committed(outcome: Outcome) -> Verdict {
     match outcome.verdict() {
         Verdict::UpstreamTimeout | Verdict::StreamStalled => Verdict::StreamStalled,
@@ -220,7 +222,8 @@ const fn once_committed(outcome: Outcome) -> Verdict {
     }
 }
 
-/// How much an outcome says about the whole request: a later one replaces what weighs no more.
+/// How much an outcome says about the whole request: a later outcome replaces an earlier one of the
+/// same weight or less.
 const fn weight(outcome: Outcome) -> u8 {
     match outcome.verdict() {
         Verdict::InvalidRequest => 0,

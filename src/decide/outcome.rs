@@ -19,7 +19,7 @@ pub enum Outcome {
     RateLimited,
     /// The provider refuses infermux's own key with this status, or says its account has no credit.
     OwnKeyRefused(u16),
-    /// The provider answers 403 to infermux's own key: somebody else may be allowed to.
+    /// The provider answers 403 to infermux's own key: another provider may accept the request.
     AccessRefused,
     /// The provider's dialect cannot express what the request holds; nothing was sent.
     Untranslatable,
@@ -27,7 +27,7 @@ pub enum Outcome {
     CallerKeyRefused(u16),
     /// The provider finds fault with the request itself, with this status.
     RequestRefused(u16),
-    /// infermux does not hold what the provider sent: an event of a stream is too large.
+    /// infermux cannot hold an event of the provider's stream: it is too large.
     TooLarge,
     /// A committed stream was cut.
     StreamCut,
@@ -44,7 +44,7 @@ pub enum ConnectFault {
     Name,
     /// No address accepts connections.
     Refused,
-    /// The TLS handshake failed.
+    /// Connecting took longer than `connect_timeout`.
     Tls,
     /// It took longer than `connect_timeout`.
     Timeout,
@@ -52,7 +52,7 @@ pub enum ConnectFault {
     NoSocket,
 }
 
-/// What was not there in time.
+/// What did not arrive in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Waiting {
     /// The answer's head.
@@ -66,7 +66,7 @@ pub enum Waiting {
 /// How a provider failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failure {
-    /// By this status.
+    /// With this status.
     Status(u16),
     /// It answered 200 with an `error` object.
     ErrorObject,
@@ -78,19 +78,19 @@ pub enum Failure {
     Cut,
 }
 
-/// Whose key an attempt was sent with.
+/// Whose key an attempt was sent with, and thus who must act on faults of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyOwner {
-    /// infermux's own: its faults are the operator's affair.
+    /// infermux's own key: the operator must act.
     Infermux,
-    /// The caller's: its faults are the caller's affair.
+    /// The caller's key: the caller must act.
     Caller,
 }
 
 /// What an error's text is about, beyond its status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Topic {
-    /// Nothing that is known.
+    /// Nothing that infermux knows.
     Unknown,
     /// The account: its key is bad, it has no credit, or is at its limit of usage.
     Account,
@@ -111,7 +111,7 @@ pub enum Next {
     Stop,
 }
 
-/// What a breaker is told.
+/// What an outcome means to the provider's circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Signal {
     /// The provider works.
@@ -122,7 +122,7 @@ pub enum Signal {
     Neutral,
 }
 
-/// What the average of response times is told.
+/// What an outcome adds to the provider's average response time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Sample {
     /// The response time.
@@ -156,7 +156,7 @@ pub enum Verdict {
     Nothing,
 }
 
-/// What an answer's status means, before its body has been looked at.
+/// What an answer's status means, before its body has been read.
 ///
 /// A 2xx is `Answered` unless its body says otherwise. A redirect is not followed: it could carry a
 /// key to another host, and a provider that redirects is set up wrongly.
@@ -167,15 +167,15 @@ pub fn classify_status(status: u16, key: KeyOwner, topic: Topic) -> Outcome {
         (401 | 402, KeyOwner::Infermux, _) | (400 | 429, KeyOwner::Infermux, Topic::Account) => {
             Outcome::OwnKeyRefused(status)
         }
-        // Waiting does not fill an account: its owner is told so.
+        // Waiting does not restore credit, so the account's owner is told.
         (429, KeyOwner::Caller, Topic::Account) => Outcome::RequestRefused(status),
         (429, _, _) => Outcome::RateLimited,
-        // Whatever its status was: this is what callers look for.
+        // 400 whatever the provider's status was: callers look for this status.
         (400..=499, _, Topic::Length) => Outcome::RequestRefused(400),
         (403, KeyOwner::Infermux, Topic::Content) => Outcome::RequestRefused(status),
         (403, KeyOwner::Infermux, _) => Outcome::AccessRefused,
         (401 | 403, KeyOwner::Caller, _) => Outcome::CallerKeyRefused(status),
-        // 498 is how one compatible provider says that its flexible tier is out of capacity.
+        // 498 is one compatible provider's status for a flexible tier that is out of capacity.
         (408 | 498, _, _) => Outcome::Failed(Failure::Status(status)),
         (400..=499, _, _) => Outcome::RequestRefused(status),
         (_, _, _) => Outcome::Failed(Failure::Status(status)),
@@ -183,7 +183,7 @@ pub fn classify_status(status: u16, key: KeyOwner, topic: Topic) -> Outcome {
 }
 
 impl Outcome {
-    /// Names of outcomes, for metrics; the last stands for none of them.
+    /// Names of outcomes, for metrics; the last one stands for attempts without an outcome.
     pub const LABELS: [&'static str; 16] = [
         "answered",
         "stale_connection",
@@ -206,7 +206,7 @@ impl Outcome {
     /// The place in [`Self::LABELS`] of attempts without an outcome: infermux itself ended them.
     pub const NONE: usize = Self::LABELS.len() - 1;
 
-    /// Its place in [`Self::LABELS`].
+    /// The outcome's place in [`Self::LABELS`].
     #[must_use]
     pub const fn place(self) -> usize {
         match self {
@@ -304,7 +304,7 @@ impl Outcome {
         }
     }
 
-    /// What the caller gets when this was the last word.
+    /// What the caller gets when this was the last attempt.
     #[must_use]
     pub const fn verdict(self) -> Verdict {
         match self {

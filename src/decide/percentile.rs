@@ -9,7 +9,7 @@ use crate::decide::slices::Slices;
 
 /// Response times over a sliding window, in slices of a tenth of its length (see [`Slices`]).
 ///
-/// A slice with samples costs 12 KiB, one without costs nothing, whatever the rate.
+/// A slice with samples costs 12 KiB whatever the rate; one without costs nothing.
 #[derive(Clone, Debug)]
 pub struct Percentile {
     slices: Slices<Option<Histogram<u32>>, SLICES>,
@@ -24,8 +24,8 @@ impl Percentile {
         }
     }
 
-    /// Takes in a sample of `at`, unless that has left the window; one above ten minutes counts as
-    /// ten minutes.
+    /// Takes in a sample taken at `at`, unless that moment has left the window; a sample above ten
+    /// minutes counts as ten minutes.
     pub fn add(&mut self, at: Instant, sample: Duration) {
         let Some(slice) = self.slices.at(at, drop) else {
             return;
@@ -42,19 +42,20 @@ impl Percentile {
     /// The p95 (nearest rank) of the window that ends at `now`, to within 1 %; `None` where it
     /// holds no sample.
     ///
-    /// The slices are put together here, some 30 µs: for those who ask, not for every sample.
+    /// The slices are merged in this call, which takes some 30 µs: reports pay for it, samples do
+    /// not.
     pub fn p95(&mut self, now: Instant) -> Option<Duration> {
         self.slices.go_on(now, drop);
         let mut slices = self.slices.iter().flatten();
         let mut all = slices.next()?.clone();
         for slice in slices {
-            // Slices have the same bounds, so that adding them cannot fail.
+            // All slices have the same bounds, so that adding them cannot fail.
             all.add(slice).ok()?;
         }
         Some(Duration::from_micros(all.value_at_quantile(0.95)))
     }
 
-    /// Forgets what has left the window that ends at `now`.
+    /// Forgets samples that have left the window that ends at `now`.
     pub fn age(&mut self, now: Instant) {
         self.slices.go_on(now, drop);
     }
@@ -65,7 +66,7 @@ impl Percentile {
     }
 }
 
-/// An empty slice; its constants are valid, so that there always is one.
+/// An empty slice; the constants are valid bounds, so that the result is never `None`.
 fn histogram() -> Option<Histogram<u32>> {
     Histogram::new_with_bounds(1, MICROS_MAX, DIGITS).ok()
 }

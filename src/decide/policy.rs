@@ -1,4 +1,4 @@
-//! The figures that machines are built from, as the Plan gives them.
+//! The figures that machines are built with, as the Plan has them.
 
 use std::time::Duration;
 
@@ -7,21 +7,22 @@ use std::time::Duration;
 pub struct BreakerPolicy {
     /// Share of failures that opens the circuit, over the window, in thousandths.
     pub error_rate_permille: u32,
-    /// Failures in a row that open it at once.
+    /// Failures in a row that open the circuit at once.
     pub consecutive_failures: u32,
-    /// The p95 that opens it.
+    /// The p95 that opens the circuit.
     pub latency_p95: Duration,
-    /// Whether the p95 covers every answer (it was set), or only streams' time to first content.
+    /// Whether `latency_p95` covers every answer (because the file sets it) or only the time to a
+    /// stream's first content.
     pub latency_covers_all: bool,
     /// Length of the sliding window.
     pub window: Duration,
     /// Requests the window must hold before rates and percentiles count.
     pub min_requests: u32,
-    /// How long it stays open before a probe.
+    /// How long the circuit stays open before a probe.
     pub recovery_window: Duration,
     /// How long a probe may take.
     pub probe_timeout: Duration,
-    /// What each failed probe multiplies the recovery window by, in thousandths.
+    /// The factor by which each failed probe lengthens the recovery window, in thousandths.
     pub backoff_permille: u32,
     /// The longest recovery window.
     pub backoff_max: Duration,

@@ -6,13 +6,13 @@ use crate::base::tokens::{Counts, Tokens};
 /// A model's prices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// The usual ones.
+    /// The usual prices.
     pub rates: Rates,
-    /// Those of long prompts.
+    /// The prices of long prompts.
     pub tier: Option<Tier>,
 }
 
-/// The price of each of the counts.
+/// A price for each kind of token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rates {
     /// Prompt tokens that no cache had a part in.
@@ -27,7 +27,7 @@ pub struct Rates {
     pub output: Price,
 }
 
-/// The prices of a whole request whose prompt is longer than usual.
+/// The prices of a request whose prompt is longer than usual; they hold for all of its tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tier {
     /// They hold for prompts longer than this.
@@ -43,7 +43,7 @@ impl Row {
         tier: None,
     };
 
-    /// Prices that know nothing of caches and long prompts.
+    /// Prices without regard to caches and long prompts.
     #[must_use]
     pub const fn flat(input: Price, output: Price) -> Self {
         Self {
@@ -63,8 +63,7 @@ impl Row {
 }
 
 impl Rates {
-    /// Prices that know nothing of caches: whatever of the prompt is cached costs what the rest
-    /// does.
+    /// Prices without regard to caches: cached prompt tokens cost the same as others.
     #[must_use]
     pub const fn flat(input: Price, output: Price) -> Self {
         Self {

@@ -9,7 +9,8 @@ use crate::decide::eligible::Eligible;
 pub struct Rotation {
     /// Weights without their common divisor.
     weights: Box<[u32]>,
-    /// One round of turns; empty where all weights are equal: the order is then the candidates'.
+    /// One round of turns; empty where all weights are equal: then the candidates take turns in
+    /// order.
     round: Box<[u16]>,
     /// Turns in a round.
     turns: u64,
@@ -36,7 +37,7 @@ impl Rotation {
         }
     }
 
-    /// Whose turn it is among the `eligible`, for the holder of `ticket`.
+    /// The candidate among the `eligible` whose turn it is, for the holder of `ticket`.
     ///
     /// Tickets that follow each other give every eligible candidate exactly its share: the turns of
     /// the others are left out, not handed to a neighbor.

@@ -1,42 +1,43 @@
-//! Failures in a row, in the order in which answers ended, in whatever order they are told.
+//! Failures in a row, counted in the order in which answers ended, in whatever order they are
+//! reported.
 
 use crate::base::limits::ROWS_KEPT_MAX;
 
 /// The rows of one provider's failures, and how many of its successes are known.
 ///
 /// Answers end on many shards, which report failures at once and successes later. So a failure
-/// comes with the number of successes that had ended before it, anywhere: failures with the same
-/// number are of one row, whatever is told between them, and no others are.
+/// comes with the number of successes that had ended before it on any shard: failures with the same
+/// number belong to one row, whatever is reported between them, and no other failures do.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
-    /// The latest first. Invariant: each is before the one in front of it.
+    /// The latest first. Invariant: each row ended before the one in front of it.
     rows: [Row; ROWS_KEPT_MAX],
-    /// Successes that have been told.
+    /// Successes that have been reported.
     told: u64,
-    /// Successes that have ended, as far as failures say.
+    /// Successes that have ended, as far as reports of failures say.
     ended: u64,
 }
 
-/// Failures without a success between them.
+/// Failures with no success between them.
 #[derive(Clone, Copy, Debug, Default)]
 struct Row {
     /// How many successes had ended before it.
     after: u64,
-    /// How many failures are in it; none: there is no such row.
+    /// How many failures the row has; 0: there is no such row.
     failures: u32,
 }
 
 impl Rows {
-    /// These many successes are told.
+    /// So many successes are reported.
     pub fn on_successes(&mut self, count: u64) {
         self.told += count;
     }
 
-    /// A failure is told before which these many successes had ended; returns how many failures
-    /// its row has now. One of a row that is no longer kept stands alone.
+    /// A failure is reported that came after so many successes; returns how many failures its row
+    /// has now. A failure whose row is no longer kept counts as a row of one.
     pub fn on_failure(&mut self, after: u64) -> u32 {
         self.ended = self.ended.max(after);
-        // Nearly all go on with the latest row.
+        // Nearly all failures belong to the latest row.
         let [latest, ..] = &mut self.rows;
         if latest.failures > 0 && latest.after == after {
             latest.failures = latest.failures.saturating_add(1);
@@ -56,26 +57,26 @@ impl Rows {
         self.rows[place].failures
     }
 
-    /// Successes that have ended and are not told yet.
+    /// Successes that have ended and are not reported yet.
     #[must_use]
     pub fn untold(&self) -> u64 {
         self.ended.saturating_sub(self.told)
     }
 
-    /// The longest row.
+    /// The length of the longest row.
     #[must_use]
     pub fn longest(&self) -> u32 {
         self.rows.iter().map(|row| row.failures).max().unwrap_or(0)
     }
 
-    /// No row is longer than this from now on.
+    /// Cuts each row to at most `max` failures.
     pub fn shorten(&mut self, max: u32) {
         for row in &mut self.rows {
             row.failures = row.failures.min(max);
         }
     }
 
-    /// Forgets all failures. Successes are counted on.
+    /// Forgets all failures. The count of successes goes on.
     pub fn clear(&mut self) {
         self.rows = Default::default();
     }

@@ -6,14 +6,15 @@ use crate::base::time::Instant;
 
 /// The last `N` slices of time, the running one included.
 ///
-/// Resolution: nothing older than the window's length is in it, and everything younger than the
-/// length less one slice is.
+/// Resolution: the window holds nothing older than its length, and everything younger than its
+/// length less one slice.
 #[derive(Clone, Debug)]
 pub struct Slices<T, const N: usize> {
     slices: [T; N],
     /// Length of one slice, in nanoseconds.
     span: u64,
-    /// The running slice, counted from the clock's start; its place is its remainder.
+    /// The running slice, counted from the clock's start; its place in the ring is this number
+    /// modulo `N`.
     running: u64,
 }
 
@@ -30,14 +31,14 @@ impl<T: Default, const N: usize> Slices<T, N> {
         }
     }
 
-    /// Goes on to `now`; the slices that leave the window are handed to `left`. Nothing happens at
-    /// a moment before the last one.
+    /// Goes on to `now`; slices that leave the window are handed to `left`. A moment before the
+    /// last one changes nothing.
     pub fn go_on(&mut self, now: Instant, left: impl FnMut(T)) {
         self.go_on_to(now.as_nanos() / self.span, left);
     }
 
-    /// [Goes on](Self::go_on) to `at`, and returns the slice that it is in, which may be before the
-    /// running one; `None` where it has left the window.
+    /// [Goes on](Self::go_on) to `at`, and returns the slice of that moment, which may be before
+    /// the running one; `None` where the moment has left the window.
     pub fn at(&mut self, at: Instant, left: impl FnMut(T)) -> Option<&mut T> {
         let number = at.as_nanos() / self.span;
         self.go_on_to(number, left);

@@ -8,15 +8,15 @@ use crate::decide::rotation::Rotation;
 /// How a provider is chosen among the eligible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Strategy {
-    /// Strict rotation, weighted.
+    /// Weighted, in strict rotation.
     RoundRobin,
     /// The lowest average response time.
     LeastLatency,
     /// The least estimated prompt cost.
     CostWeighted,
-    /// Uniform, weighted.
+    /// At random, by weight.
     Random,
-    /// The first in order.
+    /// The first one in order.
     Priority,
 }
 
@@ -34,7 +34,7 @@ impl Strategy {
     }
 }
 
-/// What a choice is made from. Slices are by candidate; a strategy reads only its own.
+/// The input of a choice. Slices are by candidate; a strategy reads only its own figures.
 #[derive(Clone, Copy, Debug)]
 pub struct Choice<'a> {
     /// The request's number on its route; all attempts of one request have the same.
@@ -63,7 +63,8 @@ pub fn choose(strategy: Strategy, choice: &Choice<'_>, eligible: &Eligible) -> O
     }
 }
 
-/// The lowest average. Who has too few samples counts as the fastest, or would never get any.
+/// The lowest average. A candidate with too few samples counts as the fastest: otherwise it would
+/// never get any.
 fn least_latency(choice: &Choice<'_>, eligible: &Eligible) -> Option<usize> {
     let known = |view: &&LatencyView| view.samples >= choice.min_samples;
     least(choice.ticket, eligible, |candidate| {
@@ -83,7 +84,7 @@ fn cost_weighted(choice: &Choice<'_>, eligible: &Eligible) -> Option<usize> {
     })
 }
 
-/// The eligible candidate with the least figure; those that share it take turns.
+/// The eligible candidate with the lowest figure; candidates with the same figure take turns.
 fn least<F: Ord>(ticket: u64, eligible: &Eligible, figure: impl Fn(usize) -> F) -> Option<usize> {
     let best = eligible.iter().map(&figure).min()?;
     let ties = || {
@@ -138,7 +139,8 @@ mod tests {
         (0..4).filter_map(turn).collect()
     }
 
-    /// Strategy | figure/samples of each candidate | the eligible | who takes four turns.
+    /// Strategy | figure/samples of each candidate | the eligible | which candidates take four
+    /// turns.
     const TURNS: &str = "
         RoundRobin   | 0/0 0/0 0/0      | 0 1 2   | 0 1 2 0
         RoundRobin   | 0/0 0/0 0/0      | 0 2     | 0 2 0 2

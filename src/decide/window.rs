@@ -1,4 +1,4 @@
-//! What was counted over a sliding window.
+//! Counts of attempts over a sliding window.
 
 use std::ops::{AddAssign, SubAssign};
 use std::time::Duration;
@@ -14,10 +14,10 @@ pub struct Window {
     total: Tally,
 }
 
-/// What is counted.
+/// Counts of attempts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Attempts that ended, whatever they say about the provider.
+    /// Attempts that ended, whether or not they say anything about the provider.
     pub requests: u64,
     /// Attempts that say that the provider works.
     pub successes: u64,
@@ -25,7 +25,7 @@ pub struct Tally {
     pub failures: u64,
     /// Response times that were compared with a threshold.
     pub timed: u64,
-    /// Those of them that were above it.
+    /// Response times that were above it.
     pub slow: u64,
 }
 
@@ -39,8 +39,8 @@ impl Window {
         }
     }
 
-    /// Counts what happened at `at`, in whatever order it is told; what has left the window is not
-    /// counted.
+    /// Counts attempts that ended at `at`, in whatever order they are reported; attempts that have
+    /// left the window are not counted.
     #[inline]
     pub fn add(&mut self, at: Instant, counts: Tally) {
         let slice = self.slices.at(at, |left| self.total -= left);
@@ -80,14 +80,14 @@ impl Tally {
         self.successes + self.failures
     }
 
-    /// Failures among those that say something; 0 where none does.
+    /// The share of failures among attempts that say something about the provider; 0 without any.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a share to show to people")]
     pub fn error_rate(&self) -> f64 {
         self.failures as f64 / self.judged().max(1) as f64
     }
 
-    /// Whether the failures have reached this share, in thousandths.
+    /// Whether failures have reached this share, in thousandths.
     #[must_use]
     pub fn fail_at(&self, permille: u32) -> bool {
         let share = u128::from(self.judged()) * u128::from(permille);
@@ -96,7 +96,7 @@ impl Tally {
 
     /// Whether the 95th percentile (nearest rank) of the response times is above the threshold.
     ///
-    /// It is exactly when more than a twentieth of them are, so no percentile has to be found.
+    /// That holds exactly when more than a twentieth of them are, so no percentile has to be found.
     #[must_use]
     pub fn p95_is_slow(&self) -> bool {
         self.slow > self.timed / 20
@@ -155,7 +155,7 @@ mod tests {
             (60_000, 0, 1),
             (62_999, 5, 6),
             (61_000, 1, 7),
-            // It is told late, and belongs to the slice in which it happened.
+            // An attempt that is reported late counts in the slice in which it ended.
             (4_000, 2, 9),
             (63_000, 0, 6),
             (2_000, 3, 6),

@@ -1,4 +1,4 @@
-//! Resolved addresses of the providers: chores publishes them, shards read them.
+//! Resolved addresses of the providers: the look-up thread publishes them, shards read them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::base::ids::ProviderId;
 use crate::base::limits::PROVIDER_SEATS_MAX;
 use crate::link::reports::Reply;
 
-/// Addresses by provider; empty where none was ever found.
+/// Addresses by provider; empty for a provider that has none yet.
 pub type Table = Vec<Arc<[SocketAddr]>>;
 
 /// The published table, and the way to ask for a fresh look-up.
@@ -21,7 +21,7 @@ pub struct Addresses {
     wanted: Sender<Wish>,
 }
 
-/// What the look-up thread is asked for.
+/// The look-up thread's end: it receives wishes.
 #[derive(Debug)]
 pub struct Wanted(Receiver<Wish>);
 
@@ -30,19 +30,19 @@ pub struct Wanted(Receiver<Wish>);
 pub enum Wish {
     /// A connection to this provider failed: its addresses may be out of date.
     Refresh(ProviderId),
-    /// There is a configuration to be: its names are wanted, and the answer is given when all have
-    /// been looked up.
+    /// A configuration is about to take effect: the names of its providers are wanted, and the
+    /// reply is given when all have been looked up.
     Adopt(Arc<Reply>),
-    /// Nobody asked in time.
+    /// No wish came in time.
     Due,
     /// The process ends.
     Gone,
 }
 
-/// An empty table for `providers` providers, and the wishes that come with it.
+/// An empty table for `providers` providers, and the receiving end of its wishes.
 #[must_use]
 pub fn channel(providers: usize) -> (Arc<Addresses>, Wanted) {
-    // One wish per provider is enough: more say nothing new.
+    // One wish per provider is enough: a second one would ask for the same.
     let (wanted, wishes) = crossbeam_channel::bounded(PROVIDER_SEATS_MAX);
     let none: Arc<[SocketAddr]> = Arc::from(Vec::new());
     let table = ArcSwap::from_pointee(vec![none; providers]);
@@ -57,13 +57,13 @@ impl Addresses {
         table.get(provider.index()).cloned().unwrap_or_default()
     }
 
-    /// Asks for a fresh look-up of `provider`; dropped where as many wishes wait as may.
+    /// Asks for a fresh look-up of `provider`; the wish is dropped where the queue is full.
     pub fn refresh(&self, provider: ProviderId) {
         let _ = self.wanted.try_send(Wish::Refresh(provider));
     }
 
-    /// Asks for the names of the configuration to be; the answer is given when all have been looked
-    /// up. It waits while too many wishes do, so no shard may call it.
+    /// Asks for the names of a configuration that is about to take effect; the reply is given when
+    /// all have been looked up. This call waits while the queue is full, so no shard may make it.
     pub fn adopt(&self) -> Arc<Reply> {
         let reply = Arc::<Reply>::default();
         let _ = self.wanted.send(Wish::Adopt(Arc::clone(&reply)));

@@ -1,4 +1,4 @@
-//! One budget's words: what is left of it in which month, and what has been spent.
+//! One budget's words: what is left of it in the running month, and what has been spent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,34 +8,34 @@ use crate::decide::budget::{Share, SpentWord, Standing, Word};
 use crate::link::Padded;
 use crate::link::facts::MonthTag;
 
-/// One budget's words; one configuration takes them over from the other.
+/// One budget's words; each new configuration takes them over.
 ///
-/// Shards reserve, and settle when a request ends; the coordinator starts months and says what
-/// another configuration changes. Each word carries its month, so that nothing that belongs to
-/// another month changes it.
+/// Shards reserve, and settle when a request ends; the coordinator starts months and changes the
+/// balance when a reload changes the amount. Each word carries its month, so that a change for
+/// another month has no effect on it.
 #[derive(Clone, Debug)]
 pub struct BudgetGate(Arc<Padded<Words>>);
 
 #[derive(Debug)]
 struct Words {
     balance: AtomicU64,
-    /// What has been spent this month, reservations apart.
+    /// What has been spent this month, without reservations.
     spent: AtomicU64,
-    /// Requests that it did not let through as they were asked for.
+    /// Requests that were refused for good, or served with another model.
     refusals: AtomicU64,
 }
 
-/// What was taken from a budget's words for one request. Whoever holds it settles it, once.
+/// What was taken from a budget's words for one request. Its holder must settle it, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reserved {
-    /// The month that it is taken from.
+    /// The month whose balance it is taken from.
     pub month: MonthTag,
-    /// What is taken.
+    /// The share that is taken.
     pub share: Share,
 }
 
 impl Default for BudgetGate {
-    /// Nothing is left until the coordinator says so.
+    /// Nothing is left until the coordinator publishes a balance.
     fn default() -> Self {
         Self(Arc::new(Padded(Words {
             balance: AtomicU64::new(Word::new(0, 0).to_bits()),
@@ -46,11 +46,12 @@ impl Default for BudgetGate {
 }
 
 impl BudgetGate {
-    /// Reserves what `decide` makes of where the budget stands, if `monthly` is what may be spent.
+    /// Reserves the share that `decide` returns for the budget's standing; `monthly` is a month's
+    /// amount.
     ///
     /// # Errors
     ///
-    /// `decide` reserves nothing, and says why.
+    /// `decide` refuses: its error is returned, and nothing is reserved.
     pub fn reserve<E>(
         &self,
         monthly: NanoUsd,
@@ -62,7 +63,8 @@ impl BudgetGate {
             let word = Word::from_bits(bits);
             let share = decide(&Standing {
                 monthly,
-                // Read after the balance: what has come back to that was noted as spent before.
+                // Read after the balance: an amount that has come back to the balance was added to
+                // what is spent before that.
                 spent: self.spent(),
                 left: word.left(),
                 capped: word.capped(),
@@ -87,12 +89,13 @@ impl BudgetGate {
         }
     }
 
-    /// A request has ended and cost this much: what was reserved for it comes back, its cost is
-    /// spent. A request of a former month changes nothing.
+    /// A request has ended and cost this much: its reservation comes back, and its cost is spent. A
+    /// request of a former month changes nothing.
     pub fn settle(&self, reserved: &Reserved, cost: NanoUsd) {
         let Words { balance, spent, .. } = &self.0.0;
         let Reserved { month, share } = *reserved;
-        // What is spent comes first: whoever sees the balance with it sees it there, too.
+        // The spent word changes first: a thread that sees the new balance then also sees the cost
+        // as spent.
         let spend = |bits| Some(SpentWord::from_bits(bits).plus(month.0, cost)?.to_bits());
         let _ = spent.fetch_update(Ordering::AcqRel, Ordering::Acquire, spend);
         let settle = |bits| {
@@ -116,21 +119,21 @@ impl BudgetGate {
         self.0.0.refusals.load(Ordering::Relaxed)
     }
 
-    /// What has been spent this month, reservations apart.
+    /// What has been spent this month, without reservations.
     #[must_use]
     pub fn spent(&self) -> NanoUsd {
         SpentWord::from_bits(self.0.0.spent.load(Ordering::Acquire)).spent()
     }
 
-    /// Changes the balance, if it is of `month`; only the coordinator does.
+    /// Changes the balance, if it is that of `month`; only the coordinator calls this.
     pub fn change(&self, month: MonthTag, change: i64) {
         let changed = |bits| Some(Word::from_bits(bits).changed(month.0, change).to_bits());
         let balance = &self.0.0.balance;
         let _ = balance.fetch_update(Ordering::AcqRel, Ordering::Acquire, changed);
     }
 
-    /// A month begins with this balance, and this much spent; only the coordinator calls this.
-    /// Whatever shards have under way belongs to the month before.
+    /// Begins a month with this balance, and this much spent; only the coordinator calls this.
+    /// Requests under way belong to the month before.
     pub fn start_month(&self, month: MonthTag, balance: i64, spent: NanoUsd) {
         let words = &self.0.0;
         let spent = SpentWord::new(month.0, spent);
@@ -191,7 +194,7 @@ mod tests {
         let third = ask(&gate, 10);
         gate.settle(&third, NanoUsd::new(45));
         assert_eq!(read(&gate), (0, 135));
-        // What is overdrawn is paid back first.
+        // The overdrawn amount is paid back first.
         gate.change(MonthTag(5), 50);
         assert_eq!(read(&gate), (15, 135));
     }
@@ -204,7 +207,7 @@ mod tests {
         gate.start_month(MonthTag(6), 90, NanoUsd::new(10));
         gate.settle(&old, NanoUsd::new(500));
         assert_eq!(read(&gate), (90, 10));
-        // The right to exceed the budget is not taken by it, and not given back by it.
+        // An ordinary reservation neither takes nor gives back the right to exceed the budget.
         let new = gate.reserve(MONTHLY, |now| {
             assert_eq!(now.capped, Capped::No);
             Ok::<_, ()>(share(90, Capped::Yes))

@@ -1,12 +1,14 @@
 //! `server.max_buffered_bytes`: one bound on the bodies that all shards hold in memory.
 //!
-//! A shard leases bytes from the process's word in larger pieces and counts within its lease, so
-//! that a small request touches no shared word. Leased is never less than held: the bound is exact
-//! from above, and a shard is refused at most its neighbours' unused pieces too early.
+//! A shard leases bytes from the process's word in larger chunks and counts within its lease, so
+//! that a small request touches no shared word. The leased bytes are never fewer than the held
+//! ones: the bound is never exceeded, and a shard is refused too early by at most the unused chunks
+//! of other shards.
 //!
-//! What is counted is the room of buffers that are there, not what a length announces: a holder
-//! grows before its buffer does. What has no choice left (a piece of an answer that has been read)
-//! is counted in any case, and whoever may still be refused is refused until that is paid back.
+//! The capacity of existing buffers is counted, not the length that a message announces: a holder
+//! grows before its buffer does. Bytes that must be held in any case (a piece of an answer that has
+//! been read) are counted even beyond the bound; until that is paid back, everything that may be
+//! refused is refused.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -16,10 +18,10 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 use crate::link::Padded;
 use crate::link::meters::LoopMeter;
 
-/// What the whole process may still lease, in bytes.
+/// The bytes that the whole process may still lease.
 #[derive(Debug)]
 pub struct Pool {
-    /// Below zero where something had to be held beyond the bound.
+    /// Below zero where bytes had to be held beyond the bound.
     left: Padded<AtomicIsize>,
     piece: usize,
 }
@@ -30,7 +32,7 @@ pub struct Lease {
     pool: Arc<Pool>,
     leased: Cell<usize>,
     held: Cell<usize>,
-    /// What of it had to be leased beyond the bound.
+    /// The part of the lease that is beyond the bound.
     overdrawn: Cell<usize>,
     /// Where `held` is published.
     meter: Arc<LoopMeter>,
@@ -47,7 +49,7 @@ impl Pool {
     /// A pool of `bytes` for `shards` shards.
     #[must_use]
     pub fn new(bytes: usize, shards: usize) -> Self {
-        // All shards' unused pieces together stay below a quarter of the pool.
+        // The unused chunks of all shards together stay below a quarter of the pool.
         let piece = (bytes / (4 * shards.max(1))).min(1 << 20);
         Self {
             left: Padded(AtomicIsize::new(signed(bytes))),
@@ -73,7 +75,7 @@ impl Pool {
 }
 
 impl Lease {
-    /// An empty lease from `pool`; `meter` shows what is held.
+    /// An empty lease from `pool`; `meter` shows the held bytes.
     #[must_use]
     pub fn new(pool: Arc<Pool>, meter: Arc<LoopMeter>) -> Rc<Self> {
         Rc::new(Self {
@@ -85,7 +87,7 @@ impl Lease {
         })
     }
 
-    /// A holder of nothing yet.
+    /// A holder of no bytes yet.
     #[must_use]
     pub fn hold(self: &Rc<Self>) -> Held {
         Held {
@@ -164,8 +166,8 @@ impl Drop for Lease {
 }
 
 impl Held {
-    /// Holds `bytes` in all from now on, if that is more than before; false, and no change, where
-    /// the process may not hold more.
+    /// Holds `bytes` in all from now on, if that is more than before; returns false and changes
+    /// nothing where the process may not hold more.
     #[must_use]
     pub fn grow_to(&mut self, bytes: usize) -> bool {
         let more = bytes.saturating_sub(self.bytes);
@@ -179,7 +181,7 @@ impl Held {
         taken
     }
 
-    /// Holds exactly `bytes` in all from now on: what is there already, whether or not it may be.
+    /// Holds exactly `bytes` in all from now on, even beyond the bound: they are in memory already.
     pub fn insist_on(&mut self, bytes: usize) {
         if bytes > self.bytes {
             self.lease.insist(bytes - self.bytes);
@@ -189,7 +191,7 @@ impl Held {
         self.bytes = bytes;
     }
 
-    /// What is held.
+    /// The bytes that are held.
     #[cfg(test)]
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -209,7 +211,7 @@ impl Drop for Held {
     }
 }
 
-/// No buffer is larger than this type holds.
+/// Every length fits: no buffer is larger than this type can express.
 fn signed(bytes: usize) -> isize {
     isize::try_from(bytes).unwrap_or(isize::MAX)
 }
@@ -291,9 +293,9 @@ mod tests {
                     }
                     1 => holder.insist_on(bytes),
                     2 => holder.clear(),
-                    // It is dropped, and another takes its place.
+                    // The holder is dropped, and another takes its place.
                     3 => *holder = shards[which % 2].hold(),
-                    // Its owner panics.
+                    // The holder's owner panics.
                     _ => {
                         let mut taken = std::mem::replace(holder, shards[which % 2].hold());
                         let panics = std::panic::AssertUnwindSafe(move || {

@@ -1,4 +1,5 @@
-//! What is told of a provider in words: why it is unhealthy, and how often that it fails.
+//! What is known about a provider in words: why it is unhealthy, and how often warnings about it
+//! are logged.
 
 use std::sync::Arc;
 
@@ -7,33 +8,34 @@ use arc_swap::ArcSwapOption;
 use crate::base::time::WallTime;
 use crate::link::pause::Pauses;
 
-/// What is told of one provider.
+/// What is known about one provider in words.
 #[derive(Debug, Default)]
 pub struct Told {
     complaint: ArcSwapOption<Complaint>,
-    /// How often warnings about it are told.
+    /// The pauses between warnings about it.
     pub pauses: Pauses,
 }
 
 impl Told {
-    /// Publishes what a health check has found; only the coordinator does, before the health.
+    /// Publishes what a health check has found; only the coordinator calls this, before it
+    /// publishes the health.
     pub fn set_complaint(&self, complaint: Arc<Complaint>) {
         self.complaint.store(Some(complaint));
     }
 
-    /// What the last health check that did not succeed has found.
+    /// What the last failed health check has found.
     #[must_use]
     pub fn complaint(&self) -> Option<Arc<Complaint>> {
         self.complaint.load_full()
     }
 }
 
-/// What the last health check that did not succeed has found. Only who reports or refuses reads it.
+/// What the last failed health check has found. Only reports and refusals read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Complaint {
     /// What was wrong.
     pub why: Box<str>,
-    /// When.
+    /// When that check ended.
     pub at: WallTime,
     /// Since when no check has succeeded.
     pub since: WallTime,

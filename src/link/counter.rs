@@ -16,11 +16,12 @@ impl Counter {
     /// Adds `count`; only the shard that owns it may call this.
     pub fn add(&self, count: u64) {
         let sum = self.0.load(Ordering::Relaxed).wrapping_add(count);
-        // With `get`, whoever sees the count sees all that the shard did before.
+        // Together with `get`: a thread that sees the count sees everything that the shard did
+        // before.
         self.0.store(sum, Ordering::Release);
     }
 
-    /// What it has come to.
+    /// The current count.
     #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Acquire)

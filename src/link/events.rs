@@ -9,37 +9,38 @@ use crate::base::ids::ShardId;
 /// Something that the main thread acts on.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Somebody asks the process to stop, and to end with this exit code.
+    /// The process is asked to stop and to end with this exit code.
     StopAsked(u8),
     /// Every provider's name has been looked up once.
     NamesLookedUp,
     /// Every provider's health has been checked once.
     HealthChecked,
-    /// A shard has ended; why, where it should not have.
+    /// A shard has ended; with the reason, where it should not have.
     ShardEnded(ShardId, Option<String>),
-    /// What serves as long as the process lives has ended, all the same; its name.
+    /// A thread that should live as long as the process has ended; its name.
     Broke(&'static str),
-    /// The event loop beside the shards has ended, which it should not have; why.
+    /// The event loop beside the shards has ended, which it should not have; with the reason.
     ControlEnded(Option<String>),
-    /// The writer of the state file has ended; why, where it should not have.
+    /// The writer of the state file has ended; with the reason, where it should not have.
     WriterEnded(Option<String>),
-    /// The writer of reports has ended; why, where it should not have.
+    /// The writer of reports has ended; with the reason, where it should not have.
     ReportsEnded(Option<String>),
-    /// Who puts the list of models together has ended, with this fault if any.
+    /// The thread that builds the list of models has ended, with this fault if any.
     CatalogueEnded(Option<String>),
-    /// The coordinator has ended; why, where it should not have.
+    /// The coordinator has ended; with the reason, where it should not have.
     CoordinatorEnded(Option<String>),
 }
 
-/// The end that tells.
+/// The sending end.
 #[derive(Clone, Debug)]
 pub struct EventSender(Sender<Event>);
 
-/// The end that is told.
+/// The receiving end.
 #[derive(Debug)]
 pub struct EventReceiver(Receiver<Event>);
 
-/// Both ends. Who tells may wait for the main thread; shards tell only their end.
+/// Both ends. A sender may have to wait for the main thread; shards send only one event, when they
+/// end.
 #[must_use]
 pub fn channel() -> (EventSender, EventReceiver) {
     let (sender, receiver) = crossbeam_channel::bounded(16);
@@ -47,14 +48,14 @@ pub fn channel() -> (EventSender, EventReceiver) {
 }
 
 impl EventSender {
-    /// Tells the main thread; nobody cares once that has gone.
+    /// Tells the main thread; the event is lost once that has gone.
     pub fn send(&self, event: Event) {
         let _ = self.0.send(event);
     }
 }
 
 impl EventReceiver {
-    /// The next event, unless none comes within `wait` or everybody who could tell is gone.
+    /// The next event; `None` where none comes within `wait` or every sender is gone.
     #[must_use]
     pub fn next_within(&self, wait: Duration) -> Option<Event> {
         self.0.recv_timeout(wait).ok()

@@ -1,4 +1,4 @@
-//! What shards report to the coordinator, in the order in which it happened.
+//! What shards report to the coordinator, in the order in which things happened.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::decide::outcome::Signal;
 /// Something that happened on a shard. Plain data, so that it could come from another machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact {
-    /// An attempt was admitted: this was taken from the headroom.
+    /// An attempt was admitted: this much was taken from the headroom.
     Admitted {
-        /// At this provider.
+        /// The attempt's provider.
         provider: ProviderId,
-        /// When; the window that it is charged to counts from here.
+        /// When it was admitted; the window that it is charged to starts at this moment.
         at: Instant,
         /// Requests taken: one, or none where the provider has no limit on them.
         requests: u64,
@@ -26,45 +26,46 @@ pub enum Fact {
     Ended(Ended),
     /// The provider asked to be left alone.
     Cooldown {
-        /// Who.
+        /// The provider.
         provider: ProviderId,
-        /// When it said so.
+        /// When it asked.
         at: Instant,
-        /// For how long; `None`: it gave no time (1 s, doubling to 60 s).
+        /// How long; `None`: it named no time (1 s, doubling to 60 s).
         span: Option<Duration>,
     },
     /// The probe's permit of this generation was taken at `at`.
     ProbeTaken {
-        /// Whose circuit.
+        /// The provider whose circuit is half-open.
         provider: ProviderId,
-        /// Which half-open phase.
+        /// The number of the half-open phase.
         generation: u32,
-        /// When.
+        /// When the permit was taken.
         at: Instant,
     },
     /// The probe of this generation has its answer, which is still being relayed.
     ProbeAnswered {
-        /// Whose circuit.
+        /// The provider whose circuit is half-open.
         provider: ProviderId,
-        /// Which half-open phase.
+        /// The number of the half-open phase.
         generation: u32,
-        /// When.
+        /// When the answer came.
         at: Instant,
     },
-    /// A budgeted caller's request ended, and was settled with the budget's words.
+    /// A budgeted caller's request ended, and was settled in the budget's words.
     Settled {
-        /// Whose budget.
+        /// The budget.
         budget: BudgetId,
-        /// The month in which it was admitted, as the budget's word said.
+        /// The month in which the request was admitted, as the budget's word said.
         month: MonthTag,
         /// What it cost.
         cost: NanoUsd,
     },
-    /// Successes that ended, and of which nothing more is told: the shard held too many facts.
+    /// Successes that ended and are reported only by their number, since the shard held too many
+    /// facts.
     Forgotten {
-        /// At this provider.
+        /// The provider.
         provider: ProviderId,
-        /// How many.
+        /// Their number.
         successes: u64,
     },
 }
@@ -72,19 +73,19 @@ pub enum Fact {
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// At this provider.
+    /// The attempt's provider.
     pub provider: ProviderId,
     /// When it was admitted.
     pub admitted: Instant,
     /// When it ended.
     pub at: Instant,
-    /// What the breaker is told.
+    /// What the end means for the breaker.
     pub signal: Signal,
     /// The response time, where it says something about the provider.
     pub sample: Option<Sample>,
     /// Tokens that were taken from the headroom when it was admitted.
     pub reserved: Tokens,
-    /// Tokens that were taken from the headroom when it ended, since it used more.
+    /// Tokens that were taken from the headroom in addition when it ended, since it had used more.
     pub excess: Tokens,
     /// Tokens that it used.
     pub used: Tokens,
@@ -100,7 +101,7 @@ pub struct Ended {
 pub struct Sample {
     /// How long it took.
     pub latency: Duration,
-    /// Up to what.
+    /// What it was measured up to.
     pub kind: SampleKind,
 }
 
@@ -113,6 +114,6 @@ pub enum SampleKind {
     WholeAnswer,
 }
 
-/// A month, as far as a gate's word tells it: months since 1970 modulo 32.
+/// A month in the form that a gate's word has room for: months since 1970 modulo 32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MonthTag(pub u8);

@@ -11,19 +11,19 @@ use crate::link::facts::MonthTag;
 use crate::link::pause::ConnectionPauses;
 use crate::link::provider_gate::ProviderGate;
 
-/// The words that one configuration goes by. Those of the process, which stay, are reached through
-/// them ([`std::ops::Deref`]).
+/// The words that belong to one configuration. The words of the process, which outlive it, are
+/// reached through them ([`std::ops::Deref`]).
 #[derive(Debug)]
 pub struct Gates {
-    /// Of each provider, by id.
+    /// The words of each provider, by id.
     pub providers: Box<[ProviderGate]>,
-    /// Of each budget, by id.
+    /// The words of each budget, by id.
     pub budgets: Box<[BudgetGate]>,
     tickets: Box<[Padded<AtomicU64>]>,
     process: Arc<Process>,
 }
 
-/// The turns of a rotation that more than one thread gives out.
+/// The turns of a rotation from which several threads draw.
 #[derive(Debug, Default)]
 pub struct Turns(AtomicU64);
 
@@ -41,19 +41,19 @@ pub struct Process {
     /// Open connections, by audience.
     connections: [Padded<AtomicUsize>; 2],
     most: ConnectionsMax,
-    /// Callers' requests that wait on operators' places.
+    /// Callers' requests that wait on operators' connections for a caller's place.
     waiting: AtomicUsize,
     phase: Padded<AtomicU8>,
     /// Reloads that succeeded, and that failed.
     reloads: [AtomicU64; 2],
     month: Padded<AtomicU8>,
-    /// Times that an event loop had no descriptor and nothing idle of its own to close.
+    /// How often an event loop had no descriptor and no idle connection of its own to close.
     lacks: AtomicU64,
-    /// Between warnings about connections, all event loops together.
+    /// The pauses between warnings about connections, common to all event loops.
     pub pauses: ConnectionPauses,
 }
 
-/// Whose a connection or a request is.
+/// Who a connection or a request belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
     /// A caller's.
@@ -76,22 +76,22 @@ pub struct ConnectionsMax {
 pub enum Reloaded {
     /// The file is in force.
     Yes,
-    /// It cannot be used.
+    /// The file cannot be used.
     No,
 }
 
 /// How far the process has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// It does not say yet that it takes requests.
+    /// It starts, and is not reported as ready.
     Starting,
     /// It takes new connections and requests.
     Serving,
-    /// It still does, and says that it will not for long.
+    /// It still takes them, but is reported as not ready: it is about to stop.
     Leaving,
     /// No new connections; requests in flight finish.
     Draining,
-    /// The time for that is over: what is left is cut off.
+    /// The time for draining is over: the last connections are cut off.
     Stopping,
 }
 
@@ -116,8 +116,8 @@ impl Gates {
         }
     }
 
-    /// The words of the next configuration: `former` says for each of its routes which one it was
-    /// until now, so that its rotation goes on.
+    /// The words for the next configuration: `former` names for each of its routes the route that
+    /// it was until now, so that its rotation goes on.
     #[must_use]
     pub fn next(&self, former: &[Option<RouteId>]) -> Self {
         let ticket = |route: &Option<RouteId>| {
@@ -139,7 +139,7 @@ impl Gates {
         &self.process
     }
 
-    /// The words with those of the providers and budgets.
+    /// Adds the words of the providers and budgets.
     #[must_use]
     pub fn with(self, providers: Box<[ProviderGate]>, budgets: Box<[BudgetGate]>) -> Self {
         Self {
@@ -149,8 +149,8 @@ impl Gates {
         }
     }
 
-    /// The next number of `route`'s rotation: each is given out once in the whole process, so a
-    /// rotation by it is exact whichever shard a connection landed on.
+    /// The next number of `route`'s rotation: each is given out once in the whole process, so that
+    /// the rotation is exact whichever shard a connection landed on.
     #[must_use]
     pub fn ticket(&self, route: RouteId) -> u64 {
         self.tickets[route.index()]
@@ -168,7 +168,8 @@ impl Deref for Gates {
 }
 
 impl Process {
-    /// Counts one more connection of `audience`, unless that has as many as it may.
+    /// Counts one more connection of `audience`, unless that has its maximum; returns whether it
+    /// was counted.
     #[must_use]
     pub fn acquire(&self, audience: Audience) -> bool {
         let most = match audience {
@@ -198,8 +199,8 @@ impl Process {
             .load(Ordering::Relaxed)
     }
 
-    /// Counts one more caller's request that waits on an operators' place, unless three quarters of
-    /// those are waited on.
+    /// Counts one more caller's request that waits on an operators' connection, unless three
+    /// quarters of these are waiting already; returns whether it was counted.
     #[must_use]
     pub fn begin_waiting(&self) -> bool {
         let may = self.waiting.fetch_add(1, Ordering::Relaxed) < self.most.operators * 3 / 4;
@@ -209,17 +210,18 @@ impl Process {
         may
     }
 
-    /// Counts one of them less.
+    /// Counts one of these requests less.
     pub fn end_waiting(&self) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// There is no descriptor left, and nothing idle to close on the event loop that says so.
+    /// Notes that an event loop has no descriptor left, and no idle connection to close.
     pub fn lack_descriptors(&self) {
         self.lacks.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often that was said: when it has grown, others close what is idle.
+    /// How often that was noted: when the number has grown, the other event loops close an idle
+    /// connection.
     #[must_use]
     pub fn descriptors_lacked(&self) -> u64 {
         self.lacks.load(Ordering::Relaxed)
@@ -250,13 +252,13 @@ impl Process {
         }
     }
 
-    /// Whether new connections and requests are taken.
+    /// Whether new connections and requests are accepted.
     #[must_use]
     pub fn is_taking(&self) -> bool {
         self.phase() < Phase::Draining
     }
 
-    /// The running month, as the books have it.
+    /// The running month, as the books say.
     #[must_use]
     pub fn month(&self) -> MonthTag {
         MonthTag(self.month.0.load(Ordering::Acquire))
@@ -267,7 +269,7 @@ impl Process {
         self.month.0.store(month.0, Ordering::Release);
     }
 
-    /// Moves on to `phase`; it never goes back.
+    /// Moves on to `phase`, never back.
     pub fn advance(&self, phase: Phase) {
         self.phase.0.fetch_max(phase as u8, Ordering::Release);
     }

@@ -1,8 +1,8 @@
-//! Work that takes long, done beside the shards: a few threads take it from one bounded queue.
+//! Long computations, done beside the shards: a few threads take them from one bounded queue.
 //!
-//! A shard that has handed work over looks for what came of it each millisecond, and serves others
-//! meanwhile. Work that panics loses what came of it, and nothing else. The threads end with the
-//! last who could hand them work.
+//! A shard that has handed work over looks for the result each millisecond, and serves others
+//! meanwhile. If work panics, only its result is lost. The threads end when nobody is left who
+//! could hand them work.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -17,22 +17,22 @@ pub type Work = Box<dyn FnOnce() + Send>;
 /// The end that hands work over.
 pub struct Helpers(Giver<Work>);
 
-/// The end that does it, one of several.
+/// The end that does the work; several threads have one.
 #[derive(Clone)]
 pub struct Helper(Taker<Work>);
 
-/// Where what comes of a piece of work is found.
+/// Receives the result of a piece of work.
 #[derive(Debug)]
 pub struct Made<T>(Receiver<T>);
 
-/// What has come of a piece of work.
+/// The result of a piece of work, as far as it is known.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Look<T> {
-    /// It is waiting or under way.
+    /// The work is waiting or under way.
     NotYet,
-    /// It is done.
+    /// The work is done; its result.
     Done(T),
-    /// Nothing will: it has panicked.
+    /// There will be no result: the work has panicked.
     Lost,
 }
 
@@ -43,12 +43,12 @@ pub fn channel() -> (Helpers, Helper) {
     (Helpers(giver), Helper(taker))
 }
 
-/// `make` as a piece of work, and where what it makes is found.
+/// Turns `make` into a piece of work; returns it with the receiver of its result.
 #[must_use]
 pub fn work<T: Send + 'static>(make: impl FnOnce() -> T + Send + 'static) -> (Work, Made<T>) {
     let (sender, receiver) = bounded(1);
     let work = move || {
-        // Who asked may be gone.
+        // The receiver may be gone.
         let _ = sender.try_send(make());
     };
     (Box::new(work), Made(receiver))
@@ -59,24 +59,24 @@ impl Helpers {
     ///
     /// # Errors
     ///
-    /// As much waits as may wait: the work comes back.
+    /// The queue is full: the work comes back.
     pub fn give(&self, work: Work) -> Result<(), Work> {
         self.0.offer(work)
     }
 }
 
 impl Helper {
-    /// Does what is handed over, as long as anybody can hand something over.
+    /// Does work until nobody is left who could hand any over.
     pub fn run(&self) {
         while let Some(work) = self.0.next() {
-            // The panic hook tells; who asked finds the work lost.
+            // The panic hook logs the panic; the receiver finds the work lost.
             let _ = catch_unwind(AssertUnwindSafe(work));
         }
     }
 }
 
 impl<T> Made<T> {
-    /// What has come of it by now.
+    /// The result, if it is there by now.
     pub fn look(&self) -> Look<T> {
         match self.0.try_recv() {
             Ok(made) => Look::Done(made),

@@ -1,8 +1,8 @@
-//! How often durations were how long, in buckets fine enough for percentiles right to 2 %.
+//! Counts of durations, in buckets fine enough for percentiles right to 2 %.
 //!
 //! A bucket is a twentieth of an octave wide (3.5 %), so that its middle is at most 1.8 % off, and
-//! every tenth bound is a power of √2: what Prometheus is told is exact, too. An octave takes 160
-//! bytes once something falls into it, and nothing before.
+//! every tenth bound is a power of √2, so that the buckets for Prometheus are exact, too. An octave
+//! takes 160 bytes once something falls into it, and nothing before.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub struct Histogram {
     nanos: Counter,
 }
 
-/// What histograms hold together.
+/// The sum of several histograms.
 #[derive(Clone, Debug)]
 pub struct HistogramSum {
     counts: Vec<u64>,
@@ -33,7 +33,7 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Takes note of a duration; only the thread that owns it may call this.
+    /// Counts a duration; only the thread that owns the histogram may call this.
     pub fn observe(&self, span: Duration) {
         let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
         let (octave, step) = place(nanos);
@@ -42,7 +42,7 @@ impl Histogram {
         steps[step].add(1);
     }
 
-    /// Adds what it holds to `sum`.
+    /// Adds this histogram to `sum`.
     pub fn add_to(&self, sum: &mut HistogramSum) {
         let octaves = self.octaves.iter().zip(sum.counts.chunks_exact_mut(STEPS));
         for (octave, counts) in octaves {
@@ -71,23 +71,23 @@ impl HistogramSum {
         self.counts.iter().sum()
     }
 
-    /// All durations together.
+    /// The sum of all durations.
     #[must_use]
     pub fn total(&self) -> Duration {
         Duration::from_nanos(self.nanos)
     }
 
-    /// The buckets that hold something, each with its upper bound in milliseconds.
+    /// The buckets that are not empty, each with its upper bound in milliseconds.
     pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
         let counts = self.counts.iter().enumerate();
         let filled = counts.filter(|(_, count)| **count > 0);
         filled.map(|(place, count)| (bound(place + 1), *count))
     }
 
-    /// How many durations are below each of the powers of √2 from `least` up, in milliseconds:
-    /// `count` of them, `least` the first.
+    /// How many durations are below each of `count` powers of √2 in milliseconds, `least` being the
+    /// exponent of the first.
     pub fn coarse(&self, least: i32, count: usize) -> impl Iterator<Item = (f64, u64)> {
-        // A millisecond is the bound in front of this place.
+        // The bucket in front of this place ends at a millisecond.
         let first = (ONE_MILLI + least * HALF_OCTAVE).clamp(0, i32::MAX);
         let first = usize::try_from(first).unwrap_or_default();
         let (mut below, mut from) = (0, 0);
@@ -99,8 +99,8 @@ impl HistogramSum {
         })
     }
 
-    /// The duration that so many of a hundred do not exceed (nearest rank), in milliseconds and
-    /// right to 1.8 %; `None`: there is none.
+    /// The duration that `percent` of a hundred do not exceed (nearest rank), in milliseconds and
+    /// right to 1.8 %; `None`: there are no durations.
     #[must_use]
     pub fn percentile(&self, percent: u64) -> Option<f64> {
         let rank = (u128::from(self.count()) * u128::from(percent)).div_ceil(100);
@@ -108,7 +108,7 @@ impl HistogramSum {
         for (place, count) in self.counts.iter().enumerate() {
             below += u128::from(*count);
             if *count > 0 && below >= rank {
-                // The middle of the bucket: half of its width is the largest error.
+                // The middle of the bucket: the error is at most half of its width.
                 return Some((bound(place) * bound(place + 1)).sqrt());
             }
         }
@@ -139,7 +139,8 @@ fn bound(place: usize) -> f64 {
 
 /// Buckets of an octave.
 const STEPS: usize = 20;
-/// Octaves, from a microsecond (2^-10 ms) to 17 minutes (2^20 ms); what is beyond counts as that.
+/// Octaves, from a microsecond (2^-10 ms) to 17 minutes (2^20 ms); longer durations count in the
+/// last one.
 const OCTAVES: usize = 30;
 /// 2^-10 ms.
 const LEAST: u64 = 1 << 10;

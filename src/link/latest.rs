@@ -1,10 +1,10 @@
-//! What is in force, for threads that look when they are told to.
+//! A published value that threads look at when they need it.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-/// The latest of several values, one of which is in force at a time.
+/// The latest of several values, one after the other.
 #[derive(Debug)]
 pub struct Latest<T>(ArcSwap<T>);
 
@@ -15,17 +15,17 @@ impl<T> Latest<T> {
         Self(ArcSwap::new(value))
     }
 
-    /// Publishes `value` in place of what was there.
+    /// Publishes `value` in place of the former one.
     pub fn publish(&self, value: Arc<T>) {
         self.0.store(value);
     }
 
-    /// Looks at what was published last: no count that other threads change is touched.
+    /// Looks at the latest value without touching a reference count that other threads change.
     pub fn look<R>(&self, read: impl FnOnce(&T) -> R) -> R {
         read(&self.0.load())
     }
 
-    /// What was published last.
+    /// The latest value.
     #[must_use]
     pub fn load(&self) -> Arc<T> {
         self.0.load_full()

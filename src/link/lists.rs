@@ -1,14 +1,15 @@
-//! Lists of models on their way to who puts them together.
+//! Lists of models on their way to the thread that puts them together.
 
 use std::sync::Arc;
 
 use crate::base::ids::ProviderId;
 use crate::link::reports::Reply;
 
-/// What is said to who keeps the lists. Each is answered, with nothing, once it is in force.
+/// A message to the thread that keeps the lists. It gives an empty answer once the message has
+/// taken effect.
 #[derive(Debug)]
 pub struct Said {
-    /// What.
+    /// The news.
     pub what: What,
     /// Where the answer goes.
     pub done: Arc<Reply>,
@@ -17,13 +18,13 @@ pub struct Said {
 /// News about lists of models.
 #[derive(Debug)]
 pub enum What {
-    /// A provider has told its models.
+    /// A provider has answered with its list of models.
     List {
-        /// Which provider.
+        /// The provider.
         provider: ProviderId,
         /// The bodies of its answers, one for each page.
         pages: Vec<Vec<u8>>,
     },
-    /// There is another configuration to go by.
+    /// Another configuration is published, and takes effect.
     Adopt,
 }

@@ -20,21 +20,21 @@ pub struct LogReceiver {
     dropped: Arc<AtomicU64>,
 }
 
-/// What the writing thread is told.
+/// A command to the writing thread.
 #[derive(Debug)]
 pub enum LogCommand {
-    /// These lines are to be written.
+    /// Write these lines.
     Lines(Vec<u8>),
-    /// Somebody waits until everything before this is written.
+    /// Say when everything before this is written.
     Flush(Flush),
 }
 
-/// Somebody who waits until lines are written.
+/// A thread that waits until lines are written.
 #[derive(Debug)]
 pub struct Flush(Sender<()>);
 
 impl Flush {
-    /// Tells that they are.
+    /// Says that they are.
     pub fn done(self) {
         let _ = self.0.try_send(());
     }
@@ -58,7 +58,7 @@ pub fn channel() -> (LogSender, LogReceiver) {
 }
 
 impl LogSender {
-    /// Hands `lines` (whole lines) over. Where nobody keeps up with writing, they are dropped and
+    /// Hands `lines` (whole lines) over. Where the writer does not keep up, they are dropped and
     /// counted: requests do not wait for their log.
     pub fn send(&self, lines: Vec<u8>) {
         match self.commands.try_send(LogCommand::Lines(lines)) {
@@ -73,7 +73,8 @@ impl LogSender {
         }
     }
 
-    /// Waits until everything sent before is written, for about `wait` at most; whether it is.
+    /// Waits until everything sent before is written, for about `wait` at most; returns whether it
+    /// is.
     #[must_use]
     pub fn flush(&self, wait: Duration) -> bool {
         let (done, written) = crossbeam_channel::bounded(1);
@@ -91,13 +92,13 @@ impl LogReceiver {
         self.commands.recv().ok()
     }
 
-    /// The next command, unless none comes within `wait` or every sender is gone.
+    /// The next command; `None` where none comes within `wait` or every sender is gone.
     #[must_use]
     pub fn next_within(&self, wait: Duration) -> Option<LogCommand> {
         self.commands.recv_timeout(wait).ok()
     }
 
-    /// Lines dropped since this was last asked.
+    /// How many lines were dropped since the last call.
     #[must_use]
     pub fn take_dropped(&self) -> u64 {
         self.dropped.swap(0, Ordering::Relaxed)

@@ -1,8 +1,9 @@
-//! What each shard counts: words that it alone writes and anyone may read at any time.
+//! What each shard counts, in words that only this shard writes and any thread may read at any
+//! time.
 //!
-//! A count is a plain load and store of the shard that owns it, so that no request waits for
-//! another and no report for a shard. A count is there before the last byte of the answer leaves:
-//! whoever has an answer finds it in every report (promise `counters.exact`).
+//! A count is a plain load and store by the shard that owns it, so that requests do not wait for
+//! each other and reports do not wait for shards. A request is counted before the last byte of its
+//! answer leaves: a caller who has the answer finds it in every report (promise `counters.exact`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,22 +37,22 @@ impl Gauge {
         self.0.store(count.saturating_sub(1), Ordering::Release);
     }
 
-    /// Sets it; only the shard that owns it may call this.
+    /// Sets the number; only the shard that owns it may call this.
     pub fn set(&self, count: usize) {
         self.0.store(count as u64, Ordering::Release);
     }
 
-    /// What it is.
+    /// The current number.
     #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Acquire)
     }
 }
 
-/// What was spent, apart by month.
+/// What was spent, by month.
 ///
-/// There are two places, which months take in turn; a place is never emptied. Whoever reads keeps
-/// what a place held when its month began.
+/// There are two sets of counters, which months use in turn and which are never reset. A reader
+/// remembers what a set held when its month began.
 #[derive(Debug, Default)]
 pub struct Account {
     months: [MonthCounters; 2],
@@ -66,7 +67,8 @@ struct MonthCounters {
 }
 
 impl Account {
-    /// Books what was admitted in `month`; only the shard that owns it may call this.
+    /// Books a request that was admitted in `month`; only the shard that owns the account may call
+    /// this.
     pub fn book(&self, month: MonthTag, spent: Spent) {
         let place = &self.months[usize::from(month.0 % 2)];
         place.cost.add(spent.cost.get());
@@ -75,7 +77,7 @@ impl Account {
         place.completion_tokens.add(spent.completion_tokens);
     }
 
-    /// What the place of `month` has come to.
+    /// The sums in the counters of `month`.
     #[must_use]
     pub fn of(&self, month: MonthTag) -> Spent {
         let place = &self.months[usize::from(month.0 % 2)];
@@ -87,7 +89,7 @@ impl Account {
         }
     }
 
-    /// What both places have come to.
+    /// The sums over both sets of counters.
     #[must_use]
     pub fn ever(&self) -> Spent {
         self.of(MonthTag(0)).plus(self.of(MonthTag(1)))
@@ -97,7 +99,7 @@ impl Account {
 /// One shard's requests to one provider for one model.
 #[derive(Debug, Default)]
 pub struct Series {
-    /// By place in [`STATUSES`]; the last is for all others.
+    /// By place in [`STATUSES`]; the last one is for all other statuses.
     pub statuses: [Counter; STATUSES.len() + 1],
     /// Response times of answers.
     pub latency: Histogram,
@@ -111,13 +113,13 @@ pub struct Series {
     pub cache_write_tokens: Counter,
     /// Tokens that were generated.
     pub output_tokens: Counter,
-    /// Requests whose tokens nobody counted.
+    /// Requests whose tokens were estimated.
     pub estimated: Counter,
-    /// Requests that have no price.
+    /// Requests whose price is not known.
     pub unpriced: Counter,
-    /// What attempts cost that failed, in nano-dollars: no caller was told.
+    /// Cost of failed attempts, in nano-dollars; no caller was told of it.
     pub failed_cost: Counter,
-    /// What they came to.
+    /// What the requests used and cost.
     pub account: Account,
 }
 
@@ -129,7 +131,7 @@ impl Series {
     }
 }
 
-/// Statuses that are counted each for itself, the most frequent first.
+/// Statuses that have a counter of their own, the most frequent first.
 pub const STATUSES: [u16; 22] = [
     200, 429, 400, 502, 503, 504, 499, 401, 404, 403, 500, 413, 422, 408, 409, 402, 405, 415, 431,
     501, 529, 201,
@@ -140,11 +142,11 @@ pub const STATUSES: [u16; 22] = [
 pub struct ProviderMeter {
     /// Attempts that began.
     pub begun: Counter,
-    /// Attempts that ended, on whatever way.
+    /// Attempts that ended, in any way.
     pub ended: Counter,
     /// By [`Outcome::place`].
     pub outcomes: [Counter; Outcome::LABELS.len()],
-    /// Requests that went on to another provider, by what had happened here.
+    /// Requests that went on to another provider, by the outcome at this one.
     pub failovers: [Counter; Outcome::LABELS.len()],
     /// Connections that were opened.
     pub connections_opened: Counter,
@@ -154,30 +156,30 @@ pub struct ProviderMeter {
     pub connections_idle: Gauge,
 }
 
-/// What one event loop counts apart from providers and models.
+/// What one event loop counts besides providers and models.
 #[derive(Debug)]
 pub struct LoopMeter {
     /// The kernel's number of its thread.
     pub thread: Gauge,
     /// Requests that ended, by second.
     pub requests: Recent<SECONDS>,
-    /// Those of them that failed: 429 and 5xx.
+    /// Requests that failed, with 429 or 5xx, by second.
     pub errors: Recent<SECONDS>,
     /// All requests that ended.
     pub requests_total: Counter,
-    /// Callers that did not wait for their answer.
+    /// Callers that left before their answer was complete.
     pub disconnects: Counter,
     /// Extra attempts that the retry budget did not allow.
     pub retries_denied: Counter,
-    /// Errors of infermux's own, by the code's place in the table of them.
+    /// Errors that infermux itself answered with, by the code's place in their table.
     pub refusals: [Counter; ERROR_CODES_MAX],
     /// Callers' connections that are open.
     pub callers: Gauge,
-    /// Callers' connections with a request on its way.
+    /// Callers' connections with a request under way.
     pub callers_busy: Gauge,
     /// Operators' connections that are open.
     pub operators: Gauge,
-    /// Operators' connections with a request on its way.
+    /// Operators' connections with a request under way.
     pub operators_busy: Gauge,
     /// Bytes of bodies that it holds in memory.
     pub buffered: Gauge,
@@ -185,11 +187,11 @@ pub struct LoopMeter {
     pub overhead: Histogram,
     /// How late the loop's 10-ms tick was.
     pub delay: Histogram,
-    /// All that was spent.
+    /// What all requests used and cost.
     pub account: Account,
 }
 
-/// Seconds that are looked back on, the running one included.
+/// Seconds over which recent requests are counted, the running one included.
 pub const SECONDS: usize = 60;
 
 impl Default for LoopMeter {
@@ -214,7 +216,7 @@ impl Default for LoopMeter {
     }
 }
 
-/// What a request's headers attribute it to.
+/// A kind of name that a request's headers attribute it to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Party {
     /// `X-Infermux-Caller`
@@ -243,36 +245,36 @@ impl Party {
 /// Whether a name is kept apart from others when there are too many of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// In any case: the configuration names it.
+    /// Always: the configuration names it.
     Always,
     /// As long as there is room.
     WhileRoom,
-    /// Only if it is kept apart already.
+    /// Only if it has a counter already.
     IfKnown,
 }
 
 /// Whether a model's price is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Priced {
-    /// It is.
+    /// The price is known.
     Yes,
-    /// It is not: its requests cost nothing.
+    /// The price is not known: requests cost nothing.
     No,
 }
 
-/// The counts that a shard has begun, for those who read them.
+/// Counters that a shard has begun, for the coordinator to read.
 #[derive(Clone, Debug)]
 pub enum Meter {
-    /// Of an event loop.
+    /// Counters of an event loop.
     Loop(ShardId, Arc<LoopMeter>),
-    /// Of a provider.
+    /// Counters of a provider.
     Provider {
-        /// Its name.
+        /// The provider's name.
         name: Box<str>,
-        /// What is counted.
+        /// The counters.
         meter: Arc<ProviderMeter>,
     },
-    /// Of a provider and model.
+    /// Counters of a provider and model.
     Series {
         /// The provider's name.
         provider: Box<str>,
@@ -280,38 +282,38 @@ pub enum Meter {
         model: Box<str>,
         /// Whether its price is known.
         priced: Priced,
-        /// Whether it is kept apart.
+        /// Whether the model is counted apart from others.
         kept: Kept,
-        /// What is counted.
+        /// The counters.
         meter: Arc<Series>,
     },
-    /// Of a caller, project or environment.
+    /// Counters of a caller, project or environment.
     Party {
-        /// Which.
+        /// Which of the three.
         party: Party,
-        /// What the header says.
+        /// The header's value.
         name: Box<str>,
-        /// Whether it is kept apart.
+        /// Whether the name is counted apart from others.
         kept: Kept,
-        /// What is counted.
+        /// The counters.
         meter: Arc<Account>,
     },
 }
 
-/// Stands for the name of what has none.
+/// The name under which requests without a name are counted.
 pub const NOBODY: &str = "(none)";
-/// Stands for all names for which there was no room.
+/// The name under which names are counted for which there was no room.
 pub const OTHERS: &str = "(other)";
 
-/// The end that begins counts.
+/// The end of shards, which begin counters.
 #[derive(Clone, Debug)]
 pub struct MeterSender(Sender<Meter>);
 
-/// The end that reads them.
+/// The end of the coordinator, which reads them.
 #[derive(Debug)]
 pub struct MeterReceiver(Receiver<Meter>);
 
-/// Both ends. Nothing is ever refused: a shard's tables bound how many counts it begins.
+/// Both ends. The channel has no bound: the tables of shards bound how many counters they begin.
 #[must_use]
 pub fn channel() -> (MeterSender, MeterReceiver) {
     let (sender, receiver) = crossbeam_channel::unbounded();
@@ -319,15 +321,15 @@ pub fn channel() -> (MeterSender, MeterReceiver) {
 }
 
 impl MeterSender {
-    /// Makes a count known: before its first request has its answer.
+    /// Announces counters, before the first request in them has its answer.
     pub fn begin(&self, meter: Meter) {
-        // Without a reader, the process ends.
+        // There is no reader only when the process ends.
         let _ = self.0.send(meter);
     }
 }
 
 impl MeterReceiver {
-    /// A count that has begun since this was last asked.
+    /// Counters that were begun and not returned yet.
     #[must_use]
     pub fn next(&self) -> Option<Meter> {
         self.0.try_recv().ok()

@@ -1,7 +1,7 @@
-//! What threads say to each other; the only room that holds atomics and channels.
+//! What threads tell each other; the only room that holds atomics and channels.
 //!
-//! No lock anywhere: words are read and written alone, channels are bounded and never block a
-//! shard.
+//! There is no lock: each word is read and written by itself, and channels are bounded and never
+//! block a shard.
 
 pub mod addresses;
 pub mod budget_gate;

@@ -12,21 +12,21 @@ use crate::link::facts::MonthTag;
 pub enum Order {
     /// A circuit's state.
     Circuit {
-        /// Whose.
+        /// The provider.
         provider: ProviderId,
-        /// What it is from now on.
+        /// Its circuit from now on.
         state: Circuit,
     },
     /// Whether a provider passed its last health check.
     Health {
-        /// Who.
+        /// The provider.
         provider: ProviderId,
-        /// What it is from now on.
+        /// Its health from now on.
         state: Health,
     },
-    /// Requests and tokens that may be sent in addition (or fewer) from now on.
+    /// Requests and tokens that a provider may be sent in addition (or fewer) from now on.
     Headroom {
-        /// To whom.
+        /// The provider.
         provider: ProviderId,
         /// Requests that have left the window.
         requests: i64,
@@ -35,41 +35,41 @@ pub enum Order {
     },
     /// When the next request leaves a provider's window.
     FreesAt {
-        /// Whose.
+        /// The provider.
         provider: ProviderId,
-        /// When.
+        /// That moment.
         at: Instant,
     },
-    /// The average response time over all shards.
+    /// A provider's average response time over all shards.
     Average {
-        /// Whose.
+        /// The provider.
         provider: ProviderId,
-        /// How long it takes.
+        /// The average.
         average: Duration,
         /// Samples in it.
         samples: u32,
     },
-    /// A provider is left alone until then; never earlier than what was ordered before.
+    /// A provider is left alone until a moment, never an earlier one than ordered before.
     Cooldown {
-        /// Who.
+        /// The provider.
         provider: ProviderId,
-        /// Until when.
+        /// That moment.
         until: Instant,
     },
-    /// A budget's balance changes by this much, since the configuration allows another amount.
+    /// A budget's balance changes, since a reload changed the amount.
     Balance {
-        /// Whose.
+        /// The budget.
         budget: BudgetId,
         /// The running month.
         month: MonthTag,
-        /// Nano-dollars.
+        /// By how much, in nano-dollars.
         change: i64,
     },
     /// A month begins for a budget's words.
     Month {
-        /// Whose.
+        /// The budget.
         budget: BudgetId,
-        /// Which month.
+        /// The month that begins.
         month: MonthTag,
         /// What may still be spent in it, in nano-dollars; below zero where it is overdrawn.
         balance: i64,
@@ -83,16 +83,16 @@ pub enum Order {
 pub enum Circuit {
     /// In service.
     Closed,
-    /// Out of service, at least until then.
+    /// Out of service, at least until a moment.
     Open {
         /// When the next probe may be sent.
         until: Instant,
     },
-    /// One probe may be sent: whoever takes the permit of this generation sends it.
+    /// One probe may be sent, by the shard that takes the permit of this generation.
     HalfOpen {
-        /// Tells this phase from the ones before.
+        /// Distinguishes this phase from earlier ones.
         generation: u32,
-        /// When the phase ends if the permit has been taken and nothing is heard.
+        /// When the phase ends if the permit has been taken and its probe has not ended.
         until: Instant,
     },
 }
@@ -100,8 +100,8 @@ pub enum Circuit {
 /// Whether a provider passed its last health check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// It did, or is not checked.
+    /// It passed, or is not checked.
     Healthy,
-    /// It did not.
+    /// It failed.
     Unhealthy,
 }

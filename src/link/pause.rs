@@ -1,4 +1,4 @@
-//! Warnings that come again and again: one a second is told, with how many were kept back.
+//! Frequent warnings: one a second is logged, with the number of those that were held back.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::decide::outcome::Outcome;
 /// The pause between two warnings of one kind, over all threads.
 #[derive(Debug, Default)]
 pub struct Pause {
-    /// When the next one may be told.
+    /// When the next warning may be logged.
     until: AtomicU64,
     kept_back: AtomicU64,
 }
@@ -18,23 +18,23 @@ pub struct Pause {
 #[derive(Debug, Default)]
 pub struct Pauses {
     outcomes: [Pause; Outcome::LABELS.len()],
-    /// Between two that say why a TLS handshake has failed.
+    /// Between two warnings that say why a TLS handshake failed.
     pub handshakes: Pause,
 }
 
 /// The pauses between warnings about callers' connections, which concern the whole process.
 #[derive(Debug, Default)]
 pub struct ConnectionPauses {
-    /// Between two connections that have to wait until they are accepted.
+    /// Between two warnings that connections wait to be accepted.
     pub accepting: Pause,
-    /// Between two requests that have to wait for a caller's place.
+    /// Between two warnings that requests wait for a caller's place.
     pub requests: Pause,
-    /// Between two connections that cannot be accepted.
+    /// Between two warnings that connections cannot be accepted.
     pub faults: Pause,
 }
 
 impl Pauses {
-    /// That between two attempts which end alike.
+    /// The pause between warnings about attempts with this outcome.
     #[must_use]
     pub fn of(&self, outcome: Outcome) -> &Pause {
         &self.outcomes[outcome.place()]
@@ -42,8 +42,8 @@ impl Pauses {
 }
 
 impl Pause {
-    /// Whether a warning may be told `now`: then how many were kept back since the last one that
-    /// was, else `None`, and it is counted.
+    /// Whether a warning may be logged `now`: returns how many were held back since the last logged
+    /// one, or `None`, and then counts this one as held back.
     #[must_use]
     pub fn end(&self, now: Instant) -> Option<u64> {
         let until = self.until.load(Ordering::Relaxed);
@@ -59,13 +59,13 @@ impl Pause {
     }
 }
 
-/// What a warning says of those that were kept back; nothing where there were none.
+/// The number of held-back warnings that a warning mentions; `None` where there were none.
 #[must_use]
 pub fn told(kept_back: u64) -> Option<u64> {
     (kept_back > 0).then_some(kept_back)
 }
 
-/// How long it is.
+/// How long a pause is.
 const LENGTH: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -83,7 +83,7 @@ mod tests {
             (1_001, None),
             (90_000, Some(1)),
             (91_000, Some(0)),
-            // A thread whose clock was read earlier.
+            // A thread that read its clock earlier.
             (90_999, None),
         ] {
             assert_eq!(pause.end(Instant::from_millis(millis)), told, "{millis}");

@@ -1,4 +1,4 @@
-//! How far each event loop has come, and how far the coordinator has come with what it reports.
+//! How far each event loop has come, and how far the coordinator has come with its reports.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,11 +6,11 @@ use crate::base::ids::{ProviderId, ShardId};
 use crate::base::limits::PROVIDER_SEATS_MAX;
 use crate::link::Padded;
 
-/// How far each shard has reported, how far the coordinator has merged it, which configuration
-/// each goes by, how many successes have ended on each, and whether it turns.
+/// For each shard: how far it has reported, how far the coordinator has merged that, which
+/// configuration it goes by, how many successes have ended on it, and whether it turns.
 ///
-/// Nobody waits for a loop that does not turn: what it has counted can be read all the same, and it
-/// goes by the latest configuration before it takes the next request.
+/// No thread waits for a loop that does not turn: its counts can be read all the same, and it
+/// adopts the latest configuration before it takes the next request.
 #[derive(Debug)]
 pub struct Progress {
     shards: Box<[Padded<ShardProgress>]>,
@@ -18,19 +18,19 @@ pub struct Progress {
 
 #[derive(Debug)]
 struct ShardProgress {
-    /// Number of the batch that the shard's latest fact is in, or will be.
+    /// Number of the batch that holds, or will hold, the shard's latest fact.
     pending: AtomicU64,
-    /// Number of the last batch that is in force.
+    /// Number of the last batch that is merged.
     merged: AtomicU64,
     /// Number of the configuration that the shard's next request goes by; `u64::MAX` once it takes
-    /// none.
+    /// no more requests.
     adopted: AtomicU64,
-    /// Steps that its tasks have begun and ended: odd while one is under way, which only ends when
-    /// the loop turns.
+    /// Counts the beginnings and ends of its tasks' steps: odd while a step is under way. A step
+    /// ends only when the loop turns.
     steps: AtomicU64,
-    /// The step in which the loop was last seen not to turn.
+    /// The step during which the loop was last seen not to turn.
     stalled_in: AtomicU64,
-    /// How often that was.
+    /// How often the loop was seen not to turn.
     stalls: AtomicU64,
     /// By provider, how many of its answers were successes.
     successes: Box<[AtomicU64]>,
@@ -69,7 +69,7 @@ impl Progress {
             .store(number, Ordering::Release);
     }
 
-    /// The batch is in force; only the coordinator calls this.
+    /// The batch is merged; only the coordinator calls this.
     pub fn merged(&self, shard: ShardId, number: u64) {
         self.shards[shard.index()]
             .0
@@ -77,7 +77,7 @@ impl Progress {
             .store(number, Ordering::Release);
     }
 
-    /// Whether a shard's batch is in force.
+    /// Whether a shard's batch is merged.
     #[must_use]
     pub fn is_merged(&self, shard: ShardId, number: u64) -> bool {
         self.shards[shard.index()].0.merged.load(Ordering::Acquire) >= number
@@ -101,7 +101,7 @@ impl Progress {
             .sum()
     }
 
-    /// The shard goes by the configuration of this number; only the shard calls this.
+    /// The shard goes by this configuration; only the shard calls this.
     pub fn adopted(&self, shard: ShardId, number: u64) {
         self.shards[shard.index()]
             .0
@@ -109,13 +109,13 @@ impl Progress {
             .store(number, Ordering::Release);
     }
 
-    /// Whether all shards that turn go by the configuration of this number or a later one.
+    /// Whether all shards that turn go by this configuration or a later one.
     #[must_use]
     pub fn have_adopted(&self, number: u64) -> bool {
         self.left_out(number).iter().all(|id| self.is_stalled(*id))
     }
 
-    /// The shards that do not go by the configuration of this number yet.
+    /// The shards that do not go by this configuration yet.
     #[must_use]
     pub fn left_out(&self, number: u64) -> Vec<ShardId> {
         let has_not = |id: &ShardId| {
@@ -125,7 +125,7 @@ impl Progress {
         self.ids().filter(has_not).collect()
     }
 
-    /// By shard, the batch that holds, or will hold, its latest fact.
+    /// For each shard, the batch that holds, or will hold, its latest fact.
     #[must_use]
     pub fn pending(&self) -> Vec<u64> {
         self.shards
@@ -134,7 +134,7 @@ impl Progress {
             .collect()
     }
 
-    /// Whether all of these batches of shards that turn are in force.
+    /// Whether these batches are merged, except those of shards that do not turn.
     #[must_use]
     pub fn are_merged(&self, numbers: &[u64]) -> bool {
         let mut shards = self.ids().zip(numbers);
@@ -148,14 +148,15 @@ impl Progress {
         steps.store(next, Ordering::Release);
     }
 
-    /// The step that is under way on a shard; `None`: it sleeps, or is between two.
+    /// The step that is under way on a shard; `None`: the shard sleeps, or is between two steps.
     #[must_use]
     pub fn step_of(&self, shard: ShardId) -> Option<u64> {
         let steps = self.shards[shard.index()].0.steps.load(Ordering::Acquire);
         (steps % 2 == 1).then_some(steps)
     }
 
-    /// The shard does not turn: this step takes too long. Only who watches calls this.
+    /// Notes that the shard does not turn, since this step takes too long. Only the watching thread
+    /// calls this.
     pub fn stall(&self, shard: ShardId, step: u64) {
         let words = &self.shards[shard.index()].0;
         if words.stalled_in.swap(step, Ordering::AcqRel) != step {
@@ -163,7 +164,7 @@ impl Progress {
         }
     }
 
-    /// The step in which the shard was last seen not to turn; 0 is none.
+    /// The step during which the shard was last seen not to turn; 0: there was none.
     #[must_use]
     pub fn stalled_in(&self, shard: ShardId) -> u64 {
         self.shards[shard.index()]
@@ -178,13 +179,13 @@ impl Progress {
         self.shards[shard.index()].0.stalls.load(Ordering::Relaxed)
     }
 
-    /// Whether the shard does not turn: it is still in the step in which it was seen not to.
+    /// Whether the shard does not turn: it is still in the step in which that was noted.
     #[must_use]
     pub fn is_stalled(&self, shard: ShardId) -> bool {
         self.step_of(shard) == Some(self.stalled_in(shard))
     }
 
-    /// The names of these shards, as metrics have them; the last one is the operators'.
+    /// The names of these shards, as in metrics; the last shard is the operators' event loop.
     pub fn names(&self, shards: impl IntoIterator<Item = ShardId>) -> Vec<String> {
         let last = self.shards.len() - 1;
         let name = |id: ShardId| match id.index() {
@@ -249,7 +250,7 @@ mod tests {
         assert!(progress.are_merged(&progress.pending()) && progress.have_adopted(4));
         assert_eq!(progress.left_out(4), [id]);
         assert!(!progress.have_adopted(5));
-        // It turns again, and is waited for again.
+        // The loop turns again, and other threads wait for it again.
         progress.step(id);
         assert_eq!((progress.step_of(id), progress.stalls(id)), (None, 1));
         assert!(progress.stalled().is_empty() && progress.stalled_in(id) == step);

@@ -1,4 +1,4 @@
-//! The words about one provider that every shard reads, and takes from, at admission.
+//! The words about one provider that every shard reads at admission, and takes from.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
@@ -9,8 +9,8 @@ use crate::link::Padded;
 use crate::link::complaint::Told;
 use crate::link::orders::{Circuit, Health};
 
-/// One provider's words, and what one configuration limits. What is not limited touches no shared
-/// word but the first.
+/// One provider's words, and its limits under one configuration. A provider without limits touches
+/// no shared word but the first.
 #[derive(Clone, Debug)]
 pub struct ProviderGate {
     read: Arc<Padded<ReadWords>>,
@@ -22,8 +22,8 @@ pub struct ProviderGate {
     told: Arc<Told>,
 }
 
-/// What limits count in, whether or not they are in force: one configuration takes it over from the
-/// other.
+/// The words that limits count in, whether or not there are limits: each new configuration takes
+/// them over.
 #[derive(Clone, Debug)]
 struct Counters {
     in_flight: Arc<Padded<AtomicU32>>,
@@ -36,7 +36,7 @@ struct Counters {
 struct ReadWords {
     /// Bits 0 and 1: the circuit; bit 2: unhealthy; from bit 32: the half-open generation.
     state: AtomicU64,
-    /// When an open circuit is tried next.
+    /// When an open circuit is next tried.
     until: AtomicU64,
     /// Until when the provider asked to be left alone.
     aside_until: AtomicU64,
@@ -59,7 +59,7 @@ struct Headroom {
     limit: i64,
 }
 
-/// What the Plan says about a provider, as far as its gate must know.
+/// What its gate needs of the Plan's settings for a provider.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
     /// Requests in the window.
@@ -68,7 +68,7 @@ pub struct Limits {
     pub tokens: Option<u64>,
     /// Requests at once.
     pub in_flight: Option<u32>,
-    /// Pause between two health checks: an unhealthy provider is given a chance with the next.
+    /// Pause between two health checks: an unhealthy provider may become healthy with the next.
     pub check_interval: Duration,
 }
 
@@ -77,23 +77,23 @@ pub struct Limits {
 pub enum Standing {
     /// It can.
     Ready,
-    /// A limit alone is in the way.
+    /// Only a limit prevents it.
     Limited {
-        /// When it frees up.
+        /// When the limit allows a request again.
         until: Instant,
-        /// Which one.
+        /// The limit.
         limit: Limit,
     },
-    /// It is out of service.
+    /// The provider is out of service.
     Out {
-        /// When it is next given a chance.
+        /// When it may be back in service.
         until: Instant,
         /// Why.
         cause: Cause,
     },
 }
 
-/// What may be in the way of a request to a provider that is in service.
+/// The limits that can prevent a request to a provider that is in service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     /// The provider has said that it wants to be left alone.
@@ -107,7 +107,7 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// Its key in the configuration, where it has one.
+    /// The limit's key in the configuration, where it has one.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -122,18 +122,18 @@ impl Limit {
 /// Why a provider is out of service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// It did not pass its last health check.
+    /// It failed its last health check.
     Unhealthy,
     /// Its circuit is open, or its one probe is under way.
     Circuit,
 }
 
-/// What was taken from a gate for one attempt. Whoever holds it reports it, in every case.
+/// What was taken from a gate for one attempt. Its holder must report it in every case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
     /// Tokens taken from the headroom.
     pub tokens: u64,
-    /// The half-open phase whose permit this is.
+    /// The half-open phase whose permit was taken.
     pub probe: Option<u32>,
 }
 
@@ -145,7 +145,7 @@ const HALF_OPEN_TAKEN: u64 = 3;
 const UNHEALTHY: u64 = 0b100;
 const GENERATION_SHIFT: u32 = 32;
 
-/// How long a caller is asked to wait for a place among the requests at once.
+/// How long a caller is asked to wait when all of `max_in_flight` is taken.
 const IN_FLIGHT_WAIT: Duration = Duration::from_secs(1);
 
 impl ProviderGate {
@@ -161,8 +161,8 @@ impl ProviderGate {
         Self::over((Arc::default(), Arc::default()), counters, limits)
     }
 
-    /// The same words under other limits. By how much a limit has changed is for the coordinator to
-    /// give back, or to take; requests that were admitted without a limit are not counted in it.
+    /// The same words under other limits. When a limit changes, the coordinator gives back, or
+    /// takes, the difference; requests that were admitted without a limit do not count in it.
     #[must_use]
     pub fn with_limits(&self, limits: Limits) -> Self {
         let words = (Arc::clone(&self.read), Arc::clone(&self.told));
@@ -190,13 +190,13 @@ impl ProviderGate {
         }
     }
 
-    /// What is told of it in words.
+    /// What is known about it in words.
     #[must_use]
     pub fn told(&self) -> &Told {
         &self.told
     }
 
-    /// Whether it could take a request of `tokens` tokens. Nothing changes.
+    /// Whether it could take a request of `tokens` tokens. This changes nothing.
     #[must_use]
     pub fn standing(&self, now: Instant, tokens: u64) -> Standing {
         let words = &self.read.0;
@@ -245,7 +245,7 @@ impl ProviderGate {
     }
 
     /// Takes what a request of `tokens` tokens needs; `None`, and nothing is taken, where another
-    /// was faster.
+    /// thread was faster.
     #[must_use]
     pub fn take(&self, tokens: u64) -> Option<Taken> {
         let (requests, headroom) = (self.requests.as_ref(), self.tokens.as_ref());
@@ -276,9 +276,9 @@ impl ProviderGate {
         }
     }
 
-    /// Takes what an attempt has used beyond the tokens that were taken for it, and says how many
-    /// those are. What is left may be less than nothing then: the tokens are used, whatever the
-    /// limit is, and nobody is admitted until enough has left the window.
+    /// Takes the tokens that an attempt has used beyond those taken for it; returns their number.
+    /// The headroom may fall below zero: the tokens are used, whatever the limit is, and no request
+    /// is admitted until enough tokens have left the window.
     #[must_use]
     pub fn take_excess(&self, taken: Taken, used: u64) -> u64 {
         let Some(headroom) = &self.tokens else {
@@ -291,7 +291,7 @@ impl ProviderGate {
         excess
     }
 
-    /// One request less at once.
+    /// An attempt has ended: one request in flight less.
     pub fn release(&self) {
         self.in_flight.iter().for_each(InFlight::release);
     }
@@ -302,7 +302,7 @@ impl ProviderGate {
         self.requests.is_some() || self.tokens.is_some()
     }
 
-    /// Requests that each attempt takes from the headroom: none where they are not limited.
+    /// Requests that each attempt takes from the headroom: 0 where there is no such limit.
     #[must_use]
     pub fn requests_taken(&self) -> u64 {
         u64::from(self.requests.is_some())
@@ -337,7 +337,7 @@ impl ProviderGate {
         state & CIRCUIT == HALF_OPEN_TAKEN && state >> GENERATION_SHIFT == u64::from(generation)
     }
 
-    /// Whether it passed its last health check.
+    /// Whether the provider passed its last health check.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.read.0.state.load(Ordering::Acquire) & UNHEALTHY == 0
@@ -354,7 +354,7 @@ impl ProviderGate {
         )
     }
 
-    /// Publishes the average response time; only the coordinator does.
+    /// Publishes the average response time; only the coordinator calls this.
     pub fn set_average(&self, average: Duration, samples: u32) {
         let words = &self.read.0;
         let nanos = u64::try_from(average.as_nanos()).unwrap_or(u64::MAX);
@@ -362,13 +362,13 @@ impl ProviderGate {
         words.samples.store(samples, Ordering::Relaxed);
     }
 
-    /// Publishes when the next request leaves the window; only the coordinator does.
+    /// Publishes when the next request leaves the window; only the coordinator calls this.
     pub fn set_frees_at(&self, at: Instant) {
         self.read.0.frees_at.store(at.as_nanos(), Ordering::Relaxed);
     }
 
-    /// Publishes a circuit; only the coordinator does. Returns the permit that a shard had taken
-    /// until now, if one had.
+    /// Publishes a circuit; only the coordinator calls this. Returns the permit of the former
+    /// state, if a shard had taken it.
     pub fn set_circuit(&self, circuit: Circuit) -> Option<u32> {
         let words = &self.read.0;
         let (state, until) = match circuit {
@@ -385,7 +385,7 @@ impl ProviderGate {
         generation.filter(|_| before & CIRCUIT == HALF_OPEN_TAKEN)
     }
 
-    /// Publishes a provider's health; only the coordinator does.
+    /// Publishes a provider's health; only the coordinator calls this.
     pub fn set_health(&self, health: Health) {
         self.change(|word| match health {
             Health::Healthy => word & !UNHEALTHY,
@@ -401,7 +401,8 @@ impl ProviderGate {
             .fetch_max(until.as_nanos(), Ordering::Relaxed);
     }
 
-    /// Gives back what has left the window or was not used; only the coordinator does.
+    /// Gives back requests and tokens that have left the window or were not used; only the
+    /// coordinator calls this.
     pub fn give_back(&self, requests: i64, tokens: i64) {
         let Counters {
             requests: left_requests,
@@ -415,9 +416,9 @@ impl ProviderGate {
         }
     }
 
-    /// Changes the first word; what it was.
+    /// Changes the first word; returns its former value.
     fn change(&self, new: impl Fn(u64) -> u64) -> u64 {
-        // A shard that takes a permit may be in between.
+        // A shard may take a permit between the load and the store.
         let update = |word| Some(new(word));
         let state = &self.read.0.state;
         match state.fetch_update(Ordering::AcqRel, Ordering::Acquire, update) {
@@ -425,7 +426,7 @@ impl ProviderGate {
         }
     }
 
-    /// The permit of a half-open circuit, if this is one.
+    /// Takes the permit, if the circuit is half-open.
     fn take_permit(&self) -> Result<Option<u32>, NotTaken> {
         let state = &self.read.0.state;
         let word = state.load(Ordering::Acquire);
@@ -443,7 +444,7 @@ impl ProviderGate {
     }
 }
 
-/// Another was faster, or the circuit has opened meanwhile.
+/// Another thread was faster, or the circuit has opened meanwhile.
 struct NotTaken;
 
 impl InFlight {
@@ -465,7 +466,7 @@ impl InFlight {
 }
 
 impl Headroom {
-    /// A request larger than the whole window needs the whole window.
+    /// A request larger than the whole window takes the whole window.
     fn needed(&self, amount: u64) -> i64 {
         i64::try_from(amount).unwrap_or(i64::MAX).min(self.limit)
     }
@@ -609,7 +610,7 @@ mod tests {
         assert_eq!(gate.headroom().1, Some(30));
         assert_eq!(gate.take_excess(taken, 80), 70);
         assert_eq!((gate.headroom().1, gate.take(1)), (Some(0), None));
-        // What was overdrawn is missing when the first tokens come back.
+        // Overdrawn tokens are subtracted from the first tokens that come back.
         gate.give_back(0, 41);
         assert_eq!((gate.headroom().1, gate.take(2)), (Some(1), None));
         let unlimited = tokens(None);

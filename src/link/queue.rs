@@ -6,7 +6,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError};
 #[derive(Debug)]
 pub struct Giver<T>(Sender<T>);
 
-/// The end that does it; several may share the work.
+/// The end that does the work; several threads may share it.
 #[derive(Debug)]
 pub struct Taker<T>(Receiver<T>);
 
@@ -16,7 +16,7 @@ impl<T> Clone for Taker<T> {
     }
 }
 
-/// Both ends, with room for this much.
+/// Both ends of a queue with room for this many pieces of work.
 #[must_use]
 pub fn queue<T>(room: usize) -> (Giver<T>, Taker<T>) {
     let (sender, receiver) = crossbeam_channel::bounded(room);
@@ -24,29 +24,29 @@ pub fn queue<T>(room: usize) -> (Giver<T>, Taker<T>) {
 }
 
 impl<T> Giver<T> {
-    /// Hands `work` over, unless there is no room; whether there was.
+    /// Hands `work` over if there is room; returns whether there was.
     pub fn give(&self, work: T) -> bool {
         self.offer(work).is_ok()
     }
 
-    /// The same; what there is no room for comes back.
+    /// Hands `work` over if there is room.
     ///
     /// # Errors
     ///
-    /// There is no room.
+    /// There is no room: the work comes back.
     pub fn offer(&self, work: T) -> Result<(), T> {
         self.0.try_send(work).map_err(TrySendError::into_inner)
     }
 }
 
 impl<T> Taker<T> {
-    /// A piece of work that is there already.
+    /// A piece of work, if one is waiting.
     #[must_use]
     pub fn ready(&self) -> Option<T> {
         self.0.try_recv().ok()
     }
 
-    /// The next piece of work, however long that takes; `None`: none will come any more.
+    /// Waits for the next piece of work; `None`: no thread is left that could hand any over.
     #[must_use]
     pub fn next(&self) -> Option<T> {
         self.0.recv().ok()

@@ -1,4 +1,4 @@
-//! What one shard has counted over the last seconds.
+//! Counts of one shard over the last seconds.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,7 +6,7 @@ use crate::base::time::Instant;
 
 /// Counts by second, for the last `N` seconds, the running one included.
 ///
-/// A bucket's word is the second that it counts in its upper half, and the count in its lower.
+/// The upper half of a bucket's word is the second that it counts, the lower half the count.
 #[derive(Debug)]
 pub struct Recent<const N: usize>([AtomicU64; N]);
 
@@ -26,7 +26,7 @@ impl<const N: usize> Recent<N> {
         bucket.store(second << 32 | (before + 1).min(LOW), Ordering::Release);
     }
 
-    /// What was counted over the `N` seconds before `now`.
+    /// The count over the `N` seconds before `now`.
     #[must_use]
     pub fn sum(&self, now: Instant) -> u64 {
         let second = now.as_secs() & LOW;

@@ -1,4 +1,5 @@
-//! The way of a wish to reload the configuration to the thread that does it, one after the other.
+//! The way of a wish to reload the configuration to the thread that reloads, one wish after the
+//! other.
 
 use std::sync::Arc;
 
@@ -7,31 +8,31 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::base::limits::RELOADS_MAX;
 
-/// The end that wishes.
+/// The end of those who wish for a reload.
 #[derive(Clone, Debug)]
 pub struct ReloadSender(Sender<Arc<Reload>>);
 
-/// The end that reloads.
+/// The end of the thread that reloads.
 #[derive(Debug)]
 pub struct ReloadReceiver(Receiver<Arc<Reload>>);
 
-/// A wish, and the place for what became of it.
+/// A wish, and room for its result.
 #[derive(Debug, Default)]
 pub struct Reload {
     result: ArcSwapOption<ReloadResult>,
 }
 
-/// What became of a wish.
+/// The result of a wish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReloadResult {
     /// The file is in force.
     Done {
         /// What changes.
         changes: Changes,
-        /// Event loops that do not turn: they go by the file as soon as they do.
+        /// Event loops that do not turn: they adopt the file as soon as they do.
         stalled: Vec<String>,
     },
-    /// The file cannot be used, and nothing has changed; all that is wrong with it.
+    /// The file cannot be used, and nothing has changed; all faults of the file.
     Refused(Vec<String>),
     /// The process is stopping.
     Stopping,
@@ -54,8 +55,8 @@ pub fn channel() -> (ReloadSender, ReloadReceiver) {
 }
 
 impl ReloadSender {
-    /// Wishes for a reload; `None` where as many wishes wait as may: the file is read after this
-    /// in any case.
+    /// Wishes for a reload; `None` where the queue is full: the file is then read after this call
+    /// anyway.
     #[must_use]
     pub fn wish(&self) -> Option<Arc<Reload>> {
         let reload = Arc::<Reload>::default();
@@ -64,7 +65,7 @@ impl ReloadSender {
 }
 
 impl ReloadReceiver {
-    /// The next wish; `None` once nobody can have one.
+    /// The next wish; `None` once every sender is gone.
     #[must_use]
     pub fn next(&self) -> Option<Arc<Reload>> {
         self.0.recv().ok()
@@ -72,12 +73,12 @@ impl ReloadReceiver {
 }
 
 impl Reload {
-    /// Says what became of it.
+    /// Gives the result.
     pub fn tell(&self, result: ReloadResult) {
         self.result.store(Some(Arc::new(result)));
     }
 
-    /// What became of it, once that is known.
+    /// The result, once it is known.
     #[must_use]
     pub fn result(&self) -> Option<Arc<ReloadResult>> {
         self.result.load_full()

@@ -13,34 +13,34 @@ use crate::link::complaint::Complaint;
 use crate::link::facts::Fact;
 use crate::link::orders::Health;
 
-/// What the coordinator receives.
+/// A message to the coordinator.
 #[derive(Debug)]
 pub enum Message {
     /// Facts of one shard, in their order.
     Facts(Batch),
-    /// The outcome of a health check.
+    /// The result of a health check.
     Health {
-        /// Of this provider.
+        /// The provider that was checked.
         provider: ProviderId,
-        /// What it found.
+        /// Its health.
         state: Health,
-        /// When.
+        /// When the check ended.
         at: WallTime,
-        /// What it found amiss.
+        /// What the check found wrong.
         complaint: Option<Arc<Complaint>>,
     },
-    /// Something an operator wants to know or to happen.
+    /// A question or wish of an operator.
     Ask(Ask),
-    /// The shards have ended: what is left is booked, and then it is over.
+    /// The shards have ended: the coordinator books what has arrived and ends.
     Stop,
 }
 
 /// Facts of one shard.
 #[derive(Debug)]
 pub struct Batch {
-    /// Whose.
+    /// The shard.
     pub shard: ShardId,
-    /// Its number, from 1.
+    /// The batch's number, from 1.
     pub number: u64,
     /// What happened, in order.
     pub facts: Vec<Fact>,
@@ -49,24 +49,24 @@ pub struct Batch {
 /// A question, and where its answer goes.
 #[derive(Debug)]
 pub struct Ask {
-    /// What is asked.
+    /// The question.
     pub question: Question,
     /// Where the answer goes.
     pub reply: Arc<Reply>,
 }
 
-/// What an operator wants to know or to happen.
+/// A question or wish of an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// How the process is.
+    /// The state of the process.
     Status,
-    /// How all providers are.
+    /// The state of all providers.
     Providers,
     /// The last changes of circuits.
     Changes,
     /// All metrics.
     Metrics,
-    /// How long providers take, and infermux itself.
+    /// How long providers take, and how much time infermux adds.
     Latency,
     /// What was spent in the running month.
     Costs,
@@ -82,16 +82,16 @@ pub enum Question {
     CostsByEnv,
     /// What was spent over time.
     Timeseries(Range),
-    /// That the coordinator goes by the configuration that is published; the answer is empty.
+    /// Asks the coordinator to adopt the published configuration; the answer is empty.
     Adopt,
-    /// A change of a circuit by hand; the answer is the provider as it is then.
+    /// Changes a circuit by hand; the answer is the provider after the change.
     Circuit(ProviderId, ByHand),
 }
 
 /// A change of a circuit by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ByHand {
-    /// Out of service until closed, reset, or its recovery probe succeeds.
+    /// Out of service until an operator closes or resets it, or its recovery probe succeeds.
     Open,
     /// Back in service.
     Close,
@@ -99,7 +99,7 @@ pub enum ByHand {
     Reset,
 }
 
-/// The place for one answer.
+/// Room for one answer.
 #[derive(Debug, Default)]
 pub struct Reply {
     body: ArcSwapOption<Vec<u8>>,
@@ -115,12 +115,12 @@ impl Reply {
     #[must_use]
     pub fn taken(&self) -> Option<Vec<u8>> {
         let body = self.body.swap(None)?;
-        // Nobody else holds it.
+        // Usually nothing else holds it.
         Some(Arc::try_unwrap(body).unwrap_or_else(|shared| shared.to_vec()))
     }
 }
 
-/// The end that reports and asks.
+/// The end of those who report and ask.
 #[derive(Clone, Debug)]
 pub struct Reporter(Sender<Message>);
 
@@ -146,7 +146,7 @@ impl Reporter {
     ///
     /// # Errors
     ///
-    /// The inbox is full, or nobody reads it any more: the message comes back.
+    /// The inbox is full, or the coordinator is gone: the message comes back.
     pub fn send(&self, message: Message) -> Result<(), Message> {
         self.0.try_send(message).map_err(|error| match error {
             TrySendError::Full(message) | TrySendError::Disconnected(message) => message,
@@ -159,14 +159,14 @@ impl Reporter {
 pub enum Incoming {
     /// A message.
     Message(Message),
-    /// None came in time.
+    /// No message came in time.
     Due,
-    /// Nobody is left to send one.
+    /// Every sender is gone.
     Gone,
 }
 
 impl Inbox {
-    /// The next message, waiting at most `wait`.
+    /// Waits for the next message, for at most `wait`.
     #[must_use]
     pub fn next(&self, wait: Duration) -> Incoming {
         match self.0.recv_timeout(wait) {
@@ -176,7 +176,7 @@ impl Inbox {
         }
     }
 
-    /// A message that is there already.
+    /// A message, if one is waiting.
     #[must_use]
     pub fn ready(&self) -> Option<Message> {
         self.0.try_recv().ok()

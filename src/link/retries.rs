@@ -1,7 +1,7 @@
 //! Requests and extra attempts of the last ten seconds, over all shards.
 //!
-//! Each shard writes only its own line and nobody waits: a request costs one plain store. Only a
-//! request that wants an extra attempt adds up all lines.
+//! Each shard writes only its own cache line, without waiting: a request costs one plain store.
+//! Only a request that wants an extra attempt adds up all of them.
 
 use crate::base::ids::ShardId;
 use crate::base::time::Instant;
@@ -13,7 +13,7 @@ use crate::link::recent;
 #[derive(Debug)]
 pub struct Retries {
     shards: Box<[Padded<Counters>]>,
-    /// Between two warnings that the budget is used up.
+    /// Between two warnings that the retry budget is used up.
     pub pause: Pause,
 }
 
@@ -24,7 +24,7 @@ struct Counters {
     retries: recent::Recent<SECONDS>,
 }
 
-/// What was counted over the last ten seconds.
+/// The counts over the last ten seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recent {
     /// Requests that started.
@@ -34,7 +34,7 @@ pub struct Recent {
 }
 
 impl Retries {
-    /// Counts for this many shards.
+    /// Counters for this many shards.
     #[must_use]
     pub fn new(shards: usize) -> Self {
         Self {
@@ -53,7 +53,7 @@ impl Retries {
         self.shards[shard.index()].0.retries.count(now);
     }
 
-    /// What all shards counted over the ten seconds before `now`.
+    /// The counts of all shards over the ten seconds before `now`.
     #[must_use]
     pub fn recent(&self, now: Instant) -> Recent {
         let shards = || self.shards.iter().map(|shard| &shard.0);
@@ -64,7 +64,7 @@ impl Retries {
     }
 }
 
-/// Seconds that are looked back on.
+/// Length of the window, in seconds.
 const SECONDS: usize = 10;
 
 #[cfg(test)]

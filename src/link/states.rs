@@ -1,4 +1,4 @@
-//! The way of the durable state to the thread that writes it.
+//! The way of the durable state to the thread that writes it to a file.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 
-/// The end that has the state.
+/// The coordinator's end.
 #[derive(Debug)]
 pub struct StateSender {
     states: Sender<String>,
     told: Arc<Told>,
 }
 
-/// The end that writes it.
+/// The writer's end.
 #[derive(Debug)]
 pub struct StateReceiver {
     states: Receiver<String>,
     told: Arc<Told>,
 }
 
-/// What the writer says.
+/// What the writer reports.
 #[derive(Debug, Default)]
 struct Told {
     /// How long the last write took, in nanoseconds.
@@ -29,14 +29,14 @@ struct Told {
     failures: AtomicU64,
 }
 
-/// What there is to write.
+/// What the writer receives.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Received {
-    /// A state.
+    /// A state to write.
     State(String),
-    /// Nothing came in time.
+    /// No state came in time.
     Nothing,
-    /// Nothing will come any more.
+    /// No state will come any more.
     Never,
 }
 
@@ -58,22 +58,22 @@ pub fn channel() -> (StateSender, StateReceiver) {
 }
 
 impl StateSender {
-    /// Hands `text` over, unless one waits already.
+    /// Hands `text` over, unless another state still waits.
     ///
     /// # Errors
     ///
-    /// One does: the text comes back.
+    /// Another state waits: the text comes back.
     pub fn offer(&self, text: String) -> Result<(), String> {
         self.states.try_send(text).map_err(|error| match error {
             TrySendError::Full(text) | TrySendError::Disconnected(text) => text,
         })
     }
 
-    /// Hands the last text over, waiting until there is room.
+    /// Hands the last state over, waiting until there is room.
     ///
     /// # Errors
     ///
-    /// Nobody writes any more: the text comes back.
+    /// The writer is gone: the text comes back.
     pub fn give(&self, text: String) -> Result<(), String> {
         self.states.send(text).map_err(|error| error.0)
     }
@@ -98,14 +98,14 @@ impl StateSender {
 }
 
 impl StateReceiver {
-    /// The next state, waiting for `wait` at most, or for as long as it takes.
+    /// The next state, waiting for at most `wait`, or without a limit.
     #[must_use]
     pub fn next(&self, wait: Option<Duration>) -> Received {
         let Some(wait) = wait else {
             return self.states.recv().map_or(Received::Never, Received::State);
         };
         if wait.is_zero() && self.states.is_empty() {
-            // The channel would give its time slice away before it says so.
+            // With a zero timeout the channel would give up this thread's time slice first.
             return Received::Nothing;
         }
         match self.states.recv_timeout(wait) {
@@ -115,7 +115,7 @@ impl StateReceiver {
         }
     }
 
-    /// Says how long the last write took: a slow disk is written to less often.
+    /// Reports how long the last write took: to a slow disk, the state is written less often.
     pub fn tell(&self, took: Duration) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.told.took.store(nanos, Ordering::Relaxed);

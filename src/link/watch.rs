@@ -1,4 +1,4 @@
-//! Who sees whether event loops turn.
+//! Watches whether event loops turn.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,24 +7,24 @@ use crate::base::ids::ShardId;
 use crate::base::time::Instant;
 use crate::link::progress::Progress;
 
-/// Looks again and again at what step each loop is in.
+/// Looks again and again which step each loop is in.
 #[derive(Debug)]
 pub struct Watch {
     progress: Arc<Progress>,
-    /// By loop, the step that it was in, and since when, as far as was seen.
+    /// For each loop, the step in which it was last seen, and when it was first seen there.
     seen: Vec<(Option<u64>, Instant)>,
 }
 
 impl Watch {
-    /// Nothing is seen yet.
+    /// No loop has been seen yet.
     #[must_use]
     pub fn new(progress: Arc<Progress>) -> Self {
         let seen = progress.ids().map(|_| (None, Instant::ZERO)).collect();
         Self { progress, seen }
     }
 
-    /// Looks at all loops, and says of those that have been in one step for [`STALLED_AFTER`] that
-    /// they do not turn; returns for how long the worst of them has not.
+    /// Looks at all loops, and notes that those which have been in one step for [`STALLED_AFTER`]
+    /// do not turn; returns how long the worst of them has been in its step.
     pub fn look(&mut self, now: Instant) -> Duration {
         let mut longest = Duration::ZERO;
         for (id, seen) in self.progress.ids().zip(&mut self.seen) {
@@ -54,7 +54,7 @@ fn look_at(
     span
 }
 
-/// How long a step takes before its loop counts as one that does not turn.
+/// How long a step takes until its loop counts as one that does not turn.
 pub const STALLED_AFTER: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
@@ -80,7 +80,7 @@ mod tests {
         progress.step(ShardId(0));
         assert!(progress.stalled().is_empty());
         assert_eq!(watch.look(at(95_020)), Duration::ZERO);
-        // Another step is another matter.
+        // Time in another step is counted anew.
         for millis in [95_030, 95_100, 95_170] {
             progress.step(ShardId(0));
             progress.step(ShardId(0));

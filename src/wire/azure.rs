@@ -1,12 +1,12 @@
 //! Where Azure OpenAI answers (reference/openai-api.md, section 7).
 
-/// The target of a request, in two parts: between them goes the deployment's name where it is the
-/// model of the request.
+/// The target of a request, in two parts; where the deployment is the request's model, its name
+/// goes between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// Up to the deployment's name.
     pub before: String,
-    /// Behind it; `None` where the target does not name a deployment that varies.
+    /// Behind it; `None` where the target needs no deployment's name between.
     pub after: Option<String>,
 }
 

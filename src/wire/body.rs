@@ -26,7 +26,8 @@ impl BodyDecoder {
         }
     }
 
-    /// What `input` holds from `*at` on; `*at` moves past what was used.
+    /// The next piece of the body in `input` from `*at` on; `*at` moves past the bytes that were
+    /// used.
     ///
     /// # Errors
     ///
@@ -50,7 +51,7 @@ impl BodyDecoder {
         Ok(Piece::Payload(from..*at))
     }
 
-    /// Whether the end of the connection, now, is the end of the body.
+    /// Whether the body is complete if the connection ends now.
     #[must_use]
     pub fn may_end(&self) -> bool {
         match self {

@@ -96,11 +96,11 @@ impl Chunked {
         self.state == State::Ended
     }
 
-    /// What `input` holds from `*at` on; `*at` moves past what was used.
+    /// The next piece in `input` from `*at` on; `*at` moves past the bytes that were used.
     ///
     /// # Errors
     ///
-    /// The body is not what other parsers might take it for; the connection cannot go on.
+    /// Other parsers might read the body otherwise; the connection cannot go on.
     pub fn next(&mut self, input: &[u8], at: &mut usize) -> Result<Piece, ChunkFault> {
         while *at < input.len() {
             if self.state == State::Payload {
@@ -131,8 +131,8 @@ impl Chunked {
         })
     }
 
-    /// Decodes what stands in `bytes` from `filled` on, in place: the payload moves up to `filled`,
-    /// which moves behind it. When the body has ended, what came after it follows there.
+    /// Decodes the bytes from `filled` on, in place: the payload moves up to `filled`, and `filled`
+    /// moves behind it. When the body has ended, the bytes that came after it follow there.
     ///
     /// # Errors
     ///
@@ -162,7 +162,7 @@ impl Chunked {
         }
     }
 
-    /// Takes what stands between two chunks in strides, where all of it is there and plain.
+    /// Takes the bytes between two chunks in one stride, where all of them are there and plain.
     #[inline]
     fn stride(&mut self, input: &[u8]) -> Option<usize> {
         match self.state {
@@ -290,7 +290,7 @@ pub fn write_chunk_head(len: usize, out: &mut Vec<u8>) {
 }
 
 /// Fills `head` with the head of a chunk of `len` bytes, its size with leading zeros; `len` must
-/// not have more digits than there is room for.
+/// not have more digits than `head` has room for.
 pub fn fill_chunk_head<const N: usize>(len: usize, head: &mut [u8; N]) {
     let (size, end) = head.split_at_mut(N - 2);
     end.copy_from_slice(b"\r\n");

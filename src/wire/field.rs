@@ -7,12 +7,13 @@ pub fn is_name(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(is_plain)
 }
 
-/// Whether `name`, which can be that of a field, is `known`, which is in lower case and has nothing
-/// but letters and hyphens.
+/// Whether the field name `name` is `known`, which is in lower case and has nothing but letters and
+/// hyphens.
 #[inline]
 #[must_use]
 pub fn is<const N: usize>(name: &[u8], known: &[u8; N]) -> bool {
-    // One bit tells the cases apart. Whatever else becomes a hyphen by it is in no name.
+    // One bit tells upper from lower case. The other characters that it turns into a hyphen stand
+    // in no field name.
     let differs = |own: &[u8; N]| {
         let pairs = own.iter().zip(known);
         pairs.fold(0, |all, (own, known)| all | ((own | b' ') ^ known))
@@ -20,8 +21,8 @@ pub fn is<const N: usize>(name: &[u8], known: &[u8; N]) -> bool {
     <&[u8; N]>::try_from(name).is_ok_and(|own| differs(own) == 0)
 }
 
-/// Whether a field is about one connection (section 7.6.1), or is the length, which the sender of
-/// the next message states anew.
+/// Whether a field is about one connection (section 7.6.1), or is the length, which each sender
+/// states anew.
 #[must_use]
 pub fn is_hop_by_hop(name: &[u8]) -> bool {
     let names: &[&[u8]] = match name.len() {
@@ -51,7 +52,7 @@ pub fn is_host(value: &[u8]) -> bool {
             (is_address && end > 0, port.get(1..).unwrap_or_default())
         }
         None => {
-            // What ends the name must begin the port.
+            // The first byte that no name has must begin the port.
             let end = value.iter().position(|byte| !is_of_name(byte));
             (true, value.split_at(end.unwrap_or(value.len())).1)
         }

@@ -1,8 +1,8 @@
 //! Events that differ from those before them in a piece of text alone.
 //!
-//! Nearly all events of a stream do. What a reader has made of one of them, the *form* keeps: the
-//! bytes that stay the same, as they came and as they were written, with gaps for what changes.
-//! An event that fits a form need not be read again.
+//! Nearly all events of a stream do. A *form* keeps what a reader has made of one of them: the
+//! bytes that stay the same, both as they came and as they were written, with gaps for what
+//! changes. An event that fits a form need not be read again.
 
 use crate::base::limits::FORM_BYTES_MAX;
 use crate::wire::json::string;
@@ -21,7 +21,7 @@ pub struct Gap {
     pub read_at: usize,
     /// Its place in the event as it was written.
     pub written_at: usize,
-    /// Its length, there and here.
+    /// Its length, the same in both.
     pub len: usize,
     /// What it is.
     pub kind: GapKind,
@@ -57,8 +57,8 @@ pub struct Forms {
     count: usize,
     /// The one that fitted last.
     recent: usize,
-    /// How many more may come. One that fits gives back what a new one costs, so that a stream
-    /// whose events are all different does not pay for each of them.
+    /// How many more forms may come. An event that fits gives back what a new form costs, so that a
+    /// stream whose events are all different does not pay for each of them.
     credit: u8,
 }
 
@@ -73,7 +73,7 @@ impl Default for Forms {
     }
 }
 
-/// An event that fitted a form, and was written.
+/// An event that fitted a form and was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Passed {
     /// Its length.
@@ -83,7 +83,7 @@ pub struct Passed {
 }
 
 impl Forms {
-    /// Begins a stream.
+    /// Prepares for a new stream.
     pub const fn reset(&mut self) {
         self.forget();
         self.credit = CREDIT;
@@ -94,14 +94,14 @@ impl Forms {
         self.count = 0;
     }
 
-    /// Whether [`learn`](Self::learn) is worth its while.
+    /// Whether another form may be [learned](Self::learn).
     #[must_use]
     pub const fn wants_more(&self) -> bool {
         self.credit > 0
     }
 
     /// Keeps the form of an event that came as `read`, up to its blank line, and was written as
-    /// `written`. `gaps` are in order; text in them beside, there were `text` bytes of it.
+    /// `written`. `gaps` are in order; beside the text in them, the event had `text` bytes of text.
     pub fn learn(&mut self, read: &[u8], written: &[u8], gaps: &[Gap], text: usize) {
         if !self.wants_more() || read.len() + written.len() > FORM_BYTES_MAX {
             return;
@@ -117,8 +117,8 @@ impl Forms {
         self.forms[place].set(read, written, gaps, text);
     }
 
-    /// If the event that `input` begins with fits a form, and `accept` has no objection to its
-    /// texts: appends to `out` what its reader would write.
+    /// If the first event of `input` fits a form, and `accept` has no objection to its texts:
+    /// appends to `out` what a reader of the event would write.
     #[inline]
     pub fn pass(
         &mut self,
@@ -144,21 +144,21 @@ impl Forms {
 /// One event with its gaps left open.
 #[derive(Clone, Debug, Default)]
 struct Form {
-    /// What stays the same: first as it came, then as it was written.
+    /// The bytes that stay the same: first as they came, then as they were written.
     bytes: Vec<u8>,
-    /// Where in `bytes` the second begins.
+    /// Where in `bytes` those that were written begin.
     written_at: usize,
     /// A gap and what stands before it.
     parts: [Part; GAPS_MAX],
     /// How many gaps there are.
     gaps: usize,
-    /// Text that stays the same.
+    /// Length of the text that stays the same.
     text: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Part {
-    /// Bytes before the gap, as they came and as they were written.
+    /// Bytes before the gap, as they came; the next field has them as they were written.
     read: usize,
     written: usize,
     gap: GapKind,

@@ -64,7 +64,7 @@ pub enum Framing {
 /// Whether a head has arrived whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
-    /// It is parsed.
+    /// The head is parsed.
     Whole,
     /// More bytes are needed.
     Partial,
@@ -73,7 +73,7 @@ pub enum Arrival {
 /// Why a head is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadFault {
-    /// Not a start line, or a byte that cannot stand where it stands.
+    /// No start line, or a byte that is not allowed where it stands.
     Malformed,
     /// A line that ends in LF alone.
     BareLf,
@@ -83,7 +83,7 @@ pub enum HeadFault {
     TooLarge,
     /// The request target is too long.
     TargetTooLong,
-    /// No `Host`, more than one, or one that is none.
+    /// No `Host`, more than one, or one that cannot be a host.
     Host,
     /// `Content-Length` repeated, differing, not all digits, or too large a number.
     ContentLength,
@@ -115,8 +115,8 @@ impl HeadFault {
 }
 
 impl Head {
-    /// Parses a request's head at the start of `bytes`, of which the first `seen` were looked at
-    /// before in vain.
+    /// Parses a request's head at the start of `bytes`; an earlier call has found no end in the
+    /// first `seen` bytes.
     ///
     /// # Errors
     ///
@@ -133,7 +133,8 @@ impl Head {
         }
     }
 
-    /// Parses the head of the answer to `asked` at the start of `bytes`.
+    /// Parses the head of an answer to the kind of request that was `asked`, at the start of
+    /// `bytes`.
     ///
     /// # Errors
     ///
@@ -158,8 +159,8 @@ impl Head {
         }
     }
 
-    /// The value of the first field called `name` (any case), from the buffer the head was parsed
-    /// in.
+    /// The value of the first field called `name` (any case), out of the buffer that the head was
+    /// parsed from.
     #[must_use]
     pub fn value<'b>(&self, bytes: &'b [u8], name: &str) -> Option<&'b [u8]> {
         let name = name.as_bytes();
@@ -170,8 +171,8 @@ impl Head {
         Some(&bytes[field.value.clone()])
     }
 
-    /// The values of `Connection` where they name fields that end here, besides `close` and
-    /// `keep-alive`.
+    /// The values of `Connection` where they name fields, besides `close` and `keep-alive`: those
+    /// fields are not passed on.
     pub fn listed_by_connection<'b>(
         &'b self,
         bytes: &'b [u8],
@@ -275,7 +276,7 @@ impl Head {
     }
 }
 
-/// What was asked, as far as it changes how the answer is delimited.
+/// What was asked, as far as that changes how the answer is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// `HEAD`: the answer has no body whatever its fields say.
@@ -336,7 +337,7 @@ impl FieldFacts {
                 self.encodings += 1;
                 self.chunked = value.eq_ignore_ascii_case(b"chunked");
             }
-            // As long as `x-ratelimit-remaining`, the shortest that matters.
+            // `x-ratelimit-remaining`, the shortest name that matters, has 21 bytes.
             21.. if !self.limits => self.limits = tells_limit(name),
             _ => {}
         }
@@ -370,7 +371,7 @@ fn tells_limit(name: &[u8]) -> bool {
 ///
 /// A line that ends in LF alone: other parsers may take it for the end of a line, or not.
 fn find_end(bytes: &[u8], seen: usize) -> Result<Option<usize>, HeadFault> {
-    // The last three bytes may be the beginning of the end.
+    // The end may have begun within the last three bytes.
     let from = seen.saturating_sub(3);
     let start = bytes
         .iter()
@@ -390,11 +391,13 @@ fn find_end(bytes: &[u8], seen: usize) -> Result<Option<usize>, HeadFault> {
     Ok(None)
 }
 
-/// Refuses what cannot become a request, without waiting for its end: a TLS greeting, for example.
+/// Refuses bytes that cannot become a request without waiting for the head's end: a TLS greeting,
+/// for example.
 fn check_beginning(bytes: &[u8]) -> Result<(), HeadFault> {
     let start = bytes.trim_ascii_start();
     let mut method = start.iter().take(32).take_while(|byte| **byte != b' ');
-    // A method is any token (RFC 9110, section 5.6.2), so that an unknown one is told 405.
+    // A method is any token (RFC 9110, section 5.6.2), so that an unknown method is answered with
+    // 405.
     if method.all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)) {
         Ok(())
     } else {
@@ -402,7 +405,7 @@ fn check_beginning(bytes: &[u8]) -> Result<(), HeadFault> {
     }
 }
 
-/// What to call a head over the limit: the target may be to blame.
+/// Which fault a head over the limit is: its target alone may be too long.
 fn too_large(bytes: &[u8]) -> HeadFault {
     let line = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
     if line > TARGET_BYTES_MAX {
@@ -427,7 +430,7 @@ fn fault(error: httparse::Error) -> HeadFault {
 /// Path and query of a target in absolute form (RFC 9112 §3.2.2); any other form as it is.
 #[must_use]
 pub fn origin_form(target: &str) -> &str {
-    // A target may hold any character: it is split only where one ends.
+    // A target may hold any character, so it is split only at a character's end.
     let behind = |scheme: &str| {
         let (start, rest) = target.split_at_checked(scheme.len())?;
         start.eq_ignore_ascii_case(scheme).then_some(rest)
@@ -438,7 +441,7 @@ pub fn origin_form(target: &str) -> &str {
     }
 }
 
-/// The number that `digits` is, if it is nothing but digits and fits.
+/// The number that `digits` stands for, if it is nothing but digits and fits.
 fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -446,7 +449,7 @@ fn decimal(digits: &[u8]) -> Option<u64> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// Where `part`, a slice of `whole`, stands in it.
+/// Where `part`, a slice of `whole`, lies in `whole`.
 fn range_in(whole: &[u8], part: &[u8]) -> Range<usize> {
     if part.is_empty() {
         return 0..0;

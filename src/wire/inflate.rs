@@ -1,6 +1,6 @@
 //! Bodies that are coded with gzip or deflate (RFC 9110, section 8.4.1), decoded piece by piece.
 //!
-//! A step takes and gives little, so that whoever decodes a large body can do other things between
+//! A step takes and gives little, so that the reader of a large body can do other things between
 //! two steps, and can stop when more comes out than it may hold.
 
 use std::io::{self, Write};
@@ -19,7 +19,7 @@ pub enum Coding {
 }
 
 impl Coding {
-    /// What the value of `Content-Encoding` says; `None`: something else, or several codings.
+    /// The coding that a value of `Content-Encoding` names; `None`: another one, or several.
     #[must_use]
     pub fn of(value: Option<&[u8]>) -> Option<Self> {
         let value = value.unwrap_or_default().trim_ascii();
@@ -36,7 +36,7 @@ impl Coding {
     }
 }
 
-/// The bytes are not what their coding says, or far more comes out than is sensible.
+/// The bytes do not fit their coding, or far more comes out than is sensible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the body is not what its Content-Encoding says")]
 pub struct Corrupt;
@@ -49,7 +49,7 @@ pub struct Inflate {
 }
 
 enum Decoder {
-    /// `deflate`: the first byte tells which of the two it is.
+    /// `deflate`: the body's first byte will tell which of the two formats it has.
     Undecided(Vec<u8>),
     Gzip(Box<MultiGzDecoder<Vec<u8>>>),
     Zlib(Box<ZlibDecoder<Vec<u8>>>),
@@ -57,7 +57,7 @@ enum Decoder {
 }
 
 impl Inflate {
-    /// Begins a body; `None`: it need not be decoded.
+    /// Begins a body; `None`: the body is not coded.
     #[must_use]
     pub fn new(coding: Coding) -> Option<Self> {
         let decoder = match coding {
@@ -73,7 +73,7 @@ impl Inflate {
     }
 
     /// Decodes a little from the front of `input` and appends it to `out`; returns how much of
-    /// `input` was taken, which is all of it only at the end.
+    /// `input` was taken, which is all of it only in the last step.
     ///
     /// # Errors
     /// The body cannot be read on.
@@ -83,7 +83,8 @@ impl Inflate {
         };
         self.decoder.decide(*first);
         let piece = input.get(..STEP_BYTES).unwrap_or(input);
-        // Where one part of the body ends and the next begins, nothing may be taken at first.
+        // Where one part of the body ends and the next begins, the decoder may take nothing at
+        // first.
         let mut taken = self.decoder.write(piece).map_err(|_| Corrupt)?;
         if taken == 0 {
             taken = self.decoder.write(piece).map_err(|_| Corrupt)?;
@@ -96,7 +97,7 @@ impl Inflate {
         Ok(taken)
     }
 
-    /// Appends what is left of the bytes that were taken.
+    /// Appends what the bytes taken so far still hold.
     ///
     /// # Errors
     /// As of [`step`](Self::step).
@@ -105,7 +106,7 @@ impl Inflate {
         self.hand_out(out)
     }
 
-    /// The body has ended: appends its last bytes.
+    /// Called when the body has ended: appends its last bytes.
     ///
     /// # Errors
     /// It is not complete.
@@ -176,12 +177,12 @@ impl Decoder {
     }
 }
 
-/// Most bytes that one step takes: a thousand times as many come out of them at most, which takes
-/// less than a millisecond.
+/// Most bytes that one step takes: at most a thousand times as many come out, in less than a
+/// millisecond.
 const STEP_BYTES: usize = 256;
-/// What may come out of however little, in bytes.
+/// Bytes that may come out of any input, however small.
 const FREE_BYTES: usize = 16 << 20;
-/// How many times as much may come out beyond that: text shrinks to a tenth, a bomb to a
+/// How many times the input's length may come out beyond that: text shrinks to a tenth, a bomb to a
 /// thousandth.
 const RATIO_MAX: usize = 500;
 /// The low half of the first byte in zlib's format (RFC 1950, section 2.2).

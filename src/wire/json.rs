@@ -1,9 +1,9 @@
 //! JSON by byte range: one level at a time, no tree, no recursion, no allocation.
 //!
-//! The reader checks the level it walks: brackets, names, colons, commas, scalars. What is nested
-//! deeper is skipped by its quotes and its own kind of bracket alone, a SIMD search each. So it
-//! finds its way in any valid JSON and ends, with a fault or without, on anything else; it is no
-//! validator.
+//! The reader checks the level it walks: brackets, names, colons, commas, scalars. Deeper levels
+//! are skipped by looking for quotes and for their own kind of bracket alone, with a SIMD search
+//! each. So the reader finds its way in any valid JSON and ends, with a fault or without, on any
+//! other bytes; it is no validator.
 
 pub use value::{Kind, NotJson, Value, text_len, word};
 pub use walk::{Bracket, Name, Walk};
@@ -33,8 +33,8 @@ pub const fn elements(text: &[u8]) -> Elements<'_> {
     }
 }
 
-/// The member called `name` of the object that `text` holds, of several the last, as most readers
-/// take it; `None` also where it is no object.
+/// The member called `name` of the object that `text` holds; of several members with that name the
+/// last, as most readers take it. `None` also where `text` is no object.
 #[must_use]
 pub fn member<'a>(text: &'a [u8], name: &[u8]) -> Option<Member<'a>> {
     let mut walk = Walk::new(text);
@@ -64,7 +64,8 @@ pub fn quoted(text: &str) -> Vec<u8> {
     out
 }
 
-/// What takes `member` out of the object `text`: the member with one of its commas.
+/// The range that must go to take `member` out of the object `text`: the member with one of its
+/// commas.
 #[must_use]
 pub fn removal(text: &[u8], member: &Member<'_>) -> std::ops::Range<usize> {
     let end = member.value.end();

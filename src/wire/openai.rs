@@ -24,7 +24,7 @@ pub struct Ask<'a> {
     pub model: Cow<'a, str>,
     /// The model's name as the body has it: a JSON string with its quotes.
     pub model_json: Cow<'a, str>,
-    /// Where that stands.
+    /// Where the model's name stands in the body.
     pub model_span: Range<usize>,
     /// Whether the answer is to be streamed.
     pub stream: bool,
@@ -38,7 +38,7 @@ pub struct Ask<'a> {
     pub max_completion_tokens: Option<u64>,
     /// How many answers at once; 1 where the body does not say.
     pub n: u64,
-    /// The end user, as the caller names him.
+    /// The end user, as the caller names them.
     pub user: Option<Cow<'a, str>>,
     /// Size of `messages`, `prompt` and `input`, for the estimate; attachments count as
     /// [`ATTACHMENT_BYTES`] at most.
@@ -57,16 +57,16 @@ pub struct Ask<'a> {
 /// picture's usual price. Its size says nothing about its tokens.
 pub const ATTACHMENT_BYTES: usize = 4 << 10;
 
-/// What stands before the content of an attachment (RFC 2397).
+/// The bytes before the content of an attachment (RFC 2397).
 const ATTACHMENT_MARK: &[u8] = b";base64,";
 
-/// From this length on, a search for the mark is worth its preparations, in bytes.
+/// From this length on, in bytes, a search for the mark is worth its preparations.
 const MARKED_BYTES_MIN: usize = 4 << 10;
 
-/// Why a body is no request.
+/// Why a body is refused as a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AskFault {
-    /// Bytes that are no text.
+    /// The bytes are not UTF-8.
     #[error("the body is not valid UTF-8 at byte {at}")]
     NotUtf8 {
         /// Place of the first bad byte.
@@ -86,10 +86,12 @@ pub enum AskFault {
     /// JSON of another kind.
     #[error("the body is not a JSON object")]
     NotAnObject,
-    /// A key that must be unique: which one counts would depend on the reader.
+    /// A key that must be unique is there twice: which of the two counts would depend on the
+    /// reader.
     #[error("`{0}` is given twice")]
     Twice(&'static str),
-    /// A name that is one of the router's but for its case: some providers would read it.
+    /// A name that differs from one of the router's keys only by its case: some providers would
+    /// read it as that key.
     #[error("`{0}` is not in lower case: which readers take it for that would depend on them")]
     OtherCase(&'static str),
     /// No `model`.
@@ -101,7 +103,7 @@ pub enum AskFault {
     /// `model` is `""`.
     #[error("`model` is empty")]
     ModelEmpty,
-    /// `model` is longer than any name that is kept.
+    /// `model` is longer than any name that infermux keeps.
     #[error("`model` is longer than {MODEL_NAME_BYTES_MAX} bytes")]
     ModelTooLong,
     /// `model` would break a header or a log line.
@@ -124,10 +126,11 @@ pub enum AskFault {
 /// Reads a request's body. All of it is checked to be JSON, in one pass and without recursion.
 ///
 /// # Errors
-/// The body is not JSON, or lacks what every request has; the fault's text is for the caller.
+/// The body is not JSON, or lacks a member that every request has; the fault's text is for the
+/// caller.
 pub fn read_ask(body: &[u8]) -> Result<Ask<'_>, AskFault> {
-    // The standard library's check goes byte by byte through what is not ASCII, and one that can
-    // say where the fault is takes longer.
+    // The standard library's check goes byte by byte through text that is not ASCII, and simdutf8's
+    // check that can say where the fault is takes longer than this one.
     let text = simdutf8::basic::from_utf8(body).map_err(|_| AskFault::NotUtf8 {
         at: std::str::from_utf8(body).map_or_else(|error| error.valid_up_to(), str::len),
     })?;
@@ -199,7 +202,7 @@ pub fn write_named(body: &[u8], model: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(rest);
 }
 
-/// What one provider needs to be different in a request.
+/// What must be changed in a request for one provider.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RequestEdits<'a> {
     /// The provider's name for the model, as a JSON string with its quotes.
@@ -211,7 +214,7 @@ pub struct RequestEdits<'a> {
 }
 
 impl Ask<'_> {
-    /// The same, free of the body that it was read from.
+    /// The same values, owned, so that the body that they were read from can go.
     #[must_use]
     pub fn into_owned(self) -> Ask<'static> {
         let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
@@ -234,29 +237,30 @@ impl Ask<'_> {
         }
     }
 
-    /// What the request is expected to use: its prompt, and the longest answer that it allows, or
-    /// one of the usual length where it sets no bound.
+    /// The tokens that the request is expected to use: its prompt, and the longest answer that it
+    /// allows, or an answer of the usual length where it sets no bound.
     #[must_use]
     pub fn expected(&self, usual_answer: Tokens) -> Counts {
         let bound = self.max_completion_tokens.or(self.max_tokens);
         let answer = bound.unwrap_or(usual_answer.get());
         Counts {
             input: Tokens::estimated(self.prompt_bytes),
-            // Several answers at once are as many times as long.
+            // Several answers at once are that many times as long.
             output: Tokens::new(answer.saturating_mul(self.n.max(1))),
             ..Counts::default()
         }
     }
 
-    /// Whether usage must be asked for in the caller's stead: never without `stream:true`, which
-    /// would make the API refuse the request.
+    /// Whether infermux must ask for usage in the caller's stead: never without `stream:true`,
+    /// since the API would refuse the request.
     #[must_use]
     pub const fn lacks_usage(&self) -> bool {
         self.stream && !self.include_usage
     }
 }
 
-/// The body as one provider is to get it: every byte that no edit names is the caller's.
+/// The body as one provider is to get it: only the bytes that the edits name differ from the
+/// caller's.
 ///
 /// `body` is what `ask` was read from.
 #[must_use]
@@ -330,7 +334,7 @@ fn fault_of(error: &serde_json::Error) -> AskFault {
     }
 }
 
-/// What the caller says about the usage chunk, and where.
+/// What the caller says about the usage chunk, and where it stands.
 struct IncludeUsage {
     asked: bool,
     span: Option<Range<usize>>,

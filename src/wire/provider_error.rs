@@ -35,7 +35,7 @@ impl<'a> ProviderError<'a> {
         }
     }
 
-    /// Its names: `type` and the codes.
+    /// The error's names: its `type` and codes.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let names = [&self.kind, &self.code, &self.inner];
         names.into_iter().filter_map(Option::as_deref)
@@ -56,7 +56,7 @@ impl<'a> ProviderError<'a> {
     }
 }
 
-/// The object that speaks for a body: of an array (Gemini) the first one.
+/// The object that holds a body's error: of an array (Gemini) the first element.
 #[must_use]
 pub fn root_of(body: &[u8]) -> &[u8] {
     let body = body.trim_ascii();

@@ -10,10 +10,11 @@ use crate::wire::provider_error::ProviderError;
 /// The headers of an answer: the value of the first one with this name, whatever its case.
 pub type Headers<'h, 'a> = &'h dyn Fn(&str) -> Option<&'a [u8]>;
 
-/// How long a provider that is at its limit (429) asks to be left alone; `None`: it does not say.
+/// How long a provider that is at its limit (429) asks to be left alone; `None`: its answer does
+/// not say.
 ///
-/// What says it outright comes first; after that the times at which its limits start over, those
-/// that are used up before the others.
+/// An explicit delay comes first; after that the times at which its limits start over, those of
+/// used-up limits before the others.
 #[must_use]
 pub fn asked(headers: Headers<'_, '_>, body: &[u8], wall: WallTime) -> Option<Duration> {
     outright(headers, body, wall)
@@ -21,8 +22,8 @@ pub fn asked(headers: Headers<'_, '_>, body: &[u8], wall: WallTime) -> Option<Du
         .or_else(|| longest_reset(headers, wall, Which::All))
 }
 
-/// How long a provider that has refused (429, 503, 529) says outright that it wants to be left
-/// alone: in its headers, else in its body.
+/// How long a provider that has refused (429, 503, 529) explicitly asks to be left alone: in its
+/// headers, else in its body.
 #[must_use]
 pub fn outright(headers: Headers<'_, '_>, body: &[u8], wall: WallTime) -> Option<Duration> {
     let text = |name| text(headers, name);
@@ -32,7 +33,7 @@ pub fn outright(headers: Headers<'_, '_>, body: &[u8], wall: WallTime) -> Option
         .or_else(|| in_body(body))
 }
 
-/// The delay that an error's body tells: in Google's details, else in its message.
+/// The delay that an error's body names: in Google's details, else in its message.
 fn in_body(body: &[u8]) -> Option<Duration> {
     let error = ProviderError::read(body);
     let details = json::elements(error.details.unwrap_or_default());
@@ -55,7 +56,7 @@ fn in_sentence(sentence: &str) -> Option<Duration> {
             .map(|word| word.trim_end_matches(|c: char| !c.is_alphanumeric()))
     };
     let first = next()?;
-    // A bare number has its unit behind it.
+    // A number without a unit attached has its unit in the next word.
     spans(first, "").or_else(|| {
         let unit = next()?;
         let known = UNITS.iter().find(|(start, _)| unit.starts_with(start))?;
@@ -63,7 +64,7 @@ fn in_sentence(sentence: &str) -> Option<Duration> {
     })
 }
 
-/// What stands before a delay, in lower case.
+/// The words before a delay, in lower case.
 const DELAY_WORDS: [&str; 3] = ["try again in ", "retry in ", "retry after "];
 /// How units begin in sentences, and what headers call them.
 const UNITS: [(&str, &str); 6] = [
@@ -75,23 +76,24 @@ const UNITS: [(&str, &str); 6] = [
     ("milli", "ms"),
 ];
 
-/// How long a provider whose answer says that a limit is used up wants nothing more; `None`: none
-/// is, or it does not say when that limit starts over.
+/// How long a provider whose answer says that a limit is used up wants no further request; `None`:
+/// no limit is, or the answer does not say when that limit starts over.
 #[must_use]
 pub fn used_up(headers: Headers<'_, '_>, wall: WallTime) -> Option<Duration> {
     longest_reset(headers, wall, Which::UsedUp).filter(|span| *span > Duration::ZERO)
 }
 
-/// Which limits are asked when they start over.
+/// Which limits are asked for the time at which they start over.
 #[derive(Clone, Copy)]
 enum Which {
-    /// Those of which nothing remains.
+    /// Those with nothing left.
     UsedUp,
     /// All of them.
     All,
 }
 
-/// What remains of each limit that providers tell of, and when it starts over.
+/// For each limit that providers tell of, the headers with what is left of it and when it starts
+/// over.
 const LIMITS: [(&str, &str); 7] = [
     ("x-ratelimit-remaining", "x-ratelimit-reset"),
     (
@@ -155,7 +157,7 @@ fn reset_in(value: &str, wall: WallTime) -> Option<Duration> {
     ))
 }
 
-/// A span, or a moment that is told as a number since 1970: no provider asks for thirty years.
+/// A span, or a moment that is given as a number since 1970: no provider asks for thirty years.
 fn span_or_moment(value: &str, wall: WallTime) -> Option<Duration> {
     let span = spans(value, "s")?;
     if value.ends_with(|c: char| c.is_ascii_alphabetic()) {
@@ -170,8 +172,8 @@ fn span_or_moment(value: &str, wall: WallTime) -> Option<Duration> {
     Some(since_1970.saturating_sub(Duration::from_millis(wall.unix_millis())))
 }
 
-/// Numbers above 1e9 are moments in seconds, and above 1e12 in milliseconds; so many milliseconds
-/// are these.
+/// Numbers above 1e9 are moments in seconds, above 1e12 in milliseconds; both bounds are compared
+/// with the number taken as milliseconds.
 const SECONDS_FROM: Duration = Duration::from_millis(1_000_000_000);
 const MILLIS_FROM: Duration = Duration::from_millis(1_000_000_000_000);
 
@@ -211,7 +213,7 @@ fn span(number: &str, unit: &str) -> Option<Duration> {
     if whole.is_empty() && fraction.is_empty() || fraction.contains('.') {
         return None;
     }
-    // Digits only, so that what does not fit is too large and nothing else.
+    // Digits only, so that a number that does not fit is too large and nothing else.
     let whole = match whole {
         "" => 0,
         digits => digits.parse::<u64>().unwrap_or(u64::MAX),

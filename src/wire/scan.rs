@@ -1,7 +1,7 @@
 //! Looks for bytes in text, sixteen at a time.
 //!
-//! What is looked for is near, as a rule: a quote behind a short string, a bracket behind a number.
-//! A call into a library, and its choice of instructions, would take longer than the search.
+//! The byte is near, as a rule: a quote behind a short string, a bracket behind a number. A call
+//! into a library, and its choice of instructions, would take longer than the search.
 
 use std::ops::ControlFlow;
 
@@ -50,7 +50,8 @@ impl Block {
     }
 }
 
-/// Sixteen bytes that are compared one after the other: what compilers make of it will do.
+/// Sixteen bytes that are compared one after the other: the compiler's code for this is fast
+/// enough.
 #[cfg(not(target_arch = "x86_64"))]
 #[derive(Clone, Copy)]
 pub struct Block([u8; 16]);
@@ -90,15 +91,15 @@ impl Block {
 /// Bytes of a block.
 pub const BLOCK: usize = 16;
 
-/// Bytes that [`string_marks`] looks at together.
+/// Bytes that [`string_marks`] looks at in one step.
 const WIDE: usize = 64;
-/// The last of the characters that no string may hold as they are.
+/// The last of the characters that a string may hold only as escapes.
 pub const LAST_CONTROL: u8 = 0x1f;
 
-/// Looks at `text` from `at` on, sixty-four bytes at a time: `visit` is told where they begin and
-/// where among them there are quotes, backslashes and control characters, a bit each, and says
-/// where to go on. Ends with what `visit` breaks with, or where less than sixty-four bytes are
-/// left.
+/// Looks at `text` from `at` on, sixty-four bytes at a time. `visit` is told where they begin and
+/// where among them there are quotes, backslashes and control characters, a bit each; it returns
+/// where to go on. Ends with the value that `visit` breaks with, or where less than sixty-four
+/// bytes are left.
 pub fn string_marks<R>(
     text: &[u8],
     at: usize,
@@ -180,7 +181,7 @@ fn walk_wide<R>(
     ControlFlow::Continue(at)
 }
 
-/// The first place, from `at` on, where `blockwise` and `single` agree that one is.
+/// The first place from `at` on that `blockwise` and `single`, which must agree, find.
 #[inline]
 pub fn find(
     text: &[u8],
@@ -206,7 +207,7 @@ mod tests {
 
     use super::*;
 
-    /// All places of marks, and where less than sixty-four bytes are left.
+    /// All places of marks, and the place where less than sixty-four bytes are left.
     fn marked(text: &[u8], at: usize, is_portable: bool) -> (Vec<usize>, usize) {
         let mut places = Vec::new();
         let visit = |at: usize, marks: u64| {

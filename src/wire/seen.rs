@@ -1,22 +1,23 @@
-//! What can be told of an answer that nobody gets: it is no answer, or only a part of it is there.
+//! What can be said of an answer that no caller gets, because it is no valid answer or only a part
+//! of it has arrived.
 
 use memchr::memmem;
 
 use crate::wire::json::{Bracket, Value, Walk};
 use crate::wire::usage::Usage;
 
-/// What is known of what an attempt has used.
+/// What is known of the tokens that an attempt has used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// What the provider says; `None`: estimate it.
+    /// What the provider says; `None`: it must be estimated.
     pub usage: Option<Usage>,
-    /// Length of what was produced, for an estimate.
+    /// Length of the text that was generated, for an estimate.
     pub text_bytes: usize,
 }
 
-/// What a body of status 2xx holds, as far as it goes. What was produced stands in the member
-/// called `text`, brackets and names included; `usage_of` reads the dialect's `usage`. `None`: the
-/// body is an error in place of an answer, and says nothing of a use.
+/// Usage and text in a body of status 2xx, as far as the body goes. The generated text stands in
+/// the member called `text`, brackets and names included; `usage_of` reads the dialect's `usage`.
+/// `None`: the body is an error in place of an answer, and says nothing about tokens.
 #[must_use]
 pub fn seen(
     body: &[u8],
@@ -32,7 +33,7 @@ pub fn seen(
         let known = name.read(&mut room);
         let is_text = text == Some(known);
         let Ok(value) = walk.value() else {
-            // It was cut here.
+            // The body was cut here.
             if is_text {
                 seen.text_bytes = body.len().saturating_sub(name.at);
             }
@@ -50,8 +51,8 @@ pub fn seen(
     (!is_refusal).then_some(seen)
 }
 
-/// The value of the last member called `usage`, wherever it stands: behind a fault, the walk does
-/// not find it. Within a string its quotes would be escaped.
+/// The value of the last member called `usage`, wherever it stands: a walk does not find members
+/// behind a fault. Within a string the quotes of the name would be escaped.
 fn last_usage(body: &[u8]) -> Option<Value<'_>> {
     let at = memmem::rfind(body, USAGE)?;
     let behind = body.get(at + USAGE.len()..)?.trim_ascii_start();

@@ -36,8 +36,8 @@ impl<'a> Splice<'a> {
         }
     }
 
-    /// Replaces `at` by `with`. Ranges lie within the body and do not overlap; at one and the same
-    /// place, what is added first comes first.
+    /// Replaces `at` by `with`. Ranges lie within the body and do not overlap; of several
+    /// insertions at one place, the first added comes first.
     pub fn replace(&mut self, at: Range<usize>, with: &'a [u8]) {
         debug_assert!(at.start <= at.end && at.end <= self.body.len() && self.count < EDITS_MAX);
         let later = self.edits[..self.count]
@@ -59,7 +59,7 @@ impl<'a> Splice<'a> {
         self.replace(at..at, with);
     }
 
-    /// Where in the result the byte at `at` stands, which is not replaced.
+    /// Where in the result the byte at `at` stands; that byte must not be replaced.
     #[must_use]
     pub fn place_of(&self, at: usize) -> usize {
         let before = self.edits[..self.count]

@@ -13,7 +13,7 @@ pub fn write_event(data: &[u8], out: &mut Vec<u8>) {
     end_event(start, out);
 }
 
-/// Ends an event whose data was appended to `out` from `start` on.
+/// Ends an event; its data stands in `out` from `start` on.
 pub fn end_event(start: usize, out: &mut Vec<u8>) {
     let data = out.get_mut(start..).unwrap_or_default();
     let mut from = 0;
@@ -27,12 +27,13 @@ pub fn end_event(start: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\n\n");
 }
 
-/// What a stream holds that a reader may act upon.
+/// The parts of a stream that a reader may act upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Item<'a> {
-    /// The data of one event; several lines joined by LF. Never of an event without a `data` line.
+    /// The data of one event; several lines joined by LF. An event without a `data` line is left
+    /// out.
     Data(&'a [u8]),
-    /// A comment, whose text says nothing: the sender is alive.
+    /// A comment; its text means nothing, but the sender is alive.
     Comment,
 }
 
@@ -43,32 +44,32 @@ pub struct EventTooLong;
 
 /// Cuts a byte stream into events.
 ///
-/// An event of one line that lies whole in the bytes at hand is handed out where it lies; only what
+/// An event of one line that lies whole in the input is handed out from there; only an event that
 /// is cut by the end of a read, or has several lines, is copied.
 #[derive(Debug, Default)]
 pub struct Splitter {
     /// Longest event, in bytes.
     event_bytes_max: usize,
-    /// The beginning of a line whose end has not come.
+    /// The beginning of a line whose end has not arrived.
     line: Vec<u8>,
-    /// Data of the complete lines of an event whose end has not come, behind the name of the first
-    /// line, if that line was taken as it is.
+    /// Data of the complete lines of an event whose end has not arrived; the first line stands in
+    /// it with its field name, if that line was taken as it is.
     data: Vec<u8>,
     /// Where the data begins in `data`.
     data_at: usize,
     /// Whether the event has a `data` line, which may be empty.
     has_data: bool,
-    /// Whether `data` was handed out and has to go before anything is added.
+    /// Whether `data` was handed out and must be cleared before anything is added.
     handed_out: bool,
     /// Whether the last byte was a CR: an LF that follows belongs to it.
     after_cr: bool,
-    /// Whether a line has ended: a byte order mark may stand before the first one only.
+    /// Whether a line has ended: a byte order mark may stand only before the first line.
     begun: bool,
 }
 
 impl Splitter {
-    /// Forgets everything but its buffers, and of these what one long event made of them; events
-    /// may have `event_bytes_max` bytes from here on.
+    /// Forgets everything, and keeps its buffers except for the room that one long event took; from
+    /// here on events may have `event_bytes_max` bytes.
     pub fn reset(&mut self, event_bytes_max: usize) {
         self.event_bytes_max = event_bytes_max;
         self.line.clear();
@@ -79,26 +80,26 @@ impl Splitter {
         self.begun = false;
     }
 
-    /// Whether what comes next is the first byte of an event, whatever came before.
+    /// Whether the next byte is the first of an event.
     #[must_use]
     pub const fn is_between_events(&self) -> bool {
         let is_ended = !self.has_data || self.handed_out;
         self.begun && is_ended && self.line.is_empty() && !self.after_cr
     }
 
-    /// Whether the beginning of an event has come, comments aside, and its end has not.
+    /// Whether the beginning of an event has arrived, comments aside, and its end has not.
     #[must_use]
     pub fn is_within_event(&self) -> bool {
         (self.has_data && !self.handed_out) || !matches!(self.line.as_slice(), [] | [b':', ..])
     }
 
-    /// How much of an event it keeps, in bytes.
+    /// How much of an event the splitter keeps, in bytes.
     #[must_use]
     pub const fn kept(&self) -> usize {
         self.line.len() + self.data.len()
     }
 
-    /// Gives back the room that a long event took, once that has been handed out.
+    /// Gives back the room that a long event took, once that event has been handed out.
     #[inline]
     pub fn shrink(&mut self) {
         let room = self.line.capacity().max(self.data.capacity());
@@ -117,7 +118,8 @@ impl Splitter {
         }
     }
 
-    /// Takes bytes from the front of `input` up to the end of the next item. `None`: all is taken.
+    /// Takes bytes from the front of `input` up to the end of the next item. `None`: all bytes are
+    /// taken.
     ///
     /// # Errors
     /// The event is too long. The stream cannot be read on.
@@ -160,7 +162,7 @@ impl Splitter {
         self.has_data.then_some(self.collected())
     }
 
-    /// Takes one line from `input`, or all of it when its end is not there.
+    /// Takes one line from `input`, or all bytes when the line's end has not arrived.
     fn line_of<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Line<'i>>, EventTooLong> {
         if self.after_cr && !input.is_empty() {
             *input = input.strip_prefix(b"\n").unwrap_or(input);
@@ -185,7 +187,7 @@ impl Splitter {
         Ok(Some(Line::Carried))
     }
 
-    /// A line that lies in the input: where it is a whole event, it is not copied.
+    /// Handles a line that lies in the input: if it is a whole event, it is not copied.
     fn whole_line<'i>(
         &mut self,
         line: &'i [u8],
@@ -209,7 +211,7 @@ impl Splitter {
         }
     }
 
-    /// The line that was carried over from earlier bytes and is complete now.
+    /// Handles the line that was carried over from earlier bytes and is complete now.
     fn carried_line(&mut self) -> Result<Found<'static>, EventTooLong> {
         let mut line = std::mem::take(&mut self.line);
         let field = self.field(&line);
@@ -254,7 +256,7 @@ impl Splitter {
             Field::Other => Ok(Found::Nothing),
             Field::Comment => Ok(Found::Comment),
             Field::Blank if self.has_data => Ok(Found::Collected),
-            // An event without data is none.
+            // An event without data is dropped.
             Field::Blank => Ok(Found::Nothing),
             Field::Data(data) => {
                 if self.data.len() - self.data_at + data.len() >= self.event_bytes_max {

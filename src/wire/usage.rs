@@ -1,35 +1,38 @@
-//! Token counts as a provider tells them, and as they are billed.
+//! Token counts as a provider states them, and as they are billed.
 
 use crate::base::tokens::{Counts, Tokens};
 use crate::wire::json::{Bracket, Kind, NotJson, Value, Walk};
 
 /// What a provider says a request has used.
 ///
-/// Both OpenAI's shape and what is translated into it count cached tokens as part of the prompt.
+/// Both OpenAI's shape and the translations into it count cached tokens as part of the prompt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// All prompt tokens, the cached ones included (`prompt_tokens`).
     pub prompt: Tokens,
-    /// Everything that was generated: `completion_tokens`, and what only `total_tokens` tells of.
+    /// Everything that was generated: `completion_tokens`, and tokens that only `total_tokens`
+    /// includes.
     pub completion: Tokens,
     /// Prompt tokens read from a cache.
     pub cache_read: Tokens,
     /// Prompt tokens written to a cache.
     pub cache_write: Tokens,
-    /// Those of them that the cache keeps for an hour. OpenAI's shape has no name for it.
+    /// Prompt tokens written to a cache that keeps them for an hour; they are part of
+    /// `cache_write`. OpenAI's shape has no name for them.
     pub cache_write_1h: Tokens,
 }
 
 impl Usage {
-    /// Reads an OpenAI `usage` object; see [`Usage::walk`]. What is no object counts nothing.
+    /// Reads an OpenAI `usage` object; see [`Usage::walk`]. `None` also where the value is no
+    /// object.
     #[must_use]
     pub fn read(usage: &Value<'_>) -> Option<Self> {
         Self::walk(&mut Walk::new(usage.text)).ok()?
     }
 
-    /// Reads an OpenAI `usage` object, where `walk` stands. `None`: it counts nothing, so that an
-    /// estimate is better. (No prompt has zero tokens; Ollama sends zeros on every chunk before the
-    /// last.)
+    /// Reads the OpenAI `usage` object that `walk` stands before. `None`: it counts nothing, so
+    /// that an estimate is better. (No prompt has zero tokens; Ollama sends zeros on every chunk
+    /// before the last.)
     ///
     /// # Errors
     /// It is not JSON.
@@ -50,7 +53,7 @@ impl Usage {
                     b"cache_write_tokens" => read.cache_write = count,
                     _ => {}
                 })?,
-                // DeepSeek's name for it.
+                // DeepSeek's name for tokens read from a cache.
                 b"prompt_cache_hit_tokens" => {
                     read.cache_read = read.cache_read.max(count(&walk.value()?));
                 }
@@ -64,9 +67,9 @@ impl Usage {
         Ok(is_told.then_some(read))
     }
 
-    /// Takes in `total_tokens`. What it tells beyond the two parts was generated: several providers
-    /// leave what a model thought out of the completion. It belongs to the prompt where that was
-    /// not told, or was told without its cached tokens.
+    /// Takes in `total_tokens`. Tokens that it has beyond the two parts were generated: several
+    /// providers leave reasoning tokens out of the completion. They belong to the prompt where that
+    /// was not stated, or was stated without its cached tokens.
     fn take_total(&mut self, total: Tokens) {
         let listed = self.prompt.saturating_add(self.completion);
         let rest = total.saturating_sub(listed);
@@ -78,7 +81,8 @@ impl Usage {
         }
     }
 
-    /// The same of an answer in which nothing is generated: an embedding's.
+    /// The usage of an answer in which nothing is generated, such as an embedding's: all of it is
+    /// prompt.
     #[must_use]
     pub const fn of_prompt(self) -> Self {
         Self {
@@ -90,7 +94,7 @@ impl Usage {
     /// The disjoint counts.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        // A provider that tells more cached tokens than prompt tokens is not billed twice for them.
+        // A provider that states more cached tokens than prompt tokens does not bill them twice.
         let cache_read = self.cache_read.min(self.prompt);
         let cache_write = self.cache_write.min(self.prompt.saturating_sub(cache_read));
         let cache_write_1h = self.cache_write_1h.min(cache_write);
@@ -118,10 +122,10 @@ fn each_detail(walk: &mut Walk<'_>, mut take: impl FnMut(&[u8], Tokens)) -> Resu
     Ok(())
 }
 
-/// More than any request uses: a provider's nonsense must not eat a year's budget.
+/// More than any request uses: one nonsensical count must not use up a year's budget.
 const TOLD_MAX: u64 = u32::MAX as u64;
 
-/// The number that `value` is; fractions are cut off, and what is no count counts as none.
+/// The number that `value` holds; fractions are cut off, and a value that is no count is zero.
 #[must_use]
 pub fn count(value: &Value<'_>) -> Tokens {
     if value.kind != Kind::Number {
@@ -137,7 +141,7 @@ pub fn count(value: &Value<'_>) -> Tokens {
     Tokens::new(told.min(TOLD_MAX))
 }
 
-/// The number that a few digits are; `None`: it is something else, or too large to be likely.
+/// The number in a few digits; `None`: it is something else, or too large to be likely.
 #[must_use]
 pub fn digits(text: &[u8]) -> Option<u64> {
     let is_plain = matches!(text, [b'0'] | [b'1'..=b'9', ..]) && text.len() <= 18;

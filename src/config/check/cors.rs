@@ -1,4 +1,4 @@
-//! Which web pages may call, and whether that gives the providers' keys to all of them.
+//! Which web pages may call, and whether that lets all of them use the providers' keys.
 
 use crate::base::limits::ORIGINS_MAX;
 use crate::config::check::headers;
@@ -45,5 +45,5 @@ pub fn read(server: &Block<'_>, auth: &Auth, providers: &[Provider]) -> Option<C
     })
 }
 
-/// Stands for every origin.
+/// The entry that stands for every origin.
 const ANY: &str = "*";

@@ -1,4 +1,5 @@
-//! Headers of a provider's own: those it is sent besides the usual ones, and callers' that it gets.
+//! A provider's own headers: those that it is sent besides the usual ones, and callers' headers
+//! that are passed on to it.
 
 use std::collections::HashSet;
 
@@ -7,12 +8,12 @@ use crate::config::plan::{Provider, ProviderHeaders};
 use crate::config::raw::fields::Block;
 use crate::wire::field;
 
-/// Whether infermux sends a provider a key, its own or the caller's.
+/// Whether infermux sends a provider a key, either its own or the caller's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keyed {
-    /// It does.
+    /// A key is sent.
     Yes,
-    /// It does not: the headers of keys are free.
+    /// No key is sent: the file may set the headers that carry keys.
     No,
 }
 
@@ -45,7 +46,7 @@ pub fn read(block: &Block<'_>, keyed: Keyed) -> ProviderHeaders {
     }
 }
 
-/// Whether requests to `provider` carry a key of the file's: its own, or one in a header.
+/// Whether requests to `provider` carry a key from the file: its `api_key`, or one in a header.
 #[must_use]
 pub fn carries_key(provider: &Provider) -> bool {
     let mut set = provider.headers.set.iter();
@@ -68,7 +69,7 @@ fn flaw_of_set(name: &str, keyed: Keyed) -> Option<&'static str> {
     }
 }
 
-/// Why a caller's header cannot go through.
+/// Why a caller's header cannot be passed on.
 fn flaw_of_forwarded(name: &str) -> Option<&'static str> {
     if is_one_of(name, &KEYS) {
         return Some("carries a key: `forward_caller_key` decides about that");

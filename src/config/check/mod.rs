@@ -1,7 +1,7 @@
-//! Whether the fields of a file make sense, alone and together; the Plan they amount to.
+//! Checks that the fields of a file make sense, alone and together, and builds the Plan.
 //!
-//! Everything is read to the end: a fault is noted, and a default stands in for what is wrong. The
-//! caller uses the Plan only where nothing was noted.
+//! Everything is read to the end: a fault is noted, and a default stands in for the faulty value.
+//! The caller uses the Plan only where no fault was noted.
 
 pub mod accounts;
 pub mod cors;

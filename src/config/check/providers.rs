@@ -62,7 +62,8 @@ pub fn read(root: &Block<'_>, auth: &Auth) -> Box<[Provider]> {
     providers
 }
 
-/// With several open providers, it is chance which of them has the model that nobody claims.
+/// With several open providers, chance decides which one is asked for a model that no provider
+/// claims.
 fn doubt_open_ones(blocks: &[Block<'_>], providers: &[Provider]) {
     let is_open = |(block, provider): &(&Block<'_>, &Provider)| {
         provider.is_open() && block.count("models") == 0
@@ -127,7 +128,8 @@ fn base(block: &Block<'_>, kind: ProviderKind) -> BaseUrl {
             if !block.has("base_url") {
                 block.missing("base_url", "is required for azure_openai");
             }
-            // Every resource has a host of its own; this name stands in where it is not known.
+            // Every Azure resource has a host of its own; this name stands in where the host is not
+            // known.
             "https://azure.invalid"
         }
     };
@@ -146,7 +148,7 @@ fn base(block: &Block<'_>, kind: ProviderKind) -> BaseUrl {
         })
 }
 
-/// A `base_url` that has too much or too little is answered with 404 by most servers.
+/// Most servers answer with 404 if a `base_url` has a path too many or lacks one.
 fn doubt_base(block: &Block<'_>, kind: ProviderKind, base: &BaseUrl) {
     let scheme = if base.tls { "https" } else { "http" };
     let shown = |path: &str| format!("{scheme}://{}{path}", base.authority);
@@ -180,7 +182,7 @@ const ENDPOINTS: [&str; 6] = [
 fn api_key(block: &Block<'_>, kind: ProviderKind, auth: &Auth, base: &BaseUrl) -> Option<Secret> {
     let key = block.text("api_key").map(Secret::new);
     let hosted = match kind {
-        // Many servers of one's own speak this dialect, and few of them want a key.
+        // Many self-hosted servers speak this dialect, and few of them want a key.
         ProviderKind::OpenAi => !url::is_own_host(base) && !block.is_unresolved("base_url"),
         ProviderKind::Anthropic | ProviderKind::AzureOpenAi => true,
         ProviderKind::Ollama => false,
@@ -193,7 +195,7 @@ fn api_key(block: &Block<'_>, kind: ProviderKind, auth: &Auth, base: &BaseUrl) -
     key
 }
 
-/// Under `static_key` callers present infermux's key, which goes to nobody else.
+/// Under `static_key` callers present infermux's key, which no provider may get.
 fn forward_caller_key(block: &Block<'_>, auth: &Auth, has_key: bool) -> bool {
     let wanted = block.flag("forward_caller_key");
     match auth {
@@ -208,7 +210,7 @@ fn forward_caller_key(block: &Block<'_>, auth: &Auth, has_key: bool) -> bool {
     }
 }
 
-/// The entries of `models`, each once, and the patterns among them.
+/// The entries of `models` without duplicates, and the patterns among them.
 fn models(block: &Block<'_>) -> (Box<[Box<str>]>, Box<[Pattern]>) {
     let mut seen = HashSet::new();
     let (mut models, mut patterns) = (Vec::new(), Vec::new());
@@ -233,7 +235,7 @@ fn model_aliases(block: &Block<'_>) -> Box<[(Box<str>, Box<str>)]> {
     for (name, _) in &pairs {
         let field = format!("model_aliases.{name}");
         match aliases.chain(name) {
-            // A cycle is told where it is, not where something leads into it.
+            // A cycle is reported at its own aliases, not at aliases that lead into it.
             Ok(_) | Err(Astray::IntoCycle) => {}
             Err(Astray::Cycle) => {
                 if let Some(cycle) = aliases.cycle(name) {
@@ -265,7 +267,7 @@ fn health_check(block: &Block<'_>) -> HealthCheck {
     }
 }
 
-/// A block's figures, `base` for those that it has not.
+/// The figures of a block; fields that it does not have are taken from `base`.
 fn breaker(block: &Block<'_>, base: &BreakerPolicy) -> BreakerPolicy {
     let seconds = |name| block.whole(name).map(Duration::from_secs);
     let recovery_window = block

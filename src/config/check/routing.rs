@@ -19,13 +19,13 @@ const STRATEGIES: [(&str, Strategy); 5] = [
     ("priority", Strategy::Priority),
 ];
 
-/// What the block says.
+/// The values of the block.
 pub struct Routing {
     /// The strategy outside of groups.
     pub strategy: Strategy,
     /// The groups.
     pub groups: Box<[Group]>,
-    /// How attempts follow each other.
+    /// How many attempts a request has, and in what time.
     pub failover: Failover,
     /// The figures of `least_latency`.
     pub latency: LatencyPolicy,
@@ -86,9 +86,9 @@ fn groups(routing: &Block<'_>, providers: &[Provider], default: Strategy) -> Box
     groups.into()
 }
 
-/// A group of models that nobody serves never matches.
+/// Warns of a group whose models no provider serves: it never matches.
 fn doubt_unserved(block: &Block<'_>, models: &[(usize, &str)], served: &Served<'_>) {
-    // A variable that is not looked up may name a served one.
+    // A variable that is not looked up may name a model that is served.
     let all_known = models.len() == block.count("models");
     let is_served = |(_, model): &(usize, &str)| served.includes(model);
     if let Some((_, first)) = models.first()
@@ -124,7 +124,7 @@ fn members(block: &Block<'_>, declared: &HashMap<&str, ProviderId>) -> Box<[Prov
             None => undeclared.push((*i, *name)),
         }
     }
-    // A variable that is not looked up may name a declared one.
+    // A variable that is not looked up may name a declared provider.
     let all_known = texts.len() == block.count("providers");
     let nobody = members.is_empty() && all_known;
     for (i, name) in undeclared {

@@ -1,4 +1,4 @@
-//! A JSON document in the order in which it came, as indented JSON or as YAML.
+//! A JSON document with its members in their original order, as indented JSON or as YAML.
 
 /// A document.
 #[derive(Clone, Debug)]
@@ -9,7 +9,7 @@ impl Document {
     ///
     /// # Errors
     ///
-    /// It is no JSON.
+    /// The text is not JSON.
     pub fn of_json(json: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(json).map(Self)
     }
@@ -17,7 +17,7 @@ impl Document {
     /// Indented JSON, without a line's end.
     #[must_use]
     pub fn json(&self) -> String {
-        // What came as JSON can be written as JSON.
+        // A value that was read from JSON can always be written as JSON.
         serde_json::to_string_pretty(&self.0).unwrap_or_default()
     }
 

@@ -17,12 +17,12 @@ pub struct Block<'a> {
     findings: &'a Findings,
 }
 
-/// Whether an absent field has the value that the list of keys gives.
+/// Whether an absent field has the default that the list of keys gives.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Defaults {
-    /// It has.
+    /// It has the listed default.
     Listed,
-    /// It has none: the block overrides another one, field by field.
+    /// It has no default: the block overrides another one, field by field.
     None,
 }
 
@@ -66,13 +66,13 @@ impl<'a> Block<'a> {
         Self { defaults, ..self }
     }
 
-    /// Where the block is.
+    /// The path of the block.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Where its field `name` is.
+    /// The path of its field `name`.
     #[must_use]
     pub fn at(&self, name: &str) -> String {
         below(&self.path, name)
@@ -98,7 +98,7 @@ impl<'a> Block<'a> {
         self.findings.hint(word, known)
     }
 
-    /// Notes that the field `name` is missing, and the variable or file that may be the reason.
+    /// Notes that the field `name` is missing, and the variable or file that gave nothing for it.
     pub fn missing(&self, name: &str, message: &str) {
         let reason = match self.node(name) {
             Some(Node::Scalar(Scalar {
@@ -115,7 +115,7 @@ impl<'a> Block<'a> {
         self.fault(name, format!("{message}{reason}"));
     }
 
-    /// What the file has for `name`; `None` where that is nothing.
+    /// The file's value for `name`; `None` where there is none, or an empty one.
     #[must_use]
     pub fn node(&self, name: &str) -> Option<&'a Node> {
         let (_, node) = self.entries.iter().find(|(key, _)| key == name)?;
@@ -171,7 +171,8 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// Reads a field by what its key says; the default where it is absent, faulty or unknown yet.
+    /// Reads a field with the type that its key has; the default where the field is absent, faulty
+    /// or not known yet.
     pub fn read<T>(
         &self,
         name: &str,
@@ -198,12 +199,13 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// A wrong shape has its own fault, and needs no second one.
+    /// Whether the value is a single one. A wrong shape has a fault of its own and needs no second
+    /// one.
     fn node_is_single(&self, name: &str) -> bool {
         !matches!(self.node(name), Some(Node::List(_) | Node::Map(_)))
     }
 
-    /// A text; as the file has it, where variables are not looked up.
+    /// A text; where variables are not looked up, as it is written in the file.
     pub fn text(&self, name: &str) -> Option<&'a str> {
         let key = self.key(name)?;
         let scalar = self.scalar(name);
@@ -251,7 +253,7 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// A list of texts, each with its place in the list; without those that are not known yet.
+    /// A list of texts, each with its place in the list; texts that are not known yet are left out.
     pub fn texts(&self, name: &str) -> Vec<(usize, &'a str)> {
         let Some(key) = self.key(name) else {
             return Vec::new();
@@ -341,7 +343,8 @@ impl<'a> Block<'a> {
         blocks
     }
 
-    /// The mappings two levels below `name`, with the keys of `section`: both levels are names.
+    /// The mappings two levels below `name`, with the keys of `section`; the keys of both levels
+    /// are names.
     pub fn table(&self, name: &str, section: &'static str) -> Vec<(&'a str, Vec<(&'a str, Self)>)> {
         let mut rows = Vec::new();
         for (row, columns) in self.fields(name) {
@@ -357,7 +360,7 @@ impl<'a> Block<'a> {
         rows
     }
 
-    /// Notes that a required list is absent or empty; another shape has its own fault.
+    /// Notes that a required list is absent or empty; any other shape has a fault of its own.
     pub fn require_items(&self, name: &str, message: &str) {
         match self.node(name) {
             None => self.missing(name, message),

@@ -1,4 +1,5 @@
-//! THE list of keys: everything a file may say, its type and bounds, its default and its meaning.
+//! THE list of keys: everything a file may contain, with its type and bounds, its default and its
+//! meaning.
 //!
 //! Reading, defaults, unknown fields, "did you mean" and all documentation come from this list.
 
@@ -13,15 +14,15 @@ pub struct Key {
     pub section: &'static str,
     /// Its name within the block.
     pub name: &'static str,
-    /// What it takes.
+    /// The type of its value.
     pub kind: Kind,
-    /// What holds where it is absent.
+    /// The value where it is absent.
     pub default: Fallback,
-    /// What it is for, in a sentence.
+    /// What it means, in a sentence.
     pub meaning: &'static str,
 }
 
-/// What a key takes.
+/// The type of a key's value.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
     /// A text.
@@ -56,16 +57,16 @@ pub enum Kind {
     Block(&'static str),
     /// A list of mappings whose keys are those of this section.
     Blocks(&'static str),
-    /// A mapping whose keys are names, and its values again.
+    /// A mapping from names to mappings from names to values.
     Table,
 }
 
 /// What a text may consist of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextKind {
-    /// Travels in headers: visible ASCII.
+    /// A name that travels in headers: visible ASCII.
     Name,
-    /// What a header may hold, blanks within included: anything without control characters.
+    /// A header's text, blanks within included: anything without control characters.
     Label,
     /// A model's name: anything without control characters.
     Model,
@@ -82,16 +83,16 @@ pub enum TextKind {
     HeaderValue,
 }
 
-/// What holds where a key is absent.
+/// The value of an absent key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fallback {
-    /// Nothing.
+    /// No value.
     Nothing,
     /// The key must be there.
     Required,
-    /// This value, as the file would have it.
+    /// This value, as a file would state it.
     Value(&'static str),
-    /// What this says.
+    /// The value that this rule describes.
     Rule(&'static str),
 }
 

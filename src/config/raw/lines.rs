@@ -1,7 +1,7 @@
-//! In which line of the file a fault is.
+//! Finds the line of the file that a fault is about.
 //!
-//! The YAML package tells a place only with an error. So the text is read once more for each fault,
-//! by a reader that fails on purpose where the fault's path begins.
+//! The YAML package gives a position only with an error. So the text is read once more for each
+//! fault, by a reader that fails on purpose where the fault's path begins.
 
 use std::cell::Cell;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::config::raw::merge::MERGE;
 use crate::config::raw::yaml;
 
 /// Fills in the line of each of `faults`, which are about `text`. A path that the file does not
-/// have, such as that of a missing field, gets the line of the block where it belongs.
+/// have, such as that of a missing field, gets the line of the block that it belongs to.
 pub fn find<'a>(text: &str, faults: impl Iterator<Item = &'a mut Fault>) {
     let source = yaml::prepare(text);
     let reader = Reader {
@@ -38,7 +38,7 @@ pub fn find<'a>(text: &str, faults: impl Iterator<Item = &'a mut Fault>) {
     }
 }
 
-/// The path of what `path` is in; `None` where that is the file.
+/// The path one level up; `None` for the file as a whole.
 fn shorter(path: &str) -> Option<&str> {
     let cut = path.rfind(['.', '['])?;
     path.get(..cut)
@@ -51,7 +51,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The line where `path` begins, in the block itself or else in what is merged into it.
+    /// The line where `path` begins, in the block itself or else in the mappings that are merged
+    /// into it.
     fn line_of(&self, path: &str) -> Option<usize> {
         let has_merges = self.text.contains(MERGE);
         let own = self.seek(path, Merged::LeftOut);
@@ -73,14 +74,14 @@ impl Reader<'_> {
     }
 }
 
-/// Whether the values of merge keys are looked into.
+/// Whether the values of merge keys are searched too.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Merged {
     LeftOut,
     Included,
 }
 
-/// Looks for what is left of a path, and fails there.
+/// Looks for the rest of a path, and fails at the place where it begins.
 #[derive(Clone, Copy)]
 struct Seek<'p> {
     rest: &'p str,
@@ -98,7 +99,7 @@ impl<'de> DeserializeSeed<'de> for Seek<'_> {
 }
 
 impl<'p> Seek<'p> {
-    /// Single values have nothing in them.
+    /// A single value contains nothing to look for.
     fn single<E: Error>(self) -> Result<(), E> {
         if self.rest.is_empty() {
             return Err(E::custom(FOUND));
@@ -106,7 +107,7 @@ impl<'p> Seek<'p> {
         Ok(())
     }
 
-    /// What is left behind `key`, if the path goes on with it.
+    /// The rest of the path behind `key`, if the path continues with that key.
     fn behind(self, key: &str) -> Option<&'p str> {
         let rest = self.rest.strip_prefix('.').unwrap_or(self.rest);
         let behind = rest.strip_prefix(printable(key).as_str())?;
@@ -207,13 +208,13 @@ impl<'de> Visitor<'de> for Seek<'_> {
     }
 }
 
-/// What a key of a mapping is to the path.
+/// What a key of a mapping means for the path.
 enum KeyFound<'p> {
-    /// The path does not go on here.
+    /// The path does not continue with this key.
     Another,
-    /// It goes on with this below the key.
+    /// The path continues below the key with this rest.
     Within(&'p str),
-    /// It may go on in what is merged.
+    /// The path may continue in a merged mapping.
     Merge,
 }
 
@@ -247,8 +248,8 @@ impl<'p> Visitor<'_> for SeekKey<'p> {
     }
 }
 
-/// What the reader fails with. Keys and values cannot look like it in an error's text: control
-/// characters of theirs are escaped.
+/// The error that the reader fails with. Text from the file cannot look like it: its control
+/// characters are escaped in errors.
 const FOUND: &str = "\u{1}found";
 
 /// How many bytes are read at most to find lines. A file with so many faults that this is not
@@ -297,7 +298,7 @@ pricing:
             ("providers[0].model_aliases.gpt-4.1-mini", 8),
             ("providers[1].timeout", 10),
             ("providers[1].base_url", 11),
-            // What is missing belongs to the block that is there.
+            // A missing field gets the line of the block that is there.
             ("providers[1].api_key", 10),
             ("providers[0].rate_limits.requests_per_minute", 5),
             ("pricing.a.gpt-4.1.input_per_million", 14),

@@ -5,15 +5,15 @@ use std::collections::HashSet;
 
 use crate::config::raw::Node;
 
-/// The key.
+/// The name of a merge key.
 pub const MERGE: &str = "<<";
 
 /// Applies the merge keys of a mapping and of everything in it. A field that the mapping has itself
-/// stays as it is; of several merged mappings, the first that has a field gives it.
+/// stays as it is; otherwise the first of several merged mappings that has the field provides it.
 ///
 /// # Errors
 ///
-/// What is merged is not a mapping; a sentence that says so.
+/// A merged value is not a mapping; a sentence that says so.
 pub fn apply(entries: &mut Vec<(String, Node)>) -> Result<(), String> {
     for (_, node) in entries.iter_mut() {
         match node {

@@ -7,14 +7,14 @@
 //!     monthly_usd: 200.00
 //! ```
 //!
-//! The text is made YAML by turning each key of that level into a list item, in its own line, so
-//! that line numbers in messages stay true; after parsing, the items are sorted out again.
+//! Each key of that level is turned into a list item in its own line, which makes the text YAML and
+//! keeps line numbers in messages right; after parsing, keys and items are separated again.
 
 use std::collections::HashSet;
 
 use crate::config::raw::Node;
 
-/// What the items of the list were that the block has become.
+/// Which items of the rewritten list were keys.
 pub struct Mixed {
     /// For each item, whether it was a key.
     keys: Vec<bool>,
@@ -56,7 +56,7 @@ pub fn rewrite(text: &str) -> Option<(String, Mixed)> {
                 text.push_str("- ");
                 text.push_str(&line[level..]);
             }
-            // What belongs to a key moves with it.
+            // Lines below a key are indented with it.
             (None, Child::Key) if !is_blank(line) => {
                 text.push_str("  ");
                 text.push_str(line);
@@ -70,7 +70,7 @@ pub fn rewrite(text: &str) -> Option<(String, Mixed)> {
 }
 
 impl Mixed {
-    /// Where what is meant by `path` may stand in the rewritten text.
+    /// The paths in the rewritten text at which the value at `path` may stand.
     #[must_use]
     pub fn places(&self, path: &str) -> Vec<String> {
         let Some(rest) = path.strip_prefix("budgets.") else {
@@ -91,7 +91,7 @@ impl Mixed {
             .collect()
     }
 
-    /// Turns the list back into what was meant: a mapping, with the items as its `callers`.
+    /// Turns the list back into the mapping that was meant, with the items as its `callers`.
     ///
     /// # Errors
     ///
@@ -144,7 +144,7 @@ fn indent(line: &str) -> usize {
     line.bytes().take_while(|byte| *byte == b' ').count()
 }
 
-/// What a line starts, if it stands at `level` and starts anything.
+/// Which kind of child a line starts, if it stands at `level` and starts one.
 fn child(line: &str, level: usize) -> Option<Child> {
     if is_blank(line) || indent(line) != level {
         return None;

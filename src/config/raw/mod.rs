@@ -1,7 +1,7 @@
 //! A file as it is written: its YAML, the keys it may have, and the reading of single fields.
 //!
-//! `yaml` is the only place that knows the YAML package, `keys` is the list of all keys. What the
-//! fields mean together is the business of `check`.
+//! `yaml` is the only place that knows the YAML package, `keys` is the list of all keys. `check`
+//! finds out whether the fields make sense together.
 
 pub mod document;
 pub mod fields;
@@ -18,9 +18,9 @@ pub mod yaml;
 /// One value of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Node {
-    /// Nothing, `null` or `~`: as if the field were absent.
+    /// An empty value, `null` or `~`: the same as an absent field.
     Null,
-    /// Any single value; which type is wanted decides how its text is read.
+    /// Any single value; the type of its key decides how its text is read.
     Scalar(Scalar),
     /// A list.
     List(Vec<Node>),
@@ -44,17 +44,17 @@ pub enum Origin {
     File,
     /// Variables or other files, at least in part. Such a text may be a secret, and is never shown.
     References {
-        /// What the file has.
+        /// The text in the file.
         written: String,
-        /// The first of what it refers to that gave nothing, as `the variable NAME`.
+        /// The first reference that gave nothing, as `the variable NAME`.
         empty: Option<String>,
     },
-    /// References that were not looked up: the text is what the file has.
+    /// References that were not looked up: the text is that of the file.
     Unresolved,
 }
 
 impl Node {
-    /// What it is, for a sentence.
+    /// The kind of node, for a sentence.
     #[must_use]
     pub fn describe(&self) -> &'static str {
         match self {

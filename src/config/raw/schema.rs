@@ -1,7 +1,7 @@
 //! The list of keys as a JSON Schema (draft 2020-12), for editors and other checkers.
 //!
-//! Whatever `validate --strict` takes, the schema takes; what fields mean together, only `validate`
-//! knows. A value may be quoted, absent (`null`) or a variable, whatever type is wanted.
+//! The schema accepts whatever `validate --strict` accepts; whether fields make sense together,
+//! only `validate` knows. A value of any type may be quoted, absent (`null`) or a variable.
 
 use serde_json::{Map, Value, json};
 
@@ -25,7 +25,7 @@ pub fn schema() -> Value {
     let mut root = mapping("");
     root["$schema"] = DRAFT.into();
     root["title"] = "infermux.yml".into();
-    // What anchors stand in.
+    // Top-level keys with `x-` hold anchors.
     root["patternProperties"] = json!({"^x-": true});
     root["$defs"] = Value::Object(definitions);
     root
@@ -47,7 +47,7 @@ fn mapping(section: &str) -> Value {
         "additionalProperties": false,
     });
     match section {
-        // Besides the mapping there is the bare list of callers.
+        // The bare list of callers is allowed, too.
         "budgets" => {
             mapping["type"] = json!(["object", "array", "null"]);
             mapping["items"] = reference("budgets[]");
@@ -77,8 +77,8 @@ fn description(key: &Key) -> String {
     }
 }
 
-/// What a value of this kind may look like. One that nothing stands for is absent, which a required
-/// one must not be.
+/// The allowed forms of a value of this kind. `null` means absent, and is not allowed for a
+/// required key.
 fn form(kind: Kind, default: Fallback) -> Value {
     let is_required = default == Fallback::Required;
     let or_nothing = |name: &str| {
@@ -164,7 +164,7 @@ fn single(kind: Kind) -> Vec<Value> {
     }
 }
 
-/// A text. YAML makes numbers of some texts, and a text is what infermux reads.
+/// A text. YAML reads some unquoted texts as numbers, and infermux takes these as texts.
 fn text() -> Value {
     json!({"type": ["string", "number", "boolean"]})
 }
@@ -194,7 +194,7 @@ fn thousandths(number: u32) -> f64 {
     f64::from(number) / 1_000.0
 }
 
-/// A default as the value that it is, where it is not a text.
+/// A default as a value of its type; texts stay texts.
 fn literal(kind: Kind, text: &str) -> Value {
     let number = || text.parse().map_or_else(|_| text.into(), Value::Number);
     match kind {
@@ -215,7 +215,7 @@ fn literal(kind: Kind, text: &str) -> Value {
     }
 }
 
-/// What the schema is written in.
+/// The draft that the schema follows.
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 /// The definition of a value from the environment.
 const VARIABLE: &str = "variable";

@@ -1,4 +1,4 @@
-//! What texts may consist of, and which may be shown.
+//! Which characters texts may have, and which texts may be shown.
 
 use crate::base::limits::{LABEL_BYTES_MAX, MODEL_NAME_BYTES_MAX};
 use crate::config::cors;
@@ -7,7 +7,7 @@ use crate::config::raw::keys::{Kind, TextKind};
 use crate::config::raw::{Origin, Scalar};
 use crate::wire::field;
 
-/// How a value appears in a message: never when it is, or may be, a secret.
+/// How a value appears in a message: a value that is, or may be, a secret is not shown.
 #[must_use]
 pub fn shown(kind: Kind, scalar: &Scalar) -> String {
     if let Kind::Headers | Kind::Text(TextKind::Secret | TextKind::HeaderValue) = kind {
@@ -16,7 +16,7 @@ pub fn shown(kind: Kind, scalar: &Scalar) -> String {
     if let Origin::References { written, .. } = &scalar.origin {
         return format!("the value of `{}`", printable(written));
     }
-    // An address with a password in it stays out, too.
+    // A URL with a password in it is not shown either.
     if matches!(kind, Kind::Url) && scalar.text.contains('@') {
         return String::from("the value");
     }
@@ -45,7 +45,7 @@ pub fn flaw(of: TextKind, text: &str) -> Option<String> {
         return Some(format!("is longer than {most} bytes"));
     }
     let (fits, problem) = match of {
-        // They travel in headers and in URLs.
+        // Both travel in headers and in URLs.
         TextKind::Name | TextKind::Secret => (
             text.bytes().all(|byte| byte.is_ascii_graphic()),
             "has characters other than visible ASCII",

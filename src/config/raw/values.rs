@@ -1,4 +1,4 @@
-//! Reading single fields that are not mere texts: numbers, money, durations, words.
+//! Reads single fields that are more than texts: numbers, money, durations, words.
 
 use std::time::Duration;
 
@@ -109,7 +109,8 @@ impl Block<'_> {
     }
 }
 
-/// The list of keys gives a key another type than its reader has: a test finds that, a user cannot.
+/// The message for a key whose type in the list differs from its reader's: tests find that, users
+/// cannot meet it.
 fn mismatch() -> String {
     debug_assert!(
         false,

@@ -1,8 +1,8 @@
 //! YAML text to a tree of nodes. The only place that knows the YAML package.
 //!
 //! The tree keeps the text of every single value, so that `1e3`, `007` or a price with many digits
-//! reach their field undamaged. The package tells a value's shape or its text, but not both at
-//! once: the first pass builds the tree, the second fills in the texts.
+//! reach their field undamaged. The package gives either a value's shape or its text: a first pass
+//! builds the tree, a second fills in the texts.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -43,7 +43,7 @@ pub fn parse(text: &str) -> Result<Vec<(String, Node)>, Fault> {
             if let Some(mixed) = source.mixed {
                 mixed.gather(&mut entries).map_err(malformed)?;
             }
-            // What anchors stand in: it has done its work.
+            // Keys with `x-` only held anchors, which are expanded by now.
             entries.retain(|(key, _)| !key.starts_with(EXTENSION));
             Ok(entries)
         }
@@ -54,16 +54,16 @@ pub fn parse(text: &str) -> Result<Vec<(String, Node)>, Fault> {
     }
 }
 
-/// A text as the package reads it; its lines are those of the file.
+/// A text in the form that the package reads; its lines are those of the file.
 pub struct Source<'a> {
     /// The text.
     pub text: Cow<'a, str>,
-    /// How its budgets were written, where that is not YAML.
+    /// How its budgets were written, where they had the published form, which is not YAML.
     pub mixed: Option<Mixed>,
 }
 
-/// Makes YAML of a file: its byte order mark is dropped, and its budgets are rewritten where they
-/// have the published form.
+/// Makes a file's text YAML: its byte order mark is dropped, and budgets in the published form are
+/// rewritten.
 #[must_use]
 pub fn prepare(text: &str) -> Source<'_> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
@@ -79,13 +79,14 @@ pub fn prepare(text: &str) -> Source<'_> {
     }
 }
 
-/// Some editors begin a file with it.
+/// Some editors put it at the beginning of a file.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// Top-level keys that begin like this are the writer's own.
+/// Top-level keys that begin like this are ignored: files use them for anchors.
 const EXTENSION: &str = "x-";
 
-/// The package leaves out the place of what is wrong in the very beginning.
+/// Turns the package's error into a fault; for an error at the very beginning the package gives no
+/// position.
 fn placed(error: &serde_yaml::Error) -> Fault {
     let message = error.to_string();
     match error.location() {
@@ -98,7 +99,7 @@ fn placed(error: &serde_yaml::Error) -> Fault {
     }
 }
 
-/// Keys and anchors of the file appear in messages, which stay on one line whatever they hold.
+/// A fault with this message on one line: messages may quote keys and anchors of the file.
 fn malformed(message: String) -> Fault {
     let on_one_line = !message.contains(char::is_control);
     let message = if on_one_line {
@@ -109,7 +110,7 @@ fn malformed(message: String) -> Fault {
     Fault::new("", message)
 }
 
-/// Whether there is no document at all, which the package takes for an error.
+/// Whether the file has no document at all, which the package reports as an error.
 fn is_blank(text: &str) -> bool {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     text.lines()
@@ -117,7 +118,8 @@ fn is_blank(text: &str) -> bool {
         .all(|line| line.is_empty() || line.starts_with('#'))
 }
 
-/// The scanner's time grows with the square of some things that no real file has many of.
+/// The scanner's time grows with the square of the number of some things; real files have few of
+/// them.
 fn refuse_what_takes_long(text: &str) -> Result<(), Fault> {
     const BRACKETS_MAX: usize = 128;
     const DIRECTIVES_MAX: usize = 16;
@@ -155,8 +157,8 @@ fn fill(text: &str, root: &mut Node) -> Result<(), serde_yaml::Error> {
     Fill(root).deserialize(serde_yaml::Deserializer::from_str(text))
 }
 
-/// First pass: what is there. Recursion is bounded by [`CONFIG_DEPTH_MAX`], and what aliases expand
-/// to by [`CONFIG_VALUES_MAX`].
+/// First pass: the shape of the tree. [`CONFIG_DEPTH_MAX`] bounds the recursion, and
+/// [`CONFIG_VALUES_MAX`] the values that aliases expand to.
 #[derive(Clone, Copy)]
 struct Shape<'a> {
     depth: usize,

@@ -2,12 +2,12 @@
 
 use crate::base::money::NanoUsd;
 
-/// Where a budget stands, as its published words tell.
+/// A budget's state, as its published words say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// What may be spent in the month.
     pub monthly: NanoUsd,
-    /// What has been spent, reservations apart.
+    /// What has been spent, without reservations.
     pub spent: NanoUsd,
     /// What is neither spent nor reserved.
     pub left: NanoUsd,
@@ -17,8 +17,8 @@ pub struct Standing {
 
 /// Whether a reservation is less than its request may cost, because no more was left.
 ///
-/// Such a request may exceed the budget. Only one of them is under way at a time: what they exceed
-/// it by would add up. Requests that a budget does not stop are not counted among them.
+/// Such a request may exceed the budget. Only one of them is under way at a time, since their
+/// excesses would add up. Requests that a budget does not stop are not counted among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capped {
     /// It is.
@@ -39,25 +39,25 @@ pub struct Share {
 /// What a request is expected to cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ask {
-    /// Its prompt alone.
+    /// The cost of its prompt alone.
     pub prompt: NanoUsd,
-    /// Its prompt and its answer.
+    /// The cost of its prompt and its answer.
     pub whole: NanoUsd,
 }
 
 /// Whether a request may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It may, once this is taken from the balance.
+    /// The request may be sent, once this share is taken from the balance.
     Reserve(Share),
-    /// It would exceed the budget: not before the month ends.
+    /// The request would exceed the budget, and may not be sent before the month ends.
     RefuseForGood,
-    /// Only what is reserved for others stands in its way.
+    /// The request may be sent later: only reservations of other requests stand in its way.
     RefuseInFlight,
 }
 
-/// Decides about a request. The word may have changed before the reservation is taken from it;
-/// then this is asked again.
+/// Decides about a request. If the word changes before the reservation is taken from it, the caller
+/// asks again.
 #[must_use]
 pub fn admit(standing: &Standing, ask: &Ask) -> Admission {
     let Standing {
@@ -111,8 +111,9 @@ mod tests {
 
     use super::*;
 
-    /// Before `;`, what is allowed, spent and left, and `+` where a capped reservation is under
-    /// way; behind it, what the prompt and all of the request cost. Then the verdict.
+    /// Before `;`, the monthly amount, what is spent and what is left, and `+` where a capped
+    /// reservation is under way; behind it, the costs of the prompt and of the whole request. Then
+    /// the verdict.
     fn check(line: &str) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let number = |place: usize| NanoUsd::new(words[place].parse().unwrap());

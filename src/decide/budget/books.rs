@@ -5,32 +5,32 @@ use std::collections::BTreeMap;
 use crate::base::money::NanoUsd;
 use crate::base::month::Month;
 
-/// What one caller spends, as far as it is reported.
+/// What one caller has spent, as far as shards have reported it.
 ///
-/// Invariant: the published balance is what a month allows, less what is spent, less what is
-/// reserved, what has not been reported included. Shards change it when they reserve and settle;
-/// this says only what a month begins with, and what another configuration changes.
+/// Invariant: the published balance is a month's amount less what is spent and less what is
+/// reserved, unreported requests included. Shards change the balance when they reserve and settle;
+/// the books only set it at the start of a month and when a reload changes the amount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Books {
     monthly: NanoUsd,
     month: Month,
     /// By month, the running one included once anything is spent in it.
     spent: BTreeMap<Month, NanoUsd>,
-    /// What has been told of the running month.
+    /// The level of the running month that has been announced.
     told: Option<Level>,
 }
 
 /// How far a budget is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// To 80 %.
+    /// 80 % of it.
     Most,
-    /// To 100 %.
+    /// All of it.
     All,
 }
 
 impl Level {
-    /// It in percent of the budget.
+    /// The level in percent of the budget.
     #[must_use]
     pub const fn percent(self) -> u32 {
         match self {
@@ -44,8 +44,8 @@ impl Level {
 pub const MONTHS_KEPT: usize = 3;
 
 impl Books {
-    /// The books in `month`, with what was spent before a restart. Levels that were reached by
-    /// then have been told of.
+    /// The books in `month`, with what was spent before a restart. Levels that were reached before
+    /// the restart count as announced.
     #[must_use]
     pub fn new(monthly: NanoUsd, month: Month, spent: BTreeMap<Month, NanoUsd>) -> Self {
         let mut books = Self {
@@ -64,11 +64,11 @@ impl Books {
         *spent = spent.saturating_add(cost);
     }
 
-    /// Whether `month` is a later one, which begins now. What was reserved before is booked to the
-    /// month in which it was reserved.
+    /// Begins `month` if it is a later one; returns whether it is. What was reserved before is
+    /// booked to the month in which it was reserved.
     ///
-    /// It never goes back: requests that are still to be reported tell the month of the balance
-    /// that was taken from for them, and that balance is gone.
+    /// The month never goes back: reports still to come name the month whose balance was taken
+    /// from, and that balance is gone.
     pub fn on_month(&mut self, month: Month) -> bool {
         if month <= self.month {
             return false;
@@ -81,17 +81,17 @@ impl Books {
         true
     }
 
-    /// The month allows another amount from now on. By how much the balance changes.
+    /// A month's amount changes; returns by how much the balance changes.
     pub fn set_monthly(&mut self, monthly: NanoUsd) -> i64 {
         let before = std::mem::replace(&mut self.monthly, monthly);
         if before != monthly {
-            // What it has come to by other terms is told when more is spent.
+            // A level that is reached only under the new amount is announced when more is spent.
             self.told = self.told.min(self.level());
         }
         saturated(i128::from(monthly.get()) - i128::from(before.get()))
     }
 
-    /// The level that has been reached since this was last asked.
+    /// The level that has been reached since the last call.
     pub fn alert(&mut self) -> Option<Level> {
         let level = self.level();
         if level <= self.told {
@@ -101,7 +101,7 @@ impl Books {
         level
     }
 
-    /// What the running month begins with: what it still allows, below zero when it is overdrawn.
+    /// What the running month still allows, below zero when it is overdrawn.
     #[must_use]
     pub fn balance(&self) -> i64 {
         saturated(i128::from(self.monthly.get()) - i128::from(self.spent().get()))
@@ -113,7 +113,7 @@ impl Books {
         self.month
     }
 
-    /// What a month allows.
+    /// A month's amount.
     #[must_use]
     pub fn monthly(&self) -> NanoUsd {
         self.monthly
@@ -162,7 +162,7 @@ mod tests {
     }
 
     /// Lines of `settle <month> <cost>` and `month <month> <new or old>`; after each, what is
-    /// spent, the balance and the level that is told (%).
+    /// spent, the balance and the level that is announced (%).
     fn check(monthly: u64, script: &str) {
         let mut books = Books::new(NanoUsd::new(monthly), month(1), BTreeMap::new());
         for line in script.trim().lines() {

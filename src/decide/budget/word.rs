@@ -1,4 +1,4 @@
-//! A budget's two words, each of which threads can share: what is left of it, and what is spent.
+//! The two words of a budget, which threads share: what is left of it, and what is spent.
 
 use crate::base::limits::BUDGET_USD_MAX;
 use crate::base::money::NanoUsd;
@@ -7,9 +7,9 @@ use crate::decide::budget::{Capped, Share};
 /// A month's tag, what is neither spent nor reserved in it, in nano-dollars, and whether a capped
 /// reservation is under way.
 ///
-/// The balance has a sign, because a request may cost more than was reserved for it: what it
-/// overdraws stays in the word until it is paid back. A word that stopped at zero would forget how
-/// much that was whenever another shard has taken from it in the meantime.
+/// The balance has a sign, because a request may cost more than was reserved for it: the overdrawn
+/// amount stays in the word until it is paid back. A word that stopped at zero would forget that
+/// amount whenever another shard has taken from it in the meantime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Word {
     month: u8,
@@ -37,8 +37,8 @@ const _: () = assert!(BUDGET_USD_MAX as i64 * 1_000_000_000 <= BALANCE_MAX);
 const SPENT_MAX: u64 = (1 << MONTH_SHIFT) - 1;
 
 impl Word {
-    /// The word of the month with this tag (modulo 32), with a balance that is cut off on both
-    /// sides, and no capped reservation.
+    /// The word of the month with this tag (modulo 32), with the balance capped at both bounds, and
+    /// no capped reservation.
     #[must_use]
     pub fn new(month: u8, balance: i64) -> Self {
         Self {
@@ -51,7 +51,7 @@ impl Word {
     /// Unpacks it.
     #[must_use]
     pub fn from_bits(bits: u64) -> Self {
-        // The shift to the right is that of a signed number: it brings the sign back.
+        // The shift to the right is that of a signed number: it restores the sign.
         let balance = (bits << (64 - BALANCE_BITS)).cast_signed() >> (64 - BALANCE_BITS);
         let capped = if bits & CAPPED_BIT == 0 {
             Capped::No
@@ -95,8 +95,8 @@ impl Word {
         self.capped
     }
 
-    /// The word after `share` is reserved, which [`admit`](crate::decide::budget::admit) has
-    /// allowed by this word.
+    /// The word after `share` is reserved; [`admit`](crate::decide::budget::admit) has allowed that
+    /// share for this word.
     #[must_use]
     pub fn take(self, share: Share) -> Self {
         debug_assert!(share.amount <= self.left(), "{share:?} of {self:?}");
@@ -110,15 +110,15 @@ impl Word {
         };
         Self {
             capped,
-            // No more than is left: the balance stays in bounds.
+            // The share is no more than is left, so the balance stays in bounds.
             balance: self.balance - share.amount.get().cast_signed(),
             ..self
         }
     }
 
-    /// The word after a request of `month`, for which `share` was reserved, has cost `cost`: what
-    /// it did not use comes back, what it used beyond is taken. `None`: the word is another
-    /// month's, and the request does not concern it.
+    /// The word after a request of `month`, for which `share` was reserved, has cost `cost`: an
+    /// unused part of the share comes back, and an excess is taken. `None`: the word belongs to
+    /// another month.
     #[must_use]
     pub fn settled(self, month: u8, share: Share, cost: NanoUsd) -> Option<Self> {
         if month % MONTHS != self.month {
@@ -135,7 +135,7 @@ impl Word {
         })
     }
 
-    /// The word after an order that is about `month`; one about another month changes nothing.
+    /// The word after an order for `month`; an order for another month changes nothing.
     #[must_use]
     pub fn changed(self, month: u8, change: i64) -> Self {
         if month % MONTHS != self.month {
@@ -183,7 +183,7 @@ impl SpentWord {
         NanoUsd::new(self.spent)
     }
 
-    /// The word after `cost` is spent in `month`; `None`: the word is another month's.
+    /// The word after `cost` is spent in `month`; `None`: the word belongs to another month.
     #[must_use]
     pub fn plus(self, month: u8, cost: NanoUsd) -> Option<Self> {
         let spent = NanoUsd::new(self.spent).saturating_add(cost);
@@ -226,7 +226,8 @@ mod tests {
         let word = Word::new(7, 30).take(capped);
         assert_eq!((word.left().get(), word.capped()), (10, Capped::Yes));
         let word = word.take(plain);
-        // Others end, the balance changes, a request of another month ends: it is still under way.
+        // Other requests end, the balance changes, a request of another month ends: the capped one
+        // is still under way.
         let word = word.settled(7, plain, NanoUsd::new(9)).unwrap();
         assert_eq!((word.left().get(), word.capped()), (1, Capped::Yes));
         assert_eq!(word.changed(7, 5).capped(), Capped::Yes);

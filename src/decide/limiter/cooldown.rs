@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use crate::base::time::Instant;
 
-/// One provider's pause. The default: none.
+/// One provider's pause; by default none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cooldown {
-    /// When it is over.
+    /// When the pause ends.
     until: Instant,
     /// When the provider last refused without saying for how long.
     refused: Option<Instant>,
-    /// The pause for that; zero before the first one.
+    /// The pause that was guessed for it; zero before the first such refusal.
     guess: Duration,
 }
 
 impl Cooldown {
-    /// The provider refused at `at` and asked for `span`, if it named one. When the pause ends;
-    /// `None`: not later than it would have anyway.
+    /// The provider refused at `at` and asked for `span`, if it named one. Returns when the pause
+    /// ends; `None`: no later than before.
     pub fn on_refused(&mut self, at: Instant, span: Option<Duration>) -> Option<Instant> {
         let span = match span {
             Some(asked) => asked.min(ASKED_MAX),
@@ -31,7 +31,7 @@ impl Cooldown {
         Some(until)
     }
 
-    /// A request that was admitted at `admitted` succeeded: what was refused before it is over.
+    /// A request that was admitted at `admitted` succeeded: earlier refusals no longer count.
     pub fn on_success(&mut self, admitted: Instant) {
         if self.refused.is_some_and(|refused| admitted >= refused) {
             self.refused = None;
@@ -39,8 +39,8 @@ impl Cooldown {
         }
     }
 
-    /// The pause doubles where the last one has proved too short. Refusals within it are the
-    /// answers to requests that were under way, and say nothing about its length.
+    /// The pause doubles when the last one has proved too short. Refusals during a pause answer
+    /// requests that were already under way, and say nothing about its length.
     fn guessed(&mut self, at: Instant) -> Duration {
         let over = self
             .refused

@@ -7,11 +7,13 @@ use crate::base::tokens::Tokens;
 
 /// What was taken from one provider's headroom, in buckets of one second of admission.
 ///
-/// Shards take from the headroom before they send, and report it; this alone says what goes back. A
-/// bucket goes back when all of it is older than the window, so the headroom never holds more than
-/// the limit less what was admitted within the window, whatever order the reports come in.
+/// Shards take from the headroom before they send, and report it; only this window says what goes
+/// back. A bucket goes back when all of it is older than the window, so the headroom never holds
+/// more than the limit less what was admitted within the window, in whatever order the reports come
+/// in.
 ///
-/// Time is the latest moment it has been told of: an admission proves that its second has come.
+/// The window's time is the latest moment that it was told of: an admission proves that its second
+/// has come.
 #[derive(Clone, Debug)]
 pub struct Window60 {
     /// One bucket per second of the window and one for the running second, in which the bucket of
@@ -60,13 +62,13 @@ impl Window60 {
         }
     }
 
-    /// Requests and tokens were taken at `at`. What goes back for it, and for the time that it
-    /// proves to have passed.
+    /// Requests and tokens were taken at `at`. Returns what goes back, both for these if their
+    /// second has left the window, and for buckets that leave it because time has passed.
     pub fn on_admitted(&mut self, at: Instant, requests: u64, tokens: Tokens) -> Returned {
         let mut returned = self.expire(at);
         let second = at.as_secs();
         if second < self.oldest {
-            // Reported after its window: nothing waits for it any more.
+            // The report comes after its window, so its requests and tokens go back at once.
             returned.add(requests, tokens.get());
             return returned;
         }
@@ -77,11 +79,11 @@ impl Window60 {
     }
 
     /// An attempt that was admitted at `admitted` with `reserved` tokens has used `used`. Returns
-    /// by how much the headroom changes: what was not used goes back; what was used beyond is to be
-    /// taken, if it has not been.
+    /// by how much the headroom changes: unused tokens go back; an excess is to be taken from it,
+    /// unless a shard has done so already.
     pub fn on_ended(&mut self, admitted: Instant, reserved: Tokens, used: Tokens) -> i64 {
         let second = admitted.as_secs();
-        // Its bucket has gone back whole, or nothing was ever reported of it.
+        // The bucket has gone back whole, or nothing was ever reported for it.
         if second < self.oldest || second > self.newest() {
             return 0;
         }
@@ -97,12 +99,12 @@ impl Window60 {
         signed(fewer)
     }
 
-    /// What has left the window by `now`. A moment before the latest one changes nothing.
+    /// Returns what has left the window by `now`. A moment before the latest one changes nothing.
     pub fn expire(&mut self, now: Instant) -> Returned {
         let mut returned = Returned::default();
         let oldest = now.as_secs().saturating_sub(self.seconds());
-        // Buckets before the first that holds anything need no visit, nor does any second beyond
-        // the ring's length: what it held then is what it holds now.
+        // Buckets before the first one that holds anything need no visit, nor do seconds beyond the
+        // ring's length, since each of them shares a bucket with a visited one.
         let first = self.due.max(self.oldest);
         let beyond = oldest.min(self.newest() + 1);
         for second in first..beyond {
@@ -117,7 +119,7 @@ impl Window60 {
         returned
     }
 
-    /// When something leaves the window next.
+    /// When the next bucket leaves the window.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let second = self.due.checked_add(self.seconds() + 1)?;

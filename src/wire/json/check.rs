@@ -6,10 +6,10 @@ use super::string;
 
 pub mod pieces;
 
-/// The place behind the value that begins at `at`, white space before it included; `None`: it is
-/// not valid, or has a value in more than 63 containers.
+/// The place behind the value that begins at `at`, white space before it included; `None`: the
+/// value is not valid, or nested in more than 63 containers.
 ///
-/// What the bytes are in UTF-8 is not looked at.
+/// Whether the bytes are valid UTF-8 is not checked.
 #[must_use]
 pub fn value_end(text: &[u8], mut at: usize) -> Option<usize> {
     let mut open = Open(1);
@@ -53,23 +53,24 @@ pub fn is_json(text: &[u8]) -> bool {
     }
     match value_end(text, 0) {
         Some(end) => space_end(text, end) == text.len(),
-        // It may be nested too deep for this reader.
+        // The text may be nested too deep for this reader.
         None => serde_json::from_slice::<IgnoredAny>(text).is_ok(),
     }
 }
 
-/// The containers that are open, a bit each: the lowest is the innermost, the highest a mark.
+/// The open containers, a bit each: the lowest bit is the innermost one, the highest set bit a
+/// mark.
 #[derive(Debug)]
 struct Open(u64);
 
 const ARRAY: u64 = 0;
 const OBJECT: u64 = 1;
 
-/// What follows a value.
+/// What follows a value that has ended.
 enum AfterValue {
     /// Another value, from here on.
     Value(usize),
-    /// Nothing that belongs to the outermost value.
+    /// The end of the outermost value.
     End(usize),
 }
 
@@ -82,7 +83,7 @@ impl Open {
         Some(())
     }
 
-    /// Steps over what stands between a value that ends at `at` and the next one.
+    /// Steps over the bytes between a value that ends at `at` and the next one.
     fn behind_value(&mut self, text: &[u8], mut at: usize) -> Option<AfterValue> {
         loop {
             if self.0 == 1 {
@@ -104,9 +105,9 @@ impl Open {
 }
 
 enum Inside {
-    /// It ends here.
+    /// The container ends here.
     Empty(usize),
-    /// Something begins here.
+    /// The container's first entry begins here.
     Filled(usize),
 }
 

@@ -1,4 +1,4 @@
-//! JSON written in another way, for tests: it says the same.
+//! The same JSON written in another way, for tests.
 
 /// `text` with some characters of its strings, names included, written as escapes. `seed` decides
 /// which.

@@ -41,7 +41,7 @@ pub fn end(text: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// The same; `None` also where the string holds what no string may hold.
+/// As [`end`]; `None` also where the string holds a character that no string may hold.
 #[must_use]
 pub fn checked_end(text: &[u8], mut at: usize) -> Option<usize> {
     let long = at.saturating_add(LONG);
@@ -59,19 +59,19 @@ pub fn checked_end(text: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// How far a string goes.
+/// How far a string is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StringPiece {
-    /// To its end: this is the place behind its quote.
+    /// To its end: the place behind its closing quote.
     End(usize),
-    /// Beyond what is there, of which everything before this place is read.
+    /// To this place: the string goes on beyond the bytes that have arrived.
     More(usize),
-    /// Nowhere: it holds what no string may hold.
+    /// Not at all: it holds a character that no string may hold.
     Bad,
 }
 
-/// How far the string goes of which everything before `at` is read. Sixty-four bytes are looked at
-/// together, however many escapes are among them.
+/// How far a string can be read of which everything before `at` is read. Sixty-four bytes are
+/// looked at together, however many escapes are among them.
 #[must_use]
 pub fn piece(text: &[u8], at: usize) -> StringPiece {
     let looked = scan::string_marks(text, at, |at, mut marks| {
@@ -82,7 +82,7 @@ pub fn piece(text: &[u8], at: usize) -> StringPiece {
                 ControlFlow::Continue(end) => next = end,
                 ControlFlow::Break(piece) => return ControlFlow::Break(piece),
             }
-            // A backslash, and the byte that it makes another of.
+            // A backslash, and the byte that it escapes.
             marks &= !(0b11 << place);
         }
         ControlFlow::Continue(next)
@@ -104,7 +104,7 @@ pub fn piece(text: &[u8], at: usize) -> StringPiece {
     }
 }
 
-/// The place behind an escape at `mark`; what else stands there ends the string, or the piece.
+/// The place behind an escape at `mark`; any other byte there ends the string, or the piece.
 fn mark_end(text: &[u8], mark: usize) -> ControlFlow<StringPiece, usize> {
     match text.get(mark) {
         Some(b'"') => ControlFlow::Break(StringPiece::End(mark + 1)),
@@ -118,8 +118,9 @@ fn mark_end(text: &[u8], mark: usize) -> ControlFlow<StringPiece, usize> {
     }
 }
 
-/// Where the string ends whose inside begins at `at`, at its quote, and how much text that is;
-/// `None`: it is empty, or holds what no string may hold. A line break would end the event's line.
+/// Where the string whose inside begins at `at` ends, at its closing quote, and how long its text
+/// is; `None`: the string is empty, or holds a character that no string may hold, such as a line
+/// break, which would end the event's line.
 #[inline]
 #[must_use]
 pub fn text_end(input: &[u8], start: usize) -> Option<(usize, usize)> {
@@ -140,14 +141,14 @@ pub fn text_end(input: &[u8], start: usize) -> Option<(usize, usize)> {
     (at > start).then(|| (at, at - start - saved))
 }
 
-/// Bytes after which a string is a long one.
+/// Length in bytes from which a string counts as long.
 const LONG: usize = 64;
 
-/// The place behind the escape whose backslash stands before `at`.
+/// The place behind the escape whose backslash is the byte before `at`.
 #[inline]
 #[must_use]
 pub fn escape_end(text: &[u8], at: usize) -> Option<usize> {
-    // Which one it is cannot be predicted, but that it is one of these can.
+    // Branch prediction cannot tell which escape it is, but does tell that it is one of these.
     match *text.get(at)? {
         byte if SHORT_ESCAPES[usize::from(byte)] => Some(at + 1),
         b'u' => {
@@ -158,7 +159,7 @@ pub fn escape_end(text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// The bytes that make an escape with the backslash before them.
+/// The bytes that follow the backslash of an escape of two bytes.
 static SHORT_ESCAPES: [bool; 256] = {
     let mut are = [false; 256];
     let mut place = 0;

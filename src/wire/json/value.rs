@@ -36,7 +36,7 @@ pub enum Kind {
 /// A value and where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value<'a> {
-    /// Its bytes, of a string with the quotes.
+    /// Its bytes; those of a string include the quotes.
     pub text: &'a [u8],
     /// Its first byte's place in the text that was walked.
     pub at: usize,
@@ -69,7 +69,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// What a string says; `None` where it is no string or not decodable.
+    /// The decoded text of a string; `None` where the value is no string or not decodable.
     #[must_use]
     pub fn string(&self) -> Option<Cow<'a, str>> {
         if self.kind != Kind::String {
@@ -82,7 +82,7 @@ impl<'a> Value<'a> {
         serde_json::from_slice(self.text).ok().map(Cow::Owned)
     }
 
-    /// Whether it is the string `text`, however that is written.
+    /// Whether the value is the string `text`, with or without escapes.
     #[inline]
     #[must_use]
     pub fn says(&self, text: &str) -> bool {
@@ -90,19 +90,19 @@ impl<'a> Value<'a> {
         if self.kind != Kind::String || own == text {
             return self.kind == Kind::String;
         }
-        // One that is written with escapes begins with one, or as the text does.
+        // A string with escapes begins with one, or with the text's first byte.
         let may_say = own.first() == Some(&b'\\') || own.first() == text.first();
         may_say && self.says_with_escapes(text)
     }
 
-    /// Apart, so that nearly all comparisons need no more than a few instructions.
+    /// A function of its own, so that nearly all comparisons need no more than a few instructions.
     #[cold]
     fn says_with_escapes(&self, text: &[u8]) -> bool {
         *word(self.text) == *text
     }
 
-    /// What `known` makes of a string as JSON reads it; `None` where it is no string. `known` makes
-    /// nothing of a text with a backslash.
+    /// What `known` makes of a string as JSON reads it; `None` where the value is no string.
+    /// `known` must return `None` for a text with a backslash.
     #[inline]
     #[must_use]
     pub fn known<T>(&self, known: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
@@ -116,8 +116,8 @@ impl<'a> Value<'a> {
         })
     }
 
-    /// A string as JSON reads it, to be compared with what strings are known. Empty where it is no
-    /// string; one that is not decodable (half a surrogate pair) stays as it is written.
+    /// A string as JSON reads it, for comparison with known strings. Empty where the value is no
+    /// string; a string that is not decodable (half a surrogate pair) stays as it is written.
     #[must_use]
     pub fn word(&self) -> Cow<'a, [u8]> {
         if self.kind != Kind::String {
@@ -126,7 +126,7 @@ impl<'a> Value<'a> {
         word(self.text)
     }
 
-    /// How long the text of a string is: an escape counts as one byte, nothing is decoded.
+    /// How long the text of a string is: an escape counts as one byte, and nothing is decoded.
     #[must_use]
     pub fn string_len(&self) -> usize {
         if self.kind != Kind::String {
@@ -135,13 +135,13 @@ impl<'a> Value<'a> {
         text_len(self.inner())
     }
 
-    /// What stands between the quotes or brackets.
+    /// The bytes between the quotes or brackets.
     pub(in crate::wire) fn inner(&self) -> &'a [u8] {
         inner(self.text)
     }
 }
 
-/// A string, given with its quotes, as JSON reads it; see [`Value::word`].
+/// A quoted string as JSON reads it; see [`Value::word`].
 #[must_use]
 pub fn word(quoted: &[u8]) -> Cow<'_, [u8]> {
     let inner = inner(quoted);
@@ -159,13 +159,13 @@ pub(super) fn decoded(quoted: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// What stands between the quotes or brackets of `text`.
+/// The bytes between the quotes or brackets of `text`.
 pub(super) fn inner(text: &[u8]) -> &[u8] {
     text.get(1..text.len().saturating_sub(1))
         .unwrap_or_default()
 }
 
-/// How long the text is that stands in a string as `inner`; see [`Value::string_len`].
+/// How long the text of a string with this `inner` is; see [`Value::string_len`].
 #[must_use]
 pub fn text_len(inner: &[u8]) -> usize {
     let (mut at, mut saved) = (0, 0);

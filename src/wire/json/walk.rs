@@ -4,11 +4,12 @@ use super::string;
 use super::value::{Kind, NotJson, Value, decoded, inner};
 use crate::wire::scan;
 
-/// A walk through several levels in one pass, for where [`members`](super::members) of members
-/// would read twice.
+/// A walk through several levels in one pass; [`members`](super::members) of members would read the
+/// inner levels twice.
 ///
-/// It goes down with [`enter`](Self::enter), and up when [`name`](Self::name) or
-/// [`element`](Self::element) find no more. What they find must be entered, read or skipped.
+/// The walk goes down with [`enter`](Self::enter), and up when [`name`](Self::name) or
+/// [`element`](Self::element) find no more. Each value that they find must be entered, read or
+/// skipped.
 pub struct Walk<'a> {
     text: &'a [u8],
     at: usize,
@@ -17,7 +18,7 @@ pub struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// Stands before the value that `text` holds.
+    /// A walk that stands before the value that `text` holds.
     #[must_use]
     pub const fn new(text: &'a [u8]) -> Self {
         Self {
@@ -27,7 +28,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Steps into the next value if it has this bracket, else over it.
+    /// Steps into the next value if that opens with this bracket; otherwise steps over it.
     ///
     /// # Errors
     /// There is no value.
@@ -42,10 +43,10 @@ impl<'a> Walk<'a> {
         Ok(opens)
     }
 
-    /// The next member's name, its value to follow; `None`: the object has ended.
+    /// The next member's name; the walk then stands before its value. `None`: the object has ended.
     ///
     /// # Errors
-    /// There is neither.
+    /// Neither a member nor the object's end follows.
     pub fn name(&mut self) -> Result<Option<Name<'a>>, NotJson> {
         if !self.goes_on(Bracket::Object)? {
             return Ok(None);
@@ -80,15 +81,15 @@ impl<'a> Walk<'a> {
     /// Whether there is another element; if not, the array has ended.
     ///
     /// # Errors
-    /// There is neither.
+    /// Neither an element nor the array's end follows.
     pub fn element(&mut self) -> Result<bool, NotJson> {
         self.goes_on(Bracket::Array)
     }
 
-    /// The next value, stepped over.
+    /// Steps over the next value and returns it.
     ///
     /// # Errors
-    /// There is none.
+    /// No value follows.
     pub fn value(&mut self) -> Result<Value<'a>, NotJson> {
         let (kind, end) = match self.peek() {
             Some(b'"') => (Kind::String, string::end(self.text, self.at + 1)),
@@ -111,7 +112,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Nothing may follow.
+    /// Checks that nothing follows.
     ///
     /// # Errors
     /// Something follows.
@@ -132,7 +133,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Steps over what stands before the next entry, or over the closing bracket.
+    /// Steps over the comma before the next entry, or over the closing bracket.
     #[inline]
     fn goes_on(&mut self, bracket: Bracket) -> Result<bool, NotJson> {
         let next = self.peek();
@@ -170,7 +171,7 @@ impl<'a> Walk<'a> {
         Ok(self.take(kind, self.at + length))
     }
 
-    /// The value that ends before `end`, stepped over.
+    /// Steps over the value that ends before `end` and returns it.
     fn take(&mut self, kind: Kind, end: usize) -> Value<'a> {
         let at = std::mem::replace(&mut self.at, end);
         Value {
@@ -198,21 +199,21 @@ impl<'a> Walk<'a> {
 
 /// A member's name.
 ///
-/// It is compared as JSON reads it: `\u005f` is `_`. Its bytes are there to be copied only.
+/// It is compared as JSON reads it: `\u005f` is `_`. Its bytes serve only to be copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name<'a> {
     /// With its quotes, escapes as written.
     pub quoted: &'a [u8],
     /// Place of the opening quote.
     pub at: usize,
-    /// Whether it must be read before it can be compared.
+    /// Whether it must be decoded before it can be compared.
     has_escapes: bool,
 }
 
 impl<'a> Name<'a> {
-    /// The name as JSON reads it: as it is written, or, if it has escapes, decoded in `room`. One
-    /// that is not decodable (half a surrogate pair) is no name that anything is called; it stays
-    /// as it is written.
+    /// The name as JSON reads it: as it is written, or, if it has escapes, decoded in `room`. A
+    /// name that is not decodable (half a surrogate pair) equals no known name and stays as it is
+    /// written.
     #[inline]
     pub fn read<'r>(&self, room: &'r mut Vec<u8>) -> &'r [u8]
     where
@@ -225,7 +226,7 @@ impl<'a> Name<'a> {
         room
     }
 
-    /// Whether it is this name, however it is written.
+    /// Whether it is this name, with or without escapes.
     #[inline]
     #[must_use]
     pub fn is(&self, name: &[u8]) -> bool {
@@ -261,7 +262,7 @@ impl Bracket {
     }
 }
 
-/// Bytes that numbers and the three words are made of.
+/// Whether numbers and the words `true`, `false` and `null` may contain this byte.
 const fn is_scalar(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'a'..=b'z' | b'E')
 }
@@ -277,13 +278,13 @@ const SCALAR: [bool; 256] = {
     all
 };
 
-/// Letters of the three words that no number has.
+/// Whether this is a letter of those three words that no number has.
 const fn is_letter_of_words(byte: u8) -> bool {
     matches!(byte, b'a'..=b'd' | b'f'..=b'z')
 }
 
-/// The place behind the container that opens at `at`. Brackets of the other kind need no look: in
-/// valid JSON they pair up in between.
+/// The place behind the container that opens at `at`. Brackets of the other kind are not looked at:
+/// in valid JSON they pair up in between.
 fn container_end(text: &[u8], mut at: usize, bracket: Bracket) -> Option<usize> {
     let (open, close) = (bracket.opening(), bracket.closing());
     let mut depth = 0_usize;

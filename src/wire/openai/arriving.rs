@@ -9,20 +9,20 @@ use super::keys::{Key, Keys};
 use super::{ATTACHMENT_BYTES, ATTACHMENT_MARK, Ask, AskFault, ask_of};
 use crate::wire::json::check::pieces::{Member, Pieces};
 
-/// What has been read of a body that arrives.
+/// What has been read of a body that is arriving.
 #[derive(Debug, Default)]
 pub struct Arriving {
     json: Pieces,
     members: Vec<Member>,
-    /// Everything before is UTF-8.
+    /// Everything before this place is valid UTF-8.
     utf8: usize,
     attachments: Attachments,
-    /// It is not valid, or needs a reader that takes its time.
+    /// The body is not valid, or needs the slower reader.
     is_odd: bool,
 }
 
 impl Arriving {
-    /// Reads on; `body` is all that has arrived by now.
+    /// Reads on; `body` is everything that has arrived by now.
     pub fn take_in(&mut self, body: &[u8]) {
         if self.is_odd {
             return;
@@ -37,8 +37,8 @@ impl Arriving {
         self.attachments.take_in(body);
     }
 
-    /// What all of `body`, which has been taken in, asks for; `None`: it has to be judged by
-    /// [`read_ask`](super::read_ask), which takes its time.
+    /// What the whole `body`, which has been taken in, asks for; `None`: it must be judged by
+    /// [`read_ask`](super::read_ask), which takes longer.
     #[must_use]
     pub fn finish(&self, body: &[u8]) -> Option<Result<Ask<'static>, AskFault>> {
         if self.is_odd || self.utf8 != body.len() || !self.json.is_whole(body) {
@@ -75,12 +75,12 @@ impl Arriving {
     }
 }
 
-/// The encoded attachments of a body, as far as they do not count.
+/// The encoded attachments of a body, and how many of their bytes do not count as prompt.
 #[derive(Debug, Default)]
 struct Attachments {
-    /// Everything before is searched.
+    /// Everything before this place is searched.
     at: usize,
-    /// The mark of the one whose end has not come.
+    /// The mark of the attachment whose end has not arrived.
     open: Option<usize>,
     /// Places of marks, and how many bytes behind each do not count.
     found: Vec<(usize, usize)>,
@@ -96,7 +96,7 @@ impl Attachments {
                         self.open = Some(self.at);
                     }
                     None => {
-                        // The end may be the beginning of a mark.
+                        // The last bytes may be the beginning of a mark.
                         let searched = (body.len() + 1).saturating_sub(ATTACHMENT_MARK.len());
                         self.at = self.at.max(searched);
                         return;
@@ -146,7 +146,7 @@ fn characters_end(body: &[u8]) -> usize {
 
 /// Most members of a request that is read while it arrives.
 const MEMBERS_MAX: usize = 256;
-/// Longest value that is read for what it says, in bytes.
+/// Longest value that is read for its content, in bytes.
 const VALUE_MAX: usize = 64 << 10;
 
 #[cfg(test)]
@@ -170,7 +170,7 @@ mod tests {
     fn assert_same(body: &[u8], lengths: &[usize]) {
         let whole = read_ask(body).map(Ask::into_owned);
         let pieces = read(body, lengths);
-        // Whatever is wrong is left to the other; what is right is read alike.
+        // A body with a fault is left to the other reader; a right one is read alike by both.
         let is_left = pieces.is_none();
         assert_eq!(pieces.unwrap_or_else(|| whole.clone()), whole);
         assert!(

@@ -55,7 +55,7 @@ impl Key {
         }
     }
 
-    /// The key that a reader might take this name for, which is none.
+    /// The key for which a reader might take this name, although the name is no key.
     fn mistaken_for(name: &str) -> Option<Self> {
         let mut all = Self::ALL.into_iter();
         all.find(|key| may_be_taken_for(name, key.name()))
@@ -78,8 +78,8 @@ impl Key {
     }
 }
 
-/// Whether a reader that does not mind the case takes `name` for the other name `known`: Go's
-/// reader of JSON does, and two letters beyond ASCII have a case in it.
+/// Whether a reader that ignores case takes `name` for the different name `known`: Go's reader of
+/// JSON does, and to it two letters beyond ASCII equal ASCII ones.
 pub(super) fn may_be_taken_for(name: &str, known: &str) -> bool {
     let folded = name.chars().map(|letter| match letter {
         '\u{17f}' => 's',
@@ -95,9 +95,9 @@ pub(super) fn may_be_taken_for(name: &str, known: &str) -> bool {
 /// The values of the keys that are read, untouched: skipping a value does not recurse.
 pub(super) struct Keys<'a> {
     values: [Option<&'a str>; Key::Other as usize],
-    /// The first key that was there again.
+    /// The first key that occurred twice.
     pub(super) twice: Option<Key>,
-    /// The first key that some readers would take another name for.
+    /// The first key for which some readers would take another name.
     pub(super) mistaken: Option<Key>,
 }
 
@@ -115,13 +115,14 @@ impl<'a> Keys<'a> {
     pub(super) fn of(text: &'a str) -> Result<Self, serde_json::Error> {
         match Self::read(text) {
             Some(keys) => Ok(keys),
-            // Whatever is odd, or wrong, is judged, and told, by a reader that knows all of JSON.
+            // An unusual or faulty body is judged, and its fault named, by a reader that knows all
+            // of JSON.
             None => serde_json::from_str(text),
         }
     }
 
-    /// Reads an object as callers write it; `None`: it is something else, or has a name with
-    /// escapes.
+    /// Reads an object as callers usually write it; `None`: it is something else, or has a name
+    /// with escapes.
     fn read(text: &'a str) -> Option<Self> {
         let bytes = text.as_bytes();
         let mut keys = Self::NONE;
@@ -158,7 +159,7 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// The place behind `byte`, which is next but for white space.
+/// The place behind `byte`, if that is the next byte, white space aside.
 fn behind(bytes: &[u8], at: usize, byte: u8) -> Option<usize> {
     let at = check::space_end(bytes, at);
     (bytes.get(at) == Some(&byte)).then_some(at + 1)
@@ -170,7 +171,7 @@ impl<'de> Deserialize<'de> for Keys<'de> {
     }
 }
 
-/// A name, decoded where it must be.
+/// A name, decoded if it has escapes.
 #[derive(serde::Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 

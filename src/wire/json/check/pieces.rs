@@ -1,15 +1,16 @@
-//! The same check for an object that arrives in pieces: each byte is looked at once, when it has
-//! come.
+//! The same check for an object that arrives in pieces: each byte is looked at once, when it
+//! arrives.
 
 use std::ops::Range;
 
 use super::{ARRAY, OBJECT, Open, literal, number_end, space_end};
 use crate::wire::json::string::{self, StringPiece};
 
-/// An object that arrives in pieces. Where its members stand is told as they end.
+/// An object that arrives in pieces. The caller is told where each of its members stands when the
+/// member ends.
 #[derive(Debug)]
 pub struct Pieces {
-    /// Everything before is read, but for the token that begins here.
+    /// Everything before this place is read; the token that begins here is not complete yet.
     at: usize,
     open: Open,
     expected: Expected,
@@ -19,7 +20,7 @@ pub struct Pieces {
     value: usize,
 }
 
-/// Something that is not valid, or that this reader leaves to another.
+/// The text is not valid, or must be judged by another reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Odd;
 
@@ -32,7 +33,7 @@ pub struct Member {
     pub value: Range<usize>,
 }
 
-/// What comes next.
+/// What the next byte must belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expected {
     /// The outermost object.
@@ -51,7 +52,7 @@ enum Expected {
     Value,
     /// The rest of a string.
     InString,
-    /// What stands behind a value.
+    /// A comma, or the end of a container.
     Behind,
     /// Nothing but white space.
     End,
@@ -70,10 +71,11 @@ impl Default for Pieces {
 }
 
 impl Pieces {
-    /// Reads on; `text` is all that has come by now. `tell` is told of each member that ends.
+    /// Reads on; `text` is everything that has arrived by now. `tell` is called with each member
+    /// that ends.
     ///
     /// # Errors
-    /// It is not valid, or nobody but another reader can say; nothing more may be taken in.
+    /// The text is not valid, or only another reader can judge it; nothing more may be taken in.
     pub fn take_in(&mut self, text: &[u8], mut tell: impl FnMut(Member)) -> Result<(), Odd> {
         loop {
             if let Expected::InName | Expected::InString = self.expected {
@@ -103,7 +105,7 @@ impl Pieces {
         self.expected == Expected::End && self.at == text.len()
     }
 
-    /// Takes the token that begins with `byte`; false: its end has not come.
+    /// Takes the token that begins with `byte`; returns false when the token's end has not arrived.
     fn step(&mut self, text: &[u8], byte: u8, tell: &mut impl FnMut(Member)) -> Result<bool, Odd> {
         match (self.expected, byte) {
             (Expected::Start, b'{') => {
@@ -202,7 +204,7 @@ impl Pieces {
     }
 }
 
-/// The place behind the number or word that begins at `at`; `None`: its end has not come.
+/// The place behind the number or word that begins at `at`; `None`: its end has not arrived.
 fn scalar_end(text: &[u8], at: usize) -> Result<Option<usize>, Odd> {
     let rest = text.get(at..).unwrap_or_default();
     let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'a'..=b'z' | b'E');
@@ -226,7 +228,8 @@ fn scalar_end(text: &[u8], at: usize) -> Result<Option<usize>, Odd> {
     end.map(Some).ok_or(Odd)
 }
 
-/// Bytes from which on a number is left to another reader: it is looked at again when more comes.
+/// A number of this length is left to another reader: this one looks at a number again whenever
+/// more arrives.
 const SCALAR_MAX: usize = 1 << 10;
 
 #[cfg(test)]
