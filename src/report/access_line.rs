@@ -10,12 +10,12 @@ use crate::base::tokens::Tokens;
 use crate::decide::strategy::Strategy;
 use crate::report::line::{Level, Lines};
 
-/// What the line says about a request. What is `None` is left out.
+/// What the line says about a request. A field that is `None` is left out.
 #[derive(Clone, Copy, Debug)]
 pub struct Access<'a> {
     /// The request's id.
     pub request_id: &'a str,
-    /// Whose it is decides how severe the line is.
+    /// The line's severity; an error of infermux is more severe than one of the caller.
     pub level: Level,
     /// The caller's address.
     pub address: Option<IpAddr>,
@@ -25,15 +25,15 @@ pub struct Access<'a> {
     pub path: Option<&'a str>,
     /// The endpoint's name.
     pub endpoint: Option<&'a str>,
-    /// Whether a stream was asked for, where the body has said it.
+    /// Whether a stream was asked for, where the body was read that far.
     pub stream: Option<bool>,
-    /// Who asked.
+    /// The caller.
     pub caller: Option<&'a str>,
-    /// For which project.
+    /// The project.
     pub project: Option<&'a str>,
-    /// In which environment.
+    /// The environment.
     pub env: Option<&'a str>,
-    /// Who served it, or failed last.
+    /// The provider that served it, or failed last.
     pub provider: Option<&'a str>,
     /// The model that the caller asked for.
     pub model: Option<&'a str>,
@@ -41,7 +41,7 @@ pub struct Access<'a> {
     pub strategy: Option<Strategy>,
     /// The matching group.
     pub group: Option<&'a str>,
-    /// The status that the caller got; 499 for one who left.
+    /// The status that the caller got; 499 for a caller that left.
     pub status: u16,
     /// Providers tried.
     pub attempts: u32,
@@ -55,11 +55,11 @@ pub struct Access<'a> {
     pub completion_tokens: Option<Tokens>,
     /// What it cost.
     pub cost: Option<NanoUsd>,
-    /// What attempts cost that failed after their provider had begun to answer.
+    /// Cost of attempts that failed after their provider had begun to answer.
     pub failed_cost: Option<NanoUsd>,
     /// Where the token counts come from.
     pub counted: Counted,
-    /// The model that a budget put in place of the one asked for.
+    /// The model that a budget put in place of the requested one.
     pub model_override: Option<&'a str>,
     /// The provider's own id for the request.
     pub upstream_request_id: Option<&'a str>,
@@ -134,7 +134,7 @@ pub fn access_line(lines: &mut Lines, out: &mut Vec<u8>, now: WallTime, access: 
         .end();
 }
 
-/// The text of an address, made without memory of its own.
+/// The text of an address, on the stack.
 struct AddressText {
     bytes: [u8; ADDRESS_BYTES_MAX],
     length: usize,
@@ -149,8 +149,8 @@ impl AddressText {
             bytes: [0; ADDRESS_BYTES_MAX],
             length: 0,
         };
-        // It has room for any address. Those that most callers have are written without the
-        // detours of `Display`.
+        // There is room for any address. The common kinds are written without the detours of
+        // `Display`.
         let _ = match address {
             IpAddr::V4(address) => text.write_octets(address.octets()),
             IpAddr::V6(_) => write!(text, "{address}"),

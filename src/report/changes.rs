@@ -4,17 +4,17 @@ use serde::{Serialize, Serializer};
 
 use crate::base::time::WallTime;
 
-/// A circuit has changed.
+/// A change of a circuit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ChangeReport {
     /// When, RFC 3339.
     #[serde(serialize_with = "shown")]
     pub time: WallTime,
-    /// Whose.
+    /// The provider.
     pub provider: Box<str>,
-    /// What it was.
+    /// The state before.
     pub from: &'static str,
-    /// What it became.
+    /// The state after.
     pub to: &'static str,
     /// Why.
     pub reason: &'static str,

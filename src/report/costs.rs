@@ -1,7 +1,7 @@
 //! Costs as the management API shows them.
 //!
-//! Dollars are numbers in decimal notation with up to nine places: what is shown adds up to the
-//! last place.
+//! Dollars are numbers in decimal notation with up to nine places, so that the shown amounts add up
+//! exactly.
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -22,7 +22,7 @@ impl Serialize for Usd {
     }
 }
 
-/// An amount below zero or above, as a JSON number of dollars.
+/// An amount above or below zero, as a JSON number of dollars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Left {
     limit: NanoUsd,
@@ -49,7 +49,7 @@ pub struct CostReport<'a> {
     #[serde(serialize_with = "month")]
     /// The month, like `2026-03`.
     pub period: Month,
-    /// All together.
+    /// The sum.
     pub total_usd: Usd,
     /// By provider.
     #[serde(serialize_with = "pairs")]
@@ -145,10 +145,10 @@ pub struct PartyReport<'a> {
     pub name: PartyName<'a>,
     /// The cost.
     pub total_usd: Usd,
-    /// What may be spent in the month, where there is a budget.
+    /// The monthly amount, where there is a budget.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_usd: Option<Usd>,
-    /// What is left of that; below zero where it is overspent.
+    /// What is left of it; below zero where more was spent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_remaining_usd: Option<Left>,
     /// Requests that were answered.
@@ -159,7 +159,7 @@ pub struct PartyReport<'a> {
     pub completion_tokens: u64,
 }
 
-/// A name, under the key that says of what.
+/// A name, under a key that says what it is a name of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PartyName<'a> {
@@ -197,7 +197,7 @@ impl From<Spent> for SpentReport {
 }
 
 impl<'a> PartyReport<'a> {
-    /// What `name` has spent; `budget` is what it may spend and has spent of it.
+    /// What `name` has spent; `budget` is its monthly amount and what is spent of it.
     #[must_use]
     pub fn new(name: PartyName<'a>, spent: Spent, budget: Option<(NanoUsd, NanoUsd)>) -> Self {
         Self {

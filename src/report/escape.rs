@@ -1,13 +1,13 @@
-//! Text as JSON strings, in which no character can act on the terminal or file it ends up in.
+//! Text as JSON strings in which no character can act on the terminal or file that shows them.
 
 use std::fmt;
 
 use crate::wire::scan::{self, Block};
 
-/// A place for text inside a JSON string: `write!` into it, and it comes out escaped.
+/// Writes text into a JSON string: what `write!` puts into it comes out escaped.
 pub struct Escaping<'a> {
     out: &'a mut Vec<u8>,
-    /// Bytes of text that are still taken; the rest is left out.
+    /// Bytes of text that are still taken; further bytes are left out.
     room: usize,
 }
 
@@ -22,7 +22,7 @@ impl fmt::Write for Escaping<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let taken = bounded(text, self.room);
         escaped(self.out, taken);
-        // What was cut stays cut: nothing of a later piece may follow a gap.
+        // After a cut, nothing more is taken: a later piece must not follow a gap.
         self.room = if taken.len() < text.len() {
             0
         } else {
@@ -52,7 +52,7 @@ pub fn escaped(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// Whether all of it is ASCII that stands for itself, as nearly every text is.
+/// Whether the whole text is ASCII without a character to escape, as nearly every text is.
 fn is_plain(text: &[u8]) -> bool {
     let is_special = |byte| !matches!(byte, b' '..=b'~') || matches!(byte, b'"' | b'\\');
     let special = |block: Block| {
@@ -89,13 +89,13 @@ pub fn bounded(text: &str, max: usize) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-/// Whether a character cannot stand for itself.
+/// Whether a character must be escaped.
 #[must_use]
 pub fn must_escape(c: char) -> bool {
     matches!(c, '"' | '\\') || acts(c)
 }
 
-/// Whether a character does something other than be seen.
+/// Whether a character acts on a terminal or reader instead of being shown.
 #[must_use]
 pub fn acts(c: char) -> bool {
     c.is_control()

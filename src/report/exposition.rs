@@ -24,7 +24,7 @@ pub struct Buckets<'a> {
 }
 
 impl Exposition {
-    /// Begins a metric. Each is begun once; one without values is shown by its head alone.
+    /// Begins a metric. Each is begun once; a metric without values still has its head.
     pub fn begin(&mut self, family: Family) {
         let row = family.row();
         let (name, kind) = (row.name, row.kind.name());
@@ -88,7 +88,7 @@ fn rounded(millis: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Digits behind the point at most: no bound is below a nanosecond.
+/// Most digits behind the point: no bound is below a nanosecond.
 const DIGITS_MAX: usize = 12;
 
 /// Seconds in decimal notation.
@@ -101,7 +101,7 @@ fn seconds(span: Duration) -> String {
     format!("{seconds}.{}", digits.trim_end_matches('0'))
 }
 
-/// A label's value as the format wants it.
+/// A label's value, escaped for the format.
 struct Escaped<'a>(&'a str);
 
 impl Display for Escaped<'_> {

@@ -2,16 +2,16 @@
 
 use serde::Serialize;
 
-/// Everything that is timed.
+/// All times.
 #[derive(Clone, Debug, Serialize)]
 pub struct LatencyReport<'a> {
-    /// What infermux itself adds to answers.
+    /// Time that infermux adds to answers.
     pub overhead: Spread,
-    /// What providers take to the end of an answer, or to the first content of a stream.
+    /// Time until the end of an answer, or until the first content of a stream.
     pub latency: Spread,
-    /// What providers take to the first content of a stream.
+    /// Time until the first content of a stream.
     pub first_token: Spread,
-    /// The same by provider and model.
+    /// The times by provider and model.
     pub series: Vec<SeriesReport<'a>>,
 }
 
@@ -22,16 +22,16 @@ pub struct SeriesReport<'a> {
     pub provider: &'a str,
     /// Its name for the model.
     pub model: &'a str,
-    /// To the end of an answer, or to the first content of a stream.
+    /// Time until the end of an answer, or until the first content of a stream.
     pub latency: Spread,
-    /// To the first content of a stream.
+    /// Time until the first content of a stream.
     pub first_token: Spread,
 }
 
 /// Durations since the start; percentiles are right to 2 %.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Spread {
-    /// How many.
+    /// Their number.
     pub count: u64,
     /// Half of them took no longer.
     pub p50_ms: Option<f64>,
@@ -39,7 +39,7 @@ pub struct Spread {
     pub p95_ms: Option<f64>,
     /// 99 % of them took no longer.
     pub p99_ms: Option<f64>,
-    /// The buckets that hold some: the upper bound in milliseconds, a twentieth of an octave above
-    /// the lower one, and how many there are.
+    /// The buckets that are not empty: each with its upper bound in milliseconds, a twentieth of an
+    /// octave above the lower one, and its number of durations.
     pub buckets: Vec<(f64, u64)>,
 }

@@ -35,11 +35,11 @@ pub enum Level {
 pub enum Timestamps {
     /// They do.
     On,
-    /// They do not: whoever collects the lines adds it.
+    /// They do not: the program that collects the lines adds it.
     Off,
 }
 
-/// How one thread writes its lines; it remembers the second it last wrote.
+/// Writes the lines of one thread; it keeps the text of the second that it last wrote.
 #[derive(Clone, Debug)]
 pub struct Lines {
     format: Format,
@@ -55,7 +55,7 @@ pub struct Line<'a> {
 }
 
 impl Lines {
-    /// Lines of this look.
+    /// Writes lines in this format.
     #[must_use]
     pub fn new(format: Format, timestamps: Timestamps) -> Self {
         Self {
@@ -147,7 +147,7 @@ impl Line<'_> {
         self
     }
 
-    /// Adds what prints as text, in quotes.
+    /// Adds a value that implements `Display`, in quotes.
     pub fn printed(mut self, key: &str, value: impl Display) -> Self {
         self.key(key);
         self.out.push(b'"');
@@ -184,7 +184,7 @@ impl Line<'_> {
         self
     }
 
-    /// Adds a `true`, for what is absent otherwise.
+    /// Adds a flag that is `true`; a flag that does not hold is left out.
     pub fn flag(self, key: &str) -> Self {
         self.boolean(key, true)
     }
@@ -215,15 +215,15 @@ impl Line<'_> {
     }
 }
 
-/// Whether a text can stand in a line of text without quotes.
+/// Whether a value can stand in a text line without quotes.
 fn is_bare(value: &str) -> bool {
     !value.is_empty() && !value.contains(|c| must_escape(c) || c == '=' || c.is_whitespace())
 }
 
-/// The time as text, kept: most lines fall into the second of the line before.
+/// The time as text, kept for the next line: most lines fall into the same second.
 #[derive(Clone, Debug, Default)]
 struct Stamp {
-    /// The second that `text` shows, counted from 1 so that 0 is none.
+    /// The second that `text` shows, counted from 1; 0: none.
     second: u64,
     text: [u8; 24],
 }
@@ -252,7 +252,7 @@ impl Stamp {
     }
 }
 
-/// Writes `number` with leading zeros, as many digits as there is room for.
+/// Writes `number` into `place`, with leading zeros.
 fn digits(place: &mut [u8], mut number: u64) {
     for digit in place.iter_mut().rev() {
         *digit = DIGITS[usize::try_from(number % 10).unwrap_or(0)];

@@ -1,4 +1,4 @@
-//! The names of all metrics, what they are, and their labels: the only list of them.
+//! The only list of all metrics: their names, meanings and labels.
 
 /// How a metric behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,11 +7,11 @@ pub enum Kind {
     Counter,
     /// It goes up and down.
     Gauge,
-    /// How often a value was up to each of some bounds.
+    /// It counts how many values are below each of some bounds.
     Histogram,
 }
 
-/// One metric with all its labels; [`ROWS`] says what each is.
+/// One metric with all its labels; [`ROWS`] describes each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     Requests,
@@ -56,10 +56,10 @@ pub enum Family {
     ProcessStart,
 }
 
-/// What is said of a metric.
+/// The description of a metric.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// Which it is.
+    /// The metric.
     pub family: Family,
     /// Its name.
     pub name: &'static str,
@@ -67,7 +67,7 @@ pub struct Row {
     pub kind: Kind,
     /// The names of its labels.
     pub labels: &'static [&'static str],
-    /// What it is, in a sentence.
+    /// Its meaning, in a sentence.
     pub help: &'static str,
 }
 
@@ -374,7 +374,7 @@ const _: () = {
 };
 
 impl Family {
-    /// What is said of it.
+    /// The metric's description.
     #[must_use]
     pub const fn row(self) -> Row {
         ROWS[self as usize]

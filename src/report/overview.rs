@@ -1,4 +1,4 @@
-//! What a running router tells of itself, as a person reads it.
+//! What a running router reports about itself, in a form for people.
 
 use serde::Deserialize;
 
@@ -14,13 +14,13 @@ pub struct StatusSeen {
     requests_total: u64,
     requests_last_minute: u64,
     errors_last_minute: u64,
-    /// An older router does not tell.
+    /// Absent in the answer of an older router.
     #[serde(default)]
     stalled_shards: Vec<String>,
 }
 
-/// One provider in the answer of `/_infermux/providers`; what an older router does not tell is
-/// absent.
+/// One provider in the answer of `/_infermux/providers`; fields that an older router does not send
+/// are absent.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ProviderSeen {
     name: String,
@@ -63,7 +63,7 @@ impl ProviderSeen {
         }
     }
 
-    /// Why it is unhealthy; nothing where it is not.
+    /// Why it is unhealthy; `None` where it is healthy.
     fn complaint(&self) -> Option<Cell> {
         let why = self.last_error.as_deref().filter(|_| !self.healthy)?;
         let asked = self.health_check_url.as_deref();
@@ -100,7 +100,7 @@ impl ProviderSeen {
     }
 }
 
-/// The providers, one in each line, and below them why some are unhealthy.
+/// The providers, one in each line, and below them the reasons why some are unhealthy.
 #[must_use]
 pub fn providers(all: &[ProviderSeen], paint: Paint) -> String {
     let columns = [
@@ -186,7 +186,7 @@ fn models(all: &[String]) -> Cell {
     }
 }
 
-/// `12:34:56Z` of a moment as RFC 3339 has it; what is none stays as it is.
+/// The time of day (`12:34:56Z`) of an RFC 3339 moment; any other text stays as it is.
 fn time_of_day(moment: &str) -> String {
     let time = moment.split_once('T').and_then(|(_, time)| time.get(..8));
     time.map_or_else(|| moment.to_owned(), |time| format!("{time}Z"))
@@ -194,7 +194,7 @@ fn time_of_day(moment: &str) -> String {
 
 /// The two largest units of a time.
 fn uptime(seconds: f64) -> String {
-    // Whole seconds; a negative number is 0, one beyond all time the largest.
+    // Whole seconds; a negative number becomes 0, and a number too large the largest one.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

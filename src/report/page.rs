@@ -1,7 +1,7 @@
-//! The page for browsers at `/_infermux/`: one file, which shows what the management API tells it.
+//! The page for browsers at `/_infermux/`: one file, which shows answers of the management API.
 //!
-//! It holds no data and no key. What it shows it asks for like anybody else, with the management
-//! token where one is set.
+//! The page holds no data and no key. It asks the management API like any other client, with the
+//! management token where one is set.
 
 /// The page, ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +14,8 @@ pub struct Page {
 
 /// The page, with a nonce made of `random`.
 ///
-/// The nonce marks the page's own script and style; browsers run no other, whatever a provider or
-/// a caller is called.
+/// The nonce marks the page's own script and style; browsers run no others, so that the name of a
+/// provider or caller cannot become code.
 #[must_use]
 pub fn page(random: [u64; 2]) -> Page {
     let nonce = format!("{:016x}{:016x}", random[0], random[1]);
@@ -27,7 +27,8 @@ pub fn page(random: [u64; 2]) -> Page {
 
 const HTML: &str = include_str!("page.html");
 
-/// No source but the page itself, no frame around it, no text that becomes markup, no traces.
+/// The page loads nothing from elsewhere, stands in no frame, runs no injected markup, and leaves
+/// no traces.
 const FIELDS: &str = concat!(
     "Content-Security-Policy: default-src 'none'; script-src 'nonce-{nonce}'; ",
     "style-src 'nonce-{nonce}'; connect-src 'self'; img-src data:; base-uri 'none'; ",
@@ -62,7 +63,7 @@ mod tests {
     #[test]
     fn the_page_is_small_and_needs_nothing_from_elsewhere() {
         assert!(HTML.len() < 40 << 10, "{} bytes", HTML.len());
-        // The name of SVG's vocabulary is no address that anybody asks.
+        // The name of the SVG namespace looks like an address, but is never fetched.
         let text = HTML.replace("http://www.w3.org/2000/svg", "");
         for word in [
             "http:",

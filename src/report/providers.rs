@@ -18,10 +18,10 @@ pub struct ProviderReport<'a> {
     pub healthy: bool,
     /// `closed`, `open` or `half-open`.
     pub circuit: &'static str,
-    /// Since when, while it is open.
+    /// When it opened, while it is open.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rfc_3339")]
     pub circuit_opened_at: Option<WallTime>,
-    /// When it is next given a chance, while it is open.
+    /// When the circuit becomes half-open, while it is open.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rfc_3339")]
     pub circuit_recovery_at: Option<WallTime>,
     /// Share of failures over the breaker's window.
@@ -43,14 +43,14 @@ pub struct ProviderReport<'a> {
     /// When its health was last checked.
     #[serde(serialize_with = "rfc_3339")]
     pub last_check_at: Option<WallTime>,
-    /// What its health check asks; `null` where it is not checked.
+    /// The URL that its health check requests; `null` where it is not checked.
     pub health_check_url: Option<String>,
-    /// Since when it is unhealthy, while it is.
+    /// When it became unhealthy, while it is.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rfc_3339")]
     pub unhealthy_since: Option<WallTime>,
-    /// What the last health check that did not succeed has found.
+    /// What the last failed health check has found.
     pub last_error: Option<Box<str>>,
-    /// When that was.
+    /// When that check ended.
     #[serde(serialize_with = "rfc_3339")]
     pub last_error_at: Option<WallTime>,
 }
@@ -58,10 +58,10 @@ pub struct ProviderReport<'a> {
 /// A provider whose circuit was changed by hand.
 #[derive(Clone, Debug, Serialize)]
 pub struct TurnedReport<'a> {
-    /// The provider as it is then.
+    /// The provider after the change.
     #[serde(flatten)]
     pub provider: ProviderReport<'a>,
-    /// Event loops that do not turn: what they have not told yet is not in the figures.
+    /// Event loops that do not turn: facts that they have not reported yet are not in the figures.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stalled_shards: Vec<String>,
 }
@@ -69,7 +69,7 @@ pub struct TurnedReport<'a> {
 /// The body of an answer that holds `report`.
 #[must_use]
 pub fn body(report: &impl Serialize) -> Vec<u8> {
-    // Nothing in a report can fail to be written: keys are strings, numbers are finite.
+    // Serializing a report cannot fail: its keys are strings, its numbers finite.
     serde_json::to_vec(report).unwrap_or_default()
 }
 

@@ -11,8 +11,8 @@ struct Reloaded<'a> {
     stalled_shards: &'a [String],
 }
 
-/// The body of the answer: what has taken effect, the keys that take effect with a restart, and the
-/// event loops that follow when they turn.
+/// The body of the answer: the changes that have taken effect, the keys that take effect with a
+/// restart, and the event loops that adopt the file once they turn.
 #[must_use]
 pub fn body(
     changed: &[String],
@@ -25,6 +25,6 @@ pub fn body(
         needs_restart,
         stalled_shards,
     };
-    // Nothing in it can fail to be written.
+    // Serializing it cannot fail.
     serde_json::to_vec(&reloaded).unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 pub struct StatusReport {
     /// infermux's version.
     pub version: &'static str,
-    /// Since when it runs, in whole seconds.
+    /// Time since the start, in whole seconds.
     pub uptime_seconds: u64,
     /// Providers that passed their last health check and whose circuit is not open.
     pub providers_healthy: usize,
@@ -15,9 +15,9 @@ pub struct StatusReport {
     pub providers_total: usize,
     /// Callers' requests that ended since the start.
     pub requests_total: u64,
-    /// Those of them that ended within the last minute.
+    /// Requests of callers that ended within the last minute.
     pub requests_last_minute: u64,
-    /// Those of these that ended with 429 or 5xx.
+    /// Requests of callers that ended within the last minute with 429 or 5xx.
     pub errors_last_minute: u64,
     /// Event loops that have not turned for 100 ms, named as in metrics.
     pub stalled_shards: Vec<String>,

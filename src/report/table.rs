@@ -7,22 +7,22 @@ use std::fmt::Write as _;
 pub enum Paint {
     /// It does.
     Colors,
-    /// It is none, or its user wants none.
+    /// There is no terminal, or its user wants no colors.
     Plain,
 }
 
-/// What a cell says about the thing it shows.
+/// How a cell judges what it shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    /// Nothing.
+    /// Not at all.
     Neutral,
-    /// It is as it should be.
+    /// As good.
     Good,
-    /// It is on its way.
+    /// As changing, or doubtful.
     Doubtful,
-    /// It is not as it should be.
+    /// As bad.
     Bad,
-    /// There is nothing to see.
+    /// As unimportant.
     Faint,
 }
 
@@ -43,7 +43,7 @@ pub enum Side {
 }
 
 impl Cell {
-    /// A cell with `text`, which may come from anywhere: what could act on a terminal is replaced.
+    /// A cell with `text`; characters that could act on a terminal are replaced.
     #[must_use]
     pub fn new(text: impl AsRef<str>, tone: Tone) -> Self {
         let text = text.as_ref().chars();
@@ -75,7 +75,7 @@ fn acts(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// `rows` below the titles of `columns`, each line with its end.
+/// The table with `rows` below the titles of `columns`; each line ends with a line break.
 #[must_use]
 pub fn table(columns: &[(&str, Side)], rows: &[Vec<Cell>], paint: Paint) -> String {
     let head: Vec<Cell> = columns
@@ -89,7 +89,7 @@ pub fn table(columns: &[(&str, Side)], rows: &[Vec<Cell>], paint: Paint) -> Stri
     lines(&sides, &all, paint)
 }
 
-/// Pairs of a name and a value, each line with its end.
+/// Pairs of a name and a value; each line ends with a line break.
 #[must_use]
 pub fn pairs(rows: &[(&str, Cell)], paint: Paint) -> String {
     let rows: Vec<[Cell; 2]> = rows

@@ -8,19 +8,19 @@ use crate::wire::json::check::is_json;
 use crate::wire::json::{self, Kind, NotJson, Value};
 use crate::wire::usage::Usage;
 
-/// What is known of an answer beside its text.
+/// What is known about an answer besides its text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Translated {
-    /// What the provider says was used; `None`: estimate it.
+    /// The usage that the provider states; `None`: it must be estimated.
     pub usage: Option<Usage>,
-    /// Length of what was produced, thoughts and arguments included, for an estimate.
+    /// Length of everything that was generated, thoughts and arguments included, for an estimate.
     pub text_bytes: usize,
 }
 
-/// Why a body that came with a success status is no answer. All of them are the provider's failure.
+/// Why a body with a success status is no answer. Each is a failure of the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AnswerFault {
-    /// Not one JSON object, or not that of a message.
+    /// The body is not one JSON object, or not a message.
     #[error("the provider's answer is not a message")]
     Malformed,
     /// An `error` in an answer of status 200.
@@ -32,7 +32,7 @@ pub enum AnswerFault {
 }
 
 impl AnswerFault {
-    /// What it means for the attempt.
+    /// The outcome of the attempt.
     #[must_use]
     pub const fn outcome(self) -> Outcome {
         Outcome::Failed(match self {
@@ -43,7 +43,7 @@ impl AnswerFault {
     }
 }
 
-/// Appends the chat completion that the message `body` amounts to.
+/// Appends the chat completion for the message `body`.
 ///
 /// `caller_model` is the caller's name for the model, a JSON string with its quotes; `created` is
 /// the time of the answer in Unix seconds.
@@ -56,7 +56,7 @@ pub fn write(
     created: u64,
     out: &mut Vec<u8>,
 ) -> Result<Translated, AnswerFault> {
-    // What is copied from the body must be JSON throughout, and the reader is no validator.
+    // Copied parts of the body must be valid JSON, and the reader does not validate.
     if !is_json(body) {
         return Err(AnswerFault::Malformed);
     }
@@ -71,14 +71,14 @@ pub fn write(
     })
 }
 
-/// What a completion has around a message, more or less, in bytes.
+/// Approximate length of what a completion has around a message, in bytes.
 const FRAME_BYTES: usize = 256;
 
-/// Why the model stopped, as OpenAI says it.
+/// OpenAI's word for the reason why the model stopped.
 #[must_use]
 pub fn finish_reason(stop_reason: &str, has_calls: bool) -> &'static str {
     match stop_reason {
-        // A turn that was paused is not finished.
+        // A paused turn is not finished.
         "max_tokens" | "model_context_window_exceeded" | "pause_turn" => "length",
         "tool_use" if has_calls => "tool_calls",
         "refusal" => "content_filter",
@@ -86,7 +86,7 @@ pub fn finish_reason(stop_reason: &str, has_calls: bool) -> &'static str {
     }
 }
 
-/// What is told of a message. Strings keep their quotes.
+/// The members of a message. Strings keep their quotes.
 #[derive(Default)]
 struct Message<'a> {
     id: Option<&'a [u8]>,
@@ -105,8 +105,8 @@ struct Call<'a> {
     input: &'a [u8],
 }
 
-/// A block of content: of its members the last of each name. Strings keep their quotes; what is to
-/// be one and is none is not there.
+/// A block of content; of several members with one name, the last counts. Strings keep their
+/// quotes; a member that should be a string and is none counts as absent.
 #[derive(Default)]
 struct Block<'a> {
     kind: BlockKind,
@@ -197,7 +197,8 @@ impl<'a> Message<'a> {
         Ok(message)
     }
 
-    /// Blocks that are not listed are the provider's own affair: its server's tools, their results.
+    /// Kinds of blocks that are not listed belong to the provider itself, such as tools that its
+    /// server runs, and their results.
     fn add(&mut self, block: &Value<'a>) -> Result<(), AnswerFault> {
         let block = Block::read(block);
         match block.kind {

@@ -1,4 +1,4 @@
-//! Writes JSON: members and elements with their commas, text without its white space.
+//! Writes JSON: members and elements with their commas, and copied text without white space.
 
 use crate::wire::json::{self, string};
 
@@ -30,7 +30,7 @@ impl<'o> Composer<'o> {
         }
     }
 
-    /// Where the next element's text goes.
+    /// Begins an element; its text is to be appended to the result.
     pub(super) fn element(&mut self) -> &mut Vec<u8> {
         if !std::mem::replace(&mut self.is_empty, false) {
             self.out.push(b',');
@@ -38,7 +38,7 @@ impl<'o> Composer<'o> {
         self.out
     }
 
-    /// Where the text of the member `name` goes; `name` needs no escapes.
+    /// Begins the member `name`, which needs no escapes; its value is to be appended to the result.
     pub(super) fn member(&mut self, name: &str) -> &mut Vec<u8> {
         let out = self.element();
         out.push(b'"');
@@ -47,29 +47,29 @@ impl<'o> Composer<'o> {
         out
     }
 
-    /// A member whose value is JSON already.
+    /// Adds a member whose value is JSON already.
     pub(super) fn raw(&mut self, name: &str, value: &[u8]) {
         self.member(name).extend_from_slice(value);
     }
 
-    /// A member whose value is JSON already, where there is one.
+    /// Adds a member whose value is JSON already, if there is a value.
     pub(super) fn raw_if(&mut self, name: &str, value: Option<&[u8]>) {
         if let Some(value) = value {
             self.raw(name, value);
         }
     }
 
-    /// A member that is a string.
+    /// Adds a string.
     pub(super) fn string(&mut self, name: &str, value: &str) {
         json::write_string(value, self.member(name));
     }
 
-    /// A member that is a number.
+    /// Adds a number.
     pub(super) fn number(&mut self, name: &str, value: u64) {
         self.raw(name, itoa::Buffer::new().format(value).as_bytes());
     }
 
-    /// Closes it.
+    /// Closes the object or array.
     pub(super) fn end(self) {
         self.out.push(self.closing);
     }
@@ -90,7 +90,7 @@ pub(super) fn compact(text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// What stands between the quotes of a JSON string.
+/// The bytes between the quotes of a JSON string.
 pub(super) fn between_quotes(string: &[u8]) -> &[u8] {
     string
         .get(1..string.len().saturating_sub(1))

@@ -9,19 +9,19 @@ use crate::translate::topic;
 use crate::wire::json::check::is_json;
 use crate::wire::json::{self, Kind, Value};
 
-/// What an error came to. Its body's type is `application/json`.
+/// A translated error. Its body's type is `application/json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TranslatedError<'h> {
-    /// The status to tell the caller, where the error is told to him.
+    /// The status for the caller, where the error is passed on.
     pub status: u16,
-    /// What it means for the attempt.
+    /// The outcome of the attempt.
     pub outcome: Outcome,
     /// The value of `retry-after`, to be relayed.
     pub retry_after: Option<&'h [u8]>,
 }
 
-/// Appends what the caller is told of an error answer; `header` finds a header of that answer by
-/// its name in lower case.
+/// Appends the caller's body for an error answer; `header` finds a header of that answer by its
+/// name in lower case.
 pub fn write<'h>(
     status: u16,
     key: KeyOwner,
@@ -41,7 +41,7 @@ pub fn write<'h>(
     }
 }
 
-/// Appends what the caller is told of an `error` event, whose data is `event`.
+/// Appends the caller's error frame for an `error` event with the data `event`.
 pub fn write_event(event: &[u8], out: &mut Vec<u8>) {
     let error = ApiError::read(event);
     let (told, _) = error.told(None);
@@ -49,14 +49,14 @@ pub fn write_event(event: &[u8], out: &mut Vec<u8>) {
     told.write(&error.message.unwrap_or_else(silent), out);
 }
 
-/// What an `error` event means for an attempt of which nothing has been relayed.
+/// The outcome of an attempt that ended with an `error` event before anything was relayed.
 #[must_use]
 pub fn event_outcome(event: &[u8], key: KeyOwner) -> Outcome {
     let (told, topic) = ApiError::read(event).told(None);
     told.outcome(topic, told.status, key, Form::Error)
 }
 
-/// What the API says.
+/// The error that the API states.
 struct ApiError<'a> {
     body: &'a [u8],
     form: Form,
@@ -65,18 +65,18 @@ struct ApiError<'a> {
     message: Option<Cow<'a, [u8]>>,
 }
 
-/// What a body is.
+/// The form of an error's body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     /// An error of the API.
     Error,
     /// Some other JSON.
     Json,
-    /// No JSON: a page of something in between.
+    /// Not JSON: a page of some server in between.
     Foreign,
 }
 
-/// How an error is told in OpenAI's terms.
+/// An error in OpenAI's terms.
 #[derive(Clone, Copy)]
 struct Told {
     status: u16,
@@ -117,9 +117,9 @@ impl<'a> ApiError<'a> {
         }
     }
 
-    /// How it is told, and what it is about. The status decides, and the type refines it where it
-    /// is about the request: no type makes a failure of the provider's the caller's mistake. An
-    /// event has no status: there the type decides.
+    /// The error in OpenAI's terms, and its topic. The status decides, and the type refines it only
+    /// where the status says that the request is at fault: no type turns a failure of the provider
+    /// into a mistake of the caller. An event has no status, so its type decides.
     fn told(&self, status: Option<u16>) -> (Told, Topic) {
         let is_refined = matches!(status, None | Some(400 | 404 | 409 | 413 | 422));
         let by_kind = self
@@ -152,7 +152,7 @@ impl<'a> ApiError<'a> {
 }
 
 impl Told {
-    /// An error that has nothing but its status.
+    /// An error of which only the status is known.
     const fn of(status: u16) -> Self {
         match status {
             400..=499 => told(status, INVALID, None),
@@ -176,13 +176,14 @@ impl Told {
         body.end();
     }
 
-    /// What it means, `status` being the provider's own.
+    /// The outcome of the attempt; `status` is the provider's own.
     fn outcome(&self, topic: Topic, status: u16, key: KeyOwner, form: Form) -> Outcome {
         let is_about_money = self.code == NO_QUOTA.code;
         match (self.status, key) {
             (429, KeyOwner::Infermux) if is_about_money => Outcome::OwnKeyRefused(status),
             (429, KeyOwner::Caller) if is_about_money => Outcome::RequestRefused(self.status),
-            // An edge refuses large bodies in its own words, which says nothing about the provider.
+            // A server in front of the API may refuse large bodies in its own words: this says
+            // nothing about the provider.
             (401..=403 | 413 | 429, _) => classify_status(self.status, key, topic),
             (400..=499, _) if form == Form::Foreign => Outcome::Failed(Failure::Status(status)),
             (400..=499, _) => classify_status(self.status, key, topic),
@@ -195,7 +196,7 @@ const INVALID: &str = "invalid_request_error";
 const NO_QUOTA: Told = told(429, "insufficient_quota", Some("insufficient_quota"));
 const TOO_LONG: Told = told(400, INVALID, Some("context_length_exceeded"));
 
-/// The API's status and type, and how it is told.
+/// The API's status and type, and the error in OpenAI's terms.
 const TABLE: [(u16, &str, Told); 11] = [
     (400, INVALID, told(400, INVALID, None)),
     (

@@ -1,4 +1,4 @@
-//! Reads an object of the caller's: the members that are known, each at most once.
+//! Reads an object of the caller's: known members, each at most once.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ pub(super) fn read<'a, const N: usize>(
     read_all(object, names, |_, _| {})
 }
 
-/// The same; `other` is told the rest.
+/// As [`read`]; `other` is called with all other members.
 pub(super) fn read_all<'a, const N: usize>(
     object: &Value<'a>,
     names: [&str; N],
@@ -34,7 +34,7 @@ pub(super) fn read_all<'a, const N: usize>(
             other(&String::from_utf8_lossy(name), &member.value);
             continue;
         };
-        // Which of the two counts would depend on the reader.
+        // Of two members with one name, readers would differ in which one counts.
         if std::mem::replace(&mut seen[index], true) {
             return Err(Unsupported::new(
                 &format!(".{}", names[index]),
@@ -56,7 +56,7 @@ pub(super) fn list<'a>(value: &Value<'a>) -> Result<Vec<Value<'a>>, Unsupported>
         .map_err(|_| Unsupported::new("", "is not valid JSON"))
 }
 
-/// A member that must be there and be a string: its text with the quotes.
+/// The text with its quotes of a member that must be a string.
 pub(super) fn required<'a>(
     value: Option<Value<'a>>,
     place: &str,
@@ -73,7 +73,7 @@ pub(super) fn says(value: &Value<'_>, text: &str) -> bool {
     value.says(text)
 }
 
-/// What a string says; of one that cannot be decoded (half a surrogate pair), its bytes as written.
+/// The text of a string; where it cannot be decoded (half a surrogate pair), its bytes as written.
 pub(super) fn text_of<'a>(value: &Value<'a>) -> Cow<'a, str> {
     value
         .string()

@@ -1,4 +1,4 @@
-//! Where an Anthropic provider is asked, and with which headers (rule Q1 of
+//! The targets and headers of requests to an Anthropic provider (rule Q1 of
 //! reference/translation.md).
 
 use crate::wire::field::starts_with;
@@ -7,12 +7,12 @@ use crate::wire::field::starts_with;
 /// every model.
 pub const VERSION_LINE: &[u8] = b"anthropic-version: 2023-06-01\r\n";
 
-/// What a provider is asked for.
+/// What is requested of a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resource {
     /// An answer.
     Messages,
-    /// The list of its models, which is the health check too.
+    /// The list of its models, which also serves as health check.
     Models,
 }
 
@@ -23,7 +23,7 @@ pub fn target(path: &str, query: &str, resource: Resource) -> String {
     let version = if path.ends_with("/v1") { "" } else { "/v1" };
     let name = match resource {
         Resource::Messages => "messages",
-        // By itself the API tells twenty of them, and at most this many.
+        // By default the API lists twenty models, with `limit` at most this many.
         Resource::Models => "models?limit=1000",
     };
     let mark = match resource {
@@ -36,7 +36,7 @@ pub fn target(path: &str, query: &str, resource: Resource) -> String {
 
 /// Appends the header line that carries `key`.
 pub fn write_key(key: &[u8], out: &mut Vec<u8>) {
-    // Tokens of OAuth are taken in this header alone.
+    // OAuth tokens are accepted only in this header.
     let name = if key.starts_with(b"sk-ant-oat") {
         &b"Authorization: Bearer "[..]
     } else {
@@ -47,8 +47,8 @@ pub fn write_key(key: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the header line that carries the key of a caller's `Authorization`; none where that
-/// holds no key.
+/// Appends the header line with the key of a caller's `Authorization`; nothing where that holds no
+/// key.
 pub fn write_caller_key(authorization: &[u8], out: &mut Vec<u8>) {
     let Some((scheme, key)) = authorization.trim_ascii().split_at_checked(7) else {
         return;
@@ -59,9 +59,9 @@ pub fn write_caller_key(authorization: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Whether a caller's header goes to providers of this dialect, besides those that go to any: what
-/// is about the API or says from which of its applications a request comes. The version is stated
-/// by infermux.
+/// Whether a caller's header is passed on to providers of this dialect, besides the usual ones:
+/// headers that are about the API, or say which application sends the request. infermux itself
+/// states the version.
 #[must_use]
 pub fn crosses(name: &[u8]) -> bool {
     let is_about_api = starts_with(name, b"anthropic-");

@@ -1,8 +1,9 @@
 //! OpenAI chat completions to Anthropic Messages and back (reference/translation.md).
 //!
-//! Text in, text out: what is not understood is copied from the caller's or the provider's own
-//! bytes, so that numbers and strings survive as they were written. A request whose content cannot
-//! be expressed is refused with its place. It knows no socket, no provider's address and no policy.
+//! Members that need no translation are copied from the caller's or the provider's own bytes, so
+//! that numbers and strings survive as they were written. A request whose content cannot be
+//! expressed is refused, with the place of that content. The room knows no socket, no provider's
+//! address and no policy.
 
 pub mod answer;
 mod compose;
@@ -35,7 +36,7 @@ mod tests {
                 let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
                 let vector: serde_json::Value = serde_json::from_str(&text).unwrap();
                 let source = vector["source"].as_str().unwrap();
-                // Behind the rules stands what they are taken from.
+                // Each vector names its rules, and behind `;` the source of them.
                 let rules = source.split(';').next().unwrap_or_default();
                 cited.extend(rules.split(' ').map(str::to_owned));
             }

@@ -1,15 +1,15 @@
-//! What the models of the Messages API accept, by their names: the one table of it.
+//! What each model of the Messages API accepts, by its name: the one table of it.
 
 /// What a class of models accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Class {
     /// The `max_tokens` of a request that sets none; the API requires one.
     pub max_tokens: u64,
-    /// What becomes of `temperature`, `top_p` and `top_k`.
+    /// Whether `temperature`, `top_p` and `top_k` may be sent.
     pub sampling: Sampling,
-    /// How it is told to think.
+    /// How a request turns thinking on.
     pub thinking: Thinking,
-    /// How it is told to answer with JSON of a certain schema.
+    /// How a request asks for JSON of a certain schema.
     pub schema: SchemaSupport,
 }
 
@@ -22,10 +22,10 @@ pub enum Sampling {
     Refused,
 }
 
-/// How a model is told to think.
+/// How a request turns a model's thinking on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Thinking {
-    /// It does not think.
+    /// The model does not think.
     Never,
     /// With a budget of tokens.
     Budget,
@@ -38,7 +38,7 @@ pub enum Thinking {
 pub enum SchemaSupport {
     /// It is.
     Native,
-    /// It is not; the model can only be asked.
+    /// It is not; the model can only be asked in words.
     Instruction,
 }
 
@@ -51,7 +51,7 @@ pub fn class_of(model: &str) -> &'static Class {
     row.map_or(&COMPATIBLE, |(_, class)| class)
 }
 
-/// A `*` at the pattern's end stands for anything.
+/// A `*` at the end of a pattern stands for any text.
 fn matches(pattern: &str, model: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(start) => model.starts_with(start),
@@ -59,7 +59,7 @@ fn matches(pattern: &str, model: &str) -> bool {
     }
 }
 
-/// The first row that matches counts. An `@` precedes the date where Google serves the model.
+/// The first matching row counts. Where Google serves the model, an `@` precedes the date.
 const TABLE: [(&[&str], Class); 8] = [
     (
         &["claude-3-opus*", "claude-3-sonnet*", "claude-3-haiku*"],

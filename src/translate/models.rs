@@ -1,12 +1,12 @@
-//! The Messages API's list of models as OpenAI's API tells it.
+//! The Messages API's list of models in OpenAI's shape.
 
 use crate::translate::compose::Composer;
 use crate::wire::azure::percent_encode;
 use crate::wire::json::{self, Kind, Value};
 use crate::wire::retry_after::rfc_3339;
 
-/// Appends `model`, which is called `id`, in OpenAI's shape, as one of `owner`'s; returns whether
-/// requests for it may go to a provider that is open. Nothing is appended unless they may.
+/// Appends `model` in OpenAI's shape, with the id `id` and the owner `owner`, if an open provider
+/// may serve requests for it; returns whether it may. Otherwise appends nothing.
 pub fn write(model: &Value<'_>, id: &str, owner: &str, out: &mut Vec<u8>) -> bool {
     if !id.starts_with("claude") {
         return false;
@@ -20,7 +20,7 @@ pub fn write(model: &Value<'_>, id: &str, owner: &str, out: &mut Vec<u8>) -> boo
     true
 }
 
-/// What the target of the list is extended by for the page behind `page`; `None`: that is the last.
+/// The query parameters that ask for the page after `page`; `None`: `page` is the last one.
 #[must_use]
 pub fn next_page(page: &[u8]) -> Option<String> {
     let more = json::member(page, b"has_more")?.value;
@@ -33,7 +33,7 @@ pub fn next_page(page: &[u8]) -> Option<String> {
     Some(next)
 }
 
-/// When the model was made, in Unix seconds; zero where that is not told.
+/// When the model was made, in Unix seconds; zero where the list does not say.
 fn created(model: &Value<'_>) -> u64 {
     if model.kind != Kind::Object {
         return 0;

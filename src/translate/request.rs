@@ -59,7 +59,7 @@ impl Dropped {
         }
     }
 
-    /// Notes `name` where it was given and yet is not sent.
+    /// Notes `name` if it was given and is not sent.
     fn add_unless(&mut self, name: &str, given: Option<&Value<'_>>, sent: bool) {
         if given.is_some() && !sent {
             self.add(name);
@@ -67,10 +67,10 @@ impl Dropped {
     }
 }
 
-/// Appends the Messages request that `body` amounts to. `ask` is what was read of `body`.
+/// Appends the Messages request for `body`. `ask` was read from `body`.
 ///
 /// # Errors
-/// Something that shapes the answer has no equivalent, or is not what it should be; nothing has
+/// A part of the request that shapes the answer has no equivalent, or is malformed; nothing has
 /// been appended.
 pub fn write(
     body: &[u8],
@@ -152,7 +152,7 @@ impl<'a> Request<'a> {
         Ok((request, dropped))
     }
 
-    /// Notes the parameters that were given and yet are not sent.
+    /// Notes the parameters that were given and are not sent.
     fn note_unsent(&self, asked: &Asked<'_>, dropped: &mut Dropped) {
         for (name, given, is_sent) in [
             (
@@ -228,7 +228,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The caller's parameters as they stand in the body; those of the tools are read apart.
+/// The caller's parameters as they stand in the body; those of tools are read elsewhere.
 struct Asked<'a> {
     messages: Option<Value<'a>>,
     max_tokens: Option<Value<'a>>,
@@ -276,7 +276,7 @@ impl<'a> Asked<'a> {
             "parallel_tool_calls",
         ];
         let found = fields::read_all(&root, names, |name, value| {
-            // These two are sent in another way, and the options are infermux's affair.
+            // `model` and `stream` are sent in another way, and the options are for infermux.
             let is_known = matches!(name, "model" | "stream" | "stream_options");
             if !is_known && value.kind != Kind::Null {
                 dropped.add(name);
@@ -308,7 +308,7 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// The stop sequences; the API refuses those of white space only.
+/// The stop sequences; the API refuses sequences of white space.
 fn stop(value: Option<Value<'_>>) -> Result<Vec<&[u8]>, Unsupported> {
     let Some(value) = value else {
         return Ok(Vec::new());
@@ -330,7 +330,7 @@ fn stop(value: Option<Value<'_>>) -> Result<Vec<&[u8]>, Unsupported> {
     Ok(said.map(|one| one.text).collect())
 }
 
-/// Who the end user is, unless that is too long or tells who he is in person.
+/// The end user, unless the text is too long or personal, like an e-mail address or a phone number.
 fn user<'a>(asked: &Asked<'a>) -> Result<Option<Cow<'a, str>>, Unsupported> {
     let named = [
         ("safety_identifier", asked.safety_identifier),

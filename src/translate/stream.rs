@@ -1,8 +1,8 @@
 //! A Messages event stream in, a chat completion's stream out.
 //!
-//! It has the doors of the relay of a stream in the caller's own dialect. What a model wrote is
-//! copied from JSON string to JSON string as it stands; everything else of a chunk is prebuilt.
-//! Nothing has to be held back: before the first content there is nothing but the role to tell.
+//! The translator has the same functions as the relay of a stream in the caller's own dialect. Text
+//! of the model is copied from JSON string to JSON string unchanged; all other parts of a chunk are
+//! prebuilt. Nothing must be held back: before the first content, only the role is to be sent.
 
 use crate::base::tokens::Tokens;
 use crate::wire::json;
@@ -27,24 +27,24 @@ mod verbatim;
 pub struct StreamTranslator {
     splitter: Splitter,
     stream: Stream,
-    /// Whether the bytes pushed last brought any of an event.
+    /// Whether the last pushed bytes were part of an event.
     has_moved: bool,
 }
 
 impl StreamTranslator {
-    /// Begins a stream and forgets the one before.
+    /// Begins a stream and forgets the former one.
     pub fn reset(&mut self, plan: &StreamPlan<'_>) {
         self.splitter.reset(plan.event_bytes_max);
         self.stream.reset(plan);
         self.check();
     }
 
-    /// Takes bytes of the provider's body, their transfer coding removed, and appends the caller's
-    /// to `out`: nothing before the stream is committed, whole events from then on.
+    /// Takes bytes of the provider's body, without their transfer coding, and appends the caller's
+    /// bytes to `out`: nothing before the stream is committed, whole events from then on.
     ///
     /// # Errors
-    /// The stream is over. Unless it was committed, another provider may be tried; if it was, the
-    /// caller is owed an error frame, but for [`StreamFault::ErrorRelayed`].
+    /// The stream is over. Before the commit, another provider may be tried; after it, the caller
+    /// must be sent an error frame, except for [`StreamFault::ErrorRelayed`].
     pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), StreamFault> {
         let before = out.len();
         let (mut is_alive, mut has_split) = (false, false);
@@ -73,13 +73,13 @@ impl StreamTranslator {
             }
             is_alive = true;
         }
-        // What looks alike does not go through the splitter.
+        // Events that fit a form do not go through the splitter.
         if has_split {
             self.has_moved |= self.splitter.is_within_event();
             self.splitter.shrink();
         }
-        // The caller's own idle timeout must not fire while the provider is at work on something
-        // that the caller does not see, such as a signature or a search.
+        // The caller's own idle timeout must not fire while the provider works on something that
+        // the caller does not see, such as a signature or a search.
         if is_alive && out.len() == before && self.is_committed() && !self.stream.is_over() {
             out.extend_from_slice(b": ping\n\n");
         }
@@ -87,11 +87,11 @@ impl StreamTranslator {
         Ok(())
     }
 
-    /// The provider's body has ended as HTTP says it should. Appends the end that some servers
+    /// The provider's body has ended properly. Appends the end of the stream that some servers
     /// leave out after the stop reason.
     ///
     /// # Errors
-    /// The answer is not complete, or the last event, which lacked its blank line, brought a fault.
+    /// The answer is not complete, or the last event, which lacked its blank line, has a fault.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), StreamFault> {
         if !self.stream.is_over()
             && let Some(data) = self.splitter.finish()
@@ -104,7 +104,7 @@ impl StreamTranslator {
         ended
     }
 
-    /// Whether the bytes pushed last brought any of an event: comments and pings do not count.
+    /// Whether the last pushed bytes were part of an event: comments and pings do not count.
     #[must_use]
     pub const fn has_moved(&self) -> bool {
         self.has_moved
@@ -116,20 +116,19 @@ impl StreamTranslator {
         self.splitter.kept()
     }
 
-    /// Whether the caller has been given anything, so that no other provider can take over.
+    /// Whether the caller has been sent anything, so that no other provider can take over.
     #[must_use]
     pub const fn is_committed(&self) -> bool {
         self.stream.is_committed
     }
 
-    /// Whether the caller has been given its `[DONE]`.
+    /// Whether the caller has been sent `[DONE]`.
     #[must_use]
     pub const fn is_done(&self) -> bool {
         self.stream.is_done
     }
 
-    /// Whether the content may be complete, since no block is open, and what it has used is still
-    /// to be told.
+    /// Whether all content may have arrived (no block is open) while the usage has not.
     #[must_use]
     pub const fn awaits_usage(&self) -> bool {
         let stream = &self.stream;
@@ -137,8 +136,8 @@ impl StreamTranslator {
         is_content_whole && !stream.is_usage_final() && !stream.is_over()
     }
 
-    /// What was used; `None`: the provider has not told, estimate it. Output is told at the end: of
-    /// a stream that lacks one, or does not tell, at least what was seen counts.
+    /// The usage; `None`: the provider has not stated it, and it must be estimated. The output is
+    /// stated at the end: without that, at least the text that was seen counts.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         self.stream.usage()
@@ -156,7 +155,7 @@ impl StreamTranslator {
         &self.stream.upstream_model
     }
 
-    /// The event that the provider sent as its error, as it came: a JSON object of its dialect.
+    /// The error event that the provider sent, as it came: a JSON object of its dialect.
     #[must_use]
     pub fn error(&self) -> Option<&[u8]> {
         match self.stream.fault {
@@ -190,7 +189,7 @@ impl Stream {
         self.counters.usage(seen)
     }
 
-    /// Whether the output was told at the end.
+    /// Whether the output was stated at the end.
     const fn is_usage_final(&self) -> bool {
         self.has_finish_reason && self.is_output_told
     }

@@ -1,5 +1,5 @@
-//! What a stream has cost, told in its usage: for callers who ask for that, since no client library
-//! shows trailers.
+//! Puts a stream's cost into its usage, for callers who ask for that: no client library shows
+//! trailers.
 
 use crate::base::money::NanoUsd;
 use crate::base::tokens::Tokens;
@@ -9,7 +9,7 @@ use crate::wire::json::Value;
 use crate::wire::splice::Splice;
 use crate::wire::usage::Usage;
 
-/// What a stream's cost is made of.
+/// What a stream's cost is computed from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tariff {
     /// The prices of its model.
@@ -19,7 +19,8 @@ pub struct Tariff {
 }
 
 impl Tariff {
-    /// What `usage` costs; where the provider has told none, a quarter of the characters.
+    /// The cost of `usage`; where the provider has stated none, a token is estimated for every four
+    /// characters.
     #[must_use]
     pub fn cost(&self, usage: Option<Usage>, text_bytes: usize) -> NanoUsd {
         let usage = usage.unwrap_or_else(|| Usage {
@@ -39,7 +40,7 @@ pub fn number(cost: NanoUsd) -> Vec<u8> {
     text
 }
 
-/// Puts `cost` into the object `usage`, in the place of one that stands there.
+/// Puts `cost` into the object `usage`, replacing a former one.
 pub fn insert<'a>(usage: &Value<'a>, cost: &'a [u8], splice: &mut Splice<'a>) {
     if let Some(told) = json::member(usage.text, NAME.as_bytes()) {
         let at = usage.at + told.value.at;
@@ -59,7 +60,7 @@ pub fn insert<'a>(usage: &Value<'a>, cost: &'a [u8], splice: &mut Splice<'a>) {
     splice.insert(end, cost);
 }
 
-/// What it is called in a usage.
+/// The cost's name in a usage.
 pub const NAME: &str = "cost_usd";
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! What a provider's error is about beyond its status, whatever dialect it came in.
 //!
-//! Statuses are used loosely: an empty account is told as 400, 402, 403 or 429, and refused content
-//! as 400 or 403. Codes are believed wherever they stand. Sentences are believed where an error
-//! begins with them: further on it may quote the request, and so whatever a caller likes.
+//! Providers use statuses loosely: an empty account is answered with 400, 402, 403 or 429, and
+//! refused content with 400 or 403. Codes are believed wherever they stand. Sentences are believed
+//! only at the beginning of an error: further on it may quote the request, and so any text of the
+//! caller.
 
 use crate::decide::outcome::Topic;
 use crate::wire::provider_error::ProviderError;
@@ -28,7 +29,7 @@ pub fn of(status: u16, body: &[u8]) -> Topic {
         429 => Topic::Unknown,
         400 if names(&ACCOUNT_NAMES) || begins(&ACCOUNT_WORDS) => Topic::Account,
         400 | 403 if names(&CONTENT_NAMES) => Topic::Content,
-        // Whether it is tried elsewhere is all that depends on these words.
+        // These words only decide whether another provider is tried.
         403 if has(&CONTENT_WORDS) => Topic::Content,
         _ if is_about_length() => Topic::Length,
         _ => Topic::Unknown,
@@ -57,8 +58,8 @@ const ACCOUNT_NAMES: [&str; 10] = [
     "api_key_invalid",
     "authentication_error",
 ];
-/// How their messages begin, in lower case, where type and code say nothing. "You exceeded your
-/// current quota" is not among them: Gemini says it of a rate limit.
+/// Beginnings of messages about the account, in lower case, for errors whose type and code say
+/// nothing. "You exceeded your current quota" is not among them: Gemini says it of a rate limit.
 const ACCOUNT_WORDS: [&str; 11] = [
     "your credit balance is too low",
     "credit balance is too low",
@@ -84,7 +85,7 @@ const CONTENT_NAMES: [&str; 9] = [
     "data_inspection_failed",
     "invalid_prompt",
 ];
-/// What messages about content have in them, in lower case.
+/// Words in messages about content, in lower case.
 const CONTENT_WORDS: [&str; 8] = [
     "content violates",
     "usage guidelines",
@@ -101,7 +102,7 @@ const LENGTH_NAMES: [&str; 3] = [
     "exceed_context_size_error",
     "context_window_exceeded",
 ];
-/// What messages about it have in them, in lower case.
+/// Words in messages about the prompt's length, in lower case.
 const LENGTH_WORDS: [&str; 5] = [
     "prompt is too long",
     "maximum context length",
@@ -109,7 +110,7 @@ const LENGTH_WORDS: [&str; 5] = [
     "exceeds the available context size",
     "context window",
 ];
-/// How much of a message is looked at.
+/// Length of the beginning of a message that is looked at, in bytes.
 const LOOKED_AT: usize = 300;
 
 #[cfg(test)]
@@ -145,7 +146,7 @@ mod tests {
         ] {
             check(400, &format!("\"message\":\"{message}\""), Account);
             check(429, &format!("\"message\":\"{message}\""), Unknown);
-            // Whatever is quoted says nothing.
+            // Words in quotation marks do not count.
             check(
                 400,
                 &format!("\"message\":\"no model `{message}`\""),

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-/// What a request holds that the Messages API cannot express.
+/// A part of a request that the Messages API cannot express.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{place}` {why}")]
 pub struct Unsupported {
@@ -20,7 +20,7 @@ impl Unsupported {
         }
     }
 
-    /// The same, seen from outside of `outer`.
+    /// The same fault, with its place seen from outside of `outer`.
     pub(super) fn within(self, outer: impl Display) -> Self {
         Self {
             place: format!("{outer}{}", self.place),

@@ -1,4 +1,4 @@
-//! What an Anthropic message says it has used.
+//! The usage that an Anthropic message states.
 
 use crate::base::money::NanoUsd;
 use crate::base::tokens::Tokens;
@@ -7,22 +7,22 @@ use crate::translate::tariff;
 use crate::wire::json::{self, Bracket, Kind, Value, Walk};
 use crate::wire::usage::{self, Usage};
 
-/// The counters of a `usage` object. Other than OpenAI's, the input does not include what a cache
-/// had a part in.
+/// The counters of a `usage` object. Unlike OpenAI's, the input does not include tokens that were
+/// read from or written to a cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     input: Tokens,
     output: Tokens,
     cache_write: Tokens,
-    /// Part of what was written: what is kept for an hour, at a price of its own.
+    /// The part of `cache_write` that is kept for an hour, at a price of its own.
     cache_write_1h: Tokens,
     cache_read: Tokens,
-    /// Part of the output; not every model tells it.
+    /// Part of the output; not every model states it.
     thinking: Option<Tokens>,
 }
 
 impl Counters {
-    /// Reads a `usage` object; what is no count counts as none.
+    /// Reads a `usage` object; a member that is no count is zero.
     #[must_use]
     pub fn read(usage: &Value<'_>) -> Self {
         let (mut read, mut room) = (Self::default(), Vec::new());
@@ -53,7 +53,8 @@ impl Counters {
     }
 
     /// Takes in a later `usage` object. The counters of a stream are cumulative, and a zero or
-    /// `null` at its end takes nothing back: of each the largest counts. Returns what it told.
+    /// `null` at its end takes nothing back: the largest value of each counts. Returns what the
+    /// object states.
     pub fn note(&mut self, usage: &Value<'_>) -> Self {
         let later = Self::read(usage);
         *self = Self {
@@ -67,7 +68,7 @@ impl Counters {
         later
     }
 
-    /// What a message says of its use in OpenAI's terms.
+    /// The usage of a message in OpenAI's terms.
     #[must_use]
     pub fn told(usage: &Value<'_>) -> Option<Usage> {
         Self::read(usage).usage(Tokens::ZERO)
@@ -79,8 +80,8 @@ impl Counters {
         self.output.get() > 0
     }
 
-    /// In OpenAI's terms, where at least `seen` tokens were generated; `None`: nothing was counted,
-    /// so that an estimate is better.
+    /// The usage in OpenAI's terms, where at least `seen` tokens were generated; `None`: nothing
+    /// was counted, so that an estimate is better.
     #[must_use]
     pub fn usage(&self, seen: Tokens) -> Option<Usage> {
         let prompt = self.prompt();
@@ -137,7 +138,7 @@ fn count(value: &Value<'_>) -> Option<Tokens> {
     Some(Tokens::new(told.min(TOLD_MAX)))
 }
 
-/// More than any request uses: a provider's nonsense must not eat a year's budget.
+/// More than any request uses: one nonsensical count must not use up a year's budget.
 const TOLD_MAX: u64 = u32::MAX as u64;
 
 #[cfg(test)]
@@ -178,7 +179,7 @@ mod tests {
                 ][..],
                 [3, 40, 60],
             ),
-            // More than was written is not billed twice.
+            // A part larger than what was written is not billed twice.
             (
                 &[
                     r#"{"input_tokens":3,"cache_creation_input_tokens":100,"cache_creation":

@@ -10,7 +10,7 @@ pub(super) struct Block<'a> {
     pub(super) cache: Option<&'a [u8]>,
 }
 
-/// What a block holds. Strings that go through unchanged keep their quotes.
+/// The content of a block. Strings that are passed on unchanged keep their quotes.
 pub(super) enum Content<'a> {
     Text(Cow<'a, [u8]>),
     Image(Source<'a>),
@@ -43,11 +43,11 @@ pub(super) enum Source<'a> {
 pub(super) enum Input<'a> {
     /// An object.
     Object(Cow<'a, [u8]>),
-    /// What is no object goes into one, under this name.
+    /// Arguments that are no object are put into one, under this name.
     Arguments(Cow<'a, [u8]>),
 }
 
-/// What a tool has said.
+/// The result of a tool.
 pub(super) enum Said<'a> {
     Text(&'a [u8]),
     Blocks(Vec<Block<'a>>),
@@ -71,7 +71,7 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// The text of a block that is nothing but text.
+    /// The text of a block that has nothing but text.
     pub(super) fn plain_text(&self) -> Option<&[u8]> {
         if self.cache.is_some() {
             return None;
@@ -175,7 +175,7 @@ pub(super) fn write_list<'b, 'a: 'b>(
     list.end();
 }
 
-/// Puts a message's cache marker on its last block, unless that has its own.
+/// Puts a message's cache marker on its last block, unless that block has its own.
 pub(super) fn mark_last<'a>(blocks: &mut [Block<'a>], cache: Option<&'a [u8]>) {
     if let Some(last) = blocks.last_mut() {
         last.cache = last.cache.or(cache);

@@ -6,7 +6,7 @@ use super::blocks::{Content, Source};
 use crate::translate::fields;
 use crate::wire::json::{Kind, Value};
 
-/// What an `image_url` is, an object or a bare string.
+/// The content for an `image_url`, which is an object or a bare string.
 ///
 /// # Errors
 /// Why it cannot be sent.
@@ -35,13 +35,13 @@ pub(super) fn image<'a>(image_url: &Value<'a>) -> Result<Content<'a>, &'static s
     Err("is neither a data URI nor an http address")
 }
 
-/// What a `file` is.
+/// The content for a `file`.
 ///
 /// # Errors
 /// Why it cannot be sent.
 pub(super) fn file<'a>(file: &Value<'a>) -> Result<Content<'a>, &'static str> {
     let [data, name] = fields::read(file, ["file_data", "filename"]).map_err(|_| "is malformed")?;
-    // An uploaded file's id means nothing to another vendor.
+    // The id of an uploaded file means nothing to another vendor.
     let data = data.ok_or("has no `file_data`")?;
     let text = data
         .string()
@@ -89,7 +89,7 @@ struct DataUri {
 }
 
 impl DataUri {
-    /// `None`: the text is something else.
+    /// `None`: the text is no data URI.
     fn read(text: &str) -> Result<Option<Self>, &'static str> {
         if !starts_with(text, "data:") {
             return Ok(None);
@@ -122,7 +122,7 @@ impl DataUri {
 }
 
 fn image_type(name: &str) -> Option<&'static str> {
-    // The name that many programs give a JPEG is none that is registered.
+    // Many programs call a JPEG by this name, which is not registered.
     let name = if name == "image/jpg" {
         "image/jpeg"
     } else {
@@ -142,8 +142,7 @@ fn starts_with(text: &str, start: &str) -> bool {
         .is_some_and(|head| head.eq_ignore_ascii_case(start))
 }
 
-/// Decodes base64 of either alphabet (RFC 4648), with or without its padding; line breaks do not
-/// count.
+/// Decodes base64 of either alphabet (RFC 4648), with or without padding; line breaks are skipped.
 fn base64(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3 + 3);
     let (mut bits, mut held, mut digits) = (0_u32, 0, 0_usize);

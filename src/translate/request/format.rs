@@ -7,11 +7,11 @@ use crate::translate::model::{Class, SchemaSupport};
 use crate::translate::unsupported::Unsupported;
 use crate::wire::json::{Kind, Value};
 
-/// How the model is told.
+/// How the model is told of the form.
 pub(super) enum Format {
     /// Not at all.
     Free,
-    /// With this schema.
+    /// By this schema.
     Native(Vec<u8>),
     /// In words, at the end of the system's text.
     Instruction(String),
@@ -41,7 +41,7 @@ pub(super) fn read(value: Option<Value<'_>>, class: &Class) -> Result<Format, Un
 }
 
 fn of_schema(schema: Option<Value<'_>>, class: &Class) -> Result<Format, Unsupported> {
-    // The schema is optional: without one, any object will do.
+    // The schema is optional: without one, any object is valid.
     let Some(schema) = schema else {
         return Ok(Format::Instruction(INSTRUCTION.to_owned()));
     };

@@ -1,29 +1,29 @@
-//! Ids of tool calls: the API takes certain letters only, and each id once in a request.
+//! Ids of tool calls: the API allows certain characters only, and each id once in a request.
 //!
-//! A history that other providers' answers are part of may have none, or the same one again and
-//! again. A result belongs to the first call of its id that still lacks one.
+//! In a history with answers of other providers, calls may lack ids or repeat them. A result
+//! belongs to the first call with its id that still lacks one.
 
 use std::collections::{HashMap, VecDeque};
 
 /// The ids of one request.
 #[derive(Default)]
 pub(super) struct Ids {
-    /// Those that are taken, and how many were made of each.
+    /// The ids that are used, and how many ids were derived from each.
     taken: HashMap<String, usize>,
-    /// The calls of each id that the caller wrote.
+    /// The calls, by the caller's id.
     calls: HashMap<String, Calls>,
 }
 
 #[derive(Default)]
 struct Calls {
-    /// What they are called, of those without a result.
+    /// New ids of the calls without a result.
     open: VecDeque<String>,
-    /// The one whose result came last.
+    /// The new id of the call whose result came last.
     answered: Option<String>,
 }
 
 impl Ids {
-    /// What the call is called that the caller calls `id`.
+    /// The new id of a call that the caller calls `id`.
     pub(super) fn call(&mut self, id: &str) -> String {
         let own = self.fresh(cleaned(id));
         let calls = self.calls.entry(id.to_owned()).or_default();
@@ -31,10 +31,11 @@ impl Ids {
         own
     }
 
-    /// What the call is called that the next result for `id` belongs to.
+    /// The new id of the call that the next result for `id` belongs to.
     pub(super) fn result(&mut self, id: &str) -> String {
         let Some(calls) = self.calls.get_mut(id) else {
-            // The API will say that it belongs to nothing, and must not take it for another's.
+            // The API must refuse the result for having no call, and must not take it for another
+            // call's.
             return self.fresh(cleaned(id));
         };
         calls.answered = calls.open.pop_front().or(calls.answered.take());
@@ -72,7 +73,7 @@ fn cleaned(id: &str) -> String {
     letters.collect()
 }
 
-/// What a call is called that has no id.
+/// The id that is derived for a call without an id.
 const NAMELESS: &str = "call";
 
 #[cfg(test)]

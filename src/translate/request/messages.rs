@@ -1,4 +1,4 @@
-//! The conversation: the system's text apart, and turns of the two others.
+//! The conversation: the system's text, and turns of the user and the assistant.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use crate::translate::unsupported::Unsupported;
 use crate::wire::json::check::is_json;
 use crate::wire::json::{self, Kind, Value, word};
 
-/// What has been said.
+/// The messages of a request.
 #[derive(Default)]
 pub(super) struct Conversation<'a> {
     /// Text blocks only.
@@ -20,7 +20,7 @@ pub(super) struct Conversation<'a> {
     turns: Vec<Turn<'a>>,
 }
 
-/// What one side says until the other does.
+/// Consecutive messages of one speaker.
 struct Turn<'a> {
     speaker: Speaker,
     blocks: Vec<Block<'a>>,
@@ -64,7 +64,7 @@ impl<'a> Conversation<'a> {
         self.system.push(Block::new(Content::Text(quoted(text))));
     }
 
-    /// Whether the last turn answers calls of tools.
+    /// Whether the last turn holds results of tool calls.
     pub(super) fn ends_with_tool_results(&self) -> bool {
         let last = self.turns.last();
         last.is_some_and(|turn| turn.blocks.iter().any(Block::is_tool_result))
@@ -96,7 +96,7 @@ impl<'a> Conversation<'a> {
         list.end();
     }
 
-    /// One string, or a list where a piece has a cache marker.
+    /// A string, or a list where a part has a cache marker.
     fn write_system(&self, out: &mut Vec<u8>) {
         let texts: Option<Vec<&[u8]>> = self.system.iter().map(Block::plain_text).collect();
         let Some(texts) = texts else {
@@ -109,7 +109,7 @@ impl<'a> Conversation<'a> {
         out.push(b'"');
     }
 
-    /// The API refuses white space at the end of an answer that the model is to go on with.
+    /// The API refuses white space at the end of an answer that the model is to continue.
     fn trim_prefill(&mut self) {
         let Some(turn) = self.turns.last_mut() else {
             return;
@@ -159,7 +159,7 @@ impl Turn<'_> {
             [one] if one.plain_text().is_some() => {
                 content.extend_from_slice(one.plain_text().unwrap_or_default());
             }
-            // The results of a turn's calls must precede all else.
+            // The results of tool calls must come first in a turn.
             blocks => {
                 let results = blocks.iter().filter(|block| block.is_tool_result());
                 let others = blocks.iter().filter(|block| !block.is_tool_result());
@@ -174,9 +174,9 @@ impl Turn<'_> {
 struct Reader<'a> {
     conversation: Conversation<'a>,
     ids: Ids,
-    /// Calls of the deprecated kind so far; they have no id.
+    /// The number of calls of the deprecated kind so far; they have no id.
     function_calls: usize,
-    /// What the latest such call is called, by its function's name.
+    /// The id of the latest such call of each function.
     latest: HashMap<Cow<'a, str>, String>,
 }
 
@@ -299,7 +299,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What only the assistant's messages have beside their content.
+/// Members that only the assistant's messages have besides their content.
 struct Own<'a> {
     refusal: Option<Value<'a>>,
     calls: Option<Value<'a>>,
@@ -307,7 +307,7 @@ struct Own<'a> {
 }
 
 impl Own<'_> {
-    /// In another role's message it would get lost.
+    /// In a message of another role, these members would get lost.
     fn must_be_blank(&self) -> Result<(), Unsupported> {
         for (place, value) in [
             (".refusal", self.refusal),
@@ -366,7 +366,7 @@ fn tool_use<'a>(call: &Value<'a>, ids: &mut Ids) -> Result<Block<'a>, Unsupporte
     }))
 }
 
-/// The arguments as an object: parsed where they are a string, wrapped where they are none.
+/// The arguments as an object: a string is parsed, and any other value is wrapped in one.
 fn input(arguments: Option<Value<'_>>) -> Input<'_> {
     let Some(arguments) = arguments else {
         return Input::Object(Cow::Borrowed(b"{}"));

@@ -1,4 +1,4 @@
-//! Lengths and sampling: numbers that go through as they were written.
+//! Lengths and sampling: numbers that are passed on as they were written.
 
 use std::borrow::Cow;
 
@@ -26,7 +26,7 @@ impl<'a> Lengths<'a> {
         })
     }
 
-    /// As a count; of what is none, zero.
+    /// The length as a count; zero where it is no count.
     pub(super) fn count(&self) -> u64 {
         serde_json::from_slice(&self.max_tokens).unwrap_or(0)
     }
@@ -52,7 +52,7 @@ impl<'a> Sampled<'a> {
         })
     }
 
-    /// What of it may be sent: nothing with thinking, and never both of the first two.
+    /// The parameters that may be sent: none with thinking, and never both of the first two.
     pub(super) fn allowed(self, class: &Class, is_thinking: bool) -> Self {
         if is_thinking || class.sampling == Sampling::Refused {
             return Self {
@@ -64,7 +64,7 @@ impl<'a> Sampled<'a> {
         let (Some(given), value) = (self.temperature, float(self.temperature)) else {
             return self;
         };
-        // One is the default on both sides: the caller's choice is the other parameter.
+        // 1 is the default of both APIs: then the caller's choice is the other parameter.
         if value == Some(1.0) && self.top_p.is_some() && float(self.top_p) != Some(1.0) {
             return Self {
                 temperature: None,

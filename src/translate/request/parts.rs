@@ -56,7 +56,7 @@ fn read_part<'a>(part: &Value<'a>) -> Result<Option<Block<'a>>, Unsupported> {
         ("file", file),
     ];
     let others = members.iter().filter(|(name, _)| *name != kind);
-    // It would get lost.
+    // These members would get lost.
     if others
         .filter_map(|(_, value)| *value)
         .any(|value| !value.is_blank())

@@ -5,8 +5,8 @@ use crate::translate::fields;
 use crate::translate::unsupported::Unsupported;
 use crate::wire::json::{self, Elements, Kind, Member, Members, Name, NotJson, Value};
 
-/// The schema as the API takes it: without the keywords of [`REFUSED`], and with every object
-/// closed. What the schema loses, the answer need not keep to.
+/// The schema as the API accepts it: without the keywords of [`REFUSED`], and with every object
+/// closed. The answer need not comply with removed keywords.
 pub(super) fn accepted(schema: &Value<'_>) -> Result<Vec<u8>, Unsupported> {
     let mut writer = Writer {
         out: Vec::with_capacity(schema.text.len() + 64),
@@ -59,7 +59,7 @@ enum Holds {
     Schemas,
 }
 
-/// An entry, of a list without a name.
+/// An entry; entries of a list have no name.
 struct Entry<'a> {
     name: Option<Name<'a>>,
     value: Value<'a>,
@@ -113,7 +113,7 @@ impl<'a> Writer<'a> {
                 if self.levels.len() >= SCHEMA_DEPTH_MAX {
                     return Err("is nested too deeply");
                 }
-                // A list of schemas where one could stand: `items` of old drafts.
+                // A list where a schema is expected: `items` of old drafts.
                 let is_list = value.kind == Kind::Array;
                 self.open(&value, if is_list { Holds::Schemas } else { holds });
             }
@@ -162,8 +162,8 @@ impl<'a> Writer<'a> {
 }
 
 impl<'a> Level<'a> {
-    /// What to write for a keyword, with its quotes, and what its value holds; `None`: leave it
-    /// out.
+    /// The keyword to write, with its quotes, and the kind of entries in its value; `None`: the
+    /// keyword is left out.
     fn keyword(&mut self, name: &Name<'a>, value: &Value<'a>) -> Option<(&'a [u8], Option<Holds>)> {
         let (quoted, mut room) = (name.quoted, Vec::new());
         match name.read(&mut room) {
@@ -176,7 +176,7 @@ impl<'a> Level<'a> {
                 self.is_object |= is_object_type(value);
                 Some((quoted, None))
             }
-            // Beside each other the two would become one name given twice: the first one counts.
+            // Together they would become one name given twice, so only the first one is written.
             b"anyOf" | b"oneOf" => (!std::mem::replace(&mut self.has_choice, true))
                 .then_some((b"\"anyOf\"", Some(Holds::Schemas))),
             b"allOf" => Some((quoted, Some(Holds::Schemas))),

@@ -8,7 +8,7 @@ use crate::translate::model::{Class, Thinking};
 use crate::translate::unsupported::Unsupported;
 use crate::wire::json::{self, Value};
 
-/// What is sent about thinking.
+/// The thinking that a request asks for.
 pub(super) enum Thought<'a> {
     /// Nothing.
     Unsaid,
@@ -25,7 +25,7 @@ pub(super) enum Thought<'a> {
 pub(super) struct Effort {
     name: &'static str,
     budget: u64,
-    /// What adaptive models call it.
+    /// The level's name for adaptive models.
     level: &'static str,
 }
 
@@ -45,7 +45,7 @@ pub(super) fn read_effort(value: Option<Value<'_>>) -> Result<Option<Effort>, Un
         .ok_or_else(|| Unsupported::new("reasoning_effort", "is not a known level"))
 }
 
-/// What an effort comes to with a model of `class`.
+/// The thinking for an effort with a model of `class`.
 pub(super) fn choose<'a>(
     effort: Option<Effort>,
     class: &Class,
@@ -59,7 +59,8 @@ pub(super) fn choose<'a>(
     };
     match class.thinking {
         Thinking::Never => Thought::Unsaid,
-        // The open turn's signed thinking, which the API wants back, is not in this history.
+        // The API would want the signed thinking of the open turn, which this history does not
+        // have.
         Thinking::Budget if conversation.ends_with_tool_results() => Thought::Unsaid,
         Thinking::Budget if max_tokens <= BUDGET_MIN => Thought::Unsaid,
         // Half of the tokens are left for the answer.

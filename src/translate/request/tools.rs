@@ -15,7 +15,7 @@ pub(super) struct Asked<'a> {
     pub(super) parallel: Option<Value<'a>>,
 }
 
-/// What is sent.
+/// The tools that are sent.
 pub(super) struct Tools<'a> {
     tools: Vec<Tool<'a>>,
     choice: Option<Choice<'a>>,
@@ -75,7 +75,8 @@ impl<'a> Asked<'a> {
 }
 
 impl<'a> Tools<'a> {
-    /// Without tools the API refuses calls in the history: those are declared, and switched off.
+    /// Without tools the API refuses calls in the history: so the tools of those calls are
+    /// declared, and must not be called.
     fn of_history(conversation: &Conversation<'a>) -> Self {
         let names = conversation.called_tools();
         let tools: Vec<_> = names
@@ -98,7 +99,7 @@ impl<'a> Tools<'a> {
         }
     }
 
-    /// Whether the model is told which tools to call.
+    /// Whether the request says which tools to call.
     pub(super) const fn has_choice(&self) -> bool {
         self.choice.is_some()
     }
@@ -156,7 +157,7 @@ impl Tool<'_> {
     }
 }
 
-/// The caller's schema whole, with the two keywords that the API wants.
+/// The caller's whole schema, with the two keywords that the API requires.
 fn write_schema(parameters: Option<Value<'_>>, out: &mut Vec<u8>) {
     let text = parameters.map_or(&b"{}"[..], |parameters| parameters.text);
     let kind = json::member(text, b"type");
@@ -227,7 +228,7 @@ fn read_function<'a>(function: &Value<'a>) -> Result<Tool<'a>, Unsupported> {
     })
 }
 
-/// Reads `tool_choice`; one that allows some tools leaves only those.
+/// Reads `tool_choice`; if it allows only some tools, the others are removed.
 fn read_choice<'a>(
     choice: &Value<'a>,
     tools: &mut Vec<Tool<'a>>,
@@ -296,7 +297,7 @@ fn only_allowed<'a>(
         names.insert(fields::text_of(&name));
     }
     tools.retain(|tool| names.contains(&fields::text_of(&tool.name)));
-    // No tools at all would be another request.
+    // A request without any tools would mean something else.
     if tools.is_empty() {
         return Err(Unsupported::new(".tools", "names no tool of the request"));
     }

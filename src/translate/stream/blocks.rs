@@ -3,12 +3,12 @@
 use crate::base::limits::{KEPT_BUFFER_BYTES_MAX, OPEN_BLOCKS_MAX};
 use crate::wire::stream_fault::StreamFault;
 
-/// The open blocks. The vendor has one at a time; servers in its manner may have several.
+/// The open blocks. Anthropic has one at a time; compatible servers may have several.
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
     open: Vec<Block>,
-    /// How many tool calls have begun. Callers put calls into a list by their number, so that there
-    /// must be no gap.
+    /// How many tool calls have begun. Callers put calls into a list by their number, so numbers
+    /// must have no gap.
     tools: u32,
     /// Arguments that came whole with the start of `held_for`: the inside of a JSON string.
     held: Vec<u8>,
@@ -20,11 +20,11 @@ pub(super) struct Blocks {
 pub(super) struct Block {
     index: u64,
     pub(super) kind: BlockKind,
-    /// Whether the caller has been given arguments of the call.
+    /// Whether the caller has been sent arguments of the call.
     pub(super) has_arguments: bool,
 }
 
-/// What a block becomes.
+/// What a block is translated to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BlockKind {
     /// Text or reasoning, as each delta says.
@@ -69,7 +69,7 @@ impl Blocks {
         (!self.open.is_empty()).then(|| self.open.remove(0))
     }
 
-    /// Whether every block that has begun has ended.
+    /// Whether every block that began has ended.
     pub(super) const fn is_none_open(&self) -> bool {
         self.open.is_empty()
     }
@@ -79,14 +79,14 @@ impl Blocks {
         self.tools
     }
 
-    /// The number of a call that begins.
+    /// Numbers a call that begins.
     pub(super) const fn next_tool(&mut self) -> u32 {
         let tool = self.tools;
         self.tools = self.tools.saturating_add(1);
         tool
     }
 
-    /// The caller is given arguments of this call; what was held for it is out of date.
+    /// Notes that the caller is sent arguments of this call; arguments held for it are dropped.
     pub(super) fn note_arguments(&mut self, tool: u32) {
         self.held_for = self.held_for.filter(|held_for| *held_for != tool);
         let mut open = self.open.iter_mut();

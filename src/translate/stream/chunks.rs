@@ -2,18 +2,18 @@
 
 use crate::base::limits::LABEL_BYTES_MAX;
 
-/// What follows the delta of a chunk without a finish reason.
+/// The end of a chunk without a finish reason, behind its delta.
 pub(super) const END: &[u8] = b",\"finish_reason\":null}]}\n\n";
 
-/// Writes chunks that differ in their delta and finish reason alone. The rest of a chunk is put
-/// together once per stream.
+/// Writes chunks that differ only in their delta and finish reason. The other parts of a chunk are
+/// put together once per stream.
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
-    /// An event from `data:` to where its delta begins.
+    /// The beginning of an event, from `data:` to its delta.
     head: Vec<u8>,
     /// Where the first choice begins in `head`.
     choice_at: usize,
-    /// What follows the id, up to the choices.
+    /// The part behind the id, up to the choices.
     after_id: Vec<u8>,
 }
 
@@ -32,12 +32,12 @@ impl Chunks {
         ] {
             self.after_id.extend_from_slice(part);
         }
-        // Callers count on an id; servers that give none are told apart by their start at least.
+        // Callers rely on an id; where a server sends none, the time of the start is used.
         self.build(&[b"chatcmpl-", created]);
     }
 
-    /// Gives the message its id, the inside of a JSON string. A long one would be repeated in every
-    /// chunk and is not taken.
+    /// Sets the message's id, the inside of a JSON string. A long id is not used, since every chunk
+    /// would repeat it.
     pub(super) fn name(&mut self, id: &[u8]) {
         if !id.is_empty() && id.len() <= LABEL_BYTES_MAX {
             self.build(&[id]);
@@ -76,7 +76,7 @@ impl Chunks {
         }
     }
 
-    /// Appends a chunk without choices, whose usage is what `write` appends.
+    /// Appends a chunk without choices; `write` appends its usage.
     pub(super) fn write_usage(&self, write: impl FnOnce(&mut Vec<u8>), out: &mut Vec<u8>) {
         out.extend_from_slice(self.head.get(..self.choice_at).unwrap_or_default());
         out.extend_from_slice(b"],\"usage\":");

@@ -2,11 +2,11 @@
 
 use crate::wire::json::{Bracket, Kind, NotJson, Value, Walk};
 
-/// An event's members, as far as any kind of event has one that matters.
+/// The members that matter, of any kind of event.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Event<'a> {
     pub(super) kind: EventKind,
-    /// Which content block it is about; zero where a server leaves it out.
+    /// The content block that it is about; zero where a server leaves the number out.
     pub(super) index: u64,
     pub(super) delta: Delta<'a>,
     pub(super) block: Option<Value<'a>>,
@@ -14,7 +14,7 @@ pub(super) struct Event<'a> {
     pub(super) usage: Option<Value<'a>>,
 }
 
-/// What an event calls itself.
+/// The event's `type`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum EventKind {
     MessageStart,
@@ -25,17 +25,17 @@ pub(super) enum EventKind {
     MessageStop,
     Error,
     Ping,
-    /// What the vendor adds one day.
+    /// Kinds that Anthropic may add.
     Other,
     #[default]
     Unnamed,
 }
 
-/// What changes: of a content block or of the message.
+/// A change of a content block or of the message.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Delta<'a> {
     pub(super) kind: DeltaKind,
-    /// The string that belongs to the kind of delta.
+    /// The string that this kind of delta has.
     text: Option<Value<'a>>,
     partial_json: Option<Value<'a>>,
     thinking: Option<Value<'a>>,
@@ -43,19 +43,19 @@ pub(super) struct Delta<'a> {
     pub(super) stop_details: Option<Value<'a>>,
 }
 
-/// What a content block's delta calls itself.
+/// The `type` of a content block's delta.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum DeltaKind {
     Text,
     InputJson,
     Thinking,
-    /// Signatures, citations, and what the vendor adds one day.
+    /// Signatures, citations, and kinds that Anthropic may add.
     #[default]
     Other,
 }
 
 impl<'a> Event<'a> {
-    /// Becomes the event that `data` holds.
+    /// Reads the event in `data` into `self`.
     pub(super) fn read(&mut self, data: &'a [u8]) -> Result<(), NotJson> {
         let (mut has_error, mut room) = (false, Vec::new());
         let mut walk = Walk::new(data);
@@ -79,7 +79,7 @@ impl<'a> Event<'a> {
                 _ => {}
             }
         }
-        // What a proxy in between says when it fails.
+        // The form of an error that a proxy in between sends.
         if self.kind == EventKind::Unnamed && has_error {
             self.kind = EventKind::Error;
         }
@@ -104,7 +104,7 @@ impl EventKind {
 }
 
 impl<'a> Delta<'a> {
-    /// Becomes the delta that is next in `walk`.
+    /// Reads the next delta of `walk` into `self`.
     fn read(&mut self, walk: &mut Walk<'a>) -> Result<(), NotJson> {
         *self = Self::default();
         if !walk.enter(Bracket::Object)? {
@@ -126,7 +126,7 @@ impl<'a> Delta<'a> {
         Ok(())
     }
 
-    /// The piece of text that it adds, unless it adds none.
+    /// The text that the delta adds; `None` where it adds none.
     pub(super) fn piece(&self) -> Option<Value<'a>> {
         let piece = match self.kind {
             DeltaKind::Text => self.text,
@@ -149,7 +149,7 @@ impl DeltaKind {
     }
 }
 
-/// A string that says something.
+/// The string, if it is one and not empty.
 pub(super) fn telling<'a>(value: Option<Value<'a>>) -> Option<Value<'a>> {
     value.filter(|value| value.kind == Kind::String && !value.is_blank())
 }

@@ -1,4 +1,4 @@
-//! The machine behind the translation: told one event after the other, it writes chunks.
+//! The machine behind the translation: it is given one event after the other, and writes chunks.
 
 use memchr::memchr2;
 
@@ -16,25 +16,25 @@ use crate::wire::json::{self, Kind, Value};
 use crate::wire::sse;
 use crate::wire::stream_fault::StreamFault;
 
-/// What some servers end a stream with in OpenAI's manner.
+/// The data with which some servers end a stream, as OpenAI does.
 pub(super) const DONE: &[u8] = b"[DONE]";
 
-/// Whether an event says anything.
+/// Whether an event has a meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Said {
     Something,
-    /// It only shows that the provider is at work.
+    /// It only shows that the provider is working.
     Nothing,
 }
 
-/// Everything of a translation but the cutting into events.
+/// The state of a translation, without the splitting into events.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
     include_usage: IncludeUsage,
     tariff: Option<Tariff>,
     chunks: Chunks,
     pub(super) blocks: Blocks,
-    /// What most deltas look like, as long as the blocks are what they are.
+    /// Forms of the most frequent deltas; they hold as long as the blocks stay the same.
     forms: Forms,
     has_message: bool,
     pub(super) is_committed: bool,
@@ -42,7 +42,7 @@ pub(super) struct Stream {
     pub(super) is_done: bool,
     pub(super) fault: Option<StreamFault>,
     pub(super) counters: Counters,
-    /// Whether the end of the message has told the output.
+    /// Whether the end of the message has stated the output.
     pub(super) is_output_told: bool,
     pub(super) text_bytes: usize,
     pub(super) upstream_model: Vec<u8>,
@@ -51,10 +51,10 @@ pub(super) struct Stream {
 
 /// A text that was copied from an event to a chunk.
 struct CopiedText {
-    /// Its place in the event's data.
+    /// Where the text stands in the event's data.
     at: usize,
     len: usize,
-    /// How much of the chunk follows it.
+    /// Length of the part of the chunk behind it.
     behind: usize,
 }
 
@@ -88,8 +88,8 @@ impl Stream {
         fault
     }
 
-    /// Translates the events at the front of `bytes` that look like one before them, and returns
-    /// what follows them.
+    /// Translates the events at the front of `bytes` that fit a form; returns the bytes behind
+    /// them.
     pub(super) fn translate_alike<'i>(
         &mut self,
         mut bytes: &'i [u8],
@@ -102,7 +102,7 @@ impl Stream {
         bytes
     }
 
-    /// Takes in the data of an event, which came as `event` if all of it is at hand.
+    /// Takes in the data of an event; `event` is the whole event if all of it is at hand.
     pub(super) fn on_data(
         &mut self,
         data: &[u8],
@@ -156,9 +156,9 @@ impl Stream {
         Ok(Said::Something)
     }
 
-    /// Keeps what a delta looks like that came as `raw` and was written as `out`.
+    /// Learns the form of a delta that came as `raw` and was written as `out`.
     fn learn(&mut self, copied: &CopiedText, raw: &[u8], data: &[u8], out: &[u8]) {
-        // One line of data, and no other line that might mean something.
+        // The event has one line of data, and no other line that might mean something.
         let before = raw
             .strip_suffix(b"\n\n")
             .and_then(|raw| raw.strip_suffix(data))
@@ -203,7 +203,7 @@ impl Stream {
     }
 
     fn on_block_start(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), StreamFault> {
-        // A server that leaves out the stop says with the next start that a block has ended.
+        // A server that leaves out the stop of a block ends it with the next start.
         if let Some(block) = self.blocks.close(event.index) {
             self.end_block(&block, out);
         }
@@ -234,7 +234,7 @@ impl Stream {
         self.blocks.open(event.index, kind)
     }
 
-    /// Writes the piece that a delta brings, and says which.
+    /// Writes the text that a delta adds; returns where it stands.
     fn on_block_delta(
         &mut self,
         event: &Event<'_>,
@@ -245,9 +245,10 @@ impl Stream {
         };
         let block = self.blocks.at(event.index);
         let end = match (event.delta.kind, block.map(|block| block.kind)) {
-            // What a tool of the server's own is given, and kinds of blocks that no caller knows.
+            // Input for tools that the server runs itself, and kinds of blocks that callers do not
+            // know.
             (_, Some(BlockKind::Other)) => return Ok(None),
-            // Text counts even where a server has not begun its block.
+            // Text counts even if a server has not started its block.
             (DeltaKind::Text, Some(BlockKind::Text | BlockKind::Tool(_)) | None) => {
                 self.write_text(CONTENT, Some(piece), out)?;
                 TEXT_END
@@ -297,7 +298,7 @@ impl Stream {
         self.finish_choice(&reason.word(), explanation, out)
     }
 
-    /// The provider says that it is done.
+    /// The provider says that the message is complete.
     fn on_stop(&mut self, out: &mut Vec<u8>) -> Result<(), StreamFault> {
         if !self.is_committed {
             return Err(StreamFault::NoContent);
@@ -341,7 +342,7 @@ impl Stream {
         self.on_stop(out)
     }
 
-    /// Writes what makes every stream an assistant's, before the first content.
+    /// Writes the assistant's role, which begins every stream, before the first content.
     fn commit(&mut self, out: &mut Vec<u8>) {
         if !std::mem::replace(&mut self.is_committed, true) {
             let role = b"{\"role\":\"assistant\",\"content\":\"\"}";
@@ -349,7 +350,7 @@ impl Stream {
         }
     }
 
-    /// Writes a piece of text under the key that `delta` begins with.
+    /// Writes a text under the key that `delta` begins with.
     fn write_text(
         &mut self,
         delta: &[u8],
@@ -366,7 +367,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Begins the next tool call, whose `id` and `name` every reader needs.
+    /// Begins the next tool call; every reader needs its `id` and `name`.
     fn start_tool(
         &mut self,
         call: [Option<Value<'_>>; 2],
@@ -414,7 +415,7 @@ impl Stream {
         input: &Value<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), StreamFault> {
-        // Room for one is enough: calls that overlap bring their arguments in deltas.
+        // There is room for one call: calls that overlap have their arguments in deltas.
         if let Some(other) = self.blocks.held_for() {
             self.write_held(other, out);
         }
@@ -471,7 +472,7 @@ impl Stream {
 /// OpenAI's reason for Anthropic's, with its quotes.
 fn finish_reason(stop_reason: &[u8], tools: u32) -> &'static [u8] {
     match stop_reason {
-        // A turn that is only paused has not come to its end either.
+        // A paused turn is not finished.
         b"max_tokens" | b"model_context_window_exceeded" | b"pause_turn" => b"\"length\"",
         b"tool_use" if tools > 0 => b"\"tool_calls\"",
         reason if reason == REFUSAL.as_bytes() => b"\"content_filter\"",
@@ -479,13 +480,13 @@ fn finish_reason(stop_reason: &[u8], tools: u32) -> &'static [u8] {
     }
 }
 
-/// What the delta of a piece of text begins with.
+/// The beginning of a delta with text.
 const CONTENT: &[u8] = b"{\"content\":\"";
-/// What the delta of a piece of reasoning begins with.
+/// The beginning of a delta with reasoning.
 const REASONING: &[u8] = b"{\"reasoning_content\":\"";
-/// What such a delta ends with.
+/// The end of both.
 const TEXT_END: &[u8] = b"\"}";
-/// What the delta of a piece of arguments ends with.
+/// The end of a delta with arguments.
 const ARGUMENTS_END: &[u8] = b"\"}}]}";
 /// The stop reason of an answer that the provider holds back.
 const REFUSAL: &str = "refusal";

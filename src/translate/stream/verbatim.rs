@@ -1,6 +1,6 @@
-//! JSON that is copied as it was written, after a look whether it may be.
+//! Copies JSON as it was written, after checking that it is valid.
 //!
-//! The reader of JSON is no validator, and what a caller gets must be JSON.
+//! The reader of JSON does not validate, and the caller must get valid JSON.
 
 use memchr::memchr;
 use serde::de::IgnoredAny;
@@ -10,13 +10,13 @@ use crate::wire::json::{NotJson, Value, string};
 /// The inside of a string, escapes as written.
 ///
 /// # Errors
-/// It is no string, or holds what no JSON string may hold.
+/// The value is no string, or holds a character that no JSON string may hold.
 pub(super) fn string<'a>(value: &Value<'a>) -> Result<&'a [u8], NotJson> {
     let fault = NotJson { at: value.at };
     let [b'"', inner @ .., b'"'] = value.text else {
         return Err(fault);
     };
-    // Without an early exit, so that it is done many bytes at a time.
+    // The loop has no early exit, so that the compiler checks many bytes at a time.
     let has_control = inner.iter().fold(false, |any, byte| any | (*byte < b' '));
     if has_control || !is_inside(inner) {
         return Err(fault);
@@ -24,17 +24,17 @@ pub(super) fn string<'a>(value: &Value<'a>) -> Result<&'a [u8], NotJson> {
     Ok(inner)
 }
 
-/// Whether `inner`, which has no control character and no quote that is not escaped, is the inside
-/// of a string.
+/// Whether `inner`, which has no control character and no unescaped quote, is the inside of a
+/// string.
 pub(super) fn is_inside(inner: &[u8]) -> bool {
     has_good_escapes(inner) && std::str::from_utf8(inner).is_ok()
 }
 
-/// Appends `value` as the inside of a JSON string that says the same, compact: numbers and the
-/// order of keys stay as they are.
+/// Appends the text of `value`, compact, as the inside of a JSON string: numbers and the order of
+/// keys stay as they are.
 ///
 /// # Errors
-/// It is not JSON; nothing was appended.
+/// The value is not JSON; nothing was appended.
 pub(super) fn write_compact(value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), NotJson> {
     let is_json = std::str::from_utf8(value.text).is_ok()
         && serde_json::from_slice::<IgnoredAny>(value.text).is_ok();
