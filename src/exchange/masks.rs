@@ -187,6 +187,15 @@ fn add_words(word: &str, to: &mut Vec<Box<[u8]>>) {
     let quoted = word.replace('\\', "\\\\").replace('"', "\\\"");
     let forms = [
         word.to_owned(),
+        // .NET escapes what could end a script, and more.
+        word.replace('\\', "\\\\")
+            .replace('"', "\\u0022")
+            .replace('&', "\\u0026")
+            .replace('\'', "\\u0027")
+            .replace('+', "\\u002B")
+            .replace('<', "\\u003C")
+            .replace('>', "\\u003E")
+            .replace('`', "\\u0060"),
         quoted.replace('/', "\\/"),
         quoted
             .replace('<', "\\u003c")
@@ -248,6 +257,7 @@ mod tests {
             "sk-1234567890",
             "short",
             "a/b\"c<d>&1",
+            "q+w/e1234=",
             "sk-2",
         ]);
         for (text, expected) in [
@@ -264,6 +274,14 @@ mod tests {
             (
                 r#"{"k":"a/b\"c\u003cd\u003e\u00261"}"#,
                 r#"{"k":"**************************"}"#,
+            ),
+            (
+                r#"{"k":"a/b\u0022c\u003Cd\u003E\u00261"}"#,
+                r#"{"k":"******************************"}"#,
+            ),
+            (
+                r#"{"k":"q+w/e1234= q\u002Bw/e1234="}"#,
+                r#"{"k":"********** ***************"}"#,
             ),
         ] {
             assert_eq!(masked(&masks, text), expected, "{text}");
