@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::base::time::Instant;
 use crate::cli::bells::Bells;
 use crate::cli::exit::FAILED;
+use crate::cli::kept_back::{self, KeptBack};
 use crate::cli::threads;
 use crate::link::events::{Event, EventReceiver};
 use crate::link::gate::{Audience, Phase};
@@ -37,6 +38,8 @@ pub struct Running {
     told_at: Instant,
     /// Whether the event loops turn.
     watch: Watch,
+    /// Warnings that nothing tells of.
+    kept_back: KeptBack,
 }
 
 /// That a service manager starts the process anew unless it hears that all is well.
@@ -79,6 +82,7 @@ impl Running {
             manager: Manager::default(),
             watchdog: None,
             told_at: Instant::ZERO,
+            kept_back: KeptBack::default(),
         }
     }
 
@@ -121,6 +125,7 @@ impl Running {
             }
         }
         self.close_books(code)?;
+        kept_back::tell(&self.common, Instant::NEVER, Duration::ZERO);
         tracing::info!("stopped");
         Ok(if self.broken { FAILED } else { code })
     }
@@ -191,6 +196,7 @@ impl Running {
     /// Looks whether the event loops turn, and tells the service manager while they do.
     fn look(&mut self, now: Instant) {
         let stall = self.watch.look(now);
+        self.kept_back.look(&self.common, now);
         let is_due = |watchdog: &&Watchdog| now >= self.told_at + watchdog.every;
         if let Some(watchdog) = self.watchdog.as_ref().filter(is_due)
             && stall < watchdog.stall_max

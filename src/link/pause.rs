@@ -39,6 +39,20 @@ impl Pauses {
     pub fn of(&self, outcome: Outcome) -> &Pause {
         &self.outcomes[outcome.place()]
     }
+
+    /// All of them, with what the warnings are about.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, &Pause)> {
+        let outcomes = Outcome::LABELS.into_iter().zip(&self.outcomes);
+        outcomes.chain([("tls_handshake", &self.handshakes)])
+    }
+}
+
+impl ConnectionPauses {
+    /// All of them, with what the warnings are about.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, &Pause)> {
+        let waiting = [("accepting", &self.accepting), ("requests", &self.requests)];
+        waiting.into_iter().chain([("faults", &self.faults)])
+    }
 }
 
 impl Pause {
@@ -46,16 +60,29 @@ impl Pause {
     /// one, or `None`, and then counts this one as held back.
     #[must_use]
     pub fn end(&self, now: Instant) -> Option<u64> {
+        let told = self.begin_next(now, Duration::ZERO);
+        if told.is_none() {
+            self.kept_back.fetch_add(1, Ordering::Relaxed);
+        }
+        told
+    }
+
+    /// How many were kept back that nothing has told of: no further warning came for as long as
+    /// this after the pause. Whoever asks tells of them.
+    #[must_use]
+    pub fn left(&self, now: Instant, after: Duration) -> Option<u64> {
+        told(self.kept_back.load(Ordering::Relaxed))?;
+        self.begin_next(now, after).and_then(told)
+    }
+
+    /// How many were kept back, if the pause has been over for as long as this: another one begins.
+    fn begin_next(&self, now: Instant, after: Duration) -> Option<u64> {
         let until = self.until.load(Ordering::Relaxed);
         let next = (now + LENGTH).as_nanos();
-        let is_over = until <= now.as_nanos();
+        let is_over = Instant::from_nanos(until) + after <= now;
         let relaxed = Ordering::Relaxed;
         let is_first = || self.until.compare_exchange(until, next, relaxed, relaxed);
-        if is_over && is_first().is_ok() {
-            return Some(self.kept_back.swap(0, Ordering::Relaxed));
-        }
-        self.kept_back.fetch_add(1, Ordering::Relaxed);
-        None
+        (is_over && is_first().is_ok()).then(|| self.kept_back.swap(0, Ordering::Relaxed))
     }
 }
 
@@ -66,7 +93,7 @@ pub fn told(kept_back: u64) -> Option<u64> {
 }
 
 /// How long a pause is.
-const LENGTH: Duration = Duration::from_secs(1);
+pub const LENGTH: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -88,6 +115,26 @@ mod tests {
         ] {
             assert_eq!(pause.end(Instant::from_millis(millis)), told, "{millis}");
         }
+    }
+
+    #[test]
+    fn what_no_warning_tells_of_is_left() {
+        let pause = Pause::default();
+        let left = |millis| pause.left(Instant::from_millis(millis), LENGTH);
+        assert_eq!(left(5_000), None);
+        assert_eq!(pause.end(Instant::from_millis(5_000)), Some(0));
+        assert_eq!(left(8_000), None);
+        assert_eq!(pause.end(Instant::from_millis(9_000)), Some(0));
+        assert_eq!(pause.end(Instant::from_millis(9_001)), None);
+        assert_eq!(left(10_999), None);
+        assert_eq!(left(11_000), Some(1));
+        assert_eq!(left(15_000), None);
+        // That was a warning, too.
+        assert_eq!(pause.end(Instant::from_millis(11_500)), None);
+        assert_eq!(
+            pause.left(Instant::from_millis(12_000), Duration::ZERO),
+            Some(1)
+        );
     }
 
     #[test]

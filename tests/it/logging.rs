@@ -652,3 +652,36 @@ fn an_outage_is_one_warning_a_second_that_counts_the_others() {
         }
     }
 }
+
+#[test]
+fn what_an_outage_kept_back_is_told_when_it_is_over() {
+    let alpha = mock(json!({"name": "alpha", "status": 500}));
+    let off = "circuit_breaker: {consecutive_failures: 1000000, min_requests: 1000000}";
+    let providers = [provider(&alpha, &[off])];
+    let rest = "server: {shards: 2}\nlog: {format: json, level: warn}\n";
+    let mut router = Router::start(&config_of(&providers, rest));
+    let fail = |router: &Router, count: u64| {
+        for _ in 0..count {
+            let answer = Client::connect(router.addr()).chat(&chat("x"));
+            assert_eq!(answer.status, 502);
+        }
+    };
+    // One warning, or two where the machine is slow; nothing comes after them.
+    fail(&router, 30);
+    let told = |router: &Router| -> u64 {
+        let more = |line: &str| {
+            let line: Value = serde_json::from_str(line).expect("JSON");
+            let is_more = line["message"] == "there were more such warnings";
+            assert!(!is_more || line["kind"] == "server_error", "{line}");
+            u64::from(!is_more) + line["repeated"].as_u64().unwrap_or(0)
+        };
+        let log = router.log();
+        let own = log.lines().filter(|line| line.contains("\"alpha\""));
+        own.map(more).sum()
+    };
+    eventually("all of them are told", || told(&router) == 30);
+    fail(&router, 10);
+    router.signal("TERM");
+    router.wait();
+    assert_eq!(told(&router), 40);
+}
