@@ -3,14 +3,12 @@
 //! `source` tells code from comments, strings and tests, `tokens` and `imports` what it names,
 //! `arrows` which file defines it; `rules` holds one small function per rule about one file,
 //! `circles` and `storeys` those about all files, each with a snippet that breaks it; `promises`
-//! ties ARCHITECTURE.md to the tests. `exceptions` lists what need not keep a rule.
+//! ties ARCHITECTURE.md to the tests.
 
 #[path = "tidy/arrows.rs"]
 mod arrows;
 #[path = "tidy/circles.rs"]
 mod circles;
-#[path = "tidy/exceptions.rs"]
-mod exceptions;
 #[path = "tidy/functions.rs"]
 mod functions;
 #[path = "tidy/imports.rs"]
@@ -28,7 +26,6 @@ mod tokens;
 
 use std::path::Path;
 
-use exceptions::{LARGE_FUNCTIONS, LONG_FILES, UNSORTED, is_unsorted};
 use source::Source;
 
 /// The folders that hold the house's own code.
@@ -55,42 +52,12 @@ fn every_promise_is_listed_and_proven() {
 }
 
 #[test]
-fn every_exception_is_still_needed() {
-    let sources = sources();
-    let mut idle = Vec::new();
-    for (path, _) in LONG_FILES {
-        let mut files = sources.iter().filter(|source| source.path == path);
-        if !files.any(rules::is_long) {
-            idle.push(path.to_owned());
-        }
-    }
-    for (path, name, _) in LARGE_FUNCTIONS {
-        let files = sources.iter().filter(|source| source.path == path);
-        let mut large = files.flat_map(rules::large_functions);
-        if !large.any(|function| function.name == name) {
-            idle.push(format!("{path}: {name}"));
-        }
-    }
-    let arrows = arrows::all(&sources);
-    for (folder, _) in UNSORTED {
-        let is_excepted =
-            |path: &str| is_unsorted(path) && !path.starts_with(&format!("{folder}/"));
-        let mut faults = circles::check(&arrows, is_excepted);
-        faults.extend(storeys::check(&sources, &arrows, is_excepted));
-        if faults.is_empty() {
-            idle.push(folder.to_owned());
-        }
-    }
-    assert!(idle.is_empty(), "not needed any more: {idle:?}");
-}
-
-#[test]
 fn files_take_from_each_other_in_one_direction() {
     let sources = sources();
     let arrows = arrows::all(&sources);
     assert!(arrows.len() > 500, "only {} arrows found", arrows.len());
-    let mut faults = circles::check(&arrows, is_unsorted);
-    faults.extend(storeys::check(&sources, &arrows, is_unsorted));
+    let mut faults = circles::check(&arrows);
+    faults.extend(storeys::check(&sources, &arrows));
     report(&faults);
 }
 

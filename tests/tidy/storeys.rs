@@ -15,13 +15,8 @@ const STOREYS: [(&str, &str, u8); 8] = [
     ("shard", "mod", 6),
 ];
 
-/// The faults of the `sources` and the `arrows` between them; files that are `excepted` may use
-/// any storey, and need none.
-pub(crate) fn check(
-    sources: &[Source],
-    arrows: &[Arrow],
-    excepted: impl Fn(&str) -> bool,
-) -> Vec<String> {
+/// The faults of the `sources` and the `arrows` between them.
+pub(crate) fn check(sources: &[Source], arrows: &[Arrow]) -> Vec<String> {
     let paths = sources.iter().map(|source| source.path.as_str());
     let homeless = paths.filter(|path| matches!(storey_of(path), Some((_, _, None))));
     let homeless = homeless.map(|path| format!("{path}:1: the file is in no storey of its room"));
@@ -38,9 +33,7 @@ pub(crate) fn check(
         let what = format!("{from} may not use {to} {side} it: {name}");
         (!is_allowed).then(|| format!("{}:{line}: {what}", arrow.from))
     });
-    let is_excepted = |fault: &String| fault.split(':').next().is_some_and(&excepted);
-    let all = homeless.chain(wrong);
-    all.filter(|fault| !is_excepted(fault)).collect()
+    homeless.chain(wrong).collect()
 }
 
 /// The room of a file that has storeys, the file's own, and how high that is, if it is one.
@@ -75,7 +68,7 @@ mod tests {
         ];
         sources.retain(|source| source.path != path);
         sources.push(Source::new(path, text));
-        check(&sources, &arrows::all(&sources), |_| false).len()
+        check(&sources, &arrows::all(&sources)).len()
     }
 
     #[test]

@@ -67,35 +67,15 @@ enum Turn {
 /// Answers the request whose head has arrived. It goes by the era that its head was read in.
 async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>) -> After {
     let shard = &place.current().shard();
-    let random = || {
-        let mut random = shard.random.borrow_mut();
-        [random.next_u64(), random.next_u64()]
-    };
     match arrived {
         Ok(()) => {}
         Err(Stop::Gone) => return After::Close,
         Err(Stop::Refused(refusal)) => {
-            // What the bytes mean is unknown, so there is no id or attribution to take from them.
-            let mut request = Request::unreadable(random(), clock::now());
-            request.origin = Origin::of_address(caller.address);
-            if let (Some(cors), Door::Both | Door::Callers) = (&shard.era.cors, shard.door) {
-                request.grant = cors.grant_unread(&caller.bytes);
-            }
-            refuse::refuse_last(shard, caller, &request, &refusal).await;
-            linger(caller).await;
+            refuse_unread(shard, caller, &refusal).await;
             return After::Close;
         }
     }
-    let mut request = Request::read(&caller.head, &caller.bytes, random(), clock::now());
-    if shard.lines.is_some() {
-        request.origin = Origin::read(caller.address, &caller.head, &caller.bytes);
-    }
-    if shard.door == Door::Operators {
-        request.audience = Audience::Operators;
-    }
-    if let (Some(cors), Audience::Callers) = (&shard.era.cors, request.audience) {
-        request.grant = Some(cors.grant(&caller.head, &caller.bytes));
-    }
+    let mut request = read_request(shard, caller);
     let _busy = shard.meters.busy(request.audience);
     let arrived = caller.bytes.len();
     let message = Rc::clone(&caller.bytes);
@@ -133,6 +113,38 @@ async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>
     let after = drive::answer(shard, caller, &request, &target, body).await;
     caller.forget(end);
     after
+}
+
+/// The request whose head has been read.
+fn read_request(shard: &Shard, caller: &Caller) -> Request {
+    let (head, bytes) = (&caller.head, &caller.bytes);
+    let mut request = Request::read(head, bytes, random(shard), clock::now());
+    if shard.lines.is_some() {
+        request.origin = Origin::read(caller.address, head, bytes);
+    }
+    if shard.door == Door::Operators {
+        request.audience = Audience::Operators;
+    }
+    if let (Some(cors), Audience::Callers) = (&shard.era.cors, request.audience) {
+        request.grant = Some(cors.grant(head, bytes));
+    }
+    request
+}
+
+/// Refuses a request whose head cannot be read: there is no id or attribution to take from it.
+async fn refuse_unread(shard: &Shard, caller: &mut Caller, refusal: &Refusal<'_>) {
+    let mut request = Request::unreadable(random(shard), clock::now());
+    request.origin = Origin::of_address(caller.address);
+    if let (Some(cors), Door::Both | Door::Callers) = (&shard.era.cors, shard.door) {
+        request.grant = cors.grant_unread(&caller.bytes);
+    }
+    refuse::refuse_last(shard, caller, &request, refusal).await;
+    linger(caller).await;
+}
+
+fn random(shard: &Shard) -> [u64; 2] {
+    let mut random = shard.random.borrow_mut();
+    [random.next_u64(), random.next_u64()]
 }
 
 /// Refuses a request by its head. The connection goes on if the body is there already, or none is.
@@ -247,9 +259,7 @@ fn passes(body: &mut BodyDecoder, bytes: &[u8]) -> bool {
 
 /// Reads until a request's head is there.
 async fn read_head(place: &Place, caller: &mut Caller, turn: Turn) -> Result<(), Stop> {
-    let shard = &***place.current();
-    let server = &shard.server;
-    let is_operators = place.is_of(Audience::Operators);
+    let server = &place.current().server;
     let mut seen = 0;
     let mut started: Option<Instant> = None;
     loop {
@@ -267,32 +277,10 @@ async fn read_head(place: &Place, caller: &mut Caller, turn: Turn) -> Result<(),
                 Err(fault) => return Err(Stop::Refused(refusal_of(fault))),
             }
         }
-        match (started, caller.bytes.is_empty(), turn) {
-            (Some(_), _, _) => {}
-            (None, true, Turn::Later) => {
-                caller.give_back();
-                let wait = if is_operators {
-                    server.idle_timeout.min(OPERATORS_IDLE_MAX)
-                } else {
-                    server.idle_timeout
-                };
-                let until = clock::now() + wait;
-                caller.socket.deadline.set_waiting(until, Waits::Another);
-            }
-            (None, true, Turn::First) => {
-                // It may have a place that others need, without being one of theirs.
-                let is_guest = is_operators && shard.door == Door::Both;
-                let wait = if shard.process.is_taking() && !is_guest {
-                    server.header_timeout
-                } else {
-                    server.header_timeout.min(FIRST_REQUEST)
-                };
-                caller
-                    .socket
-                    .deadline
-                    .set_waiting(clock::now() + wait, Waits::First);
-            }
-            (None, false, _) => {
+        match (started, caller.bytes.is_empty()) {
+            (Some(_), _) => {}
+            (None, true) => await_request(place, caller, turn),
+            (None, false) => {
                 let now = clock::now();
                 started = Some(now);
                 caller
@@ -312,6 +300,30 @@ async fn read_head(place: &Place, caller: &mut Caller, turn: Turn) -> Result<(),
             Ok(_) | Err(_) => return Err(Stop::Gone),
         }
     }
+}
+
+/// Sets how long nothing of a request may come.
+fn await_request(place: &Place, caller: &mut Caller, turn: Turn) {
+    let shard = &***place.current();
+    let server = &shard.server;
+    let is_operators = place.is_of(Audience::Operators);
+    // It may have a place that others need, without being one of theirs.
+    let is_guest = is_operators && shard.door == Door::Both;
+    let (wait, waits) = match turn {
+        Turn::First if shard.process.is_taking() && !is_guest => {
+            (server.header_timeout, Waits::First)
+        }
+        Turn::First => (server.header_timeout.min(FIRST_REQUEST), Waits::First),
+        Turn::Later if is_operators => {
+            (server.idle_timeout.min(OPERATORS_IDLE_MAX), Waits::Another)
+        }
+        Turn::Later => (server.idle_timeout, Waits::Another),
+    };
+    if turn == Turn::Later {
+        caller.give_back();
+    }
+    let until = clock::now() + wait;
+    caller.socket.deadline.set_waiting(until, waits);
 }
 
 fn refusal_of(fault: HeadFault) -> Refusal<'static> {

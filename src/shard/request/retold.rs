@@ -24,6 +24,8 @@ use crate::wire::usage::Usage;
 pub struct Events {
     bytes: Vec<u8>,
     held: Held,
+    /// What the answer has used and cost, once that is settled.
+    pub totals: Totals,
 }
 
 /// The events that the completion at `at` of `bytes` amounts to, given what it has used; `None`:
@@ -74,7 +76,12 @@ pub async fn events(
     // They are there, whether or not they may be; nothing else is asked for them.
     let mut held = job.shard.io.lease.hold();
     held.insist_on(bytes.capacity());
-    Ok(Some(Events { bytes, held }))
+    let totals = Totals::default();
+    Ok(Some(Events {
+        bytes,
+        held,
+        totals,
+    }))
 }
 
 /// The answer cannot be told as events.
@@ -92,12 +99,13 @@ pub async fn relay<'a>(
     caller: &mut Caller,
     record: &mut Record<'a>,
     up: Upstream,
-    (events, totals): (Events, Totals),
+    events: Events,
 ) -> Outcome {
     let job = attempt.job;
     answer_head::write_streamed(attempt, caller, record, &up, clock::now());
     record.count();
     job.shard.park(attempt.candidate().provider, up);
+    let totals = events.totals;
     let is_chunked = job.request.version == Version::Http11;
     if is_chunked {
         write_chunk_head(events.bytes.len(), &mut caller.out);

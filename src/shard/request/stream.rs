@@ -3,7 +3,6 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::base::limits::{STREAM_READ_BYTES, UPSTREAM_READ_BYTES};
 use crate::base::time::Instant;
 use crate::decide::outcome::{Failure, Outcome};
 use crate::exchange::course::Course;
@@ -26,13 +25,13 @@ use crate::shard::request::used::Used;
 use crate::shard::state::relay::Spare;
 use crate::sys::clock;
 use crate::wire::body::BodyDecoder;
-use crate::wire::chunked::Piece;
 use crate::wire::inflate::Inflate;
 use crate::wire::seen::Seen;
 
 use broken::{Broken, CallerKnows};
 
 mod broken;
+mod feed;
 
 /// Relays the stream whose head has been read, and says how it ended.
 pub async fn relay<'a>(
@@ -58,30 +57,16 @@ pub async fn relay<'a>(
         silent_until: content_by,
     };
     let outcome = stream.run(caller, record, course, &mut up).await;
-    // The caller who does not wait for the first content is billed what came before it, too.
-    if stream.is_committed() || outcome == Outcome::CallerGone {
-        stream.settle(record, outcome);
-    } else {
-        stream.lose(record, outcome);
-    }
-    if stream.is_committed() {
-        let job = attempt.job;
-        job.shard
-            .note_answer(job.routed.id, stream.used().completion);
-    }
+    stream.close(record, outcome);
+    let told = stream.spare.told(outcome);
+    let told = told.map(|(status, body)| error::Error { status, body });
     let Stream {
         spare,
         body,
         provider_end,
         ..
     } = stream;
-    if let Some(event) = spare.error() {
-        attempt.note_error(record, event);
-    }
-    let told = spare.told(outcome);
-    let told = told.map(|(status, body)| error::Error { status, body });
     shard.keep_relay(spare);
-    let id = attempt.candidate().provider;
     if let Some(told) = told {
         if outcome == Outcome::AccessRefused {
             kept::keep(attempt, record, &up, told);
@@ -96,23 +81,29 @@ pub async fn relay<'a>(
         attempt.put_aside(None);
     }
     if outcome == Outcome::Answered {
-        match provider_end {
-            ProviderEnd::Clean => {
-                up.end = up.bytes.len();
-                shard.park(id, up);
-            }
-            ProviderEnd::Open => {
-                let shard = Rc::clone(shard);
-                guarded::spawn_for_one(async move {
-                    if let Some(up) = up.read_out(body).await {
-                        shard.park(id, up);
-                    }
-                });
-            }
-            ProviderEnd::Surplus => {}
-        }
+        park(attempt, up, provider_end, body);
     }
     outcome
+}
+
+/// Keeps the connection of a complete stream, as far as it can be used again.
+fn park(attempt: &Attempt<'_, '_>, mut up: Upstream, provider_end: ProviderEnd, body: BodyDecoder) {
+    let (shard, id) = (attempt.job.shard, attempt.candidate().provider);
+    match provider_end {
+        ProviderEnd::Clean => {
+            up.end = up.bytes.len();
+            shard.park(id, up);
+        }
+        ProviderEnd::Open => {
+            let shard = Rc::clone(shard);
+            guarded::spawn_for_one(async move {
+                if let Some(up) = up.read_out(body).await {
+                    shard.park(id, up);
+                }
+            });
+        }
+        ProviderEnd::Surplus => {}
+    }
 }
 
 /// A stream on its way.
@@ -157,7 +148,6 @@ impl<'a> Stream<'_, '_, 'a> {
         course: &mut Course,
         up: &mut Upstream,
     ) -> Outcome {
-        let shard = self.attempt.job.shard;
         up.socket
             .deadline
             .set(self.silent_until.min(self.attempt.overall), Cut::Both);
@@ -165,45 +155,22 @@ impl<'a> Stream<'_, '_, 'a> {
         let mut fresh = up.head.len;
         let mut fed = self.feed(&up.bytes[fresh..]);
         loop {
-            match &fed {
-                Err(broken) if self.is_committed() => self.end_broken(*broken),
-                Ok(_) | Err(_) => {}
+            if let Err(broken) = fed
+                && self.is_committed()
+            {
+                self.end_broken(broken);
             }
             if self.is_committed() {
                 if record.first_byte.is_none() {
-                    course.commit();
-                    self.attempt.job.let_go(caller);
-                    self.attempt.job.with_permit(|permit| permit.answered());
-                    self.attempt.enforce_probe().await;
-                    self.write_head(caller, record, up);
+                    self.commit(caller, record, course, up).await;
                 }
                 self.write_payload(caller);
             }
             match fed {
                 Ok(Fed::More) => {}
-                Ok(Fed::Complete) => {
-                    self.settle(record, Outcome::Answered);
-                    self.write_end(caller);
-                    // The provider has done its part, however slowly the caller reads.
-                    up.socket.deadline.clear();
-                    let sent = caller.send_out().await;
-                    return if sent.is_ok() {
-                        Outcome::Answered
-                    } else {
-                        Outcome::CallerGone
-                    };
-                }
+                Ok(Fed::Complete) => return self.complete(caller, record, up).await,
                 Err(broken) if self.is_committed() => {
-                    broken::note(record, broken.after);
-                    self.settle(record, broken.after);
-                    // Whoever reads the error frame can rely on its consequences.
-                    shard.reports.enforce().await;
-                    let sent = caller.send_out().await;
-                    return if sent.is_ok() {
-                        broken.after
-                    } else {
-                        Outcome::CallerGone
-                    };
+                    return self.break_off(caller, record, broken).await;
                 }
                 Err(broken) => return broken.before,
             }
@@ -217,6 +184,70 @@ impl<'a> Stream<'_, '_, 'a> {
                 }
                 Err(broken) => Err(broken),
             };
+        }
+    }
+
+    /// The first content is there: from here on nobody can take over.
+    async fn commit(
+        &self,
+        caller: &mut Caller,
+        record: &mut Record<'a>,
+        course: &mut Course,
+        up: &Upstream,
+    ) {
+        let job = self.attempt.job;
+        course.commit();
+        job.let_go(caller);
+        job.with_permit(|permit| permit.answered());
+        self.attempt.enforce_probe().await;
+        self.write_head(caller, record, up);
+    }
+
+    /// Ends a complete stream.
+    async fn complete(
+        &mut self,
+        caller: &mut Caller,
+        record: &mut Record<'a>,
+        up: &Upstream,
+    ) -> Outcome {
+        self.settle(record, Outcome::Answered);
+        self.write_end(caller);
+        // The provider has done its part, however slowly the caller reads.
+        up.socket.deadline.clear();
+        let sent = caller.send_out().await;
+        sent.map_or(Outcome::CallerGone, |()| Outcome::Answered)
+    }
+
+    /// Ends a stream that broke after its first content.
+    async fn break_off(
+        &mut self,
+        caller: &mut Caller,
+        record: &mut Record<'a>,
+        broken: Broken,
+    ) -> Outcome {
+        broken::note(record, broken.after);
+        self.settle(record, broken.after);
+        // Whoever reads the error frame can rely on its consequences.
+        self.attempt.job.shard.reports.enforce().await;
+        let sent = caller.send_out().await;
+        sent.map_or(Outcome::CallerGone, |()| broken.after)
+    }
+
+    /// Settles a stream that has ended, if it has not been: one that the caller has had content of,
+    /// or has left, is billed; any other is infermux's own loss.
+    fn close(&mut self, record: &mut Record<'a>, outcome: Outcome) {
+        // The caller who does not wait for the first content is billed what came before it, too.
+        if self.is_committed() || outcome == Outcome::CallerGone {
+            self.settle(record, outcome);
+        } else {
+            self.lose(record, outcome);
+        }
+        if self.is_committed() {
+            let job = self.attempt.job;
+            job.shard.note_answer(job.routed.id, self.used().completion);
+        }
+        if let Some(event) = self.spare.error() {
+            self.attempt.note_error(record, event);
         }
     }
 
@@ -284,91 +315,6 @@ impl<'a> Stream<'_, '_, 'a> {
             {
                 return;
             }
-        }
-    }
-
-    /// Takes in what was read.
-    fn feed(&mut self, bytes: &[u8]) -> Result<Fed, Broken> {
-        let shard = self.attempt.job.shard;
-        self.spare.make_room(bytes.len(), &shard.io.buffers);
-        let mut at = 0;
-        loop {
-            match self
-                .body
-                .next(bytes, &mut at)
-                .map_err(|_| Broken::MALFORMED)?
-            {
-                Piece::Payload(range) => {
-                    self.push(&bytes[range])?;
-                }
-                Piece::More if self.spare.is_done() => return Ok(Fed::Complete),
-                Piece::More => return self.hold().map(|()| Fed::More),
-                Piece::End(end) => {
-                    self.provider_end = if end == bytes.len() {
-                        ProviderEnd::Clean
-                    } else {
-                        ProviderEnd::Surplus
-                    };
-                    return self.finish();
-                }
-            }
-        }
-    }
-
-    /// Takes in a part of the body.
-    fn push(&mut self, mut payload: &[u8]) -> Result<(), Broken> {
-        let Some(mut inflate) = self.inflate.take() else {
-            let pushed = self.spare.push(payload);
-            return pushed.map_err(|fault| self.broken(fault));
-        };
-        while !payload.is_empty() {
-            let taken = inflate.step(payload, &mut self.decoded);
-            let taken = taken.map_err(|_| Broken::MALFORMED)?;
-            payload = payload.split_at(taken).1;
-            self.push_decoded()?;
-        }
-        let flushed = inflate.flush(&mut self.decoded);
-        flushed.map_err(|_| Broken::MALFORMED)?;
-        self.inflate = Some(inflate);
-        self.push_decoded()
-    }
-
-    fn push_decoded(&mut self) -> Result<(), Broken> {
-        let pushed = self.spare.push(&self.decoded);
-        self.decoded.clear();
-        pushed.map_err(|fault| self.broken(fault))
-    }
-
-    /// Counts what it holds of an event that is longer than a read.
-    fn hold(&mut self) -> Result<(), Broken> {
-        match self.spare.kept() {
-            0 => {
-                self.held.clear();
-                Ok(())
-            }
-            kept if self.held.grow_to(kept) => Ok(()),
-            _ => Err(Broken::TOO_LARGE),
-        }
-    }
-
-    fn finish(&mut self) -> Result<Fed, Broken> {
-        if let Some(mut inflate) = self.inflate.take() {
-            // `[DONE]` may have come before the coding's own end.
-            if inflate.finish(&mut self.decoded).is_err() && !self.spare.is_done() {
-                return Err(Broken::CUT);
-            }
-            self.push_decoded()?;
-        }
-        let finished = self.spare.finish();
-        finished.map_err(|fault| self.broken(fault))?;
-        Ok(Fed::Complete)
-    }
-
-    /// Room for the next read: much more may come out of compressed bytes.
-    const fn room(&self) -> usize {
-        match self.inflate {
-            None => STREAM_READ_BYTES,
-            Some(_) => UPSTREAM_READ_BYTES,
         }
     }
 

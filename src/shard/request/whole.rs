@@ -56,8 +56,9 @@ pub async fn relay<'a>(
     course.commit();
     job.let_go(caller);
     let totals = settle(attempt, record, arrived, used).await;
-    if let Some(events) = events {
-        return retold::relay(attempt, caller, record, up, (events, totals)).await;
+    if let Some(mut events) = events {
+        events.totals = totals;
+        return retold::relay(attempt, caller, record, up, events).await;
     }
     let splice = answer::edit_answer(up.body(), &view, attempt.caller_model());
     let (status, length) = (up.head.status, splice.len());
@@ -111,8 +112,9 @@ pub async fn translate<'a>(
     course.commit();
     job.let_go(caller);
     let totals = settle(attempt, record, arrived, used).await;
-    if let Some(events) = events {
-        return retold::relay(attempt, caller, record, up, (events, totals)).await;
+    if let Some(mut events) = events {
+        events.totals = totals;
+        return retold::relay(attempt, caller, record, up, events).await;
     }
     let (status, length) = (up.head.status, body.len());
     let told = Told {
