@@ -211,7 +211,7 @@ impl<'a> Record<'a> {
         }
         let priced = self.tokens.map_or(Priced::Yes, |used| used.priced);
         meters.series(self.series_key(priced), |series| {
-            self.count_in(series, status)
+            self.count_in(series, status);
         });
         if let Some(used) = &self.tokens {
             let attribution = &self.request.attribution;
