@@ -1,5 +1,5 @@
-//! Keeps what open providers say they serve, and puts the list of models together, on a thread of
-//! its own: with thousands of models that takes too long for an event loop.
+//! Keeps the lists of models that open providers sent, and builds the callers' list from them, on a
+//! thread of its own: with thousands of models that takes too long for an event loop.
 
 use std::sync::Arc;
 
@@ -15,12 +15,13 @@ use crate::link::lists::{Said, What};
 use crate::link::queue::Taker;
 use crate::sys::cores;
 
-/// Takes in what is said until nobody is left to say something, and publishes what follows. The
-/// configuration to be is found in `terms`.
+/// Takes in messages until no sender is left, and publishes the resulting list. A configuration
+/// that is about to take effect is found in `terms`.
 pub fn run(said: &Taker<Said>, terms: &Latest<Terms>, published: &Latest<Catalogue>) {
     cores::step_back();
     let mut lists = Lists::new(Arc::clone(&terms.load().plan));
-    // An event loop that is looking at it must not be the one that gives up a large table.
+    // The former table is freed here: an event loop that still looks at it must not spend time on
+    // that.
     let mut former = None;
     while let Some(first) = said.next() {
         let others = std::iter::from_fn(|| said.ready()).take(LISTS_WAITING_MAX);
@@ -44,7 +45,7 @@ pub fn run(said: &Taker<Said>, terms: &Latest<Terms>, published: &Latest<Catalog
     drop(former);
 }
 
-/// What has no room is told once for each change.
+/// Models without room are reported once for each change of the list.
 fn tell_of(before: &Catalogue, after: &Catalogue) {
     let (models, left_out) = after.counts();
     if left_out != before.counts().1 && left_out > 0 {
@@ -57,10 +58,10 @@ fn tell_of(before: &Catalogue, after: &Catalogue) {
     }
 }
 
-/// The lists of providers that may serve models which the file does not name.
+/// The lists of the providers that may serve models which the file does not name.
 struct Lists {
     plan: Arc<Plan>,
-    /// What each has told last, and a hash of how.
+    /// Each provider's last list, and a hash of the pages that it came in.
     told: Map<ProviderId, (ModelList, u64)>,
 }
 
@@ -72,7 +73,8 @@ impl Lists {
         }
     }
 
-    /// Takes in a list; whether anything changes. One that cannot be used leaves the former one.
+    /// Takes in a list; returns whether anything changes. A list that cannot be used changes
+    /// nothing.
     fn take_in(&mut self, id: ProviderId, pages: &[Vec<u8>]) -> bool {
         let provider = self.plan.find_provider(id);
         let Some(provider) = provider.filter(|one| one.has_unnamed()) else {
@@ -110,8 +112,8 @@ impl Lists {
         true
     }
 
-    /// Goes by another configuration; who begins with it, or is not asked for its list any more,
-    /// has none.
+    /// Adopts another configuration; new providers, and providers that are no longer asked for
+    /// their list, have none.
     fn adopt(&mut self, terms: &Terms) -> bool {
         self.plan = Arc::clone(&terms.plan);
         let has_unnamed = |id| {
@@ -181,7 +183,7 @@ mod tests {
             self.say(What::List { provider, pages });
         }
 
-        /// Runs to the end of what is said; by whom each of the models is listed.
+        /// Takes in all messages; returns which providers list each of the models.
         fn listed(self, models: [&str; 3]) -> String {
             let Self {
                 giver,

@@ -1,4 +1,4 @@
-//! Changes of circuits, for operators who come after they happened.
+//! The last changes of circuits, for operators who look later.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -8,14 +8,15 @@ use crate::decide::circuit::Transition;
 use crate::ledger::breakers::Change;
 use crate::report::changes::ChangeReport;
 
-/// How often circuits have changed, and the last changes. Where there are too many, the oldest go.
+/// How often circuits have changed, and the last changes. When there are too many, the oldest are
+/// dropped.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// How often, by provider, the state it went to and why.
+    /// The number of changes, by provider, new state and reason.
     counts: BTreeMap<(Box<str>, &'static str, &'static str), u64>,
-    /// The last ones, the newest first.
+    /// The last changes, the newest first.
     dated: VecDeque<ChangeReport>,
-    /// Those since the last call of [`Changes::date`], the newest first.
+    /// The changes since the last call of [`Changes::date`], the newest first.
     undated: VecDeque<(Box<str>, Change)>,
 }
 
@@ -29,8 +30,8 @@ impl Changes {
         self.undated.truncate(CHANGES_KEPT_MAX);
     }
 
-    /// Gives the changes since the last call their place in the calendar: once, so that it is the
-    /// same in every report.
+    /// Gives the changes since the last call their calendar time: once, so that it is the same in
+    /// every report.
     pub fn date(&mut self, time: Time) {
         while let Some((provider, change)) = self.undated.pop_back() {
             let Transition { from, to, reason } = change.transition;
@@ -45,7 +46,7 @@ impl Changes {
         self.dated.truncate(CHANGES_KEPT_MAX);
     }
 
-    /// How often circuits have changed: the provider, the state it went to and why.
+    /// How often circuits have changed: provider, new state, reason, and number.
     #[must_use]
     pub fn counts(&self) -> Vec<(Box<str>, &'static str, &'static str, u64)> {
         let counts = self.counts.iter();
@@ -54,7 +55,7 @@ impl Changes {
             .collect()
     }
 
-    /// The last ones that have their place in the calendar, the newest first.
+    /// The last changes that have their calendar time, the newest first.
     #[must_use]
     pub fn report(&self) -> &VecDeque<ChangeReport> {
         &self.dated

@@ -1,8 +1,8 @@
 //! The look-up of the providers' names, on a thread of its own because it blocks.
 //!
-//! One name is looked up at a time. The resolver decides how long a name that nobody answers for
-//! takes (with glibc's defaults 10 s per name server); the others wait that long at most, since a
-//! name that was just looked up is behind all others in the queue.
+//! One name is looked up at a time. The resolver decides how long it waits for an answer (with
+//! glibc's defaults 10 s per name server). Other names wait no longer than that, since a name that
+//! was just looked up goes to the end of the queue.
 
 use std::sync::Arc;
 
@@ -13,8 +13,9 @@ use crate::link::latest::Latest;
 use crate::link::reports::Reply;
 use crate::sys::{clock, names};
 
-/// Keeps `addresses` up to date until nobody can wish for more; tells `after_first_round` when
-/// every name has been looked up once. The names of the configuration to be are found in `terms`.
+/// Keeps `addresses` up to date until no sender of wishes is left; reports to `after_first_round`
+/// when every name has been looked up once. The names of a configuration that is about to take
+/// effect are found in `terms`.
 pub fn run(
     mut queue: Names,
     addresses: &Addresses,
@@ -63,7 +64,7 @@ fn look_up(queue: &mut Names, addresses: &Addresses) {
     let Some(host) = queue.due(clock::now()) else {
         return;
     };
-    // The port is each provider's own: the same host may serve several.
+    // Each provider has its own port: the same host may serve several providers.
     let answer = names::look_up(queue.name(host), 0);
     for (provider, found) in queue.on_answer(clock::now(), host, answer) {
         addresses.publish(provider, found);
@@ -89,7 +90,8 @@ mod tests {
             Arc::new(plan),
             ConnectionsMax::default(),
         )));
-        // The thread ends with the test's process: whoever publishes could also wish.
+        // The thread ends with the test's process: the table is also a sender of wishes, so that it
+        // never runs out of senders.
         let chores = std::thread::Builder::new();
         let tell = move || told.send(()).unwrap();
         let started = chores.spawn(move || run(queue, &shared, &wanted, &terms, tell));

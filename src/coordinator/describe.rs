@@ -1,4 +1,4 @@
-//! A provider as operators see it: what the configuration, the books and the words say of it.
+//! Describes a provider for operators, from the configuration, the books and the published words.
 
 use crate::config::plan::Provider;
 use crate::coordinator::known::ProviderStanding;

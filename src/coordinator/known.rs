@@ -1,4 +1,4 @@
-//! What the coordinator knows when a report is asked for.
+//! The coordinator's knowledge when a report is asked for.
 
 use std::sync::Arc;
 
@@ -8,21 +8,21 @@ use crate::ledger::totals::Totals;
 use crate::link::orders::Health;
 use crate::link::progress::Progress;
 
-/// What the coordinator knows.
+/// The coordinator's knowledge at a moment.
 pub struct Known {
-    /// When.
+    /// The moment.
     pub time: Time,
     /// When the process began.
     pub started: Time,
-    /// What is counted.
+    /// The totals.
     pub totals: Arc<Totals>,
     /// The providers, in the order of the file.
     pub providers: Vec<ProviderStanding>,
     /// The budgets, in the order of the file.
     pub budgets: Vec<BudgetStanding>,
-    /// Changes of circuits: the provider, the state it went to and why, and how often.
+    /// Changes of circuits: provider, new state, reason, and number.
     pub transitions: Vec<(Box<str>, &'static str, &'static str, u64)>,
-    /// Times that the state file could not be written.
+    /// How often the state file could not be written.
     pub state_write_failures: u64,
     /// Reloads of the configuration that succeeded, and that failed.
     pub reloads: [u64; 2],
@@ -30,7 +30,7 @@ pub struct Known {
     pub progress: Arc<Progress>,
 }
 
-/// How a provider is.
+/// The state of a provider.
 #[derive(Clone, Debug)]
 pub struct ProviderStanding {
     /// Its name.
@@ -45,17 +45,17 @@ pub struct ProviderStanding {
     pub limits: (Option<u64>, Option<u64>),
 }
 
-/// How a budget is.
+/// The state of a budget.
 #[derive(Clone, Debug)]
 pub struct BudgetStanding {
-    /// Whose.
+    /// The caller that it belongs to.
     pub caller: Box<str>,
     /// What may be spent in a month.
     pub limit: NanoUsd,
     /// What has been spent.
     pub spent: NanoUsd,
-    /// Times that it has reached 80 % and 100 % and the log was told.
+    /// How often it has reached 80 % and 100 %, and the log has said so.
     pub alerts: [u64; 2],
-    /// Requests that it has refused for good, or had served with another model.
+    /// Requests that it has refused for good, or let through only with another model.
     pub refusals: u64,
 }

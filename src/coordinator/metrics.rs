@@ -1,4 +1,4 @@
-//! All metrics of the process: what is counted, as the text that Prometheus reads.
+//! All metrics of the process, as the text that Prometheus reads.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub fn text(known: &Known) -> String {
     out.finish()
 }
 
-/// Requests by provider and model, and how long they took.
+/// Requests by provider and model, and their response times.
 fn requests(out: &mut Exposition, known: &Known) {
     let all: Vec<&SeriesTotal> = known.totals.by_series().map(|(one, _)| one).collect();
     out.begin(Family::Requests);
@@ -67,13 +67,13 @@ fn requests(out: &mut Exposition, known: &Known) {
     histogram(out, &[], OWN_BOUNDS, loops);
 }
 
-/// The series of requests that came to a provider: the others have used nothing.
+/// The series of requests that came to a provider: other requests have used no tokens.
 fn users(known: &Known) -> Vec<&SeriesTotal> {
     let all = known.totals.by_series().map(|(one, _)| one);
     all.filter(|one| &*one.provider != NOBODY).collect()
 }
 
-/// What requests have used, and what that costs, by provider and model.
+/// Tokens and cost of requests, by provider and model.
 fn used(out: &mut Exposition, known: &Known) {
     let all = users(known);
     out.begin(Family::Tokens);
@@ -113,7 +113,7 @@ fn used(out: &mut Exposition, known: &Known) {
     }
 }
 
-/// What is counted by provider.
+/// The counters of providers.
 fn attempts(out: &mut Exposition, known: &Known) {
     let providers = known.totals.providers();
     out.begin(Family::Attempts);
@@ -171,7 +171,7 @@ fn attempts(out: &mut Exposition, known: &Known) {
     out.value(&["provider", "idle"], idle);
 }
 
-/// How providers and budgets are.
+/// The states of providers and budgets.
 fn standing(out: &mut Exposition, known: &Known) {
     out.begin(Family::ProviderHealthy);
     for one in &known.providers {
@@ -228,7 +228,7 @@ fn standing(out: &mut Exposition, known: &Known) {
     }
 }
 
-/// How the writing of the state file and the reading of the configuration went.
+/// Results of writing the state file and reading the configuration.
 fn files(out: &mut Exposition, known: &Known) {
     out.begin(Family::StateWriteFailures);
     out.value(&[], known.state_write_failures);
@@ -238,7 +238,7 @@ fn files(out: &mut Exposition, known: &Known) {
     }
 }
 
-/// What each event loop does; the last one is the operators'.
+/// The counters of each event loop; the last loop is the operators'.
 fn shards(out: &mut Exposition, known: &Known) {
     let mut loops: Vec<_> = known.totals.loops().iter().collect();
     loops.sort_by_key(|(shard, _)| shard.index());
@@ -306,7 +306,7 @@ fn histograms(
     }
 }
 
-/// One histogram of all shards together; none while it is empty.
+/// One histogram over all shards; an empty one is left out.
 fn histogram<'a>(
     out: &mut Exposition,
     labels: &[&str],
@@ -327,16 +327,17 @@ fn histogram<'a>(
     }
 }
 
-/// Bounds of what providers take: powers of √2 from 4 ms to 256 s.
+/// Bounds of providers' times: powers of √2 from 4 ms to 256 s.
 const PROVIDER_BOUNDS: (i32, usize) = (4, 33);
-/// Bounds of what infermux itself takes: from 3.9 µs to 256 ms.
+/// Bounds of infermux's own times: from 3.9 µs to 256 ms.
 const OWN_BOUNDS: (i32, usize) = (-16, 33);
 
 fn sum<M>(shards: &[Arc<M>], of: impl Fn(&M) -> &Counter) -> u64 {
     shards.iter().map(|meter| of(meter).get()).sum()
 }
 
-/// How many have begun and not ended. The ends are read first, so that it is never below zero.
+/// How many have begun and not ended. The ends are read first, so that the result is never below
+/// zero.
 fn between<M>(shards: &[Arc<M>], of: impl Fn(&M) -> (&Counter, &Counter)) -> u64 {
     let all: Vec<&M> = shards.iter().map(|meter| &**meter).collect();
     between_all(&all, of)

@@ -1,4 +1,4 @@
-//! Which name is looked up when, and what becomes of the answer.
+//! Decides which name is looked up when, and what is published after a look-up.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -13,7 +13,7 @@ use crate::config::plan::Plan;
 /// The hosts of all providers.
 pub struct Names {
     hosts: Vec<Host>,
-    /// By provider: its place in `hosts`; none where its host is an address.
+    /// By provider, the place of its name in `hosts`; providers whose host is an address have none.
     of_provider: HashMap<ProviderId, usize>,
     literals: Vec<(ProviderId, SocketAddr)>,
 }
@@ -61,8 +61,8 @@ impl Names {
         names
     }
 
-    /// The hosts of the providers of the next `plan`: what is known of a name stays known, and the
-    /// others are due at once. What is to be published for those that are known.
+    /// The hosts of the providers of the next `plan`: addresses of known names are kept, and the
+    /// other names are due at once. Also returns what must be published for known names.
     #[must_use]
     pub fn next(mut self, plan: &Plan) -> (Self, Vec<(ProviderId, Vec<SocketAddr>)>) {
         let mut next = Self::of(plan);
@@ -75,7 +75,7 @@ impl Names {
             let Some(before) = former.remove(&*host.name.to_ascii_lowercase()) else {
                 continue;
             };
-            // One that was never found is tried again for the sake of who is new.
+            // A name that was never found is tried again for its new provider.
             if before.addresses.is_empty() {
                 continue;
             }
@@ -86,7 +86,7 @@ impl Names {
         (next, known)
     }
 
-    /// Providers whose host is an address: nothing is ever looked up for them.
+    /// Providers whose host is an address: for these, nothing is looked up.
     #[must_use]
     pub fn literals(&self) -> &[(ProviderId, SocketAddr)] {
         &self.literals
@@ -105,7 +105,7 @@ impl Names {
         dues.min().unwrap_or(Instant::NEVER)
     }
 
-    /// The name that is due at `now` and has been for the longest time.
+    /// Of the names that are due at `now`, the one that has been due for the longest time.
     #[must_use]
     pub fn due(&self, now: Instant) -> Option<usize> {
         let due = self.hosts.iter().enumerate();
@@ -129,9 +129,9 @@ impl Names {
         }
     }
 
-    /// What is to be published when the look-up of the name at `place` has ended at `now`.
+    /// Returns what to publish when the look-up of the name at `place` has ended at `now`.
     ///
-    /// A failure changes nothing: the last good addresses are a better guess than none.
+    /// A failure publishes nothing: the last good addresses are a better guess than none.
     pub fn on_answer<E: Display>(
         &mut self,
         now: Instant,
@@ -214,11 +214,12 @@ impl Host {
     }
 }
 
-/// Longest wait for the first look-up of all names; later ones go on meanwhile.
+/// Longest wait for the first look-up of all names; after it, the start goes on while they are
+/// looked up.
 pub const LOOK_UP_MAX: Duration = Duration::from_secs(5);
-/// From one look-up of a name to the next.
+/// Pause between two look-ups of a name.
 const PAUSE: Duration = Duration::from_secs(30);
-/// From one look-up of a name to the next, where connections fail.
+/// Pause between two look-ups of a name while connections to it fail.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -289,7 +290,7 @@ pub(super) mod tests {
         assert_eq!(names.due(at(20)), Some(1));
         names.on_answer(at(21), 1, addresses(&["1.1.1.1"]));
         assert_eq!((names.due(at(49)), names.deadline()), (None, at(50)));
-        // Both are due; the one that has waited longer comes first.
+        // Both are due; the name that has waited longer comes first.
         assert_eq!(names.due(at(60)), Some(0));
         assert_eq!(
             Names::of(&plan(&["http://[::1]:1"])).deadline(),

@@ -1,4 +1,4 @@
-//! What the books of the process open with.
+//! What a coordinator begins with.
 
 use std::sync::Arc;
 
@@ -17,14 +17,14 @@ pub struct Opening {
     pub plan: Arc<Plan>,
     /// The words that it publishes.
     pub gates: Arc<Gates>,
-    /// How far the shards and the coordinator are with reports.
+    /// How far the shards have reported, and how far the coordinator has merged.
     pub progress: Arc<Progress>,
     /// The books.
     pub books: Books,
-    /// What is counted.
+    /// The totals.
     pub totals: Totals,
-    /// Counts that shards begin.
+    /// Receives the counters that shards begin.
     pub meters: MeterReceiver,
-    /// Where questions go whose answers take long to write.
+    /// Takes questions whose answers take long to write.
     pub reports: Giver<Job>,
 }

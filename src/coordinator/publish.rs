@@ -66,18 +66,19 @@ impl Publisher {
     }
 }
 
-/// Makes one order of all that change the same word: shards read these words for each request, and
-/// every change of one takes its cache line away from them.
+/// Joins orders that change the same word: shards read these words for each request, and each
+/// change takes the word's cache line away from them.
 #[derive(Debug, Default)]
 pub struct Folder {
-    /// By provider, where its last headroom stands; what stands there is looked at again.
+    /// By provider, the place of its last order of headroom; an entry may be out of date, and is
+    /// checked.
     headroom: Vec<usize>,
-    /// By provider, where its last average stands.
+    /// By provider, the place of its last order of the average.
     averages: Vec<usize>,
 }
 
 impl Folder {
-    /// Folds `orders`: once all of them are in force, nobody sees a difference.
+    /// Joins `orders`; once all of them are in force, the result is the same.
     pub fn fold(&mut self, orders: &mut Vec<Order>) {
         let mut kept = 0;
         for at in 0..orders.len() {
@@ -96,7 +97,7 @@ impl Folder {
         orders.truncate(kept);
     }
 
-    /// Where the last order like this one is noted; `None`: each stands for itself.
+    /// The entry for the last order of this kind; `None`: orders of this kind are not joined.
     fn place(&mut self, order: Order) -> Option<&mut usize> {
         let (places, at) = match order {
             Order::Headroom { provider, .. } => (&mut self.headroom, provider.index()),
@@ -191,12 +192,12 @@ mod tests {
                 ],
                 vec![headroom(0, 4), average(0, 7), headroom(1, 2)],
             ),
-            // What is noted of the orders before leads nowhere.
+            // Entries from earlier calls are out of date.
             (
                 vec![average(1, 1), headroom(0, 1)],
                 vec![average(1, 1), headroom(0, 1)],
             ),
-            // These come with a reload or a month, and each stands for itself.
+            // These orders come with a reload or a month, and are not joined.
             (
                 vec![balance(2), headroom(0, 1), balance(-3)],
                 vec![balance(2), headroom(0, 1), balance(-3)],

@@ -1,5 +1,5 @@
-//! Writes the reports on totals, on a thread of its own: a scrape of thousands of series must hold
-//! up neither a shard nor the coordinator.
+//! Writes the reports on totals, on a thread of its own: a scrape of thousands of series must delay
+//! neither a shard nor the coordinator.
 
 use std::collections::BTreeMap;
 
@@ -23,15 +23,15 @@ use crate::report::providers::body;
 use crate::report::status::StatusReport;
 use crate::sys::cores;
 
-/// A question, and what the coordinator knew when it was to be answered.
+/// A question, and the coordinator's knowledge when it came to be answered.
 pub struct Job {
     /// The question, and where its answer goes.
     pub ask: Ask,
-    /// What the coordinator knew.
+    /// The coordinator's knowledge.
     pub known: Known,
 }
 
-/// Answers one question after the other, until there will be none any more.
+/// Answers one question after the other, until no sender is left.
 pub fn run(jobs: &Taker<Job>) {
     cores::step_back();
     while let Some(Job { ask, known }) = jobs.next() {
@@ -43,7 +43,7 @@ fn answer(question: &Question, known: &Known) -> Vec<u8> {
     let totals = &*known.totals;
     let period = totals.month();
     match question {
-        // These need no totals: the coordinator answers them itself.
+        // The coordinator answers these itself: they need no totals.
         Question::Providers | Question::Changes | Question::Circuit(..) | Question::Adopt => {
             Vec::new()
         }
@@ -157,7 +157,7 @@ fn costs(totals: &Totals) -> CostReport<'_> {
     }
 }
 
-/// What was spent, by one of the names of a series; only what was.
+/// What was spent, by one of the names of a series; names without spend are left out.
 fn by_name(
     totals: &Totals,
     name: impl Fn(&SeriesTotal) -> &str,
@@ -179,7 +179,7 @@ fn callers(known: &Known) -> Vec<PartyReport<'_>> {
     for budget in &known.budgets {
         all.entry(&budget.caller).or_default();
     }
-    // One look-up table, since there may be thousands of both.
+    // A look-up table, since there may be thousands of callers and of budgets.
     let budgets = known.budgets.iter();
     let budgets: BTreeMap<&str, _> = budgets
         .map(|budget| (&*budget.caller, (budget.limit, budget.spent)))

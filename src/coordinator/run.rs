@@ -1,8 +1,8 @@
-//! The coordinator: one thread that keeps the books and publishes what they say.
+//! The coordinator: one thread that keeps the books and publishes their orders.
 //!
-//! It is the single authority for breakers, limits, budgets and totals, and the only one that
-//! changes gates, but for what shards take from them, and settle with budgets. It never touches
-//! disk, names or a socket.
+//! It alone decides about breakers, limits, budgets and totals, and it alone changes gates, except
+//! that shards take from them, and settle with budgets. It never touches a disk, a name or a
+//! socket.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,19 +39,19 @@ use crate::sys::clock;
 pub struct Coordinator {
     plan: Arc<Plan>,
     gates: Arc<Gates>,
-    /// Where the next configuration is found when it is to be gone by.
+    /// Where a configuration is found that is about to take effect.
     terms: Option<Arc<Latest<Terms>>>,
     progress: Arc<Progress>,
     books: Books,
     /// Shared with reports that are being written.
     totals: Arc<Totals>,
-    /// Counts that shards have begun.
+    /// Receives the counters that shards have begun.
     meters: MeterReceiver,
-    /// Where questions go whose answers take long to write.
+    /// Takes questions whose answers take long to write.
     reports: Giver<Job>,
     /// Changes of circuits, as reports show them.
     changes: Changes,
-    /// By caller, budgets that have reached 80 % and 100 %.
+    /// By caller, how often its budget has reached 80 % and 100 %.
     alerts: BTreeMap<Box<str>, [u64; 2]>,
     /// When the process began.
     started: Time,
@@ -60,13 +60,13 @@ pub struct Coordinator {
     orders: Vec<Order>,
     /// Half-open circuits whose permit has not been reported as taken.
     half_open: Vec<(ProviderId, u32)>,
-    /// Questions whose answer waits for facts, and up to which batches.
+    /// Questions whose answers wait for facts, with the batches that must be merged first.
     asked: Vec<(Ask, Vec<u64>)>,
-    /// Where the durable part goes, if it is to survive.
+    /// Takes the durable state, if there is a state file.
     writer: Option<StateSender>,
-    /// Whether it has changed since it was handed over.
+    /// Whether that state has changed since it was last handed over.
     unsaved: bool,
-    /// When one was handed over last.
+    /// When a state was last handed over.
     saved_at: Instant,
 }
 
@@ -99,7 +99,7 @@ impl Coordinator {
         }
     }
 
-    /// Hands what survives a restart to `writer`.
+    /// Hands the durable state to `writer`.
     #[must_use]
     pub fn with_writer(self, writer: StateSender) -> Self {
         Self {
@@ -108,7 +108,7 @@ impl Coordinator {
         }
     }
 
-    /// Finds the next configuration in `terms` when it is told to go by it.
+    /// Looks for the next configuration in `terms` when it is told to adopt one.
     #[must_use]
     pub fn with_terms(self, terms: Arc<Latest<Terms>>) -> Self {
         Self {
@@ -117,7 +117,7 @@ impl Coordinator {
         }
     }
 
-    /// Puts in force what the books begin with: before any shard runs.
+    /// Publishes the first orders of the books, before any shard runs.
     pub fn start(&mut self, time: Time) {
         self.started = time;
         self.books.start(&mut self.orders);
@@ -150,13 +150,13 @@ impl Coordinator {
         }
     }
 
-    /// Hands over what is to survive: nothing comes any more.
+    /// Hands over the last durable state: no message will come any more.
     pub fn finish(&mut self, time: Time) {
         self.count(time);
         self.save(time.now, Last::Yes);
     }
 
-    /// How long it may sleep at `time`, unless a message comes.
+    /// How long it may sleep at `time` if no message comes.
     #[must_use]
     pub fn wait(&self, time: Time) -> Duration {
         let Time { now, wall } = time;
@@ -178,7 +178,7 @@ impl Coordinator {
         }
     }
 
-    /// Takes in a message, and puts in force what follows from it.
+    /// Takes in a message, and publishes the resulting orders.
     pub fn take_in(&mut self, now: Instant, message: Message) -> Continue {
         match message {
             Message::Facts(batch) => self.merge(now, &batch),
@@ -223,9 +223,9 @@ impl Coordinator {
         Continue::Yes
     }
 
-    /// Goes by the configuration that is published. Facts by earlier ones are still booked.
+    /// Adopts the published configuration. Facts under earlier ones are still booked.
     fn adopt(&mut self, now: Instant) {
-        // A probe goes by the figures that were in force when it was sent.
+        // A probe is judged by the policy that was in force when it was sent.
         self.look_at_permits(now);
         let Some(terms) = self.terms.as_ref().map(|terms| terms.load()) else {
             return;
@@ -240,8 +240,8 @@ impl Coordinator {
         self.plan = Arc::clone(&terms.plan);
     }
 
-    /// Books a batch. When its number is published, all it leads to is in force
-    /// (promise `verdict.before-cause`).
+    /// Books a batch. When the batch's number is published, all orders that result from it are in
+    /// force (promise `verdict.before-cause`).
     fn merge(&mut self, now: Instant, batch: &Batch) {
         for fact in &batch.facts {
             self.books.on_fact(now, fact, &mut self.orders);
@@ -262,9 +262,9 @@ impl Coordinator {
         self.save(now, Last::No);
     }
 
-    /// Looks at what shards have counted.
+    /// Reads the shards' counters.
     fn count(&mut self, time: Time) {
-        // A copy is made only while a report is being written, and not of what is counted apart.
+        // `make_mut` copies only while a report is being written, and does not copy the counters.
         let totals = Arc::make_mut(&mut self.totals);
         while let Some(meter) = self.meters.next() {
             if let Some((provider, model)) = totals.begin(meter) {
@@ -278,13 +278,13 @@ impl Coordinator {
             }
         }
         if let Some(month) = totals.on_time(time.wall) {
-            // Only now may requests be booked in it.
+            // From now on, requests may be booked in the new month.
             self.gates.start_month(month);
         }
         self.unsaved |= totals.take_changed();
     }
 
-    /// Hands the durable part to the writer, if it has changed and the writer is ready for it.
+    /// Hands the durable state to the writer, if it has changed and the writer is ready.
     fn save(&mut self, now: Instant, last: Last) {
         let Some(writer) = &self.writer else { return };
         self.unsaved |= self.books.take_changed();
@@ -302,7 +302,8 @@ impl Coordinator {
         self.unsaved = handed_over.is_err();
     }
 
-    /// A shard that is stuck right after it took a permit has not said so: the word does.
+    /// A shard that is stuck right after it took a permit has not reported it, but the gate's word
+    /// shows it.
     fn look_at_permits(&mut self, now: Instant) {
         let Self {
             half_open,
@@ -320,7 +321,7 @@ impl Coordinator {
         });
     }
 
-    /// Puts in force what the books have ordered, and tells of it.
+    /// Publishes the orders of the books, and logs the changes.
     fn publish(&mut self, now: Instant) {
         while !self.orders.is_empty() {
             for (provider, generation) in self.put_in_force() {
@@ -361,8 +362,8 @@ impl Coordinator {
         }
     }
 
-    /// Puts the orders in force; returns the permits of half-open phases that end with it, where a
-    /// shard has taken them.
+    /// Puts the orders in force; returns the permits of half-open phases that end with that, where
+    /// a shard has taken them.
     fn put_in_force(&mut self) -> Vec<(ProviderId, u32)> {
         let mut taken = Vec::new();
         self.folder.fold(&mut self.orders);
@@ -379,7 +380,7 @@ impl Coordinator {
         taken
     }
 
-    /// Answers the questions whose facts are all there.
+    /// Answers the questions whose facts are all merged.
     fn answer(&mut self, time: Time) {
         for (ask, batches) in std::mem::take(&mut self.asked) {
             if self.progress.are_merged(&batches) {
@@ -403,7 +404,8 @@ impl Coordinator {
                 providers::body(&all)
             }
             Question::Changes => providers::body(&self.changes.report()),
-            // A configuration without it may have come in between: then there is nothing to show.
+            // A configuration without the provider may have taken effect meanwhile: then there is
+            // nothing to show.
             Question::Circuit(id, _) => plan
                 .find_provider(id)
                 .and_then(|one| describe(books, gates, time, one))
@@ -420,7 +422,8 @@ impl Coordinator {
             | Question::CostsByEnv
             | Question::Timeseries(_) => {
                 let known = self.known(time);
-                // Without room, whoever asks is told so when its patience is over.
+                // Without room, the question is dropped, and the shard that asks answers when its
+                // patience is over.
                 self.reports.give(Job { ask, known });
                 return;
             }
@@ -479,16 +482,17 @@ enum Last {
 
 /// Shortest time between two states that are written.
 const SAVE_EVERY: Duration = Duration::from_millis(50);
-/// Longest time between a change and its way to the writer: the contract gives 100 ms, of which
-/// the writing takes a part.
+/// Longest time between a change and its way to the writer: the contract allows 100 ms, of which
+/// writing takes a part.
 const SAVE_WITHIN: Duration = Duration::from_millis(75);
-/// Writing takes at most one part in this many of the writer's time, as far as that allows.
+/// Writing takes at most one part in this many of the writer's time, unless that would take too
+/// long.
 const SAVE_SHARE: u32 = 20;
 /// Pause between two looks at whether the writer is ready.
 const LOOK_AT_WRITER: Duration = Duration::from_millis(20);
-/// Messages taken in before what is due is done.
+/// Most messages that are taken in before due work is done.
 const TURN: usize = 256;
-/// Pause between two looks at permits that may have been taken without a word.
+/// Pause between two looks for taken permits that no shard has reported.
 const LOOK_AT_PERMITS: Duration = Duration::from_millis(50);
 /// Pause between two looks at questions that wait for facts.
 const LOOK_AT_QUESTIONS: Duration = Duration::from_millis(1);

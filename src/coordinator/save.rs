@@ -6,8 +6,8 @@ use crate::coordinator::state_file::StateFile;
 use crate::link::states::{Received, StateReceiver};
 use crate::sys::clock;
 
-/// Writes every state that comes, until none will come any more. A disk that fails is told of once,
-/// and once more when it has recovered; it is tried again meanwhile, and requests go on.
+/// Writes every state that comes, until no sender is left. A failing disk is reported once, and
+/// once more when it has recovered; meanwhile writing is tried again, and requests go on.
 pub fn run(file: &StateFile, states: &StateReceiver) {
     let mut unwritten: Option<String> = None;
     loop {

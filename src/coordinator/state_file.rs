@@ -1,8 +1,8 @@
 //! The state file: read once, replaced whole, and held by one process at a time.
 //!
-//! At any moment there is a complete file under its name, or none because none was ever written: a
-//! new generation is written beside it and takes its name only when it is on the disk. The one
-//! before stays as `<name>.prev`, for a person whose disk has damaged the current one.
+//! At any moment there is a complete file under its name, unless none was ever written: a new
+//! generation is written beside it and takes its name only when it is on the disk. The former
+//! generation stays as `<name>.prev`, in case the disk damages the current one.
 
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
@@ -16,19 +16,19 @@ use crate::sys::files;
 /// The state file of this process.
 #[derive(Debug)]
 pub struct StateFile {
-    /// Its name, symbolic links followed.
+    /// Its path, with symbolic links resolved.
     path: PathBuf,
     folder: PathBuf,
-    /// Held for the life of the process; the kernel lets go of it however that ends.
+    /// Held for the life of the process; the kernel releases it however the process ends.
     _lock: File,
 }
 
-/// What was found at the start.
+/// The file at the start.
 #[derive(Debug)]
 pub struct Opened {
-    /// To write to.
+    /// The file, to be written to.
     pub file: StateFile,
-    /// What was in it; nothing where there is no file.
+    /// Its content; empty where there is no file.
     pub state: State,
     /// What an operator should know.
     pub warning: Option<String>,
@@ -51,7 +51,7 @@ pub enum Fault {
         /// Why.
         error: io::Error,
     },
-    /// It is there and cannot be read.
+    /// The file exists and cannot be read.
     #[error("{}: {error}; it is left as it is: make it readable, or move it away to start \
              without what was spent", path.display())]
     Unreadable {
@@ -60,7 +60,7 @@ pub enum Fault {
         /// Why.
         error: io::Error,
     },
-    /// It is there and is no state.
+    /// The file exists and is not a valid state.
     #[error("{}: {fault}; it is left as it is: {remedy}", path.display())]
     Broken {
         /// The file.
@@ -73,14 +73,14 @@ pub enum Fault {
 }
 
 impl StateFile {
-    /// Takes the lock and reads the file. A folder that is missing is made.
+    /// Takes the lock and reads the file. A missing folder is made.
     ///
     /// # Errors
     ///
-    /// Another process has the file, or it is there and cannot be read or understood. It is not
-    /// touched then.
+    /// Another process has the file, or it exists and cannot be read or understood; then it is not
+    /// touched.
     pub fn open(path: &Path) -> Result<Opened, Fault> {
-        // Two names of one file have one lock.
+        // Two paths to one file share one lock.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         let folder = match path.parent() {
             Some(folder) if folder != Path::new("") => folder.to_path_buf(),
@@ -103,12 +103,12 @@ impl StateFile {
         })
     }
 
-    /// Replaces the file by one with this text, and keeps the one before.
+    /// Replaces the file by one with this text, and keeps the former one.
     ///
     /// # Errors
     ///
-    /// What the disk says; the file is what it was before, or already the new one where only the
-    /// folder could not be synced.
+    /// The disk's error. The file is unchanged, or, where only the folder could not be synced,
+    /// already the new one.
     pub fn write(&self, text: &str) -> io::Result<()> {
         let written = self
             .write_beside(text)
@@ -140,7 +140,7 @@ impl StateFile {
         Ok((state, None))
     }
 
-    /// Only a person takes the file away: a write never leaves its name free.
+    /// Only a person can have removed the file: a write never leaves its name free.
     fn missing(&self) -> Option<String> {
         let previous = self.previous();
         fs::exists(&previous).unwrap_or(false).then(|| {
@@ -179,16 +179,16 @@ impl StateFile {
         remove_if_there(&spare)?;
         match fs::hard_link(&self.path, &spare) {
             Ok(()) => {}
-            // The first generation.
+            // This is the first generation.
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            // Some file systems know no links; a copy is as good, and only costs more.
+            // Some file systems have no links; a copy is as good, and only takes longer.
             Err(_) => {
                 fs::copy(&self.path, &spare)?;
                 File::open(&spare)?.sync_all()?;
             }
         }
         fs::rename(&spare, self.previous())?;
-        // Where both names are one file already, a rename does nothing and leaves the spare one.
+        // Where both names are one file already, a rename does nothing and leaves the third name.
         remove_if_there(&spare)
     }
 
@@ -211,8 +211,9 @@ impl StateFile {
     }
 }
 
-/// Takes the lock beside the file. It is a file of its own, since the state file is replaced, and
-/// is never removed: whoever opened it before the removal would lock something nobody else sees.
+/// Takes the lock beside the file. The lock is a file of its own, since the state file is replaced.
+/// It is never removed: a process that opened it before the removal would lock a file that no other
+/// process sees.
 fn lock(path: &Path) -> Result<File, Fault> {
     let lock = with_end(path, ".lock");
     let fault = |error| Fault::Folder {

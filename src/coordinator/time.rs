@@ -1,14 +1,14 @@
-//! What both clocks show.
+//! The readings of both clocks.
 
 use crate::base::time::{Instant, WallTime};
 use crate::sys::clock;
 
-/// What both clocks show.
+/// The readings of both clocks at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Time {
-    /// The one that nobody sets.
+    /// The monotonic clock.
     pub now: Instant,
-    /// The calendar.
+    /// The calendar clock.
     pub wall: WallTime,
 }
 

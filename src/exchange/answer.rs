@@ -1,5 +1,5 @@
-//! The answer that is not streamed, in the caller's own dialect: what it holds, and the caller's
-//! name for the model put back.
+//! An answer that is not streamed, in the caller's own dialect: what the router reads of it, and
+//! the caller's name for the model put back.
 
 use std::ops::Range;
 
@@ -10,21 +10,21 @@ use crate::wire::seen::{self, Seen};
 use crate::wire::splice::Splice;
 use crate::wire::usage::Usage;
 
-/// What an answer holds.
+/// What the router reads of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AnswerView {
     /// Place of the value of `model`.
     pub model: Option<Range<usize>>,
-    /// What the provider says was used; `None`: estimate it.
+    /// The usage that the provider states; `None`: it must be estimated.
     pub usage: Option<Usage>,
     /// Length of the text that was produced, for an estimate; none in embeddings.
     pub text_bytes: usize,
 }
 
-/// Why a body that came with a success status is no answer. All of them are the provider's failure.
+/// Why a body with a success status is no answer. Each is a failure of the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AnswerFault {
-    /// Not one JSON object.
+    /// The body is not one JSON object.
     #[error("the provider's answer is not a JSON object")]
     Malformed,
     /// An `error` in an answer of status 200.
@@ -38,10 +38,10 @@ pub enum AnswerFault {
     NoData,
 }
 
-/// Looks at the body of an answer of status 2xx.
+/// Reads the body of an answer of status 2xx.
 ///
-/// Only the levels that are looked at are checked to be JSON: what lies deeper goes to the caller
-/// as it is, and a body that was cut off is noticed in any case.
+/// Only the levels that are read are checked to be JSON: deeper ones go to the caller as they are,
+/// and a body that was cut off is noticed in any case.
 ///
 /// # Errors
 /// The body is no answer, and another provider may be tried.
@@ -67,7 +67,7 @@ pub fn inspect(body: &[u8], endpoint: Endpoint) -> Result<AnswerView, AnswerFaul
     }
 }
 
-/// What the body of a 2xx answer that nobody gets has of it; see [`seen::seen`].
+/// Usage and text in the body of a 2xx answer that no caller gets; see [`seen::seen`].
 #[must_use]
 pub fn seen(body: &[u8], endpoint: Endpoint) -> Option<Seen> {
     match endpoint {
@@ -117,8 +117,8 @@ fn usage(walk: &mut Walk<'_>, endpoint: Endpoint) -> Result<Option<Usage>, NotJs
     })
 }
 
-/// The answer as the caller is to get it: with its own name for the model, a JSON string with its
-/// quotes. `body` is what `view` was read from.
+/// The answer for the caller, with the caller's name for the model, a JSON string with its quotes.
+/// `view` was read from `body`.
 #[must_use]
 pub fn edit_answer<'a>(body: &'a [u8], view: &AnswerView, caller_model: &'a [u8]) -> Splice<'a> {
     let mut splice = Splice::new(body);

@@ -30,7 +30,7 @@ pub struct AnswerHead<'a> {
 pub enum PassedOn<'a> {
     /// None: the answer is infermux's own.
     Nothing,
-    /// Those of this head that cross.
+    /// The fields of this head that may be passed on.
     Head(&'a Head, &'a [u8], Crossing<'a>),
     /// These, which were written when the provider's answer was kept.
     Lines(&'a [u8]),
@@ -128,7 +128,7 @@ impl<'a> HeadEnd<'a> {
         }
     }
 
-    /// The same, for an answer of which `wanted` becomes of the connection at best.
+    /// The same end, with a connection that is kept open only if `wanted` allows that, too.
     #[must_use]
     pub const fn at_best(self, wanted: Connection) -> Self {
         let connection = match (self.connection, wanted) {

@@ -3,7 +3,7 @@
 use crate::base::limits::LABEL_BYTES_MAX;
 use crate::wire::field;
 
-/// What the attribution headers of a request say. They never go to a provider.
+/// The values of a request's attribution headers. They never go to a provider.
 #[derive(Clone, Debug, Default)]
 pub struct Attribution {
     /// `X-Infermux-Caller`
@@ -14,14 +14,14 @@ pub struct Attribution {
     pub env: Option<Label>,
 }
 
-/// What an attribution header names.
+/// The kind of name in an attribution header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whom {
-    /// Who asks.
+    /// The caller.
     Caller,
-    /// For which project.
+    /// The project.
     Project,
-    /// From which environment.
+    /// The environment.
     Env,
 }
 
@@ -33,8 +33,8 @@ pub struct Label {
 }
 
 impl Attribution {
-    /// Takes note of a header, if it is one of the three, and returns which; the first of each
-    /// counts.
+    /// Keeps a header's value, if it is one of the three, and returns which; of several headers of
+    /// one kind, the first counts.
     pub fn read(&mut self, name: &[u8], value: &[u8]) -> Option<Whom> {
         let (whom, place) = if field::is(name, b"x-infermux-caller") {
             (Whom::Caller, &mut self.caller)
@@ -53,8 +53,8 @@ impl Attribution {
 }
 
 impl Label {
-    /// The text of a header's value: trimmed, control characters dropped, cut at
-    /// [`LABEL_BYTES_MAX`], what is not UTF-8 replaced. `None` when nothing is left.
+    /// The text of a header's value: trimmed, without control characters, cut at
+    /// [`LABEL_BYTES_MAX`], with bytes that are not UTF-8 replaced. `None` when nothing is left.
     #[must_use]
     pub fn of(value: &[u8]) -> Option<Self> {
         let mut label = Self {

@@ -32,7 +32,7 @@ pub struct Presented<'a> {
 }
 
 impl<'a> Presented<'a> {
-    /// What the head that was parsed from `bytes` presents.
+    /// The keys in the head that was parsed from `bytes`.
     #[must_use]
     pub fn read(head: &Head, bytes: &'a [u8]) -> Self {
         let mut presented = Self::default();
@@ -56,7 +56,7 @@ impl<'a> Presented<'a> {
         [bearer, self.x_api_key, self.api_key]
     }
 
-    /// What stands for the caller at a provider: its `Authorization`, else another key.
+    /// The key that is sent to a provider: the caller's `Authorization`, else another of its keys.
     fn forwarded(self) -> Option<Credential<'a>> {
         let other = || {
             let keys = [self.x_api_key, self.api_key];
@@ -67,8 +67,8 @@ impl<'a> Presented<'a> {
     }
 }
 
-/// Checks the keys that a request presents in a time that does not depend on the right one. Of
-/// several the valid one counts.
+/// Checks the keys that a request presents, in a time that does not depend on the configured key.
+/// One valid key is enough.
 ///
 /// # Errors
 ///
@@ -78,7 +78,7 @@ pub fn authenticate(auth: &Auth, presented: Presented<'_>) -> Result<(), Refusal
         return Ok(());
     };
     let offered = presented.keys();
-    // All are compared, so that the time does not tell which one came close.
+    // All keys are compared, so that the time does not tell which one came close.
     let matched = offered.map(|offered| offered.is_some_and(|offered| key.matches(offered)));
     match (matched.contains(&true), offered) {
         (true, _) => Ok(()),
@@ -87,11 +87,11 @@ pub fn authenticate(auth: &Auth, presented: Presented<'_>) -> Result<(), Refusal
     }
 }
 
-/// Checks an operator's `Authorization`, where a token is asked for.
+/// Checks an operator's `Authorization`, where a token is required.
 ///
 /// # Errors
 ///
-/// It is not the token.
+/// The header does not hold the token.
 pub fn operator(
     token: Option<&Secret>,
     authorization: Option<&[u8]>,
@@ -104,13 +104,13 @@ pub fn operator(
     }
 }
 
-/// Checks that no page of another site makes an operator's browser act: `origin` and `host` are
-/// those headers' values. Browsers say where a page is from (Fetch standard, section 3.2); whoever
-/// says nothing is no browser.
+/// Checks that no page of another site makes an operator's browser act: `origin` and `host` are the
+/// values of these headers. Browsers state a page's origin (Fetch standard, section 3.2); a client
+/// that does not is no browser.
 ///
 /// # Errors
 ///
-/// It comes from elsewhere.
+/// The request comes from a page of another site.
 pub fn same_site(origin: Option<&[u8]>, host: Option<&[u8]>) -> Result<(), Refusal<'static>> {
     let Some(origin) = origin else { return Ok(()) };
     let schemes = [&b"http://"[..], b"https://"];
@@ -151,7 +151,7 @@ pub fn credential<'a>(
 }
 
 impl<'a> Credential<'a> {
-    /// The caller's key, where it is sent on.
+    /// The caller's key, where it is passed on.
     #[must_use]
     pub fn callers_key(&self) -> Option<&'a [u8]> {
         match *self {
@@ -161,10 +161,10 @@ impl<'a> Credential<'a> {
         }
     }
 
-    /// Whose affair it is when `provider` refuses this key.
+    /// Who is to blame when `provider` refuses this key.
     ///
-    /// No key at all is the caller's fault where the caller's would have been sent, else a mistake
-    /// in the file.
+    /// Without any key, the caller is to blame where its key would have been passed on, else the
+    /// file's author.
     #[must_use]
     pub fn owner(&self, provider: &Provider) -> KeyOwner {
         match self {

@@ -1,5 +1,5 @@
-//! The list of models that callers are told: what the configuration names, and what open providers
-//! said they serve. It is made whenever one of these changes, and published as a whole.
+//! The list of models for callers: models that the configuration names, and models that open
+//! providers list. It is built whenever one of these changes, and published as a whole.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use crate::config::plan::Plan;
 use crate::exchange::model_list::{ModelList, write_entry};
 use crate::link::gate::Turns;
 
-/// All models, and who lists them.
+/// All models, and the providers that list them.
 #[derive(Debug)]
 pub struct Catalogue {
-    /// The answer to who asks for all of them.
+    /// The answer to a request for the whole list.
     text: Arc<Vec<u8>>,
     models: Map<Box<str>, Model>,
     /// Groups of open providers that list the same models; the first is empty.
@@ -30,22 +30,22 @@ struct Model {
     entry: Range<u32>,
     /// Place of the group of providers that list it.
     listers: u32,
-    /// Turns of those, where they are several.
+    /// The turns of these providers, where they are several.
     turns: Option<Arc<Turns>>,
 }
 
-/// Who lists a model.
+/// The providers that list a model.
 #[derive(Clone, Copy, Debug)]
 pub struct Listed<'a> {
-    /// The open providers that do.
+    /// The open providers.
     pub by: &'a [ProviderId],
     /// Their turns, where they are several.
     pub turns: Option<&'a Arc<Turns>>,
 }
 
 impl Catalogue {
-    /// The catalogue of `plan`, with what `list` says that each open provider has told. The turns
-    /// of models that were in the `former` one go on.
+    /// The catalogue of `plan`; `list` gives the list of each open provider. The turns of models
+    /// that were in the `former` catalogue go on.
     #[must_use]
     pub fn new<'a>(
         plan: &Plan,
@@ -71,7 +71,7 @@ impl Catalogue {
         draft.finish(former)
     }
 
-    /// The answer to who asks for all models.
+    /// The answer to a request for the whole list.
     #[must_use]
     pub fn text(&self) -> &Arc<Vec<u8>> {
         &self.text
@@ -84,7 +84,7 @@ impl Catalogue {
         self.text.get(start as usize..end as usize)
     }
 
-    /// Which open providers list the model called `id`; `None`: none of them.
+    /// The open providers that list the model called `id`; `None`: no provider does.
     #[must_use]
     pub fn listed(&self, id: &str) -> Option<Listed<'_>> {
         let model = self.models.get(id)?;
@@ -123,7 +123,7 @@ impl Default for Draft {
 }
 
 impl Draft {
-    /// A model that the configuration names; the first provider that does owns it.
+    /// Adds a model that the configuration names; its owner is the first provider that claims it.
     fn name(&mut self, name: &str, owner: &str) {
         if !self.models.contains_key(name) {
             let entry = self.place(|text| write_entry(name, owner, text));
@@ -131,7 +131,7 @@ impl Draft {
         }
     }
 
-    /// A model that an open provider lists; the first that does says how it looks.
+    /// Adds a model that an open provider lists; the first list that has it provides its entry.
     fn list(&mut self, name: &str, entry: &[u8], provider: ProviderId) {
         if !self.models.contains_key(name) {
             if self.models.len() >= MODELS_LISTED_MAX {
@@ -147,7 +147,7 @@ impl Draft {
             model.listers = *grown.or_insert_with(|| {
                 let group = &self.listers[former as usize];
                 if group.last() == Some(&provider) {
-                    // It lists the model twice.
+                    // The provider lists the model twice.
                     return former;
                 }
                 let group = group.iter().copied().chain([provider]);

@@ -1,17 +1,17 @@
-//! A provider's health check: what is asked for, and what the answer says.
+//! A provider's health check: its target, and what the answer says about the provider.
 
 use crate::config::plan::{Provider, ProviderKind};
 use crate::exchange::outbound;
 
-/// What an answer says of the provider's health.
+/// What an answer says about the provider's health.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// Endpoint and key are good.
     Well,
-    /// Nothing: somebody is there, and the answer is about this one request. Real requests and the
-    /// circuit breaker decide. Says why.
+    /// Nothing: a server is there, and its answer is about this request alone. Real requests and
+    /// the circuit breaker decide. With the reason.
     Unsaid(String),
-    /// The provider cannot be used. Says why.
+    /// The provider cannot be used. With the reason.
     Ill(String),
 }
 
@@ -29,7 +29,7 @@ pub fn target(provider: &Provider) -> String {
     }
 }
 
-/// The URL that the check asks, without its query: some providers take keys there.
+/// The URL that is checked, without its query: some providers take keys there.
 #[must_use]
 pub fn url(provider: &Provider) -> String {
     let target = target(provider);
@@ -46,7 +46,7 @@ pub fn judge(provider: &Provider, status: u16) -> Finding {
         200..=299 => Finding::Well,
         404 | 405 | 501 => Finding::Unsaid(why(&nothing_there(provider))),
         429 => Finding::Unsaid(why("the provider is busy, or the key is at its limit")),
-        // Without a key of infermux's own, any other answer shows that somebody is there.
+        // Without a key of infermux's own, any other answer shows that a server is there.
         _ if provider.api_key.is_none() && status < 500 => Finding::Well,
         403 => Finding::Unsaid(why(
             "the key may not ask this; health_check.path may name what it may ask",
@@ -59,7 +59,7 @@ pub fn judge(provider: &Provider, status: u16) -> Finding {
     }
 }
 
-/// The likely cause of an answer that says that there is nothing.
+/// The likely cause of a 404.
 fn nothing_there(provider: &Provider) -> String {
     let what = match &provider.health_check.path {
         None => "no list of models",

@@ -1,9 +1,9 @@
-//! What the `choices` of an answer or of a chunk of a stream hold.
+//! Reads the `choices` of an answer or of a chunk of a stream.
 
 use crate::config::plan::Endpoint;
 use crate::wire::json::{self, Bracket, Kind, NotJson, Value, Walk};
 
-/// What `choices` hold, all of them together.
+/// What all `choices` together hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Choices {
     /// How many there are.
@@ -12,9 +12,9 @@ pub(super) struct Choices {
     pub(super) has_carrier: bool,
     /// Whether there is content: text, reasoning, a tool call, a refusal, …
     pub(super) has_content: bool,
-    /// Length of the text that a model has produced, tool calls included.
+    /// Length of the generated text, tool calls included.
     pub(super) text_bytes: usize,
-    /// The last string that counted as text and says something: its inside.
+    /// The last string that counted as text and is not empty: the place of its inside.
     pub(super) text: Option<Inside>,
     /// The indexes that occur, a bit each.
     pub(super) seen: Indexes,
@@ -24,12 +24,12 @@ pub(super) struct Choices {
     pub(super) error: Option<ChoiceError>,
 }
 
-/// How a choice ended that has failed.
+/// The error that a choice ended with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChoiceError {
-    /// Its finish reason says so, and nothing else does.
+    /// Its finish reason says so, without a description.
     Untold,
-    /// With an object that tells.
+    /// It has an object that describes the error.
     Told {
         /// Its place.
         at: usize,
@@ -39,7 +39,7 @@ pub(super) enum ChoiceError {
 }
 
 impl ChoiceError {
-    /// What `data` tells, in which the choice stands: a JSON object.
+    /// The JSON object that describes the error, in `data`, which the choice was read from.
     pub(super) fn of(self, data: &[u8]) -> &[u8] {
         match self {
             Self::Untold => b"{}",
@@ -81,8 +81,8 @@ impl Indexes {
 }
 
 impl Choices {
-    /// Becomes what the value of `choices` holds, where `walk` stands; anything but an array holds
-    /// nothing.
+    /// Reads the value of `choices` that `walk` stands before into `self`; a value that is no array
+    /// holds nothing.
     pub(super) fn read(&mut self, walk: &mut Walk<'_>, endpoint: Endpoint) -> Result<(), NotJson> {
         *self = Self::default();
         if walk.enter(Bracket::Array)? {
@@ -133,8 +133,8 @@ impl Choices {
         Ok(())
     }
 
-    /// Any member of a message is content, but for the role and what is empty: a kind of content
-    /// that does not exist yet must not be held back until the stream ends.
+    /// Any member of a message is content, except the role and empty values: new kinds of content
+    /// must not be held back until the stream ends.
     fn add_message(&mut self, walk: &mut Walk<'_>) -> Result<(), NotJson> {
         if !walk.enter(Bracket::Object)? {
             return Ok(());
@@ -159,7 +159,7 @@ impl Choices {
                 self.add_text(value, 0);
             }
             Kind::Array | Kind::Object => self.has_content |= !value.is_blank(),
-            // `token_id` and its like stand beside content and are none.
+            // `token_id` and the like stand beside content and are none.
             Kind::Number | Kind::True | Kind::False | Kind::Null => {}
         }
     }
@@ -177,8 +177,8 @@ impl Choices {
         }
     }
 
-    /// The name and the arguments of a call are what the model wrote. `base` is where the text
-    /// begins in which `function` has its place.
+    /// Adds the name and arguments of a call, which are generated text. `base` is the place of the
+    /// text that `function` was read from.
     fn add_function(&mut self, function: &Value<'_>, base: usize) {
         for member in json::members(function.text).map_while(Result::ok) {
             self.add_text(&member.value, base + function.at);

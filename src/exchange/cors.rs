@@ -1,8 +1,8 @@
-//! What browsers are told when a page of another origin calls (Fetch standard, section 3.3).
+//! What answers tell browsers when a page of another origin calls (Fetch standard, section 3.3).
 //!
-//! The lines of answers are put together once for each configuration; a request only finds out
-//! which of them its answer carries. Credentials that a browser would add by itself, such as
-//! cookies, mean nothing here, so that `*` may be said where every page may call.
+//! The lines of answers are put together once for each configuration; for a request, only the
+//! choice among them is made. Credentials that a browser adds by itself, such as cookies, are
+//! ignored, so that `*` is safe where every page may call.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use crate::exchange::target::{self, is_of_operators};
 use crate::wire::field;
 use crate::wire::head::{Head, origin_form};
 
-/// What a configuration with `server.cors` tells browsers.
+/// The lines for browsers, where the file has `server.cors`.
 pub struct Cors {
     origins: Origins,
     /// By grant: the lines of an answer's head.
@@ -21,12 +21,12 @@ pub struct Cors {
     preflight: Box<str>,
 }
 
-/// What the answers to one request tell its browser: the place of the lines.
+/// Which lines the answers to one request carry: their place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant(usize);
 
 impl Cors {
-    /// What `cors` tells.
+    /// The lines for the settings `cors`.
     #[must_use]
     pub fn new(cors: &cors::Cors) -> Self {
         let allows = |origin: &str, vary: &str| {
@@ -55,7 +55,7 @@ impl Cors {
         }
     }
 
-    /// What the answer to a caller's request tells, whose head was parsed from `bytes`.
+    /// The grant for a caller's request whose head was parsed from `bytes`.
     #[must_use]
     pub fn grant(&self, head: &Head, bytes: &[u8]) -> Grant {
         let is_origin = |name: &[u8]| name.len() == 6 && name.eq_ignore_ascii_case(b"origin");
@@ -64,12 +64,12 @@ impl Cors {
         self.grant_to(origins.map(|field| &bytes[field.value.clone()]))
     }
 
-    /// The same of a head that could not be parsed, and of which `bytes` have arrived; `None` where
-    /// it is an operator's.
+    /// The grant for a head that could not be parsed, and of which `bytes` have arrived; `None`
+    /// where it is an operator's.
     #[must_use]
     pub fn grant_unread(&self, bytes: &[u8]) -> Option<Grant> {
         let start = bytes.trim_ascii_start();
-        // The last line may go on.
+        // The last line may be incomplete.
         let end = start.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
         let lines = start.split_at(end).0.split(|byte| *byte == b'\n');
         let mut lines = lines.map(<[u8]>::trim_ascii);
@@ -87,7 +87,7 @@ impl Cors {
         Some(self.grant_to(origins))
     }
 
-    /// Whoever names several origins, or `null`, is none that is listed.
+    /// A request with several origins, or with `null`, comes from no listed origin.
     fn grant_to<'b>(&self, mut named: impl Iterator<Item = &'b [u8]>) -> Grant {
         let Origins::Listed(origins) = &self.origins else {
             return Grant(0);
@@ -113,8 +113,8 @@ impl Cors {
         self.origins == Origins::Any || grant != Grant(0)
     }
 
-    /// More lines of the answer, where a caller's request is the preflight of a page that may call.
-    /// Any other request is what it is.
+    /// More lines for the answer, where a caller's request is the preflight of a page that may
+    /// call; `None` for any other request.
     #[must_use]
     pub fn preflight(&self, grant: Grant, head: &Head, bytes: &[u8]) -> Option<String> {
         let is_options = &bytes[head.method.clone()] == b"OPTIONS";
@@ -128,8 +128,8 @@ impl Cors {
         let asked = asked.and_then(|asked| std::str::from_utf8(asked).ok());
         let allowed = asked.filter(|asked| is_list_of_names(asked));
         let mut lines = String::from(&*self.preflight);
-        // A browser does not take `*` for `Authorization`, and which headers go on to a provider is
-        // decided where they do.
+        // A browser does not accept `*` for `Authorization`. Which headers are passed on to a
+        // provider is decided elsewhere.
         let allowed = allowed.unwrap_or(ALLOWED_UNASKED);
         let _ = write!(lines, "Access-Control-Allow-Headers: {allowed}\r\n");
         Some(lines)
@@ -143,7 +143,8 @@ fn is_list_of_names(text: &str) -> bool {
 
 /// Tells caches that other origins get other answers.
 const VARY: &str = "Vary: Origin\r\n";
-/// What a preflight that asks for no headers is told: what every client sends.
+/// The headers that a preflight without a list of headers is allowed: those that every client
+/// sends.
 const ALLOWED_UNASKED: &str = "authorization, content-type";
 
 #[cfg(test)]
@@ -179,7 +180,7 @@ mod tests {
                 "https://a",
             ),
             ("GET / HTTP/1.1\nOrigin: https://a\n", "https://a"),
-            // The line may go on.
+            // The line may be incomplete.
             ("GET / HTTP/1.1\r\nOrigin: https://a", "Vary"),
             ("GET / HTTP/1.1\r\nOrigin: https://c\r\n", "Vary"),
             (

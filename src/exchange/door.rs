@@ -1,4 +1,4 @@
-//! Who is served at a listener.
+//! What is served at a listener.
 
 /// What a listener serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The headers that infermux adds to an answer, and which headers cross it.
+//! The headers that infermux adds to an answer, and which headers are passed on.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use crate::decide::outcome::KeyOwner;
 use crate::decide::strategy::Strategy;
 use crate::wire::field::{self, starts_with};
 
-/// What an answer's headers say about how it came about.
+/// What infermux's headers say about an answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Added<'a> {
     /// The request's id.
     pub request_id: &'a str,
-    /// Who served it.
+    /// The provider that served it.
     pub provider: &'a str,
     /// The provider's own name for the model.
     pub model: &'a str,
@@ -25,13 +25,13 @@ pub struct Added<'a> {
     pub latency: Duration,
     /// Providers tried; said when more than one.
     pub attempts: u32,
-    /// The model that a budget put in place of the one asked for.
+    /// The model that a budget put in place of the requested one.
     pub model_override: Option<&'a str>,
-    /// Tokens and cost; of a stream they are not known yet.
+    /// Tokens and cost; when a stream begins, they are not known yet.
     pub totals: Totals,
 }
 
-/// What is known when an answer is complete. What is `None` is left out.
+/// Figures of a complete answer. A figure that is `None` is left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Tokens of the prompt.
@@ -46,10 +46,10 @@ pub struct Totals {
 pub const TRAILER_ANNOUNCEMENT: &[u8] =
     b"Trailer: X-Infermux-Prompt-Tokens, X-Infermux-Completion-Tokens, X-Infermux-Cost\r\n";
 
-/// Says to proxies on the way that a stream is to be passed on as it comes.
+/// Tells proxies on the way to pass a stream on as it comes.
 pub const STREAM_LINES: &[u8] = b"Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n";
 
-/// What pages of other origins may read of an answer's headers, besides those that each may.
+/// Headers that pages of other origins may read, besides those that browsers always allow.
 pub const EXPOSED: &str = "X-Infermux-Provider, X-Infermux-Model, X-Infermux-Strategy, \
     X-Infermux-Route-Group, X-Infermux-Latency-Ms, X-Infermux-Attempts, X-Infermux-Model-Override, \
     X-Infermux-Prompt-Tokens, X-Infermux-Completion-Tokens, X-Infermux-Cost, X-Infermux-Error, \
@@ -99,7 +99,7 @@ pub fn request_id(out: &mut Vec<u8>, id: &str) {
     name(out, REQUEST_ID, id);
 }
 
-/// Whether a caller's header goes to every provider, whatever its dialect.
+/// Whether a caller's header is passed on to every provider, whatever its dialect.
 #[must_use]
 pub fn crosses_to_any_provider(name: &[u8]) -> bool {
     match name.len() {
@@ -113,8 +113,8 @@ pub fn crosses_to_any_provider(name: &[u8]) -> bool {
     }
 }
 
-/// Whether a caller's header goes to providers of OpenAI's dialect, besides those that go to any.
-/// Organization and project belong to an account: they go with its key alone.
+/// Whether a caller's header is passed on to providers of OpenAI's dialect, besides the usual ones.
+/// Organization and project belong to an account: they are passed on only with its key.
 #[must_use]
 pub fn crosses_to_openai(name: &[u8], key: KeyOwner) -> bool {
     match (name.len(), key) {
@@ -125,8 +125,8 @@ pub fn crosses_to_openai(name: &[u8], key: KeyOwner) -> bool {
     }
 }
 
-/// Whether a provider's header goes to the caller as it is. The type of the body is stated by
-/// whoever writes the body. Limits of an account are told to whom it belongs.
+/// Whether a provider's header is passed on to the caller. The type of the body is stated by the
+/// function that writes the body. The limits of an account are passed on only to its owner.
 #[must_use]
 pub fn crosses_to_caller(name: &[u8], key: KeyOwner) -> bool {
     let crosses = match name.len() {
@@ -144,8 +144,8 @@ pub fn crosses_to_caller(name: &[u8], key: KeyOwner) -> bool {
     crosses || (key == KeyOwner::Caller && name.len() > 12 && is_of_limits())
 }
 
-/// Whether a header is named by `connection`, the values of a message's `Connection` headers: then
-/// it ends here.
+/// Whether `connection`, the values of a message's `Connection` headers, names a header: then it is
+/// not passed on.
 pub fn is_named<'a>(name: &[u8], connection: impl IntoIterator<Item = &'a [u8]>) -> bool {
     let mut tokens = connection
         .into_iter()
@@ -153,8 +153,8 @@ pub fn is_named<'a>(name: &[u8], connection: impl IntoIterator<Item = &'a [u8]>)
     tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(name))
 }
 
-/// Appends a line whose value may come from a caller: whatever is not visible ASCII, and the
-/// percent sign, is percent-encoded, so that no value can end the line.
+/// Appends a line whose value may come from a caller: all bytes but visible ASCII, and the percent
+/// sign, are percent-encoded, so that no value can end the line.
 fn name(out: &mut Vec<u8>, start: &[u8], value: &str) {
     let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'%';
     out.extend_from_slice(start);

@@ -1,4 +1,4 @@
-//! The fields of a provider's head that cross to the caller.
+//! The fields of a provider's head that are passed on to the caller.
 
 use crate::decide::outcome::KeyOwner;
 use crate::exchange::headers;
@@ -6,7 +6,7 @@ use crate::exchange::masks::OwnMasks;
 use crate::wire::field;
 use crate::wire::head::{Field, Head};
 
-/// What decides which of a provider's fields cross, and how they look.
+/// What decides which of a provider's fields are passed on, and in what form.
 #[derive(Clone, Copy)]
 pub struct Crossing<'a> {
     /// Whose key the request was sent with.
@@ -15,8 +15,8 @@ pub struct Crossing<'a> {
     pub masks: &'a OwnMasks,
 }
 
-/// Appends the provider's fields that cross, and its own id for the request. The type of the body
-/// is stated by whoever writes the body.
+/// Appends the provider's fields that are passed on, and its own id for the request. The type of
+/// the body is stated by the function that writes the body.
 pub fn write_fields(head: &Head, bytes: &[u8], crossing: Crossing<'_>, out: &mut Vec<u8>) {
     let listed = head.listed_by_connection(bytes);
     let any = listed.clone().next().is_some();
@@ -36,8 +36,8 @@ pub fn write_fields(head: &Head, bytes: &[u8], crossing: Crossing<'_>, out: &mut
     }
 }
 
-/// The provider's own id for the request. Where there are several, the first is that of a gateway
-/// in front, or what infermux itself has sent.
+/// The provider's own id for the request. Of several, the one with the most specific name counts:
+/// `x-request-id` may be that of a gateway in front, or the one that infermux itself has sent.
 #[must_use]
 pub fn request_id<'b>(head: &Head, bytes: &'b [u8]) -> Option<&'b [u8]> {
     let rank = |field: &Field| {

@@ -1,7 +1,7 @@
 //! Configured keys, made unreadable wherever a provider quotes them.
 //!
-//! Each byte of a key becomes a `*` in its place: nothing moves, and no text becomes invalid by it.
-//! Words of fewer than [`MASKED_BYTES_MIN`] bytes stay: they stand in ordinary text, too.
+//! Each byte of a key is replaced by a `*`: nothing moves, and no text becomes invalid. Words of
+//! fewer than [`MASKED_BYTES_MIN`] bytes are not masked: ordinary text has them, too.
 
 use std::ops::Range;
 
@@ -13,18 +13,18 @@ use crate::config::plan::{Auth, Plan, Provider};
 /// All keys of a configuration: for errors, which are rare. Every text is read once, however many
 /// keys there are.
 pub struct Masks {
-    /// In ascending order; none starts with another one.
+    /// In ascending order; no word starts with another one.
     words: Box<[Box<[u8]>]>,
     /// Bits by the hashes of the words' beginnings.
     beginnings: Box<[u64; HASHES / 64]>,
 }
 
 /// The keys that one provider is sent, and so the only ones that it can quote: for headers and
-/// whole answers, which are many.
+/// whole answers, of which there are many.
 pub struct OwnMasks {
-    /// Those that stand in no ordinary text first.
+    /// Keys that no ordinary text contains come first.
     finders: Box<[Finder<'static>]>,
-    /// How many those are.
+    /// How many such keys there are.
     unmistakable: usize,
     shortest: usize,
 }
@@ -62,11 +62,11 @@ impl Masks {
         }
     }
 
-    /// The beginning of a provider's text as a log may have it, `most` bytes at most: without the
-    /// configured keys, and without `callers`, the key that the caller presented.
+    /// The beginning of a provider's text for a log, `most` bytes at most: without the configured
+    /// keys, and without `callers`, the key that the caller presented.
     #[must_use]
     pub fn for_log(&self, text: &str, callers: Option<&[u8]>, most: usize) -> String {
-        // A key that is cut in two would not be found: the cut comes last.
+        // The text is cut last: a key that was cut in two would not be found.
         let within = text.len().min(most.saturating_add(KEY_BYTES_MAX));
         let mut bytes = text.as_bytes()[..within].to_vec();
         self.mask(&mut bytes);
@@ -89,7 +89,7 @@ impl Masks {
                 continue;
             }
             let rest = &text[at..];
-            // Whatever stands between a word and a text that starts with it starts with it, too.
+            // All texts between a word and a text that starts with it start with it, too.
             let behind = self.words.partition_point(|word| **word <= *rest);
             let word = behind.checked_sub(1).map(|place| &self.words[place]);
             if let Some(word) = word.filter(|word| rest.starts_with(word)) {
@@ -126,7 +126,7 @@ impl OwnMasks {
         }
     }
 
-    /// Makes the keys in an answer unreadable, but for those that may be words of its text:
+    /// Makes the keys in an answer unreadable, except keys that may be words of its text:
     /// `not-needed`, `placeholder`.
     pub fn mask_answer(&self, body: &mut [u8]) {
         for finder in self.finders.iter().take(self.unmistakable) {
@@ -135,7 +135,7 @@ impl OwnMasks {
     }
 }
 
-/// Whether no ordinary text has this word in it.
+/// Whether no ordinary text contains this word.
 fn is_unmistakable(word: &[u8]) -> bool {
     word.len() >= 16 && word.iter().any(u8::is_ascii_digit)
 }
@@ -148,7 +148,7 @@ fn mask_all(finder: &Finder<'_>, text: &mut [u8]) {
     }
 }
 
-/// Masks what was found, and what follows it of the same word; returns where that ends.
+/// Masks the found beginning and the rest of the same word; returns where the word ends.
 fn fill(text: &mut [u8], found: Range<usize>) -> usize {
     let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let rest = text.get(found.end..).unwrap_or_default();
@@ -157,21 +157,20 @@ fn fill(text: &mut [u8], found: Range<usize>) -> usize {
     end
 }
 
-/// The words in ascending order, without those that start with another one: where that is masked,
-/// so is the rest of the word.
+/// The words in ascending order, without those that start with another one: where that one is
+/// masked, so is the rest of the word.
 fn prefix_free(mut words: Vec<Box<[u8]>>) -> Vec<Box<[u8]>> {
     words.sort_unstable();
     words.dedup_by(|later, kept| later.starts_with(kept));
     words
 }
 
-/// What a provider is sent that must not be read: its key, and the words of the headers that are
-/// set for it.
+/// The secrets that a provider is sent: its key, and the words of the headers that are set for it.
 fn words_of(provider: &Provider) -> Vec<Box<[u8]>> {
     let mut words = Vec::new();
     let set = provider.headers.set.iter().map(|(_, value)| value);
     for secret in provider.api_key.iter().chain(set) {
-        // `Bearer` and the like are no secret, and whoever quotes the rest may leave them out.
+        // `Bearer` and the like are no secret, and a provider may quote the key without them.
         for word in secret.expose().split_ascii_whitespace() {
             add_words(word, &mut words);
         }
@@ -179,7 +178,7 @@ fn words_of(provider: &Provider) -> Vec<Box<[u8]>> {
     words
 }
 
-/// Adds `word` as it is, and as the writers of JSON write it.
+/// Adds `word` as it is, and in the forms in which it may stand in JSON.
 fn add_words(word: &str, to: &mut Vec<Box<[u8]>>) {
     if word.len() < MASKED_BYTES_MIN {
         return;
@@ -212,12 +211,12 @@ fn hash(beginning: &[u8; MASKED_BYTES_MIN]) -> usize {
     usize::try_from(mixed >> (u64::BITS - HASHES.ilog2())).unwrap_or(0)
 }
 
-/// Shortest word that is masked: `none` and `EMPTY` are what servers without keys are given.
+/// Shortest word that is masked: servers without keys are given words like `none` and `EMPTY`.
 pub const MASKED_BYTES_MIN: usize = 8;
 const _: () = assert!(MASKED_BYTES_MIN == size_of::<u64>());
 /// Longest key that a file may hold.
 const KEY_BYTES_MAX: usize = 4_096;
-/// Different hashes: 64 for each of a thousand keys, so that few places are looked at in vain.
+/// Different hashes: 64 for each of a thousand keys, so that few places are compared in vain.
 const HASHES: usize = 1 << 16;
 const MASK: u8 = b'*';
 

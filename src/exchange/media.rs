@@ -1,12 +1,13 @@
-//! What a body is, by its label and by how it begins.
+//! Which kind of body a message has, by its label and by its beginning.
 
 use crate::exchange::refusal::Refusal;
 use crate::wire::inflate::Coding;
 
-/// What a request's body is said to be, if it can be read; `value` finds a field by its name.
+/// The labelled type of a request's body, if the body can be read; `value` finds a field by its
+/// name.
 ///
 /// # Errors
-/// It is coded in a way that is not understood, or said to be no JSON.
+/// The body's coding is not supported, or its label says that it is no JSON.
 pub fn may_be_read<'a>(
     value: impl Fn(&str) -> Option<&'a [u8]>,
 ) -> Result<Media, Refusal<'static>> {
@@ -19,16 +20,16 @@ pub fn may_be_read<'a>(
     }
 }
 
-/// What the value of `Content-Type` says.
+/// The type that `Content-Type` states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Media {
     /// A stream of events.
     Events,
     /// JSON.
     Json,
-    /// Nothing that is to be relied upon: it is absent, or plain text, or any bytes.
+    /// Nothing to rely on: the field is absent, or says plain text, or arbitrary bytes.
     Unsaid,
-    /// A form, as `curl -d` calls whatever it sends.
+    /// A form, which is what `curl -d` calls any body.
     Form,
     /// Something else: a page, a picture.
     Foreign,
@@ -60,19 +61,19 @@ impl Media {
     }
 }
 
-/// How a body begins.
+/// What a body looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Looks {
-    /// Like a stream of events: with the name of a field, or a comment.
+    /// A stream of events: it begins with the name of a field, or a comment.
     Events,
-    /// Like a JSON object.
+    /// A JSON object.
     Json,
-    /// Like neither.
+    /// Neither.
     Other,
 }
 
 impl Looks {
-    /// By its first bytes; `None`: more are needed.
+    /// Judges by the first bytes; `None`: more are needed.
     #[must_use]
     pub fn of(start: &[u8]) -> Option<Self> {
         let start = match start {

@@ -1,4 +1,4 @@
-//! What one provider says it serves: its list of models, in whatever shape it comes.
+//! The list of models that one provider sends, in whatever shape.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use crate::config::plan::ProviderKind;
 use crate::translate::models as anthropic;
 use crate::wire::json::{self, Kind, Value, check};
 
-/// The models of one provider, each with its entry as callers are told it.
+/// The models of one provider, each with its entry in the callers' list.
 #[derive(Debug, Default)]
 pub struct ModelList {
     /// The entries, one behind the other.
@@ -17,7 +17,8 @@ pub struct ModelList {
 }
 
 impl ModelList {
-    /// Reads a list that came in `pages` from the provider called `owner`; `None`: it is none.
+    /// Reads a list that came in `pages` from the provider called `owner`; `None`: the pages hold
+    /// no list.
     ///
     /// OpenAI's shape and Anthropic's (`data`), Ollama's own (`models`) and a bare array are
     /// understood. Models without a name, and names that no request may carry, are left out.
@@ -58,7 +59,7 @@ impl ModelList {
         self.ends.is_empty()
     }
 
-    /// About how many bytes it takes.
+    /// How many bytes it takes, approximately.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let names = self
@@ -90,11 +91,11 @@ impl ModelList {
     }
 }
 
-/// Appends the entry of a model of which the name alone is known.
+/// Appends the entry of a model of which only the name is known.
 pub fn write_entry(id: &str, owner: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"id\":");
     json::write_string(id, out);
-    // The time at which it was made is not known.
+    // The time at which the model was made is not known.
     out.extend_from_slice(b",\"object\":\"model\",\"created\":0,\"owned_by\":");
     json::write_string(owner, out);
     out.push(b'}');
@@ -110,7 +111,7 @@ fn models(page: &[u8]) -> Option<&[u8]> {
     (list.kind == Kind::Array).then_some(list.text)
 }
 
-/// What a request calls the model.
+/// The name by which requests ask for the model.
 fn name<'a>(model: &Value<'a>) -> Option<Cow<'a, str>> {
     if model.kind == Kind::String {
         return model.string();

@@ -3,7 +3,7 @@
 use crate::config::suggest;
 use crate::exchange::door::Door;
 
-/// The nearest path that `door` serves, where one is near enough to be what was meant.
+/// The nearest path that `door` serves, if it is near enough to be what was meant.
 #[must_use]
 pub fn served(door: Door, path: &str) -> Option<&'static str> {
     if path.len() > PATH_BYTES_MAX {
@@ -20,7 +20,8 @@ pub fn served(door: Door, path: &str) -> Option<&'static str> {
     };
     let all = || callers.iter().chain(operators).copied();
     let same = all().find(|served| *served == path);
-    // Behind somebody's own prefix, below a doubled one, or without the one that is needed.
+    // The path has a served one at its end, behind another prefix or a doubled one, or lacks the
+    // prefix.
     let end = || all().find(|served| path.ends_with(served) || is_end_of(&path, served));
     let start = || all().find(|served| is_start_of(&path, served));
     let near = || suggest::near(&path, all());
@@ -36,10 +37,10 @@ fn is_start_of(path: &str, served: &str) -> bool {
     path.len() > 1 && rest.is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// Longer paths are nowhere near a served one.
+/// Longer paths are not near any served one.
 const PATH_BYTES_MAX: usize = 256;
 
-/// What callers are served.
+/// The paths for callers.
 const CALLERS: [&str; 7] = [
     "/v1/chat/completions",
     "/v1/completions",
@@ -50,7 +51,7 @@ const CALLERS: [&str; 7] = [
     "/openai/deployments/{model}/embeddings",
 ];
 
-/// What operators are served.
+/// The paths for operators.
 const OPERATORS: [&str; 14] = [
     "/_infermux/health",
     "/_infermux/ready",

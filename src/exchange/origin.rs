@@ -1,12 +1,12 @@
-//! What the log says about where a request comes from and what its first line asks for.
+//! What the log says about where a request comes from, and about its first line.
 
 use std::net::IpAddr;
 
 use crate::base::limits::{LOGGED_METHOD_BYTES_MAX, LOGGED_PATH_BYTES_MAX};
 use crate::wire::head::Head;
 
-/// Method and path of a request, held without memory of their own, and its caller's address. Empty
-/// where no access line is written.
+/// Method and path of a request, stored in place, and its caller's address. Empty where no access
+/// line is written.
 #[derive(Clone, Copy)]
 pub struct Origin {
     method: Text<LOGGED_METHOD_BYTES_MAX>,
@@ -26,7 +26,7 @@ impl Origin {
         endpoint: None,
     };
 
-    /// That of the caller at `address`, whose head could not be read.
+    /// The origin of a request from `address` whose head could not be read.
     #[must_use]
     pub fn of_address(address: IpAddr) -> Self {
         Self {
@@ -35,8 +35,8 @@ impl Origin {
         }
     }
 
-    /// That of the caller at `address`, whose head was parsed from `bytes`. The query is left out:
-    /// some put keys there.
+    /// The origin of a request from `address` whose head was parsed from `bytes`. The query is left
+    /// out: some clients put keys there.
     #[must_use]
     pub fn read(address: IpAddr, head: &Head, bytes: &[u8]) -> Self {
         let target = &bytes[head.target.clone()];
@@ -81,7 +81,7 @@ impl<const MAX: usize> Text<MAX> {
         own
     }
 
-    /// The text up to the first byte that is none; `None` where there is none.
+    /// The text up to the first byte that is not valid UTF-8; `None` where that leaves nothing.
     fn as_str(&self) -> Option<&str> {
         let bytes = self.bytes.get(..self.length)?;
         let chunk = bytes.utf8_chunks().next()?;

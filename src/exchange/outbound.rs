@@ -1,4 +1,5 @@
-//! The head of a request to a provider: a prefix prepared once per Plan, and what the request adds.
+//! The head of a request to a provider: a prefix prepared once per Plan, and the parts that differ
+//! between requests.
 
 use crate::base::secret::Secret;
 use crate::config::plan::{Endpoint, Provider, ProviderKind};
@@ -10,7 +11,8 @@ use crate::translate::headers::{self as anthropic, Resource};
 use crate::wire::azure;
 use crate::wire::head::Head;
 
-/// What does not change between requests to one provider. It holds the provider's key.
+/// The part of a head that is the same for all requests to one provider. It holds the provider's
+/// key.
 pub struct Prefixes {
     chat: Prefix,
     completions: Prefix,
@@ -32,7 +34,7 @@ struct Prefix {
     after: Option<Box<[u8]>>,
 }
 
-/// What one request adds.
+/// The parts that differ between requests.
 pub struct Outbound<'a> {
     /// The provider's name for the model; part of the target with Azure.
     pub model: &'a str,
@@ -65,7 +67,7 @@ impl Prefixes {
         }
     }
 
-    /// The keys that the provider is sent, to be made unreadable in what it answers.
+    /// The keys that the provider is sent, to be masked in its answers.
     #[must_use]
     pub fn masks(&self) -> &OwnMasks {
         &self.masks
@@ -92,8 +94,8 @@ impl Prefixes {
         self.write_fields(request, out);
     }
 
-    /// Writes the whole of a request that infermux makes for itself: for `target`, with its own key
-    /// for `provider` if it has one.
+    /// Writes a whole request of infermux itself: for `target`, with its own key for `provider` if
+    /// it has one.
     pub fn write_own(&self, provider: &Provider, target: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(b"GET ");
         out.extend_from_slice(target.as_bytes());
@@ -112,7 +114,7 @@ impl Prefixes {
         let (head, bytes) = request.caller;
         let listed = head.listed_by_connection(bytes);
         let any = listed.clone().next().is_some();
-        // Without such a list, which is the rule, no field is compared with one.
+        // Usually there is no such list, and no field is compared with it.
         let listed = listed.take(if any { usize::MAX } else { 0 });
         for one in &head.fields {
             let (name, value) = (&bytes[one.name.clone()], &bytes[one.value.clone()]);
@@ -195,13 +197,13 @@ impl Prefix {
     }
 }
 
-/// Where `provider` is asked for its list of models.
+/// The target of `provider`'s list of models.
 #[must_use]
 pub fn list_target(provider: &Provider) -> String {
     target(provider, MODELS).before
 }
 
-/// Where `provider` serves an endpoint.
+/// The target of an endpoint of `provider`.
 fn target(provider: &Provider, endpoint: &str) -> azure::Target {
     let base = &provider.base;
     let query = if base.query.is_empty() { "" } else { "?" };
@@ -238,7 +240,8 @@ fn target(provider: &Provider, endpoint: &str) -> azure::Target {
     }
 }
 
-/// What follows the target in every request to `provider`.
+/// The part of the request line behind the target, and the fields that every request to `provider`
+/// has.
 fn rest_of_line(provider: &Provider) -> String {
     let authority = &provider.base.authority;
     let mut rest = format!(" HTTP/1.1\r\nHost: {authority}\r\nAccept-Encoding: identity\r\n");

@@ -1,4 +1,4 @@
-//! Errors that a provider returned: brought into OpenAI's shape, and read for what they mean.
+//! Errors that a provider returned, brought into OpenAI's shape.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use crate::wire::json::{self, Kind, Value};
 use crate::wire::provider_error::{ProviderError, root_of};
 use crate::wire::splice::Splice;
 
-/// What is known of an error answer besides its body.
+/// What is known about an error answer besides its body.
 #[derive(Clone, Copy, Debug)]
 pub struct Circumstances<'a> {
     /// The status.
@@ -22,9 +22,10 @@ pub struct Circumstances<'a> {
     pub content_type: Option<&'a str>,
 }
 
-/// Appends what the caller is told of an error answer, and returns with which status. A body that
-/// has OpenAI's shape stays as it is, but for keys that are missing or of the wrong type; any other
-/// is replaced by its message. A prompt that is too long is told as OpenAI tells it.
+/// Appends the caller's body for an error answer, and returns the caller's status. A body in
+/// OpenAI's shape stays as it is, except keys that are missing or of the wrong type; any other body
+/// is replaced by its message. An error about a prompt that is too long gets OpenAI's code and
+/// status.
 pub fn error_in_openai_shape(
     Circumstances {
         status,
@@ -51,7 +52,7 @@ pub fn error_in_openai_shape(
     status
 }
 
-/// Appends what the caller is told of an `error` event of a stream.
+/// Appends the caller's event for an `error` event of a stream.
 pub fn write_in_shape(event: &[u8], out: &mut Vec<u8>) {
     Shape {
         status: None,
@@ -67,19 +68,19 @@ pub fn names_stream_options(body: &[u8]) -> bool {
     memmem::find(body, b"stream_options").is_some()
 }
 
-/// How an error is to be told.
+/// How an error is written for the caller.
 struct Shape {
     /// The answer's status; an event of a stream has none.
     status: Option<u16>,
-    /// The code to be told, whatever the provider's is.
+    /// The code for the caller, in place of the provider's.
     code: Option<&'static str>,
-    /// Whether the body is plain text, which may be told.
+    /// Whether the body is plain text, which the caller may see.
     is_text: bool,
 }
 
 impl Shape {
     fn write(&self, body: &[u8], out: &mut Vec<u8>) {
-        // The reader below is no validator, and what is told to callers must be JSON.
+        // The reader below does not validate, and callers must get valid JSON.
         if std::str::from_utf8(body).is_err() || serde_json::from_slice::<IgnoredAny>(body).is_err()
         {
             return self.write_text(body, out);
@@ -91,7 +92,7 @@ impl Shape {
         }
     }
 
-    /// A body in OpenAI's shape, mended where it must be.
+    /// Appends a body in OpenAI's shape, corrected where necessary.
     fn write_fixed(&self, root: &[u8], error: &Value<'_>, out: &mut Vec<u8>) {
         let mut is_there = [false; KEYS.len()];
         let mut mended = Vec::new();
@@ -101,7 +102,7 @@ impl Shape {
             let Some(key) = KEYS.iter().position(|key| member.name.is(key.as_bytes())) else {
                 continue;
             };
-            // Which of two counts would depend on the reader.
+            // Of two members with one name, readers would differ in which one counts.
             if std::mem::replace(&mut is_there[key], true) {
                 return self.write_wrapped(root, out);
             }
@@ -126,7 +127,7 @@ impl Shape {
         splice.write(out);
     }
 
-    /// What must stand in place of `value`; `None`: it may stay. Numbers become strings.
+    /// The replacement for `value`; `None`: it stays. Numbers become strings.
     fn mended(&self, key: &str, value: &Value<'_>) -> Option<Vec<u8>> {
         if let Some(code) = self.code
             && key == "code"
@@ -152,7 +153,7 @@ impl Shape {
         }
     }
 
-    /// Any other JSON: its message in OpenAI's shape.
+    /// Appends the message of any other JSON in OpenAI's shape.
     fn write_wrapped(&self, root: &[u8], out: &mut Vec<u8>) {
         let mut error = ProviderError::read(root);
         if root.first() == Some(&b'"') {
@@ -173,7 +174,7 @@ impl Shape {
         write_error(&message, &kind, code, out);
     }
 
-    /// No JSON. Only plain text is told: a page of HTML helps no caller.
+    /// Appends a body that is no JSON. Only plain text is shown: a page of HTML helps no caller.
     fn write_text(&self, body: &[u8], out: &mut Vec<u8>) {
         let text = std::str::from_utf8(body).map_or("", str::trim);
         if self.is_text && !text.is_empty() && !text.starts_with('<') {
@@ -182,7 +183,7 @@ impl Shape {
         write_error(&self.message(), self.kind(), self.code, out);
     }
 
-    /// What is said where the provider says nothing.
+    /// The message where the provider states none.
     fn message(&self) -> String {
         match self.status {
             Some(status) => format!("upstream returned HTTP {status}"),

@@ -1,4 +1,4 @@
-//! Prices and budgets, as requests look them up.
+//! Looks up prices and budgets for requests.
 
 use crate::base::ids::{BudgetId, RouteId};
 use crate::base::map::Map;
@@ -15,7 +15,7 @@ pub struct Purse {
     rows: Box<[Option<Rows>]>,
 }
 
-/// By candidate; `None`: nobody knows its price.
+/// By candidate; `None`: its price is not known.
 type Rows = Box<[Option<Row>]>;
 
 impl Purse {
@@ -49,7 +49,7 @@ impl Purse {
         self.budgets.get(caller).copied()
     }
 
-    /// The prices of a candidate of the route for `model`; `None`: nobody knows them.
+    /// The prices of a candidate of the route for `model`; `None`: they are not known.
     #[must_use]
     pub fn row(&self, plan: &Plan, route: RouteId, place: usize, model: &str) -> Option<Row> {
         if let Some(rows) = &self.rows[route.index()] {

@@ -1,8 +1,8 @@
 //! The relay of a stream in the caller's own dialect: provider's bytes in, caller's bytes out.
 //!
-//! Every event goes on as it came, but for the model's name and what infermux itself has caused.
-//! The caller gets whole `data` events and keep-alive comments only: `event`, `id` and `retry`
-//! lines make official readers fail, and half an event would hide an error that follows.
+//! Every event is passed on as it came, except the model's name and what infermux itself has
+//! caused. The caller gets only whole `data` events and keep-alive comments: `event`, `id` and
+//! `retry` lines make official readers fail, and half an event would hide an error that follows.
 
 mod chunk;
 
@@ -21,20 +21,21 @@ use crate::wire::usage::Usage;
 pub use crate::wire::stream_fault::StreamFault;
 pub use chunk::UsageChunk;
 
-/// What a stream's relay has to know.
+/// What the relay of a stream must know.
 #[derive(Clone, Copy, Debug)]
 pub struct RelayPlan<'a> {
     /// The model's name as the caller wrote it: a JSON string with its quotes.
     pub caller_model: &'a [u8],
     /// The provider's dialect.
     pub kind: ProviderKind,
-    /// What the stream answers.
+    /// The endpoint that it answers.
     pub endpoint: Endpoint,
-    /// Whose wish the usage chunk is.
+    /// Whether infermux or the caller asked for the usage chunk.
     pub usage: UsageChunk,
-    /// What its cost is made of, where the caller wants it in its usage.
+    /// What its cost is computed from, where the caller wants the cost in the usage.
     pub tariff: Option<Tariff>,
-    /// Longest event, in bytes: no less than one read, since what looks alike is not measured.
+    /// Longest event, in bytes: no less than one read, since events that fit a form are not
+    /// measured.
     pub event_bytes_max: usize,
 }
 
@@ -45,7 +46,7 @@ pub struct RelayPlan<'a> {
 pub struct StreamRelay {
     splitter: Splitter,
     stream: Stream,
-    /// Whether the bytes pushed last brought any of an event.
+    /// Whether the last pushed bytes were part of an event.
     has_moved: bool,
 }
 
@@ -60,19 +61,19 @@ impl Default for StreamRelay {
 }
 
 impl StreamRelay {
-    /// Begins a stream and forgets the one before.
+    /// Begins a stream and forgets the former one.
     pub fn reset(&mut self, plan: &RelayPlan<'_>) {
         self.splitter.reset(plan.event_bytes_max);
         self.stream.reset(plan);
         self.check();
     }
 
-    /// Takes bytes of the provider's body, their transfer coding removed, and appends the caller's
-    /// to `out`: nothing before the stream is committed, whole events from then on.
+    /// Takes bytes of the provider's body, without their transfer coding, and appends the caller's
+    /// bytes to `out`: nothing before the stream is committed, whole events from then on.
     ///
     /// # Errors
-    /// The stream is over. Unless it was committed, another provider may be tried; if it was, the
-    /// caller is owed an error frame, but for [`StreamFault::ErrorRelayed`].
+    /// The stream is over. Before the commit, another provider may be tried; after it, the caller
+    /// must be sent an error frame, except for [`StreamFault::ErrorRelayed`].
     pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), StreamFault> {
         let (mut is_alive, mut has_split) = (false, false);
         self.has_moved = false;
@@ -105,13 +106,13 @@ impl StreamRelay {
                 Item::Comment => is_alive = true,
             }
         }
-        // What looks alike does not go through the splitter.
+        // Events that fit a form do not go through the splitter.
         if has_split {
             self.has_moved |= self.splitter.is_within_event();
             self.splitter.shrink();
         }
-        // The caller's own idle timeout must not fire while the provider shows that it is at work.
-        // One comment per read, so that a provider cannot make the caller's side grow.
+        // The caller's own idle timeout must not fire while the provider shows that it is working.
+        // There is one comment per read, so that a provider cannot inflate the caller's side.
         if is_alive && self.stream.is_committed && !self.stream.is_over() {
             out.extend_from_slice(b": ping\n\n");
         }
@@ -119,11 +120,11 @@ impl StreamRelay {
         Ok(())
     }
 
-    /// The provider's body has ended as HTTP says it should. Appends the `[DONE]` that some
-    /// providers leave out after the last finish reason.
+    /// The provider's body has ended properly. Appends the `[DONE]` that some providers leave out
+    /// after the last finish reason.
     ///
     /// # Errors
-    /// The answer is not complete, or the last event, which lacked its blank line, brought a fault.
+    /// The answer is not complete, or the last event, which lacked its blank line, has a fault.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), StreamFault> {
         if !self.stream.is_over()
             && let Some(data) = self.splitter.finish()
@@ -136,8 +137,8 @@ impl StreamRelay {
         ended
     }
 
-    /// Whether the bytes pushed last brought any of an event: comments, pings and what else says
-    /// nothing do not count.
+    /// Whether the last pushed bytes were part of an event: comments, pings and other empty events
+    /// do not count.
     #[must_use]
     pub const fn has_moved(&self) -> bool {
         self.has_moved
@@ -149,26 +150,26 @@ impl StreamRelay {
         self.splitter.kept()
     }
 
-    /// Whether the caller has been given anything, so that no other provider can take over.
+    /// Whether the caller has been sent anything, so that no other provider can take over.
     #[must_use]
     pub const fn is_committed(&self) -> bool {
         self.stream.is_committed
     }
 
-    /// Whether the caller has been given its `[DONE]`.
+    /// Whether the caller has been sent `[DONE]`.
     #[must_use]
     pub const fn is_done(&self) -> bool {
         self.stream.is_done
     }
 
-    /// Whether the content is complete and what it has used is still to be told.
+    /// Whether the content is complete while the usage has not arrived.
     #[must_use]
     pub const fn awaits_usage(&self) -> bool {
         let stream = &self.stream;
         stream.is_finished() && !stream.is_usage_final && !stream.is_over()
     }
 
-    /// What the provider says was used; `None`: estimate it.
+    /// The usage that the provider states; `None`: it must be estimated.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         self.stream.usage()
@@ -186,7 +187,7 @@ impl StreamRelay {
         &self.stream.upstream_model
     }
 
-    /// The event that the provider sent as its error, a JSON object; see
+    /// The error event that the provider sent, a JSON object; see
     /// [`ProviderError`](crate::wire::provider_error::ProviderError).
     #[must_use]
     pub fn error(&self) -> Option<&[u8]> {
@@ -211,18 +212,18 @@ impl StreamRelay {
     }
 }
 
-/// Whether an event says anything.
+/// Whether an event has a meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Said {
     Something,
-    /// It only shows that the provider is at work.
+    /// It only shows that the provider is working.
     Nothing,
 }
 
 /// The data of an event that ends the stream.
 const DONE: &[u8] = b"[DONE]";
 
-/// Everything of a relay but the cutting into events.
+/// The state of a relay, without the splitting into events.
 #[derive(Debug)]
 struct Stream {
     caller_model: Vec<u8>,
@@ -230,9 +231,9 @@ struct Stream {
     endpoint: Endpoint,
     usage_chunk: UsageChunk,
     tariff: Option<Tariff>,
-    /// What most events look like.
+    /// Forms of the most frequent events.
     forms: Forms,
-    /// Events that wait for the first content, as the caller will get them.
+    /// Events that are held back until the first content, as the caller will get them.
     held: Vec<u8>,
     is_committed: bool,
     is_done: bool,
@@ -298,7 +299,7 @@ impl Stream {
         self.usage.or(self.groq_usage)
     }
 
-    /// What the stream has cost up to this chunk, where the chunk is to tell it.
+    /// The stream's cost up to this chunk, where the chunk is to state it.
     fn cost(&self, chunk: &Chunk<'_>) -> Option<Vec<u8>> {
         let tariff = self.tariff.as_ref()?;
         chunk
@@ -321,8 +322,8 @@ impl Stream {
         fault
     }
 
-    /// Relays the events at the front of `bytes` that look like one before them, and returns what
-    /// follows them. Their text counts; nothing else of them matters.
+    /// Relays the events at the front of `bytes` that fit a form; returns the bytes behind them.
+    /// Only their text counts.
     fn relay_alike<'i>(&mut self, mut bytes: &'i [u8], out: &mut Vec<u8>) -> &'i [u8] {
         while let Some(passed) = self.forms.pass(bytes, |_| true, out) {
             debug_assert!(self.is_committed);
@@ -332,7 +333,7 @@ impl Stream {
         bytes
     }
 
-    /// Takes in the data of an event, which came as `event` if all of it is at hand.
+    /// Takes in the data of an event; `event` is the whole event if all of it is at hand.
     fn on_data(
         &mut self,
         data: &[u8],
@@ -342,7 +343,7 @@ impl Stream {
         if data.starts_with(DONE) {
             return self.on_done(out).map(|()| Said::Something);
         }
-        // Empty data is no event to a browser and a syntax error to OpenAI's reader.
+        // To a browser, an event without data is none; to OpenAI's reader it is a syntax error.
         if data.trim_ascii().is_empty() {
             return Ok(Said::Nothing);
         }
@@ -394,7 +395,7 @@ impl Stream {
         Ok(said)
     }
 
-    /// Remembers what the accounts need.
+    /// Keeps what the accounts need.
     fn note(&mut self, chunk: &Chunk<'_>) {
         let usage = chunk.usage.and_then(|usage| Usage::read(&usage.value));
         let groq_usage = chunk
@@ -405,7 +406,7 @@ impl Stream {
         self.seen = self.seen.with(chunk.choices.seen);
         self.finished = self.finished.with(chunk.choices.finished);
         self.is_usage_final |= self.is_finished() && usage.or(groq_usage).is_some();
-        // Totals run: the last one counts.
+        // Usage is cumulative: the last one counts.
         self.usage = usage.or(self.usage);
         self.groq_usage = groq_usage.or(self.groq_usage);
         if self.upstream_model.is_empty()
@@ -417,7 +418,7 @@ impl Stream {
         }
     }
 
-    /// Whether the caller must not see the chunk, because it did not ask for it or cannot bear it.
+    /// Whether the caller must not get the chunk, because it did not ask for it or cannot read it.
     fn withholds(&self, chunk: &Chunk<'_>) -> bool {
         let has_usage = chunk
             .usage
@@ -427,8 +428,8 @@ impl Stream {
             return self.usage_chunk == UsageChunk::Injected;
         }
         match self.kind {
-            // Annotations of the content filter; callers take `choices[0].delta` for granted. A
-            // finish reason is no annotation, wherever it stands.
+            // Annotations of the content filter have no choices, and callers take
+            // `choices[0].delta` for granted. A chunk with a finish reason is no annotation.
             ProviderKind::AzureOpenAi => !choices.has_carrier && choices.finished.is_empty(),
             ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::Anthropic => false,
         }
@@ -469,7 +470,7 @@ impl Stream {
     }
 }
 
-/// A buffer for the next stream; what one long event made of it is given back.
+/// An emptied buffer for the next stream; the room that one long event took is given back.
 fn emptied(mut buffer: Vec<u8>) -> Vec<u8> {
     buffer.clear();
     buffer.shrink_to(KEPT_BUFFER_BYTES_MAX);

@@ -1,4 +1,4 @@
-//! What a request's head says about the request itself.
+//! What a request's head says about the request.
 
 use crate::base::time::Instant;
 use crate::exchange::answer_head::HeadEnd;
@@ -18,27 +18,27 @@ use crate::wire::head::Head;
 pub struct Request {
     /// Its id.
     pub id: RequestId,
-    /// Whom it is counted for.
+    /// The names that it is counted for.
     pub attribution: Attribution,
-    /// Whose it is: callers' are counted, operators' are not.
+    /// Whether it is a caller's or an operator's: only callers' requests are counted.
     pub audience: Audience,
     /// When its head was complete.
     pub started: Instant,
-    /// When all of it was there.
+    /// When all of it had arrived.
     pub ready: Instant,
     /// HTTP/1.0 callers know no chunks and must be told that a connection stays open.
     pub version: Version,
-    /// What becomes of the connection afterwards, as far as the caller decides.
+    /// Whether the connection stays open afterwards, as far as the caller decides.
     pub connection: Connection,
     /// Whether the answer has a body.
     pub body: AnswerBody,
-    /// Where it comes from, for the log.
+    /// Where the request comes from, for the log.
     pub origin: Origin,
     /// Whether the caller wants a stream's cost in its usage: `X-Infermux-Stream-Cost: include`.
     pub wants_stream_cost: bool,
-    /// What its answer tells a browser; `None`: nothing.
+    /// The lines for browsers that its answer carries; `None`: none.
     pub grant: Option<Grant>,
-    /// A header that says who is asking, and stands there twice: whoever is meant is unknown.
+    /// A header that names the caller and stands there twice, so that the caller is not known.
     pub repeated: Option<&'static str>,
 }
 
@@ -51,7 +51,7 @@ impl Request {
         let (mut authorizations, mut callers) = (0_u32, 0_u32);
         let mut wants_stream_cost = false;
         for field in &head.fields {
-            // Most headers are none of these: one look at a length sends them away.
+            // Most headers are none of these, and are sorted out by their length.
             if !matches!(field.name.len(), 12..=14 | 17 | 18 | 22) {
                 continue;
             }
@@ -124,7 +124,8 @@ impl Request {
         }
     }
 
-    /// What every refusal of this request says, after `attempts` attempts; its head has this `end`.
+    /// The parts that every refusal of this request has, after `attempts` attempts; its head has
+    /// this `end`.
     #[must_use]
     pub fn envelope<'a>(&'a self, attempts: u32, end: HeadEnd<'a>) -> Envelope<'a> {
         Envelope {

@@ -11,7 +11,7 @@ pub struct RequestId {
 }
 
 impl RequestId {
-    /// The caller's id where it is fit to be repeated, else a fresh one of 128 `random` bits.
+    /// The caller's id where it may be repeated, else a new one of 128 `random` bits.
     #[must_use]
     pub fn of(offered: Option<&[u8]>, random: [u64; 2]) -> Self {
         offered
@@ -19,7 +19,7 @@ impl RequestId {
             .unwrap_or_else(|| Self::fresh(random))
     }
 
-    /// A provider's own id where it is fit to be repeated, without the keys that `masks` know.
+    /// A provider's own id where it may be repeated, with the keys that `masks` knows masked.
     #[must_use]
     pub fn told(offered: &[u8], masks: &OwnMasks) -> Option<Self> {
         let mut id = Self::taken(offered)?;

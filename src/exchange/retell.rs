@@ -1,6 +1,6 @@
-//! A whole answer told as a stream, for a caller who wants one of a provider that has none.
+//! Writes a whole answer as a stream, for a caller that wants a stream of a provider that has none.
 //!
-//! What a member says is copied as it stands; what callers of streams expect is put around it.
+//! Values of members are copied as they stand; what streams have around them is added.
 
 use crate::base::money::NanoUsd;
 use crate::config::plan::Endpoint;
@@ -10,21 +10,21 @@ use crate::wire::json::{self, Kind, Member, Value};
 use crate::wire::splice::Splice;
 use crate::wire::sse;
 
-/// What telling an answer has to know.
+/// What is needed to write an answer as a stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Telling<'a> {
-    /// What it answers.
+    /// The endpoint that it answers.
     pub endpoint: Endpoint,
     /// The model's name as the caller wrote it: a JSON string with its quotes.
     pub caller_model: &'a [u8],
     /// Whether the caller asked for the usage chunk.
     pub include_usage: bool,
-    /// What it has cost, where the caller wants it in the usage.
+    /// Its cost, where the caller wants it in the usage.
     pub cost: Option<NanoUsd>,
 }
 
-/// Appends the events that the completion `body` amounts to; false, and nothing appended, where it
-/// is not JSON throughout.
+/// Appends the events for the completion `body`; returns false, and appends nothing, where that is
+/// not valid JSON.
 #[must_use]
 pub fn write(body: &[u8], telling: &Telling<'_>, out: &mut Vec<u8>) -> bool {
     if !is_json(body) {
@@ -83,7 +83,7 @@ impl Teller {
         Self { head }
     }
 
-    /// Role, content, calls of tools and finish reason, each in an event of its own.
+    /// Appends role, content, tool calls and finish reason, each in an event of its own.
     fn chat(&self, choice: &Value<'_>, out: &mut Vec<u8>) {
         let member = |name: &[u8]| json::member(choice.text, name).map(|member| member.value);
         let index = member(b"index").map_or(b"0".as_slice(), |index| index.text);
@@ -126,7 +126,7 @@ impl Teller {
     }
 }
 
-/// What a message says, each member with a comma behind it, and its calls with their numbers.
+/// The members of a message, each with a comma behind it, and its calls with their numbers.
 fn read_message(message: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let (mut said, mut calls, mut room) = (Vec::new(), Vec::new(), Vec::new());
     for member in json::members(message).map_while(Result::ok) {

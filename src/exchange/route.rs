@@ -1,4 +1,4 @@
-//! Where a request may go: its route, and who on it is eligible.
+//! Where a request may go: its route, and the eligible candidates on it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,39 +15,39 @@ use crate::link::provider_gate::{Limit, Standing};
 /// The route of a request.
 #[derive(Clone, Debug)]
 pub struct Routed<'p> {
-    /// Its id, which is also that of its rotation ticket.
+    /// The route's id, which is also that of its rotation ticket.
     pub id: RouteId,
     /// Candidates and strategy.
     pub route: &'p Route,
     /// Name of the matching group.
     pub group: Option<&'p str>,
-    /// Who of the route is a candidate.
+    /// Which of the route's providers are candidates.
     among: Among,
-    /// The turns of those, where they are not the route's.
+    /// The turns of these candidates, where they are not the route's.
     pub turns: Option<Arc<Turns>>,
 }
 
-/// Who of a route's providers is a candidate.
+/// Which of a route's providers are candidates.
 #[derive(Clone, Debug)]
 enum Among {
     /// All of them.
     All,
-    /// Those whose last list has the model.
+    /// Those whose last list of models has the model.
     Listers(Eligible),
 }
 
-/// Who on a route is eligible, and why the others are not.
+/// The eligible candidates of a route, and why the others are not eligible.
 #[derive(Clone, Copy, Debug)]
 pub struct Survey {
     /// The eligible candidates.
     pub eligible: Eligible,
-    /// Of those for which a limit alone is in the way, the first that is expected back.
+    /// Of the candidates that are only at a limit, the first that is expected back.
     limited: Option<Limited>,
     /// When the first of the others is expected back.
     back_at: Instant,
 }
 
-/// Who is at a limit, at which, and until when.
+/// A candidate at a limit, the limit, and until when.
 #[derive(Clone, Copy, Debug)]
 struct Limited {
     provider: ProviderId,
@@ -71,8 +71,8 @@ pub fn route<'p>(plan: &'p Plan, endpoint: Endpoint, model: &str) -> Option<Rout
 }
 
 impl Routed<'_> {
-    /// Among open providers, those whose last list has `model` are the candidates; the others are
-    /// only while nobody on the route lists it.
+    /// Among open providers, those whose last list has `model` become the candidates; while no list
+    /// on the route has it, all remain candidates.
     pub fn prefer_listers(&mut self, catalogue: &Catalogue, model: &str) {
         let Some(listed) = catalogue.listed(model).filter(|_| self.route.is_unclaimed) else {
             return;
@@ -96,8 +96,8 @@ impl Routed<'_> {
     }
 }
 
-/// Looks at the candidates that were not `tried`. Asking for a `standing` must change nothing: only
-/// the chosen one takes headroom or a probe's permit.
+/// Looks at the candidates that were not `tried`. Calling `standing` must change nothing: headroom
+/// and a probe's permit are taken only from the chosen candidate.
 pub fn survey(
     routed: &Routed<'_>,
     tried: &Eligible,
@@ -131,7 +131,7 @@ pub fn survey(
 }
 
 impl Survey {
-    /// What the caller is told when nobody was eligible in the first place: `candidates` are those
+    /// The caller's refusal when no candidate was eligible from the start: `candidates` are those
     /// that are out of service.
     #[must_use]
     pub fn refusal<'a>(
@@ -330,7 +330,7 @@ mod tests {
             ("y", &nobody, "0 1 2"),
             ("y", &known, "1 2"),
             ("z", &known, "0 1 2"),
-            // A group's word is that of the file: whoever else lists the model is none of it.
+            // The members of a group are those in the file, whatever other providers list.
             ("x", &known, "0 2"),
             ("claimed", &known, "3"),
         ] {

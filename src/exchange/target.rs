@@ -1,4 +1,4 @@
-//! What a caller's request line asks for.
+//! Reads the target of a request.
 
 use crate::base::range::Range;
 use crate::config::plan::Endpoint;
@@ -10,15 +10,15 @@ use crate::link::reports::{ByHand, Question};
 /// What a request is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// An inference, and the model where the path names one as Azure's clients do: decoded.
+    /// An inference, with the decoded model where the path names one as Azure's clients do.
     Infer(Endpoint, Option<String>),
     /// `GET /v1/models`
     Models,
     /// `GET /v1/models/{id}`, the id decoded.
     Model(String),
-    /// `GET /`: what this is.
+    /// `GET /`: what this server is.
     Root,
-    /// A browser's question whether a page of another origin may call, and the lines of the answer.
+    /// A browser's preflight for a page of another origin, with the lines of the answer.
     Preflight(String),
     /// Something under `/_infermux`.
     Manage(Manage),
@@ -47,7 +47,7 @@ impl Target {
 pub enum Manage {
     /// `GET /_infermux/`: the page for browsers, which holds no data.
     Page,
-    /// `GET /_infermux`: where that page is.
+    /// `GET /_infermux`: leads to that page.
     PageElsewhere,
     /// `GET /_infermux/health`, `/livez`: whether the process lives.
     Health,
@@ -72,14 +72,14 @@ pub enum Method {
     Post,
 }
 
-/// All of them, as browsers are told.
+/// All methods that are served, for browsers.
 pub const METHODS: &str = "GET, HEAD, POST";
 
 /// Reads method and target of a request that came in by `door`.
 ///
 /// # Errors
 ///
-/// 404 where nothing is, 405 where another method is needed.
+/// 404 where the path is not served, 405 where it needs another method.
 pub fn read<'a>(
     door: Door,
     method: &[u8],
@@ -129,14 +129,14 @@ pub fn read<'a>(
     }
 }
 
-/// Whether a request's target is one of those for operators.
+/// Whether a target is one of those for operators.
 pub(super) fn is_of_operators(target: &[u8]) -> bool {
     let below = target.strip_prefix(b"/_infermux");
     matches!(below, Some([] | [b'/' | b'?', ..]))
 }
 
-/// Reads a caller's path: an endpoint behind `/v1`, `/openai/v1`, `/openai` or nothing, or behind
-/// a deployment as Azure has it. Slashes may be doubled, and more may follow.
+/// Reads a caller's path: an endpoint behind `/v1`, `/openai/v1`, `/openai` or nothing, or behind a
+/// deployment as in Azure. Slashes may be doubled or trail.
 fn inference(path: &str) -> Option<Target> {
     let path = path.trim_end_matches('/');
     let openai = below(path, "openai");
@@ -166,7 +166,7 @@ fn inference(path: &str) -> Option<Target> {
     Some(Target::Infer(endpoint, None))
 }
 
-/// What the usual probes and scrapers ask for, on a listener of operators' own.
+/// The paths at the root that usual probes and scrapers ask for, on a listener of operators' own.
 fn at_root(path: &str) -> Option<Manage> {
     match path {
         "/livez" | "/healthz" => Some(Manage::Health),
@@ -176,8 +176,8 @@ fn at_root(path: &str) -> Option<Manage> {
     }
 }
 
-/// Reads what follows `/openai/deployments`. The client libraries put a model's name there as it
-/// is, so that it may hold slashes.
+/// Reads the part behind `/openai/deployments`. Client libraries put a model's name there
+/// unencoded, so that it may hold slashes.
 fn deployment(rest: &str) -> Option<Target> {
     let named = |model: &str, endpoint| {
         let model = model.trim_start_matches('/');
@@ -192,20 +192,20 @@ fn deployment(rest: &str) -> Option<Target> {
     chat.or_else(|| named(model, Endpoint::Completions))
 }
 
-/// What follows `word` where that is the first segment of `path`.
+/// The part behind `word`, if that is the first segment of `path`.
 fn below<'p>(path: &'p str, word: &str) -> Option<&'p str> {
     let rest = path.strip_prefix('/')?.trim_start_matches('/');
     let rest = rest.strip_prefix(word)?;
     (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
-/// What precedes `word` where that is the last segment of `path`.
+/// The part before `word`, if that is the last segment of `path`.
 fn above<'p>(path: &'p str, word: &str) -> Option<&'p str> {
     let rest = path.strip_suffix(word)?.strip_suffix('/')?;
     Some(rest.trim_end_matches('/'))
 }
 
-/// Reads what follows `/_infermux`; `None`: there is no such path.
+/// Reads the part behind `/_infermux`; `None`: there is no such path.
 fn manage<'a>(rest: &str, query: &str) -> Result<Option<Manage>, Refusal<'a>> {
     let Some(path) = rest.strip_prefix('/') else {
         return Ok(Some(Manage::PageElsewhere));
@@ -257,7 +257,7 @@ fn value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
     pairs.find_map(|(key, value)| (key == name).then_some(value))
 }
 
-/// The text that `encoded` stands for; `None` where it is not valid UTF-8 or a `%` leads nowhere.
+/// The decoded text; `None` where it is not valid UTF-8 or a `%` has no two digits behind it.
 fn percent_decode(encoded: &str) -> Option<String> {
     let mut bytes = encoded.bytes();
     let mut decoded = Vec::with_capacity(encoded.len());

@@ -21,7 +21,7 @@ pub struct Books {
     breakers: Breakers,
     limits: Limits,
     budgets: Budgets,
-    /// What was read at the start, and what has been added to it.
+    /// The state read at the start, with what has been added since.
     state: State,
     averages: Vec<Ewma>,
     decay_permille: u32,
@@ -31,8 +31,7 @@ pub struct Books {
 }
 
 impl Books {
-    /// The books for `plan` at `wall`, with what `state` says of earlier; rate limits hold for
-    /// `window`.
+    /// The books for `plan` at `wall`, with the earlier `state`; rate limits hold for `window`.
     #[must_use]
     pub fn new(plan: &Plan, wall: WallTime, state: State, window: Duration) -> Self {
         let providers = plan.providers.len();
@@ -48,13 +47,13 @@ impl Books {
         }
     }
 
-    /// Goes by `terms` from now on: what stays keeps its state, what is fresh begins, and what is
-    /// gone stays booked for the requests that still mean it.
+    /// Adopts `terms`: ids that stay keep their state, `fresh` ids begin anew, and ids that are
+    /// gone stay in the books for requests that still refer to them.
     pub fn adopt(&mut self, now: Instant, terms: &Terms, orders: &mut Vec<Order>) {
         let Terms { plan, fresh, .. } = terms;
         self.breakers.adopt(now, plan, &fresh.providers, orders);
         self.limits.adopt(&plan.providers, &fresh.providers, orders);
-        // What was spent by those whose ids are given away is not forgotten.
+        // Spend under ids that get a new holder is kept by the callers' names.
         self.budgets.save(&mut self.state);
         self.budgets
             .adopt(plan, &fresh.budgets, &self.state, orders);
@@ -68,12 +67,12 @@ impl Books {
         }
     }
 
-    /// What the published words begin with.
+    /// Orders the first values of the published words.
     pub fn start(&self, orders: &mut Vec<Order>) {
         self.budgets.start(orders);
     }
 
-    /// Takes in what a shard reports.
+    /// Takes in a shard's fact.
     pub fn on_fact(&mut self, now: Instant, fact: &Fact, orders: &mut Vec<Order>) {
         self.breakers.on_fact(now, fact, orders);
         self.limits.on_fact(fact, orders);
@@ -161,12 +160,12 @@ impl Books {
         self.checked_at.get(provider.index()).copied().flatten()
     }
 
-    /// Circuits that have changed since this was last asked.
+    /// The circuits that have changed since the last call.
     pub fn take_changes(&mut self) -> impl Iterator<Item = breakers::Change> + '_ {
         self.breakers.take_changes()
     }
 
-    /// Budgets that have reached a level since this was last asked.
+    /// The budgets that have reached a level since the last call.
     pub fn take_alerts(&mut self) -> impl Iterator<Item = Alert> + '_ {
         self.alerts.drain(..)
     }
@@ -176,17 +175,17 @@ impl Books {
         self.budgets.views()
     }
 
-    /// Whether what survives a restart has changed since this was last asked.
+    /// Whether the durable state has changed since the last call.
     pub fn take_changed(&mut self) -> bool {
         self.budgets.take_changed()
     }
 
-    /// The text of what survives a restart.
+    /// The durable state as text.
     #[must_use]
     pub fn state(&mut self, totals: &Totals) -> String {
         totals.save(&mut self.state);
         self.budgets.save(&mut self.state);
-        // Nothing in a state can fail to be written: keys are strings, numbers are whole.
+        // Writing a state cannot fail: its keys are strings, its numbers are whole.
         self.state.to_json().unwrap_or_default()
     }
 }

@@ -20,7 +20,7 @@ pub struct Breakers {
     changes: Vec<Change>,
 }
 
-/// A provider's circuit and its health: it is chosen only where both are well.
+/// A provider's circuit and health: it is chosen only where both allow it.
 #[derive(Debug)]
 struct Standing {
     breaker: Breaker,
@@ -29,21 +29,21 @@ struct Standing {
     is_checked: bool,
 }
 
-/// A circuit changed; the log tells of it.
+/// A change of a circuit, for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// When.
+    /// The moment.
     pub at: Instant,
-    /// Whose.
+    /// The provider.
     pub provider: ProviderId,
-    /// From what to what, and why.
+    /// The states before and after, and the reason.
     pub transition: Transition,
 }
 
 /// What reports show of one provider.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct View {
-    /// Whose.
+    /// The provider.
     pub provider: ProviderId,
     /// Its circuit.
     pub state: State,
@@ -77,9 +77,9 @@ impl Breakers {
         }
     }
 
-    /// Goes by the policies of `plan` from now on. Circuits stay what they are, unless a probe is
-    /// out; those of `fresh` providers are closed ones that have seen nothing. Who is not checked
-    /// any more is healthy.
+    /// Adopts the policies of `plan`. Circuits keep their states, unless a probe is under way;
+    /// circuits of `fresh` providers are closed and have seen nothing. Providers that are no longer
+    /// checked count as healthy.
     pub fn adopt(
         &mut self,
         now: Instant,
@@ -87,7 +87,8 @@ impl Breakers {
         fresh: &[ProviderId],
         orders: &mut Vec<Order>,
     ) {
-        // Who is gone keeps its circuit, and no more than that needs.
+        // Providers that are gone keep their circuits; only counts that are too old to matter are
+        // dropped.
         self.providers
             .iter_mut()
             .for_each(|one| one.breaker.age(now));
@@ -114,7 +115,7 @@ impl Breakers {
         }
     }
 
-    /// Takes in what a shard reports; the facts that concern no circuit are for others.
+    /// Takes in a shard's fact; facts that concern no circuit are ignored.
     #[inline]
     pub fn on_fact(&mut self, now: Instant, fact: &Fact, orders: &mut Vec<Order>) {
         match fact {
@@ -126,8 +127,8 @@ impl Breakers {
         }
     }
 
-    /// The same for one that may concern a circuit. It stands apart, so that the others cost no
-    /// more than a look.
+    /// Takes in a fact that may concern a circuit. A function of its own, so that other facts cost
+    /// no more than a look.
     #[inline(never)]
     fn on_own_fact(&mut self, now: Instant, fact: &Fact, orders: &mut Vec<Order>) {
         match fact {
@@ -162,7 +163,7 @@ impl Breakers {
     }
 
     /// The permit of this generation was taken, as a fact or the gate's word says. A circuit that
-    /// is open by then may have to stay so for longer.
+    /// has opened again since then may have to stay open longer.
     pub fn on_probe_taken(
         &mut self,
         at: Instant,
@@ -230,7 +231,7 @@ impl Breakers {
         let Some(standing) = self.providers.get_mut(provider.index()) else {
             return;
         };
-        // A check that began before a reload may end after it.
+        // The check may have begun before a reload.
         if standing.is_checked && standing.health != state {
             standing.health = state;
             orders.push(Order::Health { provider, state });
@@ -252,8 +253,8 @@ impl Breakers {
         })
     }
 
-    /// The changes since the last call, the oldest first. Beyond [`CIRCUIT_CHANGES_MAX`] the log
-    /// goes without; the orders are complete.
+    /// The changes since the last call, the oldest first. If there are more than
+    /// [`CIRCUIT_CHANGES_MAX`], further ones are missing here, but not in the orders.
     pub fn take_changes(&mut self) -> Drain<'_, Change> {
         self.changes.drain(..)
     }
@@ -277,7 +278,7 @@ impl Breakers {
             State::Open { until, .. } => Circuit::Open { until },
             State::HalfOpen { generation, .. } => Circuit::HalfOpen {
                 generation,
-                // Nobody has taken the permit yet; somebody will at the next request.
+                // No shard has taken the permit yet; one will with its next request.
                 until: now + standing.breaker.probe_timeout(),
             },
         };
@@ -292,7 +293,7 @@ impl Breakers {
     }
 }
 
-/// An attempt's end in the breaker's words.
+/// An attempt's end in the form that a breaker takes.
 fn end(ended: &Ended) -> End {
     let response_time = ended.sample.map(|sample| match sample.kind {
         SampleKind::FirstContent => ResponseTime::FirstContent(sample.latency),

@@ -1,4 +1,4 @@
-//! All monthly budgets: spend, the turn of the month, and who is near the limit.
+//! All monthly budgets: spend, the turn of the month, and budgets near their limit.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -26,15 +26,15 @@ struct Account {
     caller: Box<str>,
     action: BudgetAction,
     books: Books,
-    /// Whether the configuration has it; requests that began under an earlier one may still be
-    /// booked to one that it has not.
+    /// Whether the configuration has it; requests that began under an earlier configuration may
+    /// still be booked to a budget that it no longer has.
     in_force: bool,
 }
 
 /// A budget that has reached a level, once a month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Alert {
-    /// Whose.
+    /// The budget.
     pub budget: BudgetId,
     /// How far it is used up.
     pub level: Level,
@@ -47,7 +47,7 @@ pub struct Alert {
 /// A budget, for reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View<'a> {
-    /// Whose.
+    /// The caller.
     pub caller: &'a str,
     /// What may be spent in the month.
     pub limit: NanoUsd,
@@ -56,7 +56,7 @@ pub struct View<'a> {
 }
 
 impl Budgets {
-    /// The books at `wall`, with what `state` says was spent before.
+    /// The books at `wall`; `state` has what was spent before.
     #[must_use]
     pub fn new(budgets: &[plan::Budget], wall: WallTime, state: &State) -> Self {
         let month = Month::of(wall);
@@ -68,8 +68,8 @@ impl Budgets {
         }
     }
 
-    /// Goes by the budgets of `plan` from now on: what is spent and reserved stays, and the balance
-    /// changes by the difference. Those of `fresh` callers begin with what `state` says.
+    /// Adopts the budgets of `plan`: spend and reservations stay, and balances change by the
+    /// difference of the amounts. Budgets of `fresh` callers begin with the spend in `state`.
     pub fn adopt(
         &mut self,
         plan: &Plan,
@@ -98,14 +98,14 @@ impl Budgets {
         }
     }
 
-    /// What every budget's published word begins with.
+    /// Orders the first value of every budget's words.
     pub fn start(&self, orders: &mut Vec<Order>) {
         for (budget, account) in (0..).map(BudgetId).zip(&self.accounts) {
             account.order_month(budget, orders);
         }
     }
 
-    /// A shard reports.
+    /// Takes in a shard's fact.
     pub fn on_fact(&mut self, fact: &Fact) -> Option<Alert> {
         match *fact {
             Fact::Settled {
@@ -142,8 +142,8 @@ impl Budgets {
         }
     }
 
-    /// When [`Self::on_time`] has something to do: when the month ends by the calendar, but look
-    /// again within a minute, since somebody may set the clock.
+    /// When [`Self::on_time`] has something to do: when the calendar month ends, but at least each
+    /// minute, since the clock may be set.
     #[must_use]
     pub fn deadline(&self, now: Instant, wall: WallTime) -> Instant {
         let end = self.month.next().start().unix_millis();
@@ -161,12 +161,12 @@ impl Budgets {
         })
     }
 
-    /// Whether what survives a restart has changed since this was last asked.
+    /// Whether the durable state has changed since the last call.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
 
-    /// Writes what survives a restart into `state`; callers without a budget stay as they are.
+    /// Writes the durable state into `state`; callers without a budget keep theirs.
     pub fn save(&self, state: &mut State) {
         for account in &self.accounts {
             state.set_spent_by(&account.caller, account.books.by_month());
@@ -174,7 +174,7 @@ impl Budgets {
         state.forget_before(self.month.minus(MONTHS_OF_FORMER_CALLERS));
     }
 
-    /// The month that a tag stands for: none that a word had lies in the future.
+    /// The month that a tag stands for: the latest one that does not lie in the future.
     fn month_of(&self, tag: MonthTag) -> Month {
         self.month.last_with_tag(tag.0)
     }
@@ -229,10 +229,10 @@ impl Account {
     }
 }
 
-/// How long a clock that was set may go unnoticed.
+/// Longest time until a clock that was set is noticed.
 const CLOCK_SET_AFTER: Duration = Duration::from_secs(60);
 
-/// How long the state keeps what a caller has spent that has no budget any more.
+/// How long the state keeps the spend of a caller that has no budget any more.
 const MONTHS_OF_FORMER_CALLERS: u32 = 12;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Rate limits of all providers: what goes back to their headroom, and who is left alone.
+//! Rate limits of all providers: what goes back to their headroom, and which are left alone.
 
 use std::time::Duration;
 
@@ -21,13 +21,13 @@ struct Account {
     /// Requests and tokens per window; `None` where the file sets no limit.
     requests: Option<u64>,
     tokens: Option<u64>,
-    /// What the published words count down from: the limits that were in force last. A word that
-    /// was ever used goes on, so that it is right when its limit comes back.
+    /// The limits from which the published words count down: those that were last in force. A word
+    /// that was ever used is kept up to date, so that it is right when its limit comes back.
     counted: [Option<u64>; 2],
     /// `None` where there was never a limit.
     window: Option<Window60>,
     cooldown: Cooldown,
-    /// When something leaves the window next, as it was last ordered.
+    /// When the next request leaves the window, as last ordered.
     frees_at: Instant,
 }
 
@@ -43,8 +43,8 @@ impl Limits {
         }
     }
 
-    /// Goes by the limits of `providers` from now on: what is charged stays charged, and the
-    /// headroom changes by the difference. The words of `fresh` ones start at their limits.
+    /// Adopts the limits of `providers`: charges stay, and the headroom changes by the difference
+    /// of the limits. The words of `fresh` providers start at their limits.
     pub fn adopt(&mut self, providers: &[Provider], fresh: &[ProviderId], orders: &mut Vec<Order>) {
         let span = self.span;
         for provider in providers {
@@ -60,7 +60,7 @@ impl Limits {
         }
     }
 
-    /// A shard reports.
+    /// Takes in a shard's fact.
     pub fn on_fact(&mut self, fact: &Fact, orders: &mut Vec<Order>) {
         match *fact {
             Fact::Admitted {
@@ -87,8 +87,8 @@ impl Limits {
                     Signal::Failure | Signal::Neutral => {}
                 }
                 if let Some(window) = &mut account.window {
-                    // The shard has taken the excess already: it is not taken twice, and what does
-                    // not belong to the window goes back.
+                    // The shard has taken the excess already: it is not taken twice, and the part
+                    // that does not belong to the window goes back.
                     let change = window.on_ended(ended.admitted, ended.reserved, ended.used);
                     let tokens = change.saturating_add(signed(ended.excess.get()));
                     account.order(ended.provider, 0, tokens, orders);
@@ -150,8 +150,8 @@ impl Account {
         }
     }
 
-    /// Other limits. A word that was never used starts with what is left of its limit, any other
-    /// changes by the difference: it may have been taken from in ways not reported yet.
+    /// Adopts other limits. A word that was never used starts with the rest of its limit; any other
+    /// changes by the difference, since shards may have taken from it without having reported it.
     fn adopt(
         &mut self,
         provider: ProviderId,
@@ -175,7 +175,7 @@ impl Account {
         self.order(provider, requests, tokens, orders);
     }
 
-    /// Orders when something leaves the window next, if that has changed.
+    /// Orders when the next request leaves the window, if that has changed.
     fn order_frees_at(&mut self, provider: ProviderId, orders: &mut Vec<Order>) {
         let at = self
             .window
@@ -193,7 +193,7 @@ impl Account {
         self.order(provider, signed(returned.requests), tokens, orders);
     }
 
-    /// Orders what concerns a limit, if anything does: words that nobody takes from stay as they
+    /// Orders changes that concern a limit; the words of limits that are not in force stay as they
     /// are.
     fn order(&self, provider: ProviderId, requests: i64, tokens: i64, orders: &mut Vec<Order>) {
         let [counts_requests, counts_tokens] = self.counted.map(|limit| limit.is_some());
@@ -341,7 +341,7 @@ providers:
         limits.on_time(at(66), &mut orders);
         assert_eq!(told(&orders), "2 0 130");
         orders.clear();
-        // What has outlived its window belongs to none.
+        // A charge that has outlived its window belongs to none.
         limits.on_fact(&admitted(2, 70, 40), &mut orders);
         limits.on_time(at(131), &mut orders);
         limits.on_fact(&ended_with(2, 70, [40, 50], 10), &mut orders);
@@ -366,7 +366,8 @@ providers:
         };
         assert_eq!(adopt(&mut limits, &both(12, 30), &[]), "0 2 -70");
         assert_eq!(limits.view_of(0), (Some(11), Some(0)));
-        // Without limits the words go on, so that they are right when the limits come back.
+        // Without limits the words are kept up to date, so that they are right when the limits come
+        // back.
         assert_eq!(adopt(&mut limits, "", &[]), "");
         assert_eq!(limits.view_of(0), (None, None));
         let mut orders = Vec::new();
@@ -381,7 +382,7 @@ providers:
         limits.on_time(at(70), &mut orders);
         assert_eq!(told(&orders), "0 0 -7, 0 1 47");
         assert_eq!(adopt(&mut limits, &both(12, 30), &[]), "");
-        // Whoever begins has all of it, whatever is known by the same id.
+        // A provider with a fresh id has all of its headroom, whatever is known under that id.
         limits.on_fact(&admitted(0, 71, 10), &mut orders);
         assert_eq!(adopt(&mut limits, &both(5, 50), &[ProviderId(0)]), "");
         assert_eq!(limits.view_of(0), (Some(5), Some(50)));

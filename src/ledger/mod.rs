@@ -1,4 +1,4 @@
-//! The books of the whole process: what shards report goes in, what they are told comes out.
+//! The books of the whole process: facts of shards go in, orders to shards come out.
 //!
 //! It is pure: the coordinator drives it, gives it facts and the time, and publishes its orders. It
 //! never knows how facts arrive or where orders go.

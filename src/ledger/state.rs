@@ -1,4 +1,4 @@
-//! What survives a restart, to and from JSON.
+//! The state that survives a restart, to and from JSON.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::link::meters::Party;
 /// The durable part of the ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    /// By caller and month, what was spent; callers that have no budget any more included.
+    /// By caller and month, what was spent; callers that no longer have a budget included.
     callers: BTreeMap<Box<str>, BTreeMap<Month, NanoUsd>>,
     /// By month, what all callers together have spent.
     months: BTreeMap<Month, MonthState>,
@@ -26,7 +26,7 @@ pub struct State {
     hours: Vec<(u64, Spent)>,
 }
 
-/// What was spent in one month; the parts are known for the latest month only.
+/// What was spent in one month; its parts are known for the latest month only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MonthState {
     /// All together.
@@ -37,10 +37,10 @@ pub struct MonthState {
     pub parties: [Vec<(Box<str>, Spent)>; Party::ALL.len()],
 }
 
-/// What is wrong with a text that should be a state.
+/// Why a text is no state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StateFault {
-    /// It ends before it is complete.
+    /// The text ends before the state is complete.
     #[error("it is cut off at line {line}, column {column}")]
     CutOff {
         /// Where it ends.
@@ -48,7 +48,7 @@ pub enum StateFault {
         /// Where it ends.
         column: usize,
     },
-    /// It is no JSON, or says something else than a state does.
+    /// The text is no JSON, or no state.
     #[error("{0}")]
     Corrupt(String),
     /// Another version has written it.
@@ -62,7 +62,7 @@ pub enum StateFault {
 /// The version of the format.
 const VERSION: u64 = 1;
 
-/// The text's shape, but for what has another type in Rust.
+/// The text's structure, except values that have another type in Rust.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -119,7 +119,7 @@ impl From<Figures> for Spent {
     }
 }
 
-/// What every version has.
+/// The member that every version has.
 #[derive(Deserialize)]
 struct Versioned {
     version: u64,
@@ -130,9 +130,9 @@ impl State {
     ///
     /// # Errors
     ///
-    /// It is not what [`Self::to_json`] writes.
+    /// The text was not written by [`Self::to_json`].
     pub fn parse(text: &str) -> Result<Self, StateFault> {
-        // The version first: what else a later one has is not for this one to judge.
+        // The version comes first: the members of a later version are not to be judged here.
         let Versioned { version } = serde_json::from_str(text).map_err(fault)?;
         if version != VERSION {
             return Err(StateFault::Version(version));
@@ -154,7 +154,7 @@ impl State {
         Ok(state)
     }
 
-    /// The text: the same state gives the same bytes.
+    /// The state as text: the same state gives the same bytes.
     ///
     /// # Errors
     ///
@@ -189,7 +189,7 @@ impl State {
         self.callers.get(caller).cloned().unwrap_or_default()
     }
 
-    /// Sets what this caller has spent; nothing at all leaves no trace.
+    /// Sets what this caller has spent; a caller without any spend is removed.
     pub fn set_spent_by(&mut self, caller: &str, spent: &BTreeMap<Month, NanoUsd>) {
         if spent.is_empty() {
             self.callers.remove(caller);
@@ -222,7 +222,7 @@ impl State {
         [self.minutes, self.hours] = timeline.kept();
     }
 
-    /// Drops what is older than `month`.
+    /// Drops months before `month`.
     pub fn forget_before(&mut self, month: Month) {
         self.months.retain(|one, _| *one >= month);
         self.callers.retain(|_, spent| {
@@ -283,7 +283,7 @@ fn fault(error: serde_json::Error) -> StateFault {
     StateFault::Corrupt(error.to_string())
 }
 
-/// A map from which nothing gets lost because its key stands twice.
+/// A map that refuses a key that stands twice, so that no value gets lost.
 #[derive(Serialize)]
 #[serde(transparent)]
 struct Unique<V>(BTreeMap<String, V>);

@@ -1,4 +1,4 @@
-//! What a configuration means for the books and for the words that shards read.
+//! The effects of a configuration on the books and on the words that shards read.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::link::provider_gate::{Limits, ProviderGate};
 pub struct Terms {
     /// The configuration.
     pub plan: Arc<Plan>,
-    /// The words: those of who stays are the ones that were there.
+    /// The words: providers and budgets that stay keep theirs.
     pub gates: Arc<Gates>,
     /// Ids that begin with it.
     pub fresh: Fresh,
@@ -51,7 +51,7 @@ impl Terms {
                     *gate = ProviderGate::new(limits);
                 }
                 Some(gate) => *gate = gate.with_limits(limits),
-                // Places for ids between are taken in turn.
+                // The ids in between get their words in turn.
                 None => providers.resize_with(at, || ProviderGate::new(Limits::default())),
             }
             if providers.len() == at {

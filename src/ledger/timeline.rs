@@ -14,12 +14,12 @@ pub struct Timeline {
     hours: Buckets,
 }
 
-/// What was spent in each span of the same length; spans without anything take no room.
+/// What was spent in each span of one length; spans without spend take no room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Buckets {
     /// How long a span is, in milliseconds.
     step: u64,
-    /// How many spans are looked back on.
+    /// How many spans are kept.
     kept: u64,
     /// By number of the span since 1970.
     spent: BTreeMap<u64, Spent>,
@@ -49,7 +49,7 @@ impl Default for Timeline {
 }
 
 impl Timeline {
-    /// The timeline that was kept as minutes and hours; what is in neither order is taken as it is.
+    /// The timeline from its minutes and hours, in any order.
     #[must_use]
     pub fn restored(minutes: &[(u64, Spent)], hours: &[(u64, Spent)]) -> Self {
         let mut timeline = Self::default();

@@ -1,7 +1,7 @@
 //! What was spent in the running month, by provider, model and party, and over time.
 //!
-//! The counts themselves stay with the shards; they are added up when somebody asks. What a count
-//! held when the month began is kept, and so is what was counted before a restart.
+//! The counters themselves stay with the shards; they are added up when a report is asked for. The
+//! value of each counter when the month began is kept, and so is what was counted before a restart.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,18 +22,18 @@ use crate::link::meters::{
 #[derive(Clone, Debug)]
 pub struct Totals {
     month: Month,
-    /// Shared by the copies that reports are written from: it is copied only when a name is new.
+    /// Shared with the copies that reports are written from, and copied only when a name is new.
     lists: Arc<Lists>,
     /// All requests of the running month, and of the one before: a stream may outlast its month.
     all: Since,
     before: Option<(Month, Since)>,
     timeline: Timeline,
-    /// All that was ever counted, when it was last looked at.
+    /// The sum of everything ever counted, as of the last look.
     seen: Spent,
     changed: bool,
 }
 
-/// Everything that is counted apart.
+/// All lists of counters.
 #[derive(Clone, Debug, Default)]
 struct Lists {
     loops: Vec<(ShardId, Arc<LoopMeter>)>,
@@ -47,12 +47,12 @@ struct Lists {
     parties: [Parties; Party::ALL.len()],
 }
 
-/// What came before the running month's own counts.
+/// What counters held before the running month.
 #[derive(Clone, Copy, Debug, Default)]
 struct Since {
     /// Counted before a restart.
     carried: Spent,
-    /// What the counts held when the month began.
+    /// The counters' values when the month began.
     base: Spent,
 }
 
@@ -89,7 +89,7 @@ struct PartyTotal {
 }
 
 impl Totals {
-    /// The totals at `wall`, with what `state` says of earlier.
+    /// The totals at `wall`, with the earlier `state`.
     #[must_use]
     pub fn new(wall: WallTime, state: &State) -> Self {
         let month = Month::of(wall);
@@ -121,8 +121,8 @@ impl Totals {
         totals
     }
 
-    /// A shard has begun to count; the model's provider and name, where it has no price and this is
-    /// the first to say so.
+    /// A shard has begun to count; returns the provider and model, where the price is not known and
+    /// no earlier call has returned them.
     pub fn begin(&mut self, meter: Meter) -> Option<(Box<str>, Box<str>)> {
         let lists = Arc::make_mut(&mut self.lists);
         match meter {
@@ -161,8 +161,8 @@ impl Totals {
         None
     }
 
-    /// Time passes: what was spent since the last look belongs to `wall`, and a month may begin,
-    /// which is returned: from now on requests are to be booked in it.
+    /// Time passes: what was spent since the last look belongs to `wall`. If a month begins, it is
+    /// returned: from now on requests are to be booked in it.
     pub fn on_time(&mut self, wall: WallTime) -> Option<MonthTag> {
         let ever = self.counted(Account::ever);
         let fresh = ever.minus(self.seen);
@@ -175,7 +175,7 @@ impl Totals {
         (month > self.month).then(|| self.start_month(month))
     }
 
-    /// Everything counts from what the month's place holds already.
+    /// The month's counters count from their present values.
     fn start_month(&mut self, month: Month) -> MonthTag {
         let tag = MonthTag(month.tag());
         let since = |base| Since {
@@ -230,7 +230,8 @@ impl Totals {
         series.map(move |one| (one, one.since.spent(one.counted(tag))))
     }
 
-    /// By caller, project or environment, what was spent in the month; only those that spent.
+    /// By caller, project or environment, what was spent in the month; names without spend are left
+    /// out.
     pub fn by_party(&self, party: Party) -> impl Iterator<Item = (&str, Spent)> {
         let tag = self.tag();
         let parties = self.lists.parties[party.place()].all.iter();
@@ -264,12 +265,12 @@ impl Totals {
         &self.lists.providers
     }
 
-    /// Whether what survives a restart has changed since this was last asked.
+    /// Whether the durable state has changed since the last call.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
 
-    /// Writes what survives a restart into `state`.
+    /// Writes the durable state into `state`.
     pub fn save(&self, state: &mut State) {
         let series = self.by_series().filter(|(_, spent)| !spent.is_nothing());
         let series = series.map(|(one, spent)| (one.provider.clone(), one.model.clone(), spent));

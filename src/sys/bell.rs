@@ -19,7 +19,7 @@ pub fn pair() -> std::io::Result<(Ringer, UnixStream)> {
 }
 
 impl Ringer {
-    /// Rings. A bell that has been rung and not yet heard need not ring again, so a full buffer is
+    /// Rings. A bell that has rung and was not heard yet need not ring again, so a full buffer is
     /// no error; neither is a listener that has gone.
     pub fn ring(&self) {
         let _ = (&self.0).write(&[1]);

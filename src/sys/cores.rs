@@ -35,14 +35,14 @@ pub fn raise_open_files() -> u64 {
     limit.rlim_cur
 }
 
-/// The calling thread takes what processor time others leave: a shard on the same core does not
-/// wait for it.
+/// The calling thread gets only the processor time that other threads leave, so that a shard on the
+/// same core does not wait for it.
 pub fn step_back() {
     set_priority(LEAST);
 }
 
-/// The calling thread takes a quarter of a core where a shard wants all of it: some callers wait
-/// for what it does, and the others should not.
+/// The calling thread gets a quarter of a core where a shard wants all of it: some callers wait for
+/// its results, but others must not wait for it.
 pub fn step_aside() {
     set_priority(LOWER);
 }

@@ -14,14 +14,14 @@ pub fn read_text(path: &Path, limit: u64) -> std::io::Result<String> {
     let taken = std::fs::File::open(path)?
         .take(limit + 1)
         .read_to_end(&mut bytes)?;
-    // Before the encoding: the limit may cut a character in two.
+    // Checked before the encoding: the limit may cut a character in two.
     if taken as u64 > limit {
         return Err(std::io::ErrorKind::FileTooLarge.into());
     }
     String::from_utf8(bytes).map_err(|_| std::io::ErrorKind::InvalidData.into())
 }
 
-/// Whether there is something at `path`; what cannot be found out counts as there.
+/// Whether there is something at `path`; if that cannot be found out, it counts as there.
 #[must_use]
 pub fn exists(path: &Path) -> bool {
     path.try_exists().unwrap_or(true)

@@ -18,14 +18,14 @@ use crate::wire::head::{Arrival, Asked, Framing, Head};
 pub struct Peer<'a> {
     /// Its addresses; the first that takes the connection gets the request.
     pub addresses: &'a [SocketAddr],
-    /// For `https`, how it is verified and as whom.
+    /// For `https`: the verifier's settings and the name to be verified.
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
-/// What may be waited for and read.
+/// The bounds of an exchange.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// When everything must be over.
+    /// When it must be over.
     pub until: Instant,
     /// Most bytes of the answer's body.
     pub body_bytes_max: usize,
@@ -43,22 +43,22 @@ pub struct Answer {
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub enum NoAnswer {
-    /// No address takes a connection.
+    /// No address accepts the connection.
     #[error("cannot connect: {0}")]
     Connect(io::Error),
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Broken(io::Error),
-    /// The time is over.
+    /// The time is up.
     #[error("no answer in time")]
     TimedOut,
-    /// It ended before the answer did.
+    /// The connection ended before the answer did.
     #[error("the connection ended before the answer")]
     CutShort,
-    /// What came is no HTTP.
+    /// The peer's bytes are no HTTP.
     #[error("what answers there does not speak HTTP")]
     NotHttp,
-    /// The body is larger than is taken.
+    /// The body is larger than this bound.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
 }
@@ -90,7 +90,7 @@ impl<T: Read + Write> Stream for T {}
 fn connect(addresses: &[SocketAddr], until: Instant) -> Result<Timed, NoAnswer> {
     let mut last = io::Error::from(ErrorKind::AddrNotAvailable);
     for (tried, address) in addresses.iter().enumerate() {
-        // One address that drops everything leaves time for the others.
+        // An address that drops everything leaves time for the others.
         let others = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
         let span = left(until).map_err(|_| NoAnswer::TimedOut)? / others;
         match TcpStream::connect_timeout(address, span.max(LEAST)) {
@@ -130,7 +130,7 @@ fn read(stream: &mut dyn Stream, body_bytes_max: usize) -> Result<Answer, NoAnsw
     })
 }
 
-/// A body of which the beginning is there.
+/// A body whose beginning has arrived.
 struct PartialBody {
     bytes: Vec<u8>,
     framing: Framing,
@@ -153,7 +153,8 @@ impl PartialBody {
                 }
                 Framing::Close => None,
             };
-            // What has come counts: a size line may still follow it, but not a body of that size.
+            // All arrived bytes count: a size line may still follow them, but not a body of that
+            // size.
             if wanted.unwrap_or(self.bytes.len()) > self.most {
                 return Err(NoAnswer::TooLarge(self.most));
             }
@@ -173,7 +174,7 @@ impl PartialBody {
     }
 }
 
-/// Reads once; how many bytes came, 0 at the end.
+/// Reads once; returns how many bytes came, 0 at the end.
 fn more(stream: &mut dyn Stream, into: &mut Vec<u8>) -> Result<usize, NoAnswer> {
     let mut piece = [0; 16 << 10];
     match stream.read(&mut piece) {
@@ -181,7 +182,7 @@ fn more(stream: &mut dyn Stream, into: &mut Vec<u8>) -> Result<usize, NoAnswer> 
             into.extend_from_slice(piece.get(..count).unwrap_or_default());
             Ok(count)
         }
-        // A peer that ends TLS without saying so may have been cut off.
+        // A peer that ends TLS without `close_notify` may have been cut off.
         Err(fault) if fault.kind() == ErrorKind::UnexpectedEof => Err(NoAnswer::CutShort),
         Err(fault) => Err(broken(fault)),
     }
@@ -194,7 +195,7 @@ fn broken(fault: io::Error) -> NoAnswer {
     }
 }
 
-/// A stream whose every operation keeps the deadline.
+/// A stream whose every operation respects the deadline.
 struct Timed {
     stream: TcpStream,
     until: Instant,
@@ -223,7 +224,7 @@ impl Write for Timed {
     }
 }
 
-/// A socket tells of its timeout in another word.
+/// A socket reports its timeout as another kind of error.
 fn late(fault: io::Error) -> io::Error {
     match fault.kind() {
         ErrorKind::WouldBlock => ErrorKind::TimedOut.into(),
@@ -240,7 +241,7 @@ fn left(until: Instant) -> io::Result<Duration> {
     Ok(left)
 }
 
-/// Less than this a socket's timer does not tell from none at all.
+/// Shortest timeout: to a socket, zero means none.
 const LEAST: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
@@ -260,7 +261,7 @@ mod tests {
                 let (mut stream, _) = listener.accept().unwrap();
                 stream.read_exact(&mut [0; 3]).unwrap();
                 for piece in pieces {
-                    // Whoever has heard enough has gone.
+                    // The client may have gone after the pieces that it needed.
                     let _ = stream.write_all(piece);
                 }
                 if stays {

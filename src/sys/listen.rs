@@ -1,4 +1,4 @@
-//! Listening sockets, shared by the shards and refused to everybody else.
+//! Listening sockets, shared by the shards and refused to other processes.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
@@ -8,8 +8,9 @@ use socket2::{Domain, Protocol, SockFilter, Socket, TcpKeepalive, Type};
 /// `count` listeners on one address (`SO_REUSEPORT`), and the address: its port is the kernel's
 /// choice when `addr` has port 0.
 ///
-/// The first is bound without `SO_REUSEPORT`, so that a port which anybody listens on is refused,
-/// another infermux included; the option is set on it afterwards, so that the others can join.
+/// The first is bound without `SO_REUSEPORT`, so that a port on which any process listens is
+/// refused, another infermux included; the option is set on it afterwards, so that the others can
+/// join.
 ///
 /// Connections accepted on them have `TCP_NODELAY` and keepalive: on Linux they inherit both, at no
 /// system call each.
@@ -49,8 +50,8 @@ fn everywhere(addr: SocketAddr) -> bool {
 
 /// From now on no new connection begins on `listener`; a handshake under way completes.
 ///
-/// Closing a listener resets what is in its accept queue, so the queue must be empty first, and
-/// stay so. The kernel drops the packets that would begin a connection (a socket filter): their
+/// Closing a listener resets the connections in its accept queue, so the queue must be empty first,
+/// and stay so. The kernel drops the packets that would begin a connection (a socket filter): their
 /// senders try again, and find the listener closed.
 ///
 /// # Errors
@@ -89,7 +90,7 @@ fn socket(addr: SocketAddr) -> std::io::Result<Socket> {
     }
     // Connections in TIME_WAIT do not keep a restart from binding; a listener still does.
     socket.set_reuse_address(true)?;
-    // A gateway that forgets this adds 40 ms to the first token.
+    // Without this option, Nagle's algorithm adds 40 ms to the first token.
     socket.set_tcp_nodelay(true)?;
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE_IDLE)

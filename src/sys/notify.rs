@@ -1,4 +1,4 @@
-//! What the service manager is told: systemd's readiness protocol (`sd_notify(3)`).
+//! Messages to the service manager: systemd's readiness protocol (`sd_notify(3)`).
 
 use std::io;
 use std::os::linux::net::SocketAddrExt;
@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::sys::clock;
 
-/// The way to the service manager, or none where nobody wants to be told.
+/// The way to the service manager, or none where there is no manager.
 ///
-/// A manager that does not listen changes nothing for the callers: telling it never fails.
+/// A manager that does not listen does not affect callers: sending to it never fails.
 #[derive(Debug, Default)]
 pub struct Manager(Option<(UnixDatagram, SocketAddr)>);
 
@@ -19,7 +19,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// It is no such place, or the process is out of file descriptors.
+    /// The value names no such place, or the process is out of file descriptors.
     pub fn at(place: &str) -> io::Result<Self> {
         let address = match place.strip_prefix('@') {
             Some(name) => SocketAddr::from_abstract_name(name)?,
@@ -27,29 +27,30 @@ impl Manager {
             None => return Err(io::ErrorKind::InvalidInput.into()),
         };
         let socket = UnixDatagram::unbound()?;
-        // A manager that is behind is waited for: it may take the silence for a failed start.
+        // The process waits for a manager that is behind: without the message, it may think that
+        // the start has failed.
         socket.set_write_timeout(Some(PATIENCE))?;
         Ok(Self(Some((socket, address))))
     }
 
-    /// Requests are taken: after the start, or after a reload.
+    /// Says that requests are accepted: after the start, or after a reload.
     pub fn ready(&self) {
         self.tell("READY=1");
     }
 
-    /// The configuration is read anew; [`Manager::ready`] follows in any case.
+    /// Says that the configuration is read anew; [`Manager::ready`] follows in any case.
     pub fn reloading(&self) {
-        // The manager tells this message from an older one by the time.
+        // The manager distinguishes this message from an older one by the time.
         let micros = clock::now().as_nanos() / 1_000;
         self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
     }
 
-    /// The process is on its way to its end.
+    /// Says that the process is stopping.
     pub fn stopping(&self) {
         self.tell("STOPPING=1");
     }
 
-    /// All is well: without this for too long, the manager starts the process anew.
+    /// Says that all is well: without this for too long, the manager restarts the process.
     pub fn alive(&self) {
         self.tell("WATCHDOG=1");
     }
@@ -61,7 +62,7 @@ impl Manager {
     }
 }
 
-/// How long a manager that reads nothing is waited for.
+/// Longest wait for a manager that does not read.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

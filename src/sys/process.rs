@@ -1,4 +1,4 @@
-//! What the kernel says of this process.
+//! The kernel's figures about this process.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ pub struct Figures {
     pub max_files: u64,
 }
 
-/// The figures as they are now. It reads files, so it is not for an event loop.
+/// The present figures. The function reads files, so it is not for an event loop.
 #[must_use]
 pub fn figures() -> Figures {
     let text = |name: &str| fs::read_to_string(Path::new("/proc/self").join(name));
@@ -30,7 +30,7 @@ pub fn figures() -> Figures {
         cpu: ticks(&text("stat").unwrap_or_default()),
         resident: kibibytes(&status, "VmRSS:"),
         virtual_size: kibibytes(&status, "VmSize:"),
-        // One of them is the one that it was read through.
+        // One of the files is the folder that is being read.
         open_files: u64::try_from(files).unwrap_or(0).saturating_sub(1),
         max_files: max_files(&limits),
     }
@@ -52,9 +52,9 @@ pub fn this_thread() -> usize {
     name.and_then(|name| name.parse().ok()).unwrap_or(0)
 }
 
-/// Has what is allocated in large pieces taken from the system, and given back to it, each for
-/// itself. Otherwise the allocator learns from the first large body to keep as much for good, and
-/// copies buffers that it could move.
+/// Makes the allocator take large allocations from the system one by one, and give them back one by
+/// one. Otherwise it would learn from the first large body to keep as much for good, and would copy
+/// buffers that it could move.
 pub fn give_large_memory_back() {
     #[cfg(target_env = "gnu")]
     {
@@ -66,8 +66,8 @@ pub fn give_large_memory_back() {
     }
 }
 
-/// From this size on, memory is taken from the system for itself, in bytes; what most requests need
-/// stays with the allocator.
+/// Allocations from this size on are taken from the system one by one, in bytes; those that most
+/// requests need are smaller.
 const LARGE_PIECE: usize = 1 << 20;
 
 /// The 14th and 15th field of `/proc/self/stat` (proc(5)); the second is a name in parentheses that

@@ -14,8 +14,8 @@ pub enum Signal {
     Hangup,
 }
 
-/// The signals of this process from now on. SIGPIPE is ignored by std. SIGXFSZ would end the
-/// process where a file grows beyond what it may (`ulimit -f`); with a handler, the write fails
+/// Receives the signals of this process from now on. SIGPIPE is ignored by std. SIGXFSZ would end
+/// the process where a file grows beyond its limit (`ulimit -f`); with a handler, the write fails
 /// instead, like any other.
 ///
 /// # Errors
@@ -26,7 +26,7 @@ pub fn watch() -> std::io::Result<impl Iterator<Item = Signal> + Send> {
     Ok(Forever(signals))
 }
 
-/// From now on SIGINT does not end the process; who calls what this gives waits for it.
+/// From now on SIGINT does not end the process; the returned function waits for it.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
 //! What a terminal says about itself.
 
-/// How many columns the terminal of the standard output has; `None` where it is none, or does not
-/// say.
+/// How many columns the terminal of the standard output has; `None` where that is no terminal, or
+/// does not say.
 #[must_use]
 #[expect(unsafe_code, reason = "std does not wrap the size of terminals")]
 pub fn columns() -> Option<usize> {

@@ -32,8 +32,8 @@ pub fn server(cert_file: &Path, key_file: &Path) -> Result<Arc<ServerConfig>, St
     Ok(Arc::new(config))
 }
 
-/// A number that tells the files at these paths from what they were; nothing secret can be found
-/// out from it but whether that has changed.
+/// A number that changes when the files at these paths change; from it, nothing secret can be found
+/// out.
 ///
 /// # Errors
 ///
@@ -47,8 +47,9 @@ pub fn fingerprint(cert_file: &Path, key_file: &Path) -> Result<u64, String> {
     Ok(hasher.finish())
 }
 
-/// The client's side: verified against the host's own roots (`SSL_CERT_FILE` and `SSL_CERT_DIR`
-/// honoured), or Mozilla's where the host has none; and what could not be read of them.
+/// The client's side: verified against the host's own roots (honouring `SSL_CERT_FILE` and
+/// `SSL_CERT_DIR`), or Mozilla's where the host has none. Also returns the faults met while reading
+/// them.
 ///
 /// # Errors
 ///

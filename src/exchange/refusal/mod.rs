@@ -19,17 +19,17 @@ pub use write::{AnswerBody, Envelope};
 /// An error that infermux itself answers with. Its text never holds a secret or a provider's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal<'a> {
-    /// The bytes are not one well-framed HTTP request; says what is wrong.
+    /// The bytes are not one well-framed HTTP request; with the reason.
     Malformed(&'static str),
-    /// The request is understood but wrong; says why.
+    /// The request is understood but wrong; with the reason.
     InvalidRequest(&'a str),
     /// No or a wrong key.
     InvalidApiKey(KeyFault),
-    /// No such path.
+    /// The path is not served.
     UnknownUrl {
         /// The path.
         path: &'a str,
-        /// The served one that is nearest.
+        /// The nearest path that is served.
         near: Option<&'static str>,
     },
     /// No provider has this name.
@@ -44,28 +44,28 @@ pub enum Refusal<'a> {
     },
     /// The path exists, the method is wrong.
     MethodNotAllowed {
-        /// The methods that are right, as `Allow` has them.
+        /// The methods that are served, as in `Allow`.
         allow: &'static str,
     },
     /// The request did not arrive in time.
     RequestTimeout,
     /// The body is too large.
     RequestTooLarge {
-        /// Bytes allowed.
+        /// The limit, in bytes.
         limit: usize,
     },
     /// The target is too long.
     UriTooLong {
-        /// Bytes allowed.
+        /// The limit, in bytes.
         limit: usize,
     },
-    /// The body is compressed in a way that is not understood.
+    /// The body is compressed in a way that infermux does not support.
     UnsupportedEncoding,
-    /// The body is said to be something else than JSON.
+    /// The body's label says that it is no JSON.
     UnsupportedMediaType,
-    /// The configuration to be reloaded cannot be used, and nothing has changed.
+    /// The configuration to be loaded cannot be used, and nothing has changed.
     InvalidConfiguration {
-        /// All that is wrong with it.
+        /// All of its faults.
         faults: &'a [String],
     },
     /// The caller's budget is used up.
@@ -76,16 +76,16 @@ pub enum Refusal<'a> {
         budget: NanoUsd,
         /// What it has spent this month.
         spent: NanoUsd,
-        /// What there is to wait for.
+        /// What the caller can wait for.
         wait: BudgetWait,
     },
     /// Every eligible provider is at its limit.
     RateLimit {
         /// The model.
         model: &'a str,
-        /// When one frees up.
+        /// When the first provider is below its limit again.
         retry: Duration,
-        /// What frees up first.
+        /// That provider and its limit.
         limit: LimitOf<'a>,
     },
     /// The head is too large, or has too many fields.
@@ -103,14 +103,14 @@ pub enum Refusal<'a> {
     NoHealthyProviders {
         /// The model.
         model: &'a str,
-        /// When the first is given another chance.
+        /// When the first candidate may be back in service.
         retry: Duration,
-        /// Who they are, and why they are out of service.
+        /// The candidates, each with the reason why it is out of service.
         candidates: &'a [Down<'a>],
     },
     /// infermux holds as many bodies in memory as it may.
     Overloaded,
-    /// As many callers' requests wait for a connection's place as may.
+    /// Too many callers' requests wait for a connection's place.
     TooManyConnections,
     /// infermux is stopping.
     ShuttingDown,
@@ -118,7 +118,7 @@ pub enum Refusal<'a> {
     UpstreamTimeout {
         /// The provider.
         provider: &'a str,
-        /// What it was late with.
+        /// What did not arrive in time.
         outcome: Outcome,
     },
     /// Neither HTTP/1.0 nor HTTP/1.1.
@@ -130,15 +130,15 @@ pub enum Refusal<'a> {
 pub enum KeyFault {
     /// There is no key.
     Missing,
-    /// It is another key.
+    /// The key is another one.
     Wrong,
     /// There is no token.
     NoToken,
-    /// It is another token.
+    /// The token is another one.
     WrongToken,
 }
 
-/// A limit, and whose it is.
+/// A limit, and the provider that it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitOf<'a> {
     /// The provider.
@@ -188,8 +188,8 @@ pub enum Connection {
 }
 
 impl<'a> Refusal<'a> {
-    /// The refusal that a verdict over a request's attempts amounts to; `None` where the caller
-    /// gets the provider's words or nothing.
+    /// The refusal for a verdict over a request's attempts; `None` where the caller gets the
+    /// provider's answer or nothing.
     #[must_use]
     pub const fn of_verdict(verdict: Verdict, last: &LastWord<'a>) -> Option<Self> {
         let LastWord {
@@ -249,8 +249,8 @@ impl<'a> Refusal<'a> {
         }
     }
 
-    /// Whether the connection ends with it: the next request's first byte cannot be told, or
-    /// nothing more is to be read.
+    /// Whether the connection ends with it: where the next request begins is not known, or no more
+    /// bytes are to be read.
     #[must_use]
     pub const fn connection(&self) -> Connection {
         match self {
@@ -369,7 +369,7 @@ impl Display for Refusal<'_> {
     }
 }
 
-/// A query may hold a key: it is left out.
+/// The query is left out: it may hold a key.
 fn write_unknown_url(
     f: &mut fmt::Formatter<'_>,
     path: &str,
@@ -406,12 +406,12 @@ fn write_faults(f: &mut fmt::Formatter<'_>, faults: &[String]) -> fmt::Result {
     }
 }
 
-/// As much of a name from outside as a message repeats.
+/// The part of a name from outside that a message repeats.
 fn quoted(name: &str) -> &str {
     bounded(name, QUOTED_BYTES_MAX)
 }
 
-/// Longest sentence that says what is wrong with a request, in bytes.
+/// Longest sentence about what is wrong with a request, in bytes.
 const SENTENCE_BYTES_MAX: usize = 512;
 
 #[cfg(test)]

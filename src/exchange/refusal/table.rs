@@ -11,9 +11,9 @@ pub struct Row {
     pub status: u16,
     /// When it occurs.
     pub when: &'static str,
-    /// What the caller does about it.
+    /// What the caller can do about it.
     pub caller: &'static str,
-    /// What the operator does about it.
+    /// What the operator can do about it.
     pub operator: &'static str,
 }
 
@@ -43,7 +43,7 @@ pub const TABLE: &[Row] = &[
     HTTP_VERSION_NOT_SUPPORTED,
 ];
 
-/// Where the first row with this code stands in the table: by that place it is counted.
+/// The place of the first row with this code in the table; refusals are counted by that place.
 #[must_use]
 pub fn place_of(code: &str) -> Option<usize> {
     TABLE.iter().position(|row| row.code == code)

@@ -9,14 +9,14 @@ use crate::exchange::headers::{self, Totals};
 use crate::exchange::refusal::{BudgetWait, Refusal, Row};
 use crate::report::escape::{Escaping, json_string};
 
-/// What a refusal's answer says besides the refusal.
+/// The parts of a refusal's answer that do not depend on the refusal.
 #[derive(Clone, Copy, Debug)]
 pub struct Envelope<'a> {
     /// The request's id.
     pub request_id: &'a str,
     /// Providers tried.
     pub attempts: u32,
-    /// What the request has cost all the same.
+    /// Tokens and cost of the attempts that failed.
     pub totals: Totals,
     /// Whether the request wants a body.
     pub body: AnswerBody,
@@ -45,7 +45,7 @@ impl Refusal<'_> {
         }
         let body_length = out.len() - start;
         self.write_head(out, envelope, length);
-        // The length stands before the body but is known after it: the two change places.
+        // The length stands before the body but is known only after it: so the two change places.
         if let Some(answer) = out.get_mut(start..) {
             answer.rotate_left(body_length);
         }
@@ -118,8 +118,8 @@ impl Refusal<'_> {
             if let Some(retry) = self.retry() {
                 retry.write(out);
             }
-            // The same again would be refused again, whatever a client library thinks of the
-            // status.
+            // The same request would be refused again, although client libraries repeat some of
+            // these statuses.
             if matches!(status, 400 | 401 | 403 | 404 | 413 | 415) {
                 out.extend_from_slice(NO_RETRY);
             }
@@ -180,12 +180,12 @@ fn list<T>(out: &mut Vec<u8>, start: &[u8], items: &[T], write: impl Fn(&mut Vec
     out.push(b']');
 }
 
-/// When to try again, as the official client libraries understand it.
+/// When to try again, in the form that the official client libraries understand.
 #[derive(Clone, Copy)]
 struct Retry {
-    /// What the headers say, in milliseconds: 1 to 60,000.
+    /// The time in the headers, in milliseconds: 1 to 60,000.
     header_ms: u64,
-    /// What is expected.
+    /// The expected time.
     true_ms: u64,
     by_itself: Repeat,
 }
@@ -227,7 +227,7 @@ impl Retry {
     }
 }
 
-/// Most candidates that a refusal lists: whoever has more of them looks at the reports.
+/// Most candidates that a refusal lists; reports show the others.
 pub(super) const CANDIDATES_TOLD_MAX: usize = 32;
 /// Tells client libraries not to repeat by themselves.
 const NO_RETRY: &[u8] = b"x-should-retry: false\r\n";

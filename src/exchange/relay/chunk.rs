@@ -10,12 +10,12 @@ use crate::wire::json::{self, Bracket, Kind, Member, NotJson, Value, Walk};
 use crate::wire::splice::Splice;
 use crate::wire::sse;
 
-/// Whose wish the usage chunk of a stream is.
+/// Who asked for the usage chunk of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UsageChunk {
-    /// infermux asked: what it caused is taken out again.
+    /// infermux asked: the chunk, and what else the request for it caused, is removed.
     Injected,
-    /// The caller asked, or nobody: everything is relayed.
+    /// The caller asked, or nobody did: everything is relayed.
     Untouched,
 }
 
@@ -27,13 +27,13 @@ pub(super) struct Chunk<'a> {
     pub(super) error: Option<Value<'a>>,
     pub(super) x_groq: Option<Value<'a>>,
     pub(super) choices: Choices,
-    /// Whether it is a sign of life, in Anthropic's manner.
+    /// Whether it is a ping, as Anthropic sends them.
     pub(super) is_ping: bool,
-    /// Members that no relay needs, and that are not the same in each chunk.
+    /// Members that no relay needs and that differ between chunks.
     changing: [Option<Value<'a>>; CHANGING_MAX],
 }
 
-/// Most members of a chunk that may change without being looked at.
+/// Most members of a chunk that may differ without being read.
 const CHANGING_MAX: usize = GAPS_MAX - 1;
 
 impl<'a> Chunk<'a> {
@@ -68,11 +68,11 @@ impl<'a> Chunk<'a> {
                 b"model" => self.model = Some(value),
                 b"usage" => self.usage = Some(Member { name, value }),
                 b"error" => self.error = Some(value),
-                // What older vLLM and Mistral say instead.
+                // The form of errors in older vLLM and Mistral.
                 b"object" if value.says("error") => self.error = Some(value),
                 b"type" if value.says("ping") => self.is_ping = true,
                 b"x_groq" => self.x_groq = Some(value),
-                // What OpenAI says in every chunk of a stream, and says the same.
+                // Members that OpenAI repeats in every chunk of a stream.
                 b"id" | b"object" | b"created" | b"service_tier" | b"system_fingerprint" => {}
                 _ => {
                     if let Some(place) = self.changing.get_mut(changing) {
@@ -87,8 +87,8 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// Puts the caller's name for the model into a chunk, and takes out the `usage:null` that infermux
-/// has caused.
+/// Puts the caller's name for the model into a chunk, and removes a `usage:null` that infermux has
+/// caused.
 pub(super) fn edit<'a>(
     chunk: &Chunk<'a>,
     caller_model: &'a [u8],
@@ -106,7 +106,7 @@ pub(super) fn edit<'a>(
     }
 }
 
-/// Tells in the chunk's usage what the stream has cost, where there is something to tell.
+/// Puts the stream's cost into the chunk's usage, where there is a cost to state.
 pub(super) fn tell<'a>(chunk: &Chunk<'a>, cost: Option<&'a [u8]>, splice: &mut Splice<'a>) {
     if let (Some(cost), Some(usage)) = (cost, &chunk.usage) {
         tariff::insert(&usage.value, cost, splice);
@@ -121,11 +121,11 @@ pub(super) fn write(splice: &Splice<'_>, out: &mut Vec<u8>) {
     sse::end_event(start, out);
 }
 
-/// What the line begins with that holds a chunk.
+/// The beginning of a line that holds a chunk.
 const DATA: &[u8] = b"data: ";
 
-/// Keeps what a chunk looks like that came as `event` and was written as `written`, if nothing but
-/// its text is of use to the accounts.
+/// Learns the form of a chunk that came as `event` and was written as `written`, if the accounts
+/// need only its text.
 pub(super) fn learn(
     forms: &mut Forms,
     chunk: &Chunk<'_>,
@@ -142,7 +142,7 @@ pub(super) fn learn(
     let Some(text) = choices.text.filter(|_| is_plain) else {
         return;
     };
-    // One line of data, and no other line that might mean something.
+    // The event has one line of data, and no other line that might mean something.
     let Some(before) = event
         .strip_suffix(b"\n\n")
         .and_then(|event| event.strip_suffix(chunk.data))
