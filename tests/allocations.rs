@@ -302,8 +302,8 @@ fn assert_events_are_free(dialect: &str, provider: &str, model: &str) {
         router.ask(&chat(model, true), 2 * STREAMS);
         router.ask(&chat(model, true), STREAMS)
     });
-    // On a loaded machine a long stream comes in reads of other sizes than a short one, and may take
-    // a larger buffer or two: that is for the stream, not for each of its events.
+    // On a loaded machine a long stream comes in reads of other sizes than a short one, and may
+    // take a larger buffer or two: that is for the stream, not for each of its events.
     let larger_buffers = 2 * STREAMS as u64;
     assert!(
         long.0 <= short.0 + batches(long.1) + larger_buffers,
