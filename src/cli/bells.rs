@@ -1,4 +1,4 @@
-//! What wakes the event loops.
+//! The bells that wake the event loops.
 
 use crate::sys::bell::Ringer;
 
@@ -6,7 +6,7 @@ use crate::sys::bell::Ringer;
 pub struct Bells {
     /// One per shard.
     pub shards: Vec<Ringer>,
-    /// That of the loop for operators.
+    /// The bell of the operators' loop.
     pub control: Ringer,
 }
 

@@ -1,4 +1,4 @@
-//! The threads that keep the books: the coordinator, and those who write for it.
+//! Starts the threads that keep the books: the coordinator, and those that write for it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,17 +24,17 @@ use crate::link::reports::{self, Reporter};
 use crate::link::states;
 use crate::sys::clock;
 
-/// The ways to those who keep the books.
+/// What other threads need of the threads that keep the books.
 pub struct Bookkeeping {
-    /// The way of what shards report.
+    /// Takes the reports of shards.
     pub reporter: Reporter,
-    /// The way of what shards begin to count.
+    /// Takes the counters that shards begin.
     pub meters: MeterSender,
-    /// How many threads are to end before the books are closed.
+    /// The number of threads that must end before the books are closed.
     pub threads: usize,
 }
 
-/// Opens the books with what the state file says, and starts to keep them.
+/// Opens the books with the content of the state file, and starts the threads that keep them.
 ///
 /// # Errors
 ///
@@ -76,7 +76,7 @@ pub fn start(
     })
 }
 
-/// What the state file says, and the file, where one is configured.
+/// The state file and its content; an empty state where no file is configured.
 fn state(plan: &Plan) -> Result<(State, Option<StateFile>), NotStarted> {
     let Some(path) = &plan.budgets.state_file else {
         return Ok((State::default(), None));

@@ -1,4 +1,4 @@
-//! How much this machine lets the process do: shards, cores, connections.
+//! How much this machine allows: shards, cores, connections.
 
 use std::thread;
 
@@ -8,7 +8,7 @@ use crate::config::plan::Server;
 use crate::link::gate::ConnectionsMax;
 use crate::sys::cores;
 
-/// How many shards to run: what is asked for, or one per core they may have.
+/// How many shards to run: the number in the file, or one per usable core.
 #[must_use]
 pub fn shards(server: &Server) -> usize {
     let automatic = match server.cores.len() {
@@ -23,11 +23,12 @@ pub fn shards(server: &Server) -> usize {
     count.min(SHARDS_MAX)
 }
 
-/// Tries each core, on a thread that pins nothing else, so that a wrong one is told at once.
+/// Tries to pin to each core, on a thread that ends afterwards, so that a wrong core is reported at
+/// once.
 ///
 /// # Errors
 ///
-/// One of them does not exist, or this process may not use it.
+/// One of the cores does not exist, or this process may not use it.
 pub fn check_cores(wanted: &[usize]) -> Result<(), NotStarted> {
     let wrong = thread::scope(|scope| {
         let tried = scope.spawn(|| wanted.iter().find(|core| !cores::pin(**core)));
@@ -36,7 +37,7 @@ pub fn check_cores(wanted: &[usize]) -> Result<(), NotStarted> {
     wrong.map_or(Ok(()), |core| Err(NotStarted::Failed(unusable_core(*core))))
 }
 
-/// What is wrong with a core that cannot be pinned to.
+/// The sentence about a core that cannot be pinned to.
 #[must_use]
 pub fn unusable_core(core: usize) -> String {
     format!("server.cores: core {core} does not exist or may not be used by this process")
@@ -45,14 +46,14 @@ pub fn unusable_core(core: usize) -> String {
 /// How many connections there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Connections {
-    /// Those that are accepted, in the whole process.
+    /// Accepted connections, in the whole process.
     pub most: ConnectionsMax,
     /// Connections to providers that one shard may have before it closes idle ones.
     pub upstream_room: usize,
 }
 
-/// How many connections there may be: no more than the limit of open files allows. Says what to do
-/// where that is less than the file asks for.
+/// How many connections there may be, within the limit of open files. Warns, with advice, where
+/// that is less than the file asks for.
 #[must_use]
 pub fn connections(server: &Server, shards: usize) -> Connections {
     let files = cores::raise_open_files();
@@ -73,7 +74,8 @@ pub fn connections(server: &Server, shards: usize) -> Connections {
     connections
 }
 
-/// What fits this many open files: each caller's connection may need a provider's besides.
+/// The connections that fit this many open files: each caller's connection may need one to a
+/// provider.
 fn fit(files: u64, wanted: usize, shards: usize) -> Connections {
     let reserve = OPEN_FILES_RESERVE.min(files / 8);
     let count = |files: u64| usize::try_from(files).unwrap_or(usize::MAX);

@@ -1,4 +1,4 @@
-//! What a configuration refers to outside of itself. The only place that reads environment
+//! The variables and files that a configuration refers to. The only place that reads environment
 //! variables.
 
 use std::io::ErrorKind;
@@ -29,8 +29,8 @@ fn file(path: &str) -> Result<Option<String>, String> {
     }
 }
 
-/// The value of the variable `name`. What is not UTF-8 in it is replaced: it will not do as a key
-/// or a path, but it is set, and a message about it says so.
+/// The value of the variable `name`. Bytes that are not UTF-8 are replaced: the value will not do
+/// as a key or a path, but the variable is set, and a message about it says so.
 #[must_use]
 #[expect(
     clippy::disallowed_methods,
@@ -40,7 +40,7 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
-/// A setting of infermux's own; an empty variable is an unset one.
+/// The value of one of infermux's own variables; an empty variable counts as unset.
 #[must_use]
 pub fn setting(name: &str) -> Option<String> {
     variable(name).filter(|value| !value.is_empty())

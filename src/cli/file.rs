@@ -1,4 +1,4 @@
-//! The configuration file, read for any command.
+//! Reads the configuration file for all commands.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -14,15 +14,15 @@ use crate::sys::files;
 /// Why a file gave no configuration.
 #[derive(Debug)]
 pub enum Unusable {
-    /// It cannot be read: the sentence says why.
+    /// It cannot be read; with the reason.
     Unreadable(String),
-    /// It is no text, or no YAML: the sentence says why.
+    /// It is no text, or no YAML; with the reason.
     Malformed(String),
-    /// What it says makes no sense.
+    /// It has faults.
     Faulty {
-        /// All of it.
+        /// All faults.
         faults: Vec<Fault>,
-        /// What its writer may have meant otherwise.
+        /// Where it may not mean what its writer intended.
         warnings: Vec<Fault>,
     },
 }
@@ -60,7 +60,7 @@ pub fn read(path: &Path, options: &Options<'_>) -> Result<Loaded, Unusable> {
 }
 
 impl Unusable {
-    /// All that is wrong, a sentence each.
+    /// All faults, a sentence each.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         match self {
@@ -69,7 +69,7 @@ impl Unusable {
         }
     }
 
-    /// Prints all that is wrong, a line each, and how much that is.
+    /// Prints all faults, a line each, and their number.
     pub fn print(&self) {
         match self {
             Self::Unreadable(problem) => terminal::error(problem),
@@ -86,7 +86,7 @@ impl Unusable {
     }
 }
 
-/// Prints how much was found, to the standard error; nothing where that is nothing.
+/// Prints the numbers to the standard error; nothing where both are zero.
 pub fn count(errors: usize, warnings: usize) {
     let plural = |number: usize| if number == 1 { "" } else { "s" };
     if errors + warnings > 0 {

@@ -1,4 +1,4 @@
-//! THE list of flags, and what the environment may say instead.
+//! THE list of flags, and of the variables that stand in for them.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -61,7 +61,7 @@ pub enum Command {
     Man(ManFlags),
 }
 
-/// The flags of `serve`. A flag goes before its variable, a variable before the file.
+/// The flags of `serve`. A flag takes precedence over its variable, a variable over the file.
 #[derive(Args, Debug, Default)]
 pub struct ServeFlags {
     /// Configuration file [default: infermux.yml] [env: INFERMUX_CONFIG]
@@ -104,7 +104,7 @@ pub struct ValidateFlags {
     pub no_environment: bool,
 }
 
-/// Which router is asked.
+/// The router that a command asks.
 #[derive(Args, Debug, Default)]
 pub struct ServerFlags {
     /// The router, or its management listener where it has one [default: http://127.0.0.1:8080]
@@ -116,14 +116,14 @@ pub struct ServerFlags {
 /// The flags of `status`.
 #[derive(Args, Debug)]
 pub struct StatusFlags {
-    /// Which router.
+    /// The router.
     #[command(flatten)]
     pub server: ServerFlags,
     /// How it is shown
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     #[arg(value_parser = word_parser(&STATUS_FORMATS))]
     pub format: Format,
-    /// Whether it is shown again and again.
+    /// Whether it is shown repeatedly.
     #[command(flatten)]
     pub watch: WatchFlag,
 }
@@ -131,14 +131,14 @@ pub struct StatusFlags {
 /// The flags of `providers`.
 #[derive(Args, Debug)]
 pub struct ProvidersFlags {
-    /// Which router.
+    /// The router.
     #[command(flatten)]
     pub server: ServerFlags,
     /// How they are shown
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     #[arg(value_parser = word_parser(&PROVIDERS_FORMATS))]
     pub format: Format,
-    /// Whether they are shown again and again.
+    /// Whether they are shown repeatedly.
     #[command(flatten)]
     pub watch: WatchFlag,
 }
@@ -193,10 +193,10 @@ pub struct ManFlags {
     pub command: Option<String>,
 }
 
-/// The configuration file where nothing names one, in the working directory.
+/// The configuration file where neither flag nor variable names one, in the working directory.
 pub const CONFIG: &str = "infermux.yml";
 
-/// The configuration file: the flag, or what the environment names, or `infermux.yml`.
+/// The configuration file: the flag's, else the variable's, else `infermux.yml`.
 #[must_use]
 pub fn config_path(flag: Option<&Path>, setting: &dyn Fn(&str) -> Option<String>) -> PathBuf {
     flag.map(Path::to_path_buf)
@@ -208,7 +208,7 @@ pub fn config_path(flag: Option<&Path>, setting: &dyn Fn(&str) -> Option<String>
 ///
 /// # Errors
 ///
-/// None of them, as the end of a sentence that starts with the text.
+/// `text` is none of the words; the end of a sentence that starts with the text.
 pub fn word<T: Copy>(words: &[(&str, T)], text: &str) -> Result<T, String> {
     let found = words.iter().find(|(word, _)| *word == text);
     found.map(|(_, value)| *value).ok_or_else(|| {
@@ -232,7 +232,7 @@ fn interval(text: &str) -> Result<Duration, String> {
     Ok(interval)
 }
 
-/// Shortest pause between two tables: nobody reads faster.
+/// Shortest pause between two tables: faster ones cannot be read.
 const WATCH_LEAST: Duration = Duration::from_millis(100);
 
 fn shards(text: &str) -> Result<usize, String> {

@@ -1,4 +1,4 @@
-//! From a configuration to event loops that serve, one step after the other.
+//! From a configuration to running event loops, one step after the other.
 
 use std::sync::Arc;
 
@@ -37,18 +37,18 @@ pub struct Launch<'a> {
     pub log: &'a Log,
     /// Whether providers are checked.
     pub health: HealthChecks,
-    /// Where threads tell of their end.
+    /// Takes the events of threads, such as their ends.
     pub events: EventSender,
-    /// What they tell.
+    /// Receives these events.
     pub told: EventReceiver,
 }
 
 impl Launch<'_> {
-    /// Starts everything that serves by `plan`, which was read from `source`.
+    /// Starts all threads that serve `plan`, which was read from `source`.
     ///
     /// # Errors
     ///
-    /// Something that is needed cannot be had, or somebody asks the process to stop.
+    /// The process lacks something that it needs, or is asked to stop.
     pub fn start(self, source: Source, plan: Plan) -> Result<Running, NotStarted> {
         let (reloads, wishes) = reloads::channel();
         threads::watch_signals(self.events.clone(), reloads.clone())?;
@@ -95,7 +95,7 @@ impl Launch<'_> {
         ))
     }
 
-    /// What all event loops share, and the threads that work for them.
+    /// Makes what all event loops share, and starts the threads that work for them.
     fn common(
         &self,
         ground: &Ground,
@@ -130,7 +130,7 @@ impl Launch<'_> {
     }
 }
 
-/// What the process has before anything runs on it.
+/// What the process needs before anything runs.
 struct Ground {
     shards: usize,
     connections: Connections,
@@ -152,7 +152,7 @@ impl Ground {
         })
     }
 
-    /// One more than the shards: the event loop for operators reports, too.
+    /// One more than the shards: the operators' event loop reports, too.
     fn loops(&self) -> usize {
         self.shards + 1
     }

@@ -1,4 +1,4 @@
-//! The listeners of callers and operators, and where they are.
+//! The listeners of callers and operators, and their addresses.
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -8,25 +8,25 @@ use crate::cli::not_started::NotStarted;
 use crate::config::plan::{Listen, Plan};
 use crate::sys::{clock, listen};
 
-/// Listeners of one address, and which address the kernel gave them.
+/// Listeners on one address, and the address with the port that the kernel chose.
 type Bound = (Vec<TcpListener>, SocketAddr);
 
-/// The listeners that a configuration asks for.
+/// The listeners of a configuration.
 pub struct Listeners {
     /// One for each shard.
     pub callers: Vec<TcpListener>,
-    /// That of the operators, where they have one of their own.
+    /// The operators' listener, where they have one of their own.
     pub operators: Option<TcpListener>,
-    /// Where they are.
+    /// Their addresses.
     pub places: Places,
 }
 
 impl Listeners {
-    /// Listens where `plan` says, with `count` listeners for callers.
+    /// Listens on the addresses of `plan`, with `count` listeners for callers.
     ///
     /// # Errors
     ///
-    /// An address cannot be listened on.
+    /// The process cannot listen on an address.
     pub fn bind(plan: &Plan, count: usize) -> Result<Self, NotStarted> {
         let (callers, local) = bind(&plan.listen, count)?;
         let tls = plan.tls.as_ref();
@@ -90,7 +90,7 @@ fn is_taken(fault: &io::Error) -> bool {
     fault.kind() == ErrorKind::AddrInUse
 }
 
-/// Where callers connect: the text of the configuration, with the port the kernel chose.
+/// An address for callers: the text of the configuration, with the port that the kernel chose.
 fn place(listen: &Listen, local: SocketAddr) -> String {
     match listen.text.rsplit_once(':') {
         Some((host, _)) => format!("{host}:{}", local.port()),
@@ -106,8 +106,8 @@ fn page(mut addr: SocketAddr, has_tls: bool) -> String {
     format!("{scheme}://{addr}/_infermux/")
 }
 
-/// How long a taken port is tried again: the kernel takes some milliseconds to undo the ring of a
-/// process that was killed, and its listeners with it.
+/// How long binding to a taken port is repeated: when a process is killed, the kernel needs some
+/// milliseconds to remove its ring, and its listeners with it.
 const TAKEN_MAX: Duration = Duration::from_secs(1);
 /// Pause between two tries.
 const TAKEN_PAUSE: Duration = Duration::from_millis(10);

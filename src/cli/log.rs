@@ -20,7 +20,7 @@ use crate::link::log::{self, LogCommand, LogReceiver, LogSender};
 use crate::report::line::{Format, Level, Line, Lines, Timestamps};
 use crate::sys::clock;
 
-/// The running log. What was logged is written when it is dropped, unless nobody reads it.
+/// The running log. When it is dropped, all logged lines are written, unless nothing reads them.
 pub struct Log {
     sender: LogSender,
     lines: Lines,
@@ -32,7 +32,7 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// There can be no more threads, or there is a log already.
+    /// No thread can be started, or there is a log already.
     pub fn start(how: plan::Log, events: &EventSender) -> Result<Self, NotStarted> {
         let (sender, receiver) = log::channel();
         let lines = look(how);
@@ -53,13 +53,13 @@ impl Log {
         })
     }
 
-    /// For threads that write lines of their own.
+    /// A sender for threads that write lines of their own.
     #[must_use]
     pub fn sender(&self) -> LogSender {
         self.sender.clone()
     }
 
-    /// How access lines look; `None` where their level is not written.
+    /// Writes access lines; `None` where their level is not logged.
     #[must_use]
     pub fn access_lines(&self) -> Option<Lines> {
         (self.level <= LogLevel::Info).then(|| self.lines.clone())
@@ -68,7 +68,7 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        // Whoever does not read within this time keeps the process from ending no longer.
+        // A reader that is slower than this does not keep the process from ending.
         let _ = self.sender.flush(FLUSH_MAX);
     }
 }
@@ -104,7 +104,7 @@ fn level(of: tracing::Level) -> Level {
     }
 }
 
-/// Makes lines of events. There are no spans: an event says itself what it belongs to.
+/// Turns events into lines. There are no spans: each event has all of its fields.
 struct Events {
     sender: LogSender,
     lines: Lines,
@@ -148,7 +148,7 @@ impl Subscriber for Events {
     fn exit(&self, _: &span::Id) {}
 }
 
-/// Takes the message, which a line starts with wherever it stands among the fields.
+/// Takes the message: a line starts with it, wherever it stands among the fields.
 struct Message(String);
 
 impl Visit for Message {
@@ -209,7 +209,7 @@ fn on_panic(info: &PanicHookInfo<'_>) {
     );
 }
 
-/// Writes what waits with one call, again and again, until nobody can log any more.
+/// Writes all waiting lines with one call, again and again, until every sender is gone.
 fn write(receiver: &LogReceiver, mut lines: Lines, mut out: impl Write) {
     let mut batch = Vec::new();
     let mut flushes = Vec::new();
@@ -243,7 +243,8 @@ fn write(receiver: &LogReceiver, mut lines: Lines, mut out: impl Write) {
     }
 }
 
-/// Writes `bytes`, as far as anybody takes them: a log without a reader must not end the process.
+/// Writes `bytes`, as far as the reader takes them: a log without a reader must not end the
+/// process.
 fn write_all(out: &mut impl Write, mut bytes: &[u8]) {
     while !bytes.is_empty() {
         match out.write(bytes) {
@@ -251,7 +252,7 @@ fn write_all(out: &mut impl Write, mut bytes: &[u8]) {
             Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
             Err(fault) => match fault.kind() {
                 ErrorKind::Interrupted => {}
-                // Whoever shares the pipe or terminal has made it non-blocking.
+                // Another process that shares the pipe or terminal has made it non-blocking.
                 ErrorKind::WouldBlock => thread::park_timeout(Duration::from_millis(5)),
                 _ => return,
             },
@@ -274,7 +275,7 @@ mod tests {
         }
     }
 
-    /// What is written of the events of `body`.
+    /// The lines for the events of `body`.
     fn logged(how: plan::Log, body: impl FnOnce()) -> String {
         let (sender, receiver) = log::channel();
         let events = Events {

@@ -22,16 +22,16 @@ use crate::shard::state::common::Common;
 use crate::shard::state::event_loop::Outlets;
 use crate::sys::bell::{self, Ringer};
 
-/// Whether providers are checked, and the start waits for that.
+/// Whether providers are checked, and the start waits for the first checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HealthChecks {
     /// They are.
     On,
-    /// Nobody is checked.
+    /// No provider is checked.
     Off,
 }
 
-/// What event loops are started with.
+/// What is needed to start event loops.
 pub struct Starter<'a> {
     /// What all of them share.
     pub common: Arc<Common>,
@@ -39,9 +39,9 @@ pub struct Starter<'a> {
     pub log: &'a Log,
     /// The way to the coordinator.
     pub reporter: Reporter,
-    /// The way of what they begin to count.
+    /// Takes the counters that they begin.
     pub meters: MeterSender,
-    /// Where their end is told.
+    /// Takes the events of their ends.
     pub events: EventSender,
     /// Whether providers are checked.
     pub health: HealthChecks,
@@ -52,7 +52,7 @@ impl Starter<'_> {
     ///
     /// # Errors
     ///
-    /// One cannot be started, or somebody asks the process to stop meanwhile, which is `told`.
+    /// A loop cannot be started, or an event of `told` asks the process to stop.
     pub fn start(
         &self,
         listeners: Listeners,
@@ -135,7 +135,7 @@ impl Starter<'_> {
     }
 }
 
-/// The providers, and what their first check has found.
+/// The sentence about the providers and the results of their first checks.
 fn providers(terms: &Terms, health: HealthChecks) -> String {
     let one = |provider: &Provider| {
         let gate = &terms.gates.providers[provider.id.index()];

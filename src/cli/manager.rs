@@ -6,7 +6,7 @@ use crate::cli::environment;
 use crate::cli::stop::Watchdog;
 use crate::sys::notify::Manager;
 
-/// The service manager, where one wants to be told.
+/// The service manager, where the environment names one.
 #[must_use]
 pub fn manager() -> Manager {
     let place = environment::setting("NOTIFY_SOCKET");
@@ -17,9 +17,9 @@ pub fn manager() -> Manager {
     manager.and_then(Result::ok).unwrap_or_default()
 }
 
-/// Whether the service manager wants to hear that all is well: it is told twice in the time after
-/// which it takes silence for a fault. The tests of a debug build may shorten the patience with a
-/// loop that does not turn.
+/// The watchdog that the service manager asks for: it hears that all is well twice within the time
+/// after which it takes silence for a fault. The tests of a debug build may shorten the patience
+/// with a loop that does not turn.
 #[must_use]
 pub fn watchdog() -> Option<Watchdog> {
     let pid = environment::setting("WATCHDOG_PID");

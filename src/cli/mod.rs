@@ -38,7 +38,7 @@ use clap::Parser;
 use crate::cli::exit::{DONE, UNUSABLE};
 use crate::cli::flags::{Arguments, Command};
 
-/// Does what the process's arguments say; its exit code.
+/// Carries out the command in the process's arguments; returns its exit code.
 #[must_use]
 pub fn run() -> ExitCode {
     let code = match Arguments::try_parse() {
@@ -54,7 +54,7 @@ pub fn run() -> ExitCode {
             Command::Man(flags) => pages::manual(&flags),
         },
         Err(answer) => {
-            // Nobody may be there to read it, which changes nothing.
+            // Printing may fail because nothing reads it, which changes nothing.
             let _ = answer.print();
             if answer.use_stderr() { UNUSABLE } else { DONE }
         }

@@ -1,16 +1,16 @@
-//! Why nothing is served.
+//! Why the process does not serve.
 
 use std::io;
 
-/// Why nothing is served.
+/// Why the process does not serve.
 pub enum NotStarted {
-    /// Something that is needed cannot be had.
+    /// The process lacks something that it needs.
     Failed(String),
-    /// Somebody asked the process to stop, with this exit code.
+    /// The process was asked to stop, with this exit code.
     Asked(u8),
 }
 
-/// A system's fault as the end of a sentence that starts with `what`.
+/// Turns a system error into the end of a sentence that starts with `what`.
 pub fn failed(what: &str) -> impl Fn(io::Error) -> NotStarted {
     move |fault| NotStarted::Failed(format!("{what}: {fault}"))
 }

@@ -1,4 +1,4 @@
-//! What flags and environment say instead of the file.
+//! Settings of flags and variables that override the file.
 
 use crate::cli::flags::{ServeFlags, word};
 use crate::config::check::{LOG_FORMATS, LOG_LEVELS};
@@ -6,7 +6,7 @@ use crate::config::faults::printable;
 use crate::config::listen;
 use crate::config::plan::{Listen, LogFormat, LogLevel, Plan};
 
-/// What is set outside of the file.
+/// Settings from outside of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     listen: Option<Listen>,
@@ -18,7 +18,7 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// What `flags` say, and where they say nothing what the variables that `setting` gives say.
+    /// The settings of `flags`, and where a flag is absent, of the variable that `setting` gives.
     ///
     /// # Errors
     ///
@@ -53,11 +53,11 @@ impl Overrides {
         }
     }
 
-    /// Puts them into `plan`.
+    /// Puts the settings into `plan`.
     ///
     /// # Errors
     ///
-    /// A sentence for each that does not go together with the rest of the file.
+    /// A sentence for each setting that contradicts the rest of the file.
     pub fn apply(&self, plan: &mut Plan) -> Result<(), Vec<String>> {
         put(&mut plan.listen, self.listen.as_ref());
         put(&mut plan.log.level, self.level.as_ref());

@@ -11,14 +11,14 @@ use crate::cli::terminal;
 use crate::config::faults::printable;
 use crate::config::raw::schema;
 
-/// Prints the schema; the exit code.
+/// Prints the schema; returns the exit code.
 #[must_use]
 pub fn schema() -> u8 {
     terminal::say(format_args!("{:#}", schema::schema()));
     DONE
 }
 
-/// Prints completions; the exit code.
+/// Prints completions; returns the exit code.
 #[must_use]
 pub fn completions(flags: &CompletionsFlags) -> u8 {
     let mut page = Vec::new();
@@ -26,7 +26,7 @@ pub fn completions(flags: &CompletionsFlags) -> u8 {
     print(&page)
 }
 
-/// Prints a manual page; the exit code.
+/// Prints a manual page; returns the exit code.
 #[must_use]
 pub fn manual(flags: &ManFlags) -> u8 {
     let mut all = Arguments::command();
@@ -41,12 +41,12 @@ pub fn manual(flags: &ManFlags) -> u8 {
         return UNUSABLE;
     };
     let mut page = Vec::new();
-    // A vector takes all that is written to it.
+    // Writing to a vector cannot fail.
     let _ = Man::new(one.clone()).render(&mut page);
     print(&page)
 }
 
-/// A reader who has gone is no error.
+/// Prints `page`. A reader that has gone is no error.
 fn print(page: &[u8]) -> u8 {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(page).and_then(|()| out.flush());

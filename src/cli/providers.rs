@@ -9,7 +9,7 @@ use crate::config::raw::document::Document;
 use crate::report::overview::{self, ProviderSeen};
 use crate::report::table::Paint;
 
-/// Shows them; the exit code.
+/// Shows the providers; returns the exit code.
 #[must_use]
 pub fn run(flags: &ProvidersFlags) -> u8 {
     let server = match Server::new(&flags.server) {
@@ -34,7 +34,7 @@ pub fn run(flags: &ProvidersFlags) -> u8 {
 
 fn seen(server: &Server, format: Format, paint: Paint) -> Result<String, String> {
     let told = server.report("/_infermux/providers", server.deadline())?;
-    // Whatever the format is: another server's answer is no list of providers.
+    // Read in every format: another server's answer is no list of providers.
     let all: Vec<ProviderSeen> = server.read(&told)?;
     let document = || Document::of_json(&told).map_err(|fault| fault.to_string());
     Ok(match format {

@@ -5,7 +5,7 @@ use crate::cli::flags::ServerFlags;
 use crate::cli::server::Server;
 use crate::cli::terminal;
 
-/// Asks it; the exit code.
+/// Asks the router; returns the exit code.
 #[must_use]
 pub fn run(flags: &ServerFlags) -> u8 {
     match ask(flags) {

@@ -1,8 +1,8 @@
 //! Reloads the configuration, on a thread of its own because files and names block.
 //!
 //! A file comes into force in steps, each of which is safe by itself: its names are looked up, the
-//! coordinator goes by it, every event loop goes by it. Requests under way go on by the
-//! configuration that they began under. A file that cannot be used changes nothing.
+//! coordinator adopts it, every event loop adopts it. Requests under way keep the configuration
+//! that they began under. A file that cannot be used changes nothing.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use crate::shard::state::era::Era;
 use crate::sys::notify::Manager;
 use crate::sys::{clock, tls};
 
-/// Where the configuration comes from: the file, and what flags and environment say instead.
+/// Where the configuration comes from: the file, overridden by flags and environment.
 #[derive(Debug)]
 pub struct Source {
     path: PathBuf,
@@ -55,7 +55,7 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// It gives no configuration.
+    /// The file gives no configuration.
     pub fn load(path: &Path) -> Result<Loaded, Unusable> {
         let options = Options {
             environment: Environment::Lookup(environment::HERE),
@@ -64,11 +64,11 @@ impl Source {
         file::read(path, &options)
     }
 
-    /// The file as it is now.
+    /// Reads the file as it is now.
     ///
     /// # Errors
     ///
-    /// All that is wrong with it, a sentence each.
+    /// All faults, a sentence each.
     fn read(&self) -> Result<Loaded, Vec<String>> {
         let mut loaded = Self::load(&self.path).map_err(|unusable| unusable.faults())?;
         self.overrides.apply(&mut loaded.plan)?;
@@ -79,7 +79,7 @@ impl Source {
 /// The certificate for callers.
 #[derive(Clone, Debug, Default)]
 pub struct Certificate {
-    /// Tells the files from what they were; `None` where there are none.
+    /// Changes when the files change; `None` where there are no files.
     fingerprint: Option<u64>,
     config: Option<Arc<ServerConfig>>,
 }
@@ -94,8 +94,8 @@ impl Certificate {
         Self::default().read_again(plan)
     }
 
-    /// The certificate that `plan` names now: this one, if its files are the same, so that callers
-    /// can resume their sessions.
+    /// The certificate that `plan` names now; `self`, if its files have not changed, so that
+    /// callers can resume their sessions.
     fn read_again(&self, plan: &Plan) -> Result<Self, String> {
         let Some(files) = &plan.tls else {
             return Ok(Self::default());
@@ -113,30 +113,31 @@ impl Certificate {
         })
     }
 
-    /// What connections are accepted with; `None`: they are not encrypted.
+    /// The settings with which connections are accepted; `None`: they are not encrypted.
     #[must_use]
     pub fn config(&self) -> Option<Arc<ServerConfig>> {
         self.config.clone()
     }
 }
 
-/// Who reloads.
+/// Reloads the configuration.
 pub struct Reloader {
     /// Where the configuration comes from.
     pub source: Source,
-    /// The ids that were given so far.
+    /// The ids in use.
     pub seats: Seats,
-    /// Where chores and the coordinator find the configuration to be.
+    /// Where the look-up thread and the coordinator find a configuration that is about to take
+    /// effect.
     pub terms: Arc<Latest<Terms>>,
     /// The certificate for callers.
     pub certificate: Certificate,
-    /// What the event loops go by.
+    /// What all event loops share.
     pub common: Arc<Common>,
     /// Their bells.
     pub bells: Arc<Bells>,
     /// The way to the coordinator.
     pub reporter: Reporter,
-    /// Who started the process, where that wants to know of reloads.
+    /// The service manager, where it wants to know of reloads.
     pub manager: Manager,
 }
 
@@ -148,7 +149,7 @@ struct Replacement {
 }
 
 impl Reloader {
-    /// Reloads whenever somebody wishes it, one wish after the other.
+    /// Reloads for one wish after the other, until no sender is left.
     pub fn run(mut self, wishes: &ReloadReceiver) {
         while let Some(wish) = wishes.next() {
             self.manager.reloading();
@@ -196,7 +197,7 @@ impl Reloader {
         ReloadResult::Done { changes, stalled }
     }
 
-    /// Reads all files.
+    /// Reads the configuration and the files that it names.
     fn prepare(&self) -> Result<Replacement, Vec<String>> {
         let Loaded {
             mut plan, warnings, ..
@@ -228,7 +229,7 @@ impl Reloader {
     /// since they do not turn. `None`: the process stops in the meantime.
     fn put_in_force(&mut self, replacement: Replacement) -> Option<Vec<String>> {
         let Seated { seats, plan, fresh } = replacement.seated;
-        // The former era is given up here and not by a shard, which has better things to do.
+        // The former era is dropped by this thread: a shard would have to spend time on it.
         let former = self.common.era.load();
         let begins = !fresh.providers.is_empty() || !fresh.budgets.is_empty();
         let terms = Arc::new(self.terms.load().next(plan, fresh));
@@ -242,7 +243,7 @@ impl Reloader {
             );
         }
         if begins {
-            // What was reported by an id's former meaning is booked before it has another.
+            // Facts under an id's former holder must be booked before the id has another.
             let progress = &self.common.progress;
             let pending = progress.pending();
             self.wait(Instant::NEVER, || progress.are_merged(&pending));
@@ -255,7 +256,7 @@ impl Reloader {
         self.common.era.publish(Arc::new(era));
         self.bells.ring();
         let progress = &self.common.progress;
-        // One that is only slow is waited for, so that the caller finds the file in force.
+        // A slow loop is waited for, so that the operator's answer comes when the file is in force.
         let patience = clock::now() + STALL_PATIENCE;
         let adopted = || {
             let is_patient = clock::now() < patience;
@@ -265,7 +266,7 @@ impl Reloader {
         is_in_force.then(|| progress.names(progress.left_out(number)))
     }
 
-    /// Lets the coordinator go by the terms that are published.
+    /// Has the coordinator adopt the published terms.
     fn ask_coordinator(&self) -> Option<()> {
         let reply = Arc::<Reply>::default();
         let ask = || {
@@ -279,7 +280,7 @@ impl Reloader {
         (asked && self.wait(Instant::NEVER, answered)).then_some(())
     }
 
-    /// Lets the list of models be that of the terms that are published.
+    /// Has the list of models follow the published terms.
     fn list_models(&self) -> Option<()> {
         let done = Arc::<Reply>::default();
         let say = || {
@@ -291,7 +292,8 @@ impl Reloader {
         (said && self.wait(Instant::NEVER, answered)).then_some(())
     }
 
-    /// Waits until `holds`; whether it does before `until` and before the process stops.
+    /// Waits until `holds` is true; returns whether it was before `until` and before the process
+    /// stopped.
     fn wait(&self, until: Instant, holds: impl Fn() -> bool) -> bool {
         while !holds() {
             if clock::now() >= until || self.is_stopping() {
@@ -307,7 +309,7 @@ impl Reloader {
     }
 }
 
-/// How long a loop that does not turn is waited for before it is left out.
+/// How long a reload waits for a loop that does not turn.
 const STALL_PATIENCE: Duration = Duration::from_secs(1);
-/// Pause between two looks at what is waited for.
+/// Pause between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(1);

@@ -20,7 +20,7 @@ use crate::config::plan::Plan;
 use crate::link::events;
 use crate::sys::process;
 
-/// Serves until the process is asked to stop; the exit code.
+/// Serves until the process is asked to stop; returns the exit code.
 #[must_use]
 pub fn run(flags: &ServeFlags) -> u8 {
     process::give_large_memory_back();
@@ -66,7 +66,7 @@ pub fn run(flags: &ServeFlags) -> u8 {
     }
 }
 
-/// The file with what flags and environment say; or `None`, and all faults are told.
+/// The file, overridden by flags and environment; `None`: its faults have been printed.
 fn configured(path: PathBuf, flags: &ServeFlags) -> Option<(Source, Loaded)> {
     let speak = || terminal::speak(voice::without_plan(flags, &environment::setting, &path));
     let tell = |faults: Vec<String>| {

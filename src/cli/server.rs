@@ -1,4 +1,4 @@
-//! The running router that a command asks: where it is, and why it does not tell.
+//! The running router that a command asks: its address, and why it does not answer.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
@@ -21,20 +21,20 @@ use crate::sys::{clock, names, tls};
 
 /// A router.
 pub struct Server {
-    /// As its user wrote it.
+    /// The URL as the user wrote it.
     text: String,
     base: BaseUrl,
     token: Option<Secret>,
-    /// How long a command waits for all that it asks.
+    /// How long a command waits for all of its answers.
     patience: Duration,
 }
 
 impl Server {
-    /// The router that the flag, the environment or the default says.
+    /// The router that the flag, the environment or the default names.
     ///
     /// # Errors
     ///
-    /// The sentence says what is wrong with its URL or its token.
+    /// The URL or the token is wrong; a sentence that says how.
     pub fn new(flags: &ServerFlags) -> Result<Self, String> {
         let (name, text) = match (&flags.server, environment::setting(SERVER)) {
             (Some(text), _) => ("--server", text.clone()),
@@ -62,7 +62,7 @@ impl Server {
         })
     }
 
-    /// The same, with more time.
+    /// The same router, with more time.
     #[must_use]
     pub fn patient(self, patience: Duration) -> Self {
         Self { patience, ..self }
@@ -74,17 +74,17 @@ impl Server {
         clock::now() + self.patience
     }
 
-    /// As its user wrote it.
+    /// The URL as the user wrote it.
     #[must_use]
     pub fn text(&self) -> String {
         printable(&self.text)
     }
 
-    /// What it answers to GET `path`, by then.
+    /// The body of its answer to GET `path`, until the deadline `until`.
     ///
     /// # Errors
     ///
-    /// The sentence says why it does not tell, and what to do.
+    /// The router does not answer, or refuses; a sentence that says why, and what to do.
     pub fn report(&self, path: &str, until: Instant) -> Result<Vec<u8>, String> {
         let answer = self.ask("GET", path, until)?;
         match answer.status {
@@ -97,7 +97,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// The sentence says why there is none, and what to do.
+    /// There is no answer; a sentence that says why, and what to do.
     pub fn ask(&self, method: &str, path: &str, until: Instant) -> Result<Answer, String> {
         let bounds = Bounds {
             until,
@@ -122,11 +122,11 @@ impl Server {
             .map_err(|fault| self.named(&self.hint(&fault)))
     }
 
-    /// The document that `bytes` are; what other servers answer is none.
+    /// Reads the document in `bytes`; answers of other servers are refused.
     ///
     /// # Errors
     ///
-    /// The sentence says that this is no infermux.
+    /// The server is not infermux; a sentence that says so.
     pub fn read<'a, T: Deserialize<'a>>(&self, bytes: &'a [u8]) -> Result<T, String> {
         serde_json::from_slice(bytes)
             .map_err(|fault| self.named(&format!("its answer is not infermux's: {fault}")))
@@ -149,7 +149,7 @@ impl Server {
         )
     }
 
-    /// The addresses of its host. The resolver knows no deadline, so it gets a thread of its own.
+    /// The addresses of its host. The resolver has no deadline, so it gets a thread of its own.
     fn look_up(&self, until: Instant) -> io::Result<Vec<SocketAddr>> {
         let (host, port) = (self.base.host.to_string(), self.base.port);
         if let Ok(ip) = host.parse::<IpAddr>() {
@@ -171,7 +171,7 @@ impl Server {
         format!("{}: {problem}", printable(&self.text))
     }
 
-    /// What is wrong, and what its user may do about it.
+    /// What is wrong, and what the user can do about it.
     fn hint(&self, fault: &NoAnswer) -> String {
         let told = self.no_answer(fault);
         match fault {
@@ -200,14 +200,14 @@ impl Server {
         }
     }
 
-    /// What an answer other than 200 means.
+    /// The sentence for an answer other than 200.
     #[must_use]
     pub fn refused(&self, path: &str, answer: &Answer) -> String {
         self.named(&self.refusal(path, answer))
     }
 
-    /// The faults for which the router itself refuses what it was asked for, a sentence each;
-    /// `None` where it is no infermux, or does not let its user in.
+    /// The faults for which the router refused the request, a sentence each; `None` where the
+    /// server is not infermux, or refuses the user.
     #[must_use]
     pub fn faults(&self, answer: &Answer) -> Option<Vec<String>> {
         let told = serde_json::from_slice::<Told>(&answer.body).ok()?;
@@ -266,14 +266,14 @@ fn is_header_value(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Where the router is.
+/// The variable with the router's URL.
 const SERVER: &str = "INFERMUX_SERVER";
-/// The token that it asks of operators.
+/// The variable with the operators' token.
 pub const TOKEN: &str = "INFERMUX_MANAGEMENT_TOKEN";
 const DEFAULT: &str = "http://127.0.0.1:8080";
-/// How long a command waits for all that it asks; the router gives its coordinator five seconds.
+/// How long a command waits for all of its answers; the router gives its coordinator five seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often it is looked whether a name is known.
+/// Pause between two looks whether a name is known.
 const TURN: Duration = Duration::from_millis(5);
 
 #[cfg(test)]
@@ -314,7 +314,7 @@ mod tests {
         let until = clock::now() + Duration::from_millis(50);
         let told = server(&text, None).report("/x", until);
         assert_eq!(told, Err(format!("{text}: no answer in time (10 s)")));
-        // Not even a name is looked up any longer.
+        // Past the deadline, not even a name is looked up.
         let late = server("http://localhost:1", None).report("/x", Instant::ZERO);
         assert!(late.is_err_and(|told| told.contains("in time")));
     }

@@ -9,7 +9,7 @@ use crate::config::raw::document::Document;
 use crate::report::overview::{self, ProviderSeen};
 use crate::report::table::Paint;
 
-/// Shows it; the exit code.
+/// Shows the router's state; returns the exit code.
 #[must_use]
 pub fn run(flags: &StatusFlags) -> u8 {
     let server = match Server::new(&flags.server) {
@@ -31,7 +31,7 @@ pub fn run(flags: &StatusFlags) -> u8 {
     }
 }
 
-/// What the router has told.
+/// The router's answers.
 struct Seen {
     text: String,
     all_closed: bool,

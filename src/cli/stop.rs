@@ -1,4 +1,4 @@
-//! The main thread while the shards run: it waits for the end, and brings it about.
+//! The main thread while the shards run: it waits for a reason to stop, and stops the process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,43 +26,44 @@ pub struct Running {
     shards: usize,
     /// The way to the coordinator.
     reporter: Reporter,
-    /// Threads that keep the books and have not ended: the coordinator, and who writes for it.
+    /// Threads that keep the books and have not ended: the coordinator, and those that write for
+    /// it.
     bookkeepers: usize,
-    /// Whether something ended that should not have.
+    /// Whether a thread ended that should not have.
     broken: bool,
-    /// Who started the process, where that wants to know how it is doing.
+    /// The service manager, where there is one.
     manager: Manager,
-    /// Whether it wants to hear that all is well.
+    /// The watchdog that the service manager asks for.
     watchdog: Option<Watchdog>,
-    /// When it was told last.
+    /// When the service manager last heard that all is well.
     told_at: Instant,
     /// Whether the event loops turn.
     watch: Watch,
-    /// Warnings that nothing tells of.
+    /// Warnings that are held back and must still be logged.
     kept_back: KeptBack,
 }
 
-/// That a service manager starts the process anew unless it hears that all is well.
+/// The service manager restarts the process unless it hears that all is well.
 #[derive(Clone, Copy, Debug)]
 pub struct Watchdog {
-    /// How often it is told.
+    /// How often it must hear so.
     pub every: Duration,
-    /// How long an event loop may take to turn before it is told no more.
+    /// How long an event loop may fail to turn before it hears so no more.
     pub stall_max: Duration,
 }
 
 /// Why the main thread woke.
 enum Woken {
-    /// The time is over.
+    /// The time is up.
     Over,
-    /// Somebody asks the process to stop, with this exit code.
+    /// The process is asked to stop, with this exit code.
     Asked(u8),
     /// A thread has ended.
     Ended,
 }
 
 impl Running {
-    /// Shards that run, each with its ringer, and what they and the signals tell.
+    /// The running shards, each with its ringer; `events` come from them and from signals.
     #[must_use]
     pub fn new(
         common: Arc<Common>,
@@ -86,7 +87,7 @@ impl Running {
         }
     }
 
-    /// The same, and the service manager is told of it.
+    /// Adds the service manager, which is told of everything.
     #[must_use]
     pub fn telling(self, manager: Manager, watchdog: Option<Watchdog>) -> Self {
         Self {
@@ -96,15 +97,15 @@ impl Running {
         }
     }
 
-    /// Waits until the process is to end, and lets requests finish within `graceful`; the exit
-    /// code.
+    /// Waits until the process is to stop, and lets requests finish within `graceful`; returns the
+    /// exit code.
     pub fn attend(mut self, graceful: Duration) -> u8 {
         match self.stages(graceful) {
             Ok(code) | Err(code) => code,
         }
     }
 
-    /// One stage after the other; an error is a code to end with at once.
+    /// Goes through the stages; an error is a code to exit with at once.
     fn stages(&mut self, graceful: Duration) -> Result<u8, u8> {
         self.manager.ready();
         let code = self.until_asked()?;
@@ -134,14 +135,15 @@ impl Running {
         loop {
             match self.wait(Instant::NEVER) {
                 Woken::Asked(code) => return Ok(code),
-                // The service manager starts a whole process; a half-dead one would go on failing.
+                // The process ends, and the service manager restarts it: without the ended part, it
+                // would go on failing.
                 Woken::Ended => return Err(FAILED),
                 Woken::Over => {}
             }
         }
     }
 
-    /// `server.drain_delay`: balancers may need a while to notice that no more is wanted.
+    /// Waits for `server.drain_delay`: balancers may need a while to notice that the process stops.
     fn delay(&mut self, code: u8) -> Result<(), u8> {
         match self.wait(clock::now() + self.common.server.drain_delay) {
             Woken::Over => Ok(()),
@@ -155,7 +157,7 @@ impl Running {
         self.bells.shards.iter().for_each(Ringer::ring);
     }
 
-    /// Lets the coordinator book what the shards have left behind.
+    /// Lets the coordinator book the last facts of the shards.
     fn close_books(&mut self, code: u8) -> Result<(), u8> {
         let until = clock::now() + BOOKS_MAX;
         let mut message = Some(Message::Stop);
@@ -180,7 +182,8 @@ impl Running {
         Ok(())
     }
 
-    /// Whether every shard has ended within `span`. The second signal ends the process at once.
+    /// Waits for the shards; returns whether all have ended within `span`. A second signal ends the
+    /// process at once.
     fn finish(&mut self, code: u8, span: Duration) -> Result<bool, u8> {
         let until = clock::now() + span;
         while self.shards > 0 {
@@ -206,7 +209,7 @@ impl Running {
         }
     }
 
-    /// Waits for something to act on.
+    /// Waits for an event to act on.
     fn wait(&mut self, until: Instant) -> Woken {
         loop {
             let now = clock::now();
@@ -224,7 +227,7 @@ impl Running {
         }
     }
 
-    /// What there is to act on after `event`; what should not have happened is logged.
+    /// What `event` means for the stages; unexpected ends are logged.
     fn take_note(&mut self, event: Event) -> Option<Woken> {
         match event {
             Event::StopAsked(code) => return Some(Woken::Asked(code)),
@@ -311,7 +314,7 @@ mod tests {
     use crate::shard::state::era::Era;
     use crate::sys::{bell, tls};
 
-    /// Nothing of this is used but the phase and `server.drain_delay`.
+    /// Only the phase and `server.drain_delay` matter here.
     fn common() -> Common {
         let options = Options {
             environment: Environment::Unresolved,
@@ -351,8 +354,8 @@ mod tests {
         Event::ShardEnded(ShardId(shard), Some("panicked".into()))
     }
 
-    /// The exit code, and the phase it ended in, of two shards: what the main thread is told
-    /// before it drains, and what after that.
+    /// The exit code, and the phase at the end, with two shards: `before` are the events before the
+    /// shards drain, `after` those that follow.
     fn attend(before: Vec<Event>, after: Vec<Event>, grace: Duration) -> (u8, Phase) {
         let (sender, receiver) = events::channel();
         let (ringers, mut bells): (Vec<_>, Vec<_>) = (0..2).map(|_| bell::pair().unwrap()).unzip();
@@ -369,7 +372,7 @@ mod tests {
         bells[0].set_nonblocking(false).unwrap();
         let code = std::thread::scope(|scope| {
             scope.spawn(|| {
-                // It is rung twice before the shards drain, or nobody is left to ring it.
+                // The bell rings twice before the shards drain; otherwise its sender is gone.
                 let _ = bells[0].read_exact(&mut [0; 2]);
                 after.into_iter().for_each(|event| sender.send(event));
                 while let Incoming::Message(message) = inbox.next(Duration::from_secs(5)) {
@@ -389,22 +392,22 @@ mod tests {
         for (before, after, expected) in [
             (vec![TERM], vec![ended(0), ended(1)], (0, Draining)),
             (vec![INT], vec![ended(0), ended(1)], (130, Draining)),
-            // The second signal does not wait for anybody.
+            // After the second signal, nothing is waited for.
             (vec![INT, TERM], vec![], (130, Leaving)),
             (vec![TERM], vec![ended(0), INT], (0, Draining)),
-            // Something ends that should not.
+            // A thread ends that should not.
             (vec![ended(0)], vec![], (FAILED, Serving)),
             (vec![broke(1)], vec![], (FAILED, Serving)),
             (vec![Event::Broke("the log")], vec![], (FAILED, Serving)),
             (vec![TERM], vec![broke(0), ended(1)], (FAILED, Draining)),
-            // A shard that does not end is not waited for without a limit.
+            // A shard that does not end is waited for only for a limited time.
             (
                 vec![Event::NamesLookedUp, TERM],
                 vec![ended(0)],
                 (0, Stopping),
             ),
         ] {
-            // Only where it is to run out is the time short: machines may be busy.
+            // The time is short only where it must run out: test machines may be busy.
             let grace = match expected.1 {
                 Stopping => Duration::from_millis(50),
                 Starting | Serving | Leaving | Draining => Duration::from_secs(20),

@@ -11,10 +11,10 @@ use crate::report::table::Paint;
 use crate::sys::clock;
 use crate::sys::terminal::columns;
 
-/// Set once, where everything that the process prints is to be an object of a log.
+/// Set once, where the process's printed lines must be JSON objects, like its log.
 static OBJECTS: OnceLock<Timestamps> = OnceLock::new();
 
-/// Makes objects of all lines from now on, where `voice` says so.
+/// Makes all lines objects from now on, where `voice` demands it.
 pub fn speak(voice: Voice) {
     if let Some(timestamps) = voice {
         let _ = OBJECTS.set(timestamps);
@@ -41,7 +41,7 @@ pub fn note(line: impl Display) {
     print(std::io::stderr(), (Level::Info, ""), line);
 }
 
-/// Prints a line with one call. A reader who has gone is no error.
+/// Prints a line with one call. A reader that has gone is no error.
 fn print(mut out: impl Write, (level, before): (Level, &str), line: impl Display) {
     let bytes = match OBJECTS.get() {
         None => format!("{before}{line}\n").into_bytes(),
@@ -73,10 +73,10 @@ fn has_codes() -> bool {
     std::io::stdout().is_terminal() && !is_dumb
 }
 
-/// The standard output, drawn anew each time; where it is no terminal, one text after the other.
+/// The standard output, redrawn each time; where it is no terminal, texts follow each other.
 pub struct Screen {
     has_codes: bool,
-    /// What goes before the next text.
+    /// The bytes before the next text.
     before: &'static str,
 }
 
@@ -91,11 +91,11 @@ impl Screen {
         }
     }
 
-    /// Shows `text`, in one write, so that nothing flickers.
+    /// Shows `text` with one write, so that nothing flickers.
     ///
     /// # Errors
     ///
-    /// Nobody reads any more.
+    /// The reader has gone.
     pub fn show(&mut self, text: &str) -> std::io::Result<()> {
         let mut drawn = String::from(self.before);
         if self.has_codes {
@@ -116,8 +116,8 @@ impl Screen {
     }
 }
 
-/// Appends as much of `line` as `columns` show, and all of its codes: they take no room, and a
-/// color must end.
+/// Appends the part of `line` that fits `columns`, and all of its codes: codes take no columns, and
+/// a color must end.
 fn cut(line: &str, columns: usize, out: &mut String) {
     let (mut shown, mut is_code) = (0, false);
     for c in line.chars() {
@@ -138,7 +138,7 @@ impl Default for Screen {
     }
 }
 
-// ECMA-48: the cursor's way, and what is erased.
+// Begins the codes that move the cursor and erase text (ECMA-48).
 const ESCAPE: char = '\u{1b}';
 const CODE_END: char = 'm';
 const CLEAR: &str = "\u{1b}[2J\u{1b}[H";

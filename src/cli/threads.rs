@@ -1,4 +1,4 @@
-//! The threads beside the main one. Each tells it of its end.
+//! Starts the threads beside the main one. Each reports its end to the main thread.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,11 +37,11 @@ use crate::shard::state::common::Common;
 use crate::sys::signals::Signal;
 use crate::sys::{clock, cores, signals};
 
-/// From now on signals are told to the main thread, or to who reloads.
+/// From now on, signals are reported to the main thread, or to the reloader.
 ///
 /// # Errors
 ///
-/// They cannot be watched.
+/// The handlers cannot be installed.
 pub fn watch_signals(events: EventSender, reloads: ReloadSender) -> Result<(), NotStarted> {
     let to = events.clone();
     let signals = signals::watch().map_err(failed("cannot watch for signals"))?;
@@ -50,7 +50,7 @@ pub fn watch_signals(events: EventSender, reloads: ReloadSender) -> Result<(), N
             match signal {
                 Signal::Terminate => events.send(Event::StopAsked(DONE)),
                 Signal::Interrupt => events.send(Event::StopAsked(INTERRUPTED)),
-                // The log says what becomes of it.
+                // The reloader logs the result.
                 Signal::Hangup => drop(reloads.wish()),
             }
         }
@@ -63,7 +63,7 @@ pub fn watch_signals(events: EventSender, reloads: ReloadSender) -> Result<(), N
 ///
 /// # Errors
 ///
-/// The thread cannot be started, or somebody asks the process to stop meanwhile.
+/// The thread cannot be started, or the process is asked to stop meanwhile.
 pub fn look_up_names(
     terms: &Arc<Latest<Terms>>,
     events: &EventSender,
@@ -86,7 +86,7 @@ pub fn look_up_names(
             Some(Event::NamesLookedUp) => return Ok(addresses),
             Some(Event::StopAsked(code)) => return Err(NotStarted::Asked(code)),
             Some(Event::Broke(what)) => return Err(broken(what)),
-            // Nothing else runs yet.
+            // No other thread runs yet.
             Some(
                 Event::ShardEnded(..)
                 | Event::HealthChecked
@@ -173,7 +173,7 @@ pub fn start_writer(
     start_thread("state".into(), events, Event::WriterEnded, body)
 }
 
-/// Starts the writer of reports, which gets its work through what is returned.
+/// Starts the writer of reports; returns the sender of its work.
 ///
 /// # Errors
 ///
@@ -188,7 +188,8 @@ pub fn start_reports(events: &EventSender) -> Result<Giver<Job>, NotStarted> {
     Ok(giver)
 }
 
-/// Starts who puts the list of models together: where it is published, and the way to tell.
+/// Starts the thread that builds the list of models; returns where the list is published, and the
+/// sender of its messages.
 ///
 /// # Errors
 ///
@@ -209,8 +210,8 @@ pub fn start_catalogue(
     Ok((published, giver))
 }
 
-/// Starts the threads that do what takes long for `shards` shards, and get it through what is
-/// returned. A panic in their work is no end of theirs.
+/// Starts the threads that do long computations for `shards` shards; returns the sender of their
+/// work. They survive a panic in their work.
 ///
 /// # Errors
 ///
@@ -231,7 +232,7 @@ pub fn start_helpers(shards: usize) -> Result<Helpers, NotStarted> {
     Ok(helpers)
 }
 
-/// Starts who reloads the configuration.
+/// Starts the thread that reloads the configuration.
 ///
 /// # Errors
 ///
@@ -252,7 +253,7 @@ pub fn start_reloader(
 ///
 /// # Errors
 ///
-/// The thread cannot be started, or somebody asks the process to stop meanwhile.
+/// The thread cannot be started, or the process is asked to stop meanwhile.
 pub fn start_control(
     common: &Arc<Common>,
     own: Own,
@@ -267,7 +268,7 @@ pub fn start_control(
 ///
 /// # Errors
 ///
-/// Somebody asks the process to stop meanwhile, or a thread has ended.
+/// The process is asked to stop meanwhile, or a thread has ended.
 pub fn wait_for_health(plan: &Plan, told: &EventReceiver) -> Result<(), NotStarted> {
     let longest = plan
         .providers
@@ -299,7 +300,7 @@ pub fn wait_for_health(plan: &Plan, told: &EventReceiver) -> Result<(), NotStart
     }
 }
 
-/// Starts a thread that tells the main thread of its end, whichever way that comes.
+/// Starts a thread that reports its end to the main thread, however it ends.
 fn start_thread(
     name: String,
     events: &EventSender,
@@ -313,7 +314,7 @@ fn start_thread(
             assert!(!panics, "a panic was asked for");
             body()
         };
-        // Nothing of the thread is used after a panic: the process ends.
+        // The process ends after a panic, so the thread's state is not used any more.
         let fault = match catch_unwind(AssertUnwindSafe(body)) {
             Ok(Ok(())) => None,
             Ok(Err(fault)) => Some(fault.to_string()),
@@ -325,8 +326,8 @@ fn start_thread(
     started.map(|_| ()).map_err(failed("cannot start a thread"))
 }
 
-/// Whether the thread of this name is to panic: the tests of a debug build see what becomes of the
-/// process.
+/// Whether the thread of this name is to panic: tests of a debug build check how the process
+/// reacts.
 fn is_to_panic(name: &str) -> bool {
     let asked = environment::variable("INFERMUX_TEST_PANIC").filter(|_| cfg!(debug_assertions));
     asked.is_some_and(|asked| asked == name)
@@ -339,7 +340,7 @@ fn broken(what: &str) -> NotStarted {
     NotStarted::Failed(format!("{what} has ended"))
 }
 
-/// Says that what should serve to the end has ended; without a log, on the standard error itself.
+/// Logs that a thread has ended which should serve to the end; without a log, prints it.
 pub fn tell_broken(what: &str) {
     if what == LOG {
         terminal::error(format_args!("{what} has ended"));
@@ -353,5 +354,5 @@ const NAMES: &str = "the look-up of names";
 const RELOADS: &str = "the reloading of the configuration";
 const LOG: &str = "the writer of the log";
 
-/// How much longer than its timeout a health check may take to be told of.
+/// Time beyond its timeout that the report of a health check may take.
 const HEALTH_SLACK: Duration = Duration::from_secs(1);

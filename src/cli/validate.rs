@@ -14,7 +14,7 @@ use crate::config::raw::lines;
 use crate::config::{self, Environment, Options, Strictness};
 use crate::sys::files;
 
-/// Checks the file; the exit code.
+/// Checks the file; returns the exit code.
 #[must_use]
 pub fn run(flags: &ValidateFlags) -> u8 {
     let path = flags::config_path(flags.config.as_deref(), &environment::setting);
@@ -52,7 +52,8 @@ pub fn run(flags: &ValidateFlags) -> u8 {
     }
 }
 
-/// Models that the file names and whose requests would be counted at no cost.
+/// Models that the file names and whose price is not known, so that they would be counted at no
+/// cost.
 fn unpriced(plan: &Plan) -> Vec<Fault> {
     let table = PriceTable::built_in();
     let told = |(place, provider): (usize, &Provider)| {
@@ -70,7 +71,8 @@ fn unpriced(plan: &Plan) -> Vec<Fault> {
     plan.providers.iter().enumerate().filter_map(told).collect()
 }
 
-/// Files that `serve` will want. They may exist where that runs, hence no faults.
+/// Warns of missing files that `serve` will need. They may exist on the machine where that runs,
+/// hence no faults.
 fn missing_files(plan: &Plan) -> Vec<Fault> {
     let tls = plan.tls.iter();
     let named = tls.flat_map(|tls| {

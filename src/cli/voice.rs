@@ -1,4 +1,5 @@
-//! How `serve` speaks to who started it: in prose, or in objects where its log is made of those.
+//! How `serve` prints lines for the person or script that started it: as prose, or as JSON objects
+//! where its log consists of these.
 
 use std::path::Path;
 
@@ -10,17 +11,17 @@ use crate::config::raw::{Node, yaml};
 use crate::report::line::Timestamps;
 use crate::sys::files;
 
-/// How a log is spoken: `None` is prose, else whether its objects have a time.
+/// The form of printed lines: `None` is prose, else objects with or without a time.
 pub type Voice = Option<Timestamps>;
 
-/// That of a log.
+/// The form that goes with a log.
 #[must_use]
 pub fn of(log: plan::Log) -> Voice {
     voice(log.format, log.timestamps)
 }
 
-/// That which is wanted, as far as can be told, where the configuration cannot be used: by the
-/// flag, by the variables that `setting` gives, or by the file at `path`.
+/// The form that is probably wanted where the configuration cannot be used: that of the flag, of
+/// the variables that `setting` gives, or of the file at `path`.
 #[must_use]
 pub fn without_plan(
     flags: &ServeFlags,
@@ -44,7 +45,7 @@ fn voice(format: LogFormat, is_dated: bool) -> Voice {
     }
 }
 
-/// What the file at `path` says under `log` for `name`, whatever else is wrong with it.
+/// The value of `log.<name>` in the file at `path`, whatever faults the file has.
 fn said(path: &Path, name: &str) -> Option<String> {
     let text = files::read_text(path, CONFIG_BYTES_MAX).ok()?;
     let entries = yaml::parse(&text).ok()?;

@@ -1,4 +1,4 @@
-//! `--watch`: a table that is drawn again and again; and what commands that ask a router share.
+//! `--watch`: a table that is redrawn; and what the commands that ask a router share.
 
 use std::process;
 use std::thread;
@@ -11,8 +11,8 @@ use crate::config::duration;
 use crate::report::table::Paint;
 use crate::sys::{clock, signals};
 
-/// Draws below a heading with server and time until Ctrl-C, or until nobody reads any more; the
-/// exit code. A router that cannot be asked may be on its way back, so that is drawn, too.
+/// Redraws the table below a heading with server and time until Ctrl-C, or until the reader has
+/// gone; returns the exit code. A fault of the router is drawn, too, since it may come back.
 #[must_use]
 pub fn run(
     interval: Duration,
@@ -40,7 +40,7 @@ pub fn run(
     }
 }
 
-/// Ctrl-C has an exit code, wherever the drawing is.
+/// Has Ctrl-C end the process with its exit code at any time.
 fn end_by_interrupt() -> std::io::Result<()> {
     let interrupted = signals::interrupt()?;
     let thread = thread::Builder::new().name("signals".into());
@@ -51,14 +51,14 @@ fn end_by_interrupt() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Says that only tables are drawn again; the exit code.
+/// Says that only tables can be redrawn; returns the exit code.
 #[must_use]
 pub fn only_tables() -> u8 {
     terminal::error("--watch draws tables only: leave out --format");
     UNUSABLE
 }
 
-/// Says why the router does not tell; the exit code.
+/// Says why the router does not answer; returns the exit code.
 #[must_use]
 pub fn unreachable(problem: &str) -> u8 {
     terminal::error(problem);

@@ -11,7 +11,7 @@ use crate::cli::terminal;
 use crate::cli::watch;
 use crate::config::faults::{printable, sentence};
 
-/// What the router says of a reload.
+/// The router's answer to a reload.
 #[derive(Deserialize)]
 struct Reloaded {
     changed: Vec<String>,
@@ -20,7 +20,8 @@ struct Reloaded {
     stalled_shards: Vec<String>,
 }
 
-/// Asks for it, and tells what has changed or every fault of the file; the exit code.
+/// Asks for a reload, and prints what has changed or every fault of the file; returns the exit
+/// code.
 #[must_use]
 pub fn run(flags: &ServerFlags) -> u8 {
     let asked = Server::new(flags).and_then(|server| {
@@ -75,5 +76,5 @@ fn tell(reloaded: &Reloaded) {
 }
 
 const PATH: &str = "/_infermux/reload";
-/// How long is waited; the router gives its own reload 30 seconds.
+/// How long the command waits; the router gives its own reload 30 seconds.
 const PATIENCE: Duration = Duration::from_secs(35);

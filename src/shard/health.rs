@@ -1,5 +1,5 @@
-//! Health checks: the cheapest request that proves endpoint and key, and bills nothing. What an
-//! open provider answers is its list of models, too.
+//! Health checks: the cheapest request that proves endpoint and key, and costs nothing. The answer
+//! of an open provider is its list of models, too.
 
 pub mod fetch;
 pub mod lists;
@@ -26,7 +26,7 @@ use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 use fetch::Answer;
 
-/// Who is being checked: by provider, the number of the task that does so.
+/// By provider, the number of the task that checks it.
 #[derive(Default)]
 pub struct Checks {
     running: RefCell<HashMap<ProviderId, u64>>,
@@ -34,7 +34,7 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// A task for `provider` begins; one that was there ends when it finds out.
+    /// Begins a task for `provider`; a former task ends when it sees the new number.
     fn begin(&self, provider: ProviderId) -> u64 {
         let number = self.started.get() + 1;
         self.started.set(number);
@@ -77,8 +77,8 @@ async fn check_all(current: Rc<Current>, checks: Rc<Checks>, checked: Box<dyn Fn
     while waiting.get() > 0 {
         first.wait().await;
     }
-    // The coordinator answers after it has published what came before: whoever is told that all
-    // are checked finds it in the gates.
+    // The coordinator answers after it has published earlier messages: so the gates are up to date
+    // before `checked` is called.
     let shard = current.shard();
     if manage::ask(&shard, Question::Providers).await.is_err() {
         tracing::warn!("what the first health checks found is not in force yet");
@@ -86,9 +86,9 @@ async fn check_all(current: Rc<Current>, checks: Rc<Checks>, checked: Box<dyn Fn
     checked();
 }
 
-/// The configuration is another one than `before`: who is new, has another key, is checked by other
-/// rules, or lists its models for the first time is checked at once. Until then, who is new is
-/// taken for healthy.
+/// Called when the configuration has replaced `before`. Providers that are new, have another key,
+/// are checked by other rules, or list their models for the first time are checked at once. Until
+/// then, new providers count as healthy.
 pub fn check_changed(current: &Rc<Current>, checks: &Rc<Checks>, before: &Plan) {
     let shard = current.shard();
     let is_gone = |id: &ProviderId| shard.plan.find_provider(*id).is_none();
@@ -123,7 +123,8 @@ fn start(
     guarded::spawn_for_all("health", checking);
 }
 
-/// Checks one provider now and then, until another task does or nobody is to.
+/// Checks one provider repeatedly, until another task does so or the provider is not checked any
+/// more.
 async fn keep_checking(
     current: Rc<Current>,
     checks: Rc<Checks>,
@@ -142,7 +143,7 @@ async fn keep_checking(
         }
         history.tell(provider, &finding);
         let message = history.message(id, finding);
-        // The coordinator publishes it; where its inbox is full, the next check says it again.
+        // The coordinator publishes the result; if its inbox is full, the next check repeats it.
         if shard.reports.ask(message).is_err() {
             history = History::default();
         }
@@ -153,7 +154,7 @@ async fn keep_checking(
             first();
         }
         let pause = jittered(&shard, provider.health_check.interval);
-        // Nobody else needs this era by then.
+        // A sleeping task must not keep an era alive.
         drop(shard);
         sleep(pause).await;
     }
@@ -162,7 +163,7 @@ async fn keep_checking(
     }
 }
 
-/// Asks once: what that says, and the answer where it is a good one.
+/// Asks once; returns the finding, and the answer where it is a good one.
 async fn check_once(shard: &Shard, provider: &Provider) -> (Finding, Option<Answer>) {
     let target = checkup::target(provider);
     let deadline = clock::now() + provider.health_check.timeout;
@@ -176,17 +177,17 @@ async fn check_once(shard: &Shard, provider: &Provider) -> (Finding, Option<Answ
     }
 }
 
-/// What the checks of one provider have found so far.
+/// The results of one provider's checks so far.
 #[derive(Default)]
 struct History {
     /// The last finding.
     last: Option<Finding>,
-    /// Since when no check has succeeded.
+    /// The time since which no check has succeeded.
     since: Option<WallTime>,
 }
 
 impl History {
-    /// A check that finds something else than the one before is logged, once.
+    /// Logs a finding if it differs from the one before.
     fn tell(&self, provider: &Provider, found: &Finding) {
         let (name, url) = (&*provider.name, checkup::url(provider));
         match (&self.last, found) {
@@ -210,7 +211,7 @@ impl History {
         }
     }
 
-    /// What the coordinator is told of a finding.
+    /// The message to the coordinator about a finding.
     fn message(&mut self, provider: ProviderId, found: Finding) -> Message {
         let at = clock::wall();
         let (state, why) = match &found {
@@ -233,7 +234,7 @@ impl History {
     }
 }
 
-/// The interval, a tenth more or less: many instances must not check at the same moment.
+/// The interval, a tenth more or less: many instances should not check at the same moment.
 fn jittered(shard: &Shard, interval: Duration) -> Duration {
     let part = shard.random.borrow_mut().below(201);
     interval * (900 + part) / 1_000

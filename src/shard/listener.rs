@@ -30,8 +30,8 @@ pub async fn run(current: Rc<Current>, listener: Listener) {
     }
 }
 
-/// Takes over what still waits in the accept queue, then closes it: a caller whose connection the
-/// kernel has already accepted gets its answer, even if it has to wait for a place.
+/// Takes over the connections that still wait in the accept queue, then closes it: a caller whose
+/// connection the kernel has already accepted gets its answer, even if it must wait for a place.
 pub async fn close(current: &Rc<Current>, listener: &TcpListener) {
     if listen::stop_handshakes(listener).is_ok() {
         sleep(HANDSHAKE).await;
@@ -57,13 +57,13 @@ pub async fn close(current: &Rc<Current>, listener: &TcpListener) {
     let _ = socket2::SockRef::from(listener).shutdown(std::net::Shutdown::Both);
 }
 
-/// Starts serving a connection. Where all places are taken, it waits here and no further one is
-/// accepted: nothing is dropped, the kernel's queue holds the rest.
+/// Starts serving a connection. Where all places are taken, it waits here, and no further
+/// connection is accepted: none is dropped, since the kernel's queue holds the others.
 async fn serve_when_free(current: &Rc<Current>, connection: (Stream, IpAddr)) {
     let mut told = false;
     loop {
         let place = Place::find(current);
-        // Once the process drains, its request waits for a place.
+        // Once the process drains, the connection's request waits for a place instead.
         if place.is_some() || !current.process.is_taking() {
             return start(current, connection, place);
         }
@@ -81,14 +81,14 @@ async fn serve_when_free(current: &Rc<Current>, connection: (Stream, IpAddr)) {
     }
 }
 
-/// The connection has been counted.
+/// Starts serving a connection that has been counted.
 fn start(current: &Rc<Current>, connection: (Stream, IpAddr), place: Option<Audience>) {
     let place = Place::new(Rc::clone(current), place);
     guarded::spawn_for_one(connection::serve(place, connection));
 }
 
-/// Waits where accepting failed for want of something, most likely descriptors: then connections
-/// that wait for nothing but their next request are closed first.
+/// Waits where accepting failed, most likely for lack of descriptors: then connections that wait
+/// for their next request are closed.
 async fn recover(current: &Current, fault: &io::Error) {
     match fault.raw_os_error() {
         Some(libc::ECONNABORTED | libc::EINTR) => {}

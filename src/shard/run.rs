@@ -23,27 +23,27 @@ use crate::shard::state::event_loop::{Loop, Outlets};
 use crate::shard::state::idle;
 use crate::sys::{clock, process};
 
-/// What one shard gets for itself.
+/// What one shard has for itself.
 pub struct Own {
     /// Its number.
     pub id: ShardId,
-    /// Its listener, bound and listening, and what it serves; `None`: it serves nobody.
+    /// Its listener, bound and listening, and what that serves; `None`: it serves no connections.
     pub listener: Option<(StdListener, Door)>,
-    /// What it does besides.
+    /// What it does besides serving.
     pub duty: Duty,
     /// Becomes readable when the phase or the era has changed.
     pub bell: StdUnixStream,
-    /// Where it goes what it says.
+    /// Takes its facts, counters and log lines.
     pub outlets: Outlets,
 }
 
 /// What a shard does besides serving its listener.
 pub enum Duty {
-    /// Nothing; it ends when its callers have their answers.
+    /// Nothing; it ends when all its callers have their answers.
     Callers,
-    /// It checks the providers' health, if it is to, and ends with the process.
+    /// It checks the providers' health, unless that is off, and ends with the process.
     Control {
-        /// Called once every provider has been checked; `None`: none ever is.
+        /// Called once every provider has been checked; `None`: none is checked.
         checked: Option<Box<dyn Fn() + Send>>,
     },
 }
@@ -100,7 +100,7 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
     Ok(())
 }
 
-/// Starts what the loop does as long as it runs.
+/// Starts the tasks that serve the loop as long as it runs.
 fn start_chores(current: &Rc<Current>) {
     guarded::spawn_for_all("deadlines", Rc::clone(&current.io.timers).sweep());
     guarded::spawn_for_all("sends", Rc::clone(&current.io.outbox).carry_out());
@@ -113,7 +113,7 @@ fn start_chores(current: &Rc<Current>) {
     guarded::spawn_for_all("log", lines);
 }
 
-/// Checks health, and stays to the end: operators look on while the callers' shards drain.
+/// Checks health, and stays to the end: operators can watch while the callers' shards drain.
 async fn stand_by(current: &Rc<Current>, duty: Duty, bell: &mut Bell) -> io::Result<()> {
     let checks = match duty {
         Duty::Control { checked } => checked.map(|tell| health::begin(current, tell)),
@@ -132,7 +132,7 @@ async fn stand_by(current: &Rc<Current>, duty: Duty, bell: &mut Bell) -> io::Res
     }
 }
 
-/// Cuts off what is left when the time to finish is over.
+/// Cuts off the last connections when the time to finish is over.
 async fn cut_when_stopping(current: Rc<Current>, mut bell: Bell) {
     while current.process.phase() != Phase::Stopping {
         if bell.heard().await.is_err() {
@@ -141,7 +141,7 @@ async fn cut_when_stopping(current: Rc<Current>, mut bell: Bell) {
     }
     let until = clock::now() + TELL_WITHIN;
     loop {
-        // Again and again: a request may open a connection after the first cut.
+        // Repeatedly: a request may open a connection after the first cut.
         if clock::now() < until {
             current.io.timers.cut_reads();
         } else {

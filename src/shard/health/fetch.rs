@@ -1,4 +1,4 @@
-//! What infermux asks providers for itself: one GET on a connection of its own.
+//! Requests of infermux itself to providers: one GET, on a connection of its own.
 
 use std::io;
 
@@ -24,7 +24,7 @@ pub struct Answer {
 ///
 /// # Errors
 ///
-/// There is no answer before `deadline`: why.
+/// There is no answer before `deadline`; the reason.
 pub async fn get(
     shard: &Shard,
     id: ProviderId,
@@ -46,7 +46,7 @@ pub async fn get(
     }
 }
 
-/// Why there is no answer. The `fault` of the connection says more than the outcome does.
+/// Why there is no answer. The `fault` of the connection is more specific than the outcome.
 fn no_answer(outcome: Outcome, fault: Option<io::Error>) -> String {
     match (outcome, fault) {
         (Outcome::TimedOut(_), _) => "no answer in time".into(),
@@ -63,12 +63,13 @@ impl Answer {
         self.up.head.status
     }
 
-    /// Reads the body to its end, and what counts it in memory; `before` bytes of the same list are
-    /// there already.
+    /// Reads the body to its end; returns it with what counts it in memory. `before` bytes of the
+    /// same list are held already.
     ///
     /// # Errors
     ///
-    /// It does not arrive whole before the deadline, or has more bytes than may be held: why.
+    /// The body does not arrive whole before the deadline, or is larger than may be held; the
+    /// reason.
     pub async fn read(mut self, io: &Io, before: usize) -> Result<(Vec<u8>, Held), String> {
         let limit = LIST_BYTES_MAX.saturating_sub(before);
         match receive::read(io, &mut Itself::default(), &mut self.up, limit).await {

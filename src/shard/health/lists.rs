@@ -1,4 +1,4 @@
-//! Reads the lists of providers that may serve models which the file does not name, behind their
+//! Reads the lists of providers that may serve models which the file does not name, after their
 //! health checks, and hands them on.
 
 use std::rc::Rc;
@@ -19,8 +19,8 @@ use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 use crate::translate::models;
 
-/// Reads the list of such a provider, and waits until it is in force. `answer` is that of the
-/// health check. Whatever stands in the way, the list that was there stays.
+/// Reads the list of such a provider, and waits until it has taken effect. `answer` is that of the
+/// health check. If anything fails, the former list stays.
 pub async fn learn(shard: &Rc<Shard>, id: ProviderId, answer: Answer) {
     let provider = shard.plan.provider(id);
     if !provider.has_unnamed() {
@@ -46,7 +46,7 @@ async fn read(
     let target = outbound::list_target(provider);
     let mut answer = match &provider.health_check.path {
         None => answer,
-        // What was asked for is something else.
+        // The health check has asked for something else.
         Some(_) => fetch::get(shard, provider.id, &target, until).await?,
     };
     let (mut pages, mut held, mut bytes) = (Vec::new(), Vec::new(), 0);
@@ -72,7 +72,8 @@ async fn read(
     }
 }
 
-/// Hands a list on, and waits until it is in force. Without room, the next check brings it again.
+/// Hands a list on, and waits until it has taken effect. Without room, the next check brings it
+/// again.
 async fn hand_on(shard: &Shard, provider: ProviderId, pages: Vec<Vec<u8>>) {
     let done = Arc::<Reply>::default();
     let said = Said {
@@ -87,5 +88,5 @@ async fn hand_on(shard: &Shard, provider: ProviderId, pages: Vec<Vec<u8>>) {
     }
 }
 
-/// How long a list may take to be in force; a large one needs about 50 ms.
+/// Longest wait for a list to take effect; a large one needs about 50 ms.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -22,7 +22,7 @@ pub struct Body {
     /// Where it stands in the connection's buffer, its transfer coding removed. The next request
     /// starts behind it.
     pub at: Range<usize>,
-    /// What was read of a large one while it arrived.
+    /// What was read of a large body while it arrived.
     pub arriving: Option<Box<Arriving>>,
 }
 
@@ -34,19 +34,19 @@ impl Body {
     }
 }
 
-/// Whether a body is judged.
+/// Whether a body is judged while it arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judged {
-    /// It is an inference's: a large one is judged as it arrives.
+    /// It is an inference's: a large body is judged as it arrives.
     AsItArrives,
-    /// Nobody looks into it.
+    /// Its content does not matter.
     Never,
 }
 
-/// Why there is no body.
+/// Why a body was not read.
 #[derive(Debug)]
 pub enum Stop {
-    /// The caller is told.
+    /// The caller is refused.
     Refused(Refusal<'static>),
     /// The caller hung up.
     Gone,
@@ -84,7 +84,8 @@ async fn read_length(
     (end, judged): (usize, Judged),
 ) -> Result<Body, Stop> {
     let start = caller.head.len;
-    // What cannot be held now is refused before it is sent; what can is held as it comes.
+    // A body that cannot be held now is refused before it is sent; any other is counted as it
+    // arrives.
     if !io.lease.has_room(end - start) {
         return Err(OVERLOADED);
     }
@@ -149,7 +150,7 @@ fn make_room(io: &Io, caller: &mut Caller, missing: usize) -> Result<(), Stop> {
         start: caller.head.len,
         missing,
     };
-    // Nobody else has the buffer while a request is being read.
+    // While a request is being read, nothing else holds the buffer.
     let bytes = Rc::make_mut(&mut caller.bytes);
     if io.buffers.make_room(bytes, &mut caller.held, coming) {
         Ok(())
@@ -158,7 +159,7 @@ fn make_room(io: &Io, caller: &mut Caller, missing: usize) -> Result<(), Stop> {
     }
 }
 
-/// What is read of a body while it arrives.
+/// What has been read of a body while it arrives.
 struct Reading {
     judged: Judged,
     arriving: Option<Box<Arriving>>,
@@ -172,8 +173,8 @@ impl Reading {
         }
     }
 
-    /// Reads on in what has arrived of the body, of which at least `missing` bytes are to come. A
-    /// small one is read whole, later.
+    /// Reads on in the arrived part of a body, of which at least `missing` bytes are still to come.
+    /// A small body is read whole, later.
     fn take_in(&mut self, body: &[u8], missing: usize) {
         if self.judged == Judged::AsItArrives && body.len() + missing > AT_ONCE_BYTES_MAX {
             self.arriving.get_or_insert_default().take_in(body);
@@ -216,7 +217,7 @@ impl Pace {
         }
     }
 
-    /// Reads more, by the deadline that what has arrived so far allows.
+    /// Reads more, under the deadline that follows from what has arrived so far.
     async fn read(&mut self, caller: &mut Caller) -> Result<(), Stop> {
         let average = Duration::from_secs((self.arrived / 1_024).max(10));
         let deadline = (clock::now() + self.silence).min(self.start + average);
@@ -234,5 +235,5 @@ impl Pace {
     }
 }
 
-/// As much is held as may be.
+/// No more bytes may be held.
 const OVERLOADED: Stop = Stop::Refused(Refusal::Overloaded);

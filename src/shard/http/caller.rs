@@ -30,12 +30,12 @@ pub struct Caller {
     pub socket: Socket,
     /// The address at its other end.
     pub address: IpAddr,
-    /// How long it may take nothing of what is sent to it.
+    /// Longest time for which it may take none of the bytes that are sent to it.
     stall: Duration,
-    /// The current request, and what has arrived behind it.
+    /// The current request, and the bytes that have arrived behind it.
     ///
-    /// Shared, so that a large body is sent from here to one provider after another; nobody else
-    /// holds it while a request is being read.
+    /// Shared, so that a large body is sent from here to one provider after another; while a
+    /// request is being read, nothing else holds it.
     pub bytes: Rc<Vec<u8>>,
     /// The current request's head, as ranges of `bytes`.
     pub head: Head,
@@ -43,12 +43,11 @@ pub struct Caller {
     pub out: Vec<u8>,
     /// The current request's body, as it counts against the process's bound.
     pub held: Held,
-    /// What is on its way to the caller, where that may take long, as it counts.
+    /// Counts the bytes on their way to the caller, where sending them may take long.
     on_its_way: Held,
-    /// Where the request ends, if that is not where it did when it was read: it was decoded, or
-    /// let go of before its answer has ended.
+    /// Where the request ends now, if it was decoded or let go of since it was read.
     moved_end: Option<usize>,
-    /// What the reads posted ahead have brought: the caller's next requests.
+    /// The bytes of the reads posted ahead: the caller's next requests.
     behind: Vec<u8>,
     /// Where its buffers come from and go to.
     buffers: Rc<Buffers>,
@@ -57,7 +56,7 @@ pub struct Caller {
 
 /// The read that is posted while a request is being answered. It ends when the caller hangs up, or
 /// sends its next request before it has the answer; then another one is posted, as long as there is
-/// room for what it brings.
+/// room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ahead {
     /// Not posted.
@@ -71,7 +70,7 @@ enum Ahead {
 }
 
 impl Caller {
-    /// A connection that was just accepted. Its caller may take nothing for as long as `stall`.
+    /// A connection that was just accepted. `stall` is how long its caller may take no bytes.
     #[must_use]
     pub fn new(io: &Io, stall: Duration, (stream, address): (Stream, IpAddr)) -> Self {
         Self {
@@ -99,11 +98,11 @@ impl Caller {
         let session = Session::accept(tls)?;
         let deadline = &mut self.socket.deadline;
         deadline.set(clock::now() + within, Cut::Both);
-        // In a box of its own: most of what a handshake needs is not needed after it.
+        // In a box of its own: most of a handshake's state is not needed after it.
         Box::pin(self.socket.secure(session)).await
     }
 
-    /// The buffer, to be changed: between requests it is this connection's alone.
+    /// The buffer, mutable: between requests it belongs to this connection alone.
     pub fn bytes_mut(&mut self) -> &mut Vec<u8> {
         Rc::make_mut(&mut self.bytes)
     }
@@ -119,7 +118,7 @@ impl Caller {
                 result
             }
             Ahead::Idle if self.bytes.is_empty() => {
-                // It may be long until something comes.
+                // The next bytes may be long in coming.
                 self.socket.reader.watch(READ_BYTES);
                 let (result, arrived) = self.socket.reader.collect().await;
                 self.take_in(arrived);
@@ -137,7 +136,7 @@ impl Caller {
         }
     }
 
-    /// Reads more of what is dropped, into the room of what was dropped before.
+    /// Reads bytes that are dropped, into the room of those dropped before.
     ///
     /// # Errors
     ///
@@ -151,7 +150,7 @@ impl Caller {
         self.read_more().await
     }
 
-    /// Posts the read for whatever comes while the request is being answered.
+    /// Posts the read for bytes that come while the request is being answered.
     pub fn read_ahead(&mut self) {
         if self.ahead != Ahead::Idle {
             return;
@@ -175,12 +174,12 @@ impl Caller {
         }
     }
 
-    /// Gives back the room of an answer's parts: the next one may be long in coming.
+    /// Gives back the room of an answer's parts: the next part may be long in coming.
     pub fn give_room_back(&mut self) {
         self.buffers.give(std::mem::take(&mut self.out));
     }
 
-    /// Gives everything back that only a request needs.
+    /// Gives back everything that an idle connection does not need.
     pub fn give_back(&mut self) {
         let bytes = std::mem::take(self.bytes_mut());
         self.buffers.give(bytes);
@@ -188,15 +187,15 @@ impl Caller {
         self.buffers.give_head(std::mem::take(&mut self.head));
     }
 
-    /// Whether the caller has hung up, or was cut off because the process stops: that shuts the
-    /// providers' connections down with it, and none of them is to blame.
+    /// Whether the caller has hung up, or was cut off because the process stops. The providers'
+    /// connections are shut down with it, and no provider is to blame.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.ahead == Ahead::Gone || self.socket.deadline.is_stopped()
     }
 
-    /// Whether it was cut off because the process stops, and waits for its answer all the same: it
-    /// can still be told.
+    /// Whether it was cut off because the process stops, and still waits for its answer: it can be
+    /// told.
     #[must_use]
     pub fn is_cut_off(&self) -> bool {
         self.ahead != Ahead::Gone && self.socket.deadline.is_stopped()
@@ -220,8 +219,8 @@ impl Caller {
         .await
     }
 
-    /// Waits for `work`, and drops it when the caller hangs up meanwhile: `None`. Only for work
-    /// whose bytes nobody needs, such as opening a connection.
+    /// Waits for `work`; returns `None`, and drops `work`, when the caller hangs up meanwhile. Only
+    /// for work whose bytes may get lost, such as opening a connection.
     pub async fn unless_gone<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = std::pin::pin!(work);
         poll_fn(|context| {
@@ -238,8 +237,8 @@ impl Caller {
         .await
     }
 
-    /// Sends `out`, which is empty afterwards, and may have no room. What is small is sent without
-    /// waiting for it: see [`Caller::wait_sent`].
+    /// Sends `out`, which is empty afterwards, and may have no room. A small `out` is sent without
+    /// waiting: see [`Caller::wait_sent`].
     ///
     /// # Errors
     ///
@@ -272,11 +271,11 @@ impl Caller {
         sent
     }
 
-    /// Sends `part`, and gives it back. The caller may take it as slowly as it likes, as long as it
-    /// takes something now and then.
+    /// Sends `part`, and gives it back. The caller may take it slowly, as long as it takes some
+    /// bytes within each `stall`.
     pub async fn send(&mut self, mut part: Part) -> (io::Result<()>, Part) {
         if part.own_room() >= LARGE_SPARE_BYTES {
-            // It is there already; what comes next is read in small pieces while it is too much.
+            // The part is in memory already; while it is too much, the next reads are small.
             let records = self.socket.writer.room_for(&part);
             self.on_its_way.insist_on(part.own_room() + records);
         }
@@ -291,8 +290,8 @@ impl Caller {
         (sent, part)
     }
 
-    /// Drops the empty lines that some callers send behind a body (RFC 9112, section 2.2): they are
-    /// not the beginning of a request yet.
+    /// Drops the empty lines that some callers send behind a body (RFC 9112, section 2.2): they do
+    /// not begin a request.
     pub fn skip_empty_lines(&mut self) {
         let (lines, _) = self.bytes.as_chunks::<2>();
         let count = lines.iter().take_while(|line| *line == b"\r\n").count();
@@ -301,8 +300,8 @@ impl Caller {
         }
     }
 
-    /// Lets go of a large request, whose message ends at `end`, before its answer has ended: nobody
-    /// asks another provider any more. What came behind it stays.
+    /// Frees a large request, whose message ends at `end`, before its answer has ended: no other
+    /// provider will be asked any more. The bytes behind it stay.
     pub fn let_go(&mut self, end: usize) {
         if self.bytes.capacity() < LARGE_SPARE_BYTES || self.moved_end == Some(0) {
             return;
@@ -315,8 +314,7 @@ impl Caller {
         self.moved_end = Some(0);
     }
 
-    /// Puts `message`, whose request ends at `end`, in the place of what was read; `held` counts
-    /// it.
+    /// Replaces what was read by `message`, whose request ends at `end`; `held` counts it.
     pub fn replace(&mut self, message: Vec<u8>, end: usize, held: Held) {
         self.bytes = Rc::new(message);
         self.held = held;
@@ -327,18 +325,18 @@ impl Caller {
     #[must_use]
     pub fn lend(&mut self) -> Arc<Vec<u8>> {
         let bytes = Rc::try_unwrap(std::mem::take(&mut self.bytes));
-        // Nobody else holds it, as a rule.
+        // Usually nothing else holds it.
         Arc::new(bytes.unwrap_or_else(|shared| shared.to_vec()))
     }
 
-    /// Takes back what was lent.
+    /// Takes back the lent buffer.
     pub fn take_back(&mut self, lent: Arc<Vec<u8>>) {
         let bytes = Arc::try_unwrap(lent);
         self.bytes = Rc::new(bytes.unwrap_or_else(|shared| shared.to_vec()));
     }
 
-    /// Drops the first `len` bytes, which were a request, unless it was let go of before; what came
-    /// behind it stays.
+    /// Drops the first `len` bytes, which were a request, unless it was freed before; the bytes
+    /// behind it stay.
     pub fn forget(&mut self, len: usize) {
         self.held.clear();
         let len = self.moved_end.take().unwrap_or(len);
@@ -350,7 +348,7 @@ impl Caller {
         self.take_in_ahead();
     }
 
-    /// Takes in what has come while something was waited for.
+    /// Takes in the bytes of reads posted ahead.
     pub fn take_in_ahead(&mut self) {
         if !self.behind.is_empty() {
             let behind = std::mem::take(&mut self.behind);
@@ -373,14 +371,14 @@ impl Caller {
                 Ok(_) | Err(_) if self.socket.deadline.is_stopped() => Ahead::Stopped,
                 Ok(_) | Err(_) => Ahead::Gone,
             };
-            // Whoever has sent more may hang up all the same.
+            // A caller that has sent more may still hang up.
             if self.behind.len() < READ_AHEAD_BYTES_MAX {
                 self.read_ahead();
             }
         }
     }
 
-    /// Puts what has arrived behind `bytes`; its buffer, or the one it replaces, is given back.
+    /// Puts `arrived` behind `bytes`; the buffer that becomes free is given back.
     fn take_in(&mut self, mut arrived: Vec<u8>) {
         let bytes = self.bytes_mut();
         if bytes.is_empty() {
@@ -392,8 +390,8 @@ impl Caller {
     }
 }
 
-/// Takes the first `len` bytes out of `bytes`, and gives back the room that a large body took: it
-/// is not counted any more, even where the beginning of the next request stays.
+/// Takes the first `len` bytes out of `bytes`, and gives back the room that a large body took: that
+/// room is not counted any more, even where the beginning of the next request stays.
 fn drop_front(bytes: &mut Vec<u8>, len: usize, buffers: &Buffers) {
     let left = bytes.get(len..).unwrap_or_default();
     if bytes.capacity() >= LARGE_SPARE_BYTES {

@@ -1,4 +1,4 @@
-//! Connections to providers, as they are counted.
+//! Counts connections to providers.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use crate::link::meters::ProviderMeter;
 
-/// An open connection to a provider, as it is counted.
+/// An open connection to a provider; it is counted as long as this lives.
 pub struct Connected {
     meter: Arc<ProviderMeter>,
-    /// How many its shard has.
+    /// How many connections its shard has open.
     open: Rc<Cell<usize>>,
     is_idle: bool,
 }
 
 impl Connected {
-    /// Counts a connection that was opened, among those that its shard has `open`.
+    /// Counts a connection that was opened, also in `open`, the number of its shard.
     #[must_use]
     pub fn new(meter: Arc<ProviderMeter>, open: Rc<Cell<usize>>) -> Self {
         meter.connections_opened.add(1);
@@ -27,14 +27,14 @@ impl Connected {
         }
     }
 
-    /// It waits for its next request.
+    /// The connection waits for its next request.
     pub fn mark_idle(&mut self) {
         if !std::mem::replace(&mut self.is_idle, true) {
             self.meter.connections_idle.up();
         }
     }
 
-    /// It has one.
+    /// The connection has a request.
     pub fn mark_busy(&mut self) {
         if std::mem::take(&mut self.is_idle) {
             self.meter.connections_idle.down();

@@ -1,4 +1,5 @@
-//! The body of a request as infermux reads it: decoded where it is coded, with a model in it.
+//! Prepares the body of a request for reading: decodes it where it is coded, and puts a model into
+//! it.
 
 use std::rc::Rc;
 
@@ -13,10 +14,10 @@ use crate::wire::inflate::{Coding, Inflate};
 use crate::wire::openai::{self, Arriving, AskFault};
 
 /// Decodes the body of the caller's request where it is coded, and puts `model`, which the path
-/// names, into one that names none: what comes out takes its place, and has `limit` bytes at most.
+/// names, into a body that names none. The result replaces the body, and has `limit` bytes at most.
 ///
 /// # Errors
-/// It cannot be decoded, or comes to more than may be held.
+/// The body cannot be decoded, or becomes larger than may be held.
 pub async fn request(
     io: &Io,
     limit: usize,
@@ -62,7 +63,7 @@ async fn name(
     Ok(Body { at, arriving })
 }
 
-/// The body decoded.
+/// The decoded body.
 async fn plain(
     io: &Io,
     limit: usize,

@@ -1,4 +1,4 @@
-//! What takes long is done by helper threads; the shard serves others meanwhile.
+//! Has helper threads do long computations; the shard serves others meanwhile.
 
 use std::sync::Arc;
 
@@ -7,20 +7,20 @@ use crate::link::helpers::{self, Helpers, Look};
 use crate::shard::http::caller::Caller;
 use crate::shard::net::sleep::pause;
 
-/// What becomes of work where as much waits as may wait.
+/// What happens to work when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
-    /// It is refused: nothing has been spent on it yet.
+    /// It is refused: nothing has been spent on its request yet.
     Refuse,
-    /// It waits for its turn: it is paid for already.
+    /// It waits for its turn: a provider was paid for its request already.
     Wait,
 }
 
-/// Has a helper thread make something.
+/// Has a helper thread call `make`.
 ///
 /// # Errors
 ///
-/// Too much waits already, or the work has panicked.
+/// The queue is full, or the work has panicked.
 pub async fn make<T: Send + 'static>(
     helpers: &Helpers,
     when_full: WhenFull,
@@ -43,11 +43,11 @@ pub async fn make<T: Send + 'static>(
     }
 }
 
-/// Has a helper thread make something of the caller's message, head and body.
+/// Has a helper thread call `make` with the caller's message, head and body.
 ///
 /// # Errors
 ///
-/// Too much waits already, or the work has panicked.
+/// The queue is full, or the work has panicked.
 pub async fn make_of_message<T: Send + 'static>(
     helpers: &Helpers,
     caller: &mut Caller,
@@ -57,7 +57,7 @@ pub async fn make_of_message<T: Send + 'static>(
     let theirs = Arc::clone(&lent);
     let work = move || {
         let made = of(&theirs);
-        // Before what was made is handed over: then the message is the caller's alone again.
+        // Dropped before the result is returned, so that the message is the caller's alone again.
         drop(theirs);
         made
     };

@@ -1,5 +1,5 @@
-//! Decodes compressed bodies, in steps between which the loop does other things. What comes out
-//! counts against the process's bound as it grows.
+//! Decodes compressed bodies, in steps between which the loop does other things. The decoded bytes
+//! count against the process's bound as they grow.
 
 use crate::link::buffered::Held;
 use crate::shard::net::sleep::pause;
@@ -7,18 +7,18 @@ use crate::wire::inflate::Inflate;
 
 /// Why a body is not decoded.
 pub enum Fault {
-    /// It is not what its coding says.
+    /// The bytes do not fit their coding.
     Corrupt,
-    /// More comes out than may.
+    /// It becomes larger than its limit.
     TooLarge,
-    /// More comes out than may be held now.
+    /// It becomes larger than may be held now.
     NoMemory,
 }
 
-/// Appends what `input` says to `out`, which may grow by the limit; `held` counts all of `out`.
+/// Appends the decoded `input` to `out`, which may grow by the limit; `held` counts all of `out`.
 ///
 /// # Errors
-/// It cannot be decoded, or comes to more than may be held.
+/// The body cannot be decoded, or becomes larger than may be held.
 pub async fn decode(
     mut inflate: Inflate,
     input: &[u8],
@@ -48,5 +48,5 @@ pub async fn decode(
     Ok(())
 }
 
-/// What is decoded between two pauses, in bytes: a few hundred microseconds' work.
+/// Bytes that are decoded between two pauses: a few hundred microseconds' work.
 const UNPAUSED_BYTES: usize = 128 << 10;

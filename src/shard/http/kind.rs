@@ -1,4 +1,4 @@
-//! What kind of answer has begun: by its label, and where that is not what was asked for, by its
+//! Which kind of answer has begun: by its label, and where that does not fit the request, by its
 //! first bytes.
 
 use crate::decide::outcome::{Failure, Outcome, Waiting};
@@ -18,11 +18,11 @@ pub enum Kind {
     Whole,
 }
 
-/// The kind of the answer whose head has been read, to a caller who wants a stream or does not;
-/// errors are read whole.
+/// The kind of the answer whose head has been read, given whether the caller wants a stream; errors
+/// are read whole.
 ///
 /// # Errors
-/// It is of no kind that the caller has asked for, or ended before that was known.
+/// The answer has no kind that the caller can use, or ended before its kind was known.
 pub async fn of(
     wants_stream: bool,
     caller: &mut Caller,
@@ -68,7 +68,7 @@ async fn looks(caller: &mut Caller, up: &mut Upstream) -> Result<Looks, Outcome>
     }
 }
 
-/// How the body looks that has begun to arrive; `None`: too little of it is there.
+/// What the arrived beginning of the body looks like; `None`: too little of it has arrived.
 fn begins(up: &Upstream) -> Option<Looks> {
     let (mut body, mut at) = (BodyDecoder::new(up.head.framing), up.head.len);
     let mut inflate = up.coding().and_then(Inflate::new);
@@ -98,7 +98,7 @@ fn begins(up: &Upstream) -> Option<Looks> {
     }
 }
 
-/// Decodes of `payload` as much as is looked at.
+/// Decodes as much of `payload` as is looked at.
 fn decode(inflate: &mut Inflate, mut payload: &[u8], start: &mut Vec<u8>) -> Result<(), Corrupt> {
     while !payload.is_empty() && start.len() < LOOK_BYTES {
         let taken = inflate.step(payload, start)?;
@@ -107,5 +107,6 @@ fn decode(inflate: &mut Inflate, mut payload: &[u8], start: &mut Vec<u8>) -> Res
     inflate.flush(start)
 }
 
-/// How much of a body's beginning is looked at: before what it is there is white space at most.
+/// How many bytes of a body's beginning are looked at: only white space may come before its
+/// content.
 const LOOK_BYTES: usize = 1 << 10;

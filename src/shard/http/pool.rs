@@ -1,10 +1,11 @@
 //! Connections to providers that wait for their next request.
 //!
-//! Last in, first out: the busiest stay warm, the rest grow old and are closed. Each waits with its
-//! next read posted, so that one the provider has closed is recognized without a system call.
+//! Last in, first out: the busiest connections stay warm, the others grow old and are closed. Each
+//! waits with its next read posted, so that a connection which the provider has closed is
+//! recognized without a system call.
 //!
-//! Descriptors are scarce. One bound holds for all providers together, and whoever needs a
-//! descriptor comes before a connection that waits: the one that has waited longest is closed.
+//! Descriptors are scarce. One bound holds for all providers together, and a new connection has
+//! precedence over an idle one: the connection that has waited longest is closed.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -51,13 +52,13 @@ impl Pool {
         }
     }
 
-    /// Where connections to providers count themselves as long as they are open.
+    /// The number of open connections to providers, for connections that count themselves.
     #[must_use]
     pub fn open(&self) -> &Rc<Cell<usize>> {
         &self.open
     }
 
-    /// Closes the connections to `provider`: it is gone, or another has its id.
+    /// Closes the connections to `provider`: it is gone, or its id has another holder.
     pub fn forget(&self, provider: ProviderId) {
         self.idle.borrow_mut().clear(provider.index());
     }
@@ -67,7 +68,7 @@ impl Pool {
         let mut idle = self.idle.borrow_mut();
         while let Some(mut found) = idle.take(provider.index()) {
             if now.since(found.since) > IDLE_MAX {
-                // All behind it are older.
+                // All connections behind it are older.
                 idle.clear(provider.index());
                 return None;
             }
@@ -92,8 +93,8 @@ impl Pool {
         self.put_idle(io, provider, upstream);
     }
 
-    /// As [`Pool::park`], but what has arrived is handed out with what counts it: the caller's is
-    /// still to be sent.
+    /// As [`Pool::park`], but returns the arrived bytes with what counts them: the caller is still
+    /// to be sent them.
     pub fn park_without_bytes(
         &self,
         io: &Io,
@@ -109,7 +110,7 @@ impl Pool {
         (bytes, held)
     }
 
-    /// Puts a connection without a byte to spare into the pool.
+    /// Puts a connection without buffered bytes into the pool.
     pub fn put_idle(&self, io: &Io, provider: ProviderId, mut upstream: Upstream) {
         upstream.make_idle(&io.buffers);
         self.put(provider, upstream, clock::now());
@@ -126,20 +127,21 @@ impl Pool {
         self.filled.give();
     }
 
-    /// Sees to a descriptor for one more connection, as far as this shard's share goes.
+    /// Makes sure that this shard's share has a descriptor for one more connection.
     pub fn make_room(&self) {
         if self.open.get() >= self.room {
             self.evict();
         }
     }
 
-    /// Closes the connection that has waited longest; whether there was one.
+    /// Closes the connection that has waited longest; returns whether there was one.
     pub fn evict(&self) -> bool {
         self.idle.borrow_mut().take_oldest().is_some()
     }
 
-    /// Waits until a descriptor may be free where there was none for a connection: idle ones are
-    /// closed for it, here or on other shards. False where it has taken too long since `began`.
+    /// Waits until a descriptor may be free, after a connection could not have one: idle
+    /// connections are closed for it, here or on other shards. Returns false where it has taken too
+    /// long since `began`.
     pub async fn relieve(&self, process: &Process, began: Instant) -> bool {
         let pause = if self.evict() {
             CLOSED_WITHIN
@@ -151,18 +153,18 @@ impl Pool {
         clock::now().since(began) < PATIENCE
     }
 
-    /// Waits until a connection waits.
+    /// Waits until a connection is put into the pool.
     pub async fn filled(&self) {
         self.filled.wait().await;
     }
 
-    /// Whether none waits.
+    /// Whether the pool is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.idle.borrow().is_empty()
     }
 
-    /// Nobody is to be asked who is out of service: a probe will open a connection.
+    /// Closes the connections to providers that are out of service: a probe will open a new one.
     pub fn close_unusable(&self, gates: &Gates, now: Instant) {
         let mut idle = self.idle.borrow_mut();
         let is_out = |id: &usize| {
@@ -175,7 +177,7 @@ impl Pool {
         }
     }
 
-    /// Another shard needs descriptors.
+    /// Closes half of the connections, since another shard needs descriptors.
     pub fn close_half(&self) {
         let count = self.idle.borrow().len().div_ceil(2);
         (0..count).for_each(|_| {
@@ -183,7 +185,7 @@ impl Pool {
         });
     }
 
-    /// Closes what is too old, and what providers have closed.
+    /// Closes connections that are too old, and those that providers have closed.
     pub fn close_old(&self, now: Instant) {
         let mut idle = self.idle.borrow_mut();
         let is_old = |idle: &Idle| now.since(idle.since) > IDLE_MAX;
@@ -194,17 +196,17 @@ impl Pool {
     }
 }
 
-/// Whether something was refused because there are no more descriptors, of this process or of all.
+/// Whether an operation failed because the process or the system has no more descriptors.
 #[must_use]
 pub fn lacks_descriptors(fault: &io::Error) -> bool {
     matches!(fault.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
-/// Below what providers allow an idle connection, so that it is not closed under a request.
+/// Shorter than providers allow an idle connection, so that none is closed under a request.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 /// How long the ring takes to close a connection.
 const CLOSED_WITHIN: Duration = Duration::from_millis(1);
-/// Pause before a descriptor that others may have closed is tried for.
+/// Pause before a descriptor is tried for that other shards may have freed.
 const OTHERS_WITHIN: Duration = Duration::from_millis(25);
 /// How long a connection waits for a descriptor: other shards have looked five times by then.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ use crate::wire::inflate::Inflate;
 
 /// Why an answer was not read.
 pub enum Stop {
-    /// It is the provider's, or the caller's, doing.
+    /// The attempt has this outcome.
     Outcome(Outcome),
     /// infermux holds as many bytes as it may.
     Overloaded,
@@ -31,7 +31,7 @@ pub fn limit(status: u16) -> usize {
 /// Reads the rest of the answer whose head has been read, of `limit` bytes at most, and decodes it.
 ///
 /// # Errors
-/// It was not read.
+/// The answer was not read.
 pub async fn read(
     io: &Io,
     waiter: &mut impl Waiter,
@@ -59,7 +59,8 @@ async fn read_coded(
             if length > limit {
                 return Err(MALFORMED);
             }
-            // What cannot be held now is not read at all; what can is held as it comes.
+            // An answer that cannot be held now is not read at all; any other is counted as it
+            // arrives.
             if !io.lease.has_room(end.saturating_sub(up.bytes.len())) {
                 return Err(Stop::Overloaded);
             }
@@ -94,9 +95,9 @@ async fn read_coded(
     Ok(())
 }
 
-/// Decodes the answer that has been read whole, in its place; what it takes is held with it.
+/// Decodes the answer that has been read whole, in place; `held` counts the result, too.
 async fn decoded(io: &Io, up: &mut Upstream, limit: usize) -> Result<(), Stop> {
-    // An error may be told by its status alone.
+    // The status alone may decide about an error.
     let Some(inflate) = up.coding().and_then(Inflate::new) else {
         return Ok(());
     };
@@ -110,7 +111,7 @@ async fn decoded(io: &Io, up: &mut Upstream, limit: usize) -> Result<(), Stop> {
         Err(Fault::NoMemory) => return Err(Stop::Overloaded),
     }
     let end = bytes.len();
-    // What follows the body keeps the connection from being used again, as before.
+    // Bytes behind the body keep the connection from being used again, so they are kept.
     bytes.extend_from_slice(up.bytes.get(up.end..).unwrap_or_default());
     (up.bytes, up.end) = (bytes, end);
     up.held = held;
@@ -124,7 +125,7 @@ async fn read_on(waiter: &mut impl Waiter, up: &mut Upstream) -> Result<(), Stop
     }
 }
 
-/// Reads on into a body that ends with the connection; whether there was more.
+/// Reads on in a body that ends with the connection; returns whether there was more.
 async fn read_to_end(waiter: &mut impl Waiter, up: &mut Upstream) -> Result<bool, Stop> {
     match waiter.read(up).await {
         _ if waiter.is_gone() || up.socket.deadline.is_overdue() => {
@@ -148,7 +149,8 @@ fn make_room(io: &Io, up: &mut Upstream, missing: usize) -> Result<(), Stop> {
     }
 }
 
-/// The same for one whose length is unknown: a few times as much may come as there is already.
+/// As [`make_room`], for a body of unknown length: a few times as much may come as there is
+/// already.
 fn make_unknown_room(io: &Io, up: &mut Upstream, limit: usize) -> Result<(), Stop> {
     let arrived = up.bytes.len() - up.head.len;
     if arrived > limit {

@@ -23,7 +23,7 @@ use crate::wire::retry_after;
 
 /// An open connection to a provider, and the answer that is being read from it.
 pub struct Upstream {
-    /// The connection; its next read is posted whenever nobody waits for one.
+    /// The connection; its next read is posted whenever no read is being awaited.
     pub socket: Socket,
     /// Whether it has been in the pool.
     pub reused: bool,
@@ -37,11 +37,11 @@ pub struct Upstream {
     pub held: Held,
     /// Informational heads that came before the current answer's own.
     pub informed: u32,
-    /// Whether the request was not sent to its end.
+    /// Whether a part of the request was not sent.
     unsent: bool,
-    /// What a read brought while the request was still being sent.
+    /// The result of a read that ended while the request was still being sent.
     arrived: Option<(io::Result<usize>, Vec<u8>)>,
-    /// How it is counted.
+    /// Counts the connection.
     pub connected: Connected,
 }
 
@@ -63,8 +63,8 @@ impl Upstream {
         }
     }
 
-    /// Sends `part`, to be awaited under the deadline that comes with it. An answer that comes
-    /// before all is sent stops the sending: the provider has made up its mind.
+    /// Sends `part`; the result is to be awaited under the deadline that comes with it. If an
+    /// answer comes before all is sent, the sending stops: the provider does not need the rest.
     pub fn send(
         &mut self,
         part: Part,
@@ -106,13 +106,13 @@ impl Upstream {
         (deadline, sending)
     }
 
-    /// Makes it as a connection is that waits for a request.
+    /// Prepares the connection for the pool.
     pub fn make_idle(&mut self, buffers: &Buffers) {
         self.socket.deadline.clear();
         self.held.clear();
         self.end = 0;
         self.informed = 0;
-        // Whether or not it has carried a request: it waits, so the provider may close it.
+        // Set even if it has carried no request: while it waits, the provider may close it.
         self.reused = true;
         if self.bytes.capacity() == 0 {
             self.bytes = buffers.take_for(UPSTREAM_READ_BYTES);
@@ -120,14 +120,14 @@ impl Upstream {
         self.post_read();
     }
 
-    /// Whether something of the answer came while the request was still being sent.
+    /// Whether bytes of the answer came while the request was still being sent.
     #[must_use]
     pub fn has_arrived(&self) -> bool {
         matches!(&self.arrived, Some((Ok(count), _)) if *count > 0)
     }
 
-    /// Reads more of the answer into `bytes`; 0 when the provider's bytes have ended. The caller's
-    /// hang-up ends it, too.
+    /// Reads more of the answer into `bytes`; 0 when the provider's bytes have ended. The read also
+    /// ends when the caller hangs up.
     ///
     /// # Errors
     ///
@@ -147,8 +147,8 @@ impl Upstream {
         result
     }
 
-    /// As [`Upstream::read_more`], whatever becomes of the caller. Nothing is lost when it is
-    /// dropped: the read stays posted.
+    /// As [`Upstream::read_more`], whatever the caller does. If the future is dropped, nothing is
+    /// lost: the read stays posted.
     ///
     /// # Errors
     ///
@@ -173,7 +173,7 @@ impl Upstream {
     ///
     /// # Errors
     ///
-    /// There is none: what that means for the attempt.
+    /// There is no such head; the outcome of the attempt.
     pub async fn read_head(&mut self, waiter: &mut impl Waiter) -> Result<(), Outcome> {
         let mut seen = 0;
         loop {
@@ -196,7 +196,7 @@ impl Upstream {
                         seen = self.bytes.len();
                         break;
                     }
-                    // Nobody asked to switch protocols.
+                    // No request asks to switch protocols.
                     Arrival::Whole if self.head.status == 101 => {
                         return Err(Outcome::Failed(Failure::Malformed));
                     }
@@ -214,7 +214,7 @@ impl Upstream {
         }
     }
 
-    /// What a connection that ended before the answer's head means.
+    /// The outcome for a connection that ended before the answer's head.
     fn no_head(&self) -> Outcome {
         if self.socket.deadline.is_overdue() {
             Outcome::TimedOut(Waiting::Head)
@@ -225,7 +225,7 @@ impl Upstream {
         }
     }
 
-    /// Posts the next read, into `bytes` itself while nothing is in it or it is large.
+    /// Posts the next read, into `bytes` itself while that is empty or large.
     pub fn post_read(&mut self) {
         if self.socket.reader.is_posted() {
             return;
@@ -238,7 +238,7 @@ impl Upstream {
     }
 
     /// Posts the next read, of `room` bytes at most, and gives back the room of what has been read:
-    /// a stream may pause.
+    /// the stream may pause.
     pub fn watch(&mut self, buffers: &Buffers, room: usize) {
         if !self.socket.reader.is_posted() {
             buffers.give(std::mem::take(&mut self.bytes));
@@ -253,14 +253,14 @@ impl Upstream {
         self.bytes.get(self.head.len..self.end).unwrap_or_default()
     }
 
-    /// The same, to be changed in place.
+    /// The body, mutable.
     pub fn body_mut(&mut self) -> &mut [u8] {
         self.bytes
             .get_mut(self.head.len..self.end)
             .unwrap_or_default()
     }
 
-    /// How the answer's body is coded; `None`: in a way that is not understood.
+    /// How the answer's body is coded; `None`: in a way that infermux does not support.
     #[must_use]
     pub fn coding(&self) -> Option<Coding> {
         Coding::of(self.head.value(&self.bytes, "content-encoding"))
@@ -282,7 +282,7 @@ impl Upstream {
         asked.map(|span| span.min(RETRY_AFTER_FAILURE_MAX))
     }
 
-    /// How long a provider whose limit is used up wants nothing more.
+    /// How long a provider whose limit is used up wants no further request.
     #[must_use]
     pub fn used_up(&self) -> Option<Duration> {
         if !self.head.tells_limits {
@@ -292,7 +292,7 @@ impl Upstream {
     }
 
     /// Reads the end of a body whose `[DONE]` has come, so that the connection can be used again:
-    /// many servers send the last chunk apart. `None`: it cannot.
+    /// many servers send the last chunk separately. `None`: the connection cannot be used again.
     pub async fn read_out(mut self, mut body: BodyDecoder) -> Option<Self> {
         self.socket.deadline.set(clock::now() + READ_OUT, Cut::Both);
         loop {
@@ -318,7 +318,7 @@ impl Upstream {
         }
     }
 
-    /// Takes the body out, which has been read whole, and what counts it.
+    /// Takes out the body, which has been read whole, with what counts it.
     #[must_use]
     pub fn into_body(mut self) -> (Vec<u8>, Held) {
         self.bytes.truncate(self.end);
@@ -336,13 +336,13 @@ impl Upstream {
     }
 }
 
-/// Who waits for the answer of a provider.
+/// One who waits for the answer of a provider.
 pub trait Waiter {
     /// Reads more of the answer into the connection's `bytes`; 0 when the provider's bytes have
     /// ended.
     async fn read(&mut self, up: &mut Upstream) -> io::Result<usize>;
 
-    /// Whether nobody waits any more.
+    /// Whether the waiting is over.
     fn is_gone(&self) -> bool;
 }
 
@@ -360,7 +360,7 @@ impl Waiter for Caller {
 /// infermux itself, which waits until the connection's deadline.
 #[derive(Default)]
 pub struct Itself {
-    /// Why the connection failed, where the system has said so.
+    /// The system's error, where the connection failed with one.
     pub fault: Option<io::Error>,
 }
 

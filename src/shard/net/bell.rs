@@ -1,4 +1,4 @@
-//! How an event loop hears that the phase or the era has changed.
+//! Tells an event loop that the phase or the era has changed.
 
 use std::io;
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream as StdUnixStream;
 use monoio::io::AsyncReadRent;
 use monoio::net::UnixStream;
 
-/// The end of a bell that hears.
+/// The end of a bell that hears the rings.
 pub struct Bell {
     stream: UnixStream,
     rings: Vec<u8>,
@@ -17,7 +17,7 @@ impl Bell {
     ///
     /// # Errors
     ///
-    /// The loop does not take the socket.
+    /// The loop does not accept the socket.
     pub fn new(stream: StdUnixStream) -> io::Result<Self> {
         let rings = Vec::with_capacity(64);
         Ok(Self {

@@ -1,4 +1,5 @@
-//! What a connection needs for a request and gives back after it: an idle connection has none.
+//! Buffers that a connection takes for a request and gives back after it: an idle connection has
+//! none.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -14,10 +15,10 @@ use crate::wire::head::Head;
 pub struct Buffers {
     small: RefCell<Vec<Vec<u8>>>,
     large: RefCell<Vec<Vec<u8>>>,
-    /// Capacity of the large ones, all together.
+    /// Capacity of all large buffers together.
     large_bytes: Cell<usize>,
     heads: RefCell<Vec<Head>>,
-    /// What tells how much more may be held.
+    /// Says how much more may be held.
     lease: Option<Rc<Lease>>,
 }
 
@@ -32,7 +33,7 @@ pub struct Coming {
 }
 
 impl Buffers {
-    /// No spare buffer yet; `lease` tells how much more may be held.
+    /// No spare buffer yet; `lease` says how much more may be held.
     #[must_use]
     pub fn new(lease: Rc<Lease>) -> Self {
         Self {
@@ -53,7 +54,7 @@ impl Buffers {
         let is_large = room >= LARGE_SPARE_BYTES;
         let spare = if is_large { &self.large } else { &self.small };
         let mut spare = spare.borrow_mut();
-        // What is much larger than it need be would be counted, too, and is for another.
+        // A much larger buffer would be counted whole, and serves another request better.
         let fitting = room..=2 * room.max(LARGE_SPARE_BYTES);
         let fits = |buffer: &Vec<u8>| fitting.contains(&buffer.capacity());
         let Some(place) = spare.iter().rposition(fits) else {
@@ -67,22 +68,24 @@ impl Buffers {
         buffer
     }
 
-    /// An empty buffer for one read of this size; a small one where no more may be held: what waits
-    /// goes on then, by and by.
+    /// An empty buffer for one read of this size; a small one where no more may be held, so that
+    /// waiting connections go on slowly.
     #[must_use]
     pub fn take_for_read(&self, room: usize) -> Vec<u8> {
-        // What is read may have to wait for its peer, in a larger buffer, and in records besides.
+        // The bytes may have to wait for their receiver, in a larger buffer, and in TLS records
+        // besides.
         let is_short = |lease: &Rc<Lease>| !lease.has_room(5 * room);
         if room >= LARGE_SPARE_BYTES && self.lease.as_ref().is_some_and(is_short) {
-            // A spare one may have more room, and so would the read.
+            // A spare buffer may have more room, and the read would use it.
             return Vec::with_capacity(READ_BYTES);
         }
         self.take_for(room)
     }
 
-    /// Sees to it that `bytes` has room for the next read of a body, and that `held` counts it
-    /// before it is there. Room is made for as much as has come already, so that who announces a
-    /// large body and sends none of it takes nothing; false: no more may be held.
+    /// Makes sure that `bytes` has room for the next read of a body, and that `held` counts the
+    /// room before it exists. As much room is made as has arrived already, so that a peer that
+    /// announces a large body and does not send it takes none. Returns false where no more may be
+    /// held.
     #[must_use]
     pub fn make_room(&self, bytes: &mut Vec<u8>, held: &mut Held, coming: Coming) -> bool {
         let arrived = bytes.len() - coming.start;
@@ -96,7 +99,7 @@ impl Buffers {
             return false;
         }
         if bytes.len() + room > COPIED_BYTES_MAX {
-            // The system moves what is large without copying it.
+            // The system moves large allocations without copying them.
             bytes.reserve_exact(room);
         } else {
             self.grow(bytes, room);
@@ -104,7 +107,7 @@ impl Buffers {
         true
     }
 
-    /// Sees to it that `bytes` has this much room behind what it holds.
+    /// Makes sure that `bytes` has this much room behind its content.
     pub fn grow(&self, bytes: &mut Vec<u8>, room: usize) {
         if bytes.capacity() - bytes.len() < room {
             let mut larger = self.take_for(bytes.len() + room);
@@ -113,8 +116,8 @@ impl Buffers {
         }
     }
 
-    /// Keeps `buffer` for whoever needs one next, unless it is too small or too large for that, or
-    /// enough are there.
+    /// Keeps `buffer` for its next user, unless it is too small or too large, or there are enough
+    /// already.
     pub fn give(&self, mut buffer: Vec<u8>) {
         buffer.clear();
         match buffer.capacity() {
@@ -128,7 +131,7 @@ impl Buffers {
             capacity if capacity <= LARGE_SPARES_BYTES_MAX => {
                 let mut spare = self.large.borrow_mut();
                 let mut all = self.large_bytes.get() + capacity;
-                // The one that nobody has wanted for longest makes room.
+                // The buffer that has not been used for longest is dropped.
                 while all > LARGE_SPARES_BYTES_MAX {
                     all -= spare.remove(0).capacity();
                 }
@@ -154,7 +157,7 @@ impl Buffers {
     }
 }
 
-/// Spare room behind a body: what follows it on the connection may come with its end.
+/// Spare room behind a body: bytes that follow it on the connection may come with its end.
 const READ_ROOM: usize = 1 << 10;
 /// Buffers up to this size are copied into larger ones, as the allocator would do, too.
 const COPIED_BYTES_MAX: usize = 1 << 20;
@@ -188,7 +191,7 @@ mod tests {
             buffers.give(Vec::with_capacity(room));
         }
         assert!(buffers.take().capacity() < LARGE_SPARE_BYTES);
-        // The last one is too small.
+        // The buffer that was given back last is too small.
         let large = buffers.take_for(LARGE_SPARE_BYTES + 10);
         assert!(large.capacity() >= LARGE_SPARE_BYTES + 10);
         assert_eq!(buffers.large.borrow().len(), 1);

@@ -1,6 +1,6 @@
-//! Two kinds of tasks. A panic in one that serves a single connection ends that connection; a panic
-//! in one that serves the whole event loop ends the process, for what it did nobody does any more.
-//! A step of either that takes long is noticed.
+//! Two kinds of tasks. A panic in a task that serves a single connection ends that connection; a
+//! panic in a task that serves the whole event loop ends the process, since no other task does its
+//! work. Long steps of both are noticed.
 
 use std::any::Any;
 use std::cell::OnceCell;
@@ -23,8 +23,8 @@ pub fn spawn_for_one(task: impl Future<Output = ()> + 'static) {
     }));
 }
 
-/// Runs `task`, which serves the whole event loop, on it. A panic in it goes on through the event
-/// loop: its thread ends by it, and with that the process, which a service manager starts again.
+/// Runs `task`, which serves the whole event loop, on it. A panic in it unwinds the event loop: its
+/// thread ends, and with that the process, which a service manager restarts.
 pub fn spawn_for_all(name: Name, task: impl Future<Output = ()> + 'static) {
     drop(monoio::spawn(Guarded {
         task: Some(Box::pin(task)),
@@ -32,13 +32,13 @@ pub fn spawn_for_all(name: Name, task: impl Future<Output = ()> + 'static) {
     }));
 }
 
-/// What a task does for the whole event loop, as the log calls it.
+/// The log's name for a task that serves the whole event loop.
 pub type Name = &'static str;
 
-/// Lets `progress` know of the steps of this thread's tasks, which are those of `shard`.
+/// Has the steps of this thread's tasks, which are those of `shard`, counted in `progress`.
 pub fn count_steps(shard: ShardId, progress: Arc<Progress>) {
     STEPS.with(|steps| {
-        // A thread runs one event loop.
+        // A thread runs only one event loop.
         let _ = steps.set((shard, progress));
     });
 }
@@ -60,7 +60,7 @@ struct Guarded<F> {
     /// `None` once it has ended: a task that panicked is not polled again, and is dropped within
     /// the guard, too.
     task: Option<Pin<Box<F>>>,
-    /// `Some`: it serves the whole event loop.
+    /// The name of a task that serves the whole event loop; `None` for others.
     whole: Option<Name>,
 }
 
@@ -101,7 +101,7 @@ fn give_up(task: Name, panic: Box<dyn Any + Send>) -> ! {
     resume_unwind(panic)
 }
 
-/// Lets the tests of a debug build see what a panic in such a task does.
+/// Lets tests of a debug build see the effects of a panic in such a task.
 #[cfg(debug_assertions)]
 pub mod trigger {
     use std::cell::RefCell;
@@ -110,8 +110,8 @@ pub mod trigger {
         static ASKED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
 
-    /// Panics at once where `1` is asked for; else the task of that name does, when it is next
-    /// polled on this thread.
+    /// Panics at once for `1`; for a task's name, that task panics when it is next polled on this
+    /// thread.
     pub fn obey(asked: Option<&[u8]>) {
         assert!(asked != Some(b"1"), "a panic was asked for");
         asked.iter().for_each(|name| ASKED.set(name.to_vec()));

@@ -23,7 +23,7 @@ pub struct Io {
 }
 
 impl Io {
-    /// That of a loop that begins; `lease` bounds what it holds in memory.
+    /// The parts of a new loop; `lease` bounds what it holds in memory.
     #[must_use]
     pub fn new(driver: Driver, lease: Rc<Lease>) -> Self {
         let buffers = Rc::new(Buffers::new(Rc::clone(&lease)));

@@ -1,9 +1,8 @@
-//! Sends of one shard: gathered while a turn of the loop lasts, and carried out together at its
-//! end.
+//! Sends of one shard: gathered during a turn of the loop, and carried out together at its end.
 //!
-//! Many at once go into the ring: it is entered once for all of them, and a peer that gets several
-//! is woken once. One alone is sent with a call of its own, which ends at once, where the ring
-//! would have to be entered a second time to learn that it has ended.
+//! Many sends go into the ring together: it is entered once for all of them, and a peer that gets
+//! several is woken once. A single send is made with a system call of its own, which ends at once;
+//! the ring would have to be entered a second time to learn that the send has ended.
 
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::future::{Future, poll_fn};
@@ -27,39 +26,39 @@ pub struct Outbox {
     posted: RefCell<Vec<Post>>,
     under_way: RefCell<Vec<UnderWay>>,
     spare: RefCell<Vec<Operation>>,
-    /// Who carries them out.
+    /// Wakes the task that carries them out.
     carrier: RefCell<Option<Waker>>,
     buffers: Rc<Buffers>,
 }
 
-/// The way out of one connection: one send at a time.
+/// The sends of one connection: one at a time.
 pub struct SendSlot {
     fd: RawFd,
     half: OwnedWriteHalf<TcpStream>,
     state: Cell<State>,
-    /// What came of an attended send.
+    /// The result of an attended send.
     result: Cell<Option<Sent>>,
-    /// Who waits for it.
+    /// Wakes the task that waits for it.
     waiting: Cell<Option<Waker>>,
 }
 
-/// What came of a send, and what it was to send: some of that may be left.
+/// The result of a send, and its part, of which some may be left.
 pub type Sent = (io::Result<()>, Part);
 
-/// What a slot is at.
+/// The state of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Nothing is to be sent.
+    /// No send is under way.
     Idle,
-    /// Something is being sent, and somebody waits for what comes of it.
+    /// A send is under way, and a task waits for its result.
     Attended,
-    /// Something is being sent to its end, and nobody waits for that.
+    /// A part is being sent to its end, and no task waits for that.
     Unattended,
     /// An unattended send has failed.
     Failed,
 }
 
-/// What is to be sent.
+/// A send that was not started yet.
 struct Post {
     slot: Rc<SendSlot>,
     part: Part,
@@ -69,18 +68,18 @@ struct Post {
 struct UnderWay {
     slot: Rc<SendSlot>,
     operation: Operation,
-    /// Looks that did not find it done.
+    /// How often it was looked at and not done.
     looks: u8,
 }
 
-/// An endless coroutine that carries out one send after the other, for whichever connection: so
-/// that none is made for each of them.
+/// An endless coroutine that carries out one send after the other, of any connection, so that not
+/// every send needs one made for it.
 struct Operation {
     working: Pin<Box<dyn Future<Output = ()>>>,
     mailbox: Rc<Mailbox>,
 }
 
-/// What passes between an operation and who looks after it.
+/// Passes orders and results between an operation and its owner.
 #[derive(Default)]
 struct Mailbox {
     order: Cell<Option<(Rc<UnsafeCell<TcpStream>>, Part)>>,
@@ -88,7 +87,7 @@ struct Mailbox {
 }
 
 impl Outbox {
-    /// Nothing to send; what has been sent leaves its buffer in `buffers`.
+    /// No sends yet; sent buffers are given back to `buffers`.
     #[must_use]
     pub fn new(buffers: Rc<Buffers>) -> Self {
         Self {
@@ -147,8 +146,8 @@ impl Outbox {
         }
     }
 
-    /// Takes in what the ring has done. What takes longer gets a task of its own, so that peers
-    /// that do not read cost the others nothing.
+    /// Takes in the results of the ring. Sends that take longer get a task of their own, so that
+    /// peers that do not read cost other connections nothing.
     fn look(&self, context: &mut Context<'_>) {
         let mut all = self.under_way.borrow_mut();
         let mut at = 0;
@@ -178,7 +177,7 @@ impl Outbox {
 }
 
 impl SendSlot {
-    /// The way out through `half`, whose descriptor is `fd`.
+    /// The slot of the connection with the writing `half`, whose descriptor is `fd`.
     #[must_use]
     pub fn new(half: OwnedWriteHalf<TcpStream>, fd: RawFd) -> Rc<Self> {
         Rc::new(Self {
@@ -190,7 +189,7 @@ impl SendSlot {
         })
     }
 
-    /// Sends as much of `part` as the peer takes at once, and at least something.
+    /// Sends as much of `part` as the peer takes at once, at least one byte.
     pub async fn send(self: &Rc<Self>, outbox: &Outbox, part: Part) -> Sent {
         if let Err(fault) = self.wait_idle().await {
             return (Err(fault), part);
@@ -228,7 +227,7 @@ impl SendSlot {
         .await
     }
 
-    /// Sends `part` with a call of its own; what is left of it when the peer takes no more.
+    /// Sends `part` with system calls of its own; returns the rest when the peer takes no more.
     fn send_now(&self, mut part: Part, buffers: &Buffers) -> Option<Part> {
         loop {
             let sent = send_now(self.fd, part.next());
@@ -239,7 +238,8 @@ impl SendSlot {
         }
     }
 
-    /// Takes in what came of one send; what is left to be sent before anybody hears of it.
+    /// Takes in the result of one send; returns the rest of the part if more must be sent before
+    /// the result is given.
     fn take_in(&self, sent: io::Result<usize>, mut part: Part, buffers: &Buffers) -> Option<Part> {
         let sent = match sent {
             Ok(0) => Err(io::ErrorKind::WriteZero.into()),
@@ -275,7 +275,7 @@ impl SendSlot {
         Poll::Pending
     }
 
-    /// Lets whoever reads from the connection learn that it is over.
+    /// Ends the connection for its reader, too.
     fn hang_up(&self) {
         #[expect(unsafe_code, reason = "a descriptor is borrowed for one call")]
         // SAFETY: the slot's half keeps the descriptor open.
@@ -285,7 +285,7 @@ impl SendSlot {
 }
 
 impl UnderWay {
-    /// Whether it is done; what is left of it goes back into the ring.
+    /// Whether the send is done; the rest of an unattended part goes back into the ring.
     fn poll(&mut self, buffers: &Buffers, context: &mut Context<'_>) -> Poll<()> {
         loop {
             let Poll::Ready((sent, part)) = self.operation.poll(context) else {
@@ -322,10 +322,10 @@ impl Default for Operation {
     }
 }
 
-/// Waits for an order, sends once, hands over what came of it; for ever.
+/// Waits for an order, sends once, hands over the result; without end.
 async fn work(mailbox: Rc<Mailbox>) {
     loop {
-        // Nobody is woken: whoever gives the order polls next.
+        // No wake-up is needed: after giving an order, its owner polls this future.
         let order = poll_fn(|_| mailbox.order.take().map_or(Poll::Pending, Poll::Ready));
         let (stream, part) = order.await;
         #[expect(unsafe_code, reason = "one operation serves many connections")]
@@ -336,7 +336,7 @@ async fn work(mailbox: Rc<Mailbox>) {
     }
 }
 
-/// Sends what the peer takes now.
+/// Sends as many bytes as the peer takes now.
 fn send_now(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     #[expect(unsafe_code, reason = "a descriptor is borrowed for one call")]
     // SAFETY: the descriptor is that of a slot, whose half keeps it open.
@@ -345,7 +345,8 @@ fn send_now(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     socket2::SockRef::from(&socket).send_with_flags(bytes, flags)
 }
 
-/// Sends of one turn that are cheaper with calls of their own than in the ring.
+/// Up to so many sends of one turn are cheaper with system calls of their own than in the ring.
 const ALONE_MAX: usize = 2;
-/// Looks after which a send is slow: what the peer takes at once is done at the first one.
+/// A send that is not done after so many looks is slow: what the peer takes at once is done at the
+/// first.
 const LOOKS_MAX: u8 = 4;

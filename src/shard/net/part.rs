@@ -1,4 +1,4 @@
-//! Part of a buffer on its way out, as the ring takes it.
+//! A part of a buffer that is being sent, in the form that the ring takes.
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ pub struct Part {
     to: usize,
 }
 
-/// Whose the buffer is.
+/// The buffer, and who else uses it.
 enum Bytes {
     Own(Vec<u8>),
     /// Another attempt may need it again.
@@ -64,7 +64,7 @@ impl Part {
         }
     }
 
-    /// How much memory it has for itself; what is shared is counted where it comes from.
+    /// How much memory it has for itself; shared buffers are counted by their owner.
     #[must_use]
     pub fn own_room(&self) -> usize {
         match &self.bytes {
@@ -73,7 +73,7 @@ impl Part {
         }
     }
 
-    /// What is to be sent next: a large part goes in pieces, so that others have their turn.
+    /// The bytes to be sent next: a large part goes in pieces, so that other tasks have their turn.
     #[must_use]
     pub fn next(&self) -> &[u8] {
         let left = self.left();
@@ -94,7 +94,7 @@ impl Part {
         self.from = self.to.min(self.from + count);
     }
 
-    /// Whether nothing of it is left to send.
+    /// Whether all of it is sent.
     #[must_use]
     pub fn is_sent(&self) -> bool {
         self.from >= self.to
@@ -127,5 +127,5 @@ unsafe impl IoBuf for Part {
     }
 }
 
-/// Bytes that one send takes at most: the kernel copies them before anybody else has a turn.
+/// Most bytes that one send takes: the kernel copies them while other tasks wait.
 const SENT_AT_ONCE: usize = 256 << 10;

@@ -38,7 +38,7 @@ pub enum Setup {
 ///
 /// # Errors
 ///
-/// Not even epoll is to be had: the process is out of file descriptors or memory.
+/// Not even epoll is available: the process is out of file descriptors or memory.
 pub fn build() -> io::Result<Ring> {
     let mut refused = io::Error::other("no ring was tried");
     for setup in [Setup::DeferTaskrun, Setup::CoopTaskrun, Setup::Plain] {
@@ -68,7 +68,7 @@ fn uring(setup: Setup) -> io::Result<Runtime<TimeDriver<IoUringDriver>>> {
 }
 
 impl Ring {
-    /// What it runs on.
+    /// What the loop runs on.
     #[must_use]
     pub fn driver(&self) -> Driver {
         match self {
@@ -85,7 +85,7 @@ impl Ring {
         }
     }
 
-    /// What the operator is told where epoll had to do.
+    /// What the operator is told where epoll is used instead of a ring.
     #[must_use]
     pub fn complaint(&self) -> Option<String> {
         let Self::Epoll(_, refused) = self else {

@@ -1,7 +1,8 @@
-//! Memory for the futures of requests, used again by the next ones.
+//! Memory for the futures of requests, which later requests use again.
 //!
-//! What a request needs is several times what an idle connection is, so it has a place of its own;
-//! and it is built there: a future of several KiB that is moved there instead costs more than many
+//! A request needs several times as much as an idle connection, so its future has memory of its
+//! own. It is built there: moving a future of several KiB would cost more than many a step of the
+//! request.
 //! a step of the request.
 
 use std::alloc::{self, Layout};
@@ -14,7 +15,7 @@ use std::task::{Context, Poll};
 
 use crate::base::limits::SPARES_MAX;
 
-/// One shard's spare rooms, all of one size; the one that was left last is taken first.
+/// One shard's spare rooms, all of one size; the room that was freed last is taken first.
 pub struct Rooms {
     layout: Cell<Layout>,
     spare: RefCell<Vec<NonNull<u8>>>,

@@ -1,10 +1,9 @@
 //! One TCP or TLS connection: a half that reads, a half that writes, a deadline.
 //!
-//! A read is *posted*, and its end is polled for when somebody wants to know: the operation stays
-//! in the ring meanwhile, so that a peer that hangs up is noticed at no cost, and a connection that
-//! waits in the pool is known to be alive without a system call. Where it may take long until
-//! something comes, the socket is *watched* instead: that needs no buffer until there is something
-//! to put into it.
+//! A read is *posted*, and polled when its result is wanted: meanwhile the operation stays in the
+//! ring, so that a peer that hangs up is noticed at no cost, and a connection that waits in the
+//! pool is known to be alive without a system call. Where bytes may be long in coming, the socket
+//! is *watched* instead: that needs no buffer until there are bytes to put into it.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -38,12 +37,12 @@ pub struct Socket {
 /// The half that reads.
 pub struct Reader {
     /// An endless coroutine, made once per connection, that carries out one posted read after the
-    /// other: a read's future borrows its half, and cannot be kept beside it otherwise.
+    /// other: a read's future borrows the half, and could not be stored beside it.
     reading: Pin<Box<dyn Future<Output = ()>>>,
     mailbox: Rc<Mailbox>,
     buffers: Rc<Buffers>,
     posted: bool,
-    /// The room for what is watched for; 0 where the posted read has a buffer.
+    /// Room for the read after a watch; 0 where the posted read has a buffer.
     watched: usize,
     tls: Option<Tls>,
     /// A TLS read that needs nothing from the network: bytes came along with the handshake, or the
@@ -51,18 +50,18 @@ pub struct Reader {
     at_hand: Option<(io::Result<usize>, Vec<u8>)>,
 }
 
-/// What passes between a reader and its coroutine.
+/// Passes orders and results between a reader and its coroutine.
 #[derive(Default)]
 struct Mailbox {
     wanted: Cell<Option<Want>>,
     done: Cell<Option<(io::Result<usize>, Vec<u8>)>>,
 }
 
-/// What a coroutine is to do next.
+/// An order for a coroutine.
 enum Want {
-    /// Read once, behind what is in the buffer.
+    /// Read once, behind the content of this buffer.
     Read(Vec<u8>),
-    /// Wait until something is there, and read it into a spare buffer with this much room.
+    /// Wait until there are bytes, and read them into a spare buffer with this much room.
     Watch(usize),
 }
 
@@ -92,7 +91,7 @@ impl Socket {
         }
     }
 
-    /// Makes it a TLS connection: shakes hands as `session` says.
+    /// Makes it a TLS connection: makes the handshake of `session`.
     ///
     /// # Errors
     ///
@@ -111,7 +110,7 @@ impl Socket {
             }
             let taken = tls.borrow_mut().take_in(&bytes);
             if let Err(fault) = taken {
-                // The alert says why; whether it arrives is the peer's affair.
+                // The alert says why; it may not arrive.
                 let _ = self.writer.flush_tls().await;
                 return Err(fault);
             }
@@ -123,7 +122,7 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // Ends the posted read, whose buffer and descriptor the ring holds until then.
+        // Ends the posted read; until then, the ring holds its buffer and descriptor.
         self.deadline.cut();
     }
 }
@@ -173,7 +172,7 @@ impl Reader {
         self.posted
     }
 
-    /// The posted read's end: how many bytes were appended, 0 when the peer hung up, and the
+    /// The posted read's result: how many bytes were appended, 0 when the peer hung up, and the
     /// buffer.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<(io::Result<usize>, Vec<u8>)> {
         if let Some(read) = self.at_hand.take() {
@@ -205,7 +204,7 @@ impl Reader {
                 return Poll::Ready((decoded.map(|()| arrived), plain));
             }
             drop(session);
-            // Tickets and the like: nothing for us yet.
+            // Session tickets and the like: no plain bytes yet.
             if self.watched > 0 {
                 self.buffers.give(bytes);
                 self.start(Want::Watch(self.watched));
@@ -215,8 +214,8 @@ impl Reader {
         }
     }
 
-    /// Whether the posted read has ended, without waiting: a peer that waits its turn must not
-    /// speak, so that an end is either a hang-up or something that does not belong there.
+    /// Whether the posted read has ended, without waiting. A peer must not send bytes before its
+    /// next request, so an end is either a hang-up or unexpected bytes.
     pub fn has_ended(&mut self) -> bool {
         let mut context = Context::from_waker(Waker::noop());
         self.poll(&mut context).is_ready()
@@ -246,7 +245,7 @@ impl Reader {
     }
 
     fn poll_raw(&mut self, context: &mut Context<'_>) -> Poll<(io::Result<usize>, Vec<u8>)> {
-        // What ended while it was being started is there already.
+        // The operation may have ended while it was being started.
         if let Some(done) = self.mailbox.done.take() {
             return Poll::Ready(done);
         }
@@ -255,14 +254,14 @@ impl Reader {
     }
 }
 
-/// Waits for an order, reads once, hands over what came of it; for ever.
+/// Waits for an order, reads once, hands over the result; without end.
 async fn read_on_demand(
     mut half: OwnedReadHalf<TcpStream>,
     mailbox: Rc<Mailbox>,
     buffers: Rc<Buffers>,
 ) {
     loop {
-        // Nobody is woken: whoever gives the order polls next.
+        // No wake-up is needed: after giving an order, its owner polls this future.
         let want = poll_fn(|_| mailbox.wanted.take().map_or(Poll::Pending, Poll::Ready)).await;
         let done = match want {
             Want::Read(bytes) => {
@@ -276,7 +275,7 @@ async fn read_on_demand(
     }
 }
 
-/// Waits until something is there to be read, or the bytes have ended, and reads once.
+/// Waits until there are bytes to be read, or their end, and reads once.
 async fn watch(
     half: &OwnedReadHalf<TcpStream>,
     buffers: &Buffers,
@@ -301,7 +300,7 @@ async fn watch(
     }
 }
 
-/// Reads what is there, behind the content of `bytes`.
+/// Reads the bytes that are there, behind the content of `bytes`.
 fn receive(fd: RawFd, bytes: &mut Vec<u8>) -> io::Result<usize> {
     #[expect(unsafe_code, reason = "a buffer's spare room is not initialized")]
     // SAFETY: the descriptor is open as long as the caller's stream. The kernel has written `count`
@@ -337,7 +336,7 @@ unsafe impl IoBufMut for Tail {
     }
 
     fn bytes_total(&mut self) -> usize {
-        // What is checked as it arrives comes in pieces that take no long time to copy and check.
+        // Bodies that are checked as they arrive come in pieces that are quick to copy and check.
         (self.bytes.capacity() - self.from).min(AT_ONCE_BYTES_MAX)
     }
 

@@ -28,8 +28,8 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// The socket does not listen any more, the connection is gone already, or something is lacking
-    /// for it: most likely a descriptor.
+    /// The socket does not listen any more, the connection is gone already, or the process lacks
+    /// something: most likely a descriptor.
     pub async fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
         self.0.accept().await
     }
@@ -48,14 +48,13 @@ pub fn adopt(stream: StdStream) -> io::Result<Stream> {
 ///
 /// # Errors
 ///
-/// What stood in the way; [`io::ErrorKind::TimedOut`] without a number of the system's: `span` is
-/// over.
+/// The system's error; [`io::ErrorKind::TimedOut`] without a system's number: `span` is over.
 #[expect(
     clippy::disallowed_methods,
     reason = "a connect that is dropped loses nothing"
 )]
 pub async fn connect(address: SocketAddr, span: Duration) -> io::Result<Stream> {
-    // In a box of its own: a timer is aligned so that it would pad every request's future.
+    // In a box of its own: a timer's alignment would pad every request's future.
     let connecting = time::timeout(span, Stream::connect_addr(address));
     let connected = Box::pin(connecting).await;
     connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))

@@ -1,7 +1,7 @@
 //! Deadlines of sockets: a table of slots, and one task that shuts overdue sockets down.
 //!
-//! Shutting down ends the operation in the ring with what has arrived, where dropping its future
-//! could lose bytes; and a deadline costs one store, not a timer.
+//! Shutting down ends the operation in the ring with the bytes that have arrived, where dropping
+//! its future could lose bytes. A deadline costs one store, not a timer.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -29,7 +29,7 @@ pub struct Deadline {
     slot: usize,
 }
 
-/// Which direction an overdue socket loses.
+/// Which directions of an overdue socket are shut down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
     /// Reading: the peer can still be told why.
@@ -56,18 +56,18 @@ struct Slot {
 /// Whether, and why, a socket was shut down through the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shut {
-    /// It was not.
+    /// It was not shut down.
     No,
-    /// Its deadline passed: somebody was too slow.
+    /// Its deadline passed: the peer was too slow.
     Overdue,
-    /// The process stops: nobody is to blame.
+    /// The process stops: the peer is not to blame.
     Stopped,
 }
 
-/// Whether a connection waits for a request.
+/// Whether, and for which, request a connection waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waits {
-    /// It does not: something is under way.
+    /// It does not wait: a request is under way.
     No,
     /// For its first one, which may be on its way.
     First,
@@ -121,8 +121,8 @@ impl Timers {
         }
     }
 
-    /// Shuts down every connection that waits for another request. One that waits for its first has
-    /// a moment left: its caller has only just connected.
+    /// Shuts down every connection that waits for another request. A connection that waits for its
+    /// first has a moment left: its caller has only just connected.
     pub fn cut_waiting(&self) {
         let soon = clock::now() + FIRST_REQUEST;
         for slot in &mut self.slots.borrow_mut().all {
@@ -136,7 +136,7 @@ impl Timers {
         self.wake_by(soon);
     }
 
-    /// Ends every read: what is under way ends by it, and callers can still be told.
+    /// Ends every read: operations under way end with it, and callers can still be told.
     pub fn cut_reads(&self) {
         let mut slots = self.slots.borrow_mut();
         slots
@@ -156,7 +156,7 @@ impl Timers {
             .for_each(|slot| slot.shut_down(Cut::Both, Shut::Stopped));
     }
 
-    /// Shuts down what is overdue at `now`, and says when to look again.
+    /// Shuts down sockets that are overdue at `now`; returns when to look again.
     fn fire(&self, now: Instant) -> Instant {
         let mut next = Instant::NEVER;
         for slot in &mut self.slots.borrow_mut().all {
@@ -173,7 +173,7 @@ impl Timers {
         }
     }
 
-    /// Sees to it that the sweeper wakes by `at`.
+    /// Makes sure that the sweeper wakes by `at`.
     fn wake_by(&self, at: Instant) {
         if at < self.wakes_at.get() {
             self.wakes_at.set(at);
@@ -210,7 +210,7 @@ impl Deadline {
         self.timers.slots.borrow_mut().all[self.slot].waits = waits;
     }
 
-    /// Takes the deadline back.
+    /// Removes the deadline.
     pub fn clear(&self) {
         let slot = &mut self.timers.slots.borrow_mut().all[self.slot];
         slot.at = Instant::NEVER;
@@ -255,7 +255,7 @@ impl Drop for Deadline {
     }
 }
 
-/// Sleeps from `now` until `at`, or for ever.
+/// Sleeps from `now` until `at`, or without end.
 async fn sleep_from(now: Instant, at: Instant) {
     if at == Instant::NEVER {
         std::future::pending::<()>().await;

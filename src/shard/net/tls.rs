@@ -1,7 +1,7 @@
 //! TLS over a socket's own reads and writes: bytes in, bytes out, no IO.
 //!
-//! rustls is driven directly, so that a TLS connection keeps the rules of a plain one: reads are
-//! posted, nothing is dropped with bytes in it, and both directions go on at the same time.
+//! rustls is driven directly, so that a TLS connection follows the rules of a plain one: reads are
+//! posted, no future is dropped with bytes in it, and both directions run at the same time.
 
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
@@ -59,13 +59,13 @@ impl Session {
         self.connection.is_handshaking()
     }
 
-    /// Takes in records that have arrived; what they decrypt to is appended to `plain`.
+    /// Takes in records that have arrived; the decrypted bytes are appended to `plain`.
     ///
     /// # Errors
     ///
-    /// The records are not what they should be; the connection is over.
+    /// The records are not valid; the connection is over.
     pub fn take_in(&mut self, mut records: &[u8]) -> io::Result<()> {
-        // What follows the closure means nothing (RFC 8446, section 6.1), and is never consumed.
+        // Bytes behind the closure mean nothing (RFC 8446, section 6.1), and are never consumed.
         while !records.is_empty() && !self.ended {
             self.connection.read_tls(&mut records)?;
             let state = self
@@ -91,11 +91,11 @@ impl Session {
         self.ended
     }
 
-    /// Takes note that the peer's bytes have ended.
+    /// Notes that the peer's bytes have ended.
     ///
     /// # Errors
     ///
-    /// The peer had not said so before: the bytes may have been cut off by somebody else.
+    /// The peer had not announced the end: the bytes may have been cut off by another party.
     pub fn take_end(&mut self) -> io::Result<()> {
         if self.ended {
             Ok(())
@@ -104,7 +104,7 @@ impl Session {
         }
     }
 
-    /// Takes bytes to encrypt, and says how many.
+    /// Takes bytes to encrypt; returns how many.
     ///
     /// # Errors
     ///
@@ -118,7 +118,7 @@ impl Session {
         }
     }
 
-    /// The records that wait to be sent, behind what is in `out`.
+    /// Appends the records that wait to be sent to `out`, and returns it.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ impl Session {
     }
 }
 
-/// How much room the records take that hold `plain` bytes, or as many of them as are encrypted at a
+/// How much room the records for `plain` bytes take, or for as many of them as are encrypted at a
 /// time.
 #[must_use]
 pub const fn records_len(plain: usize) -> usize {
@@ -148,5 +148,5 @@ pub const fn records_len(plain: usize) -> usize {
 const RECORD: usize = 64 << 10;
 /// Plain bytes of one record at most (RFC 8446, section 5.1).
 const PLAIN_MAX: usize = 16 << 10;
-/// What a record takes besides: its header, a nonce and a tag at most (RFC 5246, RFC 8446).
+/// Most bytes that a record takes besides: its header, a nonce and a tag (RFC 5246, RFC 8446).
 const RECORD_HEAD: usize = 64;

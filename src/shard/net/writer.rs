@@ -34,22 +34,22 @@ impl Writer {
         }
     }
 
-    /// From now on, what is written is encrypted.
+    /// From now on, written bytes are encrypted.
     pub fn encrypt(&mut self, tls: Tls) {
         self.tls = Some(tls);
     }
 
-    /// How much memory sending `part` takes besides its own.
+    /// How much memory sending `part` takes besides that of the part.
     #[must_use]
     pub fn room_for(&self, part: &Part) -> usize {
         match &self.tls {
             None => 0,
-            // The session has them for a moment, too, while they are copied out of it.
+            // The session holds the records for a moment, too, while they are copied out of it.
             Some(_) => 2 * tls::records_len(part.left().len()),
         }
     }
 
-    /// Sends `part` to its end; it comes back whatever happened.
+    /// Sends `part` to its end; the part comes back in any case.
     pub async fn write(&mut self, mut part: Part) -> Sent {
         while !part.is_sent() {
             let (result, back) = self.write_some(part).await;
@@ -61,7 +61,7 @@ impl Writer {
         (Ok(()), part)
     }
 
-    /// Sends as much of `part` as the peer takes at once, and at least something.
+    /// Sends as much of `part` as the peer takes at once, at least one byte.
     pub async fn write_some(&mut self, mut part: Part) -> Sent {
         let Some(tls) = &self.tls else {
             return self.slot.send(&self.outbox, part).await;
@@ -78,7 +78,7 @@ impl Writer {
         (sent, part)
     }
 
-    /// Has `part` sent without waiting for it. Nothing else may be under way.
+    /// Sends `part` without waiting for the result. No other send may be under way.
     ///
     /// # Errors
     ///
@@ -105,7 +105,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// A send that nobody waited for has failed.
+    /// An unattended send has failed.
     pub async fn wait_idle(&mut self) -> io::Result<()> {
         self.slot.wait_idle().await
     }
@@ -152,7 +152,7 @@ impl Writer {
     }
 }
 
-/// The records that `part` becomes, behind those that wait; `room` is where they are put.
+/// The records for `part`, behind those that wait; `room` is the buffer for them.
 fn encrypted(session: &mut Session, part: &Part, room: Vec<u8>) -> io::Result<Vec<u8>> {
     let mut plain = part.left();
     while !plain.is_empty() {

@@ -1,4 +1,4 @@
-//! Access lines of one shard: gathered, and handed to the writing thread in pieces.
+//! Access lines of one shard: gathered, and handed to the writing thread in batches.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -57,7 +57,7 @@ impl AccessLog {
     }
 }
 
-/// Takes the lines; there is room for as many next time.
+/// Takes the lines, and leaves a buffer with as much room.
 fn replaced(lines: &mut Vec<u8>) -> Vec<u8> {
     let next = Vec::with_capacity(lines.len().next_power_of_two());
     std::mem::replace(lines, next)

@@ -1,4 +1,4 @@
-//! What every shard of a process gets.
+//! What all shards of a process share.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::link::reloads::ReloadSender;
 use crate::link::retries::Retries;
 use crate::shard::state::era::Era;
 
-/// What every shard of a process gets: one copy, shared.
+/// What all shards of a process share: one copy.
 pub struct Common {
     /// The era that is in force, or comes into force when the bells ring.
     pub era: Latest<Era>,
@@ -35,17 +35,17 @@ pub struct Common {
     pub upstream_room: usize,
     /// The providers' addresses.
     pub addresses: Arc<Addresses>,
-    /// The list of models that is told to callers, and who lists what.
+    /// The list of models for callers, with the providers that list each.
     pub catalogue: Arc<Latest<Catalogue>>,
-    /// The way to who puts it together.
+    /// Takes lists for the thread that puts them together.
     pub lists: Giver<Said>,
     /// How far the shards have reported.
     pub progress: Arc<Progress>,
-    /// The way to who does what takes long.
+    /// Takes long computations for helper threads.
     pub helpers: Helpers,
-    /// The way to who reloads the configuration.
+    /// Takes wishes for the thread that reloads the configuration.
     pub reloads: ReloadSender,
-    /// What operators must present.
+    /// The token that operators must present.
     pub management_token: Option<Secret>,
     /// TLS towards providers.
     pub tls_connect: Arc<ClientConfig>,

@@ -1,4 +1,4 @@
-//! The configuration that requests go by which begin now.
+//! The configuration for requests that begin now.
 
 use std::cell::{Cell, RefCell};
 use std::ops::Deref;
@@ -7,11 +7,11 @@ use std::rc::Rc;
 use crate::shard::state::event_loop::Loop;
 use crate::shard::state::shard::Shard;
 
-/// The shard that the next request goes by.
+/// The shard for the next request.
 pub struct Current {
     own: Rc<Loop>,
     shard: RefCell<Rc<Shard>>,
-    /// The last step in which the loop was seen not to turn, as far as it knows.
+    /// The last step in which the loop was seen not to turn, as far as the loop knows.
     last_stall: Cell<u64>,
 }
 
@@ -24,7 +24,7 @@ impl Deref for Current {
 }
 
 impl Current {
-    /// The first one is the era that is published now.
+    /// Begins with the era that is published now.
     #[must_use]
     pub fn new(own: Rc<Loop>) -> Self {
         let shard = Shard::new(Rc::clone(&own), own.era.load(), |era| {
@@ -37,10 +37,10 @@ impl Current {
         }
     }
 
-    /// The shard that a request goes by which begins now.
+    /// The shard for a request that begins now.
     #[must_use]
     pub fn shard(&self) -> Rc<Shard> {
-        // A reload does not wait for a loop that does not turn.
+        // If the loop did not turn, a reload may have gone on without it.
         let stall = self.own.progress.stalled_in(self.own.id);
         if self.last_stall.replace(stall) != stall {
             self.adopt();
@@ -48,7 +48,7 @@ impl Current {
         Rc::clone(&self.shard.borrow())
     }
 
-    /// Goes by the era that is published, if it is another one; requests under way stay by theirs.
+    /// Adopts the published era, if it is another one; requests under way keep theirs.
     pub fn adopt(&self) {
         let before = self.shard();
         let era = self.own.era.load();

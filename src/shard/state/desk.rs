@@ -17,11 +17,11 @@ pub struct Desk {
     pub plan: Arc<Plan>,
     /// Its words.
     pub gates: Arc<Gates>,
-    /// Where it is reported what happens.
+    /// Takes reports of what happens.
     pub reports: Rc<dyn Report>,
-    /// Where it is counted.
+    /// Counts what happens.
     pub meters: Rc<Meters>,
-    /// What time it is.
+    /// Reads the clock.
     pub now: fn() -> Instant,
 }
 
@@ -33,7 +33,7 @@ pub trait Report {
     /// Reports how an attempt has ended.
     fn ended(&self, ended: Ended);
 
-    /// Hands over what was reported, now.
+    /// Hands over the reported facts now.
     fn flush(&self);
 }
 

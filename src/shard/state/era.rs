@@ -1,4 +1,4 @@
-//! One configuration, with everything that shards compute from it once.
+//! One configuration, with everything that is computed from it once for all shards.
 
 use std::sync::Arc;
 
@@ -16,19 +16,19 @@ use crate::exchange::purse::Purse;
 use crate::ledger::terms::Terms;
 use crate::wire::json;
 
-/// One configuration. A request goes by the one that it began under, to its end.
+/// One configuration. A request keeps the one that it began under, to its end.
 pub struct Era {
     /// Its number, from 0.
     pub number: u64,
-    /// The configuration, the words that go with it, and what begins with it.
+    /// The configuration, its words, and its new ids.
     pub terms: Arc<Terms>,
     /// What is computed once for each route.
     pub routes: Box<[RouteExtras]>,
     /// Prices and budgets.
     pub purse: Purse,
-    /// The keys that nobody is told.
+    /// Masks all keys in texts of providers.
     pub masks: Masks,
-    /// What browsers are told, where pages of other origins may call.
+    /// The lines for browsers, where pages of other origins may call.
     pub cors: Option<Cors>,
     /// TLS on `listen`, for connections that begin in it.
     tls_accept: Option<Arc<ServerConfig>>,
@@ -37,7 +37,7 @@ pub struct Era {
 }
 
 impl Era {
-    /// The era of this number, that goes by `terms`; `token` is that of operators.
+    /// The era of this number for `terms`; `token` is the operators'.
     #[must_use]
     pub fn new(
         number: u64,
@@ -58,7 +58,7 @@ impl Era {
         }
     }
 
-    /// TLS towards those whose connections come by `door`; `None`: they are not encrypted.
+    /// TLS settings for connections at `door`; `None`: they are not encrypted.
     #[must_use]
     pub fn tls_accept(&self, door: Door) -> Option<Arc<ServerConfig>> {
         let files = self.terms.plan.tls.as_ref();
@@ -75,7 +75,7 @@ impl Era {
         &self.prefixes[self.terms.plan.place(provider)]
     }
 
-    /// By route, what `values` says of the route of the same model in the era before.
+    /// By route, the value in `values` of the route of the same model in the era before.
     #[must_use]
     pub fn carried_over<T: Copy>(&self, values: &[T], usual: T) -> Vec<T> {
         let former = self.terms.former.iter();

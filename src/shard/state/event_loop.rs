@@ -31,15 +31,15 @@ use crate::shard::state::relay::Spare;
 use crate::shard::state::reports::Reports;
 use crate::sys::entropy;
 
-/// Where it goes what one event loop says.
+/// Takes the facts, counters and log lines of one event loop.
 pub struct Outlets {
     /// Its facts.
     pub reporter: Reporter,
-    /// Its counts.
+    /// Its counters.
     pub meters: MeterSender,
     /// Its access lines.
     pub log: LogSender,
-    /// How they look; `None`: not written at this level.
+    /// Writes these; `None`: they are not written at this level.
     pub lines: Option<Lines>,
 }
 
@@ -63,11 +63,11 @@ pub struct Loop {
     pub meters: Rc<Meters>,
     /// Access lines on their way out.
     pub access_log: Rc<AccessLog>,
-    /// How access lines look; `None`: they are not written.
+    /// Writes access lines; `None`: they are not written.
     pub lines: Option<RefCell<Lines>>,
-    /// Where the futures of requests are.
+    /// Memory for the futures of requests.
     pub rooms: Rooms,
-    /// What streams use, between two of them.
+    /// Machines of streams that later streams can use.
     #[expect(clippy::vec_box, reason = "a relay is handed out in its box")]
     relays: RefCell<Vec<Box<Spare>>>,
     /// What it has learned of the providers, by id.
@@ -76,7 +76,7 @@ pub struct Loop {
     open: Cell<[usize; 2]>,
     /// Callers' requests that wait for a place.
     pub lobby: Lobby,
-    /// Told when the last of them closes.
+    /// Given when the last of them closes.
     emptied: Nudge,
 }
 
@@ -87,7 +87,7 @@ pub(super) struct Known {
     pub(super) latency: Ewma,
     /// The address that accepted a connection last.
     reached: Option<SocketAddr>,
-    /// Whether it was seen not to take `stream_options`.
+    /// Whether it was seen to refuse `stream_options`.
     is_strict: bool,
 }
 
@@ -100,7 +100,7 @@ impl Deref for Loop {
 }
 
 impl Loop {
-    /// The loop of this number, which begins to serve `door`.
+    /// The loop of this number, which serves `door`.
     #[must_use]
     pub fn new(common: Arc<Common>, id: ShardId, door: Door, driver: Driver, to: Outlets) -> Self {
         let meters = Rc::new(Meters::new(id, to.meters));
@@ -132,15 +132,15 @@ impl Loop {
         self.pool.park(&self.io, provider, up);
     }
 
-    /// What a stream needs; the last one has left it.
+    /// A machine for a stream, as a former stream left it, or a new one.
     #[must_use]
     pub fn take_relay(&self) -> Box<Spare> {
         let kept = self.relays.borrow_mut().pop();
         kept.unwrap_or_default()
     }
 
-    /// Keeps what the next stream can use, but for what a burst of streams, or a burst within one,
-    /// made of it.
+    /// Keeps a stream's machine for the next one, without what a burst of streams, or a burst
+    /// within one, added to it.
     pub fn keep_relay(&self, mut relay: Box<Spare>) {
         let mut relays = self.relays.borrow_mut();
         if relays.len() < RELAYS_KEPT_MAX {
@@ -156,14 +156,14 @@ impl Loop {
         }
     }
 
-    /// Whoever has this id now is not known yet.
+    /// Forgets what is known under this id, which has a new holder.
     pub(super) fn forget(&self, provider: ProviderId) {
         self.learn(provider, |known| *known = Known::default());
         self.pool.forget(provider);
         self.meters.forget(provider);
     }
 
-    /// What `read` makes of what is known of `provider`; `None`: nothing is.
+    /// What `read` returns for what is known of `provider`; `None`: nothing is known.
     pub(super) fn known<T>(
         &self,
         provider: ProviderId,
@@ -201,7 +201,7 @@ impl Loop {
             .unwrap_or_default()
     }
 
-    /// Remembers that `provider` refuses to be asked for the usage of a stream.
+    /// Notes that `provider` refuses to be asked for the usage of a stream.
     pub fn without_injection(&self, provider: ProviderId) {
         self.learn(provider, |known| known.is_strict = true);
     }
@@ -212,12 +212,13 @@ impl Loop {
         self.known(provider, |known| known.reached).flatten()
     }
 
-    /// Takes note of an address that accepted a connection.
+    /// Notes an address that accepted a connection.
     pub fn note_reached(&self, provider: ProviderId, address: SocketAddr) {
         self.learn(provider, |known| known.reached = Some(address));
     }
 
-    /// What becomes of a connection, given what its caller wants: a process that drains closes it.
+    /// Whether a connection is kept open, given what its caller wants: a process that drains closes
+    /// it.
     #[must_use]
     pub fn connection(&self, wanted: Connection) -> Connection {
         if self.process.is_taking() {

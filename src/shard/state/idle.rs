@@ -1,4 +1,4 @@
-//! Connections that wait for a request need not wait for ever.
+//! Closes connections that need not wait for a request any longer.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use crate::shard::net::sleep::sleep;
 use crate::shard::state::current::Current;
 use crate::sys::clock;
 
-/// Closes what has waited too long, what leads to a provider that is out of service, and what
-/// others need the descriptors of, as long as the shard runs.
+/// Closes connections that have waited too long, that lead to a provider out of service, or whose
+/// descriptors other shards need, as long as the shard runs.
 pub async fn look_after(current: Rc<Current>) {
     let (pool, process) = (&current.pool, &current.process);
     loop {
@@ -29,7 +29,7 @@ pub async fn look_after(current: Rc<Current>) {
     }
 }
 
-/// Pause between two looks at what need not wait any longer.
+/// Pause between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// Looks after which age is looked at, too.
+/// Every so many looks, the age of connections is checked, too.
 const LOOKS_PER_ROUND: u32 = 25;

@@ -17,16 +17,16 @@ pub struct Lobby {
     wakers: RefCell<Vec<Waker>>,
 }
 
-/// One that waits.
+/// A waiting request.
 pub struct Waiting<'l> {
     lobby: &'l Lobby,
     number: u64,
-    /// Where it is counted, if it is on an operators' place.
+    /// Where it is counted, if it waits on an operators' connection.
     counted: Option<&'l Process>,
 }
 
 impl Lobby {
-    /// Joins those who wait, at their end; `counted`: on an operators' place of that process.
+    /// Joins the queue at its end; `counted`: on an operators' connection of that process.
     pub fn join<'l>(&'l self, counted: Option<&'l Process>) -> Waiting<'l> {
         let number = self.joined.get();
         self.joined.set(number + 1);
@@ -40,8 +40,8 @@ impl Lobby {
 }
 
 impl Waiting<'_> {
-    /// Takes a caller's place once there is one and it is this one's turn; false where the process
-    /// stops before.
+    /// Takes a caller's place once there is one and it is this request's turn; returns false where
+    /// the process stops before.
     pub async fn until_admitted(&self, process: &Process) -> bool {
         let lobby = self.lobby;
         poll_fn(|context| {
@@ -73,5 +73,5 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Pause between two looks for a place: another shard may have left one.
+/// Pause between two looks for a place: another shard may have freed one.
 pub const LOOK_EVERY: Duration = Duration::from_millis(5);

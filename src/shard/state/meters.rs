@@ -1,4 +1,4 @@
-//! One shard's counts, by provider, model and whom a request is attributed to.
+//! One shard's counters, by provider, model and attribution.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::link::meters::{
 };
 use crate::report::escape::acts;
 
-/// The counts of one shard. A count begins with its first request, and is made known then.
+/// The counters of one shard. A counter begins with its first request, and is announced then.
 pub struct Meters {
     sender: MeterSender,
-    /// What is counted apart from providers and models.
+    /// Counters that belong to no provider or model.
     pub own: Arc<LoopMeter>,
     /// By provider.
     providers: RefCell<Vec<Option<Arc<ProviderMeter>>>>,
@@ -42,14 +42,14 @@ pub struct SeriesKey<'a> {
     pub name: &'a str,
     /// The provider's name for the model.
     pub model: &'a str,
-    /// Whether the configuration names it.
+    /// Whether it is counted apart.
     pub kept: Kept,
     /// Whether its price is known.
     pub priced: Priced,
 }
 
 impl Meters {
-    /// Nothing counted yet.
+    /// No counters yet.
     #[must_use]
     pub fn new(shard: ShardId, sender: MeterSender) -> Self {
         let own = Arc::new(LoopMeter::default());
@@ -83,8 +83,8 @@ impl Meters {
         Arc::clone(meter)
     }
 
-    /// Whoever has this id now is another provider: its counts begin anew. Those that were begun
-    /// are kept by who reads them.
+    /// Forgets the counters of an id that has a new holder: they begin anew. The former ones stay
+    /// with the coordinator.
     pub fn forget(&self, id: ProviderId) {
         if let Some(meter) = self.providers.borrow_mut().get_mut(id.index()) {
             *meter = None;
@@ -115,7 +115,7 @@ impl Meters {
             Kept::WhileRoom => self.open_series.get() < OPEN_SERIES_MAX,
             Kept::IfKnown => false,
         };
-        // An open provider's model is called what callers like.
+        // Callers choose the names of an open provider's models.
         let is_plain = key.model.len() <= LABEL_BYTES_MAX && !key.model.chars().any(acts);
         let (model, kept) = if has_place && is_plain {
             (key.model, key.kept)
@@ -146,8 +146,8 @@ impl Meters {
         meter
     }
 
-    /// Books what was spent by those that a request is attributed to; `caller` says whether a
-    /// caller is one that the configuration names.
+    /// Books what was spent under the names of a request's attribution; `caller` says whether the
+    /// configuration names that caller.
     pub fn book(
         &self,
         month: MonthTag,
@@ -198,7 +198,7 @@ impl Meters {
         book(accounts.entry(name.into()).or_insert_with(begin));
     }
 
-    /// A connection has a request of `audience` on its way for as long as the guard lives.
+    /// Counts a connection as busy with a request of `audience` for as long as the guard lives.
     #[must_use]
     pub fn busy(&self, audience: Audience) -> Busy<'_> {
         let gauge = match audience {
@@ -210,7 +210,7 @@ impl Meters {
     }
 }
 
-/// A request on its way.
+/// A request under way.
 pub struct Busy<'a>(&'a Gauge);
 
 impl Drop for Busy<'_> {
@@ -234,7 +234,7 @@ mod tests {
         }
     }
 
-    /// What has begun: the model of each series, the name of each party.
+    /// The counters that have begun: the model of each series, the name of each party.
     fn begun(receiver: &meters::MeterReceiver) -> Vec<String> {
         let all = std::iter::from_fn(|| receiver.next());
         let names = all.filter_map(|meter| match meter {
@@ -294,7 +294,7 @@ mod tests {
         }
         book("budgeted", Kept::Always);
         let begun = begun(&receiver);
-        // All have neither project nor environment.
+        // None has a project or an environment.
         assert_eq!(begun.len(), PARTIES_MAX + 1 + 1 + 2);
         assert_eq!(begun[begun.len() - 2..], [OTHERS, "budgeted"]);
         assert_eq!(meters.own.account.ever().requests, PARTIES_MAX as u64 + 2);

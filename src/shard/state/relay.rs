@@ -1,4 +1,4 @@
-//! What a stream runs through: a relay or a translation, kept for the next stream.
+//! The machine of a stream: a relay or a translation, kept for the next stream.
 
 use std::ops::Range;
 
@@ -15,25 +15,25 @@ use crate::translate::stream::{IncludeUsage, StreamPlan, StreamTranslator};
 use crate::wire::chunked::{fill_chunk_head, write_chunk_head};
 use crate::wire::usage::Usage;
 
-/// What a stream needs and the next one can use again.
+/// The machine of a stream, which the next stream can use again.
 #[derive(Default)]
 pub struct Spare {
     relay: StreamRelay,
     translator: StreamTranslator,
     dialect: Dialect,
-    /// Bytes for the caller, behind room for the head of the chunk that they become.
+    /// Bytes for the caller, behind room for the head of their chunk.
     payload: Vec<u8>,
 }
 
-/// Room for the head of a chunk, whose size has five digits then, leading zeros among them
-/// (RFC 9112, section 7.1).
+/// Room for the head of a chunk whose size has five digits, leading zeros included (RFC 9112,
+/// section 7.1).
 const HEAD_ROOM: usize = 7;
-/// Reads from this size on become chunks in place; what is smaller is sooner copied.
+/// Reads from this size on become chunks in place; smaller ones are copied, which is faster.
 const IN_PLACE: usize = 4 << 10;
 /// The sizes of payloads that become chunks in place.
 const IN_PLACE_SIZES: Range<usize> = IN_PLACE..1 << 20;
 
-/// Whose dialect a provider's stream is in.
+/// The dialect of a provider's stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Dialect {
     /// The caller's own: it is relayed.
@@ -44,7 +44,8 @@ enum Dialect {
 }
 
 impl Spare {
-    /// What an error that the provider sent before any content means, where its dialect tells.
+    /// The outcome for an error that the provider sent before any content, where its dialect says
+    /// more than the error itself.
     #[must_use]
     pub fn told_error(&self, key: KeyOwner) -> Option<Outcome> {
         match self.dialect {
@@ -56,8 +57,8 @@ impl Spare {
         }
     }
 
-    /// What the caller is told in place of a stream that ended like this before any content, where
-    /// that is about the request itself: the status and the body.
+    /// The caller's answer in place of a stream that ended with this outcome before any content,
+    /// where the request itself is at fault: the status and the body.
     #[must_use]
     pub fn told(&self, outcome: Outcome) -> Option<(u16, Vec<u8>)> {
         let status = match outcome {
@@ -102,7 +103,7 @@ impl Spare {
         }
     }
 
-    /// Makes room for what a read of `count` bytes becomes, once it goes to the caller at once.
+    /// Makes room for the output of a read of `count` bytes that is sent to the caller at once.
     pub fn make_room(&mut self, count: usize, buffers: &Buffers) {
         if count < IN_PLACE || self.has_payload() || !self.is_committed() {
             return;
@@ -114,14 +115,13 @@ impl Spare {
         }
     }
 
-    /// Moves what there is for the caller into its buffer, as one chunk where the version has
-    /// chunks.
+    /// Moves the bytes for the caller into its buffer, as one chunk where the version has chunks.
     pub fn write_payload(&mut self, version: Version, caller: &mut Caller, buffers: &Buffers) {
         let Some((room, payload)) = self.payload.split_first_chunk_mut::<HEAD_ROOM>() else {
             return;
         };
         if payload.is_empty() {
-            // Nothing of what was read is for the caller, and it may be long until something is.
+            // The read had no bytes for the caller, and the next ones may be long in coming.
             return self.empty(buffers);
         }
         if version == Version::Http11
@@ -147,7 +147,7 @@ impl Spare {
         self.empty(buffers);
     }
 
-    /// Drops what there is for a caller who has left.
+    /// Drops the bytes for a caller that has left.
     pub fn drop_payload(&mut self, buffers: &Buffers) {
         self.empty(buffers);
     }
@@ -156,7 +156,7 @@ impl Spare {
         self.payload.len() > HEAD_ROOM
     }
 
-    /// What is for the caller, to be added to.
+    /// The bytes for the caller, to be added to.
     pub fn payload(&mut self) -> &mut Vec<u8> {
         if self.payload.is_empty() {
             self.payload.resize(HEAD_ROOM, 0);
@@ -164,7 +164,7 @@ impl Spare {
         &mut self.payload
     }
 
-    /// Empties the payload; the room that a large one took is for whoever has the next.
+    /// Empties the payload; the room that a large one took is given back.
     pub(super) fn empty(&mut self, buffers: &Buffers) {
         self.payload.clear();
         if self.payload.capacity() >= IN_PLACE {
@@ -198,7 +198,7 @@ impl Spare {
         }
     }
 
-    /// Whether the bytes pushed last brought any of an event.
+    /// Whether the last pushed bytes were part of an event.
     #[must_use]
     pub fn has_moved(&self) -> bool {
         match self.dialect {
@@ -207,7 +207,7 @@ impl Spare {
         }
     }
 
-    /// How much it holds for this stream beyond what one read brings, in bytes.
+    /// How much it holds of this stream beyond one read, in bytes.
     #[must_use]
     pub fn kept(&self) -> usize {
         let kept = match self.dialect {
@@ -217,7 +217,7 @@ impl Spare {
         (kept + self.payload.len()).saturating_sub(STREAM_READ_BYTES)
     }
 
-    /// Whether the caller has been given anything.
+    /// Whether the caller has been sent anything.
     #[must_use]
     pub fn is_committed(&self) -> bool {
         match self.dialect {
@@ -226,7 +226,7 @@ impl Spare {
         }
     }
 
-    /// Whether the caller has been given its `[DONE]`.
+    /// Whether the caller has been sent `[DONE]`.
     #[must_use]
     pub fn is_done(&self) -> bool {
         match self.dialect {
@@ -244,7 +244,7 @@ impl Spare {
         }
     }
 
-    /// Whether the content is complete, and what it has used is still to be told.
+    /// Whether the content is complete while the usage has not arrived.
     #[must_use]
     pub fn awaits_usage(&self) -> bool {
         match self.dialect {
@@ -253,7 +253,7 @@ impl Spare {
         }
     }
 
-    /// What the provider says was used.
+    /// The usage that the provider states.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         match self.dialect {

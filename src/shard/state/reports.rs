@@ -21,7 +21,7 @@ use crate::sys::clock;
 pub struct Reports {
     shard: ShardId,
     facts: RefCell<Vec<Fact>>,
-    /// Successes that found no room among them.
+    /// Successes for which there was no room, by their number.
     forgotten: RefCell<BTreeMap<ProviderId, u64>>,
     /// Number of the last batch that was handed over.
     number: Cell<u64>,
@@ -45,8 +45,8 @@ impl Reports {
         }
     }
 
-    /// Reports how an attempt ended, and where its end stands among those of all shards: a success
-    /// is counted now, and a failure takes along how many there have been.
+    /// Reports how an attempt ended, and its place among the ends on all shards: a success is
+    /// counted now, and a failure comes with the number of successes before it.
     pub fn ended(&self, mut ended: Ended) {
         match ended.signal {
             Signal::Success => self.progress.succeeded(self.shard, ended.provider),
@@ -58,15 +58,15 @@ impl Reports {
         self.report(Fact::Ended(ended));
     }
 
-    /// Reports `fact` within 10 ms, or with those of the 256 requests that follow it.
+    /// Reports `fact` within 10 ms, or with those of the next 256 requests.
     pub fn report(&self, fact: Fact) {
         let mut facts = self.facts.borrow_mut();
         if facts.is_empty() {
             self.progress.announce(self.shard, self.number.get() + 1);
             self.filled.give();
         }
-        // A coordinator that has stopped reading must not take the shard's memory. What is
-        // reserved or spent is reported in any case; it is bounded by the limits themselves.
+        // A coordinator that has stopped reading must not use up the shard's memory. Reservations
+        // and spend are reported in any case; the limits themselves bound them.
         match dispensable(&fact) {
             Some(provider) if facts.len() >= FACTS_HELD_MAX => {
                 *self.forgotten.borrow_mut().entry(provider).or_default() += 1;
@@ -80,7 +80,8 @@ impl Reports {
         }
     }
 
-    /// Hands over what waits, now; where the coordinator's inbox is full, with the next batch.
+    /// Hands over the waiting facts now; where the coordinator's inbox is full, with the next
+    /// batch.
     pub fn flush(&self) {
         let facts = &self.facts;
         let count = facts.borrow().len();
@@ -121,9 +122,10 @@ impl Reports {
         self.reporter.send(message)
     }
 
-    /// Hands over what waits, and waits until it is in force: whoever is told of a failure
-    /// afterwards can rely on its consequences (promise `verdict.before-cause`). At most 5 ms: a
-    /// coordinator that is slower than that delays a verdict, not the callers.
+    /// Hands over the waiting facts, and waits until they are in force: a caller who is told of a
+    /// failure afterwards can rely on its consequences (promise `verdict.before-cause`). It waits
+    /// at most 5 ms: if the coordinator is slower than that, the verdict is late, but callers do
+    /// not wait.
     pub async fn enforce(&self) {
         let number = self.hand_over();
         for _ in 0..ENFORCE_POLLS {
@@ -137,16 +139,16 @@ impl Reports {
         }
     }
 
-    /// Hands over what waits: the number of the batch that the latest fact is in, or will be once
-    /// there is room for it.
+    /// Hands over the waiting facts; returns the number of the batch that holds the latest fact, or
+    /// will hold it once there is room.
     pub fn hand_over(&self) -> u64 {
         self.flush();
         let waits = !self.facts.borrow().is_empty();
         self.number.get() + u64::from(waits)
     }
 
-    /// Whether the batch of this number is in force. Where there was no room for it, it is handed
-    /// over again.
+    /// Whether the batch of this number is in force. If there was no room for it, it is handed over
+    /// again.
     pub fn is_in_force(&self, number: u64) -> bool {
         if number > self.number.get() {
             self.flush();
@@ -154,8 +156,8 @@ impl Reports {
         self.progress.is_merged(self.shard, number)
     }
 
-    /// Hands facts over at most 10 ms after they happened, as long as the shard runs. A shard with
-    /// nothing to report sleeps. How late it is called is a measure of how busy the loop is.
+    /// Hands facts over at most 10 ms after they happened, as long as the shard runs. A shard
+    /// without facts sleeps. The delay of its ticks shows how busy the loop is.
     pub async fn keep_flushing(self: Rc<Self>, meter: Arc<LoopMeter>) {
         loop {
             self.filled.wait().await;
@@ -170,7 +172,8 @@ impl Reports {
     }
 }
 
-/// The provider of a success, where nothing is owed to anybody if no more than that is told.
+/// The provider of a success that may be reported by its number alone: it returns no tokens and no
+/// permit.
 fn dispensable(fact: &Fact) -> Option<ProviderId> {
     match fact {
         Fact::Ended(ended) => {

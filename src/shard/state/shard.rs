@@ -16,8 +16,8 @@ use crate::shard::state::era::Era;
 use crate::shard::state::event_loop::Loop;
 use crate::sys::clock;
 
-/// One era on one event loop: what a request goes by. What belongs to the loop is reached through
-/// it ([`std::ops::Deref`]).
+/// One era on one event loop: what a request goes by. The state of the loop is reached through it
+/// ([`std::ops::Deref`]).
 pub struct Shard {
     own: Rc<Loop>,
     /// The era.
@@ -26,9 +26,9 @@ pub struct Shard {
     pub plan: Arc<Plan>,
     /// Its words.
     pub gates: Arc<Gates>,
-    /// Where its permits and reservations are taken.
+    /// Takes and gives back its permits and reservations.
     pub desk: Rc<Desk>,
-    /// By route, how long its answers have been of late, in tokens.
+    /// By route, the length of its latest answers, in tokens.
     pub(super) answers: RefCell<Vec<u64>>,
 }
 
@@ -65,14 +65,14 @@ impl Shard {
         }
     }
 
-    /// Takes note of a response time.
+    /// Adds a response time.
     pub fn observe(&self, provider: ProviderId, latency: Duration) {
         let decay = self.plan.latency.ewma_decay_permille;
         self.learn(provider, |known| known.latency.add(latency, decay));
     }
 
-    /// The average response time of `provider`: this shard's own, or while it has too few samples,
-    /// that of all shards.
+    /// The average response time of `provider` on this shard, or on all shards while this one has
+    /// too few samples.
     #[must_use]
     pub fn latency(&self, provider: ProviderId) -> LatencyView {
         let own = self.known(provider, |known| known.latency.view());
@@ -84,13 +84,13 @@ impl Shard {
         LatencyView { average, samples }
     }
 
-    /// How long the answers of `route` have been of late.
+    /// The usual length of the latest answers of `route`.
     #[must_use]
     pub fn usual_answer(&self, route: RouteId) -> Tokens {
         Tokens::new(self.answers.borrow()[route.index()])
     }
 
-    /// Takes note of an answer's length.
+    /// Adds an answer's length.
     pub fn note_answer(&self, route: RouteId, tokens: Tokens) {
         let mut answers = self.answers.borrow_mut();
         let usual = &mut answers[route.index()];
