@@ -10,6 +10,21 @@ pub fn served(door: Door, path: &str) -> Option<&'static str> {
         return None;
     }
     let path = path.trim_end_matches('/').to_ascii_lowercase();
+    nearest(door, &path).or_else(|| nearest(door, &in_first_form(&path)?))
+}
+
+/// The path below `/v1` that means the same, where it is written in another form.
+fn in_first_form(path: &str) -> Option<String> {
+    let deployed = path.strip_prefix("/openai/deployments/");
+    let rest = match deployed {
+        Some(deployed) => deployed.find('/').map(|end| deployed.split_at(end).1),
+        None => path.strip_prefix("/openai/v1"),
+    };
+    let rest = rest.unwrap_or(path);
+    (path.len() > 1 && path.starts_with('/')).then(|| format!("/v1{rest}"))
+}
+
+fn nearest(door: Door, path: &str) -> Option<&'static str> {
     let callers: &[&str] = match door {
         Door::Both | Door::Callers => &CALLERS,
         Door::Operators => &[],
@@ -22,9 +37,9 @@ pub fn served(door: Door, path: &str) -> Option<&'static str> {
     let same = all().find(|served| *served == path);
     // The path has a served one at its end, behind another prefix or a doubled one, or lacks the
     // prefix.
-    let end = || all().find(|served| path.ends_with(served) || is_end_of(&path, served));
-    let start = || all().find(|served| is_start_of(&path, served));
-    let near = || suggest::near(&path, all());
+    let end = || all().find(|served| path.ends_with(served) || is_end_of(path, served));
+    let start = || all().find(|served| is_start_of(path, served));
+    let near = || suggest::near(path, all());
     same.or_else(end).or_else(near).or_else(start)
 }
 
@@ -90,9 +105,17 @@ mod tests {
                 "/openai/deployments/x/chat/completion",
                 Some("/openai/deployments/{model}/chat/completions"),
             ),
+            ("/openai/v1", chat),
+            ("/openai/v1/model", Some("/v1/models")),
+            ("/openai/deployments/x/chat", chat),
+            ("/chat", chat),
+            ("/completion", Some("/v1/completions")),
             ("/metrics", Some("/_infermux/metrics")),
             ("/_infermux/provider", Some("/_infermux/providers")),
             ("/favicon.ico", None),
+            ("/api/chat", None),
+            ("/index.html", None),
+            ("/openai/deployments/x", None),
             ("/v1/images/generations", None),
             ("", None),
             ("/", None),
