@@ -1,13 +1,13 @@
 //! Nanoseconds of each hot step, one line per step: `name nanoseconds`. An argument that is no flag
-//! picks the steps whose names contain it.
+//! selects the steps whose names contain it.
 
 mod common;
 
 use std::time::{Duration, Instant};
 
-/// Rounds of one step; the fastest counts, for whatever else runs on the machine only adds time.
+/// Rounds of one step; the fastest counts, since other work on the machine only adds time.
 const ROUNDS: u32 = 15;
-/// How long a round is to take.
+/// Length of a round.
 const ROUND: Duration = Duration::from_millis(5);
 
 fn main() {

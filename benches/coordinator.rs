@@ -1,10 +1,10 @@
-//! What the coordinator has to do for so many shards: its real code, in virtual time, fed with the
-//! batches of shards that are played. One line per case:
+//! The coordinator's work for many shards: its real code, in virtual time, fed with the batches of
+//! simulated shards. One line per case:
 //! `shards requests/s providers budgets | microseconds per batch, nanoseconds per request, percent
 //! of a core`.
 //!
-//! Each shard hands its facts over every 10 ms, and the coordinator is woken for each batch by
-//! itself, which is the dearest way for batches to come.
+//! Each shard hands its facts over every 10 ms, and the coordinator is woken for each batch
+//! separately, which is the most expensive case.
 
 #[path = "common/plan.rs"]
 mod plan;
@@ -33,7 +33,7 @@ use infermux::testing::link::{meters, queue};
 
 /// How often a shard hands over.
 const TICK: Duration = Duration::from_millis(10);
-/// Ticks until every window is as full as it gets: 61 seconds, so that what is charged falls due.
+/// Ticks until every window is as full as it gets: 61 seconds, so that the first charges leave it.
 const WARM_TICKS: u32 = 6_100;
 /// Ticks that are measured.
 const TICKS: u32 = 300;
@@ -128,7 +128,7 @@ fn measured(case: &Case) -> Duration {
     spent
 }
 
-/// What a shard hands over: three facts for each request, as it reports them.
+/// A shard's batch: three facts for each request, as shards report them.
 fn batch(
     case: &Case,
     now: Instant,

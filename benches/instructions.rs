@@ -1,5 +1,5 @@
 //! Instructions of one run of each hot step, counted by callgrind: figures that do not depend on
-//! what else the machine does. `cargo x bench` runs it and compares the figures with
+//! other work on the machine. `cargo x bench` runs this bench and compares the figures with
 //! `benches/instructions.json`.
 
 #![expect(
@@ -46,7 +46,7 @@ use gungraun::{library_benchmark, library_benchmark_group, main};
 #[bench::books_failure("books_failure")]
 fn step(mut run: Run) -> Run {
     run();
-    // Handed out, so that its end is not counted.
+    // Returned, so that dropping it is not counted.
     run
 }
 

@@ -1,4 +1,4 @@
-//! Steps on facts: a shard's batch, and what the coordinator's books make of one of them.
+//! Steps on facts: gathering a shard's batch, and booking one fact.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::run::{Run, plan};
 /// Facts of one run of [`facts`].
 const FACTS: u32 = 256;
 
-/// Gathers facts, beginning with nothing like a shard after each flush.
+/// Gathers facts, from an empty list, like a shard after each flush.
 pub(crate) fn facts() -> Run {
     let now = Instant::from_millis(1_000);
     Box::new(move || {
@@ -28,7 +28,7 @@ pub(crate) fn facts() -> Run {
     })
 }
 
-/// Books a request that a limited provider was given.
+/// Books the admission of a request at a provider with limits.
 pub(crate) fn admitted() -> Run {
     books(|at| Fact::Admitted {
         provider: ProviderId(1),
@@ -38,12 +38,12 @@ pub(crate) fn admitted() -> Run {
     })
 }
 
-/// Books an attempt that went well.
+/// Books an attempt that succeeded.
 pub(crate) fn success() -> Run {
     books(|at| ended(at, Signal::Success))
 }
 
-/// Books an attempt that failed, short of opening the circuit.
+/// Books an attempt that failed, without opening the circuit.
 pub(crate) fn failure() -> Run {
     books(|at| ended(at, Signal::Failure))
 }

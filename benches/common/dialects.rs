@@ -33,13 +33,13 @@ pub(crate) fn answer() -> Run {
     })
 }
 
-/// Translates an event with a piece of text, as long as what is relayed unchanged, that looks like
-/// the one before.
+/// Translates an event with a piece of text that fits the form of the one before, as long as the
+/// event that is relayed unchanged.
 pub(crate) fn delta() -> Run {
     translate(message_event())
 }
 
-/// Translates an event that has to be read, since its line ends like none that is kept in mind.
+/// Translates an event that has to be read, since its line end fits no form.
 pub(crate) fn delta_read() -> Run {
     let mut event = message_event();
     event.truncate(event.len() - 2);
@@ -67,7 +67,7 @@ fn translate(event: Vec<u8>) -> Run {
     })
 }
 
-/// What precedes the first text.
+/// The events before the first text.
 const START: [&str; 2] = [
     concat!(
         "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",",

@@ -1,4 +1,5 @@
-//! Steps on the words that all shards share: who is eligible, who is chosen, what is taken.
+//! Steps on the words that all shards share: finding eligible candidates, choosing one, taking a
+//! permit.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -44,7 +45,7 @@ pub(crate) fn route(count: u16) -> Run {
     })
 }
 
-/// Takes from the gate of a provider without limits, and leaves.
+/// Takes from the gate of a provider without limits, and releases.
 pub(crate) fn take_and_leave() -> Run {
     let gate = ProviderGate::new(Limits::default());
     Box::new(move || {
@@ -53,7 +54,7 @@ pub(crate) fn take_and_leave() -> Run {
     })
 }
 
-/// Takes from the gate of a provider with every limit, leaves, and gives back.
+/// Takes from the gate of a provider with every limit, releases, and gives back.
 pub(crate) fn take_and_give() -> Run {
     let gate = ProviderGate::new(limits());
     Box::new(move || {
@@ -63,7 +64,7 @@ pub(crate) fn take_and_give() -> Run {
     })
 }
 
-/// Reserves money from a budget that lasts.
+/// Reserves money from a budget that is never used up.
 pub(crate) fn reserve() -> Run {
     let gate = BudgetGate::default();
     let monthly = NanoUsd::new(1 << 50);

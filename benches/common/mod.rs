@@ -1,4 +1,4 @@
-//! The hot steps of a request, each ready to be run again and again: what both benches measure.
+//! The hot steps of a request, each ready to be run repeatedly; both benches measure them.
 
 mod books;
 mod dialects;
@@ -10,7 +10,7 @@ mod steps;
 
 pub(crate) use run::Run;
 
-/// A step's name, and what makes it ready to run.
+/// A step's name, and the function that prepares it.
 type Step = (&'static str, fn() -> Run);
 
 /// Every step, in the order in which a request takes them.

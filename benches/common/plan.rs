@@ -3,7 +3,7 @@
 use infermux::testing::config::plan::Plan;
 use infermux::testing::config::{self, Environment, Options, Strictness};
 
-/// A Plan of `providers` that serve the same models and have limits, and of so many budgets.
+/// A Plan of `providers` that serve the same models and have limits, and of this many budgets.
 pub(crate) fn of(providers: u16, budgets: u32) -> Plan {
     let mut text = "listen: \"127.0.0.1:0\"\nproviders:\n".to_owned();
     for number in 0..providers {

@@ -1,4 +1,4 @@
-//! What the runs of steps are made of.
+//! The parts that runs of steps consist of.
 
 use infermux::testing::config::plan::Plan;
 

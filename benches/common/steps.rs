@@ -49,7 +49,7 @@ pub(crate) fn head_parse() -> Run {
     })
 }
 
-/// Reads what the head says about the request: its id, and whom it is counted for.
+/// Reads the head's fields about the request: its id, and the names that it is counted for.
 pub(crate) fn request_read() -> Run {
     let head = request_head();
     Box::new(move || {
@@ -83,7 +83,7 @@ pub(crate) fn edit_request() -> Run {
     })
 }
 
-/// Looks up a price in the table, as it is done for models that no file names.
+/// Looks up a price in the table, as for models that the file does not name.
 pub(crate) fn price_row() -> Run {
     let (plan, table) = (plan(1), PriceTable::built_in());
     Box::new(move || {
@@ -122,7 +122,7 @@ pub(crate) fn answer_head_parse() -> Run {
     })
 }
 
-/// Looks for limits that are used up in the head of an answer.
+/// Looks for used-up limits in the head of an answer.
 pub(crate) fn used_up() -> Run {
     let head = answer_head();
     let wall = WallTime::from_unix_millis(1_795_428_000_000);
@@ -132,7 +132,7 @@ pub(crate) fn used_up() -> Run {
     })
 }
 
-/// Looks at an answer, and writes it with its head and the caller's name for the model.
+/// Inspects an answer, and writes it with its head and the caller's name for the model.
 pub(crate) fn answer() -> Run {
     let (mut body, head) = (answer_body(), answer_head());
     let mut plan = plan(1);
@@ -163,7 +163,7 @@ pub(crate) fn answer() -> Run {
     })
 }
 
-/// Relays an event that has to be read, since its line ends like none that is kept in mind.
+/// Relays an event that has to be read, since its line end fits no form.
 pub(crate) fn relay_read() -> Run {
     let mut event = event("");
     event.truncate(event.len() - 2);
@@ -171,7 +171,7 @@ pub(crate) fn relay_read() -> Run {
     relay(UsageChunk::Untouched, b"\"gpt-4o-mini\"", event)
 }
 
-/// Relays an event that stays as it is and looks like the one before, as all of the next do.
+/// Relays an event that stays as it is and fits the form of the one before.
 pub(crate) fn relay_unchanged() -> Run {
     relay(UsageChunk::Untouched, b"\"gpt-4o-mini\"", event(""))
 }
@@ -187,8 +187,8 @@ pub(crate) fn relay_model() -> Run {
     relay(UsageChunk::Untouched, b"\"fast\"", event(""))
 }
 
-/// Takes 64 events out of a chunk each, relays them, and frames them as one chunk: a read of a
-/// stream in full flow.
+/// Takes 64 events out of a chunk each, relays them, and frames them as one chunk, as for a read of
+/// a stream in full flow.
 pub(crate) fn relay_flow_64() -> Run {
     let (event, mut chunks) = (event(""), Vec::new());
     for _ in 0..64 {
@@ -237,9 +237,9 @@ fn relay(usage: UsageChunk, caller_model: &'static [u8], event: Vec<u8>) -> Run 
     })
 }
 
-/// Counts a request: by provider and model, and for whom.
+/// Counts a request: by provider and model, and by its attribution.
 pub(crate) fn count() -> Run {
-    // Kept, so that what is begun has a reader.
+    // The receiver is kept, so that new counters have a reader.
     let (sender, _reader) = kept(meters::channel());
     let meters = Meters::new(ShardId(0), sender.clone());
     let attribution = Attribution {
@@ -273,7 +273,7 @@ pub(crate) fn count() -> Run {
     })
 }
 
-/// What the tokens of a request cost.
+/// Computes the cost of a request's tokens.
 pub(crate) fn cost() -> Run {
     let row = Row::flat(
         Price::per_million(150_000_000),

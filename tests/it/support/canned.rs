@@ -1,12 +1,12 @@
-//! A provider that answers every request with bytes that are given to it, for answers that no
-//! script of the mock's can tell of: compressed ones, and ones that never end.
+//! A provider that answers every request with given bytes, for answers that no script of the mock
+//! can produce: compressed ones, and ones that never end.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-/// Starts a provider that sends `answer` to each request, and behind it `sign` again and again,
-/// every twenty milliseconds, unless that is empty.
+/// Starts a provider that sends `answer` to each request, and behind it `sign` every twenty
+/// milliseconds, unless `sign` is empty.
 pub fn canned(answer: Vec<u8>, sign: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let addr = listener.local_addr().expect("an address");

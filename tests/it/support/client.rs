@@ -1,4 +1,4 @@
-//! A caller that sees bytes: what it sends, what comes back and when.
+//! A caller that sees bytes: what it sends, what it receives, and when.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,7 +11,7 @@ use super::PATIENCE;
 /// A caller's connection.
 pub struct Client {
     stream: TcpStream,
-    /// What has arrived and not been read.
+    /// Bytes that have arrived and were not read.
     bytes: Vec<u8>,
 }
 
@@ -26,17 +26,17 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// The trailer fields, names in lower case.
     pub trailers: Vec<(String, String)>,
-    /// Whether the body ended as its framing says it must.
+    /// Whether the body ended as its framing demands.
     pub complete: bool,
 }
 
 impl Client {
-    /// A fresh connection.
+    /// A new connection.
     pub fn connect(addr: SocketAddr) -> Self {
         Self::over(TcpStream::connect(addr).expect("a connection"))
     }
 
-    /// A connection that there is.
+    /// A client over an existing connection.
     pub fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("TCP_NODELAY");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
@@ -135,8 +135,8 @@ impl Client {
         }
     }
 
-    /// Reads the next chunk of a chunked body; `None` at its end, which fills in the trailers, or
-    /// where the connection ended before it (then `complete` stays false).
+    /// Reads the next chunk of a chunked body; `None` at its end, and then the trailers are filled
+    /// in, or where the connection ended before (then `complete` stays false).
     pub fn chunk(&mut self, answer: &mut Answer) -> Option<Vec<u8>> {
         let size = usize::from_str_radix(&self.line()?, 16).expect("a chunk's size");
         if size == 0 {

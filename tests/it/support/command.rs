@@ -10,7 +10,7 @@ pub struct Ended {
     pub code: Option<i32>,
     /// What it printed.
     pub stdout: String,
-    /// What it complained of.
+    /// What it printed to the standard error.
     pub stderr: String,
 }
 

@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use super::client::{Answer, Client};
 
-/// An answer, and when its request began and it was read.
+/// An answer, and when its request began and its last byte was read.
 pub struct Timed {
     /// Before the connection was made.
     pub began: Instant,
     /// After the last byte.
     pub read: Instant,
-    /// What came.
+    /// The answer.
     pub answer: Answer,
 }
 
@@ -36,7 +36,7 @@ where
         .collect()
 }
 
-/// What `count` callers come back with.
+/// The results of `count` callers that run at once.
 pub fn together<T, F>(count: usize, call: F) -> Vec<T>
 where
     T: Send + 'static,

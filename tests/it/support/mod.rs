@@ -1,5 +1,4 @@
-//! What system tests are made of: the router as a child process, mocks, and a client that sees
-//! bytes.
+//! The parts of system tests: the router as a child process, mocks, and a client that sees bytes.
 
 pub mod canned;
 pub mod client;
@@ -36,7 +35,7 @@ fn eventually_within(patience: Duration, what: &str, mut condition: impl FnMut()
     }
 }
 
-/// Lets a time pass that the router itself has told of.
+/// Lets a time pass that the router itself has named.
 pub fn wait_as_told(span: Duration) {
     let until = Instant::now() + span;
     eventually_within(span + PATIENCE, "the time is over", || {

@@ -1,4 +1,4 @@
-//! What operators see and do.
+//! The view and the actions of operators.
 
 use std::net::SocketAddr;
 

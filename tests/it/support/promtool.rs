@@ -1,11 +1,11 @@
-//! The Prometheus project's own judge of metrics and rules.
+//! Checks metrics and rules with the Prometheus project's own tool.
 
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// What `promtool` with these arguments says of `input`: nothing where all is well. `None`: it is
-/// not installed, which only a machine that is not CI's may be.
+/// What `promtool` with these arguments says about `input`; empty where all is well. `None`: it is
+/// not installed, which is allowed everywhere but in CI.
 pub fn complaints(arguments: &[&str], folder: &Path, input: &str) -> Option<String> {
     let started = Command::new("promtool")
         .args(arguments)

@@ -15,7 +15,7 @@ use super::{PATIENCE, eventually};
 pub struct Router {
     child: Child,
     addr: SocketAddr,
-    /// Where operators connect, if not there.
+    /// The operators' address, if it is another one.
     management: Option<SocketAddr>,
     /// What it printed until it listened.
     said: Vec<String>,
@@ -59,7 +59,7 @@ impl Drop for Folder {
     }
 }
 
-/// How to start a router.
+/// Settings for the start of a router.
 pub struct Start {
     folder: Folder,
     command: Command,
@@ -160,7 +160,7 @@ impl Router {
         Start::with(config).go()
     }
 
-    /// This test makes it panic.
+    /// Notes that this test makes it panic.
     pub fn expect_panics(&mut self) {
         self.panics = true;
     }
@@ -238,13 +238,13 @@ impl Drop for Router {
         if std::thread::panicking() {
             eprintln!("--- the router's log\n{}", self.log());
         } else if !self.panics {
-            // A panic costs one connection only, so that its test may not have noticed.
+            // A panic ends one connection only, so that the test may not have noticed it.
             assert!(!self.log().contains("panicked"), "{}", self.log());
         }
     }
 }
 
-/// A line without what a log of objects puts around it.
+/// The text of a line, without the object around it.
 fn prose(line: String) -> String {
     let object = serde_json::from_str::<serde_json::Value>(&line).ok();
     let message = object.and_then(|object| object["message"].as_str().map(str::to_owned));
@@ -276,7 +276,7 @@ fn lines_of(from: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
-            // Nobody listens any more once the address is known.
+            // Nothing receives lines any more once the address is known.
             let _ = sender.send(line);
         }
     });

@@ -11,7 +11,7 @@ use rustls::{
     ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, ServerConnection,
 };
 
-/// A certificate authority, and a certificate it signed.
+/// A certificate authority, and a certificate that it signed.
 pub struct Papers {
     /// The authority's certificate, PEM.
     pub ca_pem: String,
@@ -82,7 +82,7 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
 pub fn client_session(config: &Arc<ClientConfig>) -> ClientConnection {
     let name = ServerName::try_from("localhost").expect("a name");
     let mut session = ClientConnection::new(Arc::clone(config), name).expect("a session");
-    // What is written before the handshake ends waits in the session.
+    // Bytes that are written before the handshake ends wait in the session.
     session.set_buffer_limit(None);
     session
 }
@@ -97,9 +97,9 @@ pub struct Forwarder {
 /// Which side of a forwarder speaks TLS.
 #[derive(Clone)]
 pub enum Tls {
-    /// Whoever connects: it stands in front of a plain server.
+    /// The connecting side: the forwarder stands in front of a plain server.
     Inside(Arc<ServerConfig>),
-    /// Whom it connects to: it stands in front of a TLS server called `localhost`.
+    /// The side that it connects to: a TLS server called `localhost`.
     Outside(Arc<ClientConfig>),
 }
 
@@ -238,7 +238,8 @@ fn encrypt(mut from: &TcpStream, to: &TcpStream, session: &Session) -> std::io::
 }
 
 fn flush(session: &mut Connection, mut to: &TcpStream) -> std::io::Result<()> {
-    // In one piece: what waited for the handshake leaves in the same segment as its last record.
+    // In one send: bytes that waited for the handshake leave in the same segment as its last
+    // record.
     let mut records = Vec::new();
     while session.wants_write() {
         session.write_tls(&mut records)?;

@@ -119,7 +119,7 @@ impl Answer {
         })
     }
 
-    /// What the end of the connection makes of the answer.
+    /// What an end of the connection means for the answer.
     pub(crate) fn closed(&self) -> Progress {
         if self.stage == Stage::UntilClose {
             Progress::Whole

@@ -128,7 +128,7 @@ pub(crate) struct Plan {
     pub(crate) target: Target,
     /// What is sent.
     pub(crate) request: Request,
-    /// Whose certificates are good.
+    /// Which certificates are accepted.
     pub(crate) trust: Trust,
     /// Connections over all threads.
     pub(crate) connections: u32,
@@ -142,7 +142,7 @@ pub(crate) struct Plan {
     pub(crate) timeout: Duration,
     /// Requests per second over all threads, in an open loop.
     pub(crate) rate: Option<f64>,
-    /// What the answers are.
+    /// What the answers are expected to be.
     pub(crate) kind: Kind,
     /// How to print.
     pub(crate) format: Format,

@@ -8,7 +8,7 @@ use crate::scale::{Axis, Scale, Unit};
 /// A curve with its name.
 #[derive(Clone, Debug)]
 pub struct Curve {
-    /// What the legend says.
+    /// Its name in the legend.
     pub name: String,
     /// Its points, from left to right.
     pub points: Vec<(f64, f64)>,
@@ -17,7 +17,7 @@ pub struct Curve {
 /// Lines over two axes.
 #[derive(Clone, Debug)]
 pub struct Chart<'a> {
-    /// What stands above it.
+    /// The title above it.
     pub title: &'a str,
     /// How the horizontal axis is spread, and what its values are.
     pub x: (Scale, Unit),

@@ -60,7 +60,7 @@ struct Exchange {
     last_event: Option<Duration>,
 }
 
-/// What came of a turn.
+/// The result of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// Nothing that the worker must act on.
@@ -74,7 +74,7 @@ pub(crate) enum Turn {
 }
 
 impl Connection {
-    /// One that is to be opened at once.
+    /// A connection that is to be opened at once.
     pub(crate) fn new(kind: Kind, epoch: Duration) -> Self {
         let state = State::Down {
             until: Duration::ZERO,
@@ -201,7 +201,8 @@ impl Connection {
                 Err(_) => return Turn::Wait,
             }
         }
-        // What TLS still holds goes now, or with the next turn; a broken socket shows in the read.
+        // Bytes that TLS still holds leave now, or with the next turn; the read will show a broken
+        // socket.
         let _ = stream.flush();
         Turn::Wait
     }
@@ -231,7 +232,7 @@ impl Connection {
                 Ok(0) if is_busy && self.answer.closed() == Progress::Whole => Err(Turn::Ready),
                 Ok(0) => Err(failure),
                 Ok(count) if is_busy => Ok(count),
-                // Bytes that nobody asked for.
+                // These bytes belong to no request.
                 Ok(_) => Err(Turn::Closed),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(0),
@@ -287,7 +288,8 @@ impl Connection {
         }
     }
 
-    /// Ends the exchange whose answer is whole: when it started, and what was wrong with it.
+    /// Ends the exchange whose answer is whole; returns when it started, and what was wrong with
+    /// it.
     ///
     /// The connection is idle afterwards, or closed where it cannot carry another request.
     pub(crate) fn complete(&mut self, request_len: usize, now: Duration) -> Option<Completed> {

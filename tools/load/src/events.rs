@@ -1,5 +1,5 @@
-//! What a load test wants to know of an event stream: how many events, where content starts, how
-//! it ends.
+//! What a load test must know of an event stream: the number of events, where content starts, and
+//! how it ends.
 
 use memchr::memmem;
 

@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Exit code 2 for what never ran, as clap has it; 1 for a run without one good answer.
+/// Exit code 2 for a run that never began, as in clap; 1 for a run without one good answer.
 fn fail(message: &str) -> ExitCode {
     eprintln!("error: {message}");
     ExitCode::from(2)
@@ -137,7 +137,7 @@ fn pace(plan: &Plan, index: u32) -> Pace {
     }
 }
 
-/// What falls to one of `parts` when `total` is dealt out as evenly as possible.
+/// The share of one of `parts` when `total` is divided as evenly as possible.
 fn part(total: u64, index: u32, parts: u32) -> u64 {
     let (index, parts) = (u64::from(index), u64::from(parts));
     total / parts + u64::from(index < total % parts)

@@ -1,4 +1,4 @@
-//! A page for a browser that holds everything it shows, in light and dark.
+//! A page for browsers that loads nothing from elsewhere, in light and dark.
 
 /// The page `title` with `body` below it, which is HTML already.
 #[must_use]
@@ -30,7 +30,7 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     format!("<div class=\"wide\"><table><tr>{head}</tr>\n{rows}</table></div>\n")
 }
 
-/// `text` as it may stand in HTML, attributes included.
+/// `text` escaped for HTML, attributes included.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")

@@ -54,7 +54,8 @@ fn line(name: &str, times: &Times) -> Curve {
 
 /// Answers per second, over as many slots at a time as leave the line readable.
 ///
-/// What ended after the window, or in a last slot that is not full, would look like a collapse.
+/// Answers that ended after the window, or in a last slot that is not full, would look like a
+/// collapse.
 #[expect(clippy::cast_precision_loss, reason = "a plot is for reading")]
 fn throughput(slots: &[u64], window: Duration) -> Curve {
     let slot = crate::tally::Timeline::SLOT;

@@ -10,7 +10,7 @@ const MODEL: &str = "gpt-4o";
 /// What a sized body's prompt repeats: plain words, so that one character is one byte.
 const PROSE: &str = "The quick brown fox jumps over the lazy dog. ";
 
-/// What stands in a template where a request's number goes: as long as the number itself.
+/// The place of a request's number in a template, as long as the number itself.
 const MARK: &[u8; 12] = b"{{ number }}";
 
 /// The bytes of a request, and where its number stands in them.
@@ -45,7 +45,7 @@ impl Request {
         }
     }
 
-    /// The same with the numbers of thread `index` of `threads`, which no other thread has.
+    /// The same request for thread `index` of `threads`, with numbers that no other thread has.
     pub(crate) fn of_thread(&self, index: u32, threads: u32) -> Self {
         Self {
             next: u64::from(index),
@@ -96,7 +96,7 @@ pub(crate) enum BodySource {
 }
 
 impl BodySource {
-    /// The body's bytes, with the model and the wish for a stream put in.
+    /// The body's bytes, with the model, and the request for a stream, put in.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What one thread has seen, and the sum over threads.
+//! The results of one thread, and the sum over threads.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -14,14 +14,14 @@ use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 
-/// Whom a server's certificate must come from.
+/// Who must have signed a server's certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Trust {
     /// An authority that this machine knows.
     Machine,
     /// One of the authorities in a PEM file.
     File(std::path::PathBuf),
-    /// Anybody: the certificate is not looked at.
+    /// Anybody: the certificate is not checked.
     Anybody,
 }
 
@@ -110,7 +110,7 @@ impl Stream {
         self.tls.is_none()
     }
 
-    /// Goes on with the handshake as far as the socket allows; whether it is over.
+    /// Continues the handshake as far as the socket allows; returns whether it is complete.
     ///
     /// # Errors
     ///
@@ -167,7 +167,7 @@ impl Write for Stream {
         };
         let count = tls.writer().write(bytes)?;
         match self.flush() {
-            // The bytes are taken; what is left of them goes with the next flush.
+            // The bytes are accepted; the rest of them leaves with the next flush.
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(count),
             other => other.map(|()| count),
         }

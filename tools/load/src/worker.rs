@@ -20,7 +20,7 @@ use crate::pace::Pace;
 use crate::request::Request;
 use crate::tally::{Failure, Tally};
 
-/// How often timeouts and connections that are down are looked after.
+/// How often timeouts and closed connections are checked.
 const SWEEP: Duration = Duration::from_millis(50);
 /// How long a connection that failed to open waits before it tries again.
 const RECONNECT: Duration = Duration::from_millis(100);
@@ -147,7 +147,7 @@ impl<'a> Worker<'a> {
                 continue;
             }
             self.next(index, now);
-            // It came back: nothing is due for it, so nothing is due for the others either.
+            // The connection is still idle: no request is due for it, and so none for the others.
             if self.idle.last() == Some(&index) {
                 break;
             }

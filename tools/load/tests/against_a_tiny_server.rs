@@ -148,7 +148,7 @@ fn names_every_kind_of_failure() {
 
 #[test]
 fn a_server_that_is_down_costs_requests() {
-    // The port was just free, and nobody listens on it.
+    // The port was free a moment ago, and nothing listens on it.
     let address = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

@@ -16,7 +16,7 @@ pub(crate) enum Endpoint {
     Model(String),
 }
 
-/// Whose manners the answer has.
+/// The API whose form the answer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flavour {
     OpenAi,
@@ -25,7 +25,7 @@ pub(crate) enum Flavour {
     Anthropic,
 }
 
-/// Endpoint and manners, and for Azure's classic paths the deployment.
+/// Endpoint and form, and for Azure's classic paths the deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Route {
     pub(crate) endpoint: Endpoint,
@@ -71,7 +71,7 @@ impl Objection {
     }
 }
 
-/// The manners of an instance's error answers where the path says nothing.
+/// The form of an instance's error answers where the path does not say.
 pub(crate) fn manners(dialect: Dialect) -> Flavour {
     match dialect {
         Dialect::Openai => Flavour::OpenAi,
@@ -81,8 +81,8 @@ pub(crate) fn manners(dialect: Dialect) -> Flavour {
     }
 }
 
-/// Finds where a request goes. An instance serves the paths of its own dialect only, so that a
-/// router which calls a provider the wrong way is found out.
+/// Finds where a request goes. An instance serves only the paths of its own dialect, so that tests
+/// notice a router that calls a provider in a wrong way.
 pub(crate) fn route(script: &Script, request: &Request<'_>) -> Result<Route, Objection> {
     let (name, deployment) = match script.dialect {
         Dialect::Openai | Dialect::Ollama | Dialect::Anthropic => {
@@ -160,7 +160,7 @@ pub(crate) fn authorize(script: &Script, request: &Request<'_>) -> Result<(), Ob
         .header("authorization")
         .and_then(|value| value.strip_prefix("Bearer "));
     let given = match script.dialect {
-        // Ollama has no keys; one behind a proxy has, and then it is this one.
+        // Ollama has no keys; a proxy in front of it may have one, in this header.
         Dialect::Openai | Dialect::Ollama => bearer,
         Dialect::Azure => request.header("api-key").or(bearer),
         Dialect::Anthropic => request.header("x-api-key").or(bearer),
@@ -337,7 +337,7 @@ fn messages(body: &Value) -> Result<&[Value], Objection> {
     }
 }
 
-/// What Anthropic's API refuses and a translator can get wrong.
+/// Checks for mistakes that Anthropic's API refuses and a translator can make.
 fn check_messages_body(body: &Value) -> Result<(), Objection> {
     for key in body.as_object().into_iter().flat_map(serde_json::Map::keys) {
         if !MESSAGES_KEYS.contains(&key.as_str()) {
@@ -410,7 +410,7 @@ fn called_tool(text: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// Undoes percent-encoding; what is not well-formed stays as it is.
+/// Undoes percent-encoding; malformed sequences stay as they are.
 fn percent_decoded(text: &str) -> String {
     let mut bytes = text.bytes();
     let mut out = Vec::with_capacity(text.len());

@@ -17,13 +17,13 @@ use crate::script::Script;
 use crate::serve::{self, Entrance, Scene, Served};
 use crate::step_end::{Cut, StepEnd};
 
-/// One connection and where it stands.
+/// One connection and its state.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) socket: TcpStream,
     /// The instance it belongs to, by its place in the worker's list.
     pub(crate) home: usize,
-    /// When it asked to be called; other calls that the timer makes are stale.
+    /// When it asked to be called; a timer's call at another time is out of date.
     pub(crate) alarm: Option<Instant>,
     entrance: Entrance,
     instance: Arc<Instance>,
@@ -65,9 +65,9 @@ struct Pieces {
 pub(crate) enum Wake {
     /// When the socket is ready.
     Socket,
-    /// Then, or when the socket is ready.
+    /// At that moment, or when the socket is ready.
     At(Instant),
-    /// After every turn, and then.
+    /// After every turn, and at that moment.
     Parked(Instant),
     /// Never: it is over.
     Gone,
@@ -119,7 +119,7 @@ impl Connection {
         }
     }
 
-    /// Notes what the poller said of the socket.
+    /// Notes what the poller reports about the socket.
     pub(crate) fn notice(&mut self, event: &mio::event::Event) {
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
         if event.is_read_closed() || event.is_error() {
@@ -133,12 +133,12 @@ impl Connection {
         self.entrance == Entrance::Main && self.exchange.is_none() && self.unsent.is_empty()
     }
 
-    /// Whether it came in by the control port.
+    /// Whether it came in through the control port.
     pub(crate) fn entrance(&self) -> Entrance {
         self.entrance
     }
 
-    /// Does all that can be done now.
+    /// Does everything that can be done now.
     pub(crate) fn run(&mut self, script: &Script) -> Wake {
         if self.readable && !self.read() {
             return self.lost(script);
@@ -180,7 +180,7 @@ impl Connection {
         self.ended || (self.readable && self.ending == Ending::Seen)
     }
 
-    /// Reads what there is; false when the connection is broken.
+    /// Reads the bytes that are there; returns false when the connection is broken.
     fn read(&mut self) -> bool {
         let limit = self.framing.room().max(READ_MAX);
         match self.input.fill(&mut &self.socket, limit, self.ending) {
@@ -292,7 +292,7 @@ impl Connection {
         true
     }
 
-    /// Answers what is no request; nothing that follows on the connection can be trusted.
+    /// Answers bytes that are no request; later bytes of the connection cannot be trusted.
     fn refuse(&mut self, complaint: Complaint, script: &Script) {
         let flavour = ask::manners(script.dialect);
         let body = errors::body(flavour, complaint.status, complaint.message, None);
@@ -338,14 +338,14 @@ impl Connection {
         Flushed::All
     }
 
-    /// All answers that were complete have left.
+    /// Notes that all complete answers have left.
     fn end_answered(&mut self, script: &Script) {
         for ticket in self.unsent.drain(..) {
             self.instance.end(ticket, End::Answered, script);
         }
     }
 
-    /// The peer has gone; what it was waiting for ends with it.
+    /// Notes that the peer has gone; its request ends with it.
     fn lost(&mut self, script: &Script) -> Wake {
         self.finish(End::PeerClosed, script);
         Wake::Gone

@@ -65,7 +65,7 @@ pub(crate) fn answer(instance: &Arc<Instance>, request: &Request<'_>) -> Program
 fn wait(instance: &Arc<Instance>, goals: Goals, timeout: Duration, keep: Persistence) -> Program {
     let waiting = Waiting::on(instance);
     let deadline = Instant::now() + timeout;
-    // A waiting answer has to stand in the function pointer, so persistence is told apart by it.
+    // The answer must fit into a function pointer, so each persistence has a function of its own.
     let render = match keep {
         Persistence::KeepAlive => {
             |waiting: &Waiting, goals: &Goals| rendered(waiting, goals, Persistence::KeepAlive)

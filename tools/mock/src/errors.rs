@@ -42,7 +42,7 @@ pub(crate) fn objection_body(flavour: Flavour, objection: &Objection) -> String 
     )
 }
 
-/// What a stream says when it fails: the event's name and its data.
+/// The event with which a stream fails: its name and its data.
 pub(crate) fn event(flavour: Flavour, message: &str) -> (Option<&'static str>, String) {
     match flavour {
         Flavour::Anthropic => (Some("error"), body(flavour, 529, message, None)),

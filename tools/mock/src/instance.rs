@@ -1,4 +1,5 @@
-//! What all threads know of one instance: its script, its counters and its last requests.
+//! The state of one instance that all threads share: its script, its counters and its last
+//! requests.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -40,7 +41,7 @@ struct Counters {
     connection_numbers: AtomicU64,
 }
 
-/// What the counters stand at.
+/// The counters' values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stats {
     /// Requests that arrived completely.
@@ -81,14 +82,14 @@ pub(crate) enum End {
     Cut,
 }
 
-/// The claim check of a request that is being answered.
+/// Identifies a request that is being answered.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ticket {
     pub(crate) number: u64,
     arrived: Instant,
 }
 
-/// What somebody waits for: all that is named must hold.
+/// Conditions to wait for: all that are named must hold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Goals {
     /// At least this many requests have arrived.
@@ -241,7 +242,7 @@ impl Instance {
         self.tell();
     }
 
-    /// What the counters stand at.
+    /// The counters' values.
     pub(crate) fn stats(&self) -> Stats {
         let read = |count: &AtomicU64| count.load(Ordering::SeqCst);
         Stats {
@@ -291,8 +292,8 @@ impl Instance {
         self.met(goals)
     }
 
-    /// Wakes who waits for a change. A waiter announces itself before it looks at the counters,
-    /// and they change before this looks for waiters, so none is missed.
+    /// Wakes threads that wait for a change. A waiter announces itself before it looks at the
+    /// counters, and they change before this looks for waiters, so none is missed.
     fn tell(&self) {
         if self.waiters.load(Ordering::SeqCst) > 0 {
             drop(held(&self.lock));
@@ -321,7 +322,7 @@ pub(crate) enum Counted {
     No,
 }
 
-/// A waiter that has announced itself, for as long as it lives.
+/// A waiter that has announced itself; it counts as one for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Waiting(Arc<Instance>);
 
@@ -406,7 +407,7 @@ impl Recorded {
 }
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What a panicking thread left behind are counters and lists: nothing half-done.
+    // A panicking thread can leave only counters and lists behind: nothing half-done.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

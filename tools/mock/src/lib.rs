@@ -63,7 +63,7 @@ pub struct Mock {
     running: Running,
 }
 
-/// An instance and where it listens.
+/// An instance and its addresses.
 #[derive(Debug)]
 pub struct Seat {
     instance: Arc<Instance>,
@@ -100,7 +100,7 @@ impl Setup {
 ///
 /// # Errors
 ///
-/// A sentence that says which script is wrong or which address cannot be had.
+/// A sentence that says which script is wrong or which address is not available.
 pub fn start(setups: Vec<Setup>, threads: usize) -> Result<Running, String> {
     let threads = threads.max(1);
     let mut instances = Vec::new();
@@ -180,7 +180,7 @@ impl Running {
     /// Blocks for as long as the threads serve.
     pub fn join(mut self) {
         for thread in self.threads.drain(..) {
-            // A thread that panicked has said so on standard error.
+            // A thread that panicked has reported that on standard error.
             let _ = thread.join();
         }
     }
@@ -194,7 +194,7 @@ impl Drop for Running {
             let _ = waker.wake();
         }
         for thread in self.threads.drain(..) {
-            // A thread that panicked has said so on standard error.
+            // A thread that panicked has reported that on standard error.
             let _ = thread.join();
         }
     }
@@ -239,7 +239,7 @@ impl Seat {
         self.instance.reset();
     }
 
-    /// What the counters stand at.
+    /// The counters' values.
     pub fn stats(&self) -> Stats {
         self.instance.stats()
     }
@@ -271,7 +271,7 @@ impl Mock {
     ///
     /// # Errors
     ///
-    /// A sentence that says what is wrong with the script or why no port can be had.
+    /// A sentence that says what is wrong with the script or why no port is available.
     pub fn start(script: Value) -> Result<Self, String> {
         Ok(Self {
             running: start(vec![Setup::local(script)], 1)?,

@@ -69,7 +69,7 @@ fn announce(running: &Running) {
         ));
     }
     let mut out = std::io::stdout();
-    // Whoever closed standard output does not want the lines.
+    // Nothing may read the standard output.
     let _ = out.write_all(lines.as_bytes()).and_then(|()| out.flush());
 }
 

@@ -13,7 +13,7 @@ use crate::script::{Answer, Deed, Quirk};
 use crate::sse::Sse;
 use crate::step_end::{Cut, StepEnd};
 
-/// What a connection has to do to answer one request.
+/// The steps with which a connection answers one request.
 #[derive(Debug)]
 pub(crate) struct Program {
     steps: VecDeque<Step>,
@@ -66,7 +66,7 @@ impl Program {
         }
     }
 
-    /// The answer that the script wants; `body` is what a plain answer would say.
+    /// The answer for the script; `body` makes the body of a plain answer.
     pub(crate) fn of_voice(
         voice: &Voice<'_>,
         body: impl FnOnce() -> String,
@@ -148,7 +148,8 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// Chooses between the kinds of answer; a deed that cuts or stalls before the head needs none.
+    /// Chooses between the kinds of answer; a deed that cuts or stalls before the head needs no
+    /// answer.
     fn answer_with(&mut self, body: impl FnOnce() -> String) {
         let answer = self.answer();
         let spelled_out = answer.status.is_some() || answer.body.is_some();
@@ -311,7 +312,7 @@ impl Maker<'_> {
         self.steps.push_back(Step::Bytes(bytes));
     }
 
-    /// How many content events a stream has, and what follows them.
+    /// How many content events a stream has, and the events behind them.
     fn ending(&self, stream: &mut Stream) -> (usize, Vec<Event>) {
         let events = stream.pieces.events;
         let after = self.answer().after_events.unwrap_or(1).min(events);

@@ -19,15 +19,15 @@ pub(crate) struct Script {
     pub(crate) name: String,
     pub(crate) dialect: Dialect,
     pub(crate) key: Option<String>,
-    /// The models it lists; empty: it serves whatever it is asked for.
+    /// The models it lists; if empty, it serves any model.
     pub(crate) models: Vec<String>,
     pub(crate) refuse: bool,
     pub(crate) record: bool,
     pub(crate) record_body_bytes: usize,
     /// The first rule that matches a request answers it; the last one matches every POST.
     rules: Vec<Rule>,
-    /// Whether bodies are read before an answer is chosen, because a rule asks for what they say
-    /// or no answer is canned; then a malformed one takes no entry.
+    /// Whether bodies are read before an answer is chosen: because a rule depends on them, or no
+    /// answer is canned. Then a malformed body uses up no entry.
     pub(crate) reads_bodies: bool,
     /// The JSON it was read from.
     pub(crate) source: Value,
@@ -69,16 +69,16 @@ struct When {
     headers: BTreeMap<String, String>,
 }
 
-/// What follows the last entry of `answers`.
+/// What follows after the last entry of `answers`.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Then {
-    /// The last entry again and again.
+    /// The last entry is repeated.
     #[default]
     Repeat,
     /// The defaults, as if there were no entries.
     Ok,
-    /// The first entry once more.
+    /// The entries start over.
     Loop,
 }
 
@@ -114,7 +114,7 @@ pub(crate) struct Answer {
     pub(crate) reset: bool,
     pub(crate) quirks: Vec<Quirk>,
     pub(crate) canned: bool,
-    /// Rendered answers of a canned one, by what was asked.
+    /// Rendered answers of a canned one, by question.
     #[serde(skip)]
     pub(crate) cans: [OnceLock<Vec<u8>>; CANS],
 }
@@ -122,7 +122,7 @@ pub(crate) struct Answer {
 /// How many different questions a canned answer keeps an answer for.
 pub(crate) const CANS: usize = 8;
 
-/// What an answer does, mainly.
+/// The main thing that an answer does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Deed {
@@ -142,7 +142,7 @@ pub(crate) enum Deed {
     GarbageJson,
 }
 
-/// A departure from the usual form that leaves the answer's sense alone.
+/// A departure from the usual form that does not change the answer's meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Quirk {
@@ -207,7 +207,7 @@ impl From<StampValue> for Stamp {
     }
 }
 
-/// What is known of a request when its answer is chosen.
+/// What is known about a request when its answer is chosen.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Facts<'a> {
     pub(crate) method: &'a str,
@@ -218,7 +218,7 @@ pub(crate) struct Facts<'a> {
 }
 
 impl Script {
-    /// Reads a script; what it does not say of the instance's identity is kept from `former`.
+    /// Reads a script; parts of the instance's identity that it lacks are kept from `former`.
     pub(crate) fn parse(source: Value, former: Option<&Self>) -> Result<Self, String> {
         let Value::Object(mut map) = source.clone() else {
             return Err("a script is a JSON object".to_owned());
@@ -258,9 +258,9 @@ impl Script {
         })
     }
 
-    /// The answer for a request; `None` where no rule is for it and it is answered as usual.
+    /// The answer for a request; `None` where no rule matches it, and it is answered as usual.
     ///
-    /// Choosing takes the entry: the next request of that rule gets the next one.
+    /// Choosing uses up the entry: the next request of that rule gets the next one.
     pub(crate) fn choose(&self, facts: &Facts<'_>) -> Option<&Answer> {
         self.rules
             .iter()

@@ -13,7 +13,7 @@ use crate::program::Program;
 use crate::reply::{self, Voice};
 use crate::script::{Answer, Facts, Script};
 
-/// What a request is answered by.
+/// What a request and its connection bring along.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scene<'a> {
     pub(crate) instance: &'a Arc<Instance>,
@@ -23,7 +23,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) entrance: Entrance,
 }
 
-/// By which listener a connection came in.
+/// The listener through which a connection came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entrance {
     /// The instance's own port.
@@ -69,7 +69,7 @@ pub(crate) fn serve(scene: &Scene<'_>, request: &Request<'_>, out: &mut Vec<u8>)
     }
 }
 
-/// A request that is let in.
+/// A request that was authorized.
 #[derive(Clone, Copy)]
 struct Call<'a> {
     script: &'a Script,
@@ -219,7 +219,7 @@ fn canned(call: Call<'_>, answer: &Answer, out: &mut Vec<u8>) -> Served {
         Endpoint::Embeddings => 2,
         Endpoint::Messages | Endpoint::Models | Endpoint::Model(_) => 3,
     };
-    // An answer that says `connection: close` must not be remembered for the others.
+    // An answer with `connection: close` must not be kept for other requests.
     let can = answer
         .cans
         .get(kind * 2 + usize::from(stream))
@@ -233,8 +233,8 @@ fn canned(call: Call<'_>, answer: &Answer, out: &mut Vec<u8>) -> Served {
     }
 }
 
-/// Whether a body says `"stream": true`, by its bytes: inside a string the closing quote would
-/// follow a backslash, so text does not look like the key.
+/// Whether a body has `"stream": true`, judged by its bytes: inside a string, a backslash would
+/// precede the quotes, so text does not look like the key.
 fn wants_stream(body: &[u8]) -> bool {
     const KEY: &[u8] = b"\"stream\"";
     memmem::find_iter(body, KEY).any(|at| {

@@ -14,7 +14,7 @@ pub(crate) struct Sse {
 }
 
 impl Sse {
-    /// The form that an answer's quirks make.
+    /// The form that results from an answer's quirks.
     pub(crate) fn of(answer: &Answer) -> Self {
         let line_end = if answer.has(Quirk::Crlf) {
             "\r\n"
@@ -32,7 +32,7 @@ impl Sse {
         }
     }
 
-    /// Writes what precedes the first event.
+    /// Writes the bytes before the first event.
     pub(crate) fn start(self, out: &mut Vec<u8>) {
         if self.bom {
             self.framed(3, out, |out| out.extend_from_slice("\u{feff}".as_bytes()));

@@ -1,17 +1,17 @@
-//! What a step of an answer came to.
+//! The result of a step of an answer.
 
 use std::time::Instant;
 
-/// What a step came to.
+/// The result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StepEnd {
     /// Something was written or passed; ask again.
     Go,
-    /// Nothing to do before then.
+    /// Nothing to do before that moment.
     Until(Instant),
-    /// Nothing to do before the goals are met, or then.
+    /// Nothing to do before the goals are met, or before that moment.
     Parked(Instant),
-    /// Nothing to do any more but to watch the peer.
+    /// Nothing to do but to watch the peer.
     Silence,
     /// The connection is to be cut when all is written.
     Cut(Cut),

@@ -28,12 +28,12 @@ pub(crate) struct Worker {
     connections: Slab<Connection>,
     alarms: BinaryHeap<Reverse<(Instant, usize)>>,
     parked: Vec<usize>,
-    /// A listener could not accept, for want of descriptors most likely.
+    /// A listener could not accept, most likely for lack of descriptors.
     starved: bool,
     stop: Arc<AtomicBool>,
 }
 
-/// What a worker has of one instance.
+/// A worker's part of one instance.
 #[derive(Debug)]
 pub(crate) struct Home {
     pub(crate) instance: Arc<Instance>,
@@ -195,8 +195,7 @@ impl Worker {
         }
     }
 
-    /// Ends the connections of an instance that refuses: those that idle now, the others after
-    /// their answer.
+    /// Ends the connections of an instance that refuses: idle ones now, others after their answer.
     fn retire(&mut self, number: usize) {
         self.connections.retain(|_, connection| {
             connection.home != number
@@ -302,9 +301,9 @@ impl Worker {
     }
 }
 
-/// The token of the waker; it is no connection's.
+/// The token of the waker; no connection has it.
 pub(crate) const WAKE: Token = Token(usize::MAX);
 
 const BACKLOG: i32 = 4096;
-/// How long a listener rests that could not accept.
+/// Pause of a listener that could not accept.
 const STARVED_RETRY: Duration = Duration::from_millis(10);

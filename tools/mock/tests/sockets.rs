@@ -1,4 +1,4 @@
-//! The mock over real sockets: what a client sees, and what the mock says it saw.
+//! The mock over real sockets: what a client sees, and what the mock reports.
 #![expect(
     clippy::unwrap_used,
     reason = "a test stops at what it does not expect"

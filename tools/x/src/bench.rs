@@ -1,5 +1,5 @@
-//! `cargo x bench`: nanoseconds and instructions of the hot steps, and whether the instructions are
-//! still what they were.
+//! `cargo x bench`: nanoseconds and instructions of the hot steps, and whether the instructions
+//! have changed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::commands;
 
-/// What becomes of the instructions that were counted.
+/// What is done with the counted instructions.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Aim {
     /// They are shown, with the nanoseconds.
@@ -32,7 +32,8 @@ const GROWTH_MAX_PERCENT: u64 = 2;
 ///
 /// # Errors
 ///
-/// What is missing or does not run, and with [`Aim::Check`] the steps that have become dearer.
+/// The tool that is missing or fails, and with [`Aim::Check`] the steps that need more
+/// instructions.
 pub(crate) fn run(aim: Aim) -> Result<(), String> {
     prepare()?;
     let counts = instructions()?;
@@ -63,7 +64,7 @@ pub(crate) fn run(aim: Aim) -> Result<(), String> {
     }
 }
 
-/// Sees to valgrind and gungraun's runner.
+/// Makes sure that valgrind and gungraun's runner are installed.
 fn prepare() -> Result<(), String> {
     if !runs("valgrind", "") {
         return Err("valgrind is missing: apt-get install valgrind".to_owned());
@@ -124,7 +125,7 @@ fn count(line: &str) -> Option<(String, u64)> {
     Some((name.to_owned(), figure))
 }
 
-/// The figures, as the table in docs/performance.md has them.
+/// The figures, in the form of the table in docs/performance.md.
 fn table(nanos: &[(String, f64)], counts: &Figures<u64>) -> String {
     let row = |(name, nanos): &(String, f64)| {
         let count = counts.get(name).map_or("?".to_owned(), u64::to_string);
@@ -144,7 +145,7 @@ fn baseline() -> Result<Figures<u64>, String> {
     serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// The steps that need more than they may, and those that only one side knows.
+/// The steps that need more instructions than allowed, and those that only one side has.
 fn dearer(baseline: &Figures<u64>, counts: &Figures<u64>) -> Vec<String> {
     let judge = |(name, count): (&String, &u64)| match baseline.get(name) {
         None => Some(format!("{name}: not in the baseline")),

@@ -30,7 +30,7 @@ pub(crate) struct Answer {
     pub(crate) trailers: Fields,
 }
 
-/// What is sent.
+/// A request.
 pub(crate) struct Request<'a> {
     /// `host:port`.
     pub(crate) address: &'a str,

@@ -90,11 +90,11 @@ pub(crate) fn deny() -> Result<(), String> {
     cargo("deny --offline check bans licenses sources")
 }
 
-/// Builds the load tool and becomes it.
+/// Builds the load tool and replaces this process by it.
 ///
 /// # Errors
 ///
-/// When it cannot be built or there is nothing to send requests to.
+/// When it cannot be built, or there is no demo to send requests to.
 pub(crate) fn load(flags: Vec<String>) -> Result<(), String> {
     let mut flags = flags;
     let asks = |flag: &String| matches!(flag.as_str(), "--help" | "-h" | "--version" | "-V");
@@ -124,7 +124,7 @@ fn demo_url() -> Result<String, String> {
     Ok(format!("{url}/v1/chat/completions"))
 }
 
-/// Where a demo that stays leaves its address.
+/// The file in which a demo that stays leaves its address.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! `cargo x demo`: infermux between two mock providers, shown to somebody who sees it first.
+//! `cargo x demo`: infermux between two mock providers, for people who see it for the first time.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub(crate) enum Ending {
 ///
 /// # Errors
 ///
-/// What went otherwise than it should.
+/// A step that went wrong.
 pub(crate) fn run(ending: Ending) -> Result<(), String> {
     println!("infermux demo: one router in front of two mock providers, alpha and beta\n");
     commands::cargo("build --release --locked --package infermux --package infermux-mock")?;
@@ -75,7 +75,7 @@ fn stay(processes: &mut Processes, router: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Each provider is a process of its own, as in life.
+/// Each provider is a process of its own, as in production.
 fn start_mock(processes: &mut Processes, bin: &Path, name: &str) -> Result<Mock, String> {
     let instance = json!({
         "name": name,

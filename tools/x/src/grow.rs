@@ -1,6 +1,6 @@
 //! `cargo x grow`: what more shards, providers, models and callers with budgets cost, in processor
 //! time for each request and in memory. The routers of one row, small to large, take turns under
-//! the same load on one core, so that whatever else the machine does falls on all of them.
+//! the same load on one core, so that other work on the machine affects all of them alike.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -22,11 +22,11 @@ const ROUNDS: usize = 7;
 const SPAN: &str = "800ms";
 /// How long it is loaded before the first: every series has begun, every connection is there.
 const WARM_SPAN: &str = "3s";
-/// The body of every request, but for its model.
+/// The body of every request, without its model.
 const BODY: &str = r#"{"max_tokens":64,"messages":[{"role":"user","content":"The quick brown
     fox jumps over the lazy dog, and what the dog thinks of it nobody has ever asked."}]}"#;
 
-/// Something that there can be more of.
+/// A thing of which a router can have more.
 #[derive(Clone, Copy)]
 struct Row {
     name: &'static str,
@@ -78,7 +78,7 @@ const ONE: Size = Size {
 ///
 /// # Errors
 ///
-/// What does not start or does not answer.
+/// A program that does not start or does not answer.
 pub(crate) fn run() -> Result<(), String> {
     let packages = ["infermux", "infermux-mock", "infermux-load"].join(" --package ");
     commands::cargo(&format!("build --release --locked --package {packages}"))?;
@@ -99,7 +99,7 @@ pub(crate) fn run() -> Result<(), String> {
             routers.push(Router::start(&mut processes, &bin, &config, size)?);
         }
         let (bin, template) = (bin.clone(), template.clone());
-        // Meanwhile the lines that the routers log are read.
+        // The lines that the routers log must be read meanwhile.
         processes.watch(move || measure(&bin, &template, row, &routers))?;
     }
     Ok(())
@@ -140,7 +140,7 @@ struct Router {
     size: Size,
 }
 
-/// What a router costs for each request, in microseconds: all of it, and its coordinator.
+/// What a router costs for each request, in microseconds: the whole process, and its coordinator.
 #[derive(Clone, Copy)]
 struct Cost {
     all: f64,
@@ -170,7 +170,7 @@ impl Router {
     fn load(&self, bin: &Path, template: &PathBuf, span: &str) -> Result<Cost, String> {
         let url = format!("http://{}/v1/chat/completions", self.addresses.callers);
         let cycle = self.size.models.max(self.size.callers).to_string();
-        // What there is one of has the number 0.
+        // Where there is only one, its number is 0.
         let (model, caller) = match (self.size.models, self.size.callers) {
             (1, _) => ("m000000000000", "c{{ number }}"),
             (_, _) => ("m{{ number }}", "c000000000000"),
@@ -213,7 +213,7 @@ fn measure(bin: &Path, template: &PathBuf, row: Row, routers: &[Router]) -> Resu
     let mut costs = vec![Vec::new(); routers.len()];
     for round in 0..ROUNDS {
         for turn in 0..routers.len() {
-            // Who comes last in one round comes first in the next.
+            // The last one of a round is the first of the next.
             let place = if round % 2 == 0 {
                 turn
             } else {

@@ -128,7 +128,7 @@ mod tests {
             let text = std::fs::read_to_string(&page).expect("a page");
             for rest in text.split("cargo x ").skip(1) {
                 let line = rest.split(['`', '#', '\n']).next().unwrap_or_default();
-                // What stands for a number.
+                // The words that stand for a number.
                 let words = line.split_whitespace().map(|word| match word {
                     "N" | "SEED" => "1",
                     word => word,

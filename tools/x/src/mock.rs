@@ -1,11 +1,11 @@
 //! A mock provider of the demo.
 
-/// Where a mock provider listens.
+/// The addresses of a mock provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mock {
     pub(crate) name: String,
     pub(crate) address: String,
-    /// Where it takes its orders.
+    /// The address for control requests.
     pub(crate) control: String,
 }
 

@@ -1,6 +1,6 @@
 //! `cargo x overhead`: what limits, budgets, breakers and health checks cost, as processor time for
-//! each request. Two routers, one with everything and one with nothing, take turns under the same
-//! load, so that whatever else the machine does falls on both.
+//! each request. Two routers, one with all of them and one with none, take turns under the same
+//! load, so that other work on the machine affects both alike.
 
 use std::path::Path;
 use std::process::Command;
@@ -23,7 +23,7 @@ const RATIO_MAX: f64 = 1.03;
 ///
 /// # Errors
 ///
-/// What does not start, and a ratio above the aim.
+/// A program that does not start, or a ratio above the aim.
 pub(crate) fn run() -> Result<(), String> {
     let packages = ["infermux", "infermux-mock", "infermux-load"].join(" --package ");
     commands::cargo(&format!("build --release --locked --package {packages}"))?;
@@ -40,7 +40,7 @@ pub(crate) fn run() -> Result<(), String> {
         Router::start(&mut processes, &bin, &config)
     };
     let routers = [router("without", WITHOUT)?, router("with", WITH)?];
-    // Meanwhile the lines that the routers log are read.
+    // The lines that the routers log must be read meanwhile.
     processes.watch(move || compare(&bin, &routers))
 }
 
@@ -49,7 +49,7 @@ fn compare(bin: &Path, routers: &[Router; 2]) -> Result<(), String> {
     println!("\nround  without      with  microseconds of processor time for each request");
     let mut figures = [Vec::new(), Vec::new()];
     for round in 1..=ROUNDS {
-        // Who comes second in one round comes first in the next.
+        // The second one of a round is the first of the next.
         for place in [round % 2, 1 - round % 2] {
             figures[place].push(routers[place].micros_per_request(bin)?);
         }
@@ -73,12 +73,12 @@ fn compare(bin: &Path, routers: &[Router; 2]) -> Result<(), String> {
     Ok(())
 }
 
-/// Nothing that can be left out.
+/// Without everything that can be left out.
 const WITHOUT: &str = "    health_check: {disabled: true}
 circuit_breaker: {consecutive_failures: 1000000000, min_requests: 1000000000}
 ";
 
-/// Everything, with limits that are never reached.
+/// With everything, under limits that are never reached.
 const WITH: &str = "    health_check: {interval: 1s}
     max_in_flight: 100000
     rate_limits: {requests_per_minute: 1000000000, tokens_per_minute: 1000000000000}

@@ -1,4 +1,4 @@
-//! Child processes that never outlive this one, and what they and the user say meanwhile.
+//! Child processes that never outlive this one, and messages from them and from the user.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -11,9 +11,9 @@ use signal_hook::iterator::Signals;
 
 use crate::clock::Stopwatch;
 
-/// How long a process may take until it says what it is waited for.
+/// How long a process may take to print the awaited line.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Most lines that are kept of a process, to be shown should it fail.
+/// Most lines of a process that are kept, to be shown if it fails.
 const LINES_MAX: usize = 1_000;
 
 /// Something that happened beside the main thread.
@@ -22,7 +22,7 @@ pub(crate) enum Message {
     Line(String),
     /// The user wants to stop.
     Stop,
-    /// The work of [`Processes::watch`] has come to this end.
+    /// The work of [`Processes::watch`] has ended with this result.
     Finished(Result<(), String>),
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Processes {
 }
 
 impl Processes {
-    /// None yet. From here on Ctrl-C and SIGTERM stop the children before this process ends.
+    /// No children yet. From here on Ctrl-C and SIGTERM stop the children before this process ends.
     ///
     /// # Errors
     ///
@@ -56,7 +56,7 @@ impl Processes {
         })
     }
 
-    /// Starts `program` and waits until `wanted` has found what it looks for in what it writes.
+    /// Starts `program` and waits until `wanted` returns something for a line that it prints.
     ///
     /// # Errors
     ///
@@ -121,7 +121,7 @@ impl Processes {
     ///
     /// # Errors
     ///
-    /// What `work` says, or which child has ended.
+    /// The error of `work`, or the child that has ended.
     pub(crate) fn watch(
         &mut self,
         work: impl FnOnce() -> Result<(), String> + Send + 'static,
@@ -199,7 +199,7 @@ impl Drop for Processes {
     }
 }
 
-/// Runs `work` on a thread that nobody waits for.
+/// Runs `work` on a thread that is not waited for.
 fn beside(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), String> {
     let thread = std::thread::Builder::new()
         .name(name.to_owned())

@@ -1,6 +1,6 @@
-//! `cargo x scrape`: what callers notice of a Prometheus that reads a thousand series ten times a
-//! second. The same load is measured with and without it, in turns, so that whatever else the
-//! machine does falls on both.
+//! `cargo x scrape`: how a Prometheus that reads a thousand series ten times a second affects
+//! callers. The same load is measured with and without it, in turns, so that other work on the
+//! machine affects both alike.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -28,9 +28,9 @@ const SPAN: &str = "5s";
 const RATE: &str = "--rate=8000";
 /// Pause between the starts of two scrapes.
 const EVERY: Duration = Duration::from_millis(100);
-/// What callers see, and what is shown of it.
+/// The percentiles of callers' latency that are shown.
 const PERCENTILES: [&str; 3] = ["p50", "p99", "p99.9"];
-/// What infermux itself sees: its requests, and those to which it added at most a millisecond.
+/// infermux's own figures: its requests, and those to which it added at most a millisecond.
 const ADDED: [&str; 2] = [
     "infermux_overhead_seconds_count",
     "infermux_overhead_seconds_bucket{le=\"0.001\"}",
@@ -42,7 +42,7 @@ type Figures = [f64; 4];
 ///
 /// # Errors
 ///
-/// What does not start or does not answer.
+/// A program that does not start or does not answer.
 pub(crate) fn run() -> Result<(), String> {
     let packages = ["infermux", "infermux-mock", "infermux-load"].join(" --package ");
     commands::cargo(&format!("build --release --locked --package {packages}"))?;
@@ -54,7 +54,7 @@ pub(crate) fn run() -> Result<(), String> {
     let config = config.display().to_string();
     let flags = ["serve", "--shards=1", "--cores=0", "--config", &config].map(str::to_owned);
     let router = processes.start(&bin.join("infermux"), &flags, addresses)?;
-    // Meanwhile the lines that the router logs are read.
+    // The lines that the router logs must be read meanwhile.
     processes.watch(move || compare(&bin, &router))
 }
 
@@ -78,11 +78,11 @@ fn name(provider: usize, model: usize) -> String {
     format!("model-{provider}-{model}")
 }
 
-/// Where callers connect, and where operators do.
+/// The addresses of callers and operators.
 pub(crate) struct Addresses {
-    /// Where callers do.
+    /// The callers' address.
     pub(crate) callers: String,
-    /// Where operators do.
+    /// The operators' address.
     pub(crate) operators: String,
 }
 
@@ -95,7 +95,7 @@ pub(crate) fn addresses(line: &str) -> Option<Addresses> {
     })
 }
 
-/// What the scrapes of one run were like.
+/// Figures about the scrapes of one run.
 #[derive(Default)]
 struct Scrapes {
     count: usize,
@@ -119,7 +119,7 @@ fn compare(bin: &Path, router: &Addresses) -> Result<(), String> {
     let mut all = [Vec::new(), Vec::new()];
     let mut last = Scrapes::default();
     for round in 1..=ROUNDS {
-        // Who comes second in one round comes first in the next.
+        // The second one of a round is the first of the next.
         for place in [round % 2, 1 - round % 2] {
             let figures = if place == 0 {
                 load(bin, router)?
@@ -170,7 +170,7 @@ fn fill(router: &Addresses) -> Result<(), String> {
 ///
 /// # Errors
 ///
-/// When they do not come.
+/// When the answer does not come.
 pub(crate) fn scrape(router: &Addresses) -> Result<Vec<u8>, String> {
     let request = Request {
         address: &router.operators,
@@ -185,7 +185,7 @@ pub(crate) fn scrape(router: &Addresses) -> Result<Vec<u8>, String> {
     }
 }
 
-/// A run during which everything is read ten times a second.
+/// A run during which all metrics are read ten times a second.
 fn scraped(bin: &Path, router: &Addresses) -> Result<(Figures, Scrapes), String> {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {

@@ -8,25 +8,25 @@ use crate::client::{self, Answer, Fields, Request};
 use crate::clock::Stopwatch;
 use crate::mock::Mock;
 
-/// Names that every served request carries in its head.
+/// Fields that every served request has in its answer's head.
 const ROUTING: [&str; 4] = [
     "X-Infermux-Provider",
     "X-Infermux-Model",
     "X-Infermux-Strategy",
     "X-Infermux-Latency-Ms",
 ];
-/// Names that account for it: in the head of a plain answer, in the trailers of a stream.
+/// Fields with tokens and cost: in the head of a plain answer, in the trailers of a stream.
 const ACCOUNTS: [&str; 3] = [
     "X-Infermux-Cost",
     "X-Infermux-Prompt-Tokens",
     "X-Infermux-Completion-Tokens",
 ];
 
-/// Sends every request to the router at `router` and prints what comes of it.
+/// Sends every request to the router at `router` and prints the results.
 ///
 /// # Errors
 ///
-/// An answer that is not what it should be.
+/// An answer that is wrong.
 pub(crate) fn show(router: &str, alpha: &Mock) -> Result<(), String> {
     plain(router)?;
     streamed(router)?;
@@ -176,7 +176,7 @@ fn head(answer: &Answer) {
     print_fields(&format!("   {}", answer.status_line), &answer.headers);
 }
 
-/// Prints what infermux added, and leaves out what every server sends.
+/// Prints the fields that infermux added, and leaves out those that every server sends.
 fn print_fields(first: &str, fields: &Fields) {
     println!("{first}");
     for (name, value) in &fields.0 {
@@ -226,7 +226,7 @@ fn expect_value(fields: &Fields, name: &str, value: &str) -> Result<(), String> 
     }
 }
 
-/// What an event of a chat stream adds; the event itself where it is of another kind.
+/// The text that an event of a chat stream adds; for an event of another kind, the event itself.
 fn describe(event: &str) -> String {
     let value = event
         .strip_prefix("data: ")

@@ -1,4 +1,4 @@
-//! What a provider would say: bodies and stream events of every endpoint and flavour.
+//! The contents of answers: bodies and stream events of every endpoint and flavour.
 
 mod anthropic;
 mod lists;
@@ -9,7 +9,7 @@ use crate::script::Answer;
 
 pub(crate) use lists::models_body;
 
-/// All that an answer is made from.
+/// The inputs of an answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Voice<'a> {
     pub(crate) route: &'a Route,
@@ -21,7 +21,7 @@ pub(crate) struct Voice<'a> {
     pub(crate) number: u64,
 }
 
-/// A stream, up to the framing: what comes first, the form of a content event, what comes last.
+/// A stream without its framing: its first events, the form of a content event, its last events.
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
     pub(crate) opening: Vec<Event>,
@@ -109,7 +109,7 @@ impl Voice<'_> {
         }
     }
 
-    /// The same body without anything in it.
+    /// A body without any content.
     pub(crate) fn empty_body(&self) -> String {
         match self.route.endpoint {
             Endpoint::Messages => self.empty_message_body(),
@@ -129,7 +129,7 @@ impl Voice<'_> {
         }
     }
 
-    /// A stream that ends well and says nothing.
+    /// A stream that ends properly and has no content.
     pub(crate) fn empty_stream(&self) -> Stream {
         match self.route.endpoint {
             Endpoint::Messages => self.empty_message_stream(),
@@ -228,7 +228,7 @@ impl Voice<'_> {
     }
 }
 
-/// When everything was made: answers depend on nothing but the request.
+/// The time at which everything was made: answers depend only on the request.
 const CREATED: u64 = 1_730_000_000;
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl Voice<'_> {
         }
     }
 
-    /// The start of an OpenAI object, up to where its choices follow.
+    /// The start of an OpenAI object, up to its choices.
     fn opened(&self, object: &str) -> String {
         let tail = match self.route.flavour {
             Flavour::Ollama => ",\"system_fingerprint\":\"fp_ollama\"",
@@ -242,7 +242,7 @@ impl Voice<'_> {
         (self.route.flavour == Flavour::Azure).then_some(Event { name: None, data })
     }
 
-    /// What names the role, and the tool of a call; Ollama sends a call whole.
+    /// The delta that names the role, and the tool of a call; Ollama sends a call whole.
     fn first_delta(&self, arguments: &str) -> Option<String> {
         let ollama = self.route.flavour == Flavour::Ollama;
         if self.route.endpoint != Endpoint::Chat {
@@ -263,7 +263,7 @@ impl Voice<'_> {
         })
     }
 
-    /// What stands before and after the piece in the delta of a content chunk.
+    /// The text before and behind the piece in the delta of a content chunk.
     fn content_delta(&self) -> (&'static str, &'static str) {
         match (&self.route.endpoint, &self.ask.tool) {
             (Endpoint::Completions, _) => ("\"text\":", ""),

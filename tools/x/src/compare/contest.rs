@@ -19,19 +19,19 @@ pub(crate) struct Measured {
     pub(crate) workload: Workload,
     /// The figures of each contender, the base's first.
     pub(crate) entries: Vec<Entry>,
-    /// The base's processor time at the end of each round by that at its start.
+    /// The base's processor time at the end of each round, divided by that at its start.
     pub(crate) drift: Vec<f64>,
-    /// What went wrong without ending the run.
+    /// Faults that did not end the run.
     pub(crate) notes: Vec<String>,
 }
 
 /// One contender's figures.
 pub(crate) struct Entry {
-    /// Whose they are.
+    /// The contender's name.
     pub(crate) label: String,
     /// Those of each round.
     pub(crate) rounds: Vec<Figures>,
-    /// Those that are measured once.
+    /// Figures that are measured once.
     pub(crate) once: Figures,
     /// The last round's latency by share, and its answers over time.
     pub(crate) last: Run,
@@ -56,7 +56,7 @@ impl Entry {
 }
 
 impl Measured {
-    /// The median over the rounds of an entry's figure by the base's.
+    /// The median over the rounds of an entry's figure, divided by the base's.
     pub(crate) fn ratio(&self, entry: &Entry, figure: Figure) -> Option<f64> {
         let base = self.entries.first()?;
         if let (Some(own), Some(base)) = (entry.once.get(&figure), base.once.get(&figure)) {
@@ -67,13 +67,13 @@ impl Measured {
         median(ratios.collect())
     }
 
-    /// The contender that the aims are about: infermux, the last in its several forms.
+    /// The contender that the aims are about: infermux, in the last of its forms.
     pub(crate) fn subject(&self) -> Option<&Entry> {
         let is_it = |entry: &&Entry| entry.label.starts_with("infermux");
         self.entries.iter().rfind(is_it)
     }
 
-    /// Whether the subject's figure is as it should be.
+    /// Whether the subject's figure meets its aim.
     pub(crate) fn is_met(&self, figure: Figure, aim: Aim) -> Option<bool> {
         let entry = self.subject()?;
         aim.is_met(entry.value(figure)?, self.ratio(entry, figure))
@@ -84,7 +84,7 @@ impl Measured {
 ///
 /// # Errors
 ///
-/// What does not start or does not answer.
+/// A contender does not start or does not answer.
 pub(crate) fn hold(
     workload: &Workload,
     peers: &[Peer],
@@ -124,7 +124,7 @@ pub(crate) fn hold(
     Ok(contest)
 }
 
-/// Who takes part, the base first.
+/// The contenders, the base first.
 fn contenders(workload: &Workload, peers: &[Peer], base: &str) -> Result<Vec<Contender>, String> {
     let contender = |peer: &Peer, label: &str, more: &[&'static str], cores| Contender {
         label: label.to_owned(),
@@ -144,7 +144,7 @@ fn contenders(workload: &Workload, peers: &[Peer], base: &str) -> Result<Vec<Con
         }
         Contest::Shards => vec![
             contender(own?, "infermux", &[], SYSTEM_CORE),
-            // As many for each shard: what comes in one turn of a loop is sent in one go.
+            // The load per shard is the same: events of one turn of a loop are sent together.
             Contender {
                 load: &["-c128"],
                 ..contender(own?, "infermux, two shards", &["two_shards"], SYSTEM_CORE)

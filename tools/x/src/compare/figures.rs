@@ -1,4 +1,4 @@
-//! What is measured, and what it should be.
+//! The measured figures, and their aims.
 
 use std::collections::BTreeMap;
 
@@ -32,17 +32,17 @@ pub(crate) enum Figure {
 /// Figures by their kind.
 pub(crate) type Figures = BTreeMap<Figure, f64>;
 
-/// What a figure should be at most.
+/// The aim of a figure: at most this.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Aim {
-    /// So many times the base's figure.
+    /// This many times the base's figure.
     Ratio(f64),
-    /// So much.
+    /// This value.
     Value(f64),
 }
 
 impl Figure {
-    /// What it is called in a table.
+    /// Its name in a table.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Cpu => "CPU, µs",
@@ -76,7 +76,7 @@ impl Figure {
         }
     }
 
-    /// `value` as it stands in a table.
+    /// `value` in the form for a table.
     pub(crate) fn text(self, value: f64) -> String {
         match self {
             Self::Rate => format!("{value:.0}"),
@@ -94,7 +94,7 @@ impl Figure {
 }
 
 impl Aim {
-    /// How it stands in a table.
+    /// Its form in a table.
     pub(crate) fn text(self) -> String {
         match self {
             Self::Ratio(most) => format!("≤ {most:.2} ×"),
@@ -102,7 +102,7 @@ impl Aim {
         }
     }
 
-    /// Whether `value`, `ratio` times the base's, is as it should be; unknown without a ratio.
+    /// Whether `value`, `ratio` times the base's, meets the aim; unknown without a ratio.
     pub(crate) fn is_met(self, value: f64, ratio: Option<f64>) -> Option<bool> {
         match self {
             Self::Ratio(most) => ratio.map(|ratio| ratio <= most),

@@ -12,7 +12,7 @@ use super::workloads::Workload;
 
 /// The caller that has a budget.
 const CALLER: &str = "X-Infermux-Caller: load";
-/// What a Messages provider wants to see.
+/// Headers and flags that a Messages provider requires.
 const MESSAGES: [&str; 6] = [
     "-H",
     "x-api-key: sk-compare",
@@ -22,7 +22,7 @@ const MESSAGES: [&str; 6] = [
     "claude-sonnet-4-5",
 ];
 
-/// What a run found.
+/// The results of a run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Run {
     /// Its figures.

@@ -1,4 +1,4 @@
-//! What a system holds in memory: after its start, for idle connections, for streams under way.
+//! Measures a system's memory: after its start, for idle connections, for streams under way.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -57,13 +57,13 @@ pub(crate) fn measure(
     clock::pause(MIDST);
     let more = system.tree.rss_kib()? - before;
     figures.insert(Figure::RssStream, more / f64::from(STREAMS));
-    // Its answers are of no interest.
+    // The answers of the streams do not matter.
     let _ = running.kill();
     let _ = running.wait();
     Ok(figures)
 }
 
-/// Memory once everything that does not depend on the number of connections is there.
+/// Memory once everything is allocated that does not depend on the number of connections.
 fn warm(
     folders: &Folders,
     workload: &Workload,

@@ -1,8 +1,8 @@
-//! `cargo x compare`: infermux beside HAProxy, nginx and whoever else a file names, under the same
-//! load in one run, in processor time, latency, system calls and memory.
+//! `cargo x compare`: infermux beside HAProxy, nginx and further systems that a file names, under
+//! the same load in one run, in processor time, latency, system calls and memory.
 //!
 //! The system under test has one core, the load tool and the mock provider the other. The base runs
-//! first and last in every round, so that a machine that changes meanwhile shows.
+//! first and last in every round, to show whether the machine changes meanwhile.
 
 mod contest;
 mod figures;
@@ -33,7 +33,7 @@ pub(crate) use options::Options;
 ///
 /// # Errors
 ///
-/// What is missing, does not start or does not answer.
+/// A program that is missing, does not start or does not answer.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
     let chosen = workloads::chosen(&options.workloads)?;
     let peers = peers::load(options.peers.as_deref(), &options.only)?;
@@ -82,7 +82,7 @@ fn publish(options: &Options, setup: &Setup, measured: &[Measured]) -> Result<()
     Ok(())
 }
 
-/// Looks for everything that is needed, before anything is measured.
+/// Looks for all programs that are needed, before anything is measured.
 fn setup(peers: &[Peer], bin: &Path) -> Result<Setup, String> {
     let mut missing = Vec::new();
     let mut versions = Vec::new();
@@ -122,14 +122,14 @@ fn setup(peers: &[Peer], bin: &Path) -> Result<Setup, String> {
     })
 }
 
-/// What a small program says.
+/// The output of a small program.
 fn said(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     text.unwrap_or_default()
 }
 
-/// A certificate for this run, as each of the systems wants to have it.
+/// Writes a certificate for this run, in the form that each of the systems needs.
 fn write_papers(folder: &Folder) -> Result<(), String> {
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let made = rcgen::generate_simple_self_signed(names).map_err(|e| e.to_string())?;

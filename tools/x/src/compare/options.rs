@@ -1,8 +1,8 @@
-//! What is compared, and how long.
+//! The systems to compare, and how long.
 
 use std::path::PathBuf;
 
-/// What is compared, and how long.
+/// The systems to compare, and how long.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Workloads by name or first part of it, such as small,one,stream-paced [default: all]

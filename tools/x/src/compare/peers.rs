@@ -12,7 +12,7 @@ const BUILT_IN: &str = include_str!("peers.yml");
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Peer {
-    /// What it is called in every table.
+    /// Its name in every table.
     pub(crate) name: String,
     /// A program of the search path, a path, or one that this workspace builds.
     program: String,
@@ -35,7 +35,7 @@ struct Peers {
     peers: Vec<Peer>,
 }
 
-/// What stands for the marks of a template.
+/// The values for the marks of a template.
 pub(crate) struct Setting<'a> {
     /// The file that the configuration is written to.
     pub(crate) config: &'a Path,
@@ -52,7 +52,7 @@ pub(crate) struct Setting<'a> {
 ///
 /// # Errors
 ///
-/// What is wrong with the file, or a name that nobody has.
+/// A fault of the file, or a name that no peer has.
 pub(crate) fn load(file: Option<&Path>, only: &[String]) -> Result<Vec<Peer>, String> {
     let mut peers = parse(BUILT_IN)?;
     if let Some(path) = file {
@@ -80,11 +80,11 @@ fn parse(text: &str) -> Result<Vec<Peer>, String> {
 }
 
 impl Peer {
-    /// The program's path: of this workspace's own programs the one that was just built.
+    /// The program's path; for programs of this workspace, the one that was just built.
     ///
     /// # Errors
     ///
-    /// How to install it, when it is not there.
+    /// It is not installed; how to install it.
     pub(crate) fn path(&self, bin: &Path) -> Result<PathBuf, String> {
         if self.program == "infermux" {
             return Ok(bin.join("infermux"));

@@ -1,4 +1,4 @@
-//! What the kernel knows of a process and its children: processor time, memory.
+//! The kernel's figures for a process and its children: processor time, memory.
 
 use std::fs;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ impl Tree {
         self.cpu_micros_of(|_| true)
     }
 
-    /// The same of the threads whose names are `wanted`.
+    /// Processor time of the threads whose names are `wanted`.
     pub(crate) fn cpu_micros_of(&self, wanted: impl Fn(&str) -> bool) -> Result<f64, String> {
         let read = |path: PathBuf| {
             fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_process_has_time_and_memory() {
-        // One of its own: tests beside this one start and end others.
+        // A process of this test's own: other tests start and end processes, too.
         let mut child = Command::new("cat")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -55,7 +55,7 @@ pub(crate) fn markdown(setup: &Setup, all: &[Measured]) -> String {
     out
 }
 
-/// What was measured where, with what.
+/// What was measured, where, and with what.
 fn preamble(setup: &Setup) -> String {
     format!(
         "`{}`, {}, {}; {}",

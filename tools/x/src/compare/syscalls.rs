@@ -36,7 +36,7 @@ pub(crate) fn count(tree: &Tree, work: &dyn Fn() -> Result<f64, String>) -> Resu
         .ok_or_else(|| "system calls need perf or strace: apt-get install strace".to_owned())
 }
 
-/// Runs `work` under `tracer`: what the tracer said, and what the work has done.
+/// Runs `work` under `tracer`; returns the tracer's output and the work's result.
 fn trace(
     mut tracer: Command,
     work: &dyn Fn() -> Result<f64, String>,
@@ -50,7 +50,7 @@ fn trace(
     interrupt(&child);
     let mut said = String::new();
     if let Some(mut out) = child.stderr.take() {
-        // What cannot be read counts nothing.
+        // Output that cannot be read counts nothing.
         let _ = out.read_to_string(&mut said);
     }
     let _ = child.wait();

@@ -12,7 +12,7 @@ use super::process::Tree;
 use super::workloads::Workload;
 use crate::clock::{self, Stopwatch};
 
-/// The core of the system under test, as `taskset` takes it.
+/// The core of the system under test, as an argument of `taskset`.
 pub(crate) const SYSTEM_CORE: &str = "0";
 /// The core of the load tool and the provider.
 pub(crate) const LOAD_CORE: &str = "1";
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Most lines of a failed system's output that are shown.
 const LINES_MAX: usize = 20;
 
-/// Where programs and files are.
+/// The folders of programs and files.
 pub(crate) struct Folders {
     /// The folder with this workspace's release programs.
     pub(crate) bin: PathBuf,
@@ -29,12 +29,12 @@ pub(crate) struct Folders {
     pub(crate) folder: PathBuf,
 }
 
-/// Who takes part in a workload: a peer, perhaps in a special form.
+/// A participant of a workload: a peer, perhaps in a special form.
 #[derive(Clone, Debug)]
 pub(crate) struct Contender {
-    /// How it is called.
+    /// Its name.
     pub(crate) label: String,
-    /// What it is.
+    /// The peer.
     pub(crate) peer: Peer,
     /// The words that choose lines of its configuration.
     pub(crate) words: Vec<&'static str>,
@@ -63,7 +63,7 @@ pub(crate) struct Provider {
     pub(crate) address: String,
 }
 
-/// The command that runs `program` on `cores` and takes it along when this program ends.
+/// The command that runs `program` on `cores`; the program ends when this one does.
 fn on_cores(cores: &str, program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command
@@ -78,7 +78,7 @@ impl System {
     ///
     /// # Errors
     ///
-    /// What it said, when it does not start.
+    /// It does not start; its output.
     pub(crate) fn start(
         contender: &Contender,
         folders: &Folders,
@@ -123,7 +123,8 @@ impl System {
         matches!(self.process.0.try_wait(), Ok(None))
     }
 
-    /// The URL for requests of `workload`; of a peer that only relays, the provider's own path.
+    /// The URL for requests of `workload`; for a peer that only relays, with the provider's own
+    /// path.
     pub(crate) fn url(&self, workload: &Workload, peer: &Peer) -> String {
         let scheme = if workload.words.contains(&"tls") {
             "https"

@@ -1,4 +1,4 @@
-//! What the systems are put to, and what infermux aims at in each case.
+//! The workloads, and infermux's aims in each.
 
 use super::figures::{Aim, Figure};
 
@@ -7,7 +7,7 @@ use super::figures::{Aim, Figure};
 pub(crate) struct Workload {
     /// Its name on the command line.
     pub(crate) name: &'static str,
-    /// What it is.
+    /// Its description.
     pub(crate) title: &'static str,
     /// The words that choose lines of the systems' configurations.
     pub(crate) words: &'static [&'static str],
@@ -15,19 +15,19 @@ pub(crate) struct Workload {
     pub(crate) script: &'static str,
     /// Flags of the load tool.
     pub(crate) load: &'static [&'static str],
-    /// Content events of each answer where events are counted; else requests are.
+    /// Content events of each answer, where events are counted instead of requests.
     pub(crate) events: Option<u32>,
     /// The shortest time it makes sense to measure, in seconds.
     pub(crate) seconds_min: f64,
-    /// Who is compared with whom.
+    /// Which contenders are compared.
     pub(crate) contest: Contest,
-    /// What is measured beside the load's own pass.
+    /// What is measured besides the load's own pass.
     pub(crate) beside: Beside,
-    /// What infermux aims at.
+    /// infermux's aims.
     pub(crate) aims: &'static [(Figure, Aim)],
 }
 
-/// Who is compared with whom.
+/// Which contenders are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contest {
     /// Every peer with the base.
@@ -38,12 +38,12 @@ pub(crate) enum Contest {
     Pinning,
 }
 
-/// What is measured beside the load's own pass.
+/// What is measured besides the load's own pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Beside {
     /// Nothing.
     Nothing,
-    /// The provider's own latency, without anything between.
+    /// The provider's own latency, without a system between.
     Direct,
     /// System calls, in a pass of their own.
     Syscalls,
@@ -271,11 +271,12 @@ pub(crate) const ALL: [Workload; 20] = [
     },
 ];
 
-/// Those whose names are in `names` or start with one of them and a dash; all without names.
+/// The workloads whose names are in `names` or start with one of them and a dash; all if `names` is
+/// empty.
 ///
 /// # Errors
 ///
-/// A name that fits none.
+/// A name that no workload has.
 pub(crate) fn chosen(names: &[String]) -> Result<Vec<Workload>, String> {
     let fits = |workload: &Workload, name: &String| {
         let rest = workload.name.strip_prefix(name.as_str());
