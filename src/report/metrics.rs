@@ -78,8 +78,8 @@ pub const ROWS: [Row; 40] = [
         name: "infermux_requests_total",
         kind: Kind::Counter,
         labels: &["provider", "model", "status"],
-        help: "Requests of callers that have ended, by the status that the caller was told; \
-               499 stands for a caller that hung up.",
+        help: "Requests of callers that have ended, by the status of the answer; 499 stands for \
+               a caller that hung up.",
     },
     Row {
         family: Family::Errors,
@@ -115,22 +115,22 @@ pub const ROWS: [Row; 40] = [
         name: "infermux_tokens_total",
         kind: Kind::Counter,
         labels: &["provider", "model", "type"],
-        help: "Tokens that were used: input, cache_read, cache_write, output.",
+        help: "Tokens used, by kind: input, cache_read, cache_write, output.",
     },
     Row {
         family: Family::Cost,
         name: "infermux_cost_usd_total",
         kind: Kind::Counter,
         labels: &["provider", "model"],
-        help: "What requests cost, as callers were told, in US dollars.",
+        help: "Cost of requests, as stated to callers, in US dollars.",
     },
     Row {
         family: Family::FailedCost,
         name: "infermux_failed_attempt_cost_usd_total",
         kind: Kind::Counter,
         labels: &["provider", "model"],
-        help: "What attempts cost that failed after their provider had begun to answer, in US \
-               dollars. No caller was told, and no budget is charged.",
+        help: "Cost of attempts that failed after their provider had begun to answer, in US \
+               dollars. It is not stated to callers, and no budget is charged.",
     },
     Row {
         family: Family::Estimated,
@@ -144,14 +144,14 @@ pub const ROWS: [Row; 40] = [
         name: "infermux_unpriced_requests_total",
         kind: Kind::Counter,
         labels: &["provider", "model"],
-        help: "Requests that cost nothing because the model's price is not known.",
+        help: "Requests counted at no cost because the model's price is not known.",
     },
     Row {
         family: Family::Attempts,
         name: "infermux_attempts_total",
         kind: Kind::Counter,
         labels: &["provider", "outcome"],
-        help: "Attempts at providers that have ended, by their outcome; abandoned stands for those \
+        help: "Attempts at providers that have ended, by outcome; abandoned stands for attempts \
                that infermux itself has ended.",
     },
     Row {
@@ -159,7 +159,7 @@ pub const ROWS: [Row; 40] = [
         name: "infermux_failovers_total",
         kind: Kind::Counter,
         labels: &["reason"],
-        help: "Requests that went on to another provider, by what had failed at the one before.",
+        help: "Requests that went on to another provider, by the outcome at the one before.",
     },
     Row {
         family: Family::RetriesDenied,
@@ -188,7 +188,7 @@ pub const ROWS: [Row; 40] = [
         name: "infermux_connections",
         kind: Kind::Gauge,
         labels: &["side", "state"],
-        help: "Open connections to callers, operators and providers: active with a request on its \
+        help: "Open connections to callers, operators and providers: active with a request under \
                way, or idle.",
     },
     Row {
@@ -210,7 +210,7 @@ pub const ROWS: [Row; 40] = [
         name: "infermux_circuit_transitions_total",
         kind: Kind::Counter,
         labels: &["provider", "to", "reason"],
-        help: "Changes of circuits, by the state they went to and why.",
+        help: "Changes of circuits, by the new state and the reason.",
     },
     Row {
         family: Family::Headroom,
@@ -231,36 +231,36 @@ pub const ROWS: [Row; 40] = [
         name: "infermux_budget_spent_usd",
         kind: Kind::Gauge,
         labels: &["caller"],
-        help: "What a caller with a budget has spent in the running month, in US dollars.",
+        help: "Spend of a caller with a budget in the running month, in US dollars.",
     },
     Row {
         family: Family::BudgetLimit,
         name: "infermux_budget_limit_usd",
         kind: Kind::Gauge,
         labels: &["caller"],
-        help: "What a caller may spend in a month, in US dollars.",
+        help: "Monthly budget of a caller, in US dollars.",
     },
     Row {
         family: Family::BudgetAlerts,
         name: "infermux_budget_alerts_total",
         kind: Kind::Counter,
         labels: &["caller", "percent"],
-        help: "Times that a caller's spend has reached 80 or 100 percent of its budget and the \
-               log was told.",
+        help: "How often a caller's spend has reached 80 or 100 percent of its budget; each time \
+               was logged.",
     },
     Row {
         family: Family::BudgetRefusals,
         name: "infermux_budget_refusals_total",
         kind: Kind::Counter,
         labels: &["caller"],
-        help: "Requests that a budget has refused for good, or had served with another model.",
+        help: "Requests that a budget has refused for good, or served only with another model.",
     },
     Row {
         family: Family::StateWriteFailures,
         name: "infermux_state_write_failures_total",
         kind: Kind::Counter,
         labels: &[],
-        help: "Times that the state file could not be written.",
+        help: "How often the state file could not be written.",
     },
     Row {
         family: Family::ConfigReloads,
@@ -302,21 +302,21 @@ pub const ROWS: [Row; 40] = [
         name: "infermux_shard_loop_delay_seconds",
         kind: Kind::Histogram,
         labels: &["shard"],
-        help: "How late an event loop's 10-ms tick was, while it had something to report.",
+        help: "Delay of an event loop's 10-ms tick, while it had facts to report.",
     },
     Row {
         family: Family::ShardStalls,
         name: "infermux_shard_stalls_total",
         kind: Kind::Counter,
         labels: &["shard"],
-        help: "Times that an event loop was stuck in one step for 100 ms.",
+        help: "How often an event loop was stuck in one step for 100 ms.",
     },
     Row {
         family: Family::BuildInfo,
         name: "infermux_build_info",
         kind: Kind::Gauge,
         labels: &["version"],
-        help: "Always 1; the label says which version runs.",
+        help: "Always 1; the label is the version of infermux.",
     },
     Row {
         family: Family::ProcessCpu,
