@@ -3,7 +3,7 @@
 //! `source` tells code from comments, strings and tests, `tokens` and `imports` what it names,
 //! `arrows` which file defines it; `rules` holds one small function per rule about one file,
 //! `circles` and `storeys` those about all files, each with a snippet that breaks it; `promises`
-//! ties ARCHITECTURE.md to the tests.
+//! ties ARCHITECTURE.md to the tests, and `paths` to the source.
 
 #[path = "tidy/arrows.rs"]
 mod arrows;
@@ -13,6 +13,8 @@ mod circles;
 mod functions;
 #[path = "tidy/imports.rs"]
 mod imports;
+#[path = "tidy/paths.rs"]
+mod paths;
 #[path = "tidy/promises.rs"]
 mod promises;
 #[path = "tidy/rules.rs"]
@@ -49,6 +51,13 @@ fn every_promise_is_listed_and_proven() {
     // Without the page there is no list, and every promise named in code is one too many.
     let page = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap_or_default();
     report(&promises::check(&page, &sources()));
+}
+
+#[test]
+fn what_the_page_about_the_house_names_is_there() {
+    let page = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap_or_default();
+    let exists = |path: &str| root().join(path).exists();
+    report(&paths::check(&page, &sources(), exists));
 }
 
 #[test]

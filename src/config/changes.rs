@@ -40,52 +40,35 @@ impl Keep<'_> {
     }
 
     fn put_server(&mut self, old: &Server, new: &mut Server) {
-        self.put("server.shards", &old.shards, &mut new.shards);
-        self.put("server.cores", &old.cores, &mut new.cores);
-        for (key, old, new) in [
-            (
-                "server.max_connections",
-                old.max_connections,
-                &mut new.max_connections,
-            ),
-            (
-                "server.max_body_bytes",
-                old.max_body_bytes,
-                &mut new.max_body_bytes,
-            ),
-            (
-                "server.max_buffered_bytes",
-                old.max_buffered_bytes,
-                &mut new.max_buffered_bytes,
-            ),
-            (
-                "server.max_event_bytes",
-                old.max_event_bytes,
-                &mut new.max_event_bytes,
-            ),
-        ] {
-            self.put(key, &old, new);
-        }
-        for (key, old, new) in [
-            (
-                "server.header_timeout",
-                old.header_timeout,
-                &mut new.header_timeout,
-            ),
-            (
-                "server.body_timeout",
-                old.body_timeout,
-                &mut new.body_timeout,
-            ),
-            (
-                "server.idle_timeout",
-                old.idle_timeout,
-                &mut new.idle_timeout,
-            ),
-            ("server.drain_delay", old.drain_delay, &mut new.drain_delay),
-        ] {
-            self.put(key, &old, new);
-        }
+        // Every field is named, so that the compiler asks about one that is added.
+        let Server {
+            shards,
+            cores,
+            max_connections,
+            max_connections_is_set: _,
+            max_body_bytes,
+            max_buffered_bytes,
+            max_event_bytes,
+            header_timeout,
+            body_timeout,
+            idle_timeout,
+            drain_delay,
+        } = old;
+        self.put("server.shards", shards, &mut new.shards);
+        self.put("server.cores", cores, &mut new.cores);
+        let key = "server.max_connections";
+        self.put(key, max_connections, &mut new.max_connections);
+        let key = "server.max_body_bytes";
+        self.put(key, max_body_bytes, &mut new.max_body_bytes);
+        let key = "server.max_buffered_bytes";
+        self.put(key, max_buffered_bytes, &mut new.max_buffered_bytes);
+        let key = "server.max_event_bytes";
+        self.put(key, max_event_bytes, &mut new.max_event_bytes);
+        let key = "server.header_timeout";
+        self.put(key, header_timeout, &mut new.header_timeout);
+        self.put("server.body_timeout", body_timeout, &mut new.body_timeout);
+        self.put("server.idle_timeout", idle_timeout, &mut new.idle_timeout);
+        self.put("server.drain_delay", drain_delay, &mut new.drain_delay);
     }
 }
 
