@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::canned::{begun, canned, chunk, whole};
 use crate::support::client::{Answer, Client};
+use crate::support::operate::get;
 use crate::support::router::Router;
 use crate::support::{chat, config_of, config_with, last_seen, mock, provider, streamed_chat};
 
@@ -256,6 +257,20 @@ fn said(kind: &str) -> (Value, String) {
         "data: [DONE]\n\n",
     );
     (whole, events.to_owned())
+}
+
+#[test]
+fn a_compressed_list_of_models_is_read() {
+    let list = json!({"object": "list", "data": [{"id": "squeezed", "object": "model"}]});
+    for (name, code) in CODINGS {
+        let fields = format!("Content-Type: application/json\r\nContent-Encoding: {name}\r\n");
+        let addr = canned(whole(&fields, &code(list.to_string().as_bytes())), b"");
+        let open = at("openai", addr).replace("models: [m]", "weight: 1");
+        let checked = open.replace("disabled: true", "interval: 1h, timeout: 5s");
+        let router = Router::start(&config_of(&[checked], ""));
+        let answer = get(router.addr(), "/v1/models");
+        assert_eq!(answer.json()["data"][0]["id"], "squeezed", "{name}");
+    }
 }
 
 #[test]
