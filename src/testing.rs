@@ -228,7 +228,7 @@ pub mod shard {
             pub use crate::shard::request::permit::Permit;
         }
         pub mod reservation {
-            pub use crate::shard::request::reservation::{Refused, Reservation, Turn};
+            pub use crate::shard::request::reservation::{ModelChoice, Refused, Reservation};
         }
     }
     pub mod state {

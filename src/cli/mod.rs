@@ -9,6 +9,7 @@ pub mod file;
 pub mod flags;
 pub mod kept_back;
 mod launch;
+pub mod line_form;
 pub mod listeners;
 pub mod log;
 pub mod loops;
@@ -20,6 +21,7 @@ pub mod pages;
 pub mod providers;
 pub mod ready;
 pub mod reload;
+pub mod reload_command;
 pub mod serve;
 pub mod server;
 pub mod status;
@@ -27,9 +29,7 @@ pub mod stop;
 pub mod terminal;
 pub mod threads;
 pub mod validate;
-pub mod voice;
 pub mod watch;
-pub mod wish;
 
 use std::process::ExitCode;
 
@@ -48,7 +48,7 @@ pub fn run() -> ExitCode {
             Command::Status(flags) => status::run(&flags),
             Command::Providers(flags) => providers::run(&flags),
             Command::Ready(flags) => ready::run(&flags),
-            Command::Reload(flags) => wish::run(&flags),
+            Command::Reload(flags) => reload_command::run(&flags),
             Command::Schema => pages::schema(),
             Command::Completions(flags) => pages::completions(&flags),
             Command::Man(flags) => pages::manual(&flags),

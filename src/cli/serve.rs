@@ -6,6 +6,7 @@ use crate::cli::environment;
 use crate::cli::exit::{FAILED, UNUSABLE};
 use crate::cli::flags::{self, ServeFlags};
 use crate::cli::launch::Launch;
+use crate::cli::line_form;
 use crate::cli::log::Log;
 use crate::cli::loops::HealthChecks;
 use crate::cli::manager::{manager, watchdog};
@@ -14,7 +15,6 @@ use crate::cli::open_keys::warn_of_open_keys;
 use crate::cli::overrides::Overrides;
 use crate::cli::reload::Source;
 use crate::cli::terminal;
-use crate::cli::voice;
 use crate::config::Loaded;
 use crate::config::plan::Plan;
 use crate::link::events;
@@ -28,7 +28,7 @@ pub fn run(flags: &ServeFlags) -> u8 {
     let Some((source, Loaded { plan, warnings, .. })) = configured(path, flags) else {
         return UNUSABLE;
     };
-    terminal::speak(voice::of(plan.log));
+    terminal::speak(line_form::of(plan.log));
     let (events, told) = events::channel();
     let log = match Log::start(plan.log, &events) {
         Ok(log) => log,
@@ -68,7 +68,7 @@ pub fn run(flags: &ServeFlags) -> u8 {
 
 /// The file, overridden by flags and environment; `None`: its faults have been printed.
 fn configured(path: PathBuf, flags: &ServeFlags) -> Option<(Source, Loaded)> {
-    let speak = || terminal::speak(voice::without_plan(flags, &environment::setting, &path));
+    let speak = || terminal::speak(line_form::without_plan(flags, &environment::setting, &path));
     let tell = |faults: Vec<String>| {
         speak();
         faults.iter().for_each(terminal::error);

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
 
 use crate::cli::environment;
-use crate::cli::voice::Voice;
+use crate::cli::line_form::LineForm;
 use crate::report::line::{Format, Level, Lines, Timestamps};
 use crate::report::table::Paint;
 use crate::sys::clock;
@@ -14,9 +14,9 @@ use crate::sys::terminal::columns;
 /// Set once, where the process's printed lines must be JSON objects, like its log.
 static OBJECTS: OnceLock<Timestamps> = OnceLock::new();
 
-/// Makes all lines objects from now on, where `voice` demands it.
-pub fn speak(voice: Voice) {
-    if let Some(timestamps) = voice {
+/// Makes all lines objects from now on, where `form` demands it.
+pub fn speak(form: LineForm) {
+    if let Some(timestamps) = form {
         let _ = OBJECTS.set(timestamps);
     }
 }

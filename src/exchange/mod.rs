@@ -1,8 +1,9 @@
-//! The steps of one request, pure: admit, route, answer, relay, refusal.
+//! The steps of one request, pure: authenticate, route, answer, relay, refusal.
 //!
 //! It gets gates and gives facts, both plain values, and does not know where the books are kept.
 
 pub mod answer;
+pub mod answer_as_stream;
 pub mod answer_head;
 pub mod attribution;
 pub mod auth;
@@ -17,16 +18,15 @@ pub mod inbound;
 pub mod masks;
 pub mod media;
 pub mod model_list;
-pub mod near;
 pub mod origin;
 pub mod outbound;
+pub mod path_hint;
 pub mod provider_error;
 pub mod purse;
 pub mod refusal;
 pub mod relay;
 pub mod request;
 pub mod request_id;
-pub mod retell;
 pub mod route;
 pub mod target;
 pub mod version;

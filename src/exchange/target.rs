@@ -3,7 +3,7 @@
 use crate::base::range::Range;
 use crate::config::plan::Endpoint;
 use crate::exchange::door::Door;
-use crate::exchange::near;
+use crate::exchange::path_hint;
 use crate::exchange::refusal::Refusal;
 use crate::link::reports::{ByHand, Question};
 
@@ -99,7 +99,7 @@ pub fn read<'a>(
     };
     let found = found.ok_or_else(|| Refusal::UnknownUrl {
         path,
-        near: near::served(door, path),
+        near: path_hint::served(door, path),
     })?;
     let (allowed, allow) = match &found {
         Target::Infer(..) | Target::Manage(Manage::Reload | Manage::Circuit(..)) => {

@@ -15,7 +15,7 @@ use infermux::testing::exchange::course::{Action, Course, Try};
 use infermux::testing::link::facts::{Fact, Sample, SampleKind};
 use infermux::testing::link::provider_gate::Standing;
 use infermux::testing::shard::request::permit::Permit;
-use infermux::testing::shard::request::reservation::{Reservation, Turn};
+use infermux::testing::shard::request::reservation::{ModelChoice, Reservation};
 use infermux::testing::shard::state::reports::ENFORCE_POLLS;
 
 use crate::money::Allotment;
@@ -119,11 +119,11 @@ impl World {
             whole: NanoUsd::new(whole),
         };
         let place = rules.id.index();
-        let mut turn = Turn::AsAsked;
-        let mut taken = Reservation::take(&desk, rules.id, &ask, turn);
+        let mut choice = ModelChoice::AsAsked;
+        let mut taken = Reservation::take(&desk, rules.id, &ask, choice);
         if taken.is_err() && rules.action == BudgetAction::ModelOverride {
-            turn = Turn::Downgraded;
-            taken = Reservation::take(&desk, rules.id, &ask, turn);
+            choice = ModelChoice::Downgraded;
+            taken = Reservation::take(&desk, rules.id, &ask, choice);
         }
         let Ok(reservation) = taken else {
             self.say(|| format!("request {request}: budget {place} refuses {whole}"));
@@ -134,7 +134,7 @@ impl World {
         let allotment = Allotment {
             reserved,
             ask,
-            is_stopped: rules.action != BudgetAction::Alert && turn == Turn::AsAsked,
+            is_stopped: rules.action != BudgetAction::Alert && choice == ModelChoice::AsAsked,
         };
         self.judge.account(place).on_reserved(&allotment)?;
         self.requests[request].reservation = Some((reservation, allotment, place));

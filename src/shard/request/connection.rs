@@ -39,9 +39,9 @@ pub async fn serve(place: Place, (stream, address): (Stream, IpAddr)) {
     {
         return;
     }
-    let mut turn = Turn::First;
+    let mut order = RequestOrder::First;
     loop {
-        let arrived = read_head(&place, &mut caller, turn).await;
+        let arrived = read_head(&place, &mut caller, order).await;
         let request = current
             .rooms
             .house(|| serve_one(&place, &mut caller, arrived));
@@ -49,7 +49,7 @@ pub async fn serve(place: Place, (stream, address): (Stream, IpAddr)) {
         if served == After::Close || (!current.process.is_taking() && caller.bytes.is_empty()) {
             break;
         }
-        turn = Turn::Later;
+        order = RequestOrder::Later;
     }
     let _ = caller.wait_sent().await;
     // A caller that reads no more must not keep the connection.
@@ -57,9 +57,9 @@ pub async fn serve(place: Place, (stream, address): (Stream, IpAddr)) {
     Box::pin(caller.socket.writer.close_notify()).await;
 }
 
-/// Whether a connection has carried a request before.
+/// Whether a request is the first of its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
+enum RequestOrder {
     First,
     Later,
 }
@@ -258,12 +258,12 @@ fn passes(body: &mut BodyDecoder, bytes: &[u8]) -> bool {
 }
 
 /// Reads until a request's head is there.
-async fn read_head(place: &Place, caller: &mut Caller, turn: Turn) -> Result<(), Stop> {
+async fn read_head(place: &Place, caller: &mut Caller, order: RequestOrder) -> Result<(), Stop> {
     let server = &place.current().server;
     let mut seen = 0;
     let mut started: Option<Instant> = None;
     loop {
-        if turn == Turn::Later {
+        if order == RequestOrder::Later {
             caller.skip_empty_lines();
         }
         if !caller.bytes.is_empty() {
@@ -279,7 +279,7 @@ async fn read_head(place: &Place, caller: &mut Caller, turn: Turn) -> Result<(),
         }
         match (started, caller.bytes.is_empty()) {
             (Some(_), _) => {}
-            (None, true) => await_request(place, caller, turn),
+            (None, true) => await_request(place, caller, order),
             (None, false) => {
                 let now = clock::now();
                 started = Some(now);
@@ -303,23 +303,23 @@ async fn read_head(place: &Place, caller: &mut Caller, turn: Turn) -> Result<(),
 }
 
 /// Sets how long nothing of a request may come.
-fn await_request(place: &Place, caller: &mut Caller, turn: Turn) {
+fn await_request(place: &Place, caller: &mut Caller, order: RequestOrder) {
     let shard = &***place.current();
     let server = &shard.server;
     let is_operators = place.is_of(Audience::Operators);
     // It may have a place that others need, without being one of theirs.
     let is_guest = is_operators && shard.door == Door::Both;
-    let (wait, waits) = match turn {
-        Turn::First if shard.process.is_taking() && !is_guest => {
+    let (wait, waits) = match order {
+        RequestOrder::First if shard.process.is_taking() && !is_guest => {
             (server.header_timeout, Waits::First)
         }
-        Turn::First => (server.header_timeout.min(FIRST_REQUEST), Waits::First),
-        Turn::Later if is_operators => {
+        RequestOrder::First => (server.header_timeout.min(FIRST_REQUEST), Waits::First),
+        RequestOrder::Later if is_operators => {
             (server.idle_timeout.min(OPERATORS_IDLE_MAX), Waits::Another)
         }
-        Turn::Later => (server.idle_timeout, Waits::Another),
+        RequestOrder::Later => (server.idle_timeout, Waits::Another),
     };
-    if turn == Turn::Later {
+    if order == RequestOrder::Later {
         caller.give_back();
     }
     let until = clock::now() + wait;

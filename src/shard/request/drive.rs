@@ -34,7 +34,7 @@ use crate::shard::request::perform;
 use crate::shard::request::permit::Permit;
 use crate::shard::request::record::Record;
 use crate::shard::request::refuse;
-use crate::shard::request::reservation::Turn;
+use crate::shard::request::reservation::ModelChoice;
 use crate::shard::request::spend::{self, Allowance};
 use crate::shard::request::translated::{self, NotTranslated};
 use crate::shard::state::shard::Shard;
@@ -129,13 +129,13 @@ fn spend<'a>(job: &mut Job<'a>, record: &mut Record<'a>) -> Result<(), Refusal<'
     let shard: &'a Shard = job.shard;
     let label = job.request.attribution.caller.as_ref();
     let budget = label.and_then(|label| shard.era.purse.budget_of(label.as_str()));
-    let mut allowance = spend::admit(job, budget, Turn::AsAsked);
+    let mut allowance = spend::admit(job, budget, ModelChoice::AsAsked);
     if let Allowance::Instead(model) = allowance {
         job.routed =
             choose::route(shard, job.endpoint, model).ok_or(Refusal::ModelNotFound { model })?;
         (job.model, job.model_override) = (model, Some(model));
         job.model_json = Some(json::quoted(model));
-        allowance = spend::admit(job, budget, Turn::Downgraded);
+        allowance = spend::admit(job, budget, ModelChoice::Downgraded);
     }
     match allowance {
         Allowance::Unlimited | Allowance::Instead(_) => Ok(()),

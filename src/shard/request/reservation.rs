@@ -28,12 +28,12 @@ pub struct Refused {
     pub spent: NanoUsd,
 }
 
-/// Whether a request is served as it was asked for.
+/// Which model a request is served with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// It is.
+pub enum ModelChoice {
+    /// The requested one.
     AsAsked,
-    /// With the model that its budget falls back to.
+    /// The one that its budget falls back to.
     Downgraded,
 }
 
@@ -44,9 +44,14 @@ impl Reservation {
     /// # Errors
     ///
     /// The budget refuses the request.
-    pub fn take(desk: &Rc<Desk>, budget: BudgetId, ask: &Ask, turn: Turn) -> Result<Self, Refused> {
+    pub fn take(
+        desk: &Rc<Desk>,
+        budget: BudgetId,
+        ask: &Ask,
+        choice: ModelChoice,
+    ) -> Result<Self, Refused> {
         let rules = desk.plan.budget(budget);
-        let may_stop = rules.action != BudgetAction::Alert && turn == Turn::AsAsked;
+        let may_stop = rules.action != BudgetAction::Alert && choice == ModelChoice::AsAsked;
         let decide = |standing: &Standing| {
             if !may_stop {
                 return Ok(budget::share_of_unstoppable(standing, ask));

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use crate::base::limits::{ONE_SEND_BYTES_MAX, TRANSLATED_AT_ONCE_BYTES_MAX};
 use crate::decide::outcome::Outcome;
+use crate::exchange::answer_as_stream::{self, Telling};
 use crate::exchange::headers::{self, Totals};
-use crate::exchange::retell::{self, Telling};
 use crate::exchange::version::Version;
 use crate::link::buffered::Held;
 use crate::shard::http::caller::Caller;
@@ -90,7 +90,7 @@ pub struct Untold;
 
 fn told(body: &[u8], telling: &Telling<'_>) -> Option<Vec<u8>> {
     let mut events = Vec::with_capacity(body.len() + body.len() / 2);
-    retell::write(body, telling, &mut events).then_some(events)
+    answer_as_stream::write(body, telling, &mut events).then_some(events)
 }
 
 /// Sends the events of an answer that has been settled.

@@ -10,8 +10,8 @@ use crate::decide::pricing::{self, Row};
 use crate::exchange::refusal::{BudgetWait, Refusal};
 use crate::link::meters::Priced;
 use crate::shard::request::job::Job;
+use crate::shard::request::reservation::ModelChoice;
 use crate::shard::request::reservation::Reservation;
-use crate::shard::request::reservation::Turn;
 use crate::shard::request::used::Used;
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
@@ -80,13 +80,13 @@ pub fn prompt_costs(job: &Job<'_>, tokens: Tokens) -> Vec<NanoUsd> {
 
 /// Asks the budget of the request's caller, and reserves what it takes.
 #[must_use]
-pub fn admit<'a>(job: &Job<'a>, budget: Option<BudgetId>, turn: Turn) -> Allowance<'a> {
+pub fn admit<'a>(job: &Job<'a>, budget: Option<BudgetId>, choice: ModelChoice) -> Allowance<'a> {
     let Some(id) = budget else {
         return Allowance::Unlimited;
     };
     let shard: &'a Shard = job.shard;
     let rules = shard.plan.budget(id);
-    let reserved = Reservation::take(&shard.desk, id, &estimate(job), turn);
+    let reserved = Reservation::take(&shard.desk, id, &estimate(job), choice);
     match (reserved, &rules.model_override) {
         (Ok(reservation), _) => Allowance::Reserved(reservation),
         // Whatever stands in the way: the caller gets an answer.

@@ -222,35 +222,39 @@ async fn settle<'a>(
     used.totals()
 }
 
-/// A piece of a large answer.
-enum Piece {
+/// A part of a large answer.
+enum AnswerPart {
     /// A part of the provider's bytes, which is sent from where it is.
     Range(Range<usize>),
     /// Something small that goes between.
     Bytes(Vec<u8>),
 }
 
-fn pieces_of(splice: &Splice<'_>, bytes: &[u8]) -> Vec<Piece> {
+fn pieces_of(splice: &Splice<'_>, bytes: &[u8]) -> Vec<AnswerPart> {
     let inside = bytes.as_ptr_range();
     let piece = |piece: &[u8]| {
         if inside.contains(&piece.as_ptr()) {
             let from = piece.as_ptr() as usize - bytes.as_ptr() as usize;
-            Piece::Range(from..from + piece.len())
+            AnswerPart::Range(from..from + piece.len())
         } else {
-            Piece::Bytes(piece.to_vec())
+            AnswerPart::Bytes(piece.to_vec())
         }
     };
     splice.pieces().map(piece).collect()
 }
 
 /// Sends the head that stands in the caller's buffer, and the pieces of a large body behind it.
-async fn send_pieces(caller: &mut Caller, bytes: Vec<u8>, pieces: Vec<Piece>) -> io::Result<()> {
+async fn send_pieces(
+    caller: &mut Caller,
+    bytes: Vec<u8>,
+    pieces: Vec<AnswerPart>,
+) -> io::Result<()> {
     let bytes = Rc::new(bytes);
     caller.send_out().await?;
     for piece in pieces {
         let part = match piece {
-            Piece::Range(range) => Part::shared(Rc::clone(&bytes), range),
-            Piece::Bytes(bytes) => Part::own(bytes),
+            AnswerPart::Range(range) => Part::shared(Rc::clone(&bytes), range),
+            AnswerPart::Bytes(bytes) => Part::own(bytes),
         };
         caller.send(part).await.0?;
     }

@@ -12,12 +12,12 @@ use crate::report::line::Timestamps;
 use crate::sys::files;
 
 /// The form of printed lines: `None` is prose, else objects with or without a time.
-pub type Voice = Option<Timestamps>;
+pub type LineForm = Option<Timestamps>;
 
 /// The form that goes with a log.
 #[must_use]
-pub fn of(log: plan::Log) -> Voice {
-    voice(log.format, log.timestamps)
+pub fn of(log: plan::Log) -> LineForm {
+    line_form(log.format, log.timestamps)
 }
 
 /// The form that is probably wanted where the configuration cannot be used: that of the flag, of
@@ -27,17 +27,17 @@ pub fn without_plan(
     flags: &ServeFlags,
     setting: &dyn Fn(&str) -> Option<String>,
     path: &Path,
-) -> Voice {
+) -> LineForm {
     let format = |text: String| word(&LOG_FORMATS, &text).ok();
     let variable = || setting("INFERMUX_LOG_FORMAT").and_then(format);
     let of_file = || said(path, "format").and_then(format);
     let chosen = flags.log_format.or_else(variable).or_else(of_file);
     let timestamps = setting("INFERMUX_LOG_TIMESTAMPS").or_else(|| said(path, "timestamps"));
     let is_dated = timestamps.is_none_or(|text| text != "false");
-    voice(chosen.unwrap_or(LogFormat::Text), is_dated)
+    line_form(chosen.unwrap_or(LogFormat::Text), is_dated)
 }
 
-fn voice(format: LogFormat, is_dated: bool) -> Voice {
+fn line_form(format: LogFormat, is_dated: bool) -> LineForm {
     match (format, is_dated) {
         (LogFormat::Text, _) => None,
         (LogFormat::Json, true) => Some(Timestamps::On),
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn the_flag_goes_before_the_variable_and_that_before_the_file() {
-        let file = std::env::temp_dir().join(format!("infermux-voice-{}", std::process::id()));
+        let file = std::env::temp_dir().join(format!("infermux-line-form-{}", std::process::id()));
         let (dated, bare) = (Timestamps::On, Timestamps::Off);
         for (text, flag, variable, expected) in [
             ("log: {format: json}\nproviders: 3", None, None, Some(dated)),
