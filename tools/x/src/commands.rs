@@ -23,8 +23,17 @@ pub(crate) fn check() -> Result<(), String> {
 ///
 /// When one fails.
 pub(crate) fn test() -> Result<(), String> {
-    cargo("test --workspace --locked")
+    let mut all = cargo_command("test --workspace --locked");
+    all.env("INFERMUX_SIM_SEEDS", FEW_SEEDS);
+    finish(all)?;
+    cargo(&format!("test --locked {OPTIMIZED} --test sim"))
 }
+
+/// The simulation is built once more for its many seeds: without any optimization, each of them
+/// takes five times as long.
+const OPTIMIZED: &str = "--config profile.dev.package.infermux.opt-level=1";
+/// Seeds that the simulation plays as it is built for all other tests.
+const FEW_SEEDS: &str = "20";
 
 /// Everything that must hold before a change is taken.
 ///
@@ -68,8 +77,8 @@ pub(crate) fn page() -> Result<(), String> {
 /// When a promise is broken.
 pub(crate) fn sim(seed: Option<u64>, seeds: u64) -> Result<(), String> {
     let test = "promises_hold_whatever_goes_wrong";
-    let flags = format!("test --quiet --locked --test sim -- --exact {test} --nocapture");
-    let mut command = cargo_command(&flags);
+    let what = format!("--test sim -- --exact {test} --nocapture");
+    let mut command = cargo_command(&format!("test --quiet --locked {OPTIMIZED} {what}"));
     match seed {
         Some(seed) => command.env("INFERMUX_SIM_SEED", seed.to_string()),
         None => command.env("INFERMUX_SIM_SEEDS", seeds.to_string()),
