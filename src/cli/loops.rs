@@ -71,15 +71,16 @@ impl Starter<'_> {
         };
         let count = callers.len();
         let control = self.control(count, operators)?;
+        // Operators are answered from now on; callers wait until start-up has ended.
+        let mut shards = Vec::new();
+        for (id, listener) in (0..).map(ShardId).zip(callers) {
+            shards.push(self.shard(id, (listener, door))?);
+        }
         if self.health == HealthChecks::On {
             threads::wait_for_health(&terms.load().plan, told)?;
         }
         let providers = providers(&terms.load(), self.health);
         terminal::say(format_args!("providers: {providers}"));
-        let mut shards = Vec::new();
-        for (id, listener) in (0..).map(ShardId).zip(callers) {
-            shards.push(self.shard(id, (listener, door))?);
-        }
         self.common.process.advance(Phase::Serving);
         terminal::say(format_args!("page: {}", places.page));
         terminal::say(format_args!("listening on {places}"));

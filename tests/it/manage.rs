@@ -160,6 +160,37 @@ fn it_is_not_ready_before_its_start_has_ended() {
 }
 
 #[test]
+fn a_shared_listener_answers_probes_before_its_start_has_ended_and_callers_after_it() {
+    let alpha = mock(json!({
+        "name": "alpha", "rules": [{"when": {"method": "GET"}, "latency_ms": 1_000}],
+    }));
+    let checked = "health_check: {timeout: 1s, interval: 1h}";
+    let free = std::net::TcpListener::bind("127.0.0.10:0").expect("a port");
+    let addr = free.local_addr().expect("an address");
+    drop(free);
+    let config = config_of(&[provider(&alpha, &[checked])], "");
+    let start = Start::with(&config.replace("127.0.0.1:0", &addr.to_string()));
+    let probing = std::thread::spawn(move || {
+        while TcpStream::connect(addr).is_err() {
+            std::thread::yield_now();
+        }
+        let mut caller = Client::connect(addr);
+        caller.post("/v1/chat/completions", &chat("x"));
+        let early = get(addr, "/_infermux/ready");
+        assert_eq!(get(addr, "/_infermux/livez").status, 200);
+        (early, caller.answer())
+    });
+    let router = start.go();
+    let (early, served) = probing.join().expect("it probes");
+    assert_eq!(
+        (early.status, &*early.text()),
+        (503, "{\"status\":\"starting\"}")
+    );
+    assert_eq!(served.status, 200, "{}", served.text());
+    assert_eq!(get(router.addr(), "/_infermux/ready").status, 200);
+}
+
+#[test]
 fn readiness_ends_with_the_signal_and_health_does_not() {
     let alpha = alpha();
     let rest = "server: {drain_delay: 60s}\n";

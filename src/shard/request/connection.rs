@@ -84,8 +84,8 @@ async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>
         Err(refusal) => return refuse_early(shard, caller, &request, &refusal).await,
     };
     drop(message);
-    if !place.is_of(request.audience)
-        && let Err(stop) = place.change(caller, request.audience).await
+    if !place.may_enter(request.audience)
+        && let Err(stop) = place.enter(caller, request.audience).await
     {
         let rest = Rest::Framed;
         return stop_at(shard, caller, &request, (stop, rest)).await;

@@ -12,12 +12,14 @@ use std::rc::Rc;
 
 use crate::exchange::door::Door;
 use crate::exchange::refusal::Refusal;
-use crate::link::gate::Audience;
+use crate::link::gate::{Audience, Phase};
 use crate::link::pause;
 use crate::shard::http::body::Stop;
 use crate::shard::http::caller::Caller;
+use crate::shard::net::sleep::sleep;
 use crate::shard::state::current::Current;
 use crate::shard::state::event_loop::Loop;
+use crate::shard::state::lobby::LOOK_EVERY;
 use crate::sys::clock;
 
 /// A connection that counts as open as long as this lives, however its task ends.
@@ -62,8 +64,47 @@ impl Place {
         self.of.get() == Some(audience)
     }
 
+    /// Whether a request of `audience` need not wait for anything.
+    #[must_use]
+    pub fn may_enter(&self, audience: Audience) -> bool {
+        let is_callers = audience == Audience::Callers;
+        self.is_of(audience) && !(is_callers && self.is_starting())
+    }
+
+    /// Takes the place that a request of `audience` needs, and waits for it where that must be; a
+    /// caller's request waits until start-up has ended, too.
+    ///
+    /// # Errors
+    ///
+    /// The caller has left, or there is no place for it.
+    pub async fn enter(&self, caller: &mut Caller, audience: Audience) -> Result<(), Stop> {
+        self.change(caller, audience).await?;
+        if audience == Audience::Callers && self.is_starting() {
+            self.until_started(caller).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the first health checks have yet to say who can be asked.
+    fn is_starting(&self) -> bool {
+        self.current.process.phase() == Phase::Starting
+    }
+
+    async fn until_started(&self, caller: &mut Caller) -> Result<(), Stop> {
+        caller.read_ahead();
+        // In a box of its own: a timer is aligned so that it would pad every request's future.
+        let started = Box::pin(async {
+            while self.is_starting() {
+                sleep(LOOK_EVERY).await;
+            }
+        });
+        let started = caller.unless_gone(started).await;
+        caller.take_in_ahead();
+        started.ok_or(Stop::Gone)
+    }
+
     /// Takes the place that a request of `audience` needs, and waits for it where that must be.
-    pub async fn change(&self, caller: &mut Caller, audience: Audience) -> Result<(), Stop> {
+    async fn change(&self, caller: &mut Caller, audience: Audience) -> Result<(), Stop> {
         if self.is_of(audience) {
             return Ok(());
         }
