@@ -1,4 +1,5 @@
-//! One request from head to settlement, in a straight line: admit, route, attempt, answer.
+//! One request from its body to its settlement: it is routed and reserved for, and then takes the
+//! course that its machine says (`exchange::course`).
 
 use crate::exchange::course::Action;
 use crate::exchange::course::Course;
