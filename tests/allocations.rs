@@ -1,8 +1,8 @@
-//! How often a shard asks for memory: not for a small request, and not for an event of a stream.
+//! How often a shard allocates memory: not for a small request, and not for an event of a stream.
 //!
-//! This program is the test and, started by itself with `serve`, the router: the real one, under an
-//! allocator that counts what the threads of the shards ask for. The counts lie in a file that both
-//! map, so that reading them disturbs nothing.
+//! This program is the test and, when it starts itself with `serve`, the router: the real one,
+//! under an allocator that counts the allocations of the shards' threads. The counts lie in a file
+//! that both processes map, so that reading them disturbs nothing.
 
 #![expect(
     unsafe_code,
@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 /// The file that holds the count, in the router's working directory.
 const COUNT_FILE: &str = "count";
 
-/// Hands out memory as the system does, and counts what shards ask for.
+/// Allocates like the system, and counts the allocations of shards.
 struct Counting;
 
 #[global_allocator]
@@ -41,7 +41,7 @@ thread_local! {
     static IS_SHARD: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread has a shard's name, which it gets before it does anything else.
+/// Whether this thread has a shard's name; a shard has it before it allocates anything.
 fn is_shard() -> bool {
     IS_SHARD.try_with(|known| {
         if !known.get() {
@@ -187,7 +187,7 @@ budgets:
         }
     }
 
-    /// Asks `times` times; how often the shard asked for memory, and how long it all took.
+    /// Asks `times` times; returns how often the shard allocated, and how long it took.
     fn ask(&mut self, body: &Value, times: usize) -> (u64, Duration) {
         let body = body.to_string();
         let request = format!(
@@ -232,7 +232,7 @@ impl Drop for Counted {
 /// Longest wait for anything that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Whether all of an answer is there.
+/// Whether the whole answer has arrived.
 fn is_whole(answer: &[u8]) -> bool {
     let text = String::from_utf8_lossy(answer);
     let Some((head, body)) = text.split_once("\r\n\r\n") else {
@@ -291,7 +291,7 @@ fn small_requests() {
     }
 }
 
-/// Streams of 1,050 events against as many of 50: what the 1,000 need.
+/// Streams of 1,050 events compared with as many of 50: the allocations for 1,000 events.
 fn assert_events_are_free(dialect: &str, provider: &str, model: &str) {
     const STREAMS: usize = 20;
     let [short, long] = [50, 1_050].map(|events| {

@@ -1,4 +1,4 @@
-//! The JSON Schema of `infermux.yml`, judged by a validator that infermux does not use itself.
+//! The JSON Schema of `infermux.yml`, tested with a validator that infermux does not use itself.
 
 #[path = "support/configurations.rs"]
 mod configurations;
@@ -22,7 +22,7 @@ fn every_configuration_of_ours_keeps_to_the_schema() {
     assert!(all.len() >= 12, "{} configurations found", all.len());
     for (name, text) in all {
         assert_eq!(faults(&quoted(&text)), [""; 0], "{name}, all quoted");
-        // One published form of `budgets` is no YAML, which no editor reads.
+        // One published form of `budgets` is no YAML, and no editor reads it.
         if let Ok(typed) = serde_yaml::from_str::<Value>(&text) {
             assert_eq!(faults(&typed), [""; 0], "{name}");
         }
@@ -125,7 +125,7 @@ fn what_is_wrong_in_itself_is_found_at_its_place() {
 
 const PROVIDERS: &str = "providers: [{name: a, type: ollama}]\n";
 
-/// Whether the schema takes `text`, or where it finds its one fault; infermux must agree.
+/// Whether the schema accepts `text`, or where it finds its one fault; infermux must agree.
 fn check(text: &str, fault: Option<&str>) {
     let document: Value = serde_yaml::from_str(text).expect("YAML");
     let found = faults(&document);

@@ -1,4 +1,4 @@
-//! The pages for users: their tables have one source each, and a stale one is written anew, which
+//! The pages for users: each of their tables has one source, and a stale one is rewritten, which
 //! fails the test. Every configuration that is shown is run through `validate --strict`, every
 //! command is read by the command line's own parser, and every link leads somewhere.
 
@@ -31,7 +31,7 @@ fn the_tables_are_up_to_date() {
     }
 }
 
-/// One sitting: whoever wants to know more finds it in `docs`.
+/// The README can be read in one sitting; details stand in `docs`.
 #[test]
 fn the_readme_is_short() {
     let text = std::fs::read_to_string(root().join("README.md")).unwrap();
@@ -69,7 +69,7 @@ fn every_command_that_is_shown_can_be_read() {
     for page in configurations::pages() {
         let text = std::fs::read_to_string(&page).unwrap();
         for line in commands_in(&text) {
-            // What stands for any command.
+            // The name that stands for any command.
             let words = line.split_whitespace().map(|word| match word {
                 "COMMAND" => "serve",
                 word => word,
@@ -118,7 +118,7 @@ fn commands() -> String {
     table
 }
 
-/// A flag, or a word without one, as a command line has it.
+/// A flag, or a word without one, in the form of a command line.
 fn flag(argument: &clap::Arg) -> String {
     let takes_value = argument.get_action().takes_values();
     let names = argument.get_value_names().unwrap_or_default().iter();
@@ -193,7 +193,7 @@ fn filled(text: &str, name: &str, table: &str) -> String {
     format!("{before}{start}{table}<!-- end -->{after}")
 }
 
-/// What the links of a page say: `](target)`, and `src="target"` of pictures.
+/// The targets of a page's links: `](target)`, and `src="target"` of pictures.
 fn links(text: &str) -> impl Iterator<Item = &str> {
     let after = |start: &'static str, end: char| {
         let parts = text.split(start).skip(1);
@@ -216,8 +216,8 @@ fn anchors(page: &Path) -> Vec<String> {
     headings.map(anchor).collect()
 }
 
-/// Each command line of infermux in the shell blocks of a page, without its comment and without
-/// what follows a pipe or `&&`, and each one within a sentence.
+/// Each command line of infermux in the shell blocks of a page, up to a comment, a pipe or `&&`,
+/// and each one within a sentence.
 fn commands_in(text: &str) -> Vec<&str> {
     let blocks = text.split("```sh\n").skip(1);
     let lines = blocks.flat_map(|block| block.split("```").next().unwrap_or_default().lines());

@@ -48,7 +48,7 @@ fn the_source_keeps_the_rules() {
 
 #[test]
 fn every_promise_is_listed_and_proven() {
-    // Without the page there is no list, and every promise named in code is one too many.
+    // Without the page there is no list, and every promise named in code is a fault.
     let page = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap_or_default();
     report(&promises::check(&page, &sources()));
 }

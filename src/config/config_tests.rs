@@ -1,4 +1,4 @@
-//! Tests of the whole room: a text in, a Plan or faults out.
+//! Tests of the whole room: from a text to a Plan or to faults.
 
 use std::time::Duration;
 
@@ -66,13 +66,13 @@ fn plan(text: &str) -> Plan {
     }
 }
 
-/// Everything that is told of a text, a line each: faults, then warnings.
+/// All messages about a text, a line each: faults, then warnings.
 fn told(text: &str, options: &Options<'_>) -> String {
     let lines = |mark: &str, faults: &[Fault]| -> String {
         faults
             .iter()
             .map(|fault| {
-                // Lines have tests of their own.
+                // Line numbers have tests of their own.
                 let line = None;
                 let fault = Fault {
                     line,
@@ -89,7 +89,7 @@ fn told(text: &str, options: &Options<'_>) -> String {
     }
 }
 
-/// Checks what is told of a text with one provider to which `more` is added.
+/// Checks the messages about a text with one provider to which `more` is added.
 fn check(more: &str, expected: &str) {
     let text = with_provider(more);
     assert_eq!(
@@ -236,7 +236,7 @@ providers:
     );
 }
 
-/// Each case with a neighbour that is not doubted; strictness makes each doubt a fault.
+/// Each case stands beside one that is not doubted; strictness makes each doubt a fault.
 #[test]
 fn what_is_probably_a_mistake_is_doubted() {
     let at = |url: &str| {

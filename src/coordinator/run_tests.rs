@@ -1,4 +1,4 @@
-//! A probe that its shard says nothing of: the word tells the coordinator in time.
+//! A probe that its shard has not reported: the gate's word shows it to the coordinator in time.
 
 use super::*;
 use crate::base::ids::ShardId;
@@ -41,8 +41,8 @@ struct Play {
 }
 
 impl Play {
-    /// Its circuit has opened at once, is half-open from 1 s on, and its probe was taken then by a
-    /// shard that has not said so.
+    /// Its circuit opened at once, is half-open from 1 s on, and its permit was taken then by a
+    /// shard that has not reported it.
     fn with_probe_out() -> Self {
         let plan = Arc::new(plan("5s"));
         let first = Arc::new(Terms::first(Arc::clone(&plan), ConnectionsMax::default()));
@@ -117,7 +117,7 @@ impl Play {
         let _ = self.coordinator.take_in(at(millis), Message::Facts(batch));
     }
 
-    /// Nothing may be sent before `until`, when the next probe may.
+    /// No request may be sent before `until`, when the next probe may.
     fn check(&mut self, until: u64) {
         for millis in (1_500..until).step_by(100).chain([until - 1]) {
             self.due(millis);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 
-/// A folder that goes when the test ends.
+/// A folder that is removed when the test ends.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -46,7 +46,7 @@ impl Drop for Folder {
     }
 }
 
-/// A state that is told from others by this number.
+/// A state that differs from others by this number.
 fn text(number: u64) -> String {
     let months = format!(r#"{{"2026-11":{{"all":[{number},1,1,1]}}}}"#);
     format!(r#"{{"version":1,"callers":{{}},"months":{months}}}"#)
@@ -111,7 +111,7 @@ fn a_kill_between_any_two_steps_leaves_the_old_state_or_the_new_one() {
             "killed after {killed_after}"
         );
         assert!(State::parse(&folder.text(".prev").unwrap()).is_ok());
-        // The next process is not disturbed by what was left behind.
+        // Files that were left behind do not disturb the next process.
         opened.file.write(&text(4)).unwrap();
         opened.file.write(&text(5)).unwrap();
         drop(opened.file);
@@ -131,7 +131,7 @@ fn a_full_disk_leaves_the_old_state() {
     let fault = file.write(&text(2)).map_err(|error| error.kind());
     assert_eq!(fault, Err(ErrorKind::StorageFull));
     assert_eq!(folder.text(""), Some(text(1)));
-    // Once there is room, it goes on.
+    // Once there is room, writing works again.
     file.write(&text(3)).unwrap();
     assert_eq!(
         (folder.text(""), folder.text(".prev")),

@@ -1,4 +1,4 @@
-//! The breaker, line by line of the contract, and under anything that may happen.
+//! The breaker, line by line of the contract, and under random events.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,11 @@ use super::*;
 /// Plays a script against a circuit: at a time, something happens, and then the circuit is closed,
 /// open or half-open; where this is a transition, the line ends with its reason.
 ///
-/// An attempt ends as `success`, `failure` or `neutral`, admitted at that moment unless it says
-/// `from`; `stream` and `whole` are successes that took so long; `probe 1 …` ends the probe that
-/// `take 1` sent. `wait` lets what is due happen. Answers end in the order of the lines, but
-/// `success ends` is a success that is told no sooner than with `success told`, and `failure after
-/// 2` is one that ended when there had been two successes.
+/// An attempt ends as `success`, `failure` or `neutral`, admitted at that moment unless the line
+/// says `from`; `stream` and `whole` are successes that took so long; `probe 1 …` ends the probe
+/// that `take 1` sent. `wait` carries out due work. Answers end in the order of the lines, but
+/// `success ends` is a success that is reported only with `success told`, and `failure after 2` is
+/// a failure that ended after two successes.
 #[track_caller]
 fn check(policy: &str, script: &str) -> Breaker {
     let mut breaker = Breaker::new(policy_of(policy));
@@ -120,7 +120,7 @@ fn signal_of(word: &str) -> Signal {
     }
 }
 
-/// The default policy with what the text changes.
+/// The default policy, with the changes in the text.
 fn policy_of(text: &str) -> BreakerPolicy {
     let mut policy = BreakerPolicy::default();
     for field in text.split(',').filter(|field| !field.trim().is_empty()) {
@@ -732,8 +732,8 @@ fn what_ended_long_before_it_is_told_is_counted_when_it_ended() {
 
 #[test]
 fn a_late_success_closes_and_the_next_probe_waits_for_the_one_that_is_out() {
-    // Once simulation seeds 1511, 6586 and 13995: the circuit closed by the first probe's late
-    // success while the second was on its way, opened again, and sent a third beside it.
+    // Found by simulation seeds 1511, 6586 and 13995: the circuit closed by the first probe's late
+    // success while the second was under way, opened again, and sent a third beside it.
     check(
         "consecutive_failures: 1, recovery_window: 1s, probe_timeout: 5s",
         "
@@ -789,7 +789,7 @@ fn a_probe_that_is_heard_of_only_when_the_circuit_is_open_again_counts_too() {
     assert_eq!(breaker.deadline(), Some(Instant::from_millis(8_000)));
 }
 
-/// One thing that may happen.
+/// One random event.
 #[derive(Clone, Debug)]
 enum Step {
     Pass {
@@ -843,7 +843,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..120)
 }
 
-/// A circuit, and what the gates of the shards would hold.
+/// A circuit, and what the shards' gates hold.
 struct Play {
     breaker: Breaker,
     now: Instant,
@@ -903,7 +903,7 @@ impl Play {
                 None
             }
             Step::TellTaken { back } => {
-                // A shard tells only of what it has taken.
+                // A shard reports only permits that it has taken.
                 let generation = probe(back);
                 if self.taken.contains(&generation) {
                     breaker.on_probe_taken(now, generation);
@@ -963,7 +963,7 @@ impl Play {
         a == b
     }
 
-    /// What holds whatever has happened.
+    /// What must hold after every event.
     fn holds(&mut self) {
         let deadline = self.breaker.deadline();
         match self.breaker.state() {

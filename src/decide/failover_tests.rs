@@ -1,4 +1,4 @@
-//! Attempts: what follows which outcome, and that every request ends.
+//! Attempts: which step follows which outcome, and that every request ends.
 
 use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 use proptest::strategy::{Just, Strategy};

@@ -1,4 +1,4 @@
-//! Keys: who may call, and whose key goes where.
+//! Keys: who may call, and which key is sent to a provider.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ fn auth(key: Option<&str>) -> Auth {
     key.map_or(Auth::Passthrough, |key| Auth::StaticKey(Secret::new(key)))
 }
 
-/// `Authorization` | `x-api-key` | `api-key` | what comes of it; the key is `imx-1`.
+/// `Authorization` | `x-api-key` | `api-key` | result; the key is `imx-1`.
 const OFFERS: &str = "
     Bearer imx-1       |             |             | in
     bearer imx-1       |             |             | in
@@ -91,7 +91,7 @@ fn only_the_configured_key_gets_in() {
     assert_eq!(empty, Err(Refusal::InvalidApiKey(KeyFault::Wrong)));
 }
 
-/// Static key | `api_key` | `forward_caller_key` | `Authorization` | what is sent | whose it is.
+/// Static key | `api_key` | `forward_caller_key` | `Authorization` | the sent key | its owner.
 const KEYS: &str = "
         | sk-own |         | Bearer sk-mine | own sk-own            | Infermux
         | sk-own |         |                | own sk-own            | Infermux

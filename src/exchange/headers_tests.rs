@@ -1,4 +1,4 @@
-//! Headers: what is added, and what crosses.
+//! Headers: which are added, and which are passed on.
 
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
@@ -102,8 +102,8 @@ fn a_name_cannot_end_its_line() {
     }
 }
 
-/// Name; whether it goes to providers of OpenAI's dialect with the caller's key, with infermux's;
-/// to the caller whose key it was, to another one.
+/// Name; whether it is passed on to providers of OpenAI's dialect with the caller's key, and with
+/// infermux's; whether it is passed on to a caller that owns the key, and to another one.
 const CROSSINGS: &str = "
     Accept                         yes yes no  no
     User-Agent                     yes yes no  no

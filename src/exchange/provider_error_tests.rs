@@ -1,4 +1,4 @@
-//! Tests of foreign errors: every shape that a provider was seen to use.
+//! Tests of providers' errors: every shape that a provider was seen to use.
 
 use proptest::prelude::*;
 

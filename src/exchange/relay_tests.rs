@@ -33,7 +33,7 @@ struct Run {
 /// Relays the stream that comes in `reads`; comments are dropped, since there is one per read.
 fn relay(plan: &RelayPlan<'_>, reads: &[&[u8]]) -> Run {
     let mut relay = StreamRelay::default();
-    // Whatever a relay did before must not show.
+    // Traces of former streams must not show.
     relay.reset(&RelayPlan {
         caller_model: b"\"other\"",
         usage: UsageChunk::Untouched,
@@ -109,7 +109,7 @@ fn each_usage_tells_what_the_stream_has_cost_so_far() {
         String::from_utf8(chunk).unwrap()
     };
     let stream = [
-        // What counts nothing is estimated, as it is in the end.
+        // Usage that counts nothing is estimated, also at the end.
         said(r#"{"content":"four"}"#, r#"{"prompt_tokens":0}"#),
         said(r#"{"content":"more"}"#, "null"),
         said(
@@ -393,7 +393,7 @@ fn the_end_is_complete_or_it_is_cut() {
             Ok(()),
             1,
         ),
-        // Some servers give no finish reason at all; the end is said to be the end.
+        // Some servers send no finish reason at all, but say that the stream ends.
         (format!("{content}{DONE_EVENT}"), Ok(()), 1),
         (format!("{content}data: [DONE]"), Ok(()), 1),
         (format!("{content}{}", FINISH.trim_end()), Ok(()), 1),
@@ -472,7 +472,7 @@ fn usage_is_awaited_once_every_choice_has_its_finish_reason() {
             false,
         ),
         (vec![finish_two, FINISH.to_owned()], true),
-        // A running total before the end is not the last word.
+        // A cumulative count before the end is not final.
         (vec![format!("{usage}\n\n"), FINISH.to_owned()], true),
         (vec![FINISH.to_owned(), format!("{usage}\n\n")], false),
         (vec![with_usage], false),
@@ -595,7 +595,7 @@ fn the_providers_name_for_the_model_is_remembered() {
     assert_eq!(relay.upstream_model(), b"theirs");
 }
 
-/// An event that looks like others, in each place where one may differ.
+/// An event that fits a form, and changes of it in each place where events may differ.
 fn any_alike() -> impl Strategy<Value = String> {
     let text = r#"([a-zé ]{0,20}|\\\\|\\"|\\n|\\u00e9|\\u00|\\x|\t|\\\n|"){0,4}"#;
     let delta = prop_oneof![
@@ -670,7 +670,7 @@ proptest! {
         prop_assert_eq!(relay(&plan, &reads), whole);
     }
 
-    /// Byte by byte, each event is read; whole, the ones alike are not.
+    /// Byte by byte, each event is read; whole, those that fit a form are not.
     #[test]
     fn what_looks_alike_is_relayed_as_if_it_were_read(
         events in prop::collection::vec(any_alike(), 0..12),
@@ -688,7 +688,7 @@ proptest! {
         prop_assert_eq!(relay(&plan, &[&by_event, rest].concat()), relay(&plan, &read));
     }
 
-    /// However a provider spells its events, they mean the same.
+    /// Events have the same meaning however a provider spells them.
     #[test]
     fn no_spelling_makes_a_difference(
         pieces in prop::collection::vec(

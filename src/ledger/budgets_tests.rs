@@ -107,10 +107,10 @@ fn a_reload_changes_the_balance_by_the_difference() {
         change: 50,
     };
     assert_eq!(orders, [order]);
-    // It has been told of by other terms; by these it has not reached all.
+    // 100 % was announced under the former amount; under this one, it is reached only now.
     let all = books.on_fact(&settled(0, november(), 20));
     assert_eq!(all.map(|alert| alert.level), Some(Level::All));
-    // Another caller with the same id begins with what is known of it.
+    // Another caller with the same id begins with its own former spend.
     orders.clear();
     let mut state = State::default();
     state.set_spent_by("other", &[(november(), NanoUsd::new(40))].into());
@@ -118,7 +118,7 @@ fn a_reload_changes_the_balance_by_the_difference() {
     plan.budgets.callers[0].monthly = NanoUsd::new(100);
     books.adopt(&plan, &[BudgetId(0)], &state, &mut orders);
     assert_eq!(orders[0], begins(0, 60, 40));
-    // Who is gone is not shown, but still booked.
+    // A budget that is gone is not shown, but requests are still booked to it.
     plan.budgets.callers = Box::default();
     books.adopt(&plan, &[], &state, &mut orders);
     assert_eq!(books.views().count(), 0);
@@ -155,13 +155,13 @@ fn facts_about_unknown_budgets_change_nothing() {
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A shard reserves this much, if it is there.
+    /// A shard reserves this much, if so much is left.
     Reserve(usize, u64),
     /// The oldest request of a shard ends and costs this much.
     Settle(usize, u64),
     /// The oldest report of a shard arrives.
     Hear(usize),
-    /// The month turns.
+    /// A new month begins.
     Turn,
 }
 
@@ -176,7 +176,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 const SHARDS: usize = 3;
 
-/// Shards that share one budget's words, and the ledger that hears of it later.
+/// Shards that share one budget's words, and the ledger that receives their reports later.
 struct House {
     budgets: Budgets,
     month: Month,
@@ -184,7 +184,7 @@ struct House {
     /// By shard, requests in flight.
     running: Vec<VecDeque<Reserved>>,
     reports: Vec<VecDeque<Fact>>,
-    /// What is spent, by tag.
+    /// Spend by the month's tag.
     spent: [u64; 32],
 }
 

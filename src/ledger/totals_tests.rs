@@ -23,7 +23,7 @@ fn one(cost: u64) -> Spent {
     }
 }
 
-/// A shard that has made its counts known.
+/// A shard that has announced its counters.
 struct Shard {
     own: Arc<LoopMeter>,
     series: Arc<Series>,
@@ -70,7 +70,7 @@ fn party(name: &str, meter: &Arc<Account>) -> Meter {
     }
 }
 
-/// Everywhere the same cost is shown.
+/// The cost is the same in all reports.
 fn assert_cost(totals: &Totals, cost: u64) {
     let cost = NanoUsd::new(cost);
     assert_eq!(totals.all().cost, cost);
@@ -93,7 +93,7 @@ fn all_shards_are_added_up_and_each_month_counts_for_itself() {
         Some(one(3).plus(one(4)))
     );
     assert_eq!(totals.of_party(Party::Caller, "you"), None);
-    // The month after next uses the same place again.
+    // The month after next uses the same counters again.
     for (month, cost) in [("2026-11", 5), ("2026-12", 6), ("2027-01", 7)] {
         assert_eq!(totals.on_time(at(month, 0)), Some(tag(month)));
         assert_cost(&totals, 0);
@@ -145,7 +145,7 @@ fn a_restart_goes_on_where_the_state_ends() {
         .map(|s| s.spent.cost.get())
         .collect();
     assert_eq!(spent, [4, 0, 3]);
-    // A later month knows nothing of it.
+    // A later month does not include it.
     assert_cost(&Totals::new(at("2026-11", 0), &state), 0);
 }
 

@@ -16,7 +16,7 @@ struct Vector {
     openai_response: serde_json::Value,
 }
 
-/// Arguments are compared as what they say.
+/// Arguments are compared by their decoded values.
 fn parse_arguments(answer: &mut serde_json::Value) {
     let calls = &mut answer["choices"][0]["message"]["tool_calls"];
     for call in calls.as_array_mut().into_iter().flatten() {

@@ -479,7 +479,7 @@ proptest! {
     }
 }
 
-/// JSON that looks a bit like requests.
+/// Random JSON that resembles requests.
 fn arbitrary_json() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         prop::sample::select(vec![

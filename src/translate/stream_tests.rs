@@ -32,7 +32,7 @@ struct Run {
 }
 
 impl Run {
-    /// The data of every event; what is no JSON as a string.
+    /// The data of every event; data that is not JSON as a string.
     fn events(&self) -> Vec<Json> {
         let events = self.out.split_terminator("\n\n").map(|event| {
             let data = event.strip_prefix("data: ").unwrap();
@@ -61,10 +61,11 @@ impl Run {
     }
 }
 
-/// Translates the stream that comes in `reads`; comments are dropped, they hang on the reads.
+/// Translates the stream that comes in `reads`; comments are dropped, since their number depends on
+/// the reads.
 fn translate(plan: &StreamPlan<'_>, reads: &[&[u8]]) -> Run {
     let mut translator = StreamTranslator::default();
-    // Whatever a translator did before must not show.
+    // Traces of former streams must not show.
     translator.reset(&StreamPlan {
         caller_model: b"\"other\"",
         include_usage: IncludeUsage::Yes,
@@ -239,7 +240,7 @@ fn check_vector(vector: &Json) {
     let mut expected = vector["openai_events"].as_array().unwrap().clone();
     let is_complete = expected.last() == Some(&"[DONE]".into());
     assert_eq!(run.end.is_ok(), is_complete, "{id}");
-    // The error of infermux's own is the exchange's to write.
+    // `exchange` writes infermux's own errors.
     if run.end == Err(StreamFault::Cut) {
         assert_eq!(expected.pop().unwrap()["error"]["type"], "infermux_error");
     }
@@ -263,7 +264,7 @@ fn check_vector(vector: &Json) {
     }
 }
 
-/// What an attempt amounts to that failed before the caller was given anything.
+/// The outcome of an attempt that failed before the caller was sent anything.
 fn check_failed_attempt(id: &str, run: &Run, expected: &Json) {
     let Some(event) = &run.error else {
         assert_eq!(expected["translated"], Json::Null, "{id}");
@@ -435,7 +436,7 @@ fn arguments_of_the_start_count_unless_deltas_follow() {
             vec![tool_start(0, big), input_delta(0, "{}"), stop(0)],
             vec![arguments(0, "{}")],
         ),
-        // No stop: the stop reason ends the block, or the next start with its index does.
+        // Without a stop event, the stop reason or the next start with its index ends the block.
         (vec![tool_start(0, big)], vec![arguments(0, compact)]),
         (vec![tool_start(0, "null")], vec![arguments(0, "{}")]),
         (
@@ -621,7 +622,7 @@ fn errors_have_openais_names() {
         ("\"boom\"", "server_error", None),
         ("7", "server_error", None),
     ] {
-        // A proxy's error names no type of event.
+        // A proxy's error event has no type.
         for event in ["\"type\":\"error\",", ""] {
             let event = format!("data: {{{event}\"error\":{error}}}\n\n");
             let run = run_all(&[&text_delta(0, "x"), &event]);
@@ -676,7 +677,7 @@ fn what_is_kept_is_bounded() {
     let one_more = [&blocks(OPEN_BLOCKS_MAX + 1), END_TURN].concat();
     let run = translate(&PLAN, &[one_more.as_bytes()]);
     assert_eq!(run.end, Err(StreamFault::Malformed));
-    // An id would be repeated in every chunk.
+    // Every chunk would repeat an id.
     let id = "x".repeat(1_000);
     let message =
         format!("data: {{\"type\":\"message_start\",\"message\":{{\"id\":\"{id}\"}}}}\n\n");
@@ -785,7 +786,7 @@ fn any_stream() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..10).prop_map(|pieces| pieces.concat().into_bytes())
 }
 
-/// An event that looks like others, in each place where one may differ.
+/// An event that fits a form, and changes of it in each place where events may differ.
 fn any_alike() -> impl Strategy<Value = String> {
     let text = r#"([a-zé ]{0,20}|\\\\|\\"|\\n|\\u00e9|\\u00|\\x|\t|\\\n|"){0,4}"#;
     let delta = (0..5_u8, text).prop_map(|(kind, text)| match kind {
@@ -804,8 +805,8 @@ fn any_alike() -> impl Strategy<Value = String> {
     ]
 }
 
-/// What holds of every answer: whole events, each a chunk of one and the same completion, an error
-/// or the end, each of which is the last.
+/// What must hold for every output: it consists of whole events; each is a chunk of the same
+/// completion, or, as the last one, an error or the end.
 fn check_answer(run: &Run) {
     let events = run.events();
     assert!(run.out.is_empty() || run.out.ends_with("\n\n"));
@@ -850,7 +851,7 @@ proptest! {
         prop_assert_eq!(translate(&plan, &cut(&stream, places)), whole);
     }
 
-    /// Byte by byte, each event is read; whole, the ones alike are not.
+    /// Byte by byte, each event is read; whole, those that fit a form are not.
     #[test]
     fn what_looks_alike_is_translated_as_if_it_were_read(
         events in prop::collection::vec(any_alike(), 0..12),
@@ -868,7 +869,7 @@ proptest! {
         );
     }
 
-    /// However a provider spells its events, they mean the same.
+    /// Events have the same meaning however a provider spells them.
     #[test]
     fn no_spelling_makes_a_difference(
         stop in prop_oneof![
@@ -939,7 +940,7 @@ fn usage_is_awaited_while_no_block_is_open_and_none_was_told() {
         // Another block begins: the content was not complete.
         ([stop(0), start(1, block)].concat(), false),
         ([stop(0), message_delta("{}")].concat(), true),
-        // What the start of a message tells of the output is not the last word.
+        // The output that the start of a message states is not final.
         ([stop(0), untold].concat(), true),
         ([&stop(0), END_TURN].concat(), false),
         (END_TURN.to_owned(), false),

@@ -1,4 +1,4 @@
-//! Heads: what is read, what is refused, and that splits do not matter.
+//! Heads: which are read, which are refused, and that splits do not matter.
 
 use super::*;
 

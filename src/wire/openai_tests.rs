@@ -16,7 +16,7 @@ const COPY: RequestEdits<'_> = RequestEdits {
     copy_max_tokens: true,
 };
 
-/// The body after `edits`, all ways of writing it compared.
+/// The body after `edits`; `Splice`'s ways of writing it are compared.
 fn edited(body: &str, edits: &RequestEdits<'_>) -> String {
     let ask = read_ask(body.as_bytes()).unwrap();
     let mut out = Vec::new();
@@ -383,7 +383,7 @@ proptest! {
         prop_assert_eq!(found, expected);
     }
 
-    /// However a request is spelled, it is read the same, and says the same upstream.
+    /// A request is read alike however it is spelled, and has the same meaning upstream.
     #[test]
     fn no_spelling_makes_a_difference(
         model in "m[ -~é\u{1f600}]{1,20}",

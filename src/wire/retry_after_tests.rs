@@ -1,4 +1,4 @@
-//! Headers as providers send them, and as they had better not.
+//! Headers as providers send them, valid or not.
 
 use proptest::prelude::*;
 

@@ -7,7 +7,8 @@ use super::*;
 /// Longest event in these tests.
 const EVENT_BYTES_MAX: usize = 1 << 20;
 
-/// What a stream in `reads` holds: data as it is, a comment as `:`, an unfinished event behind `…`.
+/// The content of a stream in `reads`: data as it is, a comment as `:`, an unfinished event behind
+/// `…`.
 fn read(reads: &[&[u8]]) -> Result<Vec<String>, EventTooLong> {
     let text = |data: &[u8]| String::from_utf8_lossy(data).into_owned();
     let mut splitter = Splitter::default();

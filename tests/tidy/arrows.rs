@@ -1,23 +1,23 @@
-//! Which file takes what from which: an arrow for each pair of files of a crate.
+//! Which file uses which: an arrow for each pair of files of a crate.
 //!
-//! A name counts for the file that defines it: not for the `mod` line that declares that file, nor
-//! for a `use` that hands the name on.
+//! A use of a name counts for the file that defines it, not for the `mod` line that declares that
+//! file, nor for a `use` that re-exports the name.
 
 use std::collections::BTreeMap;
 
 use crate::imports::{self, Imports, Path};
 use crate::source::Source;
 
-/// A file takes something from another one.
+/// One file uses another.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Arrow {
-    /// The file that takes.
+    /// The file that uses.
     pub(crate) from: String,
-    /// Where it first names what it takes, from 1.
+    /// The line where it first names the other, from 1.
     pub(crate) line: usize,
     /// The file that defines it.
     pub(crate) to: String,
-    /// What it is.
+    /// The name.
     pub(crate) name: String,
 }
 
@@ -95,8 +95,8 @@ impl<'a> Crate<'a> {
         arrows
     }
 
-    /// The file that defines what `path` means in the module `scope`, and the name of that; `None`
-    /// where it is a module, or comes from another crate.
+    /// The file that defines what `path` means in the module `scope`, and its name there; `None`
+    /// where the path means a module, or comes from another crate.
     fn definition(&self, scope: &[String], path: &[String], hops: usize) -> Option<(&str, String)> {
         let (first, rest) = path.split_first()?;
         let hops = hops.checked_sub(1)?;
@@ -122,7 +122,7 @@ impl<'a> Crate<'a> {
         }
     }
 
-    /// The same for a path that begins in the module `scope`.
+    /// As above, for a path that begins in the module `scope`.
     fn below(&self, scope: &[String], path: &[String], hops: usize) -> Option<(&str, String)> {
         let (first, rest) = path.split_first()?;
         let child = [scope, std::slice::from_ref(first)].concat();
@@ -155,7 +155,7 @@ impl<'a> Crate<'a> {
     }
 }
 
-/// Where the module `name` may lie that `file` declares.
+/// The files where the module `name` may lie that `file` declares.
 fn file_places(file: &str, name: &str, given: Option<&str>) -> Vec<String> {
     let (folder, own) = file.rsplit_once('/').unwrap_or(("", file));
     if let Some(given) = given {
@@ -173,7 +173,7 @@ fn file_places(file: &str, name: &str, given: Option<&str>) -> Vec<String> {
     ]
 }
 
-/// Most `use` lines that may hand a name on to each other.
+/// Most re-exports of a name in a row.
 const HOPS_MAX: usize = 16;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What counts as an arrow, shown on small crates.
+//! Which uses count as an arrow, shown on small crates.
 
 use super::*;
 

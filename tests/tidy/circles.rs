@@ -1,4 +1,4 @@
-//! No files that take from each other in a circle.
+//! Refuses files that use each other in a circle.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -106,7 +106,7 @@ impl<'a> Graph<'a> {
 mod tests {
     use super::*;
 
-    /// The faults of files that take from each other like this: `a b` where `a` takes from `b`.
+    /// The faults for files that use each other like this: `a b` where `a` uses `b`.
     fn faults(pairs: &[&str]) -> Vec<String> {
         let arrow = |pair: &&str| {
             let (from, to) = pair.split_once(' ').expect("two files");
@@ -129,7 +129,7 @@ mod tests {
             faults(&["a b", "b a"]),
             ["a:7: a circle of 2 files: a:7 takes B of b, b:7 takes A of a"]
         );
-        // The shortest way round is told, and how many files are in it altogether.
+        // The message has the shortest way round, and how many files are in the circle altogether.
         let found = faults(&["a b", "b c", "c a", "c d", "d c", "d b", "e f", "f e"]);
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found[0].contains("circle of 4 files"), "{found:?}");

@@ -1,4 +1,4 @@
-//! Functions: how long they are, and how much they ask for.
+//! Functions: how long they are, and how many parameters they have.
 
 use crate::source::Source;
 use crate::tokens::{self, Token};
@@ -11,7 +11,7 @@ pub(crate) struct Function {
     pub(crate) line: usize,
     /// Its lines, from its name to its last brace.
     pub(crate) lines: usize,
-    /// What it asks for, the members of a tuple each; `self` left out.
+    /// Its parameters, the members of a tuple counted each; without `self`.
     pub(crate) parameters: usize,
 }
 
@@ -45,7 +45,7 @@ fn function(tokens: &[Token<'_>]) -> Option<Function> {
     })
 }
 
-/// The brace that ends the body that comes behind the parameters; none where a `;` does.
+/// The brace that ends the body behind the parameters; `None` where a `;` follows instead.
 fn body<'t, 'a>(tokens: &'t [Token<'a>]) -> Option<&'t Token<'a>> {
     let mut depth = 0_usize;
     for (at, token) in tokens.iter().enumerate() {
@@ -70,7 +70,7 @@ fn body<'t, 'a>(tokens: &'t [Token<'a>]) -> Option<&'t Token<'a>> {
     None
 }
 
-/// For how many a parameter counts.
+/// The number of parameters that one counts for.
 fn weight(parameter: &[Token<'_>]) -> usize {
     let Some(colon) = parameter.iter().position(|token| token.text == ":") else {
         return 0;

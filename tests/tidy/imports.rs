@@ -1,4 +1,5 @@
-//! What one file names of others: its `use` lines, its paths, and the modules that it declares.
+//! The names that one file uses of others: its `use` lines, its paths, and the modules that it
+//! declares.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,28 +9,28 @@ use crate::tokens::{self, Token};
 /// A path, `crate::wire::json` say, name by name.
 pub(crate) type Path = Vec<String>;
 
-/// What one file names.
+/// The names that one file uses.
 #[derive(Default)]
 pub(crate) struct Imports {
     /// The modules it declares that are files of their own; where a file is given, which.
     pub(crate) modules: Vec<(String, Option<String>)>,
-    /// What its `use` lines bring into it, by the name that it has there.
+    /// The paths of its `use` lines, by the name that each has in the file.
     pub(crate) bound: BTreeMap<String, Path>,
-    /// Every path that it names.
+    /// Every path in its code.
     pub(crate) named: Vec<Named>,
 }
 
-/// A path where it stands.
+/// A path, and where it stands.
 pub(crate) struct Named {
-    /// From 1.
+    /// Its line, from 1.
     pub(crate) line: usize,
     /// The modules, written out in the file itself, that it stands in.
     pub(crate) within: Path,
-    /// As it is written; of a group or a glob, one member.
+    /// The path as it is written; of a group or a glob, one member.
     pub(crate) path: Path,
 }
 
-/// Reads the code of `source` that is built without its unit tests.
+/// Reads the code of `source`, without its unit tests.
 pub(crate) fn read(source: &Source) -> Imports {
     let lines = source.lines.iter().filter(|line| !line.is_unit_test);
     let tokens = tokens::read(lines);
@@ -64,18 +65,18 @@ struct Reader<'a> {
     source: &'a Source,
     tokens: &'a [Token<'a>],
     imports: Imports,
-    /// What a `pub use` hands on, which counts only where the file itself uses it.
+    /// The names that a `pub use` re-exports; they count only where the file itself uses them.
     handed_on: Vec<(String, Named)>,
-    /// The first name of every path that is no `use`.
+    /// The first name of every path outside of `use` lines.
     spoken: BTreeSet<String>,
     /// Braces that are open.
     depth: usize,
-    /// The modules that they are, with the depth at which each begins.
+    /// The open modules, with the depth at which each begins.
     within: Vec<(String, usize)>,
 }
 
 impl Reader<'_> {
-    /// Reads what begins at token `at`; returns how many tokens that is.
+    /// Reads the item that begins at token `at`; returns its number of tokens.
     fn step(&mut self, at: usize) -> usize {
         let rest = &self.tokens[at..];
         match (rest[0].text, rest) {
@@ -109,7 +110,7 @@ impl Reader<'_> {
         1
     }
 
-    /// The same where a `use` begins.
+    /// Reads a `use` that begins at token `at`.
     fn use_line(&mut self, at: usize) -> usize {
         let rest = &self.tokens[at..];
         let end = rest.iter().position(|token| token.text == ";");
@@ -134,7 +135,7 @@ impl Reader<'_> {
     }
 }
 
-/// Whether the item is public that comes behind `tokens`.
+/// Whether the item behind `tokens` is public.
 fn is_public(tokens: &[Token<'_>]) -> bool {
     match tokens {
         [.., word] if word.text == "pub" => true,
@@ -156,7 +157,7 @@ fn begins_path(tokens: &[Token<'_>], at: usize) -> bool {
     tokens[at].is_name() && !goes_on
 }
 
-/// The names that `tokens` begin with, as far as `::` joins them.
+/// The names at the beginning of `tokens`, as far as `::` joins them.
 fn path(tokens: &[Token<'_>]) -> Path {
     let mut path = Path::new();
     for pair in tokens.chunks(2) {
@@ -172,7 +173,7 @@ fn path(tokens: &[Token<'_>]) -> Path {
     path
 }
 
-/// Every path of the tree that a `use` names, with the name that it gets; a glob gets none.
+/// Every path that the tree of a `use` names, with its new name; a glob has none.
 fn leaves(tree: &[Token<'_>]) -> Vec<(Path, Option<String>)> {
     let mut stem = path(tree);
     let rest = tree.get(2 * stem.len()..).unwrap_or_default();

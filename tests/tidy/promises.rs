@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::source::Source;
 
-/// What a comment says before the promise that its test proves.
+/// The mark before a promise that a test proves.
 const PROVES: &str = concat!("// proves", ": ");
-/// What code says before a promise that it keeps.
+/// The mark before a promise that code keeps.
 const NAMES: &str = concat!("(prom", "ise ");
 
 /// The faults between the `page` and the `sources`.

@@ -1,4 +1,4 @@
-//! One function per rule; each takes a file and gives the faults it finds.
+//! One function per rule; each takes a file and returns its faults.
 
 use crate::functions::{self, Function};
 use crate::source::{Line, Source, has_word};
@@ -6,7 +6,7 @@ use crate::source::{Line, Source, has_word};
 /// A rule.
 pub(crate) type Rule = fn(&Source) -> Vec<String>;
 
-/// Every rule that looks at one file alone.
+/// All rules that need only one file.
 pub(crate) const ALL: [Rule; 16] = [
     starts_with_its_purpose,
     public_items_have_a_sentence,
@@ -57,7 +57,7 @@ const FUNCTION_LINES_MAX: usize = 60;
 const PARAMETERS_MAX: usize = 5;
 /// Most lines of `main.rs`.
 const MAIN_LINES_MAX: usize = 40;
-/// Lines above an `unsafe` in which its reason may stand.
+/// Lines above an `unsafe` within which its reason may stand.
 const SAFETY_LINES: usize = 6;
 
 /// Words that may stand only in certain places of the crate, outside its tests.
@@ -132,8 +132,8 @@ const IMPURE: [&str; 10] = [
     "UnixStream",
 ];
 
-/// Words that must not stand in any file. They are put together here so that this file may hold
-/// them.
+/// Words that must not stand in any file. They are put together here, so that this file does not
+/// contain them.
 const NOTES: [&str; 8] = [
     concat!("TO", "DO"),
     concat!("FIX", "ME"),
@@ -213,7 +213,7 @@ fn files_are_short(source: &Source) -> Vec<String> {
     )]
 }
 
-/// Whether the file is longer than files are.
+/// Whether the file is too long.
 pub(crate) fn is_long(source: &Source) -> bool {
     source.shipped().count() > FILE_LINES_MAX
 }
@@ -237,7 +237,7 @@ fn functions_are_small(source: &Source) -> Vec<String> {
     faults
 }
 
-/// The functions that are longer, or ask for more, than functions do.
+/// The functions that are too long, or have too many parameters.
 pub(crate) fn large_functions(source: &Source) -> impl Iterator<Item = Function> {
     let all = functions::read(source).into_iter();
     all.filter(|one| one.lines > FUNCTION_LINES_MAX || one.parameters > PARAMETERS_MAX)
@@ -289,7 +289,7 @@ fn rooms_stay_on_their_floor(source: &Source) -> Vec<String> {
     faults
 }
 
-/// The names that follow `crate::` in `code`; an empty one where a group or a glob does.
+/// The names behind `crate::` in `code`; an empty one for a group or a glob.
 fn rooms_named(code: &str) -> impl Iterator<Item = &str> {
     code.match_indices("crate::").filter_map(|(at, mark)| {
         // `$crate::` and `my_crate::` are other things.
@@ -379,7 +379,7 @@ fn pure_floors_do_not_panic(source: &Source) -> Vec<String> {
     if !is_pure(source) {
         return Vec::new();
     }
-    // A parser may well have an `expect` of its own; that of the standard library takes a text.
+    // A parser may have an `expect` of its own; that of the standard library takes a text.
     let panics = |line: &&Line| {
         has_word(&line.code, ".unwrap()")
             || (has_word(&line.code, ".expect(") && line.text.contains(".expect(\""))
@@ -391,7 +391,8 @@ fn pure_floors_do_not_panic(source: &Source) -> Vec<String> {
 }
 
 fn unsafe_is_rare_and_explained(source: &Source) -> Vec<String> {
-    // A system test may take from the router what the kernel gives, the scan asks for instructions.
+    // System tests take kernel features away from the router, and the scan needs processor
+    // instructions.
     let may_be_here = [
         "src/sys/",
         "src/shard/",

@@ -1,4 +1,4 @@
-//! One file's text, with its code told from comments, strings and tests.
+//! One file's text, in which code, comments, strings and tests are told apart.
 
 /// A file of the house.
 pub(crate) struct Source {
@@ -8,9 +8,9 @@ pub(crate) struct Source {
     pub(crate) lines: Vec<Line>,
 }
 
-/// One line, seen three ways.
+/// One line, in three forms.
 pub(crate) struct Line {
-    /// From 1.
+    /// Its number, from 1.
     pub(crate) number: usize,
     /// As it stands in the file.
     pub(crate) text: String,
@@ -66,7 +66,7 @@ impl Source {
     }
 }
 
-/// Whether `code` holds `wanted` and not just as part of a longer name.
+/// Whether `code` has `wanted` as a whole name.
 pub(crate) fn has_word(code: &str, wanted: &str) -> bool {
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     let begins_as_name = wanted.starts_with(is_name);

@@ -1,4 +1,4 @@
-//! The storeys of a room: a file uses those below its own, never above, never beside.
+//! The storeys of a room: a file uses only those below its own.
 
 use crate::arrows::Arrow;
 use crate::source::Source;

@@ -51,7 +51,7 @@ fn token_len(code: &str) -> usize {
     code.chars().next().map_or(0, char::len_utf8)
 }
 
-/// How many of `tokens`, which begin behind an opening mark, stand before the mark that closes it.
+/// How many of `tokens`, which begin behind an opening mark, stand before its closing mark.
 pub(crate) fn inside(tokens: &[Token<'_>]) -> usize {
     let mut depth = 0_usize;
     for (at, token) in tokens.iter().enumerate() {
@@ -65,7 +65,7 @@ pub(crate) fn inside(tokens: &[Token<'_>]) -> usize {
     tokens.len()
 }
 
-/// The parts of `tokens` between the commas that stand in no brackets.
+/// The parts of `tokens` between the commas outside of brackets.
 pub(crate) fn parts<'t, 'a>(tokens: &'t [Token<'a>]) -> Vec<&'t [Token<'a>]> {
     let mut depth = 0_usize;
     let parts = tokens.split(|token| {

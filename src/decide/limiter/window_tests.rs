@@ -145,7 +145,7 @@ fn the_end_of_time_is_no_special_case() {
 struct Attempt {
     at: Instant,
     reserved: u64,
-    /// What it counts: what was reserved, and once its end is reported, what was used.
+    /// The tokens that it counts for: those reserved, and once its end is reported, those used.
     charged: u64,
     state: State,
 }

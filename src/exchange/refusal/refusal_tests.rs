@@ -1,4 +1,4 @@
-//! Refusals: codes, statuses, bodies and when to come back.
+//! Refusals: codes, statuses, bodies and the time to retry.
 
 use proptest::prelude::{any, prop_assert, proptest};
 
