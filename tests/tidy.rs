@@ -1,9 +1,9 @@
 //! The rules of the house, checked on the source text.
 //!
-//! `source` tells code from comments, strings and tests, `tokens` and `imports` what it names,
-//! `arrows` which file defines it; `rules` holds one small function per rule about one file,
-//! `circles` and `storeys` those about all files, each with a snippet that breaks it; `promises`
-//! ties ARCHITECTURE.md to the tests, and `paths` to the source.
+//! `source` tells code from comments, strings and tests, `tokens` and `imports` find the names in
+//! it, `arrows` the files that define them; `rules` holds one small function per rule about one
+//! file, `circles` and `storeys` the rules about all files, each with a snippet that breaks it;
+//! `promises` compares ARCHITECTURE.md with the tests, and `paths` with the source.
 
 #[path = "tidy/arrows.rs"]
 mod arrows;
