@@ -97,7 +97,7 @@ pub mod decide {
     }
     pub mod outcome {
         pub use crate::decide::outcome::{
-            ConnectFault, Failure, KeyOwner, Outcome, Sample, Signal, Waiting,
+            ConnectFault, Failure, KeyOwner, Next, Outcome, Sample, Signal, Verdict, Waiting,
         };
     }
     pub mod policy {
@@ -127,7 +127,7 @@ pub mod exchange {
         pub use crate::exchange::attribution::{Attribution, Label};
     }
     pub mod course {
-        pub use crate::exchange::course::{Action, Course, Try};
+        pub use crate::exchange::course::{Action, Course, Injection, Try};
     }
     pub mod headers {
         pub use crate::exchange::headers::{Added, Totals, add};
@@ -175,6 +175,9 @@ pub mod link {
     pub mod budget_gate {
         pub use crate::link::budget_gate::{BudgetGate, Reserved};
     }
+    pub mod buffered {
+        pub use crate::link::buffered::{Held, Lease, Pool};
+    }
     pub mod facts {
         pub use crate::link::facts::{Ended, Fact, MonthTag, Sample, SampleKind};
     }
@@ -185,7 +188,7 @@ pub mod link {
         pub use crate::link::latest::Latest;
     }
     pub mod meters {
-        pub use crate::link::meters::{Kept, Priced, channel};
+        pub use crate::link::meters::{Kept, LoopMeter, Priced, channel};
     }
     pub mod orders {
         pub use crate::link::orders::Health;

@@ -12,15 +12,18 @@
     reason = "`cargo x sim` says by variables what to run"
 )]
 
+mod body;
 mod circuit;
 mod dice;
 mod judge;
+mod memory;
 mod money;
 mod play;
 mod promise;
 mod request;
 mod scene;
 mod tap;
+mod way;
 mod window;
 mod world;
 
@@ -59,6 +62,9 @@ fn outcome(seed: u64, trace: Trace) -> Result<u64, String> {
 
 #[test]
 fn promises_hold_whatever_goes_wrong() {
+    // proves: attempt.once
+    // proves: stream.never-short
+    // proves: memory.bounded
     // proves: breaker.one-probe
     // proves: breaker.in-order
     // proves: breaker.always-ends

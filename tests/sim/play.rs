@@ -11,7 +11,7 @@ use infermux::testing::config::plan::BudgetAction;
 use infermux::testing::decide::budget::Ask;
 use infermux::testing::decide::failover::Grant;
 use infermux::testing::decide::outcome::{Outcome, Sample as Kind, Signal};
-use infermux::testing::exchange::course::{Action, Course, Try};
+use infermux::testing::exchange::course::{Action, Course, Injection, Try};
 use infermux::testing::link::facts::{Fact, Sample, SampleKind};
 use infermux::testing::link::provider_gate::Standing;
 use infermux::testing::shard::request::permit::Permit;
@@ -22,6 +22,7 @@ use crate::money::Allotment;
 use crate::promise::{AttemptId, Broken, Held, promise};
 use crate::request::{Attempt, Request, Stage};
 use crate::scene::{PRICE, Script};
+use crate::way::Way;
 use crate::window::Counted;
 use crate::world::{Event, Happened, World};
 
@@ -45,10 +46,12 @@ impl World {
             };
             self.requests.push(Request {
                 shard,
+                way: Way::new(failover.max_attempts),
                 desk,
                 tokens,
                 reservation: None,
                 course,
+                bodies: self.memory.nothing(shard),
                 permit: None,
                 attempt: None,
                 stage: Stage::Arrived,
@@ -105,6 +108,9 @@ impl World {
 
     /// Asks the budget of the caller, if it has one.
     fn admit(&mut self, request: usize) -> Held {
+        if !self.receive(request)? {
+            return self.over(request);
+        }
         let desk = Rc::clone(&self.requests[request].desk);
         let budgets = desk.plan.budgets.callers.len();
         let place = self.dice.place(budgets + 1);
@@ -127,8 +133,7 @@ impl World {
         }
         let Ok(reservation) = taken else {
             self.say(|| format!("request {request}: budget {place} refuses {whole}"));
-            self.requests[request].stage = Stage::Over;
-            return Ok(());
+            return self.over(request);
         };
         let reserved = *reservation.reserved();
         let allotment = Allotment {
@@ -146,7 +151,7 @@ impl World {
     }
 
     /// Does what the course of a request says, until that takes time.
-    fn follow(&mut self, request: usize, action: Action) -> Held {
+    pub(crate) fn follow(&mut self, request: usize, action: Action) -> Held {
         let mut action = action;
         loop {
             action = match action {
@@ -157,6 +162,9 @@ impl World {
                 },
                 Action::Send(this) => return self.ask(request, this),
                 Action::Refuse | Action::Tell(_) => {
+                    if let Action::Tell(verdict) = action {
+                        self.requests[request].way.on_told(verdict)?;
+                    }
                     self.say(|| format!("request {request}: {action:?}"));
                     return self.over(request);
                 }
@@ -194,6 +202,9 @@ impl World {
         let one = &self.requests[request];
         let (shard, desk, tokens) = (one.shard, Rc::clone(&one.desk), Tokens::new(one.tokens));
         let provider = desk.plan.providers[place].id;
+        if let Some(action) = self.translate(request, place)? {
+            return Ok(Some(action));
+        }
         let Some(permit) = Permit::hold(&desk, provider, self.now, tokens) else {
             self.say(|| format!("request {request}: others were faster at provider {place}"));
             return Ok(Some(self.requests[request].course.permit(place, None)));
@@ -214,6 +225,7 @@ impl World {
             provider,
             admitted: now,
             script,
+            injection: Injection::Allowed,
             content_at: None,
         });
         let stuck = if taken.probe.is_some() { 100 } else { 2 };
@@ -259,6 +271,8 @@ impl World {
             attempt.script = self.script(request, attempt.provider);
         }
         let script = attempt.script;
+        attempt.injection = this.injection;
+        self.requests[request].way.on_sent(this.place)?;
         self.requests[request].attempt = Some(attempt);
         self.requests[request].stage = Stage::Sent;
         self.go_on_after(script.content.unwrap_or(script.end), request);
@@ -274,11 +288,17 @@ impl World {
         };
         if attempt.script.content.is_none() || attempt.content_at.is_some() {
             let outcome = attempt.script.outcome;
+            let is_asked = attempt.injection == Injection::Allowed;
+            if outcome == Outcome::RequestRefused(400) && is_asked && self.dice.chance(300) {
+                return self.without_injection(request);
+            }
             return self.end_attempt(request, outcome);
         }
         attempt.content_at = Some(now);
         let attempt = *attempt;
         one.course.commit();
+        one.way.on_committed();
+        self.memory.let_go(&mut one.bodies);
         if let Some(permit) = &one.permit {
             if permit.taken().probe.is_some() {
                 self.judge.on_proven(attempt.provider, attempt.id);
@@ -300,6 +320,14 @@ impl World {
         let (shard, desk) = (one.shard, Rc::clone(&one.desk));
         let provider = desk.plan.provider(attempt.provider);
         let closing = one.course.ended(outcome, &provider.breaker);
+        let signal = outcome.for_breaker(&provider.breaker);
+        let is_owed = signal == Signal::Failure || outcome == Outcome::RateLimited;
+        promise(
+            "verdict.before-cause",
+            closing.is_enforced >= is_owed,
+            || format!("request {request} tells of {outcome:?} and does not wait"),
+        )?;
+        self.requests[request].way.on_ended(outcome);
         if outcome == Outcome::RateLimited {
             let (provider, at, span) = (attempt.provider, self.now, attempt.script.asked);
             desk.reports.report(Fact::Cooldown { provider, at, span });
@@ -319,7 +347,6 @@ impl World {
         if let Some(permit) = &mut self.requests[request].permit {
             let _ = permit.settle(now, outcome, sample, Tokens::new(used));
         }
-        let signal = outcome.for_breaker(&provider.breaker);
         self.left(request, signal, used)?;
         if !closing.is_enforced {
             return self.go_on(request, outcome);
@@ -419,6 +446,7 @@ impl World {
     fn over(&mut self, request: usize) -> Held {
         self.give_back(request)?;
         self.pay(request, NanoUsd::ZERO);
+        self.memory.let_go(&mut self.requests[request].bodies);
         self.requests[request].stage = Stage::Over;
         Ok(())
     }

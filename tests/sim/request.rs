@@ -5,14 +5,16 @@ use std::rc::Rc;
 use infermux::testing::base::ids::ProviderId;
 use infermux::testing::base::time::Instant;
 use infermux::testing::decide::outcome::Outcome;
-use infermux::testing::exchange::course::{Action, Course};
+use infermux::testing::exchange::course::{Action, Course, Injection};
 use infermux::testing::shard::request::permit::Permit;
 use infermux::testing::shard::request::reservation::Reservation;
 use infermux::testing::shard::state::desk::Desk;
 
+use crate::memory::Bodies;
 use crate::money::Allotment;
 use crate::promise::AttemptId;
 use crate::scene::Script;
+use crate::way::Way;
 
 pub(crate) struct Request {
     pub(crate) shard: usize,
@@ -23,6 +25,10 @@ pub(crate) struct Request {
     /// What is reserved, from the budget of which place.
     pub(crate) reservation: Option<(Reservation, Allotment, usize)>,
     pub(crate) course: Course,
+    /// The judge's view of it.
+    pub(crate) way: Way,
+    /// Its body, until its answer begins, and what it is in the dialect of its candidate.
+    pub(crate) bodies: Bodies,
     pub(crate) permit: Option<Permit>,
     pub(crate) attempt: Option<Attempt>,
     pub(crate) stage: Stage,
@@ -37,6 +43,7 @@ pub(crate) struct Attempt {
     pub(crate) provider: ProviderId,
     pub(crate) admitted: Instant,
     pub(crate) script: Script,
+    pub(crate) injection: Injection,
     pub(crate) content_at: Option<Instant>,
 }
 

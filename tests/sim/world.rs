@@ -31,6 +31,7 @@ use infermux::testing::shard::state::reports::Reports;
 
 use crate::dice::Dice;
 use crate::judge::Judge;
+use crate::memory::Memory;
 use crate::promise::{Broken, Held, promise};
 use crate::request::Request;
 use crate::scene::{Draft, Mood, Scene};
@@ -85,6 +86,7 @@ pub(crate) struct World {
     pub(crate) requests: Vec<Request>,
     pub(crate) moods: Vec<Mood>,
     pub(crate) judge: Judge,
+    pub(crate) memory: Memory,
     pub(crate) attempts: u64,
     trace: Trace,
     wall_at_zero: WallTime,
@@ -197,6 +199,7 @@ impl World {
             requests: Vec::new(),
             moods: moods.collect(),
             judge: Judge::new(&scene),
+            memory: Memory::new(&mut dice, scene.shards),
             attempts: 0,
             trace,
             wall_at_zero: scene.wall,
@@ -236,6 +239,7 @@ impl World {
             if self.do_event(event)? == Happened::Something {
                 self.steps += 1;
                 self.judge.check(self.now, &self.gates)?;
+                self.memory.check()?;
             }
             match quiet_since {
                 None if self.is_quiet() => {
@@ -307,6 +311,9 @@ impl World {
             "a report was asked for and never came".to_owned()
         })?;
         self.judge.check(self.now, &self.gates)?;
+        // What they held is held by nobody now, and neither are their shards' leases.
+        self.requests.clear();
+        self.memory.check_end()?;
         self.coordinator.finish(self.time());
         self.read_states();
         let state = State::parse(&self.saved).expect("a state");

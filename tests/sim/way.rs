@@ -1,0 +1,102 @@
+//! The judge's view of one request's way: whom it was sent to, and when it must not go on.
+
+use infermux::testing::decide::outcome::{Next, Outcome, Verdict};
+
+use crate::promise::{Held, promise};
+
+/// Whom a request was sent to.
+pub(crate) struct Way {
+    attempts_max: u32,
+    /// Candidates that were asked, or whose dialect cannot express the request.
+    tried: Vec<usize>,
+    /// To how many of them it was sent.
+    sent: u32,
+    /// The candidate that a dead connection has led to once more.
+    redialled: Option<usize>,
+    /// Whether the next attempt may be at the last candidate again.
+    may_repeat: bool,
+    is_committed: bool,
+    /// How the last attempt ended.
+    ended: Option<Outcome>,
+}
+
+impl Way {
+    pub(crate) fn new(attempts_max: u32) -> Self {
+        Self {
+            attempts_max,
+            tried: Vec::new(),
+            sent: 0,
+            redialled: None,
+            may_repeat: false,
+            is_committed: false,
+            ended: None,
+        }
+    }
+
+    /// The request is sent to the candidate `place`.
+    pub(crate) fn on_sent(&mut self, place: usize) -> Held {
+        let (ended, tried) = (self.ended, &self.tried);
+        let goes_on = ended.is_none_or(|outcome| outcome.next() != Next::Stop);
+        let repeats = std::mem::take(&mut self.may_repeat) && tried.last() == Some(&place);
+        // proves: attempt.once
+        promise(
+            "attempt.once",
+            !self.is_committed && (goes_on || repeats),
+            || format!("candidate {place} is asked after {ended:?}, when the request was over"),
+        )?;
+        if repeats {
+            return Ok(());
+        }
+        self.on_tried(place)?;
+        self.sent += 1;
+        let (sent, max) = (self.sent, self.attempts_max);
+        promise("attempt.once", sent <= max, || {
+            format!("{sent} candidates are asked of {max}")
+        })
+    }
+
+    /// The dialect of the candidate `place` cannot express the request, or can: it is tried.
+    pub(crate) fn on_tried(&mut self, place: usize) -> Held {
+        promise("attempt.once", !self.tried.contains(&place), || {
+            format!("candidate {place} is tried twice: {:?}", self.tried)
+        })?;
+        self.tried.push(place);
+        Ok(())
+    }
+
+    /// The first byte of an answer leaves.
+    pub(crate) fn on_committed(&mut self) {
+        self.is_committed = true;
+    }
+
+    /// The provider refuses to be asked for the usage of a stream.
+    pub(crate) fn on_injection_refused(&mut self) {
+        self.may_repeat = true;
+    }
+
+    /// An attempt has ended.
+    pub(crate) fn on_ended(&mut self, outcome: Outcome) {
+        self.ended = Some(outcome);
+        let last = self.tried.last().copied();
+        if outcome == Outcome::StaleConnection && self.redialled != last {
+            self.redialled = last;
+            self.may_repeat = true;
+        }
+    }
+
+    /// The caller is told how it ended.
+    pub(crate) fn on_told(&self, verdict: Verdict) -> Held {
+        let is_whole = self.ended == Some(Outcome::Answered);
+        let is_short = matches!(verdict, Verdict::StreamCut | Verdict::StreamStalled);
+        let holds = match verdict {
+            Verdict::Answer => is_whole,
+            Verdict::Nothing => self.ended == Some(Outcome::CallerGone),
+            _ => !is_whole && is_short == self.is_committed,
+        };
+        // proves: stream.never-short
+        promise("stream.never-short", holds, || {
+            let (committed, ended) = (self.is_committed, self.ended);
+            format!("the caller is told {verdict:?} after {ended:?}, committed: {committed}")
+        })
+    }
+}
