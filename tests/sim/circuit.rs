@@ -1,6 +1,6 @@
 //! The judge's view of one provider's circuit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use infermux::testing::base::limits::ROWS_KEPT_MAX;
@@ -22,6 +22,10 @@ pub(crate) struct Circuit {
     health: Health,
     probe_timeout: Duration,
     probes: Vec<Probe>,
+    /// The permits of attempts whose ends are not merged.
+    permits: BTreeMap<AttemptId, u32>,
+    /// Of these, those whose answers have begun, and nobody was told.
+    unsaid: BTreeSet<u32>,
     last: Option<Probe>,
     /// Successes that have ended, told or not.
     successes: u64,
@@ -52,6 +56,8 @@ impl Circuit {
             health: Health::Healthy,
             probe_timeout: policy.probe_timeout,
             probes: Vec::new(),
+            permits: BTreeMap::new(),
+            unsaid: BTreeSet::new(),
             last: None,
             successes: 0,
             failures: BTreeMap::new(),
@@ -116,9 +122,16 @@ impl Circuit {
             until: now + self.probe_timeout,
             held_up,
         };
+        self.permits.insert(attempt, generation);
         self.probes.push(probe);
         self.last = Some(probe);
         Ok(())
+    }
+
+    /// An attempt's answer has begun: what that says of a probe is told before its end.
+    pub(crate) fn on_begun(&mut self, attempt: AttemptId) {
+        self.unsaid.extend(self.permits.get(&attempt));
+        self.on_proven(attempt);
     }
 
     pub(crate) fn on_proven(&mut self, attempt: AttemptId) {
@@ -146,6 +159,13 @@ impl Circuit {
             "breaker.in-order",
             ended.successes_before == successes_before,
             || format!("{successes_before} successes had ended before {ended:?}"),
+        )?;
+        let permit = self.permits.remove(&attempt);
+        let is_said = permit.is_none_or(|permit| !self.unsaid.remove(&permit));
+        promise(
+            "breaker.one-probe",
+            ended.probe == permit && is_said,
+            || format!("{permit:?} was taken; its answer is told: {is_said}; {ended:?}"),
         )?;
         let response_time = ended.sample.map(|sample| match sample.kind {
             SampleKind::FirstContent => ResponseTime::FirstContent(sample.latency),
@@ -218,6 +238,7 @@ impl Circuit {
     }
 
     pub(crate) fn on_probe_answered(&mut self, now: Instant, generation: u32) {
+        self.unsaid.remove(&generation);
         let transition = self.breaker.on_probe_answered(now, generation);
         self.on_transition(now, transition);
     }

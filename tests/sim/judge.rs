@@ -106,9 +106,9 @@ impl Judge {
         self.stuck_until = until;
     }
 
-    /// An attempt is not on its way any more, or is no probe any more: its answer has begun.
-    pub(crate) fn on_proven(&mut self, provider: ProviderId, attempt: AttemptId) {
-        self.circuits[provider.index()].on_proven(attempt);
+    /// An attempt is no probe any more: its answer has begun.
+    pub(crate) fn on_begun(&mut self, provider: ProviderId, attempt: AttemptId) {
+        self.circuits[provider.index()].on_begun(attempt);
     }
 
     /// An attempt has ended; for a failure, how many successes of the provider had ended before.
@@ -136,7 +136,7 @@ impl Judge {
         (used, counted): (u64, Counted),
         attempt: AttemptId,
     ) -> Held {
-        self.on_proven(provider, attempt);
+        self.circuits[provider.index()].on_proven(attempt);
         let window = &mut self.windows[provider.index()];
         window.on_used(used, attempt);
         window.on_left(counted)

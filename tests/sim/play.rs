@@ -10,7 +10,7 @@ use infermux::testing::base::tokens::Tokens;
 use infermux::testing::config::plan::BudgetAction;
 use infermux::testing::decide::budget::Ask;
 use infermux::testing::decide::failover::Grant;
-use infermux::testing::decide::outcome::{Outcome, Sample as Kind, Signal};
+use infermux::testing::decide::outcome::{Outcome, Sample as Kind, Signal, Waiting};
 use infermux::testing::exchange::course::{Action, Course, Injection, Try};
 use infermux::testing::link::facts::{Fact, Sample, SampleKind};
 use infermux::testing::link::provider_gate::Standing;
@@ -287,7 +287,11 @@ impl World {
             return Ok(());
         };
         if attempt.script.content.is_none() || attempt.content_at.is_some() {
-            let outcome = attempt.script.outcome;
+            let mut outcome = attempt.script.outcome;
+            if attempt.content_at.is_some() && self.dice.chance(20) {
+                // Whatever else ends it: nobody takes over any more.
+                outcome = Outcome::TimedOut(Waiting::Content);
+            }
             let is_asked = attempt.injection == Injection::Allowed;
             if outcome == Outcome::RequestRefused(400) && is_asked && self.dice.chance(300) {
                 return self.without_injection(request);
@@ -301,7 +305,7 @@ impl World {
         self.memory.let_go(&mut one.bodies);
         if let Some(permit) = &one.permit {
             if permit.taken().probe.is_some() {
-                self.judge.on_proven(attempt.provider, attempt.id);
+                self.judge.on_begun(attempt.provider, attempt.id);
             }
             permit.answered();
         }
