@@ -25,8 +25,8 @@ pub struct Course {
 /// What is to be done next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Look at who can take the request, but for [`Course::tried`], and choose one of them; then
-    /// tell [`Course::chosen`].
+    /// Look at which candidates can take the request, leave out those of [`Course::tried`], and
+    /// choose one; then tell [`Course::chosen`].
     Survey,
     /// Write the request in the dialect of this candidate, and take one of its permits; then tell
     /// [`Course::permit`], or [`Course::inexpressible`].

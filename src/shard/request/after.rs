@@ -6,9 +6,9 @@ use crate::shard::state::shard::Shard;
 /// What becomes of the caller's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
-    /// It takes another request.
+    /// The connection takes another request.
     KeepAlive,
-    /// It is closed.
+    /// The connection is closed.
     Close,
 }
 

@@ -7,11 +7,11 @@ use crate::shard::http::help;
 use crate::shard::state::event_loop::Loop;
 use crate::wire::openai::{self, Ask, AskFault};
 
-/// What the request asks for, free of its body: that is let go of before the request ends.
+/// What the request asks for, as a copy: the body is dropped before the request ends.
 ///
 /// # Errors
 ///
-/// Nobody has time to judge a body that is odd or wrong.
+/// The body is unusual or wrong, and too much work waits for the helper threads to judge it.
 pub async fn read_large(
     shard: &Loop,
     caller: &mut Caller,

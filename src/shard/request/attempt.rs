@@ -1,4 +1,4 @@
-//! One attempt at one provider, as everybody needs it who works on it.
+//! One attempt at one provider: what the functions share that carry it out.
 
 use std::time::Duration;
 
@@ -29,15 +29,15 @@ use crate::wire::usage::Usage;
 
 /// How an attempt ended, as far as the driver must know.
 pub enum End {
-    /// It ended like this; what the caller is owed in that case has been sent.
+    /// The attempt ended with this outcome; what the caller gets in that case has been sent.
     Outcome(Outcome),
-    /// The provider does not take `stream_options`: the same again without the injection.
+    /// The provider refuses `stream_options`: the request is to be sent again without them.
     WithoutInjection,
     /// infermux itself cannot go on.
     Refused(Refusal<'static>),
 }
 
-/// One attempt, as its steps need it.
+/// One attempt at one provider.
 pub struct Attempt<'j, 'a> {
     /// The request.
     pub job: &'j Job<'a>,
@@ -45,17 +45,17 @@ pub struct Attempt<'j, 'a> {
     pub provider: &'a Provider,
     /// Place of the candidate on its route.
     pub place: usize,
-    /// When it began; waiting for the provider counts from here.
+    /// When the attempt began; the time spent waiting for the provider counts from here.
     pub started: Instant,
-    /// When it was sent; response times count from here.
+    /// When the request was sent; response times count from here.
     pub sent_at: Instant,
     /// When all attempts together must have ended.
     pub overall: Instant,
-    /// Whose key it is sent with.
+    /// Whose key the request is sent with.
     pub key: KeyOwner,
-    /// The caller's key, where it is sent on.
+    /// The caller's key, where it is sent to the provider.
     pub callers_key: Option<&'a [u8]>,
-    /// Whose wish the usage chunk is.
+    /// Whether infermux or the caller asked for the usage chunk.
     pub usage: UsageChunk,
 }
 
@@ -161,7 +161,7 @@ impl<'a> Attempt<'_, 'a> {
         self.job.ask.model_json.as_bytes()
     }
 
-    /// Begins the stream that answers it.
+    /// Prepares a stream's machine for the provider's answer.
     pub fn begin_stream(&self, relay: &mut Spare) {
         let job = self.job;
         let plan = RelayPlan {

@@ -30,7 +30,7 @@ pub(super) fn route<'p>(shard: &'p Shard, endpoint: Endpoint, model: &str) -> Op
     Some(routed)
 }
 
-/// Who can take the request at `now`, but for those that were tried.
+/// Which candidates can take the request at `now`; those that were tried are left out.
 pub(super) fn survey(job: &Job<'_>, now: Instant, tried: &Eligible, tokens: Tokens) -> Survey {
     let gates = &job.shard.gates.providers;
     route::survey(&job.routed, tried, |id| {
@@ -99,7 +99,8 @@ pub(super) fn pick(
     choose(routed.route.strategy, &choice, eligible)
 }
 
-/// The request's number on its route. A strategy that needs none takes none: the word is shared.
+/// The request's number on its route. A strategy that needs no number takes none, because all
+/// shards share the counter.
 pub(super) fn ticket(job: &Job<'_>) -> u64 {
     match job.routed.route.strategy {
         Strategy::RoundRobin | Strategy::LeastLatency | Strategy::CostWeighted => {
@@ -121,7 +122,7 @@ pub(super) fn retry_in(job: &Job<'_>, told: Option<Duration>) -> Duration {
     told.into_iter().chain(known).min().unwrap_or(SOON)
 }
 
-/// When to come back to a provider that is ready again already.
+/// When to come back to a provider that is already ready again.
 const SOON: Duration = Duration::from_secs(1);
 
 /// Asks the retry budget for another attempt, where there is somebody to make it at.

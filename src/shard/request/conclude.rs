@@ -1,4 +1,4 @@
-//! What an answer means that was read whole.
+//! What an answer that was read whole means.
 
 use crate::base::tokens::Tokens;
 use crate::config::plan::ProviderKind;

@@ -191,7 +191,7 @@ async fn stop_at(
 /// What follows of a request that is refused before it has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rest {
-    /// What stands behind its head is as it came.
+    /// What stands behind the request's head is as it came.
     Framed,
     /// The beginning has been decoded: where the rest ends is not known any more.
     Unknown,
@@ -245,7 +245,7 @@ async fn refuse_and_drop(
     After::Close
 }
 
-/// Whether `bytes` hold the end of `body`, or what cannot be its rest.
+/// Whether `bytes` hold the end of `body`, or something that cannot belong to it.
 fn passes(body: &mut BodyDecoder, bytes: &[u8]) -> bool {
     let mut at = 0;
     loop {

@@ -148,7 +148,7 @@ fn spend<'a>(job: &mut Job<'a>, record: &mut Record<'a>) -> Result<(), Refusal<'
     }
 }
 
-/// One inference on its way over its candidates.
+/// One inference request on its way over its candidates.
 struct Drive<'d, 'a> {
     job: &'d Job<'a>,
     caller: &'d mut Caller,
@@ -156,7 +156,7 @@ struct Drive<'d, 'a> {
     course: Course,
     /// When the candidates are looked at.
     now: Instant,
-    /// The numbers that a choice among them goes by.
+    /// The numbers that the choice among the candidates depends on: the ticket and a random one.
     numbers: (u64, u64),
     /// What the request is expected to use.
     tokens: Tokens,

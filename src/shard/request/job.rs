@@ -1,4 +1,4 @@
-//! One inference, as everybody needs it who works on it.
+//! One inference request: what the functions share that carry it out.
 
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
@@ -20,21 +20,21 @@ use crate::shard::request::record::{Asked, Record};
 use crate::shard::state::shard::Shard;
 use crate::wire::openai::Ask;
 
-/// One inference, as its attempts need it.
+/// One inference request.
 pub struct Job<'a> {
-    /// The shard it runs on.
+    /// The shard that the request runs on.
     pub shard: &'a Rc<Shard>,
     /// The request.
     pub request: &'a Request,
     /// What is asked for.
     pub endpoint: Endpoint,
-    /// The caller's bytes from the beginning to the body at least, whatever becomes of the body.
+    /// The caller's bytes up to the body at least. They stay when the body is dropped.
     pub head: &'a [u8],
     /// Where the body stands in the caller's bytes.
     pub body: Range<usize>,
     /// The body in the dialect of the candidate that is asked, where that is not the caller's.
     pub translated: RefCell<Option<Translated>>,
-    /// The right to ask the candidate that is asked.
+    /// The permit of the attempt that is being made.
     pub permit: RefCell<Option<Permit>>,
     /// What the body says.
     pub ask: &'a Ask<'a>,
@@ -42,14 +42,14 @@ pub struct Job<'a> {
     pub model: &'a str,
     /// The model that a budget puts in place of the one asked for.
     pub model_override: Option<&'a str>,
-    /// The same as a JSON string.
+    /// `model_override` as a JSON string.
     pub model_json: Option<Vec<u8>>,
-    /// Where it may go.
+    /// The candidates that the request may be sent to.
     pub routed: Routed<'a>,
 }
 
 impl Job<'_> {
-    /// Does something with the permit of the attempt that is being made.
+    /// Calls `act` with the permit of the attempt that is being made, if there is one.
     pub fn with_permit<T>(&self, act: impl FnOnce(&mut Permit) -> T) -> Option<T> {
         self.permit.borrow_mut().as_mut().map(act)
     }
@@ -71,8 +71,8 @@ impl Job<'_> {
         self.ask.stream && self.endpoint != Endpoint::Embeddings
     }
 
-    /// Lets go of the request's body, and of its translation: its answer goes to the caller, and
-    /// nobody else is asked any more.
+    /// Drops the request's body and its translation: its answer goes to the caller, and no other
+    /// provider is asked any more.
     pub fn let_go(&self, caller: &mut Caller) {
         self.translated.replace(None);
         caller.let_go(self.body.end);
@@ -129,7 +129,7 @@ impl<'a> Job<'a> {
     }
 }
 
-/// A translated body. It counts as held as long as it is there.
+/// A translated body. It counts as held in memory until it is dropped.
 pub struct Translated {
     bytes: Rc<Vec<u8>>,
     _held: Held,

@@ -1,4 +1,5 @@
-//! Errors of providers that are told to the caller: at once, or where nobody else can do better.
+//! Errors of providers that are told to the caller: at once, or after no other provider has
+//! answered.
 
 use std::io;
 
@@ -47,7 +48,7 @@ pub async fn pass_through<'a>(
     sent.err().map(|_| Outcome::CallerGone)
 }
 
-/// Keeps an error for the case that nobody else can do better.
+/// Keeps an error for the case that no other provider answers.
 pub fn keep(attempt: &Attempt<'_, '_>, record: &mut Record<'_>, up: &Upstream, mut error: Error) {
     attempt.job.shard.era.masks.mask(&mut error.body);
     let mut fields = Vec::new();

@@ -1,4 +1,4 @@
-//! What answers have cost of which the caller gets nothing.
+//! The cost of answers that the caller does not get.
 
 use crate::base::limits::{ANSWER_BODY_BYTES_MAX, INSPECTED_AT_ONCE_BYTES_MAX};
 use crate::config::plan::{Endpoint, ProviderKind};
@@ -42,7 +42,7 @@ fn look(kind: ProviderKind, endpoint: Endpoint, body: &[u8]) -> Option<Seen> {
 }
 
 /// Books an answer that infermux cannot hold: the provider has made it, and the caller pays for it.
-/// Of one that came with its length all of it was made.
+/// Where the answer told its length, the provider has made all of it.
 pub async fn book_unheld(attempt: &Attempt<'_, '_>, record: &mut Record<'_>, up: &mut Upstream) {
     let Some(mut seen) = seen(attempt, up).await else {
         return;

@@ -8,8 +8,8 @@ use crate::shard::request::words::Words;
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 
-/// Tells the log how an attempt at the candidate `place` ended: of those that fail alike, one a
-/// second is a warning, which says how many were kept back; those are for a log of steps.
+/// Tells the log how an attempt at the candidate `place` ended. Of attempts that fail alike, one a
+/// second is a warning, which says how many were kept back; the others are debug lines.
 pub fn log(job: &Job<'_>, place: usize, outcome: Outcome, words: &Words) {
     let (upstream_request_id, provider_error) = (words.id(), words.error());
     match outcome {

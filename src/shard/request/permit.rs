@@ -91,7 +91,7 @@ impl Permit {
         self.taken
     }
 
-    /// The provider whose it is.
+    /// The provider that the permit is for.
     #[must_use]
     pub fn provider(&self) -> ProviderId {
         self.provider
@@ -127,8 +127,8 @@ impl Permit {
         self.meter.failovers[outcome.place()].add(1);
     }
 
-    /// Says how the attempt ended at `at`: what `outcome` means, the response time where it counts,
-    /// and the tokens used, which are in force when this returns. Only the first word counts: it
+    /// Reports how the attempt ended at `at`: its outcome, the response time where that counts, and
+    /// the tokens used, which are in force when this returns. Only the first call counts; it
     /// returns the response time that is to be remembered.
     pub fn settle(
         &mut self,
@@ -147,8 +147,8 @@ impl Permit {
         sample.filter(|_| is_first).map(|sample| sample.latency)
     }
 
-    /// infermux itself ends the attempt, which has used these tokens: that says nothing about the
-    /// provider. Only the first word counts.
+    /// Reports that infermux itself has ended the attempt, which has used these tokens: that says
+    /// nothing about the provider. Only the first call counts.
     pub fn abandon(&mut self, used: Tokens) {
         if !self.settled {
             self.meter.outcomes[Outcome::NONE].add(1);

@@ -1,9 +1,9 @@
 //! A connection's place: among those of callers, which `server.max_connections` bounds, or among
 //! those of operators, which have a number of their own. Neither waits for the other.
 //!
-//! Where both share a listener, whose a connection is shows with its request. While callers have
-//! all of their places, connections are accepted on operators' places, and a caller's request on
-//! one of them waits for a place of its own, in the order in which they came. So that operators
+//! Where both share a listener, the first request of a connection shows whose it is. While callers
+//! have all of their places, connections are accepted on operators' places, and a caller's request
+//! on one of them waits for a place of its own, in the order in which they came. So that operators
 //! find places all the same, no more than three quarters of theirs are waited on: one more caller's
 //! request is refused, and a connection that has sent nothing is closed after a second.
 
@@ -25,7 +25,8 @@ use crate::sys::clock;
 /// A connection that counts as open as long as this lives, however its task ends.
 pub struct Place {
     current: Rc<Current>,
-    /// Whose place it has; `None`: it came while the process drained and all were taken.
+    /// Whose place the connection has; `None`: the connection came while the process drained and
+    /// all places were taken.
     of: Cell<Option<Audience>>,
 }
 
@@ -162,7 +163,7 @@ impl Drop for Place {
     }
 }
 
-/// Where a connection is counted: one without a place is a caller's that waits for it.
+/// Where a connection is counted: one without a place is a caller's connection that waits.
 fn slot(of: Option<Audience>) -> usize {
     of.unwrap_or(Audience::Callers) as usize
 }

@@ -1,4 +1,4 @@
-//! Settling: what a request leaves behind, on every way it can end.
+//! What a request leaves behind, however it ends: its costs, its counts and its line in the log.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub struct Record<'a> {
     pub strategy: Option<Strategy>,
     /// The matching group.
     pub group: Option<&'a str>,
-    /// Who was asked last.
+    /// The provider that was asked last.
     pub asked: Option<Asked<'a>>,
     /// The month in which it was admitted.
     month: MonthTag,
@@ -52,15 +52,15 @@ pub struct Record<'a> {
     pub first_byte: Option<Instant>,
     /// What was used.
     pub tokens: Option<Used>,
-    /// What attempts have cost that failed after their provider had begun to answer.
+    /// The cost of attempts that failed after their provider had begun to answer.
     failed_cost: Option<NanoUsd>,
-    /// Tokens that the running attempt has used, where it is one of those.
+    /// Tokens that the running attempt has used, where it is one of these attempts.
     lost: Tokens,
     /// Money reserved from the caller's budget.
     pub reservation: Option<Reservation>,
     /// How long the providers that are at their limits asked to be left alone, the shortest.
     pub retry_after: Option<Duration>,
-    /// What a provider has refused, to be told where nobody else can do better.
+    /// The error of a provider, to be told where no other provider answers.
     pub kept: Option<Box<KeptError>>,
     /// What a provider's dialect could not express.
     pub inexpressible: Option<String>,
@@ -80,7 +80,7 @@ pub struct Record<'a> {
     is_cut_off: bool,
 }
 
-/// Whom a request was sent to.
+/// The provider that a request was sent to.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     /// The provider.

@@ -39,7 +39,7 @@ pub async fn refuse_last(
     tell(shard, caller, request, &mut record, refusal).await;
 }
 
-/// Tells that nobody was eligible in the first place, and why.
+/// Answers that no candidate could take the request in the first place, and why.
 pub async fn tell_nobody<'a>(
     job: &Job<'a>,
     caller: &mut Caller,
@@ -52,7 +52,7 @@ pub async fn tell_nobody<'a>(
     tell(job.shard, caller, job.request, record, &refusal).await
 }
 
-/// Tells what an attempt that failed means, which is the one to blame.
+/// Answers with what the failed attempt `blamed` means.
 pub async fn tell_verdict<'a>(
     job: &Job<'a>,
     caller: &mut Caller,

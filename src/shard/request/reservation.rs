@@ -10,8 +10,8 @@ use crate::link::budget_gate::Reserved;
 use crate::link::facts::Fact;
 use crate::shard::state::desk::Desk;
 
-/// Money that is reserved for one request. It is settled exactly once: dropped without a word, it
-/// has cost nothing.
+/// Money that is reserved for one request. It is settled exactly once: a reservation that is
+/// dropped without [`Reservation::settle`] has cost nothing.
 pub struct Reservation {
     desk: Rc<Desk>,
     budget: BudgetId,
@@ -22,7 +22,7 @@ pub struct Reservation {
 /// Why a budget reserves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// What it says.
+    /// The budget's decision.
     pub admission: Admission,
     /// What has been spent of it.
     pub spent: NanoUsd,

@@ -1,4 +1,4 @@
-//! A whole answer that its caller wants as a stream: told as one.
+//! A whole answer whose caller wants a stream: it is sent as events.
 
 use std::io;
 use std::ops::Range;
@@ -32,7 +32,7 @@ pub struct Events {
 /// its caller wants it as it is. A helper thread makes those of a large one.
 ///
 /// # Errors
-/// It is not JSON throughout, or gone with the work, which has panicked.
+/// The answer is not JSON throughout, or the work has panicked and the answer is lost with it.
 pub async fn events(
     attempt: &Attempt<'_, '_>,
     bytes: &mut Vec<u8>,

@@ -20,13 +20,13 @@ use crate::wire::usage::Usage;
 
 /// What a budget makes of a request.
 pub enum Allowance<'a> {
-    /// It has no budget.
+    /// The request's caller has no budget.
     Unlimited,
-    /// It may be sent.
+    /// The request may be sent.
     Reserved(Reservation),
-    /// It is to be served with this model instead.
+    /// The request is to be served with this model instead.
     Instead(&'a str),
-    /// It is refused.
+    /// The request is refused.
     Refused(Refusal<'a>),
 }
 
@@ -62,7 +62,7 @@ pub fn tariff(job: &Job<'_>, place: usize) -> Option<Tariff> {
     })
 }
 
-/// What these tokens cost; what has no price costs nothing.
+/// What these tokens cost; tokens without a price cost nothing.
 fn cost(job: &Job<'_>, place: usize, counts: &Counts) -> NanoUsd {
     row(job, place).map_or(NanoUsd::ZERO, |row| pricing::cost(counts, &row))
 }

@@ -114,9 +114,9 @@ struct Stream<'s, 'j, 'a> {
     provider_end: ProviderEnd,
     /// Where the provider has compressed the stream.
     inflate: Option<Inflate>,
-    /// What has come out of it and was not taken in yet.
+    /// Decoded bytes that the relay has not taken in yet.
     decoded: Vec<u8>,
-    /// What an event that is longer than a read takes, as it counts against the process's bound.
+    /// Memory of an event that is longer than one read, as it counts against the process's bound.
     held: Held,
     /// When the provider has been silent for too long; comments do not put it off.
     silent_until: Instant,
@@ -334,8 +334,8 @@ impl<'a> Stream<'_, '_, 'a> {
         self.attempt.settle(clock::now(), outcome, sample, used);
     }
 
-    /// Books what a stream has cost of which the caller gets nothing. Who refuses in place of an
-    /// answer bills what it has told, and nothing else.
+    /// Books the cost of a stream that the caller does not get. A provider that refuses in place of
+    /// an answer bills what it has told, and nothing else.
     fn lose(&self, record: &mut Record<'_>, outcome: Outcome) {
         let seen = Seen {
             usage: self.spare.usage(),

@@ -10,7 +10,7 @@ use crate::shard::request::record::Record;
 use crate::translate::request::{self, Dropped};
 use crate::translate::unsupported::Unsupported;
 
-/// Why there is none.
+/// Why a request is not translated.
 pub enum NotTranslated {
     /// The dialect cannot express the request: another candidate may.
     Unsupported(Unsupported),
@@ -23,7 +23,7 @@ pub enum NotTranslated {
 ///
 /// # Errors
 ///
-/// It cannot be expressed, or held, or worked on.
+/// The dialect cannot express the request, or there is no memory or no time for its translation.
 pub async fn prepare(
     job: &Job<'_>,
     caller: &mut Caller,

@@ -19,15 +19,15 @@ pub struct Used {
     pub counted: Counted,
     /// What they cost.
     pub cost: NanoUsd,
-    /// As they are billed.
+    /// The tokens as they are billed.
     pub counts: Counts,
     /// Whether their price is known.
     pub priced: Priced,
 }
 
 impl Used {
-    /// What the provider says was used; failing that, a quarter of the characters. It costs nothing
-    /// until somebody says what.
+    /// The tokens that the provider tells; where it tells none, a quarter of the characters. Their
+    /// cost is 0 until it is set.
     #[must_use]
     pub fn new(usage: Option<Usage>, prompt_bytes: usize, text_bytes: usize) -> Self {
         let estimated = || Usage {
@@ -62,7 +62,7 @@ impl Used {
         }
     }
 
-    /// Both together.
+    /// Prompt and answer together.
     #[must_use]
     pub fn sum(&self) -> Tokens {
         self.prompt.saturating_add(self.completion)

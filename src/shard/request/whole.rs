@@ -1,4 +1,4 @@
-//! Answers that are not streamed, once they are there: looked at, and sent on in one piece.
+//! Answers that are not streamed: they are inspected once they are whole, and sent on.
 
 use std::io;
 use std::ops::Range;
@@ -139,8 +139,8 @@ pub async fn translate<'a>(
     sent(sending, Outcome::Answered)
 }
 
-/// Looks at an answer; a large one is looked at by a helper thread, which is waited for: it is paid
-/// for.
+/// Inspects an answer. A helper thread inspects a large one; the request waits for it, because the
+/// answer is paid for.
 async fn inspect(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<AnswerView, AnswerFault> {
     let (shard, endpoint) = (attempt.job.shard, attempt.job.endpoint);
     if up.body().len() <= INSPECTED_AT_ONCE_BYTES_MAX {

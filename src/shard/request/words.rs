@@ -16,7 +16,7 @@ pub struct Words {
 }
 
 impl Words {
-    /// Those of an answer whose head is there.
+    /// The words in the head of an answer.
     #[must_use]
     pub fn of_head(masks: &OwnMasks, up: &Upstream) -> Self {
         let id = inbound::request_id(&up.head, &up.bytes);

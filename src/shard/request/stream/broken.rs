@@ -19,7 +19,7 @@ pub(super) struct Broken {
 pub(super) enum CallerKnows {
     Yes,
     No,
-    /// It has left.
+    /// The caller has left.
     Never,
 }
 
