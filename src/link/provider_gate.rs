@@ -619,6 +619,35 @@ mod tests {
     }
 
     #[test]
+    fn of_many_threads_one_takes_the_permit() {
+        const ROUNDS: u32 = 2_000;
+        let gate = ProviderGate::new(Limits::default());
+        let half_open = |generation| Circuit::HalfOpen {
+            generation,
+            until: at(9),
+        };
+        gate.set_circuit(Circuit::Open { until: at(9) });
+        let (taken, is_over) = (AtomicU32::new(0), AtomicU32::new(0));
+        let take = || {
+            while is_over.load(Ordering::Relaxed) == 0 {
+                let is_taken = gate.take(0).is_some();
+                taken.fetch_add(u32::from(is_taken), Ordering::Relaxed);
+            }
+        };
+        std::thread::scope(|scope| {
+            let _takers = [scope.spawn(take), scope.spawn(take)];
+            for generation in 0..ROUNDS {
+                gate.set_circuit(half_open(generation));
+                while !gate.is_taken(generation) {
+                    std::thread::yield_now();
+                }
+            }
+            is_over.store(1, Ordering::Relaxed);
+        });
+        assert_eq!(taken.load(Ordering::Relaxed), ROUNDS);
+    }
+
+    #[test]
     fn places_and_times_aside_are_limits() {
         let gate = ProviderGate::new(Limits {
             in_flight: Some(1),

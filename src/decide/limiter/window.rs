@@ -92,6 +92,8 @@ impl Window60 {
         if used > reserved {
             let more = (used - reserved).min(i64::MAX as u64);
             bucket.tokens = bucket.tokens.saturating_add(more);
+            // The bucket may have held nothing: an attempt may begin before there is a limit.
+            self.due = self.due.min(second);
             return -signed(more);
         }
         let fewer = (reserved - used).min(bucket.tokens);

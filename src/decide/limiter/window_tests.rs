@@ -54,6 +54,21 @@ fn a_bucket_goes_back_when_all_of_it_is_older_than_the_window() {
     );
 }
 
+/// An attempt that began before there was a limit is not reported, and its tokens count when it
+/// ends.
+#[test]
+fn what_an_attempt_without_a_report_has_used_goes_back_like_everything_else() {
+    check(
+        60,
+        "
+         9000 admit 10                  0   0 70000
+        10000 end 3000 0 70             0 -70 64000
+        64000 look                      0  70 70000
+        70000 look                      1  10 -
+        ",
+    );
+}
+
 #[test]
 fn what_an_attempt_did_not_use_goes_back_at_once_and_only_once() {
     check(
