@@ -291,7 +291,12 @@ pub fn wait_for_health(plan: &Plan, told: &EventReceiver) -> Result<(), NotStart
                 return Err(NotStarted::Failed(fault));
             }
             Some(Event::Broke(what)) => return Err(broken(what)),
-            Some(Event::NamesLookedUp | Event::ShardEnded(..)) => {}
+            Some(Event::ShardEnded(id, fault)) => {
+                let fault = fault.as_deref().unwrap_or("without a reason");
+                tracing::error!(shard = id.0, fault, "a shard has ended");
+                return Err(NotStarted::Failed("a shard has ended".to_owned()));
+            }
+            Some(Event::NamesLookedUp) => {}
             None => {
                 tracing::warn!("not all providers are checked yet: serving begins meanwhile");
                 return Ok(());
