@@ -216,8 +216,8 @@ fn a_failing_health_check_does_not_tell_the_key() {
 
 /// What a provider may quote, wherever it may do so.
 const KEY: &str = "sk-operator-4b1d9f27c0aa";
-const TOKEN: &str = "gateway-token-77e1";
-const OTHERS: &str = "sk-of-another-5566";
+const TOKEN: &str = "gateway-token-zulu";
+const OTHERS: &str = "sk-of-another-kilo";
 
 /// A stream that says `a`, and then fails with this message.
 fn breaking_stream(dialect: &str, message: &str) -> String {
@@ -246,7 +246,7 @@ fn breaking_stream(dialect: &str, message: &str) -> String {
 fn a_key_that_a_provider_quotes_is_made_unreadable() {
     let message = format!("you sent {KEY}, {TOKEN}, {OTHERS} and {}.", SECRETS[2]);
     let bare = |text: &str| {
-        for secret in [KEY, TOKEN, OTHERS, SECRETS[2], "operator", "77e1", "5566"] {
+        for secret in [KEY, TOKEN, OTHERS, SECRETS[2], "operator", "zulu", "kilo"] {
             assert!(!text.contains(secret), "{secret}: {text}");
         }
     };
