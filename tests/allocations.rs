@@ -294,19 +294,19 @@ fn small_requests() {
 /// Streams of 1,050 events compared with as many of 50: the allocations for 1,000 events.
 fn assert_events_are_free(dialect: &str, provider: &str, model: &str) {
     const STREAMS: usize = 20;
+    const ROUNDS: usize = 3;
     let [short, long] = [50, 1_050].map(|events| {
         let script = json!({
             "dialect": dialect, "record": false, "events": events, "event_bytes": 233,
         });
         let mut router = Counted::start("stream", script, provider);
         router.ask(&chat(model, true), 2 * STREAMS);
-        router.ask(&chat(model, true), STREAMS)
+        // What a loaded machine does to the sizes of reads only adds to the count.
+        let rounds = (0..ROUNDS).map(|_| router.ask(&chat(model, true), STREAMS));
+        rounds.min().expect("a round")
     });
-    // On a loaded machine a long stream comes in reads of other sizes than a short one, and may
-    // take a larger buffer or two: that is for the stream, not for each of its events.
-    let larger_buffers = 2 * STREAMS as u64;
     assert!(
-        long.0 <= short.0 + batches(long.1) + larger_buffers,
+        long.0 <= short.0 + batches(long.1),
         "{dialect}, {model}: {long:?} with 1,000 events more than {short:?}"
     );
 }

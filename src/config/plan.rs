@@ -30,7 +30,7 @@ pub struct Plan {
     pub cors: Option<crate::config::cors::Cors>,
     /// The providers, in declaration order.
     pub providers: Box<[Provider]>,
-    /// The route groups; a [`GroupId`] is an index into this.
+    /// The route groups; a `GroupId` is an index into this.
     pub groups: Box<[Group]>,
     /// The strategy outside of groups.
     pub strategy: Strategy,

@@ -26,7 +26,7 @@ impl Eligible {
         set
     }
 
-    /// Adds a candidate. A place beyond [`PROVIDERS_MAX`] does not exist and is ignored.
+    /// Adds a candidate. A place beyond `PROVIDERS_MAX` does not exist and is ignored.
     pub fn insert(&mut self, candidate: usize) {
         debug_assert!(candidate < PROVIDERS_MAX);
         if let Some(word) = self.words.get_mut(candidate / BITS) {

@@ -54,7 +54,7 @@ impl Attribution {
 
 impl Label {
     /// The text of a header's value: trimmed, without control characters, cut at
-    /// [`LABEL_BYTES_MAX`], with bytes that are not UTF-8 replaced. `None` when nothing is left.
+    /// `LABEL_BYTES_MAX`, with bytes that are not UTF-8 replaced. `None` when nothing is left.
     #[must_use]
     pub fn of(value: &[u8]) -> Option<Self> {
         let mut label = Self {

@@ -216,7 +216,7 @@ impl Course {
         self.before
     }
 
-    /// The attempt that the caller's error is about; see [`Attempts::blamed`].
+    /// The attempt that the caller's error is about; see `Attempts::blamed`.
     #[must_use]
     pub const fn blamed(&self) -> Option<Blamed> {
         self.attempts.blamed()

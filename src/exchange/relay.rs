@@ -73,7 +73,7 @@ impl StreamRelay {
     ///
     /// # Errors
     /// The stream is over. Before the commit, another provider may be tried; after it, the caller
-    /// must be sent an error frame, except for [`StreamFault::ErrorRelayed`].
+    /// must be sent an error frame, except for `StreamFault::ErrorRelayed`.
     pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), StreamFault> {
         let (mut is_alive, mut has_split) = (false, false);
         self.has_moved = false;
@@ -188,7 +188,7 @@ impl StreamRelay {
     }
 
     /// The error event that the provider sent, a JSON object; see
-    /// [`ProviderError`](crate::wire::provider_error::ProviderError).
+    /// `wire::provider_error::ProviderError`.
     #[must_use]
     pub fn error(&self) -> Option<&[u8]> {
         match self.stream.fault {

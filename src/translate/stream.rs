@@ -44,7 +44,7 @@ impl StreamTranslator {
     ///
     /// # Errors
     /// The stream is over. Before the commit, another provider may be tried; after it, the caller
-    /// must be sent an error frame, except for [`StreamFault::ErrorRelayed`].
+    /// must be sent an error frame, except for `StreamFault::ErrorRelayed`.
     pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), StreamFault> {
         let before = out.len();
         let (mut is_alive, mut has_split) = (false, false);

@@ -31,7 +31,7 @@ impl BodyDecoder {
     ///
     /// # Errors
     ///
-    /// As [`Chunked::next`].
+    /// As `Chunked::next`.
     pub fn next(&mut self, input: &[u8], at: &mut usize) -> Result<Piece, ChunkFault> {
         let there = input.len().saturating_sub(*at);
         let take = match self {

@@ -26,7 +26,7 @@ pub struct Head {
     pub status: u16,
     /// Minor version: 0 or 1.
     pub minor: u8,
-    /// The header fields in order; at most [`HEADERS_MAX`].
+    /// The header fields in order; at most `HEADERS_MAX`.
     pub fields: Vec<Field>,
     /// How the body is delimited.
     pub framing: Framing,
