@@ -244,15 +244,27 @@ impl Caller {
     ///
     /// The caller is gone, or takes nothing for too long.
     pub async fn send_out(&mut self) -> io::Result<()> {
-        self.wait_sent().await?;
-        let bytes = std::mem::take(&mut self.out);
-        if bytes.len() <= UNATTENDED_BYTES_MAX {
-            return self.socket.writer.send_unattended(Part::own(bytes));
+        let part = Part::own(std::mem::take(&mut self.out));
+        // Before anything is waited for: whoever reads meanwhile takes a small buffer if it must.
+        self.count(&part);
+        let waited = self.wait_sent().await;
+        if waited.is_err() || part.left().len() <= UNATTENDED_BYTES_MAX {
+            self.on_its_way.clear();
+            return waited.and_then(|()| self.socket.writer.send_unattended(part));
         }
-        let (result, part) = self.send(Part::own(bytes)).await;
+        let (result, part) = self.send(part).await;
         self.out = part.into_vec();
         self.out.clear();
         result
+    }
+
+    /// Counts a large part as held until it is sent. The part is in memory already; while it is too
+    /// much, the next reads are small.
+    fn count(&mut self, part: &Part) {
+        if part.own_room() >= LARGE_SPARE_BYTES {
+            let records = self.socket.writer.room_for(part);
+            self.on_its_way.insist_on(part.own_room() + records);
+        }
     }
 
     /// Waits until what was sent before is with the kernel.
@@ -274,11 +286,7 @@ impl Caller {
     /// Sends `part`, and gives it back. The caller may take it slowly, as long as it takes some
     /// bytes within each `stall`.
     pub async fn send(&mut self, mut part: Part) -> (io::Result<()>, Part) {
-        if part.own_room() >= LARGE_SPARE_BYTES {
-            // The part is in memory already; while it is too much, the next reads are small.
-            let records = self.socket.writer.room_for(&part);
-            self.on_its_way.insist_on(part.own_room() + records);
-        }
+        self.count(&part);
         let mut sent = Ok(());
         while sent.is_ok() && !part.is_sent() {
             let until = clock::now() + self.stall;
