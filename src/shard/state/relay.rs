@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::base::limits::STREAM_READ_BYTES;
+use crate::base::limits::{READ_BYTES, STREAM_READ_BYTES};
 use crate::config::plan::ProviderKind;
 use crate::decide::outcome::{KeyOwner, Outcome};
 use crate::exchange::relay::{RelayPlan, StreamFault, StreamRelay};
@@ -30,6 +30,8 @@ pub struct Spare {
 const HEAD_ROOM: usize = 7;
 /// Reads from this size on become chunks in place; smaller ones are copied, which is faster.
 const IN_PLACE: usize = 4 << 10;
+/// Reads from this size on find their room taken; what is smaller lets the room grow once.
+const TAKEN_FOR: usize = 1 << 10;
 /// The sizes of payloads that become chunks in place.
 const IN_PLACE_SIZES: Range<usize> = IN_PLACE..1 << 20;
 
@@ -105,13 +107,14 @@ impl Spare {
 
     /// Makes room for the output of a read of `count` bytes that is sent to the caller at once.
     pub fn make_room(&mut self, count: usize, buffers: &Buffers) {
-        if count < IN_PLACE || self.has_payload() || !self.is_committed() {
+        if count < TAKEN_FOR || self.has_payload() {
             return;
         }
         // An event may become longer, and the end of its chunk follows.
         let room = HEAD_ROOM + count + count / 4;
         if self.payload.capacity() < room {
-            self.payload = buffers.take_for(room);
+            // What is not large is as large as any other spare buffer, so that it is used again.
+            self.payload = buffers.take_for(room.max(READ_BYTES));
         }
     }
 
