@@ -12,13 +12,13 @@ mod cli;
 mod config;
 mod coordinator;
 mod decide;
+mod dialect;
 mod exchange;
 mod ledger;
 mod link;
 mod report;
 mod shard;
 mod sys;
-mod translate;
 mod wire;
 
 #[doc(hidden)]

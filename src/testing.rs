@@ -4,6 +4,9 @@
 //! the modules that it has in its room.
 
 pub mod base {
+    pub mod endpoint {
+        pub use crate::base::endpoint::Endpoint;
+    }
     pub mod ids {
         pub use crate::base::ids::{BudgetId, ProviderId, ShardId};
     }
@@ -40,9 +43,7 @@ pub mod cli {
 pub mod config {
     pub use crate::config::{Environment, Lookup, Options, Strictness, load};
     pub mod plan {
-        pub use crate::config::plan::{
-            Budget, BudgetAction, Endpoint, Plan, Provider, ProviderKind,
-        };
+        pub use crate::config::plan::{Budget, BudgetAction, Plan, Provider, ProviderKind};
     }
     pub mod prices {
         pub use crate::config::prices::PriceTable;
@@ -111,6 +112,17 @@ pub mod decide {
     }
     pub mod strategy {
         pub use crate::decide::strategy::{Choice, Strategy, choose};
+    }
+}
+pub mod dialect {
+    pub mod answer {
+        pub use crate::dialect::answer::write;
+    }
+    pub mod request {
+        pub use crate::dialect::request::write;
+    }
+    pub mod stream {
+        pub use crate::dialect::stream::{IncludeUsage, StreamPlan, StreamTranslator};
     }
 }
 pub mod exchange {
@@ -244,17 +256,6 @@ pub mod shard {
         pub mod reports {
             pub use crate::shard::state::reports::{ENFORCE_POLLS, Reports};
         }
-    }
-}
-pub mod translate {
-    pub mod answer {
-        pub use crate::translate::answer::write;
-    }
-    pub mod request {
-        pub use crate::translate::request::write;
-    }
-    pub mod stream {
-        pub use crate::translate::stream::{IncludeUsage, StreamPlan, StreamTranslator};
     }
 }
 pub mod wire {

@@ -2,8 +2,8 @@
 
 use std::hint::black_box;
 
-use infermux::testing::translate::stream::{IncludeUsage, StreamPlan, StreamTranslator};
-use infermux::testing::translate::{answer as answers, request as requests};
+use infermux::testing::dialect::stream::{IncludeUsage, StreamPlan, StreamTranslator};
+use infermux::testing::dialect::{answer as answers, request as requests};
 use infermux::testing::wire::openai;
 
 use super::messages::{message_body, message_event, request_body};

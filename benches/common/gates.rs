@@ -4,9 +4,9 @@
 use std::hint::black_box;
 use std::time::Duration;
 
+use infermux::testing::base::endpoint::Endpoint;
 use infermux::testing::base::money::NanoUsd;
 use infermux::testing::base::time::Instant;
-use infermux::testing::config::plan::Endpoint;
 use infermux::testing::decide::budget::{self, Admission, Ask, Standing};
 use infermux::testing::decide::eligible::Eligible;
 use infermux::testing::decide::rotation::Rotation;

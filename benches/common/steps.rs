@@ -4,13 +4,14 @@ use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use infermux::testing::base::endpoint::Endpoint;
 use infermux::testing::base::ids::{ProviderId, ShardId};
 use infermux::testing::base::money::{NanoUsd, Price};
 use infermux::testing::base::secret::Secret;
 use infermux::testing::base::spent::Spent;
 use infermux::testing::base::time::{Instant, WallTime};
 use infermux::testing::base::tokens::{Counts, Tokens};
-use infermux::testing::config::plan::{Endpoint, ProviderKind};
+use infermux::testing::config::plan::ProviderKind;
 use infermux::testing::config::prices::PriceTable;
 use infermux::testing::decide::outcome::KeyOwner;
 use infermux::testing::decide::pricing::{self, Row};

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::base::endpoint::Endpoint;
 use crate::base::ids::{BudgetId, GroupId, ProviderId, RouteId};
 use crate::base::map::Map;
 use crate::base::money::{NanoUsd, Price};
@@ -284,17 +285,6 @@ pub struct Failover {
     pub deadline: Duration,
     /// Extra attempts in thousandths of the requests of the last 10 s.
     pub retry_budget_permille: u32,
-}
-
-/// Which table of routes an endpoint uses: not every dialect has every endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Endpoint {
-    /// `/v1/chat/completions`
-    ChatCompletions,
-    /// `/v1/completions`
-    Completions,
-    /// `/v1/embeddings`
-    Embeddings,
 }
 
 /// Where requests for each model go.

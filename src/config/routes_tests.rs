@@ -1,7 +1,8 @@
 //! Tests of the table of routes.
 
 use super::*;
-use crate::config::plan::{Endpoint, Plan};
+use crate::base::endpoint::Endpoint;
+use crate::config::plan::Plan;
 use crate::config::{Environment, Options, Strictness, load};
 
 /// Where requests go, as `strategy group: provider=model*weight …`; `404` for nowhere.

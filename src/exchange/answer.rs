@@ -3,7 +3,8 @@
 
 use std::ops::Range;
 
-use crate::config::plan::Endpoint;
+use crate::base::endpoint::Endpoint;
+
 use crate::exchange::choices::Choices;
 use crate::wire::json::{Bracket, Kind, NotJson, Walk};
 use crate::wire::seen::{self, Seen};

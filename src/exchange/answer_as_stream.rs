@@ -2,9 +2,10 @@
 //!
 //! Values of members are copied as they stand; what streams have around them is added.
 
+use crate::base::endpoint::Endpoint;
 use crate::base::money::NanoUsd;
-use crate::config::plan::Endpoint;
-use crate::translate::tariff;
+
+use crate::dialect::tariff;
 use crate::wire::json::check::is_json;
 use crate::wire::json::{self, Kind, Member, Value};
 use crate::wire::splice::Splice;

@@ -1,6 +1,7 @@
 //! Reads the `choices` of an answer or of a chunk of a stream.
 
-use crate::config::plan::Endpoint;
+use crate::base::endpoint::Endpoint;
+
 use crate::wire::json::{self, Bracket, Kind, NotJson, Value, Walk};
 
 /// What all `choices` together hold.

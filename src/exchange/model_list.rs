@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::base::limits::MODEL_NAME_BYTES_MAX;
 use crate::config::plan::ProviderKind;
-use crate::translate::models as anthropic;
+use crate::dialect::models as anthropic;
 use crate::wire::json::{self, Kind, Value, check};
 
 /// The models of one provider, each with its entry in the callers' list.

@@ -1,13 +1,14 @@
 //! The head of a request to a provider: a prefix prepared once per Plan, and the parts that differ
 //! between requests.
 
+use crate::base::endpoint::Endpoint;
 use crate::base::secret::Secret;
-use crate::config::plan::{Endpoint, Provider, ProviderKind};
+use crate::config::plan::{Provider, ProviderKind};
 use crate::decide::outcome::KeyOwner;
+use crate::dialect::headers::{self as anthropic, Resource};
 use crate::exchange::auth::Credential;
 use crate::exchange::headers;
 use crate::exchange::masks::OwnMasks;
-use crate::translate::headers::{self as anthropic, Resource};
 use crate::wire::azure;
 use crate::wire::head::Head;
 

@@ -6,12 +6,13 @@
 
 mod chunk;
 
+use crate::base::endpoint::Endpoint;
 use crate::base::limits::{HELD_BACK_BYTES_MAX, KEPT_BUFFER_BYTES_MAX, MODEL_NAME_BYTES_MAX};
-use crate::config::plan::{Endpoint, ProviderKind};
+use crate::config::plan::ProviderKind;
+use crate::dialect::tariff::{self, Tariff};
 use crate::exchange::choices::Indexes;
 use crate::exchange::provider_error;
 use crate::exchange::relay::chunk::Chunk;
-use crate::translate::tariff::{self, Tariff};
 use crate::wire::forms::Forms;
 use crate::wire::json::{self, Kind};
 use crate::wire::splice::Splice;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::endpoint::Endpoint;
 use crate::base::ids::{ProviderId, RouteId};
 use crate::base::time::Instant;
-use crate::config::plan::{Endpoint, Plan, Route};
+use crate::config::plan::{Plan, Route};
 use crate::decide::eligible::Eligible;
 use crate::exchange::catalogue::Catalogue;
 use crate::exchange::refusal::{Down, LimitOf, Refusal};

@@ -1,7 +1,8 @@
 //! Reads the target of a request.
 
+use crate::base::endpoint::Endpoint;
 use crate::base::range::Range;
-use crate::config::plan::Endpoint;
+
 use crate::exchange::door::Door;
 use crate::exchange::path_hint;
 use crate::exchange::refusal::Refusal;

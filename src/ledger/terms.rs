@@ -111,8 +111,8 @@ fn former(before: &Plan, after: &Plan) -> Box<[Option<RouteId>]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::endpoint::Endpoint;
     use crate::base::ids::{BudgetId, ProviderId};
-    use crate::config::plan::Endpoint;
     use crate::config::seats::{Seated, Seats};
     use crate::config::{self, Environment, Options, Strictness};
     use crate::link::gate::Audience;

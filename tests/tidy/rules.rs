@@ -32,7 +32,7 @@ const FLOORS: [(&str, u8); 14] = [
     ("wire", 1),
     ("decide", 1),
     ("config", 2),
-    ("translate", 2),
+    ("dialect", 2),
     ("link", 2),
     ("report", 2),
     ("exchange", 3),

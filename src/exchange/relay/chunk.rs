@@ -2,9 +2,10 @@
 
 use memchr::memchr2;
 
-use crate::config::plan::Endpoint;
+use crate::base::endpoint::Endpoint;
+
+use crate::dialect::tariff;
 use crate::exchange::choices::Choices;
-use crate::translate::tariff;
 use crate::wire::forms::{Forms, GAPS_MAX, Gap, GapKind};
 use crate::wire::json::{self, Bracket, Kind, Member, NotJson, Value, Walk};
 use crate::wire::splice::Splice;

@@ -9,6 +9,7 @@ use crate::base::ids::ProviderId;
 use crate::base::limits::LIST_PAGES_MAX;
 use crate::base::time::Instant;
 use crate::config::plan::{Provider, ProviderKind};
+use crate::dialect::models;
 use crate::exchange::outbound;
 use crate::link::buffered::Held;
 use crate::link::lists::{Said, What};
@@ -17,7 +18,6 @@ use crate::shard::health::fetch::{self, Answer};
 use crate::shard::net::sleep::sleep;
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
-use crate::translate::models;
 
 /// Reads the list of such a provider, and waits until it has taken effect. `answer` is that of the
 /// health check. If anything fails, the former list stays.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use crate::base::endpoint::Endpoint;
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
-use crate::config::plan::Endpoint;
+
 use crate::decide::eligible::Eligible;
 use crate::decide::failover::Grant;
 use crate::decide::retry_budget;

@@ -3,6 +3,7 @@
 use crate::base::tokens::Tokens;
 use crate::config::plan::ProviderKind;
 use crate::decide::outcome::{Failure, Outcome, Verdict, classify_status};
+use crate::dialect::{error, topic};
 use crate::exchange::course::Course;
 use crate::exchange::provider_error;
 use crate::exchange::relay::UsageChunk;
@@ -14,7 +15,6 @@ use crate::shard::request::kept;
 use crate::shard::request::record::Record;
 use crate::shard::request::whole;
 use crate::sys::clock;
-use crate::translate::{error, topic};
 
 /// Decides by status and body, and relays what is for the caller.
 pub async fn whole<'a>(

@@ -8,9 +8,10 @@ use crate::exchange::route::Survey;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use crate::base::endpoint::Endpoint;
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
-use crate::config::plan::Endpoint;
+
 use crate::decide::outcome::{Outcome, Verdict};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;

@@ -10,7 +10,8 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::config::plan::{Candidate, Endpoint, Provider};
+use crate::base::endpoint::Endpoint;
+use crate::config::plan::{Candidate, Provider};
 use crate::exchange::headers::{Added, Totals};
 use crate::exchange::request::Request;
 use crate::exchange::route::Routed;

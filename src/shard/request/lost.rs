@@ -1,14 +1,15 @@
 //! The cost of answers that the caller does not get.
 
+use crate::base::endpoint::Endpoint;
 use crate::base::limits::{ANSWER_BODY_BYTES_MAX, INSPECTED_AT_ONCE_BYTES_MAX};
-use crate::config::plan::{Endpoint, ProviderKind};
+use crate::config::plan::ProviderKind;
 use crate::decide::outcome::{Failure, Outcome};
+use crate::dialect::usage::Counters;
 use crate::exchange::answer;
 use crate::shard::http::help::{self, WhenFull};
 use crate::shard::http::upstream::Upstream;
 use crate::shard::request::attempt::Attempt;
 use crate::shard::request::record::Record;
-use crate::translate::usage::Counters;
 use crate::wire::head::Framing;
 use crate::wire::seen::{self, Seen};
 

@@ -1,12 +1,14 @@
 //! Money of one request: what is reserved from its caller's budget, and what it cost in the end.
 
+use crate::base::endpoint::Endpoint;
 use crate::base::ids::BudgetId;
 use crate::base::money::NanoUsd;
 use crate::base::time::WallTime;
 use crate::base::tokens::{Counts, Tokens};
-use crate::config::plan::Endpoint;
+
 use crate::decide::budget::{Admission, Ask};
 use crate::decide::pricing::{self, Row};
+use crate::dialect::tariff::Tariff;
 use crate::exchange::refusal::{BudgetWait, Refusal};
 use crate::link::meters::Priced;
 use crate::shard::request::job::Job;
@@ -15,7 +17,6 @@ use crate::shard::request::reservation::Reservation;
 use crate::shard::request::used::Used;
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
-use crate::translate::tariff::Tariff;
 use crate::wire::usage::Usage;
 
 /// What a budget makes of a request.

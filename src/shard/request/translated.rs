@@ -2,13 +2,13 @@
 
 use crate::base::limits::TRANSLATED_AT_ONCE_BYTES_MAX;
 use crate::config::plan::ProviderKind;
+use crate::dialect::request::{self, Dropped};
+use crate::dialect::unsupported::Unsupported;
 use crate::exchange::refusal::Refusal;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::help;
 use crate::shard::request::job::{Job, Translated};
 use crate::shard::request::record::Record;
-use crate::translate::request::{self, Dropped};
-use crate::translate::unsupported::Unsupported;
 
 /// Why a request is not translated.
 pub enum NotTranslated {

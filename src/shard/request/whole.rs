@@ -10,6 +10,7 @@ use crate::base::limits::{
 };
 use crate::base::time::Instant;
 use crate::decide::outcome::{Failure, Outcome};
+use crate::dialect::answer as anthropic;
 use crate::exchange::answer::{self, AnswerFault, AnswerView};
 use crate::exchange::course::Course;
 use crate::exchange::headers::Totals;
@@ -24,7 +25,6 @@ use crate::shard::request::lost;
 use crate::shard::request::record::{Record, ResponseTime};
 use crate::shard::request::retold;
 use crate::sys::clock;
-use crate::translate::answer as anthropic;
 use crate::wire::splice::Splice;
 use crate::wire::usage::Usage;
 

@@ -5,13 +5,13 @@ use std::ops::Range;
 use crate::base::limits::{READ_BYTES, STREAM_READ_BYTES};
 use crate::config::plan::ProviderKind;
 use crate::decide::outcome::{KeyOwner, Outcome};
+use crate::dialect::error;
+use crate::dialect::stream::{IncludeUsage, StreamPlan, StreamTranslator};
 use crate::exchange::relay::{RelayPlan, StreamFault, StreamRelay};
 use crate::exchange::version::Version;
 use crate::shard::http::caller::Caller;
 use crate::shard::net::buffers::Buffers;
 use crate::sys::clock;
-use crate::translate::error;
-use crate::translate::stream::{IncludeUsage, StreamPlan, StreamTranslator};
 use crate::wire::chunked::{fill_chunk_head, write_chunk_head};
 use crate::wire::usage::Usage;
 

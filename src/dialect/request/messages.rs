@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use super::blocks::{self, Block, Content, Input, Said};
 use super::ids::Ids;
 use super::parts;
-use crate::translate::compose::{Composer, between_quotes};
-use crate::translate::fields;
-use crate::translate::unsupported::Unsupported;
+use crate::dialect::compose::{Composer, between_quotes};
+use crate::dialect::fields;
+use crate::dialect::unsupported::Unsupported;
 use crate::wire::json::check::is_json;
 use crate::wire::json::{self, Kind, Value, word};
 

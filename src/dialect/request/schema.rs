@@ -1,8 +1,8 @@
 //! A JSON schema without the keywords that the API refuses.
 
 use crate::base::limits::SCHEMA_DEPTH_MAX;
-use crate::translate::fields;
-use crate::translate::unsupported::Unsupported;
+use crate::dialect::fields;
+use crate::dialect::unsupported::Unsupported;
 use crate::wire::json::{self, Elements, Kind, Member, Members, Name, NotJson, Value};
 
 /// The schema as the API accepts it: without the keywords of [`REFUSED`], and with every object

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::translate::compose::Composer;
+use crate::dialect::compose::Composer;
 
 /// A block and its cache marker.
 pub(super) struct Block<'a> {

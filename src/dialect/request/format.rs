@@ -1,10 +1,10 @@
 //! `response_format`: the form that the answer must have.
 
 use super::schema;
-use crate::translate::compose::compact;
-use crate::translate::fields;
-use crate::translate::model::{Class, SchemaSupport};
-use crate::translate::unsupported::Unsupported;
+use crate::dialect::compose::compact;
+use crate::dialect::fields;
+use crate::dialect::model::{Class, SchemaSupport};
+use crate::dialect::unsupported::Unsupported;
 use crate::wire::json::{Kind, Value};
 
 /// How the model is told of the form.

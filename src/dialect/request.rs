@@ -7,10 +7,10 @@ use std::borrow::Cow;
 use std::fmt::Display;
 
 use crate::base::limits::DROPPED_NAMES_MAX;
-use crate::translate::compose::Composer;
-use crate::translate::fields;
-use crate::translate::model::{self, Class};
-use crate::translate::unsupported::Unsupported;
+use crate::dialect::compose::Composer;
+use crate::dialect::fields;
+use crate::dialect::model::{self, Class};
+use crate::dialect::unsupported::Unsupported;
 use crate::wire::json::{Kind, Value};
 use crate::wire::openai::Ask;
 

@@ -2,8 +2,8 @@
 
 use crate::base::tokens::Tokens;
 use crate::decide::outcome::{Failure, Outcome};
-use crate::translate::compose::{Composer, between_quotes, compact};
-use crate::translate::usage::Counters;
+use crate::dialect::compose::{Composer, between_quotes, compact};
+use crate::dialect::usage::Counters;
 use crate::wire::json::check::is_json;
 use crate::wire::json::{self, Kind, NotJson, Value};
 use crate::wire::usage::Usage;

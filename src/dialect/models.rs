@@ -1,6 +1,6 @@
 //! The Messages API's list of models in OpenAI's shape.
 
-use crate::translate::compose::Composer;
+use crate::dialect::compose::Composer;
 use crate::wire::azure::percent_encode;
 use crate::wire::json::{self, Kind, Value};
 use crate::wire::retry_after::rfc_3339;

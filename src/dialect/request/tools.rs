@@ -1,9 +1,9 @@
 //! Tools, and which of them must or may be called.
 
 use super::messages::Conversation;
-use crate::translate::compose::Composer;
-use crate::translate::fields;
-use crate::translate::unsupported::Unsupported;
+use crate::dialect::compose::Composer;
+use crate::dialect::fields;
+use crate::dialect::unsupported::Unsupported;
 use crate::wire::json::{self, Kind, Value};
 
 /// The caller's parameters.

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use super::blocks::{Block, Content};
 use super::files;
-use crate::translate::fields;
-use crate::translate::unsupported::Unsupported;
+use crate::dialect::fields;
+use crate::dialect::unsupported::Unsupported;
 use crate::wire::json::{Kind, Value};
 
 /// The blocks of a message's content, blank text left out.

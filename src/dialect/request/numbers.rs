@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::translate::model::{Class, Sampling};
-use crate::translate::unsupported::Unsupported;
+use crate::dialect::model::{Class, Sampling};
+use crate::dialect::unsupported::Unsupported;
 use crate::wire::json::{Kind, Value};
 
 /// How long the answer may be.

@@ -2,10 +2,10 @@
 
 use super::messages::Conversation;
 use super::tools::Tools;
-use crate::translate::compose::Composer;
-use crate::translate::fields;
-use crate::translate::model::{Class, Thinking};
-use crate::translate::unsupported::Unsupported;
+use crate::dialect::compose::Composer;
+use crate::dialect::fields;
+use crate::dialect::model::{Class, Thinking};
+use crate::dialect::unsupported::Unsupported;
 use crate::wire::json::{self, Value};
 
 /// The thinking that a request asks for.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::translate::unsupported::Unsupported;
+use crate::dialect::unsupported::Unsupported;
 use crate::wire::json::{self, Kind, Value};
 
 /// The values of the members called `names`; a `null` counts as absent.

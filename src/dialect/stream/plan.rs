@@ -1,6 +1,6 @@
 //! What the translation of a stream must know.
 
-use crate::translate::tariff::Tariff;
+use crate::dialect::tariff::Tariff;
 
 /// What the translation of a stream must know.
 #[derive(Clone, Copy, Debug)]

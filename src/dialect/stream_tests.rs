@@ -7,7 +7,7 @@ use super::*;
 use crate::base::limits::OPEN_BLOCKS_MAX;
 use crate::base::tokens::Counts;
 use crate::decide::outcome::{KeyOwner, Next, Outcome};
-use crate::translate::error;
+use crate::dialect::error;
 use crate::wire::json::respelt::respelt;
 
 const PLAN: StreamPlan<'static> = StreamPlan {

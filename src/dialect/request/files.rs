@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::blocks::{Content, Source};
-use crate::translate::fields;
+use crate::dialect::fields;
 use crate::wire::json::{Kind, Value};
 
 /// The content for an `image_url`, which is an object or a bare string.

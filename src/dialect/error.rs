@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use crate::decide::outcome::{Failure, KeyOwner, Outcome, Topic, classify_status};
-use crate::translate::compose::Composer;
-use crate::translate::topic;
+use crate::dialect::compose::Composer;
+use crate::dialect::topic;
 use crate::wire::json::check::is_json;
 use crate::wire::json::{self, Kind, Value};
 

@@ -2,8 +2,8 @@
 
 use crate::base::money::NanoUsd;
 use crate::base::tokens::Tokens;
-use crate::translate::compose::Composer;
-use crate::translate::tariff;
+use crate::dialect::compose::Composer;
+use crate::dialect::tariff;
 use crate::wire::json::{self, Bracket, Kind, Value, Walk};
 use crate::wire::usage::{self, Usage};
 
