@@ -1,4 +1,7 @@
-//! OpenAI chat completions to Anthropic Messages and back (reference/translation.md).
+//! What callers and providers speak: each dialect reads and writes what no dialect owns.
+//!
+//! A request is read as a [`prompt`], an answer's stream as [`event`]s, and either is written in
+//! the other side's words (reference/translation.md, reference/messages-inbound.md).
 //!
 //! Members that need no translation are copied from the caller's or the provider's own bytes, so
 //! that numbers and strings survive as they were written. A request whose content cannot be
@@ -8,10 +11,12 @@
 pub mod answer;
 mod compose;
 pub mod error;
+pub mod event;
 mod fields;
 pub mod headers;
 pub mod model;
 pub mod models;
+pub mod prompt;
 pub mod request;
 pub mod stream;
 pub mod tariff;
