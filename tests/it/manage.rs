@@ -1,11 +1,12 @@
 //! `/_infermux/*`: what operators see, and what they do to circuits.
 
 use std::collections::BTreeSet;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use infermux_mock::Mock;
 use serde_json::json;
 
+use crate::support::canned::{answer_on, whole};
 use crate::support::client::Client;
 use crate::support::load::{ask, together};
 use crate::support::operate::{circuit, get, post, provider_report, turn, wait_for_circuit};
@@ -132,22 +133,50 @@ fn the_usual_paths_of_probes_and_scrapers_are_served_where_operators_have_their_
     );
 }
 
+/// A provider that leaves the first health check waiting until it is told to answer on the
+/// listener, and its part of the configuration.
+fn late_provider() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let addr = listener.local_addr().expect("an address");
+    let text = format!(
+        "  - {{name: alpha, type: openai, api_key: sk-alpha, base_url: \"http://{addr}/v1\",\n    \
+         models: [m], health_check: {{timeout: 20s, interval: 1h}}}}\n"
+    );
+    (listener, text)
+}
+
+/// Has the late provider answer whatever it is asked.
+fn answer_at_last(listener: TcpListener) {
+    let body = json!({
+        "data": [{"id": "m"}], "model": "m",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "x"}}],
+    });
+    let fields = "Content-Type: application/json\r\n";
+    answer_on(listener, whole(fields, body.to_string().as_bytes()), b"");
+}
+
+/// An address that no other test takes meanwhile, since this one alone uses its `host`.
+fn free_address(host: &str) -> SocketAddr {
+    let free = TcpListener::bind((host, 0)).expect("a port");
+    free.local_addr().expect("an address")
+}
+
+/// Waits until somebody listens there.
+fn wait_for_listener(addr: SocketAddr) {
+    eventually("it listens", || TcpStream::connect(addr).is_ok());
+}
+
 #[test]
 fn it_is_not_ready_before_its_start_has_ended() {
-    let alpha = mock(json!({"name": "alpha", "latency_ms": 1_000}));
-    let checked = "health_check: {timeout: 1s, interval: 1h}";
-    // An address of its own: no other test takes the port meanwhile.
-    let free = std::net::TcpListener::bind("127.0.0.9:0").expect("a port");
-    let addr = free.local_addr().expect("an address");
-    drop(free);
+    let (alpha, provider) = late_provider();
+    let addr = free_address("127.0.0.9");
     let rest = format!("management_listen: '{addr}'\n");
-    let start = Start::with(&config_of(&[provider(&alpha, &[checked])], &rest));
+    let start = Start::with(&config_of(&[provider], &rest));
     let probing = std::thread::spawn(move || {
-        while TcpStream::connect(addr).is_err() {
-            std::thread::yield_now();
-        }
+        wait_for_listener(addr);
         let early = get(addr, "/readyz");
         assert_eq!(get(addr, "/livez").status, 200);
+        answer_at_last(alpha);
         early
     });
     let router = start.go();
@@ -161,23 +190,17 @@ fn it_is_not_ready_before_its_start_has_ended() {
 
 #[test]
 fn a_shared_listener_answers_probes_before_its_start_has_ended_and_callers_after_it() {
-    let alpha = mock(json!({
-        "name": "alpha", "rules": [{"when": {"method": "GET"}, "latency_ms": 1_000}],
-    }));
-    let checked = "health_check: {timeout: 1s, interval: 1h}";
-    let free = std::net::TcpListener::bind("127.0.0.10:0").expect("a port");
-    let addr = free.local_addr().expect("an address");
-    drop(free);
-    let config = config_of(&[provider(&alpha, &[checked])], "");
+    let (alpha, provider) = late_provider();
+    let addr = free_address("127.0.0.10");
+    let config = config_of(&[provider], "");
     let start = Start::with(&config.replace("127.0.0.1:0", &addr.to_string()));
     let probing = std::thread::spawn(move || {
-        while TcpStream::connect(addr).is_err() {
-            std::thread::yield_now();
-        }
+        wait_for_listener(addr);
         let mut caller = Client::connect(addr);
         caller.post("/v1/chat/completions", &chat("x"));
         let early = get(addr, "/_infermux/ready");
         assert_eq!(get(addr, "/_infermux/livez").status, 200);
+        answer_at_last(alpha);
         (early, caller.answer())
     });
     let router = start.go();

@@ -10,13 +10,18 @@ use std::time::Duration;
 pub fn canned(answer: Vec<u8>, sign: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let addr = listener.local_addr().expect("an address");
+    answer_on(listener, answer, sign);
+    addr
+}
+
+/// Begins to answer as [`canned`] does, also those who have connected and asked before.
+pub fn answer_on(listener: TcpListener, answer: Vec<u8>, sign: &'static [u8]) {
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let answer = answer.clone();
             std::thread::spawn(move || serve(stream, &answer, sign));
         }
     });
-    addr
 }
 
 /// Ends when the peer does.
