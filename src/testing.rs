@@ -118,6 +118,9 @@ pub mod dialect {
     pub mod answer {
         pub use crate::dialect::answer::write;
     }
+    pub mod ask {
+        pub use crate::dialect::ask::{RequestEdits, edit_request, read_ask};
+    }
     pub mod request {
         pub use crate::dialect::request::write;
     }
@@ -267,9 +270,6 @@ pub mod wire {
     }
     pub mod head {
         pub use crate::wire::head::{Asked, Framing, Head};
-    }
-    pub mod openai {
-        pub use crate::wire::openai::{RequestEdits, edit_request, read_ask};
     }
     pub mod retry_after {
         pub use crate::wire::retry_after::used_up;

@@ -2,9 +2,9 @@
 
 use std::hint::black_box;
 
+use infermux::testing::dialect::ask;
 use infermux::testing::dialect::stream::{IncludeUsage, StreamPlan, StreamTranslator};
 use infermux::testing::dialect::{answer as answers, request as requests};
-use infermux::testing::wire::openai;
 
 use super::messages::{message_body, message_event, request_body};
 use super::run::{Run, kept};
@@ -14,7 +14,7 @@ pub(crate) fn request() -> Run {
     let body = kept(request_body(229));
     let mut out = Vec::new();
     Box::new(move || {
-        let ask = openai::read_ask(black_box(body)).expect("a request");
+        let ask = ask::read_ask(black_box(body)).expect("a request");
         out.clear();
         requests::write(body, &ask, "claude-sonnet-4-5", &mut out).expect("a translation");
         black_box(&out);

@@ -16,6 +16,7 @@ use infermux::testing::config::prices::PriceTable;
 use infermux::testing::decide::outcome::KeyOwner;
 use infermux::testing::decide::pricing::{self, Row};
 use infermux::testing::decide::strategy::Strategy;
+use infermux::testing::dialect::ask::{self, RequestEdits};
 use infermux::testing::exchange::answer as answers;
 use infermux::testing::exchange::answer_head::{AnswerHead, HeadEnd, JSON, PassedOn, length};
 use infermux::testing::exchange::attribution::{Attribution, Label};
@@ -36,7 +37,6 @@ use infermux::testing::shard::state::meters::{Meters, SeriesKey};
 use infermux::testing::wire::body::BodyDecoder;
 use infermux::testing::wire::chunked::{Piece, write_chunk_head};
 use infermux::testing::wire::head::{Asked, Framing, Head};
-use infermux::testing::wire::openai::{self, RequestEdits};
 use infermux::testing::wire::retry_after;
 
 use super::messages::{ANSWER_HEAD, REQUEST_HEAD, answer_body, event, request_body};
@@ -63,14 +63,14 @@ pub(crate) fn request_read() -> Run {
 pub(crate) fn ask(bytes: usize) -> Run {
     let body = request_body(bytes);
     Box::new(move || {
-        let _ = black_box(openai::read_ask(black_box(&body)));
+        let _ = black_box(ask::read_ask(black_box(&body)));
     })
 }
 
 /// Renames the model of a streamed request, asks for the usage chunk, and writes the body.
 pub(crate) fn edit_request() -> Run {
     let body = kept(request_body(229));
-    let ask = openai::read_ask(body).expect("a request");
+    let ask = ask::read_ask(body).expect("a request");
     let mut out = Vec::new();
     Box::new(move || {
         out.clear();
@@ -79,7 +79,7 @@ pub(crate) fn edit_request() -> Run {
             inject_usage: true,
             copy_max_tokens: false,
         };
-        openai::edit_request(black_box(body), &ask, &edits).write(&mut out);
+        ask::edit_request(black_box(body), &ask, &edits).write(&mut out);
         black_box(&out);
     })
 }

@@ -9,6 +9,7 @@
 //! address and no policy.
 
 pub mod answer;
+pub mod ask;
 mod compose;
 pub mod error;
 pub mod event;

@@ -7,12 +7,12 @@ use std::borrow::Cow;
 use std::fmt::Display;
 
 use crate::base::limits::DROPPED_NAMES_MAX;
+use crate::dialect::ask::Ask;
 use crate::dialect::compose::Composer;
 use crate::dialect::fields;
 use crate::dialect::model::{self, Class};
 use crate::dialect::unsupported::Unsupported;
 use crate::wire::json::{Kind, Value};
-use crate::wire::openai::Ask;
 
 use format::Format;
 use messages::Conversation;

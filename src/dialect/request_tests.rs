@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::wire::openai::read_ask;
+use crate::dialect::ask::read_ask;
 
 #[derive(serde::Deserialize)]
 struct Vector {

@@ -1,5 +1,4 @@
-//! What bytes mean: HTTP/1 heads and bodies, JSON by byte range, server-sent events, usage, each
-//! provider's dialect.
+//! What bytes mean: HTTP/1 heads and bodies, JSON by byte range, server-sent events, usage.
 //!
 //! It holds no policy: what is allowed, who is asked and what a status leads to is decided above.
 
@@ -11,7 +10,6 @@ pub mod forms;
 pub mod head;
 pub mod inflate;
 pub mod json;
-pub mod openai;
 pub mod provider_error;
 pub mod retry_after;
 pub mod scan;

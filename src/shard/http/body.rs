@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::base::limits::{AT_ONCE_BYTES_MAX, LARGE_SPARE_BYTES};
 use crate::base::time::Instant;
 use crate::config::plan::Server;
+use crate::dialect::ask::Arriving;
 use crate::exchange::refusal::Refusal;
 use crate::shard::http::caller::Caller;
 use crate::shard::net::buffers::Coming;
@@ -15,7 +16,6 @@ use crate::shard::net::timers::Cut;
 use crate::sys::clock;
 use crate::wire::chunked::{Chunked, Progress};
 use crate::wire::head::Framing;
-use crate::wire::openai::Arriving;
 
 /// A request's body.
 pub struct Body {

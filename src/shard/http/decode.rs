@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use crate::base::limits::AT_ONCE_BYTES_MAX;
+use crate::dialect::ask::{self, Arriving, AskFault};
 use crate::exchange::refusal::Refusal;
 use crate::shard::http::body::Body;
 use crate::shard::http::caller::Caller;
@@ -11,7 +12,6 @@ use crate::shard::http::inflate::{Fault, decode};
 use crate::shard::net::io::Io;
 use crate::shard::net::sleep::pause;
 use crate::wire::inflate::{Coding, Inflate};
-use crate::wire::openai::{self, Arriving, AskFault};
 
 /// Decodes the body of the caller's request where it is coded, and puts `model`, which the path
 /// names, into a body that names none. The result replaces the body, and has `limit` bytes at most.
@@ -36,7 +36,7 @@ fn lacks_model(caller: &Caller, body: &Body) -> bool {
     let bytes = &caller.bytes[body.at.clone()];
     let fault = match &body.arriving {
         Some(arriving) => arriving.finish(bytes).and_then(Result::err),
-        None => openai::read_ask(bytes).err(),
+        None => ask::read_ask(bytes).err(),
     };
     fault == Some(AskFault::NoModel)
 }
@@ -51,7 +51,7 @@ async fn name(
     let (start, end) = (body.at.start, body.at.end);
     let bytes = Rc::clone(&caller.bytes);
     let mut message = bytes[..start].to_vec();
-    openai::write_named(&bytes[start..end], model, &mut message);
+    ask::write_named(&bytes[start..end], model, &mut message);
     let at = start..message.len();
     message.extend_from_slice(&bytes[end..]);
     let mut held = io.lease.hold();

@@ -1,11 +1,11 @@
 //! What a large request asks for: read as its body has arrived, or by a helper thread.
 
+use crate::dialect::ask::{Ask, AskFault, read_ask};
 use crate::exchange::refusal::Refusal;
 use crate::shard::http::body::Body;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::help;
 use crate::shard::state::event_loop::Loop;
-use crate::wire::openai::{self, Ask, AskFault};
 
 /// What the request asks for, as a copy: the body is dropped before the request ends.
 ///
@@ -19,12 +19,12 @@ pub async fn read_large(
 ) -> Result<Result<Ask<'static>, AskFault>, Refusal<'static>> {
     let at = body.at;
     let Some(arriving) = body.arriving else {
-        return Ok(openai::read_ask(&caller.bytes[at]).map(Ask::into_owned));
+        return Ok(read_ask(&caller.bytes[at]).map(Ask::into_owned));
     };
     if let Some(read) = arriving.finish(&caller.bytes[at.clone()]) {
         return Ok(read);
     }
     // The reader that knows all of JSON takes its time: 31 MiB take it a tenth of a second.
-    let judge = move |message: &[u8]| openai::read_ask(&message[at]).map(Ask::into_owned);
+    let judge = move |message: &[u8]| read_ask(&message[at]).map(Ask::into_owned);
     help::make_of_message(&shard.helpers, caller, judge).await
 }

@@ -6,6 +6,7 @@ use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::config::plan::{Candidate, Provider, ProviderKind};
 use crate::decide::outcome::{KeyOwner, Outcome, Sample as Kind};
+use crate::dialect::ask::{self, RequestEdits};
 use crate::dialect::stream::IncludeUsage;
 use crate::dialect::tariff::Tariff;
 use crate::exchange::answer_head::PassedOn;
@@ -22,7 +23,6 @@ use crate::shard::request::used::Used;
 use crate::shard::state::relay::Spare;
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
-use crate::wire::openai::{self, RequestEdits};
 use crate::wire::seen::Seen;
 use crate::wire::splice::Splice;
 use crate::wire::usage::Usage;
@@ -192,6 +192,6 @@ impl<'a> Attempt<'_, 'a> {
             inject_usage: self.usage == UsageChunk::Injected,
             copy_max_tokens: self.provider.kind == ProviderKind::Ollama,
         };
-        openai::edit_request(body, job.ask, &edits)
+        ask::edit_request(body, job.ask, &edits)
     }
 }

@@ -13,6 +13,7 @@ use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 
 use crate::decide::outcome::{Outcome, Verdict};
+use crate::dialect::ask::read_ask;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
 use crate::exchange::target::Target;
@@ -41,7 +42,7 @@ use crate::shard::request::spend::{self, Allowance};
 use crate::shard::request::translated::{self, NotTranslated};
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
-use crate::wire::{json, openai};
+use crate::wire::json;
 
 /// Answers a request whose `body` has arrived.
 pub async fn answer(
@@ -82,7 +83,7 @@ async fn infer(
         None => Rc::new(caller.bytes[..at.start].to_vec()),
     };
     let read = match &small {
-        Some(message) => Ok(openai::read_ask(&message[at.clone()])),
+        Some(message) => Ok(read_ask(&message[at.clone()])),
         None => ask::read_large(shard, caller, body).await,
     };
     let ask = match read {

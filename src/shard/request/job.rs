@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::base::endpoint::Endpoint;
 use crate::config::plan::{Candidate, Provider};
+use crate::dialect::ask::Ask;
 use crate::exchange::headers::{Added, Totals};
 use crate::exchange::request::Request;
 use crate::exchange::route::Routed;
@@ -19,7 +20,6 @@ use crate::link::buffered::Held;
 use crate::shard::http::caller::Caller;
 use crate::shard::request::record::{Asked, Record};
 use crate::shard::state::shard::Shard;
-use crate::wire::openai::Ask;
 
 /// One inference request.
 pub struct Job<'a> {

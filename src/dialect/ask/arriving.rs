@@ -154,7 +154,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::wire::openai::read_ask;
+    use crate::dialect::ask::read_ask;
 
     /// What is read in pieces of these lengths.
     fn read(body: &[u8], lengths: &[usize]) -> Option<Result<Ask<'static>, AskFault>> {

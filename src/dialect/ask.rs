@@ -1,4 +1,4 @@
-//! The OpenAI dialect's requests: what the router reads of a body, and the edits it makes in place.
+//! What the router must know of any request: read from its body, whatever the dialect.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -8,14 +8,15 @@ use memchr::{memchr, memmem};
 use crate::base::limits::MODEL_NAME_BYTES_MAX;
 use crate::base::tokens::{Counts, Tokens};
 use crate::wire::json::{self, Kind};
-use crate::wire::splice::Splice;
 
 use keys::{Key, Keys};
 
 mod arriving;
+mod edit;
 mod keys;
 
 pub use arriving::Arriving;
+pub use edit::{RequestEdits, edit_request, write_named};
 
 /// What a request asks for, as far as the router must know; spans are places in its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,30 +190,6 @@ fn has_control(text: &str) -> bool {
     !is_plain && text.chars().any(char::is_control)
 }
 
-/// Appends `body`, a JSON object without a `model`, with this one.
-pub fn write_named(body: &[u8], model: &str, out: &mut Vec<u8>) {
-    let inside = memchr(b'{', body).map_or(body.len(), |brace| brace + 1);
-    let (start, rest) = body.split_at(inside);
-    out.extend_from_slice(start);
-    out.extend_from_slice(b"\"model\":");
-    json::write_string(model, out);
-    if !rest.trim_ascii_start().starts_with(b"}") {
-        out.push(b',');
-    }
-    out.extend_from_slice(rest);
-}
-
-/// What must be changed in a request for one provider.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RequestEdits<'a> {
-    /// The provider's name for the model, as a JSON string with its quotes.
-    pub model: Option<&'a [u8]>,
-    /// Ask for the usage chunk of a stream where the caller has not.
-    pub inject_usage: bool,
-    /// Give `max_completion_tokens` as `max_tokens` too, to providers that read only the latter.
-    pub copy_max_tokens: bool,
-}
-
 impl Ask<'_> {
     /// The same values, owned, so that the body that they were read from can go.
     #[must_use]
@@ -256,68 +233,6 @@ impl Ask<'_> {
     #[must_use]
     pub const fn lacks_usage(&self) -> bool {
         self.stream && !self.include_usage
-    }
-}
-
-/// The body as one provider is to get it: only the bytes that the edits name differ from the
-/// caller's.
-///
-/// `body` is what `ask` was read from.
-#[must_use]
-pub fn edit_request<'a>(body: &'a [u8], ask: &Ask<'_>, edits: &RequestEdits<'a>) -> Splice<'a> {
-    let mut splice = Splice::new(body);
-    if let Some(model) = edits.model
-        && body.get(ask.model_span.clone()) != Some(model)
-    {
-        splice.replace(ask.model_span.clone(), model);
-    }
-    if edits.inject_usage && ask.lacks_usage() {
-        inject_usage(body, ask, &mut splice);
-    }
-    if edits.copy_max_tokens {
-        copy_max_tokens(body, ask, &mut splice);
-    }
-    splice
-}
-
-fn inject_usage<'a>(body: &'a [u8], ask: &Ask<'_>, splice: &mut Splice<'a>) {
-    let Some(options) = ask.stream_options.clone() else {
-        // A request has a `model`, so that a comma always belongs here.
-        splice.insert(ask.inside, b"\"stream_options\":{\"include_usage\":true},");
-        return;
-    };
-    if let Some(include_usage) = ask.include_usage_span.clone() {
-        splice.replace(include_usage, b"true");
-        return;
-    }
-    match body
-        .get(options.clone())
-        .and_then(|text| text.split_first())
-    {
-        Some((b'{', rest)) if rest.trim_ascii_start() == b"}" => {
-            splice.replace(options, b"{\"include_usage\":true}");
-        }
-        Some((b'{', _)) => splice.insert(options.start + 1, b"\"include_usage\":true,"),
-        Some(_) | None => splice.replace(options, b"{\"include_usage\":true}"),
-    }
-}
-
-fn copy_max_tokens<'a>(body: &'a [u8], ask: &Ask<'_>, splice: &mut Splice<'a>) {
-    let Some(value) = ask
-        .max_completion_tokens_span
-        .clone()
-        .and_then(|span| body.get(span))
-    else {
-        return;
-    };
-    match ask.max_tokens_span.clone() {
-        None if value != b"null" => {
-            splice.insert(ask.inside, b"\"max_tokens\":");
-            splice.insert(ask.inside, value);
-            splice.insert(ask.inside, b",");
-        }
-        Some(span) if body.get(span.clone()) == Some(b"null") => splice.replace(span, value),
-        Some(_) | None => {}
     }
 }
 
@@ -427,5 +342,5 @@ fn prompt_bytes(raw: &str) -> usize {
 }
 
 #[cfg(test)]
-#[path = "openai_tests.rs"]
+#[path = "ask_tests.rs"]
 mod tests;
