@@ -21,6 +21,9 @@ pub enum Event<'a> {
     Text(Piece<'a>),
     /// More of what the model thinks. It is not empty.
     Thought(Piece<'a>),
+    /// What proves to the provider that the thoughts told so far are its own, when the caller sends
+    /// them back: the inside of a JSON string. A later one takes the place of an earlier one.
+    Signature(&'a [u8]),
     /// More of the reason why the model does not answer. It is not empty.
     Refusal(Piece<'a>),
     /// A call of a tool begins. Calls are numbered from 0, without gaps, in the order in which
@@ -32,6 +35,9 @@ pub enum Event<'a> {
         id: Option<&'a [u8]>,
         /// The inside of a JSON string.
         name: &'a [u8],
+        /// What proves to the provider that the call is its own, when the caller sends it back: the
+        /// inside of a JSON string.
+        signature: Option<&'a [u8]>,
     },
     /// More of the arguments of a call that has begun. It is not empty.
     ToolArguments {

@@ -24,6 +24,7 @@ pub mod tariff;
 pub mod topic;
 pub mod unsupported;
 pub mod usage;
+mod verbatim;
 
 #[cfg(test)]
 mod tests {

@@ -18,7 +18,6 @@ mod chunks;
 mod event;
 mod machine;
 mod plan;
-mod verbatim;
 
 /// Translates one stream. Kept and [reset](Self::reset) for the next, it allocates nothing.
 ///
