@@ -3,6 +3,9 @@
 //! Everything is borrowed from the caller's body where it can be. A *string* here is the text of a
 //! JSON string with its quotes, escapes as the caller wrote them, and a *value* the text of valid
 //! JSON: so numbers, escapes and the order of keys survive.
+//!
+//! A prompt holds what the caller asks for. What the upstream model takes of it is its writer's to
+//! decide, and [`unsent`](super::unsent) tells the caller's names of what is left out.
 
 use std::borrow::Cow;
 
@@ -11,13 +14,14 @@ use crate::wire::json::Value;
 /// A request for an answer in a conversation.
 #[derive(Default)]
 pub struct Prompt<'a> {
-    /// What holds for the whole conversation: text blocks alone.
+    /// What holds for the whole conversation: text blocks alone, none of them blank.
     pub system: Vec<Block<'a>>,
-    /// The conversation. Neighbours have different speakers.
+    /// The conversation. Neighbours have different speakers, no text is blank, and somebody else
+    /// than the system speaks in it.
     pub turns: Vec<Turn<'a>>,
     /// The tools that the model may call.
     pub tools: Vec<Tool<'a>>,
-    /// Which of them it is to call; `None`: the request does not say.
+    /// Which of them it is to call; `None`: the request does not say, or has no tools.
     pub choice: Option<Choice<'a>>,
     /// Whether it may make one call at a time.
     pub is_serial: bool,
@@ -35,7 +39,7 @@ pub struct Prompt<'a> {
     pub thinking: Thinking<'a>,
     /// The form that the answer must have.
     pub format: Format<'a>,
-    /// The end user.
+    /// The end user, as the caller names him.
     pub user: Option<Cow<'a, str>>,
     /// The marker of Anthropic's cache for the whole request, a JSON object.
     pub cache: Option<&'a [u8]>,
@@ -95,8 +99,8 @@ pub enum Content<'a> {
     },
     /// A call of a tool.
     ToolUse {
-        /// The call's id.
-        id: String,
+        /// The call's id, which no other call of the prompt has.
+        id: Cow<'a, str>,
         /// A string.
         name: &'a [u8],
         /// Its arguments.
@@ -105,7 +109,7 @@ pub enum Content<'a> {
     /// The result of a call.
     ToolResult {
         /// The call's id.
-        id: String,
+        id: Cow<'a, str>,
         /// What the tool has said.
         said: Said<'a>,
         /// Whether the call has failed.
@@ -117,7 +121,7 @@ pub enum Content<'a> {
 pub enum Source<'a> {
     /// In the request.
     Base64 {
-        /// Its media type.
+        /// Its media type, in lower case.
         media_type: Cow<'a, str>,
         /// Its bytes, encoded.
         data: Cow<'a, str>,
@@ -212,8 +216,13 @@ pub enum Format<'a> {
     Free,
     /// A JSON object.
     Object,
-    /// JSON of this schema, which is an object.
-    Schema(Value<'a>),
+    /// JSON of a schema.
+    Schema {
+        /// The JSON Schema, an object.
+        schema: Value<'a>,
+        /// Where it stands in the caller's request, such as `response_format.json_schema.schema`.
+        place: &'static str,
+    },
 }
 
 impl<'a> Block<'a> {

@@ -11,6 +11,7 @@ use crate::dialect::ask::Ask;
 use crate::dialect::compose::Composer;
 use crate::dialect::fields;
 use crate::dialect::model::{self, Class};
+use crate::dialect::person;
 use crate::dialect::unsupported::Unsupported;
 use crate::wire::json::{Kind, Value};
 
@@ -344,26 +345,9 @@ fn user<'a>(asked: &Asked<'a>) -> Result<Option<Cow<'a, str>>, Unsupported> {
     }
     let fits = |user: &Cow<'a, str>| {
         let is_short = !user.is_empty() && user.chars().count() <= USER_ID_CHARS_MAX;
-        is_short && !is_email(user) && !is_phone_number(user)
+        is_short && !person::is_personal(user)
     };
     Ok(given.and_then(|user| user.string()).filter(fits))
-}
-
-fn is_email(user: &str) -> bool {
-    let parts = user.trim().split_once('@');
-    parts.is_some_and(|(name, host)| {
-        !name.is_empty() && !host.is_empty() && !user.trim().contains(char::is_whitespace)
-    })
-}
-
-/// International numbers have up to 15 digits; a longer run of digits is an id.
-fn is_phone_number(user: &str) -> bool {
-    let user = user.trim();
-    let number = user.strip_prefix('+').unwrap_or(user);
-    let digits = number.bytes().filter(u8::is_ascii_digit).count();
-    let is_written_so =
-        |c: char| c.is_ascii_digit() || matches!(c, ' ' | '-' | '(' | ')' | '.' | '/');
-    (7..=15).contains(&digits) && number.chars().all(is_written_so)
 }
 
 /// Longest `metadata.user_id` that the API takes, in characters.
