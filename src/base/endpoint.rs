@@ -19,4 +19,49 @@ pub enum Endpoint {
     Completions,
     /// `/v1/embeddings`
     Embeddings,
+    /// `/v1/messages`
+    Messages,
+    /// `/v1/messages/count_tokens`
+    CountTokens,
+}
+
+impl Endpoint {
+    /// Its name, for logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "chat_completions",
+            Self::Completions => "completions",
+            Self::Embeddings => "embeddings",
+            Self::Messages => "messages",
+            Self::CountTokens => "count_tokens",
+        }
+    }
+
+    /// The dialect that it is a part of.
+    #[must_use]
+    pub const fn dialect(self) -> Dialect {
+        match self {
+            Self::ChatCompletions | Self::Completions | Self::Embeddings => Dialect::Chat,
+            Self::Messages | Self::CountTokens => Dialect::Messages,
+        }
+    }
+
+    /// Whether its answer is what a model writes: it takes as long as that, and may be streamed.
+    #[must_use]
+    pub const fn is_written(self) -> bool {
+        match self {
+            Self::ChatCompletions | Self::Completions | Self::Messages => true,
+            Self::Embeddings | Self::CountTokens => false,
+        }
+    }
+
+    /// Whether it takes a conversation, which each dialect can hold.
+    #[must_use]
+    pub const fn takes_conversation(self) -> bool {
+        match self {
+            Self::ChatCompletions | Self::Messages | Self::CountTokens => true,
+            Self::Completions | Self::Embeddings => false,
+        }
+    }
 }

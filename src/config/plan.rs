@@ -291,13 +291,13 @@ pub struct Failover {
 pub struct Routes {
     /// All routes; a [`RouteId`] is an index into this.
     pub all: Box<[Route]>,
-    /// Chat completions by the caller's model name.
+    /// Conversations, in any dialect, by the caller's model name.
     pub chat: Map<Box<str>, RouteId>,
     /// Completions and embeddings by the caller's model name.
     pub other: Map<Box<str>, RouteId>,
-    /// Chat completions with a model that no provider claims and whose name starts with `claude`.
+    /// Conversations with a model that no provider claims and whose name starts with `claude`.
     pub open_chat_claude: Option<RouteId>,
-    /// Chat completions with any other model that no provider claims.
+    /// Conversations with any other model that no provider claims.
     pub open_chat: Option<RouteId>,
     /// Completions and embeddings with a model that no provider claims.
     pub open_other: Option<RouteId>,
@@ -453,7 +453,7 @@ impl Routes {
     #[must_use]
     pub fn find(&self, endpoint: Endpoint, model: &str) -> Option<RouteId> {
         let named = match endpoint {
-            Endpoint::ChatCompletions => &self.chat,
+            Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::CountTokens => &self.chat,
             Endpoint::Completions | Endpoint::Embeddings => &self.other,
         };
         let id = named.get(model).copied();
@@ -466,10 +466,10 @@ impl Routes {
     #[inline(never)]
     fn find_unnamed(&self, endpoint: Endpoint, model: &str) -> Option<RouteId> {
         let patterns = &self.patterns;
-        let (by_set, open) = match (endpoint, model.starts_with("claude")) {
-            (Endpoint::ChatCompletions, true) => (&patterns.chat, self.open_chat_claude),
-            (Endpoint::ChatCompletions, false) => (&patterns.chat, self.open_chat),
-            (Endpoint::Completions | Endpoint::Embeddings, _) => (&patterns.other, self.open_other),
+        let (by_set, open) = match (endpoint.takes_conversation(), model.starts_with("claude")) {
+            (true, true) => (&patterns.chat, self.open_chat_claude),
+            (true, false) => (&patterns.chat, self.open_chat),
+            (false, _) => (&patterns.other, self.open_other),
         };
         let set = patterns::matching(&patterns.all, model);
         by_set.get(&set).copied().or(open)

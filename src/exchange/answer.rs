@@ -54,30 +54,25 @@ pub fn inspect(body: &[u8], endpoint: Endpoint) -> Result<AnswerView, AnswerFaul
     if found.is_error || found.choices.error.is_some() {
         return Err(AnswerFault::Error);
     }
-    match endpoint {
-        Endpoint::ChatCompletions | Endpoint::Completions if found.choices.count == 0 => {
-            Err(AnswerFault::NoChoices)
-        }
-        Endpoint::Embeddings if !found.has_data => Err(AnswerFault::NoData),
-        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings => {
-            Ok(AnswerView {
-                text_bytes: found.choices.text_bytes,
-                ..found.view
-            })
-        }
+    if endpoint.is_written() && found.choices.count == 0 {
+        return Err(AnswerFault::NoChoices);
     }
+    if !endpoint.is_written() && !found.has_data {
+        return Err(AnswerFault::NoData);
+    }
+    Ok(AnswerView {
+        text_bytes: found.choices.text_bytes,
+        ..found.view
+    })
 }
 
 /// Usage and text in the body of a 2xx answer that no caller gets; see [`seen::seen`].
 #[must_use]
 pub fn seen(body: &[u8], endpoint: Endpoint) -> Option<Seen> {
-    match endpoint {
-        Endpoint::ChatCompletions | Endpoint::Completions => {
-            seen::seen(body, Some(b"choices"), Usage::read)
-        }
-        Endpoint::Embeddings => {
-            seen::seen(body, None, |usage| Usage::read(usage).map(Usage::of_prompt))
-        }
+    if endpoint.is_written() {
+        seen::seen(body, Some(b"choices"), Usage::read)
+    } else {
+        seen::seen(body, None, |usage| Usage::read(usage).map(Usage::of_prompt))
     }
 }
 
@@ -112,9 +107,10 @@ impl Found {
 
 fn usage(walk: &mut Walk<'_>, endpoint: Endpoint) -> Result<Option<Usage>, NotJson> {
     let usage = Usage::walk(walk)?;
-    Ok(match endpoint {
-        Endpoint::ChatCompletions | Endpoint::Completions => usage,
-        Endpoint::Embeddings => usage.map(Usage::of_prompt),
+    Ok(if endpoint.is_written() {
+        usage
+    } else {
+        usage.map(Usage::of_prompt)
     })
 }
 

@@ -38,9 +38,10 @@ pub fn write(body: &[u8], telling: &Telling<'_>, out: &mut Vec<u8>) -> bool {
         .flat_map(|choices| json::elements(choices.text))
         .map_while(Result::ok)
     {
-        match telling.endpoint {
-            Endpoint::ChatCompletions => teller.chat(&choice, out),
-            Endpoint::Completions | Endpoint::Embeddings => teller.event(choice.text, b"", out),
+        if telling.endpoint.takes_conversation() {
+            teller.chat(&choice, out);
+        } else {
+            teller.event(choice.text, b"", out);
         }
     }
     let usage = json::member(body, b"usage").map(|usage| usage.value);
@@ -66,7 +67,7 @@ struct Teller {
 impl Teller {
     fn new(body: &[u8], telling: &Telling<'_>) -> Self {
         let mut head = b"{".to_vec();
-        let is_chat = telling.endpoint == Endpoint::ChatCompletions;
+        let is_chat = telling.endpoint.takes_conversation();
         let mut room = Vec::new();
         for member in json::members(body).map_while(Result::ok) {
             match member.name.read(&mut room) {

@@ -83,7 +83,7 @@ impl Prefixes {
         out: &mut Vec<u8>,
     ) {
         let prefix = match endpoint {
-            Endpoint::ChatCompletions => &self.chat,
+            Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::CountTokens => &self.chat,
             Endpoint::Completions => &self.completions,
             Endpoint::Embeddings => &self.embeddings,
         };

@@ -56,10 +56,12 @@ fn is_start_of(path: &str, served: &str) -> bool {
 const PATH_BYTES_MAX: usize = 256;
 
 /// The paths for callers.
-const CALLERS: [&str; 7] = [
+const CALLERS: [&str; 9] = [
     "/v1/chat/completions",
     "/v1/completions",
     "/v1/embeddings",
+    "/v1/messages",
+    "/v1/messages/count_tokens",
     "/v1/models",
     "/openai/deployments/{model}/chat/completions",
     "/openai/deployments/{model}/completions",
@@ -101,6 +103,13 @@ mod tests {
             ("/v1", chat),
             ("/v1/model", Some("/v1/models")),
             ("/v1/embedding", Some("/v1/embeddings")),
+            ("/v1/message", Some("/v1/messages")),
+            ("/v1/v1/messages", Some("/v1/messages")),
+            (
+                "/v1/messages/count_token",
+                Some("/v1/messages/count_tokens"),
+            ),
+            ("/v1/messages/batches", None),
             (
                 "/openai/deployments/x/chat/completion",
                 Some("/openai/deployments/{model}/chat/completions"),

@@ -30,11 +30,7 @@ impl Target {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Infer(endpoint, _) => match endpoint {
-                Endpoint::ChatCompletions => "chat_completions",
-                Endpoint::Completions => "completions",
-                Endpoint::Embeddings => "embeddings",
-            },
+            Self::Infer(endpoint, _) => endpoint.name(),
             Self::Models | Self::Model(_) => "models",
             Self::Root => "root",
             Self::Preflight(_) => "preflight",
@@ -137,22 +133,23 @@ pub(super) fn is_of_operators(target: &[u8]) -> bool {
 }
 
 /// Reads a caller's path: an endpoint behind `/v1`, `/openai/v1`, `/openai` or nothing, or behind a
-/// deployment as in Azure. Slashes may be doubled or trail.
+/// deployment as in Azure; those of Anthropic's API behind `/anthropic/v1` and `/anthropic`, too.
+/// Slashes may be doubled or trail.
 fn inference(path: &str) -> Option<Target> {
     let path = path.trim_end_matches('/');
+    if let Some(rest) = below(path, "anthropic") {
+        let rest = below(rest, "v1").unwrap_or(rest);
+        let messages = messages(rest).map(|endpoint| Target::Infer(endpoint, None));
+        return messages.or_else(|| models(rest));
+    }
     let openai = below(path, "openai");
     if let Some(rest) = openai.and_then(|rest| below(rest, "deployments")) {
         return deployment(rest);
     }
     let rest = openai.unwrap_or(path);
     let rest = below(rest, "v1").unwrap_or(rest);
-    if let Some(id) = below(rest, "models") {
-        let id = id.trim_start_matches('/');
-        return Some(if id.is_empty() {
-            Target::Models
-        } else {
-            Target::Model(percent_decode(id)?)
-        });
+    if below(rest, "models").is_some() {
+        return models(rest);
     }
     let chat = || below(rest, "chat").and_then(|rest| below(rest, "completions"));
     let endpoint = if below(rest, "completions") == Some("") {
@@ -162,9 +159,31 @@ fn inference(path: &str) -> Option<Target> {
     } else if chat() == Some("") {
         Endpoint::ChatCompletions
     } else {
-        return None;
+        messages(rest)?
     };
     Some(Target::Infer(endpoint, None))
+}
+
+/// The endpoint of the Messages API at this path.
+fn messages(path: &str) -> Option<Endpoint> {
+    let rest = below(path, "messages")?;
+    if rest.is_empty() {
+        Some(Endpoint::Messages)
+    } else if below(rest, "count_tokens") == Some("") {
+        Some(Endpoint::CountTokens)
+    } else {
+        None
+    }
+}
+
+/// The list of models, or one of them, at this path.
+fn models(path: &str) -> Option<Target> {
+    let id = below(path, "models")?.trim_start_matches('/');
+    Some(if id.is_empty() {
+        Target::Models
+    } else {
+        Target::Model(percent_decode(id)?)
+    })
 }
 
 /// The paths at the root that usual probes and scrapers ask for, on a listener of operators' own.
@@ -291,6 +310,8 @@ mod tests {
         let chat = |deployment| infer(Endpoint::ChatCompletions, deployment);
         let completions = |deployment| infer(Endpoint::Completions, deployment);
         let embeddings = |deployment| infer(Endpoint::Embeddings, deployment);
+        let messages = infer(Endpoint::Messages, None);
+        let count_tokens = infer(Endpoint::CountTokens, None);
         for (method, target, found) in [
             ("POST", "/v1/chat/completions?x=1", chat(None)),
             ("POST", "/v1/completions", completions(None)),
@@ -318,6 +339,28 @@ mod tests {
                 "POST",
                 "/openai/deployments/chat/completions",
                 completions(Some("chat")),
+            ),
+            ("POST", "/v1/messages", messages.clone()),
+            ("POST", "/v1/messages?beta=true", messages.clone()),
+            ("POST", "//messages/", messages.clone()),
+            ("POST", "/anthropic/v1/messages", messages.clone()),
+            ("POST", "/anthropic/messages", messages),
+            (
+                "POST",
+                "/v1/messages/count_tokens?beta=true",
+                count_tokens.clone(),
+            ),
+            (
+                "POST",
+                "/anthropic/v1/messages//count_tokens/",
+                count_tokens.clone(),
+            ),
+            ("POST", "/messages/count_tokens", count_tokens),
+            ("GET", "/anthropic/v1/models", Target::Models),
+            (
+                "GET",
+                "/anthropic/models/x?limit=1",
+                Target::Model("x".into()),
             ),
             ("GET", "/v1/models", Target::Models),
             ("GET", "/v1/models/", Target::Models),
@@ -406,6 +449,14 @@ mod tests {
             ("GET", "", 404),
             ("GET", "v1/models", 404),
             ("GET", "/v1", 404),
+            ("GET", "/v1/messages", 405),
+            ("PUT", "/v1/messages/count_tokens", 405),
+            ("POST", "/v1/messages/batches", 404),
+            ("POST", "/v1/messages/count_tokens/x", 404),
+            ("POST", "/v1/messagesx", 404),
+            ("POST", "/openai/deployments/m/messages", 404),
+            ("POST", "/anthropic/v1/chat/completions", 404),
+            ("POST", "/anthropic", 404),
             ("POST", "/v1/v1/chat/completions", 404),
             ("POST", "/v1/chat%2Fcompletions", 404),
             ("POST", "/v1/openai/chat/completions", 404),

@@ -96,7 +96,7 @@ async fn infer(
     };
     let mut record = Record::new(shard, request);
     record.model = Some(&ask.model);
-    record.stream = (endpoint != Endpoint::Embeddings).then_some(ask.stream);
+    record.stream = endpoint.is_written().then_some(ask.stream);
     #[cfg(debug_assertions)]
     mishap::play(caller);
     let Some(routed) = choose::route(shard, endpoint, &ask.model) else {

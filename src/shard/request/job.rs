@@ -69,7 +69,7 @@ impl Job<'_> {
     /// Whether the caller waits for events.
     #[must_use]
     pub fn wants_stream(&self) -> bool {
-        self.ask.stream && self.endpoint != Endpoint::Embeddings
+        self.ask.stream && self.endpoint.is_written()
     }
 
     /// Drops the request's body and its translation: its answer goes to the caller, and no other

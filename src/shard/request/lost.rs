@@ -49,7 +49,7 @@ pub async fn book_unheld(attempt: &Attempt<'_, '_>, record: &mut Record<'_>, up:
         return;
     };
     if let Framing::Length(length) = up.head.framing
-        && attempt.job.endpoint != Endpoint::Embeddings
+        && attempt.job.endpoint.is_written()
     {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         let missing = length

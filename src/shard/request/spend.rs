@@ -1,6 +1,5 @@
 //! Money of one request: what is reserved from its caller's budget, and what it cost in the end.
 
-use crate::base::endpoint::Endpoint;
 use crate::base::ids::BudgetId;
 use crate::base::money::NanoUsd;
 use crate::base::time::WallTime;
@@ -110,9 +109,10 @@ pub fn admit<'a>(job: &Job<'a>, budget: Option<BudgetId>, choice: ModelChoice) -
 /// latest ones of the route.
 #[must_use]
 pub fn expected(job: &Job<'_>) -> Counts {
-    let usual_answer = match job.endpoint {
-        Endpoint::ChatCompletions | Endpoint::Completions => job.shard.usual_answer(job.routed.id),
-        Endpoint::Embeddings => Tokens::ZERO,
+    let usual_answer = if job.endpoint.is_written() {
+        job.shard.usual_answer(job.routed.id)
+    } else {
+        Tokens::ZERO
     };
     job.ask.expected(usual_answer)
 }

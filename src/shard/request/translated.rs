@@ -1,5 +1,6 @@
 //! A request in the dialect of a candidate that does not speak the caller's.
 
+use crate::base::endpoint::Dialect;
 use crate::base::limits::TRANSLATED_AT_ONCE_BYTES_MAX;
 use crate::config::plan::ProviderKind;
 use crate::dialect::request::{self, Dropped};
@@ -32,6 +33,12 @@ pub async fn prepare(
 ) -> Result<(), NotTranslated> {
     record.dropped = None;
     job.translated.replace(None);
+    if job.endpoint.dialect() != Dialect::Chat {
+        return Err(NotTranslated::Unsupported(Unsupported {
+            place: job.endpoint.name().to_owned(),
+            why: "is not served by this provider",
+        }));
+    }
     match job.provider_at(place).kind {
         ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => Ok(()),
         ProviderKind::Anthropic => {
