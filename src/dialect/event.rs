@@ -10,7 +10,7 @@ use crate::wire::usage::Usage;
 /// One thing that happens in an answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Event<'a> {
-    /// The answer begins. It comes once at most, before anything else but [`Event::Alive`].
+    /// The answer begins. It comes once at most, before anything else.
     Start {
         /// The inside of a JSON string.
         id: Option<&'a [u8]>,
@@ -66,13 +66,13 @@ pub enum Event<'a> {
         usage: Usage,
         /// The part of the output that the model has thought, where that is told.
         thinking: Option<Tokens>,
+        /// Whether the output counts all of the answer, and not only its beginning.
+        is_total: bool,
     },
     /// The provider says that the answer is complete.
     Done,
-    /// The provider has sent an error: the data of its event.
+    /// The provider has sent an error: the data of its event. Nothing follows.
     Error(&'a [u8]),
-    /// The provider is alive and says nothing.
-    Alive,
 }
 
 /// A text and where it stands in the data of its event.

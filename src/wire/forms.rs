@@ -19,8 +19,8 @@ const CREDIT: u8 = 8;
 pub struct Gap {
     /// Its place in the event as it came: of a string, behind the opening quote.
     pub read_at: usize,
-    /// Its place in the event as it was written.
-    pub written_at: usize,
+    /// Its place in the event as it was written; `None`: it was not.
+    pub written_at: Option<usize>,
     /// Its length, the same in both.
     pub len: usize,
     /// What it is.
@@ -31,7 +31,7 @@ impl Gap {
     /// None.
     pub const NONE: Self = Self {
         read_at: 0,
-        written_at: 0,
+        written_at: None,
         len: 0,
         kind: GapKind::Text,
     };
@@ -101,7 +101,8 @@ impl Forms {
     }
 
     /// Keeps the form of an event that came as `read`, up to its blank line, and was written as
-    /// `written`. `gaps` are in order; beside the text in them, the event had `text` bytes of text.
+    /// `written`. `gaps` are in order, on both sides; beside the text in them, the event had `text`
+    /// bytes of text.
     pub fn learn(&mut self, read: &[u8], written: &[u8], gaps: &[Gap], text: usize) {
         if !self.wants_more() || read.len() + written.len() > FORM_BYTES_MAX {
             return;
@@ -162,6 +163,8 @@ struct Part {
     read: usize,
     written: usize,
     gap: GapKind,
+    /// Whether the gap is only read.
+    is_unwritten: bool,
 }
 
 impl Form {
@@ -172,26 +175,30 @@ impl Form {
         self.gaps = gaps.len();
         let (mut read_from, mut written_from) = (0, 0);
         for (part, gap) in self.parts.iter_mut().zip(gaps) {
-            debug_assert_eq!(
-                read[gap.read_at..][..gap.len],
-                written[gap.written_at..][..gap.len]
+            let inside = &read[gap.read_at..][..gap.len];
+            debug_assert!(
+                gap.written_at
+                    .is_none_or(|at| written[at..][..gap.len] == *inside)
             );
             *part = Part {
                 read: gap.read_at - read_from,
-                written: gap.written_at - written_from,
+                written: gap.written_at.map_or(0, |at| at - written_from),
                 gap: gap.kind,
+                is_unwritten: gap.written_at.is_none(),
             };
             self.bytes.extend_from_slice(&read[read_from..gap.read_at]);
             read_from = gap.read_at + gap.len;
-            written_from = gap.written_at + gap.len;
+            written_from = gap.written_at.map_or(written_from, |at| at + gap.len);
         }
         self.bytes.extend_from_slice(&read[read_from..]);
         self.written_at = self.bytes.len();
         written_from = 0;
-        for gap in gaps {
-            self.bytes
-                .extend_from_slice(&written[written_from..gap.written_at]);
-            written_from = gap.written_at + gap.len;
+        for (at, len) in gaps
+            .iter()
+            .filter_map(|gap| Some((gap.written_at?, gap.len)))
+        {
+            self.bytes.extend_from_slice(&written[written_from..at]);
+            written_from = at + len;
         }
         self.bytes.extend_from_slice(&written[written_from..]);
     }
@@ -236,10 +243,13 @@ impl Form {
         out.reserve(written.len() + len);
         at = 0;
         for (part, end) in parts.iter().zip(ends) {
-            let (before, after) = written.split_at(part.written);
-            out.extend_from_slice(before);
-            out.extend_from_slice(input.get(at + part.read..end)?);
-            (at, written) = (end, after);
+            if !part.is_unwritten {
+                let (before, after) = written.split_at(part.written);
+                out.extend_from_slice(before);
+                out.extend_from_slice(input.get(at + part.read..end)?);
+                written = after;
+            }
+            at = end;
         }
         out.extend_from_slice(written);
         Some(Passed { len, text_bytes })
@@ -257,25 +267,32 @@ mod tests {
     use super::*;
 
     /// The event `read` and what was written for it; a gap stands for each `<`…`>`, whose first
-    /// character tells its kind.
+    /// character tells its kind; one that begins with `-` was not written.
     fn learn(forms: &mut Forms, read: &str, written: &str) {
         let plain = |text: &str| text.replace(['<', '>'], "");
         let (mut gaps, mut read_from, mut written_from) = (Vec::new(), 0, 0);
+        let mut written_gaps = 0;
         while let Some(open) = read[read_from..].find('<') {
             let inside = read_from + open + 1;
             let len = read[inside..].find('>').unwrap();
-            let there = written_from + written[written_from..].find('<').unwrap();
+            let is_written = read.as_bytes()[inside] != b'-';
+            let there =
+                is_written.then(|| written_from + written[written_from..].find('<').unwrap());
             gaps.push(Gap {
                 read_at: inside - 2 * gaps.len() - 1,
-                written_at: there - 2 * gaps.len(),
+                written_at: there.map(|at| at - 2 * written_gaps),
                 len,
                 kind: match read.as_bytes()[inside] {
                     b'0'..=b'9' => GapKind::Digits,
-                    b's' => GapKind::Silent,
+                    b's' | b'-' => GapKind::Silent,
                     _ => GapKind::Text,
                 },
             });
-            (read_from, written_from) = (inside + len + 1, there + len + 2);
+            read_from = inside + len + 1;
+            if let Some(there) = there {
+                written_from = there + len + 2;
+                written_gaps += 1;
+            }
         }
         forms.learn(plain(read).as_bytes(), plain(written).as_bytes(), &gaps, 3);
     }
@@ -321,6 +338,26 @@ mod tests {
             "{\"b\":\"x\",\"s\":\"xyz\",\"n\":20,\"u\":null}\n\n",
         ] {
             assert!(apply(&mut forms, other).is_none(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_changes_and_is_not_written_is_skipped() {
+        for (read, written) in [
+            ("[\"<-x>\",\"<text>\",\"<-y>\"]\n\n", "(\"<text>\")\n\n"),
+            ("[\"<-x>\",\"<-y>\",\"<text>\"]\n\n", "(\"<text>\")\n\n"),
+            ("[\"<text>\",\"<-x>\",\"<-y>\"]\n\n", "(\"<text>\")\n\n"),
+        ] {
+            let mut forms = Forms::default();
+            learn(&mut forms, read, written);
+            let event = read
+                .replace("<-x>", "")
+                .replace("<-y>", "other")
+                .replace("<text>", "abc");
+            let empty = apply(&mut forms, &event.replace("\"\"", "\"longer than before\""));
+            let (out, len, text) = empty.unwrap();
+            assert_eq!(out, "(\"abc\")\n\n");
+            assert_eq!((len, text), (event.len() + 18, 3 + 3));
         }
     }
 

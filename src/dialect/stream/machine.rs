@@ -166,7 +166,7 @@ impl Stream {
         if let Some(before) = before {
             let gap = Gap {
                 read_at: before.len() + copied.at,
-                written_at: out.len() - copied.behind - copied.len,
+                written_at: Some(out.len() - copied.behind - copied.len),
                 len: copied.len,
                 kind: GapKind::Text,
             };

@@ -153,7 +153,7 @@ pub(super) fn learn(
     };
     let gap = |at: usize, len: usize, kind: GapKind| Gap {
         read_at: before.len() + at,
-        written_at: DATA.len() + splice.place_of(at),
+        written_at: Some(DATA.len() + splice.place_of(at)),
         len,
         kind,
     };

@@ -1,0 +1,181 @@
+//! How far a stream has come: what its machine and a relay share.
+
+use memchr::memchr2;
+
+use crate::base::limits::{HELD_BACK_BYTES_MAX, KEPT_BUFFER_BYTES_MAX, MODEL_NAME_BYTES_MAX};
+use crate::dialect::shell::books::Books;
+use crate::dialect::shell::plan::StreamPlan;
+use crate::wire::forms::{Forms, Gap};
+use crate::wire::stream_fault::StreamFault;
+
+/// An event that has arrived.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrived<'a> {
+    /// Its data.
+    pub data: &'a [u8],
+    /// All of it as it came, up to its blank line, if it is at hand in one piece.
+    pub event: Option<&'a [u8]>,
+}
+
+impl<'a> Arrived<'a> {
+    /// The event and where its data begins in it, if it has one line of data and no other line
+    /// behind that: only such an event can become a form.
+    #[must_use]
+    pub fn alone(&self) -> Option<(&'a [u8], usize)> {
+        let event = self.event?;
+        let before = event.strip_suffix(b"\n\n")?.strip_suffix(self.data)?;
+        memchr2(b'\n', b'\r', self.data)
+            .is_none()
+            .then_some((event, before.len()))
+    }
+}
+
+/// How far a stream has come.
+#[derive(Debug, Default)]
+pub struct Flow {
+    /// What it has used.
+    pub books: Books,
+    /// Forms of the most frequent events.
+    pub(super) forms: Forms,
+    /// Events before the first content, as the caller will get them.
+    held: Vec<u8>,
+    pub(super) is_committed: bool,
+    pub(super) is_done: bool,
+    pub(super) fault: Option<StreamFault>,
+    upstream_model: Vec<u8>,
+    error: Vec<u8>,
+}
+
+impl Flow {
+    pub(super) fn reset(&mut self, plan: &StreamPlan<'_>) {
+        let old = std::mem::take(self);
+        let [held, upstream_model, error] = [old.held, old.upstream_model, old.error].map(emptied);
+        let mut forms = old.forms;
+        forms.reset();
+        *self = Self {
+            books: Books {
+                tariff: plan.tariff,
+                ..Books::default()
+            },
+            forms,
+            held,
+            upstream_model,
+            error,
+            ..Self::default()
+        };
+    }
+
+    /// Whether the caller is sent what is written, so that no other provider can take over.
+    #[must_use]
+    pub const fn is_committed(&self) -> bool {
+        self.is_committed
+    }
+
+    /// The first content is there: what was held back goes before it.
+    pub fn commit(&mut self, out: &mut Vec<u8>) {
+        if !std::mem::replace(&mut self.is_committed, true) {
+            out.append(&mut self.held);
+        }
+    }
+
+    /// Where the next event is to be written: to the caller, or to what is held back.
+    pub const fn place<'o>(&'o mut self, out: &'o mut Vec<u8>) -> &'o mut Vec<u8> {
+        if self.is_committed {
+            out
+        } else {
+            &mut self.held
+        }
+    }
+
+    /// Checks how much is held back.
+    ///
+    /// # Errors
+    /// It is too much.
+    pub const fn check_held(&self) -> Result<(), StreamFault> {
+        if self.held.len() > HELD_BACK_BYTES_MAX {
+            return Err(StreamFault::HeldBackTooLong);
+        }
+        Ok(())
+    }
+
+    /// Whether a [form](Self::learn) would be kept: look before the gaps are put together.
+    #[must_use]
+    pub const fn wants_form(&self) -> bool {
+        self.is_committed && self.forms.wants_more()
+    }
+
+    /// Keeps the form of an event; see [`Forms::learn`].
+    pub fn learn(&mut self, read: &[u8], written: &[u8], gaps: &[Gap], text: usize) {
+        self.forms.learn(read, written, gaps, text);
+    }
+
+    /// Remembers the model's name as the provider gives it, the inside of a JSON string; the first
+    /// one counts.
+    pub fn note_model(&mut self, name: &[u8]) {
+        if self.upstream_model.is_empty() && name.len() <= MODEL_NAME_BYTES_MAX {
+            self.upstream_model.extend_from_slice(name);
+        }
+    }
+
+    /// The provider has sent an error, whose data is `error`: `write` tells a caller who has had
+    /// content.
+    #[must_use]
+    pub fn on_error(
+        &mut self,
+        error: &[u8],
+        out: &mut Vec<u8>,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> StreamFault {
+        self.error.extend_from_slice(error);
+        if !self.is_committed {
+            return StreamFault::Error;
+        }
+        write(out);
+        StreamFault::ErrorRelayed
+    }
+
+    /// The provider says that the answer is complete, and the caller is told so.
+    pub const fn done(&mut self) {
+        self.is_done = true;
+    }
+
+    pub(super) const fn is_over(&self) -> bool {
+        self.is_done || self.fault.is_some()
+    }
+
+    pub(super) const fn fail(&mut self, fault: StreamFault) -> StreamFault {
+        self.fault = Some(fault);
+        fault
+    }
+
+    pub(super) fn upstream_model(&self) -> &[u8] {
+        &self.upstream_model
+    }
+
+    pub(super) fn error(&self) -> Option<&[u8]> {
+        match self.fault {
+            Some(StreamFault::Error | StreamFault::ErrorRelayed) => Some(&self.error),
+            None
+            | Some(
+                StreamFault::Malformed
+                | StreamFault::EventTooLong
+                | StreamFault::HeldBackTooLong
+                | StreamFault::NoContent
+                | StreamFault::Cut,
+            ) => None,
+        }
+    }
+
+    pub(super) fn check(&self) {
+        debug_assert!(!self.is_committed || self.held.is_empty());
+        debug_assert!(!self.is_done || (self.is_committed && self.fault.is_none()));
+        debug_assert!(self.held.len() <= HELD_BACK_BYTES_MAX || self.is_over());
+    }
+}
+
+/// An emptied buffer for the next stream; the room that one long event took is given back.
+fn emptied(mut buffer: Vec<u8>) -> Vec<u8> {
+    buffer.clear();
+    buffer.shrink_to(KEPT_BUFFER_BYTES_MAX);
+    buffer
+}

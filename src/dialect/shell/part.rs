@@ -1,0 +1,115 @@
+//! What the machine of a stream asks of a dialect: a reader and a writer, or a relay where both
+//! sides speak the same.
+
+use crate::base::endpoint::Dialect;
+use crate::dialect::event::Event;
+use crate::dialect::shell::books::Books;
+use crate::dialect::shell::flow::{Arrived, Flow};
+use crate::dialect::shell::plan::StreamPlan;
+use crate::wire::forms::Gap;
+use crate::wire::stream_fault::StreamFault;
+
+/// Reads the events of a provider's stream.
+pub trait Reader {
+    /// Begins a stream and forgets the former one; buffers are kept.
+    fn reset(&mut self, plan: &StreamPlan<'_>);
+
+    /// Tells `sink` what happens in the event with this `data`, which is neither blank nor
+    /// `[DONE]`. A fault of `sink` is handed on at once.
+    ///
+    /// # Errors
+    /// The event is not one of the dialect: the stream is over.
+    fn read(
+        &mut self,
+        data: &[u8],
+        sink: &mut impl FnMut(Event<'_>) -> Result<(), StreamFault>,
+    ) -> Result<Said, StreamFault>;
+
+    /// The provider says no more, and has given no reason why the model stops: tells `sink` what is
+    /// still held. The machine itself tells of the end.
+    ///
+    /// # Errors
+    /// Those of `sink`.
+    fn flush(
+        &mut self,
+        sink: &mut impl FnMut(Event<'_>) -> Result<(), StreamFault>,
+    ) -> Result<(), StreamFault>;
+
+    /// Whether all content may have arrived.
+    fn is_whole(&self) -> bool;
+
+    /// What changes between events like the last one and is never read, by its place in the data
+    /// (`written_at` is `None`). At most [`GAPS_MAX`](crate::wire::forms::GAPS_MAX) less one.
+    fn unread(&self) -> impl Iterator<Item = Gap>;
+}
+
+/// Writes the events of a caller's stream.
+///
+/// The stream is committed by the first byte that is written.
+pub trait Writer {
+    /// Begins a stream and forgets the former one; buffers are kept.
+    fn reset(&mut self, plan: &StreamPlan<'_>);
+
+    /// Appends what the caller gets for an event, as whole events of its stream: nothing for
+    /// [`Event::Usage`], which stands in `books`, nor for [`Event::Error`], which is written by
+    /// [`write_error`](Self::write_error). A [`Event::Done`] comes only behind a [`Event::Stop`],
+    /// and text may come behind that too.
+    fn write(&mut self, event: &Event<'_>, books: &Books, out: &mut Vec<u8>) -> Put;
+
+    /// Appends the event that tells of an error: the data of the provider's event, in the
+    /// `provider`'s dialect. Nothing follows.
+    fn write_error(&mut self, error: &[u8], provider: Dialect, out: &mut Vec<u8>);
+}
+
+/// Passes the events of a stream on, where the caller speaks as the provider does.
+pub trait Relay {
+    /// Begins a stream and forgets the former one; buffers are kept.
+    fn reset(&mut self, plan: &StreamPlan<'_>);
+
+    /// Passes on an event whose data is neither blank nor `[DONE]`, and tells [`Flow`] of it.
+    ///
+    /// # Errors
+    /// The stream is over.
+    fn relay(
+        &mut self,
+        arrived: &Arrived<'_>,
+        flow: &mut Flow,
+        out: &mut Vec<u8>,
+    ) -> Result<Said, StreamFault>;
+
+    /// Appends the end of a complete stream whose provider has not sent it, or has sent `[DONE]`.
+    fn write_end(&mut self, out: &mut Vec<u8>);
+
+    /// Whether every answer of the stream has its reason why the model stops.
+    fn is_finished(&self) -> bool;
+
+    /// Whether the usage that was told last is that of the whole answer.
+    fn is_usage_final(&self) -> bool;
+
+    /// Whether all content may have arrived.
+    fn is_whole(&self) -> bool;
+}
+
+/// Whether an event has a meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// It has, and the events behind it may be read in another way than those before it.
+    Something,
+    /// It has, and every event that came before would still be read as it was.
+    More,
+    /// It only shows that the provider is working.
+    Nothing,
+}
+
+/// How a text was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// The text stands in the output from this place on, and another text in its place would be
+    /// written alike.
+    At(usize),
+    /// In a way that is not to be repeated, while what came before would be written as it was.
+    Aside,
+    /// In a way that is not to be repeated, and what came before would now be written in another
+    /// way, too.
+    Anew,
+}

@@ -1,0 +1,60 @@
+//! What the machine of a stream must know.
+
+use crate::base::endpoint::{Dialect, Endpoint};
+use crate::dialect::tariff::Tariff;
+
+/// What the machine of a stream must know.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamPlan<'a> {
+    /// The dialect that the caller reads.
+    pub caller: Dialect,
+    /// The dialect that the provider writes.
+    pub provider: Dialect,
+    /// The endpoint that the provider answers.
+    pub endpoint: Endpoint,
+    /// The model's name as the caller wrote it: a JSON string with its quotes.
+    pub caller_model: &'a [u8],
+    /// Whether infermux or the caller asked for the usage chunk.
+    pub usage: UsageChunk,
+    /// Whether the caller asked for the usage chunk.
+    pub include_usage: IncludeUsage,
+    /// What becomes of the annotations of the provider's content filter.
+    pub annotations: Annotations,
+    /// What its cost is computed from, where the caller wants the cost in the usage.
+    pub tariff: Option<Tariff>,
+    /// When the answer began, in Unix seconds.
+    pub created: u64,
+    /// Longest event, in bytes: no less than one read, since events that fit a form are not
+    /// measured.
+    pub event_bytes_max: usize,
+}
+
+/// Who asked for the usage chunk of a stream that is relayed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UsageChunk {
+    /// infermux asked: the chunk, and what else the request for it caused, is removed.
+    Injected,
+    /// The caller asked, or nobody did: everything is relayed.
+    #[default]
+    Untouched,
+}
+
+/// Whether the caller asked for the usage chunk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IncludeUsage {
+    /// It did.
+    Yes,
+    /// It gets none.
+    #[default]
+    No,
+}
+
+/// What becomes of chunks that annotate what was said and have no content of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Annotations {
+    /// They are passed on, as whatever the provider sends.
+    #[default]
+    Relayed,
+    /// They are withheld: they have no choices, and callers take `choices[0].delta` for granted.
+    Withheld,
+}
