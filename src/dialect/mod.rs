@@ -10,16 +10,16 @@
 
 pub mod answer;
 pub mod ask;
+pub mod chat;
 mod compose;
 pub mod error;
 pub mod event;
 mod fields;
 pub mod headers;
-pub mod model;
+pub mod messages;
 pub mod models;
 mod person;
 pub mod prompt;
-pub mod request;
 pub mod shell;
 pub mod stream;
 pub mod tariff;

@@ -3,7 +3,7 @@
 use crate::base::endpoint::Dialect;
 use crate::base::limits::TRANSLATED_AT_ONCE_BYTES_MAX;
 use crate::config::plan::ProviderKind;
-use crate::dialect::request::{self, Dropped};
+use crate::dialect::chat::read_prompt::{self as request, Dropped};
 use crate::dialect::unsupported::Unsupported;
 use crate::exchange::refusal::Refusal;
 use crate::shard::http::caller::Caller;

@@ -4,7 +4,7 @@ use super::messages::Conversation;
 use super::tools::Tools;
 use crate::dialect::compose::Composer;
 use crate::dialect::fields;
-use crate::dialect::model::{Class, Thinking};
+use crate::dialect::messages::model::{Class, Thinking};
 use crate::dialect::unsupported::Unsupported;
 use crate::wire::json::{self, Value};
 

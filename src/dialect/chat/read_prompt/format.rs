@@ -3,7 +3,7 @@
 use super::schema;
 use crate::dialect::compose::compact;
 use crate::dialect::fields;
-use crate::dialect::model::{Class, SchemaSupport};
+use crate::dialect::messages::model::{Class, SchemaSupport};
 use crate::dialect::unsupported::Unsupported;
 use crate::wire::json::{Kind, Value};
 

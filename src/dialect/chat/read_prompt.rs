@@ -10,7 +10,7 @@ use crate::base::limits::DROPPED_NAMES_MAX;
 use crate::dialect::ask::Ask;
 use crate::dialect::compose::Composer;
 use crate::dialect::fields;
-use crate::dialect::model::{self, Class};
+use crate::dialect::messages::model::{self, Class};
 use crate::dialect::person;
 use crate::dialect::unsupported::Unsupported;
 use crate::wire::json::{Kind, Value};
@@ -354,5 +354,5 @@ fn user<'a>(asked: &Asked<'a>) -> Result<Option<Cow<'a, str>>, Unsupported> {
 const USER_ID_CHARS_MAX: usize = 256;
 
 #[cfg(test)]
-#[path = "request_tests.rs"]
+#[path = "../request_tests.rs"]
 mod tests;

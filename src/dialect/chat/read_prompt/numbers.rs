@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::dialect::model::{Class, Sampling};
+use crate::dialect::messages::model::{Class, Sampling};
 use crate::dialect::unsupported::Unsupported;
 use crate::wire::json::{Kind, Value};
 

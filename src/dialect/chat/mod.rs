@@ -1,0 +1,3 @@
+//! Chat completions, as OpenAI defines them and many servers offer them.
+
+pub mod read_prompt;

@@ -1,0 +1,3 @@
+//! Messages, as Anthropic defines them.
+
+pub mod model;
