@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use proptest::prelude::*;
 
+use super::respelt::respelt;
 use super::*;
 
 /// The names and values of an object, or where reading it failed.
@@ -199,6 +200,20 @@ proptest! {
         let list = [b"[", quoted(&text).as_slice(), b"]"].concat();
         let value = elements(&list).next().unwrap().unwrap();
         prop_assert_eq!(value.string(), Some(Cow::Borrowed(text.as_str())));
+    }
+
+    #[test]
+    fn a_word_is_known_however_it_is_spelt(word in "[a-z_]{1,12}", seed: u64) {
+        let text = respelt(&format!(r#"{{"{word}":"{word}"}}"#), seed);
+        let member = members(text.as_bytes()).next().unwrap().unwrap();
+        prop_assert!(member.name.is(word.as_bytes()), "{}", text);
+        prop_assert!(member.value.says(&word), "{}", text);
+        let known = member.value.known(|read| (read == word.as_bytes()).then_some(()));
+        prop_assert_eq!(known, Some(()), "{}", text);
+        prop_assert_eq!(&*member.value.word(), word.as_bytes());
+        let longer = format!("{word}x");
+        prop_assert!(!member.value.says(&longer) && !member.name.is(longer.as_bytes()));
+        prop_assert!(!member.value.says(&word[1..]) && !member.name.is(&word.as_bytes()[1..]));
     }
 
     #[test]
