@@ -35,6 +35,7 @@ mod limits_rate;
 mod listen;
 mod logging;
 mod manage;
+mod matrix;
 mod memory;
 mod metrics;
 mod models;
