@@ -5,7 +5,7 @@
 
 pub mod base {
     pub mod endpoint {
-        pub use crate::base::endpoint::Endpoint;
+        pub use crate::base::endpoint::{Dialect, Endpoint};
     }
     pub mod ids {
         pub use crate::base::ids::{BudgetId, ProviderId, ShardId};

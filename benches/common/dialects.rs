@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 
+use infermux::testing::base::endpoint::Dialect;
 use infermux::testing::dialect::ask;
 use infermux::testing::dialect::stream::{IncludeUsage, StreamPlan, StreamTranslator};
 use infermux::testing::dialect::{answer as answers, request as requests};
@@ -14,7 +15,7 @@ pub(crate) fn request() -> Run {
     let body = kept(request_body(229));
     let mut out = Vec::new();
     Box::new(move || {
-        let ask = ask::read_ask(black_box(body)).expect("a request");
+        let ask = ask::read_ask(Dialect::Chat, black_box(body)).expect("a request");
         out.clear();
         requests::write(body, &ask, "claude-sonnet-4-5", &mut out).expect("a translation");
         black_box(&out);

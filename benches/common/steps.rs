@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use infermux::testing::base::endpoint::Endpoint;
+use infermux::testing::base::endpoint::{Dialect, Endpoint};
 use infermux::testing::base::ids::{ProviderId, ShardId};
 use infermux::testing::base::money::{NanoUsd, Price};
 use infermux::testing::base::secret::Secret;
@@ -63,14 +63,14 @@ pub(crate) fn request_read() -> Run {
 pub(crate) fn ask(bytes: usize) -> Run {
     let body = request_body(bytes);
     Box::new(move || {
-        let _ = black_box(ask::read_ask(black_box(&body)));
+        let _ = black_box(ask::read_ask(Dialect::Chat, black_box(&body)));
     })
 }
 
 /// Renames the model of a streamed request, asks for the usage chunk, and writes the body.
 pub(crate) fn edit_request() -> Run {
     let body = kept(request_body(229));
-    let ask = ask::read_ask(body).expect("a request");
+    let ask = ask::read_ask(Dialect::Chat, body).expect("a request");
     let mut out = Vec::new();
     Box::new(move || {
         out.clear();

@@ -3,15 +3,18 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use memchr::{memchr, memmem};
+use memchr::memchr;
 
+use crate::base::endpoint::Dialect;
 use crate::base::limits::MODEL_NAME_BYTES_MAX;
 use crate::base::tokens::{Counts, Tokens};
 use crate::wire::json::{self, Kind};
 
+use attachments::Attachments;
 use keys::{Key, Keys};
 
 mod arriving;
+mod attachments;
 mod edit;
 mod keys;
 
@@ -41,8 +44,8 @@ pub struct Ask<'a> {
     pub n: u64,
     /// The end user, as the caller names them.
     pub user: Option<Cow<'a, str>>,
-    /// Size of `messages`, `prompt` and `input`, for the estimate; attachments count as
-    /// [`ATTACHMENT_BYTES`] at most.
+    /// Size of what the model is to read (in chat `messages`, `prompt` or `input`, in Messages also
+    /// `system` and `tools`), for the estimate; attachments count as [`ATTACHMENT_BYTES`] at most.
     pub prompt_bytes: usize,
     /// Place behind the object's opening brace.
     inside: usize,
@@ -57,12 +60,6 @@ pub struct Ask<'a> {
 /// What an encoded attachment counts for in the estimate, in bytes: about a thousand tokens, a
 /// picture's usual price. Its size says nothing about its tokens.
 pub const ATTACHMENT_BYTES: usize = 4 << 10;
-
-/// The bytes before the content of an attachment (RFC 2397).
-const ATTACHMENT_MARK: &[u8] = b";base64,";
-
-/// From this length on, in bytes, a search for the mark is worth its preparations.
-const MARKED_BYTES_MIN: usize = 4 << 10;
 
 /// Why a body is refused as a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -122,27 +119,49 @@ pub enum AskFault {
     /// `stream_options.include_usage` is neither `true` nor `false` nor `null`.
     #[error("`stream_options.include_usage` is not a boolean")]
     IncludeUsageNotABoolean,
+    /// No `messages`, where there must be some.
+    #[error("`messages` is missing")]
+    NoMessages,
+    /// `messages` is a string, `null`, …
+    #[error("`messages` is not a list")]
+    MessagesNotAList,
+    /// `messages` is `[]`.
+    #[error("`messages` is empty")]
+    MessagesEmpty,
 }
 
-/// Reads a request's body. All of it is checked to be JSON, in one pass and without recursion.
+/// Reads the body of a request in this dialect. All of it is checked to be JSON, in one pass and
+/// without recursion.
 ///
 /// # Errors
 /// The body is not JSON, or lacks a member that every request has; the fault's text is for the
 /// caller.
-pub fn read_ask(body: &[u8]) -> Result<Ask<'_>, AskFault> {
+pub fn read_ask(dialect: Dialect, body: &[u8]) -> Result<Ask<'_>, AskFault> {
     // The standard library's check goes byte by byte through text that is not ASCII, and simdutf8's
     // check that can say where the fault is takes longer than this one.
     let text = simdutf8::basic::from_utf8(body).map_err(|_| AskFault::NotUtf8 {
         at: std::str::from_utf8(body).map_or_else(|error| error.valid_up_to(), str::len),
     })?;
-    let keys = Keys::of(text).map_err(|error| fault_of(&error))?;
-    let prompt = [Key::Messages, Key::Prompt, Key::Input];
-    let prompt = prompt.into_iter().filter_map(|key| keys.raw(key));
-    ask_of(body, &keys, prompt.map(prompt_bytes).sum())
+    let keys = Keys::of(dialect, text).map_err(|error| fault_of(&error))?;
+    let prompt = Key::PROMPT.into_iter().filter_map(|key| keys.raw(key));
+    let prompt_bytes = prompt.map(|raw| prompt_bytes(dialect, raw.as_bytes()));
+    let content = Content {
+        prompt_bytes: prompt_bytes.sum(),
+        messages: keys.raw(Key::Messages).map(str::as_bytes),
+    };
+    ask_of(body, &keys, &content)
 }
 
-/// What the `body` with these keys asks for.
-fn ask_of<'a>(body: &'a [u8], keys: &Keys<'a>, prompt_bytes: usize) -> Result<Ask<'a>, AskFault> {
+/// What the router must know of the content that a model is to read.
+struct Content<'a> {
+    /// Its size, for the estimate.
+    prompt_bytes: usize,
+    /// The value of `messages`.
+    messages: Option<&'a [u8]>,
+}
+
+/// What the `body` with these keys and this content asks for.
+fn ask_of<'a>(body: &'a [u8], keys: &Keys<'a>, content: &Content<'_>) -> Result<Ask<'a>, AskFault> {
     if let Some(key) = keys.twice {
         return Err(AskFault::Twice(key.name()));
     }
@@ -163,6 +182,11 @@ fn ask_of<'a>(body: &'a [u8], keys: &Keys<'a>, prompt_bytes: usize) -> Result<As
     if matches!(&*model, "." | "..") {
         return Err(AskFault::ModelIsDots);
     }
+    match keys.dialect {
+        Dialect::Messages => check_messages(content.messages)?,
+        // A provider says what is missing, in the words that its own callers know.
+        Dialect::Chat => {}
+    }
     let span = |key| keys.raw(key).map(|raw| span_in(body, raw));
     let stream_options = span(Key::StreamOptions);
     let include = include_usage(body, stream_options.clone())?;
@@ -177,12 +201,23 @@ fn ask_of<'a>(body: &'a [u8], keys: &Keys<'a>, prompt_bytes: usize) -> Result<As
         max_completion_tokens: keys.raw(Key::MaxCompletionTokens).and_then(count),
         n: keys.raw(Key::N).and_then(count).unwrap_or(1),
         user: keys.raw(Key::User).and_then(string),
-        prompt_bytes,
+        prompt_bytes: content.prompt_bytes,
         inside: memchr(b'{', body).map_or(body.len(), |brace| brace + 1),
         include_usage_span: include.span,
         max_tokens_span: span(Key::MaxTokens),
         max_completion_tokens_span: span(Key::MaxCompletionTokens),
     })
+}
+
+/// Checks that `messages`, whose value is JSON, is a list with something in it.
+fn check_messages(messages: Option<&[u8]>) -> Result<(), AskFault> {
+    let messages = messages.ok_or(AskFault::NoMessages)?;
+    let inside = messages.strip_prefix(b"[");
+    let inside = inside.ok_or(AskFault::MessagesNotAList)?;
+    if inside.trim_ascii_start().starts_with(b"]") {
+        return Err(AskFault::MessagesEmpty);
+    }
+    Ok(())
 }
 
 fn has_control(text: &str) -> bool {
@@ -321,24 +356,15 @@ fn count(raw: &str) -> Option<u64> {
     raw.parse().ok()
 }
 
-fn prompt_bytes(raw: &str) -> usize {
-    let text = raw.as_bytes();
-    // Most prompts have no mark at all, and its first byte is found without preparations.
-    if text.len() < MARKED_BYTES_MIN && memchr(ATTACHMENT_MARK[0], text).is_none() {
-        return text.len();
+/// What the value `raw`, which a model is to read, counts for in the estimate.
+fn prompt_bytes(dialect: Dialect, raw: &[u8]) -> usize {
+    // What holds no attachment that is too large has nothing to leave out.
+    if raw.len() <= ATTACHMENT_BYTES {
+        return raw.len();
     }
-    let (mut from, mut left_out) = (0, 0);
-    while let Some(step) = text
-        .get(from..)
-        .and_then(|rest| memmem::find(rest, ATTACHMENT_MARK))
-    {
-        let payload = from + step;
-        let rest = text.get(payload..).unwrap_or_default();
-        let length = memchr(b'"', rest).unwrap_or(rest.len());
-        left_out += length.saturating_sub(ATTACHMENT_BYTES);
-        from = payload + length;
-    }
-    text.len() - left_out
+    let mut left_out = 0;
+    Attachments::new(dialect).take_in(raw, |beyond| left_out += beyond.bytes);
+    raw.len() - left_out
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 
 use super::*;
+use crate::base::endpoint::Dialect;
 use crate::dialect::ask::read_ask;
 
 #[derive(serde::Deserialize)]
@@ -18,7 +19,7 @@ struct Vector {
 }
 
 fn translated(body: &str, model: &str) -> Result<String, Unsupported> {
-    let ask = read_ask(body.as_bytes()).unwrap();
+    let ask = read_ask(Dialect::Chat, body.as_bytes()).unwrap();
     let mut out = b"before".to_vec();
     let result = write(body.as_bytes(), &ask, model, &mut out);
     let text = String::from_utf8(out).unwrap();
@@ -368,7 +369,7 @@ fn left_out_parameters_are_told() {
         body += &format!(r#","x{index}":0"#);
     }
     body += "}";
-    let ask = read_ask(body.as_bytes()).unwrap();
+    let ask = read_ask(Dialect::Chat, body.as_bytes()).unwrap();
     let dropped = write(body.as_bytes(), &ask, "claude-opus-4-7", &mut Vec::new()).unwrap();
     assert_eq!(dropped.names.len(), DROPPED_NAMES_MAX);
     assert_eq!(dropped.names[..2], ["seed", "x0"]);
@@ -472,7 +473,7 @@ proptest! {
             format!(r#"{{"model":"m","messages":[{{"role":"assistant","{name}":{content}}}]}}"#),
             format!(r#"{{"model":"m","messages":[{{"role":"tool","{name}":{content}}}]}}"#),
         ] {
-            if read_ask(body.as_bytes()).is_ok() {
+            if read_ask(Dialect::Chat, body.as_bytes()).is_ok() {
                 let _ = translated(&body, "claude-opus-4-5");
             }
         }

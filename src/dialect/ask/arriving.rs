@@ -3,25 +3,41 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memmem};
-
+use super::attachments::{Attachments, Beyond};
 use super::keys::{Key, Keys};
-use super::{ATTACHMENT_BYTES, ATTACHMENT_MARK, Ask, AskFault, ask_of};
+use super::{Ask, AskFault, Content, ask_of};
+use crate::base::endpoint::Dialect;
 use crate::wire::json::check::pieces::{Member, Pieces};
 
 /// What has been read of a body that is arriving.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Arriving {
+    dialect: Dialect,
     json: Pieces,
     members: Vec<Member>,
     /// Everything before this place is valid UTF-8.
     utf8: usize,
     attachments: Attachments,
+    beyond: Vec<Beyond>,
     /// The body is not valid, or needs the slower reader.
     is_odd: bool,
 }
 
 impl Arriving {
+    /// A reader of a body in this dialect, of which nothing has arrived.
+    #[must_use]
+    pub fn new(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            json: Pieces::default(),
+            members: Vec::new(),
+            utf8: 0,
+            attachments: Attachments::new(dialect),
+            beyond: Vec::new(),
+            is_odd: false,
+        }
+    }
+
     /// Reads on; `body` is everything that has arrived by now.
     pub fn take_in(&mut self, body: &[u8]) {
         if self.is_odd {
@@ -34,7 +50,8 @@ impl Arriving {
         let members = &mut self.members;
         let read = self.json.take_in(body, |member| members.push(member));
         self.is_odd |= read.is_err() || self.members.len() > MEMBERS_MAX;
-        self.attachments.take_in(body);
+        let beyond = &mut self.beyond;
+        self.attachments.take_in(body, |one| beyond.push(one));
     }
 
     /// What the whole `body`, which has been taken in, asks for; `None`: it must be judged by
@@ -44,16 +61,23 @@ impl Arriving {
         if self.is_odd || self.utf8 != body.len() || !self.json.is_whole(body) {
             return None;
         }
-        let mut keys = Keys::NONE;
-        let mut prompt_bytes = 0;
+        let mut keys = Keys::none(self.dialect);
+        let mut content = Content {
+            prompt_bytes: 0,
+            messages: None,
+        };
         for Member { name, value } in &self.members {
             let name = std::str::from_utf8(body.get(name.clone())?).ok()?;
             if name.contains('\\') {
                 return None;
             }
-            let text = match Key::of(name) {
-                Key::Messages | Key::Prompt | Key::Input => {
-                    prompt_bytes += value.len() - self.attachments.left_out(value);
+            let key = Key::of(self.dialect, name);
+            let text = match key {
+                Key::Messages | Key::Prompt | Key::Input | Key::System | Key::Tools => {
+                    content.prompt_bytes += value.len() - self.left_out(value);
+                    if key == Key::Messages {
+                        content.messages = body.get(value.clone());
+                    }
                     ""
                 }
                 Key::Other => "",
@@ -71,56 +95,13 @@ impl Arriving {
             };
             keys.put(name, text);
         }
-        Some(ask_of(body, &keys, prompt_bytes).map(Ask::into_owned))
-    }
-}
-
-/// The encoded attachments of a body, and how many of their bytes do not count as prompt.
-#[derive(Debug, Default)]
-struct Attachments {
-    /// Everything before this place is searched.
-    at: usize,
-    /// The mark of the attachment whose end has not arrived.
-    open: Option<usize>,
-    /// Places of marks, and how many bytes behind each do not count.
-    found: Vec<(usize, usize)>,
-}
-
-impl Attachments {
-    fn take_in(&mut self, body: &[u8]) {
-        while let Some(rest) = body.get(self.at..) {
-            let Some(mark) = self.open else {
-                match memmem::find(rest, ATTACHMENT_MARK) {
-                    Some(step) => {
-                        self.at += step;
-                        self.open = Some(self.at);
-                    }
-                    None => {
-                        // The last bytes may be the beginning of a mark.
-                        let searched = (body.len() + 1).saturating_sub(ATTACHMENT_MARK.len());
-                        self.at = self.at.max(searched);
-                        return;
-                    }
-                }
-                continue;
-            };
-            let Some(step) = memchr(b'"', rest) else {
-                self.at = body.len();
-                return;
-            };
-            self.at += step;
-            self.open = None;
-            let length = self.at - mark;
-            if length > ATTACHMENT_BYTES {
-                self.found.push((mark, length - ATTACHMENT_BYTES));
-            }
-        }
+        Some(ask_of(body, &keys, &content).map(Ask::into_owned))
     }
 
-    /// How many bytes of `value` do not count.
+    /// How many bytes of `value` do not count as prompt.
     fn left_out(&self, value: &Range<usize>) -> usize {
-        let inside = self.found.iter().filter(|(mark, _)| value.contains(mark));
-        inside.map(|(_, bytes)| bytes).sum()
+        let inside = self.beyond.iter().filter(|one| value.contains(&one.place));
+        inside.map(|one| one.bytes).sum()
     }
 }
 
@@ -157,8 +138,12 @@ mod tests {
     use crate::dialect::ask::read_ask;
 
     /// What is read in pieces of these lengths.
-    fn read(body: &[u8], lengths: &[usize]) -> Option<Result<Ask<'static>, AskFault>> {
-        let mut arriving = Arriving::default();
+    fn read(
+        dialect: Dialect,
+        body: &[u8],
+        lengths: &[usize],
+    ) -> Option<Result<Ask<'static>, AskFault>> {
+        let mut arriving = Arriving::new(dialect);
         let mut end = 0;
         for length in lengths.iter().copied().chain([body.len()]) {
             end = body.len().min(end + length);
@@ -167,9 +152,9 @@ mod tests {
         arriving.finish(body)
     }
 
-    fn assert_same(body: &[u8], lengths: &[usize]) {
-        let whole = read_ask(body).map(Ask::into_owned);
-        let pieces = read(body, lengths);
+    fn assert_same(dialect: Dialect, body: &[u8], lengths: &[usize]) {
+        let whole = read_ask(dialect, body).map(Ask::into_owned);
+        let pieces = read(dialect, body, lengths);
         // A body with a fault is left to the other reader; a right one is read alike by both.
         let is_left = pieces.is_none();
         assert_eq!(pieces.unwrap_or_else(|| whole.clone()), whole);
@@ -187,16 +172,16 @@ mod tests {
                "n":2,"max_tokens":7,"user":"u\n","messages":[{{"content":"{attachment}"}},
                {{"content":";base64,"}},"{attachment}"],"x":"{attachment}"}}"#
         );
-        let whole = read_ask(body.as_bytes()).unwrap();
+        let whole = read_ask(Dialect::Chat, body.as_bytes()).unwrap();
         assert!(whole.prompt_bytes < 9_000, "{}", whole.prompt_bytes);
         for split in (0..100)
             .chain(body.len() - 100..body.len())
             .chain([200, 5_000])
         {
-            assert_same(body.as_bytes(), &[split]);
+            assert_same(Dialect::Chat, body.as_bytes(), &[split]);
         }
-        assert_same(body.as_bytes(), &vec![1; body.len()]);
-        assert_same(body.as_bytes(), &[3; 4_000]);
+        assert_same(Dialect::Chat, body.as_bytes(), &vec![1; body.len()]);
+        assert_same(Dialect::Chat, body.as_bytes(), &[3; 4_000]);
     }
 
     #[test]
@@ -211,7 +196,7 @@ mod tests {
             format!("{{\"model\":\"m\",\"user\":\"{long}\"}}").as_bytes(),
         ] {
             assert!(
-                read(body, &[9]).is_none(),
+                read(Dialect::Chat, body, &[9]).is_none(),
                 "{}",
                 String::from_utf8_lossy(body)
             );
@@ -223,23 +208,49 @@ mod tests {
             r#"{"model":"m","model":"m"}"#,
         ] {
             assert_eq!(
-                read(body.as_bytes(), &[3]).unwrap(),
-                read_ask(body.as_bytes())
+                read(Dialect::Chat, body.as_bytes(), &[3]).unwrap(),
+                read_ask(Dialect::Chat, body.as_bytes())
             );
         }
+    }
+
+    #[test]
+    fn a_request_of_messages_is_read_alike_wherever_it_is_split() {
+        let picture = "A".repeat(6_000);
+        let plain = "a text ".repeat(1_000);
+        let body = format!(
+            r#"{{"model":"é€😀","stream":true,"max_tokens":7,"system":[{{"text":"é"}}],
+               "messages":[{{"content":[{{"source":{{"type":"base64","data" : "{picture}"}}}},
+               {{"source":{{"type":"text","data":"{plain}"}}}},{{"text":"data"}}]}}],
+               "tools":[{{"name":"data","input_schema":{{"data":"x","data": {{}}}}}}],
+               "data":"{picture}"}}"#
+        );
+        let whole = read_ask(Dialect::Messages, body.as_bytes()).unwrap();
+        assert!(whole.prompt_bytes > 4_096 + plain.len());
+        assert!(whole.prompt_bytes < 4_096 + plain.len() + 400);
+        for split in (0..260)
+            .chain(body.len() - 100..body.len())
+            .chain([5_000, 6_200, 12_000])
+        {
+            assert_same(Dialect::Messages, body.as_bytes(), &[split]);
+        }
+        assert_same(Dialect::Messages, body.as_bytes(), &vec![1; body.len()]);
+        assert_same(Dialect::Messages, body.as_bytes(), &[3; 4_000]);
     }
 
     proptest! {
         #[test]
         fn any_request_is_read_alike_in_any_pieces(
             body in concat!(
-                r#"\{"model":"(m|é|\\n)?"(,"(n|stream|user|messages|input|x|Stream)":"#,
-                r#"(1|true|"[aé€;]{0,9}(;base64,A{0,9})?"|\[\{"a":"\\u00e9"\}\]|nul)){0,5}\}"#,
+                r#"\{"model":"(m|é|\\n)?"(,"(n|stream|user|messages|input|system|x|Stream)":"#,
+                r#"(1|true|\[ ?\]|"[aé€;]{0,9}(;base64,A{0,9})?"|\[\{"(a|data)":"\\u00e9"\}\]|nul)"#,
+                r#"){0,5}\}"#,
             ),
+            dialect in prop::sample::select(vec![Dialect::Chat, Dialect::Messages]),
             lengths in prop::collection::vec(0..9_usize, 0..40),
         ) {
-            let whole = read_ask(body.as_bytes()).map(Ask::into_owned);
-            if let Some(read) = read(body.as_bytes(), &lengths) {
+            let whole = read_ask(dialect, body.as_bytes()).map(Ask::into_owned);
+            if let Some(read) = read(dialect, body.as_bytes(), &lengths) {
                 prop_assert_eq!(read, whole);
             } else {
                 prop_assert!(whole.is_err(), "{:?}", whole);

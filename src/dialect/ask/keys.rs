@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::base::endpoint::Dialect;
 use crate::wire::json::{check, string};
 
 /// The keys that are read.
@@ -21,6 +22,8 @@ pub(super) enum Key {
     Messages,
     Prompt,
     Input,
+    System,
+    Tools,
     Other,
 }
 
@@ -36,11 +39,22 @@ impl Key {
         Self::Messages,
         Self::Prompt,
         Self::Input,
+        Self::System,
+        Self::Tools,
     ];
 
-    /// The key of this name.
-    pub(super) fn of(name: &str) -> Self {
-        match name {
+    /// The keys of what a model is to read.
+    pub(super) const PROMPT: [Self; 5] = [
+        Self::Messages,
+        Self::Prompt,
+        Self::Input,
+        Self::System,
+        Self::Tools,
+    ];
+
+    /// The key of this name in this dialect.
+    pub(super) fn of(dialect: Dialect, name: &str) -> Self {
+        let key = match name {
             "model" => Self::Model,
             "stream" => Self::Stream,
             "stream_options" => Self::StreamOptions,
@@ -51,14 +65,36 @@ impl Key {
             "messages" => Self::Messages,
             "prompt" => Self::Prompt,
             "input" => Self::Input,
+            "system" => Self::System,
+            "tools" => Self::Tools,
             _ => Self::Other,
+        };
+        if key.is_read_in(dialect) {
+            key
+        } else {
+            Self::Other
+        }
+    }
+
+    /// Whether it means something to the router in this dialect.
+    const fn is_read_in(self, dialect: Dialect) -> bool {
+        match self {
+            Self::Model | Self::Stream | Self::MaxTokens | Self::Messages => true,
+            Self::StreamOptions
+            | Self::MaxCompletionTokens
+            | Self::N
+            | Self::User
+            | Self::Prompt
+            | Self::Input => matches!(dialect, Dialect::Chat),
+            Self::System | Self::Tools => matches!(dialect, Dialect::Messages),
+            Self::Other => false,
         }
     }
 
     /// The key for which a reader might take this name, although the name is no key.
-    fn mistaken_for(name: &str) -> Option<Self> {
+    fn mistaken_for(dialect: Dialect, name: &str) -> Option<Self> {
         let mut all = Self::ALL.into_iter();
-        all.find(|key| may_be_taken_for(name, key.name()))
+        all.find(|key| key.is_read_in(dialect) && may_be_taken_for(name, key.name()))
     }
 
     pub(super) const fn name(self) -> &'static str {
@@ -73,6 +109,8 @@ impl Key {
             Self::Messages => "messages",
             Self::Prompt => "prompt",
             Self::Input => "input",
+            Self::System => "system",
+            Self::Tools => "tools",
             Self::Other => "",
         }
     }
@@ -94,6 +132,8 @@ pub(super) fn may_be_taken_for(name: &str, known: &str) -> bool {
 
 /// The values of the keys that are read, untouched: skipping a value does not recurse.
 pub(super) struct Keys<'a> {
+    /// The dialect that says which keys these are.
+    pub(super) dialect: Dialect,
     values: [Option<&'a str>; Key::Other as usize],
     /// The first key that occurred twice.
     pub(super) twice: Option<Key>,
@@ -102,30 +142,39 @@ pub(super) struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    pub(super) const NONE: Self = Self {
-        values: [None; Key::Other as usize],
-        twice: None,
-        mistaken: None,
-    };
+    pub(super) const fn none(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            values: [None; Key::Other as usize],
+            twice: None,
+            mistaken: None,
+        }
+    }
 
     pub(super) fn raw(&self, key: Key) -> Option<&'a str> {
         self.values.get(key as usize).copied().flatten()
     }
 
-    pub(super) fn of(text: &'a str) -> Result<Self, serde_json::Error> {
-        match Self::read(text) {
+    pub(super) fn of(dialect: Dialect, text: &'a str) -> Result<Self, serde_json::Error> {
+        match Self::read(dialect, text) {
             Some(keys) => Ok(keys),
-            // An unusual or faulty body is judged, and its fault named, by a reader that knows all
-            // of JSON.
-            None => serde_json::from_str(text),
+            None => Self::judge(dialect, text),
         }
+    }
+
+    /// Reads an unusual or faulty body, and names its fault, with a reader that knows all of JSON.
+    fn judge(dialect: Dialect, text: &'a str) -> Result<Self, serde_json::Error> {
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let keys = KeysVisitor { dialect }.deserialize(&mut reader)?;
+        reader.end()?;
+        Ok(keys)
     }
 
     /// Reads an object as callers usually write it; `None`: it is something else, or has a name
     /// with escapes.
-    fn read(text: &'a str) -> Option<Self> {
+    fn read(dialect: Dialect, text: &'a str) -> Option<Self> {
         let bytes = text.as_bytes();
-        let mut keys = Self::NONE;
+        let mut keys = Self::none(dialect);
         let mut at = behind(bytes, 0, b'{')?;
         loop {
             let name = behind(bytes, at, b'"')?;
@@ -148,9 +197,11 @@ impl<'a> Keys<'a> {
     }
 
     pub(super) fn put(&mut self, name: &str, value: &'a str) {
-        let key = Key::of(name);
+        let key = Key::of(self.dialect, name);
         if key == Key::Other {
-            self.mistaken = self.mistaken.or_else(|| Key::mistaken_for(name));
+            self.mistaken = self
+                .mistaken
+                .or_else(|| Key::mistaken_for(self.dialect, name));
         } else if let Some(slot) = self.values.get_mut(key as usize)
             && slot.replace(value).is_some()
         {
@@ -165,17 +216,21 @@ fn behind(bytes: &[u8], at: usize, byte: u8) -> Option<usize> {
     (bytes.get(at) == Some(&byte)).then_some(at + 1)
 }
 
-impl<'de> Deserialize<'de> for Keys<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(KeysVisitor)
-    }
-}
-
 /// A name, decoded if it has escapes.
 #[derive(serde::Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-struct KeysVisitor;
+struct KeysVisitor {
+    dialect: Dialect,
+}
+
+impl<'de> DeserializeSeed<'de> for KeysVisitor {
+    type Value = Keys<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Keys<'de>, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
 
 impl<'de> Visitor<'de> for KeysVisitor {
     type Value = Keys<'de>;
@@ -185,7 +240,7 @@ impl<'de> Visitor<'de> for KeysVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut keys = Keys::NONE;
+        let mut keys = Keys::none(self.dialect);
         while let Some(Name(name)) = map.next_key::<Name<'_>>()? {
             keys.put(&name, map.next_value::<&RawValue>()?.get());
         }
@@ -207,8 +262,8 @@ mod tests {
                 r#"("a"|\{\}|01|\[1, 2\]|"\\""),?){0,5}[\} ]{1,2}"#,
             )
         ) {
-            if let Some(keys) = Keys::read(&text) {
-                let expected: Keys<'_> = serde_json::from_str(&text).unwrap();
+            if let Some(keys) = Keys::read(Dialect::Chat, &text) {
+                let expected = Keys::judge(Dialect::Chat, &text).unwrap();
                 prop_assert_eq!(keys.values, expected.values);
                 prop_assert_eq!(keys.twice, expected.twice);
                 prop_assert_eq!(keys.mistaken, expected.mistaken);
@@ -219,7 +274,7 @@ mod tests {
     #[test]
     fn a_plain_request_is_read_quickly() {
         let text = r#"{"model": "m", "messages": [{"role":"user","content":"hi\n"}], "seed":1} "#;
-        let keys = Keys::read(text).unwrap();
+        let keys = Keys::read(Dialect::Chat, text).unwrap();
         assert_eq!(keys.raw(Key::Model), Some("\"m\""));
         assert_eq!(keys.raw(Key::Prompt), None);
         for odd in [
@@ -229,7 +284,7 @@ mod tests {
             r#"{"n":1}}"#,
             "[]",
         ] {
-            assert!(Keys::read(odd).is_none(), "{odd}");
+            assert!(Keys::read(Dialect::Chat, odd).is_none(), "{odd}");
         }
     }
 
@@ -248,7 +303,7 @@ mod tests {
             ("\u{e9}", None),
             ("", None),
         ] {
-            assert_eq!(Key::mistaken_for(name), key, "{name}");
+            assert_eq!(Key::mistaken_for(Dialect::Chat, name), key, "{name}");
         }
     }
 }

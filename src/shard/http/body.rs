@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::base::endpoint::Dialect;
 use crate::base::limits::{AT_ONCE_BYTES_MAX, LARGE_SPARE_BYTES};
 use crate::base::time::Instant;
 use crate::config::plan::Server;
@@ -22,6 +23,8 @@ pub struct Body {
     /// Where it stands in the connection's buffer, its transfer coding removed. The next request
     /// starts behind it.
     pub at: Range<usize>,
+    /// Whether, and in which dialect, it is judged.
+    pub judged: Judged,
     /// What was read of a large body while it arrived.
     pub arriving: Option<Box<Arriving>>,
 }
@@ -37,8 +40,8 @@ impl Body {
 /// Whether a body is judged while it arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judged {
-    /// It is an inference's: a large body is judged as it arrives.
-    AsItArrives,
+    /// It is an inference's, in this dialect: a large body is judged as it arrives.
+    AsItArrives(Dialect),
     /// Its content does not matter.
     Never,
 }
@@ -64,6 +67,7 @@ pub async fn read(
     match caller.head.framing {
         Framing::None | Framing::Close => Ok(Body {
             at: start..start,
+            judged,
             arriving: None,
         }),
         Framing::Length(length) => {
@@ -176,14 +180,19 @@ impl Reading {
     /// Reads on in the arrived part of a body, of which at least `missing` bytes are still to come.
     /// A small body is read whole, later.
     fn take_in(&mut self, body: &[u8], missing: usize) {
-        if self.judged == Judged::AsItArrives && body.len() + missing > AT_ONCE_BYTES_MAX {
-            self.arriving.get_or_insert_default().take_in(body);
+        if let Judged::AsItArrives(dialect) = self.judged
+            && body.len() + missing > AT_ONCE_BYTES_MAX
+        {
+            let arriving = &mut self.arriving;
+            let arriving = arriving.get_or_insert_with(|| Box::new(Arriving::new(dialect)));
+            arriving.take_in(body);
         }
     }
 
     fn body(self, at: Range<usize>) -> Body {
         Body {
             at,
+            judged: self.judged,
             arriving: self.arriving,
         }
     }

@@ -1,12 +1,13 @@
 //! Prepares the body of a request for reading: decodes it where it is coded, and puts a model into
 //! it.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use crate::base::limits::AT_ONCE_BYTES_MAX;
 use crate::dialect::ask::{self, Arriving, AskFault};
 use crate::exchange::refusal::Refusal;
-use crate::shard::http::body::Body;
+use crate::shard::http::body::{Body, Judged};
 use crate::shard::http::caller::Caller;
 use crate::shard::http::inflate::{Fault, decode};
 use crate::shard::net::io::Io;
@@ -34,9 +35,10 @@ pub async fn request(
 
 fn lacks_model(caller: &Caller, body: &Body) -> bool {
     let bytes = &caller.bytes[body.at.clone()];
-    let fault = match &body.arriving {
-        Some(arriving) => arriving.finish(bytes).and_then(Result::err),
-        None => ask::read_ask(bytes).err(),
+    let fault = match (&body.arriving, body.judged) {
+        (Some(arriving), _) => arriving.finish(bytes).and_then(Result::err),
+        (None, Judged::AsItArrives(dialect)) => ask::read_ask(dialect, bytes).err(),
+        (None, Judged::Never) => None,
     };
     fault == Some(AskFault::NoModel)
 }
@@ -59,8 +61,7 @@ async fn name(
         return Err(Refusal::Overloaded);
     }
     caller.replace(message, at.end, held);
-    let arriving = read_in_pieces(&caller.bytes[at.clone()]).await;
-    Ok(Body { at, arriving })
+    Ok(read_in_pieces(caller, at, body.judged).await)
 }
 
 /// The decoded body.
@@ -90,8 +91,7 @@ async fn plain(
             let at = start..message.len();
             message.extend_from_slice(&bytes[end..]);
             caller.replace(message, at.end, held);
-            let arriving = read_in_pieces(&caller.bytes[at.clone()]).await;
-            Ok(Body { at, arriving })
+            Ok(read_in_pieces(caller, at, body.judged).await)
         }
         Err(Fault::Corrupt) => Err(Refusal::InvalidRequest(
             "the body is not what its Content-Encoding says",
@@ -101,16 +101,26 @@ async fn plain(
     }
 }
 
-/// Reads a large body as if it arrived now.
-async fn read_in_pieces(body: &[u8]) -> Option<Box<Arriving>> {
+/// The body that stands `at` this place; a large one is read as if it arrived now.
+async fn read_in_pieces(caller: &Caller, at: Range<usize>, judged: Judged) -> Body {
+    let mut read = Body {
+        at,
+        judged,
+        arriving: None,
+    };
+    let body = &caller.bytes[read.at.clone()];
+    let Judged::AsItArrives(dialect) = judged else {
+        return read;
+    };
     if body.len() <= AT_ONCE_BYTES_MAX {
-        return None;
+        return read;
     }
-    let mut arriving = Box::<Arriving>::default();
+    let mut arriving = Box::new(Arriving::new(dialect));
     let ends = (AT_ONCE_BYTES_MAX..body.len()).step_by(AT_ONCE_BYTES_MAX);
     for end in ends.chain([body.len()]) {
         arriving.take_in(&body[..end]);
         pause().await;
     }
-    Some(arriving)
+    read.arriving = Some(arriving);
+    read
 }

@@ -91,7 +91,7 @@ async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>
         return stop_at(shard, caller, &request, (stop, rest)).await;
     }
     let judged = match target {
-        Target::Infer(..) => Judged::AsItArrives,
+        Target::Infer(endpoint, _) => Judged::AsItArrives(endpoint.dialect()),
         Target::Root
         | Target::Preflight(_)
         | Target::Models

@@ -83,8 +83,8 @@ async fn infer(
         None => Rc::new(caller.bytes[..at.start].to_vec()),
     };
     let read = match &small {
-        Some(message) => Ok(read_ask(&message[at.clone()])),
-        None => ask::read_large(shard, caller, body).await,
+        Some(message) => Ok(read_ask(endpoint.dialect(), &message[at.clone()])),
+        None => ask::read_large(shard, caller, endpoint.dialect(), body).await,
     };
     let ask = match read {
         Ok(Ok(ask)) => ask,
