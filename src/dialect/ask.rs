@@ -10,7 +10,7 @@ use crate::base::limits::MODEL_NAME_BYTES_MAX;
 use crate::base::tokens::{Counts, Tokens};
 use crate::wire::json::{self, Kind};
 
-use attachments::Attachments;
+use attachments::{ATTACHMENT_BYTES, Attachments};
 use keys::{Key, Keys};
 
 mod arriving;
@@ -56,10 +56,6 @@ pub struct Ask<'a> {
     /// The value of `max_completion_tokens`, whatever it is.
     max_completion_tokens_span: Option<Range<usize>>,
 }
-
-/// What an encoded attachment counts for in the estimate, in bytes: about a thousand tokens, a
-/// picture's usual price. Its size says nothing about its tokens.
-pub const ATTACHMENT_BYTES: usize = 4 << 10;
 
 /// Why a body is refused as a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -305,7 +305,7 @@ fn says_what_is_wrong_with_a_body_of_messages() {
 fn a_picture_in_messages_counts_for_little_and_a_text_for_what_it_is() {
     let bytes = |data: &str, between: &str| {
         let body = format!(
-            r#"{{"model":"m","messages":[{{"content":[{{"source":{{"data"{between}"{data}"}}}}]}}]}}"#
+            r#"{{"model":"m","messages":[{{"content":{{"source":{{"data"{between}"{data}"}}}}}}]}}"#
         );
         let ask = read_ask(Dialect::Messages, body.as_bytes()).unwrap();
         ask.prompt_bytes - 100.min(ask.prompt_bytes)
@@ -504,7 +504,7 @@ proptest! {
         let name = String::from_utf8(json::quoted(&model)).unwrap();
         let plain = format!(r#"{{"model":{name},{rest},"messages":[{{"role":"user"}}]}}"#);
         let other = respelt(&plain, seed);
-        let (one, two) = (read_ask(Dialect::Chat, plain.as_bytes()).unwrap(), read_ask(Dialect::Chat, other.as_bytes()).unwrap());
+        let [one, two] = [&plain, &other].map(|body| read_ask(Dialect::Chat, body.as_bytes()).unwrap());
         let read = |ask: &Ask<'_>| {
             let counts = (ask.max_tokens, ask.max_completion_tokens, ask.n);
             let user = ask.user.as_deref().map(str::to_owned);

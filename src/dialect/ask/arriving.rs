@@ -243,8 +243,8 @@ mod tests {
         fn any_request_is_read_alike_in_any_pieces(
             body in concat!(
                 r#"\{"model":"(m|é|\\n)?"(,"(n|stream|user|messages|input|system|x|Stream)":"#,
-                r#"(1|true|\[ ?\]|"[aé€;]{0,9}(;base64,A{0,9})?"|\[\{"(a|data)":"\\u00e9"\}\]|nul)"#,
-                r#"){0,5}\}"#,
+                r#"(1|true|\[ ?\]|"[aé€;]{0,9}(;base64,A{0,9})?"|nul|"#,
+                r#"\[\{"(a|data)":"\\u00e9"\}\])){0,5}\}"#,
             ),
             dialect in prop::sample::select(vec![Dialect::Chat, Dialect::Messages]),
             lengths in prop::collection::vec(0..9_usize, 0..40),

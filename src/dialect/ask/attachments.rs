@@ -2,7 +2,6 @@
 
 use memchr::{memchr, memmem};
 
-use super::ATTACHMENT_BYTES;
 use crate::base::endpoint::Dialect;
 
 /// A search for attachments in a body that may still be arriving.
@@ -126,6 +125,10 @@ fn is_encoded(dialect: Dialect, start: &[u8]) -> bool {
         }
     }
 }
+
+/// What an encoded attachment counts for in the estimate, in bytes: about a thousand tokens, a
+/// picture's usual price. Its size says nothing about its tokens.
+pub(super) const ATTACHMENT_BYTES: usize = 4 << 10;
 
 /// Most bytes between a name and its value that are looked at.
 const SPACE_BYTES_MAX: usize = 64;
