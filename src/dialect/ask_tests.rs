@@ -504,7 +504,8 @@ proptest! {
         let name = String::from_utf8(json::quoted(&model)).unwrap();
         let plain = format!(r#"{{"model":{name},{rest},"messages":[{{"role":"user"}}]}}"#);
         let other = respelt(&plain, seed);
-        let [one, two] = [&plain, &other].map(|body| read_ask(Dialect::Chat, body.as_bytes()).unwrap());
+        let asked = |body: &str| read_ask(Dialect::Chat, body.as_bytes()).map(Ask::into_owned);
+        let (one, two) = (asked(&plain).unwrap(), asked(&other).unwrap());
         let read = |ask: &Ask<'_>| {
             let counts = (ask.max_tokens, ask.max_completion_tokens, ask.n);
             let user = ask.user.as_deref().map(str::to_owned);
