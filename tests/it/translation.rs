@@ -60,6 +60,11 @@ impl Scene {
         let answer = self.ask(members);
         let shown = members.get(..200).unwrap_or(members);
         assert_eq!(answer.status, 200, "{shown}: {}", answer.text());
+        self.check_arrived(shown, expected);
+    }
+
+    /// The members of `expected` are in what the provider was asked last.
+    fn check_arrived(&self, shown: &str, expected: &Value) {
         let seen = last_seen(&self.claude)["body"].clone();
         for (key, value) in expected.as_object().expect("an object") {
             assert_eq!(&seen[key], value, "{shown}: {key}");
@@ -403,10 +408,11 @@ fn what_is_odd_but_can_be_said_arrives_whole() {
         ]})
     };
     // A result whose call the caller left out: the provider is asked, and says what it thinks.
-    scene.check_sent(
-        r#""messages":[{"role":"tool","tool_call_id":"t","content":"b"}]"#,
-        &json!({"messages": [result(json!("b"))]}),
-    );
+    let orphan = r#""messages":[{"role":"tool","tool_call_id":"t","content":"b"}]"#;
+    let answer = scene.ask(orphan);
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    assert!(answer.text().contains("`tool_use_id`"), "{}", answer.text());
+    scene.check_arrived(orphan, &json!({"messages": [result(json!("b"))]}));
     for (arguments, input) in [
         ("null", json!({})),
         (r#""""#, json!({})),

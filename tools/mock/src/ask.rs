@@ -12,6 +12,7 @@ pub(crate) enum Endpoint {
     Completions,
     Embeddings,
     Messages,
+    CountTokens,
     Models,
     Model(String),
 }
@@ -45,6 +46,10 @@ pub(crate) struct Ask {
     pub(crate) last_user: String,
     /// The tool that the answer is to call.
     pub(crate) tool: Option<String>,
+    /// The names of the tools that are offered.
+    pub(crate) offered: Vec<String>,
+    /// How many turns of the assistant's have called tools.
+    pub(crate) call_turns: usize,
     pub(crate) max_tokens: Option<usize>,
     /// How many texts are to be embedded.
     pub(crate) inputs: usize,
@@ -57,16 +62,38 @@ pub(crate) struct Ask {
 pub(crate) struct Objection {
     pub(crate) status: u16,
     pub(crate) code: Option<&'static str>,
+    /// The parameter that is wrong, where the provider's errors name one.
+    pub(crate) param: Option<String>,
     pub(crate) message: String,
 }
 
 impl Objection {
-    /// A plain 400.
-    fn bad(message: impl Into<String>) -> Self {
+    /// An error of that status.
+    pub(crate) fn new(status: u16, code: Option<&'static str>, message: impl Into<String>) -> Self {
         Self {
-            status: 400,
-            code: None,
+            status,
+            code,
+            param: None,
             message: message.into(),
+        }
+    }
+
+    /// A plain 400.
+    pub(crate) fn bad(message: impl Into<String>) -> Self {
+        Self::new(400, None, message)
+    }
+
+    /// A parameter that the model does not have.
+    pub(crate) fn unsupported(param: &str) -> Self {
+        let instead = match param {
+            "max_tokens" => " Use 'max_completion_tokens' instead.",
+            _ => "",
+        };
+        let message =
+            format!("Unsupported parameter: '{param}' is not supported with this model.{instead}");
+        Self {
+            param: Some(param.to_owned()),
+            ..Self::new(400, Some("unsupported_parameter"), message)
         }
     }
 }
@@ -97,6 +124,7 @@ pub(crate) fn route(script: &Script, request: &Request<'_>) -> Result<Route, Obj
         "completions" if !anthropic => (Endpoint::Completions, "POST"),
         "embeddings" if !anthropic => (Endpoint::Embeddings, "POST"),
         "messages" if anthropic => (Endpoint::Messages, "POST"),
+        "messages/count_tokens" if anthropic => (Endpoint::CountTokens, "POST"),
         "models" => (Endpoint::Models, "GET"),
         _ => match name.strip_prefix("models/") {
             Some(id) if !id.is_empty() => (Endpoint::Model(percent_decoded(id)), "GET"),
@@ -126,12 +154,8 @@ fn azure_endpoint<'a>(request: &Request<'a>) -> Result<(&'a str, Option<String>)
         return Ok((name, None));
     }
     if request.parameter("api-version").is_none_or(str::is_empty) {
-        let message = "Resource not found: api-version is missing".to_owned();
-        return Err(Objection {
-            status: 404,
-            code: Some("404"),
-            message,
-        });
+        let message = "Resource not found: api-version is missing";
+        return Err(Objection::new(404, Some("404"), message));
     }
     match path
         .strip_prefix("deployments/")
@@ -147,11 +171,7 @@ fn azure_endpoint<'a>(request: &Request<'a>) -> Result<(&'a str, Option<String>)
 
 fn missing(request: &Request<'_>) -> Objection {
     let message = format!("no such path: {} {}", request.method, request.path());
-    Objection {
-        status: 404,
-        code: None,
-        message,
-    }
+    Objection::new(404, None, message)
 }
 
 /// Checks the credential and the headers that the dialect requires.
@@ -182,76 +202,59 @@ pub(crate) fn authorize(script: &Script, request: &Request<'_>) -> Result<(), Ob
         } else {
             "no api key was given"
         };
-        return Err(Objection {
-            status: 401,
-            code: Some(code),
-            message: message.to_owned(),
-        });
+        return Err(Objection::new(401, Some(code), message));
     }
-    if script.dialect == Dialect::Anthropic && request.header("anthropic-version").is_none() {
-        return Err(Objection::bad("anthropic-version: header is required"));
+    if script.dialect != Dialect::Anthropic {
+        return Ok(());
     }
-    Ok(())
+    match request.header("anthropic-version") {
+        None => Err(Objection::bad("anthropic-version: header is required")),
+        Some(version) if !VERSIONS.contains(&version) => Err(Objection::bad(format!(
+            "anthropic-version: \"{version}\" is not a valid version"
+        ))),
+        Some(_) => Ok(()),
+    }
 }
 
 impl Ask {
-    /// Reads a body, objecting to what the provider would object to.
-    pub(crate) fn read(route: &Route, body: &[u8]) -> Result<Self, Objection> {
-        let body: Value = serde_json::from_slice(body)
-            .map_err(|error| Objection::bad(format!("the body is not JSON: {error}")))?;
-        let Some(map) = body.as_object() else {
-            return Err(Objection::bad("the body is not a JSON object"));
-        };
-        let model = match (&route.deployment, map.get("model")) {
+    /// Reads what a body asks for, which is an object that the provider takes.
+    pub(crate) fn read(route: &Route, body: &Value) -> Result<Self, Objection> {
+        let model = match (&route.deployment, body.get("model")) {
             (Some(deployment), _) => deployment.clone(),
             (None, Some(Value::String(model))) if !model.is_empty() => model.clone(),
             (None, _) => return Err(Objection::bad("you must provide a model parameter")),
         };
         let flag = |value: &Value| value.as_bool().unwrap_or(false);
-        let stream = map.get("stream").is_some_and(flag);
-        if map
-            .get("stream_options")
-            .is_some_and(|options| !options.is_null())
-            && !stream
-            && matches!(route.flavour, Flavour::OpenAi | Flavour::Azure)
-        {
-            return Err(Objection::bad(
-                "stream_options is only allowed when stream is enabled",
-            ));
-        }
         let mut ask = Self {
             model,
-            stream,
+            stream: body.get("stream").is_some_and(flag),
             include_usage: body
                 .pointer("/stream_options/include_usage")
                 .is_some_and(flag),
-            max_tokens: max_tokens(route.flavour, &body),
+            max_tokens: max_tokens(route.flavour, body),
             ..Self::default()
         };
         match route.endpoint {
-            Endpoint::Chat => ask.read_chat(&body)?,
-            Endpoint::Messages => ask.read_messages(&body)?,
+            Endpoint::Chat => ask.read_chat(body),
+            Endpoint::Messages | Endpoint::CountTokens => ask.read_messages(body),
             Endpoint::Completions => {
-                let prompt = map.get("prompt").unwrap_or(&Value::Null);
+                let prompt = body.get("prompt").unwrap_or(&Value::Null);
                 ask.last_user = text_of(prompt);
                 ask.characters = ask.last_user.chars().count();
             }
-            Endpoint::Embeddings => ask.read_embeddings(&body)?,
+            Endpoint::Embeddings => ask.read_embeddings(body)?,
             Endpoint::Models | Endpoint::Model(_) => {}
         }
         Ok(ask)
     }
 
-    fn read_chat(&mut self, body: &Value) -> Result<(), Objection> {
-        let messages = messages(body)?;
-        self.read_texts(messages);
-        let first = body
-            .pointer("/tools/0/function/name")
-            .and_then(Value::as_str);
-        self.tool = match (first, body.get("tool_choice")) {
+    fn read_chat(&mut self, body: &Value) {
+        self.read_turns(body);
+        self.read_tools(body, "/function/name");
+        self.tool = match (self.offered.first(), body.get("tool_choice")) {
             (None, _) => None,
             (Some(first), Some(Value::String(choice))) if choice == "required" => {
-                Some(first.to_owned())
+                Some(first.clone())
             }
             (Some(_), Some(Value::String(choice))) if choice == "none" => None,
             (Some(_), choice) => choice
@@ -260,38 +263,46 @@ impl Ask {
                 .map(str::to_owned)
                 .or_else(|| called_tool(&self.last_user)),
         };
-        Ok(())
     }
 
-    fn read_messages(&mut self, body: &Value) -> Result<(), Objection> {
-        check_messages_body(body)?;
-        let messages = messages(body)?;
-        self.read_texts(messages);
+    fn read_messages(&mut self, body: &Value) {
+        self.read_turns(body);
+        self.read_tools(body, "/name");
         self.characters += body
             .get("system")
             .map_or(0, |system| text_of(system).chars().count());
-        let first = body.pointer("/tools/0/name").and_then(Value::as_str);
         let choice = body.pointer("/tool_choice/type").and_then(Value::as_str);
-        self.tool = match (first, choice) {
+        self.tool = match (self.offered.first(), choice) {
             (None, _) | (Some(_), Some("none")) => None,
-            (Some(first), Some("any")) => Some(first.to_owned()),
+            (Some(first), Some("any")) => Some(first.clone()),
             (Some(_), Some("tool")) => body
                 .pointer("/tool_choice/name")
                 .and_then(Value::as_str)
                 .map(str::to_owned),
             (Some(_), _) => called_tool(&self.last_user),
         };
-        Ok(())
     }
 
-    fn read_texts(&mut self, messages: &[Value]) {
-        for message in messages {
+    fn read_turns(&mut self, body: &Value) {
+        let messages = body.get("messages").and_then(Value::as_array);
+        for message in messages.into_iter().flatten() {
             let text = message.get("content").map_or_else(String::new, text_of);
             self.characters += text.chars().count();
             if message.get("role").and_then(Value::as_str) == Some("user") {
                 self.last_user = text;
             }
+            self.call_turns += usize::from(calls_tools(message));
         }
+    }
+
+    fn read_tools(&mut self, body: &Value, name: &str) {
+        let tools = body.get("tools").and_then(Value::as_array);
+        self.offered = tools
+            .into_iter()
+            .flatten()
+            .filter_map(|tool| tool.pointer(name)?.as_str())
+            .map(str::to_owned)
+            .collect();
     }
 
     fn read_embeddings(&mut self, body: &Value) -> Result<(), Objection> {
@@ -328,59 +339,16 @@ fn max_tokens(flavour: Flavour, body: &Value) -> Option<usize> {
         .map(|count| usize::try_from(count).unwrap_or(usize::MAX))
 }
 
-fn messages(body: &Value) -> Result<&[Value], Objection> {
-    match body.get("messages").and_then(Value::as_array) {
-        Some(list) if !list.is_empty() => Ok(list),
-        _ => Err(Objection::bad(
-            "messages: a list with at least one entry is required",
-        )),
-    }
-}
-
-/// Checks for mistakes that Anthropic's API refuses and a translator can make.
-fn check_messages_body(body: &Value) -> Result<(), Objection> {
-    for key in body.as_object().into_iter().flat_map(serde_json::Map::keys) {
-        if !MESSAGES_KEYS.contains(&key.as_str()) {
-            return Err(Objection::bad(format!(
-                "{key}: Extra inputs are not permitted"
-            )));
-        }
-    }
-    if body
-        .get("max_tokens")
-        .and_then(Value::as_u64)
-        .is_none_or(|count| count == 0)
-    {
-        return Err(Objection::bad(
-            "max_tokens: a whole number above zero is required",
-        ));
-    }
-    let warmth = body
-        .get("temperature")
-        .and_then(Value::as_f64)
-        .unwrap_or(0.0);
-    if !(0.0..=1.0).contains(&warmth) {
-        return Err(Objection::bad("temperature: range: 0..1"));
-    }
-    for (index, message) in messages(body)?.iter().enumerate() {
-        let role = message.get("role").and_then(Value::as_str);
-        if !matches!(role, Some("user" | "assistant")) {
-            return Err(Objection::bad(format!(
-                "messages.{index}.role: user or assistant"
-            )));
-        }
-        let blocks = message.get("content").and_then(Value::as_array);
-        let blank = |block: &Value| {
-            let text = block.get("text").and_then(Value::as_str);
-            block.get("type").and_then(Value::as_str) == Some("text")
-                && text.is_none_or(|text| text.trim().is_empty())
-        };
-        if blocks.is_some_and(|blocks| blocks.iter().any(blank)) {
-            let message = format!("messages.{index}: text content blocks must be non-empty");
-            return Err(Objection::bad(message));
-        }
-    }
-    Ok(())
+/// Whether a turn calls tools, in either dialect.
+fn calls_tools(message: &Value) -> bool {
+    let has = |key, is_call: fn(&Value) -> bool| {
+        let list = message.get(key).and_then(Value::as_array);
+        list.is_some_and(|list| list.iter().any(is_call))
+    };
+    has("tool_calls", |_| true)
+        || has("content", |block| {
+            block.get("type").and_then(Value::as_str) == Some("tool_use")
+        })
 }
 
 /// All text of a message's content: a string, parts with `text`, or a list of strings.
@@ -431,28 +399,8 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-const MESSAGES_KEYS: &[&str] = &[
-    "model",
-    "messages",
-    "max_tokens",
-    "system",
-    "metadata",
-    "stop_sequences",
-    "stream",
-    "temperature",
-    "top_k",
-    "top_p",
-    "tools",
-    "tool_choice",
-    "thinking",
-    "service_tier",
-    "output_config",
-    "cache_control",
-    "container",
-    "context_management",
-    "mcp_servers",
-    "inference_geo",
-];
+/// The versions of Anthropic's API.
+const VERSIONS: &[&str] = &["2023-01-01", "2023-06-01", "2026-10-21"];
 /// The longest vector that is made.
 const DIMENSIONS_MAX: usize = 8_192;
 
@@ -478,7 +426,7 @@ mod tests {
     }
 
     fn read(route: &Route, body: &Value) -> Result<Ask, Objection> {
-        Ask::read(route, body.to_string().as_bytes())
+        Ask::read(route, body)
     }
 
     #[test]
@@ -514,30 +462,23 @@ mod tests {
     }
 
     #[test]
-    fn objects_to_what_the_provider_would_object_to() {
-        let route = chat(Flavour::OpenAi);
-        let hi = json!([{"role": "user", "content": "hi"}]);
-        for body in [
-            json!([]),
-            json!({"messages": hi}),
-            json!({"model": "m"}),
-            json!({"model": "m", "messages": hi, "stream_options": {"include_usage": true}}),
-        ] {
-            assert_eq!(read(&route, &body).unwrap_err().status, 400, "{body}");
-        }
-        for body in [
-            json!({"model": "m", "messages": hi}),
-            json!({"model": "m", "max_tokens": 5, "messages": hi, "seed": 1}),
-            json!({"model": "m", "max_tokens": 5, "messages": hi, "temperature": 2}),
-            json!({"model": "m", "max_tokens": 5,
-                "messages": [{"role": "system", "content": "a"}]}),
-        ] {
-            assert_eq!(
-                read(&messages_route(), &body).unwrap_err().status,
-                400,
-                "{body}"
-            );
-        }
+    fn counts_the_turns_that_called_tools() {
+        let openai = json!({"model": "m", "messages": [
+            {"role": "assistant", "content": null, "tool_calls": [{"id": "a"}]},
+            {"role": "assistant", "content": "b", "tool_calls": []},
+        ]});
+        let ask = read(&chat(Flavour::OpenAi), &openai).unwrap();
+        assert_eq!(ask.call_turns, 1);
+        let anthropic = json!({"model": "m", "tools": [{"name": "f"}, {"name": "g"}], "messages": [
+            {"role": "assistant", "content": [{"type": "text"}, {"type": "tool_use"}]},
+            {"role": "assistant", "content": "b"},
+            {"role": "assistant", "content": [{"type": "tool_use"}, {"type": "tool_use"}]},
+        ]});
+        let ask = read(&messages_route(), &anthropic).unwrap();
+        assert_eq!(
+            (ask.call_turns, ask.offered),
+            (2, vec!["f".to_owned(), "g".to_owned()])
+        );
     }
 
     #[test]

@@ -295,7 +295,7 @@ impl Connection {
     /// Answers bytes that are no request; later bytes of the connection cannot be trusted.
     fn refuse(&mut self, complaint: Complaint, script: &Script) {
         let flavour = ask::manners(script.dialect);
-        let body = errors::body(flavour, complaint.status, complaint.message, None);
+        let body = errors::body(flavour, complaint.status, complaint.message);
         let answer = http::json_answer(complaint.status, body.as_bytes(), Persistence::Close);
         self.output.extend_from_slice(&answer);
         self.last = true;

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::answer::{Answer, Stamp};
 use crate::http;
 use crate::reply::{Stream, quoted};
-use crate::script::{Answer, Stamp};
 use crate::sse::Sse;
 use crate::step_end::StepEnd;
 

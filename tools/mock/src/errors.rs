@@ -4,51 +4,46 @@ use crate::ask::{Flavour, Objection};
 use crate::reply::quoted;
 
 /// The body of an error answer with that status.
-pub(crate) fn body(flavour: Flavour, status: u16, message: &str, code: Option<&str>) -> String {
-    let message = quoted(message);
-    match flavour {
-        Flavour::Anthropic => format!(
+pub(crate) fn body(flavour: Flavour, status: u16, message: &str) -> String {
+    objection_body(flavour, &Objection::new(status, None, message))
+}
+
+/// The body of the answer to a request that a provider would refuse.
+pub(crate) fn objection_body(flavour: Flavour, objection: &Objection) -> String {
+    let status = objection.status;
+    let message = quoted(&objection.message);
+    match (flavour, objection.code) {
+        (Flavour::Anthropic, _) => format!(
             "{{\"type\":\"error\",\"error\":{{\"type\":\"{}\",\"message\":{message}}},\
              \"request_id\":\"req_mock\"}}",
             anthropic_type(status)
         ),
-        Flavour::Ollama => format!(
+        (Flavour::Ollama, _) => format!(
             "{{\"error\":{{\"message\":{message},\"type\":\"{}\",\"param\":null,\"code\":null}}}}",
             ollama_type(status)
         ),
-        // Azure's gateway answers without type and param.
-        Flavour::Azure if code.is_some() => format!(
-            "{{\"error\":{{\"code\":\"{}\",\"message\":{message}}}}}",
-            code.unwrap_or_default()
-        ),
-        Flavour::Azure | Flavour::OpenAi => {
+        // Azure's gateway answers without type and param; the service behind it has both.
+        (Flavour::Azure, Some(code)) if objection.param.is_none() => {
+            format!("{{\"error\":{{\"code\":\"{code}\",\"message\":{message}}}}}")
+        }
+        (Flavour::Azure | Flavour::OpenAi, code) => {
             let (kind, usual) = openai_type(status);
-            let code = code.or(usual).map_or_else(|| "null".to_owned(), quoted);
+            let or_null = |text: Option<&str>| text.map_or_else(|| "null".to_owned(), quoted);
             format!(
-                "{{\"error\":{{\"message\":{message},\"type\":\"{kind}\",\"param\":null,\
-                 \"code\":{code}}}}}"
+                "{{\"error\":{{\"message\":{message},\"type\":\"{kind}\",\"param\":{},\
+                 \"code\":{}}}}}",
+                or_null(objection.param.as_deref()),
+                or_null(code.or(usual))
             )
         }
     }
 }
 
-/// The body of the answer to a request that a provider would refuse.
-pub(crate) fn objection_body(flavour: Flavour, objection: &Objection) -> String {
-    body(
-        flavour,
-        objection.status,
-        &objection.message,
-        objection.code,
-    )
-}
-
 /// The event with which a stream fails: its name and its data.
 pub(crate) fn event(flavour: Flavour, message: &str) -> (Option<&'static str>, String) {
     match flavour {
-        Flavour::Anthropic => (Some("error"), body(flavour, 529, message, None)),
-        Flavour::OpenAi | Flavour::Azure | Flavour::Ollama => {
-            (None, body(flavour, 500, message, None))
-        }
+        Flavour::Anthropic => (Some("error"), body(flavour, 529, message)),
+        Flavour::OpenAi | Flavour::Azure | Flavour::Ollama => (None, body(flavour, 500, message)),
     }
 }
 
@@ -97,7 +92,7 @@ mod tests {
     #[test]
     fn every_flavour_has_its_shape() {
         let read = |flavour, status| -> Value {
-            serde_json::from_str(&body(flavour, status, "no \"way\"", None)).unwrap()
+            serde_json::from_str(&body(flavour, status, "no \"way\"")).unwrap()
         };
         assert_eq!(
             read(Flavour::OpenAi, 429),
@@ -112,10 +107,15 @@ mod tests {
             read(Flavour::Ollama, 404)["error"]["type"],
             "not_found_error"
         );
-        let azure = body(Flavour::Azure, 401, "wrong", Some("401"));
+        let wrong = Objection::new(401, Some("401"), "wrong");
+        let azure = objection_body(Flavour::Azure, &wrong);
         assert_eq!(
             azure,
             "{\"error\":{\"code\":\"401\",\"message\":\"wrong\"}}"
         );
+        let unsupported = objection_body(Flavour::Azure, &Objection::unsupported("stop"));
+        let unsupported: Value = serde_json::from_str(&unsupported).unwrap();
+        assert_eq!(unsupported["error"]["param"], "stop");
+        assert_eq!(unsupported["error"]["code"], "unsupported_parameter");
     }
 }

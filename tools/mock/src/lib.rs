@@ -15,6 +15,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod answer;
 mod ask;
 mod buffer;
 mod connection;
@@ -29,6 +30,7 @@ mod script;
 mod serve;
 mod sse;
 mod step_end;
+mod strict;
 mod worker;
 
 use std::net::SocketAddr;

@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::answer::{Answer, Deed, Quirk};
 use crate::ask::Flavour;
 use crate::content::Content;
 use crate::errors;
 use crate::http::{self, Persistence};
 use crate::instance::{Goals, Waiting};
 use crate::reply::{Event, Stream, Voice};
-use crate::script::{Answer, Deed, Quirk};
 use crate::sse::Sse;
 use crate::step_end::{Cut, StepEnd};
 
@@ -224,7 +224,7 @@ impl Maker<'_> {
         let body = match &self.answer().body {
             Some(serde_json::Value::String(text)) => text.clone(),
             Some(json) => json.to_string(),
-            None => errors::body(self.voice.route.flavour, status, SCRIPTED, None),
+            None => errors::body(self.voice.route.flavour, status, SCRIPTED),
         };
         let mut bytes = self.head(status, BodyKind::Plain { length: body.len() });
         bytes.extend_from_slice(body.as_bytes());

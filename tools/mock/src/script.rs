@@ -1,17 +1,17 @@
 //! The script: how an instance behaves, as written in JSON.
 //!
-//! What one answer does is a flat object, [`Answer`]. The script's own answer fields are the
+//! What one answer does is a flat object, an [`Answer`]. The script's own answer fields are the
 //! defaults; an entry of `answers` and a rule lay their fields over them, key by key, before the
 //! result is read. So every field works at every level.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+
+use crate::answer::{Answer, Quirk};
 
 /// How one instance behaves.
 #[derive(Debug)]
@@ -24,6 +24,12 @@ pub(crate) struct Script {
     pub(crate) refuse: bool,
     pub(crate) record: bool,
     pub(crate) record_body_bytes: usize,
+    /// Whether neighbours of one role are taken as one turn of a Messages request.
+    pub(crate) merges_turns: bool,
+    /// Whether a chat request may only have what OpenAI's own endpoint knows.
+    pub(crate) strict: bool,
+    /// The parameters of a chat request that the model does not have.
+    pub(crate) unsupported: Vec<String>,
     /// The first rule that matches a request answers it; the last one matches every POST.
     rules: Vec<Rule>,
     /// Whether bodies are read before an answer is chosen: because a rule depends on them, or no
@@ -82,131 +88,6 @@ enum Then {
     Loop,
 }
 
-/// What one answer does.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Answer {
-    #[serde(rename = "do")]
-    pub(crate) deed: Deed,
-    pub(crate) status: Option<u16>,
-    pub(crate) retry_after: Option<Value>,
-    pub(crate) headers: BTreeMap<String, String>,
-    pub(crate) body: Option<Value>,
-    latency_ms: f64,
-    ttft_ms: f64,
-    pub(crate) tokens_per_second: Option<f64>,
-    event_interval_ms: Option<f64>,
-    pub(crate) events: Option<usize>,
-    pub(crate) event_bytes: usize,
-    pub(crate) chunk_bytes: Option<usize>,
-    chunk_interval_ms: f64,
-    finish_pause_ms: f64,
-    pub(crate) body_bytes: usize,
-    pub(crate) head_bytes: usize,
-    pub(crate) answer_model: Option<String>,
-    pub(crate) prompt_tokens: Option<u64>,
-    pub(crate) completion_tokens: Option<usize>,
-    pub(crate) cached_tokens: u64,
-    pub(crate) thinking_tokens: u64,
-    pub(crate) usage: UsagePolicy,
-    pub(crate) stamp: Stamp,
-    pub(crate) after_events: Option<usize>,
-    pub(crate) reset: bool,
-    pub(crate) quirks: Vec<Quirk>,
-    pub(crate) canned: bool,
-    /// Rendered answers of a canned one, by question.
-    #[serde(skip)]
-    pub(crate) cans: [OnceLock<Vec<u8>>; CANS],
-}
-
-/// How many different questions a canned answer keeps an answer for.
-pub(crate) const CANS: usize = 8;
-
-/// The main thing that an answer does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Deed {
-    #[default]
-    Ok,
-    StallBeforeHead,
-    StallBeforeContent,
-    StallMidStream,
-    CutBeforeHead,
-    CutMidStream,
-    ErrorEventBeforeContent,
-    ErrorEventMidStream,
-    #[serde(rename = "error_200")]
-    Error200,
-    NoChoices,
-    Garbage,
-    GarbageJson,
-}
-
-/// A departure from the usual form that does not change the answer's meaning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Quirk {
-    LengthTooLong,
-    LengthTooShort,
-    NoDone,
-    IdLines,
-    Comments,
-    Crlf,
-    LoneCr,
-    Bom,
-    CloseDelimited,
-    #[serde(rename = "early_1xx")]
-    Early1xx,
-    TwoAnswers,
-}
-
-/// When an answer says how many tokens it used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum UsagePolicy {
-    Always,
-    #[default]
-    Asked,
-    Never,
-    OnFinishChunk,
-}
-
-/// Where a content event says when it was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(from = "StampValue")]
-pub(crate) enum Stamp {
-    #[default]
-    None,
-    /// In a field of its own.
-    Field,
-    /// As the text of the event, which survives a translation.
-    Text,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum StampValue {
-    Switch(bool),
-    Place(StampPlace),
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum StampPlace {
-    Field,
-    Text,
-}
-
-impl From<StampValue> for Stamp {
-    fn from(value: StampValue) -> Self {
-        match value {
-            StampValue::Switch(false) => Self::None,
-            StampValue::Switch(true) | StampValue::Place(StampPlace::Field) => Self::Field,
-            StampValue::Place(StampPlace::Text) => Self::Text,
-        }
-    }
-}
-
 /// What is known about a request when its answer is chosen.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Facts<'a> {
@@ -215,6 +96,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) headers: &'a [httparse::Header<'a>],
     pub(crate) model: &'a str,
     pub(crate) stream: bool,
+    /// Whether it costs nothing, and so takes no entry unless a rule means it.
+    pub(crate) is_free: bool,
 }
 
 impl Script {
@@ -230,6 +113,9 @@ impl Script {
         let refuse = take(&mut map, "refuse")?.unwrap_or(false);
         let record = take(&mut map, "record")?.unwrap_or(true);
         let record_body_bytes = take(&mut map, "record_body_bytes")?.unwrap_or(BODY_KEPT);
+        let merges_turns = take(&mut map, "merges_turns")?.unwrap_or(false);
+        let strict = take(&mut map, "strict")?.unwrap_or(false);
+        let unsupported = take(&mut map, "unsupported")?.unwrap_or_default();
         let rules = read_rules(map)?;
         let canned = rules.iter().any(Rule::has_canned);
         let reads_bodies = !canned || rules.iter().any(Rule::reads_bodies);
@@ -252,6 +138,9 @@ impl Script {
             refuse,
             record,
             record_body_bytes,
+            merges_turns,
+            strict,
+            unsupported,
             rules,
             reads_bodies,
             source,
@@ -289,10 +178,10 @@ impl Rule {
 
     fn is_for(&self, facts: &Facts<'_>) -> bool {
         let Some(when) = &self.when else {
-            return facts.method == "POST";
+            return !facts.is_free;
         };
-        // Health probes and listings must not use up the answers meant for requests.
-        let meant = when.method.is_some() || when.path.is_some() || facts.method == "POST";
+        // Health probes, listings and counts must not use up the answers meant for requests.
+        let meant = when.method.is_some() || when.path.is_some() || !facts.is_free;
         meant
             && when
                 .method
@@ -320,77 +209,6 @@ impl Rule {
             Then::Loop => taken % self.answers.len(),
         };
         self.answers.get(index).unwrap_or(&self.base)
-    }
-}
-
-impl Answer {
-    /// The pause before the head.
-    pub(crate) fn latency(&self) -> Duration {
-        milliseconds(self.latency_ms)
-    }
-
-    /// The pause before the first content.
-    pub(crate) fn ttft(&self) -> Duration {
-        milliseconds(self.ttft_ms)
-    }
-
-    /// The pause between two pieces of `chunk_bytes`.
-    pub(crate) fn chunk_interval(&self) -> Duration {
-        milliseconds(self.chunk_interval_ms)
-    }
-
-    /// The pause behind the event that follows a stream's content.
-    pub(crate) fn finish_pause(&self) -> Duration {
-        milliseconds(self.finish_pause_ms)
-    }
-
-    /// The pause between two content events of `words` words.
-    pub(crate) fn event_interval(&self, words: f64) -> Duration {
-        match (self.event_interval_ms, self.tokens_per_second) {
-            (Some(interval), _) => milliseconds(interval),
-            (None, Some(pace)) if pace > 0.0 => milliseconds(1_000.0 * words / pace),
-            (None, _) => Duration::ZERO,
-        }
-    }
-
-    /// Whether the answer has that quirk.
-    pub(crate) fn has(&self, quirk: Quirk) -> bool {
-        self.quirks.contains(&quirk)
-    }
-
-    /// Whether all of the answer can be written at once, whatever the request said.
-    pub(crate) fn is_one_piece(&self) -> bool {
-        self.deed == Deed::Ok
-            && self.stamp == Stamp::None
-            && self.chunk_bytes.is_none()
-            && self.latency().is_zero()
-            && self.ttft().is_zero()
-            && self.event_interval(1.0).is_zero()
-            && self.finish_pause().is_zero()
-            && !self.has(Quirk::CloseDelimited)
-    }
-
-    fn check(self) -> Result<Self, String> {
-        if let (Some(events), Some(tokens)) = (self.events, self.completion_tokens)
-            && events > tokens
-        {
-            return Err("events: more than completion_tokens; every event has a word".to_owned());
-        }
-        if self.events == Some(0) || self.chunk_bytes == Some(0) {
-            return Err("events, chunk_bytes: at least 1".to_owned());
-        }
-        if self.head_bytes.max(self.event_bytes).max(self.body_bytes) > PAD_MAX {
-            return Err(format!(
-                "head_bytes, event_bytes, body_bytes: at most {PAD_MAX}"
-            ));
-        }
-        if self
-            .status
-            .is_some_and(|status| !(200..=599).contains(&status))
-        {
-            return Err("status: not between 200 and 599".to_owned());
-        }
-        Ok(self)
     }
 }
 
@@ -482,18 +300,14 @@ fn take<T: DeserializeOwned>(map: &mut Map<String, Value>, key: &str) -> Result<
     }
 }
 
-fn milliseconds(count: f64) -> Duration {
-    Duration::try_from_secs_f64(count / 1_000.0).unwrap_or(Duration::ZERO)
-}
-
 /// How much of a request's body is recorded unless the script says otherwise.
 const BODY_KEPT: usize = 1024 * 1024;
-/// The most that an answer is padded to.
-const PAD_MAX: usize = 256 * 1024 * 1024;
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::answer::Deed;
 
     fn script(source: Value) -> Script {
         Script::parse(source, None).unwrap()
@@ -506,6 +320,7 @@ mod tests {
             headers: &[],
             model,
             stream: false,
+            is_free: false,
         }
     }
 
@@ -549,10 +364,11 @@ mod tests {
     }
 
     #[test]
-    fn a_get_is_met_only_by_a_rule_that_means_it() {
+    fn what_is_free_is_met_only_by_a_rule_that_means_it() {
         let get = Facts {
             method: "GET",
             path: "/v1/models",
+            is_free: true,
             ..post("")
         };
         let unmeant = script(json!({ "answers": [500] }));

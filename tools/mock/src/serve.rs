@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use memchr::memmem;
+use serde_json::Value;
 
+use crate::answer::{Answer, CANS};
 use crate::ask::{self, Ask, Endpoint, Objection, Route};
 use crate::control;
 use crate::errors;
@@ -11,7 +13,8 @@ use crate::http::{self, Persistence, Request};
 use crate::instance::{Instance, Ticket};
 use crate::program::Program;
 use crate::reply::{self, Voice};
-use crate::script::{Answer, Facts, Script};
+use crate::script::{Facts, Script};
+use crate::strict;
 
 /// What a request and its connection bring along.
 #[derive(Debug, Clone, Copy)]
@@ -107,6 +110,7 @@ fn respond(
         headers: request.headers,
         model: ask.as_ref().map_or("", |ask| &ask.model),
         stream: ask.as_ref().is_some_and(|ask| ask.stream),
+        is_free: route.endpoint == Endpoint::CountTokens,
     };
     let usual = Answer::default();
     let answer = script.choose(&facts).unwrap_or(&usual);
@@ -129,7 +133,10 @@ fn respond(
 }
 
 fn read(script: &Script, route: &Route, request: &Request<'_>) -> Result<Ask, Objection> {
-    let ask = Ask::read(route, request.body)?;
+    let body: Value = serde_json::from_slice(request.body)
+        .map_err(|error| Objection::bad(format!("the body is not JSON: {error}")))?;
+    strict::check(script, route, request, &body)?;
+    let ask = Ask::read(route, &body)?;
     if script.models.is_empty() || script.models.contains(&ask.model) {
         return Ok(ask);
     }
@@ -138,11 +145,8 @@ fn read(script: &Script, route: &Route, request: &Request<'_>) -> Result<Ask, Ob
     } else {
         "model_not_found"
     };
-    Err(Objection {
-        status: 404,
-        code: Some(code),
-        message: format!("model: {}", ask.model),
-    })
+    let message = format!("model: {}", ask.model);
+    Err(Objection::new(404, Some(code), message))
 }
 
 fn list_models(call: Call<'_>) -> Result<Served, Objection> {
@@ -152,10 +156,9 @@ fn list_models(call: Call<'_>) -> Result<Served, Objection> {
         route,
         ticket,
     } = call;
-    let body = reply::models_body(route, &script.models).ok_or_else(|| Objection {
-        status: 404,
-        code: Some("model_not_found"),
-        message: format!("no such model: {}", request.path()),
+    let body = reply::models_body(route, &script.models).ok_or_else(|| {
+        let message = format!("no such model: {}", request.path());
+        Objection::new(404, Some("model_not_found"), message)
     })?;
     let facts = Facts {
         method: request.method,
@@ -163,6 +166,7 @@ fn list_models(call: Call<'_>) -> Result<Served, Objection> {
         headers: request.headers,
         model: "",
         stream: false,
+        is_free: true,
     };
     let usual = Answer::default();
     let answer = script.choose(&facts).unwrap_or(&usual);
@@ -217,7 +221,9 @@ fn canned(call: Call<'_>, answer: &Answer, out: &mut Vec<u8>) -> Served {
         Endpoint::Chat => 0,
         Endpoint::Completions => 1,
         Endpoint::Embeddings => 2,
-        Endpoint::Messages | Endpoint::Models | Endpoint::Model(_) => 3,
+        Endpoint::Messages => 3,
+        // What is not one of the above is not answered from memory.
+        Endpoint::CountTokens | Endpoint::Models | Endpoint::Model(_) => CANS,
     };
     // An answer with `connection: close` must not be kept for other requests.
     let can = answer

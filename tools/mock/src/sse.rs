@@ -1,7 +1,7 @@
 //! Writes server-sent events, in good form or with the quirks that a script asks for.
 
+use crate::answer::{Answer, Quirk};
 use crate::http;
-use crate::script::{Answer, Quirk};
 
 /// How the events of one stream are written.
 #[derive(Debug, Clone, Copy)]

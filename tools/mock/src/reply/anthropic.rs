@@ -1,37 +1,34 @@
 //! Anthropic's Messages.
 
+use super::calls::Call;
 use super::{Event, Form, Stream, Voice, quoted};
-use crate::script::UsagePolicy;
+use crate::answer::UsagePolicy;
 
 impl Voice<'_> {
     pub(super) fn message_body(&self) -> String {
-        let (block, reason) = match &self.ask.tool {
-            Some(name) => (
-                format!(
-                    "{{\"type\":\"tool_use\",\"id\":\"toolu_{}\",\"name\":{},\"input\":{}}}",
-                    self.number,
-                    quoted(name),
-                    self.pieces().text()
-                ),
-                "tool_use",
-            ),
-            None => (
-                format!(
-                    "{{\"type\":\"text\",\"text\":{}}}",
-                    quoted(&self.pieces().text())
-                ),
-                self.stop_reason(),
-            ),
+        let calls: Vec<String> = self
+            .calls()
+            .iter()
+            .map(|call| tool_use(call, &call.arguments))
+            .collect();
+        let blocks = if calls.is_empty() {
+            let text = quoted(&self.pieces().text());
+            format!("{{\"type\":\"text\",\"text\":{text}}}")
+        } else {
+            calls.join(",")
         };
         format!(
-            "{},\"content\":[{block}],\"stop_reason\":\"{reason}\",\"stop_sequence\":null{}}}",
+            "{},\"content\":[{blocks}],\"stop_reason\":\"{}\",\"stop_sequence\":null{}}}",
             self.message_start(),
+            self.stop_reason(),
             self.message_usage(self.completion_tokens()),
         )
     }
 
     fn stop_reason(&self) -> &'static str {
-        if self.was_cut_short() {
+        if !self.calls().is_empty() {
+            "tool_use"
+        } else if self.was_cut_short() {
             "max_tokens"
         } else {
             "end_turn"
@@ -76,71 +73,83 @@ impl Voice<'_> {
         stream
     }
 
+    /// The events of a message; calls in front of the last one come whole.
     pub(super) fn message_stream(&self) -> Stream {
-        let event = |name: &'static str, rest: &str| Event {
-            name: Some(name),
-            data: format!("{{\"type\":\"{name}\"{rest}}}"),
-        };
         let start = format!(
             ",\"message\":{},\"content\":[],\"stop_reason\":null,\"stop_sequence\":null{}}}",
             self.message_start(),
             self.message_usage(1)
         );
-        let (block, delta, reason) = self.block();
-        let usage = match self.answer.usage {
-            UsagePolicy::Never => String::new(),
-            UsagePolicy::Always | UsagePolicy::Asked | UsagePolicy::OnFinishChunk => {
-                format!(
-                    ",\"usage\":{{\"output_tokens\":{}}}",
-                    self.completion_tokens()
-                )
-            }
+        let calls = self.calls();
+        let (block, form) = match calls.last() {
+            Some(call) => (tool_use(call, "{}"), ARGUMENTS),
+            None => ("{\"type\":\"text\",\"text\":\"\"}".to_owned(), TEXT),
         };
-        let end =
-            format!(",\"delta\":{{\"stop_reason\":\"{reason}\",\"stop_sequence\":null}}{usage}");
-        Stream {
-            opening: vec![
-                event("message_start", &start),
+        let last = calls.len().saturating_sub(1);
+        let mut opening = vec![event("message_start", &start)];
+        for (index, call) in calls.iter().take(last).enumerate() {
+            let arguments = quoted(&call.arguments);
+            opening.extend([
+                block_start(index, &tool_use(call, "{}")),
                 event(
-                    "content_block_start",
-                    &format!(",\"index\":0,\"content_block\":{block}"),
+                    "content_block_delta",
+                    &format!(",\"index\":{index},\"delta\":{{{ARGUMENTS}{arguments}}}"),
                 ),
-                event("ping", ""),
-            ],
+                block_stop(index),
+            ]);
+        }
+        opening.extend([block_start(last, &block), event("ping", "")]);
+        let end = format!(
+            ",\"delta\":{{\"stop_reason\":\"{}\",\"stop_sequence\":null}}{}",
+            self.stop_reason(),
+            self.message_usage(self.completion_tokens())
+        );
+        Stream {
+            opening,
             content: Form {
                 name: Some("content_block_delta"),
                 before: format!(
-                    "{{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{{delta}"
+                    "{{\"type\":\"content_block_delta\",\"index\":{last},\"delta\":{{{form}"
                 ),
                 after: "}".to_owned(),
                 pad: "mock_pad",
             },
             pieces: self.pieces(),
             closing: vec![
-                event("content_block_stop", ",\"index\":0"),
+                block_stop(last),
                 event("message_delta", &end),
                 event("message_stop", ""),
             ],
         }
     }
+}
 
-    /// The start of the only block, what its deltas begin with, and why it ends.
-    fn block(&self) -> (String, &'static str, &'static str) {
-        match &self.ask.tool {
-            Some(name) => (
-                format!(
-                    "{{\"type\":\"tool_use\",\"id\":\"toolu_{}\",\"name\":{},\"input\":{{}}}}",
-                    self.number,
-                    quoted(name)
-                ),
-                "\"type\":\"input_json_delta\",\"partial_json\":",
-                "tool_use",
-            ),
-            None => (
-                "{\"type\":\"text\",\"text\":\"\"}".to_owned(),
-                "\"type\":\"text_delta\",\"text\":",
-                self.stop_reason(),
-            ),
-        }
+/// A block that calls a tool.
+fn tool_use(call: &Call, input: &str) -> String {
+    format!(
+        "{{\"type\":\"tool_use\",\"id\":\"toolu_{}\",\"name\":{},\"input\":{input}}}",
+        call.id,
+        quoted(&call.name),
+    )
+}
+
+fn block_start(index: usize, block: &str) -> Event {
+    let rest = format!(",\"index\":{index},\"content_block\":{block}");
+    event("content_block_start", &rest)
+}
+
+fn block_stop(index: usize) -> Event {
+    event("content_block_stop", &format!(",\"index\":{index}"))
+}
+
+fn event(name: &'static str, rest: &str) -> Event {
+    Event {
+        name: Some(name),
+        data: format!("{{\"type\":\"{name}\"{rest}}}"),
     }
 }
+
+/// What the delta of a call begins with.
+const ARGUMENTS: &str = "\"type\":\"input_json_delta\",\"partial_json\":";
+/// What the delta of a text begins with.
+const TEXT: &str = "\"type\":\"text_delta\",\"text\":";

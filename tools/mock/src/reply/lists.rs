@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{CREATED, Voice, quoted};
+use crate::answer::UsagePolicy;
 use crate::ask::{Endpoint, Flavour, Route};
-use crate::script::UsagePolicy;
 
 impl Voice<'_> {
     pub(super) fn embeddings_body(&self) -> String {

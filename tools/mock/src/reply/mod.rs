@@ -1,11 +1,12 @@
 //! The contents of answers: bodies and stream events of every endpoint and flavour.
 
 mod anthropic;
+mod calls;
 mod lists;
 mod openai;
 
+use crate::answer::Answer;
 use crate::ask::{Ask, Endpoint, Flavour, Route};
-use crate::script::Answer;
 
 pub(crate) use lists::models_body;
 
@@ -105,6 +106,7 @@ impl Voice<'_> {
             Endpoint::Completions => self.completion_body(),
             Endpoint::Embeddings => self.embeddings_body(),
             Endpoint::Messages => self.message_body(),
+            Endpoint::CountTokens => format!("{{\"input_tokens\":{}}}", self.prompt_tokens()),
             Endpoint::Models | Endpoint::Model(_) => String::new(),
         }
     }
@@ -114,6 +116,7 @@ impl Voice<'_> {
         match self.route.endpoint {
             Endpoint::Messages => self.empty_message_body(),
             Endpoint::Chat | Endpoint::Completions => self.empty_openai_body(),
+            Endpoint::CountTokens => "{}".to_owned(),
             Endpoint::Embeddings | Endpoint::Models | Endpoint::Model(_) => {
                 "{\"object\":\"list\",\"data\":[]}".to_owned()
             }
@@ -125,7 +128,10 @@ impl Voice<'_> {
         match self.route.endpoint {
             Endpoint::Chat | Endpoint::Completions => Some(self.openai_stream()),
             Endpoint::Messages => Some(self.message_stream()),
-            Endpoint::Embeddings | Endpoint::Models | Endpoint::Model(_) => None,
+            Endpoint::Embeddings
+            | Endpoint::CountTokens
+            | Endpoint::Models
+            | Endpoint::Model(_) => None,
         }
     }
 
@@ -136,6 +142,7 @@ impl Voice<'_> {
             Endpoint::Chat
             | Endpoint::Completions
             | Endpoint::Embeddings
+            | Endpoint::CountTokens
             | Endpoint::Models
             | Endpoint::Model(_) => self.empty_openai_stream(),
         }
@@ -151,7 +158,7 @@ impl Voice<'_> {
 
     fn id(&self) -> String {
         let kind = match self.route.endpoint {
-            Endpoint::Messages => "msg_",
+            Endpoint::Messages | Endpoint::CountTokens => "msg_",
             Endpoint::Completions => "cmpl-",
             Endpoint::Chat | Endpoint::Embeddings | Endpoint::Models | Endpoint::Model(_) => {
                 "chatcmpl-"
@@ -164,13 +171,12 @@ impl Voice<'_> {
         }
     }
 
+    /// What streams: the text, or the arguments of the last call.
     fn pieces(&self) -> Pieces {
-        if self.ask.tool.is_some() {
-            return self.argument_pieces();
+        if let Some(call) = self.calls().last() {
+            return call.pieces();
         }
-        let start: String = self.ask.last_user.chars().take(64).collect();
-        let text = format!("mock {}: {start}", self.name);
-        let parts: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+        let parts = self.words();
         let natural = parts
             .len()
             .min(self.ask.max_tokens.unwrap_or(usize::MAX).max(1));
@@ -188,27 +194,21 @@ impl Voice<'_> {
         }
     }
 
-    /// The arguments of a tool call, cut before each quote and comma.
-    fn argument_pieces(&self) -> Pieces {
-        let start: String = self.ask.last_user.chars().take(64).collect();
-        let arguments = format!("{{\"input\":{}}}", quoted(&start));
-        let parts: Vec<String> = arguments
-            .split_inclusive([':', ' ', ','])
-            .map(str::to_owned)
-            .collect();
-        let count = parts.len();
-        Pieces {
-            parts,
-            joint: "",
-            count,
-            events: count,
-        }
+    fn words(&self) -> Vec<String> {
+        let text = match &self.answer.text {
+            Some(text) => text.clone(),
+            None => format!("mock {}: {}", self.name, self.start_of_question()),
+        };
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    fn start_of_question(&self) -> String {
+        self.ask.last_user.chars().take(64).collect()
     }
 
     fn was_cut_short(&self) -> bool {
         let scripted = self.answer.completion_tokens.is_some() || self.answer.events.is_some();
-        let start: String = self.ask.last_user.chars().take(64).collect();
-        let natural = 2 + start.split_whitespace().count();
+        let natural = self.words().len();
         !scripted && self.ask.max_tokens.is_some_and(|most| most < natural)
     }
 

@@ -2,25 +2,26 @@
 
 use std::fmt::Write as _;
 
+use super::calls::Call;
 use super::{CREATED, Event, Form, Stream, Voice, quoted};
+use crate::answer::UsagePolicy;
 use crate::ask::{Endpoint, Flavour};
-use crate::script::UsagePolicy;
 
 impl Voice<'_> {
     pub(super) fn chat_body(&self) -> String {
-        let text = self.pieces().text();
-        let message = match &self.ask.tool {
-            Some(name) => format!(
-                "{{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{}]}}",
-                self.tool_call(name, &text)
-            ),
-            None if self.route.flavour == Flavour::Ollama => {
-                format!("{{\"role\":\"assistant\",\"content\":{}}}", quoted(&text))
-            }
-            None => format!(
-                "{{\"role\":\"assistant\",\"content\":{},\"refusal\":null,\"annotations\":[]}}",
-                quoted(&text)
-            ),
+        let calls = self.calls();
+        let message = if calls.is_empty() {
+            let text = quoted(&self.pieces().text());
+            let rest = match self.route.flavour {
+                Flavour::Ollama => "",
+                Flavour::OpenAi | Flavour::Azure | Flavour::Anthropic => {
+                    ",\"refusal\":null,\"annotations\":[]"
+                }
+            };
+            format!("{{\"role\":\"assistant\",\"content\":{text}{rest}}}")
+        } else {
+            let calls = whole_calls(&calls, 0).join(",");
+            format!("{{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{calls}]}}")
         };
         let choice = format!("\"message\":{message}{}", self.log_probabilities());
         self.whole(&choice)
@@ -54,21 +55,18 @@ impl Voice<'_> {
     }
 
     fn finish_reason(&self) -> &'static str {
-        match &self.ask.tool {
-            Some(_) => "tool_calls",
-            None if self.was_cut_short() => "length",
-            None => "stop",
+        if self.calls_tools() {
+            "tool_calls"
+        } else if self.was_cut_short() {
+            "length"
+        } else {
+            "stop"
         }
     }
 
-    fn tool_call(&self, name: &str, arguments: &str) -> String {
-        format!(
-            "{{\"index\":0,\"id\":\"call_{}\",\"type\":\"function\",\
-             \"function\":{{\"name\":{},\"arguments\":{}}}}}",
-            self.number,
-            quoted(name),
-            quoted(arguments)
-        )
+    /// Whether the answer is calls: of the chat endpoint alone.
+    fn calls_tools(&self) -> bool {
+        self.route.endpoint == Endpoint::Chat && !self.calls().is_empty()
     }
 
     fn object(&self, shape: Shape) -> &'static str {
@@ -151,9 +149,9 @@ impl Voice<'_> {
         let mut pieces = self.pieces();
         let other = self.usage_field(UsagePlace::OtherChunk);
         let mut opening: Vec<Event> = self.filter_report().into_iter().collect();
-        let first = self.first_delta(&pieces.text());
+        let first = self.first_delta();
         opening.extend(first.map(|delta| self.chunk(&delta, "null", &other)));
-        if self.ask.tool.is_some() && self.route.flavour == Flavour::Ollama {
+        if self.calls_tools() && self.route.flavour == Flavour::Ollama {
             // The first delta had the whole call.
             pieces.events = 0;
         }
@@ -242,38 +240,58 @@ impl Voice<'_> {
         (self.route.flavour == Flavour::Azure).then_some(Event { name: None, data })
     }
 
-    /// The delta that names the role, and the tool of a call; Ollama sends a call whole.
-    fn first_delta(&self, arguments: &str) -> Option<String> {
+    /// The delta that names the role and the calls. All are whole but the last one, whose arguments
+    /// follow; Ollama sends that one whole, too.
+    fn first_delta(&self) -> Option<String> {
         let ollama = self.route.flavour == Flavour::Ollama;
         if self.route.endpoint != Endpoint::Chat {
             return None;
         }
-        Some(match &self.ask.tool {
-            Some(name) => {
-                let call = self.tool_call(name, if ollama { arguments } else { "" });
-                format!(
-                    "\"delta\":{{\"role\":\"assistant\",\"content\":null,\
-                     \"tool_calls\":[{call}]}}"
-                )
-            }
-            None if ollama => "\"delta\":{\"role\":\"assistant\",\"content\":\"\"}".to_owned(),
-            None => {
-                "\"delta\":{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}".to_owned()
-            }
-        })
+        let calls = self.calls();
+        if !calls.is_empty() {
+            let open = usize::from(!ollama);
+            let calls = whole_calls(&calls, open).join(",");
+            return Some(format!(
+                "\"delta\":{{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{calls}]}}"
+            ));
+        }
+        let rest = if ollama { "" } else { ",\"refusal\":null" };
+        Some(format!(
+            "\"delta\":{{\"role\":\"assistant\",\"content\":\"\"{rest}}}"
+        ))
     }
 
     /// The text before and behind the piece in the delta of a content chunk.
-    fn content_delta(&self) -> (&'static str, &'static str) {
-        match (&self.route.endpoint, &self.ask.tool) {
-            (Endpoint::Completions, _) => ("\"text\":", ""),
-            (_, Some(_)) => (
-                "\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":",
+    fn content_delta(&self) -> (String, &'static str) {
+        if self.route.endpoint == Endpoint::Completions {
+            return ("\"text\":".to_owned(), "");
+        }
+        match self.calls().len().checked_sub(1) {
+            Some(last) => (
+                format!(
+                    "\"delta\":{{\"tool_calls\":[{{\"index\":{last},\"function\":{{\"arguments\":"
+                ),
                 "}}]}",
             ),
-            (_, None) => ("\"delta\":{\"content\":", "}"),
+            None => ("\"delta\":{\"content\":".to_owned(), "}"),
         }
     }
+}
+
+/// The calls of an answer; the arguments of the last `open` ones are left out.
+fn whole_calls(calls: &[Call], open: usize) -> Vec<String> {
+    let whole = calls.len().saturating_sub(open);
+    let call = |(index, call): (usize, &Call)| {
+        let arguments = if index < whole { &call.arguments } else { "" };
+        format!(
+            "{{\"index\":{index},\"id\":\"call_{}\",\"type\":\"function\",\
+             \"function\":{{\"name\":{},\"arguments\":{}}}}}",
+            call.id,
+            quoted(&call.name),
+            quoted(arguments)
+        )
+    };
+    calls.iter().enumerate().map(call).collect()
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -233,3 +233,72 @@ fn embeddings_are_the_same_as_floats_and_as_base64() {
     );
     assert_eq!(coded["data"][1]["embedding"].as_str().unwrap().len(), 44);
 }
+
+#[test]
+fn scripted_calls_follow_each_other_and_end_in_text() {
+    let script = json!({
+        "calls": [{ "name": "f", "input": { "a": 1 } },
+            [{ "name": "f", "input": { "a": 2 } }, { "name": "g", "input": { "b, c": "d" } }]],
+        "text": "all done",
+    });
+    let turn = |call_turns| Ask {
+        call_turns,
+        offered: vec!["f".to_owned(), "g".to_owned()],
+        ..ask("hi")
+    };
+    let anthropic = route(Endpoint::Messages, Flavour::Anthropic);
+    let whole = |turns| body(&anthropic, &turn(turns), script.clone());
+    assert_eq!(whole(0)["content"][0]["input"], json!({ "a": 1 }));
+    assert_eq!(whole(1)["content"][1]["name"], "g");
+    assert_eq!(whole(1)["stop_reason"], "tool_use");
+    assert_eq!(whole(2)["content"][0]["text"], "all done");
+    let unoffered = body(&anthropic, &ask("hi"), script.clone());
+    assert_eq!(unoffered["content"][0]["type"], "text");
+
+    let events = events(&anthropic, &turn(1), script.clone());
+    let arguments = |index: u64| -> String {
+        let pieces = events.iter().filter(|event| event["index"] == index);
+        pieces
+            .filter_map(|event| event["delta"]["partial_json"].as_str())
+            .collect()
+    };
+    assert_eq!(arguments(0), "{\"a\":2}");
+    assert_eq!(arguments(1), "{\"b, c\":\"d\"}");
+    let last = &events[events.len() - 2];
+    assert_eq!(last["delta"]["stop_reason"], "tool_use");
+    assert_eq!(last["usage"]["input_tokens"], 1);
+}
+
+#[test]
+fn parallel_calls_are_told_apart_in_every_flavour_of_chat() {
+    let script = json!({ "calls": [[{ "name": "f", "input": { "a": 1 } },
+        { "name": "f", "input": { "b, c": "d" } }]] });
+    let asked = Ask {
+        offered: vec!["f".to_owned()],
+        ..ask("hi")
+    };
+    for flavour in [Flavour::OpenAi, Flavour::Azure, Flavour::Ollama] {
+        let route = route(Endpoint::Chat, flavour);
+        let events = events(&route, &asked, script.clone());
+        let mut arguments = [String::new(), String::new()];
+        for event in &events {
+            let calls = event.pointer("/choices/0/delta/tool_calls");
+            for call in calls.and_then(Value::as_array).into_iter().flatten() {
+                let index = usize::try_from(call["index"].as_u64().unwrap()).unwrap();
+                arguments[index] += call["function"]["arguments"].as_str().unwrap();
+            }
+        }
+        assert_eq!(arguments, ["{\"a\":1}", "{\"b, c\":\"d\"}"], "{flavour:?}");
+        let whole = body(&route, &asked, script.clone());
+        let calls = &whole["choices"][0]["message"]["tool_calls"];
+        assert_eq!(calls[1]["function"]["arguments"], "{\"b, c\":\"d\"}");
+        assert_ne!(calls[0]["id"], calls[1]["id"]);
+    }
+}
+
+#[test]
+fn a_count_is_only_a_number() {
+    let route = route(Endpoint::CountTokens, Flavour::Anthropic);
+    let body = body(&route, &ask("hello you"), json!({}));
+    assert_eq!(body, json!({ "input_tokens": 3 }));
+}
