@@ -122,7 +122,7 @@ pub mod dialect {
         pub use crate::dialect::ask::{RequestEdits, edit_request, read_ask};
     }
     pub mod request {
-        pub use crate::dialect::chat::read_prompt::write;
+        pub use crate::dialect::request::write;
     }
     pub mod stream {
         pub use crate::dialect::stream::{IncludeUsage, StreamPlan, StreamTranslator};

@@ -20,6 +20,7 @@ pub mod messages;
 pub mod models;
 mod person;
 pub mod prompt;
+pub mod request;
 pub mod shell;
 pub mod stream;
 pub mod tariff;

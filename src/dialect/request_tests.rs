@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::*;
 use crate::base::endpoint::Dialect;
+use crate::base::limits::DROPPED_NAMES_MAX;
 use crate::dialect::ask::read_ask;
 
 #[derive(serde::Deserialize)]

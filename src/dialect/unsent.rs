@@ -36,7 +36,7 @@ pub struct Given {
     /// What no writer may send.
     unknown: Dropped,
     /// What a writer may send.
-    known: Vec<(Parameter, &'static str)>,
+    known: [Option<(Parameter, &'static str)>; KNOWN_MAX],
 }
 
 /// Parameters that were left out, for the log.
@@ -74,14 +74,18 @@ impl Given {
 
     /// Notes that `parameter` is given under this name.
     pub(super) fn add(&mut self, parameter: Parameter, name: &'static str) {
-        self.known.push((parameter, name));
+        let free = self.known.iter_mut().find(|known| known.is_none());
+        debug_assert!(free.is_some(), "no dialect has so many names");
+        if let Some(free) = free {
+            *free = Some((parameter, name));
+        }
     }
 
     /// The names of what is not sent.
     #[must_use]
     pub fn dropped(self, sent: Sent) -> Dropped {
         let mut dropped = self.unknown;
-        for (parameter, name) in self.known {
+        for (parameter, name) in self.known.into_iter().flatten() {
             if !sent.has(parameter) {
                 dropped.add(name);
             }
@@ -109,6 +113,9 @@ impl Display for Dropped {
         }
     }
 }
+
+/// Most names that a dialect has for what a writer may leave out.
+const KNOWN_MAX: usize = 12;
 
 #[cfg(test)]
 mod tests {

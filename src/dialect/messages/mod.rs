@@ -1,3 +1,4 @@
 //! Messages, as Anthropic defines them.
 
 pub mod model;
+pub mod write_prompt;

@@ -3,7 +3,8 @@
 use crate::base::endpoint::Dialect;
 use crate::base::limits::TRANSLATED_AT_ONCE_BYTES_MAX;
 use crate::config::plan::ProviderKind;
-use crate::dialect::chat::read_prompt::{self as request, Dropped};
+use crate::dialect::request;
+use crate::dialect::unsent::Dropped;
 use crate::dialect::unsupported::Unsupported;
 use crate::exchange::refusal::Refusal;
 use crate::shard::http::caller::Caller;

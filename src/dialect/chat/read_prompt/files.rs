@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use super::blocks::{Content, Source};
 use crate::dialect::fields;
+use crate::dialect::prompt::{Content, Source};
 use crate::wire::json::{Kind, Value};
 
 /// The content for an `image_url`, which is an object or a bare string.
 ///
 /// # Errors
-/// Why it cannot be sent.
+/// Why it is no picture.
 pub(super) fn image<'a>(image_url: &Value<'a>) -> Result<Content<'a>, &'static str> {
     let url = match image_url.kind {
         Kind::Object => {
@@ -22,11 +22,11 @@ pub(super) fn image<'a>(image_url: &Value<'a>) -> Result<Content<'a>, &'static s
     };
     let text = url.string().ok_or("is not a string")?;
     if let Some(uri) = DataUri::read(&text)? {
-        if uri.media_type == PDF {
-            return Ok(document(uri.data_of(text), None));
-        }
-        let media_type = image_type(&uri.media_type).ok_or("is not a JPEG, PNG, GIF or WebP")?;
         let data = uri.data_of(text);
+        if uri.media_type == PDF {
+            return Ok(document(uri.media_type, data, None));
+        }
+        let media_type = image_type(uri.media_type);
         return Ok(Content::Image(Source::Base64 { media_type, data }));
     }
     if starts_with(&text, "https://") || starts_with(&text, "http://") {
@@ -38,7 +38,7 @@ pub(super) fn image<'a>(image_url: &Value<'a>) -> Result<Content<'a>, &'static s
 /// The content for a `file`.
 ///
 /// # Errors
-/// Why it cannot be sent.
+/// Why it is no document.
 pub(super) fn file<'a>(file: &Value<'a>) -> Result<Content<'a>, &'static str> {
     let [data, name] = fields::read(file, ["file_data", "filename"]).map_err(|_| "is malformed")?;
     // The id of an uploaded file means nothing to another vendor.
@@ -50,33 +50,35 @@ pub(super) fn file<'a>(file: &Value<'a>) -> Result<Content<'a>, &'static str> {
     let title = name.filter(|name| !fields::is_blank_string(name));
     let title = title.map(|name| name.text);
     let (media_type, data) = match DataUri::read(&text)? {
-        Some(uri) => (uri.media_type.clone(), uri.data_of(text)),
+        Some(uri) => {
+            let data = uri.data_of(text);
+            (uri.media_type, data)
+        }
         None if name.is_some_and(|name| is_text_name(&fields::text_of(&name))) => {
             (PLAIN.to_owned(), text)
         }
         None => (PDF.to_owned(), text),
     };
-    match media_type.as_str() {
-        PDF => Ok(document(data, title)),
-        PLAIN => {
-            let bytes = base64(&data).ok_or("is not valid base64")?;
-            let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8 text")?;
-            Ok(Content::Document {
-                source: Source::Plain(text),
-                title,
-            })
-        }
-        _ => Err("is neither a PDF nor plain text"),
+    if media_type != PLAIN {
+        return Ok(document(media_type, data, title));
     }
+    let bytes = base64(&data).ok_or("is not valid base64")?;
+    let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8 text")?;
+    Ok(Content::Document {
+        source: Source::Plain(Cow::Owned(text)),
+        title,
+        context: None,
+    })
 }
 
-fn document<'a>(data: Cow<'a, str>, title: Option<&'a [u8]>) -> Content<'a> {
+fn document<'a>(media_type: String, data: Cow<'a, str>, title: Option<&'a [u8]>) -> Content<'a> {
     Content::Document {
         source: Source::Base64 {
-            media_type: PDF,
+            media_type: Cow::Owned(media_type),
             data,
         },
         title,
+        context: None,
     }
 }
 
@@ -121,14 +123,12 @@ impl DataUri {
     }
 }
 
-fn image_type(name: &str) -> Option<&'static str> {
-    // Many programs call a JPEG by this name, which is not registered.
-    let name = if name == "image/jpg" {
-        "image/jpeg"
-    } else {
-        name
-    };
-    IMAGES.into_iter().find(|known| *known == name)
+/// Many programs call a JPEG by a name that is not registered.
+fn image_type<'a>(name: String) -> Cow<'a, str> {
+    match &*name {
+        "image/jpg" => Cow::Borrowed("image/jpeg"),
+        _ => Cow::Owned(name),
+    }
 }
 
 fn is_text_name(name: &str) -> bool {
@@ -173,8 +173,6 @@ const fn digit(byte: u8) -> Option<u8> {
 
 const PDF: &str = "application/pdf";
 const PLAIN: &str = "text/plain";
-/// The kinds of pictures that the API takes.
-const IMAGES: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
 
 #[cfg(test)]
 mod tests {

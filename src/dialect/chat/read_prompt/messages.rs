@@ -3,33 +3,21 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::blocks::{self, Block, Content, Input, Said};
 use super::ids::Ids;
 use super::parts;
-use crate::dialect::compose::{Composer, between_quotes};
 use crate::dialect::fields;
+use crate::dialect::prompt::{Block, Content, Input, Said, Speaker, Turn};
 use crate::dialect::unsupported::Unsupported;
 use crate::wire::json::check::is_json;
-use crate::wire::json::{self, Kind, Value, word};
+use crate::wire::json::{Kind, Value};
 
 /// The messages of a request.
 #[derive(Default)]
 pub(super) struct Conversation<'a> {
-    /// Text blocks only.
-    system: Vec<Block<'a>>,
-    turns: Vec<Turn<'a>>,
-}
-
-/// Consecutive messages of one speaker.
-struct Turn<'a> {
-    speaker: Speaker,
-    blocks: Vec<Block<'a>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Speaker {
-    User,
-    Assistant,
+    /// All text of the system, wherever it stands.
+    pub(super) system: Vec<Block<'a>>,
+    /// What the user, the tools and the assistant say.
+    pub(super) turns: Vec<Turn<'a>>,
 }
 
 /// The roles of a caller's messages.
@@ -47,92 +35,16 @@ pub(super) fn read<'a>(messages: &Value<'a>) -> Result<Conversation<'a>, Unsuppo
     let mut reader = Reader::default();
     for (index, message) in fields::list(messages)?.iter().enumerate() {
         reader
-            .add(message)
+            .add(index, message)
             .map_err(|fault| fault.within(format_args!("[{index}]")))?;
     }
-    let mut conversation = reader.conversation;
-    if conversation.turns.is_empty() {
+    if reader.conversation.turns.is_empty() {
         return Err(Unsupported::new("", "hold no message that is not blank"));
     }
-    conversation.trim_prefill();
-    Ok(conversation)
+    Ok(reader.conversation)
 }
 
 impl<'a> Conversation<'a> {
-    /// Adds an instruction at the end of the system's text.
-    pub(super) fn instruct(&mut self, text: &str) {
-        self.system.push(Block::new(Content::Text(quoted(text))));
-    }
-
-    /// Whether the last turn holds results of tool calls.
-    pub(super) fn ends_with_tool_results(&self) -> bool {
-        let last = self.turns.last();
-        last.is_some_and(|turn| turn.blocks.iter().any(Block::is_tool_result))
-    }
-
-    /// The names of the tools that have been called, each once, in order.
-    pub(super) fn called_tools(&self) -> Vec<&'a [u8]> {
-        let mut seen = std::collections::HashSet::new();
-        let blocks = self.turns.iter().flat_map(|turn| &turn.blocks);
-        let names = blocks.filter_map(|block| match &block.content {
-            Content::ToolUse { name, .. } => Some(*name),
-            Content::Text(_)
-            | Content::Image(_)
-            | Content::Document { .. }
-            | Content::ToolResult { .. } => None,
-        });
-        names.filter(|name| seen.insert(word(name))).collect()
-    }
-
-    /// Writes `system` and `messages`.
-    pub(super) fn write(&self, body: &mut Composer<'_>) {
-        if !self.system.is_empty() {
-            self.write_system(body.member("system"));
-        }
-        let mut list = Composer::array(body.member("messages"));
-        for turn in &self.turns {
-            turn.write(list.element());
-        }
-        list.end();
-    }
-
-    /// A string, or a list where a part has a cache marker.
-    fn write_system(&self, out: &mut Vec<u8>) {
-        let texts: Option<Vec<&[u8]>> = self.system.iter().map(Block::plain_text).collect();
-        let Some(texts) = texts else {
-            return blocks::write_list(self.system.iter(), out);
-        };
-        for (index, text) in texts.into_iter().enumerate() {
-            out.extend_from_slice(if index == 0 { b"\"" } else { b"\\n" });
-            out.extend_from_slice(between_quotes(text));
-        }
-        out.push(b'"');
-    }
-
-    /// The API refuses white space at the end of an answer that the model is to continue.
-    fn trim_prefill(&mut self) {
-        let Some(turn) = self.turns.last_mut() else {
-            return;
-        };
-        if turn.speaker != Speaker::Assistant {
-            return;
-        }
-        let texts = turn.blocks.iter_mut().rev();
-        let mut texts = texts.filter_map(|block| match &mut block.content {
-            Content::Text(text) => Some(text),
-            Content::Image(_)
-            | Content::Document { .. }
-            | Content::ToolUse { .. }
-            | Content::ToolResult { .. } => None,
-        });
-        if let Some(text) = texts.next()
-            && let Ok(said) = serde_json::from_slice::<Cow<'_, str>>(text)
-            && said.trim_end().len() < said.len()
-        {
-            *text = quoted(said.trim_end());
-        }
-    }
-
     fn push(&mut self, speaker: Speaker, mut blocks: Vec<Block<'a>>) {
         if blocks.is_empty() {
             return;
@@ -141,32 +53,6 @@ impl<'a> Conversation<'a> {
             Some(turn) if turn.speaker == speaker => turn.blocks.append(&mut blocks),
             Some(_) | None => self.turns.push(Turn { speaker, blocks }),
         }
-    }
-}
-
-impl Turn<'_> {
-    fn write(&self, out: &mut Vec<u8>) {
-        let mut message = Composer::object(out);
-        message.string(
-            "role",
-            match self.speaker {
-                Speaker::User => "user",
-                Speaker::Assistant => "assistant",
-            },
-        );
-        let content = message.member("content");
-        match self.blocks.as_slice() {
-            [one] if one.plain_text().is_some() => {
-                content.extend_from_slice(one.plain_text().unwrap_or_default());
-            }
-            // The results of tool calls must come first in a turn.
-            blocks => {
-                let results = blocks.iter().filter(|block| block.is_tool_result());
-                let others = blocks.iter().filter(|block| !block.is_tool_result());
-                blocks::write_list(results.chain(others), content);
-            }
-        }
-        message.end();
     }
 }
 
@@ -181,7 +67,8 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn add(&mut self, message: &Value<'a>) -> Result<(), Unsupported> {
+    /// Reads the message at `index`.
+    fn add(&mut self, index: usize, message: &Value<'a>) -> Result<(), Unsupported> {
         let [
             role,
             content,
@@ -208,30 +95,33 @@ impl<'a> Reader<'a> {
             own.must_be_blank()?;
         }
         let (speaker, mut blocks) = match role {
-            Role::System => return self.add_system(content, cache),
-            Role::User => (Speaker::User, parts::read(content)?),
-            Role::Assistant => (Speaker::Assistant, self.answer(content, &own)?),
+            Role::System => return self.add_system(parts::read(content, index)?, cache),
+            Role::User => (Speaker::User, parts::read(content, index)?),
+            Role::Assistant => {
+                let said = parts::read(content, index)?;
+                (Speaker::Assistant, self.answer(said, &own)?)
+            }
             Role::Tool => {
                 let id = fields::required(call_id, ".tool_call_id")?;
                 let id = self.ids.result(&fields::text_of(&id));
-                (Speaker::User, vec![tool_result(id, content)?])
+                (Speaker::User, vec![tool_result(id, content, index)?])
             }
             Role::Function => {
                 let id = self.answered(name)?;
-                (Speaker::User, vec![tool_result(id, content)?])
+                (Speaker::User, vec![tool_result(id, content, index)?])
             }
         };
-        blocks::mark_last(&mut blocks, cache);
+        mark_last(&mut blocks, cache);
         self.conversation.push(speaker, blocks);
         Ok(())
     }
 
+    /// Adds to `blocks`, the content of an answer, what it has besides.
     fn answer(
         &mut self,
-        content: Option<Value<'a>>,
+        mut blocks: Vec<Block<'a>>,
         own: &Own<'a>,
     ) -> Result<Vec<Block<'a>>, Unsupported> {
-        let mut blocks = parts::read(content)?;
         if own.refusal.is_some() {
             let refusal = fields::required(own.refusal, ".refusal")?;
             blocks.extend(parts::text(refusal));
@@ -263,17 +153,16 @@ impl<'a> Reader<'a> {
 
     fn add_system(
         &mut self,
-        content: Option<Value<'a>>,
+        mut pieces: Vec<Block<'a>>,
         cache: Option<&'a [u8]>,
     ) -> Result<(), Unsupported> {
-        let mut pieces = parts::read(content)?;
         if pieces
             .iter()
             .any(|piece| !matches!(piece.content, Content::Text(_)))
         {
             return Err(Unsupported::new(".content", "holds more than text"));
         }
-        blocks::mark_last(&mut pieces, cache);
+        mark_last(&mut pieces, cache);
         self.conversation.system.append(&mut pieces);
         Ok(())
     }
@@ -285,7 +174,7 @@ impl<'a> Reader<'a> {
         self.function_calls += 1;
         self.latest.insert(fields::text_of(&name), id.clone());
         Ok(Block::new(Content::ToolUse {
-            id,
+            id: Cow::Owned(id),
             name: name.text,
             input: input(arguments),
         }))
@@ -360,13 +249,13 @@ fn tool_use<'a>(call: &Value<'a>, ids: &mut Ids) -> Result<Block<'a>, Unsupporte
         .map_err(|fault| fault.within(".function"))?;
     let name = fields::required(name, ".function.name")?;
     Ok(Block::new(Content::ToolUse {
-        id: ids.call(&fields::text_of(&id)),
+        id: Cow::Owned(ids.call(&fields::text_of(&id))),
         name: name.text,
         input: input(arguments),
     }))
 }
 
-/// The arguments as an object: a string is parsed, and any other value is wrapped in one.
+/// The arguments: a string is parsed.
 fn input(arguments: Option<Value<'_>>) -> Input<'_> {
     let Some(arguments) = arguments else {
         return Input::Object(Cow::Borrowed(b"{}"));
@@ -375,7 +264,7 @@ fn input(arguments: Option<Value<'_>>) -> Input<'_> {
         return Input::Object(Cow::Borrowed(arguments.text));
     }
     let Some(text) = arguments.string() else {
-        return Input::Arguments(Cow::Borrowed(arguments.text));
+        return Input::Other(Cow::Borrowed(arguments.text));
     };
     let parsed = match text {
         Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii().as_bytes()),
@@ -384,26 +273,36 @@ fn input(arguments: Option<Value<'_>>) -> Input<'_> {
     if parsed.is_empty() {
         Input::Object(Cow::Borrowed(b"{}"))
     } else if !is_json(&parsed) {
-        Input::Arguments(Cow::Borrowed(arguments.text))
+        Input::Other(Cow::Borrowed(arguments.text))
     } else if parsed.first() == Some(&b'{') {
         Input::Object(parsed)
     } else {
-        Input::Arguments(parsed)
+        Input::Other(parsed)
     }
 }
 
-fn tool_result<'a>(id: String, content: Option<Value<'a>>) -> Result<Block<'a>, Unsupported> {
+fn tool_result<'a>(
+    id: String,
+    content: Option<Value<'a>>,
+    index: usize,
+) -> Result<Block<'a>, Unsupported> {
     let said = match content.filter(|content| content.kind == Kind::String) {
         Some(text) => Said::Text(text.text),
-        None => match parts::read(content)? {
+        None => match parts::read(content, index)? {
             blocks if blocks.is_empty() => Said::Text(b"\"\""),
             blocks => Said::Blocks(blocks),
         },
     };
-    Ok(Block::new(Content::ToolResult { id, said }))
+    Ok(Block::new(Content::ToolResult {
+        id: Cow::Owned(id),
+        said,
+        is_error: false,
+    }))
 }
 
-/// `text` as a JSON string.
-fn quoted<'a>(text: &str) -> Cow<'a, [u8]> {
-    Cow::Owned(json::quoted(text))
+/// Puts a message's cache marker on its last block, unless that block has its own.
+fn mark_last<'a>(blocks: &mut [Block<'a>], cache: Option<&'a [u8]>) {
+    if let Some(last) = blocks.last_mut() {
+        last.cache = last.cache.or(cache);
+    }
 }

@@ -2,14 +2,17 @@
 
 use std::borrow::Cow;
 
-use super::blocks::{Block, Content};
 use super::files;
 use crate::dialect::fields;
+use crate::dialect::prompt::{Block, Content};
 use crate::dialect::unsupported::Unsupported;
 use crate::wire::json::{Kind, Value};
 
-/// The blocks of a message's content, blank text left out.
-pub(super) fn read<'a>(content: Option<Value<'a>>) -> Result<Vec<Block<'a>>, Unsupported> {
+/// The blocks of the content of the message at `index`, blank text left out.
+pub(super) fn read<'a>(
+    content: Option<Value<'a>>,
+    index: usize,
+) -> Result<Vec<Block<'a>>, Unsupported> {
     let Some(content) = content else {
         return Ok(Vec::new());
     };
@@ -18,10 +21,11 @@ pub(super) fn read<'a>(content: Option<Value<'a>>) -> Result<Vec<Block<'a>>, Uns
         Kind::Array => {
             let parts = fields::list(&content).map_err(|fault| fault.within(".content"))?;
             let mut blocks = Vec::with_capacity(parts.len());
-            for (index, part) in parts.iter().enumerate() {
-                let block = read_part(part)
-                    .map_err(|fault| fault.within(format_args!(".content[{index}]")))?;
-                blocks.extend(block);
+            for (at, part) in parts.iter().enumerate() {
+                let block = read_part(part, |member| {
+                    format!("messages[{index}].content[{at}].{member}")
+                });
+                blocks.extend(block.map_err(|fault| fault.within(format_args!(".content[{at}]")))?);
             }
             Ok(blocks)
         }
@@ -37,7 +41,11 @@ pub(super) fn text(value: Value<'_>) -> Option<Block<'_>> {
     is_said.then(|| Block::new(Content::Text(Cow::Borrowed(value.text))))
 }
 
-fn read_part<'a>(part: &Value<'a>) -> Result<Option<Block<'a>>, Unsupported> {
+/// `place` tells where a member of the part stands in the request.
+fn read_part<'a>(
+    part: &Value<'a>,
+    place: impl Fn(&str) -> String,
+) -> Result<Option<Block<'a>>, Unsupported> {
     let names = [
         "type",
         "text",
@@ -71,12 +79,18 @@ fn read_part<'a>(part: &Value<'a>) -> Result<Option<Block<'a>>, Unsupported> {
         "image_url" => {
             let content = files::image(&image_url.ok_or_else(missing)?);
             let content = content.map_err(|why| Unsupported::new(".image_url", why))?;
-            Some(Block::new(content))
+            Some(Block {
+                place: place("image_url"),
+                ..Block::new(content)
+            })
         }
         "file" => {
             let content = files::file(&file.ok_or_else(missing)?);
             let content = content.map_err(|why| Unsupported::new(".file", why))?;
-            Some(Block::new(content))
+            Some(Block {
+                place: place("file"),
+                ..Block::new(content)
+            })
         }
         _ => return Err(Unsupported::new("", "has a type that cannot be expressed")),
     };

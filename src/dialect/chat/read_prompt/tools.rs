@@ -1,10 +1,9 @@
 //! Tools, and which of them must or may be called.
 
-use super::messages::Conversation;
-use crate::dialect::compose::Composer;
 use crate::dialect::fields;
+use crate::dialect::prompt::{Choice, Tool};
 use crate::dialect::unsupported::Unsupported;
-use crate::wire::json::{self, Kind, Value};
+use crate::wire::json::{Kind, Value};
 
 /// The caller's parameters.
 pub(super) struct Asked<'a> {
@@ -15,32 +14,15 @@ pub(super) struct Asked<'a> {
     pub(super) parallel: Option<Value<'a>>,
 }
 
-/// The tools that are sent.
+/// The tools of a request.
 pub(super) struct Tools<'a> {
-    tools: Vec<Tool<'a>>,
-    choice: Option<Choice<'a>>,
-    is_serial: bool,
-}
-
-struct Tool<'a> {
-    name: Value<'a>,
-    description: Option<&'a [u8]>,
-    parameters: Option<Value<'a>>,
-    cache: Option<&'a [u8]>,
-}
-
-/// Which tool is to be called.
-#[derive(Clone, Copy)]
-enum Choice<'a> {
-    Auto,
-    Any,
-    None,
-    /// The name with its quotes.
-    Tool(&'a [u8]),
+    pub(super) tools: Vec<Tool<'a>>,
+    pub(super) choice: Option<Choice<'a>>,
+    pub(super) is_serial: bool,
 }
 
 impl<'a> Asked<'a> {
-    pub(super) fn read(self, conversation: &Conversation<'a>) -> Result<Tools<'a>, Unsupported> {
+    pub(super) fn read(self) -> Result<Tools<'a>, Unsupported> {
         let is_serial = match self.parallel.map(|value| value.kind) {
             None | Some(Kind::True) => false,
             Some(Kind::False) => true,
@@ -52,10 +34,8 @@ impl<'a> Asked<'a> {
         let mut tools = Vec::new();
         read_list(self.tools, "tools", read_tool, &mut tools)?;
         read_list(self.functions, "functions", read_function, &mut tools)?;
-        if tools.is_empty() {
-            return Ok(Tools::of_history(conversation));
-        }
         let choice = match (self.tool_choice, self.function_call) {
+            _ if tools.is_empty() => None,
             (Some(choice), _) => {
                 let within = |fault: Unsupported| fault.within("tool_choice");
                 Some(read_choice(&choice, &mut tools).map_err(within)?)
@@ -68,114 +48,10 @@ impl<'a> Asked<'a> {
         };
         Ok(Tools {
             tools,
-            choice: choice.or(is_serial.then_some(Choice::Auto)),
+            choice,
             is_serial,
         })
     }
-}
-
-impl<'a> Tools<'a> {
-    /// Without tools the API refuses calls in the history: so the tools of those calls are
-    /// declared, and must not be called.
-    fn of_history(conversation: &Conversation<'a>) -> Self {
-        let names = conversation.called_tools();
-        let tools: Vec<_> = names
-            .into_iter()
-            .map(|text| Tool {
-                name: Value {
-                    text,
-                    at: 0,
-                    kind: Kind::String,
-                },
-                description: None,
-                parameters: None,
-                cache: None,
-            })
-            .collect();
-        Self {
-            choice: (!tools.is_empty()).then_some(Choice::None),
-            tools,
-            is_serial: false,
-        }
-    }
-
-    /// Whether the request says which tools to call.
-    pub(super) const fn has_choice(&self) -> bool {
-        self.choice.is_some()
-    }
-
-    /// Whether a tool must be called.
-    pub(super) const fn is_forced(&self) -> bool {
-        match self.choice {
-            Some(Choice::Any | Choice::Tool(_)) => true,
-            Some(Choice::Auto | Choice::None) | None => false,
-        }
-    }
-
-    /// Writes `tools` and `tool_choice`.
-    pub(super) fn write(&self, body: &mut Composer<'_>) {
-        if self.tools.is_empty() {
-            return;
-        }
-        let mut list = Composer::array(body.member("tools"));
-        for tool in &self.tools {
-            tool.write(list.element());
-        }
-        list.end();
-        if let Some(choice) = self.choice {
-            self.write_choice(choice, body.member("tool_choice"));
-        }
-    }
-
-    fn write_choice(&self, choice: Choice<'_>, out: &mut Vec<u8>) {
-        let mut object = Composer::object(out);
-        let (kind, takes_serial) = match choice {
-            Choice::Auto => ("auto", true),
-            Choice::Any => ("any", true),
-            Choice::None => ("none", false),
-            Choice::Tool(_) => ("tool", true),
-        };
-        object.string("type", kind);
-        if let Choice::Tool(name) = choice {
-            object.raw("name", name);
-        }
-        if self.is_serial && takes_serial {
-            object.raw("disable_parallel_tool_use", b"true");
-        }
-        object.end();
-    }
-}
-
-impl Tool<'_> {
-    fn write(&self, out: &mut Vec<u8>) {
-        let mut tool = Composer::object(out);
-        tool.raw("name", self.name.text);
-        tool.raw_if("description", self.description);
-        write_schema(self.parameters, tool.member("input_schema"));
-        tool.raw_if("cache_control", self.cache);
-        tool.end();
-    }
-}
-
-/// The caller's whole schema, with the two keywords that the API requires.
-fn write_schema(parameters: Option<Value<'_>>, out: &mut Vec<u8>) {
-    let text = parameters.map_or(&b"{}"[..], |parameters| parameters.text);
-    let kind = json::member(text, b"type");
-    let is_object = kind.is_none_or(|kind| fields::says(&kind.value, "object"));
-    let mut schema = Composer::object(out);
-    if kind.is_none() {
-        schema.string("type", "object");
-    }
-    if is_object && json::member(text, b"properties").is_none() {
-        schema.raw("properties", b"{}");
-    }
-    let rest = text
-        .get(1..text.len().saturating_sub(1))
-        .unwrap_or_default();
-    if !rest.trim_ascii().is_empty() {
-        schema.element().extend_from_slice(rest);
-    }
-    schema.end();
 }
 
 fn read_list<'a>(

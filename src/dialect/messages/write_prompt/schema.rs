@@ -2,27 +2,25 @@
 
 use crate::base::limits::SCHEMA_DEPTH_MAX;
 use crate::dialect::fields;
-use crate::dialect::unsupported::Unsupported;
 use crate::wire::json::{self, Elements, Kind, Member, Members, Name, NotJson, Value};
 
 /// The schema as the API accepts it: without the keywords of [`REFUSED`], and with every object
 /// closed. The answer need not comply with removed keywords.
-pub(super) fn accepted(schema: &Value<'_>) -> Result<Vec<u8>, Unsupported> {
+///
+/// # Errors
+/// Why the API cannot be given the schema.
+pub(super) fn accepted(schema: &Value<'_>) -> Result<Vec<u8>, &'static str> {
     let mut writer = Writer {
         out: Vec::with_capacity(schema.text.len() + 64),
         levels: Vec::new(),
     };
     writer.open(schema, Holds::Keywords);
     while let Some(level) = writer.levels.last_mut() {
-        let place = match level.next() {
-            Ok(Some(entry)) => writer.add(&entry),
-            Ok(None) => {
-                writer.close();
-                Ok(())
-            }
-            Err(NotJson { .. }) => Err("is not valid JSON"),
-        };
-        place.map_err(|why| Unsupported::new(".schema", why))?;
+        match level.next() {
+            Ok(Some(entry)) => writer.add(&entry)?,
+            Ok(None) => writer.close(),
+            Err(NotJson { .. }) => return Err("is not valid JSON"),
+        }
     }
     Ok(writer.out)
 }
