@@ -43,7 +43,7 @@ pub mod cli {
 pub mod config {
     pub use crate::config::{Environment, Lookup, Options, Strictness, load};
     pub mod plan {
-        pub use crate::config::plan::{Budget, BudgetAction, Plan, Provider, ProviderKind};
+        pub use crate::config::plan::{Budget, BudgetAction, Plan, Provider};
     }
     pub mod prices {
         pub use crate::config::prices::PriceTable;

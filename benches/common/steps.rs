@@ -11,7 +11,6 @@ use infermux::testing::base::secret::Secret;
 use infermux::testing::base::spent::Spent;
 use infermux::testing::base::time::{Instant, WallTime};
 use infermux::testing::base::tokens::{Counts, Tokens};
-use infermux::testing::config::plan::ProviderKind;
 use infermux::testing::config::prices::PriceTable;
 use infermux::testing::decide::outcome::KeyOwner;
 use infermux::testing::decide::pricing::{self, Row};
@@ -219,7 +218,7 @@ fn begun(usage: UsageChunk, caller_model: &'static [u8]) -> StreamRelay {
     let mut relay = StreamRelay::default();
     relay.reset(&RelayPlan {
         caller_model,
-        kind: ProviderKind::OpenAi,
+        notes_apart: false,
         endpoint: Endpoint::ChatCompletions,
         usage,
         tariff: None,

@@ -25,6 +25,17 @@ pub enum Endpoint {
     CountTokens,
 }
 
+impl Dialect {
+    /// Its endpoint for conversations.
+    #[must_use]
+    pub const fn conversation(self) -> Endpoint {
+        match self {
+            Self::Chat => Endpoint::ChatCompletions,
+            Self::Messages => Endpoint::Messages,
+        }
+    }
+}
+
 impl Endpoint {
     /// Its name, for logs.
     #[must_use]
@@ -44,6 +55,16 @@ impl Endpoint {
         match self {
             Self::ChatCompletions | Self::Completions | Self::Embeddings => Dialect::Chat,
             Self::Messages | Self::CountTokens => Dialect::Messages,
+        }
+    }
+
+    /// The endpoint that requests for this one are sent to in `dialect`: conversations can be told
+    /// in each.
+    #[must_use]
+    pub const fn told_in(self, dialect: Dialect) -> Self {
+        match self {
+            Self::ChatCompletions | Self::Messages => dialect.conversation(),
+            Self::Completions | Self::Embeddings | Self::CountTokens => self,
         }
     }
 

@@ -128,7 +128,7 @@ fn providers(before: &Plan, after: &Plan, changed: &mut Vec<String>) {
 fn fields(one: &Provider, other: &Provider) -> Vec<&'static str> {
     let limits = |of: &Provider| (of.requests_per_minute, of.tokens_per_minute);
     let same = [
-        ("type", one.kind == other.kind),
+        ("type", one.vendor == other.vendor),
         ("base_url", one.base == other.base),
         ("api_key", one.api_key == other.api_key),
         (

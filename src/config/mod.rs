@@ -24,6 +24,7 @@ pub mod routes;
 pub mod seats;
 pub mod suggest;
 pub mod url;
+pub mod vendor;
 
 use crate::config::faults::{Fault, Findings};
 use crate::config::plan::Plan;

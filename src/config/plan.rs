@@ -10,6 +10,7 @@ use crate::base::map::Map;
 use crate::base::money::{NanoUsd, Price};
 use crate::base::secret::Secret;
 use crate::config::patterns::{self, Pattern, PatternRoutes};
+use crate::config::vendor::Vendor;
 use crate::decide::policy::{BreakerPolicy, LatencyPolicy};
 use crate::decide::strategy::Strategy;
 
@@ -168,8 +169,8 @@ pub struct Provider {
     pub id: ProviderId,
     /// Unique name.
     pub name: Box<str>,
-    /// Dialect.
-    pub kind: ProviderKind,
+    /// Its type.
+    pub vendor: &'static Vendor,
     /// infermux's own key for it.
     pub api_key: Option<Secret>,
     /// Whether callers' keys are sent to it.
@@ -217,19 +218,6 @@ pub struct ProviderHeaders {
     pub set: Box<[(Box<str>, Secret)]>,
     /// Callers' headers that are passed on to it besides the usual ones, in lower case.
     pub forward: Box<[Box<str>]>,
-}
-
-/// A provider's dialect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ProviderKind {
-    /// `openai`, and everything compatible with it.
-    OpenAi,
-    /// `anthropic`
-    Anthropic,
-    /// `ollama`: the OpenAI dialect under `/v1`.
-    Ollama,
-    /// `azure_openai`
-    AzureOpenAi,
 }
 
 /// A parsed `base_url`.
@@ -373,19 +361,6 @@ pub enum BudgetAction {
     Alert,
     /// The request is served with `model_override`.
     ModelOverride,
-}
-
-impl ProviderKind {
-    /// Its name in the file.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::OpenAi => "openai",
-            Self::Anthropic => "anthropic",
-            Self::Ollama => "ollama",
-            Self::AzureOpenAi => "azure_openai",
-        }
-    }
 }
 
 impl Provider {

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use crate::base::money::Price;
 use crate::base::tokens::Tokens;
 use crate::config::decimal::Decimal;
-use crate::config::plan::{ModelPrice, Provider, ProviderKind};
+use crate::config::plan::{ModelPrice, Provider};
+use crate::config::vendor::Prices;
 use crate::decide::pricing::{Rates, Row, Tier};
 
 /// Prices set in the file: by provider name, then by the provider's model name.
@@ -41,7 +42,7 @@ impl PriceTable {
         let tables = [
             Some(&*provider.name),
             vendor(&provider.base.host),
-            kind_name(provider.kind),
+            listed(provider.vendor.prices),
         ];
         let find = |model: &str| {
             let set = set.and_then(|models| models.get(model));
@@ -50,7 +51,7 @@ impl PriceTable {
             set.or_else(|| tables.iter().find_map(listed))
         };
         let dated = || find(undated(model)?);
-        let free = || (provider.kind == ProviderKind::Ollama).then_some(Row::FREE);
+        let free = || (provider.vendor.prices == Prices::Free).then_some(Row::FREE);
         find(model).or_else(dated).or_else(free)
     }
 }
@@ -133,13 +134,11 @@ fn vendor(host: &str) -> Option<&'static str> {
     of.map(|(_, table)| *table)
 }
 
-/// The part of the table that belongs to a type; none for `ollama`, which is free.
-fn kind_name(kind: ProviderKind) -> Option<&'static str> {
-    match kind {
-        ProviderKind::OpenAi => Some("openai"),
-        ProviderKind::Anthropic => Some("anthropic"),
-        ProviderKind::AzureOpenAi => Some("azure_openai"),
-        ProviderKind::Ollama => None,
+/// The part of the table that belongs to a type.
+const fn listed(prices: Prices) -> Option<&'static str> {
+    match prices {
+        Prices::Listed(part) => Some(part),
+        Prices::Free => None,
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use crate::base::endpoint::Endpoint;
 use crate::base::ids::{GroupId, ProviderId, RouteId};
 use crate::base::limits::CANDIDATES_MAX;
 use crate::base::map::Map;
 use crate::config::aliases::Aliases;
 use crate::config::patterns::{self, PATTERNS_MAX, Pattern, PatternRoutes};
-use crate::config::plan::{Candidate, Group, Provider, ProviderKind, Route, Routes};
+use crate::config::plan::{Candidate, Group, Provider, Route, Routes};
 use crate::decide::strategy::Strategy;
 
 /// The models that providers of any kind are configured to serve.
@@ -93,8 +94,8 @@ pub fn build<'a>(
     let mut all = Vec::new();
     let mut routes = none();
     for name in names {
-        let chat = table.route(name, Dialects::Chat)?;
-        let other = table.route(name, Dialects::Other)?;
+        let chat = table.route(name, CONVERSATION)?;
+        let other = table.route(name, OTHER)?;
         let chat = chat.map(|route| push(&mut all, route, 0));
         // A model has one rotation for all endpoints, unless its candidates differ between them.
         let other = other.map(|route| push(&mut all, route, usize::from(chat.is_some())));
@@ -104,8 +105,8 @@ pub fn build<'a>(
     routes.named = all.len();
     routes.patterns = table.by_patterns(&mut all)?;
     let start = all.len();
-    let mut open = |name, dialects| {
-        let candidates = table.open(name, dialects);
+    let mut open = |name, endpoint| {
+        let candidates = table.open(name, endpoint);
         let route = Route {
             group: None,
             strategy,
@@ -115,12 +116,17 @@ pub fn build<'a>(
         let shared = all.len() - start;
         (!route.candidates.is_empty()).then(|| push(&mut all, route, shared))
     };
-    routes.open_chat = open("", Dialects::Chat);
-    routes.open_chat_claude = open("claude", Dialects::Chat);
-    routes.open_other = open("", Dialects::Other);
+    routes.open_chat = open("", CONVERSATION);
+    routes.open_chat_claude = open("claude", CONVERSATION);
+    routes.open_other = open("", OTHER);
     routes.all = all.into();
     Ok(routes)
 }
+
+/// Stands for the endpoints that take a conversation: providers of every type serve them.
+const CONVERSATION: Endpoint = Endpoint::ChatCompletions;
+/// Stands for all others.
+const OTHER: Endpoint = Endpoint::Completions;
 
 /// Adds a route, unless one of the last `shared` routes equals it.
 fn push(all: &mut Vec<Route>, route: Route, shared: usize) -> RouteId {
@@ -137,28 +143,10 @@ fn push(all: &mut Vec<Route>, route: Route, shared: usize) -> RouteId {
     RouteId(u32::try_from(place).unwrap_or(u32::MAX))
 }
 
-/// Endpoints, grouped by the dialects that have them.
-#[derive(Clone, Copy)]
-enum Dialects {
-    /// Chat completions: all dialects have them.
-    Chat,
-    /// Completions and embeddings: all dialects but Anthropic's have them.
-    Other,
-}
-
-impl Dialects {
-    fn include(self, kind: ProviderKind) -> bool {
-        match self {
-            Self::Chat => true,
-            Self::Other => kind != ProviderKind::Anthropic,
-        }
-    }
-}
-
-/// A provider without `models` takes models that no provider claims; Anthropic's own API takes only
-/// its own.
+/// A provider without `models` takes models that no provider claims; one whose type has models of
+/// its own alone takes only those.
 fn is_open_to(provider: &Provider, model: &str) -> bool {
-    provider.is_open() && (provider.kind != ProviderKind::Anthropic || model.starts_with("claude"))
+    provider.is_open() && model.starts_with(provider.vendor.own_models)
 }
 
 /// One provider's claim to a model.
@@ -240,12 +228,12 @@ struct Table<'a> {
 
 impl<'a> Table<'a> {
     /// The route of a model; `None` where no provider is a candidate.
-    fn route(&mut self, name: &str, dialects: Dialects) -> Result<Option<Route>, String> {
+    fn route(&mut self, name: &str, endpoint: Endpoint) -> Result<Option<Route>, String> {
         let claims = self.claims.of.get(name).map_or(&[][..], Vec::as_slice);
-        let kind = |claim: &&Claim<'_>| self.providers[claim.provider.index()].kind;
+        let vendor = |claim: &Claim<'_>| self.providers[claim.provider.index()].vendor;
         let claimants: Vec<&Claim<'_>> = claims
             .iter()
-            .filter(|claim| dialects.include(kind(claim)))
+            .filter(|claim| vendor(claim).serves(endpoint))
             .collect();
         let aliased = claimants.iter().flat_map(|claim| &claim.aliased).copied();
         let matching = std::iter::once(name).chain(aliased);
@@ -260,11 +248,11 @@ impl<'a> Table<'a> {
         // A provider that names the model comes before one with a matching pattern.
         if candidates.is_empty() {
             let matches = |one: &Provider| one.patterns.iter().any(|one| one.matches(name));
-            candidates = self.unnamed(dialects, matches);
+            candidates = self.unnamed(endpoint, matches);
         }
         let is_unclaimed = candidates.is_empty();
         if is_unclaimed {
-            candidates = self.open(name, dialects);
+            candidates = self.open(name, endpoint);
         }
         if candidates.is_empty() {
             return Ok(None);
@@ -313,8 +301,8 @@ impl<'a> Table<'a> {
             if !seen.insert(set) {
                 continue;
             }
-            let chat = self.route(&name, Dialects::Chat)?;
-            let other = self.route(&name, Dialects::Other)?;
+            let chat = self.route(&name, CONVERSATION)?;
+            let other = self.route(&name, OTHER)?;
             // Where no provider claims the model for an endpoint, open providers serve it, under
             // its own name.
             let chat = chat.filter(|route| !route.is_unclaimed);
@@ -328,16 +316,16 @@ impl<'a> Table<'a> {
     }
 
     /// The open providers for a model that no provider claims.
-    fn open(&self, name: &str, dialects: Dialects) -> Box<[Candidate]> {
-        self.unnamed(dialects, |provider| is_open_to(provider, name))
+    fn open(&self, name: &str, endpoint: Endpoint) -> Box<[Candidate]> {
+        self.unnamed(endpoint, |provider| is_open_to(provider, name))
     }
 
     /// The providers that take a model which the file does not name; the model keeps the caller's
     /// name.
-    fn unnamed(&self, dialects: Dialects, takes: impl Fn(&Provider) -> bool) -> Box<[Candidate]> {
+    fn unnamed(&self, endpoint: Endpoint, takes: impl Fn(&Provider) -> bool) -> Box<[Candidate]> {
         (0..)
             .zip(self.providers)
-            .filter(|(_, provider)| dialects.include(provider.kind) && takes(provider))
+            .filter(|(_, provider)| provider.vendor.serves(endpoint) && takes(provider))
             .map(|(i, provider)| Candidate {
                 provider: ProviderId(i),
                 model: None,

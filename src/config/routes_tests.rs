@@ -194,7 +194,7 @@ fn anthropic_takes_its_own_models_and_chat_only() {
     let anthropic = &plan.providers[0];
     assert!(is_open_to(anthropic, "claude-opus-4-5") && !is_open_to(anthropic, "gpt-4o"));
     assert!(is_open_to(&plan.providers[1], "gpt-4o"));
-    assert!(!Dialects::Other.include(ProviderKind::Anthropic));
+    assert!(!anthropic.vendor.serves(OTHER));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 
 use crate::base::ids::{BudgetId, ProviderId};
 use crate::base::limits::{BUDGET_SEATS_MAX, PROVIDER_SEATS_MAX, PROVIDERS_MAX};
-use crate::config::plan::{BaseUrl, Places, Plan, Provider, ProviderKind};
+use crate::config::plan::{BaseUrl, Places, Plan, Provider};
 
 /// The ids that were given so far.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ pub struct Fresh {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Identity {
     name: Box<str>,
-    kind: ProviderKind,
+    vendor: &'static str,
     base: BaseUrl,
 }
 
@@ -215,7 +215,7 @@ impl Identity {
     fn of(provider: &Provider) -> Self {
         Self {
             name: provider.name.clone(),
-            kind: provider.kind,
+            vendor: provider.vendor.name,
             base: provider.base.clone(),
         }
     }

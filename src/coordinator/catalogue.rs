@@ -89,7 +89,7 @@ impl Lists {
             return false;
         }
         let name = &*provider.name;
-        let Some(list) = ModelList::read(provider.kind, name, pages) else {
+        let Some(list) = ModelList::read(provider.vendor.dialect, name, pages) else {
             tracing::warn!(
                 provider = name,
                 "what the provider sent is no list of models: it is not used"

@@ -34,7 +34,7 @@ pub(super) fn describe<'a>(
     let is_healthy = view.health == Health::Healthy;
     Some(ProviderReport {
         name: &provider.name,
-        kind: provider.kind.name(),
+        kind: provider.vendor.name,
         healthy: is_healthy,
         circuit: view.state.name(),
         circuit_opened_at: opened,

@@ -1,37 +1,31 @@
-//! The targets and headers of requests to an Anthropic provider (rule Q1 of
+//! The queries and headers of requests to an Anthropic provider (rule Q1 of
 //! reference/translation.md).
 
-use crate::wire::field::starts_with;
+use crate::decide::outcome::KeyOwner;
+use crate::wire::field::{self, starts_with};
 
 /// The header line with the version of the API. The later version refuses sampling parameters for
 /// every model.
 pub const VERSION_LINE: &[u8] = b"anthropic-version: 2023-06-01\r\n";
 
-/// What is requested of a provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resource {
-    /// An answer.
-    Messages,
-    /// The list of its models, which also serves as health check.
-    Models,
+/// The name of the header with the version.
+pub const VERSION: &str = "anthropic-version";
+
+/// The query that asks for the beta of the API.
+pub const BETA: &[u8] = b"beta=true";
+
+/// Whether a caller's target has that query.
+#[must_use]
+pub fn asks_for_beta(target: &[u8]) -> bool {
+    let mut parts = target.splitn(2, |&byte| byte == b'?').skip(1);
+    let query = parts.next().unwrap_or_default();
+    query.split(|&byte| byte == b'&').any(|pair| pair == BETA)
 }
 
-/// The target of a request. `path` is that of the `base_url`, without a slash at its end; `query`
-/// is its query, which may be empty.
+/// Whether a header states the version.
 #[must_use]
-pub fn target(path: &str, query: &str, resource: Resource) -> String {
-    let version = if path.ends_with("/v1") { "" } else { "/v1" };
-    let name = match resource {
-        Resource::Messages => "messages",
-        // By default the API lists twenty models, with `limit` at most this many.
-        Resource::Models => "models?limit=1000",
-    };
-    let mark = match resource {
-        _ if query.is_empty() => "",
-        Resource::Messages => "?",
-        Resource::Models => "&",
-    };
-    format!("{path}{version}/{name}{mark}{query}")
+pub fn is_version(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(VERSION.as_bytes())
 }
 
 /// Appends the header line that carries `key`.
@@ -60,14 +54,19 @@ pub fn write_caller_key(authorization: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Whether a caller's header is passed on to providers of this dialect, besides the usual ones:
-/// headers that are about the API, or say which application sends the request. infermux itself
-/// states the version.
+/// headers that are about the API, or say which application sends the request. The version is
+/// passed on only to callers' own dialect, and a workspace, which says who pays, only with a key of
+/// the caller's.
 #[must_use]
-pub fn crosses(name: &[u8]) -> bool {
-    let is_about_api = starts_with(name, b"anthropic-");
-    (is_about_api && !name.eq_ignore_ascii_case(b"anthropic-version"))
-        || starts_with(name, b"x-claude-code-")
-        || name.eq_ignore_ascii_case(b"x-app")
+pub fn crosses(name: &[u8], key: KeyOwner) -> bool {
+    if starts_with(name, b"anthropic-") {
+        return match name.len() {
+            17 => !is_version(name),
+            22 => key == KeyOwner::Caller || !field::is(name, b"anthropic-workspace-id"),
+            _ => true,
+        };
+    }
+    starts_with(name, b"x-claude-code-") || name.eq_ignore_ascii_case(b"x-app")
 }
 
 #[cfg(test)]
@@ -75,17 +74,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_base_may_name_its_version() {
-        use Resource::*;
-        assert_eq!(target("", "", Messages), "/v1/messages");
-        assert_eq!(target("", "", Models), "/v1/models?limit=1000");
-        assert_eq!(target("/v1", "", Messages), "/v1/messages");
-        assert_eq!(
-            target("/a/v1", "b=1", Models),
-            "/a/v1/models?limit=1000&b=1"
-        );
-        assert_eq!(target("", "b=1", Messages), "/v1/messages?b=1");
-        assert_eq!(target("/anthropic", "", Messages), "/anthropic/v1/messages");
+    fn the_beta_is_asked_for_by_query() {
+        for (target, asks) in [
+            ("/v1/messages?beta=true", true),
+            ("/v1/messages?a=b&beta=true&c", true),
+            ("/v1/messages?beta=false", false),
+            ("/v1/messages?xbeta=true", false),
+            ("/beta=true", false),
+        ] {
+            assert_eq!(asks_for_beta(target.as_bytes()), asks, "{target}");
+        }
     }
 
     #[test]
@@ -115,7 +113,7 @@ mod tests {
             "X-Claude-Code-Session-Id",
             "X-App",
         ] {
-            assert!(crosses(name.as_bytes()), "{name}");
+            assert!(crosses(name.as_bytes(), KeyOwner::Infermux), "{name}");
         }
         for name in [
             "OpenAI-Organization",
@@ -130,7 +128,9 @@ mod tests {
             "x-apps",
             "user-agent",
         ] {
-            assert!(!crosses(name.as_bytes()), "{name}");
+            assert!(!crosses(name.as_bytes(), KeyOwner::Caller), "{name}");
         }
+        let workspace = b"Anthropic-Workspace-Id";
+        assert!(crosses(workspace, KeyOwner::Caller) && !crosses(workspace, KeyOwner::Infermux));
     }
 }

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use super::*;
-use crate::config::plan::{BaseUrl, HealthCheck, ProviderKind};
+use crate::config::plan::{BaseUrl, HealthCheck};
+use crate::config::vendor::OPENAI;
 use crate::decide::policy::BreakerPolicy;
 
 pub(crate) fn provider(api_key: Option<&str>, forward_caller_key: bool) -> Provider {
     Provider {
         id: crate::base::ids::ProviderId(0),
         name: "p".into(),
-        kind: ProviderKind::OpenAi,
+        vendor: &OPENAI,
         api_key: api_key.map(Secret::new),
         forward_caller_key,
         base: BaseUrl {

@@ -204,7 +204,7 @@ const START: &[u8] = b"{\"object\":\"list\",\"data\":[";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::plan::ProviderKind;
+    use crate::base::endpoint::Dialect;
     use crate::config::{self, Environment, Options, Strictness};
 
     fn plan(text: &str) -> Plan {
@@ -217,7 +217,7 @@ mod tests {
 
     fn list(body: &str) -> ModelList {
         let pages = [body.as_bytes().to_vec()];
-        ModelList::read(ProviderKind::OpenAi, "p", &pages).expect("a list")
+        ModelList::read(Dialect::Chat, "p", &pages).expect("a list")
     }
 
     const PLAN: &str = "providers:

@@ -1,6 +1,6 @@
 //! A provider's health check: its target, and what the answer says about the provider.
 
-use crate::config::plan::{Provider, ProviderKind};
+use crate::config::plan::Provider;
 use crate::exchange::outbound;
 
 /// What an answer says about the provider's health.
@@ -65,12 +65,9 @@ fn nothing_there(provider: &Provider) -> String {
         None => "no list of models",
         Some(_) => "nothing",
     };
-    let lacks_version = match provider.kind {
-        ProviderKind::OpenAi => !provider.base.path.ends_with("/v1"),
-        ProviderKind::Anthropic | ProviderKind::Ollama | ProviderKind::AzureOpenAi => false,
-    };
-    if lacks_version {
-        format!("there is {what} at this URL; does base_url lack `/v1`?")
+    let usual = provider.vendor.usual_path;
+    if !provider.base.path.ends_with(usual) {
+        format!("there is {what} at this URL; does base_url lack `{usual}`?")
     } else {
         format!(
             "there is {what} at this URL; is base_url right? health_check.path may name another"

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::base::endpoint::Dialect;
 use crate::base::limits::MODEL_NAME_BYTES_MAX;
-use crate::config::plan::ProviderKind;
 use crate::dialect::models as anthropic;
 use crate::wire::json::{self, Kind, Value, check};
 
@@ -23,14 +23,14 @@ impl ModelList {
     /// OpenAI's shape and Anthropic's (`data`), Ollama's own (`models`) and a bare array are
     /// understood. Models without a name, and names that no request may carry, are left out.
     #[must_use]
-    pub fn read(kind: ProviderKind, owner: &str, pages: &[Vec<u8>]) -> Option<Self> {
+    pub fn read(dialect: Dialect, owner: &str, pages: &[Vec<u8>]) -> Option<Self> {
         let mut list = Self::default();
         for page in pages {
             if !check::is_json(page) {
                 return None;
             }
             for model in json::elements(models(page)?) {
-                list.add(kind, owner, &model.ok()?);
+                list.add(dialect, owner, &model.ok()?);
             }
         }
         list.text.shrink_to_fit();
@@ -69,17 +69,17 @@ impl ModelList {
         self.text.len() + names.sum::<usize>()
     }
 
-    fn add(&mut self, kind: ProviderKind, owner: &str, model: &Value<'_>) {
+    fn add(&mut self, dialect: Dialect, owner: &str, model: &Value<'_>) {
         let Some(name) = name(model).filter(|name| may_be_asked_for(name)) else {
             return;
         };
-        match kind {
-            ProviderKind::Anthropic => {
+        match dialect {
+            Dialect::Messages => {
                 if !anthropic::write(model, &name, owner, &mut self.text) {
                     return;
                 }
             }
-            ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => {
+            Dialect::Chat => {
                 if member(model, b"id").is_some() {
                     self.text.extend_from_slice(model.text);
                 } else {
@@ -135,9 +135,9 @@ fn may_be_asked_for(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn check(kind: ProviderKind, pages: &[&str], expected: Option<&[(&str, &str)]>) {
+    fn check(dialect: Dialect, pages: &[&str], expected: Option<&[(&str, &str)]>) {
         let bodies: Vec<Vec<u8>> = pages.iter().map(|page| page.as_bytes().to_vec()).collect();
-        let list = ModelList::read(kind, "p", &bodies);
+        let list = ModelList::read(dialect, "p", &bodies);
         let found: Option<Vec<(&str, &str)>> = list.as_ref().map(|list| {
             let models = list.models();
             let text = |(name, entry)| (name, std::str::from_utf8(entry).unwrap());
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn every_shape_of_a_list_is_understood() {
-        let openai = |page, expected| check(ProviderKind::OpenAi, &[page], expected);
+        let openai = |page, expected| check(Dialect::Chat, &[page], expected);
         openai(
             r#"{"object":"list","data":[{"id":"a","x":1}, {"no":"id"},7,{"id":"b\u002fc"}]}"#,
             Some(&[
@@ -191,13 +191,13 @@ mod tests {
         ] {
             openai(none, None);
         }
-        check(ProviderKind::Ollama, &["[]", "{}"], None);
+        check(Dialect::Chat, &["[]", "{}"], None);
     }
 
     #[test]
     fn pages_are_one_list_and_anthropics_has_its_own_models_alone() {
         check(
-            ProviderKind::Anthropic,
+            Dialect::Messages,
             &[
                 r#"{"data":[{"id":"claude-a","created_at":"2025-11-24T00:00:00Z"},{"id":"g"}]}"#,
                 r#"{"data":[{"id":"claude-b"}],"has_more":false}"#,

@@ -1,38 +1,33 @@
 //! The head of a request to a provider: a prefix prepared once per Plan, and the parts that differ
 //! between requests.
 
-use crate::base::endpoint::Endpoint;
+use crate::base::endpoint::{Dialect, Endpoint};
 use crate::base::secret::Secret;
-use crate::config::plan::{Provider, ProviderKind};
+use crate::config::plan::Provider;
+use crate::config::vendor::{KeyForm, Root, Vendor};
 use crate::decide::outcome::KeyOwner;
-use crate::dialect::headers::{self as anthropic, Resource};
+use crate::dialect::headers as anthropic;
 use crate::exchange::auth::Credential;
 use crate::exchange::headers;
 use crate::exchange::masks::OwnMasks;
-use crate::wire::azure;
+use crate::wire::azure::{self, Target};
 use crate::wire::head::Head;
 
 /// The part of a head that is the same for all requests to one provider. It holds the provider's
 /// key.
 pub struct Prefixes {
-    chat: Prefix,
-    completions: Prefix,
-    embeddings: Prefix,
+    /// The targets of the endpoints that the provider has.
+    targets: Box<[(Endpoint, Target)]>,
+    /// What every request has behind its target.
+    rest_of_line: Box<[u8]>,
     own_key: Option<Secret>,
-    kind: ProviderKind,
+    vendor: &'static Vendor,
     /// Names of callers' headers that go to this provider besides the usual ones.
     forward: Box<[Box<[u8]>]>,
     /// Names of headers that are set for it, in place of the caller's.
     set: Box<[Box<[u8]>]>,
     /// The keys that it is sent.
     masks: OwnMasks,
-}
-
-/// Request line and fixed fields of one endpoint.
-struct Prefix {
-    before: Box<[u8]>,
-    /// Behind the name of the model, where the target holds it.
-    after: Option<Box<[u8]>>,
 }
 
 /// The parts that differ between requests.
@@ -53,18 +48,21 @@ impl Prefixes {
     /// The prefixes for `provider`.
     #[must_use]
     pub fn new(provider: &Provider) -> Self {
+        let vendor = provider.vendor;
+        let endpoints = vendor.endpoints.iter();
         Self {
-            chat: Prefix::new(provider, "chat/completions"),
-            completions: Prefix::new(provider, "completions"),
-            embeddings: Prefix::new(provider, "embeddings"),
-            kind: provider.kind,
+            targets: endpoints
+                .map(|(endpoint, path)| (*endpoint, target(provider, path)))
+                .collect(),
+            rest_of_line: rest_of_line(provider).into_bytes().into(),
+            vendor,
             forward: names(&provider.headers.forward),
             set: names(provider.headers.set.iter().map(|(name, _)| name)),
             masks: OwnMasks::of(provider),
             own_key: provider
                 .api_key
                 .as_ref()
-                .map(|key| key_line(provider.kind, key)),
+                .map(|key| key_line(vendor.key, key)),
         }
     }
 
@@ -74,7 +72,8 @@ impl Prefixes {
         &self.masks
     }
 
-    /// Writes the head of a request whose body has `body_len` bytes.
+    /// Writes the head of a request of a caller for `endpoint` whose body, in the provider's
+    /// dialect, has `body_len` bytes.
     pub fn write(
         &self,
         endpoint: Endpoint,
@@ -82,17 +81,27 @@ impl Prefixes {
         body_len: usize,
         out: &mut Vec<u8>,
     ) {
-        let prefix = match endpoint {
-            Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::CountTokens => &self.chat,
-            Endpoint::Completions => &self.completions,
-            Endpoint::Embeddings => &self.embeddings,
-        };
+        let own = endpoint.told_in(self.vendor.dialect);
+        let target = self.targets.iter().find(|(one, _)| *one == own);
+        debug_assert!(target.is_some(), "routes lead to providers that have it");
+        let Some((_, target)) = target else { return };
         out.extend_from_slice(b"POST ");
-        prefix.write(request.model, out);
+        write_target(target, request.model, out);
+        let dialect = self.own_words(endpoint, request);
+        if dialect.asks_for_beta {
+            let mark = if target.before.contains('?') {
+                '&'
+            } else {
+                '?'
+            };
+            out.push(mark as u8);
+            out.extend_from_slice(anthropic::BETA);
+        }
+        out.extend_from_slice(&self.rest_of_line);
         out.extend_from_slice(b"Content-Type: application/json\r\nContent-Length: ");
         out.extend_from_slice(itoa::Buffer::new().format(body_len).as_bytes());
         out.extend_from_slice(b"\r\n");
-        self.write_fields(request, out);
+        self.write_fields(request, dialect, out);
     }
 
     /// Writes a whole request of infermux itself: for `target`, with its own key for `provider` if
@@ -100,17 +109,31 @@ impl Prefixes {
     pub fn write_own(&self, provider: &Provider, target: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(b"GET ");
         out.extend_from_slice(target.as_bytes());
-        out.extend_from_slice(rest_of_line(provider).as_bytes());
+        out.extend_from_slice(&self.rest_of_line);
         let own = provider.api_key.as_ref();
         self.write_key(own.map_or(Credential::None, Credential::Own), out);
+        self.write_version(OwnWords::default(), out);
         if !contains(&self.set, b"user-agent") {
             out.extend_from_slice(b"User-Agent: infermux\r\n");
         }
         out.extend_from_slice(b"Connection: close\r\n\r\n");
     }
 
-    fn write_fields(&self, request: &Outbound<'_>, out: &mut Vec<u8>) {
+    /// What a request of a caller of Messages says in the words of that API.
+    fn own_words(&self, endpoint: Endpoint, request: &Outbound<'_>) -> OwnWords {
+        let (head, bytes) = request.caller;
+        match (self.vendor.dialect, endpoint.dialect()) {
+            (Dialect::Messages, Dialect::Messages) => OwnWords {
+                asks_for_beta: anthropic::asks_for_beta(&bytes[head.target.clone()]),
+                says_version: head.value(bytes, anthropic::VERSION).is_some(),
+            },
+            (Dialect::Chat | Dialect::Messages, _) => OwnWords::default(),
+        }
+    }
+
+    fn write_fields(&self, request: &Outbound<'_>, words: OwnWords, out: &mut Vec<u8>) {
         self.write_key(request.credential, out);
+        self.write_version(words, out);
         field(b"X-Request-Id", request.request_id.as_bytes(), out);
         let (head, bytes) = request.caller;
         let listed = head.listed_by_connection(bytes);
@@ -119,7 +142,10 @@ impl Prefixes {
         let listed = listed.take(if any { usize::MAX } else { 0 });
         for one in &head.fields {
             let (name, value) = (&bytes[one.name.clone()], &bytes[one.value.clone()]);
-            if self.takes(name, request.key) && !headers::is_named(name, listed.clone()) {
+            let is_version = || words.says_version && anthropic::is_version(name);
+            if (self.takes(name, request.key) || is_version())
+                && !headers::is_named(name, listed.clone())
+            {
                 field(name, value, out);
             }
         }
@@ -128,11 +154,9 @@ impl Prefixes {
 
     /// Whether the provider gets a caller's header.
     fn takes(&self, name: &[u8], key: KeyOwner) -> bool {
-        let of_dialect = || match self.kind {
-            ProviderKind::Anthropic => anthropic::crosses(name),
-            ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => {
-                headers::crosses_to_openai(name, key)
-            }
+        let of_dialect = || match self.vendor.dialect {
+            Dialect::Messages => anthropic::crosses(name, key),
+            Dialect::Chat => headers::crosses_to_openai(name, key),
         };
         let crosses =
             headers::crosses_to_any_provider(name) || of_dialect() || contains(&self.forward, name);
@@ -147,96 +171,74 @@ impl Prefixes {
                 let line = self.own_key.as_ref().map_or("", Secret::expose);
                 out.extend_from_slice(line.as_bytes());
             }
-            Credential::Caller(authorization) => match self.kind {
-                ProviderKind::Anthropic => anthropic::write_caller_key(authorization, out),
-                ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => {
+            Credential::Caller(authorization) => match self.vendor.key {
+                KeyForm::Anthropic => anthropic::write_caller_key(authorization, out),
+                KeyForm::Bearer | KeyForm::Header(_) => {
                     field(b"Authorization", authorization, out);
                 }
             },
-            Credential::CallersKey(key) => match self.kind {
-                ProviderKind::Anthropic => anthropic::write_key(key, out),
-                ProviderKind::AzureOpenAi => field(b"api-key", key, out),
-                ProviderKind::OpenAi | ProviderKind::Ollama => {
-                    out.extend_from_slice(b"Authorization: Bearer ");
-                    out.extend_from_slice(key);
-                    out.extend_from_slice(b"\r\n");
-                }
-            },
+            Credential::CallersKey(key) => write_key(self.vendor.key, key, out),
             Credential::None => {}
         }
-        match self.kind {
-            ProviderKind::Anthropic => out.extend_from_slice(anthropic::VERSION_LINE),
-            ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => {}
+    }
+
+    /// States the version of the API, unless the caller does.
+    fn write_version(&self, words: OwnWords, out: &mut Vec<u8>) {
+        if self.vendor.dialect == Dialect::Messages && !words.says_version {
+            out.extend_from_slice(anthropic::VERSION_LINE);
         }
     }
 }
 
-impl Prefix {
-    fn new(provider: &Provider, endpoint: &str) -> Self {
-        let target = target(provider, endpoint);
-        let rest = rest_of_line(provider);
-        match target.after {
-            Some(after) => Self {
-                before: target.before.into_bytes().into(),
-                after: Some((after + &rest).into_bytes().into()),
-            },
-            None => Self {
-                before: (target.before + &rest).into_bytes().into(),
-                after: None,
-            },
-        }
-    }
+/// What a request to a provider of the caller's own dialect takes over from the caller's head.
+#[derive(Clone, Copy, Default)]
+struct OwnWords {
+    /// The caller asks for the beta of the API.
+    asks_for_beta: bool,
+    /// The caller states the version of the API.
+    says_version: bool,
+}
 
-    fn write(&self, model: &str, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.before);
-        if let Some(after) = &self.after {
-            let mut name = String::with_capacity(model.len());
-            azure::percent_encode(model, &mut name);
-            out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(after);
-        }
+fn write_target(target: &Target, model: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(target.before.as_bytes());
+    if let Some(after) = &target.after {
+        let mut name = String::with_capacity(model.len());
+        azure::percent_encode(model, &mut name);
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(after.as_bytes());
     }
 }
 
 /// The target of `provider`'s list of models.
 #[must_use]
 pub fn list_target(provider: &Provider) -> String {
-    target(provider, MODELS).before
+    target(provider, provider.vendor.list).before
 }
 
-/// The target of an endpoint of `provider`.
-fn target(provider: &Provider, endpoint: &str) -> azure::Target {
+/// The target of an endpoint of `provider`, given its path.
+fn target(provider: &Provider, path: &str) -> Target {
     let base = &provider.base;
-    let query = if base.query.is_empty() { "" } else { "?" };
-    let simple = |root: &str| azure::Target {
-        before: format!("{}{root}/{endpoint}{query}{}", base.path, base.query),
+    let mark = match (&*base.query, path.contains('?')) {
+        ("", _) => "",
+        (_, true) => "&",
+        (_, false) => "?",
+    };
+    let simple = |root: &str| Target {
+        before: format!("{}{root}/{path}{mark}{}", base.path, base.query),
         after: None,
     };
-    match provider.kind {
-        ProviderKind::OpenAi => simple(""),
-        ProviderKind::Anthropic => {
-            let resource = if endpoint == MODELS {
-                Resource::Models
-            } else {
-                Resource::Messages
-            };
-            let before = anthropic::target(&base.path, &base.query, resource);
-            azure::Target {
-                before,
-                after: None,
-            }
-        }
-        // Ollama speaks the OpenAI dialect under `/v1`; a base may name that already.
-        ProviderKind::Ollama if base.path.ends_with("/v1") => simple(""),
-        ProviderKind::Ollama => simple("/v1"),
-        ProviderKind::AzureOpenAi => {
+    match provider.vendor.root {
+        Root::Base => simple(""),
+        Root::V1 if base.path.ends_with("/v1") => simple(""),
+        Root::V1 => simple("/v1"),
+        Root::Deployment => {
             let resource = azure::Resource {
                 path: &base.path,
                 query: &base.query,
                 deployment: provider.azure_deployment.as_deref(),
                 version: &provider.azure_api_version,
             };
-            azure::target(&resource, endpoint)
+            azure::target(&resource, path)
         }
     }
 }
@@ -252,17 +254,23 @@ fn rest_of_line(provider: &Provider) -> String {
     rest
 }
 
-fn key_line(kind: ProviderKind, key: &Secret) -> Secret {
-    let key = key.expose();
-    Secret::new(match kind {
-        ProviderKind::AzureOpenAi => format!("api-key: {key}\r\n"),
-        ProviderKind::Anthropic => {
-            let mut line = Vec::new();
-            anthropic::write_key(key.as_bytes(), &mut line);
-            String::from_utf8(line).unwrap_or_default()
+fn key_line(form: KeyForm, key: &Secret) -> Secret {
+    let mut line = Vec::new();
+    write_key(form, key.expose().as_bytes(), &mut line);
+    Secret::new(String::from_utf8(line).unwrap_or_default())
+}
+
+/// Appends the header line that carries `key`.
+fn write_key(form: KeyForm, key: &[u8], out: &mut Vec<u8>) {
+    match form {
+        KeyForm::Bearer => {
+            out.extend_from_slice(b"Authorization: Bearer ");
+            out.extend_from_slice(key);
+            out.extend_from_slice(b"\r\n");
         }
-        ProviderKind::OpenAi | ProviderKind::Ollama => format!("Authorization: Bearer {key}\r\n"),
-    })
+        KeyForm::Header(name) => field(name.as_bytes(), key, out),
+        KeyForm::Anthropic => anthropic::write_key(key, out),
+    }
 }
 
 fn names<'a>(names: impl IntoIterator<Item = &'a Box<str>>) -> Box<[Box<[u8]>]> {
@@ -281,5 +289,152 @@ fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// The endpoint that lists models.
-const MODELS: &str = "models";
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Environment, Options, Strictness};
+    use crate::wire::head::Arrival;
+
+    fn provider(fields: &str) -> Provider {
+        let options = Options {
+            environment: Environment::Unresolved,
+            strict: Strictness::Lenient,
+        };
+        let loaded = config::load(&format!("providers: [{{name: p, {fields}}}]"), &options);
+        let mut providers = loaded.expect("a good file").plan.providers.into_vec();
+        providers.remove(0)
+    }
+
+    /// The head of a request to the provider, for the caller whose head is given.
+    fn written(fields: &str, endpoint: Endpoint, (caller, key): (&str, KeyOwner)) -> String {
+        let caller = format!("{}\r\n\r\n", caller.replace('|', "\r\n"));
+        let mut head = Head::default();
+        assert_eq!(
+            head.parse_request(caller.as_bytes(), 0),
+            Ok(Arrival::Whole),
+            "{caller}"
+        );
+        let request = Outbound {
+            model: "a b",
+            credential: Credential::None,
+            key,
+            request_id: "id",
+            caller: (&head, caller.as_bytes()),
+        };
+        let mut out = Vec::new();
+        Prefixes::new(&provider(fields)).write(endpoint, &request, 7, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn each_endpoint_has_its_target_at_each_type() {
+        use Endpoint::{ChatCompletions, CountTokens, Embeddings, Messages};
+
+        for (fields, endpoint, target) in [
+            (
+                "type: openai, api_key: k",
+                ChatCompletions,
+                "/v1/chat/completions",
+            ),
+            ("type: openai, api_key: k", Messages, "/v1/chat/completions"),
+            (
+                "type: openai, base_url: 'http://h/a?b=c'",
+                Embeddings,
+                "/a/embeddings?b=c",
+            ),
+            ("type: ollama", ChatCompletions, "/v1/chat/completions"),
+            (
+                "type: ollama, base_url: 'http://h/x/v1'",
+                Messages,
+                "/x/v1/chat/completions",
+            ),
+            (
+                "type: azure_openai, api_key: k, base_url: 'http://h'",
+                Messages,
+                "/openai/deployments/a%20b/chat/completions?api-version=2024-10-21",
+            ),
+            (
+                "type: anthropic, api_key: k",
+                ChatCompletions,
+                "/v1/messages",
+            ),
+            (
+                "type: anthropic, api_key: k",
+                Messages,
+                "/v1/messages?beta=true",
+            ),
+            (
+                "type: anthropic, api_key: k, base_url: 'http://h/v1?b=1'",
+                CountTokens,
+                "/v1/messages/count_tokens?b=1&beta=true",
+            ),
+            (
+                "type: anthropic, api_key: k, base_url: 'http://h/anthropic'",
+                Messages,
+                "/anthropic/v1/messages?beta=true",
+            ),
+        ] {
+            let caller = "POST /x?beta=true&y=1 HTTP/1.1|Host: h";
+            let head = written(fields, endpoint, (caller, KeyOwner::Infermux));
+            let line = head.lines().next();
+            assert_eq!(line, Some(&*format!("POST {target} HTTP/1.1")), "{fields}");
+        }
+        let lists = [
+            ("type: anthropic, api_key: k", "/v1/models?limit=1000"),
+            (
+                "type: anthropic, api_key: k, base_url: 'http://h/a/v1?b=1'",
+                "/a/v1/models?limit=1000&b=1",
+            ),
+            (
+                "type: openai, base_url: 'http://h/v1?b=1'",
+                "/v1/models?b=1",
+            ),
+        ];
+        for (fields, target) in lists {
+            assert_eq!(list_target(&provider(fields)), target);
+        }
+    }
+
+    #[test]
+    fn callers_of_messages_state_the_version_themselves() {
+        let caller = "POST /v1/messages HTTP/1.1|Host: h|Anthropic-Version: 2024-01-01|\
+            anthropic-beta: a|anthropic-beta: b|anthropic-workspace-id: w|x-stainless-lang: js|\
+            X-Claude-Code-Session-Id: s";
+        let lines = |endpoint, caller: &str, key| {
+            let head = written("type: anthropic, api_key: k", endpoint, (caller, key));
+            let lines = head.lines().skip(5);
+            lines
+                .filter(|line| !line.is_empty())
+                .collect::<Vec<_>>()
+                .join("|")
+        };
+        let rest = "anthropic-beta: a|anthropic-beta: b";
+        assert_eq!(
+            lines(Endpoint::Messages, caller, KeyOwner::Infermux),
+            format!(
+                "X-Request-Id: id|Anthropic-Version: 2024-01-01|{rest}|X-Claude-Code-Session-Id: s"
+            )
+        );
+        assert_eq!(
+            lines(Endpoint::ChatCompletions, caller, KeyOwner::Caller),
+            format!(
+                "anthropic-version: 2023-06-01|X-Request-Id: id|{rest}|anthropic-workspace-id: w|\
+                 X-Claude-Code-Session-Id: s"
+            )
+        );
+        let plain = "POST /v1/messages HTTP/1.1|Host: h";
+        assert_eq!(
+            lines(Endpoint::CountTokens, plain, KeyOwner::Infermux),
+            "anthropic-version: 2023-06-01|X-Request-Id: id"
+        );
+        let openai = written(
+            "type: openai, api_key: k",
+            Endpoint::Messages,
+            (caller, KeyOwner::Caller),
+        );
+        assert!(
+            !openai.to_ascii_lowercase().contains("anthropic"),
+            "{openai}"
+        );
+    }
+}

@@ -8,7 +8,6 @@ mod chunk;
 
 use crate::base::endpoint::Endpoint;
 use crate::base::limits::{HELD_BACK_BYTES_MAX, KEPT_BUFFER_BYTES_MAX, MODEL_NAME_BYTES_MAX};
-use crate::config::plan::ProviderKind;
 use crate::dialect::tariff::{self, Tariff};
 use crate::exchange::choices::Indexes;
 use crate::exchange::provider_error;
@@ -27,8 +26,8 @@ pub use chunk::UsageChunk;
 pub struct RelayPlan<'a> {
     /// The model's name as the caller wrote it: a JSON string with its quotes.
     pub caller_model: &'a [u8],
-    /// The provider's dialect.
-    pub kind: ProviderKind,
+    /// Whether the provider sends its notes about the content in chunks of their own.
+    pub notes_apart: bool,
     /// The endpoint that it answers.
     pub endpoint: Endpoint,
     /// Whether infermux or the caller asked for the usage chunk.
@@ -228,7 +227,7 @@ const DONE: &[u8] = b"[DONE]";
 #[derive(Debug)]
 struct Stream {
     caller_model: Vec<u8>,
-    kind: ProviderKind,
+    notes_apart: bool,
     endpoint: Endpoint,
     usage_chunk: UsageChunk,
     tariff: Option<Tariff>,
@@ -255,7 +254,7 @@ impl Stream {
     fn new() -> Self {
         Self {
             caller_model: Vec::new(),
-            kind: ProviderKind::OpenAi,
+            notes_apart: false,
             endpoint: Endpoint::ChatCompletions,
             usage_chunk: UsageChunk::Untouched,
             tariff: None,
@@ -284,7 +283,7 @@ impl Stream {
         forms.reset();
         *self = Self {
             caller_model,
-            kind: plan.kind,
+            notes_apart: plan.notes_apart,
             endpoint: plan.endpoint,
             usage_chunk: plan.usage,
             tariff: plan.tariff,
@@ -428,12 +427,9 @@ impl Stream {
         if choices.count == 0 && has_usage {
             return self.usage_chunk == UsageChunk::Injected;
         }
-        match self.kind {
-            // Annotations of the content filter have no choices, and callers take
-            // `choices[0].delta` for granted. A chunk with a finish reason is no annotation.
-            ProviderKind::AzureOpenAi => !choices.has_carrier && choices.finished.is_empty(),
-            ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::Anthropic => false,
-        }
+        // Annotations of the content filter have no choices, and callers take `choices[0].delta`
+        // for granted. A chunk with a finish reason is no annotation.
+        self.notes_apart && !choices.has_carrier && choices.finished.is_empty()
     }
 
     fn on_done(&mut self, out: &mut Vec<u8>) -> Result<(), StreamFault> {

@@ -10,7 +10,7 @@ use crate::wire::json::respelt::respelt;
 
 const PLAN: RelayPlan<'static> = RelayPlan {
     caller_model: b"\"mine\"",
-    kind: ProviderKind::OpenAi,
+    notes_apart: false,
     endpoint: Endpoint::ChatCompletions,
     usage: UsageChunk::Injected,
     tariff: None,
@@ -144,9 +144,9 @@ fn check_vector(vector: &Json) {
     let caller_model = json::quoted(vector["caller_model"].as_str().unwrap());
     let plan = RelayPlan {
         caller_model: &caller_model,
-        kind: match vector["provider_type"].as_str().unwrap() {
-            "openai" => ProviderKind::OpenAi,
-            "azure_openai" => ProviderKind::AzureOpenAi,
+        notes_apart: match vector["provider_type"].as_str().unwrap() {
+            "openai" => false,
+            "azure_openai" => true,
             other => panic!("{other}"),
         },
         usage: if vector["caller_include_usage"] == true {
@@ -490,7 +490,7 @@ fn usage_is_awaited_once_every_choice_has_its_finish_reason() {
 #[test]
 fn azure_annotations_are_withheld_from_azure_alone() {
     let azure = RelayPlan {
-        kind: ProviderKind::AzureOpenAi,
+        notes_apart: true,
         usage: UsageChunk::Untouched,
         ..PLAN
     };
@@ -521,7 +521,7 @@ fn azure_annotations_are_withheld_from_azure_alone() {
             expected
         );
         let untouched = RelayPlan {
-            kind: ProviderKind::OpenAi,
+            notes_apart: false,
             ..azure
         };
         assert_eq!(
@@ -535,7 +535,7 @@ fn azure_annotations_are_withheld_from_azure_alone() {
 fn legacy_completions_are_relayed_too() {
     let plan = RelayPlan {
         endpoint: Endpoint::Completions,
-        kind: ProviderKind::AzureOpenAi,
+        notes_apart: true,
         ..PLAN
     };
     let stream = "data: {\"choices\":[{\"text\":\"\",\
@@ -656,7 +656,7 @@ proptest! {
         injected: bool,
     ) {
         let plan = RelayPlan {
-            kind: if azure { ProviderKind::AzureOpenAi } else { ProviderKind::OpenAi },
+            notes_apart: azure,
             usage: if injected { UsageChunk::Injected } else { UsageChunk::Untouched },
             ..PLAN
         };

@@ -173,12 +173,13 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
+    use crate::base::endpoint::Dialect;
     use crate::base::ids::GroupId;
     use crate::base::map::Map;
     use crate::config::patterns::PatternRoutes;
     use crate::config::plan::{
         Auth, Budgets, Candidate, Failover, Group, Listen, Log, LogFormat, LogLevel, Places,
-        ProviderKind, Routes, Server,
+        Routes, Server,
     };
     use crate::config::{self, Environment, Options, Strictness};
     use crate::decide::policy::LatencyPolicy;
@@ -317,7 +318,7 @@ mod tests {
         let plan = config::load(text, &options).ok().unwrap().plan;
         let list = |text: &str| {
             let page = vec![text.as_bytes().to_vec()];
-            ModelList::read(ProviderKind::Ollama, "p", &page).unwrap()
+            ModelList::read(Dialect::Chat, "p", &page).unwrap()
         };
         let lists = [
             list(r#"["claimed"]"#),

@@ -9,17 +9,11 @@ use crate::base::secret::Secret;
 use crate::config::aliases::{Aliases, Astray};
 use crate::config::check::headers::{self, Keyed};
 use crate::config::patterns::{Pattern, is_pattern};
-use crate::config::plan::{Auth, BaseUrl, HealthCheck, Provider, ProviderKind};
+use crate::config::plan::{Auth, BaseUrl, HealthCheck, Provider};
 use crate::config::raw::fields::{Block, Defaults};
 use crate::config::url;
+use crate::config::vendor::{Hosted, OPENAI, VENDORS, Vendor};
 use crate::decide::policy::BreakerPolicy;
-
-const KINDS: [(&str, ProviderKind); 4] = [
-    ("openai", ProviderKind::OpenAi),
-    ("anthropic", ProviderKind::Anthropic),
-    ("ollama", ProviderKind::Ollama),
-    ("azure_openai", ProviderKind::AzureOpenAi),
-];
 
 /// Reads all providers.
 pub fn read(root: &Block<'_>, auth: &Auth) -> Box<[Provider]> {
@@ -81,9 +75,10 @@ fn doubt_open_ones(blocks: &[Block<'_>], providers: &[Provider]) {
 
 fn provider(id: ProviderId, block: &Block<'_>, auth: &Auth, global: &BreakerPolicy) -> Provider {
     let name = block.text("name").unwrap_or_default();
-    let kind = block.word("type", &KINDS).unwrap_or(ProviderKind::OpenAi);
-    let base = base(block, kind);
-    let api_key = api_key(block, kind, auth, &base);
+    let types = VENDORS.map(|vendor| (vendor.name, vendor));
+    let vendor = block.word("type", &types).unwrap_or(&OPENAI);
+    let base = base(block, vendor);
+    let api_key = api_key(block, vendor, auth, &base);
     let forward_caller_key = forward_caller_key(block, auth, api_key.is_some());
     let keyed = if forward_caller_key || api_key.is_some() {
         Keyed::Yes
@@ -96,7 +91,7 @@ fn provider(id: ProviderId, block: &Block<'_>, auth: &Auth, global: &BreakerPoli
     Provider {
         id,
         name: name.into(),
-        kind,
+        vendor,
         forward_caller_key,
         api_key,
         base,
@@ -119,25 +114,15 @@ fn provider(id: ProviderId, block: &Block<'_>, auth: &Auth, global: &BreakerPoli
     }
 }
 
-fn base(block: &Block<'_>, kind: ProviderKind) -> BaseUrl {
-    let vendor = match kind {
-        ProviderKind::OpenAi => "https://api.openai.com/v1",
-        ProviderKind::Anthropic => "https://api.anthropic.com",
-        ProviderKind::Ollama => "http://localhost:11434",
-        ProviderKind::AzureOpenAi => {
-            if !block.has("base_url") {
-                block.missing("base_url", "is required for azure_openai");
-            }
-            // Every Azure resource has a host of its own; this name stands in where the host is not
-            // known.
-            "https://azure.invalid"
-        }
-    };
+fn base(block: &Block<'_>, vendor: &Vendor) -> BaseUrl {
+    if vendor.needs_base && !block.has("base_url") {
+        block.missing("base_url", &format!("is required for {}", vendor.name));
+    }
     let own = block.read("base_url", |_, text| url::parse(text));
     if let Some(own) = &own {
-        doubt_base(block, kind, own);
+        doubt_base(block, vendor, own);
     }
-    own.or_else(|| url::parse(vendor).ok())
+    own.or_else(|| url::parse(vendor.base).ok())
         .unwrap_or_else(|| BaseUrl {
             tls: true,
             host: Box::default(),
@@ -149,7 +134,8 @@ fn base(block: &Block<'_>, kind: ProviderKind) -> BaseUrl {
 }
 
 /// Most servers answer with 404 if a `base_url` has a path too many or lacks one.
-fn doubt_base(block: &Block<'_>, kind: ProviderKind, base: &BaseUrl) {
+fn doubt_base(block: &Block<'_>, vendor: &Vendor, base: &BaseUrl) {
+    let usual = vendor.usual_path;
     let scheme = if base.tls { "https" } else { "http" };
     let shown = |path: &str| format!("{scheme}://{}{path}", base.authority);
     let endpoint = ENDPOINTS.iter().find(|end| base.path.ends_with(*end));
@@ -160,10 +146,10 @@ fn doubt_base(block: &Block<'_>, kind: ProviderKind, base: &BaseUrl) {
             shown(path)
         );
         block.doubt("base_url", problem);
-    } else if kind == ProviderKind::OpenAi && base.path.is_empty() && !url::is_own_host(base) {
+    } else if !usual.is_empty() && base.path.is_empty() && !url::is_own_host(base) {
         let problem = format!(
             "has no path, and most hosted providers answer below one, did you mean `{}`?",
-            shown("/v1")
+            shown(usual)
         );
         block.doubt("base_url", problem);
     }
@@ -179,13 +165,12 @@ const ENDPOINTS: [&str; 6] = [
     "/models",
 ];
 
-fn api_key(block: &Block<'_>, kind: ProviderKind, auth: &Auth, base: &BaseUrl) -> Option<Secret> {
+fn api_key(block: &Block<'_>, vendor: &Vendor, auth: &Auth, base: &BaseUrl) -> Option<Secret> {
     let key = block.text("api_key").map(Secret::new);
-    let hosted = match kind {
-        // Many self-hosted servers speak this dialect, and few of them want a key.
-        ProviderKind::OpenAi => !url::is_own_host(base) && !block.is_unresolved("base_url"),
-        ProviderKind::Anthropic | ProviderKind::AzureOpenAi => true,
-        ProviderKind::Ollama => false,
+    let hosted = match vendor.hosted {
+        Hosted::Elsewhere => !url::is_own_host(base) && !block.is_unresolved("base_url"),
+        Hosted::Always => true,
+        Hosted::Never => false,
     };
     let callers_have_none = matches!(auth, Auth::StaticKey(_));
     if hosted && callers_have_none && !block.has("api_key") {

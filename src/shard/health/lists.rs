@@ -5,10 +5,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::endpoint::Dialect;
 use crate::base::ids::ProviderId;
 use crate::base::limits::LIST_PAGES_MAX;
 use crate::base::time::Instant;
-use crate::config::plan::{Provider, ProviderKind};
+use crate::config::plan::Provider;
 use crate::dialect::models;
 use crate::exchange::outbound;
 use crate::link::buffered::Held;
@@ -57,9 +58,9 @@ async fn read(
         let (page, counted) = answer.read(&shard.io, bytes).await?;
         bytes += page.len();
         held.push(counted);
-        let next = match provider.kind {
-            ProviderKind::Anthropic => models::next_page(&page),
-            ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => None,
+        let next = match provider.vendor.dialect {
+            Dialect::Messages => models::next_page(&page),
+            Dialect::Chat => None,
         };
         pages.push(page);
         match next.filter(|_| pages.len() < LIST_PAGES_MAX) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
-use crate::config::plan::{Candidate, Provider, ProviderKind};
+use crate::config::plan::{Candidate, Provider};
 use crate::decide::outcome::{KeyOwner, Outcome, Sample as Kind};
 use crate::dialect::ask::{self, RequestEdits};
 use crate::dialect::stream::IncludeUsage;
@@ -166,7 +166,7 @@ impl<'a> Attempt<'_, 'a> {
         let job = self.job;
         let plan = RelayPlan {
             caller_model: self.caller_model(),
-            kind: self.provider.kind,
+            notes_apart: self.provider.vendor.habits.notes_apart,
             endpoint: job.endpoint,
             usage: self.usage,
             tariff: self.tariff(),
@@ -177,7 +177,8 @@ impl<'a> Attempt<'_, 'a> {
         } else {
             IncludeUsage::No
         };
-        relay.reset(&job.shard.io.buffers, &plan, include_usage);
+        let dialect = self.provider.vendor.dialect;
+        relay.reset(&job.shard.io.buffers, &plan, (dialect, include_usage));
     }
 
     /// The caller's `body` as this provider gets it.
@@ -190,7 +191,7 @@ impl<'a> Attempt<'_, 'a> {
                 .as_deref()
                 .or(self.job.model_json.as_deref()),
             inject_usage: self.usage == UsageChunk::Injected,
-            copy_max_tokens: self.provider.kind == ProviderKind::Ollama,
+            copy_max_tokens: self.provider.vendor.habits.reads_max_tokens_alone,
         };
         ask::edit_request(body, job.ask, &edits)
     }

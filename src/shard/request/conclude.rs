@@ -1,7 +1,7 @@
 //! What an answer that was read whole means.
 
+use crate::base::endpoint::Dialect;
 use crate::base::tokens::Tokens;
-use crate::config::plan::ProviderKind;
 use crate::decide::outcome::{Failure, Outcome, Verdict, classify_status};
 use crate::dialect::{error, topic};
 use crate::exchange::course::Course;
@@ -38,7 +38,7 @@ pub async fn whole<'a>(
         attempt.note_error(record, up.body());
     }
     let ended = match outcome {
-        Outcome::Answered if attempt.provider.kind == ProviderKind::Anthropic => {
+        Outcome::Answered if attempt.provider.vendor.dialect == Dialect::Messages => {
             whole::translate(attempt, caller, record, course, up).await
         }
         Outcome::Answered => whole::relay(attempt, caller, record, course, up).await,
@@ -78,8 +78,8 @@ pub async fn whole<'a>(
 /// What the answer means, and what the caller would be told of an error.
 fn meaning(attempt: &Attempt<'_, '_>, up: &Upstream) -> (Outcome, Error) {
     let status = up.head.status;
-    match attempt.provider.kind {
-        ProviderKind::Anthropic if status >= 300 => {
+    match attempt.provider.vendor.dialect {
+        Dialect::Messages if status >= 300 => {
             let mut body = Vec::new();
             let header = |name: &str| up.head.value(&up.bytes, name);
             let error = error::write(status, attempt.key, header, up.body(), &mut body);
@@ -89,10 +89,7 @@ fn meaning(attempt: &Attempt<'_, '_>, up: &Upstream) -> (Outcome, Error) {
             };
             (error.outcome, told)
         }
-        ProviderKind::Anthropic
-        | ProviderKind::OpenAi
-        | ProviderKind::Ollama
-        | ProviderKind::AzureOpenAi => {
+        Dialect::Messages | Dialect::Chat => {
             let topic = topic::of(status, up.body());
             let outcome = classify_status(status, attempt.key, topic);
             let is_told = outcome.verdict() == Verdict::PassThrough;

@@ -1,8 +1,7 @@
 //! The cost of answers that the caller does not get.
 
-use crate::base::endpoint::Endpoint;
+use crate::base::endpoint::{Dialect, Endpoint};
 use crate::base::limits::{ANSWER_BODY_BYTES_MAX, INSPECTED_AT_ONCE_BYTES_MAX};
-use crate::config::plan::ProviderKind;
 use crate::decide::outcome::{Failure, Outcome};
 use crate::dialect::usage::Counters;
 use crate::exchange::answer;
@@ -16,14 +15,14 @@ use crate::wire::seen::{self, Seen};
 /// What has arrived of a 2xx answer that the caller does not get; `None`: it is a refusal, for
 /// which nothing is billed. A helper thread looks at a large one.
 pub async fn seen(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Option<Seen> {
-    let (kind, endpoint) = (attempt.provider.kind, attempt.job.endpoint);
+    let (dialect, endpoint) = (attempt.provider.vendor.dialect, attempt.job.endpoint);
     if up.body().len() <= INSPECTED_AT_ONCE_BYTES_MAX {
-        return look(kind, endpoint, up.body());
+        return look(dialect, endpoint, up.body());
     }
     up.socket.deadline.clear();
     let (bytes, at) = (std::mem::take(&mut up.bytes), up.head.len..up.end);
     let work = move || {
-        let seen = look(kind, endpoint, &bytes[at]);
+        let seen = look(dialect, endpoint, &bytes[at]);
         (bytes, seen)
     };
     // In a box of its own: few requests need the room.
@@ -33,12 +32,10 @@ pub async fn seen(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Option<Seen> 
     seen
 }
 
-fn look(kind: ProviderKind, endpoint: Endpoint, body: &[u8]) -> Option<Seen> {
-    match kind {
-        ProviderKind::Anthropic => seen::seen(body, Some(b"content"), Counters::told),
-        ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => {
-            answer::seen(body, endpoint)
-        }
+fn look(dialect: Dialect, endpoint: Endpoint, body: &[u8]) -> Option<Seen> {
+    match dialect {
+        Dialect::Messages => seen::seen(body, Some(b"content"), Counters::told),
+        Dialect::Chat => answer::seen(body, endpoint),
     }
 }
 

@@ -4,9 +4,9 @@
 use std::io;
 use std::rc::Rc;
 
+use crate::base::endpoint::Dialect;
 use crate::base::limits::{ONE_SEND_BYTES_MAX, UNATTENDED_BYTES_MAX};
 use crate::base::time::Instant;
-use crate::config::plan::ProviderKind;
 use crate::decide::outcome::{Outcome, Waiting};
 use crate::exchange::auth::{self, Presented};
 use crate::exchange::course::{Course, Fresh, Injection, Try};
@@ -249,8 +249,8 @@ pub(super) async fn send_part(
 fn usage_chunk(job: &Job<'_>, place: usize, injection: Injection) -> UsageChunk {
     let provider = job.routed.route.candidates[place].provider;
     let may_inject = injection == Injection::Allowed && job.shard.may_inject(provider);
-    let kind = job.shard.plan.provider(provider).kind;
-    if kind != ProviderKind::Anthropic && job.ask.lacks_usage() && may_inject {
+    let dialect = job.shard.plan.provider(provider).vendor.dialect;
+    if dialect == Dialect::Chat && job.ask.lacks_usage() && may_inject {
         UsageChunk::Injected
     } else {
         UsageChunk::Untouched

@@ -2,7 +2,6 @@
 
 use crate::base::endpoint::Dialect;
 use crate::base::limits::TRANSLATED_AT_ONCE_BYTES_MAX;
-use crate::config::plan::ProviderKind;
 use crate::dialect::request;
 use crate::dialect::unsent::Dropped;
 use crate::dialect::unsupported::Unsupported;
@@ -40,9 +39,9 @@ pub async fn prepare(
             why: "is not served by this provider",
         }));
     }
-    match job.provider_at(place).kind {
-        ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => Ok(()),
-        ProviderKind::Anthropic => {
+    match job.provider_at(place).vendor.dialect {
+        Dialect::Chat => Ok(()),
+        Dialect::Messages => {
             let (translated, dropped) = translate(job, caller, place).await?;
             if !dropped.names.is_empty() && tracing::enabled!(tracing::Level::DEBUG) {
                 record.dropped = Some(dropped.to_string());

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use crate::base::endpoint::Dialect;
 use crate::base::limits::{READ_BYTES, STREAM_READ_BYTES};
-use crate::config::plan::ProviderKind;
 use crate::decide::outcome::{KeyOwner, Outcome};
 use crate::dialect::error;
 use crate::dialect::stream::{IncludeUsage, StreamPlan, StreamTranslator};
@@ -20,6 +20,7 @@ use crate::wire::usage::Usage;
 pub struct Spare {
     relay: StreamRelay,
     translator: StreamTranslator,
+    /// The provider's dialect.
     dialect: Dialect,
     /// Bytes for the caller, behind room for the head of their chunk.
     payload: Vec<u8>,
@@ -35,24 +36,14 @@ const TAKEN_FOR: usize = 1 << 10;
 /// The sizes of payloads that become chunks in place.
 const IN_PLACE_SIZES: Range<usize> = IN_PLACE..1 << 20;
 
-/// The dialect of a provider's stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Dialect {
-    /// The caller's own: it is relayed.
-    #[default]
-    Same,
-    /// Anthropic's: it is translated.
-    Anthropic,
-}
-
 impl Spare {
     /// The outcome for an error that the provider sent before any content, where its dialect says
     /// more than the error itself.
     #[must_use]
     pub fn told_error(&self, key: KeyOwner) -> Option<Outcome> {
         match self.dialect {
-            Dialect::Same => None,
-            Dialect::Anthropic => {
+            Dialect::Chat => None,
+            Dialect::Messages => {
                 let event = self.translator.error()?;
                 Some(error::event_outcome(event, key))
             }
@@ -84,18 +75,19 @@ impl Spare {
         Some((status, body))
     }
 
-    /// Begins a stream; `include_usage`: its caller has asked for its usage.
-    pub fn reset(&mut self, buffers: &Buffers, plan: &RelayPlan<'_>, include_usage: IncludeUsage) {
+    /// Begins a stream in the provider's `dialect`; `include_usage`: its caller has asked for its
+    /// usage.
+    pub fn reset(
+        &mut self,
+        buffers: &Buffers,
+        plan: &RelayPlan<'_>,
+        (dialect, include_usage): (Dialect, IncludeUsage),
+    ) {
         self.empty(buffers);
-        self.dialect = match plan.kind {
-            ProviderKind::Anthropic => Dialect::Anthropic,
-            ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::AzureOpenAi => {
-                Dialect::Same
-            }
-        };
+        self.dialect = dialect;
         match self.dialect {
-            Dialect::Same => self.relay.reset(plan),
-            Dialect::Anthropic => self.translator.reset(&StreamPlan {
+            Dialect::Chat => self.relay.reset(plan),
+            Dialect::Messages => self.translator.reset(&StreamPlan {
                 caller_model: plan.caller_model,
                 include_usage,
                 tariff: plan.tariff,
@@ -183,8 +175,8 @@ impl Spare {
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), StreamFault> {
         self.payload();
         match self.dialect {
-            Dialect::Same => self.relay.push(bytes, &mut self.payload),
-            Dialect::Anthropic => self.translator.push(bytes, &mut self.payload),
+            Dialect::Chat => self.relay.push(bytes, &mut self.payload),
+            Dialect::Messages => self.translator.push(bytes, &mut self.payload),
         }
     }
 
@@ -196,8 +188,8 @@ impl Spare {
     pub fn finish(&mut self) -> Result<(), StreamFault> {
         self.payload();
         match self.dialect {
-            Dialect::Same => self.relay.finish(&mut self.payload),
-            Dialect::Anthropic => self.translator.finish(&mut self.payload),
+            Dialect::Chat => self.relay.finish(&mut self.payload),
+            Dialect::Messages => self.translator.finish(&mut self.payload),
         }
     }
 
@@ -205,8 +197,8 @@ impl Spare {
     #[must_use]
     pub fn has_moved(&self) -> bool {
         match self.dialect {
-            Dialect::Same => self.relay.has_moved(),
-            Dialect::Anthropic => self.translator.has_moved(),
+            Dialect::Chat => self.relay.has_moved(),
+            Dialect::Messages => self.translator.has_moved(),
         }
     }
 
@@ -214,8 +206,8 @@ impl Spare {
     #[must_use]
     pub fn kept(&self) -> usize {
         let kept = match self.dialect {
-            Dialect::Same => self.relay.kept(),
-            Dialect::Anthropic => self.translator.kept(),
+            Dialect::Chat => self.relay.kept(),
+            Dialect::Messages => self.translator.kept(),
         };
         (kept + self.payload.len()).saturating_sub(STREAM_READ_BYTES)
     }
@@ -224,8 +216,8 @@ impl Spare {
     #[must_use]
     pub fn is_committed(&self) -> bool {
         match self.dialect {
-            Dialect::Same => self.relay.is_committed(),
-            Dialect::Anthropic => self.translator.is_committed(),
+            Dialect::Chat => self.relay.is_committed(),
+            Dialect::Messages => self.translator.is_committed(),
         }
     }
 
@@ -233,8 +225,8 @@ impl Spare {
     #[must_use]
     pub fn is_done(&self) -> bool {
         match self.dialect {
-            Dialect::Same => self.relay.is_done(),
-            Dialect::Anthropic => self.translator.is_done(),
+            Dialect::Chat => self.relay.is_done(),
+            Dialect::Messages => self.translator.is_done(),
         }
     }
 
@@ -242,8 +234,8 @@ impl Spare {
     #[must_use]
     pub fn error(&self) -> Option<&[u8]> {
         match self.dialect {
-            Dialect::Same => self.relay.error(),
-            Dialect::Anthropic => self.translator.error(),
+            Dialect::Chat => self.relay.error(),
+            Dialect::Messages => self.translator.error(),
         }
     }
 
@@ -251,8 +243,8 @@ impl Spare {
     #[must_use]
     pub fn awaits_usage(&self) -> bool {
         match self.dialect {
-            Dialect::Same => self.relay.awaits_usage(),
-            Dialect::Anthropic => self.translator.awaits_usage(),
+            Dialect::Chat => self.relay.awaits_usage(),
+            Dialect::Messages => self.translator.awaits_usage(),
         }
     }
 
@@ -260,8 +252,8 @@ impl Spare {
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         match self.dialect {
-            Dialect::Same => self.relay.usage(),
-            Dialect::Anthropic => self.translator.usage(),
+            Dialect::Chat => self.relay.usage(),
+            Dialect::Messages => self.translator.usage(),
         }
     }
 
@@ -269,8 +261,8 @@ impl Spare {
     #[must_use]
     pub fn text_bytes(&self) -> usize {
         match self.dialect {
-            Dialect::Same => self.relay.text_bytes(),
-            Dialect::Anthropic => self.translator.text_bytes(),
+            Dialect::Chat => self.relay.text_bytes(),
+            Dialect::Messages => self.translator.text_bytes(),
         }
     }
 }
