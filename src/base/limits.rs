@@ -189,6 +189,8 @@ pub const CHANGES_KEPT_MAX: usize = 64;
 pub const STATE_BYTES_MAX: u64 = 64 << 20;
 /// Deepest nesting of a JSON schema that is rewritten for a provider; a deeper one is refused.
 pub const SCHEMA_DEPTH_MAX: usize = 64;
+/// Most models of one provider of which an event loop remembers which keys they refuse.
+pub const LESSONS_MAX: usize = 64;
 /// Most names of parameters that a translation left out which are written to the log.
 pub const DROPPED_NAMES_MAX: usize = 32;
 /// Most wishes to reload the configuration that wait; each of them would read the same file.

@@ -33,10 +33,12 @@ pub struct Prompt<'a> {
     pub top_p: Option<&'a [u8]>,
     /// A JSON number.
     pub top_k: Option<&'a [u8]>,
-    /// Texts at which the answer ends: strings, none of them blank.
+    /// Texts at which the answer ends: strings, none of them empty.
     pub stop: Vec<&'a [u8]>,
     /// How much the model is to think.
     pub thinking: Thinking<'a>,
+    /// Whether the caller is to see what the model thinks.
+    pub shows_thoughts: bool,
     /// The form that the answer must have.
     pub format: Format<'a>,
     /// The end user, as the caller names him.
@@ -223,6 +225,31 @@ pub enum Format<'a> {
         /// Where it stands in the caller's request, such as `response_format.json_schema.schema`.
         place: &'static str,
     },
+}
+
+impl Effort {
+    /// All levels.
+    pub const ALL: [Self; 6] = [
+        Self::Minimal,
+        Self::Low,
+        Self::Medium,
+        Self::High,
+        Self::Xhigh,
+        Self::Max,
+    ];
+
+    /// The level's name in every dialect.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Minimal => "minimal",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Xhigh => "xhigh",
+            Self::Max => "max",
+        }
+    }
 }
 
 impl<'a> Block<'a> {

@@ -142,6 +142,8 @@ impl<'a> Asked<'a> {
             choice,
             is_serial,
             format,
+            // Callers ask for it with a parameter of each provider's own, or not at all.
+            shows_thoughts: true,
             max_tokens: newer.or(number(self.max_tokens, "max_tokens")?),
             thinking: thinking::read(self.reasoning_effort, self.thinking)?,
             temperature: number(self.temperature, "temperature")?,

@@ -1,4 +1,6 @@
 //! Messages, as Anthropic defines them.
 
+pub mod estimate;
 pub mod model;
+pub mod read_prompt;
 pub mod write_prompt;

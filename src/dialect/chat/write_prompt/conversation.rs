@@ -1,0 +1,93 @@
+//! The conversation, as a list of messages (rules MR2 to MR6).
+
+use super::Writer;
+use super::pieces::Pieces;
+use super::{answer, results};
+use crate::dialect::compose::Composer;
+use crate::dialect::prompt::{Block, Content, Speaker, Turn};
+use crate::dialect::unsupported::Unsupported;
+
+impl Writer<'_> {
+    /// Appends the list of messages.
+    pub(super) fn write_messages(&mut self, out: &mut Vec<u8>) -> Result<(), Unsupported> {
+        let prompt = self.prompt;
+        let mut list = Composer::array(out);
+        if !prompt.system.is_empty() {
+            write_system(&prompt.system, self.model.host, list.element())?;
+        }
+        let mut turns = prompt.turns.as_slice();
+        while let Some((turn, others)) = turns.split_first() {
+            match turn.speaker {
+                Speaker::Assistant => {
+                    answer::write(turn, self.model.id, &mut self.written.names, &mut list)?;
+                    turns = others;
+                }
+                Speaker::System if self.class.is_openai => {
+                    write_system(&turn.blocks, self.model.host, list.element())?;
+                    turns = others;
+                }
+                Speaker::System | Speaker::User => {
+                    let is_together = |turn: &&Turn<'_>| match turn.speaker {
+                        Speaker::Assistant => false,
+                        Speaker::System => !self.class.is_openai,
+                        Speaker::User => true,
+                    };
+                    let count = turns.iter().take_while(is_together).count();
+                    let (together, others) = turns.split_at(count);
+                    self.write_user_side(together, &mut list)?;
+                    turns = others;
+                }
+            }
+        }
+        list.end();
+        Ok(())
+    }
+
+    /// Appends the results of tools, which must stand directly behind their calls, and behind them
+    /// everything else as one message.
+    fn write_user_side(
+        &self,
+        turns: &[Turn<'_>],
+        list: &mut Composer<'_>,
+    ) -> Result<(), Unsupported> {
+        let mut pieces = Pieces::new(self.model.host);
+        for block in turns.iter().flat_map(|turn| &turn.blocks) {
+            if let Content::ToolResult { id, said, is_error } = &block.content {
+                let message = list.element();
+                results::write(id, said, *is_error, &mut pieces, message)?;
+            }
+        }
+        for turn in turns {
+            if turn.speaker == Speaker::System {
+                pieces.add_system(&turn.blocks)?;
+                continue;
+            }
+            for block in &turn.blocks {
+                pieces.add(block)?;
+            }
+        }
+        if !pieces.is_empty() {
+            let mut message = Composer::object(list.element());
+            message.raw("role", br#""user""#);
+            pieces.write(message.member("content"));
+            message.end();
+        }
+        Ok(())
+    }
+}
+
+fn write_system(
+    blocks: &[Block<'_>],
+    host: super::Host,
+    out: &mut Vec<u8>,
+) -> Result<(), Unsupported> {
+    let mut pieces = Pieces::new(host);
+    for block in blocks {
+        pieces.add(block)?;
+    }
+    let mut message = Composer::object(out);
+    message.raw("role", br#""system""#);
+    pieces.write(message.member("content"));
+    message.end();
+    Ok(())
+}
