@@ -124,8 +124,9 @@ pub mod dialect {
     pub mod request {
         pub use crate::dialect::request::write;
     }
-    pub mod stream {
-        pub use crate::dialect::stream::{IncludeUsage, StreamPlan, StreamTranslator};
+    pub mod shell {
+        pub use crate::dialect::shell::Shell;
+        pub use crate::dialect::shell::plan::{IncludeUsage, StreamPlan, UsageChunk};
     }
 }
 pub mod exchange {
@@ -158,9 +159,6 @@ pub mod exchange {
     }
     pub mod refusal {
         pub use crate::exchange::refusal::{Connection, TABLE};
-    }
-    pub mod relay {
-        pub use crate::exchange::relay::{RelayPlan, StreamRelay, UsageChunk};
     }
     pub mod request {
         pub use crate::exchange::request::Request;

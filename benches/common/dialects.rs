@@ -2,9 +2,9 @@
 
 use std::hint::black_box;
 
-use infermux::testing::base::endpoint::Dialect;
+use infermux::testing::base::endpoint::{Dialect, Endpoint};
 use infermux::testing::dialect::ask;
-use infermux::testing::dialect::stream::{IncludeUsage, StreamPlan, StreamTranslator};
+use infermux::testing::dialect::shell::{IncludeUsage, Shell, StreamPlan, UsageChunk};
 use infermux::testing::dialect::{answer as answers, request as requests};
 
 use super::messages::{message_body, message_event, request_body};
@@ -49,10 +49,15 @@ pub(crate) fn delta_read() -> Run {
 }
 
 fn translate(event: Vec<u8>) -> Run {
-    let mut stream = StreamTranslator::default();
+    let mut stream = Shell::default();
     stream.reset(&StreamPlan {
+        caller: Dialect::Chat,
+        provider: Dialect::Messages,
+        endpoint: Endpoint::ChatCompletions,
         caller_model: b"\"gpt-4o\"",
+        usage: UsageChunk::Untouched,
         include_usage: IncludeUsage::No,
+        notes_apart: false,
         tariff: None,
         created: 1_795_428_000,
         event_bytes_max: 16 << 20,

@@ -16,6 +16,7 @@ use infermux::testing::decide::outcome::KeyOwner;
 use infermux::testing::decide::pricing::{self, Row};
 use infermux::testing::decide::strategy::Strategy;
 use infermux::testing::dialect::ask::{self, RequestEdits};
+use infermux::testing::dialect::shell::{IncludeUsage, Shell, StreamPlan, UsageChunk};
 use infermux::testing::exchange::answer as answers;
 use infermux::testing::exchange::answer_head::{AnswerHead, HeadEnd, JSON, PassedOn, length};
 use infermux::testing::exchange::attribution::{Attribution, Label};
@@ -25,7 +26,6 @@ use infermux::testing::exchange::inbound::Crossing;
 use infermux::testing::exchange::masks::OwnMasks;
 use infermux::testing::exchange::outbound::{Outbound, Prefixes};
 use infermux::testing::exchange::refusal::Connection;
-use infermux::testing::exchange::relay::{RelayPlan, StreamRelay, UsageChunk};
 use infermux::testing::exchange::request::Request;
 use infermux::testing::exchange::version::Version;
 use infermux::testing::link::facts::MonthTag;
@@ -214,14 +214,18 @@ pub(crate) fn relay_flow_64() -> Run {
     })
 }
 
-fn begun(usage: UsageChunk, caller_model: &'static [u8]) -> StreamRelay {
-    let mut relay = StreamRelay::default();
-    relay.reset(&RelayPlan {
-        caller_model,
-        notes_apart: false,
+fn begun(usage: UsageChunk, caller_model: &'static [u8]) -> Shell {
+    let mut relay = Shell::default();
+    relay.reset(&StreamPlan {
+        caller: Dialect::Chat,
+        provider: Dialect::Chat,
         endpoint: Endpoint::ChatCompletions,
+        caller_model,
         usage,
+        include_usage: IncludeUsage::Yes,
+        notes_apart: false,
         tariff: None,
+        created: 1_795_428_000,
         event_bytes_max: 16 << 20,
     });
     relay

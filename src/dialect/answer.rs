@@ -2,6 +2,7 @@
 
 use crate::base::tokens::Tokens;
 use crate::decide::outcome::{Failure, Outcome};
+use crate::dialect::chat::usage;
 use crate::dialect::compose::{Composer, between_quotes, compact};
 use crate::dialect::usage::Counters;
 use crate::wire::json::check::is_json;
@@ -247,7 +248,9 @@ impl<'a> Message<'a> {
         choice.end();
         choices.end();
         if let Some(counters) = &self.counters {
-            counters.write(None, completion.member("usage"));
+            let told = counters.usage(Tokens::ZERO).unwrap_or_default();
+            let out = completion.member("usage");
+            usage::write(&told, counters.thinking(), None, out);
         }
         completion.end();
     }

@@ -25,7 +25,6 @@ pub mod prompt;
 pub mod request;
 pub mod shell;
 pub mod signature;
-pub mod stream;
 pub mod tariff;
 pub mod topic;
 pub mod unsent;

@@ -1,6 +1,306 @@
 //! The one machine of a stream: provider's bytes in, caller's bytes out, in whatever dialects.
+//!
+//! Where both sides speak the same, a [relay](part::Relay) passes each event on; else a
+//! [reader](part::Reader) tells what happens in it, and a [writer](part::Writer) says so in the
+//! caller's words. All else is here: where an event ends, what is held back before the first
+//! content, what has been used, how the stream ends, and the [forms](crate::wire::forms) of events
+//! that need not be read.
 
 pub mod books;
 pub mod flow;
 pub mod part;
 pub mod plan;
+mod sides;
+mod translation;
+
+use crate::base::endpoint::Dialect;
+use crate::dialect::chat::write_event::DONE;
+use crate::dialect::verbatim;
+use crate::wire::json;
+use crate::wire::sse::{Item, Splitter};
+use crate::wire::stream_fault::StreamFault;
+use crate::wire::usage::Usage;
+
+use flow::{Arrived, Flow};
+use part::{Reader, Relay, Said, Writer};
+use plan::StreamPlan;
+use sides::{Readers, Relays, Writers};
+use translation::{Teller, Translation};
+
+/// The machine of one stream. Kept and [reset](Self::reset) for the next, it allocates nothing.
+///
+/// A fault ends the stream: what is pushed after it, or after the end, is ignored.
+#[derive(Debug, Default)]
+pub struct Shell {
+    splitter: Splitter,
+    course: Course,
+    /// Whether the last pushed bytes were part of an event.
+    has_moved: bool,
+}
+
+impl Shell {
+    /// Begins a stream and forgets the former one.
+    pub fn reset(&mut self, plan: &StreamPlan<'_>) {
+        self.splitter.reset(plan.event_bytes_max);
+        self.course.reset(plan);
+        self.course.flow.check();
+    }
+
+    /// Takes bytes of the provider's body, without their transfer coding, and appends the caller's
+    /// bytes to `out`: nothing before the stream is committed, whole events from then on.
+    ///
+    /// # Errors
+    /// The stream is over. Before the commit, another provider may be tried; after it, the caller
+    /// must be sent an error frame, except for `StreamFault::ErrorRelayed`.
+    pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        let before = out.len();
+        let (mut is_alive, mut has_split) = (false, false);
+        self.has_moved = false;
+        while !self.course.flow.is_over() {
+            let is_between_events = self.splitter.is_between_events();
+            if is_between_events {
+                let all = bytes.len();
+                bytes = self.course.pass_alike(bytes, out);
+                self.has_moved |= bytes.len() < all;
+                if bytes.is_empty() {
+                    break;
+                }
+            }
+            has_split = true;
+            let first = bytes;
+            match self.splitter.next(&mut bytes) {
+                Ok(Some(Item::Data(data))) => {
+                    let event = first.split_at(first.len() - bytes.len()).0;
+                    let event = is_between_events.then_some(event);
+                    let said = self.course.on_data(&Arrived { data, event }, out)?;
+                    self.has_moved |= said != Said::Nothing;
+                    is_alive |= said == Said::Nothing || self.course.is_translated();
+                }
+                Ok(Some(Item::Comment)) => is_alive = true,
+                Ok(None) => break,
+                Err(fault) => return Err(self.course.flow.fail(fault.into())),
+            }
+        }
+        // Events that fit a form do not go through the splitter.
+        if has_split {
+            self.has_moved |= self.splitter.is_within_event();
+            self.splitter.shrink();
+        }
+        // The caller's own idle timeout must not fire while the provider works on something that
+        // the caller does not see. There is one sign per read, so that a provider cannot inflate
+        // the caller's side.
+        if is_alive && out.len() == before && self.is_committed() && !self.course.flow.is_over() {
+            self.heartbeat(out);
+        }
+        self.course.flow.check();
+        Ok(())
+    }
+
+    /// The provider's body has ended properly. Appends the end of the stream that some providers
+    /// leave out after the reason why the model stops.
+    ///
+    /// # Errors
+    /// The answer is not complete, or the last event, which lacked its blank line, has a fault.
+    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        if !self.course.flow.is_over()
+            && let Some(data) = self.splitter.finish()
+            && (data.starts_with(DONE) || json::members(data).all(|member| member.is_ok()))
+        {
+            self.course.on_data(&Arrived { data, event: None }, out)?;
+        }
+        let ended = self.course.finish(out);
+        self.course.flow.check();
+        ended
+    }
+
+    /// Appends a sign of life, for a caller who has been sent nothing for a while.
+    pub fn heartbeat(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(sides::heartbeat(self.course.caller));
+    }
+
+    /// Whether the last pushed bytes were part of an event: comments, pings and other empty events
+    /// do not count.
+    #[must_use]
+    pub const fn has_moved(&self) -> bool {
+        self.has_moved
+    }
+
+    /// How much of an unfinished event is kept, in bytes.
+    #[must_use]
+    pub const fn kept(&self) -> usize {
+        self.splitter.kept()
+    }
+
+    /// Whether the caller has been sent anything, so that no other provider can take over.
+    #[must_use]
+    pub const fn is_committed(&self) -> bool {
+        self.course.flow.is_committed
+    }
+
+    /// Whether the caller has been sent the end of the stream.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.course.flow.is_done
+    }
+
+    /// Whether all content may have arrived while the usage has not.
+    #[must_use]
+    pub fn awaits_usage(&self) -> bool {
+        let course = &self.course;
+        course.is_whole() && !course.is_usage_final() && !course.flow.is_over()
+    }
+
+    /// The usage; `None`: the provider has not stated it, and it must be estimated.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        self.course.flow.books.usage()
+    }
+
+    /// Length of the text that was passed on or held back, for an estimate.
+    #[must_use]
+    pub const fn text_bytes(&self) -> usize {
+        self.course.flow.books.text_bytes
+    }
+
+    /// The model's name as the provider gives it: the inside of a JSON string, empty when unknown.
+    #[must_use]
+    pub fn upstream_model(&self) -> &[u8] {
+        self.course.flow.upstream_model()
+    }
+
+    /// The error event that the provider sent, a JSON object in its dialect.
+    #[must_use]
+    pub fn error(&self) -> Option<&[u8]> {
+        self.course.flow.error()
+    }
+}
+
+/// The machine without the splitting into events.
+#[derive(Debug, Default)]
+struct Course {
+    provider: Dialect,
+    caller: Dialect,
+    flow: Flow,
+    relays: Relays,
+    readers: Readers,
+    writers: Writers,
+}
+
+impl Course {
+    fn reset(&mut self, plan: &StreamPlan<'_>) {
+        (self.provider, self.caller) = (plan.provider, plan.caller);
+        self.flow.reset(plan);
+        if self.is_translated() {
+            self.readers.reset(plan);
+            self.writers.reset(plan);
+        } else {
+            self.relays.reset(plan);
+        }
+    }
+
+    /// Whether the sides speak different dialects. The provider may then say what the caller is not
+    /// told.
+    fn is_translated(&self) -> bool {
+        self.provider != self.caller
+    }
+
+    fn translation<'t>(&'t mut self, out: &'t mut Vec<u8>) -> Translation<'t, Readers, Writers> {
+        Translation {
+            reader: &mut self.readers,
+            teller: Teller {
+                writer: &mut self.writers,
+                provider: self.provider,
+                flow: &mut self.flow,
+                out,
+            },
+        }
+    }
+
+    /// Writes the events at the front of `bytes` that fit a form; returns the bytes behind them.
+    #[inline]
+    fn pass_alike<'i>(&mut self, bytes: &'i [u8], out: &mut Vec<u8>) -> &'i [u8] {
+        if self.is_translated() {
+            self.flow.pass_alike(bytes, verbatim::is_inside, out)
+        } else {
+            self.flow.pass_alike(bytes, |_| true, out)
+        }
+    }
+
+    /// Takes in an event.
+    fn on_data(&mut self, arrived: &Arrived<'_>, out: &mut Vec<u8>) -> Result<Said, StreamFault> {
+        let said = self.try_data(arrived, out);
+        said.map_err(|fault| self.flow.fail(fault))
+    }
+
+    fn try_data(&mut self, arrived: &Arrived<'_>, out: &mut Vec<u8>) -> Result<Said, StreamFault> {
+        if arrived.data.starts_with(DONE) {
+            return self.end(out).map(|()| Said::Something);
+        }
+        // To a browser, an event without data is none; to OpenAI's reader it is a syntax error.
+        if arrived.data.trim_ascii().is_empty() {
+            return Ok(Said::Nothing);
+        }
+        if self.is_translated() {
+            self.translation(out).take(arrived)
+        } else {
+            self.relays.relay(arrived, &mut self.flow, out)
+        }
+    }
+
+    /// The answer is complete.
+    fn end(&mut self, out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        if self.is_translated() {
+            return self.translation(out).end();
+        }
+        if !self.flow.is_committed {
+            return Err(StreamFault::NoContent);
+        }
+        self.relays.write_end(out);
+        self.flow.done();
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        if let Some(fault) = self.flow.fault {
+            return Err(fault);
+        }
+        if self.flow.is_done {
+            return Ok(());
+        }
+        let is_finished = if self.is_translated() {
+            self.flow.has_stopped
+        } else {
+            self.relays.is_finished()
+        };
+        let ended = if is_finished {
+            self.end(out)
+        } else {
+            Err(StreamFault::Cut)
+        };
+        ended.map_err(|fault| self.flow.fail(fault))
+    }
+
+    fn is_whole(&self) -> bool {
+        if self.is_translated() {
+            self.flow.is_committed && self.readers.is_whole()
+        } else {
+            self.relays.is_whole()
+        }
+    }
+
+    fn is_usage_final(&self) -> bool {
+        if self.is_translated() {
+            self.flow.has_stopped && self.flow.books.is_total
+        } else {
+            self.relays.is_usage_final()
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "shell/chat_tests.rs"]
+mod chat_tests;
+
+#[cfg(test)]
+#[path = "shell/messages_to_chat_tests.rs"]
+mod messages_to_chat_tests;

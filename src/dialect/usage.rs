@@ -1,9 +1,6 @@
 //! The usage that an Anthropic message states.
 
-use crate::base::money::NanoUsd;
 use crate::base::tokens::Tokens;
-use crate::dialect::compose::Composer;
-use crate::dialect::tariff;
 use crate::wire::json::{self, Bracket, Kind, Value, Walk};
 use crate::wire::usage::{self, Usage};
 
@@ -94,26 +91,10 @@ impl Counters {
         })
     }
 
-    /// Appends OpenAI's `usage` object, with `cost` where the caller wants it.
-    pub fn write(&self, cost: Option<NanoUsd>, out: &mut Vec<u8>) {
-        let mut usage = Composer::object(out);
-        let total = self.prompt().saturating_add(self.output);
-        usage.number("prompt_tokens", self.prompt().get());
-        usage.number("completion_tokens", self.output.get());
-        usage.number("total_tokens", total.get());
-        let mut details = Composer::object(usage.member("prompt_tokens_details"));
-        details.number("cached_tokens", self.cache_read.get());
-        details.number("cache_write_tokens", self.cache_write.get());
-        details.end();
-        if let Some(thinking) = self.thinking {
-            let mut details = Composer::object(usage.member("completion_tokens_details"));
-            details.number("reasoning_tokens", thinking.get());
-            details.end();
-        }
-        if let Some(cost) = cost {
-            cost.write(usage.member(tariff::NAME));
-        }
-        usage.end();
+    /// The part of the output that the model has thought, where that was stated.
+    #[must_use]
+    pub const fn thinking(&self) -> Option<Tokens> {
+        self.thinking
     }
 
     const fn prompt(&self) -> Tokens {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::base::endpoint::Endpoint;
 
-use crate::exchange::choices::Choices;
+use crate::dialect::chat::choices::Choices;
 use crate::wire::json::{Bracket, Kind, NotJson, Walk};
 use crate::wire::seen::{self, Seen};
 use crate::wire::splice::Splice;

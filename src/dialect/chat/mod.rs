@@ -1,6 +1,11 @@
 //! Chat completions, as OpenAI defines them and many servers offer them.
 
+pub mod choices;
 pub mod lessons;
 pub mod model;
+pub mod provider_error;
 pub mod read_prompt;
+pub mod relay;
+pub mod usage;
+pub mod write_event;
 pub mod write_prompt;

@@ -2,5 +2,6 @@
 
 pub mod estimate;
 pub mod model;
+pub mod read_event;
 pub mod read_prompt;
 pub mod write_prompt;

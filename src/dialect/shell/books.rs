@@ -43,7 +43,20 @@ impl Books {
         Some(tariff.cost(self.usage(), self.text_bytes))
     }
 
-    pub(super) const fn count_text(&mut self, bytes: usize) {
+    /// Takes in usage that counts all that has come so far.
+    pub const fn tell(&mut self, usage: Option<Usage>) {
+        self.told = usage;
+        self.is_total = true;
+    }
+
+    pub(super) const fn take(&mut self, usage: Usage, thinking: Option<Tokens>, is_total: bool) {
+        self.told = Some(usage);
+        self.thinking = thinking;
+        self.is_total = is_total;
+    }
+
+    /// Counts text that is passed on or held back.
+    pub const fn count_text(&mut self, bytes: usize) {
         self.text_bytes = self.text_bytes.saturating_add(bytes);
     }
 }

@@ -17,16 +17,25 @@ pub struct Arrived<'a> {
     pub event: Option<&'a [u8]>,
 }
 
+/// An event that can become a form: it has one line of data, and no line behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct Alone<'a> {
+    /// All of it, up to its blank line.
+    pub text: &'a [u8],
+    /// Where its data begins.
+    pub data_at: usize,
+}
+
 impl<'a> Arrived<'a> {
-    /// The event and where its data begins in it, if it has one line of data and no other line
-    /// behind that: only such an event can become a form.
+    /// The event, if it can become a form.
     #[must_use]
-    pub fn alone(&self) -> Option<(&'a [u8], usize)> {
-        let event = self.event?;
-        let before = event.strip_suffix(b"\n\n")?.strip_suffix(self.data)?;
-        memchr2(b'\n', b'\r', self.data)
-            .is_none()
-            .then_some((event, before.len()))
+    pub fn alone(&self) -> Option<Alone<'a>> {
+        let text = self.event?;
+        let before = text.strip_suffix(b"\n\n")?.strip_suffix(self.data)?;
+        memchr2(b'\n', b'\r', self.data).is_none().then_some(Alone {
+            text,
+            data_at: before.len(),
+        })
     }
 }
 
@@ -40,6 +49,8 @@ pub struct Flow {
     /// Events before the first content, as the caller will get them.
     held: Vec<u8>,
     pub(super) is_committed: bool,
+    /// Whether a reader has told why the model stops.
+    pub(super) has_stopped: bool,
     pub(super) is_done: bool,
     pub(super) fault: Option<StreamFault>,
     upstream_model: Vec<u8>,
@@ -134,9 +145,26 @@ impl Flow {
         StreamFault::ErrorRelayed
     }
 
-    /// The provider says that the answer is complete, and the caller is told so.
+    /// The provider says that the answer is complete, and the caller has been told so.
     pub const fn done(&mut self) {
         self.is_done = true;
+    }
+
+    /// Writes the events at the front of `bytes` that fit a form; returns the bytes behind them.
+    /// Only their text counts.
+    #[inline]
+    pub(super) fn pass_alike<'i>(
+        &mut self,
+        mut bytes: &'i [u8],
+        accept: impl Fn(&[u8]) -> bool,
+        out: &mut Vec<u8>,
+    ) -> &'i [u8] {
+        while let Some(passed) = self.forms.pass(bytes, &accept, out) {
+            debug_assert!(self.is_committed);
+            self.books.count_text(passed.text_bytes);
+            bytes = bytes.split_at(passed.len).1;
+        }
+        bytes
     }
 
     pub(super) const fn is_over(&self) -> bool {

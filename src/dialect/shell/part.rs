@@ -39,8 +39,9 @@ pub trait Reader {
     fn is_whole(&self) -> bool;
 
     /// What changes between events like the last one and is never read, by its place in the data
-    /// (`written_at` is `None`). At most [`GAPS_MAX`](crate::wire::forms::GAPS_MAX) less one.
-    fn unread(&self) -> impl Iterator<Item = Gap>;
+    /// (`written_at` is `None`), in order. At most [`GAPS_MAX`](crate::wire::forms::GAPS_MAX) less
+    /// one count.
+    fn unread(&self) -> &[Gap];
 }
 
 /// Writes the events of a caller's stream.

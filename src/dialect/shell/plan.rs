@@ -18,8 +18,8 @@ pub struct StreamPlan<'a> {
     pub usage: UsageChunk,
     /// Whether the caller asked for the usage chunk.
     pub include_usage: IncludeUsage,
-    /// What becomes of the annotations of the provider's content filter.
-    pub annotations: Annotations,
+    /// Whether the provider sends its notes about the content in chunks of their own.
+    pub notes_apart: bool,
     /// What its cost is computed from, where the caller wants the cost in the usage.
     pub tariff: Option<Tariff>,
     /// When the answer began, in Unix seconds.
@@ -47,14 +47,4 @@ pub enum IncludeUsage {
     /// It gets none.
     #[default]
     No,
-}
-
-/// What becomes of chunks that annotate what was said and have no content of their own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Annotations {
-    /// They are passed on, as whatever the provider sends.
-    #[default]
-    Relayed,
-    /// They are withheld: they have no choices, and callers take `choices[0].delta` for granted.
-    Withheld,
 }

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
+use crate::base::endpoint::Dialect;
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::config::plan::{Candidate, Provider};
 use crate::decide::outcome::{KeyOwner, Outcome, Sample as Kind};
 use crate::dialect::ask::{self, RequestEdits};
-use crate::dialect::stream::IncludeUsage;
+use crate::dialect::shell::plan::{IncludeUsage, StreamPlan, UsageChunk};
 use crate::dialect::tariff::Tariff;
 use crate::exchange::answer_head::PassedOn;
 use crate::exchange::inbound::Crossing;
 use crate::exchange::refusal::Refusal;
-use crate::exchange::relay::{RelayPlan, UsageChunk};
 use crate::link::facts::{Fact, Sample};
 use crate::shard::http::upstream::Upstream;
 use crate::shard::request::job::Job;
@@ -164,21 +164,24 @@ impl<'a> Attempt<'_, 'a> {
     /// Prepares a stream's machine for the provider's answer.
     pub fn begin_stream(&self, relay: &mut Spare) {
         let job = self.job;
-        let plan = RelayPlan {
-            caller_model: self.caller_model(),
-            notes_apart: self.provider.vendor.habits.notes_apart,
+        let vendor = self.provider.vendor;
+        let plan = StreamPlan {
+            caller: Dialect::Chat,
+            provider: vendor.dialect,
             endpoint: job.endpoint,
+            caller_model: self.caller_model(),
             usage: self.usage,
+            include_usage: if job.ask.include_usage {
+                IncludeUsage::Yes
+            } else {
+                IncludeUsage::No
+            },
+            notes_apart: vendor.habits.notes_apart,
             tariff: self.tariff(),
+            created: clock::wall().unix_millis() / 1_000,
             event_bytes_max: job.shard.server.max_event_bytes,
         };
-        let include_usage = if job.ask.include_usage {
-            IncludeUsage::Yes
-        } else {
-            IncludeUsage::No
-        };
-        let dialect = self.provider.vendor.dialect;
-        relay.reset(&job.shard.io.buffers, &plan, (dialect, include_usage));
+        relay.reset(&job.shard.io.buffers, &plan);
     }
 
     /// The caller's `body` as this provider gets it.

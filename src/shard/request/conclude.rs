@@ -3,10 +3,10 @@
 use crate::base::endpoint::Dialect;
 use crate::base::tokens::Tokens;
 use crate::decide::outcome::{Failure, Outcome, Verdict, classify_status};
+use crate::dialect::chat::provider_error;
+use crate::dialect::shell::plan::UsageChunk;
 use crate::dialect::{error, topic};
 use crate::exchange::course::Course;
-use crate::exchange::provider_error;
-use crate::exchange::relay::UsageChunk;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::upstream::Upstream;
 use crate::shard::request::attempt::{Attempt, End};

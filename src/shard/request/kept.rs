@@ -4,10 +4,10 @@
 use std::io;
 
 use crate::decide::outcome::{Outcome, Topic};
+use crate::dialect::chat::provider_error::{self, Circumstances};
 use crate::exchange::answer_head::PassedOn;
 use crate::exchange::headers::Totals;
 use crate::exchange::inbound;
-use crate::exchange::provider_error::{self, Circumstances};
 use crate::shard::http::caller::Caller;
 use crate::shard::http::upstream::Upstream;
 use crate::shard::request::answer_head::{self, Told};

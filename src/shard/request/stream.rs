@@ -8,7 +8,6 @@ use crate::decide::outcome::{Failure, Outcome};
 use crate::exchange::course::Course;
 use crate::exchange::headers;
 use crate::exchange::refusal::LastWord;
-use crate::exchange::relay::StreamFault;
 use crate::exchange::version::Version;
 use crate::link::buffered::Held;
 use crate::link::facts::{Sample, SampleKind};
@@ -27,6 +26,7 @@ use crate::sys::clock;
 use crate::wire::body::BodyDecoder;
 use crate::wire::inflate::Inflate;
 use crate::wire::seen::Seen;
+use crate::wire::stream_fault::StreamFault;
 
 use broken::{Broken, CallerKnows};
 
@@ -246,7 +246,7 @@ impl<'a> Stream<'_, '_, 'a> {
             let job = self.attempt.job;
             job.shard.note_answer(job.routed.id, self.used().completion);
         }
-        if let Some(event) = self.spare.error() {
+        if let Some(event) = self.spare.stream().error() {
             self.attempt.note_error(record, event);
         }
     }
@@ -263,7 +263,7 @@ impl<'a> Stream<'_, '_, 'a> {
             *fresh = 0;
             up.watch(&shard.io.buffers, self.room());
             // What only shows that the provider is alive puts nothing off.
-            let began = (!self.spare.has_moved()).then(clock::now);
+            let began = (!self.spare.stream().has_moved()).then(clock::now);
             if !caller.out.is_empty() {
                 // A caller that reads slowly is no fault of the provider's.
                 up.socket.deadline.clear();
@@ -281,7 +281,7 @@ impl<'a> Stream<'_, '_, 'a> {
             up.bytes.truncate(up.head.len);
             *fresh = up.head.len;
         }
-        let read = if self.spare.awaits_usage() {
+        let read = if self.spare.stream().awaits_usage() {
             // All of the content is there: nothing is saved when the provider is cut at once.
             caller.unless_gone(up.read_on()).await
         } else {
@@ -306,7 +306,7 @@ impl<'a> Stream<'_, '_, 'a> {
         let buffers = &attempt.job.shard.io.buffers;
         let until = clock::now() + USAGE_WAIT;
         up.socket.deadline.set(until, Cut::Both);
-        while self.spare.awaits_usage() {
+        while self.spare.stream().awaits_usage() {
             self.spare.drop_payload(buffers);
             up.watch(buffers, self.room());
             let read = up.read_on().await;
@@ -338,8 +338,8 @@ impl<'a> Stream<'_, '_, 'a> {
     /// an answer bills what it has told, and nothing else.
     fn lose(&self, record: &mut Record<'_>, outcome: Outcome) {
         let seen = Seen {
-            usage: self.spare.usage(),
-            text_bytes: self.spare.text_bytes(),
+            usage: self.spare.stream().usage(),
+            text_bytes: self.spare.stream().text_bytes(),
         };
         let is_refusal = match outcome {
             Outcome::Failed(Failure::ErrorObject)
@@ -375,12 +375,14 @@ impl<'a> Stream<'_, '_, 'a> {
     }
 
     fn is_committed(&self) -> bool {
-        self.spare.is_committed()
+        self.spare.stream().is_committed()
     }
 
     fn used(&self) -> Used {
-        self.attempt
-            .used(self.spare.usage(), self.spare.text_bytes())
+        self.attempt.used(
+            self.spare.stream().usage(),
+            self.spare.stream().text_bytes(),
+        )
     }
 
     /// Starts the answer: nothing but its totals is unknown now.

@@ -1,4 +1,4 @@
-//! The machine of a stream: a relay or a translation, kept for the next stream.
+//! The machine of a stream with the bytes for its caller, kept for the next stream.
 
 use std::ops::Range;
 
@@ -6,22 +6,19 @@ use crate::base::endpoint::Dialect;
 use crate::base::limits::{READ_BYTES, STREAM_READ_BYTES};
 use crate::decide::outcome::{KeyOwner, Outcome};
 use crate::dialect::error;
-use crate::dialect::stream::{IncludeUsage, StreamPlan, StreamTranslator};
-use crate::exchange::relay::{RelayPlan, StreamFault, StreamRelay};
+use crate::dialect::shell::Shell;
+use crate::dialect::shell::plan::StreamPlan;
 use crate::exchange::version::Version;
 use crate::shard::http::caller::Caller;
 use crate::shard::net::buffers::Buffers;
-use crate::sys::clock;
 use crate::wire::chunked::{fill_chunk_head, write_chunk_head};
-use crate::wire::usage::Usage;
+use crate::wire::stream_fault::StreamFault;
 
 /// The machine of a stream, which the next stream can use again.
 #[derive(Default)]
 pub struct Spare {
-    relay: StreamRelay,
-    translator: StreamTranslator,
-    /// The provider's dialect.
-    dialect: Dialect,
+    shell: Shell,
+    provider: Dialect,
     /// Bytes for the caller, behind room for the head of their chunk.
     payload: Vec<u8>,
 }
@@ -37,16 +34,19 @@ const TAKEN_FOR: usize = 1 << 10;
 const IN_PLACE_SIZES: Range<usize> = IN_PLACE..1 << 20;
 
 impl Spare {
+    /// The stream.
+    #[must_use]
+    pub const fn stream(&self) -> &Shell {
+        &self.shell
+    }
+
     /// The outcome for an error that the provider sent before any content, where its dialect says
     /// more than the error itself.
     #[must_use]
     pub fn told_error(&self, key: KeyOwner) -> Option<Outcome> {
-        match self.dialect {
+        match self.provider {
             Dialect::Chat => None,
-            Dialect::Messages => {
-                let event = self.translator.error()?;
-                Some(error::event_outcome(event, key))
-            }
+            Dialect::Messages => Some(error::event_outcome(self.shell.error()?, key)),
         }
     }
 
@@ -70,31 +70,20 @@ impl Spare {
             | Outcome::StreamStalled
             | Outcome::CallerGone => return None,
         };
+        let event = self.shell.error()?;
         let mut body = Vec::new();
-        error::write_event(self.translator.error()?, &mut body);
+        match self.provider {
+            Dialect::Chat => return None,
+            Dialect::Messages => error::write_event(event, &mut body),
+        }
         Some((status, body))
     }
 
-    /// Begins a stream in the provider's `dialect`; `include_usage`: its caller has asked for its
-    /// usage.
-    pub fn reset(
-        &mut self,
-        buffers: &Buffers,
-        plan: &RelayPlan<'_>,
-        (dialect, include_usage): (Dialect, IncludeUsage),
-    ) {
+    /// Begins a stream.
+    pub fn reset(&mut self, buffers: &Buffers, plan: &StreamPlan<'_>) {
         self.empty(buffers);
-        self.dialect = dialect;
-        match self.dialect {
-            Dialect::Chat => self.relay.reset(plan),
-            Dialect::Messages => self.translator.reset(&StreamPlan {
-                caller_model: plan.caller_model,
-                include_usage,
-                tariff: plan.tariff,
-                created: clock::wall().unix_millis() / 1_000,
-                event_bytes_max: plan.event_bytes_max,
-            }),
-        }
+        self.provider = plan.provider;
+        self.shell.reset(plan);
     }
 
     /// Makes room for the output of a read of `count` bytes that is sent to the caller at once.
@@ -167,102 +156,29 @@ impl Spare {
         }
     }
 
-    /// Takes in bytes of the provider's body; see [`StreamRelay::push`].
+    /// Takes in bytes of the provider's body; see [`Shell::push`].
     ///
     /// # Errors
     ///
     /// The stream is over.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), StreamFault> {
         self.payload();
-        match self.dialect {
-            Dialect::Chat => self.relay.push(bytes, &mut self.payload),
-            Dialect::Messages => self.translator.push(bytes, &mut self.payload),
-        }
+        self.shell.push(bytes, &mut self.payload)
     }
 
-    /// The provider's body has ended; see [`StreamRelay::finish`].
+    /// The provider's body has ended; see [`Shell::finish`].
     ///
     /// # Errors
     ///
     /// The answer is not complete.
     pub fn finish(&mut self) -> Result<(), StreamFault> {
         self.payload();
-        match self.dialect {
-            Dialect::Chat => self.relay.finish(&mut self.payload),
-            Dialect::Messages => self.translator.finish(&mut self.payload),
-        }
-    }
-
-    /// Whether the last pushed bytes were part of an event.
-    #[must_use]
-    pub fn has_moved(&self) -> bool {
-        match self.dialect {
-            Dialect::Chat => self.relay.has_moved(),
-            Dialect::Messages => self.translator.has_moved(),
-        }
+        self.shell.finish(&mut self.payload)
     }
 
     /// How much it holds of this stream beyond one read, in bytes.
     #[must_use]
-    pub fn kept(&self) -> usize {
-        let kept = match self.dialect {
-            Dialect::Chat => self.relay.kept(),
-            Dialect::Messages => self.translator.kept(),
-        };
-        (kept + self.payload.len()).saturating_sub(STREAM_READ_BYTES)
-    }
-
-    /// Whether the caller has been sent anything.
-    #[must_use]
-    pub fn is_committed(&self) -> bool {
-        match self.dialect {
-            Dialect::Chat => self.relay.is_committed(),
-            Dialect::Messages => self.translator.is_committed(),
-        }
-    }
-
-    /// Whether the caller has been sent `[DONE]`.
-    #[must_use]
-    pub fn is_done(&self) -> bool {
-        match self.dialect {
-            Dialect::Chat => self.relay.is_done(),
-            Dialect::Messages => self.translator.is_done(),
-        }
-    }
-
-    /// The event that the provider sent as its error.
-    #[must_use]
-    pub fn error(&self) -> Option<&[u8]> {
-        match self.dialect {
-            Dialect::Chat => self.relay.error(),
-            Dialect::Messages => self.translator.error(),
-        }
-    }
-
-    /// Whether the content is complete while the usage has not arrived.
-    #[must_use]
-    pub fn awaits_usage(&self) -> bool {
-        match self.dialect {
-            Dialect::Chat => self.relay.awaits_usage(),
-            Dialect::Messages => self.translator.awaits_usage(),
-        }
-    }
-
-    /// The usage that the provider states.
-    #[must_use]
-    pub fn usage(&self) -> Option<Usage> {
-        match self.dialect {
-            Dialect::Chat => self.relay.usage(),
-            Dialect::Messages => self.translator.usage(),
-        }
-    }
-
-    /// Length of the text that was passed on, for an estimate.
-    #[must_use]
-    pub fn text_bytes(&self) -> usize {
-        match self.dialect {
-            Dialect::Chat => self.relay.text_bytes(),
-            Dialect::Messages => self.translator.text_bytes(),
-        }
+    pub const fn kept(&self) -> usize {
+        (self.shell.kept() + self.payload.len()).saturating_sub(STREAM_READ_BYTES)
     }
 }

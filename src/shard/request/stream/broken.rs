@@ -2,9 +2,9 @@
 
 use crate::decide::outcome::{Failure, Outcome, Waiting};
 use crate::exchange::refusal::{LastWord, Refusal};
-use crate::exchange::relay::StreamFault;
 use crate::shard::http::caller::Caller;
 use crate::shard::request::record::Record;
+use crate::wire::stream_fault::StreamFault;
 
 /// How a stream broke: what that means before it is committed, and afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

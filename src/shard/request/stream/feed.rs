@@ -20,7 +20,7 @@ impl Stream<'_, '_, '_> {
                 Piece::Payload(range) => {
                     self.push(&bytes[range])?;
                 }
-                Piece::More if self.spare.is_done() => return Ok(Fed::Complete),
+                Piece::More if self.spare.stream().is_done() => return Ok(Fed::Complete),
                 Piece::More => return self.hold().map(|()| Fed::More),
                 Piece::End(end) => {
                     self.provider_end = if end == bytes.len() {
@@ -73,7 +73,7 @@ impl Stream<'_, '_, '_> {
     pub(super) fn finish(&mut self) -> Result<Fed, Broken> {
         if let Some(mut inflate) = self.inflate.take() {
             // `[DONE]` may have come before the coding's own end.
-            if inflate.finish(&mut self.decoded).is_err() && !self.spare.is_done() {
+            if inflate.finish(&mut self.decoded).is_err() && !self.spare.stream().is_done() {
                 return Err(Broken::CUT);
             }
             self.push_decoded()?;

@@ -6,28 +6,28 @@ use crate::wire::json::{self, Bracket, Kind, NotJson, Value, Walk};
 
 /// What all `choices` together hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Choices {
+pub struct Choices {
     /// How many there are.
-    pub(super) count: usize,
+    pub count: usize,
     /// Whether one has the member that carries content: `delta`, `message`, `text`.
-    pub(super) has_carrier: bool,
+    pub has_carrier: bool,
     /// Whether there is content: text, reasoning, a tool call, a refusal, …
-    pub(super) has_content: bool,
+    pub has_content: bool,
     /// Length of the generated text, tool calls included.
-    pub(super) text_bytes: usize,
+    pub text_bytes: usize,
     /// The last string that counted as text and is not empty: the place of its inside.
-    pub(super) text: Option<Inside>,
+    pub text: Option<Inside>,
     /// The indexes that occur, a bit each.
-    pub(super) seen: Indexes,
+    pub seen: Indexes,
     /// The indexes that have a finish reason.
-    pub(super) finished: Indexes,
+    pub finished: Indexes,
     /// The error that one of them ended with.
-    pub(super) error: Option<ChoiceError>,
+    pub error: Option<ChoiceError>,
 }
 
 /// The error that a choice ended with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ChoiceError {
+pub enum ChoiceError {
     /// Its finish reason says so, without a description.
     Untold,
     /// It has an object that describes the error.
@@ -41,7 +41,7 @@ pub(super) enum ChoiceError {
 
 impl ChoiceError {
     /// The JSON object that describes the error, in `data`, which the choice was read from.
-    pub(super) fn of(self, data: &[u8]) -> &[u8] {
+    pub fn of(self, data: &[u8]) -> &[u8] {
         match self {
             Self::Untold => b"{}",
             Self::Told { at, len } => data.get(at..at + len).unwrap_or_default(),
@@ -51,28 +51,36 @@ impl ChoiceError {
 
 /// Place of what stands between the quotes of a string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Inside {
-    pub(super) at: usize,
-    pub(super) len: usize,
+pub struct Inside {
+    /// Its first byte.
+    pub at: usize,
+    /// Its length.
+    pub len: usize,
 }
 
 /// A set of choice indexes. The API allows 128 choices; an index beyond shares the last bit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Indexes(u128);
+pub struct Indexes(u128);
 
 impl Indexes {
     /// None.
-    pub(super) const NONE: Self = Self(0);
+    pub const NONE: Self = Self(0);
 
-    pub(super) const fn is_empty(self) -> bool {
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    pub(super) const fn with(self, other: Self) -> Self {
+    /// These and those.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    pub(super) const fn contains(self, other: Self) -> bool {
+    /// Whether all of the `other` are among them.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
@@ -84,7 +92,7 @@ impl Indexes {
 impl Choices {
     /// Reads the value of `choices` that `walk` stands before into `self`; a value that is no array
     /// holds nothing.
-    pub(super) fn read(&mut self, walk: &mut Walk<'_>, endpoint: Endpoint) -> Result<(), NotJson> {
+    pub fn read(&mut self, walk: &mut Walk<'_>, endpoint: Endpoint) -> Result<(), NotJson> {
         *self = Self::default();
         if walk.enter(Bracket::Array)? {
             while walk.element()? {

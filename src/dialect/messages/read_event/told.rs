@@ -4,8 +4,8 @@ use crate::wire::json::{Bracket, Kind, NotJson, Value, Walk};
 
 /// The members that matter, of any kind of event.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Event<'a> {
-    pub(super) kind: EventKind,
+pub(super) struct Told<'a> {
+    pub(super) kind: ToldKind,
     /// The content block that it is about; zero where a server leaves the number out.
     pub(super) index: u64,
     pub(super) delta: Delta<'a>,
@@ -16,7 +16,7 @@ pub(super) struct Event<'a> {
 
 /// The event's `type`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum EventKind {
+pub(super) enum ToldKind {
     MessageStart,
     BlockStart,
     BlockDelta,
@@ -40,7 +40,9 @@ pub(super) struct Delta<'a> {
     partial_json: Option<Value<'a>>,
     thinking: Option<Value<'a>>,
     pub(super) stop_reason: Option<Value<'a>>,
+    pub(super) stop_sequence: Option<Value<'a>>,
     pub(super) stop_details: Option<Value<'a>>,
+    signature: Option<Value<'a>>,
 }
 
 /// The `type` of a content block's delta.
@@ -49,12 +51,13 @@ pub(super) enum DeltaKind {
     Text,
     InputJson,
     Thinking,
-    /// Signatures, citations, and kinds that Anthropic may add.
+    Signature,
+    /// Citations, and kinds that Anthropic may add.
     #[default]
     Other,
 }
 
-impl<'a> Event<'a> {
+impl<'a> Told<'a> {
     /// Reads the event in `data` into `self`.
     pub(super) fn read(&mut self, data: &'a [u8]) -> Result<(), NotJson> {
         let (mut has_error, mut room) = (false, Vec::new());
@@ -70,7 +73,7 @@ impl<'a> Event<'a> {
             }
             let value = walk.value()?;
             match known {
-                b"type" => self.kind = value.known(EventKind::of).unwrap_or(EventKind::Other),
+                b"type" => self.kind = value.known(ToldKind::of).unwrap_or(ToldKind::Other),
                 b"index" => self.index = number(&value),
                 b"content_block" => self.block = Some(value),
                 b"message" => self.message = Some(value),
@@ -80,14 +83,14 @@ impl<'a> Event<'a> {
             }
         }
         // The form of an error that a proxy in between sends.
-        if self.kind == EventKind::Unnamed && has_error {
-            self.kind = EventKind::Error;
+        if self.kind == ToldKind::Unnamed && has_error {
+            self.kind = ToldKind::Error;
         }
         walk.end()
     }
 }
 
-impl EventKind {
+impl ToldKind {
     fn of(name: &[u8]) -> Option<Self> {
         Some(match name {
             b"content_block_delta" => Self::BlockDelta,
@@ -119,6 +122,8 @@ impl<'a> Delta<'a> {
                 b"partial_json" => self.partial_json = Some(value),
                 b"thinking" => self.thinking = Some(value),
                 b"stop_reason" => self.stop_reason = Some(value),
+                b"stop_sequence" => self.stop_sequence = Some(value),
+                b"signature" => self.signature = Some(value),
                 b"stop_details" => self.stop_details = Some(value),
                 _ => {}
             }
@@ -132,6 +137,7 @@ impl<'a> Delta<'a> {
             DeltaKind::Text => self.text,
             DeltaKind::InputJson => self.partial_json,
             DeltaKind::Thinking => self.thinking,
+            DeltaKind::Signature => self.signature,
             DeltaKind::Other => None,
         };
         piece.filter(|piece| !piece.is_blank())
@@ -144,6 +150,7 @@ impl DeltaKind {
             b"text_delta" => Some(Self::Text),
             b"input_json_delta" => Some(Self::InputJson),
             b"thinking_delta" => Some(Self::Thinking),
+            b"signature_delta" => Some(Self::Signature),
             _ => None,
         }
     }

@@ -4,15 +4,22 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::base::endpoint::Endpoint;
 use crate::base::limits::OPEN_BLOCKS_MAX;
-use crate::base::tokens::Counts;
+use crate::base::tokens::{Counts, Tokens};
 use crate::decide::outcome::{KeyOwner, Next, Outcome};
 use crate::dialect::error;
+use crate::dialect::shell::plan::{IncludeUsage, UsageChunk};
 use crate::wire::json::respelt::respelt;
 
 const PLAN: StreamPlan<'static> = StreamPlan {
+    caller: Dialect::Chat,
+    provider: Dialect::Messages,
+    endpoint: Endpoint::ChatCompletions,
     caller_model: b"\"mine\"",
+    usage: UsageChunk::Untouched,
     include_usage: IncludeUsage::No,
+    notes_apart: false,
     tariff: None,
     created: 7,
     event_bytes_max: EVENT_BYTES_MAX,
@@ -64,14 +71,13 @@ impl Run {
 /// Translates the stream that comes in `reads`; comments are dropped, since their number depends on
 /// the reads.
 fn translate(plan: &StreamPlan<'_>, reads: &[&[u8]]) -> Run {
-    let mut translator = StreamTranslator::default();
+    let mut translator = Shell::default();
     // Traces of former streams must not show.
     translator.reset(&StreamPlan {
         caller_model: b"\"other\"",
         include_usage: IncludeUsage::Yes,
-        tariff: None,
         created: 1,
-        event_bytes_max: EVENT_BYTES_MAX,
+        ..PLAN
     });
     let before = [
         MESSAGE,
@@ -218,9 +224,8 @@ fn check_vector(vector: &Json) {
         } else {
             IncludeUsage::No
         },
-        tariff: None,
         created: 0,
-        event_bytes_max: EVENT_BYTES_MAX,
+        ..PLAN
     };
     let stream = vector["anthropic_sse"].as_str().unwrap();
     let run = run(&plan, stream);
@@ -307,7 +312,7 @@ fn text_is_copied_as_it_was_written() {
 
 #[test]
 fn deltas_that_look_alike_are_not_read_again() {
-    let mut translator = StreamTranslator::default();
+    let mut translator = Shell::default();
     translator.reset(&PLAN);
     let mut out = Vec::new();
     for first in [
@@ -326,9 +331,7 @@ fn deltas_that_look_alike_are_not_read_again() {
     .concat();
     let mut read = out.clone();
     assert_eq!(
-        translator
-            .stream
-            .translate_alike(alike.as_bytes(), &mut out),
+        translator.course.pass_alike(alike.as_bytes(), &mut out),
         b""
     );
     for byte in alike.as_bytes().chunks(1) {
@@ -343,8 +346,8 @@ fn deltas_that_look_alike_are_not_read_again() {
         .unwrap();
     assert_eq!(
         translator
-            .stream
-            .translate_alike(alike.as_bytes(), &mut Vec::new()),
+            .course
+            .pass_alike(alike.as_bytes(), &mut Vec::new()),
         alike.as_bytes()
     );
 }
@@ -746,7 +749,7 @@ fn a_stream_that_broke_costs_what_was_seen() {
 
 #[test]
 fn a_caller_hears_of_work_that_it_does_not_see() {
-    let mut translator = StreamTranslator::default();
+    let mut translator = Shell::default();
     translator.reset(&PLAN);
     let mut push = |bytes: &str| {
         let mut out = Vec::new();
@@ -945,7 +948,7 @@ fn usage_is_awaited_while_no_block_is_open_and_none_was_told() {
         ([&stop(0), END_TURN].concat(), false),
         (END_TURN.to_owned(), false),
     ] {
-        let mut translator = StreamTranslator::default();
+        let mut translator = Shell::default();
         translator.reset(&PLAN);
         let stream = [begun.as_str(), &more].concat();
         translator.push(stream.as_bytes(), &mut Vec::new()).unwrap();

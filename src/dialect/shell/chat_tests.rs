@@ -1,19 +1,28 @@
-//! Tests of the relay: the published vectors, the rules one by one, and any split of any stream.
+//! Tests of a stream between sides that speak chat completions: the published vectors, the rules
+//! one by one, and any split of any stream.
 
 use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use super::*;
+use crate::base::endpoint::Endpoint;
+use crate::base::limits::HELD_BACK_BYTES_MAX;
 use crate::base::money::Price;
 use crate::decide::pricing::Row;
+use crate::dialect::shell::plan::{IncludeUsage, UsageChunk};
+use crate::dialect::tariff::Tariff;
 use crate::wire::json::respelt::respelt;
 
-const PLAN: RelayPlan<'static> = RelayPlan {
-    caller_model: b"\"mine\"",
-    notes_apart: false,
+const PLAN: StreamPlan<'static> = StreamPlan {
+    caller: Dialect::Chat,
+    provider: Dialect::Chat,
     endpoint: Endpoint::ChatCompletions,
+    caller_model: b"\"mine\"",
     usage: UsageChunk::Injected,
+    include_usage: IncludeUsage::No,
+    notes_apart: false,
     tariff: None,
+    created: 7,
     event_bytes_max: EVENT_BYTES_MAX,
 };
 
@@ -31,10 +40,10 @@ struct Run {
 }
 
 /// Relays the stream that comes in `reads`; comments are dropped, since there is one per read.
-fn relay(plan: &RelayPlan<'_>, reads: &[&[u8]]) -> Run {
-    let mut relay = StreamRelay::default();
+fn relay(plan: &StreamPlan<'_>, reads: &[&[u8]]) -> Run {
+    let mut relay = Shell::default();
     // Traces of former streams must not show.
-    relay.reset(&RelayPlan {
+    relay.reset(&StreamPlan {
         caller_model: b"\"other\"",
         usage: UsageChunk::Untouched,
         ..PLAN
@@ -63,7 +72,7 @@ fn relay(plan: &RelayPlan<'_>, reads: &[&[u8]]) -> Run {
 }
 
 /// Relays `stream` whole, and makes sure that no split makes a difference.
-fn run(plan: &RelayPlan<'_>, stream: &str) -> Run {
+fn run(plan: &StreamPlan<'_>, stream: &str) -> Run {
     let stream = stream.as_bytes();
     let whole = relay(plan, &[stream]);
     assert_eq!(relay(plan, &stream.chunks(1).collect::<Vec<_>>()), whole);
@@ -96,7 +105,7 @@ const DONE_EVENT: &str = "data: [DONE]\n\n";
 #[test]
 fn each_usage_tells_what_the_stream_has_cost_so_far() {
     let price = |usd: u64| Price::per_million(usd * 1_000_000_000);
-    let plan = RelayPlan {
+    let plan = StreamPlan {
         usage: UsageChunk::Untouched,
         tariff: Some(Tariff {
             row: Row::flat(price(1), price(1_000)),
@@ -142,7 +151,7 @@ fn the_published_vectors_hold() {
 fn check_vector(vector: &Json) {
     let id = vector["id"].as_str().unwrap();
     let caller_model = json::quoted(vector["caller_model"].as_str().unwrap());
-    let plan = RelayPlan {
+    let plan = StreamPlan {
         caller_model: &caller_model,
         notes_apart: match vector["provider_type"].as_str().unwrap() {
             "openai" => false,
@@ -235,7 +244,7 @@ fn nothing_but_data_reaches_the_caller() {
 
 #[test]
 fn a_keep_alive_is_relayed_once_the_stream_is_committed() {
-    let mut relay = StreamRelay::default();
+    let mut relay = Shell::default();
     relay.reset(&PLAN);
     let mut out = Vec::new();
     relay.push(b": keep-alive\n\n", &mut out).unwrap();
@@ -478,7 +487,7 @@ fn usage_is_awaited_once_every_choice_has_its_finish_reason() {
         (vec![with_usage], false),
         (vec![FINISH.to_owned(), DONE_EVENT.to_owned()], false),
     ] {
-        let mut relay = StreamRelay::default();
+        let mut relay = Shell::default();
         relay.reset(&PLAN);
         relay
             .push(stream.concat().as_bytes(), &mut Vec::new())
@@ -489,7 +498,7 @@ fn usage_is_awaited_once_every_choice_has_its_finish_reason() {
 
 #[test]
 fn azure_annotations_are_withheld_from_azure_alone() {
-    let azure = RelayPlan {
+    let azure = StreamPlan {
         notes_apart: true,
         usage: UsageChunk::Untouched,
         ..PLAN
@@ -520,7 +529,7 @@ fn azure_annotations_are_withheld_from_azure_alone() {
             run(&azure, &stream).out.trim_end_matches(DONE_EVENT),
             expected
         );
-        let untouched = RelayPlan {
+        let untouched = StreamPlan {
             notes_apart: false,
             ..azure
         };
@@ -533,7 +542,7 @@ fn azure_annotations_are_withheld_from_azure_alone() {
 
 #[test]
 fn legacy_completions_are_relayed_too() {
-    let plan = RelayPlan {
+    let plan = StreamPlan {
         endpoint: Endpoint::Completions,
         notes_apart: true,
         ..PLAN
@@ -560,7 +569,7 @@ fn events_that_look_alike_are_not_read_again() {
         let delta = format!(r#"{{"tool_calls":[{{"function":{{"arguments":"{arguments}"}}}}]}}"#);
         chunk(&delta, "")
     };
-    let mut relay = StreamRelay::default();
+    let mut relay = Shell::default();
     relay.reset(&PLAN);
     let mut out = Vec::new();
     for first in [text("{}").into_bytes(), event("a", "p", 1), call("{")] {
@@ -568,7 +577,7 @@ fn events_that_look_alike_are_not_read_again() {
     }
     out.clear();
     let fitting = [event("bc\\n", "q", 1), event("d", "pqr", 20), call("\\\"x")].concat();
-    let rest = relay.stream.relay_alike(&fitting, &mut out);
+    let rest = relay.course.pass_alike(&fitting, &mut out);
     assert_eq!(String::from_utf8_lossy(rest), "");
     assert_eq!(relay.text_bytes(), 2 + 3 + 1 + 2);
     assert_eq!(
@@ -582,7 +591,7 @@ fn events_that_look_alike_are_not_read_again() {
 
 #[test]
 fn the_providers_name_for_the_model_is_remembered() {
-    let mut relay = StreamRelay::default();
+    let mut relay = Shell::default();
     relay.reset(&PLAN);
     relay
         .push(
@@ -655,7 +664,7 @@ proptest! {
         azure: bool,
         injected: bool,
     ) {
-        let plan = RelayPlan {
+        let plan = StreamPlan {
             notes_apart: azure,
             usage: if injected { UsageChunk::Injected } else { UsageChunk::Untouched },
             ..PLAN
@@ -676,7 +685,7 @@ proptest! {
         events in prop::collection::vec(any_alike(), 0..12),
         injected: bool,
     ) {
-        let plan = RelayPlan {
+        let plan = StreamPlan {
             usage: if injected { UsageChunk::Injected } else { UsageChunk::Untouched },
             ..PLAN
         };

@@ -74,11 +74,6 @@ impl Blocks {
         self.open.is_empty()
     }
 
-    /// How many tool calls have begun.
-    pub(super) const fn tools(&self) -> u32 {
-        self.tools
-    }
-
     /// Numbers a call that begins.
     pub(super) const fn next_tool(&mut self) -> u32 {
         let tool = self.tools;

@@ -1,24 +1,14 @@
 //! One chunk of a stream: read once, edited for the caller, and remembered as a form.
 
-use memchr::memchr2;
-
 use crate::base::endpoint::Endpoint;
-
+use crate::dialect::chat::choices::Choices;
+use crate::dialect::shell::flow::{Alone, Flow};
+use crate::dialect::shell::plan::UsageChunk;
 use crate::dialect::tariff;
-use crate::exchange::choices::Choices;
-use crate::wire::forms::{Forms, GAPS_MAX, Gap, GapKind};
+use crate::wire::forms::{GAPS_MAX, Gap, GapKind};
 use crate::wire::json::{self, Bracket, Kind, Member, NotJson, Value, Walk};
 use crate::wire::splice::Splice;
 use crate::wire::sse;
-
-/// Who asked for the usage chunk of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UsageChunk {
-    /// infermux asked: the chunk, and what else the request for it caused, is removed.
-    Injected,
-    /// The caller asked, or nobody did: everything is relayed.
-    Untouched,
-}
 
 /// The parts of a chunk that matter.
 pub(super) struct Chunk<'a> {
@@ -128,10 +118,10 @@ const DATA: &[u8] = b"data: ";
 /// Learns the form of a chunk that came as `event` and was written as `written`, if the accounts
 /// need only its text.
 pub(super) fn learn(
-    forms: &mut Forms,
+    flow: &mut Flow,
     chunk: &Chunk<'_>,
     splice: &Splice<'_>,
-    event: &[u8],
+    event: Alone<'_>,
     written: &[u8],
 ) {
     let choices = &chunk.choices;
@@ -143,16 +133,8 @@ pub(super) fn learn(
     let Some(text) = choices.text.filter(|_| is_plain) else {
         return;
     };
-    // The event has one line of data, and no other line that might mean something.
-    let Some(before) = event
-        .strip_suffix(b"\n\n")
-        .and_then(|event| event.strip_suffix(chunk.data))
-        .filter(|_| memchr2(b'\n', b'\r', chunk.data).is_none())
-    else {
-        return;
-    };
     let gap = |at: usize, len: usize, kind: GapKind| Gap {
-        read_at: before.len() + at,
+        read_at: event.data_at + at,
         written_at: Some(DATA.len() + splice.place_of(at)),
         len,
         kind,
@@ -179,6 +161,6 @@ pub(super) fn learn(
     }
     let gaps = &mut gaps[..count];
     gaps.sort_unstable_by_key(|gap| gap.read_at);
-    let told = json::text_len(&event[text.read_at..][..text.len]);
-    forms.learn(event, written, gaps, choices.text_bytes - told);
+    let told = json::text_len(&event.text[text.read_at..][..text.len]);
+    flow.learn(event.text, written, gaps, choices.text_bytes - told);
 }
