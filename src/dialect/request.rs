@@ -29,3 +29,7 @@ pub fn write(
 #[cfg(test)]
 #[path = "request_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "request_properties.rs"]
+mod properties;

@@ -94,33 +94,32 @@ impl<'a> Asked<'a> {
 
     /// Notes the parameters that some models do not take.
     fn note(&self, given: &mut Given) {
-        for (value, parameter, name) in [
-            (&self.tools.tool_choice, Parameter::Choice, "tool_choice"),
-            (
-                &self.tools.function_call,
-                Parameter::Choice,
-                "function_call",
-            ),
-            (
-                &self.reasoning_effort,
-                Parameter::Thinking,
-                "reasoning_effort",
-            ),
-            (&self.temperature, Parameter::Temperature, "temperature"),
-            (&self.top_p, Parameter::TopP, "top_p"),
-            (&self.top_k, Parameter::TopK, "top_k"),
-            (
-                &self.safety_identifier,
-                Parameter::User,
-                "safety_identifier",
-            ),
-            (&self.user, Parameter::User, "user"),
-            (&self.stop, Parameter::Stop, "stop"),
-        ] {
+        let mut note = |value: &Option<Value<'_>>, parameter, name| {
             if value.is_some() {
                 given.add(parameter, name);
             }
-        }
+        };
+        note(&self.tools.tool_choice, Parameter::Choice, "tool_choice");
+        note(
+            &self.tools.function_call,
+            Parameter::Choice,
+            "function_call",
+        );
+        note(
+            &self.reasoning_effort,
+            Parameter::Thinking,
+            "reasoning_effort",
+        );
+        note(&self.temperature, Parameter::Temperature, "temperature");
+        note(&self.top_p, Parameter::TopP, "top_p");
+        note(&self.top_k, Parameter::TopK, "top_k");
+        note(
+            &self.safety_identifier,
+            Parameter::User,
+            "safety_identifier",
+        );
+        note(&self.user, Parameter::User, "user");
+        note(&self.stop, Parameter::Stop, "stop");
     }
 
     fn prompt(self) -> Result<Prompt<'a>, Unsupported> {

@@ -38,60 +38,66 @@ pub struct Upstream<'a> {
 /// # Errors
 /// A part of the prompt that shapes the answer has no equivalent; nothing has been appended.
 pub fn write(
-    prompt: Prompt<'_>,
+    mut prompt: Prompt<'_>,
     upstream: Upstream<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Sent, Unsupported> {
-    let body = Body::new(prompt, model::class_of(upstream.model))?;
+    let class = model::class_of(upstream.model);
+    let has_choice = prompt.choice.is_some();
+    let schema = shape(&mut prompt, class)?;
+    let body = Body::new(&prompt, class, schema);
     body.write(upstream, out);
-    Ok(body.sent)
+    Ok(body.sent().with(Parameter::Choice, has_choice))
+}
+
+/// Makes of a prompt what a model of `class` takes; returns the schema that the answer must have.
+fn shape(prompt: &mut Prompt<'_>, class: &Class) -> Result<Option<Vec<u8>>, Unsupported> {
+    blocks::check(&prompt.turns)?;
+    turns::shape(&mut prompt.turns, class);
+    tools::shape(prompt);
+    let user = prompt.user.take();
+    prompt.user = user.filter(|user| is_id(user));
+    form(prompt, class)
 }
 
 /// A request that can be sent.
-struct Body<'a> {
+struct Body<'p, 'a> {
     /// Shaped as the model takes it.
-    prompt: Prompt<'a>,
+    prompt: &'p Prompt<'a>,
     max_tokens: Cow<'a, [u8]>,
     sampled: Sampled<'a>,
     schema: Option<Vec<u8>>,
     thought: Thought<'a>,
-    sent: Sent,
 }
 
-impl<'a> Body<'a> {
-    fn new(mut prompt: Prompt<'a>, class: &Class) -> Result<Self, Unsupported> {
-        blocks::check(&prompt.turns)?;
-        let has_choice = prompt.choice.is_some();
-        turns::shape(&mut prompt.turns, class);
-        tools::shape(&mut prompt);
-        let schema = form(&mut prompt, class)?;
-        prompt.user = prompt.user.filter(|user| is_id(user));
+impl<'p, 'a> Body<'p, 'a> {
+    fn new(prompt: &'p Prompt<'a>, class: &Class, schema: Option<Vec<u8>>) -> Self {
         let default = || Cow::Owned(class.max_tokens.to_string().into_bytes());
         let max_tokens = prompt.max_tokens.map_or_else(default, Cow::Borrowed);
         // What is no count is the API's to refuse.
         let count = serde_json::from_slice(&max_tokens).unwrap_or(0);
-        let thought = Thought::choose(&prompt, class, count);
-        let sampled = Sampled::allowed(&prompt, class, thought.is_on());
-        let sent = Sent::default()
-            .with(Parameter::Choice, has_choice)
-            .with(Parameter::Thinking, thought.is_on())
-            .with(Parameter::Temperature, sampled.temperature.is_some())
-            .with(Parameter::TopP, sampled.top_p.is_some())
-            .with(Parameter::TopK, sampled.top_k.is_some())
-            .with(Parameter::User, prompt.user.is_some())
-            .with(Parameter::Stop, !prompt.stop.is_empty());
-        Ok(Self {
+        let thought = Thought::choose(prompt, class, count);
+        Self {
             prompt,
             max_tokens,
-            sampled,
+            sampled: Sampled::allowed(prompt, class, thought.is_on()),
             schema,
             thought,
-            sent,
-        })
+        }
+    }
+
+    fn sent(&self) -> Sent {
+        Sent::default()
+            .with(Parameter::Thinking, self.thought.is_on())
+            .with(Parameter::Temperature, self.sampled.temperature.is_some())
+            .with(Parameter::TopP, self.sampled.top_p.is_some())
+            .with(Parameter::TopK, self.sampled.top_k.is_some())
+            .with(Parameter::User, self.prompt.user.is_some())
+            .with(Parameter::Stop, !self.prompt.stop.is_empty())
     }
 
     fn write(&self, upstream: Upstream<'_>, out: &mut Vec<u8>) {
-        let prompt = &self.prompt;
+        let prompt = self.prompt;
         let mut body = Composer::object(out);
         body.string("model", upstream.model);
         body.raw("max_tokens", &self.max_tokens);
@@ -174,3 +180,7 @@ fn is_id(user: &str) -> bool {
 const INSTRUCTION: &str = "Respond with a single valid JSON object and no other text.";
 /// Longest `metadata.user_id` that the API takes, in characters.
 const USER_ID_CHARS_MAX: usize = 256;
+
+#[cfg(test)]
+#[path = "write_prompt_tests.rs"]
+mod tests;
