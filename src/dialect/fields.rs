@@ -17,7 +17,7 @@ pub(super) fn read<'a, const N: usize>(
 pub(super) fn read_all<'a, const N: usize>(
     object: &Value<'a>,
     names: [&str; N],
-    mut other: impl FnMut(&str, &Value<'a>),
+    mut other: impl FnMut(&[u8], &Value<'a>),
 ) -> Result<[Option<Value<'a>>; N], Unsupported> {
     if object.kind != Kind::Object {
         return Err(Unsupported::new("", "is not an object"));
@@ -31,7 +31,7 @@ pub(super) fn read_all<'a, const N: usize>(
         let name = member.name.read(&mut room);
         let known = names.iter().position(|known| known.as_bytes() == name);
         let Some(index) = known else {
-            other(&String::from_utf8_lossy(name), &member.value);
+            other(name, &member.value);
             continue;
         };
         // Of two members with one name, readers would differ in which one counts.

@@ -31,5 +31,5 @@ pub fn write(
 mod tests;
 
 #[cfg(test)]
-#[path = "request_properties.rs"]
+#[path = "request_properties_tests.rs"]
 mod properties;

@@ -61,9 +61,9 @@ impl<'a> Asked<'a> {
         };
         let found = fields::read_all(&root, MEMBERS, |name, value| {
             // `model` and `stream` are sent in another way, and the options are for infermux.
-            let is_known = matches!(name, "model" | "stream" | "stream_options");
+            let is_known = matches!(name, b"model" | b"stream" | b"stream_options");
             if !is_known && value.kind != Kind::Null {
-                given.add_unknown(name);
+                given.add_unknown(&String::from_utf8_lossy(name));
             }
         })?;
         let asked = Self {

@@ -74,9 +74,7 @@ impl<'p, 'a> Body<'p, 'a> {
     fn new(prompt: &'p Prompt<'a>, class: &Class, schema: Option<Vec<u8>>) -> Self {
         let default = || Cow::Owned(class.max_tokens.to_string().into_bytes());
         let max_tokens = prompt.max_tokens.map_or_else(default, Cow::Borrowed);
-        // What is no count is the API's to refuse.
-        let count = serde_json::from_slice(&max_tokens).unwrap_or(0);
-        let thought = Thought::choose(prompt, class, count);
+        let thought = Thought::choose(prompt, class, &max_tokens);
         Self {
             prompt,
             max_tokens,

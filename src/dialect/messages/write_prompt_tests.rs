@@ -127,7 +127,8 @@ fn results_stay_right_behind_their_calls() {
             ),
         ],
         concat!(
-            r#"{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","input":{}}]},"#,
+            r#"{"role":"assistant","content":["#,
+            r#"{"type":"tool_use","id":"a","name":"f","input":{}}]},"#,
             r#"{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":"r"},"#,
             r#"{"type":"text","text":"<system>\nb\n</system>"},{"type":"text","text":"c"}]}"#,
         ),
@@ -147,7 +148,8 @@ fn only_thoughts_with_the_apis_own_signature_are_sent() {
         ],
         concat!(
             r#"{"role":"user","content":"a"},{"role":"assistant","content":["#,
-            r#"{"type":"thinking","thinking":"hm","signature":"EqQB"},{"type":"text","text":"b"}]}"#,
+            r#"{"type":"thinking","thinking":"hm","signature":"EqQB"},"#,
+            r#"{"type":"text","text":"b"}]}"#,
         ),
     );
     // A turn of which nothing is left joins its neighbours.

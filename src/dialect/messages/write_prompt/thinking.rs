@@ -29,18 +29,26 @@ struct Wish {
 
 impl<'a> Thought<'a> {
     /// The thinking for a prompt whose turns are shaped, with a model of `class`.
-    pub(super) fn choose(prompt: &Prompt<'a>, class: &Class, max_tokens: u64) -> Self {
-        let wish = match prompt.thinking {
+    pub(super) fn choose(prompt: &Prompt<'a>, class: &Class, max_tokens: &[u8]) -> Self {
+        // What is no count is the API's to refuse.
+        let count = || serde_json::from_slice(max_tokens).unwrap_or(0);
+        let (wish, max_tokens) = match prompt.thinking {
             Thinking::Given(object) => return Self::Given(object),
             // A model that is not asked to think does not.
             Thinking::Unsaid | Thinking::Off => return Self::Unsaid,
-            Thinking::Effort(effort) => Wish::of_effort(effort, max_tokens),
-            Thinking::Budget(tokens) => Wish::of_budget(tokens, max_tokens),
+            // A forced call and thinking exclude each other.
+            Thinking::Effort(_) | Thinking::Budget(_) if is_forced(prompt.choice) => {
+                return Self::Unsaid;
+            }
+            Thinking::Effort(effort) => {
+                let count = count();
+                (Wish::of_effort(effort, count), count)
+            }
+            Thinking::Budget(tokens) => {
+                let count = count();
+                (Wish::of_budget(tokens, count), count)
+            }
         };
-        // A forced call and thinking exclude each other.
-        if is_forced(prompt.choice) {
-            return Self::Unsaid;
-        }
         match class.thinking {
             Kind::Never => Self::Unsaid,
             Kind::Budget if max_tokens <= BUDGET_MIN => Self::Unsaid,
