@@ -141,14 +141,20 @@ fn flag(argument: &clap::Arg) -> String {
 
 fn errors() -> String {
     let mut table = String::from(
-        "| code | status | when | what the caller does | what the operator does |\n\
-         |---|---|---|---|---|\n",
+        "| code | status | in Messages | when | what the caller does | what the operator does |\n\
+         |---|---|---|---|---|---|\n",
     );
     for row in TABLE {
         let _ = writeln!(
             table,
-            "| `{}` | {} | {} | {} | {} |",
-            row.code, row.status, row.when, row.caller, row.operator
+            "| `{}` | {} | {} `{}` | {} | {} | {} |",
+            row.code,
+            row.status,
+            row.in_messages.status,
+            row.in_messages.kind,
+            row.when,
+            row.caller,
+            row.operator
         );
     }
     table

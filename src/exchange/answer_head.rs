@@ -1,6 +1,7 @@
 //! The head of an answer to a caller, whatever the answer is: one writer for all of them.
 
-use crate::exchange::headers::TRAILER_ANNOUNCEMENT;
+use crate::base::endpoint::Dialect;
+use crate::exchange::headers::{self, TRAILER_ANNOUNCEMENT};
 use crate::exchange::inbound::{self, Crossing};
 use crate::exchange::refusal::Connection;
 use crate::exchange::version::Version;
@@ -115,6 +116,8 @@ pub struct HeadEnd<'a> {
     connection: Connection,
     /// Lines for browsers, as they are sent.
     cors: &'a [u8],
+    /// The request's id, for clients that know it by another name.
+    request_id: Option<&'a str>,
 }
 
 impl<'a> HeadEnd<'a> {
@@ -125,7 +128,18 @@ impl<'a> HeadEnd<'a> {
             version,
             connection,
             cors,
+            request_id: None,
         }
+    }
+
+    /// The same end for a caller that speaks `dialect`, with the id of its request.
+    #[must_use]
+    pub const fn in_dialect(self, dialect: Dialect, request_id: &'a str) -> Self {
+        let request_id = match dialect {
+            Dialect::Chat => None,
+            Dialect::Messages => Some(request_id),
+        };
+        Self { request_id, ..self }
     }
 
     /// The same end, with a connection that is kept open only if `wanted` allows that, too.
@@ -151,6 +165,9 @@ impl<'a> HeadEnd<'a> {
                 out.extend_from_slice(b"Connection: keep-alive\r\n");
             }
             (Connection::KeepAlive, Version::Http11) => {}
+        }
+        if let Some(id) = self.request_id {
+            headers::anthropics_request_id(out, id);
         }
         out.extend_from_slice(self.cors);
         out.extend_from_slice(b"\r\n");

@@ -53,7 +53,8 @@ pub const STREAM_LINES: &[u8] = b"Cache-Control: no-cache\r\nX-Accel-Buffering: 
 pub const EXPOSED: &str = "X-Infermux-Provider, X-Infermux-Model, X-Infermux-Strategy, \
     X-Infermux-Route-Group, X-Infermux-Latency-Ms, X-Infermux-Attempts, X-Infermux-Model-Override, \
     X-Infermux-Prompt-Tokens, X-Infermux-Completion-Tokens, X-Infermux-Cost, X-Infermux-Error, \
-    X-Infermux-Upstream-Request-Id, X-Request-Id, Retry-After, retry-after-ms, x-should-retry";
+    X-Infermux-Upstream-Request-Id, X-Infermux-Token-Count, X-Request-Id, request-id, \
+    Retry-After, retry-after-ms, x-should-retry";
 
 /// Appends the header lines.
 pub fn add(out: &mut Vec<u8>, added: &Added<'_>) {
@@ -97,6 +98,11 @@ pub(super) fn attempts(out: &mut Vec<u8>, count: u32) {
 /// Appends the request's id.
 pub fn request_id(out: &mut Vec<u8>, id: &str) {
     name(out, REQUEST_ID, id);
+}
+
+/// Appends the request's id under the name that Anthropic's clients know and show.
+pub(super) fn anthropics_request_id(out: &mut Vec<u8>, id: &str) {
+    name(out, b"request-id: ", id);
 }
 
 /// Whether a caller's header is passed on to every provider, whatever its dialect.

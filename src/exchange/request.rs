@@ -1,5 +1,6 @@
 //! What a request's head says about the request.
 
+use crate::base::endpoint::Dialect;
 use crate::base::time::Instant;
 use crate::exchange::answer_head::HeadEnd;
 use crate::exchange::attribution::{Attribution, Whom};
@@ -8,7 +9,7 @@ use crate::exchange::headers::Totals;
 use crate::exchange::origin::Origin;
 use crate::exchange::refusal::{AnswerBody, Connection, Envelope};
 use crate::exchange::request_id::RequestId;
-use crate::exchange::target::is_of_operators;
+use crate::exchange::target::{self, is_of_operators};
 use crate::exchange::version::Version;
 use crate::link::gate::Audience;
 use crate::wire::field;
@@ -18,6 +19,8 @@ use crate::wire::head::Head;
 pub struct Request {
     /// Its id.
     pub id: RequestId,
+    /// The dialect of its answer, errors included.
+    pub dialect: Dialect,
     /// The names that it is counted for.
     pub attribution: Attribution,
     /// Whether it is a caller's or an operator's: only callers' requests are counted.
@@ -50,6 +53,7 @@ impl Request {
         let mut offered = None;
         let (mut authorizations, mut callers) = (0_u32, 0_u32);
         let mut wants_stream_cost = false;
+        let mut header = Dialect::Chat;
         for field in &head.fields {
             // Most headers are none of these, and are sorted out by their length.
             if !matches!(field.name.len(), 12..=14 | 17 | 18 | 22) {
@@ -60,6 +64,8 @@ impl Request {
                 offered = offered.or(Some(value));
             } else if field::is(name, b"authorization") {
                 authorizations += 1;
+            } else if field::is(name, b"anthropic-version") {
+                header = Dialect::Messages;
             } else if field::is(name, b"x-infermux-stream-cost") {
                 wants_stream_cost |= value.eq_ignore_ascii_case(b"include");
             } else {
@@ -75,6 +81,7 @@ impl Request {
         let is_head = &bytes[head.method.clone()] == b"HEAD";
         Self {
             id: RequestId::of(offered, random),
+            dialect: target::dialect(&bytes[head.target.clone()], header),
             attribution,
             audience: if is_of_operators(&bytes[head.target.clone()]) {
                 Audience::Operators
@@ -110,6 +117,7 @@ impl Request {
     pub fn unreadable(random: [u64; 2], now: Instant) -> Self {
         Self {
             id: RequestId::of(None, random),
+            dialect: Dialect::Chat,
             attribution: Attribution::default(),
             audience: Audience::Callers,
             started: now,
@@ -129,6 +137,7 @@ impl Request {
     #[must_use]
     pub fn envelope<'a>(&'a self, attempts: u32, end: HeadEnd<'a>) -> Envelope<'a> {
         Envelope {
+            dialect: self.dialect,
             request_id: self.id.as_str(),
             attempts,
             totals: Totals::default(),

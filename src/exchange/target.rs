@@ -1,6 +1,6 @@
 //! Reads the target of a request.
 
-use crate::base::endpoint::Endpoint;
+use crate::base::endpoint::{Dialect, Endpoint};
 use crate::base::range::Range;
 
 use crate::exchange::door::Door;
@@ -130,6 +130,25 @@ pub fn read<'a>(
 pub(super) fn is_of_operators(target: &[u8]) -> bool {
     let below = target.strip_prefix(b"/_infermux");
     matches!(below, Some([] | [b'/' | b'?', ..]))
+}
+
+/// The dialect of every answer to a request for this target, whose head speaks `header`: a path
+/// that both dialects have is answered in that one.
+pub(super) fn dialect(target: &[u8], header: Dialect) -> Dialect {
+    let path = std::str::from_utf8(target).unwrap_or_default();
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    if below(path, "anthropic").is_some() {
+        return Dialect::Messages;
+    }
+    let rest = below(path, "openai").unwrap_or(path);
+    let rest = below(rest, "v1").unwrap_or(rest);
+    if below(rest, "messages").is_some() {
+        Dialect::Messages
+    } else if below(rest, "models").is_some() {
+        header
+    } else {
+        Dialect::Chat
+    }
 }
 
 /// Reads a caller's path: an endpoint behind `/v1`, `/openai/v1`, `/openai` or nothing, or behind a
@@ -301,6 +320,32 @@ fn hex(digit: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_path_says_which_dialect_the_answer_speaks() {
+        use Dialect::{Chat, Messages};
+
+        for (target, header, expected) in [
+            ("/v1/messages", Chat, Messages),
+            ("/v1/messages?beta=true", Chat, Messages),
+            ("//v1//messages/batches/x", Chat, Messages),
+            ("/messages/count_tokens", Chat, Messages),
+            ("/openai/v1/messages", Chat, Messages),
+            ("/anthropic/v1/nothing", Chat, Messages),
+            ("/v1/models", Messages, Messages),
+            ("/models/x?limit=1", Messages, Messages),
+            ("/v1/models", Chat, Chat),
+            ("/v1/chat/completions", Messages, Chat),
+            ("/v1/messagesx", Messages, Chat),
+            ("/v1/x?/v1/messages", Messages, Chat),
+            ("/_infermux/status", Messages, Chat),
+            ("/", Messages, Chat),
+            ("", Messages, Chat),
+        ] {
+            assert_eq!(dialect(target.as_bytes(), header), expected, "{target}");
+        }
+        assert_eq!(dialect(b"/v1/messages/\xff", Messages), Chat);
+    }
 
     #[test]
     fn each_endpoint_has_its_methods() {

@@ -27,6 +27,8 @@ pub fn reason(status: u16) -> &'static str {
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
         505 => "HTTP Version Not Supported",
+        // Anthropic's, for what is too busy.
+        529 => "Overloaded",
         _ => "",
     }
 }

@@ -13,7 +13,7 @@ use crate::report::escape::bounded;
 mod table;
 mod write;
 
-pub use table::{Row, TABLE, place_of};
+pub use table::{InMessages, Row, TABLE, place_of};
 pub use write::{AnswerBody, Envelope};
 
 /// An error that infermux itself answers with. Its text never holds a secret or a provider's words.
@@ -285,7 +285,7 @@ impl<'a> Refusal<'a> {
 impl KeyFault {
     const fn text(self) -> &'static str {
         match self {
-            Self::Missing => "no API key in Authorization: Bearer <key>",
+            Self::Missing => "no API key in Authorization: Bearer <key> or x-api-key",
             Self::Wrong => "the API key is not valid",
             Self::NoToken => {
                 "operators must present the management token: Authorization: Bearer <token>"

@@ -3,6 +3,7 @@
 use proptest::prelude::{any, prop_assert, proptest};
 
 use super::*;
+use crate::base::endpoint::Dialect;
 use crate::base::time::Instant;
 use crate::decide::outcome::{ConnectFault, Failure, Waiting};
 use crate::exchange::answer_head::HeadEnd;
@@ -12,11 +13,13 @@ use crate::exchange::version::Version;
 use crate::wire::status;
 
 const SECOND: Duration = Duration::from_secs(1);
+const DIALECTS: [Dialect; 2] = [Dialect::Chat, Dialect::Messages];
 const LIMIT: LimitOf<'_> = LimitOf {
     provider: "openai",
     limit: Limit::Requests,
 };
 const ENVELOPE: Envelope<'_> = Envelope {
+    dialect: Dialect::Chat,
     request_id: "r-1",
     attempts: 1,
     totals: Totals {
@@ -94,17 +97,28 @@ fn answer(refusal: &Refusal<'_>, envelope: &Envelope<'_>) -> String {
 
 /// The lines of the head that start with one of these words.
 fn lines(refusal: &Refusal<'_>, starts: &[&str]) -> String {
-    let answer = answer(refusal, &ENVELOPE);
+    lines_in(Dialect::Chat, refusal, starts)
+}
+
+fn lines_in(dialect: Dialect, refusal: &Refusal<'_>, starts: &[&str]) -> String {
+    let envelope = Envelope {
+        dialect,
+        ..ENVELOPE
+    };
+    let answer = answer(refusal, &envelope);
     let head = answer.split("\r\n\r\n").next().unwrap();
     let wanted = |line: &&str| starts.iter().any(|start| line.starts_with(start));
     head.lines().filter(wanted).collect::<Vec<_>>().join(", ")
 }
 
 fn error(refusal: &Refusal<'_>) -> serde_json::Value {
+    body(Dialect::Chat, refusal)["error"].clone()
+}
+
+fn body(dialect: Dialect, refusal: &Refusal<'_>) -> serde_json::Value {
     let mut out = Vec::new();
-    refusal.write_body(&mut out);
-    let body: serde_json::Value = serde_json::from_slice(&out).unwrap();
-    body["error"].clone()
+    refusal.write_body(dialect, "r-1", &mut out);
+    serde_json::from_slice(&out).unwrap()
 }
 
 #[test]
@@ -183,7 +197,7 @@ fn every_body_has_the_four_keys() {
 }
 
 #[test]
-fn every_row_is_used_and_every_429_and_503_says_when_to_return() {
+fn every_row_is_used_and_every_429_503_and_529_says_when_to_return() {
     let refusals = all();
     for row in TABLE {
         assert!(
@@ -200,16 +214,17 @@ fn every_row_is_used_and_every_429_and_503_says_when_to_return() {
         assert_ne!(status::reason(row.status), "", "{}", row.code);
     }
     assert!(TABLE.is_sorted_by_key(|row| row.status));
-    for refusal in refusals {
-        let says = lines(&refusal, &["Retry-After", "retry-after-ms"])
-            .split(", ")
-            .count()
-            == 2;
-        assert_eq!(
-            says,
-            matches!(refusal.row().status, 429 | 503),
-            "{refusal:?}"
-        );
+    for dialect in DIALECTS {
+        for refusal in &refusals {
+            let says = lines_in(dialect, refusal, &["Retry-After", "retry-after-ms"]);
+            let status = refusal.row().status_in(dialect);
+            assert_eq!(
+                says.split(", ").count() == 2,
+                matches!(status, 429 | 503 | 529),
+                "{refusal:?}"
+            );
+            assert_ne!(status::reason(status), "", "{refusal:?}");
+        }
     }
 }
 
@@ -229,11 +244,10 @@ fn what_would_be_refused_again_is_not_to_be_repeated() {
         } else {
             ""
         };
-        assert_eq!(
-            lines(&refusal, &["x-should-retry"]),
-            expected,
-            "{refusal:?}"
-        );
+        for dialect in DIALECTS {
+            let line = lines_in(dialect, &refusal, &["x-should-retry"]);
+            assert_eq!(line, expected, "{refusal:?}");
+        }
     }
 }
 
@@ -389,6 +403,92 @@ fn a_budget_says_its_numbers_and_what_to_wait_for() {
     }
 }
 
+/// Each code with its status in chat, and its status and type in Messages.
+const IN_BOTH: [(&str, u16, u16, &str); 22] = [
+    ("invalid_request", 400, 400, "invalid_request_error"),
+    ("invalid_api_key", 401, 401, "authentication_error"),
+    ("unknown_url", 404, 404, "not_found_error"),
+    ("unknown_provider", 404, 404, "not_found_error"),
+    ("model_not_found", 404, 404, "not_found_error"),
+    ("method_not_allowed", 405, 405, "invalid_request_error"),
+    ("request_timeout", 408, 408, "timeout_error"),
+    ("request_too_large", 413, 413, "request_too_large"),
+    ("uri_too_long", 414, 414, "invalid_request_error"),
+    ("unsupported_encoding", 415, 415, "invalid_request_error"),
+    ("unsupported_media_type", 415, 415, "invalid_request_error"),
+    ("invalid_configuration", 422, 422, "invalid_request_error"),
+    ("budget_exceeded", 429, 429, "rate_limit_error"),
+    ("rate_limit", 429, 429, "rate_limit_error"),
+    ("header_too_large", 431, 431, "invalid_request_error"),
+    ("internal_error", 500, 500, "api_error"),
+    ("upstream_error", 502, 502, "api_error"),
+    ("no_healthy_providers", 503, 503, "api_error"),
+    ("overloaded", 503, 529, "overloaded_error"),
+    ("shutting_down", 503, 503, "api_error"),
+    ("upstream_timeout", 504, 504, "timeout_error"),
+    (
+        "http_version_not_supported",
+        505,
+        505,
+        "invalid_request_error",
+    ),
+];
+
+#[test]
+fn every_code_has_its_status_and_type_in_both_dialects() {
+    let codes = TABLE.iter().map(|row| row.code);
+    assert!(codes.eq(IN_BOTH.iter().map(|row| row.0)));
+    for refusal in all() {
+        let code = refusal.row().code;
+        let expected = IN_BOTH.iter().find(|row| row.0 == code);
+        let (_, chat, messages, kind) = *expected.expect("a row");
+        let status = |dialect| lines_in(dialect, &refusal, &["HTTP/1.1"])[9..12].to_owned();
+        assert_eq!(status(Dialect::Chat), chat.to_string(), "{code}");
+        assert_eq!(status(Dialect::Messages), messages.to_string(), "{code}");
+        for dialect in DIALECTS {
+            let line = lines_in(dialect, &refusal, &["X-Infermux-Error"]);
+            assert_eq!(line, format!("X-Infermux-Error: {code}"));
+        }
+        // The same message, and the same figures for programs, in either shape.
+        let (mut chat, messages) = (error(&refusal), body(Dialect::Messages, &refusal));
+        assert_eq!(messages["type"], "error");
+        assert_eq!(messages["request_id"], "r-1");
+        assert_eq!(messages["error"]["type"], kind, "{code}");
+        assert_eq!(messages["error"]["message"], chat["message"], "{code}");
+        let mut details = messages["error"]["details"].clone();
+        let details = details.as_object_mut().unwrap();
+        assert_eq!(details.remove("error_code"), Some(code.into()));
+        let figures = chat.as_object_mut().unwrap();
+        for key in ["message", "type", "code", "param"] {
+            figures.remove(key);
+        }
+        assert_eq!(details, figures, "{code}");
+    }
+}
+
+#[test]
+fn an_answer_to_a_caller_of_messages_is_complete_http() {
+    let refusal = Refusal::Overloaded;
+    let end = HeadEnd::new(Version::Http11, Connection::KeepAlive, b"");
+    let envelope = Envelope {
+        dialect: Dialect::Messages,
+        end: end.in_dialect(Dialect::Messages, "r-1"),
+        ..ENVELOPE
+    };
+    let body = "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\
+                \"infermux has no memory left for this request (server.max_buffered_bytes)\",\
+                \"details\":{\"error_code\":\"overloaded\",\"retry_after_ms\":1000}},\
+                \"request_id\":\"r-1\"}";
+    let head = format!(
+        "HTTP/1.1 529 Overloaded\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nX-Infermux-Error: overloaded\r\nX-Request-Id: r-1\r\n\
+         Retry-After: 1\r\nretry-after-ms: 1000\r\nConnection: close\r\n\
+         request-id: r-1\r\n\r\n",
+        body.len()
+    );
+    assert_eq!(answer(&refusal, &envelope), head + body);
+}
+
 #[test]
 fn a_stream_ends_with_one_frame() {
     let refusal = Refusal::UpstreamError {
@@ -396,11 +496,19 @@ fn a_stream_ends_with_one_frame() {
         outcome: Outcome::StreamCut,
     };
     let mut out = Vec::new();
-    refusal.write_frame(&mut out);
+    refusal.write_frame(Dialect::Chat, "r-1", &mut out);
     assert_eq!(
         std::str::from_utf8(&out).unwrap(),
         "data: {\"error\":{\"message\":\"the provider a\\n\\nb cut its stream\",\
          \"type\":\"infermux_error\",\"code\":\"upstream_error\",\"param\":null}}\n\n"
+    );
+    out.clear();
+    refusal.write_frame(Dialect::Messages, "r-1", &mut out);
+    assert_eq!(
+        std::str::from_utf8(&out).unwrap(),
+        "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\
+         \"the provider a\\n\\nb cut its stream\",\"details\":{\"error_code\":\
+         \"upstream_error\"}},\"request_id\":\"r-1\"}\n\n"
     );
 }
 

@@ -1,5 +1,6 @@
 //! The rows of the table of errors.
 
+use crate::base::endpoint::Dialect;
 use crate::base::limits::ERROR_CODES_MAX;
 
 /// One row of the table of errors.
@@ -9,12 +10,34 @@ pub struct Row {
     pub code: &'static str,
     /// The status.
     pub status: u16,
+    /// How Messages puts it.
+    pub in_messages: InMessages,
     /// When it occurs.
     pub when: &'static str,
     /// What the caller can do about it.
     pub caller: &'static str,
     /// What the operator can do about it.
     pub operator: &'static str,
+}
+
+/// What an error is in Anthropic's API.
+#[derive(Clone, Copy, Debug)]
+pub struct InMessages {
+    /// The status.
+    pub status: u16,
+    /// The type.
+    pub kind: &'static str,
+}
+
+impl Row {
+    /// The status in this dialect.
+    #[must_use]
+    pub const fn status_in(&self, dialect: Dialect) -> u16 {
+        match dialect {
+            Dialect::Chat => self.status,
+            Dialect::Messages => self.in_messages.status,
+        }
+    }
 }
 
 /// Every error that infermux itself answers with, by status.
@@ -54,6 +77,10 @@ const _: () = assert!(TABLE.len() <= ERROR_CODES_MAX);
 pub(super) const INVALID_REQUEST: Row = Row {
     code: "invalid_request",
     status: 400,
+    in_messages: InMessages {
+        status: 400,
+        kind: "invalid_request_error",
+    },
     when: "The request is not well-formed HTTP, its body is not a JSON object or has no `model`, \
            or it asks for something that no available provider can express.",
     caller: "Correct the request. The message says what is wrong.",
@@ -63,10 +90,14 @@ pub(super) const INVALID_REQUEST: Row = Row {
 pub(super) const INVALID_API_KEY: Row = Row {
     code: "invalid_api_key",
     status: 401,
+    in_messages: InMessages {
+        status: 401,
+        kind: "authentication_error",
+    },
     when: "`auth.mode` is `static_key`, and the caller's key is wrong or missing; or the router \
            has an `INFERMUX_MANAGEMENT_TOKEN`, and a call of the management API does not present \
            it.",
-    caller: "Send the key as `Authorization: Bearer KEY`.",
+    caller: "Send the key as `Authorization: Bearer KEY` or `x-api-key: KEY`.",
     operator: "Give `auth.key` to those who may call. Commands take the token from the variable \
                `INFERMUX_MANAGEMENT_TOKEN`.",
 };
@@ -74,6 +105,10 @@ pub(super) const INVALID_API_KEY: Row = Row {
 pub(super) const UNKNOWN_PROVIDER: Row = Row {
     code: "unknown_provider",
     status: 404,
+    in_messages: InMessages {
+        status: 404,
+        kind: "not_found_error",
+    },
     when: "A call of the management API names a provider that is not configured.",
     caller: "Nothing: callers do not meet this error.",
     operator: "Look for its name in `GET /_infermux/providers`.",
@@ -82,6 +117,10 @@ pub(super) const UNKNOWN_PROVIDER: Row = Row {
 pub(super) const UNKNOWN_URL: Row = Row {
     code: "unknown_url",
     status: 404,
+    in_messages: InMessages {
+        status: 404,
+        kind: "not_found_error",
+    },
     when: "infermux serves nothing under this path.",
     caller: "Correct the base URL, which ends in `/v1`. The message names the nearest path that is \
              served.",
@@ -91,6 +130,10 @@ pub(super) const UNKNOWN_URL: Row = Row {
 pub(super) const MODEL_NOT_FOUND: Row = Row {
     code: "model_not_found",
     status: 404,
+    in_messages: InMessages {
+        status: 404,
+        kind: "not_found_error",
+    },
     when: "No provider is configured to serve the model.",
     caller: "Ask for a model that `GET /v1/models` lists.",
     operator: "Add the model to a provider's `models` or `model_aliases`.",
@@ -99,6 +142,10 @@ pub(super) const MODEL_NOT_FOUND: Row = Row {
 pub(super) const METHOD_NOT_ALLOWED: Row = Row {
     code: "method_not_allowed",
     status: 405,
+    in_messages: InMessages {
+        status: 405,
+        kind: "invalid_request_error",
+    },
     when: "The path exists, but not for this method.",
     caller: "Use a method that the header `Allow` names.",
     operator: "Nothing.",
@@ -107,6 +154,10 @@ pub(super) const METHOD_NOT_ALLOWED: Row = Row {
 pub(super) const REQUEST_TIMEOUT: Row = Row {
     code: "request_timeout",
     status: 408,
+    in_messages: InMessages {
+        status: 408,
+        kind: "timeout_error",
+    },
     when: "The request's head or body did not arrive within `server.header_timeout` or \
            `server.body_timeout`.",
     caller: "Send the request again.",
@@ -116,6 +167,10 @@ pub(super) const REQUEST_TIMEOUT: Row = Row {
 pub(super) const REQUEST_TOO_LARGE: Row = Row {
     code: "request_too_large",
     status: 413,
+    in_messages: InMessages {
+        status: 413,
+        kind: "request_too_large",
+    },
     when: "The body is larger than `server.max_body_bytes`, once it is decompressed.",
     caller: "Send less.",
     operator: "Raise `server.max_body_bytes`.",
@@ -124,6 +179,10 @@ pub(super) const REQUEST_TOO_LARGE: Row = Row {
 pub(super) const URI_TOO_LONG: Row = Row {
     code: "uri_too_long",
     status: 414,
+    in_messages: InMessages {
+        status: 414,
+        kind: "invalid_request_error",
+    },
     when: "The path and query together are longer than 8 KiB.",
     caller: "Shorten them.",
     operator: "Nothing.",
@@ -132,6 +191,10 @@ pub(super) const URI_TOO_LONG: Row = Row {
 pub(super) const UNSUPPORTED_ENCODING: Row = Row {
     code: "unsupported_encoding",
     status: 415,
+    in_messages: InMessages {
+        status: 415,
+        kind: "invalid_request_error",
+    },
     when: "The `Content-Encoding` of the body is something other than `gzip`, `deflate` or \
            `identity`.",
     caller: "Compress the body with gzip, or not at all.",
@@ -141,6 +204,10 @@ pub(super) const UNSUPPORTED_ENCODING: Row = Row {
 pub(super) const UNSUPPORTED_MEDIA_TYPE: Row = Row {
     code: "unsupported_media_type",
     status: 415,
+    in_messages: InMessages {
+        status: 415,
+        kind: "invalid_request_error",
+    },
     when: "The `Content-Type` says that the body cannot be JSON, such as `multipart/form-data` or \
            `text/html`.",
     caller: "Send JSON, with `Content-Type: application/json`.",
@@ -150,6 +217,10 @@ pub(super) const UNSUPPORTED_MEDIA_TYPE: Row = Row {
 pub(super) const INVALID_CONFIGURATION: Row = Row {
     code: "invalid_configuration",
     status: 422,
+    in_messages: InMessages {
+        status: 422,
+        kind: "invalid_request_error",
+    },
     when: "A reload found a mistake in the configuration file. The former configuration stays in \
            force.",
     caller: "Nothing: callers do not meet this error.",
@@ -159,6 +230,10 @@ pub(super) const INVALID_CONFIGURATION: Row = Row {
 pub(super) const BUDGET_EXCEEDED: Row = Row {
     code: "budget_exceeded",
     status: 429,
+    in_messages: InMessages {
+        status: 429,
+        kind: "rate_limit_error",
+    },
     when: "The caller's monthly budget is used up, or what is left of it is too little for the \
            prompt, or is reserved by other requests of the same caller that are under way.",
     caller: "Wait for the next month, or until the other requests have ended. `Retry-After` says \
@@ -169,6 +244,10 @@ pub(super) const BUDGET_EXCEEDED: Row = Row {
 pub(super) const RATE_LIMIT: Row = Row {
     code: "rate_limit",
     status: 429,
+    in_messages: InMessages {
+        status: 429,
+        kind: "rate_limit_error",
+    },
     when: "Every provider that could answer is at its `rate_limits` or its `max_in_flight`, or has \
            asked to be left alone for a while.",
     caller: "Send the request again after `Retry-After`.",
@@ -178,6 +257,10 @@ pub(super) const RATE_LIMIT: Row = Row {
 pub(super) const HEADER_TOO_LARGE: Row = Row {
     code: "header_too_large",
     status: 431,
+    in_messages: InMessages {
+        status: 431,
+        kind: "invalid_request_error",
+    },
     when: "The headers are larger than 32 KiB together, or there are more than 100.",
     caller: "Send fewer headers.",
     operator: "Nothing.",
@@ -186,6 +269,10 @@ pub(super) const HEADER_TOO_LARGE: Row = Row {
 pub(super) const INTERNAL_ERROR: Row = Row {
     code: "internal_error",
     status: 500,
+    in_messages: InMessages {
+        status: 500,
+        kind: "api_error",
+    },
     when: "infermux itself failed on this request.",
     caller: "Send the request again.",
     operator: "Report it, with the lines of the log.",
@@ -194,6 +281,10 @@ pub(super) const INTERNAL_ERROR: Row = Row {
 pub(super) const UPSTREAM_ERROR: Row = Row {
     code: "upstream_error",
     status: 502,
+    in_messages: InMessages {
+        status: 502,
+        kind: "api_error",
+    },
     when: "The provider failed, and no other provider could take over.",
     caller: "Send the request again.",
     operator: "Find `provider_error` in the access line. Check that provider, its key and its \
@@ -203,6 +294,10 @@ pub(super) const UPSTREAM_ERROR: Row = Row {
 pub(super) const NO_HEALTHY_PROVIDERS: Row = Row {
     code: "no_healthy_providers",
     status: 503,
+    in_messages: InMessages {
+        status: 503,
+        kind: "api_error",
+    },
     when: "Every provider of the model fails its health checks, or its circuit is open.",
     caller: "Send the request again after `Retry-After`.",
     operator: "`infermux providers` says why each of them is out of service. Add a second provider \
@@ -212,6 +307,10 @@ pub(super) const NO_HEALTHY_PROVIDERS: Row = Row {
 pub(super) const OVERLOADED: Row = Row {
     code: "overloaded",
     status: 503,
+    in_messages: InMessages {
+        status: 529,
+        kind: "overloaded_error",
+    },
     when: "The bodies in memory have reached `server.max_buffered_bytes`, too many large prompts \
            wait to be translated, or too many requests wait because `server.max_connections` is \
            reached.",
@@ -222,6 +321,10 @@ pub(super) const OVERLOADED: Row = Row {
 pub(super) const SHUTTING_DOWN: Row = Row {
     code: "shutting_down",
     status: 503,
+    in_messages: InMessages {
+        status: 503,
+        kind: "api_error",
+    },
     when: "infermux is stopping.",
     caller: "Send the request again, on a new connection.",
     operator: "Take the instance out of its load balancer before it stops; `server.drain_delay` \
@@ -231,6 +334,10 @@ pub(super) const SHUTTING_DOWN: Row = Row {
 pub(super) const UPSTREAM_TIMEOUT: Row = Row {
     code: "upstream_timeout",
     status: 504,
+    in_messages: InMessages {
+        status: 504,
+        kind: "timeout_error",
+    },
     when: "No provider answered within its `timeout`.",
     caller: "Send the request again, or ask for a shorter answer.",
     operator: "Raise the provider's `timeout`, or add a second provider for the model.",
@@ -239,6 +346,10 @@ pub(super) const UPSTREAM_TIMEOUT: Row = Row {
 pub(super) const HTTP_VERSION_NOT_SUPPORTED: Row = Row {
     code: "http_version_not_supported",
     status: 505,
+    in_messages: InMessages {
+        status: 505,
+        kind: "invalid_request_error",
+    },
     when: "The request speaks neither HTTP/1.0 nor HTTP/1.1.",
     caller: "Use HTTP/1.1.",
     operator: "Nothing.",

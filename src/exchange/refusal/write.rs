@@ -4,14 +4,17 @@ use std::fmt;
 use std::io::Write as _;
 use std::time::Duration;
 
+use crate::base::endpoint::Dialect;
 use crate::exchange::answer_head::{self, AnswerHead, HeadEnd, PassedOn};
 use crate::exchange::headers::{self, Totals};
-use crate::exchange::refusal::{BudgetWait, Refusal, Row};
+use crate::exchange::refusal::{BudgetWait, Refusal};
 use crate::report::escape::{Escaping, json_string};
 
 /// The parts of a refusal's answer that do not depend on the refusal.
 #[derive(Clone, Copy, Debug)]
 pub struct Envelope<'a> {
+    /// The dialect of the answer.
+    pub dialect: Dialect,
     /// The request's id.
     pub request_id: &'a str,
     /// Providers tried.
@@ -37,7 +40,7 @@ impl Refusal<'_> {
     /// Appends the whole answer: status line, headers and body.
     pub fn write_answer(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
         let start = out.len();
-        self.write_body(out);
+        self.write_body(envelope.dialect, envelope.request_id, out);
         let length = out.len() - start;
         match envelope.body {
             AnswerBody::Sent => {}
@@ -51,21 +54,56 @@ impl Refusal<'_> {
         }
     }
 
-    /// Appends the frame that ends a committed stream.
-    pub fn write_frame(&self, out: &mut Vec<u8>) {
+    /// Appends the frame that ends a committed stream of the request with this id.
+    pub fn write_frame(&self, dialect: Dialect, request_id: &str, out: &mut Vec<u8>) {
+        let name: &[u8] = match dialect {
+            Dialect::Chat => b"",
+            // Anthropic's clients pass over an event without a name.
+            Dialect::Messages => b"event: error\n",
+        };
+        out.extend_from_slice(name);
         out.extend_from_slice(b"data: ");
-        self.write_body(out);
+        self.write_body(dialect, request_id, out);
         out.extend_from_slice(b"\n\n");
     }
 
-    /// Appends the body, one JSON object on one line.
-    pub fn write_body(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"error\":{\"message\":\"");
+    /// Appends the body for the request with this id, one JSON object on one line.
+    pub fn write_body(&self, dialect: Dialect, request_id: &str, out: &mut Vec<u8>) {
+        let row = self.row();
+        match dialect {
+            Dialect::Chat => {
+                out.extend_from_slice(b"{\"error\":{\"message\":");
+                self.write_message(out);
+                out.extend_from_slice(b",\"type\":\"infermux_error\",\"code\":");
+                json_string(out, row.code);
+                out.extend_from_slice(b",\"param\":null");
+                self.write_details(out);
+                out.extend_from_slice(b"}}");
+            }
+            Dialect::Messages => {
+                out.extend_from_slice(b"{\"type\":\"error\",\"error\":{\"type\":");
+                json_string(out, row.in_messages.kind);
+                out.extend_from_slice(b",\"message\":");
+                self.write_message(out);
+                out.extend_from_slice(b",\"details\":{\"error_code\":");
+                json_string(out, row.code);
+                self.write_details(out);
+                out.extend_from_slice(b"}},\"request_id\":");
+                json_string(out, request_id);
+                out.push(b'}');
+            }
+        }
+    }
+
+    fn write_message(&self, out: &mut Vec<u8>) {
+        out.push(b'"');
         // Writing to memory cannot fail.
         let _ = fmt::Write::write_fmt(&mut Escaping::new(out, usize::MAX), format_args!("{self}"));
-        out.extend_from_slice(b"\",\"type\":\"infermux_error\",\"code\":");
-        json_string(out, self.row().code);
-        out.extend_from_slice(b",\"param\":null");
+        out.push(b'"');
+    }
+
+    /// Appends what programs may want to know besides the code, behind another member.
+    fn write_details(&self, out: &mut Vec<u8>) {
         if let Self::BudgetExceeded { budget, spent, .. } = self {
             let _ = write!(out, ",\"budget_usd\":{budget},\"spent_usd\":{spent}");
         }
@@ -93,11 +131,11 @@ impl Refusal<'_> {
         if let Some(retry) = self.retry() {
             let _ = write!(out, ",\"retry_after_ms\":{}", retry.true_ms);
         }
-        out.extend_from_slice(b"}}");
     }
 
     fn write_head(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>, length: usize) {
-        let Row { code, status, .. } = *self.row();
+        let row = self.row();
+        let (code, status) = (row.code, row.status_in(envelope.dialect));
         let head = AnswerHead {
             status,
             media_type: answer_head::JSON,
@@ -126,7 +164,7 @@ impl Refusal<'_> {
         });
     }
 
-    /// When to try again; every 429 and 503 says so.
+    /// When to try again; every 429, 503 and 529 says so.
     fn retry(&self) -> Option<Retry> {
         match *self {
             Self::RateLimit { retry, .. } | Self::NoHealthyProviders { retry, .. } => {

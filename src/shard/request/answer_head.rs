@@ -32,10 +32,11 @@ pub struct Told {
 
 /// The end of the head of an answer, given what its caller wants of the connection.
 #[must_use]
-pub fn head_end<'s>(shard: &'s Shard, request: &Request, wanted: Connection) -> HeadEnd<'s> {
+pub fn head_end<'s>(shard: &'s Shard, request: &'s Request, wanted: Connection) -> HeadEnd<'s> {
     let cors = shard.era.cors.as_ref().zip(request.grant);
     let cors = cors.map_or(&b""[..], |(cors, grant)| cors.lines(grant));
-    HeadEnd::new(request.version, shard.connection(wanted), cors)
+    let end = HeadEnd::new(request.version, shard.connection(wanted), cors);
+    end.in_dialect(request.dialect, request.id.as_str())
 }
 
 /// Starts the caller's answer with its head, in which `write_own` writes infermux's own fields.

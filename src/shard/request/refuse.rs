@@ -91,7 +91,7 @@ pub async fn tell(
     record: &mut Record<'_>,
     refusal: &Refusal<'_>,
 ) -> After {
-    record.status = Some(refusal.row().status);
+    record.status = Some(refusal.row().status_in(request.dialect));
     record.error = Some(refusal.row().code);
     caller.make_room();
     caller.out.clear();

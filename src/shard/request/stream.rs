@@ -428,7 +428,9 @@ impl<'a> Stream<'_, '_, 'a> {
             retry: Duration::ZERO,
         };
         if let Some(refusal) = broken::refusal(&last) {
-            refusal.write_frame(self.spare.payload());
+            let request = self.attempt.job.request;
+            let (dialect, id) = (request.dialect, request.id.as_str());
+            refusal.write_frame(dialect, id, self.spare.payload());
         }
     }
 }
