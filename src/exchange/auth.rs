@@ -56,14 +56,14 @@ impl<'a> Presented<'a> {
         [bearer, self.x_api_key, self.api_key]
     }
 
-    /// The key that is sent to a provider: the caller's `Authorization`, else another of its keys.
-    fn forwarded(self) -> Option<Credential<'a>> {
-        let other = || {
-            let keys = [self.x_api_key, self.api_key];
-            let mut keys = keys.into_iter().flatten();
-            keys.find(|key| !key.is_empty()).map(Credential::CallersKey)
-        };
-        self.authorization.map(Credential::Caller).or_else(other)
+    /// The keys that may be sent to a provider: the caller's `Authorization`, then its other keys.
+    fn forwarded(self) -> impl Iterator<Item = Credential<'a>> {
+        let keys = [self.x_api_key, self.api_key].into_iter().flatten();
+        let keys = keys.filter(|key| !key.is_empty());
+        let authorization = self.authorization.map(Credential::Caller);
+        authorization
+            .into_iter()
+            .chain(keys.map(Credential::CallersKey))
     }
 }
 
@@ -128,8 +128,8 @@ pub fn same_site(origin: Option<&[u8]>, host: Option<&[u8]>) -> Result<(), Refus
 /// The key to call `provider` with.
 ///
 /// A caller's key goes only where `forward_caller_key` allows it, and infermux's own stands in when
-/// the caller sent none. Under `static_key` only a bearer token that is not the static key can be
-/// meant for the provider.
+/// the caller sent none. Under `static_key` only a key that is not the static key can be meant for
+/// the provider, in whichever header it came.
 #[must_use]
 pub fn credential<'a>(
     provider: &'a Provider,
@@ -145,7 +145,7 @@ pub fn credential<'a>(
         (Auth::StaticKey(_), Credential::Own(_) | Credential::None) => false,
     };
     let forwarded = provider.forward_caller_key.then(|| presented.forwarded());
-    let forwarded = forwarded.flatten().filter(meant_for_provider);
+    let forwarded = forwarded.and_then(|mut keys| keys.find(meant_for_provider));
     let own = provider.api_key.as_ref().map(Credential::Own);
     forwarded.or(own).unwrap_or(Credential::None)
 }

@@ -118,18 +118,43 @@ fn each_key_goes_only_where_it_is_meant_to_go() {
         let presented = presented(authorization, None, None);
         let provider = provider(api_key, forward.is_some());
         let got = credential(&provider, &auth(static_key), presented);
-        let text = match got {
-            Credential::Own(secret) => format!("own {}", secret.expose()),
-            Credential::Caller(value) => format!("caller {}", String::from_utf8_lossy(value)),
-            Credential::CallersKey(key) => format!("key {}", String::from_utf8_lossy(key)),
-            Credential::None => "none".to_owned(),
-        };
-        assert_eq!(Some(&*text), sent, "{row:?}");
+        assert_eq!(Some(&*told(got)), sent, "{row:?}");
         assert_eq!(
             Some(&*format!("{:?}", got.owner(&provider))),
             owner,
             "{row:?}"
         );
+    }
+}
+
+/// Which of the caller's keys goes to a provider, where the static key is `imx`.
+const OF_SEVERAL: &str = "
+    Bearer imx     | sk-mine |         | key sk-mine
+    Bearer imx     | imx     | sk-mine | key sk-mine
+    Bearer sk-mine | imx     |         | caller Bearer sk-mine
+    Bearer sk-mine | sk-x    | sk-y    | caller Bearer sk-mine
+    Bearer imx     | imx     | imx     | none
+                   | imx     |         | none
+                   | sk-mine |         | key sk-mine
+";
+
+#[test]
+fn the_key_for_the_provider_may_come_beside_the_routers() {
+    for row in rows(OF_SEVERAL) {
+        let [authorization, x_api_key, api_key, sent] = row;
+        let presented = presented(authorization, x_api_key, api_key);
+        let (provider, auth) = (provider(None, true), auth(Some("imx")));
+        let got = credential(&provider, &auth, presented);
+        assert_eq!(Some(&*told(got)), sent, "{row:?}");
+    }
+}
+
+fn told(credential: Credential<'_>) -> String {
+    match credential {
+        Credential::Own(secret) => format!("own {}", secret.expose()),
+        Credential::Caller(value) => format!("caller {}", String::from_utf8_lossy(value)),
+        Credential::CallersKey(key) => format!("key {}", String::from_utf8_lossy(key)),
+        Credential::None => "none".to_owned(),
     }
 }
 

@@ -1,21 +1,25 @@
 //! The list of models for callers: models that the configuration names, and models that open
 //! providers list. It is built whenever one of these changes, and published as a whole.
 
-use std::ops::Range;
 use std::sync::Arc;
 
+use crate::base::endpoint::Dialect;
 use crate::base::ids::ProviderId;
 use crate::base::limits::MODELS_LISTED_MAX;
 use crate::base::map::Map;
 use crate::config::plan::Plan;
-use crate::exchange::model_list::{ModelList, write_entry};
+use crate::dialect::messages::write_models::{self as messages, More};
+use crate::exchange::model_list::{self as chat, ModelList};
+use crate::exchange::page::{Page, PageFault};
 use crate::link::gate::Turns;
+use crate::wire::json;
 
 /// All models, and the providers that list them.
 #[derive(Debug)]
 pub struct Catalogue {
-    /// The answer to a request for the whole list.
-    text: Arc<Vec<u8>>,
+    /// The list in each dialect, entry by entry in the same order.
+    chat: Listing,
+    messages: Listing,
     models: Map<Box<str>, Model>,
     /// Groups of open providers that list the same models; the first is empty.
     listers: Vec<Box<[ProviderId]>>,
@@ -23,11 +27,22 @@ pub struct Catalogue {
     left_out: usize,
 }
 
+/// The list in one dialect.
+#[derive(Debug)]
+struct Listing {
+    /// The answer to a request for all of it.
+    text: Arc<Vec<u8>>,
+    /// Where the first entry begins.
+    start: usize,
+    /// Where each entry ends; a comma stands between two of them.
+    ends: Vec<u32>,
+}
+
 /// One model.
 #[derive(Debug)]
 struct Model {
-    /// Where its entry stands in the text.
-    entry: Range<u32>,
+    /// Place of its entry.
+    place: u32,
     /// Place of the group of providers that list it.
     listers: u32,
     /// The turns of these providers, where they are several.
@@ -73,15 +88,49 @@ impl Catalogue {
 
     /// The answer to a request for the whole list.
     #[must_use]
-    pub fn text(&self) -> &Arc<Vec<u8>> {
-        &self.text
+    pub fn text(&self, dialect: Dialect) -> &Arc<Vec<u8>> {
+        &self.listing(dialect).text
     }
 
     /// The entry of the model called `id`.
     #[must_use]
-    pub fn entry(&self, id: &str) -> Option<&[u8]> {
-        let Range { start, end } = self.models.get(id)?.entry;
-        self.text.get(start as usize..end as usize)
+    pub fn entry(&self, dialect: Dialect, id: &str) -> Option<&[u8]> {
+        let place = self.models.get(id)?.place;
+        self.listing(dialect).entry(place as usize)
+    }
+
+    /// The answer to a request for a page of the list, in Anthropic's shape.
+    ///
+    /// # Errors
+    ///
+    /// There is no such page.
+    pub fn page(&self, page: &Page) -> Result<Arc<Vec<u8>>, PageFault> {
+        let place_of = |id: &str| Some(self.models.get(id)?.place as usize);
+        let cut = page.cut(self.models.len(), place_of)?;
+        if cut.places.len() == self.models.len() {
+            return Ok(Arc::clone(&self.messages.text));
+        }
+        let more = if cut.kept_from > 0 {
+            More::Follow
+        } else {
+            More::None
+        };
+        let places = [cut.places.start, cut.places.end.saturating_sub(1)];
+        let ends = (!cut.places.is_empty()).then_some(places);
+        let mut out = messages::START.to_vec();
+        let ends = ends.and_then(|[first, last]| {
+            out.extend_from_slice(self.messages.entries(first, last)?);
+            Some([self.messages.entry(first)?, self.messages.entry(last)?])
+        });
+        messages::write_end(more, ends, &mut out);
+        Ok(Arc::new(out))
+    }
+
+    const fn listing(&self, dialect: Dialect) -> &Listing {
+        match dialect {
+            Dialect::Chat => &self.chat,
+            Dialect::Messages => &self.messages,
+        }
     }
 
     /// The open providers that list the model called `id`; `None`: no provider does.
@@ -100,9 +149,60 @@ impl Catalogue {
     }
 }
 
+impl Listing {
+    /// A list without entries, of which only this `start` is written.
+    fn new(start: &[u8]) -> Self {
+        Self {
+            text: Arc::new(start.to_vec()),
+            start: start.len(),
+            ends: Vec::new(),
+        }
+    }
+
+    /// Adds an entry.
+    fn add(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        // It is not published yet, so that nothing is copied.
+        let text = Arc::make_mut(&mut self.text);
+        if !self.ends.is_empty() {
+            text.push(b',');
+        }
+        write(text);
+        self.ends.push(place(text.len()));
+    }
+
+    /// Ends the list, of which `write_end` is told the first and the last entry.
+    fn finish(mut self, write_end: impl FnOnce(Option<[&[u8]; 2]>, &mut Vec<u8>)) -> Self {
+        let last = self.ends.len().checked_sub(1);
+        let ends = last.and_then(|last| Some([self.entry(0)?, self.entry(last)?]));
+        let mut end = Vec::new();
+        write_end(ends, &mut end);
+        let text = Arc::make_mut(&mut self.text);
+        text.extend_from_slice(&end);
+        text.shrink_to_fit();
+        self.ends.shrink_to_fit();
+        self
+    }
+
+    /// The entry at this place.
+    fn entry(&self, place: usize) -> Option<&[u8]> {
+        self.entries(place, place)
+    }
+
+    /// The entries from one place to another one, that included, and the commas between them.
+    fn entries(&self, first: usize, last: usize) -> Option<&[u8]> {
+        let start = match first.checked_sub(1) {
+            Some(before) => *self.ends.get(before)? as usize + 1,
+            None => self.start,
+        };
+        let end = *self.ends.get(last)?;
+        self.text.get(start..end as usize)
+    }
+}
+
 /// A catalogue that is being made, in one pass over all lists.
 struct Draft {
-    text: Vec<u8>,
+    chat: Listing,
+    messages: Listing,
     models: Map<Box<str>, Model>,
     listers: Vec<Box<[ProviderId]>>,
     /// The group that a group becomes with one more provider.
@@ -113,7 +213,8 @@ struct Draft {
 impl Default for Draft {
     fn default() -> Self {
         Self {
-            text: START.to_vec(),
+            chat: Listing::new(CHAT_START),
+            messages: Listing::new(messages::START),
             models: Map::default(),
             listers: vec![Box::default()],
             grown: Map::default(),
@@ -126,8 +227,8 @@ impl Draft {
     /// Adds a model that the configuration names; its owner is the first provider that claims it.
     fn name(&mut self, name: &str, owner: &str) {
         if !self.models.contains_key(name) {
-            let entry = self.place(|text| write_entry(name, owner, text));
-            self.add(name, entry);
+            self.chat.add(|text| chat::write_entry(name, owner, text));
+            self.add(name, 0);
         }
     }
 
@@ -138,8 +239,8 @@ impl Draft {
                 self.left_out += 1;
                 return;
             }
-            let entry = self.place(|text| text.extend_from_slice(entry));
-            self.add(name, entry);
+            self.chat.add(|text| text.extend_from_slice(entry));
+            self.add(name, created(entry));
         }
         if let Some(model) = self.models.get_mut(name) {
             let former = model.listers;
@@ -157,18 +258,12 @@ impl Draft {
         }
     }
 
-    fn place(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Range<u32> {
-        if self.text.len() > START.len() {
-            self.text.push(b',');
-        }
-        let from = self.text.len();
-        write(&mut self.text);
-        place(from)..place(self.text.len())
-    }
-
-    fn add(&mut self, name: &str, entry: Range<u32>) {
+    /// Adds a model whose entry for chat stands already, and which was made at this Unix time.
+    fn add(&mut self, name: &str, created: u64) {
+        self.messages
+            .add(|text| messages::write_entry(name, created, text));
         let model = Model {
-            entry,
+            place: place(self.models.len()),
             listers: 0,
             turns: None,
         };
@@ -176,8 +271,6 @@ impl Draft {
     }
 
     fn finish(mut self, former: Option<&Catalogue>) -> Catalogue {
-        self.text.extend_from_slice(b"]}");
-        self.text.shrink_to_fit();
         for (name, model) in &mut self.models {
             if self.listers[model.listers as usize].len() > 1 {
                 let before = former.and_then(|former| former.models.get(name));
@@ -186,7 +279,10 @@ impl Draft {
             }
         }
         Catalogue {
-            text: Arc::new(self.text),
+            chat: self.chat.finish(|_, text| text.extend_from_slice(b"]}")),
+            messages: self
+                .messages
+                .finish(|ends, text| messages::write_end(More::None, ends, text)),
             models: self.models,
             listers: self.listers,
             left_out: self.left_out,
@@ -199,7 +295,14 @@ fn place(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }
 
-const START: &[u8] = b"{\"object\":\"list\",\"data\":[";
+/// When a model was made, in Unix seconds, as its entry says; zero where it does not.
+fn created(entry: &[u8]) -> u64 {
+    let created = json::member(entry, b"created").map(|member| member.value.text);
+    let created = created.and_then(|text| std::str::from_utf8(text).ok());
+    created.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+const CHAT_START: &[u8] = b"{\"object\":\"list\",\"data\":[";
 
 #[cfg(test)]
 mod tests {
@@ -242,10 +345,16 @@ mod tests {
             own("m"),
             own("fast")
         );
-        assert_eq!(std::str::from_utf8(catalogue.text()), Ok(&*expected));
+        assert_eq!(
+            std::str::from_utf8(catalogue.text(Dialect::Chat)),
+            Ok(&*expected)
+        );
         assert_eq!(catalogue.counts(), (4, 0));
-        assert_eq!(catalogue.entry("x/y"), Some(&br#"{"id":"x/y","z":1}"#[..]));
-        assert_eq!(catalogue.entry("nobody"), None);
+        assert_eq!(
+            catalogue.entry(Dialect::Chat, "x/y"),
+            Some(&br#"{"id":"x/y","z":1}"#[..])
+        );
+        assert_eq!(catalogue.entry(Dialect::Chat, "nobody"), None);
         let by = |id| {
             let listed = catalogue.listed(id);
             listed.map_or(Vec::new(), |listed| {
@@ -257,6 +366,73 @@ mod tests {
         assert_eq!(by("m"), [1]);
         assert!(by("fast").is_empty() && by("nobody").is_empty());
     }
+
+    #[test]
+    fn anthropics_shape_has_the_same_models_and_pages_of_them() {
+        let named = plan(PLAN);
+        let lists = [
+            ModelList::default(),
+            list(r#"[{"id":"x","created":1763942400},{"id":"y","created":"then"}]"#),
+        ];
+        let catalogue = Catalogue::new(&named, |id| lists.get(id.index()), None);
+        let entry = |id: &str| {
+            let at = if id == "x" {
+                "2025-11-24"
+            } else {
+                "1970-01-01"
+            };
+            format!(
+                concat!(
+                    r#"{{"type":"model","id":"{id}","display_name":"{id}","#,
+                    r#""created_at":"{at}T00:00:00Z","lifecycle":"active"}}"#,
+                ),
+                id = id,
+                at = at
+            )
+        };
+        let text = |ids: &[&str], more: bool| {
+            let entries: Vec<String> = ids.iter().map(|id| entry(id)).collect();
+            let id = |id: Option<&&str>| id.map_or("null".to_owned(), |id| format!("\"{id}\""));
+            format!(
+                r#"{{"data":[{}],"has_more":{more},"first_id":{},"last_id":{}}}"#,
+                entries.join(","),
+                id(ids.first()),
+                id(ids.last())
+            )
+        };
+        for (query, ids, more) in [
+            ("", &["m", "fast", "x", "y"][..], false),
+            ("limit=1000", &["m", "fast", "x", "y"], false),
+            ("limit=2", &["m", "fast"], true),
+            ("after_id=fast&limit=1", &["x"], true),
+            ("after_id=fast", &["x", "y"], false),
+            ("before_id=y&limit=2", &["fast", "x"], true),
+            ("after_id=y", &[], false),
+        ] {
+            let page = catalogue.page(&Page::read(query).unwrap()).unwrap();
+            assert_eq!(
+                std::str::from_utf8(&page).unwrap(),
+                text(ids, more),
+                "{query}"
+            );
+        }
+        let unknown = Page::read("after_id=nobody").unwrap();
+        assert!(catalogue.page(&unknown).is_err());
+        let one = catalogue.entry(Dialect::Messages, "x").unwrap();
+        assert_eq!(std::str::from_utf8(one).unwrap(), entry("x"));
+        let none = Catalogue::new(&plan(NOBODY), |_| None, None);
+        let page = none.page(&Page::default()).unwrap();
+        assert_eq!(std::str::from_utf8(&page).unwrap(), text(&[], false));
+        let all = none.text(Dialect::Chat);
+        assert_eq!(
+            std::str::from_utf8(all).unwrap(),
+            r#"{"object":"list","data":[]}"#
+        );
+    }
+
+    const NOBODY: &str = "providers:
+  - {name: a, type: ollama}
+";
 
     #[test]
     fn turns_are_those_of_a_model_and_go_on() {

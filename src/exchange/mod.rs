@@ -19,6 +19,7 @@ pub mod media;
 pub mod model_list;
 pub mod origin;
 pub mod outbound;
+pub mod page;
 pub mod path_hint;
 pub mod purse;
 pub mod refusal;

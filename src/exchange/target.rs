@@ -291,13 +291,13 @@ fn named(path: &str) -> Option<Manage> {
 }
 
 /// The first value of `name` in a query.
-fn value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+pub(super) fn value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     pairs.find_map(|(key, value)| (key == name).then_some(value))
 }
 
 /// The decoded text; `None` where it is not valid UTF-8 or a `%` has no two digits behind it.
-fn percent_decode(encoded: &str) -> Option<String> {
+pub(super) fn percent_decode(encoded: &str) -> Option<String> {
     let mut bytes = encoded.bytes();
     let mut decoded = Vec::with_capacity(encoded.len());
     while let Some(byte) = bytes.next() {

@@ -37,6 +37,7 @@ mod logging;
 mod manage;
 mod matrix;
 mod memory;
+mod messages_http;
 mod metrics;
 mod models;
 mod notify;

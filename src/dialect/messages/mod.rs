@@ -4,4 +4,5 @@ pub mod estimate;
 pub mod model;
 pub mod read_event;
 pub mod read_prompt;
+pub mod write_models;
 pub mod write_prompt;

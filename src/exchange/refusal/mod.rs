@@ -13,7 +13,7 @@ use crate::report::escape::bounded;
 mod table;
 mod write;
 
-pub use table::{InMessages, Row, TABLE, place_of};
+pub use table::{Row, TABLE, place_of};
 pub use write::{AnswerBody, Envelope};
 
 /// An error that infermux itself answers with. Its text never holds a secret or a provider's words.

@@ -4,6 +4,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::base::endpoint::Dialect;
+use crate::exchange::page::{Page, PageFault};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
 use crate::shard::http::caller::Caller;
@@ -13,22 +15,46 @@ use crate::shard::request::record::Record;
 use crate::shard::request::refuse;
 use crate::shard::state::shard::Shard;
 
-/// Answers with all models.
+/// Answers with all models, or with the page of them that the caller asks for.
 pub async fn all(shard: &Rc<Shard>, caller: &mut Caller, request: &Request) -> After {
     let mut record = Record::new(shard, request);
-    let text = shard
-        .catalogue
-        .look(|catalogue| Arc::clone(catalogue.text()));
-    let answer = Answer::published(text);
-    local::answer(shard, caller, request, &mut record, answer).await
+    match list(shard, caller, request.dialect) {
+        Ok(text) => {
+            let answer = Answer::published(text);
+            local::answer(shard, caller, request, &mut record, answer).await
+        }
+        Err(fault) => {
+            let fault = fault.to_string();
+            let refusal = Refusal::InvalidRequest(&fault);
+            refuse::tell(shard, caller, request, &mut record, &refusal).await
+        }
+    }
+}
+
+/// The list for a caller that speaks `dialect`; OpenAI's has no pages.
+fn list(shard: &Shard, caller: &Caller, dialect: Dialect) -> Result<Arc<Vec<u8>>, PageFault> {
+    let page = match dialect {
+        Dialect::Chat => None,
+        Dialect::Messages => {
+            let target = &caller.bytes[caller.head.target.clone()];
+            let target = std::str::from_utf8(target).unwrap_or_default();
+            let query = target.split_once('?').map_or("", |(_, query)| query);
+            Some(Page::read(query)?)
+        }
+    };
+    shard.catalogue.look(|catalogue| match &page {
+        Some(page) => catalogue.page(page),
+        None => Ok(Arc::clone(catalogue.text(dialect))),
+    })
 }
 
 /// Answers with the model called `id`.
 pub async fn one(shard: &Rc<Shard>, caller: &mut Caller, request: &Request, id: &str) -> After {
     let mut record = Record::new(shard, request);
-    let entry = shard
-        .catalogue
-        .look(|catalogue| catalogue.entry(id).map(<[u8]>::to_vec));
+    let entry = shard.catalogue.look(|catalogue| {
+        let entry = catalogue.entry(request.dialect, id);
+        entry.map(<[u8]>::to_vec)
+    });
     match entry {
         Some(entry) => {
             let answer = Answer::json(200, entry);

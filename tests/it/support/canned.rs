@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Starts a provider that sends `answer` to each request, and behind it `sign` every twenty
@@ -14,21 +15,58 @@ pub fn canned(answer: Vec<u8>, sign: &'static [u8]) -> SocketAddr {
     addr
 }
 
+/// A provider that sends the same answer to each request and keeps what it was sent.
+pub struct Recorder {
+    addr: SocketAddr,
+    seen: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl Recorder {
+    /// Starts it.
+    pub fn start(answer: Vec<u8>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let addr = listener.local_addr().expect("an address");
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let keep = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (answer, keep) = (answer.clone(), Arc::clone(&keep));
+                std::thread::spawn(move || {
+                    serve(stream, &answer, b"", |request| {
+                        keep.lock().expect("no panic").push(request);
+                    });
+                });
+            }
+        });
+        Self { addr, seen }
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The requests that it has read, heads and bodies as they came.
+    pub fn seen(&self) -> Vec<Vec<u8>> {
+        self.seen.lock().expect("no panic").clone()
+    }
+}
+
 /// Begins to answer as [`canned`] does, also those who have connected and asked before.
 pub fn answer_on(listener: TcpListener, answer: Vec<u8>, sign: &'static [u8]) {
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let answer = answer.clone();
-            std::thread::spawn(move || serve(stream, &answer, sign));
+            std::thread::spawn(move || serve(stream, &answer, sign, drop));
         }
     });
 }
 
-/// Ends when the peer does.
-fn serve(mut stream: TcpStream, answer: &[u8], sign: &[u8]) {
+/// Ends when the peer does; each request is given to `keep` before it is answered.
+fn serve(mut stream: TcpStream, answer: &[u8], sign: &[u8], keep: impl Fn(Vec<u8>)) {
     let mut bytes = Vec::new();
     while let Some(length) = read_request(&mut stream, &mut bytes) {
-        bytes.drain(..length);
+        keep(bytes.drain(..length).collect());
         if stream.write_all(answer).is_err() {
             return;
         }
@@ -65,6 +103,14 @@ pub fn whole(fields: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
     let head = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: {length}\r\n\r\n");
     [head.as_bytes(), body].concat()
+}
+
+/// The head and the body of a message.
+pub fn halves(message: &[u8]) -> (String, Vec<u8>) {
+    let end = message.windows(4).position(|four| four == b"\r\n\r\n");
+    let end = end.expect("a whole head");
+    let head = String::from_utf8_lossy(&message[..end]).into_owned();
+    (head, message[end + 4..].to_vec())
 }
 
 /// The beginning of a chunked stream: its fields, each ended by CRLF, and its first bytes.
