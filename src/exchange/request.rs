@@ -83,11 +83,7 @@ impl Request {
             id: RequestId::of(offered, random),
             dialect: target::dialect(&bytes[head.target.clone()], header),
             attribution,
-            audience: if is_of_operators(&bytes[head.target.clone()]) {
-                Audience::Operators
-            } else {
-                Audience::Callers
-            },
+            audience: audience(&bytes[head.target.clone()]),
             started: now,
             ready: now,
             version: if head.minor == 0 {
@@ -144,6 +140,15 @@ impl Request {
             body: self.body,
             end,
         }
+    }
+}
+
+/// Whose request one for this target is.
+fn audience(target: &[u8]) -> Audience {
+    if is_of_operators(target) {
+        Audience::Operators
+    } else {
+        Audience::Callers
     }
 }
 

@@ -87,7 +87,11 @@ mod tests {
             let mut out = Vec::new();
             write_entry("a\"b", created, &mut out);
             let expected = format!(
-                r#"{{"type":"model","id":"a\"b","display_name":"a\"b","created_at":"{at}","lifecycle":"active"}}"#
+                concat!(
+                    r#"{{"type":"model","id":"a\"b","display_name":"a\"b","#,
+                    r#""created_at":"{at}","lifecycle":"active"}}"#,
+                ),
+                at = at
             );
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         }

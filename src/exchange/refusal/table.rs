@@ -82,7 +82,8 @@ pub(super) const INVALID_REQUEST: Row = Row {
         kind: "invalid_request_error",
     },
     when: "The request is not well-formed HTTP, its body is not a JSON object or has no `model`, \
-           or no `messages` for Messages, or it asks for something that no available provider can express.",
+           or no `messages` for Messages, or it asks for something that no available \
+           provider can express.",
     caller: "Correct the request. The message says what is wrong.",
     operator: "Nothing.",
 };
