@@ -53,6 +53,7 @@ impl Keep<'_> {
             body_timeout,
             idle_timeout,
             drain_delay,
+            heartbeat,
         } = old;
         self.put("server.shards", shards, &mut new.shards);
         self.put("server.cores", cores, &mut new.cores);
@@ -69,6 +70,7 @@ impl Keep<'_> {
         self.put("server.body_timeout", body_timeout, &mut new.body_timeout);
         self.put("server.idle_timeout", idle_timeout, &mut new.idle_timeout);
         self.put("server.drain_delay", drain_delay, &mut new.drain_delay);
+        self.put("server.heartbeat", heartbeat, &mut new.heartbeat);
     }
 }
 

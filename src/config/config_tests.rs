@@ -473,6 +473,7 @@ fn every_documented_default_holds() {
         (server.idle_timeout, server.drain_delay),
         (seconds(75), seconds(0))
     );
+    assert_eq!(server.heartbeat, seconds(15));
     let [a, b, c] = &*plan.providers else {
         panic!()
     };
@@ -872,6 +873,7 @@ fn bounds_are_kept() {
         ("server: {shards: 2, cores: '2-5,8'}", ""),
         ("server: {cores: 3}", ""),
         ("server: {drain_delay: 0s}", ""),
+        ("server: {heartbeat: 0s}", ""),
         (
             "server: {max_buffered_bytes: 1024}",
             "~ server.max_buffered_bytes: 1024 is below server.max_body_bytes (33554432): no \

@@ -160,6 +160,8 @@ pub struct Server {
     pub idle_timeout: Duration,
     /// How long new requests are still taken after SIGTERM.
     pub drain_delay: Duration,
+    /// Longest silence towards a caller whose stream has begun; zero: any.
+    pub heartbeat: Duration,
 }
 
 /// One provider.

@@ -90,7 +90,7 @@ impl Shell {
         // the caller does not see. There is one sign per read, so that a provider cannot inflate
         // the caller's side.
         if is_alive && out.len() == before && self.is_committed() && !self.course.flow.is_over() {
-            self.heartbeat(out);
+            out.extend_from_slice(self.heartbeat());
         }
         self.course.flow.check();
         Ok(())
@@ -113,9 +113,10 @@ impl Shell {
         ended
     }
 
-    /// Appends a sign of life, for a caller who has been sent nothing for a while.
-    pub fn heartbeat(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(sides::heartbeat(self.course.caller));
+    /// A sign of life, for a caller who has been sent nothing for a while.
+    #[must_use]
+    pub const fn heartbeat(&self) -> &'static [u8] {
+        sides::heartbeat(self.course.caller)
     }
 
     /// Whether the last pushed bytes were part of an event: comments, pings and other empty events

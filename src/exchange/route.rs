@@ -234,6 +234,7 @@ mod tests {
                 body_timeout: Duration::ZERO,
                 idle_timeout: Duration::ZERO,
                 drain_delay: Duration::ZERO,
+                heartbeat: Duration::ZERO,
             },
             cors: None,
             providers: Box::default(),

@@ -97,6 +97,11 @@ const SHOWN: &[(&str, &str, &[&str])] = &[
         &["server.drain_delay"],
     ),
     (
+        "heartbeat",
+        "a_silent_stream_shows_the_caller_that_it_lives",
+        &["server.heartbeat"],
+    ),
+    (
         "keys",
         "a_provider_is_called_as_it_is_described",
         &[

@@ -26,6 +26,7 @@ mod failover;
 mod hangup;
 mod headers;
 mod health;
+mod heartbeat;
 mod http;
 mod keys;
 mod kinds;

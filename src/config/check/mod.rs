@@ -142,6 +142,7 @@ fn server(block: &Block<'_>) -> Server {
         body_timeout: block.span("body_timeout").unwrap_or_default(),
         idle_timeout: block.span("idle_timeout").unwrap_or_default(),
         drain_delay: block.span("drain_delay").unwrap_or_default(),
+        heartbeat: block.span("heartbeat").unwrap_or_default(),
     };
     let (shards, cores) = (server.shards, server.cores.len());
     if cores > 0 && shards > cores {

@@ -14,6 +14,7 @@ use crate::base::limits::{
     LARGE_SPARE_BYTES, READ_AHEAD_BYTES_MAX, READ_BYTES, READ_LARGE_BYTES, UNATTENDED_BYTES_MAX,
 };
 use crate::link::buffered::Held;
+use crate::shard::http::signs::Signs;
 use crate::shard::net::buffers::Buffers;
 use crate::shard::net::io::Io;
 use crate::shard::net::part::Part;
@@ -52,6 +53,8 @@ pub struct Caller {
     /// Where its buffers come from and go to.
     buffers: Rc<Buffers>,
     ahead: Ahead,
+    /// What it is sent while its answer pauses.
+    pub signs: Signs,
 }
 
 /// The read that is posted while a request is being answered. It ends when the caller hangs up, or
@@ -86,6 +89,7 @@ impl Caller {
             behind: Vec::new(),
             buffers: Rc::clone(&io.buffers),
             ahead: Ahead::Idle,
+            signs: Signs::OFF,
         }
     }
 
@@ -214,6 +218,7 @@ impl Caller {
             if self.is_gone() && !std::mem::replace(&mut cut, true) {
                 upstream.cut();
             }
+            self.show_life(context);
             Poll::Pending
         })
         .await
@@ -228,6 +233,7 @@ impl Caller {
                 return Poll::Ready(Some(done));
             }
             self.look_ahead(context);
+            self.show_life(context);
             if self.is_gone() {
                 Poll::Ready(None)
             } else {
@@ -362,6 +368,30 @@ impl Caller {
             let behind = std::mem::take(&mut self.behind);
             self.take_in(behind);
         }
+    }
+
+    /// While something is waited for: sends a sign of life when one is due, and makes sure that the
+    /// next one is thought of. An alarm from before may come too early; it is set anew then.
+    #[inline]
+    fn show_life(&mut self, context: &Context<'_>) {
+        if self.signs.is_on() && !self.socket.deadline.has_alarm() {
+            self.show_life_if_due(context);
+        }
+    }
+
+    fn show_life_if_due(&mut self, context: &Context<'_>) {
+        let now = clock::now();
+        if self.signs.due() <= now {
+            // Where bytes are still on their way, the caller does not wait for any.
+            if self.socket.writer.is_idle() {
+                let sign = Part::own(self.signs.framed());
+                // A session that takes no more fails the next send, too.
+                let _ = self.socket.writer.send_unattended(sign);
+            }
+            self.signs.note_sent(now);
+        }
+        let due = self.signs.due();
+        self.socket.deadline.set_alarm(due, context.waker());
     }
 
     fn look_ahead(&mut self, context: &mut Context<'_>) {

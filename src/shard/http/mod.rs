@@ -10,4 +10,5 @@ pub mod inflate;
 pub mod kind;
 pub mod pool;
 pub mod receive;
+pub mod signs;
 pub mod upstream;

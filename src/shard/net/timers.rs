@@ -44,13 +44,15 @@ struct Slots {
     free: Vec<usize>,
 }
 
-#[derive(Clone, Copy)]
 struct Slot {
     fd: RawFd,
     at: Instant,
     cut: Cut,
     shut: Shut,
     waits: Waits,
+    /// When `sleeper` is woken; nothing is shut down by it.
+    alarm: Instant,
+    sleeper: Option<Waker>,
 }
 
 /// Whether, and why, a socket was shut down through the table.
@@ -85,6 +87,8 @@ impl Timers {
             cut: Cut::Both,
             shut: Shut::No,
             waits: Waits::No,
+            alarm: Instant::NEVER,
+            sleeper: None,
         };
         let slots = &mut *self.slots.borrow_mut();
         let slot = match slots.free.pop() {
@@ -156,7 +160,8 @@ impl Timers {
             .for_each(|slot| slot.shut_down(Cut::Both, Shut::Stopped));
     }
 
-    /// Shuts down sockets that are overdue at `now`; returns when to look again.
+    /// Shuts down sockets that are overdue at `now`, and wakes whoever wants to be; returns when to
+    /// look again.
     fn fire(&self, now: Instant) -> Instant {
         let mut next = Instant::NEVER;
         for slot in &mut self.slots.borrow_mut().all {
@@ -164,7 +169,13 @@ impl Timers {
                 slot.at = Instant::NEVER;
                 slot.shut_down(slot.cut, Shut::Overdue);
             }
-            next = next.min(slot.at);
+            if slot.alarm <= now {
+                slot.alarm = Instant::NEVER;
+                if let Some(sleeper) = slot.sleeper.take() {
+                    sleeper.wake();
+                }
+            }
+            next = next.min(slot.at).min(slot.alarm);
         }
         if next == Instant::NEVER {
             next
@@ -217,6 +228,20 @@ impl Deadline {
         slot.waits = Waits::No;
     }
 
+    /// Wakes `sleeper` at `at`, once, whatever becomes of the deadline.
+    pub fn set_alarm(&self, at: Instant, sleeper: &Waker) {
+        let slot = &mut self.timers.slots.borrow_mut().all[self.slot];
+        slot.alarm = at;
+        slot.sleeper = Some(sleeper.clone());
+        self.timers.wake_by(at);
+    }
+
+    /// Whether an alarm is to come.
+    #[must_use]
+    pub fn has_alarm(&self) -> bool {
+        self.timers.slots.borrow().all[self.slot].alarm != Instant::NEVER
+    }
+
     /// Whether the socket was shut down because a deadline passed.
     #[must_use]
     pub fn is_overdue(&self) -> bool {
@@ -251,6 +276,8 @@ impl Drop for Deadline {
         slots.all[self.slot].fd = -1;
         slots.all[self.slot].at = Instant::NEVER;
         slots.all[self.slot].waits = Waits::No;
+        slots.all[self.slot].alarm = Instant::NEVER;
+        slots.all[self.slot].sleeper = None;
         slots.free.push(self.slot);
     }
 }

@@ -12,6 +12,7 @@ use crate::exchange::version::Version;
 use crate::link::buffered::Held;
 use crate::link::facts::{Sample, SampleKind};
 use crate::shard::http::caller::Caller;
+use crate::shard::http::signs::Signs;
 use crate::shard::http::upstream::Upstream;
 use crate::shard::net::guarded;
 use crate::shard::net::timers::Cut;
@@ -57,6 +58,7 @@ pub async fn relay<'a>(
         silent_until: content_by,
     };
     let outcome = stream.run(caller, record, course, &mut up).await;
+    caller.signs = Signs::OFF;
     stream.close(record, outcome);
     let told = stream.spare.told(outcome);
     let told = told.map(|(status, body)| error::Error { status, body });
@@ -264,13 +266,17 @@ impl<'a> Stream<'_, '_, 'a> {
             up.watch(&shard.io.buffers, self.room());
             // What only shows that the provider is alive puts nothing off.
             let began = (!self.spare.stream().has_moved()).then(clock::now);
-            if !caller.out.is_empty() {
+            let is_sent = !caller.out.is_empty();
+            if is_sent {
                 // A caller that reads slowly is no fault of the provider's.
                 up.socket.deadline.clear();
                 caller.send_out().await.map_err(|_| Broken::GONE)?;
             }
             caller.give_room_back();
             let now = clock::now();
+            if is_sent {
+                caller.signs.note_sent(now);
+            }
             self.silent_until = match began {
                 None => now + self.attempt.provider.stream_idle_timeout,
                 Some(began) => self.silent_until + now.since(began),
@@ -389,6 +395,9 @@ impl<'a> Stream<'_, '_, 'a> {
     fn write_head(&self, caller: &mut Caller, record: &mut Record<'a>, up: &Upstream) {
         let now = clock::now();
         let latency = now.since(self.attempt.sent_at);
+        let (job, sign) = (self.attempt.job, self.spare.stream().heartbeat());
+        let every = job.shard.server.heartbeat;
+        caller.signs = Signs::new(sign, job.request.version, every, now);
         record.response_time = Some(ResponseTime::FirstContent(latency));
         record.waited += now.since(self.attempt.started);
         answer_head::write_streamed(self.attempt, caller, record, up, now);
