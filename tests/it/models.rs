@@ -379,3 +379,101 @@ fn a_pattern_claims_what_it_matches_and_shows_what_its_provider_lists() {
         assert_eq!(report["models"], json!(["gpt-4o*"]));
     }
 }
+
+/// The answer to a request of Anthropic's clients.
+fn asked(router: &Router, method: &str, path: &str) -> Answer {
+    let mut client = Client::connect(router.addr());
+    let fields = "Host: test\r\nAnthropic-Version: 2023-06-01\r\n";
+    client.send(format!("{method} {path} HTTP/1.1\r\n{fields}\r\n"));
+    client.answer_to(method)
+}
+
+#[test]
+fn anthropics_clients_are_told_the_models_in_pages() {
+    let list = json!({"data": [
+        {"id": "a/b", "created": 1_763_942_400},
+        {"id": "claude \"x\""},
+        {"id": "c", "created": "unknown"},
+    ]});
+    let (alpha, beta) = (mock(json!({"name": "alpha"})), telling("beta", &list));
+    let providers = [provider(&alpha, &["models: [m]"]), open(&beta, ONCE)];
+    let router = Router::start(&config_of(&providers, "server: {shards: 3}\n"));
+    let before = [&alpha, &beta].map(|mock| seen(mock, "GET"));
+    let entry = |id: &str, at: &str| {
+        json!({
+            "type": "model", "id": id, "display_name": id, "created_at": at, "lifecycle": "active",
+        })
+    };
+    let epoch = "1970-01-01T00:00:00Z";
+    let all = [
+        entry("m", epoch),
+        entry("a/b", "2025-11-24T00:00:00Z"),
+        entry("claude \"x\"", epoch),
+        entry("c", epoch),
+    ];
+    for (query, places, has_more) in [
+        ("", 0..4, false),
+        ("?limit=1000", 0..4, false),
+        ("?limit=2", 0..2, true),
+        ("?limit=2&after_id=a%2Fb", 2..4, false),
+        ("?after_id=a/b&limit=1", 2..3, true),
+        ("?before_id=c&limit=1", 2..3, true),
+        ("?before_id=claude%20%22x%22", 0..2, false),
+        ("?after_id=c", 0..0, false),
+    ] {
+        let page = &all[places];
+        let id = |entry: Option<&Value>| entry.map_or(Value::Null, |entry| entry["id"].clone());
+        let expected = json!({
+            "data": page,
+            "has_more": has_more,
+            "first_id": id(page.first()),
+            "last_id": id(page.last()),
+        });
+        for path in ["/v1/models", "/models/", "/anthropic/v1/models"] {
+            let answer = asked(&router, "GET", &format!("{path}{query}"));
+            assert_eq!(answer.status, 200, "{query}: {}", answer.text());
+            assert_eq!(answer.json(), expected, "{query}");
+            assert_eq!(answer.header("request-id"), answer.header("x-request-id"));
+            let head = asked(&router, "HEAD", &format!("{path}{query}"));
+            assert_eq!(
+                head.header("content-length"),
+                answer.header("content-length")
+            );
+            assert!(head.body.is_empty() && head.status == 200, "{query}");
+        }
+    }
+    for (path, place) in [
+        ("/v1/models/a%2Fb", 1),
+        ("/v1/models/claude%20%22x%22?limit=0", 2),
+    ] {
+        assert_eq!(asked(&router, "GET", path).json(), all[place], "{path}");
+        assert_eq!(
+            get(router.addr(), path).json()["id"],
+            all[place]["id"],
+            "OpenAI's"
+        );
+    }
+    for (path, status, kind) in [
+        ("/v1/models/nobody", 404, "not_found_error"),
+        ("/v1/models?limit=0", 400, "invalid_request_error"),
+        ("/v1/models?limit=ten", 400, "invalid_request_error"),
+        ("/v1/models?after_id=nobody", 400, "invalid_request_error"),
+    ] {
+        let answer = asked(&router, "GET", path);
+        assert_eq!(answer.status, status, "{path}: {}", answer.text());
+        assert_eq!(answer.json()["error"]["type"], kind, "{path}");
+    }
+    // OpenAI's list has no pages, whatever the query says.
+    let answer = get(router.addr(), "/v1/models?limit=0&after_id=nobody");
+    assert_eq!(ids_of(&answer), ["m", "a/b", "claude \"x\"", "c"]);
+    let after = [&alpha, &beta].map(|mock| seen(mock, "GET"));
+    assert_eq!(before, after, "nobody is asked while a caller waits");
+}
+
+#[test]
+fn anthropics_clients_are_told_of_no_models_where_there_are_none() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let router = Router::start(&config_of(&[provider(&alpha, &["-models"])], ""));
+    let expected = json!({"data": [], "has_more": false, "first_id": null, "last_id": null});
+    assert_eq!(asked(&router, "GET", "/v1/models?limit=5").json(), expected);
+}
