@@ -1,4 +1,5 @@
-//! The built-in price table, and which of its rows applies to a provider's model.
+//! The built-in table of models, their prices above all, and which of its rows applies to a
+//! provider's model.
 
 use std::collections::HashMap;
 
@@ -14,18 +15,25 @@ pub type Pricing = HashMap<Box<str>, HashMap<Box<str>, ModelPrice>>;
 
 /// List prices: by provider, then by model.
 pub struct PriceTable {
-    rows: HashMap<&'static str, HashMap<&'static str, Row>>,
+    rows: HashMap<&'static str, HashMap<&'static str, Listing>>,
+}
+
+/// What the table says of a model.
+struct Listing {
+    row: Row,
+    /// Most tokens of one answer.
+    max_output: Option<u64>,
 }
 
 impl PriceTable {
     /// The table that infermux comes with.
     #[must_use]
     pub fn built_in() -> Self {
-        let mut rows: HashMap<&str, HashMap<&str, Row>> = HashMap::new();
+        let mut rows: HashMap<&str, HashMap<&str, Listing>> = HashMap::new();
         for line in TEXT.lines().filter(|line| !line.starts_with('#')) {
             // A test reads every line, so that none is left out here.
-            if let Some((provider, model, row)) = read(line) {
-                rows.entry(provider).or_default().insert(model, row);
+            if let Some((provider, model, listing)) = read(line) {
+                rows.entry(provider).or_default().insert(model, listing);
             }
         }
         Self { rows }
@@ -39,20 +47,35 @@ impl PriceTable {
     #[must_use]
     pub fn row_for(&self, provider: &Provider, model: &str, pricing: &Pricing) -> Option<Row> {
         let set = pricing.get(&provider.name);
+        let find = |model: &str| {
+            let set = set.and_then(|models| models.get(model));
+            let set = set.map(|price| Row::flat(price.input, price.output));
+            set.or_else(|| self.listing(provider, model).map(|listing| listing.row))
+        };
+        let dated = || find(undated(model)?);
+        let free = || (provider.vendor.prices == Prices::Free).then_some(Row::FREE);
+        find(model).or_else(dated).or_else(free)
+    }
+
+    /// Most tokens that `model` of `provider` gives in one answer; `None`: that is not known. The
+    /// row is the one of the table that has the model's price, whether or not the file sets another
+    /// price.
+    #[must_use]
+    pub fn max_output(&self, provider: &Provider, model: &str) -> Option<u64> {
+        let find = |model: &str| self.listing(provider, model);
+        find(model)
+            .or_else(|| find(undated(model)?))
+            .and_then(|listing| listing.max_output)
+    }
+
+    fn listing(&self, provider: &Provider, model: &str) -> Option<&Listing> {
         let tables = [
             Some(&*provider.name),
             vendor(&provider.base.host),
             listed(provider.vendor.prices),
         ];
-        let find = |model: &str| {
-            let set = set.and_then(|models| models.get(model));
-            let set = set.map(|price| Row::flat(price.input, price.output));
-            let listed = |table: &Option<&str>| self.rows.get((*table)?)?.get(model).copied();
-            set.or_else(|| tables.iter().find_map(listed))
-        };
-        let dated = || find(undated(model)?);
-        let free = || (provider.vendor.prices == Prices::Free).then_some(Row::FREE);
-        find(model).or_else(dated).or_else(free)
+        let listed = |table: &Option<&str>| self.rows.get((*table)?)?.get(model);
+        tables.iter().find_map(listed)
     }
 }
 
@@ -81,7 +104,7 @@ pub fn may_price(provider: &Provider, model: &str) -> bool {
 }
 
 /// Reads a line of the table.
-fn read(line: &'static str) -> Option<(&'static str, &'static str, Row)> {
+fn read(line: &'static str) -> Option<(&'static str, &'static str, Listing)> {
     let mut words = line.split(' ');
     let (provider, model) = (words.next()?, words.next()?);
     let (input, output) = (price(words.next()?)?, price(words.next()?)?);
@@ -93,6 +116,11 @@ fn read(line: &'static str) -> Option<(&'static str, &'static str, Row)> {
         cache_write,
         cache_write_1h: price(words.next()?).unwrap_or(cache_write),
         output,
+    };
+    let max_output = words.next()?;
+    let max_output = match max_output {
+        "-" => None,
+        count => Some(count.parse().ok()?),
     };
     let tier = match words.next() {
         None => None,
@@ -107,10 +135,11 @@ fn read(line: &'static str) -> Option<(&'static str, &'static str, Row)> {
             Some(Tier { above, rates })
         }
     };
-    words
-        .next()
-        .is_none()
-        .then_some((provider, model, Row { rates, tier }))
+    let listing = Listing {
+        row: Row { rates, tier },
+        max_output,
+    };
+    words.next().is_none().then_some((provider, model, listing))
 }
 
 /// US dollars per million tokens; `None` for the dash of a price that is not known.
@@ -181,6 +210,7 @@ mod tests {
     use super::*;
     use crate::base::money::NanoUsd;
     use crate::base::tokens::Counts;
+    use crate::config::plan::Plan;
     use crate::config::{self, Environment, Options, Strictness};
     use crate::decide::pricing::cost;
 
@@ -199,21 +229,25 @@ pricing:
   own: {mine: {input_per_million: 0.1, output_per_million: 0.2}}
 ";
 
-    /// What a million tokens of input and of output cost, in millionths of a dollar.
-    fn check(cases: &[(&str, &str, Option<[u64; 2]>)]) {
+    fn plan() -> Plan {
         let options = Options {
             environment: Environment::Unresolved,
             strict: Strictness::Lenient,
         };
-        let plan = config::load(FILE, &options).ok().unwrap().plan;
+        config::load(FILE, &options).ok().unwrap().plan
+    }
+
+    fn provider<'p>(plan: &'p Plan, name: &str) -> &'p Provider {
+        let mut providers = plan.providers.iter();
+        providers.find(|one| &*one.name == name).unwrap()
+    }
+
+    /// What a million tokens of input and of output cost, in millionths of a dollar.
+    fn check(cases: &[(&str, &str, Option<[u64; 2]>)]) {
+        let plan = plan();
         let table = PriceTable::built_in();
         for (name, model, expected) in cases {
-            let provider = plan
-                .providers
-                .iter()
-                .find(|one| &*one.name == *name)
-                .unwrap();
-            let row = table.row_for(provider, model, &plan.pricing);
+            let row = table.row_for(provider(&plan, name), model, &plan.pricing);
             let million = Tokens::new(1_000_000);
             let found = row.map(|row| {
                 [row.rates.input, row.rates.output].map(|price| price.of(million).get() / 1_000)
@@ -260,6 +294,25 @@ pricing:
     }
 
     #[test]
+    fn an_answer_is_as_long_as_the_table_says() {
+        let (plan, table) = (plan(), PriceTable::built_in());
+        for (name, model, expected) in [
+            ("own", "gpt-4o", Some(16_384)),
+            // The file's price says nothing of the length.
+            ("openai", "gpt-4o", Some(16_384)),
+            ("own", "gpt-4o-2024-08-06", Some(16_384)),
+            ("own", "gpt-4o-2024-05-13", Some(4_096)),
+            ("own", "gpt-4o-2031-01-31", Some(16_384)),
+            ("own", "text-embedding-3-small", None),
+            ("own", "mine", None),
+            ("home", "llama3.2", None),
+        ] {
+            let found = table.max_output(provider(&plan, name), model);
+            assert_eq!(found, expected, "{model} at {name}");
+        }
+    }
+
+    #[test]
     fn every_line_of_the_table_is_read() {
         let lines = TEXT.lines().filter(|line| !line.starts_with('#'));
         let mut count = 0;
@@ -276,12 +329,12 @@ pricing:
     #[test]
     fn prices_that_are_not_known_are_those_of_the_input() {
         let rows = PriceTable::built_in().rows;
-        let (gpt, old) = (&rows["openai"]["gpt-5.5"], &rows["openai"]["gpt-4"]);
+        let (gpt, old) = (&rows["openai"]["gpt-5.5"].row, &rows["openai"]["gpt-4"].row);
         assert_eq!(gpt.rates.cache_write, gpt.rates.input);
         assert_eq!((old.rates.cache_read, old.tier), (old.rates.input, None));
         let (claude, haiku) = (
-            &rows["anthropic"]["claude-sonnet-4-5"].rates,
-            &rows["anthropic"]["claude-haiku-3-5"].rates,
+            &rows["anthropic"]["claude-sonnet-4-5"].row.rates,
+            &rows["anthropic"]["claude-haiku-3-5"].row.rates,
         );
         let four = Tokens::new(4);
         assert_eq!(claude.cache_write.of(four).get(), 15_000);

@@ -2,7 +2,7 @@
 
 use crate::base::ids::{BudgetId, RouteId};
 use crate::base::map::Map;
-use crate::config::plan::{Candidate, Plan};
+use crate::config::plan::{Candidate, Plan, Provider};
 use crate::config::prices::PriceTable;
 use crate::decide::pricing::Row;
 
@@ -59,5 +59,11 @@ impl Purse {
         let name = candidate.model.as_deref().unwrap_or(model);
         self.table
             .row_for(plan.provider(candidate.provider), name, &plan.pricing)
+    }
+
+    /// Most tokens that a provider's `model` gives in one answer; `None`: that is not known.
+    #[must_use]
+    pub fn max_output(&self, provider: &Provider, model: &str) -> Option<u64> {
+        self.table.max_output(provider, model)
     }
 }
