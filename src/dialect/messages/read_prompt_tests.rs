@@ -141,3 +141,703 @@ proptest! {
         }
     }
 }
+
+/// `members` stand beside the model.
+fn check_with(model: &ChatModel<'_>, members: &str, expected: &str) {
+    let body = format!(r#"{{"model":"m",{members}}}"#);
+    let found = translated(&body, model).map(|(found, _)| found);
+    let found = found.map_err(|fault| fault.to_string());
+    let expected = format!(r#"{{"model":"{}",{expected}}}"#, model.id);
+    assert_eq!(found.as_deref(), Ok(&*expected), "{members}");
+}
+
+/// Messages alone, for a model of no known vendor and for one of OpenAI's.
+fn check_messages(id: &str, messages: &str, expected: &str) {
+    check_with(
+        &model(id),
+        &format!(r#""messages":[{messages}]"#),
+        &format!(r#""messages":[{expected}]"#),
+    );
+}
+
+fn check_refused(model: &ChatModel<'_>, members: &str, place: &str) {
+    let body = format!(r#"{{"model":"m",{members}}}"#);
+    let fault = translated(&body, model).expect_err(members);
+    assert_eq!(fault.place, place, "{members}: {fault}");
+}
+
+const HI: &str = r#"{"role":"user","content":"hi"}"#;
+
+#[test]
+fn what_no_other_dialect_carries_is_named() {
+    let hi = format!(r#""messages":[{HI}]"#);
+    for (members, place) in [
+        (r#""max_tokens":9"#, "messages"),
+        (r#""messages":null"#, "messages"),
+        (r#""messages":"hi""#, "messages"),
+        (r#""messages":{}"#, "messages"),
+        (r#""messages":[]"#, "messages"),
+        (r#""messages":["hi"]"#, "messages[0]"),
+        (r#""messages":[[[[]]]]"#, "messages[0]"),
+        (r#""messages":[null]"#, "messages[0]"),
+        (r#""messages":[{"content":"hi"}]"#, "messages[0].role"),
+        (
+            r#""messages":[{"role":"tool","content":"hi"}]"#,
+            "messages[0].role",
+        ),
+        (
+            r#""messages":[{"role":"User","content":"hi"}]"#,
+            "messages[0].role",
+        ),
+        (
+            r#""messages":[{"role":1,"content":"hi"}]"#,
+            "messages[0].role",
+        ),
+        (r#""messages":[{"role":"user"}]"#, "messages[0].content"),
+        (
+            r#""messages":[{"role":"user","content":{}}]"#,
+            "messages[0].content",
+        ),
+        (
+            r#""messages":[{"role":"user","role":"user","content":"hi"}]"#,
+            "messages[0].role",
+        ),
+        (
+            r#""messages":[{"role":"user","content":"a","\u0063ontent":"b"}]"#,
+            "messages[0].content",
+        ),
+        (
+            r#""messages":[{"role":"user","content":["hi"]}]"#,
+            "messages[0].content[0]",
+        ),
+        (
+            r#""messages":[{"role":"user","content":[{}]}]"#,
+            "messages[0].content[0].type",
+        ),
+        // System in odd places.
+        (
+            r#""messages":[{"role":"system","content":"hi"}]"#,
+            "messages",
+        ),
+        (
+            r#""messages":[{"role":"system","content":[{"type":"image"}]}]"#,
+            "messages[0].content[0]",
+        ),
+        (
+            r#""messages":[{"role":"user","content":[{"type":"tool_removal","tool":{}}]}]"#,
+            "messages[0].content[0]",
+        ),
+        (
+            concat!(
+                r#""messages":[{"role":"system","content":[{"type":"tool_addition","tool":{"#,
+                r#""type":"tool_definition","definition":{"type":"bash_20250124"}}}]}]"#,
+            ),
+            "messages[0].content[0].tool.definition.type",
+        ),
+    ] {
+        check_refused(&model("x"), members, place);
+    }
+    for (members, place) in [
+        (r#""system":{}"#, "system"),
+        (r#""system":[{"type":"image"}]"#, "system[0]"),
+        (r#""system":[{"type":"text"}]"#, "system[0].text"),
+        (r#""system":[{"type":"text","text":"a"},"b"]"#, "system[1]"),
+        (r#""system":"a","system":"b""#, "system"),
+        (r#""tools":{}"#, "tools"),
+        (r#""tools":[{"name":5}]"#, "tools[0].name"),
+        (r#""tools":[{"input_schema":{}}]"#, "tools[0].name"),
+        (
+            r#""tools":[{"name":"a","input_schema":[]}]"#,
+            "tools[0].input_schema",
+        ),
+        (
+            r#""tools":[{"name":"a","description":1}]"#,
+            "tools[0].description",
+        ),
+        (r#""tools":[{"type":"mcp_toolset"}]"#, "tools[0].type"),
+        (
+            r#""tools":[{"type":"bash_20250124","name":"bash"}]"#,
+            "tools[0].type",
+        ),
+        (r#""tool_choice":"auto""#, "tool_choice"),
+        (r#""tool_choice":{"type":"some"}"#, "tool_choice.type"),
+        (r#""tool_choice":{"type":"tool"}"#, "tool_choice.name"),
+        (r#""max_tokens":"9""#, "max_tokens"),
+        (r#""max_tokens":0"#, "max_tokens"),
+        (r#""temperature":"hot""#, "temperature"),
+        (r#""top_p":[]"#, "top_p"),
+        (r#""stop_sequences":"a""#, "stop_sequences"),
+        (r#""stop_sequences":["a",1]"#, "stop_sequences[1]"),
+        (r#""thinking":true"#, "thinking"),
+        (r#""output_config":{"effort":5}"#, "output_config.effort"),
+        (
+            r#""output_config":{"format":{"type":"x"}}"#,
+            "output_config.format.type",
+        ),
+        (
+            r#""output_format":{"type":"json_schema"}"#,
+            "output_format.schema",
+        ),
+        (r#""thread":"t""#, "thread"),
+        (r#""compaction":{}"#, "compaction"),
+        (r#""inference_geo":"us""#, "inference_geo"),
+        (r#""mcp_servers":[{}]"#, "mcp_servers"),
+    ] {
+        check_refused(&model("x"), &format!("{hi},{members}"), place);
+    }
+}
+
+/// Blocks in a user's message, and in the result of a tool.
+#[test]
+fn files_that_cannot_be_sent_are_named() {
+    let other = model("x");
+    let ollama = ChatModel {
+        host: Host::Ollama,
+        ..other
+    };
+    let image = |source: &str| format!(r#"{{"type":"image","source":{source}}}"#);
+    let document = |source: &str| format!(r#"{{"type":"document","source":{source}}}"#);
+    let url = r#"{"type":"url","url":"https://x.test/a"}"#;
+    let png = r#"{"type":"base64","media_type":"image/png","data":"iVBORw0KGgo="}"#;
+    let pdf = r#"{"type":"base64","media_type":"application/pdf","data":"JVBERi0="}"#;
+    let file = r#"{"type":"file","file_id":"f"}"#;
+    let inside = |block: &str| document(&format!(r#"{{"type":"content","content":[{block}]}}"#));
+    for (to, block, place) in [
+        (&other, r#"{"type":"image"}"#.to_owned(), ".source"),
+        (&other, image("5"), ".source"),
+        (&other, image("{}"), ".source.type"),
+        (&other, image(file), ".source"),
+        (&other, image(pdf), ".source.media_type"),
+        (
+            &other,
+            image(&png.replace("iVBORw0KGgo=", "")),
+            ".source.data",
+        ),
+        (
+            &other,
+            image(&png.replace("iVBORw0KGgo=", "no picture")),
+            ".source.data",
+        ),
+        (&other, image(&png.replace("png", "")), ".source.media_type"),
+        (
+            &other,
+            image(&png.replace("png", "x;y")),
+            ".source.media_type",
+        ),
+        (&other, image(r#"{"type":"url","url":5}"#), ".source.url"),
+        (&ollama, image(url), ""),
+        (&other, document(url), ""),
+        (&other, document(png), ".source.media_type"),
+        (&other, document(file), ".source"),
+        (
+            &other,
+            document(r#"{"type":"text","data":[]}"#),
+            ".source.data",
+        ),
+        (
+            &other,
+            inside(r#"{"type":"document"}"#),
+            ".source.content[0]",
+        ),
+        (&ollama, document(pdf), ""),
+        (&ollama, inside(&image(url)), ".source.content[0]"),
+        (
+            &other,
+            r#"{"type":"container_upload","file_id":"f"}"#.to_owned(),
+            "",
+        ),
+        (&other, r#"{"type":"browser_state"}"#.to_owned(), ""),
+        (
+            &other,
+            r#"{"type":"tool_use","id":"a","name":"b","input":{}}"#.to_owned(),
+            "",
+        ),
+        (
+            &other,
+            r#"{"type":"thinking","thinking":"a"}"#.to_owned(),
+            "",
+        ),
+        (&other, r#"{"type":"text"}"#.to_owned(), ".text"),
+        (&other, r#"{"type":"text","text":{}}"#.to_owned(), ".text"),
+        (
+            &other,
+            r#"{"type":"search_result","content":[{"type":"image"}]}"#.to_owned(),
+            ".content[0]",
+        ),
+    ] {
+        let text = r#"{"type":"text","text":"see"}"#;
+        let own = format!(r#""messages":[{{"role":"user","content":[{text},{block}]}}]"#);
+        check_refused(to, &own, &format!("messages[0].content[1]{place}"));
+        let result = format!(
+            concat!(
+                r#""messages":[{},{{"role":"user","content":[{{"type":"tool_result","#,
+                r#""tool_use_id":"a","content":[{},{}]}}]}}]"#
+            ),
+            HI, text, block
+        );
+        check_refused(
+            to,
+            &result,
+            &format!("messages[1].content[0].content[1]{place}"),
+        );
+    }
+}
+
+#[test]
+fn what_the_provider_is_to_refuse_goes_to_it() {
+    let result = r#"{"role":"user","content":[{"type":"tool_result","tool_use_id":"a"}]}"#;
+    check_messages(
+        "x",
+        result,
+        r#"{"role":"tool","tool_call_id":"a","content":""}"#,
+    );
+    check_messages(
+        "x",
+        r#"{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","input":[1]}]}"#,
+        concat!(
+            r#"{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function","#,
+            r#""function":{"name":"f","arguments":"[1]"}}]}"#
+        ),
+    );
+    check_with(
+        &model("x"),
+        &format!(r#""messages":[{HI}],"max_tokens":-1.5,"temperature":99"#),
+        &format!(r#""messages":[{HI}],"max_tokens":-1.5,"temperature":99"#),
+    );
+}
+
+#[test]
+fn the_system_speaks_where_the_model_can_hear_it() {
+    let system = |text: &str| format!(r#"{{"role":"system","content":"{text}"}}"#);
+    let results = concat!(
+        r#"{"role":"user","content":[{"type":"text","text":"see"},"#,
+        r#"{"type":"tool_result","tool_use_id":"a","content":"1"}]}"#
+    );
+    let tool = r#"{"role":"tool","tool_call_id":"a","content":"1"}"#;
+    let messages = [HI, &system("s"), &system("t"), results].join(",");
+    check_messages(
+        "x",
+        &messages,
+        &format!(r#"{tool},{{"role":"user","content":"hi\n<system>\ns\nt\n</system>\nsee"}}"#),
+    );
+    check_messages(
+        "gpt-4o",
+        &messages,
+        &[
+            HI,
+            &system(r"s\nt"),
+            tool,
+            r#"{"role":"user","content":"see"}"#,
+        ]
+        .join(","),
+    );
+    // The line that only Anthropic reads may stand in front of a text of its own.
+    let line = "x-anthropic-billing-header: a=b;";
+    for (text, expected) in [
+        (format!(r"{line}\nBe\nkind."), Some(r"Be\nkind.")),
+        (line.to_owned(), None),
+        (format!(r"{line}\n"), None),
+        (
+            r"\u0078-anthropic-billing-header: a\nb".to_owned(),
+            Some("b"),
+        ),
+    ] {
+        let expected = expected.map(|text| system(text) + ",").unwrap_or_default();
+        check_with(
+            &model("x"),
+            &format!(r#""system":"{text}","messages":[{HI}]"#),
+            &format!(r#""messages":[{expected}{HI}]"#),
+        );
+    }
+}
+
+#[test]
+fn results_with_pictures_keep_their_order() {
+    let messages = concat!(
+        r#"{"role":"user","content":[{"type":"text","text":"own"},"#,
+        r#"{"type":"tool_result","tool_use_id":"a_ts_AQL-","is_error":true,"content":["#,
+        r#"{"type":"document","title":"t","context":"c","#,
+        r#""source":{"type":"base64","media_type":"application/pdf","data":"JVBERi0="}},"#,
+        r#"{"type":"text","text":"end"}]},"#,
+        r#"{"type":"tool_result","tool_use_id":"b","content":[{"type":"document","title":"d","#,
+        r#""source":{"type":"content","content":[{"type":"text","text":"p"},"#,
+        r#"{"type":"image","source":{"type":"url","url":"https:\/\/x"}}]}}]}]}"#,
+    );
+    let expected = concat!(
+        r#"{"role":"tool","tool_call_id":"a","content":"Error: [document]\nend"},"#,
+        r#"{"role":"tool","tool_call_id":"b","content":"d\np\n[image]"},"#,
+        r#"{"role":"user","content":[{"type":"text","text":"Result of tool call a:"},"#,
+        r#"{"type":"text","text":"c"},{"type":"file","file":{"filename":"t.pdf","#,
+        r#""file_data":"data:application/pdf;base64,JVBERi0="}},"#,
+        r#"{"type":"text","text":"Result of tool call b:"},"#,
+        r#"{"type":"image_url","image_url":{"url":"https:\/\/x"}},"#,
+        r#"{"type":"text","text":"own"}]}"#,
+    );
+    check_messages("x", messages, expected);
+}
+
+#[test]
+fn thoughts_go_where_the_model_wants_them() {
+    let turn = |signature: &str| {
+        format!(
+            concat!(
+                r#"{{"role":"assistant","content":[{{"type":"thinking","thinking":"a",{}}},"#,
+                r#"{{"type":"text","text":"b"}}]}}"#
+            ),
+            signature
+        )
+    };
+    let own = turn(r#""signature":"infermux.reasoning_content""#);
+    let other = turn(r#""signature":"infermux.role""#);
+    let none = turn(r#""signature":null"#);
+    let with = r#"{"role":"assistant","content":"b","reasoning_content":"a"}"#;
+    let without = r#"{"role":"assistant","content":"b"}"#;
+    for (id, turn, expected) in [
+        ("qwen3", &own, with),
+        ("qwen3", &other, without),
+        ("qwen3", &none, without),
+        ("moonshotai/Kimi-K2", &other, with),
+        ("deepseek-r1", &none, with),
+        ("gpt-5", &own, without),
+    ] {
+        check_messages(id, turn, expected);
+    }
+    // Thoughts alone are no answer, wherever they stand.
+    let thought = r#"{"role":"assistant","content":[{"type":"thinking","thinking":"a"}]}"#;
+    for messages in [[thought, HI], [HI, thought]] {
+        check_messages("deepseek-r1", &messages.join(","), HI);
+    }
+}
+
+#[test]
+fn the_last_word_on_a_tool_counts() {
+    let change = |kind: &str, tool: &str| {
+        format!(r#"{{"role":"system","content":[{{"type":"tool_{kind}","tool":{tool}}}]}}"#)
+    };
+    let named = r#"{"type":"tool_reference","name":"a"}"#;
+    let defined = r#"{"type":"tool_definition","definition":{"name":"a","description":"new"}}"#;
+    let elsewhere = r#"{"type":"mcp_tool_reference","name":"a","server_name":"s"}"#;
+    let (old, new) = (r#"{"name":"a"}"#, r#"{"name":"a","description":"new"}"#);
+    let deferred = r#"{"name":"a","defer_loading":true}"#;
+    for (tool, changes, expected) in [
+        (old, vec![change("removal", named)], None),
+        (
+            old,
+            vec![change("removal", named), change("addition", named)],
+            Some(old),
+        ),
+        (old, vec![change("addition", defined)], Some(new)),
+        (
+            old,
+            vec![change("addition", defined), change("removal", named)],
+            None,
+        ),
+        (
+            deferred,
+            vec![change("removal", named), change("addition", named)],
+            Some(old),
+        ),
+        (deferred, vec![change("addition", named)], Some(old)),
+        (deferred, vec![change("addition", elsewhere)], None),
+        (deferred, vec![change("addition", defined)], Some(new)),
+    ] {
+        let messages = [HI, &changes.join(",")].join(",");
+        let members =
+            format!(r#""messages":[{messages}],"tools":[{tool}],"tool_choice":{{"type":"auto"}}"#);
+        let function = |tool: &str| {
+            let schema = r#","parameters":{"type":"object","properties":{}}}"#;
+            format!(
+                r#","tools":[{{"type":"function","function":{}{schema}}}],"tool_choice":"auto""#,
+                tool.trim_end_matches('}')
+            )
+        };
+        let tools = expected.map(function).unwrap_or_default();
+        check_with(
+            &model("x"),
+            &members,
+            &format!(r#""messages":[{HI}]{tools}"#),
+        );
+    }
+}
+
+#[test]
+fn keys_that_were_refused_are_left_out() {
+    let body = format!(
+        concat!(
+            r#"{{"model":"m","messages":[{}],"max_tokens":9,"temperature":1,"top_p":1,"#,
+            r#""metadata":{{"user_id":"u"}},"tools":[{{"name":"a"}}],"#,
+            r#""tool_choice":{{"type":"auto","disable_parallel_tool_use":true}},"#,
+            r#""output_config":{{"effort":"low"}}}}"#
+        ),
+        HI
+    );
+    for (id, all) in [
+        (
+            "gpt-4o",
+            "max_completion_tokens temperature top_p user parallel_tool_calls",
+        ),
+        (
+            "gpt-oss-20b",
+            "max_tokens temperature top_p reasoning_effort parallel_tool_calls",
+        ),
+    ] {
+        for key in all.split(' ') {
+            let (_, written) = translated(&body, &model(id)).unwrap();
+            let error = format!(r#"{{"error":{{"param":"{key}"}}}}"#);
+            let left_out = lessons::refused(400, error.as_bytes(), written.sent);
+            assert!(!left_out.is_empty(), "{key}");
+            let (found, _) = translated(
+                &body,
+                &ChatModel {
+                    left_out,
+                    ..model(id)
+                },
+            )
+            .unwrap();
+            let found: Json = serde_json::from_str(&found).unwrap();
+            assert!(found.get(key).is_none(), "{key}");
+            let others = ["max_tokens", "max_completion_tokens"];
+            assert!(others.iter().any(|name| found.get(name).is_some()), "{key}");
+        }
+    }
+}
+
+#[test]
+fn long_requests_are_read_once() {
+    // Every system message is cleared, every tool deferred, and every call names one.
+    let tools: Vec<_> = (0..2_000)
+        .map(|index| format!(r#"{{"name":"t{index}","defer_loading":true}}"#))
+        .collect();
+    let turns: Vec<_> = (0..2_000)
+        .map(|index| {
+            format!(
+                concat!(
+                    r#"{{"role":"system","content":"s","clear_at":"next_user_message"}},"#,
+                    r#"{{"role":"assistant","content":[{{"type":"tool_use","id":"a","#,
+                    r#""name":"t{}"}}]}},{}"#
+                ),
+                index, HI
+            )
+        })
+        .collect();
+    let body = format!(
+        r#"{{"model":"m","tools":[{}],"messages":[{HI},{}]}}"#,
+        tools.join(","),
+        turns.join(",")
+    );
+    let (found, _) = translated(&body, &model("x")).unwrap();
+    assert_eq!(found.matches(r#""parameters""#).count(), 2_000);
+    assert_eq!(found.matches("<system>").count(), 0);
+}
+
+#[test]
+fn nesting_costs_no_stack() {
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let schema = format!(r#"{{"a":{deep}}}"#);
+    let body = format!(
+        concat!(
+            r#"{{"model":"m","messages":[{},{{"role":"assistant","content":[{{"type":"tool_use","#,
+            r#""id":"a","name":"f","input":{}}}]}}],"tools":[{{"name":"f","input_schema":{}}}],"#,
+            r#""output_format":{{"type":"json_schema","schema":{{"items":{}}}}},"x":{}}}"#
+        ),
+        HI, schema, schema, deep, deep
+    );
+    let (found, _) = translated(&body, &model("x")).unwrap();
+    assert!(!found.contains("strict"));
+    check_refused(&model("x"), &format!(r#""messages":{deep}"#), "messages[0]");
+}
+
+/// A message with one text, which must not get lost.
+fn message() -> impl Strategy<Value = (String, String)> {
+    let shapes = prop::sample::select(vec![
+        r#"{"role":"user","content":"@"}"#,
+        r#"{"role":"user","content":[{"type":"text","text":"@"},{"type":"text","text":" "}]}"#,
+        r#"{"role":"user","content":[{"type":"hologram","text":"@"}]}"#,
+        r#"{"role":"system","content":"@"}"#,
+        r#"{"role":"system","content":[{"type":"text","text":"@"}]}"#,
+        concat!(
+            r#"{"role":"user","content":[{"type":"document","context":"c","#,
+            r#""source":{"type":"text","data":"@"}}]}"#
+        ),
+        concat!(
+            r#"{"role":"user","content":[{"type":"document","context":"@","title":"a\"","#,
+            r#""source":{"type":"base64","media_type":"application/pdf","data":"AAAA"}}]}"#
+        ),
+        concat!(
+            r#"{"role":"user","content":[{"type":"image","source":{"type":"base64","#,
+            r#""media_type":"image/png","data":"@"}}]}"#
+        ),
+        r#"{"role":"user","content":[{"type":"image","source":{"type":"url","url":"http://@"}}]}"#,
+        r#"{"role":"user","content":[{"type":"search_result","title":"@","source":"s"}]}"#,
+        r#"{"role":"assistant","content":"@"}"#,
+        r#"{"role":"assistant","content":[{"type":"text","text":"@"},{"type":"x","y":1}]}"#,
+        concat!(
+            r#"{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","#,
+            r#""input":{"a": ["@\n"]}}]}"#
+        ),
+        r#"{"role":"assistant","content":[{"type":"tool_use","id":"@","name":"f"}]}"#,
+        r#"{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":"@"}]}"#,
+        concat!(
+            r#"{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","is_error":true,"#,
+            r#""content":[{"type":"text","text":"@"}]}]}"#
+        ),
+        concat!(
+            r#"{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":["#,
+            r#"{"type":"image","source":{"type":"url","url":"@"}}]}]}"#
+        ),
+    ]);
+    (shapes, "[a-z]{8}").prop_map(|(shape, text)| (shape.replace('@', &text), text))
+}
+
+fn any_model() -> impl Strategy<Value = ChatModel<'static>> {
+    let ids = [
+        "x",
+        "gpt-4o",
+        "o3",
+        "gpt-5",
+        "gpt-5.6",
+        "gpt-oss-20b",
+        "deepseek",
+        "gemini-3",
+    ];
+    (prop::sample::select(ids.to_vec()), any::<bool>()).prop_map(|(id, is_ollama)| ChatModel {
+        host: if is_ollama { Host::Ollama } else { Host::Other },
+        ..model(id)
+    })
+}
+
+/// Random JSON that resembles requests.
+fn arbitrary_json() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        prop::sample::select(vec![
+            "null",
+            "true",
+            "-1.50e3",
+            "0",
+            r#""""#,
+            r#"" \n""#,
+            r#""\ud800""#,
+            r#""text""#,
+            r#""image""#,
+            r#""document""#,
+            r#""base64""#,
+            r#""url""#,
+            r#""content""#,
+            r#""image/png""#,
+            r#""application/pdf""#,
+            r#""tool_use""#,
+            r#""tool_result""#,
+            r#""thinking""#,
+            r#""infermux.reasoning""#,
+            r#""search_result""#,
+            r#""tool_reference""#,
+            r#""tool_definition""#,
+            r#""json_schema""#,
+            r#""a_ts_AQL-_w""#,
+            r#""object""#,
+        ])
+        .prop_map(str::to_owned),
+        any::<String>().prop_map(|text| serde_json::to_string(&text).unwrap()),
+    ];
+    let names = prop::sample::select(vec![
+        "type",
+        "text",
+        "source",
+        "media_type",
+        "data",
+        "url",
+        "content",
+        "title",
+        "context",
+        "tool_use_id",
+        "is_error",
+        "id",
+        "name",
+        "input",
+        "thinking",
+        "signature",
+        "tool",
+        "tool_name",
+        "definition",
+        "input_schema",
+        "description",
+        "schema",
+        "format",
+        "effort",
+        "properties",
+        "required",
+        "items",
+        "$schema",
+        "user_id",
+        "x",
+    ]);
+    leaf.prop_recursive(5, 64, 8, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4)
+                .prop_map(|list| format!("[ {} ]", list.join(" , "))),
+            prop::collection::btree_map(names.clone(), inner, 0..8).prop_map(|members| {
+                let members = members.into_iter();
+                let members: Vec<_> = members
+                    .map(|(name, value)| format!(r#""{name}" : {value}"#))
+                    .collect();
+                format!("{{ {} }}", members.join(" , "))
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_text_gets_lost(messages in prop::collection::vec(message(), 0..8), to in any_model()) {
+        let (messages, texts): (Vec<_>, Vec<_>) = messages.into_iter().unzip();
+        let body = format!(r#"{{"model":"m","messages":[{}]}}"#, messages.join(","));
+        if let Ok((found, _)) = translated(&body, &to) {
+            for text in texts {
+                prop_assert!(found.contains(&text), "{text} is not in {found}");
+            }
+        }
+    }
+
+    #[test]
+    fn any_json_is_translated_or_refused(
+        content in arbitrary_json(),
+        name in prop::sample::select(MEMBERS.to_vec()),
+        to in any_model(),
+    ) {
+        let message = |role: &str| format!(r#"{{"role":"{role}","content":[{content}]}}"#);
+        let call = r#"{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f"}]}"#;
+        for body in [
+            format!(r#"{{"model":"m","messages":[{HI}],"{name}":{content}}}"#),
+            format!(r#"{{"messages":[{HI},{}]}}"#, message("user")),
+            format!(r#"{{"messages":[{call},{}]}}"#, message("assistant")),
+            format!(r#"{{"messages":[{HI},{}]}}"#, message("system")),
+            format!(
+                concat!(
+                    r#"{{"messages":[{{"role":"user","content":[{{"type":"tool_result","#,
+                    r#""tool_use_id":"a","content":[{}]}}]}}]}}"#
+                ),
+                content
+            ),
+            format!(r#"{{"messages":[{HI}],"tools":[{{"name":"f","input_schema":{content}}}]}}"#),
+        ] {
+            let _ = translated(&body, &to);
+        }
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(
+        bytes in any::<Vec<u8>>(),
+        text in "[\\[\\]{}\":,a \\\\]{0,60}",
+    ) {
+        for body in [
+            bytes,
+            format!(r#"{{"messages":{text}"#).into_bytes(),
+            format!(r#"{{"messages":[{{"role":"user","content":[{text}"#).into_bytes(),
+        ] {
+            let mut out = Vec::new();
+            if let Ok(prompt) = read(&body) {
+                let _ = write(&prompt, &model("x"), &mut out);
+            }
+        }
+    }
+}
