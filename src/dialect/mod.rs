@@ -33,28 +33,39 @@ pub mod usage;
 mod verbatim;
 
 #[cfg(test)]
+mod there_and_back_tests;
+
+#[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    /// Every rule of the reference that a vector can show.
+    /// Every rule of reference/messages-inbound.md that the vectors of requests can show.
+    const REQUEST_RULES: &str = "MR1 MR2 MR3 MR4 MR5 MR6 MR7 MR8 MR9 MR10 MR11 MR12";
+
+    /// Every rule of reference/translation.md that a vector can show.
     const RULES: &str = "Q1 Q2 Q3 Q4 Q5 Q6 Q7 Q8 Q9 Q10 Q11 Q12 Q13 Q14 Q15 Q16 Q17 P1 P2 P3 P4 P5 \
                          P6 P7 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11 E2 E3 E4 E5";
 
     #[test]
     fn every_rule_is_shown_by_a_vector() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/anthropic");
+        check("anthropic", RULES);
+        check("messages", REQUEST_RULES);
+    }
+
+    fn check(folder: &str, rules: &str) {
+        let folder = format!("{}/tests/golden/{folder}", env!("CARGO_MANIFEST_DIR"));
         let mut cited = std::collections::HashSet::new();
-        for kind in Path::new(folder).read_dir().unwrap() {
+        for kind in Path::new(&folder).read_dir().unwrap() {
             for entry in kind.unwrap().path().read_dir().unwrap() {
                 let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
                 let vector: serde_json::Value = serde_json::from_str(&text).unwrap();
                 let source = vector["source"].as_str().unwrap();
                 // Each vector names its rules, and behind `;` the source of them.
-                let rules = source.split(';').next().unwrap_or_default();
-                cited.extend(rules.split(' ').map(str::to_owned));
+                let names = source.split(';').next().unwrap_or_default();
+                cited.extend(names.split(' ').map(str::to_owned));
             }
         }
-        for rule in RULES.split_whitespace() {
+        for rule in rules.split_whitespace() {
             assert!(cited.contains(rule), "no vector shows {rule}");
         }
     }
