@@ -1,4 +1,4 @@
-//! What holds for every request of chat completions that is written as Messages.
+//! What holds for every request of chat completions that is written as Messages, and back.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,10 @@ use serde_json::{Map, Value, json};
 
 use crate::base::endpoint::Dialect;
 use crate::dialect::ask::read_ask;
+use crate::dialect::chat::lessons::Keys;
+use crate::dialect::chat::write_prompt::{ChatModel, Host, Stream};
 use crate::dialect::unsupported::Unsupported;
+use crate::dialect::{chat, messages};
 
 /// One model of each class.
 const MODELS: [&str; 6] = [
@@ -21,8 +24,7 @@ const MODELS: [&str; 6] = [
     "claude-opus-4-8",
 ];
 
-fn translated(request: &Value, model: &str) -> Result<String, Unsupported> {
-    let body = request.to_string();
+fn translated(body: &str, model: &str) -> Result<String, Unsupported> {
     let ask = read_ask(Dialect::Chat, body.as_bytes()).unwrap();
     let mut out = Vec::new();
     let result = super::write(body.as_bytes(), &ask, model, &mut out);
@@ -67,19 +69,23 @@ fn marked(part: Value, cache: Option<()>) -> Value {
 }
 
 fn part() -> impl Strategy<Value = Value> {
-    let files = select(vec![
+    let images = select(vec![
         "data:image/png;base64,QUJD",
         "data:image/jpg;base64,QUJD",
         "data:image/heic;base64,QUJD",
         "data:application/pdf;base64,QUJD",
-        "data:text/plain;base64,QUJD",
         "https://example.com/a.png",
+    ]);
+    let files = select(vec![
+        "data:application/pdf;base64,QUJD",
+        "data:text/plain;base64,QUJD",
+        "data:application/msword;base64,QUJD",
         "QUJD",
     ]);
     let shapes = prop_oneof![
         4 => text().prop_map(|text| json!({"type": "text", "text": text})),
         1 => text().prop_map(|text| json!({"type": "refusal", "refusal": text})),
-        1 => files.clone().prop_map(|url| json!({"type": "image_url", "image_url": {"url": url}})),
+        1 => images.prop_map(|url| json!({"type": "image_url", "image_url": {"url": url}})),
         1 => (files, text()).prop_map(|(data, name)| {
             json!({"type": "file", "file": {"file_data": data, "filename": name}})
         }),
@@ -213,11 +219,11 @@ fn history() -> impl Strategy<Value = Vec<Value>> {
         "[a-z]{1,6}".prop_map(move |text| vec![json!({"role": role, "content": text})])
     };
     let aside = of(select(vec!["user", "system"]));
-    let calls = prop::collection::vec((id(), aside), 1..4).prop_shuffle();
+    let calls = prop::collection::vec((id(), "[a-z]{1,6}", aside), 1..4).prop_shuffle();
     let work = (of("[a-z]{1,6}"), calls).prop_flat_map(|(text, calls)| {
         let asked: Vec<_> = calls
             .iter()
-            .map(|(id, _)| {
+            .map(|(id, _, _)| {
                 json!({
                     "id": id,
                     "type": "function",
@@ -228,8 +234,8 @@ fn history() -> impl Strategy<Value = Vec<Value>> {
         let asked = json!({"role": "assistant", "content": text, "tool_calls": asked});
         Just(calls).prop_shuffle().prop_map(move |answered| {
             let mut messages = vec![asked.clone()];
-            for (id, aside) in answered {
-                messages.push(json!({"role": "tool", "tool_call_id": id, "content": "r"}));
+            for (id, result, aside) in answered {
+                messages.push(json!({"role": "tool", "tool_call_id": id, "content": result}));
                 messages.extend(aside.map(|role| json!({"role": role, "content": "aside"})));
             }
             messages
@@ -237,6 +243,72 @@ fn history() -> impl Strategy<Value = Vec<Value>> {
     });
     let step = prop_oneof![2 => say("user"), 1 => say("system"), 1 => say("assistant"), 3 => work];
     prop::collection::vec(step, 1..6).prop_map(|steps| steps.concat())
+}
+
+/// What a conversation of chat completions says, however it is cut into messages.
+#[derive(Debug, Default, PartialEq)]
+struct Said {
+    /// Letters of the system, the user and the assistant.
+    letters: [String; 3],
+    /// Names and arguments of the calls, in order.
+    calls: Vec<(Value, Value)>,
+    /// The place of its call and the text of each result, in order.
+    results: Vec<(usize, String)>,
+}
+
+impl Said {
+    fn of(messages: &[Value]) -> Self {
+        let mut said = Self::default();
+        // A result belongs to the first call with its id that has none.
+        let mut open: Vec<(usize, &Value)> = Vec::new();
+        for message in messages {
+            let letters = letters(&message["content"]);
+            match message["role"].as_str().unwrap() {
+                "system" => said.letters[0] += &letters,
+                "user" => said.letters[1] += &letters,
+                "assistant" => said.letters[2] += &letters,
+                "tool" => {
+                    let id = &message["tool_call_id"];
+                    let place = open.iter().position(|(_, called)| *called == id);
+                    let (call, _) = open.remove(place.expect("a result has a call"));
+                    said.results.push((call, letters));
+                }
+                role => panic!("{role} is not expected"),
+            }
+            for call in message["tool_calls"].as_array().into_iter().flatten() {
+                open.push((said.calls.len(), &call["id"]));
+                let function = &call["function"];
+                let arguments = function["arguments"].as_str().unwrap();
+                let arguments = serde_json::from_str(arguments).unwrap();
+                said.calls.push((function["name"].clone(), arguments));
+            }
+        }
+        said
+    }
+}
+
+/// All that is no white space in a message's content.
+fn letters(content: &Value) -> String {
+    let texts = match content {
+        Value::Array(parts) => ids(parts.iter(), "text").concat(),
+        content => content.as_str().unwrap_or_default().to_owned(),
+    };
+    texts.split_whitespace().collect()
+}
+
+/// The request of chat completions for a Messages `body`.
+fn back(body: &str) -> Result<String, Unsupported> {
+    let model = ChatModel {
+        id: "llama-4",
+        host: Host::Other,
+        max_output: None,
+        left_out: Keys::default(),
+        stream: Stream::No,
+    };
+    let prompt = messages::read_prompt::read(body.as_bytes())?;
+    let mut out = Vec::new();
+    chat::write_prompt::write(&prompt, &model, &mut out)?;
+    Ok(String::from_utf8(out).unwrap())
 }
 
 /// The blocks of a message; a string is one of them.
@@ -332,7 +404,7 @@ fn check_parameters(body: &Value) {
 proptest! {
     #[test]
     fn every_body_is_one_that_the_api_takes(request in request(), model in select(&MODELS)) {
-        match translated(&request, model) {
+        match translated(&request.to_string(), model) {
             Ok(body) => check_body(&serde_json::from_str(&body).unwrap()),
             Err(fault) => {
                 let place = fault.place.split(['.', '[']).next().unwrap_or_default();
@@ -345,7 +417,7 @@ proptest! {
     fn every_result_stands_right_behind_its_call(messages in history(), model in select(&MODELS)) {
         let request = json!({"model": "m", "messages": messages});
         // Where the system alone speaks, there is nothing to answer.
-        let Ok(body) = translated(&request, model) else {
+        let Ok(body) = translated(&request.to_string(), model) else {
             let is_said = |message: &Value| message["role"] != "system";
             prop_assert!(!messages.iter().any(is_said), "{request}");
             return Ok(());
@@ -367,5 +439,38 @@ proptest! {
         }
         let tools = messages.iter().filter(|message| message["role"] == "tool");
         prop_assert_eq!(answers, tools.count());
+    }
+    #[test]
+    fn a_conversation_goes_there_and_back(messages in history(), model in select(&MODELS)) {
+        let request = json!({"model": "m", "messages": messages});
+        let Ok(there) = translated(&request.to_string(), model) else {
+            return Ok(());
+        };
+        let back_again = back(&there).unwrap();
+        let returned: Value = serde_json::from_str(&back_again).unwrap();
+        let said = Said::of(returned["messages"].as_array().unwrap());
+        prop_assert_eq!(said, Said::of(&messages), "{} and {}", there, back_again);
+        // What has been there once stays as it is.
+        let there_again = translated(&back_again, model).unwrap();
+        prop_assert_eq!(back(&there_again).unwrap(), back_again);
+    }
+
+    #[test]
+    fn every_body_can_be_read_again(request in request(), model in select(&MODELS)) {
+        let Ok(there) = translated(&request.to_string(), model) else {
+            return Ok(());
+        };
+        // Such a request only fills a cache.
+        if request["max_tokens"] == 0 {
+            return Ok(());
+        }
+        match back(&there) {
+            Ok(body) => {
+                let returned: Value = serde_json::from_str(&body).unwrap();
+                prop_assert!(returned["messages"].is_array());
+            }
+            // What the model has said may be a picture alone, which no other model is shown.
+            Err(fault) => prop_assert_eq!(fault.place, "messages"),
+        }
     }
 }

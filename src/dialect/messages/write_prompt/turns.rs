@@ -6,6 +6,7 @@ use super::blocks;
 use crate::dialect::compose::{Composer, between_quotes};
 use crate::dialect::messages::model::{Class, Thinking};
 use crate::dialect::prompt::{Block, Content, Speaker, Turn};
+use crate::dialect::signature;
 use crate::wire::json::{self, word};
 
 /// Makes of `turns` what a model of `class` takes: turns of the user and the assistant alone, by
@@ -36,9 +37,9 @@ pub(super) fn shape(turns: &mut Vec<Turn<'_>>, class: &Class) {
 fn is_taken(block: &Block<'_>, class: &Class) -> bool {
     match block.content {
         Content::Thought { signature, .. } => {
+            let is_own = |signature| signature::is_own(&signature::text_of(signature));
             class.thinking != Thinking::Never
-                && signature
-                    .is_some_and(|signature| !between_quotes(signature).starts_with(OWN_SIGNATURE))
+                && signature.is_some_and(|signature| !is_own(signature))
         }
         Content::Text(_)
         | Content::Image(_)
@@ -172,6 +173,3 @@ fn write_turn(turn: &Turn<'_>, out: &mut Vec<u8>) {
     }
     message.end();
 }
-
-/// How the signatures begin that infermux makes for thoughts of other providers.
-const OWN_SIGNATURE: &[u8] = b"infermux.";
