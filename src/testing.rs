@@ -134,7 +134,7 @@ pub mod exchange {
         pub use crate::exchange::auth::Credential;
     }
     pub mod answer {
-        pub use crate::exchange::answer::{edit_answer, inspect};
+        pub use crate::exchange::answer::inspect;
     }
     pub mod answer_head {
         pub use crate::exchange::answer_head::{AnswerHead, HeadEnd, JSON, PassedOn, length};

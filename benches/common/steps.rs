@@ -143,7 +143,7 @@ pub(crate) fn answer() -> Run {
         let body = black_box(&mut body);
         masks.mask_answer(body);
         let view = answers::inspect(body, Endpoint::ChatCompletions).expect("an answer");
-        let splice = answers::edit_answer(body, &view, b"\"gpt-4o-mini\"");
+        let splice = view.edit(body, b"\"gpt-4o-mini\"");
         out.clear();
         let crossing = Crossing {
             key: KeyOwner::Infermux,

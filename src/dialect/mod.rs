@@ -31,6 +31,7 @@ pub mod unsent;
 pub mod unsupported;
 pub mod usage;
 mod verbatim;
+pub mod view;
 
 #[cfg(test)]
 mod there_and_back_tests;

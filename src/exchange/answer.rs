@@ -1,43 +1,13 @@
-//! An answer that is not streamed, in the caller's own dialect: what the router reads of it, and
-//! the caller's name for the model put back.
-
-use std::ops::Range;
+//! An answer that is not streamed, in the caller's own dialect: what the router reads of it.
 
 use crate::base::endpoint::Endpoint;
 
+use crate::dialect::answer::AnswerFault;
 use crate::dialect::chat::choices::Choices;
+use crate::dialect::view::View;
 use crate::wire::json::{Bracket, Kind, NotJson, Walk};
 use crate::wire::seen::{self, Seen};
-use crate::wire::splice::Splice;
 use crate::wire::usage::Usage;
-
-/// What the router reads of an answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AnswerView {
-    /// Place of the value of `model`.
-    pub model: Option<Range<usize>>,
-    /// The usage that the provider states; `None`: it must be estimated.
-    pub usage: Option<Usage>,
-    /// Length of the text that was produced, for an estimate; none in embeddings.
-    pub text_bytes: usize,
-}
-
-/// Why a body with a success status is no answer. Each is a failure of the provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AnswerFault {
-    /// The body is not one JSON object.
-    #[error("the provider's answer is not a JSON object")]
-    Malformed,
-    /// An `error` in an answer of status 200.
-    #[error("the provider's answer is an error")]
-    Error,
-    /// No `choices`, or an empty list of them.
-    #[error("the provider's answer has no choices")]
-    NoChoices,
-    /// No list of embeddings.
-    #[error("the provider's answer has no data")]
-    NoData,
-}
 
 /// Reads the body of an answer of status 2xx.
 ///
@@ -46,7 +16,7 @@ pub enum AnswerFault {
 ///
 /// # Errors
 /// The body is no answer, and another provider may be tried.
-pub fn inspect(body: &[u8], endpoint: Endpoint) -> Result<AnswerView, AnswerFault> {
+pub fn inspect(body: &[u8], endpoint: Endpoint) -> Result<View, AnswerFault> {
     let mut found = Found::default();
     found
         .read(body, endpoint)
@@ -55,12 +25,12 @@ pub fn inspect(body: &[u8], endpoint: Endpoint) -> Result<AnswerView, AnswerFaul
         return Err(AnswerFault::Error);
     }
     if endpoint.is_written() && found.choices.count == 0 {
-        return Err(AnswerFault::NoChoices);
+        return Err(AnswerFault::NoContent);
     }
     if !endpoint.is_written() && !found.has_data {
-        return Err(AnswerFault::NoData);
+        return Err(AnswerFault::NoContent);
     }
-    Ok(AnswerView {
+    Ok(View {
         text_bytes: found.choices.text_bytes,
         ..found.view
     })
@@ -78,7 +48,7 @@ pub fn seen(body: &[u8], endpoint: Endpoint) -> Option<Seen> {
 
 #[derive(Default)]
 struct Found {
-    view: AnswerView,
+    view: View,
     choices: Choices,
     has_data: bool,
     is_error: bool,
@@ -114,19 +84,6 @@ fn usage(walk: &mut Walk<'_>, endpoint: Endpoint) -> Result<Option<Usage>, NotJs
     })
 }
 
-/// The answer for the caller, with the caller's name for the model, a JSON string with its quotes.
-/// `view` was read from `body`.
-#[must_use]
-pub fn edit_answer<'a>(body: &'a [u8], view: &AnswerView, caller_model: &'a [u8]) -> Splice<'a> {
-    let mut splice = Splice::new(body);
-    if let Some(model) = view.model.clone()
-        && body.get(model.clone()) != Some(caller_model)
-    {
-        splice.replace(model, caller_model);
-    }
-    splice
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -144,10 +101,10 @@ mod tests {
             .map(|usage| (usage.prompt.get(), usage.completion.get()));
         assert_eq!(told, usage, "{body}");
         let mut out = Vec::new();
-        edit_answer(body.as_bytes(), &view, b"\"mine\"").write(&mut out);
+        view.edit(body.as_bytes(), b"\"mine\"").write(&mut out);
         assert_eq!(String::from_utf8(out).unwrap(), expected);
         assert_eq!(
-            edit_answer(body.as_bytes(), &view, b"\"mine\"").len(),
+            view.edit(body.as_bytes(), b"\"mine\"").len(),
             expected.len()
         );
     }
@@ -226,22 +183,22 @@ mod tests {
             (r#"{"choices":[{],"x":1}"#, CHAT, AnswerFault::Malformed),
             (r#"{"error":{"message":"x"}}"#, CHAT, AnswerFault::Error),
             (r#"{"choices":[{}],"error":"x"}"#, CHAT, AnswerFault::Error),
-            (r#"{}"#, CHAT, AnswerFault::NoChoices),
-            (r#"{"choices":[]}"#, CHAT, AnswerFault::NoChoices),
+            (r#"{}"#, CHAT, AnswerFault::NoContent),
+            (r#"{"choices":[]}"#, CHAT, AnswerFault::NoContent),
             (
                 r#"{"choices":null}"#,
                 Endpoint::Completions,
-                AnswerFault::NoChoices,
+                AnswerFault::NoContent,
             ),
             (
                 r#"{"choices":[{}]}"#,
                 Endpoint::Embeddings,
-                AnswerFault::NoData,
+                AnswerFault::NoContent,
             ),
             (
                 r#"{"data":null}"#,
                 Endpoint::Embeddings,
-                AnswerFault::NoData,
+                AnswerFault::NoContent,
             ),
         ] {
             assert_eq!(inspect(body.as_bytes(), endpoint), Err(fault), "{body}");
@@ -258,7 +215,7 @@ mod tests {
             let [one, two] = [plain, &other].map(|body| {
                 let view = inspect(body.as_bytes(), CHAT).unwrap();
                 let mut out = Vec::new();
-                edit_answer(body.as_bytes(), &view, b"\"mine\"").write(&mut out);
+                view.edit(body.as_bytes(), b"\"mine\"").write(&mut out);
                 let said: serde_json::Value = serde_json::from_slice(&out).unwrap();
                 (said, view.usage, view.text_bytes)
             });
@@ -273,7 +230,7 @@ mod tests {
         ) {
             for endpoint in [CHAT, Endpoint::Completions, Endpoint::Embeddings] {
                 if let Ok(view) = inspect(body.as_bytes(), endpoint) {
-                    edit_answer(body.as_bytes(), &view, b"\"mine\"").write(&mut Vec::new());
+                    view.edit(body.as_bytes(), b"\"mine\"").write(&mut Vec::new());
                 }
             }
         }

@@ -38,6 +38,7 @@ mod logging;
 mod manage;
 mod matrix;
 mod memory;
+mod messages;
 mod messages_http;
 mod metrics;
 mod models;

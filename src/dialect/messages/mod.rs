@@ -1,7 +1,9 @@
 //! Messages, as Anthropic defines them.
 
 pub mod estimate;
+pub mod inspect;
 pub mod model;
+pub mod own_thoughts;
 pub mod read_event;
 pub mod read_prompt;
 pub mod write_models;

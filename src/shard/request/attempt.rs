@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::base::endpoint::Dialect;
+use crate::base::endpoint::{Dialect, Endpoint};
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::config::plan::{Candidate, Provider};
@@ -64,6 +64,18 @@ impl<'a> Attempt<'_, 'a> {
     #[must_use]
     pub fn candidate(&self) -> &'a Candidate {
         &self.job.routed.route.candidates[self.place]
+    }
+
+    /// Whether the provider speaks another dialect than the caller.
+    #[must_use]
+    pub fn is_translated(&self) -> bool {
+        self.job.is_translated_at(self.place)
+    }
+
+    /// The provider's own endpoint that was asked.
+    #[must_use]
+    pub fn own_endpoint(&self) -> Endpoint {
+        self.job.endpoint.told_in(self.provider.vendor.dialect)
     }
 
     /// What decides which of the provider's fields the caller gets.
@@ -188,11 +200,8 @@ impl<'a> Attempt<'_, 'a> {
     #[must_use]
     pub fn edited<'s>(&'s self, body: &'s [u8]) -> Splice<'s> {
         let job = self.job;
-        let names = &job.shard.era.routes[job.routed.id.index()].models;
         let edits = RequestEdits {
-            model: names[self.place]
-                .as_deref()
-                .or(self.job.model_json.as_deref()),
+            model: job.model_json_at(self.place),
             inject_usage: self.usage == UsageChunk::Injected,
             copy_max_tokens: self.provider.vendor.habits.reads_max_tokens_alone,
         };

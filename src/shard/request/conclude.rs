@@ -15,6 +15,7 @@ use crate::shard::request::kept;
 use crate::shard::request::record::Record;
 use crate::shard::request::whole;
 use crate::sys::clock;
+use crate::wire::json;
 
 /// Decides by status and body, and relays what is for the caller.
 pub async fn whole<'a>(
@@ -38,9 +39,6 @@ pub async fn whole<'a>(
         attempt.note_error(record, up.body());
     }
     let ended = match outcome {
-        Outcome::Answered if attempt.provider.vendor.dialect == Dialect::Messages => {
-            whole::translate(attempt, caller, record, course, up).await
-        }
         Outcome::Answered => whole::relay(attempt, caller, record, course, up).await,
         Outcome::RequestRefused(_) | Outcome::CallerKeyRefused(_) => {
             course.commit();
@@ -83,9 +81,17 @@ fn meaning(attempt: &Attempt<'_, '_>, up: &Upstream) -> (Outcome, Error) {
             let mut body = Vec::new();
             let header = |name: &str| up.head.value(&up.bytes, name);
             let error = error::write(status, attempt.key, header, up.body(), &mut body);
-            let told = Error {
-                status: error.status,
-                body,
+            let told = if attempt.is_translated() || json::member(up.body(), b"error").is_none() {
+                Error {
+                    status: error.status,
+                    body,
+                }
+            } else {
+                // Callers go by its wording (rule MP5 of reference/messages-inbound.md).
+                Error {
+                    status,
+                    body: up.body().to_vec(),
+                }
             };
             (error.outcome, told)
         }

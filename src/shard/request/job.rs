@@ -96,6 +96,20 @@ impl<'a> Job<'a> {
         shard.plan.provider(candidate.provider)
     }
 
+    /// Whether the candidate `place` speaks another dialect than the caller.
+    #[must_use]
+    pub fn is_translated_at(&self, place: usize) -> bool {
+        self.provider_at(place).vendor.dialect != self.endpoint.dialect()
+    }
+
+    /// What the candidate `place` calls the model, as a JSON string with its quotes; `None`: as the
+    /// body has it.
+    #[must_use]
+    pub fn model_json_at(&self, place: usize) -> Option<&[u8]> {
+        let names = &self.shard.era.routes[self.routed.id.index()].models;
+        names[place].as_deref().or(self.model_json.as_deref())
+    }
+
     /// The candidate `place`, for the record.
     #[must_use]
     pub fn asked(&self, place: usize) -> Asked<'a> {

@@ -15,14 +15,14 @@ use crate::wire::seen::{self, Seen};
 /// What has arrived of a 2xx answer that the caller does not get; `None`: it is a refusal, for
 /// which nothing is billed. A helper thread looks at a large one.
 pub async fn seen(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Option<Seen> {
-    let (dialect, endpoint) = (attempt.provider.vendor.dialect, attempt.job.endpoint);
+    let endpoint = attempt.own_endpoint();
     if up.body().len() <= INSPECTED_AT_ONCE_BYTES_MAX {
-        return look(dialect, endpoint, up.body());
+        return look(endpoint, up.body());
     }
     up.socket.deadline.clear();
     let (bytes, at) = (std::mem::take(&mut up.bytes), up.head.len..up.end);
     let work = move || {
-        let seen = look(dialect, endpoint, &bytes[at]);
+        let seen = look(endpoint, &bytes[at]);
         (bytes, seen)
     };
     // In a box of its own: few requests need the room.
@@ -32,8 +32,8 @@ pub async fn seen(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Option<Seen> 
     seen
 }
 
-fn look(dialect: Dialect, endpoint: Endpoint, body: &[u8]) -> Option<Seen> {
-    match dialect {
+fn look(endpoint: Endpoint, body: &[u8]) -> Option<Seen> {
+    match endpoint.dialect() {
         Dialect::Messages => seen::seen(body, Some(b"content"), Counters::told),
         Dialect::Chat => answer::seen(body, endpoint),
     }

@@ -35,8 +35,7 @@ pub struct Events {
 /// The answer is not JSON throughout, or the work has panicked and the answer is lost with it.
 pub async fn events(
     attempt: &Attempt<'_, '_>,
-    bytes: &mut Vec<u8>,
-    at: Range<usize>,
+    (bytes, at): (&mut Vec<u8>, Range<usize>),
     (usage, text_bytes): (Option<Usage>, usize),
 ) -> Result<Option<Events>, Untold> {
     let job = attempt.job;

@@ -1,7 +1,8 @@
 //! A request in the dialect of a candidate that does not speak the caller's.
 
-use crate::base::endpoint::Dialect;
+use crate::base::endpoint::{Dialect, Endpoint};
 use crate::base::limits::TRANSLATED_AT_ONCE_BYTES_MAX;
+use crate::dialect::messages::own_thoughts;
 use crate::dialect::request;
 use crate::dialect::unsent::Dropped;
 use crate::dialect::unsupported::Unsupported;
@@ -33,14 +34,17 @@ pub async fn prepare(
 ) -> Result<(), NotTranslated> {
     record.dropped = None;
     job.translated.replace(None);
-    if job.endpoint.dialect() != Dialect::Chat {
-        return Err(NotTranslated::Unsupported(Unsupported {
-            place: job.endpoint.name().to_owned(),
-            why: "is not served by this provider",
-        }));
+    if !job.is_translated_at(place) {
+        return match job.endpoint.dialect() {
+            Dialect::Chat => Ok(()),
+            Dialect::Messages if job.wants_stream() || job.endpoint == Endpoint::CountTokens => {
+                Err(not_served(job))
+            }
+            Dialect::Messages => cut_own_thoughts(job, caller, place).await,
+        };
     }
     match job.provider_at(place).vendor.dialect {
-        Dialect::Chat => Ok(()),
+        Dialect::Chat => Err(not_served(job)),
         Dialect::Messages => {
             let (translated, dropped) = translate(job, caller, place).await?;
             if !dropped.names.is_empty() && tracing::enabled!(tracing::Level::DEBUG) {
@@ -50,6 +54,47 @@ pub async fn prepare(
             Ok(())
         }
     }
+}
+
+fn not_served(job: &Job<'_>) -> NotTranslated {
+    NotTranslated::Unsupported(Unsupported {
+        place: job.endpoint.name().to_owned(),
+        why: "is not served by this provider",
+    })
+}
+
+/// Keeps a body without the thoughts that infermux itself has signed, where it holds any. A helper
+/// thread looks for them in a large one.
+async fn cut_own_thoughts(
+    job: &Job<'_>,
+    caller: &mut Caller,
+    place: usize,
+) -> Result<(), NotTranslated> {
+    let at = job.body.clone();
+    let is_small = at.len() <= TRANSLATED_AT_ONCE_BYTES_MAX;
+    if is_small && !own_thoughts::may_hold(&caller.bytes[at.clone()]) {
+        return Ok(());
+    }
+    let span = job.ask.model_span.clone();
+    let model = job.model_json_at(place).map(<[u8]>::to_vec);
+    let work = move |message: &[u8]| {
+        let mut made = Vec::new();
+        let model = model.as_deref();
+        own_thoughts::write_without(&message[at], span, model, &mut made).then_some(made)
+    };
+    let made = if is_small {
+        work(&caller.bytes)
+    } else {
+        let made = help::make_of_message(&job.shard.helpers, caller, work).await;
+        made.map_err(NotTranslated::Refused)?
+    };
+    let Some(bytes) = made else { return Ok(()) };
+    let mut held = job.shard.io.lease.hold();
+    if !held.grow_to(bytes.capacity()) {
+        return Err(NotTranslated::Refused(Refusal::Overloaded));
+    }
+    job.translated.replace(Some(Translated::new(bytes, held)));
+    Ok(())
 }
 
 async fn translate(

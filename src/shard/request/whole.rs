@@ -5,15 +5,19 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::base::endpoint::{Dialect, Endpoint};
 use crate::base::limits::{
     INSPECTED_AT_ONCE_BYTES_MAX, ONE_SEND_BYTES_MAX, TRANSLATED_AT_ONCE_BYTES_MAX,
 };
 use crate::base::time::Instant;
 use crate::decide::outcome::{Failure, Outcome};
-use crate::dialect::answer as anthropic;
-use crate::exchange::answer::{self, AnswerFault, AnswerView};
+use crate::dialect::answer::{self as anthropic, AnswerFault};
+use crate::dialect::messages;
+use crate::dialect::view::View;
+use crate::exchange::answer;
 use crate::exchange::course::Course;
 use crate::exchange::headers::Totals;
+use crate::link::buffered::Held;
 use crate::link::facts::{Sample, SampleKind};
 use crate::shard::http::caller::Caller;
 use crate::shard::http::help::{self, WhenFull};
@@ -28,7 +32,21 @@ use crate::sys::clock;
 use crate::wire::splice::Splice;
 use crate::wire::usage::Usage;
 
-/// Relays a 2xx answer, unless it turns out to be none.
+/// A 2xx answer as the caller gets it.
+struct Answer {
+    /// What the router knows of it.
+    view: View,
+    /// The answer in the caller's dialect, where that is not the provider's.
+    written: Option<Written>,
+}
+
+/// An answer that was written anew, and what counts it in memory.
+struct Written {
+    body: Vec<u8>,
+    held: Held,
+}
+
+/// Relays a 2xx answer, in the caller's dialect, unless it turns out to be none.
 pub async fn relay<'a>(
     attempt: &Attempt<'_, 'a>,
     caller: &mut Caller,
@@ -37,20 +55,27 @@ pub async fn relay<'a>(
     mut up: Upstream,
 ) -> Outcome {
     let (job, arrived) = (attempt.job, clock::now());
-    let view = match inspect(attempt, &mut up).await {
-        Ok(view) => view,
-        Err(fault) => {
-            let outcome = Outcome::Failed(match fault {
-                AnswerFault::Malformed => Failure::Malformed,
-                AnswerFault::Error => Failure::ErrorObject,
-                AnswerFault::NoChoices | AnswerFault::NoData => Failure::NoChoices,
-            });
-            return lost::fail(attempt, record, up, outcome).await;
+    let read = if attempt.is_translated() {
+        translated(attempt, &mut up).await
+    } else {
+        inspect(attempt, &mut up).await
+    };
+    let mut answer = match read {
+        Ok(answer) => answer,
+        Err(fault) => return lost::fail(attempt, record, up, fault.outcome()).await,
+    };
+    let used = (answer.view.usage, answer.view.text_bytes);
+    let whole = match &mut answer.written {
+        Some(written) => {
+            let at = 0..written.body.len();
+            (&mut written.body, at)
+        }
+        None => {
+            let at = up.head.len..up.end;
+            (&mut up.bytes, at)
         }
     };
-    let used = (view.usage, view.text_bytes);
-    let at = up.head.len..up.end;
-    let Ok(events) = retold::events(attempt, &mut up.bytes, at, used).await else {
+    let Ok(events) = retold::events(attempt, whole, used).await else {
         return lost::fail(attempt, record, up, Outcome::Failed(Failure::Malformed)).await;
     };
     course.commit();
@@ -60,92 +85,80 @@ pub async fn relay<'a>(
         events.totals = totals;
         return retold::relay(attempt, caller, record, up, events).await;
     }
-    let splice = answer::edit_answer(up.body(), &view, attempt.caller_model());
-    let (status, length) = (up.head.status, splice.len());
     let told = Told {
         place: attempt.place,
-        status,
-        length,
+        status: up.head.status,
+        length: 0,
         totals,
         latency: arrived.since(attempt.sent_at),
     };
-    answer_head::write_whole(job, caller, record, &told, attempt.passed_on(&up));
-    if splice.len() > ONE_SEND_BYTES_MAX {
-        let pieces = pieces_of(&splice, &up.bytes);
-        let (bytes, _held) =
-            job.shard
-                .pool
-                .park_without_bytes(&job.shard.io, attempt.candidate().provider, up);
-        return sent(send_pieces(caller, bytes, pieces).await, Outcome::Answered);
-    }
-    splice.write(&mut caller.out);
-    job.shard.park(attempt.candidate().provider, up);
-    sent(caller.send_out().await, Outcome::Answered)
+    let sent = match answer.written {
+        Some(written) => send_written(attempt, caller, record, (up, told), written).await,
+        None => send_edited(attempt, caller, record, (up, told), &answer.view).await,
+    };
+    sent.map_or(Outcome::CallerGone, |()| Outcome::Answered)
 }
 
-/// Translates a 2xx answer of another dialect and relays it, unless it turns out to be none.
-pub async fn translate<'a>(
+/// Sends the provider's own bytes, with the caller's name for the model.
+async fn send_edited<'a>(
     attempt: &Attempt<'_, 'a>,
     caller: &mut Caller,
     record: &mut Record<'a>,
-    course: &mut Course,
-    mut up: Upstream,
-) -> Outcome {
-    let (job, arrived) = (attempt.job, clock::now());
-    let created = clock::wall().unix_millis() / 1_000;
-    let mut body = Vec::new();
-    let answer = translated(attempt, &mut up, created, &mut body).await;
-    // It is there, whether or not it may be; nothing else is asked for it.
-    let mut held = job.shard.io.lease.hold();
-    held.insist_on(body.capacity());
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(fault) => {
-            return lost::fail(attempt, record, up, fault.outcome()).await;
-        }
-    };
-    let used = (answer.usage, answer.text_bytes);
-    let at = 0..body.len();
-    let Ok(events) = retold::events(attempt, &mut body, at, used).await else {
-        return lost::fail(attempt, record, up, Outcome::Failed(Failure::Malformed)).await;
-    };
-    course.commit();
-    job.let_go(caller);
-    let totals = settle(attempt, record, arrived, used).await;
-    if let Some(mut events) = events {
-        events.totals = totals;
-        return retold::relay(attempt, caller, record, up, events).await;
-    }
-    let (status, length) = (up.head.status, body.len());
+    (up, told): (Upstream, Told),
+    view: &View,
+) -> io::Result<()> {
+    let (shard, id) = (attempt.job.shard, attempt.candidate().provider);
+    let splice = view.edit(up.body(), attempt.caller_model());
     let told = Told {
-        place: attempt.place,
-        status,
-        length,
-        totals,
-        latency: arrived.since(attempt.sent_at),
+        length: splice.len(),
+        ..told
     };
-    answer_head::write_whole(job, caller, record, &told, attempt.passed_on(&up));
-    job.shard.park(attempt.candidate().provider, up);
-    if body.len() <= ONE_SEND_BYTES_MAX {
-        caller.out.extend_from_slice(&body);
-        return sent(caller.send_out().await, Outcome::Answered);
+    answer_head::write_whole(attempt.job, caller, record, &told, attempt.passed_on(&up));
+    if splice.len() > ONE_SEND_BYTES_MAX {
+        let pieces = pieces_of(&splice, &up.bytes);
+        let (bytes, _held) = shard.pool.park_without_bytes(&shard.io, id, up);
+        return send_pieces(caller, bytes, pieces).await;
     }
-    let sending = caller.send_out().await;
-    held.clear();
-    let sending = match sending {
-        Ok(()) => caller.send(Part::own(body)).await.0,
-        Err(gone) => Err(gone),
-    };
-    sent(sending, Outcome::Answered)
+    splice.write(&mut caller.out);
+    shard.park(id, up);
+    caller.send_out().await
 }
 
-/// Inspects an answer. A helper thread inspects a large one; the request waits for it, because the
-/// answer is paid for.
-async fn inspect(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<AnswerView, AnswerFault> {
-    let (shard, endpoint) = (attempt.job.shard, attempt.job.endpoint);
+/// Sends an answer that was written anew.
+async fn send_written<'a>(
+    attempt: &Attempt<'_, 'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    (up, told): (Upstream, Told),
+    mut written: Written,
+) -> io::Result<()> {
+    let told = Told {
+        length: written.body.len(),
+        ..told
+    };
+    answer_head::write_whole(attempt.job, caller, record, &told, attempt.passed_on(&up));
+    attempt.job.shard.park(attempt.candidate().provider, up);
+    if written.body.len() <= ONE_SEND_BYTES_MAX {
+        caller.out.extend_from_slice(&written.body);
+        return caller.send_out().await;
+    }
+    caller.send_out().await?;
+    // What is on its way is counted there.
+    written.held.clear();
+    caller.send(Part::own(written.body)).await.0
+}
+
+/// Inspects an answer in the caller's own dialect. A helper thread inspects a large one; the
+/// request waits for it, because the answer is paid for.
+async fn inspect(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<Answer, AnswerFault> {
+    let (shard, endpoint) = (attempt.job.shard, attempt.own_endpoint());
+    let kept = |view| Answer {
+        view,
+        written: None,
+    };
     if up.body().len() <= INSPECTED_AT_ONCE_BYTES_MAX {
         attempt.crossing().masks.mask_answer(up.body_mut());
-        return answer::inspect(up.body(), endpoint);
+        return view(endpoint, up.body()).map(kept);
     }
     up.socket.deadline.clear();
     let (mut bytes, at) = (std::mem::take(&mut up.bytes), up.head.len..up.end);
@@ -153,50 +166,66 @@ async fn inspect(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<AnswerV
     let work = move || {
         let masks = era.prefixes(id).masks();
         masks.mask_answer(&mut bytes[at.clone()]);
-        let view = answer::inspect(&bytes[at], endpoint);
+        let view = view(endpoint, &bytes[at]);
         (bytes, view)
     };
     match help::make(&shard.helpers, WhenFull::Wait, work).await {
         Ok((bytes, view)) => {
             up.bytes = bytes;
-            view
+            view.map(kept)
         }
         // The work has panicked, and the answer is gone with it.
         Err(_) => Err(AnswerFault::Malformed),
     }
 }
 
-/// Translates an answer; a large one by a helper thread, which is waited for.
-async fn translated(
-    attempt: &Attempt<'_, '_>,
-    up: &mut Upstream,
-    created: u64,
-    body: &mut Vec<u8>,
-) -> Result<anthropic::Translated, anthropic::AnswerFault> {
-    if up.body().len() <= TRANSLATED_AT_ONCE_BYTES_MAX {
-        let answer = anthropic::write(up.body(), attempt.caller_model(), created, body);
-        attempt.crossing().masks.mask_answer(body);
-        return answer;
+/// What the router reads of the answer of such an endpoint.
+fn view(endpoint: Endpoint, body: &[u8]) -> Result<View, AnswerFault> {
+    match endpoint.dialect() {
+        Dialect::Chat => answer::inspect(body, endpoint),
+        Dialect::Messages => messages::inspect::inspect(body),
     }
-    up.socket.deadline.clear();
-    let (bytes, at) = (std::mem::take(&mut up.bytes), up.head.len..up.end);
-    let model = attempt.caller_model().to_vec();
-    let era = Arc::clone(&attempt.job.shard.era);
-    let id = attempt.candidate().provider;
-    let work = move || {
-        let mut made = Vec::new();
-        let answer = anthropic::write(&bytes[at], &model, created, &mut made);
-        era.prefixes(id).masks().mask_answer(&mut made);
-        (bytes, answer, made)
+}
+
+/// Writes an answer of another dialect in the caller's; a helper thread a large one, which is
+/// waited for.
+async fn translated(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<Answer, AnswerFault> {
+    let shard = attempt.job.shard;
+    let created = clock::wall().unix_millis() / 1_000;
+    let (known, body) = if up.body().len() <= TRANSLATED_AT_ONCE_BYTES_MAX {
+        let mut body = Vec::new();
+        let known = anthropic::write(up.body(), attempt.caller_model(), created, &mut body);
+        attempt.crossing().masks.mask_answer(&mut body);
+        (known, body)
+    } else {
+        up.socket.deadline.clear();
+        let (bytes, at) = (std::mem::take(&mut up.bytes), up.head.len..up.end);
+        let model = attempt.caller_model().to_vec();
+        let (era, id) = (Arc::clone(&shard.era), attempt.candidate().provider);
+        let work = move || {
+            let mut made = Vec::new();
+            let known = anthropic::write(&bytes[at], &model, created, &mut made);
+            era.prefixes(id).masks().mask_answer(&mut made);
+            (bytes, known, made)
+        };
+        let made = help::make(&shard.helpers, WhenFull::Wait, work).await;
+        // If the work has panicked, the answer is gone with it.
+        let (bytes, known, body) = made.map_err(|_| AnswerFault::Malformed)?;
+        up.bytes = bytes;
+        (known, body)
     };
-    match help::make(&attempt.job.shard.helpers, WhenFull::Wait, work).await {
-        Ok((bytes, answer, made)) => {
-            (up.bytes, *body) = (bytes, made);
-            answer
-        }
-        // The work has panicked, and the answer is gone with it.
-        Err(_) => Err(anthropic::AnswerFault::Malformed),
-    }
+    // It is there, whether or not it may be; nothing else is asked for it.
+    let mut held = shard.io.lease.hold();
+    held.insist_on(body.capacity());
+    let known = known?;
+    Ok(Answer {
+        view: View {
+            model: None,
+            usage: known.usage,
+            text_bytes: known.text_bytes,
+        },
+        written: Some(Written { body, held }),
+    })
 }
 
 /// Settles an answer that had arrived whole at `arrived`, before any of it leaves.
@@ -259,9 +288,4 @@ async fn send_pieces(
         caller.send(part).await.0?;
     }
     Ok(())
-}
-
-/// What an answer's end means, given whether the caller took it.
-fn sent(result: io::Result<()>, outcome: Outcome) -> Outcome {
-    result.map_or(Outcome::CallerGone, |()| outcome)
 }
