@@ -123,7 +123,7 @@ fn split(id: &str) -> (&str, Option<&str>) {
 }
 
 /// How every signature of infermux begins.
-const OWN: &str = "infermux.";
+pub(super) const OWN: &str = "infermux.";
 /// Between the id of a call and what it carries.
 const MARK: &str = "_ts_";
 /// What stands for the mark in an id that has it of its own.

@@ -8,12 +8,13 @@ use std::ops::Range;
 
 use memchr::memmem;
 
+use crate::dialect::signature;
 use crate::wire::json::{self, Kind, Value};
 
 /// Whether `body` may hold such a thought.
 #[must_use]
 pub fn may_hold(body: &[u8]) -> bool {
-    memmem::find(body, MARK).is_some()
+    memmem::find(body, signature::OWN.as_bytes()).is_some()
 }
 
 /// Appends `body`, which is JSON, without such thoughts, and without messages that held nothing
@@ -113,7 +114,7 @@ fn is_own(block: &Value<'_>) -> bool {
     let is_thought = member(b"type").is_some_and(|kind| kind.says("thinking"));
     let signature = member(b"signature").filter(|_| is_thought);
     let signature = signature.and_then(|signature| signature.string());
-    signature.is_some_and(|signature| signature.as_bytes().starts_with(MARK))
+    signature.is_some_and(|signature| signature::is_own(&signature))
 }
 
 /// The list called `name` in the object `text`, which stands at `base`.
@@ -134,9 +135,6 @@ fn elements<'a>(list: &Value<'a>) -> impl Iterator<Item = Value<'a>> {
         ..value
     })
 }
-
-/// How every signature of infermux begins.
-const MARK: &[u8] = b"infermux.";
 
 #[cfg(test)]
 mod tests {
