@@ -99,16 +99,18 @@ mod tests {
 
     #[test]
     fn nothing_but_the_model_changes() {
-        check(
-            r#"{"x":1.50, "model" : "claude-1","content":[],"usage":{"input_tokens":3,"cache_read_input_tokens":4,"output_tokens":2}} "#,
-            r#"{"x":1.50, "model" : "mine","content":[],"usage":{"input_tokens":3,"cache_read_input_tokens":4,"output_tokens":2}} "#,
-            (Some((7, 2)), 0),
-        );
-        check(
-            r#"{"content":[{"type":"text","text":"abc"},{"type":"thinking","thinking":"de"},{"type":"tool_use","name":"f","input":{"a":1}},{"type":"new","model":"x"}],"m\u006fdel":"x"}"#,
-            r#"{"content":[{"type":"text","text":"abc"},{"type":"thinking","thinking":"de"},{"type":"tool_use","name":"f","input":{"a":1}},{"type":"new","model":"x"}],"m\u006fdel":"mine"}"#,
-            (None, 13),
-        );
+        let counted = |model: &str| {
+            let usage = r#"{"input_tokens":3,"cache_read_input_tokens":4,"output_tokens":2}"#;
+            format!(r#"{{"x":1.50, "model" : "{model}","content":[],"usage":{usage}}} "#)
+        };
+        check(&counted("claude-1"), &counted("mine"), (Some((7, 2)), 0));
+        let uncounted = |model: &str| {
+            let text = r#"{"type":"text","text":"abc"},{"type":"thinking","thinking":"de"}"#;
+            let call = r#"{"type":"tool_use","name":"f","input":{"a":1}}"#;
+            let content = format!(r#"[{text},{call},{{"type":"new","model":"x"}}]"#);
+            format!(r#"{{"content":{content},"m\u006fdel":"{model}"}}"#)
+        };
+        check(&uncounted("x"), &uncounted("mine"), (None, 13));
     }
 
     #[test]

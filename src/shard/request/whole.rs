@@ -92,11 +92,18 @@ pub async fn relay<'a>(
         totals,
         latency: arrived.since(attempt.sent_at),
     };
+    let sending = Sending { up, told };
     let sent = match answer.written {
-        Some(written) => send_written(attempt, caller, record, (up, told), written).await,
-        None => send_edited(attempt, caller, record, (up, told), &answer.view).await,
+        Some(written) => send_written(attempt, caller, record, sending, written).await,
+        None => send_edited(attempt, caller, record, sending, &answer.view).await,
     };
     sent.map_or(Outcome::CallerGone, |()| Outcome::Answered)
+}
+
+/// An answer of a provider that is sent on, and what its head says.
+struct Sending {
+    up: Upstream,
+    told: Told,
 }
 
 /// Sends the provider's own bytes, with the caller's name for the model.
@@ -104,9 +111,10 @@ async fn send_edited<'a>(
     attempt: &Attempt<'_, 'a>,
     caller: &mut Caller,
     record: &mut Record<'a>,
-    (up, told): (Upstream, Told),
+    sending: Sending,
     view: &View,
 ) -> io::Result<()> {
+    let Sending { up, told } = sending;
     let (shard, id) = (attempt.job.shard, attempt.candidate().provider);
     let splice = view.edit(up.body(), attempt.caller_model());
     let told = Told {
@@ -129,9 +137,10 @@ async fn send_written<'a>(
     attempt: &Attempt<'_, 'a>,
     caller: &mut Caller,
     record: &mut Record<'a>,
-    (up, told): (Upstream, Told),
+    sending: Sending,
     mut written: Written,
 ) -> io::Result<()> {
+    let Sending { up, told } = sending;
     let told = Told {
         length: written.body.len(),
         ..told
