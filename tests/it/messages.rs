@@ -51,11 +51,14 @@ fn what_claude_is_asked_and_says_crosses_byte_for_byte() {
     let alpha = claude("alpha");
     let router = Router::start(&config_of(&[anthropic(&alpha, &[])], ""));
     let mut client = Client::connect(router.addr());
-    let body = "{ \"model\" : \"m\",\"max_tokens\":64, \"top_p\": 0.50,\
-        \n \"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"hello there\"}]}],\
-        \"metadata\":{\"user_id\":\"\\u00e9\\/\"} } ";
+    let content = "[{\"type\":\"text\",\"text\":\"hello there\"}]";
+    let messages = format!("[{{\"role\":\"user\",\"content\":{content}}}]");
+    let body = format!(
+        "{{ \"model\" : \"m\",\"max_tokens\":64, \"top_p\": 0.50,\n \"messages\":{messages},\
+         \"metadata\":{{\"user_id\":\"\\u00e9\\/\"}} }} "
+    );
     let beta = "anthropic-version: 2023-06-01\r\nanthropic-beta: a,b\r\n";
-    client.post_with("/v1/messages?x=1&beta=true", beta, body);
+    client.post_with("/v1/messages?x=1&beta=true", beta, &body);
     let answer = client.answer();
     assert_eq!(answer.status, 200, "{}", answer.text());
     let message = answer.json();
