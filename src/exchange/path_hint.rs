@@ -18,7 +18,10 @@ fn in_first_form(path: &str) -> Option<String> {
     let deployed = path.strip_prefix("/openai/deployments/");
     let rest = match deployed {
         Some(deployed) => deployed.find('/').map(|end| deployed.split_at(end).1),
-        None => path.strip_prefix("/openai/v1"),
+        None => {
+            let bases = ["/openai/v1", "/anthropic/v1", "/anthropic"];
+            bases.into_iter().find_map(|base| path.strip_prefix(base))
+        }
     };
     let rest = rest.unwrap_or(path);
     (path.len() > 1 && path.starts_with('/')).then(|| format!("/v1{rest}"))
@@ -110,6 +113,10 @@ mod tests {
                 Some("/v1/messages/count_tokens"),
             ),
             ("/v1/messages/batches", None),
+            ("/anthropic/v1/message", Some("/v1/messages")),
+            ("/anthropic/model", Some("/v1/models")),
+            ("/anthropic/v1/chat/completions", chat),
+            ("/anthropic/v1/complete", Some("/v1/completions")),
             (
                 "/openai/deployments/x/chat/completion",
                 Some("/openai/deployments/{model}/chat/completions"),

@@ -34,6 +34,81 @@ fn every_exchange_is_as_the_reference_says() {
     }
 }
 
+/// Members of a body beside its model, and what its caller is told.
+const NO_REQUESTS: [(&str, &str); 13] = [
+    (r#""x":1"#, "`messages` is missing"),
+    (r#""messages":null"#, "`messages` is not a list"),
+    (r#""messages":"hi""#, "`messages` is not a list"),
+    (r#""messages":{"role":"user"}"#, "`messages` is not a list"),
+    (r#""messages":[ ]"#, "`messages` is empty"),
+    (
+        r#""messages":[1],"mess\u0061ges":[2]"#,
+        "`messages` is given twice",
+    ),
+    (r#""messages":[1],"model":"m""#, "`model` is given twice"),
+    (
+        r#""messages":[1],"system":"a","system":"b""#,
+        "`system` is given twice",
+    ),
+    (
+        r#""messages":[1],"tools":[],"t\u006fols":[]"#,
+        "`tools` is given twice",
+    ),
+    (
+        r#""messages":[1],"Stream":true"#,
+        "`stream` is not in lower case",
+    ),
+    (
+        r#""messages":[1],"stream":"yes""#,
+        "`stream` is not a boolean",
+    ),
+    (r#""messages":[1,],"x":1"#, "not valid JSON"),
+    (r#""messages":[1],"x":[1"#, "not valid JSON"),
+];
+
+#[test]
+fn a_body_that_is_no_request_is_refused_before_anybody_is_asked() {
+    let provider = Recorder::start(Vec::new());
+    for kind in ["openai", "anthropic"] {
+        let config = json!({"provider_type": kind, "models": ["m"]});
+        let router = Router::start(&configuration(&config, &provider, 2));
+        let mut client = Client::connect(router.addr());
+        // A large body is read as it arrives, by another reader.
+        for filling in ["", &"[".repeat(200_000), &"hello ".repeat(50_000)] {
+            let bodies = NO_REQUESTS.map(|(members, told)| {
+                (
+                    format!(r#"{{"model":"m","y":"{filling}",{members}}}"#),
+                    told,
+                )
+            });
+            let others = [
+                (format!(r#"["{filling}"]"#), "not a JSON object"),
+                (
+                    format!(r#"{{"y":"{filling}","messages":[1]}}"#),
+                    "`model` is missing",
+                ),
+                (
+                    format!(r#"{{"y":"{filling}","messages":[1],"model":7}}"#),
+                    "`model` is not a string",
+                ),
+            ];
+            for (body, told) in bodies.into_iter().chain(others) {
+                for path in ["/v1/messages", "/v1/messages/count_tokens"] {
+                    client.post(path, &body);
+                    let answer = client.answer();
+                    let text = answer.text();
+                    assert_eq!(answer.status, 400, "{path} {told}: {text}");
+                    let error = &answer.json()["error"];
+                    assert_eq!(error["type"], "invalid_request_error", "{text}");
+                    let message = error["message"].as_str().expect("a text");
+                    assert!(message.contains(told), "{told}: {text}");
+                }
+            }
+        }
+    }
+    assert!(provider.seen().is_empty(), "something went up");
+}
+
 fn vectors() -> Vec<PathBuf> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/messages/http");
     let entries = Path::new(folder).read_dir().expect("a folder");
