@@ -23,6 +23,7 @@ mod descriptors;
 mod documented;
 mod failed_costs;
 mod failover;
+mod gates;
 mod hangup;
 mod headers;
 mod health;
