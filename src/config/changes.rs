@@ -137,6 +137,7 @@ fn fields(one: &Provider, other: &Provider) -> Vec<&'static str> {
             "forward_caller_key",
             one.forward_caller_key == other.forward_caller_key,
         ),
+        ("early_head", one.early_head == other.early_head),
         (
             "azure_deployment",
             one.azure_deployment == other.azure_deployment,

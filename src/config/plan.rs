@@ -177,6 +177,8 @@ pub struct Provider {
     pub api_key: Option<Secret>,
     /// Whether callers' keys are sent to it.
     pub forward_caller_key: bool,
+    /// Whether callers get the heads of their streams while its first content is awaited.
+    pub early_head: bool,
     /// Where it answers.
     pub base: BaseUrl,
     /// Azure's deployment, when the file names one for all models.

@@ -27,6 +27,8 @@ use plan::StreamPlan;
 use sides::{Readers, Relays, Writers};
 use translation::{Teller, Translation};
 
+pub use sides::heartbeat;
+
 /// The machine of one stream. Kept and [reset](Self::reset) for the next, it allocates nothing.
 ///
 /// A fault ends the stream: what is pushed after it, or after the end, is ignored.
@@ -90,7 +92,7 @@ impl Shell {
         // the caller does not see. There is one sign per read, so that a provider cannot inflate
         // the caller's side.
         if is_alive && out.len() == before && self.is_committed() && !self.course.flow.is_over() {
-            out.extend_from_slice(self.heartbeat());
+            out.extend_from_slice(heartbeat(self.course.caller));
         }
         self.course.flow.check();
         Ok(())
@@ -111,12 +113,6 @@ impl Shell {
         let ended = self.course.finish(out);
         self.course.flow.check();
         ended
-    }
-
-    /// A sign of life, for a caller who has been sent nothing for a while.
-    #[must_use]
-    pub const fn heartbeat(&self) -> &'static [u8] {
-        sides::heartbeat(self.course.caller)
     }
 
     /// Whether the last pushed bytes were part of an event: comments, pings and other empty events

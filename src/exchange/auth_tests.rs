@@ -27,6 +27,7 @@ pub(crate) fn provider(api_key: Option<&str>, forward_caller_key: bool) -> Provi
         timeout: Duration::ZERO,
         connect_timeout: Duration::ZERO,
         first_token_timeout: Duration::ZERO,
+        early_head: false,
         stream_idle_timeout: Duration::ZERO,
         models: Box::default(),
         patterns: Box::default(),

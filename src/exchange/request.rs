@@ -39,6 +39,9 @@ pub struct Request {
     pub origin: Origin,
     /// Whether the caller wants a stream's cost in its usage: `X-Infermux-Stream-Cost: include`.
     pub wants_stream_cost: bool,
+    /// Whether the caller wants a stream's head while its first content is awaited:
+    /// `X-Infermux-Early-Head: true`.
+    pub wants_early_head: bool,
     /// The lines for browsers that its answer carries; `None`: none.
     pub grant: Option<Grant>,
     /// A header that names the caller and stands there twice, so that the caller is not known.
@@ -52,11 +55,11 @@ impl Request {
         let mut attribution = Attribution::default();
         let mut offered = None;
         let (mut authorizations, mut callers) = (0_u32, 0_u32);
-        let mut wants_stream_cost = false;
+        let (mut wants_stream_cost, mut wants_early_head) = (false, false);
         let mut header = Dialect::Chat;
         for field in &head.fields {
             // Most headers are none of these, and are sorted out by their length.
-            if !matches!(field.name.len(), 12..=14 | 17 | 18 | 22) {
+            if !matches!(field.name.len(), 12..=14 | 17 | 18 | 21 | 22) {
                 continue;
             }
             let (name, value) = (&bytes[field.name.clone()], &bytes[field.value.clone()]);
@@ -68,6 +71,8 @@ impl Request {
                 header = Dialect::Messages;
             } else if field::is(name, b"x-infermux-stream-cost") {
                 wants_stream_cost |= value.eq_ignore_ascii_case(b"include");
+            } else if field::is(name, b"x-infermux-early-head") {
+                wants_early_head |= value.eq_ignore_ascii_case(b"true");
             } else {
                 callers += u32::from(attribution.read(name, value) == Some(Whom::Caller));
             }
@@ -77,8 +82,6 @@ impl Request {
             (_, 2..) => Some("X-Infermux-Caller stands in the head more than once"),
             (_, _) => None,
         };
-        let keep_alive = head.keep_alive;
-        let is_head = &bytes[head.method.clone()] == b"HEAD";
         Self {
             id: RequestId::of(offered, random),
             dialect: target::dialect(&bytes[head.target.clone()], header),
@@ -91,18 +94,19 @@ impl Request {
             } else {
                 Version::Http11
             },
-            connection: if keep_alive {
+            connection: if head.keep_alive {
                 Connection::KeepAlive
             } else {
                 Connection::Close
             },
-            body: if is_head {
+            body: if &bytes[head.method.clone()] == b"HEAD" {
                 AnswerBody::LengthOnly
             } else {
                 AnswerBody::Sent
             },
             origin: Origin::UNKNOWN,
             wants_stream_cost,
+            wants_early_head,
             grant: None,
             repeated,
         }
@@ -123,6 +127,7 @@ impl Request {
             body: AnswerBody::Sent,
             origin: Origin::UNKNOWN,
             wants_stream_cost: false,
+            wants_early_head: false,
             grant: None,
             repeated: None,
         }

@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::canned::{begun, canned};
+use crate::support::canned::{begun, canned, whole};
 use crate::support::client::{Answer, Client};
 use crate::support::router::Router;
-use crate::support::{config_of, streamed_chat};
+use crate::support::{chat, config_of, streamed_chat};
 
 /// The comment that callers of chat completions are sent.
 const SIGN: &str = ": ping\n\n";
@@ -120,3 +120,140 @@ fn a_caller_that_is_sent_something_needs_no_sign() {
 /// A chunk of [`first`] for a provider that goes on.
 const MORE: &[u8] =
     b"3a\r\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n\r\n";
+
+/// What a caller asks for who wants the head of its stream at once.
+const EARLY: &str = "X-Infermux-Early-Head: true\r\n";
+/// Providers that are asked in the order in which they stand here, with frequent signs of life.
+const IN_ORDER: &str = "routing: {strategy: priority}\nserver: {heartbeat: 50ms}\n";
+
+/// A provider that shows life, and says nothing within its time.
+fn slow(name: &str, kind: &str, fields: &str) -> String {
+    let text = match kind {
+        "openai" => ": working\n\n".to_owned(),
+        _ => String::from("data: {\"type\":\"ping\"}\n\n"),
+    };
+    let fields = format!("    first_token_timeout: 400ms\n{fields}");
+    silent(kind, &text, &fields).replacen(&format!("name: {kind}"), &format!("name: {name}"), 1)
+}
+
+/// A provider that answers at once.
+fn quick(kind: &str) -> String {
+    let text = match kind {
+        "openai" => concat!(
+            "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"},",
+            "\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
+        )
+        .to_owned(),
+        _ => [
+            first(kind),
+            "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n",
+            "data: {\"type\":\"message_stop\"}\n\n",
+        ]
+        .concat(),
+    };
+    silent(kind, &text, "").replacen(&format!("name: {kind}"), "name: quick", 1)
+}
+
+fn ask(router: &Router, headers: &str, body: &str) -> Answer {
+    let mut client = Client::connect(router.addr());
+    client.post_with("/v1/chat/completions", headers, body);
+    client.answer()
+}
+
+#[test]
+fn an_early_head_leaves_room_for_another_provider() {
+    for (slow_kind, quick_kind) in [("openai", "anthropic"), ("anthropic", "openai")] {
+        for (fields, headers, is_early) in [
+            ("", EARLY, true),
+            ("", "x-infermux-early-head: TRUE\r\n", true),
+            ("    early_head: true\n", "", true),
+            ("    early_head: false\n", "", false),
+            ("", "X-Infermux-Early-Head: yes\r\n", false),
+        ] {
+            let providers = [slow("slow", slow_kind, fields), quick(quick_kind)];
+            let router = Router::start(&config_of(&providers, IN_ORDER));
+            let mut client = Client::connect(router.addr());
+            for _ in 0..2 {
+                client.post_with("/v1/chat/completions", headers, &streamed_chat("hi"));
+                let answer = client.answer();
+                let said = answer.text();
+                assert!(answer.status == 200 && answer.complete, "{headers}{said}");
+                assert_eq!(answer.events().last().map(String::as_str), Some("[DONE]"));
+                assert!(said.contains("\"hi\""), "{said}");
+                // Signs come before the first content, or not at all.
+                assert_eq!(signs(&answer) > 0, is_early, "{slow_kind} {fields}{said}");
+                assert_eq!(said.starts_with(SIGN), is_early, "{said}");
+                let provider = answer.header("x-infermux-provider");
+                assert_eq!(provider, (!is_early).then_some("quick"));
+                assert!(answer.header("x-request-id").is_some());
+                assert!(answer.trailer("x-infermux-cost").is_some() || is_unpriced(&answer));
+            }
+        }
+    }
+}
+
+/// Whether a stream has its tokens, and no price.
+fn is_unpriced(answer: &Answer) -> bool {
+    answer.trailer("x-infermux-prompt-tokens").is_some()
+}
+
+#[test]
+fn what_fails_behind_an_early_head_ends_as_an_event() {
+    const REFUSED: &str = r#"{"error":{"message":"no such thing","type":"invalid_request_error"}}"#;
+    let refused = format!(
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{REFUSED}",
+        REFUSED.len()
+    );
+    let refusing = provider_at("openai", canned(refused.into_bytes(), b""), "");
+    for (provider, status, expected) in [
+        (slow("slow", "openai", ""), 504, "upstream_timeout"),
+        (slow("slow", "anthropic", ""), 504, "upstream_timeout"),
+        (refusing, 400, "no such thing"),
+    ] {
+        let router = Router::start(&config_of(&[provider], IN_ORDER));
+        let plain = ask(&router, "", &streamed_chat("hi"));
+        assert_eq!(plain.status, status, "{}", plain.text());
+        assert!(plain.text().contains(expected), "{}", plain.text());
+        let early = ask(&router, EARLY, &streamed_chat("hi"));
+        assert_eq!(early.status, 200);
+        assert!(!early.complete, "{}", early.text());
+        let events = early.events();
+        assert_eq!(events.len(), 1, "{events:?}");
+        let error: Value = serde_json::from_str(&events[0]).expect("JSON");
+        assert!(error["error"].to_string().contains(expected), "{error}");
+        router.wait_for_log(" status=200 ");
+    }
+}
+
+#[test]
+fn what_is_refused_before_any_provider_is_asked_keeps_its_status() {
+    let router = Router::start(&config_of(&[quick("openai")], IN_ORDER));
+    let unknown = streamed_chat("hi").replace("\"m\"", "\"nobody\"");
+    assert_eq!(ask(&router, EARLY, &unknown).status, 404);
+    assert_eq!(ask(&router, EARLY, "{").status, 400);
+}
+
+#[test]
+fn an_early_head_is_for_streams_alone() {
+    let body = json!({"id": "c", "object": "chat.completion", "created": 1, "model": "m",
+        "choices": [{"index": 0, "finish_reason": "stop",
+            "message": {"role": "assistant", "content": "whole text"}}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}})
+    .to_string();
+    let answer = whole("Content-Type: application/json\r\n", body.as_bytes());
+    let alpha = provider_at("openai", canned(answer, b""), "    early_head: true\n");
+    let router = Router::start(&config_of(&[alpha], IN_ORDER));
+    let plain = ask(&router, EARLY, &chat("hi"));
+    assert_eq!(plain.header("content-type"), Some("application/json"));
+    assert_eq!(plain.header("x-infermux-provider"), Some("openai"));
+    assert_eq!(
+        plain.json()["choices"][0]["message"]["content"],
+        "whole text"
+    );
+    // Its whole answer becomes the events of a caller that streams.
+    let streamed = ask(&router, "", &streamed_chat("hi"));
+    assert!(streamed.complete && streamed.text().contains("whole text"));
+    assert_eq!(streamed.header("x-infermux-provider"), None);
+    assert_eq!(streamed.trailer("x-infermux-prompt-tokens"), Some("10"));
+}

@@ -102,6 +102,11 @@ const SHOWN: &[(&str, &str, &[&str])] = &[
         &["server.heartbeat"],
     ),
     (
+        "heartbeat",
+        "an_early_head_leaves_room_for_another_provider",
+        &["providers[].early_head"],
+    ),
+    (
         "keys",
         "a_provider_is_called_as_it_is_described",
         &[

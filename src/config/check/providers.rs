@@ -93,6 +93,7 @@ fn provider(id: ProviderId, block: &Block<'_>, auth: &Auth, global: &BreakerPoli
         name: name.into(),
         vendor,
         forward_caller_key,
+        early_head: block.flag("early_head").unwrap_or_default(),
         api_key,
         base,
         azure_deployment: block.text("azure_deployment").map(Into::into),

@@ -255,6 +255,10 @@ const KEYS: &[Key] = &[
         "The longest wait from the head of a stream to its first content."),
     key("providers[]", "stream_idle_timeout", SPAN, Rule("`timeout`"),
         "The longest silence between two events of a stream."),
+    key("providers[]", "early_head", Flag, Value("false"),
+        "Whether callers are sent the head of a stream, and then a heartbeat, while the \
+            provider's first content is awaited. An error then ends the stream in place of its \
+            status."),
     key("providers[]", "models", Texts(Model), Nothing,
         "The models that the provider serves, by name or by a pattern such as `gpt-4o*`. A \
             provider without `models` serves every model that no other provider claims."),

@@ -109,7 +109,8 @@ impl Relay for Relays {
 
 /// What is sent to a caller of this dialect while nothing happens: its own idle timeout must not
 /// fire.
-pub(super) const fn heartbeat(caller: Dialect) -> &'static [u8] {
+#[must_use]
+pub const fn heartbeat(caller: Dialect) -> &'static [u8] {
     match caller {
         Dialect::Chat => write_event::HEARTBEAT,
         Dialect::Messages => b"event: ping\ndata: {\"type\":\"ping\"}\n\n",

@@ -352,6 +352,7 @@ impl Caller {
     /// Drops the first `len` bytes, which were a request, unless it was freed before; the bytes
     /// behind it stay.
     pub fn forget(&mut self, len: usize) {
+        self.signs = Signs::OFF;
         self.held.clear();
         let len = self.moved_end.take().unwrap_or(len);
         let buffers = Rc::clone(&self.buffers);

@@ -76,7 +76,7 @@ pub fn write_whole<'a>(
     record.count();
 }
 
-/// Starts a streamed answer with its head, at `now`.
+/// Starts a streamed answer with its head, at `now`, unless it has been sent.
 pub fn write_streamed<'a>(
     attempt: &Attempt<'_, 'a>,
     caller: &mut Caller,
@@ -85,22 +85,49 @@ pub fn write_streamed<'a>(
     now: Instant,
 ) {
     record.first_byte = Some(now);
+    if record.has_early_head {
+        caller.make_room();
+        caller.out.clear();
+        return;
+    }
     let (job, latency) = (attempt.job, now.since(attempt.sent_at));
     let added = job.added(attempt.place, record, latency, Totals::default());
-    let version = job.request.version;
-    match version {
+    let head = stream_head(job, up.head.status, attempt.passed_on(up));
+    write_events(job, caller, record, &head, |out| headers::add(out, &added));
+}
+
+/// Starts a stream with its head while its first content is awaited.
+pub fn write_early(job: &Job<'_>, caller: &mut Caller, record: &mut Record<'_>) {
+    record.has_early_head = true;
+    let head = stream_head(job, 200, PassedOn::Nothing);
+    write_events(job, caller, record, &head, |out| {
+        headers::request_id(out, job.request.id.as_str());
+    });
+}
+
+fn stream_head<'p>(job: &Job<'_>, status: u16, passed_on: PassedOn<'p>) -> AnswerHead<'p> {
+    AnswerHead {
+        status,
+        media_type: answer_head::EVENTS,
+        framing: answer_head::framing_of_stream(job.request.version),
+        passed_on,
+    }
+}
+
+fn write_events(
+    job: &Job<'_>,
+    caller: &mut Caller,
+    record: &mut Record<'_>,
+    head: &AnswerHead<'_>,
+    write_own: impl FnOnce(&mut Vec<u8>),
+) {
+    match job.request.version {
         Version::Http11 => {}
         Version::Http10 => record.connection = Connection::Close,
     }
-    let head = AnswerHead {
-        status: up.head.status,
-        media_type: answer_head::EVENTS,
-        framing: answer_head::framing_of_stream(version),
-        passed_on: attempt.passed_on(up),
-    };
     let end = head_end(job.shard, job.request, record.connection);
-    write(caller, record, &head, end, |out| {
+    write(caller, record, head, end, |out| {
         out.extend_from_slice(headers::STREAM_LINES);
-        headers::add(out, &added);
+        write_own(out);
     });
 }

@@ -25,6 +25,7 @@ use crate::shard::request::after::{self, After};
 use crate::shard::request::ask;
 use crate::shard::request::attempt::End;
 use crate::shard::request::choose;
+use crate::shard::request::early;
 use crate::shard::request::job::Job;
 use crate::shard::request::kept;
 use crate::shard::request::local;
@@ -247,6 +248,9 @@ impl<'d, 'a> Drive<'d, 'a> {
     /// Makes one attempt, and settles it.
     async fn send(&mut self, this: Try) -> Result<Action, Refusal<'a>> {
         let (job, record) = (self.job, &mut *self.record);
+        if early::is_due(job, record, this.place) {
+            early::begin(job, self.caller, record).await;
+        }
         let end = perform::attempt(job, self.caller, record, &mut self.course, this).await;
         let outcome = match end {
             End::Outcome(outcome) => outcome,
@@ -343,7 +347,7 @@ impl<'d, 'a> Drive<'d, 'a> {
             }
             // The stream has its error frame; its end without a last chunk says the rest.
             Verdict::StreamCut | Verdict::StreamStalled => After::Close,
-            Verdict::Nothing if caller.is_cut_off() && record.status.is_none() => {
+            Verdict::Nothing if caller.is_cut_off() && record.is_tellable() => {
                 let refusal = Refusal::ShuttingDown;
                 refuse::tell(job.shard, caller, job.request, record, &refusal).await
             }

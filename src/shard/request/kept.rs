@@ -12,6 +12,7 @@ use crate::shard::http::caller::Caller;
 use crate::shard::http::upstream::Upstream;
 use crate::shard::request::answer_head::{self, Told};
 use crate::shard::request::attempt::Attempt;
+use crate::shard::request::early;
 use crate::shard::request::error::{Error, KeptError};
 use crate::shard::request::job::Job;
 use crate::shard::request::record::Record;
@@ -86,6 +87,9 @@ pub async fn tell_kept<'a>(
 fn write_kept<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<'a>, kept: &KeptError) {
     record.error = Some("provider_refused");
     record.words = kept.words.clone();
+    if record.has_early_head {
+        return early::tell(caller, job.request, record, &kept.error.body);
+    }
     let told = Told {
         place: kept.place,
         status: kept.error.status,

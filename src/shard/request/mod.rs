@@ -10,6 +10,7 @@ pub mod conclude;
 pub mod connect;
 pub mod connection;
 pub mod drive;
+pub mod early;
 pub mod error;
 pub mod job;
 pub mod kept;

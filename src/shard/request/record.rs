@@ -48,7 +48,10 @@ pub struct Record<'a> {
     pub attempts: u32,
     /// The status that the caller was told; `None`: nobody was there to be told.
     pub status: Option<u16>,
-    /// When the answer's first byte left.
+    /// Whether the head of its stream was sent before there was any content: what ends it is told
+    /// as an event.
+    pub has_early_head: bool,
+    /// When the answer's first byte left, an early head apart.
     pub first_byte: Option<Instant>,
     /// What was used.
     pub tokens: Option<Used>,
@@ -119,6 +122,7 @@ impl<'a> Record<'a> {
             waited: Duration::ZERO,
             attempts: 0,
             status: None,
+            has_early_head: false,
             first_byte: None,
             tokens: None,
             failed_cost: None,
@@ -135,6 +139,12 @@ impl<'a> Record<'a> {
             is_counted: false,
             is_cut_off: false,
         }
+    }
+
+    /// Whether the caller can still be told an error in place of an answer.
+    #[must_use]
+    pub const fn is_tellable(&self) -> bool {
+        self.status.is_none() || (self.has_early_head && self.first_byte.is_none())
     }
 
     /// The caller did not wait for the answer, or for all of it, unless it was cut off before.

@@ -11,6 +11,7 @@ use crate::shard::http::caller::Caller;
 use crate::shard::request::after::After;
 use crate::shard::request::answer_head::head_end;
 use crate::shard::request::choose;
+use crate::shard::request::early;
 use crate::shard::request::job::Job;
 use crate::shard::request::record::Record;
 use crate::shard::request::words::Words;
@@ -91,6 +92,9 @@ pub async fn tell(
     record: &mut Record<'_>,
     refusal: &Refusal<'_>,
 ) -> After {
+    if record.has_early_head {
+        return early::refuse(caller, request, record, refusal).await;
+    }
     record.status = Some(refusal.row().status_in(request.dialect));
     record.error = Some(refusal.row().code);
     caller.make_room();

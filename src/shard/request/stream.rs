@@ -12,12 +12,12 @@ use crate::exchange::version::Version;
 use crate::link::buffered::Held;
 use crate::link::facts::{Sample, SampleKind};
 use crate::shard::http::caller::Caller;
-use crate::shard::http::signs::Signs;
 use crate::shard::http::upstream::Upstream;
 use crate::shard::net::guarded;
 use crate::shard::net::timers::Cut;
 use crate::shard::request::answer_head;
 use crate::shard::request::attempt::Attempt;
+use crate::shard::request::early;
 use crate::shard::request::error;
 use crate::shard::request::kept;
 use crate::shard::request::record::{Record, ResponseTime};
@@ -58,7 +58,6 @@ pub async fn relay<'a>(
         silent_until: content_by,
     };
     let outcome = stream.run(caller, record, course, &mut up).await;
-    caller.signs = Signs::OFF;
     stream.close(record, outcome);
     let told = stream.spare.told(outcome);
     let told = told.map(|(status, body)| error::Error { status, body });
@@ -395,9 +394,7 @@ impl<'a> Stream<'_, '_, 'a> {
     fn write_head(&self, caller: &mut Caller, record: &mut Record<'a>, up: &Upstream) {
         let now = clock::now();
         let latency = now.since(self.attempt.sent_at);
-        let (job, sign) = (self.attempt.job, self.spare.stream().heartbeat());
-        let every = job.shard.server.heartbeat;
-        caller.signs = Signs::new(sign, job.request.version, every, now);
+        early::show_signs(self.attempt.job, caller, now);
         record.response_time = Some(ResponseTime::FirstContent(latency));
         record.waited += now.since(self.attempt.started);
         answer_head::write_streamed(self.attempt, caller, record, up, now);
