@@ -8,3 +8,7 @@ pub mod read_event;
 pub mod read_prompt;
 pub mod write_models;
 pub mod write_prompt;
+
+#[cfg(test)]
+#[path = "strict_tests.rs"]
+pub(super) mod strict;

@@ -182,3 +182,7 @@ const USER_ID_CHARS_MAX: usize = 256;
 #[cfg(test)]
 #[path = "write_prompt_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "write_prompt_properties_tests.rs"]
+mod properties;
