@@ -116,7 +116,8 @@ pub mod decide {
 }
 pub mod dialect {
     pub mod answer {
-        pub use crate::dialect::answer::write;
+        pub use crate::dialect::chat::write_answer::write;
+        pub use crate::dialect::messages::read_answer::read;
     }
     pub mod ask {
         pub use crate::dialect::ask::{RequestEdits, edit_request, read_ask};
@@ -126,7 +127,7 @@ pub mod dialect {
     }
     pub mod shell {
         pub use crate::dialect::shell::Shell;
-        pub use crate::dialect::shell::plan::{IncludeUsage, StreamPlan, UsageChunk};
+        pub use crate::dialect::shell::plan::{IncludeUsage, StreamPlan, UsageChunk, Wanted};
     }
 }
 pub mod exchange {

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use infermux::testing::base::endpoint::{Dialect, Endpoint};
 use infermux::testing::dialect::ask;
-use infermux::testing::dialect::shell::{IncludeUsage, Shell, StreamPlan, UsageChunk};
+use infermux::testing::dialect::shell::{IncludeUsage, Shell, StreamPlan, UsageChunk, Wanted};
 use infermux::testing::dialect::{answer as answers, request as requests};
 
 use super::messages::{message_body, message_event, request_body};
@@ -28,8 +28,8 @@ pub(crate) fn answer() -> Run {
     let mut out = Vec::new();
     Box::new(move || {
         out.clear();
-        answers::write(black_box(&body), b"\"gpt-4o\"", 1_795_428_000, &mut out)
-            .expect("an answer");
+        let answer = answers::read(black_box(&body)).expect("an answer");
+        answers::write(&answer, b"\"gpt-4o\"", 1_795_428_000, &mut out);
         black_box(&out);
     })
 }
@@ -58,6 +58,7 @@ fn translate(event: Vec<u8>) -> Run {
         usage: UsageChunk::Untouched,
         include_usage: IncludeUsage::No,
         notes_apart: false,
+        wanted: Wanted::NOTHING,
         tariff: None,
         created: 1_795_428_000,
         event_bytes_max: 16 << 20,

@@ -16,7 +16,7 @@ use infermux::testing::decide::outcome::KeyOwner;
 use infermux::testing::decide::pricing::{self, Row};
 use infermux::testing::decide::strategy::Strategy;
 use infermux::testing::dialect::ask::{self, RequestEdits};
-use infermux::testing::dialect::shell::{IncludeUsage, Shell, StreamPlan, UsageChunk};
+use infermux::testing::dialect::shell::{IncludeUsage, Shell, StreamPlan, UsageChunk, Wanted};
 use infermux::testing::exchange::answer as answers;
 use infermux::testing::exchange::answer_head::{AnswerHead, HeadEnd, JSON, PassedOn, length};
 use infermux::testing::exchange::attribution::{Attribution, Label};
@@ -224,6 +224,7 @@ fn begun(usage: UsageChunk, caller_model: &'static [u8]) -> Shell {
         usage,
         include_usage: IncludeUsage::Yes,
         notes_apart: false,
+        wanted: Wanted::NOTHING,
         tariff: None,
         created: 1_795_428_000,
         event_bytes_max: 16 << 20,

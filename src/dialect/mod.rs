@@ -9,13 +9,19 @@
 //! address and no policy.
 
 pub mod answer;
+pub mod answers;
 pub mod ask;
 pub mod chat;
+pub mod complaint;
 mod compose;
 mod digest;
-pub mod error;
+pub mod errors;
 pub mod event;
+#[cfg(test)]
+#[path = "expected_tests.rs"]
+mod expected;
 mod fields;
+mod fresh;
 pub mod headers;
 pub mod messages;
 pub mod models;
@@ -40,8 +46,9 @@ mod there_and_back_tests;
 mod tests {
     use std::path::Path;
 
-    /// Every rule of reference/messages-inbound.md that the vectors of requests can show.
-    const REQUEST_RULES: &str = "MR1 MR2 MR3 MR4 MR5 MR6 MR7 MR8 MR9 MR10 MR11 MR12";
+    /// Every rule of reference/messages-inbound.md that a vector of a body or stream can show.
+    const MESSAGES_RULES: &str = "MR1 MR2 MR3 MR4 MR5 MR6 MR7 MR8 MR9 MR10 MR11 MR12 \
+                                  MA1 MA2 MA3 MA4 MA5 MS1 MS2 MS3 MS4 MS5 ME2 ME3 ME4 ME5 MP4 MP6";
 
     /// Every rule of reference/translation.md that a vector can show.
     const RULES: &str = "Q1 Q2 Q3 Q4 Q5 Q6 Q7 Q8 Q9 Q10 Q11 Q12 Q13 Q14 Q15 Q16 Q17 P1 P2 P3 P4 P5 \
@@ -50,7 +57,7 @@ mod tests {
     #[test]
     fn every_rule_is_shown_by_a_vector() {
         check("anthropic", RULES);
-        check("messages", REQUEST_RULES);
+        check("messages", MESSAGES_RULES);
     }
 
     fn check(folder: &str, rules: &str) {

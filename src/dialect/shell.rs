@@ -217,9 +217,10 @@ impl Course {
     #[inline]
     fn pass_alike<'i>(&mut self, bytes: &'i [u8], out: &mut Vec<u8>) -> &'i [u8] {
         if self.is_translated() {
-            self.flow.pass_alike(bytes, verbatim::is_inside, out)
+            let note = |text: &[u8]| self.writers.note_alike(text);
+            self.flow.pass_alike(bytes, verbatim::is_inside, note, out)
         } else {
-            self.flow.pass_alike(bytes, |_| true, out)
+            self.flow.pass_alike(bytes, |_| true, |_| {}, out)
         }
     }
 
@@ -293,6 +294,14 @@ impl Course {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "shell/chat_to_messages_tests.rs"]
+mod chat_to_messages_tests;
+
+#[cfg(test)]
+#[path = "shell/messages_tests.rs"]
+mod messages_tests;
 
 #[cfg(test)]
 #[path = "shell/chat_tests.rs"]

@@ -80,6 +80,8 @@ pub struct Passed {
     pub len: usize,
     /// How much text it has, as [`string_len`](crate::wire::json::Value::string_len) counts it.
     pub text_bytes: usize,
+    /// Where the last gap of text begins, and where it ends.
+    pub text: [usize; 2],
 }
 
 impl Forms {
@@ -214,7 +216,7 @@ impl Form {
         let (mut fixed, mut written) = self.bytes.split_at(self.written_at);
         let mut ends = [0; GAPS_MAX];
         let mut text_bytes = self.text;
-        let mut at = 0;
+        let (mut at, mut text_at) = (0, [0; 2]);
         for (part, end) in parts.iter().zip(&mut ends) {
             let (before, after) = fixed.split_at(part.read);
             let inside = at + before.len();
@@ -228,6 +230,7 @@ impl Form {
                     if !accept(input.get(inside..end)?) {
                         return None;
                     }
+                    text_at = [inside, end];
                     end
                 }
                 GapKind::Silent => string::text_end(input, inside)?.0,
@@ -252,7 +255,11 @@ impl Form {
             at = end;
         }
         out.extend_from_slice(written);
-        Some(Passed { len, text_bytes })
+        Some(Passed {
+            len,
+            text_bytes,
+            text: text_at,
+        })
     }
 }
 
@@ -301,7 +308,10 @@ mod tests {
         let mut out = b"before".to_vec();
         let passed = forms.pass(input.as_bytes(), |_| true, &mut out);
         let written = String::from_utf8(out.split_off(6)).unwrap();
-        let Some(Passed { len, text_bytes }) = passed else {
+        let Some(Passed {
+            len, text_bytes, ..
+        }) = passed
+        else {
             assert_eq!(written, "");
             return None;
         };

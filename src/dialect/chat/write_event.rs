@@ -6,8 +6,8 @@
 mod chunks;
 
 use crate::base::endpoint::Dialect;
-use crate::dialect::chat::{provider_error, usage};
-use crate::dialect::error;
+use crate::dialect::chat::{provider_error, usage, write_error};
+use crate::dialect::errors;
 use crate::dialect::event::{Event, Stop};
 use crate::dialect::shell::books::Books;
 use crate::dialect::shell::part::{Put, Writer};
@@ -82,12 +82,14 @@ impl Writer for ChatWriter {
         Put::Aside
     }
 
+    fn note_alike(&mut self, _: &[u8]) {}
+
     fn write_error(&mut self, data: &[u8], provider: Dialect, out: &mut Vec<u8>) {
         out.extend_from_slice(b"data: ");
         let start = out.len();
         match provider {
             Dialect::Chat => provider_error::write_in_shape(data, out),
-            Dialect::Messages => error::write_event(data, out),
+            Dialect::Messages => write_error::write(&errors::read(provider, None, data), out),
         }
         sse::end_event(start, out);
     }

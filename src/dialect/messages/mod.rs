@@ -4,8 +4,16 @@ pub mod estimate;
 pub mod inspect;
 pub mod model;
 pub mod own_thoughts;
+pub mod read_answer;
+pub mod read_error;
 pub mod read_event;
 pub mod read_prompt;
+pub mod relay;
+mod stop;
+mod told;
+pub mod write_answer;
+pub mod write_error;
+pub mod write_event;
 pub mod write_models;
 pub mod write_prompt;
 

@@ -3,10 +3,9 @@
 //! Text of the model is told as the bytes that the provider sent.
 
 mod blocks;
-mod told;
 
 use crate::base::tokens::Tokens;
-use crate::dialect::event::{Event, Piece, Stop};
+use crate::dialect::event::{Event, Piece};
 use crate::dialect::shell::part::{Reader, Said};
 use crate::dialect::shell::plan::StreamPlan;
 use crate::dialect::usage::Counters;
@@ -15,8 +14,9 @@ use crate::wire::forms::Gap;
 use crate::wire::json::{self, Kind, Value};
 use crate::wire::stream_fault::StreamFault;
 
+use super::read_answer::stop_of;
+use super::told::{DeltaKind, Told, ToldKind, telling};
 use blocks::{Block, BlockKind, Blocks};
-use told::{DeltaKind, Told, ToldKind, telling};
 
 /// Reads one stream. Kept and reset for the next, it allocates nothing.
 #[derive(Debug, Default)]
@@ -206,7 +206,7 @@ impl MessagesReader {
             let explanation = told
                 .delta
                 .stop_details
-                .filter(|details| reason.says(REFUSAL) && details.kind == Kind::Object)
+                .filter(|details| reason.says("refusal") && details.kind == Kind::Object)
                 .and_then(|details| json::member(details.text, b"explanation"));
             let explanation = telling(explanation.map(|member| member.value));
             let explanation = explanation.as_ref().map(verbatim::string).transpose()?;
@@ -214,7 +214,7 @@ impl MessagesReader {
             self.flush(sink)?;
             self.has_stopped = true;
             sink(Event::Stop {
-                reason: stop(&reason.word()),
+                reason: stop_of(&reason.word()),
                 sequence: sequence.and_then(|sequence| verbatim::string(&sequence).ok()),
                 explanation,
             })?;
@@ -307,16 +307,3 @@ fn untold_place<'a>(value: &Value<'a>) -> Result<Piece<'a>, StreamFault> {
     let (text, at) = (verbatim::string(value)?, None);
     Ok(Piece { text, at })
 }
-
-fn stop(reason: &[u8]) -> Stop {
-    match reason {
-        // A paused turn is not finished.
-        b"max_tokens" | b"model_context_window_exceeded" | b"pause_turn" => Stop::Length,
-        b"tool_use" => Stop::ToolUse,
-        reason if reason == REFUSAL.as_bytes() => Stop::Refusal,
-        _ => Stop::End,
-    }
-}
-
-/// The stop reason of an answer that the provider holds back.
-const REFUSAL: &str = "refusal";

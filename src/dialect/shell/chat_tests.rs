@@ -9,7 +9,7 @@ use crate::base::endpoint::Endpoint;
 use crate::base::limits::HELD_BACK_BYTES_MAX;
 use crate::base::money::Price;
 use crate::decide::pricing::Row;
-use crate::dialect::shell::plan::{IncludeUsage, UsageChunk};
+use crate::dialect::shell::plan::{IncludeUsage, UsageChunk, Wanted};
 use crate::dialect::tariff::Tariff;
 use crate::wire::json::respelt::respelt;
 
@@ -21,6 +21,7 @@ const PLAN: StreamPlan<'static> = StreamPlan {
     usage: UsageChunk::Injected,
     include_usage: IncludeUsage::No,
     notes_apart: false,
+    wanted: Wanted::NOTHING,
     tariff: None,
     created: 7,
     event_bytes_max: EVENT_BYTES_MAX,

@@ -150,18 +150,21 @@ impl Flow {
         self.is_done = true;
     }
 
-    /// Writes the events at the front of `bytes` that fit a form; returns the bytes behind them.
-    /// Only their text counts.
+    /// Writes the events at the front of `bytes` that fit a form, and notes the text of each;
+    /// returns the bytes behind them. Only their text counts.
     #[inline]
     pub(super) fn pass_alike<'i>(
         &mut self,
         mut bytes: &'i [u8],
         accept: impl Fn(&[u8]) -> bool,
+        mut note: impl FnMut(&[u8]),
         out: &mut Vec<u8>,
     ) -> &'i [u8] {
         while let Some(passed) = self.forms.pass(bytes, &accept, out) {
             debug_assert!(self.is_committed);
             self.books.count_text(passed.text_bytes);
+            let [text_at, text_end] = passed.text;
+            note(bytes.get(text_at..text_end).unwrap_or_default());
             bytes = bytes.split_at(passed.len).1;
         }
         bytes

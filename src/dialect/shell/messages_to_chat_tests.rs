@@ -8,8 +8,9 @@ use crate::base::endpoint::Endpoint;
 use crate::base::limits::OPEN_BLOCKS_MAX;
 use crate::base::tokens::{Counts, Tokens};
 use crate::decide::outcome::{KeyOwner, Next, Outcome};
-use crate::dialect::error;
-use crate::dialect::shell::plan::{IncludeUsage, UsageChunk};
+use crate::dialect::chat::write_error;
+use crate::dialect::messages::read_error;
+use crate::dialect::shell::plan::{IncludeUsage, UsageChunk, Wanted};
 use crate::wire::json::respelt::respelt;
 
 const PLAN: StreamPlan<'static> = StreamPlan {
@@ -20,6 +21,7 @@ const PLAN: StreamPlan<'static> = StreamPlan {
     usage: UsageChunk::Untouched,
     include_usage: IncludeUsage::No,
     notes_apart: false,
+    wanted: Wanted::NOTHING,
     tariff: None,
     created: 7,
     event_bytes_max: EVENT_BYTES_MAX,
@@ -278,10 +280,11 @@ fn check_failed_attempt(id: &str, run: &Run, expected: &Json) {
     };
     assert_eq!(run.end, Err(StreamFault::Error), "{id}");
     let mut told = Vec::new();
-    error::write_event(event, &mut told);
+    let complaint = read_error::read(None, event);
+    write_error::write(&complaint, &mut told);
     let told: Json = serde_json::from_slice(&told).unwrap();
     assert_eq!(told, expected["translated"]["body"], "{id}");
-    let outcome = error::event_outcome(event, KeyOwner::Infermux);
+    let outcome = read_error::outcome(&complaint, KeyOwner::Infermux);
     let goes_on = outcome.next() == Next::Another;
     assert_eq!(goes_on, expected["outcome"]["next_provider"], "{id}");
     if let Outcome::RequestRefused(status) = outcome {

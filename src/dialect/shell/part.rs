@@ -29,7 +29,7 @@ pub trait Reader {
     /// still held. The machine itself tells of the end.
     ///
     /// # Errors
-    /// Those of `sink`.
+    /// Those of `sink`, or the answer must not end without a reason.
     fn flush(
         &mut self,
         sink: &mut impl FnMut(Event<'_>) -> Result<(), StreamFault>,
@@ -56,6 +56,10 @@ pub trait Writer {
     /// [`write_error`](Self::write_error). A [`Event::Done`] comes only behind a [`Event::Stop`],
     /// and text may come behind that too.
     fn write(&mut self, event: &Event<'_>, books: &Books, out: &mut Vec<u8>) -> Put;
+
+    /// Another text was written in place of one that had been [`Put::At`] its place, and as that
+    /// one was.
+    fn note_alike(&mut self, text: &[u8]);
 
     /// Appends the event that tells of an error: the data of the provider's event, in the
     /// `provider`'s dialect. Nothing follows.

@@ -1,6 +1,8 @@
 //! What the machine of a stream must know.
 
 use crate::base::endpoint::{Dialect, Endpoint};
+use crate::base::tokens::Tokens;
+use crate::dialect::names::Names;
 use crate::dialect::tariff::Tariff;
 
 /// What the machine of a stream must know.
@@ -20,6 +22,8 @@ pub struct StreamPlan<'a> {
     pub include_usage: IncludeUsage,
     /// Whether the provider sends its notes about the content in chunks of their own.
     pub notes_apart: bool,
+    /// What the request and its attempt say of the answer.
+    pub wanted: Wanted<'a>,
     /// What its cost is computed from, where the caller wants the cost in the usage.
     pub tariff: Option<Tariff>,
     /// When the answer began, in Unix seconds.
@@ -27,6 +31,45 @@ pub struct StreamPlan<'a> {
     /// Longest event, in bytes: no less than one read, since events that fit a form are not
     /// measured.
     pub event_bytes_max: usize,
+}
+
+/// What a request and its attempt say of the answer, where a dialect must know.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Whether the caller has asked for what the model thinks.
+    pub thoughts: Thoughts,
+    /// The names of tools that were made shorter for the provider.
+    pub names: Option<&'a Names>,
+    /// The texts at which the caller wants the answer to end.
+    pub stops: &'a [Box<str>],
+    /// How many tokens the prompt has, as far as is known before the provider tells.
+    pub prompt: Tokens,
+    /// The id of the request, which some dialects name in their errors.
+    pub request_id: &'a str,
+    /// What fresh ids are made of: random numbers.
+    pub seed: [u64; 2],
+}
+
+impl Wanted<'_> {
+    /// Nothing but an answer.
+    pub const NOTHING: Self = Self {
+        thoughts: Thoughts::Shown,
+        names: None,
+        stops: &[],
+        prompt: Tokens::ZERO,
+        request_id: "",
+        seed: [0; 2],
+    };
+}
+
+/// Whether a caller has asked for what the model thinks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Thoughts {
+    /// It gets what there is.
+    #[default]
+    Shown,
+    /// It gets none: programs take the first block of an answer for its text.
+    Hidden,
 }
 
 /// Who asked for the usage chunk of a stream that is relayed.

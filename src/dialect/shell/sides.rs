@@ -1,10 +1,13 @@
 //! The readers, writers and relays of all dialects, of which a stream uses one or two.
 
 use crate::base::endpoint::Dialect;
+use crate::dialect::chat::read_event::ChatReader;
 use crate::dialect::chat::relay::ChatRelay;
 use crate::dialect::chat::write_event::{self, ChatWriter};
 use crate::dialect::event::Event;
 use crate::dialect::messages::read_event::MessagesReader;
+use crate::dialect::messages::relay::MessagesRelay;
+use crate::dialect::messages::write_event::{self as messages, MessagesWriter};
 use crate::dialect::shell::books::Books;
 use crate::dialect::shell::flow::{Arrived, Flow};
 use crate::dialect::shell::part::{Put, Reader, Relay, Said, Writer};
@@ -15,12 +18,18 @@ use crate::wire::stream_fault::StreamFault;
 /// Reads what the provider says.
 #[derive(Debug, Default)]
 pub(super) struct Readers {
+    provider: Dialect,
+    chat: ChatReader,
     messages: MessagesReader,
 }
 
 impl Reader for Readers {
     fn reset(&mut self, plan: &StreamPlan<'_>) {
-        self.messages.reset(plan);
+        self.provider = plan.provider;
+        match self.provider {
+            Dialect::Chat => self.chat.reset(plan),
+            Dialect::Messages => self.messages.reset(plan),
+        }
     }
 
     #[inline]
@@ -29,55 +38,93 @@ impl Reader for Readers {
         data: &[u8],
         sink: &mut impl FnMut(Event<'_>) -> Result<(), StreamFault>,
     ) -> Result<Said, StreamFault> {
-        self.messages.read(data, sink)
+        match self.provider {
+            Dialect::Chat => self.chat.read(data, sink),
+            Dialect::Messages => self.messages.read(data, sink),
+        }
     }
 
     fn flush(
         &mut self,
         sink: &mut impl FnMut(Event<'_>) -> Result<(), StreamFault>,
     ) -> Result<(), StreamFault> {
-        self.messages.flush(sink)
+        match self.provider {
+            Dialect::Chat => self.chat.flush(sink),
+            Dialect::Messages => self.messages.flush(sink),
+        }
     }
 
     fn is_whole(&self) -> bool {
-        self.messages.is_whole()
+        match self.provider {
+            Dialect::Chat => self.chat.is_whole(),
+            Dialect::Messages => self.messages.is_whole(),
+        }
     }
 
     fn unread(&self) -> &[Gap] {
-        self.messages.unread()
+        match self.provider {
+            Dialect::Chat => self.chat.unread(),
+            Dialect::Messages => self.messages.unread(),
+        }
     }
 }
 
 /// Writes what the caller is told.
 #[derive(Debug, Default)]
 pub(super) struct Writers {
+    caller: Dialect,
     chat: ChatWriter,
+    messages: MessagesWriter,
 }
 
 impl Writer for Writers {
     fn reset(&mut self, plan: &StreamPlan<'_>) {
-        self.chat.reset(plan);
+        self.caller = plan.caller;
+        match self.caller {
+            Dialect::Chat => self.chat.reset(plan),
+            Dialect::Messages => self.messages.reset(plan),
+        }
     }
 
     #[inline]
     fn write(&mut self, event: &Event<'_>, books: &Books, out: &mut Vec<u8>) -> Put {
-        self.chat.write(event, books, out)
+        match self.caller {
+            Dialect::Chat => self.chat.write(event, books, out),
+            Dialect::Messages => self.messages.write(event, books, out),
+        }
+    }
+
+    #[inline]
+    fn note_alike(&mut self, text: &[u8]) {
+        match self.caller {
+            Dialect::Chat => self.chat.note_alike(text),
+            Dialect::Messages => self.messages.note_alike(text),
+        }
     }
 
     fn write_error(&mut self, error: &[u8], provider: Dialect, out: &mut Vec<u8>) {
-        self.chat.write_error(error, provider, out);
+        match self.caller {
+            Dialect::Chat => self.chat.write_error(error, provider, out),
+            Dialect::Messages => self.messages.write_error(error, provider, out),
+        }
     }
 }
 
 /// Passes on what the provider says to a caller who speaks alike.
 #[derive(Debug, Default)]
 pub(super) struct Relays {
+    dialect: Dialect,
     chat: ChatRelay,
+    messages: MessagesRelay,
 }
 
 impl Relay for Relays {
     fn reset(&mut self, plan: &StreamPlan<'_>) {
-        self.chat.reset(plan);
+        self.dialect = plan.caller;
+        match self.dialect {
+            Dialect::Chat => self.chat.reset(plan),
+            Dialect::Messages => self.messages.reset(plan),
+        }
     }
 
     #[inline]
@@ -87,23 +134,38 @@ impl Relay for Relays {
         flow: &mut Flow,
         out: &mut Vec<u8>,
     ) -> Result<Said, StreamFault> {
-        self.chat.relay(arrived, flow, out)
+        match self.dialect {
+            Dialect::Chat => self.chat.relay(arrived, flow, out),
+            Dialect::Messages => self.messages.relay(arrived, flow, out),
+        }
     }
 
     fn write_end(&mut self, out: &mut Vec<u8>) {
-        self.chat.write_end(out);
+        match self.dialect {
+            Dialect::Chat => self.chat.write_end(out),
+            Dialect::Messages => self.messages.write_end(out),
+        }
     }
 
     fn is_finished(&self) -> bool {
-        self.chat.is_finished()
+        match self.dialect {
+            Dialect::Chat => self.chat.is_finished(),
+            Dialect::Messages => self.messages.is_finished(),
+        }
     }
 
     fn is_usage_final(&self) -> bool {
-        self.chat.is_usage_final()
+        match self.dialect {
+            Dialect::Chat => self.chat.is_usage_final(),
+            Dialect::Messages => self.messages.is_usage_final(),
+        }
     }
 
     fn is_whole(&self) -> bool {
-        self.chat.is_whole()
+        match self.dialect {
+            Dialect::Chat => self.chat.is_whole(),
+            Dialect::Messages => self.messages.is_whole(),
+        }
     }
 }
 
@@ -113,6 +175,6 @@ impl Relay for Relays {
 pub const fn heartbeat(caller: Dialect) -> &'static [u8] {
     match caller {
         Dialect::Chat => write_event::HEARTBEAT,
-        Dialect::Messages => b"event: ping\ndata: {\"type\":\"ping\"}\n\n",
+        Dialect::Messages => messages::HEARTBEAT,
     }
 }

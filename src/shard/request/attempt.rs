@@ -8,7 +8,7 @@ use crate::base::tokens::Tokens;
 use crate::config::plan::{Candidate, Provider};
 use crate::decide::outcome::{KeyOwner, Outcome, Sample as Kind};
 use crate::dialect::ask::{self, RequestEdits};
-use crate::dialect::shell::plan::{IncludeUsage, StreamPlan, UsageChunk};
+use crate::dialect::shell::plan::{IncludeUsage, StreamPlan, UsageChunk, Wanted};
 use crate::dialect::tariff::Tariff;
 use crate::exchange::answer_head::PassedOn;
 use crate::exchange::inbound::Crossing;
@@ -178,7 +178,7 @@ impl<'a> Attempt<'_, 'a> {
         let job = self.job;
         let vendor = self.provider.vendor;
         let plan = StreamPlan {
-            caller: Dialect::Chat,
+            caller: job.endpoint.dialect(),
             provider: vendor.dialect,
             endpoint: job.endpoint,
             caller_model: self.caller_model(),
@@ -189,6 +189,7 @@ impl<'a> Attempt<'_, 'a> {
                 IncludeUsage::No
             },
             notes_apart: vendor.habits.notes_apart,
+            wanted: Wanted::NOTHING,
             tariff: self.tariff(),
             created: clock::wall().unix_millis() / 1_000,
             event_bytes_max: job.shard.server.max_event_bytes,

@@ -4,8 +4,10 @@ use crate::base::endpoint::Dialect;
 use crate::base::tokens::Tokens;
 use crate::decide::outcome::{Failure, Outcome, Verdict, classify_status};
 use crate::dialect::chat::provider_error;
+use crate::dialect::errors;
+use crate::dialect::messages::read_error;
 use crate::dialect::shell::plan::UsageChunk;
-use crate::dialect::{error, topic};
+use crate::dialect::topic;
 use crate::exchange::course::Course;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::upstream::Upstream;
@@ -79,11 +81,12 @@ fn meaning(attempt: &Attempt<'_, '_>, up: &Upstream) -> (Outcome, Error) {
     match attempt.provider.vendor.dialect {
         Dialect::Messages if status >= 300 => {
             let mut body = Vec::new();
-            let header = |name: &str| up.head.value(&up.bytes, name);
-            let error = error::write(status, attempt.key, header, up.body(), &mut body);
+            let complaint = read_error::read(Some(status), up.body());
+            errors::write(&complaint, Dialect::Chat, "", &mut body);
+            let outcome = read_error::outcome(&complaint, attempt.key);
             let told = if attempt.is_translated() || json::member(up.body(), b"error").is_none() {
                 Error {
-                    status: error.status,
+                    status: complaint.status,
                     body,
                 }
             } else {
@@ -93,7 +96,7 @@ fn meaning(attempt: &Attempt<'_, '_>, up: &Upstream) -> (Outcome, Error) {
                     body: up.body().to_vec(),
                 }
             };
-            (error.outcome, told)
+            (outcome, told)
         }
         Dialect::Messages | Dialect::Chat => {
             let topic = topic::of(status, up.body());

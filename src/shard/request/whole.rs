@@ -11,8 +11,10 @@ use crate::base::limits::{
 };
 use crate::base::time::Instant;
 use crate::decide::outcome::{Failure, Outcome};
-use crate::dialect::answer::{self as anthropic, AnswerFault};
+use crate::dialect::answer::AnswerFault;
+use crate::dialect::answers::{self, AnswerPlan};
 use crate::dialect::messages;
+use crate::dialect::shell::plan::Wanted;
 use crate::dialect::view::View;
 use crate::exchange::answer;
 use crate::exchange::course::Course;
@@ -200,20 +202,34 @@ fn view(endpoint: Endpoint, body: &[u8]) -> Result<View, AnswerFault> {
 /// waited for.
 async fn translated(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<Answer, AnswerFault> {
     let shard = attempt.job.shard;
-    let created = clock::wall().unix_millis() / 1_000;
+    let plan = AnswerPlan {
+        caller: attempt.job.endpoint.dialect(),
+        provider: attempt.provider.vendor.dialect,
+        caller_model: attempt.caller_model(),
+        created: clock::wall().unix_millis() / 1_000,
+        wanted: Wanted::NOTHING,
+    };
     let (known, body) = if up.body().len() <= TRANSLATED_AT_ONCE_BYTES_MAX {
         let mut body = Vec::new();
-        let known = anthropic::write(up.body(), attempt.caller_model(), created, &mut body);
+        let known = answers::write(up.body(), &plan, &mut body);
         attempt.crossing().masks.mask_answer(&mut body);
         (known, body)
     } else {
         up.socket.deadline.clear();
         let (bytes, at) = (std::mem::take(&mut up.bytes), up.head.len..up.end);
         let model = attempt.caller_model().to_vec();
+        let (caller, provider, created) = (plan.caller, plan.provider, plan.created);
         let (era, id) = (Arc::clone(&shard.era), attempt.candidate().provider);
         let work = move || {
             let mut made = Vec::new();
-            let known = anthropic::write(&bytes[at], &model, created, &mut made);
+            let plan = AnswerPlan {
+                caller,
+                provider,
+                caller_model: &model,
+                created,
+                wanted: Wanted::NOTHING,
+            };
+            let known = answers::write(&bytes[at], &plan, &mut made);
             era.prefixes(id).masks().mask_answer(&mut made);
             (bytes, known, made)
         };

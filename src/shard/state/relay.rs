@@ -5,7 +5,8 @@ use std::ops::Range;
 use crate::base::endpoint::Dialect;
 use crate::base::limits::{READ_BYTES, STREAM_READ_BYTES};
 use crate::decide::outcome::{KeyOwner, Outcome};
-use crate::dialect::error;
+use crate::dialect::errors;
+use crate::dialect::messages::read_error;
 use crate::dialect::shell::Shell;
 use crate::dialect::shell::plan::StreamPlan;
 use crate::exchange::version::Version;
@@ -46,7 +47,10 @@ impl Spare {
     pub fn told_error(&self, key: KeyOwner) -> Option<Outcome> {
         match self.provider {
             Dialect::Chat => None,
-            Dialect::Messages => Some(error::event_outcome(self.shell.error()?, key)),
+            Dialect::Messages => {
+                let complaint = read_error::read(None, self.shell.error()?);
+                Some(read_error::outcome(&complaint, key))
+            }
         }
     }
 
@@ -74,7 +78,10 @@ impl Spare {
         let mut body = Vec::new();
         match self.provider {
             Dialect::Chat => return None,
-            Dialect::Messages => error::write_event(event, &mut body),
+            Dialect::Messages => {
+                let complaint = errors::read(self.provider, None, event);
+                errors::write(&complaint, Dialect::Chat, "", &mut body);
+            }
         }
         Some((status, body))
     }

@@ -1,4 +1,4 @@
-//! Tests of the translation of answers.
+//! Tests of the translation of answers for callers of chat completions.
 
 use std::path::Path;
 
@@ -6,7 +6,9 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::base::tokens::Tokens;
+use crate::decide::outcome::Outcome;
+use crate::dialect::answer::Known;
+use crate::dialect::chat::write_answer;
 
 #[derive(serde::Deserialize)]
 struct Vector {
@@ -14,6 +16,18 @@ struct Vector {
     caller_model: String,
     anthropic_response: Box<RawValue>,
     openai_response: serde_json::Value,
+}
+
+/// Appends the completion for `body`.
+fn write(
+    body: &[u8],
+    caller_model: &[u8],
+    created: u64,
+    out: &mut Vec<u8>,
+) -> Result<Known, AnswerFault> {
+    let answer = read(body)?;
+    write_answer::write(&answer, caller_model, created, out);
+    Ok(answer.known())
 }
 
 /// Arguments are compared by their decoded values.
@@ -105,20 +119,6 @@ fn the_four_counts_are_kept_apart() {
         counts.output,
     ];
     assert_eq!(found.map(Tokens::get), [3, 200, 1000, 5]);
-}
-
-#[test]
-fn reasons_to_stop_have_their_names() {
-    for (reason, has_calls, expected) in [
-        ("tool_use", true, "tool_calls"),
-        ("tool_use", false, "stop"),
-        ("end_turn", true, "stop"),
-        ("refusal", false, "content_filter"),
-        ("something", false, "stop"),
-        ("", false, "stop"),
-    ] {
-        assert_eq!(finish_reason(reason, has_calls), expected);
-    }
 }
 
 #[test]

@@ -1,6 +1,5 @@
-//! Tests of the translation of errors.
+//! Tests of the translation of errors for callers of chat completions.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -8,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::decide::outcome::{Next, Signal, Verdict};
 use crate::decide::policy::BreakerPolicy;
+use crate::dialect::chat::write_error;
 
 #[derive(serde::Deserialize)]
 struct Vector {
@@ -20,14 +20,12 @@ struct Vector {
 #[derive(serde::Deserialize)]
 struct Upstream {
     status: u16,
-    headers: HashMap<String, String>,
     body: String,
 }
 
 #[derive(serde::Deserialize)]
 struct Expected {
     status: u16,
-    headers: HashMap<String, String>,
     body: serde_json::Value,
 }
 
@@ -39,19 +37,23 @@ fn the_vectors_hold() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
         let vector: Vector = serde_json::from_str(&text).unwrap();
         let (upstream, id) = (&vector.upstream, &vector.id);
-        let mut out = Vec::new();
-        let header = |name: &str| upstream.headers.get(name).map(String::as_bytes);
         let body = upstream.body.as_bytes();
-        let found = write(upstream.status, KeyOwner::Infermux, header, body, &mut out);
-        assert_eq!(found.status, vector.translated.status, "{id}");
-        let body: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        let (status, found, out) = translate(Some(upstream.status), KeyOwner::Infermux, body);
+        assert_eq!(status, vector.translated.status, "{id}");
+        let body: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(body, vector.translated.body, "{id}");
-        let expected = vector.translated.headers.get("retry-after");
-        assert_eq!(found.retry_after, expected.map(String::as_bytes), "{id}");
-        check_outcome(id, found.outcome, &vector.outcome);
+        check_outcome(id, found, &vector.outcome);
         count += 1;
     }
     assert_eq!(count, 28);
+}
+
+/// The status and body for the caller, and the outcome of the attempt.
+fn translate(status: Option<u16>, key: KeyOwner, body: &[u8]) -> (u16, Outcome, String) {
+    let (complaint, mut out) = (read(status, body), Vec::new());
+    write_error::write(&complaint, &mut out);
+    let out = String::from_utf8(out).unwrap();
+    (complaint.status, outcome(&complaint, key), out)
 }
 
 fn check_outcome(id: &str, outcome: Outcome, expected: &serde_json::Value) {
@@ -73,14 +75,8 @@ fn check_outcome(id: &str, outcome: Outcome, expected: &serde_json::Value) {
 }
 
 fn check(status: u16, key: KeyOwner, body: &str, expected: (u16, Outcome, &str)) {
-    let mut out = Vec::new();
-    let found = write(status, key, |_| None, body.as_bytes(), &mut out);
-    let out = String::from_utf8(out).unwrap();
-    assert_eq!(
-        (found.status, found.outcome, &*out),
-        expected,
-        "{status} {body}"
-    );
+    let (told, outcome, out) = translate(Some(status), key, body.as_bytes());
+    assert_eq!((told, outcome, &*out), expected, "{status} {body}");
 }
 
 #[test]
@@ -199,14 +195,12 @@ fn what_no_vector_shows() {
 
 #[test]
 fn an_event_is_told_by_its_type() {
-    let mut out = Vec::new();
     let event =
         br#"{"type":"error","error":{"type":"overloaded_error","message":"Over\u006coaded"}}"#;
-    write_event(event, &mut out);
-    let outcome = event_outcome(event, KeyOwner::Infermux);
+    let (_, outcome, out) = translate(None, KeyOwner::Infermux, event);
     assert_eq!(outcome, Outcome::Failed(Failure::Status(503)));
     assert_eq!(
-        String::from_utf8(out).unwrap(),
+        out,
         concat!(
             r#"{"error":{"message":"Over\u006coaded","type":"service_unavailable_error","#,
             r#""param":null,"code":"server_is_overloaded"}}"#
@@ -223,9 +217,8 @@ proptest! {
     ) {
         let whole = format!(r#"{{"error":{{"message":{body}}}}}"#);
         for body in [body.as_bytes(), whole.as_bytes(), &bytes] {
-            let mut out = Vec::new();
-            write(status, KeyOwner::Infermux, |_| None, body, &mut out);
-            prop_assert!(serde_json::from_slice::<serde::de::IgnoredAny>(&out).is_ok());
+            let (_, _, out) = translate(Some(status), KeyOwner::Infermux, body);
+            prop_assert!(serde_json::from_str::<serde::de::IgnoredAny>(&out).is_ok());
         }
     }
 }

@@ -1,0 +1,116 @@
+//! Reads a chat completion that is not streamed (section 4 of reference/messages-inbound.md).
+
+use std::borrow::Cow;
+
+use super::chunk::{self, Choice, Chunk, Of};
+use super::read_event::{stop_of, stop_sequence, thinking};
+use crate::dialect::answer::{Answer, AnswerFault, Call};
+use crate::dialect::names::Names;
+use crate::dialect::prompt::Input;
+use crate::dialect::shell::plan::Wanted;
+use crate::dialect::signature::ThoughtField;
+use crate::wire::json::check::is_json;
+use crate::wire::json::{Kind, NotJson, Value};
+use crate::wire::stream_fault::StreamFault;
+use crate::wire::usage::Usage;
+
+/// Reads the body of an answer of status 2xx; of several choices, the first.
+///
+/// # Errors
+/// The body is no completion, and another provider may be tried.
+pub fn read<'a>(body: &'a [u8], wanted: &Wanted<'_>) -> Result<Answer<'a>, AnswerFault> {
+    // Copied parts of the body must be valid JSON, and the reader does not validate.
+    if !is_json(body) {
+        return Err(AnswerFault::Malformed);
+    }
+    let chunk = Chunk::read(body).map_err(|NotJson { .. }| AnswerFault::Malformed)?;
+    if chunk.error.is_some() {
+        return Err(AnswerFault::Error);
+    }
+    let choice = chunk.choice.ok_or(AnswerFault::NoContent)?;
+    if choice.error().is_some() {
+        return Err(AnswerFault::Error);
+    }
+    let usage = chunk.usage.filter(|usage| usage.kind == Kind::Object);
+    let stop = choice.finish_reason.map(|reason| stop_of(&reason.word()));
+    let mut answer = Answer {
+        id: chunk
+            .id
+            .filter(|id| id.kind == Kind::String)
+            .map(|id| id.text),
+        stop,
+        sequence: stop_sequence(&choice, wanted.stops),
+        refusal: choice.said.refusal.map(|refusal| refusal.text),
+        usage: usage.as_ref().and_then(Usage::read),
+        thinking: usage.as_ref().and_then(thinking),
+        ..Answer::default()
+    };
+    let names = wanted.names.cloned().unwrap_or_default();
+    add_message(&choice, &names, &mut answer).map_err(|_| AnswerFault::Malformed)?;
+    Ok(answer)
+}
+
+fn add_message<'a>(
+    choice: &Choice<'a>,
+    names: &Names,
+    answer: &mut Answer<'a>,
+) -> Result<(), StreamFault> {
+    let said = &choice.said;
+    let mut thoughts = Vec::new();
+    let field = said.thoughts(|text| {
+        thoughts.push(text.text);
+        Ok(())
+    })?;
+    answer.thoughts = thoughts;
+    answer.signature = field.map(|field| ThoughtField::signature(field).as_bytes());
+    said.texts(Of::Text, |text| {
+        answer.texts.push(text.text);
+        Ok(())
+    })?;
+    said.calls(|call| {
+        // A call without a name is none.
+        if let Some(name) = &call.name {
+            answer.text_bytes += name.string_len();
+            answer.text_bytes += call.arguments.map_or(0, |arguments| arguments.text.len());
+            answer.calls.push(Call {
+                id: call.id.map(|id| id.text),
+                name: call.restored_name(names).unwrap_or_default(),
+                input: input_of(call),
+                signature: call.signature.map(|signature| signature.text),
+            });
+        }
+        Ok(())
+    })?;
+    let strings = answer.texts.iter().chain(&answer.thoughts);
+    let strings = strings.chain(&answer.refusal);
+    answer.text_bytes += strings.map(|text| text.len() - 2).sum::<usize>();
+    Ok(())
+}
+
+/// The arguments of a call: as a rule, JSON in a string.
+fn input_of<'a>(call: &chunk::Call<'a>) -> Input<'a> {
+    let Some(arguments) = call.arguments else {
+        return Input::Object(Cow::Borrowed(b"{}"));
+    };
+    match arguments.kind {
+        Kind::Object => Input::Object(Cow::Borrowed(arguments.text)),
+        Kind::String => input_of_string(&arguments),
+        Kind::Array | Kind::Number | Kind::True | Kind::False | Kind::Null => {
+            Input::Other(Cow::Borrowed(arguments.text))
+        }
+    }
+}
+
+fn input_of_string<'a>(arguments: &Value<'a>) -> Input<'a> {
+    let text = arguments.string().map(|text| match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    });
+    match text {
+        Some(text) if text.trim_ascii().is_empty() => Input::Object(Cow::Borrowed(b"{}")),
+        Some(text) if !is_json(&text) => Input::Other(Cow::Borrowed(arguments.text)),
+        Some(text) if text.trim_ascii_start().starts_with(b"{") => Input::Object(text),
+        Some(text) => Input::Other(text),
+        None => Input::Other(Cow::Borrowed(arguments.text)),
+    }
+}

@@ -1,0 +1,59 @@
+//! Ids that nothing else has: of answers whose providers give none, or the same ones again.
+
+use crate::base::random::Random;
+
+/// Makes ids from random numbers that were given to it.
+#[derive(Clone, Debug)]
+pub struct Fresh([Random; 2]);
+
+impl Fresh {
+    /// Makes ids that are as hard to guess as `seed`.
+    #[must_use]
+    pub const fn new(seed: [u64; 2]) -> Self {
+        Self([Random::new(seed[0]), Random::new(seed[1])])
+    }
+
+    /// Appends `prefix` and twenty letters and digits.
+    pub(super) fn write(&mut self, prefix: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(prefix);
+        for random in &mut self.0 {
+            let mut rest = random.next_u64();
+            for _ in 0..LETTERS {
+                let digit = usize::try_from(rest % 62).unwrap_or_default();
+                out.push(DIGITS[digit]);
+                rest /= 62;
+            }
+        }
+    }
+}
+
+impl Default for Fresh {
+    fn default() -> Self {
+        Self::new([0; 2])
+    }
+}
+
+/// How many letters are made of one number: 62 to the tenth is less than 2 to the sixty-fourth.
+const LETTERS: usize = 10;
+const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_differ_and_depend_on_the_whole_seed() {
+        let id = |fresh: &mut Fresh| {
+            let mut out = Vec::new();
+            fresh.write(b"msg_", &mut out);
+            assert_eq!(out.len(), 4 + 20);
+            assert!(out[4..].iter().all(u8::is_ascii_alphanumeric));
+            out
+        };
+        let mut one = Fresh::new([1, 2]);
+        assert_ne!(id(&mut one), id(&mut one));
+        let first = id(&mut Fresh::new([1, 2]));
+        assert_ne!(id(&mut Fresh::new([3, 2])), first);
+        assert_ne!(id(&mut Fresh::new([1, 3])), first);
+    }
+}

@@ -1,0 +1,66 @@
+//! A block of content that has begun and not ended.
+
+use super::arguments::Arguments;
+use super::frames::Delta;
+
+#[derive(Debug)]
+pub(super) struct Block {
+    pub(super) kind: Kind,
+    /// The block as its start has it, where that is not always the same.
+    start: Vec<u8>,
+    /// What has come of it and was not sent: the inside of a JSON string.
+    pub(super) waiting: Vec<u8>,
+    /// How far the arguments of a call have come.
+    pub(super) arguments: Arguments,
+    /// Whether its provider has said that nothing follows.
+    pub(super) has_ended: bool,
+}
+
+/// What a block holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    Thinking,
+    /// The call with this number.
+    Tool(u32),
+}
+
+impl Kind {
+    /// How it grows.
+    pub(super) const fn delta(self) -> Delta {
+        match self {
+            Self::Text => Delta::Text,
+            Self::Thinking => Delta::Thinking,
+            Self::Tool(_) => Delta::Arguments,
+        }
+    }
+}
+
+impl Block {
+    pub(super) fn new(kind: Kind, start: Vec<u8>) -> Self {
+        Self {
+            kind,
+            start,
+            waiting: Vec::new(),
+            arguments: Arguments::default(),
+            has_ended: false,
+        }
+    }
+
+    /// The block as its start has it: without what comes in deltas.
+    pub(super) fn start(&self) -> &[u8] {
+        match self.kind {
+            Kind::Text => br#"{"type":"text","text":""}"#,
+            Kind::Thinking => br#"{"type":"thinking","thinking":"","signature":""}"#,
+            Kind::Tool(_) => &self.start,
+        }
+    }
+
+    /// Whether nothing more may come once another block has begun.
+    pub(super) fn is_finished(&self) -> bool {
+        match self.kind {
+            Kind::Text | Kind::Thinking => true,
+            Kind::Tool(_) => self.has_ended || self.arguments.are_whole(),
+        }
+    }
+}
