@@ -24,8 +24,8 @@ pub(crate) struct Script {
     pub(crate) refuse: bool,
     pub(crate) record: bool,
     pub(crate) record_body_bytes: usize,
-    /// Whether neighbours of one role are taken as one turn of a Messages request.
-    pub(crate) merges_turns: bool,
+    /// Whether the turns of a Messages request must alternate, and begin with the user's.
+    pub(crate) alternate: bool,
     /// Whether a chat request may only have what OpenAI's own endpoint knows.
     pub(crate) strict: bool,
     /// The parameters of a chat request that the model does not have.
@@ -113,7 +113,7 @@ impl Script {
         let refuse = take(&mut map, "refuse")?.unwrap_or(false);
         let record = take(&mut map, "record")?.unwrap_or(true);
         let record_body_bytes = take(&mut map, "record_body_bytes")?.unwrap_or(BODY_KEPT);
-        let merges_turns = take(&mut map, "merges_turns")?.unwrap_or(false);
+        let alternate = take(&mut map, "alternate")?.unwrap_or(false);
         let strict = take(&mut map, "strict")?.unwrap_or(false);
         let unsupported = take(&mut map, "unsupported")?.unwrap_or_default();
         let rules = read_rules(map)?;
@@ -138,7 +138,7 @@ impl Script {
             refuse,
             record,
             record_body_bytes,
-            merges_turns,
+            alternate,
             strict,
             unsupported,
             rules,

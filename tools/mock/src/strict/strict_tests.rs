@@ -169,11 +169,6 @@ fn turns_in_a_wrong_order_are_refused() {
     let answers = |blocks: Value| json!({"role": "user", "content": blocks});
     for (list, part) in [
         (
-            json!([{"role": "assistant", "content": "a"}, user]),
-            "first message",
-        ),
-        (json!([user, user]), "must alternate"),
-        (
             json!([{"role": "system", "content": "a"}, user]),
             "follows a user's",
         ),
@@ -291,14 +286,27 @@ fn keys_belong_to_versions_betas_and_endpoints() {
 }
 
 #[test]
-fn a_script_may_merge_turns() {
-    let twice = asked(json!({"messages": [
-        {"role": "assistant", "content": "a"}, {"role": "assistant", "content": "b"}]}));
-    let script = json!({"dialect": "anthropic", "merges_turns": true});
-    assert_eq!(
-        objection(script, Endpoint::Messages, &[VERSION], &twice),
-        ""
+fn neighbours_are_one_turn_unless_the_script_has_them_alternate() {
+    let user = json!({"role": "user", "content": "a"});
+    let said = json!({"role": "assistant", "content": "a"});
+    let check = |turns: Value, alternate: bool| {
+        let script = json!({"dialect": "anthropic", "alternate": alternate});
+        let body = asked(json!({"messages": turns}));
+        objection(script, Endpoint::Messages, &[VERSION], &body)
+    };
+    assert_eq!(check(json!([said, said, user, user]), false), "");
+    assert!(check(json!([said, user]), true).contains("first message"));
+    assert!(check(json!([user, user]), true).contains("must alternate"));
+    let answers = [result("1"), result("2")].map(|one| json!({"role": "user", "content": [one]}));
+    let calls = [call("1"), call("2")].map(|one| json!({"role": "assistant", "content": [one]}));
+    let [first, second] = &answers;
+    let whole = json!([user, calls[0], calls[1], first, second, user]);
+    assert_eq!(check(whole, false), "");
+    let late = check(
+        json!([user, calls[0], calls[1], first, user, second]),
+        false,
     );
+    assert!(late.contains("in front"), "{late}");
 }
 
 #[test]

@@ -5,35 +5,40 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::blocks;
-use super::body::{Setting, entries, text};
+use super::body::{Setting, text};
 use crate::ask::Objection;
+
+/// Neighbours of one role, which are one turn; what the system says stands beside them.
+struct Turn<'a> {
+    role: &'a str,
+    /// The index of its last message.
+    index: usize,
+    /// Its blocks; text that is no block stands for itself.
+    blocks: Vec<&'a Value>,
+}
 
 /// Objects to turns in an order that is none, and to calls without results.
 pub(super) fn check(setting: Setting<'_>, messages: &[Value]) -> Result<(), Objection> {
-    let mut former: Option<&Value> = None;
-    let mut used = HashSet::new();
     for (index, message) in messages.iter().enumerate() {
         check_keys(setting, message, index)?;
-        let role = text(message, "role");
         blocks::check_content(setting, message, &format!("messages.{index}"))?;
-        check_role(setting, index, former.map(|turn| text(turn, "role")), role)?;
-        check_results(former, message, index)?;
-        for call in calls(message) {
-            if !used.insert(call) {
-                return Err(Objection::bad(format!(
-                    "messages.{index}.content: `tool_use` ids must be unique"
-                )));
-            }
-        }
-        // A system turn stands beside the others: the user's goes on behind it.
-        if role != "system" {
-            former = Some(message);
-        }
     }
-    let last = messages.len().saturating_sub(1);
+    let turns = turns(setting, messages)?;
+    let mut used = HashSet::new();
+    let mut former = None;
+    for turn in &turns {
+        check_results(former, turn)?;
+        if let Some(id) = turn.calls().find(|id| !used.insert(*id)) {
+            return Err(Objection::bad(format!(
+                "messages.{}.content: `tool_use` ids must be unique: {id}",
+                turn.index
+            )));
+        }
+        former = Some(turn);
+    }
     match former {
-        Some(turn) if calls(turn).next().is_some() => Err(unanswered(turn, last)),
-        Some(turn) if ends_in_blank(turn) => Err(Objection::bad(
+        Some(turn) if turn.calls().next().is_some() => Err(unanswered(turn, turn.index)),
+        Some(turn) if turn.ends_in_blank() => Err(Objection::bad(
             "messages: final assistant content cannot end with trailing whitespace",
         )),
         Some(_) | None => Ok(()),
@@ -41,12 +46,10 @@ pub(super) fn check(setting: Setting<'_>, messages: &[Value]) -> Result<(), Obje
 }
 
 fn check_keys(setting: Setting<'_>, message: &Value, index: usize) -> Result<(), Objection> {
-    let system = text(message, "role") == "system";
+    let of_system = text(message, "role") == "system" && setting.beta;
     for key in message.as_object().into_iter().flat_map(Map::keys) {
         let known = matches!(key.as_str(), "role" | "content");
-        let of_system =
-            system && setting.beta && matches!(key.as_str(), "output_config" | "clear_at");
-        if !known && !of_system {
+        if !known && !(of_system && matches!(key.as_str(), "output_config" | "clear_at")) {
             return Err(Objection::bad(format!(
                 "messages.{index}.{key}: Extra inputs are not permitted"
             )));
@@ -55,41 +58,74 @@ fn check_keys(setting: Setting<'_>, message: &Value, index: usize) -> Result<(),
     Ok(())
 }
 
-fn check_role(
-    setting: Setting<'_>,
-    index: usize,
-    former: Option<&str>,
-    role: &str,
-) -> Result<(), Objection> {
-    let refused = |what: &str| Err(Objection::bad(format!("messages.{index}.role: {what}")));
-    match (former, role) {
-        (_, "user" | "assistant") => {}
-        (Some("user"), "system") => return Ok(()),
-        (_, "system") => return refused("a system turn follows a user's"),
-        (_, _) => return refused("Input should be 'user' or 'assistant'"),
+/// Merges neighbours of one role, where the script lets them be.
+fn turns<'a>(setting: Setting<'_>, messages: &'a [Value]) -> Result<Vec<Turn<'a>>, Objection> {
+    let mut turns: Vec<Turn<'a>> = Vec::new();
+    for (index, message) in messages.iter().enumerate() {
+        let refused = |what: &str| Objection::bad(format!("messages.{index}.role: {what}"));
+        let role = text(message, "role");
+        let former = turns.last_mut();
+        match (former.as_ref().map(|turn| turn.role), role) {
+            (Some("user"), "system") => continue,
+            (_, "system") => return Err(refused("a system turn follows a user's")),
+            (None, "assistant") if setting.script.alternate => {
+                return Err(refused("first message must use the \"user\" role"));
+            }
+            (Some(former), _) if former == role && setting.script.alternate => {
+                return Err(refused(&format!(
+                    "roles must alternate between \"user\" and \"assistant\", but found \
+                     multiple \"{role}\" roles in a row"
+                )));
+            }
+            (_, "user" | "assistant") => {}
+            (_, _) => return Err(refused("Input should be 'user' or 'assistant'")),
+        }
+        let blocks = match message.get("content") {
+            Some(Value::Array(blocks)) => blocks.iter().collect(),
+            content => content.into_iter().collect::<Vec<_>>(),
+        };
+        match former {
+            Some(turn) if turn.role == role => {
+                turn.index = index;
+                turn.blocks.extend(blocks);
+            }
+            Some(_) | None => turns.push(Turn {
+                role,
+                index,
+                blocks,
+            }),
+        }
     }
-    if setting.script.merges_turns {
-        return Ok(());
+    Ok(turns)
+}
+
+impl<'a> Turn<'a> {
+    /// The ids of its calls.
+    fn calls(&self) -> impl Iterator<Item = &'a str> {
+        let calls = self.blocks.iter().copied();
+        calls
+            .filter(|block| text(block, "type") == "tool_use")
+            .map(|block| text(block, "id"))
     }
-    match former {
-        None if role == "assistant" => refused("first message must use the \"user\" role"),
-        Some(former) if former == role => refused(&format!(
-            "roles must alternate between \"user\" and \"assistant\", but found multiple \
-             \"{role}\" roles in a row"
-        )),
-        Some(_) | None => Ok(()),
+
+    /// Whether it is the assistant's, and its text ends in blank space.
+    fn ends_in_blank(&self) -> bool {
+        let last = match self.blocks.last() {
+            Some(Value::String(text)) => text,
+            Some(block) => text(block, "text"),
+            None => "",
+        };
+        self.role == "assistant" && last.ends_with(char::is_whitespace)
     }
 }
 
 /// Checks that a turn answers every call of the turn before it, at once, and nothing else.
-fn check_results(former: Option<&Value>, message: &Value, index: usize) -> Result<(), Objection> {
-    if text(message, "role") == "system" {
-        return Ok(());
-    }
-    let asked: HashSet<&str> = former.into_iter().flat_map(calls).collect();
+fn check_results(former: Option<&Turn<'_>>, turn: &Turn<'_>) -> Result<(), Objection> {
+    let index = turn.index;
+    let asked: HashSet<&str> = former.into_iter().flat_map(Turn::calls).collect();
     let mut answered = HashSet::new();
     let mut results_over = false;
-    for block in entries(message.get("content")) {
+    for block in &turn.blocks {
         if text(block, "type") != "tool_result" {
             results_over = true;
             continue;
@@ -109,35 +145,17 @@ fn check_results(former: Option<&Value>, message: &Value, index: usize) -> Resul
         }
     }
     match former {
-        Some(turn) if answered.len() < asked.len() => Err(unanswered(turn, index)),
+        Some(former) if answered.len() < asked.len() => Err(unanswered(former, index)),
         Some(_) | None => Ok(()),
     }
 }
 
-fn unanswered(turn: &Value, index: usize) -> Objection {
-    let ids: Vec<&str> = calls(turn).collect();
+fn unanswered(turn: &Turn<'_>, index: usize) -> Objection {
+    let ids: Vec<&str> = turn.calls().collect();
     Objection::bad(format!(
         "messages.{index}: `tool_use` ids were found without `tool_result` blocks immediately \
          after: {}. Each `tool_use` block must have a corresponding `tool_result` block in the \
          next message.",
         ids.join(", ")
     ))
-}
-
-/// The ids of a turn's calls.
-fn calls(message: &Value) -> impl Iterator<Item = &str> {
-    entries(message.get("content"))
-        .iter()
-        .filter(|block| text(block, "type") == "tool_use")
-        .map(|block| text(block, "id"))
-}
-
-/// Whether the last turn is the assistant's, and its text ends in blank space.
-fn ends_in_blank(turn: &Value) -> bool {
-    let last = match turn.get("content") {
-        Some(Value::String(text)) => text,
-        Some(Value::Array(blocks)) => blocks.last().map_or("", |block| text(block, "text")),
-        _ => "",
-    };
-    text(turn, "role") == "assistant" && last.ends_with(char::is_whitespace)
 }
