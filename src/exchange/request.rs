@@ -19,7 +19,7 @@ use crate::wire::head::Head;
 pub struct Request {
     /// Its id.
     pub id: RequestId,
-    /// The dialect of its answer, errors included.
+    /// The dialect of its answer, errors included (promise `error.own-words`).
     pub dialect: Dialect,
     /// The names that it is counted for.
     pub attribution: Attribution,

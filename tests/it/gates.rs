@@ -525,6 +525,7 @@ impl World {
     }
 }
 
+// proves: gate.every-endpoint, error.own-words
 #[test]
 fn every_endpoint_is_behind_every_gate() {
     let mut cells = 0;

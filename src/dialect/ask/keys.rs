@@ -93,6 +93,10 @@ impl Key {
 
     /// The key for which a reader might take this name, although the name is no key.
     fn mistaken_for(dialect: Dialect, name: &str) -> Option<Self> {
+        // Nearly all names are in lower case, and end here.
+        if is_in_lower_case(name) {
+            return None;
+        }
         let mut all = Self::ALL.into_iter();
         all.find(|key| key.is_read_in(dialect) && may_be_taken_for(name, key.name()))
     }
@@ -124,10 +128,13 @@ pub(super) fn may_be_taken_for(name: &str, known: &str) -> bool {
         '\u{212a}' => 'k',
         _ => letter.to_ascii_lowercase(),
     });
-    // Nearly all names are in lower case, and end here.
-    name.bytes()
-        .any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii())
-        && folded.eq(known.chars())
+    !is_in_lower_case(name) && folded.eq(known.chars())
+}
+
+/// Whether a name has neither capital letters nor any beyond ASCII.
+fn is_in_lower_case(name: &str) -> bool {
+    let is_other = |byte: u8| byte.is_ascii_uppercase() || !byte.is_ascii();
+    !name.bytes().any(is_other)
 }
 
 /// The values of the keys that are read, untouched: skipping a value does not recurse.
