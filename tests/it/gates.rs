@@ -525,7 +525,8 @@ impl World {
     }
 }
 
-// proves: gate.every-endpoint, error.own-words
+// proves: gate.every-endpoint
+// proves: error.own-words
 #[test]
 fn every_endpoint_is_behind_every_gate() {
     let mut cells = 0;
