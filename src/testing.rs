@@ -123,7 +123,9 @@ pub mod dialect {
         pub use crate::dialect::ask::{RequestEdits, edit_request, read_ask};
     }
     pub mod request {
-        pub use crate::dialect::request::write;
+        pub use crate::dialect::chat::lessons::Keys;
+        pub use crate::dialect::chat::write_prompt::{Host, Stream};
+        pub use crate::dialect::request::{Destination, write};
     }
     pub mod shell {
         pub use crate::dialect::shell::Shell;
@@ -144,7 +146,7 @@ pub mod exchange {
         pub use crate::exchange::attribution::{Attribution, Label};
     }
     pub mod course {
-        pub use crate::exchange::course::{Action, Course, Injection, Try};
+        pub use crate::exchange::course::{Action, Course, Injection, Part, Try};
     }
     pub mod headers {
         pub use crate::exchange::headers::{Added, Totals, add};

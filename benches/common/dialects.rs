@@ -4,6 +4,7 @@ use std::hint::black_box;
 
 use infermux::testing::base::endpoint::{Dialect, Endpoint};
 use infermux::testing::dialect::ask;
+use infermux::testing::dialect::request::{Destination, Host, Keys, Stream};
 use infermux::testing::dialect::shell::{IncludeUsage, Shell, StreamPlan, UsageChunk, Wanted};
 use infermux::testing::dialect::{answer as answers, request as requests};
 
@@ -15,9 +16,22 @@ pub(crate) fn request() -> Run {
     let body = kept(request_body(229));
     let mut out = Vec::new();
     Box::new(move || {
-        let ask = ask::read_ask(Dialect::Chat, black_box(body)).expect("a request");
+        let body = black_box(body);
+        let ask = ask::read_ask(Dialect::Chat, body).expect("a request");
+        let to = Destination {
+            dialect: Dialect::Messages,
+            model: "claude-sonnet-4-5",
+            host: Host::Other,
+            max_output: None,
+            left_out: Keys::default(),
+            stream: if ask.stream {
+                Stream::Plain
+            } else {
+                Stream::No
+            },
+        };
         out.clear();
-        requests::write(body, &ask, "claude-sonnet-4-5", &mut out).expect("a translation");
+        requests::write(Dialect::Chat, body, &to, &mut out).expect("a translation");
         black_box(&out);
     })
 }

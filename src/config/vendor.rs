@@ -80,8 +80,9 @@ pub enum Prices {
 /// What is odd about providers of a type that speak a common dialect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Habits {
-    /// Of the two bounds of a chat completion's length, it reads `max_tokens` alone.
-    pub reads_max_tokens_alone: bool,
+    /// It reads less of a chat completion than OpenAI: of the two bounds of its length `max_tokens`
+    /// alone, no picture that is elsewhere, and no PDF.
+    pub reads_less: bool,
     /// It sends its notes about the content of a stream in chunks of their own.
     pub notes_apart: bool,
 }
@@ -140,7 +141,7 @@ pub static OLLAMA: Vendor = Vendor {
     prices: Prices::Free,
     own_models: "",
     habits: Habits {
-        reads_max_tokens_alone: true,
+        reads_less: true,
         ..PLAIN
     },
 };
@@ -180,7 +181,7 @@ const MESSAGES: &[(Endpoint, &str)] = &[
 ];
 
 const PLAIN: Habits = Habits {
-    reads_max_tokens_alone: false,
+    reads_less: false,
     notes_apart: false,
 };
 

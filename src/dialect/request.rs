@@ -1,29 +1,104 @@
 //! A request of a caller in the words of a provider: the one's reader and the other's writer.
 
-use crate::dialect::ask::Ask;
+use crate::base::endpoint::Dialect;
 use crate::dialect::chat;
-use crate::dialect::messages::write_prompt::{self, Upstream};
-use crate::dialect::unsent::Dropped;
+use crate::dialect::chat::lessons::Keys;
+use crate::dialect::chat::write_prompt::{ChatModel, Host, Stream};
+use crate::dialect::messages;
+use crate::dialect::messages::write_prompt::Upstream;
+use crate::dialect::names::Names;
+use crate::dialect::unsent::{Dropped, Given};
 use crate::dialect::unsupported::Unsupported;
 
-/// Appends the Messages request for the chat completions request `body`, from which `ask` was read.
+/// The provider that a request is written for, as far as its writer must know.
+#[derive(Clone, Copy, Debug)]
+pub struct Destination<'d> {
+    /// What it speaks.
+    pub dialect: Dialect,
+    /// What it calls the model.
+    pub model: &'d str,
+    /// What serves the model.
+    pub host: Host,
+    /// Most tokens that the model gives in one answer, where that is known.
+    pub max_output: Option<u64>,
+    /// Keys that the provider was seen to refuse.
+    pub left_out: Keys,
+    /// Whether the answer is to be streamed.
+    pub stream: Stream,
+}
+
+/// What is known of a request that was written.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Parameters that were left out, for the log.
+    pub dropped: Dropped,
+    /// What the reader of the answer must know.
+    pub kept: Kept,
+}
+
+/// What the reader of an answer must know of its request.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// Names to be restored in the answer.
+    pub names: Names,
+    /// The keys that infermux has derived.
+    pub sent: Keys,
+    /// Whether the caller has asked for what the model thinks.
+    pub shows_thoughts: bool,
+    /// The texts at which the caller wants the answer to end.
+    pub stops: Box<[Box<str>]>,
+}
+
+/// Appends the request in the words of its provider for `body`, which is one of the dialect `from`.
 ///
 /// # Errors
 /// A part of the request that shapes the answer has no equivalent, or is malformed; nothing has
 /// been appended.
 pub fn write(
+    from: Dialect,
     body: &[u8],
-    ask: &Ask<'_>,
-    upstream_model: &str,
+    to: &Destination<'_>,
     out: &mut Vec<u8>,
-) -> Result<Dropped, Unsupported> {
-    let (prompt, given) = chat::read_prompt::read(body)?;
-    let upstream = Upstream {
-        model: upstream_model,
-        is_streamed: ask.stream,
+) -> Result<Written, Unsupported> {
+    let (prompt, given) = match from {
+        Dialect::Chat => chat::read_prompt::read(body)?,
+        Dialect::Messages => (messages::read_prompt::read(body)?, Given::default()),
     };
-    let sent = write_prompt::write(prompt, upstream, out)?;
-    Ok(given.dropped(sent))
+    let mut kept = Kept {
+        shows_thoughts: prompt.shows_thoughts,
+        stops: texts(&prompt.stop),
+        ..Kept::default()
+    };
+    let dropped = match to.dialect {
+        Dialect::Chat => {
+            let model = ChatModel {
+                id: to.model,
+                host: to.host,
+                max_output: to.max_output,
+                left_out: to.left_out,
+                stream: to.stream,
+            };
+            let written = chat::write_prompt::write(&prompt, &model, out)?;
+            (kept.names, kept.sent) = (written.names, written.sent);
+            Dropped::default()
+        }
+        Dialect::Messages => {
+            let upstream = Upstream {
+                model: to.model,
+                is_streamed: to.stream != Stream::No,
+            };
+            given.dropped(messages::write_prompt::write(prompt, upstream, out)?)
+        }
+    };
+    Ok(Written { dropped, kept })
+}
+
+/// What these JSON strings say.
+fn texts(strings: &[&[u8]]) -> Box<[Box<str>]> {
+    let texts = strings
+        .iter()
+        .filter_map(|text| serde_json::from_slice(text).ok());
+    texts.collect()
 }
 
 #[cfg(test)]

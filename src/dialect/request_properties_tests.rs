@@ -14,9 +14,17 @@ use crate::dialect::unsupported::Unsupported;
 use crate::dialect::{chat, messages};
 
 fn translated(body: &str, model: &str) -> Result<String, Unsupported> {
-    let ask = read_ask(Dialect::Chat, body.as_bytes()).unwrap();
+    let stream = read_ask(Dialect::Chat, body.as_bytes()).unwrap().stream;
+    let to = super::Destination {
+        dialect: Dialect::Messages,
+        model,
+        host: Host::Other,
+        max_output: None,
+        left_out: Keys::default(),
+        stream: if stream { Stream::Plain } else { Stream::No },
+    };
     let mut out = Vec::new();
-    let result = super::write(body.as_bytes(), &ask, model, &mut out);
+    let result = super::write(Dialect::Chat, body.as_bytes(), &to, &mut out);
     let out = String::from_utf8(out).unwrap();
     match result {
         Ok(_) => Ok(out),

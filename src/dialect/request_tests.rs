@@ -6,7 +6,6 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::base::endpoint::Dialect;
 use crate::base::limits::DROPPED_NAMES_MAX;
 use crate::dialect::ask::read_ask;
 
@@ -19,10 +18,22 @@ struct Vector {
     reject: Option<serde_json::Value>,
 }
 
+fn claude(model: &str, stream: Stream) -> Destination<'_> {
+    Destination {
+        dialect: Dialect::Messages,
+        model,
+        host: Host::Other,
+        max_output: None,
+        left_out: Keys::default(),
+        stream,
+    }
+}
+
 fn translated(body: &str, model: &str) -> Result<String, Unsupported> {
-    let ask = read_ask(Dialect::Chat, body.as_bytes()).unwrap();
     let mut out = b"before".to_vec();
-    let result = write(body.as_bytes(), &ask, model, &mut out);
+    let stream = read_ask(Dialect::Chat, body.as_bytes()).unwrap().stream;
+    let to = claude(model, if stream { Stream::Plain } else { Stream::No });
+    let result = write(Dialect::Chat, body.as_bytes(), &to, &mut out);
     let text = String::from_utf8(out).unwrap();
     let text = text.strip_prefix("before").unwrap();
     match result {
@@ -370,8 +381,9 @@ fn left_out_parameters_are_told() {
         body += &format!(r#","x{index}":0"#);
     }
     body += "}";
-    let ask = read_ask(Dialect::Chat, body.as_bytes()).unwrap();
-    let dropped = write(body.as_bytes(), &ask, "claude-opus-4-7", &mut Vec::new()).unwrap();
+    let to = claude("claude-opus-4-7", Stream::No);
+    let written = write(Dialect::Chat, body.as_bytes(), &to, &mut Vec::new()).unwrap();
+    let dropped = written.dropped;
     assert_eq!(dropped.names.len(), DROPPED_NAMES_MAX);
     assert_eq!(dropped.names[..2], ["seed", "x0"]);
     assert_eq!(dropped.more, 43 - DROPPED_NAMES_MAX);

@@ -11,6 +11,7 @@ use crate::decide::eligible::Eligible;
 use crate::decide::failover::{Attempts, Blamed, Grant, Step};
 use crate::decide::outcome::{Outcome, Sample, Signal, Verdict};
 use crate::decide::policy::BreakerPolicy;
+use crate::dialect::chat::lessons::Keys;
 
 /// The course of one request.
 #[derive(Clone, Debug)]
@@ -32,7 +33,7 @@ pub enum Action {
     /// [`Course::permit`], or [`Course::inexpressible`].
     Take(usize),
     /// Send the request; then tell [`Course::ended`] and [`Course::go_on`], or
-    /// [`Course::without_injection`].
+    /// [`Course::without`].
     Send(Try),
     /// Tell the caller that nobody can take the request.
     Refuse,
@@ -49,8 +50,24 @@ pub struct Try {
     pub fresh: Fresh,
     /// Whether the usage of a stream may be asked for.
     pub injection: Injection,
+    /// Keys that infermux derives and the provider has just refused.
+    pub left_out: Keys,
     /// When it begins.
     pub started: Instant,
+}
+
+impl Try {
+    /// The first attempt at this candidate.
+    #[must_use]
+    pub fn first(place: usize, started: Instant) -> Self {
+        Self {
+            place,
+            fresh: Fresh::NotNeeded,
+            injection: Injection::Allowed,
+            left_out: Keys::default(),
+            started,
+        }
+    }
 }
 
 /// Whether a pooled connection will do.
@@ -69,6 +86,15 @@ pub enum Injection {
     Allowed,
     /// The provider has just refused the request with it.
     Refused,
+}
+
+/// A part of a request that infermux has added, and that a provider may refuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The question for the usage of a stream.
+    Usage,
+    /// These keys.
+    Keys(Keys),
 }
 
 /// What becomes of the permit of an attempt that has ended.
@@ -127,12 +153,7 @@ impl Course {
             return Action::Survey;
         };
         self.attempts.begin(place);
-        self.send(Try {
-            place,
-            fresh: Fresh::NotNeeded,
-            injection: Injection::Allowed,
-            started,
-        })
+        self.send(Try::first(place, started))
     }
 
     /// The first byte of an answer is about to leave: nobody can take over any more.
@@ -140,17 +161,22 @@ impl Course {
         self.attempts.commit();
     }
 
-    /// The provider has refused, at `now`, to be asked for the usage of a stream: the request is
-    /// sent again without that.
+    /// The provider has refused, at `now`, a part of the request: it is sent again without that.
     #[must_use]
-    pub fn without_injection(&mut self, now: Instant) -> Action {
+    pub fn without(&mut self, now: Instant, part: Part) -> Action {
         let Some(this) = self.this else {
             return Action::Survey;
         };
-        self.send(Try {
-            injection: Injection::Refused,
+        let again = Try {
             started: now,
             ..this
+        };
+        self.send(match part {
+            Part::Usage => Try {
+                injection: Injection::Refused,
+                ..again
+            },
+            Part::Keys(left_out) => Try { left_out, ..again },
         })
     }
 

@@ -98,7 +98,7 @@ fn a_refused_injection_is_left_out_and_learned_by_an_answer_alone() {
     for outcome in outcomes() {
         let mut course = course(2);
         let first = sent(&mut course, 0, at(1));
-        let again = course.without_injection(at(3));
+        let again = course.without(at(3), Part::Usage);
         let expected = Try {
             injection: Injection::Refused,
             started: at(3),

@@ -1,6 +1,6 @@
 //! What is played of a request's body: the room that it takes, and its dialects.
 
-use infermux::testing::exchange::course::Action;
+use infermux::testing::exchange::course::{Action, Part};
 
 use crate::promise::{Broken, Held};
 use crate::world::World;
@@ -40,7 +40,7 @@ impl World {
     pub(crate) fn without_injection(&mut self, request: usize) -> Held {
         let one = &mut self.requests[request];
         one.way.on_injection_refused();
-        let action = one.course.without_injection(self.now);
+        let action = one.course.without(self.now, Part::Usage);
         self.say(|| format!("request {request}: once more, without injection"));
         self.follow(request, action)
     }

@@ -8,9 +8,11 @@ use crate::base::tokens::Tokens;
 use crate::config::plan::{Candidate, Provider};
 use crate::decide::outcome::{KeyOwner, Outcome, Sample as Kind};
 use crate::dialect::ask::{self, RequestEdits};
+use crate::dialect::chat::lessons::Keys;
 use crate::dialect::shell::plan::{IncludeUsage, StreamPlan, UsageChunk, Wanted};
 use crate::dialect::tariff::Tariff;
 use crate::exchange::answer_head::PassedOn;
+use crate::exchange::course::{Injection, Part, Try};
 use crate::exchange::inbound::Crossing;
 use crate::exchange::refusal::Refusal;
 use crate::link::facts::{Fact, Sample};
@@ -31,8 +33,9 @@ use crate::wire::usage::Usage;
 pub enum End {
     /// The attempt ended with this outcome; what the caller gets in that case has been sent.
     Outcome(Outcome),
-    /// The provider refuses `stream_options`: the request is to be sent again without them.
-    WithoutInjection,
+    /// The provider refuses a part of the request that infermux has added: it is to be sent again
+    /// without that.
+    Without(Part),
     /// infermux itself cannot go on.
     Refused(Refusal<'static>),
 }
@@ -57,6 +60,8 @@ pub struct Attempt<'j, 'a> {
     pub callers_key: Option<&'a [u8]>,
     /// Whether infermux or the caller asked for the usage chunk.
     pub usage: UsageChunk,
+    /// Keys that the provider has refused in this request, and that it does not have any more.
+    pub left_out: Keys,
 }
 
 impl<'a> Attempt<'_, 'a> {
@@ -153,6 +158,15 @@ impl<'a> Attempt<'_, 'a> {
         }
     }
 
+    /// Notes that the provider refuses the keys that the request does not have any more: without
+    /// them it was taken.
+    pub fn learn(&self) {
+        if !self.left_out.is_empty() {
+            let shard = self.job.shard;
+            shard.leave_out(self.provider.id, self.upstream_model(), self.left_out);
+        }
+    }
+
     /// Says how the attempt ended at `at`; `measured` is what the provider took, where that is
     /// known.
     pub fn settle(&self, at: Instant, outcome: Outcome, measured: Option<Sample>, used: Tokens) {
@@ -204,8 +218,26 @@ impl<'a> Attempt<'_, 'a> {
         let edits = RequestEdits {
             model: job.model_json_at(self.place),
             inject_usage: self.usage == UsageChunk::Injected,
-            copy_max_tokens: self.provider.vendor.habits.reads_max_tokens_alone,
+            copy_max_tokens: self.provider.vendor.habits.reads_less,
         };
         ask::edit_request(body, job.ask, &edits)
+    }
+}
+
+/// Who asks for the usage of the answer to the attempt `this`: infermux, unless the caller has, or
+/// the provider refuses to be asked.
+#[must_use]
+pub fn usage_chunk(job: &Job<'_>, this: &Try) -> UsageChunk {
+    let provider = job.provider_at(this.place);
+    let is_asked = match provider.vendor.dialect {
+        Dialect::Chat => job.ask.lacks_usage(),
+        // It tells its usage unasked.
+        Dialect::Messages => false,
+    };
+    let may_inject = || this.injection == Injection::Allowed && job.shard.may_inject(provider.id);
+    if is_asked && may_inject() {
+        UsageChunk::Injected
+    } else {
+        UsageChunk::Untouched
     }
 }

@@ -3,12 +3,12 @@
 use crate::base::endpoint::Dialect;
 use crate::base::tokens::Tokens;
 use crate::decide::outcome::{Failure, Outcome, Verdict, classify_status};
-use crate::dialect::chat::provider_error;
+use crate::dialect::chat::{lessons, provider_error};
 use crate::dialect::errors;
 use crate::dialect::messages::read_error;
 use crate::dialect::shell::plan::UsageChunk;
 use crate::dialect::topic;
-use crate::exchange::course::Course;
+use crate::exchange::course::{Course, Part};
 use crate::shard::http::caller::Caller;
 use crate::shard::http::upstream::Upstream;
 use crate::shard::request::attempt::{Attempt, End};
@@ -27,14 +27,10 @@ pub async fn whole<'a>(
     course: &mut Course,
     up: Upstream,
 ) -> End {
-    let status = up.head.status;
     let id = attempt.candidate().provider;
-    if attempt.usage == UsageChunk::Injected
-        && matches!(status, 400 | 422)
-        && provider_error::names_stream_options(up.body())
-    {
+    if let Some(part) = refused_part(attempt, &up) {
         attempt.job.shard.park(id, up);
-        return End::WithoutInjection;
+        return End::Without(part);
     }
     let (outcome, told) = meaning(attempt, &up);
     if outcome != Outcome::Answered {
@@ -73,6 +69,26 @@ pub async fn whole<'a>(
         }
     };
     End::Outcome(ended)
+}
+
+/// The part of the request which the provider refuses and which infermux has added.
+fn refused_part(attempt: &Attempt<'_, '_>, up: &Upstream) -> Option<Part> {
+    let (status, body) = (up.head.status, up.body());
+    if !matches!(status, 400 | 422) {
+        return None;
+    }
+    if attempt.usage == UsageChunk::Injected && provider_error::names_stream_options(body) {
+        return Some(Part::Usage);
+    }
+    let sent = attempt.job.derived_keys();
+    if attempt.left_out.is_empty() {
+        let refused = lessons::refused(status, body, sent);
+        return (!refused.is_empty()).then_some(Part::Keys(refused));
+    }
+    if lessons::has_helped(status, body, sent, attempt.left_out) {
+        attempt.learn();
+    }
+    None
 }
 
 /// What the answer means, and what the caller would be told of an error.

@@ -222,7 +222,8 @@ impl<'d, 'a> Drive<'d, 'a> {
     async fn take(&mut self, place: usize) -> Result<Action, Refusal<'a>> {
         let (job, shard) = (self.job, self.job.shard);
         let id = job.routed.route.candidates[place].provider;
-        match translated::prepare(job, self.caller, self.record, place).await {
+        let this = Try::first(place, self.now);
+        match translated::prepare(job, self.caller, self.record, &this).await {
             Ok(()) => {}
             Err(NotTranslated::Refused(refusal)) => return Err(refusal),
             Err(NotTranslated::Unsupported(why)) => {
@@ -254,10 +255,11 @@ impl<'d, 'a> Drive<'d, 'a> {
         let end = perform::attempt(job, self.caller, record, &mut self.course, this).await;
         let outcome = match end {
             End::Outcome(outcome) => outcome,
-            End::WithoutInjection => {
+            End::Without(part) => {
                 let now = clock::now();
                 record.waited += now.since(this.started);
-                return Ok(self.course.without_injection(now));
+                let action = self.course.without(now, part);
+                return self.write_again(action).await;
             }
             End::Refused(refusal) => {
                 job.permit.replace(None);
@@ -280,6 +282,20 @@ impl<'d, 'a> Drive<'d, 'a> {
         let action = self.course.go_on(now, outcome, grant);
         if !matches!(action, Action::Send(_)) {
             job.permit.replace(None);
+        }
+        Ok(action)
+    }
+
+    /// Writes the request again, without what its provider refuses.
+    async fn write_again(&mut self, action: Action) -> Result<Action, Refusal<'a>> {
+        if let Action::Send(this) = action
+            && self.job.is_translated_at(this.place)
+        {
+            let again = translated::prepare(self.job, self.caller, self.record, &this).await;
+            if let Err(NotTranslated::Refused(refusal)) = again {
+                self.job.permit.replace(None);
+                return Err(refusal);
+            }
         }
         Ok(action)
     }

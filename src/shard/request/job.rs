@@ -13,6 +13,8 @@ use std::time::Duration;
 use crate::base::endpoint::Endpoint;
 use crate::config::plan::{Candidate, Provider};
 use crate::dialect::ask::Ask;
+use crate::dialect::chat::lessons::Keys;
+use crate::dialect::request::Kept;
 use crate::exchange::headers::{Added, Totals};
 use crate::exchange::request::Request;
 use crate::exchange::route::Routed;
@@ -33,7 +35,7 @@ pub struct Job<'a> {
     pub head: &'a [u8],
     /// Where the body stands in the caller's bytes.
     pub body: Range<usize>,
-    /// The body in the dialect of the candidate that is asked, where that is not the caller's.
+    /// The body for the candidate that is asked, where it is not the caller's with a few edits.
     pub translated: RefCell<Option<Translated>>,
     /// The permit of the attempt that is being made.
     pub permit: RefCell<Option<Permit>>,
@@ -70,6 +72,14 @@ impl Job<'_> {
     #[must_use]
     pub fn wants_stream(&self) -> bool {
         self.ask.stream && self.endpoint.is_written()
+    }
+
+    /// The keys that infermux has derived for the candidate that is asked.
+    #[must_use]
+    pub fn derived_keys(&self) -> Keys {
+        let translated = self.translated.borrow();
+        let sent = translated.as_ref().map(|translated| translated.kept.sent);
+        sent.unwrap_or_default()
     }
 
     /// Drops the request's body and its translation: its answer goes to the caller, and no other
@@ -144,18 +154,21 @@ impl<'a> Job<'a> {
     }
 }
 
-/// A translated body. It counts as held in memory until it is dropped.
+/// A body that was written anew for a candidate. It counts as held in memory until it is dropped.
 pub struct Translated {
     bytes: Rc<Vec<u8>>,
+    /// What the reader of the answer must know of it.
+    pub kept: Kept,
     _held: Held,
 }
 
 impl Translated {
     /// A body that `held` counts.
     #[must_use]
-    pub fn new(bytes: Vec<u8>, held: Held) -> Self {
+    pub fn new(bytes: Vec<u8>, kept: Kept, held: Held) -> Self {
         Self {
             bytes: Rc::new(bytes),
+            kept,
             _held: held,
         }
     }

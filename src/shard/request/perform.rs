@@ -4,13 +4,11 @@
 use std::io;
 use std::rc::Rc;
 
-use crate::base::endpoint::Dialect;
 use crate::base::limits::{ONE_SEND_BYTES_MAX, UNATTENDED_BYTES_MAX};
 use crate::base::time::Instant;
 use crate::decide::outcome::{Outcome, Waiting};
-use crate::dialect::shell::plan::UsageChunk;
 use crate::exchange::auth::{self, Presented};
-use crate::exchange::course::{Course, Fresh, Injection, Try};
+use crate::exchange::course::{Course, Fresh, Try};
 use crate::exchange::outbound::Outbound;
 use crate::exchange::refusal::Refusal;
 use crate::shard::http::caller::Caller;
@@ -19,7 +17,7 @@ use crate::shard::http::receive;
 use crate::shard::http::upstream::Upstream;
 use crate::shard::net::part::Part;
 use crate::shard::net::timers::Cut;
-use crate::shard::request::attempt::{Attempt, End};
+use crate::shard::request::attempt::{self, Attempt, End};
 use crate::shard::request::conclude;
 use crate::shard::request::connect;
 use crate::shard::request::job::{Job, Translated};
@@ -57,7 +55,8 @@ pub async fn attempt<'a>(
         overall: course.deadline(),
         key: credential.owner(provider),
         callers_key: credential.callers_key(),
-        usage: usage_chunk(job, this.place, this.injection),
+        usage: attempt::usage_chunk(job, &this),
+        left_out: this.left_out,
     };
     up.socket.deadline.set(deadline, Cut::Both);
     let head = match send_request(&attempt, caller, &mut up, credential).await {
@@ -71,6 +70,9 @@ pub async fn attempt<'a>(
         return End::Outcome(attempt.abandoned(record, seen, outcome));
     }
     record.words = Words::of_head(attempt.crossing().masks, &up);
+    if (200..=299).contains(&up.head.status) {
+        attempt.learn();
+    }
     if up.head.status != 429
         && let Some(span) = up.used_up()
     {
@@ -244,17 +246,6 @@ pub(super) async fn send_part(
         caller.out = buffer;
     }
     result
-}
-
-fn usage_chunk(job: &Job<'_>, place: usize, injection: Injection) -> UsageChunk {
-    let provider = job.routed.route.candidates[place].provider;
-    let may_inject = injection == Injection::Allowed && job.shard.may_inject(provider);
-    let dialect = job.shard.plan.provider(provider).vendor.dialect;
-    if dialect == Dialect::Chat && job.ask.lacks_usage() && may_inject {
-        UsageChunk::Injected
-    } else {
-        UsageChunk::Untouched
-    }
 }
 
 /// Pieces up to this size are copied: a send costs more than the copy.

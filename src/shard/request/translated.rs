@@ -2,13 +2,17 @@
 
 use crate::base::endpoint::{Dialect, Endpoint};
 use crate::base::limits::TRANSLATED_AT_ONCE_BYTES_MAX;
+use crate::dialect::chat::write_prompt::{Host, Stream};
 use crate::dialect::messages::own_thoughts;
-use crate::dialect::request;
+use crate::dialect::request::{self, Destination, Kept};
+use crate::dialect::shell::plan::UsageChunk;
 use crate::dialect::unsent::Dropped;
 use crate::dialect::unsupported::Unsupported;
+use crate::exchange::course::Try;
 use crate::exchange::refusal::Refusal;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::help;
+use crate::shard::request::attempt;
 use crate::shard::request::job::{Job, Translated};
 use crate::shard::request::record::Record;
 
@@ -20,8 +24,8 @@ pub enum NotTranslated {
     Refused(Refusal<'static>),
 }
 
-/// Translates the request for the candidate at `place`, where that is needed, and keeps it with the
-/// job.
+/// Writes the request as the candidate of the attempt `this` gets it, where that takes more than a
+/// few edits, and keeps it with the job.
 ///
 /// # Errors
 ///
@@ -30,37 +34,31 @@ pub async fn prepare(
     job: &Job<'_>,
     caller: &mut Caller,
     record: &mut Record<'_>,
-    place: usize,
+    this: &Try,
 ) -> Result<(), NotTranslated> {
     record.dropped = None;
     job.translated.replace(None);
-    if !job.is_translated_at(place) {
-        return match job.endpoint.dialect() {
-            Dialect::Chat => Ok(()),
-            Dialect::Messages if job.wants_stream() || job.endpoint == Endpoint::CountTokens => {
-                Err(not_served(job))
-            }
-            Dialect::Messages => cut_own_thoughts(job, caller, place).await,
-        };
+    if job.endpoint == Endpoint::CountTokens
+        || (job.endpoint == Endpoint::Messages
+            && (job.wants_stream() || job.is_translated_at(this.place)))
+    {
+        return Err(NotTranslated::Unsupported(Unsupported {
+            place: job.endpoint.name().to_owned(),
+            why: "is not served by this provider",
+        }));
     }
-    match job.provider_at(place).vendor.dialect {
-        Dialect::Chat => Err(not_served(job)),
-        Dialect::Messages => {
-            let (translated, dropped) = translate(job, caller, place).await?;
-            if !dropped.names.is_empty() && tracing::enabled!(tracing::Level::DEBUG) {
-                record.dropped = Some(dropped.to_string());
-            }
-            job.translated.replace(Some(translated));
-            Ok(())
+    if job.is_translated_at(this.place) {
+        let (translated, dropped) = translate(job, caller, this).await?;
+        if !dropped.names.is_empty() && tracing::enabled!(tracing::Level::DEBUG) {
+            record.dropped = Some(dropped.to_string());
         }
+        job.translated.replace(Some(translated));
+        return Ok(());
     }
-}
-
-fn not_served(job: &Job<'_>) -> NotTranslated {
-    NotTranslated::Unsupported(Unsupported {
-        place: job.endpoint.name().to_owned(),
-        why: "is not served by this provider",
-    })
+    match job.endpoint.dialect() {
+        Dialect::Chat => Ok(()),
+        Dialect::Messages => cut_own_thoughts(job, caller, this.place).await,
+    }
 }
 
 /// Keeps a body without the thoughts that infermux itself has signed, where it holds any. A helper
@@ -93,17 +91,16 @@ async fn cut_own_thoughts(
     if !held.grow_to(bytes.capacity()) {
         return Err(NotTranslated::Refused(Refusal::Overloaded));
     }
-    job.translated.replace(Some(Translated::new(bytes, held)));
+    job.translated
+        .replace(Some(Translated::new(bytes, Kept::default(), held)));
     Ok(())
 }
 
 async fn translate(
     job: &Job<'_>,
     caller: &mut Caller,
-    place: usize,
+    this: &Try,
 ) -> Result<(Translated, Dropped), NotTranslated> {
-    let candidate = &job.routed.route.candidates[place];
-    let model = candidate.model.as_deref().unwrap_or(job.model);
     let overloaded = NotTranslated::Refused(Refusal::Overloaded);
     let mut held = job.shard.io.lease.hold();
     // As much as it comes to, as a rule.
@@ -111,31 +108,54 @@ async fn translate(
         return Err(overloaded);
     }
     let mut bytes = Vec::with_capacity(job.body.len());
-    let dropped = if job.body.len() <= TRANSLATED_AT_ONCE_BYTES_MAX {
-        let source = &caller.bytes[job.body.clone()];
-        request::write(source, job.ask, model, &mut bytes)
+    let (from, to) = (job.endpoint.dialect(), destination(job, this));
+    let written = if job.body.len() <= TRANSLATED_AT_ONCE_BYTES_MAX {
+        request::write(from, &caller.bytes[job.body.clone()], &to, &mut bytes)
     } else {
-        let (at, ask, model) = (
-            job.body.clone(),
-            job.ask.clone().into_owned(),
-            model.to_owned(),
-        );
+        let (at, model) = (job.body.clone(), to.model.to_owned());
+        let to = Destination { model: "", ..to };
         let panics = panic_is_asked_for(caller);
         let work = move |message: &[u8]| {
             assert!(!panics, "a panic was asked for");
-            let dropped = request::write(&message[at], &ask, &model, &mut bytes);
-            (dropped, bytes)
+            let to = Destination {
+                model: &model,
+                ..to
+            };
+            let written = request::write(from, &message[at], &to, &mut bytes);
+            (written, bytes)
         };
         let made = help::make_of_message(&job.shard.helpers, caller, work).await;
-        let (dropped, made) = made.map_err(NotTranslated::Refused)?;
+        let (written, made) = made.map_err(NotTranslated::Refused)?;
         bytes = made;
-        dropped
+        written
     };
-    let dropped = dropped.map_err(NotTranslated::Unsupported)?;
+    let written = written.map_err(NotTranslated::Unsupported)?;
     if !held.grow_to(bytes.capacity()) {
         return Err(overloaded);
     }
-    Ok((Translated::new(bytes, held), dropped))
+    Ok((Translated::new(bytes, written.kept, held), written.dropped))
+}
+
+/// The candidate that the request is written for.
+fn destination<'j>(job: &'j Job<'_>, this: &Try) -> Destination<'j> {
+    let (shard, provider) = (job.shard, job.provider_at(this.place));
+    let model = job.model_at(this.place);
+    Destination {
+        dialect: provider.vendor.dialect,
+        model,
+        host: if provider.vendor.habits.reads_less {
+            Host::Ollama
+        } else {
+            Host::Other
+        },
+        max_output: shard.era.purse.max_output(provider, model),
+        left_out: shard.left_out(provider.id, model).and(this.left_out),
+        stream: match (job.wants_stream(), attempt::usage_chunk(job, this)) {
+            (false, _) => Stream::No,
+            (true, UsageChunk::Injected) => Stream::WithUsage,
+            (true, UsageChunk::Untouched) => Stream::Plain,
+        },
+    }
 }
 
 /// Lets the tests of a debug build see that a helper's panic ends one request and nothing else.

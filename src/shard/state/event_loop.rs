@@ -10,6 +10,7 @@ use crate::base::ids::{ProviderId, ShardId};
 use crate::base::limits::RELAYS_KEPT_MAX;
 use crate::base::random::Random;
 use crate::decide::ewma::Ewma;
+use crate::dialect::chat::lessons::{Keys, Lessons};
 use crate::exchange::door::Door;
 use crate::exchange::refusal::Connection;
 use crate::link::buffered::Lease;
@@ -81,7 +82,7 @@ pub struct Loop {
 }
 
 /// What one event loop has learned of one provider.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Known {
     /// Its average response time.
     pub(super) latency: Ewma,
@@ -89,6 +90,8 @@ pub(super) struct Known {
     reached: Option<SocketAddr>,
     /// Whether it was seen to refuse `stream_options`.
     is_strict: bool,
+    /// Other keys that it was seen to refuse, by model.
+    lessons: Lessons,
 }
 
 impl Deref for Loop {
@@ -204,6 +207,18 @@ impl Loop {
     /// Notes that `provider` refuses to be asked for the usage of a stream.
     pub fn without_injection(&self, provider: ProviderId) {
         self.learn(provider, |known| known.is_strict = true);
+    }
+
+    /// The keys that `provider` was seen to refuse for `model`.
+    #[must_use]
+    pub fn left_out(&self, provider: ProviderId, model: &str) -> Keys {
+        let left_out = self.known(provider, |known| known.lessons.left_out(model));
+        left_out.unwrap_or_default()
+    }
+
+    /// Notes that `provider` refuses these keys for `model`.
+    pub fn leave_out(&self, provider: ProviderId, model: &str, keys: Keys) {
+        self.learn(provider, |known| known.lessons.learn(model, keys));
     }
 
     /// The address of `provider` that accepted a connection last.
