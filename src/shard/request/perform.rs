@@ -70,14 +70,7 @@ pub async fn attempt<'a>(
         return End::Outcome(attempt.abandoned(record, seen, outcome));
     }
     record.words = Words::of_head(attempt.crossing().masks, &up);
-    if (200..=299).contains(&up.head.status) {
-        attempt.learn();
-    }
-    if up.head.status != 429
-        && let Some(span) = up.used_up()
-    {
-        attempt.put_aside(Some(span));
-    }
+    heed_head(&attempt, &up);
     match kind::of(job.wants_stream(), caller, &mut up).await {
         Ok(kind::Kind::Stream) => {
             End::Outcome(stream::relay(&attempt, caller, record, course, up).await)
@@ -90,6 +83,18 @@ pub async fn attempt<'a>(
             let seen = lost::seen(&attempt, &mut up).await;
             End::Outcome(attempt.abandoned(record, seen, outcome))
         }
+    }
+}
+
+/// Takes note of what the head of an answer says about the provider.
+fn heed_head(attempt: &Attempt<'_, '_>, up: &Upstream) {
+    if (200..=299).contains(&up.head.status) {
+        attempt.learn();
+    }
+    if up.head.status != 429
+        && let Some(span) = up.used_up()
+    {
+        attempt.put_aside(Some(span));
     }
 }
 
