@@ -13,6 +13,8 @@ pub mod plan;
 mod sides;
 mod translation;
 
+use std::cell::Cell;
+
 use crate::base::endpoint::Dialect;
 use crate::dialect::chat::write_event::DONE;
 use crate::dialect::verbatim;
@@ -58,6 +60,7 @@ impl Shell {
         let before = out.len();
         let (mut is_alive, mut has_split) = (false, false);
         self.has_moved = false;
+        self.course.flow.has_unseen = false;
         while !self.course.flow.is_over() {
             let is_between_events = self.splitter.is_between_events();
             if is_between_events {
@@ -122,6 +125,13 @@ impl Shell {
         self.has_moved
     }
 
+    /// Whether the last pushed bytes show that the model is at work on what its caller does not
+    /// see, before any content: thoughts that nobody has asked for.
+    #[must_use]
+    pub const fn works_unseen(&self) -> bool {
+        self.course.flow.has_unseen
+    }
+
     /// How much of an unfinished event is kept, in bytes.
     #[must_use]
     pub const fn kept(&self) -> usize {
@@ -145,6 +155,16 @@ impl Shell {
     pub fn awaits_usage(&self) -> bool {
         let course = &self.course;
         course.is_whole() && !course.is_usage_final() && !course.flow.is_over()
+    }
+
+    /// Whether silence ends the answer as `[DONE]` would (rule MS4 of
+    /// reference/messages-inbound.md): some servers of chat completions leave that out, and their
+    /// connection open.
+    #[must_use]
+    pub fn may_end_in_silence(&self) -> bool {
+        let course = &self.course;
+        let is_left_out = course.is_translated() && course.provider == Dialect::Chat;
+        is_left_out && course.flow.has_stopped && !course.flow.is_over()
     }
 
     /// The usage; `None`: the provider has not stated it, and it must be estimated.
@@ -217,10 +237,15 @@ impl Course {
     #[inline]
     fn pass_alike<'i>(&mut self, bytes: &'i [u8], out: &mut Vec<u8>) -> &'i [u8] {
         if self.is_translated() {
-            let note = |text: &[u8]| self.writers.note_alike(text);
-            self.flow.pass_alike(bytes, verbatim::is_inside, note, out)
+            let last = Cell::new(&[][..]);
+            let accept = |text: &'i [u8]| {
+                last.set(text);
+                verbatim::is_inside(text)
+            };
+            let note = || self.writers.note_alike(last.get());
+            self.flow.pass_alike(bytes, accept, note, out)
         } else {
-            self.flow.pass_alike(bytes, |_| true, |_| {}, out)
+            self.flow.pass_alike(bytes, |_| true, || {}, out)
         }
     }
 

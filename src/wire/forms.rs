@@ -80,8 +80,6 @@ pub struct Passed {
     pub len: usize,
     /// How much text it has, as [`string_len`](crate::wire::json::Value::string_len) counts it.
     pub text_bytes: usize,
-    /// Where the last gap of text begins, and where it ends.
-    pub text: [usize; 2],
 }
 
 impl Forms {
@@ -123,10 +121,10 @@ impl Forms {
     /// If the first event of `input` fits a form, and `accept` has no objection to its texts:
     /// appends to `out` what a reader of the event would write.
     #[inline]
-    pub fn pass(
+    pub fn pass<'i>(
         &mut self,
-        input: &[u8],
-        accept: impl Fn(&[u8]) -> bool,
+        input: &'i [u8],
+        accept: impl Fn(&'i [u8]) -> bool,
         out: &mut Vec<u8>,
     ) -> Option<Passed> {
         let forms = self.forms.get(..self.count)?;
@@ -206,17 +204,17 @@ impl Form {
     }
 
     #[inline]
-    fn pass(
+    fn pass<'i>(
         &self,
-        input: &[u8],
-        accept: impl Fn(&[u8]) -> bool,
+        input: &'i [u8],
+        accept: impl Fn(&'i [u8]) -> bool,
         out: &mut Vec<u8>,
     ) -> Option<Passed> {
         let parts = self.parts.get(..self.gaps)?;
         let (mut fixed, mut written) = self.bytes.split_at(self.written_at);
         let mut ends = [0; GAPS_MAX];
         let mut text_bytes = self.text;
-        let (mut at, mut text_at) = (0, [0; 2]);
+        let mut at = 0;
         for (part, end) in parts.iter().zip(&mut ends) {
             let (before, after) = fixed.split_at(part.read);
             let inside = at + before.len();
@@ -230,7 +228,6 @@ impl Form {
                     if !accept(input.get(inside..end)?) {
                         return None;
                     }
-                    text_at = [inside, end];
                     end
                 }
                 GapKind::Silent => string::text_end(input, inside)?.0,
@@ -255,11 +252,7 @@ impl Form {
             at = end;
         }
         out.extend_from_slice(written);
-        Some(Passed {
-            len,
-            text_bytes,
-            text: text_at,
-        })
+        Some(Passed { len, text_bytes })
     }
 }
 
@@ -308,10 +301,7 @@ mod tests {
         let mut out = b"before".to_vec();
         let passed = forms.pass(input.as_bytes(), |_| true, &mut out);
         let written = String::from_utf8(out.split_off(6)).unwrap();
-        let Some(Passed {
-            len, text_bytes, ..
-        }) = passed
-        else {
+        let Some(Passed { len, text_bytes }) = passed else {
             assert_eq!(written, "");
             return None;
         };

@@ -49,6 +49,8 @@ pub struct Flow {
     /// Events before the first content, as the caller will get them.
     held: Vec<u8>,
     pub(super) is_committed: bool,
+    /// Whether the model has said something of late that the caller is not shown.
+    pub(super) has_unseen: bool,
     /// Whether a reader has told why the model stops.
     pub(super) has_stopped: bool,
     pub(super) is_done: bool,
@@ -150,21 +152,20 @@ impl Flow {
         self.is_done = true;
     }
 
-    /// Writes the events at the front of `bytes` that fit a form, and notes the text of each;
-    /// returns the bytes behind them. Only their text counts.
+    /// Writes the events at the front of `bytes` that fit a form and whose text is accepted, and
+    /// calls `note` for each; returns the bytes behind them. Only their text counts.
     #[inline]
     pub(super) fn pass_alike<'i>(
         &mut self,
         mut bytes: &'i [u8],
-        accept: impl Fn(&[u8]) -> bool,
-        mut note: impl FnMut(&[u8]),
+        accept: impl Fn(&'i [u8]) -> bool,
+        mut note: impl FnMut(),
         out: &mut Vec<u8>,
     ) -> &'i [u8] {
         while let Some(passed) = self.forms.pass(bytes, &accept, out) {
             debug_assert!(self.is_committed);
             self.books.count_text(passed.text_bytes);
-            let [text_at, text_end] = passed.text;
-            note(bytes.get(text_at..text_end).unwrap_or_default());
+            note();
             bytes = bytes.split_at(passed.len).1;
         }
         bytes

@@ -164,6 +164,7 @@ impl<W: Writer> Teller<'_, W> {
             (Put::At(_) | Put::Aside, _) => {}
         }
         flow.is_committed |= self.out.len() > before;
+        flow.has_unseen |= piece.is_some() && !flow.is_committed;
         Ok(())
     }
 }

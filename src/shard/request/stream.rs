@@ -285,6 +285,11 @@ impl<'a> Stream<'_, '_, 'a> {
             // The head's fields, which stand in front, are needed until the stream is committed.
             up.bytes.truncate(up.head.len);
             *fresh = up.head.len;
+            if self.spare.stream().works_unseen() {
+                self.silent_until = clock::now() + self.attempt.provider.first_token_timeout;
+                let until = self.silent_until.min(self.attempt.overall);
+                up.socket.deadline.set(until, Cut::Both);
+            }
         }
         let read = if self.spare.stream().awaits_usage() {
             // All of the content is there: nothing is saved when the provider is cut at once.
@@ -298,7 +303,12 @@ impl<'a> Stream<'_, '_, 'a> {
         match read {
             _ if caller.is_gone() => Err(Broken::by(caller)),
             Ok(count) if count > 0 => Ok(Fed::More),
-            Ok(_) | Err(_) if up.socket.deadline.is_overdue() => Err(Broken::STALLED),
+            Ok(_) | Err(_) if up.socket.deadline.is_overdue() => {
+                if self.spare.stream().may_end_in_silence() {
+                    return Ok(Fed::Complete);
+                }
+                Err(Broken::STALLED)
+            }
             Ok(_) if self.body.may_end() => Ok(Fed::Complete),
             Ok(_) | Err(_) => Err(Broken::CUT),
         }

@@ -20,6 +20,7 @@ use crate::wire::stream_fault::StreamFault;
 pub struct Spare {
     shell: Shell,
     provider: Dialect,
+    caller: Dialect,
     /// Bytes for the caller, behind room for the head of their chunk.
     payload: Vec<u8>,
 }
@@ -76,11 +77,12 @@ impl Spare {
         };
         let event = self.shell.error()?;
         let mut body = Vec::new();
-        match self.provider {
-            Dialect::Chat => return None,
-            Dialect::Messages => {
+        match (self.provider, self.caller) {
+            (Dialect::Chat, _) => return None,
+            (Dialect::Messages, Dialect::Messages) => body.extend_from_slice(event),
+            (Dialect::Messages, Dialect::Chat) => {
                 let complaint = errors::read(self.provider, None, event);
-                errors::write(&complaint, Dialect::Chat, "", &mut body);
+                errors::write(&complaint, self.caller, "", &mut body);
             }
         }
         Some((status, body))
@@ -89,7 +91,7 @@ impl Spare {
     /// Begins a stream.
     pub fn reset(&mut self, buffers: &Buffers, plan: &StreamPlan<'_>) {
         self.empty(buffers);
-        self.provider = plan.provider;
+        (self.provider, self.caller) = (plan.provider, plan.caller);
         self.shell.reset(plan);
     }
 
