@@ -2,9 +2,10 @@
 //!
 //! Values of members are copied as they stand; what streams have around them is added.
 
-use crate::base::endpoint::Endpoint;
+use crate::base::endpoint::{Dialect, Endpoint};
 use crate::base::money::NanoUsd;
 
+use crate::dialect::messages::retell;
 use crate::dialect::tariff;
 use crate::wire::json::check::is_json;
 use crate::wire::json::{self, Kind, Member, Value};
@@ -24,10 +25,13 @@ pub struct Telling<'a> {
     pub cost: Option<NanoUsd>,
 }
 
-/// Appends the events for the completion `body`; returns false, and appends nothing, where that is
+/// Appends the events for the answer `body`; returns false, and appends nothing, where that is
 /// not valid JSON.
 #[must_use]
 pub fn write(body: &[u8], telling: &Telling<'_>, out: &mut Vec<u8>) -> bool {
+    if telling.endpoint.dialect() == Dialect::Messages {
+        return retell::write(body, telling.caller_model, telling.cost, out);
+    }
     if !is_json(body) {
         return false;
     }

@@ -41,6 +41,7 @@ mod matrix;
 mod memory;
 mod messages;
 mod messages_http;
+mod messages_streams;
 mod metrics;
 mod models;
 mod notify;

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use crate::decide::outcome::Topic;
 use crate::dialect::complaint::{Complaint, Form, Kind, Overflow};
 use crate::dialect::topic;
 use crate::wire::json;
@@ -30,7 +31,10 @@ pub fn read(status: Option<u16>, body: &[u8]) -> Complaint<'_> {
         status: told,
         own_status: status,
         kind,
-        topic: topic::of(own, body),
+        topic: match overflow {
+            Some(_) => Topic::Length,
+            None => topic::of(own, body),
+        },
         form,
         message: message.map(|message| Cow::Owned(json::quoted(&message))),
         overflow,

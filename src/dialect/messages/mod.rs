@@ -9,6 +9,7 @@ pub mod read_error;
 pub mod read_event;
 pub mod read_prompt;
 pub mod relay;
+pub mod retell;
 mod stop;
 mod told;
 pub mod write_answer;

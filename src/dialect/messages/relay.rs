@@ -15,7 +15,7 @@ use crate::dialect::shell::plan::StreamPlan;
 use crate::dialect::tariff;
 use crate::dialect::usage::Counters;
 use crate::wire::forms::{Gap, GapKind};
-use crate::wire::json::{self, Kind, NotJson, Value};
+use crate::wire::json::{self, Kind, Value};
 use crate::wire::splice::Splice;
 use crate::wire::stream_fault::StreamFault;
 

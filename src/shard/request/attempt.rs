@@ -9,7 +9,8 @@ use crate::config::plan::{Candidate, Provider};
 use crate::decide::outcome::{KeyOwner, Outcome, Sample as Kind};
 use crate::dialect::ask::{self, RequestEdits};
 use crate::dialect::chat::lessons::Keys;
-use crate::dialect::shell::plan::{IncludeUsage, StreamPlan, UsageChunk, Wanted};
+use crate::dialect::request::Kept;
+use crate::dialect::shell::plan::{IncludeUsage, StreamPlan, Thoughts, UsageChunk, Wanted};
 use crate::dialect::tariff::Tariff;
 use crate::exchange::answer_head::PassedOn;
 use crate::exchange::course::{Injection, Part, Try};
@@ -187,10 +188,41 @@ impl<'a> Attempt<'_, 'a> {
         self.job.ask.model_json.as_bytes()
     }
 
+    /// What the reader of the answer must know of the request.
+    #[must_use]
+    pub fn kept(&self) -> Kept {
+        let translated = self.job.translated.borrow();
+        let kept = translated.as_ref().map(|translated| &translated.kept);
+        kept.cloned().unwrap_or_default()
+    }
+
+    /// What the request says of the answer in a dialect that is not the provider's.
+    #[must_use]
+    pub fn wanted<'k>(&self, kept: &'k Kept) -> Wanted<'k>
+    where
+        'a: 'k,
+    {
+        let job = self.job;
+        let mut random = job.shard.random.borrow_mut();
+        Wanted {
+            thoughts: if kept.shows_thoughts {
+                Thoughts::Shown
+            } else {
+                Thoughts::Hidden
+            },
+            names: Some(&kept.names),
+            stops: &kept.stops,
+            prompt: Tokens::estimated(job.ask.prompt_bytes),
+            request_id: job.request.id.as_str(),
+            seed: [random.next_u64(), random.next_u64()],
+        }
+    }
+
     /// Prepares a stream's machine for the provider's answer.
     pub fn begin_stream(&self, relay: &mut Spare) {
         let job = self.job;
         let vendor = self.provider.vendor;
+        let kept = self.kept();
         let plan = StreamPlan {
             caller: job.endpoint.dialect(),
             provider: vendor.dialect,
@@ -203,7 +235,7 @@ impl<'a> Attempt<'_, 'a> {
                 IncludeUsage::No
             },
             notes_apart: vendor.habits.notes_apart,
-            wanted: Wanted::NOTHING,
+            wanted: self.wanted(&kept),
             tariff: self.tariff(),
             created: clock::wall().unix_millis() / 1_000,
             event_bytes_max: job.shard.server.max_event_bytes,

@@ -4,6 +4,7 @@ use crate::base::endpoint::Dialect;
 use crate::base::tokens::Tokens;
 use crate::decide::outcome::{Failure, Outcome, Verdict, classify_status};
 use crate::dialect::chat::{lessons, provider_error};
+use crate::dialect::complaint::Form;
 use crate::dialect::errors;
 use crate::dialect::messages::read_error;
 use crate::dialect::shell::plan::UsageChunk;
@@ -93,35 +94,33 @@ fn refused_part(attempt: &Attempt<'_, '_>, up: &Upstream) -> Option<Part> {
 
 /// What the answer means, and what the caller would be told of an error.
 fn meaning(attempt: &Attempt<'_, '_>, up: &Upstream) -> (Outcome, Error) {
-    let status = up.head.status;
-    match attempt.provider.vendor.dialect {
-        Dialect::Messages if status >= 300 => {
-            let mut body = Vec::new();
-            let complaint = read_error::read(Some(status), up.body());
-            errors::write(&complaint, Dialect::Chat, "", &mut body);
-            let outcome = read_error::outcome(&complaint, attempt.key);
-            let told = if attempt.is_translated() || json::member(up.body(), b"error").is_none() {
-                Error {
-                    status: complaint.status,
-                    body,
-                }
-            } else {
-                // Callers go by its wording (rule MP5 of reference/messages-inbound.md).
-                Error {
-                    status,
-                    body: up.body().to_vec(),
-                }
-            };
-            (outcome, told)
-        }
-        Dialect::Messages | Dialect::Chat => {
-            let topic = topic::of(status, up.body());
-            let outcome = classify_status(status, attempt.key, topic);
-            let is_told = outcome.verdict() == Verdict::PassThrough;
-            let told = is_told.then(|| kept::told(up, topic));
-            (outcome, told.unwrap_or_default())
-        }
+    let (status, provider) = (up.head.status, attempt.provider.vendor.dialect);
+    let caller = attempt.job.endpoint.dialect();
+    if status < 300 || (provider, caller) == (Dialect::Chat, Dialect::Chat) {
+        let topic = topic::of(status, up.body());
+        let outcome = classify_status(status, attempt.key, topic);
+        let is_told = outcome.verdict() == Verdict::PassThrough;
+        let told = is_told.then(|| kept::told(up, topic));
+        return (outcome, told.unwrap_or_default());
     }
+    let complaint = errors::read(provider, Some(status), up.body());
+    let outcome = match provider {
+        Dialect::Chat => classify_status(status, attempt.key, complaint.topic),
+        Dialect::Messages => read_error::outcome(&complaint, attempt.key),
+    };
+    if provider == caller && complaint.form != Form::Foreign && has_error(up.body()) {
+        // Callers go by its wording (rule MP5 of reference/messages-inbound.md).
+        let body = up.body().to_vec();
+        return (outcome, Error { status, body });
+    }
+    let (status, mut body) = (complaint.status, Vec::new());
+    let request_id = attempt.job.request.id.as_str();
+    errors::write(&complaint, caller, request_id, &mut body);
+    (outcome, Error { status, body })
+}
+
+fn has_error(body: &[u8]) -> bool {
+    json::member(body, b"error").is_some()
 }
 
 /// A provider that refuses, or fails, may say how long it wants to be left alone.

@@ -38,10 +38,7 @@ pub async fn prepare(
 ) -> Result<(), NotTranslated> {
     record.dropped = None;
     job.translated.replace(None);
-    if job.endpoint == Endpoint::CountTokens
-        || (job.endpoint == Endpoint::Messages
-            && (job.wants_stream() || job.is_translated_at(this.place)))
-    {
+    if job.endpoint == Endpoint::CountTokens {
         return Err(NotTranslated::Unsupported(Unsupported {
             place: job.endpoint.name().to_owned(),
             why: "is not served by this provider",

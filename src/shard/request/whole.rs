@@ -11,9 +11,10 @@ use crate::base::limits::{
 };
 use crate::base::time::Instant;
 use crate::decide::outcome::{Failure, Outcome};
-use crate::dialect::answer::AnswerFault;
+use crate::dialect::answer::{AnswerFault, Known};
 use crate::dialect::answers::{self, AnswerPlan};
 use crate::dialect::messages;
+use crate::dialect::request::Kept;
 use crate::dialect::shell::plan::Wanted;
 use crate::dialect::view::View;
 use crate::exchange::answer;
@@ -201,13 +202,13 @@ fn view(endpoint: Endpoint, body: &[u8]) -> Result<View, AnswerFault> {
 /// Writes an answer of another dialect in the caller's; a helper thread a large one, which is
 /// waited for.
 async fn translated(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<Answer, AnswerFault> {
-    let shard = attempt.job.shard;
+    let kept = attempt.kept();
     let plan = AnswerPlan {
         caller: attempt.job.endpoint.dialect(),
         provider: attempt.provider.vendor.dialect,
         caller_model: attempt.caller_model(),
         created: clock::wall().unix_millis() / 1_000,
-        wanted: Wanted::NOTHING,
+        wanted: attempt.wanted(&kept),
     };
     let (known, body) = if up.body().len() <= TRANSLATED_AT_ONCE_BYTES_MAX {
         let mut body = Vec::new();
@@ -215,32 +216,10 @@ async fn translated(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<Answ
         attempt.crossing().masks.mask_answer(&mut body);
         (known, body)
     } else {
-        up.socket.deadline.clear();
-        let (bytes, at) = (std::mem::take(&mut up.bytes), up.head.len..up.end);
-        let model = attempt.caller_model().to_vec();
-        let (caller, provider, created) = (plan.caller, plan.provider, plan.created);
-        let (era, id) = (Arc::clone(&shard.era), attempt.candidate().provider);
-        let work = move || {
-            let mut made = Vec::new();
-            let plan = AnswerPlan {
-                caller,
-                provider,
-                caller_model: &model,
-                created,
-                wanted: Wanted::NOTHING,
-            };
-            let known = answers::write(&bytes[at], &plan, &mut made);
-            era.prefixes(id).masks().mask_answer(&mut made);
-            (bytes, known, made)
-        };
-        let made = help::make(&shard.helpers, WhenFull::Wait, work).await;
-        // If the work has panicked, the answer is gone with it.
-        let (bytes, known, body) = made.map_err(|_| AnswerFault::Malformed)?;
-        up.bytes = bytes;
-        (known, body)
+        translated_by_helper(attempt, up, &plan, kept.clone()).await?
     };
     // It is there, whether or not it may be; nothing else is asked for it.
-    let mut held = shard.io.lease.hold();
+    let mut held = attempt.job.shard.io.lease.hold();
     held.insist_on(body.capacity());
     let known = known?;
     Ok(Answer {
@@ -251,6 +230,48 @@ async fn translated(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<Answ
         },
         written: Some(Written { body, held }),
     })
+}
+
+/// As [`translated`], by a helper thread. `kept` is what the plan says of the request.
+async fn translated_by_helper(
+    attempt: &Attempt<'_, '_>,
+    up: &mut Upstream,
+    plan: &AnswerPlan<'_>,
+    kept: Kept,
+) -> Result<(Result<Known, AnswerFault>, Vec<u8>), AnswerFault> {
+    up.socket.deadline.clear();
+    let shard = attempt.job.shard;
+    let (bytes, at) = (std::mem::take(&mut up.bytes), up.head.len..up.end);
+    let model = plan.caller_model.to_vec();
+    let (caller, provider, created) = (plan.caller, plan.provider, plan.created);
+    let numbers = (plan.wanted.thoughts, plan.wanted.prompt, plan.wanted.seed);
+    let (era, id) = (Arc::clone(&shard.era), attempt.candidate().provider);
+    let work = move || {
+        let (thoughts, prompt, seed) = numbers;
+        let plan = AnswerPlan {
+            caller,
+            provider,
+            caller_model: &model,
+            created,
+            wanted: Wanted {
+                thoughts,
+                names: Some(&kept.names),
+                stops: &kept.stops,
+                prompt,
+                request_id: "",
+                seed,
+            },
+        };
+        let mut made = Vec::new();
+        let known = answers::write(&bytes[at], &plan, &mut made);
+        era.prefixes(id).masks().mask_answer(&mut made);
+        (bytes, known, made)
+    };
+    let made = help::make(&shard.helpers, WhenFull::Wait, work).await;
+    // If the work has panicked, the answer is gone with it.
+    let (bytes, known, body) = made.map_err(|_| AnswerFault::Malformed)?;
+    up.bytes = bytes;
+    Ok((known, body))
 }
 
 /// Settles an answer that had arrived whole at `arrived`, before any of it leaves.

@@ -16,7 +16,7 @@ pub(in crate::dialect::messages) fn write(name: &str, parts: &[&[u8]], out: &mut
 }
 
 /// Appends the start of the block with this number.
-pub(super) fn write_start(index: u32, block: &[u8], out: &mut Vec<u8>) {
+pub(in crate::dialect::messages) fn write_start(index: u32, block: &[u8], out: &mut Vec<u8>) {
     let mut digits = itoa::Buffer::new();
     let index = digits.format(index).as_bytes();
     let parts = [
@@ -31,7 +31,12 @@ pub(super) fn write_start(index: u32, block: &[u8], out: &mut Vec<u8>) {
 
 /// Appends a delta of the block with this number; `text` is the inside of a JSON string. Returns
 /// where in `out` it stands.
-pub(super) fn write_delta(index: u32, kind: Delta, text: &[u8], out: &mut Vec<u8>) -> usize {
+pub(in crate::dialect::messages) fn write_delta(
+    index: u32,
+    kind: Delta,
+    text: &[u8],
+    out: &mut Vec<u8>,
+) -> usize {
     let mut digits = itoa::Buffer::new();
     let index = digits.format(index).as_bytes();
     let parts = [
@@ -50,7 +55,7 @@ pub(super) fn write_delta(index: u32, kind: Delta, text: &[u8], out: &mut Vec<u8
 const END: &[u8] = br#""}}"#;
 
 /// Appends the end of the block with this number.
-pub(super) fn write_stop(index: u32, out: &mut Vec<u8>) {
+pub(in crate::dialect::messages) fn write_stop(index: u32, out: &mut Vec<u8>) {
     let mut digits = itoa::Buffer::new();
     let index = digits.format(index).as_bytes();
     let parts = [br#"{"type":"content_block_stop","index":"#, index, b"}"];
@@ -59,7 +64,7 @@ pub(super) fn write_stop(index: u32, out: &mut Vec<u8>) {
 
 /// What a delta adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Delta {
+pub(in crate::dialect::messages) enum Delta {
     Text,
     Thinking,
     Signature,
