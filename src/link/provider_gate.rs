@@ -244,6 +244,18 @@ impl ProviderGate {
         }
     }
 
+    /// Takes a place among the requests in flight for one that counts for no limit and is no probe,
+    /// if the provider is in service; returns whether it did. [`ProviderGate::release`] gives it
+    /// back.
+    #[must_use]
+    pub fn take_place(&self, now: Instant) -> bool {
+        let words = &self.read.0;
+        let state = words.state.load(Ordering::Acquire);
+        let aside = Instant::from_nanos(words.aside_until.load(Ordering::Relaxed));
+        let is_in_service = state & (CIRCUIT | UNHEALTHY) == CLOSED && now >= aside;
+        is_in_service && self.in_flight.as_ref().is_none_or(InFlight::take)
+    }
+
     /// Takes what a request of `tokens` tokens needs; `None`, and nothing is taken, where another
     /// thread was faster.
     #[must_use]

@@ -91,7 +91,7 @@ const ENDPOINTS: [Endpoint; 9] = [
         body: r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#,
         words: Words::Anthropics,
         needs: Needs::Count,
-        by: &[],
+        by: &KINDS,
     },
     Endpoint {
         method: "GET",

@@ -11,8 +11,8 @@ use crate::support::client::{Answer, Client};
 use crate::support::router::Router;
 
 /// The rules of the reference that one of the exchanges shows.
-const RULES: [&str; 10] = [
-    "MW1", "MW2", "MW3", "MW4", "MP1", "MP2", "MP3", "MP5", "ME1", "ML",
+const RULES: [&str; 13] = [
+    "MW1", "MW2", "MW3", "MW4", "MP1", "MP2", "MP3", "MP5", "ME1", "ML", "MC1", "MC2", "MC3",
 ];
 
 #[test]

@@ -25,6 +25,7 @@ use crate::shard::request::after::{self, After};
 use crate::shard::request::ask;
 use crate::shard::request::attempt::End;
 use crate::shard::request::choose;
+use crate::shard::request::count;
 use crate::shard::request::early;
 use crate::shard::request::job::Job;
 use crate::shard::request::kept;
@@ -118,6 +119,9 @@ async fn infer(
         model_json: None,
         routed,
     };
+    if endpoint == Endpoint::CountTokens {
+        return count::answer(&job, caller, &mut record).await;
+    }
     if let Err(refusal) = spend(&mut job, &mut record) {
         return refuse::tell(shard, caller, request, &mut record, &refusal).await;
     }

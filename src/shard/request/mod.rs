@@ -9,6 +9,7 @@ pub mod choose;
 pub mod conclude;
 pub mod connect;
 pub mod connection;
+pub mod count;
 pub mod drive;
 pub mod early;
 pub mod error;

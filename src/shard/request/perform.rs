@@ -99,7 +99,7 @@ fn heed_head(attempt: &Attempt<'_, '_>, up: &Upstream) {
 }
 
 /// A connection for the attempt, and when the request can be sent over it.
-async fn connection(
+pub(super) async fn connection(
     job: &Job<'_>,
     caller: &mut Caller,
     this: &Try,
@@ -160,7 +160,7 @@ async fn read_whole(
 }
 
 /// Sends the request.
-async fn send_request(
+pub(super) async fn send_request(
     attempt: &Attempt<'_, '_>,
     caller: &mut Caller,
     up: &mut Upstream,

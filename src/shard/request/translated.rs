@@ -1,6 +1,6 @@
 //! A request in the dialect of a candidate that does not speak the caller's.
 
-use crate::base::endpoint::{Dialect, Endpoint};
+use crate::base::endpoint::Dialect;
 use crate::base::limits::TRANSLATED_AT_ONCE_BYTES_MAX;
 use crate::dialect::chat::write_prompt::{Host, Stream};
 use crate::dialect::messages::own_thoughts;
@@ -38,12 +38,6 @@ pub async fn prepare(
 ) -> Result<(), NotTranslated> {
     record.dropped = None;
     job.translated.replace(None);
-    if job.endpoint == Endpoint::CountTokens {
-        return Err(NotTranslated::Unsupported(Unsupported {
-            place: job.endpoint.name().to_owned(),
-            why: "is not served by this provider",
-        }));
-    }
     if job.is_translated_at(this.place) {
         let (translated, dropped) = translate(job, caller, this).await?;
         if !dropped.names.is_empty() && tracing::enabled!(tracing::Level::DEBUG) {

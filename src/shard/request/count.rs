@@ -1,0 +1,244 @@
+//! `POST /v1/messages/count_tokens`: a provider of Anthropic's API counts, and where none can, the
+//! answer is the estimate that budgets go by (rules MC of reference/messages-inbound.md).
+//!
+//! Counting costs nothing. So it takes a provider's place, but neither headroom nor money, and
+//! whatever comes of it says nothing about the provider.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::base::endpoint::Endpoint;
+use crate::base::ids::ProviderId;
+use crate::base::limits::TRANSLATED_AT_ONCE_BYTES_MAX;
+use crate::base::tokens::Tokens;
+use crate::decide::outcome::{KeyOwner, Outcome};
+use crate::dialect::messages::estimate;
+use crate::dialect::shell::plan::UsageChunk;
+use crate::exchange::answer_head::PassedOn;
+use crate::exchange::auth::{self, Presented};
+use crate::exchange::course::{Fresh, Try};
+use crate::exchange::headers::Totals;
+use crate::exchange::inbound;
+use crate::exchange::refusal::Refusal;
+use crate::shard::http::caller::Caller;
+use crate::shard::http::help;
+use crate::shard::http::receive;
+use crate::shard::http::upstream::Upstream;
+use crate::shard::net::timers::Cut;
+use crate::shard::request::after::{self, After};
+use crate::shard::request::answer_head::{self, Told};
+use crate::shard::request::attempt::Attempt;
+use crate::shard::request::error::Error;
+use crate::shard::request::job::Job;
+use crate::shard::request::kept;
+use crate::shard::request::local::{self, Answer};
+use crate::shard::request::perform;
+use crate::shard::request::record::Record;
+use crate::shard::request::refuse;
+use crate::shard::request::translated;
+use crate::shard::request::words::Words;
+use crate::shard::state::desk::Desk;
+use crate::sys::clock;
+use crate::wire::json::{self, Kind};
+
+/// Answers with the tokens of the caller's prompt.
+pub async fn answer<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<'a>) -> After {
+    for place in 0..job.routed.route.candidates.len() {
+        let Some(seat) = Seat::take(job, place) else {
+            continue;
+        };
+        let outcome = ask(job, caller, record, place).await;
+        drop(seat);
+        if caller.is_cut_off() && outcome == Some(Outcome::CallerGone) {
+            let refusal = Refusal::ShuttingDown;
+            return refuse::tell(job.shard, caller, job.request, record, &refusal).await;
+        }
+        match outcome {
+            Some(Outcome::CallerGone) => {
+                record.caller_gone();
+                return After::Close;
+            }
+            Some(_) => return after::after(job.shard, record.connection),
+            None => {}
+        }
+    }
+    record.asked = None;
+    record.words = Words::default();
+    estimated(job, caller, record).await
+}
+
+/// A place among a provider's requests in flight, given back when it is dropped.
+struct Seat {
+    desk: Rc<Desk>,
+    provider: ProviderId,
+}
+
+impl Seat {
+    /// Takes a place at the candidate `place`, if it can count and is in service.
+    fn take(job: &Job<'_>, place: usize) -> Option<Self> {
+        let provider = job.provider_at(place);
+        let mut endpoints = provider.vendor.endpoints.iter();
+        endpoints.find(|(own, _)| *own == Endpoint::CountTokens)?;
+        let desk = Rc::clone(&job.shard.desk);
+        let gate = &desk.gates.providers[provider.id.index()];
+        gate.take_place(clock::now()).then(|| Self {
+            provider: provider.id,
+            desk: Rc::clone(&desk),
+        })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.desk.gates.providers[self.provider.index()].release();
+    }
+}
+
+/// Asks the candidate `place`, and tells the caller what it says; `None`: it cannot count now.
+async fn ask<'a>(
+    job: &Job<'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    place: usize,
+) -> Option<Outcome> {
+    let first = Try::first(place, clock::now());
+    translated::prepare(job, caller, record, &first)
+        .await
+        .ok()?;
+    record.attempts += 1;
+    record.asked = Some(job.asked(place));
+    let mut read = read_answer(job, caller, &first).await;
+    if let Err(Outcome::StaleConnection) = read {
+        let again = Try {
+            fresh: Fresh::Needed,
+            ..first
+        };
+        read = read_answer(job, caller, &again).await;
+    }
+    let (attempt, up) = match read {
+        Ok(read) => read,
+        Err(Outcome::CallerGone) => return Some(Outcome::CallerGone),
+        Err(_) => return None,
+    };
+    record.words = Words::of_head(attempt.crossing().masks, &up);
+    let status = up.head.status;
+    let is_count = || {
+        let count = json::member(up.body(), b"input_tokens");
+        count.is_some_and(|count| count.value.kind == Kind::Number)
+    };
+    if status == 200 && is_count() {
+        return Some(tell(&attempt, caller, record, up).await);
+    }
+    if is_about_the_request(status, attempt.key) {
+        attempt.note_error(record, up.body());
+        let body = up.body().to_vec();
+        let error = Error { status, body };
+        let sent = kept::pass_through(&attempt, caller, record, up, error).await;
+        return Some(sent.unwrap_or(Outcome::RequestRefused(status)));
+    }
+    job.shard.park(attempt.candidate().provider, up);
+    None
+}
+
+/// Whether the caller is told of an error with this status: others are about the provider, or about
+/// infermux's own key.
+fn is_about_the_request(status: u16, key: KeyOwner) -> bool {
+    match (status, key) {
+        (401..=403, KeyOwner::Infermux) | (404 | 405 | 408 | 429, _) => false,
+        (400..=499, _) => true,
+        (_, _) => false,
+    }
+}
+
+/// Sends the request, and reads the answer to its end.
+async fn read_answer<'j, 'a>(
+    job: &'j Job<'a>,
+    caller: &mut Caller,
+    this: &Try,
+) -> Result<(Attempt<'j, 'a>, Upstream), Outcome> {
+    let provider = job.provider_at(this.place);
+    let deadline = this.started + provider.timeout.min(COUNTED_WITHIN);
+    let (mut up, sent_at) = perform::connection(job, caller, this, deadline).await?;
+    let presented = Presented::read(&caller.head, job.head);
+    let credential = auth::credential(provider, &job.shard.plan.auth, presented);
+    let attempt = Attempt {
+        job,
+        provider,
+        place: this.place,
+        started: this.started,
+        sent_at,
+        overall: deadline,
+        key: credential.owner(provider),
+        callers_key: credential.callers_key(),
+        usage: UsageChunk::Untouched,
+        left_out: this.left_out,
+    };
+    up.socket.deadline.set(deadline, Cut::Both);
+    perform::send_request(&attempt, caller, &mut up, credential).await?;
+    if caller.is_gone() {
+        return Err(Outcome::CallerGone);
+    }
+    up.read_head(caller).await?;
+    let limit = receive::limit(up.head.status);
+    match receive::read(&job.shard.io, caller, &mut up, limit).await {
+        Ok(()) => Ok((attempt, up)),
+        Err(receive::Stop::Outcome(outcome)) => Err(outcome),
+        Err(receive::Stop::Overloaded) => Err(Outcome::TooLarge),
+    }
+}
+
+/// Tells what the provider has counted.
+async fn tell<'a>(
+    attempt: &Attempt<'_, 'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    up: Upstream,
+) -> Outcome {
+    let mut fields = Vec::new();
+    inbound::write_fields(&up.head, &up.bytes, attempt.crossing(), &mut fields);
+    fields.extend_from_slice(COUNTED);
+    let told = Told {
+        place: attempt.place,
+        status: up.head.status,
+        length: up.body().len(),
+        totals: Totals::default(),
+        latency: clock::now().since(attempt.sent_at),
+    };
+    answer_head::write_whole(attempt.job, caller, record, &told, PassedOn::Lines(&fields));
+    caller.out.extend_from_slice(up.body());
+    attempt.job.shard.park(attempt.candidate().provider, up);
+    match caller.send_out().await {
+        Ok(()) => Outcome::Answered,
+        Err(_) => Outcome::CallerGone,
+    }
+}
+
+/// Tells the estimate.
+async fn estimated<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<'a>) -> After {
+    let at = job.body.clone();
+    let count = if at.len() <= TRANSLATED_AT_ONCE_BYTES_MAX {
+        Ok(estimate::tokens(&caller.bytes[at]))
+    } else {
+        let work = move |message: &[u8]| estimate::tokens(&message[at]);
+        help::make_of_message(&job.shard.helpers, caller, work).await
+    };
+    let count: Tokens = match count {
+        Ok(count) => count,
+        Err(refusal) => {
+            return refuse::tell(job.shard, caller, job.request, record, &refusal).await;
+        }
+    };
+    let body = format!("{{\"input_tokens\":{}}}", count.get());
+    let answer = Answer {
+        fields: ESTIMATED.to_owned(),
+        ..Answer::json(200, body.into_bytes())
+    };
+    local::answer(job.shard, caller, job.request, record, answer).await
+}
+
+/// Longest wait for a provider's count: the estimate is there at once.
+const COUNTED_WITHIN: Duration = Duration::from_secs(10);
+/// Says that a provider has counted.
+const COUNTED: &[u8] = b"X-Infermux-Token-Count: native\r\n";
+/// Says that nobody has counted.
+const ESTIMATED: &str = "X-Infermux-Token-Count: estimated\r\n";
