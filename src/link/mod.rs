@@ -13,6 +13,7 @@ pub mod facts;
 pub mod gate;
 pub mod helpers;
 pub mod histogram;
+mod in_flight;
 pub mod latest;
 pub mod lists;
 pub mod log;

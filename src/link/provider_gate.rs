@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::base::time::Instant;
 use crate::link::Padded;
 use crate::link::complaint::Told;
+use crate::link::in_flight::InFlight;
 use crate::link::orders::{Circuit, Health};
 
 /// One provider's words, and its limits under one configuration. A provider without limits touches
@@ -45,12 +46,6 @@ struct ReadWords {
     /// Average response time over all shards, in nanoseconds, and how many samples are in it.
     average: AtomicU64,
     samples: AtomicU32,
-}
-
-#[derive(Clone, Debug)]
-struct InFlight {
-    now: Arc<Padded<AtomicU32>>,
-    max: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -458,24 +453,6 @@ impl ProviderGate {
 
 /// Another thread was faster, or the circuit has opened meanwhile.
 struct NotTaken;
-
-impl InFlight {
-    fn is_full(&self) -> bool {
-        self.now.0.load(Ordering::Relaxed) >= self.max
-    }
-
-    fn take(&self) -> bool {
-        let more = |now| (now < self.max).then_some(now + 1);
-        self.now
-            .0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
-            .is_ok()
-    }
-
-    fn release(&self) {
-        self.now.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 impl Headroom {
     /// A request larger than the whole window takes the whole window.
