@@ -40,6 +40,7 @@ mod manage;
 mod matrix;
 mod memory;
 mod messages;
+mod messages_broken;
 mod messages_http;
 mod messages_streams;
 mod metrics;
