@@ -226,7 +226,7 @@ impl<'a> Attempt<'_, 'a> {
         let plan = StreamPlan {
             caller: job.endpoint.dialect(),
             provider: vendor.dialect,
-            endpoint: job.endpoint,
+            endpoint: self.own_endpoint(),
             caller_model: self.caller_model(),
             usage: self.usage,
             include_usage: if job.ask.include_usage {
