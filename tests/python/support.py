@@ -85,9 +85,9 @@ class Process:
 
 
 class Mock:
-    """A mock provider and its control address."""
+    """A mock provider and its control address; `fields` are further lines of its configuration."""
 
-    def __init__(self, name, **script):
+    def __init__(self, name, fields=(), **script):
         instance = {
             "name": name,
             "listen": "127.0.0.1:0",
@@ -97,6 +97,7 @@ class Mock:
             **script,
         }
         self.name = name
+        self.fields = fields
         self.type = instance.get("dialect", "openai")
         self.models = instance["models"]
         self.process = Process(BIN / "infermux-mock", "--instance", json.dumps(instance))
@@ -132,14 +133,38 @@ PROVIDER = """\
 """
 
 
+class Router(Process):
+    """An infermux, and what it says of the requests that it has answered."""
+
+    def __init__(self, file):
+        super().__init__(BIN / "infermux", "serve", "--config", file, "--no-health-checks")
+        self.port = self.wait_for(r"listening on \S*?:(\d+)\b")[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def requests(self):
+        """The fields of each request's line in the log, in order."""
+        while not self.lines.empty():
+            self.said.append(self.lines.get() or "")
+        lines = [line for line in self.said if " INFO  request " in line]
+        return [dict(re.findall(r'(\w+)=("[^"]*"|\S+)', line)) for line in lines]
+
+
 @contextlib.contextmanager
 def infermux(*mocks, key=None, more=""):
     """The address of an infermux in front of `mocks`, which are stopped with it; `more` of a file."""
+    with running(*mocks, key=key, more=more) as router:
+        yield f"{router.url}/v1"
+
+
+@contextlib.contextmanager
+def running(*mocks, key=None, more=""):
+    """An infermux in front of `mocks`, as above."""
     auth = "  mode: passthrough" if key is None else f"  mode: static_key\n  key: {key}"
     providers = "".join(
         PROVIDER.format(
             name=mock.name, type=mock.type, url=mock.url, models=", ".join(mock.models)
         )
+        + "".join(f"    {field}\n" for field in mock.fields)
         for mock in mocks
     )
     with contextlib.ExitStack() as stack:
@@ -148,10 +173,9 @@ def infermux(*mocks, key=None, more=""):
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="infermux-python-"))
         file = Path(folder) / "infermux.yml"
         file.write_text(CONFIG.format(auth=auth, providers=providers) + more)
-        router = Process(BIN / "infermux", "serve", "--config", file, "--no-health-checks")
+        router = Router(file)
         stack.callback(router.stop)
-        port = router.wait_for(r"listening on \S*?:(\d+)\b")[1]
-        yield f"http://127.0.0.1:{port}/v1"
+        yield router
 
 
 @contextlib.contextmanager
