@@ -257,3 +257,88 @@ fn an_early_head_is_for_streams_alone() {
     assert_eq!(streamed.header("x-infermux-provider"), None);
     assert_eq!(streamed.trailer("x-infermux-prompt-tokens"), Some("10"));
 }
+
+/// What callers of Messages are sent.
+const PING: &str = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
+
+/// Asks for a stream of Messages.
+fn ask_messages(router: &Router, headers: &str) -> Answer {
+    let body = json!({"model": "m", "max_tokens": 9, "stream": true,
+        "messages": [{"role": "user", "content": "hi"}]});
+    let mut client = Client::connect(router.addr());
+    client.post_with("/v1/messages", headers, &body.to_string());
+    client.answer()
+}
+
+#[test]
+fn callers_of_messages_are_sent_pings() {
+    const PAUSE: &str = "    stream_idle_timeout: 800ms\n";
+    for kind in ["openai", "anthropic"] {
+        let router = Router::start(&config_of(&[silent(kind, first(kind), PAUSE)], IN_ORDER));
+        let answer = ask_messages(&router, "");
+        let said = answer.text();
+        assert!(answer.status == 200 && !answer.complete, "{said}");
+        assert!(said.contains("\"hi\"") && !said.contains(SIGN), "{said}");
+        assert!(said.matches(PING).count() >= 2, "{kind} {said}");
+        let (_, error) = said.rsplit_once("event: error\ndata: ").expect("an error");
+        let error: Value = serde_json::from_str(error.trim_end()).expect("JSON");
+        assert_eq!(error["error"]["details"]["error_code"], "upstream_timeout");
+    }
+    for (slow_kind, quick_kind) in [("openai", "anthropic"), ("anthropic", "openai")] {
+        let providers = [slow("slow", slow_kind, ""), quick(quick_kind)];
+        let router = Router::start(&config_of(&providers, IN_ORDER));
+        let answer = ask_messages(&router, EARLY);
+        let said = answer.text();
+        assert!(answer.status == 200 && answer.complete, "{said}");
+        assert!(
+            said.starts_with(PING) && said.contains("message_stop"),
+            "{said}"
+        );
+    }
+    let router = Router::start(&config_of(&[slow("slow", "openai", "")], IN_ORDER));
+    let answer = ask_messages(&router, EARLY);
+    let said = answer.text();
+    assert!(answer.status == 200 && !answer.complete, "{said}");
+    assert!(
+        said.contains("event: error\ndata: ") && !said.contains("message_stop"),
+        "{said}"
+    );
+}
+
+#[test]
+fn silence_ends_a_chat_stream_that_has_its_finish_reason() {
+    let text = concat!(
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n",
+    );
+    let alpha = silent("openai", text, "    stream_idle_timeout: 300ms\n");
+    let router = Router::start(&config_of(&[alpha], ""));
+    let answer = ask_messages(&router, "");
+    let said = answer.text();
+    assert!(answer.status == 200 && answer.complete, "{said}");
+    assert!(
+        said.contains("\"end_turn\"") && said.contains("message_stop"),
+        "{said}"
+    );
+    assert!(answer.trailer("x-infermux-completion-tokens").is_some());
+    // Between sides that speak alike, the provider has the last word.
+    let chat = ask(&router, "", &streamed_chat("hi"));
+    assert!(!chat.complete, "{}", chat.text());
+}
+
+#[test]
+fn thoughts_that_nobody_sees_are_progress() {
+    const THOUGHT: &[u8] = b"55\r\ndata: {\"choices\":[{\"index\":0,\"delta\":\
+        {\"reasoning_content\":\"hm, let me see now.\"}}]}\n\n\r\n";
+    let first = ": working\n\n";
+    let answer = begun("Content-Type: text/event-stream\r\n", first.as_bytes());
+    let addr = canned(answer, THOUGHT);
+    let fields = "    first_token_timeout: 300ms\n    timeout: 2s\n";
+    let alpha = provider_at("openai", addr, fields);
+    let routing = "routing: {failover: {deadline: 2s}}\n";
+    let router = Router::start(&config_of(&[alpha], routing));
+    let started = std::time::Instant::now();
+    let answer = ask_messages(&router, "");
+    assert_eq!(answer.status, 504, "{}", answer.text());
+    assert!(started.elapsed() > std::time::Duration::from_secs(1));
+}

@@ -228,6 +228,98 @@ fn usage_behind_the_reason_ends_the_stream() {
 }
 
 #[test]
+fn silence_may_end_what_has_its_reason() {
+    let mut shell = Shell::default();
+    shell.reset(&expected::plan(b"\"m\"", Wanted::NOTHING));
+    let mut out = Vec::new();
+    let text = chunk(json!({"content": "hi"}));
+    shell.push(text.as_bytes(), &mut out).unwrap();
+    assert!(!shell.may_end_in_silence());
+    let reason = finishing(json!({}), json!("stop"));
+    shell.push(reason.as_bytes(), &mut out).unwrap();
+    assert!(shell.may_end_in_silence());
+    shell.finish(&mut out).unwrap();
+    assert!(!shell.may_end_in_silence() && shell.is_done());
+    // Between sides that speak alike, the provider has the last word.
+    shell.reset(&StreamPlan {
+        caller: Dialect::Chat,
+        ..expected::plan(b"\"m\"", Wanted::NOTHING)
+    });
+    shell
+        .push([text, reason].concat().as_bytes(), &mut out)
+        .unwrap();
+    assert!(shell.is_committed() && !shell.may_end_in_silence());
+}
+
+#[test]
+fn thoughts_that_nobody_asked_for_show_work() {
+    let thought = chunk(json!({"reasoning_content": "hm"}));
+    for (thoughts, is_unseen) in [(Thoughts::Hidden, true), (Thoughts::Shown, false)] {
+        let wanted = Wanted {
+            thoughts,
+            ..Wanted::NOTHING
+        };
+        let mut shell = Shell::default();
+        shell.reset(&expected::plan(b"\"m\"", wanted));
+        let mut out = Vec::new();
+        let role = chunk(json!({"role": "assistant", "content": ""}));
+        shell.push(role.as_bytes(), &mut out).unwrap();
+        assert!(!shell.works_unseen());
+        shell.push(thought.as_bytes(), &mut out).unwrap();
+        assert_eq!(shell.works_unseen(), is_unseen);
+        assert_eq!(out.is_empty(), is_unseen);
+        shell.push(b": still here\n\n", &mut out).unwrap();
+        assert!(!shell.works_unseen());
+    }
+}
+
+#[test]
+fn texts_that_look_alike_are_not_read_again() {
+    let event = |delta: &str, pad: &str| {
+        format!(
+            "data: {{\"id\":\"c\",\"created\":7,\"choices\":[{{\"index\":0,\"delta\":{delta}}}],\
+             \"usage\":null,\"obfuscation\":\"{pad}\"}}\n\n"
+        )
+    };
+    let text = |text: &str, pad: &str| event(&format!(r#"{{"content":"{text}"}}"#), pad);
+    let mut shell = Shell::default();
+    shell.reset(&expected::plan(b"\"m\"", Wanted::NOTHING));
+    let mut out = Vec::new();
+    for first in [text("a", "x"), text("b", "yz")] {
+        shell.push(first.as_bytes(), &mut out).unwrap();
+    }
+    out.clear();
+    let alike = [text("c\\n", "longer"), text("\u{e9}", "p")].concat();
+    let mut read = Vec::new();
+    assert_eq!(shell.course.pass_alike(alike.as_bytes(), &mut out), b"");
+    for byte in alike.as_bytes().chunks(1) {
+        shell.push(byte, &mut read).unwrap();
+    }
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        String::from_utf8(read).unwrap()
+    );
+    // A call is another block: the text behind it is, too.
+    let call = event(
+        r#"{"tool_calls":[{"index":0,"id":"t","function":{"name":"f","arguments":""}}]}"#,
+        "x",
+    );
+    let mut out = Vec::new();
+    shell.push(call.as_bytes(), &mut out).unwrap();
+    assert_eq!(
+        shell.course.pass_alike(alike.as_bytes(), &mut out),
+        alike.as_bytes()
+    );
+    let arguments = |arguments: &str| {
+        let call = json!({"index": 0, "function": {"arguments": arguments}});
+        event(&json!({"tool_calls": [call]}).to_string(), "x")
+    };
+    shell.push(arguments("{").as_bytes(), &mut out).unwrap();
+    let more = arguments("\"a\":1");
+    assert_eq!(shell.course.pass_alike(more.as_bytes(), &mut out), b"");
+}
+
+#[test]
 fn a_stream_with_too_many_calls_fails() {
     let pieces: Vec<String> = (0..=OPEN_BLOCKS_MAX)
         .map(|number| chunk(json!({"tool_calls": [call(number, "", "f", "{}")]})))
