@@ -17,6 +17,7 @@ mod containers;
 mod cors;
 mod cost;
 mod costs;
+mod counting;
 mod dashboards;
 mod deploy;
 mod descriptors;
