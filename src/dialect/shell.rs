@@ -132,10 +132,11 @@ impl Shell {
         self.course.flow.has_unseen
     }
 
-    /// How much of an unfinished event is kept, in bytes.
+    /// How much is kept of an unfinished event, and of an answer that waits to be written, in
+    /// bytes.
     #[must_use]
-    pub const fn kept(&self) -> usize {
-        self.splitter.kept()
+    pub fn kept(&self) -> usize {
+        self.splitter.kept() + self.course.waiting()
     }
 
     /// Whether the caller has been sent anything, so that no other provider can take over.
@@ -301,6 +302,14 @@ impl Course {
             Err(StreamFault::Cut)
         };
         ended.map_err(|fault| self.flow.fail(fault))
+    }
+
+    fn waiting(&self) -> usize {
+        if self.is_translated() {
+            self.writers.waiting()
+        } else {
+            0
+        }
     }
 
     fn is_whole(&self) -> bool {

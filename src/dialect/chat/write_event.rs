@@ -84,6 +84,10 @@ impl Writer for ChatWriter {
 
     fn note_alike(&mut self, _: &[u8]) {}
 
+    fn waiting(&self) -> usize {
+        0
+    }
+
     fn write_error(&mut self, data: &[u8], provider: Dialect, out: &mut Vec<u8>) {
         out.extend_from_slice(b"data: ");
         let start = out.len();

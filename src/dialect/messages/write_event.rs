@@ -42,6 +42,8 @@ pub struct MessagesWriter {
     queue: VecDeque<Block>,
     /// The number of the first one.
     index: u32,
+    /// Room that the others take, in bytes.
+    waiting: usize,
     /// Whether there was a call.
     has_calls: bool,
     /// The signature of the thoughts, the inside of a JSON string.
@@ -124,6 +126,10 @@ impl Writer for MessagesWriter {
         }
     }
 
+    fn waiting(&self) -> usize {
+        self.waiting
+    }
+
     fn write_error(&mut self, error: &[u8], provider: Dialect, out: &mut Vec<u8>) {
         let mut data = Vec::new();
         let complaint = errors::read(provider, None, error);
@@ -169,6 +175,7 @@ impl MessagesWriter {
             frames::write_delta(self.index, kind.delta(), piece.text, out)
         } else {
             last.waiting.extend_from_slice(piece.text);
+            self.waiting += piece.text.len();
             0
         };
         match (is_of_last, is_head) {
@@ -191,6 +198,7 @@ impl MessagesWriter {
         block.arguments.take(text.text);
         if !is_head {
             block.waiting.extend_from_slice(text.text);
+            self.waiting += text.text.len();
             return Put::Aside;
         }
         let at = frames::write_delta(index, Delta::Arguments, text.text, out);
@@ -208,6 +216,7 @@ impl MessagesWriter {
 
     /// Adds a block behind the others; the first one is open at once.
     fn append(&mut self, block: Block, out: &mut Vec<u8>) {
+        self.waiting += block.room();
         self.queue.push_back(block);
         if self.queue.len() == 1 {
             self.open(out);
@@ -226,6 +235,7 @@ impl MessagesWriter {
     /// Starts the first block, with what it has so far.
     fn open(&mut self, out: &mut Vec<u8>) {
         if let Some(head) = self.queue.front_mut() {
+            self.waiting -= head.room();
             frames::write_start(self.index, head.start(), out);
             let waiting = std::mem::take(&mut head.waiting);
             if !waiting.is_empty() {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::base::limits::OPEN_BLOCKS_MAX;
+use crate::base::limits::{OPEN_BLOCKS_MAX, WAITING_BLOCKS_BYTES_MAX};
 use crate::dialect::expected::{self, Told, events, fits, told};
 use crate::dialect::shell::plan::{Thoughts, Wanted};
 
@@ -317,6 +317,33 @@ fn texts_that_look_alike_are_not_read_again() {
     shell.push(arguments("{").as_bytes(), &mut out).unwrap();
     let more = arguments("\"a\":1");
     assert_eq!(shell.course.pass_alike(more.as_bytes(), &mut out), b"");
+}
+
+#[test]
+fn what_waits_is_counted_and_bounded() {
+    let plan = expected::plan(b"\"m\"", Wanted::NOTHING);
+    let open = chunk(json!({"tool_calls": [call(0, "a", "f", "{")]}));
+    let text = chunk(json!({"content": "x".repeat(WAITING_BLOCKS_BYTES_MAX / 8)}));
+    let mut shell = Shell::default();
+    shell.reset(&plan);
+    let mut out = Vec::new();
+    shell.push(open.as_bytes(), &mut out).unwrap();
+    assert_eq!(shell.kept(), 0);
+    for count in 1..8 {
+        shell.push(text.as_bytes(), &mut out).unwrap();
+        assert!(shell.kept() >= count * (WAITING_BLOCKS_BYTES_MAX / 8));
+    }
+    let end = shell.push(text.as_bytes(), &mut out);
+    assert_eq!(end, Err(StreamFault::EventTooLong));
+    // What is sent takes no room.
+    shell.reset(&plan);
+    let whole = [
+        open,
+        text,
+        chunk(json!({"tool_calls": [call(0, "", "", "}")]})),
+    ];
+    shell.push(whole.concat().as_bytes(), &mut out).unwrap();
+    assert_eq!(shell.kept(), 0);
 }
 
 #[test]

@@ -61,6 +61,9 @@ pub trait Writer {
     /// one was.
     fn note_alike(&mut self, text: &[u8]);
 
+    /// How much of the answer waits to be written, in bytes.
+    fn waiting(&self) -> usize;
+
     /// Appends the event that tells of an error: the data of the provider's event, in the
     /// `provider`'s dialect. Nothing follows.
     fn write_error(&mut self, error: &[u8], provider: Dialect, out: &mut Vec<u8>);

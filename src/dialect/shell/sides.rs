@@ -102,6 +102,13 @@ impl Writer for Writers {
         }
     }
 
+    fn waiting(&self) -> usize {
+        match self.caller {
+            Dialect::Chat => self.chat.waiting(),
+            Dialect::Messages => self.messages.waiting(),
+        }
+    }
+
     fn write_error(&mut self, error: &[u8], provider: Dialect, out: &mut Vec<u8>) {
         match self.caller {
             Dialect::Chat => self.chat.write_error(error, provider, out),

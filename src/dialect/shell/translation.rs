@@ -1,6 +1,7 @@
 //! A stream whose sides speak different dialects: what the reader tells, the writer writes.
 
 use crate::base::endpoint::Dialect;
+use crate::base::limits::WAITING_BLOCKS_BYTES_MAX;
 use crate::dialect::event::{Event, Piece, Stop};
 use crate::dialect::shell::flow::{Alone, Arrived, Flow};
 use crate::dialect::shell::part::{Put, Reader, Said, Writer};
@@ -56,6 +57,9 @@ impl<R: Reader, W: Writer> Translation<'_, R, W> {
             && let Some(event) = arrived.alone()
         {
             self.learn(&copied, event, start);
+        }
+        if self.teller.writer.waiting() > WAITING_BLOCKS_BYTES_MAX {
+            return Err(StreamFault::EventTooLong);
         }
         if heard.is_done {
             self.end()?;

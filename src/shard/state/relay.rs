@@ -187,7 +187,7 @@ impl Spare {
 
     /// How much it holds of this stream beyond one read, in bytes.
     #[must_use]
-    pub const fn kept(&self) -> usize {
+    pub fn kept(&self) -> usize {
         (self.shell.kept() + self.payload.len()).saturating_sub(STREAM_READ_BYTES)
     }
 }

@@ -56,6 +56,11 @@ impl Block {
         }
     }
 
+    /// How much room it takes, in bytes.
+    pub(super) const fn room(&self) -> usize {
+        size_of::<Self>() + self.start.len() + self.waiting.len()
+    }
+
     /// Whether nothing more may come once another block has begun.
     pub(super) fn is_finished(&self) -> bool {
         match self.kind {
