@@ -316,6 +316,7 @@ fn access() -> Access<'static> {
         method: Some("POST"),
         path: Some("/v1/chat/completions"),
         endpoint: Some("chat_completions"),
+        dialect: Some("chat"),
         stream: Some(false),
         caller: Some("team-a"),
         project: None,

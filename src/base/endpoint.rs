@@ -26,6 +26,15 @@ pub enum Endpoint {
 }
 
 impl Dialect {
+    /// Its name, for logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Messages => "messages",
+        }
+    }
+
     /// Its endpoint for conversations.
     #[must_use]
     pub const fn conversation(self) -> Endpoint {

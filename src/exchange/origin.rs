@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::base::endpoint::Dialect;
 use crate::base::limits::{LOGGED_METHOD_BYTES_MAX, LOGGED_PATH_BYTES_MAX};
 use crate::wire::head::Head;
 
@@ -15,6 +16,8 @@ pub struct Origin {
     pub address: Option<IpAddr>,
     /// The endpoint, once it is known.
     pub endpoint: Option<&'static str>,
+    /// The dialect of the caller, at an endpoint that dialects have.
+    pub dialect: Option<Dialect>,
 }
 
 impl Origin {
@@ -24,6 +27,7 @@ impl Origin {
         path: Text::EMPTY,
         address: None,
         endpoint: None,
+        dialect: None,
     };
 
     /// The origin of a request from `address` whose head could not be read.

@@ -39,6 +39,17 @@ impl Target {
     }
 }
 
+impl Target {
+    /// Whether what is answered depends on the caller's dialect.
+    #[must_use]
+    pub const fn has_dialects(&self) -> bool {
+        match self {
+            Self::Infer(..) | Self::Models | Self::Model(_) => true,
+            Self::Root | Self::Preflight(_) | Self::Manage(_) => false,
+        }
+    }
+}
+
 /// What an operator asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Manage {

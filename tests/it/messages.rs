@@ -174,7 +174,7 @@ fn money_and_requests_are_counted_as_for_chat() {
         (costs["total_usd"].as_f64().expect("money") - cost).abs() < 1e-9,
         "{costs}"
     );
-    router.wait_for_log("endpoint=messages");
+    router.wait_for_log("endpoint=messages dialect=messages");
 }
 
 /// The types and data of the events of a stream, without pings.

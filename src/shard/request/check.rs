@@ -33,6 +33,7 @@ pub fn check<'a>(
         .map_err(|_| Refusal::Malformed("the request target is not valid"))?;
     let (_, target) = target::read(shard.door, &bytes[head.method.clone()], target)?;
     request.origin.endpoint = Some(target.name());
+    request.origin.dialect = target.has_dialects().then_some(request.dialect);
     let authorization = head.value(bytes, "authorization");
     match &target {
         // The page has no data in it: what it shows, it asks for with the token.

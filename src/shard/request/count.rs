@@ -43,7 +43,8 @@ use crate::wire::json::{self, Kind};
 
 /// Answers with the tokens of the caller's prompt.
 pub async fn answer<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<'a>) -> After {
-    for place in 0..job.routed.route.candidates.len() {
+    let places = 0..job.routed.route.candidates.len();
+    for place in places.filter(|place| job.routed.is_candidate(*place)) {
         let Some(seat) = Seat::take(job, place) else {
             continue;
         };
@@ -77,8 +78,9 @@ impl Seat {
     /// Takes a place at the candidate `place`, if it can count and is in service.
     fn take(job: &Job<'_>, place: usize) -> Option<Self> {
         let provider = job.provider_at(place);
-        let mut endpoints = provider.vendor.endpoints.iter();
-        endpoints.find(|(own, _)| *own == Endpoint::CountTokens)?;
+        if !provider.vendor.has(Endpoint::CountTokens) {
+            return None;
+        }
         let desk = Rc::clone(&job.shard.desk);
         let gate = &desk.gates.providers[provider.id.index()];
         gate.take_place(clock::now()).then(|| Self {

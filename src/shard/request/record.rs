@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::base::endpoint::Dialect;
 use crate::base::ids::{ProviderId, RouteId};
 use crate::base::money::NanoUsd;
 use crate::base::time::Instant;
@@ -309,6 +310,7 @@ impl<'a> Record<'a> {
             method: origin.method(),
             path: origin.path(),
             endpoint: origin.endpoint,
+            dialect: origin.dialect.map(Dialect::name),
             stream: self.stream,
             caller: label(&attribution.caller),
             project: label(&attribution.project),
