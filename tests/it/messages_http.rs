@@ -183,7 +183,10 @@ fn upstream_answer(answer: &Value) -> Vec<u8> {
 
 fn request(request: &Value) -> String {
     let (method, path) = (&request["method"], &request["path"]);
-    let (method, path) = (method.as_str().unwrap(), path.as_str().unwrap());
+    let (method, path) = (
+        method.as_str().expect("a method"),
+        path.as_str().expect("a path"),
+    );
     let body = body_text(request).unwrap_or_default();
     let fields = fields(&request["headers"]);
     let length = match method {

@@ -33,7 +33,7 @@ fn speaking(kind: &str, name: &str) -> infermux_mock::Mock {
 }
 
 /// A request for the model `m`, with these members besides.
-fn ask(more: Value) -> String {
+fn ask(more: &Value) -> String {
     let mut body = json!({"model": "m", "max_tokens": 64, "messages": [
         {"role": "user", "content": "hello there"},
     ]});
@@ -88,7 +88,7 @@ fn a_stream_of_claude_crosses_as_it_came() {
     );
     let providers = [of_type(&alpha, "anthropic")];
     let router = Router::start(&config_of(&providers, "server: {shards: 2}\n"));
-    let body = ask(json!({"stream": true}));
+    let body = ask(&json!({"stream": true}));
     let answer = post(&mut Client::connect(router.addr()), &body);
     whole_text(&answer);
     let own = body.replacen("\"m\"", "\"claude-sonnet-4-5\"", 1);
@@ -112,7 +112,7 @@ fn chat_providers_answer_callers_of_messages() {
         let alpha = speaking(kind, "alpha");
         let router = Router::start(&config_of(&[of_type(&alpha, kind)], ""));
         let mut client = Client::connect(router.addr());
-        let answer = post(&mut client, &ask(json!({})));
+        let answer = post(&mut client, &ask(&json!({})));
         assert_eq!(answer.status, 200, "{}", answer.text());
         let message = answer.json();
         assert_eq!(message["type"], "message");
@@ -120,7 +120,7 @@ fn chat_providers_answer_callers_of_messages() {
         assert_eq!(message["stop_reason"], "end_turn");
         let text = message["content"][0]["text"].as_str().expect("text");
         assert!(text.contains("hello there"), "{text}");
-        let streamed = post(&mut client, &ask(json!({"stream": true})));
+        let streamed = post(&mut client, &ask(&json!({"stream": true})));
         assert_eq!(whole_text(&streamed), text);
         let last = events(&streamed);
         let usage = &last[last.len() - 2]["usage"];
@@ -145,12 +145,12 @@ fn calls_of_tools_go_there_and_back() {
     let mut client = Client::connect(router.addr());
     let tool = |name: &str| json!({"name": name, "input_schema": {"type": "object"}});
     let tools = json!([tool("Read"), tool(long)]);
-    let answer = post(&mut client, &ask(json!({"tools": tools})));
+    let answer = post(&mut client, &ask(&json!({"tools": tools})));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let message = answer.json();
     assert_eq!(message["stop_reason"], "tool_use");
     assert_eq!(message["content"][0]["input"]["file_path"], "/tmp/\"a\"");
-    let streamed = post(&mut client, &ask(json!({"tools": tools, "stream": true})));
+    let streamed = post(&mut client, &ask(&json!({"tools": tools, "stream": true})));
     assert!(streamed.complete, "{}", streamed.text());
     let events = events(&streamed);
     let arguments = |index: usize| -> String {
@@ -177,7 +177,7 @@ fn a_provider_of_another_dialect_takes_over() {
         let router = Router::start(&config_of(&providers, "routing: {strategy: priority}\n"));
         let mut client = Client::connect(router.addr());
         for stream in [false, true] {
-            let answer = post(&mut client, &ask(json!({"stream": stream})));
+            let answer = post(&mut client, &ask(&json!({"stream": stream})));
             assert_eq!(answer.status, 200, "{}", answer.text());
             assert_eq!(answer.header("x-infermux-provider"), Some("beta"));
             if stream {
@@ -199,7 +199,7 @@ fn a_stream_that_breaks_says_so_in_its_last_event() {
             let router = Router::start(&config_of(&[of_type(&alpha, kind)], ""));
             let answer = post(
                 &mut Client::connect(router.addr()),
-                &ask(json!({"stream": true})),
+                &ask(&json!({"stream": true})),
             );
             assert!(!answer.complete, "no final chunk");
             let events = events(&answer);
@@ -241,7 +241,7 @@ fn errors_of_chat_providers_get_anthropics_shape_and_words() {
         let script = json!({"status": status, "body": {"error": error}});
         alpha.set_script(script).expect("a script");
         for stream in [false, true] {
-            let answer = post(&mut client, &ask(json!({"stream": stream})));
+            let answer = post(&mut client, &ask(&json!({"stream": stream})));
             assert_eq!(answer.status, status, "{}", answer.text());
             let body = answer.json();
             assert_eq!(
@@ -274,7 +274,7 @@ fn a_whole_answer_is_told_as_a_stream() {
         let router = Router::start(&config_of(&[of_type(&alpha, kind)], ""));
         let answer = post(
             &mut Client::connect(router.addr()),
-            &ask(json!({"stream": true})),
+            &ask(&json!({"stream": true})),
         );
         assert_eq!(whole_text(&answer), "Hi", "{kind}");
         let told = answer.trailer("x-infermux-completion-tokens");

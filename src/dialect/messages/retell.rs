@@ -139,11 +139,11 @@ mod tests {
         events(&String::from_utf8(out).unwrap())
     }
 
-    fn start(index: usize, block: Json) -> Json {
+    fn start(index: usize, block: &Json) -> Json {
         json!({"type": "content_block_start", "index": index, "content_block": block})
     }
 
-    fn delta(index: usize, delta: Json) -> Json {
+    fn delta(index: usize, delta: &Json) -> Json {
         json!({"type": "content_block_delta", "index": index, "delta": delta})
     }
 
@@ -172,26 +172,26 @@ mod tests {
             json!({"type": "message_start", "message": first}),
             start(
                 0,
-                json!({"type": "thinking", "thinking": "", "signature": ""}),
+                &json!({"type": "thinking", "thinking": "", "signature": ""}),
             ),
-            delta(0, json!({"type": "thinking_delta", "thinking": "hm\n"})),
-            delta(0, json!({"type": "signature_delta", "signature": "s"})),
+            delta(0, &json!({"type": "thinking_delta", "thinking": "hm\n"})),
+            delta(0, &json!({"type": "signature_delta", "signature": "s"})),
             stop(0),
-            start(1, json!({"type": "text", "text": "", "citations": [1]})),
-            delta(1, json!({"type": "text_delta", "text": "Hi"})),
+            start(1, &json!({"type": "text", "text": "", "citations": [1]})),
+            delta(1, &json!({"type": "text_delta", "text": "Hi"})),
             stop(1),
-            start(2, json!({"type": "text", "text": ""})),
+            start(2, &json!({"type": "text", "text": ""})),
             stop(2),
             start(
                 3,
-                json!({"type": "tool_use", "id": "t", "name": "f", "input": {}}),
+                &json!({"type": "tool_use", "id": "t", "name": "f", "input": {}}),
             ),
             delta(
                 3,
-                json!({"type": "input_json_delta", "partial_json": r#"{"a":"\"é"}"#}),
+                &json!({"type": "input_json_delta", "partial_json": r#"{"a":"\"é"}"#}),
             ),
             stop(3),
-            start(4, json!({"type": "new", "payload": {"n": 1.5}})),
+            start(4, &json!({"type": "new", "payload": {"n": 1.5}})),
             stop(4),
             json!({"type": "message_delta",
                 "delta": {"stop_reason": "tool_use", "stop_sequence": null},

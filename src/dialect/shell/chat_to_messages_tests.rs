@@ -38,7 +38,7 @@ fn translate(plan: &StreamPlan<'_>, reads: &[&[u8]]) -> Run {
     let mut shell = Shell::default();
     // Traces of former streams must not show.
     shell.reset(plan);
-    let before = chunk(json!({"tool_calls": [call(0, "x", "f", "{")], "content": "x"}));
+    let before = chunk(&json!({"tool_calls": [call(0, "x", "f", "{")], "content": "x"}));
     let _ = shell.push(before.as_bytes(), &mut Vec::new());
     shell.reset(plan);
     let (mut out, mut end) = (Vec::new(), Ok(()));
@@ -76,11 +76,11 @@ fn run_all(chunks: &[&str]) -> Run {
     run(&expected::plan(b"\"m\"", Wanted::NOTHING), &chunks.concat())
 }
 
-fn chunk(delta: Json) -> String {
-    finishing(delta, Json::Null)
+fn chunk(delta: &Json) -> String {
+    finishing(delta, &Json::Null)
 }
 
-fn finishing(delta: Json, reason: Json) -> String {
+fn finishing(delta: &Json, reason: &Json) -> String {
     let choice = json!({"index": 0, "delta": delta, "finish_reason": reason});
     let chunk = json!({"id": "c", "model": "gpt", "choices": [choice], "usage": null});
     format!("data: {chunk}\n\n")
@@ -148,17 +148,17 @@ fn check(vector: &Vector, run: &Run) {
 
 #[test]
 fn pieces_of_calls_are_told_apart() {
-    let piece = |piece: Json| chunk(json!({"tool_calls": [piece]}));
+    let piece = |piece: Json| chunk(&json!({"tool_calls": [piece]}));
     let arguments = |text: &str| json!({"function": {"arguments": text}});
     // Without index and id: the last call. Two names in one chunk are two calls.
     let run = run_all(&[
-        &chunk(json!({"tool_calls": [
+        &chunk(&json!({"tool_calls": [
             {"function": {"name": "f", "arguments": "{}"}},
             {"function": {"name": "g", "arguments": "{"}},
         ]})),
         &piece(arguments("}")),
-        &chunk(json!({"function_call": {"name": "ignored", "arguments": " "}})),
-        &finishing(json!({}), json!("stop")),
+        &chunk(&json!({"function_call": {"name": "ignored", "arguments": " "}})),
+        &finishing(&json!({}), &json!("stop")),
         DONE_EVENT,
     ]);
     let calls = told(&events(&run.out)).calls;
@@ -174,7 +174,7 @@ fn pieces_of_calls_are_told_apart() {
             json!({"index": 1, "id": "b", "function": {"name": "f", "arguments": {"k": "\"é"}}}),
         ),
         &piece(json!({"index": 0, "function": {"arguments": "more"}})),
-        &finishing(json!({}), json!("tool_calls")),
+        &finishing(&json!({}), &json!("tool_calls")),
         DONE_EVENT,
     ]);
     let found = told(&events(&run.out));
@@ -187,7 +187,7 @@ fn pieces_of_calls_are_told_apart() {
 
 #[test]
 fn a_mark_of_the_end_is_no_reason_to_stop() {
-    let text = chunk(json!({"content": "Hi"}));
+    let text = chunk(&json!({"content": "Hi"}));
     for (end, fault) in [
         (DONE_EVENT, StreamFault::Cut),
         ("", StreamFault::Cut),
@@ -209,9 +209,9 @@ fn a_mark_of_the_end_is_no_reason_to_stop() {
 fn usage_behind_the_reason_ends_the_stream() {
     let usage =
         "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2}}\n\n";
-    let text = chunk(json!({"content": "Hi"}));
-    let finish = finishing(json!({"content": "!"}), json!("length"));
-    let late = chunk(json!({"content": "late"}));
+    let text = chunk(&json!({"content": "Hi"}));
+    let finish = finishing(&json!({"content": "!"}), &json!("length"));
+    let late = chunk(&json!({"content": "late"}));
     let run = run_all(&[&text, &finish, &late, usage, &late]);
     assert_eq!(run.end, Ok(()));
     let found = told(&events(&run.out));
@@ -232,10 +232,10 @@ fn silence_may_end_what_has_its_reason() {
     let mut shell = Shell::default();
     shell.reset(&expected::plan(b"\"m\"", Wanted::NOTHING));
     let mut out = Vec::new();
-    let text = chunk(json!({"content": "hi"}));
+    let text = chunk(&json!({"content": "hi"}));
     shell.push(text.as_bytes(), &mut out).unwrap();
     assert!(!shell.may_end_in_silence());
-    let reason = finishing(json!({}), json!("stop"));
+    let reason = finishing(&json!({}), &json!("stop"));
     shell.push(reason.as_bytes(), &mut out).unwrap();
     assert!(shell.may_end_in_silence());
     shell.finish(&mut out).unwrap();
@@ -253,7 +253,7 @@ fn silence_may_end_what_has_its_reason() {
 
 #[test]
 fn thoughts_that_nobody_asked_for_show_work() {
-    let thought = chunk(json!({"reasoning_content": "hm"}));
+    let thought = chunk(&json!({"reasoning_content": "hm"}));
     for (thoughts, is_unseen) in [(Thoughts::Hidden, true), (Thoughts::Shown, false)] {
         let wanted = Wanted {
             thoughts,
@@ -262,7 +262,7 @@ fn thoughts_that_nobody_asked_for_show_work() {
         let mut shell = Shell::default();
         shell.reset(&expected::plan(b"\"m\"", wanted));
         let mut out = Vec::new();
-        let role = chunk(json!({"role": "assistant", "content": ""}));
+        let role = chunk(&json!({"role": "assistant", "content": ""}));
         shell.push(role.as_bytes(), &mut out).unwrap();
         assert!(!shell.works_unseen());
         shell.push(thought.as_bytes(), &mut out).unwrap();
@@ -322,8 +322,8 @@ fn texts_that_look_alike_are_not_read_again() {
 #[test]
 fn what_waits_is_counted_and_bounded() {
     let plan = expected::plan(b"\"m\"", Wanted::NOTHING);
-    let open = chunk(json!({"tool_calls": [call(0, "a", "f", "{")]}));
-    let text = chunk(json!({"content": "x".repeat(WAITING_BLOCKS_BYTES_MAX / 8)}));
+    let open = chunk(&json!({"tool_calls": [call(0, "a", "f", "{")]}));
+    let text = chunk(&json!({"content": "x".repeat(WAITING_BLOCKS_BYTES_MAX / 8)}));
     let mut shell = Shell::default();
     shell.reset(&plan);
     let mut out = Vec::new();
@@ -340,7 +340,7 @@ fn what_waits_is_counted_and_bounded() {
     let whole = [
         open,
         text,
-        chunk(json!({"tool_calls": [call(0, "", "", "}")]})),
+        chunk(&json!({"tool_calls": [call(0, "", "", "}")]})),
     ];
     shell.push(whole.concat().as_bytes(), &mut out).unwrap();
     assert_eq!(shell.kept(), 0);
@@ -349,7 +349,7 @@ fn what_waits_is_counted_and_bounded() {
 #[test]
 fn a_stream_with_too_many_calls_fails() {
     let pieces: Vec<String> = (0..=OPEN_BLOCKS_MAX)
-        .map(|number| chunk(json!({"tool_calls": [call(number, "", "f", "{}")]})))
+        .map(|number| chunk(&json!({"tool_calls": [call(number, "", "f", "{}")]})))
         .collect();
     let plan = expected::plan(b"\"m\"", Wanted::NOTHING);
     let run = translate(&plan, &[pieces.concat().as_bytes()]);
@@ -366,10 +366,10 @@ fn thoughts_that_are_not_shown_leave_no_gap() {
         },
     );
     let stream = [
-        chunk(json!({"content": "a"})),
-        chunk(json!({"reasoning": "hm"})),
-        chunk(json!({"content": "b"})),
-        finishing(json!({}), json!("stop")),
+        chunk(&json!({"content": "a"})),
+        chunk(&json!({"reasoning": "hm"})),
+        chunk(&json!({"content": "b"})),
+        finishing(&json!({}), &json!("stop")),
     ];
     let found = events(&run(&plan, &stream.concat()).out);
     let starts = found
@@ -435,9 +435,9 @@ proptest! {
                     json!({"tool_calls": [call(*number, &id, name, &rest)]})
                 }
             };
-            stream.push_str(&chunk(delta));
+            stream.push_str(&chunk(&delta));
         }
-        stream.push_str(&finishing(json!({}), json!("stop")));
+        stream.push_str(&finishing(&json!({}), &json!("stop")));
         let plan = expected::plan(b"\"m\"", Wanted::NOTHING);
         let whole = translate(&plan, &[stream.as_bytes()]);
         let (before, behind) = stream.as_bytes().split_at(cut.index(stream.len()));

@@ -94,7 +94,7 @@ fn search_result<'a>(members: &Members<'a>) -> Result<Option<Content<'a>>, Unsup
     let lines = lines.into_iter().map(between_quotes);
     let lines: Vec<&[u8]> = lines.filter(|line| !line.is_empty()).collect();
     let text = [b"\"", &*lines.join(&b"\\n"[..]), b"\""].concat();
-    Ok((!lines.is_empty()).then(|| Content::Text(Cow::Owned(text))))
+    Ok((!lines.is_empty()).then_some(Content::Text(Cow::Owned(text))))
 }
 
 /// The texts and pictures of a document.

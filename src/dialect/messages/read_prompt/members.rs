@@ -154,7 +154,7 @@ pub(super) fn text(value: Value<'_>) -> Option<Block<'_>> {
 /// A string's text, unless it is blank.
 pub(super) fn text_content(value: Value<'_>) -> Option<Content<'_>> {
     let is_said = !fields::is_blank_string(&value);
-    is_said.then(|| Content::Text(Cow::Borrowed(value.text)))
+    is_said.then_some(Content::Text(Cow::Borrowed(value.text)))
 }
 
 /// A marker of the cache; anything else there marks nothing.

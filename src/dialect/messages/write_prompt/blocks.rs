@@ -6,8 +6,8 @@ use crate::dialect::unsupported::Unsupported;
 
 /// Refuses what the API cannot be given.
 pub(super) fn check(turns: &[Turn<'_>]) -> Result<(), Unsupported> {
-    let blocks = turns.iter().flat_map(|turn| &turn.blocks);
-    blocks.map(check_block).collect()
+    let mut blocks = turns.iter().flat_map(|turn| &turn.blocks);
+    blocks.try_for_each(check_block)
 }
 
 fn check_block(block: &Block<'_>) -> Result<(), Unsupported> {
@@ -27,7 +27,7 @@ fn check_block(block: &Block<'_>) -> Result<(), Unsupported> {
         | Content::Document {
             source: Source::Blocks(blocks),
             ..
-        } => return blocks.iter().map(check_block).collect(),
+        } => return blocks.iter().try_for_each(check_block),
         Content::Text(_)
         | Content::Image(Source::Url(_) | Source::Plain(_) | Source::Blocks(_))
         | Content::Document {

@@ -20,7 +20,7 @@ pub(super) fn shape(turns: &mut Vec<Turn<'_>>, class: &Class) {
         for mut turn in turns.drain(..) {
             turn.blocks.retain(takes);
             if turn.speaker == Speaker::System {
-                turn = aside(turn);
+                turn = aside(&turn);
             }
             match shaped.last_mut() {
                 _ if turn.blocks.is_empty() => {}
@@ -51,7 +51,7 @@ fn is_taken(block: &Block<'_>, class: &Class) -> bool {
 
 /// Words of the system within the conversation, as the user's: few models take them otherwise, and
 /// behind the system's text in front they would make the provider's cache miss at each of them.
-fn aside<'a>(turn: Turn<'a>) -> Turn<'a> {
+fn aside<'a>(turn: &Turn<'a>) -> Turn<'a> {
     let cache = turn.blocks.iter().rev().find_map(|block| block.cache);
     let mut text = b"\"<system>".to_vec();
     for block in &turn.blocks {

@@ -40,7 +40,7 @@ const VERSION: (&str, &str) = ("anthropic-version", "2023-06-01");
 const BETA: (&str, &str) = ("anthropic-beta", "context-management-2025-06-27");
 
 /// A question whose parameters are laid over with `over`.
-fn asked(over: Value) -> Value {
+fn asked(over: &Value) -> Value {
     let mut body = json!({"model": "m", "max_tokens": 2_000,
         "messages": [{"role": "user", "content": "hi"}]});
     body.as_object_mut()
@@ -49,13 +49,13 @@ fn asked(over: Value) -> Value {
     body
 }
 
-fn messages(over: Value) -> String {
+fn messages(over: &Value) -> String {
     let script = json!({"dialect": "anthropic"});
     objection(script, Endpoint::Messages, &[VERSION], &asked(over))
 }
 
 fn turns(turns: &Value) -> String {
-    messages(json!({"messages": turns}))
+    messages(&json!({"messages": turns}))
 }
 
 fn call(id: &str) -> Value {
@@ -68,7 +68,7 @@ fn result(id: &str) -> Value {
 
 #[test]
 fn a_whole_conversation_is_taken() {
-    let said = messages(json!({
+    let said = messages(&json!({
         "system": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}],
         "thinking": {"type": "enabled", "budget_tokens": 1_024},
         "tools": [{"name": "f", "input_schema": {"type": "object", "properties": {}}},
@@ -259,11 +259,11 @@ fn blocks_of_another_role_and_blank_ones_are_refused() {
 #[test]
 fn keys_belong_to_versions_betas_and_endpoints() {
     let script = || json!({"dialect": "anthropic"});
-    let warm = asked(json!({"temperature": 1}));
+    let warm = asked(&json!({"temperature": 1}));
     let newer = [("anthropic-version", "2026-10-21")];
     let said = objection(script(), Endpoint::Messages, &newer, &warm);
     assert!(said.contains("temperature: Extra inputs"), "{said}");
-    let beta = asked(json!({"context_management": {"edits": []}, "messages": [
+    let beta = asked(&json!({"context_management": {"edits": []}, "messages": [
         {"role": "user", "content": "a"},
         {"role": "system", "content": "b", "output_config": {"effort": "low"}}]}));
     assert_eq!(
@@ -274,7 +274,7 @@ fn keys_belong_to_versions_betas_and_endpoints() {
         script(),
         Endpoint::CountTokens,
         &[VERSION],
-        &asked(json!({})),
+        &asked(&json!({})),
     );
     assert!(said.contains("max_tokens: Extra inputs"), "{said}");
     let counted =
@@ -291,7 +291,7 @@ fn neighbours_are_one_turn_unless_the_script_has_them_alternate() {
     let said = json!({"role": "assistant", "content": "a"});
     let check = |turns: Value, alternate: bool| {
         let script = json!({"dialect": "anthropic", "alternate": alternate});
-        let body = asked(json!({"messages": turns}));
+        let body = asked(&json!({"messages": turns}));
         objection(script, Endpoint::Messages, &[VERSION], &body)
     };
     assert_eq!(check(json!([said, said, user, user]), false), "");

@@ -49,7 +49,7 @@ fn check_keys(setting: Setting<'_>, message: &Value, index: usize) -> Result<(),
     let of_system = text(message, "role") == "system" && setting.beta;
     for key in message.as_object().into_iter().flat_map(Map::keys) {
         let known = matches!(key.as_str(), "role" | "content");
-        if !known && !(of_system && matches!(key.as_str(), "output_config" | "clear_at")) {
+        if !(known || of_system && matches!(key.as_str(), "output_config" | "clear_at")) {
             return Err(Objection::bad(format!(
                 "messages.{index}.{key}: Extra inputs are not permitted"
             )));
