@@ -156,7 +156,7 @@ fn parameters_that_are_none_are_refused() {
             "tools.0.custom.function",
         ),
     ] {
-        let said = messages(over.clone());
+        let said = messages(&over);
         assert!(said.contains(part), "{over}: {said:?}");
     }
 }
