@@ -119,6 +119,9 @@ pub mod dialect {
         pub use crate::dialect::chat::write_answer::write;
         pub use crate::dialect::messages::read_answer::read;
     }
+    pub mod chat {
+        pub use crate::dialect::chat::inspect::inspect;
+    }
     pub mod ask {
         pub use crate::dialect::ask::{RequestEdits, edit_request, read_ask};
     }
@@ -135,9 +138,6 @@ pub mod dialect {
 pub mod exchange {
     pub mod auth {
         pub use crate::exchange::auth::Credential;
-    }
-    pub mod answer {
-        pub use crate::exchange::answer::inspect;
     }
     pub mod answer_head {
         pub use crate::exchange::answer_head::{AnswerHead, HeadEnd, JSON, PassedOn, length};

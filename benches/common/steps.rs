@@ -16,8 +16,8 @@ use infermux::testing::decide::outcome::KeyOwner;
 use infermux::testing::decide::pricing::{self, Row};
 use infermux::testing::decide::strategy::Strategy;
 use infermux::testing::dialect::ask::{self, RequestEdits};
+use infermux::testing::dialect::chat;
 use infermux::testing::dialect::shell::{IncludeUsage, Shell, StreamPlan, UsageChunk, Wanted};
-use infermux::testing::exchange::answer as answers;
 use infermux::testing::exchange::answer_head::{AnswerHead, HeadEnd, JSON, PassedOn, length};
 use infermux::testing::exchange::attribution::{Attribution, Label};
 use infermux::testing::exchange::auth::Credential;
@@ -142,7 +142,7 @@ pub(crate) fn answer() -> Run {
     Box::new(move || {
         let body = black_box(&mut body);
         masks.mask_answer(body);
-        let view = answers::inspect(body, Endpoint::ChatCompletions).expect("an answer");
+        let view = chat::inspect(body, Endpoint::ChatCompletions).expect("an answer");
         let splice = view.edit(body, b"\"gpt-4o-mini\"");
         out.clear();
         let crossing = Crossing {

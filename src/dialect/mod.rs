@@ -9,6 +9,7 @@
 //! address and no policy.
 
 pub mod answer;
+pub mod answer_as_stream;
 pub mod answers;
 pub mod ask;
 pub mod chat;
@@ -22,9 +23,7 @@ pub mod event;
 mod expected;
 mod fields;
 mod fresh;
-pub mod headers;
 pub mod messages;
-pub mod models;
 pub mod names;
 mod person;
 pub mod prompt;
@@ -35,8 +34,7 @@ pub mod tariff;
 pub mod topic;
 pub mod unsent;
 pub mod unsupported;
-pub mod usage;
-mod verbatim;
+pub mod verbatim;
 pub mod view;
 
 #[cfg(test)]

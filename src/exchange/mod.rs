@@ -2,8 +2,6 @@
 //!
 //! It gets gates and gives facts, both plain values, and does not know where the books are kept.
 
-pub mod answer;
-pub mod answer_as_stream;
 pub mod answer_head;
 pub mod attribution;
 pub mod auth;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::base::endpoint::Dialect;
 use crate::base::limits::MODEL_NAME_BYTES_MAX;
-use crate::dialect::models as anthropic;
+use crate::dialect::messages::read_models as anthropic;
 use crate::wire::json::{self, Kind, Value, check};
 
 /// The models of one provider, each with its entry in the callers' list.

@@ -6,7 +6,7 @@ use crate::base::secret::Secret;
 use crate::config::plan::Provider;
 use crate::config::vendor::{KeyForm, Root, Vendor};
 use crate::decide::outcome::KeyOwner;
-use crate::dialect::headers as anthropic;
+use crate::dialect::messages::headers as anthropic;
 use crate::exchange::auth::Credential;
 use crate::exchange::headers;
 use crate::exchange::masks::OwnMasks;

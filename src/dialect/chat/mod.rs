@@ -2,6 +2,7 @@
 
 pub mod choices;
 mod chunk;
+pub mod inspect;
 pub mod lessons;
 pub mod model;
 pub mod provider_error;

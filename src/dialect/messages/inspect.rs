@@ -2,7 +2,7 @@
 //! MP3 of reference/messages-inbound.md).
 
 use crate::dialect::answer::AnswerFault;
-use crate::dialect::usage::Counters;
+use crate::dialect::messages::usage::Counters;
 use crate::dialect::view::View;
 use crate::wire::json::{self, Bracket, Kind, NotJson, Value, Walk};
 

@@ -6,8 +6,8 @@ use crate::base::tokens::Tokens;
 use crate::dialect::answer::{Answer, AnswerFault, Call};
 use crate::dialect::compose::between_quotes;
 use crate::dialect::event::Stop;
+use crate::dialect::messages::usage::Counters;
 use crate::dialect::prompt::Input;
-use crate::dialect::usage::Counters;
 use crate::wire::json::check::is_json;
 use crate::wire::json::{self, Kind, NotJson, Value};
 

@@ -6,9 +6,9 @@ mod blocks;
 
 use crate::base::tokens::Tokens;
 use crate::dialect::event::{Event, Piece};
+use crate::dialect::messages::usage::Counters;
 use crate::dialect::shell::part::{Reader, Said};
 use crate::dialect::shell::plan::StreamPlan;
-use crate::dialect::usage::Counters;
 use crate::dialect::verbatim;
 use crate::wire::forms::Gap;
 use crate::wire::json::{self, Kind, Value};

@@ -7,13 +7,13 @@
 use crate::base::tokens::Tokens;
 use crate::dialect::messages::read_error;
 use crate::dialect::messages::told::{DeltaKind, Told, ToldKind, telling};
+use crate::dialect::messages::usage::Counters;
 use crate::dialect::messages::write_error;
 use crate::dialect::messages::write_event::frames;
 use crate::dialect::shell::flow::{Arrived, Flow};
 use crate::dialect::shell::part::{Relay, Said};
 use crate::dialect::shell::plan::StreamPlan;
 use crate::dialect::tariff;
-use crate::dialect::usage::Counters;
 use crate::wire::forms::{Gap, GapKind};
 use crate::wire::json::{self, Kind, Value};
 use crate::wire::splice::Splice;

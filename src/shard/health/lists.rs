@@ -10,7 +10,7 @@ use crate::base::ids::ProviderId;
 use crate::base::limits::LIST_PAGES_MAX;
 use crate::base::time::Instant;
 use crate::config::plan::Provider;
-use crate::dialect::models;
+use crate::dialect::messages::read_models;
 use crate::exchange::outbound;
 use crate::link::buffered::Held;
 use crate::link::lists::{Said, What};
@@ -59,7 +59,7 @@ async fn read(
         bytes += page.len();
         held.push(counted);
         let next = match provider.vendor.dialect {
-            Dialect::Messages => models::next_page(&page),
+            Dialect::Messages => read_models::next_page(&page),
             Dialect::Chat => None,
         };
         pages.push(page);

@@ -3,8 +3,8 @@
 use crate::base::endpoint::{Dialect, Endpoint};
 use crate::base::limits::{ANSWER_BODY_BYTES_MAX, INSPECTED_AT_ONCE_BYTES_MAX};
 use crate::decide::outcome::{Failure, Outcome};
-use crate::dialect::usage::Counters;
-use crate::exchange::answer;
+use crate::dialect::chat::inspect;
+use crate::dialect::messages::usage::Counters;
 use crate::shard::http::help::{self, WhenFull};
 use crate::shard::http::upstream::Upstream;
 use crate::shard::request::attempt::Attempt;
@@ -35,7 +35,7 @@ pub async fn seen(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Option<Seen> 
 fn look(endpoint: Endpoint, body: &[u8]) -> Option<Seen> {
     match endpoint.dialect() {
         Dialect::Messages => seen::seen(body, Some(b"content"), Counters::told),
-        Dialect::Chat => answer::seen(body, endpoint),
+        Dialect::Chat => inspect::seen(body, endpoint),
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::base::limits::{ONE_SEND_BYTES_MAX, TRANSLATED_AT_ONCE_BYTES_MAX};
 use crate::decide::outcome::Outcome;
-use crate::exchange::answer_as_stream::{self, Telling};
+use crate::dialect::answer_as_stream::{self, Telling};
 use crate::exchange::headers::{self, Totals};
 use crate::exchange::version::Version;
 use crate::link::buffered::Held;

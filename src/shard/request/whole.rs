@@ -13,11 +13,11 @@ use crate::base::time::Instant;
 use crate::decide::outcome::{Failure, Outcome};
 use crate::dialect::answer::{AnswerFault, Known};
 use crate::dialect::answers::{self, AnswerPlan};
+use crate::dialect::chat;
 use crate::dialect::messages;
 use crate::dialect::request::Kept;
 use crate::dialect::shell::plan::Wanted;
 use crate::dialect::view::View;
-use crate::exchange::answer;
 use crate::exchange::course::Course;
 use crate::exchange::headers::Totals;
 use crate::link::buffered::Held;
@@ -194,7 +194,7 @@ async fn inspect(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<Answer,
 /// What the router reads of the answer of such an endpoint.
 fn view(endpoint: Endpoint, body: &[u8]) -> Result<View, AnswerFault> {
     match endpoint.dialect() {
-        Dialect::Chat => answer::inspect(body, endpoint),
+        Dialect::Chat => chat::inspect::inspect(body, endpoint),
         Dialect::Messages => messages::inspect::inspect(body),
     }
 }
