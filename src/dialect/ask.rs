@@ -10,7 +10,7 @@ use crate::base::limits::MODEL_NAME_BYTES_MAX;
 use crate::base::tokens::{Counts, Tokens};
 use crate::wire::json::{self, Kind};
 
-use attachments::{ATTACHMENT_BYTES, Attachments};
+use attachments::{Attachments, attachment_bytes};
 use keys::{Key, Keys};
 
 mod arriving;
@@ -45,7 +45,7 @@ pub struct Ask<'a> {
     /// The end user, as the caller names them.
     pub user: Option<Cow<'a, str>>,
     /// Size of what the model is to read (in chat `messages`, `prompt` or `input`, in Messages also
-    /// `system` and `tools`), for the estimate; attachments count as [`ATTACHMENT_BYTES`] at most.
+    /// `system` and `tools`), for the estimate; attachments count as [`attachment_bytes`] at most.
     pub prompt_bytes: usize,
     /// Place behind the object's opening brace.
     inside: usize,
@@ -355,7 +355,7 @@ fn count(raw: &str) -> Option<u64> {
 /// What the value `raw`, which a model is to read, counts for in the estimate.
 fn prompt_bytes(dialect: Dialect, raw: &[u8]) -> usize {
     // What holds no attachment that is too large has nothing to leave out.
-    if raw.len() <= ATTACHMENT_BYTES {
+    if raw.len() <= attachment_bytes(dialect) {
         return raw.len();
     }
     let mut left_out = 0;

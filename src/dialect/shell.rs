@@ -50,6 +50,12 @@ impl Shell {
         self.course.flow.check();
     }
 
+    /// What is pushed from here on came with another read.
+    pub const fn begin_read(&mut self) {
+        self.has_moved = false;
+        self.course.flow.has_unseen = false;
+    }
+
     /// Takes bytes of the provider's body, without their transfer coding, and appends the caller's
     /// bytes to `out`: nothing before the stream is committed, whole events from then on.
     ///
@@ -59,8 +65,6 @@ impl Shell {
     pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), StreamFault> {
         let before = out.len();
         let (mut is_alive, mut has_split) = (false, false);
-        self.has_moved = false;
-        self.course.flow.has_unseen = false;
         while !self.course.flow.is_over() {
             let is_between_events = self.splitter.is_between_events();
             if is_between_events {
@@ -125,8 +129,8 @@ impl Shell {
         self.has_moved
     }
 
-    /// Whether the last pushed bytes show that the model is at work on what its caller does not
-    /// see, before any content: thoughts that nobody has asked for.
+    /// Whether the last read shows that the model is at work on what its caller does not see, before
+    /// any content: thoughts that nobody has asked for.
     #[must_use]
     pub const fn works_unseen(&self) -> bool {
         self.course.flow.has_unseen

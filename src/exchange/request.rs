@@ -114,10 +114,14 @@ impl Request {
 
     /// A request whose head could not be read: its connection ends with it.
     #[must_use]
-    pub fn unreadable(random: [u64; 2], now: Instant) -> Self {
+    pub fn unreadable(bytes: &[u8], random: [u64; 2], now: Instant) -> Self {
+        // As far as it has come, its first line may say for what it is.
+        let target = bytes
+            .split(|byte| matches!(byte, b' ' | b'\r' | b'\n'))
+            .nth(1);
         Self {
             id: RequestId::of(None, random),
-            dialect: Dialect::Chat,
+            dialect: target::dialect(target.unwrap_or_default(), Dialect::Chat),
             attribution: Attribution::default(),
             audience: Audience::Callers,
             started: now,

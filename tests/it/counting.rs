@@ -21,6 +21,9 @@ fn counting(name: &str, answer: &Value) -> Mock {
     mock(json!({"name": name, "dialect": "anthropic", "rules": [rule]}))
 }
 
+/// A key as vendors give them.
+const KEY: &str = "sk-ant-0123456789abcdef";
+
 fn body(text: &str) -> String {
     json!({"model": "m", "messages": [{"role": "user", "content": text}]}).to_string()
 }
@@ -43,13 +46,16 @@ fn whoever_cannot_count_is_passed_over_and_not_blamed() {
     let error = |status: u16| json!({"status": status, "body": {"type": "error", "error": {}}});
     for failing in [
         error(401),
+        error(402),
         error(403),
         error(404),
         error(405),
+        error(408),
         error(429),
         error(500),
         error(529),
         json!({"status": 200, "body": {"tokens": 7}}),
+        json!({"status": 400, "body": "<html>bad gateway</html>"}),
         json!({"do": "cut_before_head"}),
     ] {
         let alpha = counting("alpha", &failing);
@@ -73,6 +79,17 @@ fn whoever_cannot_count_is_passed_over_and_not_blamed() {
             assert_eq!(served, Some("alpha"), "{failing}: it is not put aside");
         }
     }
+}
+
+#[test]
+fn a_count_quotes_no_key() {
+    let answer = json!({"status": 200, "body": {"input_tokens": 7, "by": KEY}});
+    let alpha = counting("alpha", &answer);
+    let key = format!("api_key: {KEY}");
+    let router = Router::start(&config_of(&[claude(&alpha, &[&key])], ""));
+    let answer = count(&router, &body("hi"));
+    assert_eq!(counted(&answer), ("native", 7));
+    assert!(!answer.text().contains(KEY), "{}", answer.text());
 }
 
 #[test]

@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_request_of_messages_is_read_alike_wherever_it_is_split() {
-        let picture = "A".repeat(6_000);
+        let picture = "A".repeat(16_000);
         let plain = "a text ".repeat(1_000);
         let body = format!(
             r#"{{"model":"é€😀","stream":true,"max_tokens":7,"system":[{{"text":"é"}}],
@@ -226,11 +226,11 @@ mod tests {
                "data":"{picture}"}}"#
         );
         let whole = read_ask(Dialect::Messages, body.as_bytes()).unwrap();
-        assert!(whole.prompt_bytes > 4_096 + plain.len());
-        assert!(whole.prompt_bytes < 4_096 + plain.len() + 400);
+        assert!(whole.prompt_bytes > 12_000 + plain.len());
+        assert!(whole.prompt_bytes < 12_000 + plain.len() + 400);
         for split in (0..260)
             .chain(body.len() - 100..body.len())
-            .chain([5_000, 6_200, 12_000])
+            .chain([5_000, 12_300, 16_300, 26_000])
         {
             assert_same(Dialect::Messages, body.as_bytes(), &[split]);
         }

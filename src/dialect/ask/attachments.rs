@@ -72,7 +72,8 @@ impl Attachments {
             self.at += step;
             self.open = None;
             let attachment = body.get(start..self.at).unwrap_or_default();
-            if let Some((counted, beyond)) = attachment.split_at_checked(ATTACHMENT_BYTES)
+            if let Some((counted, beyond)) =
+                attachment.split_at_checked(attachment_bytes(self.dialect))
                 && is_encoded(self.dialect, counted)
             {
                 let bytes = beyond.len();
@@ -126,9 +127,16 @@ fn is_encoded(dialect: Dialect, start: &[u8]) -> bool {
     }
 }
 
-/// What an encoded attachment counts for in the estimate, in bytes: about a thousand tokens, a
-/// picture's usual price. Its size says nothing about its tokens.
-pub(super) const ATTACHMENT_BYTES: usize = 4 << 10;
+/// What an encoded attachment counts for in the estimate, in bytes. Its size says nothing about its
+/// tokens.
+pub(super) const fn attachment_bytes(dialect: Dialect) -> usize {
+    match dialect {
+        // About a thousand tokens, a picture's usual price.
+        Dialect::Chat => 4 << 10,
+        // What a PDF counts in a count of tokens (rule MC2): no less is reserved for it.
+        Dialect::Messages => 4 * 3_000,
+    }
+}
 
 /// Most bytes between a name and its value that are looked at.
 const SPACE_BYTES_MAX: usize = 64;

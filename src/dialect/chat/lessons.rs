@@ -177,8 +177,14 @@ fn is_value_code(code: &str) -> bool {
     )
 }
 
-/// Words that say that a length is too large, in whichever field.
-const VALUE_WORDS: [&str; 2] = ["too large", "maximum context length"];
+/// Words that say that a length is out of bounds, in whichever field.
+const VALUE_WORDS: [&str; 5] = [
+    "too large",
+    "maximum context length",
+    "less than or equal to",
+    "at most",
+    "at least",
+];
 
 /// What one event loop has learned of one provider.
 #[derive(Clone, Debug, Default)]
@@ -278,6 +284,8 @@ mod tests {
             r#"{"error":{"message":"max_tokens is too large: 64000","param":"max_tokens"}}"#,
             r#"{"error":{"message":"no","param":"max_tokens","code":"invalid_value"}}"#,
             r#"{"error":{"message":"'max_tokens': This model's maximum context length is 9"}}"#,
+            r#"{"error":{"message":"`max_tokens` must be less than or equal to `8192`"}}"#,
+            r#"{"error":{"message":"'max_tokens' must be at least 1"}}"#,
         ] {
             check(400, body, "max_tokens user", "");
         }

@@ -1,7 +1,7 @@
 //! Reads the stream of a chat completion (section 5 of reference/messages-inbound.md).
 
 use super::chunk::{Choice, Chunk, Of, telling};
-use crate::base::limits::KEPT_BUFFER_BYTES_MAX;
+use crate::base::limits::{HELD_BACK_BYTES_MAX, KEPT_BUFFER_BYTES_MAX};
 use crate::base::tokens::Tokens;
 use crate::dialect::event::{Event, Piece, Stop};
 use crate::dialect::shell::part::{Reader, Said};
@@ -154,7 +154,9 @@ impl ChatReader {
             .texts(Of::Text, |text| sink(Event::Text(piece(text)?)))?;
         if let Some(refusal) = &choice.said.refusal {
             let piece = piece(refusal)?;
-            self.refusal.extend_from_slice(piece.text);
+            if self.refusal.len() + piece.text.len() <= HELD_BACK_BYTES_MAX {
+                self.refusal.extend_from_slice(piece.text);
+            }
             sink(Event::Refusal(piece))?;
         }
         self.calls.begin_chunk();
@@ -164,8 +166,9 @@ impl ChatReader {
             sink(self.stop(&reason, choice))?;
             return Ok(Said::Something);
         }
-        // A later piece may belong to another call than an earlier one like it.
-        let is_alike = self.calls.len() == calls;
+        // A later piece may belong to another call than an earlier one like it, and all of a
+        // refusal is told again at the end.
+        let is_alike = self.calls.len() == calls && choice.said.refusal.is_none();
         Ok(if is_alike { said } else { Said::Something })
     }
 

@@ -171,9 +171,13 @@ impl Writer<'_> {
             (Key::TopP, self.prompt.top_p),
         ] {
             if let Some(value) = value
-                && let Some(out) = self.derived(key, body)
+                && !self.model.left_out.has(key)
             {
-                out.extend_from_slice(value);
+                // A refusal of a value that Messages do not know says nothing about the key.
+                if is_share(value) {
+                    self.written.sent = self.written.sent.with(key);
+                }
+                body.raw(key.name(), value);
             }
         }
         if !self.prompt.stop.is_empty() {
@@ -273,3 +277,9 @@ impl Writer<'_> {
 
 /// Longest `user` that OpenAI takes, in characters.
 const USER_CHARS_MAX: usize = 64;
+/// Whether a JSON number is from 0 to 1, as Messages want it for sampling.
+fn is_share(number: &[u8]) -> bool {
+    let text = std::str::from_utf8(number).ok();
+    let number = text.and_then(|text| text.parse::<f64>().ok());
+    number.is_some_and(|number| (0.0..=1.0).contains(&number))
+}

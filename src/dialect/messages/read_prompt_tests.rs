@@ -560,6 +560,24 @@ fn the_last_word_on_a_tool_counts() {
     }
 }
 
+/// The sampling of a caller who asks for what no Messages model takes is its own fault: nothing is
+/// learned of the provider from the refusal.
+#[test]
+fn a_refused_value_that_is_none_teaches_nothing() {
+    for (value, is_learned) in [("0.5", true), ("1", true), ("5", false), ("-1", false)] {
+        let body =
+            format!(r#"{{"model":"m","messages":[{HI}],"max_tokens":9,"temperature":{value}}}"#);
+        let (found, written) = translated(&body, &model("gpt-4o")).unwrap();
+        assert!(
+            found.contains(&format!(r#""temperature":{value}"#)),
+            "{found}"
+        );
+        let error = br#"{"error":{"message":"no","param":"temperature"}}"#;
+        let left_out = lessons::refused(400, error, written.sent);
+        assert_eq!(!left_out.is_empty(), is_learned, "{value}");
+    }
+}
+
 #[test]
 fn keys_that_were_refused_are_left_out() {
     let body = format!(

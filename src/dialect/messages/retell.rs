@@ -71,7 +71,8 @@ fn write_block(index: u32, block: &Value<'_>, out: &mut Vec<u8>) {
         };
         to.extend_from_slice(empty);
         // The signature comes behind what it signs.
-        let place = usize::from(delta == Delta::Signature) + usize::from(delta == Delta::Arguments);
+        let place =
+            usize::from(delta == Delta::Signature) + 2 * usize::from(delta == Delta::Arguments);
         grown[place] = Some((delta, value));
     }
     copied.end();

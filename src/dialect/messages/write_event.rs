@@ -196,6 +196,10 @@ impl MessagesWriter {
             return Put::Aside;
         };
         block.arguments.take(text.text);
+        // Official readers parse what has come so far, and fail on white space alone.
+        if !block.arguments.is_some {
+            return Put::Aside;
+        }
         if !is_head {
             block.waiting.extend_from_slice(text.text);
             self.waiting += text.text.len();

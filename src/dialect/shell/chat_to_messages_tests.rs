@@ -268,9 +268,53 @@ fn thoughts_that_nobody_asked_for_show_work() {
         shell.push(thought.as_bytes(), &mut out).unwrap();
         assert_eq!(shell.works_unseen(), is_unseen);
         assert_eq!(out.is_empty(), is_unseen);
+        shell.begin_read();
         shell.push(b": still here\n\n", &mut out).unwrap();
         assert!(!shell.works_unseen());
+        // However a read ends, what it shows counts.
+        shell.push(thought.as_bytes(), &mut out).unwrap();
+        shell.push(b": still here\n\n", &mut out).unwrap();
+        assert_eq!(shell.works_unseen(), is_unseen);
     }
+}
+
+#[test]
+fn white_space_before_arguments_is_none() {
+    for (pieces, expected) in [
+        (&[" "][..], "{}"),
+        (&["\\n", " ", "{}"], "{}"),
+        (&[" ", r#"{\"a\":"#, "1}"], r#"{"a":1}"#),
+    ] {
+        let argument = |piece: &&str| {
+            let piece: Json = serde_json::from_str(&format!("\"{piece}\"")).unwrap();
+            chunk(&json!({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}))
+        };
+        let start = chunk(&json!({"tool_calls": [call(0, "x", "f", "")]}));
+        let pieces: String = pieces.iter().map(argument).collect();
+        let stop = finishing(&json!({}), &json!("tool_calls"));
+        let told = run_all(&[&start, &pieces, &stop, DONE_EVENT]);
+        let data = told
+            .out
+            .lines()
+            .filter_map(|line| line.strip_prefix("data: "));
+        let events = data.map(|data| serde_json::from_str::<Json>(data).unwrap());
+        let deltas =
+            events.filter_map(|event| event["delta"]["partial_json"].as_str().map(str::to_owned));
+        let deltas: Vec<String> = deltas.collect();
+        assert_eq!(deltas.concat(), expected);
+        assert!(deltas[0].starts_with('{'), "{deltas:?}");
+    }
+}
+
+#[test]
+fn a_refusal_is_explained_in_all_of_its_words() {
+    let words = ["I ", "do ", "not ", "say ", "so."];
+    let pieces = words.map(|word| chunk(&json!({"refusal": word})));
+    let stop = finishing(&json!({}), &json!("stop"));
+    let told = run_all(&[&pieces.concat(), &stop, DONE_EVENT]);
+    assert_eq!(told.end, Ok(()));
+    let explained = r#""explanation":"I do not say so.""#;
+    assert!(told.out.contains(explained), "{}", told.out);
 }
 
 #[test]

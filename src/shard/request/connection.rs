@@ -133,7 +133,7 @@ fn read_request(shard: &Shard, caller: &Caller) -> Request {
 
 /// Refuses a request whose head cannot be read: there is no id or attribution to take from it.
 async fn refuse_unread(shard: &Shard, caller: &mut Caller, refusal: &Refusal<'_>) {
-    let mut request = Request::unreadable(random(shard), clock::now());
+    let mut request = Request::unreadable(&caller.bytes, random(shard), clock::now());
     request.origin = Origin::of_address(caller.address);
     if let (Some(cors), Door::Both | Door::Callers) = (&shard.era.cors, shard.door) {
         request.grant = cors.grant_unread(&caller.bytes);

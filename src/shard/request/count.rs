@@ -1,5 +1,6 @@
 //! `POST /v1/messages/count_tokens`: a provider of Anthropic's API counts, and where none can, the
-//! answer is the estimate that budgets go by (rules MC of reference/messages-inbound.md).
+//! answer is an estimate (rules MC of reference/messages-inbound.md). Budgets go by a coarser one, of
+//! the body's bytes, which takes no pass of its own.
 //!
 //! Counting costs nothing. So it takes a provider's place, but neither headroom nor money, and
 //! whatever comes of it says nothing about the provider.
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 use crate::base::endpoint::Endpoint;
 use crate::base::ids::ProviderId;
-use crate::base::limits::TRANSLATED_AT_ONCE_BYTES_MAX;
+use crate::base::limits::{ERROR_BODY_BYTES_MAX, TRANSLATED_AT_ONCE_BYTES_MAX};
+use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::decide::outcome::{KeyOwner, Outcome};
 use crate::dialect::messages::estimate;
@@ -43,12 +45,13 @@ use crate::wire::json::{self, Kind};
 
 /// Answers with the tokens of the caller's prompt.
 pub async fn answer<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<'a>) -> After {
+    let until = clock::now() + COUNTED_WITHIN;
     let places = 0..job.routed.route.candidates.len();
     for place in places.filter(|place| job.routed.is_candidate(*place)) {
         let Some(seat) = Seat::take(job, place) else {
             continue;
         };
-        let outcome = ask(job, caller, record, place).await;
+        let outcome = ask(job, caller, record, (place, until)).await;
         drop(seat);
         if caller.is_cut_off() && outcome == Some(Outcome::CallerGone) {
             let refusal = Refusal::ShuttingDown;
@@ -101,7 +104,7 @@ async fn ask<'a>(
     job: &Job<'a>,
     caller: &mut Caller,
     record: &mut Record<'a>,
-    place: usize,
+    (place, until): (usize, Instant),
 ) -> Option<Outcome> {
     let first = Try::first(place, clock::now());
     translated::prepare(job, caller, record, &first)
@@ -109,21 +112,22 @@ async fn ask<'a>(
         .ok()?;
     record.attempts += 1;
     record.asked = Some(job.asked(place));
-    let mut read = read_answer(job, caller, &first).await;
+    let mut read = read_answer(job, caller, &first, until).await;
     if let Err(Outcome::StaleConnection) = read {
         let again = Try {
             fresh: Fresh::Needed,
             ..first
         };
-        read = read_answer(job, caller, &again).await;
+        read = read_answer(job, caller, &again, until).await;
     }
-    let (attempt, up) = match read {
+    let (attempt, mut up) = match read {
         Ok(read) => read,
         Err(Outcome::CallerGone) => return Some(Outcome::CallerGone),
         Err(_) => return None,
     };
     record.words = Words::of_head(attempt.crossing().masks, &up);
     let status = up.head.status;
+    attempt.crossing().masks.mask_answer(up.body_mut());
     let is_count = || {
         let count = json::member(up.body(), b"input_tokens");
         count.is_some_and(|count| count.value.kind == Kind::Number)
@@ -131,7 +135,9 @@ async fn ask<'a>(
     if status == 200 && is_count() {
         return Some(tell(&attempt, caller, record, up).await);
     }
-    if is_about_the_request(status, attempt.key) {
+    // A page of some server in between is no word of the API.
+    let is_error = json::member(up.body(), b"error").is_some();
+    if is_error && is_about_the_request(status, attempt.key) {
         attempt.note_error(record, up.body());
         let body = up.body().to_vec();
         let error = Error { status, body };
@@ -157,9 +163,10 @@ async fn read_answer<'j, 'a>(
     job: &'j Job<'a>,
     caller: &mut Caller,
     this: &Try,
+    until: Instant,
 ) -> Result<(Attempt<'j, 'a>, Upstream), Outcome> {
     let provider = job.provider_at(this.place);
-    let deadline = this.started + provider.timeout.min(COUNTED_WITHIN);
+    let deadline = until.min(this.started + provider.timeout);
     let (mut up, sent_at) = perform::connection(job, caller, this, deadline).await?;
     let presented = Presented::read(&caller.head, job.head);
     let credential = auth::credential(provider, &job.shard.plan.auth, presented);
@@ -181,8 +188,7 @@ async fn read_answer<'j, 'a>(
         return Err(Outcome::CallerGone);
     }
     up.read_head(caller).await?;
-    let limit = receive::limit(up.head.status);
-    match receive::read(&job.shard.io, caller, &mut up, limit).await {
+    match receive::read(&job.shard.io, caller, &mut up, ERROR_BODY_BYTES_MAX).await {
         Ok(()) => Ok((attempt, up)),
         Err(receive::Stop::Outcome(outcome)) => Err(outcome),
         Err(receive::Stop::Overloaded) => Err(Outcome::TooLarge),
@@ -238,7 +244,7 @@ async fn estimated<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<'
     local::answer(job.shard, caller, job.request, record, answer).await
 }
 
-/// Longest wait for a provider's count: the estimate is there at once.
+/// Longest wait for providers' counts: the estimate is there at once.
 const COUNTED_WITHIN: Duration = Duration::from_secs(10);
 /// Says that a provider has counted.
 const COUNTED: &[u8] = b"X-Infermux-Token-Count: native\r\n";

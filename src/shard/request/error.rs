@@ -9,7 +9,7 @@ use crate::shard::request::words::Words;
 pub struct Error {
     /// The status.
     pub status: u16,
-    /// The body, in OpenAI's shape.
+    /// The body, in the shape of the caller's dialect.
     pub body: Vec<u8>,
 }
 

@@ -1,7 +1,7 @@
 //! A request in the dialect of a candidate that does not speak the caller's.
 
 use crate::base::endpoint::Dialect;
-use crate::base::limits::TRANSLATED_AT_ONCE_BYTES_MAX;
+use crate::base::limits::{INSPECTED_AT_ONCE_BYTES_MAX, TRANSLATED_AT_ONCE_BYTES_MAX};
 use crate::dialect::chat::write_prompt::{Host, Stream};
 use crate::dialect::messages::own_thoughts;
 use crate::dialect::request::{self, Destination, Kept};
@@ -53,7 +53,7 @@ pub async fn prepare(
 }
 
 /// Keeps a body without the thoughts that infermux itself has signed, where it holds any. A helper
-/// thread looks for them in a large one.
+/// thread takes them out of a large one, and looks for them in a very large one.
 async fn cut_own_thoughts(
     job: &Job<'_>,
     caller: &mut Caller,
@@ -61,13 +61,15 @@ async fn cut_own_thoughts(
 ) -> Result<(), NotTranslated> {
     let at = job.body.clone();
     let is_small = at.len() <= TRANSLATED_AT_ONCE_BYTES_MAX;
-    if is_small && !own_thoughts::may_hold(&caller.bytes[at.clone()]) {
+    // To look for the mark takes a fraction of what its removal takes.
+    let is_searched = at.len() <= INSPECTED_AT_ONCE_BYTES_MAX;
+    if is_searched && !own_thoughts::may_hold(&caller.bytes[at.clone()]) {
         return Ok(());
     }
     let span = job.ask.model_span.clone();
     let model = job.model_json_at(place).map(<[u8]>::to_vec);
     let work = move |message: &[u8]| {
-        let mut made = Vec::new();
+        let mut made = Vec::with_capacity(message[at.clone()].len());
         let model = model.as_deref();
         own_thoughts::write_without(&message[at], span, model, &mut made).then_some(made)
     };

@@ -86,6 +86,8 @@ pub async fn relay<'a>(
     let totals = settle(attempt, record, arrived, used).await;
     if let Some(mut events) = events {
         events.totals = totals;
+        // The events say all that it says.
+        drop(answer.written.take());
         return retold::relay(attempt, caller, record, up, events).await;
     }
     let told = Told {

@@ -42,6 +42,11 @@ impl Spare {
         &self.shell
     }
 
+    /// See [`Shell::begin_read`].
+    pub const fn begin_read(&mut self) {
+        self.shell.begin_read();
+    }
+
     /// The outcome for an error that the provider sent before any content, where its dialect says
     /// more than the error itself.
     #[must_use]

@@ -15,7 +15,7 @@ use infermux_mock::{Goals, Mock};
 use serde_json::Value;
 
 /// Longest wait for anything that must happen; far above what it takes, even on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A mock provider with this script.
 pub fn mock(script: Value) -> Mock {

@@ -142,6 +142,7 @@ impl Calls {
         let call = &mut self.calls[place];
         if call.id.is_empty() && !id.is_empty() {
             let start = self.ids.len();
+            within_bounds(start + id.len() <= HELD_BACK_BYTES_MAX)?;
             self.ids.extend_from_slice(id);
             call.id = start..self.ids.len();
         }

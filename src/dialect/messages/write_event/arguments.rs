@@ -6,7 +6,7 @@ pub(super) struct Arguments {
     state: State,
     /// How many braces are open.
     depth: u32,
-    /// Whether there are any.
+    /// Whether there are any but white space.
     pub(super) is_some: bool,
 }
 
@@ -35,7 +35,6 @@ impl Arguments {
 
     /// Takes in more of them: the inside of a JSON string.
     pub(super) fn take(&mut self, inner: &[u8]) {
-        self.is_some |= !inner.is_empty();
         let mut at = 0;
         while let Some(byte) = inner.get(at) {
             let (letter, len) = match (byte, inner.get(at + 1)) {
@@ -47,6 +46,7 @@ impl Arguments {
             self.step(letter);
             at += len;
         }
+        self.is_some |= self.state != State::Before;
     }
 
     fn step(&mut self, letter: u8) {

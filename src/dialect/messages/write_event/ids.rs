@@ -1,6 +1,7 @@
 //! The ids of an answer and of its calls (rules MA1, MA4).
 
-use crate::base::limits::KEPT_BUFFER_BYTES_MAX;
+use std::collections::HashSet;
+
 use crate::dialect::fresh::Fresh;
 use crate::dialect::signature;
 use crate::wire::json;
@@ -9,15 +10,14 @@ use crate::wire::json;
 #[derive(Debug, Default)]
 pub(in crate::dialect::messages) struct Ids {
     fresh: Fresh,
-    /// The ids of all calls so far, each between quotes: no id has one.
-    given: Vec<u8>,
+    /// The ids of all calls so far.
+    given: HashSet<Box<str>>,
 }
 
 impl Ids {
     pub(in crate::dialect::messages) fn reset(&mut self, fresh: Fresh) {
         self.fresh = fresh;
-        self.given.clear();
-        self.given.shrink_to(KEPT_BUFFER_BYTES_MAX);
+        self.given = HashSet::new();
     }
 
     pub(in crate::dialect::messages) fn write_fresh(&mut self, prefix: &[u8], out: &mut Vec<u8>) {
@@ -51,20 +51,15 @@ impl Ids {
         let own = id
             .map(|id| carrying(&decoded(id)))
             .filter(|id| !id.is_empty());
-        let id = own.filter(|id| !self.is_given(id)).unwrap_or_else(|| {
-            let mut fresh = Vec::new();
-            self.fresh.write(b"toolu_", &mut fresh);
-            carrying(&String::from_utf8_lossy(&fresh))
-        });
-        self.given.push(b'"');
-        self.given.extend_from_slice(id.as_bytes());
-        self.given.push(b'"');
+        let id = own
+            .filter(|id| !self.given.contains(&**id))
+            .unwrap_or_else(|| {
+                let mut fresh = Vec::new();
+                self.fresh.write(b"toolu_", &mut fresh);
+                carrying(&String::from_utf8_lossy(&fresh))
+            });
         out.extend_from_slice(id.as_bytes());
-    }
-
-    fn is_given(&self, id: &str) -> bool {
-        let quoted = [b"\"", id.as_bytes(), b"\""].concat();
-        memchr::memmem::find(&self.given, &quoted).is_some()
+        self.given.insert(id.into_boxed_str());
     }
 }
 

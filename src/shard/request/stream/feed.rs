@@ -10,6 +10,7 @@ impl Stream<'_, '_, '_> {
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<Fed, Broken> {
         let shard = self.attempt.job.shard;
         self.spare.make_room(bytes.len(), &shard.io.buffers);
+        self.spare.begin_read();
         let mut at = 0;
         loop {
             match self
