@@ -580,7 +580,12 @@ fn try_gate(gate: &Gate, kind: &str) -> usize {
             }
             Told::Unread(code) => {
                 refusals += 1;
-                check_refusal(&answer, (Words::OpenAis, code), &row);
+                // The path alone is known.
+                let words = match endpoint.path.starts_with("/v1/messages") {
+                    true => Words::Anthropics,
+                    false => Words::OpenAis,
+                };
+                check_refusal(&answer, (words, code), &row);
             }
         }
     }
