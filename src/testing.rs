@@ -115,9 +115,8 @@ pub mod decide {
     }
 }
 pub mod dialect {
-    pub mod answer {
-        pub use crate::dialect::chat::write_answer::write;
-        pub use crate::dialect::messages::read_answer::read;
+    pub mod answers {
+        pub use crate::dialect::answers::{AnswerPlan, write};
     }
     pub mod chat {
         pub use crate::dialect::chat::inspect::inspect;

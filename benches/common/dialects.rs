@@ -1,49 +1,95 @@
-//! Steps of the translation from and to Anthropic's Messages.
+//! Steps between dialects: requests, answers and events that are written in another one.
 
 use std::hint::black_box;
 
 use infermux::testing::base::endpoint::{Dialect, Endpoint};
+use infermux::testing::dialect::answers::{self, AnswerPlan};
 use infermux::testing::dialect::ask;
-use infermux::testing::dialect::request::{Destination, Host, Keys, Stream};
+use infermux::testing::dialect::request::{self as requests, Destination, Host, Keys, Stream};
 use infermux::testing::dialect::shell::{IncludeUsage, Shell, StreamPlan, UsageChunk, Wanted};
-use infermux::testing::dialect::{answer as answers, request as requests};
 
-use super::messages::{message_body, message_event, request_body};
+use super::messages::{
+    answer_body, event, message_body, message_event, messages_request_body, request_body,
+};
 use super::run::{Run, kept};
 
-/// Reads a request's body of 229 bytes and writes it as Messages.
+/// Reads a chat request's body of 229 bytes and writes it as Messages.
 pub(crate) fn request() -> Run {
-    let body = kept(request_body(229));
+    rewrite(Dialect::Chat, Dialect::Messages, kept(request_body(229)))
+}
+
+/// Reads a Messages request's body of 229 bytes and writes it as a chat request.
+pub(crate) fn messages_request() -> Run {
+    let body = kept(messages_request_body(229));
+    rewrite(Dialect::Messages, Dialect::Chat, body)
+}
+
+fn rewrite(from: Dialect, to: Dialect, body: &'static [u8]) -> Run {
     let mut out = Vec::new();
     Box::new(move || {
         let body = black_box(body);
-        let ask = ask::read_ask(Dialect::Chat, body).expect("a request");
+        let ask = ask::read_ask(from, body).expect("a request");
+        let stream = match (ask.stream, to) {
+            (false, _) => Stream::No,
+            (true, Dialect::Messages) => Stream::Plain,
+            (true, Dialect::Chat) => Stream::WithUsage,
+        };
         let to = Destination {
-            dialect: Dialect::Messages,
-            model: "claude-sonnet-4-5",
+            dialect: to,
+            model: match to {
+                Dialect::Messages => "claude-sonnet-4-5",
+                Dialect::Chat => "gpt-4o-mini",
+            },
             host: Host::Other,
             max_output: None,
             left_out: Keys::default(),
-            stream: if ask.stream {
-                Stream::Plain
-            } else {
-                Stream::No
-            },
+            stream,
         };
         out.clear();
-        requests::write(Dialect::Chat, body, &to, &mut out).expect("a translation");
+        requests::write(from, body, &to, &mut out).expect("a translation");
+        black_box(&out);
+    })
+}
+
+/// Reads a Messages request's body of 229 bytes and puts the provider's model into it.
+pub(crate) fn messages_edit() -> Run {
+    let body = kept(messages_request_body(229));
+    let mut out = Vec::new();
+    Box::new(move || {
+        let body = black_box(body);
+        let ask = ask::read_ask(Dialect::Messages, body).expect("a request");
+        let edits = ask::RequestEdits {
+            model: Some(b"\"claude-sonnet-4-5-20250929\""),
+            ..ask::RequestEdits::default()
+        };
+        out.clear();
+        ask::edit_request(body, &ask, &edits).write(&mut out);
         black_box(&out);
     })
 }
 
 /// Writes an answer of Messages as a chat completion.
 pub(crate) fn answer() -> Run {
-    let body = message_body();
+    retell(Dialect::Messages, Dialect::Chat, message_body())
+}
+
+/// Writes a chat completion as an answer of Messages.
+pub(crate) fn messages_answer() -> Run {
+    retell(Dialect::Chat, Dialect::Messages, answer_body())
+}
+
+fn retell(provider: Dialect, caller: Dialect, body: Vec<u8>) -> Run {
     let mut out = Vec::new();
     Box::new(move || {
         out.clear();
-        let answer = answers::read(black_box(&body)).expect("an answer");
-        answers::write(&answer, b"\"gpt-4o\"", 1_795_428_000, &mut out);
+        let plan = AnswerPlan {
+            caller,
+            provider,
+            caller_model: b"\"gpt-4o\"",
+            created: 1_795_428_000,
+            wanted: Wanted::NOTHING,
+        };
+        answers::write(black_box(&body), &plan, &mut out).expect("an answer");
         black_box(&out);
     })
 }
@@ -51,23 +97,45 @@ pub(crate) fn answer() -> Run {
 /// Translates an event with a piece of text that fits the form of the one before, as long as the
 /// event that is relayed unchanged.
 pub(crate) fn delta() -> Run {
-    translate(message_event())
+    translate(Dialect::Messages, Dialect::Chat, message_event())
 }
 
 /// Translates an event that has to be read, since its line end fits no form.
 pub(crate) fn delta_read() -> Run {
-    let mut event = message_event();
-    event.truncate(event.len() - 2);
-    event.extend_from_slice(b"\r\n\r\n");
-    translate(event)
+    translate(Dialect::Messages, Dialect::Chat, unlike(message_event()))
 }
 
-fn translate(event: Vec<u8>) -> Run {
+/// The same as [`delta`], for a caller of Messages and a chat provider.
+pub(crate) fn messages_delta() -> Run {
+    translate(Dialect::Chat, Dialect::Messages, event(""))
+}
+
+/// The same as [`delta_read`], for a caller of Messages and a chat provider.
+pub(crate) fn messages_delta_read() -> Run {
+    translate(Dialect::Chat, Dialect::Messages, unlike(event("")))
+}
+
+/// The same as [`delta`], where both sides speak Messages.
+pub(crate) fn messages_relay() -> Run {
+    translate(Dialect::Messages, Dialect::Messages, message_event())
+}
+
+/// The event with a line end that fits no form.
+fn unlike(mut event: Vec<u8>) -> Vec<u8> {
+    event.truncate(event.len() - 2);
+    event.extend_from_slice(b"\r\n\r\n");
+    event
+}
+
+fn translate(provider: Dialect, caller: Dialect, event: Vec<u8>) -> Run {
     let mut stream = Shell::default();
     stream.reset(&StreamPlan {
-        caller: Dialect::Chat,
-        provider: Dialect::Messages,
-        endpoint: Endpoint::ChatCompletions,
+        caller,
+        provider,
+        endpoint: match provider {
+            Dialect::Chat => Endpoint::ChatCompletions,
+            Dialect::Messages => Endpoint::Messages,
+        },
         caller_model: b"\"gpt-4o\"",
         usage: UsageChunk::Untouched,
         include_usage: IncludeUsage::No,
@@ -78,8 +146,14 @@ fn translate(event: Vec<u8>) -> Run {
         event_bytes_max: 16 << 20,
     });
     let mut out = Vec::new();
-    for start in START {
-        stream.push(start.as_bytes(), &mut out).expect("the start");
+    if provider == Dialect::Messages {
+        for start in START {
+            stream.push(start.as_bytes(), &mut out).expect("the start");
+        }
+    }
+    // The event that commits, and the one whose form is learned.
+    for _ in 0..2 {
+        stream.push(&event, &mut out).expect("a chunk");
     }
     Box::new(move || {
         out.clear();

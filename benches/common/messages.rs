@@ -60,6 +60,18 @@ pub(crate) fn request_body(bytes: usize) -> Vec<u8> {
     )
 }
 
+/// A Messages request whose body has exactly `bytes` bytes.
+pub(crate) fn messages_request_body(bytes: usize) -> Vec<u8> {
+    sized(
+        concat!(
+            r#"{"model":"claude-sonnet-4-5","max_tokens":256,"#,
+            r#""system":"You are a helpful assistant.","messages":[{"role":"user","content":""#,
+        ),
+        r#""}],"stream":true}"#,
+        bytes,
+    )
+}
+
 /// An answer that is not streamed, of exactly 562 bytes.
 pub(crate) fn answer_body() -> Vec<u8> {
     sized(

@@ -14,7 +14,7 @@ pub(crate) use run::Run;
 type Step = (&'static str, fn() -> Run);
 
 /// Every step, in the order in which a request takes them.
-pub(crate) const STEPS: [Step; 31] = [
+pub(crate) const STEPS: [Step; 37] = [
     ("head_parse", steps::head_parse),
     ("request_read", steps::request_read),
     ("ask_250", || steps::ask(250)),
@@ -39,6 +39,12 @@ pub(crate) const STEPS: [Step; 31] = [
     ("anthropic_answer", dialects::answer),
     ("anthropic_delta_read", dialects::delta_read),
     ("anthropic_delta", dialects::delta),
+    ("messages_edit", dialects::messages_edit),
+    ("messages_request", dialects::messages_request),
+    ("messages_answer", dialects::messages_answer),
+    ("messages_delta_read", dialects::messages_delta_read),
+    ("messages_delta", dialects::messages_delta),
+    ("messages_relay", dialects::messages_relay),
     ("cost", steps::cost),
     ("count", steps::count),
     ("access_line", steps::access_line),
