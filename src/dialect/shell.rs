@@ -129,8 +129,8 @@ impl Shell {
         self.has_moved
     }
 
-    /// Whether the last read shows that the model is at work on what its caller does not see, before
-    /// any content: thoughts that nobody has asked for.
+    /// Whether the last read shows that the model is at work on what its caller does not see,
+    /// before any content: thoughts that nobody has asked for.
     #[must_use]
     pub const fn works_unseen(&self) -> bool {
         self.course.flow.has_unseen

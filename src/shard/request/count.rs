@@ -1,6 +1,6 @@
 //! `POST /v1/messages/count_tokens`: a provider of Anthropic's API counts, and where none can, the
-//! answer is an estimate (rules MC of reference/messages-inbound.md). Budgets go by a coarser one, of
-//! the body's bytes, which takes no pass of its own.
+//! answer is an estimate (rules MC of reference/messages-inbound.md). Budgets go by a coarser one,
+//! of the body's bytes, which takes no pass of its own.
 //!
 //! Counting costs nothing. So it takes a provider's place, but neither headroom nor money, and
 //! whatever comes of it says nothing about the provider.
