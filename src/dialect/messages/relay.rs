@@ -27,6 +27,8 @@ pub struct MessagesRelay {
     counters: Counters,
     /// How many blocks have begun and not ended.
     open: usize,
+    /// Whether the block that began last holds thoughts and has not ended.
+    is_thinking: bool,
     has_stop_reason: bool,
     /// Whether the end of the message has stated the output.
     is_output_told: bool,
@@ -64,7 +66,10 @@ impl Relay for MessagesRelay {
             ToldKind::MessageStart => model = self.on_start(&told, flow)?,
             ToldKind::BlockStart => self.on_block_start(&told, flow, out),
             ToldKind::BlockDelta => on_delta(&told, flow, out),
-            ToldKind::BlockStop => self.open = self.open.saturating_sub(1),
+            ToldKind::BlockStop => {
+                self.open = self.open.saturating_sub(1);
+                self.is_thinking = false;
+            }
             ToldKind::MessageDelta => cost = self.on_message_delta(&told, flow, out)?,
             ToldKind::MessageStop | ToldKind::Other | ToldKind::Ping => {}
         }
@@ -86,7 +91,8 @@ impl Relay for MessagesRelay {
             flow.done();
         }
         Ok(match told.kind {
-            ToldKind::Ping => Said::Nothing,
+            // A caller may have thoughts left out: then nothing but pings shows that there are some.
+            ToldKind::Ping if !self.is_thinking => Said::Nothing,
             _ => Said::Something,
         })
     }
@@ -151,7 +157,9 @@ impl MessagesRelay {
         };
         let member = |name: &[u8]| json::member(block.text, name).map(|member| member.value);
         let text = telling(member(b"text"));
-        let is_text = member(b"type").is_some_and(|kind| kind.says("text"));
+        let is = |name| member(b"type").is_some_and(|kind| kind.says(name));
+        let is_text = is("text");
+        self.is_thinking = is("thinking");
         flow.books
             .count_text(text.map_or(0, |text| text.string_len()));
         if !is_text || text.is_some() {

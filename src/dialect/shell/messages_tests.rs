@@ -185,6 +185,33 @@ fn nothing_is_sent_before_there_is_content() {
 }
 
 #[test]
+fn pings_are_progress_while_the_model_thinks() {
+    let block = |kind: &str| {
+        format!(
+            "event: content_block_start\ndata: {{\"type\":\"content_block_start\",\"index\":0,\
+             \"content_block\":{{\"type\":\"{kind}\"}}}}\n\n"
+        )
+    };
+    let stop = "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n";
+    let ping = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
+    for (before, is_progress) in [
+        (block("thinking"), true),
+        (block("tool_use"), false),
+        ([&block("thinking"), stop].concat(), false),
+    ] {
+        let (mut shell, mut out) = (Shell::default(), Vec::new());
+        shell.reset(&plan(b"\"m\""));
+        shell
+            .push([START, &before].concat().as_bytes(), &mut out)
+            .unwrap();
+        assert!(shell.is_committed());
+        shell.begin_read();
+        shell.push(ping.as_bytes(), &mut out).unwrap();
+        assert_eq!(shell.has_moved(), is_progress, "{before}");
+    }
+}
+
+#[test]
 fn the_cost_stands_in_the_last_usage() {
     let price = |usd: u64| Price::per_million(usd * 1_000_000_000);
     let tariff = Tariff {
