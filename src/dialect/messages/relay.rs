@@ -91,7 +91,7 @@ impl Relay for MessagesRelay {
             flow.done();
         }
         Ok(match told.kind {
-            // A caller may have thoughts left out: then nothing but pings shows that there are some.
+            // A caller may have thoughts left out: then pings alone show that there are some.
             ToldKind::Ping if !self.is_thinking => Said::Nothing,
             _ => Said::Something,
         })
