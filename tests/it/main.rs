@@ -44,6 +44,7 @@ mod messages;
 mod messages_broken;
 mod messages_http;
 mod messages_streams;
+mod messages_vectors;
 mod metrics;
 mod models;
 mod notify;

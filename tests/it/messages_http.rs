@@ -261,7 +261,7 @@ fn check_body(id: &str, expected: &Value, body: &[u8]) {
 }
 
 /// Where a value is not what is expected, as section 10 of the reference compares them.
-fn differs(expected: &Value, found: &Value, at: &str) -> Option<String> {
+pub(crate) fn differs(expected: &Value, found: &Value, at: &str) -> Option<String> {
     let is_met = match expected {
         Value::Object(open) if open.contains_key("$between") => {
             let bounds = [&open["$between"][0], &open["$between"][1]].map(Value::as_f64);

@@ -15,25 +15,33 @@ pub fn canned(answer: Vec<u8>, sign: &'static [u8]) -> SocketAddr {
     addr
 }
 
-/// A provider that sends the same answer to each request and keeps what it was sent.
+/// A provider that sends given answers and keeps what it was sent.
 pub struct Recorder {
     addr: SocketAddr,
     seen: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Recorder {
-    /// Starts it.
+    /// Starts one that sends the same answer to each request.
     pub fn start(answer: Vec<u8>) -> Self {
+        Self::in_turn(vec![answer])
+    }
+
+    /// Starts one that sends these answers in turn, and the last one to whatever follows.
+    pub fn in_turn(answers: Vec<Vec<u8>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let addr = listener.local_addr().expect("an address");
         let seen = Arc::new(Mutex::new(Vec::new()));
         let keep = Arc::clone(&seen);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (answer, keep) = (answer.clone(), Arc::clone(&keep));
+                let (answers, keep) = (answers.clone(), Arc::clone(&keep));
                 std::thread::spawn(move || {
-                    serve(stream, &answer, b"", |request| {
-                        keep.lock().expect("no panic").push(request);
+                    serve(stream, b"", |request| {
+                        let mut seen = keep.lock().expect("no panic");
+                        seen.push(request);
+                        let last = answers.len() - 1;
+                        answers[last.min(seen.len() - 1)].clone()
                     });
                 });
             }
@@ -57,17 +65,17 @@ pub fn answer_on(listener: TcpListener, answer: Vec<u8>, sign: &'static [u8]) {
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let answer = answer.clone();
-            std::thread::spawn(move || serve(stream, &answer, sign, drop));
+            std::thread::spawn(move || serve(stream, sign, |_| answer.clone()));
         }
     });
 }
 
-/// Ends when the peer does; each request is given to `keep` before it is answered.
-fn serve(mut stream: TcpStream, answer: &[u8], sign: &[u8], keep: impl Fn(Vec<u8>)) {
+/// Ends when the peer does; each request gets the answer that `answer` gives.
+fn serve(mut stream: TcpStream, sign: &[u8], answer: impl Fn(Vec<u8>) -> Vec<u8>) {
     let mut bytes = Vec::new();
     while let Some(length) = read_request(&mut stream, &mut bytes) {
-        keep(bytes.drain(..length).collect());
-        if stream.write_all(answer).is_err() {
+        let answer = answer(bytes.drain(..length).collect());
+        if stream.write_all(&answer).is_err() {
             return;
         }
         while !sign.is_empty() {
