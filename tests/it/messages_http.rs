@@ -109,6 +109,50 @@ fn a_body_that_is_no_request_is_refused_before_anybody_is_asked() {
     assert!(provider.seen().is_empty(), "something went up");
 }
 
+#[test]
+fn what_a_chat_provider_cannot_be_sent_is_refused_by_its_place() {
+    let rows = include_str!("../golden/refused/messages.json");
+    let rows: Vec<Value> = serde_json::from_str(rows).expect("JSON");
+    assert!(rows.len() > 100, "{} rows", rows.len());
+    for kind in ["openai", "ollama"] {
+        let provider = Recorder::start(Vec::new());
+        let config = json!({"provider_type": kind, "models": ["m"]});
+        let router = Router::start(&configuration(&config, &provider, 2));
+        let mut client = Client::connect(router.addr());
+        let deep = format!(
+            "\"messages\":{}{}",
+            "[".repeat(200_000),
+            "]".repeat(200_000)
+        );
+        let deep = json!({"provider_type": kind, "members": deep, "place": "messages[0]"});
+        let rows = rows.iter().filter(|row| row["provider_type"] == kind);
+        for row in rows.chain([&deep]) {
+            let members = row["members"].as_str().expect("members");
+            for stream in [false, true] {
+                client.post(
+                    "/v1/messages",
+                    &format!(r#"{{"model":"m","stream":{stream},{members}}}"#),
+                );
+                let answer = client.answer();
+                let (text, shown) = (answer.text(), &members[..members.len().min(200)]);
+                assert_eq!(answer.status, 400, "{shown}: {text}");
+                let body = answer.json();
+                assert_eq!(body["type"], "error", "{shown}: {text}");
+                assert_eq!(body["error"]["type"], "invalid_request_error", "{shown}");
+                assert_eq!(body["error"]["details"]["error_code"], "invalid_request");
+                assert!(body["request_id"].is_string(), "{shown}: {text}");
+                let message = body["error"]["message"].as_str().expect("a message");
+                let place = row["place"].as_str().expect("a place");
+                assert!(
+                    message.contains(&format!("`{place}`")),
+                    "{shown}: {message}"
+                );
+            }
+        }
+        assert!(provider.seen().is_empty(), "something went up");
+    }
+}
+
 fn vectors() -> Vec<PathBuf> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/messages/http");
     let entries = Path::new(folder).read_dir().expect("a folder");
