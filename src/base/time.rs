@@ -121,22 +121,30 @@ pub struct Civil {
     pub milli: u64,
 }
 
-/// RFC 3339 with milliseconds, in UTC.
-impl std::fmt::Display for WallTime {
+/// Date and time of RFC 3339, without the fraction of the second and the zone behind them.
+impl std::fmt::Display for Civil {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Civil {
+        let Self {
             year,
             month,
             day,
             hour,
             minute,
             second,
-            milli,
-        } = self.civil();
+            milli: _,
+        } = self;
         write!(
             f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z"
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
         )
+    }
+}
+
+/// RFC 3339 with milliseconds, in UTC.
+impl std::fmt::Display for WallTime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let civil = self.civil();
+        write!(f, "{civil}.{:03}Z", civil.milli)
     }
 }
 

@@ -7,31 +7,25 @@
 
 use std::borrow::Cow;
 
+use crate::base::map::Map;
 use crate::dialect::compose::between_quotes;
 use crate::dialect::digest;
 use crate::wire::json;
 
-/// The short forms that a request uses. Most requests have none.
+/// The short forms that a request uses, and the names that they stand for. Most requests have none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Names(Vec<Pair>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Pair {
-    short: Box<str>,
-    long: Box<str>,
-}
+pub struct Names(Map<Box<str>, Box<str>>);
 
 impl Names {
     /// The caller's name of the tool that the provider calls `name`.
     #[must_use]
     pub fn restored<'n>(&'n self, name: &'n str) -> &'n str {
-        let pair = self.0.iter().find(|pair| *pair.short == *name);
-        pair.map_or(name, |pair| &pair.long)
+        self.0.get(name).map_or(name, |long| long)
     }
 
     /// Whether no name needs to be restored.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
@@ -41,11 +35,8 @@ impl Names {
             return Cow::Borrowed(name);
         };
         let quoted = json::quoted(&short);
-        if !self.0.iter().any(|pair| *pair.short == *short) && self.0.len() < NAMES_MAX {
-            self.0.push(Pair {
-                short: short.into(),
-                long: long.into(),
-            });
+        if self.0.len() < NAMES_MAX {
+            self.0.insert(short.into(), long.into());
         }
         Cow::Owned(quoted)
     }

@@ -334,6 +334,10 @@ impl Course {
 }
 
 #[cfg(test)]
+#[path = "shell/driven_tests.rs"]
+mod driven;
+
+#[cfg(test)]
 #[path = "shell/chat_to_messages_tests.rs"]
 mod chat_to_messages_tests;
 

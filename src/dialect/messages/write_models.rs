@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use crate::base::time::{Civil, WallTime};
+use crate::base::time::WallTime;
 use crate::dialect::compose::Composer;
 use crate::wire::json;
 
@@ -54,20 +54,8 @@ fn id_of(entry: &[u8]) -> &[u8] {
 
 fn write_time(unix_seconds: u64, out: &mut Vec<u8>) {
     let time = WallTime::from_unix_millis(unix_seconds.min(LAST_SECOND) * 1_000);
-    let Civil {
-        year,
-        month,
-        day,
-        hour,
-        minute,
-        second,
-        milli: _,
-    } = time.civil();
     // Writing to memory cannot fail.
-    let _ = write!(
-        out,
-        "\"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z\""
-    );
+    let _ = write!(out, "\"{}Z\"", time.civil());
 }
 
 /// The last second of the year 9999, behind which RFC 3339 has no time.

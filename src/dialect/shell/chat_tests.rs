@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 use serde_json::Value as Json;
 
+use super::driven::{self, Former, Run};
 use super::*;
 use crate::base::endpoint::Endpoint;
 use crate::base::limits::HELD_BACK_BYTES_MAX;
@@ -29,62 +30,30 @@ const PLAN: StreamPlan<'static> = StreamPlan {
 
 const EVENT_BYTES_MAX: usize = 1 << 20;
 
-/// How a stream went.
-#[derive(Debug, PartialEq)]
-struct Run {
-    out: String,
-    end: Result<(), StreamFault>,
-    committed: bool,
-    usage: Option<Usage>,
-    text_bytes: usize,
-    error: Option<Vec<u8>>,
-}
-
-/// Relays the stream that comes in `reads`; comments are dropped, since there is one per read.
+/// Relays the stream that comes in `reads`.
 fn relay(plan: &StreamPlan<'_>, reads: &[&[u8]]) -> Run {
-    let mut relay = Shell::default();
-    // Traces of former streams must not show.
-    relay.reset(&StreamPlan {
-        caller_model: b"\"other\"",
-        usage: UsageChunk::Untouched,
-        ..PLAN
-    });
-    let _ = relay.push(
-        &chunk(r#"{"content":"x"}"#, r#","usage":{"prompt_tokens":1}"#),
-        &mut Vec::new(),
-    );
-    relay.reset(plan);
-    let mut out = Vec::new();
-    let mut end = Ok(());
-    for read in reads {
-        end = end.and_then(|()| relay.push(read, &mut out));
-        assert!(relay.is_committed() || out.is_empty());
-    }
-    end = end.and_then(|()| relay.finish(&mut out));
-    assert_eq!(relay.is_done(), end.is_ok());
-    Run {
-        out: String::from_utf8_lossy(&out).replace(": ping\n\n", ""),
-        end,
-        committed: relay.is_committed(),
-        usage: relay.usage(),
-        text_bytes: relay.text_bytes(),
-        error: relay.error().map(<[u8]>::to_vec),
-    }
+    driven::drive(plan, &former(), reads)
 }
 
-/// Relays `stream` whole, and makes sure that no split makes a difference.
+/// Relays `stream`, in any split.
 fn run(plan: &StreamPlan<'_>, stream: &str) -> Run {
-    let stream = stream.as_bytes();
-    let whole = relay(plan, &[stream]);
-    assert_eq!(relay(plan, &stream.chunks(1).collect::<Vec<_>>()), whole);
-    for at in 0..=stream.len() {
-        assert_eq!(
-            relay(plan, &[&stream[..at], &stream[at..]]),
-            whole,
-            "split at {at}"
-        );
+    driven::run(plan, &former(), stream)
+}
+
+fn former() -> Former<'static> {
+    Former {
+        plan: StreamPlan {
+            caller_model: b"\"other\"",
+            usage: UsageChunk::Untouched,
+            ..PLAN
+        },
+        bytes: concat!(
+            r#"data: {"model":"theirs","choices":[{"index":0,"delta":{"content":"x"}}],"#,
+            r#""usage":{"prompt_tokens":1}}"#,
+            "\n\n",
+        )
+        .as_bytes(),
     }
-    whole
 }
 
 /// A chunk with one choice.

@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
+use super::driven::{self, Former, Run};
 use super::*;
 use crate::base::limits::{OPEN_BLOCKS_MAX, WAITING_BLOCKS_BYTES_MAX};
 use crate::dialect::expected::{self, Told, events, fits, told};
@@ -23,53 +24,22 @@ struct Vector {
     before_commit: Option<Json>,
 }
 
-/// How a stream went.
-#[derive(Debug, PartialEq)]
-struct Run {
-    out: String,
-    end: Result<(), StreamFault>,
-    usage: Option<Usage>,
-    text_bytes: usize,
-}
-
-/// Translates the stream that comes in `reads`; pings are dropped, since their number depends on
-/// the reads.
+/// Translates the stream that comes in `reads`.
 fn translate(plan: &StreamPlan<'_>, reads: &[&[u8]]) -> Run {
-    let mut shell = Shell::default();
-    // Traces of former streams must not show.
-    shell.reset(plan);
-    let before = chunk(&json!({"tool_calls": [call(0, "x", "f", "{")], "content": "x"}));
-    let _ = shell.push(before.as_bytes(), &mut Vec::new());
-    shell.reset(plan);
-    let (mut out, mut end) = (Vec::new(), Ok(()));
-    for read in reads {
-        end = end.and_then(|()| shell.push(read, &mut out));
-        assert_eq!(shell.is_committed(), !out.is_empty());
-    }
-    end = end.and_then(|()| shell.finish(&mut out));
-    assert_eq!(shell.is_done(), end.is_ok());
-    let out = String::from_utf8(out).unwrap();
-    Run {
-        out: out.replace("event: ping\ndata: {\"type\":\"ping\"}\n\n", ""),
-        end,
-        usage: shell.usage(),
-        text_bytes: shell.text_bytes(),
-    }
+    with_former(plan, |former| driven::drive(plan, former, reads))
 }
 
-/// Translates `stream` whole, and makes sure that no split makes a difference.
+/// Translates `stream`, in any split.
 fn run(plan: &StreamPlan<'_>, stream: &str) -> Run {
-    let stream = stream.as_bytes();
-    let whole = translate(plan, &[stream]);
-    assert_eq!(
-        translate(plan, &stream.chunks(1).collect::<Vec<_>>()),
-        whole
-    );
-    for at in 0..=stream.len() {
-        let halves = [&stream[..at], &stream[at..]];
-        assert_eq!(translate(plan, &halves), whole, "split at {at}");
-    }
-    whole
+    with_former(plan, |former| driven::run(plan, former, stream))
+}
+
+fn with_former(plan: &StreamPlan<'_>, drive: impl Fn(&Former<'_>) -> Run) -> Run {
+    let before = chunk(&json!({"tool_calls": [call(0, "x", "f", "{")], "content": "x"}));
+    drive(&Former {
+        plan: *plan,
+        bytes: before.as_bytes(),
+    })
 }
 
 fn run_all(chunks: &[&str]) -> Run {

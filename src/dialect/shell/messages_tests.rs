@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
+use super::driven::{self, Former, Run};
 use super::*;
 use crate::base::limits::HELD_BACK_BYTES_MAX;
 use crate::base::money::Price;
@@ -22,50 +23,21 @@ struct Vector {
     before_commit: Option<Json>,
 }
 
-/// How a stream went.
-#[derive(Debug, PartialEq)]
-struct Run {
-    out: String,
-    end: Result<(), StreamFault>,
-    usage: Option<Usage>,
-    text_bytes: usize,
-}
-
-const PING: &str = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
-
+/// Relays the stream that comes in `reads`.
 fn relay(plan: &StreamPlan<'_>, reads: &[&[u8]]) -> Run {
-    let mut shell = Shell::default();
-    // Traces of former streams must not show.
-    shell.reset(plan);
-    let _ = shell.push([START, TEXT].concat().as_bytes(), &mut Vec::new());
-    shell.reset(plan);
-    let (mut out, mut end) = (Vec::new(), Ok(()));
-    for read in reads {
-        end = end.and_then(|()| shell.push(read, &mut out));
-        assert_eq!(shell.is_committed(), !out.is_empty());
-    }
-    end = end.and_then(|()| shell.finish(&mut out));
-    assert_eq!(shell.is_done(), end.is_ok());
-    let spaced = PING.replace(":\"", ": \"");
-    let out = String::from_utf8(out).unwrap();
-    Run {
-        out: out.replace(PING, "").replace(&spaced, ""),
-        end,
-        usage: shell.usage(),
-        text_bytes: shell.text_bytes(),
-    }
+    with_former(plan, |former| driven::drive(plan, former, reads))
 }
 
-/// Relays `stream` whole, and makes sure that no split makes a difference.
+/// Relays `stream`, in any split.
 fn run(plan: &StreamPlan<'_>, stream: &str) -> Run {
-    let stream = stream.as_bytes();
-    let whole = relay(plan, &[stream]);
-    assert_eq!(relay(plan, &stream.chunks(1).collect::<Vec<_>>()), whole);
-    for at in 0..=stream.len() {
-        let halves = [&stream[..at], &stream[at..]];
-        assert_eq!(relay(plan, &halves), whole, "split at {at}");
-    }
-    whole
+    with_former(plan, |former| driven::run(plan, former, stream))
+}
+
+fn with_former(plan: &StreamPlan<'_>, drive: impl Fn(&Former<'_>) -> Run) -> Run {
+    drive(&Former {
+        plan: *plan,
+        bytes: [START, TEXT].concat().as_bytes(),
+    })
 }
 
 fn plan(caller_model: &[u8]) -> StreamPlan<'_> {
@@ -75,6 +47,7 @@ fn plan(caller_model: &[u8]) -> StreamPlan<'_> {
     }
 }
 
+const PING: &str = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
 const START: &str = concat!(
     "event: message_start\n",
     "data: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"model\":\"claude-x\",",
@@ -193,7 +166,6 @@ fn pings_are_progress_while_the_model_thinks() {
         )
     };
     let stop = "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n";
-    let ping = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
     for (before, is_progress) in [
         (block("thinking"), true),
         (block("tool_use"), false),
@@ -206,7 +178,7 @@ fn pings_are_progress_while_the_model_thinks() {
             .unwrap();
         assert!(shell.is_committed());
         shell.begin_read();
-        shell.push(ping.as_bytes(), &mut out).unwrap();
+        shell.push(PING.as_bytes(), &mut out).unwrap();
         assert_eq!(shell.has_moved(), is_progress, "{before}");
     }
 }

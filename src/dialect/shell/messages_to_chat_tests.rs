@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
+use super::driven::{self, Former, Run};
 use super::*;
 use crate::base::endpoint::Endpoint;
 use crate::base::limits::OPEN_BLOCKS_MAX;
@@ -28,17 +29,6 @@ const PLAN: StreamPlan<'static> = StreamPlan {
 };
 
 const EVENT_BYTES_MAX: usize = 1 << 20;
-
-/// How a stream went.
-#[derive(Debug, PartialEq)]
-struct Run {
-    out: String,
-    end: Result<(), StreamFault>,
-    committed: bool,
-    usage: Option<Usage>,
-    text_bytes: usize,
-    error: Option<Vec<u8>>,
-}
 
 impl Run {
     /// The data of every event; data that is not JSON as a string.
@@ -70,17 +60,17 @@ impl Run {
     }
 }
 
-/// Translates the stream that comes in `reads`; comments are dropped, since their number depends on
-/// the reads.
+/// Translates the stream that comes in `reads`.
 fn translate(plan: &StreamPlan<'_>, reads: &[&[u8]]) -> Run {
-    let mut translator = Shell::default();
-    // Traces of former streams must not show.
-    translator.reset(&StreamPlan {
-        caller_model: b"\"other\"",
-        include_usage: IncludeUsage::Yes,
-        created: 1,
-        ..PLAN
-    });
+    with_former(|former| driven::drive(plan, former, reads))
+}
+
+/// Translates `stream`, in any split.
+fn run(plan: &StreamPlan<'_>, stream: &str) -> Run {
+    with_former(|former| driven::run(plan, former, stream))
+}
+
+fn with_former(drive: impl Fn(&Former<'_>) -> Run) -> Run {
     let before = [
         MESSAGE,
         &tool_start(0, r#"{"a":1}"#),
@@ -88,42 +78,15 @@ fn translate(plan: &StreamPlan<'_>, reads: &[&[u8]]) -> Run {
         "data: {\"type",
     ]
     .concat();
-    let _ = translator.push(before.as_bytes(), &mut Vec::new());
-    translator.reset(plan);
-    let mut out = Vec::new();
-    let mut end = Ok(());
-    for read in reads {
-        end = end.and_then(|()| translator.push(read, &mut out));
-        assert!(translator.is_committed() || out.is_empty());
-    }
-    end = end.and_then(|()| translator.finish(&mut out));
-    assert_eq!(translator.is_done(), end.is_ok());
-    assert_eq!(translator.error().is_some(), {
-        matches!(end, Err(StreamFault::Error | StreamFault::ErrorRelayed))
-    });
-    Run {
-        out: String::from_utf8(out).unwrap().replace(": ping\n\n", ""),
-        end,
-        committed: translator.is_committed(),
-        usage: translator.usage(),
-        text_bytes: translator.text_bytes(),
-        error: translator.error().map(<[u8]>::to_vec),
-    }
-}
-
-/// Translates `stream` whole, and makes sure that no split makes a difference.
-fn run(plan: &StreamPlan<'_>, stream: &str) -> Run {
-    let stream = stream.as_bytes();
-    let whole = translate(plan, &[stream]);
-    assert_eq!(
-        translate(plan, &stream.chunks(1).collect::<Vec<_>>()),
-        whole
-    );
-    for at in 0..=stream.len() {
-        let halves = [&stream[..at], &stream[at..]];
-        assert_eq!(translate(plan, &halves), whole, "split at {at}");
-    }
-    whole
+    drive(&Former {
+        plan: StreamPlan {
+            caller_model: b"\"other\"",
+            include_usage: IncludeUsage::Yes,
+            created: 1,
+            ..PLAN
+        },
+        bytes: before.as_bytes(),
+    })
 }
 
 /// Joins events and translates them.

@@ -13,6 +13,7 @@ use crate::dialect::request::Kept;
 use crate::dialect::shell::plan::{IncludeUsage, StreamPlan, Thoughts, UsageChunk, Wanted};
 use crate::dialect::tariff::Tariff;
 use crate::exchange::answer_head::PassedOn;
+use crate::exchange::auth::{self, Credential, Presented};
 use crate::exchange::course::{Injection, Part, Try};
 use crate::exchange::inbound::Crossing;
 use crate::exchange::refusal::Refusal;
@@ -26,6 +27,7 @@ use crate::shard::request::used::Used;
 use crate::shard::state::relay::Spare;
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
+use crate::wire::head::Head;
 use crate::wire::seen::Seen;
 use crate::wire::splice::Splice;
 use crate::wire::usage::Usage;
@@ -63,6 +65,35 @@ pub struct Attempt<'j, 'a> {
     pub usage: UsageChunk,
     /// Keys that the provider has refused in this request, and that it does not have any more.
     pub left_out: Keys,
+}
+
+impl<'j, 'a> Attempt<'j, 'a> {
+    /// The attempt `this`, whose request can be sent at `sent_at`, and the key to send with it.
+    #[must_use]
+    pub fn new(
+        job: &'j Job<'a>,
+        head: &Head,
+        this: &Try,
+        sent_at: Instant,
+        overall: Instant,
+    ) -> (Self, Credential<'a>) {
+        let provider = job.provider_at(this.place);
+        let presented = Presented::read(head, job.head);
+        let credential = auth::credential(provider, &job.shard.plan.auth, presented);
+        let attempt = Self {
+            job,
+            provider,
+            place: this.place,
+            started: this.started,
+            sent_at,
+            overall,
+            key: credential.owner(provider),
+            callers_key: credential.callers_key(),
+            usage: usage_chunk(job, this),
+            left_out: this.left_out,
+        };
+        (attempt, credential)
+    }
 }
 
 impl<'a> Attempt<'_, 'a> {

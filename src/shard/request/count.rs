@@ -15,9 +15,7 @@ use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::decide::outcome::{KeyOwner, Outcome};
 use crate::dialect::messages::estimate;
-use crate::dialect::shell::plan::UsageChunk;
 use crate::exchange::answer_head::PassedOn;
-use crate::exchange::auth::{self, Presented};
 use crate::exchange::course::{Fresh, Try};
 use crate::exchange::headers::Totals;
 use crate::exchange::inbound;
@@ -168,20 +166,7 @@ async fn read_answer<'j, 'a>(
     let provider = job.provider_at(this.place);
     let deadline = until.min(this.started + provider.timeout);
     let (mut up, sent_at) = perform::connection(job, caller, this, deadline).await?;
-    let presented = Presented::read(&caller.head, job.head);
-    let credential = auth::credential(provider, &job.shard.plan.auth, presented);
-    let attempt = Attempt {
-        job,
-        provider,
-        place: this.place,
-        started: this.started,
-        sent_at,
-        overall: deadline,
-        key: credential.owner(provider),
-        callers_key: credential.callers_key(),
-        usage: UsageChunk::Untouched,
-        left_out: this.left_out,
-    };
+    let (attempt, credential) = Attempt::new(job, &caller.head, this, sent_at, deadline);
     up.socket.deadline.set(deadline, Cut::Both);
     perform::send_request(&attempt, caller, &mut up, credential).await?;
     if caller.is_gone() {

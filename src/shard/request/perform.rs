@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::base::limits::{ONE_SEND_BYTES_MAX, UNATTENDED_BYTES_MAX};
 use crate::base::time::Instant;
 use crate::decide::outcome::{Outcome, Waiting};
-use crate::exchange::auth::{self, Presented};
+use crate::exchange::auth;
 use crate::exchange::course::{Course, Fresh, Try};
 use crate::exchange::outbound::Outbound;
 use crate::exchange::refusal::Refusal;
@@ -17,7 +17,7 @@ use crate::shard::http::receive;
 use crate::shard::http::upstream::Upstream;
 use crate::shard::net::part::Part;
 use crate::shard::net::timers::Cut;
-use crate::shard::request::attempt::{self, Attempt, End};
+use crate::shard::request::attempt::{Attempt, End};
 use crate::shard::request::conclude;
 use crate::shard::request::connect;
 use crate::shard::request::job::{Job, Translated};
@@ -44,20 +44,8 @@ pub async fn attempt<'a>(
         Ok(connected) => connected,
         Err(outcome) => return End::Outcome(outcome),
     };
-    let presented = Presented::read(&caller.head, job.head);
-    let credential = auth::credential(provider, &job.shard.plan.auth, presented);
-    let attempt = Attempt {
-        job,
-        provider,
-        place: this.place,
-        started: this.started,
-        sent_at,
-        overall: course.deadline(),
-        key: credential.owner(provider),
-        callers_key: credential.callers_key(),
-        usage: attempt::usage_chunk(job, &this),
-        left_out: this.left_out,
-    };
+    let overall = course.deadline();
+    let (attempt, credential) = Attempt::new(job, &caller.head, &this, sent_at, overall);
     up.socket.deadline.set(deadline, Cut::Both);
     let head = match send_request(&attempt, caller, &mut up, credential).await {
         Ok(()) if caller.is_gone() => Err(Outcome::CallerGone),
@@ -171,6 +159,8 @@ pub(super) async fn send_request(
     let message = Rc::clone(&caller.bytes);
     let (source, splice) = match &translated {
         Some(bytes) => (bytes, Splice::new(bytes)),
+        // No provider is sent a body of another dialect.
+        None if job.is_translated_at(attempt.place) => return Err(Outcome::Untranslatable),
         None => (&message, attempt.edited(&message[job.body.clone()])),
     };
     caller.out.clear();

@@ -1,0 +1,75 @@
+//! Drives the machine of a stream for its tests, with any split of the stream.
+
+use super::*;
+
+/// How a stream went.
+#[derive(Debug, PartialEq)]
+pub(super) struct Run {
+    pub(super) out: String,
+    pub(super) end: Result<(), StreamFault>,
+    pub(super) committed: bool,
+    pub(super) usage: Option<Usage>,
+    pub(super) text_bytes: usize,
+    pub(super) error: Option<Vec<u8>>,
+}
+
+/// A stream that the machine had before, whose traces must not show.
+#[derive(Clone, Copy)]
+pub(super) struct Former<'a> {
+    pub(super) plan: StreamPlan<'a>,
+    pub(super) bytes: &'a [u8],
+}
+
+/// Drives the stream that comes in `reads`; signs of life are dropped, since their number depends
+/// on the reads.
+pub(super) fn drive(plan: &StreamPlan<'_>, former: &Former<'_>, reads: &[&[u8]]) -> Run {
+    let mut shell = Shell::default();
+    shell.reset(&former.plan);
+    let _ = shell.push(former.bytes, &mut Vec::new());
+    shell.reset(plan);
+    let (mut out, mut end) = (Vec::new(), Ok(()));
+    for read in reads {
+        end = end.and_then(|()| shell.push(read, &mut out));
+        assert!(shell.is_committed() || out.is_empty());
+        // Whatever commits is written to such a caller.
+        assert!(plan.caller == Dialect::Chat || shell.is_committed() == !out.is_empty());
+    }
+    end = end.and_then(|()| shell.finish(&mut out));
+    assert_eq!(shell.is_done(), end.is_ok());
+    assert_eq!(shell.error().is_some(), {
+        matches!(end, Err(StreamFault::Error | StreamFault::ErrorRelayed))
+    });
+    let out = match (plan.caller, plan.provider) {
+        // What is relayed unread may be no text.
+        (Dialect::Chat, Dialect::Chat) => String::from_utf8_lossy(&out).into_owned(),
+        (_, _) => String::from_utf8(out).unwrap(),
+    };
+    Run {
+        out: without_signs(plan.caller, &out),
+        end,
+        committed: shell.is_committed(),
+        usage: shell.usage(),
+        text_bytes: shell.text_bytes(),
+        error: shell.error().map(<[u8]>::to_vec),
+    }
+}
+
+fn without_signs(caller: Dialect, out: &str) -> String {
+    let sign = std::str::from_utf8(heartbeat(caller)).unwrap();
+    // As providers write it.
+    let spaced = sign.replace(":\"", ": \"");
+    out.replace(sign, "").replace(&spaced, "")
+}
+
+/// Drives `stream` whole, and makes sure that no split makes a difference.
+pub(super) fn run(plan: &StreamPlan<'_>, former: &Former<'_>, stream: &str) -> Run {
+    let stream = stream.as_bytes();
+    let whole = drive(plan, former, &[stream]);
+    let single: Vec<&[u8]> = stream.chunks(1).collect();
+    assert_eq!(drive(plan, former, &single), whole);
+    for at in 0..=stream.len() {
+        let halves = [&stream[..at], &stream[at..]];
+        assert_eq!(drive(plan, former, &halves), whole, "split at {at}");
+    }
+    whole
+}
