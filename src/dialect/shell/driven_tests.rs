@@ -32,7 +32,7 @@ pub(super) fn drive(plan: &StreamPlan<'_>, former: &Former<'_>, reads: &[&[u8]])
         end = end.and_then(|()| shell.push(read, &mut out));
         assert!(shell.is_committed() || out.is_empty());
         // Whatever commits is written to such a caller.
-        assert!(plan.caller == Dialect::Chat || shell.is_committed() == !out.is_empty());
+        assert!(plan.caller == Dialect::Chat || shell.is_committed() != out.is_empty());
     }
     end = end.and_then(|()| shell.finish(&mut out));
     assert_eq!(shell.is_done(), end.is_ok());
