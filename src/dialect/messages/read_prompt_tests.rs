@@ -168,8 +168,8 @@ fn check_refused(model: &ChatModel<'_>, members: &str, place: &str) {
 
 const HI: &str = r#"{"role":"user","content":"hi"}"#;
 
-/// A request that is refused: its members beside the model, and the place of its fault. The file has
-/// more than a hundred: roles, blocks, images that are none, names twice, system in odd places.
+/// A request that is refused: its members beside the model, and the place of its fault. The file
+/// has more than a hundred: roles, blocks, images that are none, names twice, system in odd places.
 #[derive(serde::Deserialize)]
 struct Refused {
     provider_type: String,
