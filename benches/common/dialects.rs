@@ -32,13 +32,13 @@ fn rewrite(from: Dialect, to: Dialect, body: &'static [u8]) -> Run {
         let stream = match (ask.stream, to) {
             (false, _) => Stream::No,
             (true, Dialect::Messages) => Stream::Plain,
-            (true, Dialect::Chat) => Stream::WithUsage,
+            (true, Dialect::Chat | Dialect::Responses) => Stream::WithUsage,
         };
         let to = Destination {
             dialect: to,
             model: match to {
                 Dialect::Messages => "claude-sonnet-4-5",
-                Dialect::Chat => "gpt-4o-mini",
+                Dialect::Chat | Dialect::Responses => "gpt-4o-mini",
             },
             host: Host::Other,
             max_output: None,
@@ -133,7 +133,7 @@ fn translate(provider: Dialect, caller: Dialect, event: Vec<u8>) -> Run {
         caller,
         provider,
         endpoint: match provider {
-            Dialect::Chat => Endpoint::ChatCompletions,
+            Dialect::Chat | Dialect::Responses => Endpoint::ChatCompletions,
             Dialect::Messages => Endpoint::Messages,
         },
         caller_model: b"\"gpt-4o\"",

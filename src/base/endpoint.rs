@@ -8,6 +8,8 @@ pub enum Dialect {
     Chat,
     /// Anthropic's Messages.
     Messages,
+    /// OpenAI's Responses.
+    Responses,
 }
 
 /// What a request of a caller asks for.
@@ -23,6 +25,12 @@ pub enum Endpoint {
     Messages,
     /// `/v1/messages/count_tokens`
     CountTokens,
+    /// `/v1/responses`
+    Responses,
+    /// `/v1/responses/input_tokens`
+    InputTokens,
+    /// `/v1/responses/compact`
+    Compact,
 }
 
 impl Dialect {
@@ -32,6 +40,7 @@ impl Dialect {
         match self {
             Self::Chat => "chat",
             Self::Messages => "messages",
+            Self::Responses => "responses",
         }
     }
 
@@ -41,6 +50,7 @@ impl Dialect {
         match self {
             Self::Chat => Endpoint::ChatCompletions,
             Self::Messages => Endpoint::Messages,
+            Self::Responses => Endpoint::Responses,
         }
     }
 }
@@ -55,6 +65,9 @@ impl Endpoint {
             Self::Embeddings => "embeddings",
             Self::Messages => "messages",
             Self::CountTokens => "count_tokens",
+            Self::Responses => "responses",
+            Self::InputTokens => "input_tokens",
+            Self::Compact => "compact",
         }
     }
 
@@ -64,6 +77,7 @@ impl Endpoint {
         match self {
             Self::ChatCompletions | Self::Completions | Self::Embeddings => Dialect::Chat,
             Self::Messages | Self::CountTokens => Dialect::Messages,
+            Self::Responses | Self::InputTokens | Self::Compact => Dialect::Responses,
         }
     }
 
@@ -72,8 +86,12 @@ impl Endpoint {
     #[must_use]
     pub const fn told_in(self, dialect: Dialect) -> Self {
         match self {
-            Self::ChatCompletions | Self::Messages => dialect.conversation(),
-            Self::Completions | Self::Embeddings | Self::CountTokens => self,
+            Self::ChatCompletions | Self::Messages | Self::Responses => dialect.conversation(),
+            Self::Completions
+            | Self::Embeddings
+            | Self::CountTokens
+            | Self::InputTokens
+            | Self::Compact => self,
         }
     }
 
@@ -81,8 +99,12 @@ impl Endpoint {
     #[must_use]
     pub const fn is_written(self) -> bool {
         match self {
-            Self::ChatCompletions | Self::Completions | Self::Messages => true,
-            Self::Embeddings | Self::CountTokens => false,
+            Self::ChatCompletions
+            | Self::Completions
+            | Self::Messages
+            | Self::Responses
+            | Self::Compact => true,
+            Self::Embeddings | Self::CountTokens | Self::InputTokens => false,
         }
     }
 
@@ -90,8 +112,12 @@ impl Endpoint {
     #[must_use]
     pub const fn takes_conversation(self) -> bool {
         match self {
-            Self::ChatCompletions | Self::Messages | Self::CountTokens => true,
-            Self::Completions | Self::Embeddings => false,
+            Self::ChatCompletions
+            | Self::Messages
+            | Self::CountTokens
+            | Self::Responses
+            | Self::InputTokens => true,
+            Self::Completions | Self::Embeddings | Self::Compact => false,
         }
     }
 }

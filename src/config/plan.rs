@@ -432,8 +432,12 @@ impl Routes {
     #[must_use]
     pub fn find(&self, endpoint: Endpoint, model: &str) -> Option<RouteId> {
         let named = match endpoint {
-            Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::CountTokens => &self.chat,
-            Endpoint::Completions | Endpoint::Embeddings => &self.other,
+            Endpoint::ChatCompletions
+            | Endpoint::Messages
+            | Endpoint::CountTokens
+            | Endpoint::Responses
+            | Endpoint::InputTokens => &self.chat,
+            Endpoint::Completions | Endpoint::Embeddings | Endpoint::Compact => &self.other,
         };
         let id = named.get(model).copied();
         let id = id.or_else(|| self.find_unnamed(endpoint, model))?;

@@ -3,7 +3,7 @@
 use crate::base::endpoint::Dialect;
 use crate::dialect::answer::{AnswerFault, Known};
 use crate::dialect::shell::plan::Wanted;
-use crate::dialect::{chat, messages};
+use crate::dialect::{chat, messages, responses};
 
 /// What the translation of an answer must know.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +26,7 @@ pub struct AnswerPlan<'a> {
 /// The body is no answer, and another provider may be tried; nothing has been appended.
 pub fn write(body: &[u8], plan: &AnswerPlan<'_>, out: &mut Vec<u8>) -> Result<Known, AnswerFault> {
     let answer = match plan.provider {
-        Dialect::Chat => chat::read_answer::read(body, &plan.wanted)?,
+        Dialect::Chat | Dialect::Responses => chat::read_answer::read(body, &plan.wanted)?,
         Dialect::Messages => messages::read_answer::read(body)?,
     };
     out.reserve(body.len() + AROUND_BYTES);
@@ -34,6 +34,10 @@ pub fn write(body: &[u8], plan: &AnswerPlan<'_>, out: &mut Vec<u8>) -> Result<Kn
         Dialect::Chat => chat::write_answer::write(&answer, plan.caller_model, plan.created, out),
         Dialect::Messages => {
             messages::write_answer::write(&answer, plan.caller_model, &plan.wanted, out);
+        }
+        Dialect::Responses => {
+            let (model, created) = (plan.caller_model, plan.created);
+            responses::write_answer::write(&answer, model, created, &plan.wanted, out);
         }
     }
     Ok(answer.known())

@@ -181,7 +181,7 @@ fn ask_of<'a>(body: &'a [u8], keys: &Keys<'a>, content: &Content<'_>) -> Result<
     match keys.dialect {
         Dialect::Messages => check_messages(content.messages)?,
         // A provider says what is missing, in the words that its own callers know.
-        Dialect::Chat => {}
+        Dialect::Chat | Dialect::Responses => {}
     }
     let span = |key| keys.raw(key).map(|raw| span_in(body, raw));
     let stream_options = span(Key::StreamOptions);

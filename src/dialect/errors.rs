@@ -9,7 +9,7 @@ use crate::dialect::{chat, messages};
 #[must_use]
 pub fn read(provider: Dialect, status: Option<u16>, body: &[u8]) -> Complaint<'_> {
     match provider {
-        Dialect::Chat => chat::read_error::read(status, body),
+        Dialect::Chat | Dialect::Responses => chat::read_error::read(status, body),
         Dialect::Messages => messages::read_error::read(status, body),
     }
 }
@@ -17,7 +17,7 @@ pub fn read(provider: Dialect, status: Option<u16>, body: &[u8]) -> Complaint<'_
 /// Appends the body that tells a caller of an error, or the data of an event that does.
 pub fn write(complaint: &Complaint<'_>, caller: Dialect, request_id: &str, out: &mut Vec<u8>) {
     match caller {
-        Dialect::Chat => chat::write_error::write(complaint, out),
+        Dialect::Chat | Dialect::Responses => chat::write_error::write(complaint, out),
         Dialect::Messages => messages::write_error::write(complaint, request_id, out),
     }
 }

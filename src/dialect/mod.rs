@@ -28,6 +28,7 @@ pub mod names;
 mod person;
 pub mod prompt;
 pub mod request;
+pub mod responses;
 pub mod shell;
 pub mod signature;
 pub mod tariff;

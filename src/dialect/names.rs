@@ -16,7 +16,37 @@ use crate::wire::json;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names(Map<Box<str>, Box<str>>);
 
+/// A tool as the caller knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restored<'n> {
+    /// The group of tools that it is a member of.
+    pub namespace: Option<&'n str>,
+    /// Its name, in that group.
+    pub name: &'n str,
+    /// How it is called.
+    pub kind: ToolKind,
+}
+
+/// How a tool is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToolKind {
+    /// With a JSON object.
+    Function,
+    /// With a text.
+    Custom,
+}
+
 impl Names {
+    /// The tool that the provider calls `name`.
+    #[must_use]
+    pub fn tool<'n>(&'n self, name: &'n str) -> Restored<'n> {
+        Restored {
+            namespace: None,
+            name: self.restored(name),
+            kind: ToolKind::Function,
+        }
+    }
+
     /// The caller's name of the tool that the provider calls `name`.
     #[must_use]
     pub fn restored<'n>(&'n self, name: &'n str) -> &'n str {

@@ -7,6 +7,8 @@ use crate::dialect::chat::write_prompt::{ChatModel, Host, Stream};
 use crate::dialect::messages;
 use crate::dialect::messages::write_prompt::Upstream;
 use crate::dialect::names::Names;
+use crate::dialect::responses;
+use crate::dialect::responses::echo::Echo;
 use crate::dialect::unsent::{Dropped, Given};
 use crate::dialect::unsupported::Unsupported;
 
@@ -47,6 +49,8 @@ pub struct Kept {
     pub shows_thoughts: bool,
     /// The texts at which the caller wants the answer to end.
     pub stops: Box<[Box<str>]>,
+    /// What a response repeats of its request.
+    pub echo: Option<Echo>,
 }
 
 /// Appends the request in the words of its provider for `body`, which is one of the dialect `from`.
@@ -60,17 +64,24 @@ pub fn write(
     to: &Destination<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Written, Unsupported> {
+    let mut kept = Kept::default();
     let (prompt, given) = match from {
         Dialect::Chat => chat::read_prompt::read(body)?,
         Dialect::Messages => (messages::read_prompt::read(body)?, Given::default()),
+        Dialect::Responses => {
+            let read = responses::read_prompt::read(body)?;
+            kept.names = read.names;
+            kept.echo = Some(Echo::read(body));
+            (read.prompt, read.given)
+        }
     };
     let mut kept = Kept {
         shows_thoughts: prompt.shows_thoughts,
         stops: texts(&prompt.stop),
-        ..Kept::default()
+        ..kept
     };
     let dropped = match to.dialect {
-        Dialect::Chat => {
+        Dialect::Chat | Dialect::Responses => {
             let model = ChatModel {
                 id: to.model,
                 host: to.host,

@@ -136,7 +136,7 @@ impl<'a> HeadEnd<'a> {
     #[must_use]
     pub const fn in_dialect(self, dialect: Dialect, request_id: &'a str) -> Self {
         let request_id = match dialect {
-            Dialect::Chat => None,
+            Dialect::Chat | Dialect::Responses => None,
             Dialect::Messages => Some(request_id),
         };
         Self { request_id, ..self }

@@ -128,7 +128,7 @@ impl Catalogue {
 
     const fn listing(&self, dialect: Dialect) -> &Listing {
         match dialect {
-            Dialect::Chat => &self.chat,
+            Dialect::Chat | Dialect::Responses => &self.chat,
             Dialect::Messages => &self.messages,
         }
     }

@@ -79,7 +79,7 @@ impl ModelList {
                     return;
                 }
             }
-            Dialect::Chat => {
+            Dialect::Chat | Dialect::Responses => {
                 if member(model, b"id").is_some() {
                     self.text.extend_from_slice(model.text);
                 } else {

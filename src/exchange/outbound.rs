@@ -127,7 +127,7 @@ impl Prefixes {
                 asks_for_beta: anthropic::asks_for_beta(&bytes[head.target.clone()]),
                 says_version: head.value(bytes, anthropic::VERSION).is_some(),
             },
-            (Dialect::Chat | Dialect::Messages, _) => OwnWords::default(),
+            (Dialect::Chat | Dialect::Messages | Dialect::Responses, _) => OwnWords::default(),
         }
     }
 
@@ -156,7 +156,7 @@ impl Prefixes {
     fn takes(&self, name: &[u8], key: KeyOwner) -> bool {
         let of_dialect = || match self.vendor.dialect {
             Dialect::Messages => anthropic::crosses(name, key),
-            Dialect::Chat => headers::crosses_to_openai(name, key),
+            Dialect::Chat | Dialect::Responses => headers::crosses_to_openai(name, key),
         };
         let crosses =
             headers::crosses_to_any_provider(name) || of_dialect() || contains(&self.forward, name);

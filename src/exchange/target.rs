@@ -159,6 +159,8 @@ pub(super) fn dialect(target: &[u8], header: Dialect) -> Dialect {
     let rest = below(rest, "v1").unwrap_or(rest);
     if below(rest, "messages").is_some() {
         Dialect::Messages
+    } else if below(rest, "responses").is_some() {
+        Dialect::Responses
     } else if below(rest, "models").is_some() {
         header
     } else {
@@ -192,6 +194,8 @@ fn inference(path: &str) -> Option<Target> {
         Endpoint::Embeddings
     } else if chat() == Some("") {
         Endpoint::ChatCompletions
+    } else if below(rest, "responses") == Some("") {
+        Endpoint::Responses
     } else {
         messages(rest)?
     };

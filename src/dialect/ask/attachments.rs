@@ -90,7 +90,7 @@ impl Attachments {
 const fn mark(dialect: Dialect) -> &'static [u8] {
     match dialect {
         // RFC 2397.
-        Dialect::Chat => b";base64,",
+        Dialect::Chat | Dialect::Responses => b";base64,",
         Dialect::Messages => b"\"data\"",
     }
 }
@@ -98,7 +98,7 @@ const fn mark(dialect: Dialect) -> &'static [u8] {
 /// What stands behind the mark at `place`.
 fn behind(dialect: Dialect, body: &[u8], place: usize) -> Behind {
     let string = match dialect {
-        Dialect::Chat => return Behind::Attachment(place),
+        Dialect::Chat | Dialect::Responses => return Behind::Attachment(place),
         Dialect::Messages => place + mark(dialect).len(),
     };
     let near = body.get(string..).unwrap_or_default();
@@ -116,7 +116,7 @@ fn behind(dialect: Dialect, body: &[u8], place: usize) -> Behind {
 /// text in the same place.
 fn is_encoded(dialect: Dialect, start: &[u8]) -> bool {
     match dialect {
-        Dialect::Chat => true,
+        Dialect::Chat | Dialect::Responses => true,
         Dialect::Messages => {
             let is_digit = |byte: &u8| {
                 // A line break and a slash may be escaped.
@@ -132,7 +132,7 @@ fn is_encoded(dialect: Dialect, start: &[u8]) -> bool {
 pub(super) const fn attachment_bytes(dialect: Dialect) -> usize {
     match dialect {
         // About a thousand tokens, a picture's usual price.
-        Dialect::Chat => 4 << 10,
+        Dialect::Chat | Dialect::Responses => 4 << 10,
         // What a PDF counts in a count of tokens (rule MC2): no less is reserved for it.
         Dialect::Messages => 4 * 3_000,
     }

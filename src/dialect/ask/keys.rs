@@ -85,7 +85,7 @@ impl Key {
             | Self::N
             | Self::User
             | Self::Prompt
-            | Self::Input => matches!(dialect, Dialect::Chat),
+            | Self::Input => matches!(dialect, Dialect::Chat | Dialect::Responses),
             Self::System | Self::Tools => matches!(dialect, Dialect::Messages),
             Self::Other => false,
         }

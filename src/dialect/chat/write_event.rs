@@ -92,7 +92,7 @@ impl Writer for ChatWriter {
         out.extend_from_slice(b"data: ");
         let start = out.len();
         match provider {
-            Dialect::Chat => provider_error::write_in_shape(data, out),
+            Dialect::Chat | Dialect::Responses => provider_error::write_in_shape(data, out),
             Dialect::Messages => write_error::write(&errors::read(provider, None, data), out),
         }
         sse::end_event(start, out);

@@ -3,6 +3,7 @@
 use crate::base::endpoint::{Dialect, Endpoint};
 use crate::base::tokens::Tokens;
 use crate::dialect::names::Names;
+use crate::dialect::responses::echo::Echo;
 use crate::dialect::tariff::Tariff;
 
 /// What the machine of a stream must know.
@@ -48,6 +49,8 @@ pub struct Wanted<'a> {
     pub request_id: &'a str,
     /// What fresh ids are made of: random numbers.
     pub seed: [u64; 2],
+    /// What a response repeats of its request; `None`: the caller speaks another dialect.
+    pub echo: Option<&'a Echo>,
 }
 
 impl Wanted<'_> {
@@ -59,6 +62,7 @@ impl Wanted<'_> {
         prompt: Tokens::ZERO,
         request_id: "",
         seed: [0; 2],
+        echo: None,
     };
 }
 

@@ -8,6 +8,8 @@ use crate::dialect::event::Event;
 use crate::dialect::messages::read_event::MessagesReader;
 use crate::dialect::messages::relay::MessagesRelay;
 use crate::dialect::messages::write_event::{self as messages, MessagesWriter};
+use crate::dialect::responses::relay::ResponsesRelay;
+use crate::dialect::responses::write_event::{self as responses, ResponsesWriter};
 use crate::dialect::shell::books::Books;
 use crate::dialect::shell::flow::{Arrived, Flow};
 use crate::dialect::shell::part::{Put, Reader, Relay, Said, Writer};
@@ -15,7 +17,7 @@ use crate::dialect::shell::plan::StreamPlan;
 use crate::wire::forms::Gap;
 use crate::wire::stream_fault::StreamFault;
 
-/// Reads what the provider says.
+/// Reads what the provider says. None is asked for a response by a caller of another dialect.
 #[derive(Debug, Default)]
 pub(super) struct Readers {
     provider: Dialect,
@@ -27,7 +29,7 @@ impl Reader for Readers {
     fn reset(&mut self, plan: &StreamPlan<'_>) {
         self.provider = plan.provider;
         match self.provider {
-            Dialect::Chat => self.chat.reset(plan),
+            Dialect::Chat | Dialect::Responses => self.chat.reset(plan),
             Dialect::Messages => self.messages.reset(plan),
         }
     }
@@ -39,7 +41,7 @@ impl Reader for Readers {
         sink: &mut impl FnMut(Event<'_>) -> Result<(), StreamFault>,
     ) -> Result<Said, StreamFault> {
         match self.provider {
-            Dialect::Chat => self.chat.read(data, sink),
+            Dialect::Chat | Dialect::Responses => self.chat.read(data, sink),
             Dialect::Messages => self.messages.read(data, sink),
         }
     }
@@ -49,21 +51,21 @@ impl Reader for Readers {
         sink: &mut impl FnMut(Event<'_>) -> Result<(), StreamFault>,
     ) -> Result<(), StreamFault> {
         match self.provider {
-            Dialect::Chat => self.chat.flush(sink),
+            Dialect::Chat | Dialect::Responses => self.chat.flush(sink),
             Dialect::Messages => self.messages.flush(sink),
         }
     }
 
     fn is_whole(&self) -> bool {
         match self.provider {
-            Dialect::Chat => self.chat.is_whole(),
+            Dialect::Chat | Dialect::Responses => self.chat.is_whole(),
             Dialect::Messages => self.messages.is_whole(),
         }
     }
 
     fn unread(&self) -> &[Gap] {
         match self.provider {
-            Dialect::Chat => self.chat.unread(),
+            Dialect::Chat | Dialect::Responses => self.chat.unread(),
             Dialect::Messages => self.messages.unread(),
         }
     }
@@ -75,6 +77,7 @@ pub(super) struct Writers {
     caller: Dialect,
     chat: ChatWriter,
     messages: MessagesWriter,
+    responses: ResponsesWriter,
 }
 
 impl Writer for Writers {
@@ -83,6 +86,7 @@ impl Writer for Writers {
         match self.caller {
             Dialect::Chat => self.chat.reset(plan),
             Dialect::Messages => self.messages.reset(plan),
+            Dialect::Responses => self.responses.reset(plan),
         }
     }
 
@@ -91,6 +95,7 @@ impl Writer for Writers {
         match self.caller {
             Dialect::Chat => self.chat.write(event, books, out),
             Dialect::Messages => self.messages.write(event, books, out),
+            Dialect::Responses => self.responses.write(event, books, out),
         }
     }
 
@@ -99,6 +104,7 @@ impl Writer for Writers {
         match self.caller {
             Dialect::Chat => self.chat.note_alike(text),
             Dialect::Messages => self.messages.note_alike(text),
+            Dialect::Responses => self.responses.note_alike(text),
         }
     }
 
@@ -106,6 +112,7 @@ impl Writer for Writers {
         match self.caller {
             Dialect::Chat => self.chat.waiting(),
             Dialect::Messages => self.messages.waiting(),
+            Dialect::Responses => self.responses.waiting(),
         }
     }
 
@@ -113,6 +120,7 @@ impl Writer for Writers {
         match self.caller {
             Dialect::Chat => self.chat.write_error(error, provider, out),
             Dialect::Messages => self.messages.write_error(error, provider, out),
+            Dialect::Responses => self.responses.write_error(error, provider, out),
         }
     }
 }
@@ -123,6 +131,7 @@ pub(super) struct Relays {
     dialect: Dialect,
     chat: ChatRelay,
     messages: MessagesRelay,
+    responses: ResponsesRelay,
 }
 
 impl Relay for Relays {
@@ -131,6 +140,7 @@ impl Relay for Relays {
         match self.dialect {
             Dialect::Chat => self.chat.reset(plan),
             Dialect::Messages => self.messages.reset(plan),
+            Dialect::Responses => self.responses.reset(plan),
         }
     }
 
@@ -144,6 +154,7 @@ impl Relay for Relays {
         match self.dialect {
             Dialect::Chat => self.chat.relay(arrived, flow, out),
             Dialect::Messages => self.messages.relay(arrived, flow, out),
+            Dialect::Responses => self.responses.relay(arrived, flow, out),
         }
     }
 
@@ -151,6 +162,7 @@ impl Relay for Relays {
         match self.dialect {
             Dialect::Chat => self.chat.write_end(out),
             Dialect::Messages => self.messages.write_end(out),
+            Dialect::Responses => self.responses.write_end(out),
         }
     }
 
@@ -158,6 +170,7 @@ impl Relay for Relays {
         match self.dialect {
             Dialect::Chat => self.chat.is_finished(),
             Dialect::Messages => self.messages.is_finished(),
+            Dialect::Responses => self.responses.is_finished(),
         }
     }
 
@@ -165,6 +178,7 @@ impl Relay for Relays {
         match self.dialect {
             Dialect::Chat => self.chat.is_usage_final(),
             Dialect::Messages => self.messages.is_usage_final(),
+            Dialect::Responses => self.responses.is_usage_final(),
         }
     }
 
@@ -172,6 +186,7 @@ impl Relay for Relays {
         match self.dialect {
             Dialect::Chat => self.chat.is_whole(),
             Dialect::Messages => self.messages.is_whole(),
+            Dialect::Responses => self.responses.is_whole(),
         }
     }
 }
@@ -183,5 +198,6 @@ pub const fn heartbeat(caller: Dialect) -> &'static [u8] {
     match caller {
         Dialect::Chat => write_event::HEARTBEAT,
         Dialect::Messages => messages::HEARTBEAT,
+        Dialect::Responses => responses::HEARTBEAT,
     }
 }

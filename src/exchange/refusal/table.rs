@@ -34,7 +34,7 @@ impl Row {
     #[must_use]
     pub const fn status_in(&self, dialect: Dialect) -> u16 {
         match dialect {
-            Dialect::Chat => self.status,
+            Dialect::Chat | Dialect::Responses => self.status,
             Dialect::Messages => self.in_messages.status,
         }
     }

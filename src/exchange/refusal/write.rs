@@ -57,7 +57,7 @@ impl Refusal<'_> {
     /// Appends the frame that ends a committed stream of the request with this id.
     pub fn write_frame(&self, dialect: Dialect, request_id: &str, out: &mut Vec<u8>) {
         let name: &[u8] = match dialect {
-            Dialect::Chat => b"",
+            Dialect::Chat | Dialect::Responses => b"",
             // Anthropic's clients pass over an event without a name.
             Dialect::Messages => b"event: error\n",
         };
@@ -71,7 +71,7 @@ impl Refusal<'_> {
     pub fn write_body(&self, dialect: Dialect, request_id: &str, out: &mut Vec<u8>) {
         let row = self.row();
         match dialect {
-            Dialect::Chat => {
+            Dialect::Chat | Dialect::Responses => {
                 out.extend_from_slice(b"{\"error\":{\"message\":");
                 self.write_message(out);
                 out.extend_from_slice(b",\"type\":\"infermux_error\",\"code\":");

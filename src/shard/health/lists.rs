@@ -60,7 +60,7 @@ async fn read(
         held.push(counted);
         let next = match provider.vendor.dialect {
             Dialect::Messages => read_models::next_page(&page),
-            Dialect::Chat => None,
+            Dialect::Chat | Dialect::Responses => None,
         };
         pages.push(page);
         match next.filter(|_| pages.len() < LIST_PAGES_MAX) {

@@ -109,10 +109,16 @@ impl<'a> Attempt<'_, 'a> {
         self.job.is_translated_at(self.place)
     }
 
+    /// The dialect in which the provider is asked.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.job.dialect_at(self.place)
+    }
+
     /// The provider's own endpoint that was asked.
     #[must_use]
     pub fn own_endpoint(&self) -> Endpoint {
-        self.job.endpoint.told_in(self.provider.vendor.dialect)
+        self.job.endpoint.told_in(self.dialect())
     }
 
     /// What decides which of the provider's fields the caller gets.
@@ -246,6 +252,7 @@ impl<'a> Attempt<'_, 'a> {
             prompt: Tokens::estimated(job.ask.prompt_bytes),
             request_id: job.request.id.as_str(),
             seed: [random.next_u64(), random.next_u64()],
+            echo: kept.echo.as_ref(),
         }
     }
 
@@ -256,7 +263,7 @@ impl<'a> Attempt<'_, 'a> {
         let kept = self.kept();
         let plan = StreamPlan {
             caller: job.endpoint.dialect(),
-            provider: vendor.dialect,
+            provider: self.dialect(),
             endpoint: self.own_endpoint(),
             caller_model: self.caller_model(),
             usage: self.usage,
@@ -292,10 +299,10 @@ impl<'a> Attempt<'_, 'a> {
 #[must_use]
 pub fn usage_chunk(job: &Job<'_>, this: &Try) -> UsageChunk {
     let provider = job.provider_at(this.place);
-    let is_asked = match provider.vendor.dialect {
+    let is_asked = match job.dialect_at(this.place) {
         Dialect::Chat => job.ask.lacks_usage(),
         // It tells its usage unasked.
-        Dialect::Messages => false,
+        Dialect::Messages | Dialect::Responses => false,
     };
     let may_inject = || this.injection == Injection::Allowed && job.shard.may_inject(provider.id);
     if is_asked && may_inject() {

@@ -94,7 +94,7 @@ fn refused_part(attempt: &Attempt<'_, '_>, up: &Upstream) -> Option<Part> {
 
 /// What the answer means, and what the caller would be told of an error.
 fn meaning(attempt: &Attempt<'_, '_>, up: &Upstream) -> (Outcome, Error) {
-    let (status, provider) = (up.head.status, attempt.provider.vendor.dialect);
+    let (status, provider) = (up.head.status, attempt.dialect());
     let caller = attempt.job.endpoint.dialect();
     if status < 300 || (provider, caller) == (Dialect::Chat, Dialect::Chat) {
         let topic = topic::of(status, up.body());
@@ -105,7 +105,7 @@ fn meaning(attempt: &Attempt<'_, '_>, up: &Upstream) -> (Outcome, Error) {
     }
     let complaint = errors::read(provider, Some(status), up.body());
     let outcome = match provider {
-        Dialect::Chat => classify_status(status, attempt.key, complaint.topic),
+        Dialect::Chat | Dialect::Responses => classify_status(status, attempt.key, complaint.topic),
         Dialect::Messages => read_error::outcome(&complaint, attempt.key),
     };
     if provider == caller && complaint.form != Form::Foreign && has_error(up.body()) {

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::base::endpoint::Endpoint;
+use crate::base::endpoint::{Dialect, Endpoint};
 use crate::config::plan::{Candidate, Provider};
 use crate::dialect::ask::Ask;
 use crate::dialect::chat::lessons::Keys;
@@ -106,10 +106,16 @@ impl<'a> Job<'a> {
         shard.plan.provider(candidate.provider)
     }
 
-    /// Whether the candidate `place` speaks another dialect than the caller.
+    /// The dialect in which the candidate `place` is asked.
+    #[must_use]
+    pub fn dialect_at(&self, place: usize) -> Dialect {
+        self.provider_at(place).vendor.dialect
+    }
+
+    /// Whether the candidate `place` is asked in another dialect than the caller's.
     #[must_use]
     pub fn is_translated_at(&self, place: usize) -> bool {
-        self.provider_at(place).vendor.dialect != self.endpoint.dialect()
+        self.dialect_at(place) != self.endpoint.dialect()
     }
 
     /// What the candidate `place` calls the model, as a JSON string with its quotes; `None`: as the

@@ -35,7 +35,7 @@ pub async fn seen(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Option<Seen> 
 fn look(endpoint: Endpoint, body: &[u8]) -> Option<Seen> {
     match endpoint.dialect() {
         Dialect::Messages => seen::seen(body, Some(b"content"), Counters::told),
-        Dialect::Chat => inspect::seen(body, endpoint),
+        Dialect::Chat | Dialect::Responses => inspect::seen(body, endpoint),
     }
 }
 

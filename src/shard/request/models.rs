@@ -34,7 +34,7 @@ pub async fn all(shard: &Rc<Shard>, caller: &mut Caller, request: &Request) -> A
 /// The list for a caller that speaks `dialect`; OpenAI's has no pages.
 fn list(shard: &Shard, caller: &Caller, dialect: Dialect) -> Result<Arc<Vec<u8>>, PageFault> {
     let page = match dialect {
-        Dialect::Chat => None,
+        Dialect::Chat | Dialect::Responses => None,
         Dialect::Messages => {
             let target = &caller.bytes[caller.head.target.clone()];
             let target = std::str::from_utf8(target).unwrap_or_default();

@@ -47,7 +47,7 @@ pub async fn prepare(
         return Ok(());
     }
     match job.endpoint.dialect() {
-        Dialect::Chat => Ok(()),
+        Dialect::Chat | Dialect::Responses => Ok(()),
         Dialect::Messages => cut_own_thoughts(job, caller, this.place).await,
     }
 }
@@ -134,7 +134,7 @@ fn destination<'j>(job: &'j Job<'_>, this: &Try) -> Destination<'j> {
     let (shard, provider) = (job.shard, job.provider_at(this.place));
     let model = job.model_at(this.place);
     Destination {
-        dialect: provider.vendor.dialect,
+        dialect: job.dialect_at(this.place),
         model,
         host: if provider.vendor.habits.reads_less {
             Host::Ollama

@@ -16,6 +16,7 @@ use crate::dialect::answers::{self, AnswerPlan};
 use crate::dialect::chat;
 use crate::dialect::messages;
 use crate::dialect::request::Kept;
+use crate::dialect::responses;
 use crate::dialect::shell::plan::Wanted;
 use crate::dialect::view::View;
 use crate::exchange::course::Course;
@@ -198,6 +199,7 @@ fn view(endpoint: Endpoint, body: &[u8]) -> Result<View, AnswerFault> {
     match endpoint.dialect() {
         Dialect::Chat => chat::inspect::inspect(body, endpoint),
         Dialect::Messages => messages::inspect::inspect(body),
+        Dialect::Responses => responses::inspect::inspect(body),
     }
 }
 
@@ -207,7 +209,7 @@ async fn translated(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<Answ
     let kept = attempt.kept();
     let plan = AnswerPlan {
         caller: attempt.job.endpoint.dialect(),
-        provider: attempt.provider.vendor.dialect,
+        provider: attempt.dialect(),
         caller_model: attempt.caller_model(),
         created: clock::wall().unix_millis() / 1_000,
         wanted: attempt.wanted(&kept),
@@ -262,6 +264,7 @@ async fn translated_by_helper(
                 prompt,
                 request_id: "",
                 seed,
+                echo: kept.echo.as_ref(),
             },
         };
         let mut made = Vec::new();

@@ -52,7 +52,7 @@ impl Spare {
     #[must_use]
     pub fn told_error(&self, key: KeyOwner) -> Option<Outcome> {
         match self.provider {
-            Dialect::Chat => None,
+            Dialect::Chat | Dialect::Responses => None,
             Dialect::Messages => {
                 let complaint = read_error::read(None, self.shell.error()?);
                 Some(read_error::outcome(&complaint, key))
@@ -83,9 +83,9 @@ impl Spare {
         let event = self.shell.error()?;
         let mut body = Vec::new();
         match (self.provider, self.caller) {
-            (Dialect::Chat, _) => return None,
+            (Dialect::Chat | Dialect::Responses, _) => return None,
             (Dialect::Messages, Dialect::Messages) => body.extend_from_slice(event),
-            (Dialect::Messages, Dialect::Chat) => {
+            (Dialect::Messages, Dialect::Chat | Dialect::Responses) => {
                 let complaint = errors::read(self.provider, None, event);
                 errors::write(&complaint, self.caller, "", &mut body);
             }
