@@ -1,0 +1,11 @@
+//! OpenAI's Responses: what callers of them ask for, and how they are answered.
+//!
+//! Providers that have them get a caller's request as it is; all others are asked in their own
+//! dialect (reference/responses-inbound.md).
+
+pub mod echo;
+pub mod inspect;
+pub mod read_prompt;
+pub mod relay;
+pub mod write_answer;
+pub mod write_event;
