@@ -127,7 +127,8 @@ pub mod dialect {
     pub mod request {
         pub use crate::dialect::chat::lessons::Keys;
         pub use crate::dialect::chat::write_prompt::{Host, Stream};
-        pub use crate::dialect::request::{Destination, write};
+        pub use crate::dialect::request::{Destination, Received, write};
+        pub use crate::dialect::responses::remembered::Nothing;
     }
     pub mod shell {
         pub use crate::dialect::shell::Shell;

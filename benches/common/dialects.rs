@@ -5,7 +5,9 @@ use std::hint::black_box;
 use infermux::testing::base::endpoint::{Dialect, Endpoint};
 use infermux::testing::dialect::answers::{self, AnswerPlan};
 use infermux::testing::dialect::ask;
-use infermux::testing::dialect::request::{self as requests, Destination, Host, Keys, Stream};
+use infermux::testing::dialect::request::{
+    self as requests, Destination, Host, Keys, Nothing, Received, Stream,
+};
 use infermux::testing::dialect::shell::{IncludeUsage, Shell, StreamPlan, UsageChunk, Wanted};
 
 use super::messages::{
@@ -34,6 +36,11 @@ fn rewrite(from: Dialect, to: Dialect, body: &'static [u8]) -> Run {
             (true, Dialect::Messages) => Stream::Plain,
             (true, Dialect::Chat | Dialect::Responses) => Stream::WithUsage,
         };
+        let received = Received {
+            dialect: from,
+            body,
+            remembered: &Nothing,
+        };
         let to = Destination {
             dialect: to,
             model: match to {
@@ -46,7 +53,7 @@ fn rewrite(from: Dialect, to: Dialect, body: &'static [u8]) -> Run {
             stream,
         };
         out.clear();
-        requests::write(from, body, &to, &mut out).expect("a translation");
+        requests::write(received, &to, &mut out).expect("a translation");
         black_box(&out);
     })
 }

@@ -9,6 +9,7 @@ use crate::dialect::messages::write_prompt::Upstream;
 use crate::dialect::names::Names;
 use crate::dialect::responses;
 use crate::dialect::responses::echo::Echo;
+use crate::dialect::responses::remembered::Remembered;
 use crate::dialect::unsent::{Dropped, Given};
 use crate::dialect::unsupported::Unsupported;
 
@@ -27,6 +28,17 @@ pub struct Destination<'d> {
     pub left_out: Keys,
     /// Whether the answer is to be streamed.
     pub stream: Stream,
+}
+
+/// A request as a caller has sent it.
+#[derive(Clone, Copy)]
+pub struct Received<'r> {
+    /// What the caller speaks.
+    pub dialect: Dialect,
+    /// The request's body, which is a JSON object.
+    pub body: &'r [u8],
+    /// What the body may refer to.
+    pub remembered: &'r dyn Remembered,
 }
 
 /// What is known of a request that was written.
@@ -53,23 +65,23 @@ pub struct Kept {
     pub echo: Option<Echo>,
 }
 
-/// Appends the request in the words of its provider for `body`, which is one of the dialect `from`.
+/// Appends the request `received` in the words of its provider.
 ///
 /// # Errors
 /// A part of the request that shapes the answer has no equivalent, or is malformed; nothing has
 /// been appended.
 pub fn write(
-    from: Dialect,
-    body: &[u8],
+    received: Received<'_>,
     to: &Destination<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Written, Unsupported> {
     let mut kept = Kept::default();
-    let (prompt, given) = match from {
+    let body = received.body;
+    let (prompt, given) = match received.dialect {
         Dialect::Chat => chat::read_prompt::read(body)?,
         Dialect::Messages => (messages::read_prompt::read(body)?, Given::default()),
         Dialect::Responses => {
-            let read = responses::read_prompt::read(body)?;
+            let read = responses::read_prompt::read(body, received.remembered)?;
             kept.names = read.names;
             kept.echo = Some(Echo::read(body));
             (read.prompt, read.given)

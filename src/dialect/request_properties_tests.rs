@@ -24,7 +24,7 @@ fn translated(body: &str, model: &str) -> Result<String, Unsupported> {
         stream: if stream { Stream::Plain } else { Stream::No },
     };
     let mut out = Vec::new();
-    let result = super::write(Dialect::Chat, body.as_bytes(), &to, &mut out);
+    let result = super::write(super::tests::chat(body.as_bytes()), &to, &mut out);
     let out = String::from_utf8(out).unwrap();
     match result {
         Ok(_) => Ok(out),

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::*;
 use crate::base::limits::DROPPED_NAMES_MAX;
 use crate::dialect::ask::read_ask;
+use crate::dialect::responses::remembered::Nothing;
 
 #[derive(serde::Deserialize)]
 struct Vector {
@@ -29,11 +30,20 @@ fn claude(model: &str, stream: Stream) -> Destination<'_> {
     }
 }
 
+/// A request for a chat completion.
+pub(super) fn chat(body: &[u8]) -> Received<'_> {
+    Received {
+        dialect: Dialect::Chat,
+        body,
+        remembered: &Nothing,
+    }
+}
+
 fn translated(body: &str, model: &str) -> Result<String, Unsupported> {
     let mut out = b"before".to_vec();
     let stream = read_ask(Dialect::Chat, body.as_bytes()).unwrap().stream;
     let to = claude(model, if stream { Stream::Plain } else { Stream::No });
-    let result = write(Dialect::Chat, body.as_bytes(), &to, &mut out);
+    let result = write(chat(body.as_bytes()), &to, &mut out);
     let text = String::from_utf8(out).unwrap();
     let text = text.strip_prefix("before").unwrap();
     match result {
@@ -382,7 +392,7 @@ fn left_out_parameters_are_told() {
     }
     body += "}";
     let to = claude("claude-opus-4-7", Stream::No);
-    let written = write(Dialect::Chat, body.as_bytes(), &to, &mut Vec::new()).unwrap();
+    let written = write(chat(body.as_bytes()), &to, &mut Vec::new()).unwrap();
     let dropped = written.dropped;
     assert_eq!(dropped.names.len(), DROPPED_NAMES_MAX);
     assert_eq!(dropped.names[..2], ["seed", "x0"]);

@@ -7,5 +7,6 @@ pub mod echo;
 pub mod inspect;
 pub mod read_prompt;
 pub mod relay;
+pub mod remembered;
 pub mod write_answer;
 pub mod write_event;

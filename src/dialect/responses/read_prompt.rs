@@ -2,6 +2,7 @@
 
 use crate::dialect::names::Names;
 use crate::dialect::prompt::Prompt;
+use crate::dialect::responses::remembered::Remembered;
 use crate::dialect::unsent::Given;
 use crate::dialect::unsupported::Unsupported;
 
@@ -15,11 +16,11 @@ pub struct Read<'a> {
     pub names: Names,
 }
 
-/// Reads the request `body`, which is JSON.
+/// Reads the request `body`, which is JSON. What it refers to is looked up in `remembered`.
 ///
 /// # Errors
 /// A part of it that shapes the answer has no equivalent in other dialects.
-pub fn read(_body: &[u8]) -> Result<Read<'_>, Unsupported> {
+pub fn read<'a>(_body: &'a [u8], _remembered: &'a dyn Remembered) -> Result<Read<'a>, Unsupported> {
     Ok(Read {
         prompt: Prompt::default(),
         given: Given::default(),

@@ -4,7 +4,8 @@ use crate::base::endpoint::Dialect;
 use crate::base::limits::{INSPECTED_AT_ONCE_BYTES_MAX, TRANSLATED_AT_ONCE_BYTES_MAX};
 use crate::dialect::chat::write_prompt::{Host, Stream};
 use crate::dialect::messages::own_thoughts;
-use crate::dialect::request::{self, Destination, Kept};
+use crate::dialect::request::{self, Destination, Kept, Received};
+use crate::dialect::responses::remembered::Nothing;
 use crate::dialect::shell::plan::UsageChunk;
 use crate::dialect::unsent::Dropped;
 use crate::dialect::unsupported::Unsupported;
@@ -101,9 +102,10 @@ async fn translate(
         return Err(overloaded);
     }
     let mut bytes = Vec::with_capacity(job.body.len());
-    let (from, to) = (job.endpoint.dialect(), destination(job, this));
+    let (dialect, to) = (job.endpoint.dialect(), destination(job, this));
     let written = if job.body.len() <= TRANSLATED_AT_ONCE_BYTES_MAX {
-        request::write(from, &caller.bytes[job.body.clone()], &to, &mut bytes)
+        let received = received(dialect, &caller.bytes[job.body.clone()]);
+        request::write(received, &to, &mut bytes)
     } else {
         let (at, model) = (job.body.clone(), to.model.to_owned());
         let to = Destination { model: "", ..to };
@@ -114,7 +116,7 @@ async fn translate(
                 model: &model,
                 ..to
             };
-            let written = request::write(from, &message[at], &to, &mut bytes);
+            let written = request::write(received(dialect, &message[at]), &to, &mut bytes);
             (written, bytes)
         };
         let made = help::make_of_message(&job.shard.helpers, caller, work).await;
@@ -127,6 +129,15 @@ async fn translate(
         return Err(overloaded);
     }
     Ok((Translated::new(bytes, written.kept, held), written.dropped))
+}
+
+/// A caller's request with this `body`.
+const fn received(dialect: Dialect, body: &[u8]) -> Received<'_> {
+    Received {
+        dialect,
+        body,
+        remembered: &Nothing,
+    }
 }
 
 /// The candidate that the request is written for.
