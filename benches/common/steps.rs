@@ -102,6 +102,7 @@ pub(crate) fn outbound_head() -> Run {
         out.clear();
         let key = head.value(bytes, "authorization").expect("a key");
         let request = Outbound {
+            dialect: Dialect::Chat,
             model: "gpt-4o-mini",
             credential: Credential::Caller(key),
             key: KeyOwner::Caller,

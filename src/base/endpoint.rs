@@ -116,8 +116,9 @@ impl Endpoint {
             | Self::Messages
             | Self::CountTokens
             | Self::Responses
-            | Self::InputTokens => true,
-            Self::Completions | Self::Embeddings | Self::Compact => false,
+            | Self::InputTokens
+            | Self::Compact => true,
+            Self::Completions | Self::Embeddings => false,
         }
     }
 }

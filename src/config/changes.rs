@@ -138,6 +138,7 @@ fn fields(one: &Provider, other: &Provider) -> Vec<&'static str> {
             one.forward_caller_key == other.forward_caller_key,
         ),
         ("early_head", one.early_head == other.early_head),
+        ("responses", one.responses == other.responses),
         (
             "azure_deployment",
             one.azure_deployment == other.azure_deployment,

@@ -8,6 +8,7 @@ use crate::base::money::{NanoUsd, Price};
 use crate::config::cors::{Cors, Origins};
 use crate::config::plan::{Auth, BudgetAction, LogFormat, LogLevel};
 use crate::config::raw::keys::{self, Fallback, Kind};
+use crate::config::responses::Responses;
 use crate::decide::policy::{BreakerPolicy, LatencyPolicy};
 use crate::decide::strategy::Strategy;
 
@@ -1384,5 +1385,30 @@ mod properties {
             bytes.splice(at..end, added.bytes());
             try_all(&String::from_utf8_lossy(&bytes));
         }
+    }
+}
+
+#[test]
+fn native_is_for_providers_that_can_have_responses() {
+    let text = "providers: [{name: a, type: anthropic, api_key: k, responses: native}]";
+    let problem = "providers of type anthropic have no Responses API";
+    let told = told(text, &options(Strictness::Lenient));
+    assert!(told.contains(problem), "{told}");
+    for (fields, expected) in [
+        ("type: openai, api_key: k", Responses::Presumed),
+        (
+            "type: azure_openai, api_key: k, base_url: 'http://h'",
+            Responses::Presumed,
+        ),
+        ("type: ollama", Responses::Bridged),
+        ("type: anthropic, api_key: k", Responses::Bridged),
+        ("type: ollama, responses: native", Responses::Native),
+        (
+            "type: openai, api_key: k, responses: bridge",
+            Responses::Bridged,
+        ),
+    ] {
+        let plan = plan(&format!("providers: [{{name: a, {fields}}}]"));
+        assert_eq!(plan.providers[0].responses, expected, "{fields}");
     }
 }

@@ -20,6 +20,7 @@ pub mod patterns;
 pub mod plan;
 pub mod prices;
 pub mod raw;
+pub mod responses;
 pub mod routes;
 pub mod seats;
 pub mod suggest;

@@ -10,6 +10,7 @@ use crate::base::map::Map;
 use crate::base::money::{NanoUsd, Price};
 use crate::base::secret::Secret;
 use crate::config::patterns::{self, Pattern, PatternRoutes};
+use crate::config::responses::Responses;
 use crate::config::vendor::Vendor;
 use crate::decide::policy::{BreakerPolicy, LatencyPolicy};
 use crate::decide::strategy::Strategy;
@@ -179,6 +180,8 @@ pub struct Provider {
     pub forward_caller_key: bool,
     /// Whether callers get the heads of their streams while its first content is awaited.
     pub early_head: bool,
+    /// How requests for responses reach it.
+    pub responses: Responses,
     /// Where it answers.
     pub base: BaseUrl,
     /// Azure's deployment, when the file names one for all models.
@@ -436,8 +439,9 @@ impl Routes {
             | Endpoint::Messages
             | Endpoint::CountTokens
             | Endpoint::Responses
-            | Endpoint::InputTokens => &self.chat,
-            Endpoint::Completions | Endpoint::Embeddings | Endpoint::Compact => &self.other,
+            | Endpoint::InputTokens
+            | Endpoint::Compact => &self.chat,
+            Endpoint::Completions | Endpoint::Embeddings => &self.other,
         };
         let id = named.get(model).copied();
         let id = id.or_else(|| self.find_unnamed(endpoint, model))?;

@@ -2,6 +2,7 @@
 //! taken for where the file does not say.
 
 use crate::base::endpoint::{Dialect, Endpoint};
+use crate::config::responses::Responses;
 
 /// A type of providers.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub struct Vendor {
     pub root: Root,
     /// The endpoints that it has, each with its path below the root.
     pub endpoints: &'static [(Endpoint, &'static str)],
+    /// What is done with requests for responses where the file does not say.
+    pub responses: Responses,
     /// The path of its list of models, which also serves as health check.
     pub list: &'static str,
     /// Where such a provider answers, unless the file says so.
@@ -96,7 +99,8 @@ pub static OPENAI: Vendor = Vendor {
     dialect: Dialect::Chat,
     key: KeyForm::Bearer,
     root: Root::Base,
-    endpoints: CHAT,
+    endpoints: OPENAIS,
+    responses: Responses::Presumed,
     list: "models",
     base: "https://api.openai.com/v1",
     needs_base: false,
@@ -115,6 +119,7 @@ pub static ANTHROPIC: Vendor = Vendor {
     key: KeyForm::Anthropic,
     root: Root::V1,
     endpoints: MESSAGES,
+    responses: Responses::Bridged,
     // By default the API lists twenty models, with `limit` at most this many.
     list: "models?limit=1000",
     base: "https://api.anthropic.com",
@@ -132,7 +137,8 @@ pub static OLLAMA: Vendor = Vendor {
     dialect: Dialect::Chat,
     key: KeyForm::Bearer,
     root: Root::V1,
-    endpoints: CHAT,
+    endpoints: OPENAIS,
+    responses: Responses::Bridged,
     list: "models",
     base: "http://localhost:11434",
     needs_base: false,
@@ -152,7 +158,8 @@ pub static AZURE_OPENAI: Vendor = Vendor {
     dialect: Dialect::Chat,
     key: KeyForm::Header("api-key"),
     root: Root::Deployment,
-    endpoints: CHAT,
+    endpoints: OPENAIS,
+    responses: Responses::Presumed,
     list: "models",
     // This name stands in where the host is not known.
     base: "https://azure.invalid",
@@ -167,11 +174,15 @@ pub static AZURE_OPENAI: Vendor = Vendor {
     },
 };
 
-/// The endpoints of OpenAI's chat completions, and what comes with them.
-const CHAT: &[(Endpoint, &str)] = &[
+/// The endpoints of OpenAI's API. Not every provider that speaks chat completions has those of
+/// Responses, too (see [`Responses`]).
+const OPENAIS: &[(Endpoint, &str)] = &[
     (Endpoint::ChatCompletions, "chat/completions"),
     (Endpoint::Completions, "completions"),
     (Endpoint::Embeddings, "embeddings"),
+    (Endpoint::Responses, "responses"),
+    (Endpoint::InputTokens, "responses/input_tokens"),
+    (Endpoint::Compact, "responses/compact"),
 ];
 
 /// The endpoints of Anthropic's Messages.
@@ -193,7 +204,7 @@ impl Vendor {
         endpoint.takes_conversation() || self.has(endpoint)
     }
 
-    /// Whether such a provider has `endpoint` itself.
+    /// Whether such a provider can have `endpoint` itself.
     #[must_use]
     pub fn has(&self, endpoint: Endpoint) -> bool {
         self.endpoints.iter().any(|(own, _)| *own == endpoint)
@@ -213,15 +224,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_has_endpoints_of_its_own_dialect_alone() {
+    fn a_row_has_endpoints_of_its_own_dialect_and_openais_those_of_responses() {
         for vendor in VENDORS {
-            let all = vendor.endpoints.iter();
-            assert!(
-                all.clone().all(|(one, _)| one.dialect() == vendor.dialect),
-                "{}",
-                vendor.name
-            );
-            assert!(vendor.serves(Endpoint::ChatCompletions) && vendor.serves(Endpoint::Messages));
+            let mut all = vendor.endpoints.iter();
+            let is_openais = vendor.dialect == Dialect::Chat;
+            let is_own = |one: Endpoint| {
+                one.dialect() == vendor.dialect || is_openais && one.dialect() == Dialect::Responses
+            };
+            assert!(all.all(|(one, _)| is_own(*one)), "{}", vendor.name);
+            assert_eq!(vendor.has(Endpoint::Responses), is_openais);
+            assert!(is_openais || vendor.responses == Responses::Bridged);
+            for one in [
+                Endpoint::ChatCompletions,
+                Endpoint::Messages,
+                Endpoint::Responses,
+            ] {
+                assert!(vendor.serves(one), "{}", vendor.name);
+            }
         }
     }
 }

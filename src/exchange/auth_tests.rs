@@ -28,6 +28,7 @@ pub(crate) fn provider(api_key: Option<&str>, forward_caller_key: bool) -> Provi
         connect_timeout: Duration::ZERO,
         first_token_timeout: Duration::ZERO,
         early_head: false,
+        responses: crate::config::responses::Responses::Bridged,
         stream_idle_timeout: Duration::ZERO,
         models: Box::default(),
         patterns: Box::default(),

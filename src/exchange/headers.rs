@@ -131,6 +131,21 @@ pub fn crosses_to_openai(name: &[u8], key: KeyOwner) -> bool {
     }
 }
 
+/// As [`crosses_to_openai`], for callers of Responses whose request is translated: what they say of
+/// that API is not for others.
+#[must_use]
+pub fn crosses_the_bridge(name: &[u8], key: KeyOwner) -> bool {
+    name.len() != 11 && crosses_to_openai(name, key)
+}
+
+/// As [`crosses_to_openai`], for providers that are asked for a response: with the caller's key the
+/// account goes, too, that this key belongs to.
+#[must_use]
+pub fn crosses_to_responses(name: &[u8], key: KeyOwner) -> bool {
+    let is_account = || name.len() == 18 && field::is(name, b"chatgpt-account-id");
+    crosses_to_openai(name, key) || key == KeyOwner::Caller && is_account()
+}
+
 /// Whether a provider's header is passed on to the caller. The type of the body is stated by the
 /// function that writes the body. The limits of an account are passed on only to its owner.
 #[must_use]

@@ -12,6 +12,7 @@ use crate::exchange::headers;
 use crate::exchange::masks::OwnMasks;
 use crate::wire::azure::{self, Target};
 use crate::wire::head::Head;
+use crate::wire::json;
 
 /// The part of a head that is the same for all requests to one provider. It holds the provider's
 /// key.
@@ -21,6 +22,7 @@ pub struct Prefixes {
     /// What every request has behind its target.
     rest_of_line: Box<[u8]>,
     own_key: Option<Secret>,
+    deployment_json: Option<Box<[u8]>>,
     vendor: &'static Vendor,
     /// Names of callers' headers that go to this provider besides the usual ones.
     forward: Box<[Box<[u8]>]>,
@@ -32,6 +34,8 @@ pub struct Prefixes {
 
 /// The parts that differ between requests.
 pub struct Outbound<'a> {
+    /// The dialect in which the provider is asked.
+    pub dialect: Dialect,
     /// The provider's name for the model; part of the target with Azure.
     pub model: &'a str,
     /// The key to send.
@@ -52,9 +56,10 @@ impl Prefixes {
         let endpoints = vendor.endpoints.iter();
         Self {
             targets: endpoints
-                .map(|(endpoint, path)| (*endpoint, target(provider, path)))
+                .map(|(endpoint, path)| (*endpoint, endpoint_target(provider, *endpoint, path)))
                 .collect(),
             rest_of_line: rest_of_line(provider).into_bytes().into(),
+            deployment_json: deployment_json(provider),
             vendor,
             forward: names(&provider.headers.forward),
             set: names(provider.headers.set.iter().map(|(name, _)| name)),
@@ -81,7 +86,7 @@ impl Prefixes {
         body_len: usize,
         out: &mut Vec<u8>,
     ) {
-        let own = endpoint.told_in(self.vendor.dialect);
+        let own = endpoint.told_in(request.dialect);
         let target = self.targets.iter().find(|(one, _)| *one == own);
         debug_assert!(target.is_some(), "routes lead to providers that have it");
         let Some((_, target)) = target else { return };
@@ -101,7 +106,14 @@ impl Prefixes {
         out.extend_from_slice(b"Content-Type: application/json\r\nContent-Length: ");
         out.extend_from_slice(itoa::Buffer::new().format(body_len).as_bytes());
         out.extend_from_slice(b"\r\n");
-        self.write_fields(request, dialect, out);
+        self.write_fields(endpoint, request, dialect, out);
+    }
+
+    /// The deployment that serves all models, as a JSON string: where the target does not name it,
+    /// it is the model of the body.
+    #[must_use]
+    pub fn deployment_json(&self) -> Option<&[u8]> {
+        self.deployment_json.as_deref()
     }
 
     /// Writes a whole request of infermux itself: for `target`, with its own key for `provider` if
@@ -131,7 +143,13 @@ impl Prefixes {
         }
     }
 
-    fn write_fields(&self, request: &Outbound<'_>, words: OwnWords, out: &mut Vec<u8>) {
+    fn write_fields(
+        &self,
+        endpoint: Endpoint,
+        request: &Outbound<'_>,
+        words: OwnWords,
+        out: &mut Vec<u8>,
+    ) {
         self.write_key(request.credential, out);
         self.write_version(words, out);
         field(b"X-Request-Id", request.request_id.as_bytes(), out);
@@ -143,7 +161,7 @@ impl Prefixes {
         for one in &head.fields {
             let (name, value) = (&bytes[one.name.clone()], &bytes[one.value.clone()]);
             let is_version = || words.says_version && anthropic::is_version(name);
-            if (self.takes(name, request.key) || is_version())
+            if (self.takes(name, endpoint, request) || is_version())
                 && !headers::is_named(name, listed.clone())
             {
                 field(name, value, out);
@@ -153,10 +171,15 @@ impl Prefixes {
     }
 
     /// Whether the provider gets a caller's header.
-    fn takes(&self, name: &[u8], key: KeyOwner) -> bool {
-        let of_dialect = || match self.vendor.dialect {
-            Dialect::Messages => anthropic::crosses(name, key),
-            Dialect::Chat | Dialect::Responses => headers::crosses_to_openai(name, key),
+    fn takes(&self, name: &[u8], endpoint: Endpoint, request: &Outbound<'_>) -> bool {
+        let key = request.key;
+        let of_dialect = || match (request.dialect, endpoint.dialect()) {
+            (Dialect::Messages, _) => anthropic::crosses(name, key),
+            (Dialect::Chat, Dialect::Chat | Dialect::Messages) => {
+                headers::crosses_to_openai(name, key)
+            }
+            (Dialect::Chat, Dialect::Responses) => headers::crosses_the_bridge(name, key),
+            (Dialect::Responses, _) => headers::crosses_to_responses(name, key),
         };
         let crosses =
             headers::crosses_to_any_provider(name) || of_dialect() || contains(&self.forward, name);
@@ -215,6 +238,30 @@ pub fn list_target(provider: &Provider) -> String {
     target(provider, provider.vendor.list).before
 }
 
+/// The deployment of `provider` that serves all models, as a JSON string.
+fn deployment_json(provider: &Provider) -> Option<Box<[u8]>> {
+    let deployment = provider.azure_deployment.as_deref();
+    let deployment = deployment.filter(|_| provider.vendor.root == Root::Deployment);
+    deployment.map(|name| json::quoted(name).into())
+}
+
+fn endpoint_target(provider: &Provider, endpoint: Endpoint, path: &str) -> Target {
+    match (provider.vendor.root, endpoint.dialect()) {
+        (Root::Deployment, Dialect::Responses) => azure::v1_target(&resource(provider), path),
+        (Root::Base | Root::V1 | Root::Deployment, _) => target(provider, path),
+    }
+}
+
+/// The Azure resource that `provider` is.
+fn resource(provider: &Provider) -> azure::Resource<'_> {
+    azure::Resource {
+        path: &provider.base.path,
+        query: &provider.base.query,
+        deployment: provider.azure_deployment.as_deref(),
+        version: &provider.azure_api_version,
+    }
+}
+
 /// The target of an endpoint of `provider`, given its path.
 fn target(provider: &Provider, path: &str) -> Target {
     let base = &provider.base;
@@ -231,15 +278,7 @@ fn target(provider: &Provider, path: &str) -> Target {
         Root::Base => simple(""),
         Root::V1 if base.path.ends_with("/v1") => simple(""),
         Root::V1 => simple("/v1"),
-        Root::Deployment => {
-            let resource = azure::Resource {
-                path: &base.path,
-                query: &base.query,
-                deployment: provider.azure_deployment.as_deref(),
-                version: &provider.azure_api_version,
-            };
-            azure::target(&resource, path)
-        }
+        Root::Deployment => azure::target(&resource(provider), path),
     }
 }
 
@@ -292,6 +331,7 @@ fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::responses::Responses;
     use crate::config::{self, Environment, Options, Strictness};
     use crate::wire::head::Arrival;
 
@@ -314,7 +354,12 @@ mod tests {
             Ok(Arrival::Whole),
             "{caller}"
         );
+        let provider = provider(fields);
         let request = Outbound {
+            dialect: match (provider.responses, endpoint.dialect()) {
+                (Responses::Native, Dialect::Responses) => Dialect::Responses,
+                (_, _) => provider.vendor.dialect,
+            },
             model: "a b",
             credential: Credential::None,
             key,
@@ -322,7 +367,7 @@ mod tests {
             caller: (&head, caller.as_bytes()),
         };
         let mut out = Vec::new();
-        Prefixes::new(&provider(fields)).write(endpoint, &request, 7, &mut out);
+        Prefixes::new(&provider).write(endpoint, &request, 7, &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -379,6 +424,41 @@ mod tests {
             let line = head.lines().next();
             assert_eq!(line, Some(&*format!("POST {target} HTTP/1.1")), "{fields}");
         }
+        for (fields, path) in [
+            ("type: openai, api_key: k", "/v1/"),
+            ("type: ollama", "/v1/"),
+            (
+                "type: azure_openai, api_key: k, azure_deployment: d, base_url: 'http://h/'",
+                "/openai/v1/",
+            ),
+            (
+                "type: azure_openai, api_key: k, base_url: 'http://h/openai/deployments/d'",
+                "/openai/v1/",
+            ),
+            (
+                "type: azure_openai, api_key: k, base_url: 'http://h/x/openai/v1'",
+                "/x/openai/v1/",
+            ),
+        ] {
+            let native = format!("{fields}, responses: native");
+            for (endpoint, own) in [
+                (Endpoint::Responses, "responses"),
+                (Endpoint::InputTokens, "responses/input_tokens"),
+                (Endpoint::Compact, "responses/compact"),
+            ] {
+                let caller = "POST /x HTTP/1.1|Host: h";
+                let head = written(&native, endpoint, (caller, KeyOwner::Infermux));
+                let expected = format!("POST {path}{own} HTTP/1.1");
+                assert_eq!(head.lines().next(), Some(&*expected), "{fields}");
+            }
+            let bridged = format!("{fields}, responses: bridge");
+            let caller = ("POST /x HTTP/1.1|Host: h", KeyOwner::Infermux);
+            assert_eq!(
+                written(&bridged, Endpoint::Responses, caller),
+                written(fields, ChatCompletions, caller),
+                "{fields}"
+            );
+        }
         let lists = [
             ("type: anthropic, api_key: k", "/v1/models?limit=1000"),
             (
@@ -393,6 +473,45 @@ mod tests {
         for (fields, target) in lists {
             assert_eq!(list_target(&provider(fields)), target);
         }
+    }
+
+    #[test]
+    fn what_callers_say_of_responses_reaches_those_that_have_them() {
+        let caller = "POST /v1/responses HTTP/1.1|Host: h|OpenAI-Beta: b|ChatGPT-Account-Id: c|\
+            session-id: d|thread-id: e|x-client-request-id: f|originator: g|x-codex-a: h|\
+            OpenAI-Organization: i|User-Agent: j|x-openai-z: k";
+        let check = |responses: &str, key, names: &[&str]| {
+            let fields = format!("type: openai, api_key: k, responses: {responses}");
+            let head = written(&fields, Endpoint::Responses, (caller, key));
+            let all = ["OpenAI-Beta", "ChatGPT-Account-Id", "OpenAI-Organization"];
+            for name in all.iter().chain(&["User-Agent"]) {
+                let is_there = head.contains(&format!("\r\n{name}: "));
+                assert_eq!(is_there, names.contains(name), "{responses} {name}");
+            }
+            for name in [
+                "session-id",
+                "thread-id",
+                "client-request",
+                "originator",
+                "codex",
+            ] {
+                assert!(!head.contains(name), "{responses} {name}");
+            }
+        };
+        check("native", KeyOwner::Infermux, &["OpenAI-Beta", "User-Agent"]);
+        let all = [
+            "OpenAI-Beta",
+            "ChatGPT-Account-Id",
+            "OpenAI-Organization",
+            "User-Agent",
+        ];
+        check("native", KeyOwner::Caller, &all);
+        check("bridge", KeyOwner::Infermux, &["User-Agent"]);
+        check(
+            "bridge",
+            KeyOwner::Caller,
+            &["OpenAI-Organization", "User-Agent"],
+        );
     }
 
     #[test]

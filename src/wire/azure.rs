@@ -64,6 +64,22 @@ pub fn target(resource: &Resource<'_>, endpoint: &str) -> Target {
     }
 }
 
+/// The target for an endpoint of Responses, which stand only in the v1 form: without a deployment,
+/// and without the version that the others need.
+#[must_use]
+pub fn v1_target(resource: &Resource<'_>, endpoint: &str) -> Target {
+    let Resource { path, query, .. } = *resource;
+    let query = queried(query, None);
+    if path.contains("/openai/v1") {
+        return whole(format!("{path}/{endpoint}{query}"));
+    }
+    let root = path
+        .split_once("/deployments/")
+        .map_or(path, |(root, _)| root);
+    let root = root.strip_suffix("/openai").unwrap_or(root);
+    whole(format!("{root}/openai/v1/{endpoint}{query}"))
+}
+
 /// Appends `name` as one segment of a path (RFC 3986, section 3.3).
 pub fn percent_encode(name: &str, out: &mut String) {
     for byte in name.bytes() {

@@ -107,6 +107,11 @@ const SHOWN: &[(&str, &str, &[&str])] = &[
         &["providers[].early_head"],
     ),
     (
+        "responses_http",
+        "responses_reach_a_provider_as_the_file_says",
+        &["providers[].responses"],
+    ),
+    (
         "keys",
         "a_provider_is_called_as_it_is_described",
         &[

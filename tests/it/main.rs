@@ -57,6 +57,7 @@ mod panics;
 mod places;
 mod raw;
 mod reload;
+mod responses_http;
 mod rings;
 mod routing;
 mod secrets;

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use crate::base::endpoint::Endpoint;
 use crate::base::ids::ProviderId;
 use crate::base::limits::{ALIAS_CHAIN_MAX, MODELS_MAX, PROVIDERS_MAX};
 use crate::base::secret::Secret;
@@ -11,6 +12,7 @@ use crate::config::check::headers::{self, Keyed};
 use crate::config::patterns::{Pattern, is_pattern};
 use crate::config::plan::{Auth, BaseUrl, HealthCheck, Provider};
 use crate::config::raw::fields::{Block, Defaults};
+use crate::config::responses::Responses;
 use crate::config::url;
 use crate::config::vendor::{Hosted, OPENAI, VENDORS, Vendor};
 use crate::decide::policy::BreakerPolicy;
@@ -94,6 +96,7 @@ fn provider(id: ProviderId, block: &Block<'_>, auth: &Auth, global: &BreakerPoli
         vendor,
         forward_caller_key,
         early_head: block.flag("early_head").unwrap_or_default(),
+        responses: responses(block, vendor),
         api_key,
         base,
         azure_deployment: block.text("azure_deployment").map(Into::into),
@@ -179,6 +182,19 @@ fn api_key(block: &Block<'_>, vendor: &Vendor, auth: &Auth, base: &BaseUrl) -> O
         block.missing("api_key", problem);
     }
     key
+}
+
+fn responses(block: &Block<'_>, vendor: &Vendor) -> Responses {
+    let words = [
+        ("native", Responses::Native),
+        ("bridge", Responses::Bridged),
+    ];
+    let said = block.word("responses", &words);
+    if said == Some(Responses::Native) && !vendor.has(Endpoint::Responses) {
+        let problem = format!("providers of type {} have no Responses API", vendor.name);
+        block.fault("responses", problem);
+    }
+    said.unwrap_or(vendor.responses)
 }
 
 /// Under `static_key` callers present infermux's key, which no provider may get.

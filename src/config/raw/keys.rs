@@ -259,6 +259,11 @@ const KEYS: &[Key] = &[
         "Whether callers are sent the head of a stream, and then a heartbeat, while the \
             provider's first content is awaited. An error then ends the stream in place of its \
             status."),
+    key("providers[]", "responses", Word(&["native", "bridge"]),
+        Rule("`native` for `openai` and `azure_openai`, until such a provider turns out not to \
+            have the path; `bridge` for the others"),
+        "How callers of `/v1/responses` are served: `native` sends the provider what they ask \
+            for, `bridge` translates it to what the provider speaks, and the answer back."),
     key("providers[]", "models", Texts(Model), Nothing,
         "The models that the provider serves, by name or by a pattern such as `gpt-4o*`. A \
             provider without `models` serves every model that no other provider claims."),

@@ -288,7 +288,8 @@ impl<'a> Attempt<'_, 'a> {
         let edits = RequestEdits {
             model: job.model_json_at(self.place),
             inject_usage: self.usage == UsageChunk::Injected,
-            copy_max_tokens: self.provider.vendor.habits.reads_less,
+            copy_max_tokens: self.provider.vendor.habits.reads_less
+                && self.dialect() == Dialect::Chat,
         };
         ask::edit_request(body, job.ask, &edits)
     }

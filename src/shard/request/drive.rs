@@ -5,7 +5,7 @@ use crate::exchange::course::Action;
 use crate::exchange::course::Course;
 use crate::exchange::course::Try;
 use crate::exchange::route::Survey;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::base::endpoint::Endpoint;
@@ -112,6 +112,7 @@ async fn infer(
         head: &head,
         body: at,
         translated: RefCell::default(),
+        asked_in: Cell::default(),
         permit: RefCell::default(),
         ask: &ask,
         model: &ask.model,

@@ -5,13 +5,14 @@ use crate::base::tokens::Tokens;
 use crate::decide::outcome::Outcome;
 use crate::link::facts::Sample;
 use crate::shard::request::permit::Permit;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
 use crate::base::endpoint::{Dialect, Endpoint};
 use crate::config::plan::{Candidate, Provider};
+use crate::config::responses::Responses;
 use crate::dialect::ask::Ask;
 use crate::dialect::chat::lessons::Keys;
 use crate::dialect::request::Kept;
@@ -37,6 +38,8 @@ pub struct Job<'a> {
     pub body: Range<usize>,
     /// The body for the candidate that is asked, where it is not the caller's with a few edits.
     pub translated: RefCell<Option<Translated>>,
+    /// The candidate that was last asked for a response, and in which dialect.
+    pub asked_in: Cell<Option<(usize, Dialect)>>,
     /// The permit of the attempt that is being made.
     pub permit: RefCell<Option<Permit>>,
     /// What the body says.
@@ -109,7 +112,32 @@ impl<'a> Job<'a> {
     /// The dialect in which the candidate `place` is asked.
     #[must_use]
     pub fn dialect_at(&self, place: usize) -> Dialect {
-        self.provider_at(place).vendor.dialect
+        match self.endpoint.dialect() {
+            Dialect::Chat | Dialect::Messages => self.provider_at(place).vendor.dialect,
+            Dialect::Responses => self.dialect_of_response(place),
+        }
+    }
+
+    /// The dialect in which the candidate `place` is asked for a response. While it is asked, that
+    /// stays what it was.
+    fn dialect_of_response(&self, place: usize) -> Dialect {
+        match self.asked_in.get() {
+            Some((asked, dialect)) if asked == place => return dialect,
+            Some(_) | None => {}
+        }
+        let provider = self.provider_at(place);
+        let is_native = match provider.responses {
+            Responses::Native => true,
+            Responses::Presumed => self.shard.may_have_responses(provider.id),
+            Responses::Bridged => false,
+        };
+        let dialect = if is_native {
+            Dialect::Responses
+        } else {
+            provider.vendor.dialect
+        };
+        self.asked_in.set(Some((place, dialect)));
+        dialect
     }
 
     /// Whether the candidate `place` is asked in another dialect than the caller's.
@@ -122,7 +150,15 @@ impl<'a> Job<'a> {
     /// body has it.
     #[must_use]
     pub fn model_json_at(&self, place: usize) -> Option<&[u8]> {
-        let names = &self.shard.era.routes[self.routed.id.index()].models;
+        let era = &self.shard.era;
+        if self.dialect_at(place) == Dialect::Responses {
+            let provider = self.routed.route.candidates[place].provider;
+            let deployment = era.prefixes(provider).deployment_json();
+            if deployment.is_some() {
+                return deployment;
+            }
+        }
+        let names = &era.routes[self.routed.id.index()].models;
         names[place].as_deref().or(self.model_json.as_deref())
     }
 

@@ -170,6 +170,7 @@ pub(super) async fn send_request(
     prefixes.write(
         job.endpoint,
         &Outbound {
+            dialect: attempt.dialect(),
             model: attempt.upstream_model(),
             credential,
             key: attempt.key,

@@ -90,6 +90,8 @@ pub(super) struct Known {
     reached: Option<SocketAddr>,
     /// Whether it was seen to refuse `stream_options`.
     is_strict: bool,
+    /// The number of the last era in which it was seen not to have Responses.
+    pub(super) lacks_responses: Option<u64>,
     /// Other keys that it was seen to refuse, by model.
     lessons: Lessons,
 }

@@ -84,6 +84,13 @@ impl Shard {
         LatencyView { average, samples }
     }
 
+    /// Whether `provider` may have Responses: since the last reload it was not seen to lack them.
+    #[must_use]
+    pub fn may_have_responses(&self, provider: ProviderId) -> bool {
+        let lacks = self.known(provider, |known| known.lacks_responses);
+        lacks.flatten() != Some(self.era.number)
+    }
+
     /// The usual length of the latest answers of `route`.
     #[must_use]
     pub fn usual_answer(&self, route: RouteId) -> Tokens {
