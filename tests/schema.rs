@@ -51,6 +51,10 @@ fn values_may_be_typed_quoted_variable_or_absent() {
     ] {
         check(&format!("{PROVIDERS}{rest}\n"), None);
     }
+    check(
+        "providers: [{name: a, type: ollama, models: [m, 5, {name: n, context_window: 1e5}]}]\n",
+        None,
+    );
 }
 
 #[test]
@@ -82,6 +86,14 @@ fn what_is_wrong_in_itself_is_found_at_its_place() {
         (
             "providers: [{name: a, type: openai, models: gpt-4o}]\n",
             "/providers/0/models",
+        ),
+        (
+            "providers: [{name: a, type: openai, models: [{context_window: 5}]}]\n",
+            "/providers/0/models/0",
+        ),
+        (
+            "providers: [{name: a, type: openai, models: [{name: m, window: 5}]}]\n",
+            "/providers/0/models/0",
         ),
         (
             "providers: [{name: a, type: openai, base_url: h}]\n",

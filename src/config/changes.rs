@@ -160,7 +160,10 @@ fn fields(one: &Provider, other: &Provider) -> Vec<&'static str> {
             "stream_idle_timeout",
             one.stream_idle_timeout == other.stream_idle_timeout,
         ),
-        ("models", one.models == other.models),
+        (
+            "models",
+            one.models == other.models && one.model_settings == other.model_settings,
+        ),
         ("model_aliases", one.model_aliases == other.model_aliases),
         ("rate_limits", limits(one) == limits(other)),
         ("max_in_flight", one.max_in_flight == other.max_in_flight),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::base::limits::ORIGINS_MAX;
 use crate::base::money::{NanoUsd, Price};
+use crate::base::tokens::Tokens;
 use crate::config::cors::{Cors, Origins};
 use crate::config::plan::{Auth, BudgetAction, LogFormat, LogLevel};
 use crate::config::raw::keys::{self, Fallback, Kind};
@@ -335,6 +336,79 @@ pricing: {one: {any: {input_per_million: 1, output_per_million: 1}}}"
         );
         assert_eq!(told(&text, &options(Strictness::Strict)), strict, "{text}");
     }
+}
+
+#[test]
+fn an_entry_of_models_may_say_more_than_a_name() {
+    let more = |models: &str| format!("providers: [{{name: a, type: ollama, models: [{models}]}}]");
+    for (models, expected) in [
+        (
+            "m, {name: n, context_window: 8192, max_output_tokens: 1e3}",
+            "",
+        ),
+        (
+            "{name: 'gpt-*', context_window: 1}, {name: ~}, {}",
+            "providers[0].models[1].name: is required\nproviders[0].models[2].name: is required",
+        ),
+        ("{name: '${N}', context_window: 8}", ""),
+        (
+            "{name: m, contxt_window: 5}",
+            "~ providers[0].models[0].contxt_window: unknown field, did you mean `context_window`?",
+        ),
+        (
+            "{name: m, context_window: 0}",
+            "providers[0].models[0].context_window: 0 is not between 1 and 1000000000",
+        ),
+        (
+            "{name: m, max_output_tokens: many}",
+            "providers[0].models[0].max_output_tokens: `many` is not a number",
+        ),
+        (
+            "{name: [m]}",
+            "providers[0].models[0].name: is a list, a single value is wanted",
+        ),
+        (
+            "{name: '*-x'}",
+            "providers[0].models[0]: begins with `*`, which may stand at the end or in the middle",
+        ),
+        (
+            "m, {name: m}",
+            "providers[0].models[1]: `m` stands in the list before",
+        ),
+        (
+            "{name: 'a*'}, 'a*'",
+            "providers[0].models[1]: `a*` stands in the list before",
+        ),
+    ] {
+        check(&more(models), expected);
+    }
+    let plan = plan(&more(
+        "m, {name: n, context_window: 8192, max_output_tokens: 5}, {name: 'x*', context_window: 9}",
+    ));
+    let provider = &plan.providers[0];
+    assert_eq!(provider.names().collect::<Vec<_>>(), ["m", "n"]);
+    assert_eq!(provider.patterns.len(), 1);
+    let of = |model| {
+        let found = provider.model_settings.of(model, model)?;
+        Some((found.context_window.map(Tokens::get), found.max_output))
+    };
+    assert_eq!((of("m"), of("y")), (None, None));
+    assert_eq!(of("n"), Some((Some(8_192), Some(5))));
+    assert_eq!(of("xyz"), Some((Some(9), None)));
+    // A fault has the line of its field, and of its entry where the field is missing.
+    let text = "
+providers:
+  - name: a
+    type: ollama
+    models:
+      - m
+      - name: n
+        context_window: x
+      - context_window: 5
+";
+    let rejected = load(text, &options(Strictness::Lenient)).err().unwrap();
+    let lines = rejected.faults().iter().map(|fault| fault.line);
+    assert_eq!(lines.collect::<Vec<_>>(), [Some(9), Some(8)]);
 }
 
 #[test]
@@ -685,6 +759,7 @@ fn every_key_is_read() {
     for key in keys::all() {
         let wrong = match key.kind {
             Kind::Texts(_)
+            | Kind::Entries(..)
             | Kind::Names
             | Kind::Headers
             | Kind::Block(_)
@@ -711,6 +786,10 @@ fn every_key_is_read() {
                 let text = format!("{{providers: [{{{block}: {field}}}]}}");
                 (text, format!("providers[0].{block}."))
             }
+            "providers[].models[]" => (
+                format!("{{providers: [{{models: [{field}]}}]}}"),
+                "providers[0].models[0].".into(),
+            ),
             "routing.groups[]" => (
                 format!("{{routing: {{groups: [{field}]}}}}"),
                 "routing.groups[0].".into(),
@@ -768,6 +847,7 @@ fn what_is_required_is_missed_once() {
         let known = [
             "",
             "providers[]",
+            "providers[].models[]",
             "routing.groups[]",
             "pricing.<provider>.<model>",
             "budgets[]",

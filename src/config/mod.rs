@@ -15,6 +15,7 @@ pub mod duration;
 pub mod env;
 pub mod faults;
 pub mod listen;
+pub mod model_settings;
 mod options;
 pub mod patterns;
 pub mod plan;

@@ -9,6 +9,7 @@ use crate::base::ids::{BudgetId, GroupId, ProviderId, RouteId};
 use crate::base::map::Map;
 use crate::base::money::{NanoUsd, Price};
 use crate::base::secret::Secret;
+use crate::config::model_settings::SettingsByModel;
 use crate::config::patterns::{self, Pattern, PatternRoutes};
 use crate::config::responses::Responses;
 use crate::config::vendor::Vendor;
@@ -200,6 +201,8 @@ pub struct Provider {
     pub models: Box<[Box<str>]>,
     /// The patterns among them.
     pub patterns: Box<[Pattern]>,
+    /// What these entries say of their models besides.
+    pub model_settings: SettingsByModel,
     /// Caller's name to provider's name, in the order of the file.
     pub model_aliases: Box<[(Box<str>, Box<str>)]>,
     /// Requests per minute.

@@ -32,6 +32,7 @@ pub(crate) fn provider(api_key: Option<&str>, forward_caller_key: bool) -> Provi
         stream_idle_timeout: Duration::ZERO,
         models: Box::default(),
         patterns: Box::default(),
+        model_settings: crate::config::model_settings::SettingsByModel::default(),
         model_aliases: Box::default(),
         requests_per_minute: None,
         tokens_per_minute: None,

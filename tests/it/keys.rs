@@ -142,6 +142,15 @@ const SHOWN: &[(&str, &str, &[&str])] = &[
         "models_and_aliases_decide_who_serves",
         &["providers[].models", "providers[].model_aliases"],
     ),
+    (
+        "parameters",
+        "a_model_has_settings_of_its_own",
+        &[
+            "providers[].models[].name",
+            "providers[].models[].context_window",
+            "providers[].models[].max_output_tokens",
+        ],
+    ),
     ("keys", "weights_are_shares", &["providers[].weight"]),
     (
         "keys",

@@ -54,6 +54,7 @@ mod page;
 mod pages;
 #[cfg(debug_assertions)]
 mod panics;
+mod parameters;
 mod places;
 mod raw;
 mod reload;

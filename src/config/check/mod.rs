@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod cors;
 pub mod headers;
+pub mod models;
 pub mod providers;
 pub mod routing;
 

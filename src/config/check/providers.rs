@@ -1,6 +1,6 @@
 //! The providers and their circuit breakers.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::base::endpoint::Endpoint;
@@ -9,7 +9,7 @@ use crate::base::limits::{ALIAS_CHAIN_MAX, MODELS_MAX, PROVIDERS_MAX};
 use crate::base::secret::Secret;
 use crate::config::aliases::{Aliases, Astray};
 use crate::config::check::headers::{self, Keyed};
-use crate::config::patterns::{Pattern, is_pattern};
+use crate::config::check::models;
 use crate::config::plan::{Auth, BaseUrl, HealthCheck, Provider};
 use crate::config::raw::fields::{Block, Defaults};
 use crate::config::responses::Responses;
@@ -89,7 +89,7 @@ fn provider(id: ProviderId, block: &Block<'_>, auth: &Auth, global: &BreakerPoli
     };
     let timeout = block.span("timeout").unwrap_or_default();
     let limits = block.block("rate_limits");
-    let (models, patterns) = models(block);
+    let models = models::read(block);
     Provider {
         id,
         name: name.into(),
@@ -105,8 +105,9 @@ fn provider(id: ProviderId, block: &Block<'_>, auth: &Auth, global: &BreakerPoli
         connect_timeout: block.span("connect_timeout").unwrap_or_default(),
         first_token_timeout: block.span("first_token_timeout").unwrap_or(timeout),
         stream_idle_timeout: block.span("stream_idle_timeout").unwrap_or(timeout),
-        models,
-        patterns,
+        models: models.entries.into(),
+        patterns: models.patterns.into(),
+        model_settings: models.settings,
         model_aliases: model_aliases(block),
         requests_per_minute: limits.whole("requests_per_minute"),
         tokens_per_minute: limits.whole("tokens_per_minute"),
@@ -210,25 +211,6 @@ fn forward_caller_key(block: &Block<'_>, auth: &Auth, has_key: bool) -> bool {
             false
         }
     }
-}
-
-/// The entries of `models` without duplicates, and the patterns among them.
-fn models(block: &Block<'_>) -> (Box<[Box<str>]>, Box<[Pattern]>) {
-    let mut seen = HashSet::new();
-    let (mut models, mut patterns) = (Vec::new(), Vec::new());
-    for (i, entry) in block.texts("models") {
-        if !seen.insert(entry) {
-            continue;
-        }
-        if is_pattern(entry) {
-            match Pattern::parse(entry) {
-                Ok(pattern) => patterns.push(pattern),
-                Err(problem) => block.fault(&format!("models[{i}]"), problem),
-            }
-        }
-        models.push(entry.into());
-    }
-    (models.into(), patterns.into())
 }
 
 fn model_aliases(block: &Block<'_>) -> Box<[(Box<str>, Box<str>)]> {

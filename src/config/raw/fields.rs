@@ -50,6 +50,16 @@ impl<'a> Block<'a> {
         block
     }
 
+    /// A mapping within a list of this block, with the keys of `section`.
+    pub(super) fn sibling(
+        &self,
+        entries: &'a [(String, Node)],
+        path: String,
+        section: &'static str,
+    ) -> Self {
+        Self::new(entries, path, section, self.findings)
+    }
+
     fn doubt_unknown_fields(&self) {
         for (name, _) in self.entries {
             if keys::find(self.section, name).is_none() {
@@ -145,7 +155,7 @@ impl<'a> Block<'a> {
         }
     }
 
-    fn key(&self, name: &str) -> Option<&'static Key> {
+    pub(super) fn key(&self, name: &str) -> Option<&'static Key> {
         let key = keys::find(self.section, name);
         debug_assert!(
             key.is_some(),
@@ -261,19 +271,25 @@ impl<'a> Block<'a> {
         let mut texts = Vec::new();
         for (i, item) in self.items(name).iter().enumerate() {
             let path = format!("{}[{i}]", self.at(name));
-            match item {
-                Node::Scalar(scalar) if scalar.origin == Origin::Unresolved => {}
-                Node::Scalar(scalar) if !scalar.text.is_empty() => {
-                    texts.extend(self.checked(key.kind, scalar, &path).map(|text| (i, text)));
-                }
-                Node::Scalar(_) | Node::Null => self.findings.fault(&path, "is empty"),
-                Node::List(_) | Node::Map(_) => {
-                    let problem = format!("is {}, a text is wanted", item.describe());
-                    self.findings.fault(&path, problem);
-                }
-            }
+            texts.extend(self.text_of(key.kind, item, &path).map(|text| (i, text)));
         }
         texts
+    }
+
+    /// The text that an item of a list is; `None` where it is not known yet.
+    pub(super) fn text_of(&self, kind: Kind, item: &'a Node, path: &str) -> Option<&'a str> {
+        match item {
+            Node::Scalar(scalar) if scalar.origin == Origin::Unresolved => return None,
+            Node::Scalar(scalar) if !scalar.text.is_empty() => {
+                return self.checked(kind, scalar, path);
+            }
+            Node::Scalar(_) | Node::Null => self.findings.fault(path, "is empty"),
+            Node::List(_) | Node::Map(_) => {
+                let problem = format!("is {}, a text is wanted", item.describe());
+                self.findings.fault(path, problem);
+            }
+        }
+        None
     }
 
     /// A mapping of names to names.
@@ -369,7 +385,7 @@ impl<'a> Block<'a> {
         }
     }
 
-    fn items(&self, name: &str) -> &'a [Node] {
+    pub(super) fn items(&self, name: &str) -> &'a [Node] {
         match self.node(name) {
             Some(Node::List(items)) => items,
             Some(other @ (Node::Null | Node::Scalar(_) | Node::Map(_))) => {

@@ -29,6 +29,8 @@ pub enum Kind {
     Text(TextKind),
     /// A list of texts.
     Texts(TextKind),
+    /// A list of texts, and of mappings whose keys are those of this section, `name` among them.
+    Entries(TextKind, &'static str),
     /// A mapping of names to names.
     Names,
     /// A mapping of header names to values, which are never shown.
@@ -97,7 +99,7 @@ pub enum Fallback {
 }
 
 use Fallback::{Nothing, Required, Rule, Value};
-use Kind::{Block, Blocks, Flag, Ratio, Share, Table, Text, Texts, Usd, Whole, Word};
+use Kind::{Block, Blocks, Entries, Flag, Ratio, Share, Table, Text, Texts, Usd, Whole, Word};
 use TextKind::{Header, Label, Model, Name, Origin, Path, Secret};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -264,9 +266,10 @@ const KEYS: &[Key] = &[
             have the path; `bridge` for the others"),
         "How callers of `/v1/responses` are served: `native` sends the provider what they ask \
             for, `bridge` translates it to what the provider speaks, and the answer back."),
-    key("providers[]", "models", Texts(Model), Nothing,
-        "The models that the provider serves, by name or by a pattern such as `gpt-4o*`. A \
-            provider without `models` serves every model that no other provider claims."),
+    key("providers[]", "models", Entries(Model, "providers[].models[]"), Nothing,
+        "The models that the provider serves, by name or by a pattern such as `gpt-4o*`, each \
+            alone or in a mapping that says more of it. A provider without `models` serves every \
+            model that no other provider claims."),
     key("providers[]", "model_aliases", Kind::Names, Nothing,
         "Other names for the provider's models: the name that callers use, then the name that the \
             provider knows."),
@@ -289,6 +292,15 @@ const KEYS: &[Key] = &[
         "The deployment, if one deployment serves all models."),
     key("providers[]", "azure_api_version", Text(Name), Value("2024-10-21"),
         "The `api-version` that Azure is asked for."),
+
+    key("providers[].models[]", "name", Text(Model), Required,
+        "The model's name, or a pattern. The entry with the name that the caller uses counts, \
+            else the one with the provider's own name, else the first pattern that matches this."),
+    key("providers[].models[]", "context_window", COUNT, Nothing,
+        "How many tokens a prompt and its answer may have together."),
+    key("providers[].models[]", "max_output_tokens", COUNT, Rule("the built-in table's"),
+        "How many tokens an answer has at most: a higher bound in a request that is translated to \
+            chat completions is lowered to this."),
 
     key("providers[].rate_limits", "requests_per_minute", COUNT, Nothing,
         "How many requests the provider may be sent in any 60 seconds."),
@@ -397,7 +409,7 @@ mod tests {
             assert!(!paths[..i].contains(path), "{path} twice");
         }
         for key in KEYS {
-            if let Block(section) | Blocks(section) = key.kind {
+            if let Block(section) | Blocks(section) | Entries(_, section) = key.kind {
                 assert!(names(section).next().is_some(), "{section} is empty");
             }
             assert!(key.meaning.ends_with('.'), "{}", key.path());

@@ -10,6 +10,7 @@ impl Display for Kind {
         match self {
             Self::Text(kind) => write!(f, "{kind}"),
             Self::Texts(kind) => write!(f, "list of {kind}s"),
+            Self::Entries(kind, _) => write!(f, "list of {kind}s or mappings"),
             Self::Names => f.write_str("name: name"),
             Self::Headers => f.write_str("name: value"),
             Self::Address => f.write_str("address"),

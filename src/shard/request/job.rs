@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::base::endpoint::{Dialect, Endpoint};
+use crate::config::model_settings::ModelSettings;
 use crate::config::plan::{Candidate, Provider};
 use crate::config::responses::Responses;
 use crate::dialect::ask::Ask;
@@ -99,6 +100,21 @@ impl<'a> Job<'a> {
     pub fn model_at(&self, place: usize) -> &'a str {
         let candidate: &'a Candidate = &self.routed.route.candidates[place];
         candidate.model.as_deref().unwrap_or(self.model)
+    }
+
+    /// What the file says of the model at the candidate `place`.
+    #[must_use]
+    pub fn settings_at(&self, place: usize) -> Option<&'a ModelSettings> {
+        let settings = &self.provider_at(place).model_settings;
+        settings.of(self.model, self.model_at(place))
+    }
+
+    /// Most tokens that an answer of the candidate `place` has; `None`: that is not known.
+    #[must_use]
+    pub fn max_output_at(&self, place: usize) -> Option<u64> {
+        let set = self.settings_at(place).and_then(|of| of.max_output);
+        let purse = &self.shard.era.purse;
+        set.or_else(|| purse.max_output(self.provider_at(place), self.model_at(place)))
     }
 
     /// The provider of the candidate `place`.

@@ -152,7 +152,7 @@ fn destination<'j>(job: &'j Job<'_>, this: &Try) -> Destination<'j> {
         } else {
             Host::Other
         },
-        max_output: shard.era.purse.max_output(provider, model),
+        max_output: job.max_output_at(this.place),
         left_out: shard.left_out(provider.id, model).and(this.left_out),
         stream: match (job.wants_stream(), attempt::usage_chunk(job, this)) {
             (false, _) => Stream::No,
