@@ -59,12 +59,15 @@ fn is_start_of(path: &str, served: &str) -> bool {
 const PATH_BYTES_MAX: usize = 256;
 
 /// The paths for callers.
-const CALLERS: [&str; 9] = [
+const CALLERS: [&str; 12] = [
     "/v1/chat/completions",
     "/v1/completions",
     "/v1/embeddings",
     "/v1/messages",
     "/v1/messages/count_tokens",
+    "/v1/responses",
+    "/v1/responses/input_tokens",
+    "/v1/responses/compact",
     "/v1/models",
     "/openai/deployments/{model}/chat/completions",
     "/openai/deployments/{model}/completions",
@@ -113,6 +116,14 @@ mod tests {
                 Some("/v1/messages/count_tokens"),
             ),
             ("/v1/messages/batches", None),
+            ("/v1/response", Some("/v1/responses")),
+            ("/v1/v1/responses", Some("/v1/responses")),
+            (
+                "/v1/responses/input_token",
+                Some("/v1/responses/input_tokens"),
+            ),
+            ("/openai/v1/response", Some("/v1/responses")),
+            ("/v1/conversations", None),
             ("/anthropic/v1/message", Some("/v1/messages")),
             ("/anthropic/model", Some("/v1/models")),
             ("/anthropic/v1/chat/completions", chat),

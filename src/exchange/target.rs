@@ -137,6 +137,14 @@ pub fn read<'a>(
     }
 }
 
+/// Whether `target` is the one that OpenAI serves over WebSockets, too.
+#[must_use]
+pub fn has_web_socket(door: Door, target: &str) -> bool {
+    let path = target.split('?').next().unwrap_or_default();
+    let is_served = || inference(path) == Some(Target::Infer(Endpoint::Responses, None));
+    door != Door::Operators && is_served()
+}
+
 /// Whether a target is one of those for operators.
 pub(super) fn is_of_operators(target: &[u8]) -> bool {
     let below = target.strip_prefix(b"/_infermux");
@@ -194,12 +202,24 @@ fn inference(path: &str) -> Option<Target> {
         Endpoint::Embeddings
     } else if chat() == Some("") {
         Endpoint::ChatCompletions
-    } else if below(rest, "responses") == Some("") {
-        Endpoint::Responses
     } else {
-        messages(rest)?
+        responses(rest).or_else(|| messages(rest))?
     };
     Some(Target::Infer(endpoint, None))
+}
+
+/// The endpoint of the Responses API at this path.
+fn responses(path: &str) -> Option<Endpoint> {
+    let rest = below(path, "responses")?;
+    if rest.is_empty() {
+        Some(Endpoint::Responses)
+    } else if below(rest, "input_tokens") == Some("") {
+        Some(Endpoint::InputTokens)
+    } else if below(rest, "compact") == Some("") {
+        Some(Endpoint::Compact)
+    } else {
+        None
+    }
 }
 
 /// The endpoint of the Messages API at this path.
@@ -345,6 +365,10 @@ mod tests {
         use Dialect::{Chat, Messages};
 
         for (target, header, expected) in [
+            ("/v1/responses", Messages, Dialect::Responses),
+            ("/openai/responses/x?y", Chat, Dialect::Responses),
+            ("/responses/", Chat, Dialect::Responses),
+            ("/v1/responsesx", Chat, Chat),
             ("/v1/messages", Chat, Messages),
             ("/v1/messages?beta=true", Chat, Messages),
             ("//v1//messages/batches/x", Chat, Messages),
@@ -420,6 +444,33 @@ mod tests {
                 count_tokens.clone(),
             ),
             ("POST", "/messages/count_tokens", count_tokens),
+            ("POST", "/v1/responses", infer(Endpoint::Responses, None)),
+            (
+                "POST",
+                "/openai/v1/responses?x=1",
+                infer(Endpoint::Responses, None),
+            ),
+            (
+                "POST",
+                "/openai//responses/",
+                infer(Endpoint::Responses, None),
+            ),
+            ("POST", "/responses", infer(Endpoint::Responses, None)),
+            (
+                "POST",
+                "/v1/responses/input_tokens",
+                infer(Endpoint::InputTokens, None),
+            ),
+            (
+                "POST",
+                "/responses//input_tokens/",
+                infer(Endpoint::InputTokens, None),
+            ),
+            (
+                "POST",
+                "/openai/v1/responses/compact",
+                infer(Endpoint::Compact, None),
+            ),
             ("GET", "/anthropic/v1/models", Target::Models),
             (
                 "GET",
@@ -513,6 +564,15 @@ mod tests {
             ("GET", "", 404),
             ("GET", "v1/models", 404),
             ("GET", "/v1", 404),
+            ("GET", "/v1/responses", 405),
+            ("DELETE", "/v1/responses", 405),
+            ("GET", "/v1/responses/compact", 405),
+            ("POST", "/v1/responses/compact/x", 404),
+            ("POST", "/v1/responsesx", 404),
+            ("POST", "/v1/conversations", 404),
+            ("GET", "/v1/conversations/conv_1/items", 404),
+            ("POST", "/anthropic/v1/responses", 404),
+            ("POST", "/openai/deployments/m/responses", 404),
             ("GET", "/v1/messages", 405),
             ("PUT", "/v1/messages/count_tokens", 405),
             ("POST", "/v1/messages/batches", 404),
@@ -539,6 +599,22 @@ mod tests {
         ] {
             let refused = read(Door::Both, method.as_bytes(), target).unwrap_err();
             assert_eq!(refused.row().status, status, "{method} {target}");
+        }
+    }
+    #[test]
+    fn one_target_has_web_sockets() {
+        for (target, has) in [
+            ("/v1/responses", true),
+            ("/openai/v1/responses/?x=/y", true),
+            ("/responses", true),
+            ("/v1/responses/compact", false),
+            ("/v1/chat/completions", false),
+            ("/_infermux/status", false),
+            ("/", false),
+        ] {
+            assert_eq!(has_web_socket(Door::Both, target), has, "{target}");
+            assert_eq!(has_web_socket(Door::Callers, target), has, "{target}");
+            assert!(!has_web_socket(Door::Operators, target), "{target}");
         }
     }
 }

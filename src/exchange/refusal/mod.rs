@@ -47,6 +47,8 @@ pub enum Refusal<'a> {
         /// The methods that are served, as in `Allow`.
         allow: &'static str,
     },
+    /// The caller wants to go on over a WebSocket.
+    UpgradeRequired,
     /// The request did not arrive in time.
     RequestTimeout,
     /// The body is too large.
@@ -230,6 +232,7 @@ impl<'a> Refusal<'a> {
             Self::UnknownProvider { .. } => &table::UNKNOWN_PROVIDER,
             Self::ModelNotFound { .. } => &table::MODEL_NOT_FOUND,
             Self::MethodNotAllowed { .. } => &table::METHOD_NOT_ALLOWED,
+            Self::UpgradeRequired => &table::UPGRADE_REQUIRED,
             Self::RequestTimeout => &table::REQUEST_TIMEOUT,
             Self::RequestTooLarge { .. } => &table::REQUEST_TOO_LARGE,
             Self::UriTooLong { .. } => &table::URI_TOO_LONG,
@@ -263,6 +266,7 @@ impl<'a> Refusal<'a> {
             | Self::Overloaded
             | Self::TooManyConnections
             | Self::ShuttingDown
+            | Self::UpgradeRequired
             | Self::Internal => Connection::Close,
             Self::InvalidRequest(_)
             | Self::InvalidApiKey(_)
@@ -326,6 +330,9 @@ impl Display for Refusal<'_> {
             }
             Self::ShuttingDown => "infermux is shutting down",
             Self::HttpVersionNotSupported => "only HTTP/1.0 and HTTP/1.1 are spoken",
+            Self::UpgradeRequired => {
+                "responses are not served over WebSockets: send POST requests over HTTP/1.1"
+            }
             Self::MethodNotAllowed { allow } => return write!(f, "this path takes {allow} only"),
             Self::RequestTooLarge { limit } => {
                 return write!(f, "the request body is larger than {limit} bytes");

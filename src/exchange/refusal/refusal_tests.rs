@@ -54,6 +54,7 @@ fn all() -> Vec<Refusal<'static>> {
         Refusal::UnknownProvider { name: "nobody" },
         Refusal::ModelNotFound { model },
         Refusal::MethodNotAllowed { allow: "POST" },
+        Refusal::UpgradeRequired,
         Refusal::RequestTimeout,
         Refusal::RequestTooLarge { limit: 1024 },
         Refusal::UriTooLong { limit: 8192 },
@@ -253,7 +254,7 @@ fn what_would_be_refused_again_is_not_to_be_repeated() {
 
 #[test]
 fn statuses_bring_their_headers() {
-    let starts = ["HTTP/1.1", "Allow", "WWW", "Connection"];
+    let starts = ["HTTP/1.1", "Allow", "WWW", "Connection", "Upgrade"];
     for (refusal, expected) in [
         (
             Refusal::Malformed("x"),
@@ -267,6 +268,10 @@ fn statuses_bring_their_headers() {
         (
             Refusal::MethodNotAllowed { allow: "GET, HEAD" },
             "HTTP/1.1 405 Method Not Allowed, Allow: GET, HEAD",
+        ),
+        (
+            Refusal::UpgradeRequired,
+            "HTTP/1.1 426 Upgrade Required, Upgrade: HTTP/1.1, Connection: close",
         ),
         (
             Refusal::RequestTooLarge { limit: 1 },
@@ -400,11 +405,21 @@ fn a_budget_says_its_numbers_and_what_to_wait_for() {
         assert_eq!(error["budget_usd"].as_f64(), Some(10.0));
         assert_eq!(error["spent_usd"].as_f64(), Some(spent));
         assert_eq!(lines(&refusal, &["Retry-After", "x-should-retry"]), headers);
+        // Codex stops at this type, and only where waiting does not help.
+        let response = body(Dialect::Responses, &refusal);
+        let kind = if wait == month {
+            "insufficient_quota"
+        } else {
+            "infermux_error"
+        };
+        assert_eq!(error["type"], "infermux_error");
+        assert_eq!(response["error"]["type"], kind);
+        assert_eq!(response["error"]["code"], "budget_exceeded");
     }
 }
 
 /// Each code with its status in chat, and its status and type in Messages.
-const IN_BOTH: [(&str, u16, u16, &str); 22] = [
+const IN_BOTH: [(&str, u16, u16, &str); 23] = [
     ("invalid_request", 400, 400, "invalid_request_error"),
     ("invalid_api_key", 401, 401, "authentication_error"),
     ("unknown_url", 404, 404, "not_found_error"),
@@ -417,6 +432,7 @@ const IN_BOTH: [(&str, u16, u16, &str); 22] = [
     ("unsupported_encoding", 415, 415, "invalid_request_error"),
     ("unsupported_media_type", 415, 415, "invalid_request_error"),
     ("invalid_configuration", 422, 422, "invalid_request_error"),
+    ("upgrade_required", 426, 426, "invalid_request_error"),
     ("budget_exceeded", 429, 429, "rate_limit_error"),
     ("rate_limit", 429, 429, "rate_limit_error"),
     ("header_too_large", 431, 431, "invalid_request_error"),

@@ -54,6 +54,7 @@ pub const TABLE: &[Row] = &[
     UNSUPPORTED_ENCODING,
     UNSUPPORTED_MEDIA_TYPE,
     INVALID_CONFIGURATION,
+    UPGRADE_REQUIRED,
     BUDGET_EXCEEDED,
     RATE_LIMIT,
     HEADER_TOO_LARGE,
@@ -226,6 +227,19 @@ pub(super) const INVALID_CONFIGURATION: Row = Row {
            force.",
     caller: "Nothing: callers do not meet this error.",
     operator: "Correct what `faults` lists, and reload again.",
+};
+
+pub(super) const UPGRADE_REQUIRED: Row = Row {
+    code: "upgrade_required",
+    status: 426,
+    in_messages: InMessages {
+        status: 426,
+        kind: "invalid_request_error",
+    },
+    when: "A caller asks to go on over a WebSocket at `/v1/responses`, which is served over HTTP \
+           alone.",
+    caller: "Send the request with `POST`. Codex does so by itself.",
+    operator: "Nothing.",
 };
 
 pub(super) const BUDGET_EXCEEDED: Row = Row {

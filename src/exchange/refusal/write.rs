@@ -74,7 +74,9 @@ impl Refusal<'_> {
             Dialect::Chat | Dialect::Responses => {
                 out.extend_from_slice(b"{\"error\":{\"message\":");
                 self.write_message(out);
-                out.extend_from_slice(b",\"type\":\"infermux_error\",\"code\":");
+                out.extend_from_slice(b",\"type\":");
+                json_string(out, self.openais_kind(dialect));
+                out.extend_from_slice(b",\"code\":");
                 json_string(out, row.code);
                 out.extend_from_slice(b",\"param\":null");
                 self.write_details(out);
@@ -92,6 +94,21 @@ impl Refusal<'_> {
                 json_string(out, request_id);
                 out.push(b'}');
             }
+        }
+    }
+
+    /// The type of the error in OpenAI's shape. Codex stops at that of a spent account alone, and
+    /// repeats whatever else it is refused.
+    fn openais_kind(&self, dialect: Dialect) -> &'static str {
+        match (self, dialect) {
+            (
+                Self::BudgetExceeded {
+                    wait: BudgetWait::Month(_),
+                    ..
+                },
+                Dialect::Responses,
+            ) => "insufficient_quota",
+            (_, Dialect::Chat | Dialect::Messages | Dialect::Responses) => "infermux_error",
         }
     }
 
@@ -150,6 +167,9 @@ impl Refusal<'_> {
             if let Self::MethodNotAllowed { allow } = self {
                 let _ = write!(out, "Allow: {allow}\r\n");
             }
+            if let Self::UpgradeRequired = self {
+                out.extend_from_slice(b"Upgrade: HTTP/1.1\r\n");
+            }
             if let Self::InvalidApiKey(_) = self {
                 out.extend_from_slice(b"WWW-Authenticate: Bearer\r\n");
             }
@@ -191,6 +211,7 @@ impl Refusal<'_> {
             | Self::UnknownProvider { .. }
             | Self::ModelNotFound { .. }
             | Self::MethodNotAllowed { .. }
+            | Self::UpgradeRequired
             | Self::UnsupportedEncoding
             | Self::UnsupportedMediaType
             | Self::InvalidConfiguration { .. }

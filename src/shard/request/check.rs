@@ -1,5 +1,6 @@
 //! What the head of a request decides.
 
+use crate::base::endpoint::Endpoint;
 use crate::exchange::auth::{self, Presented};
 use crate::exchange::media::{self, Media};
 use crate::exchange::refusal::Refusal;
@@ -31,7 +32,13 @@ pub fn check<'a>(
     }
     let target = std::str::from_utf8(&bytes[head.target.clone()])
         .map_err(|_| Refusal::Malformed("the request target is not valid"))?;
-    let (_, target) = target::read(shard.door, &bytes[head.method.clone()], target)?;
+    let (_, target) = match target::read(shard.door, &bytes[head.method.clone()], target) {
+        Err(Refusal::MethodNotAllowed { .. }) if asks_for_web_socket(shard, head, bytes) => {
+            request.origin.endpoint = Some(Endpoint::Responses.name());
+            return Err(Refusal::UpgradeRequired);
+        }
+        read => read?,
+    };
     request.origin.endpoint = Some(target.name());
     request.origin.dialect = target.has_dialects().then_some(request.dialect);
     let authorization = head.value(bytes, "authorization");
@@ -61,6 +68,19 @@ pub fn check<'a>(
         }
     }
     Ok(target)
+}
+
+/// Whether the request asks to go on over a WebSocket where OpenAI would. A caller is told before
+/// anything else that it must do without.
+fn asks_for_web_socket(shard: &Shard, head: &Head, bytes: &[u8]) -> bool {
+    let target = std::str::from_utf8(&bytes[head.target.clone()]).unwrap_or_default();
+    let is_named = |value: &[u8]| {
+        let mut names = value.split(|&byte| byte == b',');
+        names.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+    };
+    &bytes[head.method.clone()] == b"GET"
+        && head.value(bytes, "upgrade").is_some_and(is_named)
+        && target::has_web_socket(shard.door, target)
 }
 
 /// Whether the page that the request comes from is one of `server.cors`.

@@ -84,8 +84,8 @@ impl Answer {
 /// The media type of a line of text.
 const TEXT: &str = "text/plain; charset=utf-8";
 /// What callers are served.
-const API: &str =
-    "/v1/chat/completions, /v1/completions, /v1/embeddings, /v1/messages, /v1/models; ";
+const API: &str = "/v1/chat/completions, /v1/completions, /v1/embeddings, /v1/messages, \
+    /v1/responses, /v1/models; ";
 /// The media type of pages.
 pub const HTML: &str = "text/html; charset=utf-8";
 /// The media type of metrics (Prometheus, text exposition format).
