@@ -318,6 +318,7 @@ fn access() -> Access<'static> {
         path: Some("/v1/chat/completions"),
         endpoint: Some("chat_completions"),
         dialect: Some("chat"),
+        responses: None,
         stream: Some(false),
         caller: Some("team-a"),
         project: None,

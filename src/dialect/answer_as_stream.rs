@@ -5,8 +5,7 @@
 use crate::base::endpoint::{Dialect, Endpoint};
 use crate::base::money::NanoUsd;
 
-use crate::dialect::messages::retell;
-use crate::dialect::tariff;
+use crate::dialect::{messages, responses, tariff};
 use crate::wire::json::check::is_json;
 use crate::wire::json::{self, Kind, Member, Value};
 use crate::wire::splice::Splice;
@@ -29,8 +28,11 @@ pub struct Telling<'a> {
 /// not valid JSON.
 #[must_use]
 pub fn write(body: &[u8], telling: &Telling<'_>, out: &mut Vec<u8>) -> bool {
-    if telling.endpoint.dialect() == Dialect::Messages {
-        return retell::write(body, telling.caller_model, telling.cost, out);
+    let (model, cost) = (telling.caller_model, telling.cost);
+    match telling.endpoint.dialect() {
+        Dialect::Chat => {}
+        Dialect::Messages => return messages::retell::write(body, model, cost, out),
+        Dialect::Responses => return responses::retell::write(body, model, cost, out),
     }
     if !is_json(body) {
         return false;

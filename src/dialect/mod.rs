@@ -23,6 +23,7 @@ pub mod event;
 mod expected;
 mod fields;
 mod fresh;
+pub mod length;
 pub mod messages;
 pub mod names;
 mod person;

@@ -20,6 +20,14 @@ impl Unsupported {
         }
     }
 
+    /// A conversation cannot be made shorter.
+    #[must_use]
+    pub fn compaction() -> Self {
+        let why = "is what only providers with Responses can do, and no such provider of this \
+            model is available";
+        Self::new("compact", why)
+    }
+
     /// The same fault, with its place seen from outside of `outer`.
     pub(super) fn within(self, outer: impl Display) -> Self {
         Self {

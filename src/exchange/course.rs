@@ -88,13 +88,15 @@ pub enum Injection {
     Refused,
 }
 
-/// A part of a request that infermux has added, and that a provider may refuse.
+/// A part of a request that was infermux's choice, and that a provider may refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// The question for the usage of a stream.
     Usage,
     /// These keys.
     Keys(Keys),
+    /// The dialect: the provider was taken to have Responses.
+    Responses,
 }
 
 /// What becomes of the permit of an attempt that has ended.
@@ -177,6 +179,7 @@ impl Course {
                 ..again
             },
             Part::Keys(left_out) => Try { left_out, ..again },
+            Part::Responses => again,
         })
     }
 

@@ -112,6 +112,21 @@ fn a_refused_injection_is_left_out_and_learned_by_an_answer_alone() {
 }
 
 #[test]
+fn a_request_in_another_dialect_is_the_same_attempt() {
+    let mut course = course(1);
+    let first = sent(&mut course, 0, at(1));
+    let expected = Try {
+        started: at(3),
+        ..first
+    };
+    assert_eq!(
+        course.without(at(3), Part::Responses),
+        Action::Send(expected)
+    );
+    assert_eq!(course.count(), 1);
+}
+
+#[test]
 fn an_inexpressible_request_is_taken_elsewhere_and_costs_no_attempt() {
     let mut course = course(1);
     assert_eq!(course.inexpressible(at(1), 0), Action::Survey);

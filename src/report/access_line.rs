@@ -27,6 +27,8 @@ pub struct Access<'a> {
     pub endpoint: Option<&'a str>,
     /// The dialect that the caller speaks, at an endpoint that dialects have.
     pub dialect: Option<&'a str>,
+    /// How a request for a response reached the provider: `native` or `bridge`.
+    pub responses: Option<&'a str>,
     /// Whether a stream was asked for, where the body was read that far.
     pub stream: Option<bool>,
     /// The caller.
@@ -95,7 +97,8 @@ pub fn access_line(lines: &mut Lines, out: &mut Vec<u8>, now: WallTime, access: 
         .text_if("method", access.method)
         .text_if("path", access.path)
         .text_if("endpoint", access.endpoint)
-        .text_if("dialect", access.dialect);
+        .text_if("dialect", access.dialect)
+        .text_if("responses", access.responses);
     if let Some(stream) = access.stream {
         line = line.boolean("stream", stream);
     }
@@ -201,6 +204,7 @@ mod tests {
         path: None,
         endpoint: None,
         dialect: None,
+        responses: None,
         stream: None,
         caller: None,
         project: None,
@@ -269,7 +273,8 @@ mod tests {
             method: Some("POST"),
             path: Some("/v1/\"x"),
             endpoint: Some("chat_completions"),
-            dialect: Some("chat"),
+            dialect: Some("responses"),
+            responses: Some("bridge"),
             stream: Some(false),
             caller: Some("team a\n"),
             project: Some("search"),
@@ -297,8 +302,8 @@ mod tests {
             line(Format::Json, &full),
             "{\"time\":\"2026-11-23T08:13:26.123Z\",\"level\":\"info\",\"message\":\"request\",\
              \"request_id\":\"r-1\",\"address\":\"2001:db8::7\",\"method\":\"POST\",\
-             \"path\":\"/v1/\\\"x\",\"endpoint\":\"chat_completions\",\"dialect\":\"chat\",\
-             \"stream\":false,\
+             \"path\":\"/v1/\\\"x\",\"endpoint\":\"chat_completions\",\"dialect\":\"responses\",\
+             \"responses\":\"bridge\",\"stream\":false,\
              \"caller\":\"team a\\n\",\"project\":\"search\",\
              \"env\":\"prod\",\"provider\":\"openai\",\"model\":\"gpt-4o\",\
              \"strategy\":\"round_robin\",\"group\":\"fast\",\"status\":200,\"attempts\":2,\

@@ -58,6 +58,7 @@ mod parameters;
 mod places;
 mod raw;
 mod reload;
+mod responses_errors;
 mod responses_http;
 mod rings;
 mod routing;

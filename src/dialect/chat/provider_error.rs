@@ -62,6 +62,27 @@ pub fn write_in_shape(event: &[u8], out: &mut Vec<u8>) {
     .write(event, out);
 }
 
+/// An error that is told as it is, but for two codes: Codex takes them for an outage of the model,
+/// and does not show what is wrong.
+#[must_use]
+pub fn without_overload(body: &[u8]) -> Vec<u8> {
+    let mut splice = Splice::new(body);
+    let error = json::member(body, b"error").map(|member| member.value);
+    if let Some(error) = error.filter(|error| error.kind == Kind::Object)
+        && let Some(code) = json::member(error.text, b"code").map(|member| member.value)
+        && OVERLOAD.iter().any(|known| code.says(known))
+    {
+        let span = code.span();
+        splice.replace(
+            error.at + span.start..error.at + span.end,
+            b"\"server_error\"",
+        );
+    }
+    let mut told = Vec::with_capacity(body.len());
+    splice.write(&mut told);
+    told
+}
+
 /// Whether a refusal is about `stream_options`, which the provider may not know.
 #[must_use]
 pub fn names_stream_options(body: &[u8]) -> bool {
@@ -222,6 +243,8 @@ fn write_error(message: &str, kind: &str, code: Option<&str>, out: &mut Vec<u8>)
 
 /// The keys that every error has.
 const KEYS: [&str; 4] = ["message", "type", "param", "code"];
+/// Codes that callers of Responses are not told.
+const OVERLOAD: [&str; 2] = ["server_is_overloaded", "slow_down"];
 /// The code that clients look for when a prompt is longer than the model's window.
 const TOO_LONG: &str = "context_length_exceeded";
 

@@ -256,6 +256,29 @@ fn a_prompt_that_is_too_long_has_the_code_that_clients_look_for() {
 }
 
 #[test]
+fn codes_that_hide_the_message_are_not_told() {
+    for (body, told) in [
+        (
+            r#"{"error":{"message":"m","code" : "slow_down","type":"t"}}"#,
+            r#"{"error":{"message":"m","code" : "server_error","type":"t"}}"#,
+        ),
+        (
+            r#"{"error":{"code":"server_is\u005foverloaded"}}"#,
+            r#"{"error":{"code":"server_error"}}"#,
+        ),
+        (
+            r#"{"error":{"code":"invalid","message":"slow_down"}}"#,
+            r#"{"error":{"code":"invalid","message":"slow_down"}}"#,
+        ),
+        (r#"{"error":"slow_down"}"#, r#"{"error":"slow_down"}"#),
+        ("slow_down", "slow_down"),
+    ] {
+        let found = without_overload(body.as_bytes());
+        assert_eq!(String::from_utf8(found).unwrap(), told, "{body}");
+    }
+}
+
+#[test]
 fn knows_a_refusal_of_stream_options() {
     assert!(names_stream_options(
         br#"{"detail":[{"type":"extra","loc":["body","stream_options","include_usage"]}]}"#

@@ -5,8 +5,8 @@
 //! Anthropic can take.
 
 use crate::base::tokens::Tokens;
-use crate::dialect::compose::between_quotes;
-use crate::wire::json::{self, Kind, Value, string};
+use crate::dialect::length::{IMAGE_CHARS, PDF_CHARS, chars_of_compact, chars_of_string, elements};
+use crate::wire::json::{self, Kind, Value};
 
 /// How many tokens the prompt of the request in `body` is likely to have.
 #[must_use]
@@ -134,45 +134,6 @@ impl Count {
         }
     }
 }
-
-fn elements<'a>(list: &Value<'a>) -> impl Iterator<Item = Value<'a>> {
-    json::elements(list.text).map_while(Result::ok)
-}
-
-/// The characters of a string's text; none where the value is no string.
-fn chars_of_string(value: &Value<'_>) -> usize {
-    if value.kind != Kind::String {
-        return 0;
-    }
-    let inner = between_quotes(value.text);
-    json::text_len(inner).saturating_sub(continuations(inner))
-}
-
-/// The characters of JSON as it is without the white space between its parts.
-fn chars_of_compact(text: &[u8]) -> usize {
-    let (mut at, mut space) = (0, 0);
-    while let Some(byte) = text.get(at) {
-        match byte {
-            b'"' => at = string::end(text, at + 1).unwrap_or(text.len()),
-            b' ' | b'\t' | b'\n' | b'\r' => {
-                space += 1;
-                at += 1;
-            }
-            _ => at += 1,
-        }
-    }
-    text.len() - space - continuations(text)
-}
-
-/// The bytes that continue a character.
-fn continuations(text: &[u8]) -> usize {
-    text.iter().filter(|byte| **byte & 0xc0 == 0x80).count()
-}
-
-/// What a picture counts: 1,600 tokens.
-const IMAGE_CHARS: usize = 4 * 1_600;
-/// What a PDF counts: 3,000 tokens.
-const PDF_CHARS: usize = 4 * 3_000;
 
 #[cfg(test)]
 mod tests {

@@ -4,9 +4,12 @@
 //! dialect (reference/responses-inbound.md).
 
 pub mod echo;
+pub mod estimate;
 pub mod inspect;
+pub mod missing;
 pub mod read_prompt;
 pub mod relay;
 pub mod remembered;
+pub mod retell;
 pub mod write_answer;
 pub mod write_event;

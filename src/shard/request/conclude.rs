@@ -2,7 +2,7 @@
 
 use crate::base::endpoint::Dialect;
 use crate::base::tokens::Tokens;
-use crate::decide::outcome::{Failure, Outcome, Verdict, classify_status};
+use crate::decide::outcome::{Failure, Outcome, Topic, Verdict, classify_status};
 use crate::dialect::chat::{lessons, provider_error};
 use crate::dialect::complaint::Form;
 use crate::dialect::errors;
@@ -13,12 +13,14 @@ use crate::exchange::course::{Course, Part};
 use crate::shard::http::caller::Caller;
 use crate::shard::http::upstream::Upstream;
 use crate::shard::request::attempt::{Attempt, End};
+use crate::shard::request::bridged;
 use crate::shard::request::error::Error;
 use crate::shard::request::kept;
 use crate::shard::request::record::Record;
 use crate::shard::request::whole;
 use crate::sys::clock;
 use crate::wire::json;
+use crate::wire::json::check::is_json;
 
 /// Decides by status and body, and relays what is for the caller.
 pub async fn whole<'a>(
@@ -32,6 +34,14 @@ pub async fn whole<'a>(
     if let Some(part) = refused_part(attempt, &up) {
         attempt.job.shard.park(id, up);
         return End::Without(part);
+    }
+    match bridged::instead(attempt, caller, record, &up).await {
+        Ok(false) => {}
+        Ok(true) => {
+            attempt.job.shard.park(id, up);
+            return End::Without(Part::Responses);
+        }
+        Err(refusal) => return End::Refused(refusal),
     }
     let (outcome, told) = meaning(attempt, &up);
     if outcome != Outcome::Answered {
@@ -96,11 +106,19 @@ fn refused_part(attempt: &Attempt<'_, '_>, up: &Upstream) -> Option<Part> {
 fn meaning(attempt: &Attempt<'_, '_>, up: &Upstream) -> (Outcome, Error) {
     let (status, provider) = (up.head.status, attempt.dialect());
     let caller = attempt.job.endpoint.dialect();
-    if status < 300 || (provider, caller) == (Dialect::Chat, Dialect::Chat) {
-        let topic = topic::of(status, up.body());
+    let is_anthropics = caller == Dialect::Messages || provider == Dialect::Messages;
+    if status < 300 || !is_anthropics {
+        let topic = match (provider, caller) {
+            // Codex goes by the code, which many servers do not have (rule X4 of
+            // reference/responses-inbound.md).
+            (Dialect::Chat, Dialect::Responses) if status >= 300 => {
+                errors::read(provider, Some(status), up.body()).topic
+            }
+            (_, _) => topic::of(status, up.body()),
+        };
         let outcome = classify_status(status, attempt.key, topic);
         let is_told = outcome.verdict() == Verdict::PassThrough;
-        let told = is_told.then(|| kept::told(up, topic));
+        let told = is_told.then(|| told_alike(attempt, up, topic));
         return (outcome, told.unwrap_or_default());
     }
     let complaint = errors::read(provider, Some(status), up.body());
@@ -117,6 +135,21 @@ fn meaning(attempt: &Attempt<'_, '_>, up: &Upstream) -> (Outcome, Error) {
     let request_id = attempt.job.request.id.as_str();
     errors::write(&complaint, caller, request_id, &mut body);
     (outcome, Error { status, body })
+}
+
+/// What a caller of an API of OpenAI's is told of an error of a provider that has one.
+fn told_alike(attempt: &Attempt<'_, '_>, up: &Upstream, topic: Topic) -> Error {
+    let is_native = attempt.dialect() == Dialect::Responses;
+    let mut told = if is_native && has_error(up.body()) && is_json(up.body()) {
+        let (status, body) = (up.head.status, up.body().to_vec());
+        Error { status, body }
+    } else {
+        kept::told(up, topic)
+    };
+    if attempt.job.endpoint.dialect() == Dialect::Responses {
+        told.body = provider_error::without_overload(&told.body);
+    }
+    told
 }
 
 fn has_error(body: &[u8]) -> bool {

@@ -1,6 +1,7 @@
-//! `POST /v1/messages/count_tokens`: a provider of Anthropic's API counts, and where none can, the
-//! answer is an estimate (rules MC of reference/messages-inbound.md). Budgets go by a coarser one,
-//! of the body's bytes, which takes no pass of its own.
+//! `POST /v1/messages/count_tokens` and `POST /v1/responses/input_tokens`: a provider that has the
+//! same counts, and where none can, the answer is an estimate (rules MC of
+//! reference/messages-inbound.md, W4 and M2 of reference/responses-inbound.md). Budgets go by a
+//! coarser one, of the body's bytes, which takes no pass of its own.
 //!
 //! Counting costs nothing. So it takes a provider's place, but neither headroom nor money, and
 //! whatever comes of it says nothing about the provider.
@@ -8,13 +9,13 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::base::endpoint::Endpoint;
+use crate::base::endpoint::Dialect;
 use crate::base::ids::ProviderId;
 use crate::base::limits::{ERROR_BODY_BYTES_MAX, TRANSLATED_AT_ONCE_BYTES_MAX};
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::decide::outcome::{KeyOwner, Outcome};
-use crate::dialect::messages::estimate;
+use crate::dialect::{messages, responses};
 use crate::exchange::answer_head::PassedOn;
 use crate::exchange::course::{Fresh, Try};
 use crate::exchange::headers::Totals;
@@ -79,7 +80,8 @@ impl Seat {
     /// Takes a place at the candidate `place`, if it can count and is in service.
     fn take(job: &Job<'_>, place: usize) -> Option<Self> {
         let provider = job.provider_at(place);
-        if !provider.vendor.has(Endpoint::CountTokens) {
+        let is_asked_alike = !job.is_translated_at(place);
+        if !is_asked_alike || !provider.vendor.has(job.endpoint) {
             return None;
         }
         let desk = Rc::clone(&job.shard.desk);
@@ -208,11 +210,11 @@ async fn tell<'a>(
 
 /// Tells the estimate.
 async fn estimated<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<'a>) -> After {
-    let at = job.body.clone();
+    let (at, dialect) = (job.body.clone(), job.endpoint.dialect());
     let count = if at.len() <= TRANSLATED_AT_ONCE_BYTES_MAX {
-        Ok(estimate::tokens(&caller.bytes[at]))
+        Ok(estimate(dialect, &caller.bytes[at]))
     } else {
-        let work = move |message: &[u8]| estimate::tokens(&message[at]);
+        let work = move |message: &[u8]| estimate(dialect, &message[at]);
         help::make_of_message(&job.shard.helpers, caller, work).await
     };
     let count: Tokens = match count {
@@ -221,12 +223,24 @@ async fn estimated<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<'
             return refuse::tell(job.shard, caller, job.request, record, &refusal).await;
         }
     };
-    let body = format!("{{\"input_tokens\":{}}}", count.get());
+    let object = match dialect {
+        Dialect::Chat | Dialect::Messages => "",
+        Dialect::Responses => "\"object\":\"response.input_tokens\",",
+    };
+    let body = format!("{{{object}\"input_tokens\":{}}}", count.get());
     let answer = Answer {
         fields: ESTIMATED.to_owned(),
         ..Answer::json(200, body.into_bytes())
     };
     local::answer(job.shard, caller, job.request, record, answer).await
+}
+
+/// How many tokens a prompt of this dialect is likely to have.
+fn estimate(dialect: Dialect, body: &[u8]) -> Tokens {
+    match dialect {
+        Dialect::Chat | Dialect::Messages => messages::estimate::tokens(body),
+        Dialect::Responses => responses::estimate::tokens(body),
+    }
 }
 
 /// Longest wait for providers' counts: the estimate is there at once.

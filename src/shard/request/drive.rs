@@ -3,6 +3,7 @@
 
 use crate::exchange::course::Action;
 use crate::exchange::course::Course;
+use crate::exchange::course::Part;
 use crate::exchange::course::Try;
 use crate::exchange::route::Survey;
 use std::cell::{Cell, RefCell};
@@ -120,7 +121,7 @@ async fn infer(
         model_json: None,
         routed,
     };
-    if endpoint == Endpoint::CountTokens {
+    if matches!(endpoint, Endpoint::CountTokens | Endpoint::InputTokens) {
         return count::answer(&job, caller, &mut record).await;
     }
     if let Err(refusal) = spend(&mut job, &mut record) {
@@ -143,6 +144,7 @@ fn spend<'a>(job: &mut Job<'a>, record: &mut Record<'a>) -> Result<(), Refusal<'
         job.routed =
             choose::route(shard, job.endpoint, model).ok_or(Refusal::ModelNotFound { model })?;
         (job.model, job.model_override) = (model, Some(model));
+        job.asked_in.set(None);
         job.model_json = Some(json::quoted(model));
         allowance = spend::admit(job, budget, ModelChoice::Downgraded);
     }
@@ -264,7 +266,11 @@ impl<'d, 'a> Drive<'d, 'a> {
                 let now = clock::now();
                 record.waited += now.since(this.started);
                 let action = self.course.without(now, part);
-                return self.write_again(action).await;
+                return match part {
+                    // It is written already.
+                    Part::Responses => Ok(action),
+                    Part::Usage | Part::Keys(_) => self.write_again(action).await,
+                };
             }
             End::Refused(refusal) => {
                 job.permit.replace(None);

@@ -152,14 +152,28 @@ impl<'a> Job<'a> {
         } else {
             provider.vendor.dialect
         };
-        self.asked_in.set(Some((place, dialect)));
+        self.ask_in(place, dialect);
         dialect
+    }
+
+    /// The candidate `place` is asked in this dialect from here on.
+    pub fn ask_in(&self, place: usize, dialect: Dialect) {
+        self.asked_in.set(Some((place, dialect)));
     }
 
     /// Whether the candidate `place` is asked in another dialect than the caller's.
     #[must_use]
     pub fn is_translated_at(&self, place: usize) -> bool {
         self.dialect_at(place) != self.endpoint.dialect()
+    }
+
+    /// How a request for a response reaches the candidate `place`; `None`: another one.
+    fn responses_at(&self, place: usize) -> Option<&'static str> {
+        match (self.endpoint.dialect(), self.dialect_at(place)) {
+            (Dialect::Chat | Dialect::Messages, _) => None,
+            (Dialect::Responses, Dialect::Responses) => Some("native"),
+            (Dialect::Responses, Dialect::Chat | Dialect::Messages) => Some("bridge"),
+        }
     }
 
     /// What the candidate `place` calls the model, as a JSON string with its quotes; `None`: as the
@@ -186,6 +200,7 @@ impl<'a> Job<'a> {
             provider: &self.provider_at(place).name,
             model: self.model_at(place),
             route: self.routed.id,
+            responses: self.responses_at(place),
         }
     }
 

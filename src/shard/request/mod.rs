@@ -4,6 +4,7 @@ pub mod after;
 pub mod answer_head;
 pub mod ask;
 pub mod attempt;
+pub mod bridged;
 pub mod check;
 pub mod choose;
 pub mod conclude;

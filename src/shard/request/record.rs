@@ -95,6 +95,8 @@ pub struct Asked<'a> {
     pub model: &'a str,
     /// The route that led there.
     pub route: RouteId,
+    /// How a request for a response got there; `None`: it was another one.
+    pub responses: Option<&'static str>,
 }
 
 /// A provider's response time.
@@ -311,6 +313,7 @@ impl<'a> Record<'a> {
             path: origin.path(),
             endpoint: origin.endpoint,
             dialect: origin.dialect.map(Dialect::name),
+            responses: self.asked.and_then(|asked| asked.responses),
             stream: self.stream,
             caller: label(&attribution.caller),
             project: label(&attribution.project),

@@ -1,6 +1,6 @@
 //! A request in the dialect of a candidate that does not speak the caller's.
 
-use crate::base::endpoint::Dialect;
+use crate::base::endpoint::{Dialect, Endpoint};
 use crate::base::limits::{INSPECTED_AT_ONCE_BYTES_MAX, TRANSLATED_AT_ONCE_BYTES_MAX};
 use crate::dialect::chat::write_prompt::{Host, Stream};
 use crate::dialect::messages::own_thoughts;
@@ -40,6 +40,9 @@ pub async fn prepare(
     record.dropped = None;
     job.translated.replace(None);
     if job.is_translated_at(this.place) {
+        if job.endpoint == Endpoint::Compact {
+            return Err(NotTranslated::Unsupported(Unsupported::compaction()));
+        }
         let (translated, dropped) = translate(job, caller, this).await?;
         if !dropped.names.is_empty() && tracing::enabled!(tracing::Level::DEBUG) {
             record.dropped = Some(dropped.to_string());

@@ -91,6 +91,12 @@ impl Shard {
         lacks.flatten() != Some(self.era.number)
     }
 
+    /// Notes that `provider` does not have Responses.
+    pub fn without_responses(&self, provider: ProviderId) {
+        let number = self.era.number;
+        self.learn(provider, |known| known.lacks_responses = Some(number));
+    }
+
     /// The usual length of the latest answers of `route`.
     #[must_use]
     pub fn usual_answer(&self, route: RouteId) -> Tokens {

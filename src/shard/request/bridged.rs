@@ -1,0 +1,61 @@
+//! A provider that was taken to have Responses, and turns out not to: the same request goes to it in
+//! its own dialect, and so do later ones (rule N8 of reference/responses-inbound.md).
+
+use crate::base::endpoint::{Dialect, Endpoint};
+use crate::config::responses::Responses;
+use crate::dialect::responses::missing;
+use crate::exchange::course::Try;
+use crate::exchange::refusal::Refusal;
+use crate::shard::http::caller::Caller;
+use crate::shard::http::upstream::Upstream;
+use crate::shard::request::attempt::Attempt;
+use crate::shard::request::record::Record;
+use crate::shard::request::translated::{self, NotTranslated};
+
+/// Where the answer `up` says that the provider has no Responses, writes the request in the
+/// provider's own dialect, and returns whether it is to be sent again. What cannot be told in that
+/// dialect is not: its caller gets the provider's answer, which is no evidence about other requests.
+///
+/// # Errors
+///
+/// There is no memory or no time for the translation.
+pub async fn instead<'a>(
+    attempt: &Attempt<'_, 'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    up: &Upstream,
+) -> Result<bool, Refusal<'static>> {
+    if !lacks_responses(attempt, up) {
+        return Ok(false);
+    }
+    let (job, place) = (attempt.job, attempt.place);
+    job.ask_in(place, attempt.provider.vendor.dialect);
+    let again = Try::first(place, attempt.started);
+    match translated::prepare(job, caller, record, &again).await {
+        Ok(()) => {
+            record.asked = Some(job.asked(place));
+            job.shard.without_responses(attempt.provider.id);
+            Ok(true)
+        }
+        Err(NotTranslated::Unsupported(_)) => {
+            job.ask_in(place, Dialect::Responses);
+            Ok(false)
+        }
+        Err(NotTranslated::Refused(refusal)) => Err(refusal),
+    }
+}
+
+fn lacks_responses(attempt: &Attempt<'_, '_>, up: &Upstream) -> bool {
+    attempt.job.endpoint == Endpoint::Responses
+        && attempt.provider.responses == Responses::Presumed
+        && attempt.dialect() == Dialect::Responses
+        && {
+            let deployment = attempt.provider.azure_deployment.as_deref();
+            let models = [
+                attempt.upstream_model(),
+                attempt.job.model,
+                deployment.unwrap_or_default(),
+            ];
+            missing::says_no_path(up.head.status, up.body(), &models)
+        }
+}
