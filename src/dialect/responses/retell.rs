@@ -1,4 +1,4 @@
-//! Tells a whole response as a stream, for a caller that wants a stream of a provider that has none.
+//! Tells a whole response as a stream, for a caller that wants a stream of a provider without any.
 //!
 //! Values of members are copied as they stand; items of kinds that do not grow come whole.
 

@@ -366,14 +366,23 @@ impl Display for Refusal<'_> {
                 budget,
                 spent,
                 wait,
-            } => {
-                let (caller, state) = (quoted(caller), wait.state(budget, spent));
-                let budget = format_args!("{budget} USD a month");
-                return write!(f, "{caller}'s budget of {budget} {state}: {spent} spent");
-            }
+            } => return write_budget(f, caller, wait, (budget, spent)),
         };
         f.write_str(text)
     }
+}
+
+fn write_budget(
+    f: &mut fmt::Formatter<'_>,
+    caller: &str,
+    wait: BudgetWait,
+    (budget, spent): (NanoUsd, NanoUsd),
+) -> fmt::Result {
+    let (caller, state) = (quoted(caller), wait.state(budget, spent));
+    write!(
+        f,
+        "{caller}'s budget of {budget} USD a month {state}: {spent} spent"
+    )
 }
 
 /// The query is left out: it may hold a key.

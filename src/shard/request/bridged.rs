@@ -1,5 +1,5 @@
-//! A provider that was taken to have Responses, and turns out not to: the same request goes to it in
-//! its own dialect, and so do later ones (rule N8 of reference/responses-inbound.md).
+//! A provider that was taken to have Responses, and turns out not to: the same request goes to it
+//! in its own dialect, and so do later ones (rule N8 of reference/responses-inbound.md).
 
 use crate::base::endpoint::{Dialect, Endpoint};
 use crate::config::responses::Responses;
@@ -14,7 +14,7 @@ use crate::shard::request::translated::{self, NotTranslated};
 
 /// Where the answer `up` says that the provider has no Responses, writes the request in the
 /// provider's own dialect, and returns whether it is to be sent again. What cannot be told in that
-/// dialect is not: its caller gets the provider's answer, which is no evidence about other requests.
+/// dialect is not: its caller gets the provider's answer, which teaches nothing about others.
 ///
 /// # Errors
 ///
