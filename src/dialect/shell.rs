@@ -11,6 +11,7 @@ pub mod flow;
 pub mod part;
 pub mod plan;
 mod sides;
+pub mod sign;
 mod translation;
 
 use std::cell::Cell;
@@ -24,12 +25,13 @@ use crate::wire::stream_fault::StreamFault;
 use crate::wire::usage::Usage;
 
 use flow::{Arrived, Flow};
-use part::{Reader, Relay, Said, Writer};
+use part::{BrokenEnd, Reader, Relay, Said, Writer};
 use plan::StreamPlan;
 use sides::{Readers, Relays, Writers};
+use sign::Sign;
 use translation::{Teller, Translation};
 
-pub use sides::heartbeat;
+pub use sides::early_sign;
 
 /// The machine of one stream. Kept and [reset](Self::reset) for the next, it allocates nothing.
 ///
@@ -99,7 +101,7 @@ impl Shell {
         // the caller does not see. There is one sign per read, so that a provider cannot inflate
         // the caller's side.
         if is_alive && out.len() == before && self.is_committed() && !self.course.flow.is_over() {
-            out.extend_from_slice(heartbeat(self.course.caller));
+            self.course.write_sign(out);
         }
         self.course.flow.check();
         Ok(())
@@ -120,6 +122,45 @@ impl Shell {
         let ended = self.course.finish(out);
         self.course.flow.check();
         ended
+    }
+
+    /// The stream has been committed and cannot be completed, for the reason that infermux itself
+    /// gives: appends the event that says so, where the caller's dialect has one.
+    #[must_use]
+    pub fn break_off(&mut self, reason: &str, out: &mut Vec<u8>) -> BrokenEnd {
+        debug_assert!(self.is_committed() && !self.is_done());
+        let course = &mut self.course;
+        if !course.flow.is_over() {
+            course.flow.fail(StreamFault::Cut);
+        }
+        if course.is_translated() {
+            course.writers.break_off(reason, out)
+        } else {
+            course.relays.break_off(reason, out)
+        }
+    }
+
+    /// Whether the body ends properly even where the stream cannot be completed: the event that
+    /// says so cannot be taken for success.
+    #[must_use]
+    pub fn ends_broken_bodies(&self) -> bool {
+        match self.course.caller {
+            Dialect::Chat | Dialect::Messages => false,
+            Dialect::Responses => true,
+        }
+    }
+
+    /// What the caller is sent while it has had content and nothing follows.
+    #[must_use]
+    pub fn sign(&self) -> Sign {
+        self.course.sign()
+    }
+
+    /// The caller was sent signs of life: `next` would be the next one.
+    pub fn note_signs(&mut self, next: Sign) {
+        if self.course.is_translated() {
+            self.course.writers.note_signs(next);
+        }
     }
 
     /// Whether the last pushed bytes were part of an event: comments, pings and other empty events
@@ -235,6 +276,22 @@ impl Course {
                 flow: &mut self.flow,
                 out,
             },
+        }
+    }
+
+    fn sign(&self) -> Sign {
+        if self.is_translated() {
+            self.writers.sign()
+        } else {
+            self.relays.sign()
+        }
+    }
+
+    fn write_sign(&mut self, out: &mut Vec<u8>) {
+        let mut sign = self.sign();
+        sign.write(out);
+        if self.is_translated() {
+            self.writers.note_signs(sign);
         }
     }
 

@@ -9,10 +9,11 @@ mod chunk;
 use crate::base::endpoint::Endpoint;
 use crate::dialect::chat::choices::Indexes;
 use crate::dialect::chat::provider_error;
-use crate::dialect::chat::write_event::DONE;
+use crate::dialect::chat::write_event::{DONE, HEARTBEAT};
 use crate::dialect::shell::flow::{Arrived, Flow};
-use crate::dialect::shell::part::{Relay, Said};
+use crate::dialect::shell::part::{BrokenEnd, Relay, Said};
 use crate::dialect::shell::plan::{StreamPlan, UsageChunk};
+use crate::dialect::shell::sign::Sign;
 use crate::dialect::tariff;
 use crate::wire::json::{self, Kind};
 use crate::wire::splice::Splice;
@@ -128,6 +129,14 @@ impl Relay for ChatRelay {
 
     fn is_whole(&self) -> bool {
         self.is_finished()
+    }
+
+    fn break_off(&mut self, _: &str, _: &mut Vec<u8>) -> BrokenEnd {
+        BrokenEnd::Untold
+    }
+
+    fn sign(&self) -> Sign {
+        Sign::Fixed(HEARTBEAT)
     }
 }
 

@@ -10,8 +10,9 @@ use crate::dialect::chat::{provider_error, usage, write_error};
 use crate::dialect::errors;
 use crate::dialect::event::{Event, Stop};
 use crate::dialect::shell::books::Books;
-use crate::dialect::shell::part::{Put, Writer};
+use crate::dialect::shell::part::{BrokenEnd, Put, Writer};
 use crate::dialect::shell::plan::{IncludeUsage, StreamPlan};
+use crate::dialect::shell::sign::Sign;
 use crate::wire::sse;
 
 use chunks::Chunks;
@@ -97,6 +98,16 @@ impl Writer for ChatWriter {
         }
         sse::end_event(start, out);
     }
+
+    fn break_off(&mut self, _: &str, _: &mut Vec<u8>) -> BrokenEnd {
+        BrokenEnd::Untold
+    }
+
+    fn sign(&self) -> Sign {
+        Sign::Fixed(HEARTBEAT)
+    }
+
+    fn note_signs(&mut self, _: Sign) {}
 }
 
 impl ChatWriter {

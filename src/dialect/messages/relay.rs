@@ -9,10 +9,11 @@ use crate::dialect::messages::read_error;
 use crate::dialect::messages::told::{DeltaKind, Told, ToldKind, telling};
 use crate::dialect::messages::usage::Counters;
 use crate::dialect::messages::write_error;
-use crate::dialect::messages::write_event::frames;
+use crate::dialect::messages::write_event::{HEARTBEAT, frames};
 use crate::dialect::shell::flow::{Arrived, Flow};
-use crate::dialect::shell::part::{Relay, Said};
+use crate::dialect::shell::part::{BrokenEnd, Relay, Said};
 use crate::dialect::shell::plan::StreamPlan;
+use crate::dialect::shell::sign::Sign;
 use crate::dialect::tariff;
 use crate::wire::forms::{Gap, GapKind};
 use crate::wire::json::{self, Kind, Value};
@@ -112,6 +113,14 @@ impl Relay for MessagesRelay {
 
     fn is_whole(&self) -> bool {
         self.open == 0
+    }
+
+    fn break_off(&mut self, _: &str, _: &mut Vec<u8>) -> BrokenEnd {
+        BrokenEnd::Untold
+    }
+
+    fn sign(&self) -> Sign {
+        Sign::Fixed(HEARTBEAT)
     }
 }
 

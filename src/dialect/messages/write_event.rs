@@ -14,8 +14,9 @@ use crate::dialect::errors;
 use crate::dialect::event::{Event, Piece};
 use crate::dialect::fresh::Fresh;
 use crate::dialect::shell::books::Books;
-use crate::dialect::shell::part::{Put, Writer};
+use crate::dialect::shell::part::{BrokenEnd, Put, Writer};
 use crate::dialect::shell::plan::{StreamPlan, Thoughts};
+use crate::dialect::shell::sign::Sign;
 use block::{Block, Kind};
 use frames::Delta;
 use ids::Ids;
@@ -136,6 +137,16 @@ impl Writer for MessagesWriter {
         write_error::write(&complaint, &self.request_id, &mut data);
         frames::write("error", &[&data], out);
     }
+
+    fn break_off(&mut self, _: &str, _: &mut Vec<u8>) -> BrokenEnd {
+        BrokenEnd::Untold
+    }
+
+    fn sign(&self) -> Sign {
+        Sign::Fixed(HEARTBEAT)
+    }
+
+    fn note_signs(&mut self, _: Sign) {}
 }
 
 impl MessagesWriter {

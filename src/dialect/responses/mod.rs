@@ -6,6 +6,7 @@
 pub mod echo;
 pub mod estimate;
 pub mod inspect;
+pub mod keepalive;
 pub mod missing;
 pub mod read_prompt;
 pub mod relay;

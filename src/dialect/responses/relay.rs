@@ -2,8 +2,9 @@
 //! reference/responses-inbound.md).
 
 use crate::dialect::shell::flow::{Arrived, Flow};
-use crate::dialect::shell::part::{Relay, Said};
+use crate::dialect::shell::part::{BrokenEnd, Relay, Said};
 use crate::dialect::shell::plan::StreamPlan;
+use crate::dialect::shell::sign::Sign;
 use crate::wire::stream_fault::StreamFault;
 
 /// Relays one stream. Kept and reset for the next, it allocates nothing.
@@ -39,5 +40,13 @@ impl Relay for ResponsesRelay {
 
     fn is_whole(&self) -> bool {
         false
+    }
+
+    fn break_off(&mut self, _: &str, _: &mut Vec<u8>) -> BrokenEnd {
+        BrokenEnd::Untold
+    }
+
+    fn sign(&self) -> Sign {
+        Sign::Numbered { number: 0, step: 0 }
     }
 }

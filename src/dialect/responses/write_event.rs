@@ -3,11 +3,13 @@
 use crate::base::endpoint::Dialect;
 use crate::dialect::event::Event;
 use crate::dialect::shell::books::Books;
-use crate::dialect::shell::part::{Put, Writer};
+use crate::dialect::shell::part::{BrokenEnd, Put, Writer};
 use crate::dialect::shell::plan::StreamPlan;
+use crate::dialect::shell::sign::Sign;
 
-/// What is written while nothing happens and nothing has been told yet.
-pub const HEARTBEAT: &[u8] = b":\n\n";
+/// What is written while nothing has been told yet: official readers insist on
+/// `response.created` as the first event.
+pub const EARLY_SIGN: &[u8] = b": ping\n\n";
 
 /// Writes one stream. Kept and [reset](Writer::reset) for the next.
 #[derive(Debug, Default)]
@@ -32,4 +34,14 @@ impl Writer for ResponsesWriter {
     }
 
     fn write_error(&mut self, _error: &[u8], _provider: Dialect, _out: &mut Vec<u8>) {}
+
+    fn break_off(&mut self, _: &str, _: &mut Vec<u8>) -> BrokenEnd {
+        BrokenEnd::Untold
+    }
+
+    fn sign(&self) -> Sign {
+        Sign::Numbered { number: 0, step: 1 }
+    }
+
+    fn note_signs(&mut self, _: Sign) {}
 }

@@ -55,7 +55,7 @@ pub(super) fn drive(plan: &StreamPlan<'_>, former: &Former<'_>, reads: &[&[u8]])
 }
 
 fn without_signs(caller: Dialect, out: &str) -> String {
-    let sign = std::str::from_utf8(heartbeat(caller)).unwrap();
+    let sign = std::str::from_utf8(early_sign(caller)).unwrap();
     // As providers write it.
     let spaced = sign.replace(":\"", ": \"");
     out.replace(sign, "").replace(&spaced, "")

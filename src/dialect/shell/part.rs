@@ -6,6 +6,7 @@ use crate::dialect::event::Event;
 use crate::dialect::shell::books::Books;
 use crate::dialect::shell::flow::{Arrived, Flow};
 use crate::dialect::shell::plan::StreamPlan;
+use crate::dialect::shell::sign::Sign;
 use crate::wire::forms::Gap;
 use crate::wire::stream_fault::StreamFault;
 
@@ -67,6 +68,16 @@ pub trait Writer {
     /// Appends the event that tells of an error: the data of the provider's event, in the
     /// `provider`'s dialect. Nothing follows.
     fn write_error(&mut self, error: &[u8], provider: Dialect, out: &mut Vec<u8>);
+
+    /// The stream cannot be completed, for the reason that infermux itself gives: appends the
+    /// event that says so, where the dialect has one.
+    fn break_off(&mut self, reason: &str, out: &mut Vec<u8>) -> BrokenEnd;
+
+    /// What the caller is sent while it has had content and nothing follows.
+    fn sign(&self) -> Sign;
+
+    /// The caller was sent signs of life: `next` would be the next one.
+    fn note_signs(&mut self, next: Sign);
 }
 
 /// Passes the events of a stream on, where the caller speaks as the provider does.
@@ -96,6 +107,21 @@ pub trait Relay {
 
     /// Whether all content may have arrived.
     fn is_whole(&self) -> bool;
+
+    /// See [`Writer::break_off`].
+    fn break_off(&mut self, reason: &str, out: &mut Vec<u8>) -> BrokenEnd;
+
+    /// See [`Writer::sign`].
+    fn sign(&self) -> Sign;
+}
+
+/// Whether a caller is told by an event of its dialect that its stream cannot be completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrokenEnd {
+    /// It was: no event follows.
+    Told,
+    /// It was not: it gets a refusal of infermux as an event.
+    Untold,
 }
 
 /// Whether an event has a meaning.

@@ -12,8 +12,9 @@ use crate::dialect::responses::relay::ResponsesRelay;
 use crate::dialect::responses::write_event::{self as responses, ResponsesWriter};
 use crate::dialect::shell::books::Books;
 use crate::dialect::shell::flow::{Arrived, Flow};
-use crate::dialect::shell::part::{Put, Reader, Relay, Said, Writer};
+use crate::dialect::shell::part::{BrokenEnd, Put, Reader, Relay, Said, Writer};
 use crate::dialect::shell::plan::StreamPlan;
+use crate::dialect::shell::sign::Sign;
 use crate::wire::forms::Gap;
 use crate::wire::stream_fault::StreamFault;
 
@@ -123,6 +124,30 @@ impl Writer for Writers {
             Dialect::Responses => self.responses.write_error(error, provider, out),
         }
     }
+
+    fn break_off(&mut self, reason: &str, out: &mut Vec<u8>) -> BrokenEnd {
+        match self.caller {
+            Dialect::Chat => self.chat.break_off(reason, out),
+            Dialect::Messages => self.messages.break_off(reason, out),
+            Dialect::Responses => self.responses.break_off(reason, out),
+        }
+    }
+
+    fn sign(&self) -> Sign {
+        match self.caller {
+            Dialect::Chat => self.chat.sign(),
+            Dialect::Messages => self.messages.sign(),
+            Dialect::Responses => self.responses.sign(),
+        }
+    }
+
+    fn note_signs(&mut self, next: Sign) {
+        match self.caller {
+            Dialect::Chat => self.chat.note_signs(next),
+            Dialect::Messages => self.messages.note_signs(next),
+            Dialect::Responses => self.responses.note_signs(next),
+        }
+    }
 }
 
 /// Passes on what the provider says to a caller who speaks alike.
@@ -189,15 +214,30 @@ impl Relay for Relays {
             Dialect::Responses => self.responses.is_whole(),
         }
     }
+
+    fn break_off(&mut self, reason: &str, out: &mut Vec<u8>) -> BrokenEnd {
+        match self.dialect {
+            Dialect::Chat => self.chat.break_off(reason, out),
+            Dialect::Messages => self.messages.break_off(reason, out),
+            Dialect::Responses => self.responses.break_off(reason, out),
+        }
+    }
+
+    fn sign(&self) -> Sign {
+        match self.dialect {
+            Dialect::Chat => self.chat.sign(),
+            Dialect::Messages => self.messages.sign(),
+            Dialect::Responses => self.responses.sign(),
+        }
+    }
 }
 
-/// What is sent to a caller of this dialect while nothing happens: its own idle timeout must not
-/// fire.
+/// What is sent to a caller of this dialect while it waits for the first content.
 #[must_use]
-pub const fn heartbeat(caller: Dialect) -> &'static [u8] {
+pub const fn early_sign(caller: Dialect) -> &'static [u8] {
     match caller {
         Dialect::Chat => write_event::HEARTBEAT,
         Dialect::Messages => messages::HEARTBEAT,
-        Dialect::Responses => responses::HEARTBEAT,
+        Dialect::Responses => responses::EARLY_SIGN,
     }
 }

@@ -372,6 +372,11 @@ impl<'d, 'a> Drive<'d, 'a> {
                     Err(_) => After::Close,
                 }
             }
+            // What ends the stream cannot be taken for success. To close the connection would race
+            // with the caller's next request.
+            Verdict::StreamCut | Verdict::StreamStalled if record.has_end => {
+                after::after(job.shard, record.connection)
+            }
             // The stream has its error frame; its end without a last chunk says the rest.
             Verdict::StreamCut | Verdict::StreamStalled => After::Close,
             Verdict::Nothing if caller.is_cut_off() && record.is_tellable() => {

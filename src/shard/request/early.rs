@@ -4,6 +4,7 @@
 use crate::base::endpoint::Dialect;
 use crate::base::time::Instant;
 use crate::dialect::shell;
+use crate::dialect::shell::sign::Sign;
 use crate::exchange::refusal::{Connection, Refusal};
 use crate::exchange::request::Request;
 use crate::exchange::version::Version;
@@ -29,12 +30,13 @@ pub async fn begin(job: &Job<'_>, caller: &mut Caller, record: &mut Record<'_>) 
     answer_head::write_early(job, caller, record);
     // A caller that has left is noticed by whoever waits for the provider.
     let _ = caller.send_out().await;
-    show_signs(job, caller, clock::now());
+    let sign = Sign::Fixed(shell::early_sign(job.request.dialect));
+    show_signs(job, caller, sign, clock::now());
 }
 
-/// From `now` on, the caller is sent signs of life while nothing else is.
-pub fn show_signs(job: &Job<'_>, caller: &mut Caller, now: Instant) {
-    let sign = shell::heartbeat(job.request.dialect);
+/// From `now` on, the caller is sent signs of life, the next of which is `sign`, while nothing else
+/// is.
+pub fn show_signs(job: &Job<'_>, caller: &mut Caller, sign: Sign, now: Instant) {
     let every = job.shard.server.heartbeat;
     caller.signs = Signs::new(sign, job.request.version, every, now);
 }

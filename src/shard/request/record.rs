@@ -74,6 +74,8 @@ pub struct Record<'a> {
     pub words: Words,
     /// Parameters that the last provider's dialect has no place for; kept for a log of steps.
     pub dropped: Option<String>,
+    /// Whether a stream that could not be completed has its proper end nevertheless.
+    pub has_end: bool,
     /// What becomes of the connection afterwards.
     pub connection: Connection,
     /// The code of the error, or what went wrong.
@@ -137,6 +139,7 @@ impl<'a> Record<'a> {
             model_override: None,
             words: Words::default(),
             dropped: None,
+            has_end: false,
             connection: request.connection,
             error: None,
             is_counted: false,

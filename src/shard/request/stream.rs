@@ -1,5 +1,6 @@
 //! Streams: relayed read by read, held back until the first content.
 
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -7,7 +8,6 @@ use crate::base::time::Instant;
 use crate::decide::outcome::{Failure, Outcome};
 use crate::exchange::course::Course;
 use crate::exchange::headers;
-use crate::exchange::refusal::LastWord;
 use crate::exchange::version::Version;
 use crate::link::buffered::Held;
 use crate::link::facts::{Sample, SampleKind};
@@ -29,9 +29,10 @@ use crate::wire::inflate::Inflate;
 use crate::wire::seen::Seen;
 use crate::wire::stream_fault::StreamFault;
 
-use broken::{Broken, CallerKnows};
+use broken::Broken;
 
 mod broken;
+mod ending;
 mod feed;
 
 /// Relays the stream whose head has been read, and says how it ended.
@@ -219,21 +220,6 @@ impl<'a> Stream<'_, '_, 'a> {
         sent.map_or(Outcome::CallerGone, |()| Outcome::Answered)
     }
 
-    /// Ends a stream that broke after its first content.
-    async fn break_off(
-        &mut self,
-        caller: &mut Caller,
-        record: &mut Record<'a>,
-        broken: Broken,
-    ) -> Outcome {
-        broken::note(record, broken.after);
-        self.settle(record, broken.after);
-        // Whoever reads the error frame can rely on its consequences.
-        self.attempt.job.shard.reports.enforce().await;
-        let sent = caller.send_out().await;
-        sent.map_or(Outcome::CallerGone, |()| broken.after)
-    }
-
     /// Settles a stream that has ended, if it has not been: one that the caller has had content of,
     /// or has left, is billed; any other is infermux's own loss.
     fn close(&mut self, record: &mut Record<'a>, outcome: Outcome) {
@@ -291,12 +277,7 @@ impl<'a> Stream<'_, '_, 'a> {
                 up.socket.deadline.set(until, Cut::Both);
             }
         }
-        let read = if self.spare.stream().awaits_usage() {
-            // All of the content is there: nothing is saved when the provider is cut at once.
-            caller.unless_gone(up.read_on()).await
-        } else {
-            Some(up.read_more(caller).await)
-        };
+        let read = self.read_up(caller, up).await;
         let Some(read) = read else {
             return Err(Broken::by(caller));
         };
@@ -312,6 +293,28 @@ impl<'a> Stream<'_, '_, 'a> {
             Ok(_) if self.body.may_end() => Ok(Fed::Complete),
             Ok(_) | Err(_) => Err(Broken::CUT),
         }
+    }
+
+    /// Reads more of the provider's bytes while the caller is shown signs of life; `None`: it has
+    /// left, or was cut off.
+    async fn read_up(
+        &mut self,
+        caller: &mut Caller,
+        up: &mut Upstream,
+    ) -> Option<io::Result<usize>> {
+        if self.is_committed() {
+            caller.signs.next = self.spare.stream().sign();
+        }
+        let read = if self.spare.stream().awaits_usage() {
+            // All of the content is there: nothing is saved when the provider is cut at once.
+            caller.unless_gone(up.read_on()).await
+        } else {
+            Some(up.read_more(caller).await)
+        };
+        if self.is_committed() {
+            self.spare.note_signs(caller.signs.next);
+        }
+        read
     }
 
     /// The caller has left. Where the content is complete, reads on for what it has used, which the
@@ -404,7 +407,8 @@ impl<'a> Stream<'_, '_, 'a> {
     fn write_head(&self, caller: &mut Caller, record: &mut Record<'a>, up: &Upstream) {
         let now = clock::now();
         let latency = now.since(self.attempt.sent_at);
-        early::show_signs(self.attempt.job, caller, now);
+        let sign = self.spare.stream().sign();
+        early::show_signs(self.attempt.job, caller, sign, now);
         record.response_time = Some(ResponseTime::FirstContent(latency));
         record.waited += now.since(self.attempt.started);
         answer_head::write_streamed(self.attempt, caller, record, up, now);
@@ -423,30 +427,6 @@ impl<'a> Stream<'_, '_, 'a> {
             caller.out.extend_from_slice(b"0\r\n");
             headers::totals(&mut caller.out, &self.used().totals());
             caller.out.extend_from_slice(b"\r\n");
-        }
-    }
-
-    /// Ends what is for the caller with an error. That of a provider has come whole, however it was
-    /// cut on its way: no key is in two payloads.
-    fn end_broken(&mut self, broken: Broken) {
-        match broken.caller_knows {
-            CallerKnows::Yes => self.attempt.job.shard.era.masks.mask(self.spare.payload()),
-            CallerKnows::No => self.write_error_frame(broken.after),
-            CallerKnows::Never => {}
-        }
-    }
-
-    fn write_error_frame(&mut self, outcome: Outcome) {
-        let last = LastWord {
-            provider: &self.attempt.provider.name,
-            model: &self.attempt.job.ask.model,
-            outcome,
-            retry: Duration::ZERO,
-        };
-        if let Some(refusal) = broken::refusal(&last) {
-            let request = self.attempt.job.request;
-            let (dialect, id) = (request.dialect, request.id.as_str());
-            refusal.write_frame(dialect, id, self.spare.payload());
         }
     }
 }

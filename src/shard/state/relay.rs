@@ -8,7 +8,9 @@ use crate::decide::outcome::{KeyOwner, Outcome};
 use crate::dialect::errors;
 use crate::dialect::messages::read_error;
 use crate::dialect::shell::Shell;
+use crate::dialect::shell::part::BrokenEnd;
 use crate::dialect::shell::plan::StreamPlan;
+use crate::dialect::shell::sign::Sign;
 use crate::exchange::version::Version;
 use crate::shard::http::caller::Caller;
 use crate::shard::net::buffers::Buffers;
@@ -188,6 +190,18 @@ impl Spare {
     pub fn finish(&mut self) -> Result<(), StreamFault> {
         self.payload();
         self.shell.finish(&mut self.payload)
+    }
+
+    /// See [`Shell::break_off`].
+    #[must_use]
+    pub fn break_off(&mut self, reason: &str) -> BrokenEnd {
+        self.payload();
+        self.shell.break_off(reason, &mut self.payload)
+    }
+
+    /// See [`Shell::note_signs`].
+    pub fn note_signs(&mut self, next: Sign) {
+        self.shell.note_signs(next);
     }
 
     /// How much it holds of this stream beyond one read, in bytes.

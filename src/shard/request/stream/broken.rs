@@ -1,9 +1,7 @@
 //! How a stream breaks, and what that means.
 
 use crate::decide::outcome::{Failure, Outcome, Waiting};
-use crate::exchange::refusal::{LastWord, Refusal};
 use crate::shard::http::caller::Caller;
-use crate::shard::request::record::Record;
 use crate::wire::stream_fault::StreamFault;
 
 /// How a stream broke: what that means before it is committed, and afterwards.
@@ -73,24 +71,5 @@ impl Broken {
             after: Outcome::StreamCut,
             caller_knows,
         }
-    }
-}
-
-/// What the last event of a stream that broke says.
-pub(super) fn refusal<'a>(last: &LastWord<'a>) -> Option<Refusal<'a>> {
-    match last.outcome {
-        Outcome::CallerGone => Some(Refusal::ShuttingDown),
-        outcome => Refusal::of_verdict(outcome.verdict(), last),
-    }
-}
-
-/// Says in the log how a stream broke.
-pub(super) fn note(record: &mut Record<'_>, outcome: Outcome) {
-    if outcome == Outcome::CallerGone {
-        record.cut_off();
-    } else if outcome == Outcome::StreamStalled {
-        record.error = Some("upstream_timeout");
-    } else {
-        record.error = Some("upstream_error");
     }
 }
