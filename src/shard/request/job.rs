@@ -137,9 +137,10 @@ impl<'a> Job<'a> {
     /// The dialect in which the candidate `place` is asked for a response. While it is asked, that
     /// stays what it was.
     fn dialect_of_response(&self, place: usize) -> Dialect {
-        match self.asked_in.get() {
-            Some((asked, dialect)) if asked == place => return dialect,
-            Some(_) | None => {}
+        if let Some((asked, dialect)) = self.asked_in.get()
+            && asked == place
+        {
+            return dialect;
         }
         let provider = self.provider_at(place);
         let is_native = match provider.responses {
@@ -147,13 +148,11 @@ impl<'a> Job<'a> {
             Responses::Presumed => self.shard.may_have_responses(provider.id),
             Responses::Bridged => false,
         };
-        let dialect = if is_native {
+        if is_native {
             Dialect::Responses
         } else {
             provider.vendor.dialect
-        };
-        self.ask_in(place, dialect);
-        dialect
+        }
     }
 
     /// The candidate `place` is asked in this dialect from here on.

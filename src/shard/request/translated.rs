@@ -39,6 +39,7 @@ pub async fn prepare(
 ) -> Result<(), NotTranslated> {
     record.dropped = None;
     job.translated.replace(None);
+    job.ask_in(this.place, job.dialect_at(this.place));
     if job.is_translated_at(this.place) {
         if job.endpoint == Endpoint::Compact {
             return Err(NotTranslated::Unsupported(Unsupported::compaction()));
