@@ -153,6 +153,20 @@ fn a_provider_without_the_path_is_asked_in_its_own_dialect_from_then_on() {
 }
 
 #[test]
+fn each_shard_finds_out_once_that_there_is_no_such_path() {
+    let provider = Recorder::start(answered(404, r#"{"detail":"Not Found"}"#));
+    let router = Router::start(&file("openai", &provider, &json!({}), 2));
+    for _ in 0..20 {
+        // A connection of its own each time, so that both shards are asked.
+        assert_eq!(post(&router, "/v1/responses", REQUEST).status, 404);
+    }
+    let targets: Vec<String> = provider.seen().iter().map(|one| seen(one)).collect();
+    let of = |target: &str| targets.iter().filter(|one| *one == target).count();
+    assert!((1..=2).contains(&of("/v1/responses m")), "{targets:?}");
+    assert_eq!(of("/v1/chat/completions m"), 20, "{targets:?}");
+}
+
+#[test]
 fn an_answer_about_the_request_is_no_word_about_the_path() {
     for (settings, missing) in [
         (
