@@ -208,3 +208,19 @@ pub const PARTIES_MAX: usize = 10_000;
 pub const OPEN_SERIES_MAX: usize = 1_000;
 /// Most reports that wait to be written; a request for one more is refused.
 pub const REPORTS_MAX: usize = 64;
+/// Ids and sealed contents of which the process remembers which provider has made them. Each takes
+/// a word of 8 bytes; whoever has as many forgets those that were not used for the longest time.
+pub const OWNED_IDS_MAX: usize = 1 << 18;
+/// Items of translated answers that are remembered for callers who refer to them; the oldest are
+/// forgotten first.
+pub const REMEMBERED_ITEMS_MAX: usize = 1 << 16;
+/// Responses in the background whose cost is still an estimate and that are remembered for the day
+/// when their usage is told; the oldest are forgotten first, and keep their estimate.
+pub const UNSETTLED_RESPONSES_MAX: usize = 1 << 12;
+// An index leads to a place among them with 16 bits.
+const _: () = assert!(REMEMBERED_ITEMS_MAX <= 1 << 16 && UNSETTLED_RESPONSES_MAX <= 1 << 16);
+/// Items with sealed contents of one request whose makers are looked up; further ones are sent as
+/// they are.
+pub const SEALED_ITEMS_MAX: usize = 1 << 14;
+/// Longest id of a stored response in a path, in bytes; OpenAI's have 55.
+pub const RESPONSE_ID_BYTES_MAX: usize = 256;
