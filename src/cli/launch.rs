@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 
+use crate::base::limits::{REMEMBERED_ITEMS_MAX, UNSETTLED_RESPONSES_MAX};
 use crate::base::secret::Secret;
 use crate::cli::bookkeeping;
 use crate::cli::capacity::{self, Connections};
@@ -19,11 +20,14 @@ use crate::cli::stop::Running;
 use crate::cli::threads;
 use crate::config::plan::Plan;
 use crate::config::seats::Seats;
+use crate::exchange::remembered::Items;
+use crate::exchange::unsettled::AllUnsettled;
 use crate::ledger::terms::Terms;
 use crate::link::addresses::Addresses;
 use crate::link::buffered;
 use crate::link::events::{EventReceiver, EventSender};
 use crate::link::latest::Latest;
+use crate::link::owners::Owners;
 use crate::link::progress::Progress;
 use crate::link::reloads::{self, ReloadSender};
 use crate::link::retries::Retries;
@@ -111,17 +115,26 @@ impl Launch<'_> {
         let era = Era::new(0, Arc::clone(&first), config, token.as_ref());
         let server = first.plan.server.clone();
         let buffered = buffered::Pool::new(server.max_buffered_bytes, ground.loops());
+        let process = first.gates.process();
+        let shown = Arc::clone(&process.remembered);
+        let items = Items::new(REMEMBERED_ITEMS_MAX, 64 << 20, shown);
+        let unsettled = AllUnsettled::new(UNSETTLED_RESPONSES_MAX, usize::MAX, Arc::default());
+        let owners = Owners::default();
+        owners.prepare(first.plan.makers_of_ids());
         Ok(Common {
             catalogue,
             lists,
             helpers: threads::start_helpers(ground.shards)?,
             server,
-            process: Arc::clone(first.gates.process()),
+            process: Arc::clone(process),
             era: Latest::new(Arc::new(era)),
             progress,
             reloads,
             management_token: token,
             retries: Retries::new(ground.loops()),
+            owners: Arc::new(owners),
+            items: Arc::new(items),
+            unsettled: Arc::new(unsettled),
             buffered: Arc::new(buffered),
             upstream_room: ground.connections.upstream_room,
             addresses,

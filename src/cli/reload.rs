@@ -248,6 +248,8 @@ impl Reloader {
             let pending = progress.pending();
             self.wait(Instant::NEVER, || progress.are_merged(&pending));
         }
+        self.common.owners.forget(&terms.fresh.providers);
+        self.common.owners.prepare(terms.plan.makers_of_ids());
         self.ask_coordinator()?;
         self.list_models()?;
         let number = former.number + 1;

@@ -304,6 +304,8 @@ mod tests {
     use crate::base::ids::ShardId;
     use crate::config::{self, Environment, Options, Strictness};
     use crate::exchange::catalogue::Catalogue;
+    use crate::exchange::remembered::Items;
+    use crate::exchange::unsettled::AllUnsettled;
     use crate::ledger::terms::Terms;
     use crate::link::gate::ConnectionsMax;
     use crate::link::latest::Latest;
@@ -335,6 +337,9 @@ mod tests {
             progress: Arc::new(Progress::new(2)),
             management_token: None,
             retries: Retries::new(2),
+            owners: Arc::default(),
+            items: Arc::new(Items::new(1, 0, Arc::default())),
+            unsettled: Arc::new(AllUnsettled::new(1, 0, Arc::default())),
             buffered: Arc::new(buffered::Pool::new(0, 2)),
             upstream_room: 1,
             helpers: helpers::channel().0,

@@ -419,6 +419,15 @@ impl Plan {
         self.providers.get(self.place(id))
     }
 
+    /// How many providers make ids of responses that callers may refer to later.
+    #[must_use]
+    pub fn makers_of_ids(&self) -> usize {
+        let makers = self.providers.iter();
+        makers
+            .filter(|one| one.responses != Responses::Bridged)
+            .count()
+    }
+
     /// The budget with this id; this Plan must have it.
     #[must_use]
     pub fn budget(&self, id: BudgetId) -> &Budget {

@@ -121,6 +121,11 @@ impl Attempts {
         if outcome == Outcome::Untranslatable {
             self.sent = self.sent.saturating_sub(1);
         }
+        if outcome == Outcome::NotMine {
+            // The search for the owner takes no attempt from the request: it has done no work.
+            self.max += 1;
+            self.granted += 1;
+        }
         let blamed = self.blame(outcome);
         let step = match (outcome.next(), self.stage) {
             (Next::Stop, _) => Step::End(outcome.verdict()),

@@ -21,6 +21,8 @@ pub enum Outcome {
     OwnKeyRefused(u16),
     /// The provider answers 403 to infermux's own key: another provider may accept the request.
     AccessRefused,
+    /// The provider does not know what the request refers to: it belongs to another provider.
+    NotMine,
     /// The provider's dialect cannot express what the request holds; nothing was sent.
     Untranslatable,
     /// The provider refuses the key that the caller sent, with this status.
@@ -184,7 +186,7 @@ pub fn classify_status(status: u16, key: KeyOwner, topic: Topic) -> Outcome {
 
 impl Outcome {
     /// Names of outcomes, for metrics; the last one stands for attempts without an outcome.
-    pub const LABELS: [&'static str; 16] = [
+    pub const LABELS: [&'static str; 17] = [
         "answered",
         "stale_connection",
         "connect_failed",
@@ -194,6 +196,7 @@ impl Outcome {
         "rate_limited",
         "own_key_refused",
         "access_refused",
+        "not_mine",
         "untranslatable",
         "caller_key_refused",
         "request_refused",
@@ -222,12 +225,13 @@ impl Outcome {
             Self::RateLimited => 6,
             Self::OwnKeyRefused(_) => 7,
             Self::AccessRefused => 8,
-            Self::Untranslatable => 9,
-            Self::CallerKeyRefused(_) => 10,
-            Self::RequestRefused(_) => 11,
-            Self::StreamCut => 12,
-            Self::StreamStalled => 13,
-            Self::CallerGone => 14,
+            Self::NotMine => 9,
+            Self::Untranslatable => 10,
+            Self::CallerKeyRefused(_) => 11,
+            Self::RequestRefused(_) => 12,
+            Self::StreamCut => 13,
+            Self::StreamStalled => 14,
+            Self::CallerGone => 15,
         }
     }
 
@@ -243,6 +247,7 @@ impl Outcome {
             | Self::OwnKeyRefused(_)
             | Self::TooLarge
             | Self::AccessRefused
+            | Self::NotMine
             | Self::Untranslatable => Next::Another,
             Self::Answered
             | Self::CallerKeyRefused(_)
@@ -275,6 +280,7 @@ impl Outcome {
             | Self::StaleConnection
             | Self::TooLarge
             | Self::AccessRefused
+            | Self::NotMine
             | Self::Untranslatable
             | Self::CallerKeyRefused(_)
             | Self::RequestRefused(_)
@@ -294,6 +300,7 @@ impl Outcome {
             | Self::RateLimited
             | Self::OwnKeyRefused(_)
             | Self::AccessRefused
+            | Self::NotMine
             | Self::Untranslatable
             | Self::TooLarge
             | Self::CallerKeyRefused(_)
@@ -317,9 +324,10 @@ impl Outcome {
             Self::TimedOut(_) => Verdict::UpstreamTimeout,
             Self::RateLimited => Verdict::RateLimit,
             Self::Untranslatable => Verdict::InvalidRequest,
-            Self::AccessRefused | Self::CallerKeyRefused(_) | Self::RequestRefused(_) => {
-                Verdict::PassThrough
-            }
+            Self::AccessRefused
+            | Self::NotMine
+            | Self::CallerKeyRefused(_)
+            | Self::RequestRefused(_) => Verdict::PassThrough,
             Self::StreamCut => Verdict::StreamCut,
             Self::StreamStalled => Verdict::StreamStalled,
             Self::CallerGone => Verdict::Nothing,
@@ -349,6 +357,7 @@ impl std::fmt::Display for Outcome {
             Self::RateLimited => "is at its rate limit",
             Self::OwnKeyRefused(_) => "refuses the configured key or account",
             Self::AccessRefused => "refuses access with the configured key",
+            Self::NotMine => "does not know what the request refers to",
             Self::Untranslatable => "cannot express this request",
             Self::CallerKeyRefused(_) => "refuses the caller's key",
             Self::RequestRefused(status) => return write!(f, "refused the request with {status}"),
@@ -382,6 +391,7 @@ mod tests {
         RateLimited             Another            Neutral  Nothing     RateLimit
         OwnKeyRefused(401)      Another            Failure  Nothing     UpstreamError
         AccessRefused           Another            Neutral  Nothing     PassThrough
+        NotMine                 Another            Neutral  Nothing     PassThrough
         Untranslatable          Another            Neutral  Nothing     InvalidRequest
         TooLarge                Another            Neutral  Nothing     UpstreamError
         CallerKeyRefused(401)   Stop               Neutral  Nothing     PassThrough
@@ -417,6 +427,7 @@ mod tests {
                 RateLimited,
                 OwnKeyRefused(401),
                 AccessRefused,
+                NotMine,
                 Untranslatable,
                 TooLarge,
             ])

@@ -63,6 +63,8 @@ pub struct Kept {
     pub stops: Box<[Box<str>]>,
     /// What a response repeats of its request.
     pub echo: Option<Echo>,
+    /// Whether the caller may refer to a response later.
+    pub is_stored: bool,
 }
 
 /// Appends the request `received` in the words of its provider.
@@ -84,6 +86,7 @@ pub fn write(
             let read = responses::read_prompt::read(body, received.remembered)?;
             kept.names = read.names;
             kept.echo = Some(Echo::read(body));
+            kept.is_stored = responses::references::is_stored(body);
             (read.prompt, read.given)
         }
     };

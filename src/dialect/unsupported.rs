@@ -13,6 +13,15 @@ pub struct Unsupported {
 }
 
 impl Unsupported {
+    /// The item at this place of a request for a response: its provider alone can read it.
+    #[must_use]
+    pub fn unreadable(at: usize) -> Self {
+        Self {
+            place: format!("input[{at}]"),
+            why: "was made by another provider, which alone can read it",
+        }
+    }
+
     pub(super) fn new(place: &str, why: &'static str) -> Self {
         Self {
             place: place.to_owned(),

@@ -52,6 +52,8 @@ pub struct Try {
     pub injection: Injection,
     /// Keys that infermux derives and the provider has just refused.
     pub left_out: Keys,
+    /// Whether reasoning that only its maker can open is sent.
+    pub reasoning: Reasoning,
     /// When it begins.
     pub started: Instant,
 }
@@ -65,6 +67,7 @@ impl Try {
             fresh: Fresh::NotNeeded,
             injection: Injection::Allowed,
             left_out: Keys::default(),
+            reasoning: Reasoning::Sent,
             started,
         }
     }
@@ -88,9 +91,20 @@ pub enum Injection {
     Refused,
 }
 
+/// Whether reasoning that only its maker can open is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reasoning {
+    /// It is, unless another provider is known to have made it.
+    Sent,
+    /// All who were asked have refused it, and it is left out.
+    LeftOut,
+}
+
 /// A part of a request that was infermux's choice, and that a provider may refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
+    /// Reasoning that only its maker can open.
+    Reasoning,
     /// The question for the usage of a stream.
     Usage,
     /// These keys.
@@ -180,6 +194,10 @@ impl Course {
             },
             Part::Keys(left_out) => Try { left_out, ..again },
             Part::Responses => again,
+            Part::Reasoning => Try {
+                reasoning: Reasoning::LeftOut,
+                ..again
+            },
         })
     }
 

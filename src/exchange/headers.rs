@@ -59,7 +59,7 @@ pub const EXPOSED: &str = "X-Infermux-Provider, X-Infermux-Model, X-Infermux-Str
 /// Appends the header lines.
 pub fn add(out: &mut Vec<u8>, added: &Added<'_>) {
     name(out, REQUEST_ID, added.request_id);
-    name(out, b"X-Infermux-Provider: ", added.provider);
+    provider(out, added.provider);
     name(out, b"X-Infermux-Model: ", added.model);
     name(out, b"X-Infermux-Strategy: ", added.strategy.name());
     if let Some(group) = added.group {
@@ -93,6 +93,11 @@ pub(super) fn attempts(out: &mut Vec<u8>, count: u32) {
     if count > 1 {
         number(out, b"X-Infermux-Attempts: ", count);
     }
+}
+
+/// Appends which provider has served the request.
+pub fn provider(out: &mut Vec<u8>, provider: &str) {
+    name(out, PROVIDER, provider);
 }
 
 /// Appends the request's id.
@@ -201,6 +206,7 @@ fn number(out: &mut Vec<u8>, start: &[u8], value: impl itoa::Integer) {
     out.extend_from_slice(b"\r\n");
 }
 
+const PROVIDER: &[u8] = b"X-Infermux-Provider: ";
 const REQUEST_ID: &[u8] = b"X-Request-Id: ";
 
 #[cfg(test)]

@@ -48,6 +48,18 @@ pub struct Outbound<'a> {
     pub caller: (&'a Head, &'a [u8]),
 }
 
+/// The parts of the request line for a stored response that are the caller's.
+pub struct StoredLine<'a> {
+    /// The method.
+    pub method: &'a [u8],
+    /// The response's id, which needs no encoding.
+    pub id: &'a str,
+    /// What stands behind the id.
+    pub path: &'a str,
+    /// The query, without its question mark.
+    pub query: &'a [u8],
+}
+
 impl Prefixes {
     /// The prefixes for `provider`.
     #[must_use]
@@ -107,6 +119,46 @@ impl Prefixes {
         out.extend_from_slice(itoa::Buffer::new().format(body_len).as_bytes());
         out.extend_from_slice(b"\r\n");
         self.write_fields(endpoint, request, dialect, out);
+    }
+
+    /// Writes the head of a request of a caller for a stored response, whose body has `body_len`
+    /// bytes.
+    pub fn write_stored(
+        &self,
+        line: &StoredLine<'_>,
+        request: &Outbound<'_>,
+        body_len: usize,
+        out: &mut Vec<u8>,
+    ) {
+        let mut targets = self.targets.iter();
+        let target = targets.find(|(one, _)| *one == Endpoint::Responses);
+        let Some((_, target)) = target else { return };
+        let (path, query) = match target.before.split_once('?') {
+            Some((path, query)) => (path, query.as_bytes()),
+            None => (&*target.before, &b""[..]),
+        };
+        let parts = [line.method, b" ", path.as_bytes(), b"/"];
+        parts.iter().for_each(|part| out.extend_from_slice(part));
+        out.extend_from_slice(line.id.as_bytes());
+        out.extend_from_slice(line.path.as_bytes());
+        let mut mark = b'?';
+        for query in [query, line.query] {
+            if !query.is_empty() {
+                out.push(mark);
+                out.extend_from_slice(query);
+                mark = b'&';
+            }
+        }
+        out.extend_from_slice(&self.rest_of_line);
+        if body_len > 0 {
+            out.extend_from_slice(b"Content-Type: application/json\r\n");
+        }
+        if body_len > 0 || line.method == b"POST" {
+            out.extend_from_slice(b"Content-Length: ");
+            out.extend_from_slice(itoa::Buffer::new().format(body_len).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        self.write_fields(Endpoint::Responses, request, OwnWords::default(), out);
     }
 
     /// The deployment that serves all models, as a JSON string: where the target does not name it,

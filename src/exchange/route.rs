@@ -33,8 +33,8 @@ pub struct Routed<'p> {
 enum Among {
     /// All of them.
     All,
-    /// Those whose last list of models has the model.
-    Listers(Eligible),
+    /// These: those whose last list of models has the model, or that know what it is about.
+    Only(Eligible),
 }
 
 /// The eligible candidates of a route, and why the others are not eligible.
@@ -82,7 +82,7 @@ impl Routed<'_> {
         let listers = candidates.filter(|(_, one)| listed.by.contains(&one.provider));
         let listers: Eligible = listers.map(|(place, _)| place).collect();
         if !listers.is_empty() {
-            self.among = Among::Listers(listers);
+            self.among = Among::Only(listers);
             self.turns = listed.turns.cloned();
         }
     }
@@ -92,8 +92,13 @@ impl Routed<'_> {
     pub fn is_candidate(&self, place: usize) -> bool {
         match &self.among {
             Among::All => true,
-            Among::Listers(listers) => listers.contains(place),
+            Among::Only(those) => those.contains(place),
         }
+    }
+
+    /// Makes `those` the only candidates.
+    pub fn keep_only(&mut self, those: Eligible) {
+        self.among = Among::Only(those);
     }
 }
 

@@ -6,6 +6,7 @@ use crate::base::range::Range;
 use crate::exchange::door::Door;
 use crate::exchange::path_hint;
 use crate::exchange::refusal::Refusal;
+use crate::exchange::stored::{self, Part, Stored};
 use crate::link::reports::{ByHand, Question};
 
 /// What a request is about.
@@ -21,6 +22,8 @@ pub enum Target {
     Root,
     /// A browser's preflight for a page of another origin, with the lines of the answer.
     Preflight(String),
+    /// `/v1/responses/{id}`, and what stands below it.
+    Stored(Stored),
     /// Something under `/_infermux`.
     Manage(Manage),
 }
@@ -32,6 +35,7 @@ impl Target {
         match self {
             Self::Infer(endpoint, _) => endpoint.name(),
             Self::Models | Self::Model(_) => "models",
+            Self::Stored(_) => "stored_response",
             Self::Root => "root",
             Self::Preflight(_) => "preflight",
             Self::Manage(_) => "management",
@@ -44,7 +48,7 @@ impl Target {
     #[must_use]
     pub const fn has_dialects(&self) -> bool {
         match self {
-            Self::Infer(..) | Self::Models | Self::Model(_) => true,
+            Self::Infer(..) | Self::Models | Self::Model(_) | Self::Stored(_) => true,
             Self::Root | Self::Preflight(_) | Self::Manage(_) => false,
         }
     }
@@ -78,10 +82,12 @@ pub enum Method {
     Head,
     /// `POST`
     Post,
+    /// `DELETE`
+    Delete,
 }
 
 /// All methods that are served, for browsers.
-pub const METHODS: &str = "GET, HEAD, POST";
+pub const METHODS: &str = "GET, HEAD, POST, DELETE";
 
 /// Reads method and target of a request that came in by `door`.
 ///
@@ -113,6 +119,11 @@ pub fn read<'a>(
         Target::Infer(..) | Target::Manage(Manage::Reload | Manage::Circuit(..)) => {
             (&[Method::Post][..], "POST")
         }
+        Target::Stored(Stored { part, .. }) => match part {
+            Part::Whole => (&[Method::Get, Method::Delete][..], "GET, DELETE"),
+            Part::InputItems => (&[Method::Get][..], "GET"),
+            Part::Cancel => (&[Method::Post][..], "POST"),
+        },
         Target::Models
         | Target::Model(_)
         | Target::Root
@@ -129,6 +140,7 @@ pub fn read<'a>(
         b"GET" => Some(Method::Get),
         b"HEAD" => Some(Method::Head),
         b"POST" => Some(Method::Post),
+        b"DELETE" => Some(Method::Delete),
         _ => None,
     };
     match method.filter(|method| allowed.contains(method)) {
@@ -202,8 +214,12 @@ fn inference(path: &str) -> Option<Target> {
         Endpoint::Embeddings
     } else if chat() == Some("") {
         Endpoint::ChatCompletions
+    } else if let Some(endpoint) = responses(rest).or_else(|| messages(rest)) {
+        endpoint
     } else {
-        responses(rest).or_else(|| messages(rest))?
+        return below(rest, "responses")
+            .and_then(stored)
+            .map(Target::Stored);
     };
     Some(Target::Infer(endpoint, None))
 }
@@ -232,6 +248,23 @@ fn messages(path: &str) -> Option<Endpoint> {
     } else {
         None
     }
+}
+
+/// A stored response, or a part of it, at this path below `/responses`.
+fn stored(path: &str) -> Option<Stored> {
+    let rest = path.strip_prefix('/')?.trim_start_matches('/');
+    let (segment, rest) = match rest.find('/') {
+        Some(end) => rest.split_at(end),
+        None => (rest, ""),
+    };
+    let part = match rest {
+        "" => Part::Whole,
+        rest if below(rest, "input_items") == Some("") => Part::InputItems,
+        rest if below(rest, "cancel") == Some("") => Part::Cancel,
+        _ => return None,
+    };
+    let id = stored::id(segment);
+    Some(Stored { id, part })
 }
 
 /// The list of models, or one of them, at this path.
@@ -388,6 +421,78 @@ mod tests {
             assert_eq!(dialect(target.as_bytes(), header), expected, "{target}");
         }
         assert_eq!(dialect(b"/v1/messages/\xff", Messages), Chat);
+    }
+
+    #[test]
+    fn stored_responses_have_an_id_that_leads_nowhere_else() {
+        let stored = |id: Option<&str>, part| {
+            Ok(Target::Stored(Stored {
+                id: id.map(Into::into),
+                part,
+            }))
+        };
+        let not_allowed = |allow| Err(Refusal::MethodNotAllowed { allow });
+        for (method, target, expected) in [
+            (
+                "GET",
+                "/v1/responses/resp_1?include[]=x",
+                stored(Some("resp_1"), Part::Whole),
+            ),
+            (
+                "DELETE",
+                "/openai/v1/responses/resp_1/",
+                stored(Some("resp_1"), Part::Whole),
+            ),
+            (
+                "GET",
+                "//responses//resp_1//input_items?limit=1",
+                stored(Some("resp_1"), Part::InputItems),
+            ),
+            (
+                "POST",
+                "/v1/responses/resp_1/cancel",
+                stored(Some("resp_1"), Part::Cancel),
+            ),
+            ("POST", "/v1/responses/resp_1", not_allowed("GET, DELETE")),
+            ("PUT", "/v1/responses/resp_1", not_allowed("GET, DELETE")),
+            ("HEAD", "/v1/responses/resp_1", not_allowed("GET, DELETE")),
+            (
+                "DELETE",
+                "/v1/responses/resp_1/input_items",
+                not_allowed("GET"),
+            ),
+            ("GET", "/v1/responses/resp_1/cancel", not_allowed("POST")),
+            (
+                "GET",
+                "/v1/responses/..%2f..%2fmodels",
+                stored(None, Part::Whole),
+            ),
+            (
+                "GET",
+                "/v1/responses/../models",
+                Err(Refusal::UnknownUrl {
+                    path: "",
+                    near: None,
+                }),
+            ),
+            ("GET", "/v1/responses/..", stored(None, Part::Whole)),
+            ("GET", "/v1/responses/resp_1%00", stored(None, Part::Whole)),
+            ("GET", "/v1/responses/a@b:c", stored(None, Part::Whole)),
+            (
+                "GET",
+                "/v1/responses/resp_1/output",
+                Err(Refusal::UnknownUrl {
+                    path: "",
+                    near: None,
+                }),
+            ),
+        ] {
+            let found = read(Door::Both, method.as_bytes(), target).map(|(_, found)| found);
+            match (&found, &expected) {
+                (Err(Refusal::UnknownUrl { .. }), Err(Refusal::UnknownUrl { .. })) => {}
+                _ => assert_eq!(found, expected, "{method} {target}"),
+            }
+        }
     }
 
     #[test]

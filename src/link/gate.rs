@@ -46,6 +46,8 @@ pub struct Process {
     phase: Padded<AtomicU8>,
     /// Reloads that succeeded, and that failed.
     reloads: [AtomicU64; 2],
+    /// Bytes of items of translated answers that are remembered.
+    pub remembered: Arc<AtomicUsize>,
     month: Padded<AtomicU8>,
     /// How often an event loop had no descriptor and no idle connection of its own to close.
     lacks: AtomicU64,
@@ -110,6 +112,7 @@ impl Gates {
                 phase: Padded::default(),
                 month: Padded::default(),
                 reloads: Default::default(),
+                remembered: Arc::default(),
                 lacks: AtomicU64::new(0),
                 pauses: ConnectionPauses::default(),
             }),
@@ -232,7 +235,13 @@ impl Process {
         self.reloads[reload as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Reloads that succeeded, and that failed.
+    /// Bytes of items of translated answers that are remembered.
+    #[must_use]
+    pub fn remembered_bytes(&self) -> u64 {
+        self.remembered.load(Ordering::Relaxed) as u64
+    }
+
+    /// Reloads of the configuration that succeeded, and that failed.
     #[must_use]
     pub fn reloads(&self) -> [u64; 2] {
         self.reloads

@@ -1,5 +1,5 @@
-//! What the whole process remembers by name, within two bounds: a number of things, and their bytes.
-//! Whatever is over one of them, the oldest goes.
+//! What the whole process remembers by name, within two bounds: a number of things, and their
+//! bytes. Whatever is over one of them, the oldest goes.
 //!
 //! All threads read and write it without waiting: the things stand in a ring of places, each of
 //! which is changed by one exchange of a pointer, and an [`Index`] leads from a name to a place. It

@@ -1,3 +1,5 @@
+//! What is remembered beside a plain queue, and between threads.
+
 use std::collections::VecDeque;
 
 use proptest::prelude::*;
@@ -60,6 +62,11 @@ fn a_thing_is_taken_once() {
     assert_eq!((thing(&memory, "a"), memory.bytes()), (None, 0));
 }
 
+/// The bytes of a plain queue of values.
+fn sum(plain: &VecDeque<(usize, usize)>) -> usize {
+    plain.iter().map(|(_, bytes)| bytes).sum()
+}
+
 proptest! {
     #[test]
     fn it_remembers_the_latest_that_fit(
@@ -72,11 +79,10 @@ proptest! {
             let name = value.to_string();
             memory.remember(name.as_bytes(), value, size);
             plain.push_back((value, size + name.len() + OVERHEAD_BYTES));
-            let bytes = |plain: &VecDeque<(usize, usize)>| plain.iter().map(|one| one.1).sum::<usize>();
-            while plain.len() > count_max || bytes(&plain) > 2_000 {
+            while plain.len() > count_max || sum(&plain) > 2_000 {
                 plain.pop_front();
             }
-            prop_assert_eq!(memory.bytes(), bytes(&plain));
+            prop_assert_eq!(memory.bytes(), sum(&plain));
             for one in 0..=value {
                 let found = memory.find(one.to_string().as_bytes()).map(|found| found.thing);
                 let is_kept = plain.iter().any(|(kept, _)| *kept == one);

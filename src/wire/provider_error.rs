@@ -13,6 +13,8 @@ pub struct ProviderError<'a> {
     pub kind: Option<Cow<'a, str>>,
     /// `code`, a number as its digits.
     pub code: Option<Cow<'a, str>>,
+    /// `param`: the part of the request that it is about.
+    pub param: Option<Cow<'a, str>>,
     /// The `code` of its `innererror`, which Azure has.
     pub inner: Option<Cow<'a, str>>,
     /// `details`, which Google has: the list as it is written.
@@ -50,6 +52,7 @@ impl<'a> ProviderError<'a> {
             message: text(b"message").or_else(|| text(b"detail")),
             kind: text(b"type"),
             code: text(b"code"),
+            param: text(b"param"),
             inner: inner.and_then(|inner| text_of(&json::member(inner.text, b"code")?.value)),
             details: details.map(|details| details.text),
         }

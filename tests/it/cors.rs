@@ -125,7 +125,7 @@ fn a_preflight_needs_no_key_and_every_neighbour_is_what_it_was() {
         assert_eq!(told("vary"), Some("Origin"), "{row}");
         assert_eq!(
             told("access-control-allow-methods"),
-            Some("GET, HEAD, POST")
+            Some("GET, HEAD, POST, DELETE")
         );
         assert_eq!(told("access-control-allow-headers"), Some(allowed), "{row}");
         assert_eq!(told("access-control-max-age"), Some("300"), "{row}");

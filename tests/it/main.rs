@@ -60,6 +60,7 @@ mod raw;
 mod reload;
 mod responses_errors;
 mod responses_http;
+mod responses_stored;
 mod rings;
 mod routing;
 mod secrets;

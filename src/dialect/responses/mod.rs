@@ -9,6 +9,7 @@ pub mod inspect;
 pub mod keepalive;
 pub mod missing;
 pub mod read_prompt;
+pub mod references;
 pub mod relay;
 pub mod remembered;
 pub mod retell;

@@ -42,6 +42,8 @@ pub enum Refusal<'a> {
         /// The model.
         model: &'a str,
     },
+    /// No provider can have stored the response.
+    ResponseNotFound,
     /// The path exists, the method is wrong.
     MethodNotAllowed {
         /// The methods that are served, as in `Allow`.
@@ -231,6 +233,7 @@ impl<'a> Refusal<'a> {
             Self::UnknownUrl { .. } => &table::UNKNOWN_URL,
             Self::UnknownProvider { .. } => &table::UNKNOWN_PROVIDER,
             Self::ModelNotFound { .. } => &table::MODEL_NOT_FOUND,
+            Self::ResponseNotFound => &table::RESPONSE_NOT_FOUND,
             Self::MethodNotAllowed { .. } => &table::METHOD_NOT_ALLOWED,
             Self::UpgradeRequired => &table::UPGRADE_REQUIRED,
             Self::RequestTimeout => &table::REQUEST_TIMEOUT,
@@ -273,6 +276,7 @@ impl<'a> Refusal<'a> {
             | Self::UnknownUrl { .. }
             | Self::UnknownProvider { .. }
             | Self::ModelNotFound { .. }
+            | Self::ResponseNotFound
             | Self::MethodNotAllowed { .. }
             | Self::UnsupportedEncoding
             | Self::UnsupportedMediaType
@@ -328,6 +332,7 @@ impl Display for Refusal<'_> {
             Self::TooManyConnections => {
                 "infermux has no connection left for this request (server.max_connections)"
             }
+            Self::ResponseNotFound => "no provider has stored a response with this id",
             Self::ShuttingDown => "infermux is shutting down",
             Self::HttpVersionNotSupported => "only HTTP/1.0 and HTTP/1.1 are spoken",
             Self::UpgradeRequired => {

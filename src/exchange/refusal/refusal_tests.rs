@@ -53,6 +53,7 @@ fn all() -> Vec<Refusal<'static>> {
         },
         Refusal::UnknownProvider { name: "nobody" },
         Refusal::ModelNotFound { model },
+        Refusal::ResponseNotFound,
         Refusal::MethodNotAllowed { allow: "POST" },
         Refusal::UpgradeRequired,
         Refusal::RequestTimeout,
@@ -419,12 +420,13 @@ fn a_budget_says_its_numbers_and_what_to_wait_for() {
 }
 
 /// Each code with its status in chat, and its status and type in Messages.
-const IN_BOTH: [(&str, u16, u16, &str); 23] = [
+const IN_BOTH: [(&str, u16, u16, &str); 24] = [
     ("invalid_request", 400, 400, "invalid_request_error"),
     ("invalid_api_key", 401, 401, "authentication_error"),
     ("unknown_url", 404, 404, "not_found_error"),
     ("unknown_provider", 404, 404, "not_found_error"),
     ("model_not_found", 404, 404, "not_found_error"),
+    ("response_not_found", 404, 404, "not_found_error"),
     ("method_not_allowed", 405, 405, "invalid_request_error"),
     ("request_timeout", 408, 408, "timeout_error"),
     ("request_too_large", 413, 413, "request_too_large"),

@@ -47,6 +47,7 @@ pub const TABLE: &[Row] = &[
     UNKNOWN_URL,
     UNKNOWN_PROVIDER,
     MODEL_NOT_FOUND,
+    RESPONSE_NOT_FOUND,
     METHOD_NOT_ALLOWED,
     REQUEST_TIMEOUT,
     REQUEST_TOO_LARGE,
@@ -139,6 +140,19 @@ pub(super) const MODEL_NOT_FOUND: Row = Row {
     when: "No provider is configured to serve the model.",
     caller: "Ask for a model that `GET /v1/models` lists.",
     operator: "Add the model to a provider's `models` or `model_aliases`.",
+};
+
+pub(super) const RESPONSE_NOT_FOUND: Row = Row {
+    code: "response_not_found",
+    status: 404,
+    in_messages: InMessages {
+        status: 404,
+        kind: "not_found_error",
+    },
+    when: "The id of a response names one that no provider has stored: infermux has translated it, \
+           its text is no id, or no provider has the Responses API itself.",
+    caller: "Keep what is needed of an answer. infermux stores none.",
+    operator: "Answers of a provider with `responses: native` are stored there.",
 };
 
 pub(super) const METHOD_NOT_ALLOWED: Row = Row {

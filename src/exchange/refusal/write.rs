@@ -210,6 +210,7 @@ impl Refusal<'_> {
             | Self::UnknownUrl { .. }
             | Self::UnknownProvider { .. }
             | Self::ModelNotFound { .. }
+            | Self::ResponseNotFound
             | Self::MethodNotAllowed { .. }
             | Self::UpgradeRequired
             | Self::UnsupportedEncoding

@@ -14,7 +14,7 @@ use crate::dialect::shell::plan::{IncludeUsage, StreamPlan, Thoughts, UsageChunk
 use crate::dialect::tariff::Tariff;
 use crate::exchange::answer_head::PassedOn;
 use crate::exchange::auth::{self, Credential, Presented};
-use crate::exchange::course::{Injection, Part, Try};
+use crate::exchange::course::{Injection, Part, Reasoning, Try};
 use crate::exchange::inbound::Crossing;
 use crate::exchange::refusal::Refusal;
 use crate::link::facts::{Fact, Sample};
@@ -65,6 +65,8 @@ pub struct Attempt<'j, 'a> {
     pub usage: UsageChunk,
     /// Keys that the provider has refused in this request, and that it does not have any more.
     pub left_out: Keys,
+    /// Whether reasoning is sent that only its maker can open.
+    pub reasoning: Reasoning,
 }
 
 impl<'j, 'a> Attempt<'j, 'a> {
@@ -91,6 +93,7 @@ impl<'j, 'a> Attempt<'j, 'a> {
             callers_key: credential.callers_key(),
             usage: usage_chunk(job, this),
             left_out: this.left_out,
+            reasoning: this.reasoning,
         };
         (attempt, credential)
     }

@@ -4,7 +4,7 @@
 use crate::base::endpoint::{Dialect, Endpoint};
 use crate::config::responses::Responses;
 use crate::dialect::responses::missing;
-use crate::exchange::course::Try;
+use crate::exchange::course::{Part, Try};
 use crate::exchange::refusal::Refusal;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::upstream::Upstream;
@@ -13,8 +13,8 @@ use crate::shard::request::record::Record;
 use crate::shard::request::translated::{self, NotTranslated};
 
 /// Where the answer `up` says that the provider has no Responses, writes the request in the
-/// provider's own dialect, and returns whether it is to be sent again. What cannot be told in that
-/// dialect is not: its caller gets the provider's answer, which teaches nothing about others.
+/// provider's own dialect, and returns what it is to be sent again without. What cannot be told in
+/// that dialect is not: its caller gets the provider's answer, which teaches nothing about others.
 ///
 /// # Errors
 ///
@@ -24,9 +24,9 @@ pub async fn instead<'a>(
     caller: &mut Caller,
     record: &mut Record<'a>,
     up: &Upstream,
-) -> Result<bool, Refusal<'static>> {
+) -> Result<Option<Part>, Refusal<'static>> {
     if !lacks_responses(attempt, up) {
-        return Ok(false);
+        return Ok(None);
     }
     let (job, place) = (attempt.job, attempt.place);
     job.ask_in(place, attempt.provider.vendor.dialect);
@@ -35,11 +35,11 @@ pub async fn instead<'a>(
         Ok(()) => {
             record.asked = Some(job.asked(place));
             job.shard.without_responses(attempt.provider.id);
-            Ok(true)
+            Ok(Some(Part::Responses))
         }
         Err(NotTranslated::Unsupported(_)) => {
             job.ask_in(place, Dialect::Responses);
-            Ok(false)
+            Ok(None)
         }
         Err(NotTranslated::Refused(refusal)) => Err(refusal),
     }

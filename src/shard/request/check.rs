@@ -5,6 +5,7 @@ use crate::exchange::auth::{self, Presented};
 use crate::exchange::media::{self, Media};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
+use crate::exchange::stored::Part;
 use crate::exchange::target::{self, Manage, Target};
 use crate::shard::state::shard::Shard;
 use crate::wire::head::Head;
@@ -55,19 +56,30 @@ pub fn check<'a>(
             auth::operator(shard.management_token.as_ref(), authorization)?;
             auth::same_site(head.value(bytes, "origin"), head.value(bytes, "host"))?;
         }
-        Target::Infer(..) | Target::Models | Target::Model(_) => {
+        Target::Infer(..) | Target::Models | Target::Model(_) | Target::Stored(_) => {
             auth::authenticate(&shard.plan.auth, Presented::read(head, bytes))?;
-            if matches!(target, Target::Infer(..)) {
-                let media = media::may_be_read(|name| head.value(bytes, name))?;
-                // A browser asks before it sends JSON for a page of another site. What it sends
-                // without asking would spend the keys of the file.
-                if media != Media::Json && !may_call(shard, request) {
-                    auth::same_site(head.value(bytes, "origin"), head.value(bytes, "host"))?;
-                }
+            // What a browser sends without asking would spend the keys of the file.
+            if !is_asked_for(&target, head, bytes)? && !may_call(shard, request) {
+                auth::same_site(head.value(bytes, "origin"), head.value(bytes, "host"))?;
             }
         }
     }
     Ok(target)
+}
+
+/// Whether a browser asks before it sends such a request for a page of another site, or the request
+/// spends nothing: it asks before it sends JSON.
+fn is_asked_for(target: &Target, head: &Head, bytes: &[u8]) -> Result<bool, Refusal<'static>> {
+    Ok(match target {
+        Target::Infer(..) => media::may_be_read(|name| head.value(bytes, name))? == Media::Json,
+        // It needs no body.
+        Target::Stored(stored) => stored.part != Part::Cancel,
+        Target::Models
+        | Target::Model(_)
+        | Target::Root
+        | Target::Preflight(_)
+        | Target::Manage(_) => true,
+    })
 }
 
 /// Whether the request asks to go on over a WebSocket where OpenAI would. A caller is told before

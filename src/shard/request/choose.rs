@@ -66,6 +66,13 @@ pub(super) fn down<'a>(job: &Job<'a>, now: Instant) -> Vec<Down<'a>> {
     down.collect()
 }
 
+/// The candidate that has made what the request brings back sealed, if it can take the request.
+pub(super) fn preferred(job: &Job<'_>, eligible: &Eligible) -> Option<usize> {
+    let maker = job.pins.preferred()?;
+    let mut places = eligible.iter();
+    places.find(|place| job.routed.route.candidates[*place].provider == maker)
+}
+
 /// The candidate that takes the request.
 pub(super) fn pick(
     job: &Job<'_>,

@@ -10,12 +10,14 @@ use crate::dialect::messages::read_error;
 use crate::dialect::shell::plan::UsageChunk;
 use crate::dialect::topic;
 use crate::exchange::course::{Course, Part};
+use crate::exchange::refusal::Refusal;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::upstream::Upstream;
 use crate::shard::request::attempt::{Attempt, End};
 use crate::shard::request::bridged;
 use crate::shard::request::error::Error;
 use crate::shard::request::kept;
+use crate::shard::request::pins::{self, Search};
 use crate::shard::request::record::Record;
 use crate::shard::request::whole;
 use crate::sys::clock;
@@ -31,19 +33,19 @@ pub async fn whole<'a>(
     up: Upstream,
 ) -> End {
     let id = attempt.candidate().provider;
-    if let Some(part) = refused_part(attempt, &up) {
-        attempt.job.shard.park(id, up);
-        return End::Without(part);
-    }
-    match bridged::instead(attempt, caller, record, &up).await {
-        Ok(false) => {}
-        Ok(true) => {
+    let search = pins::not_mine(attempt, caller, course, &up);
+    match part_to_leave_out(attempt, caller, record, (&search, &up)).await {
+        Ok(None) => {}
+        Ok(Some(part)) => {
             attempt.job.shard.park(id, up);
-            return End::Without(Part::Responses);
+            return End::Without(part);
         }
         Err(refusal) => return End::Refused(refusal),
     }
-    let (outcome, told) = meaning(attempt, &up);
+    let (mut outcome, told) = meaning(attempt, &up);
+    if search.is_some() {
+        outcome = Outcome::NotMine;
+    }
     if outcome != Outcome::Answered {
         attempt.note_error(record, up.body());
     }
@@ -58,7 +60,7 @@ pub async fn whole<'a>(
                 .unwrap_or(outcome)
         }
         // Told only where nobody else can do better.
-        Outcome::AccessRefused => {
+        Outcome::AccessRefused | Outcome::NotMine => {
             kept::keep(attempt, record, &up, told);
             attempt.job.shard.park(id, up);
             outcome
@@ -80,6 +82,21 @@ pub async fn whole<'a>(
         }
     };
     End::Outcome(ended)
+}
+
+/// The part that the request is sent again without, at the same provider.
+async fn part_to_leave_out<'a>(
+    attempt: &Attempt<'_, 'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    (search, up): (&Option<Search>, &Upstream),
+) -> Result<Option<Part>, Refusal<'static>> {
+    match (refused_part(attempt, up), search) {
+        (Some(part), _) => Ok(Some(part)),
+        (None, Some(Search::EndsWithout(part))) => Ok(Some(*part)),
+        (None, Some(Search::GoesOn)) => Ok(None),
+        (None, None) => bridged::instead(attempt, caller, record, up).await,
+    }
 }
 
 /// The part of the request which the provider refuses and which infermux has added.
@@ -181,6 +198,7 @@ fn heed_retry_after(
         | Outcome::Failed(_)
         | Outcome::OwnKeyRefused(_)
         | Outcome::AccessRefused
+        | Outcome::NotMine
         | Outcome::Untranslatable
         | Outcome::TooLarge
         | Outcome::CallerKeyRefused(_)

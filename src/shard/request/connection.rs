@@ -96,6 +96,7 @@ async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>
         | Target::Preflight(_)
         | Target::Models
         | Target::Model(_)
+        | Target::Stored(_)
         | Target::Manage(_) => Judged::Never,
     };
     let body = match body::read(&shard.io, &shard.server, caller, judged).await {

@@ -2,9 +2,8 @@
 //! course that its machine says (`exchange::course`).
 
 use crate::exchange::course::Action;
-use crate::exchange::course::Course;
-use crate::exchange::course::Part;
 use crate::exchange::course::Try;
+use crate::exchange::course::{Course, Part, Reasoning};
 use crate::exchange::route::Survey;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -38,10 +37,12 @@ use crate::shard::request::models;
 use crate::shard::request::outage;
 use crate::shard::request::perform;
 use crate::shard::request::permit::Permit;
+use crate::shard::request::pins;
 use crate::shard::request::record::Record;
 use crate::shard::request::refuse;
 use crate::shard::request::reservation::ModelChoice;
 use crate::shard::request::spend::{self, Allowance};
+use crate::shard::request::stored;
 use crate::shard::request::translated::{self, NotTranslated};
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
@@ -68,6 +69,7 @@ pub async fn answer(
         Target::Preflight(lines) => local::preflight(shard, caller, request, lines).await,
         Target::Models => models::all(shard, caller, request).await,
         Target::Model(id) => models::one(shard, caller, request, id).await,
+        Target::Stored(what) => stored::answer(shard, caller, request, what, body).await,
         Target::Manage(what) => manage::answer(shard, caller, request, what).await,
     }
 }
@@ -106,6 +108,10 @@ async fn infer(
         let refusal = Refusal::ModelNotFound { model: &ask.model };
         return refuse::tell(shard, caller, request, &mut record, &refusal).await;
     };
+    let pins = match pins::read(shard, caller, (endpoint, &routed), at.clone()).await {
+        Ok(pins) => pins,
+        Err(unserved) => return unserved.tell(shard, caller, request, &mut record).await,
+    };
     let mut job = Job {
         shard,
         request,
@@ -120,17 +126,32 @@ async fn infer(
         model_override: None,
         model_json: None,
         routed,
+        pins,
     };
-    if matches!(endpoint, Endpoint::CountTokens | Endpoint::InputTokens) {
-        return count::answer(&job, caller, &mut record).await;
+    serve(&mut job, caller, &mut record).await
+}
+
+/// Answers a request whose body has been read.
+async fn serve<'a>(job: &mut Job<'a>, caller: &mut Caller, record: &mut Record<'a>) -> After {
+    let (shard, request) = (job.shard, job.request);
+    if let Err(fault) = pins::narrow(job) {
+        return fault.tell(shard, caller, request, record).await;
     }
-    if let Err(refusal) = spend(&mut job, &mut record) {
-        return refuse::tell(shard, caller, request, &mut record, &refusal).await;
+    if matches!(job.endpoint, Endpoint::CountTokens | Endpoint::InputTokens) {
+        return count::answer(job, caller, record).await;
+    }
+    if let Err(refusal) = spend(job, record) {
+        return refuse::tell(shard, caller, request, record, &refusal).await;
+    }
+    if job.model_override.is_some()
+        && let Err(fault) = pins::narrow(job)
+    {
+        return fault.tell(shard, caller, request, record).await;
     }
     record.strategy = Some(job.routed.route.strategy);
     record.group = job.routed.group;
     record.model_override = job.model_override;
-    Drive::new(&job, caller, &mut record).run().await
+    Drive::new(job, caller, record).run().await
 }
 
 /// Asks the caller's budget. At its limit, another model may take the place of the one asked for:
@@ -217,7 +238,9 @@ impl<'d, 'a> Drive<'d, 'a> {
 
     fn survey(&mut self) -> Action {
         let survey = choose::survey(self.job, self.now, self.course.tried(), self.tokens);
-        let place = choose::pick(self.job, self.numbers, &survey.eligible);
+        let preferred = choose::preferred(self.job, &survey.eligible);
+        let pick = || choose::pick(self.job, self.numbers, &survey.eligible);
+        let place = preferred.or_else(pick);
         let action = self.course.chosen(place);
         if action == Action::Refuse {
             self.nobody = Some(survey);
@@ -269,7 +292,7 @@ impl<'d, 'a> Drive<'d, 'a> {
                 return match part {
                     // It is written already.
                     Part::Responses => Ok(action),
-                    Part::Usage | Part::Keys(_) => self.write_again(action).await,
+                    Part::Usage | Part::Keys(_) | Part::Reasoning => self.write_again(action).await,
                 };
             }
             End::Refused(refusal) => {
@@ -300,7 +323,7 @@ impl<'d, 'a> Drive<'d, 'a> {
     /// Writes the request again, without what its provider refuses.
     async fn write_again(&mut self, action: Action) -> Result<Action, Refusal<'a>> {
         if let Action::Send(this) = action
-            && self.job.is_translated_at(this.place)
+            && (self.job.is_translated_at(this.place) || this.reasoning == Reasoning::LeftOut)
         {
             let again = translated::prepare(self.job, self.caller, self.record, &this).await;
             if let Err(NotTranslated::Refused(refusal)) = again {

@@ -13,11 +13,11 @@ use std::time::Duration;
 use crate::base::endpoint::{Dialect, Endpoint};
 use crate::config::model_settings::ModelSettings;
 use crate::config::plan::{Candidate, Provider};
-use crate::config::responses::Responses;
 use crate::dialect::ask::Ask;
 use crate::dialect::chat::lessons::Keys;
 use crate::dialect::request::Kept;
 use crate::exchange::headers::{Added, Totals};
+use crate::exchange::pins::Pins;
 use crate::exchange::request::Request;
 use crate::exchange::route::Routed;
 use crate::link::buffered::Held;
@@ -53,6 +53,8 @@ pub struct Job<'a> {
     pub model_json: Option<Vec<u8>>,
     /// The candidates that the request may be sent to.
     pub routed: Routed<'a>,
+    /// What the request refers to, and to whom that belongs.
+    pub pins: Pins,
 }
 
 impl Job<'_> {
@@ -84,6 +86,13 @@ impl Job<'_> {
         let translated = self.translated.borrow();
         let sent = translated.as_ref().map(|translated| translated.kept.sent);
         sent.unwrap_or_default()
+    }
+
+    /// Whether the caller may refer to the items of its answer, which infermux has written, later.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        let translated = self.translated.borrow();
+        translated.as_ref().is_some_and(|one| one.kept.is_stored)
     }
 
     /// Drops the request's body and its translation: its answer goes to the caller, and no other
@@ -143,12 +152,7 @@ impl<'a> Job<'a> {
             return dialect;
         }
         let provider = self.provider_at(place);
-        let is_native = match provider.responses {
-            Responses::Native => true,
-            Responses::Presumed => self.shard.may_have_responses(provider.id),
-            Responses::Bridged => false,
-        };
-        if is_native {
+        if self.shard.is_native(provider) {
             Dialect::Responses
         } else {
             provider.vendor.dialect

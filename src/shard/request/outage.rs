@@ -18,6 +18,7 @@ pub fn log(job: &Job<'_>, place: usize, outcome: Outcome, words: &Words) {
         | Outcome::CallerGone
         | Outcome::Untranslatable
         | Outcome::TooLarge
+        | Outcome::NotMine
         | Outcome::CallerKeyRefused(_)
         | Outcome::RequestRefused(_) => {
             let provider = &*job.provider_at(place).name;

@@ -39,6 +39,8 @@ pub struct Record<'a> {
     pub group: Option<&'a str>,
     /// The provider that was asked last.
     pub asked: Option<Asked<'a>>,
+    /// The provider that was asked last, where no model was asked for.
+    pub relayed_by: Option<&'a str>,
     /// The month in which it was admitted.
     month: MonthTag,
     /// The provider's response time, once its answer is there.
@@ -122,6 +124,7 @@ impl<'a> Record<'a> {
             strategy: None,
             group: None,
             asked: None,
+            relayed_by: None,
             month: shard.gates.month(),
             response_time: None,
             waited: Duration::ZERO,
@@ -145,6 +148,12 @@ impl<'a> Record<'a> {
             is_counted: false,
             is_cut_off: false,
         }
+    }
+
+    /// The month in which it was admitted.
+    #[must_use]
+    pub const fn month(&self) -> MonthTag {
+        self.month
     }
 
     /// Whether the caller can still be told an error in place of an answer.
@@ -321,7 +330,7 @@ impl<'a> Record<'a> {
             caller: label(&attribution.caller),
             project: label(&attribution.project),
             env: label(&attribution.env),
-            provider: self.asked.map(|asked| asked.provider),
+            provider: self.asked.map(|asked| asked.provider).or(self.relayed_by),
             model: self.model,
             strategy: self.strategy,
             group: self.group,

@@ -32,7 +32,7 @@ pub enum Allowance<'a> {
 
 /// The prices at a candidate; `None`: nobody knows them.
 #[must_use]
-fn row(job: &Job<'_>, place: usize) -> Option<Row> {
+pub fn row(job: &Job<'_>, place: usize) -> Option<Row> {
     let shard = job.shard;
     shard
         .era

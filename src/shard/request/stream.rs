@@ -20,6 +20,7 @@ use crate::shard::request::attempt::Attempt;
 use crate::shard::request::early;
 use crate::shard::request::error;
 use crate::shard::request::kept;
+use crate::shard::request::made::{IsComplete, Made};
 use crate::shard::request::record::{Record, ResponseTime};
 use crate::shard::request::used::Used;
 use crate::shard::state::relay::Spare;
@@ -57,6 +58,7 @@ pub async fn relay<'a>(
         decoded: Vec::new(),
         held: shard.io.lease.hold(),
         silent_until: content_by,
+        made: attempt.made(),
     };
     let outcome = stream.run(caller, record, course, &mut up).await;
     stream.close(record, outcome);
@@ -122,6 +124,8 @@ struct Stream<'s, 'j, 'a> {
     held: Held,
     /// When the provider has been silent for too long; comments do not put it off.
     silent_until: Instant,
+    /// What is kept of it for later requests.
+    made: Made,
 }
 
 /// Whether the provider's body has ended.
@@ -166,6 +170,7 @@ impl<'a> Stream<'_, '_, 'a> {
                 if record.first_byte.is_none() {
                     self.commit(caller, record, course, up).await;
                 }
+                self.note_made(fed);
                 self.write_payload(caller);
             }
             match fed {
@@ -189,6 +194,17 @@ impl<'a> Stream<'_, '_, 'a> {
         }
     }
 
+    /// Keeps what later requests may refer to of the events that are about to leave.
+    fn note_made(&mut self, fed: Result<Fed, Broken>) {
+        if self.made.is_kept() {
+            let is_complete = match fed {
+                Ok(Fed::Complete) => IsComplete::Yes,
+                Ok(Fed::More) | Err(_) => IsComplete::No,
+            };
+            self.made.take_events(self.spare.payload(), is_complete);
+        }
+    }
+
     /// The first content is there: from here on nobody can take over.
     async fn commit(
         &self,
@@ -199,6 +215,7 @@ impl<'a> Stream<'_, '_, 'a> {
     ) {
         let job = self.attempt.job;
         course.commit();
+        self.attempt.learn_asked_for(&self.made);
         job.let_go(caller);
         job.with_permit(|permit| permit.answered());
         self.attempt.enforce_probe().await;
@@ -371,6 +388,7 @@ impl<'a> Stream<'_, '_, 'a> {
             | Outcome::ConnectFailed(_)
             | Outcome::TimedOut(_)
             | Outcome::Failed(_)
+            | Outcome::NotMine
             | Outcome::Untranslatable
             | Outcome::TooLarge
             | Outcome::StreamCut

@@ -1,16 +1,19 @@
 //! A request in the dialect of a candidate that does not speak the caller's.
 
+use std::sync::Arc;
+
 use crate::base::endpoint::{Dialect, Endpoint};
 use crate::base::limits::{INSPECTED_AT_ONCE_BYTES_MAX, TRANSLATED_AT_ONCE_BYTES_MAX};
 use crate::dialect::chat::write_prompt::{Host, Stream};
 use crate::dialect::messages::own_thoughts;
-use crate::dialect::request::{self, Destination, Kept, Received};
-use crate::dialect::responses::remembered::Nothing;
+use crate::dialect::request::{self, Destination, Kept, Received, Written};
+use crate::dialect::responses::remembered::{Nothing, Remembered};
 use crate::dialect::shell::plan::UsageChunk;
 use crate::dialect::unsent::Dropped;
 use crate::dialect::unsupported::Unsupported;
 use crate::exchange::course::Try;
 use crate::exchange::refusal::Refusal;
+use crate::exchange::remembered::{Found, Items};
 use crate::shard::http::caller::Caller;
 use crate::shard::http::help;
 use crate::shard::request::attempt;
@@ -39,6 +42,10 @@ pub async fn prepare(
 ) -> Result<(), NotTranslated> {
     record.dropped = None;
     job.translated.replace(None);
+    let provider = job.routed.route.candidates[this.place].provider;
+    if let Some(at) = job.pins.unreadable(provider) {
+        return Err(NotTranslated::Unsupported(Unsupported::unreadable(at)));
+    }
     job.ask_in(this.place, job.dialect_at(this.place));
     if job.is_translated_at(this.place) {
         if job.endpoint == Endpoint::Compact {
@@ -108,19 +115,25 @@ async fn translate(
     let mut bytes = Vec::with_capacity(job.body.len());
     let (dialect, to) = (job.endpoint.dialect(), destination(job, this));
     let written = if job.body.len() <= TRANSLATED_AT_ONCE_BYTES_MAX {
-        let received = received(dialect, &caller.bytes[job.body.clone()]);
-        request::write(received, &to, &mut bytes)
+        let items = &job.shard.items;
+        write(
+            (dialect, items),
+            &caller.bytes[job.body.clone()],
+            &to,
+            &mut bytes,
+        )
     } else {
         let (at, model) = (job.body.clone(), to.model.to_owned());
         let to = Destination { model: "", ..to };
         let panics = panic_is_asked_for(caller);
+        let items = Arc::clone(&job.shard.items);
         let work = move |message: &[u8]| {
             assert!(!panics, "a panic was asked for");
             let to = Destination {
                 model: &model,
                 ..to
             };
-            let written = request::write(received(dialect, &message[at]), &to, &mut bytes);
+            let written = write((dialect, &items), &message[at], &to, &mut bytes);
             (written, bytes)
         };
         let made = help::make_of_message(&job.shard.helpers, caller, work).await;
@@ -135,13 +148,28 @@ async fn translate(
     Ok((Translated::new(bytes, written.kept, held), written.dropped))
 }
 
-/// A caller's request with this `body`.
-const fn received(dialect: Dialect, body: &[u8]) -> Received<'_> {
-    Received {
+/// Appends a caller's request with this `body` in the words of its provider; `items` are those that
+/// it may refer to.
+fn write(
+    (dialect, items): (Dialect, &Items),
+    body: &[u8],
+    to: &Destination<'_>,
+    out: &mut Vec<u8>,
+) -> Result<Written, Unsupported> {
+    let found;
+    let remembered: &dyn Remembered = match dialect {
+        Dialect::Chat | Dialect::Messages => &Nothing,
+        Dialect::Responses => {
+            found = Found::of(items, body);
+            &found
+        }
+    };
+    let received = Received {
         dialect,
         body,
-        remembered: &Nothing,
-    }
+        remembered,
+    };
+    request::write(received, to, out)
 }
 
 /// The candidate that the request is written for.

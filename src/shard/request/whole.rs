@@ -32,6 +32,7 @@ use crate::shard::request::attempt::Attempt;
 use crate::shard::request::lost;
 use crate::shard::request::record::{Record, ResponseTime};
 use crate::shard::request::retold;
+use crate::shard::request::unsettled;
 use crate::sys::clock;
 use crate::wire::splice::Splice;
 use crate::wire::usage::Usage;
@@ -82,6 +83,7 @@ pub async fn relay<'a>(
     let Ok(events) = retold::events(attempt, whole, used).await else {
         return lost::fail(attempt, record, up, Outcome::Failed(Failure::Malformed)).await;
     };
+    keep(attempt, record, &answer, up.body());
     course.commit();
     job.let_go(caller);
     let totals = settle(attempt, record, arrived, used).await;
@@ -104,6 +106,20 @@ pub async fn relay<'a>(
         None => send_edited(attempt, caller, record, sending, &answer.view).await,
     };
     sent.map_or(Outcome::CallerGone, |()| Outcome::Answered)
+}
+
+/// Keeps what later requests may refer to of an answer, which the provider has given as `body`.
+fn keep(attempt: &Attempt<'_, '_>, record: &Record<'_>, answer: &Answer, body: &[u8]) {
+    let made = attempt.made();
+    if made.is_kept() {
+        let written = answer.written.as_ref().map(|written| &*written.body);
+        made.take_response(written.unwrap_or(body));
+        attempt.learn_asked_for(&made);
+    }
+    if answer.written.is_none() {
+        let used = (answer.view.usage, answer.view.text_bytes);
+        unsettled::remember(attempt, record, used, body);
+    }
 }
 
 /// An answer of a provider that is sent on, and what its head says.

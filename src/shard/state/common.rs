@@ -7,12 +7,15 @@ use rustls::ClientConfig;
 use crate::base::secret::Secret;
 use crate::config::plan::Server;
 use crate::exchange::catalogue::Catalogue;
+use crate::exchange::remembered::Items;
+use crate::exchange::unsettled::AllUnsettled;
 use crate::link::addresses::Addresses;
 use crate::link::buffered::Pool;
 use crate::link::gate::Process;
 use crate::link::helpers::Helpers;
 use crate::link::latest::Latest;
 use crate::link::lists::Said;
+use crate::link::owners::Owners;
 use crate::link::progress::Progress;
 use crate::link::queue::Giver;
 use crate::link::reloads::ReloadSender;
@@ -29,6 +32,12 @@ pub struct Common {
     pub process: Arc<Process>,
     /// Requests and extra attempts of the last seconds.
     pub retries: Retries,
+    /// Whose ids are.
+    pub owners: Arc<Owners>,
+    /// Items of translated answers.
+    pub items: Arc<Items>,
+    /// Responses whose usage is still to come.
+    pub unsettled: Arc<AllUnsettled>,
     /// Bodies held in memory.
     pub buffered: Arc<Pool>,
     /// Connections to providers that a shard may have before it closes idle ones.

@@ -76,6 +76,7 @@ impl Spare {
             | Outcome::Failed(_)
             | Outcome::RateLimited
             | Outcome::OwnKeyRefused(_)
+            | Outcome::NotMine
             | Outcome::Untranslatable
             | Outcome::TooLarge
             | Outcome::StreamCut

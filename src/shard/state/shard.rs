@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::base::ids::{ProviderId, RouteId};
 use crate::base::tokens::Tokens;
-use crate::config::plan::Plan;
+use crate::config::plan::{Plan, Provider};
+use crate::config::responses::Responses;
 use crate::decide::ewma::LatencyView;
 use crate::link::gate::Gates;
 use crate::shard::state::desk::{Desk, Report};
@@ -82,6 +83,16 @@ impl Shard {
         }
         let (average, samples) = self.gates.providers[provider.index()].average();
         LatencyView { average, samples }
+    }
+
+    /// Whether requests for responses go to `provider` as they are.
+    #[must_use]
+    pub fn is_native(&self, provider: &Provider) -> bool {
+        match provider.responses {
+            Responses::Native => true,
+            Responses::Presumed => self.may_have_responses(provider.id),
+            Responses::Bridged => false,
+        }
     }
 
     /// Whether `provider` may have Responses: since the last reload it was not seen to lack them.

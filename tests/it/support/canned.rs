@@ -49,6 +49,28 @@ impl Recorder {
         Self { addr, seen }
     }
 
+    /// Starts one whose answer depends on the head and the body of the request.
+    pub fn by(answer: impl Fn(&str, &[u8]) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let addr = listener.local_addr().expect("an address");
+        let (seen, answer) = (Arc::new(Mutex::new(Vec::new())), Arc::new(answer));
+        let keep = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (answer, keep) = (Arc::clone(&answer), Arc::clone(&keep));
+                std::thread::spawn(move || {
+                    serve(stream, b"", |request| {
+                        let (head, body) = halves(&request);
+                        let answer = answer(&head, &body);
+                        keep.lock().expect("no panic").push(request);
+                        answer
+                    });
+                });
+            }
+        });
+        Self { addr, seen }
+    }
+
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr

@@ -4,6 +4,7 @@ pub mod canned;
 pub mod client;
 pub mod command;
 pub mod load;
+pub mod native;
 pub mod operate;
 pub mod promtool;
 pub mod router;

@@ -1,0 +1,150 @@
+//! Requests for responses that refer to what was made before: whom they may go to, and what is
+//! learned from their answers (rules I1 to I3 of reference/responses-inbound.md).
+
+use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::base::endpoint::{Dialect, Endpoint};
+use crate::base::limits::INSPECTED_AT_ONCE_BYTES_MAX;
+use crate::dialect::responses::references;
+use crate::exchange::course::{Course, Part, Reasoning};
+use crate::exchange::pins::{Candidate, NotMine, PinFault, Pins};
+use crate::exchange::refusal::Refusal;
+use crate::exchange::request::Request;
+use crate::exchange::route::Routed;
+use crate::shard::http::caller::Caller;
+use crate::shard::http::help;
+use crate::shard::http::upstream::Upstream;
+use crate::shard::request::after::After;
+use crate::shard::request::attempt::Attempt;
+use crate::shard::request::choose;
+use crate::shard::request::job::Job;
+use crate::shard::request::record::Record;
+use crate::shard::request::refuse;
+use crate::shard::request::spend;
+use crate::shard::state::shard::Shard;
+use crate::sys::clock;
+
+/// Why a request cannot be served.
+pub(super) enum Unserved {
+    /// What it refers to stands in the way.
+    Fault(PinFault),
+    /// infermux itself cannot go on.
+    Refused(Refusal<'static>),
+}
+
+impl Unserved {
+    /// Tells the caller.
+    pub(super) async fn tell(
+        self,
+        shard: &Shard,
+        caller: &mut Caller,
+        request: &Request,
+        record: &mut Record<'_>,
+    ) -> After {
+        let why = match &self {
+            Self::Fault(fault) => fault.to_string(),
+            Self::Refused(_) => String::new(),
+        };
+        let refusal = match &self {
+            Self::Fault(_) => Refusal::InvalidRequest(&why),
+            Self::Refused(refusal) => *refusal,
+        };
+        refuse::tell(shard, caller, request, record, &refusal).await
+    }
+}
+
+/// What a request refers to whose body stands at `at` in the caller's bytes. Only what may decide
+/// anything is looked for: with one candidate and one provider that makes ids, nothing does.
+pub(super) async fn read(
+    shard: &Rc<Shard>,
+    caller: &mut Caller,
+    (endpoint, routed): (Endpoint, &Routed<'_>),
+    at: Range<usize>,
+) -> Result<Pins, Unserved> {
+    if endpoint.dialect() != Dialect::Responses {
+        return Ok(Pins::default());
+    }
+    let decides = shard.owners.is_used() || routed.route.candidates.len() > 1;
+    let owners = Arc::clone(&shard.owners);
+    let read = move |body: &[u8]| {
+        if decides || references::may_name_own(body) {
+            Pins::read(body, &*owners)
+        } else {
+            Ok(Pins::default())
+        }
+    };
+    let pins = if at.len() <= INSPECTED_AT_ONCE_BYTES_MAX {
+        read(&caller.bytes[at])
+    } else {
+        let work = move |message: &[u8]| read(&message[at]);
+        let made = help::make_of_message(&shard.helpers, caller, work).await;
+        made.map_err(Unserved::Refused)?
+    };
+    pins.map_err(Unserved::Fault)
+}
+
+/// Leaves only those among the job's candidates that may serve it.
+pub(super) fn narrow(job: &mut Job<'_>) -> Result<(), Unserved> {
+    let candidates = job.routed.route.candidates.iter().enumerate();
+    let candidates = candidates.map(|(place, one)| Candidate {
+        provider: one.provider,
+        is_native: job.shard.is_native(job.provider_at(place)),
+    });
+    let admitted = job
+        .pins
+        .admitted(candidates, |id| match job.shard.plan.find_provider(id) {
+            Some(provider) => format!("the provider {}", provider.name),
+            None => "a provider that is not configured any more".to_owned(),
+        });
+    if let Some(admitted) = admitted.map_err(Unserved::Fault)? {
+        job.routed.keep_only(admitted);
+    }
+    Ok(())
+}
+
+/// How the search for the provider that knows what a request refers to goes on.
+pub(super) enum Search {
+    /// At the next provider.
+    GoesOn,
+    /// At the same one, without this part of the request: nobody has made it.
+    EndsWithout(Part),
+}
+
+/// How the search goes on, where the provider's answer says that it does not know what the request
+/// refers to.
+pub(super) fn not_mine(
+    attempt: &Attempt<'_, '_>,
+    caller: &Caller,
+    course: &Course,
+    up: &Upstream,
+) -> Option<Search> {
+    let (job, status) = (attempt.job, up.head.status);
+    if attempt.dialect() != Dialect::Responses {
+        return None;
+    }
+    match (job.pins.not_mine(status, up.body())?, attempt.reasoning) {
+        (NotMine::Id, _) => Some(Search::GoesOn),
+        (NotMine::Content, Reasoning::LeftOut) => None,
+        (NotMine::Content, Reasoning::Sent) => {
+            let now = clock::now();
+            let others = choose::survey(job, now, course.tried(), spend::expected(job).sum());
+            if !others.eligible.is_empty() {
+                return Some(Search::GoesOn);
+            }
+            let is_removable = removable(job, &caller.bytes).is_some();
+            is_removable.then_some(Search::EndsWithout(Part::Reasoning))
+        }
+    }
+}
+
+/// The places in `input` of all reasoning items of a job whose bytes are these. They are looked for
+/// where they did not decide anything before.
+fn removable(job: &Job<'_>, bytes: &[u8]) -> Option<Vec<usize>> {
+    let known = job.pins.removable();
+    known.or_else(|| {
+        let body = bytes.get(job.body.clone())?;
+        Pins::read(body, &*job.shard.owners).ok()?.removable()
+    })
+}

@@ -1,0 +1,122 @@
+//! Responses in the background: booked by an estimate when they begin, and by their usage when a
+//! caller first asks for it (rule M3 of reference/responses-inbound.md).
+
+use crate::base::endpoint::Dialect;
+use crate::base::money::NanoUsd;
+use crate::decide::budget::{Capped, Share};
+use crate::dialect::responses::inspect;
+use crate::exchange::attribution::Label;
+use crate::exchange::unsettled::{Difference, Unsettled};
+use crate::link::budget_gate::Reserved;
+use crate::link::facts::Fact;
+use crate::link::meters::{Kept, Priced};
+use crate::shard::request::attempt::Attempt;
+use crate::shard::request::record::Record;
+use crate::shard::request::spend;
+use crate::shard::state::meters::SeriesKey;
+use crate::shard::state::shard::Shard;
+use crate::wire::json;
+use crate::wire::usage::Usage;
+
+/// Remembers the response `body` of a provider, if its usage is still to come.
+pub(super) fn remember(
+    attempt: &Attempt<'_, '_>,
+    record: &Record<'_>,
+    (usage, text_bytes): (Option<Usage>, usize),
+    body: &[u8],
+) {
+    if usage.is_some() || attempt.dialect() != Dialect::Responses {
+        return;
+    }
+    let member = |name: &[u8]| json::member(body, name).map(|member| member.value);
+    let goes_on = |status: &[u8]| matches!(status, b"queued" | b"in_progress");
+    let status = member(b"status").map(|status| status.word());
+    let Some(id) = member(b"id").filter(|_| status.is_some_and(|status| goes_on(&status))) else {
+        return;
+    };
+    let (job, used) = (attempt.job, attempt.used(usage, text_bytes));
+    let unsettled = Unsettled {
+        month: record.month(),
+        attribution: job.request.attribution.clone(),
+        provider: attempt.candidate().provider,
+        model: attempt.upstream_model().into(),
+        row: spend::row(job, attempt.place),
+        booked: used.spent(),
+        counts: used.counts,
+    };
+    let bytes = size_of::<Unsettled>() + unsettled.model.len();
+    job.shard.unsettled.remember(&id.word(), unsettled, bytes);
+}
+
+/// Books what the response `id` has used, if its `body` tells that for the first time.
+pub(super) fn settle(shard: &Shard, id: &str, body: &[u8]) {
+    if shard.unsettled.bytes() == 0 {
+        return;
+    }
+    let Some(usage) = inspect::inspect(body).ok().and_then(|view| view.usage) else {
+        return;
+    };
+    let Some(taken) = shard.unsettled.take(id.as_bytes()) else {
+        return;
+    };
+    let unsettled = &taken.thing;
+    if let Some(difference) = unsettled.difference(&usage, shard.gates.month()) {
+        book(shard, unsettled, &difference);
+    }
+}
+
+/// As [`settle`], where the response stands in the `data` of an event.
+pub(super) fn settle_by_event(shard: &Shard, id: &str, data: &[u8]) {
+    if shard.unsettled.bytes() > 0
+        && let Some(response) = json::member(data, b"response")
+    {
+        settle(shard, id, response.value.text);
+    }
+}
+
+/// Books a difference where the estimate was booked.
+fn book(shard: &Shard, unsettled: &Unsettled, difference: &Difference) {
+    let (purse, spent) = (&shard.era.purse, difference.spent);
+    let caller = unsettled.attribution.caller.as_ref().map(Label::as_str);
+    let budget = caller.and_then(|caller| purse.budget_of(caller));
+    if let Some(budget) = budget {
+        let reserved = Reserved {
+            month: unsettled.month,
+            share: Share {
+                amount: NanoUsd::ZERO,
+                capped: Capped::No,
+            },
+        };
+        shard.gates.budgets[budget.index()].settle(&reserved, spent.cost);
+        shard.reports.report(Fact::Settled {
+            budget,
+            month: unsettled.month,
+            cost: spent.cost,
+        });
+    }
+    let kept = |caller: &str| match purse.budget_of(caller) {
+        Some(_) => Kept::Always,
+        None => Kept::WhileRoom,
+    };
+    shard
+        .meters
+        .book(unsettled.month, spent, &unsettled.attribution, kept);
+    let Some(provider) = shard.plan.find_provider(unsettled.provider) else {
+        return;
+    };
+    let key = SeriesKey {
+        provider: provider.id,
+        name: &provider.name,
+        model: &unsettled.model,
+        kept: Kept::WhileRoom,
+        priced: unsettled.row.map_or(Priced::No, |_| Priced::Yes),
+    };
+    shard.meters.series(Some(key), |series| {
+        let counts = &difference.counts;
+        series.input_tokens.add(counts.input.get());
+        series.cache_read_tokens.add(counts.cache_read.get());
+        series.cache_write_tokens.add(counts.written().get());
+        series.output_tokens.add(counts.output.get());
+        series.account.book(unsettled.month, spent);
+    });
+}
