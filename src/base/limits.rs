@@ -86,6 +86,9 @@ pub const OPEN_BLOCKS_MAX: usize = 256;
 /// Most bytes of content blocks that wait for the end of an earlier one, where the caller's dialect
 /// has one open at a time; more of them fail the stream.
 pub const WAITING_BLOCKS_BYTES_MAX: usize = 1 << 20;
+/// Most bytes of an answer and its request that a stream repeats at its end, where the caller's
+/// dialect does; more of them fail the stream. Every request fits.
+pub const REPEATED_BYTES_MAX: usize = 1 << 30;
 /// Largest answer that is not streamed, in bytes: 10,000 embeddings of 3,072 floats fit.
 pub const ANSWER_BODY_BYTES_MAX: usize = 512 << 20;
 /// Longest message made of a provider's error that has another shape than OpenAI's, in bytes.

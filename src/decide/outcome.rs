@@ -81,9 +81,10 @@ pub enum Failure {
 }
 
 /// Whose key an attempt was sent with, and thus who must act on faults of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum KeyOwner {
     /// infermux's own key: the operator must act.
+    #[default]
     Infermux,
     /// The caller's key: the caller must act.
     Caller,

@@ -23,6 +23,10 @@ pub struct Answer<'a> {
     /// What proves to the provider that the thoughts are its own, when the caller sends them back:
     /// the inside of a JSON string.
     pub signature: Option<&'a [u8]>,
+    /// How likely the pieces of the texts were: the inside of a JSON list.
+    pub logprobs: Option<Vec<u8>>,
+    /// The provider's word for how it has served the request, a string.
+    pub tier: Option<&'a [u8]>,
     /// The calls of tools, in order.
     pub calls: Vec<Call<'a>>,
     /// Why the model has stopped; `None`: it does not say.
@@ -47,6 +51,8 @@ pub struct Call<'a> {
     pub name: Cow<'a, [u8]>,
     /// Its arguments.
     pub input: Input<'a>,
+    /// Its arguments as they were written, where that was in a string.
+    pub written: Option<&'a [u8]>,
     /// What proves to the provider that the call is its own, when the caller sends it back: a
     /// string.
     pub signature: Option<&'a [u8]>,

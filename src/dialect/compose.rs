@@ -20,6 +20,15 @@ impl<'o> Composer<'o> {
         }
     }
 
+    /// Goes on with an object that is open and has members.
+    pub(super) const fn within(out: &'o mut Vec<u8>) -> Self {
+        Self {
+            out,
+            closing: b'}',
+            is_empty: false,
+        }
+    }
+
     /// Opens an array.
     pub(super) fn array(out: &'o mut Vec<u8>) -> Self {
         out.push(b'[');

@@ -24,6 +24,12 @@ pub enum Event<'a> {
     /// What proves to the provider that the thoughts told so far are its own, when the caller sends
     /// them back: the inside of a JSON string. A later one takes the place of an earlier one.
     Signature(&'a [u8]),
+    /// How likely the pieces of the text that comes next were: the elements of a JSON list, with
+    /// commas between them. Told only for a caller who gets them.
+    Logprobs(&'a [u8]),
+    /// The provider's word for how it serves the request, the inside of a JSON string. Told only
+    /// for a caller who gets it.
+    Tier(&'a [u8]),
     /// More of the reason why the model does not answer. It is not empty.
     Refusal(Piece<'a>),
     /// A call of a tool begins. Calls are numbered from 0, without gaps, in the order in which

@@ -32,8 +32,13 @@ pub(super) fn plan<'a>(caller_model: &'a [u8], wanted: Wanted<'a>) -> StreamPlan
 
 /// The vectors in this folder of tests/golden/messages.
 pub(super) fn vectors<V: DeserializeOwned>(kind: &str) -> Vec<V> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/messages");
-    let files = Path::new(folder).join(kind).read_dir().unwrap();
+    vectors_of("messages", kind)
+}
+
+/// The vectors in this folder of tests/golden and this dialect.
+pub(super) fn vectors_of<V: DeserializeOwned>(dialect: &str, kind: &str) -> Vec<V> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let files = folder.join(dialect).join(kind).read_dir().unwrap();
     let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
     texts
         .map(|text| serde_json::from_str(&text).unwrap())

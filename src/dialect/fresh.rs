@@ -27,6 +27,15 @@ impl Fresh {
     }
 }
 
+impl Fresh {
+    /// Appends 32 hexadecimal digits.
+    pub(super) fn write_hex(&mut self, out: &mut Vec<u8>) {
+        for random in &mut self.0 {
+            out.extend_from_slice(format!("{:016x}", random.next_u64()).as_bytes());
+        }
+    }
+}
+
 impl Default for Fresh {
     fn default() -> Self {
         Self::new([0; 2])

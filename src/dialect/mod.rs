@@ -11,7 +11,9 @@
 pub mod answer;
 pub mod answer_as_stream;
 pub mod answers;
+mod arguments;
 pub mod ask;
+mod call_ids;
 pub mod chat;
 pub mod complaint;
 mod compose;
@@ -28,6 +30,7 @@ pub mod messages;
 pub mod names;
 mod person;
 pub mod prompt;
+mod queue;
 pub mod request;
 pub mod responses;
 pub mod shell;

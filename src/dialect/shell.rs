@@ -17,6 +17,7 @@ mod translation;
 use std::cell::Cell;
 
 use crate::base::endpoint::Dialect;
+use crate::base::limits::REPEATED_BYTES_MAX;
 use crate::dialect::chat::write_event::DONE;
 use crate::dialect::verbatim;
 use crate::wire::json;
@@ -96,6 +97,9 @@ impl Shell {
         if has_split {
             self.has_moved |= self.splitter.is_within_event();
             self.splitter.shrink();
+        }
+        if self.course.kept() > REPEATED_BYTES_MAX {
+            return Err(self.course.flow.fail(StreamFault::EventTooLong));
         }
         // The caller's own idle timeout must not fire while the provider works on something that
         // the caller does not see. There is one sign per read, so that a provider cannot inflate
@@ -177,11 +181,11 @@ impl Shell {
         self.course.flow.has_unseen
     }
 
-    /// How much is kept of an unfinished event, and of an answer that waits to be written, in
-    /// bytes.
+    /// How much is kept of an unfinished event, and of an answer that waits to be written or will
+    /// be repeated, in bytes.
     #[must_use]
     pub fn kept(&self) -> usize {
-        self.splitter.kept() + self.course.waiting()
+        self.splitter.kept() + self.course.kept()
     }
 
     /// Whether the caller has been sent anything, so that no other provider can take over.
@@ -304,10 +308,10 @@ impl Course {
                 last.set(text);
                 verbatim::is_inside(text)
             };
-            let note = || self.writers.note_alike(last.get());
+            let note = |out: &mut Vec<u8>| self.writers.note_alike(last.get(), out);
             self.flow.pass_alike(bytes, accept, note, out)
         } else {
-            self.flow.pass_alike(bytes, |_| true, || {}, out)
+            self.flow.pass_alike(bytes, |_| true, |_| {}, out)
         }
     }
 
@@ -365,9 +369,9 @@ impl Course {
         ended.map_err(|fault| self.flow.fail(fault))
     }
 
-    fn waiting(&self) -> usize {
+    fn kept(&self) -> usize {
         if self.is_translated() {
-            self.writers.waiting()
+            self.writers.kept()
         } else {
             0
         }
@@ -405,6 +409,10 @@ mod messages_tests;
 #[cfg(test)]
 #[path = "shell/chat_tests.rs"]
 mod chat_tests;
+
+#[cfg(test)]
+#[path = "shell/to_responses_tests.rs"]
+pub(in crate::dialect) mod to_responses_tests;
 
 #[cfg(test)]
 #[path = "shell/messages_to_chat_tests.rs"]

@@ -63,12 +63,15 @@ pub fn carrying(id: &str, thought_signature: Option<&str>) -> String {
         'A'..='Z' | 'a'..='z' | '0'..='9' | '_' | '-' => letter,
         _ => '_',
     };
+    let legal: String = id.chars().map(allowed).collect();
+    carrying_any(&legal, thought_signature)
+}
+
+/// As [`carrying`], for a caller whose dialect allows all characters.
+#[must_use]
+pub fn carrying_any(id: &str, thought_signature: Option<&str>) -> String {
     // The reader takes the first mark for the one of infermux.
-    let mut own = id
-        .chars()
-        .map(allowed)
-        .collect::<String>()
-        .replace(MARK, UNMARKED);
+    let mut own = id.replace(MARK, UNMARKED);
     if let Some(signature) = thought_signature {
         // This end and the mark together would hold a mark that begins earlier.
         if own.ends_with("_ts") {

@@ -5,7 +5,7 @@
 //! each. So the reader finds its way in any valid JSON and ends, with a fault or without, on any
 //! other bytes; it is no validator.
 
-pub use value::{Kind, NotJson, Value, text_len, word};
+pub use value::{Kind, NotJson, Value, text_inside, text_len, word};
 pub use walk::{Bracket, Name, Walk};
 
 pub mod check;

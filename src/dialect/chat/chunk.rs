@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
+use crate::dialect::compose::{between_quotes, compact};
 use crate::dialect::names::Names;
 use crate::dialect::signature::ThoughtField;
 use crate::wire::forms::{GAPS_MAX, Gap, GapKind};
+use crate::wire::json::check::is_json;
 use crate::wire::json::{self, Bracket, Kind, NotJson, Value, Walk};
 use crate::wire::stream_fault::StreamFault;
 use crate::wire::usage;
@@ -20,6 +22,8 @@ pub(super) struct Chunk<'a> {
     pub(super) choice: Option<Choice<'a>>,
     pub(super) usage: Option<Value<'a>>,
     pub(super) x_groq: Option<Value<'a>>,
+    /// How the request is served.
+    pub(super) tier: Option<Value<'a>>,
     /// An error that says something.
     pub(super) error: Option<Value<'a>>,
     /// Whether it is a ping, as Anthropic sends them.
@@ -41,6 +45,7 @@ pub(super) struct Choice<'a> {
     pub(super) stop_reason: Option<Value<'a>>,
     /// SGLang's name for it.
     pub(super) matched_stop: Option<Value<'a>>,
+    pub(super) logprobs: Option<Value<'a>>,
     /// The object that describes the error which the choice ended with.
     pub(super) error: Option<Value<'a>>,
 }
@@ -94,8 +99,9 @@ impl<'a> Chunk<'a> {
                 // The form of errors in older vLLM and Mistral.
                 b"object" if value.says("error") => chunk.error = Some(value),
                 b"type" if value.says("ping") => chunk.is_ping = true,
+                b"service_tier" => chunk.tier = Some(value),
                 // Members that OpenAI repeats in every chunk of a stream.
-                b"object" | b"created" | b"service_tier" | b"system_fingerprint" => {}
+                b"object" | b"created" | b"system_fingerprint" => {}
                 _ => {
                     if let Some(place) = chunk.unread.iter_mut().find(|place| place.is_none()) {
                         *place = Some(value);
@@ -171,6 +177,7 @@ impl<'a> Choice<'a> {
                 b"finish_reason" => choice.finish_reason = telling(Some(value)),
                 b"stop_reason" => choice.stop_reason = telling(Some(value)),
                 b"matched_stop" => choice.matched_stop = telling(Some(value)),
+                b"logprobs" => choice.logprobs = Some(value),
                 b"error" => {
                     let is_told = value.kind == Kind::Object && !value.is_blank();
                     choice.error = Some(value).filter(|_| is_told);
@@ -179,6 +186,18 @@ impl<'a> Choice<'a> {
             }
         }
         Ok(is_first.then_some(choice))
+    }
+
+    /// How likely the pieces of its text were, the inside of a list; `None`: that is not told.
+    pub(super) fn logprobs(&self) -> Option<Vec<u8>> {
+        let told = self.logprobs.filter(|told| told.kind == Kind::Object)?;
+        let list = json::member(told.text, b"content")?.value;
+        let is_told = list.kind == Kind::Array && !list.is_blank() && is_json(list.text);
+        is_told.then(|| {
+            let mut told = Vec::new();
+            compact(list.text, &mut told);
+            between_quotes(&told).to_vec()
+        })
     }
 
     /// The error that the choice ended with, a JSON object.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::chunk::{self, Choice, Chunk, Of};
+use super::chunk::{self, Choice, Chunk, Of, telling};
 use super::read_event::{stop_of, stop_sequence, thinking};
 use crate::dialect::answer::{Answer, AnswerFault, Call};
 use crate::dialect::names::Names;
@@ -43,9 +43,11 @@ pub fn read<'a>(body: &'a [u8], wanted: &Wanted<'_>) -> Result<Answer<'a>, Answe
         refusal: choice.said.refusal.map(|refusal| refusal.text),
         usage: usage.as_ref().and_then(Usage::read),
         thinking: usage.as_ref().and_then(thinking),
+        logprobs: choice.logprobs().filter(|_| wanted.is_response()),
+        tier: telling(chunk.tier).map(|tier| tier.text),
         ..Answer::default()
     };
-    let names = wanted.names.cloned().unwrap_or_default();
+    let names = wanted.read_names().cloned().unwrap_or_default();
     add_message(&choice, &names, &mut answer).map_err(|_| AnswerFault::Malformed)?;
     Ok(answer)
 }
@@ -76,6 +78,10 @@ fn add_message<'a>(
                 id: call.id.map(|id| id.text),
                 name: call.restored_name(names).unwrap_or_default(),
                 input: input_of(call),
+                written: call
+                    .arguments
+                    .filter(|arguments| arguments.kind == Kind::String)
+                    .map(|arguments| arguments.text),
                 signature: call.signature.map(|signature| signature.text),
             });
         }

@@ -25,6 +25,10 @@ pub struct ChatReader {
     thought_field: Option<ThoughtField>,
     /// Why the model does not answer, as far as it has said so: the inside of a JSON string.
     refusal: Vec<u8>,
+    /// Whether the caller is told all that the provider says.
+    tells_all: bool,
+    /// How the request is served, as far as that was told.
+    tier: Vec<u8>,
     has_started: bool,
     has_stopped: bool,
     /// Whether usage has come elsewhere than in Groq's own member.
@@ -36,15 +40,19 @@ pub struct ChatReader {
 impl Reader for ChatReader {
     fn reset(&mut self, plan: &StreamPlan<'_>) {
         let mut old = std::mem::take(self);
-        old.calls.reset(plan.wanted.names);
-        old.refusal.clear();
-        old.refusal.shrink_to(KEPT_BUFFER_BYTES_MAX);
+        old.calls.reset(plan.wanted.read_names());
+        for buffer in [&mut old.refusal, &mut old.tier] {
+            buffer.clear();
+            buffer.shrink_to(KEPT_BUFFER_BYTES_MAX);
+        }
         old.stops.clear();
         old.stops.extend_from_slice(plan.wanted.stops);
         *self = Self {
             stops: old.stops,
             calls: old.calls,
             refusal: old.refusal,
+            tells_all: plan.wanted.is_response(),
+            tier: old.tier,
             unread: old.unread,
             ..Self::default()
         };
@@ -70,6 +78,9 @@ impl Reader for ChatReader {
         }
         let is_alike = self.has_started && usage.is_none();
         self.start(&chunk, sink)?;
+        if self.tells_all {
+            self.tell_tier(&chunk, sink)?;
+        }
         usage.map_or(Ok(()), &mut *sink)?;
         let said = match &chunk.choice {
             Some(choice) => self.read_choice(choice, sink)?,
@@ -111,6 +122,19 @@ impl ChatReader {
         })
     }
 
+    fn tell_tier(&mut self, chunk: &Chunk<'_>, sink: &mut Sink<'_>) -> Result<(), StreamFault> {
+        let Some(tier) = telling(chunk.tier) else {
+            return Ok(());
+        };
+        let tier = verbatim::string(&tier)?;
+        if self.tier == tier {
+            return Ok(());
+        }
+        self.tier.clear();
+        self.tier.extend_from_slice(tier);
+        sink(Event::Tier(tier))
+    }
+
     /// What the chunk says about usage: each time anew, and the last word counts.
     fn usage(&mut self, chunk: &Chunk<'_>) -> Option<Event<'static>> {
         let of = |value: &Value<'_>| {
@@ -149,9 +173,15 @@ impl ChatReader {
         {
             sink(Event::Signature(field.signature().as_bytes()))?;
         }
-        choice
-            .said
-            .texts(Of::Text, |text| sink(Event::Text(piece(text)?)))?;
+        let mut logprobs = choice.logprobs.filter(|_| self.tells_all);
+        choice.said.texts(Of::Text, |text| {
+            if logprobs.take().is_some()
+                && let Some(logprobs) = choice.logprobs()
+            {
+                sink(Event::Logprobs(&logprobs))?;
+            }
+            sink(Event::Text(piece(text)?))
+        })?;
         if let Some(refusal) = &choice.said.refusal {
             let piece = piece(refusal)?;
             if self.refusal.len() + piece.text.len() <= HELD_BACK_BYTES_MAX {
@@ -175,10 +205,7 @@ impl ChatReader {
     fn stop<'e>(&'e self, reason: &Value<'_>, choice: &Choice<'e>) -> Event<'e> {
         let explanation = Some(self.refusal.as_slice()).filter(|text| !text.is_empty());
         Event::Stop {
-            reason: match explanation {
-                Some(_) => Stop::Refusal,
-                None => stop_of(&reason.word()),
-            },
+            reason: stop_of(&reason.word()),
             sequence: stop_sequence(choice, &self.stops),
             explanation,
         }

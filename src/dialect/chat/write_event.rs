@@ -78,14 +78,22 @@ impl Writer for ChatWriter {
                 ..
             } => self.finish(reason, explanation, out),
             Event::Done => self.end(books, out),
-            Event::Signature(_) | Event::Usage { .. } | Event::Error(_) => {}
+            Event::Signature(_)
+            | Event::Logprobs(_)
+            | Event::Tier(_)
+            | Event::Usage { .. }
+            | Event::Error(_) => {}
         }
         Put::Aside
     }
 
-    fn note_alike(&mut self, _: &[u8]) {}
+    fn note_alike(&mut self, _: &[u8], _: &mut Vec<u8>) {}
 
     fn waiting(&self) -> usize {
+        0
+    }
+
+    fn kept(&self) -> usize {
         0
     }
 

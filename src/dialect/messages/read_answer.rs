@@ -183,6 +183,7 @@ fn add<'a>(block: &Value<'a>, answer: &mut Answer<'a>) -> Result<(), AnswerFault
                 } else {
                     Input::Other(Cow::Borrowed(input))
                 },
+                written: None,
                 signature: None,
             });
         }

@@ -32,7 +32,8 @@ impl Stopped {
             return;
         };
         self.reset();
-        self.reason = Some(reason);
+        let refuses = explanation.is_some_and(|text| !text.is_empty());
+        self.reason = Some(if refuses { Stop::Refusal } else { reason });
         self.sequence = sequence.map(<[u8]>::to_vec);
         self.explanation
             .extend_from_slice(explanation.unwrap_or_default());

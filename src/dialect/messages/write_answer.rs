@@ -93,16 +93,11 @@ fn write_call(call: &Call<'_>, ids: &mut Ids, out: &mut Vec<u8>) {
 }
 
 fn write_stop(answer: &Answer<'_>, out: &mut Vec<u8>) {
-    let explanation = answer.refusal.map(between_quotes);
-    let has_explanation = explanation.is_some_and(|text| !text.is_empty());
     let mut stopped = Stopped::default();
     stopped.note(&Event::Stop {
-        reason: match answer.stop {
-            _ if has_explanation => Stop::Refusal,
-            stop => stop.unwrap_or(Stop::End),
-        },
+        reason: answer.stop.unwrap_or(Stop::End),
         sequence: answer.sequence,
-        explanation,
+        explanation: answer.refusal.map(between_quotes),
     });
     stopped.write(!answer.calls.is_empty(), out);
 }

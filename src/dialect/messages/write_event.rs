@@ -3,8 +3,6 @@
 //! The blocks of a message follow each other, while those of other dialects may grow side by side.
 //! So blocks stand in a queue: the first is sent as it grows, and the others wait for its end.
 
-use std::collections::VecDeque;
-
 use super::stop::Stopped;
 use super::write_error;
 use crate::base::endpoint::Dialect;
@@ -13,6 +11,7 @@ use crate::base::tokens::Tokens;
 use crate::dialect::errors;
 use crate::dialect::event::{Event, Piece};
 use crate::dialect::fresh::Fresh;
+use crate::dialect::queue::Queue;
 use crate::dialect::shell::books::Books;
 use crate::dialect::shell::part::{BrokenEnd, Put, Writer};
 use crate::dialect::shell::plan::{StreamPlan, Thoughts};
@@ -21,7 +20,6 @@ use block::{Block, Kind};
 use frames::Delta;
 use ids::Ids;
 
-mod arguments;
 mod block;
 pub(super) mod frames;
 pub(super) mod ids;
@@ -40,11 +38,9 @@ pub struct MessagesWriter {
     ids: Ids,
     has_begun: bool,
     /// The blocks that have begun and not ended; the first one is open.
-    queue: VecDeque<Block>,
+    queue: Queue<Block>,
     /// The number of the first one.
     index: u32,
-    /// Room that the others take, in bytes.
-    waiting: usize,
     /// Whether there was a call.
     has_calls: bool,
     /// The signature of the thoughts, the inside of a JSON string.
@@ -104,7 +100,7 @@ impl Writer for MessagesWriter {
                 self.append(Block::new(Kind::Tool(call), start), out);
             }
             Event::ToolEnd { call } => {
-                if let Some(block) = self.call(call) {
+                if let Some(block) = self.queue.call(call) {
                     block.has_ended = true;
                 }
                 self.settle(out);
@@ -114,13 +110,17 @@ impl Writer for MessagesWriter {
                 self.stopped.note(event);
             }
             Event::Done => self.end(books, out),
-            Event::Start { .. } | Event::Usage { .. } | Event::Error(_) => return Put::Aside,
+            Event::Start { .. }
+            | Event::Logprobs(_)
+            | Event::Tier(_)
+            | Event::Usage { .. }
+            | Event::Error(_) => return Put::Aside,
         }
         Put::Anew
     }
 
-    fn note_alike(&mut self, text: &[u8]) {
-        if let Some(head) = self.queue.front_mut()
+    fn note_alike(&mut self, text: &[u8], _: &mut Vec<u8>) {
+        if let Some(head) = self.queue.head()
             && let Kind::Tool(_) = head.kind
         {
             head.arguments.take(text);
@@ -128,7 +128,11 @@ impl Writer for MessagesWriter {
     }
 
     fn waiting(&self) -> usize {
-        self.waiting
+        self.queue.waiting()
+    }
+
+    fn kept(&self) -> usize {
+        self.queue.waiting()
     }
 
     fn write_error(&mut self, error: &[u8], provider: Dialect, out: &mut Vec<u8>) {
@@ -174,19 +178,19 @@ impl MessagesWriter {
         out: &mut Vec<u8>,
     ) -> Put {
         self.begin(books, out);
-        let is_of_last = self.queue.back().is_some_and(|last| last.kind == kind);
+        let is_of_last = self.queue.last().is_some_and(|last| last.kind == kind);
         if !is_of_last {
             self.append(Block::new(kind, Vec::new()), out);
         }
-        let is_head = self.queue.len() == 1;
-        let Some(last) = self.queue.back_mut() else {
+        let is_head = self.queue.is_one();
+        let Some(last) = self.queue.last() else {
             return Put::Anew;
         };
         let at = if is_head {
             frames::write_delta(self.index, kind.delta(), piece.text, out)
         } else {
             last.waiting.extend_from_slice(piece.text);
-            self.waiting += piece.text.len();
+            self.queue.grow(piece.text.len());
             0
         };
         match (is_of_last, is_head) {
@@ -197,13 +201,9 @@ impl MessagesWriter {
     }
 
     fn write_arguments(&mut self, call: u32, text: Piece<'_>, out: &mut Vec<u8>) -> Put {
-        let is_head = self
-            .queue
-            .front()
-            .is_some_and(|head| head.kind == Kind::Tool(call));
-        let (index, is_alone) = (self.index, self.queue.len() == 1);
+        let (is_head, is_alone) = (self.queue.is_head(call), self.queue.is_one());
         // What comes for a block that was closed as whole has no place any more.
-        let Some(block) = self.call(call) else {
+        let Some(block) = self.queue.call(call) else {
             return Put::Aside;
         };
         block.arguments.take(text.text);
@@ -213,10 +213,10 @@ impl MessagesWriter {
         }
         if !is_head {
             block.waiting.extend_from_slice(text.text);
-            self.waiting += text.text.len();
+            self.queue.grow(text.text.len());
             return Put::Aside;
         }
-        let at = frames::write_delta(index, Delta::Arguments, text.text, out);
+        let at = frames::write_delta(self.index, Delta::Arguments, text.text, out);
         if is_alone {
             return Put::At(at);
         }
@@ -224,16 +224,10 @@ impl MessagesWriter {
         Put::Anew
     }
 
-    fn call(&mut self, call: u32) -> Option<&mut Block> {
-        let mut blocks = self.queue.iter_mut();
-        blocks.find(|block| block.kind == Kind::Tool(call))
-    }
-
     /// Adds a block behind the others; the first one is open at once.
     fn append(&mut self, block: Block, out: &mut Vec<u8>) {
-        self.waiting += block.room();
-        self.queue.push_back(block);
-        if self.queue.len() == 1 {
+        self.queue.push(block);
+        if self.queue.is_one() {
             self.open(out);
         }
         self.settle(out);
@@ -241,7 +235,7 @@ impl MessagesWriter {
 
     /// Closes the first block as long as it is finished and another one waits.
     fn settle(&mut self, out: &mut Vec<u8>) {
-        while self.queue.len() > 1 && self.queue.front().is_some_and(Block::is_finished) {
+        while self.queue.is_head_due() {
             self.close(out);
             self.open(out);
         }
@@ -249,8 +243,7 @@ impl MessagesWriter {
 
     /// Starts the first block, with what it has so far.
     fn open(&mut self, out: &mut Vec<u8>) {
-        if let Some(head) = self.queue.front_mut() {
-            self.waiting -= head.room();
+        if let Some(head) = self.queue.head() {
             frames::write_start(self.index, head.start(), out);
             let waiting = std::mem::take(&mut head.waiting);
             if !waiting.is_empty() {
@@ -260,7 +253,7 @@ impl MessagesWriter {
     }
 
     fn close(&mut self, out: &mut Vec<u8>) {
-        let Some(head) = self.queue.pop_front() else {
+        let Some(head) = self.queue.pop() else {
             return;
         };
         match head.kind {

@@ -5,9 +5,15 @@
 
 pub mod echo;
 pub mod estimate;
+pub mod failure;
+mod frames;
+mod ids;
 pub mod inspect;
+mod item;
 pub mod keepalive;
 pub mod missing;
+mod object;
+mod output;
 pub mod read_prompt;
 pub mod references;
 pub mod relay;
@@ -15,3 +21,7 @@ pub mod remembered;
 pub mod retell;
 pub mod write_answer;
 pub mod write_event;
+
+#[cfg(test)]
+#[path = "strict_tests.rs"]
+pub(super) mod strict;

@@ -39,13 +39,22 @@ pub(super) fn drive(plan: &StreamPlan<'_>, former: &Former<'_>, reads: &[&[u8]])
     assert_eq!(shell.error().is_some(), {
         matches!(end, Err(StreamFault::Error | StreamFault::ErrorRelayed))
     });
+    // Whoever drives the machine has such a stream ended.
+    if let Err(fault) = end
+        && fault != StreamFault::ErrorRelayed
+        && shell.is_committed()
+        && shell.ends_broken_bodies()
+    {
+        let reason = "upstream closed the stream before completion";
+        assert_eq!(shell.break_off(reason, &mut out), BrokenEnd::Told);
+    }
     let out = match (plan.caller, plan.provider) {
         // What is relayed unread may be no text.
         (Dialect::Chat, Dialect::Chat) => String::from_utf8_lossy(&out).into_owned(),
         (_, _) => String::from_utf8(out).unwrap(),
     };
     Run {
-        out: without_signs(plan.caller, &out),
+        out: without_signs(plan, &out),
         end,
         committed: shell.is_committed(),
         usage: shell.usage(),
@@ -54,11 +63,36 @@ pub(super) fn drive(plan: &StreamPlan<'_>, former: &Former<'_>, reads: &[&[u8]])
     }
 }
 
-fn without_signs(caller: Dialect, out: &str) -> String {
-    let sign = std::str::from_utf8(early_sign(caller)).unwrap();
+fn without_signs(plan: &StreamPlan<'_>, out: &str) -> String {
+    if plan.caller == Dialect::Responses {
+        return without_keepalives(plan, out);
+    }
+    let sign = std::str::from_utf8(early_sign(plan.caller)).unwrap();
     // As providers write it.
     let spaced = sign.replace(":\"", ": \"");
     out.replace(sign, "").replace(&spaced, "")
+}
+
+/// The events without signs of life. Where those are counted, the others get the numbers that they
+/// would have without them.
+fn without_keepalives(plan: &StreamPlan<'_>, out: &str) -> String {
+    const NUMBER: &str = "\"sequence_number\":";
+    let (mut kept, mut text) = (0, String::new());
+    for (number, event) in out.split_inclusive("\n\n").enumerate() {
+        let is_sign = event.starts_with("event: keepalive\n");
+        if plan.provider == Dialect::Responses {
+            text.push_str(if is_sign { "" } else { event });
+            continue;
+        }
+        let at = event.rfind(NUMBER).unwrap() + NUMBER.len();
+        let digits = event[at..].trim_end_matches("}\n\n");
+        assert_eq!(digits, number.to_string(), "{event}");
+        if !is_sign {
+            text.push_str(&format!("{}{kept}}}\n\n", &event[..at]));
+            kept += 1;
+        }
+    }
+    text
 }
 
 /// Drives `stream` whole, and makes sure that no split makes a difference.

@@ -153,19 +153,19 @@ impl Flow {
     }
 
     /// Writes the events at the front of `bytes` that fit a form and whose text is accepted, and
-    /// calls `note` for each; returns the bytes behind them. Only their text counts.
+    /// calls `note` with `out` for each; returns the bytes behind them. Only their text counts.
     #[inline]
     pub(super) fn pass_alike<'i>(
         &mut self,
         mut bytes: &'i [u8],
         accept: impl Fn(&'i [u8]) -> bool,
-        mut note: impl FnMut(),
+        mut note: impl FnMut(&mut Vec<u8>),
         out: &mut Vec<u8>,
     ) -> &'i [u8] {
         while let Some(passed) = self.forms.pass(bytes, &accept, out) {
             debug_assert!(self.is_committed);
             self.books.count_text(passed.text_bytes);
-            note();
+            note(out);
             bytes = bytes.split_at(passed.len).1;
         }
         bytes

@@ -59,11 +59,15 @@ pub trait Writer {
     fn write(&mut self, event: &Event<'_>, books: &Books, out: &mut Vec<u8>) -> Put;
 
     /// Another text was written in place of one that had been [`Put::At`] its place, and as that
-    /// one was.
-    fn note_alike(&mut self, text: &[u8]);
+    /// one was. Where that was [`Put::Upto`] a place, appends the rest of the event.
+    fn note_alike(&mut self, text: &[u8], out: &mut Vec<u8>);
 
     /// How much of the answer waits to be written, in bytes.
     fn waiting(&self) -> usize;
+
+    /// How much room it takes to write the rest of the answer, in bytes: what waits, and what will
+    /// be repeated.
+    fn kept(&self) -> usize;
 
     /// Appends the event that tells of an error: the data of the provider's event, in the
     /// `provider`'s dialect. Nothing follows.
@@ -141,6 +145,13 @@ pub enum Put {
     /// The text stands in the output from this place on, and another text in its place would be
     /// written alike.
     At(usize),
+    /// As [`Self::At`], but only up to a place: what stands behind that changes with each event.
+    Upto {
+        /// The place of the text.
+        at: usize,
+        /// The place of what changes.
+        end: usize,
+    },
     /// In a way that is not to be repeated, while what came before would be written as it was.
     Aside,
     /// In a way that is not to be repeated, and what came before would now be written in another

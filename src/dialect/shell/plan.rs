@@ -2,6 +2,7 @@
 
 use crate::base::endpoint::{Dialect, Endpoint};
 use crate::base::tokens::Tokens;
+use crate::decide::outcome::KeyOwner;
 use crate::dialect::names::Names;
 use crate::dialect::responses::echo::Echo;
 use crate::dialect::tariff::Tariff;
@@ -51,9 +52,11 @@ pub struct Wanted<'a> {
     pub seed: [u64; 2],
     /// What a response repeats of its request; `None`: the caller speaks another dialect.
     pub echo: Option<&'a Echo>,
+    /// Whose key the provider was asked with.
+    pub key: KeyOwner,
 }
 
-impl Wanted<'_> {
+impl<'a> Wanted<'a> {
     /// Nothing but an answer.
     pub const NOTHING: Self = Self {
         thoughts: Thoughts::Shown,
@@ -63,7 +66,21 @@ impl Wanted<'_> {
         request_id: "",
         seed: [0; 2],
         echo: None,
+        key: KeyOwner::Infermux,
     };
+
+    /// Whether the caller is told all that a provider says of its answer.
+    #[must_use]
+    pub const fn is_response(&self) -> bool {
+        self.echo.is_some()
+    }
+
+    /// The names that the reader of an answer restores. In a response a tool is more than its name,
+    /// and the writer restores it.
+    #[must_use]
+    pub fn read_names(&self) -> Option<&'a Names> {
+        self.names.filter(|_| !self.is_response())
+    }
 }
 
 /// Whether a caller has asked for what the model thinks.

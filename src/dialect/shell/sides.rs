@@ -101,11 +101,11 @@ impl Writer for Writers {
     }
 
     #[inline]
-    fn note_alike(&mut self, text: &[u8]) {
+    fn note_alike(&mut self, text: &[u8], out: &mut Vec<u8>) {
         match self.caller {
-            Dialect::Chat => self.chat.note_alike(text),
-            Dialect::Messages => self.messages.note_alike(text),
-            Dialect::Responses => self.responses.note_alike(text),
+            Dialect::Chat => self.chat.note_alike(text, out),
+            Dialect::Messages => self.messages.note_alike(text, out),
+            Dialect::Responses => self.responses.note_alike(text, out),
         }
     }
 
@@ -114,6 +114,14 @@ impl Writer for Writers {
             Dialect::Chat => self.chat.waiting(),
             Dialect::Messages => self.messages.waiting(),
             Dialect::Responses => self.responses.waiting(),
+        }
+    }
+
+    fn kept(&self) -> usize {
+        match self.caller {
+            Dialect::Chat => self.chat.kept(),
+            Dialect::Messages => self.messages.kept(),
+            Dialect::Responses => self.responses.kept(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::base::endpoint::Dialect;
 use crate::base::limits::WAITING_BLOCKS_BYTES_MAX;
-use crate::dialect::event::{Event, Piece, Stop};
+use crate::dialect::event::{Event, Stop};
 use crate::dialect::shell::flow::{Alone, Arrived, Flow};
 use crate::dialect::shell::part::{Put, Reader, Said, Writer};
 use crate::wire::forms::{GAPS_MAX, Gap, GapKind};
@@ -40,6 +40,8 @@ struct Copied {
     read_at: usize,
     written_at: usize,
     len: usize,
+    /// Where what was written, and would be written alike, ends.
+    end: usize,
 }
 
 impl<R: Reader, W: Writer> Translation<'_, R, W> {
@@ -111,7 +113,8 @@ impl<R: Reader, W: Writer> Translation<'_, R, W> {
         let gaps = &mut gaps[..count];
         gaps.sort_unstable_by_key(|gap| gap.read_at);
         let Teller { flow, out, .. } = &mut self.teller;
-        flow.forms.learn(event.text, out.split_at(start).1, gaps, 0);
+        let written = out.get(start..copied.end).unwrap_or_default();
+        flow.forms.learn(event.text, written, gaps, 0);
     }
 }
 
@@ -146,27 +149,26 @@ impl<W: Writer> Teller<'_, W> {
                 let write = |out: &mut Vec<u8>| writer.write_error(data, provider, out);
                 return Err(flow.on_error(data, self.out, write));
             }
-            Event::Signature(_) | Event::ToolEnd { .. } => {}
+            Event::Signature(_) | Event::Logprobs(_) | Event::Tier(_) | Event::ToolEnd { .. } => {}
         }
         let before = self.out.len();
-        match (self.writer.write(event, &flow.books, self.out), piece) {
-            (
-                Put::At(written_at),
-                Some(Piece {
-                    text,
-                    at: Some(read_at),
-                }),
-            ) => {
-                let len = text.len();
-                heard.copied = Some(Copied {
-                    read_at,
-                    written_at,
-                    len,
-                });
-            }
-            (Put::Anew, _) => heard.is_anew = true,
-            (Put::At(_) | Put::Aside, _) => {}
+        let put = self.writer.write(event, &flow.books, self.out);
+        let copied = match put {
+            Put::At(at) => Some((at, self.out.len())),
+            Put::Upto { at, end } => Some((at, end)),
+            Put::Aside | Put::Anew => None,
+        };
+        if let (Some((written_at, end)), Some(piece)) = (copied, piece)
+            && let Some(read_at) = piece.at
+        {
+            heard.copied = Some(Copied {
+                read_at,
+                written_at,
+                len: piece.text.len(),
+                end,
+            });
         }
+        heard.is_anew |= put == Put::Anew;
         flow.is_committed |= self.out.len() > before;
         flow.has_unseen |= piece.is_some() && !flow.is_committed;
         Ok(())

@@ -256,6 +256,7 @@ impl<'a> Attempt<'_, 'a> {
             request_id: job.request.id.as_str(),
             seed: [random.next_u64(), random.next_u64()],
             echo: kept.echo.as_ref(),
+            key: self.key,
         }
     }
 

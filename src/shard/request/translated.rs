@@ -7,6 +7,7 @@ use crate::base::limits::{INSPECTED_AT_ONCE_BYTES_MAX, TRANSLATED_AT_ONCE_BYTES_
 use crate::dialect::chat::write_prompt::{Host, Stream};
 use crate::dialect::messages::own_thoughts;
 use crate::dialect::request::{self, Destination, Kept, Received, Written};
+use crate::dialect::responses::echo::Echo;
 use crate::dialect::responses::remembered::{Nothing, Remembered};
 use crate::dialect::shell::plan::UsageChunk;
 use crate::dialect::unsent::Dropped;
@@ -142,7 +143,8 @@ async fn translate(
         written
     };
     let written = written.map_err(NotTranslated::Unsupported)?;
-    if !held.grow_to(bytes.capacity()) {
+    let echo = written.kept.echo.as_ref().map_or(0, Echo::room);
+    if !held.grow_to(bytes.capacity() + echo) {
         return Err(overloaded);
     }
     Ok((Translated::new(bytes, written.kept, held), written.dropped))

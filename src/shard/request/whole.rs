@@ -266,6 +266,7 @@ async fn translated_by_helper(
     let (caller, provider, created) = (plan.caller, plan.provider, plan.created);
     let numbers = (plan.wanted.thoughts, plan.wanted.prompt, plan.wanted.seed);
     let (era, id) = (Arc::clone(&shard.era), attempt.candidate().provider);
+    let key = attempt.key;
     let work = move || {
         let (thoughts, prompt, seed) = numbers;
         let plan = AnswerPlan {
@@ -281,6 +282,7 @@ async fn translated_by_helper(
                 request_id: "",
                 seed,
                 echo: kept.echo.as_ref(),
+                key,
             },
         };
         let mut made = Vec::new();

@@ -165,6 +165,13 @@ pub(super) fn inner(text: &[u8]) -> &[u8] {
         .unwrap_or_default()
 }
 
+/// What a string with this `inner` says.
+#[must_use]
+pub fn text_inside(inner: &[u8]) -> String {
+    let quoted = [b"\"", inner, b"\""].concat();
+    String::from_utf8_lossy(&word(&quoted)).into_owned()
+}
+
 /// How long the text of a string with this `inner` is; see [`Value::string_len`].
 #[must_use]
 pub fn text_len(inner: &[u8]) -> usize {

@@ -1,7 +1,8 @@
 //! A block of content that has begun and not ended.
 
-use super::arguments::Arguments;
 use super::frames::Delta;
+use crate::dialect::arguments::Arguments;
+use crate::dialect::queue;
 
 #[derive(Debug)]
 pub(super) struct Block {
@@ -55,17 +56,24 @@ impl Block {
             Kind::Tool(_) => &self.start,
         }
     }
+}
 
-    /// How much room it takes, in bytes.
-    pub(super) const fn room(&self) -> usize {
+impl queue::Block for Block {
+    fn room(&self) -> usize {
         size_of::<Self>() + self.start.len() + self.waiting.len()
     }
 
-    /// Whether nothing more may come once another block has begun.
-    pub(super) fn is_finished(&self) -> bool {
+    fn is_finished(&self) -> bool {
         match self.kind {
             Kind::Text | Kind::Thinking => true,
             Kind::Tool(_) => self.has_ended || self.arguments.are_whole(),
+        }
+    }
+
+    fn call(&self) -> Option<u32> {
+        match self.kind {
+            Kind::Text | Kind::Thinking => None,
+            Kind::Tool(call) => Some(call),
         }
     }
 }

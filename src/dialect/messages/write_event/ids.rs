@@ -1,7 +1,6 @@
 //! The ids of an answer and of its calls (rules MA1, MA4).
 
-use std::collections::HashSet;
-
+use crate::dialect::call_ids::CallIds;
 use crate::dialect::fresh::Fresh;
 use crate::dialect::signature;
 use crate::wire::json;
@@ -10,14 +9,13 @@ use crate::wire::json;
 #[derive(Debug, Default)]
 pub(in crate::dialect::messages) struct Ids {
     fresh: Fresh,
-    /// The ids of all calls so far.
-    given: HashSet<Box<str>>,
+    given: CallIds,
 }
 
 impl Ids {
     pub(in crate::dialect::messages) fn reset(&mut self, fresh: Fresh) {
         self.fresh = fresh;
-        self.given = HashSet::new();
+        self.given.reset();
     }
 
     pub(in crate::dialect::messages) fn write_fresh(&mut self, prefix: &[u8], out: &mut Vec<u8>) {
@@ -46,25 +44,14 @@ impl Ids {
         signature: Option<&[u8]>,
         out: &mut Vec<u8>,
     ) {
-        let signature = signature.map(decoded);
+        let signature = signature.map(json::text_inside);
         let carrying = |id: &str| signature::carrying(id, signature.as_deref());
-        let own = id
-            .map(|id| carrying(&decoded(id)))
-            .filter(|id| !id.is_empty());
-        let id = own
-            .filter(|id| !self.given.contains(&**id))
-            .unwrap_or_else(|| {
-                let mut fresh = Vec::new();
-                self.fresh.write(b"toolu_", &mut fresh);
-                carrying(&String::from_utf8_lossy(&fresh))
-            });
-        out.extend_from_slice(id.as_bytes());
-        self.given.insert(id.into_boxed_str());
+        let own = id.map(|id| carrying(&json::text_inside(id)));
+        let fresh = || {
+            let mut fresh = Vec::new();
+            self.fresh.write(b"toolu_", &mut fresh);
+            carrying(&String::from_utf8_lossy(&fresh))
+        };
+        out.extend_from_slice(self.given.give(own, fresh).as_bytes());
     }
-}
-
-/// What the inside of a JSON string says.
-fn decoded(inner: &[u8]) -> String {
-    let quoted = [b"\"", inner, b"\""].concat();
-    String::from_utf8_lossy(&json::word(&quoted)).into_owned()
 }
