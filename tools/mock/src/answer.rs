@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// What one answer does.
 #[derive(Debug, Default, Deserialize)]
@@ -43,6 +43,11 @@ pub(crate) struct Answer {
     pub(crate) text: Option<String>,
     /// The calls of the first turn, the second, and so on; then follows text.
     pub(crate) calls: Vec<Calls>,
+    /// What the model thinks before it answers, as a summary.
+    pub(crate) reasoning: Option<String>,
+    /// The code and the message of a response that fails.
+    pub(crate) error_code: Option<String>,
+    pub(crate) error_message: Option<String>,
     /// Rendered answers of a canned one, by question.
     #[serde(skip)]
     pub(crate) cans: [OnceLock<Vec<u8>>; CANS],
@@ -61,7 +66,8 @@ pub(crate) enum Calls {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ScriptedCall {
     pub(crate) name: String,
-    pub(crate) input: Map<String, Value>,
+    /// An object; or a text, for a tool that takes one.
+    pub(crate) input: Value,
 }
 
 impl Calls {
@@ -75,7 +81,7 @@ impl Calls {
 }
 
 /// How many different questions a canned answer keeps an answer for.
-pub(crate) const CANS: usize = 8;
+pub(crate) const CANS: usize = 10;
 
 /// The main thing that an answer does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -90,6 +96,8 @@ pub(crate) enum Deed {
     CutMidStream,
     ErrorEventBeforeContent,
     ErrorEventMidStream,
+    FailedBeforeContent,
+    FailedMidStream,
     #[serde(rename = "error_200")]
     Error200,
     NoChoices,
@@ -219,6 +227,13 @@ impl Answer {
         if self.calls.iter().any(|calls| calls.list().is_empty()) {
             return Err("calls: a turn calls at least one tool".to_owned());
         }
+        let inputs = self.calls.iter().flat_map(Calls::list);
+        if inputs
+            .map(|call| &call.input)
+            .any(|input| !input.is_object() && !input.is_string())
+        {
+            return Err("calls: an input is an object or a text".to_owned());
+        }
         if self.events == Some(0) || self.chunk_bytes == Some(0) {
             return Err("events, chunk_bytes: at least 1".to_owned());
         }
@@ -243,3 +258,5 @@ fn milliseconds(count: f64) -> Duration {
 
 /// The most that an answer is padded to.
 const PAD_MAX: usize = 256 * 1024 * 1024;
+/// What an answer says that the script makes fail.
+pub(crate) const SCRIPTED: &str = "the mock was told to fail";

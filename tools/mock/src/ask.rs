@@ -1,21 +1,13 @@
 //! What a request asks for: its endpoint, and what of its body decides the answer.
 
-use serde_json::Value;
+use std::collections::HashMap;
 
+use serde_json::{Map, Value};
+
+use crate::endpoint::Endpoint;
 use crate::http::Request;
+use crate::responses;
 use crate::script::{Dialect, Script};
-
-/// Where a request goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Endpoint {
-    Chat,
-    Completions,
-    Embeddings,
-    Messages,
-    CountTokens,
-    Models,
-    Model(String),
-}
 
 /// The API whose form the answer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +47,26 @@ pub(crate) struct Ask {
     pub(crate) inputs: usize,
     pub(crate) base64: bool,
     pub(crate) dimensions: Option<usize>,
+    /// The items of a Responses request, earlier ones included.
+    pub(crate) items: Vec<Value>,
+    /// What a Responses request says beside its input.
+    pub(crate) said: Map<String, Value>,
+    /// The offered tools of a Responses request, by the names they have in `offered`.
+    pub(crate) kinds: HashMap<String, Offered>,
+    /// Whether the response is stored.
+    pub(crate) keep: bool,
+    pub(crate) background: bool,
+    /// Whether reasoning is wanted in its encrypted form, too.
+    pub(crate) encrypts: bool,
+}
+
+/// A tool of a Responses request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Offered {
+    pub(crate) name: String,
+    pub(crate) namespace: Option<String>,
+    /// Whether it takes text in place of arguments.
+    pub(crate) is_custom: bool,
 }
 
 /// Why a request is answered with an error before any script is asked.
@@ -83,6 +95,14 @@ impl Objection {
         Self::new(400, None, message)
     }
 
+    /// The same, naming the parameter that is wrong.
+    pub(crate) fn about(self, param: impl Into<String>) -> Self {
+        Self {
+            param: Some(param.into()),
+            ..self
+        }
+    }
+
     /// A parameter that the model does not have.
     pub(crate) fn unsupported(param: &str) -> Self {
         let instead = match param {
@@ -91,10 +111,7 @@ impl Objection {
         };
         let message =
             format!("Unsupported parameter: '{param}' is not supported with this model.{instead}");
-        Self {
-            param: Some(param.to_owned()),
-            ..Self::new(400, Some("unsupported_parameter"), message)
-        }
+        Self::new(400, Some("unsupported_parameter"), message).about(param)
     }
 }
 
@@ -126,10 +143,15 @@ pub(crate) fn route(script: &Script, request: &Request<'_>) -> Result<Route, Obj
         "messages" if anthropic => (Endpoint::Messages, "POST"),
         "messages/count_tokens" if anthropic => (Endpoint::CountTokens, "POST"),
         "models" => (Endpoint::Models, "GET"),
-        _ => match name.strip_prefix("models/") {
-            Some(id) if !id.is_empty() => (Endpoint::Model(percent_decoded(id)), "GET"),
-            _ => return Err(missing(request)),
-        },
+        _ => {
+            let responses = responses::endpoint(name, request.method)
+                .filter(|_| script.responses && deployment.is_none());
+            match (responses, name.strip_prefix("models/")) {
+                (Some(found), _) => found,
+                (None, Some(id)) if !id.is_empty() => (Endpoint::Model(percent_decoded(id)), "GET"),
+                (None, _) => return Err(missing(request)),
+            }
+        }
     };
     if request.method != method {
         return Err(Objection {
@@ -243,7 +265,10 @@ impl Ask {
                 ask.characters = ask.last_user.chars().count();
             }
             Endpoint::Embeddings => ask.read_embeddings(body)?,
-            Endpoint::Models | Endpoint::Model(_) => {}
+            Endpoint::Responses | Endpoint::InputTokens | Endpoint::Compact => {
+                ask.read_response(body);
+            }
+            Endpoint::Models | Endpoint::Model(_) | Endpoint::Stored { .. } => {}
         }
         Ok(ask)
     }
@@ -354,7 +379,7 @@ fn calls_tools(message: &Value) -> bool {
 /// All text of a message's content: a string, parts with `text`, or a list of strings.
 ///
 /// Only two levels are looked at, so the depth of the input does not matter.
-fn text_of(content: &Value) -> String {
+pub(crate) fn text_of(content: &Value) -> String {
     let plain = |value: &Value| match value {
         Value::String(text) => text.clone(),
         other => other
@@ -369,7 +394,8 @@ fn text_of(content: &Value) -> String {
     }
 }
 
-fn called_tool(text: &str) -> Option<String> {
+/// The tool that a text asks to be called.
+pub(crate) fn called_tool(text: &str) -> Option<String> {
     let (_, rest) = text.split_once("call-tool:")?;
     let name: String = rest
         .chars()

@@ -66,10 +66,16 @@ impl Content {
         self.scratch.extend_from_slice(form.before.as_bytes());
         self.scratch.extend_from_slice(quoted(&text).as_bytes());
         self.scratch.extend_from_slice(form.after.as_bytes());
+        let number = self.stream.opening.len() + self.next;
+        if self.stream.numbered {
+            http::put(
+                &mut self.scratch,
+                format_args!(",\"sequence_number\":{number}"),
+            );
+        }
         if self.stamp == Stamp::Field {
             http::put(&mut self.scratch, format_args!(",\"mock_sent_ns\":{sent}"));
         }
-        let number = self.stream.opening.len() + self.next;
         let size = self.sse.size(number, form.name, self.scratch.len() + 1);
         let field = form.pad.len() + ",\"\":\"\"".len();
         if let Some(count) = self.event_bytes.checked_sub(size + field) {

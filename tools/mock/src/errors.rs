@@ -5,11 +5,17 @@ use crate::reply::quoted;
 
 /// The body of an error answer with that status.
 pub(crate) fn body(flavour: Flavour, status: u16, message: &str) -> String {
-    objection_body(flavour, &Objection::new(status, None, message))
+    let usual = openai_type(status).1;
+    written(flavour, &Objection::new(status, None, message), usual)
 }
 
 /// The body of the answer to a request that a provider would refuse.
 pub(crate) fn objection_body(flavour: Flavour, objection: &Objection) -> String {
+    written(flavour, objection, None)
+}
+
+/// An error answer; `usual` is the code of one that names none.
+fn written(flavour: Flavour, objection: &Objection, usual: Option<&str>) -> String {
     let status = objection.status;
     let message = quoted(&objection.message);
     match (flavour, objection.code) {
@@ -27,7 +33,7 @@ pub(crate) fn objection_body(flavour: Flavour, objection: &Objection) -> String 
             format!("{{\"error\":{{\"code\":\"{code}\",\"message\":{message}}}}}")
         }
         (Flavour::Azure | Flavour::OpenAi, code) => {
-            let (kind, usual) = openai_type(status);
+            let kind = openai_type(status).0;
             let or_null = |text: Option<&str>| text.map_or_else(|| "null".to_owned(), quoted);
             format!(
                 "{{\"error\":{{\"message\":{message},\"type\":\"{kind}\",\"param\":{},\

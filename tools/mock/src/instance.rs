@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::content::epoch_nanoseconds;
 use crate::http::Request;
+use crate::responses::Shelf;
 use crate::script::Script;
 
 /// One instance, shared by the threads that serve it.
@@ -21,6 +22,7 @@ pub(crate) struct Instance {
     applied: Vec<AtomicU64>,
     counters: Counters,
     requests: Mutex<VecDeque<Recorded>>,
+    stored: Mutex<Shelf>,
     waiters: AtomicUsize,
     lock: Mutex<()>,
     changed: Condvar,
@@ -116,6 +118,7 @@ impl Instance {
             applied: (0..workers).map(|_| AtomicU64::new(0)).collect(),
             counters: Counters::default(),
             requests: Mutex::new(VecDeque::new()),
+            stored: Mutex::default(),
             waiters: AtomicUsize::new(0),
             lock: Mutex::new(()),
             changed: Condvar::new(),
@@ -254,6 +257,11 @@ impl Instance {
             connections_opened: read(&self.counters.connections_opened),
             connections_open: read(&self.counters.connections_open),
         }
+    }
+
+    /// The responses that are stored.
+    pub(crate) fn stored(&self) -> MutexGuard<'_, Shelf> {
+        held(&self.stored)
     }
 
     /// The last requests, oldest first.

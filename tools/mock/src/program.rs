@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::answer::{Answer, Deed, Quirk};
+use crate::answer::{Answer, Deed, Quirk, SCRIPTED};
 use crate::ask::Flavour;
 use crate::content::Content;
+use crate::endpoint::Endpoint;
 use crate::errors;
 use crate::http::{self, Persistence};
 use crate::instance::{Goals, Waiting};
@@ -98,6 +99,30 @@ impl Program {
         }
     }
 
+    /// Events that are written at once.
+    pub(crate) fn of_events(events: &[Event], persistence: Persistence) -> Self {
+        let sse = Sse::of(&Answer::default());
+        let mut bytes = Vec::new();
+        http::status_line(&mut bytes, 200);
+        http::header_line(
+            &mut bytes,
+            "content-type",
+            "text/event-stream; charset=utf-8",
+        );
+        http::header_line(&mut bytes, "transfer-encoding", "chunked");
+        bytes.extend_from_slice(b"\r\n");
+        for (number, event) in events.iter().enumerate() {
+            sse.event(
+                number,
+                event.name,
+                &event.numbered(Some(number)),
+                &mut bytes,
+            );
+        }
+        sse.end(&mut bytes);
+        Self::of_bytes(bytes, persistence)
+    }
+
     /// All bytes of an answer that has no pauses, as they would be written.
     pub(crate) fn into_bytes(mut self) -> Vec<u8> {
         let mut out = Vec::new();
@@ -136,6 +161,23 @@ impl Program {
     }
 }
 
+/// The event with which an answer fails.
+fn failure(voice: &Voice<'_>) -> Event {
+    if voice.route.endpoint == Endpoint::Responses {
+        return voice.failure_event();
+    }
+    let (name, data) = errors::event(voice.route.flavour, SCRIPTED);
+    Event { name, data }
+}
+
+/// The body of an answer that says it failed.
+fn failed_body(voice: &Voice<'_>) -> String {
+    if voice.route.endpoint == Endpoint::Responses {
+        return voice.failed_response();
+    }
+    error_body(voice)
+}
+
 fn error_body(voice: &Voice<'_>) -> String {
     errors::event(voice.route.flavour, SCRIPTED).1
 }
@@ -168,6 +210,8 @@ impl Maker<'_> {
             | Deed::CutMidStream
             | Deed::ErrorEventBeforeContent
             | Deed::ErrorEventMidStream
+            | Deed::FailedBeforeContent
+            | Deed::FailedMidStream
             | Deed::NoChoices
             | Deed::GarbageJson => {
                 if spelled_out {
@@ -185,6 +229,7 @@ impl Maker<'_> {
     fn whole(&mut self, body: impl FnOnce() -> String) {
         let body = match self.answer().deed {
             Deed::ErrorEventBeforeContent | Deed::ErrorEventMidStream => error_body(self.voice),
+            Deed::FailedBeforeContent | Deed::FailedMidStream => failed_body(self.voice),
             Deed::NoChoices => self.voice.empty_body(),
             Deed::GarbageJson => HALF_JSON.to_owned(),
             Deed::Ok
@@ -261,6 +306,8 @@ impl Maker<'_> {
             | Deed::CutBeforeHead
             | Deed::ErrorEventBeforeContent
             | Deed::ErrorEventMidStream
+            | Deed::FailedBeforeContent
+            | Deed::FailedMidStream
             | Deed::Error200
             | Deed::NoChoices
             | Deed::Garbage
@@ -279,9 +326,15 @@ impl Maker<'_> {
         let mut bytes = self.head(200, BodyKind::Events);
         sse.start(&mut bytes);
         for (number, event) in stream.opening.iter().enumerate() {
-            sse.event(number, event.name, event.data.as_bytes(), &mut bytes);
+            sse.event(
+                number,
+                event.name,
+                &event.numbered(stream.numbered.then_some(number)),
+                &mut bytes,
+            );
         }
         self.steps.push_back(Step::Bytes(bytes));
+        let numbered = stream.numbered;
         let first = stream.opening.len() + count;
         if count > 0 {
             self.pause(self.answer().ttft());
@@ -296,12 +349,8 @@ impl Maker<'_> {
         }
         let mut bytes = Vec::new();
         for (number, event) in closing.iter().enumerate() {
-            sse.event(
-                first + number,
-                event.name,
-                event.data.as_bytes(),
-                &mut bytes,
-            );
+            let data = event.numbered(numbered.then_some(first + number));
+            sse.event(first + number, event.name, &data, &mut bytes);
             if number == 0 && !self.answer().finish_pause().is_zero() {
                 self.steps
                     .push_back(Step::Bytes(std::mem::take(&mut bytes)));
@@ -319,15 +368,12 @@ impl Maker<'_> {
         if self.answer().has(Quirk::NoDone) {
             stream.closing.pop();
         }
-        let error = || {
-            let (name, data) = errors::event(self.voice.route.flavour, SCRIPTED);
-            vec![Event { name, data }]
-        };
+        let error = || vec![failure(self.voice)];
         match self.answer().deed {
             Deed::StallBeforeContent => (0, Vec::new()),
             Deed::StallMidStream | Deed::CutMidStream => (after, Vec::new()),
-            Deed::ErrorEventBeforeContent => (0, error()),
-            Deed::ErrorEventMidStream => (after, error()),
+            Deed::ErrorEventBeforeContent | Deed::FailedBeforeContent => (0, error()),
+            Deed::ErrorEventMidStream | Deed::FailedMidStream => (after, error()),
             Deed::GarbageJson => (
                 after,
                 vec![Event {
@@ -426,7 +472,6 @@ fn padded(body: &str, size: usize) -> String {
 /// By how much a wrong `content-length` is wrong.
 const LENGTH_ERROR: usize = 10;
 const HALF_JSON: &str = "{\"id\":\"mock\",\"choices\":[{\"index\":";
-const SCRIPTED: &str = "the mock was told to fail";
 const SURPLUS: &[u8] = b"{\"surplus\":\"nobody asked for this answer\"}";
 const GARBAGE: &[u8] = b"\x16\x03\x01\x02\x00 this is not HTTP\r\n\r\n";
 const EARLY_HINTS: &[u8] = b"HTTP/1.1 103 Early Hints\r\nlink: </early>; rel=preload\r\n\r\n";

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::ask::{Ask, Endpoint, Flavour, Route};
+use crate::ask::{Ask, Flavour, Route};
+use crate::endpoint::Endpoint;
 
 /// The end and all bytes that a program writes before it first pauses for good.
 fn run(stream: bool, script: Value) -> (StepEnd, String) {

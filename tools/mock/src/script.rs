@@ -28,7 +28,11 @@ pub(crate) struct Script {
     pub(crate) alternate: bool,
     /// Whether a chat request may only have what OpenAI's own endpoint knows.
     pub(crate) strict: bool,
-    /// The parameters of a chat request that the model does not have.
+    /// Whether it serves the paths of OpenAI's Responses.
+    pub(crate) responses: bool,
+    /// The conversations that a Responses request may name.
+    pub(crate) conversations: Vec<String>,
+    /// The parameters of a request that the model does not have.
     pub(crate) unsupported: Vec<String>,
     /// The first rule that matches a request answers it; the last one matches every POST.
     rules: Vec<Rule>,
@@ -116,6 +120,12 @@ impl Script {
         let alternate = take(&mut map, "alternate")?.unwrap_or(false);
         let strict = take(&mut map, "strict")?.unwrap_or(false);
         let unsupported = take(&mut map, "unsupported")?.unwrap_or_default();
+        let dialect = dialect
+            .or(former.map(|former| former.dialect))
+            .unwrap_or_default();
+        let has_responses = matches!(dialect, Dialect::Openai | Dialect::Azure);
+        let responses = take(&mut map, "responses")?.unwrap_or(has_responses);
+        let conversations = take(&mut map, "conversations")?.unwrap_or_default();
         let rules = read_rules(map)?;
         let canned = rules.iter().any(Rule::has_canned);
         let reads_bodies = !canned || rules.iter().any(Rule::reads_bodies);
@@ -123,9 +133,7 @@ impl Script {
             name: name
                 .or_else(|| former.map(|former| former.name.clone()))
                 .unwrap_or_else(|| "mock".to_owned()),
-            dialect: dialect
-                .or(former.map(|former| former.dialect))
-                .unwrap_or_default(),
+            dialect,
             key: match key {
                 None => former.and_then(|former| former.key.clone()),
                 Some(Value::Null) => None,
@@ -140,6 +148,8 @@ impl Script {
             record_body_bytes,
             alternate,
             strict,
+            responses,
+            conversations,
             unsupported,
             rules,
             reads_bodies,

@@ -6,13 +6,15 @@ use memchr::memmem;
 use serde_json::Value;
 
 use crate::answer::{Answer, CANS};
-use crate::ask::{self, Ask, Endpoint, Objection, Route};
+use crate::ask::{self, Ask, Objection, Route};
 use crate::control;
+use crate::endpoint::{Endpoint, Wish};
 use crate::errors;
 use crate::http::{self, Persistence, Request};
 use crate::instance::{Instance, Ticket};
 use crate::program::Program;
-use crate::reply::{self, Voice};
+use crate::reply::{self, Stream, Voice};
+use crate::responses::Stored;
 use crate::script::{Facts, Script};
 use crate::strict;
 
@@ -99,8 +101,11 @@ fn respond(
     if matches!(route.endpoint, Endpoint::Models | Endpoint::Model(_)) {
         return list_models(call);
     }
+    if let Endpoint::Stored { id, wish } = &route.endpoint {
+        return stored(scene, call, id, *wish);
+    }
     let ask = if script.reads_bodies {
-        Some(read(script, route, request)?)
+        Some(read(scene, route, request)?)
     } else {
         None
     };
@@ -110,7 +115,10 @@ fn respond(
         headers: request.headers,
         model: ask.as_ref().map_or("", |ask| &ask.model),
         stream: ask.as_ref().is_some_and(|ask| ask.stream),
-        is_free: route.endpoint == Endpoint::CountTokens,
+        is_free: matches!(
+            route.endpoint,
+            Endpoint::CountTokens | Endpoint::InputTokens
+        ),
     };
     let usual = Answer::default();
     let answer = script.choose(&facts).unwrap_or(&usual);
@@ -119,7 +127,7 @@ fn respond(
     }
     let ask = match ask {
         Some(ask) => ask,
-        None => read(script, route, request)?,
+        None => read(scene, route, request)?,
     };
     let voice = Voice {
         route,
@@ -128,14 +136,52 @@ fn respond(
         name: &script.name,
         number: ticket.number,
     };
+    keep(scene, &voice);
     let program = Program::of_voice(&voice, || voice.body(), request.persistence);
     Ok(Served::Program(Some(ticket), Box::new(program)))
 }
 
-fn read(script: &Script, route: &Route, request: &Request<'_>) -> Result<Ask, Objection> {
-    let body: Value = serde_json::from_slice(request.body)
+/// Stores a response that is to be stored, and that the script does not replace by another answer.
+fn keep(scene: &Scene<'_>, voice: &Voice<'_>) {
+    let answer = voice.answer;
+    let replaced = answer.status.is_some() || answer.body.is_some();
+    if voice.route.endpoint != Endpoint::Responses || !voice.ask.keep || replaced {
+        return;
+    }
+    let body = serde_json::from_str(&voice.finished_response()).unwrap_or_default();
+    scene.instance.stored().put(Stored {
+        id: voice.response_id(),
+        items: voice.ask.items.clone(),
+        body,
+        events: voice.stream().map(Stream::into_events).unwrap_or_default(),
+        pending: voice.ask.background,
+    });
+}
+
+/// Answers what is asked of a stored response.
+fn stored(scene: &Scene<'_>, call: Call<'_>, id: &str, wish: Wish) -> Result<Served, Objection> {
+    let (request, ticket) = (call.request, call.ticket);
+    let mut shelf = scene.instance.stored();
+    let streams = wish == Wish::Show && request.parameter("stream") == Some("true");
+    if streams && let Some(events) = shelf.events(id) {
+        let program = Program::of_events(events, request.persistence);
+        return Ok(Served::Program(Some(ticket), Box::new(program)));
+    }
+    plain(call, shelf.grant(id, wish).map(|body| body.to_string()))
+}
+
+fn read(scene: &Scene<'_>, route: &Route, request: &Request<'_>) -> Result<Ask, Objection> {
+    let script = scene.script;
+    let mut body: Value = serde_json::from_slice(request.body)
         .map_err(|error| Objection::bad(format!("the body is not JSON: {error}")))?;
     strict::check(script, route, request, &body)?;
+    let takes_items = matches!(
+        route.endpoint,
+        Endpoint::Responses | Endpoint::InputTokens | Endpoint::Compact
+    );
+    if takes_items && let Some(body) = body.as_object_mut() {
+        scene.instance.stored().gather(script, body)?;
+    }
     let ask = Ask::read(route, &body)?;
     if script.models.is_empty() || script.models.contains(&ask.model) {
         return Ok(ask);
@@ -150,16 +196,21 @@ fn read(script: &Script, route: &Route, request: &Request<'_>) -> Result<Ask, Ob
 }
 
 fn list_models(call: Call<'_>) -> Result<Served, Objection> {
+    let body = reply::models_body(call.route, &call.script.models).ok_or_else(|| {
+        let message = format!("no such model: {}", call.request.path());
+        Objection::new(404, Some("model_not_found"), message)
+    });
+    plain(call, body)
+}
+
+/// Answers a request that costs nothing with `body`, unless a rule is meant for it.
+fn plain(call: Call<'_>, body: Result<String, Objection>) -> Result<Served, Objection> {
     let Call {
         script,
         request,
         route,
         ticket,
     } = call;
-    let body = reply::models_body(route, &script.models).ok_or_else(|| {
-        let message = format!("no such model: {}", request.path());
-        Objection::new(404, Some("model_not_found"), message)
-    })?;
     let facts = Facts {
         method: request.method,
         path: request.path(),
@@ -169,11 +220,18 @@ fn list_models(call: Call<'_>) -> Result<Served, Objection> {
         is_free: true,
     };
     let usual = Answer::default();
-    let answer = script.choose(&facts).unwrap_or(&usual);
+    let answer = script.choose(&facts);
+    // What a rule spells out is answered whether or not there is such a thing.
+    let body = match answer {
+        Some(answer) if answer.status.is_some() || answer.body.is_some() => {
+            body.unwrap_or_default()
+        }
+        Some(_) | None => body?,
+    };
     let voice = Voice {
         route,
         ask: &Ask::default(),
-        answer,
+        answer: answer.unwrap_or(&usual),
         name: &script.name,
         number: ticket.number,
     };
@@ -217,14 +275,7 @@ fn canned(call: Call<'_>, answer: &Answer, out: &mut Vec<u8>) -> Served {
         };
         Program::of_voice(&voice, || voice.body(), request.persistence)
     };
-    let kind = match route.endpoint {
-        Endpoint::Chat => 0,
-        Endpoint::Completions => 1,
-        Endpoint::Embeddings => 2,
-        Endpoint::Messages => 3,
-        // What is not one of the above is not answered from memory.
-        Endpoint::CountTokens | Endpoint::Models | Endpoint::Model(_) => CANS,
-    };
+    let kind = can_of(&route.endpoint);
     // An answer with `connection: close` must not be kept for other requests.
     let can = answer
         .cans
@@ -236,6 +287,24 @@ fn canned(call: Call<'_>, answer: &Answer, out: &mut Vec<u8>) -> Served {
             Served::Written(Some(ticket), Persistence::KeepAlive)
         }
         None => Served::Program(Some(ticket), Box::new(make())),
+    }
+}
+
+/// The place of an endpoint's answers among those that are kept.
+fn can_of(endpoint: &Endpoint) -> usize {
+    match endpoint {
+        Endpoint::Chat => 0,
+        Endpoint::Completions => 1,
+        Endpoint::Embeddings => 2,
+        Endpoint::Messages => 3,
+        Endpoint::Responses => 4,
+        // What is not one of the above is not answered from memory.
+        Endpoint::CountTokens
+        | Endpoint::InputTokens
+        | Endpoint::Compact
+        | Endpoint::Stored { .. }
+        | Endpoint::Models
+        | Endpoint::Model(_) => CANS,
     }
 }
 

@@ -120,6 +120,7 @@ impl Voice<'_> {
                 event("message_delta", &end),
                 event("message_stop", ""),
             ],
+            numbered: false,
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The tool calls of an answer.
 
+use serde_json::json;
+
 use super::{Pieces, Voice};
+use crate::answer::ScriptedCall;
 
 /// One call of an answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,7 +49,7 @@ impl Voice<'_> {
                 .map(|(place, call)| Call {
                     id: self.call_id(place),
                     name: call.name.clone(),
-                    arguments: serde_json::Value::from(call.input.clone()).to_string(),
+                    arguments: self.arguments(call),
                 })
                 .collect(),
             None => self
@@ -56,10 +59,37 @@ impl Voice<'_> {
                 .map(|name| Call {
                     id: self.call_id(0),
                     name: name.clone(),
-                    arguments: serde_json::json!({ "input": self.start_of_question() }).to_string(),
+                    arguments: self.asked_arguments(name),
                 })
                 .collect(),
         }
+    }
+
+    /// The arguments of a scripted call; for a tool that takes text, the text.
+    fn arguments(&self, call: &ScriptedCall) -> String {
+        let text = call
+            .input
+            .as_str()
+            .or_else(|| call.input.get("input")?.as_str());
+        match text {
+            Some(text) if self.takes_text(&call.name) => text.to_owned(),
+            _ if call.input.is_string() => json!({ "input": call.input }).to_string(),
+            _ => call.input.to_string(),
+        }
+    }
+
+    /// The arguments of a call that the request asks for.
+    fn asked_arguments(&self, name: &str) -> String {
+        let text = self.start_of_question();
+        if self.takes_text(name) {
+            return text;
+        }
+        json!({ "input": text }).to_string()
+    }
+
+    fn takes_text(&self, name: &str) -> bool {
+        let offered = self.ask.kinds.get(name);
+        offered.is_some_and(|offered| offered.is_custom)
     }
 
     /// An id that no other answer of any instance has.

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::{CREATED, Voice, quoted};
 use crate::answer::UsagePolicy;
-use crate::ask::{Endpoint, Flavour, Route};
+use crate::ask::{Flavour, Route};
+use crate::endpoint::Endpoint;
 
 impl Voice<'_> {
     pub(super) fn embeddings_body(&self) -> String {

@@ -2,11 +2,17 @@
 
 mod anthropic;
 mod calls;
+mod items;
 mod lists;
 mod openai;
+mod responses;
+pub(crate) mod seal;
+
+use std::borrow::Cow;
 
 use crate::answer::Answer;
-use crate::ask::{Ask, Endpoint, Flavour, Route};
+use crate::ask::{Ask, Flavour, Route};
+use crate::endpoint::Endpoint;
 
 pub(crate) use lists::models_body;
 
@@ -29,6 +35,28 @@ pub(crate) struct Stream {
     pub(crate) content: Form,
     pub(crate) pieces: Pieces,
     pub(crate) closing: Vec<Event>,
+    /// Whether each event has its number.
+    pub(crate) numbered: bool,
+}
+
+impl Stream {
+    /// All events, the content's included.
+    pub(crate) fn into_events(self) -> Vec<Event> {
+        let form = &self.content;
+        let content = (0..self.pieces.events).map(|index| Event {
+            name: form.name,
+            data: format!(
+                "{}{}{}}}",
+                form.before,
+                quoted(&self.pieces.piece(index)),
+                form.after
+            ),
+        });
+        let mut events = self.opening;
+        events.extend(content);
+        events.extend(self.closing);
+        events
+    }
 }
 
 /// One event of a stream.
@@ -36,6 +64,18 @@ pub(crate) struct Stream {
 pub(crate) struct Event {
     pub(crate) name: Option<&'static str>,
     pub(crate) data: String,
+}
+
+impl Event {
+    /// The data, with its number where it has one.
+    pub(crate) fn numbered(&self, number: Option<usize>) -> Cow<'_, [u8]> {
+        match (number, self.data.strip_suffix('}')) {
+            (Some(number), Some(open)) => {
+                Cow::Owned(format!("{open},\"sequence_number\":{number}}}").into_bytes())
+            }
+            (_, _) => Cow::Borrowed(self.data.as_bytes()),
+        }
+    }
 }
 
 /// The form of a content event: the escaped piece stands between the two halves.
@@ -107,7 +147,13 @@ impl Voice<'_> {
             Endpoint::Embeddings => self.embeddings_body(),
             Endpoint::Messages => self.message_body(),
             Endpoint::CountTokens => format!("{{\"input_tokens\":{}}}", self.prompt_tokens()),
-            Endpoint::Models | Endpoint::Model(_) => String::new(),
+            Endpoint::Responses => self.response_body(),
+            Endpoint::InputTokens => format!(
+                "{{\"object\":\"response.input_tokens\",\"input_tokens\":{}}}",
+                self.prompt_tokens()
+            ),
+            Endpoint::Compact => self.compaction_body(),
+            Endpoint::Models | Endpoint::Model(_) | Endpoint::Stored { .. } => String::new(),
         }
     }
 
@@ -116,7 +162,11 @@ impl Voice<'_> {
         match self.route.endpoint {
             Endpoint::Messages => self.empty_message_body(),
             Endpoint::Chat | Endpoint::Completions => self.empty_openai_body(),
-            Endpoint::CountTokens => "{}".to_owned(),
+            Endpoint::Responses => self.empty_response_body(),
+            Endpoint::CountTokens
+            | Endpoint::InputTokens
+            | Endpoint::Compact
+            | Endpoint::Stored { .. } => "{}".to_owned(),
             Endpoint::Embeddings | Endpoint::Models | Endpoint::Model(_) => {
                 "{\"object\":\"list\",\"data\":[]}".to_owned()
             }
@@ -128,8 +178,12 @@ impl Voice<'_> {
         match self.route.endpoint {
             Endpoint::Chat | Endpoint::Completions => Some(self.openai_stream()),
             Endpoint::Messages => Some(self.message_stream()),
+            Endpoint::Responses => Some(self.response_stream()),
             Endpoint::Embeddings
             | Endpoint::CountTokens
+            | Endpoint::InputTokens
+            | Endpoint::Compact
+            | Endpoint::Stored { .. }
             | Endpoint::Models
             | Endpoint::Model(_) => None,
         }
@@ -139,10 +193,14 @@ impl Voice<'_> {
     pub(crate) fn empty_stream(&self) -> Stream {
         match self.route.endpoint {
             Endpoint::Messages => self.empty_message_stream(),
+            Endpoint::Responses => self.empty_response_stream(),
             Endpoint::Chat
             | Endpoint::Completions
             | Endpoint::Embeddings
             | Endpoint::CountTokens
+            | Endpoint::InputTokens
+            | Endpoint::Compact
+            | Endpoint::Stored { .. }
             | Endpoint::Models
             | Endpoint::Model(_) => self.empty_openai_stream(),
         }
@@ -160,9 +218,14 @@ impl Voice<'_> {
         let kind = match self.route.endpoint {
             Endpoint::Messages | Endpoint::CountTokens => "msg_",
             Endpoint::Completions => "cmpl-",
-            Endpoint::Chat | Endpoint::Embeddings | Endpoint::Models | Endpoint::Model(_) => {
-                "chatcmpl-"
-            }
+            Endpoint::Chat
+            | Endpoint::Embeddings
+            | Endpoint::Responses
+            | Endpoint::InputTokens
+            | Endpoint::Compact
+            | Endpoint::Stored { .. }
+            | Endpoint::Models
+            | Endpoint::Model(_) => "chatcmpl-",
         };
         match self.route.flavour {
             Flavour::Ollama => format!("{kind}{}", self.number % 999),

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use super::calls::Call;
 use super::{CREATED, Event, Form, Stream, Voice, quoted};
 use crate::answer::UsagePolicy;
-use crate::ask::{Endpoint, Flavour};
+use crate::ask::Flavour;
+use crate::endpoint::Endpoint;
 
 impl Voice<'_> {
     pub(super) fn chat_body(&self) -> String {
@@ -18,13 +19,25 @@ impl Voice<'_> {
                     ",\"refusal\":null,\"annotations\":[]"
                 }
             };
-            format!("{{\"role\":\"assistant\",\"content\":{text}{rest}}}")
+            let thought = self.thought();
+            format!("{{\"role\":\"assistant\"{thought},\"content\":{text}{rest}}}")
         } else {
             let calls = whole_calls(&calls, 0).join(",");
-            format!("{{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{calls}]}}")
+            let thought = self.thought();
+            format!("{{\"role\":\"assistant\"{thought},\"content\":null,\"tool_calls\":[{calls}]}}")
         };
         let choice = format!("\"message\":{message}{}", self.log_probabilities());
         self.whole(&choice)
+    }
+
+    /// The member of a message or delta that has the model's reasoning; nothing where it has none.
+    fn thought(&self) -> String {
+        let key = match self.route.flavour {
+            Flavour::Ollama => "reasoning",
+            Flavour::OpenAi | Flavour::Azure | Flavour::Anthropic => "reasoning_content",
+        };
+        let text = self.answer.reasoning.as_ref();
+        text.map_or_else(String::new, |text| format!(",\"{key}\":{}", quoted(text)))
     }
 
     pub(super) fn completion_body(&self) -> String {
@@ -194,6 +207,7 @@ impl Voice<'_> {
             content,
             pieces,
             closing,
+            numbered: false,
         }
     }
 
@@ -247,17 +261,18 @@ impl Voice<'_> {
         if self.route.endpoint != Endpoint::Chat {
             return None;
         }
-        let calls = self.calls();
+        let (calls, thought) = (self.calls(), self.thought());
         if !calls.is_empty() {
             let open = usize::from(!ollama);
             let calls = whole_calls(&calls, open).join(",");
             return Some(format!(
-                "\"delta\":{{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{calls}]}}"
+                "\"delta\":{{\"role\":\"assistant\"{thought},\"content\":null,\
+                 \"tool_calls\":[{calls}]}}"
             ));
         }
         let rest = if ollama { "" } else { ",\"refusal\":null" };
         Some(format!(
-            "\"delta\":{{\"role\":\"assistant\",\"content\":\"\"{rest}}}"
+            "\"delta\":{{\"role\":\"assistant\"{thought},\"content\":\"\"{rest}}}"
         ))
     }
 

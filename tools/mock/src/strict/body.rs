@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::ask::{Endpoint, Objection};
+use crate::ask::Objection;
+use crate::endpoint::Endpoint;
 use crate::script::Script;
 
 /// What the rules look at beside the body.

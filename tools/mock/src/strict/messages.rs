@@ -4,7 +4,8 @@ use serde_json::{Map, Value};
 
 use super::body::{Setting, entries, given, messages_of, text};
 use super::{blocks, tools, turns};
-use crate::ask::{Endpoint, Objection};
+use crate::ask::Objection;
+use crate::endpoint::Endpoint;
 
 /// Objects to what the Messages API answers 400 to.
 pub(super) fn check(setting: Setting<'_>, body: &Map<String, Value>) -> Result<(), Objection> {

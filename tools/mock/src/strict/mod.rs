@@ -4,15 +4,19 @@ mod blocks;
 mod body;
 mod chat;
 mod messages;
+mod responses;
 mod tools;
 mod turns;
 
 use serde_json::Value;
 
 use self::body::{Setting, messages_of};
-use crate::ask::{Endpoint, Flavour, Objection, Route};
+use crate::ask::{Flavour, Objection, Route};
+use crate::endpoint::Endpoint;
 use crate::http::Request;
 use crate::script::Script;
+
+pub(crate) use self::responses::check_pairs;
 
 /// Objects to a body that the real provider would refuse.
 pub(crate) fn check(
@@ -43,8 +47,12 @@ pub(crate) fn check(
         (Endpoint::Completions, Flavour::OpenAi | Flavour::Azure) => {
             chat::check_stream_options(body)
         }
+        (Endpoint::Responses | Endpoint::InputTokens | Endpoint::Compact, _) => {
+            chat::check_unsupported(script, body)?;
+            responses::check(&route.endpoint, body)
+        }
         (Endpoint::Completions | Endpoint::Embeddings, _)
-        | (Endpoint::Models | Endpoint::Model(_), _) => Ok(()),
+        | (Endpoint::Models | Endpoint::Model(_) | Endpoint::Stored { .. }, _) => Ok(()),
     }
 }
 

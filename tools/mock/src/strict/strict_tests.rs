@@ -389,3 +389,84 @@ fn a_body_is_an_object() {
     let said = objection(json!({}), Endpoint::Chat, &[], &json!([]));
     assert!(said.contains("object"), "{said}");
 }
+
+#[test]
+fn a_responses_request_is_looked_at_item_by_item() {
+    let said = |over: &Value| {
+        let mut body = json!({"model": "m", "input": "hi"});
+        let over = over.as_object().unwrap().clone();
+        body.as_object_mut().unwrap().extend(over);
+        objection(json!({}), Endpoint::Responses, &[], &body)
+    };
+    let item = |item: Value| said(&json!({"input": [item]}));
+    for (over, part) in [
+        (json!({"n": 1}), "Unknown parameter: 'n'."),
+        (json!({"messages": []}), "Unknown parameter: 'messages'."),
+        (
+            json!({"input": null}),
+            "Missing required parameter: 'input'.",
+        ),
+        (json!({"background": true, "store": false}), "store=true"),
+        (json!({"stream_options": {}}), "only allowed when 'stream'"),
+        (
+            json!({"previous_response_id": "a", "conversation": "b"}),
+            "Mutually exclusive",
+        ),
+        (
+            json!({"tools": [{"type": "function", "function": {"name": "f"}}]}),
+            "tools[0].name",
+        ),
+        (
+            json!({"tools": [{"type": "wizard"}]}),
+            "Invalid value: 'wizard'",
+        ),
+        (
+            json!({"text": {"format": {"type": "json_schema", "name": "n"}}}),
+            "text.format.schema",
+        ),
+    ] {
+        let message = said(&over);
+        assert!(message.contains(part), "{over}: {message:?}");
+    }
+    for (bad, part) in [
+        (json!({"type": "wish"}), "Invalid value: 'wish'"),
+        (json!({"role": "user"}), "'input[0].content'"),
+        (
+            json!({"role": "tool", "content": "a"}),
+            "Invalid value: 'tool'",
+        ),
+        (
+            json!({"role": "user", "content": "a", "name": "n"}),
+            "'input[0].name'",
+        ),
+        (
+            json!({"role": "user", "content": [{"type": "text", "text": "a"}]}),
+            "Invalid value: 'text'",
+        ),
+        (
+            json!({"role": "assistant", "content": [{"type": "input_text", "text": "a"}]}),
+            "Invalid value: 'input_text'",
+        ),
+        (
+            json!({"type": "function_call", "call_id": "a", "name": "f"}),
+            "arguments",
+        ),
+        (
+            json!({"type": "reasoning", "id": "msg_1", "summary": []}),
+            "begins with 'rs'",
+        ),
+    ] {
+        let message = item(bad.clone());
+        assert!(message.contains(part), "{bad}: {message:?}");
+    }
+    for good in [
+        json!({"role": "user", "content": "a"}),
+        json!({"type": "message", "role": "assistant", "id": "msg_1", "status": "completed",
+            "content": [{"type": "output_text", "text": "a", "annotations": []}]}),
+        json!({"type": "item_reference", "id": "rs_1"}),
+        json!({"id": "rs_1"}),
+        json!({"type": "web_search_call", "anything": 1}),
+    ] {
+        assert_eq!(item(good.clone()), "", "{good}");
+    }
+}
