@@ -427,3 +427,25 @@ fn errors_of_providers_are_told_in_the_words_that_clients_go_by() {
         }
     }
 }
+
+#[test]
+fn what_a_provider_calls_the_model_is_not_told_in_headers() {
+    let body = r#"{"error":{"message":"x","type":"t","param":null,"code":null}}"#;
+    let length = body.len();
+    let answer = format!(
+        "HTTP/1.1 400 x\r\nContent-Type: application/json\r\nopenai-model: own-1\r\n\
+         openai-processing-ms: 7\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    for settings in [
+        json!({"responses": "native", "forward_caller_key": true}),
+        json!({"responses": "native"}),
+        json!({"responses": "bridge"}),
+    ] {
+        let provider = Recorder::start(answer.clone().into_bytes());
+        let router = Router::start(&file("openai", &provider, &settings, 1));
+        let answer = post(&router, "/v1/responses", REQUEST);
+        assert_eq!(answer.status, 400, "{settings}");
+        assert_eq!(answer.header("openai-model"), None, "{settings}");
+        assert_eq!(answer.header("openai-processing-ms"), Some("7"));
+    }
+}
