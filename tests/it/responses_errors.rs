@@ -15,7 +15,7 @@ use crate::support::operate::{circuit, wait_for_circuit};
 use crate::support::router::Router;
 
 /// The rules of the reference that one of the vectors shows.
-const RULES: [&str; 5] = ["X1", "X2", "X4", "W1", "W2"];
+const RULES: [&str; 7] = ["X1", "X2", "X3", "X4", "W1", "W2", "N8"];
 
 #[test]
 fn every_vector_is_as_the_reference_says() {
@@ -191,6 +191,7 @@ impl Failing<'_> {
         if goes_on {
             assert_eq!(answer.header("x-infermux-provider"), Some("other"), "{id}");
             assert_eq!(answer.header("x-infermux-attempts"), Some("2"), "{id}");
+            assert!(answer.text().contains("Yes."), "{id}: {}", answer.text());
         }
     }
 
@@ -210,11 +211,7 @@ impl Failing<'_> {
         let router = self.router(&[self.entry(&provider, &Value::Null)]);
         let answer = self.ask(&router, true);
         assert!(answer.complete, "{id}: the body ends properly");
-        let events: Vec<Value> = answer
-            .events()
-            .iter()
-            .map(|event| serde_json::from_str(event).expect("JSON"))
-            .collect();
+        let events = answer.named_events();
         let last = events.last().expect("an event");
         assert_eq!(last["type"], "response.failed", "{id}");
         for name in ["code", "message"] {

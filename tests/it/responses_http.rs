@@ -429,6 +429,74 @@ fn errors_of_providers_are_told_in_the_words_that_clients_go_by() {
 }
 
 #[test]
+fn a_stream_that_fails_behind_an_early_head_ends_as_a_response_that_failed() {
+    let refusal = |message: &str| {
+        let error = json!({"message": message, "type": "invalid_request_error", "param": null,
+            "code": null});
+        answered(400, &json!({"error": error}).to_string())
+    };
+    let too_long = "This model's maximum context length is 8192 tokens.";
+    for (settings, answer, code, message) in [
+        (
+            json!({"responses": "bridge"}),
+            answered(500, "{}"),
+            "server_error",
+            "the provider h answered 500",
+        ),
+        (
+            json!({"responses": "native"}),
+            answered(500, "{}"),
+            "server_error",
+            "the provider h answered 500",
+        ),
+        (
+            json!({"responses": "bridge"}),
+            refusal("no \"such\" thing"),
+            "invalid_prompt",
+            "no \"such\" thing",
+        ),
+        (
+            json!({"responses": "native"}),
+            refusal("no \"such\" thing"),
+            "invalid_prompt",
+            "no \"such\" thing",
+        ),
+        (
+            json!({"responses": "bridge"}),
+            refusal(too_long),
+            "context_length_exceeded",
+            too_long,
+        ),
+    ] {
+        let provider = Recorder::start(answer);
+        let router = Router::start(&file("openai", &provider, &settings, 1));
+        let mut client = Client::connect(router.addr());
+        let body = r#"{"model":"m","input":"hi","stream":true}"#;
+        // The connection goes on.
+        for _ in 0..2 {
+            client.post_with("/v1/responses", "X-Infermux-Early-Head: true\r\n", body);
+            let answer = client.answer();
+            let text = answer.text();
+            assert!(answer.status == 200 && answer.complete, "{text}");
+            let events = answer.named_events();
+            let names: Vec<&str> = events
+                .iter()
+                .filter_map(|event| event["type"].as_str())
+                .collect();
+            assert_eq!(names, ["response.created", "response.failed"], "{text}");
+            let error = &events[1]["response"]["error"];
+            assert_eq!(
+                (&error["code"], &error["message"]),
+                (&json!(code), &json!(message))
+            );
+            assert_eq!(events[0]["response"]["id"], events[1]["response"]["id"]);
+            assert_eq!(events[1]["response"]["model"], "m");
+        }
+        assert_eq!(provider.seen().len(), 2);
+    }
+}
+
+#[test]
 fn what_a_provider_calls_the_model_is_not_told_in_headers() {
     let body = r#"{"error":{"message":"x","type":"t","param":null,"code":null}}"#;
     let length = body.len();

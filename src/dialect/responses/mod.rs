@@ -21,6 +21,7 @@ pub mod remembered;
 pub mod retell;
 pub mod write_answer;
 pub mod write_event;
+pub mod write_failed;
 
 #[cfg(test)]
 #[path = "strict_tests.rs"]

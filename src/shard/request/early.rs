@@ -3,6 +3,9 @@
 
 use crate::base::endpoint::Dialect;
 use crate::base::time::Instant;
+use crate::decide::outcome::KeyOwner;
+use crate::dialect::responses::failure;
+use crate::dialect::responses::write_failed::Failed;
 use crate::dialect::shell;
 use crate::dialect::shell::sign::Sign;
 use crate::exchange::refusal::{Connection, Refusal};
@@ -10,12 +13,14 @@ use crate::exchange::request::Request;
 use crate::exchange::version::Version;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::signs::Signs;
-use crate::shard::request::after::After;
+use crate::shard::request::after::{self, After};
 use crate::shard::request::answer_head;
 use crate::shard::request::job::Job;
 use crate::shard::request::record::Record;
+use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 use crate::wire::chunked::write_chunk_head;
+use crate::wire::json;
 use crate::wire::sse;
 
 /// Whether the caller is to be sent the head of its stream before the candidate `place` is asked.
@@ -43,6 +48,7 @@ pub fn show_signs(job: &Job<'_>, caller: &mut Caller, sign: Sign, now: Instant) 
 
 /// Ends a stream that has its head, and no content, with a refusal.
 pub async fn refuse(
+    shard: &Shard,
     caller: &mut Caller,
     request: &Request,
     record: &mut Record<'_>,
@@ -50,29 +56,88 @@ pub async fn refuse(
 ) -> After {
     record.error = Some(refusal.row().code);
     let mut event = Vec::new();
-    refusal.write_frame(request.dialect, request.id.as_str(), &mut event);
-    end(caller, request, record, &event);
+    match request.dialect {
+        Dialect::Chat | Dialect::Messages => {
+            refusal.write_frame(request.dialect, request.id.as_str(), &mut event);
+        }
+        Dialect::Responses => {
+            // Whoever repeats it is refused again.
+            let code = match matches!(refusal, Refusal::InvalidRequest(_)) {
+                true => "invalid_prompt",
+                false => failure::OWN,
+            };
+            let message = json::quoted(&refusal.to_string());
+            write_failed(shard, record, (code, &message), &mut event);
+        }
+    }
+    let after = end(shard, caller, request, record, &event);
     if caller.send_out().await.is_err() {
         record.caller_gone();
+        return After::Close;
     }
-    After::Close
+    after
 }
 
 /// Ends a stream that has its head, and no content, with the error of a provider; the bytes are to
 /// be sent.
-pub fn tell(caller: &mut Caller, request: &Request, record: &mut Record<'_>, error: &[u8]) {
+pub fn tell(job: &Job<'_>, caller: &mut Caller, record: &mut Record<'_>, error: &[u8]) {
+    let (shard, request) = (job.shard, job.request);
     let mut event = Vec::new();
-    if request.dialect == Dialect::Messages {
-        event.extend_from_slice(b"event: error\n");
+    match request.dialect {
+        Dialect::Chat => sse::write_event(error, &mut event),
+        Dialect::Messages => {
+            event.extend_from_slice(b"event: error\n");
+            sse::write_event(error, &mut event);
+        }
+        Dialect::Responses => {
+            // That an account is spent is told only to its owner.
+            let failure = failure::read(error, Dialect::Chat, KeyOwner::Caller);
+            let code = match failure.code {
+                // What is told is about the request.
+                failure::OWN => "invalid_prompt",
+                code => code,
+            };
+            write_failed(shard, record, (code, &failure.message), &mut event);
+        }
     }
-    sse::write_event(error, &mut event);
-    end(caller, request, record, &event);
+    end(shard, caller, request, record, &event);
 }
 
-/// Writes the last event of a stream, which is not followed by the last chunk.
-fn end(caller: &mut Caller, request: &Request, record: &mut Record<'_>, event: &[u8]) {
+/// Appends what ends a stream of Responses before anything of a response was told.
+fn write_failed(
+    shard: &Shard,
+    record: &Record<'_>,
+    (code, message): (&str, &[u8]),
+    out: &mut Vec<u8>,
+) {
+    let mut random = shard.random.borrow_mut();
+    let failed = Failed {
+        seed: [random.next_u64(), random.next_u64()],
+        created: clock::wall().unix_millis() / 1_000,
+        caller_model: &json::quoted(record.model.unwrap_or_default()),
+        code,
+        message,
+    };
+    failed.write(out);
+}
+
+/// Writes the last event of a stream. That of Responses cannot be taken for success, and Codex
+/// reads it only where the body ends properly; the others are not followed by the last chunk.
+fn end(
+    shard: &Shard,
+    caller: &mut Caller,
+    request: &Request,
+    record: &mut Record<'_>,
+    event: &[u8],
+) -> After {
+    let last_chunk: &[u8] = match (request.dialect, request.version) {
+        (Dialect::Responses, Version::Http11) => b"0\r\n\r\n",
+        (Dialect::Chat | Dialect::Messages | Dialect::Responses, _) => {
+            record.connection = Connection::Close;
+            b""
+        }
+    };
     record.first_byte = Some(clock::now());
-    record.connection = Connection::Close;
     record.count();
     caller.make_room();
     let out = &mut caller.out;
@@ -82,7 +147,9 @@ fn end(caller: &mut Caller, request: &Request, record: &mut Record<'_>, event: &
             write_chunk_head(event.len(), out);
             out.extend_from_slice(event);
             out.extend_from_slice(b"\r\n");
+            out.extend_from_slice(last_chunk);
         }
         Version::Http10 => out.extend_from_slice(event),
     }
+    after::after(shard, record.connection)
 }

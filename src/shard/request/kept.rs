@@ -88,7 +88,7 @@ fn write_kept<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<'a>, k
     record.error = Some("provider_refused");
     record.words = kept.words.clone();
     if record.has_early_head {
-        return early::tell(caller, job.request, record, &kept.error.body);
+        return early::tell(job, caller, record, &kept.error.body);
     }
     let told = Told {
         place: kept.place,

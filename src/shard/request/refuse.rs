@@ -93,7 +93,7 @@ pub async fn tell(
     refusal: &Refusal<'_>,
 ) -> After {
     if record.has_early_head {
-        return early::refuse(caller, request, record, refusal).await;
+        return early::refuse(shard, caller, request, record, refusal).await;
     }
     record.status = Some(refusal.row().status_in(request.dialect));
     record.error = Some(refusal.row().code);

@@ -257,6 +257,19 @@ impl Answer {
     pub fn events(&self) -> Vec<String> {
         events_of(&self.text())
     }
+
+    /// The events of its stream, each of which has its type as its name.
+    pub fn named_events(&self) -> Vec<Value> {
+        let text = self.text();
+        let events = text.split_terminator("\n\n").map(|event| {
+            let (name, data) = event.split_once("\ndata: ").expect("a name and data");
+            let data: Value = serde_json::from_str(data).expect("JSON");
+            let kind = data["type"].as_str().expect("a type");
+            assert_eq!(name, format!("event: {kind}"), "{text}");
+            data
+        });
+        events.collect()
+    }
 }
 
 /// GETs `path` on a fresh connection.
