@@ -14,6 +14,8 @@ pub const GROUPS_MAX: usize = 1_024;
 pub const MODELS_MAX: usize = 65_536;
 /// Most origins that one file may list: the origin of a request is compared with each in turn.
 pub const ORIGINS_MAX: usize = 256;
+/// Most rules of one `request`: each is applied to every request, and looks for its member.
+pub const RULES_MAX: usize = 128;
 /// Largest `providers[].weight`: the rotation's table has one entry per unit of weight.
 pub const WEIGHT_MAX: u32 = 100;
 /// Largest configuration file, in bytes. A file is read whole before it is parsed.

@@ -94,6 +94,10 @@ pub fn between(before: &Plan, after: &Plan) -> Vec<String> {
         ("routing.least_latency", before.latency == after.latency),
         ("routing.groups", groups(before) == groups(after)),
         ("pricing", before.pricing == after.pricing),
+        (
+            "model_families",
+            before.model_families == after.model_families,
+        ),
     ] {
         if !same {
             changed.push(what.to_owned());
@@ -169,6 +173,7 @@ fn fields(one: &Provider, other: &Provider) -> Vec<&'static str> {
         ("max_in_flight", one.max_in_flight == other.max_in_flight),
         ("weight", one.weight == other.weight),
         ("headers", one.headers == other.headers),
+        ("request", one.request == other.request),
         ("health_check", one.health_check == other.health_check),
         ("circuit_breaker", one.breaker == other.breaker),
     ];

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::base::limits::ORIGINS_MAX;
+use crate::base::limits::{ORIGINS_MAX, RULES_MAX};
 use crate::base::money::{NanoUsd, Price};
 use crate::base::tokens::Tokens;
 use crate::config::cors::{Cors, Origins};
@@ -412,6 +412,99 @@ providers:
 }
 
 #[test]
+fn requests_are_changed_by_rules() {
+    let with =
+        |request: &str| format!("providers: [{{name: a, type: ollama, request: {{{request}}}}}]");
+    let own =
+        |name| format!("`{name}` is no parameter: model, stream, messages, input cannot be named");
+    for (request, expected) in [
+        (
+            "default: {temperature: 0.5, a.b: [1, {c: ~}]}, set: {x: '${X}'}, remove: [top_p], \
+             rename: {a: b.c}",
+            String::new(),
+        ),
+        ("", String::new()),
+        (
+            "defaults: {a: 1}",
+            "~ providers[0].request.defaults: unknown field, did you mean `default`?".into(),
+        ),
+        (
+            "set: {model: x}",
+            format!("providers[0].request.set.model: {}", own("model")),
+        ),
+        (
+            "default: {messages.x: x}",
+            format!(
+                "providers[0].request.default.messages.x: {}",
+                own("messages")
+            ),
+        ),
+        (
+            "remove: [a, stream]",
+            format!("providers[0].request.remove[1]: {}", own("stream")),
+        ),
+        (
+            "rename: {a: input}",
+            format!("providers[0].request.rename.a: {}", own("input")),
+        ),
+        (
+            "rename: {a.b: a}",
+            "providers[0].request.rename.a.b: `a.b` and `a` are one within the other".into(),
+        ),
+        (
+            "rename: {a: a}",
+            "providers[0].request.rename.a: `a` and `a` are one within the other".into(),
+        ),
+        (
+            "set: {a..b: 1}",
+            "providers[0].request.set.a..b: `a..b` has an empty name beside a dot".into(),
+        ),
+        (
+            "set: {a: .inf}",
+            "providers[0].request.set.a: `.inf` is no number that JSON has".into(),
+        ),
+        (
+            "remove: a",
+            "providers[0].request.remove: is a single value, a list is wanted".into(),
+        ),
+        (
+            "rename: {a: [b]}",
+            "providers[0].request.rename.a: is a list, a text is wanted".into(),
+        ),
+    ] {
+        check(&with(request), &expected);
+    }
+    let many: Vec<String> = (0..=RULES_MAX).map(|i| format!("p{i}")).collect();
+    check(
+        &with(&format!("remove: [{}]", many.join(", "))),
+        "providers[0].request: there are 129 rules, at most 128 fit",
+    );
+    let plan = plan(&with("set: {b: '${X}', a: {c: [1, two]}}, remove: [z]"));
+    let rules = plan.providers[0].request.as_ref().unwrap();
+    let told: Vec<String> = rules.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["remove z", "set b", "set a"]);
+    // A fault has its line, also within an entry of `models`.
+    let text = "
+providers:
+  - name: a
+    type: ollama
+    request:
+      remove:
+        - b
+        - model
+    models:
+      - name: n
+        request:
+          set:
+            a.b: 1
+            stream: true
+";
+    let rejected = load(text, &options(Strictness::Lenient)).err().unwrap();
+    let lines = rejected.faults().iter().map(|fault| fault.line);
+    assert_eq!(lines.collect::<Vec<_>>(), [Some(14), Some(8)]);
+}
+
+#[test]
 fn patterns_have_one_star() {
     let more = |models: &str| format!("providers: [{{name: a, type: ollama, models: [{models}]}}]");
     check(&more("m, 'gpt-*', 'gpt-*-mini', '*'"), "");
@@ -762,6 +855,8 @@ fn every_key_is_read() {
             | Kind::Entries(..)
             | Kind::Names
             | Kind::Headers
+            | Kind::Values
+            | Kind::Named(_)
             | Kind::Block(_)
             | Kind::Blocks(_)
             | Kind::Table => "5",
@@ -781,7 +876,10 @@ fn every_key_is_read() {
         let (text, path) = match key.section {
             "" => (field.clone(), String::new()),
             "providers[]" => (format!("{{providers: [{field}]}}"), "providers[0].".into()),
-            "providers[].rate_limits" | "providers[].health_check" | "providers[].headers" => {
+            "providers[].rate_limits"
+            | "providers[].health_check"
+            | "providers[].headers"
+            | "providers[].request" => {
                 let block = key.section.trim_start_matches("providers[].");
                 let text = format!("{{providers: [{{{block}: {field}}}]}}");
                 (text, format!("providers[0].{block}."))
@@ -793,6 +891,10 @@ fn every_key_is_read() {
             "routing.groups[]" => (
                 format!("{{routing: {{groups: [{field}]}}}}"),
                 "routing.groups[0].".into(),
+            ),
+            "model_families.<pattern>" => (
+                format!("{{model_families: {{a: {field}}}}}"),
+                "model_families.a.".into(),
             ),
             "budgets[]" => (format!("{{budgets: [{field}]}}"), "budgets[0].".into()),
             "pricing.<provider>.<model>" => (

@@ -265,6 +265,7 @@ mod tests {
         let scalar = Scalar {
             text: text.to_owned(),
             origin: Origin::File,
+            is_text: true,
         };
         let mut root = [(String::from("a"), Node::List(vec![Node::Scalar(scalar)]))];
         let findings = Findings::new(Strictness::Lenient);

@@ -20,6 +20,7 @@ mod options;
 pub mod patterns;
 pub mod plan;
 pub mod prices;
+mod provider;
 pub mod raw;
 pub mod responses;
 pub mod routes;
@@ -29,7 +30,7 @@ pub mod url;
 pub mod vendor;
 
 use crate::config::faults::{Fault, Findings};
-use crate::config::plan::Plan;
+use crate::config::plan::{Plan, Provider};
 use crate::config::raw::fields::Block;
 use crate::config::raw::{lines, yaml};
 
@@ -101,7 +102,8 @@ pub fn load(text: &str, options: &Options<'_>) -> Result<Loaded, Rejected> {
     }
 }
 
-/// A configuration in a few words: `3 providers, 2 route groups`.
+/// A configuration in a few words: `3 providers, 2 route groups`, and how many rules change
+/// requests, where there are any.
 #[must_use]
 pub fn summary(plan: &Plan) -> String {
     let count = |number: usize, one: &str| {
@@ -109,11 +111,17 @@ pub fn summary(plan: &Plan) -> String {
         format!("{number} {one}{plural}")
     };
     let (providers, groups) = (plan.providers.len(), plan.groups.len());
-    format!(
+    let mut summary = format!(
         "{}, {}",
         count(providers, "provider"),
         count(groups, "route group")
-    )
+    );
+    let rules: usize = plan.providers.iter().map(Provider::rule_count).sum();
+    if rules > 0 {
+        summary.push_str(", ");
+        summary.push_str(&count(rules, "request rule"));
+    }
+    summary
 }
 
 #[cfg(test)]

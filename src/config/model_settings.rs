@@ -1,8 +1,11 @@
 //! What the entries of a provider's `models` say of their models beyond the names.
 
+use std::sync::Arc;
+
 use crate::base::map::Map;
 use crate::base::tokens::Tokens;
 use crate::config::patterns::Pattern;
+use crate::wire::rules::Rules;
 
 /// What an entry says of its models.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -11,6 +14,8 @@ pub struct ModelSettings {
     pub context_window: Option<Tokens>,
     /// Most tokens of one answer.
     pub max_output: Option<u64>,
+    /// What is changed in requests for it, after what is changed for its provider.
+    pub request: Option<Arc<Rules>>,
 }
 
 /// The settings of one provider's models, to be found by a model's name.
@@ -36,6 +41,12 @@ impl SettingsByModel {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_name.is_empty() && self.by_pattern.is_empty()
+    }
+
+    /// The settings of all models that have any.
+    pub fn all(&self) -> impl Iterator<Item = &ModelSettings> {
+        let by_pattern = self.by_pattern.iter().map(|(_, settings)| settings);
+        self.by_name.values().chain(by_pattern)
     }
 
     /// The settings for a request in which the model is called `asked` by the caller and `own` by

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::endpoint::Endpoint;
@@ -15,6 +16,7 @@ use crate::config::responses::Responses;
 use crate::config::vendor::Vendor;
 use crate::decide::policy::{BreakerPolicy, LatencyPolicy};
 use crate::decide::strategy::Strategy;
+use crate::wire::rules::Rules;
 
 /// The checked configuration of one process.
 pub struct Plan {
@@ -46,6 +48,9 @@ pub struct Plan {
     pub routes: Routes,
     /// Prices set in the file: by provider name, then by the provider's model name.
     pub pricing: HashMap<Box<str>, HashMap<Box<str>, ModelPrice>>,
+    /// What OpenAI's own hosts refuse, by patterns of models, in place of what is built in; `None`:
+    /// nothing.
+    pub model_families: Box<[(Pattern, Option<Arc<Rules>>)]>,
     /// Monthly budgets.
     pub budgets: Budgets,
     /// Where the provider or budget of an id stands among the declared ones.
@@ -215,6 +220,10 @@ pub struct Provider {
     pub weight: u32,
     /// Headers that it is sent besides the usual ones.
     pub headers: ProviderHeaders,
+    /// Whether its host is one of OpenAI's own, Azure's included.
+    pub is_openais_host: bool,
+    /// What is changed in the bodies of its requests.
+    pub request: Option<Arc<Rules>>,
     /// Health checks.
     pub health_check: HealthCheck,
     /// The breaker's figures: the global block, overridden by the provider's own.
@@ -371,33 +380,6 @@ pub enum BudgetAction {
     Alert,
     /// The request is served with `model_override`.
     ModelOverride,
-}
-
-impl Provider {
-    /// The names among the entries of `models`.
-    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        let entries = self.models.iter().map(|entry| &**entry);
-        entries.filter(|entry| !patterns::is_pattern(entry))
-    }
-
-    /// Whether it serves models that no other provider claims.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.models.is_empty()
-    }
-
-    /// Whether it may serve the model called `name`, which the file does not name.
-    #[must_use]
-    pub fn may_serve_unnamed(&self, name: &str) -> bool {
-        self.is_open() || self.patterns.iter().any(|pattern| pattern.matches(name))
-    }
-
-    /// Whether it may serve models that the file does not name, so that infermux asks it for its
-    /// list of models.
-    #[must_use]
-    pub fn has_unnamed(&self) -> bool {
-        self.is_open() || !self.patterns.is_empty()
-    }
 }
 
 impl Plan {

@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 
+use crate::base::endpoint::Dialect;
 use crate::base::money::Price;
 use crate::base::tokens::Tokens;
 use crate::config::decimal::Decimal;
 use crate::config::plan::{ModelPrice, Provider};
-use crate::config::vendor::Prices;
+use crate::config::vendor::{AZURE_OPENAI, Prices, Vendor};
 use crate::decide::pricing::{Rates, Row, Tier};
 
 /// Prices set in the file: by provider name, then by the provider's model name.
@@ -161,6 +162,17 @@ fn vendor(host: &str) -> Option<&'static str> {
     };
     let of = VENDORS.iter().find(|(domain, _)| belongs(domain));
     of.map(|(_, table)| *table)
+}
+
+/// Whether a provider of this type and with this host is one of OpenAI's own, Azure's included.
+#[must_use]
+pub fn is_openais_host(of_type: &Vendor, host: &str) -> bool {
+    match of_type.dialect {
+        Dialect::Chat | Dialect::Responses => {
+            matches!(vendor(host), Some("openai" | "azure_openai")) || *of_type == AZURE_OPENAI
+        }
+        Dialect::Messages => false,
+    }
 }
 
 /// The part of the table that belongs to a type.
@@ -348,6 +360,21 @@ pricing:
         let micro_usd = |nano: u64| NanoUsd::new(nano * 1_000);
         assert_eq!(cost(&counts(271_000), gpt), micro_usd(271_000 * 5 + 500));
         assert_eq!(cost(&counts(271_001), gpt), micro_usd(271_001 * 10 + 1_000));
+    }
+
+    #[test]
+    fn openais_own_hosts_are_told_from_compatible_ones() {
+        let plan = plan();
+        for (name, expected) in [
+            ("openai", true),
+            ("az", true),
+            ("groq", false),
+            ("own", false),
+            ("claude", false),
+            ("home", false),
+        ] {
+            assert_eq!(provider(&plan, name).is_openais_host, expected, "{name}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::link::orders::Health;
 use crate::report::exposition::{Buckets, Exposition};
 use crate::report::metrics::Family;
 use crate::sys::process;
+use crate::wire::rules::Kind;
 
 /// One of the counters of a series.
 type OfSeries = fn(&Series) -> &Counter;
@@ -113,6 +114,19 @@ fn used(out: &mut Exposition, known: &Known) {
     }
 }
 
+/// What rules have changed in requests.
+fn changed_parameters(out: &mut Exposition, known: &Known) {
+    out.begin(Family::ParametersChanged);
+    for (name, shards) in known.totals.providers() {
+        for (place, kind) in Kind::ALL.iter().enumerate() {
+            let count = sum(shards, |meter| &meter.parameters[place]);
+            if count > 0 {
+                out.value(&[name, kind.name()], count);
+            }
+        }
+    }
+}
+
 /// The counters of providers.
 fn attempts(out: &mut Exposition, known: &Known) {
     let providers = known.totals.providers();
@@ -125,6 +139,7 @@ fn attempts(out: &mut Exposition, known: &Known) {
             }
         }
     }
+    changed_parameters(out, known);
     let all: Vec<&ProviderMeter> = providers
         .iter()
         .flat_map(|(_, s)| s)

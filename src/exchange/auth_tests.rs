@@ -39,6 +39,8 @@ pub(crate) fn provider(api_key: Option<&str>, forward_caller_key: bool) -> Provi
         max_in_flight: None,
         weight: 1,
         headers: crate::config::plan::ProviderHeaders::default(),
+        is_openais_host: false,
+        request: None,
         health_check: HealthCheck {
             interval: Duration::ZERO,
             timeout: Duration::ZERO,

@@ -18,6 +18,7 @@ pub mod model_list;
 pub mod origin;
 pub mod outbound;
 pub mod page;
+pub mod parameters;
 pub mod path_hint;
 pub mod pins;
 pub mod purse;

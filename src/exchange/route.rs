@@ -241,6 +241,7 @@ mod tests {
                 drain_delay: Duration::ZERO,
                 heartbeat: Duration::ZERO,
             },
+            model_families: Box::default(),
             cors: None,
             providers: Box::default(),
             groups: group.into_iter().map(named).collect(),

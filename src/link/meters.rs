@@ -19,6 +19,7 @@ use crate::link::counter::Counter;
 use crate::link::facts::MonthTag;
 use crate::link::histogram::Histogram;
 use crate::link::recent::Recent;
+use crate::wire::rules::Kind;
 
 /// A number that goes up and down.
 #[derive(Debug, Default)]
@@ -148,6 +149,8 @@ pub struct ProviderMeter {
     pub outcomes: [Counter; Outcome::LABELS.len()],
     /// Requests that went on to another provider, by the outcome at this one.
     pub failovers: [Counter; Outcome::LABELS.len()],
+    /// Rules that have changed requests, by the rule's kind.
+    pub parameters: [Counter; Kind::ALL.len()],
     /// Connections that were opened.
     pub connections_opened: Counter,
     /// Connections that were closed.

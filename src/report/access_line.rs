@@ -71,6 +71,8 @@ pub struct Access<'a> {
     pub provider_error: Option<&'a str>,
     /// Parameters that the provider's dialect has no place for.
     pub dropped: Option<&'a str>,
+    /// Rules of the file that have changed the request.
+    pub changed: Option<&'a str>,
     /// The code of the error, or what went wrong.
     pub error: Option<&'a str>,
 }
@@ -135,6 +137,7 @@ pub fn access_line(lines: &mut Lines, out: &mut Vec<u8>, now: WallTime, access: 
     line.text_if("override", access.model_override)
         .text_if("upstream_request_id", access.upstream_request_id)
         .text_if("dropped", access.dropped)
+        .text_if("changed", access.changed)
         .text_if("provider_error", access.provider_error)
         .text_if("error", access.error)
         .end();
@@ -226,6 +229,7 @@ mod tests {
         upstream_request_id: None,
         provider_error: None,
         dropped: None,
+        changed: None,
         error: None,
     };
 
@@ -295,6 +299,7 @@ mod tests {
             upstream_request_id: Some("req_1"),
             provider_error: Some("no \"such\" thing"),
             dropped: Some("seed,n"),
+            changed: Some("set top_k"),
             error: Some("upstream_error"),
             ..BARE
         };
@@ -312,6 +317,7 @@ mod tests {
              \"failed_cost_usd\":0.000000025,\"estimated\":true,\
              \"override\":\"gpt-4o-mini\",\"upstream_request_id\":\"req_1\",\
              \"dropped\":\"seed,n\",\
+             \"changed\":\"set top_k\",\
              \"provider_error\":\"no \\\"such\\\" thing\",\"error\":\"upstream_error\"}\n"
         );
         assert!(line(Format::Text, &full).contains("caller=\"team a\\n\" project=search"));

@@ -25,6 +25,7 @@ pub enum Family {
     Estimated,
     Unpriced,
     Attempts,
+    ParametersChanged,
     Failovers,
     RetriesDenied,
     Disconnects,
@@ -72,7 +73,7 @@ pub struct Row {
 }
 
 /// All metrics, in the order in which they are shown: the only list of them.
-pub const ROWS: [Row; 40] = [
+pub const ROWS: [Row; 41] = [
     Row {
         family: Family::Requests,
         name: "infermux_requests_total",
@@ -153,6 +154,14 @@ pub const ROWS: [Row; 40] = [
         labels: &["provider", "outcome"],
         help: "Attempts at providers that have ended, by outcome; abandoned stands for attempts \
                that infermux itself has ended.",
+    },
+    Row {
+        family: Family::ParametersChanged,
+        name: "infermux_parameters_changed_total",
+        kind: Kind::Counter,
+        labels: &["provider", "kind"],
+        help: "Parameters of requests that rules of the file have changed: renamed, removed, given \
+               by default or set.",
     },
     Row {
         family: Family::Failovers,

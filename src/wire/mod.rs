@@ -5,13 +5,16 @@
 pub mod azure;
 pub mod body;
 pub mod chunked;
+pub mod draft;
 pub mod field;
 pub mod forms;
 pub mod head;
 pub mod inflate;
 pub mod json;
+pub mod path;
 pub mod provider_error;
 pub mod retry_after;
+pub mod rules;
 pub mod scan;
 pub mod seen;
 pub mod splice;

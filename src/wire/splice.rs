@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 /// Most replacements in one body; the edits of a request need five.
-const EDITS_MAX: usize = 8;
+pub const EDITS_MAX: usize = 8;
 
 /// Bytes, and what replaces some ranges of them.
 #[derive(Clone, Copy)]

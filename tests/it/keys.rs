@@ -151,6 +151,24 @@ const SHOWN: &[(&str, &str, &[&str])] = &[
             "providers[].models[].max_output_tokens",
         ],
     ),
+    (
+        "parameters",
+        "rules_change_what_a_provider_is_sent_and_nothing_else",
+        &[
+            "providers[].request.rename",
+            "providers[].request.remove",
+            "providers[].request.default",
+            "providers[].request.set",
+        ],
+    ),
+    (
+        "parameters",
+        "what_a_reasoning_model_refuses_is_left_out_at_its_vendors_own_host",
+        &[
+            "model_families.<pattern>.rename",
+            "model_families.<pattern>.remove",
+        ],
+    ),
     ("keys", "weights_are_shares", &["providers[].weight"]),
     (
         "keys",
@@ -323,7 +341,7 @@ fn every_key_has_a_test_that_shows_its_effect() {
         // A block says nothing by itself: its keys do.
         let is_block = matches!(
             key.kind,
-            keys::Kind::Block(_) | keys::Kind::Blocks(_) | keys::Kind::Table
+            keys::Kind::Block(_) | keys::Kind::Blocks(_) | keys::Kind::Named(_) | keys::Kind::Table
         );
         let is_shown = shown.remove(&path);
         assert!(is_shown || is_block, "{path}: no test shows its effect");

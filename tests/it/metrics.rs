@@ -125,7 +125,7 @@ fn config(mocks: &[Mock], state: &Path) -> String {
         &["models: [full]"],
         &["models: [gone]"],
         &["models: [late]", "timeout: 200ms"],
-        &["models: [strict]"],
+        &["models: [strict]", "request: {set: {seed: 1}}"],
         &["models: [claude]", "type: anthropic", &claude],
     ];
     let mut providers: Vec<String> = mocks
@@ -322,6 +322,7 @@ infermux_attempts_total{provider="late",outcome="timed_out"} 1
 infermux_attempts_total{provider="full",outcome="rate_limited"} 1
 infermux_attempts_total{provider="strict",outcome="own_key_refused"} 1
 infermux_attempts_total{provider="claude",outcome="untranslatable"} 1
+infermux_parameters_changed_total{provider="strict",kind="set"} 1
 infermux_failovers_total{reason="server_error"} 1
 infermux_failovers_total{reason="untranslatable"} 1
 infermux_caller_disconnects_total 2

@@ -8,6 +8,7 @@ pub mod cors;
 pub mod headers;
 pub mod models;
 pub mod providers;
+pub mod request;
 pub mod routing;
 
 use crate::base::secret::Secret;
@@ -53,6 +54,7 @@ pub fn plan(root: &Block<'_>) -> Plan {
         latency: routing.latency,
         routes,
         pricing,
+        model_families: request::families(root),
         budgets,
         places: Places::default(),
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::base::tokens::Tokens;
+use crate::config::check::request;
 use crate::config::model_settings::{ModelSettings, SettingsByModel};
 use crate::config::patterns::{Pattern, is_pattern};
 use crate::config::raw::fields::Block;
@@ -57,5 +58,6 @@ fn settings(block: &Block<'_>) -> ModelSettings {
     ModelSettings {
         context_window: block.whole("context_window").map(Tokens::new),
         max_output: block.whole("max_output_tokens"),
+        request: request::read(block),
     }
 }

@@ -10,7 +10,9 @@ use crate::base::secret::Secret;
 use crate::config::aliases::{Aliases, Astray};
 use crate::config::check::headers::{self, Keyed};
 use crate::config::check::models;
+use crate::config::check::request;
 use crate::config::plan::{Auth, BaseUrl, HealthCheck, Provider};
+use crate::config::prices;
 use crate::config::raw::fields::{Block, Defaults};
 use crate::config::responses::Responses;
 use crate::config::url;
@@ -94,6 +96,7 @@ fn provider(id: ProviderId, block: &Block<'_>, auth: &Auth, global: &BreakerPoli
         id,
         name: name.into(),
         vendor,
+        is_openais_host: prices::is_openais_host(vendor, &base.host),
         forward_caller_key,
         early_head: block.flag("early_head").unwrap_or_default(),
         responses: responses(block, vendor),
@@ -114,6 +117,7 @@ fn provider(id: ProviderId, block: &Block<'_>, auth: &Auth, global: &BreakerPoli
         max_in_flight: block.whole("max_in_flight"),
         weight: block.whole("weight").unwrap_or(1),
         headers: headers::read(&block.block("headers"), keyed),
+        request: request::read(block),
         health_check: health_check(&block.block("health_check")),
         breaker: breaker(&block.block("circuit_breaker").with(Defaults::None), global),
     }

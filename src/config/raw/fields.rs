@@ -248,6 +248,7 @@ impl<'a> Block<'a> {
             | TextKind::Model
             | TextKind::Path
             | TextKind::Origin
+            | TextKind::Parameter
             | TextKind::Header => &scalar.text,
         };
         if scalar.origin == Origin::Unresolved {
@@ -336,6 +337,16 @@ impl<'a> Block<'a> {
         Self::new(self.fields(name), self.at(name), section, self.findings)
     }
 
+    /// The mappings below `name` with the keys of `section`, each with its own name.
+    pub fn named_blocks(&self, name: &str, section: &'static str) -> Vec<(&'a str, Self)> {
+        let blocks = self.fields(name).iter().map(|(key, node)| {
+            let path = below(&self.at(name), key);
+            let entries = self.entries_of(node, &path);
+            (key.as_str(), self.sibling(entries, path, section))
+        });
+        blocks.collect()
+    }
+
     /// The mappings in the list below `name`.
     pub fn blocks(&self, name: &str) -> Vec<Self> {
         let Some(Kind::Blocks(section)) = self.key(name).map(|key| key.kind) else {
@@ -396,7 +407,7 @@ impl<'a> Block<'a> {
         }
     }
 
-    fn fields(&self, name: &str) -> &'a [(String, Node)] {
+    pub(super) fn fields(&self, name: &str) -> &'a [(String, Node)] {
         self.node(name)
             .map_or(&[], |node| self.entries_of(node, &self.at(name)))
     }

@@ -33,6 +33,8 @@ pub enum Kind {
     Entries(TextKind, &'static str),
     /// A mapping of names to names.
     Names,
+    /// A mapping of paths to values of any shape, which are never shown.
+    Values,
     /// A mapping of header names to values, which are never shown.
     Headers,
     /// An address to listen on.
@@ -59,6 +61,8 @@ pub enum Kind {
     Block(&'static str),
     /// A list of mappings whose keys are those of this section.
     Blocks(&'static str),
+    /// A mapping from names to mappings whose keys are those of this section.
+    Named(&'static str),
     /// A mapping from names to mappings from names to values.
     Table,
 }
@@ -78,6 +82,8 @@ pub enum TextKind {
     Origin,
     /// A credential: visible ASCII, never shown. Blanks around it are dropped.
     Secret,
+    /// The path of a parameter: names with dots between them.
+    Parameter,
     /// The name of a header.
     Header,
     /// A header's value, which may be a credential: visible ASCII and blanks, never shown. Blanks
@@ -100,7 +106,7 @@ pub enum Fallback {
 
 use Fallback::{Nothing, Required, Rule, Value};
 use Kind::{Block, Blocks, Entries, Flag, Ratio, Share, Table, Text, Texts, Usd, Whole, Word};
-use TextKind::{Header, Label, Model, Name, Origin, Path, Secret};
+use TextKind::{Header, Label, Model, Name, Origin, Parameter, Path, Secret};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const SPAN: Kind = Kind::Span(Duration::from_millis(1), DAY);
@@ -181,6 +187,9 @@ const KEYS: &[Key] = &[
         "Which provider gets a request."),
     key("", "pricing", Table, Rule("the built-in table"),
         "Prices by provider and model, in place of the built-in ones."),
+    key("", "model_families", Kind::Named("model_families.<pattern>"), Rule("the built-in table"),
+        "What OpenAI's own hosts, Azure's included, refuse in chat requests for families of \
+            models: by patterns, the first of which that matches counts."),
     key("", "budgets", Block("budgets"), Nothing,
         "Monthly budgets: a list of callers, or a mapping with `state_file` and `callers`."),
 
@@ -284,6 +293,8 @@ const KEYS: &[Key] = &[
         "Whether the provider is sent the caller's own key."),
     key("providers[]", "headers", Block("providers[].headers"), Nothing,
         "Headers that the provider is sent besides the usual ones."),
+    key("providers[]", "request", Block("providers[].request"), Nothing,
+        "What is changed in the body of every request to the provider."),
     key("providers[]", "health_check", Block("providers[].health_check"), Nothing,
         "When and how the provider is checked."),
     key("providers[]", "circuit_breaker", Block("circuit_breaker"), Rule("the top-level block"),
@@ -301,6 +312,19 @@ const KEYS: &[Key] = &[
     key("providers[].models[]", "max_output_tokens", COUNT, Rule("the built-in table's"),
         "How many tokens an answer has at most: a higher bound in a request that is translated to \
             chat completions is lowered to this."),
+
+    key("providers[].models[]", "request", Block("providers[].request"), Nothing,
+        "What is changed in requests for this model, after what is changed for the provider."),
+
+    key("providers[].request", "rename", Kind::Names, Nothing,
+        "Parameters that get another name, or another place: the path of the value, then where it \
+            goes, unless there is another value."),
+    key("providers[].request", "remove", Texts(Parameter), Nothing,
+        "Parameters that are taken out."),
+    key("providers[].request", "default", Kind::Values, Nothing,
+        "Values for parameters that the caller does not give, or gives as `null`."),
+    key("providers[].request", "set", Kind::Values, Nothing,
+        "Values for parameters, in place of what the caller gives."),
 
     key("providers[].rate_limits", "requests_per_minute", COUNT, Nothing,
         "How many requests the provider may be sent in any 60 seconds."),
@@ -382,6 +406,11 @@ const KEYS: &[Key] = &[
     key("pricing.<provider>.<model>", "output_per_million", Usd(1_000_000), Required,
         "The price of a million completion tokens, in US dollars."),
 
+    key("model_families.<pattern>", "rename", Kind::Names, Nothing,
+        "Parameters that get another name where a caller's request is passed on."),
+    key("model_families.<pattern>", "remove", Texts(Parameter), Nothing,
+        "Parameters that are taken out where a caller's request is passed on."),
+
     key("budgets", "state_file", Text(Path), Nothing,
         "The file that keeps the spend over restarts."),
     key("budgets", "callers", Blocks("budgets[]"), Nothing,
@@ -409,7 +438,9 @@ mod tests {
             assert!(!paths[..i].contains(path), "{path} twice");
         }
         for key in KEYS {
-            if let Block(section) | Blocks(section) | Entries(_, section) = key.kind {
+            if let Block(section) | Blocks(section) | Entries(_, section) | Kind::Named(section) =
+                key.kind
+            {
                 assert!(names(section).next().is_some(), "{section} is empty");
             }
             assert!(key.meaning.ends_with('.'), "{}", key.path());

@@ -10,6 +10,7 @@ pub mod keys;
 pub mod lines;
 pub mod merge;
 pub mod mixed;
+pub mod parameters;
 pub mod schema;
 mod shown;
 pub mod texts;
@@ -36,6 +37,8 @@ pub struct Scalar {
     pub text: String,
     /// Where the text comes from.
     pub origin: Origin,
+    /// Whether YAML takes it for a text, and not for a number or a truth value.
+    pub is_text: bool,
 }
 
 /// Where a value's text comes from.

@@ -97,6 +97,10 @@ fn form(kind: Kind, default: Fallback) -> Value {
         Kind::Names | Kind::Headers => {
             json!({"type": or_nothing("object"), "additionalProperties": text()})
         }
+        Kind::Named(section) => {
+            json!({"type": or_nothing("object"), "additionalProperties": reference(section)})
+        }
+        Kind::Values => json!({"type": or_nothing("object")}),
         Kind::Block(section) => reference(section),
         Kind::Blocks(section) => list(reference(section)),
         Kind::Table => {
@@ -160,6 +164,8 @@ fn single(kind: Kind) -> Vec<Value> {
         | Kind::Entries(..)
         | Kind::Names
         | Kind::Headers
+        | Kind::Values
+        | Kind::Named(_)
         | Kind::Block(_)
         | Kind::Blocks(_)
         | Kind::Table => Vec::new(),
@@ -207,6 +213,8 @@ fn literal(kind: Kind, text: &str) -> Value {
         | Kind::Entries(..)
         | Kind::Names
         | Kind::Headers
+        | Kind::Values
+        | Kind::Named(_)
         | Kind::Address
         | Kind::Url
         | Kind::Cores

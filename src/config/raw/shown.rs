@@ -13,6 +13,7 @@ impl Display for Kind {
             Self::Entries(kind, _) => write!(f, "list of {kind}s or mappings"),
             Self::Names => f.write_str("name: name"),
             Self::Headers => f.write_str("name: value"),
+            Self::Values => f.write_str("path: value"),
             Self::Address => f.write_str("address"),
             Self::Url => f.write_str("URL"),
             Self::Cores => f.write_str("list, as `2-5,8`"),
@@ -32,6 +33,7 @@ impl Display for Kind {
             }
             Self::Block(_) => f.write_str("mapping"),
             Self::Blocks(_) => f.write_str("list of mappings"),
+            Self::Named(_) => f.write_str("pattern: mapping"),
             Self::Table => f.write_str("provider: model: prices"),
         }
     }
@@ -46,6 +48,7 @@ impl Display for TextKind {
             Self::Path => "path",
             Self::Origin => "origin",
             Self::Secret => "secret",
+            Self::Parameter => "parameter",
             Self::Header => "header name",
             Self::HeaderValue => "header value",
         })

@@ -10,7 +10,9 @@ use crate::wire::field;
 /// How a value appears in a message: a value that is, or may be, a secret is not shown.
 #[must_use]
 pub fn shown(kind: Kind, scalar: &Scalar) -> String {
-    if let Kind::Headers | Kind::Text(TextKind::Secret | TextKind::HeaderValue) = kind {
+    if let Kind::Headers | Kind::Values | Kind::Text(TextKind::Secret | TextKind::HeaderValue) =
+        kind
+    {
         return String::from("the value");
     }
     if let Origin::References { written, .. } = &scalar.origin {
@@ -35,7 +37,7 @@ pub fn flaw(of: TextKind, text: &str) -> Option<String> {
     const LONGEST: usize = 4_096;
     let most = match of {
         TextKind::Name | TextKind::Label | TextKind::Header | TextKind::Origin => LABEL_BYTES_MAX,
-        TextKind::Model => MODEL_NAME_BYTES_MAX,
+        TextKind::Model | TextKind::Parameter => MODEL_NAME_BYTES_MAX,
         TextKind::Path | TextKind::Secret | TextKind::HeaderValue => LONGEST,
     };
     if text.is_empty() {
@@ -50,7 +52,7 @@ pub fn flaw(of: TextKind, text: &str) -> Option<String> {
             text.bytes().all(|byte| byte.is_ascii_graphic()),
             "has characters other than visible ASCII",
         ),
-        TextKind::Label | TextKind::Model => (
+        TextKind::Label | TextKind::Model | TextKind::Parameter => (
             text.trim() == text && !text.contains(char::is_control),
             "has control characters, or blanks around it",
         ),

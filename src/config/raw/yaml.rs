@@ -166,10 +166,20 @@ struct Shape<'a> {
 }
 
 impl Shape<'_> {
-    fn scalar<E>(text: &str) -> Result<Node, E> {
+    fn text<E>(text: &str) -> Result<Node, E> {
         Ok(Node::Scalar(Scalar {
             text: text.to_owned(),
             origin: Origin::File,
+            is_text: true,
+        }))
+    }
+
+    /// A number or a truth value, whose text the second pass fills in.
+    fn word<E>() -> Result<Node, E> {
+        Ok(Node::Scalar(Scalar {
+            text: String::new(),
+            origin: Origin::File,
+            is_text: false,
         }))
     }
 
@@ -212,31 +222,31 @@ impl<'de> Visitor<'de> for Shape<'_> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Node, E> {
-        Self::scalar(text)
+        Self::text(text)
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<Node, E> {
-        Self::scalar("")
+        Self::word()
     }
 
     fn visit_u64<E: Error>(self, _: u64) -> Result<Node, E> {
-        Self::scalar("")
+        Self::word()
     }
 
     fn visit_i64<E: Error>(self, _: i64) -> Result<Node, E> {
-        Self::scalar("")
+        Self::word()
     }
 
     fn visit_u128<E: Error>(self, _: u128) -> Result<Node, E> {
-        Self::scalar("")
+        Self::word()
     }
 
     fn visit_i128<E: Error>(self, _: i128) -> Result<Node, E> {
-        Self::scalar("")
+        Self::word()
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<Node, E> {
-        Self::scalar("")
+        Self::word()
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Node, A::Error> {

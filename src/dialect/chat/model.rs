@@ -1,10 +1,14 @@
-//! What each model behind chat completions accepts, by its name: the one table of it (section 0 of
-//! reference/messages-inbound.md).
+//! What each model behind chat completions accepts, by its name: `families.txt` is the one table of
+//! it.
+
+use std::sync::{Arc, LazyLock};
 
 use crate::dialect::prompt::Effort;
+use crate::wire::path::Path;
+use crate::wire::rules::{Rule, Rules};
 
 /// What a class of models accepts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Class {
     /// Whether these are OpenAI's own models, on whatever host.
     pub is_openai: bool,
@@ -13,7 +17,7 @@ pub struct Class {
     /// Whether `temperature`, `top_p` and `stop` may be sent.
     pub sampling: Sampling,
     /// The levels of `reasoning_effort`, the least first; none: it is never sent.
-    pub efforts: &'static [Level],
+    pub efforts: Vec<Level>,
     /// The effort of a request with tools.
     pub beside_tools: BesideTools,
     /// Whether `parallel_tool_calls` may be sent.
@@ -59,15 +63,33 @@ pub enum Serial {
     Refused,
 }
 
+/// Models with names of the same form.
+struct Family {
+    patterns: Vec<&'static str>,
+    class: Class,
+    /// What OpenAI's own hosts refuse, as rules that leave it out.
+    refused: Option<Arc<Rules>>,
+}
+
 /// The class of the model that the provider calls `id`.
 #[must_use]
 pub fn class_of(id: &str) -> &'static Class {
+    family_of(id).map_or(&OTHER, |family| &family.class)
+}
+
+/// What a request for the model `id` must not have at one of OpenAI's own hosts, as rules that
+/// leave it out or rename it; `None`: nothing.
+#[must_use]
+pub fn refused_by(id: &str) -> Option<&'static Arc<Rules>> {
+    family_of(id)?.refused.as_ref()
+}
+
+fn family_of(id: &str) -> Option<&'static Family> {
     let name = id.rsplit('/').next().unwrap_or(id).as_bytes();
-    let row = TABLE.iter().find(|(patterns, _)| {
-        let mut patterns = patterns.iter();
+    FAMILIES.iter().find(|family| {
+        let mut patterns = family.patterns.iter();
         patterns.any(|pattern| matches(pattern.as_bytes(), name))
-    });
-    row.map_or(&OTHER, |(_, class)| class)
+    })
 }
 
 /// Whether `id` contains `word`, which is in lower case, in whatever case.
@@ -94,96 +116,91 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
     }
 }
 
-/// The first matching row counts.
-const TABLE: [(&[&str], Class); 7] = [
-    (
-        &["gpt-oss*"],
-        Class {
-            efforts: LOW_TO_HIGH,
-            ..OTHER
-        },
-    ),
-    (&["gpt-3*", "gpt-4*", "chatgpt-*", "gpt-*-chat*"], OPENAI),
-    (
-        &["o1*", "o3*", "o4*"],
-        Class {
-            serial: Serial::Refused,
-            ..reasoning(LOW_TO_HIGH)
-        },
-    ),
-    (
-        &["gpt-5", "gpt-5-*"],
-        reasoning(&[
-            Some(Effort::Minimal),
-            Some(Effort::Low),
-            Some(Effort::Medium),
-            Some(Effort::High),
-        ]),
-    ),
-    (
-        &["gpt-5.1*"],
-        reasoning(&[
-            None,
-            Some(Effort::Low),
-            Some(Effort::Medium),
-            Some(Effort::High),
-        ]),
-    ),
-    (
-        &["gpt-5.2*", "gpt-5.3*", "gpt-5.4*", "gpt-5.5*"],
-        Class {
-            beside_tools: BesideTools::Least,
-            ..reasoning(&[
-                None,
-                Some(Effort::Low),
-                Some(Effort::Medium),
-                Some(Effort::High),
-                Some(Effort::Xhigh),
-            ])
-        },
-    ),
-    (
-        &["gpt-#*"],
-        Class {
-            beside_tools: BesideTools::Least,
-            ..reasoning(&[
-                None,
-                Some(Effort::Low),
-                Some(Effort::Medium),
-                Some(Effort::High),
-                Some(Effort::Xhigh),
-                Some(Effort::Max),
-            ])
-        },
-    ),
-];
+/// Reads a line of the table.
+fn read(line: &'static str) -> Option<Family> {
+    let mut words = line.split(' ');
+    let patterns = list(words.next()?).collect();
+    let class = Class {
+        is_openai: one_of(words.next()?, [("openai", true), ("-", false)])?,
+        length: one_of(
+            words.next()?,
+            [
+                ("max_tokens", Length::MaxTokens),
+                ("max_completion_tokens", Length::MaxCompletionTokens),
+            ],
+        )?,
+        sampling: one_of(
+            words.next()?,
+            [
+                ("accepted", Sampling::Accepted),
+                ("refused", Sampling::Refused),
+            ],
+        )?,
+        efforts: list(words.next()?).map(level).collect::<Option<_>>()?,
+        beside_tools: one_of(
+            words.next()?,
+            [
+                ("as_wanted", BesideTools::AsWanted),
+                ("least", BesideTools::Least),
+            ],
+        )?,
+        serial: one_of(
+            words.next()?,
+            [("accepted", Serial::Accepted), ("refused", Serial::Refused)],
+        )?,
+    };
+    let refused = list(words.next()?).map(refusal).collect();
+    let refused = Rules::new(refused);
+    let refused = (!refused.is_empty()).then(|| Arc::new(refused));
+    words.next().is_none().then_some(Family {
+        patterns,
+        class,
+        refused,
+    })
+}
 
-/// Models that are not OpenAI's.
-const OTHER: Class = Class {
+fn list(words: &'static str) -> impl Iterator<Item = &'static str> {
+    words.split(',').filter(|word| *word != "-")
+}
+
+fn one_of<T: Copy>(word: &str, known: [(&str, T); 2]) -> Option<T> {
+    let found = known.iter().find(|(name, _)| *name == word);
+    found.map(|(_, meaning)| *meaning)
+}
+
+fn level(word: &str) -> Option<Level> {
+    if word == "none" {
+        return Some(None);
+    }
+    let mut all = Effort::ALL.into_iter();
+    all.find(|effort| effort.name() == word).map(Some)
+}
+
+/// `from>to` renames, any other word is left out.
+fn refusal(word: &str) -> Rule {
+    match word.split_once('>') {
+        Some((from, to)) => Rule::rename(Path::of(&[from]), Path::of(&[to])),
+        None => Rule::remove(Path::of(&[word])),
+    }
+}
+
+/// Models of which nothing is known.
+static OTHER: Class = Class {
     is_openai: false,
     length: Length::MaxTokens,
     sampling: Sampling::Accepted,
-    efforts: &[],
+    efforts: Vec::new(),
     beside_tools: BesideTools::AsWanted,
     serial: Serial::Accepted,
 };
 
-/// OpenAI's models that do not reason.
-const OPENAI: Class = Class {
-    is_openai: true,
-    length: Length::MaxCompletionTokens,
-    ..OTHER
-};
+/// The table. A test reads every line, so that none is left out here.
+static FAMILIES: LazyLock<Vec<Family>> = LazyLock::new(|| {
+    let lines = TEXT.lines().filter(|line| !line.starts_with('#'));
+    lines.filter_map(read).collect()
+});
 
-const LOW_TO_HIGH: &[Level] = &[Some(Effort::Low), Some(Effort::Medium), Some(Effort::High)];
-
-const fn reasoning(efforts: &'static [Level]) -> Class {
-    Class {
-        sampling: Sampling::Refused,
-        efforts,
-        ..OPENAI
-    }
-}
+const TEXT: &str = include_str!("families.txt");
 
 #[cfg(test)]
 mod tests {
@@ -213,7 +230,7 @@ mod tests {
             ("gpt-6-astra", 6),
             ("openrouter/openai/gpt-7", 6),
         ] {
-            assert_eq!(class_of(model), &TABLE[row].1, "{model}");
+            assert_eq!(class_of(model), &FAMILIES[row].class, "{model}");
         }
         for model in [
             "",
@@ -226,6 +243,52 @@ mod tests {
             "oo1",
         ] {
             assert_eq!(class_of(model), &OTHER, "{model}");
+        }
+    }
+
+    #[test]
+    fn every_line_of_the_table_is_read() {
+        let lines = TEXT.lines().filter(|line| !line.starts_with('#'));
+        assert_eq!(FAMILIES.len(), lines.count());
+        for line in [
+            "",
+            "a",
+            "a - b",
+            "a - max_tokens accepted - as_wanted accepted - more",
+        ] {
+            assert!(read(line).is_none(), "{line}");
+        }
+        let reasoning = class_of("gpt-5.1");
+        let levels: Vec<&str> = reasoning
+            .efforts
+            .iter()
+            .map(|level| level.map_or("none", Effort::name))
+            .collect();
+        assert_eq!(levels, ["none", "low", "medium", "high"]);
+        assert_eq!(reasoning.sampling, Sampling::Refused);
+    }
+
+    #[test]
+    fn what_reasoning_models_refuse_is_left_out_or_renamed() {
+        let told = |model| -> Vec<String> {
+            let rules = refused_by(model).into_iter();
+            rules
+                .flat_map(|rules| rules.iter())
+                .map(ToString::to_string)
+                .collect()
+        };
+        let rename = "rename max_tokens to max_completion_tokens";
+        for model in ["o1", "o3-mini", "o4-mini-2025-04-16", "gpt-5", "gpt-5-mini"] {
+            let told = told(model);
+            assert_eq!(told[0], rename, "{model}");
+            for name in ["temperature", "top_p", "presence_penalty", "logprobs"] {
+                assert!(told.contains(&format!("remove {name}")), "{model} {name}");
+            }
+        }
+        // Without reasoning these take a temperature.
+        assert_eq!(told("gpt-5.2"), [rename]);
+        for model in ["gpt-4o", "gpt-5-chat-latest", "gpt-oss-20b", "llama", ""] {
+            assert_eq!(told(model), [""; 0], "{model}");
         }
     }
 

@@ -218,7 +218,7 @@ impl Writer<'_> {
 
     /// The level of effort to send, if any.
     fn effort(&self) -> Option<Level> {
-        let levels = self.class.efforts;
+        let levels = &self.class.efforts;
         let least = *levels.first()?;
         let has_tools = !self.prompt.tools.is_empty();
         if has_tools && self.class.beside_tools == BesideTools::Least {

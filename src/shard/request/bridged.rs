@@ -9,8 +9,9 @@ use crate::exchange::refusal::Refusal;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::upstream::Upstream;
 use crate::shard::request::attempt::Attempt;
+use crate::shard::request::not_translated::NotTranslated;
 use crate::shard::request::record::Record;
-use crate::shard::request::translated::{self, NotTranslated};
+use crate::shard::request::translated;
 
 /// Where the answer `up` says that the provider has no Responses, writes the request in the
 /// provider's own dialect, and returns what it is to be sent again without. What cannot be told in

@@ -34,6 +34,7 @@ use crate::shard::request::manage;
 #[cfg(debug_assertions)]
 use crate::shard::request::mishap;
 use crate::shard::request::models;
+use crate::shard::request::not_translated::NotTranslated;
 use crate::shard::request::outage;
 use crate::shard::request::perform;
 use crate::shard::request::permit::Permit;
@@ -43,7 +44,7 @@ use crate::shard::request::refuse;
 use crate::shard::request::reservation::ModelChoice;
 use crate::shard::request::spend::{self, Allowance};
 use crate::shard::request::stored;
-use crate::shard::request::translated::{self, NotTranslated};
+use crate::shard::request::translated;
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 use crate::wire::json;
@@ -119,6 +120,7 @@ async fn infer(
         head: &head,
         body: at,
         translated: RefCell::default(),
+        edits: RefCell::default(),
         asked_in: Cell::default(),
         permit: RefCell::default(),
         ask: &ask,

@@ -8,6 +8,7 @@ use crate::shard::request::permit::Permit;
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::endpoint::{Dialect, Endpoint};
@@ -17,6 +18,7 @@ use crate::dialect::ask::Ask;
 use crate::dialect::chat::lessons::Keys;
 use crate::dialect::request::Kept;
 use crate::exchange::headers::{Added, Totals};
+use crate::exchange::parameters;
 use crate::exchange::pins::Pins;
 use crate::exchange::request::Request;
 use crate::exchange::route::Routed;
@@ -24,6 +26,8 @@ use crate::link::buffered::Held;
 use crate::shard::http::caller::Caller;
 use crate::shard::request::record::{Asked, Record};
 use crate::shard::state::shard::Shard;
+use crate::wire::draft::Edited;
+use crate::wire::rules::Rules;
 
 /// One inference request.
 pub struct Job<'a> {
@@ -41,6 +45,8 @@ pub struct Job<'a> {
     pub translated: RefCell<Option<Translated>>,
     /// The candidate that was last asked for a response, and in which dialect.
     pub asked_in: Cell<Option<(usize, Dialect)>>,
+    /// What is changed in the body for that candidate, where rules have changed anything.
+    pub edits: RefCell<Option<Edits>>,
     /// The permit of the attempt that is being made.
     pub permit: RefCell<Option<Permit>>,
     /// What the body says.
@@ -99,6 +105,7 @@ impl Job<'_> {
     /// provider is asked any more.
     pub fn let_go(&self, caller: &mut Caller) {
         self.translated.replace(None);
+        self.edits.replace(None);
         caller.let_go(self.body.end);
     }
 }
@@ -116,6 +123,18 @@ impl<'a> Job<'a> {
     pub fn settings_at(&self, place: usize) -> Option<&'a ModelSettings> {
         let settings = &self.provider_at(place).model_settings;
         settings.of(self.model, self.model_at(place))
+    }
+
+    /// The rules for requests to the candidate `place`, in the order in which they are applied.
+    #[must_use]
+    pub fn rules_at(&self, place: usize) -> Vec<Arc<Rules>> {
+        let asked = parameters::Asked {
+            endpoint: self.endpoint,
+            model: self.model,
+            own_model: self.model_at(place),
+        };
+        let shard: &Shard = self.shard;
+        parameters::rules(&shard.plan, self.provider_at(place), asked)
     }
 
     /// Most tokens that an answer of the candidate `place` has; `None`: that is not known.
@@ -253,5 +272,39 @@ impl Translated {
     #[must_use]
     pub fn bytes(&self) -> Rc<Vec<u8>> {
         Rc::clone(&self.bytes)
+    }
+
+    /// Takes the body out, until it is put back.
+    #[must_use]
+    pub fn take_bytes(&mut self) -> Vec<u8> {
+        Rc::unwrap_or_clone(std::mem::take(&mut self.bytes))
+    }
+
+    /// Puts the body back.
+    pub fn put_bytes(&mut self, bytes: Vec<u8>) {
+        self.bytes = Rc::new(bytes);
+    }
+}
+
+/// What rules change in the body of a request. It counts as held in memory until it is dropped.
+pub struct Edits {
+    edited: Rc<Edited>,
+    _held: Held,
+}
+
+impl Edits {
+    /// Edits that `held` counts.
+    #[must_use]
+    pub fn new(edited: Edited, held: Held) -> Self {
+        Self {
+            edited: Rc::new(edited),
+            _held: held,
+        }
+    }
+
+    /// The edits.
+    #[must_use]
+    pub fn edited(&self) -> Rc<Edited> {
+        Rc::clone(&self.edited)
     }
 }

@@ -23,7 +23,9 @@ pub mod manage;
 #[cfg(debug_assertions)]
 mod mishap;
 pub mod models;
+pub mod not_translated;
 pub mod outage;
+pub mod parameters;
 pub mod perform;
 pub mod permit;
 mod pins;

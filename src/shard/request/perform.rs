@@ -20,7 +20,7 @@ use crate::shard::net::timers::Cut;
 use crate::shard::request::attempt::{Attempt, End};
 use crate::shard::request::conclude;
 use crate::shard::request::connect;
-use crate::shard::request::job::{Job, Translated};
+use crate::shard::request::job::{Edits, Job, Translated};
 use crate::shard::request::lost;
 use crate::shard::request::record::Record;
 use crate::shard::request::stream;
@@ -156,12 +156,18 @@ pub(super) async fn send_request(
 ) -> Result<(), Outcome> {
     let job = attempt.job;
     let translated = job.translated.borrow().as_ref().map(Translated::bytes);
+    let edits = job.edits.borrow().as_ref().map(Edits::edited);
     let message = Rc::clone(&caller.bytes);
-    let (source, splice) = match &translated {
-        Some(bytes) => (bytes, Splice::new(bytes)),
+    let (source, body) = match &translated {
+        Some(bytes) => (bytes, &bytes[..]),
         // No provider is sent a body of another dialect.
         None if job.is_translated_at(attempt.place) => return Err(Outcome::Untranslatable),
-        None => (&message, attempt.edited(&message[job.body.clone()])),
+        None => (&message, &message[job.body.clone()]),
+    };
+    let splice = match &edits {
+        Some(edits) => edits.splice(body),
+        None if translated.is_some() => Splice::new(body),
+        None => attempt.edited(body),
     };
     caller.out.clear();
     caller.make_room();

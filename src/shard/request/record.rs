@@ -78,6 +78,8 @@ pub struct Record<'a> {
     pub dropped: Option<String>,
     /// Whether a stream that could not be completed has its proper end nevertheless.
     pub has_end: bool,
+    /// Rules that have changed the request for the last provider; kept for a log of steps.
+    pub changed: Option<String>,
     /// What becomes of the connection afterwards.
     pub connection: Connection,
     /// The code of the error, or what went wrong.
@@ -143,6 +145,7 @@ impl<'a> Record<'a> {
             words: Words::default(),
             dropped: None,
             has_end: false,
+            changed: None,
             connection: request.connection,
             error: None,
             is_counted: false,
@@ -301,6 +304,14 @@ impl<'a> Record<'a> {
         self.status.unwrap_or(gone)
     }
 
+    /// The code of the error that the line tells.
+    fn told_error(&self) -> Option<&'static str> {
+        if std::thread::panicking() {
+            return Some("internal_error");
+        }
+        self.error
+    }
+
     fn write_line(&self) {
         let Some(lines) = &self.shard.lines else {
             return;
@@ -316,7 +327,6 @@ impl<'a> Record<'a> {
         let started = self.request.started;
         let label = |label: &'a Option<Label>| label.as_ref().map(Label::as_str);
         let attribution = &self.request.attribution;
-        let panicked = std::thread::panicking();
         let access = Access {
             request_id: self.request.id.as_str(),
             level,
@@ -350,11 +360,8 @@ impl<'a> Record<'a> {
             upstream_request_id: self.words.id(),
             provider_error: self.words.error(),
             dropped: self.dropped.as_deref(),
-            error: if panicked {
-                Some("internal_error")
-            } else {
-                self.error
-            },
+            changed: self.changed.as_deref(),
+            error: self.told_error(),
         };
         let wall = clock::wall();
         self.shard

@@ -19,15 +19,9 @@ use crate::shard::http::caller::Caller;
 use crate::shard::http::help;
 use crate::shard::request::attempt;
 use crate::shard::request::job::{Job, Translated};
+use crate::shard::request::not_translated::NotTranslated;
+use crate::shard::request::parameters;
 use crate::shard::request::record::Record;
-
-/// Why a request is not translated.
-pub enum NotTranslated {
-    /// The dialect cannot express the request: another candidate may.
-    Unsupported(Unsupported),
-    /// infermux cannot go on with it.
-    Refused(Refusal<'static>),
-}
 
 /// Writes the request as the candidate of the attempt `this` gets it, where that takes more than a
 /// few edits, and keeps it with the job.
@@ -42,12 +36,25 @@ pub async fn prepare(
     this: &Try,
 ) -> Result<(), NotTranslated> {
     record.dropped = None;
+    record.changed = None;
     job.translated.replace(None);
     let provider = job.routed.route.candidates[this.place].provider;
     if let Some(at) = job.pins.unreadable(provider) {
         return Err(NotTranslated::Unsupported(Unsupported::unreadable(at)));
     }
     job.ask_in(this.place, job.dialect_at(this.place));
+    job.edits.replace(None);
+    write_anew(job, caller, record, this).await?;
+    parameters::change(job, caller, record, this).await
+}
+
+/// Keeps a body that is written anew, where the candidate is to get one.
+async fn write_anew(
+    job: &Job<'_>,
+    caller: &mut Caller,
+    record: &mut Record<'_>,
+    this: &Try,
+) -> Result<(), NotTranslated> {
     if job.is_translated_at(this.place) {
         if job.endpoint == Endpoint::Compact {
             return Err(NotTranslated::Unsupported(Unsupported::compaction()));
