@@ -517,3 +517,47 @@ fn what_a_provider_calls_the_model_is_not_told_in_headers() {
         assert_eq!(answer.header("openai-processing-ms"), Some("7"));
     }
 }
+
+#[test]
+fn a_whole_answer_is_told_as_events_with_its_cost() {
+    let message = r#"{"id":"msg_1","type":"message","role":"assistant","model":"m",
+        "content":[{"type":"text","text":"No."}],"stop_reason":"end_turn","stop_sequence":null,
+        "usage":{"input_tokens":2,"output_tokens":7}}"#;
+    for (kind, body) in [("openai", COMPLETION), ("anthropic", message)] {
+        let provider = Recorder::start(answered(200, body));
+        let settings = match kind {
+            "openai" => json!({"responses": "bridge"}),
+            _ => json!({}),
+        };
+        let prices = "pricing: {h: {m: {input_per_million: 1000000, output_per_million: 0}}}\n";
+        let router = Router::start(&config_of(
+            &[entry("h", kind, &provider, &settings)],
+            prices,
+        ));
+        for (fields, cost) in [
+            ("", Value::Null),
+            ("X-Infermux-Stream-Cost: include\r\n", json!(2)),
+        ] {
+            let mut client = Client::connect(router.addr());
+            let body = r#"{"model":"m","input":"hi","stream":true}"#;
+            client.post_with("/v1/responses", fields, body);
+            let answer = client.answer();
+            assert!(answer.status == 200 && answer.complete, "{}", answer.text());
+            let events = answer.named_events();
+            let names: Vec<&str> = events
+                .iter()
+                .filter_map(|event| event["type"].as_str())
+                .collect();
+            let expected = "response.created response.in_progress response.output_item.added \
+                response.content_part.added response.output_text.delta response.output_text.done \
+                response.content_part.done response.output_item.done response.completed";
+            assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
+            let last = &events[8]["response"];
+            assert_eq!(last["output"][0]["content"][0]["text"], "No.");
+            assert_eq!(last["usage"]["output_tokens"], 7);
+            assert_eq!(last["usage"]["cost_usd"], cost, "{kind}");
+            assert_eq!(answer.trailer("x-infermux-cost"), Some("2"), "{kind}");
+            assert_eq!(answer.trailer("x-infermux-completion-tokens"), Some("7"));
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Money of one request: what is reserved from its caller's budget, and what it cost in the end.
 
+use crate::base::endpoint::Dialect;
 use crate::base::ids::BudgetId;
 use crate::base::money::NanoUsd;
 use crate::base::time::WallTime;
@@ -55,7 +56,12 @@ pub fn used(job: &Job<'_>, place: usize, usage: Option<Usage>, text_bytes: usize
 /// What the cost of a stream from a candidate is made of, where the caller wants it in its usage.
 #[must_use]
 pub fn tariff(job: &Job<'_>, place: usize) -> Option<Tariff> {
-    let is_wanted = job.request.wants_stream_cost && job.ask.include_usage;
+    let tells_usage = match job.endpoint.dialect() {
+        Dialect::Chat | Dialect::Messages => job.ask.include_usage,
+        // Their streams tell it unasked.
+        Dialect::Responses => true,
+    };
+    let is_wanted = job.request.wants_stream_cost && tells_usage;
     is_wanted.then(|| Tariff {
         row: row(job, place).unwrap_or(Row::FREE),
         prompt_bytes: job.ask.prompt_bytes,
