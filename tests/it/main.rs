@@ -61,6 +61,7 @@ mod reload;
 mod responses_errors;
 mod responses_http;
 mod responses_stored;
+mod responses_streams;
 mod rings;
 mod routing;
 mod secrets;

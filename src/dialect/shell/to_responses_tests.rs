@@ -348,6 +348,45 @@ fn signs_of_life_have_the_next_numbers() {
     assert_eq!(told(&events(&text)).text, "ab");
 }
 
+#[derive(serde::Deserialize)]
+struct ErrorVector {
+    id: String,
+    #[serde(default)]
+    provider_type: String,
+    #[serde(default)]
+    upstream: Json,
+    in_stream: Option<Json>,
+}
+
+#[test]
+fn errors_behind_content_are_told_as_the_vectors_say() {
+    let vectors: Vec<ErrorVector> = crate::dialect::expected::vectors_of("responses", "error");
+    let mut count = 0;
+    for vector in &vectors {
+        let Some(expected) = &vector.in_stream else {
+            continue;
+        };
+        count += 1;
+        let delta = json!({"type": "text_delta", "text": "a"});
+        let text = json!({"type": "content_block_delta", "index": 0, "delta": delta});
+        let (provider, begun) = match &*vector.provider_type {
+            "anthropic" => (Dialect::Messages, format!("data: {text}\n\n")),
+            _ => (Dialect::Chat, chunk(&json!({"content": "a"}))),
+        };
+        let error = vector.upstream["body"].as_str().unwrap();
+        let run = translate(provider, &[format!("{begun}data: {error}\n\n").as_bytes()]);
+        let found = events(&run.out);
+        told(&found);
+        assert_eq!(
+            found.last().unwrap()["response"]["error"],
+            *expected,
+            "{}",
+            vector.id
+        );
+    }
+    assert_eq!(count, 6);
+}
+
 /// What a provider says, piece by piece.
 #[derive(Clone, Debug)]
 enum Piece {
