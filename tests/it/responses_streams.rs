@@ -5,36 +5,12 @@ use serde_json::{Value, json};
 
 use crate::support::canned::{begun, canned, whole};
 use crate::support::client::{Answer, Client};
+use crate::support::config_of;
 use crate::support::router::{Router, Start};
-use crate::support::{config_of, mock, provider};
 
 const PATH: &str = "/v1/responses";
 const ASK: &str = r#"{"model":"m","stream":true,"instructions":"Be brief.","input":"hello there"}"#;
 const EARLY: &str = "X-Infermux-Early-Head: true\r\n";
-
-/// A router before a provider of this type that behaves so.
-fn router(kind: &str, behavior: &str) -> (infermux_mock::Mock, Router) {
-    let dialect = match kind {
-        "anthropic" => "anthropic",
-        _ => "openai",
-    };
-    let mock = mock(json!({"name": "p", "dialect": dialect, "do": behavior, "events": 5}));
-    let base = match kind {
-        "openai" => "/v1",
-        _ => "",
-    };
-    let base = format!("base_url: \"http://{}{base}\"", mock.address());
-    let kind = format!("type: {kind}");
-    let fields = [
-        &*kind,
-        &*base,
-        "responses: bridge",
-        "stream_idle_timeout: 300ms",
-    ];
-    let config = config_of(&[provider(&mock, &fields)], "");
-    let router = Start::with(&config).args(&["--graceful-shutdown", "50ms"]);
-    (mock, router.go())
-}
 
 /// The entry of a provider that sends these bytes.
 fn sending(kind: &str, answer: Vec<u8>, fields: &str) -> String {
@@ -78,7 +54,7 @@ fn failure(answer: &Answer) -> (String, String) {
     assert_eq!(last["response"]["usage"], Value::Null, "{text}");
     assert_eq!(
         last["response"]["instructions"].is_null(),
-        events.len() == 3
+        events.len() == 2
     );
     let ends = [
         "response.completed",
@@ -91,29 +67,30 @@ fn failure(answer: &Answer) -> (String, String) {
     (told("code").to_owned(), told("message").to_owned())
 }
 
+// proves: stream.never-short
 #[test]
 fn a_stream_that_breaks_ends_with_a_failed_response_and_its_connection_stays() {
     for kind in ["anthropic", "openai", "ollama"] {
-        for (behavior, message) in [
-            (
-                "cut_mid_stream",
-                "upstream closed the stream before completion",
-            ),
-            ("stall_mid_stream", "upstream sent nothing for 0.3 s"),
+        let begun = begun(EVENTS, first(kind).as_bytes());
+        let cut = [&*begun, b"0\r\n\r\n"].concat();
+        for (answer, message) in [
+            (cut, "upstream closed the stream before completion"),
+            (begun, "upstream sent nothing for 0.3 s"),
         ] {
-            let (_mock, router) = router(kind, behavior);
+            let provider = sending(kind, answer, "    stream_idle_timeout: 300ms\n");
+            let router = Router::start(&config_of(&[provider], ""));
             let mut client = Client::connect(router.addr());
             for _ in 0..2 {
                 client.post(PATH, ASK);
                 let answer = client.answer();
-                assert_eq!(answer.status, 200, "{kind} {behavior}");
+                assert_eq!(answer.status, 200, "{kind} {message}");
                 let told = failure(&answer);
                 let expected = ("server_error".to_owned(), message.to_owned());
-                assert_eq!(told, expected, "{kind} {behavior}");
+                assert_eq!(told, expected, "{kind}");
                 assert!(answer.text().contains("response.output_text.delta"));
                 // What it has used is told behind it.
                 let used = answer.trailer("x-infermux-completion-tokens");
-                assert!(used.is_some(), "{kind} {behavior}: {:?}", answer.trailers);
+                assert!(used.is_some(), "{kind} {message}: {:?}", answer.trailers);
             }
         }
     }
@@ -122,7 +99,9 @@ fn a_stream_that_breaks_ends_with_a_failed_response_and_its_connection_stays() {
 #[test]
 fn a_stream_that_infermux_stops_ends_in_the_same_way() {
     for kind in ["anthropic", "openai"] {
-        let (_mock, router) = router(kind, "stall_mid_stream");
+        let provider = sending(kind, begun(EVENTS, first(kind).as_bytes()), "");
+        let start = Start::with(&config_of(&[provider], ""));
+        let router = start.args(&["--graceful-shutdown", "50ms"]).go();
         let mut client = Client::connect(router.addr());
         client.post(PATH, ASK);
         let mut answer = client.head();
@@ -141,7 +120,7 @@ fn a_stream_that_infermux_stops_ends_in_the_same_way() {
 /// The first content of a stream in the dialect of this provider type.
 fn first(kind: &str) -> String {
     let events = match kind {
-        "openai" => concat!(
+        "openai" | "ollama" => concat!(
             "data: {\"choices\":[{\"index\":0,\"delta\":{\"reasoning\":\"hm\"}}]}\n\n",
             "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n",
         ),

@@ -234,8 +234,8 @@ const KEYS: &[Key] = &[
     key("server", "drain_delay", SPAN_OR_ZERO, Value("0s"),
         "How long infermux goes on taking new requests after SIGTERM."),
     key("server", "heartbeat", SPAN_OR_ZERO, Value("15s"),
-        "The longest silence towards a caller whose stream has begun: then it gets a comment, or \
-            a `ping` of Messages. `0s` turns this off."),
+        "The longest silence towards a caller whose stream has begun: then it gets a comment, \
+            a `ping` of Messages, or a `keepalive` of Responses. `0s` turns this off."),
     key("server", "cors", Block("server.cors"), Nothing,
         "Which web pages of other origins may call from a browser; absent means none."),
 

@@ -49,7 +49,7 @@ pub(super) enum Status<'a> {
     /// It ends early, for this reason.
     Incomplete(&'static str),
     /// It has failed, with this code and this message, a JSON string with its quotes.
-    Failed(&'static str, &'a [u8]),
+    Failed(&'a str, &'a [u8]),
 }
 
 impl Status<'_> {

@@ -1,10 +1,12 @@
 //! Tells a caller whose stream has its head, and nothing else, that there is no response: what
 //! official readers want of a stream, its beginning and its end.
 
-use std::io::Write as _;
-
+use super::echo::Echo;
+use super::frames::Frames;
+use super::ids::Ids;
+use super::object::{Base, State, Status};
 use crate::dialect::compose::Composer;
-use crate::wire::sse;
+use crate::dialect::fresh::Fresh;
 
 /// A response that failed before anything of it was told.
 #[derive(Clone, Copy, Debug)]
@@ -24,51 +26,35 @@ pub struct Failed<'a> {
 impl Failed<'_> {
     /// Appends both events.
     pub fn write(&self, out: &mut Vec<u8>) {
-        self.write_event("response.created", "in_progress", out);
-        self.write_event("response.failed", "failed", out);
-    }
-
-    fn write_event(&self, name: &str, status: &str, out: &mut Vec<u8>) {
-        let has_failed = status == "failed";
-        for part in [b"event: ", name.as_bytes(), b"\ndata: "] {
-            out.extend_from_slice(part);
+        let base = Base {
+            ids: Ids::new(&mut Fresh::new(self.seed)),
+            model: self.caller_model.to_vec(),
+            created: self.created,
+            echo: Echo::default(),
+        };
+        let mut frames = Frames::default();
+        for (name, status) in [
+            ("created", Status::InProgress),
+            ("failed", Status::Failed(self.code, self.message)),
+        ] {
+            let state = State {
+                status,
+                output: b"",
+                tier: None,
+                spent: None,
+            };
+            let write = |event: &mut Composer<'_>| base.write(&state, event.member("response"));
+            frames.write(name, write, out);
         }
-        let start = out.len();
-        let mut event = Composer::object(out);
-        event.string("type", name);
-        event.number("sequence_number", u64::from(has_failed));
-        let mut response = Composer::object(event.member("response"));
-        let [one, other] = self.seed;
-        // Writing to memory cannot fail.
-        let _ = write!(response.member("id"), "\"resp_ifx_{one:016x}{other:016x}\"");
-        response.string("object", "response");
-        response.number("created_at", self.created);
-        response.string("status", status);
-        if has_failed {
-            let mut error = Composer::object(response.member("error"));
-            error.string("code", self.code);
-            error.raw("message", self.message);
-            error.end();
-        } else {
-            response.raw("error", b"null");
-        }
-        response.raw("model", self.caller_model);
-        response.raw("output", b"[]");
-        response.raw("parallel_tool_calls", b"true");
-        response.string("tool_choice", "auto");
-        response.raw("tools", b"[]");
-        response.end();
-        event.end();
-        sse::end_event(start, out);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value as Json, json};
 
     use super::*;
-    use crate::dialect::expected::events;
+    use crate::dialect::responses::strict::events;
 
     #[test]
     fn its_beginning_and_its_end_are_those_of_one_response() {
@@ -82,20 +68,15 @@ mod tests {
         };
         failed.write(&mut out);
         let events = events(&String::from_utf8(out).unwrap());
-        assert_eq!(events.len(), 2);
-        let id = &events[0]["response"]["id"];
-        let mut response = json!({"id": id, "object": "response", "created_at": 7,
-            "status": "in_progress", "error": null, "model": "m", "output": [],
-            "parallel_tool_calls": true, "tool_choice": "auto", "tools": []});
-        let event = |name: &str, number: u64, response: &serde_json::Value| -> serde_json::Value {
-            json!({"type": name, "sequence_number": number, "response": response})
-        };
-        assert_eq!(events[0], event("response.created", 0, &response));
-        response["status"] = json!("failed");
-        response["error"] = json!({"code": "server_error", "message": "a \"b\""});
-        assert_eq!(events[1], event("response.failed", 1, &response));
-        let id = id.as_str().unwrap();
-        let hex = id.strip_prefix("resp_ifx_").unwrap();
-        assert_eq!(hex, format!("{:016x}{:016x}", 1, 2));
+        let kinds: Vec<_> = events.iter().map(|event| event["type"].as_str()).collect();
+        assert_eq!(kinds, ["response.created", "response.failed"].map(Some));
+        let responses = [0, 1].map(|at: usize| &events[at]["response"]);
+        assert_eq!(responses[0]["id"], responses[1]["id"]);
+        let error = json!({"code": "server_error", "message": "a \"b\""});
+        assert_eq!(
+            (&responses[0]["error"], &responses[1]["error"]),
+            (&Json::Null, &error)
+        );
+        assert_eq!(responses[1]["status"], "failed");
     }
 }
