@@ -128,6 +128,11 @@ pub struct Closing {
     pub refuses_injection: bool,
 }
 
+/// What is kept for other providers may go; only a commitment gives one of these.
+#[must_use = "the request's body is held until it is let go"]
+#[derive(Debug)]
+pub struct Release(());
+
 impl Course {
     /// A request that begins at `now`: it has `attempts_max` attempts, all within `span`.
     #[must_use]
@@ -172,9 +177,11 @@ impl Course {
         self.send(Try::first(place, started))
     }
 
-    /// The first byte of an answer is about to leave: nobody can take over any more.
-    pub fn commit(&mut self) {
+    /// The first byte of an answer is about to leave: nobody can take over any more, so the
+    /// request's body is needed no longer.
+    pub fn commit(&mut self) -> Release {
         self.attempts.commit();
+        Release(())
     }
 
     /// The provider has refused, at `now`, a part of the request: it is sent again without that.

@@ -166,7 +166,7 @@ fn every_course_of_three_attempts_ends() {
                                 let outcome = ends[sends % 3];
                                 sends += 1;
                                 if sends == commits {
-                                    course.commit();
+                                    let _: Release = course.commit();
                                 }
                                 let closing = course.ended(outcome, &policy);
                                 let fails = outcome.for_breaker(&policy) == Signal::Failure;

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use infermux::testing::exchange::course::Release;
 use infermux::testing::link::buffered::{Held as Lent, Lease, Pool};
 use infermux::testing::link::meters::LoopMeter;
 
@@ -80,6 +81,11 @@ impl Memory {
         bodies.lent.insist_on(bytes);
         bodies.bytes = bytes;
         self.shards[bodies.shard].held -= fewer;
+    }
+
+    /// The answer begins: the bodies are needed no more.
+    pub(crate) fn release(&mut self, bodies: &mut Bodies, _: Release) {
+        self.let_go(bodies);
     }
 
     /// The bodies are needed no more.

@@ -300,9 +300,9 @@ impl World {
         }
         attempt.content_at = Some(now);
         let attempt = *attempt;
-        one.course.commit();
+        let release = one.course.commit();
         one.way.on_committed();
-        self.memory.let_go(&mut one.bodies);
+        self.memory.release(&mut one.bodies, release);
         if let Some(permit) = &one.permit {
             if permit.taken().probe.is_some() {
                 self.judge.on_begun(attempt.provider, attempt.id);

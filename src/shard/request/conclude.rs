@@ -52,7 +52,7 @@ pub async fn whole<'a>(
     let ended = match outcome {
         Outcome::Answered => whole::relay(attempt, caller, record, course, up).await,
         Outcome::RequestRefused(_) | Outcome::CallerKeyRefused(_) => {
-            course.commit();
+            attempt.job.let_go(caller, course.commit());
             // Its place is free before its caller can ask again.
             attempt.settle(clock::now(), outcome, None, Tokens::ZERO);
             kept::pass_through(attempt, caller, record, up, told)

@@ -17,6 +17,7 @@ use crate::config::plan::{Candidate, Provider};
 use crate::dialect::ask::Ask;
 use crate::dialect::chat::lessons::Keys;
 use crate::dialect::request::Kept;
+use crate::exchange::course::Release;
 use crate::exchange::headers::{Added, Totals};
 use crate::exchange::parameters;
 use crate::exchange::pins::Pins;
@@ -103,7 +104,7 @@ impl Job<'_> {
 
     /// Drops the request's body and its translation: its answer goes to the caller, and no other
     /// provider is asked any more.
-    pub fn let_go(&self, caller: &mut Caller) {
+    pub fn let_go(&self, caller: &mut Caller, _: Release) {
         self.translated.replace(None);
         self.edits.replace(None);
         caller.let_go(self.body.end);

@@ -76,7 +76,7 @@ pub async fn relay<'a>(
             kept::keep(attempt, record, &up, told);
             return outcome;
         }
-        course.commit();
+        attempt.job.let_go(caller, course.commit());
         attempt.settle(clock::now(), outcome, None, record.take_lost());
         let ended = kept::pass_through(attempt, caller, record, up, told).await;
         return ended.unwrap_or(outcome);
@@ -214,9 +214,9 @@ impl<'a> Stream<'_, '_, 'a> {
         up: &Upstream,
     ) {
         let job = self.attempt.job;
-        course.commit();
+        let release = course.commit();
         self.attempt.learn_asked_for(&self.made);
-        job.let_go(caller);
+        job.let_go(caller, release);
         job.with_permit(|permit| permit.answered());
         self.attempt.enforce_probe().await;
         self.write_head(caller, record, up);

@@ -84,8 +84,7 @@ pub async fn relay<'a>(
         return lost::fail(attempt, record, up, Outcome::Failed(Failure::Malformed)).await;
     };
     keep(attempt, record, &answer, up.body());
-    course.commit();
-    job.let_go(caller);
+    job.let_go(caller, course.commit());
     let totals = settle(attempt, record, arrived, used).await;
     if let Some(mut events) = events {
         events.totals = totals;
