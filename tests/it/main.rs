@@ -58,6 +58,7 @@ mod parameters;
 mod places;
 mod raw;
 mod reload;
+mod responses_answers;
 mod responses_errors;
 mod responses_http;
 mod responses_stored;

@@ -149,7 +149,7 @@ fn answers_of_chat_providers_reach_callers_as_the_vectors_say() {
 
 /// A stream as a provider sends it: whole, in these reads, and a byte at a time. The bytes of a
 /// chunk are taken in together, whatever the reads are.
-fn deliveries(stream: &str, splits: &Value) -> Vec<Vec<u8>> {
+pub fn deliveries(stream: &str, splits: &Value) -> Vec<Vec<u8>> {
     let stream = stream.as_bytes();
     let (mut reads, mut from) = (Vec::new(), 0);
     for at in splits.as_array().into_iter().flatten() {
