@@ -28,6 +28,7 @@ mod fresh;
 pub mod length;
 pub mod messages;
 pub mod names;
+pub mod overflow;
 pub mod parameters;
 mod person;
 pub mod prompt;

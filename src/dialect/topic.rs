@@ -6,12 +6,13 @@
 //! caller.
 
 use crate::decide::outcome::Topic;
+use crate::dialect::overflow;
 use crate::wire::provider_error::ProviderError;
 
 /// What an error answer with this status is about.
 #[must_use]
 pub fn of(status: u16, body: &[u8]) -> Topic {
-    if !matches!(status, 400 | 403 | 413 | 422 | 429) {
+    if !matches!(status, 400 | 403 | 413 | 422 | 429 | 500..=599) {
         return Topic::Unknown;
     }
     let error = ProviderError::read(body);
@@ -20,10 +21,9 @@ pub fn of(status: u16, body: &[u8]) -> Topic {
         names.any(|name| known.iter().any(|known| known.eq_ignore_ascii_case(name)))
     };
     let message = error.message.as_deref().unwrap_or_default();
-    let message = beginning(message.trim_start()).to_ascii_lowercase();
+    let message = overflow::beginning(message.trim_start()).to_ascii_lowercase();
     let begins = |known: &[&str]| known.iter().any(|words| message.starts_with(words));
     let has = |known: &[&str]| known.iter().any(|words| message.contains(words));
-    let is_about_length = || names(&LENGTH_NAMES) || has(&LENGTH_WORDS);
     match status {
         429 if names(&ACCOUNT_NAMES) => Topic::Account,
         429 => Topic::Unknown,
@@ -31,17 +31,12 @@ pub fn of(status: u16, body: &[u8]) -> Topic {
         400 | 403 if names(&CONTENT_NAMES) => Topic::Content,
         // These words only decide whether another provider is tried.
         403 if has(&CONTENT_WORDS) => Topic::Content,
-        _ if is_about_length() => Topic::Length,
+        // A provider that fails may say why in any words.
+        500..=599 if overflow::is_named(&error) => Topic::Length,
+        500..=599 => Topic::Unknown,
+        _ if overflow::is_told(&error) => Topic::Length,
         _ => Topic::Unknown,
     }
-}
-
-fn beginning(message: &str) -> &str {
-    let mut end = message.len().min(LOOKED_AT);
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    message.get(..end).unwrap_or_default()
 }
 
 /// Types and codes of an account without money, or of a bad key: OpenAI's, Anthropic's, and their
@@ -96,23 +91,6 @@ const CONTENT_WORDS: [&str; 8] = [
     "flagged",
     "safety",
 ];
-/// Types and codes of a prompt that is longer than the model's window.
-const LENGTH_NAMES: [&str; 3] = [
-    "context_length_exceeded",
-    "exceed_context_size_error",
-    "context_window_exceeded",
-];
-/// Words in messages about the prompt's length, in lower case.
-const LENGTH_WORDS: [&str; 5] = [
-    "prompt is too long",
-    "maximum context length",
-    "exceed context limit",
-    "exceeds the available context size",
-    "context window",
-];
-/// Length of the beginning of a message that is looked at, in bytes.
-const LOOKED_AT: usize = 300;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,6 +184,13 @@ mod tests {
             }
             check(429, error, Topic::Unknown);
         }
+        for error in [
+            r#""code":"context_length_exceeded","message":"x""#,
+            r#""type":"exceed_context_size_error","code":500"#,
+        ] {
+            check(500, error, Topic::Length);
+        }
+        check(500, r#""message":"prompt is too long""#, Topic::Unknown);
         let far = format!("\"message\":\"{} prompt is too long\"", "x".repeat(300));
         check(400, &far, Topic::Unknown);
     }

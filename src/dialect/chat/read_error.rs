@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::decide::outcome::Topic;
 use crate::dialect::complaint::{Complaint, Form, Kind, Overflow};
-use crate::dialect::topic;
+use crate::dialect::{overflow, topic};
 use crate::wire::json;
 use crate::wire::json::check::is_json;
 use crate::wire::provider_error::{ProviderError, root_of};
@@ -20,7 +20,7 @@ pub fn read(status: Option<u16>, body: &[u8]) -> Complaint<'_> {
         Form::Json | Form::Foreign => ProviderError::default(),
     };
     let own = status.or_else(|| told_status(body, &error)).unwrap_or(500);
-    let overflow = overflow(own, status.is_none(), body, &error);
+    let overflow = by_how_much(own, status.is_none(), body, &error);
     let (kind, told) = match (overflow, status) {
         (Some(_), _) => (Kind::Invalid, 400),
         (None, Some(status)) => (of_answer(status), status),
@@ -103,7 +103,7 @@ fn member<'a>(body: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 }
 
 /// Whether the prompt is too long, and by how much.
-fn overflow(
+fn by_how_much(
     status: u16,
     is_event: bool,
     body: &[u8],
@@ -111,10 +111,8 @@ fn overflow(
 ) -> Option<Overflow> {
     let message = error.message.as_deref().unwrap_or_default();
     let lower = message.to_ascii_lowercase();
-    let is_named = error.names().any(|name| OVERFLOW_NAMES.contains(&name));
-    let may_be = is_event || matches!(status, 400 | 413 | 422);
-    let is_worded = || may_be && OVERFLOW_WORDS.iter().any(|words| lower.contains(words));
-    if !is_named && !is_worded() {
+    let is_believed = is_event || matches!(status, 400 | 403 | 413 | 422);
+    if !overflow::is_named(error) && !(is_believed && overflow::is_told(error)) {
         return None;
     }
     let told = |name: &[u8]| usage::digits(member(body, name)?);
@@ -150,15 +148,3 @@ fn number_before(text: &str, words: &str) -> Option<u64> {
 
 /// Longest text between words and the number that they announce: ` at least `.
 const BETWEEN_MAX: usize = 16;
-/// Types and codes of a prompt that is too long.
-const OVERFLOW_NAMES: [&str; 2] = ["context_length_exceeded", "exceed_context_size_error"];
-/// Words in messages about it, in lower case.
-const OVERFLOW_WORDS: [&str; 7] = [
-    "maximum context length",
-    "exceeds the available context size",
-    "exceeds the context window",
-    "context the overflows",
-    "greater than the context length",
-    "prompt is too long",
-    "input is too long",
-];
