@@ -24,6 +24,8 @@ struct Listing {
     row: Row,
     /// Most tokens of one answer.
     max_output: Option<u64>,
+    /// Most tokens of a prompt.
+    window: Option<u64>,
 }
 
 impl PriceTable {
@@ -63,10 +65,27 @@ impl PriceTable {
     /// price.
     #[must_use]
     pub fn max_output(&self, provider: &Provider, model: &str) -> Option<u64> {
+        self.listed(provider, model)?.max_output
+    }
+
+    /// Most tokens that `model` of `provider` reads in one request; `None`: that is not known. The
+    /// row is the one of [`Self::max_output`].
+    #[must_use]
+    pub fn window(&self, provider: &Provider, model: &str) -> Option<Tokens> {
+        self.listed(provider, model)?.window.map(Tokens::new)
+    }
+
+    /// The smallest window in the table.
+    #[must_use]
+    pub fn least_window(&self) -> Option<Tokens> {
+        let listings = self.rows.values().flat_map(HashMap::values);
+        let windows = listings.filter_map(|listing| listing.window);
+        windows.min().map(Tokens::new)
+    }
+
+    fn listed(&self, provider: &Provider, model: &str) -> Option<&Listing> {
         let find = |model: &str| self.listing(provider, model);
-        find(model)
-            .or_else(|| find(undated(model)?))
-            .and_then(|listing| listing.max_output)
+        find(model).or_else(|| find(undated(model)?))
     }
 
     fn listing(&self, provider: &Provider, model: &str) -> Option<&Listing> {
@@ -118,11 +137,7 @@ fn read(line: &'static str) -> Option<(&'static str, &'static str, Listing)> {
         cache_write_1h: price(words.next()?).unwrap_or(cache_write),
         output,
     };
-    let max_output = words.next()?;
-    let max_output = match max_output {
-        "-" => None,
-        count => Some(count.parse().ok()?),
-    };
+    let (max_output, window) = (count(words.next()?)?, count(words.next()?)?);
     let tier = match words.next() {
         None => None,
         Some(above) => {
@@ -139,8 +154,17 @@ fn read(line: &'static str) -> Option<(&'static str, &'static str, Listing)> {
     let listing = Listing {
         row: Row { rates, tier },
         max_output,
+        window,
     };
     words.next().is_none().then_some((provider, model, listing))
+}
+
+/// A count, or the dash of one that is not known; `None`: it is neither.
+fn count(text: &str) -> Option<Option<u64>> {
+    match text {
+        "-" => Some(None),
+        count => count.parse().ok().map(Some),
+    }
 }
 
 /// US dollars per million tokens; `None` for the dash of a price that is not known.
@@ -303,6 +327,27 @@ pricing:
             ("openai", "-2024-05-13", None),
             ("openai", "é2024-05-13", None),
         ]);
+    }
+
+    #[test]
+    fn a_window_is_as_long_as_the_table_says() {
+        let (plan, table) = (plan(), PriceTable::built_in());
+        for (name, model, expected) in [
+            ("own", "gpt-4o", Some(128_000)),
+            ("openai", "gpt-4o", Some(128_000)),
+            ("own", "gpt-4o-2031-01-31", Some(128_000)),
+            // Of its window of 400,000 tokens, a prompt may take this part.
+            ("own", "gpt-5", Some(272_000)),
+            ("az", "gpt-4", Some(8_192)),
+            ("claude", "claude-haiku-3-5", Some(200_000)),
+            ("own", "text-embedding-3-small", Some(8_191)),
+            ("own", "mine", None),
+            ("home", "llama3.2", None),
+        ] {
+            let found = table.window(provider(&plan, name), model);
+            assert_eq!(found, expected.map(Tokens::new), "{model} at {name}");
+        }
+        assert_eq!(table.least_window(), Some(Tokens::new(512)));
     }
 
     #[test]
