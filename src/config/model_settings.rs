@@ -49,6 +49,13 @@ impl SettingsByModel {
         self.by_name.values().chain(by_pattern)
     }
 
+    /// The smallest window that any entry states.
+    #[must_use]
+    pub fn least_window(&self) -> Option<Tokens> {
+        let windows = self.all().filter_map(|settings| settings.context_window);
+        windows.min()
+    }
+
     /// The settings for a request in which the model is called `asked` by the caller and `own` by
     /// the provider: those of the entry with the first of these names, else with the second, else
     /// those of the first pattern that claims the provider's name.

@@ -87,6 +87,11 @@ impl Attempts {
         }
     }
 
+    /// None of these candidates can take the request.
+    pub fn rule_out(&mut self, candidates: &Eligible) {
+        candidates.iter().for_each(|one| self.tried.insert(one));
+    }
+
     /// An attempt at `candidate` begins.
     pub fn begin(&mut self, candidate: usize) {
         debug_assert!(
@@ -135,17 +140,16 @@ impl Attempts {
                 Step::SameProviderFresh
             }
             (Next::SameProviderFresh | Next::Another, Stage::Replaceable) => {
-                match self.may_send_another(now, grant) {
-                    Grant::Granted => Step::Another,
-                    Grant::Denied => Step::End(blamed.outcome.verdict()),
-                }
+                self.go_on(now, grant, blamed)
             }
+            // The retry budget is for outages, and this is none.
+            (Next::Larger, Stage::Replaceable) => self.go_on(now, || Grant::Granted, blamed),
         };
         self.check();
         step
     }
 
-    /// The candidates that were tried.
+    /// The candidates that were tried, and those that cannot take the request.
     #[must_use]
     pub const fn tried(&self) -> &Eligible {
         &self.tried
@@ -177,6 +181,13 @@ impl Attempts {
     #[must_use]
     pub const fn blamed(&self) -> Option<Blamed> {
         self.blamed
+    }
+
+    fn go_on(&mut self, now: Instant, grant: impl FnOnce() -> Grant, blamed: Blamed) -> Step {
+        match self.may_send_another(now, grant) {
+            Grant::Granted => Step::Another,
+            Grant::Denied => Step::End(blamed.outcome.verdict()),
+        }
     }
 
     fn may_reconnect(&self, now: Instant) -> bool {

@@ -50,6 +50,7 @@ fn outcome(word: &str) -> Outcome {
         "429" => Outcome::RateLimited,
         "key" => Outcome::OwnKeyRefused(401),
         "foreign" => Outcome::Untranslatable,
+        "long" => Outcome::Overflowed,
         "caller-key" => Outcome::CallerKeyRefused(401),
         "404" => Outcome::RequestRefused(404),
         "cut" => Outcome::StreamCut,
@@ -131,6 +132,26 @@ fn what_was_never_sent_is_no_attempt() {
 }
 
 #[test]
+fn an_overflow_is_an_attempt_and_takes_nothing_from_the_retry_budget() {
+    check(3, "denied long long ok", "another another answer");
+    check(3, "denied long 500", "another 502");
+    check(2, "denied long long", "another pass");
+    check(3, "500 long late long", "another another pass");
+    check(3, "late long", "pass");
+    check(2, "long 429", "another pass");
+    check(3, "commit long", "frame-502");
+}
+
+#[test]
+fn who_cannot_take_the_request_is_not_chosen() {
+    let mut attempts = Attempts::new(3, Instant::ZERO, SECOND);
+    attempts.begin(0);
+    attempts.rule_out(&[1, 3].into_iter().collect());
+    assert_eq!(*attempts.tried(), [0, 1, 3].into_iter().collect());
+    assert_eq!(attempts.count(), 1);
+}
+
+#[test]
 fn the_retry_budget_and_the_deadline_end_it() {
     check(3, "denied 500", "502");
     check(3, "500 denied timeout", "another 504");
@@ -183,6 +204,7 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
         "429",
         "key",
         "foreign",
+        "long",
         "caller-key",
         "404",
         "cut",
@@ -215,6 +237,7 @@ proptest! {
                 attempts.commit();
                 committed = true;
             }
+            grants += u32::from(outcome == Outcome::Overflowed);
             let step = attempts.on_outcome(Instant::from_millis(now), outcome, || {
                 grants += u32::from(granted);
                 if granted { Grant::Granted } else { Grant::Denied }

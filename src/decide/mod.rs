@@ -16,6 +16,7 @@ pub mod percentile;
 pub mod policy;
 pub mod pricing;
 pub mod retry_budget;
+pub mod room;
 pub mod rotation;
 pub mod rows;
 pub mod slices;

@@ -25,6 +25,8 @@ pub enum Outcome {
     NotMine,
     /// The provider's dialect cannot express what the request holds; nothing was sent.
     Untranslatable,
+    /// The prompt is longer than the window of the provider's model.
+    Overflowed,
     /// The provider refuses the key that the caller sent, with this status.
     CallerKeyRefused(u16),
     /// The provider finds fault with the request itself, with this status.
@@ -110,6 +112,8 @@ pub enum Next {
     SameProviderFresh,
     /// Another provider.
     Another,
+    /// Another provider, if its model's window is known to be larger.
+    Larger,
     /// Nobody.
     Stop,
 }
@@ -173,8 +177,7 @@ pub fn classify_status(status: u16, key: KeyOwner, topic: Topic) -> Outcome {
         // Waiting does not restore credit, so the account's owner is told.
         (429, KeyOwner::Caller, Topic::Account) => Outcome::RequestRefused(status),
         (429, _, _) => Outcome::RateLimited,
-        // 400 whatever the provider's status was: callers look for this status.
-        (400..=499, _, Topic::Length) => Outcome::RequestRefused(400),
+        (400..=599, _, Topic::Length) => Outcome::Overflowed,
         (403, KeyOwner::Infermux, Topic::Content) => Outcome::RequestRefused(status),
         (403, KeyOwner::Infermux, _) => Outcome::AccessRefused,
         (401 | 403, KeyOwner::Caller, _) => Outcome::CallerKeyRefused(status),
@@ -187,7 +190,7 @@ pub fn classify_status(status: u16, key: KeyOwner, topic: Topic) -> Outcome {
 
 impl Outcome {
     /// Names of outcomes, for metrics; the last one stands for attempts without an outcome.
-    pub const LABELS: [&'static str; 17] = [
+    pub const LABELS: [&'static str; 18] = [
         "answered",
         "stale_connection",
         "connect_failed",
@@ -199,6 +202,7 @@ impl Outcome {
         "access_refused",
         "not_mine",
         "untranslatable",
+        "context_window",
         "caller_key_refused",
         "request_refused",
         "stream_cut",
@@ -228,12 +232,19 @@ impl Outcome {
             Self::AccessRefused => 8,
             Self::NotMine => 9,
             Self::Untranslatable => 10,
-            Self::CallerKeyRefused(_) => 11,
-            Self::RequestRefused(_) => 12,
-            Self::StreamCut => 13,
-            Self::StreamStalled => 14,
-            Self::CallerGone => 15,
+            Self::Overflowed => 11,
+            Self::CallerKeyRefused(_) => 12,
+            Self::RequestRefused(_) => 13,
+            Self::StreamCut => 14,
+            Self::StreamStalled => 15,
+            Self::CallerGone => 16,
         }
+    }
+
+    /// Its name, for metrics and the log.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        Self::LABELS.get(self.place()).copied().unwrap_or_default()
     }
 
     /// Who may be tried next.
@@ -250,6 +261,7 @@ impl Outcome {
             | Self::AccessRefused
             | Self::NotMine
             | Self::Untranslatable => Next::Another,
+            Self::Overflowed => Next::Larger,
             Self::Answered
             | Self::CallerKeyRefused(_)
             | Self::RequestRefused(_)
@@ -283,6 +295,7 @@ impl Outcome {
             | Self::AccessRefused
             | Self::NotMine
             | Self::Untranslatable
+            | Self::Overflowed
             | Self::CallerKeyRefused(_)
             | Self::RequestRefused(_)
             | Self::CallerGone => Signal::Neutral,
@@ -303,6 +316,7 @@ impl Outcome {
             | Self::AccessRefused
             | Self::NotMine
             | Self::Untranslatable
+            | Self::Overflowed
             | Self::TooLarge
             | Self::CallerKeyRefused(_)
             | Self::RequestRefused(_)
@@ -327,6 +341,7 @@ impl Outcome {
             Self::Untranslatable => Verdict::InvalidRequest,
             Self::AccessRefused
             | Self::NotMine
+            | Self::Overflowed
             | Self::CallerKeyRefused(_)
             | Self::RequestRefused(_) => Verdict::PassThrough,
             Self::StreamCut => Verdict::StreamCut,
@@ -360,6 +375,7 @@ impl std::fmt::Display for Outcome {
             Self::AccessRefused => "refuses access with the configured key",
             Self::NotMine => "does not know what the request refers to",
             Self::Untranslatable => "cannot express this request",
+            Self::Overflowed => "has a model whose window is smaller than the prompt",
             Self::CallerKeyRefused(_) => "refuses the caller's key",
             Self::RequestRefused(status) => return write!(f, "refused the request with {status}"),
             Self::TooLarge => "sent an event that is larger than infermux holds",
@@ -394,6 +410,7 @@ mod tests {
         AccessRefused           Another            Neutral  Nothing     PassThrough
         NotMine                 Another            Neutral  Nothing     PassThrough
         Untranslatable          Another            Neutral  Nothing     InvalidRequest
+        Overflowed              Larger             Neutral  Nothing     PassThrough
         TooLarge                Another            Neutral  Nothing     UpstreamError
         CallerKeyRefused(401)   Stop               Neutral  Nothing     PassThrough
         RequestRefused(422)     Stop               Neutral  Nothing     PassThrough
@@ -430,6 +447,7 @@ mod tests {
                 AccessRefused,
                 NotMine,
                 Untranslatable,
+                Overflowed,
                 TooLarge,
             ])
             .chain([CallerKeyRefused(401), RequestRefused(422)])
@@ -463,7 +481,6 @@ mod tests {
         use Outcome::*;
         use Topic::*;
         let failed = |status| Failed(Failure::Status(status));
-        let refused_as_400 = |_| RequestRefused(400);
         let all = [Unknown, Account, Content, Length];
         type Meaning = fn(u16) -> Outcome;
         type Row<'a> = (&'a [u16], &'a [KeyOwner], &'a [Topic], Meaning);
@@ -477,10 +494,10 @@ mod tests {
             (&[403], &[Infermux], &[Unknown, Account], |_| AccessRefused),
             (&[403], &[Infermux], &[Content], RequestRefused),
             (
-                &[400, 403, 413, 422],
-                &[Infermux],
+                &[400, 403, 413, 422, 500, 503],
+                &[Infermux, Caller],
                 &[Length],
-                refused_as_400,
+                |_| Overflowed,
             ),
             (
                 &[401, 403],

@@ -175,7 +175,7 @@ fn other_limits_and_quoted_words_are_not_taken_for_it() {
             "code": "string_above_max_length"}),
         // Tokens per minute.
         json!({"message": "Request too large for model `m` in organization `o` on tokens per \
-            minute (TPM): Limit 6000, Requested 14368, please reduce your message size and try again.",
+            minute (TPM): Limit 6000, Requested 14368, please reduce your message size.",
             "type": "tokens", "code": "rate_limit_exceeded"}),
         json!({"message": "please reduce the length of the messages", "type": "tokens"}),
         // The answer alone.

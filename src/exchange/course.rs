@@ -177,6 +177,11 @@ impl Course {
         self.send(Try::first(place, started))
     }
 
+    /// None of these candidates can take the request.
+    pub fn rule_out(&mut self, places: &Eligible) {
+        self.attempts.rule_out(places);
+    }
+
     /// The first byte of an answer is about to leave: nobody can take over any more, so the
     /// request's body is needed no longer.
     pub fn commit(&mut self) -> Release {
@@ -252,7 +257,7 @@ impl Course {
         Action::Send(this)
     }
 
-    /// The candidates that were tried.
+    /// The candidates that were tried, and those that cannot take the request.
     #[must_use]
     pub const fn tried(&self) -> &Eligible {
         self.attempts.tried()

@@ -47,6 +47,7 @@ fn outcomes() -> Vec<Outcome> {
         Outcome::Failed(Failure::Malformed),
         Outcome::Failed(Failure::ErrorObject),
         Outcome::TooLarge,
+        Outcome::Overflowed,
         Outcome::StreamCut,
         Outcome::StreamStalled,
         Outcome::CallerGone,

@@ -31,3 +31,4 @@ pub mod stored;
 pub mod target;
 pub mod unsettled;
 pub mod version;
+pub mod windows;

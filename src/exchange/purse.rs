@@ -1,18 +1,21 @@
-//! Looks up prices and budgets for requests.
+//! Looks up prices, budgets and windows for requests.
 
 use crate::base::ids::{BudgetId, RouteId};
 use crate::base::map::Map;
+use crate::base::tokens::Tokens;
 use crate::config::plan::{Candidate, Plan, Provider};
 use crate::config::prices::PriceTable;
 use crate::decide::pricing::Row;
+use crate::exchange::windows::Windows;
 
-/// The prices and budgets of a Plan, ready to be looked up.
+/// The prices, budgets and windows of a Plan, ready to be looked up.
 pub struct Purse {
     table: PriceTable,
     /// By the value of `X-Infermux-Caller`.
     budgets: Map<Box<str>, BudgetId>,
     /// By route and candidate, for routes of one model.
     rows: Box<[Option<Rows>]>,
+    windows: Windows,
 }
 
 /// By candidate; `None`: its price is not known.
@@ -37,6 +40,7 @@ impl Purse {
             .map(|budget| (budget.caller.clone(), budget.id))
             .collect();
         Self {
+            windows: Windows::new(plan, &table),
             table,
             budgets,
             rows: rows.into(),
@@ -59,6 +63,18 @@ impl Purse {
         let name = candidate.model.as_deref().unwrap_or(model);
         self.table
             .row_for(plan.provider(candidate.provider), name, &plan.pricing)
+    }
+
+    /// The longest prompt, as it is estimated, for which every candidate of the route has room.
+    #[must_use]
+    pub fn always_fits(&self, route: RouteId) -> Tokens {
+        self.windows.always_fits(route)
+    }
+
+    /// The window of a candidate of the route for `model`; `None`: it is not known.
+    #[must_use]
+    pub fn window(&self, plan: &Plan, route: RouteId, place: usize, model: &str) -> Option<Tokens> {
+        self.windows.of(plan, &self.table, (route, place), model)
     }
 
     /// Most tokens that a provider's `model` gives in one answer; `None`: that is not known.

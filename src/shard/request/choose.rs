@@ -8,7 +8,9 @@ use crate::base::tokens::Tokens;
 
 use crate::decide::eligible::Eligible;
 use crate::decide::failover::Grant;
+use crate::decide::outcome::Outcome;
 use crate::decide::retry_budget;
+use crate::decide::room;
 use crate::decide::strategy::{Choice, Strategy, choose};
 use crate::exchange::checkup;
 use crate::exchange::refusal::Down;
@@ -73,6 +75,32 @@ pub(super) fn preferred(job: &Job<'_>, eligible: &Eligible) -> Option<usize> {
     places.find(|place| job.routed.route.candidates[*place].provider == maker)
 }
 
+/// Those of the eligible candidates that come first: all that have room for the prompt, where any
+/// of them has.
+fn with_room(job: &Job<'_>, eligible: &Eligible) -> Eligible {
+    let prompt = job.prompt();
+    if !job.endpoint.is_written() || prompt <= job.shard.era.purse.always_fits(job.routed.id) {
+        return *eligible;
+    }
+    let first = room::first(eligible, prompt, |place| job.window_at(place));
+    if first != *eligible {
+        tracing::debug!(
+            request_id = job.request.id.as_str(),
+            prompt_tokens = prompt.get(),
+            reason = Outcome::Overflowed.label(),
+            "the candidates whose windows are smaller than the prompt come last"
+        );
+    }
+    first
+}
+
+/// The candidates of the request's route that cannot take its prompt, which was too long for the
+/// candidate `place`.
+pub(super) fn too_small(job: &Job<'_>, place: usize) -> Eligible {
+    let count = job.routed.route.candidates.len();
+    room::too_small(count, place, job.prompt(), |place| job.window_at(place))
+}
+
 /// The candidate that takes the request.
 pub(super) fn pick(
     job: &Job<'_>,
@@ -80,6 +108,7 @@ pub(super) fn pick(
     eligible: &Eligible,
 ) -> Option<usize> {
     let Job { shard, routed, .. } = job;
+    let eligible = &with_room(job, eligible);
     let candidates = &routed.route.candidates;
     let latencies = match routed.route.strategy {
         Strategy::LeastLatency => candidates
@@ -91,7 +120,7 @@ pub(super) fn pick(
         }
     };
     let costs = match routed.route.strategy {
-        Strategy::CostWeighted => spend::prompt_costs(job, Tokens::estimated(job.ask.prompt_bytes)),
+        Strategy::CostWeighted => spend::prompt_costs(job, job.prompt()),
         Strategy::RoundRobin | Strategy::LeastLatency | Strategy::Random | Strategy::Priority => {
             Vec::new()
         }

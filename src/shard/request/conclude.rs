@@ -60,7 +60,7 @@ pub async fn whole<'a>(
                 .unwrap_or(outcome)
         }
         // Told only where nobody else can do better.
-        Outcome::AccessRefused | Outcome::NotMine => {
+        Outcome::AccessRefused | Outcome::NotMine | Outcome::Overflowed => {
             kept::keep(attempt, record, &up, told);
             attempt.job.shard.park(id, up);
             outcome
@@ -146,6 +146,11 @@ fn meaning(attempt: &Attempt<'_, '_>, up: &Upstream) -> (Outcome, Error) {
     if provider == caller && complaint.form != Form::Foreign && has_error(up.body()) {
         // Callers go by its wording (rule MP5 of reference/messages-inbound.md).
         let body = up.body().to_vec();
+        let status = if outcome == Outcome::Overflowed {
+            complaint.status
+        } else {
+            status
+        };
         return (outcome, Error { status, body });
     }
     let (status, mut body) = (complaint.status, Vec::new());
@@ -200,6 +205,7 @@ fn heed_retry_after(
         | Outcome::AccessRefused
         | Outcome::NotMine
         | Outcome::Untranslatable
+        | Outcome::Overflowed
         | Outcome::TooLarge
         | Outcome::CallerKeyRefused(_)
         | Outcome::RequestRefused(_)

@@ -313,6 +313,9 @@ impl<'d, 'a> Drive<'d, 'a> {
             }
         };
         self.settle(this.place, now, outcome).await;
+        if outcome == Outcome::Overflowed {
+            self.course.rule_out(&choose::too_small(job, this.place));
+        }
         let tried = *self.course.tried();
         let grant = || choose::grant(job, &tried);
         let action = self.course.go_on(now, outcome, grant);

@@ -81,6 +81,12 @@ impl Job<'_> {
         }
     }
 
+    /// How many tokens the prompt is likely to have.
+    #[must_use]
+    pub const fn prompt(&self) -> Tokens {
+        Tokens::estimated(self.ask.prompt_bytes)
+    }
+
     /// Whether the caller waits for events.
     #[must_use]
     pub fn wants_stream(&self) -> bool {
@@ -144,6 +150,13 @@ impl<'a> Job<'a> {
         let set = self.settings_at(place).and_then(|of| of.max_output);
         let purse = &self.shard.era.purse;
         set.or_else(|| purse.max_output(self.provider_at(place), self.model_at(place)))
+    }
+
+    /// The window of the model of the candidate `place`; `None`: it is not known.
+    #[must_use]
+    pub fn window_at(&self, place: usize) -> Option<Tokens> {
+        let (plan, route) = (&self.shard.plan, self.routed.id);
+        self.shard.era.purse.window(plan, route, place, self.model)
     }
 
     /// The provider of the candidate `place`.

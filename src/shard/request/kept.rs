@@ -3,8 +3,10 @@
 
 use std::io;
 
+use crate::base::endpoint::Dialect;
 use crate::decide::outcome::{Outcome, Topic};
 use crate::dialect::chat::provider_error::{self, Circumstances};
+use crate::dialect::errors;
 use crate::exchange::answer_head::PassedOn;
 use crate::exchange::headers::Totals;
 use crate::exchange::inbound;
@@ -30,6 +32,34 @@ pub fn told(up: &Upstream, topic: Topic) -> Error {
     };
     let status = provider_error::error_in_openai_shape(circumstances, up.body(), &mut body);
     Error { status, body }
+}
+
+/// What the caller would be told of a 200 answer that is an error, where it says that the prompt is
+/// longer than the model's window; `None`: it says something else.
+#[must_use]
+pub fn overflow(attempt: &Attempt<'_, '_>, up: &Upstream) -> Option<Error> {
+    let provider = attempt.dialect();
+    let complaint = errors::read(provider, None, up.body());
+    if complaint.topic != Topic::Length {
+        return None;
+    }
+    let caller = attempt.job.endpoint.dialect();
+    Some(match (provider, caller) {
+        (Dialect::Chat, Dialect::Chat) => told(up, Topic::Length),
+        (Dialect::Messages, Dialect::Messages) => Error {
+            status: complaint.status,
+            body: up.body().to_vec(),
+        },
+        (_, _) => {
+            let mut body = Vec::new();
+            let request_id = attempt.job.request.id.as_str();
+            errors::write(&complaint, caller, request_id, &mut body);
+            Error {
+                status: complaint.status,
+                body,
+            }
+        }
+    })
 }
 
 /// Relays an error that is about the request itself; the outcome where the caller did not take it.

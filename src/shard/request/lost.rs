@@ -8,6 +8,7 @@ use crate::dialect::messages::usage::Counters;
 use crate::shard::http::help::{self, WhenFull};
 use crate::shard::http::upstream::Upstream;
 use crate::shard::request::attempt::Attempt;
+use crate::shard::request::kept;
 use crate::shard::request::record::Record;
 use crate::wire::head::Framing;
 use crate::wire::seen::{self, Seen};
@@ -64,10 +65,14 @@ pub async fn fail(
     attempt: &Attempt<'_, '_>,
     record: &mut Record<'_>,
     mut up: Upstream,
-    outcome: Outcome,
+    mut outcome: Outcome,
 ) -> Outcome {
     if outcome == Outcome::Failed(Failure::ErrorObject) {
         attempt.note_error(record, up.body());
+        if let Some(told) = kept::overflow(attempt, &up) {
+            kept::keep(attempt, record, &up, told);
+            outcome = Outcome::Overflowed;
+        }
     }
     let seen = seen(attempt, &mut up).await;
     attempt.abandoned(record, seen, outcome);

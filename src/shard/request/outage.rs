@@ -17,6 +17,7 @@ pub fn log(job: &Job<'_>, place: usize, outcome: Outcome, words: &Words) {
         Outcome::StaleConnection
         | Outcome::CallerGone
         | Outcome::Untranslatable
+        | Outcome::Overflowed
         | Outcome::TooLarge
         | Outcome::NotMine
         | Outcome::CallerKeyRefused(_)
@@ -27,6 +28,7 @@ pub fn log(job: &Job<'_>, place: usize, outcome: Outcome, words: &Words) {
                 request_id = job.request.id.as_str(),
                 upstream_request_id,
                 provider_error,
+                reason = outcome.label(),
                 "attempt: {outcome}"
             );
         }

@@ -205,7 +205,8 @@ impl<'a> Errand<'a> {
             Outcome::Answered
             | Outcome::RequestRefused(_)
             | Outcome::CallerKeyRefused(_)
-            | Outcome::AccessRefused => {
+            | Outcome::AccessRefused
+            | Outcome::Overflowed => {
                 let told = stored_answer::told(self, reached);
                 if status == 404 {
                     return Taken::Unknown(told);

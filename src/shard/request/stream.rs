@@ -72,7 +72,7 @@ pub async fn relay<'a>(
     } = stream;
     shard.keep_relay(spare);
     if let Some(told) = told {
-        if outcome == Outcome::AccessRefused {
+        if matches!(outcome, Outcome::AccessRefused | Outcome::Overflowed) {
             kept::keep(attempt, record, &up, told);
             return outcome;
         }
@@ -381,6 +381,7 @@ impl<'a> Stream<'_, '_, 'a> {
             | Outcome::RateLimited
             | Outcome::OwnKeyRefused(_)
             | Outcome::AccessRefused
+            | Outcome::Overflowed
             | Outcome::CallerKeyRefused(_)
             | Outcome::RequestRefused(_) => seen == Seen::default(),
             Outcome::Answered

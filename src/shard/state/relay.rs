@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use crate::base::endpoint::Dialect;
 use crate::base::limits::{READ_BYTES, STREAM_READ_BYTES};
-use crate::decide::outcome::{KeyOwner, Outcome};
+use crate::decide::outcome::{KeyOwner, Outcome, Topic};
+use crate::dialect::chat::provider_error::{Circumstances, error_in_openai_shape};
 use crate::dialect::errors;
 use crate::dialect::messages::read_error;
 use crate::dialect::shell::Shell;
@@ -54,7 +55,10 @@ impl Spare {
     #[must_use]
     pub fn told_error(&self, key: KeyOwner) -> Option<Outcome> {
         match self.provider {
-            Dialect::Chat | Dialect::Responses => None,
+            Dialect::Chat | Dialect::Responses => {
+                let complaint = errors::read(self.provider, None, self.shell.error()?);
+                (complaint.topic == Topic::Length).then_some(Outcome::Overflowed)
+            }
             Dialect::Messages => {
                 let complaint = read_error::read(None, self.shell.error()?);
                 Some(read_error::outcome(&complaint, key))
@@ -69,6 +73,8 @@ impl Spare {
         let status = match outcome {
             Outcome::RequestRefused(status) | Outcome::CallerKeyRefused(status) => status,
             Outcome::AccessRefused => 403,
+            // Callers look for this status.
+            Outcome::Overflowed => 400,
             Outcome::Answered
             | Outcome::StaleConnection
             | Outcome::ConnectFailed(_)
@@ -86,9 +92,16 @@ impl Spare {
         let event = self.shell.error()?;
         let mut body = Vec::new();
         match (self.provider, self.caller) {
-            (Dialect::Chat | Dialect::Responses, _) => return None,
+            (Dialect::Chat, Dialect::Chat) | (Dialect::Responses, Dialect::Responses) => {
+                let circumstances = Circumstances {
+                    status,
+                    topic: Topic::Length,
+                    content_type: None,
+                };
+                error_in_openai_shape(circumstances, event, &mut body);
+            }
             (Dialect::Messages, Dialect::Messages) => body.extend_from_slice(event),
-            (Dialect::Messages, Dialect::Chat | Dialect::Responses) => {
+            (_, _) => {
                 let complaint = errors::read(self.provider, None, event);
                 errors::write(&complaint, self.caller, "", &mut body);
             }
