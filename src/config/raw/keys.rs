@@ -307,8 +307,9 @@ const KEYS: &[Key] = &[
     key("providers[].models[]", "name", Text(Model), Required,
         "The model's name, or a pattern. The entry with the name that the caller uses counts, \
             else the one with the provider's own name, else the first pattern that matches this."),
-    key("providers[].models[]", "context_window", COUNT, Nothing,
-        "How many tokens a prompt and its answer may have together."),
+    key("providers[].models[]", "context_window", COUNT, Rule("the built-in table's"),
+        "How many tokens a prompt and its answer may have together: what is much longer is sent to \
+            other candidates first."),
     key("providers[].models[]", "max_output_tokens", COUNT, Rule("the built-in table's"),
         "How many tokens an answer has at most: a higher bound in a request that is translated to \
             chat completions is lowered to this."),
