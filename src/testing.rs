@@ -107,6 +107,9 @@ pub mod decide {
     pub mod pricing {
         pub use crate::decide::pricing::{Row, cost};
     }
+    pub mod room {
+        pub use crate::decide::room::too_small;
+    }
     pub mod rotation {
         pub use crate::decide::rotation::Rotation;
     }

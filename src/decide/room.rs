@@ -25,7 +25,8 @@ pub fn first(
 
 /// Those of the first `count` candidates that cannot take a prompt of about `prompt` tokens which
 /// was too long for the candidate `overflowed`: all but those whose window is known to be larger
-/// than that candidate's. Where its window is not known, it is taken to be as long as the estimate.
+/// than that candidate's (promise `overflow.larger-only`). Where its window is not known, it is
+/// taken to be as long as the estimate.
 #[must_use]
 pub fn too_small(
     count: usize,

@@ -147,7 +147,6 @@ const SHOWN: &[(&str, &str, &[&str])] = &[
         "a_model_has_settings_of_its_own",
         &[
             "providers[].models[].name",
-            "providers[].models[].context_window",
             "providers[].models[].max_output_tokens",
         ],
     ),
@@ -168,6 +167,11 @@ const SHOWN: &[(&str, &str, &[&str])] = &[
             "model_families.<pattern>.rename",
             "model_families.<pattern>.remove",
         ],
+    ),
+    (
+        "windows",
+        "a_long_prompt_is_tried_where_it_has_room_and_an_overflow_goes_to_larger_windows_alone",
+        &["providers[].models[].context_window"],
     ),
     ("keys", "weights_are_shares", &["providers[].weight"]),
     (

@@ -76,5 +76,6 @@ mod streams;
 mod tls;
 mod translation;
 mod validate;
+mod windows;
 
 mod support;

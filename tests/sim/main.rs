@@ -65,6 +65,7 @@ fn promises_hold_whatever_goes_wrong() {
     // proves: attempt.once
     // proves: stream.never-short
     // proves: memory.bounded
+    // proves: overflow.larger-only
     // proves: breaker.one-probe
     // proves: breaker.in-order
     // proves: breaker.always-ends

@@ -11,6 +11,7 @@ use infermux::testing::config::plan::BudgetAction;
 use infermux::testing::decide::budget::Ask;
 use infermux::testing::decide::failover::Grant;
 use infermux::testing::decide::outcome::{Outcome, Sample as Kind, Signal, Waiting};
+use infermux::testing::decide::room::too_small;
 use infermux::testing::exchange::course::{Action, Course, Injection, Try};
 use infermux::testing::link::facts::{Fact, Sample, SampleKind};
 use infermux::testing::link::provider_gate::Standing;
@@ -272,7 +273,8 @@ impl World {
         }
         let script = attempt.script;
         attempt.injection = this.injection;
-        self.requests[request].way.on_sent(this.place)?;
+        let window = window(attempt.provider);
+        self.requests[request].way.on_sent(this.place, window)?;
         self.requests[request].attempt = Some(attempt);
         self.requests[request].stage = Stage::Sent;
         self.go_on_after(script.content.unwrap_or(script.end), request);
@@ -332,6 +334,9 @@ impl World {
             || format!("request {request} tells of {outcome:?} and does not wait"),
         )?;
         self.requests[request].way.on_ended(outcome);
+        if outcome == Outcome::Overflowed {
+            self.rule_out(request, attempt.provider);
+        }
         if outcome == Outcome::RateLimited {
             let (provider, at, span) = (attempt.provider, self.now, attempt.script.asked);
             desk.reports.report(Fact::Cooldown { provider, at, span });
@@ -414,6 +419,17 @@ impl World {
         self.follow(request, action)
     }
 
+    /// The prompt is too long for the provider that was asked, and so for others.
+    fn rule_out(&mut self, request: usize, asked: ProviderId) {
+        let one = &mut self.requests[request];
+        let prompt = Tokens::new(one.tokens);
+        let plan = &one.desk.plan;
+        let of = |place: usize| window(plan.providers.get(place)?.id);
+        let places = too_small(plan.providers.len(), plan.place(asked), prompt, of);
+        one.course.rule_out(&places);
+        one.way.on_overflow(window(asked).unwrap_or(prompt));
+    }
+
     /// Drops a permit: one that nothing was said of is given back.
     fn give_back(&mut self, request: usize) -> Held {
         drop(self.requests[request].permit.take());
@@ -469,4 +485,10 @@ impl World {
         }
         self.expect_delivery(shard);
     }
+}
+
+/// The window of a provider's model; of some, none is known.
+fn window(provider: ProviderId) -> Option<Tokens> {
+    let thousands = u64::from(provider.0) % 4;
+    (thousands > 0).then(|| Tokens::new(1_000 * thousands))
 }

@@ -261,6 +261,7 @@ fn good_end(dice: &mut Dice) -> Outcome {
         1..3 => Outcome::RequestRefused(400),
         3 => Outcome::RateLimited,
         4 => bad_end(dice),
+        5 => Outcome::Overflowed,
         _ => Outcome::Answered,
     }
 }

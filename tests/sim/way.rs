@@ -1,5 +1,6 @@
 //! The judge's view of one request's way: whom it was sent to, and when it must not go on.
 
+use infermux::testing::base::tokens::Tokens;
 use infermux::testing::decide::outcome::{Next, Outcome, Verdict};
 
 use crate::promise::{Held, promise};
@@ -18,6 +19,8 @@ pub(crate) struct Way {
     is_committed: bool,
     /// How the last attempt ended.
     ended: Option<Outcome>,
+    /// The window that its prompt was too long for.
+    overflowed: Option<Tokens>,
 }
 
 impl Way {
@@ -30,11 +33,23 @@ impl Way {
             may_repeat: false,
             is_committed: false,
             ended: None,
+            overflowed: None,
         }
     }
 
-    /// The request is sent to the candidate `place`.
-    pub(crate) fn on_sent(&mut self, place: usize) -> Held {
+    /// The prompt is too long for a candidate with this window.
+    pub(crate) fn on_overflow(&mut self, window: Tokens) {
+        self.overflowed = Some(window);
+    }
+
+    /// The request is sent to the candidate `place`, which has this window.
+    pub(crate) fn on_sent(&mut self, place: usize, window: Option<Tokens>) -> Held {
+        let limit = self.overflowed;
+        let is_larger = limit.is_none_or(|limit| window.is_some_and(|window| window > limit));
+        // proves: overflow.larger-only
+        promise("overflow.larger-only", is_larger, || {
+            format!("candidate {place} has {window:?}, and {limit:?} was too little")
+        })?;
         let (ended, tried) = (self.ended, &self.tried);
         let goes_on = ended.is_none_or(|outcome| outcome.next() != Next::Stop);
         let repeats = std::mem::take(&mut self.may_repeat) && tried.last() == Some(&place);
