@@ -187,9 +187,12 @@ fn who_has_too_little_room_comes_last() {
 fn an_answer_of_200_may_say_that_the_prompt_is_too_long() {
     let error = "{\"error\":{\"message\":\"m\",\"type\":\"invalid_request_error\",\"param\":null,\
                  \"code\":\"context_length_exceeded\"}}";
-    let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: ";
-    let whole = format!("{head}application/json\r\n\r\n{error}");
-    let streamed = format!("{head}text/event-stream\r\n\r\ndata: {error}\n\n");
+    let answer = |kind: &str, body: &str| {
+        let length = body.len();
+        format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}")
+    };
+    let whole = answer("application/json", error);
+    let streamed = answer("text/event-stream", &format!("data: {error}\n\n"));
     for (answer, is_streamed) in [(whole, false), (streamed, true)] {
         let first = canned(answer.clone().into_bytes(), b"");
         let last = mock(json!({"name": "large"}));
