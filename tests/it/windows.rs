@@ -238,7 +238,7 @@ fn limits_of_bytes_and_of_tokens_per_minute_are_no_windows() {
     for error in [
         json!({"type": "request_too_large", "message": "the prompt is too long"}),
         json!({"type": "tokens", "code": "rate_limit_exceeded",
-            "message": "Request too large for model `m`: please reduce the length of the messages"}),
+            "message": "Request too large for model `m`: reduce the length of the messages"}),
     ] {
         let script = json!({"status": 413, "body": {"error": error}});
         three.script([&script, &ok, &ok]);
