@@ -32,6 +32,12 @@ def examples():
             yield found[2], heading, found[3]
 
 
+def command_of(client):
+    """The command that stands below a client's configuration."""
+    [command] = [text for *place, text in examples() if place == ["sh", client]]
+    return command
+
+
 def aliases():
     """The lines of the page's configuration that give a provider Anthropic's names."""
     [file] = [text for language, _, text in examples() if language == "yaml"]
@@ -53,7 +59,9 @@ def run(command, url, **file):
         programs = [CLIENTS / "node_modules" / ".bin", environment["PATH"]]
         environment["PATH"] = ":".join(map(str, programs))
         for name, text in file.items():
-            (folder / name.replace("_", ".")).write_text(text.replace(ADDRESS, url))
+            path = folder / name.replace("_", ".")
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text.replace(ADDRESS, url))
         ended = subprocess.run(
             command,
             cwd=folder,
@@ -76,6 +84,8 @@ def run_example(language, text, url):
             return run(["node", "it.mjs"], url, it_mjs=text)
         case "sh":
             return run(["bash", "it.sh"], url, it_sh=text)
+        case "toml":
+            return run(["bash", "-c", command_of("Codex")], url, **{".codex/config.toml": text})
         case "json":
             return run([*OPENCODE, "run", "Say hello."], url, opencode_json=text)
 
@@ -93,8 +103,10 @@ def check(example, url):
 
 @routed
 def every_example_is_answered():
-    tried = [one for one in examples() if one[0] != "yaml" and one[1] not in UNTRIED]
-    assert len(tried) == 12 - len(UNTRIED), tried
+    # Codex finds the address in its configuration, and the command is run with that.
+    untried = UNTRIED | {("sh", "Codex")}
+    tried = [one for one in examples() if one[0] != "yaml" and not untried & {one[1], one[:2]}]
+    assert len(tried) == 19 - len(UNTRIED), tried
     # Most of the time goes into the start of the clients.
     with running(*providers()) as router, ThreadPoolExecutor(AT_ONCE) as pool:
         for end in [pool.submit(check, example, router.url) for example in tried]:
