@@ -36,16 +36,17 @@ pub struct Ask<'a> {
     pub include_usage: bool,
     /// The value of `stream_options`, which may be `null`.
     pub stream_options: Option<Range<usize>>,
-    /// `max_tokens`, where it is a count.
+    /// `max_tokens`, or `max_output_tokens` of a response, where it is a count.
     pub max_tokens: Option<u64>,
     /// `max_completion_tokens`, where it is a count.
     pub max_completion_tokens: Option<u64>,
     /// How many answers at once; 1 where the body does not say.
     pub n: u64,
-    /// The end user, as the caller names them.
+    /// The end user, as the caller names them: `user`, or `safety_identifier` of a response.
     pub user: Option<Cow<'a, str>>,
     /// Size of what the model is to read (in chat `messages`, `prompt` or `input`, in Messages also
-    /// `system` and `tools`), for the estimate; attachments count as [`attachment_bytes`] at most.
+    /// `system` and `tools`, in Responses `instructions`, `input` and `tools`), for the estimate;
+    /// attachments count as [`attachment_bytes`] at most.
     pub prompt_bytes: usize,
     /// Place behind the object's opening brace.
     inside: usize,
@@ -186,6 +187,8 @@ fn ask_of<'a>(body: &'a [u8], keys: &Keys<'a>, content: &Content<'_>) -> Result<
     let span = |key| keys.raw(key).map(|raw| span_in(body, raw));
     let stream_options = span(Key::StreamOptions);
     let include = include_usage(body, stream_options.clone())?;
+    let max_tokens = keys.raw(Key::MaxTokens).or(keys.raw(Key::MaxOutputTokens));
+    let text = |key| keys.raw(key).and_then(string);
     Ok(Ask {
         model,
         model_json: Cow::Borrowed(model_raw),
@@ -193,10 +196,10 @@ fn ask_of<'a>(body: &'a [u8], keys: &Keys<'a>, content: &Content<'_>) -> Result<
         stream: flag(keys.raw(Key::Stream)).ok_or(AskFault::StreamNotABoolean)?,
         include_usage: include.asked,
         stream_options,
-        max_tokens: keys.raw(Key::MaxTokens).and_then(count),
+        max_tokens: max_tokens.and_then(count),
         max_completion_tokens: keys.raw(Key::MaxCompletionTokens).and_then(count),
         n: keys.raw(Key::N).and_then(count).unwrap_or(1),
-        user: keys.raw(Key::User).and_then(string),
+        user: text(Key::SafetyIdentifier).or_else(|| text(Key::User)),
         prompt_bytes: content.prompt_bytes,
         inside: memchr(b'{', body).map_or(body.len(), |brace| brace + 1),
         include_usage_span: include.span,

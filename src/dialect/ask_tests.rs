@@ -55,6 +55,59 @@ fn reads_what_the_router_must_know() {
 }
 
 #[test]
+fn reads_what_the_router_must_know_of_a_request_for_a_response() {
+    let body = br#"{"model":"m","instructions":"abc","input":[{"role":"user","content":"hi"}],
+        "tools":[{"type":"web_search"}],"stream":true,"max_output_tokens":9,"max_tokens":1,
+        "stream_options":{"include_obfuscation":false,"Include_usage":7},"n":"x","messages":4,
+        "max_completion_tokens":2,"prompt":{"id":"pmpt_1"},"user":"u","safety_identifier":"s"}"#;
+    let ask = read_ask(Dialect::Responses, body).unwrap();
+    assert!(ask.stream && !ask.include_usage && ask.stream_options.is_none());
+    assert_eq!((ask.max_tokens, ask.n), (Some(9), 1));
+    assert_eq!(ask.max_completion_tokens, None);
+    assert_eq!(ask.user.as_deref(), Some("s"));
+    let input = r#"[{"role":"user","content":"hi"}]"#;
+    let prompt = ["\"abc\"", input, r#"[{"type":"web_search"}]"#].concat();
+    assert_eq!(ask.prompt_bytes, prompt.len());
+    assert_eq!(ask.expected(Tokens::new(50)).output, Tokens::new(9));
+    let edits = RequestEdits {
+        model: Some(b"\"there\""),
+        ..COPY
+    };
+    let splice = edit_request(body, &ask, &edits);
+    let pieces: Vec<_> = splice.pieces().collect();
+    let text = std::str::from_utf8(body).unwrap();
+    let expected = text.replace("\"m\"", "\"there\"");
+    assert_eq!(String::from_utf8(pieces.concat()).unwrap(), expected);
+}
+
+#[test]
+fn a_response_may_be_asked_for_without_input() {
+    for (rest, user) in [
+        (r#""previous_response_id":"resp_1""#, None),
+        (r#""safety_identifier":null,"user":"u""#, Some("u")),
+        (r#""conversation":{"id":"conv_1"},"input":null"#, None),
+    ] {
+        let body = format!(r#"{{"model":"m",{rest}}}"#);
+        let ask = read_ask(Dialect::Responses, body.as_bytes()).unwrap();
+        assert_eq!(ask.user.as_deref(), user, "{body}");
+    }
+    for (body, fault) in [
+        (r#"{"input":"x"}"#, AskFault::NoModel),
+        (
+            r#"{"model":"m","input":1,"input":2}"#,
+            AskFault::Twice("input"),
+        ),
+        (
+            r#"{"model":"m","Max_output_tokens":1}"#,
+            AskFault::OtherCase("max_output_tokens"),
+        ),
+        (r#"{"model":"m","stream":1}"#, AskFault::StreamNotABoolean),
+    ] {
+        assert_eq!(read_ask(Dialect::Responses, body.as_bytes()), Err(fault));
+    }
+}
+
+#[test]
 fn absent_and_null_are_the_same() {
     for body in [
         r#"{"model":"m"}"#,

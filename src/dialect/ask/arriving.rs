@@ -73,7 +73,12 @@ impl Arriving {
             }
             let key = Key::of(self.dialect, name);
             let text = match key {
-                Key::Messages | Key::Prompt | Key::Input | Key::System | Key::Tools => {
+                Key::Messages
+                | Key::Prompt
+                | Key::Input
+                | Key::System
+                | Key::Tools
+                | Key::Instructions => {
                     content.prompt_bytes += value.len() - self.left_out(value);
                     if key == Key::Messages {
                         content.messages = body.get(value.clone());
@@ -87,7 +92,9 @@ impl Arriving {
                 | Key::MaxTokens
                 | Key::MaxCompletionTokens
                 | Key::N
-                | Key::User => {
+                | Key::User
+                | Key::MaxOutputTokens
+                | Key::SafetyIdentifier => {
                     let text = body.get(value.clone())?;
                     let is_short = text.len() <= VALUE_MAX;
                     std::str::from_utf8(text).ok().filter(|_| is_short)?
@@ -238,15 +245,39 @@ mod tests {
         assert_same(Dialect::Messages, body.as_bytes(), &[3; 4_000]);
     }
 
+    #[test]
+    fn a_request_for_a_response_is_read_alike_wherever_it_is_split() {
+        let file = format!("data:application/pdf;base64,{}", "A".repeat(9_000));
+        let body = format!(
+            r#"{{"instructions":"é","model":"é€😀","stream":true,"max_output_tokens":7,
+               "stream_options":{{"include_obfuscation":false}},"n":2,
+               "input":[{{"content":[{{"type":"input_file","file_data":"{file}"}}]}}],
+               "tools":[{{"type":"web_search"}}],"safety_identifier":"s","user":"u",
+               "prompt":{{"id":"{file}"}}}}"#
+        );
+        let whole = read_ask(Dialect::Responses, body.as_bytes()).unwrap();
+        assert!((4_096..4_300).contains(&whole.prompt_bytes), "{whole:?}");
+        for split in (0..260).chain(body.len() - 100..body.len()).chain([4_500]) {
+            assert_same(Dialect::Responses, body.as_bytes(), &[split]);
+        }
+        assert_same(Dialect::Responses, body.as_bytes(), &vec![1; body.len()]);
+        assert_same(Dialect::Responses, body.as_bytes(), &[3; 8_000]);
+    }
+
     proptest! {
         #[test]
         fn any_request_is_read_alike_in_any_pieces(
             body in concat!(
-                r#"\{"model":"(m|é|\\n)?"(,"(n|stream|user|messages|input|system|x|Stream)":"#,
+                r#"\{"model":"(m|é|\\n)?"(,"(n|stream|user|messages|input|system|x|Stream|"#,
+                r#"instructions|max_output_tokens|safety_identifier|tools)":"#,
                 r#"(1|true|\[ ?\]|"[aé€;]{0,9}(;base64,A{0,9})?"|nul|"#,
                 r#"\[\{"(a|data)":"\\u00e9"\}\])){0,5}\}"#,
             ),
-            dialect in prop::sample::select(vec![Dialect::Chat, Dialect::Messages]),
+            dialect in prop::sample::select(vec![
+                Dialect::Chat,
+                Dialect::Messages,
+                Dialect::Responses,
+            ]),
             lengths in prop::collection::vec(0..9_usize, 0..40),
         ) {
             let whole = read_ask(dialect, body.as_bytes()).map(Ask::into_owned);

@@ -24,6 +24,9 @@ pub(super) enum Key {
     Input,
     System,
     Tools,
+    Instructions,
+    MaxOutputTokens,
+    SafetyIdentifier,
     Other,
 }
 
@@ -41,15 +44,19 @@ impl Key {
         Self::Input,
         Self::System,
         Self::Tools,
+        Self::Instructions,
+        Self::MaxOutputTokens,
+        Self::SafetyIdentifier,
     ];
 
     /// The keys of what a model is to read.
-    pub(super) const PROMPT: [Self; 5] = [
+    pub(super) const PROMPT: [Self; 6] = [
         Self::Messages,
         Self::Prompt,
         Self::Input,
         Self::System,
         Self::Tools,
+        Self::Instructions,
     ];
 
     /// The key of this name in this dialect.
@@ -67,6 +74,9 @@ impl Key {
             "input" => Self::Input,
             "system" => Self::System,
             "tools" => Self::Tools,
+            "instructions" => Self::Instructions,
+            "max_output_tokens" => Self::MaxOutputTokens,
+            "safety_identifier" => Self::SafetyIdentifier,
             _ => Self::Other,
         };
         if key.is_read_in(dialect) {
@@ -79,14 +89,19 @@ impl Key {
     /// Whether it means something to the router in this dialect.
     const fn is_read_in(self, dialect: Dialect) -> bool {
         match self {
-            Self::Model | Self::Stream | Self::MaxTokens | Self::Messages => true,
-            Self::StreamOptions
-            | Self::MaxCompletionTokens
-            | Self::N
-            | Self::User
-            | Self::Prompt
-            | Self::Input => matches!(dialect, Dialect::Chat | Dialect::Responses),
-            Self::System | Self::Tools => matches!(dialect, Dialect::Messages),
+            Self::Model | Self::Stream => true,
+            Self::MaxTokens | Self::Messages => !matches!(dialect, Dialect::Responses),
+            // The `stream_options` of a response say nothing about its usage, and its `prompt`
+            // names a text that the provider keeps.
+            Self::StreamOptions | Self::MaxCompletionTokens | Self::N | Self::Prompt => {
+                matches!(dialect, Dialect::Chat)
+            }
+            Self::User | Self::Input => !matches!(dialect, Dialect::Messages),
+            Self::System => matches!(dialect, Dialect::Messages),
+            Self::Tools => !matches!(dialect, Dialect::Chat),
+            Self::Instructions | Self::MaxOutputTokens | Self::SafetyIdentifier => {
+                matches!(dialect, Dialect::Responses)
+            }
             Self::Other => false,
         }
     }
@@ -115,6 +130,9 @@ impl Key {
             Self::Input => "input",
             Self::System => "system",
             Self::Tools => "tools",
+            Self::Instructions => "instructions",
+            Self::MaxOutputTokens => "max_output_tokens",
+            Self::SafetyIdentifier => "safety_identifier",
             Self::Other => "",
         }
     }
