@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use memchr::memmem;
 
+use crate::dialect::cuts::{self, Cuts, Fate};
 use crate::dialect::signature;
 use crate::wire::json::{self, Kind, Value};
 
@@ -30,80 +31,38 @@ pub fn write_without(
     if cuts.is_empty() {
         return false;
     }
-    let model = model.map(|model| (model_span, model));
-    let at = |model: &(Range<usize>, &[u8])| cuts.partition_point(|cut| cut.start < model.0.start);
-    let place = model.as_ref().map(at);
-    if let (Some(place), Some((span, _))) = (place, &model) {
-        cuts.insert(place, span.clone());
+    if let Some(model) = model {
+        cuts.replace(model_span, model);
     }
-    let mut from = 0;
-    for (index, cut) in cuts.iter().enumerate() {
-        out.extend_from_slice(body.get(from..cut.start).unwrap_or_default());
-        if let (true, Some((_, model))) = (place == Some(index), &model) {
-            out.extend_from_slice(model);
-        }
-        from = cut.end;
-    }
-    out.extend_from_slice(body.get(from..).unwrap_or_default());
+    cuts.write(body, out);
     true
 }
 
-/// What must go, in order.
-fn cuts(body: &[u8]) -> Vec<Range<usize>> {
-    let mut cuts = Vec::new();
+/// What must go.
+fn cuts(body: &[u8]) -> Cuts<'static> {
+    let mut cuts = Cuts::default();
     if !may_hold(body) {
         return cuts;
     }
-    let Some(messages) = array(body, 0, b"messages") else {
+    let Some(messages) = cuts::array(body, 0, b"messages") else {
         return cuts;
     };
     let mut places = Vec::new();
-    for message in elements(&messages) {
-        let content = array(message.text, message.at, b"content");
-        let blocks = content.iter().flat_map(elements);
-        let places_of_blocks: Vec<Place> = blocks
-            .map(|block| Place {
-                span: block.span(),
-                goes: is_own(&block),
-            })
+    for message in cuts::elements(&messages) {
+        let content = cuts::array(message.text, message.at, b"content");
+        let blocks = content.iter().flat_map(cuts::elements);
+        let fate = |goes| if goes { Fate::Goes } else { Fate::Stays };
+        let blocks: Vec<_> = blocks
+            .map(|block| (block.span(), fate(is_own(&block))))
             .collect();
-        let goes = !places_of_blocks.is_empty() && places_of_blocks.iter().all(|one| one.goes);
+        let goes = !blocks.is_empty() && blocks.iter().all(|(_, fate)| *fate == Fate::Goes);
         if !goes {
-            add_cuts(&places_of_blocks, &mut cuts);
+            cuts.decide(&blocks);
         }
-        places.push(Place {
-            span: message.span(),
-            goes,
-        });
+        places.push((message.span(), fate(goes)));
     }
-    add_cuts(&places, &mut cuts);
-    cuts.sort_unstable_by_key(|cut| cut.start);
+    cuts.decide(&places);
     cuts
-}
-
-/// An element of a list, and whether it goes.
-struct Place {
-    span: Range<usize>,
-    goes: bool,
-}
-
-/// Adds what must go so that the list, its commas included, is right without the elements that go.
-fn add_cuts(places: &[Place], cuts: &mut Vec<Range<usize>>) {
-    let mut kept_until = None;
-    for (index, place) in places.iter().enumerate() {
-        if !place.goes {
-            kept_until = Some(place.span.end);
-            continue;
-        }
-        // With the comma in front, or where nothing is kept in front, with the one behind.
-        let cut = match (kept_until, places.get(index + 1)) {
-            (Some(start), _) => start..place.span.end,
-            (None, Some(next)) => place.span.start..next.span.start,
-            (None, None) => place.span.clone(),
-        };
-        kept_until = kept_until.map(|_| place.span.end);
-        cuts.push(cut);
-    }
 }
 
 fn is_own(block: &Value<'_>) -> bool {
@@ -115,25 +74,6 @@ fn is_own(block: &Value<'_>) -> bool {
     let signature = member(b"signature").filter(|_| is_thought);
     let signature = signature.and_then(|signature| signature.string());
     signature.is_some_and(|signature| signature::is_own(&signature))
-}
-
-/// The list called `name` in the object `text`, which stands at `base`.
-fn array<'a>(text: &'a [u8], base: usize, name: &[u8]) -> Option<Value<'a>> {
-    let value = json::member(text, name)?.value;
-    (value.kind == Kind::Array).then_some(Value {
-        at: base + value.at,
-        ..value
-    })
-}
-
-/// The elements of a list, at their places in the whole text.
-fn elements<'a>(list: &Value<'a>) -> impl Iterator<Item = Value<'a>> {
-    let base = list.at;
-    let all = json::elements(list.text).map_while(Result::ok);
-    all.map(move |value| Value {
-        at: base + value.at,
-        ..value
-    })
 }
 
 #[cfg(test)]

@@ -141,7 +141,7 @@ pub(super) fn not_mine(
 
 /// The places in `input` of all reasoning items of a job whose bytes are these. They are looked for
 /// where they did not decide anything before.
-fn removable(job: &Job<'_>, bytes: &[u8]) -> Option<Vec<usize>> {
+pub(super) fn removable(job: &Job<'_>, bytes: &[u8]) -> Option<Vec<usize>> {
     let known = job.pins.removable();
     known.or_else(|| {
         let body = bytes.get(job.body.clone())?;

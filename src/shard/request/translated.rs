@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use crate::base::endpoint::{Dialect, Endpoint};
-use crate::base::limits::{INSPECTED_AT_ONCE_BYTES_MAX, TRANSLATED_AT_ONCE_BYTES_MAX};
+use crate::base::limits::TRANSLATED_AT_ONCE_BYTES_MAX;
 use crate::dialect::chat::write_prompt::{Host, Stream};
-use crate::dialect::messages::own_thoughts;
-use crate::dialect::request::{self, Destination, Kept, Received, Written};
+use crate::dialect::request::{self, Destination, Received, Written};
 use crate::dialect::responses::echo::Echo;
 use crate::dialect::responses::remembered::{Nothing, Remembered};
 use crate::dialect::shell::plan::UsageChunk;
@@ -18,6 +17,7 @@ use crate::exchange::remembered::{Found, Items};
 use crate::shard::http::caller::Caller;
 use crate::shard::http::help;
 use crate::shard::request::attempt;
+use crate::shard::request::cut;
 use crate::shard::request::job::{Job, Translated};
 use crate::shard::request::not_translated::NotTranslated;
 use crate::shard::request::parameters;
@@ -67,46 +67,10 @@ async fn write_anew(
         return Ok(());
     }
     match job.endpoint.dialect() {
-        Dialect::Chat | Dialect::Responses => Ok(()),
-        Dialect::Messages => cut_own_thoughts(job, caller, this.place).await,
+        Dialect::Chat => Ok(()),
+        Dialect::Messages => cut::cut_own_thoughts(job, caller, this.place).await,
+        Dialect::Responses => cut::cut_foreign_items(job, caller, record, this).await,
     }
-}
-
-/// Keeps a body without the thoughts that infermux itself has signed, where it holds any. A helper
-/// thread takes them out of a large one, and looks for them in a very large one.
-async fn cut_own_thoughts(
-    job: &Job<'_>,
-    caller: &mut Caller,
-    place: usize,
-) -> Result<(), NotTranslated> {
-    let at = job.body.clone();
-    let is_small = at.len() <= TRANSLATED_AT_ONCE_BYTES_MAX;
-    // To look for the mark takes a fraction of what its removal takes.
-    let is_searched = at.len() <= INSPECTED_AT_ONCE_BYTES_MAX;
-    if is_searched && !own_thoughts::may_hold(&caller.bytes[at.clone()]) {
-        return Ok(());
-    }
-    let span = job.ask.model_span.clone();
-    let model = job.model_json_at(place).map(<[u8]>::to_vec);
-    let work = move |message: &[u8]| {
-        let mut made = Vec::with_capacity(message[at.clone()].len());
-        let model = model.as_deref();
-        own_thoughts::write_without(&message[at], span, model, &mut made).then_some(made)
-    };
-    let made = if is_small {
-        work(&caller.bytes)
-    } else {
-        let made = help::make_of_message(&job.shard.helpers, caller, work).await;
-        made.map_err(NotTranslated::Refused)?
-    };
-    let Some(bytes) = made else { return Ok(()) };
-    let mut held = job.shard.io.lease.hold();
-    if !held.grow_to(bytes.capacity()) {
-        return Err(NotTranslated::Refused(Refusal::Overloaded));
-    }
-    job.translated
-        .replace(Some(Translated::new(bytes, Kept::default(), held)));
-    Ok(())
 }
 
 async fn translate(
