@@ -79,7 +79,7 @@ impl Answer<'_> {
     }
 }
 
-/// Why a body with a success status is no answer. Each is a failure of the provider.
+/// Why a body with a success status is no answer: another provider may give one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AnswerFault {
     /// The body is not one JSON object, or not an answer of the dialect.
@@ -88,6 +88,12 @@ pub enum AnswerFault {
     /// An `error` in an answer of status 200.
     #[error("the provider's answer is an error")]
     Error,
+    /// The error says that there were too many requests.
+    #[error("the provider's answer says that it is at its rate limit")]
+    RateLimit,
+    /// The error says that infermux's own account has no credit.
+    #[error("the provider's answer says that the account has no credit")]
+    Account,
     /// No list of contents, or of choices.
     #[error("the provider's answer has no content")]
     NoContent,
@@ -97,10 +103,12 @@ impl AnswerFault {
     /// The outcome of the attempt.
     #[must_use]
     pub const fn outcome(self) -> Outcome {
-        Outcome::Failed(match self {
-            Self::Malformed => Failure::Malformed,
-            Self::Error => Failure::ErrorObject,
-            Self::NoContent => Failure::NoChoices,
-        })
+        match self {
+            Self::Malformed => Outcome::Failed(Failure::Malformed),
+            Self::Error => Outcome::Failed(Failure::ErrorObject),
+            Self::RateLimit => Outcome::RateLimited,
+            Self::Account => Outcome::OwnKeyRefused(429),
+            Self::NoContent => Outcome::Failed(Failure::NoChoices),
+        }
     }
 }

@@ -17,6 +17,7 @@ mod call_ids;
 pub mod chat;
 pub mod complaint;
 mod compose;
+mod cuts;
 mod digest;
 pub mod errors;
 pub mod event;

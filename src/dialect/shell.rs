@@ -21,12 +21,12 @@ use crate::base::limits::REPEATED_BYTES_MAX;
 use crate::dialect::chat::write_event::DONE;
 use crate::dialect::verbatim;
 use crate::wire::json;
-use crate::wire::sse::{Item, Splitter};
+use crate::wire::sse::{Event, Item, Splitter};
 use crate::wire::stream_fault::StreamFault;
 use crate::wire::usage::Usage;
 
 use flow::{Arrived, Flow};
-use part::{BrokenEnd, Reader, Relay, Said, Writer};
+use part::{BrokenEnd, Ending, Reader, Relay, Said, Writer};
 use plan::StreamPlan;
 use sides::{Readers, Relays, Writers};
 use sign::Sign;
@@ -81,10 +81,11 @@ impl Shell {
             has_split = true;
             let first = bytes;
             match self.splitter.next(&mut bytes) {
-                Ok(Some(Item::Data(data))) => {
+                Ok(Some(Item::Event(Event { data, name }))) => {
                     let event = first.split_at(first.len() - bytes.len()).0;
                     let event = is_between_events.then_some(event);
-                    let said = self.course.on_data(&Arrived { data, event }, out)?;
+                    let arrived = Arrived { data, name, event };
+                    let said = self.course.on_data(&arrived, out)?;
                     self.has_moved |= said != Said::Nothing;
                     is_alive |= said == Said::Nothing || self.course.is_translated();
                 }
@@ -118,10 +119,15 @@ impl Shell {
     /// The answer is not complete, or the last event, which lacked its blank line, has a fault.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), StreamFault> {
         if !self.course.flow.is_over()
-            && let Some(data) = self.splitter.finish()
+            && let Some(Event { data, name }) = self.splitter.finish()
             && (data.starts_with(DONE) || json::members(data).all(|member| member.is_ok()))
         {
-            self.course.on_data(&Arrived { data, event: None }, out)?;
+            let arrived = Arrived {
+                data,
+                name,
+                event: None,
+            };
+            self.course.on_data(&arrived, out)?;
         }
         let ended = self.course.finish(out);
         self.course.flow.check();
@@ -209,12 +215,13 @@ impl Shell {
 
     /// Whether silence ends the answer as `[DONE]` would (rule MS4 of
     /// reference/messages-inbound.md): some servers of chat completions leave that out, and their
-    /// connection open.
+    /// connection open. A stream of Responses may lack the end of its body.
     #[must_use]
     pub fn may_end_in_silence(&self) -> bool {
         let course = &self.course;
         let is_left_out = course.is_translated() && course.provider == Dialect::Chat;
-        is_left_out && course.flow.has_stopped && !course.flow.is_over()
+        let has_stopped = is_left_out && course.flow.has_stopped && !course.flow.is_over();
+        has_stopped || self.awaits_end()
     }
 
     /// The usage; `None`: the provider has not stated it, and it must be estimated.
@@ -233,6 +240,21 @@ impl Shell {
     #[must_use]
     pub fn upstream_model(&self) -> &[u8] {
         self.course.flow.upstream_model()
+    }
+
+    /// Whether the caller has had all of the answer, and nothing but the end of the provider's body
+    /// is missing.
+    #[must_use]
+    pub fn awaits_end(&self) -> bool {
+        let course = &self.course;
+        let is_relayed = course.provider == Dialect::Responses && !course.is_translated();
+        is_relayed && course.relays.is_finished() && !course.flow.is_over()
+    }
+
+    /// Whether the provider has sent an error, after which it may go on.
+    #[must_use]
+    pub const fn has_error(&self) -> bool {
+        self.course.flow.has_error()
     }
 
     /// The error event that the provider sent, a JSON object in its dialect.
@@ -308,10 +330,16 @@ impl Course {
                 last.set(text);
                 verbatim::is_inside(text)
             };
-            let note = |out: &mut Vec<u8>| self.writers.note_alike(last.get(), out);
+            let note = |_: &[u8], out: &mut Vec<u8>| self.writers.note_alike(last.get(), out);
             self.flow.pass_alike(bytes, accept, note, out)
         } else {
-            self.flow.pass_alike(bytes, |_| true, |_| {}, out)
+            let mut last = &[][..];
+            let note = |digits, _: &mut Vec<u8>| last = digits;
+            let rest = self.flow.pass_alike(bytes, |_| true, note, out);
+            if !last.is_empty() {
+                self.relays.note_alike(last);
+            }
+            rest
         }
     }
 
@@ -323,7 +351,7 @@ impl Course {
 
     fn try_data(&mut self, arrived: &Arrived<'_>, out: &mut Vec<u8>) -> Result<Said, StreamFault> {
         if arrived.data.starts_with(DONE) {
-            return self.end(out).map(|()| Said::Something);
+            return self.end(Ending::Said, out).map(|()| Said::Something);
         }
         // To a browser, an event without data is none; to OpenAI's reader it is a syntax error.
         if arrived.data.trim_ascii().is_empty() {
@@ -337,14 +365,14 @@ impl Course {
     }
 
     /// The answer is complete.
-    fn end(&mut self, out: &mut Vec<u8>) -> Result<(), StreamFault> {
+    fn end(&mut self, ending: Ending, out: &mut Vec<u8>) -> Result<(), StreamFault> {
         if self.is_translated() {
             return self.translation(out).end();
         }
         if !self.flow.is_committed {
             return Err(StreamFault::NoContent);
         }
-        self.relays.write_end(out);
+        self.relays.write_end(ending, out)?;
         self.flow.done();
         Ok(())
     }
@@ -362,7 +390,7 @@ impl Course {
             self.relays.is_finished()
         };
         let ended = if is_finished {
-            self.end(out)
+            self.end(Ending::Left, out)
         } else {
             Err(StreamFault::Cut)
         };
@@ -405,6 +433,10 @@ mod chat_to_messages_tests;
 #[cfg(test)]
 #[path = "shell/messages_tests.rs"]
 mod messages_tests;
+
+#[cfg(test)]
+#[path = "shell/responses_tests.rs"]
+mod responses_tests;
 
 #[cfg(test)]
 #[path = "shell/chat_tests.rs"]

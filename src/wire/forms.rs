@@ -75,11 +75,13 @@ impl Default for Forms {
 
 /// An event that fitted a form and was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Passed {
+pub struct Passed<'i> {
     /// Its length.
     pub len: usize,
     /// How much text it has, as [`string_len`](crate::wire::json::Value::string_len) counts it.
     pub text_bytes: usize,
+    /// The digits in its last gap of such; empty: it has none.
+    pub digits: &'i [u8],
 }
 
 impl Forms {
@@ -126,7 +128,7 @@ impl Forms {
         input: &'i [u8],
         accept: impl Fn(&'i [u8]) -> bool,
         out: &mut Vec<u8>,
-    ) -> Option<Passed> {
+    ) -> Option<Passed<'i>> {
         let forms = self.forms.get(..self.count)?;
         let recent = forms.get(self.recent)?;
         let passed = recent.pass(input, &accept, out).or_else(|| {
@@ -209,11 +211,12 @@ impl Form {
         input: &'i [u8],
         accept: impl Fn(&'i [u8]) -> bool,
         out: &mut Vec<u8>,
-    ) -> Option<Passed> {
+    ) -> Option<Passed<'i>> {
         let parts = self.parts.get(..self.gaps)?;
         let (mut fixed, mut written) = self.bytes.split_at(self.written_at);
         let mut ends = [0; GAPS_MAX];
         let mut text_bytes = self.text;
+        let mut digits: &[u8] = &[];
         let mut at = 0;
         for (part, end) in parts.iter().zip(&mut ends) {
             let (before, after) = fixed.split_at(part.read);
@@ -231,7 +234,11 @@ impl Form {
                     end
                 }
                 GapKind::Silent => string::text_end(input, inside)?.0,
-                GapKind::Digits => digits_end(input, inside)?,
+                GapKind::Digits => {
+                    let end = digits_end(input, inside)?;
+                    digits = input.get(inside..end)?;
+                    end
+                }
             };
             *end = at;
             fixed = after;
@@ -252,7 +259,11 @@ impl Form {
             at = end;
         }
         out.extend_from_slice(written);
-        Some(Passed { len, text_bytes })
+        Some(Passed {
+            len,
+            text_bytes,
+            digits,
+        })
     }
 }
 
@@ -301,10 +312,16 @@ mod tests {
         let mut out = b"before".to_vec();
         let passed = forms.pass(input.as_bytes(), |_| true, &mut out);
         let written = String::from_utf8(out.split_off(6)).unwrap();
-        let Some(Passed { len, text_bytes }) = passed else {
+        let Some(Passed {
+            len,
+            text_bytes,
+            digits,
+        }) = passed
+        else {
             assert_eq!(written, "");
             return None;
         };
+        assert!(digits.iter().all(u8::is_ascii_digit));
         assert_eq!(forms.pass(input.as_bytes(), |_| false, &mut out), None);
         Some((written, len, text_bytes))
     }

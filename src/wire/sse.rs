@@ -1,8 +1,9 @@
 //! Server-sent events, from bytes that were split anywhere.
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 use crate::base::limits::KEPT_BUFFER_BYTES_MAX;
+use crate::wire::splice::Splice;
 
 /// Appends one event of one `data` line. A line break in `data` becomes a space: in JSON it stands
 /// between tokens, where both mean the same.
@@ -11,6 +12,26 @@ pub fn write_event(data: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(data);
     end_event(start, out);
+}
+
+/// Appends one event with this name, if it has one. Each line of its data stays a line.
+pub fn write_named(name: Option<&[u8]>, data: &Splice<'_>, out: &mut Vec<u8>) {
+    if let Some(name) = name {
+        out.extend_from_slice(b"event: ");
+        out.extend(name.iter().filter(|byte| !byte.is_ascii_control()));
+        out.push(b'\n');
+    }
+    out.extend_from_slice(b"data: ");
+    let start = out.len();
+    data.write(out);
+    if memchr(b'\n', out.get(start..).unwrap_or_default()).is_some() {
+        let whole = out.split_off(start);
+        for (number, line) in whole.split(|byte| *byte == b'\n').enumerate() {
+            out.extend_from_slice(if number == 0 { b"" } else { b"\ndata: " });
+            out.extend_from_slice(line);
+        }
+    }
+    out.extend_from_slice(b"\n\n");
 }
 
 /// Ends an event; its data stands in `out` from `start` on.
@@ -30,11 +51,19 @@ pub fn end_event(start: usize, out: &mut Vec<u8>) {
 /// The parts of a stream that a reader may act upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Item<'a> {
-    /// The data of one event; several lines joined by LF. An event without a `data` line is left
-    /// out.
-    Data(&'a [u8]),
+    /// An event. One without a `data` line is left out.
+    Event(Event<'a>),
     /// A comment; its text means nothing, but the sender is alive.
     Comment,
+}
+
+/// An event of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// Its data; several lines are joined by LF.
+    pub data: &'a [u8],
+    /// What its `event` line says, where it has one.
+    pub name: Option<&'a [u8]>,
 }
 
 /// An event or line is longer than the splitter may keep.
@@ -59,7 +88,11 @@ pub struct Splitter {
     data_at: usize,
     /// Whether the event has a `data` line, which may be empty.
     has_data: bool,
-    /// Whether `data` was handed out and must be cleared before anything is added.
+    /// What the event's `event` line says.
+    name: Vec<u8>,
+    /// Whether the event has an `event` line, which may be empty.
+    has_name: bool,
+    /// Whether the event was handed out and must be cleared before anything is added.
     handed_out: bool,
     /// Whether the last byte was a CR: an LF that follows belongs to it.
     after_cr: bool,
@@ -76,6 +109,7 @@ impl Splitter {
         self.clear_event();
         self.line.shrink_to(KEPT_BUFFER_BYTES_MAX);
         self.data.shrink_to(KEPT_BUFFER_BYTES_MAX);
+        self.name.shrink_to(KEPT_BUFFER_BYTES_MAX);
         self.after_cr = false;
         self.begun = false;
     }
@@ -83,7 +117,7 @@ impl Splitter {
     /// Whether the next byte is the first of an event.
     #[must_use]
     pub const fn is_between_events(&self) -> bool {
-        let is_ended = !self.has_data || self.handed_out;
+        let is_ended = self.handed_out || !(self.has_data || self.has_name);
         self.begun && is_ended && self.line.is_empty() && !self.after_cr
     }
 
@@ -96,7 +130,7 @@ impl Splitter {
     /// How much of an event the splitter keeps, in bytes.
     #[must_use]
     pub const fn kept(&self) -> usize {
-        self.line.len() + self.data.len()
+        self.line.len() + self.data.len() + self.name.len()
     }
 
     /// Gives back the room that a long event took, once that event has been handed out.
@@ -115,6 +149,7 @@ impl Splitter {
         if self.kept() == 0 {
             self.line.shrink_to(KEPT_BUFFER_BYTES_MAX);
             self.data.shrink_to(KEPT_BUFFER_BYTES_MAX);
+            self.name.shrink_to(KEPT_BUFFER_BYTES_MAX);
         }
     }
 
@@ -141,25 +176,29 @@ impl Splitter {
             match found {
                 Found::Nothing => {}
                 Found::Comment => return Ok(Some(Item::Comment)),
-                Found::InInput(data) => return Ok(Some(Item::Data(data))),
-                Found::Collected => {
-                    self.handed_out = true;
-                    return Ok(Some(Item::Data(self.collected())));
+                Found::InInput(data) => {
+                    self.handed_out = self.has_name;
+                    let name = self.own_name();
+                    return Ok(Some(Item::Event(Event { data, name })));
                 }
+                Found::Collected => return Ok(Some(Item::Event(self.hand_out()))),
             }
         }
     }
 
-    /// The data of an event that the stream's end cut off before its blank line.
-    pub fn finish(&mut self) -> Option<&[u8]> {
+    /// The event that the stream's end cut off before its blank line.
+    pub fn finish(&mut self) -> Option<Event<'_>> {
         if self.handed_out {
             self.clear_event();
         }
         if !self.line.is_empty() && self.carried_line().is_err() {
             return None;
         }
-        self.handed_out = true;
-        self.has_data.then_some(self.collected())
+        if !self.has_data {
+            self.clear_event();
+            return None;
+        }
+        Some(self.hand_out())
     }
 
     /// Takes one line from `input`, or all bytes when the line's end has not arrived.
@@ -223,15 +262,26 @@ impl Splitter {
                 std::mem::swap(&mut self.data, &mut line);
                 Ok(Found::Nothing)
             }
-            Field::Data(_) | Field::Blank | Field::Comment | Field::Other => self.take(field),
+            Field::Data(_) | Field::Event(_) | Field::Blank | Field::Comment | Field::Other => {
+                self.take(field)
+            }
         };
         self.line = line;
         self.line.clear();
         found
     }
 
-    fn collected(&self) -> &[u8] {
-        self.data.get(self.data_at..).unwrap_or_default()
+    /// The event that was collected.
+    fn hand_out(&mut self) -> Event<'_> {
+        self.handed_out = true;
+        Event {
+            data: self.data.get(self.data_at..).unwrap_or_default(),
+            name: self.own_name(),
+        }
+    }
+
+    fn own_name(&self) -> Option<&[u8]> {
+        self.has_name.then_some(&self.name)
     }
 
     fn field<'l>(&mut self, line: &'l [u8]) -> Field<'l> {
@@ -247,6 +297,9 @@ impl Splitter {
             [b'd', b'a', b't', b'a', b':', b' ', data @ ..]
             | [b'd', b'a', b't', b'a', b':', data @ ..] => Field::Data(data),
             b"data" => Field::Data(&[]),
+            [b'e', b'v', b'e', b'n', b't', b':', b' ', name @ ..]
+            | [b'e', b'v', b'e', b'n', b't', b':', name @ ..] => Field::Event(name),
+            b"event" => Field::Event(&[]),
             _ => Field::Other,
         }
     }
@@ -257,7 +310,18 @@ impl Splitter {
             Field::Comment => Ok(Found::Comment),
             Field::Blank if self.has_data => Ok(Found::Collected),
             // An event without data is dropped.
-            Field::Blank => Ok(Found::Nothing),
+            Field::Blank => {
+                self.has_name = false;
+                self.name.clear();
+                Ok(Found::Nothing)
+            }
+            // Of several names the last one counts.
+            Field::Event(name) => {
+                self.has_name = true;
+                self.name.clear();
+                self.name.extend_from_slice(name);
+                Ok(Found::Nothing)
+            }
             Field::Data(data) => {
                 if self.data.len() - self.data_at + data.len() >= self.event_bytes_max {
                     return Err(EventTooLong);
@@ -276,6 +340,8 @@ impl Splitter {
         self.data.clear();
         self.data_at = 0;
         self.has_data = false;
+        self.name.clear();
+        self.has_name = false;
         self.handed_out = false;
     }
 }
@@ -302,7 +368,8 @@ enum Field<'l> {
     Blank,
     Comment,
     Data(&'l [u8]),
-    /// `event`, `id`, `retry` and unknown fields: nothing here needs them.
+    Event(&'l [u8]),
+    /// `id`, `retry` and unknown fields: nothing here needs them.
     Other,
 }
 

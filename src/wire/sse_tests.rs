@@ -7,23 +7,28 @@ use super::*;
 /// Longest event in these tests.
 const EVENT_BYTES_MAX: usize = 1 << 20;
 
-/// The content of a stream in `reads`: data as it is, a comment as `:`, an unfinished event behind
-/// `…`.
+/// The content of a stream in `reads`: data as it is, behind the event's name and `=` where it has
+/// one; a comment as `:`, an unfinished event behind `…`.
 fn read(reads: &[&[u8]]) -> Result<Vec<String>, EventTooLong> {
-    let text = |data: &[u8]| String::from_utf8_lossy(data).into_owned();
+    let text = |event: Event<'_>| {
+        let [name, data] = [event.name.unwrap_or_default(), event.data];
+        let [name, data] = [name, data].map(String::from_utf8_lossy);
+        let mark = if event.name.is_some() { "=" } else { "" };
+        format!("{name}{mark}{data}")
+    };
     let mut splitter = Splitter::default();
     splitter.reset(EVENT_BYTES_MAX);
     let mut items = Vec::new();
     for mut bytes in reads.iter().copied() {
         while let Some(item) = splitter.next(&mut bytes)? {
             items.push(match item {
-                Item::Data(data) => text(data),
+                Item::Event(event) => text(event),
                 Item::Comment => ":".to_owned(),
             });
         }
         assert!(bytes.is_empty());
     }
-    items.extend(splitter.finish().map(|data| format!("…{}", text(data))));
+    items.extend(splitter.finish().map(|event| format!("…{}", text(event))));
     Ok(items)
 }
 
@@ -63,8 +68,13 @@ fn lines_of_one_event_are_joined() {
 fn only_data_and_comments_are_told() {
     check(
         "event: x\nid: 7\nretry: 10\nfoo\ndatax: 1\n\n: hello\n\n\n\nevent: y\ndata: a\nid: 8\n\n",
-        &[":", "a"],
+        &[":", "y=a"],
     );
+    check(
+        "event\ndata: a\n\ndata: b\n\nevent:x\nevent: y\rdata:\ndata: c\nid: 1\n\nevent: z",
+        &["=a", "b", "y=\nc"],
+    );
+    check("event: x\ndata: a", &["…x=a"]);
     check("data\n\ndata:\n\ndata: \n\n", &["", "", ""]);
     check(":\ndata: a\n: between\ndata: b\n\n", &[":", ":", "a\nb"]);
 }
@@ -127,7 +137,13 @@ fn a_written_event_is_one_line() {
 
 #[test]
 fn a_reset_splitter_has_forgotten_everything() {
-    for rest in ["data: a\r", "data: a\ndata", "x", "data: a\n\n"] {
+    for rest in [
+        "data: a\r",
+        "data: a\ndata",
+        "x",
+        "data: a\n\n",
+        "event: x\n",
+    ] {
         let mut splitter = Splitter::default();
         splitter.reset(EVENT_BYTES_MAX);
         let mut bytes = rest.as_bytes();
@@ -136,7 +152,10 @@ fn a_reset_splitter_has_forgotten_everything() {
         let mut bytes = "\u{feff}data: b\n\n".as_bytes();
         assert_eq!(
             splitter.next(&mut bytes),
-            Ok(Some(Item::Data(b"b"))),
+            Ok(Some(Item::Event(Event {
+                data: b"b",
+                name: None
+            }))),
             "{rest}"
         );
         assert_eq!(splitter.finish(), None);
@@ -158,7 +177,7 @@ fn cut<'a>(mut stream: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
 proptest! {
     #[test]
     fn any_split_gives_the_same_events(
-        stream in "(data: ?|data|:|\r|\n|\r\n|\n\n|x|id: 1|\u{feff}){0,24}",
+        stream in "(data: ?|event: ?y|data|:|\r|\n|\r\n|\n\n|x|id: 1|\u{feff}){0,24}",
         cuts in prop::collection::vec(any::<usize>(), 0..8),
     ) {
         let stream = stream.as_bytes();

@@ -30,6 +30,12 @@ impl Usage {
         Self::walk(&mut Walk::new(usage.text)).ok()?
     }
 
+    /// Reads the `usage` object of a response, which has other names for the same counts.
+    #[must_use]
+    pub fn of_response(usage: &Value<'_>) -> Option<Self> {
+        Self::walk_named(&mut Walk::new(usage.text), &RESPONSES_NAMES).ok()?
+    }
+
     /// Reads the OpenAI `usage` object that `walk` stands before. `None`: it counts nothing, so
     /// that an estimate is better. (No prompt has zero tokens; Ollama sends zeros on every chunk
     /// before the last.)
@@ -37,6 +43,10 @@ impl Usage {
     /// # Errors
     /// It is not JSON.
     pub fn walk(walk: &mut Walk<'_>) -> Result<Option<Self>, NotJson> {
+        Self::walk_named(walk, &CHAT_NAMES)
+    }
+
+    fn walk_named(walk: &mut Walk<'_>, names: &Names) -> Result<Option<Self>, NotJson> {
         let mut read = Self::default();
         let mut total = Tokens::ZERO;
         if !walk.enter(Bracket::Object)? {
@@ -45,10 +55,10 @@ impl Usage {
         let mut room = Vec::new();
         while let Some(name) = walk.name()? {
             match name.read(&mut room) {
-                b"prompt_tokens" => read.prompt = count(&walk.value()?),
-                b"completion_tokens" => read.completion = count(&walk.value()?),
+                name if name == names.prompt => read.prompt = count(&walk.value()?),
+                name if name == names.completion => read.completion = count(&walk.value()?),
                 b"total_tokens" => total = count(&walk.value()?),
-                b"prompt_tokens_details" => each_detail(walk, |name, count| match name {
+                name if name == names.details => each_detail(walk, |name, count| match name {
                     b"cached_tokens" => read.cache_read = read.cache_read.max(count),
                     b"cache_write_tokens" => read.cache_write = count,
                     _ => {}
@@ -110,6 +120,25 @@ impl Usage {
         }
     }
 }
+
+/// What a dialect calls the counts.
+struct Names {
+    prompt: &'static [u8],
+    completion: &'static [u8],
+    details: &'static [u8],
+}
+
+const CHAT_NAMES: Names = Names {
+    prompt: b"prompt_tokens",
+    completion: b"completion_tokens",
+    details: b"prompt_tokens_details",
+};
+
+const RESPONSES_NAMES: Names = Names {
+    prompt: b"input_tokens",
+    completion: b"output_tokens",
+    details: b"input_tokens_details",
+};
 
 /// The counts in an object of details, if it is one.
 fn each_detail(walk: &mut Walk<'_>, mut take: impl FnMut(&[u8], Tokens)) -> Result<(), NotJson> {
@@ -183,6 +212,34 @@ mod tests {
             counts.output,
         ];
         assert_eq!(found.map(Tokens::get), expected, "{text}");
+    }
+
+    #[test]
+    fn a_response_has_other_names_for_the_counts() {
+        let told = |text: &str| {
+            let list = format!("[{text}]");
+            let value = json::elements(list.as_bytes()).next().unwrap().unwrap();
+            let counts = Usage::of_response(&value)?.counts();
+            Some([
+                counts.input.get(),
+                counts.cache_read.get(),
+                counts.cache_write.get(),
+                counts.output.get(),
+            ])
+        };
+        let whole = r#"{"input_tokens":100,"input_tokens_details":{"cached_tokens":60,
+            "cache_write_tokens":10},"output_tokens":9,"output_tokens_details":
+            {"reasoning_tokens":4},"total_tokens":109}"#;
+        assert_eq!(told(whole), Some([30, 60, 10, 9]));
+        assert_eq!(
+            told(r#"{"inp\u0075t_tokens":5,"output_tokens":null}"#),
+            Some([5, 0, 0, 0])
+        );
+        for nothing in ["null", "{}", r#"{"prompt_tokens":9,"completion_tokens":2}"#] {
+            assert_eq!(told(nothing), None, "{nothing}");
+        }
+        let odd = r#"{"prompt_tokens":1,"input_tokens":7,"completion_tokens":2}"#;
+        check(odd, [1, 0, 0, 2]);
     }
 
     #[test]

@@ -61,6 +61,7 @@ mod reload;
 mod responses_answers;
 mod responses_errors;
 mod responses_http;
+mod responses_native;
 mod responses_stored;
 mod responses_streams;
 mod rings;

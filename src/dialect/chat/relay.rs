@@ -11,7 +11,7 @@ use crate::dialect::chat::choices::Indexes;
 use crate::dialect::chat::provider_error;
 use crate::dialect::chat::write_event::{DONE, HEARTBEAT};
 use crate::dialect::shell::flow::{Arrived, Flow};
-use crate::dialect::shell::part::{BrokenEnd, Relay, Said};
+use crate::dialect::shell::part::{BrokenEnd, Ending, Relay, Said};
 use crate::dialect::shell::plan::{StreamPlan, UsageChunk};
 use crate::dialect::shell::sign::Sign;
 use crate::dialect::tariff;
@@ -115,8 +115,11 @@ impl Relay for ChatRelay {
         Ok(said)
     }
 
-    fn write_end(&mut self, out: &mut Vec<u8>) {
+    fn note_alike(&mut self, _: &[u8]) {}
+
+    fn write_end(&mut self, _: Ending, out: &mut Vec<u8>) -> Result<(), StreamFault> {
         sse::write_event(DONE, out);
+        Ok(())
     }
 
     fn is_finished(&self) -> bool {

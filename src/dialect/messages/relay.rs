@@ -11,13 +11,14 @@ use crate::dialect::messages::usage::Counters;
 use crate::dialect::messages::write_error;
 use crate::dialect::messages::write_event::{HEARTBEAT, frames};
 use crate::dialect::shell::flow::{Arrived, Flow};
-use crate::dialect::shell::part::{BrokenEnd, Relay, Said};
+use crate::dialect::shell::part::{BrokenEnd, Ending, Relay, Said};
 use crate::dialect::shell::plan::StreamPlan;
 use crate::dialect::shell::sign::Sign;
 use crate::dialect::tariff;
 use crate::wire::forms::{Gap, GapKind};
 use crate::wire::json::{self, Kind, Value};
 use crate::wire::splice::Splice;
+use crate::wire::sse;
 use crate::wire::stream_fault::StreamFault;
 
 /// Relays one stream. Kept and reset for the next, it allocates nothing.
@@ -98,9 +99,12 @@ impl Relay for MessagesRelay {
         })
     }
 
-    fn write_end(&mut self, out: &mut Vec<u8>) {
+    fn note_alike(&mut self, _: &[u8]) {}
+
+    fn write_end(&mut self, _: Ending, out: &mut Vec<u8>) -> Result<(), StreamFault> {
         // Byte for byte as the published vectors have it.
         frames::write("message_stop", &[br#"{"type": "message_stop"}"#], out);
+        Ok(())
     }
 
     fn is_finished(&self) -> bool {
@@ -214,7 +218,7 @@ impl MessagesRelay {
         let is_own = json::member(data, b"type").is_some_and(|kind| kind.value.says("error"));
         flow.on_error(data, out, |out| {
             if is_own {
-                write_named(b"error", &Splice::new(data), data, out);
+                sse::write_named(Some(b"error"), &Splice::new(data), out);
                 return;
             }
             let mut body = Vec::new();
@@ -243,30 +247,12 @@ fn on_delta(told: &Told<'_>, flow: &mut Flow, out: &mut Vec<u8>) {
 /// Appends an event.
 fn write(told: &Told<'_>, splice: &Splice<'_>, data: &[u8], out: &mut Vec<u8>) {
     match told.kind {
-        ToldKind::BlockDelta => write_named(b"content_block_delta", splice, data, out),
+        ToldKind::BlockDelta => sse::write_named(Some(b"content_block_delta"), splice, out),
         _ => {
             let name = json::member(data, b"type").map(|kind| kind.value.word());
-            write_named(&name.unwrap_or_default(), splice, data, out);
+            sse::write_named(Some(&name.unwrap_or_default()), splice, out);
         }
     }
-}
-
-/// Appends an event with this name. Each line of data stays a line.
-fn write_named(name: &[u8], splice: &Splice<'_>, data: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(b"event: ");
-    out.extend(name.iter().filter(|byte| !byte.is_ascii_control()));
-    out.extend_from_slice(b"\ndata: ");
-    if memchr::memchr(b'\n', data).is_none() {
-        splice.write(out);
-    } else {
-        let mut whole = Vec::with_capacity(data.len());
-        splice.write(&mut whole);
-        for (number, line) in whole.split(|byte| *byte == b'\n').enumerate() {
-            out.extend_from_slice(if number == 0 { b"" } else { b"\ndata: " });
-            out.extend_from_slice(line);
-        }
-    }
-    out.extend_from_slice(b"\n\n");
 }
 
 /// Learns the form of an event with a piece of text, which was relayed as `written`.

@@ -3,6 +3,7 @@
 //! Providers that have them get a caller's request as it is; all others are asked in their own
 //! dialect (reference/responses-inbound.md).
 
+pub mod blame;
 pub mod echo;
 pub mod estimate;
 pub mod failure;
@@ -12,6 +13,7 @@ pub mod inspect;
 mod item;
 pub mod keepalive;
 pub mod missing;
+pub mod native_body;
 mod object;
 mod output;
 pub mod read_prompt;
@@ -19,6 +21,7 @@ pub mod references;
 pub mod relay;
 pub mod remembered;
 pub mod retell;
+mod told;
 pub mod write_answer;
 pub mod write_event;
 pub mod write_failed;

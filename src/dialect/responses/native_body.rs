@@ -272,7 +272,8 @@ mod tests {
                 true,
             ),
             (
-                r#"{"typ\u0065":"reas\u006fning","encrypted_content":"inferm\u0075x.reasoning_content","id":"rs_1_ifx_"}"#,
+                r#"{"typ\u0065":"reas\u006fning","encrypted_content":"inferm\u0075x.reasoning",
+                    "id":"rs_1_ifx_"}"#,
                 true,
             ),
             (r#"{"type":"reasoning","summary":[]}"#, true),

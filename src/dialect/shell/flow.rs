@@ -13,6 +13,8 @@ use crate::wire::stream_fault::StreamFault;
 pub struct Arrived<'a> {
     /// Its data.
     pub data: &'a [u8],
+    /// What its `event` line says, where it has one.
+    pub name: Option<&'a [u8]>,
     /// All of it as it came, up to its blank line, if it is at hand in one piece.
     pub event: Option<&'a [u8]>,
 }
@@ -139,12 +141,18 @@ impl Flow {
         out: &mut Vec<u8>,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> StreamFault {
-        self.error.extend_from_slice(error);
+        self.note_error(error);
         if !self.is_committed {
             return StreamFault::Error;
         }
         write(out);
         StreamFault::ErrorRelayed
+    }
+
+    /// Remembers an error that the provider has sent, for the case that the stream ends with it.
+    pub fn note_error(&mut self, error: &[u8]) {
+        self.error.clear();
+        self.error.extend_from_slice(error);
     }
 
     /// The provider says that the answer is complete, and the caller has been told so.
@@ -153,19 +161,20 @@ impl Flow {
     }
 
     /// Writes the events at the front of `bytes` that fit a form and whose text is accepted, and
-    /// calls `note` with `out` for each; returns the bytes behind them. Only their text counts.
+    /// calls `note` for each with the digits that it does not share with the others, and with
+    /// `out`; returns the bytes behind them. Only their text counts.
     #[inline]
     pub(super) fn pass_alike<'i>(
         &mut self,
         mut bytes: &'i [u8],
         accept: impl Fn(&'i [u8]) -> bool,
-        mut note: impl FnMut(&mut Vec<u8>),
+        mut note: impl FnMut(&'i [u8], &mut Vec<u8>),
         out: &mut Vec<u8>,
     ) -> &'i [u8] {
         while let Some(passed) = self.forms.pass(bytes, &accept, out) {
             debug_assert!(self.is_committed);
             self.books.count_text(passed.text_bytes);
-            note(out);
+            note(passed.digits, out);
             bytes = bytes.split_at(passed.len).1;
         }
         bytes
@@ -184,18 +193,14 @@ impl Flow {
         &self.upstream_model
     }
 
+    pub(super) const fn has_error(&self) -> bool {
+        !self.error.is_empty()
+    }
+
+    /// The error with which the stream has ended.
     pub(super) fn error(&self) -> Option<&[u8]> {
-        match self.fault {
-            Some(StreamFault::Error | StreamFault::ErrorRelayed) => Some(&self.error),
-            None
-            | Some(
-                StreamFault::Malformed
-                | StreamFault::EventTooLong
-                | StreamFault::HeldBackTooLong
-                | StreamFault::NoContent
-                | StreamFault::Cut,
-            ) => None,
-        }
+        let is_end = self.fault.is_some() && self.has_error();
+        is_end.then_some(&self.error)
     }
 
     pub(super) fn check(&self) {

@@ -100,8 +100,15 @@ pub trait Relay {
         out: &mut Vec<u8>,
     ) -> Result<Said, StreamFault>;
 
-    /// Appends the end of a complete stream whose provider has not sent it, or has sent `[DONE]`.
-    fn write_end(&mut self, out: &mut Vec<u8>);
+    /// Events were passed on that differ from an earlier one in their text, and in these digits
+    /// of the last of them.
+    fn note_alike(&mut self, digits: &[u8]);
+
+    /// Appends the end of a complete stream.
+    ///
+    /// # Errors
+    /// The stream is not complete.
+    fn write_end(&mut self, ending: Ending, out: &mut Vec<u8>) -> Result<(), StreamFault>;
 
     /// Whether every answer of the stream has its reason why the model stops.
     fn is_finished(&self) -> bool;
@@ -126,6 +133,15 @@ pub enum BrokenEnd {
     Told,
     /// It was not: it gets a refusal of infermux as an event.
     Untold,
+}
+
+/// How a provider has ended a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// With `[DONE]`.
+    Said,
+    /// With the end of its body alone.
+    Left,
 }
 
 /// Whether an event has a meaning.

@@ -12,7 +12,7 @@ use crate::dialect::responses::relay::ResponsesRelay;
 use crate::dialect::responses::write_event::{self as responses, ResponsesWriter};
 use crate::dialect::shell::books::Books;
 use crate::dialect::shell::flow::{Arrived, Flow};
-use crate::dialect::shell::part::{BrokenEnd, Put, Reader, Relay, Said, Writer};
+use crate::dialect::shell::part::{BrokenEnd, Ending, Put, Reader, Relay, Said, Writer};
 use crate::dialect::shell::plan::StreamPlan;
 use crate::dialect::shell::sign::Sign;
 use crate::wire::forms::Gap;
@@ -191,11 +191,19 @@ impl Relay for Relays {
         }
     }
 
-    fn write_end(&mut self, out: &mut Vec<u8>) {
+    fn note_alike(&mut self, digits: &[u8]) {
         match self.dialect {
-            Dialect::Chat => self.chat.write_end(out),
-            Dialect::Messages => self.messages.write_end(out),
-            Dialect::Responses => self.responses.write_end(out),
+            Dialect::Chat => self.chat.note_alike(digits),
+            Dialect::Messages => self.messages.note_alike(digits),
+            Dialect::Responses => self.responses.note_alike(digits),
+        }
+    }
+
+    fn write_end(&mut self, ending: Ending, out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        match self.dialect {
+            Dialect::Chat => self.chat.write_end(ending, out),
+            Dialect::Messages => self.messages.write_end(ending, out),
+            Dialect::Responses => self.responses.write_end(ending, out),
         }
     }
 

@@ -254,9 +254,9 @@ impl<'a> Attempt<'_, 'a> {
             stops: &kept.stops,
             prompt: Tokens::estimated(job.ask.prompt_bytes),
             request_id: job.request.id.as_str(),
+            key: self.key,
             seed: [random.next_u64(), random.next_u64()],
             echo: kept.echo.as_ref(),
-            key: self.key,
         }
     }
 

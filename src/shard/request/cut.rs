@@ -1,5 +1,5 @@
-//! A request without what its provider would refuse: where both speak the caller's dialect, all else
-//! goes out as it came.
+//! A request without what its provider would refuse: where both speak the caller's dialect, all
+//! else goes out as it came.
 
 use std::sync::Arc;
 

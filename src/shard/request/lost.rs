@@ -12,6 +12,7 @@ use crate::shard::request::kept;
 use crate::shard::request::record::Record;
 use crate::wire::head::Framing;
 use crate::wire::seen::{self, Seen};
+use crate::wire::usage::Usage;
 
 /// What has arrived of a 2xx answer that the caller does not get; `None`: it is a refusal, for
 /// which nothing is billed. A helper thread looks at a large one.
@@ -36,7 +37,8 @@ pub async fn seen(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Option<Seen> 
 fn look(endpoint: Endpoint, body: &[u8]) -> Option<Seen> {
     match endpoint.dialect() {
         Dialect::Messages => seen::seen(body, Some(b"content"), Counters::told),
-        Dialect::Chat | Dialect::Responses => inspect::seen(body, endpoint),
+        Dialect::Responses => seen::seen(body, Some(b"output"), Usage::of_response),
+        Dialect::Chat => inspect::seen(body, endpoint),
     }
 }
 
@@ -67,12 +69,17 @@ pub async fn fail(
     mut up: Upstream,
     mut outcome: Outcome,
 ) -> Outcome {
-    if outcome == Outcome::Failed(Failure::ErrorObject) {
+    let is_rate_limit = outcome == Outcome::RateLimited;
+    let is_error = outcome == Outcome::Failed(Failure::ErrorObject);
+    if is_error || is_rate_limit || matches!(outcome, Outcome::OwnKeyRefused(_)) {
         attempt.note_error(record, up.body());
         if let Some(told) = kept::overflow(attempt, &up) {
             kept::keep(attempt, record, &up, told);
             outcome = Outcome::Overflowed;
         }
+    }
+    if is_rate_limit {
+        attempt.put_aside(None);
     }
     let seen = seen(attempt, &mut up).await;
     attempt.abandoned(record, seen, outcome);

@@ -11,6 +11,7 @@ pub mod conclude;
 pub mod connect;
 pub mod connection;
 pub mod count;
+mod cut;
 pub mod drive;
 pub mod early;
 pub mod error;

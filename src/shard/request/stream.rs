@@ -4,6 +4,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::base::endpoint::Dialect;
 use crate::base::time::Instant;
 use crate::decide::outcome::{Failure, Outcome};
 use crate::exchange::course::Course;
@@ -62,7 +63,11 @@ pub async fn relay<'a>(
     };
     let outcome = stream.run(caller, record, course, &mut up).await;
     stream.close(record, outcome);
-    let told = stream.spare.told(outcome);
+    // Behind content, the stream itself has told the caller.
+    let told = stream
+        .spare
+        .told(outcome)
+        .filter(|_| !stream.is_committed());
     let told = told.map(|(status, body)| error::Error { status, body });
     let Stream {
         spare,
@@ -174,6 +179,10 @@ impl<'a> Stream<'_, '_, 'a> {
                 self.write_payload(caller);
             }
             match fed {
+                Ok(Fed::More) if self.spare.stream().awaits_end() => {
+                    // Before the last event leaves, as at the end of the body.
+                    self.settle(record, Outcome::Answered);
+                }
                 Ok(Fed::More) => {}
                 Ok(Fed::Complete) => return self.complete(caller, record, up).await,
                 Err(broken) if self.is_committed() => {
@@ -185,6 +194,10 @@ impl<'a> Stream<'_, '_, 'a> {
                 Ok(Fed::More) => self.feed(&up.bytes[fresh..]),
                 // The connection's end is the body's.
                 Ok(Fed::Complete) => self.finish(),
+                // A caller who has the last event needs no end of the body.
+                Err(Broken::GONE) if self.spare.stream().awaits_end() => {
+                    return Outcome::Answered;
+                }
                 Err(Broken::GONE) => {
                     self.await_usage(up).await;
                     return Outcome::CallerGone;
@@ -283,6 +296,9 @@ impl<'a> Stream<'_, '_, 'a> {
                 None => now + self.attempt.provider.stream_idle_timeout,
                 Some(began) => self.silent_until + now.since(began),
             };
+            if self.spare.stream().awaits_end() {
+                self.silent_until = self.silent_until.min(now + END_WAIT);
+            }
             up.socket.deadline.set(self.silent_until, Cut::Both);
         } else {
             // The head's fields, which stand in front, are needed until the stream is committed.
@@ -308,6 +324,7 @@ impl<'a> Stream<'_, '_, 'a> {
                 Err(Broken::STALLED)
             }
             Ok(_) if self.body.may_end() => Ok(Fed::Complete),
+            Ok(_) | Err(_) if self.spare.stream().awaits_end() => Ok(Fed::Complete),
             Ok(_) | Err(_) => Err(Broken::CUT),
         }
     }
@@ -403,10 +420,16 @@ impl<'a> Stream<'_, '_, 'a> {
     /// What a fault means; an error that the provider sent may mean more than that it failed.
     fn broken(&self, fault: StreamFault) -> Broken {
         let mut broken = Broken::of(fault);
-        if fault == StreamFault::Error
-            && let Some(told) = self.spare.told_error(self.attempt.key)
-        {
-            broken.before = told;
+        let told = self.spare.told_error(self.attempt.key);
+        match (fault, told) {
+            (StreamFault::Error, Some(told)) => broken.before = told,
+            // What the request itself has caused says nothing about the provider.
+            (StreamFault::ErrorRelayed, Some(told @ Outcome::RequestRefused(_)))
+                if self.attempt.dialect() == Dialect::Responses =>
+            {
+                broken.after = told;
+            }
+            (_, _) => {}
         }
         broken
     }
@@ -435,6 +458,9 @@ impl<'a> Stream<'_, '_, 'a> {
 
     /// Moves what is for the caller into its buffer, as one chunk.
     fn write_payload(&mut self, caller: &mut Caller) {
+        if self.spare.stream().has_error() {
+            self.mask();
+        }
         let job = self.attempt.job;
         self.spare
             .write_payload(job.request.version, caller, &job.shard.io.buffers);
@@ -452,3 +478,5 @@ impl<'a> Stream<'_, '_, 'a> {
 
 /// How long a provider may take to tell what a complete answer has used, once its caller has left.
 const USAGE_WAIT: Duration = Duration::from_secs(1);
+/// How long the end of a body is awaited once all events have come.
+const END_WAIT: Duration = Duration::from_secs(1);

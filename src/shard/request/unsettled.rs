@@ -4,7 +4,6 @@
 use crate::base::endpoint::Dialect;
 use crate::base::money::NanoUsd;
 use crate::decide::budget::{Capped, Share};
-use crate::dialect::responses::inspect;
 use crate::exchange::attribution::Label;
 use crate::exchange::unsettled::{Difference, Unsettled};
 use crate::link::budget_gate::Reserved;
@@ -53,7 +52,8 @@ pub(super) fn settle(shard: &Shard, id: &str, body: &[u8]) {
     if shard.unsettled.bytes() == 0 {
         return;
     }
-    let Some(usage) = inspect::inspect(body).ok().and_then(|view| view.usage) else {
+    let told = json::member(body, b"usage").map(|usage| usage.value);
+    let Some(usage) = told.as_ref().and_then(Usage::of_response) else {
         return;
     };
     let Some(taken) = shard.unsettled.take(id.as_bytes()) else {

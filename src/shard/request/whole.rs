@@ -10,7 +10,7 @@ use crate::base::limits::{
     INSPECTED_AT_ONCE_BYTES_MAX, ONE_SEND_BYTES_MAX, TRANSLATED_AT_ONCE_BYTES_MAX,
 };
 use crate::base::time::Instant;
-use crate::decide::outcome::{Failure, Outcome};
+use crate::decide::outcome::{Failure, KeyOwner, Outcome};
 use crate::dialect::answer::{AnswerFault, Known};
 use crate::dialect::answers::{self, AnswerPlan};
 use crate::dialect::chat;
@@ -188,15 +188,16 @@ async fn inspect(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<Answer,
     };
     if up.body().len() <= INSPECTED_AT_ONCE_BYTES_MAX {
         attempt.crossing().masks.mask_answer(up.body_mut());
-        return view(endpoint, up.body()).map(kept);
+        return view(endpoint, up.body(), attempt.key).map(kept);
     }
     up.socket.deadline.clear();
     let (mut bytes, at) = (std::mem::take(&mut up.bytes), up.head.len..up.end);
     let (era, id) = (Arc::clone(&shard.era), attempt.candidate().provider);
+    let key = attempt.key;
     let work = move || {
         let masks = era.prefixes(id).masks();
         masks.mask_answer(&mut bytes[at.clone()]);
-        let view = view(endpoint, &bytes[at]);
+        let view = view(endpoint, &bytes[at], key);
         (bytes, view)
     };
     match help::make(&shard.helpers, WhenFull::Wait, work).await {
@@ -209,12 +210,12 @@ async fn inspect(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<Answer,
     }
 }
 
-/// What the router reads of the answer of such an endpoint.
-fn view(endpoint: Endpoint, body: &[u8]) -> Result<View, AnswerFault> {
+/// What the router reads of the answer of such an endpoint, which was asked with this key.
+fn view(endpoint: Endpoint, body: &[u8], key: KeyOwner) -> Result<View, AnswerFault> {
     match endpoint.dialect() {
         Dialect::Chat => chat::inspect::inspect(body, endpoint),
         Dialect::Messages => messages::inspect::inspect(body),
-        Dialect::Responses => responses::inspect::inspect(body),
+        Dialect::Responses => responses::inspect::inspect(body, key),
     }
 }
 
@@ -279,9 +280,9 @@ async fn translated_by_helper(
                 stops: &kept.stops,
                 prompt,
                 request_id: "",
+                key,
                 seed,
                 echo: kept.echo.as_ref(),
-                key,
             },
         };
         let mut made = Vec::new();

@@ -8,6 +8,7 @@ use crate::decide::outcome::{KeyOwner, Outcome, Topic};
 use crate::dialect::chat::provider_error::{Circumstances, error_in_openai_shape};
 use crate::dialect::errors;
 use crate::dialect::messages::read_error;
+use crate::dialect::responses::blame::Blame;
 use crate::dialect::shell::Shell;
 use crate::dialect::shell::part::BrokenEnd;
 use crate::dialect::shell::plan::StreamPlan;
@@ -50,15 +51,16 @@ impl Spare {
         self.shell.begin_read();
     }
 
-    /// The outcome for an error that the provider sent before any content, where its dialect says
-    /// more than the error itself.
+    /// The outcome for an error that the provider sent, where its dialect says more than the error
+    /// itself.
     #[must_use]
     pub fn told_error(&self, key: KeyOwner) -> Option<Outcome> {
         match self.provider {
-            Dialect::Chat | Dialect::Responses => {
+            Dialect::Chat => {
                 let complaint = errors::read(self.provider, None, self.shell.error()?);
                 (complaint.topic == Topic::Length).then_some(Outcome::Overflowed)
             }
+            Dialect::Responses => Some(Blame::of(self.shell.error()?).outcome(key)),
             Dialect::Messages => {
                 let complaint = read_error::read(None, self.shell.error()?);
                 Some(read_error::outcome(&complaint, key))

@@ -52,7 +52,7 @@ impl<'a> Stream<'_, '_, 'a> {
         refusal.write_frame(dialect, id, self.spare.payload());
     }
 
-    fn mask(&mut self) {
+    pub(super) fn mask(&mut self) {
         self.attempt.job.shard.era.masks.mask(self.spare.payload());
     }
 

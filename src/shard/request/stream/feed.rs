@@ -74,7 +74,9 @@ impl Stream<'_, '_, '_> {
     pub(super) fn finish(&mut self) -> Result<Fed, Broken> {
         if let Some(mut inflate) = self.inflate.take() {
             // `[DONE]` may have come before the coding's own end.
-            if inflate.finish(&mut self.decoded).is_err() && !self.spare.stream().is_done() {
+            let stream = self.spare.stream();
+            let has_all = stream.is_done() || stream.awaits_end();
+            if inflate.finish(&mut self.decoded).is_err() && !has_all {
                 return Err(Broken::CUT);
             }
             self.push_decoded()?;
