@@ -64,6 +64,7 @@ mod responses_http;
 mod responses_native;
 mod responses_stored;
 mod responses_streams;
+mod responses_vectors;
 mod rings;
 mod routing;
 mod secrets;
