@@ -14,6 +14,7 @@ pub mod answers;
 mod arguments;
 pub mod ask;
 mod call_ids;
+mod call_input;
 pub mod chat;
 pub mod complaint;
 mod compose;
@@ -25,7 +26,9 @@ pub mod event;
 #[path = "expected_tests.rs"]
 mod expected;
 mod fields;
+mod files;
 mod fresh;
+mod ids;
 pub mod length;
 pub mod messages;
 pub mod names;

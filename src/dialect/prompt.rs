@@ -16,8 +16,8 @@ use crate::wire::json::Value;
 pub struct Prompt<'a> {
     /// What holds for the whole conversation: text blocks alone, none of them blank.
     pub system: Vec<Block<'a>>,
-    /// The conversation. Neighbours have different speakers, no text is blank, and somebody else
-    /// than the system speaks in it.
+    /// The conversation. Neighbours have different speakers, and no text is blank. Somebody else
+    /// than the system speaks in it, unless the reader's dialect knows such requests.
     pub turns: Vec<Turn<'a>>,
     /// The tools that the model may call.
     pub tools: Vec<Tool<'a>>,
@@ -45,6 +45,15 @@ pub struct Prompt<'a> {
     pub user: Option<Cow<'a, str>>,
     /// The marker of Anthropic's cache for the whole request, a JSON object.
     pub cache: Option<&'a [u8]>,
+    /// Whether the answer is to tell how probable its tokens were.
+    pub logprobs: Option<Logprobs<'a>>,
+}
+
+/// What an answer tells of the probability of its tokens.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Logprobs<'a> {
+    /// How many alternatives of each token it tells, a JSON number.
+    pub alternatives: Option<&'a [u8]>,
 }
 
 /// Consecutive content of one speaker.
@@ -81,8 +90,10 @@ pub struct Block<'a> {
 pub enum Content<'a> {
     /// A string.
     Text(Cow<'a, [u8]>),
-    /// A picture.
-    Image(Source<'a>),
+    /// A picture, and the detail in which it is to be looked at, a string.
+    Image(Source<'a>, Option<&'a [u8]>),
+    /// A recording, the JSON object that chat completions have for it.
+    Audio(&'a [u8]),
     /// A document.
     Document {
         /// Where it is.
@@ -95,18 +106,20 @@ pub enum Content<'a> {
     /// What the model has thought.
     Thought {
         /// A string.
-        text: &'a [u8],
+        text: Cow<'a, [u8]>,
         /// A string: the proof that the text is the model's own, for whoever gave it.
         signature: Option<&'a [u8]>,
+        /// Whether every model that takes thoughts may be given it, signed or not.
+        is_free: bool,
     },
     /// A call of a tool.
     ToolUse {
-        /// The call's id, which no other call of the prompt has.
+        /// The call's id. The writer of Messages needs one that no other call of the prompt has.
         id: Cow<'a, str>,
         /// A string.
-        name: &'a [u8],
+        name: Cow<'a, [u8]>,
         /// Its arguments.
-        input: Input<'a>,
+        input: CallInput<'a>,
     },
     /// The result of a call.
     ToolResult {
@@ -130,6 +143,9 @@ pub enum Source<'a> {
     },
     /// At an address: a string.
     Url(&'a [u8]),
+    /// As a caller of OpenAI's gives it, a string: a data URI, base64 or an address. It has no
+    /// meaning for the writer of Messages.
+    Given(&'a [u8]),
     /// Its text.
     Plain(Cow<'a, str>),
     /// Texts and pictures.
@@ -144,28 +160,40 @@ pub enum Input<'a> {
     Other(Cow<'a, [u8]>),
 }
 
+/// The arguments of a call in a prompt.
+pub enum CallInput<'a> {
+    /// They have been read.
+    Parsed(Input<'a>),
+    /// A string that holds an object, as a rule. It has no meaning for the writer of Messages.
+    Unread(&'a [u8]),
+    /// A string: what a tool is given that takes a text, which is its argument `input`.
+    Text(&'a [u8]),
+}
+
 /// What a tool has said.
 pub enum Said<'a> {
     /// A string.
-    Text(&'a [u8]),
+    Text(Cow<'a, [u8]>),
     /// Texts, pictures and documents.
     Blocks(Vec<Block<'a>>),
 }
 
 /// A tool that the model may call.
 pub struct Tool<'a> {
-    /// Its name.
-    pub name: Value<'a>,
+    /// Its name, a string.
+    pub name: Cow<'a, [u8]>,
     /// A string, which is not blank.
-    pub description: Option<&'a [u8]>,
+    pub description: Option<Cow<'a, [u8]>>,
     /// The JSON Schema of its arguments, an object.
     pub parameters: Option<Value<'a>>,
+    /// Whether its calls must keep to the schema.
+    pub is_strict: bool,
     /// The marker of Anthropic's cache on it, a JSON object.
     pub cache: Option<&'a [u8]>,
 }
 
 /// Which tool is to be called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice<'a> {
     /// As the model sees fit.
     Auto,
@@ -174,7 +202,7 @@ pub enum Choice<'a> {
     /// None of them.
     None,
     /// This one, a string.
-    Tool(&'a [u8]),
+    Tool(Cow<'a, [u8]>),
 }
 
 /// How much a model is to think.
@@ -189,6 +217,9 @@ pub enum Thinking<'a> {
     Effort(Effort),
     /// So many tokens at most.
     Budget(u64),
+    /// With the effort of this name, a string, of which nothing is known. It has no meaning for the
+    /// writer of Messages.
+    Named(&'a [u8]),
     /// Anthropic's `thinking` object, as an OpenAI caller may send it to Anthropic's models.
     Given(&'a [u8]),
 }
@@ -224,7 +255,34 @@ pub enum Format<'a> {
         schema: Value<'a>,
         /// Where it stands in the caller's request, such as `response_format.json_schema.schema`.
         place: &'static str,
+        /// What the caller says of the schema, where its dialect can say it.
+        named: Option<Named<'a>>,
     },
+}
+
+/// What a caller says of the schema of an answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Named<'a> {
+    /// A string.
+    pub name: Option<&'a [u8]>,
+    /// A string.
+    pub description: Option<&'a [u8]>,
+    /// Whether the answer must keep to it.
+    pub is_strict: bool,
+}
+
+impl Thinking<'_> {
+    /// What an effort of this name, a JSON value, asks for; `None`: there is none.
+    #[must_use]
+    pub fn of_effort(level: &Value<'_>) -> Option<Self> {
+        if level.says("none") {
+            return Some(Self::Off);
+        }
+        let known = Effort::ALL
+            .into_iter()
+            .find(|effort| level.says(effort.name()));
+        known.map(Self::Effort)
+    }
 }
 
 impl Effort {

@@ -10,7 +10,7 @@ use crate::dialect::names::Names;
 use crate::dialect::responses;
 use crate::dialect::responses::echo::Echo;
 use crate::dialect::responses::remembered::Remembered;
-use crate::dialect::unsent::{Dropped, Given};
+use crate::dialect::unsent::{self, Dropped, Given};
 use crate::dialect::unsupported::Unsupported;
 
 /// The provider that a request is written for, as far as its writer must know.
@@ -79,7 +79,7 @@ pub fn write(
 ) -> Result<Written, Unsupported> {
     let mut kept = Kept::default();
     let body = received.body;
-    let (prompt, given) = match received.dialect {
+    let (mut prompt, given) = match received.dialect {
         Dialect::Chat => chat::read_prompt::read(body)?,
         Dialect::Messages => (messages::read_prompt::read(body)?, Given::default()),
         Dialect::Responses => {
@@ -95,24 +95,36 @@ pub fn write(
         stops: texts(&prompt.stop),
         ..kept
     };
+    // Who asks for a chat completion or a response chooses its length; Claude Code asks all models
+    // for the same.
+    let cap = to
+        .max_output
+        .filter(|_| received.dialect == Dialect::Messages);
     let dropped = match to.dialect {
         Dialect::Chat | Dialect::Responses => {
             let model = ChatModel {
                 id: to.model,
                 host: to.host,
-                max_output: to.max_output,
+                max_output: cap,
                 left_out: to.left_out,
                 stream: to.stream,
             };
             let written = chat::write_prompt::write(&prompt, &model, out)?;
-            (kept.names, kept.sent) = (written.names, written.sent);
-            Dropped::default()
+            kept.sent = written.sent;
+            // Names that were made to fit by the reader need no more of it.
+            if kept.names.is_empty() {
+                kept.names = written.names;
+            }
+            given.dropped(unsent::Sent::ALL)
         }
         Dialect::Messages => {
             let upstream = Upstream {
                 model: to.model,
                 is_streamed: to.stream != Stream::No,
             };
+            if received.dialect == Dialect::Responses {
+                responses::for_messages::shape(&mut prompt)?;
+            }
             given.dropped(messages::write_prompt::write(prompt, upstream, out)?)
         }
     };
@@ -134,3 +146,7 @@ mod tests;
 #[cfg(test)]
 #[path = "request_properties_tests.rs"]
 mod properties;
+
+#[cfg(test)]
+#[path = "responses/request_tests.rs"]
+mod responses_tests;

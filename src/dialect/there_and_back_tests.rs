@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::chat::lessons::Keys;
 use super::chat::write_prompt::{self, ChatModel, Host, Stream};
 use super::messages::write_prompt::{self as write_messages, Upstream};
-use super::prompt::{Block, Content, Format, Input, Prompt, Speaker};
+use super::prompt::{Block, CallInput, Content, Format, Input, Prompt, Speaker};
 use super::{chat, messages};
 
 /// The bodies of all vectors of requests in this folder, under this name.
@@ -57,7 +57,7 @@ fn is_changed(prompt: &Prompt<'_>) -> bool {
     let is_prefill = last.is_some_and(|turn| turn.speaker == Speaker::Assistant);
     let mut blocks = prompt.turns.iter().flat_map(|turn| &turn.blocks);
     let is_wrapped = |block: &Block<'_>| match &block.content {
-        Content::ToolUse { input, .. } => matches!(input, Input::Other(_)),
+        Content::ToolUse { input, .. } => matches!(input, CallInput::Parsed(Input::Other(_))),
         _ => false,
     };
     is_prefill || blocks.any(is_wrapped)

@@ -46,9 +46,14 @@ pub struct Dropped {
     pub names: Vec<String>,
     /// How many more there were.
     pub more: usize,
+    /// What was left out beside them, by names of a fixed list.
+    pub losses: Losses,
 }
 
 impl Sent {
+    /// All parameters.
+    pub const ALL: Self = Self(u8::MAX);
+
     /// The same, and `parameter` if `is_sent`.
     #[must_use]
     pub const fn with(self, parameter: Parameter, is_sent: bool) -> Self {
@@ -72,6 +77,15 @@ impl Given {
         self.unknown.add(name);
     }
 
+    /// Notes a parameter that is not read: by a name of the fixed list, where that has it.
+    pub(super) fn lose_member(&mut self, name: &[u8]) {
+        let name = String::from_utf8_lossy(name);
+        if !self.unknown.losses.add(&name) {
+            self.unknown.losses.add(OTHER);
+            self.unknown.add(&name);
+        }
+    }
+
     /// Notes that `parameter` is given under this name.
     pub(super) fn add(&mut self, parameter: Parameter, name: &'static str) {
         let free = self.known.iter_mut().find(|known| known.is_none());
@@ -79,6 +93,11 @@ impl Given {
         if let Some(free) = free {
             *free = Some((parameter, name));
         }
+    }
+
+    /// Notes what is left out by a name of the fixed list.
+    pub(super) fn lose(&mut self, name: &str) {
+        self.unknown.losses.add(name);
     }
 
     /// The names of what is not sent.
@@ -95,6 +114,12 @@ impl Given {
 }
 
 impl Dropped {
+    /// Whether nothing was left out.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.losses.is_empty()
+    }
+
     fn add(&mut self, name: &str) {
         if self.names.len() < DROPPED_NAMES_MAX {
             self.names.push(name.to_owned());
@@ -104,9 +129,80 @@ impl Dropped {
     }
 }
 
+/// What a request for a response loses when it is written in another dialect (rule B11 of
+/// reference/responses-inbound.md), by names of a fixed list, so that it can be counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses(u64);
+
+impl Losses {
+    /// The names of all losses: members of the request, tools, and items of its input.
+    pub const NAMES: [&'static str; 34] = [
+        "store",
+        "metadata",
+        "include",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "service_tier",
+        "truncation",
+        "max_tool_calls",
+        "stream_options",
+        "context_management",
+        "moderation",
+        "client_metadata",
+        "top_logprobs",
+        "summary",
+        "generate_summary",
+        "context",
+        "mode",
+        "verbosity",
+        "allowed_callers",
+        "web_search",
+        "image_generation",
+        "tool_search",
+        "web_search_call",
+        "file_search_call",
+        "code_interpreter_call",
+        "image_generation_call",
+        "mcp_list_tools",
+        "mcp_call",
+        "mcp_approval_request",
+        "tool_search_call",
+        "reasoning",
+        "item_reference",
+        OTHER,
+    ];
+
+    /// The places of the losses in the list of names.
+    pub fn places(self) -> impl Iterator<Item = usize> {
+        (0..Self::NAMES.len()).filter(move |place| self.0 & 1 << place != 0)
+    }
+
+    /// The names of the losses.
+    pub fn names<'n>(self) -> impl Iterator<Item = &'n str> {
+        self.places()
+            .filter_map(|place| Self::NAMES.get(place).copied())
+    }
+
+    /// Whether nothing was lost.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Notes a loss of this name; returns whether the list has it.
+    fn add(&mut self, name: &str) -> bool {
+        let place = Self::NAMES.iter().position(|known| *known == name);
+        self.0 |= place.map_or(0, |place| 1 << place);
+        place.is_some()
+    }
+}
+
 impl Display for Dropped {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.names.join(","))?;
+        let lost = self.losses.names().filter(|name| *name != OTHER);
+        let names = self.names.iter().map(String::as_str);
+        f.write_str(&lost.chain(names).collect::<Vec<_>>().join(","))?;
         match self.more {
             0 => Ok(()),
             more => write!(f, " and {more} more"),
@@ -114,6 +210,8 @@ impl Display for Dropped {
     }
 }
 
+/// What stands for all members of a request that no list can have.
+const OTHER: &str = "other";
 /// Most names that a dialect has for what a writer may leave out.
 const KNOWN_MAX: usize = 12;
 
@@ -132,6 +230,20 @@ mod tests {
             .with(Parameter::User, false);
         let dropped = given.dropped(sent);
         assert_eq!(dropped.to_string(), "seed,stop_sequences");
+    }
+
+    #[test]
+    fn losses_are_told_by_names_of_a_list() {
+        let mut given = Given::default();
+        for name in ["x_new", "store", "store"] {
+            given.lose_member(name.as_bytes());
+        }
+        given.lose("web_search");
+        let dropped = given.dropped(Sent::ALL);
+        assert_eq!(dropped.to_string(), "store,web_search,x_new");
+        let names: Vec<_> = dropped.losses.names().collect();
+        assert_eq!(names, ["store", "web_search", "other"]);
+        assert!(Losses::NAMES.len() < 64 && !dropped.is_empty());
     }
 
     #[test]

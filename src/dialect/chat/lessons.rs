@@ -35,11 +35,17 @@ pub enum Key {
     User,
     /// `parallel_tool_calls`
     ParallelToolCalls,
+    /// `logprobs`, and `top_logprobs` with it
+    Logprobs,
+    /// `reasoning_content` of messages
+    ReasoningContent,
+    /// `reasoning` of messages
+    Reasoning,
 }
 
 impl Key {
     /// All of them.
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 10] = [
         Self::MaxTokens,
         Self::MaxCompletionTokens,
         Self::ReasoningEffort,
@@ -47,6 +53,9 @@ impl Key {
         Self::TopP,
         Self::User,
         Self::ParallelToolCalls,
+        Self::Logprobs,
+        Self::ReasoningContent,
+        Self::Reasoning,
     ];
 
     /// Its name in a request.
@@ -60,6 +69,9 @@ impl Key {
             Self::TopP => "top_p",
             Self::User => "user",
             Self::ParallelToolCalls => "parallel_tool_calls",
+            Self::Logprobs => "logprobs",
+            Self::ReasoningContent => "reasoning_content",
+            Self::Reasoning => "reasoning",
         }
     }
 
@@ -70,14 +82,54 @@ impl Key {
             | Self::Temperature
             | Self::TopP
             | Self::User
-            | Self::ParallelToolCalls => false,
+            | Self::ParallelToolCalls
+            | Self::Logprobs
+            | Self::ReasoningContent
+            | Self::Reasoning => false,
         }
+    }
+
+    /// The name of another member that goes with it.
+    const fn companion(self) -> Option<&'static str> {
+        match self {
+            Self::Logprobs => Some("top_logprobs"),
+            Self::MaxTokens
+            | Self::MaxCompletionTokens
+            | Self::ReasoningEffort
+            | Self::Temperature
+            | Self::TopP
+            | Self::User
+            | Self::ParallelToolCalls
+            | Self::ReasoningContent
+            | Self::Reasoning => None,
+        }
+    }
+
+    /// Whether `param`, the place of a fault in a request, is this key: members of messages stand
+    /// behind the place of their message.
+    fn is_at(self, param: &str) -> bool {
+        let is_of_messages = match self {
+            Self::ReasoningContent | Self::Reasoning => true,
+            Self::MaxTokens
+            | Self::MaxCompletionTokens
+            | Self::ReasoningEffort
+            | Self::Temperature
+            | Self::TopP
+            | Self::User
+            | Self::ParallelToolCalls
+            | Self::Logprobs => false,
+        };
+        let param = match param.rsplit_once('.') {
+            Some((_, member)) if is_of_messages => member,
+            Some(_) | None => param,
+        };
+        param == self.name() || Some(param) == self.companion()
     }
 }
 
 /// A set of keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Keys(u8);
+pub struct Keys(u16);
 
 impl Keys {
     /// Whether there is none.
@@ -123,11 +175,14 @@ pub fn refused(status: u16, body: &[u8], sent: Keys) -> Keys {
     let keys = Key::ALL.into_iter().filter(may_go);
     if let Some(key) = keys
         .clone()
-        .find(|key| Some(key.name()) == param.as_deref())
+        .find(|key| param.as_deref().is_some_and(|param| key.is_at(param)))
     {
         return Keys::default().with(key);
     }
-    let named = keys.filter(|key| is_quoted(message, key.name()));
+    let named = keys.filter(|key| {
+        let mut names = [Some(key.name()), key.companion()].into_iter().flatten();
+        names.any(|name| is_quoted(message, name))
+    });
     named.fold(Keys::default(), Keys::with)
 }
 
@@ -272,9 +327,31 @@ mod tests {
             ),
             (r#"{"error":"'xuser' 'user\""}"#, ""),
             ("<html>'user'</html>", ""),
+            (r#"{"error":{"message":"no","param":"a.user"}}"#, ""),
             ("", ""),
         ] {
             check(422, body, all, left_out);
+        }
+    }
+
+    #[test]
+    fn members_of_messages_and_companions_are_named_in_their_ways() {
+        let all = "reasoning_content reasoning logprobs user";
+        for (body, left_out) in [
+            (
+                r#"{"error":{"message":"no","param":"messages[1].reasoning_content"}}"#,
+                "reasoning_content",
+            ),
+            (
+                r#"{"detail":[{"loc":["body","messages",1,"reasoning"],"msg":"extra"}]}"#,
+                "reasoning",
+            ),
+            (r#"{"error":{"param":"top_logprobs"}}"#, "logprobs"),
+            (r#"{"error":"no 'top_logprobs' here"}"#, "logprobs"),
+            (r#"{"error":"no 'logprobs' here"}"#, "logprobs"),
+            (r#"{"error":{"param":"messages[1].logprobs"}}"#, ""),
+        ] {
+            check(400, body, all, left_out);
         }
     }
 
@@ -348,7 +425,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_error_is_read(body in any::<Vec<u8>>(), sent in 0..128_u8) {
+        fn any_error_is_read(body in any::<Vec<u8>>(), sent in 0..1_024_u16) {
             let left_out = refused(400, &body, Keys(sent));
             prop_assert_eq!(left_out.0 & !sent, 0);
         }

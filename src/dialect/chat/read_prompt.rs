@@ -11,9 +11,7 @@ use crate::wire::json::{Kind, Value};
 use messages::Conversation;
 use tools::Tools;
 
-mod files;
 mod format;
-mod ids;
 mod messages;
 mod parts;
 mod thinking;
@@ -151,6 +149,7 @@ impl<'a> Asked<'a> {
             user: user(self.safety_identifier, self.user)?,
             stop: stop(self.stop)?,
             cache: fields::cache_control(self.cache_control)?,
+            logprobs: None,
         })
     }
 }

@@ -4,17 +4,18 @@
 //! leaves nothing behind.
 
 use crate::dialect::chat::lessons::{Key, Keys};
-use crate::dialect::chat::model::{BesideTools, Class, Length, Level, Sampling, Serial, class_of};
+use crate::dialect::chat::model::{Class, Length, Sampling, Serial, class_of};
 use crate::dialect::compose::Composer;
 use crate::dialect::digest;
 use crate::dialect::names::Names;
 use crate::dialect::person;
-use crate::dialect::prompt::{Effort, Format, Prompt, Thinking};
+use crate::dialect::prompt::{Format, Named, Prompt};
 use crate::dialect::unsupported::Unsupported;
 use crate::wire::json;
 
 mod answer;
 mod conversation;
+mod effort;
 mod pieces;
 mod results;
 mod strict;
@@ -104,6 +105,7 @@ impl Writer<'_> {
         self.write_messages(body.member("messages"))?;
         self.write_length(&mut body);
         self.write_sampling(&mut body);
+        self.write_logprobs(&mut body);
         self.write_tools(&mut body);
         self.write_effort(&mut body);
         self.write_format(&mut body);
@@ -195,7 +197,7 @@ impl Writer<'_> {
             return;
         }
         tools::write(&prompt.tools, &mut self.written.names, body.member("tools"));
-        if let Some(choice) = prompt.choice {
+        if let Some(choice) = &prompt.choice {
             tools::write_choice(choice, &mut self.written.names, body.member("tool_choice"));
         }
         if prompt.is_serial
@@ -206,51 +208,40 @@ impl Writer<'_> {
         }
     }
 
-    fn write_effort(&mut self, body: &mut Composer<'_>) {
-        if let Some(level) = self.effort()
-            && let Some(out) = self.derived(Key::ReasoningEffort, body)
+    fn write_logprobs(&mut self, body: &mut Composer<'_>) {
+        if let Some(logprobs) = self.prompt.logprobs
+            && let Some(out) = self.derived(Key::Logprobs, body)
         {
-            out.push(b'"');
-            out.extend_from_slice(level.map_or("none", Effort::name).as_bytes());
-            out.push(b'"');
+            out.extend_from_slice(b"true");
+            body.raw_if("top_logprobs", logprobs.alternatives);
         }
     }
 
-    /// The level of effort to send, if any.
-    fn effort(&self) -> Option<Level> {
-        let levels = &self.class.efforts;
-        let least = *levels.first()?;
-        let has_tools = !self.prompt.tools.is_empty();
-        if has_tools && self.class.beside_tools == BesideTools::Least {
-            return Some(least);
+    fn write_effort(&mut self, body: &mut Composer<'_>) {
+        if let Some(name) = self.effort()
+            && let Some(out) = self.derived(Key::ReasoningEffort, body)
+        {
+            out.extend_from_slice(&name);
         }
-        let wanted = match self.prompt.thinking {
-            Thinking::Unsaid | Thinking::Given(_) => return None,
-            Thinking::Off => return Some(least),
-            Thinking::Effort(effort) => effort,
-            // A budget is a cap, not a wish: never above high.
-            Thinking::Budget(..2_048) => Effort::Low,
-            Thinking::Budget(..8_192) => Effort::Medium,
-            Thinking::Budget(_) => Effort::High,
-        };
-        let known = levels.iter().rev().find(|level| **level <= Some(wanted));
-        Some(known.copied().unwrap_or(least))
     }
 
     fn write_format(&self, body: &mut Composer<'_>) {
         match self.prompt.format {
             Format::Free => {}
             Format::Object => body.raw("response_format", br#"{"type":"json_object"}"#),
-            Format::Schema { schema, .. } => {
+            Format::Schema { schema, named, .. } => {
+                let named = named.unwrap_or_else(|| Named {
+                    is_strict: strict::is_strict(&schema),
+                    ..Named::default()
+                });
                 let mut format = Composer::object(body.member("response_format"));
                 format.string("type", "json_schema");
-                let mut named = Composer::object(format.member("json_schema"));
-                named.string("name", "output");
-                if strict::is_strict(&schema) {
-                    named.raw("strict", b"true");
-                }
-                named.raw("schema", schema.text);
-                named.end();
+                let mut inner = Composer::object(format.member("json_schema"));
+                inner.raw("name", named.name.unwrap_or(br#""output""#));
+                inner.raw_if("description", named.description);
+                inner.raw_if("strict", named.is_strict.then_some(b"true"));
+                inner.raw("schema", schema.text);
+                inner.end();
                 format.end();
             }
         }

@@ -64,9 +64,9 @@ fn read_object<'a>(root: &Value<'a>) -> Result<Prompt<'a>, Unsupported> {
     if max_tokens.is_some_and(|count| count.is_blank()) {
         return Err(Unsupported::new("max_tokens", "is zero"));
     }
-    let choice = tools::read_choice(tool_choice)?;
+    let chosen = tools::read_choice(tool_choice)?;
     let mut tools = Tools::read(tools)?;
-    tools.choose(choice.choice);
+    tools.choose(chosen.choice.as_ref());
     let conversation = Conversation::read(system, messages, &mut tools)?;
     let [effort, format] = match output_config {
         Some(config) => fields::read(&config, ["effort", "format"])
@@ -78,8 +78,8 @@ fn read_object<'a>(root: &Value<'a>) -> Result<Prompt<'a>, Unsupported> {
     Ok(Prompt {
         system: conversation.system,
         turns: conversation.turns,
-        choice: choice.choice.filter(|_| !tools.is_empty()),
-        is_serial: choice.is_serial,
+        choice: chosen.choice.filter(|_| !tools.is_empty()),
+        is_serial: chosen.is_serial,
         tools,
         max_tokens: max_tokens.map(|value| value.text),
         temperature: number(temperature, "temperature")?.map(|value| value.text),
@@ -91,6 +91,7 @@ fn read_object<'a>(root: &Value<'a>) -> Result<Prompt<'a>, Unsupported> {
         format: read_format(format, output_format)?,
         user: read_user(metadata),
         cache: members::cache(cache),
+        logprobs: None,
     })
 }
 
@@ -198,6 +199,7 @@ fn read_format<'a>(
         Some(schema) if schema.kind == Kind::Object => Ok(Format::Schema {
             schema,
             place: schema_place,
+            named: None,
         }),
         _ => Err(Unsupported::new(schema_place, "is not an object")),
     }

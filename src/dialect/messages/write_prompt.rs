@@ -151,7 +151,7 @@ fn form(prompt: &mut Prompt<'_>, class: &Class) -> Result<Option<Vec<u8>>, Unsup
     let instruction = match prompt.format {
         Format::Free => return Ok(None),
         Format::Object => INSTRUCTION.to_owned(),
-        Format::Schema { schema, place } => match class.schema {
+        Format::Schema { schema, place, .. } => match class.schema {
             SchemaSupport::Native => {
                 let schema = schema::accepted(&schema);
                 return schema.map(Some).map_err(|why| Unsupported::new(place, why));

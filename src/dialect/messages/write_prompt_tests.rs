@@ -1,8 +1,9 @@
 //! Tests of what no request of chat completions can ask for; `request_tests.rs` has the rest.
 
 use super::*;
-use crate::dialect::prompt::{Choice, Input, Said, Source, Speaker, Thinking, Tool, Turn};
-use crate::wire::json::{Kind, Value};
+use crate::dialect::prompt::{
+    CallInput, Choice, Input, Said, Source, Speaker, Thinking, Tool, Turn,
+};
 
 fn text(said: &str) -> Block<'_> {
     Block::new(Content::Text(Cow::Borrowed(said.as_bytes())))
@@ -25,16 +26,17 @@ fn system(said: &str) -> Turn<'_> {
 
 fn thought(signature: Option<&'static str>) -> Block<'static> {
     Block::new(Content::Thought {
-        text: br#""hm""#,
+        text: Cow::Borrowed(br#""hm""#),
         signature: signature.map(str::as_bytes),
+        is_free: false,
     })
 }
 
 fn call() -> Block<'static> {
     Block::new(Content::ToolUse {
         id: Cow::Borrowed("a"),
-        name: br#""f""#,
-        input: Input::Object(Cow::Borrowed(b"{}")),
+        name: Cow::Borrowed(br#""f""#),
+        input: CallInput::Parsed(Input::Object(Cow::Borrowed(b"{}"))),
     })
 }
 
@@ -123,7 +125,7 @@ fn results_stay_right_behind_their_calls() {
             system(r#""b""#),
             turn(
                 Speaker::User,
-                [text(r#""c""#), result(Said::Text(br#""r""#))],
+                [text(r#""c""#), result(Said::Text(Cow::Borrowed(br#""r""#)))],
             ),
         ],
         concat!(
@@ -185,7 +187,7 @@ fn failed_results_and_documents_keep_what_they_say() {
         cache: Some(b"{}"),
         ..Block::new(Content::ToolResult {
             id: Cow::Borrowed("a"),
-            said: Said::Text(br#""r""#),
+            said: Said::Text(Cow::Borrowed(br#""r""#)),
             is_error: true,
         })
     };
@@ -196,7 +198,7 @@ fn failed_results_and_documents_keep_what_they_say() {
             context: Some(br#""c""#),
         })
     };
-    let picture = Block::new(Content::Image(Source::Url(br#""https://a""#)));
+    let picture = Block::new(Content::Image(Source::Url(br#""https://a""#), None));
     let said = Source::Blocks(vec![text(r#""d""#), picture]);
     check_turns(
         [turn(
@@ -229,7 +231,7 @@ fn files_that_the_api_does_not_take_are_refused_wherever_they_stand() {
     };
     let picture = || Block {
         place: "input[3].output[1]".to_owned(),
-        ..Block::new(Content::Image(source("image/heic")))
+        ..Block::new(Content::Image(source("image/heic"), None))
     };
     let document = Block {
         place: "input[3].output[1]".to_owned(),
@@ -316,7 +318,10 @@ fn a_turn_that_goes_on_may_think_if_it_has_thought() {
                 speaker: Speaker::Assistant,
                 blocks: first.into_iter().chain([call()]).collect(),
             },
-            turn(Speaker::User, [result(Said::Text(br#""r""#))]),
+            turn(
+                Speaker::User,
+                [result(Said::Text(Cow::Borrowed(br#""r""#)))],
+            ),
         ])
     };
     for (first, is_on) in [
@@ -332,13 +337,10 @@ fn a_turn_that_goes_on_may_think_if_it_has_thought() {
 #[test]
 fn what_is_sent_is_told() {
     let tool = || Tool {
-        name: Value {
-            text: br#""f""#,
-            at: 0,
-            kind: Kind::String,
-        },
+        name: Cow::Borrowed(br#""f""#),
         description: None,
         parameters: None,
+        is_strict: false,
         cache: None,
     };
     let sent = |prompt: Prompt<'_>| {

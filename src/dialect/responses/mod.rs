@@ -7,6 +7,7 @@ pub mod blame;
 pub mod echo;
 pub mod estimate;
 pub mod failure;
+pub mod for_messages;
 mod frames;
 mod ids;
 pub mod inspect;

@@ -1,10 +1,29 @@
 //! Reads a request for a response (section 3 of reference/responses-inbound.md).
+//!
+//! What shapes the answer and has no equivalent in other dialects is refused with its place; what
+//! is the provider's own to use, or to show, is left out and noted.
 
+use std::borrow::Cow;
+
+use crate::dialect::fields;
 use crate::dialect::names::Names;
-use crate::dialect::prompt::Prompt;
+use crate::dialect::prompt::{Format, Logprobs, Prompt, Thinking};
 use crate::dialect::responses::remembered::Remembered;
-use crate::dialect::unsent::Given;
+use crate::dialect::unsent::{Given, Parameter};
 use crate::dialect::unsupported::Unsupported;
+use crate::wire::json::{Kind, Value};
+
+use conversation::Conversation;
+use items::Items;
+use naming::Naming;
+use tools::Tools;
+
+mod conversation;
+mod format;
+mod items;
+mod naming;
+mod parts;
+mod tools;
 
 /// A request for a response, read.
 pub struct Read<'a> {
@@ -20,10 +39,257 @@ pub struct Read<'a> {
 ///
 /// # Errors
 /// A part of it that shapes the answer has no equivalent in other dialects.
-pub fn read<'a>(_body: &'a [u8], _remembered: &'a dyn Remembered) -> Result<Read<'a>, Unsupported> {
-    Ok(Read {
-        prompt: Prompt::default(),
-        given: Given::default(),
-        names: Names::default(),
-    })
+pub fn read<'a>(body: &'a [u8], remembered: &'a dyn Remembered) -> Result<Read<'a>, Unsupported> {
+    let mut given = Given::default();
+    let asked = Asked::read(body, &mut given);
+    let read = asked.and_then(|asked| asked.prompt(remembered, &mut given));
+    match read {
+        Ok((prompt, names)) => Ok(Read {
+            prompt,
+            given,
+            names,
+        }),
+        Err(fault) => Err(Unsupported {
+            place: fault.place.trim_start_matches('.').to_owned(),
+            ..fault
+        }),
+    }
 }
+
+/// The caller's parameters as they stand in the body.
+struct Asked<'a> {
+    input: Option<Value<'a>>,
+    instructions: Option<Value<'a>>,
+    tools: Option<Value<'a>>,
+    tool_choice: Option<Value<'a>>,
+    parallel: Option<Value<'a>>,
+    text: Option<Value<'a>>,
+    reasoning: Option<Value<'a>>,
+    include: Option<Value<'a>>,
+    temperature: Option<Value<'a>>,
+    top_p: Option<Value<'a>>,
+    top_logprobs: Option<Value<'a>>,
+    max_tokens: Option<Value<'a>>,
+    safety_identifier: Option<Value<'a>>,
+    user: Option<Value<'a>>,
+}
+
+impl<'a> Asked<'a> {
+    fn read(body: &'a [u8], given: &mut Given) -> Result<Self, Unsupported> {
+        let root = Value {
+            text: body,
+            at: 0,
+            kind: Kind::Object,
+        };
+        let found = fields::read_all(&root, MEMBERS, |name, value| {
+            // `model` and `stream` are sent in another way.
+            if !matches!(name, b"model" | b"stream") && !value.is_blank() {
+                given.lose_member(name);
+            }
+        })?;
+        let states = ["previous_response_id", "conversation", "prompt"];
+        for (name, state) in states.into_iter().zip(&found[14..17]) {
+            if state.is_some() {
+                return Err(Unsupported::new(name, "names what another vendor keeps"));
+            }
+        }
+        if found[17].is_some_and(|background| background.kind != Kind::False) {
+            let why = "asks for an answer that is fetched later";
+            return Err(Unsupported::new("background", why));
+        }
+        Ok(Self {
+            input: found[0],
+            instructions: found[1],
+            tools: found[2],
+            tool_choice: found[3],
+            parallel: found[4],
+            text: found[5],
+            reasoning: found[6],
+            include: found[7],
+            temperature: found[8],
+            top_p: found[9],
+            top_logprobs: found[10],
+            max_tokens: found[11],
+            safety_identifier: found[12],
+            user: found[13],
+        })
+    }
+
+    fn prompt(
+        self,
+        remembered: &'a dyn Remembered,
+        given: &mut Given,
+    ) -> Result<(Prompt<'a>, Names), Unsupported> {
+        let missing = || Unsupported::new("input", "is missing");
+        let items = Items::read(&self.input.ok_or_else(missing)?, remembered, given)?;
+        let mut naming = Naming::default();
+        let mut tools = Tools::default();
+        tools.read(self.tools, &items.added, &mut naming, given)?;
+        let choice = tools.choose(self.tool_choice, &mut naming)?;
+        let mut conversation = Conversation::new(&mut naming);
+        conversation.add_instructions(self.instructions)?;
+        for (index, item) in items.all.iter().enumerate() {
+            conversation
+                .add(index, item)
+                .map_err(|fault| fault.within(format_args!("input[{index}]")))?;
+        }
+        let (system, turns) = conversation.end()?;
+        let thinking = read_thinking(self.reasoning, given)?;
+        let prompt = Prompt {
+            system,
+            turns,
+            choice,
+            is_serial: is_serial(self.parallel)?,
+            format: self.read_format(given)?,
+            logprobs: self.read_logprobs(given)?,
+            max_tokens: number(self.max_tokens, "max_output_tokens")?,
+            temperature: number(self.temperature, "temperature")?,
+            top_p: number(self.top_p, "top_p")?,
+            user: self.read_user()?,
+            tools: tools.all,
+            // An answer shows them in a form that every client knows.
+            shows_thoughts: true,
+            thinking,
+            ..Prompt::default()
+        };
+        self.note(&prompt, given);
+        Ok((prompt, naming.names))
+    }
+
+    /// Notes the parameters that some models do not take.
+    fn note(&self, prompt: &Prompt<'_>, given: &mut Given) {
+        let user = if self.safety_identifier.is_some() {
+            "safety_identifier"
+        } else {
+            "user"
+        };
+        for (is_given, parameter, name) in [
+            (prompt.choice.is_some(), Parameter::Choice, "tool_choice"),
+            (
+                matches!(prompt.thinking, Thinking::Named(_)),
+                Parameter::Thinking,
+                "reasoning.effort",
+            ),
+            (
+                prompt.temperature.is_some(),
+                Parameter::Temperature,
+                "temperature",
+            ),
+            (prompt.top_p.is_some(), Parameter::TopP, "top_p"),
+            (prompt.user.is_some(), Parameter::User, user),
+        ] {
+            if is_given {
+                given.add(parameter, name);
+            }
+        }
+    }
+
+    fn read_format(&self, given: &mut Given) -> Result<Format<'a>, Unsupported> {
+        let Some(text) = self.text else {
+            return Ok(Format::Free);
+        };
+        let [format, verbosity] =
+            fields::read(&text, ["format", "verbosity"]).map_err(|fault| fault.within("text"))?;
+        if verbosity.is_some() {
+            given.lose("verbosity");
+        }
+        format::read(format)
+    }
+
+    /// What `include` asks for; reasoning comes in a form that can be sent back in any case.
+    fn read_logprobs(&self, given: &mut Given) -> Result<Option<Logprobs<'a>>, Unsupported> {
+        let alternatives = number(self.top_logprobs, "top_logprobs")?;
+        let mut is_wanted = false;
+        if let Some(include) = self.include {
+            let include = fields::list(&include).map_err(|fault| fault.within("include"))?;
+            for wanted in include {
+                if wanted.says("message.output_text.logprobs") {
+                    is_wanted = true;
+                } else if !wanted.says("reasoning.encrypted_content") {
+                    given.lose("include");
+                }
+            }
+        }
+        if !is_wanted && alternatives.is_some() {
+            given.lose("top_logprobs");
+        }
+        Ok(is_wanted.then_some(Logprobs { alternatives }))
+    }
+
+    /// The end user: the newer name counts.
+    fn read_user(&self) -> Result<Option<Cow<'a, str>>, Unsupported> {
+        let newer = self
+            .safety_identifier
+            .map(|user| ("safety_identifier", user));
+        let Some((place, user)) = newer.or(self.user.map(|user| ("user", user))) else {
+            return Ok(None);
+        };
+        Ok(fields::required(Some(user), place)?.string())
+    }
+}
+
+/// How much the model is to think.
+fn read_thinking<'a>(
+    reasoning: Option<Value<'a>>,
+    given: &mut Given,
+) -> Result<Thinking<'a>, Unsupported> {
+    let Some(reasoning) = reasoning else {
+        return Ok(Thinking::Unsaid);
+    };
+    let within = |fault: Unsupported| fault.within("reasoning");
+    let names = ["effort", "summary", "generate_summary", "context", "mode"];
+    let [effort, others @ ..] = fields::read(&reasoning, names).map_err(within)?;
+    for (name, other) in names.into_iter().skip(1).zip(others) {
+        if other.is_some() {
+            given.lose(name);
+        }
+    }
+    match effort {
+        None => Ok(Thinking::Unsaid),
+        effort => Ok(Thinking::Named(
+            fields::required(effort, "reasoning.effort")?.text,
+        )),
+    }
+}
+
+fn is_serial(parallel: Option<Value<'_>>) -> Result<bool, Unsupported> {
+    match parallel.map(|value| value.kind) {
+        None | Some(Kind::True) => Ok(false),
+        Some(Kind::False) => Ok(true),
+        Some(Kind::String | Kind::Number | Kind::Object | Kind::Array | Kind::Null) => {
+            let why = "is neither true nor false";
+            Err(Unsupported::new("parallel_tool_calls", why))
+        }
+    }
+}
+
+fn number<'a>(value: Option<Value<'a>>, place: &str) -> Result<Option<&'a [u8]>, Unsupported> {
+    match value {
+        Some(value) if value.kind != Kind::Number => {
+            Err(Unsupported::new(place, "is not a number"))
+        }
+        value => Ok(value.map(|value| value.text)),
+    }
+}
+
+/// The members of a request that are read.
+const MEMBERS: [&str; 18] = [
+    "input",
+    "instructions",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "text",
+    "reasoning",
+    "include",
+    "temperature",
+    "top_p",
+    "top_logprobs",
+    "max_output_tokens",
+    "safety_identifier",
+    "user",
+    "previous_response_id",
+    "conversation",
+    "prompt",
+    "background",
+];

@@ -60,7 +60,7 @@ async fn write_anew(
             return Err(NotTranslated::Unsupported(Unsupported::compaction()));
         }
         let (translated, dropped) = translate(job, caller, this).await?;
-        if !dropped.names.is_empty() && tracing::enabled!(tracing::Level::DEBUG) {
+        if !dropped.is_empty() && tracing::enabled!(tracing::Level::DEBUG) {
             record.dropped = Some(dropped.to_string());
         }
         job.translated.replace(Some(translated));

@@ -35,6 +35,7 @@ fn of_schema(schema: Option<Value<'_>>) -> Result<Format<'_>, Unsupported> {
         Some(schema) if schema.kind == Kind::Object => Ok(Format::Schema {
             schema,
             place: PLACE,
+            named: None,
         }),
         Some(_) => Err(Unsupported::new(PLACE, "is not an object")),
     }

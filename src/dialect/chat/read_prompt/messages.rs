@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::ids::Ids;
 use super::parts;
+use crate::dialect::call_input;
 use crate::dialect::fields;
-use crate::dialect::prompt::{Block, Content, Input, Said, Speaker, Turn};
+use crate::dialect::ids::Ids;
+use crate::dialect::prompt::{Block, CallInput, Content, Said, Speaker, Turn};
 use crate::dialect::unsupported::Unsupported;
-use crate::wire::json::check::is_json;
 use crate::wire::json::{Kind, Value};
 
 /// The messages of a request.
@@ -175,8 +175,8 @@ impl<'a> Reader<'a> {
         self.latest.insert(fields::text_of(&name), id.clone());
         Ok(Block::new(Content::ToolUse {
             id: Cow::Owned(id),
-            name: name.text,
-            input: input(arguments),
+            name: Cow::Borrowed(name.text),
+            input: CallInput::Parsed(call_input::read(arguments)),
         }))
     }
 
@@ -250,35 +250,9 @@ fn tool_use<'a>(call: &Value<'a>, ids: &mut Ids) -> Result<Block<'a>, Unsupporte
     let name = fields::required(name, ".function.name")?;
     Ok(Block::new(Content::ToolUse {
         id: Cow::Owned(ids.call(&fields::text_of(&id))),
-        name: name.text,
-        input: input(arguments),
+        name: Cow::Borrowed(name.text),
+        input: CallInput::Parsed(call_input::read(arguments)),
     }))
-}
-
-/// The arguments: a string is parsed.
-fn input(arguments: Option<Value<'_>>) -> Input<'_> {
-    let Some(arguments) = arguments else {
-        return Input::Object(Cow::Borrowed(b"{}"));
-    };
-    if arguments.kind == Kind::Object {
-        return Input::Object(Cow::Borrowed(arguments.text));
-    }
-    let Some(text) = arguments.string() else {
-        return Input::Other(Cow::Borrowed(arguments.text));
-    };
-    let parsed = match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii().as_bytes()),
-        Cow::Owned(text) => Cow::Owned(text.trim_ascii().as_bytes().to_vec()),
-    };
-    if parsed.is_empty() {
-        Input::Object(Cow::Borrowed(b"{}"))
-    } else if !is_json(&parsed) {
-        Input::Other(Cow::Borrowed(arguments.text))
-    } else if parsed.first() == Some(&b'{') {
-        Input::Object(parsed)
-    } else {
-        Input::Other(parsed)
-    }
 }
 
 fn tool_result<'a>(
@@ -287,9 +261,9 @@ fn tool_result<'a>(
     index: usize,
 ) -> Result<Block<'a>, Unsupported> {
     let said = match content.filter(|content| content.kind == Kind::String) {
-        Some(text) => Said::Text(text.text),
+        Some(text) => Said::Text(Cow::Borrowed(text.text)),
         None => match parts::read(content, index)? {
-            blocks if blocks.is_empty() => Said::Text(b"\"\""),
+            blocks if blocks.is_empty() => Said::Text(Cow::Borrowed(b"\"\"")),
             blocks => Said::Blocks(blocks),
         },
     };

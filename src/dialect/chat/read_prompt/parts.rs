@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::files;
 use crate::dialect::fields;
+use crate::dialect::files;
 use crate::dialect::prompt::{Block, Content};
 use crate::dialect::unsupported::Unsupported;
 use crate::wire::json::{Kind, Value};

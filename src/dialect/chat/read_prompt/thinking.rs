@@ -1,7 +1,6 @@
 //! How much the model is to think.
 
-use crate::dialect::fields;
-use crate::dialect::prompt::{Effort, Thinking};
+use crate::dialect::prompt::Thinking;
 use crate::dialect::unsupported::Unsupported;
 use crate::wire::json::{Kind, Value};
 
@@ -19,18 +18,6 @@ pub(super) fn read<'a>(
 }
 
 fn level<'a>(effort: &Value<'_>) -> Result<Thinking<'a>, Unsupported> {
-    let known = LEVELS.iter().find(|(name, _)| fields::says(effort, name));
-    let known = known.map(|(_, level)| level.map_or(Thinking::Off, Thinking::Effort));
-    known.ok_or_else(|| Unsupported::new("reasoning_effort", "is not a known level"))
+    Thinking::of_effort(effort)
+        .ok_or_else(|| Unsupported::new("reasoning_effort", "is not a known level"))
 }
-
-/// The names of the levels.
-const LEVELS: [(&str, Option<Effort>); 7] = [
-    ("none", None),
-    ("minimal", Some(Effort::Minimal)),
-    ("low", Some(Effort::Low)),
-    ("medium", Some(Effort::Medium)),
-    ("high", Some(Effort::High)),
-    ("xhigh", Some(Effort::Xhigh)),
-    ("max", Some(Effort::Max)),
-];

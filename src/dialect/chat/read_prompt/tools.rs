@@ -1,9 +1,11 @@
 //! Tools, and which of them must or may be called.
 
+use std::borrow::Cow;
+
 use crate::dialect::fields;
 use crate::dialect::prompt::{Choice, Tool};
 use crate::dialect::unsupported::Unsupported;
-use crate::wire::json::{Kind, Value};
+use crate::wire::json::{self, Kind, Value};
 
 /// The caller's parameters.
 pub(super) struct Asked<'a> {
@@ -95,11 +97,12 @@ fn read_function<'a>(function: &Value<'a>) -> Result<Tool<'a>, Unsupported> {
         return Err(Unsupported::new(".parameters", "is not an object"));
     }
     Ok(Tool {
-        name: fields::required(name, ".name")?,
+        name: Cow::Borrowed(fields::required(name, ".name")?.text),
         description: description
             .filter(|text| !text.is_blank())
-            .map(|text| text.text),
+            .map(|text| Cow::Borrowed(text.text)),
         parameters,
+        is_strict: false,
         cache: fields::cache_control(cache)?,
     })
 }
@@ -149,7 +152,8 @@ fn mode<'a>(choice: &Value<'_>) -> Result<Choice<'a>, Unsupported> {
 
 fn named<'a>(function: &Value<'a>) -> Result<Choice<'a>, Unsupported> {
     let [name] = fields::read(function, ["name"])?;
-    Ok(Choice::Tool(fields::required(name, ".name")?.text))
+    let name = fields::required(name, ".name")?;
+    Ok(Choice::Tool(Cow::Borrowed(name.text)))
 }
 
 fn only_allowed<'a>(
@@ -170,9 +174,9 @@ fn only_allowed<'a>(
     {
         let name =
             allowed_name(tool).map_err(|fault| fault.within(format_args!(".tools[{index}]")))?;
-        names.insert(fields::text_of(&name));
+        names.insert(name.word());
     }
-    tools.retain(|tool| names.contains(&fields::text_of(&tool.name)));
+    tools.retain(|tool| names.contains(&json::word(&tool.name)));
     // A request without any tools would mean something else.
     if tools.is_empty() {
         return Err(Unsupported::new(".tools", "names no tool of the request"));

@@ -1,9 +1,12 @@
-//! What the model has said: its text, its thoughts and its calls (rules MR5 and MR8).
+//! What the model has said: its text, its thoughts and its calls (rules MR5 and MR8, and B4 and B5
+//! of reference/responses-inbound.md).
 
-use crate::dialect::chat::model::{self, Class, class_of};
+use super::{ChatModel, Host, Written};
+use crate::dialect::chat::lessons::Key;
+use crate::dialect::chat::model::{self, class_of};
 use crate::dialect::compose::{Composer, between_quotes, compact};
 use crate::dialect::names::Names;
-use crate::dialect::prompt::{Block, Content, Input, Turn};
+use crate::dialect::prompt::{Block, CallInput, Content, Input, Turn};
 use crate::dialect::signature::{self, ThoughtField};
 use crate::dialect::unsupported::Unsupported;
 use crate::wire::json;
@@ -11,8 +14,8 @@ use crate::wire::json;
 /// Appends the message of one turn, if it has text or calls.
 pub(super) fn write(
     turn: &Turn<'_>,
-    model: &str,
-    names: &mut Names,
+    model: &ChatModel<'_>,
+    written: &mut Written,
     list: &mut Composer<'_>,
 ) -> Result<(), Unsupported> {
     let (mut has_text, mut has_calls, mut has_thoughts) = (false, false, false);
@@ -21,7 +24,10 @@ pub(super) fn write(
             Content::Text(_) => has_text = true,
             Content::ToolUse { .. } => has_calls = true,
             Content::Thought { .. } => has_thoughts = true,
-            Content::Image(_) | Content::Document { .. } | Content::ToolResult { .. } => {
+            Content::Image(..)
+            | Content::Audio(_)
+            | Content::Document { .. }
+            | Content::ToolResult { .. } => {
                 return Err(Unsupported::new(&block.place, "is no part of an answer"));
             }
         }
@@ -38,10 +44,11 @@ pub(super) fn write(
         content.extend_from_slice(b"null");
     }
     if has_thoughts {
-        write_thoughts(&turn.blocks, model, &mut message);
+        write_thoughts(&turn.blocks, model, written, &mut message);
     }
     if has_calls {
-        write_calls(&turn.blocks, model, names, message.member("tool_calls"));
+        let (calls, names) = (message.member("tool_calls"), &mut written.names);
+        write_calls(&turn.blocks, model.id, names, calls);
     }
     message.end();
     Ok(())
@@ -59,19 +66,33 @@ fn write_text(blocks: &[Block<'_>], out: &mut Vec<u8>) {
 }
 
 /// Adds the thoughts in the fields that this model wants them in.
-fn write_thoughts(blocks: &[Block<'_>], model: &str, message: &mut Composer<'_>) {
-    let class = class_of(model);
-    let takes_all = ANY_THOUGHTS
-        .iter()
-        .any(|vendor| model::contains(model, vendor));
+fn write_thoughts(
+    blocks: &[Block<'_>],
+    model: &ChatModel<'_>,
+    written: &mut Written,
+    message: &mut Composer<'_>,
+) {
+    let taken = Taken::by(model);
     for field in ThoughtField::ALL {
+        let key = match field {
+            ThoughtField::ReasoningContent => Key::ReasoningContent,
+            ThoughtField::Reasoning => Key::Reasoning,
+        };
+        if model.left_out.has(key) {
+            continue;
+        }
         let mut thoughts = blocks.iter().filter_map(|block| match &block.content {
-            Content::Thought { text, signature } => {
-                let wanted = field_of(*signature, class, takes_all);
+            Content::Thought {
+                text,
+                signature,
+                is_free,
+            } => {
+                let wanted = taken.field_of(*signature, *is_free);
                 (wanted == Some(field)).then_some(between_quotes(text))
             }
             Content::Text(_)
-            | Content::Image(_)
+            | Content::Image(..)
+            | Content::Audio(_)
             | Content::Document { .. }
             | Content::ToolUse { .. }
             | Content::ToolResult { .. } => None,
@@ -79,6 +100,7 @@ fn write_thoughts(blocks: &[Block<'_>], model: &str, message: &mut Composer<'_>)
         let Some(first) = thoughts.next() else {
             continue;
         };
+        written.sent = written.sent.with(key);
         let out = message.member(field.name());
         out.push(b'"');
         out.extend_from_slice(first);
@@ -90,14 +112,38 @@ fn write_thoughts(blocks: &[Block<'_>], model: &str, message: &mut Composer<'_>)
     }
 }
 
-/// The field that a thought goes to; `None`: to none.
-fn field_of(signature: Option<&[u8]>, class: &Class, takes_all: bool) -> Option<ThoughtField> {
-    if class.is_openai {
-        return None;
+/// Which thoughts a model takes.
+struct Taken {
+    /// Whether it takes those that infermux has signed, in the field that the signature names.
+    has_fields: bool,
+    /// The field for those that any model may be given.
+    free: Option<ThoughtField>,
+    /// The field for all others.
+    foreign: Option<ThoughtField>,
+}
+
+impl Taken {
+    fn by(model: &ChatModel<'_>) -> Self {
+        let mut vendors = ANY_THOUGHTS.iter();
+        let has_fields = !class_of(model.id).is_openai;
+        let takes_all = vendors.any(|vendor| model::contains(model.id, vendor));
+        Self {
+            has_fields,
+            free: match model.host {
+                Host::Ollama => Some(ThoughtField::Reasoning),
+                Host::Other => has_fields.then_some(ThoughtField::ReasoningContent),
+            },
+            foreign: (has_fields && takes_all).then_some(ThoughtField::ReasoningContent),
+        }
     }
-    let text = signature.map(signature::text_of).unwrap_or_default();
-    let own = ThoughtField::of_signature(&text);
-    own.or(takes_all.then_some(ThoughtField::ReasoningContent))
+
+    /// The field that a thought goes to; `None`: to none.
+    fn field_of(&self, signature: Option<&[u8]>, is_free: bool) -> Option<ThoughtField> {
+        let text = signature.map(signature::text_of).unwrap_or_default();
+        let own = ThoughtField::of_signature(&text).filter(|_| self.has_fields);
+        let free = self.free.filter(|_| is_free);
+        own.or(free).or(self.foreign)
+    }
 }
 
 fn write_calls(blocks: &[Block<'_>], model: &str, names: &mut Names, out: &mut Vec<u8>) {
@@ -137,18 +183,33 @@ fn write_calls(blocks: &[Block<'_>], model: &str, names: &mut Names, out: &mut V
 }
 
 /// Appends the arguments as the text of a JSON string.
-fn write_arguments(input: &Input<'_>, out: &mut Vec<u8>) {
-    let text = match input {
-        Input::Object(text) => text,
-        // Arguments that are no JSON at all are a string here, and were its text.
-        Input::Other(text) if text.first() == Some(&b'"') => {
+fn write_arguments(arguments: &CallInput<'_>, out: &mut Vec<u8>) {
+    let text = match arguments {
+        CallInput::Parsed(Input::Object(text)) => text,
+        // CallInput that are no JSON at all are a string here, and were its text.
+        CallInput::Parsed(Input::Other(text)) if text.first() == Some(&b'"') => {
             return out.extend_from_slice(text);
         }
-        Input::Other(text) => text,
+        CallInput::Parsed(Input::Other(text)) => text,
+        CallInput::Unread(text) => return out.extend_from_slice(text),
+        CallInput::Text(text) => return write_input(text, out),
     };
     let mut small = Vec::with_capacity(text.len());
     compact(text, &mut small);
     json::write_string(&String::from_utf8_lossy(&small), out);
+}
+
+/// Appends the arguments of a tool that takes the text `said`, a string.
+fn write_input(said: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(br#""{\"input\":"#);
+    let mut from = 0;
+    for at in memchr::memchr2_iter(b'"', b'\\', said) {
+        out.extend_from_slice(said.get(from..at).unwrap_or_default());
+        out.push(b'\\');
+        from = at;
+    }
+    out.extend_from_slice(said.get(from..).unwrap_or_default());
+    out.extend_from_slice(br#"}""#);
 }
 
 /// Vendors whose models refuse calls without thoughts, whoever thought them.

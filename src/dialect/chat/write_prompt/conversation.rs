@@ -19,7 +19,7 @@ impl Writer<'_> {
         while let Some((turn, others)) = turns.split_first() {
             match turn.speaker {
                 Speaker::Assistant => {
-                    answer::write(turn, self.model.id, &mut self.written.names, &mut list)?;
+                    answer::write(turn, self.model, &mut self.written, &mut list)?;
                     turns = others;
                 }
                 Speaker::System if self.class.is_openai => {

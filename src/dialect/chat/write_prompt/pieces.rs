@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::Host;
 use crate::dialect::compose::{Composer, between_quotes};
+use crate::dialect::files;
 use crate::dialect::prompt::{Block, Content, Source};
 use crate::dialect::unsupported::Unsupported;
 use crate::wire::json::{self, string, word};
@@ -19,10 +20,21 @@ pub(super) struct Pieces<'p> {
 enum Piece<'p> {
     /// The inside of a JSON string.
     Text(Cow<'p, [u8]>),
-    /// An encoded picture.
-    Image { media_type: &'p str, data: &'p str },
-    /// A picture at an address: a string.
-    Link(&'p [u8]),
+    /// An encoded picture, and the detail in which it is to be looked at, a string.
+    Image {
+        media_type: &'p str,
+        data: &'p str,
+        detail: Option<&'p [u8]>,
+    },
+    /// A picture at an address: a string; and that detail.
+    Link(&'p [u8], Option<&'p [u8]>),
+    /// A recording: a JSON object.
+    Audio(&'p [u8]),
+    /// A file as the caller gives it: its name and its data, both strings.
+    Given {
+        name: Option<&'p [u8]>,
+        data: &'p [u8],
+    },
     /// An encoded document.
     File {
         /// A string.
@@ -51,13 +63,17 @@ impl<'p> Pieces<'p> {
     pub(super) fn add(&mut self, block: &'p Block<'p>) -> Result<(), Unsupported> {
         match &block.content {
             Content::Text(text) => self.add_text(Cow::Borrowed(between_quotes(text))),
-            Content::Image(source) => self.add_image(source, &block.place)?,
+            Content::Image(source, detail) => self.add_image(source, *detail, &block.place)?,
+            Content::Audio(object) => {
+                self.has_media = true;
+                self.list.push(Piece::Audio(object));
+            }
             Content::Document {
                 source,
                 title,
                 context,
             } => match source {
-                Source::Base64 { .. } => self.add_file(block)?,
+                Source::Base64 { .. } | Source::Given(_) => self.add_file(block)?,
                 Source::Plain(_) | Source::Blocks(_) | Source::Url(_) => {
                     let text = document_text([*title, *context], source, &block.place)?;
                     self.add_text(Cow::Owned(text));
@@ -92,16 +108,27 @@ impl<'p> Pieces<'p> {
     pub(super) fn add_image(
         &mut self,
         source: &'p Source<'p>,
+        detail: Option<&'p [u8]>,
         place: &str,
     ) -> Result<(), Unsupported> {
         self.has_media = true;
         self.list.push(match source {
-            Source::Base64 { media_type, data } => Piece::Image { media_type, data },
+            Source::Base64 { media_type, data } => Piece::Image {
+                media_type,
+                data,
+                detail,
+            },
             Source::Url(url) => match self.host {
                 Host::Ollama => {
                     return Err(Unsupported::new(place, "is a picture at an address"));
                 }
-                Host::Other => Piece::Link(url),
+                Host::Other => Piece::Link(url, detail),
+            },
+            Source::Given(given) => match self.host {
+                Host::Ollama if !files::is_data_uri(&word(given)) => {
+                    return Err(Unsupported::new(place, "is a picture at an address"));
+                }
+                Host::Ollama | Host::Other => Piece::Link(given, detail),
             },
             Source::Plain(_) | Source::Blocks(_) => {
                 return Err(Unsupported::new(place, "is no picture"));
@@ -113,8 +140,8 @@ impl<'p> Pieces<'p> {
     /// Adds the pictures of a document.
     pub(super) fn add_images_of(&mut self, source: &'p Source<'p>) -> Result<(), Unsupported> {
         for block in blocks_of(source) {
-            if let Content::Image(image) = &block.content {
-                self.add_image(image, &block.place)?;
+            if let Content::Image(image, detail) = &block.content {
+                self.add_image(image, *detail, &block.place)?;
             }
         }
         Ok(())
@@ -123,7 +150,7 @@ impl<'p> Pieces<'p> {
     /// Adds a document that is encoded in the request.
     pub(super) fn add_file(&mut self, block: &'p Block<'p>) -> Result<(), Unsupported> {
         let Content::Document {
-            source: Source::Base64 { media_type, data },
+            source,
             title,
             context,
         } = &block.content
@@ -131,17 +158,28 @@ impl<'p> Pieces<'p> {
             return Ok(());
         };
         if self.host == Host::Ollama {
-            return Err(Unsupported::new(&block.place, "is a PDF"));
+            let why = match source {
+                Source::Base64 { .. } => "is a PDF",
+                Source::Given(_) | Source::Url(_) | Source::Plain(_) | Source::Blocks(_) => {
+                    "is a file"
+                }
+            };
+            return Err(Unsupported::new(&block.place, why));
         }
         if let Some(context) = context {
             self.add_text(Cow::Borrowed(between_quotes(context)));
         }
-        self.has_media = true;
-        self.list.push(Piece::File {
-            title: title.filter(|title| !between_quotes(title).is_empty()),
-            media_type,
-            data,
+        let title = title.filter(|title| !between_quotes(title).is_empty());
+        self.list.push(match source {
+            Source::Base64 { media_type, data } => Piece::File {
+                title,
+                media_type,
+                data,
+            },
+            Source::Given(data) => Piece::Given { name: title, data },
+            Source::Url(_) | Source::Plain(_) | Source::Blocks(_) => return Ok(()),
         });
+        self.has_media = true;
         Ok(())
     }
 
@@ -165,7 +203,11 @@ impl<'p> Pieces<'p> {
     fn write_joined(&self, out: &mut Vec<u8>) {
         let texts = self.list.iter().filter_map(|piece| match piece {
             Piece::Text(text) => Some(text),
-            Piece::Image { .. } | Piece::Link(_) | Piece::File { .. } => None,
+            Piece::Image { .. }
+            | Piece::Link(..)
+            | Piece::Audio(_)
+            | Piece::Given { .. }
+            | Piece::File { .. } => None,
         });
         for (index, text) in texts.enumerate() {
             if index > 0 {
@@ -184,15 +226,32 @@ impl Piece<'_> {
                 out.extend_from_slice(text);
                 out.extend_from_slice(br#""}"#);
             }
-            Self::Image { media_type, data } => {
+            Self::Image {
+                media_type,
+                data,
+                detail,
+            } => {
                 out.extend_from_slice(br#"{"type":"image_url","image_url":{"url":"#);
                 write_data_uri(media_type, data, out);
-                out.extend_from_slice(b"}}");
+                write_end_of_image(*detail, out);
             }
-            Self::Link(url) => {
+            Self::Link(url, detail) => {
                 out.extend_from_slice(br#"{"type":"image_url","image_url":{"url":"#);
                 out.extend_from_slice(url);
-                out.extend_from_slice(b"}}");
+                write_end_of_image(*detail, out);
+            }
+            Self::Audio(object) => {
+                out.extend_from_slice(br#"{"type":"input_audio","input_audio":"#);
+                out.extend_from_slice(object);
+                out.push(b'}');
+            }
+            Self::Given { name, data } => {
+                out.extend_from_slice(br#"{"type":"file","file":"#);
+                let mut file = Composer::object(out);
+                file.raw_if("filename", *name);
+                file.raw("file_data", data);
+                file.end();
+                out.push(b'}');
             }
             Self::File {
                 title,
@@ -237,7 +296,7 @@ pub(super) fn document_text(
             }
         }
         Source::Url(_) => return Err(Unsupported::new(place, "is a document at an address")),
-        Source::Base64 { .. } => {}
+        Source::Base64 { .. } | Source::Given(_) => {}
     }
     Ok(text)
 }
@@ -246,7 +305,7 @@ pub(super) fn document_text(
 pub(super) fn blocks_of<'p>(source: &'p Source<'p>) -> &'p [Block<'p>] {
     match source {
         Source::Blocks(blocks) => blocks,
-        Source::Base64 { .. } | Source::Url(_) | Source::Plain(_) => &[],
+        Source::Base64 { .. } | Source::Url(_) | Source::Given(_) | Source::Plain(_) => &[],
     }
 }
 
@@ -259,6 +318,15 @@ pub(super) fn add_line(line: &[u8], text: &mut Vec<u8>) {
         text.extend_from_slice(b"\\n");
     }
     text.extend_from_slice(line);
+}
+
+/// Appends what follows the address of a picture.
+fn write_end_of_image(detail: Option<&[u8]>, out: &mut Vec<u8>) {
+    if let Some(detail) = detail {
+        out.extend_from_slice(br#","detail":"#);
+        out.extend_from_slice(detail);
+    }
+    out.extend_from_slice(b"}}");
 }
 
 /// Appends a data URI (RFC 2397) as a JSON string.

@@ -56,17 +56,17 @@ impl<'p> Reading<'_, 'p> {
     fn add(&mut self, block: &'p Block<'p>) -> Result<(), Unsupported> {
         match &block.content {
             Content::Text(text) => add_line(between_quotes(text), &mut self.text),
-            Content::Image(source) => {
+            Content::Image(source, detail) => {
                 self.introduce();
                 add_line(IMAGE, &mut self.text);
-                self.moved.add_image(source, &block.place)?;
+                self.moved.add_image(source, *detail, &block.place)?;
             }
             Content::Document {
                 source,
                 title,
                 context,
             } => match source {
-                Source::Base64 { .. } => {
+                Source::Base64 { .. } | Source::Given(_) => {
                     self.introduce();
                     add_line(DOCUMENT, &mut self.text);
                     self.moved.add_file(block)?;
@@ -74,7 +74,7 @@ impl<'p> Reading<'_, 'p> {
                 Source::Plain(_) | Source::Blocks(_) | Source::Url(_) => {
                     let text = document_text([*title, *context], source, &block.place)?;
                     add_line(&text, &mut self.text);
-                    let is_image = |block: &&Block<'_>| matches!(block.content, Content::Image(_));
+                    let is_image = |block: &&Block<'_>| matches!(block.content, Content::Image(..));
                     for _ in blocks_of(source).iter().filter(is_image) {
                         self.introduce();
                         add_line(IMAGE, &mut self.text);
@@ -82,6 +82,7 @@ impl<'p> Reading<'_, 'p> {
                     self.moved.add_images_of(source)?;
                 }
             },
+            Content::Audio(_) => return Err(Unsupported::new(&block.place, "is a recording")),
             Content::Thought { .. } | Content::ToolUse { .. } | Content::ToolResult { .. } => {}
         }
         Ok(())

@@ -12,9 +12,10 @@ pub(super) fn write(tools: &[Tool<'_>], names: &mut Names, out: &mut Vec<u8>) {
         let mut outer = Composer::object(list.element());
         outer.raw("type", br#""function""#);
         let mut function = Composer::object(outer.member("function"));
-        function.raw("name", &names.shortened(tool.name.text));
-        function.raw_if("description", tool.description);
+        function.raw("name", &names.shortened(&tool.name));
+        function.raw_if("description", tool.description.as_deref());
         write_schema(tool.parameters, function.member("parameters"));
+        function.raw_if("strict", tool.is_strict.then_some(b"true"));
         function.end();
         outer.end();
     }
@@ -22,7 +23,7 @@ pub(super) fn write(tools: &[Tool<'_>], names: &mut Names, out: &mut Vec<u8>) {
 }
 
 /// Appends the choice of a tool.
-pub(super) fn write_choice(choice: Choice<'_>, names: &mut Names, out: &mut Vec<u8>) {
+pub(super) fn write_choice(choice: &Choice<'_>, names: &mut Names, out: &mut Vec<u8>) {
     match choice {
         Choice::Auto => out.extend_from_slice(br#""auto""#),
         Choice::Any => out.extend_from_slice(br#""required""#),

@@ -6,7 +6,7 @@ use super::members::{Members, Place, marked, text_content};
 use super::tools::Tools;
 use super::{documents, results};
 use crate::dialect::fields;
-use crate::dialect::prompt::{Block, Content, Input};
+use crate::dialect::prompt::{Block, CallInput, Content, Input};
 use crate::dialect::unsupported::Unsupported;
 use crate::wire::json::{Kind, Value};
 
@@ -38,8 +38,9 @@ pub(super) fn read_assistant<'a>(
             let signature = members.signature.filter(is_string);
             let text = members.thinking.filter(is_string);
             text.map(|text| Content::Thought {
-                text: text.text,
+                text: Cow::Borrowed(text.text),
                 signature: signature.map(|signature| signature.text),
+                is_free: false,
             })
         }
         // A summary of what has been said before.
@@ -90,7 +91,7 @@ fn tool_use<'a>(members: &Members<'a>, tools: &mut Tools<'a>) -> Result<Content<
     };
     Ok(Content::ToolUse {
         id: fields::text_of(&id),
-        name: name.text,
-        input,
+        name: Cow::Borrowed(name.text),
+        input: CallInput::Parsed(input),
     })
 }

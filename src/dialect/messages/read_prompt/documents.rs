@@ -28,12 +28,12 @@ pub(super) fn read_said<'a>(
 /// Reads an `image`.
 fn image<'a>(members: &Members<'a>, place: Place) -> Result<Block<'a>, Unsupported> {
     let source = Found::read(members)?;
-    let content = Content::Image(match source.kind()? {
+    let source = match source.kind()? {
         b"base64" => source.encoded(is_image_type, "is not the type of a picture")?,
         b"url" => Source::Url(fields::required(source.url, ".source.url")?.text),
         _ => return Err(source.refusal()),
-    });
-    Ok(located(content, members, place))
+    };
+    Ok(located(Content::Image(source, None), members, place))
 }
 
 /// Reads a `document`.
@@ -60,7 +60,7 @@ fn document<'a>(members: &Members<'a>, place: Place) -> Result<Option<Block<'a>>
     let says_nothing = match &source {
         Source::Plain(text) => text.trim().is_empty(),
         Source::Blocks(blocks) => blocks.is_empty(),
-        Source::Base64 { .. } | Source::Url(_) => false,
+        Source::Base64 { .. } | Source::Url(_) | Source::Given(_) => false,
     };
     if says_nothing && title.is_none() && context.is_none() {
         return Ok(None);

@@ -19,8 +19,8 @@ pub(super) fn read<'a>(
 ) -> Result<Content<'a>, Unsupported> {
     let id = fields::required(members.tool_use_id, ".tool_use_id")?;
     let said = match members.content {
-        None => Said::Text(EMPTY),
-        Some(content) if content.kind == Kind::String => Said::Text(content.text),
+        None => Said::Text(Cow::Borrowed(EMPTY)),
+        Some(content) if content.kind == Kind::String => Said::Text(Cow::Borrowed(content.text)),
         Some(content) if content.kind == Kind::Array => read_blocks(&content, place, tools)?,
         Some(_) => {
             let why = "is neither a string nor a list";
@@ -47,7 +47,7 @@ fn read_blocks<'a>(
         read.extend(block);
     }
     Ok(if read.is_empty() {
-        Said::Text(EMPTY)
+        Said::Text(Cow::Borrowed(EMPTY))
     } else {
         Said::Blocks(read)
     })

@@ -22,6 +22,8 @@ pub(super) struct Tools<'a> {
 
 struct Declared<'a> {
     tool: Tool<'a>,
+    /// The tool's name, a string.
+    name: &'a [u8],
     state: State,
 }
 
@@ -61,7 +63,7 @@ impl<'a> Tools<'a> {
     }
 
     /// Notes which tool is to be called.
-    pub(super) fn choose(&mut self, choice: Option<Choice<'a>>) {
+    pub(super) fn choose(&mut self, choice: Option<&Choice<'a>>) {
         match choice {
             Some(Choice::Tool(name)) => self.name(name),
             Some(Choice::Auto | Choice::Any | Choice::None) | None => {}
@@ -70,7 +72,7 @@ impl<'a> Tools<'a> {
 
     /// Notes that the conversation names a tool, with its quotes: if it was deferred, the model
     /// knows it now.
-    pub(super) fn name(&mut self, name: &'a [u8]) {
+    pub(super) fn name(&mut self, name: &[u8]) {
         if self.deferred == 0 {
             return;
         }
@@ -97,7 +99,7 @@ impl<'a> Tools<'a> {
                     definition.ok_or_else(|| Unsupported::new(".definition", "is missing"))?;
                 let declared =
                     read_tool(&definition).map_err(|fault| fault.within(".definition"))?;
-                self.define(declared.tool);
+                self.define(declared);
                 Ok(())
             }
             kind if kind.starts_with(b"mcp_") => Ok(()),
@@ -123,34 +125,34 @@ impl<'a> Tools<'a> {
             .collect()
     }
 
-    fn set(&mut self, name: &'a [u8], state: State) {
+    fn set(&mut self, name: &[u8], state: State) {
         if let Some(declared) = self.find(name) {
             let former = std::mem::replace(&mut declared.state, state);
             self.deferred -= usize::from(former == State::Deferred);
         }
     }
 
-    fn define(&mut self, tool: Tool<'a>) {
-        let name = tool.name.text;
+    fn define(&mut self, defined: Declared<'a>) {
+        let name = defined.name;
         self.set(name, State::Offered);
         if let Some(declared) = self.find(name) {
-            declared.tool = tool;
+            declared.tool = defined.tool;
             return;
         }
         if let Some(places) = &mut self.places {
             places.insert(word(name), self.all.len());
         }
         self.all.push(Declared {
-            tool,
             state: State::Offered,
+            ..defined
         });
     }
 
-    fn find(&mut self, name: &'a [u8]) -> Option<&mut Declared<'a>> {
+    fn find(&mut self, name: &[u8]) -> Option<&mut Declared<'a>> {
         let places = self.places.get_or_insert_with(|| {
             let tools = self.all.iter().enumerate();
             tools
-                .map(|(place, declared)| (word(declared.tool.name.text), place))
+                .map(|(place, declared)| (word(declared.name), place))
                 .collect()
         });
         let place = *places.get(&*word(name))?;
@@ -185,11 +187,13 @@ fn read_tool<'a>(tool: &Value<'a>) -> Result<Declared<'a>, Unsupported> {
     let description = description.filter(|text| !fields::is_blank_string(text));
     Ok(Declared {
         tool: Tool {
-            name,
-            description: description.map(|text| text.text),
+            name: Cow::Borrowed(name.text),
+            description: description.map(|text| Cow::Borrowed(text.text)),
             parameters: schema,
+            is_strict: false,
             cache: members::cache(cache),
         },
+        name: name.text,
         state: match deferred.map(|deferred| deferred.kind) {
             Some(Kind::True) => State::Deferred,
             _ => State::Offered,
@@ -210,7 +214,10 @@ pub(super) fn read_choice<'a>(value: Option<Value<'a>>) -> Result<Chosen<'a>, Un
         b"auto" => Choice::Auto,
         b"any" => Choice::Any,
         b"none" => Choice::None,
-        b"tool" => Choice::Tool(fields::required(name, ".name").map_err(within)?.text),
+        b"tool" => {
+            let name = fields::required(name, ".name").map_err(within)?;
+            Choice::Tool(Cow::Borrowed(name.text))
+        }
         _ => {
             return Err(Unsupported::new(
                 "tool_choice.type",

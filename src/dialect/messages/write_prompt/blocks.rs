@@ -1,7 +1,7 @@
 //! How blocks of content are written.
 
 use crate::dialect::compose::Composer;
-use crate::dialect::prompt::{Block, Content, Input, Said, Source, Turn};
+use crate::dialect::prompt::{Block, CallInput, Content, Input, Said, Source, Turn};
 use crate::dialect::unsupported::Unsupported;
 
 /// Refuses what the API cannot be given.
@@ -12,7 +12,8 @@ pub(super) fn check(turns: &[Turn<'_>]) -> Result<(), Unsupported> {
 
 fn check_block(block: &Block<'_>) -> Result<(), Unsupported> {
     let fault = match &block.content {
-        Content::Image(Source::Base64 { media_type, .. }) => {
+        Content::Audio(_) => Some("is a recording"),
+        Content::Image(Source::Base64 { media_type, .. }, _) => {
             let is_known = IMAGES.contains(&&**media_type);
             (!is_known).then_some("is not a JPEG, PNG, GIF or WebP")
         }
@@ -29,9 +30,12 @@ fn check_block(block: &Block<'_>) -> Result<(), Unsupported> {
             ..
         } => return blocks.iter().try_for_each(check_block),
         Content::Text(_)
-        | Content::Image(Source::Url(_) | Source::Plain(_) | Source::Blocks(_))
+        | Content::Image(
+            Source::Url(_) | Source::Given(_) | Source::Plain(_) | Source::Blocks(_),
+            _,
+        )
         | Content::Document {
-            source: Source::Url(_) | Source::Plain(_),
+            source: Source::Url(_) | Source::Given(_) | Source::Plain(_),
             ..
         }
         | Content::Thought { .. }
@@ -54,7 +58,8 @@ pub(super) fn plain_text<'b>(block: &'b Block<'_>) -> Option<&'b [u8]> {
     match &block.content {
         Content::Text(text) if block.cache.is_none() => Some(text),
         Content::Text(_)
-        | Content::Image(_)
+        | Content::Image(..)
+        | Content::Audio(_)
         | Content::Document { .. }
         | Content::Thought { .. }
         | Content::ToolUse { .. }
@@ -81,7 +86,7 @@ fn write(block: &Block<'_>, out: &mut Vec<u8>) {
             object.string("type", "text");
             object.raw("text", text);
         }
-        Content::Image(source) => {
+        Content::Image(source, _) => {
             object.string("type", "image");
             write_source(source, object.member("source"));
         }
@@ -95,7 +100,11 @@ fn write(block: &Block<'_>, out: &mut Vec<u8>) {
             object.raw_if("title", *title);
             object.raw_if("context", *context);
         }
-        Content::Thought { text, signature } => {
+        // A recording has been refused.
+        Content::Audio(_) => {}
+        Content::Thought {
+            text, signature, ..
+        } => {
             object.string("type", "thinking");
             object.raw("thinking", text);
             object.raw_if("signature", *signature);
@@ -125,7 +134,7 @@ fn write_source(source: &Source<'_>, out: &mut Vec<u8>) {
             object.string("media_type", media_type);
             object.string("data", data);
         }
-        Source::Url(url) => {
+        Source::Url(url) | Source::Given(url) => {
             object.string("type", "url");
             object.raw("url", url);
         }
@@ -142,16 +151,20 @@ fn write_source(source: &Source<'_>, out: &mut Vec<u8>) {
     object.end();
 }
 
-/// Arguments that are no object are put into one.
-fn write_input(input: &Input<'_>, out: &mut Vec<u8>) {
-    match input {
-        Input::Object(object) => out.extend_from_slice(object),
-        Input::Other(value) => {
-            let mut object = Composer::object(out);
-            object.raw("arguments", value);
-            object.end();
-        }
+/// CallInput that are no object are put into one.
+fn write_input(arguments: &CallInput<'_>, out: &mut Vec<u8>) {
+    match arguments {
+        CallInput::Parsed(Input::Object(object)) => out.extend_from_slice(object),
+        CallInput::Parsed(Input::Other(value)) => write_argument("arguments", value, out),
+        CallInput::Unread(value) => write_argument("arguments", value, out),
+        CallInput::Text(said) => write_argument("input", said, out),
     }
+}
+
+fn write_argument(name: &str, value: &[u8], out: &mut Vec<u8>) {
+    let mut object = Composer::object(out);
+    object.raw(name, value);
+    object.end();
 }
 
 fn write_said(said: &Said<'_>, out: &mut Vec<u8>) {

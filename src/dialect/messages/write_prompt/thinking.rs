@@ -35,9 +35,9 @@ impl<'a> Thought<'a> {
         let (wish, max_tokens) = match prompt.thinking {
             Thinking::Given(object) => return Self::Given(object),
             // A model that is not asked to think does not.
-            Thinking::Unsaid | Thinking::Off => return Self::Unsaid,
+            Thinking::Unsaid | Thinking::Off | Thinking::Named(_) => return Self::Unsaid,
             // A forced call and thinking exclude each other.
-            Thinking::Effort(_) | Thinking::Budget(_) if is_forced(prompt.choice) => {
+            Thinking::Effort(_) | Thinking::Budget(_) if is_forced(prompt.choice.as_ref()) => {
                 return Self::Unsaid;
             }
             Thinking::Effort(effort) => {
@@ -131,7 +131,7 @@ impl Wish {
 }
 
 /// Whether a tool must be called.
-const fn is_forced(choice: Option<Choice<'_>>) -> bool {
+const fn is_forced(choice: Option<&Choice<'_>>) -> bool {
     match choice {
         Some(Choice::Any | Choice::Tool(_)) => true,
         Some(Choice::Auto | Choice::None) | None => false,

@@ -1,10 +1,12 @@
 //! Tools, and which of them must or may be called.
 
+use std::borrow::Cow;
+
 use super::turns;
 use crate::dialect::compose::Composer;
 use crate::dialect::fields;
 use crate::dialect::prompt::{Choice, Prompt, Tool};
-use crate::wire::json::{self, Kind, Value};
+use crate::wire::json::{self, Value};
 
 /// Makes of the tools of a prompt what the API takes.
 ///
@@ -13,7 +15,7 @@ use crate::wire::json::{self, Kind, Value};
 pub(super) fn shape(prompt: &mut Prompt<'_>) {
     if !prompt.tools.is_empty() {
         let serial = prompt.is_serial.then_some(Choice::Auto);
-        prompt.choice = prompt.choice.or(serial);
+        prompt.choice = prompt.choice.take().or(serial);
         return;
     }
     let names = turns::called_tools(&prompt.turns);
@@ -21,15 +23,12 @@ pub(super) fn shape(prompt: &mut Prompt<'_>) {
     prompt.tools = names.into_iter().map(called).collect();
 }
 
-fn called(name: &[u8]) -> Tool<'_> {
+const fn called(name: Cow<'_, [u8]>) -> Tool<'_> {
     Tool {
-        name: Value {
-            text: name,
-            at: 0,
-            kind: Kind::String,
-        },
+        name,
         description: None,
         parameters: None,
+        is_strict: false,
         cache: None,
     }
 }
@@ -44,12 +43,12 @@ pub(super) fn write(prompt: &Prompt<'_>, body: &mut Composer<'_>) {
         write_tool(tool, list.element());
     }
     list.end();
-    if let Some(choice) = prompt.choice {
+    if let Some(choice) = &prompt.choice {
         write_choice(choice, prompt.is_serial, body.member("tool_choice"));
     }
 }
 
-fn write_choice(choice: Choice<'_>, is_serial: bool, out: &mut Vec<u8>) {
+fn write_choice(choice: &Choice<'_>, is_serial: bool, out: &mut Vec<u8>) {
     let mut object = Composer::object(out);
     let (kind, takes_serial) = match choice {
         Choice::Auto => ("auto", true),
@@ -69,8 +68,8 @@ fn write_choice(choice: Choice<'_>, is_serial: bool, out: &mut Vec<u8>) {
 
 fn write_tool(tool: &Tool<'_>, out: &mut Vec<u8>) {
     let mut object = Composer::object(out);
-    object.raw("name", tool.name.text);
-    object.raw_if("description", tool.description);
+    object.raw("name", &tool.name);
+    object.raw_if("description", tool.description.as_deref());
     write_schema(tool.parameters, object.member("input_schema"));
     object.raw_if("cache_control", tool.cache);
     object.end();

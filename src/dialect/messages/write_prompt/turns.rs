@@ -42,7 +42,8 @@ fn is_taken(block: &Block<'_>, class: &Class) -> bool {
                 && signature.is_some_and(|signature| !is_own(signature))
         }
         Content::Text(_)
-        | Content::Image(_)
+        | Content::Image(..)
+        | Content::Audio(_)
         | Content::Document { .. }
         | Content::ToolUse { .. }
         | Content::ToolResult { .. } => true,
@@ -82,7 +83,8 @@ fn trim_prefill(turns: &mut [Turn<'_>]) {
     let texts = turn.blocks.iter_mut().rev();
     let mut texts = texts.filter_map(|block| match &mut block.content {
         Content::Text(text) => Some(text),
-        Content::Image(_)
+        Content::Image(..)
+        | Content::Audio(_)
         | Content::Document { .. }
         | Content::Thought { .. }
         | Content::ToolUse { .. }
@@ -110,18 +112,20 @@ pub(super) fn goes_on_without_thoughts(turns: &[Turn<'_>]) -> bool {
 }
 
 /// The names of the tools that have been called, each once, in order.
-pub(super) fn called_tools<'a>(turns: &[Turn<'a>]) -> Vec<&'a [u8]> {
+pub(super) fn called_tools<'a>(turns: &[Turn<'a>]) -> Vec<Cow<'a, [u8]>> {
     let mut seen = std::collections::HashSet::new();
     let blocks = turns.iter().flat_map(|turn| &turn.blocks);
     let names = blocks.filter_map(|block| match &block.content {
-        Content::ToolUse { name, .. } => Some(*name),
+        Content::ToolUse { name, .. } => Some(name),
         Content::Text(_)
-        | Content::Image(_)
+        | Content::Image(..)
+        | Content::Audio(_)
         | Content::Document { .. }
         | Content::Thought { .. }
         | Content::ToolResult { .. } => None,
     });
-    names.filter(|name| seen.insert(word(name))).collect()
+    let names = names.filter(|name| seen.insert(word(name)));
+    names.cloned().collect()
 }
 
 /// Writes `system`: a string, or a list where a part has a cache marker.

@@ -1,4 +1,4 @@
-//! Pictures and documents: data URIs and addresses.
+//! Pictures and documents as OpenAI's callers give them: data URIs and addresses.
 
 use std::borrow::Cow;
 
@@ -20,6 +20,14 @@ pub(super) fn image<'a>(image_url: &Value<'a>) -> Result<Content<'a>, &'static s
             *image_url
         }
     };
+    picture(&url)
+}
+
+/// The content for the address of a picture, which must be a string.
+///
+/// # Errors
+/// Why it is no picture.
+pub(super) fn picture<'a>(url: &Value<'a>) -> Result<Content<'a>, &'static str> {
     let text = url.string().ok_or("is not a string")?;
     if let Some(uri) = DataUri::read(&text)? {
         let data = uri.data_of(text);
@@ -27,10 +35,10 @@ pub(super) fn image<'a>(image_url: &Value<'a>) -> Result<Content<'a>, &'static s
             return Ok(document(uri.media_type, data, None));
         }
         let media_type = image_type(uri.media_type);
-        return Ok(Content::Image(Source::Base64 { media_type, data }));
+        return Ok(Content::Image(Source::Base64 { media_type, data }, None));
     }
     if starts_with(&text, "https://") || starts_with(&text, "http://") {
-        return Ok(Content::Image(Source::Url(url.text)));
+        return Ok(Content::Image(Source::Url(url.text), None));
     }
     Err("is neither a data URI nor an http address")
 }
@@ -43,6 +51,17 @@ pub(super) fn file<'a>(file: &Value<'a>) -> Result<Content<'a>, &'static str> {
     let [data, name] = fields::read(file, ["file_data", "filename"]).map_err(|_| "is malformed")?;
     // The id of an uploaded file means nothing to another vendor.
     let data = data.ok_or("has no `file_data`")?;
+    document_of(&data, name)
+}
+
+/// The content for the data of a file, which must be a string, and its name.
+///
+/// # Errors
+/// Why it is no document.
+pub(super) fn document_of<'a>(
+    data: &Value<'a>,
+    name: Option<Value<'a>>,
+) -> Result<Content<'a>, &'static str> {
     let text = data
         .string()
         .ok_or("has a `file_data` that is not a string")?;
@@ -93,11 +112,11 @@ struct DataUri {
 impl DataUri {
     /// `None`: the text is no data URI.
     fn read(text: &str) -> Result<Option<Self>, &'static str> {
-        if !starts_with(text, "data:") {
+        if !is_data_uri(text.as_bytes()) {
             return Ok(None);
         }
         let comma = text.find(',').ok_or("is a data URI without data")?;
-        let head = text.get(5..comma).unwrap_or_default();
+        let head = text.get(DATA.len()..comma).unwrap_or_default();
         let mut params = head.split(';').map(str::trim);
         let media_type = params.next().unwrap_or_default().to_ascii_lowercase();
         if !params
@@ -137,6 +156,12 @@ fn is_text_name(name: &str) -> bool {
         .is_some_and(|end| end.eq_ignore_ascii_case(".txt"))
 }
 
+/// Whether a text is a data URI.
+pub(super) fn is_data_uri(text: &[u8]) -> bool {
+    let head = text.get(..DATA.len());
+    head.is_some_and(|head| head.eq_ignore_ascii_case(DATA))
+}
+
 fn starts_with(text: &str, start: &str) -> bool {
     text.get(..start.len())
         .is_some_and(|head| head.eq_ignore_ascii_case(start))
@@ -171,6 +196,8 @@ const fn digit(byte: u8) -> Option<u8> {
     }
 }
 
+/// How a data URI begins.
+const DATA: &[u8] = b"data:";
 const PDF: &str = "application/pdf";
 const PLAIN: &str = "text/plain";
 
