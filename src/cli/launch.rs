@@ -117,7 +117,7 @@ impl Launch<'_> {
         let buffered = buffered::Pool::new(server.max_buffered_bytes, ground.loops());
         let process = first.gates.process();
         let shown = Arc::clone(&process.remembered);
-        let items = Items::new(REMEMBERED_ITEMS_MAX, 64 << 20, shown);
+        let items = Items::new(REMEMBERED_ITEMS_MAX, server.responses_memory, shown);
         let unsettled = AllUnsettled::new(UNSETTLED_RESPONSES_MAX, usize::MAX, Arc::default());
         let owners = Owners::default();
         owners.prepare(first.plan.makers_of_ids());

@@ -48,6 +48,7 @@ impl Keep<'_> {
             max_connections_is_set: _,
             max_body_bytes,
             max_buffered_bytes,
+            responses_memory,
             max_event_bytes,
             header_timeout,
             body_timeout,
@@ -63,6 +64,8 @@ impl Keep<'_> {
         self.put(key, max_body_bytes, &mut new.max_body_bytes);
         let key = "server.max_buffered_bytes";
         self.put(key, max_buffered_bytes, &mut new.max_buffered_bytes);
+        let key = "server.responses_memory";
+        self.put(key, responses_memory, &mut new.responses_memory);
         let key = "server.max_event_bytes";
         self.put(key, max_event_bytes, &mut new.max_event_bytes);
         let key = "server.header_timeout";

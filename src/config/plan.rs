@@ -157,6 +157,8 @@ pub struct Server {
     pub max_body_bytes: usize,
     /// Bodies held in memory at once, in the whole process, in bytes.
     pub max_buffered_bytes: usize,
+    /// Items of translated answers that are remembered, in the whole process, in bytes.
+    pub responses_memory: usize,
     /// Largest event of a provider's stream, in bytes.
     pub max_event_bytes: usize,
     /// From the first byte of a request to the end of its head.

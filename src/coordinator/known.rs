@@ -26,6 +26,8 @@ pub struct Known {
     pub state_write_failures: u64,
     /// Reloads of the configuration that succeeded, and that failed.
     pub reloads: [u64; 2],
+    /// Bytes of items of translated answers that are remembered.
+    pub remembered: u64,
     /// Which event loops turn.
     pub progress: Arc<Progress>,
 }

@@ -10,7 +10,9 @@ use crate::exchange::refusal;
 use crate::ledger::totals::SeriesTotal;
 use crate::link::counter::Counter;
 use crate::link::histogram::{Histogram, HistogramSum};
-use crate::link::meters::{Gauge, LoopMeter, NOBODY, ProviderMeter, STATUSES, Series};
+use crate::link::meters::{
+    Gauge, LoopMeter, NOBODY, ProviderMeter, RESPONSES_DROPPED, STATUSES, Series,
+};
 use crate::link::orders::Health;
 use crate::report::exposition::{Buckets, Exposition};
 use crate::report::metrics::Family;
@@ -29,6 +31,7 @@ pub fn text(known: &Known) -> String {
     attempts(&mut out, known);
     standing(&mut out, known);
     files(&mut out, known);
+    responses(&mut out, known);
     shards(&mut out, known);
     process(&mut out, known);
     out.finish()
@@ -251,6 +254,22 @@ fn files(out: &mut Exposition, known: &Known) {
     for (result, count) in ["success", "failure"].iter().zip(known.reloads) {
         out.value(&[result], count);
     }
+}
+
+/// What is left out of requests for responses, and what is remembered for them.
+fn responses(out: &mut Exposition, known: &Known) {
+    out.begin(Family::ResponsesDropped);
+    for (place, what) in RESPONSES_DROPPED.iter().enumerate() {
+        let loops = known.totals.loops().iter();
+        let count: u64 = loops
+            .map(|(_, one)| one.responses_dropped[place].get())
+            .sum();
+        if count > 0 {
+            out.value(&[what], count);
+        }
+    }
+    out.begin(Family::ResponsesRemembered);
+    out.value(&[], known.remembered);
 }
 
 /// The counters of each event loop; the last loop is the operators'.

@@ -459,6 +459,7 @@ impl Coordinator {
             transitions: self.changes.counts(),
             state_write_failures: self.writer.as_ref().map_or(0, StateSender::failures),
             reloads: gates.process().reloads(),
+            remembered: gates.process().remembered_bytes(),
             progress: Arc::clone(&self.progress),
         }
     }

@@ -51,6 +51,7 @@ fn outcome(word: &str) -> Outcome {
         "key" => Outcome::OwnKeyRefused(401),
         "foreign" => Outcome::Untranslatable,
         "long" => Outcome::Overflowed,
+        "not-mine" => Outcome::NotMine,
         "caller-key" => Outcome::CallerKeyRefused(401),
         "404" => Outcome::RequestRefused(404),
         "cut" => Outcome::StreamCut,
@@ -74,6 +75,24 @@ fn name(step: Step) -> &'static str {
         Step::End(Verdict::StreamStalled) => "frame-504",
         Step::End(Verdict::Nothing) => "499",
     }
+}
+
+#[test]
+fn a_search_for_the_owner_takes_no_attempt() {
+    check(
+        1,
+        "not-mine not-mine not-mine 500",
+        "another another another 502",
+    );
+    check(
+        2,
+        "not-mine 500 not-mine ok",
+        "another another another answer",
+    );
+    // The retry budget is for attempts that had a chance.
+    check(2, "denied not-mine not-mine ok", "another another answer");
+    check(2, "denied not-mine 500", "another 502");
+    check(3, "not-mine late not-mine", "another pass");
 }
 
 #[test]

@@ -113,6 +113,19 @@ fn a_refused_injection_is_left_out_and_learned_by_an_answer_alone() {
 }
 
 #[test]
+fn a_request_without_sealed_reasoning_is_the_same_attempt() {
+    let mut course = course(1);
+    let first = sent(&mut course, 0, at(1));
+    let expected = Try {
+        reasoning: Reasoning::LeftOut,
+        started: at(3),
+        ..first
+    };
+    let again = course.without(at(3), Part::Reasoning);
+    assert_eq!((again, course.count()), (Action::Send(expected), 1));
+}
+
+#[test]
 fn a_request_in_another_dialect_is_the_same_attempt() {
     let mut course = course(1);
     let first = sent(&mut course, 0, at(1));

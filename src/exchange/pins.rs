@@ -153,7 +153,8 @@ impl Pins {
         }
     }
 
-    /// The places of those among `candidates` that may serve the request; `None`: all of them.
+    /// The places of those among `candidates` that may serve the request (promise `owner.alone`);
+    /// `None`: all of them.
     ///
     /// # Errors
     /// The only provider that may is not among them; `name_of` returns what it is called.

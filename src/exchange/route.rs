@@ -234,6 +234,7 @@ mod tests {
                 max_connections_is_set: false,
                 max_body_bytes: 0,
                 max_buffered_bytes: 0,
+                responses_memory: 0,
                 max_event_bytes: 0,
                 header_timeout: Duration::ZERO,
                 body_timeout: Duration::ZERO,

@@ -186,6 +186,8 @@ pub struct LoopMeter {
     pub operators_busy: Gauge,
     /// Bytes of bodies that it holds in memory.
     pub buffered: Gauge,
+    /// What was left out of requests for responses, by kind.
+    pub responses_dropped: [Counter; RESPONSES_DROPPED.len()],
     /// Time that infermux added to answers.
     pub overhead: Histogram,
     /// How late the loop's 10-ms tick was.
@@ -193,6 +195,9 @@ pub struct LoopMeter {
     /// What all requests used and cost.
     pub account: Account,
 }
+
+/// What may be left out of requests for responses.
+pub const RESPONSES_DROPPED: [&str; 2] = ["reasoning", "item_reference"];
 
 /// Seconds over which recent requests are counted, the running one included.
 pub const SECONDS: usize = 60;
@@ -212,6 +217,7 @@ impl Default for LoopMeter {
             operators: Gauge::default(),
             operators_busy: Gauge::default(),
             buffered: Gauge::default(),
+            responses_dropped: Default::default(),
             overhead: Histogram::default(),
             delay: Histogram::default(),
             account: Account::default(),

@@ -42,6 +42,8 @@ pub enum Family {
     BudgetRefusals,
     StateWriteFailures,
     ConfigReloads,
+    ResponsesDropped,
+    ResponsesRemembered,
     Buffered,
     ShardRequests,
     ShardConnections,
@@ -73,7 +75,7 @@ pub struct Row {
 }
 
 /// All metrics, in the order in which they are shown: the only list of them.
-pub const ROWS: [Row; 41] = [
+pub const ROWS: [Row; 43] = [
     Row {
         family: Family::Requests,
         name: "infermux_requests_total",
@@ -277,6 +279,22 @@ pub const ROWS: [Row; 41] = [
         kind: Kind::Counter,
         labels: &["result"],
         help: "Reloads of the configuration, by result: success or failure.",
+    },
+    Row {
+        family: Family::ResponsesDropped,
+        name: "infermux_responses_dropped_total",
+        kind: Kind::Counter,
+        labels: &["what"],
+        help: "Items that were left out of requests to `/v1/responses`: reasoning that the \
+               provider cannot open, or references to reasoning that infermux has made.",
+    },
+    Row {
+        family: Family::ResponsesRemembered,
+        name: "infermux_responses_remembered_bytes",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Bytes of items of translated answers that are remembered for callers of \
+               `/v1/responses`, which `server.responses_memory` bounds.",
     },
     Row {
         family: Family::Buffered,

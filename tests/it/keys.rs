@@ -62,6 +62,11 @@ const SHOWN: &[(&str, &str, &[&str])] = &[
         &["server.max_buffered_bytes"],
     ),
     (
+        "responses_items",
+        "responses_memory_bounds_what_is_remembered",
+        &["server.responses_memory"],
+    ),
+    (
         "cors",
         "every_kind_of_answer_tells_the_browser",
         &["server.cors.origins"],

@@ -111,7 +111,10 @@ fn merged(base: &Value, over: &Value) -> Value {
 fn config(mocks: &[Mock], state: &Path) -> String {
     let claude = format!("base_url: \"http://{}\"", mocks[9].address());
     let fields: [&[&str]; 10] = [
-        &["models: [plain, guess, free, dear, flaky, refused, slow, held, cut, storm]"],
+        &[
+            "models: [plain, guess, free, dear, flaky, refused, slow, held, cut, storm, seen]",
+            "responses: native",
+        ],
         &["models: [flaky, storm, claude]"],
         &["models: [checked]", "health_check: {interval: 1h}"],
         &[
@@ -126,7 +129,7 @@ fn config(mocks: &[Mock], state: &Path) -> String {
         &["models: [gone]"],
         &["models: [late]", "timeout: 200ms"],
         &["models: [strict]", "request: {set: {seed: 1}}"],
-        &["models: [claude]", "type: anthropic", &claude],
+        &["models: [claude, bridged]", "type: anthropic", &claude],
     ];
     let mut providers: Vec<String> = mocks
         .iter()
@@ -198,6 +201,7 @@ fn tell() -> Story {
         let answer = ask(addr, &body(model, more));
         assert_eq!(answer.status, status, "{model}: {}", answer.text());
     }
+    answer_references(addr);
     let dear = body("dear", &json!({}));
     let callers = [("team", 200), ("team", 200), ("poor", 429)];
     for (caller, status) in callers {
@@ -214,7 +218,7 @@ fn tell() -> Story {
     }
     assert_eq!(router.reload("providers: 7").status, 422);
     assert_eq!(router.reload(&file).status, 200);
-    let requests = 1 + one_by_one.len() + callers.len() + 1 + 2 + STORM;
+    let requests = 1 + 2 + one_by_one.len() + callers.len() + 1 + 2 + STORM;
     let mut after = String::new();
     eventually("the last line of the last request", || {
         after = metrics(&router);
@@ -228,6 +232,21 @@ fn tell() -> Story {
         after,
         status,
         requests: requests as f64,
+    }
+}
+
+/// Lets an answer be translated that a later request may refer to, and a request hold what a
+/// provider cannot open.
+fn answer_references(addr: SocketAddr) {
+    let foreign = json!({"type": "reasoning", "id": "rs_ifx_00", "summary": [],
+        "encrypted_content": "infermux.reasoning"});
+    let user = json!({"role": "user", "content": "hello"});
+    for (model, input) in [("bridged", json!([user])), ("seen", json!([foreign, user]))] {
+        let body = json!({"model": model, "input": input}).to_string();
+        let mut client = Client::connect(addr);
+        client.post("/v1/responses", &body);
+        let answer = client.answer();
+        assert_eq!(answer.status, 200, "{model}: {}", answer.text());
     }
 }
 
@@ -348,11 +367,12 @@ infermux_budget_alerts_total{caller="team",percent="100"} 1
 infermux_budget_alerts_total{caller="poor",percent="100"} 0
 infermux_config_reloads_total{result="success"} 1
 infermux_config_reloads_total{result="failure"} 1
+infermux_responses_dropped_total{what="reasoning"} 1
 infermux_shard_connections{shard="control"} 1
 "#;
 
 /// What is at least so much in the end.
-const AT_LEAST: [(&str, f64); 17] = [
+const AT_LEAST: [(&str, f64); 18] = [
     (
         r#"infermux_latency_seconds_sum{provider="alpha",model="plain"}"#,
         1e-6,
@@ -368,6 +388,7 @@ const AT_LEAST: [(&str, f64); 17] = [
     (r#"infermux_shard_loop_delay_seconds_count{shard="0"}"#, 1.0),
     // A loop that does not turn is a story of its own.
     (r#"infermux_shard_stalls_total{shard="0"}"#, 0.0),
+    ("infermux_responses_remembered_bytes", 1.0),
     ("process_cpu_seconds_total", 0.01),
     ("process_resident_memory_bytes", 1e6),
     ("process_virtual_memory_bytes", 1e6),

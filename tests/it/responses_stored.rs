@@ -7,7 +7,7 @@ use crate::support::client::{Answer, Client};
 use crate::support::config_for;
 use crate::support::mock;
 use crate::support::native::{Native, data_of};
-use crate::support::operate::turn;
+use crate::support::operate::{metric, turn};
 use crate::support::router::Router;
 
 fn router(providers: &[String], rest: &str) -> Router {
@@ -231,5 +231,67 @@ fn a_provider_that_fails_counts_for_its_circuit() {
     assert_eq!(
         (answer.status, &*answer.code()),
         (503, "no_healthy_providers")
+    );
+}
+
+#[test]
+fn a_response_in_the_background_is_booked_when_its_usage_is_first_told() {
+    let (alpha, beta) = (Native::start("alpha"), Native::start("beta"));
+    let prices = "{input_per_million: 1000, output_per_million: 2000}";
+    let budget = format!(
+        "budgets: [{{caller: team, monthly_usd: 100, action: hard_stop}}]\n\
+         pricing: {{beta: {{m: {prices}}}}}\n"
+    );
+    for stream in ["", "?stream=true"] {
+        let router = router(
+            &[alpha.provider(&["models: [other]"]), beta.provider(&[])],
+            &budget,
+        );
+        let body = json!({"model": "m", "input": "x", "background": true}).to_string();
+        let headers = "Content-Type: application/json\r\nX-Infermux-Caller: team\r\n";
+        let answer = request(&router, "POST /v1/responses", headers, &body);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let id = answer.json()["id"].as_str().expect("an id").to_owned();
+        let tokens = |kind| {
+            metric(
+                router.management(),
+                "infermux_tokens_total",
+                &["beta", "m", kind],
+            )
+        };
+        let spent = || metric(router.management(), "infermux_budget_spent_usd", &["team"]);
+        let estimated = (tokens("input"), tokens("output"));
+        assert!(estimated.0 > 0.0 && estimated.0 < 50.0, "{estimated:?}");
+        let before = spent();
+        for _ in 0..2 {
+            let answer = ask(&router, &format!("GET /v1/responses/{id}{stream}"));
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            assert_eq!(
+                (tokens("input"), tokens("output")),
+                (1_000.0, 500.0),
+                "once"
+            );
+            // A thousand dollars per million, and two thousand.
+            assert!((spent() - 2.0).abs() < 1e-6, "{} {before}", spent());
+        }
+    }
+}
+
+#[test]
+fn a_page_in_place_of_an_error_is_told_as_an_error() {
+    let page =
+        b"HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>";
+    let server = Recorder::start(page.to_vec());
+    let provider = format!(
+        "  - {{name: page, type: openai, api_key: k, base_url: \"http://{}/v1\", \
+         health_check: {{disabled: true}}}}\n",
+        server.addr()
+    );
+    let answer = ask(&router(&[provider], ""), "GET /v1/responses/resp_1");
+    assert_eq!(answer.status, 404);
+    assert!(
+        answer.json()["error"]["message"].is_string(),
+        "{}",
+        answer.text()
     );
 }

@@ -140,6 +140,7 @@ fn server(block: &Block<'_>) -> Server {
         max_connections_is_set: block.has("max_connections"),
         max_body_bytes: block.whole("max_body_bytes").unwrap_or_default(),
         max_buffered_bytes: block.whole("max_buffered_bytes").unwrap_or_default(),
+        responses_memory: block.whole("responses_memory").unwrap_or_default(),
         max_event_bytes: block.whole("max_event_bytes").unwrap_or_default(),
         header_timeout: block.span("header_timeout").unwrap_or_default(),
         body_timeout: block.span("body_timeout").unwrap_or_default(),

@@ -220,6 +220,9 @@ const KEYS: &[Key] = &[
             their own."),
     key("server", "max_body_bytes", Whole(1, 1 << 32), Value("33554432"),
         "The largest request body; a larger one gets 413."),
+    key("server", "responses_memory", Whole(0, 1 << 40), Value("67108864"),
+        "Bytes of items of translated answers that are remembered for callers of `/v1/responses` \
+            who refer to them later; 0: none."),
     key("server", "max_buffered_bytes", Whole(1, 1 << 44), Value("1073741824"),
         "How many bytes of bodies are held in memory at once; requests beyond that get 503."),
     key("server", "max_event_bytes", Whole(STREAM_READ_BYTES as u64, 1 << 30), Value("16777216"),

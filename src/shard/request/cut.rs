@@ -80,6 +80,10 @@ pub(super) async fn cut_foreign_items(
     let made = made(job, caller, work).await?;
     match made.map_err(NotTranslated::Unsupported)? {
         Some((bytes, changed)) => {
+            let counters = &job.shard.meters.own.responses_dropped;
+            for (counter, count) in counters.iter().zip([changed.reasoning, changed.references]) {
+                counter.add(count as u64);
+            }
             if tracing::enabled!(tracing::Level::DEBUG) {
                 record.dropped = Some(changed.to_string());
             }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::base::limits::STREAM_READ_BYTES;
 use crate::config::plan::Provider;
-use crate::decide::outcome::Outcome;
+use crate::decide::outcome::{Outcome, Topic};
 use crate::exchange::answer_head::{self, AnswerHead, PassedOn};
 use crate::exchange::headers;
 use crate::exchange::inbound::{self, Crossing};
@@ -20,6 +20,7 @@ use crate::shard::net::part::Part;
 use crate::shard::net::timers::Cut;
 use crate::shard::request::after::{self, After};
 use crate::shard::request::answer_head::{head_end, write};
+use crate::shard::request::kept;
 use crate::shard::request::record::Record;
 use crate::shard::request::unsettled;
 use crate::shard::state::shard::Shard;
@@ -70,14 +71,20 @@ pub(super) fn told(errand: &Errand<'_>, reached: Reached<'_>) -> Told {
         crossing,
         mut up,
     } = reached;
-    let status = up.head.status;
     let mut fields = Vec::new();
     inbound::write_fields(&up.head, &up.bytes, crossing, &mut fields);
     crossing.masks.mask_answer(up.body_mut());
-    let mut body = stored::restored(up.body(), provider).unwrap_or_else(|| up.body().to_vec());
-    if status >= 300 {
-        errand.shard.era.masks.mask(&mut body);
-    }
+    let (status, body) = if up.head.status < 300 {
+        let restored = stored::restored(up.body(), provider);
+        (
+            up.head.status,
+            restored.unwrap_or_else(|| up.body().to_vec()),
+        )
+    } else {
+        let mut error = kept::told(&up, Topic::Unknown);
+        errand.shard.era.masks.mask(&mut error.body);
+        (error.status, error.body)
+    };
     if status < 300 && errand.stored.part == stored::Part::Whole {
         unsettled::settle(errand.shard, errand.id, up.body());
     }
