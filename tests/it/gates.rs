@@ -31,6 +31,8 @@ struct Endpoint {
 enum Words {
     OpenAis,
     Anthropics,
+    /// OpenAI's, but for a budget that is used up.
+    OfResponses,
 }
 
 /// What an endpoint needs of a provider.
@@ -45,9 +47,11 @@ enum Needs {
 }
 
 const KINDS: [&str; 2] = ["openai", "anthropic"];
+/// With these, one of type `openai` that is asked for chat completions alone.
+const KINDS_FOR_RESPONSES: [&str; 3] = ["openai", "anthropic", "bridge"];
 const VERSION: &str = "anthropic-version: 2023-06-01\r\n";
 
-const ENDPOINTS: [Endpoint; 9] = [
+const ENDPOINTS: [Endpoint; 12] = [
     Endpoint {
         method: "POST",
         path: "/v1/chat/completions",
@@ -92,6 +96,33 @@ const ENDPOINTS: [Endpoint; 9] = [
         words: Words::Anthropics,
         needs: Needs::Count,
         by: &KINDS,
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/responses",
+        headers: "",
+        body: r#"{"model":"m","input":"hi"}"#,
+        words: Words::OfResponses,
+        needs: Needs::Answer,
+        by: &KINDS_FOR_RESPONSES,
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/responses/input_tokens",
+        headers: "",
+        body: r#"{"model":"m","input":"hi"}"#,
+        words: Words::OfResponses,
+        needs: Needs::Count,
+        by: &KINDS_FOR_RESPONSES,
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/responses/compact",
+        headers: "",
+        body: r#"{"model":"m","input":"hi"}"#,
+        words: Words::OfResponses,
+        needs: Needs::Answer,
+        by: &["openai"],
     },
     Endpoint {
         method: "GET",
@@ -312,6 +343,8 @@ fn of_heads() -> Vec<Gate> {
             told: |endpoint| match endpoint.path {
                 // It is the name of a model.
                 "/v1/models" | "/v1/models/m" => Told::Refused("model_not_found"),
+                // It is the id of a response, which is asked for in another way.
+                "/v1/responses" => Told::Refused("method_not_allowed"),
                 _ => Told::Refused("unknown_url"),
             },
             ..OPEN
@@ -490,13 +523,14 @@ impl World {
             "anthropic" => "anthropic",
             _ => "openai",
         }}));
-        let base = match kind {
-            "openai" => "/v1",
-            _ => "",
+        let (kind, base, responses) = match kind {
+            "openai" => ("openai", "/v1", "responses: native"),
+            "bridge" => ("openai", "/v1", "responses: bridge"),
+            kind => (kind, "", "responses: bridge"),
         };
         let base = format!("base_url: \"http://{}{base}\"", mock.address());
         let kind = format!("type: {kind}");
-        let fields = [&[&*kind, &*base], gate.fields].concat();
+        let fields = [&[&*kind, &*base, responses], gate.fields].concat();
         let config = config_of(&[provider(&mock, &fields)], gate.rest);
         let start = Start::with(&config).args(&["--graceful-shutdown", "200ms"]);
         let router = start.go();
@@ -530,7 +564,7 @@ impl World {
 #[test]
 fn every_endpoint_is_behind_every_gate() {
     let mut cells = 0;
-    for kind in KINDS {
+    for kind in KINDS_FOR_RESPONSES {
         for gate in gates() {
             cells += try_gate(&gate, kind);
         }
@@ -608,10 +642,14 @@ fn check_refusal(answer: &Answer, (words, code): (Words, &str), row: &str) {
     let body = answer.json();
     let id = answer.header("x-request-id");
     match words {
-        Words::OpenAis => {
+        Words::OpenAis | Words::OfResponses => {
             assert_eq!(answer.status, known.status, "{row}: {text}");
             let error = body["error"].as_object().expect(row);
-            assert_eq!(error["type"], "infermux_error", "{row}: {text}");
+            let kind = match (words, code) {
+                (Words::OfResponses, "budget_exceeded") => "insufficient_quota",
+                (_, _) => "infermux_error",
+            };
+            assert_eq!(error["type"], kind, "{row}: {text}");
             assert_eq!(error["code"], code, "{row}: {text}");
             assert_eq!(error["param"], Value::Null, "{row}: {text}");
             assert!(error["message"].is_string(), "{row}: {text}");

@@ -561,3 +561,43 @@ fn a_whole_answer_is_told_as_events_with_its_cost() {
         }
     }
 }
+
+#[test]
+fn providers_of_both_kinds_take_over_from_each_other() {
+    let response = r#"{"id":"resp_1","object":"response","created_at":1,"status":"completed",
+        "model":"m","output":[{"type":"message","id":"msg_1","role":"assistant",
+        "status":"completed","content":[{"type":"output_text","text":"No.","annotations":[]}]}],
+        "usage":{"input_tokens":2,"output_tokens":7,"total_tokens":9}}"#;
+    let kinds = [
+        ("openai", json!({"responses": "native"}), response),
+        ("openai", json!({"responses": "bridge"}), COMPLETION),
+    ];
+    for (first, second) in [(0, 1), (1, 0)] {
+        let (kind, settings, _) = &kinds[first];
+        let failing = Recorder::start(answered(500, "{}"));
+        let failing_one = entry("a", kind, &failing, settings);
+        let (kind, settings, body) = &kinds[second];
+        let other = Recorder::start(answered(200, body));
+        let other_one = entry("b", kind, &other, settings);
+        for shards in [1, 2] {
+            let rest = format!("server: {{shards: {shards}}}\nrouting: {{strategy: priority}}\n");
+            let router =
+                Router::start(&config_of(&[failing_one.clone(), other_one.clone()], &rest));
+            for stream in [false, true] {
+                let body = format!(r#"{{"model":"m","input":"hi","stream":{stream}}}"#);
+                let answer = post(&router, "/v1/responses", &body);
+                assert_eq!(answer.status, 200, "{first} {}", answer.text());
+                assert_eq!(answer.header("x-infermux-provider"), Some("b"));
+                assert_eq!(answer.header("x-infermux-attempts"), Some("2"));
+                let told = match stream {
+                    true => answer.named_events().pop().expect("an end")["response"].clone(),
+                    false => answer.json(),
+                };
+                assert_eq!(told["output"][0]["content"][0]["text"], "No.");
+            }
+        }
+        let targets = [&failing, &other].map(|one| seen(&one.seen()[0]));
+        let of = |place| ["/v1/responses m", "/v1/chat/completions m"][place];
+        assert_eq!(targets, [of(first), of(second)]);
+    }
+}
