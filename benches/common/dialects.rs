@@ -12,6 +12,7 @@ use infermux::testing::dialect::shell::{IncludeUsage, Shell, StreamPlan, UsageCh
 
 use super::messages::{
     answer_body, event, message_body, message_event, messages_request_body, request_body,
+    response_event, responses_request_body,
 };
 use super::run::{Run, kept};
 
@@ -24,6 +25,12 @@ pub(crate) fn request() -> Run {
 pub(crate) fn messages_request() -> Run {
     let body = kept(messages_request_body(229));
     rewrite(Dialect::Messages, Dialect::Chat, body)
+}
+
+/// Reads a request for a response, of 229 bytes, and writes it as a chat request.
+pub(crate) fn responses_request() -> Run {
+    let body = kept(responses_request_body(229));
+    rewrite(Dialect::Responses, Dialect::Chat, body)
 }
 
 fn rewrite(from: Dialect, to: Dialect, body: &'static [u8]) -> Run {
@@ -60,13 +67,23 @@ fn rewrite(from: Dialect, to: Dialect, body: &'static [u8]) -> Run {
 
 /// Reads a Messages request's body of 229 bytes and puts the provider's model into it.
 pub(crate) fn messages_edit() -> Run {
-    let body = kept(messages_request_body(229));
+    let model = b"\"claude-sonnet-4-5-20250929\"";
+    edit(Dialect::Messages, kept(messages_request_body(229)), model)
+}
+
+/// Reads a request for a response, of 229 bytes, and puts the provider's model into it.
+pub(crate) fn responses_edit() -> Run {
+    let model = b"\"gpt-4o-mini-2024-07-18\"";
+    edit(Dialect::Responses, kept(responses_request_body(229)), model)
+}
+
+fn edit(dialect: Dialect, body: &'static [u8], model: &'static [u8]) -> Run {
     let mut out = Vec::new();
     Box::new(move || {
         let body = black_box(body);
-        let ask = ask::read_ask(Dialect::Messages, body).expect("a request");
+        let ask = ask::read_ask(dialect, body).expect("a request");
         let edits = ask::RequestEdits {
-            model: Some(b"\"claude-sonnet-4-5-20250929\""),
+            model: Some(model),
             ..ask::RequestEdits::default()
         };
         out.clear();
@@ -83,6 +100,11 @@ pub(crate) fn answer() -> Run {
 /// Writes a chat completion as an answer of Messages.
 pub(crate) fn messages_answer() -> Run {
     retell(Dialect::Chat, Dialect::Messages, answer_body())
+}
+
+/// Writes a chat completion as a response.
+pub(crate) fn responses_answer() -> Run {
+    retell(Dialect::Chat, Dialect::Responses, answer_body())
 }
 
 fn retell(provider: Dialect, caller: Dialect, body: Vec<u8>) -> Run {
@@ -127,6 +149,21 @@ pub(crate) fn messages_relay() -> Run {
     translate(Dialect::Messages, Dialect::Messages, message_event())
 }
 
+/// The same as [`delta`], for a caller of Responses and a chat provider.
+pub(crate) fn responses_delta() -> Run {
+    translate(Dialect::Chat, Dialect::Responses, event(""))
+}
+
+/// The same as [`delta_read`], for a caller of Responses and a chat provider.
+pub(crate) fn responses_delta_read() -> Run {
+    translate(Dialect::Chat, Dialect::Responses, unlike(event("")))
+}
+
+/// The same as [`delta`], where both sides speak Responses.
+pub(crate) fn responses_relay() -> Run {
+    translate(Dialect::Responses, Dialect::Responses, response_event())
+}
+
 /// The event with a line end that fits no form.
 fn unlike(mut event: Vec<u8>) -> Vec<u8> {
     event.truncate(event.len() - 2);
@@ -140,8 +177,9 @@ fn translate(provider: Dialect, caller: Dialect, event: Vec<u8>) -> Run {
         caller,
         provider,
         endpoint: match provider {
-            Dialect::Chat | Dialect::Responses => Endpoint::ChatCompletions,
+            Dialect::Chat => Endpoint::ChatCompletions,
             Dialect::Messages => Endpoint::Messages,
+            Dialect::Responses => Endpoint::Responses,
         },
         caller_model: b"\"gpt-4o\"",
         usage: UsageChunk::Untouched,

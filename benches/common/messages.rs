@@ -72,6 +72,18 @@ pub(crate) fn messages_request_body(bytes: usize) -> Vec<u8> {
     )
 }
 
+/// A request for a response whose body has exactly `bytes` bytes.
+pub(crate) fn responses_request_body(bytes: usize) -> Vec<u8> {
+    sized(
+        concat!(
+            r#"{"model":"gpt-4o-mini","instructions":"You are a helpful assistant.","#,
+            r#""input":[{"role":"user","content":""#,
+        ),
+        r#""}],"max_output_tokens":256,"stream":true}"#,
+        bytes,
+    )
+}
+
 /// An answer that is not streamed, of exactly 562 bytes.
 pub(crate) fn answer_body() -> Vec<u8> {
     sized(
@@ -128,6 +140,19 @@ pub(crate) fn message_event() -> Vec<u8> {
             r#""delta":{"type":"text_delta","text":""#,
         ),
         "\"}}\n\n",
+        233,
+    )
+}
+
+/// An event with a piece of text of a stream of Responses, of exactly 233 bytes.
+pub(crate) fn response_event() -> Vec<u8> {
+    sized(
+        concat!(
+            "event: response.output_text.delta\n",
+            r#"data: {"type":"response.output_text.delta","item_id":"msg_0123456789","#,
+            r#""output_index":0,"content_index":0,"delta":""#,
+        ),
+        "\",\"logprobs\":[],\"sequence_number\":4}\n\n",
         233,
     )
 }

@@ -14,7 +14,7 @@ pub(crate) use run::Run;
 type Step = (&'static str, fn() -> Run);
 
 /// Every step, in the order in which a request takes them.
-pub(crate) const STEPS: [Step; 37] = [
+pub(crate) const STEPS: [Step; 43] = [
     ("head_parse", steps::head_parse),
     ("request_read", steps::request_read),
     ("ask_250", || steps::ask(250)),
@@ -45,6 +45,12 @@ pub(crate) const STEPS: [Step; 37] = [
     ("messages_delta_read", dialects::messages_delta_read),
     ("messages_delta", dialects::messages_delta),
     ("messages_relay", dialects::messages_relay),
+    ("responses_edit", dialects::responses_edit),
+    ("responses_request", dialects::responses_request),
+    ("responses_answer", dialects::responses_answer),
+    ("responses_delta_read", dialects::responses_delta_read),
+    ("responses_delta", dialects::responses_delta),
+    ("responses_relay", dialects::responses_relay),
     ("cost", steps::cost),
     ("count", steps::count),
     ("access_line", steps::access_line),
