@@ -63,8 +63,13 @@ mod tests {
     const RULES: &str = "Q1 Q2 Q3 Q4 Q5 Q6 Q7 Q8 Q9 Q10 Q11 Q12 Q13 Q14 Q15 Q16 Q17 P1 P2 P3 P4 P5 \
                          P6 P7 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11 E2 E3 E4 E5";
 
+    /// Every rule of reference/responses-inbound.md that a vector can show.
+    const RESPONSES_RULES: &str = "B1 B2 B3 B4 B5 B6 B7 B8 B9 B10 B11 B12 B13 A1 A2 A3 A4 A5 \
+                                   V1 V2 V3 V4 V6 V8 V9 X1 X2 X3 X4 W1 W2 W5 I5";
+
     #[test]
     fn every_rule_is_shown_by_a_vector() {
+        check("responses", RESPONSES_RULES);
         check("anthropic", RULES);
         check("messages", MESSAGES_RULES);
     }

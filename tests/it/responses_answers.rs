@@ -70,7 +70,7 @@ impl Ids {
 
 #[test]
 fn answers_reach_callers_as_the_vectors_say() {
-    for vector in vectors("response", 11) {
+    for vector in vectors("response", 15) {
         let id = vector["id"].as_str().expect("an id");
         let body = vector
             .get("chat_response")
@@ -130,7 +130,7 @@ fn ask(vector: &Value, provider: &Recorder) -> Answer {
 
 #[test]
 fn streams_reach_callers_as_the_vectors_say() {
-    for vector in vectors("stream", 15) {
+    for vector in vectors("stream", 18) {
         let id = vector["id"].as_str().expect("an id");
         let stream = vector.get("chat_sse").unwrap_or(&vector["anthropic_sse"]);
         let stream = stream.as_str().expect("a stream");

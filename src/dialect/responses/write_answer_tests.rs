@@ -45,7 +45,7 @@ fn written(provider: Dialect, kept: &Kept, model: &str, body: &str) -> String {
 #[test]
 fn the_published_vectors_hold() {
     let vectors: Vec<Vector> = expected::vectors_of("responses", "response");
-    assert_eq!(vectors.len(), 11);
+    assert_eq!(vectors.len(), 15);
     for vector in &vectors {
         let (provider, body) = match (&vector.chat_response, &vector.anthropic_response) {
             (Some(body), _) => (Dialect::Chat, body),
