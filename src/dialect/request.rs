@@ -150,3 +150,7 @@ mod properties;
 #[cfg(test)]
 #[path = "responses/request_tests.rs"]
 mod responses_tests;
+
+#[cfg(test)]
+#[path = "responses/request_properties_tests.rs"]
+mod responses_properties;
