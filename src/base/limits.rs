@@ -45,6 +45,8 @@ pub const LISTS_WAITING_MAX: usize = 64;
 const _: () = assert!(MODELS_MAX <= MODELS_LISTED_MAX && LIST_BYTES_MAX <= LISTS_BYTES_MAX);
 // Places in the text of all lists, and of the names in front of it, are `u32`.
 const _: () = assert!(LISTS_BYTES_MAX + MODELS_MAX * 8 * MODEL_NAME_BYTES_MAX <= u32::MAX as usize);
+/// Most kinds of what is left out of requests for responses; each is counted.
+pub const LOSSES_MAX: usize = 64;
 /// Most codes of errors that infermux itself answers with; each is counted.
 pub const ERROR_CODES_MAX: usize = 64;
 /// Most callers with a budget.

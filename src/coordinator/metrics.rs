@@ -6,13 +6,12 @@ use std::time::Duration;
 use crate::base::money::NanoUsd;
 use crate::coordinator::known::Known;
 use crate::decide::outcome::Outcome;
+use crate::dialect::unsent::Losses;
 use crate::exchange::refusal;
 use crate::ledger::totals::SeriesTotal;
 use crate::link::counter::Counter;
 use crate::link::histogram::{Histogram, HistogramSum};
-use crate::link::meters::{
-    Gauge, LoopMeter, NOBODY, ProviderMeter, RESPONSES_DROPPED, STATUSES, Series,
-};
+use crate::link::meters::{Gauge, LoopMeter, NOBODY, ProviderMeter, STATUSES, Series};
 use crate::link::orders::Health;
 use crate::report::exposition::{Buckets, Exposition};
 use crate::report::metrics::Family;
@@ -259,7 +258,7 @@ fn files(out: &mut Exposition, known: &Known) {
 /// What is left out of requests for responses, and what is remembered for them.
 fn responses(out: &mut Exposition, known: &Known) {
     out.begin(Family::ResponsesDropped);
-    for (place, what) in RESPONSES_DROPPED.iter().enumerate() {
+    for (place, what) in Losses::NAMES.iter().enumerate() {
         let loops = known.totals.loops().iter();
         let count: u64 = loops
             .map(|(_, one)| one.responses_dropped[place].get())

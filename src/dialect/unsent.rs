@@ -5,7 +5,7 @@
 
 use std::fmt::Display;
 
-use crate::base::limits::DROPPED_NAMES_MAX;
+use crate::base::limits::{DROPPED_NAMES_MAX, LOSSES_MAX};
 
 /// A parameter that some models do not take, so that its writer may leave it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +173,12 @@ impl Losses {
         OTHER,
     ];
 
+    /// The place of a loss of this name in the list.
+    #[must_use]
+    pub fn place_of(name: &str) -> Option<usize> {
+        Self::NAMES.iter().position(|known| *known == name)
+    }
+
     /// The places of the losses in the list of names.
     pub fn places(self) -> impl Iterator<Item = usize> {
         (0..Self::NAMES.len()).filter(move |place| self.0 & 1 << place != 0)
@@ -192,7 +198,7 @@ impl Losses {
 
     /// Notes a loss of this name; returns whether the list has it.
     fn add(&mut self, name: &str) -> bool {
-        let place = Self::NAMES.iter().position(|known| *known == name);
+        let place = Self::place_of(name);
         self.0 |= place.map_or(0, |place| 1 << place);
         place.is_some()
     }
@@ -209,6 +215,8 @@ impl Display for Dropped {
         }
     }
 }
+
+const _: () = assert!(Losses::NAMES.len() <= LOSSES_MAX);
 
 /// What stands for all members of a request that no list can have.
 const OTHER: &str = "other";

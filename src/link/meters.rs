@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::base::ids::ShardId;
-use crate::base::limits::ERROR_CODES_MAX;
+use crate::base::limits::{ERROR_CODES_MAX, LOSSES_MAX};
 use crate::base::money::NanoUsd;
 use crate::base::spent::Spent;
 use crate::decide::outcome::Outcome;
@@ -186,8 +186,8 @@ pub struct LoopMeter {
     pub operators_busy: Gauge,
     /// Bytes of bodies that it holds in memory.
     pub buffered: Gauge,
-    /// What was left out of requests for responses, by kind.
-    pub responses_dropped: [Counter; RESPONSES_DROPPED.len()],
+    /// What was left out of requests for responses, by its place in the list of losses.
+    pub responses_dropped: [Counter; LOSSES_MAX],
     /// Time that infermux added to answers.
     pub overhead: Histogram,
     /// How late the loop's 10-ms tick was.
@@ -195,9 +195,6 @@ pub struct LoopMeter {
     /// What all requests used and cost.
     pub account: Account,
 }
-
-/// What may be left out of requests for responses.
-pub const RESPONSES_DROPPED: [&str; 2] = ["reasoning", "item_reference"];
 
 /// Seconds over which recent requests are counted, the running one included.
 pub const SECONDS: usize = 60;
@@ -217,7 +214,7 @@ impl Default for LoopMeter {
             operators: Gauge::default(),
             operators_busy: Gauge::default(),
             buffered: Gauge::default(),
-            responses_dropped: Default::default(),
+            responses_dropped: [const { Counter::new() }; LOSSES_MAX],
             overhead: Histogram::default(),
             delay: Histogram::default(),
             account: Account::default(),

@@ -285,8 +285,9 @@ pub const ROWS: [Row; 43] = [
         name: "infermux_responses_dropped_total",
         kind: Kind::Counter,
         labels: &["what"],
-        help: "Items that were left out of requests to `/v1/responses`: reasoning that the \
-               provider cannot open, or references to reasoning that infermux has made.",
+        help: "What was left out of requests to `/v1/responses`: reasoning that the provider \
+               cannot open, references to what infermux has made, and, where the request is \
+               translated, parameters, tools and items that the provider has no place for.",
     },
     Row {
         family: Family::ResponsesRemembered,

@@ -104,7 +104,7 @@ const ENDPOINTS: [Endpoint; 12] = [
         body: r#"{"model":"m","input":"hi"}"#,
         words: Words::OfResponses,
         needs: Needs::Answer,
-        by: &["openai"],
+        by: &KINDS_FOR_RESPONSES,
     },
     Endpoint {
         method: "POST",

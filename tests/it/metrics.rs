@@ -242,7 +242,8 @@ fn answer_references(addr: SocketAddr) {
         "encrypted_content": "infermux.reasoning"});
     let user = json!({"role": "user", "content": "hello"});
     for (model, input) in [("bridged", json!([user])), ("seen", json!([foreign, user]))] {
-        let body = json!({"model": model, "input": input}).to_string();
+        let metadata = json!({"a": "b"});
+        let body = json!({"model": model, "input": input, "metadata": metadata}).to_string();
         let mut client = Client::connect(addr);
         client.post("/v1/responses", &body);
         let answer = client.answer();
@@ -368,6 +369,7 @@ infermux_budget_alerts_total{caller="poor",percent="100"} 0
 infermux_config_reloads_total{result="success"} 1
 infermux_config_reloads_total{result="failure"} 1
 infermux_responses_dropped_total{what="reasoning"} 1
+infermux_responses_dropped_total{what="metadata"} 1
 infermux_shard_connections{shard="control"} 1
 "#;
 

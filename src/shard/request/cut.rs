@@ -7,6 +7,7 @@ use crate::base::limits::{INSPECTED_AT_ONCE_BYTES_MAX, TRANSLATED_AT_ONCE_BYTES_
 use crate::dialect::messages::own_thoughts;
 use crate::dialect::request::Kept;
 use crate::dialect::responses::native_body::{self, Edit};
+use crate::dialect::unsent::Losses;
 use crate::exchange::course::{Reasoning, Try};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::remembered::Found;
@@ -81,8 +82,14 @@ pub(super) async fn cut_foreign_items(
     match made.map_err(NotTranslated::Unsupported)? {
         Some((bytes, changed)) => {
             let counters = &job.shard.meters.own.responses_dropped;
-            for (counter, count) in counters.iter().zip([changed.reasoning, changed.references]) {
-                counter.add(count as u64);
+            let losses = [
+                ("reasoning", changed.reasoning),
+                ("item_reference", changed.references),
+            ];
+            for (what, count) in losses {
+                if let Some(place) = Losses::place_of(what) {
+                    counters[place].add(count as u64);
+                }
             }
             if tracing::enabled!(tracing::Level::DEBUG) {
                 record.dropped = Some(changed.to_string());

@@ -60,6 +60,9 @@ async fn write_anew(
             return Err(NotTranslated::Unsupported(Unsupported::compaction()));
         }
         let (translated, dropped) = translate(job, caller, this).await?;
+        for place in dropped.losses.places() {
+            job.shard.meters.own.responses_dropped[place].add(1);
+        }
         if !dropped.is_empty() && tracing::enabled!(tracing::Level::DEBUG) {
             record.dropped = Some(dropped.to_string());
         }
