@@ -4,6 +4,9 @@
 //! the modules that it has in its room.
 
 pub mod base {
+    pub mod digest {
+        pub use crate::base::digest::Digest;
+    }
     pub mod endpoint {
         pub use crate::base::endpoint::{Dialect, Endpoint};
     }

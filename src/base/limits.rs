@@ -49,6 +49,10 @@ const _: () = assert!(LISTS_BYTES_MAX + MODELS_MAX * 8 * MODEL_NAME_BYTES_MAX <=
 pub const LOSSES_MAX: usize = 64;
 /// Most codes of errors that infermux itself answers with; each is counted.
 pub const ERROR_CODES_MAX: usize = 64;
+/// Most keys of callers.
+pub const CALLER_KEYS_MAX: usize = 100_000;
+/// Largest file of keys, in bytes.
+pub const KEYS_FILE_BYTES_MAX: u64 = 64 << 20;
 /// Most callers with a budget.
 pub const BUDGETS_MAX: usize = 10_000;
 /// Budget ids that one process has, for the same reason as [`PROVIDER_SEATS_MAX`].

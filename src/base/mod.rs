@@ -3,6 +3,8 @@
 //! It knows nothing of HTTP, JSON, providers or the outside world, and every other room may use it.
 //! It never reads a clock, never does IO, and never holds anything that grows without a bound.
 
+pub mod caller_key;
+pub mod digest;
 pub mod endpoint;
 pub mod ids;
 pub mod limits;

@@ -9,6 +9,7 @@ use crate::base::secret::Secret;
 use crate::cli::bookkeeping;
 use crate::cli::capacity::{self, Connections};
 use crate::cli::environment;
+use crate::cli::keys_file;
 use crate::cli::listeners::Listeners;
 use crate::cli::log::Log;
 use crate::cli::loops::{HealthChecks, Starter};
@@ -20,6 +21,7 @@ use crate::cli::stop::Running;
 use crate::cli::threads;
 use crate::config::plan::Plan;
 use crate::config::seats::Seats;
+use crate::exchange::keys::Keys;
 use crate::exchange::remembered::Items;
 use crate::exchange::unsettled::AllUnsettled;
 use crate::ledger::terms::Terms;
@@ -57,6 +59,9 @@ impl Launch<'_> {
         let (reloads, wishes) = reloads::channel();
         threads::watch_signals(self.events.clone(), reloads.clone())?;
         let ground = Ground::take(&plan)?;
+        let keys = keys_file::read(&plan);
+        let keys = keys.map_err(|faults| NotStarted::Failed(faults.join("; ")))?;
+        let keys = Arc::new(Latest::new(Arc::new(keys)));
         let plan = Arc::new(plan);
         let seats = Seats::of(&plan);
         let first = Terms::first(plan, ground.connections.most);
@@ -64,7 +69,13 @@ impl Launch<'_> {
         let addresses = threads::look_up_names(&terms, &self.events, &self.told)?;
         let progress = Arc::new(Progress::new(ground.loops()));
         let books = bookkeeping::start(&terms, &progress, &self.events)?;
-        let common = self.common(&ground, &terms, progress, reloads, addresses)?;
+        let shared = Shared {
+            progress,
+            reloads: reloads.clone(),
+            addresses,
+            keys: Arc::clone(&keys),
+        };
+        let common = self.common(&ground, &terms, shared)?;
         let starter = Starter {
             common: Arc::new(common),
             log: self.log,
@@ -80,11 +91,13 @@ impl Launch<'_> {
             events,
             ..
         } = starter;
+        threads::watch_keys(&terms, &common.process, reloads, &events)?;
         let reloader = Reloader {
             source,
             seats,
             terms,
             certificate: ground.certificate,
+            keys,
             common: Arc::clone(&common),
             bells: Arc::clone(&bells),
             reporter: reporter.clone(),
@@ -104,10 +117,14 @@ impl Launch<'_> {
         &self,
         ground: &Ground,
         terms: &Arc<Latest<Terms>>,
-        progress: Arc<Progress>,
-        reloads: ReloadSender,
-        addresses: Arc<Addresses>,
+        shared: Shared,
     ) -> Result<Common, NotStarted> {
+        let Shared {
+            progress,
+            reloads,
+            addresses,
+            keys,
+        } = shared;
         let first = terms.load();
         let (catalogue, lists) = threads::start_catalogue(terms, &self.events)?;
         let token = environment::setting(TOKEN).map(Secret::new);
@@ -130,6 +147,7 @@ impl Launch<'_> {
             era: Latest::new(Arc::new(era)),
             progress,
             reloads,
+            keys,
             management_token: token,
             retries: Retries::new(ground.loops()),
             owners: Arc::new(owners),
@@ -141,6 +159,14 @@ impl Launch<'_> {
             tls_connect: Arc::clone(&ground.tls_connect),
         })
     }
+}
+
+/// What other threads have their hands on, too.
+struct Shared {
+    progress: Arc<Progress>,
+    reloads: ReloadSender,
+    addresses: Arc<Addresses>,
+    keys: Arc<Latest<Keys>>,
 }
 
 /// What the process needs before anything runs.

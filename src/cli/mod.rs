@@ -8,6 +8,8 @@ pub mod exit;
 pub mod file;
 pub mod flags;
 pub mod kept_back;
+pub mod key;
+pub mod keys_file;
 mod launch;
 pub mod line_form;
 pub mod listeners;
@@ -49,6 +51,7 @@ pub fn run() -> ExitCode {
             Command::Providers(flags) => providers::run(&flags),
             Command::Ready(flags) => ready::run(&flags),
             Command::Reload(flags) => reload_command::run(&flags),
+            Command::Key(flags) => key::run(&flags.command),
             Command::Schema => pages::schema(),
             Command::Completions(flags) => pages::completions(&flags),
             Command::Man(flags) => pages::manual(&flags),

@@ -14,17 +14,19 @@ use crate::base::time::Instant;
 use crate::cli::bells::Bells;
 use crate::cli::environment;
 use crate::cli::file::{self, Unusable};
+use crate::cli::keys_file;
 use crate::cli::open_keys::warn_of_open_keys;
 use crate::cli::overrides::Overrides;
 use crate::config::plan::Plan;
 use crate::config::seats::{Seated, Seats};
 use crate::config::{Environment, Loaded, Options, Strictness, changes};
 use crate::coordinator::names::LOOK_UP_MAX;
+use crate::exchange::keys::Keys;
 use crate::ledger::terms::Terms;
 use crate::link::gate::{Phase, Reloaded};
 use crate::link::latest::Latest;
 use crate::link::lists::{Said, What};
-use crate::link::reloads::{Changes, ReloadReceiver, ReloadResult};
+use crate::link::reloads::{Changes, ReloadReceiver, ReloadResult, Wished};
 use crate::link::reports::{Ask, Message, Question, Reply, Reporter};
 use crate::shard::state::common::Common;
 use crate::shard::state::era::Era;
@@ -131,6 +133,8 @@ pub struct Reloader {
     pub terms: Arc<Latest<Terms>>,
     /// The certificate for callers.
     pub certificate: Certificate,
+    /// Callers' keys.
+    pub keys: Arc<Latest<Keys>>,
     /// What all event loops share.
     pub common: Arc<Common>,
     /// Their bells.
@@ -145,6 +149,7 @@ pub struct Reloader {
 struct Replacement {
     seated: Seated,
     certificate: Certificate,
+    keys: Keys,
     changes: Changes,
 }
 
@@ -152,10 +157,38 @@ impl Reloader {
     /// Reloads for one wish after the other, until no sender is left.
     pub fn run(mut self, wishes: &ReloadReceiver) {
         while let Some(wish) = wishes.next() {
+            if wish.what() == Wished::Keys {
+                wish.tell(self.reload_keys());
+                continue;
+            }
             self.manager.reloading();
             let result = self.reload();
             self.manager.ready();
             wish.tell(result);
+        }
+    }
+
+    /// Reads the file of callers' keys again, and nothing else.
+    fn reload_keys(&self) -> ReloadResult {
+        match keys_file::read(&self.terms.load().plan) {
+            Ok(keys) => {
+                let (count, changes) = (keys.ring().keys().len(), Changes::default());
+                // What operators have done by hand ends only with a change.
+                if self.keys.look(|former| !former.is_same(&keys)) {
+                    self.keys.publish(Arc::new(keys));
+                    tracing::info!(keys = count, "the file of keys is reloaded");
+                }
+                ReloadResult::Done {
+                    changes,
+                    stalled: Vec::new(),
+                }
+            }
+            Err(faults) => {
+                for fault in &faults {
+                    tracing::error!(fault, "the file of keys is not reloaded");
+                }
+                ReloadResult::Refused(faults)
+            }
         }
     }
 
@@ -206,6 +239,7 @@ impl Reloader {
         let needs_restart = changes::keep_fixed(&before.plan, &mut plan);
         let certificate = self.certificate.read_again(&plan);
         let certificate = certificate.map_err(|fault| vec![fault])?;
+        let keys = keys_file::read(&plan)?;
         let seated = self.seats.seat(plan).map_err(|fault| vec![fault])?;
         let mut changed = changes::between(&before.plan, &seated.plan);
         if certificate.fingerprint != self.certificate.fingerprint {
@@ -218,6 +252,7 @@ impl Reloader {
         Ok(Replacement {
             seated,
             certificate,
+            keys,
             changes: Changes {
                 changed,
                 needs_restart,
@@ -255,6 +290,7 @@ impl Reloader {
         let number = former.number + 1;
         let token = self.common.management_token.as_ref();
         let era = Era::new(number, terms, self.certificate.config(), token);
+        self.keys.publish(Arc::new(replacement.keys));
         self.common.era.publish(Arc::new(era));
         self.bells.ring();
         let progress = &self.common.progress;

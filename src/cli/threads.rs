@@ -10,6 +10,7 @@ use crate::base::limits::{HELPERS_MAX, LISTS_WAITING_MAX, REPORTS_MAX};
 use crate::cli::capacity::unusable_core;
 use crate::cli::environment;
 use crate::cli::exit::{DONE, INTERRUPTED};
+use crate::cli::keys_file;
 use crate::cli::not_started::{NotStarted, failed};
 use crate::cli::reload::Reloader;
 use crate::cli::terminal;
@@ -25,11 +26,12 @@ use crate::exchange::catalogue::Catalogue;
 use crate::ledger::terms::Terms;
 use crate::link::addresses::{self, Addresses};
 use crate::link::events::{Event, EventReceiver, EventSender};
+use crate::link::gate::Process;
 use crate::link::helpers::{self, Helpers};
 use crate::link::latest::Latest;
 use crate::link::lists::Said;
 use crate::link::queue::{self, Giver};
-use crate::link::reloads::{ReloadReceiver, ReloadSender};
+use crate::link::reloads::{ReloadReceiver, ReloadSender, Wished};
 use crate::link::reports::Inbox;
 use crate::link::states::StateReceiver;
 use crate::shard::run::{self, Own};
@@ -51,7 +53,7 @@ pub fn watch_signals(events: EventSender, reloads: ReloadSender) -> Result<(), N
                 Signal::Terminate => events.send(Event::StopAsked(DONE)),
                 Signal::Interrupt => events.send(Event::StopAsked(INTERRUPTED)),
                 // The reloader logs the result.
-                Signal::Hangup => drop(reloads.wish()),
+                Signal::Hangup => drop(reloads.wish(Wished::Configuration)),
             }
         }
         Ok(())
@@ -249,6 +251,25 @@ pub fn start_reloader(
     start_thread("reload".into(), events, |_| Event::Broke(RELOADS), body)
 }
 
+/// Starts the thread that watches the file of callers' keys.
+///
+/// # Errors
+///
+/// It cannot be started.
+pub fn watch_keys(
+    terms: &Arc<Latest<Terms>>,
+    process: &Arc<Process>,
+    reloads: ReloadSender,
+    events: &EventSender,
+) -> Result<(), NotStarted> {
+    let (terms, process) = (Arc::clone(terms), Arc::clone(process));
+    let body = move || {
+        keys_file::watch(&terms, &process, &reloads);
+        Ok(())
+    };
+    start_thread("keys".into(), events, |_| Event::Broke(KEYS), body)
+}
+
 /// Starts the event loop beside the shards, and waits for its first round of health checks.
 ///
 /// # Errors
@@ -356,6 +377,7 @@ pub fn tell_broken(what: &str) {
 
 const SIGNALS: &str = "the watch for signals";
 const NAMES: &str = "the look-up of names";
+const KEYS: &str = "the watch of the file of keys";
 const RELOADS: &str = "the reloading of the configuration";
 const LOG: &str = "the writer of the log";
 

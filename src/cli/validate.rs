@@ -6,9 +6,10 @@ use crate::cli::environment;
 use crate::cli::exit::{DONE, FAULTY, MALFORMED, UNUSABLE};
 use crate::cli::file::{self, Unusable};
 use crate::cli::flags::{self, ValidateFlags};
+use crate::cli::keys_file;
 use crate::cli::terminal;
 use crate::config::faults::{Fault, printable};
-use crate::config::plan::{Plan, Provider};
+use crate::config::plan::{Auth, Plan, Provider};
 use crate::config::prices::{self, PriceTable};
 use crate::config::raw::lines;
 use crate::config::{self, Environment, Options, Strictness};
@@ -32,6 +33,11 @@ pub fn run(flags: &ValidateFlags) -> u8 {
     };
     match file::read(&path, &options) {
         Ok(loaded) => {
+            if let Err(faults) = keys_file::check(&loaded.plan) {
+                faults.iter().for_each(terminal::error);
+                file::count(faults.len(), 0);
+                return FAULTY;
+            }
             let mut here = [missing_files(&loaded.plan), unpriced(&loaded.plan)].concat();
             lines::find(&loaded.text, here.iter_mut());
             let warnings = [loaded.warnings, here].concat();
@@ -81,7 +87,12 @@ fn missing_files(plan: &Plan) -> Vec<Fault> {
             ("tls.key_file", &tls.key_file),
         ]
     });
+    let keys = match &plan.auth {
+        Auth::Keys(listed) => listed.file.as_ref(),
+        Auth::Passthrough | Auth::StaticKey(_) => None,
+    };
     named
+        .chain(keys.map(|file| ("auth.keys_file", file)))
         .filter(|(_, file)| !files::exists(Path::new(&***file)))
         .map(|(path, file)| {
             let message = format!("{} does not exist on this host", printable(file));

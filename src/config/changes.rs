@@ -90,6 +90,7 @@ pub fn between(before: &Plan, after: &Plan) -> Vec<String> {
     for (what, same) in [
         ("providers: order", names(before) == names(after)),
         ("auth", before.auth == after.auth),
+        ("teams", before.teams == after.teams),
         ("tls", before.tls == after.tls),
         ("server.cors", before.cors == after.cors),
         ("routing.strategy", before.strategy == after.strategy),

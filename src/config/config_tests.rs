@@ -897,6 +897,15 @@ fn every_key_is_read() {
                 "model_families.a.".into(),
             ),
             "budgets[]" => (format!("{{budgets: [{field}]}}"), "budgets[0].".into()),
+            "teams[]" => (format!("{{teams: [{field}]}}"), "teams[0].".into()),
+            "auth.keys[]" => (
+                format!("{{auth: {{keys: [{field}]}}}}"),
+                "auth.keys[0].".into(),
+            ),
+            "auth.keys[].hashes[]" => (
+                format!("{{auth: {{keys: [{{hashes: [{field}]}}]}}}}"),
+                "auth.keys[0].hashes[0].".into(),
+            ),
             "pricing.<provider>.<model>" => (
                 format!("{{pricing: {{a: {{b: {field}}}}}}}"),
                 "pricing.a.b.".into(),
@@ -954,6 +963,9 @@ fn what_is_required_is_missed_once() {
             "pricing.<provider>.<model>",
             "budgets[]",
             "server.cors",
+            "teams[]",
+            "auth.keys[]",
+            "auth.keys[].hashes[]",
         ];
         assert!(known.contains(&key.section), "{}", key.path());
     }
@@ -966,6 +978,11 @@ fn what_is_required_is_missed_once() {
         "pricing: {one: {big: {}}}",
         "pricing.one.big.input_per_million: is required\n\
          pricing.one.big.output_per_million: is required",
+    );
+    check(
+        "teams: [{}]\nauth: {mode: keys, keys: [{}, {name: a, hashes: [{}]}]}",
+        "teams[0].name: is required\nauth.keys[0].name: is required\n\
+         auth.keys[0].hash: is required\nauth.keys[1].hashes[0].hash: is required",
     );
     check(
         "budgets: [{}]",
@@ -1141,8 +1158,8 @@ fn the_top_level_makes_sense_together() {
         ("auth: {mode: static_key, key: ' abc '}", ""),
         (
             "auth: {mode: statickey}",
-            "auth.mode: `statickey` is not one of passthrough, static_key, did you mean \
-             `static_key`?",
+            "auth.mode: `statickey` is not one of passthrough, static_key, keys, did you \
+             mean `static_key`?",
         ),
     ] {
         check(more, expected);
@@ -1593,4 +1610,102 @@ fn native_is_for_providers_that_can_have_responses() {
         let plan = plan(&format!("providers: [{{name: a, {fields}}}]"));
         assert_eq!(plan.providers[0].responses, expected, "{fields}");
     }
+}
+
+/// A digest, as a file has it.
+const HASH: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+#[test]
+fn keys_and_their_teams_make_sense_together() {
+    let other = HASH.replace('b', "c");
+    for (keys, expected) in [
+        (format!("[{{name: a, hash: '{HASH}'}}]"), String::new()),
+        (
+            format!("[{{name: a, hash: '{HASH}'}}, {{name: a, hash: '{other}'}}]"),
+            "auth.keys: two keys have the name `a`".into(),
+        ),
+        (
+            format!("[{{name: a, hash: '{HASH}'}}, {{name: b, hashes: [{{hash: '{HASH}'}}]}}]"),
+            "auth.keys: the keys `a` and `b` have one secret".into(),
+        ),
+        (
+            format!("[{{name: a, hash: '{HASH}', hashes: [{{hash: '{other}'}}]}}]"),
+            "auth.keys[0].hash: stands beside `hashes`: use one of them".into(),
+        ),
+        (
+            "[{name: a, hash: 'sha256:abc'}]".into(),
+            "auth.keys[0].hash: is not `sha256:` and 64 hexadecimal digits; `infermux key hash` \
+             prints it"
+                .into(),
+        ),
+        (
+            format!("[{{name: a, hash: '{HASH}', team: prodcut}}]"),
+            "auth.keys[0].team: no team has the name `prodcut`, did you mean `product`?".into(),
+        ),
+        (
+            format!("[{{name: a, hash: '{HASH}', models: []}}]"),
+            "auth.keys[0].models: is empty: nothing would be allowed; leave it out to allow \
+             everything"
+                .into(),
+        ),
+        (
+            format!("[{{name: a, hash: '{HASH}', callers: ['a*b*']}}]"),
+            "auth.keys[0].callers[0]: `a*b*` has more than one `*`".into(),
+        ),
+        (
+            format!("[{{name: a, hash: '{HASH}', expires: soon}}]"),
+            "auth.keys[0].expires: `soon` is neither a date such as 2027-01-31 nor a moment of \
+             RFC 3339"
+                .into(),
+        ),
+    ] {
+        let text = format!("teams: [{{name: product}}]\nauth: {{mode: keys, keys: {keys}}}");
+        check(&text, &expected);
+    }
+    for (auth, expected) in [
+        (
+            "{mode: keys}",
+            "auth.keys: or `keys_file` is required where auth.mode is keys",
+        ),
+        ("{mode: keys, keys_file: /etc/keys.yml}", ""),
+        (
+            "{mode: keys, keys_file: /etc/keys.yml, key: k}",
+            "~ auth.key: has no effect where auth.mode is keys",
+        ),
+        (
+            "{keys_file: /etc/keys.yml}",
+            "~ auth.keys: has no effect unless auth.mode is keys",
+        ),
+    ] {
+        check(&format!("auth: {auth}"), expected);
+    }
+    check(
+        "teams: [{name: a}, {name: a}]",
+        "teams[1].name: `a` is the name of teams[0], too",
+    );
+}
+
+#[test]
+fn a_file_of_keys_is_a_bare_list() {
+    let teams = [keyring::Team {
+        name: "t".into(),
+        models: None,
+    }];
+    let read = |text: &str| load_keys(text, &teams, &options(Strictness::Strict));
+    let first = |text: &str| read(text).unwrap_err()[0].to_string();
+    assert_eq!(read("").map(|keys| keys.len()), Ok(0));
+    assert_eq!(read("# none yet\n").map(|keys| keys.len()), Ok(0));
+    let keys = read(&format!("\u{feff}- name: a\n  hash: {HASH}\n  team: t\n")).unwrap();
+    assert_eq!((&*keys[0].name, &*keys[0].caller), ("a", "a"));
+    assert_eq!(first("name: a"), "the file is a mapping, a list is wanted");
+    assert_eq!(
+        first("- a"),
+        "keys[0]: is a single value, a mapping is wanted"
+    );
+    assert_eq!(
+        first(&format!("- {{name: a, hash: '{HASH}', nmae: b}}")),
+        "keys[0].nmae: unknown field, did you mean `name`?"
+    );
+    // Neither the secret nor its digest is told.
+    assert!(!first("- {name: a, hash: 'sha256:secret'}").contains("secret"));
 }

@@ -14,8 +14,10 @@ pub mod decimal;
 pub mod duration;
 pub mod env;
 pub mod faults;
+pub mod keyring;
 pub mod listen;
 pub mod model_settings;
+pub mod moment;
 mod options;
 pub mod patterns;
 pub mod plan;
@@ -29,8 +31,11 @@ pub mod suggest;
 pub mod url;
 pub mod vendor;
 
+use crate::base::limits::KEYS_FILE_BYTES_MAX;
 use crate::config::faults::{Fault, Findings};
+use crate::config::keyring::{CallerKey, Team};
 use crate::config::plan::{Plan, Provider};
+use crate::config::raw::Node;
 use crate::config::raw::fields::Block;
 use crate::config::raw::{lines, yaml};
 
@@ -99,6 +104,29 @@ pub fn load(text: &str, options: &Options<'_>) -> Result<Loaded, Rejected> {
         })
     } else {
         Err(Rejected::Faulty { faults, warnings })
+    }
+}
+
+/// Reads a file of callers' keys, a bare list; their teams are `teams`.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, all at once.
+pub fn load_keys(
+    text: &str,
+    teams: &[Team],
+    options: &Options<'_>,
+) -> Result<Vec<CallerKey>, Vec<Fault>> {
+    let items = yaml::parse_list(text, KEYS_FILE_BYTES_MAX).map_err(|fault| vec![fault])?;
+    let findings = Findings::new(options.strict);
+    let mut entries = [("keys".to_owned(), Node::List(items))];
+    env::resolve(&mut entries, &options.environment, &findings);
+    let keys = check::keys::keys(&Block::root_of("auth", &entries, &findings), teams);
+    let (faults, _) = findings.into_parts();
+    if faults.is_empty() {
+        Ok(keys)
+    } else {
+        Err(faults)
     }
 }
 

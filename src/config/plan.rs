@@ -10,6 +10,7 @@ use crate::base::ids::{BudgetId, GroupId, ProviderId, RouteId};
 use crate::base::map::Map;
 use crate::base::money::{NanoUsd, Price};
 use crate::base::secret::Secret;
+use crate::config::keyring::{ListedKeys, Team};
 use crate::config::model_settings::SettingsByModel;
 use crate::config::patterns::{self, Pattern, PatternRoutes};
 use crate::config::responses::Responses;
@@ -30,6 +31,8 @@ pub struct Plan {
     pub tls: Option<TlsFiles>,
     /// Who may call.
     pub auth: Auth,
+    /// The teams of callers' keys.
+    pub teams: Box<[Team]>,
     /// Threads, limits and deadlines of the caller's side.
     pub server: Server,
     /// Which web pages may call.
@@ -140,6 +143,20 @@ pub enum Auth {
     Passthrough,
     /// Callers that present this key.
     StaticKey(Secret),
+    /// Callers that present one of these keys, or of a file with more of them.
+    Keys(ListedKeys),
+}
+
+impl Auth {
+    /// Its mode's name in the file.
+    #[must_use]
+    pub const fn mode(&self) -> &'static str {
+        match self {
+            Self::Passthrough => "passthrough",
+            Self::StaticKey(_) => "static_key",
+            Self::Keys(_) => "keys",
+        }
+    }
 }
 
 /// Threads, limits and deadlines of the caller's side.

@@ -1,8 +1,14 @@
 //! Who may call, and whose key goes to a provider.
 
+use std::rc::Rc;
+use std::sync::Arc;
+
 use crate::base::secret::Secret;
+use crate::base::time::WallTime;
 use crate::config::plan::{Auth, Provider};
 use crate::decide::outcome::KeyOwner;
+use crate::exchange::keys::Keys;
+use crate::exchange::principal::Principal;
 use crate::exchange::refusal::{KeyFault, Refusal};
 use crate::wire::field;
 use crate::wire::head::Head;
@@ -50,6 +56,11 @@ impl<'a> Presented<'a> {
         presented
     }
 
+    /// The keys themselves, those that are presented.
+    pub fn each(self) -> impl Iterator<Item = &'a [u8]> {
+        self.keys().into_iter().flatten()
+    }
+
     /// The keys themselves.
     fn keys(self) -> [Option<&'a [u8]>; 3] {
         let bearer = self.authorization.and_then(bearer);
@@ -67,21 +78,32 @@ impl<'a> Presented<'a> {
     }
 }
 
-/// Checks the keys that a request presents, in a time that does not depend on the configured key.
-/// One valid key is enough.
+/// Checks the keys that a request presents at `now`, in a time that does not depend on the keys in
+/// force, which `keys` gives. One valid key is enough. Returns whose request it is, where keys
+/// tell.
 ///
 /// # Errors
 ///
-/// None of them is the configured key.
-pub fn authenticate(auth: &Auth, presented: Presented<'_>) -> Result<(), Refusal<'static>> {
-    let Auth::StaticKey(key) = auth else {
-        return Ok(());
+/// None of them is valid.
+pub fn authenticate(
+    auth: &Auth,
+    presented: Presented<'_>,
+    keys: impl FnOnce() -> Rc<Arc<Keys>>,
+    now: impl FnOnce() -> WallTime,
+) -> Result<Option<Principal>, Refusal<'static>> {
+    let key = match auth {
+        Auth::Passthrough => return Ok(None),
+        Auth::StaticKey(key) => key,
+        Auth::Keys(_) => {
+            let principal = Principal::of(&keys(), presented.each(), now());
+            return principal.map(Some).map_err(Refusal::InvalidApiKey);
+        }
     };
     let offered = presented.keys();
     // All keys are compared, so that the time does not tell which one came close.
     let matched = offered.map(|offered| offered.is_some_and(|offered| key.matches(offered)));
     match (matched.contains(&true), offered) {
-        (true, _) => Ok(()),
+        (true, _) => Ok(None),
         (false, [None, None, None]) => Err(Refusal::InvalidApiKey(KeyFault::Missing)),
         (false, _) => Err(Refusal::InvalidApiKey(KeyFault::Wrong)),
     }
@@ -129,7 +151,7 @@ pub fn same_site(origin: Option<&[u8]>, host: Option<&[u8]>) -> Result<(), Refus
 ///
 /// A caller's key goes only where `forward_caller_key` allows it, and infermux's own stands in when
 /// the caller sent none. Under `static_key` only a key that is not the static key can be meant for
-/// the provider, in whichever header it came.
+/// the provider, in whichever header it came; under `keys` none is.
 #[must_use]
 pub fn credential<'a>(
     provider: &'a Provider,
@@ -142,7 +164,7 @@ pub fn credential<'a>(
             bearer(authorization).is_some_and(|token| !own.matches(token))
         }
         (Auth::StaticKey(own), Credential::CallersKey(key)) => !own.matches(key),
-        (Auth::StaticKey(_), Credential::Own(_) | Credential::None) => false,
+        (Auth::Keys(_), _) | (Auth::StaticKey(_), Credential::Own(_) | Credential::None) => false,
     };
     let forwarded = provider.forward_caller_key.then(|| presented.forwarded());
     let forwarded = forwarded.and_then(|mut keys| keys.find(meant_for_provider));

@@ -36,7 +36,8 @@ impl Masks {
         let mut words: Vec<Box<[u8]>> = plan.providers.iter().flat_map(words_of).collect();
         let auth = match &plan.auth {
             Auth::StaticKey(key) => Some(key),
-            Auth::Passthrough => None,
+            // Of callers' keys only digests are known.
+            Auth::Passthrough | Auth::Keys(_) => None,
         };
         for key in auth.into_iter().chain(token) {
             add_words(key.expose(), &mut words);

@@ -7,6 +7,7 @@ use crate::exchange::attribution::{Attribution, Whom};
 use crate::exchange::cors::Grant;
 use crate::exchange::headers::Totals;
 use crate::exchange::origin::Origin;
+use crate::exchange::principal::Principal;
 use crate::exchange::refusal::{AnswerBody, Connection, Envelope};
 use crate::exchange::request_id::RequestId;
 use crate::exchange::target::{self, is_of_operators};
@@ -44,6 +45,8 @@ pub struct Request {
     pub wants_early_head: bool,
     /// The lines for browsers that its answer carries; `None`: none.
     pub grant: Option<Grant>,
+    /// Whose request it is, where callers' keys tell.
+    pub principal: Option<Principal>,
     /// A header that names the caller and stands there twice, so that the caller is not known.
     pub repeated: Option<&'static str>,
 }
@@ -55,8 +58,8 @@ impl Request {
         let mut attribution = Attribution::default();
         let mut offered = None;
         let (mut authorizations, mut callers) = (0_u32, 0_u32);
-        let (mut wants_stream_cost, mut wants_early_head) = (false, false);
-        let mut header = Dialect::Chat;
+        let (mut wants_stream_cost, mut wants_early_head, mut header) =
+            (false, false, Dialect::Chat);
         for field in &head.fields {
             // Most headers are none of these, and are sorted out by their length.
             if !matches!(field.name.len(), 12..=14 | 17 | 18 | 21 | 22) {
@@ -77,11 +80,6 @@ impl Request {
                 callers += u32::from(attribution.read(name, value) == Some(Whom::Caller));
             }
         }
-        let repeated = match (authorizations, callers) {
-            (2.., _) => Some("Authorization stands in the head more than once"),
-            (_, 2..) => Some("X-Infermux-Caller stands in the head more than once"),
-            (_, _) => None,
-        };
         Self {
             id: RequestId::of(offered, random),
             dialect: target::dialect(&bytes[head.target.clone()], header),
@@ -108,7 +106,8 @@ impl Request {
             wants_stream_cost,
             wants_early_head,
             grant: None,
-            repeated,
+            principal: None,
+            repeated: repeated(authorizations, callers),
         }
     }
 
@@ -133,6 +132,7 @@ impl Request {
             wants_stream_cost: false,
             wants_early_head: false,
             grant: None,
+            principal: None,
             repeated: None,
         }
     }
@@ -149,6 +149,15 @@ impl Request {
             body: self.body,
             end,
         }
+    }
+}
+
+/// What of a head that names a caller stands there twice.
+const fn repeated(authorizations: u32, callers: u32) -> Option<&'static str> {
+    match (authorizations, callers) {
+        (2.., _) => Some("Authorization stands in the head more than once"),
+        (_, 2..) => Some("X-Infermux-Caller stands in the head more than once"),
+        (_, _) => None,
     }
 }
 

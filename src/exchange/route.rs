@@ -227,6 +227,7 @@ mod tests {
             },
             tls: None,
             auth: Auth::Passthrough,
+            teams: Box::default(),
             server: Server {
                 shards: 0,
                 cores: Box::default(),

@@ -4,6 +4,7 @@ use crate::base::endpoint::{Dialect, Endpoint};
 use crate::base::range::Range;
 
 use crate::exchange::door::Door;
+use crate::exchange::keys::KeyAct;
 use crate::exchange::path_hint;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::stored::{self, Part, Stored};
@@ -69,6 +70,10 @@ pub enum Manage {
     Report(Question),
     /// `POST /_infermux/reload`
     Reload,
+    /// `GET /_infermux/keys`: callers' keys.
+    Keys,
+    /// `POST /_infermux/keys/{name}/{disable|enable}`
+    Key(String, KeyAct),
     /// `POST /_infermux/providers/{name}/circuit/{open|close|reset}`
     Circuit(String, ByHand),
 }
@@ -116,7 +121,8 @@ pub fn read<'a>(
         near: path_hint::served(door, path),
     })?;
     let (allowed, allow) = match &found {
-        Target::Infer(..) | Target::Manage(Manage::Reload | Manage::Circuit(..)) => {
+        Target::Infer(..)
+        | Target::Manage(Manage::Reload | Manage::Circuit(..) | Manage::Key(..)) => {
             (&[Method::Post][..], "POST")
         }
         Target::Stored(Stored { part, .. }) => match part {
@@ -133,6 +139,7 @@ pub fn read<'a>(
             | Manage::PageElsewhere
             | Manage::Health
             | Manage::Ready
+            | Manage::Keys
             | Manage::Report(_),
         ) => (&[Method::Get, Method::Head][..], "GET, HEAD"),
     };
@@ -326,6 +333,7 @@ fn manage<'a>(rest: &str, query: &str) -> Result<Option<Manage>, Refusal<'a>> {
         "health" | "livez" => return Ok(Some(Manage::Health)),
         "ready" | "readyz" => return Ok(Some(Manage::Ready)),
         "reload" => return Ok(Some(Manage::Reload)),
+        "keys" => return Ok(Some(Manage::Keys)),
         "status" => Question::Status,
         "providers" => Question::Providers,
         "changes" => Question::Changes,
@@ -351,6 +359,15 @@ fn named(path: &str) -> Option<Manage> {
         let caller = percent_decode(caller)?;
         let question = Question::CostsOfCaller(caller.into());
         return Some(Manage::Report(question));
+    }
+    if let Some(key) = path.strip_prefix("keys/") {
+        let (name, act) = key.split_once('/')?;
+        let act = match act {
+            "disable" => KeyAct::Disable,
+            "enable" => KeyAct::Enable,
+            _ => return None,
+        };
+        return Some(Manage::Key(percent_decode(name)?, act));
     }
     let (name, act) = path.strip_prefix("providers/")?.split_once("/circuit/")?;
     let act = match act {

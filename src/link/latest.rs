@@ -8,6 +8,12 @@ use arc_swap::ArcSwap;
 #[derive(Debug)]
 pub struct Latest<T>(ArcSwap<T>);
 
+impl<T: Default> Default for Latest<T> {
+    fn default() -> Self {
+        Self::new(Arc::default())
+    }
+}
+
 impl<T> Latest<T> {
     /// Begins with `value`.
     #[must_use]

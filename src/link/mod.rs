@@ -18,6 +18,7 @@ pub mod index;
 pub mod latest;
 pub mod lists;
 pub mod log;
+pub mod marks;
 pub mod memory;
 pub mod meters;
 pub mod orders;

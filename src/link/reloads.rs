@@ -16,9 +16,19 @@ pub struct ReloadSender(Sender<Arc<Reload>>);
 #[derive(Debug)]
 pub struct ReloadReceiver(Receiver<Arc<Reload>>);
 
+/// Wished is to be read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wished {
+    /// The configuration, and the files that it names.
+    Configuration,
+    /// The file of callers' keys, which has changed.
+    Keys,
+}
+
 /// A wish, and room for its result.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reload {
+    what: Wished,
     result: ArcSwapOption<ReloadResult>,
 }
 
@@ -27,7 +37,7 @@ pub struct Reload {
 pub enum ReloadResult {
     /// The file is in force.
     Done {
-        /// What changes.
+        /// Wished changes.
         changes: Changes,
         /// Event loops that do not turn: they adopt the file as soon as they do.
         stalled: Vec<String>,
@@ -38,10 +48,10 @@ pub enum ReloadResult {
     Stopping,
 }
 
-/// What a reload changes.
+/// Wished a reload changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// What takes effect, in words.
+    /// Wished takes effect, in words.
     pub changed: Vec<String>,
     /// Keys whose change takes effect only with a restart.
     pub needs_restart: Vec<&'static str>,
@@ -58,8 +68,9 @@ impl ReloadSender {
     /// Wishes for a reload; `None` where the queue is full: the file is then read after this call
     /// anyway.
     #[must_use]
-    pub fn wish(&self) -> Option<Arc<Reload>> {
-        let reload = Arc::<Reload>::default();
+    pub fn wish(&self, what: Wished) -> Option<Arc<Reload>> {
+        let result = ArcSwapOption::default();
+        let reload = Arc::new(Reload { what, result });
         self.0.try_send(Arc::clone(&reload)).ok().map(|()| reload)
     }
 }
@@ -73,6 +84,12 @@ impl ReloadReceiver {
 }
 
 impl Reload {
+    /// Wished is to be read again.
+    #[must_use]
+    pub const fn what(&self) -> Wished {
+        self.what
+    }
+
     /// Gives the result.
     pub fn tell(&self, result: ReloadResult) {
         self.result.store(Some(Arc::new(result)));
@@ -92,13 +109,14 @@ mod tests {
     #[test]
     fn wishes_wait_and_those_beyond_are_fulfilled_by_the_last() {
         let (sender, receiver) = channel();
-        let wishes: Vec<_> = std::iter::from_fn(|| sender.wish()).collect();
+        let wishes: Vec<_> = std::iter::from_fn(|| sender.wish(Wished::Keys)).collect();
         assert_eq!(wishes.len(), RELOADS_MAX);
         let wish = receiver.next().unwrap();
         assert!(wishes[0].result().is_none());
         wish.tell(ReloadResult::Stopping);
         assert_eq!(wishes[0].result().as_deref(), Some(&ReloadResult::Stopping));
-        assert!(sender.wish().is_some());
+        assert_eq!(wish.what(), Wished::Keys);
+        assert!(sender.wish(Wished::Configuration).is_some());
         drop(sender);
         assert_eq!(std::iter::from_fn(|| receiver.next()).count(), RELOADS_MAX);
     }

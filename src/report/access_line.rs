@@ -31,6 +31,10 @@ pub struct Access<'a> {
     pub responses: Option<&'a str>,
     /// Whether a stream was asked for, where the body was read that far.
     pub stream: Option<bool>,
+    /// The name of the caller's key.
+    pub key: Option<&'a str>,
+    /// The team of that key.
+    pub team: Option<&'a str>,
     /// The caller.
     pub caller: Option<&'a str>,
     /// The project.
@@ -105,6 +109,8 @@ pub fn access_line(lines: &mut Lines, out: &mut Vec<u8>, now: WallTime, access: 
         line = line.boolean("stream", stream);
     }
     line = line
+        .text_if("key", access.key)
+        .text_if("team", access.team)
         .text_if("caller", access.caller)
         .text_if("project", access.project)
         .text_if("env", access.env)
@@ -209,6 +215,8 @@ mod tests {
         dialect: None,
         responses: None,
         stream: None,
+        key: None,
+        team: None,
         caller: None,
         project: None,
         env: None,

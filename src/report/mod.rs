@@ -5,6 +5,7 @@ pub mod changes;
 pub mod costs;
 pub mod escape;
 pub mod exposition;
+pub mod keys;
 pub mod latency;
 pub mod line;
 pub mod metrics;

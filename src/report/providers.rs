@@ -74,7 +74,10 @@ pub fn body(report: &impl Serialize) -> Vec<u8> {
 }
 
 #[expect(clippy::ref_option, reason = "serde's contract")]
-fn rfc_3339<S: serde::Serializer>(at: &Option<WallTime>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn rfc_3339<S: serde::Serializer>(
+    at: &Option<WallTime>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match at {
         Some(at) => serializer.collect_str(at),
         None => serializer.serialize_none(),

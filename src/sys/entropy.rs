@@ -2,6 +2,20 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
+use ring::rand::SecureRandom;
+
+/// Random bytes that nobody can guess, for a key.
+///
+/// # Errors
+///
+/// The kernel gives none.
+pub fn secret() -> std::io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let filled = ring::rand::SystemRandom::new().fill(&mut bytes);
+    filled.map_err(|_| std::io::Error::other("its generator fails"))?;
+    Ok(bytes)
+}
+
 /// A fresh seed; std keys its hashers from the kernel's generator.
 #[must_use]
 pub fn seed() -> u64 {

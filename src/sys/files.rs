@@ -1,6 +1,7 @@
 //! Files, read whole and bounded.
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// The text of the file at `path`.
@@ -19,6 +20,64 @@ pub fn read_text(path: &Path, limit: u64) -> std::io::Result<String> {
         return Err(std::io::ErrorKind::FileTooLarge.into());
     }
     String::from_utf8(bytes).map_err(|_| std::io::ErrorKind::InvalidData.into())
+}
+
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    place: (u64, u64),
+    bytes: u64,
+    changed: [(i64, i64); 2],
+}
+
+impl Stamp {
+    /// That of the file at `path`, links followed; `None`: there is none that can be looked at.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        let meta = std::fs::metadata(path).ok()?;
+        Some(Self {
+            place: (meta.dev(), meta.ino()),
+            bytes: meta.len(),
+            changed: [
+                (meta.mtime(), meta.mtime_nsec()),
+                (meta.ctime(), meta.ctime_nsec()),
+            ],
+        })
+    }
+}
+
+/// Puts `text` in place of the file at `path`, all at once, with the permissions that it has; a new
+/// file is for its owner alone. A link stays one: what it leads to is replaced.
+///
+/// # Errors
+///
+/// It cannot be written; the file is as it was.
+pub fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let mut beside = path.clone().into_os_string();
+    beside.push(format!(".{}.new", std::process::id()));
+    let written = write_beside(&path, Path::new(&beside), text);
+    if written.is_err() {
+        // What is left of it is of no use.
+        let _ = std::fs::remove_file(&beside);
+    }
+    written
+}
+
+fn write_beside(path: &Path, beside: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = std::fs::File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(beside)?;
+    file.write_all(text.as_bytes())?;
+    if let Ok(former) = std::fs::metadata(path) {
+        file.set_permissions(former.permissions())?;
+        // Only the superuser can give a file away, and whoever writes their own need not.
+        let _ = std::os::unix::fs::fchown(&file, Some(former.uid()), Some(former.gid()));
+    }
+    file.sync_all()?;
+    std::fs::rename(beside, path)
 }
 
 /// Whether there is something at `path`; if that cannot be found out, it counts as there.

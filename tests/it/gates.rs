@@ -260,15 +260,105 @@ const OPEN: Gate = Gate {
 
 const KEYED: &str = "auth: {mode: static_key, key: imx-1}\n";
 
+/// Keys `k-a`, `k-b`, one that has expired, one that is out of use, and one for another model.
+const KEYRING: &str = "auth:
+  mode: keys
+  keys:
+  - {name: a, hash: 'sha256:29c2cc888fa9b3f46e0711100e1729a19129b4de8950fc68bd184ec09dfbe6cd'}
+  - {name: b, hash: 'sha256:fe47fbb21f25d73b64693515203198e88dfc6212449862e6c87aff46cfad65e1'}
+  - name: gone
+    expires: 2020-01-01
+    hash: 'sha256:23ec27c68ee5f6b7accffd7bb6d32a6c67bead61712e2b0c9fddf8a97070e557'
+  - name: off
+    disabled: true
+    hash: 'sha256:4814404f21ad64d38a108cd3bc56f33e2bb91f7acc73149670112a900e0277fb'
+  - name: narrow
+    models: [other]
+    hash: 'sha256:3cdd257886bdb43de3498ffeea949bc552a6a27c1cc0f303b42b0d48553548dc'
+";
+
 /// A dollar for each token.
 const DEAR: &str = "pricing: {p: {m: {input_per_million: 1000000, output_per_million: 1000000}}}\n\
                     budgets: {callers: [{caller: team, monthly_usd: 0.01, action: hard_stop}]}\n";
 
 fn gates() -> Vec<Gate> {
     let mut gates = of_heads();
+    gates.extend(of_keys());
     gates.extend(of_bodies());
     gates.extend(of_worlds());
     gates
+}
+
+/// Gates that callers' keys decide about.
+fn of_keys() -> Vec<Gate> {
+    let keys = Gate {
+        rest: KEYRING,
+        ..OPEN
+    };
+    vec![
+        Gate {
+            name: "no caller's key",
+            told: |_| Told::Refused("invalid_api_key"),
+            ..keys
+        },
+        Gate {
+            name: "a key of nobody",
+            change: |ask| ask.headers.push_str("authorization: Bearer k-x\r\n"),
+            told: |_| Told::Refused("invalid_api_key"),
+            ..keys
+        },
+        Gate {
+            name: "a mistyped key",
+            change: |ask| ask.headers.push_str("x-api-key: imx_abc\r\n"),
+            told: |_| Told::Refused("invalid_api_key"),
+            ..keys
+        },
+        Gate {
+            name: "a caller's key as a bearer token, beside another one",
+            change: |ask| {
+                let keys = "authorization: Bearer k-a\r\nx-api-key: sk-x\r\n";
+                ask.headers.push_str(keys);
+            },
+            ..keys
+        },
+        Gate {
+            name: "a caller's key as x-api-key",
+            change: |ask| ask.headers.push_str("x-api-key: k-a\r\n"),
+            ..keys
+        },
+        Gate {
+            name: "a caller's key as api-key",
+            change: |ask| ask.headers.push_str("api-key: k-a\r\n"),
+            ..keys
+        },
+        Gate {
+            name: "two callers' keys",
+            change: |ask| {
+                let keys = "authorization: Bearer k-a\r\nx-api-key: k-b\r\n";
+                ask.headers.push_str(keys);
+            },
+            told: |_| Told::Refused("invalid_api_key"),
+            ..keys
+        },
+        Gate {
+            name: "a key that has expired",
+            change: |ask| ask.headers.push_str("x-api-key: k-gone\r\n"),
+            told: |_| Told::Refused("expired_api_key"),
+            ..keys
+        },
+        Gate {
+            name: "a key that is out of use",
+            change: |ask| ask.headers.push_str("x-api-key: k-off\r\n"),
+            told: |_| Told::Refused("disabled_api_key"),
+            ..keys
+        },
+        Gate {
+            name: "a key for another model",
+            change: |ask| ask.headers.push_str("x-api-key: k-narrow\r\n"),
+            told: |endpoint| endpoint.with_body("model_not_allowed"),
+            ..keys
+        },
+    ]
 }
 
 /// Gates that a request's head decides about.

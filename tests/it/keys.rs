@@ -37,6 +37,40 @@ const SHOWN: &[(&str, &str, &[&str])] = &[
         &["auth.mode", "auth.key"],
     ),
     (
+        "caller_keys",
+        "keys_say_who_calls_and_until_when",
+        &[
+            "auth.keys[].name",
+            "auth.keys[].hash",
+            "auth.keys[].hashes[].hash",
+            "auth.keys[].hashes[].until",
+            "auth.keys[].team",
+            "auth.keys[].expires",
+            "auth.keys[].disabled",
+            "teams[].name",
+        ],
+    ),
+    (
+        "caller_keys",
+        "a_key_names_the_caller_that_its_requests_are_counted_for",
+        &["auth.keys[].caller", "auth.keys[].callers"],
+    ),
+    (
+        "caller_keys",
+        "a_key_asks_for_the_models_of_its_own_and_of_its_team_alone",
+        &["auth.keys[].models", "teams[].models"],
+    ),
+    (
+        "caller_keys",
+        "a_key_may_have_streams_tell_their_cost",
+        &["auth.keys[].stream_cost"],
+    ),
+    (
+        "caller_keys",
+        "a_file_of_keys_comes_into_force_by_itself_and_a_bad_one_changes_nothing",
+        &["auth.keys_file"],
+    ),
+    (
         "rings",
         "there_are_as_many_shards_as_asked_for_and_the_flag_beats_the_file",
         &["server.shards"],

@@ -11,6 +11,7 @@ mod alerts;
 mod anthropic;
 mod breaker;
 mod budget;
+mod caller_keys;
 mod callers;
 mod coded;
 mod containers;

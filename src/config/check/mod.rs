@@ -6,12 +6,14 @@
 pub mod accounts;
 pub mod cors;
 pub mod headers;
+pub mod keys;
 pub mod models;
 pub mod providers;
 pub mod request;
 pub mod routing;
 
 use crate::base::secret::Secret;
+use crate::config::keyring::{ListedKeys, Team};
 use crate::config::listen;
 use crate::config::plan::{Auth, Listen, Log, LogFormat, LogLevel, Places, Plan, Server, TlsFiles};
 use crate::config::raw::fields::Block;
@@ -22,7 +24,8 @@ pub fn plan(root: &Block<'_>) -> Plan {
     let (listen, management_listen) = listeners(root);
     let log = log(&root.block("log"));
     let tls = tls(&root.block("tls"));
-    let auth = auth(&root.block("auth"));
+    let teams = keys::teams(root);
+    let auth = auth(&root.block("auth"), &teams);
     let server_block = root.block("server");
     let server = server(&server_block);
     let providers = providers::read(root, &auth);
@@ -45,6 +48,7 @@ pub fn plan(root: &Block<'_>) -> Plan {
         log,
         tls,
         auth,
+        teams,
         server,
         cors,
         providers,
@@ -117,17 +121,48 @@ fn tls(block: &Block<'_>) -> Option<TlsFiles> {
     })
 }
 
-fn auth(block: &Block<'_>) -> Auth {
-    let modes = [("passthrough", false), ("static_key", true)];
-    let wants_key = block.word("mode", &modes).unwrap_or(false);
+/// Who may call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Passthrough,
+    StaticKey,
+    Keys,
+}
+
+const MODES: [(&str, Mode); 3] = [
+    ("passthrough", Mode::Passthrough),
+    ("static_key", Mode::StaticKey),
+    ("keys", Mode::Keys),
+];
+
+fn auth(block: &Block<'_>, teams: &[Team]) -> Auth {
+    let mode = block.word("mode", &MODES).unwrap_or(Mode::Passthrough);
     let key = block.text("key");
-    if !wants_key {
-        return Auth::Passthrough;
+    let listed = keys::keys(block, teams);
+    let file = block.text("keys_file").map(Into::into);
+    let has_keys = block.has("keys") || block.has("keys_file");
+    if mode != Mode::Keys && has_keys {
+        block.warn("keys", "has no effect unless auth.mode is keys");
     }
-    if !block.has("key") {
-        block.missing("key", "is required where auth.mode is static_key");
+    match mode {
+        Mode::Passthrough => Auth::Passthrough,
+        Mode::StaticKey => {
+            if !block.has("key") {
+                block.missing("key", "is required where auth.mode is static_key");
+            }
+            Auth::StaticKey(Secret::new(key.unwrap_or_default()))
+        }
+        Mode::Keys => {
+            if !has_keys {
+                block.missing("keys", "or `keys_file` is required where auth.mode is keys");
+            }
+            if block.has("key") {
+                block.warn("key", "has no effect where auth.mode is keys");
+            }
+            let keys = keys::ring(block.findings(), listed).keys().into();
+            Auth::Keys(ListedKeys { keys, file })
+        }
     }
-    Auth::StaticKey(Secret::new(key.unwrap_or_default()))
 }
 
 fn server(block: &Block<'_>) -> Server {

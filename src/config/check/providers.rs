@@ -181,10 +181,11 @@ fn api_key(block: &Block<'_>, vendor: &Vendor, auth: &Auth, base: &BaseUrl) -> O
         Hosted::Always => true,
         Hosted::Never => false,
     };
-    let callers_have_none = matches!(auth, Auth::StaticKey(_));
+    let callers_have_none = !matches!(auth, Auth::Passthrough);
     if hosted && callers_have_none && !block.has("api_key") {
-        let problem = "is required for a hosted provider where auth.mode is static_key";
-        block.missing("api_key", problem);
+        let mode = auth.mode();
+        let problem = format!("is required for a hosted provider where auth.mode is {mode}");
+        block.missing("api_key", &problem);
     }
     key
 }
@@ -202,14 +203,14 @@ fn responses(block: &Block<'_>, vendor: &Vendor) -> Responses {
     said.unwrap_or(vendor.responses)
 }
 
-/// Under `static_key` callers present infermux's key, which no provider may get.
+/// Under `static_key` and `keys`, callers present keys of infermux, which no provider may get.
 fn forward_caller_key(block: &Block<'_>, auth: &Auth, has_key: bool) -> bool {
     let wanted = block.flag("forward_caller_key");
     match auth {
         Auth::Passthrough => wanted.unwrap_or(!has_key),
-        Auth::StaticKey(_) => {
+        Auth::StaticKey(_) | Auth::Keys(_) => {
             if wanted == Some(true) {
-                let problem = "has no effect where auth.mode is static_key";
+                let problem = format!("has no effect where auth.mode is {}", auth.mode());
                 block.warn("forward_caller_key", problem);
             }
             false

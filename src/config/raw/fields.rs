@@ -33,6 +33,16 @@ impl<'a> Block<'a> {
         Self::new(entries, String::new(), "", findings)
     }
 
+    /// The top level of a file that holds fields of `section`.
+    #[must_use]
+    pub fn root_of(
+        section: &'static str,
+        entries: &'a [(String, Node)],
+        findings: &'a Findings,
+    ) -> Self {
+        Self::new(entries, String::new(), section, findings)
+    }
+
     fn new(
         entries: &'a [(String, Node)],
         path: String,
@@ -74,6 +84,12 @@ impl<'a> Block<'a> {
     #[must_use]
     pub fn with(self, defaults: Defaults) -> Self {
         Self { defaults, ..self }
+    }
+
+    /// Takes what is found in the file.
+    #[must_use]
+    pub const fn findings(&self) -> &'a Findings {
+        self.findings
     }
 
     /// The path of the block.

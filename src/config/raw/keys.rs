@@ -177,6 +177,8 @@ const KEYS: &[Key] = &[
         "What is logged, and in which form."),
     key("", "tls", Block("tls"), Nothing, "TLS on `listen`."),
     key("", "auth", Block("auth"), Nothing, "Who may call."),
+    key("", "teams", Blocks("teams[]"), Nothing,
+        "Teams that callers' keys belong to."),
     key("", "server", Block("server"), Nothing,
         "Event loops, and limits and deadlines for callers."),
     key("", "providers", Blocks("providers[]"), Required,
@@ -206,10 +208,51 @@ const KEYS: &[Key] = &[
     key("tls", "management", Flag, Value("false"),
         "Whether `management_listen` speaks TLS, too; otherwise it speaks plain HTTP."),
 
-    key("auth", "mode", Word(&["passthrough", "static_key"]), Value("passthrough"),
-        "`passthrough`: everybody may call. `static_key`: only callers who present `auth.key`."),
+    key("auth", "mode", Word(&["passthrough", "static_key", "keys"]), Value("passthrough"),
+        "`passthrough`: everybody may call. `static_key`: only callers who present `auth.key`. \
+            `keys`: callers who present one of `auth.keys`."),
     key("auth", "key", Text(Secret), Rule("required where `auth.mode` is `static_key`"),
         "The key that callers present."),
+    key("auth", "keys", Blocks("auth.keys[]"), Nothing,
+        "Keys of callers, where `auth.mode` is `keys`. `infermux key new` makes one."),
+    key("auth", "keys_file", Text(Path), Nothing,
+        "A file with more keys: a bare YAML list like `auth.keys`. It is read again by itself \
+            within a second of its change."),
+
+    key("auth.keys[]", "name", Text(Name), Required,
+        "The key's name in logs and reports. No two keys share one."),
+    key("auth.keys[]", "hash", Text(Secret), Rule("required without `hashes`"),
+        "What the key is known by: `sha256:` and the SHA-256 of the whole key in hexadecimal \
+            digits."),
+    key("auth.keys[]", "hashes", Blocks("auth.keys[].hashes[]"), Nothing,
+        "Several such hashes, while the key is being rotated."),
+    key("auth.keys[]", "team", Text(Name), Nothing,
+        "The team that the key belongs to, one of `teams`."),
+    key("auth.keys[]", "caller", Text(Label), Rule("`name`"),
+        "The caller that the key's requests are counted for, in place of `X-Infermux-Caller`."),
+    key("auth.keys[]", "callers", Texts(Label), Nothing,
+        "Values of `X-Infermux-Caller` that the key's requests may name, with `*` for any text; \
+            others are ignored."),
+    key("auth.keys[]", "models", Texts(Model), Rule("all"),
+        "The models that the key may ask for, with `*` for any text."),
+    key("auth.keys[]", "expires", Text(Name), Nothing,
+        "Until when the key is good: a date, which is good through its last moment in UTC, or a \
+            moment of RFC 3339."),
+    key("auth.keys[]", "disabled", Flag, Value("false"),
+        "Whether the key is out of use."),
+    key("auth.keys[]", "stream_cost", Flag, Value("false"),
+        "Whether streams tell their cost, as if each request had \
+            `X-Infermux-Stream-Cost: include`."),
+
+    key("auth.keys[].hashes[]", "hash", Text(Secret), Required,
+        "`sha256:` and the SHA-256 of the whole key in hexadecimal digits."),
+    key("auth.keys[].hashes[]", "until", Text(Name), Nothing,
+        "Until when this secret of the key is good; like `expires`."),
+
+    key("teams[]", "name", Text(Name), Required,
+        "The team's name in logs and reports. No two teams share one."),
+    key("teams[]", "models", Texts(Model), Rule("all"),
+        "The models that the team's keys may ask for, with `*` for any text."),
 
     key("server", "shards", Whole(0, SHARDS_MAX as u64), Value("0"),
         "How many event loops there are; 0 means one for each usable core."),
@@ -254,7 +297,7 @@ const KEYS: &[Key] = &[
         "Which API the provider speaks; `openai` for every server that is compatible with \
             OpenAI's."),
     key("providers[]", "api_key", Text(Secret),
-        Rule("required for a hosted provider where `auth.mode` is `static_key`; a server of type \
+        Rule("required for a hosted provider unless `auth.mode` is `passthrough`; a server of type \
             `openai` on this machine or in a private network needs none"),
         "The key that infermux presents to the provider."),
     key("providers[]", "base_url", Kind::Url,
@@ -292,7 +335,8 @@ const KEYS: &[Key] = &[
     key("providers[]", "weight", Whole(1, WEIGHT_MAX as u64), Value("1"),
         "The provider's share of the requests under `round_robin` and `random`."),
     key("providers[]", "forward_caller_key", Flag,
-        Rule("`true` where it has no `api_key`; always `false` where `auth.mode` is `static_key`"),
+        Rule("`true` where it has no `api_key`; always `false` unless `auth.mode` is \
+            `passthrough`"),
         "Whether the provider is sent the caller's own key."),
     key("providers[]", "headers", Block("providers[].headers"), Nothing,
         "Headers that the provider is sent besides the usual ones."),

@@ -24,18 +24,12 @@ use crate::config::raw::{Node, Origin, Scalar, merge};
 ///
 /// Why the text is not such a document, with line and column where there is one.
 pub fn parse(text: &str) -> Result<Vec<(String, Node)>, Fault> {
-    if text.len() as u64 > CONFIG_BYTES_MAX {
-        return Err(malformed(format!(
-            "the file is larger than {CONFIG_BYTES_MAX} bytes"
-        )));
-    }
+    check(text, CONFIG_BYTES_MAX)?;
     if is_blank(text) {
         return Ok(Vec::new());
     }
-    refuse_what_takes_long(text)?;
     let source = prepare(text);
-    let mut root = shape(&source.text).map_err(|error| placed(&error))?;
-    fill(&source.text, &mut root).map_err(|error| placed(&error))?;
+    let root = document(&source.text)?;
     match root {
         Node::Null => Ok(Vec::new()),
         Node::Map(mut entries) => {
@@ -52,6 +46,44 @@ pub fn parse(text: &str) -> Result<Vec<(String, Node)>, Fault> {
             root.describe()
         ))),
     }
+}
+
+/// Reads a document whose top level is a list, of at most `bytes_max` bytes; an empty one is an
+/// empty list.
+///
+/// # Errors
+///
+/// Why the text is not such a document, with line and column where there is one.
+pub fn parse_list(text: &str, bytes_max: u64) -> Result<Vec<Node>, Fault> {
+    check(text, bytes_max)?;
+    if is_blank(text) {
+        return Ok(Vec::new());
+    }
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    match document(text)? {
+        Node::Null => Ok(Vec::new()),
+        Node::List(items) => Ok(items),
+        root @ (Node::Scalar(_) | Node::Map(_)) => Err(malformed(format!(
+            "the file is {}, a list is wanted",
+            root.describe()
+        ))),
+    }
+}
+
+/// Refuses a text that is too long, or takes too long.
+fn check(text: &str, bytes_max: u64) -> Result<(), Fault> {
+    if text.len() as u64 > bytes_max {
+        return Err(malformed(format!(
+            "the file is larger than {bytes_max} bytes"
+        )));
+    }
+    refuse_what_takes_long(text)
+}
+
+fn document(text: &str) -> Result<Node, Fault> {
+    let mut root = shape(text).map_err(|error| placed(&error))?;
+    fill(text, &mut root).map_err(|error| placed(&error))?;
+    Ok(root)
 }
 
 /// A text in the form that the package reads; its lines are those of the file.

@@ -44,6 +44,18 @@ pub enum Refusal<'a> {
     },
     /// No provider can have stored the response.
     ResponseNotFound,
+    /// The key may not ask for the model.
+    ModelNotAllowed {
+        /// The model.
+        model: &'a str,
+        /// The key's name.
+        key: &'a str,
+    },
+    /// No key has this name.
+    UnknownKey {
+        /// The name.
+        name: &'a str,
+    },
     /// The path exists, the method is wrong.
     MethodNotAllowed {
         /// The methods that are served, as in `Allow`.
@@ -130,12 +142,20 @@ pub enum Refusal<'a> {
 }
 
 /// What is wrong with a caller's key, or an operator's token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyFault {
     /// There is no key.
     Missing,
     /// The key is another one.
     Wrong,
+    /// The key's check sum is wrong.
+    Mistyped,
+    /// The key was good until some time ago.
+    Expired,
+    /// The key is out of use.
+    Disabled,
+    /// Two different keys are valid.
+    Ambiguous,
     /// There is no token.
     NoToken,
     /// The token is another one.
@@ -229,7 +249,9 @@ impl<'a> Refusal<'a> {
     pub const fn row(&self) -> &'static Row {
         match self {
             Self::Malformed(_) | Self::InvalidRequest(_) => &table::INVALID_REQUEST,
-            Self::InvalidApiKey(_) => &table::INVALID_API_KEY,
+            Self::InvalidApiKey(fault) => fault.row(),
+            Self::ModelNotAllowed { .. } => &table::MODEL_NOT_ALLOWED,
+            Self::UnknownKey { .. } => &table::UNKNOWN_KEY,
             Self::UnknownUrl { .. } => &table::UNKNOWN_URL,
             Self::UnknownProvider { .. } => &table::UNKNOWN_PROVIDER,
             Self::ModelNotFound { .. } => &table::MODEL_NOT_FOUND,
@@ -277,6 +299,8 @@ impl<'a> Refusal<'a> {
             | Self::UnknownProvider { .. }
             | Self::ModelNotFound { .. }
             | Self::ResponseNotFound
+            | Self::ModelNotAllowed { .. }
+            | Self::UnknownKey { .. }
             | Self::MethodNotAllowed { .. }
             | Self::UnsupportedEncoding
             | Self::UnsupportedMediaType
@@ -291,10 +315,27 @@ impl<'a> Refusal<'a> {
 }
 
 impl KeyFault {
+    const fn row(self) -> &'static Row {
+        match self {
+            Self::Expired => &table::EXPIRED_API_KEY,
+            Self::Disabled => &table::DISABLED_API_KEY,
+            Self::Missing
+            | Self::Wrong
+            | Self::Mistyped
+            | Self::Ambiguous
+            | Self::NoToken
+            | Self::WrongToken => &table::INVALID_API_KEY,
+        }
+    }
+
     const fn text(self) -> &'static str {
         match self {
             Self::Missing => "no API key in Authorization: Bearer <key> or x-api-key",
             Self::Wrong => "the API key is not valid",
+            Self::Mistyped => "the API key is mistyped or cut: its check sum is wrong",
+            Self::Expired => "the API key has expired",
+            Self::Disabled => "the API key is disabled",
+            Self::Ambiguous => "two different valid API keys are presented",
             Self::NoToken => {
                 "operators must present the management token: Authorization: Bearer <token>"
             }
@@ -348,6 +389,8 @@ impl Display for Refusal<'_> {
             Self::UnknownProvider { name } => {
                 return write!(f, "no provider is called {}", quoted(name));
             }
+            Self::UnknownKey { name } => return write!(f, "no key is called {}", quoted(name)),
+            Self::ModelNotAllowed { model, key } => return write_not_allowed(f, model, key),
             Self::UnknownUrl { path, near } => return write_unknown_url(f, path, near),
             Self::ModelNotFound { model } => {
                 let model = quoted(model);
@@ -388,6 +431,11 @@ fn write_budget(
         f,
         "{caller}'s budget of {budget} USD a month {state}: {spent} spent"
     )
+}
+
+fn write_not_allowed(f: &mut fmt::Formatter<'_>, model: &str, key: &str) -> fmt::Result {
+    let (model, key) = (quoted(model), quoted(key));
+    write!(f, "the key {key} may not use the model {model}")
 }
 
 /// The query is left out: it may hold a key.

@@ -45,6 +45,10 @@ fn all() -> Vec<Refusal<'static>> {
         Refusal::InvalidRequest("the body has no model"),
         Refusal::InvalidApiKey(KeyFault::Missing),
         Refusal::InvalidApiKey(KeyFault::Wrong),
+        Refusal::InvalidApiKey(KeyFault::Mistyped),
+        Refusal::InvalidApiKey(KeyFault::Expired),
+        Refusal::InvalidApiKey(KeyFault::Disabled),
+        Refusal::InvalidApiKey(KeyFault::Ambiguous),
         Refusal::InvalidApiKey(KeyFault::NoToken),
         Refusal::InvalidApiKey(KeyFault::WrongToken),
         Refusal::UnknownUrl {
@@ -52,8 +56,13 @@ fn all() -> Vec<Refusal<'static>> {
             near: Some("/v1/models"),
         },
         Refusal::UnknownProvider { name: "nobody" },
+        Refusal::UnknownKey { name: "nobody" },
         Refusal::ModelNotFound { model },
         Refusal::ResponseNotFound,
+        Refusal::ModelNotAllowed {
+            model,
+            key: "web-app",
+        },
         Refusal::MethodNotAllowed { allow: "POST" },
         Refusal::UpgradeRequired,
         Refusal::RequestTimeout,
@@ -420,11 +429,15 @@ fn a_budget_says_its_numbers_and_what_to_wait_for() {
 }
 
 /// Each code with its status in chat, and its status and type in Messages.
-const IN_BOTH: [(&str, u16, u16, &str); 24] = [
+const IN_BOTH: [(&str, u16, u16, &str); 28] = [
     ("invalid_request", 400, 400, "invalid_request_error"),
     ("invalid_api_key", 401, 401, "authentication_error"),
+    ("expired_api_key", 401, 401, "authentication_error"),
+    ("disabled_api_key", 401, 401, "authentication_error"),
+    ("model_not_allowed", 403, 403, "permission_error"),
     ("unknown_url", 404, 404, "not_found_error"),
     ("unknown_provider", 404, 404, "not_found_error"),
+    ("unknown_key", 404, 404, "not_found_error"),
     ("model_not_found", 404, 404, "not_found_error"),
     ("response_not_found", 404, 404, "not_found_error"),
     ("method_not_allowed", 405, 405, "invalid_request_error"),

@@ -44,8 +44,12 @@ impl Row {
 pub const TABLE: &[Row] = &[
     INVALID_REQUEST,
     INVALID_API_KEY,
+    EXPIRED_API_KEY,
+    DISABLED_API_KEY,
+    MODEL_NOT_ALLOWED,
     UNKNOWN_URL,
     UNKNOWN_PROVIDER,
+    UNKNOWN_KEY,
     MODEL_NOT_FOUND,
     RESPONSE_NOT_FOUND,
     METHOD_NOT_ALLOWED,
@@ -97,12 +101,61 @@ pub(super) const INVALID_API_KEY: Row = Row {
         status: 401,
         kind: "authentication_error",
     },
-    when: "`auth.mode` is `static_key`, and the caller's key is wrong or missing; or the router \
-           has an `INFERMUX_MANAGEMENT_TOKEN`, and a call of the management API does not present \
+    when: "`auth.mode` is `static_key` or `keys`, and the caller's key is wrong or missing, or \
+           two different valid keys are presented; or the router has an \
+           `INFERMUX_MANAGEMENT_TOKEN`, and a call of the management API does not present \
            it.",
     caller: "Send the key as `Authorization: Bearer KEY` or `x-api-key: KEY`.",
-    operator: "Give `auth.key` to those who may call. Commands take the token from the variable \
-               `INFERMUX_MANAGEMENT_TOKEN`.",
+    operator: "Give `auth.key`, or a key of `infermux key new`, to those who may call. \
+               Commands take the token from the variable `INFERMUX_MANAGEMENT_TOKEN`.",
+};
+
+pub(super) const EXPIRED_API_KEY: Row = Row {
+    code: "expired_api_key",
+    status: 401,
+    in_messages: InMessages {
+        status: 401,
+        kind: "authentication_error",
+    },
+    when: "`auth.mode` is `keys`, and the key's `expires`, or the `until` of its secret, has come.",
+    caller: "Ask for a new key.",
+    operator: "Move the key's `expires`, or make a new secret with `infermux key rotate`.",
+};
+
+pub(super) const DISABLED_API_KEY: Row = Row {
+    code: "disabled_api_key",
+    status: 401,
+    in_messages: InMessages {
+        status: 401,
+        kind: "authentication_error",
+    },
+    when: "`auth.mode` is `keys`, and the key is `disabled` in its file, or was disabled by hand.",
+    caller: "Ask whoever gave out the key.",
+    operator: "`POST /_infermux/keys/NAME/enable`, or remove `disabled` from the file.",
+};
+
+pub(super) const MODEL_NOT_ALLOWED: Row = Row {
+    code: "model_not_allowed",
+    status: 403,
+    in_messages: InMessages {
+        status: 403,
+        kind: "permission_error",
+    },
+    when: "The `models` of the key, or of its team, leave out the model.",
+    caller: "Ask for another model.",
+    operator: "Add the model to `models` of the key and of its team.",
+};
+
+pub(super) const UNKNOWN_KEY: Row = Row {
+    code: "unknown_key",
+    status: 404,
+    in_messages: InMessages {
+        status: 404,
+        kind: "not_found_error",
+    },
+    when: "A call of the management API names a key that is not configured.",
+    caller: "Nothing: callers do not meet this error.",
+    operator: "Look for its name in `GET /_infermux/keys`.",
 };
 
 pub(super) const UNKNOWN_PROVIDER: Row = Row {

@@ -211,6 +211,8 @@ impl Refusal<'_> {
             | Self::UnknownProvider { .. }
             | Self::ModelNotFound { .. }
             | Self::ResponseNotFound
+            | Self::ModelNotAllowed { .. }
+            | Self::UnknownKey { .. }
             | Self::MethodNotAllowed { .. }
             | Self::UpgradeRequired
             | Self::UnsupportedEncoding

@@ -8,6 +8,7 @@ use crate::exchange::request::Request;
 use crate::exchange::stored::Part;
 use crate::exchange::target::{self, Manage, Target};
 use crate::shard::state::shard::Shard;
+use crate::sys::clock;
 use crate::wire::head::Head;
 
 /// Looks at what the head alone decides: path, method, key.
@@ -49,15 +50,15 @@ pub fn check<'a>(
         | Target::Preflight(_)
         | Target::Manage(Manage::Page | Manage::PageElsewhere | Manage::Health | Manage::Ready) => {
         }
-        Target::Manage(Manage::Report(_)) => {
+        Target::Manage(Manage::Report(_) | Manage::Keys) => {
             auth::operator(shard.management_token.as_ref(), authorization)?;
         }
-        Target::Manage(Manage::Reload | Manage::Circuit(..)) => {
+        Target::Manage(Manage::Reload | Manage::Circuit(..) | Manage::Key(..)) => {
             auth::operator(shard.management_token.as_ref(), authorization)?;
             auth::same_site(head.value(bytes, "origin"), head.value(bytes, "host"))?;
         }
         Target::Infer(..) | Target::Models | Target::Model(_) | Target::Stored(_) => {
-            auth::authenticate(&shard.plan.auth, Presented::read(head, bytes))?;
+            admit(shard, request, Presented::read(head, bytes))?;
             // What a browser sends without asking would spend the keys of the file.
             if !is_asked_for(&target, head, bytes)? && !may_call(shard, request) {
                 auth::same_site(head.value(bytes, "origin"), head.value(bytes, "host"))?;
@@ -93,6 +94,21 @@ fn asks_for_web_socket(shard: &Shard, head: &Head, bytes: &[u8]) -> bool {
     &bytes[head.method.clone()] == b"GET"
         && head.value(bytes, "upgrade").is_some_and(is_named)
         && target::has_web_socket(shard.door, target)
+}
+
+/// Admits a caller, and notes whose request it is.
+fn admit(
+    shard: &Shard,
+    request: &mut Request,
+    presented: Presented<'_>,
+) -> Result<(), Refusal<'static>> {
+    let keys = || shard.held_keys.current(&shard.keys);
+    request.principal = auth::authenticate(&shard.plan.auth, presented, keys, clock::wall)?;
+    if let Some(principal) = &request.principal {
+        principal.attribute(&mut request.attribution);
+        request.wants_stream_cost |= principal.key().stream_cost;
+    }
+    Ok(())
 }
 
 /// Whether the page that the request comes from is one of `server.cors`.

@@ -22,6 +22,7 @@ use crate::shard::http::body::Body;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::decode;
 use crate::shard::request::after::{self, After};
+use crate::shard::request::allowed;
 use crate::shard::request::ask;
 use crate::shard::request::attempt::End;
 use crate::shard::request::choose;
@@ -101,10 +102,12 @@ async fn infer(
         Err(refusal) => return refuse::refuse(shard, caller, request, &refusal).await,
     };
     let mut record = Record::new(shard, request);
-    record.model = Some(&ask.model);
-    record.stream = endpoint.is_written().then_some(ask.stream);
+    record.asks(endpoint, &ask);
     #[cfg(debug_assertions)]
     mishap::play(caller);
+    if let Some(after) = allowed::refused(caller, &mut record, &ask, at.clone()).await {
+        return after;
+    }
     let Some(routed) = choose::route(shard, endpoint, &ask.model) else {
         let refusal = Refusal::ModelNotFound { model: &ask.model };
         return refuse::tell(shard, caller, request, &mut record, &refusal).await;
@@ -150,9 +153,7 @@ async fn serve<'a>(job: &mut Job<'a>, caller: &mut Caller, record: &mut Record<'
     {
         return fault.tell(shard, caller, request, record).await;
     }
-    record.strategy = Some(job.routed.route.strategy);
-    record.group = job.routed.group;
-    record.model_override = job.model_override;
+    job.record_route(record);
     Drive::new(job, caller, record).run().await
 }
 

@@ -228,6 +228,13 @@ impl<'a> Job<'a> {
         names[place].as_deref().or(self.model_json.as_deref())
     }
 
+    /// Tells the record where the request goes.
+    pub fn record_route(&self, record: &mut Record<'a>) {
+        record.strategy = Some(self.routed.route.strategy);
+        record.group = self.routed.group;
+        record.model_override = self.model_override;
+    }
+
     /// The candidate `place`, for the record.
     #[must_use]
     pub fn asked(&self, place: usize) -> Asked<'a> {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::ids::ProviderId;
+use crate::exchange::keys::Keys;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
 use crate::exchange::target::Manage;
 use crate::link::gate::Phase;
-use crate::link::reloads::ReloadResult;
+use crate::link::reloads::{ReloadResult, Wished};
 use crate::link::reports::{Ask, Message, Question, Reply};
 use crate::report::{page, reloaded};
 use crate::shard::http::caller::Caller;
@@ -47,6 +48,11 @@ pub async fn answer(
             }
             answer
         }),
+        Manage::Keys => Ok(Answer::json(200, shard.keys.look(told))),
+        Manage::Key(name, act) => match shard.keys.look(|keys| keys.act(name, *act)) {
+            true => Ok(Answer::json(200, shard.keys.look(told))),
+            false => Err(Refusal::UnknownKey { name }),
+        },
         Manage::Circuit(name, act) => match provider_called(shard, name) {
             Some(id) => match ask(shard, Question::Circuit(id, *act)).await {
                 // A configuration without it came in between.
@@ -60,6 +66,11 @@ pub async fn answer(
         Ok(answer) => local::answer(shard, caller, request, &mut record, answer).await,
         Err(refusal) => refuse::tell(shard, caller, request, &mut record, &refusal).await,
     }
+}
+
+/// The report on callers' keys.
+fn told(keys: &Keys) -> Vec<u8> {
+    keys.told(clock::wall())
 }
 
 /// The page for browsers.
@@ -119,7 +130,7 @@ async fn reload(
     request: &Request,
     record: &mut Record<'_>,
 ) -> After {
-    let wish = shard.reloads.wish();
+    let wish = shard.reloads.wish(Wished::Configuration);
     let until = clock::now() + RELOAD_PATIENCE;
     let result = loop {
         match wish.as_ref().map(|wish| wish.result()) {

@@ -1,6 +1,7 @@
 //! The way of one request, from its head to its settlement.
 
 pub mod after;
+pub mod allowed;
 pub mod answer_head;
 pub mod ask;
 pub mod attempt;

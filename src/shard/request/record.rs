@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use crate::base::endpoint::Dialect;
+use crate::base::endpoint::{Dialect, Endpoint};
 use crate::base::ids::{ProviderId, RouteId};
 use crate::base::money::NanoUsd;
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::decide::strategy::Strategy;
+use crate::dialect::ask::Ask;
 use crate::exchange::attribution::Label;
 use crate::exchange::refusal::{self, Connection, Refusal};
 use crate::exchange::request::Request;
@@ -115,6 +116,18 @@ pub enum ResponseTime {
 }
 
 impl<'a> Record<'a> {
+    /// Notes what is asked for.
+    pub fn asks(&mut self, endpoint: Endpoint, ask: &'a Ask<'_>) {
+        self.model = Some(&ask.model);
+        self.stream = endpoint.is_written().then_some(ask.stream);
+    }
+
+    /// Whose record it is: the request, and the shard that it runs on.
+    #[must_use]
+    pub const fn of(&self) -> (&'a Shard, &'a Request) {
+        (self.shard, self.request)
+    }
+
     /// The record of a request that begins.
     #[must_use]
     pub fn new(shard: &'a Shard, request: &'a Request) -> Self {
@@ -312,21 +325,26 @@ impl<'a> Record<'a> {
         self.error
     }
 
+    /// How severe its line is; `None`: it has none.
+    fn level(&self) -> Option<Level> {
+        match self.request.audience {
+            Audience::Callers => Some(Level::Info),
+            // Probes and scrapers ask again and again.
+            Audience::Operators => tracing::enabled!(tracing::Level::DEBUG).then_some(Level::Debug),
+        }
+    }
+
     fn write_line(&self) {
         let Some(lines) = &self.shard.lines else {
             return;
         };
-        let level = match self.request.audience {
-            Audience::Callers => Level::Info,
-            // Probes and scrapers ask again and again.
-            Audience::Operators if tracing::enabled!(tracing::Level::DEBUG) => Level::Debug,
-            Audience::Operators => return,
-        };
+        let Some(level) = self.level() else { return };
         let origin = &self.request.origin;
         let now = clock::now();
         let started = self.request.started;
         let label = |label: &'a Option<Label>| label.as_ref().map(Label::as_str);
         let attribution = &self.request.attribution;
+        let principal = self.request.principal.as_ref();
         let access = Access {
             request_id: self.request.id.as_str(),
             level,
@@ -337,6 +355,8 @@ impl<'a> Record<'a> {
             dialect: origin.dialect.map(Dialect::name),
             responses: self.asked.and_then(|asked| asked.responses),
             stream: self.stream,
+            key: principal.map(|principal| &*principal.key().name),
+            team: principal.and_then(|principal| principal.key().team.as_deref()),
             caller: label(&attribution.caller),
             project: label(&attribution.project),
             env: label(&attribution.env),

@@ -26,6 +26,7 @@ use crate::shard::net::ring::Driver;
 use crate::shard::net::rooms::Rooms;
 use crate::shard::state::access_log::AccessLog;
 use crate::shard::state::common::Common;
+use crate::shard::state::keys::HeldKeys;
 use crate::shard::state::lobby::Lobby;
 use crate::shard::state::meters::Meters;
 use crate::shard::state::relay::Spare;
@@ -54,6 +55,8 @@ pub struct Loop {
     pub door: Door,
     /// What its sockets share.
     pub io: Io,
+    /// Callers' keys, as it saw them last.
+    pub held_keys: HeldKeys,
     /// Idle connections to providers.
     pub pool: Pool,
     /// For choices and request ids.
@@ -115,6 +118,7 @@ impl Loop {
             id,
             door,
             io: Io::new(driver, lease),
+            held_keys: HeldKeys::new(&common.keys),
             pool: Pool::new(common.upstream_room),
             random: RefCell::new(Random::new(entropy::seed())),
             reports: Rc::new(Reports::new(id, progress, to.reporter)),

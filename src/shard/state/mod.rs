@@ -7,6 +7,7 @@ pub mod desk;
 pub mod era;
 pub mod event_loop;
 pub mod idle;
+pub mod keys;
 pub mod lobby;
 pub mod meters;
 pub mod relay;

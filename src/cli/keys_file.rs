@@ -1,0 +1,107 @@
+//! Callers' keys: those of the configuration, and those of the file that it names. The file is
+//! watched, and comes into force by itself; one that cannot be used changes nothing.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::base::limits::KEYS_FILE_BYTES_MAX;
+use crate::cli::environment;
+use crate::config::faults::Findings;
+use crate::config::keyring::{CallerKey, Keyring};
+use crate::config::plan::{Auth, Plan};
+use crate::config::{self, Environment, Options, Strictness};
+use crate::exchange::keys::Keys;
+use crate::ledger::terms::Terms;
+use crate::link::gate::{Phase, Process};
+use crate::link::latest::Latest;
+use crate::link::reloads::{ReloadSender, Wished};
+use crate::sys::files::{self, Stamp};
+
+/// Reads the keys of `plan`.
+///
+/// # Errors
+///
+/// The file of keys cannot be used: all faults, a sentence each.
+pub fn read(plan: &Plan) -> Result<Keys, Vec<String>> {
+    let Auth::Keys(listed) = &plan.auth else {
+        return Ok(Keys::default());
+    };
+    let mut keys = listed.keys.to_vec();
+    if let Some(path) = &listed.file {
+        keys.extend(read_file(path, plan)?);
+    }
+    let ring = ring(keys).map_err(|fault| vec![fault])?;
+    Ok(Keys::new(ring, plan.teams.clone()))
+}
+
+/// Checks the file of keys that `plan` names, where it is there.
+///
+/// # Errors
+///
+/// It cannot be used: all faults, a sentence each.
+pub fn check(plan: &Plan) -> Result<(), Vec<String>> {
+    if file(plan).is_some_and(|file| files::exists(Path::new(&*file))) {
+        read(plan)?;
+    }
+    Ok(())
+}
+
+/// The keys of the file at `path`.
+fn read_file(path: &str, plan: &Plan) -> Result<Vec<CallerKey>, Vec<String>> {
+    let named = |problem: &dyn std::fmt::Display| format!("auth.keys_file: {path}: {problem}");
+    let text = files::read_text(Path::new(path), KEYS_FILE_BYTES_MAX);
+    let text = text.map_err(|fault| vec![named(&fault)])?;
+    let options = Options {
+        environment: Environment::Lookup(environment::HERE),
+        strict: Strictness::Strict,
+    };
+    let keys = config::load_keys(&text, &plan.teams, &options);
+    keys.map_err(|faults| faults.iter().map(|fault| named(fault)).collect())
+}
+
+/// Puts the keys of all lists together.
+fn ring(keys: Vec<CallerKey>) -> Result<Keyring, String> {
+    if keys.is_empty() {
+        return Err(String::from(
+            "auth: no key is configured, so that nobody could call",
+        ));
+    }
+    let findings = Findings::new(Strictness::Strict);
+    let ring = config::check::keys::ring(&findings, keys);
+    let (faults, _) = findings.into_parts();
+    match faults.first() {
+        None => Ok(ring),
+        Some(fault) => Err(fault.to_string()),
+    }
+}
+
+/// Watches the file of keys that the configuration in force names, and wishes for it to be read
+/// again when it has changed, until the process stops.
+pub fn watch(terms: &Latest<Terms>, process: &Process, reloads: &ReloadSender) {
+    let stamp = || {
+        let path = file(&terms.load().plan)?;
+        let stamp = Stamp::of(Path::new(&*path));
+        Some((path, stamp))
+    };
+    let mut seen = stamp();
+    while process.phase() <= Phase::Serving {
+        std::thread::park_timeout(LOOK_EVERY);
+        let now = stamp();
+        // A full queue is tried again.
+        if now == seen || now.is_some() && reloads.wish(Wished::Keys).is_none() {
+            continue;
+        }
+        seen = now;
+    }
+}
+
+/// The file of keys that `plan` names.
+fn file(plan: &Plan) -> Option<Box<str>> {
+    match &plan.auth {
+        Auth::Keys(listed) => listed.file.clone(),
+        Auth::Passthrough | Auth::StaticKey(_) => None,
+    }
+}
+
+/// Pause between two looks at the file.
+const LOOK_EVERY: Duration = Duration::from_millis(300);

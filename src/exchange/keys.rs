@@ -1,0 +1,252 @@
+//! Callers' keys as all shards see them: those of the files, and what operators do by hand.
+
+use crate::base::time::WallTime;
+use crate::config::keyring::{CallerKey, Keyring, Team, allows};
+use crate::link::marks::Marks;
+use crate::report::keys::{self, KeyReport};
+
+/// The keys in force.
+#[derive(Debug, Default)]
+pub struct Keys {
+    ring: Keyring,
+    /// By key: the models that its team may ask for are those of which of `teams`.
+    teams: Box<[Team]>,
+    /// By key: what an operator has done with it since the files were read.
+    by_hand: Marks,
+}
+
+/// Whether a key can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// It can.
+    Active,
+    /// The file or an operator has taken it out of use.
+    Disabled,
+    /// It was good until then.
+    Expired,
+}
+
+impl KeyState {
+    /// Its name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// What an operator does with a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum KeyAct {
+    /// It is put back in use, whatever the file says.
+    Enable = 1,
+    /// It is taken out of use.
+    Disable = 2,
+}
+
+impl Keys {
+    /// The keys of `ring`, whose teams are `teams`.
+    #[must_use]
+    pub fn new(ring: Keyring, teams: Box<[Team]>) -> Self {
+        let by_hand = Marks::new(ring.keys().len());
+        Self {
+            ring,
+            teams,
+            by_hand,
+        }
+    }
+
+    /// Whether the files say the same.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.ring == other.ring && self.teams == other.teams
+    }
+
+    /// The keys of the files.
+    #[must_use]
+    pub const fn ring(&self) -> &Keyring {
+        &self.ring
+    }
+
+    /// The key at this place, its state at `now` included; `until` is when its secret ends.
+    #[must_use]
+    pub fn state(&self, place: usize, until: Option<WallTime>, now: WallTime) -> KeyState {
+        let Some(key) = self.ring.keys().get(place) else {
+            return KeyState::Disabled;
+        };
+        let is_disabled = match self.by_hand.at(place) {
+            ENABLED => false,
+            DISABLED => true,
+            _ => key.is_disabled,
+        };
+        let is_over = |end: Option<WallTime>| end.is_some_and(|end| now >= end);
+        if is_disabled {
+            KeyState::Disabled
+        } else if is_over(key.expires) || is_over(until) {
+            KeyState::Expired
+        } else {
+            KeyState::Active
+        }
+    }
+
+    /// Whether the key may ask for the model called `name`.
+    #[must_use]
+    pub fn allows_model(&self, key: &CallerKey, name: &str) -> bool {
+        let team = key.team.as_deref();
+        let team = team.and_then(|team| self.teams.iter().find(|one| *one.name == *team));
+        let of_team = team.and_then(|team| team.models.as_deref());
+        allows(key.models.as_deref(), name) && allows(of_team, name)
+    }
+
+    /// Whether there are models that the key may not ask for.
+    #[must_use]
+    pub fn is_restricted(&self, key: &CallerKey) -> bool {
+        let team = key.team.as_deref();
+        let mut teams = self.teams.iter().filter(|one| team == Some(&*one.name));
+        key.models.is_some() || teams.any(|team| team.models.is_some())
+    }
+
+    /// The report on all keys, as they are at `now`.
+    #[must_use]
+    pub fn told(&self, now: WallTime) -> Vec<u8> {
+        let all = self.ring.keys().iter().enumerate();
+        let reports: Vec<_> = all
+            .map(|(place, key)| self.report(place, key, now))
+            .collect();
+        keys::body(&reports)
+    }
+
+    fn report<'a>(&self, place: usize, key: &'a CallerKey, now: WallTime) -> KeyReport<'a> {
+        let states = key
+            .secrets
+            .iter()
+            .map(|secret| self.state(place, secret.until, now));
+        let active = states.filter(|state| *state == KeyState::Active).count();
+        let state = match self.state(place, None, now) {
+            KeyState::Active if active == 0 => KeyState::Expired,
+            state => state,
+        };
+        KeyReport {
+            name: &key.name,
+            team: key.team.as_deref(),
+            caller: &key.caller,
+            state: state.name(),
+            expires: key.expires,
+            secrets: active,
+        }
+    }
+
+    /// Does this with the key called `name`; whether there is one. It is in force for the next
+    /// request on every shard, until the files are read again.
+    #[must_use]
+    pub fn act(&self, name: &str, act: KeyAct) -> bool {
+        let place = self.ring.keys().iter().position(|key| *key.name == *name);
+        if let Some(place) = place {
+            self.by_hand.set(place, act as u8);
+        }
+        place.is_some()
+    }
+}
+
+const ENABLED: u8 = KeyAct::Enable as u8;
+const DISABLED: u8 = KeyAct::Disable as u8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::digest::Digest;
+    use crate::config::keyring::{KeySecret, NamePattern};
+
+    fn key(name: &str) -> CallerKey {
+        CallerKey {
+            name: name.into(),
+            team: None,
+            caller: name.into(),
+            callers: Box::default(),
+            models: None,
+            expires: None,
+            is_disabled: false,
+            stream_cost: false,
+            secrets: Box::new([KeySecret {
+                digest: Digest::of(name.as_bytes()),
+                until: None,
+            }]),
+        }
+    }
+
+    const NOON: WallTime = WallTime::from_unix_millis(1_000);
+
+    #[test]
+    fn a_key_is_found_by_its_digest_alone() {
+        let ring = Keyring::new(vec![key("a"), key("b")]).unwrap();
+        let found = ring.find(&Digest::of(b"b")).map(|(place, _)| place);
+        assert_eq!(found, Some(1));
+        assert_eq!(ring.find(&Digest::of(b"c")), None);
+        let twice = CallerKey {
+            name: "c".into(),
+            ..key("a")
+        };
+        assert_eq!(Keyring::new(vec![key("a"), twice]), Err([0, 1]));
+    }
+
+    #[test]
+    fn operators_beat_the_file_and_time_beats_both() {
+        let disabled = CallerKey {
+            is_disabled: true,
+            ..key("off")
+        };
+        let expired = CallerKey {
+            expires: Some(NOON),
+            ..key("old")
+        };
+        let ring = Keyring::new(vec![key("on"), disabled, expired]).unwrap();
+        let keys = Keys::new(ring, Box::default());
+        let states = || [0, 1, 2].map(|place| keys.state(place, None, NOON));
+        use KeyState::{Active, Disabled, Expired};
+        assert_eq!(states(), [Active, Disabled, Expired]);
+        assert!(keys.act("on", KeyAct::Disable) && keys.act("off", KeyAct::Enable));
+        assert!(keys.act("old", KeyAct::Enable) && !keys.act("none", KeyAct::Enable));
+        assert_eq!(states(), [Disabled, Active, Expired]);
+        let before = WallTime::from_unix_millis(999);
+        assert_eq!(keys.state(2, None, before), Active);
+        assert_eq!(keys.state(2, Some(before), before), Expired);
+        assert_eq!(keys.state(3, None, NOON), Disabled);
+    }
+
+    #[test]
+    fn a_key_may_ask_for_what_its_team_may_ask_for_too() {
+        let patterns = |texts: &[&str]| {
+            let patterns = texts.iter().map(|text| NamePattern::parse(text).unwrap());
+            Some(patterns.collect())
+        };
+        let team = |name: &str, models| Team {
+            name: name.into(),
+            models,
+        };
+        let teams = [team("t", patterns(&["gpt-*", "x"])), team("all", None)];
+        let keys = Keys::new(Keyring::default(), teams.into());
+        let of = |team: &str, models: Option<&[&str]>| CallerKey {
+            team: Some(team.into()),
+            models: models.and_then(patterns),
+            ..key("k")
+        };
+        for (key, model, expected) in [
+            (key("k"), "any", true),
+            (of("t", None), "gpt-4o", true),
+            (of("t", None), "claude", false),
+            (of("t", Some(&["*"])), "claude", false),
+            (of("t", Some(&["gpt-4o*"])), "gpt-4o-mini", true),
+            (of("t", Some(&["gpt-4o*"])), "gpt-5", false),
+            (of("all", Some(&["x"])), "x", true),
+            (of("all", Some(&["x"])), "X", false),
+        ] {
+            assert_eq!(keys.allows_model(&key, model), expected, "{key:?} {model}");
+        }
+        assert!(keys.is_restricted(&of("t", None)) && keys.is_restricted(&of("all", Some(&["*"]))));
+        assert!(!keys.is_restricted(&of("all", None)) && !keys.is_restricted(&key("k")));
+    }
+}

@@ -1,0 +1,189 @@
+//! Whose request it is: the key that a caller presents, and what comes with it.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::base::caller_key::{self, KeyForm};
+use crate::base::digest::Digest;
+use crate::base::time::WallTime;
+use crate::config::keyring::CallerKey;
+use crate::exchange::attribution::{Attribution, Label};
+use crate::exchange::keys::{KeyState, Keys};
+use crate::exchange::refusal::KeyFault;
+
+/// Whose request it is, under `auth.mode: keys`.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    keys: Rc<Arc<Keys>>,
+    place: usize,
+}
+
+impl Principal {
+    /// The owner of the one valid key among those that a request presents at `now`.
+    ///
+    /// # Errors
+    ///
+    /// None of them is valid, or two different ones are.
+    pub fn of<'a>(
+        keys: &Rc<Arc<Keys>>,
+        presented: impl Iterator<Item = &'a [u8]>,
+        now: WallTime,
+    ) -> Result<Self, KeyFault> {
+        let (mut valid, mut fault) = (None, KeyFault::Missing);
+        for key in presented {
+            match find(keys, key, now) {
+                Ok(place) if valid.is_some_and(|other| other != place) => {
+                    return Err(KeyFault::Ambiguous);
+                }
+                Ok(place) => valid = Some(place),
+                Err(other) => fault = fault.max(other),
+            }
+        }
+        let place = valid.ok_or(fault)?;
+        let keys = Rc::clone(keys);
+        Ok(Self { keys, place })
+    }
+
+    /// Its key.
+    #[must_use]
+    pub fn key(&self) -> &CallerKey {
+        &self.keys.ring().keys()[self.place]
+    }
+
+    /// Whether it may ask for the model called `name`.
+    #[must_use]
+    pub fn allows_model(&self, name: &str) -> bool {
+        self.keys.allows_model(self.key(), name)
+    }
+
+    /// Whether there are models that it may not ask for.
+    #[must_use]
+    pub fn is_restricted(&self) -> bool {
+        self.keys.is_restricted(self.key())
+    }
+
+    /// Puts the key's caller in place of the one that the request's head names, unless the key may
+    /// name that one.
+    pub fn attribute(&self, attribution: &mut Attribution) {
+        let key = self.key();
+        let may_name = |label: &Label| {
+            let mut patterns = key.callers.iter();
+            patterns.any(|pattern| pattern.matches(label.as_str()))
+        };
+        if !attribution.caller.as_ref().is_some_and(may_name) {
+            attribution.caller = Label::of(key.caller.as_bytes());
+        }
+    }
+}
+
+/// The place of a valid key.
+fn find(keys: &Keys, key: &[u8], now: WallTime) -> Result<usize, KeyFault> {
+    if caller_key::form(key) == KeyForm::Mistyped {
+        return Err(KeyFault::Mistyped);
+    }
+    let found = keys.ring().find(&Digest::of(key));
+    let (place, secret) = found.ok_or(KeyFault::Wrong)?;
+    match keys.state(place, secret.until, now) {
+        KeyState::Active => Ok(place),
+        KeyState::Disabled => Err(KeyFault::Disabled),
+        KeyState::Expired => Err(KeyFault::Expired),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::keyring::{KeySecret, Keyring, NamePattern};
+
+    const NOW: WallTime = WallTime::from_unix_millis(1_000);
+
+    fn key(name: &str, secrets: &[(&str, Option<u64>)]) -> CallerKey {
+        let secrets = secrets.iter().map(|(text, until)| KeySecret {
+            digest: Digest::of(text.as_bytes()),
+            until: until.map(WallTime::from_unix_millis),
+        });
+        CallerKey {
+            name: name.into(),
+            team: None,
+            caller: format!("{name}-app").into(),
+            callers: Box::new([NamePattern::parse("agent-*").unwrap()]),
+            models: None,
+            expires: None,
+            is_disabled: name == "off",
+            stream_cost: false,
+            secrets: secrets.collect(),
+        }
+    }
+
+    fn keys() -> Rc<Arc<Keys>> {
+        let own = caller_key::of_random([7; 32]);
+        let mistyped = format!("{own}x");
+        let ring = Keyring::new(vec![
+            key(
+                "one",
+                &[
+                    ("k1", None),
+                    ("k1-old", Some(1_000)),
+                    ("k1-new", Some(1_001)),
+                ],
+            ),
+            key("two", &[("k2", None), (&own, None), (&mistyped, None)]),
+            key("off", &[("k3", None)]),
+        ]);
+        Rc::new(Arc::new(Keys::new(ring.unwrap(), Box::default())))
+    }
+
+    fn of(presented: &[&str]) -> Result<String, KeyFault> {
+        let presented = presented.iter().map(|key| key.as_bytes());
+        let principal = Principal::of(&keys(), presented, NOW);
+        principal.map(|principal| principal.key().name.to_string())
+    }
+
+    #[test]
+    fn the_one_valid_key_counts() {
+        let own = caller_key::of_random([7; 32]);
+        let (mistyped, cut) = (format!("{own}x"), &own[..52]);
+        for (presented, expected) in [
+            (&[][..], Err(KeyFault::Missing)),
+            (&["k1"], Ok("one")),
+            (&["k1-new"], Ok("one")),
+            (&["k1-old"], Err(KeyFault::Expired)),
+            (&["k1-old", "k1"], Ok("one")),
+            (&["k1", "k1-new"], Ok("one")),
+            (&["k1", "k2"], Err(KeyFault::Ambiguous)),
+            (&["sk-other", "k2"], Ok("two")),
+            (&["k3", "k2"], Ok("two")),
+            (&["k3"], Err(KeyFault::Disabled)),
+            (&["sk-other", "k3"], Err(KeyFault::Disabled)),
+            (&["k3", "sk-other"], Err(KeyFault::Disabled)),
+            (&[""], Err(KeyFault::Wrong)),
+            (&["K1"], Err(KeyFault::Wrong)),
+            (&[&own], Ok("two")),
+            // Its digest is listed, and its check sum is wrong.
+            (&[&mistyped], Err(KeyFault::Mistyped)),
+            (&[cut], Err(KeyFault::Mistyped)),
+        ] {
+            let expected = expected.map(str::to_owned);
+            assert_eq!(of(presented), expected, "{presented:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_names_the_caller_unless_it_may_be_named() {
+        for (header, expected) in [
+            (None, "one-app"),
+            (Some("agent-7"), "agent-7"),
+            (Some("boss"), "one-app"),
+        ] {
+            let mut attribution = Attribution {
+                caller: header.and_then(|text: &str| Label::of(text.as_bytes())),
+                ..Attribution::default()
+            };
+            let keys = keys();
+            let principal = Principal::of(&keys, [&b"k1"[..]].into_iter(), NOW).unwrap();
+            principal.attribute(&mut attribution);
+            let caller = attribution.caller.map(|label| label.as_str().to_owned());
+            assert_eq!(caller.as_deref(), Some(expected));
+        }
+    }
+}

@@ -1,0 +1,423 @@
+//! Callers' keys: who gets in, until when, and with what; files of keys that change.
+
+use std::fs;
+use std::path::Path;
+
+use infermux::testing::base::digest::Digest;
+use infermux_mock::Mock;
+use serde_json::{Value, json};
+
+use crate::support::client::{Answer, Client, get, post};
+use crate::support::command::{Ended, end, infermux};
+use crate::support::router::{Folder, Router, Start};
+use crate::support::{
+    chat, config_for, config_of, eventually, last_seen, mock, provider, seen_header, streamed_chat,
+};
+
+fn run(arguments: &[&str]) -> Ended {
+    end(&mut infermux(arguments))
+}
+
+fn entry(name: &str, key: &str, rest: &str) -> String {
+    let digest = Digest::of(key.as_bytes());
+    format!("- {{name: {name}, hash: 'sha256:{digest}'{rest}}}\n")
+}
+
+fn listed(mocks: &[&Mock], entries: &[String], rest: &str) -> String {
+    let entries: Vec<String> = entries.iter().map(|entry| format!("    {entry}")).collect();
+    let keys = entries.concat();
+    config_for(
+        mocks,
+        &format!("auth:\n  mode: keys\n  keys:\n{keys}{rest}"),
+    )
+}
+
+fn ask(router: &Router, key: &str) -> Answer {
+    ask_for(
+        router,
+        &format!("Authorization: Bearer {key}\r\n"),
+        &chat("x"),
+    )
+}
+
+fn ask_for(router: &Router, headers: &str, body: &str) -> Answer {
+    let mut client = Client::connect(router.addr());
+    client.post_with("/v1/chat/completions", headers, body);
+    client.answer()
+}
+
+/// Status and code.
+fn told(answer: &Answer) -> (u16, String) {
+    let code = if answer.status == 200 {
+        String::new()
+    } else {
+        answer.code()
+    };
+    (answer.status, code)
+}
+
+#[test]
+fn keys_say_who_calls_and_until_when() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let old = Digest::of(b"k-old");
+    let new = Digest::of(b"k-new");
+    let rotated = format!(
+        "- {{name: rotated, hashes: [{{hash: 'sha256:{old}', until: 2020-01-01}}, \
+         {{hash: 'sha256:{new}'}}]}}\n"
+    );
+    let entries = [
+        entry("web", "k-web", ", team: product, callers: ['agent-*']"),
+        entry("gone", "k-gone", ", expires: 2020-12-31"),
+        entry("off", "k-off", ", disabled: true"),
+        rotated,
+    ];
+    let router = Router::start(&listed(&[&alpha], &entries, "teams: [{name: product}]\n"));
+    let ok = (200, String::new());
+    let no = |code: &str| (401, code.to_owned());
+    for (headers, expected) in [
+        ("", no("invalid_api_key")),
+        ("Authorization: Bearer k-web\r\n", ok.clone()),
+        ("x-api-key: k-web\r\n", ok.clone()),
+        ("api-key: k-web\r\n", ok.clone()),
+        (
+            "Authorization: Bearer k-web\r\nx-api-key: other\r\n",
+            ok.clone(),
+        ),
+        (
+            "Authorization: Bearer k-web\r\nx-api-key: k-new\r\n",
+            no("invalid_api_key"),
+        ),
+        ("Authorization: Bearer K-WEB\r\n", no("invalid_api_key")),
+        ("Authorization: Bearer k-gone\r\n", no("expired_api_key")),
+        ("Authorization: Bearer k-old\r\n", no("expired_api_key")),
+        ("Authorization: Bearer k-new\r\n", ok.clone()),
+        ("Authorization: Bearer k-off\r\n", no("disabled_api_key")),
+    ] {
+        assert_eq!(
+            told(&ask_for(&router, headers, &chat("x"))),
+            expected,
+            "{headers}"
+        );
+    }
+    // No provider gets a caller's key.
+    let key = seen_header(&last_seen(&alpha), "authorization");
+    assert_eq!(key.as_deref(), Some("Bearer sk-alpha"));
+    let log = router.log();
+    assert!(log.contains("key=web team=product caller=web"), "{log}");
+    for secret in ["k-web", "k-new", &new.to_string()] {
+        assert!(!log.contains(secret), "{log}");
+    }
+}
+
+#[test]
+fn a_key_names_the_caller_that_its_requests_are_counted_for() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let entries = [
+        entry("web", "k-web", ", caller: web-app, callers: ['agent-*']"),
+        entry("bare", "k-bare", ""),
+    ];
+    let router = Router::start(&listed(&[&alpha], &entries, ""));
+    for (key, header, caller) in [
+        ("k-web", "", "web-app"),
+        ("k-web", "X-Infermux-Caller: agent-7\r\n", "agent-7"),
+        ("k-web", "X-Infermux-Caller: boss\r\n", "web-app"),
+        ("k-bare", "X-Infermux-Caller: boss\r\n", "bare"),
+    ] {
+        let headers = format!("Authorization: Bearer {key}\r\n{header}");
+        assert_eq!(ask_for(&router, &headers, &chat("x")).status, 200);
+        let path = format!("/_infermux/costs/caller/{caller}");
+        assert_eq!(get(router.addr(), &path).status, 200, "{caller}");
+    }
+    let costs = get(router.addr(), "/_infermux/costs/by-caller").text();
+    assert!(!costs.contains("boss"), "{costs}");
+}
+
+#[test]
+fn a_key_asks_for_the_models_of_its_own_and_of_its_team_alone() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let entries = [
+        entry("narrow", "k-narrow", ", models: ['gpt-4o*', 'm']"),
+        entry("team", "k-team", ", team: t"),
+        entry("any", "k-any", ""),
+    ];
+    let entries: Vec<String> = entries.iter().map(|entry| format!("    {entry}")).collect();
+    let rest = format!(
+        "teams: [{{name: t, models: [m]}}]\nauth:\n  mode: keys\n  keys:\n{}",
+        entries.concat()
+    );
+    let served = provider(&alpha, &["models: [m, gpt-4o, gpt-4o-mini, gpt-5]"]);
+    let router = Router::start(&config_of(&[served], &rest));
+    let body = |model: &str, more: &str| {
+        format!(r#"{{"model":"{model}"{more},"messages":[{{"role":"user","content":"x"}}]}}"#)
+    };
+    for (key, model, more, expected) in [
+        ("k-narrow", "gpt-4o-mini", "", 200),
+        ("k-narrow", "m", "", 200),
+        ("k-narrow", "gpt-5", "", 403),
+        ("k-narrow", "m", r#","models":["gpt-4o","m"]"#, 200),
+        ("k-narrow", "m", r#","models":["gpt-4o","gpt-5"]"#, 403),
+        ("k-narrow", "m", r#","mod\u0065ls":["gpt-5"]"#, 403),
+        ("k-team", "m", "", 200),
+        ("k-team", "gpt-4o", "", 403),
+        ("k-any", "gpt-5", r#","models":["x"]"#, 200),
+    ] {
+        let headers = format!("Authorization: Bearer {key}\r\n");
+        let answer = ask_for(&router, &headers, &body(model, more));
+        assert_eq!(answer.status, expected, "{key} {model} {more}");
+        if expected == 403 {
+            assert_eq!(answer.code(), "model_not_allowed");
+        }
+        // Large bodies are looked through elsewhere.
+        let filler = format!("{more},\"x\":\"{}\"", "y".repeat(2 << 20));
+        let answer = ask_for(&router, &headers, &body(model, &filler));
+        assert_eq!(answer.status, expected, "{key} {model} {more}, large");
+    }
+}
+
+#[test]
+fn a_key_may_have_streams_tell_their_cost() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let entries = [
+        entry("web", "k-web", ", stream_cost: true"),
+        entry("bare", "k-bare", ""),
+    ];
+    let router = Router::start(&listed(&[&alpha], &entries, ""));
+    let mut body: Value = serde_json::from_str(&streamed_chat("x")).expect("JSON");
+    body["stream_options"] = json!({"include_usage": true});
+    for (key, tells) in [("k-web", true), ("k-bare", false)] {
+        let headers = format!("Authorization: Bearer {key}\r\n");
+        let answer = ask_for(&router, &headers, &body.to_string());
+        assert_eq!(answer.text().contains("cost_usd"), tells, "{key}");
+    }
+}
+
+#[test]
+fn a_file_of_keys_comes_into_force_by_itself_and_a_bad_one_changes_nothing() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let folder = Folder::new();
+    let path = folder.write("keys.yml", entry("one", "k-one", ""));
+    let auth = format!("auth: {{mode: keys, keys_file: '{}'}}\n", path.display());
+    let config = config_for(&[&alpha], &format!("{auth}server: {{shards: 2}}\n"));
+    let router = Router::start(&config);
+    let mut open = Client::connect(router.addr());
+    let headers = "Authorization: Bearer k-one\r\n";
+    open.post_with("/v1/chat/completions", headers, &chat("x"));
+    assert_eq!(open.answer().status, 200);
+    assert_eq!(ask(&router, "k-two").status, 401);
+    // Another file takes its place, as editors and Kubernetes do it.
+    let next = folder.write("next.yml", entry("two", "k-two", ""));
+    fs::rename(&next, &path).expect("renamed");
+    eventually("the new key gets in", || {
+        ask(&router, "k-two").status == 200
+    });
+    // Connections that are open go by it, too, on every shard.
+    open.post_with("/v1/chat/completions", headers, &chat("x"));
+    assert_eq!(open.answer().status, 401);
+    for _ in 0..16 {
+        assert_eq!(ask(&router, "k-one").status, 401);
+    }
+    for (bad, fault) in [
+        ("- name: [", "did not find"),
+        ("- {name: a}", "keys[0].hash: is required"),
+        ("[]", "no key is configured"),
+    ] {
+        fs::write(&path, bad).expect("written");
+        router.wait_for_log(fault);
+        assert_eq!(ask(&router, "k-two").status, 200, "{bad}");
+        // A reload of the configuration is refused for the same reason.
+        assert_eq!(
+            post(router.addr(), "/_infermux/reload").status,
+            422,
+            "{bad}"
+        );
+    }
+    fs::remove_file(&path).expect("removed");
+    router.wait_for_log("No such file");
+    assert_eq!(ask(&router, "k-two").status, 200);
+    fs::write(&path, entry("three", "k-three", "")).expect("written");
+    eventually("the file is read again", || {
+        ask(&router, "k-three").status == 200
+    });
+    assert_eq!(ask(&router, "k-two").status, 401);
+}
+
+#[test]
+fn a_reload_brings_listed_keys_and_other_modes() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let router = Router::start(&listed(&[&alpha], &[entry("one", "k-one", "")], ""));
+    assert_eq!(ask(&router, "k-one").status, 200);
+    let two = listed(&[&alpha], &[entry("two", "k-two", "")], "");
+    assert_eq!(router.reload(&two).status, 200);
+    assert_eq!(
+        (ask(&router, "k-one").status, ask(&router, "k-two").status),
+        (401, 200)
+    );
+    let open = config_for(&[&alpha], "auth: {mode: passthrough}\n");
+    assert_eq!(router.reload(&open).status, 200);
+    assert_eq!(ask(&router, "anything").status, 200);
+    assert_eq!(router.reload(&two).status, 200);
+    assert_eq!(
+        (
+            ask(&router, "anything").status,
+            ask(&router, "k-two").status
+        ),
+        (401, 200)
+    );
+}
+
+#[test]
+fn operators_see_keys_and_switch_them() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let entries = [
+        entry("one", "k-one", ", team: t, expires: 2099-01-31"),
+        entry("big/two", "k-two", ", disabled: true"),
+    ];
+    let config = listed(
+        &[&alpha],
+        &entries,
+        "teams: [{name: t}]\nserver: {shards: 2}\n",
+    );
+    let router = Router::start(&config);
+    let keys = get(router.addr(), "/_infermux/keys").json();
+    assert_eq!(
+        keys["keys"][0],
+        json!({
+            "name": "one", "team": "t", "caller": "one", "state": "active",
+            "expires": "2099-02-01T00:00:00.000Z", "secrets": 1,
+        })
+    );
+    assert_eq!(keys["keys"][1]["state"], "disabled");
+    assert!(!keys.to_string().contains("sha256"));
+    let turn = |path: &str| post(router.addr(), &format!("/_infermux/keys/{path}"));
+    assert_eq!(turn("one/disable").status, 200);
+    assert_eq!(
+        turn("big%2Ftwo/enable").json()["keys"][1]["state"],
+        "active"
+    );
+    for _ in 0..16 {
+        assert_eq!(ask(&router, "k-one").code(), "disabled_api_key");
+        assert_eq!(ask(&router, "k-two").status, 200);
+    }
+    assert_eq!(turn("nobody/disable").code(), "unknown_key");
+    assert_eq!(turn("one/delete").status, 404);
+    assert_eq!(
+        get(router.addr(), "/_infermux/keys/one/disable").status,
+        405
+    );
+    // The next reload goes by the file again.
+    assert_eq!(router.reload(&config).status, 200);
+    assert_eq!(ask(&router, "k-one").status, 200);
+}
+
+#[test]
+fn a_start_without_usable_keys_fails() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let folder = Folder::new();
+    for (name, text, fault) in [
+        ("absent.yml", None, "No such file"),
+        ("empty.yml", Some(""), "no key is configured"),
+        ("bad.yml", Some("- {name: a, hash: x}"), "keys[0].hash"),
+    ] {
+        let path = folder.path().join(name);
+        if let Some(text) = text {
+            folder.write(name, text);
+        }
+        let auth = format!("auth: {{mode: keys, keys_file: '{}'}}\n", path.display());
+        let config = folder.write("infermux.yml", config_for(&[&alpha], &auth));
+        let done = run(&["serve", "--config", &config.display().to_string()]);
+        assert_eq!(done.code, Some(3), "{}", done.stderr);
+        assert!(done.stderr.contains(fault), "{}", done.stderr);
+        let done = run(&["validate", "--config", &config.display().to_string()]);
+        let expected = if text.is_some() { 3 } else { 0 };
+        assert_eq!(done.code, Some(expected), "{} {}", done.stdout, done.stderr);
+    }
+}
+
+#[test]
+fn a_key_is_made_hashed_and_written() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let folder = Folder::new();
+    let path = folder.write("keys.yml", format!("# ours\n{}", entry("one", "k-one", "")));
+    let auth = format!(
+        "auth: {{mode: keys, keys_file: '{}'}}\nteams: [{{name: t}}]\n",
+        path.display()
+    );
+    let config = config_for(&[&alpha], &auth);
+    let file = folder.write("infermux.yml", &config).display().to_string();
+    let router = Start::with(&config).go();
+    let made = run(&[
+        "key",
+        "new",
+        "--name",
+        "two",
+        "--team",
+        "t",
+        "--expires",
+        "2099-01-31",
+        "--model",
+        "gpt-*",
+        "--model",
+        "m",
+        "--write",
+        "--config",
+        &file,
+    ]);
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    let key = made.stdout.trim().to_owned();
+    assert!(key.starts_with("imx_") && key.len() == 53, "{key}");
+    eventually("the key gets in", || ask(&router, &key).status != 401);
+    let text = fs::read_to_string(&path).expect("read");
+    assert!(
+        text.starts_with("# ours\n") && !text.contains(&key),
+        "{text}"
+    );
+    assert!(is_alone(&path), "nothing is left beside the file");
+    // A name is taken once, and a team must be one.
+    for (name, team) in [("two", "t"), ("three", "nobody")] {
+        let args = [
+            "key", "new", "--name", name, "--team", team, "--write", "--config", &file,
+        ];
+        let again = run(&args);
+        assert_eq!(again.code, Some(1), "{} {}", again.stdout, again.stderr);
+        assert!(!again.stdout.contains("imx_"));
+    }
+    assert_eq!(fs::read_to_string(&path).expect("read"), text);
+    // Without --write, the entry is printed and can be used as it is.
+    let made = run(&["key", "new", "--name", "three"]);
+    let (key, entry) = made.stdout.split_once('\n').expect("two parts");
+    fs::write(&path, entry).expect("written");
+    eventually("the printed entry works", || {
+        ask(&router, key).status == 200
+    });
+    let digest = Digest::of(key.as_bytes());
+    assert!(entry.contains(&digest.to_string()), "{entry}");
+    // Mistyped, it is refused by its form.
+    let cut = ask(&router, &key[..52]);
+    assert_eq!(told(&cut), (401, "invalid_api_key".to_owned()));
+    assert!(cut.text().contains("check sum"), "{}", cut.text());
+    let server = format!("http://{}", router.addr());
+    let listed = run(&["key", "list", "--server", &server]);
+    assert!(
+        listed.stdout.contains("three") && listed.stdout.contains("active"),
+        "{}",
+        listed.stdout
+    );
+    for (act, status) in [("disable", 401), ("enable", 200)] {
+        assert_eq!(
+            run(&["key", act, "three", "--server", &server]).code,
+            Some(0)
+        );
+        assert_eq!(ask(&router, key).status, status, "{act}");
+    }
+    assert_eq!(
+        run(&["key", "disable", "nobody", "--server", &server]).code,
+        Some(3)
+    );
+}
+
+fn is_alone(path: &Path) -> bool {
+    let folder = fs::read_dir(path.parent().expect("a folder")).expect("read");
+    folder
+        .map_while(Result::ok)
+        .all(|file| !file.path().display().to_string().ends_with(".new"))
+}
