@@ -102,8 +102,8 @@ fn keys_say_who_calls_and_until_when() {
     // No provider gets a caller's key.
     let key = seen_header(&last_seen(&alpha), "authorization");
     assert_eq!(key.as_deref(), Some("Bearer sk-alpha"));
+    router.wait_for_log("key=web team=product caller=web");
     let log = router.log();
-    assert!(log.contains("key=web team=product caller=web"), "{log}");
     for secret in ["k-web", "k-new", &new.to_string()] {
         assert!(!log.contains(secret), "{log}");
     }
