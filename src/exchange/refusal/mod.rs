@@ -376,9 +376,7 @@ impl Display for Refusal<'_> {
             Self::ResponseNotFound => "no provider has stored a response with this id",
             Self::ShuttingDown => "infermux is shutting down",
             Self::HttpVersionNotSupported => "only HTTP/1.0 and HTTP/1.1 are spoken",
-            Self::UpgradeRequired => {
-                "responses are not served over WebSockets: send POST requests over HTTP/1.1"
-            }
+            Self::UpgradeRequired => NO_WEB_SOCKETS,
             Self::MethodNotAllowed { allow } => return write!(f, "this path takes {allow} only"),
             Self::RequestTooLarge { limit } => {
                 return write!(f, "the request body is larger than {limit} bytes");
@@ -480,6 +478,8 @@ fn quoted(name: &str) -> &str {
     bounded(name, QUOTED_BYTES_MAX)
 }
 
+const NO_WEB_SOCKETS: &str =
+    "responses are not served over WebSockets: send POST requests over HTTP/1.1";
 /// Longest sentence about what is wrong with a request, in bytes.
 const SENTENCE_BYTES_MAX: usize = 512;
 
