@@ -338,6 +338,7 @@ fn access() -> Access<'static> {
         counted: Counted::ByProvider,
         model_override: None,
         dropped: None,
+        changed: None,
         upstream_request_id: None,
         provider_error: None,
         error: None,

@@ -142,17 +142,16 @@ def the_agents_sdk_runs_a_loop_of_tools(provider):
     with routed(mock) as router:
 
         async def run(streamed):
-            client = openai.AsyncOpenAI(
-                base_url=base_url(router), api_key=router.key, max_retries=0
-            )
-            model = agents.OpenAIResponsesModel(model=MODEL, openai_client=client)
-            agent = agents.Agent(name="a", instructions="Help.", tools=[weather], model=model)
-            if not streamed:
-                return (await agents.Runner.run(agent, QUESTION)).final_output
-            result = agents.Runner.run_streamed(agent, QUESTION)
-            async for _ in result.stream_events():
-                pass
-            return result.final_output
+            settings = {"base_url": base_url(router), "api_key": router.key, "max_retries": 0}
+            async with openai.AsyncOpenAI(**settings) as client:
+                model = agents.OpenAIResponsesModel(model=MODEL, openai_client=client)
+                agent = agents.Agent(name="a", instructions="Help.", tools=[weather], model=model)
+                if not streamed:
+                    return (await agents.Runner.run(agent, QUESTION)).final_output
+                result = agents.Runner.run_streamed(agent, QUESTION)
+                async for _ in result.stream_events():
+                    pass
+                return result.final_output
 
         for streamed in (False, True):
             assert asyncio.run(run(streamed)) == "Cold in both."
