@@ -320,6 +320,8 @@ fn access() -> Access<'static> {
         dialect: Some("chat"),
         responses: None,
         stream: Some(false),
+        key: None,
+        team: None,
         caller: Some("team-a"),
         project: None,
         env: None,

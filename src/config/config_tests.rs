@@ -1687,7 +1687,7 @@ fn keys_and_their_teams_make_sense_together() {
 
 #[test]
 fn a_file_of_keys_is_a_bare_list() {
-    let teams = [keyring::Team {
+    let teams = [Team {
         name: "t".into(),
         models: None,
     }];

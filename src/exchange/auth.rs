@@ -1,13 +1,12 @@
 //! Who may call, and whose key goes to a provider.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use crate::base::secret::Secret;
 use crate::base::time::WallTime;
 use crate::config::plan::{Auth, Provider};
 use crate::decide::outcome::KeyOwner;
-use crate::exchange::keys::Keys;
+use crate::exchange::keys::SharedKeys;
 use crate::exchange::principal::Principal;
 use crate::exchange::refusal::{KeyFault, Refusal};
 use crate::wire::field;
@@ -88,7 +87,7 @@ impl<'a> Presented<'a> {
 pub fn authenticate(
     auth: &Auth,
     presented: Presented<'_>,
-    keys: impl FnOnce() -> Rc<Arc<Keys>>,
+    keys: impl FnOnce() -> Rc<SharedKeys>,
     now: impl FnOnce() -> WallTime,
 ) -> Result<Option<Principal>, Refusal<'static>> {
     let key = match auth {

@@ -1,5 +1,8 @@
 //! Callers' keys as all shards see them: those of the files, and what operators do by hand.
 
+use std::ops::Deref;
+use std::sync::Arc;
+
 use crate::base::time::WallTime;
 use crate::config::keyring::{CallerKey, Keyring, Team, allows};
 use crate::link::marks::Marks;
@@ -13,6 +16,32 @@ pub struct Keys {
     teams: Box<[Team]>,
     /// By key: what an operator has done with it since the files were read.
     by_hand: Marks,
+}
+
+/// The keys in force, as the requests of one shard share them.
+#[derive(Debug)]
+pub struct SharedKeys(Arc<Keys>);
+
+impl SharedKeys {
+    /// The keys.
+    #[must_use]
+    pub const fn new(keys: Arc<Keys>) -> Self {
+        Self(keys)
+    }
+
+    /// Whether these are the same value.
+    #[must_use]
+    pub fn is(&self, keys: &Keys) -> bool {
+        std::ptr::eq(keys, Arc::as_ptr(&self.0))
+    }
+}
+
+impl Deref for SharedKeys {
+    type Target = Keys;
+
+    fn deref(&self) -> &Keys {
+        &self.0
+    }
 }
 
 /// Whether a key can be used.

@@ -1,20 +1,19 @@
 //! Whose request it is: the key that a caller presents, and what comes with it.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use crate::base::caller_key::{self, KeyForm};
 use crate::base::digest::Digest;
 use crate::base::time::WallTime;
 use crate::config::keyring::CallerKey;
 use crate::exchange::attribution::{Attribution, Label};
-use crate::exchange::keys::{KeyState, Keys};
+use crate::exchange::keys::{KeyState, Keys, SharedKeys};
 use crate::exchange::refusal::KeyFault;
 
 /// Whose request it is, under `auth.mode: keys`.
 #[derive(Clone, Debug)]
 pub struct Principal {
-    keys: Rc<Arc<Keys>>,
+    keys: Rc<SharedKeys>,
     place: usize,
 }
 
@@ -25,7 +24,7 @@ impl Principal {
     ///
     /// None of them is valid, or two different ones are.
     pub fn of<'a>(
-        keys: &Rc<Arc<Keys>>,
+        keys: &Rc<SharedKeys>,
         presented: impl Iterator<Item = &'a [u8]>,
         now: WallTime,
     ) -> Result<Self, KeyFault> {
@@ -92,6 +91,8 @@ fn find(keys: &Keys, key: &[u8], now: WallTime) -> Result<usize, KeyFault> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::config::keyring::{KeySecret, Keyring, NamePattern};
 
@@ -115,7 +116,7 @@ mod tests {
         }
     }
 
-    fn keys() -> Rc<Arc<Keys>> {
+    fn keys() -> Rc<SharedKeys> {
         let own = caller_key::of_random([7; 32]);
         let mistyped = format!("{own}x");
         let ring = Keyring::new(vec![
@@ -130,7 +131,8 @@ mod tests {
             key("two", &[("k2", None), (&own, None), (&mistyped, None)]),
             key("off", &[("k3", None)]),
         ]);
-        Rc::new(Arc::new(Keys::new(ring.unwrap(), Box::default())))
+        let keys = Keys::new(ring.unwrap(), Box::default());
+        Rc::new(SharedKeys::new(Arc::new(keys)))
     }
 
     fn of(presented: &[&str]) -> Result<String, KeyFault> {

@@ -45,7 +45,10 @@ pub fn remember_last(items: &Items, events: &[u8]) {
 
 /// The items that one request refers to.
 #[derive(Debug, Default)]
-pub struct Found(Map<Box<[u8]>, Arc<Thing<Box<[u8]>>>>);
+pub struct Found(Map<Box<[u8]>, Item>);
+
+/// A remembered item, as JSON text.
+type Item = Arc<Thing<Box<[u8]>>>;
 
 impl Found {
     /// Looks up what the request `body`, which is JSON, refers to.

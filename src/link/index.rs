@@ -111,11 +111,7 @@ impl Index {
         }
     }
 
-    /// The bucket of a hash, and the rest of it.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the upper half is the tag, the lower one chooses the bucket"
-    )]
+    /// The bucket of a hash, which the lower half chooses, and the tag, which is the upper one.
     fn place(&self, hash: u64) -> (&Bucket, u32) {
         let at = (hash & 0xffff_ffff) as usize % self.buckets.len();
         (&self.buckets[at], (hash >> 32) as u32)

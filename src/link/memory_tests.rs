@@ -118,7 +118,7 @@ fn threads_never_hold_more_than_the_bounds_and_never_find_anothers_thing() {
     let kept: Vec<_> = ring
         .places
         .iter()
-        .filter_map(|place| place.load_full())
+        .filter_map(arc_swap::ArcSwapAny::load_full)
         .collect();
     let bytes: usize = kept.iter().map(|one| one.bytes).sum();
     assert_eq!(memory.bytes(), bytes);

@@ -354,7 +354,7 @@ impl<'a> Draft<'a> {
             match member.content {
                 Content::Own(_) => {}
                 Content::OwnObject(id) => {
-                    self.write_edits(id, at(origin.value.clone()).start, edited)
+                    self.write_edits(id, at(origin.value.clone()).start, edited);
                 }
                 Content::Other(_) | Content::OtherObject(_) => {
                     self.write_content(member.content, &mut edited.with);

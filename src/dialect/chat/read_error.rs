@@ -112,7 +112,8 @@ fn by_how_much(
     let message = error.message.as_deref().unwrap_or_default();
     let lower = message.to_ascii_lowercase();
     let is_believed = is_event || matches!(status, 400 | 403 | 413 | 422);
-    if !overflow::is_named(error) && !(is_believed && overflow::is_told(error)) {
+    let is_overflow = overflow::is_named(error) || is_believed && overflow::is_told(error);
+    if !is_overflow {
         return None;
     }
     let told = |name: &[u8]| usage::digits(member(body, name)?);

@@ -23,7 +23,7 @@ pub fn says_no_path(status: u16, body: &[u8], models: &[&str]) -> bool {
 
 /// Whether a text has this name in it as a word.
 fn names(text: &[u8], name: &[u8]) -> bool {
-    let is_part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let is_part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     let mut places = memmem::find_iter(text, name);
     !name.is_empty()
         && places.any(|at| {

@@ -162,19 +162,25 @@ fn requests_are_written_as_the_vectors_say() {
 /// What is written of a request with these members.
 fn of(members: Json, to: &Destination<'_>) -> Result<(Json, Written), Unsupported> {
     let mut body = json!({"model": "m", "input": "x"});
-    let members = members.as_object().unwrap().clone();
+    let Json::Object(members) = members else {
+        panic!("members are an object");
+    };
     body.as_object_mut().unwrap().extend(members);
     written(&body, to, &Nothing)
 }
 
 fn check_messages(input: Json, to: &Destination<'_>, expected: Json) {
-    let (sent, _) = of(json!({"input": input}), to).unwrap();
-    assert_eq!(comparable(sent["messages"].clone()), expected, "{input}");
+    let told = input.to_string();
+    let members = serde_json::Map::from_iter([("input".to_owned(), input)]);
+    let (sent, _) = of(members.into(), to).unwrap();
+    let [sent, expected] = [comparable(sent["messages"].clone()), expected];
+    assert_eq!(sent, expected, "{told}");
 }
 
 fn check_refused(members: Json, to: &Destination<'_>, place: &str) {
-    let fault = of(members.clone(), to).map(|(sent, _)| sent).unwrap_err();
-    assert!(fault.place.starts_with(place), "{members}: {fault}");
+    let told = members.to_string();
+    let fault = of(members, to).map(|(sent, _)| sent).unwrap_err();
+    assert!(fault.place.starts_with(place), "{told}: {fault}");
 }
 
 fn user(text: &str) -> Json {
@@ -186,7 +192,9 @@ fn call(id: &str) -> Json {
 }
 
 fn output(id: &str, said: Json) -> Json {
-    json!({"type": "function_call_output", "call_id": id, "output": said})
+    let mut output = json!({"type": "function_call_output", "call_id": id});
+    output["output"] = said;
+    output
 }
 
 /// The message of a turn with these calls, as [`comparable`] shows it.

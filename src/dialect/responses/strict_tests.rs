@@ -296,7 +296,7 @@ fn delta_of(open: &Open) -> &'static str {
 fn end(open: Open, event: &Json, told: &mut Told) -> Json {
     has(event, &["type", "sequence_number", "output_index", "item"]);
     assert_eq!(event["output_index"], open.index);
-    let mut expected = open.item.clone();
+    let mut expected = open.item;
     let item = &event["item"];
     expected["status"] = item["status"].clone();
     assert!(matches!(text(item, "status"), "completed" | "incomplete"));
