@@ -76,16 +76,20 @@ fn ring(keys: Vec<CallerKey>) -> Result<Keyring, String> {
 }
 
 /// Watches the file of keys that the configuration in force names, and wishes for it to be read
-/// again when it has changed, until the process stops.
-pub fn watch(terms: &Latest<Terms>, process: &Process, reloads: &ReloadSender) {
+/// again when it has changed, as long as the process takes traffic. It does not end: the end of a
+/// thread would end the process.
+pub fn watch(terms: &Latest<Terms>, process: &Process, reloads: &ReloadSender) -> ! {
     let stamp = || {
         let path = file(&terms.load().plan)?;
         let stamp = Stamp::of(Path::new(&*path));
         Some((path, stamp))
     };
     let mut seen = stamp();
-    while process.phase() <= Phase::Serving {
+    loop {
         std::thread::park_timeout(LOOK_EVERY);
+        if process.phase() > Phase::Serving {
+            continue;
+        }
         let now = stamp();
         // A full queue is tried again.
         if now == seen || now.is_some() && reloads.wish(Wished::Keys).is_none() {

@@ -263,10 +263,7 @@ pub fn watch_keys(
     events: &EventSender,
 ) -> Result<(), NotStarted> {
     let (terms, process) = (Arc::clone(terms), Arc::clone(process));
-    let body = move || {
-        keys_file::watch(&terms, &process, &reloads);
-        Ok(())
-    };
+    let body = move || keys_file::watch(&terms, &process, &reloads);
     start_thread("keys".into(), events, |_| Event::Broke(KEYS), body)
 }
 
