@@ -214,7 +214,7 @@ const KEYS: &[Key] = &[
     key("auth", "key", Text(Secret), Rule("required where `auth.mode` is `static_key`"),
         "The key that callers present."),
     key("auth", "keys", Blocks("auth.keys[]"), Nothing,
-        "Keys of callers, where `auth.mode` is `keys`. `infermux key new` makes one."),
+        "Keys of callers, where `auth.mode` is `keys`. `infermux key new --name NAME` makes one."),
     key("auth", "keys_file", Text(Path), Nothing,
         "A file with more keys: a bare YAML list like `auth.keys`. It is read again by itself \
             within a second of its change."),

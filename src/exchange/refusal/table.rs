@@ -106,7 +106,7 @@ pub(super) const INVALID_API_KEY: Row = Row {
            `INFERMUX_MANAGEMENT_TOKEN`, and a call of the management API does not present \
            it.",
     caller: "Send the key as `Authorization: Bearer KEY` or `x-api-key: KEY`.",
-    operator: "Give `auth.key`, or a key of `infermux key new`, to those who may call. \
+    operator: "Give `auth.key`, or a key of `infermux key new --name NAME`, to those who may call. \
                Commands take the token from the variable `INFERMUX_MANAGEMENT_TOKEN`.",
 };
 
@@ -119,7 +119,7 @@ pub(super) const EXPIRED_API_KEY: Row = Row {
     },
     when: "`auth.mode` is `keys`, and the key's `expires`, or the `until` of its secret, has come.",
     caller: "Ask for a new key.",
-    operator: "Move the key's `expires`, or make a new secret with `infermux key rotate`.",
+    operator: "Move the key's `expires`, or give it another secret in its `hashes`.",
 };
 
 pub(super) const DISABLED_API_KEY: Row = Row {
