@@ -49,6 +49,9 @@ const _: () = assert!(LISTS_BYTES_MAX + MODELS_MAX * 8 * MODEL_NAME_BYTES_MAX <=
 pub const LOSSES_MAX: usize = 64;
 /// Most codes of errors that infermux itself answers with; each is counted.
 pub const ERROR_CODES_MAX: usize = 64;
+/// Most bytes of remembered items that one request may refer to, each counted as often as it is
+/// referred to: references are short, and what stands in their places is not.
+pub const REFERENCED_BYTES_MAX: usize = 4 << 20;
 /// Most keys of callers.
 pub const CALLER_KEYS_MAX: usize = 100_000;
 /// Largest file of keys, in bytes.

@@ -84,7 +84,8 @@ pub fn watch(terms: &Latest<Terms>, process: &Process, reloads: &ReloadSender) -
         let stamp = Stamp::of(Path::new(&*path));
         Some((path, stamp))
     };
-    let mut seen = stamp();
+    // The first look finds whatever has changed since the start.
+    let mut seen = None;
     loop {
         std::thread::park_timeout(LOOK_EVERY);
         if process.phase() > Phase::Serving {

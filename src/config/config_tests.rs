@@ -1649,6 +1649,17 @@ fn keys_and_their_teams_make_sense_together() {
                 .into(),
         ),
         (
+            format!("[{{name: a, hash: '{HASH}', models: ~, team: '', expires: ~}}]"),
+            "auth.keys[0].team: is empty: leave it out, or give it a value\n\
+             auth.keys[0].expires: is empty: leave it out, or give it a value\n\
+             auth.keys[0].models: is empty: leave it out, or give it a value"
+                .into(),
+        ),
+        (
+            format!("[{{name: a, hashes: [{{hash: '{HASH}', until: ~}}]}}]"),
+            "auth.keys[0].hashes[0].until: is empty: leave it out, or give it a value".into(),
+        ),
+        (
             format!("[{{name: a, hash: '{HASH}', callers: ['a*b*']}}]"),
             "auth.keys[0].callers[0]: `a*b*` has more than one `*`".into(),
         ),

@@ -257,6 +257,13 @@ impl Shell {
         self.course.flow.has_error()
     }
 
+    /// The id of the response that a provider with Responses has begun.
+    #[must_use]
+    pub fn response_id(&self) -> Option<&[u8]> {
+        let is_native = !self.course.is_translated() && self.course.caller == Dialect::Responses;
+        self.course.relays.response_id().filter(|_| is_native)
+    }
+
     /// The error event that the provider sent, a JSON object in its dialect.
     #[must_use]
     pub fn error(&self) -> Option<&[u8]> {

@@ -29,6 +29,13 @@ impl Unsupported {
         }
     }
 
+    /// Too much would stand in the places of what a request refers to.
+    #[must_use]
+    pub fn referenced() -> Self {
+        let why = "refers to more than 4 MiB of earlier items: send the items themselves";
+        Self::new("input", why)
+    }
+
     /// A conversation cannot be made shorter.
     #[must_use]
     pub fn compaction() -> Self {

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use memchr::memmem;
 
+use crate::base::limits::REFERENCED_BYTES_MAX;
 use crate::base::map::Map;
 use crate::dialect::responses::references;
 use crate::dialect::responses::remembered::Remembered;
+use crate::dialect::unsupported::Unsupported;
 use crate::link::memory::{Memory, Thing};
 use crate::wire::json::{self, Kind};
 
@@ -52,18 +54,28 @@ type Item = Arc<Thing<Box<[u8]>>>;
 
 impl Found {
     /// Looks up what the request `body`, which is JSON, refers to.
-    #[must_use]
-    pub fn of(items: &Items, body: &[u8]) -> Self {
+    ///
+    /// # Errors
+    /// With all items in the places of their references, the request would be far longer than it
+    /// is: each item counts as often as it is referred to.
+    pub fn of(items: &Items, body: &[u8]) -> Result<Self, Unsupported> {
         let mut found = Self::default();
         if items.bytes() == 0 || memmem::find(body, b"item_reference").is_none() {
-            return found;
+            return Ok(found);
         }
+        let mut bytes = 0_usize;
         references::each_own(body, |id| {
             if let Some(item) = items.find(id) {
-                found.0.insert(id.into(), item);
+                bytes = bytes.saturating_add(item.thing.len());
+                if bytes <= REFERENCED_BYTES_MAX {
+                    found.0.insert(id.into(), item);
+                }
             }
         });
-        found
+        if bytes > REFERENCED_BYTES_MAX {
+            return Err(Unsupported::referenced());
+        }
+        Ok(found)
     }
 }
 
@@ -87,7 +99,7 @@ mod tests {
             .map(|id| format!(r#"{{"type":"item_reference","id":"{id}"}}"#));
         let references: Vec<String> = references.collect();
         let body = format!(r#"{{"input":[{}]}}"#, references.join(","));
-        let found = Found::of(items, body.as_bytes());
+        let found = Found::of(items, body.as_bytes()).expect("few bytes");
         let text = |id: &&str| {
             let item = found.item(id)?;
             Some(String::from_utf8(item.to_vec()).expect("UTF-8"))
@@ -116,6 +128,22 @@ mod tests {
         );
         remember_last(&streamed, events.as_bytes());
         assert_eq!(found(&streamed, &ids), expected);
+    }
+
+    #[test]
+    fn an_item_counts_as_often_as_it_is_referred_to() {
+        let items = Items::new(8, 1 << 20, Arc::default());
+        let text = "x".repeat(60_000);
+        let response = format!(r#"{{"output":[{{"id":"msg_ifx_0b","text":"{text}"}}]}}"#);
+        remember(&items, response.as_bytes());
+        let refers = |count: usize| {
+            let reference = r#"{"type":"item_reference","id":"msg_ifx_0b"}"#;
+            let body = format!(r#"{{"input":[{}]}}"#, vec![reference; count].join(","));
+            Found::of(&items, body.as_bytes()).is_ok()
+        };
+        let most = REFERENCED_BYTES_MAX / 60_000 - 1;
+        assert!(refers(1) && refers(most));
+        assert!(!refers(most + 2) && !refers(10 * most));
     }
 
     #[test]

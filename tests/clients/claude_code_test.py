@@ -112,7 +112,7 @@ def a_session_reads_one_file_and_writes_another(provider):
             assert SECRET in asked[1]["body_text"], "what was read did not reach the provider"
             assert "successfully" in asked[2]["body_text"], "nor that the file was written"
             if not MOCK_ONLY:
-                check_accounts(router.requests(), mock)
+                check_accounts(router.requests(3), mock)
 
 
 def check_accounts(lines, mock):
@@ -175,7 +175,7 @@ def a_provider_that_dies_before_its_first_content_is_not_noticed(other):
                 check_copied(shop.session(router))
                 assert dying.requests(), f"{death}: it was never asked"
                 assert len(living.requests()) == 3, death
-                lines = router.requests()
+                lines = router.requests(3)
                 assert [line["status"] for line in lines] == ["200"] * 3, (death, lines)
 
 
@@ -204,7 +204,7 @@ def a_used_up_budget_ends_a_session_at_once(provider):
             assert "budget" in session.result["result"], session.result
             assert session.calls() == ["Read"], session.calls()
             # The request that used it up, and one that was told so.
-            statuses = [line["status"] for line in router.requests()]
+            statuses = [line["status"] for line in router.requests(2)]
             assert statuses == ["200", "429"], statuses
             assert len(mock.requests()) == 1
 
@@ -217,7 +217,7 @@ def a_wrong_key_ends_a_session_at_once(provider):
         with routed(mock, key="right") as router:
             session = shop.session(router, key="wrong")
             assert session.result["is_error"], session.result
-            assert [line["status"] for line in router.requests()] == ["401"], router.requests()
+            assert [line["status"] for line in router.requests(1)] == ["401"], router.requests()
             assert not mock.requests()
 
 

@@ -133,7 +133,7 @@ def a_session_runs_a_command_and_edits_a_file(provider):
             assert SECRET in asked[1]["body_text"], "what the command said got lost"
             assert "unsupported call" not in asked[3]["body_text"], "the namespace got lost"
             if not MOCK_ONLY:
-                check_accounts(router.requests(), mock)
+                check_accounts(router.requests(4), mock)
 
 
 def check_accounts(lines, mock):
@@ -173,7 +173,7 @@ def a_provider_that_dies_before_its_first_content_is_not_noticed(other):
             with routed(dying, living) as router:
                 check_copied(shop.session(router))
                 assert dying.requests(), f"{death}: it was never asked"
-                lines = router.requests()
+                lines = router.requests(4)
                 assert [line["status"] for line in lines] == ["200"] * 4, (death, lines)
 
 
@@ -197,7 +197,7 @@ def a_used_up_budget_ends_a_session_at_once(provider):
             session = shop.session(router)
             assert session.events[-1]["type"] == "turn.failed", session.events
             # The request that used it up, and one that was told so.
-            statuses = [line["status"] for line in router.requests()]
+            statuses = [line["status"] for line in router.requests(2)]
             assert statuses == ["200", "429"], statuses
             assert len(mock.requests()) == 1
 
@@ -209,7 +209,7 @@ def a_websocket_that_is_refused_costs_one_request(provider):
         mock = provider(**SCRIPT)
         with routed(mock) as router:
             check_copied(shop.session(router, "supports_websockets = true"))
-            lines = [(line["method"], line["status"]) for line in router.requests()]
+            lines = [(line["method"], line["status"]) for line in router.requests(5)]
             assert lines == [("GET", "426")] + [("POST", "200")] * 4, lines
 
 

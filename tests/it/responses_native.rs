@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::canned::{Recorder, begun, chunk, halves, whole};
 use crate::support::client::{Answer, Client};
+use crate::support::operate::wait_for_circuit;
 use crate::support::router::Router;
 
 /// The vectors of this kind.
@@ -35,7 +36,7 @@ fn entry(name: &str, kind: &str, provider: &Recorder) -> Value {
         "models": ["kit-native"],
         "model_aliases": {"m": "kit-native"},
         "health_check": {"disabled": true},
-        "stream_idle_timeout": "1s",
+        "stream_idle_timeout": "30s",
         "circuit_breaker": {"consecutive_failures": 1, "recovery_window": "1h"},
     })
 }
@@ -278,6 +279,9 @@ fn what_a_failure_means_stands_in_what_is_left() {
             let answer = post(&router, asked);
             assert_eq!(answer.status, status, "{code}: {}", answer.text());
             assert_eq!(answer.header("x-infermux-error"), Some(own), "{code}");
+            if is_open {
+                wait_for_circuit(&router, "h", "open");
+            }
             let next = post(&router, asked);
             let expected = if is_open { 503 } else { status };
             assert_eq!(next.status, expected, "{code}: {}", next.text());
@@ -304,7 +308,9 @@ fn a_failure_of_the_request_is_relayed_and_says_nothing_of_the_provider() {
 fn a_stream_that_breaks_is_ended_and_the_connection_stays() {
     let stalls = begun(EVENTS, [created(), delta()].concat().as_bytes());
     let provider = Recorder::start(stalls);
-    let router = start(&[entry("h", "openai", &provider)], 1);
+    let mut settings = entry("h", "openai", &provider);
+    settings["stream_idle_timeout"] = json!("1s");
+    let router = start(&[settings], 1);
     let mut client = Client::connect(router.addr());
     client.post("/v1/responses", ASKED);
     let answer = client.answer();
@@ -318,6 +324,7 @@ fn a_stream_that_breaks_is_ended_and_the_connection_stays() {
     let error = json!({"code": "server_error", "message": "upstream sent nothing for 1 s"});
     assert_eq!(data["response"]["error"], error);
     assert_eq!(data["response"]["id"], "resp_1");
+    wait_for_circuit(&router, "h", "open");
     client.post("/v1/responses", ASKED);
     assert_eq!(client.answer().status, 503, "its circuit is open");
 }

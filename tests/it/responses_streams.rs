@@ -151,7 +151,7 @@ fn an_error_of_the_provider_behind_content_is_told_with_its_code() {
 
 #[test]
 fn a_silent_stream_shows_with_numbers_that_it_lives() {
-    const PAUSE: &str = "    stream_idle_timeout: 800ms\n";
+    const PAUSE: &str = "    stream_idle_timeout: 2s\n";
     for kind in ["openai", "anthropic"] {
         for (server, version) in [
             ("server: {heartbeat: 50ms, shards: 1}\n", "1.1"),

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 import urllib.request
 from pathlib import Path
@@ -128,7 +129,7 @@ PROVIDER = """\
     type: {type}
     api_key: sk-{name}
     base_url: {url}
-    timeout: 2s
+    timeout: 10s
     models: [{models}]
 """
 
@@ -141,12 +142,16 @@ class Router(Process):
         self.port = self.wait_for(r"listening on \S*?:(\d+)\b")[1]
         self.url = f"http://127.0.0.1:{self.port}"
 
-    def requests(self):
-        """The fields of each request's line in the log, in order."""
-        while not self.lines.empty():
-            self.said.append(self.lines.get() or "")
-        lines = [line for line in self.said if " INFO  request " in line]
-        return [dict(re.findall(r'(\w+)=("[^"]*"|\S+)', line)) for line in lines]
+    def requests(self, count=0):
+        """The fields of each request's line in the log, in order; waits for `count` of them."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            while not self.lines.empty():
+                self.said.append(self.lines.get() or "")
+            lines = [line for line in self.said if " INFO  request " in line]
+            if len(lines) >= count or time.monotonic() >= until:
+                return [dict(re.findall(r'(\w+)=("[^"]*"|\S+)', line)) for line in lines]
+            time.sleep(0.01)
 
 
 @contextlib.contextmanager

@@ -68,6 +68,9 @@ const PATH: &str = "auth.keys";
 
 fn key(block: &Block<'_>, teams: &HashSet<&str>) -> CallerKey {
     let name: Box<str> = block.text("name").unwrap_or_default().into();
+    // Without a value, the key could do more than with one.
+    block.refuse_empty("team");
+    block.refuse_empty("expires");
     let team = block.text("team");
     if let Some(team) = team.filter(|team| !teams.contains(team)) {
         let hint = block.hint(team, teams.iter().copied());
@@ -105,6 +108,7 @@ fn secrets(block: &Block<'_>) -> Box<[KeySecret]> {
     }
     let blocks = block.blocks("hashes");
     let secrets = blocks.iter().filter_map(|block| {
+        block.refuse_empty("until");
         let until = end(block, "until");
         digest(block).map(|digest| KeySecret { digest, until })
     });
@@ -131,6 +135,7 @@ fn end(block: &Block<'_>, name: &str) -> Option<WallTime> {
 
 /// The names and patterns of a list; `None` where there is none.
 fn patterns(block: &Block<'_>, name: &str) -> Option<Box<[NamePattern]>> {
+    block.refuse_empty(name);
     block.node(name)?;
     if block.count(name) == 0 {
         block.fault(

@@ -148,6 +148,13 @@ impl<'a> Block<'a> {
         (*node != Node::Null).then_some(node)
     }
 
+    /// Notes a fault where the field is there and empty, and absence would mean another thing.
+    pub fn refuse_empty(&self, name: &str) {
+        if self.entries.iter().any(|(key, _)| key == name) && !self.has(name) {
+            self.fault(name, "is empty: leave it out, or give it a value");
+        }
+    }
+
     /// Whether the field is set: neither absent nor empty.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {

@@ -18,7 +18,9 @@ pub fn says_no_path(status: u16, body: &[u8], models: &[&str]) -> bool {
         return false;
     }
     let message = error.message.as_deref().map_or(body, str::as_bytes);
-    !models.iter().any(|model| names(message, model.as_bytes()))
+    // "Item with id 'rs_1' not found", as OpenAI says it, is about what the request refers to.
+    let is_about_request = error.param.is_some() || memmem::find(message, b" with id ").is_some();
+    !is_about_request && !models.iter().any(|model| names(message, model.as_bytes()))
 }
 
 /// Whether a text has this name in it as a word.
@@ -78,6 +80,16 @@ mod tests {
                 false,
             ),
             (404, r#"{"detail":"model own not found"}"#, false),
+            (
+                404,
+                r#"{"error":{"message":"Item with id 'rs_1' not found. Items are not persisted"}}"#,
+                false,
+            ),
+            (
+                404,
+                r#"{"error":{"message":"not found","param":"input","code":null}}"#,
+                false,
+            ),
             (404, "model \"own\" not found", false),
             (404, r#"{"detail":"this is our own-ish xowny page"}"#, false),
             (404, r#"{"detail":"ownership xown"}"#, true),

@@ -80,7 +80,10 @@ pub fn is_own(id: &[u8]) -> bool {
 pub fn each<'a>(body: &'a [u8], mut tell: impl FnMut(Reference<'a>)) {
     for member in json::members(body).map_while(Result::ok) {
         let value = member.value;
-        if member.name.is(b"previous_response_id") && value.kind == Kind::String {
+        if member.name.is(b"previous_response_id")
+            && value.kind == Kind::String
+            && !value.is_blank()
+        {
             tell(Reference {
                 place: Place::PreviousResponse,
                 name: value.word(),

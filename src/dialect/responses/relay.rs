@@ -44,6 +44,15 @@ pub struct ResponsesRelay {
     has_ended: bool,
 }
 
+impl ResponsesRelay {
+    /// The id of the response, once its first event has come.
+    #[must_use]
+    pub fn response_id(&self) -> Option<&[u8]> {
+        let id = self.id.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+        (!id.is_empty()).then_some(id)
+    }
+}
+
 impl Relay for ResponsesRelay {
     fn reset(&mut self, plan: &StreamPlan<'_>) {
         let mut old = std::mem::take(self);

@@ -167,6 +167,13 @@ pub(super) struct Relays {
     responses: ResponsesRelay,
 }
 
+impl Relays {
+    /// The id of the response that is relayed.
+    pub(super) fn response_id(&self) -> Option<&[u8]> {
+        self.responses.response_id()
+    }
+}
+
 impl Relay for Relays {
     fn reset(&mut self, plan: &StreamPlan<'_>) {
         self.dialect = plan.caller;

@@ -68,7 +68,7 @@ pub(super) async fn cut_foreign_items(
     let items = Arc::clone(&job.shard.items);
     let work = move |message: &[u8]| {
         let body = &message[at];
-        let found = Found::of(&items, body);
+        let found = Found::of(&items, body)?;
         let edit = Edit {
             model: model.as_deref(),
             left_out: &left_out,

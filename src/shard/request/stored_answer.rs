@@ -85,7 +85,7 @@ pub(super) fn told(errand: &Errand<'_>, reached: Reached<'_>) -> Told {
         errand.shard.era.masks.mask(&mut error.body);
         (error.status, error.body)
     };
-    if status < 300 && errand.stored.part == stored::Part::Whole {
+    if status < 300 && errand.stored.part != stored::Part::InputItems {
         unsettled::settle(errand.shard, errand.id, up.body());
     }
     errand.shard.park(provider.id, up);

@@ -23,6 +23,7 @@ use crate::shard::request::error;
 use crate::shard::request::kept;
 use crate::shard::request::made::{IsComplete, Made};
 use crate::shard::request::record::{Record, ResponseTime};
+use crate::shard::request::unsettled;
 use crate::shard::request::used::Used;
 use crate::shard::state::relay::Spare;
 use crate::sys::clock;
@@ -256,6 +257,7 @@ impl<'a> Stream<'_, '_, 'a> {
         // The caller who does not wait for the first content is billed what came before it, too.
         if self.is_committed() || outcome == Outcome::CallerGone {
             self.settle(record, outcome);
+            unsettled::remember_stream(self.attempt, record, self.spare.stream());
         } else {
             self.lose(record, outcome);
         }

@@ -136,7 +136,7 @@ fn write(
     let remembered: &dyn Remembered = match dialect {
         Dialect::Chat | Dialect::Messages => &Nothing,
         Dialect::Responses => {
-            found = Found::of(items, body);
+            found = Found::of(items, body)?;
             &found
         }
     };

@@ -4,6 +4,7 @@
 use crate::base::endpoint::Dialect;
 use crate::base::money::NanoUsd;
 use crate::decide::budget::{Capped, Share};
+use crate::dialect::shell::Shell;
 use crate::exchange::attribution::Label;
 use crate::exchange::unsettled::{Difference, Unsettled};
 use crate::link::budget_gate::Reserved;
@@ -33,6 +34,23 @@ pub(super) fn remember(
     let Some(id) = member(b"id").filter(|_| status.is_some_and(|status| goes_on(&status))) else {
         return;
     };
+    note(attempt, record, (usage, text_bytes), &id.word());
+}
+
+/// Remembers the response of a stream that has ended before its usage came: one in the background
+/// goes on without its caller.
+pub(super) fn remember_stream(attempt: &Attempt<'_, '_>, record: &Record<'_>, stream: &Shell) {
+    if let (None, Some(id)) = (stream.usage(), stream.response_id()) {
+        note(attempt, record, (None, stream.text_bytes()), id);
+    }
+}
+
+fn note(
+    attempt: &Attempt<'_, '_>,
+    record: &Record<'_>,
+    (usage, text_bytes): (Option<Usage>, usize),
+    id: &[u8],
+) {
     let (job, used) = (attempt.job, attempt.used(usage, text_bytes));
     let unsettled = Unsettled {
         month: record.month(),
@@ -44,7 +62,7 @@ pub(super) fn remember(
         counts: used.counts,
     };
     let bytes = size_of::<Unsettled>() + unsettled.model.len();
-    job.shard.unsettled.remember(&id.word(), unsettled, bytes);
+    job.shard.unsettled.remember(id, unsettled, bytes);
 }
 
 /// Books what the response `id` has used, if its `body` tells that for the first time.
