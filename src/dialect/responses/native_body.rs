@@ -52,7 +52,8 @@ impl std::fmt::Display for Changed {
     }
 }
 
-/// Whether `body` may hold something that [`write`] would change, though nothing is left out of it.
+/// Whether `body` may hold something that [`write()`] would change, though nothing is left out of
+/// it.
 #[must_use]
 pub fn may_change(body: &[u8]) -> bool {
     memmem::find(body, OWN_MARK).is_some() || may_hold_reasoning(body)

@@ -199,13 +199,9 @@ impl<'a> Attempt<'_, 'a> {
         }
     }
 
-    /// Notes what the provider refuses, and the request does not have any more: without it, the
-    /// request was taken.
+    /// Notes that the provider refuses the keys that the request does not have any more: without
+    /// them it was taken.
     pub fn learn(&self) {
-        let dialect = self.provider.vendor.dialect;
-        if self.job.asked_in.get() == Some((self.place, dialect)) {
-            self.job.shard.without_responses(self.provider.id);
-        }
         if !self.left_out.is_empty() {
             let shard = self.job.shard;
             shard.leave_out(self.provider.id, self.upstream_model(), self.left_out);

@@ -35,6 +35,7 @@ pub async fn instead<'a>(
     match translated::prepare(job, caller, record, &again).await {
         Ok(()) => {
             record.asked = Some(job.asked(place));
+            job.shard.without_responses(attempt.provider.id);
             Ok(Some(Part::Responses))
         }
         Err(NotTranslated::Unsupported(_)) => {
