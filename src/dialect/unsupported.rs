@@ -1,8 +1,8 @@
-//! What the Messages API cannot express.
+//! What a provider's dialect cannot express.
 
 use std::fmt::Display;
 
-/// A part of a request that the Messages API cannot express.
+/// A part of a request that the dialect of its provider cannot express.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{place}` {why}")]
 pub struct Unsupported {
