@@ -290,7 +290,12 @@ impl Reloader {
         let number = former.number + 1;
         let token = self.common.management_token.as_ref();
         let era = Era::new(number, terms, self.certificate.config(), token);
-        self.keys.publish(Arc::new(replacement.keys));
+        // Whoever is asked for a key finds those that count: they come before a mode that asks for
+        // them, and go after one that does.
+        let mut keys = Some(Arc::new(replacement.keys));
+        if let Some(keys) = keys.take_if(|keys| !keys.ring().keys().is_empty()) {
+            self.keys.publish(keys);
+        }
         self.common.era.publish(Arc::new(era));
         self.bells.ring();
         let progress = &self.common.progress;
@@ -301,6 +306,9 @@ impl Reloader {
             progress.have_adopted(number) && (!is_patient || progress.left_out(number).is_empty())
         };
         let is_in_force = self.wait(Instant::NEVER, adopted);
+        if let Some(keys) = keys {
+            self.keys.publish(keys);
+        }
         is_in_force.then(|| progress.names(progress.left_out(number)))
     }
 
