@@ -264,6 +264,19 @@ impl Shell {
         self.course.relays.response_id().filter(|_| is_native)
     }
 
+    /// The events with which the stream has ended before any content, as a caller is told of them
+    /// where nobody else answers; empty where it ended otherwise.
+    #[must_use]
+    pub fn last_words(&self) -> &[u8] {
+        let is_native = !self.course.is_translated() && self.course.caller == Dialect::Responses;
+        let is_told = is_native && self.error().is_some();
+        if is_told {
+            self.course.flow.held()
+        } else {
+            &[]
+        }
+    }
+
     /// The error event that the provider sent, a JSON object in its dialect.
     #[must_use]
     pub fn error(&self) -> Option<&[u8]> {

@@ -15,6 +15,9 @@ pub struct View {
     pub usage: Option<Usage>,
     /// Length of the text that was produced, for an estimate; none in embeddings.
     pub text_bytes: usize,
+    /// Whether it says that the prompt is longer than the model's window: it is told only where no
+    /// model with a larger one answers.
+    pub is_overflow: bool,
 }
 
 impl View {

@@ -68,6 +68,7 @@ mod responses_pins;
 mod responses_stored;
 mod responses_streams;
 mod responses_vectors;
+mod responses_windows;
 mod rings;
 mod routing;
 mod secrets;

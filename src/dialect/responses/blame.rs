@@ -1,11 +1,11 @@
-//! What an error of a provider that has Responses means (rules N6 and X3 of
-//! reference/responses-inbound.md).
+//! What an error means to a caller of Responses (rule X3 of reference/responses-inbound.md), and
+//! what one of a provider that has them means (rule N6).
 //!
-//! Such an error stands in an `error` event, in the `error` of a response that failed, or in an
-//! answer of status 2xx. Its code tells whether another provider may do better.
+//! Such a provider's error stands in an `error` event, in the `error` of a response that failed, or
+//! in an answer of status 2xx. Its code tells whether another provider may do better.
 
-use crate::decide::outcome::{Failure, KeyOwner, Outcome, Topic};
-use crate::dialect::topic;
+use crate::decide::outcome::{Failure, KeyOwner, Outcome};
+use crate::dialect::overflow;
 use crate::wire::provider_error::ProviderError;
 
 /// What an error is about.
@@ -19,6 +19,8 @@ pub enum Blame {
     Provider,
     /// The request, which no other provider would answer either.
     Request,
+    /// The prompt's length: a model with a larger window may answer.
+    Length,
 }
 
 impl Blame {
@@ -26,10 +28,19 @@ impl Blame {
     #[must_use]
     pub fn of(error: &[u8]) -> Self {
         let error = ProviderError::read(error);
+        if overflow::is_named(&error) {
+            return Self::Length;
+        }
         let telling = |name: Option<_>| Option::filter(name, |name: &&str| !name.is_empty());
-        match telling(error.code.as_deref()) {
+        let blame = match telling(error.code.as_deref()) {
             Some(code) => Self::of_code(code),
             None => Self::of_kind(telling(error.kind.as_deref()).unwrap_or_default()),
+        };
+        match blame {
+            Self::Provider | Self::Request if overflow::is_told(&error) => Self::Length,
+            Self::RateLimit | Self::Account | Self::Provider | Self::Request | Self::Length => {
+                blame
+            }
         }
     }
 
@@ -65,33 +76,37 @@ impl Blame {
             (Self::Account, KeyOwner::Infermux) => Outcome::OwnKeyRefused(429),
             (Self::Provider, _) => Outcome::Failed(Failure::ErrorObject),
             (Self::Account, KeyOwner::Caller) | (Self::Request, _) => Outcome::RequestRefused(400),
+            (Self::Length, _) => Outcome::Overflowed,
         }
     }
 
-    /// Whether the caller is to be told, since no other provider would do better.
+    /// Whether the caller is told of it where nobody else answers: it is about the request.
     #[must_use]
     pub const fn is_for_caller(self, key: KeyOwner) -> bool {
         match (self, key) {
             (Self::RateLimit | Self::Provider, _) | (Self::Account, KeyOwner::Infermux) => false,
-            (Self::Account, KeyOwner::Caller) | (Self::Request, _) => true,
+            (Self::Account, KeyOwner::Caller) | (Self::Request | Self::Length, _) => true,
+        }
+    }
+
+    /// The code of the `response.failed` by which a caller is told of it, where the provider was
+    /// asked with this key. That an account is spent is told only to its owner.
+    #[must_use]
+    pub const fn code(self, key: KeyOwner) -> &'static str {
+        match (self, key) {
+            (Self::RateLimit, _) => "rate_limit_exceeded",
+            (Self::Account, KeyOwner::Caller) => "insufficient_quota",
+            (Self::Account, KeyOwner::Infermux) | (Self::Provider, _) => SERVER_ERROR,
+            (Self::Request, _) => INVALID,
+            (Self::Length, _) => "context_length_exceeded",
         }
     }
 }
 
-/// The code of the `response.failed` by which a caller is told of `error`, a JSON object.
-#[must_use]
-pub fn told_code(error: &[u8], key: KeyOwner) -> &'static str {
-    match (Blame::of(error), key) {
-        (Blame::RateLimit, _) => "rate_limit_exceeded",
-        (Blame::Account, KeyOwner::Caller) => "insufficient_quota",
-        (Blame::Account, KeyOwner::Infermux) | (Blame::Provider, _) => SERVER_ERROR,
-        (Blame::Request, _) if topic::of(400, error) == Topic::Length => "context_length_exceeded",
-        (Blame::Request, _) => "invalid_prompt",
-    }
-}
-
-/// The code of a failure that is nobody else's.
+/// The code of a failure that is nobody else's, and of all that a repeat may help against.
 pub const SERVER_ERROR: &str = "server_error";
+/// The code of what a repeat cannot help against.
+pub const INVALID: &str = "invalid_prompt";
 
 #[cfg(test)]
 mod tests {
@@ -134,13 +149,23 @@ mod tests {
             ),
             (
                 r#"{"code":"context_length_exceeded"}"#,
-                Blame::Request,
+                Blame::Length,
                 "context_length_exceeded",
             ),
             (
                 r#"{"code":400,"message":"the maximum context length is 9"}"#,
-                Blame::Request,
+                Blame::Length,
                 "context_length_exceeded",
+            ),
+            (
+                r#"{"code":500,"message":"the maximum context length is 9"}"#,
+                Blame::Length,
+                "context_length_exceeded",
+            ),
+            (
+                r#"{"code":429,"message":"the maximum context length is 9"}"#,
+                Blame::RateLimit,
+                "rate_limit_exceeded",
             ),
             (
                 r#"{"code":"image_parse_error"}"#,
@@ -157,8 +182,9 @@ mod tests {
                 let error = error.as_bytes();
                 let text = String::from_utf8_lossy(error);
                 assert_eq!(Blame::of(error), blame, "{text}");
-                assert_eq!(told_code(error, key), code, "{text}");
-                assert_eq!(blame.is_for_caller(key), blame == Blame::Request, "{text}");
+                assert_eq!(blame.code(key), code, "{text}");
+                let is_told = matches!(blame, Blame::Request | Blame::Length);
+                assert_eq!(blame.is_for_caller(key), is_told, "{text}");
             }
         }
     }
@@ -179,7 +205,7 @@ mod tests {
                 Outcome::RequestRefused(400),
             ),
         ] {
-            assert_eq!(told_code(quota, key), code);
+            assert_eq!(Blame::Account.code(key), code);
             assert_eq!(Blame::Account.outcome(key), outcome);
             let is_told = Blame::Account.is_for_caller(key);
             assert_eq!(is_told, key == KeyOwner::Caller);

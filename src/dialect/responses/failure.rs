@@ -6,6 +6,7 @@ use crate::base::endpoint::Dialect;
 use crate::decide::outcome::{KeyOwner, Topic};
 use crate::dialect::complaint::{Complaint, Kind};
 use crate::dialect::errors;
+use crate::dialect::responses::blame::Blame;
 use crate::wire::provider_error::ProviderError;
 
 /// Why a response has failed.
@@ -17,54 +18,49 @@ pub struct Failure<'a> {
     pub message: Cow<'a, [u8]>,
 }
 
-/// The code of what infermux itself cannot complete, and of all that a repeat may help against.
-pub const OWN: &str = "server_error";
-
 /// What the data of the event in which a provider of this dialect has told an error amounts to,
 /// where it was asked with this key.
 #[must_use]
 pub fn read(error: &[u8], provider: Dialect, key: KeyOwner) -> Failure<'_> {
     let complaint = errors::read(provider, None, error);
     Failure {
-        code: code(&complaint, error, key),
+        code: blame(&complaint, error, key).code(key),
         message: Cow::Owned(complaint.told().into_owned()),
     }
 }
 
-fn code(complaint: &Complaint<'_>, error: &[u8], key: KeyOwner) -> &'static str {
+fn blame(complaint: &Complaint<'_>, error: &[u8], key: KeyOwner) -> Blame {
     let error = ProviderError::read(error);
     let says = |word: &str| error.names().any(|name| name.contains(word));
-    let is_callers = key == KeyOwner::Caller;
     if complaint.overflow.is_some() || complaint.topic == Topic::Length {
-        return "context_length_exceeded";
+        return Blame::Length;
     }
-    // The account of infermux is not the caller's to fill.
-    let account = if is_callers {
-        "insufficient_quota"
-    } else {
-        OWN
-    };
     if says("insufficient_quota") {
-        return account;
+        return Blame::Account;
     }
-    match complaint.kind {
-        Kind::Billing => account,
-        Kind::RateLimit => "rate_limit_exceeded",
-        Kind::Authentication | Kind::Permission if !is_callers => OWN,
-        Kind::Invalid
-        | Kind::Authentication
-        | Kind::Permission
-        | Kind::NotFound
-        | Kind::Conflict
-        | Kind::TooLarge => "invalid_prompt",
-        Kind::Api if says("invalid_request_error") => "invalid_prompt",
-        Kind::Api | Kind::Timeout | Kind::Unavailable | Kind::Overloaded => OWN,
+    match (complaint.kind, key) {
+        (Kind::Billing, _) => Blame::Account,
+        (Kind::RateLimit, _) => Blame::RateLimit,
+        // A key of infermux is nothing that the caller could mend.
+        (Kind::Authentication | Kind::Permission, KeyOwner::Infermux) => Blame::Provider,
+        (
+            Kind::Invalid
+            | Kind::Authentication
+            | Kind::Permission
+            | Kind::NotFound
+            | Kind::Conflict
+            | Kind::TooLarge,
+            _,
+        ) => Blame::Request,
+        (Kind::Api, _) if says("invalid_request_error") => Blame::Request,
+        (Kind::Api | Kind::Timeout | Kind::Unavailable | Kind::Overloaded, _) => Blame::Provider,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::responses::blame::SERVER_ERROR as OWN;
 
     #[test]
     fn a_repeat_is_asked_for_only_where_it_can_help() {

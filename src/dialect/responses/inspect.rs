@@ -12,22 +12,23 @@ use crate::wire::usage::Usage;
 ///
 /// Only the level that is read is checked to be JSON: deeper ones go to the caller as they are, and
 /// a body that was cut off is noticed in any case. A response that failed because of its request is
-/// an answer: no other provider would give a better one.
+/// an answer: no other provider would give a better one, unless its model has a larger window.
 ///
 /// # Errors
 /// The body is no response, and another provider may be tried.
 pub fn inspect(body: &[u8], key: KeyOwner) -> Result<View, AnswerFault> {
     let found = Found::read(body).map_err(|NotJson { .. }| AnswerFault::Malformed)?;
     let output = found.output.filter(|output| output.kind == Kind::Array);
+    let mut view = found.view;
     let is_error = found.error.is_some_and(|error| !error.is_blank());
     if is_error || found.has_failed {
         let blame = Blame::of(found.error.map_or(b"{}", |error| error.text));
         if output.is_none() || !blame.is_for_caller(key) {
             return Err(fault(blame, key));
         }
+        view.is_overflow = blame == Blame::Length;
     }
     let output = output.ok_or(AnswerFault::Malformed)?;
-    let mut view = found.view;
     if view.usage.is_none() {
         view.text_bytes = text_bytes(output.text);
     }
@@ -38,9 +39,8 @@ const fn fault(blame: Blame, key: KeyOwner) -> AnswerFault {
     match (blame, key) {
         (Blame::RateLimit, _) => AnswerFault::RateLimit,
         (Blame::Account, KeyOwner::Infermux) => AnswerFault::Account,
-        (Blame::Account, KeyOwner::Caller) | (Blame::Provider | Blame::Request, _) => {
-            AnswerFault::Error
-        }
+        (Blame::Account, KeyOwner::Caller)
+        | (Blame::Provider | Blame::Request | Blame::Length, _) => AnswerFault::Error,
     }
 }
 
@@ -196,6 +196,7 @@ mod tests {
             );
             let view = inspect(body.as_bytes(), key).unwrap();
             assert_eq!(view.usage, None);
+            assert_eq!(view.is_overflow, code == "context_length_exceeded");
             assert!(view.model.is_some());
         }
     }

@@ -82,8 +82,10 @@ impl Relay for ResponsesRelay {
         told.read(data)?;
         let response = told.response()?;
         self.note(&told, &response, flow);
-        if let Some(fault) = self.failure(&told, &response, data, flow) {
-            return Err(fault);
+        let blame = self.failure(&told, &response, data, flow);
+        let is_replaceable = blame.is_some() && !flow.is_committed();
+        if is_replaceable && !blame.is_some_and(|blame| blame.is_for_caller(self.key)) {
+            return Err(StreamFault::Error);
         }
         let cost = self.cost(&told, &response, flow);
         let mut splice = Splice::new(data);
@@ -93,7 +95,8 @@ impl Relay for ResponsesRelay {
         if let (Some(cost), Some(usage)) = (&cost, &response.usage) {
             tariff::insert(usage, cost, &mut splice);
         }
-        if told.is_content() {
+        let is_held = is_replaceable && blame == Some(Blame::Length);
+        if told.is_content() && !is_held {
             flow.commit(out);
         }
         let to = flow.place(out);
@@ -103,6 +106,13 @@ impl Relay for ResponsesRelay {
             learn(&told, arrived, flow, out.split_at(start).1);
         }
         flow.check_held()?;
+        if is_held {
+            // A larger model may answer. Else the caller is told what was held back.
+            if !self.has_ended {
+                self.write_failed("", flow.place(out));
+            }
+            return Err(StreamFault::Error);
+        }
         if told.kind == ToldKind::Failed {
             return Err(StreamFault::ErrorRelayed);
         }
@@ -204,15 +214,14 @@ impl ResponsesRelay {
         }
     }
 
-    /// The fault that the event is, where it tells of an error and another provider may do better;
-    /// any other error is kept.
+    /// What the error is about that the event tells, where it tells one; the error is kept.
     fn failure(
         &mut self,
         told: &Told<'_>,
         response: &Response<'_>,
         data: &[u8],
         flow: &mut Flow,
-    ) -> Option<StreamFault> {
+    ) -> Option<Blame> {
         let error = match told.kind {
             ToldKind::Error => data,
             ToldKind::Failed => response.error.map_or(b"{}".as_slice(), |error| error.text),
@@ -227,12 +236,9 @@ impl ResponsesRelay {
             | ToldKind::Other => return None,
         };
         flow.note_error(error);
-        if !flow.is_committed() && !Blame::of(error).is_for_caller(self.key) {
-            return Some(StreamFault::Error);
-        }
         self.error.clear();
         self.error.extend_from_slice(error);
-        None
+        Some(Blame::of(error))
     }
 
     /// What the stream has cost, where its usage is to tell it.
@@ -261,7 +267,7 @@ impl ResponsesRelay {
         let code = if self.error.is_empty() {
             blame::SERVER_ERROR
         } else {
-            blame::told_code(&self.error, self.key)
+            Blame::of(&self.error).code(self.key)
         };
         let mut data = Vec::new();
         let mut event = Composer::object(&mut data);

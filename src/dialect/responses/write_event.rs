@@ -3,6 +3,7 @@
 //! The items of a response follow each other, while those of other dialects may grow side by side.
 //! So items stand in a queue: the first is sent as it grows, and the others wait for its end.
 
+use super::blame;
 use super::failure;
 use super::ids::{self, Ids};
 use super::item::{Item, Kind, PartKind, Standing};
@@ -147,7 +148,7 @@ impl Writer for ResponsesWriter {
     }
 
     fn break_off(&mut self, reason: &str, out: &mut Vec<u8>) -> BrokenEnd {
-        self.fail(failure::OWN, &json::quoted(reason), out);
+        self.fail(blame::SERVER_ERROR, &json::quoted(reason), out);
         BrokenEnd::Told
     }
 

@@ -11,6 +11,8 @@ pub(super) struct Run {
     pub(super) usage: Option<Usage>,
     pub(super) text_bytes: usize,
     pub(super) error: Option<Vec<u8>>,
+    /// What its caller is told where nobody else answers.
+    pub(super) last_words: String,
 }
 
 /// A stream that the machine had before, whose traces must not show.
@@ -66,6 +68,7 @@ pub(super) fn drive(plan: &StreamPlan<'_>, former: &Former<'_>, reads: &[&[u8]])
         usage: shell.usage(),
         text_bytes: shell.text_bytes(),
         error: shell.error().map(<[u8]>::to_vec),
+        last_words: String::from_utf8(shell.last_words().to_vec()).unwrap(),
     }
 }
 

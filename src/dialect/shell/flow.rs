@@ -203,6 +203,11 @@ impl Flow {
         is_end.then_some(&self.error)
     }
 
+    /// What is held back.
+    pub(super) fn held(&self) -> &[u8] {
+        &self.held
+    }
+
     pub(super) fn check(&self) {
         debug_assert!(!self.is_committed || self.held.is_empty());
         debug_assert!(!self.is_done || (self.is_committed && self.fault.is_none()));

@@ -124,7 +124,9 @@ fn the_published_vectors_hold() {
         streams += 1;
         let model = json::quoted(&vector.caller_model);
         let (run, id) = (run_in_some_splits(&plan(&model), upstream), &vector.id);
-        assert_eq!(Some(&run.out), vector.client_sse.as_ref(), "{id}");
+        let is_kept = run.error.is_some() && !run.committed;
+        let told = if is_kept { &run.last_words } else { &run.out };
+        assert_eq!(Some(told), vector.client_sse.as_ref(), "{id}");
         let is_whole = vector.recorded_usage.is_some();
         assert_eq!(run.end.is_ok(), is_whole, "{id}");
         assert_eq!(
@@ -290,6 +292,22 @@ fn error(code: &str) -> String {
     event("error", &format!(r#""code":{code},"message":"m""#))
 }
 
+/// It is kept until it is clear that no larger model answers, and then told as it came.
+#[test]
+fn an_overflow_before_content_is_kept() {
+    let plan = plan(QUOTED);
+    let (start, code) = (created("theirs"), "\"context_length_exceeded\"");
+    for (event, is_end) in [(failed(code), true), (error(code), false)] {
+        let found = relay(&plan, &[start.as_bytes(), event.as_bytes()]);
+        assert_eq!(found.end, Err(StreamFault::Error));
+        assert!(!found.committed && found.out.is_empty() && found.error.is_some());
+        let expected = [&*start, &event].concat().replace("theirs", "mine");
+        let added = found.last_words.strip_prefix(&expected).unwrap();
+        assert_eq!(added.is_empty(), is_end, "{added}");
+        assert!(is_end || added.starts_with("event: response.failed\n") && added.contains(code));
+    }
+}
+
 #[test]
 fn a_failure_before_content_is_told_by_its_code() {
     let infermux = plan(QUOTED);
@@ -325,7 +343,7 @@ fn a_failure_before_content_is_told_by_its_code() {
     );
     for (plan, code) in [
         (&callers, "\"insufficient_quota\""),
-        (&infermux, "\"context_length_exceeded\""),
+        (&infermux, "\"image_too_large\""),
         (&callers, "\"image_too_large\""),
     ] {
         let found = relay(plan, &[start.as_bytes(), failed(code).as_bytes()]);

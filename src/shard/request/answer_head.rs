@@ -22,6 +22,8 @@ pub struct Told {
     pub place: usize,
     /// The status.
     pub status: u16,
+    /// The media type of the body.
+    pub media_type: &'static str,
     /// Bytes of the body.
     pub length: usize,
     /// What it has used and cost.
@@ -65,7 +67,7 @@ pub fn write_whole<'a>(
     let added = job.added(told.place, record, told.latency, told.totals);
     let head = AnswerHead {
         status: told.status,
-        media_type: answer_head::JSON,
+        media_type: told.media_type,
         framing: answer_head::length(told.length),
         passed_on,
     };

@@ -151,20 +151,19 @@ fn meaning(attempt: &Attempt<'_, '_>, up: &Upstream) -> (Outcome, Error) {
         } else {
             status
         };
-        return (outcome, Error { status, body });
+        return (outcome, Error::object(status, body));
     }
     let (status, mut body) = (complaint.status, Vec::new());
     let request_id = attempt.job.request.id.as_str();
     errors::write(&complaint, caller, request_id, &mut body);
-    (outcome, Error { status, body })
+    (outcome, Error::object(status, body))
 }
 
 /// What a caller of an API of OpenAI's is told of an error of a provider that has one.
 fn told_alike(attempt: &Attempt<'_, '_>, up: &Upstream, topic: Topic) -> Error {
     let is_native = attempt.dialect() == Dialect::Responses;
     let mut told = if is_native && has_error(up.body()) && is_json(up.body()) {
-        let (status, body) = (up.head.status, up.body().to_vec());
-        Error { status, body }
+        Error::object(up.head.status, up.body().to_vec())
     } else {
         kept::told(up, topic)
     };

@@ -16,7 +16,7 @@ use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::decide::outcome::{KeyOwner, Outcome};
 use crate::dialect::{messages, responses};
-use crate::exchange::answer_head::PassedOn;
+use crate::exchange::answer_head::{JSON, PassedOn};
 use crate::exchange::course::{Fresh, Try};
 use crate::exchange::headers::Totals;
 use crate::exchange::inbound;
@@ -140,7 +140,7 @@ async fn ask<'a>(
     if is_error && is_about_the_request(status, attempt.key) {
         attempt.note_error(record, up.body());
         let body = up.body().to_vec();
-        let error = Error { status, body };
+        let error = Error::object(status, body);
         let sent = kept::pass_through(&attempt, caller, record, up, error).await;
         return Some(sent.unwrap_or(Outcome::RequestRefused(status)));
     }
@@ -195,6 +195,7 @@ async fn tell<'a>(
     let told = Told {
         place: attempt.place,
         status: up.head.status,
+        media_type: JSON,
         length: up.body().len(),
         totals: Totals::default(),
         latency: clock::now().since(attempt.sent_at),

@@ -4,6 +4,7 @@
 use crate::base::endpoint::Dialect;
 use crate::base::time::Instant;
 use crate::decide::outcome::KeyOwner;
+use crate::dialect::responses::blame;
 use crate::dialect::responses::failure;
 use crate::dialect::responses::write_failed::Failed;
 use crate::dialect::shell;
@@ -63,8 +64,8 @@ pub async fn refuse(
         Dialect::Responses => {
             // Whoever repeats it is refused again.
             let code = match matches!(refusal, Refusal::InvalidRequest(_)) {
-                true => "invalid_prompt",
-                false => failure::OWN,
+                true => blame::INVALID,
+                false => blame::SERVER_ERROR,
             };
             let message = json::quoted(&refusal.to_string());
             write_failed(shard, record, (code, &message), &mut event);
@@ -94,13 +95,19 @@ pub fn tell(job: &Job<'_>, caller: &mut Caller, record: &mut Record<'_>, error: 
             let failure = failure::read(error, Dialect::Chat, KeyOwner::Caller);
             let code = match failure.code {
                 // What is told is about the request.
-                failure::OWN => "invalid_prompt",
+                blame::SERVER_ERROR => blame::INVALID,
                 code => code,
             };
             write_failed(shard, record, (code, &failure.message), &mut event);
         }
     }
     end(shard, caller, request, record, &event);
+}
+
+/// Ends a stream that has its head, and no content, with the events by which its provider did; the
+/// bytes are to be sent.
+pub fn tell_events(job: &Job<'_>, caller: &mut Caller, record: &mut Record<'_>, events: &[u8]) {
+    end(job.shard, caller, job.request, record, events);
 }
 
 /// Appends what ends a stream of Responses before anything of a response was told.

@@ -15,7 +15,7 @@ use crate::shard::http::upstream::Upstream;
 use crate::shard::request::answer_head::{self, Told};
 use crate::shard::request::attempt::Attempt;
 use crate::shard::request::early;
-use crate::shard::request::error::{Error, KeptError};
+use crate::shard::request::error::{Error, Form, KeptError};
 use crate::shard::request::job::Job;
 use crate::shard::request::record::Record;
 use crate::sys::clock;
@@ -31,7 +31,7 @@ pub fn told(up: &Upstream, topic: Topic) -> Error {
         content_type: kind.and_then(|kind| std::str::from_utf8(kind).ok()),
     };
     let status = provider_error::error_in_openai_shape(circumstances, up.body(), &mut body);
-    Error { status, body }
+    Error::object(status, body)
 }
 
 /// What the caller would be told of a 200 answer that is an error, where it says that the prompt is
@@ -46,18 +46,14 @@ pub fn overflow(attempt: &Attempt<'_, '_>, up: &Upstream) -> Option<Error> {
     let caller = attempt.job.endpoint.dialect();
     Some(match (provider, caller) {
         (Dialect::Chat, Dialect::Chat) => told(up, Topic::Length),
-        (Dialect::Messages, Dialect::Messages) => Error {
-            status: complaint.status,
-            body: up.body().to_vec(),
-        },
+        (Dialect::Messages, Dialect::Messages) => {
+            Error::object(complaint.status, up.body().to_vec())
+        }
         (_, _) => {
             let mut body = Vec::new();
             let request_id = attempt.job.request.id.as_str();
             errors::write(&complaint, caller, request_id, &mut body);
-            Error {
-                status: complaint.status,
-                body,
-            }
+            Error::object(complaint.status, body)
         }
     })
 }
@@ -118,11 +114,15 @@ fn write_kept<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<'a>, k
     record.error = Some("provider_refused");
     record.words = kept.words.clone();
     if record.has_early_head {
-        return early::tell(job, caller, record, &kept.error.body);
+        return match kept.error.form {
+            Form::Object => early::tell(job, caller, record, &kept.error.body),
+            Form::Events => early::tell_events(job, caller, record, &kept.error.body),
+        };
     }
     let told = Told {
         place: kept.place,
         status: kept.error.status,
+        media_type: kept.error.form.media_type(),
         length: kept.error.body.len(),
         totals: Totals::default(),
         latency: kept.latency,

@@ -8,6 +8,7 @@ use crate::dialect::messages::usage::Counters;
 use crate::shard::http::help::{self, WhenFull};
 use crate::shard::http::upstream::Upstream;
 use crate::shard::request::attempt::Attempt;
+use crate::shard::request::error::Error;
 use crate::shard::request::kept;
 use crate::shard::request::record::Record;
 use crate::wire::head::Framing;
@@ -66,21 +67,41 @@ pub async fn book_unheld(attempt: &Attempt<'_, '_>, record: &mut Record<'_>, up:
 pub async fn fail(
     attempt: &Attempt<'_, '_>,
     record: &mut Record<'_>,
-    mut up: Upstream,
-    mut outcome: Outcome,
+    up: Upstream,
+    outcome: Outcome,
 ) -> Outcome {
     let is_rate_limit = outcome == Outcome::RateLimited;
     let is_error = outcome == Outcome::Failed(Failure::ErrorObject);
     if is_error || is_rate_limit || matches!(outcome, Outcome::OwnKeyRefused(_)) {
         attempt.note_error(record, up.body());
         if let Some(told) = kept::overflow(attempt, &up) {
-            kept::keep(attempt, record, &up, told);
-            outcome = Outcome::Overflowed;
+            return overflow(attempt, record, up, told).await;
         }
     }
     if is_rate_limit {
         attempt.put_aside(None);
     }
+    close(attempt, record, up, outcome).await
+}
+
+/// Ends an attempt whose 2xx answer says that the prompt is too long; the caller is told where no
+/// larger model answers.
+pub async fn overflow(
+    attempt: &Attempt<'_, '_>,
+    record: &mut Record<'_>,
+    up: Upstream,
+    told: Error,
+) -> Outcome {
+    kept::keep(attempt, record, &up, told);
+    close(attempt, record, up, Outcome::Overflowed).await
+}
+
+async fn close(
+    attempt: &Attempt<'_, '_>,
+    record: &mut Record<'_>,
+    mut up: Upstream,
+    outcome: Outcome,
+) -> Outcome {
     let seen = seen(attempt, &mut up).await;
     attempt.abandoned(record, seen, outcome);
     attempt.job.shard.park(attempt.candidate().provider, up);

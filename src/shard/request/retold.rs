@@ -22,7 +22,8 @@ use crate::wire::usage::Usage;
 
 /// The events that an answer is told as, and what they take.
 pub struct Events {
-    bytes: Vec<u8>,
+    /// Their text.
+    pub bytes: Vec<u8>,
     held: Held,
     /// What the answer has used and cost, once that is settled.
     pub totals: Totals,

@@ -19,7 +19,7 @@ use crate::shard::net::timers::Cut;
 use crate::shard::request::answer_head;
 use crate::shard::request::attempt::Attempt;
 use crate::shard::request::early;
-use crate::shard::request::error;
+use crate::shard::request::error::Error;
 use crate::shard::request::kept;
 use crate::shard::request::made::{IsComplete, Made};
 use crate::shard::request::record::{Record, ResponseTime};
@@ -69,7 +69,10 @@ pub async fn relay<'a>(
         .spare
         .told(outcome)
         .filter(|_| !stream.is_committed());
-    let told = told.map(|(status, body)| error::Error { status, body });
+    let told = told.map(|(status, body)| match attempt.dialect() {
+        Dialect::Chat | Dialect::Messages => Error::object(status, body),
+        Dialect::Responses => Error::events(up.head.status, body),
+    });
     let Stream {
         spare,
         body,
@@ -426,9 +429,10 @@ impl<'a> Stream<'_, '_, 'a> {
         match (fault, told) {
             (StreamFault::Error, Some(told)) => broken.before = told,
             // What the request itself has caused says nothing about the provider.
-            (StreamFault::ErrorRelayed, Some(told @ Outcome::RequestRefused(_)))
-                if self.attempt.dialect() == Dialect::Responses =>
-            {
+            (
+                StreamFault::ErrorRelayed,
+                Some(told @ (Outcome::RequestRefused(_) | Outcome::Overflowed)),
+            ) if self.attempt.dialect() == Dialect::Responses => {
                 broken.after = told;
             }
             (_, _) => {}

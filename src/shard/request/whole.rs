@@ -19,6 +19,7 @@ use crate::dialect::request::Kept;
 use crate::dialect::responses;
 use crate::dialect::shell::plan::Wanted;
 use crate::dialect::view::View;
+use crate::exchange::answer_head::JSON;
 use crate::exchange::course::Course;
 use crate::exchange::headers::Totals;
 use crate::link::buffered::Held;
@@ -29,9 +30,10 @@ use crate::shard::http::upstream::Upstream;
 use crate::shard::net::part::Part;
 use crate::shard::request::answer_head::{self, Told};
 use crate::shard::request::attempt::Attempt;
+use crate::shard::request::error::Error;
 use crate::shard::request::lost;
 use crate::shard::request::record::{Record, ResponseTime};
-use crate::shard::request::retold;
+use crate::shard::request::retold::{self, Events};
 use crate::shard::request::unsettled;
 use crate::sys::clock;
 use crate::wire::splice::Splice;
@@ -83,6 +85,11 @@ pub async fn relay<'a>(
     let Ok(events) = retold::events(attempt, whole, used).await else {
         return lost::fail(attempt, record, up, Outcome::Failed(Failure::Malformed)).await;
     };
+    if answer.view.is_overflow {
+        attempt.note_error(record, up.body());
+        let told = overflow(attempt, &up, &answer.view, events);
+        return lost::overflow(attempt, record, up, told).await;
+    }
     keep(attempt, record, &answer, up.body());
     job.let_go(caller, course.commit());
     let totals = settle(attempt, record, arrived, used).await;
@@ -95,6 +102,7 @@ pub async fn relay<'a>(
     let told = Told {
         place: attempt.place,
         status: up.head.status,
+        media_type: JSON,
         length: 0,
         totals,
         latency: arrived.since(attempt.sent_at),
@@ -105,6 +113,23 @@ pub async fn relay<'a>(
         None => send_edited(attempt, caller, record, sending, &answer.view).await,
     };
     sent.map_or(Outcome::CallerGone, |()| Outcome::Answered)
+}
+
+/// What the caller is told of an answer which says that the prompt is too long.
+fn overflow(
+    attempt: &Attempt<'_, '_>,
+    up: &Upstream,
+    view: &View,
+    events: Option<Events>,
+) -> Error {
+    let status = up.head.status;
+    if let Some(events) = events {
+        return Error::events(status, events.bytes);
+    }
+    let mut body = Vec::new();
+    view.edit(up.body(), attempt.caller_model())
+        .write(&mut body);
+    Error::object(status, body)
 }
 
 /// Keeps what later requests may refer to of an answer, which the provider has given as `body`.
@@ -247,6 +272,7 @@ async fn translated(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<Answ
             model: None,
             usage: known.usage,
             text_bytes: known.text_bytes,
+            is_overflow: false,
         },
         written: Some(Written { body, held }),
     })

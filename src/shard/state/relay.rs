@@ -94,7 +94,10 @@ impl Spare {
         let event = self.shell.error()?;
         let mut body = Vec::new();
         match (self.provider, self.caller) {
-            (Dialect::Chat, Dialect::Chat) | (Dialect::Responses, Dialect::Responses) => {
+            (Dialect::Responses, Dialect::Responses) => {
+                body.extend_from_slice(self.shell.last_words());
+            }
+            (Dialect::Chat, Dialect::Chat) => {
                 let circumstances = Circumstances {
                     status,
                     topic: Topic::Length,
