@@ -152,7 +152,7 @@ pub mod exchange {
         pub use crate::exchange::attribution::{Attribution, Label};
     }
     pub mod course {
-        pub use crate::exchange::course::{Action, Course, Injection, Part, Release, Try};
+        pub use crate::exchange::course::{Action, Course, Injection, Later, Part, Release, Try};
     }
     pub mod headers {
         pub use crate::exchange::headers::{Added, Totals, add};

@@ -17,6 +17,8 @@ pub struct Attempts {
     max: u32,
     deadline: Instant,
     tried: Eligible,
+    /// Candidates that have no more room than one for which the prompt was too long.
+    too_small: Eligible,
     /// Attempts that were sent; an attempt that cannot be translated is taken back.
     sent: u32,
     /// Attempts that may be sent: the first, and one for each grant of the retry budget.
@@ -25,6 +27,8 @@ pub struct Attempts {
     connection: Connection,
     stage: Stage,
     blamed: Option<Blamed>,
+    /// Attempts at candidates that may answer the same request another time.
+    failed: Vec<Blamed>,
 }
 
 /// The attempt that the caller's error is about.
@@ -78,18 +82,23 @@ impl Attempts {
             max: max.max(1),
             deadline: now + span,
             tried: Eligible::NONE,
+            too_small: Eligible::NONE,
             sent: 0,
             granted: 1,
             current: 0,
             connection: Connection::First,
             stage: Stage::Replaceable,
             blamed: None,
+            failed: Vec::new(),
         }
     }
 
-    /// None of these candidates can take the request.
+    /// The prompt is too long for the current candidate, and so for these candidates.
     pub fn rule_out(&mut self, candidates: &Eligible) {
-        candidates.iter().for_each(|one| self.tried.insert(one));
+        for one in candidates.iter() {
+            self.tried.insert(one);
+            self.too_small.insert(one);
+        }
     }
 
     /// An attempt at `candidate` begins.
@@ -175,9 +184,11 @@ impl Attempts {
 
     /// The attempt that the caller's error is about; `None` before the first attempt has ended.
     ///
-    /// It is the last attempt, with two exceptions: a rate limit is reported only when every
-    /// attempt met one, since a caller who is told to wait must be able to rely on it, and an
-    /// untranslatable request only when no provider could be sent it.
+    /// It is the last attempt, with three exceptions: a rate limit is reported only when every
+    /// attempt met one, since a caller who is told to wait must be able to rely on it, an
+    /// untranslatable request only when no provider could be sent it, and a prompt that is too long
+    /// only when no larger candidate has failed or was at its limit, since that may answer another
+    /// time (promise `overflow.told-last`).
     #[must_use]
     pub const fn blamed(&self) -> Option<Blamed> {
         self.blamed
@@ -211,10 +222,20 @@ impl Attempts {
             candidate: self.current,
             outcome,
         };
-        let heavier = |earlier: &Blamed| weight(earlier.outcome) > weight(outcome);
-        *self
-            .blamed
-            .insert(self.blamed.filter(heavier).unwrap_or(latest))
+        if may_pass(outcome) {
+            self.failed.push(latest);
+        }
+        let heavier = if outcome == Outcome::Overflowed {
+            let failed = self.failed.iter();
+            let larger = failed.filter(|earlier| !self.too_small.contains(earlier.candidate));
+            larger
+                .max_by_key(|earlier| weight(earlier.outcome))
+                .copied()
+        } else {
+            let is_heavier = |earlier: &Blamed| weight(earlier.outcome) > weight(outcome);
+            self.blamed.filter(is_heavier)
+        };
+        *self.blamed.insert(heavier.unwrap_or(latest))
     }
 
     fn check(&self) {
@@ -238,19 +259,36 @@ const fn once_committed(outcome: Outcome) -> Verdict {
     }
 }
 
+/// Whether a candidate whose attempt ended so may answer the same request another time.
+const fn may_pass(outcome: Outcome) -> bool {
+    match outcome.verdict() {
+        Verdict::UpstreamError | Verdict::UpstreamTimeout | Verdict::RateLimit => true,
+        Verdict::Answer
+        | Verdict::PassThrough
+        | Verdict::InvalidRequest
+        | Verdict::StreamCut
+        | Verdict::StreamStalled
+        | Verdict::Nothing => false,
+    }
+}
+
 /// How much an outcome says about the whole request: a later outcome replaces an earlier one of the
 /// same weight or less.
 const fn weight(outcome: Outcome) -> u8 {
-    match outcome.verdict() {
-        Verdict::InvalidRequest => 0,
-        Verdict::RateLimit => 1,
-        Verdict::Answer
-        | Verdict::PassThrough
-        | Verdict::UpstreamError
-        | Verdict::UpstreamTimeout
-        | Verdict::StreamCut
-        | Verdict::StreamStalled
-        | Verdict::Nothing => 2,
+    match (outcome, outcome.verdict()) {
+        (_, Verdict::InvalidRequest) => 0,
+        // Whoever is asked behind an overflow is larger.
+        (Outcome::Overflowed, _) | (_, Verdict::RateLimit) => 1,
+        (
+            _,
+            Verdict::Answer
+            | Verdict::PassThrough
+            | Verdict::UpstreamError
+            | Verdict::UpstreamTimeout
+            | Verdict::StreamCut
+            | Verdict::StreamStalled
+            | Verdict::Nothing,
+        ) => 2,
     }
 }
 

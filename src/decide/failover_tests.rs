@@ -155,10 +155,41 @@ fn an_overflow_is_an_attempt_and_takes_nothing_from_the_retry_budget() {
     check(3, "denied long long ok", "another another answer");
     check(3, "denied long 500", "another 502");
     check(2, "denied long long", "another pass");
-    check(3, "500 long late long", "another another pass");
+    check(3, "500 long late long", "another another 502");
+    check(3, "long long late long", "another another pass");
     check(3, "late long", "pass");
-    check(2, "long 429", "another pass");
+    check(2, "long 429", "another 429");
+    check(3, "long 429 long", "another another 429");
+    check(2, "foreign long late long", "another another pass");
     check(3, "commit long", "frame-502");
+}
+
+/// The caller is told of an overflow where nobody larger was asked in vain.
+#[test]
+fn an_overflow_outweighs_the_failure_of_a_smaller_candidate_alone() {
+    for (first, second, too_small, expected) in [
+        ("500", "timeout", &[0, 1, 2][..], "pass"),
+        ("500", "timeout", &[1, 2], "502"),
+        ("500", "timeout", &[0, 2], "504"),
+        ("500", "timeout", &[2], "504"),
+        ("500", "429", &[2], "502"),
+        ("500", "429", &[0, 2], "429"),
+        ("429", "500", &[1, 2], "429"),
+        ("500", "foreign", &[0, 1, 2], "pass"),
+        ("foreign", "not-mine", &[2], "pass"),
+    ] {
+        let mut attempts = Attempts::new(3, Instant::ZERO, SECOND);
+        for (place, word) in [first, second].into_iter().enumerate() {
+            attempts.begin(place);
+            let step = attempts.on_outcome(Instant::ZERO, outcome(word), || Grant::Granted);
+            assert_eq!(step, Step::Another);
+        }
+        attempts.begin(2);
+        attempts.rule_out(&too_small.iter().copied().collect());
+        let late = Instant::ZERO + SECOND;
+        let step = attempts.on_outcome(late, Outcome::Overflowed, || Grant::Granted);
+        assert_eq!(name(step), expected, "{first} {second} {too_small:?}");
+    }
 }
 
 #[test]

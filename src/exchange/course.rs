@@ -21,6 +21,18 @@ pub struct Course {
     this: Option<Try>,
     /// How the last attempt at another provider ended.
     before: Option<Outcome>,
+    /// Whether no further attempt may be made.
+    is_over: bool,
+}
+
+/// Whether a candidate that was not tried may take the request later: it is out of service, or at
+/// its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Later {
+    /// Nobody but the eligible could take it, now or later.
+    Nobody,
+    /// Somebody may.
+    Somebody,
 }
 
 /// What is to be done next.
@@ -141,14 +153,23 @@ impl Course {
             attempts: Attempts::new(attempts_max, now, span),
             this: None,
             before: None,
+            is_over: false,
         }
     }
 
     /// This candidate has been chosen; `None`: nobody is left to choose.
+    ///
+    /// A caller is not told that its prompt is too long while a larger candidate is merely out of
+    /// service (promise `overflow.told-last`): those that are left behind an overflow are larger.
     #[must_use]
-    pub fn chosen(&self, place: Option<usize>) -> Action {
-        match (place, self.attempts.blamed()) {
+    pub fn chosen(&self, place: Option<usize>, later: Later) -> Action {
+        match (place.filter(|_| !self.is_over), self.attempts.blamed()) {
             (Some(place), _) => Action::Take(place),
+            (None, Some(blamed))
+                if blamed.outcome == Outcome::Overflowed && later == Later::Somebody =>
+            {
+                Action::Refuse
+            }
             (None, Some(blamed)) => Action::Tell(blamed.outcome.verdict()),
             (None, None) => Action::Refuse,
         }
@@ -177,7 +198,7 @@ impl Course {
         self.send(Try::first(place, started))
     }
 
-    /// None of these candidates can take the request.
+    /// The prompt is too long for the candidate that was asked, and so for these.
     pub fn rule_out(&mut self, places: &Eligible) {
         self.attempts.rule_out(places);
     }
@@ -246,6 +267,12 @@ impl Course {
             (Step::Another | Step::SameProviderFresh, _) => {
                 self.this = None;
                 self.before = Some(outcome);
+                Action::Survey
+            }
+            (Step::End(Verdict::PassThrough), _) if outcome == Outcome::Overflowed => {
+                // Who is left says what the caller is told.
+                self.this = None;
+                self.is_over = true;
                 Action::Survey
             }
             (Step::End(verdict), _) => Action::Tell(verdict),

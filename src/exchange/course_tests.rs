@@ -15,7 +15,10 @@ fn course(attempts_max: u32) -> Course {
 
 /// A course whose request has been sent to the candidate `place`.
 fn sent(course: &mut Course, place: usize, now: Instant) -> Try {
-    assert_eq!(course.chosen(Some(place)), Action::Take(place));
+    assert_eq!(
+        course.chosen(Some(place), Later::Nobody),
+        Action::Take(place)
+    );
     match course.permit(place, Some(now)) {
         Action::Send(this) => this,
         other => panic!("{other:?}"),
@@ -58,18 +61,48 @@ fn outcomes() -> Vec<Outcome> {
 #[test]
 fn nobody_to_choose_is_a_refusal_before_and_a_verdict_after_an_attempt() {
     let mut course = course(3);
-    assert_eq!(course.chosen(None), Action::Refuse);
+    assert_eq!(course.chosen(None, Later::Nobody), Action::Refuse);
     sent(&mut course, 0, at(1));
     let outcome = Outcome::Failed(Failure::Cut);
     assert_eq!(course.go_on(at(2), outcome, granted), Action::Survey);
     assert_eq!(course.before(), Some(outcome));
-    assert_eq!(course.chosen(None), Action::Tell(Verdict::UpstreamError));
+    assert_eq!(
+        course.chosen(None, Later::Nobody),
+        Action::Tell(Verdict::UpstreamError)
+    );
+}
+
+/// A larger candidate that is out of service may answer another time; so it does not matter whether
+/// the request could be sent to more candidates.
+#[test]
+fn an_overflow_is_told_where_nobody_larger_is_left() {
+    for attempts_max in [1, 2] {
+        for (later, expected) in [
+            (Later::Nobody, Action::Tell(Verdict::PassThrough)),
+            (Later::Somebody, Action::Refuse),
+        ] {
+            let mut course = course(attempts_max);
+            sent(&mut course, 0, at(1));
+            course.rule_out(&[0].into_iter().collect());
+            let outcome = Outcome::Overflowed;
+            assert_eq!(course.go_on(at(2), outcome, granted), Action::Survey);
+            assert_eq!(course.chosen(None, later), expected);
+            let ready = course.chosen(Some(1), later);
+            let is_over = attempts_max == 1;
+            assert_eq!(ready, if is_over { expected } else { Action::Take(1) });
+        }
+    }
+    // A failure is told at once.
+    let mut course = course(1);
+    sent(&mut course, 0, at(1));
+    let told = course.go_on(at(2), Outcome::Failed(Failure::Cut), granted);
+    assert_eq!(told, Action::Tell(Verdict::UpstreamError));
 }
 
 #[test]
 fn a_permit_that_others_took_is_no_attempt() {
     let mut course = course(1);
-    assert_eq!(course.chosen(Some(4)), Action::Take(4));
+    assert_eq!(course.chosen(Some(4), Later::Nobody), Action::Take(4));
     assert_eq!(course.permit(4, None), Action::Survey);
     assert_eq!((course.count(), course.tried().contains(4)), (0, false));
     sent(&mut course, 4, at(1));
@@ -151,7 +184,10 @@ fn an_inexpressible_request_is_taken_elsewhere_and_costs_no_attempt() {
     assert_eq!(told, Action::Tell(Verdict::UpstreamError));
     let mut alone = Course::new(3, at(0), Duration::from_secs(1));
     assert_eq!(alone.inexpressible(at(1), 0), Action::Survey);
-    assert_eq!(alone.chosen(None), Action::Tell(Verdict::InvalidRequest));
+    assert_eq!(
+        alone.chosen(None, Later::Nobody),
+        Action::Tell(Verdict::InvalidRequest)
+    );
 }
 
 /// Whatever happens, and in whatever order: a course ends after as many attempts as it has, tries
@@ -169,7 +205,7 @@ fn every_course_of_three_attempts_ends() {
                     for step in 0..20 {
                         let now = at(step);
                         action = match action {
-                            Action::Survey => course.chosen(Some(places.len())),
+                            Action::Survey => course.chosen(Some(places.len()), Later::Nobody),
                             Action::Take(place) => {
                                 assert!(!places.contains(&place));
                                 places.push(place);

@@ -9,6 +9,7 @@ use crate::base::time::Instant;
 use crate::config::plan::{Plan, Route};
 use crate::decide::eligible::Eligible;
 use crate::exchange::catalogue::Catalogue;
+use crate::exchange::course::Later;
 use crate::exchange::refusal::{Down, LimitOf, Refusal};
 use crate::link::gate::Turns;
 use crate::link::provider_gate::{Limit, Standing};
@@ -46,6 +47,8 @@ pub struct Survey {
     limited: Option<Limited>,
     /// When the first of the others is expected back.
     back_at: Instant,
+    /// Whether there are others.
+    pub later: Later,
 }
 
 /// A candidate at a limit, the limit, and until when.
@@ -113,12 +116,17 @@ pub fn survey(
         eligible: Eligible::NONE,
         limited: None,
         back_at: Instant::NEVER,
+        later: Later::Nobody,
     };
     for (place, candidate) in routed.route.candidates.iter().enumerate() {
         if tried.contains(place) || !routed.is_candidate(place) {
             continue;
         }
-        match standing(candidate.provider) {
+        let standing = standing(candidate.provider);
+        if standing != Standing::Ready {
+            survey.later = Later::Somebody;
+        }
+        match standing {
             Standing::Ready => survey.eligible.insert(place),
             Standing::Limited { until, limit } => {
                 survey.back_at = survey.back_at.min(until);
@@ -381,6 +389,10 @@ mod tests {
         let route = route(&[4, 3, 2, 1, 0]);
         let survey = survey(&routed(&route), &tried, |id| standings[id.index()]);
         assert_eq!(survey.eligible, [0, 4].into_iter().collect());
+        assert_eq!(survey.later, Later::Somebody);
+        let tried = [1, 3].into_iter().collect();
+        let survey = super::survey(&routed(&route), &tried, |id| standings[id.index()]);
+        assert_eq!(survey.later, Later::Nobody);
     }
 
     #[test]

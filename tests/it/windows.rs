@@ -183,6 +183,48 @@ fn who_has_too_little_room_comes_last() {
     assert_eq!(three.requests(), [0, 1, 1]);
 }
 
+/// Whoever waits until the large ones are back is answered: that the prompt is too long would be
+/// told of the small one alone.
+#[test]
+fn while_the_large_ones_are_away_nobody_is_told_that_the_prompt_is_too_long() {
+    // proves: overflow.told-last
+    let failure = json!({"status": 500});
+    let limit = json!({"status": 429, "retry_after": 300});
+    for (path, is_streamed) in [
+        ("/v1/chat/completions", false),
+        ("/v1/chat/completions", true),
+        ("/v1/messages", false),
+        ("/v1/responses", false),
+    ] {
+        let three = Three::with("openai", Naming::Own, 1);
+        let body = if path == "/v1/responses" {
+            json!({"model": "m", "input": "x ".repeat(240_000)}).to_string()
+        } else {
+            ask(120_000, is_streamed)
+        };
+        let check = |code: &str, status: u16, requests: [u64; 3]| {
+            let answer = post(&three.router, path, &body);
+            let row = format!("{path} {is_streamed}: {}", answer.text());
+            assert_eq!(answer.header("x-infermux-error"), Some(code), "{row}");
+            assert_eq!(answer.status, status, "{row}");
+            assert_eq!(three.requests(), requests, "{row}");
+            let has_time = answer.header("retry-after").is_some();
+            assert_eq!(has_time, matches!(status, 429 | 503), "{row}");
+        };
+        three.script([&too_long(400), &failure, &failure]);
+        check("upstream_error", 502, [1, 1, 1]);
+        // Their circuits are open.
+        check("no_healthy_providers", 503, [2, 1, 1]);
+        operate::turn(&three.router, "middle", "reset");
+        operate::turn(&three.router, "large", "reset");
+        three.script([&too_long(400), &limit, &limit]);
+        check("rate_limit", 429, [1, 1, 1]);
+        // They are left alone for a while.
+        check("rate_limit", 429, [2, 1, 1]);
+        assert_eq!(operate::circuit(&three.router, "small"), "closed");
+    }
+}
+
 #[test]
 fn an_answer_of_200_may_say_that_the_prompt_is_too_long() {
     let error = "{\"error\":{\"message\":\"m\",\"type\":\"invalid_request_error\",\"param\":null,\

@@ -66,6 +66,7 @@ fn promises_hold_whatever_goes_wrong() {
     // proves: stream.never-short
     // proves: memory.bounded
     // proves: overflow.larger-only
+    // proves: overflow.told-last
     // proves: breaker.one-probe
     // proves: breaker.in-order
     // proves: breaker.always-ends

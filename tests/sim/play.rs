@@ -10,9 +10,9 @@ use infermux::testing::base::tokens::Tokens;
 use infermux::testing::config::plan::BudgetAction;
 use infermux::testing::decide::budget::Ask;
 use infermux::testing::decide::failover::Grant;
-use infermux::testing::decide::outcome::{Outcome, Sample as Kind, Signal, Waiting};
+use infermux::testing::decide::outcome::{Outcome, Sample as Kind, Signal, Verdict, Waiting};
 use infermux::testing::decide::room::too_small;
-use infermux::testing::exchange::course::{Action, Course, Injection, Try};
+use infermux::testing::exchange::course::{Action, Course, Injection, Later, Try};
 use infermux::testing::link::facts::{Fact, Sample, SampleKind};
 use infermux::testing::link::provider_gate::Standing;
 use infermux::testing::shard::request::permit::Permit;
@@ -165,6 +165,7 @@ impl World {
                 Action::Refuse | Action::Tell(_) => {
                     if let Action::Tell(verdict) = action {
                         self.requests[request].way.on_told(verdict)?;
+                        self.judge_told(request, verdict)?;
                     }
                     self.say(|| format!("request {request}: {action:?}"));
                     return self.over(request);
@@ -195,7 +196,28 @@ impl World {
             })?;
             place = Some(chosen);
         }
-        Ok(self.requests[request].course.chosen(place))
+        let is_away = |place: &usize| {
+            let standing = gates[providers[*place].id.index()].standing(now, tokens);
+            !tried.contains(*place) && standing != Standing::Ready
+        };
+        let later = match (0..providers.len()).any(|place| is_away(&place)) {
+            true => Later::Somebody,
+            false => Later::Nobody,
+        };
+        Ok(self.requests[request].course.chosen(place, later))
+    }
+
+    /// Looks at the candidates beside what the caller of a request is told.
+    fn judge_told(&self, request: usize, verdict: Verdict) -> Held {
+        let one = &self.requests[request];
+        let (gates, now, tokens) = (&one.desk.gates.providers, self.now, one.tokens);
+        for (place, provider) in one.desk.plan.providers.iter().enumerate() {
+            let standing = gates[provider.id.index()].standing(now, tokens);
+            let candidate = (place, window(provider.id));
+            let is_ready = standing == Standing::Ready;
+            one.way.on_told_beside(verdict, candidate, is_ready)?;
+        }
+        Ok(())
     }
 
     /// Takes a permit of a provider; `None`: the shard is stopped before it can say so.

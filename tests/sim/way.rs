@@ -21,6 +21,8 @@ pub(crate) struct Way {
     ended: Option<Outcome>,
     /// The window that its prompt was too long for.
     overflowed: Option<Tokens>,
+    /// Candidates that have failed, or were at their limit.
+    outages: Vec<usize>,
 }
 
 impl Way {
@@ -34,6 +36,7 @@ impl Way {
             is_committed: false,
             ended: None,
             overflowed: None,
+            outages: Vec::new(),
         }
     }
 
@@ -92,11 +95,39 @@ impl Way {
     /// An attempt has ended.
     pub(crate) fn on_ended(&mut self, outcome: Outcome) {
         self.ended = Some(outcome);
-        let last = self.tried.last().copied();
+        let (verdict, last) = (outcome.verdict(), self.tried.last().copied());
+        let is_outage = matches!(
+            verdict,
+            Verdict::UpstreamError | Verdict::UpstreamTimeout | Verdict::RateLimit
+        );
+        self.outages.extend(last.filter(|_| is_outage));
         if outcome == Outcome::StaleConnection && self.redialled != last {
             self.redialled = last;
             self.may_repeat = true;
         }
+    }
+
+    /// The caller is told how it ended, while the candidate `place` has this window and is out of
+    /// service or at its limit, or is not.
+    pub(crate) fn on_told_beside(
+        &self,
+        verdict: Verdict,
+        (place, window): (usize, Option<Tokens>),
+        is_ready: bool,
+    ) -> Held {
+        let is_told = self.ended == Some(Outcome::Overflowed) && verdict == Verdict::PassThrough;
+        let limit = self.overflowed;
+        let is_larger = limit.is_some_and(|limit| window.is_some_and(|window| window > limit));
+        let may_answer = if self.tried.contains(&place) {
+            self.outages.contains(&place)
+        } else {
+            !is_ready
+        };
+        // proves: overflow.told-last
+        let holds = !(is_told && is_larger && may_answer);
+        promise("overflow.told-last", holds, || {
+            format!("candidate {place} has {window:?}, and {limit:?} was too little")
+        })
     }
 
     /// The caller is told how it ended.

@@ -244,7 +244,7 @@ impl<'d, 'a> Drive<'d, 'a> {
         let preferred = choose::preferred(self.job, &survey.eligible);
         let pick = || choose::pick(self.job, self.numbers, &survey.eligible);
         let place = preferred.or_else(pick);
-        let action = self.course.chosen(place);
+        let action = self.course.chosen(place, survey.later);
         if action == Action::Refuse {
             self.nobody = Some(survey);
         }
