@@ -152,13 +152,38 @@ fn a_provider_without_the_path_is_asked_in_its_own_dialect_from_then_on() {
     }
 }
 
+/// A provider that has no Responses, and answers so in its own dialect.
+fn without_responses(status: u16, body: &'static str) -> Recorder {
+    Recorder::by(move |head, _| match head.split(' ').nth(1) {
+        Some("/v1/responses") => answered(404, r#"{"detail":"Not Found"}"#),
+        _ => answered(status, body),
+    })
+}
+
+#[test]
+fn a_provider_that_does_not_answer_in_its_own_dialect_either_is_asked_anew() {
+    let error = r#"{"error":{"message":"No.","type":"t","param":null,"code":null}}"#;
+    for (status, body) in [(400, error), (404, error), (500, "{}"), (200, "{}")] {
+        let provider = without_responses(status, body);
+        let settings = json!({"circuit_breaker": {"consecutive_failures": 9}});
+        let router = Router::start(&file("openai", &provider, &settings, 1));
+        for _ in 0..2 {
+            let answer = post(&router, "/v1/responses", REQUEST);
+            assert_ne!(answer.status, 200, "{}", answer.text());
+        }
+        let targets: Vec<String> = provider.seen().iter().map(|one| seen(one)).collect();
+        let (native, chat) = ("/v1/responses m", "/v1/chat/completions m");
+        assert_eq!(targets, [native, chat, native, chat], "{status}");
+    }
+}
+
 #[test]
 fn each_shard_finds_out_once_that_there_is_no_such_path() {
-    let provider = Recorder::start(answered(404, r#"{"detail":"Not Found"}"#));
+    let provider = without_responses(200, COMPLETION);
     let router = Router::start(&file("openai", &provider, &json!({}), 2));
     for _ in 0..20 {
         // A connection of its own each time, so that both shards are asked.
-        assert_eq!(post(&router, "/v1/responses", REQUEST).status, 404);
+        assert_eq!(post(&router, "/v1/responses", REQUEST).status, 200);
     }
     let targets: Vec<String> = provider.seen().iter().map(|one| seen(one)).collect();
     let of = |target: &str| targets.iter().filter(|one| *one == target).count();

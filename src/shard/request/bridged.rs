@@ -15,7 +15,8 @@ use crate::shard::request::translated;
 
 /// Where the answer `up` says that the provider has no Responses, writes the request in the
 /// provider's own dialect, and returns what it is to be sent again without. What cannot be told in
-/// that dialect is not: its caller gets the provider's answer, which teaches nothing about others.
+/// that dialect is not: its caller gets the provider's answer. Neither teaches anything about
+/// others: only an answer in that dialect does ([`learn`]).
 ///
 /// # Errors
 ///
@@ -35,7 +36,6 @@ pub async fn instead<'a>(
     match translated::prepare(job, caller, record, &again).await {
         Ok(()) => {
             record.asked = Some(job.asked(place));
-            job.shard.without_responses(attempt.provider.id);
             Ok(Some(Part::Responses))
         }
         Err(NotTranslated::Unsupported(_)) => {
@@ -46,17 +46,28 @@ pub async fn instead<'a>(
     }
 }
 
+/// The provider answers the request. Where it does so in its own dialect because it has turned out
+/// to have no Responses, later requests go to it in that dialect at once.
+pub fn learn(attempt: &Attempt<'_, '_>) {
+    if is_presumed(attempt) && attempt.dialect() != Dialect::Responses {
+        attempt.job.shard.without_responses(attempt.provider.id);
+    }
+}
+
+/// Whether the request is one for a response, and the provider is taken to have them.
+fn is_presumed(attempt: &Attempt<'_, '_>) -> bool {
+    let is_asked_for = attempt.job.endpoint == Endpoint::Responses;
+    is_asked_for && attempt.provider.responses == Responses::Presumed
+}
+
 fn lacks_responses(attempt: &Attempt<'_, '_>, up: &Upstream) -> bool {
-    attempt.job.endpoint == Endpoint::Responses
-        && attempt.provider.responses == Responses::Presumed
-        && attempt.dialect() == Dialect::Responses
-        && {
-            let deployment = attempt.provider.azure_deployment.as_deref();
-            let models = [
-                attempt.upstream_model(),
-                attempt.job.model,
-                deployment.unwrap_or_default(),
-            ];
-            missing::says_no_path(up.head.status, up.body(), &models)
-        }
+    is_presumed(attempt) && attempt.dialect() == Dialect::Responses && {
+        let deployment = attempt.provider.azure_deployment.as_deref();
+        let models = [
+            attempt.upstream_model(),
+            attempt.job.model,
+            deployment.unwrap_or_default(),
+        ];
+        missing::says_no_path(up.head.status, up.body(), &models)
+    }
 }

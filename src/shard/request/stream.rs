@@ -18,6 +18,7 @@ use crate::shard::net::guarded;
 use crate::shard::net::timers::Cut;
 use crate::shard::request::answer_head;
 use crate::shard::request::attempt::Attempt;
+use crate::shard::request::bridged;
 use crate::shard::request::early;
 use crate::shard::request::error::Error;
 use crate::shard::request::kept;
@@ -233,6 +234,7 @@ impl<'a> Stream<'_, '_, 'a> {
         let job = self.attempt.job;
         let release = course.commit();
         self.attempt.learn_asked_for(&self.made);
+        bridged::learn(self.attempt);
         job.let_go(caller, release);
         job.with_permit(|permit| permit.answered());
         self.attempt.enforce_probe().await;

@@ -30,6 +30,7 @@ use crate::shard::http::upstream::Upstream;
 use crate::shard::net::part::Part;
 use crate::shard::request::answer_head::{self, Told};
 use crate::shard::request::attempt::Attempt;
+use crate::shard::request::bridged;
 use crate::shard::request::error::Error;
 use crate::shard::request::lost;
 use crate::shard::request::record::{Record, ResponseTime};
@@ -132,8 +133,10 @@ fn overflow(
     Error::object(status, body)
 }
 
-/// Keeps what later requests may refer to of an answer, which the provider has given as `body`.
+/// Keeps what later requests may refer to of an answer, which the provider has given as `body`, and
+/// what it teaches.
 fn keep(attempt: &Attempt<'_, '_>, record: &Record<'_>, answer: &Answer, body: &[u8]) {
+    bridged::learn(attempt);
     let made = attempt.made();
     if made.is_kept() {
         let written = answer.written.as_ref().map(|written| &*written.body);
