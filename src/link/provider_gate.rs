@@ -460,17 +460,19 @@ impl Headroom {
         i64::try_from(amount).unwrap_or(i64::MAX).min(self.limit)
     }
 
+    /// Nothing can be had however much is overdrawn.
     fn has(&self, amount: u64) -> bool {
-        self.left.0.load(Ordering::Relaxed) >= self.needed(amount)
+        amount == 0 || self.left.0.load(Ordering::Relaxed) >= self.needed(amount)
     }
 
     fn take(&self, amount: u64) -> bool {
         let needed = self.needed(amount);
         let less = |left: i64| (left >= needed).then_some(left - needed);
-        self.left
-            .0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
-            .is_ok()
+        let left = &self.left.0;
+        amount == 0
+            || left
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+                .is_ok()
     }
 
     fn give(&self, amount: i64) {
@@ -599,6 +601,11 @@ mod tests {
         assert_eq!(gate.headroom().1, Some(30));
         assert_eq!(gate.take_excess(taken, 80), 70);
         assert_eq!((gate.headroom().1, gate.take(1)), (Some(0), None));
+        // What takes no tokens does not wait for any.
+        assert_eq!(gate.take_excess(taken, 90), 80);
+        assert_eq!(gate.standing(at(1), 0), Standing::Ready);
+        assert_eq!(gate.take(0).map(|taken| taken.tokens), Some(0));
+        gate.give_back(0, 80);
         // Overdrawn tokens are subtracted from the first tokens that come back.
         gate.give_back(0, 41);
         assert_eq!((gate.headroom().1, gate.take(2)), (Some(1), None));

@@ -40,6 +40,8 @@ enum Words {
 enum Needs {
     /// An answer, which is paid for.
     Answer,
+    /// An answer, which costs nothing.
+    Provider,
     /// Nothing, where no provider can count: then infermux estimates.
     Count,
     /// Nothing.
@@ -51,7 +53,7 @@ const KINDS: [&str; 2] = ["openai", "anthropic"];
 const KINDS_FOR_RESPONSES: [&str; 3] = ["openai", "anthropic", "bridge"];
 const VERSION: &str = "anthropic-version: 2023-06-01\r\n";
 
-const ENDPOINTS: [Endpoint; 12] = [
+const ENDPOINTS: [Endpoint; 16] = [
     Endpoint {
         method: "POST",
         path: "/v1/chat/completions",
@@ -126,6 +128,42 @@ const ENDPOINTS: [Endpoint; 12] = [
     },
     Endpoint {
         method: "GET",
+        path: "/v1/responses/{kept}",
+        headers: "",
+        body: "",
+        words: Words::OfResponses,
+        needs: Needs::Provider,
+        by: &["openai"],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/v1/responses/{kept}/input_items",
+        headers: "",
+        body: "",
+        words: Words::OfResponses,
+        needs: Needs::Provider,
+        by: &["openai"],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/responses/{late}/cancel",
+        headers: "",
+        body: "",
+        words: Words::OfResponses,
+        needs: Needs::Provider,
+        by: &["openai"],
+    },
+    Endpoint {
+        method: "DELETE",
+        path: "/v1/responses/{gone}",
+        headers: "",
+        body: "",
+        words: Words::OfResponses,
+        needs: Needs::Provider,
+        by: &["openai"],
+    },
+    Endpoint {
+        method: "GET",
         path: "/v1/models",
         headers: "",
         body: "",
@@ -176,6 +214,14 @@ impl Endpoint {
     fn paid(&self, code: &'static str) -> Told {
         match self.needs {
             Needs::Answer => Told::Refused(code),
+            Needs::Provider | Needs::Count | Needs::Nothing => Told::Passes,
+        }
+    }
+
+    /// Refused where a provider must be asked.
+    fn provided(&self, code: &'static str) -> Told {
+        match self.needs {
+            Needs::Answer | Needs::Provider => Told::Refused(code),
             Needs::Count | Needs::Nothing => Told::Passes,
         }
     }
@@ -423,7 +469,7 @@ fn of_heads() -> Vec<Gate> {
         },
         Gate {
             name: "a wrong method",
-            change: |ask| ask.method = "DELETE".to_owned(),
+            change: |ask| ask.method = "PUT".to_owned(),
             told: |_| Told::Refused("method_not_allowed"),
             ..OPEN
         },
@@ -484,7 +530,11 @@ fn of_bodies() -> Vec<Gate> {
                 ask.headers
                     .push_str("content-type: text/plain\r\norigin: https://other.example\r\n");
             },
-            told: |endpoint| endpoint.with_body("invalid_request"),
+            told: |endpoint| match endpoint.path {
+                // It needs no body, so that a browser sends it without asking.
+                "/v1/responses/{late}/cancel" => Told::Refused("invalid_request"),
+                _ => endpoint.with_body("invalid_request"),
+            },
             ..OPEN
         },
         Gate {
@@ -509,6 +559,8 @@ fn of_bodies() -> Vec<Gate> {
             },
             told: |endpoint| match endpoint.path {
                 "/v1/models" => Told::Passes,
+                // It names a response, and no model.
+                path if path.starts_with("/v1/responses/{") => Told::Passes,
                 _ => Told::Refused("model_not_found"),
             },
             ..OPEN
@@ -554,7 +606,7 @@ fn of_worlds() -> Vec<Gate> {
                 assert_eq!(world.ask(&ENDPOINTS[0]).status, 200);
                 eventually("it is counted", || world.counted()[0] > 0.0);
             },
-            told: |endpoint| endpoint.paid("rate_limit"),
+            told: |endpoint| endpoint.provided("rate_limit"),
             ..OPEN
         },
         Gate {
@@ -579,7 +631,7 @@ fn of_worlds() -> Vec<Gate> {
                 // It is answered when nobody waits for it any more.
                 std::mem::forget(client);
             },
-            told: |endpoint| endpoint.paid("rate_limit"),
+            told: |endpoint| endpoint.provided("rate_limit"),
             ..OPEN
         },
         Gate {
@@ -588,7 +640,7 @@ fn of_worlds() -> Vec<Gate> {
                 assert_eq!(turn(&world.router, "p", "open").status, 200);
                 wait_for_circuit(&world.router, "p", &circuit(&world.router, "p"));
             },
-            told: |endpoint| endpoint.paid("no_healthy_providers"),
+            told: |endpoint| endpoint.provided("no_healthy_providers"),
             ..OPEN
         },
         Gate {
@@ -605,6 +657,18 @@ fn of_worlds() -> Vec<Gate> {
 struct World {
     mock: Mock,
     router: Router,
+    /// What stands for responses that the provider has stored, and their ids.
+    stored: Vec<(&'static str, String)>,
+}
+
+/// Has the provider store a response: the member `background` tells whether it goes on.
+fn store(mock: &Mock, is_background: bool) -> String {
+    let body = json!({"model": "m", "input": "hi", "background": is_background}).to_string();
+    let mut client = Client::connect(mock.address());
+    client.post_with("/v1/responses", "authorization: Bearer sk-p\r\n", &body);
+    let answer = client.answer();
+    let id = answer.json()["id"].as_str().map(str::to_owned);
+    id.unwrap_or_else(|| panic!("no id: {}", answer.text()))
 }
 
 impl World {
@@ -613,6 +677,12 @@ impl World {
             "anthropic" => "anthropic",
             _ => "openai",
         }}));
+        let names = ["{kept}", "{gone}", "{late}"].into_iter();
+        let names = names.filter(|_| kind == "openai");
+        let stored = names.map(|name| (name, store(&mock, name == "{late}")));
+        let stored = stored.collect();
+        // Its counts begin with what is asked through the router.
+        mock.reset();
         let (kind, base, responses) = match kind {
             "openai" => ("openai", "/v1", "responses: native"),
             "bridge" => ("openai", "/v1", "responses: bridge"),
@@ -624,7 +694,20 @@ impl World {
         let config = config_of(&[provider(&mock, &fields)], gate.rest);
         let start = Start::with(&config).args(&["--graceful-shutdown", "200ms"]);
         let router = start.go();
-        Self { mock, router }
+        Self {
+            mock,
+            router,
+            stored,
+        }
+    }
+
+    /// The request of an endpoint as it is usual here.
+    fn usual(&self, endpoint: &Endpoint) -> Ask {
+        let mut ask = Ask::of(endpoint);
+        for (name, id) in &self.stored {
+            ask.path = ask.path.replace(name, id);
+        }
+        ask
     }
 
     fn ask(&self, endpoint: &Endpoint) -> Answer {
@@ -676,7 +759,7 @@ fn try_gate(gate: &Gate, kind: &str) -> usize {
         .iter()
         .filter(has)
         .map(|endpoint| {
-            let mut ask = Ask::of(endpoint);
+            let mut ask = world.usual(endpoint);
             (gate.change)(&mut ask);
             let mut client = Client::connect(world.router.addr());
             // Where it is refused early, its end may find nobody.

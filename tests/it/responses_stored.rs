@@ -1,14 +1,13 @@
 //! Stored responses are read, deleted and cancelled where they are stored.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::canned::Recorder;
+use crate::support::canned::{Recorder, begun, whole};
 use crate::support::client::{Answer, Client};
-use crate::support::config_for;
-use crate::support::mock;
 use crate::support::native::{Native, data_of};
 use crate::support::operate::{metric, turn};
 use crate::support::router::Router;
+use crate::support::{config_for, eventually, mock};
 
 fn router(providers: &[String], rest: &str) -> Router {
     let config = format!(
@@ -274,6 +273,67 @@ fn a_response_in_the_background_is_booked_when_its_usage_is_first_told() {
             // A thousand dollars per million, and two thousand.
             assert!((spent() - 2.0).abs() < 1e-6, "{} {before}", spent());
         }
+    }
+}
+
+/// A provider whose streams do not end while somebody reads them, and whose responses are complete
+/// when they are asked for.
+fn in_the_background() -> Recorder {
+    let response = |status: &str, usage: &Value| {
+        json!({"id": "resp_long", "object": "response", "created_at": 5, "model": "theirs",
+            "status": status, "error": null, "output": [], "usage": usage})
+    };
+    Recorder::by(move |head, _| {
+        if head.starts_with("GET ") {
+            let usage = json!({"input_tokens": 1_000, "output_tokens": 500});
+            let body = response("completed", &usage).to_string();
+            return whole("Content-Type: application/json\r\n", body.as_bytes());
+        }
+        let created = json!({"type": "response.created", "sequence_number": 0,
+            "response": response("in_progress", &Value::Null)});
+        let delta = json!({"type": "response.output_text.delta", "sequence_number": 1,
+            "output_index": 0, "content_index": 0, "item_id": "msg_1", "delta": "Hello"});
+        let events = format!("data: {created}\n\ndata: {delta}\n\n");
+        begun("Content-Type: text/event-stream\r\n", events.as_bytes())
+    })
+}
+
+#[test]
+fn a_stream_in_the_background_that_its_caller_has_left_is_booked_in_the_end() {
+    let provider = in_the_background();
+    let entry = format!(
+        "  - {{name: beta, type: openai, api_key: k, base_url: \"http://{}/v1\", \
+         responses: native, models: [m], health_check: {{disabled: true}}}}\n",
+        provider.addr()
+    );
+    let router = router(
+        &[entry],
+        "budgets: [{caller: team, monthly_usd: 100, action: hard_stop}]\n\
+         pricing: {beta: {m: {input_per_million: 1000, output_per_million: 2000}}}\n",
+    );
+    let tokens = |kind| {
+        let labels = &["beta", "\"m\"", kind];
+        metric(router.management(), "infermux_tokens_total", labels)
+    };
+    let spent = || metric(router.management(), "infermux_budget_spent_usd", &["team"]);
+    let body = json!({"model": "m", "input": "x", "background": true, "stream": true});
+    let mut client = Client::connect(router.addr());
+    let team = "X-Infermux-Caller: team\r\n";
+    client.post_with("/v1/responses", team, &body.to_string());
+    let mut answer = client.head();
+    assert_eq!(answer.status, 200);
+    assert!(client.chunk(&mut answer).is_some(), "its first content");
+    drop(client);
+    eventually("what it has told is booked by an estimate", || {
+        tokens("input") > 0.0
+    });
+    assert!(tokens("input") < 50.0 && tokens("output") < 50.0);
+    for _ in 0..2 {
+        let answer = ask(&router, "GET /v1/responses/resp_long");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let counted = (tokens("input"), tokens("output"));
+        assert_eq!(counted, (1_000.0, 500.0), "once");
+        assert!((spent() - 2.0).abs() < 1e-6, "{}", spent());
     }
 }
 

@@ -154,7 +154,8 @@ pub(super) fn ticket(job: &Job<'_>) -> u64 {
 /// may not be in force yet.
 pub(super) fn retry_in(job: &Job<'_>, told: Option<Duration>) -> Duration {
     let now = clock::now();
-    let survey = survey(job, now, &Eligible::NONE, Tokens::ZERO);
+    // A request has a token at least.
+    let survey = survey(job, now, &Eligible::NONE, Tokens::new(1));
     let known = survey.eligible.is_empty().then(|| survey.retry_in(now));
     told.into_iter().chain(known).min().unwrap_or(SOON)
 }
