@@ -65,7 +65,8 @@ mod tests {
 
     /// Every rule of reference/responses-inbound.md that a vector can show.
     const RESPONSES_RULES: &str = "B1 B2 B3 B4 B5 B6 B7 B8 B9 B10 B11 B12 B13 A1 A2 A3 A4 A5 \
-                                   V1 V2 V3 V4 V6 V8 V9 X1 X2 X3 X4 W1 W2 W5 I5";
+                                   V1 V2 V3 V4 V6 V8 V9 X1 X2 X3 X4 W1 W2 W3 W5 \
+                                   N1 N3 N4 N5 N6 N7 N8 I2 I3 I4 I5 M1";
 
     #[test]
     fn every_rule_is_shown_by_a_vector() {

@@ -15,7 +15,9 @@ use crate::support::operate::{circuit, wait_for_circuit};
 use crate::support::router::Router;
 
 /// The rules of the reference that one of the vectors shows.
-const RULES: [&str; 7] = ["X1", "X2", "X3", "X4", "W1", "W2", "N8"];
+const RULES: [&str; 11] = [
+    "X1", "X2", "X3", "X4", "W1", "W2", "W3", "N8", "I2", "I3", "I5",
+];
 
 #[test]
 fn every_vector_is_as_the_reference_says() {
@@ -45,6 +47,7 @@ fn vectors() -> Vec<PathBuf> {
     let entries = Path::new(folder).read_dir().expect("a folder");
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("a file").path()).collect();
     paths.sort();
+    assert_eq!(paths.len(), 26);
     paths
 }
 
