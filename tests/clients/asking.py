@@ -10,17 +10,17 @@ from support import MOCK_ONLY, Mock
 MODEL = "own-coder"
 
 
-def native(name="own", **script):
+def native(name="own", asked=MODEL, **script):
     """A provider that serves the Responses API itself."""
-    return Mock(name, models=[MODEL], **script)
+    return Mock(name, models=[asked], **script)
 
 
-def chat(name="gpt", **script):
+def chat(name="gpt", asked=MODEL, **script):
     """A provider that has chat alone, and the model under a name of its own."""
     own = "gpt-5.4"
     return Mock(
         name,
-        fields=[f"model_aliases: {{{MODEL}: {own}}}", "responses: bridge"],
+        fields=[f"model_aliases: {{{asked}: {own}}}", "responses: bridge"],
         models=[own],
         responses=False,
         strict=True,
@@ -29,12 +29,12 @@ def chat(name="gpt", **script):
     )
 
 
-def messages(name="claude", **script):
+def messages(name="claude", asked=MODEL, **script):
     """A provider that speaks Messages, and has the model under a name of its own."""
     own = "claude-sonnet-5-5"
     return Mock(
         name,
-        fields=[f"model_aliases: {{{MODEL}: {own}}}"],
+        fields=[f"model_aliases: {{{asked}: {own}}}"],
         dialect="anthropic",
         models=[own],
         **script,

@@ -72,10 +72,10 @@ class Workshop:
         self.folder = folder
         self.environment = environment
 
-    def session(self, router, more=""):
+    def session(self, router, more="", model=MODEL):
         """Runs Codex until it has nothing more to do."""
         (self.folder / ".codex").mkdir()
-        config = CONFIG.format(model=MODEL, url=base_url(router), more=more)
+        config = CONFIG.format(model=model, url=base_url(router), more=more)
         (self.folder / ".codex" / "config.toml").write_text(config)
         written = self.folder / "work" / "out.txt"
         ended = subprocess.run(
@@ -134,6 +134,51 @@ def a_session_runs_a_command_and_edits_a_file(provider):
             assert "unsupported call" not in asked[3]["body_text"], "the namespace got lost"
             if not MOCK_ONLY:
                 check_accounts(router.requests(4), mock)
+
+
+# Models that Codex knows are given other tools than any other model: gpt-5.5 edits files by a
+# free-form tool, and later ones do all by one that runs a program, which `additional_tools` offers.
+EDIT = f"""\
+*** Begin Patch
+*** Add File: out.txt
++{SECRET}
+*** End Patch
+"""
+OF_KNOWN_MODELS = {
+    "gpt-5.5": [
+        {"name": "exec_command", "input": {"cmd": "cat in.txt"}},
+        {"name": "apply_patch", "input": EDIT},
+    ],
+    "gpt-6-sol": [
+        {
+            "name": "functions__exec",
+            "input": 'text(await tools.exec_command({cmd: "cat in.txt"}))',
+        },
+        {"name": "functions__exec", "input": f"text(await tools.apply_patch({EDIT!r}))"},
+    ],
+}
+
+
+@test
+@everywhere
+def the_tools_of_models_that_codex_knows_work(provider):
+    for model, calls in OF_KNOWN_MODELS.items():
+        with workshop() as shop:
+            mock = provider(asked=model, **{**SCRIPT, "calls": calls})
+            with routed(mock) as router:
+                session = shop.session(router, model=model)
+                assert not session.faults(), (model, session.faults())
+                asked = mock.requests()
+                assert len(asked) == 3, (model, [request["path"] for request in asked])
+                assert SECRET in asked[1]["body_text"], f"{model}: what was said got lost"
+                for request in asked:
+                    assert "unsupported call" not in request["body_text"], model
+                if provider is native:
+                    has_own = "additional_tools" in asked[0]["body_text"]
+                    assert has_own == (model == "gpt-6-sol"), model
+                said = [item["text"] for item in session.items("agent_message")]
+                assert said == ["Both files agree."], (model, session.events)
+                assert session.written == f"{SECRET}\n", (model, session.events)
 
 
 def check_accounts(lines, mock):

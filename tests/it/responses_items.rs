@@ -96,6 +96,59 @@ fn a_native_provider_gets_the_item_in_place_of_the_reference() {
     assert_eq!(body["input"][1]["content"][0]["text"], json!(text));
 }
 
+/// Calls stay what they were; thoughts of other models are nothing to it.
+#[test]
+fn a_native_provider_gets_calls_in_place_of_references_and_no_thoughts() {
+    let (chat, alpha) = (
+        mock(json!({"name": "chat", "reasoning": "Hm.", "calls": [[
+            {"name": "f", "input": {"x": 1}}, {"name": "c", "input": "free text"},
+        ]]})),
+        Native::start("alpha"),
+    );
+    let bridged = provider(&chat, &["responses: bridge", "models: [other]"]);
+    let router = Router::start(&config_of(&[bridged, alpha.provider(&[])], ""));
+    let tools = json!([
+        {"type": "function", "name": "f", "parameters": {"type": "object"}},
+        {"type": "custom", "name": "c"},
+    ]);
+    let body = json!({"model": "other", "input": "x", "tools": tools});
+    let answer = ask(&router, &body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let output = answer.json()["output"].clone();
+    let made = output.as_array().expect("items");
+    let kinds = made.iter().map(|item| item["type"].as_str());
+    let expected = ["reasoning", "function_call", "custom_tool_call"];
+    assert!(kinds.eq(expected.map(Some)), "{output}");
+
+    let mut input = vec![json!({"role": "user", "content": "x"})];
+    let refer = |item: &Value| json!({"type": "item_reference", "id": item["id"]});
+    input.extend(made.iter().map(refer));
+    let (one, other) = (&made[1], &made[2]);
+    let outputs = [
+        json!({"type": "function_call_output", "call_id": one["call_id"], "output": "1"}),
+        json!({"type": "custom_tool_call_output", "call_id": other["call_id"], "output": "2"}),
+    ];
+    input.extend(outputs.clone());
+    let answer = ask(
+        &router,
+        &json!({"model": "m", "input": input, "tools": tools}),
+    );
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let (_, body) = alpha.seen().pop().expect("a request");
+    let sent = body["input"].as_array().expect("items");
+    assert_eq!(sent.len(), 5, "{body}");
+    assert_eq!(sent[3..], outputs);
+    for (sent, made, text) in [
+        (&sent[1], one, ("arguments", json!("{\"x\":1}"))),
+        (&sent[2], other, ("input", json!("free text"))),
+    ] {
+        for name in ["type", "name", "call_id"] {
+            assert_eq!(sent[name], made[name], "{body}");
+        }
+        assert_eq!(sent[text.0], text.1, "{body}");
+    }
+}
+
 #[test]
 fn what_is_not_stored_is_not_remembered() {
     let chat = mock(json!({"name": "alpha"}));
