@@ -294,10 +294,15 @@ fn reasoning_that_nobody_can_open_is_left_out_once() {
         assert_eq!(alpha.seen().len(), asked);
     }
 
-    // A single provider is asked again, too.
+    // A single provider is asked again, too, also where a helper thread looks for the reasoning.
     let alone = Native::start("alone");
     let router = with(&[alone.provider(&[])], 1);
-    let answer = ask(&router, &body);
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(alone.seen().len(), 2);
+    let mut large = body.clone();
+    large["input"][0]["content"] = json!("x".repeat(2 << 20));
+    for (body, asked) in [(&body, 2), (&large, 4)] {
+        let answer = ask(&router, body);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(alone.seen().len(), asked);
+        assert!(contents(&alone).is_empty());
+    }
 }

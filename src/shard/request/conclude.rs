@@ -33,17 +33,16 @@ pub async fn whole<'a>(
     up: Upstream,
 ) -> End {
     let id = attempt.candidate().provider;
-    let search = pins::not_mine(attempt, caller, course, &up);
-    match part_to_leave_out(attempt, caller, record, (&search, &up)).await {
-        Ok(None) => {}
-        Ok(Some(part)) => {
-            attempt.job.shard.park(id, up);
-            return End::Without(part);
-        }
+    let (is_mine, part) = match part_to_leave_out(attempt, caller, record, course, &up).await {
+        Ok(found) => found,
         Err(refusal) => return End::Refused(refusal),
+    };
+    if let Some(part) = part {
+        attempt.job.shard.park(id, up);
+        return End::Without(part);
     }
     let (mut outcome, told) = meaning(attempt, &up);
-    if search.is_some() {
+    if is_mine == IsMine::No {
         outcome = Outcome::NotMine;
     }
     if outcome != Outcome::Answered {
@@ -84,19 +83,32 @@ pub async fn whole<'a>(
     End::Outcome(ended)
 }
 
+/// Whether the provider knows what the request refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum IsMine {
+    /// It does, or does not say otherwise.
+    Yes,
+    /// It says that it does not.
+    No,
+}
+
 /// The part that the request is sent again without, at the same provider.
 async fn part_to_leave_out<'a>(
     attempt: &Attempt<'_, 'a>,
     caller: &mut Caller,
     record: &mut Record<'a>,
-    (search, up): (&Option<Search>, &Upstream),
-) -> Result<Option<Part>, Refusal<'static>> {
-    match (refused_part(attempt, up), search) {
-        (Some(part), _) => Ok(Some(part)),
-        (None, Some(Search::EndsWithout(part))) => Ok(Some(*part)),
-        (None, Some(Search::GoesOn)) => Ok(None),
-        (None, None) => bridged::instead(attempt, caller, record, up).await,
-    }
+    course: &Course,
+    up: &Upstream,
+) -> Result<(IsMine, Option<Part>), Refusal<'static>> {
+    let search = pins::not_mine(attempt, caller, course, up).await?;
+    Ok(match (refused_part(attempt, up), search) {
+        (Some(part), _) | (None, Some(Search::EndsWithout(part))) => (IsMine::Yes, Some(part)),
+        (None, Some(Search::GoesOn)) => (IsMine::No, None),
+        (None, None) => {
+            let part = bridged::instead(attempt, caller, record, up).await?;
+            (IsMine::Yes, part)
+        }
+    })
 }
 
 /// The part of the request which the provider refuses and which infermux has added.

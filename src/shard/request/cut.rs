@@ -15,7 +15,6 @@ use crate::shard::http::caller::Caller;
 use crate::shard::http::help;
 use crate::shard::request::job::{Job, Translated};
 use crate::shard::request::not_translated::NotTranslated;
-use crate::shard::request::pins;
 use crate::shard::request::record::Record;
 
 /// Keeps a body without the thoughts that infermux itself has signed, where it holds any. A helper
@@ -55,7 +54,7 @@ pub(super) async fn cut_foreign_items(
     let provider = job.routed.route.candidates[this.place].provider;
     let left_out: Vec<usize> = match this.reasoning {
         Reasoning::Sent => job.pins.foreign(provider).collect(),
-        Reasoning::LeftOut => pins::removable(job, &caller.bytes).unwrap_or_default(),
+        Reasoning::LeftOut => job.removable.borrow().clone(),
     };
     if left_out.is_empty()
         && is_searched(job)

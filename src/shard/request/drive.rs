@@ -132,6 +132,7 @@ async fn infer(
         model_json: None,
         routed,
         pins,
+        removable: RefCell::default(),
     };
     serve(&mut job, caller, &mut record).await
 }

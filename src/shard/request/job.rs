@@ -62,6 +62,8 @@ pub struct Job<'a> {
     pub routed: Routed<'a>,
     /// What the request refers to, and to whom that belongs.
     pub pins: Pins,
+    /// The places in `input` of what it is sent again without, since nobody can open that.
+    pub removable: RefCell<Vec<usize>>,
 }
 
 impl Job<'_> {

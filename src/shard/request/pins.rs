@@ -75,14 +75,23 @@ pub(super) async fn read(
             Ok(Pins::default())
         }
     };
-    let pins = if at.len() <= INSPECTED_AT_ONCE_BYTES_MAX {
-        read(&caller.bytes[at])
-    } else {
-        let work = move |message: &[u8]| read(&message[at]);
-        let made = help::make_of_message(&shard.helpers, caller, work).await;
-        made.map_err(Unserved::Refused)?
-    };
-    pins.map_err(Unserved::Fault)
+    let pins = look(shard, caller, at, read).await;
+    pins.map_err(Unserved::Refused)?.map_err(Unserved::Fault)
+}
+
+/// What `read` finds in the body at `at` of the caller's bytes; a helper thread looks through a
+/// large one.
+async fn look<T: Send + 'static>(
+    shard: &Shard,
+    caller: &mut Caller,
+    at: Range<usize>,
+    read: impl FnOnce(&[u8]) -> T + Send + 'static,
+) -> Result<T, Refusal<'static>> {
+    if at.len() <= INSPECTED_AT_ONCE_BYTES_MAX {
+        return Ok(read(&caller.bytes[at]));
+    }
+    let work = move |message: &[u8]| read(&message[at]);
+    help::make_of_message(&shard.helpers, caller, work).await
 }
 
 /// Leaves only those among the job's candidates that may serve it.
@@ -114,37 +123,49 @@ pub(super) enum Search {
 
 /// How the search goes on, where the provider's answer says that it does not know what the request
 /// refers to.
-pub(super) fn not_mine(
+///
+/// # Errors
+///
+/// No helper thread has time for a large body.
+pub(super) async fn not_mine(
     attempt: &Attempt<'_, '_>,
-    caller: &Caller,
+    caller: &mut Caller,
     course: &Course,
     up: &Upstream,
-) -> Option<Search> {
+) -> Result<Option<Search>, Refusal<'static>> {
     let (job, status) = (attempt.job, up.head.status);
     if attempt.dialect() != Dialect::Responses {
-        return None;
+        return Ok(None);
     }
-    match (job.pins.not_mine(status, up.body())?, attempt.reasoning) {
-        (NotMine::Id, _) => Some(Search::GoesOn),
-        (NotMine::Content, Reasoning::LeftOut) => None,
+    let Some(missing) = job.pins.not_mine(status, up.body()) else {
+        return Ok(None);
+    };
+    match (missing, attempt.reasoning) {
+        (NotMine::Id, _) => Ok(Some(Search::GoesOn)),
+        (NotMine::Content, Reasoning::LeftOut) => Ok(None),
         (NotMine::Content, Reasoning::Sent) => {
             let now = clock::now();
             let others = choose::survey(job, now, course.tried(), spend::expected(job).sum());
             if !others.eligible.is_empty() {
-                return Some(Search::GoesOn);
+                return Ok(Some(Search::GoesOn));
             }
-            let is_removable = removable(job, &caller.bytes).is_some();
-            is_removable.then_some(Search::EndsWithout(Part::Reasoning))
+            // In a box of its own: few requests need the room.
+            let removable = Box::pin(removable(job, caller)).await?;
+            let is_removable = !removable.is_empty();
+            job.removable.replace(removable);
+            Ok(is_removable.then_some(Search::EndsWithout(Part::Reasoning)))
         }
     }
 }
 
-/// The places in `input` of all reasoning items of a job whose bytes are these. They are looked for
-/// where they did not decide anything before.
-pub(super) fn removable(job: &Job<'_>, bytes: &[u8]) -> Option<Vec<usize>> {
-    let known = job.pins.removable();
-    known.or_else(|| {
-        let body = bytes.get(job.body.clone())?;
-        Pins::read(body, &*job.shard.owners).ok()?.removable()
-    })
+/// The places in `input` of all reasoning items of a job, where it can be sent without them. They
+/// are looked for where they did not decide anything before.
+async fn removable(job: &Job<'_>, caller: &mut Caller) -> Result<Vec<usize>, Refusal<'static>> {
+    if let Some(known) = job.pins.removable() {
+        return Ok(known);
+    }
+    let owners = Arc::clone(&job.shard.owners);
+    let read = move |body: &[u8]| Pins::read(body, &*owners).ok()?.removable();
+    let found = look(job.shard, caller, job.body.clone(), read).await?;
+    Ok(found.unwrap_or_default())
 }
