@@ -9,11 +9,11 @@ mod figures;
 mod load;
 mod memory;
 mod options;
-mod peers;
+pub(crate) mod peers;
 pub(crate) mod process;
 mod report;
 mod syscalls;
-mod system;
+pub(crate) mod system;
 mod workloads;
 
 use std::path::Path;

@@ -111,9 +111,7 @@ impl Peer {
 
     /// Its configuration for a workload with these words.
     pub(crate) fn config(&self, words: &[&str], setting: &Setting<'_>) -> String {
-        let lines = self.config.lines().filter_map(|line| chosen(line, words));
-        let text: String = lines.flat_map(|line| [line, "\n"]).collect();
-        setting.filled(&text)
+        setting.filled(&fitting(&self.config, words))
     }
 
     /// The arguments that start it.
@@ -130,6 +128,12 @@ impl Setting<'_> {
             .replace("@port@", &self.port.to_string())
             .replace("@upstream@", self.upstream)
     }
+}
+
+/// The lines of a template whose conditions hold for these words.
+pub(crate) fn fitting(template: &str, words: &[&str]) -> String {
+    let lines = template.lines().filter_map(|line| chosen(line, words));
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// The line without its condition, if that holds.
