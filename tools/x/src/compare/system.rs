@@ -17,7 +17,7 @@ pub(crate) const SYSTEM_CORE: &str = "0";
 /// The core of the load tool and the provider.
 pub(crate) const LOAD_CORE: &str = "1";
 /// How long a system may take until it accepts connections.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Most lines of a failed system's output that are shown.
 const LINES_MAX: usize = 20;
 

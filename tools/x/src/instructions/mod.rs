@@ -32,7 +32,10 @@ pub(crate) use options::Options;
 pub(crate) fn run(options: &Options) -> Result<(), String> {
     let chosen = rows::chosen(&options.rows)?;
     prepare(options)?;
-    let folder = commands::target_dir()?.join("instructions");
+    let folder = match &options.out {
+        Some(out) => out.clone(),
+        None => commands::target_dir()?.join("instructions"),
+    };
     std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let bin = match &options.bin {
         Some(bin) => bin.clone(),

@@ -20,4 +20,7 @@ pub(crate) struct Options {
     /// Counts the programs in this folder instead of building them
     #[arg(long, value_name = "FOLDER")]
     pub(crate) bin: Option<PathBuf>,
+    /// Where callgrind's files go [default: target/instructions]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
 }
