@@ -54,8 +54,8 @@ impl Operation {
     fn to_data(self) -> u64 {
         match self {
             Self::Accept => 0,
-            Self::Receive(side) => u64::from(side) << 2 | 1,
-            Self::Send(side) => u64::from(side) << 2 | 2,
+            Self::Receive(side) => (u64::from(side) << 2) | 1,
+            Self::Send(side) => (u64::from(side) << 2) | 2,
         }
     }
 

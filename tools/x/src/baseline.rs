@@ -1,6 +1,7 @@
 //! Instructions that are committed, and what has become dearer since.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 /// Instructions by the name of what takes them.
@@ -25,8 +26,8 @@ impl Baseline {
     ///
     /// When it cannot be read.
     pub(crate) fn read(&self) -> Result<Counts, String> {
-        let text = std::fs::read_to_string(&self.0).map_err(|e| self.fault(e))?;
-        serde_json::from_str(&text).map_err(|e| self.fault(e))
+        let text = std::fs::read_to_string(&self.0).map_err(|e| self.fault(&e))?;
+        serde_json::from_str(&text).map_err(|e| self.fault(&e))
     }
 
     /// Replaces its figures.
@@ -35,11 +36,11 @@ impl Baseline {
     ///
     /// When it cannot be written.
     pub(crate) fn write(&self, counts: &Counts) -> Result<(), String> {
-        let text = serde_json::to_string_pretty(counts).map_err(|e| self.fault(e))?;
-        std::fs::write(&self.0, text + "\n").map_err(|e| self.fault(e))
+        let text = serde_json::to_string_pretty(counts).map_err(|e| self.fault(&e))?;
+        std::fs::write(&self.0, text + "\n").map_err(|e| self.fault(&e))
     }
 
-    fn fault(&self, error: impl std::fmt::Display) -> String {
+    fn fault(&self, error: &dyn Display) -> String {
         format!("{}: {error}", self.0.display())
     }
 }

@@ -61,14 +61,14 @@ impl<'a> Reader<'a> {
     /// A line's own cost, or that of the calls that were named before it.
     fn cost(&mut self, cost: f64) {
         if let Some((callee, count)) = self.call.take() {
-            *entry(&mut self.profile.calls, callee) += count;
+            add(&mut self.profile.calls, callee, count);
             if callee != self.function {
-                *entry(&mut self.profile.inclusive, self.function) += cost;
+                add(&mut self.profile.inclusive, self.function, cost);
             }
             return;
         }
-        *entry(&mut self.profile.own, self.function) += cost;
-        *entry(&mut self.profile.inclusive, self.function) += cost;
+        add(&mut self.profile.own, self.function, cost);
+        add(&mut self.profile.inclusive, self.function, cost);
     }
 
     /// Reads `(number) name`, or `(number)` of a name that was there before.
@@ -81,11 +81,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn entry<'a>(map: &'a mut BTreeMap<String, f64>, name: &str) -> &'a mut f64 {
-    if !map.contains_key(name) {
-        map.insert(name.to_owned(), 0.0);
+fn add(map: &mut BTreeMap<String, f64>, name: &str, cost: f64) {
+    match map.get_mut(name) {
+        Some(sum) => *sum += cost,
+        None => {
+            map.insert(name.to_owned(), cost);
+        }
     }
-    map.entry(name.to_owned()).or_default()
 }
 
 fn number(text: Option<&str>) -> f64 {
@@ -183,8 +185,8 @@ mod tests {
         let few = read(FILE).expect("a profile");
         let mut many = few.clone();
         many.total += 20.0;
-        *entry(&mut many.inclusive, "inner") += 10.0;
-        *entry(&mut many.inclusive, "new") += 4.0;
+        add(&mut many.inclusive, "inner", 10.0);
+        add(&mut many.inclusive, "new", 4.0);
         let each = many.beyond(&few, 2.0);
         assert_eq!(each.total, 10.0);
         assert_eq!(each.top_inclusive(2), [("inner", 5.0), ("new", 2.0)]);
