@@ -391,12 +391,13 @@ fn pure_floors_do_not_panic(source: &Source) -> Vec<String> {
 }
 
 fn unsafe_is_rare_and_explained(source: &Source) -> Vec<String> {
-    // System tests take kernel features away from the router, and the scan needs processor
-    // instructions.
+    // System tests take kernel features away from the router, the scan needs processor
+    // instructions, and the floor is a ring of its own.
     let may_be_here = [
         "src/sys/",
         "src/shard/",
         "src/wire/scan.rs",
+        "tools/floor/",
         "tests/it/",
         "tests/allocations.rs",
     ]
@@ -415,7 +416,7 @@ fn unsafe_is_rare_and_explained(source: &Source) -> Vec<String> {
             faults.push(fault(
                 source,
                 line,
-                "unsafe stands only in sys, shard, the scan and system tests",
+                "unsafe stands only in sys, shard, the scan, the floor and system tests",
             ));
         } else if !near.iter().any(|line| line.text.contains("SAFETY:")) {
             faults.push(fault(source, line, "unsafe without a SAFETY: comment"));

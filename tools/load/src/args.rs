@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 
 use crate::kind::Kind;
-use crate::request::{self, BodySource, Request};
+use crate::request::{self, BodySource, Form, Request};
 use crate::target::Target;
 use crate::tls::Trust;
 
@@ -59,7 +59,8 @@ pub(crate) struct Args {
     /// Numbers of a template start over after this many requests
     #[arg(long, value_name = "N", requires = "template")]
     cycle: Option<NonZeroU64>,
-    /// Send a chat request of exactly this many bytes [default: 229]
+    /// Send a request of exactly this many bytes: of Responses to a path that ends with
+    /// /responses, else one that chat completions and Messages take [default: 229]
     #[arg(long, value_name = "N", group = "source")]
     body_bytes: Option<usize>,
     /// The model to ask for [default: gpt-4o, or what the given body says]
@@ -213,8 +214,9 @@ impl Args {
             (Some(path), _, _) => BodySource::Given(read(path)?),
             (None, Some(path), _) => BodySource::Template(read(path)?),
             (None, None, Some(text)) => BodySource::Given(text.clone().into_bytes()),
-            (None, None, None) => BodySource::Chat {
+            (None, None, None) => BodySource::Prompt {
                 size: self.body_bytes.unwrap_or(229),
+                form: Form::of(&self.url),
             },
         };
         source.build(self.model.as_deref(), kind)

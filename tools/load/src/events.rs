@@ -6,17 +6,26 @@ use memchr::memmem;
 /// Longest line that is looked into; the rest of a longer one is skipped.
 const LINE_BYTES_MAX: usize = 64 << 10;
 /// Keys whose non-empty text is content.
-const CONTENT_KEYS: [&[u8]; 4] = [
+const CONTENT_KEYS: [&[u8]; 5] = [
     b"\"content\":",
     b"\"text\":",
     b"\"reasoning_content\":",
     b"\"arguments\":",
+    b"\"delta\":",
 ];
 
-/// What the last event of a Messages stream starts with.
-const MESSAGE_STOP: &[u8] = b"{\"type\":\"message_stop\"";
-/// What an event with an error starts with, in either dialect.
-const ERRORS: [&[u8]; 2] = [b"{\"error\"", b"{\"type\":\"error\""];
+/// What the last event of a stream of Messages or Responses starts with.
+const ENDS: [&[u8]; 3] = [
+    b"{\"type\":\"message_stop\"",
+    b"{\"type\":\"response.completed\"",
+    b"{\"type\":\"response.incomplete\"",
+];
+/// What an event with an error starts with, in any dialect.
+const ERRORS: [&[u8]; 3] = [
+    b"{\"error\"",
+    b"{\"type\":\"error\"",
+    b"{\"type\":\"response.failed\"",
+];
 /// Where the mock puts the time at which it wrote an event.
 const STAMP_FIELD: &[u8] = b"\"mock_sent_ns\":";
 /// Digits of such a time, from 2001 to 2286.
@@ -32,7 +41,7 @@ pub(crate) struct Events {
     pub(crate) count: u64,
     /// Whether an event with content has come.
     pub(crate) has_content: bool,
-    /// Whether `[DONE]` or a Messages stream's `message_stop` has come.
+    /// Whether `[DONE]`, or the last event of a stream of Messages or Responses, has come.
     pub(crate) is_done: bool,
     /// Whether an event carried an error.
     pub(crate) has_error: bool,
@@ -89,7 +98,7 @@ impl Events {
             .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
     }
 
-    /// Both dialects put a whole event's data on one line, so a data line is an event.
+    /// Every dialect puts a whole event's data on one line, so a data line is an event.
     fn line(&mut self, line: &[u8]) {
         let Some(data) = line.strip_prefix(b"data:") else {
             return;
@@ -100,7 +109,7 @@ impl Events {
             return;
         }
         self.count += 1;
-        self.is_done |= data.starts_with(MESSAGE_STOP);
+        self.is_done |= ENDS.iter().any(|start| data.starts_with(start));
         self.has_error |= ERRORS.iter().any(|start| data.starts_with(start));
         if self.is_stamped {
             self.stamps.extend(stamp(data));
@@ -189,6 +198,7 @@ mod tests {
             r#"{"choices":[{"delta":{"content":"a"}}],"mock_sent_ns":1763900000000000001}"#,
             r#"{"choices":[{"delta":{"content":"1763900000000000001 "}}]}"#,
             r#"{"type":"content_block_delta","delta":{"text":"1763900000000000001 "}}"#,
+            r#"{"type":"response.output_text.delta","delta":"1763900000000000001 "}"#,
         ] {
             assert_eq!(
                 stamp(data.as_bytes()),
@@ -210,6 +220,27 @@ mod tests {
         let mut events = Events::default();
         events.push(b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
         assert!(events.is_done && !events.has_error);
+    }
+
+    #[test]
+    fn a_stream_of_responses_ends_with_its_last_state() {
+        for (last, is_done, has_error) in [
+            ("completed", true, false),
+            ("incomplete", true, false),
+            ("failed", false, true),
+            ("in_progress", false, false),
+        ] {
+            let mut events = Events::default();
+            events.push(br#"data: {"type":"response.output_text.delta","delta":"a"}"#);
+            let end = format!("\n\ndata: {{\"type\":\"response.{last}\",\"response\":{{}}}}\n\n");
+            events.push(end.as_bytes());
+            assert!(events.has_content && events.count == 2, "{last}");
+            assert_eq!(
+                (events.is_done, events.has_error),
+                (is_done, has_error),
+                "{last}"
+            );
+        }
     }
 
     #[test]

@@ -88,11 +88,41 @@ pub(crate) enum BodySource {
     Given(Vec<u8>),
     /// The user's own, each [`MARK`] in it to become the number of its request.
     Template(Vec<u8>),
-    /// A chat request of exactly `size` bytes.
-    Chat {
+    /// A prompt in a request of exactly `size` bytes.
+    Prompt {
         /// Length of the whole JSON text.
         size: usize,
+        /// What the request looks like.
+        form: Form,
     },
+}
+
+/// What a request with a prompt looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// `messages`, as chat completions and Messages have it.
+    Messages,
+    /// `input`, as Responses have it.
+    Input,
+}
+
+impl Form {
+    /// The form of requests to `target`, judged by the end of its path.
+    pub(crate) fn of(target: &Target) -> Self {
+        let path = target.path.split('?').next().unwrap_or_default();
+        if path.ends_with("/responses") {
+            return Self::Input;
+        }
+        Self::Messages
+    }
+
+    /// The keys for the most tokens of the answer, and for the prompt.
+    fn keys(self) -> [&'static str; 2] {
+        match self {
+            Self::Messages => ["max_tokens", "messages"],
+            Self::Input => ["max_output_tokens", "input"],
+        }
+    }
 }
 
 impl BodySource {
@@ -104,7 +134,7 @@ impl BodySource {
     pub(crate) fn build(self, model: Option<&str>, kind: Kind) -> Result<Vec<u8>, String> {
         match self {
             Self::Given(bytes) | Self::Template(bytes) => adapt(bytes, model, kind),
-            Self::Chat { size } => chat(size, model.unwrap_or(MODEL), kind),
+            Self::Prompt { size, form } => prompt(size, form, model.unwrap_or(MODEL), kind),
         }
     }
 }
@@ -128,20 +158,21 @@ fn adapt(bytes: Vec<u8>, model: Option<&str>, kind: Kind) -> Result<Vec<u8>, Str
     Ok(value.to_string().into_bytes())
 }
 
-fn chat(size: usize, model: &str, kind: Kind) -> Result<Vec<u8>, String> {
+fn prompt(size: usize, form: Form, model: &str, kind: Kind) -> Result<Vec<u8>, String> {
     let model = json!(model);
+    let [most, messages] = form.keys();
     let stream = match kind {
         Kind::Plain => "",
         Kind::Stream | Kind::StampedStream => r#""stream":true,"#,
     };
     let head = format!(
-        r#"{{"model":{model},{stream}"max_tokens":64,"messages":[{{"role":"user","content":""#
+        r#"{{"model":{model},{stream}"{most}":64,"{messages}":[{{"role":"user","content":""#
     );
     let tail = r#""}]}"#;
     let least = head.len() + tail.len();
     let padding = size
         .checked_sub(least)
-        .ok_or_else(|| format!("a chat request needs at least {least} bytes"))?;
+        .ok_or_else(|| format!("a request with a prompt needs at least {least} bytes"))?;
     let mut text = head;
     text.extend(PROSE.chars().cycle().take(padding));
     text.push_str(tail);
@@ -206,33 +237,35 @@ pub(crate) fn header(text: &str) -> Result<(String, String), String> {
 mod tests {
     use super::*;
 
+    fn sized(size: usize, path: &str) -> BodySource {
+        let target = Target::parse(&format!("http://h{path}")).expect("a URL");
+        let form = Form::of(&target);
+        BodySource::Prompt { size, form }
+    }
+
     #[test]
-    fn a_chat_body_has_exactly_the_size_asked_for() {
-        for (size, kind) in [
-            (229, Kind::Plain),
-            (229, Kind::Stream),
-            (100_000, Kind::Plain),
+    fn a_prompt_has_exactly_the_size_asked_for_and_the_form_of_its_endpoint() {
+        for (size, kind, path, key) in [
+            (229, Kind::Plain, "/v1/chat/completions", "messages"),
+            (229, Kind::Stream, "/v1/messages", "messages"),
+            (229, Kind::Stream, "/v1/responses?a=/b", "input"),
+            (100_000, Kind::Plain, "/v1/responses", "input"),
         ] {
-            let body = BodySource::Chat { size }
-                .build(None, kind)
-                .expect("large enough");
+            let body = sized(size, path).build(None, kind).expect("large enough");
             assert_eq!(body.len(), size);
             let value: Value = serde_json::from_slice(&body).expect("JSON");
             assert_eq!(value["model"], "gpt-4o");
+            assert_eq!(value[key][0]["role"], "user", "{path}");
             assert_eq!(value["stream"] == true, kind == Kind::Stream);
         }
-        let quoted = BodySource::Chat { size: 229 }
+        let quoted = sized(229, "/")
             .build(Some("a\"b"), Kind::Plain)
             .expect("JSON");
         assert_eq!(
             serde_json::from_slice::<Value>(&quoted).expect("JSON")["model"],
             "a\"b"
         );
-        assert!(
-            BodySource::Chat { size: 20 }
-                .build(None, Kind::Plain)
-                .is_err()
-        );
+        assert!(sized(20, "/").build(None, Kind::Plain).is_err());
     }
 
     #[test]

@@ -76,6 +76,23 @@ fn a_messages_stream_is_whole_without_done() {
 }
 
 #[test]
+fn a_stream_of_responses_is_whole_with_its_last_state() {
+    let mock = Mock::start(json!({})).unwrap();
+    let url = url(&mock, "/v1/responses");
+    for flags in [&["-n", "4", "-c", "2", "--stream"][..], &["-n", "4"]] {
+        let result = load(&url, flags);
+        assert_eq!(
+            (&result["answers"], &result["errors"]),
+            (&4.into(), &0.into()),
+            "{result}"
+        );
+        let is_stream = flags.contains(&"--stream");
+        let count = result["first_content_us"]["count"].as_u64().unwrap_or(0);
+        assert_eq!(count, if is_stream { 4 } else { 0 }, "{result}");
+    }
+}
+
+#[test]
 fn the_answers_of_every_tenth_of_a_second_add_up() {
     let mock = Mock::start(json!({})).unwrap();
     let url = url(&mock, "/v1/chat/completions");

@@ -1,12 +1,11 @@
 //! `cargo x bench`: nanoseconds and instructions of the hot steps, and whether the instructions
 //! have changed.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::baseline::{Baseline, Counts, dearer};
 use crate::commands;
 
 /// What is done with the counted instructions.
@@ -20,13 +19,8 @@ pub(crate) enum Aim {
     Bless,
 }
 
-/// Figures by the step's name.
-type Figures<T> = BTreeMap<String, T>;
-
 /// The version of gungraun in `Cargo.toml`: its runner must be the same.
 const RUNNER: &str = "0.20.0";
-/// A step may need this many hundredths more than the baseline says.
-const GROWTH_MAX_PERCENT: u64 = 2;
 
 /// Runs the benches.
 ///
@@ -37,13 +31,14 @@ const GROWTH_MAX_PERCENT: u64 = 2;
 pub(crate) fn run(aim: Aim) -> Result<(), String> {
     prepare()?;
     let counts = instructions()?;
+    let baseline = Baseline::new("instructions.json");
     match aim {
         Aim::Show => {
             print!("{}", table(&nanos()?, &counts));
             Ok(())
         }
         Aim::Check => {
-            let faults = dearer(&baseline()?, &counts);
+            let faults = dearer(&baseline.read()?, &counts);
             if faults.is_empty() {
                 println!(
                     "{} steps need no more instructions than they may",
@@ -56,11 +51,7 @@ pub(crate) fn run(aim: Aim) -> Result<(), String> {
                 faults.join("\n")
             ))
         }
-        Aim::Bless => {
-            let text = serde_json::to_string_pretty(&counts).map_err(|e| e.to_string())?;
-            let path = baseline_path();
-            std::fs::write(&path, text + "\n").map_err(|e| format!("{}: {e}", path.display()))
-        }
+        Aim::Bless => baseline.write(&counts),
     }
 }
 
@@ -92,9 +83,9 @@ fn nanos() -> Result<Vec<(String, f64)>, String> {
         .collect())
 }
 
-fn instructions() -> Result<Figures<u64>, String> {
+fn instructions() -> Result<Counts, String> {
     let text = bench("instructions")?;
-    let counts: Figures<u64> = text.lines().filter_map(count).collect();
+    let counts: Counts = text.lines().filter_map(count).collect();
     if counts.is_empty() {
         return Err(format!("no step was counted:\n{text}"));
     }
@@ -126,7 +117,7 @@ fn count(line: &str) -> Option<(String, u64)> {
 }
 
 /// The figures, in the form of the table in docs/performance.md.
-fn table(nanos: &[(String, f64)], counts: &Figures<u64>) -> String {
+fn table(nanos: &[(String, f64)], counts: &Counts) -> String {
     let row = |(name, nanos): &(String, f64)| {
         let count = counts.get(name).map_or("?".to_owned(), u64::to_string);
         format!("| `{name}` | {nanos:.0} | {count} |\n")
@@ -135,52 +126,9 @@ fn table(nanos: &[(String, f64)], counts: &Figures<u64>) -> String {
     head + &nanos.iter().map(row).collect::<String>()
 }
 
-fn baseline_path() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../benches/instructions.json")
-}
-
-fn baseline() -> Result<Figures<u64>, String> {
-    let path = baseline_path();
-    let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))
-}
-
-/// The steps that need more instructions than allowed, and those that only one side has.
-fn dearer(baseline: &Figures<u64>, counts: &Figures<u64>) -> Vec<String> {
-    let judge = |(name, count): (&String, &u64)| match baseline.get(name) {
-        None => Some(format!("{name}: not in the baseline")),
-        Some(was) if count * 100 > was * (100 + GROWTH_MAX_PERCENT) => {
-            Some(format!("{name}: {count} instructions instead of {was}"))
-        }
-        Some(_) => None,
-    };
-    let gone = baseline.keys().filter(|name| !counts.contains_key(*name));
-    let gone = gone.map(|name| format!("{name}: in the baseline only"));
-    counts.iter().filter_map(judge).chain(gone).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn figures(pairs: &[(&str, u64)]) -> Figures<u64> {
-        let owned = |&(name, count): &(&str, u64)| (name.to_owned(), count);
-        pairs.iter().map(owned).collect()
-    }
-
-    #[test]
-    fn a_step_may_grow_by_a_fiftieth_and_no_more() {
-        let baseline = figures(&[("a", 1000), ("b", 1000), ("c", 1000), ("d", 1000)]);
-        let counts = figures(&[("a", 1020), ("b", 1021), ("c", 10), ("e", 1)]);
-        assert_eq!(
-            dearer(&baseline, &counts),
-            [
-                "b: 1021 instructions instead of 1000",
-                "e: not in the baseline",
-                "d: in the baseline only",
-            ]
-        );
-    }
 
     #[test]
     fn a_count_is_read_from_a_line() {

@@ -1,5 +1,6 @@
 //! The house's own commands, run as `cargo x <command>`.
 
+mod baseline;
 mod bench;
 mod client;
 mod clock;
@@ -7,11 +8,13 @@ mod commands;
 mod compare;
 mod demo;
 mod grow;
+mod instructions;
 mod mock;
 mod overhead;
 mod processes;
 mod scrape;
 mod steps;
+mod without_ring;
 
 use std::process::ExitCode;
 
@@ -63,6 +66,8 @@ enum Command {
         #[arg(long, conflicts_with = "check")]
         bless: bool,
     },
+    /// Instructions of each request and event in the whole router (needs valgrind)
+    Instructions(instructions::Options),
     /// What limits, budgets and breakers cost in processor time for each request
     Overhead,
     /// What callers notice of a Prometheus that reads 1,000 series ten times a second
@@ -77,6 +82,13 @@ enum Command {
         /// Flags of infermux-load
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         flags: Vec<String>,
+    },
+    /// Becomes another program, to which io_uring is refused
+    #[command(hide = true)]
+    WithoutRing {
+        /// The program and its flags
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        program: Vec<String>,
     },
 }
 
@@ -94,11 +106,13 @@ fn main() -> ExitCode {
         Command::Bench { check: true, .. } => bench::run(bench::Aim::Check),
         Command::Bench { bless: true, .. } => bench::run(bench::Aim::Bless),
         Command::Bench { .. } => bench::run(bench::Aim::Show),
+        Command::Instructions(options) => instructions::run(&options),
         Command::Overhead => overhead::run(),
         Command::Scrape => scrape::run(),
         Command::Grow => grow::run(),
         Command::Compare(options) => compare::run(&options),
         Command::Load { flags } => commands::load(flags),
+        Command::WithoutRing { program } => Err(without_ring::become_program(&program)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

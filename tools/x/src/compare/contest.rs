@@ -137,7 +137,11 @@ fn contenders(workload: &Workload, peers: &[Peer], base: &str) -> Result<Vec<Con
     let own = own.ok_or("infermux is not among the peers");
     Ok(match workload.contest {
         Contest::Peers => {
-            let (first, others): (Vec<_>, _) = peers.iter().partition(|p| p.name == base);
+            let able = peers.iter().filter(|peer| peer.takes_part(workload.words));
+            let (first, others): (Vec<_>, _) = able.partition(|peer| peer.name == base);
+            if first.is_empty() {
+                return Err(format!("{base} cannot take part in {}", workload.name));
+            }
             let all = first.into_iter().chain::<Vec<&Peer>>(others);
             all.map(|peer| contender(peer, &peer.name, &[], SYSTEM_CORE))
                 .collect()
@@ -293,6 +297,15 @@ mod tests {
         let peers = super::super::peers::load(None, &[]).expect("the built-in file");
         let all = contenders(&workloads::ALL[0], &peers, "nginx").expect("contenders");
         let labels: Vec<_> = all.iter().map(|c| c.label.as_str()).collect();
-        assert_eq!(labels, ["nginx", "haproxy", "infermux"]);
+        assert_eq!(labels, ["nginx", "haproxy", "infermux", "floor"]);
+    }
+
+    #[test]
+    fn a_peer_is_left_out_where_it_cannot_take_part() {
+        let peers = super::super::peers::load(None, &[]).expect("the built-in file");
+        let tls = workloads::chosen(&["tls".to_owned()]).expect("a workload");
+        let all = contenders(&tls[0], &peers, "haproxy").expect("contenders");
+        let labels: Vec<_> = all.iter().map(|c| c.label.as_str()).collect();
+        assert_eq!(labels, ["haproxy", "infermux", "nginx"]);
     }
 }

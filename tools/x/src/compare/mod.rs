@@ -9,11 +9,11 @@ mod figures;
 mod load;
 mod memory;
 mod options;
-mod peers;
+pub(crate) mod peers;
 pub(crate) mod process;
 mod report;
 mod syscalls;
-mod system;
+pub(crate) mod system;
 mod workloads;
 
 use std::path::Path;
@@ -41,7 +41,8 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         return Err(format!("the base, {}, is no peer", options.base));
     }
     if !options.no_build {
-        let packages = ["infermux", "infermux-mock", "infermux-load"].join(" --package ");
+        let tools = ["infermux-mock", "infermux-load"];
+        let packages = [peers::OWN, tools].concat().join(" --package ");
         commands::cargo(&format!("build --release --locked --package {packages}"))?;
     }
     let bin = commands::target_dir()?.join("release");

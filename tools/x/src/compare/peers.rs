@@ -7,6 +7,8 @@ use serde::Deserialize;
 
 /// The systems that are compared unless a file says otherwise.
 const BUILT_IN: &str = include_str!("peers.yml");
+/// Programs that this workspace builds.
+pub(crate) const OWN: [&str; 2] = ["infermux", "infermux-floor"];
 
 /// One system.
 #[derive(Clone, Debug, Deserialize)]
@@ -23,7 +25,11 @@ pub(crate) struct Peer {
     #[serde(default)]
     version: Vec<String>,
     arguments: Vec<String>,
+    #[serde(default)]
     config: String,
+    /// Words of workloads that it cannot take part in.
+    #[serde(default)]
+    without: Vec<String>,
     /// Whether it speaks `OpenAI` to callers whatever the provider speaks.
     #[serde(default)]
     pub(crate) translates: bool,
@@ -86,8 +92,8 @@ impl Peer {
     ///
     /// It is not installed; how to install it.
     pub(crate) fn path(&self, bin: &Path) -> Result<PathBuf, String> {
-        if self.program == "infermux" {
-            return Ok(bin.join("infermux"));
+        if OWN.contains(&self.program.as_str()) {
+            return Ok(bin.join(&self.program));
         }
         let found = Command::new("which").arg(&self.program).output();
         let path = found.map_err(|e| format!("cannot run which: {e}"))?.stdout;
@@ -96,6 +102,14 @@ impl Peer {
             "" => Err(format!("{} is missing: {}", self.program, self.install)),
             path => Ok(PathBuf::from(path)),
         }
+    }
+
+    /// Whether it can do what a workload with these words asks for.
+    pub(crate) fn takes_part(&self, words: &[&str]) -> bool {
+        !self
+            .without
+            .iter()
+            .any(|word| words.contains(&word.as_str()))
     }
 
     /// The first line that the program says about its version.
@@ -111,9 +125,7 @@ impl Peer {
 
     /// Its configuration for a workload with these words.
     pub(crate) fn config(&self, words: &[&str], setting: &Setting<'_>) -> String {
-        let lines = self.config.lines().filter_map(|line| chosen(line, words));
-        let text: String = lines.flat_map(|line| [line, "\n"]).collect();
-        setting.filled(&text)
+        setting.filled(&fitting(&self.config, words))
     }
 
     /// The arguments that start it.
@@ -130,6 +142,12 @@ impl Setting<'_> {
             .replace("@port@", &self.port.to_string())
             .replace("@upstream@", self.upstream)
     }
+}
+
+/// The lines of a template whose conditions hold for these words.
+pub(crate) fn fitting(template: &str, words: &[&str]) -> String {
+    let lines = template.lines().filter_map(|line| chosen(line, words));
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// The line without its condition, if that holds.
@@ -175,11 +193,12 @@ mod tests {
         assert_eq!(peers[0].name, "haproxy");
         for peer in &peers {
             for words in [&[][..], &["logs", "tls", "stream", "alias"]] {
-                let text = peer.config(words, &setting());
+                let arguments = peer.arguments(&setting()).join(" ");
+                let text = peer.config(words, &setting()) + &arguments;
                 assert!(text.contains("u:9") && !text.contains('@'), "{text}");
                 assert!(!text.contains("[!"), "{text}");
+                assert_eq!(arguments.contains("/f/c"), !peer.config.is_empty());
             }
-            assert!(peer.arguments(&setting()).contains(&"/f/c".to_owned()));
         }
     }
 

@@ -17,7 +17,7 @@ pub(crate) const SYSTEM_CORE: &str = "0";
 /// The core of the load tool and the provider.
 pub(crate) const LOAD_CORE: &str = "1";
 /// How long a system may take until it accepts connections.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Most lines of a failed system's output that are shown.
 const LINES_MAX: usize = 20;
 
@@ -45,7 +45,7 @@ pub(crate) struct Contender {
 }
 
 /// A process that ends with its handle, or with this program.
-struct Guarded(Child);
+pub(crate) struct Guarded(pub(crate) Child);
 
 /// A system that accepts connections.
 pub(crate) struct System {
@@ -170,7 +170,12 @@ impl Provider {
     }
 }
 
-fn wait(process: &mut Guarded, port: u16) -> Result<(), String> {
+/// Waits until `process` accepts connections.
+///
+/// # Errors
+///
+/// It has ended, or takes too long.
+pub(crate) fn wait(process: &mut Guarded, port: u16) -> Result<(), String> {
     let clock = Stopwatch::start();
     while clock.elapsed() < PATIENCE {
         if TcpStream::connect(("127.0.0.1", port)).is_ok() {
@@ -185,7 +190,11 @@ fn wait(process: &mut Guarded, port: u16) -> Result<(), String> {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> Result<u16, String> {
+///
+/// # Errors
+///
+/// There is none.
+pub(crate) fn free_port() -> Result<u16, String> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| format!("no port: {e}"))?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     Ok(address.port())
