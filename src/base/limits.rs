@@ -58,8 +58,14 @@ pub const CALLER_KEYS_MAX: usize = 100_000;
 pub const KEYS_FILE_BYTES_MAX: u64 = 64 << 20;
 /// Most callers with a budget.
 pub const BUDGETS_MAX: usize = 10_000;
-/// Budget ids that one process has, for the same reason as [`PROVIDER_SEATS_MAX`].
-pub const BUDGET_SEATS_MAX: usize = 2 * BUDGETS_MAX;
+/// Most budgets of one scope of callers.
+pub const BUDGETS_OF_A_SCOPE_MAX: usize = 8;
+/// Most entries of a key's `per_model`.
+pub const PER_MODEL_MAX: usize = 16;
+/// Ids of limits that one process has, for the same reason as [`PROVIDER_SEATS_MAX`].
+pub const SCOPE_SEATS_MAX: usize = 4 * CALLER_KEYS_MAX;
+/// Budget ids that one process has, for the same reason.
+pub const BUDGET_SEATS_MAX: usize = 8 * CALLER_KEYS_MAX;
 /// Largest monthly budget, in US dollars: its balance has to fit into a published word.
 pub const BUDGET_USD_MAX: u32 = 100_000_000;
 /// Largest core number, and most cores, that shards can be pinned to.

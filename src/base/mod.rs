@@ -11,6 +11,7 @@ pub mod limits;
 pub mod map;
 pub mod money;
 pub mod month;
+pub mod period;
 pub mod random;
 pub mod range;
 pub mod secret;

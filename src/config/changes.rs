@@ -199,7 +199,7 @@ fn budgets(before: &Plan, after: &Plan, changed: &mut Vec<String>) {
     let by_caller = |plan| {
         let plan: &Plan = plan;
         let all = plan.budgets.callers.iter();
-        let all = all.map(|one| (&*one.caller, (one.monthly, one.action, &one.model_override)));
+        let all = all.map(|one| (&*one.caller, &one.budget));
         all.collect::<HashMap<_, _>>()
     };
     let (former, latter) = (by_caller(before), by_caller(after));

@@ -5,6 +5,8 @@
 //! which model. This room reads no file, no environment and no clock: its arguments are the text
 //! and a look-up of variables and files.
 
+pub mod account_seats;
+pub mod accounts;
 pub mod aliases;
 pub mod changes;
 pub mod check;
@@ -26,6 +28,8 @@ mod provider;
 pub mod raw;
 pub mod responses;
 pub mod routes;
+pub mod scope;
+pub mod seat_table;
 pub mod seats;
 pub mod suggest;
 pub mod url;

@@ -2,14 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::base::ids::BudgetId;
 use crate::base::limits::BUDGETS_MAX;
 use crate::base::money::{NanoUsd, Price};
-use crate::config::plan::{Budget, BudgetAction, Budgets, ModelPrice, Provider};
+use crate::base::period::Per;
+use crate::config::plan::{Budgets, CallerBudget, ModelPrice, Provider};
 use crate::config::prices::{self, Pricing};
 use crate::config::raw::Node;
 use crate::config::raw::fields::Block;
 use crate::config::routes::Served;
+use crate::config::scope::{Budget, BudgetAction, Enforce};
 
 const ACTIONS: [(&str, BudgetAction); 3] = [
     ("hard_stop", BudgetAction::HardStop),
@@ -65,7 +66,7 @@ pub fn budgets(root: &Block<'_>, providers: &[Provider]) -> Budgets {
     }
 }
 
-fn callers(blocks: &[Block<'_>], providers: &[Provider]) -> Box<[Budget]> {
+fn callers(blocks: &[Block<'_>], providers: &[Provider]) -> Box<[CallerBudget]> {
     let served = Served::new(providers);
     if let Some(beyond) = blocks.get(BUDGETS_MAX) {
         beyond.fault(
@@ -76,7 +77,7 @@ fn callers(blocks: &[Block<'_>], providers: &[Provider]) -> Box<[Budget]> {
     }
     let mut seen: HashMap<&str, &str> = HashMap::new();
     let mut budgets = Vec::new();
-    for (id, block) in (0..).map(BudgetId).zip(blocks) {
+    for block in blocks {
         let caller = block.text("caller").unwrap_or_default();
         if let Some(other) = seen.insert(caller, block.path())
             && !caller.is_empty()
@@ -89,12 +90,15 @@ fn callers(blocks: &[Block<'_>], providers: &[Provider]) -> Box<[Budget]> {
         let action = block
             .word("action", &ACTIONS)
             .unwrap_or(BudgetAction::HardStop);
-        budgets.push(Budget {
-            id,
+        budgets.push(CallerBudget {
             caller: caller.into(),
-            monthly: block.usd("monthly_usd").unwrap_or(NanoUsd::ZERO),
-            action,
-            model_override: model_override(block, action, &served),
+            budget: Budget {
+                amount: block.usd("monthly_usd").unwrap_or(NanoUsd::ZERO),
+                per: Per::Month,
+                action,
+                model_override: model_override(block, action, &served),
+                enforce: Enforce::Yes,
+            },
         });
     }
     budgets.into()

@@ -9,6 +9,7 @@ use crate::config::faults::Findings;
 use crate::config::keyring::{CallerKey, KeySecret, Keyring, NamePattern, Team};
 use crate::config::moment;
 use crate::config::raw::fields::Block;
+use crate::config::scope::Allowance;
 
 /// Reads the teams.
 pub fn teams(root: &Block<'_>) -> Box<[Team]> {
@@ -24,6 +25,7 @@ pub fn teams(root: &Block<'_>) -> Box<[Team]> {
         teams.push(Team {
             name,
             models: patterns(&block, "models"),
+            allowance: Allowance::default(),
         });
     }
     teams.into()
@@ -86,6 +88,8 @@ fn key(block: &Block<'_>, teams: &HashSet<&str>) -> CallerKey {
         expires: end(block, "expires"),
         is_disabled: block.flag("disabled").unwrap_or(false),
         stream_cost: block.flag("stream_cost").unwrap_or(false),
+        allowance: Allowance::default(),
+        per_model: Box::default(),
         secrets: secrets(block),
         name,
     }
