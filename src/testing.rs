@@ -22,6 +22,9 @@ pub mod base {
     pub mod month {
         pub use crate::base::month::Month;
     }
+    pub mod period {
+        pub use crate::base::period::{Per, Period, PeriodTag};
+    }
     pub mod random {
         pub use crate::base::random::Random;
     }
@@ -46,7 +49,19 @@ pub mod cli {
 pub mod config {
     pub use crate::config::{Environment, Lookup, Options, Strictness, load};
     pub mod plan {
-        pub use crate::config::plan::{Budget, BudgetAction, Plan, Provider};
+        pub use crate::config::plan::{Plan, Provider};
+    }
+    pub mod account_seats {
+        pub use crate::config::account_seats::{AccountSeats, SeatedAccounts};
+    }
+    pub mod accounts {
+        pub use crate::config::accounts::{Account, Accounts};
+    }
+    pub mod keyring {
+        pub use crate::config::keyring::{CallerKey, Keyring};
+    }
+    pub mod scope {
+        pub use crate::config::scope::{Budget, BudgetAction, Scope};
     }
     pub mod prices {
         pub use crate::config::prices::PriceTable;
@@ -151,6 +166,9 @@ pub mod exchange {
     pub mod attribution {
         pub use crate::exchange::attribution::{Attribution, Label};
     }
+    pub mod callers {
+        pub use crate::exchange::callers::{Callers, SharedCallers};
+    }
     pub mod course {
         pub use crate::exchange::course::{Action, Course, Injection, Part, Release, Try};
     }
@@ -196,6 +214,9 @@ pub mod ledger {
 pub mod link {
     pub mod budget_gate {
         pub use crate::link::budget_gate::{BudgetGate, Reserved};
+    }
+    pub mod caller_gates {
+        pub use crate::link::caller_gates::CallerGates;
     }
     pub mod buffered {
         pub use crate::link::buffered::{Held, Lease, Pool};

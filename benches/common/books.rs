@@ -6,6 +6,7 @@ use std::time::Duration;
 use infermux::testing::base::ids::ProviderId;
 use infermux::testing::base::time::{Instant, WallTime};
 use infermux::testing::base::tokens::Tokens;
+use infermux::testing::config::accounts::Accounts;
 use infermux::testing::decide::outcome::Signal;
 use infermux::testing::ledger::books::Books;
 use infermux::testing::ledger::state::State;
@@ -50,7 +51,12 @@ pub(crate) fn failure() -> Run {
 
 fn books(fact: impl Fn(Instant) -> Fact + 'static) -> Run {
     let wall = WallTime::from_unix_millis(1_795_428_000_000);
-    let mut books = Books::new(&plan(3), wall, State::default(), Duration::from_secs(60));
+    let mut books = Books::new(
+        (&plan(3), &Accounts::default()),
+        wall,
+        State::default(),
+        Duration::from_secs(60),
+    );
     let mut orders = Vec::new();
     let mut now = Instant::from_millis(1_000);
     Box::new(move || {

@@ -91,6 +91,7 @@ fn check(entry: &str, flags: &NewKeyFlags) -> Result<(), String> {
     let teams = flags.team.iter().map(|name| config::keyring::Team {
         name: name.as_str().into(),
         models: None,
+        allowance: config::scope::Allowance::default(),
     });
     let teams: Vec<_> = teams.collect();
     match config::load_keys(entry, &teams, &options()) {

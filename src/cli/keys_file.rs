@@ -10,28 +10,26 @@ use crate::config::faults::Findings;
 use crate::config::keyring::{CallerKey, Keyring};
 use crate::config::plan::{Auth, Plan};
 use crate::config::{self, Environment, Options, Strictness};
-use crate::exchange::keys::Keys;
 use crate::ledger::terms::Terms;
 use crate::link::gate::{Phase, Process};
 use crate::link::latest::Latest;
 use crate::link::reloads::{ReloadSender, Wished};
 use crate::sys::files::{self, Stamp};
 
-/// Reads the keys of `plan`.
+/// Reads the keys of `plan`: none, where `auth.mode` is not `keys`.
 ///
 /// # Errors
 ///
 /// The file of keys cannot be used: all faults, a sentence each.
-pub fn read(plan: &Plan) -> Result<Keys, Vec<String>> {
+pub fn read(plan: &Plan) -> Result<Keyring, Vec<String>> {
     let Auth::Keys(listed) = &plan.auth else {
-        return Ok(Keys::default());
+        return Ok(Keyring::default());
     };
     let mut keys = listed.keys.to_vec();
     if let Some(path) = &listed.file {
         keys.extend(read_file(path, plan)?);
     }
-    let ring = ring(keys).map_err(|fault| vec![fault])?;
-    Ok(Keys::new(ring, plan.teams.clone()))
+    ring(keys).map_err(|fault| vec![fault])
 }
 
 /// Checks the file of keys that `plan` names, where it is there.

@@ -36,6 +36,14 @@ pub struct FreshAccounts {
     pub budgets: Box<[BudgetId]>,
 }
 
+impl FreshAccounts {
+    /// Whether no id is new.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.scopes.is_empty() && self.budgets.is_empty()
+    }
+}
+
 /// What must be equal for a budget to count as the same in another file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Identity {

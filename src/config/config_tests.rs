@@ -7,9 +7,10 @@ use crate::base::limits::{ORIGINS_MAX, RULES_MAX};
 use crate::base::money::{NanoUsd, Price};
 use crate::base::tokens::Tokens;
 use crate::config::cors::{Cors, Origins};
-use crate::config::plan::{Auth, BudgetAction, LogFormat, LogLevel};
+use crate::config::plan::{Auth, LogFormat, LogLevel};
 use crate::config::raw::keys::{self, Fallback, Kind};
 use crate::config::responses::Responses;
+use crate::config::scope::{Allowance, BudgetAction};
 use crate::decide::policy::{BreakerPolicy, LatencyPolicy};
 use crate::decide::strategy::Strategy;
 
@@ -210,7 +211,7 @@ budgets: [{caller: a, monthly_usd: \"${M}\"}]
     assert_eq!(plan.routes.all[0].strategy, Strategy::Random);
     assert_eq!(plan.failover.deadline, Duration::from_secs(120));
     assert_eq!(
-        plan.budgets.callers[0].monthly,
+        plan.budgets.callers[0].budget.amount,
         NanoUsd::new(12_500_000_000)
     );
 }
@@ -755,7 +756,7 @@ fn the_three_forms_of_budgets_mean_the_same() {
             .budgets
             .callers
             .iter()
-            .map(|b| (&*b.caller, b.monthly.get(), b.action))
+            .map(|b| (&*b.caller, b.budget.amount.get(), b.budget.action))
             .collect();
         let expected = [
             ("a", 1, BudgetAction::HardStop),
@@ -1701,6 +1702,7 @@ fn a_file_of_keys_is_a_bare_list() {
     let teams = [Team {
         name: "t".into(),
         models: None,
+        allowance: Allowance::default(),
     }];
     let read = |text: &str| load_keys(text, &teams, &options(Strictness::Strict));
     let first = |text: &str| read(text).unwrap_err()[0].to_string();

@@ -31,7 +31,9 @@ pub struct Seating {
 
 impl<K, H> std::fmt::Debug for Table<K, H> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Table").field("seats", &self.seats.len()).finish()
+        f.debug_struct("Table")
+            .field("seats", &self.seats.len())
+            .finish()
     }
 }
 
@@ -63,6 +65,12 @@ impl<K: Clone + Eq + Hash, H> Table<K, H> {
             usual,
             max,
         }
+    }
+
+    /// The same seats with room for fewer.
+    #[cfg(test)]
+    pub fn narrowed(self, usual: usize, max: usize) -> Self {
+        Self { usual, max, ..self }
     }
 
     /// How many seats there are.

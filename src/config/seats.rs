@@ -131,9 +131,8 @@ mod tests {
     use super::*;
     use crate::config::{self, Environment, Options, Strictness};
 
-    /// A Plan with these providers (`name` or `name@port`), the last of which is in a group, and
-    /// these budgets.
-    fn plan(providers: &[&str], budgets: &[&str]) -> Plan {
+    /// A Plan with these providers (`name` or `name@port`), the last of which is in a group.
+    fn plan(providers: &[&str]) -> Plan {
         let mut text = String::from("providers:\n");
         for one in providers {
             let (name, port) = one.split_once('@').unwrap_or((one, "1"));
@@ -143,9 +142,6 @@ mod tests {
         }
         let last = providers.last().unwrap().split('@').next().unwrap();
         text += &format!("routing: {{groups: [{{name: g, models: [x], providers: [{last}]}}]}}\n");
-        let budget = |one: &&str| format!("{{caller: {one}, monthly_usd: 1}}");
-        let budgets: Vec<String> = budgets.iter().map(budget).collect();
-        text += &format!("budgets: [{}]\n", budgets.join(", "));
         let options = Options {
             environment: Environment::Unresolved,
             strict: Strictness::Lenient,
@@ -161,44 +157,41 @@ mod tests {
 
     #[test]
     fn who_stays_keeps_the_id_and_nobody_gets_one_that_is_meant_by_a_request() {
-        let first = Arc::new(plan(&["a", "b", "c"], &["x", "y"]));
+        let first = Arc::new(plan(&["a", "b", "c"]));
         let seats = Seats::of(&first);
-        let second = seats.seat(plan(&["d", "c", "a@2"], &["y", "z"])).unwrap();
+        let second = seats.seat(plan(&["d", "c", "a@2"])).unwrap();
         assert_eq!(ids(&second.plan), [("d", 3), ("c", 2), ("a", 4)]);
         assert_eq!(*second.fresh.providers, [ProviderId(3), ProviderId(4)]);
-        assert_eq!(*second.fresh.budgets, [BudgetId(2)]);
         for provider in &second.plan.providers {
             assert!(std::ptr::eq(second.plan.provider(provider.id), provider));
         }
         assert!(second.plan.find_provider(ProviderId(0)).is_none());
         assert!(second.plan.find_provider(ProviderId(9)).is_none());
-        assert_eq!(&*second.plan.budget(BudgetId(2)).caller, "z");
-        assert!(second.plan.find_budget(BudgetId(0)).is_none());
         let route = second.plan.routes.chat["m"];
         let candidates = second.plan.routes.route(route).candidates.iter();
         let order: Vec<u16> = candidates.map(|one| one.provider.0).collect();
         assert_eq!(order, [3, 2, 4], "declaration order");
         assert_eq!(*second.plan.groups[0].providers, [ProviderId(4)]);
         // A provider that comes back has its former id.
-        let third = second.seats.seat(plan(&["b", "a"], &["x"])).unwrap();
+        let third = second.seats.seat(plan(&["b", "a"])).unwrap();
         assert_eq!(ids(&third.plan), [("b", 1), ("a", 0)]);
         assert_eq!(third.fresh, Fresh::default());
     }
 
     #[test]
     fn ids_are_given_away_once_no_request_can_mean_them() {
-        let first = Arc::new(plan(&["a", "b"], &[]));
+        let first = Arc::new(plan(&["a", "b"]));
         let mut seats = Seats::of(&first);
-        (seats.providers.usual, seats.providers.max) = (2, 3);
-        let second = seats.seat(plan(&["c"], &[])).unwrap();
+        seats.providers = seats.providers.narrowed(2, 3);
+        let second = seats.seat(plan(&["c"])).unwrap();
         assert_eq!(ids(&second.plan), [("c", 2)], "requests may mean 0 and 1");
-        assert!(second.seats.seat(plan(&["d", "e"], &[])).is_err());
+        assert!(second.seats.seat(plan(&["d", "e"])).is_err());
         drop(first);
-        let third = second.seats.seat(plan(&["d", "e"], &[])).unwrap();
+        let third = second.seats.seat(plan(&["d", "e"])).unwrap();
         assert_eq!(ids(&third.plan), [("d", 0), ("e", 1)]);
         assert_eq!(third.fresh.providers.len(), 2);
         drop(second.plan);
-        let fourth = third.seats.seat(plan(&["d", "c"], &[])).unwrap();
+        let fourth = third.seats.seat(plan(&["d", "c"])).unwrap();
         assert_eq!(ids(&fourth.plan), [("d", 0), ("c", 2)]);
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use crate::base::money::NanoUsd;
+use crate::base::period::Per;
+use crate::config::scope::Scope;
 use crate::coordinator::time::Time;
 use crate::ledger::totals::Totals;
 use crate::link::orders::Health;
@@ -50,9 +52,11 @@ pub struct ProviderStanding {
 /// The state of a budget.
 #[derive(Clone, Debug)]
 pub struct BudgetStanding {
-    /// The caller that it belongs to.
-    pub caller: Box<str>,
-    /// What may be spent in a month.
+    /// Whose it is.
+    pub scope: Scope,
+    /// The period.
+    pub per: Per,
+    /// What may be spent in a period.
     pub limit: NanoUsd,
     /// What has been spent.
     pub spent: NanoUsd,
@@ -60,4 +64,23 @@ pub struct BudgetStanding {
     pub alerts: [u64; 2],
     /// Requests that it has refused for good, or let through only with another model.
     pub refusals: u64,
+}
+
+impl BudgetStanding {
+    /// The caller whose it is, where it belongs to one.
+    #[must_use]
+    pub fn caller(&self) -> Option<&str> {
+        match &self.scope {
+            Scope::Caller(name) => Some(name),
+            Scope::Team(_) | Scope::Key(_) | Scope::KeyModels { .. } => None,
+        }
+    }
+}
+
+impl Known {
+    /// The budgets of callers.
+    pub fn budgets_of_callers(&self) -> impl Iterator<Item = (&str, &BudgetStanding)> {
+        let budgets = self.budgets.iter();
+        budgets.filter_map(|one| one.caller().map(|caller| (caller, one)))
+    }
 }

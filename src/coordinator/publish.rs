@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
+use crate::link::caller_gates::CallerGates;
 use crate::link::gate::Gates;
 use crate::link::orders::Order;
 
 /// Publishes orders.
 pub struct Publisher {
     gates: Arc<Gates>,
+    callers: CallerGates,
 }
 
 impl Publisher {
-    /// Publishes to `gates`.
+    /// Publishes to the words of providers and of callers.
     #[must_use]
-    pub fn new(gates: Arc<Gates>) -> Self {
-        Self { gates }
+    pub fn new(gates: Arc<Gates>, callers: CallerGates) -> Self {
+        Self { gates, callers }
     }
 
     /// Puts `order` in force. Where it ends a half-open phase, returns the permit of that phase, if
@@ -48,18 +50,18 @@ impl Publisher {
             }
             Order::Balance {
                 budget,
-                month,
+                period,
                 change,
             } => {
-                gates.budgets[budget.index()].change(month, change);
+                self.callers.budgets[budget.index()].change(period, change);
             }
-            Order::Month {
+            Order::Period {
                 budget,
-                month,
+                period,
                 balance,
                 spent,
             } => {
-                gates.budgets[budget.index()].start_month(month, balance, spent);
+                self.callers.budgets[budget.index()].begin(period, balance, spent);
             }
         }
         None
@@ -107,7 +109,7 @@ impl Folder {
             | Order::FreesAt { .. }
             | Order::Cooldown { .. }
             | Order::Balance { .. }
-            | Order::Month { .. } => return None,
+            | Order::Period { .. } => return None,
         };
         if places.len() <= at {
             places.resize(at + 1, usize::MAX);
@@ -151,7 +153,7 @@ mod tests {
 
     use super::*;
     use crate::base::ids::{BudgetId, ProviderId};
-    use crate::link::facts::MonthTag;
+    use crate::base::period::PeriodTag;
 
     fn headroom(provider: u16, requests: i64) -> Order {
         Order::Headroom {
@@ -172,7 +174,7 @@ mod tests {
     fn balance(change: i64) -> Order {
         Order::Balance {
             budget: BudgetId(0),
-            month: MonthTag(1),
+            period: PeriodTag(1),
             change,
         }
     }

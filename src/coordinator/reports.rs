@@ -176,13 +176,13 @@ fn by_name(
 fn callers(known: &Known) -> Vec<PartyReport<'_>> {
     let spent = known.totals.by_party(Party::Caller);
     let mut all: BTreeMap<&str, Spent> = spent.collect();
-    for budget in &known.budgets {
-        all.entry(&budget.caller).or_default();
+    for (caller, _) in known.budgets_of_callers() {
+        all.entry(caller).or_default();
     }
     // A look-up table, since there may be thousands of callers and of budgets.
-    let budgets = known.budgets.iter();
-    let budgets: BTreeMap<&str, _> = budgets
-        .map(|budget| (&*budget.caller, (budget.limit, budget.spent)))
+    let budgets: BTreeMap<&str, _> = known
+        .budgets_of_callers()
+        .map(|(caller, budget)| (caller, (budget.limit, budget.spent)))
         .collect();
     let report = |(name, spent)| {
         PartyReport::new(PartyName::Caller(name), spent, budgets.get(name).copied())
@@ -191,8 +191,8 @@ fn callers(known: &Known) -> Vec<PartyReport<'_>> {
 }
 
 fn budget(known: &Known, caller: &str) -> Option<(NanoUsd, NanoUsd)> {
-    let mut budgets = known.budgets.iter();
-    let budget = budgets.find(|budget| *budget.caller == *caller)?;
+    let mut budgets = known.budgets_of_callers();
+    let (_, budget) = budgets.find(|(name, _)| *name == caller)?;
     Some((budget.limit, budget.spent))
 }
 

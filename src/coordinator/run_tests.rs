@@ -4,6 +4,7 @@ use super::*;
 use crate::base::ids::ShardId;
 use crate::base::time::WallTime;
 use crate::base::tokens::Tokens;
+use crate::config::accounts::Accounts;
 use crate::config::seats::Seats;
 use crate::config::{self, Environment, Options, Strictness};
 use crate::decide::limiter::Window60;
@@ -49,12 +50,13 @@ impl Play {
         let progress = Arc::new(Progress::new(1));
         let (wall, state) = (WallTime::default(), State::default());
         let totals = Totals::new(wall, &state);
-        let books = Books::new(&plan, wall, state, Window60::SPAN);
+        let books = Books::new((&plan, &Accounts::default()), wall, state, Window60::SPAN);
         let terms = Arc::new(Latest::new(Arc::clone(&first)));
         let seats = Seats::of(&plan);
         let coordinator = Coordinator::new(Opening {
             plan,
             gates: Arc::clone(&first.gates),
+            callers: Arc::default(),
             progress,
             books,
             totals,

@@ -5,6 +5,7 @@
 pub mod answer_head;
 pub mod attribution;
 pub mod auth;
+pub mod callers;
 pub mod catalogue;
 pub mod checkup;
 pub mod cors;
@@ -12,7 +13,6 @@ pub mod course;
 pub mod door;
 pub mod headers;
 pub mod inbound;
-pub mod keys;
 pub mod masks;
 pub mod media;
 pub mod model_list;

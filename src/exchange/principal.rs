@@ -7,13 +7,13 @@ use crate::base::digest::Digest;
 use crate::base::time::WallTime;
 use crate::config::keyring::CallerKey;
 use crate::exchange::attribution::{Attribution, Label};
-use crate::exchange::keys::{KeyState, Keys, SharedKeys};
+use crate::exchange::callers::{Callers, KeyState, SharedCallers};
 use crate::exchange::refusal::KeyFault;
 
 /// Whose request it is, under `auth.mode: keys`.
 #[derive(Clone, Debug)]
 pub struct Principal {
-    keys: Rc<SharedKeys>,
+    keys: Rc<SharedCallers>,
     place: usize,
 }
 
@@ -24,7 +24,7 @@ impl Principal {
     ///
     /// None of them is valid, or two different ones are.
     pub fn of<'a>(
-        keys: &Rc<SharedKeys>,
+        keys: &Rc<SharedCallers>,
         presented: impl Iterator<Item = &'a [u8]>,
         now: WallTime,
     ) -> Result<Self, KeyFault> {
@@ -41,6 +41,12 @@ impl Principal {
         let place = valid.ok_or(fault)?;
         let keys = Rc::clone(keys);
         Ok(Self { keys, place })
+    }
+
+    /// The callers in force when it was found.
+    #[must_use]
+    pub const fn callers(&self) -> &Rc<SharedCallers> {
+        &self.keys
     }
 
     /// Its key.
@@ -76,7 +82,7 @@ impl Principal {
 }
 
 /// The place of a valid key.
-fn find(keys: &Keys, key: &[u8], now: WallTime) -> Result<usize, KeyFault> {
+fn find(keys: &Callers, key: &[u8], now: WallTime) -> Result<usize, KeyFault> {
     if caller_key::form(key) == KeyForm::Mistyped {
         return Err(KeyFault::Mistyped);
     }
@@ -95,6 +101,7 @@ mod tests {
 
     use super::*;
     use crate::config::keyring::{KeySecret, Keyring, NamePattern};
+    use crate::config::scope::Allowance;
 
     const NOW: WallTime = WallTime::from_unix_millis(1_000);
 
@@ -112,11 +119,13 @@ mod tests {
             expires: None,
             is_disabled: name == "off",
             stream_cost: false,
+            allowance: Allowance::default(),
+            per_model: Box::default(),
             secrets: secrets.collect(),
         }
     }
 
-    fn keys() -> Rc<SharedKeys> {
+    fn keys() -> Rc<SharedCallers> {
         let own = caller_key::of_random([7; 32]);
         let mistyped = format!("{own}x");
         let ring = Keyring::new(vec![
@@ -131,8 +140,8 @@ mod tests {
             key("two", &[("k2", None), (&own, None), (&mistyped, None)]),
             key("off", &[("k3", None)]),
         ]);
-        let keys = Keys::new(ring.unwrap(), Box::default());
-        Rc::new(SharedKeys::new(Arc::new(keys)))
+        let keys = Callers::first(ring.unwrap(), Box::default(), Arc::default());
+        Rc::new(SharedCallers::new(Arc::new(keys)))
     }
 
     fn of(presented: &[&str]) -> Result<String, KeyFault> {

@@ -3,8 +3,8 @@
 use crate::base::endpoint::{Dialect, Endpoint};
 use crate::base::range::Range;
 
+use crate::exchange::callers::KeyAct;
 use crate::exchange::door::Door;
-use crate::exchange::keys::KeyAct;
 use crate::exchange::path_hint;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::stored::{self, Part, Stored};

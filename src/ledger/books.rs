@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::base::ids::ProviderId;
 use crate::base::time::{Instant, WallTime};
+use crate::config::account_seats::FreshAccounts;
+use crate::config::accounts::Accounts;
 use crate::config::plan::Plan;
 use crate::decide::ewma::Ewma;
 use crate::ledger::breakers::{self, Breakers};
@@ -31,14 +33,19 @@ pub struct Books {
 }
 
 impl Books {
-    /// The books for `plan` at `wall`, with the earlier `state`; rate limits hold for `window`.
+    /// The books for a configuration and its accounts at `wall`, with the earlier `state`; rate limits hold for `window`.
     #[must_use]
-    pub fn new(plan: &Plan, wall: WallTime, state: State, window: Duration) -> Self {
+    pub fn new(
+        (plan, accounts): (&Plan, &Accounts),
+        wall: WallTime,
+        state: State,
+        window: Duration,
+    ) -> Self {
         let providers = plan.providers.len();
         Self {
             breakers: Breakers::new(plan.providers.iter().map(|provider| provider.breaker)),
             limits: Limits::new(&plan.providers, window),
-            budgets: Budgets::new(&plan.budgets.callers, wall, &state),
+            budgets: Budgets::new(accounts, wall, &state),
             state,
             averages: vec![Ewma::default(); providers],
             decay_permille: plan.latency.ewma_decay_permille,
@@ -53,10 +60,6 @@ impl Books {
         let Terms { plan, fresh, .. } = terms;
         self.breakers.adopt(now, plan, &fresh.providers, orders);
         self.limits.adopt(&plan.providers, &fresh.providers, orders);
-        // Spend under ids that get a new holder is kept by the callers' names.
-        self.budgets.save(&mut self.state);
-        self.budgets
-            .adopt(plan, &fresh.budgets, &self.state, orders);
         self.decay_permille = plan.latency.ewma_decay_permille;
         let seats = terms.gates.providers.len();
         self.averages.resize(seats, Ewma::default());
@@ -65,6 +68,19 @@ impl Books {
             self.averages[id.index()] = Ewma::default();
             self.checked_at[id.index()] = None;
         }
+    }
+
+    /// Adopts the limits and budgets of `accounts`, likewise.
+    pub fn adopt_accounts(
+        &mut self,
+        accounts: &Accounts,
+        fresh: &FreshAccounts,
+        orders: &mut Vec<Order>,
+    ) {
+        // Spend under ids that get a new holder is kept by the scopes' names.
+        self.budgets.save(&mut self.state);
+        self.budgets
+            .adopt(accounts, &fresh.budgets, &self.state, orders);
     }
 
     /// Orders the first values of the published words.
@@ -170,7 +186,7 @@ impl Books {
         self.alerts.drain(..)
     }
 
-    /// Every budget, in the order of the file.
+    /// Every budget that is in force.
     pub fn budgets(&self) -> impl Iterator<Item = budgets::View<'_>> {
         self.budgets.views()
     }

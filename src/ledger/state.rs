@@ -9,15 +9,17 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::base::money::NanoUsd;
 use crate::base::month::Month;
+use crate::base::period::{Per, Period};
 use crate::base::spent::Spent;
+use crate::config::scope::Scope;
 use crate::ledger::timeline::Timeline;
 use crate::link::meters::Party;
 
 /// The durable part of the ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    /// By caller and month, what was spent; callers that no longer have a budget included.
-    callers: BTreeMap<Box<str>, BTreeMap<Month, NanoUsd>>,
+    /// By scope and period, what was spent; scopes that no longer have a budget included.
+    spent: BTreeMap<Scope, BTreeMap<Period, NanoUsd>>,
     /// By month, what all callers together have spent.
     months: BTreeMap<Month, MonthState>,
     /// By minute since 1970, what was spent.
@@ -57,7 +59,14 @@ pub enum StateFault {
     /// A key is no month.
     #[error("`{0}` is not a month like `2026-03`")]
     Month(String),
+    /// A key is no period.
+    #[error("`{0}` is not a month like `2026-03`, a day like `2026-03-31`, a week or `total`")]
+    Period(String),
 }
+
+/// How many days, weeks and months the state keeps the spend of a scope that has no budget any
+/// more.
+const PERIODS_OF_FORMER_SCOPES: u32 = 12;
 
 /// The version of the format.
 const VERSION: u64 = 1;
@@ -68,6 +77,9 @@ const VERSION: u64 = 1;
 struct File {
     version: u64,
     callers: Unique<Unique<u64>>,
+    /// Kind, name, models, and by period what was spent: scopes that are no callers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    scopes: Vec<(Kind, Box<str>, Box<str>, Unique<u64>)>,
     months: Unique<MonthFile>,
     /// By minute since 1970.
     #[serde(default)]
@@ -75,6 +87,15 @@ struct File {
     /// By hour since 1970.
     #[serde(default)]
     hours: Vec<(u64, Figures)>,
+}
+
+/// Of which kind a scope is.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Team,
+    Key,
+    KeyModels,
 }
 
 /// One month.
@@ -139,11 +160,18 @@ impl State {
         }
         let file: File = serde_json::from_str(text).map_err(fault)?;
         let mut state = Self::default();
-        for (caller, months) in file.callers.0 {
-            let months = months.0.into_iter();
-            let months = months.map(|(name, nano)| Ok((month(&name)?, NanoUsd::new(nano))));
-            let months = months.collect::<Result<_, StateFault>>()?;
-            state.callers.insert(caller.into(), months);
+        for (caller, spent) in file.callers.0 {
+            state
+                .spent
+                .insert(Scope::Caller(caller.into()), periods(spent)?);
+        }
+        for (kind, name, models, spent) in file.scopes {
+            let scope = match kind {
+                Kind::Team => Scope::Team(name),
+                Kind::Key => Scope::Key(name),
+                Kind::KeyModels => Scope::KeyModels { key: name, models },
+            };
+            state.spent.insert(scope, periods(spent)?);
         }
         for (name, kept) in file.months.0 {
             state.months.insert(month(&name)?, kept.into());
@@ -160,20 +188,30 @@ impl State {
     ///
     /// None that this type can cause.
     pub fn to_json(&self) -> serde_json::Result<String> {
-        let months = |months: &BTreeMap<Month, NanoUsd>| {
-            let months = months
-                .iter()
-                .map(|(month, nano)| (month.to_string(), nano.get()));
-            Unique(months.collect())
-        };
-        let callers = self.callers.iter();
-        let callers = callers.map(|(caller, spent)| (caller.to_string(), months(spent)));
+        let (mut callers, mut scopes) = (BTreeMap::new(), Vec::new());
+        for (scope, spent) in &self.spent {
+            let spent = spent.iter();
+            let spent = spent.map(|(period, nano)| (period.to_string(), nano.get()));
+            let spent = Unique(spent.collect());
+            let (kind, name, models) = match scope {
+                Scope::Caller(caller) => {
+                    callers.insert(caller.to_string(), spent);
+                    continue;
+                }
+                Scope::Team(name) => (Kind::Team, name, None),
+                Scope::Key(name) => (Kind::Key, name, None),
+                Scope::KeyModels { key, models } => (Kind::KeyModels, key, Some(models)),
+            };
+            let models = models.cloned().unwrap_or_default();
+            scopes.push((kind, name.clone(), models, spent));
+        }
         let kept = self.months.iter();
         let kept = kept.map(|(month, kept)| (month.to_string(), kept.into()));
         let span = |(number, spent): &(u64, Spent)| (*number, Figures::from(*spent));
         let file = File {
             version: VERSION,
-            callers: Unique(callers.collect()),
+            callers: Unique(callers),
+            scopes,
             months: Unique(kept.collect()),
             minutes: self.minutes.iter().map(span).collect(),
             hours: self.hours.iter().map(span).collect(),
@@ -183,20 +221,25 @@ impl State {
         Ok(text)
     }
 
-    /// By month, what this caller has spent.
+    /// What this scope has spent in each of these periods.
     #[must_use]
-    pub fn spent_by(&self, caller: &str) -> BTreeMap<Month, NanoUsd> {
-        self.callers.get(caller).cloned().unwrap_or_default()
+    pub fn spent_by(&self, scope: &Scope, per: Per) -> BTreeMap<Period, NanoUsd> {
+        let spent = self.spent.get(scope).into_iter().flatten();
+        let spent = spent.filter(|(period, _)| period.per() == per);
+        spent.map(|(period, nano)| (*period, *nano)).collect()
     }
 
-    /// Sets what this caller has spent; a caller without any spend is removed.
-    pub fn set_spent_by(&mut self, caller: &str, spent: &BTreeMap<Month, NanoUsd>) {
-        if spent.is_empty() {
-            self.callers.remove(caller);
-        } else if let Some(kept) = self.callers.get_mut(caller) {
-            kept.clone_from(spent);
-        } else {
-            self.callers.insert(caller.into(), spent.clone());
+    /// Sets what this scope has spent in each of these periods.
+    pub fn set_spent_by(&mut self, scope: &Scope, per: Per, spent: &BTreeMap<Period, NanoUsd>) {
+        match self.spent.get_mut(scope) {
+            Some(kept) => {
+                kept.retain(|period, _| period.per() != per);
+                kept.extend(spent);
+            }
+            None if spent.is_empty() => {}
+            None => {
+                self.spent.insert(scope.clone(), spent.clone());
+            }
         }
     }
 
@@ -222,11 +265,13 @@ impl State {
         [self.minutes, self.hours] = timeline.kept();
     }
 
-    /// Drops months before `month`.
-    pub fn forget_before(&mut self, month: Month) {
-        self.months.retain(|one, _| *one >= month);
-        self.callers.retain(|_, spent| {
-            spent.retain(|one, _| *one >= month);
+    /// Drops what is long over where these are the running periods.
+    pub fn forget(&mut self, now: &[Period; Per::ALL.len()]) {
+        let since = now.map(|period| period.minus(PERIODS_OF_FORMER_SCOPES));
+        let first = Month::of(since[Per::Month as usize].start());
+        self.months.retain(|month, _| *month >= first);
+        self.spent.retain(|_, spent| {
+            spent.retain(|period, _| *period >= since[period.per() as usize]);
             !spent.is_empty()
         });
     }
@@ -268,6 +313,14 @@ impl From<&MonthState> for MonthFile {
             envs,
         }
     }
+}
+
+fn periods(spent: Unique<u64>) -> Result<BTreeMap<Period, NanoUsd>, StateFault> {
+    let spent = spent.0.into_iter().map(|(name, nano)| {
+        let period = Period::parse(&name).ok_or(StateFault::Period(name))?;
+        Ok((period, NanoUsd::new(nano)))
+    });
+    spent.collect()
 }
 
 fn month(name: &str) -> Result<Month, StateFault> {
@@ -320,11 +373,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::base::time::WallTime;
 
     const TEXT: &str = concat!(
         r#"{"version":1,"#,
         r#""callers":{"a \"b\"":{"2026-10":5,"2026-11":18446744073709551615},"#,
         r#""former":{"2026-11":7}},"#,
+        r#""scopes":[["team","t","",{"2026-11-29":1,"2026-11-30":2,"total":9}],"#,
+        r#"["key","k","",{"week-2026-11-30":3}],["key_models","k","m, n*",{"2026-11":4}]],"#,
         r#""months":{"2026-10":{"all":[12,3,2,1]},"#,
         r#""2026-11":{"all":[9,1,1,1],"models":[["p","m",[9,1,1,1]]],"#,
         r#""callers":[["a",[9,1,1,1]]],"envs":[["(none)",[9,1,1,1]]]}},"#,
@@ -337,13 +393,18 @@ mod tests {
         let state = State::parse(TEXT).unwrap();
         assert_eq!(state.to_json().unwrap(), TEXT);
         let november = Month::new(2026, 11).unwrap();
-        assert_eq!(state.spent_by("former")[&november], NanoUsd::new(7));
+        let spent_by = |caller: &str| state.spent_by(&Scope::Caller(caller.into()), Per::Month);
+        let month = Period::of(Per::Month, november.start());
+        assert_eq!(spent_by("former")[&month], NanoUsd::new(7));
+        let team = Scope::Team("t".into());
+        assert_eq!(state.spent_by(&team, Per::Day).len(), 2);
+        assert_eq!(state.spent_by(&team, Per::Total).len(), 1);
         let spent = Spent::from(Figures(9, 1, 1, 1));
         let kept = state.month(november).unwrap();
         assert_eq!(kept.all, spent);
         assert_eq!(kept.series, [("p".into(), "m".into(), spent)]);
         assert_eq!(kept.parties[0], [("a".into(), spent)]);
-        assert!(state.spent_by("nobody").is_empty());
+        assert!(spent_by("nobody").is_empty());
     }
 
     #[test]
@@ -366,7 +427,7 @@ mod tests {
             ),
             (
                 r#"{"version":1,"callers":{"a":{"2026-13":1}},"months":{}}"#,
-                "`2026-13` is not a month like `2026-03`",
+                "`2026-13` is not a month like `2026-03`, a day like `2026-03-31`, a week or `total`",
             ),
             (
                 r#"{"version":1,"callers":{"a":{"2026-11":-1}},"months":{}}"#,
@@ -393,56 +454,72 @@ mod tests {
     }
 
     #[test]
-    fn forgets_what_is_old_and_callers_that_spent_nothing_since() {
+    fn forgets_what_is_old_and_scopes_that_spent_nothing_since() {
         let mut state = State::parse(TEXT).unwrap();
-        state.forget_before(Month::new(2026, 11).unwrap());
-        assert_eq!(state.spent_by("a \"b\"").len(), 1);
+        let at = |text: &str| {
+            let day = Period::parse(text).expect("a day").start();
+            Per::ALL.map(|per| Period::of(per, day))
+        };
+        state.forget(&at("2027-11-30"));
         assert_eq!(state.months.len(), 1);
-        state.forget_before(Month::new(2026, 12).unwrap());
-        assert!(state.callers.is_empty() && state.months.is_empty());
+        let quoted = Scope::Caller("a \"b\"".into());
+        assert_eq!(state.spent_by(&quoted, Per::Month).len(), 1);
+        let (team, key) = (Scope::Team("t".into()), Scope::Key("k".into()));
+        assert!(state.spent_by(&team, Per::Day).is_empty());
+        assert!(!state.spent.contains_key(&key));
+        state.forget(&at("2027-12-01"));
+        assert!(state.months.is_empty());
+        // What counts for all time is kept for all time.
+        assert_eq!(state.spent.keys().collect::<Vec<_>>(), [&team]);
     }
 
-    fn months() -> impl Strategy<Value = BTreeMap<Month, NanoUsd>> {
-        let one = ((1970..=9999_u64, 1..=12_u64), any::<u64>());
-        let one = one.prop_map(|((year, number), nano)| {
-            (Month::new(year, number).unwrap(), NanoUsd::new(nano))
+    fn periods() -> impl Strategy<Value = BTreeMap<Period, NanoUsd>> {
+        let last = Month::new(9999, 12).unwrap().start().unix_millis();
+        let one = (prop::sample::select(&Per::ALL[..]), 0..last, any::<u64>());
+        let one = one.prop_map(|(per, millis, nano)| {
+            let period = Period::of(per, WallTime::from_unix_millis(millis));
+            (period, NanoUsd::new(nano))
         });
         prop::collection::vec(one, 0..5).prop_map(|all| all.into_iter().collect())
     }
 
+    fn scope() -> impl Strategy<Value = Scope> {
+        let name = || "\\PC{0,8}".prop_map(Box::<str>::from);
+        prop_oneof![
+            name().prop_map(Scope::Caller),
+            name().prop_map(Scope::Team),
+            name().prop_map(Scope::Key),
+            (name(), name()).prop_map(|(key, models)| Scope::KeyModels { key, models }),
+        ]
+    }
+
     fn states() -> impl Strategy<Value = State> {
-        let callers = prop::collection::btree_map("\\PC{0,8}", months(), 0..6);
-        let boxed = |callers: BTreeMap<String, _>| {
-            callers
-                .into_iter()
-                .map(|(name, spent)| (name.into(), spent))
-                .collect()
-        };
+        let spent = prop::collection::btree_map(scope(), periods(), 0..6);
         let kept = prop::collection::btree_map((1970..=9999_u64, 1..=12_u64), month_states(), 0..4);
         let kept = kept.prop_map(|kept| {
             let kept = kept.into_iter();
             kept.map(|((year, number), state)| (Month::new(year, number).unwrap(), state))
                 .collect()
         });
-        let spans = || prop::collection::vec((any::<u64>(), spent()), 0..4);
-        let all = (callers.prop_map(boxed), kept, spans(), spans());
-        all.prop_map(|(callers, months, minutes, hours)| State {
-            callers,
+        let spans = || prop::collection::vec((any::<u64>(), spent_once()), 0..4);
+        let all = (spent, kept, spans(), spans());
+        all.prop_map(|(spent, months, minutes, hours)| State {
+            spent,
             months,
             minutes,
             hours,
         })
     }
 
-    fn spent() -> impl Strategy<Value = Spent> {
+    fn spent_once() -> impl Strategy<Value = Spent> {
         any::<(u64, u64, u64, u64)>().prop_map(|(a, b, c, d)| Spent::from(Figures(a, b, c, d)))
     }
 
     fn month_states() -> impl Strategy<Value = MonthState> {
         let name = || "\\PC{0,8}".prop_map(Box::<str>::from);
-        let party = || prop::collection::vec((name(), spent()), 0..3);
-        let series = prop::collection::vec((name(), name(), spent()), 0..3);
-        let all = (spent(), series, [party(), party(), party()]);
+        let party = || prop::collection::vec((name(), spent_once()), 0..3);
+        let series = prop::collection::vec((name(), name(), spent_once()), 0..3);
+        let all = (spent_once(), series, [party(), party(), party()]);
         all.prop_map(|(all, series, parties)| MonthState {
             all,
             series,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::base::ids::{BudgetId, ProviderId};
 use crate::base::money::NanoUsd;
+use crate::base::period::PeriodTag;
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::decide::outcome::Signal;
@@ -51,12 +52,12 @@ pub enum Fact {
         /// When the answer came.
         at: Instant,
     },
-    /// A budgeted caller's request ended, and was settled in the budget's words.
+    /// A request that a budget pays for has ended, and was settled in the budget's words.
     Settled {
         /// The budget.
         budget: BudgetId,
-        /// The month in which the request was admitted, as the budget's word said.
-        month: MonthTag,
+        /// The period in which the request was admitted, as the budget's word said.
+        period: PeriodTag,
         /// What it cost.
         cost: NanoUsd,
     },

@@ -6,6 +6,7 @@
 pub mod addresses;
 pub mod budget_gate;
 pub mod buffered;
+pub mod caller_gates;
 pub mod complaint;
 pub mod counter;
 pub mod events;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::base::ids::{BudgetId, ProviderId};
 use crate::base::money::NanoUsd;
+use crate::base::period::PeriodTag;
 use crate::base::time::Instant;
-use crate::link::facts::MonthTag;
 
 /// One change of a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,17 +60,17 @@ pub enum Order {
     Balance {
         /// The budget.
         budget: BudgetId,
-        /// The running month.
-        month: MonthTag,
+        /// The running period.
+        period: PeriodTag,
         /// By how much, in nano-dollars.
         change: i64,
     },
-    /// A month begins for a budget's words.
-    Month {
+    /// A period begins for a budget's words.
+    Period {
         /// The budget.
         budget: BudgetId,
-        /// The month that begins.
-        month: MonthTag,
+        /// The period that begins.
+        period: PeriodTag,
         /// What may still be spent in it, in nano-dollars; below zero where it is overdrawn.
         balance: i64,
         /// What has been spent in it.

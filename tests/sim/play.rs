@@ -7,7 +7,7 @@ use std::time::Duration;
 use infermux::testing::base::ids::ProviderId;
 use infermux::testing::base::money::NanoUsd;
 use infermux::testing::base::tokens::Tokens;
-use infermux::testing::config::plan::BudgetAction;
+use infermux::testing::config::scope::BudgetAction;
 use infermux::testing::decide::budget::Ask;
 use infermux::testing::decide::failover::Grant;
 use infermux::testing::decide::outcome::{Outcome, Sample as Kind, Signal, Waiting};
@@ -49,6 +49,7 @@ impl World {
                 shard,
                 way: Way::new(failover.max_attempts),
                 desk,
+                callers: Rc::clone(&self.shards[shard].callers),
                 tokens,
                 reservation: None,
                 course,
@@ -113,24 +114,27 @@ impl World {
             return self.over(request);
         }
         let desk = Rc::clone(&self.requests[request].desk);
-        let budgets = desk.plan.budgets.callers.len();
+        let callers = Rc::clone(&self.requests[request].callers);
+        let accounts = callers.accounts().all();
+        let budgets = accounts.len();
         let place = self.dice.place(budgets + 1);
         if place == budgets {
             return self.follow(request, Action::Survey);
         }
-        let rules = &desk.plan.budgets.callers[place];
+        let (id, rules) = &accounts[place].budgets[0];
         let whole = self.requests[request].tokens * PRICE;
         let prompt = whole / self.dice.between(1, 8);
         let ask = Ask {
             prompt: NanoUsd::new(prompt),
             whole: NanoUsd::new(whole),
         };
-        let place = rules.id.index();
+        let place = id.index();
         let mut choice = ModelChoice::AsAsked;
-        let mut taken = Reservation::take(&desk, rules.id, &ask, choice);
+        let take = |choice| Reservation::take(&desk, &callers, (*id, rules), (&ask, choice));
+        let mut taken = take(choice);
         if taken.is_err() && rules.action == BudgetAction::ModelOverride {
             choice = ModelChoice::Downgraded;
-            taken = Reservation::take(&desk, rules.id, &ask, choice);
+            taken = take(choice);
         }
         let Ok(reservation) = taken else {
             self.say(|| format!("request {request}: budget {place} refuses {whole}"));

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use infermux::testing::base::ids::ProviderId;
 use infermux::testing::base::time::Instant;
 use infermux::testing::decide::outcome::Outcome;
+use infermux::testing::exchange::callers::SharedCallers;
 use infermux::testing::exchange::course::{Action, Course, Injection};
 use infermux::testing::shard::request::permit::Permit;
 use infermux::testing::shard::request::reservation::Reservation;
@@ -20,6 +21,7 @@ pub(crate) struct Request {
     pub(crate) shard: usize,
     /// The configuration that it began under.
     pub(crate) desk: Rc<Desk>,
+    pub(crate) callers: Rc<SharedCallers>,
     /// Its estimate.
     pub(crate) tokens: u64,
     /// What is reserved, from the budget of which place.

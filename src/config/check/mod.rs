@@ -36,7 +36,7 @@ pub fn plan(root: &Block<'_>) -> Plan {
     let overrides = budgets
         .callers
         .iter()
-        .filter_map(|budget| budget.model_override.as_deref());
+        .filter_map(|budget| budget.budget.model_override.as_deref());
     let routes = routes::build(&providers, &routing.groups, routing.strategy, overrides);
     let routes = routes.unwrap_or_else(|problem| {
         root.fault("providers", problem);

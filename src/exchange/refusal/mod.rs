@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use crate::base::limits::QUOTED_BYTES_MAX;
 use crate::base::money::NanoUsd;
+use crate::base::period::Per;
+use crate::config::scope::Scope;
 use crate::decide::outcome::{Outcome, Verdict};
 use crate::link::provider_gate::Limit;
 use crate::report::escape::bounded;
@@ -84,13 +86,15 @@ pub enum Refusal<'a> {
         /// All of its faults.
         faults: &'a [String],
     },
-    /// The caller's budget is used up.
+    /// A budget that the request passes is used up.
     BudgetExceeded {
-        /// The caller.
-        caller: &'a str,
-        /// Its monthly budget.
+        /// Whose budget.
+        scope: &'a Scope,
+        /// Its period.
+        per: Per,
+        /// What may be spent in the period.
         budget: NanoUsd,
-        /// What it has spent this month.
+        /// What has been spent in it.
         spent: NanoUsd,
         /// What the caller can wait for.
         wait: BudgetWait,
@@ -183,8 +187,8 @@ pub struct Down<'a> {
 /// What a caller over its budget waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BudgetWait {
-    /// The next month.
-    Month(Duration),
+    /// The next period; `None`: there is none.
+    Period(Option<Duration>),
     /// Its own requests in flight, which may give back what they reserved.
     InFlight,
 }
@@ -348,8 +352,8 @@ impl BudgetWait {
     /// Completes "the budget …".
     fn state(self, budget: NanoUsd, spent: NanoUsd) -> &'static str {
         match self {
-            Self::Month(_) if spent < budget => "has too little left for this prompt",
-            Self::Month(_) => "is used up",
+            Self::Period(_) if spent < budget => "has too little left for this prompt",
+            Self::Period(_) => "is used up",
             Self::InFlight => "is reserved by requests in flight",
         }
     }
@@ -408,11 +412,12 @@ impl Display for Refusal<'_> {
             }
             Self::InvalidConfiguration { faults } => return write_faults(f, faults),
             Self::BudgetExceeded {
-                caller,
+                scope,
+                per,
                 budget,
                 spent,
                 wait,
-            } => return write_budget(f, caller, wait, (budget, spent)),
+            } => return write_budget(f, (scope, per), wait, (budget, spent)),
         };
         f.write_str(text)
     }
@@ -420,14 +425,24 @@ impl Display for Refusal<'_> {
 
 fn write_budget(
     f: &mut fmt::Formatter<'_>,
-    caller: &str,
+    (scope, per): (&Scope, Per),
     wait: BudgetWait,
     (budget, spent): (NanoUsd, NanoUsd),
 ) -> fmt::Result {
-    let (caller, state) = (quoted(caller), wait.state(budget, spent));
+    let state = wait.state(budget, spent);
+    let whose = match scope {
+        Scope::Caller(name) => name.to_string(),
+        Scope::Team(_) | Scope::Key(_) | Scope::KeyModels { .. } => scope.to_string(),
+    };
+    let (whose, per) = match per {
+        Per::Day => (quoted(&whose), " a day"),
+        Per::Week => (quoted(&whose), " a week"),
+        Per::Month => (quoted(&whose), " a month"),
+        Per::Total => (quoted(&whose), ""),
+    };
     write!(
         f,
-        "{caller}'s budget of {budget} USD a month {state}: {spent} spent"
+        "{whose}'s budget of {budget} USD{per} {state}: {spent} spent"
     )
 }
 

@@ -31,11 +31,16 @@ const ENVELOPE: Envelope<'_> = Envelope {
     end: HeadEnd::new(Version::Http11, Connection::KeepAlive, b""),
 };
 
+fn scope() -> &'static Scope {
+    Box::leak(Box::new(Scope::Caller("team-a".into())))
+}
+
 fn all() -> Vec<Refusal<'static>> {
     let (model, provider, retry) = ("gpt-4o", "openai", 2 * SECOND);
     let failed = Outcome::ConnectFailed(ConnectFault::Tls);
     let budget = |wait| Refusal::BudgetExceeded {
-        caller: "team-a",
+        scope: scope(),
+        per: Per::Month,
         budget: NanoUsd::new(10_000_000_000),
         spent: NanoUsd::new(9_990_000_000),
         wait,
@@ -71,7 +76,7 @@ fn all() -> Vec<Refusal<'static>> {
         Refusal::UnsupportedEncoding,
         Refusal::UnsupportedMediaType,
         Refusal::InvalidConfiguration { faults: &[] },
-        budget(BudgetWait::Month(90 * SECOND)),
+        budget(BudgetWait::Period(Some(90 * SECOND))),
         budget(BudgetWait::InFlight),
         Refusal::RateLimit {
             model,
@@ -246,7 +251,7 @@ fn what_would_be_refused_again_is_not_to_be_repeated() {
         let waits_long = matches!(
             refusal,
             Refusal::BudgetExceeded {
-                wait: BudgetWait::Month(_),
+                wait: BudgetWait::Period(_),
                 ..
             }
         );
@@ -381,7 +386,7 @@ fn an_outage_lists_who_is_out_and_why() {
 
 #[test]
 fn a_budget_says_its_numbers_and_what_to_wait_for() {
-    let month = BudgetWait::Month(5 * SECOND);
+    let month = BudgetWait::Period(Some(5 * SECOND));
     for (wait, cents, state, headers) in [
         (
             month,
@@ -403,7 +408,8 @@ fn a_budget_says_its_numbers_and_what_to_wait_for() {
         ),
     ] {
         let refusal = Refusal::BudgetExceeded {
-            caller: "team-a",
+            scope: scope(),
+            per: Per::Month,
             budget: NanoUsd::new(10_000_000_000),
             spent: NanoUsd::new(u64::from(cents) * 10_000_000),
             wait,

@@ -103,7 +103,7 @@ impl Refusal<'_> {
         match (self, dialect) {
             (
                 Self::BudgetExceeded {
-                    wait: BudgetWait::Month(_),
+                    wait: BudgetWait::Period(_),
                     ..
                 },
                 Dialect::Responses,
@@ -191,11 +191,11 @@ impl Refusal<'_> {
                 Some(Retry::within_reach(retry))
             }
             Self::BudgetExceeded {
-                wait: BudgetWait::Month(rest),
+                wait: BudgetWait::Period(rest),
                 ..
             } => Some(Retry {
                 by_itself: Repeat::Useless,
-                ..Retry::within_reach(rest)
+                ..Retry::within_reach(rest.unwrap_or(Duration::MAX))
             }),
             Self::BudgetExceeded {
                 wait: BudgetWait::InFlight,

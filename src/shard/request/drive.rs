@@ -161,16 +161,14 @@ async fn serve<'a>(job: &mut Job<'a>, caller: &mut Caller, record: &mut Record<'
 /// then routing starts over with that.
 fn spend<'a>(job: &mut Job<'a>, record: &mut Record<'a>) -> Result<(), Refusal<'a>> {
     let shard: &'a Shard = job.shard;
-    let label = job.request.attribution.caller.as_ref();
-    let budget = label.and_then(|label| shard.era.purse.budget_of(label.as_str()));
-    let mut allowance = spend::admit(job, budget, ModelChoice::AsAsked);
+    let mut allowance = spend::admit(job, ModelChoice::AsAsked);
     if let Allowance::Instead(model) = allowance {
         job.routed =
             choose::route(shard, job.endpoint, model).ok_or(Refusal::ModelNotFound { model })?;
         (job.model, job.model_override) = (model, Some(model));
         job.asked_in.set(None);
         job.model_json = Some(json::quoted(model));
-        allowance = spend::admit(job, budget, ModelChoice::Downgraded);
+        allowance = spend::admit(job, ModelChoice::Downgraded);
     }
     match allowance {
         Allowance::Unlimited | Allowance::Instead(_) => Ok(()),

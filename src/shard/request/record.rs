@@ -256,10 +256,13 @@ impl<'a> Record<'a> {
         });
         if let Some(used) = &self.tokens {
             let attribution = &self.request.attribution;
-            let purse = &self.shard.era.purse;
-            let kept = |caller: &str| match purse.budget_of(caller) {
-                Some(_) => Kept::Always,
-                None => Kept::WhileRoom,
+            let callers = self.request.callers.as_ref();
+            let has_account = |caller: &str| {
+                callers.is_some_and(|all| all.accounts().of_caller(caller).is_some())
+            };
+            let kept = |caller: &str| match has_account(caller) {
+                true => Kept::Always,
+                false => Kept::WhileRoom,
             };
             meters.book(self.month, used.spent(), attribution, kept);
         }

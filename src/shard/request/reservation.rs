@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use crate::base::ids::BudgetId;
 use crate::base::money::NanoUsd;
-use crate::config::plan::BudgetAction;
+use crate::config::scope::Budget;
 use crate::decide::budget::{self, Admission, Ask, Standing};
+use crate::exchange::callers::SharedCallers;
 use crate::link::budget_gate::Reserved;
 use crate::link::facts::Fact;
 use crate::shard::state::desk::Desk;
@@ -14,6 +15,7 @@ use crate::shard::state::desk::Desk;
 /// dropped without [`Reservation::settle`] has cost nothing.
 pub struct Reservation {
     desk: Rc<Desk>,
+    callers: Rc<SharedCallers>,
     budget: BudgetId,
     reserved: Reserved,
     cost: NanoUsd,
@@ -46,12 +48,11 @@ impl Reservation {
     /// The budget refuses the request.
     pub fn take(
         desk: &Rc<Desk>,
-        budget: BudgetId,
-        ask: &Ask,
-        choice: ModelChoice,
+        callers: &Rc<SharedCallers>,
+        (budget, rules): (BudgetId, &Budget),
+        (ask, choice): (&Ask, ModelChoice),
     ) -> Result<Self, Refused> {
-        let rules = desk.plan.budget(budget);
-        let may_stop = rules.action != BudgetAction::Alert && choice == ModelChoice::AsAsked;
+        let may_stop = rules.may_stop() && choice == ModelChoice::AsAsked;
         let decide = |standing: &Standing| {
             if !may_stop {
                 return Ok(budget::share_of_unstoppable(standing, ask));
@@ -64,8 +65,8 @@ impl Reservation {
                 }
             }
         };
-        let gate = &desk.gates.budgets[budget.index()];
-        let reserved = gate.reserve(rules.monthly, decide);
+        let gate = &callers.gates().budgets[budget.index()];
+        let reserved = gate.reserve(rules.amount, decide);
         if let Err(refused) = &reserved
             && refused.admission == Admission::RefuseForGood
         {
@@ -73,6 +74,7 @@ impl Reservation {
         }
         Ok(Self {
             desk: Rc::clone(desk),
+            callers: Rc::clone(callers),
             budget,
             reserved: reserved?,
             cost: NanoUsd::ZERO,
@@ -93,13 +95,13 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        let (budget, cost, month) = (self.budget, self.cost, self.reserved.month);
+        let (budget, cost, period) = (self.budget, self.cost, self.reserved.period);
         // The words know it when this returns, the books within 10 ms.
-        self.desk.gates.budgets[budget.index()].settle(&self.reserved, cost);
+        self.callers.gates().budgets[budget.index()].settle(&self.reserved, cost);
         if cost > NanoUsd::ZERO {
             self.desk.reports.report(Fact::Settled {
                 budget,
-                month,
+                period,
                 cost,
             });
         }

@@ -1,21 +1,20 @@
 //! Money of one request: what is reserved from its caller's budget, and what it cost in the end.
 
 use crate::base::endpoint::Dialect;
-use crate::base::ids::BudgetId;
 use crate::base::money::NanoUsd;
-use crate::base::time::WallTime;
+use crate::base::period::Period;
 use crate::base::tokens::{Counts, Tokens};
 
 use crate::decide::budget::{Admission, Ask};
 use crate::decide::pricing::{self, Row};
 use crate::dialect::tariff::Tariff;
 use crate::exchange::refusal::{BudgetWait, Refusal};
+use crate::exchange::request::Request;
 use crate::link::meters::Priced;
 use crate::shard::request::job::Job;
 use crate::shard::request::reservation::ModelChoice;
 use crate::shard::request::reservation::Reservation;
 use crate::shard::request::used::Used;
-use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 use crate::wire::usage::Usage;
 
@@ -86,25 +85,36 @@ pub fn prompt_costs(job: &Job<'_>, tokens: Tokens) -> Vec<NanoUsd> {
 
 /// Asks the budget of the request's caller, and reserves what it takes.
 #[must_use]
-pub fn admit<'a>(job: &Job<'a>, budget: Option<BudgetId>, choice: ModelChoice) -> Allowance<'a> {
-    let Some(id) = budget else {
+pub fn admit<'a>(job: &Job<'a>, choice: ModelChoice) -> Allowance<'a> {
+    let request: &'a Request = job.request;
+    let caller = request.attribution.caller.as_ref();
+    let Some((callers, caller)) = request.callers.as_ref().zip(caller) else {
         return Allowance::Unlimited;
     };
-    let shard: &'a Shard = job.shard;
-    let rules = shard.plan.budget(id);
-    let reserved = Reservation::take(&shard.desk, id, &estimate(job), choice);
+    let accounts = callers.accounts();
+    let account = accounts.of_caller(caller.as_str());
+    let Some(account) = account.and_then(|place| accounts.at(place)) else {
+        return Allowance::Unlimited;
+    };
+    let Some((id, rules)) = account.budgets.first() else {
+        return Allowance::Unlimited;
+    };
+    let ask = (&estimate(job), choice);
+    let reserved = Reservation::take(&job.shard.desk, callers, (*id, rules), ask);
     match (reserved, &rules.model_override) {
         (Ok(reservation), _) => Allowance::Reserved(reservation),
         // Whatever stands in the way: the caller gets an answer.
         (Err(_), Some(model)) => Allowance::Instead(model),
         (Err(refused), None) => Allowance::Refused(Refusal::BudgetExceeded {
-            caller: &rules.caller,
-            budget: rules.monthly,
+            scope: &account.scope,
+            per: rules.per,
+            budget: rules.amount,
             spent: refused.spent,
             wait: match refused.admission {
                 Admission::RefuseInFlight => BudgetWait::InFlight,
                 Admission::RefuseForGood | Admission::Reserve(_) => {
-                    BudgetWait::Month(until_next_month(clock::wall()))
+                    let wall = clock::wall();
+                    BudgetWait::Period(Period::of(rules.per, wall).left(wall))
                 }
             },
         }),
@@ -141,9 +151,4 @@ fn estimate(job: &Job<'_>) -> Ask {
         prompt: dearest(&prompt),
         whole: dearest(&expected),
     }
-}
-
-fn until_next_month(now: WallTime) -> std::time::Duration {
-    let next = crate::base::month::Month::of(now).next().start();
-    std::time::Duration::from_millis(next.unix_millis().saturating_sub(now.unix_millis()))
 }

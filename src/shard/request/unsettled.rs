@@ -3,6 +3,7 @@
 
 use crate::base::endpoint::Dialect;
 use crate::base::money::NanoUsd;
+use crate::base::period::PeriodTag;
 use crate::decide::budget::{Capped, Share};
 use crate::dialect::shell::Shell;
 use crate::exchange::attribution::Label;
@@ -94,25 +95,28 @@ pub(super) fn settle_by_event(shard: &Shard, id: &str, data: &[u8]) {
 
 /// Books a difference where the estimate was booked.
 fn book(shard: &Shard, unsettled: &Unsettled, difference: &Difference) {
-    let (purse, spent) = (&shard.era.purse, difference.spent);
+    let spent = difference.spent;
+    let callers = shard.held_callers.current(&shard.callers);
+    let accounts = callers.accounts();
     let caller = unsettled.attribution.caller.as_ref().map(Label::as_str);
-    let budget = caller.and_then(|caller| purse.budget_of(caller));
-    if let Some(budget) = budget {
+    let account = caller.and_then(|caller| accounts.at(accounts.of_caller(caller)?));
+    let month = PeriodTag(unsettled.month.0);
+    for (budget, _) in account.into_iter().flat_map(|account| &account.budgets) {
         let reserved = Reserved {
-            month: unsettled.month,
+            period: month,
             share: Share {
                 amount: NanoUsd::ZERO,
                 capped: Capped::No,
             },
         };
-        shard.gates.budgets[budget.index()].settle(&reserved, spent.cost);
+        callers.gates().budgets[budget.index()].settle(&reserved, spent.cost);
         shard.reports.report(Fact::Settled {
-            budget,
-            month: unsettled.month,
+            budget: *budget,
+            period: month,
             cost: spent.cost,
         });
     }
-    let kept = |caller: &str| match purse.budget_of(caller) {
+    let kept = |caller: &str| match accounts.of_caller(caller) {
         Some(_) => Kept::Always,
         None => Kept::WhileRoom,
     };
