@@ -7,6 +7,7 @@ use crate::config::plan::{Candidate, Plan, Provider};
 use crate::config::prices::PriceTable;
 use crate::decide::pricing::Row;
 use crate::exchange::windows::Windows;
+use crate::link::meters::{Kept, Party};
 
 /// The prices, budgets and windows of a Plan, ready to be looked up.
 pub struct Purse {
@@ -51,6 +52,21 @@ impl Purse {
     #[must_use]
     pub fn budget_of(&self, caller: &str) -> Option<BudgetId> {
         self.budgets.get(caller).copied()
+    }
+
+    /// Whether a party is counted apart however many there are: the configuration bounds what it
+    /// may use.
+    #[must_use]
+    pub fn kept(&self, party: Party, name: &str) -> Kept {
+        let is_bounded = match party {
+            Party::Caller => self.budget_of(name).is_some(),
+            Party::Project | Party::Env | Party::Key | Party::Team => false,
+        };
+        if is_bounded {
+            Kept::Always
+        } else {
+            Kept::WhileRoom
+        }
     }
 
     /// The prices of a candidate of the route for `model`; `None`: they are not known.

@@ -10,6 +10,7 @@ use crate::base::tokens::Tokens;
 use crate::decide::strategy::Strategy;
 use crate::dialect::ask::Ask;
 use crate::exchange::attribution::Label;
+use crate::exchange::principal::Principal;
 use crate::exchange::refusal::{self, Connection, Refusal};
 use crate::exchange::request::Request;
 use crate::link::facts::MonthTag;
@@ -256,12 +257,9 @@ impl<'a> Record<'a> {
         });
         if let Some(used) = &self.tokens {
             let attribution = &self.request.attribution;
-            let purse = &self.shard.era.purse;
-            let kept = |caller: &str| match purse.budget_of(caller) {
-                Some(_) => Kept::Always,
-                None => Kept::WhileRoom,
-            };
-            meters.book(self.month, used.spent(), attribution, kept);
+            let owner = self.request.principal.as_ref().map(Principal::owner);
+            let kept = |party, name: &str| self.shard.era.purse.kept(party, name);
+            meters.book(self.month, used.spent(), attribution, owner, kept);
         }
     }
 
