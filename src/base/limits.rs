@@ -221,8 +221,8 @@ pub const RELOADS_MAX: usize = 16;
 /// Largest answer of a router that a command of an operator reads, in bytes: 1,024 providers with
 /// 65,536 models of 256 bytes fit.
 pub const REPORT_BYTES_MAX: usize = 16 << 20;
-/// Most names of callers that are counted apart, and of projects, and of environments; further
-/// names are counted together. Names with a budget come on top.
+/// Most names of callers that are counted apart, and of projects, environments, keys and teams;
+/// further names are counted together. Names with a budget come on top.
 pub const PARTIES_MAX: usize = 10_000;
 /// Most pairs of provider and model that no configuration names and that are counted apart.
 pub const OPEN_SERIES_MAX: usize = 1_000;

@@ -2,7 +2,7 @@
 //! by.
 
 use crate::base::ids::{BudgetId, ScopeId};
-use crate::base::map::Map;
+use crate::base::map::{Map, Set};
 use crate::config::keyring::{Keyring, NamePattern, Team};
 use crate::config::plan::Budgets;
 use crate::config::scope::{Allowance, Budget, Limits, Scope};
@@ -15,6 +15,9 @@ pub struct Accounts {
     callers: Map<Box<str>, u32>,
     /// By key, in the order of the ring.
     keys: Box<[KeyAccounts]>,
+    /// Teams and keys with an account of any kind.
+    teams: Set<Box<str>>,
+    key_names: Set<Box<str>>,
 }
 
 /// A scope with limits or budgets.
@@ -77,7 +80,17 @@ impl Accounts {
             Some((one.caller.clone(), place))
         });
         let callers = callers.collect();
+        let (mut teams, mut key_names) = (Set::default(), Set::default());
+        for account in &building.all {
+            match &account.scope {
+                Scope::Team(name) => teams.insert(name.clone()),
+                Scope::Key(key) | Scope::KeyModels { key, .. } => key_names.insert(key.clone()),
+                Scope::Caller(_) => continue,
+            };
+        }
         Self {
+            teams,
+            key_names,
             all: building.all.into(),
             callers,
             keys,
@@ -111,6 +124,18 @@ impl Accounts {
     #[must_use]
     pub fn of_caller(&self, caller: &str) -> Option<u32> {
         self.callers.get(caller).copied()
+    }
+
+    /// Whether the team with this name has an account.
+    #[must_use]
+    pub fn bounds_team(&self, name: &str) -> bool {
+        self.teams.contains(name)
+    }
+
+    /// Whether the key with this name has an account, at least for some models.
+    #[must_use]
+    pub fn bounds_key(&self, name: &str) -> bool {
+        self.key_names.contains(name)
     }
 
     /// The accounts of the key at this place of the ring.

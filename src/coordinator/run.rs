@@ -226,11 +226,9 @@ impl Coordinator {
                     | Question::Metrics
                     | Question::Latency
                     | Question::Costs
-                    | Question::CostsByCaller
+                    | Question::CostsBy(_)
                     | Question::CostsOfCaller(_)
                     | Question::CostsByModel
-                    | Question::CostsByProject
-                    | Question::CostsByEnv
                     | Question::Timeseries(_) => {}
                 }
                 self.asked.push((ask, self.progress.pending()));
@@ -441,11 +439,9 @@ impl Coordinator {
             | Question::Metrics
             | Question::Latency
             | Question::Costs
-            | Question::CostsByCaller
+            | Question::CostsBy(_)
             | Question::CostsOfCaller(_)
             | Question::CostsByModel
-            | Question::CostsByProject
-            | Question::CostsByEnv
             | Question::Timeseries(_) => {
                 let known = self.known(time);
                 // Without room, the question is dropped, and the shard that asks answers when its

@@ -11,6 +11,7 @@ use crate::config::accounts::Accounts;
 use crate::config::keyring::{CallerKey, Keyring, Team, allows};
 use crate::link::caller_gates::CallerGates;
 use crate::link::marks::Marks;
+use crate::link::meters::{Kept, Party};
 use crate::report::keys::{self, KeyReport};
 
 /// The callers' keys, limits and budgets in force.
@@ -132,6 +133,23 @@ impl Callers {
     #[must_use]
     pub const fn accounts(&self) -> &Arc<Accounts> {
         &self.accounts
+    }
+
+    /// Whether a party is counted apart however many there are: the configuration bounds what it
+    /// may use.
+    #[must_use]
+    pub fn kept(&self, party: Party, name: &str) -> Kept {
+        let is_bounded = match party {
+            Party::Caller => self.accounts.of_caller(name).is_some(),
+            Party::Key => self.accounts.bounds_key(name),
+            Party::Team => self.accounts.bounds_team(name),
+            Party::Project | Party::Env => false,
+        };
+        if is_bounded {
+            Kept::Always
+        } else {
+            Kept::WhileRoom
+        }
     }
 
     /// The words of their limits and budgets.

@@ -17,6 +17,43 @@ pub struct Principal {
     place: usize,
 }
 
+/// The names of a caller's key and of its team, under which requests are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner<T> {
+    /// The key's name.
+    pub key: T,
+    /// Its team's name.
+    pub team: Option<T>,
+}
+
+impl Owner<&str> {
+    /// The same names, to be kept when the key is gone.
+    #[must_use]
+    pub fn to_owned(self) -> Owner<Box<str>> {
+        Owner {
+            key: self.key.into(),
+            team: self.team.map(Into::into),
+        }
+    }
+}
+
+impl Owner<Box<str>> {
+    /// The names.
+    #[must_use]
+    pub fn borrowed(&self) -> Owner<&str> {
+        Owner {
+            key: &self.key,
+            team: self.team.as_deref(),
+        }
+    }
+
+    /// Bytes of the names.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.key.len() + self.team.as_ref().map_or(0, |team| team.len())
+    }
+}
+
 impl Principal {
     /// The owner of the one valid key among those that a request presents at `now`.
     ///
@@ -53,6 +90,16 @@ impl Principal {
     #[must_use]
     pub fn key(&self) -> &CallerKey {
         &self.keys.ring().keys()[self.place]
+    }
+
+    /// The names under which its requests are counted.
+    #[must_use]
+    pub fn owner(&self) -> Owner<&str> {
+        let key = self.key();
+        Owner {
+            key: &key.name,
+            team: key.team.as_deref(),
+        }
     }
 
     /// Whether it may ask for the model called `name`.

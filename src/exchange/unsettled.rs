@@ -6,6 +6,7 @@ use crate::base::spent::Spent;
 use crate::base::tokens::{Counts, Tokens};
 use crate::decide::pricing::{self, Row};
 use crate::exchange::attribution::Attribution;
+use crate::exchange::principal::Owner;
 use crate::link::facts::MonthTag;
 use crate::link::memory::Memory;
 use crate::wire::usage::Usage;
@@ -17,6 +18,8 @@ pub struct Unsettled {
     pub month: MonthTag,
     /// Whom it is counted for.
     pub attribution: Attribution,
+    /// Whose key asked for it; `None`: there are no keys.
+    pub owner: Option<Owner<Box<str>>>,
     /// Its provider.
     pub provider: ProviderId,
     /// The provider's name for the model.
@@ -84,6 +87,7 @@ mod tests {
         Unsettled {
             month: MonthTag(month),
             attribution: Attribution::default(),
+            owner: None,
             provider: ProviderId(0),
             model: "m".into(),
             row: Some(Row::flat(

@@ -149,11 +149,12 @@ fn the_month_turns_by_the_calendar_and_never_back() {
     let before = december.before(Duration::from_millis(1_500));
     let now = Instant::from_millis(10_000);
     let due = |budgets: &Budgets, wall| budgets.deadline(now, wall).since(now);
-    assert_eq!(due(&budgets, before), Duration::from_millis(1_500));
     assert_eq!(due(&budgets, november().start()), CLOCK_SET_AFTER);
+    assert_eq!(due(&budgets, before), Duration::ZERO, "days have turned");
     let mut orders = Vec::new();
     budgets.on_time(before, &mut orders);
     assert!(orders.is_empty());
+    assert_eq!(due(&budgets, before), Duration::from_millis(1_500));
     budgets.on_time(december, &mut orders);
     assert_eq!(orders.len(), 3);
     budgets.on_time(before, &mut orders);

@@ -35,7 +35,7 @@ pub struct MonthState {
     pub all: Spent,
     /// By provider and model.
     pub series: Vec<(Box<str>, Box<str>, Spent)>,
-    /// By caller, by project, by environment.
+    /// By place of the party.
     pub parties: [Vec<(Box<str>, Spent)>; Party::ALL.len()],
 }
 
@@ -111,6 +111,10 @@ struct MonthFile {
     projects: Vec<(Box<str>, Figures)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     envs: Vec<(Box<str>, Figures)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    keys: Vec<(Box<str>, Figures)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    teams: Vec<(Box<str>, Figures)>,
 }
 
 /// Nano-dollars, requests, prompt tokens and completion tokens: four numbers in a row, since there
@@ -289,7 +293,14 @@ impl From<MonthFile> for MonthState {
             series: series
                 .map(|(provider, model, figures)| (provider, model, figures.into()))
                 .collect(),
-            parties: [file.callers, file.projects, file.envs].map(party),
+            parties: [
+                file.callers,
+                file.projects,
+                file.envs,
+                file.keys,
+                file.teams,
+            ]
+            .map(party),
         }
     }
 }
@@ -302,7 +313,7 @@ impl From<&MonthState> for MonthFile {
                 .collect()
         };
         let series = state.series.iter();
-        let [callers, projects, envs] = state.parties.each_ref().map(party);
+        let [callers, projects, envs, keys, teams] = state.parties.each_ref().map(party);
         Self {
             all: state.all.into(),
             models: series
@@ -311,6 +322,8 @@ impl From<&MonthState> for MonthFile {
             callers,
             projects,
             envs,
+            keys,
+            teams,
         }
     }
 }
@@ -383,7 +396,8 @@ mod tests {
         r#"["key","k","",{"week-2026-11-30":3}],["key_models","k","m, n*",{"2026-11":4}]],"#,
         r#""months":{"2026-10":{"all":[12,3,2,1]},"#,
         r#""2026-11":{"all":[9,1,1,1],"models":[["p","m",[9,1,1,1]]],"#,
-        r#""callers":[["a",[9,1,1,1]]],"envs":[["(none)",[9,1,1,1]]]}},"#,
+        r#""callers":[["a",[9,1,1,1]]],"envs":[["(none)",[9,1,1,1]]],"#,
+        r#""keys":[["web",[9,1,1,1]]],"teams":[["t",[9,1,1,1]]]}},"#,
         r#""minutes":[[29000000,[9,1,1,1]]],"hours":[[483333,[9,1,1,1]]]}"#,
         "\n",
     );
@@ -403,8 +417,23 @@ mod tests {
         let kept = state.month(november).unwrap();
         assert_eq!(kept.all, spent);
         assert_eq!(kept.series, [("p".into(), "m".into(), spent)]);
-        assert_eq!(kept.parties[0], [("a".into(), spent)]);
+        let [callers, _, _, keys, teams] = &kept.parties;
+        for (party, name) in [(callers, "a"), (keys, "web"), (teams, "t")] {
+            assert_eq!(*party, [(name.into(), spent)]);
+        }
         assert!(spent_by("nobody").is_empty());
+    }
+
+    #[test]
+    fn a_state_without_keys_and_teams_is_read_and_written_without_them() {
+        let with = r#","keys":[["web",[9,1,1,1]]],"teams":[["t",[9,1,1,1]]]"#;
+        let text = TEXT.replace(with, "");
+        assert_ne!(text, TEXT);
+        let state = State::parse(&text).unwrap();
+        assert_eq!(state.to_json().unwrap(), text);
+        let kept = state.month(Month::new(2026, 11).unwrap()).unwrap();
+        let of = |party: Party| kept.parties[party.place()].len();
+        assert_eq!(Party::ALL.map(of), [1, 0, 1, 0, 0]);
     }
 
     #[test]
@@ -519,7 +548,11 @@ mod tests {
         let name = || "\\PC{0,8}".prop_map(Box::<str>::from);
         let party = || prop::collection::vec((name(), spent_once()), 0..3);
         let series = prop::collection::vec((name(), name(), spent_once()), 0..3);
-        let all = (spent_once(), series, [party(), party(), party()]);
+        let all = (
+            spent_once(),
+            series,
+            [party(), party(), party(), party(), party()],
+        );
         all.prop_map(|(all, series, parties)| MonthState {
             all,
             series,

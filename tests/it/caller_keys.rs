@@ -18,7 +18,7 @@ fn run(arguments: &[&str]) -> Ended {
     end(&mut infermux(arguments))
 }
 
-fn entry(name: &str, key: &str, rest: &str) -> String {
+pub fn entry(name: &str, key: &str, rest: &str) -> String {
     let digest = Digest::of(key.as_bytes());
     format!("- {{name: {name}, hash: 'sha256:{digest}'{rest}}}\n")
 }

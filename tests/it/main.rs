@@ -31,6 +31,7 @@ mod headers;
 mod health;
 mod heartbeat;
 mod http;
+mod key_costs;
 mod keys;
 mod kinds;
 mod latency;

@@ -10,6 +10,7 @@ use crate::base::tokens::Tokens;
 use crate::decide::strategy::Strategy;
 use crate::dialect::ask::Ask;
 use crate::exchange::attribution::Label;
+use crate::exchange::principal::Principal;
 use crate::exchange::refusal::{self, Connection, Refusal};
 use crate::exchange::request::Request;
 use crate::link::facts::MonthTag;
@@ -256,15 +257,11 @@ impl<'a> Record<'a> {
         });
         if let Some(used) = &self.tokens {
             let attribution = &self.request.attribution;
+            let owner = self.request.principal.as_ref().map(Principal::owner);
             let callers = self.request.callers.as_ref();
-            let has_account = |caller: &str| {
-                callers.is_some_and(|all| all.accounts().of_caller(caller).is_some())
-            };
-            let kept = |caller: &str| match has_account(caller) {
-                true => Kept::Always,
-                false => Kept::WhileRoom,
-            };
-            meters.book(self.month, used.spent(), attribution, kept);
+            let kept =
+                |party, name: &str| callers.map_or(Kept::WhileRoom, |all| all.kept(party, name));
+            meters.book(self.month, used.spent(), attribution, owner, kept);
         }
     }
 

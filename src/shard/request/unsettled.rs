@@ -7,6 +7,7 @@ use crate::base::period::PeriodTag;
 use crate::decide::budget::{Capped, Share};
 use crate::dialect::shell::Shell;
 use crate::exchange::attribution::Label;
+use crate::exchange::principal::{Owner, Principal};
 use crate::exchange::unsettled::{Difference, Unsettled};
 use crate::link::budget_gate::Reserved;
 use crate::link::facts::Fact;
@@ -53,16 +54,19 @@ fn note(
     id: &[u8],
 ) {
     let (job, used) = (attempt.job, attempt.used(usage, text_bytes));
+    let owner = job.request.principal.as_ref().map(Principal::owner);
     let unsettled = Unsettled {
         month: record.month(),
         attribution: job.request.attribution.clone(),
+        owner: owner.map(Owner::to_owned),
         provider: attempt.candidate().provider,
         model: attempt.upstream_model().into(),
         row: spend::row(job, attempt.place),
         booked: used.spent(),
         counts: used.counts,
     };
-    let bytes = size_of::<Unsettled>() + unsettled.model.len();
+    let names = unsettled.model.len() + unsettled.owner.as_ref().map_or(0, Owner::bytes);
+    let bytes = size_of::<Unsettled>() + names;
     job.shard.unsettled.remember(id, unsettled, bytes);
 }
 
@@ -116,13 +120,11 @@ fn book(shard: &Shard, unsettled: &Unsettled, difference: &Difference) {
             cost: spent.cost,
         });
     }
-    let kept = |caller: &str| match accounts.of_caller(caller) {
-        Some(_) => Kept::Always,
-        None => Kept::WhileRoom,
-    };
-    shard
-        .meters
-        .book(unsettled.month, spent, &unsettled.attribution, kept);
+    let (attribution, owner) = (&unsettled.attribution, unsettled.owner.as_ref());
+    let (meters, owner) = (&shard.meters, owner.map(Owner::borrowed));
+    meters.book(unsettled.month, spent, attribution, owner, |party, name| {
+        callers.kept(party, name)
+    });
     let Some(provider) = shard.plan.find_provider(unsettled.provider) else {
         return;
     };
