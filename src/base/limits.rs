@@ -62,11 +62,21 @@ pub const BUDGETS_MAX: usize = 10_000;
 pub const BUDGETS_OF_A_SCOPE_MAX: usize = 8;
 /// Most entries of a key's `per_model`.
 pub const PER_MODEL_MAX: usize = 16;
+/// Most changes of keys, and of teams, that are told of one reload; further ones are counted.
+pub const KEY_CHANGES_TOLD_MAX: usize = 100;
+/// Most teams of callers' keys.
+pub const TEAMS_MAX: usize = 10_000;
+/// Most `limits` of all keys together, and of their models: half of the ids, so that a file that
+/// replaces all of them finds room.
+pub const KEYS_LIMITS_MAX: usize = SCOPE_SEATS_MAX / 2 - TEAMS_MAX;
+/// Most budgets of all keys together, and of their models, for the same reason.
+pub const KEYS_BUDGETS_MAX: usize =
+    BUDGET_SEATS_MAX / 2 - TEAMS_MAX * BUDGETS_OF_A_SCOPE_MAX - BUDGETS_MAX;
 /// Ids of limits that one process has, for the same reason as [`PROVIDER_SEATS_MAX`].
 pub const SCOPE_SEATS_MAX: usize = 4 * CALLER_KEYS_MAX;
 /// Budget ids that one process has, for the same reason.
 pub const BUDGET_SEATS_MAX: usize = 8 * CALLER_KEYS_MAX;
-/// Largest monthly budget, in US dollars: its balance has to fit into a published word.
+/// Largest budget, in US dollars: its balance has to fit into a published word.
 pub const BUDGET_USD_MAX: u32 = 100_000_000;
 /// Largest core number, and most cores, that shards can be pinned to.
 pub const CORES_MAX: usize = 4_096;

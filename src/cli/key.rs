@@ -14,6 +14,7 @@ use crate::cli::flags::{self, KeyCommand, NamedKeyFlags, NewKeyFlags, ServerFlag
 use crate::cli::server::Server;
 use crate::cli::terminal;
 use crate::cli::watch;
+use crate::config::check::keys::Known;
 use crate::config::faults::printable;
 use crate::config::plan::{Auth, Plan};
 use crate::config::{self, Environment, Options, Strictness};
@@ -40,7 +41,7 @@ fn new(flags: &NewKeyFlags) -> u8 {
     };
     let key = caller_key::of_random(random);
     let entry = entry(flags, &Digest::of(key.as_bytes()));
-    if let Err(problem) = check(&entry, flags) {
+    if let Err(problem) = check(&entry) {
         return failed(problem);
     }
     if flags.write {
@@ -86,15 +87,9 @@ fn entry(flags: &NewKeyFlags, digest: &Digest) -> String {
     entry
 }
 
-/// Checks the entry as the router would. Which teams there are, only a configuration tells.
-fn check(entry: &str, flags: &NewKeyFlags) -> Result<(), String> {
-    let teams = flags.team.iter().map(|name| config::keyring::Team {
-        name: name.as_str().into(),
-        models: None,
-        allowance: config::scope::Allowance::default(),
-    });
-    let teams: Vec<_> = teams.collect();
-    match config::load_keys(entry, &teams, &options()) {
+/// Checks the entry as the router would, as far as no configuration is needed.
+fn check(entry: &str) -> Result<(), String> {
+    match config::load_keys(entry, &Known::default(), &options()) {
         Ok(_) => Ok(()),
         Err(faults) => Err(faults.first().map(ToString::to_string).unwrap_or_default()),
     }
@@ -124,7 +119,7 @@ fn append(entry: &str, flags: &NewKeyFlags) -> Result<String, String> {
     } else {
         format!("{former}\n{entry}")
     };
-    let checked = config::load_keys(&text, &plan.teams, &self::options());
+    let checked = config::load_keys(&text, &Known::of(&plan), &self::options());
     let keys = checked.map_err(|faults| {
         let first = faults.first().map(ToString::to_string).unwrap_or_default();
         format!("{path}: {first}")

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::base::limits::KEYS_FILE_BYTES_MAX;
 use crate::cli::environment;
+use crate::config::check::keys::Known;
 use crate::config::faults::Findings;
 use crate::config::keyring::{CallerKey, Keyring};
 use crate::config::plan::{Auth, Plan};
@@ -53,7 +54,7 @@ fn read_file(path: &str, plan: &Plan) -> Result<Vec<CallerKey>, Vec<String>> {
         environment: Environment::Lookup(environment::HERE),
         strict: Strictness::Strict,
     };
-    let keys = config::load_keys(&text, &plan.teams, &options);
+    let keys = config::load_keys(&text, &Known::of(plan), &options);
     keys.map_err(|faults| faults.iter().map(|fault| named(fault)).collect())
 }
 

@@ -137,3 +137,7 @@ fn identities(account: &Account) -> impl Iterator<Item = Identity> {
         }
     })
 }
+
+#[cfg(test)]
+#[path = "account_seats_tests.rs"]
+mod tests;

@@ -58,6 +58,7 @@ impl Accounts {
             .collect();
         let keys = ring.keys().iter().map(|key| {
             let team = key.team.as_ref().and_then(|team| teams.get(team).copied());
+            let own = building.add(Scope::Key(key.name.clone()), &key.allowance);
             let per_model = key.per_model.iter().filter_map(|one| {
                 let (key, models) = (key.name.clone(), one.label());
                 let place = building.add(Scope::KeyModels { key, models }, &one.allowance)?;
@@ -66,7 +67,7 @@ impl Accounts {
             let per_model = per_model.collect();
             KeyAccounts {
                 team: team.flatten(),
-                key: building.add(Scope::Key(key.name.clone()), &key.allowance),
+                key: own,
                 per_model,
             }
         });
@@ -186,3 +187,7 @@ impl Building {
         Some(place)
     }
 }
+
+#[cfg(test)]
+#[path = "accounts_tests.rs"]
+mod tests;

@@ -10,7 +10,7 @@ use crate::config::cors::{Cors, Origins};
 use crate::config::plan::{Auth, LogFormat, LogLevel};
 use crate::config::raw::keys::{self, Fallback, Kind};
 use crate::config::responses::Responses;
-use crate::config::scope::{Allowance, BudgetAction};
+use crate::config::scope::BudgetAction;
 use crate::decide::policy::{BreakerPolicy, LatencyPolicy};
 use crate::decide::strategy::Strategy;
 
@@ -903,10 +903,15 @@ fn every_key_is_read() {
                 format!("{{auth: {{keys: [{field}]}}}}"),
                 "auth.keys[0].".into(),
             ),
-            "auth.keys[].hashes[]" => (
-                format!("{{auth: {{keys: [{{hashes: [{field}]}}]}}}}"),
-                "auth.keys[0].hashes[0].".into(),
-            ),
+            section if section.starts_with("auth.keys[].") => {
+                let name = section.trim_start_matches("auth.keys[].");
+                let (block, at, item) = match name.strip_suffix("[]") {
+                    Some(list) => (list, format!("{list}[0]"), format!("[{field}]")),
+                    None => (name, name.to_owned(), field.clone()),
+                };
+                let text = format!("{{auth: {{keys: [{{{block}: {item}}}]}}}}");
+                (text, format!("auth.keys[0].{at}."))
+            }
             "pricing.<provider>.<model>" => (
                 format!("{{pricing: {{a: {{b: {field}}}}}}}"),
                 "pricing.a.b.".into(),
@@ -967,6 +972,8 @@ fn what_is_required_is_missed_once() {
             "teams[]",
             "auth.keys[]",
             "auth.keys[].hashes[]",
+            "auth.keys[].budgets[]",
+            "auth.keys[].per_model[]",
         ];
         assert!(known.contains(&key.section), "{}", key.path());
     }
@@ -984,6 +991,15 @@ fn what_is_required_is_missed_once() {
         "teams: [{}]\nauth: {mode: keys, keys: [{}, {name: a, hashes: [{}]}]}",
         "teams[0].name: is required\nauth.keys[0].name: is required\n\
          auth.keys[0].hash: is required\nauth.keys[1].hashes[0].hash: is required",
+    );
+    check(
+        "teams: [{name: a, budgets: [{}]}]",
+        "teams[0].budgets[0].usd: is required\nteams[0].budgets[0].per: is required",
+    );
+    check(
+        &format!("auth: {{mode: keys, keys: [{{name: a, hash: '{HASH}', per_model: [{{}}]}}]}}"),
+        "auth.keys[0].per_model[0].models: at least one model is required\n\
+         auth.keys[0].per_model[0].limits: or `budgets` is required",
     );
     check(
         "budgets: [{}]",
@@ -1699,12 +1715,8 @@ fn keys_and_their_teams_make_sense_together() {
 
 #[test]
 fn a_file_of_keys_is_a_bare_list() {
-    let teams = [Team {
-        name: "t".into(),
-        models: None,
-        allowance: Allowance::default(),
-    }];
-    let read = |text: &str| load_keys(text, &teams, &options(Strictness::Strict));
+    let plan = plan(&with_provider("teams: [{name: t}]"));
+    let read = |text: &str| load_keys(text, &Known::of(&plan), &options(Strictness::Strict));
     let first = |text: &str| read(text).unwrap_err()[0].to_string();
     assert_eq!(read("").map(|keys| keys.len()), Ok(0));
     assert_eq!(read("# none yet\n").map(|keys| keys.len()), Ok(0));

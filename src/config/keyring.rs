@@ -89,7 +89,27 @@ pub struct Team {
     pub allowance: Allowance,
 }
 
+impl CallerKey {
+    /// What is allowed with it: in all, then for certain models.
+    pub fn allowances(&self) -> impl Iterator<Item = &Allowance> {
+        let per_model = self.per_model.iter().map(|one| &one.allowance);
+        std::iter::once(&self.allowance).chain(per_model)
+    }
+}
+
 impl PerModel {
+    /// Whether both are for the same models, in any order. If they are not, their labels differ.
+    #[must_use]
+    pub fn has_models_of(&self, other: &Self) -> bool {
+        let sorted = |one: &Self| {
+            let mut models: Vec<String> = one.models.iter().map(NamePattern::text).collect();
+            models.sort_unstable();
+            models.dedup();
+            models
+        };
+        sorted(self) == sorted(other) || self.label() == other.label()
+    }
+
     /// The models as one text, with commas.
     #[must_use]
     pub fn label(&self) -> Box<str> {

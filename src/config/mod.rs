@@ -16,6 +16,7 @@ pub mod decimal;
 pub mod duration;
 pub mod env;
 pub mod faults;
+pub mod key_changes;
 pub mod keyring;
 pub mod listen;
 pub mod model_settings;
@@ -36,8 +37,9 @@ pub mod url;
 pub mod vendor;
 
 use crate::base::limits::KEYS_FILE_BYTES_MAX;
+use crate::config::check::keys::Known;
 use crate::config::faults::{Fault, Findings};
-use crate::config::keyring::{CallerKey, Team};
+use crate::config::keyring::CallerKey;
 use crate::config::plan::{Plan, Provider};
 use crate::config::raw::Node;
 use crate::config::raw::fields::Block;
@@ -111,21 +113,21 @@ pub fn load(text: &str, options: &Options<'_>) -> Result<Loaded, Rejected> {
     }
 }
 
-/// Reads a file of callers' keys, a bare list; their teams are `teams`.
+/// Reads a file of callers' keys, a bare list, beside what is known.
 ///
 /// # Errors
 ///
 /// Everything that is wrong with it, all at once.
 pub fn load_keys(
     text: &str,
-    teams: &[Team],
+    known: &Known<'_>,
     options: &Options<'_>,
 ) -> Result<Vec<CallerKey>, Vec<Fault>> {
     let items = yaml::parse_list(text, KEYS_FILE_BYTES_MAX).map_err(|fault| vec![fault])?;
     let findings = Findings::new(options.strict);
     let mut entries = [("keys".to_owned(), Node::List(items))];
     env::resolve(&mut entries, &options.environment, &findings);
-    let keys = check::keys::keys(&Block::root_of("auth", &entries, &findings), teams);
+    let keys = check::keys::keys(&Block::root_of("auth", &entries, &findings), known);
     let (faults, _) = findings.into_parts();
     if faults.is_empty() {
         Ok(keys)

@@ -7,6 +7,7 @@ pub mod document;
 pub mod entries;
 pub mod fields;
 pub mod keys;
+pub mod kinds;
 pub mod lines;
 pub mod merge;
 pub mod mixed;
