@@ -22,7 +22,7 @@ use crate::config::accounts::Accounts;
 use crate::config::keyring::Keyring;
 use crate::config::plan::Plan;
 use crate::config::seats::{Seated, Seats};
-use crate::config::{Environment, Loaded, Options, Strictness, changes};
+use crate::config::{Environment, Loaded, Options, Strictness, changes, key_changes};
 use crate::coordinator::names::LOOK_UP_MAX;
 use crate::exchange::callers::Callers;
 use crate::ledger::terms::Terms;
@@ -179,17 +179,22 @@ impl Reloader {
         let plan = Arc::clone(&self.terms.load().plan);
         match self.prepare_keys(&plan) {
             Ok(replacement) => {
+                let mut changes = Changes::default();
                 if let Some((ring, accounts)) = replacement {
                     let count = ring.keys().len();
+                    changes.changed = self.changed_keys(&ring);
                     self.next_callers(ring, &plan, accounts);
                     if self.ask_coordinator().is_none() {
                         return ReloadResult::Stopping;
                     }
                     self.common.callers.publish(self.next_callers.load());
+                    for change in &changes.changed {
+                        tracing::info!(change, "a key changes");
+                    }
                     tracing::info!(keys = count, "the file of keys is reloaded");
                 }
                 ReloadResult::Done {
-                    changes: Changes::default(),
+                    changes,
                     stalled: Vec::new(),
                 }
             }
@@ -200,6 +205,12 @@ impl Reloader {
                 ReloadResult::Refused(faults)
             }
         }
+    }
+
+    /// How the keys of `ring` differ from those in force.
+    fn changed_keys(&self, ring: &Keyring) -> Vec<String> {
+        let former = self.next_callers.load();
+        key_changes::keys(former.ring().keys(), ring.keys())
     }
 
     /// Reads the file of callers' keys; `None`: it says what it said before. What operators have
@@ -298,6 +309,7 @@ impl Reloader {
         let accounts = self.seat_accounts(&ring, &plan)?;
         let seated = self.seats.seat(plan).map_err(|fault| vec![fault])?;
         let mut changed = changes::between(&before.plan, &seated.plan);
+        changed.extend(self.changed_keys(&ring));
         if certificate.fingerprint != self.certificate.fingerprint {
             changed.push("tls: certificate".to_owned());
         }

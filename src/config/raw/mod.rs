@@ -4,6 +4,7 @@
 //! finds out whether the fields make sense together.
 
 pub mod document;
+pub mod edit;
 pub mod entries;
 pub mod fields;
 pub mod keys;
