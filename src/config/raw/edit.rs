@@ -120,6 +120,16 @@ pub fn replaced(text: &str, span: &Span, with: &str) -> String {
     format!("{}{with}{}", &text[..span.start], &text[span.end..])
 }
 
+/// The text with these `lines` below the line that `at` is on. A comment at its end stays there.
+#[must_use]
+pub fn inserted_below(text: &str, at: usize, lines: &str) -> String {
+    let rest = text[at..].split(['\r', '\n']).next();
+    let at = at + rest.unwrap_or_default().len();
+    let end = line_end(text);
+    let lines = lines.replace('\n', end);
+    replaced(text, &(at..at), &format!("{end}{lines}"))
+}
+
 /// The end of lines in `text`.
 #[must_use]
 pub fn line_end(text: &str) -> &'static str {
@@ -140,12 +150,8 @@ fn add(text: &str, span: &Span, part: &str) -> String {
             replaced(text, &(at..at), &format!("{before}{part}"))
         }
         Form::Block(column) => {
-            let rest = &text[span.end..];
-            // A comment behind the last value stays there.
-            let line = rest.split(['\r', '\n']).next().unwrap_or_default();
-            let at = span.end + line.len();
-            let (end, indent) = (line_end(text), " ".repeat(column));
-            replaced(text, &(at..at), &format!("{end}{indent}{part}"))
+            let indent = " ".repeat(column);
+            inserted_below(text, span.end, &format!("{indent}{part}"))
         }
     }
 }
