@@ -111,6 +111,8 @@ pub struct ScopeLeft([Option<LimitLeft>; ScopeLimit::ALL.len()]);
 pub struct LimitLeft {
     /// The limit.
     pub limit: u64,
+    /// What is used of it, reservations included; more than the limit where that is exceeded.
+    pub used: u64,
     /// What is left of it.
     pub left: u64,
     /// When more is left; not after the moment of the question when all of it is left.
@@ -291,34 +293,31 @@ impl ScopeGate {
     #[must_use]
     pub fn left(&self, now: Instant) -> ScopeLeft {
         let words = self.words();
-        let of_minute = |word: &AtomicI64| word.load(Ordering::Relaxed).max(0).unsigned_abs();
+        let of_minute = |word: &AtomicI64| word.load(Ordering::Relaxed);
         let of_day = |word: &AtomicU64| DayWord::from_bits(word.load(Ordering::Acquire)).left();
         ScopeLeft(ScopeLimit::ALL.map(|limit| {
             let most = self.limits.of(limit)?;
             let left = match limit {
-                ScopeLimit::InFlight => most.saturating_sub(self.in_flight()),
+                ScopeLimit::InFlight => {
+                    signed(most) - i64::from(words.in_flight.load(Ordering::Relaxed))
+                }
                 ScopeLimit::RequestsPerMinute => of_minute(&words.requests),
                 ScopeLimit::TokensPerMinute => of_minute(&words.tokens),
                 ScopeLimit::RequestsPerDay => of_day(&words.day_requests),
                 ScopeLimit::TokensPerDay => of_day(&words.day_tokens),
             };
-            let is_whole = left >= most;
+            let used = signed(most).saturating_sub(left).max(0).unsigned_abs();
             Some(LimitLeft {
                 limit: most,
-                left: left.min(most),
-                resets: if is_whole {
+                used,
+                left: most.saturating_sub(used),
+                resets: if used == 0 {
                     now
                 } else {
                     self.until(limit, now)
                 },
             })
         }))
-    }
-
-    /// Requests in flight; 0 where they are not limited.
-    #[must_use]
-    pub fn in_flight(&self) -> u64 {
-        u64::from(self.words().in_flight.load(Ordering::Relaxed))
     }
 
     /// Requests that `limit` has refused.
