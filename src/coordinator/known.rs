@@ -6,9 +6,11 @@ use crate::base::money::NanoUsd;
 use crate::base::period::Per;
 use crate::config::scope::Scope;
 use crate::coordinator::time::Time;
+use crate::exchange::callers::Callers;
 use crate::ledger::totals::Totals;
 use crate::link::orders::Health;
 use crate::link::progress::Progress;
+use crate::link::scope_gate::ScopeGate;
 
 /// The coordinator's knowledge at a moment.
 pub struct Known {
@@ -22,6 +24,8 @@ pub struct Known {
     pub providers: Vec<ProviderStanding>,
     /// The budgets, in the order of the file.
     pub budgets: Vec<BudgetStanding>,
+    /// The callers, with the words of their limits.
+    pub callers: Arc<Callers>,
     /// Changes of circuits: provider, new state, reason, and number.
     pub transitions: Vec<(Box<str>, &'static str, &'static str, u64)>,
     /// How often the state file could not be written.
@@ -78,6 +82,13 @@ impl BudgetStanding {
 }
 
 impl Known {
+    /// The scopes that have limits, in the order of the files, and their words: their limits, what
+    /// is used and left of each, how many requests each has refused, and would have refused. They
+    /// are read when the report is written: the coordinator does not wait for tens of thousands.
+    pub fn limited_scopes(&self) -> impl Iterator<Item = (&Scope, &ScopeGate)> {
+        self.callers.limited_scopes()
+    }
+
     /// The budgets of callers.
     pub fn budgets_of_callers(&self) -> impl Iterator<Item = (&str, &BudgetStanding)> {
         let budgets = self.budgets.iter();

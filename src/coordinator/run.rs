@@ -479,6 +479,7 @@ impl Coordinator {
             totals: Arc::clone(&self.totals),
             providers,
             budgets: budgets.collect(),
+            callers: Arc::clone(&self.callers),
             transitions: self.changes.counts(),
             state_write_failures: self.writer.as_ref().map_or(0, StateSender::failures),
             reloads: gates.process().reloads(),
