@@ -198,7 +198,7 @@ fn whoever_is_refused_by_one_scope_has_used_nothing_of_another() {
             format!("teams: [{{name: t, {limits}, {budgets}}}]\nserver: {{shards: {shards}}}\n");
         let router = Router::start(&config(&alpha, &keys, &rest));
         let addr = router.addr();
-        let answers = together(300, move |number| {
+        let answers = together(500, move |number| {
             let key = ["limited", "poor"][number % 2];
             (key, ask(addr, key, &plain()))
         });
