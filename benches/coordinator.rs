@@ -12,20 +12,24 @@ mod plan;
 use std::sync::Arc;
 use std::time::Duration;
 
-use infermux::testing::base::ids::{BudgetId, ProviderId, ShardId};
+use infermux::testing::base::ids::{BudgetId, ProviderId, ShardId, Subject};
 use infermux::testing::base::money::NanoUsd;
+use infermux::testing::base::period::{Per, Period, PeriodTag};
 use infermux::testing::base::time::{Instant, WallTime};
 use infermux::testing::base::tokens::Tokens;
+use infermux::testing::config::accounts::Accounts;
+use infermux::testing::config::keyring::Keyring;
 use infermux::testing::coordinator::opening::Opening;
 use infermux::testing::coordinator::run::Coordinator;
 use infermux::testing::coordinator::time::Time;
 use infermux::testing::decide::limiter::Window60;
 use infermux::testing::decide::outcome::Signal;
+use infermux::testing::exchange::callers::Callers;
 use infermux::testing::ledger::books::Books;
 use infermux::testing::ledger::state::State;
 use infermux::testing::ledger::terms::Terms;
 use infermux::testing::ledger::totals::Totals;
-use infermux::testing::link::facts::{Ended, Fact, MonthTag, Sample, SampleKind};
+use infermux::testing::link::facts::{Ended, Fact, Sample, SampleKind};
 use infermux::testing::link::gate::ConnectionsMax;
 use infermux::testing::link::progress::Progress;
 use infermux::testing::link::reports::{Batch, Message};
@@ -93,12 +97,15 @@ fn measured(case: &Case) -> Duration {
     let first = Terms::first(Arc::clone(&plan), ConnectionsMax::default());
     let progress = Arc::new(Progress::new(usize::from(case.shards)));
     let totals = Totals::new(wall, &State::default());
-    let month = MonthTag(totals.month().tag());
-    let books = Books::new(&plan, wall, State::default(), Window60::SPAN);
+    let month = Period::of(Per::Month, wall).tag();
+    let ring = Keyring::default();
+    let accounts = Arc::new(Accounts::new(&ring, &plan.teams, &plan.budgets));
+    let books = Books::new((&plan, &accounts), wall, State::default(), Window60::SPAN);
     let (_meters, begun) = meters::channel();
     let mut coordinator = Coordinator::new(Opening {
         plan,
         gates: Arc::clone(&first.gates),
+        callers: Arc::new(Callers::first(ring, Box::default(), accounts)),
         progress,
         books,
         totals,
@@ -132,7 +139,7 @@ fn measured(case: &Case) -> Duration {
 fn batch(
     case: &Case,
     now: Instant,
-    month: MonthTag,
+    month: PeriodTag,
     (shard, tick): (u16, u32),
     turn: &mut u32,
 ) -> Batch {
@@ -144,10 +151,11 @@ fn batch(
         let budget = BudgetId(*turn % case.budgets);
         let tokens = Tokens::new(300);
         facts.push(Fact::Admitted {
-            provider,
+            subject: Subject::Provider(provider),
             at: now,
             requests: 1,
             tokens,
+            day: None,
         });
         facts.push(Fact::Ended(Ended {
             provider,
@@ -166,7 +174,7 @@ fn batch(
         }));
         facts.push(Fact::Settled {
             budget,
-            month,
+            period: month,
             cost: NanoUsd::new(30),
         });
     }

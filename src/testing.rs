@@ -11,7 +11,7 @@ pub mod base {
         pub use crate::base::endpoint::{Dialect, Endpoint};
     }
     pub mod ids {
-        pub use crate::base::ids::{BudgetId, ProviderId, ShardId};
+        pub use crate::base::ids::{BudgetId, ProviderId, ScopeId, ShardId, Subject};
     }
     pub mod limits {
         pub use crate::base::limits::ROWS_KEPT_MAX;
@@ -21,6 +21,9 @@ pub mod base {
     }
     pub mod month {
         pub use crate::base::month::Month;
+    }
+    pub mod period {
+        pub use crate::base::period::{Per, Period, PeriodTag};
     }
     pub mod random {
         pub use crate::base::random::Random;
@@ -46,7 +49,19 @@ pub mod cli {
 pub mod config {
     pub use crate::config::{Environment, Lookup, Options, Strictness, load};
     pub mod plan {
-        pub use crate::config::plan::{Budget, BudgetAction, Plan, Provider};
+        pub use crate::config::plan::{Plan, Provider};
+    }
+    pub mod account_seats {
+        pub use crate::config::account_seats::{AccountSeats, SeatedAccounts};
+    }
+    pub mod accounts {
+        pub use crate::config::accounts::{Account, Accounts};
+    }
+    pub mod keyring {
+        pub use crate::config::keyring::{CallerKey, Keyring};
+    }
+    pub mod scope {
+        pub use crate::config::scope::{Budget, BudgetAction, Scope};
     }
     pub mod prices {
         pub use crate::config::prices::PriceTable;
@@ -151,6 +166,9 @@ pub mod exchange {
     pub mod attribution {
         pub use crate::exchange::attribution::{Attribution, Label};
     }
+    pub mod callers {
+        pub use crate::exchange::callers::{Callers, SharedCallers};
+    }
     pub mod course {
         pub use crate::exchange::course::{Action, Course, Injection, Later, Part, Release, Try};
     }
@@ -196,6 +214,9 @@ pub mod ledger {
 pub mod link {
     pub mod budget_gate {
         pub use crate::link::budget_gate::{BudgetGate, Reserved};
+    }
+    pub mod caller_gates {
+        pub use crate::link::caller_gates::CallerGates;
     }
     pub mod buffered {
         pub use crate::link::buffered::{Held, Lease, Pool};
@@ -249,11 +270,11 @@ pub mod report {
 }
 pub mod shard {
     pub mod request {
+        pub mod pass {
+            pub use crate::shard::request::pass::{Bill, Pass, Wanted};
+        }
         pub mod permit {
             pub use crate::shard::request::permit::Permit;
-        }
-        pub mod reservation {
-            pub use crate::shard::request::reservation::{ModelChoice, Refused, Reservation};
         }
     }
     pub mod state {

@@ -3,9 +3,10 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use infermux::testing::base::ids::ProviderId;
+use infermux::testing::base::ids::{ProviderId, Subject};
 use infermux::testing::base::time::{Instant, WallTime};
 use infermux::testing::base::tokens::Tokens;
+use infermux::testing::config::accounts::Accounts;
 use infermux::testing::decide::outcome::Signal;
 use infermux::testing::ledger::books::Books;
 use infermux::testing::ledger::state::State;
@@ -31,10 +32,11 @@ pub(crate) fn facts() -> Run {
 /// Books the admission of a request at a provider with limits.
 pub(crate) fn admitted() -> Run {
     books(|at| Fact::Admitted {
-        provider: ProviderId(1),
+        subject: Subject::Provider(ProviderId(1)),
         at,
         requests: 1,
         tokens: Tokens::new(300),
+        day: None,
     })
 }
 
@@ -50,7 +52,12 @@ pub(crate) fn failure() -> Run {
 
 fn books(fact: impl Fn(Instant) -> Fact + 'static) -> Run {
     let wall = WallTime::from_unix_millis(1_795_428_000_000);
-    let mut books = Books::new(&plan(3), wall, State::default(), Duration::from_secs(60));
+    let mut books = Books::new(
+        (&plan(3), &Accounts::default()),
+        wall,
+        State::default(),
+        Duration::from_secs(60),
+    );
     let mut orders = Vec::new();
     let mut now = Instant::from_millis(1_000);
     Box::new(move || {

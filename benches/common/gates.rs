@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use infermux::testing::base::endpoint::Endpoint;
 use infermux::testing::base::money::NanoUsd;
+use infermux::testing::base::period::PeriodTag;
 use infermux::testing::base::time::Instant;
 use infermux::testing::decide::budget::{self, Admission, Ask, Standing};
 use infermux::testing::decide::eligible::Eligible;
@@ -13,7 +14,6 @@ use infermux::testing::decide::rotation::Rotation;
 use infermux::testing::decide::strategy::{Choice, choose};
 use infermux::testing::exchange::route;
 use infermux::testing::link::budget_gate::BudgetGate;
-use infermux::testing::link::facts::MonthTag;
 use infermux::testing::link::gate::{ConnectionsMax, Gates};
 use infermux::testing::link::provider_gate::{Limits, ProviderGate};
 
@@ -23,8 +23,7 @@ use super::run::{Run, kept, plan};
 pub(crate) fn route(count: u16) -> Run {
     let plan = kept(plan(count));
     let providers = (0..count).map(|_| ProviderGate::new(limits())).collect();
-    let gates = Gates::new(plan.routes.all.len(), ConnectionsMax::default())
-        .with(providers, Box::default());
+    let gates = Gates::new(plan.routes.all.len(), ConnectionsMax::default()).with(providers);
     let rotation = Rotation::new(&vec![1; usize::from(count)]);
     let now = Instant::from_millis(1_000);
     Box::new(move || {
@@ -68,7 +67,7 @@ pub(crate) fn take_and_give() -> Run {
 pub(crate) fn reserve() -> Run {
     let gate = BudgetGate::default();
     let monthly = NanoUsd::new(1 << 50);
-    gate.start_month(MonthTag(3), 1 << 50, NanoUsd::ZERO);
+    gate.begin(PeriodTag(3), 1 << 50, NanoUsd::ZERO);
     let ask = Ask {
         prompt: NanoUsd::new(30),
         whole: NanoUsd::new(180),

@@ -273,7 +273,7 @@ pub(crate) fn count() -> Run {
             series.output_tokens.add(10);
             series.account.book(MonthTag(2), spent);
         });
-        meters.book(MonthTag(2), spent, black_box(&attribution), |_| {
+        meters.book(MonthTag(2), spent, black_box(&attribution), None, |_, _| {
             Kept::Always
         });
     })

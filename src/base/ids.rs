@@ -12,7 +12,20 @@ pub struct GroupId(pub u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouteId(pub u32);
 
-/// A budget's place in the Plan, in the order of the file.
+/// What a rolling minute and places in flight belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// A provider.
+    Provider(ProviderId),
+    /// A scope of callers: a team, a key, a key's models, a caller.
+    Scope(ScopeId),
+}
+
+/// A scope of callers that has limits. It keeps its id from one file to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScopeId(pub u32);
+
+/// A budget of a scope of callers. It keeps its id from one file to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BudgetId(pub u32);
 
@@ -38,6 +51,14 @@ impl GroupId {
 
 impl RouteId {
     /// The id as an index into a per-route table.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl ScopeId {
+    /// The id as an index into a per-scope table.
     #[must_use]
     pub fn index(self) -> usize {
         self.0 as usize

@@ -56,11 +56,29 @@ pub const REFERENCED_BYTES_MAX: usize = 4 << 20;
 pub const CALLER_KEYS_MAX: usize = 100_000;
 /// Largest file of keys, in bytes.
 pub const KEYS_FILE_BYTES_MAX: u64 = 64 << 20;
+/// Most values of a file of keys: a key with limits and a few budgets has 20 to 40.
+pub const KEYS_FILE_VALUES_MAX: usize = 40 * CALLER_KEYS_MAX;
 /// Most callers with a budget.
 pub const BUDGETS_MAX: usize = 10_000;
-/// Budget ids that one process has, for the same reason as [`PROVIDER_SEATS_MAX`].
-pub const BUDGET_SEATS_MAX: usize = 2 * BUDGETS_MAX;
-/// Largest monthly budget, in US dollars: its balance has to fit into a published word.
+/// Most budgets of one scope of callers.
+pub const BUDGETS_OF_A_SCOPE_MAX: usize = 8;
+/// Most entries of a key's `per_model`.
+pub const PER_MODEL_MAX: usize = 16;
+/// Most changes of keys, and of teams, that are told of one reload; further ones are counted.
+pub const KEY_CHANGES_TOLD_MAX: usize = 100;
+/// Most teams of callers' keys.
+pub const TEAMS_MAX: usize = 10_000;
+/// Most `limits` of all keys together, and of their models: half of the ids, so that a file that
+/// replaces all of them finds room.
+pub const KEYS_LIMITS_MAX: usize = SCOPE_SEATS_MAX / 2 - TEAMS_MAX;
+/// Most budgets of all keys together, and of their models, for the same reason.
+pub const KEYS_BUDGETS_MAX: usize =
+    BUDGET_SEATS_MAX / 2 - TEAMS_MAX * BUDGETS_OF_A_SCOPE_MAX - BUDGETS_MAX;
+/// Ids of limits that one process has, for the same reason as [`PROVIDER_SEATS_MAX`].
+pub const SCOPE_SEATS_MAX: usize = 4 * CALLER_KEYS_MAX;
+/// Budget ids that one process has, for the same reason.
+pub const BUDGET_SEATS_MAX: usize = 8 * CALLER_KEYS_MAX;
+/// Largest budget, in US dollars: its balance has to fit into a published word.
 pub const BUDGET_USD_MAX: u32 = 100_000_000;
 /// Largest core number, and most cores, that shards can be pinned to.
 pub const CORES_MAX: usize = 4_096;
@@ -215,8 +233,8 @@ pub const RELOADS_MAX: usize = 16;
 /// Largest answer of a router that a command of an operator reads, in bytes: 1,024 providers with
 /// 65,536 models of 256 bytes fit.
 pub const REPORT_BYTES_MAX: usize = 16 << 20;
-/// Most names of callers that are counted apart, and of projects, and of environments; further
-/// names are counted together. Names with a budget come on top.
+/// Most names of callers that are counted apart, and of projects, environments, keys and teams;
+/// further names are counted together. Names with a budget come on top.
 pub const PARTIES_MAX: usize = 10_000;
 /// Most pairs of provider and model that no configuration names and that are counted apart.
 pub const OPEN_SERIES_MAX: usize = 1_000;

@@ -6,11 +6,13 @@
 pub mod caller_key;
 pub mod digest;
 pub mod endpoint;
+pub mod few;
 pub mod ids;
 pub mod limits;
 pub mod map;
 pub mod money;
 pub mod month;
+pub mod period;
 pub mod random;
 pub mod range;
 pub mod secret;

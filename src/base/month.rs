@@ -26,6 +26,18 @@ impl Month {
         Self::new(date.year, date.month).unwrap_or(LAST)
     }
 
+    /// Months since January 1970.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The month with this number; December 9999 where it would be a later one.
+    #[must_use]
+    pub fn of_number(number: u32) -> Self {
+        Self(number).min(LAST)
+    }
+
     /// The month after this one.
     #[must_use]
     pub fn next(self) -> Self {

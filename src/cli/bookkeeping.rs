@@ -12,6 +12,7 @@ use crate::coordinator::opening::Opening;
 use crate::coordinator::run::Coordinator;
 use crate::coordinator::state_file::StateFile;
 use crate::coordinator::time::Time;
+use crate::exchange::callers::Callers;
 use crate::ledger::books::Books;
 use crate::ledger::state::State;
 use crate::ledger::terms::Terms;
@@ -40,7 +41,7 @@ pub struct Bookkeeping {
 ///
 /// The state file cannot be used, or a thread cannot be started.
 pub fn start(
-    terms: &Arc<Latest<Terms>>,
+    (terms, callers): (&Arc<Latest<Terms>>, &Arc<Latest<Callers>>),
     progress: &Arc<Progress>,
     events: &EventSender,
 ) -> Result<Bookkeeping, NotStarted> {
@@ -48,18 +49,22 @@ pub fn start(
     let (reporter, inbox) = reports::channel();
     let (state, file) = state(&first.plan)?;
     let totals = Totals::new(clock::wall(), &state);
-    let books = Books::new(&first.plan, clock::wall(), state, window());
+    let first_callers = callers.load();
+    let configuration = (&*first.plan, &**first_callers.accounts());
+    let books = Books::new(configuration, clock::wall(), state, window());
     let (meters, begun) = meters::channel();
     let mut coordinator = Coordinator::new(Opening {
         plan: Arc::clone(&first.plan),
         gates: Arc::clone(&first.gates),
+        callers: first_callers,
         progress: Arc::clone(progress),
         books,
         totals,
         meters: begun,
         reports: threads::start_reports(events)?,
     })
-    .with_terms(Arc::clone(terms));
+    .with_terms(Arc::clone(terms))
+    .with_callers(Arc::clone(callers));
     coordinator.start(Time::read());
     let mut threads = 1;
     if let Some(file) = file {

@@ -8,9 +8,12 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::base::limits::SHARDS_MAX;
+use crate::cli::key_flags::{self, KeyFlags};
 use crate::config::check::{LOG_FORMATS, LOG_LEVELS};
 use crate::config::plan::{Listen, LogFormat, LogLevel};
 use crate::config::{cores, duration, listen};
+
+pub use crate::cli::server_flags::ServerFlags;
 
 /// An LLM inference router.
 ///
@@ -52,7 +55,7 @@ pub enum Command {
     #[command(after_long_help = RELOAD)]
     Reload(ServerFlags),
     /// Make keys for callers, and show and switch those of a running router.
-    #[command(after_long_help = KEY)]
+    #[command(after_long_help = key_flags::HELP)]
     Key(KeyFlags),
     /// Print the JSON Schema of infermux.yml, for editors.
     Schema,
@@ -107,15 +110,6 @@ pub struct ValidateFlags {
     pub no_environment: bool,
 }
 
-/// The router that a command asks.
-#[derive(Args, Debug, Default)]
-pub struct ServerFlags {
-    /// The router, or its management listener where it has one [default: http://127.0.0.1:8080]
-    /// [env: INFERMUX_SERVER]
-    #[arg(long, value_name = "URL")]
-    pub server: Option<String>,
-}
-
 /// The flags of `status`.
 #[derive(Args, Debug)]
 pub struct StatusFlags {
@@ -144,66 +138,6 @@ pub struct ProvidersFlags {
     /// Whether they are shown repeatedly.
     #[command(flatten)]
     pub watch: WatchFlag,
-}
-
-/// What is done with keys.
-#[derive(Args, Debug)]
-pub struct KeyFlags {
-    /// What is done.
-    #[command(subcommand)]
-    pub command: KeyCommand,
-}
-
-/// What is done with keys.
-#[derive(Debug, Subcommand)]
-pub enum KeyCommand {
-    /// Make a key, and print it once, with its entry of auth.keys.
-    New(NewKeyFlags),
-    /// Print the hash of a key of another system, which is read from the standard input.
-    Hash,
-    /// Show the keys of a running router.
-    List(ServerFlags),
-    /// Take a key of a running router out of use until it reads its files again.
-    Disable(NamedKeyFlags),
-    /// Put a key of a running router back in use until it reads its files again.
-    Enable(NamedKeyFlags),
-}
-
-/// The flags of `key new`.
-#[derive(Args, Debug)]
-pub struct NewKeyFlags {
-    /// The key's name in logs and reports
-    #[arg(long, value_name = "NAME")]
-    pub name: String,
-    /// The team that it belongs to
-    #[arg(long, value_name = "TEAM")]
-    pub team: Option<String>,
-    /// The caller that its requests are counted for [default: the key's name]
-    #[arg(long, value_name = "CALLER")]
-    pub caller: Option<String>,
-    /// A model that it may ask for, with * for any text; repeat for several [default: all]
-    #[arg(long = "model", value_name = "MODEL")]
-    pub models: Vec<String>,
-    /// Until when it is good, such as 2027-01-31
-    #[arg(long, value_name = "DATE")]
-    pub expires: Option<String>,
-    /// Append its entry to auth.keys_file of the configuration
-    #[arg(long)]
-    pub write: bool,
-    /// Configuration file, for --write [default: infermux.yml] [env: INFERMUX_CONFIG]
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-}
-
-/// The flags of `key disable` and `key enable`.
-#[derive(Args, Debug)]
-pub struct NamedKeyFlags {
-    /// The key's name
-    #[arg(value_name = "NAME")]
-    pub name: String,
-    /// The router.
-    #[command(flatten)]
-    pub server: ServerFlags,
 }
 
 /// The flag that repeats a table.
@@ -386,21 +320,6 @@ Exit codes:
   0  It goes by the file now; what needs a restart is told as a warning.
   1  It refuses: every fault of the file is told; or the arguments cannot be used.
   2  It cannot be reached, or does not tell.";
-
-const KEY: &str = "\
-A key is `imx_` and 49 letters and digits. infermux knows only its SHA-256: whoever loses it needs \
-a new one.
-
-Environment:
-  INFERMUX_CONFIG            Instead of --config. An empty variable is an unset one.
-  INFERMUX_SERVER            Instead of --server.
-  INFERMUX_MANAGEMENT_TOKEN  The router's management token, where it has one.
-
-Exit codes:
-  0  It is done.
-  1  The arguments or the configuration cannot be used, or a file cannot be written.
-  2  The router cannot be reached, or does not tell.
-  3  No key has this name.";
 
 const COMPLETIONS: &str = "\
 Where they go:

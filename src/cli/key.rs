@@ -1,24 +1,25 @@
 //! `infermux key`: makes keys for callers, and shows and switches those of a running router.
 
 use std::io::{IsTerminal, Read};
-use std::path::Path;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
 use crate::base::caller_key;
 use crate::base::digest::Digest;
-use crate::cli::environment;
+use crate::base::time::WallTime;
 use crate::cli::exit::{DONE, FAULTY, UNUSABLE};
-use crate::cli::file;
-use crate::cli::flags::{self, KeyCommand, NamedKeyFlags, NewKeyFlags, ServerFlags};
+use crate::cli::flags::ServerFlags;
+use crate::cli::key_entry::{self, Entry, Use};
+use crate::cli::key_flags::{KeyCommand, KeysFileFlags, NamedKeyFlags, NewKeyFlags, RotateFlags};
+use crate::cli::keys_edit::{self, KeysFile};
 use crate::cli::server::Server;
 use crate::cli::terminal;
 use crate::cli::watch;
 use crate::config::faults::printable;
-use crate::config::plan::{Auth, Plan};
-use crate::config::{self, Environment, Options, Strictness};
+use crate::config::keyring::CallerKey;
 use crate::report::table::{self, Cell, Side};
-use crate::sys::{entropy, files};
+use crate::sys::{clock, entropy};
 
 /// Carries out the command; returns the exit code.
 #[must_use]
@@ -27,130 +28,114 @@ pub fn run(command: &KeyCommand) -> u8 {
         KeyCommand::New(flags) => new(flags),
         KeyCommand::Hash => hash(),
         KeyCommand::List(flags) => list(flags),
-        KeyCommand::Disable(flags) => act(flags, "disable"),
-        KeyCommand::Enable(flags) => act(flags, "enable"),
+        KeyCommand::Disable(flags) => switch(flags, Use::Disabled),
+        KeyCommand::Enable(flags) => switch(flags, Use::Enabled),
+        KeyCommand::Rotate(flags) => rotate(flags),
     }
 }
 
 /// Makes a key. It is printed once, and only its digest is kept.
 fn new(flags: &NewKeyFlags) -> u8 {
-    let random = match entropy::secret() {
-        Ok(random) => random,
-        Err(fault) => return failed(format_args!("the system gives no random bytes: {fault}")),
+    let made = secret().and_then(|(key, digest)| {
+        let entry = Entry::new(flags, &digest);
+        keys_edit::read_entry(&entry.block(0))?;
+        let written = flags.file.writes().then(|| append(&entry, flags));
+        Ok((key, entry, written.transpose()?))
+    });
+    let (key, entry, written) = match made {
+        Ok(made) => made,
+        Err(problem) => return failed(problem),
     };
-    let key = caller_key::of_random(random);
-    let entry = entry(flags, &Digest::of(key.as_bytes()));
-    if let Err(problem) = check(&entry, flags) {
-        return failed(problem);
-    }
-    if flags.write {
-        let path = match append(&entry, flags) {
-            Ok(path) => path,
-            Err(problem) => return failed(problem),
-        };
-        terminal::say(key);
+    terminal::say(key);
+    if let Some(path) = written {
+        let path = path.display();
         terminal::note(format_args!(
             "the key's digest is written to {path}; the key itself is kept nowhere"
         ));
     } else {
-        terminal::say(key);
         terminal::note(
             "the key itself is kept nowhere; its entry of auth.keys or of the file of keys:",
         );
-        terminal::say(entry.trim_end());
+        terminal::say(entry.block(0).trim_end());
     }
     DONE
 }
 
-/// The key's entry of a list of keys.
-fn entry(flags: &NewKeyFlags, digest: &Digest) -> String {
-    let quoted = |text: &str| serde_json::Value::from(text).to_string();
-    let mut entry = format!(
-        "- name: {}\n  hash: \"sha256:{digest}\"\n",
-        quoted(&flags.name)
-    );
-    let fields = [
-        ("team", &flags.team),
-        ("caller", &flags.caller),
-        ("expires", &flags.expires),
-    ];
-    for (field, value) in fields {
-        if let Some(value) = value {
-            entry.push_str(&format!("  {field}: {}\n", quoted(value)));
-        }
-    }
-    if !flags.models.is_empty() {
-        let models: Vec<String> = flags.models.iter().map(|model| quoted(model)).collect();
-        entry.push_str(&format!("  models: [{}]\n", models.join(", ")));
-    }
-    entry
+/// A new secret, and what it is known by.
+fn secret() -> Result<(String, Digest), String> {
+    let random = entropy::secret();
+    let random = random.map_err(|fault| format!("the system gives no random bytes: {fault}"))?;
+    let key = caller_key::of_random(random);
+    let digest = Digest::of(key.as_bytes());
+    Ok((key, digest))
 }
 
-/// Checks the entry as the router would. Which teams there are, only a configuration tells.
-fn check(entry: &str, flags: &NewKeyFlags) -> Result<(), String> {
-    let teams = flags.team.iter().map(|name| config::keyring::Team {
-        name: name.as_str().into(),
-        models: None,
-    });
-    let teams: Vec<_> = teams.collect();
-    match config::load_keys(entry, &teams, &options()) {
-        Ok(_) => Ok(()),
-        Err(faults) => Err(faults.first().map(ToString::to_string).unwrap_or_default()),
+/// Appends the entry to the file of keys, in one step; returns its path.
+fn append(entry: &Entry, flags: &NewKeyFlags) -> Result<PathBuf, String> {
+    let file = KeysFile::open(&flags.file)?;
+    let path = file.path().to_path_buf();
+    if file.place(&flags.name).is_some() || file.is_in_configuration(&flags.name) {
+        let (path, name) = (path.display(), printable(&flags.name));
+        return Err(format!("{path}: there is a key called {name} already"));
     }
-}
-
-/// Appends the entry to the file that the configuration names, in one step; returns its path.
-fn append(entry: &str, flags: &NewKeyFlags) -> Result<String, String> {
-    let path = flags::config_path(flags.config.as_deref(), &environment::setting);
-    let options = Options {
-        environment: Environment::Unresolved,
-        strict: Strictness::Lenient,
-    };
-    let loaded = file::read(&path, &options);
-    let plan = loaded
-        .map_err(|unusable| unusable.faults().join("; "))?
-        .plan;
-    let path = keys_file(&plan).ok_or("--write needs auth.keys_file in the configuration")?;
-    let former = match files::read_text(Path::new(&path), crate::base::limits::KEYS_FILE_BYTES_MAX)
-    {
-        Ok(text) => text,
-        Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(fault) => return Err(format!("{path}: {fault}")),
-    };
-    let former = former.trim_end();
-    let text = if former.is_empty() {
-        entry.to_owned()
-    } else {
-        format!("{former}\n{entry}")
-    };
-    let checked = config::load_keys(&text, &plan.teams, &self::options());
-    let keys = checked.map_err(|faults| {
-        let first = faults.first().map(ToString::to_string).unwrap_or_default();
-        format!("{path}: {first}")
-    })?;
-    let mut names = keys.iter().filter(|key| *key.name == *flags.name);
-    if names.next().is_some() && names.next().is_some() {
-        return Err(format!(
-            "{path}: there is a key called {} already",
-            flags.name
-        ));
-    }
-    files::replace(Path::new(&path), &text).map_err(|fault| format!("{path}: {fault}"))?;
+    let keys = file.read_entry(&entry.block(0))?;
+    let expected = [file.keys().to_vec(), keys].concat();
+    file.replace(&entry.appended(file.text()), &expected)?;
     Ok(path)
 }
 
-fn keys_file(plan: &Plan) -> Option<String> {
-    match &plan.auth {
-        Auth::Keys(listed) => listed.file.as_deref().map(str::to_owned),
-        Auth::Passthrough | Auth::StaticKey(_) => None,
+/// Makes another secret for a key. It is printed once.
+fn rotate(flags: &RotateFlags) -> u8 {
+    let until = clock::wall().unix_millis() / 1_000 * 1_000;
+    let until = WallTime::from_unix_millis(until).after(flags.overlap);
+    let rotated = secret().and_then(|(key, digest)| {
+        if flags.file.writes() {
+            let rotated = write_rotated(flags, digest, until)?;
+            return Ok(rotated.map(|told| (key, told, None)));
+        }
+        let found = keys_edit::find(&flags.file, &flags.name)?;
+        Ok(found.map(|found| {
+            let secrets = key_entry::rotated_secrets(&found, digest, until);
+            let entry = format!("  hashes:\n{}", key_entry::hashes(&secrets, 4));
+            let told = "the key itself is kept nowhere; what its entry has in place of its `hash` \
+                        or `hashes`:";
+            (key, told.to_owned(), Some(entry))
+        }))
+    });
+    match rotated {
+        Ok(Some((key, told, entry))) => {
+            terminal::say(key);
+            terminal::note(told);
+            if let Some(entry) = entry {
+                terminal::say(entry.trim_end());
+            }
+            DONE
+        }
+        Ok(None) => FAULTY,
+        Err(problem) => failed(problem),
     }
 }
 
-fn options() -> Options<'static> {
-    Options {
-        environment: Environment::Lookup(environment::HERE),
-        strict: Strictness::Strict,
-    }
+/// Writes the secrets of a key with one more; returns what the operator is told. `None`: no key has
+/// the name, which is told already.
+fn write_rotated(
+    flags: &RotateFlags,
+    new: Digest,
+    until: WallTime,
+) -> Result<Option<String>, String> {
+    let path = change(&flags.file, &flags.name, |text, place, key| {
+        let secrets = key_entry::rotated_secrets(key, new.clone(), until);
+        let text = key_entry::rotated(text, place, key, &secrets)?;
+        key.secrets = secrets.into();
+        Some(text)
+    })?;
+    let told = |path: PathBuf| {
+        format!(
+            "the new secret's digest is written to {}, and the former ones end at {until}",
+            path.display()
+        )
+    };
+    Ok(path.map(told))
 }
 
 /// Prints the digest of the key on the standard input.
@@ -222,8 +207,53 @@ fn list(flags: &ServerFlags) -> u8 {
     DONE
 }
 
-/// Switches a key of a running router on or off, until it reads its files again.
-fn act(flags: &NamedKeyFlags, act: &str) -> u8 {
+/// Switches a key on or off: in a file, or at a running router until it reads its files again.
+fn switch(flags: &NamedKeyFlags, to: Use) -> u8 {
+    let act = match to {
+        Use::Enabled => "enable",
+        Use::Disabled => "disable",
+    };
+    if !flags.file.writes() {
+        return ask_to(flags, act);
+    }
+    let changed = change(&flags.file, &flags.name, |text, place, key| {
+        key.is_disabled = to == Use::Disabled;
+        key_entry::switched(text, place, to)
+    });
+    match changed {
+        Ok(Some(path)) => {
+            let path = path.display();
+            terminal::say(format_args!("{} is {act}d in {path}", flags.name));
+            DONE
+        }
+        Ok(None) => FAULTY,
+        Err(problem) => failed(problem),
+    }
+}
+
+/// Changes the entry of the key called `name` in the file of keys: `edit` is given the text and the
+/// key's place, changes the key, and returns the text that says so. Returns the file's path;
+/// `None`: no key has the name, which is told already.
+fn change(
+    flags: &KeysFileFlags,
+    name: &str,
+    edit: impl FnOnce(&str, usize, &mut CallerKey) -> Option<String>,
+) -> Result<Option<PathBuf>, String> {
+    let file = KeysFile::open(flags)?;
+    let mut keys = file.keys().to_vec();
+    let place = file.place(name);
+    let Some((place, key)) = place.and_then(|place| Some((place, keys.get_mut(place)?))) else {
+        terminal::error(keys_edit::unknown(name, &file));
+        return Ok(None);
+    };
+    let text = edit(file.text(), place, key);
+    // A text that is empty is judged like one that cannot be changed.
+    file.replace(&text.unwrap_or_default(), &keys)?;
+    Ok(Some(file.path().to_path_buf()))
+}
+
+/// Has a running router switch a key, until it reads its files again.
+fn ask_to(flags: &NamedKeyFlags, act: &str) -> u8 {
     let path = format!("{PATH}/{}/{act}", percent_encoded(&flags.name));
     let asked = Server::new(&flags.server).and_then(|server| {
         let answer = server.ask("POST", &path, server.deadline())?;

@@ -6,32 +6,31 @@ use std::time::Duration;
 
 use crate::base::limits::KEYS_FILE_BYTES_MAX;
 use crate::cli::environment;
+use crate::config::check::keys::Known;
 use crate::config::faults::Findings;
 use crate::config::keyring::{CallerKey, Keyring};
 use crate::config::plan::{Auth, Plan};
 use crate::config::{self, Environment, Options, Strictness};
-use crate::exchange::keys::Keys;
 use crate::ledger::terms::Terms;
 use crate::link::gate::{Phase, Process};
 use crate::link::latest::Latest;
 use crate::link::reloads::{ReloadSender, Wished};
 use crate::sys::files::{self, Stamp};
 
-/// Reads the keys of `plan`.
+/// Reads the keys of `plan`: none, where `auth.mode` is not `keys`.
 ///
 /// # Errors
 ///
 /// The file of keys cannot be used: all faults, a sentence each.
-pub fn read(plan: &Plan) -> Result<Keys, Vec<String>> {
+pub fn read(plan: &Plan) -> Result<Keyring, Vec<String>> {
     let Auth::Keys(listed) = &plan.auth else {
-        return Ok(Keys::default());
+        return Ok(Keyring::default());
     };
     let mut keys = listed.keys.to_vec();
     if let Some(path) = &listed.file {
         keys.extend(read_file(path, plan)?);
     }
-    let ring = ring(keys).map_err(|fault| vec![fault])?;
-    Ok(Keys::new(ring, plan.teams.clone()))
+    ring(keys).map_err(|fault| vec![fault])
 }
 
 /// Checks the file of keys that `plan` names, where it is there.
@@ -55,7 +54,7 @@ fn read_file(path: &str, plan: &Plan) -> Result<Vec<CallerKey>, Vec<String>> {
         environment: Environment::Lookup(environment::HERE),
         strict: Strictness::Strict,
     };
-    let keys = config::load_keys(&text, &plan.teams, &options);
+    let keys = config::load_keys(&text, &Known::of(plan), &options);
     keys.map_err(|faults| faults.iter().map(|fault| named(fault)).collect())
 }
 

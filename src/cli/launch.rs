@@ -19,9 +19,11 @@ use crate::cli::reload::{Certificate, Reloader, Source};
 use crate::cli::server::TOKEN;
 use crate::cli::stop::Running;
 use crate::cli::threads;
+use crate::config::account_seats::AccountSeats;
+use crate::config::accounts::Accounts;
 use crate::config::plan::Plan;
 use crate::config::seats::Seats;
-use crate::exchange::keys::Keys;
+use crate::exchange::callers::Callers;
 use crate::exchange::remembered::Items;
 use crate::exchange::unsettled::AllUnsettled;
 use crate::ledger::terms::Terms;
@@ -59,21 +61,24 @@ impl Launch<'_> {
         let (reloads, wishes) = reloads::channel();
         threads::watch_signals(self.events.clone(), reloads.clone())?;
         let ground = Ground::take(&plan)?;
-        let keys = keys_file::read(&plan);
-        let keys = keys.map_err(|faults| NotStarted::Failed(faults.join("; ")))?;
-        let keys = Arc::new(Latest::new(Arc::new(keys)));
+        let ring = keys_file::read(&plan);
+        let ring = ring.map_err(|faults| NotStarted::Failed(faults.join("; ")))?;
+        let accounts = Arc::new(Accounts::new(&ring, &plan.teams, &plan.budgets));
+        let account_seats = AccountSeats::of(&accounts);
+        let callers = Arc::new(Callers::first(ring, plan.teams.clone(), accounts));
+        let next_callers = Arc::new(Latest::new(Arc::clone(&callers)));
         let plan = Arc::new(plan);
         let seats = Seats::of(&plan);
         let first = Terms::first(plan, ground.connections.most);
         let terms = Arc::new(Latest::new(Arc::new(first)));
         let addresses = threads::look_up_names(&terms, &self.events, &self.told)?;
         let progress = Arc::new(Progress::new(ground.loops()));
-        let books = bookkeeping::start(&terms, &progress, &self.events)?;
+        let books = bookkeeping::start((&terms, &next_callers), &progress, &self.events)?;
         let shared = Shared {
             progress,
             reloads: reloads.clone(),
             addresses,
-            keys: Arc::clone(&keys),
+            callers: Arc::new(Latest::new(callers)),
         };
         let common = self.common(&ground, &terms, shared)?;
         let starter = Starter {
@@ -95,9 +100,10 @@ impl Launch<'_> {
         let reloader = Reloader {
             source,
             seats,
+            account_seats,
             terms,
+            next_callers,
             certificate: ground.certificate,
-            keys,
             common: Arc::clone(&common),
             bells: Arc::clone(&bells),
             reporter: reporter.clone(),
@@ -123,7 +129,7 @@ impl Launch<'_> {
             progress,
             reloads,
             addresses,
-            keys,
+            callers,
         } = shared;
         let first = terms.load();
         let (catalogue, lists) = threads::start_catalogue(terms, &self.events)?;
@@ -147,7 +153,7 @@ impl Launch<'_> {
             era: Latest::new(Arc::new(era)),
             progress,
             reloads,
-            keys,
+            callers,
             management_token: token,
             retries: Retries::new(ground.loops()),
             owners: Arc::new(owners),
@@ -166,7 +172,7 @@ struct Shared {
     progress: Arc<Progress>,
     reloads: ReloadSender,
     addresses: Arc<Addresses>,
-    keys: Arc<Latest<Keys>>,
+    callers: Arc<Latest<Callers>>,
 }
 
 /// What the process needs before anything runs.

@@ -17,11 +17,14 @@ use crate::cli::file::{self, Unusable};
 use crate::cli::keys_file;
 use crate::cli::open_keys::warn_of_open_keys;
 use crate::cli::overrides::Overrides;
+use crate::config::account_seats::{AccountSeats, SeatedAccounts};
+use crate::config::accounts::Accounts;
+use crate::config::keyring::Keyring;
 use crate::config::plan::Plan;
 use crate::config::seats::{Seated, Seats};
-use crate::config::{Environment, Loaded, Options, Strictness, changes};
+use crate::config::{Environment, Loaded, Options, Strictness, changes, key_changes};
 use crate::coordinator::names::LOOK_UP_MAX;
-use crate::exchange::keys::Keys;
+use crate::exchange::callers::Callers;
 use crate::ledger::terms::Terms;
 use crate::link::gate::{Phase, Reloaded};
 use crate::link::latest::Latest;
@@ -126,15 +129,17 @@ impl Certificate {
 pub struct Reloader {
     /// Where the configuration comes from.
     pub source: Source,
-    /// The ids in use.
+    /// The ids of providers in use.
     pub seats: Seats,
+    /// The ids of callers' limits and budgets in use.
+    pub account_seats: AccountSeats,
     /// Where the look-up thread and the coordinator find a configuration that is about to take
     /// effect.
     pub terms: Arc<Latest<Terms>>,
     /// The certificate for callers.
     pub certificate: Certificate,
-    /// Callers' keys.
-    pub keys: Arc<Latest<Keys>>,
+    /// Where the coordinator finds callers whose limits and budgets are about to take effect.
+    pub next_callers: Arc<Latest<Callers>>,
     /// What all event loops share.
     pub common: Arc<Common>,
     /// Their bells.
@@ -149,7 +154,8 @@ pub struct Reloader {
 struct Replacement {
     seated: Seated,
     certificate: Certificate,
-    keys: Keys,
+    ring: Keyring,
+    accounts: SeatedAccounts,
     changes: Changes,
 }
 
@@ -169,13 +175,22 @@ impl Reloader {
     }
 
     /// Reads the file of callers' keys again, and nothing else.
-    fn reload_keys(&self) -> ReloadResult {
-        match keys_file::read(&self.terms.load().plan) {
-            Ok(keys) => {
-                let (count, changes) = (keys.ring().keys().len(), Changes::default());
-                // What operators have done by hand ends only with a change.
-                if self.keys.look(|former| !former.is_same(&keys)) {
-                    self.keys.publish(Arc::new(keys));
+    fn reload_keys(&mut self) -> ReloadResult {
+        let plan = Arc::clone(&self.terms.load().plan);
+        match self.prepare_keys(&plan) {
+            Ok(replacement) => {
+                let mut changes = Changes::default();
+                if let Some((ring, accounts)) = replacement {
+                    let count = ring.keys().len();
+                    changes.changed = self.changed_keys(&ring);
+                    self.next_callers(ring, &plan, accounts);
+                    if self.ask_coordinator().is_none() {
+                        return ReloadResult::Stopping;
+                    }
+                    self.common.callers.publish(self.next_callers.load());
+                    for change in &changes.changed {
+                        tracing::info!(change, "a key changes");
+                    }
                     tracing::info!(keys = count, "the file of keys is reloaded");
                 }
                 ReloadResult::Done {
@@ -190,6 +205,57 @@ impl Reloader {
                 ReloadResult::Refused(faults)
             }
         }
+    }
+
+    /// How the keys of `ring` differ from those in force.
+    fn changed_keys(&self, ring: &Keyring) -> Vec<String> {
+        let former = self.next_callers.load();
+        key_changes::keys(former.ring().keys(), ring.keys())
+    }
+
+    /// Reads the file of callers' keys; `None`: it says what it said before. What operators have
+    /// done by hand ends only with a change.
+    fn prepare_keys(&self, plan: &Plan) -> Result<Option<(Keyring, SeatedAccounts)>, Vec<String>> {
+        let ring = keys_file::read(plan)?;
+        if self
+            .next_callers
+            .look(|former| former.is_same(&ring, &plan.teams))
+        {
+            return Ok(None);
+        }
+        let accounts = self.seat_accounts(&ring, plan)?;
+        Ok(Some((ring, accounts)))
+    }
+
+    fn seat_accounts(&self, ring: &Keyring, plan: &Plan) -> Result<SeatedAccounts, Vec<String>> {
+        let accounts = Accounts::new(ring, &plan.teams, &plan.budgets);
+        self.account_seats
+            .seat(accounts)
+            .map_err(|fault| vec![fault])
+    }
+
+    /// Puts the next callers where the coordinator finds them.
+    fn next_callers(&mut self, ring: Keyring, plan: &Plan, seated: SeatedAccounts) {
+        let SeatedAccounts {
+            seats,
+            accounts,
+            fresh,
+        } = seated;
+        if !fresh.is_empty() {
+            self.wait_for_facts();
+        }
+        let former = self.next_callers.load();
+        let next = former.next(ring, plan.teams.clone(), (accounts, fresh));
+        self.next_callers.publish(Arc::new(next));
+        self.account_seats = seats;
+    }
+
+    /// Waits until the facts of now are merged: those under an id's former holder must be booked
+    /// before the id has another.
+    fn wait_for_facts(&self) {
+        let progress = &self.common.progress;
+        let pending = progress.pending();
+        self.wait(Instant::NEVER, || progress.are_merged(&pending));
     }
 
     fn reload(&mut self) -> ReloadResult {
@@ -239,9 +305,11 @@ impl Reloader {
         let needs_restart = changes::keep_fixed(&before.plan, &mut plan);
         let certificate = self.certificate.read_again(&plan);
         let certificate = certificate.map_err(|fault| vec![fault])?;
-        let keys = keys_file::read(&plan)?;
+        let ring = keys_file::read(&plan)?;
+        let accounts = self.seat_accounts(&ring, &plan)?;
         let seated = self.seats.seat(plan).map_err(|fault| vec![fault])?;
         let mut changed = changes::between(&before.plan, &seated.plan);
+        changed.extend(self.changed_keys(&ring));
         if certificate.fingerprint != self.certificate.fingerprint {
             changed.push("tls: certificate".to_owned());
         }
@@ -252,7 +320,8 @@ impl Reloader {
         Ok(Replacement {
             seated,
             certificate,
-            keys,
+            ring,
+            accounts,
             changes: Changes {
                 changed,
                 needs_restart,
@@ -266,7 +335,7 @@ impl Reloader {
         let Seated { seats, plan, fresh } = replacement.seated;
         // The former era is dropped by this thread: a shard would have to spend time on it.
         let former = self.common.era.load();
-        let begins = !fresh.providers.is_empty() || !fresh.budgets.is_empty();
+        let begins = !fresh.providers.is_empty();
         let terms = Arc::new(self.terms.load().next(plan, fresh));
         self.terms.publish(Arc::clone(&terms));
         (self.seats, self.certificate) = (seats, replacement.certificate);
@@ -278,11 +347,9 @@ impl Reloader {
             );
         }
         if begins {
-            // Facts under an id's former holder must be booked before the id has another.
-            let progress = &self.common.progress;
-            let pending = progress.pending();
-            self.wait(Instant::NEVER, || progress.are_merged(&pending));
+            self.wait_for_facts();
         }
+        self.next_callers(replacement.ring, &terms.plan, replacement.accounts);
         self.common.owners.forget(&terms.fresh.providers);
         self.common.owners.prepare(terms.plan.makers_of_ids());
         self.ask_coordinator()?;
@@ -292,9 +359,9 @@ impl Reloader {
         let era = Era::new(number, terms, self.certificate.config(), token);
         // Whoever is asked for a key finds those that count: they come before a mode that asks for
         // them, and go after one that does.
-        let mut keys = Some(Arc::new(replacement.keys));
-        if let Some(keys) = keys.take_if(|keys| !keys.ring().keys().is_empty()) {
-            self.keys.publish(keys);
+        let mut callers = Some(self.next_callers.load());
+        if let Some(callers) = callers.take_if(|one| !one.ring().keys().is_empty()) {
+            self.common.callers.publish(callers);
         }
         self.common.era.publish(Arc::new(era));
         self.bells.ring();
@@ -306,8 +373,8 @@ impl Reloader {
             progress.have_adopted(number) && (!is_patient || progress.left_out(number).is_empty())
         };
         let is_in_force = self.wait(Instant::NEVER, adopted);
-        if let Some(keys) = keys {
-            self.keys.publish(keys);
+        if let Some(callers) = callers {
+            self.common.callers.publish(callers);
         }
         is_in_force.then(|| progress.names(progress.left_out(number)))
     }

@@ -332,7 +332,7 @@ mod tests {
             process: Arc::clone(terms.gates.process()),
             era: Latest::new(Arc::new(Era::new(0, terms, None, None))),
             catalogue: Arc::new(Latest::new(Arc::new(catalogue))),
-            keys: Arc::default(),
+            callers: Arc::default(),
             lists: queue::queue(1).0,
             reloads: reloads::channel().0,
             progress: Arc::new(Progress::new(2)),

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use crate::config::faults::printable;
-use crate::config::plan::{Plan, Provider, Server};
+use crate::config::key_changes;
+use crate::config::plan::{Auth, Plan, Provider, Server};
 
 /// Copies the keys that cannot change while the process runs from `before` to `after`; returns
 /// those that differ.
@@ -89,8 +90,7 @@ pub fn between(before: &Plan, after: &Plan) -> Vec<String> {
     };
     for (what, same) in [
         ("providers: order", names(before) == names(after)),
-        ("auth", before.auth == after.auth),
-        ("teams", before.teams == after.teams),
+        ("auth", same_auth(&before.auth, &after.auth)),
         ("tls", before.tls == after.tls),
         ("server.cors", before.cors == after.cors),
         ("routing.strategy", before.strategy == after.strategy),
@@ -107,8 +107,18 @@ pub fn between(before: &Plan, after: &Plan) -> Vec<String> {
             changed.push(what.to_owned());
         }
     }
+    changed.extend(key_changes::teams(&before.teams, &after.teams));
     budgets(before, after, &mut changed);
     changed
+}
+
+/// Whether callers are asked for the same; of keys, each of which is told by its name, only the
+/// file counts.
+fn same_auth(one: &Auth, other: &Auth) -> bool {
+    match (one, other) {
+        (Auth::Keys(one), Auth::Keys(other)) => one.file == other.file,
+        (Auth::Passthrough | Auth::StaticKey(_) | Auth::Keys(_), _) => one == other,
+    }
 }
 
 fn named<'a>(plan: &'a Plan, like: &Provider) -> Option<&'a Provider> {
@@ -199,7 +209,7 @@ fn budgets(before: &Plan, after: &Plan, changed: &mut Vec<String>) {
     let by_caller = |plan| {
         let plan: &Plan = plan;
         let all = plan.budgets.callers.iter();
-        let all = all.map(|one| (&*one.caller, (one.monthly, one.action, &one.model_override)));
+        let all = all.map(|one| (&*one.caller, &one.budget));
         all.collect::<HashMap<_, _>>()
     };
     let (former, latter) = (by_caller(before), by_caller(after));
@@ -231,6 +241,7 @@ providers:
   - {name: a, type: ollama, models: [m], api_key: secret-one}
   - {name: b, type: ollama, models: [m]}
 routing: {groups: [{name: g, models: [m], providers: [a]}]}
+teams: [{name: t}]
 budgets: [{caller: x, monthly_usd: 1}, {caller: y, monthly_usd: 1}]
 ";
 
@@ -287,6 +298,22 @@ budgets: [{caller: x, monthly_usd: 1}, {caller: y, monthly_usd: 1}]
                  routing: {strategy: random, ",
             )],
             &["routing.strategy", "routing.groups", "pricing"],
+            &[],
+        );
+        check(
+            &[
+                ("name: t}", "name: u, models: [m]}"),
+                (
+                    "listen: ':1'",
+                    "listen: ':1'\nauth: {mode: keys, keys_file: f}",
+                ),
+            ],
+            &[
+                "provider b: forward_caller_key",
+                "auth",
+                "team t: removed",
+                "team u: added",
+            ],
             &[],
         );
     }

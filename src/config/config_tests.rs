@@ -7,9 +7,10 @@ use crate::base::limits::{ORIGINS_MAX, RULES_MAX};
 use crate::base::money::{NanoUsd, Price};
 use crate::base::tokens::Tokens;
 use crate::config::cors::{Cors, Origins};
-use crate::config::plan::{Auth, BudgetAction, LogFormat, LogLevel};
+use crate::config::plan::{Auth, LogFormat, LogLevel};
 use crate::config::raw::keys::{self, Fallback, Kind};
 use crate::config::responses::Responses;
+use crate::config::scope::BudgetAction;
 use crate::decide::policy::{BreakerPolicy, LatencyPolicy};
 use crate::decide::strategy::Strategy;
 
@@ -210,7 +211,7 @@ budgets: [{caller: a, monthly_usd: \"${M}\"}]
     assert_eq!(plan.routes.all[0].strategy, Strategy::Random);
     assert_eq!(plan.failover.deadline, Duration::from_secs(120));
     assert_eq!(
-        plan.budgets.callers[0].monthly,
+        plan.budgets.callers[0].budget.amount,
         NanoUsd::new(12_500_000_000)
     );
 }
@@ -755,7 +756,7 @@ fn the_three_forms_of_budgets_mean_the_same() {
             .budgets
             .callers
             .iter()
-            .map(|b| (&*b.caller, b.monthly.get(), b.action))
+            .map(|b| (&*b.caller, b.budget.amount.get(), b.budget.action))
             .collect();
         let expected = [
             ("a", 1, BudgetAction::HardStop),
@@ -902,10 +903,15 @@ fn every_key_is_read() {
                 format!("{{auth: {{keys: [{field}]}}}}"),
                 "auth.keys[0].".into(),
             ),
-            "auth.keys[].hashes[]" => (
-                format!("{{auth: {{keys: [{{hashes: [{field}]}}]}}}}"),
-                "auth.keys[0].hashes[0].".into(),
-            ),
+            section if section.starts_with("auth.keys[].") => {
+                let name = section.trim_start_matches("auth.keys[].");
+                let (block, at, item) = match name.strip_suffix("[]") {
+                    Some(list) => (list, format!("{list}[0]"), format!("[{field}]")),
+                    None => (name, name.to_owned(), field.clone()),
+                };
+                let text = format!("{{auth: {{keys: [{{{block}: {item}}}]}}}}");
+                (text, format!("auth.keys[0].{at}."))
+            }
             "pricing.<provider>.<model>" => (
                 format!("{{pricing: {{a: {{b: {field}}}}}}}"),
                 "pricing.a.b.".into(),
@@ -966,6 +972,8 @@ fn what_is_required_is_missed_once() {
             "teams[]",
             "auth.keys[]",
             "auth.keys[].hashes[]",
+            "auth.keys[].budgets[]",
+            "auth.keys[].per_model[]",
         ];
         assert!(known.contains(&key.section), "{}", key.path());
     }
@@ -983,6 +991,15 @@ fn what_is_required_is_missed_once() {
         "teams: [{}]\nauth: {mode: keys, keys: [{}, {name: a, hashes: [{}]}]}",
         "teams[0].name: is required\nauth.keys[0].name: is required\n\
          auth.keys[0].hash: is required\nauth.keys[1].hashes[0].hash: is required",
+    );
+    check(
+        "teams: [{name: a, budgets: [{}]}]",
+        "teams[0].budgets[0].usd: is required\nteams[0].budgets[0].per: is required",
+    );
+    check(
+        &format!("auth: {{mode: keys, keys: [{{name: a, hash: '{HASH}', per_model: [{{}}]}}]}}"),
+        "auth.keys[0].per_model[0].models: at least one model is required\n\
+         auth.keys[0].per_model[0].limits: or `budgets` is required",
     );
     check(
         "budgets: [{}]",
@@ -1660,6 +1677,17 @@ fn keys_and_their_teams_make_sense_together() {
             "auth.keys[0].hashes[0].until: is empty: leave it out, or give it a value".into(),
         ),
         (
+            "[{name: a, hashes: []}]".into(),
+            "auth.keys[0].hashes: is empty: the key could not be used".into(),
+        ),
+        (
+            format!("[{{name: a, hash: '{HASH}', callers: [], models: m}}]"),
+            "auth.keys[0].callers: is empty: nothing would be allowed; leave it out, which means \
+             the same\n\
+             auth.keys[0].models: is a single value, a list is wanted"
+                .into(),
+        ),
+        (
             format!("[{{name: a, hash: '{HASH}', callers: ['a*b*']}}]"),
             "auth.keys[0].callers[0]: `a*b*` has more than one `*`".into(),
         ),
@@ -1698,11 +1726,8 @@ fn keys_and_their_teams_make_sense_together() {
 
 #[test]
 fn a_file_of_keys_is_a_bare_list() {
-    let teams = [Team {
-        name: "t".into(),
-        models: None,
-    }];
-    let read = |text: &str| load_keys(text, &teams, &options(Strictness::Strict));
+    let plan = plan(&with_provider("teams: [{name: t}]"));
+    let read = |text: &str| load_keys(text, &Known::of(&plan), &options(Strictness::Strict));
     let first = |text: &str| read(text).unwrap_err()[0].to_string();
     assert_eq!(read("").map(|keys| keys.len()), Ok(0));
     assert_eq!(read("# none yet\n").map(|keys| keys.len()), Ok(0));
@@ -1711,12 +1736,14 @@ fn a_file_of_keys_is_a_bare_list() {
     assert_eq!(first("name: a"), "the file is a mapping, a list is wanted");
     assert_eq!(
         first("- a"),
-        "keys[0]: is a single value, a mapping is wanted"
+        "line 1: keys[0]: is a single value, a mapping is wanted"
     );
     assert_eq!(
         first(&format!("- {{name: a, hash: '{HASH}', nmae: b}}")),
-        "keys[0].nmae: unknown field, did you mean `name`?"
+        "line 1: keys[0].nmae: unknown field, did you mean `name`?"
     );
+    let third = format!("# ours\n- name: a\n  hash: {HASH}\n- name: b\n  hash: {HASH}x\n");
+    assert!(first(&third).starts_with("line 5: keys[1].hash: is not"));
     // Neither the secret nor its digest is told.
     assert!(!first("- {name: a, hash: 'sha256:secret'}").contains("secret"));
 }

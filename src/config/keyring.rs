@@ -5,6 +5,7 @@ use crate::base::digest::Digest;
 use crate::base::map::Map;
 use crate::base::time::WallTime;
 use crate::config::patterns::Pattern;
+use crate::config::scope::Allowance;
 
 /// All keys of callers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,8 +34,21 @@ pub struct CallerKey {
     pub is_disabled: bool,
     /// Whether its streams tell their cost, as if each request asked for that.
     pub stream_cost: bool,
+    /// Its limits and budgets.
+    pub allowance: Allowance,
+    /// Those for certain models.
+    pub per_model: Box<[PerModel]>,
     /// What its secrets are known by.
     pub secrets: Box<[KeySecret]>,
+}
+
+/// Limits and budgets of a key that certain models share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PerModel {
+    /// The models.
+    pub models: Box<[NamePattern]>,
+    /// Their limits and budgets.
+    pub allowance: Allowance,
 }
 
 /// What a secret is known by.
@@ -71,6 +85,37 @@ pub struct Team {
     pub name: Box<str>,
     /// The models that its keys may ask for; `None`: all.
     pub models: Option<Box<[NamePattern]>>,
+    /// The limits and budgets that its keys share.
+    pub allowance: Allowance,
+}
+
+impl CallerKey {
+    /// What is allowed with it: in all, then for certain models.
+    pub fn allowances(&self) -> impl Iterator<Item = &Allowance> {
+        let per_model = self.per_model.iter().map(|one| &one.allowance);
+        std::iter::once(&self.allowance).chain(per_model)
+    }
+}
+
+impl PerModel {
+    /// Whether both are for the same models, in any order. If they are not, their labels differ.
+    #[must_use]
+    pub fn has_models_of(&self, other: &Self) -> bool {
+        let sorted = |one: &Self| {
+            let mut models: Vec<String> = one.models.iter().map(NamePattern::text).collect();
+            models.sort_unstable();
+            models.dedup();
+            models
+        };
+        sorted(self) == sorted(other) || self.label() == other.label()
+    }
+
+    /// The models as one text, with commas.
+    #[must_use]
+    pub fn label(&self) -> Box<str> {
+        let models: Vec<String> = self.models.iter().map(NamePattern::text).collect();
+        models.join(", ").into()
+    }
 }
 
 impl Keyring {
@@ -119,6 +164,15 @@ impl NamePattern {
             Pattern::parse(text).map(Self::Pattern)
         } else {
             Ok(Self::Name(text.into()))
+        }
+    }
+
+    /// As the file has it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::Name(name) => name.to_string(),
+            Self::Pattern(pattern) => pattern.text(),
         }
     }
 

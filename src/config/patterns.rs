@@ -61,6 +61,12 @@ impl Pattern {
         })
     }
 
+    /// As the file has it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("{}*{}", self.head, self.tail)
+    }
+
     /// Whether it claims the model called `name`.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {

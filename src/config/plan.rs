@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::endpoint::Endpoint;
-use crate::base::ids::{BudgetId, GroupId, ProviderId, RouteId};
+use crate::base::ids::{GroupId, ProviderId, RouteId};
 use crate::base::map::Map;
-use crate::base::money::{NanoUsd, Price};
+use crate::base::money::Price;
 use crate::base::secret::Secret;
 use crate::config::keyring::{ListedKeys, Team};
 use crate::config::model_settings::SettingsByModel;
 use crate::config::patterns::{self, Pattern, PatternRoutes};
 use crate::config::responses::Responses;
+use crate::config::scope::Budget;
 use crate::config::vendor::Vendor;
 use crate::decide::policy::{BreakerPolicy, LatencyPolicy};
 use crate::decide::strategy::Strategy;
@@ -60,15 +61,13 @@ pub struct Plan {
     pub places: Places,
 }
 
-/// The places of providers and budgets among the declared ones, by id. In the first Plan of a
-/// process, each id equals its place. Providers and budgets that later files add have new ids,
-/// which no request of an earlier Plan can have (see [`crate::config::seats`]).
+/// The places of providers among the declared ones, by id. In the first Plan of a process, each id
+/// equals its place. Providers that later files add have new ids, which no request of an earlier
+/// Plan can have (see [`crate::config::seats`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Places {
     /// Places of providers; [`Places::NONE`] for an id that this Plan does not have.
     pub providers: Box<[usize]>,
-    /// Places of budgets, likewise.
-    pub budgets: Box<[usize]>,
 }
 
 impl Places {
@@ -367,38 +366,22 @@ pub struct ModelPrice {
     pub output: Price,
 }
 
-/// Monthly budgets.
+/// Budgets of callers.
+#[derive(Default)]
 pub struct Budgets {
     /// The file that keeps spend across restarts.
     pub state_file: Option<Box<str>>,
     /// Per caller, in the order of the file.
-    pub callers: Box<[Budget]>,
+    pub callers: Box<[CallerBudget]>,
 }
 
 /// One caller's monthly budget.
-#[derive(PartialEq)]
-pub struct Budget {
-    /// What tables and facts call it: names are not compared on the hot path.
-    pub id: BudgetId,
-    /// The value of `X-Infermux-Caller`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallerBudget {
+    /// The value of `X-Infermux-Caller`, or a key's `caller`.
     pub caller: Box<str>,
-    /// What may be spent in a calendar month, UTC.
-    pub monthly: NanoUsd,
-    /// What happens at the limit.
-    pub action: BudgetAction,
-    /// The model that is served instead once the limit is reached.
-    pub model_override: Option<Box<str>>,
-}
-
-/// What happens when a budget is used up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BudgetAction {
-    /// 429 before a provider is asked; with a `model_override`, that model is served instead.
-    HardStop,
-    /// The request proceeds; a log event and a metric report it.
-    Alert,
-    /// The request is served with `model_override`.
-    ModelOverride,
+    /// What the caller may spend.
+    pub budget: Budget,
 }
 
 impl Plan {
@@ -427,19 +410,6 @@ impl Plan {
         makers
             .filter(|one| one.responses != Responses::Bridged)
             .count()
-    }
-
-    /// The budget with this id; this Plan must have it.
-    #[must_use]
-    pub fn budget(&self, id: BudgetId) -> &Budget {
-        &self.budgets.callers[Places::at(&self.places.budgets, id.index())]
-    }
-
-    /// The budget with this id, if this Plan has it.
-    #[must_use]
-    pub fn find_budget(&self, id: BudgetId) -> Option<&Budget> {
-        let place = Places::at(&self.places.budgets, id.index());
-        self.budgets.callers.get(place)
     }
 }
 

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use crate::base::money::NanoUsd;
+use crate::base::period::Per;
+use crate::config::scope::Scope;
 use crate::coordinator::time::Time;
+use crate::exchange::callers::Callers;
 use crate::ledger::totals::Totals;
 use crate::link::orders::Health;
 use crate::link::progress::Progress;
+use crate::link::scope_gate::ScopeGate;
 
 /// The coordinator's knowledge at a moment.
 pub struct Known {
@@ -20,6 +24,8 @@ pub struct Known {
     pub providers: Vec<ProviderStanding>,
     /// The budgets, in the order of the file.
     pub budgets: Vec<BudgetStanding>,
+    /// The callers, with the words of their limits.
+    pub callers: Arc<Callers>,
     /// Changes of circuits: provider, new state, reason, and number.
     pub transitions: Vec<(Box<str>, &'static str, &'static str, u64)>,
     /// How often the state file could not be written.
@@ -50,9 +56,11 @@ pub struct ProviderStanding {
 /// The state of a budget.
 #[derive(Clone, Debug)]
 pub struct BudgetStanding {
-    /// The caller that it belongs to.
-    pub caller: Box<str>,
-    /// What may be spent in a month.
+    /// Whose it is.
+    pub scope: Scope,
+    /// The period.
+    pub per: Per,
+    /// What may be spent in a period.
     pub limit: NanoUsd,
     /// What has been spent.
     pub spent: NanoUsd,
@@ -60,4 +68,30 @@ pub struct BudgetStanding {
     pub alerts: [u64; 2],
     /// Requests that it has refused for good, or let through only with another model.
     pub refusals: u64,
+}
+
+impl BudgetStanding {
+    /// The caller whose it is, where it belongs to one.
+    #[must_use]
+    pub fn caller(&self) -> Option<&str> {
+        match &self.scope {
+            Scope::Caller(name) => Some(name),
+            Scope::Team(_) | Scope::Key(_) | Scope::KeyModels { .. } => None,
+        }
+    }
+}
+
+impl Known {
+    /// The scopes that have limits, in the order of the files, and their words: their limits, what
+    /// is used and left of each, how many requests each has refused, and would have refused. They
+    /// are read when the report is written: the coordinator does not wait for tens of thousands.
+    pub fn limited_scopes(&self) -> impl Iterator<Item = (&Scope, &ScopeGate)> {
+        self.callers.limited_scopes()
+    }
+
+    /// The budgets of callers.
+    pub fn budgets_of_callers(&self) -> impl Iterator<Item = (&str, &BudgetStanding)> {
+        let budgets = self.budgets.iter();
+        budgets.filter_map(|one| one.caller().map(|caller| (caller, one)))
+    }
 }

@@ -226,22 +226,22 @@ fn standing(out: &mut Exposition, known: &Known) {
         }
     }
     out.begin(Family::BudgetSpent);
-    for one in &known.budgets {
-        out.value(&[&one.caller], one.spent);
+    for (caller, one) in known.budgets_of_callers() {
+        out.value(&[caller], one.spent);
     }
     out.begin(Family::BudgetLimit);
-    for one in &known.budgets {
-        out.value(&[&one.caller], one.limit);
+    for (caller, one) in known.budgets_of_callers() {
+        out.value(&[caller], one.limit);
     }
     out.begin(Family::BudgetAlerts);
-    for one in &known.budgets {
+    for (caller, one) in known.budgets_of_callers() {
         for (percent, count) in ["80", "100"].iter().zip(one.alerts) {
-            out.value(&[&one.caller, percent], count);
+            out.value(&[caller, percent], count);
         }
     }
     out.begin(Family::BudgetRefusals);
-    for one in &known.budgets {
-        out.value(&[&one.caller], one.refusals);
+    for (caller, one) in known.budgets_of_callers() {
+        out.value(&[caller], one.refusals);
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::config::plan::Plan;
 use crate::coordinator::reports::Job;
+use crate::exchange::callers::Callers;
 use crate::ledger::books::Books;
 use crate::ledger::totals::Totals;
 use crate::link::gate::Gates;
@@ -17,6 +18,8 @@ pub struct Opening {
     pub plan: Arc<Plan>,
     /// The words that it publishes.
     pub gates: Arc<Gates>,
+    /// The callers, with the words of their limits and budgets.
+    pub callers: Arc<Callers>,
     /// How far the shards have reported, and how far the coordinator has merged.
     pub progress: Arc<Progress>,
     /// The books.

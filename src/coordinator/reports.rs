@@ -15,8 +15,8 @@ use crate::link::orders::Health;
 use crate::link::queue::Taker;
 use crate::link::reports::{Ask, Question};
 use crate::report::costs::{
-    BucketReport, CallerReport, CallersReport, CostReport, EnvsReport, ModelsReport, PartyName,
-    PartyReport, ProjectsReport, TimeseriesReport, Usd,
+    BucketReport, CallerReport, CostReport, ModelsReport, PartiesReport, PartyList, PartyName,
+    PartyReport, TimeseriesReport, Usd,
 };
 use crate::report::latency::{LatencyReport, SeriesReport, Spread};
 use crate::report::providers::body;
@@ -51,9 +51,9 @@ fn answer(question: &Question, known: &Known) -> Vec<u8> {
         Question::Metrics => metrics::text(known).into_bytes(),
         Question::Latency => body(&latency(totals)),
         Question::Costs => body(&costs(totals)),
-        Question::CostsByCaller => body(&CallersReport {
+        Question::CostsBy(party) => body(&PartiesReport {
             period,
-            callers: callers(known),
+            parties: parties(known, *party),
         }),
         Question::CostsOfCaller(name) => {
             let spent = totals.of_party(Party::Caller, name).unwrap_or_default();
@@ -65,14 +65,6 @@ fn answer(question: &Question, known: &Known) -> Vec<u8> {
             let by_model = by_model.map(|(name, spent)| (name, spent.into())).collect();
             body(&ModelsReport { period, by_model })
         }
-        Question::CostsByProject => body(&ProjectsReport {
-            period,
-            projects: parties(totals, Party::Project, PartyName::Project),
-        }),
-        Question::CostsByEnv => body(&EnvsReport {
-            period,
-            envs: parties(totals, Party::Env, PartyName::Env),
-        }),
         Question::Timeseries(range) => {
             let spans = totals.timeline().spans(known.time.wall, *range).into_iter();
             let bucket = |span: Span| BucketReport {
@@ -172,17 +164,29 @@ fn by_name(
     sums.into_iter()
 }
 
+/// What the parties of one kind have spent.
+fn parties(known: &Known, party: Party) -> PartyList<'_> {
+    let all = |name| spent_by(&known.totals, party, name);
+    match party {
+        Party::Caller => PartyList::Callers(callers(known)),
+        Party::Project => PartyList::Projects(all(PartyName::Project)),
+        Party::Env => PartyList::Envs(all(PartyName::Env)),
+        Party::Key => PartyList::Keys(all(PartyName::Key)),
+        Party::Team => PartyList::Teams(all(PartyName::Team)),
+    }
+}
+
 /// Everyone who has spent something or has a budget.
 fn callers(known: &Known) -> Vec<PartyReport<'_>> {
     let spent = known.totals.by_party(Party::Caller);
     let mut all: BTreeMap<&str, Spent> = spent.collect();
-    for budget in &known.budgets {
-        all.entry(&budget.caller).or_default();
+    for (caller, _) in known.budgets_of_callers() {
+        all.entry(caller).or_default();
     }
     // A look-up table, since there may be thousands of callers and of budgets.
-    let budgets = known.budgets.iter();
-    let budgets: BTreeMap<&str, _> = budgets
-        .map(|budget| (&*budget.caller, (budget.limit, budget.spent)))
+    let budgets: BTreeMap<&str, _> = known
+        .budgets_of_callers()
+        .map(|(caller, budget)| (caller, (budget.limit, budget.spent)))
         .collect();
     let report = |(name, spent)| {
         PartyReport::new(PartyName::Caller(name), spent, budgets.get(name).copied())
@@ -191,12 +195,12 @@ fn callers(known: &Known) -> Vec<PartyReport<'_>> {
 }
 
 fn budget(known: &Known, caller: &str) -> Option<(NanoUsd, NanoUsd)> {
-    let mut budgets = known.budgets.iter();
-    let budget = budgets.find(|budget| *budget.caller == *caller)?;
+    let mut budgets = known.budgets_of_callers();
+    let (_, budget) = budgets.find(|(name, _)| *name == caller)?;
     Some((budget.limit, budget.spent))
 }
 
-fn parties<'a>(
+fn spent_by<'a>(
     totals: &'a Totals,
     party: Party,
     name: fn(&'a str) -> PartyName<'a>,

@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::ids::ProviderId;
+use crate::base::ids::{BudgetId, ProviderId};
+use crate::base::period::Per;
 use crate::base::time::Instant;
 use crate::config::plan::Plan;
+use crate::config::scope::Scope;
 use crate::coordinator::changes::Changes;
 use crate::coordinator::describe::{describe, standing, turned};
 use crate::coordinator::known::{BudgetStanding, Known};
@@ -19,6 +21,7 @@ use crate::coordinator::publish::{Folder, Publisher};
 use crate::coordinator::reports::Job;
 use crate::coordinator::time::Time;
 use crate::decide::budget::Level;
+use crate::exchange::callers::Callers;
 use crate::ledger::books::Books;
 use crate::ledger::terms::Terms;
 use crate::ledger::totals::Totals;
@@ -41,6 +44,9 @@ pub struct Coordinator {
     gates: Arc<Gates>,
     /// Where a configuration is found that is about to take effect.
     terms: Option<Arc<Latest<Terms>>>,
+    callers: Arc<Callers>,
+    /// Where callers are found whose limits and budgets are about to take effect.
+    next_callers: Option<Arc<Latest<Callers>>>,
     progress: Arc<Progress>,
     books: Books,
     /// Shared with reports that are being written.
@@ -51,8 +57,8 @@ pub struct Coordinator {
     reports: Giver<Job>,
     /// Changes of circuits, as reports show them.
     changes: Changes,
-    /// By caller, how often its budget has reached 80 % and 100 %.
-    alerts: BTreeMap<Box<str>, [u64; 2]>,
+    /// How often a scope's budget has reached 80 % and 100 %.
+    alerts: BTreeMap<(Scope, Per), [u64; 2]>,
     /// When the process began.
     started: Time,
     publisher: Publisher,
@@ -83,7 +89,9 @@ impl Coordinator {
             changes: Changes::default(),
             alerts: BTreeMap::new(),
             started: Time::default(),
-            publisher: Publisher::new(Arc::clone(&gates)),
+            publisher: Publisher::new(Arc::clone(&gates), opening.callers.gates().clone()),
+            callers: opening.callers,
+            next_callers: None,
             plan: opening.plan,
             gates,
             terms: None,
@@ -113,6 +121,15 @@ impl Coordinator {
     pub fn with_terms(self, terms: Arc<Latest<Terms>>) -> Self {
         Self {
             terms: Some(terms),
+            ..self
+        }
+    }
+
+    /// Looks for the next callers in `callers` when it is told to adopt a configuration.
+    #[must_use]
+    pub fn with_callers(self, callers: Arc<Latest<Callers>>) -> Self {
+        Self {
+            next_callers: Some(callers),
             ..self
         }
     }
@@ -209,11 +226,9 @@ impl Coordinator {
                     | Question::Metrics
                     | Question::Latency
                     | Question::Costs
-                    | Question::CostsByCaller
+                    | Question::CostsBy(_)
                     | Question::CostsOfCaller(_)
                     | Question::CostsByModel
-                    | Question::CostsByProject
-                    | Question::CostsByEnv
                     | Question::Timeseries(_) => {}
                 }
                 self.asked.push((ask, self.progress.pending()));
@@ -227,17 +242,28 @@ impl Coordinator {
     fn adopt(&mut self, now: Instant) {
         // A probe is judged by the policy that was in force when it was sent.
         self.look_at_permits(now);
-        let Some(terms) = self.terms.as_ref().map(|terms| terms.load()) else {
-            return;
-        };
-        self.gates = Arc::clone(&terms.gates);
-        self.publisher = Publisher::new(Arc::clone(&terms.gates));
-        self.books.adopt(now, &terms, &mut self.orders);
-        let fresh = &terms.fresh.providers;
-        self.half_open
-            .retain(|(provider, _)| !fresh.contains(provider));
+        let terms = self.terms.as_ref().map(|terms| terms.load());
+        let terms = terms.filter(|terms| !Arc::ptr_eq(&terms.plan, &self.plan));
+        let callers = self.next_callers.as_ref().map(|callers| callers.load());
+        let callers = callers.filter(|callers| !Arc::ptr_eq(callers, &self.callers));
+        if let Some(terms) = &terms {
+            self.gates = Arc::clone(&terms.gates);
+            self.books.adopt(now, terms, &mut self.orders);
+            let fresh = &terms.fresh.providers;
+            self.half_open
+                .retain(|(provider, _)| !fresh.contains(provider));
+        }
+        if let Some(callers) = callers {
+            let (accounts, fresh) = (callers.accounts(), callers.fresh());
+            self.books.adopt_accounts(accounts, fresh, &mut self.orders);
+            self.callers = callers;
+        }
+        let (gates, callers) = (Arc::clone(&self.gates), self.callers.gates().clone());
+        self.publisher = Publisher::new(gates, callers);
         self.publish(now);
-        self.plan = Arc::clone(&terms.plan);
+        if let Some(terms) = terms {
+            self.plan = Arc::clone(&terms.plan);
+        }
     }
 
     /// Books a batch. When the batch's number is published, all orders that result from it are in
@@ -341,20 +367,18 @@ impl Coordinator {
             self.changes.add(provider, change);
         }
         for alert in self.books.take_alerts() {
-            let Some(budget) = self.plan.find_budget(alert.budget) else {
-                continue;
-            };
-            let caller = &*budget.caller;
-            let (spent, limit) = (alert.spent.to_string(), alert.monthly.to_string());
-            let percent = alert.level.percent();
-            let counts = self.alerts.entry(caller.into()).or_default();
+            let (spent, limit) = (alert.spent.to_string(), alert.amount.to_string());
+            let (percent, per) = (alert.level.percent(), alert.per.name());
+            let scope = alert.scope.to_string();
+            let counts = self.alerts.entry((alert.scope, alert.per)).or_default();
             match alert.level {
                 Level::Most => counts[0] += 1,
                 Level::All => counts[1] += 1,
             }
             tracing::warn!(
-                caller,
+                scope,
                 percent,
+                per,
                 spent_usd = spent,
                 limit_usd = limit,
                 "a budget is used up"
@@ -415,11 +439,9 @@ impl Coordinator {
             | Question::Metrics
             | Question::Latency
             | Question::Costs
-            | Question::CostsByCaller
+            | Question::CostsBy(_)
             | Question::CostsOfCaller(_)
             | Question::CostsByModel
-            | Question::CostsByProject
-            | Question::CostsByEnv
             | Question::Timeseries(_) => {
                 let known = self.known(time);
                 // Without room, the question is dropped, and the shard that asks answers when its
@@ -438,17 +460,18 @@ impl Coordinator {
         let providers = plan.providers.iter();
         let providers = providers.filter_map(|one| standing(books, gates, time, one));
         let providers = providers.collect();
-        let refusals = plan.budgets.callers.iter().map(|budget| {
-            let gate = gates.budgets.get(budget.id.index());
-            (&*budget.caller, gate.map_or(0, BudgetGate::refusals))
-        });
-        let refusals: BTreeMap<&str, u64> = refusals.collect();
-        let budgets = books.budgets().map(|view| BudgetStanding {
-            caller: view.caller.into(),
-            limit: view.limit,
-            spent: view.spent,
-            alerts: self.alerts.get(view.caller).copied().unwrap_or_default(),
-            refusals: refusals.get(view.caller).copied().unwrap_or_default(),
+        let words = &self.callers.gates().budgets;
+        let refusals = |id: BudgetId| words.get(id.index()).map_or(0, BudgetGate::refusals);
+        let budgets = books.budgets().map(|view| {
+            let key = (view.scope.clone(), view.per);
+            BudgetStanding {
+                alerts: self.alerts.get(&key).copied().unwrap_or_default(),
+                scope: key.0,
+                per: view.per,
+                limit: view.limit,
+                spent: view.spent,
+                refusals: refusals(view.id),
+            }
         });
         Known {
             time,
@@ -456,6 +479,7 @@ impl Coordinator {
             totals: Arc::clone(&self.totals),
             providers,
             budgets: budgets.collect(),
+            callers: Arc::clone(&self.callers),
             transitions: self.changes.counts(),
             state_write_failures: self.writer.as_ref().map_or(0, StateSender::failures),
             reloads: gates.process().reloads(),

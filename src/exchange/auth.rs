@@ -6,7 +6,7 @@ use crate::base::secret::Secret;
 use crate::base::time::WallTime;
 use crate::config::plan::{Auth, Provider};
 use crate::decide::outcome::KeyOwner;
-use crate::exchange::keys::SharedKeys;
+use crate::exchange::callers::SharedCallers;
 use crate::exchange::principal::Principal;
 use crate::exchange::refusal::{KeyFault, Refusal};
 use crate::wire::field;
@@ -87,7 +87,7 @@ impl<'a> Presented<'a> {
 pub fn authenticate(
     auth: &Auth,
     presented: Presented<'_>,
-    keys: impl FnOnce() -> Rc<SharedKeys>,
+    keys: impl FnOnce() -> Rc<SharedCallers>,
     now: impl FnOnce() -> WallTime,
 ) -> Result<Option<Principal>, Refusal<'static>> {
     let key = match auth {

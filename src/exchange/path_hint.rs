@@ -75,19 +75,24 @@ const CALLERS: [&str; 12] = [
 ];
 
 /// The paths for operators.
-const OPERATORS: [&str; 14] = [
+const OPERATORS: [&str; 19] = [
     "/_infermux/health",
     "/_infermux/ready",
     "/_infermux/livez",
     "/_infermux/readyz",
     "/_infermux/status",
     "/_infermux/providers",
+    "/_infermux/keys",
     "/_infermux/changes",
     "/_infermux/metrics",
     "/_infermux/latency",
     "/_infermux/costs",
     "/_infermux/costs/by-caller",
     "/_infermux/costs/by-model",
+    "/_infermux/costs/by-project",
+    "/_infermux/costs/by-env",
+    "/_infermux/costs/by-key",
+    "/_infermux/costs/by-team",
     "/_infermux/costs/timeseries",
     "/_infermux/reload",
 ];
@@ -139,6 +144,9 @@ mod tests {
             ("/completion", Some("/v1/completions")),
             ("/metrics", Some("/_infermux/metrics")),
             ("/_infermux/provider", Some("/_infermux/providers")),
+            ("/_infermux/costs/by-keys", Some("/_infermux/costs/by-key")),
+            ("/_infermux/cost/by-team", Some("/_infermux/costs/by-team")),
+            ("/_infermux/key", Some("/_infermux/keys")),
             ("/favicon.ico", None),
             ("/api/chat", None),
             ("/index.html", None),

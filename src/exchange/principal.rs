@@ -7,14 +7,51 @@ use crate::base::digest::Digest;
 use crate::base::time::WallTime;
 use crate::config::keyring::CallerKey;
 use crate::exchange::attribution::{Attribution, Label};
-use crate::exchange::keys::{KeyState, Keys, SharedKeys};
+use crate::exchange::callers::{Callers, KeyState, SharedCallers};
 use crate::exchange::refusal::KeyFault;
 
 /// Whose request it is, under `auth.mode: keys`.
 #[derive(Clone, Debug)]
 pub struct Principal {
-    keys: Rc<SharedKeys>,
+    keys: Rc<SharedCallers>,
     place: usize,
+}
+
+/// The names of a caller's key and of its team, under which requests are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner<T> {
+    /// The key's name.
+    pub key: T,
+    /// Its team's name.
+    pub team: Option<T>,
+}
+
+impl Owner<&str> {
+    /// The same names, to be kept when the key is gone.
+    #[must_use]
+    pub fn to_owned(self) -> Owner<Box<str>> {
+        Owner {
+            key: self.key.into(),
+            team: self.team.map(Into::into),
+        }
+    }
+}
+
+impl Owner<Box<str>> {
+    /// The names.
+    #[must_use]
+    pub fn borrowed(&self) -> Owner<&str> {
+        Owner {
+            key: &self.key,
+            team: self.team.as_deref(),
+        }
+    }
+
+    /// Bytes of the names.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.key.len() + self.team.as_ref().map_or(0, |team| team.len())
+    }
 }
 
 impl Principal {
@@ -24,7 +61,7 @@ impl Principal {
     ///
     /// None of them is valid, or two different ones are.
     pub fn of<'a>(
-        keys: &Rc<SharedKeys>,
+        keys: &Rc<SharedCallers>,
         presented: impl Iterator<Item = &'a [u8]>,
         now: WallTime,
     ) -> Result<Self, KeyFault> {
@@ -43,10 +80,32 @@ impl Principal {
         Ok(Self { keys, place })
     }
 
+    /// The callers in force when it was found.
+    #[must_use]
+    pub const fn callers(&self) -> &Rc<SharedCallers> {
+        &self.keys
+    }
+
+    /// Its key's place in the ring.
+    #[must_use]
+    pub const fn place(&self) -> usize {
+        self.place
+    }
+
     /// Its key.
     #[must_use]
     pub fn key(&self) -> &CallerKey {
         &self.keys.ring().keys()[self.place]
+    }
+
+    /// The names under which its requests are counted.
+    #[must_use]
+    pub fn owner(&self) -> Owner<&str> {
+        let key = self.key();
+        Owner {
+            key: &key.name,
+            team: key.team.as_deref(),
+        }
     }
 
     /// Whether it may ask for the model called `name`.
@@ -76,7 +135,7 @@ impl Principal {
 }
 
 /// The place of a valid key.
-fn find(keys: &Keys, key: &[u8], now: WallTime) -> Result<usize, KeyFault> {
+fn find(keys: &Callers, key: &[u8], now: WallTime) -> Result<usize, KeyFault> {
     if caller_key::form(key) == KeyForm::Mistyped {
         return Err(KeyFault::Mistyped);
     }
@@ -95,6 +154,7 @@ mod tests {
 
     use super::*;
     use crate::config::keyring::{KeySecret, Keyring, NamePattern};
+    use crate::config::scope::Allowance;
 
     const NOW: WallTime = WallTime::from_unix_millis(1_000);
 
@@ -112,11 +172,13 @@ mod tests {
             expires: None,
             is_disabled: name == "off",
             stream_cost: false,
+            allowance: Allowance::default(),
+            per_model: Box::default(),
             secrets: secrets.collect(),
         }
     }
 
-    fn keys() -> Rc<SharedKeys> {
+    fn keys() -> Rc<SharedCallers> {
         let own = caller_key::of_random([7; 32]);
         let mistyped = format!("{own}x");
         let ring = Keyring::new(vec![
@@ -131,8 +193,8 @@ mod tests {
             key("two", &[("k2", None), (&own, None), (&mistyped, None)]),
             key("off", &[("k3", None)]),
         ]);
-        let keys = Keys::new(ring.unwrap(), Box::default());
-        Rc::new(SharedKeys::new(Arc::new(keys)))
+        let keys = Callers::first(ring.unwrap(), Box::default(), Arc::default());
+        Rc::new(SharedCallers::new(Arc::new(keys)))
     }
 
     fn of(presented: &[&str]) -> Result<String, KeyFault> {

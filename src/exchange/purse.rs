@@ -1,18 +1,15 @@
-//! Looks up prices, budgets and windows for requests.
+//! Looks up prices and windows for requests.
 
-use crate::base::ids::{BudgetId, RouteId};
-use crate::base::map::Map;
+use crate::base::ids::RouteId;
 use crate::base::tokens::Tokens;
 use crate::config::plan::{Candidate, Plan, Provider};
 use crate::config::prices::PriceTable;
 use crate::decide::pricing::Row;
 use crate::exchange::windows::Windows;
 
-/// The prices, budgets and windows of a Plan, ready to be looked up.
+/// The prices and windows of a Plan, ready to be looked up.
 pub struct Purse {
     table: PriceTable,
-    /// By the value of `X-Infermux-Caller`.
-    budgets: Map<Box<str>, BudgetId>,
     /// By route and candidate, for routes of one model.
     rows: Box<[Option<Rows>]>,
     windows: Windows,
@@ -35,22 +32,11 @@ impl Purse {
             };
             rows[id.index()] = Some(candidates.map(row).collect());
         }
-        let budgets = plan.budgets.callers.iter();
-        let budgets = budgets
-            .map(|budget| (budget.caller.clone(), budget.id))
-            .collect();
         Self {
             windows: Windows::new(plan, &table),
             table,
-            budgets,
             rows: rows.into(),
         }
-    }
-
-    /// The budget of `caller`.
-    #[must_use]
-    pub fn budget_of(&self, caller: &str) -> Option<BudgetId> {
-        self.budgets.get(caller).copied()
     }
 
     /// The prices of a candidate of the route for `model`; `None`: they are not known.

@@ -1,9 +1,12 @@
 //! What a request's head says about the request.
 
+use std::rc::Rc;
+
 use crate::base::endpoint::Dialect;
 use crate::base::time::Instant;
 use crate::exchange::answer_head::HeadEnd;
 use crate::exchange::attribution::{Attribution, Whom};
+use crate::exchange::callers::SharedCallers;
 use crate::exchange::cors::Grant;
 use crate::exchange::headers::Totals;
 use crate::exchange::origin::Origin;
@@ -47,6 +50,8 @@ pub struct Request {
     pub grant: Option<Grant>,
     /// Whose request it is, where callers' keys tell.
     pub principal: Option<Principal>,
+    /// The callers in force when it was admitted; `None`: none of them has a limit or a budget.
+    pub callers: Option<Rc<SharedCallers>>,
     /// A header that names the caller and stands there twice, so that the caller is not known.
     pub repeated: Option<&'static str>,
 }
@@ -107,6 +112,7 @@ impl Request {
             wants_early_head,
             grant: None,
             principal: None,
+            callers: None,
             repeated: repeated(authorizations, callers),
         }
     }
@@ -133,6 +139,7 @@ impl Request {
             wants_early_head: false,
             grant: None,
             principal: None,
+            callers: None,
             repeated: None,
         }
     }

@@ -3,11 +3,12 @@
 use crate::base::endpoint::{Dialect, Endpoint};
 use crate::base::range::Range;
 
+use crate::exchange::callers::KeyAct;
 use crate::exchange::door::Door;
-use crate::exchange::keys::KeyAct;
 use crate::exchange::path_hint;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::stored::{self, Part, Stored};
+use crate::link::meters::Party;
 use crate::link::reports::{ByHand, Question};
 
 /// What a request is about.
@@ -340,10 +341,12 @@ fn manage<'a>(rest: &str, query: &str) -> Result<Option<Manage>, Refusal<'a>> {
         "metrics" => Question::Metrics,
         "latency" => Question::Latency,
         "costs" => Question::Costs,
-        "costs/by-caller" => Question::CostsByCaller,
+        "costs/by-caller" => Question::CostsBy(Party::Caller),
         "costs/by-model" => Question::CostsByModel,
-        "costs/by-project" => Question::CostsByProject,
-        "costs/by-env" => Question::CostsByEnv,
+        "costs/by-project" => Question::CostsBy(Party::Project),
+        "costs/by-env" => Question::CostsBy(Party::Env),
+        "costs/by-key" => Question::CostsBy(Party::Key),
+        "costs/by-team" => Question::CostsBy(Party::Team),
         "costs/timeseries" => {
             let range = Range::read(value(query, "hours"), value(query, "bucket"));
             Question::Timeseries(range.map_err(|fault| Refusal::InvalidRequest(fault.text()))?)
@@ -636,6 +639,16 @@ mod tests {
             ),
             (
                 "GET",
+                "/_infermux/costs/by-key?x",
+                Manage::Report(Question::CostsBy(Party::Key)),
+            ),
+            (
+                "HEAD",
+                "/_infermux/costs/by-team",
+                Manage::Report(Question::CostsBy(Party::Team)),
+            ),
+            (
+                "GET",
                 "/_infermux/costs/timeseries?x&hours=2&bucket=5m&hours=9",
                 Manage::Report(Question::Timeseries(Range { hours: 2, step: 5 })),
             ),
@@ -673,6 +686,9 @@ mod tests {
             ("GET", "/_infermux/reload", 405),
             ("POST", "/_infermux/metrics", 405),
             ("GET", "/_infermux/costs/by-nobody", 404),
+            ("GET", "/_infermux/costs/by-key/web", 404),
+            ("POST", "/_infermux/costs/by-key", 405),
+            ("DELETE", "/_infermux/costs/by-team", 405),
             ("GET", "/_infermux/costs/timeseries?hours=0", 400),
             ("POST", "/_infermux/", 405),
             ("GET", "/_infermuxx", 404),

@@ -1,55 +1,69 @@
-//! All monthly budgets: spend, the turn of the month, and budgets near their limit.
+//! All budgets: spend, the turn of days, weeks and months, and budgets near their limit.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use crate::base::ids::BudgetId;
 use crate::base::money::NanoUsd;
-use crate::base::month::Month;
+use crate::base::period::{Per, Period, PeriodTag};
 use crate::base::time::{Instant, WallTime};
-use crate::config::plan::{self, BudgetAction, Plan};
+use crate::config::accounts::Accounts;
+use crate::config::scope::{Budget, BudgetAction, Scope};
 use crate::decide::budget::{Books, Level};
 use crate::ledger::state::State;
-use crate::link::facts::{Fact, MonthTag};
+use crate::link::facts::Fact;
 use crate::link::orders::Order;
 
-/// The books of all callers with a budget.
+/// The books of all scopes with a budget.
 pub struct Budgets {
-    month: Month,
+    /// The running periods.
+    now: [Period; Per::ALL.len()],
     /// By budget.
     accounts: Vec<Account>,
+    /// The budgets whose spend has changed since it was last saved: of thousands, few have.
+    unsaved: Vec<BudgetId>,
     /// Whether anything was spent since the state was last written.
     changed: bool,
+    /// Whether there may be spend in the state that is long over.
+    forgets: bool,
 }
 
+#[derive(Clone)]
 struct Account {
-    caller: Box<str>,
+    scope: Scope,
     action: BudgetAction,
     books: Books,
     /// Whether the configuration has it; requests that began under an earlier configuration may
     /// still be booked to a budget that it no longer has.
     in_force: bool,
+    is_saved: bool,
 }
 
-/// A budget that has reached a level, once a month.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A budget that has reached a level, once a period.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {
-    /// The budget.
-    pub budget: BudgetId,
+    /// Whose it is.
+    pub scope: Scope,
+    /// The period.
+    pub per: Per,
     /// How far it is used up.
     pub level: Level,
     /// What has been spent.
     pub spent: NanoUsd,
     /// What may be spent.
-    pub monthly: NanoUsd,
+    pub amount: NanoUsd,
 }
 
 /// A budget, for reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View<'a> {
-    /// The caller.
-    pub caller: &'a str,
-    /// What may be spent in the month.
+    /// The budget.
+    pub id: BudgetId,
+    /// Whose it is.
+    pub scope: &'a Scope,
+    /// The period.
+    pub per: Per,
+    /// What may be spent in the period.
     pub limit: NanoUsd,
     /// What has been spent in it.
     pub spent: NanoUsd,
@@ -58,42 +72,45 @@ pub struct View<'a> {
 impl Budgets {
     /// The books at `wall`; `state` has what was spent before.
     #[must_use]
-    pub fn new(budgets: &[plan::Budget], wall: WallTime, state: &State) -> Self {
-        let month = Month::of(wall);
-        let account = |budget: &plan::Budget| Account::new(budget, month, state);
-        Self {
-            month,
-            accounts: budgets.iter().map(account).collect(),
+    pub fn new(accounts: &Accounts, wall: WallTime, state: &State) -> Self {
+        let mut budgets = Self {
+            now: Per::ALL.map(|per| Period::of(per, wall)),
+            accounts: Vec::new(),
+            unsaved: Vec::new(),
             changed: false,
-        }
+            forgets: true,
+        };
+        budgets.adopt(accounts, &[], state, &mut Vec::new());
+        budgets
     }
 
-    /// Adopts the budgets of `plan`: spend and reservations stay, and balances change by the
-    /// difference of the amounts. Budgets of `fresh` callers begin with the spend in `state`.
+    /// Adopts the budgets of `accounts`: spend and reservations stay, and balances change by the
+    /// difference of the amounts. `fresh` budgets begin with the spend in `state`.
     pub fn adopt(
         &mut self,
-        plan: &Plan,
+        accounts: &Accounts,
         fresh: &[BudgetId],
         state: &State,
         orders: &mut Vec<Order>,
     ) {
-        let month = self.month;
         let fresh: HashSet<BudgetId> = fresh.iter().copied().collect();
         self.accounts
             .iter_mut()
             .for_each(|one| one.in_force = false);
-        for budget in &plan.budgets.callers {
-            let at = budget.id.index();
-            let begins = fresh.contains(&budget.id) || at >= self.accounts.len();
-            while self.accounts.len() <= at {
-                self.accounts.push(Account::new(budget, month, state));
-            }
-            let account = &mut self.accounts[at];
-            if begins {
-                *account = Account::new(budget, month, state);
-                account.order_month(budget.id, orders);
-            } else {
-                account.adopt(budget, orders);
+        for account in accounts.all() {
+            for (id, budget) in &account.budgets {
+                let begins = fresh.contains(id) || id.index() >= self.accounts.len();
+                let new = || Account::new(&account.scope, budget, self.now, state);
+                if begins {
+                    let new = new();
+                    while self.accounts.len() <= id.index() {
+                        self.accounts.push(new.clone());
+                    }
+                    new.order_period(*id, orders);
+                    self.accounts[id.index()] = new;
+                } else {
+                    self.accounts[id.index()].adopt(*id, budget, orders);
+                }
             }
         }
     }
@@ -101,7 +118,7 @@ impl Budgets {
     /// Orders the first value of every budget's words.
     pub fn start(&self, orders: &mut Vec<Order>) {
         for (budget, account) in (0..).map(BudgetId).zip(&self.accounts) {
-            account.order_month(budget, orders);
+            account.order_period(budget, orders);
         }
     }
 
@@ -110,16 +127,19 @@ impl Budgets {
         match *fact {
             Fact::Settled {
                 budget,
-                month,
+                period,
                 cost,
             } => {
-                let month = self.month_of(month);
                 let account = self.accounts.get_mut(budget.index())?;
                 self.changed |= cost > NanoUsd::ZERO;
-                account.books.on_settled(month, cost);
-                account.alert(budget)
+                account.on_settled(period, cost);
+                if std::mem::replace(&mut account.is_saved, false) {
+                    self.unsaved.push(budget);
+                }
+                account.alert()
             }
             Fact::Admitted { .. }
+            | Fact::Left { .. }
             | Fact::Ended(_)
             | Fact::Cooldown { .. }
             | Fact::ProbeTaken { .. }
@@ -128,35 +148,47 @@ impl Budgets {
         }
     }
 
-    /// Time passes: a new month may begin.
+    /// Time passes: a new day, week or month may begin.
     pub fn on_time(&mut self, wall: WallTime, orders: &mut Vec<Order>) {
-        let month = Month::of(wall);
-        if month <= self.month {
+        let now = Per::ALL.map(|per| Period::of(per, wall));
+        // No period goes back, even if the clock is set.
+        let now = std::array::from_fn(|place| now[place].max(self.now[place]));
+        if now == self.now {
             return;
         }
-        self.month = month;
-        self.changed = true;
+        self.now = now;
+        self.forgets = true;
         for (budget, account) in (0..).map(BudgetId).zip(&mut self.accounts) {
-            account.books.on_month(month);
-            account.order_month(budget, orders);
+            if account
+                .books
+                .on_period(now[account.books.period().per() as usize])
+            {
+                self.changed = true;
+                if std::mem::replace(&mut account.is_saved, false) {
+                    self.unsaved.push(budget);
+                }
+                account.order_period(budget, orders);
+            }
         }
     }
 
-    /// When [`Self::on_time`] has something to do: when the calendar month ends, but at least each
-    /// minute, since the clock may be set.
+    /// When [`Self::on_time`] has something to do: when the day ends, but at least each minute,
+    /// since the clock may be set.
     #[must_use]
     pub fn deadline(&self, now: Instant, wall: WallTime) -> Instant {
-        let end = self.month.next().start().unix_millis();
-        let left = Duration::from_millis(end.saturating_sub(wall.unix_millis()));
-        now + left.min(CLOCK_SET_AFTER)
+        let left = self.now.iter().filter_map(|period| period.left(wall));
+        now + left.fold(CLOCK_SET_AFTER, Duration::min)
     }
 
-    /// Every budget, in the order of the file.
+    /// Every budget that is in force.
     pub fn views(&self) -> impl Iterator<Item = View<'_>> {
-        let accounts = self.accounts.iter().filter(|account| account.in_force);
-        accounts.map(|account| View {
-            caller: &account.caller,
-            limit: account.books.monthly(),
+        let accounts = (0..).map(BudgetId).zip(&self.accounts);
+        let accounts = accounts.filter(|(_, account)| account.in_force);
+        accounts.map(|(id, account)| View {
+            id,
+            scope: &account.scope,
+            per: account.books.period().per(),
+            limit: account.books.amount(),
             spent: account.books.spent(),
         })
     }
@@ -166,54 +198,64 @@ impl Budgets {
         std::mem::take(&mut self.changed)
     }
 
-    /// Writes the durable state into `state`; callers without a budget keep theirs.
-    pub fn save(&self, state: &mut State) {
-        for account in &self.accounts {
-            state.set_spent_by(&account.caller, account.books.by_month());
+    /// Writes the durable state into `state`; scopes without a budget keep theirs.
+    pub fn save(&mut self, state: &mut State) {
+        for budget in self.unsaved.drain(..) {
+            let Some(account) = self.accounts.get_mut(budget.index()) else {
+                continue;
+            };
+            account.is_saved = true;
+            let per = account.books.period().per();
+            state.set_spent_by(&account.scope, per, account.books.by_period());
         }
-        state.forget_before(self.month.minus(MONTHS_OF_FORMER_CALLERS));
-    }
-
-    /// The month that a tag stands for: the latest one that does not lie in the future.
-    fn month_of(&self, tag: MonthTag) -> Month {
-        self.month.last_with_tag(tag.0)
+        if std::mem::take(&mut self.forgets) {
+            state.forget(&self.now);
+        }
     }
 }
 
 impl Account {
-    fn new(budget: &plan::Budget, month: Month, state: &State) -> Self {
+    fn new(scope: &Scope, budget: &Budget, now: [Period; Per::ALL.len()], state: &State) -> Self {
+        let spent: BTreeMap<Period, NanoUsd> = state.spent_by(scope, budget.per);
         Self {
-            caller: budget.caller.clone(),
+            scope: scope.clone(),
             action: budget.action,
-            books: Books::new(budget.monthly, month, state.spent_by(&budget.caller)),
+            books: Books::new(budget.amount, now[budget.per as usize], spent),
             in_force: true,
+            is_saved: true,
         }
     }
 
-    fn adopt(&mut self, budget: &plan::Budget, orders: &mut Vec<Order>) {
+    fn adopt(&mut self, id: BudgetId, budget: &Budget, orders: &mut Vec<Order>) {
         self.in_force = true;
         self.action = budget.action;
-        let change = self.books.set_monthly(budget.monthly);
+        let change = self.books.set_amount(budget.amount);
         if change != 0 {
             orders.push(Order::Balance {
-                budget: budget.id,
-                month: MonthTag(self.books.month().tag()),
+                budget: id,
+                period: self.books.period().tag(),
                 change,
             });
         }
     }
 
-    fn order_month(&self, budget: BudgetId, orders: &mut Vec<Order>) {
-        let month = MonthTag(self.books.month().tag());
-        orders.push(Order::Month {
+    fn order_period(&self, budget: BudgetId, orders: &mut Vec<Order>) {
+        orders.push(Order::Period {
             budget,
-            month,
+            period: self.books.period().tag(),
             balance: self.books.balance(),
             spent: self.books.spent(),
         });
     }
 
-    fn alert(&mut self, budget: BudgetId) -> Option<Alert> {
+    /// A request that was admitted in the period with this tag has cost this much: the latest such
+    /// period that does not lie in the future.
+    fn on_settled(&mut self, tag: PeriodTag, cost: NanoUsd) {
+        let period = self.books.period().last_with_tag(tag);
+        self.books.on_settled(period, cost);
+    }
+
+    fn alert(&mut self) -> Option<Alert> {
         let level = self.books.alert()?;
         let is_told = match (self.action, level) {
             (BudgetAction::HardStop | BudgetAction::ModelOverride, Level::Most) => false,
@@ -221,19 +263,17 @@ impl Account {
             | (BudgetAction::Alert, Level::Most | Level::All) => true,
         };
         is_told.then(|| Alert {
-            budget,
+            scope: self.scope.clone(),
+            per: self.books.period().per(),
             level,
             spent: self.books.spent(),
-            monthly: self.books.monthly(),
+            amount: self.books.amount(),
         })
     }
 }
 
 /// Longest time until a clock that was set is noticed.
 const CLOCK_SET_AFTER: Duration = Duration::from_secs(60);
-
-/// How long the state keeps the spend of a caller that has no budget any more.
-const MONTHS_OF_FORMER_CALLERS: u32 = 12;
 
 #[cfg(test)]
 #[path = "budgets_tests.rs"]

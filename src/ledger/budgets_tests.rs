@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::keyring::Keyring;
+use crate::config::plan::Plan;
 use crate::config::{self, Environment, Options, Strictness};
 use crate::decide::budget::{Capped, Share, Standing};
 use crate::link::budget_gate::{BudgetGate, Reserved};
@@ -26,27 +28,36 @@ fn load() -> config::Loaded {
     config::load(FILE, &options).ok().unwrap()
 }
 
-fn november() -> Month {
-    Month::new(2026, 11).unwrap()
+fn november() -> Period {
+    Period::parse("2026-11").unwrap()
+}
+
+/// The accounts of a file.
+fn accounts(plan: &Plan) -> Accounts {
+    Accounts::new(&Keyring::default(), &plan.teams, &plan.budgets)
+}
+
+fn caller(name: &str) -> Scope {
+    Scope::Caller(name.into())
 }
 
 fn budgets(state: &State) -> Budgets {
-    Budgets::new(&load().plan.budgets.callers, november().start(), state)
+    Budgets::new(&accounts(&load().plan), november().start(), state)
 }
 
-fn settled(budget: u32, month: Month, cost: u64) -> Fact {
+fn settled(budget: u32, period: Period, cost: u64) -> Fact {
     Fact::Settled {
         budget: BudgetId(budget),
-        month: MonthTag(month.tag()),
+        period: period.tag(),
         cost: NanoUsd::new(cost),
     }
 }
 
 /// The order with which a month begins.
 fn begins(budget: u32, balance: i64, spent: u64) -> Order {
-    Order::Month {
+    Order::Period {
         budget: BudgetId(budget),
-        month: MonthTag(november().tag()),
+        period: november().tag(),
         balance,
         spent: NanoUsd::new(spent),
     }
@@ -80,30 +91,26 @@ fn spend_survives_a_restart_and_so_do_other_callers() {
     budgets.on_fact(&settled(1, november(), 4));
     assert!(budgets.take_changed() && !budgets.take_changed());
     budgets.save(&mut state);
-    let spent = |caller| {
-        state
-            .spent_by(caller)
-            .get(&november())
-            .map(|nano| nano.get())
-    };
+    let spent_by = |name| state.spent_by(&caller(name), Per::Month);
+    let spent = |name| spent_by(name).get(&november()).map(|nano| nano.get());
     let found = ["hard", "soft", "down", "former"].map(spent);
     assert_eq!(found, [Some(130), Some(4), None, Some(7)]);
-    assert_eq!(state.spent_by("hard").len(), 2);
-    assert!(state.spent_by("old").is_empty());
+    assert_eq!(spent_by("hard").len(), 2);
+    assert!(spent_by("old").is_empty());
 }
 
 #[test]
 fn a_reload_changes_the_balance_by_the_difference() {
-    let month = MonthTag(november().tag());
+    let period = november().tag();
     let mut plan = load().plan;
     let mut books = budgets(&State::default());
     books.on_fact(&settled(0, november(), 130));
     let mut orders = Vec::new();
-    plan.budgets.callers[0].monthly = NanoUsd::new(150);
-    books.adopt(&plan, &[], &State::default(), &mut orders);
+    plan.budgets.callers[0].budget.amount = NanoUsd::new(150);
+    books.adopt(&accounts(&plan), &[], &State::default(), &mut orders);
     let order = Order::Balance {
         budget: BudgetId(0),
-        month,
+        period,
         change: 50,
     };
     assert_eq!(orders, [order]);
@@ -113,37 +120,45 @@ fn a_reload_changes_the_balance_by_the_difference() {
     // Another caller with the same id begins with its own former spend.
     orders.clear();
     let mut state = State::default();
-    state.set_spent_by("other", &[(november(), NanoUsd::new(40))].into());
+    state.set_spent_by(
+        &caller("other"),
+        Per::Month,
+        &[(november(), NanoUsd::new(40))].into(),
+    );
     plan.budgets.callers[0].caller = "other".into();
-    plan.budgets.callers[0].monthly = NanoUsd::new(100);
-    books.adopt(&plan, &[BudgetId(0)], &state, &mut orders);
+    plan.budgets.callers[0].budget.amount = NanoUsd::new(100);
+    books.adopt(&accounts(&plan), &[BudgetId(0)], &state, &mut orders);
     assert_eq!(orders[0], begins(0, 60, 40));
     // A budget that is gone is not shown, but requests are still booked to it.
     plan.budgets.callers = Box::default();
-    books.adopt(&plan, &[], &state, &mut orders);
+    books.adopt(&accounts(&plan), &[], &state, &mut orders);
     assert_eq!(books.views().count(), 0);
     books.on_fact(&settled(0, november(), 2));
     books.save(&mut state);
-    let spent = state.spent_by("other").get(&november()).copied();
+    let spent = state
+        .spent_by(&caller("other"), Per::Month)
+        .get(&november())
+        .copied();
     assert_eq!(spent, Some(NanoUsd::new(42)));
 }
 
 #[test]
 fn the_month_turns_by_the_calendar_and_never_back() {
     let mut budgets = budgets(&State::default());
-    let december = november().next();
-    let before = WallTime::from_unix_millis(december.start().unix_millis() - 1_500);
+    let december = november().end().unwrap();
+    let before = december.before(Duration::from_millis(1_500));
     let now = Instant::from_millis(10_000);
     let due = |budgets: &Budgets, wall| budgets.deadline(now, wall).since(now);
-    assert_eq!(due(&budgets, before), Duration::from_millis(1_500));
     assert_eq!(due(&budgets, november().start()), CLOCK_SET_AFTER);
+    assert_eq!(due(&budgets, before), Duration::ZERO, "days have turned");
     let mut orders = Vec::new();
     budgets.on_time(before, &mut orders);
     assert!(orders.is_empty());
-    budgets.on_time(december.start(), &mut orders);
-    assert_eq!((orders.len(), budgets.month), (3, december));
+    assert_eq!(due(&budgets, before), Duration::from_millis(1_500));
+    budgets.on_time(december, &mut orders);
+    assert_eq!(orders.len(), 3);
     budgets.on_time(before, &mut orders);
-    assert_eq!((orders.len(), budgets.month), (3, december));
+    assert_eq!(orders.len(), 3);
 }
 
 #[test]
@@ -179,7 +194,7 @@ const SHARDS: usize = 3;
 /// Shards that share one budget's words, and the ledger that receives their reports later.
 struct House {
     budgets: Budgets,
-    month: Month,
+    month: Period,
     gate: BudgetGate,
     /// By shard, requests in flight.
     running: Vec<VecDeque<Reserved>>,
@@ -215,8 +230,9 @@ impl House {
                 }
             }
             Step::Turn => {
-                self.month = self.month.next();
-                self.budgets.on_time(self.month.start(), &mut orders);
+                let end = self.month.end().unwrap();
+                self.month = Period::of(Per::Month, end);
+                self.budgets.on_time(end, &mut orders);
             }
         }
         self.obey(&orders);
@@ -236,20 +252,20 @@ impl House {
             return;
         };
         self.gate.settle(&reserved, NanoUsd::new(cost));
-        self.spent[usize::from(reserved.month.0)] += cost;
-        let month = self.month.last_with_tag(reserved.month.0);
+        self.spent[usize::from(reserved.period.0)] += cost;
+        let month = self.month.last_with_tag(reserved.period);
         self.reports[shard].push_back(settled(0, month, cost));
     }
 
     fn obey(&mut self, orders: &[Order]) {
         for order in orders {
             match *order {
-                Order::Month {
+                Order::Period {
                     budget: BudgetId(0),
-                    month,
+                    period,
                     balance,
                     spent,
-                } => self.gate.start_month(month, balance, spent),
+                } => self.gate.begin(period, balance, spent),
                 Order::Balance { .. } => panic!("{order:?} without a reload"),
                 _ => {}
             }
@@ -260,9 +276,9 @@ impl House {
     fn expected(&self) -> (u64, u64) {
         let tag = self.month.tag();
         let running = self.running.iter().flatten();
-        let running = running.filter(|reserved| reserved.month.0 == tag);
+        let running = running.filter(|reserved| reserved.period == tag);
         let reserved: u64 = running.map(|reserved| reserved.share.amount.get()).sum();
-        let spent = self.spent[usize::from(tag)];
+        let spent = self.spent[usize::from(tag.0)];
         (MONTHLY.saturating_sub(spent + reserved), spent)
     }
 
@@ -292,7 +308,7 @@ proptest! {
             }
         }
         let view = house.budgets.views().next().unwrap();
-        prop_assert_eq!(view.spent.get(), house.spent[usize::from(house.month.tag())]);
+        prop_assert_eq!(view.spent.get(), house.spent[usize::from(house.month.tag().0)]);
         prop_assert_eq!(house.told(), house.expected());
     }
 }

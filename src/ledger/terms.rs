@@ -6,7 +6,6 @@ use crate::base::ids::RouteId;
 use crate::base::map::Map;
 use crate::config::plan::{Plan, Provider};
 use crate::config::seats::Fresh;
-use crate::link::budget_gate::BudgetGate;
 use crate::link::gate::{ConnectionsMax, Gates};
 use crate::link::provider_gate::{Limits, ProviderGate};
 
@@ -14,7 +13,7 @@ use crate::link::provider_gate::{Limits, ProviderGate};
 pub struct Terms {
     /// The configuration.
     pub plan: Arc<Plan>,
-    /// The words: providers and budgets that stay keep theirs.
+    /// The words: providers that stay keep theirs.
     pub gates: Arc<Gates>,
     /// Ids that begin with it.
     pub fresh: Fresh,
@@ -27,9 +26,7 @@ impl Terms {
     #[must_use]
     pub fn first(plan: Arc<Plan>, most: ConnectionsMax) -> Self {
         let providers = plan.providers.iter().map(limits).map(ProviderGate::new);
-        let budgets = plan.budgets.callers.iter().map(|_| BudgetGate::default());
-        let gates =
-            Gates::new(plan.routes.all.len(), most).with(providers.collect(), budgets.collect());
+        let gates = Gates::new(plan.routes.all.len(), most).with(providers.collect());
         Self {
             former: plan.routes.all.iter().map(|_| None).collect(),
             fresh: Fresh::default(),
@@ -58,18 +55,11 @@ impl Terms {
                 providers.push(ProviderGate::new(limits));
             }
         }
-        let mut budgets = self.gates.budgets.to_vec();
-        for id in &fresh.budgets {
-            if budgets.len() <= id.index() {
-                budgets.resize_with(id.index() + 1, BudgetGate::default);
-            }
-            budgets[id.index()] = BudgetGate::default();
-        }
         let gates = self.gates.next(&former);
         Self {
             former,
             fresh,
-            gates: Arc::new(gates.with(providers.into(), budgets.into())),
+            gates: Arc::new(gates.with(providers.into())),
             plan,
         }
     }
@@ -112,18 +102,18 @@ fn former(before: &Plan, after: &Plan) -> Box<[Option<RouteId>]> {
 mod tests {
     use super::*;
     use crate::base::endpoint::Endpoint;
-    use crate::base::ids::{BudgetId, ProviderId};
+    use crate::base::ids::ProviderId;
     use crate::config::seats::{Seated, Seats};
     use crate::config::{self, Environment, Options, Strictness};
     use crate::link::gate::Audience;
     use crate::link::orders::Health;
 
-    fn plan(providers: &[&str], budgets: &str) -> Plan {
+    fn plan(providers: &[&str]) -> Plan {
         let providers: Vec<String> = providers
             .iter()
             .map(|one| format!("  - {{{one}, type: ollama}}\n"))
             .collect();
-        let text = format!("providers:\n{}budgets: [{budgets}]\n", providers.concat());
+        let text = format!("providers:\n{}", providers.concat());
         let options = Options {
             environment: Environment::Unresolved,
             strict: Strictness::Lenient,
@@ -133,11 +123,7 @@ mod tests {
 
     #[test]
     fn words_of_who_stays_are_taken_over_and_rotations_go_on() {
-        let (x, y) = ("{caller: x, monthly_usd: 1}", "{caller: y, monthly_usd: 1}");
-        let first = Arc::new(plan(
-            &["name: a, models: [m]", "name: b, models: [m, n]"],
-            x,
-        ));
+        let first = Arc::new(plan(&["name: a, models: [m]", "name: b, models: [m, n]"]));
         let seats = Seats::of(&first);
         let most = ConnectionsMax {
             callers: 7,
@@ -150,19 +136,15 @@ mod tests {
         };
         assert_eq!(before.gates.ticket(find(&before, "m")), 0);
         before.gates.providers[1].set_health(Health::Unhealthy);
-        let next = plan(
-            &[
-                "name: c, models: [k]",
-                "name: b, models: [m], max_in_flight: 1",
-            ],
-            y,
-        );
+        let next = plan(&[
+            "name: c, models: [k]",
+            "name: b, models: [m], max_in_flight: 1",
+        ]);
         let Seated { plan, fresh, .. } = seats.seat(next).unwrap();
         let after = before.next(plan, fresh);
         assert_eq!(*after.fresh.providers, [ProviderId(2)]);
-        assert_eq!(*after.fresh.budgets, [BudgetId(1)]);
         let gates = &after.gates;
-        assert_eq!((gates.providers.len(), gates.budgets.len()), (3, 2));
+        assert_eq!(gates.providers.len(), 3);
         assert!(!gates.providers[1].is_healthy() && gates.providers[2].is_healthy());
         gates.providers[1].set_health(Health::Healthy);
         assert!(before.gates.providers[1].is_healthy());

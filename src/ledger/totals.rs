@@ -74,7 +74,7 @@ pub struct SeriesTotal {
     since: Since,
 }
 
-/// All callers, projects or environments.
+/// All names of one kind of party.
 #[derive(Clone, Debug, Default)]
 struct Parties {
     all: Vec<PartyTotal>,
@@ -112,7 +112,8 @@ impl Totals {
             }
             for (parties, kept) in lists.parties.iter_mut().zip(&kept.parties) {
                 for (name, spent) in kept {
-                    let place = parties.place(name, Kept::WhileRoom);
+                    // Each of them had a place when the state was written.
+                    let place = parties.place(name, Kept::Always);
                     let since = &mut parties.all[place].since;
                     since.carried = since.carried.plus(*spent);
                 }
@@ -230,8 +231,7 @@ impl Totals {
         series.map(move |one| (one, one.since.spent(one.counted(tag))))
     }
 
-    /// By caller, project or environment, what was spent in the month; names without spend are left
-    /// out.
+    /// By the names of one kind, what was spent in the month; names without spend are left out.
     pub fn by_party(&self, party: Party) -> impl Iterator<Item = (&str, Spent)> {
         let tag = self.tag();
         let parties = self.lists.parties[party.place()].all.iter();
@@ -239,7 +239,7 @@ impl Totals {
         parties.filter(|(_, spent)| !spent.is_nothing())
     }
 
-    /// What one caller, project or environment has spent in the month.
+    /// What one party has spent in the month.
     #[must_use]
     pub fn of_party(&self, party: Party, name: &str) -> Option<Spent> {
         let parties = &self.lists.parties[party.place()];

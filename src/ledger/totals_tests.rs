@@ -195,3 +195,38 @@ fn a_copy_shares_all_names_until_one_is_new() {
     assert_cost(&copy, 7);
     assert_cost(&totals, 7);
 }
+
+#[test]
+fn a_restart_keeps_apart_what_was_kept_apart_however_many_there_are() {
+    let mut totals = Totals::new(at(OCTOBER, 0), &State::default());
+    totals.begin(Meter::Loop(ShardId(0), Arc::default()));
+    let begin = |totals: &mut Totals, name: &str, kept| {
+        let meter = Arc::<Account>::default();
+        meter.book(tag(OCTOBER), one(1));
+        totals.begin(Meter::Party {
+            party: Party::Key,
+            name: name.into(),
+            kept,
+            meter,
+        });
+    };
+    for number in 0..=PARTIES_MAX {
+        begin(&mut totals, &number.to_string(), Kept::WhileRoom);
+    }
+    begin(&mut totals, "limited", Kept::Always);
+    let spent = |totals: &Totals, name| totals.of_party(Party::Key, name);
+    assert_eq!(spent(&totals, "limited"), Some(one(1)));
+    assert_eq!(spent(&totals, OTHERS), Some(one(1)));
+    let mut state = State::default();
+    state.set_month(Month::parse(OCTOBER).unwrap(), MonthState::default());
+    totals.save(&mut state);
+    let state = State::parse(&state.to_json().unwrap()).unwrap();
+    let mut totals = Totals::new(at(OCTOBER, 1), &state);
+    assert_eq!(spent(&totals, "limited"), Some(one(1)));
+    assert_eq!(spent(&totals, OTHERS), Some(one(1)));
+    assert_eq!(totals.by_party(Party::Key).count(), PARTIES_MAX + 2);
+    // There is no room for more.
+    begin(&mut totals, "late", Kept::WhileRoom);
+    assert_eq!(spent(&totals, "late"), None);
+    assert_eq!(spent(&totals, OTHERS), Some(one(1).plus(one(1))));
+}

@@ -1,25 +1,25 @@
-//! One budget's words: what is left of it in the running month, and what has been spent.
+//! One budget's words: what is left of it in the running period, and what has been spent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::base::money::NanoUsd;
+use crate::base::period::PeriodTag;
 use crate::decide::budget::{Share, SpentWord, Standing, Word};
 use crate::link::Padded;
-use crate::link::facts::MonthTag;
 
 /// One budget's words; each new configuration takes them over.
 ///
-/// Shards reserve, and settle when a request ends; the coordinator starts months and changes the
-/// balance when a reload changes the amount. Each word carries its month, so that a change for
-/// another month has no effect on it.
+/// Shards reserve, and settle when a request ends; the coordinator starts periods and changes the
+/// balance when a reload changes the amount. Each word carries its period, so that a change for
+/// another period has no effect on it.
 #[derive(Clone, Debug)]
 pub struct BudgetGate(Arc<Padded<Words>>);
 
 #[derive(Debug)]
 struct Words {
     balance: AtomicU64,
-    /// What has been spent this month, without reservations.
+    /// What has been spent this period, without reservations.
     spent: AtomicU64,
     /// Requests that were refused for good, or served with another model.
     refusals: AtomicU64,
@@ -28,8 +28,8 @@ struct Words {
 /// What was taken from a budget's words for one request. Its holder must settle it, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reserved {
-    /// The month whose balance it is taken from.
-    pub month: MonthTag,
+    /// The period whose balance it is taken from.
+    pub period: PeriodTag,
     /// The share that is taken.
     pub share: Share,
 }
@@ -46,15 +46,14 @@ impl Default for BudgetGate {
 }
 
 impl BudgetGate {
-    /// Reserves the share that `decide` returns for the budget's standing; `monthly` is a month's
-    /// amount.
+    /// Reserves the share that `decide` returns for the budget's standing; `amount` is a period's.
     ///
     /// # Errors
     ///
     /// `decide` refuses: its error is returned, and nothing is reserved.
     pub fn reserve<E>(
         &self,
-        monthly: NanoUsd,
+        amount: NanoUsd,
         decide: impl Fn(&Standing) -> Result<Share, E>,
     ) -> Result<Reserved, E> {
         let balance = &self.0.0.balance;
@@ -62,7 +61,7 @@ impl BudgetGate {
         loop {
             let word = Word::from_bits(bits);
             let share = decide(&Standing {
-                monthly,
+                amount,
                 // Read after the balance: an amount that has come back to the balance was added to
                 // what is spent before that.
                 spent: self.spent(),
@@ -81,8 +80,8 @@ impl BudgetGate {
             );
             match swapped {
                 Ok(_) => {
-                    let month = MonthTag(word.month());
-                    return Ok(Reserved { month, share });
+                    let period = PeriodTag(word.period());
+                    return Ok(Reserved { period, share });
                 }
                 Err(newer) => bits = newer,
             }
@@ -90,22 +89,28 @@ impl BudgetGate {
     }
 
     /// A request has ended and cost this much: its reservation comes back, and its cost is spent. A
-    /// request of a former month changes nothing.
+    /// request of a former period changes nothing.
     pub fn settle(&self, reserved: &Reserved, cost: NanoUsd) {
         let Words { balance, spent, .. } = &self.0.0;
-        let Reserved { month, share } = *reserved;
+        let Reserved { period, share } = *reserved;
         // The spent word changes first: a thread that sees the new balance then also sees the cost
         // as spent.
-        let spend = |bits| Some(SpentWord::from_bits(bits).plus(month.0, cost)?.to_bits());
+        let spend = |bits| Some(SpentWord::from_bits(bits).plus(period.0, cost)?.to_bits());
         let _ = spent.fetch_update(Ordering::AcqRel, Ordering::Acquire, spend);
         let settle = |bits| {
             Some(
                 Word::from_bits(bits)
-                    .settled(month.0, share, cost)?
+                    .settled(period.0, share, cost)?
                     .to_bits(),
             )
         };
         let _ = balance.fetch_update(Ordering::AcqRel, Ordering::Acquire, settle);
+    }
+
+    /// Whether these are the same words, and so those of the same budget.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Counts a request that is refused for good, or served with another model.
@@ -119,26 +124,26 @@ impl BudgetGate {
         self.0.0.refusals.load(Ordering::Relaxed)
     }
 
-    /// What has been spent this month, without reservations.
+    /// What has been spent this period, without reservations.
     #[must_use]
     pub fn spent(&self) -> NanoUsd {
         SpentWord::from_bits(self.0.0.spent.load(Ordering::Acquire)).spent()
     }
 
-    /// Changes the balance, if it is that of `month`; only the coordinator calls this.
-    pub fn change(&self, month: MonthTag, change: i64) {
-        let changed = |bits| Some(Word::from_bits(bits).changed(month.0, change).to_bits());
+    /// Changes the balance, if it is that of `period`; only the coordinator calls this.
+    pub fn change(&self, period: PeriodTag, change: i64) {
+        let changed = |bits| Some(Word::from_bits(bits).changed(period.0, change).to_bits());
         let balance = &self.0.0.balance;
         let _ = balance.fetch_update(Ordering::AcqRel, Ordering::Acquire, changed);
     }
 
-    /// Begins a month with this balance, and this much spent; only the coordinator calls this.
-    /// Requests under way belong to the month before.
-    pub fn start_month(&self, month: MonthTag, balance: i64, spent: NanoUsd) {
+    /// Begins a period with this balance, and this much spent; only the coordinator calls this.
+    /// Requests under way belong to the period before.
+    pub fn begin(&self, period: PeriodTag, balance: i64, spent: NanoUsd) {
         let words = &self.0.0;
-        let spent = SpentWord::new(month.0, spent);
+        let spent = SpentWord::new(period.0, spent);
         words.spent.store(spent.to_bits(), Ordering::Release);
-        let balance = Word::new(month.0, balance);
+        let balance = Word::new(period.0, balance);
         words.balance.store(balance.to_bits(), Ordering::Release);
     }
 }
@@ -148,7 +153,7 @@ mod tests {
     use super::*;
     use crate::decide::budget::Capped;
 
-    const MONTHLY: NanoUsd = NanoUsd::new(100);
+    const AMOUNT: NanoUsd = NanoUsd::new(100);
 
     fn share(amount: u64, capped: Capped) -> Share {
         let amount = NanoUsd::new(amount);
@@ -157,18 +162,18 @@ mod tests {
 
     fn gate() -> BudgetGate {
         let gate = BudgetGate::default();
-        gate.start_month(MonthTag(5), 100, NanoUsd::ZERO);
+        gate.begin(PeriodTag(5), 100, NanoUsd::ZERO);
         gate
     }
 
     fn ask(gate: &BudgetGate, amount: u64) -> Reserved {
         let share = share(amount, Capped::No);
-        gate.reserve(MONTHLY, |_| Ok::<_, ()>(share)).unwrap()
+        gate.reserve(AMOUNT, |_| Ok::<_, ()>(share)).unwrap()
     }
 
     /// What is left and what is spent.
     fn read(gate: &BudgetGate) -> (u64, u64) {
-        let told = gate.reserve(MONTHLY, |now| Err((now.left.get(), now.spent.get())));
+        let told = gate.reserve(AMOUNT, |now| Err((now.left.get(), now.spent.get())));
         told.unwrap_err()
     }
 
@@ -177,9 +182,9 @@ mod tests {
         let gate = gate();
         let amounts = [60, 60, 60].map(|amount| ask(&gate, amount).share.amount.get());
         assert_eq!(amounts, [60, 40, 0]);
-        gate.change(MonthTag(5), 30);
+        gate.change(PeriodTag(5), 30);
         assert_eq!(read(&gate), (30, 0));
-        gate.change(MonthTag(4), 99);
+        gate.change(PeriodTag(4), 99);
         assert_eq!(ask(&gate, 60).share.amount.get(), 30);
     }
 
@@ -195,7 +200,7 @@ mod tests {
         gate.settle(&third, NanoUsd::new(45));
         assert_eq!(read(&gate), (0, 135));
         // The overdrawn amount is paid back first.
-        gate.change(MonthTag(5), 50);
+        gate.change(PeriodTag(5), 50);
         assert_eq!(read(&gate), (15, 135));
     }
 
@@ -203,31 +208,28 @@ mod tests {
     fn a_request_of_a_former_month_changes_no_word() {
         let gate = gate();
         let capped = share(100, Capped::Yes);
-        let old = gate.reserve(MONTHLY, |_| Ok::<_, ()>(capped)).unwrap();
-        gate.start_month(MonthTag(6), 90, NanoUsd::new(10));
+        let old = gate.reserve(AMOUNT, |_| Ok::<_, ()>(capped)).unwrap();
+        gate.begin(PeriodTag(6), 90, NanoUsd::new(10));
         gate.settle(&old, NanoUsd::new(500));
         assert_eq!(read(&gate), (90, 10));
         // An ordinary reservation neither takes nor gives back the right to exceed the budget.
-        let new = gate.reserve(MONTHLY, |now| {
+        let new = gate.reserve(AMOUNT, |now| {
             assert_eq!(now.capped, Capped::No);
             Ok::<_, ()>(share(90, Capped::Yes))
         });
         gate.settle(&old, NanoUsd::ZERO);
         assert_eq!(
-            gate.reserve(MONTHLY, |now| Err(now.capped)),
+            gate.reserve(AMOUNT, |now| Err(now.capped)),
             Err(Capped::Yes)
         );
         gate.settle(&new.unwrap(), NanoUsd::ZERO);
-        assert_eq!(
-            gate.reserve(MONTHLY, |now| Err(now.capped)),
-            Err(Capped::No)
-        );
+        assert_eq!(gate.reserve(AMOUNT, |now| Err(now.capped)), Err(Capped::No));
     }
 
     #[test]
     fn threads_that_reserve_and_settle_leave_what_they_have_not_spent() {
         let gate = BudgetGate::default();
-        gate.start_month(MonthTag(5), 1_000_000, NanoUsd::ZERO);
+        gate.begin(PeriodTag(5), 1_000_000, NanoUsd::ZERO);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {

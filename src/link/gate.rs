@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use crate::base::ids::RouteId;
 use crate::link::Padded;
-use crate::link::budget_gate::BudgetGate;
 use crate::link::facts::MonthTag;
 use crate::link::pause::ConnectionPauses;
 use crate::link::provider_gate::ProviderGate;
@@ -17,8 +16,6 @@ use crate::link::provider_gate::ProviderGate;
 pub struct Gates {
     /// The words of each provider, by id.
     pub providers: Box<[ProviderGate]>,
-    /// The words of each budget, by id.
-    pub budgets: Box<[BudgetGate]>,
     tickets: Box<[Padded<AtomicU64>]>,
     process: Arc<Process>,
 }
@@ -103,7 +100,6 @@ impl Gates {
     pub fn new(routes: usize, most: ConnectionsMax) -> Self {
         Self {
             providers: Box::default(),
-            budgets: Box::default(),
             tickets: (0..routes).map(|_| Padded::default()).collect(),
             process: Arc::new(Process {
                 connections: Default::default(),
@@ -130,7 +126,6 @@ impl Gates {
         };
         Self {
             providers: Box::default(),
-            budgets: Box::default(),
             tickets: former.iter().map(ticket).collect(),
             process: Arc::clone(&self.process),
         }
@@ -142,14 +137,10 @@ impl Gates {
         &self.process
     }
 
-    /// Adds the words of the providers and budgets.
+    /// Adds the words of the providers.
     #[must_use]
-    pub fn with(self, providers: Box<[ProviderGate]>, budgets: Box<[BudgetGate]>) -> Self {
-        Self {
-            providers,
-            budgets,
-            ..self
-        }
+    pub fn with(self, providers: Box<[ProviderGate]>) -> Self {
+        Self { providers, ..self }
     }
 
     /// The next number of `route`'s rotation: each is given out once in the whole process, so that

@@ -222,7 +222,7 @@ impl Default for LoopMeter {
     }
 }
 
-/// A kind of name that a request's headers attribute it to.
+/// A kind of name that a request is counted under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Party {
     /// `X-Infermux-Caller`
@@ -231,11 +231,21 @@ pub enum Party {
     Project,
     /// `X-Infermux-Env`
     Env,
+    /// The caller's key, under `auth.mode: keys`.
+    Key,
+    /// The key's team.
+    Team,
 }
 
 impl Party {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Caller, Self::Project, Self::Env];
+    pub const ALL: [Self; 5] = [
+        Self::Caller,
+        Self::Project,
+        Self::Env,
+        Self::Key,
+        Self::Team,
+    ];
 
     /// Its place among them.
     #[must_use]
@@ -244,6 +254,8 @@ impl Party {
             Self::Caller => 0,
             Self::Project => 1,
             Self::Env => 2,
+            Self::Key => 3,
+            Self::Team => 4,
         }
     }
 }
@@ -293,11 +305,11 @@ pub enum Meter {
         /// The counters.
         meter: Arc<Series>,
     },
-    /// Counters of a caller, project or environment.
+    /// Counters of a caller, project, environment, key or team.
     Party {
-        /// Which of the three.
+        /// Which of them.
         party: Party,
-        /// The header's value.
+        /// Its name.
         name: Box<str>,
         /// Whether the name is counted apart from others.
         kept: Kept,

@@ -6,6 +6,7 @@
 pub mod addresses;
 pub mod budget_gate;
 pub mod buffered;
+pub mod caller_gates;
 pub mod complaint;
 pub mod counter;
 pub mod events;
@@ -31,6 +32,7 @@ pub mod recent;
 pub mod reloads;
 pub mod reports;
 pub mod retries;
+pub mod scope_gate;
 pub mod states;
 pub mod watch;
 

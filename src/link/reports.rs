@@ -11,6 +11,7 @@ use crate::base::range::Range;
 use crate::base::time::WallTime;
 use crate::link::complaint::Complaint;
 use crate::link::facts::Fact;
+use crate::link::meters::Party;
 use crate::link::orders::Health;
 
 /// A message to the coordinator.
@@ -70,16 +71,12 @@ pub enum Question {
     Latency,
     /// What was spent in the running month.
     Costs,
-    /// What each caller has spent.
-    CostsByCaller,
+    /// What each party of one kind has spent.
+    CostsBy(Party),
     /// What one caller has spent.
     CostsOfCaller(Box<str>),
     /// What was spent on each model.
     CostsByModel,
-    /// What each project has spent.
-    CostsByProject,
-    /// What each environment has spent.
-    CostsByEnv,
     /// What was spent over time.
     Timeseries(Range),
     /// Asks the coordinator to adopt the published configuration; the answer is empty.

@@ -65,34 +65,31 @@ pub struct CostReport<'a> {
     pub completion_tokens: u64,
 }
 
-/// `/costs/by-caller`
+/// `/costs/by-caller`, and the same by other kinds of names.
 #[derive(Serialize)]
-pub struct CallersReport<'a> {
+pub struct PartiesReport<'a> {
     #[serde(serialize_with = "month")]
     /// The month.
     pub period: Month,
-    /// Everyone who has spent something or has a budget, in alphabetical order.
-    pub callers: Vec<PartyReport<'a>>,
+    /// All of them.
+    #[serde(flatten)]
+    pub parties: PartyList<'a>,
 }
 
-/// `/costs/by-project`
+/// Names of one kind, in alphabetical order, under a key that says what they are names of.
 #[derive(Serialize)]
-pub struct ProjectsReport<'a> {
-    #[serde(serialize_with = "month")]
-    /// The month.
-    pub period: Month,
-    /// Every project, in alphabetical order.
-    pub projects: Vec<PartyReport<'a>>,
-}
-
-/// `/costs/by-env`
-#[derive(Serialize)]
-pub struct EnvsReport<'a> {
-    #[serde(serialize_with = "month")]
-    /// The month.
-    pub period: Month,
-    /// Every environment, in alphabetical order.
-    pub envs: Vec<PartyReport<'a>>,
+#[serde(rename_all = "snake_case")]
+pub enum PartyList<'a> {
+    /// Everyone who has spent something or has a budget.
+    Callers(Vec<PartyReport<'a>>),
+    /// Every project.
+    Projects(Vec<PartyReport<'a>>),
+    /// Every environment.
+    Envs(Vec<PartyReport<'a>>),
+    /// Every key of a caller.
+    Keys(Vec<PartyReport<'a>>),
+    /// Every team.
+    Teams(Vec<PartyReport<'a>>),
 }
 
 /// `/costs/caller/{id}`
@@ -137,7 +134,7 @@ pub struct SpentReport {
     pub completion_tokens: u64,
 }
 
-/// What a caller, project or environment has spent.
+/// What one caller, project, environment, key or team has spent.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct PartyReport<'a> {
     /// Which.
@@ -169,6 +166,10 @@ pub enum PartyName<'a> {
     Project(&'a str),
     /// The value of `X-Infermux-Env`.
     Env(&'a str),
+    /// The name of a caller's key.
+    Key(&'a str),
+    /// The name of a team.
+    Team(&'a str),
 }
 
 /// What was spent in one span of time.

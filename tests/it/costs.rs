@@ -16,7 +16,7 @@ const PRICES: &str = "pricing:\n  \
     beta: {m: {input_per_million: 1.3, output_per_million: 5.9}}\n";
 
 /// Dollars in nano-dollars.
-fn nano(dollars: &Value) -> u64 {
+pub fn nano(dollars: &Value) -> u64 {
     let dollars = dollars
         .as_f64()
         .unwrap_or_else(|| panic!("{dollars} is no amount"));
@@ -24,19 +24,19 @@ fn nano(dollars: &Value) -> u64 {
 }
 
 /// What an answer says it cost, in nano-dollars.
-fn told(answer: &Answer) -> u64 {
+pub fn told(answer: &Answer) -> u64 {
     let told = answer.header("x-infermux-cost");
     let told = told.or_else(|| answer.trailer("x-infermux-cost"));
     told.map_or(0, |told| nano(&told.parse().expect("a number")))
 }
 
-fn report(addr: SocketAddr, path: &str) -> Value {
+pub fn report(addr: SocketAddr, path: &str) -> Value {
     let answer = get(addr, &format!("/_infermux/{path}"));
     assert_eq!(answer.status, 200, "{path}: {}", answer.text());
     answer.json()
 }
 
-fn named(name: &str, fields: &Value) -> Mock {
+pub fn named(name: &str, fields: &Value) -> Mock {
     let mut script = json!({"name": name, "models": ["m"], "record": false, "usage": "always"});
     for (key, value) in fields.as_object().expect("fields") {
         script[key] = value.clone();

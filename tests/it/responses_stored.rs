@@ -17,7 +17,7 @@ fn router(providers: &[String], rest: &str) -> Router {
     Router::start(&config)
 }
 
-fn request(router: &Router, line: &str, headers: &str, body: &str) -> Answer {
+pub fn request(router: &Router, line: &str, headers: &str, body: &str) -> Answer {
     let mut client = Client::connect(router.addr());
     let length = body.len();
     let message =

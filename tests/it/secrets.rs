@@ -20,7 +20,7 @@ const SECRETS: [&str; 6] = [
 ];
 
 /// All reports.
-const REPORTS: [&str; 13] = [
+const REPORTS: [&str; 15] = [
     "changes",
     "status",
     "providers",
@@ -32,6 +32,8 @@ const REPORTS: [&str; 13] = [
     "costs/by-model",
     "costs/by-project",
     "costs/by-env",
+    "costs/by-key",
+    "costs/by-team",
     "costs/timeseries",
     "nothing",
 ];

@@ -8,7 +8,9 @@ that would act if the page took them for markup. The screenshots are for people 
 """
 
 import atexit
+import hashlib
 import http.client
+import itertools
 import json
 import math
 import re
@@ -25,13 +27,18 @@ PICTURES = Path(sys.argv[2])
 README = "--readme" in sys.argv[3:]
 SECONDS = 300 if README else 4
 TOKEN = "sesame-0123456789"
-KEYS = [TOKEN, "sk-alpha", "sk-beta", "sk-gamma", "callers-own-key"]
+CALLERS_KEYS = ["callers-own-key", "callers-night-key", "callers-lone-key"]
+DIGESTS = [hashlib.sha256(key.encode()).hexdigest() for key in CALLERS_KEYS]
+KEYS = [TOKEN, "sk-alpha", "sk-beta", "sk-gamma", *CALLERS_KEYS, *DIGESTS]
 HOSTILE_PROVIDER = "<img/src=x/onerror=owned=1>"
 HOSTILE_CALLERS = ["<script>owned=2</script>", '"><b onmouseover=owned=3>x</b>', "a" * 200]
 HOSTILE_MODEL = "<svg onload=owned=4>{nonce}"
+HOSTILE_KEY = "<i/onclick=owned=5>web</i>"
+HOSTILE_TEAM = "<b/onclick=owned=6>search</b>"
 if README:
     HOSTILE_PROVIDER, HOSTILE_MODEL = "local", "llama-3.3-70b"
     HOSTILE_CALLERS = ["research", "translation", "mail"]
+    HOSTILE_KEY, HOSTILE_TEAM = "web", "search"
 
 CONFIG = """\
 listen: 127.0.0.1:0
@@ -55,6 +62,13 @@ providers:
     base_url: {gamma}
     rate_limits: {{requests_per_minute: 50000}}
 circuit_breaker: {{error_rate_threshold: 1, consecutive_failures: 7}}
+auth:
+  mode: keys
+  keys:
+  - {{name: "{key}", hash: "sha256:{digests[0]}", team: "{team}", callers: ["*"]}}
+  - {{name: jobs, hash: "sha256:{digests[1]}", team: "{team}", callers: ["*"]}}
+  - {{name: lone, hash: "sha256:{digests[2]}", callers: ["*"]}}
+teams: [{{name: "{team}"}}]
 pricing:
   alpha:
     gpt-4o: {{input_per_million: 900, output_per_million: 3600}}
@@ -91,6 +105,9 @@ class World:
                 gamma=gamma,
                 hostile=HOSTILE_PROVIDER,
                 model=HOSTILE_MODEL,
+                key=HOSTILE_KEY,
+                team=HOSTILE_TEAM,
+                digests=DIGESTS,
                 tight=0.12 * SECONDS * (2 if README else 1),
             )
         )
@@ -125,15 +142,18 @@ class World:
             *((f"team {n:02}", "gpt-4o-mini", 0.3, False) for n in range(9)),
         ]
         end = time.monotonic() + seconds
-        threads = [threading.Thread(target=self.call, args=(end, *one)) for one in callers]
+        keys = itertools.cycle(CALLERS_KEYS)
+        threads = [
+            threading.Thread(target=self.call, args=(end, next(keys), *one)) for one in callers
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
-    def call(self, end, caller, model, pause, stream):
+    def call(self, end, key, caller, model, pause, stream):
         connection = http.client.HTTPConnection("127.0.0.1", self.callers, timeout=20)
-        headers = {"Authorization": "Bearer callers-own-key"}
+        headers = {"Authorization": f"Bearer {key}"}
         if caller:
             headers["X-Infermux-Caller"] = caller
         messages = [{"role": "user", "content": "What is the weather like in the mountains?"}]
@@ -293,6 +313,11 @@ def check_spend():
     assert len(shown) == 11 and shown[10][0] == f"{len(spent) - 10} more", shown
     for usd, (_, title) in zip([*spent[:10], sum(spent[10:])], shown, strict=True):
         assert abs(float(title[1:]) - usd) < 1e-9, (usd, title)
+    for kind, count in (("key", 3), ("team", 2)):
+        told = {one[kind]: one["total_usd"] for one in WORLD.json(f"costs/by-{kind}")[f"{kind}s"]}
+        shown = {one: float(title[1:]) for one, title in bars(PAGE, f"by-{kind}")}
+        assert shown == told and len(told) == count, (shown, told)
+        assert abs(sum(told.values()) - costs["total_usd"]) < 1e-9, (told, costs)
     budgets = PAGE.run(
         "[...document.querySelectorAll('#budgets .meter')].map(one => "
         "[one.parentNode.querySelector('bdi').textContent, Number(one.ariaValueNow)])"
@@ -310,14 +335,25 @@ def check_spend():
 @test
 def names_are_text_and_nothing_else():
     assert PAGE.run("typeof owned") == "undefined"
-    strange = "document.querySelectorAll('main img, main script, main b, main svg svg').length"
+    strange = "document.querySelectorAll('main img, main script, main b, main bdi i, main svg svg').length"
     assert PAGE.run(strange) == 0
     text = PAGE.run("document.body.textContent")
-    for name in [HOSTILE_PROVIDER, *HOSTILE_CALLERS, HOSTILE_MODEL]:
+    for name in [HOSTILE_PROVIDER, *HOSTILE_CALLERS, HOSTILE_MODEL, HOSTILE_KEY, HOSTILE_TEAM]:
         assert name in text, name
     assert not [key for key in KEYS if key in PAGE.run("document.documentElement.outerHTML")]
     told = [WORLD.ask(f"/_infermux/{path}")[2] for path in ENDPOINTS]
     assert not [key for key in KEYS if key in "".join(told)]
+
+
+@test
+def spend_by_key_and_team_is_shown_where_callers_have_keys():
+    shown = "['by-key', 'by-team'].map(name => document.getElementById(name).offsetParent !== null)"
+    assert PAGE.run(shown) == [True, True]
+    # As it is without keys: the reports are empty.
+    PAGE.run("const kept = costs; costs = { ...kept, keys: [], teams: [] }; showCosts(); void 0")
+    assert PAGE.run(shown) == [False, False]
+    PAGE.run("costs = kept; showCosts(); void 0")
+    assert PAGE.run(shown) == [True, True]
 
 
 @test
@@ -423,7 +459,10 @@ def nothing_is_asked_of_anybody_else():
 
 
 LIVE = "document.querySelector('#link').textContent === 'live'"
-ENDPOINTS = ["status", "providers", "changes", "metrics", "latency", "costs", "costs/by-caller"]
+ENDPOINTS = [
+    *("status", "providers", "changes", "metrics", "latency", "costs", "keys"),
+    *("costs/by-caller", "costs/by-key", "costs/by-team"),
+]
 
 if __name__ == "__main__":
     PICTURES.mkdir(parents=True, exist_ok=True)

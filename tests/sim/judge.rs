@@ -6,11 +6,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use infermux::testing::base::ids::ProviderId;
-use infermux::testing::base::month::Month;
+use infermux::testing::base::ids::{ProviderId, Subject};
+use infermux::testing::base::period::{Per, Period};
 use infermux::testing::base::time::{Instant, WallTime};
+use infermux::testing::config::accounts::Accounts;
 use infermux::testing::decide::outcome::Signal;
 use infermux::testing::ledger::terms::Terms;
+use infermux::testing::link::caller_gates::CallerGates;
 use infermux::testing::link::facts::{Ended, Fact};
 use infermux::testing::link::gate::Gates;
 use infermux::testing::link::orders::Health;
@@ -27,7 +29,8 @@ pub(crate) struct Judge {
     circuits: Vec<Circuit>,
     windows: Vec<Window>,
     accounts: Vec<Account>,
-    month: Month,
+    /// The running periods.
+    periods: [Period; Per::ALL.len()],
     /// By shard, the facts that are on their way, in order.
     on_the_way: Vec<VecDeque<(Fact, AttemptId)>>,
     reported: Vec<u64>,
@@ -40,17 +43,14 @@ pub(crate) struct Judge {
 
 impl Judge {
     pub(crate) fn new(scene: &Scene) -> Self {
-        let month = Month::of(scene.wall);
+        let periods = Per::ALL.map(|per| Period::of(per, scene.wall));
         let shards = usize::from(scene.shards);
         let providers = &scene.plan.providers;
-        let account = |budget: &infermux::testing::config::plan::Budget| {
-            Account::new(budget, month, &scene.state.spent_by(&budget.caller))
-        };
         Self {
             circuits: providers.iter().map(|p| Circuit::new(p.breaker)).collect(),
             windows: providers.iter().map(Window::new).collect(),
-            accounts: scene.plan.budgets.callers.iter().map(account).collect(),
-            month,
+            accounts: accounts(&scene.accounts, &periods, &scene.state).collect(),
+            periods,
             on_the_way: vec![VecDeque::new(); shards],
             reported: vec![0; shards],
             merged: vec![0; shards],
@@ -61,7 +61,12 @@ impl Judge {
 
     /// The coordinator goes by a configuration with these terms. What it saw of the gates before is
     /// `seen`.
-    pub(crate) fn on_reload(&mut self, now: Instant, terms: &Terms, seen: &[Option<u32>]) {
+    pub(crate) fn on_reload(
+        &mut self,
+        now: Instant,
+        (terms, accounts): (&Terms, &Accounts),
+        seen: &[Option<u32>],
+    ) {
         for (circuit, seen) in self.circuits.iter_mut().zip(seen) {
             circuit.on_seen(now, *seen);
         }
@@ -75,13 +80,15 @@ impl Judge {
                 self.windows[place].on_reload(provider);
             }
         }
-        for budget in &terms.plan.budgets.callers {
-            let place = budget.id.index();
-            if place == self.accounts.len() {
-                let account = Account::new(budget, self.month, &BTreeMap::new());
-                self.accounts.push(account);
-            } else {
-                self.accounts[place].on_reload(budget);
+        for account in accounts.all() {
+            for (id, budget) in &account.budgets {
+                if id.index() == self.accounts.len() {
+                    let period = self.periods[budget.per as usize];
+                    let new = Account::new((&account.scope, budget), period, &BTreeMap::new());
+                    self.accounts.push(new);
+                } else {
+                    self.accounts[id.index()].on_reload(budget);
+                }
             }
         }
     }
@@ -148,7 +155,12 @@ impl Judge {
 
     /// A shard reports `fact`, which is about `attempt`.
     pub(crate) fn on_report(&mut self, shard: usize, fact: Fact, attempt: AttemptId) {
-        if let Fact::Admitted { provider, at, .. } = fact {
+        if let Fact::Admitted {
+            subject: Subject::Provider(provider),
+            at,
+            ..
+        } = fact
+        {
             self.windows[provider.index()].on_admitted(at, attempt);
         }
         self.on_the_way[shard].push_back((fact, attempt));
@@ -217,6 +229,7 @@ impl Judge {
                 Ok(())
             }
             Fact::Admitted { .. }
+            | Fact::Left { .. }
             | Fact::Cooldown { .. }
             | Fact::Settled { .. }
             | Fact::Forgotten { .. } => Ok(()),
@@ -228,11 +241,11 @@ impl Judge {
         for (circuit, seen) in self.circuits.iter_mut().zip(seen) {
             circuit.on_due(now, *seen);
         }
-        let month = Month::of(wall);
-        if month > self.month {
-            self.month = month;
+        let periods = Per::ALL.map(|per| Period::of(per, wall));
+        if periods > self.periods {
+            self.periods = periods;
             for account in &mut self.accounts {
-                account.on_month(month);
+                account.on_periods(&periods);
             }
         }
     }
@@ -252,12 +265,12 @@ impl Judge {
     }
 
     /// What must hold after every step.
-    pub(crate) fn check(&mut self, now: Instant, gates: &Gates) -> Held {
+    pub(crate) fn check(&mut self, now: Instant, (gates, callers): (&Gates, &CallerGates)) -> Held {
         for (place, gate) in gates.providers.iter().enumerate() {
             self.circuits[place].check(now, gate, self.held_up)?;
             self.windows[place].check(now, gate)?;
         }
-        for (account, gate) in self.accounts.iter().zip(&gates.budgets) {
+        for (account, gate) in self.accounts.iter().zip(&*callers.budgets) {
             account.check(gate)?;
         }
         Ok(())
@@ -266,18 +279,33 @@ impl Judge {
     /// What must hold when all requests are over, all facts are merged and all windows are empty.
     pub(crate) fn check_end(
         &self,
-        gates: &Gates,
+        (gates, callers): (&Gates, &CallerGates),
         state: &infermux::testing::ledger::state::State,
     ) -> Held {
         for (place, gate) in gates.providers.iter().enumerate() {
             self.circuits[place].check_end(gate)?;
             self.windows[place].check_end(gate)?;
         }
-        for (account, gate) in self.accounts.iter().zip(&gates.budgets) {
+        for (account, gate) in self.accounts.iter().zip(&*callers.budgets) {
             account.check_end(gate, state)?;
         }
         Ok(())
     }
+}
+
+/// The judge's view of each budget, by id.
+fn accounts(
+    accounts: &Accounts,
+    periods: &[Period; Per::ALL.len()],
+    state: &infermux::testing::ledger::state::State,
+) -> impl Iterator<Item = Account> {
+    accounts.all().iter().flat_map(move |account| {
+        account.budgets.iter().map(move |(_, budget)| {
+            let spent = state.spent_by(&account.scope, budget.per);
+            let period = periods[budget.per as usize];
+            Account::new((&account.scope, budget), period, &spent)
+        })
+    })
 }
 
 /// Whether a fact arrived as it was reported, but for what the shard adds to it.

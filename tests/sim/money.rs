@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use infermux::testing::base::money::NanoUsd;
-use infermux::testing::base::month::Month;
-use infermux::testing::config::plan::Budget;
+use infermux::testing::base::period::Period;
+use infermux::testing::config::scope::{Budget, Scope};
 use infermux::testing::decide::budget::{Ask, Capped};
 use infermux::testing::ledger::state::State;
 use infermux::testing::link::budget_gate::{BudgetGate, Reserved};
@@ -12,23 +12,23 @@ use infermux::testing::link::budget_gate::{BudgetGate, Reserved};
 use crate::promise::{Held, promise};
 
 /// What is reserved and spent, request by request, as shards do it: the coordinator has no part in
-/// it but that it starts months and goes by other configurations.
+/// it but that it starts periods and goes by other configurations.
 pub(crate) struct Account {
-    caller: Box<str>,
-    monthly: i128,
-    month: Month,
-    /// Taken from the running month's word, and not settled.
+    scope: Scope,
+    most: i128,
+    period: Period,
+    /// Taken from the running period's word, and not settled.
     reserved: i128,
     /// What callers were told, and what was spent before the start.
-    told: BTreeMap<Month, u64>,
-    /// By what the running month may be exceeded without anybody's fault: what requests cost beyond
+    told: BTreeMap<Period, u64>,
+    /// By what the running period may be exceeded without anybody's fault: what requests cost beyond
     /// their estimates, what those cost that the budget does not stop, and what another
     /// configuration took away.
     beyond: i128,
     /// The most that a request which was capped at what was left cost beyond that, within its
     /// estimate. One request's, not the sum of all.
     excess: i128,
-    /// Capped requests of the running month that are under way.
+    /// Capped requests of the running period that are under way.
     capped: u32,
 }
 
@@ -57,40 +57,44 @@ impl Allotment {
 }
 
 impl Account {
-    pub(crate) fn new(budget: &Budget, month: Month, spent: &BTreeMap<Month, NanoUsd>) -> Self {
+    pub(crate) fn new(
+        (scope, budget): (&Scope, &Budget),
+        period: Period,
+        spent: &BTreeMap<Period, NanoUsd>,
+    ) -> Self {
         let told: BTreeMap<_, _> = spent.iter().map(|(m, nano)| (*m, nano.get())).collect();
-        let already = told.get(&month).copied().unwrap_or(0);
-        let monthly = i128::from(budget.monthly.get());
+        let already = told.get(&period).copied().unwrap_or(0);
+        let most = i128::from(budget.amount.get());
         Self {
-            caller: budget.caller.clone(),
-            monthly,
-            month,
+            scope: scope.clone(),
+            most,
+            period,
             reserved: 0,
             told,
-            beyond: (i128::from(already) - monthly).max(0),
+            beyond: (i128::from(already) - most).max(0),
             excess: 0,
             capped: 0,
         }
     }
 
     fn spent(&self) -> u64 {
-        self.told.get(&self.month).copied().unwrap_or(0)
+        self.told.get(&self.period).copied().unwrap_or(0)
     }
 
     fn balance(&self) -> i128 {
-        self.monthly - self.reserved - i128::from(self.spent())
+        self.most - self.reserved - i128::from(self.spent())
     }
 
     /// A shard has reserved money for a request.
     pub(crate) fn on_reserved(&mut self, allotment: &Allotment) -> Held {
         let (left, amount) = (self.balance(), allotment.amount());
         let prompt = i128::from(allotment.ask.prompt.get()).max(1);
-        let tag = allotment.reserved.month.0;
+        let tag = allotment.reserved.period;
         // proves: budget.never-over
-        promise("budget.never-over", tag == self.month.tag(), || {
+        promise("budget.never-over", tag == self.period.tag(), || {
             format!(
-                "reserved in the month with tag {tag}, and it is {}",
-                self.month
+                "reserved in the period with {tag:?}, and it is {}",
+                self.period
             )
         })?;
         promise("budget.never-over", amount <= left.max(0), || {
@@ -108,18 +112,18 @@ impl Account {
         Ok(())
     }
 
-    /// The configuration was reloaded: the month allows another amount, and what is spent stays.
+    /// The configuration was reloaded: the period allows another amount, and what is spent stays.
     pub(crate) fn on_reload(&mut self, budget: &Budget) {
-        let monthly = i128::from(budget.monthly.get());
-        self.beyond += (self.monthly - monthly).max(0);
-        self.monthly = monthly;
+        let most = i128::from(budget.amount.get());
+        self.beyond += (self.most - most).max(0);
+        self.most = most;
     }
 
     /// A shard has settled a request, and its caller is told what it cost.
     pub(crate) fn on_settled(&mut self, allotment: &Allotment, cost: NanoUsd) {
-        let month = self.month.last_with_tag(allotment.reserved.month.0);
-        *self.told.entry(month).or_default() += cost.get();
-        if month != self.month {
+        let period = self.period.last_with_tag(allotment.reserved.period);
+        *self.told.entry(period).or_default() += cost.get();
+        if period != self.period {
             return;
         }
         let (amount, cost) = (allotment.amount(), i128::from(cost.get()));
@@ -135,8 +139,14 @@ impl Account {
         }
     }
 
-    pub(crate) fn on_month(&mut self, month: Month) {
-        self.month = month;
+    /// The running periods are these now.
+    pub(crate) fn on_periods(&mut self, now: &[Period]) {
+        let running = now.iter().find(|one| one.per() == self.period.per());
+        let later = running.filter(|period| **period > self.period);
+        let Some(period) = later.copied() else {
+            return;
+        };
+        self.period = period;
         self.reserved = 0;
         self.beyond = 0;
         self.excess = 0;
@@ -188,14 +198,17 @@ impl Account {
             format!("{} is reserved, and nobody is on the way", self.reserved)
         })?;
         self.check(gate)?;
-        let saved = state.spent_by(&self.caller);
+        let saved = state.spent_by(&self.scope, self.period.per());
         let saved = saved.iter().filter(|(_, nano)| nano.get() > 0);
-        let saved: Vec<_> = saved.map(|(month, nano)| (*month, nano.get())).collect();
+        let saved: Vec<_> = saved.map(|(period, nano)| (*period, nano.get())).collect();
         let told = self.told.iter().filter(|(_, nano)| **nano > 0);
-        let told: Vec<_> = told.map(|(month, nano)| (*month, *nano)).collect();
+        let told: Vec<_> = told.map(|(period, nano)| (*period, *nano)).collect();
         // proves: spend.equals-told
         promise("spend.equals-told", saved == told, || {
-            format!("{} was told {told:?}, and {saved:?} is booked", self.caller)
+            format!(
+                "{:?} was told {told:?}, and {saved:?} is booked",
+                self.scope
+            )
         })
     }
 }

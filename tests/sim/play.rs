@@ -1,22 +1,23 @@
 //! Callers and providers, who are played. What a shard does for them is the real thing: the course
-//! of a request says what is done next, and its permit and reservation are taken from real gates.
+//! of a request says what is done next, and its permit and pass are taken from real gates.
 
 use std::rc::Rc;
 use std::time::Duration;
 
-use infermux::testing::base::ids::ProviderId;
+use infermux::testing::base::ids::{BudgetId, ProviderId};
 use infermux::testing::base::money::NanoUsd;
 use infermux::testing::base::tokens::Tokens;
-use infermux::testing::config::plan::BudgetAction;
+use infermux::testing::config::accounts::Account;
 use infermux::testing::decide::budget::Ask;
 use infermux::testing::decide::failover::Grant;
 use infermux::testing::decide::outcome::{Outcome, Sample as Kind, Signal, Verdict, Waiting};
 use infermux::testing::decide::room::too_small;
 use infermux::testing::exchange::course::{Action, Course, Injection, Later, Try};
+use infermux::testing::link::budget_gate::Reserved;
 use infermux::testing::link::facts::{Fact, Sample, SampleKind};
 use infermux::testing::link::provider_gate::Standing;
+use infermux::testing::shard::request::pass::{Bill, Pass, Wanted};
 use infermux::testing::shard::request::permit::Permit;
-use infermux::testing::shard::request::reservation::{ModelChoice, Reservation};
 use infermux::testing::shard::state::reports::ENFORCE_POLLS;
 
 use crate::money::Allotment;
@@ -49,8 +50,9 @@ impl World {
                 shard,
                 way: Way::new(failover.max_attempts),
                 desk,
+                callers: Rc::clone(&self.shards[shard].callers),
                 tokens,
-                reservation: None,
+                pass: None,
                 course,
                 bodies: self.memory.nothing(shard),
                 permit: None,
@@ -107,48 +109,66 @@ impl World {
         Ok(Happened::Something)
     }
 
-    /// Asks the budget of the caller, if it has one.
+    /// Takes the request through its scopes, any of which may be passed.
     fn admit(&mut self, request: usize) -> Held {
         if !self.receive(request)? {
             return self.over(request);
         }
-        let desk = Rc::clone(&self.requests[request].desk);
-        let budgets = desk.plan.budgets.callers.len();
-        let place = self.dice.place(budgets + 1);
-        if place == budgets {
-            return self.follow(request, Action::Survey);
-        }
-        let rules = &desk.plan.budgets.callers[place];
+        let callers = Rc::clone(&self.requests[request].callers);
+        let accounts = callers.accounts().all().iter();
+        let passed: Vec<&Account> = accounts.filter(|_| self.dice.chance(400)).collect();
         let whole = self.requests[request].tokens * PRICE;
         let prompt = whole / self.dice.between(1, 8);
         let ask = Ask {
             prompt: NanoUsd::new(prompt),
             whole: NanoUsd::new(whole),
         };
-        let place = rules.id.index();
-        let mut choice = ModelChoice::AsAsked;
-        let mut taken = Reservation::take(&desk, rules.id, &ask, choice);
-        if taken.is_err() && rules.action == BudgetAction::ModelOverride {
-            choice = ModelChoice::Downgraded;
-            taken = Reservation::take(&desk, rules.id, &ask, choice);
-        }
-        let Ok(reservation) = taken else {
-            self.say(|| format!("request {request}: budget {place} refuses {whole}"));
+        let Some((pass, allotments)) = self.pass(request, &passed, ask) else {
             return self.over(request);
         };
-        let reserved = *reservation.reserved();
-        let allotment = Allotment {
-            reserved,
-            ask,
-            is_stopped: rules.action != BudgetAction::Alert && choice == ModelChoice::AsAsked,
-        };
-        self.judge.account(place).on_reserved(&allotment)?;
-        self.requests[request].reservation = Some((reservation, allotment, place));
-        self.say(|| {
-            let share = reserved.share;
-            format!("request {request}: budget {place} reserves {share:?}")
-        });
+        for (place, allotment) in &allotments {
+            self.judge.account(*place).on_reserved(allotment)?;
+            self.say(|| {
+                let share = allotment.reserved.share;
+                format!("request {request}: budget {place} reserves {share:?}")
+            });
+        }
+        self.requests[request].pass = Some((pass, allotments));
         self.follow(request, Action::Survey)
+    }
+
+    /// What the request holds of these scopes, and what that is of each budget; `None`: it is
+    /// refused.
+    fn pass(
+        &mut self,
+        request: usize,
+        passed: &[&Account],
+        ask: Ask,
+    ) -> Option<(Pass, Vec<(usize, Allotment)>)> {
+        let one = &self.requests[request];
+        let (desk, callers) = (Rc::clone(&one.desk), Rc::clone(&one.callers));
+        let (mut model, mut sent_on) = ("asked for", Vec::new());
+        loop {
+            let wanted = Wanted {
+                now: self.now,
+                model,
+                tokens: Tokens::new(self.requests[request].tokens),
+                ask: Some(ask),
+                sent_on: &sent_on,
+            };
+            let stopped = match Pass::take(&desk, &callers, passed.iter().copied(), &wanted) {
+                Ok(pass) => {
+                    let allotments = allotments(&pass, passed, &wanted);
+                    return Some((pass, allotments));
+                }
+                Err(stopped) => stopped,
+            };
+            let scope = &stopped.account.scope;
+            self.say(|| format!("request {request}: {scope} refuses {ask:?}"));
+            let (id, other) = stopped.instead()?;
+            model = other;
+            sent_on.push(id);
+        }
     }
 
     /// Does what the course of a request says, until that takes time.
@@ -368,7 +388,7 @@ impl World {
         if outcome == Outcome::Answered || attempt.content_at.is_some() {
             let most = self.requests[request].tokens * if self.dice.chance(100) { 5 } else { 1 };
             used = self.dice.between(1, most);
-            self.pay(request, NanoUsd::new(used * PRICE));
+            self.pay(request, used);
         }
         if !closing.is_settled {
             return self.go_on(request, outcome);
@@ -475,19 +495,21 @@ impl World {
     }
 
     /// Settles what a request cost, once.
-    fn pay(&mut self, request: usize, cost: NanoUsd) {
-        let Some((reservation, allotment, place)) = self.requests[request].reservation.take()
-        else {
+    fn pay(&mut self, request: usize, used: u64) {
+        let (tokens, cost) = (Tokens::new(used), NanoUsd::new(used * PRICE));
+        let Some((mut pass, allotments)) = self.requests[request].pass.take() else {
             return;
         };
-        reservation.settle(cost);
-        self.judge.account(place).on_settled(&allotment, cost);
+        pass.settle(&Bill { tokens, cost });
+        for (place, allotment) in &allotments {
+            self.judge.account(*place).on_settled(allotment, cost);
+        }
         self.hear(self.requests[request].shard, 0);
     }
 
     fn over(&mut self, request: usize) -> Held {
         self.give_back(request)?;
-        self.pay(request, NanoUsd::ZERO);
+        self.pay(request, 0);
         self.memory.let_go(&mut self.requests[request].bodies);
         self.requests[request].stage = Stage::Over;
         Ok(())
@@ -507,6 +529,32 @@ impl World {
         }
         self.expect_delivery(shard);
     }
+}
+
+/// What a pass holds of the budgets of these scopes.
+fn allotments(pass: &Pass, passed: &[&Account], wanted: &Wanted<'_>) -> Vec<(usize, Allotment)> {
+    let rules = |id| {
+        let mut budgets = passed.iter().flat_map(|one| &one.budgets);
+        budgets.find(|(own, _)| *own == id).map(|(_, rules)| rules)
+    };
+    let is_stopped = |id: BudgetId| {
+        rules(id).is_some_and(|rules| {
+            let is_served = rules.model_override.as_deref() == Some(wanted.model);
+            rules.may_stop() && !is_served && !wanted.sent_on.contains(&id)
+        })
+    };
+    let allotment = |(id, reserved): (BudgetId, Reserved)| Allotment {
+        reserved,
+        ask: wanted.ask.unwrap_or(Ask {
+            prompt: NanoUsd::ZERO,
+            whole: NanoUsd::ZERO,
+        }),
+        is_stopped: is_stopped(id),
+    };
+    let reserved = pass.reserved();
+    reserved
+        .map(|(id, reserved)| (id.index(), allotment((id, reserved))))
+        .collect()
 }
 
 /// The window of a provider's model; of some, none is known.

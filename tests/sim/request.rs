@@ -1,13 +1,14 @@
-//! A request on its way: the real course, permit and reservation, and what is played of it.
+//! A request on its way: the real course, permit and pass, and what is played of it.
 
 use std::rc::Rc;
 
 use infermux::testing::base::ids::ProviderId;
 use infermux::testing::base::time::Instant;
 use infermux::testing::decide::outcome::Outcome;
+use infermux::testing::exchange::callers::SharedCallers;
 use infermux::testing::exchange::course::{Action, Course, Injection};
+use infermux::testing::shard::request::pass::Pass;
 use infermux::testing::shard::request::permit::Permit;
-use infermux::testing::shard::request::reservation::Reservation;
 use infermux::testing::shard::state::desk::Desk;
 
 use crate::memory::Bodies;
@@ -20,10 +21,11 @@ pub(crate) struct Request {
     pub(crate) shard: usize,
     /// The configuration that it began under.
     pub(crate) desk: Rc<Desk>,
+    pub(crate) callers: Rc<SharedCallers>,
     /// Its estimate.
     pub(crate) tokens: u64,
-    /// What is reserved, from the budget of which place.
-    pub(crate) reservation: Option<(Reservation, Allotment, usize)>,
+    /// What it holds of its scopes, and what that is of the budget of which place.
+    pub(crate) pass: Option<(Pass, Vec<(usize, Allotment)>)>,
     pub(crate) course: Course,
     /// The judge's view of it.
     pub(crate) way: Way,

@@ -6,8 +6,12 @@ use std::time::Duration;
 
 use infermux::testing::base::money::NanoUsd;
 use infermux::testing::base::month::Month;
+use infermux::testing::base::period::{Per, Period};
 use infermux::testing::base::time::WallTime;
+use infermux::testing::config::accounts::Accounts;
+use infermux::testing::config::keyring::Keyring;
 use infermux::testing::config::plan::Plan;
+use infermux::testing::config::scope::Scope;
 use infermux::testing::config::{self, Environment, Options, Strictness};
 use infermux::testing::decide::outcome::{ConnectFault, Failure, Outcome, Waiting};
 use infermux::testing::ledger::state::State;
@@ -17,6 +21,7 @@ use crate::dice::Dice;
 /// What a run begins with.
 pub(crate) struct Scene {
     pub(crate) plan: Arc<Plan>,
+    pub(crate) accounts: Arc<Accounts>,
     /// What the plan was made of.
     pub(crate) draft: Draft,
     pub(crate) shards: u16,
@@ -66,25 +71,32 @@ impl Scene {
         let budgets = draft.budgets.len() as u64;
         let wall = month.start().before(before);
         Self {
+            accounts: Arc::new(accounts(&plan)),
             plan: Arc::new(plan),
             draft,
             shards: u16::try_from(dice.between(1, 6)).unwrap_or(1),
             room: dice.one_of(&[1, 2, 4, 1_000]),
             wall,
-            state: state(dice, budgets, Month::of(wall)),
+            state: state(dice, budgets, Period::of(Per::Month, wall)),
             pace: dice.one_of(&[100, 200, 400]),
             length,
         }
     }
 }
 
+/// The accounts of a configuration.
+pub(crate) fn accounts(plan: &Plan) -> Accounts {
+    Accounts::new(&Keyring::default(), &plan.teams, &plan.budgets)
+}
+
 /// What was spent before the start.
-fn state(dice: &mut Dice, budgets: u64, month: Month) -> State {
+fn state(dice: &mut Dice, budgets: u64, month: Period) -> State {
     let mut state = State::default();
     for number in 0..budgets {
         if dice.chance(300) {
             let spent = NanoUsd::new(dice.between(1, 20_000_000));
-            state.set_spent_by(&format!("c{number}"), &[(month, spent)].into());
+            let scope = Scope::Caller(format!("c{number}").into());
+            state.set_spent_by(&scope, Per::Month, &[(month, spent)].into());
         }
     }
     state
@@ -163,7 +175,12 @@ fn change(
 }
 
 fn budget(dice: &mut Dice, number: u64) -> String {
-    let action = dice.one_of(&["hard_stop", "hard_stop", "alert"]);
+    let action = dice.one_of(&[
+        "hard_stop",
+        "hard_stop",
+        "hard_stop, model_override: m",
+        "alert",
+    ]);
     let monthly = dice.between(500, 90_000);
     format!("  - {{caller: c{number}, monthly_usd: 0.{monthly:06}, action: {action}}}\n")
 }

@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use infermux::testing::base::ids::{ProviderId, ShardId};
 use infermux::testing::base::time::{Instant, WallTime};
+use infermux::testing::config::account_seats::AccountSeats;
+use infermux::testing::config::keyring::Keyring;
 use infermux::testing::config::seats::Seats;
 use infermux::testing::coordinator::opening::Opening;
 use infermux::testing::coordinator::run::Coordinator;
 use infermux::testing::coordinator::time::Time;
 use infermux::testing::decide::limiter::Window60;
+use infermux::testing::exchange::callers::{Callers, SharedCallers};
 use infermux::testing::ledger::books::Books;
 use infermux::testing::ledger::state::State;
 use infermux::testing::ledger::terms::Terms;
@@ -34,7 +37,7 @@ use crate::judge::Judge;
 use crate::memory::Memory;
 use crate::promise::{Broken, Held, promise};
 use crate::request::Request;
-use crate::scene::{Draft, Mood, Scene};
+use crate::scene::{Draft, Mood, Scene, accounts};
 use crate::tap::{self, Tap};
 
 /// Something that happens at its time.
@@ -66,6 +69,7 @@ pub(crate) struct Shard {
     terms: Arc<Terms>,
     /// The same, as permits and reservations are taken by it.
     pub(crate) desk: Rc<Desk>,
+    pub(crate) callers: Rc<SharedCallers>,
     inbox: Inbox,
     pub(crate) stuck_until: Instant,
     pub(crate) will_flush: bool,
@@ -79,6 +83,8 @@ pub(crate) struct World {
     pub(crate) dice: Dice,
     pub(crate) now: Instant,
     pub(crate) gates: Arc<Gates>,
+    callers: Arc<Latest<Callers>>,
+    account_seats: AccountSeats,
     draft: Draft,
     seats: Seats,
     terms: Arc<Latest<Terms>>,
@@ -131,7 +137,8 @@ pub(crate) fn run(seed: u64, trace: Trace) -> Result<(u64, Trace), Fault> {
 }
 
 impl Shard {
-    fn adopt(&mut self, terms: Arc<Terms>) {
+    fn adopt(&mut self, terms: Arc<Terms>, callers: Arc<Callers>) {
+        self.callers = Rc::new(SharedCallers::new(callers));
         self.desk = desk(&terms, &self.reports, &self.meters);
         self.terms = terms;
     }
@@ -163,18 +170,26 @@ impl World {
         scene.state = state.clone();
         let saved = state.to_json().expect("a state is text");
         let totals = Totals::new(scene.wall, &state);
-        let books = Books::new(&scene.plan, scene.wall, state, Window60::SPAN);
+        let accounts = Arc::clone(&scene.accounts);
+        let account_seats = AccountSeats::of(&accounts);
+        let first_callers = Callers::first(Keyring::default(), Box::default(), accounts);
+        let first_callers = Arc::new(first_callers);
+        let callers = Arc::new(Latest::new(Arc::clone(&first_callers)));
+        let configuration = (&*scene.plan, &*scene.accounts);
+        let books = Books::new(configuration, scene.wall, state, Window60::SPAN);
         let (sender, states) = states::channel();
         let coordinator = Coordinator::new(Opening {
             plan: Arc::clone(&scene.plan),
             gates: Arc::clone(&gates),
+            callers: Arc::clone(&first_callers),
             progress: Arc::clone(&progress),
             books,
             totals,
             meters: meters::channel().1,
             reports: queue::queue(0).0,
         })
-        .with_terms(Arc::clone(&terms));
+        .with_terms(Arc::clone(&terms))
+        .with_callers(Arc::clone(&callers));
         let shard = |number| {
             let (reporter, inbox) = reports::channel_of(scene.room);
             let reports = Reports::new(ShardId(number), Arc::clone(&progress), reporter);
@@ -185,6 +200,7 @@ impl World {
                 reports,
                 meters,
                 terms: Arc::clone(&first),
+                callers: Rc::new(SharedCallers::new(Arc::clone(&first_callers))),
                 inbox,
                 stuck_until: Instant::ZERO,
                 will_flush: false,
@@ -214,6 +230,8 @@ impl World {
             steps: 0,
             had_leap: false,
             gates,
+            callers,
+            account_seats,
             draft: scene.draft.clone(),
             seats: Seats::of(&scene.plan),
             terms,
@@ -238,7 +256,8 @@ impl World {
             tap::set_now(at);
             if self.do_event(event)? == Happened::Something {
                 self.steps += 1;
-                self.judge.check(self.now, &self.gates)?;
+                let callers = self.callers.load();
+                self.judge.check(self.now, (&self.gates, callers.gates()))?;
                 self.memory.check()?;
             }
             match quiet_since {
@@ -277,7 +296,7 @@ impl World {
             Event::Deliver(shard) => return self.deliver(shard),
             Event::Wake(wake) if wake == self.wake => self.do_what_is_due(),
             Event::Wake(_) => return Ok(Happened::Nothing),
-            Event::Adopt(shard) => self.shards[shard].adopt(self.terms.load()),
+            Event::Adopt(shard) => self.shards[shard].adopt(self.terms.load(), self.callers.load()),
             Event::Fate => self.fate()?,
         }
         Ok(Happened::Something)
@@ -310,14 +329,15 @@ impl World {
         promise("reservation.settled-once", answered, || {
             "a report was asked for and never came".to_owned()
         })?;
-        self.judge.check(self.now, &self.gates)?;
+        let callers = self.callers.load();
+        self.judge.check(self.now, (&self.gates, callers.gates()))?;
         // What they held is held by nobody now, and neither are their shards' leases.
         self.requests.clear();
         self.memory.check_end()?;
         self.coordinator.finish(self.time());
         self.read_states();
         let state = State::parse(&self.saved).expect("a state");
-        self.judge.check_end(&self.gates, &state)
+        self.judge.check_end((&self.gates, callers.gates()), &state)
     }
 
     pub(crate) fn time(&self) -> Time {
@@ -421,7 +441,9 @@ impl World {
                     self.say(|| format!("an operator says to provider {}: {act:?}", provider.0));
                 }
                 if ask.question == Question::Adopt {
-                    self.judge.on_reload(self.now, &self.terms.load(), &seen);
+                    let (terms, callers) = (self.terms.load(), self.callers.load());
+                    let configuration = (&*terms, &**callers.accounts());
+                    self.judge.on_reload(self.now, configuration, &seen);
                 }
             }
             Message::Stop => {}
@@ -464,7 +486,17 @@ impl World {
             return Ok(());
         }
         let draft = self.draft.changed(&mut self.dice);
-        let seated = self.seats.seat(draft.plan()).expect("room for all");
+        let plan = draft.plan();
+        let accounts = self
+            .account_seats
+            .seat(accounts(&plan))
+            .expect("room for all");
+        let callers = self.callers.load();
+        let seated = (accounts.accounts, accounts.fresh);
+        let callers = callers.next(Keyring::default(), Box::default(), seated);
+        self.callers.publish(Arc::new(callers));
+        self.account_seats = accounts.seats;
+        let seated = self.seats.seat(plan).expect("room for all");
         let next = Arc::new(terms.next(seated.plan, seated.fresh));
         (self.draft, self.seats) = (draft, seated.seats);
         self.terms.publish(Arc::clone(&next));

@@ -2,20 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::base::ids::BudgetId;
 use crate::base::limits::BUDGETS_MAX;
 use crate::base::money::{NanoUsd, Price};
-use crate::config::plan::{Budget, BudgetAction, Budgets, ModelPrice, Provider};
+use crate::base::period::Per;
+use crate::config::check::allowance;
+use crate::config::plan::{Budgets, CallerBudget, ModelPrice, Provider};
 use crate::config::prices::{self, Pricing};
 use crate::config::raw::Node;
 use crate::config::raw::fields::Block;
 use crate::config::routes::Served;
-
-const ACTIONS: [(&str, BudgetAction); 3] = [
-    ("hard_stop", BudgetAction::HardStop),
-    ("alert", BudgetAction::Alert),
-    ("model_override", BudgetAction::ModelOverride),
-];
+use crate::config::scope::{Budget, Enforce};
 
 /// Reads the prices.
 pub fn pricing(root: &Block<'_>, providers: &[Provider]) -> Pricing {
@@ -50,9 +46,9 @@ pub fn pricing(root: &Block<'_>, providers: &[Provider]) -> Pricing {
 }
 
 /// Reads the budgets: a list of callers, or a mapping with `state_file` and `callers`.
-pub fn budgets(root: &Block<'_>, providers: &[Provider]) -> Budgets {
+pub fn budgets(root: &Block<'_>, served: &Served<'_>) -> Budgets {
     if let Some(Node::List(_)) = root.node("budgets") {
-        let callers = callers(&root.blocks_of("budgets", "budgets[]"), providers);
+        let callers = callers(&root.blocks_of("budgets", "budgets[]"), Some(served));
         return Budgets {
             state_file: None,
             callers,
@@ -61,12 +57,11 @@ pub fn budgets(root: &Block<'_>, providers: &[Provider]) -> Budgets {
     let block = root.block("budgets");
     Budgets {
         state_file: block.text("state_file").map(Into::into),
-        callers: callers(&block.blocks("callers"), providers),
+        callers: callers(&block.blocks("callers"), Some(served)),
     }
 }
 
-fn callers(blocks: &[Block<'_>], providers: &[Provider]) -> Box<[Budget]> {
-    let served = Served::new(providers);
+fn callers(blocks: &[Block<'_>], served: Option<&Served<'_>>) -> Box<[CallerBudget]> {
     if let Some(beyond) = blocks.get(BUDGETS_MAX) {
         beyond.fault(
             "caller",
@@ -76,7 +71,7 @@ fn callers(blocks: &[Block<'_>], providers: &[Provider]) -> Box<[Budget]> {
     }
     let mut seen: HashMap<&str, &str> = HashMap::new();
     let mut budgets = Vec::new();
-    for (id, block) in (0..).map(BudgetId).zip(blocks) {
+    for block in blocks {
         let caller = block.text("caller").unwrap_or_default();
         if let Some(other) = seen.insert(caller, block.path())
             && !caller.is_empty()
@@ -86,45 +81,17 @@ fn callers(blocks: &[Block<'_>], providers: &[Provider]) -> Box<[Budget]> {
                 format!("`{caller}` already has the budget {other}"),
             );
         }
-        let action = block
-            .word("action", &ACTIONS)
-            .unwrap_or(BudgetAction::HardStop);
-        budgets.push(Budget {
-            id,
+        let (action, model_override) = allowance::action(block, served);
+        budgets.push(CallerBudget {
             caller: caller.into(),
-            monthly: block.usd("monthly_usd").unwrap_or(NanoUsd::ZERO),
-            action,
-            model_override: model_override(block, action, &served),
+            budget: Budget {
+                amount: block.usd("monthly_usd").unwrap_or(NanoUsd::ZERO),
+                per: Per::Month,
+                action,
+                model_override,
+                enforce: Enforce::Yes,
+            },
         });
     }
     budgets.into()
-}
-
-fn model_override(
-    block: &Block<'_>,
-    action: BudgetAction,
-    served: &Served<'_>,
-) -> Option<Box<str>> {
-    let model = block.text("model_override");
-    match action {
-        BudgetAction::ModelOverride if !block.has("model_override") => {
-            block.missing(
-                "model_override",
-                "is required where action is model_override",
-            );
-        }
-        BudgetAction::Alert if block.has("model_override") => {
-            block.warn("model_override", "has no effect where action is alert");
-        }
-        BudgetAction::HardStop | BudgetAction::Alert | BudgetAction::ModelOverride => {}
-    }
-    let model = model?;
-    if !block.is_unresolved("model_override") && !served.includes(model) {
-        let hint = block.hint(model, served.names());
-        block.fault(
-            "model_override",
-            format!("no provider serves `{model}`{hint}"),
-        );
-    }
-    Some(model.into())
 }

@@ -4,6 +4,8 @@
 //! The caller uses the Plan only where no fault was noted.
 
 pub mod accounts;
+pub mod allowance;
+pub mod auth;
 pub mod cors;
 pub mod headers;
 pub mod keys;
@@ -12,11 +14,11 @@ pub mod providers;
 pub mod request;
 pub mod routing;
 
-use crate::base::secret::Secret;
-use crate::config::keyring::{ListedKeys, Team};
+use crate::config::check::keys::Known;
 use crate::config::listen;
-use crate::config::plan::{Auth, Listen, Log, LogFormat, LogLevel, Places, Plan, Server, TlsFiles};
+use crate::config::plan::{Listen, Log, LogFormat, LogLevel, Places, Plan, Server, TlsFiles};
 use crate::config::raw::fields::Block;
+use crate::config::routes::Served;
 use crate::config::{cores, routes};
 
 /// Reads the whole file.
@@ -24,18 +26,21 @@ pub fn plan(root: &Block<'_>) -> Plan {
     let (listen, management_listen) = listeners(root);
     let log = log(&root.block("log"));
     let tls = tls(&root.block("tls"));
-    let teams = keys::teams(root);
-    let auth = auth(&root.block("auth"), &teams);
+    let auth_block = root.block("auth");
+    let mode = auth::mode(&auth_block);
     let server_block = root.block("server");
     let server = server(&server_block);
-    let providers = providers::read(root, &auth);
+    let providers = providers::read(root, mode);
+    let served = Served::new(&providers);
+    let teams = keys::teams(root, &served);
+    let auth = auth::read(&auth_block, mode, &Known::new(&teams, &providers));
     let cors = cors::read(&server_block, &auth, &providers);
     let routing = routing::read(&root.block("routing"), &providers);
     let pricing = accounts::pricing(root, &providers);
-    let budgets = accounts::budgets(root, &providers);
-    let overrides = budgets
-        .callers
-        .iter()
+    let budgets = accounts::budgets(root, &served);
+    let callers = budgets.callers.iter().map(|one| &one.budget);
+    let overrides = callers
+        .chain(keys::budgets(&teams, &auth))
         .filter_map(|budget| budget.model_override.as_deref());
     let routes = routes::build(&providers, &routing.groups, routing.strategy, overrides);
     let routes = routes.unwrap_or_else(|problem| {
@@ -119,50 +124,6 @@ fn tls(block: &Block<'_>) -> Option<TlsFiles> {
         key_file: key_file?.into(),
         management,
     })
-}
-
-/// Who may call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    Passthrough,
-    StaticKey,
-    Keys,
-}
-
-const MODES: [(&str, Mode); 3] = [
-    ("passthrough", Mode::Passthrough),
-    ("static_key", Mode::StaticKey),
-    ("keys", Mode::Keys),
-];
-
-fn auth(block: &Block<'_>, teams: &[Team]) -> Auth {
-    let mode = block.word("mode", &MODES).unwrap_or(Mode::Passthrough);
-    let key = block.text("key");
-    let listed = keys::keys(block, teams);
-    let file = block.text("keys_file").map(Into::into);
-    let has_keys = block.has("keys") || block.has("keys_file");
-    if mode != Mode::Keys && has_keys {
-        block.warn("keys", "has no effect unless auth.mode is keys");
-    }
-    match mode {
-        Mode::Passthrough => Auth::Passthrough,
-        Mode::StaticKey => {
-            if !block.has("key") {
-                block.missing("key", "is required where auth.mode is static_key");
-            }
-            Auth::StaticKey(Secret::new(key.unwrap_or_default()))
-        }
-        Mode::Keys => {
-            if !has_keys {
-                block.missing("keys", "or `keys_file` is required where auth.mode is keys");
-            }
-            if block.has("key") {
-                block.warn("key", "has no effect where auth.mode is keys");
-            }
-            let keys = keys::ring(block.findings(), listed).keys().into();
-            Auth::Keys(ListedKeys { keys, file })
-        }
-    }
 }
 
 fn server(block: &Block<'_>) -> Server {

@@ -8,10 +8,11 @@ use crate::base::ids::ProviderId;
 use crate::base::limits::{ALIAS_CHAIN_MAX, MODELS_MAX, PROVIDERS_MAX};
 use crate::base::secret::Secret;
 use crate::config::aliases::{Aliases, Astray};
+use crate::config::check::auth::Mode;
 use crate::config::check::headers::{self, Keyed};
 use crate::config::check::models;
 use crate::config::check::request;
-use crate::config::plan::{Auth, BaseUrl, HealthCheck, Provider};
+use crate::config::plan::{BaseUrl, HealthCheck, Provider};
 use crate::config::prices;
 use crate::config::raw::fields::{Block, Defaults};
 use crate::config::responses::Responses;
@@ -20,7 +21,7 @@ use crate::config::vendor::{Hosted, OPENAI, VENDORS, Vendor};
 use crate::decide::policy::BreakerPolicy;
 
 /// Reads all providers.
-pub fn read(root: &Block<'_>, auth: &Auth) -> Box<[Provider]> {
+pub fn read(root: &Block<'_>, mode: Mode) -> Box<[Provider]> {
     root.require_items("providers", "at least one provider is required");
     let global = breaker(&root.block("circuit_breaker"), &BreakerPolicy::default());
     if root.count("providers") > PROVIDERS_MAX {
@@ -34,7 +35,7 @@ pub fn read(root: &Block<'_>, auth: &Auth) -> Box<[Provider]> {
     let providers: Box<[Provider]> = (0..)
         .map(ProviderId)
         .zip(&blocks)
-        .map(|(id, block)| provider(id, block, auth, &global))
+        .map(|(id, block)| provider(id, block, mode, &global))
         .collect();
     let mut names: HashMap<&str, &str> = HashMap::new();
     for (block, provider) in blocks.iter().zip(&providers) {
@@ -77,13 +78,13 @@ fn doubt_open_ones(blocks: &[Block<'_>], providers: &[Provider]) {
     }
 }
 
-fn provider(id: ProviderId, block: &Block<'_>, auth: &Auth, global: &BreakerPolicy) -> Provider {
+fn provider(id: ProviderId, block: &Block<'_>, mode: Mode, global: &BreakerPolicy) -> Provider {
     let name = block.text("name").unwrap_or_default();
     let types = VENDORS.map(|vendor| (vendor.name, vendor));
     let vendor = block.word("type", &types).unwrap_or(&OPENAI);
     let base = base(block, vendor);
-    let api_key = api_key(block, vendor, auth, &base);
-    let forward_caller_key = forward_caller_key(block, auth, api_key.is_some());
+    let api_key = api_key(block, vendor, mode, &base);
+    let forward_caller_key = forward_caller_key(block, mode, api_key.is_some());
     let keyed = if forward_caller_key || api_key.is_some() {
         Keyed::Yes
     } else {
@@ -174,16 +175,16 @@ const ENDPOINTS: [&str; 6] = [
     "/models",
 ];
 
-fn api_key(block: &Block<'_>, vendor: &Vendor, auth: &Auth, base: &BaseUrl) -> Option<Secret> {
+fn api_key(block: &Block<'_>, vendor: &Vendor, mode: Mode, base: &BaseUrl) -> Option<Secret> {
     let key = block.text("api_key").map(Secret::new);
     let hosted = match vendor.hosted {
         Hosted::Elsewhere => !url::is_own_host(base) && !block.is_unresolved("base_url"),
         Hosted::Always => true,
         Hosted::Never => false,
     };
-    let callers_have_none = !matches!(auth, Auth::Passthrough);
+    let callers_have_none = mode != Mode::Passthrough;
     if hosted && callers_have_none && !block.has("api_key") {
-        let mode = auth.mode();
+        let mode = mode.name();
         let problem = format!("is required for a hosted provider where auth.mode is {mode}");
         block.missing("api_key", &problem);
     }
@@ -204,13 +205,13 @@ fn responses(block: &Block<'_>, vendor: &Vendor) -> Responses {
 }
 
 /// Under `static_key` and `keys`, callers present keys of infermux, which no provider may get.
-fn forward_caller_key(block: &Block<'_>, auth: &Auth, has_key: bool) -> bool {
+fn forward_caller_key(block: &Block<'_>, mode: Mode, has_key: bool) -> bool {
     let wanted = block.flag("forward_caller_key");
-    match auth {
-        Auth::Passthrough => wanted.unwrap_or(!has_key),
-        Auth::StaticKey(_) | Auth::Keys(_) => {
+    match mode {
+        Mode::Passthrough => wanted.unwrap_or(!has_key),
+        Mode::StaticKey | Mode::Keys => {
             if wanted == Some(true) {
-                let problem = format!("has no effect where auth.mode is {}", auth.mode());
+                let problem = format!("has no effect where auth.mode is {}", mode.name());
                 block.warn("forward_caller_key", problem);
             }
             false

@@ -148,10 +148,25 @@ impl<'a> Block<'a> {
         (*node != Node::Null).then_some(node)
     }
 
+    /// Whether the field is there, even without a value.
+    #[must_use]
+    pub fn mentions(&self, name: &str) -> bool {
+        self.entries.iter().any(|(key, _)| key == name)
+    }
+
     /// Notes a fault where the field is there and empty, and absence would mean another thing.
     pub fn refuse_empty(&self, name: &str) {
-        if self.entries.iter().any(|(key, _)| key == name) && !self.has(name) {
+        if self.mentions(name) && !self.has(name) {
             self.fault(name, "is empty: leave it out, or give it a value");
+        }
+    }
+
+    /// Notes a fault where the field is there and has no value, or a list without items; `rest` is
+    /// what the latter would mean, or what to do.
+    pub fn refuse_empty_list(&self, name: &str, rest: &str) {
+        self.refuse_empty(name);
+        if matches!(self.node(name), Some(Node::List(items)) if items.is_empty()) {
+            self.fault(name, format!("is empty: {rest}"));
         }
     }
 

@@ -7,102 +7,7 @@ use std::time::Duration;
 
 use crate::base::limits::{BUDGET_USD_MAX, SHARDS_MAX, STREAM_READ_BYTES, WEIGHT_MAX};
 
-/// One key.
-#[derive(Clone, Copy, Debug)]
-pub struct Key {
-    /// The block it belongs to, as `providers[]`; empty for the top level.
-    pub section: &'static str,
-    /// Its name within the block.
-    pub name: &'static str,
-    /// The type of its value.
-    pub kind: Kind,
-    /// The value where it is absent.
-    pub default: Fallback,
-    /// What it means, in a sentence.
-    pub meaning: &'static str,
-}
-
-/// The type of a key's value.
-#[derive(Clone, Copy, Debug)]
-pub enum Kind {
-    /// A text.
-    Text(TextKind),
-    /// A list of texts.
-    Texts(TextKind),
-    /// A list of texts, and of mappings whose keys are those of this section, `name` among them.
-    Entries(TextKind, &'static str),
-    /// A mapping of names to names.
-    Names,
-    /// A mapping of paths to values of any shape, which are never shown.
-    Values,
-    /// A mapping of header names to values, which are never shown.
-    Headers,
-    /// An address to listen on.
-    Address,
-    /// An `http` or `https` URL.
-    Url,
-    /// A list of cores, as `2-5,8`.
-    Cores,
-    /// `true` or `false`.
-    Flag,
-    /// A whole number within these bounds.
-    Whole(u64, u64),
-    /// A number within these thousandths.
-    Ratio(u32, u32),
-    /// A number above 0, at most 1.
-    Share,
-    /// US dollars, at most this many.
-    Usd(u32),
-    /// A duration within these bounds.
-    Span(Duration, Duration),
-    /// One of these words.
-    Word(&'static [&'static str]),
-    /// A mapping whose keys are those of this section.
-    Block(&'static str),
-    /// A list of mappings whose keys are those of this section.
-    Blocks(&'static str),
-    /// A mapping from names to mappings whose keys are those of this section.
-    Named(&'static str),
-    /// A mapping from names to mappings from names to values.
-    Table,
-}
-
-/// What a text may consist of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TextKind {
-    /// A name that travels in headers: visible ASCII.
-    Name,
-    /// A header's text, blanks within included: anything without control characters.
-    Label,
-    /// A model's name: anything without control characters.
-    Model,
-    /// The path of a file.
-    Path,
-    /// The origin of web pages: scheme, host and at most a port; or `*`.
-    Origin,
-    /// A credential: visible ASCII, never shown. Blanks around it are dropped.
-    Secret,
-    /// The path of a parameter: names with dots between them.
-    Parameter,
-    /// The name of a header.
-    Header,
-    /// A header's value, which may be a credential: visible ASCII and blanks, never shown. Blanks
-    /// around it are dropped.
-    HeaderValue,
-}
-
-/// The value of an absent key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fallback {
-    /// No value.
-    Nothing,
-    /// The key must be there.
-    Required,
-    /// This value, as a file would state it.
-    Value(&'static str),
-    /// The value that this rule describes.
-    Rule(&'static str),
-}
+pub use crate::config::raw::kinds::{Fallback, Key, Kind, TextKind};
 
 use Fallback::{Nothing, Required, Rule, Value};
 use Kind::{Block, Blocks, Entries, Flag, Ratio, Share, Table, Text, Texts, Usd, Whole, Word};
@@ -112,6 +17,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 const SPAN: Kind = Kind::Span(Duration::from_millis(1), DAY);
 const SPAN_OR_ZERO: Kind = Kind::Span(Duration::ZERO, DAY);
 const COUNT: Kind = Whole(1, 1_000_000_000);
+const ACTIONS: Kind = Word(&["hard_stop", "alert", "model_override"]);
+const OVERRIDE: Fallback = Rule("required where `action` is `model_override`");
 const STRATEGIES: Kind = Word(&[
     "round_robin",
     "least_latency",
@@ -119,17 +26,6 @@ const STRATEGIES: Kind = Word(&[
     "random",
     "priority",
 ]);
-
-impl Key {
-    /// The whole path, as `providers[].timeout`.
-    #[must_use]
-    pub fn path(&self) -> String {
-        if self.section.is_empty() {
-            return self.name.to_owned();
-        }
-        format!("{}.{}", self.section, self.name)
-    }
-}
 
 /// All keys, in the order in which they are documented.
 #[must_use]
@@ -243,16 +139,59 @@ const KEYS: &[Key] = &[
     key("auth.keys[]", "stream_cost", Flag, Value("false"),
         "Whether streams tell their cost, as if each request had \
             `X-Infermux-Stream-Cost: include`."),
+    key("auth.keys[]", "limits", Block("auth.keys[].limits"), Nothing,
+        "How much may be used with the key in what time."),
+    key("auth.keys[]", "budgets", Blocks("auth.keys[].budgets[]"), Nothing,
+        "What may be spent with the key; all of them hold."),
+    key("auth.keys[]", "per_model", Blocks("auth.keys[].per_model[]"), Nothing,
+        "Further limits and budgets for certain models; all entries that match a model hold."),
 
     key("auth.keys[].hashes[]", "hash", Text(Secret), Required,
         "`sha256:` and the SHA-256 of the whole key in hexadecimal digits."),
     key("auth.keys[].hashes[]", "until", Text(Name), Nothing,
         "Until when this secret of the key is good; like `expires`."),
 
+    key("auth.keys[].limits", "requests_per_minute", COUNT, Nothing,
+        "Requests in any 60 seconds."),
+    key("auth.keys[].limits", "tokens_per_minute", Whole(1, 1_000_000_000_000), Nothing,
+        "Tokens of prompts and answers in any 60 seconds."),
+    key("auth.keys[].limits", "requests_per_day", Whole(1, 1_000_000_000_000), Nothing,
+        "Requests from midnight to midnight, UTC."),
+    key("auth.keys[].limits", "tokens_per_day", Whole(1, 1_000_000_000_000_000), Nothing,
+        "Tokens of prompts and answers from midnight to midnight, UTC."),
+    key("auth.keys[].limits", "max_in_flight", Whole(1, 1_000_000), Nothing,
+        "Requests under way at once, over all event loops."),
+    key("auth.keys[].limits", "enforce", Flag, Value("true"),
+        "Whether what goes beyond these limits is refused; otherwise it is only counted and \
+            reported."),
+
+    key("auth.keys[].budgets[]", "usd", Usd(BUDGET_USD_MAX), Required,
+        "What may be spent in each period, in US dollars."),
+    key("auth.keys[].budgets[]", "per", Word(&["day", "week", "month", "total"]), Required,
+        "The period, in UTC: a `day`, a `week` from Monday on, a calendar `month`, or all time."),
+    key("auth.keys[].budgets[]", "action", ACTIONS, Value("hard_stop"),
+        "What happens to requests when the budget is used up."),
+    key("auth.keys[].budgets[]", "model_override", Text(Model), OVERRIDE,
+        "The model that answers when the budget is used up."),
+    key("auth.keys[].budgets[]", "enforce", Flag, Value("true"),
+        "Whether `action` is taken; otherwise the budget is only counted and reported."),
+
+    key("auth.keys[].per_model[]", "models", Texts(Model), Required,
+        "The models that share these limits and budgets, with `*` for any text."),
+    key("auth.keys[].per_model[]", "limits", Block("auth.keys[].limits"), Nothing,
+        "How much of these models may be used in what time; with the keys of \
+            `auth.keys[].limits`."),
+    key("auth.keys[].per_model[]", "budgets", Blocks("auth.keys[].budgets[]"), Nothing,
+        "What may be spent on these models; with the keys of `auth.keys[].budgets[]`."),
+
     key("teams[]", "name", Text(Name), Required,
         "The team's name in logs and reports. No two teams share one."),
     key("teams[]", "models", Texts(Model), Rule("all"),
         "The models that the team's keys may ask for, with `*` for any text."),
+    key("teams[]", "limits", Block("auth.keys[].limits"), Nothing,
+        "How much all keys of the team together may use; with the keys of `auth.keys[].limits`."),
+    key("teams[]", "budgets", Blocks("auth.keys[].budgets[]"), Nothing,
+        "What all keys of the team together may spend; with the keys of `auth.keys[].budgets[]`."),
 
     key("server", "shards", Whole(0, SHARDS_MAX as u64), Value("0"),
         "How many event loops there are; 0 means one for each usable core."),
@@ -468,10 +407,9 @@ const KEYS: &[Key] = &[
         "The caller, as its requests say in the header `X-Infermux-Caller`."),
     key("budgets[]", "monthly_usd", Usd(BUDGET_USD_MAX), Required,
         "What the caller may spend in a calendar month (UTC), in US dollars."),
-    key("budgets[]", "action", Word(&["hard_stop", "alert", "model_override"]), Value("hard_stop"),
+    key("budgets[]", "action", ACTIONS, Value("hard_stop"),
         "What happens to the caller's requests when the budget is used up."),
-    key("budgets[]", "model_override", Text(Model),
-        Rule("required where `action` is `model_override`"),
+    key("budgets[]", "model_override", Text(Model), OVERRIDE,
         "The model that answers the caller when the budget is used up."),
 ];
 

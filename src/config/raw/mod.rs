@@ -4,9 +4,11 @@
 //! finds out whether the fields make sense together.
 
 pub mod document;
+pub mod edit;
 pub mod entries;
 pub mod fields;
 pub mod keys;
+pub mod kinds;
 pub mod lines;
 pub mod merge;
 pub mod mixed;

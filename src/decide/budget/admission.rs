@@ -5,8 +5,8 @@ use crate::base::money::NanoUsd;
 /// A budget's state, as its published words say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// What may be spent in the month.
-    pub monthly: NanoUsd,
+    /// What may be spent in the period.
+    pub amount: NanoUsd,
     /// What has been spent, without reservations.
     pub spent: NanoUsd,
     /// What is neither spent nor reserved.
@@ -50,7 +50,7 @@ pub struct Ask {
 pub enum Admission {
     /// The request may be sent, once this share is taken from the balance.
     Reserve(Share),
-    /// The request would exceed the budget, and may not be sent before the month ends.
+    /// The request would exceed the budget, and may not be sent before the period ends.
     RefuseForGood,
     /// The request may be sent later: only reservations of other requests stand in its way.
     RefuseInFlight,
@@ -61,14 +61,14 @@ pub enum Admission {
 #[must_use]
 pub fn admit(standing: &Standing, ask: &Ask) -> Admission {
     let Standing {
-        monthly,
+        amount,
         spent,
         left,
         capped,
     } = *standing;
     let costs = ask.costs();
-    let used_up = spent >= monthly && costs > NanoUsd::ZERO;
-    if used_up || spent > monthly || ask.prompt > monthly.saturating_sub(spent) {
+    let used_up = spent >= amount && costs > NanoUsd::ZERO;
+    if used_up || spent > amount || ask.prompt > amount.saturating_sub(spent) {
         return Admission::RefuseForGood;
     }
     // A reservation of nothing would let any number of requests through on the same cent.
@@ -111,14 +111,14 @@ mod tests {
 
     use super::*;
 
-    /// Before `;`, the monthly amount, what is spent and what is left, and `+` where a capped
+    /// Before `;`, the amount amount, what is spent and what is left, and `+` where a capped
     /// reservation is under way; behind it, the costs of the prompt and of the whole request. Then
     /// the verdict.
     fn check(line: &str) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let number = |place: usize| NanoUsd::new(words[place].parse().unwrap());
         let standing = Standing {
-            monthly: number(0),
+            amount: number(0),
             spent: number(1),
             left: number(2),
             capped: if words[3] == "+" {
@@ -170,7 +170,7 @@ mod tests {
     fn what_is_beyond_all_numbers_is_refused() {
         let most = NanoUsd::new(u64::MAX);
         let standing = Standing {
-            monthly: most,
+            amount: most,
             spent: NanoUsd::new(u64::MAX - 1),
             left: NanoUsd::new(1),
             capped: Capped::No,
@@ -189,10 +189,10 @@ mod tests {
             is_capped: bool,
             ask in prop::array::uniform2(0..200_u64),
         ) {
-            let [monthly, spent, left] = standing.map(NanoUsd::new);
+            let [amount, spent, left] = standing.map(NanoUsd::new);
             let [prompt, whole] = ask.map(NanoUsd::new);
             let capped = if is_capped { Capped::Yes } else { Capped::No };
-            let standing = Standing { monthly, spent, left, capped };
+            let standing = Standing { amount, spent, left, capped };
             let ask = Ask { prompt, whole };
             match admit(&standing, &ask) {
                 Admission::Reserve(Share { amount, capped }) => {

@@ -1,22 +1,22 @@
-//! The books of one budget: what is spent, month by month.
+//! The books of one budget: what is spent, period by period.
 
 use std::collections::BTreeMap;
 
 use crate::base::money::NanoUsd;
-use crate::base::month::Month;
+use crate::base::period::Period;
 
 /// What one caller has spent, as far as shards have reported it.
 ///
-/// Invariant: the published balance is a month's amount less what is spent and less what is
+/// Invariant: the published balance is a period's amount less what is spent and less what is
 /// reserved, unreported requests included. Shards change the balance when they reserve and settle;
-/// the books only set it at the start of a month and when a reload changes the amount.
+/// the books only set it at the start of a period and when a reload changes the amount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Books {
-    monthly: NanoUsd,
-    month: Month,
-    /// By month, the running one included once anything is spent in it.
-    spent: BTreeMap<Month, NanoUsd>,
-    /// The level of the running month that has been announced.
+    amount: NanoUsd,
+    period: Period,
+    /// By period, the running one included once anything is spent in it.
+    spent: BTreeMap<Period, NanoUsd>,
+    /// The level of the running period that has been announced.
     told: Option<Level>,
 }
 
@@ -40,17 +40,17 @@ impl Level {
     }
 }
 
-/// Months whose spend is kept, the running one included.
-pub const MONTHS_KEPT: usize = 3;
+/// Periods whose spend is kept, the running one included.
+pub const PERIODS_KEPT: usize = 3;
 
 impl Books {
-    /// The books in `month`, with what was spent before a restart. Levels that were reached before
+    /// The books in `period`, with what was spent before a restart. Levels that were reached before
     /// the restart count as announced.
     #[must_use]
-    pub fn new(monthly: NanoUsd, month: Month, spent: BTreeMap<Month, NanoUsd>) -> Self {
+    pub fn new(amount: NanoUsd, period: Period, spent: BTreeMap<Period, NanoUsd>) -> Self {
         let mut books = Self {
-            monthly,
-            month,
+            amount,
+            period,
             spent,
             told: None,
         };
@@ -58,37 +58,37 @@ impl Books {
         books
     }
 
-    /// A request that was admitted in `month` has ended.
-    pub fn on_settled(&mut self, month: Month, cost: NanoUsd) {
-        let spent = self.spent.entry(month).or_default();
+    /// A request that was admitted in `period` has ended.
+    pub fn on_settled(&mut self, period: Period, cost: NanoUsd) {
+        let spent = self.spent.entry(period).or_default();
         *spent = spent.saturating_add(cost);
     }
 
-    /// Begins `month` if it is a later one; returns whether it is. What was reserved before is
-    /// booked to the month in which it was reserved.
+    /// Begins `period` if it is a later one; returns whether it is. What was reserved before is
+    /// booked to the period in which it was reserved.
     ///
-    /// The month never goes back: reports still to come name the month whose balance was taken
+    /// The period never goes back: reports still to come name the period whose balance was taken
     /// from, and that balance is gone.
-    pub fn on_month(&mut self, month: Month) -> bool {
-        if month <= self.month {
+    pub fn on_period(&mut self, period: Period) -> bool {
+        if period <= self.period {
             return false;
         }
-        self.month = month;
+        self.period = period;
         self.told = None;
-        while self.spent.len() >= MONTHS_KEPT {
+        while self.spent.len() >= PERIODS_KEPT {
             self.spent.pop_first();
         }
         true
     }
 
-    /// A month's amount changes; returns by how much the balance changes.
-    pub fn set_monthly(&mut self, monthly: NanoUsd) -> i64 {
-        let before = std::mem::replace(&mut self.monthly, monthly);
-        if before != monthly {
+    /// A period's amount changes; returns by how much the balance changes.
+    pub fn set_amount(&mut self, amount: NanoUsd) -> i64 {
+        let before = std::mem::replace(&mut self.amount, amount);
+        if before != amount {
             // A level that is reached only under the new amount is announced when more is spent.
             self.told = self.told.min(self.level());
         }
-        saturated(i128::from(monthly.get()) - i128::from(before.get()))
+        saturated(i128::from(amount.get()) - i128::from(before.get()))
     }
 
     /// The level that has been reached since the last call.
@@ -101,46 +101,46 @@ impl Books {
         level
     }
 
-    /// What the running month still allows, below zero when it is overdrawn.
+    /// What the running period still allows, below zero when it is overdrawn.
     #[must_use]
     pub fn balance(&self) -> i64 {
-        saturated(i128::from(self.monthly.get()) - i128::from(self.spent().get()))
+        saturated(i128::from(self.amount.get()) - i128::from(self.spent().get()))
     }
 
-    /// The running month.
+    /// The running period.
     #[must_use]
-    pub fn month(&self) -> Month {
-        self.month
+    pub fn period(&self) -> Period {
+        self.period
     }
 
-    /// A month's amount.
+    /// A period's amount.
     #[must_use]
-    pub fn monthly(&self) -> NanoUsd {
-        self.monthly
+    pub fn amount(&self) -> NanoUsd {
+        self.amount
     }
 
-    /// Spent in the running month.
+    /// Spent in the running period.
     #[must_use]
     pub fn spent(&self) -> NanoUsd {
-        self.spent.get(&self.month).copied().unwrap_or_default()
+        self.spent.get(&self.period).copied().unwrap_or_default()
     }
 
-    /// Spent by month.
+    /// Spent by period.
     #[must_use]
-    pub fn by_month(&self) -> &BTreeMap<Month, NanoUsd> {
+    pub fn by_period(&self) -> &BTreeMap<Period, NanoUsd> {
         &self.spent
     }
 
     fn level(&self) -> Option<Level> {
-        let (spent, monthly) = (
+        let (spent, amount) = (
             u128::from(self.spent().get()),
-            u128::from(self.monthly.get()),
+            u128::from(self.amount.get()),
         );
         if spent == 0 {
             None
-        } else if spent >= monthly {
+        } else if spent >= amount {
             Some(Level::All)
-        } else if spent * 5 >= monthly * 4 {
+        } else if spent * 5 >= amount * 4 {
             Some(Level::Most)
         } else {
             None
@@ -156,9 +156,11 @@ fn saturated(amount: i128) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::month::Month;
+    use crate::base::period::Per;
 
-    fn month(number: u64) -> Month {
-        Month::new(2026, number).unwrap()
+    fn month(number: u64) -> Period {
+        Period::of(Per::Month, Month::new(2026, number).unwrap().start())
     }
 
     /// Lines of `settle <month> <cost>` and `month <month> <new or old>`; after each, what is
@@ -171,7 +173,7 @@ mod tests {
             if words[0] == "settle" {
                 books.on_settled(month(number(1)), NanoUsd::new(number(2)));
             } else {
-                let is_new = books.on_month(month(number(1)));
+                let is_new = books.on_period(month(number(1)));
                 assert_eq!(is_new, words[2] == "new", "{line}");
             }
             let level = match books.alert() {
@@ -217,10 +219,10 @@ mod tests {
     fn a_few_months_are_kept() {
         let mut books = Books::new(NanoUsd::new(9), month(1), BTreeMap::new());
         for number in 1..=6 {
-            books.on_month(month(number));
+            books.on_period(month(number));
             books.on_settled(month(number), NanoUsd::new(number));
         }
-        let kept: Vec<Month> = books.by_month().keys().copied().collect();
+        let kept: Vec<Period> = books.by_period().keys().copied().collect();
         assert_eq!(kept, [month(4), month(5), month(6)]);
         assert_eq!(books.spent(), NanoUsd::new(6));
     }

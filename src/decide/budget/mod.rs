@@ -1,4 +1,4 @@
-//! Monthly budgets: whether a request may be sent, and the books of one budget.
+//! Budgets: whether a request may be sent, and the books of one budget.
 
 mod admission;
 mod books;

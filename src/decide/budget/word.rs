@@ -4,7 +4,7 @@ use crate::base::limits::BUDGET_USD_MAX;
 use crate::base::money::NanoUsd;
 use crate::decide::budget::{Capped, Share};
 
-/// A month's tag, what is neither spent nor reserved in it, in nano-dollars, and whether a capped
+/// A period's tag, what is neither spent nor reserved in it, in nano-dollars, and whether a capped
 /// reservation is under way.
 ///
 /// The balance has a sign, because a request may cost more than was reserved for it: the overdrawn
@@ -12,15 +12,15 @@ use crate::decide::budget::{Capped, Share};
 /// amount whenever another shard has taken from it in the meantime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Word {
-    month: u8,
+    period: u8,
     capped: Capped,
     balance: i64,
 }
 
-/// A month's tag, and what is spent in it, in nano-dollars.
+/// A period's tag, and what is spent in it, in nano-dollars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpentWord {
-    month: u8,
+    period: u8,
     spent: u64,
 }
 
@@ -28,21 +28,21 @@ pub struct SpentWord {
 const BALANCE_MAX: i64 = (1 << (BALANCE_BITS - 1)) - 1;
 const BALANCE_BITS: u32 = 58;
 const CAPPED_BIT: u64 = 1 << BALANCE_BITS;
-/// Five bits are left for the month's tag.
-const MONTH_SHIFT: u32 = BALANCE_BITS + 1;
-const MONTHS: u8 = 32;
-const _: () = assert!(64 - MONTH_SHIFT == MONTHS.trailing_zeros());
+/// Five bits are left for the period's tag.
+const TAG_SHIFT: u32 = BALANCE_BITS + 1;
+const TAGS: u8 = 32;
+const _: () = assert!(64 - TAG_SHIFT == TAGS.trailing_zeros());
 const _: () = assert!(BUDGET_USD_MAX as i64 * 1_000_000_000 <= BALANCE_MAX);
 /// The most that a word can say is spent, in nano-dollars: about 576 million dollars.
-const SPENT_MAX: u64 = (1 << MONTH_SHIFT) - 1;
+const SPENT_MAX: u64 = (1 << TAG_SHIFT) - 1;
 
 impl Word {
-    /// The word of the month with this tag (modulo 32), with the balance capped at both bounds, and
+    /// The word of the period with this tag (modulo 32), with the balance capped at both bounds, and
     /// no capped reservation.
     #[must_use]
-    pub fn new(month: u8, balance: i64) -> Self {
+    pub fn new(period: u8, balance: i64) -> Self {
         Self {
-            month: month % MONTHS,
+            period: period % TAGS,
             capped: Capped::No,
             balance: balance.clamp(-BALANCE_MAX, BALANCE_MAX),
         }
@@ -59,13 +59,13 @@ impl Word {
             Capped::Yes
         };
         Self {
-            month: month_of(bits),
+            period: tag_of(bits),
             capped,
             balance,
         }
     }
 
-    /// Packs it: five bits of month and one that says whether a capped reservation is under way,
+    /// Packs it: five bits of tag and one that says whether a capped reservation is under way,
     /// above 58 bits of balance.
     #[must_use]
     pub fn to_bits(self) -> u64 {
@@ -74,13 +74,13 @@ impl Word {
             Capped::No => 0,
         };
         let balance = self.balance.cast_unsigned() & (CAPPED_BIT - 1);
-        u64::from(self.month) << MONTH_SHIFT | capped | balance
+        u64::from(self.period) << TAG_SHIFT | capped | balance
     }
 
-    /// The month's tag.
+    /// The period's tag.
     #[must_use]
-    pub fn month(self) -> u8 {
-        self.month
+    pub fn period(self) -> u8 {
+        self.period
     }
 
     /// What may still be reserved; nothing while the balance is overdrawn.
@@ -116,12 +116,12 @@ impl Word {
         }
     }
 
-    /// The word after a request of `month`, for which `share` was reserved, has cost `cost`: an
+    /// The word after a request of `period`, for which `share` was reserved, has cost `cost`: an
     /// unused part of the share comes back, and an excess is taken. `None`: the word belongs to
-    /// another month.
+    /// another period.
     #[must_use]
-    pub fn settled(self, month: u8, share: Share, cost: NanoUsd) -> Option<Self> {
-        if month % MONTHS != self.month {
+    pub fn settled(self, period: u8, share: Share, cost: NanoUsd) -> Option<Self> {
+        if period % TAGS != self.period {
             return None;
         }
         let balance = self.balance.saturating_add(signed(share.amount));
@@ -135,10 +135,10 @@ impl Word {
         })
     }
 
-    /// The word after an order for `month`; an order for another month changes nothing.
+    /// The word after an order for `period`; an order for another period changes nothing.
     #[must_use]
-    pub fn changed(self, month: u8, change: i64) -> Self {
-        if month % MONTHS != self.month {
+    pub fn changed(self, period: u8, change: i64) -> Self {
+        if period % TAGS != self.period {
             return self;
         }
         self.with(self.balance.saturating_add(change))
@@ -153,11 +153,11 @@ impl Word {
 }
 
 impl SpentWord {
-    /// The word of the month with this tag (modulo 32).
+    /// The word of the period with this tag (modulo 32).
     #[must_use]
-    pub fn new(month: u8, spent: NanoUsd) -> Self {
+    pub fn new(period: u8, spent: NanoUsd) -> Self {
         Self {
-            month: month % MONTHS,
+            period: period % TAGS,
             spent: spent.get().min(SPENT_MAX),
         }
     }
@@ -166,15 +166,15 @@ impl SpentWord {
     #[must_use]
     pub fn from_bits(bits: u64) -> Self {
         Self {
-            month: month_of(bits),
+            period: tag_of(bits),
             spent: bits & SPENT_MAX,
         }
     }
 
-    /// Packs it: five bits of month above what is spent.
+    /// Packs it: five bits of tag above what is spent.
     #[must_use]
     pub fn to_bits(self) -> u64 {
-        u64::from(self.month) << MONTH_SHIFT | self.spent
+        u64::from(self.period) << TAG_SHIFT | self.spent
     }
 
     /// What is spent.
@@ -183,11 +183,11 @@ impl SpentWord {
         NanoUsd::new(self.spent)
     }
 
-    /// The word after `cost` is spent in `month`; `None`: the word belongs to another month.
+    /// The word after `cost` is spent in `period`; `None`: the word belongs to another period.
     #[must_use]
-    pub fn plus(self, month: u8, cost: NanoUsd) -> Option<Self> {
+    pub fn plus(self, period: u8, cost: NanoUsd) -> Option<Self> {
         let spent = NanoUsd::new(self.spent).saturating_add(cost);
-        (month % MONTHS == self.month).then(|| Self::new(month, spent))
+        (period % TAGS == self.period).then(|| Self::new(period, spent))
     }
 }
 
@@ -195,8 +195,8 @@ fn signed(amount: NanoUsd) -> i64 {
     i64::try_from(amount.get()).unwrap_or(i64::MAX)
 }
 
-fn month_of(bits: u64) -> u8 {
-    u8::try_from(bits >> MONTH_SHIFT).unwrap_or(0)
+fn tag_of(bits: u64) -> u8 {
+    u8::try_from(bits >> TAG_SHIFT).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -226,7 +226,7 @@ mod tests {
         let word = Word::new(7, 30).take(capped);
         assert_eq!((word.left().get(), word.capped()), (10, Capped::Yes));
         let word = word.take(plain);
-        // Other requests end, the balance changes, a request of another month ends: the capped one
+        // Other requests end, the balance changes, a request of another period ends: the capped one
         // is still under way.
         let word = word.settled(7, plain, NanoUsd::new(9)).unwrap();
         assert_eq!((word.left().get(), word.capped()), (1, Capped::Yes));
@@ -256,17 +256,17 @@ mod tests {
     proptest! {
         #[test]
         fn is_unpacked_as_it_was_packed(
-            month in 0..32_u8,
+            period in 0..32_u8,
             balance in -BALANCE_MAX..=BALANCE_MAX,
             is_capped: bool,
             spent in 0..=SPENT_MAX,
         ) {
             let capped = if is_capped { Capped::Yes } else { Capped::No };
-            let word = Word { capped, ..Word::new(month, balance) };
+            let word = Word { capped, ..Word::new(period, balance) };
             prop_assert_eq!(Word::from_bits(word.to_bits()), word);
             let left = balance.max(0).unsigned_abs();
-            prop_assert_eq!((word.month(), word.left().get()), (month, left));
-            let word = SpentWord::new(month, NanoUsd::new(spent));
+            prop_assert_eq!((word.period(), word.left().get()), (period, left));
+            let word = SpentWord::new(period, NanoUsd::new(spent));
             prop_assert_eq!(SpentWord::from_bits(word.to_bits()), word);
         }
     }

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use crate::base::limits::QUOTED_BYTES_MAX;
 use crate::base::money::NanoUsd;
+use crate::base::period::Per;
+use crate::config::scope::Scope;
 use crate::decide::outcome::{Outcome, Verdict};
 use crate::link::provider_gate::Limit;
+use crate::link::scope_gate::ScopeLimit;
 use crate::report::escape::bounded;
 
 mod table;
@@ -84,16 +87,27 @@ pub enum Refusal<'a> {
         /// All of its faults.
         faults: &'a [String],
     },
-    /// The caller's budget is used up.
+    /// A budget that the request passes is used up.
     BudgetExceeded {
-        /// The caller.
-        caller: &'a str,
-        /// Its monthly budget.
+        /// Whose budget.
+        scope: &'a Scope,
+        /// Its period.
+        per: Per,
+        /// What may be spent in the period.
         budget: NanoUsd,
-        /// What it has spent this month.
+        /// What has been spent in it.
         spent: NanoUsd,
         /// What the caller can wait for.
         wait: BudgetWait,
+    },
+    /// A scope that the request passes is at one of its limits.
+    LimitExceeded {
+        /// Whose limit.
+        scope: &'a Scope,
+        /// Which of them.
+        limit: ScopeLimit,
+        /// When it may allow such a request.
+        retry: Duration,
     },
     /// Every eligible provider is at its limit.
     RateLimit {
@@ -183,8 +197,8 @@ pub struct Down<'a> {
 /// What a caller over its budget waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BudgetWait {
-    /// The next month.
-    Month(Duration),
+    /// The next period; `None`: there is none.
+    Period(Option<Duration>),
     /// Its own requests in flight, which may give back what they reserved.
     InFlight,
 }
@@ -265,7 +279,7 @@ impl<'a> Refusal<'a> {
             Self::UnsupportedMediaType => &table::UNSUPPORTED_MEDIA_TYPE,
             Self::InvalidConfiguration { .. } => &table::INVALID_CONFIGURATION,
             Self::BudgetExceeded { .. } => &table::BUDGET_EXCEEDED,
-            Self::RateLimit { .. } => &table::RATE_LIMIT,
+            Self::LimitExceeded { .. } | Self::RateLimit { .. } => &table::RATE_LIMIT,
             Self::HeaderTooLarge => &table::HEADER_TOO_LARGE,
             Self::Internal => &table::INTERNAL_ERROR,
             Self::UpstreamError { .. } => &table::UPSTREAM_ERROR,
@@ -306,6 +320,7 @@ impl<'a> Refusal<'a> {
             | Self::UnsupportedMediaType
             | Self::InvalidConfiguration { .. }
             | Self::BudgetExceeded { .. }
+            | Self::LimitExceeded { .. }
             | Self::RateLimit { .. }
             | Self::UpstreamError { .. }
             | Self::NoHealthyProviders { .. }
@@ -348,8 +363,8 @@ impl BudgetWait {
     /// Completes "the budget …".
     fn state(self, budget: NanoUsd, spent: NanoUsd) -> &'static str {
         match self {
-            Self::Month(_) if spent < budget => "has too little left for this prompt",
-            Self::Month(_) => "is used up",
+            Self::Period(_) if spent < budget => "has too little left for this prompt",
+            Self::Period(_) => "is used up",
             Self::InFlight => "is reserved by requests in flight",
         }
     }
@@ -394,6 +409,11 @@ impl Display for Refusal<'_> {
                 let model = quoted(model);
                 return write!(f, "no provider is configured to serve the model {model}");
             }
+            Self::LimitExceeded {
+                scope,
+                limit,
+                retry,
+            } => return write_limit(f, scope, limit, retry),
             Self::RateLimit {
                 model,
                 retry,
@@ -408,11 +428,12 @@ impl Display for Refusal<'_> {
             }
             Self::InvalidConfiguration { faults } => return write_faults(f, faults),
             Self::BudgetExceeded {
-                caller,
+                scope,
+                per,
                 budget,
                 spent,
                 wait,
-            } => return write_budget(f, caller, wait, (budget, spent)),
+            } => return write_budget(f, (scope, per), wait, (budget, spent)),
         };
         f.write_str(text)
     }
@@ -420,14 +441,24 @@ impl Display for Refusal<'_> {
 
 fn write_budget(
     f: &mut fmt::Formatter<'_>,
-    caller: &str,
+    (scope, per): (&Scope, Per),
     wait: BudgetWait,
     (budget, spent): (NanoUsd, NanoUsd),
 ) -> fmt::Result {
-    let (caller, state) = (quoted(caller), wait.state(budget, spent));
+    let state = wait.state(budget, spent);
+    let whose = match scope {
+        Scope::Caller(name) => name.to_string(),
+        Scope::Team(_) | Scope::Key(_) | Scope::KeyModels { .. } => scope.to_string(),
+    };
+    let (whose, per) = match per {
+        Per::Day => (quoted(&whose), " a day"),
+        Per::Week => (quoted(&whose), " a week"),
+        Per::Month => (quoted(&whose), " a month"),
+        Per::Total => (quoted(&whose), ""),
+    };
     write!(
         f,
-        "{caller}'s budget of {budget} USD a month {state}: {spent} spent"
+        "{whose}'s budget of {budget} USD{per} {state}: {spent} spent"
     )
 }
 
@@ -456,11 +487,26 @@ fn write_rate_limit(
     LimitOf { provider, limit }: LimitOf<'_>,
 ) -> fmt::Result {
     let (model, provider, limit) = (quoted(model), quoted(provider), limit.name());
-    let seconds = retry.as_millis().div_ceil(1_000).max(1);
+    let seconds = whole_seconds(retry);
     write!(
         f,
         "every provider of {model} is at its limit; {limit} of {provider} resets in {seconds} s"
     )
+}
+
+fn write_limit(
+    f: &mut fmt::Formatter<'_>,
+    scope: &Scope,
+    limit: ScopeLimit,
+    retry: Duration,
+) -> fmt::Result {
+    let (scope, limit) = (scope.to_string(), limit.name());
+    let (scope, seconds) = (quoted(&scope), whole_seconds(retry));
+    write!(f, "{limit} of {scope} is reached: try again in {seconds} s")
+}
+
+fn whole_seconds(span: Duration) -> u128 {
+    span.as_millis().div_ceil(1_000).max(1)
 }
 
 fn write_faults(f: &mut fmt::Formatter<'_>, faults: &[String]) -> fmt::Result {

@@ -1,6 +1,7 @@
 //! Refusals: codes, statuses, bodies and the time to retry.
 
 use proptest::prelude::{any, prop_assert, proptest};
+use serde_json::json;
 
 use super::*;
 use crate::base::endpoint::Dialect;
@@ -31,11 +32,16 @@ const ENVELOPE: Envelope<'_> = Envelope {
     end: HeadEnd::new(Version::Http11, Connection::KeepAlive, b""),
 };
 
+fn scope() -> &'static Scope {
+    Box::leak(Box::new(Scope::Caller("team-a".into())))
+}
+
 fn all() -> Vec<Refusal<'static>> {
     let (model, provider, retry) = ("gpt-4o", "openai", 2 * SECOND);
     let failed = Outcome::ConnectFailed(ConnectFault::Tls);
     let budget = |wait| Refusal::BudgetExceeded {
-        caller: "team-a",
+        scope: scope(),
+        per: Per::Month,
         budget: NanoUsd::new(10_000_000_000),
         spent: NanoUsd::new(9_990_000_000),
         wait,
@@ -71,8 +77,13 @@ fn all() -> Vec<Refusal<'static>> {
         Refusal::UnsupportedEncoding,
         Refusal::UnsupportedMediaType,
         Refusal::InvalidConfiguration { faults: &[] },
-        budget(BudgetWait::Month(90 * SECOND)),
+        budget(BudgetWait::Period(Some(90 * SECOND))),
         budget(BudgetWait::InFlight),
+        Refusal::LimitExceeded {
+            scope: scope(),
+            limit: ScopeLimit::RequestsPerMinute,
+            retry,
+        },
         Refusal::RateLimit {
             model,
             retry,
@@ -246,7 +257,7 @@ fn what_would_be_refused_again_is_not_to_be_repeated() {
         let waits_long = matches!(
             refusal,
             Refusal::BudgetExceeded {
-                wait: BudgetWait::Month(_),
+                wait: BudgetWait::Period(_),
                 ..
             }
         );
@@ -381,7 +392,7 @@ fn an_outage_lists_who_is_out_and_why() {
 
 #[test]
 fn a_budget_says_its_numbers_and_what_to_wait_for() {
-    let month = BudgetWait::Month(5 * SECOND);
+    let month = BudgetWait::Period(Some(5 * SECOND));
     for (wait, cents, state, headers) in [
         (
             month,
@@ -403,7 +414,8 @@ fn a_budget_says_its_numbers_and_what_to_wait_for() {
         ),
     ] {
         let refusal = Refusal::BudgetExceeded {
-            caller: "team-a",
+            scope: scope(),
+            per: Per::Month,
             budget: NanoUsd::new(10_000_000_000),
             spent: NanoUsd::new(u64::from(cents) * 10_000_000),
             wait,
@@ -413,6 +425,10 @@ fn a_budget_says_its_numbers_and_what_to_wait_for() {
         let message = format!("team-a's budget of 10 USD a month {state}: {spent} spent");
         assert_eq!(error["message"], message);
         assert_eq!(error["budget_usd"].as_f64(), Some(10.0));
+        assert_eq!(
+            (&error["scope"], &error["per"]),
+            (&json!("caller team-a"), &json!("month"))
+        );
         assert_eq!(error["spent_usd"].as_f64(), Some(spent));
         assert_eq!(lines(&refusal, &["Retry-After", "x-should-retry"]), headers);
         // Codex stops at this type, and only where waiting does not help.
@@ -425,6 +441,51 @@ fn a_budget_says_its_numbers_and_what_to_wait_for() {
         assert_eq!(error["type"], "infermux_error");
         assert_eq!(response["error"]["type"], kind);
         assert_eq!(response["error"]["code"], "budget_exceeded");
+    }
+}
+
+#[test]
+fn a_limit_says_whose_it_is_in_every_dialect() {
+    let scope = Scope::KeyModels {
+        key: "web-app".into(),
+        models: "gpt-4o, \"x\"".into(),
+    };
+    for (limit, retry, headers) in [
+        (ScopeLimit::InFlight, SECOND, "Retry-After: 1"),
+        (ScopeLimit::TokensPerMinute, 59 * SECOND, "Retry-After: 59"),
+        (
+            ScopeLimit::RequestsPerDay,
+            7_200 * SECOND,
+            "Retry-After: 60, x-should-retry: false",
+        ),
+    ] {
+        let refusal = Refusal::LimitExceeded {
+            scope: &scope,
+            limit,
+            retry,
+        };
+        let seconds = retry.as_secs();
+        for dialect in [Dialect::Chat, Dialect::Responses, Dialect::Messages] {
+            let error = &body(dialect, &refusal)["error"];
+            let details = match dialect {
+                Dialect::Chat | Dialect::Responses => error,
+                Dialect::Messages => &error["details"],
+            };
+            let expected = json!({
+                "scope": "key web-app, model gpt-4o, \"x\"",
+                "limit": limit.name(),
+                "retry_after_ms": seconds * 1_000,
+            });
+            for (name, value) in expected.as_object().expect("an object") {
+                assert_eq!(&details[name], value, "{dialect:?} {name}");
+            }
+            let message = format!(
+                "{} of key web-app, model gpt-4o, \"x\" is reached: try again in {seconds} s",
+                limit.name()
+            );
+            assert_eq!(error["message"], message);
+        }
+        assert_eq!(lines(&refusal, &["Retry-After", "x-should-retry"]), headers);
     }
 }
 

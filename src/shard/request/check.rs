@@ -1,5 +1,7 @@
 //! What the head of a request decides.
 
+use std::rc::Rc;
+
 use crate::base::endpoint::Endpoint;
 use crate::exchange::auth::{self, Presented};
 use crate::exchange::media::{self, Media};
@@ -102,8 +104,13 @@ fn admit(
     request: &mut Request,
     presented: Presented<'_>,
 ) -> Result<(), Refusal<'static>> {
-    let keys = || shard.held_keys.current(&shard.keys);
-    request.principal = auth::authenticate(&shard.plan.auth, presented, keys, clock::wall)?;
+    let callers = || shard.held_callers.current(&shard.callers);
+    request.principal = auth::authenticate(&shard.plan.auth, presented, callers, clock::wall)?;
+    let callers = match &request.principal {
+        Some(principal) => Rc::clone(principal.callers()),
+        None => callers(),
+    };
+    request.callers = (!callers.accounts().is_empty()).then_some(callers);
     if let Some(principal) = &request.principal {
         principal.attribute(&mut request.attribution);
         request.wants_stream_cost |= principal.key().stream_cost;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::ids::ProviderId;
-use crate::exchange::keys::Keys;
+use crate::exchange::callers::Callers;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
 use crate::exchange::target::Manage;
@@ -48,9 +48,9 @@ pub async fn answer(
             }
             answer
         }),
-        Manage::Keys => Ok(Answer::json(200, shard.keys.look(told))),
-        Manage::Key(name, act) => match shard.keys.look(|keys| keys.act(name, *act)) {
-            true => Ok(Answer::json(200, shard.keys.look(told))),
+        Manage::Keys => Ok(Answer::json(200, shard.callers.look(told))),
+        Manage::Key(name, act) => match shard.callers.look(|keys| keys.act(name, *act)) {
+            true => Ok(Answer::json(200, shard.callers.look(told))),
             false => Err(Refusal::UnknownKey { name }),
         },
         Manage::Circuit(name, act) => match provider_called(shard, name) {
@@ -69,7 +69,7 @@ pub async fn answer(
 }
 
 /// The report on callers' keys.
-fn told(keys: &Keys) -> Vec<u8> {
+fn told(keys: &Callers) -> Vec<u8> {
     keys.told(clock::wall())
 }
 

@@ -10,6 +10,7 @@ use crate::base::tokens::Tokens;
 use crate::decide::strategy::Strategy;
 use crate::dialect::ask::Ask;
 use crate::exchange::attribution::Label;
+use crate::exchange::principal::Principal;
 use crate::exchange::refusal::{self, Connection, Refusal};
 use crate::exchange::request::Request;
 use crate::link::facts::MonthTag;
@@ -18,7 +19,7 @@ use crate::link::meters::{Kept, Priced, Series};
 use crate::report::access_line::{Access, Counted, access_line};
 use crate::report::line::Level;
 use crate::shard::request::error::KeptError;
-use crate::shard::request::reservation::Reservation;
+use crate::shard::request::pass::{Bill, Pass};
 use crate::shard::request::used::Used;
 use crate::shard::request::words::Words;
 use crate::shard::state::meters::SeriesKey;
@@ -63,8 +64,8 @@ pub struct Record<'a> {
     failed_cost: Option<NanoUsd>,
     /// Tokens that the running attempt has used, where it is one of these attempts.
     lost: Tokens,
-    /// Money reserved from the caller's budget.
-    pub reservation: Option<Reservation>,
+    /// What it holds of the limits and budgets of its scopes.
+    pub pass: Option<Pass>,
     /// How long the providers that are at their limits asked to be left alone, the shortest.
     pub retry_after: Option<Duration>,
     /// The error of a provider, to be told where no other provider answers.
@@ -150,7 +151,7 @@ impl<'a> Record<'a> {
             tokens: None,
             failed_cost: None,
             lost: Tokens::ZERO,
-            reservation: None,
+            pass: None,
             retry_after: None,
             kept: None,
             inexpressible: None,
@@ -199,8 +200,9 @@ impl<'a> Record<'a> {
         if self.tokens.is_none() {
             self.tokens = Some(used);
         }
-        if let Some(reservation) = self.reservation.take() {
-            reservation.settle(used.cost);
+        if let Some(pass) = &mut self.pass {
+            let (tokens, cost) = (used.sum(), used.cost);
+            pass.settle(&Bill { tokens, cost });
         }
     }
 
@@ -226,7 +228,9 @@ impl<'a> Record<'a> {
     /// Only the first word counts.
     pub fn count(&mut self) {
         // What nobody has settled by now costs nothing.
-        self.reservation = None;
+        if let Some(pass) = &mut self.pass {
+            pass.settle(&Bill::default());
+        }
         let is_counted = std::mem::replace(&mut self.is_counted, true);
         if is_counted || self.request.audience == Audience::Operators {
             return;
@@ -256,12 +260,11 @@ impl<'a> Record<'a> {
         });
         if let Some(used) = &self.tokens {
             let attribution = &self.request.attribution;
-            let purse = &self.shard.era.purse;
-            let kept = |caller: &str| match purse.budget_of(caller) {
-                Some(_) => Kept::Always,
-                None => Kept::WhileRoom,
-            };
-            meters.book(self.month, used.spent(), attribution, kept);
+            let owner = self.request.principal.as_ref().map(Principal::owner);
+            let callers = self.request.callers.as_ref();
+            let kept =
+                |party, name: &str| callers.map_or(Kept::WhileRoom, |all| all.kept(party, name));
+            meters.book(self.month, used.spent(), attribution, owner, kept);
         }
     }
 

@@ -1,35 +1,16 @@
-//! Money of one request: what is reserved from its caller's budget, and what it cost in the end.
+//! Money of one request: what it may cost, and what it cost in the end.
 
 use crate::base::endpoint::Dialect;
-use crate::base::ids::BudgetId;
 use crate::base::money::NanoUsd;
-use crate::base::time::WallTime;
 use crate::base::tokens::{Counts, Tokens};
 
-use crate::decide::budget::{Admission, Ask};
+use crate::decide::budget::Ask;
 use crate::decide::pricing::{self, Row};
 use crate::dialect::tariff::Tariff;
-use crate::exchange::refusal::{BudgetWait, Refusal};
 use crate::link::meters::Priced;
 use crate::shard::request::job::Job;
-use crate::shard::request::reservation::ModelChoice;
-use crate::shard::request::reservation::Reservation;
 use crate::shard::request::used::Used;
-use crate::shard::state::shard::Shard;
-use crate::sys::clock;
 use crate::wire::usage::Usage;
-
-/// What a budget makes of a request.
-pub enum Allowance<'a> {
-    /// The request's caller has no budget.
-    Unlimited,
-    /// The request may be sent.
-    Reserved(Reservation),
-    /// The request is to be served with this model instead.
-    Instead(&'a str),
-    /// The request is refused.
-    Refused(Refusal<'a>),
-}
 
 /// The prices at a candidate; `None`: nobody knows them.
 #[must_use]
@@ -84,33 +65,6 @@ pub fn prompt_costs(job: &Job<'_>, tokens: Tokens) -> Vec<NanoUsd> {
     places.map(|place| cost(job, place, &counts)).collect()
 }
 
-/// Asks the budget of the request's caller, and reserves what it takes.
-#[must_use]
-pub fn admit<'a>(job: &Job<'a>, budget: Option<BudgetId>, choice: ModelChoice) -> Allowance<'a> {
-    let Some(id) = budget else {
-        return Allowance::Unlimited;
-    };
-    let shard: &'a Shard = job.shard;
-    let rules = shard.plan.budget(id);
-    let reserved = Reservation::take(&shard.desk, id, &estimate(job), choice);
-    match (reserved, &rules.model_override) {
-        (Ok(reservation), _) => Allowance::Reserved(reservation),
-        // Whatever stands in the way: the caller gets an answer.
-        (Err(_), Some(model)) => Allowance::Instead(model),
-        (Err(refused), None) => Allowance::Refused(Refusal::BudgetExceeded {
-            caller: &rules.caller,
-            budget: rules.monthly,
-            spent: refused.spent,
-            wait: match refused.admission {
-                Admission::RefuseInFlight => BudgetWait::InFlight,
-                Admission::RefuseForGood | Admission::Reserve(_) => {
-                    BudgetWait::Month(until_next_month(clock::wall()))
-                }
-            },
-        }),
-    }
-}
-
 /// What the request is expected to use; where it sets no bound to its answer, one as long as the
 /// latest ones of the route.
 #[must_use]
@@ -124,7 +78,8 @@ pub fn expected(job: &Job<'_>) -> Counts {
 }
 
 /// What that costs at most, at the dearest of the request's candidates.
-fn estimate(job: &Job<'_>) -> Ask {
+#[must_use]
+pub fn estimate(job: &Job<'_>) -> Ask {
     let expected = expected(job);
     let prompt = Counts {
         output: Tokens::ZERO,
@@ -141,9 +96,4 @@ fn estimate(job: &Job<'_>) -> Ask {
         prompt: dearest(&prompt),
         whole: dearest(&expected),
     }
-}
-
-fn until_next_month(now: WallTime) -> std::time::Duration {
-    let next = crate::base::month::Month::of(now).next().start();
-    std::time::Duration::from_millis(next.unix_millis().saturating_sub(now.unix_millis()))
 }

@@ -27,6 +27,7 @@ use crate::shard::http::caller::Caller;
 use crate::shard::http::receive;
 use crate::shard::net::part::Part;
 use crate::shard::net::timers::Cut;
+use crate::shard::request::admit;
 use crate::shard::request::after::After;
 use crate::shard::request::connect;
 use crate::shard::request::permit::Permit;
@@ -64,6 +65,9 @@ pub(super) async fn answer(
     if body.at.len() > ONE_SEND_BYTES_MAX {
         let limit = ONE_SEND_BYTES_MAX;
         let refusal = Refusal::RequestTooLarge { limit };
+        return refuse::tell(shard, caller, request, &mut record, &refusal).await;
+    }
+    if let Err(refusal) = admit::admit_free(shard, request, &mut record, None) {
         return refuse::tell(shard, caller, request, &mut record, &refusal).await;
     }
     let errand = Errand {

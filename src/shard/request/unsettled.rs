@@ -3,18 +3,23 @@
 
 use crate::base::endpoint::Dialect;
 use crate::base::money::NanoUsd;
+use crate::base::period::Period;
 use crate::decide::budget::{Capped, Share};
 use crate::dialect::shell::Shell;
-use crate::exchange::attribution::Label;
-use crate::exchange::unsettled::{Difference, Unsettled};
+use crate::exchange::callers::SharedCallers;
+use crate::exchange::principal::{Owner, Principal};
+use crate::exchange::scopes::Scopes;
+use crate::exchange::unsettled::{Difference, Paying, Unsettled};
 use crate::link::budget_gate::Reserved;
 use crate::link::facts::Fact;
 use crate::link::meters::{Kept, Priced};
 use crate::shard::request::attempt::Attempt;
+use crate::shard::request::job::Job;
 use crate::shard::request::record::Record;
 use crate::shard::request::spend;
 use crate::shard::state::meters::SeriesKey;
 use crate::shard::state::shard::Shard;
+use crate::sys::clock;
 use crate::wire::json;
 use crate::wire::usage::Usage;
 
@@ -52,16 +57,21 @@ fn note(
     id: &[u8],
 ) {
     let (job, used) = (attempt.job, attempt.used(usage, text_bytes));
+    let owner = job.request.principal.as_ref().map(Principal::owner);
     let unsettled = Unsettled {
         month: record.month(),
         attribution: job.request.attribution.clone(),
+        owner: owner.map(Owner::to_owned),
         provider: attempt.candidate().provider,
         model: attempt.upstream_model().into(),
         row: spend::row(job, attempt.place),
+        budgets: budgets(job, record),
         booked: used.spent(),
         counts: used.counts,
     };
-    let bytes = size_of::<Unsettled>() + unsettled.model.len();
+    let names = unsettled.model.len() + unsettled.owner.as_ref().map_or(0, Owner::bytes);
+    let budgets = size_of_val(&*unsettled.budgets);
+    let bytes = size_of::<Unsettled>() + names + budgets;
     job.shard.unsettled.remember(id, unsettled, bytes);
 }
 
@@ -94,31 +104,16 @@ pub(super) fn settle_by_event(shard: &Shard, id: &str, data: &[u8]) {
 
 /// Books a difference where the estimate was booked.
 fn book(shard: &Shard, unsettled: &Unsettled, difference: &Difference) {
-    let (purse, spent) = (&shard.era.purse, difference.spent);
-    let caller = unsettled.attribution.caller.as_ref().map(Label::as_str);
-    let budget = caller.and_then(|caller| purse.budget_of(caller));
-    if let Some(budget) = budget {
-        let reserved = Reserved {
-            month: unsettled.month,
-            share: Share {
-                amount: NanoUsd::ZERO,
-                capped: Capped::No,
-            },
-        };
-        shard.gates.budgets[budget.index()].settle(&reserved, spent.cost);
-        shard.reports.report(Fact::Settled {
-            budget,
-            month: unsettled.month,
-            cost: spent.cost,
-        });
+    let spent = difference.spent;
+    let callers = shard.held_callers.current(&shard.callers);
+    for paying in &unsettled.budgets {
+        pay(shard, &callers, paying, spent.cost);
     }
-    let kept = |caller: &str| match purse.budget_of(caller) {
-        Some(_) => Kept::Always,
-        None => Kept::WhileRoom,
-    };
-    shard
-        .meters
-        .book(unsettled.month, spent, &unsettled.attribution, kept);
+    let (attribution, owner) = (&unsettled.attribution, unsettled.owner.as_ref());
+    let (meters, owner) = (&shard.meters, owner.map(Owner::borrowed));
+    meters.book(unsettled.month, spent, attribution, owner, |party, name| {
+        callers.kept(party, name)
+    });
     let Some(provider) = shard.plan.find_provider(unsettled.provider) else {
         return;
     };
@@ -136,5 +131,49 @@ fn book(shard: &Shard, unsettled: &Unsettled, difference: &Difference) {
         series.cache_write_tokens.add(counts.written().get());
         series.output_tokens.add(counts.output.get());
         series.account.book(unsettled.month, spent);
+    });
+}
+
+/// The budgets that pay for a request.
+fn budgets(job: &Job<'_>, record: &Record<'_>) -> Box<[Paying]> {
+    let passed = record.pass.as_ref().zip(Scopes::of(job.request));
+    let Some((pass, scopes)) = passed else {
+        return Box::default();
+    };
+    let (gates, wall) = (pass.callers().gates(), clock::wall());
+    let accounts = scopes.of_model(Some(job.model));
+    let budgets: Vec<_> = accounts.flat_map(|account| &account.budgets).collect();
+    let paying = pass.reserved().filter_map(|(id, reserved)| {
+        let (_, rules) = budgets.iter().find(|(own, _)| *own == id)?;
+        Some(Paying {
+            id,
+            gate: gates.budgets.get(id.index())?.clone(),
+            period: Period::of(rules.per, wall).last_with_tag(reserved.period),
+        })
+    });
+    paying.collect()
+}
+
+/// Books what a response has cost beyond what a budget has paid for it.
+fn pay(shard: &Shard, callers: &SharedCallers, paying: &Paying, cost: NanoUsd) {
+    let gate = callers.gates().budgets.get(paying.id.index());
+    let Some(gate) = gate.filter(|gate| gate.is(&paying.gate)) else {
+        return;
+    };
+    if !paying.is_open(clock::wall()) {
+        return;
+    }
+    let reserved = Reserved {
+        period: paying.period.tag(),
+        share: Share {
+            amount: NanoUsd::ZERO,
+            capped: Capped::No,
+        },
+    };
+    gate.settle(&reserved, cost);
+    shard.reports.report(Fact::Settled {
+        budget: paying.id,
+        period: reserved.period,
+        cost,
     });
 }

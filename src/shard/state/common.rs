@@ -6,8 +6,8 @@ use rustls::ClientConfig;
 
 use crate::base::secret::Secret;
 use crate::config::plan::Server;
+use crate::exchange::callers::Callers;
 use crate::exchange::catalogue::Catalogue;
-use crate::exchange::keys::Keys;
 use crate::exchange::remembered::Items;
 use crate::exchange::unsettled::AllUnsettled;
 use crate::link::addresses::Addresses;
@@ -47,8 +47,8 @@ pub struct Common {
     pub addresses: Arc<Addresses>,
     /// The list of models for callers, with the providers that list each.
     pub catalogue: Arc<Latest<Catalogue>>,
-    /// Callers' keys.
-    pub keys: Arc<Latest<Keys>>,
+    /// Callers' keys, limits and budgets.
+    pub callers: Arc<Latest<Callers>>,
     /// Takes lists for the thread that puts them together.
     pub lists: Giver<Said>,
     /// How far the shards have reported.

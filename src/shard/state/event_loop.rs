@@ -25,8 +25,8 @@ use crate::shard::net::nudge::Nudge;
 use crate::shard::net::ring::Driver;
 use crate::shard::net::rooms::Rooms;
 use crate::shard::state::access_log::AccessLog;
+use crate::shard::state::callers::HeldCallers;
 use crate::shard::state::common::Common;
-use crate::shard::state::keys::HeldKeys;
 use crate::shard::state::lobby::Lobby;
 use crate::shard::state::meters::Meters;
 use crate::shard::state::relay::Spare;
@@ -55,8 +55,8 @@ pub struct Loop {
     pub door: Door,
     /// What its sockets share.
     pub io: Io,
-    /// Callers' keys, as it saw them last.
-    pub held_keys: HeldKeys,
+    /// Callers' keys, limits and budgets, as it saw them last.
+    pub held_callers: HeldCallers,
     /// Idle connections to providers.
     pub pool: Pool,
     /// For choices and request ids.
@@ -118,7 +118,7 @@ impl Loop {
             id,
             door,
             io: Io::new(driver, lease),
-            held_keys: HeldKeys::new(&common.keys),
+            held_callers: HeldCallers::new(&common.callers),
             pool: Pool::new(common.upstream_room),
             random: RefCell::new(Random::new(entropy::seed())),
             reports: Rc::new(Reports::new(id, progress, to.reporter)),

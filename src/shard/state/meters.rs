@@ -8,6 +8,7 @@ use crate::base::limits::{LABEL_BYTES_MAX, OPEN_SERIES_MAX, PARTIES_MAX};
 use crate::base::map::Map;
 use crate::base::spent::Spent;
 use crate::exchange::attribution::{Attribution, Label};
+use crate::exchange::principal::Owner;
 use crate::link::facts::MonthTag;
 use crate::link::gate::Audience;
 use crate::link::meters::{
@@ -146,40 +147,47 @@ impl Meters {
         meter
     }
 
-    /// Books what was spent under the names of a request's attribution; `caller` says whether the
-    /// configuration names that caller.
+    /// Books what was spent under the names of a request's attribution and of its owner, where it
+    /// has one; `kept` says whether the configuration names a party.
     pub fn book(
         &self,
         month: MonthTag,
         spent: Spent,
         attribution: &Attribution,
-        caller: impl Fn(&str) -> Kept,
+        owner: Option<Owner<&str>>,
+        kept: impl Fn(Party, &str) -> Kept,
     ) {
         self.own.account.book(month, spent);
         let Attribution {
-            caller: name,
+            caller,
             project,
             env,
         } = attribution;
-        let rest = |_: &str| Kept::WhileRoom;
-        let book = |account: &Account| account.book(month, spent);
-        self.book_party((Party::Caller, name), caller, book);
-        self.book_party((Party::Project, project), rest, book);
-        self.book_party((Party::Env, env), rest, book);
+        let book = |party, name: Option<&str>| {
+            let name = name.unwrap_or(NOBODY);
+            let kept = || kept(party, name);
+            self.book_party((party, name), kept, |account| account.book(month, spent));
+        };
+        book(Party::Caller, caller.as_ref().map(Label::as_str));
+        book(Party::Project, project.as_ref().map(Label::as_str));
+        book(Party::Env, env.as_ref().map(Label::as_str));
+        if let Some(Owner { key, team }) = owner {
+            book(Party::Key, Some(key));
+            book(Party::Team, team);
+        }
     }
 
     fn book_party(
         &self,
-        (party, label): (Party, &Option<Label>),
-        kept: impl Fn(&str) -> Kept,
+        (party, name): (Party, &str),
+        kept: impl Fn() -> Kept,
         book: impl Fn(&Account),
     ) {
-        let name = label.as_ref().map_or(NOBODY, Label::as_str);
         let mut accounts = self.parties[party.place()].borrow_mut();
         if let Some(account) = accounts.get(name) {
             return book(account);
         }
-        let (has_room, kept) = (accounts.len() < PARTIES_MAX, kept(name));
+        let (has_room, kept) = (accounts.len() < PARTIES_MAX, kept());
         let (name, kept) = if has_room || kept == Kept::Always {
             (name, kept)
         } else {
@@ -287,7 +295,7 @@ mod tests {
                 requests: 1,
                 ..Spent::default()
             };
-            meters.book(MonthTag(0), spent, &attribution, |_| kept);
+            meters.book(MonthTag(0), spent, &attribution, None, |_, _| kept);
         };
         for number in 0..=PARTIES_MAX {
             book(&number.to_string(), Kept::WhileRoom);
@@ -298,5 +306,44 @@ mod tests {
         assert_eq!(begun.len(), PARTIES_MAX + 1 + 1 + 2);
         assert_eq!(begun[begun.len() - 2..], [OTHERS, "budgeted"]);
         assert_eq!(meters.own.account.ever().requests, PARTIES_MAX as u64 + 2);
+    }
+
+    #[test]
+    fn keys_and_teams_are_counted_apart_and_bounded_where_there_are_keys() {
+        let (sender, receiver) = meters::channel();
+        let meters = Meters::new(ShardId(0), sender);
+        let book = |owner: Option<(&str, Option<&str>)>| {
+            let spent = Spent {
+                requests: 1,
+                ..Spent::default()
+            };
+            let owner = owner.map(|(key, team)| Owner { key, team });
+            let kept = |party, name: &str| match (party, name) {
+                (Party::Key, "limited") => Kept::Always,
+                _ => Kept::WhileRoom,
+            };
+            meters.book(MonthTag(0), spent, &Attribution::default(), owner, kept);
+        };
+        let sum = |party: Party, name: &str| {
+            let accounts = meters.parties[party.place()].borrow();
+            accounts.get(name).map(|account| account.ever().requests)
+        };
+        book(None);
+        // The names of the head alone.
+        assert_eq!(begun(&receiver), [NOBODY; 3]);
+        book(Some(("web", Some("product"))));
+        book(Some(("ci", Some("product"))));
+        book(Some(("web", None)));
+        assert_eq!(begun(&receiver), ["web", "product", "ci", NOBODY]);
+        assert_eq!(sum(Party::Key, "web"), Some(2));
+        assert_eq!(sum(Party::Team, "product"), Some(2));
+        assert_eq!(sum(Party::Team, NOBODY), Some(1));
+        assert_eq!(sum(Party::Key, NOBODY), None);
+        for number in 0..PARTIES_MAX {
+            book(Some((&format!("k{number}"), None)));
+        }
+        book(Some(("limited", None)));
+        assert_eq!(sum(Party::Key, OTHERS), Some(2));
+        assert_eq!(sum(Party::Key, "limited"), Some(1));
     }
 }

@@ -1,45 +1,59 @@
-//! Callers' keys as all shards see them: those of the files, and what operators do by hand.
+//! Callers as all shards see them: their keys, what operators do with these by hand, and the limits
+//! and budgets of every scope.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
+use crate::base::ids::{BudgetId, ScopeId};
 use crate::base::time::WallTime;
+use crate::config::account_seats::FreshAccounts;
+use crate::config::accounts::Accounts;
 use crate::config::keyring::{CallerKey, Keyring, Team, allows};
+use crate::config::scope::{Enforce, Limits, Scope};
+use crate::link::caller_gates::CallerGates;
 use crate::link::marks::Marks;
+use crate::link::meters::{Kept, Party};
+use crate::link::scope_gate::{LimitMode, ScopeGate, ScopeLimit, ScopeLimits};
 use crate::report::keys::{self, KeyReport};
 
-/// The keys in force.
+/// The callers' keys, limits and budgets in force.
 #[derive(Debug, Default)]
-pub struct Keys {
+pub struct Callers {
     ring: Keyring,
     /// By key: the models that its team may ask for are those of which of `teams`.
     teams: Box<[Team]>,
     /// By key: what an operator has done with it since the files were read.
     by_hand: Marks,
+    /// The scopes that have limits or budgets.
+    accounts: Arc<Accounts>,
+    /// The words of these limits and budgets.
+    gates: CallerGates,
+    /// Ids that begin with them.
+    fresh: FreshAccounts,
 }
 
-/// The keys in force, as the requests of one shard share them.
+/// The callers in force, as the requests of one shard share them.
 #[derive(Debug)]
-pub struct SharedKeys(Arc<Keys>);
+pub struct SharedCallers(Arc<Callers>);
 
-impl SharedKeys {
-    /// The keys.
+impl SharedCallers {
+    /// These callers.
     #[must_use]
-    pub const fn new(keys: Arc<Keys>) -> Self {
-        Self(keys)
+    pub const fn new(callers: Arc<Callers>) -> Self {
+        Self(callers)
     }
 
     /// Whether these are the same value.
     #[must_use]
-    pub fn is(&self, keys: &Keys) -> bool {
-        std::ptr::eq(keys, Arc::as_ptr(&self.0))
+    pub fn is(&self, callers: &Callers) -> bool {
+        std::ptr::eq(callers, Arc::as_ptr(&self.0))
     }
 }
 
-impl Deref for SharedKeys {
-    type Target = Keys;
+impl Deref for SharedCallers {
+    type Target = Callers;
 
-    fn deref(&self) -> &Keys {
+    fn deref(&self) -> &Callers {
         &self.0
     }
 }
@@ -77,22 +91,91 @@ pub enum KeyAct {
     Disable = 2,
 }
 
-impl Keys {
-    /// The keys of `ring`, whose teams are `teams`.
+impl Callers {
+    /// The first callers of a process: the keys of `ring`, whose teams are `teams`, and their
+    /// accounts.
     #[must_use]
-    pub fn new(ring: Keyring, teams: Box<[Team]>) -> Self {
-        let by_hand = Marks::new(ring.keys().len());
+    pub fn first(ring: Keyring, teams: Box<[Team]>, accounts: Arc<Accounts>) -> Self {
+        let scopes = limits(&accounts);
+        let ids: Vec<ScopeId> = scopes.iter().map(|(id, _)| *id).collect();
+        let gates = CallerGates::default().next(&scopes, (&ids, &all_budgets(&accounts)));
         Self {
+            by_hand: Marks::new(ring.keys().len()),
             ring,
             teams,
-            by_hand,
+            accounts,
+            gates,
+            fresh: FreshAccounts::default(),
+        }
+    }
+
+    /// The callers that follow on these: scopes that stay keep their words.
+    #[must_use]
+    pub fn next(
+        &self,
+        ring: Keyring,
+        teams: Box<[Team]>,
+        (accounts, fresh): (Arc<Accounts>, FreshAccounts),
+    ) -> Self {
+        let begun = (&*fresh.scopes, &*fresh.budgets);
+        Self {
+            by_hand: Marks::new(ring.keys().len()),
+            ring,
+            teams,
+            gates: self.gates.next(&limits(&accounts), begun),
+            accounts,
+            fresh,
         }
     }
 
     /// Whether the files say the same.
     #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.ring == other.ring && self.teams == other.teams
+    pub fn is_same(&self, ring: &Keyring, teams: &[Team]) -> bool {
+        self.ring == *ring && *self.teams == *teams
+    }
+
+    /// The scopes that have limits or budgets.
+    #[must_use]
+    pub const fn accounts(&self) -> &Arc<Accounts> {
+        &self.accounts
+    }
+
+    /// Whether a party is counted apart however many there are: the configuration bounds what it
+    /// may use.
+    #[must_use]
+    pub fn kept(&self, party: Party, name: &str) -> Kept {
+        let is_bounded = match party {
+            Party::Caller => self.accounts.of_caller(name).is_some(),
+            Party::Key => self.accounts.bounds_key(name),
+            Party::Team => self.accounts.bounds_team(name),
+            Party::Project | Party::Env => false,
+        };
+        if is_bounded {
+            Kept::Always
+        } else {
+            Kept::WhileRoom
+        }
+    }
+
+    /// The words of their limits and budgets.
+    #[must_use]
+    pub const fn gates(&self) -> &CallerGates {
+        &self.gates
+    }
+
+    /// The scopes that have limits, in the order of the files, and their words.
+    pub fn limited_scopes(&self) -> impl Iterator<Item = (&Scope, &ScopeGate)> {
+        let all = self.accounts.all().iter();
+        all.filter_map(|one| {
+            let (id, _) = one.limits?;
+            Some((&one.scope, self.gates.scopes.get(id.index())?))
+        })
+    }
+
+    /// Ids that begin with them.
+    #[must_use]
+    pub const fn fresh(&self) -> &FreshAccounts {
+        &self.fresh
     }
 
     /// The keys of the files.
@@ -181,6 +264,33 @@ impl Keys {
     }
 }
 
+/// The limits of every scope that has any, for its gate.
+fn limits(accounts: &Accounts) -> Vec<(ScopeId, ScopeLimits)> {
+    let limits = accounts.all().iter().filter_map(|one| one.limits);
+    limits.map(|(id, limits)| (id, of_gate(&limits))).collect()
+}
+
+fn of_gate(limits: &Limits) -> ScopeLimits {
+    let most = ScopeLimit::ALL.map(|limit| match limit {
+        ScopeLimit::InFlight => limits.max_in_flight.map(u64::from),
+        ScopeLimit::RequestsPerMinute => limits.requests_per_minute,
+        ScopeLimit::TokensPerMinute => limits.tokens_per_minute,
+        ScopeLimit::RequestsPerDay => limits.requests_per_day,
+        ScopeLimit::TokensPerDay => limits.tokens_per_day,
+    });
+    let mode = match limits.enforce {
+        Enforce::Yes => LimitMode::Refuse,
+        Enforce::No => LimitMode::Count,
+    };
+    ScopeLimits { most, mode }
+}
+
+/// The ids of all budgets.
+fn all_budgets(accounts: &Accounts) -> Vec<BudgetId> {
+    let budgets = accounts.all().iter().flat_map(|one| &one.budgets);
+    budgets.map(|(id, _)| *id).collect()
+}
+
 const ENABLED: u8 = KeyAct::Enable as u8;
 const DISABLED: u8 = KeyAct::Disable as u8;
 
@@ -189,6 +299,7 @@ mod tests {
     use super::*;
     use crate::base::digest::Digest;
     use crate::config::keyring::{KeySecret, NamePattern};
+    use crate::config::scope::Allowance;
 
     fn key(name: &str) -> CallerKey {
         CallerKey {
@@ -200,6 +311,8 @@ mod tests {
             expires: None,
             is_disabled: false,
             stream_cost: false,
+            allowance: Allowance::default(),
+            per_model: Box::default(),
             secrets: Box::new([KeySecret {
                 digest: Digest::of(name.as_bytes()),
                 until: None,
@@ -233,7 +346,7 @@ mod tests {
             ..key("old")
         };
         let ring = Keyring::new(vec![key("on"), disabled, expired]).unwrap();
-        let keys = Keys::new(ring, Box::default());
+        let keys = Callers::first(ring, Box::default(), Arc::default());
         let states = || [0, 1, 2].map(|place| keys.state(place, None, NOON));
         use KeyState::{Active, Disabled, Expired};
         assert_eq!(states(), [Active, Disabled, Expired]);
@@ -255,9 +368,10 @@ mod tests {
         let team = |name: &str, models| Team {
             name: name.into(),
             models,
+            allowance: Allowance::default(),
         };
         let teams = [team("t", patterns(&["gpt-*", "x"])), team("all", None)];
-        let keys = Keys::new(Keyring::default(), teams.into());
+        let keys = Callers::first(Keyring::default(), teams.into(), Arc::default());
         let of = |team: &str, models: Option<&[&str]>| CallerKey {
             team: Some(team.into()),
             models: models.and_then(patterns),

@@ -1,0 +1,301 @@
+//! What one request holds of the limits and budgets of its scopes.
+
+use std::rc::Rc;
+
+use crate::base::few::Few;
+use crate::base::ids::{BudgetId, ScopeId, Subject};
+use crate::base::money::NanoUsd;
+use crate::base::time::Instant;
+use crate::base::tokens::Tokens;
+use crate::config::accounts::Account;
+use crate::config::scope::Budget;
+use crate::decide::budget::{self, Admission, Ask, Standing};
+use crate::exchange::callers::SharedCallers;
+use crate::link::budget_gate::Reserved;
+use crate::link::facts::Fact;
+use crate::link::scope_gate::{ScopeRefusal, ScopeTaken};
+use crate::shard::state::desk::Desk;
+
+/// What a request holds of its scopes' limits and budgets. It is settled exactly once: a pass that
+/// is dropped before [`Pass::settle`] has used nothing but its one request.
+pub struct Pass {
+    desk: Rc<Desk>,
+    callers: Rc<SharedCallers>,
+    admitted: Instant,
+    held: Few<Holding, HELD>,
+    stage: Stage,
+}
+
+/// How far a pass has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It is being taken: nobody was told of it.
+    Begun,
+    /// It has passed all of its scopes.
+    Taken,
+    /// Everything has come back that was not used.
+    Settled,
+}
+
+/// What a request has used, and what that costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bill {
+    /// Tokens of the prompt and the answer.
+    pub tokens: Tokens,
+    /// Money.
+    pub cost: NanoUsd,
+}
+
+/// What is taken in one scope.
+#[derive(Clone, Copy, Debug)]
+enum Holding {
+    /// Of its limits.
+    Limits(ScopeId, ScopeTaken),
+    /// Money of a budget.
+    Budget(BudgetId, Reserved),
+}
+
+/// What a request asks of its scopes.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The moment.
+    pub now: Instant,
+    /// The model that it is to be served with; it has none where it asks for no answer.
+    pub model: &'a str,
+    /// How many tokens it is expected to use.
+    pub tokens: Tokens,
+    /// What it is expected to cost; `None`: it costs nothing, and passes no budget.
+    pub ask: Option<Ask>,
+    /// Budgets that have sent it to another model: none of them refuses it.
+    pub sent_on: &'a [BudgetId],
+}
+
+/// Who refuses a request, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped<'a> {
+    /// Whose limit or budget it is.
+    pub account: &'a Account,
+    /// Which of them.
+    pub by: By<'a>,
+}
+
+/// What refuses a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By<'a> {
+    /// A limit.
+    Limit(ScopeRefusal),
+    /// A budget.
+    Budget {
+        /// Its id.
+        id: BudgetId,
+        /// What it allows.
+        rules: &'a Budget,
+        /// Its decision.
+        refused: Refused,
+    },
+}
+
+impl<'a> Stopped<'a> {
+    /// The model that serves the request instead, and the budget that has it.
+    #[must_use]
+    pub fn instead(&self) -> Option<(BudgetId, &'a str)> {
+        match self.by {
+            By::Budget { id, rules, .. } => Some((id, rules.model_override.as_deref()?)),
+            By::Limit(_) => None,
+        }
+    }
+}
+
+/// Why a budget reserves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The budget's decision.
+    pub admission: Admission,
+    /// What has been spent of it.
+    pub spent: NanoUsd,
+}
+
+impl Pass {
+    /// Takes a request through its scopes, whose accounts these are in their order.
+    ///
+    /// # Errors
+    ///
+    /// One of them refuses the request: then nothing is held in any of them.
+    pub fn take<'a>(
+        desk: &Rc<Desk>,
+        callers: &Rc<SharedCallers>,
+        accounts: impl Iterator<Item = &'a Account>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Self, Stopped<'a>> {
+        let mut pass = Self {
+            desk: Rc::clone(desk),
+            callers: Rc::clone(callers),
+            admitted: wanted.now,
+            held: Few::default(),
+            stage: Stage::Begun,
+        };
+        for account in accounts {
+            let taken = pass.take_in(account, wanted);
+            // Dropped, the pass gives back what it holds already.
+            taken.map_err(|by| Stopped { account, by })?;
+        }
+        pass.tell();
+        Ok(pass)
+    }
+
+    /// Tells the coordinator what was taken of limits.
+    fn tell(&mut self) {
+        self.stage = Stage::Taken;
+        for holding in self.held.iter() {
+            let Holding::Limits(id, taken) = holding else {
+                continue;
+            };
+            let gate = &self.callers.gates().scopes[id.index()];
+            gate.admit(taken);
+            if gate.limits().must_be_told() {
+                self.desk.reports.report(Fact::Admitted {
+                    subject: Subject::Scope(*id),
+                    at: self.admitted,
+                    requests: taken.requests,
+                    tokens: Tokens::new(taken.tokens),
+                    day: taken.request_of,
+                });
+            }
+        }
+    }
+
+    fn take_in<'a>(&mut self, account: &'a Account, wanted: &Wanted<'_>) -> Result<(), By<'a>> {
+        if let Some((id, _)) = account.limits {
+            let gate = &self.callers.gates().scopes[id.index()];
+            let taken = gate.take(wanted.now, wanted.tokens.get());
+            let taken = taken.map_err(By::Limit)?;
+            self.held.push(Holding::Limits(id, taken));
+        }
+        let Some(ask) = &wanted.ask else {
+            return Ok(());
+        };
+        for (id, rules) in &account.budgets {
+            let id = *id;
+            let reserved = self.reserve((id, rules), ask, wanted);
+            let reserved = reserved.map_err(|refused| By::Budget { id, rules, refused })?;
+            self.held.push(Holding::Budget(id, reserved));
+        }
+        Ok(())
+    }
+
+    fn reserve(
+        &self,
+        (id, rules): (BudgetId, &Budget),
+        ask: &Ask,
+        wanted: &Wanted<'_>,
+    ) -> Result<Reserved, Refused> {
+        let may_stop = rules.may_stop() && !is_served_by(rules, id, wanted);
+        let decide = |standing: &Standing| {
+            if !may_stop {
+                return Ok(budget::share_of_unstoppable(standing, ask));
+            }
+            match budget::admit(standing, ask) {
+                Admission::Reserve(share) => Ok(share),
+                admission @ (Admission::RefuseForGood | Admission::RefuseInFlight) => {
+                    let spent = standing.spent;
+                    Err(Refused { admission, spent })
+                }
+            }
+        };
+        let gate = &self.callers.gates().budgets[id.index()];
+        let reserved = gate.reserve(rules.amount, decide);
+        if let Err(refused) = &reserved
+            && refused.admission == Admission::RefuseForGood
+        {
+            gate.count_refusal();
+        }
+        reserved
+    }
+
+    /// The callers in force when it was taken.
+    #[must_use]
+    pub fn callers(&self) -> &SharedCallers {
+        &self.callers
+    }
+
+    /// What is reserved of budgets, in their order.
+    pub fn reserved(&self) -> impl Iterator<Item = (BudgetId, Reserved)> {
+        self.held.iter().filter_map(|holding| match holding {
+            Holding::Budget(id, reserved) => Some((*id, *reserved)),
+            Holding::Limits(..) => None,
+        })
+    }
+
+    /// What is taken of limits, in their order.
+    pub fn taken(&self) -> impl Iterator<Item = (ScopeId, ScopeTaken)> {
+        self.held.iter().filter_map(|holding| match holding {
+            Holding::Limits(id, taken) => Some((*id, *taken)),
+            Holding::Budget(..) => None,
+        })
+    }
+
+    /// The request has used this much. Only the first call counts.
+    pub fn settle(&mut self, bill: &Bill) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Settled);
+        // The last that was taken is the first to come back.
+        for holding in self.held.iter().rev() {
+            match (stage, *holding) {
+                (Stage::Begun, Holding::Limits(scope, taken)) => {
+                    self.callers.gates().scopes[scope.index()].cancel(taken);
+                }
+                (Stage::Taken, Holding::Limits(scope, taken)) => {
+                    self.leave(scope, &taken, bill.tokens);
+                }
+                (Stage::Begun | Stage::Taken, Holding::Budget(budget, reserved)) => {
+                    self.pay(budget, &reserved, bill.cost);
+                }
+                (Stage::Settled, Holding::Limits(..) | Holding::Budget(..)) => {}
+            }
+        }
+    }
+
+    /// What is taken of a scope's limits comes back, as far as it was not used.
+    fn leave(&self, scope: ScopeId, taken: &ScopeTaken, used: Tokens) {
+        let gate = &self.callers.gates().scopes[scope.index()];
+        let excess = gate.settle(taken, used.get());
+        gate.release();
+        if gate.limits().must_be_told() {
+            self.desk.reports.report(Fact::Left {
+                scope,
+                admitted: self.admitted,
+                day: taken.tokens_of.map(|(day, _)| day),
+                reserved: Tokens::new(taken.tokens),
+                excess: Tokens::new(excess),
+                used,
+            });
+        }
+    }
+
+    /// What is reserved of a budget comes back, and the cost is spent.
+    fn pay(&self, budget: BudgetId, reserved: &Reserved, cost: NanoUsd) {
+        // The words know it when this returns, the books within 10 ms.
+        self.callers.gates().budgets[budget.index()].settle(reserved, cost);
+        if cost > NanoUsd::ZERO {
+            self.desk.reports.report(Fact::Settled {
+                budget,
+                period: reserved.period,
+                cost,
+            });
+        }
+    }
+}
+
+/// Whether the request is already served as the budget wants it at its limit.
+fn is_served_by(rules: &Budget, id: BudgetId, wanted: &Wanted<'_>) -> bool {
+    wanted.sent_on.contains(&id) || rules.model_override.as_deref() == Some(wanted.model)
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.settle(&Bill::default());
+    }
+}
+
+/// What a request usually holds at most: of the limits and one budget of its team, its key and its
+/// model, and its caller's budget.
+const HELD: usize = 7;

@@ -1,0 +1,31 @@
+//! A shard's hold of the callers in force.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::exchange::callers::{Callers, SharedCallers};
+use crate::link::latest::Latest;
+
+/// The callers in force when the shard last looked: requests share them without a counter
+/// that other shards change.
+pub struct HeldCallers(RefCell<Rc<SharedCallers>>);
+
+impl HeldCallers {
+    /// Those of `latest`.
+    #[must_use]
+    pub fn new(latest: &Latest<Callers>) -> Self {
+        Self(RefCell::new(Rc::new(SharedCallers::new(latest.load()))))
+    }
+
+    /// The callers that are in force.
+    #[must_use]
+    pub fn current(&self, latest: &Latest<Callers>) -> Rc<SharedCallers> {
+        let mut held = self.0.borrow_mut();
+        // What is held is not another value at the same address.
+        let is_same = latest.look(|callers| held.is(callers));
+        if !is_same {
+            *held = Rc::new(SharedCallers::new(latest.load()));
+        }
+        Rc::clone(&held)
+    }
+}
