@@ -270,11 +270,11 @@ pub mod report {
 }
 pub mod shard {
     pub mod request {
+        pub mod pass {
+            pub use crate::shard::request::pass::{By, Pass, Refused, Stopped, Wanted};
+        }
         pub mod permit {
             pub use crate::shard::request::permit::Permit;
-        }
-        pub mod reservation {
-            pub use crate::shard::request::reservation::{ModelChoice, Refused, Reservation};
         }
     }
     pub mod state {

@@ -4,14 +4,16 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::base::ids::BudgetId;
+use crate::base::ids::{BudgetId, ScopeId};
 use crate::base::time::WallTime;
 use crate::config::account_seats::FreshAccounts;
 use crate::config::accounts::Accounts;
 use crate::config::keyring::{CallerKey, Keyring, Team, allows};
+use crate::config::scope::{Enforce, Limits};
 use crate::link::caller_gates::CallerGates;
 use crate::link::marks::Marks;
 use crate::link::meters::{Kept, Party};
+use crate::link::scope_gate::{LimitMode, ScopeLimit, ScopeLimits};
 use crate::report::keys::{self, KeyReport};
 
 /// The callers' keys, limits and budgets in force.
@@ -94,7 +96,9 @@ impl Callers {
     /// accounts.
     #[must_use]
     pub fn first(ring: Keyring, teams: Box<[Team]>, accounts: Arc<Accounts>) -> Self {
-        let gates = CallerGates::default().next(&all_budgets(&accounts));
+        let scopes = limits(&accounts);
+        let ids: Vec<ScopeId> = scopes.iter().map(|(id, _)| *id).collect();
+        let gates = CallerGates::default().next(&scopes, (&ids, &all_budgets(&accounts)));
         Self {
             by_hand: Marks::new(ring.keys().len()),
             ring,
@@ -113,11 +117,12 @@ impl Callers {
         teams: Box<[Team]>,
         (accounts, fresh): (Arc<Accounts>, FreshAccounts),
     ) -> Self {
+        let begun = (&*fresh.scopes, &*fresh.budgets);
         Self {
             by_hand: Marks::new(ring.keys().len()),
             ring,
             teams,
-            gates: self.gates.next(&fresh.budgets),
+            gates: self.gates.next(&limits(&accounts), begun),
             accounts,
             fresh,
         }
@@ -248,6 +253,27 @@ impl Callers {
         }
         place.is_some()
     }
+}
+
+/// The limits of every scope that has any, for its gate.
+fn limits(accounts: &Accounts) -> Vec<(ScopeId, ScopeLimits)> {
+    let limits = accounts.all().iter().filter_map(|one| one.limits);
+    limits.map(|(id, limits)| (id, of_gate(&limits))).collect()
+}
+
+fn of_gate(limits: &Limits) -> ScopeLimits {
+    let most = ScopeLimit::ALL.map(|limit| match limit {
+        ScopeLimit::InFlight => limits.max_in_flight.map(u64::from),
+        ScopeLimit::RequestsPerMinute => limits.requests_per_minute,
+        ScopeLimit::TokensPerMinute => limits.tokens_per_minute,
+        ScopeLimit::RequestsPerDay => limits.requests_per_day,
+        ScopeLimit::TokensPerDay => limits.tokens_per_day,
+    });
+    let mode = match limits.enforce {
+        Enforce::Yes => LimitMode::Refuse,
+        Enforce::No => LimitMode::Count,
+    };
+    ScopeLimits { most, mode }
 }
 
 /// The ids of all budgets.

@@ -29,6 +29,7 @@ pub mod remembered;
 pub mod request;
 pub mod request_id;
 pub mod route;
+pub mod scopes;
 pub mod stored;
 pub mod target;
 pub mod unsettled;

@@ -86,6 +86,12 @@ impl Principal {
         &self.keys
     }
 
+    /// Its key's place in the ring.
+    #[must_use]
+    pub const fn place(&self) -> usize {
+        self.place
+    }
+
     /// Its key.
     #[must_use]
     pub fn key(&self) -> &CallerKey {

@@ -32,6 +32,7 @@ pub mod recent;
 pub mod reloads;
 pub mod reports;
 pub mod retries;
+pub mod scope_gate;
 pub mod states;
 pub mod watch;
 

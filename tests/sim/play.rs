@@ -1,22 +1,23 @@
 //! Callers and providers, who are played. What a shard does for them is the real thing: the course
-//! of a request says what is done next, and its permit and reservation are taken from real gates.
+//! of a request says what is done next, and its permit and pass are taken from real gates.
 
 use std::rc::Rc;
 use std::time::Duration;
 
-use infermux::testing::base::ids::ProviderId;
+use infermux::testing::base::ids::{BudgetId, ProviderId};
 use infermux::testing::base::money::NanoUsd;
 use infermux::testing::base::tokens::Tokens;
-use infermux::testing::config::scope::BudgetAction;
+use infermux::testing::config::accounts::Account;
 use infermux::testing::decide::budget::Ask;
 use infermux::testing::decide::failover::Grant;
 use infermux::testing::decide::outcome::{Outcome, Sample as Kind, Signal, Waiting};
 use infermux::testing::decide::room::too_small;
 use infermux::testing::exchange::course::{Action, Course, Injection, Try};
+use infermux::testing::link::budget_gate::Reserved;
 use infermux::testing::link::facts::{Fact, Sample, SampleKind};
 use infermux::testing::link::provider_gate::Standing;
+use infermux::testing::shard::request::pass::{By, Pass, Wanted};
 use infermux::testing::shard::request::permit::Permit;
-use infermux::testing::shard::request::reservation::{ModelChoice, Reservation};
 use infermux::testing::shard::state::reports::ENFORCE_POLLS;
 
 use crate::money::Allotment;
@@ -51,7 +52,7 @@ impl World {
                 desk,
                 callers: Rc::clone(&self.shards[shard].callers),
                 tokens,
-                reservation: None,
+                pass: None,
                 course,
                 bodies: self.memory.nothing(shard),
                 permit: None,
@@ -108,51 +109,63 @@ impl World {
         Ok(Happened::Something)
     }
 
-    /// Asks the budget of the caller, if it has one.
+    /// Takes the request through its scopes, any of which may be passed.
     fn admit(&mut self, request: usize) -> Held {
         if !self.receive(request)? {
             return self.over(request);
         }
-        let desk = Rc::clone(&self.requests[request].desk);
         let callers = Rc::clone(&self.requests[request].callers);
-        let accounts = callers.accounts().all();
-        let budgets = accounts.len();
-        let place = self.dice.place(budgets + 1);
-        if place == budgets {
-            return self.follow(request, Action::Survey);
-        }
-        let (id, rules) = &accounts[place].budgets[0];
+        let accounts = callers.accounts().all().iter();
+        let passed: Vec<&Account> = accounts.filter(|_| self.dice.chance(400)).collect();
         let whole = self.requests[request].tokens * PRICE;
         let prompt = whole / self.dice.between(1, 8);
         let ask = Ask {
             prompt: NanoUsd::new(prompt),
             whole: NanoUsd::new(whole),
         };
-        let place = id.index();
-        let mut choice = ModelChoice::AsAsked;
-        let take = |choice| Reservation::take(&desk, &callers, (*id, rules), (&ask, choice));
-        let mut taken = take(choice);
-        if taken.is_err() && rules.action == BudgetAction::ModelOverride {
-            choice = ModelChoice::Downgraded;
-            taken = take(choice);
-        }
-        let Ok(reservation) = taken else {
-            self.say(|| format!("request {request}: budget {place} refuses {whole}"));
+        let Some((pass, allotments)) = self.pass(request, &passed, ask) else {
             return self.over(request);
         };
-        let reserved = *reservation.reserved();
-        let allotment = Allotment {
-            reserved,
-            ask,
-            is_stopped: rules.action != BudgetAction::Alert && choice == ModelChoice::AsAsked,
-        };
-        self.judge.account(place).on_reserved(&allotment)?;
-        self.requests[request].reservation = Some((reservation, allotment, place));
-        self.say(|| {
-            let share = reserved.share;
-            format!("request {request}: budget {place} reserves {share:?}")
-        });
+        for (place, allotment) in &allotments {
+            self.judge.account(*place).on_reserved(allotment)?;
+            self.say(|| {
+                let share = allotment.reserved.share;
+                format!("request {request}: budget {place} reserves {share:?}")
+            });
+        }
+        self.requests[request].pass = Some((pass, allotments));
         self.follow(request, Action::Survey)
+    }
+
+    /// What the request holds of these scopes, and what that is of each budget; `None`: it is
+    /// refused.
+    fn pass(
+        &mut self,
+        request: usize,
+        passed: &[&Account],
+        ask: Ask,
+    ) -> Option<(Pass, Vec<(usize, Allotment)>)> {
+        let one = &self.requests[request];
+        let (desk, callers) = (Rc::clone(&one.desk), Rc::clone(&one.callers));
+        let (mut model, mut sent_on) = ("asked for", Vec::new());
+        loop {
+            let wanted = Wanted {
+                model,
+                ask: Some(ask),
+                sent_on: &sent_on,
+            };
+            let stopped = match Pass::take(&desk, &callers, passed.iter().copied(), &wanted) {
+                Ok(pass) => {
+                    let allotments = allotments(&pass, passed, &wanted);
+                    return Some((pass, allotments));
+                }
+                Err(stopped) => stopped,
+            };
+            let By::Budget { id, rules, .. } = stopped.by;
+            self.say(|| format!("request {request}: budget {} refuses {ask:?}", id.0));
+            model = rules.model_override.as_deref()?;
+            sent_on.push(id);
+        }
     }
 
     /// Does what the course of a request says, until that takes time.
@@ -458,12 +471,13 @@ impl World {
 
     /// Settles what a request cost, once.
     fn pay(&mut self, request: usize, cost: NanoUsd) {
-        let Some((reservation, allotment, place)) = self.requests[request].reservation.take()
-        else {
+        let Some((pass, allotments)) = self.requests[request].pass.take() else {
             return;
         };
-        reservation.settle(cost);
-        self.judge.account(place).on_settled(&allotment, cost);
+        pass.settle(cost);
+        for (place, allotment) in &allotments {
+            self.judge.account(*place).on_settled(allotment, cost);
+        }
         self.hear(self.requests[request].shard, 0);
     }
 
@@ -489,6 +503,32 @@ impl World {
         }
         self.expect_delivery(shard);
     }
+}
+
+/// What a pass holds of the budgets of these scopes.
+fn allotments(pass: &Pass, passed: &[&Account], wanted: &Wanted<'_>) -> Vec<(usize, Allotment)> {
+    let rules = |id| {
+        let mut budgets = passed.iter().flat_map(|one| &one.budgets);
+        budgets.find(|(own, _)| *own == id).map(|(_, rules)| rules)
+    };
+    let is_stopped = |id: BudgetId| {
+        rules(id).is_some_and(|rules| {
+            let is_served = rules.model_override.as_deref() == Some(wanted.model);
+            rules.may_stop() && !is_served && !wanted.sent_on.contains(&id)
+        })
+    };
+    let allotment = |(id, reserved): (BudgetId, Reserved)| Allotment {
+        reserved,
+        ask: wanted.ask.unwrap_or(Ask {
+            prompt: NanoUsd::ZERO,
+            whole: NanoUsd::ZERO,
+        }),
+        is_stopped: is_stopped(id),
+    };
+    let reserved = pass.reserved();
+    reserved
+        .map(|(id, reserved)| (id.index(), allotment((id, reserved))))
+        .collect()
 }
 
 /// The window of a provider's model; of some, none is known.

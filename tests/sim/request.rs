@@ -1,4 +1,4 @@
-//! A request on its way: the real course, permit and reservation, and what is played of it.
+//! A request on its way: the real course, permit and pass, and what is played of it.
 
 use std::rc::Rc;
 
@@ -7,8 +7,8 @@ use infermux::testing::base::time::Instant;
 use infermux::testing::decide::outcome::Outcome;
 use infermux::testing::exchange::callers::SharedCallers;
 use infermux::testing::exchange::course::{Action, Course, Injection};
+use infermux::testing::shard::request::pass::Pass;
 use infermux::testing::shard::request::permit::Permit;
-use infermux::testing::shard::request::reservation::Reservation;
 use infermux::testing::shard::state::desk::Desk;
 
 use crate::memory::Bodies;
@@ -24,8 +24,8 @@ pub(crate) struct Request {
     pub(crate) callers: Rc<SharedCallers>,
     /// Its estimate.
     pub(crate) tokens: u64,
-    /// What is reserved, from the budget of which place.
-    pub(crate) reservation: Option<(Reservation, Allotment, usize)>,
+    /// What it holds of its scopes, and what that is of the budget of which place.
+    pub(crate) pass: Option<(Pass, Vec<(usize, Allotment)>)>,
     pub(crate) course: Course,
     /// The judge's view of it.
     pub(crate) way: Way,

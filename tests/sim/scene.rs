@@ -175,7 +175,12 @@ fn change(
 }
 
 fn budget(dice: &mut Dice, number: u64) -> String {
-    let action = dice.one_of(&["hard_stop", "hard_stop", "alert"]);
+    let action = dice.one_of(&[
+        "hard_stop",
+        "hard_stop",
+        "hard_stop, model_override: m",
+        "alert",
+    ]);
     let monthly = dice.between(500, 90_000);
     format!("  - {{caller: c{number}, monthly_usd: 0.{monthly:06}, action: {action}}}\n")
 }

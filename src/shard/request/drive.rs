@@ -21,6 +21,7 @@ use crate::link::facts::{Sample, SampleKind};
 use crate::shard::http::body::Body;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::decode;
+use crate::shard::request::admit;
 use crate::shard::request::after::{self, After};
 use crate::shard::request::allowed;
 use crate::shard::request::ask;
@@ -42,13 +43,11 @@ use crate::shard::request::permit::Permit;
 use crate::shard::request::pins;
 use crate::shard::request::record::Record;
 use crate::shard::request::refuse;
-use crate::shard::request::reservation::ModelChoice;
-use crate::shard::request::spend::{self, Allowance};
+use crate::shard::request::spend;
 use crate::shard::request::stored;
 use crate::shard::request::translated;
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
-use crate::wire::json;
 
 /// Answers a request whose `body` has arrived.
 pub async fn answer(
@@ -145,7 +144,7 @@ async fn serve<'a>(job: &mut Job<'a>, caller: &mut Caller, record: &mut Record<'
     if matches!(job.endpoint, Endpoint::CountTokens | Endpoint::InputTokens) {
         return count::answer(job, caller, record).await;
     }
-    if let Err(refusal) = spend(job, record) {
+    if let Err(refusal) = admit::admit(job, record) {
         return refuse::tell(shard, caller, request, record, &refusal).await;
     }
     if job.model_override.is_some()
@@ -155,29 +154,6 @@ async fn serve<'a>(job: &mut Job<'a>, caller: &mut Caller, record: &mut Record<'
     }
     job.record_route(record);
     Drive::new(job, caller, record).run().await
-}
-
-/// Asks the caller's budget. At its limit, another model may take the place of the one asked for:
-/// then routing starts over with that.
-fn spend<'a>(job: &mut Job<'a>, record: &mut Record<'a>) -> Result<(), Refusal<'a>> {
-    let shard: &'a Shard = job.shard;
-    let mut allowance = spend::admit(job, ModelChoice::AsAsked);
-    if let Allowance::Instead(model) = allowance {
-        job.routed =
-            choose::route(shard, job.endpoint, model).ok_or(Refusal::ModelNotFound { model })?;
-        (job.model, job.model_override) = (model, Some(model));
-        job.asked_in.set(None);
-        job.model_json = Some(json::quoted(model));
-        allowance = spend::admit(job, ModelChoice::Downgraded);
-    }
-    match allowance {
-        Allowance::Unlimited | Allowance::Instead(_) => Ok(()),
-        Allowance::Reserved(reservation) => {
-            record.reservation = Some(reservation);
-            Ok(())
-        }
-        Allowance::Refused(refusal) => Err(refusal),
-    }
 }
 
 /// One inference request on its way over its candidates.

@@ -1,5 +1,6 @@
 //! The way of one request, from its head to its settlement.
 
+mod admit;
 pub mod after;
 pub mod allowed;
 pub mod answer_head;
@@ -28,13 +29,13 @@ pub mod models;
 pub mod not_translated;
 pub mod outage;
 pub mod parameters;
+pub mod pass;
 pub mod perform;
 pub mod permit;
 mod pins;
 pub mod place;
 pub mod record;
 pub mod refuse;
-pub mod reservation;
 pub mod retold;
 pub mod spend;
 mod stored;

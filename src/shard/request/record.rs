@@ -19,7 +19,7 @@ use crate::link::meters::{Kept, Priced, Series};
 use crate::report::access_line::{Access, Counted, access_line};
 use crate::report::line::Level;
 use crate::shard::request::error::KeptError;
-use crate::shard::request::reservation::Reservation;
+use crate::shard::request::pass::Pass;
 use crate::shard::request::used::Used;
 use crate::shard::request::words::Words;
 use crate::shard::state::meters::SeriesKey;
@@ -64,8 +64,8 @@ pub struct Record<'a> {
     failed_cost: Option<NanoUsd>,
     /// Tokens that the running attempt has used, where it is one of these attempts.
     lost: Tokens,
-    /// Money reserved from the caller's budget.
-    pub reservation: Option<Reservation>,
+    /// What it holds of the limits and budgets of its scopes.
+    pub pass: Option<Pass>,
     /// How long the providers that are at their limits asked to be left alone, the shortest.
     pub retry_after: Option<Duration>,
     /// The error of a provider, to be told where no other provider answers.
@@ -151,7 +151,7 @@ impl<'a> Record<'a> {
             tokens: None,
             failed_cost: None,
             lost: Tokens::ZERO,
-            reservation: None,
+            pass: None,
             retry_after: None,
             kept: None,
             inexpressible: None,
@@ -200,8 +200,8 @@ impl<'a> Record<'a> {
         if self.tokens.is_none() {
             self.tokens = Some(used);
         }
-        if let Some(reservation) = self.reservation.take() {
-            reservation.settle(used.cost);
+        if let Some(pass) = self.pass.take() {
+            pass.settle(used.cost);
         }
     }
 
@@ -227,7 +227,7 @@ impl<'a> Record<'a> {
     /// Only the first word counts.
     pub fn count(&mut self) {
         // What nobody has settled by now costs nothing.
-        self.reservation = None;
+        self.pass = None;
         let is_counted = std::mem::replace(&mut self.is_counted, true);
         if is_counted || self.request.audience == Audience::Operators {
             return;

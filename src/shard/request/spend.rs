@@ -1,34 +1,16 @@
-//! Money of one request: what is reserved from its caller's budget, and what it cost in the end.
+//! Money of one request: what it may cost, and what it cost in the end.
 
 use crate::base::endpoint::Dialect;
 use crate::base::money::NanoUsd;
-use crate::base::period::Period;
 use crate::base::tokens::{Counts, Tokens};
 
-use crate::decide::budget::{Admission, Ask};
+use crate::decide::budget::Ask;
 use crate::decide::pricing::{self, Row};
 use crate::dialect::tariff::Tariff;
-use crate::exchange::refusal::{BudgetWait, Refusal};
-use crate::exchange::request::Request;
 use crate::link::meters::Priced;
 use crate::shard::request::job::Job;
-use crate::shard::request::reservation::ModelChoice;
-use crate::shard::request::reservation::Reservation;
 use crate::shard::request::used::Used;
-use crate::sys::clock;
 use crate::wire::usage::Usage;
-
-/// What a budget makes of a request.
-pub enum Allowance<'a> {
-    /// The request's caller has no budget.
-    Unlimited,
-    /// The request may be sent.
-    Reserved(Reservation),
-    /// The request is to be served with this model instead.
-    Instead(&'a str),
-    /// The request is refused.
-    Refused(Refusal<'a>),
-}
 
 /// The prices at a candidate; `None`: nobody knows them.
 #[must_use]
@@ -83,44 +65,6 @@ pub fn prompt_costs(job: &Job<'_>, tokens: Tokens) -> Vec<NanoUsd> {
     places.map(|place| cost(job, place, &counts)).collect()
 }
 
-/// Asks the budget of the request's caller, and reserves what it takes.
-#[must_use]
-pub fn admit<'a>(job: &Job<'a>, choice: ModelChoice) -> Allowance<'a> {
-    let request: &'a Request = job.request;
-    let caller = request.attribution.caller.as_ref();
-    let Some((callers, caller)) = request.callers.as_ref().zip(caller) else {
-        return Allowance::Unlimited;
-    };
-    let accounts = callers.accounts();
-    let account = accounts.of_caller(caller.as_str());
-    let Some(account) = account.and_then(|place| accounts.at(place)) else {
-        return Allowance::Unlimited;
-    };
-    let Some((id, rules)) = account.budgets.first() else {
-        return Allowance::Unlimited;
-    };
-    let ask = (&estimate(job), choice);
-    let reserved = Reservation::take(&job.shard.desk, callers, (*id, rules), ask);
-    match (reserved, &rules.model_override) {
-        (Ok(reservation), _) => Allowance::Reserved(reservation),
-        // Whatever stands in the way: the caller gets an answer.
-        (Err(_), Some(model)) => Allowance::Instead(model),
-        (Err(refused), None) => Allowance::Refused(Refusal::BudgetExceeded {
-            scope: &account.scope,
-            per: rules.per,
-            budget: rules.amount,
-            spent: refused.spent,
-            wait: match refused.admission {
-                Admission::RefuseInFlight => BudgetWait::InFlight,
-                Admission::RefuseForGood | Admission::Reserve(_) => {
-                    let wall = clock::wall();
-                    BudgetWait::Period(Period::of(rules.per, wall).left(wall))
-                }
-            },
-        }),
-    }
-}
-
 /// What the request is expected to use; where it sets no bound to its answer, one as long as the
 /// latest ones of the route.
 #[must_use]
@@ -134,7 +78,8 @@ pub fn expected(job: &Job<'_>) -> Counts {
 }
 
 /// What that costs at most, at the dearest of the request's candidates.
-fn estimate(job: &Job<'_>) -> Ask {
+#[must_use]
+pub fn estimate(job: &Job<'_>) -> Ask {
     let expected = expected(job);
     let prompt = Counts {
         output: Tokens::ZERO,

@@ -1,0 +1,520 @@
+//! The words of one scope of callers with limits, which every shard takes from.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::base::period::PeriodTag;
+use crate::base::time::Instant;
+use crate::decide::limiter::{DayWord, Window60};
+use crate::link::Padded;
+
+/// One scope's words, and its limits under one configuration. Only the words of limits that exist
+/// are touched.
+#[derive(Clone, Debug)]
+pub struct ScopeGate {
+    words: Arc<Padded<Words>>,
+    day_end: DayEnd,
+    limits: ScopeLimits,
+}
+
+/// The words that limits count in, whether or not there are limits: each new configuration takes
+/// them over.
+#[derive(Debug, Default)]
+struct Words {
+    in_flight: AtomicU32,
+    /// Requests and tokens that the rolling minute still has room for. Only the coordinator gives
+    /// back what was reported to it.
+    requests: AtomicI64,
+    tokens: AtomicI64,
+    /// Requests and tokens that are left of the day.
+    day_requests: AtomicU64,
+    day_tokens: AtomicU64,
+    /// When the next request leaves the rolling minute; 0 when it is empty.
+    frees_at: AtomicU64,
+    /// By limit, requests that it has refused.
+    refused: [AtomicU64; ScopeLimit::ALL.len()],
+    /// By limit, requests that were served although it would have refused them.
+    exceeded: [AtomicU64; ScopeLimit::ALL.len()],
+}
+
+/// When the running day ends: one word for all scopes.
+#[derive(Clone, Debug, Default)]
+pub struct DayEnd(Arc<Padded<AtomicU64>>);
+
+/// A scope's limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScopeLimits {
+    /// How much each limit allows; `None`: there is no such limit.
+    pub most: [Option<u64>; ScopeLimit::ALL.len()],
+    /// Whether they refuse.
+    pub mode: LimitMode,
+}
+
+/// What limits do with a request that exceeds them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LimitMode {
+    /// They refuse it.
+    #[default]
+    Refuse,
+    /// They only count it.
+    Count,
+}
+
+/// The limits that a scope may have, in the order in which a request passes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum ScopeLimit {
+    /// Requests at once.
+    InFlight,
+    /// Requests in any minute.
+    RequestsPerMinute,
+    /// Tokens in any minute.
+    TokensPerMinute,
+    /// Requests in a day, UTC.
+    RequestsPerDay,
+    /// Tokens in a day, UTC.
+    TokensPerDay,
+}
+
+/// What a request has taken from a scope's words. Its holder either cancels it, or reports it,
+/// settles it once and releases its place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScopeTaken {
+    /// Requests taken from the minute: one, or none where it has no limit.
+    pub requests: u64,
+    /// Tokens taken from the minute.
+    pub tokens: u64,
+    /// The day from whose requests one was taken.
+    pub request_of: Option<PeriodTag>,
+    /// The day from whose tokens some were taken, and how many.
+    pub tokens_of: Option<(PeriodTag, u64)>,
+    /// The limits that are exceeded, one bit each.
+    exceeded: u8,
+}
+
+/// Why a scope refuses a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScopeRefusal {
+    /// The limit that refuses it.
+    pub limit: ScopeLimit,
+    /// When it may allow such a request.
+    pub until: Instant,
+}
+
+/// What is left of a scope's limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScopeLeft([Option<LimitLeft>; ScopeLimit::ALL.len()]);
+
+/// What is left of one limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitLeft {
+    /// The limit.
+    pub limit: u64,
+    /// What is left of it.
+    pub left: u64,
+    /// When more is left; not after the moment of the question when all of it is left.
+    pub resets: Instant,
+}
+
+/// How long a caller is asked to wait when all of `max_in_flight` is taken.
+const IN_FLIGHT_WAIT: Duration = Duration::from_secs(1);
+
+impl ScopeLimit {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::InFlight,
+        Self::RequestsPerMinute,
+        Self::TokensPerMinute,
+        Self::RequestsPerDay,
+        Self::TokensPerDay,
+    ];
+
+    /// The limit's key in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InFlight => "max_in_flight",
+            Self::RequestsPerMinute => "requests_per_minute",
+            Self::TokensPerMinute => "tokens_per_minute",
+            Self::RequestsPerDay => "requests_per_day",
+            Self::TokensPerDay => "tokens_per_day",
+        }
+    }
+}
+
+impl ScopeLimits {
+    /// How much `limit` allows.
+    #[must_use]
+    pub const fn of(&self, limit: ScopeLimit) -> Option<u64> {
+        self.most[limit as usize]
+    }
+
+    /// Whether requests or tokens are limited, so that admissions and ends must be reported.
+    #[must_use]
+    pub fn must_be_told(&self) -> bool {
+        let [_, counted @ ..] = self.most;
+        counted.iter().any(Option::is_some)
+    }
+}
+
+impl ScopeLeft {
+    /// What is left of `limit`; `None`: there is no such limit.
+    #[must_use]
+    pub const fn of(&self, limit: ScopeLimit) -> Option<LimitLeft> {
+        self.0[limit as usize]
+    }
+}
+
+impl DayEnd {
+    /// Publishes when the running day ends; only the coordinator calls this.
+    pub fn set(&self, at: Instant) {
+        self.0.0.store(at.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// When the running day ends.
+    #[must_use]
+    pub fn get(&self) -> Instant {
+        Instant::from_nanos(self.0.0.load(Ordering::Relaxed))
+    }
+}
+
+impl ScopeGate {
+    /// A scope with all of its minute; nothing is left of the day until the coordinator begins it.
+    #[must_use]
+    pub fn new(limits: ScopeLimits, day_end: DayEnd) -> Self {
+        let all = |limit| AtomicI64::new(limits.of(limit).map_or(0, signed));
+        let words = Words {
+            requests: all(ScopeLimit::RequestsPerMinute),
+            tokens: all(ScopeLimit::TokensPerMinute),
+            ..Words::default()
+        };
+        Self {
+            words: Arc::new(Padded(words)),
+            day_end,
+            limits,
+        }
+    }
+
+    /// The same words under other limits. When a limit changes, the coordinator gives back, or
+    /// takes, the difference; requests that were admitted without a limit do not count in it.
+    #[must_use]
+    pub fn with_limits(&self, limits: ScopeLimits) -> Self {
+        Self {
+            limits,
+            ..self.clone()
+        }
+    }
+
+    /// The limits that are in force.
+    #[must_use]
+    pub const fn limits(&self) -> &ScopeLimits {
+        &self.limits
+    }
+
+    /// Takes what a request of `tokens` tokens needs. One that needs more tokens than a limit
+    /// allows in all takes all of them.
+    ///
+    /// # Errors
+    ///
+    /// A limit refuses the request: nothing is taken.
+    pub fn take(&self, now: Instant, tokens: u64) -> Result<ScopeTaken, ScopeRefusal> {
+        let mut taken = ScopeTaken::default();
+        let mut done = 0;
+        for limit in ScopeLimit::ALL {
+            let Some(most) = self.limits.of(limit) else {
+                continue;
+            };
+            if self.take_of((limit, most), tokens, &mut taken) == Fits::Yes {
+                done |= bit(limit);
+                continue;
+            }
+            match self.limits.mode {
+                LimitMode::Count => {
+                    taken.exceeded |= bit(limit);
+                }
+                LimitMode::Refuse => {
+                    self.undo(&taken, done);
+                    self.words().refused[limit as usize].fetch_add(1, Ordering::Relaxed);
+                    let until = self.until(limit, now);
+                    return Err(ScopeRefusal { limit, until });
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    /// The request is not sent under this scope, and nobody was told of it: all comes back.
+    pub fn cancel(&self, taken: ScopeTaken) {
+        let all = ScopeLimit::ALL.into_iter();
+        self.undo(&taken, all.fold(0, |bits, limit| bits | bit(limit)));
+    }
+
+    /// The request has passed all of its scopes, and is sent: the limits that it exceeds count it.
+    /// The coordinator is to be told then what was taken ([`ScopeLimits::must_be_told`]).
+    pub fn admit(&self, taken: &ScopeTaken) {
+        for limit in ScopeLimit::ALL {
+            if taken.exceeded & bit(limit) != 0 {
+                self.words().exceeded[limit as usize].fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The request has used `used` tokens: an excess is taken from the minute, even below zero, and
+    /// its number is returned; what it did not use comes back to the day. What it did not use of
+    /// the minute comes back when the coordinator is told.
+    #[must_use = "the coordinator must be told the excess"]
+    pub fn settle(&self, taken: &ScopeTaken, used: u64) -> u64 {
+        if let Some((day, of_day)) = taken.tokens_of {
+            let settle = |word: DayWord| word.settled(day.0, of_day, used);
+            change(&self.words().day_tokens, settle);
+        }
+        if self.limits.of(ScopeLimit::TokensPerMinute).is_none() {
+            return 0;
+        }
+        let excess = used.saturating_sub(taken.tokens);
+        if excess > 0 {
+            let tokens = &self.words().tokens;
+            tokens.fetch_sub(signed(excess), Ordering::Relaxed);
+        }
+        excess
+    }
+
+    /// The request has ended: one in flight less.
+    pub fn release(&self) {
+        if self.limits.of(ScopeLimit::InFlight).is_some() {
+            self.words().in_flight.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What is left of each limit.
+    #[must_use]
+    pub fn left(&self, now: Instant) -> ScopeLeft {
+        let words = self.words();
+        let of_minute = |word: &AtomicI64| word.load(Ordering::Relaxed).max(0).unsigned_abs();
+        let of_day = |word: &AtomicU64| DayWord::from_bits(word.load(Ordering::Acquire)).left();
+        ScopeLeft(ScopeLimit::ALL.map(|limit| {
+            let most = self.limits.of(limit)?;
+            let left = match limit {
+                ScopeLimit::InFlight => most.saturating_sub(self.in_flight()),
+                ScopeLimit::RequestsPerMinute => of_minute(&words.requests),
+                ScopeLimit::TokensPerMinute => of_minute(&words.tokens),
+                ScopeLimit::RequestsPerDay => of_day(&words.day_requests),
+                ScopeLimit::TokensPerDay => of_day(&words.day_tokens),
+            };
+            let is_whole = left >= most;
+            Some(LimitLeft {
+                limit: most,
+                left: left.min(most),
+                resets: if is_whole {
+                    now
+                } else {
+                    self.until(limit, now)
+                },
+            })
+        }))
+    }
+
+    /// Requests in flight; 0 where they are not limited.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        u64::from(self.words().in_flight.load(Ordering::Relaxed))
+    }
+
+    /// Requests that `limit` has refused.
+    #[must_use]
+    pub fn refused(&self, limit: ScopeLimit) -> u64 {
+        self.words().refused[limit as usize].load(Ordering::Relaxed)
+    }
+
+    /// Requests that were served although `limit` would have refused them.
+    #[must_use]
+    pub fn exceeded(&self, limit: ScopeLimit) -> u64 {
+        self.words().exceeded[limit as usize].load(Ordering::Relaxed)
+    }
+
+    /// Gives back requests and tokens that have left the minute or were not used; only the
+    /// coordinator calls this.
+    pub fn give_back(&self, requests: i64, tokens: i64) {
+        let words = self.words();
+        for (left, amount) in [(&words.requests, requests), (&words.tokens, tokens)] {
+            if amount != 0 {
+                left.fetch_add(amount, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Publishes when the next request leaves the minute, [`Instant::ZERO`] when it is empty; only
+    /// the coordinator calls this.
+    pub fn set_frees_at(&self, at: Instant) {
+        self.words()
+            .frees_at
+            .store(at.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Begins a day with this many requests and tokens; only the coordinator calls this. Requests
+    /// under way belong to the day before.
+    pub fn begin_day(&self, day: PeriodTag, requests: i64, tokens: i64) {
+        let words = self.words();
+        for (word, left) in [(&words.day_requests, requests), (&words.day_tokens, tokens)] {
+            let begun = DayWord::new(day.0, left);
+            word.store(begun.to_bits(), Ordering::Release);
+        }
+    }
+
+    /// Changes what is left of the day with this tag; only the coordinator calls this.
+    pub fn change_day(&self, day: PeriodTag, requests: i64, tokens: i64) {
+        let words = self.words();
+        for (word, amount) in [(&words.day_requests, requests), (&words.day_tokens, tokens)] {
+            if amount != 0 {
+                change(word, |word| word.changed(day.0, amount));
+            }
+        }
+    }
+
+    fn words(&self) -> &Words {
+        &self.words.0
+    }
+
+    /// Takes from one limit. What does not fit is taken only where limits do not refuse.
+    fn take_of(
+        &self,
+        (limit, most): (ScopeLimit, u64),
+        tokens: u64,
+        taken: &mut ScopeTaken,
+    ) -> Fits {
+        let (words, mode) = (self.words(), self.limits.mode);
+        let tokens = tokens.min(most);
+        match limit {
+            ScopeLimit::InFlight => take_place(&words.in_flight, most, mode),
+            ScopeLimit::RequestsPerMinute => {
+                taken.requests = 1;
+                take_room(&words.requests, 1, mode)
+            }
+            ScopeLimit::TokensPerMinute => {
+                taken.tokens = tokens;
+                take_room(&words.tokens, tokens, mode)
+            }
+            ScopeLimit::RequestsPerDay => {
+                let (fits, day) = take_of_day(&words.day_requests, 1, mode);
+                taken.request_of = Some(day);
+                fits
+            }
+            ScopeLimit::TokensPerDay => {
+                let (fits, day) = take_of_day(&words.day_tokens, tokens, mode);
+                taken.tokens_of = Some((day, tokens));
+                fits
+            }
+        }
+    }
+
+    /// Gives back what was taken from the limits in `done`.
+    fn undo(&self, taken: &ScopeTaken, done: u8) {
+        let words = self.words();
+        let there = |limit: &ScopeLimit| self.limits.of(*limit).is_some();
+        let limits = ScopeLimit::ALL.into_iter().filter(there);
+        for limit in limits.filter(|limit| done & bit(*limit) != 0) {
+            match limit {
+                ScopeLimit::InFlight => self.release(),
+                ScopeLimit::RequestsPerMinute => {
+                    let requests = &words.requests;
+                    requests.fetch_add(signed(taken.requests), Ordering::Relaxed);
+                }
+                ScopeLimit::TokensPerMinute => {
+                    let tokens = &words.tokens;
+                    tokens.fetch_add(signed(taken.tokens), Ordering::Relaxed);
+                }
+                ScopeLimit::RequestsPerDay => {
+                    if let Some(day) = taken.request_of {
+                        change(&words.day_requests, |word| word.settled(day.0, 1, 0));
+                    }
+                }
+                ScopeLimit::TokensPerDay => {
+                    if let Some((day, tokens)) = taken.tokens_of {
+                        change(&words.day_tokens, |word| word.settled(day.0, tokens, 0));
+                    }
+                }
+            }
+        }
+    }
+
+    /// When `limit`, of which too little is left at `now`, has more.
+    fn until(&self, limit: ScopeLimit, now: Instant) -> Instant {
+        match limit {
+            ScopeLimit::InFlight => now + IN_FLIGHT_WAIT,
+            ScopeLimit::RequestsPerMinute | ScopeLimit::TokensPerMinute => {
+                match Instant::from_nanos(self.words().frees_at.load(Ordering::Relaxed)) {
+                    // As far as the coordinator knows, the minute is empty: what fills it was taken
+                    // just now.
+                    Instant::ZERO => now + Window60::SPAN,
+                    at => at.max(now),
+                }
+            }
+            ScopeLimit::RequestsPerDay | ScopeLimit::TokensPerDay => self.day_end.get().max(now),
+        }
+    }
+}
+
+/// Whether a request fits into a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fits {
+    Yes,
+    No,
+}
+
+impl Fits {
+    const fn of(is_there: bool) -> Self {
+        if is_there { Self::Yes } else { Self::No }
+    }
+}
+
+fn take_place(in_flight: &AtomicU32, most: u64, mode: LimitMode) -> Fits {
+    let fits = |now: u32| Fits::of(u64::from(now) < most);
+    let more = |now| (fits(now) == Fits::Yes || mode == LimitMode::Count).then_some(now + 1);
+    match in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
+        Ok(before) | Err(before) => fits(before),
+    }
+}
+
+fn take_room(room: &AtomicI64, amount: u64, mode: LimitMode) -> Fits {
+    let amount = signed(amount);
+    let fits = |left: i64| Fits::of(left >= amount);
+    let less = |left| {
+        let may = fits(left) == Fits::Yes || mode == LimitMode::Count;
+        may.then(|| left.saturating_sub(amount))
+    };
+    match room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
+        Ok(before) | Err(before) => fits(before),
+    }
+}
+
+/// The day is that of the word from which it was taken, or that has too little.
+fn take_of_day(word: &AtomicU64, amount: u64, mode: LimitMode) -> (Fits, PeriodTag) {
+    let fits = |word: DayWord| Fits::of(word.has(amount));
+    let less = |bits| {
+        let word = DayWord::from_bits(bits);
+        let may = fits(word) == Fits::Yes || mode == LimitMode::Count;
+        may.then(|| word.take(amount).to_bits())
+    };
+    let (Ok(before) | Err(before)) = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
+    let before = DayWord::from_bits(before);
+    (fits(before), PeriodTag(before.day()))
+}
+
+/// A change for another day has no effect.
+fn change(word: &AtomicU64, change: impl Fn(DayWord) -> Option<DayWord>) {
+    let changed = |bits| Some(change(DayWord::from_bits(bits))?.to_bits());
+    let _ = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, changed);
+}
+
+const fn bit(limit: ScopeLimit) -> u8 {
+    1 << limit as u8
+}
+
+fn signed(amount: u64) -> i64 {
+    i64::try_from(amount).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+#[path = "scope_gate_tests.rs"]
+mod tests;
