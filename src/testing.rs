@@ -271,7 +271,7 @@ pub mod report {
 pub mod shard {
     pub mod request {
         pub mod pass {
-            pub use crate::shard::request::pass::{By, Pass, Refused, Stopped, Wanted};
+            pub use crate::shard::request::pass::{Bill, Pass, Wanted};
         }
         pub mod permit {
             pub use crate::shard::request::permit::Permit;
