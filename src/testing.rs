@@ -11,7 +11,7 @@ pub mod base {
         pub use crate::base::endpoint::{Dialect, Endpoint};
     }
     pub mod ids {
-        pub use crate::base::ids::{BudgetId, ProviderId, ShardId};
+        pub use crate::base::ids::{BudgetId, ProviderId, ScopeId, ShardId, Subject};
     }
     pub mod limits {
         pub use crate::base::limits::ROWS_KEPT_MAX;
