@@ -12,7 +12,7 @@ mod plan;
 use std::sync::Arc;
 use std::time::Duration;
 
-use infermux::testing::base::ids::{BudgetId, ProviderId, ShardId};
+use infermux::testing::base::ids::{BudgetId, ProviderId, ShardId, Subject};
 use infermux::testing::base::money::NanoUsd;
 use infermux::testing::base::period::{Per, Period, PeriodTag};
 use infermux::testing::base::time::{Instant, WallTime};
@@ -151,10 +151,11 @@ fn batch(
         let budget = BudgetId(*turn % case.budgets);
         let tokens = Tokens::new(300);
         facts.push(Fact::Admitted {
-            provider,
+            subject: Subject::Provider(provider),
             at: now,
             requests: 1,
             tokens,
+            day: None,
         });
         facts.push(Fact::Ended(Ended {
             provider,

@@ -11,7 +11,7 @@ pub mod base {
         pub use crate::base::endpoint::{Dialect, Endpoint};
     }
     pub mod ids {
-        pub use crate::base::ids::{BudgetId, ProviderId, ShardId};
+        pub use crate::base::ids::{BudgetId, ProviderId, ScopeId, ShardId, Subject};
     }
     pub mod limits {
         pub use crate::base::limits::ROWS_KEPT_MAX;
@@ -271,7 +271,7 @@ pub mod report {
 pub mod shard {
     pub mod request {
         pub mod pass {
-            pub use crate::shard::request::pass::{By, Pass, Refused, Stopped, Wanted};
+            pub use crate::shard::request::pass::{Bill, Pass, Wanted};
         }
         pub mod permit {
             pub use crate::shard::request::permit::Permit;

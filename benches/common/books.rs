@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use infermux::testing::base::ids::ProviderId;
+use infermux::testing::base::ids::{ProviderId, Subject};
 use infermux::testing::base::time::{Instant, WallTime};
 use infermux::testing::base::tokens::Tokens;
 use infermux::testing::config::accounts::Accounts;
@@ -32,10 +32,11 @@ pub(crate) fn facts() -> Run {
 /// Books the admission of a request at a provider with limits.
 pub(crate) fn admitted() -> Run {
     books(|at| Fact::Admitted {
-        provider: ProviderId(1),
+        subject: Subject::Provider(ProviderId(1)),
         at,
         requests: 1,
         tokens: Tokens::new(300),
+        day: None,
     })
 }
 

@@ -367,6 +367,7 @@ pub struct ModelPrice {
 }
 
 /// Budgets of callers.
+#[derive(Default)]
 pub struct Budgets {
     /// The file that keeps spend across restarts.
     pub state_file: Option<Box<str>>,

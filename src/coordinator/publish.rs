@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::base::ids::Subject;
 use crate::link::caller_gates::CallerGates;
 use crate::link::gate::Gates;
 use crate::link::orders::Order;
@@ -31,13 +32,30 @@ impl Publisher {
                 gates.providers[provider.index()].set_health(state);
             }
             Order::Headroom {
-                provider,
+                subject,
                 requests,
                 tokens,
-            } => {
-                gates.providers[provider.index()].give_back(requests, tokens);
-            }
-            Order::FreesAt { provider, at } => gates.providers[provider.index()].set_frees_at(at),
+            } => match subject {
+                Subject::Provider(id) => gates.providers[id.index()].give_back(requests, tokens),
+                Subject::Scope(id) => self.callers.scopes[id.index()].give_back(requests, tokens),
+            },
+            Order::FreesAt { subject, at } => match subject {
+                Subject::Provider(id) => gates.providers[id.index()].set_frees_at(at),
+                Subject::Scope(id) => self.callers.scopes[id.index()].set_frees_at(at),
+            },
+            Order::Day {
+                scope,
+                day,
+                requests,
+                tokens,
+            } => self.callers.scopes[scope.index()].begin_day(day, requests, tokens),
+            Order::DayChange {
+                scope,
+                day,
+                requests,
+                tokens,
+            } => self.callers.scopes[scope.index()].change_day(day, requests, tokens),
+            Order::DayEnds { at } => self.callers.day_end.set(at),
             Order::Average {
                 provider,
                 average,
@@ -75,6 +93,8 @@ pub struct Folder {
     /// By provider, the place of its last order of headroom; an entry may be out of date, and is
     /// checked.
     headroom: Vec<usize>,
+    /// The same by scope.
+    scopes: Vec<usize>,
     /// By provider, the place of its last order of the average.
     averages: Vec<usize>,
 }
@@ -102,12 +122,18 @@ impl Folder {
     /// The entry for the last order of this kind; `None`: orders of this kind are not joined.
     fn place(&mut self, order: Order) -> Option<&mut usize> {
         let (places, at) = match order {
-            Order::Headroom { provider, .. } => (&mut self.headroom, provider.index()),
+            Order::Headroom { subject, .. } => match subject {
+                Subject::Provider(id) => (&mut self.headroom, id.index()),
+                Subject::Scope(id) => (&mut self.scopes, id.index()),
+            },
             Order::Average { provider, .. } => (&mut self.averages, provider.index()),
             Order::Circuit { .. }
             | Order::Health { .. }
             | Order::FreesAt { .. }
             | Order::Cooldown { .. }
+            | Order::Day { .. }
+            | Order::DayChange { .. }
+            | Order::DayEnds { .. }
             | Order::Balance { .. }
             | Order::Period { .. } => return None,
         };
@@ -121,19 +147,19 @@ impl Folder {
 /// Two orders about the same word as one.
 fn joined(first: Order, second: Order) -> Option<Order> {
     if let Order::Headroom {
-        provider,
+        subject,
         requests,
         tokens,
     } = first
         && let Order::Headroom {
-            provider: same,
+            subject: same,
             requests: more_requests,
             tokens: more_tokens,
         } = second
-        && provider == same
+        && subject == same
     {
         return Some(Order::Headroom {
-            provider,
+            subject,
             requests: requests + more_requests,
             tokens: tokens + more_tokens,
         });
@@ -152,15 +178,24 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::base::ids::{BudgetId, ProviderId};
+    use crate::base::ids::{BudgetId, ProviderId, ScopeId};
     use crate::base::period::PeriodTag;
 
     fn headroom(provider: u16, requests: i64) -> Order {
+        let subject = Subject::Provider(ProviderId(provider));
+        headroom_of(subject, requests)
+    }
+
+    fn headroom_of(subject: Subject, requests: i64) -> Order {
         Order::Headroom {
-            provider: ProviderId(provider),
+            subject,
             requests,
             tokens: 10 * requests,
         }
+    }
+
+    fn scope(scope: u32, requests: i64) -> Order {
+        headroom_of(Subject::Scope(ScopeId(scope)), requests)
     }
 
     fn average(provider: u16, millis: u64) -> Order {
@@ -193,6 +228,11 @@ mod tests {
                     average(0, 7),
                 ],
                 vec![headroom(0, 4), average(0, 7), headroom(1, 2)],
+            ),
+            // A scope has nothing to do with the provider of the same number.
+            (
+                vec![headroom(0, 1), scope(0, 2), headroom(0, 4), scope(0, 8)],
+                vec![headroom(0, 5), scope(0, 10)],
             ),
             // Entries from earlier calls are out of date.
             (

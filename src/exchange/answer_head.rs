@@ -3,6 +3,7 @@
 use crate::base::endpoint::Dialect;
 use crate::exchange::headers::{self, TRAILER_ANNOUNCEMENT};
 use crate::exchange::inbound::{self, Crossing};
+use crate::exchange::quota::Quota;
 use crate::exchange::refusal::Connection;
 use crate::exchange::version::Version;
 use crate::wire::head::{Framing, Head};
@@ -108,8 +109,8 @@ fn write_media_type(media_type: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(media_type.as_bytes());
 }
 
-/// How the head of an answer ends: with what becomes of the connection, and with what a browser is
-/// told. [`AnswerHead::write`] asks for it, so that no kind of answer can be without either.
+/// How the head of an answer ends: with what becomes of the connection, with what is left for the
+/// caller, and with what a browser is told. [`AnswerHead::write`] asks for it, so that no kind of answer can be without any of it.
 #[derive(Clone, Copy, Debug)]
 pub struct HeadEnd<'a> {
     version: Version,
@@ -118,6 +119,8 @@ pub struct HeadEnd<'a> {
     cors: &'a [u8],
     /// The request's id, for clients that know it by another name.
     request_id: Option<&'a str>,
+    /// What the caller is told of its limits and budgets.
+    quota: Option<(Quota, Dialect)>,
 }
 
 impl<'a> HeadEnd<'a> {
@@ -129,6 +132,7 @@ impl<'a> HeadEnd<'a> {
             connection,
             cors,
             request_id: None,
+            quota: None,
         }
     }
 
@@ -140,6 +144,13 @@ impl<'a> HeadEnd<'a> {
             Dialect::Messages => Some(request_id),
         };
         Self { request_id, ..self }
+    }
+
+    /// The same end for a caller that speaks `dialect` and has limits or budgets.
+    #[must_use]
+    pub const fn with_quota(self, quota: Quota, dialect: Dialect) -> Self {
+        let quota = Some((quota, dialect));
+        Self { quota, ..self }
     }
 
     /// The same end, with a connection that is kept open only if `wanted` allows that, too.
@@ -168,6 +179,9 @@ impl<'a> HeadEnd<'a> {
         }
         if let Some(id) = self.request_id {
             headers::anthropics_request_id(out, id);
+        }
+        if let Some((quota, dialect)) = &self.quota {
+            quota.write(*dialect, out);
         }
         out.extend_from_slice(self.cors);
         out.extend_from_slice(b"\r\n");

@@ -53,8 +53,13 @@ pub const STREAM_LINES: &[u8] = b"Cache-Control: no-cache\r\nX-Accel-Buffering: 
 pub const EXPOSED: &str = "X-Infermux-Provider, X-Infermux-Model, X-Infermux-Strategy, \
     X-Infermux-Route-Group, X-Infermux-Latency-Ms, X-Infermux-Attempts, X-Infermux-Model-Override, \
     X-Infermux-Prompt-Tokens, X-Infermux-Completion-Tokens, X-Infermux-Cost, X-Infermux-Error, \
-    X-Infermux-Upstream-Request-Id, X-Infermux-Token-Count, X-Request-Id, request-id, \
-    Retry-After, retry-after-ms, x-should-retry";
+    X-Infermux-Upstream-Request-Id, X-Infermux-Token-Count, X-Infermux-Budget-Remaining, \
+    x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, \
+    x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, \
+    anthropic-ratelimit-requests-limit, anthropic-ratelimit-requests-remaining, \
+    anthropic-ratelimit-requests-reset, anthropic-ratelimit-tokens-limit, \
+    anthropic-ratelimit-tokens-remaining, anthropic-ratelimit-tokens-reset, \
+    X-Request-Id, request-id, Retry-After, retry-after-ms, x-should-retry";
 
 /// Appends the header lines.
 pub fn add(out: &mut Vec<u8>, added: &Added<'_>) {

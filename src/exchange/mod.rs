@@ -24,6 +24,7 @@ pub mod path_hint;
 pub mod pins;
 pub mod principal;
 pub mod purse;
+pub mod quota;
 pub mod refusal;
 pub mod remembered;
 pub mod request;

@@ -48,4 +48,112 @@ impl<'a> Scopes<'a> {
         let places = own.flatten().chain(of_model).chain(caller);
         places.filter_map(|place| accounts.at(place))
     }
+
+    /// Whether any of them has limits.
+    #[must_use]
+    pub fn has_limits(&self, model: Option<&'a str>) -> bool {
+        self.of_model(model).any(|account| account.limits.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::digest::Digest;
+    use crate::base::money::NanoUsd;
+    use crate::base::period::Per;
+    use crate::config::keyring::{CallerKey, KeySecret, Keyring, NamePattern, PerModel, Team};
+    use crate::config::plan::{Budgets, CallerBudget};
+    use crate::config::scope::{Allowance, Budget, BudgetAction, Enforce, Limits};
+
+    fn allowance() -> Allowance {
+        Allowance {
+            limits: Some(Limits::default()),
+            budgets: Box::default(),
+        }
+    }
+
+    fn per_model(models: &[&str]) -> PerModel {
+        let patterns = models.iter().map(|text| NamePattern::parse(text).unwrap());
+        PerModel {
+            models: patterns.collect(),
+            allowance: allowance(),
+        }
+    }
+
+    fn key(name: &str, team: Option<&str>, own: Allowance) -> CallerKey {
+        CallerKey {
+            name: name.into(),
+            team: team.map(Into::into),
+            caller: name.into(),
+            callers: Box::default(),
+            models: None,
+            expires: None,
+            is_disabled: false,
+            stream_cost: false,
+            allowance: own,
+            per_model: Box::new([per_model(&["gpt-4o"]), per_model(&["o*", "gpt-*"])]),
+            secrets: Box::new([KeySecret {
+                digest: Digest::of(name.as_bytes()),
+                until: None,
+            }]),
+        }
+    }
+
+    fn accounts() -> Accounts {
+        let team = Team {
+            name: "t".into(),
+            models: None,
+            allowance: allowance(),
+        };
+        let keys = vec![
+            key("a", Some("t"), allowance()),
+            key("b", None, Allowance::default()),
+        ];
+        let budget = Budget {
+            amount: NanoUsd::new(1),
+            per: Per::Month,
+            action: BudgetAction::HardStop,
+            model_override: None,
+            enforce: Enforce::Yes,
+        };
+        let caller = "c".into();
+        let budgets = Budgets {
+            callers: Box::new([CallerBudget { caller, budget }]),
+            state_file: None,
+        };
+        Accounts::new(&Keyring::new(keys).unwrap(), &[team], &budgets)
+    }
+
+    #[test]
+    fn a_request_passes_its_team_its_key_the_keys_models_and_its_caller() {
+        let accounts = accounts();
+        for (key, caller, model, expected) in [
+            (None, None, Some("gpt-4o"), &[][..]),
+            (None, Some("c"), Some("gpt-4o"), &["caller c"]),
+            (Some(0), None, None, &["team t", "key a"]),
+            (Some(0), Some("x"), Some("claude"), &["team t", "key a"]),
+            (
+                Some(0),
+                Some("c"),
+                Some("gpt-4o"),
+                &[
+                    "team t",
+                    "key a",
+                    "key a, model gpt-4o",
+                    "key a, model o*, gpt-*",
+                    "caller c",
+                ],
+            ),
+            (Some(1), None, Some("o3"), &["key b, model o*, gpt-*"]),
+            (Some(1), Some("c"), Some("x"), &["caller c"]),
+            (Some(2), None, Some("o3"), &[]),
+        ] {
+            let scopes = Scopes::new(&accounts, key, caller);
+            let passed = scopes.of_model(model).map(|one| one.scope.to_string());
+            assert_eq!(passed.collect::<Vec<_>>(), expected);
+            let is_limited = expected.iter().any(|scope| !scope.starts_with("caller"));
+            assert_eq!(scopes.has_limits(model), is_limited);
+        }
+    }
 }

@@ -1,12 +1,15 @@
 //! Responses in the background whose usage was not known when they were booked (rule M3 of
 //! reference/responses-inbound.md).
 
-use crate::base::ids::ProviderId;
+use crate::base::ids::{BudgetId, ProviderId};
+use crate::base::period::Period;
 use crate::base::spent::Spent;
+use crate::base::time::WallTime;
 use crate::base::tokens::{Counts, Tokens};
 use crate::decide::pricing::{self, Row};
 use crate::exchange::attribution::Attribution;
 use crate::exchange::principal::Owner;
+use crate::link::budget_gate::BudgetGate;
 use crate::link::facts::MonthTag;
 use crate::link::memory::Memory;
 use crate::wire::usage::Usage;
@@ -26,10 +29,23 @@ pub struct Unsettled {
     pub model: Box<str>,
     /// The prices; `None`: nobody knows them.
     pub row: Option<Row>,
+    /// The budgets that have paid for it.
+    pub budgets: Box<[Paying]>,
     /// What was booked.
     pub booked: Spent,
     /// The tokens that were booked.
     pub counts: Counts,
+}
+
+/// A budget that has paid for a response.
+#[derive(Debug)]
+pub struct Paying {
+    /// Its id.
+    pub id: BudgetId,
+    /// Its words: whether the id is still that budget's is told by them.
+    pub gate: BudgetGate,
+    /// The period in which it has paid.
+    pub period: Period,
 }
 
 /// The responses of the whole process, by their ids.
@@ -75,6 +91,15 @@ impl Unsettled {
     }
 }
 
+impl Paying {
+    /// Whether the books of the period are open at `wall`: until the next one has ended.
+    #[must_use]
+    pub fn is_open(&self, wall: WallTime) -> bool {
+        let now = Period::of(self.period.per(), wall);
+        self.period == now || self.period == now.minus(1)
+    }
+}
+
 /// The tags of months repeat after this number.
 const MONTH_TAGS: u8 = 32;
 
@@ -94,6 +119,7 @@ mod tests {
                 Price::per_million(1_000_000),
                 Price::per_million(2_000_000),
             )),
+            budgets: Box::default(),
             booked: Spent {
                 cost: NanoUsd::new(10),
                 requests: 1,
@@ -132,6 +158,31 @@ mod tests {
         let less = unsettled(3).difference(&usage(4, 1), MonthTag(3));
         let less = less.expect("the books are open").spent;
         assert_eq!((less.prompt_tokens, less.cost), (0, NanoUsd::ZERO));
+    }
+
+    #[test]
+    fn the_books_of_a_budgets_period_stay_open_for_one_more() {
+        let day = |text| Period::parse(text).unwrap();
+        let is_open = |period, now| {
+            let paying = Paying {
+                id: BudgetId(0),
+                gate: BudgetGate::default(),
+                period: day(period),
+            };
+            paying.is_open(day(now).start())
+        };
+        for (period, now, expected) in [
+            ("2026-11-30", "2026-11-30", true),
+            ("2026-11-30", "2026-12-01", true),
+            ("2026-11-30", "2026-12-02", false),
+            // The tag of this day is the same.
+            ("2026-11-30", "2027-01-01", false),
+            ("week-2026-11-30", "2026-12-13", true),
+            ("week-2026-11-30", "2026-12-14", false),
+            ("total", "2026-12-14", true),
+        ] {
+            assert_eq!(is_open(period, now), expected, "{period} {now}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::config::plan::Plan;
 use crate::decide::ewma::Ewma;
 use crate::ledger::breakers::{self, Breakers};
 use crate::ledger::budgets::{self, Alert, Budgets};
+use crate::ledger::days::Days;
 use crate::ledger::limits::Limits;
 use crate::ledger::state::State;
 use crate::ledger::terms::Terms;
@@ -23,6 +24,7 @@ pub struct Books {
     breakers: Breakers,
     limits: Limits,
     budgets: Budgets,
+    days: Days,
     /// The state read at the start, with what has been added since.
     state: State,
     averages: Vec<Ewma>,
@@ -44,8 +46,9 @@ impl Books {
         let providers = plan.providers.len();
         Self {
             breakers: Breakers::new(plan.providers.iter().map(|provider| provider.breaker)),
-            limits: Limits::new(&plan.providers, window),
+            limits: Limits::new(&plan.providers, accounts, window),
             budgets: Budgets::new(accounts, wall, &state),
+            days: Days::new(accounts, wall, &state),
             state,
             averages: vec![Ewma::default(); providers],
             decay_permille: plan.latency.ewma_decay_permille,
@@ -77,8 +80,12 @@ impl Books {
         fresh: &FreshAccounts,
         orders: &mut Vec<Order>,
     ) {
-        // Spend under ids that get a new holder is kept by the scopes' names.
+        // What is known under ids that get a new holder is kept by the scopes' names.
         self.budgets.save(&mut self.state);
+        self.days.save(&mut self.state);
+        self.limits.adopt_scopes(accounts, &fresh.scopes, orders);
+        self.days
+            .adopt(accounts, &fresh.scopes, &self.state, orders);
         self.budgets
             .adopt(accounts, &fresh.budgets, &self.state, orders);
     }
@@ -86,12 +93,14 @@ impl Books {
     /// Orders the first values of the published words.
     pub fn start(&self, orders: &mut Vec<Order>) {
         self.budgets.start(orders);
+        self.days.start(orders);
     }
 
     /// Takes in a shard's fact.
     pub fn on_fact(&mut self, now: Instant, fact: &Fact, orders: &mut Vec<Order>) {
         self.breakers.on_fact(now, fact, orders);
         self.limits.on_fact(fact, orders);
+        self.days.on_fact(fact);
         self.alerts.extend(self.budgets.on_fact(fact));
         if let Fact::Ended(ended) = fact
             && let Some(sample) = ended.sample
@@ -154,6 +163,7 @@ impl Books {
         self.breakers.on_time(now, orders);
         self.limits.on_time(now, orders);
         self.budgets.on_time(wall, orders);
+        self.days.on_time(now, wall, orders);
     }
 
     /// When [`Books::on_time`] has something to do.
@@ -193,7 +203,8 @@ impl Books {
 
     /// Whether the durable state has changed since the last call.
     pub fn take_changed(&mut self) -> bool {
-        self.budgets.take_changed()
+        // Both are asked, so that neither says tomorrow what was new today.
+        self.budgets.take_changed() | self.days.take_changed()
     }
 
     /// The durable state as text.
@@ -201,6 +212,7 @@ impl Books {
     pub fn state(&mut self, totals: &Totals) -> String {
         totals.save(&mut self.state);
         self.budgets.save(&mut self.state);
+        self.days.save(&mut self.state);
         // Writing a state cannot fail: its keys are strings, its numbers are whole.
         self.state.to_json().unwrap_or_default()
     }

@@ -119,7 +119,10 @@ impl Breakers {
     #[inline]
     pub fn on_fact(&mut self, now: Instant, fact: &Fact, orders: &mut Vec<Order>) {
         match fact {
-            Fact::Admitted { .. } | Fact::Cooldown { .. } | Fact::Settled { .. } => {}
+            Fact::Admitted { .. }
+            | Fact::Left { .. }
+            | Fact::Cooldown { .. }
+            | Fact::Settled { .. } => {}
             Fact::Ended(_)
             | Fact::ProbeTaken { .. }
             | Fact::ProbeAnswered { .. }
@@ -158,7 +161,10 @@ impl Breakers {
                     standing.breaker.on_successes(now, *successes);
                 }
             }
-            Fact::Admitted { .. } | Fact::Cooldown { .. } | Fact::Settled { .. } => {}
+            Fact::Admitted { .. }
+            | Fact::Left { .. }
+            | Fact::Cooldown { .. }
+            | Fact::Settled { .. } => {}
         }
     }
 

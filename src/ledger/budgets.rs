@@ -129,6 +129,7 @@ impl Budgets {
                 account.alert()
             }
             Fact::Admitted { .. }
+            | Fact::Left { .. }
             | Fact::Ended(_)
             | Fact::Cooldown { .. }
             | Fact::ProbeTaken { .. }

@@ -6,6 +6,7 @@
 pub mod books;
 pub mod breakers;
 pub mod budgets;
+pub mod days;
 pub mod limits;
 pub mod state;
 pub mod terms;

@@ -20,6 +20,8 @@ use crate::link::meters::Party;
 pub struct State {
     /// By scope and period, what was spent; scopes that no longer have a budget included.
     spent: BTreeMap<Scope, BTreeMap<Period, NanoUsd>>,
+    /// By day and scope, requests made and tokens used, where these are limited.
+    days: BTreeMap<Period, BTreeMap<Scope, [u64; 2]>>,
     /// By month, what all callers together have spent.
     months: BTreeMap<Month, MonthState>,
     /// By minute since 1970, what was spent.
@@ -59,6 +61,9 @@ pub enum StateFault {
     /// A key is no month.
     #[error("`{0}` is not a month like `2026-03`")]
     Month(String),
+    /// A key is no day.
+    #[error("`{0}` is not a day like `2026-03-31`")]
+    Day(String),
     /// A key is no period.
     #[error("`{0}` is not a month like `2026-03`, a day like `2026-03-31`, a week or `total`")]
     Period(String),
@@ -80,6 +85,9 @@ struct File {
     /// Kind, name, models, and by period what was spent: scopes that are no callers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     scopes: Vec<(Kind, Box<str>, Box<str>, Unique<u64>)>,
+    /// By day, kind, name and models of scopes with limits per day, requests made and tokens used.
+    #[serde(default, skip_serializing_if = "Unique::is_empty")]
+    days: Unique<DayFile>,
     months: Unique<MonthFile>,
     /// By minute since 1970.
     #[serde(default)]
@@ -96,6 +104,29 @@ enum Kind {
     Team,
     Key,
     KeyModels,
+    Caller,
+}
+
+impl Kind {
+    /// A scope's kind, its name, and its models, which only a [`Scope::KeyModels`] has.
+    fn of(scope: &Scope) -> (Self, Box<str>, Box<str>) {
+        let (kind, name, models) = match scope {
+            Scope::Team(name) => (Self::Team, name, None),
+            Scope::Key(name) => (Self::Key, name, None),
+            Scope::KeyModels { key, models } => (Self::KeyModels, key, Some(models)),
+            Scope::Caller(name) => (Self::Caller, name, None),
+        };
+        (kind, name.clone(), models.cloned().unwrap_or_default())
+    }
+
+    fn scope(self, name: Box<str>, models: Box<str>) -> Scope {
+        match self {
+            Self::Team => Scope::Team(name),
+            Self::Key => Scope::Key(name),
+            Self::KeyModels => Scope::KeyModels { key: name, models },
+            Self::Caller => Scope::Caller(name),
+        }
+    }
 }
 
 /// One month.
@@ -170,12 +201,16 @@ impl State {
                 .insert(Scope::Caller(caller.into()), periods(spent)?);
         }
         for (kind, name, models, spent) in file.scopes {
-            let scope = match kind {
-                Kind::Team => Scope::Team(name),
-                Kind::Key => Scope::Key(name),
-                Kind::KeyModels => Scope::KeyModels { key: name, models },
-            };
-            state.spent.insert(scope, periods(spent)?);
+            state
+                .spent
+                .insert(kind.scope(name, models), periods(spent)?);
+        }
+        for (name, scopes) in file.days.0 {
+            let used = scopes.into_iter();
+            let used = used.map(|(kind, name, models, requests, tokens)| {
+                (kind.scope(name, models), [requests, tokens])
+            });
+            state.days.insert(day(name)?, used.collect());
         }
         for (name, kept) in file.months.0 {
             state.months.insert(month(&name)?, kept.into());
@@ -197,17 +232,15 @@ impl State {
             let spent = spent.iter();
             let spent = spent.map(|(period, nano)| (period.to_string(), nano.get()));
             let spent = Unique(spent.collect());
-            let (kind, name, models) = match scope {
-                Scope::Caller(caller) => {
-                    callers.insert(caller.to_string(), spent);
-                    continue;
+            let (kind, name, models) = Kind::of(scope);
+            match kind {
+                Kind::Caller => {
+                    callers.insert(name.into(), spent);
                 }
-                Scope::Team(name) => (Kind::Team, name, None),
-                Scope::Key(name) => (Kind::Key, name, None),
-                Scope::KeyModels { key, models } => (Kind::KeyModels, key, Some(models)),
-            };
-            let models = models.cloned().unwrap_or_default();
-            scopes.push((kind, name.clone(), models, spent));
+                Kind::Team | Kind::Key | Kind::KeyModels => {
+                    scopes.push((kind, name, models, spent));
+                }
+            }
         }
         let kept = self.months.iter();
         let kept = kept.map(|(month, kept)| (month.to_string(), kept.into()));
@@ -216,6 +249,7 @@ impl State {
             version: VERSION,
             callers: Unique(callers),
             scopes,
+            days: Unique(self.days.iter().map(day_file).collect()),
             months: Unique(kept.collect()),
             minutes: self.minutes.iter().map(span).collect(),
             hours: self.hours.iter().map(span).collect(),
@@ -245,6 +279,25 @@ impl State {
                 self.spent.insert(scope.clone(), spent.clone());
             }
         }
+    }
+
+    /// Requests that this scope made on `day`, and tokens that it used.
+    #[must_use]
+    pub fn used_on(&self, day: Period, scope: &Scope) -> [u64; 2] {
+        let scopes = self.days.get(&day);
+        let used = scopes.and_then(|scopes| scopes.get(scope));
+        used.copied().unwrap_or_default()
+    }
+
+    /// Sets what this scope used on `day`.
+    pub fn set_used_on(&mut self, day: Period, scope: &Scope, used: [u64; 2]) {
+        let scopes = self.days.entry(day).or_default();
+        scopes.insert(scope.clone(), used);
+    }
+
+    /// Drops the days before the one before `today`, which is kept in case the clock is set back.
+    pub fn forget_days(&mut self, today: Period) {
+        self.days = self.days.split_off(&today.minus(1));
     }
 
     /// What is known of `month`.
@@ -336,6 +389,21 @@ fn periods(spent: Unique<u64>) -> Result<BTreeMap<Period, NanoUsd>, StateFault> 
     spent.collect()
 }
 
+fn day(name: String) -> Result<Period, StateFault> {
+    let period = Period::parse(&name).filter(|period| period.per() == Per::Day);
+    period.ok_or(StateFault::Day(name))
+}
+
+type DayFile = Vec<(Kind, Box<str>, Box<str>, u64, u64)>;
+
+fn day_file((day, scopes): (&Period, &BTreeMap<Scope, [u64; 2]>)) -> (String, DayFile) {
+    let rows = scopes.iter().map(|(scope, [requests, tokens])| {
+        let (kind, name, models) = Kind::of(scope);
+        (kind, name, models, *requests, *tokens)
+    });
+    (day.to_string(), rows.collect())
+}
+
 fn month(name: &str) -> Result<Month, StateFault> {
     Month::parse(name).ok_or_else(|| StateFault::Month(name.to_owned()))
 }
@@ -353,6 +421,18 @@ fn fault(error: serde_json::Error) -> StateFault {
 #[derive(Serialize)]
 #[serde(transparent)]
 struct Unique<V>(BTreeMap<String, V>);
+
+impl<V> Unique<V> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<V> Default for Unique<V> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for Unique<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -394,6 +474,8 @@ mod tests {
         r#""former":{"2026-11":7}},"#,
         r#""scopes":[["team","t","",{"2026-11-29":1,"2026-11-30":2,"total":9}],"#,
         r#"["key","k","",{"week-2026-11-30":3}],["key_models","k","m, n*",{"2026-11":4}]],"#,
+        r#""days":{"2026-11-29":[["team","t","",1,2]],"2026-11-30":[["team","t","",3,4],"#,
+        r#"["key_models","k","m",5,6],["caller","c","",7,8]]},"#,
         r#""months":{"2026-10":{"all":[12,3,2,1]},"#,
         r#""2026-11":{"all":[9,1,1,1],"models":[["p","m",[9,1,1,1]]],"#,
         r#""callers":[["a",[9,1,1,1]]],"envs":[["(none)",[9,1,1,1]]],"#,
@@ -413,6 +495,9 @@ mod tests {
         let team = Scope::Team("t".into());
         assert_eq!(state.spent_by(&team, Per::Day).len(), 2);
         assert_eq!(state.spent_by(&team, Per::Total).len(), 1);
+        let days = ["2026-11-28", "2026-11-29", "2026-11-30"];
+        let days = days.map(|day| state.used_on(Period::parse(day).unwrap(), &team));
+        assert_eq!(days, [[0, 0], [1, 2], [3, 4]]);
         let spent = Spent::from(Figures(9, 1, 1, 1));
         let kept = state.month(november).unwrap();
         assert_eq!(kept.all, spent);
@@ -457,6 +542,10 @@ mod tests {
             (
                 r#"{"version":1,"callers":{"a":{"2026-13":1}},"months":{}}"#,
                 "`2026-13` is not a month like `2026-03`, a day like `2026-03-31`, a week or `total`",
+            ),
+            (
+                r#"{"version":1,"callers":{},"days":{"2026-11":[]},"months":{}}"#,
+                "`2026-11` is not a day like `2026-03-31`",
             ),
             (
                 r#"{"version":1,"callers":{"a":{"2026-11":-1}},"months":{}}"#,
@@ -531,9 +620,18 @@ mod tests {
                 .collect()
         });
         let spans = || prop::collection::vec((any::<u64>(), spent_once()), 0..4);
-        let all = (spent, kept, spans(), spans());
-        all.prop_map(|(spent, months, minutes, hours)| State {
+        let used = prop::collection::btree_map(scope(), any::<[u64; 2]>(), 0..4);
+        let days = prop::collection::btree_map(0..99_999_u64, used, 0..3);
+        let days = days.prop_map(|days| {
+            let day = |days: u64| WallTime::from_unix_millis(86_400_000 * days);
+            let days = days.into_iter();
+            days.map(|(number, used)| (Period::of(Per::Day, day(number)), used))
+                .collect()
+        });
+        let all = (spent, days, kept, spans(), spans());
+        all.prop_map(|(spent, days, months, minutes, hours)| State {
             spent,
+            days,
             months,
             minutes,
             hours,

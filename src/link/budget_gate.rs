@@ -107,6 +107,12 @@ impl BudgetGate {
         let _ = balance.fetch_update(Ordering::AcqRel, Ordering::Acquire, settle);
     }
 
+    /// Whether these are the same words, and so those of the same budget.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Counts a request that is refused for good, or served with another model.
     pub fn count_refusal(&self) {
         self.0.0.refusals.fetch_add(1, Ordering::Relaxed);

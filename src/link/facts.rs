@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::base::ids::{BudgetId, ProviderId};
+use crate::base::ids::{BudgetId, ProviderId, ScopeId, Subject};
 use crate::base::money::NanoUsd;
 use crate::base::period::PeriodTag;
 use crate::base::time::Instant;
@@ -12,16 +12,37 @@ use crate::decide::outcome::Signal;
 /// Something that happened on a shard. Plain data, so that it could come from another machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact {
-    /// An attempt was admitted: this much was taken from the headroom.
+    /// A provider's attempt, or a scope's request, was admitted: this much was taken from the
+    /// headroom.
     Admitted {
-        /// The attempt's provider.
-        provider: ProviderId,
+        /// The attempt's provider, or the request's scope.
+        subject: Subject,
         /// When it was admitted; the window that it is charged to starts at this moment.
         at: Instant,
-        /// Requests taken: one, or none where the provider has no limit on them.
+        /// Requests taken: one, or none where the subject has no limit on them.
         requests: u64,
-        /// Tokens taken; zero where the provider has no limit on tokens.
+        /// Tokens taken; zero where the subject has no limit on tokens.
         tokens: Tokens,
+        /// The day from whose requests one was taken, as the scope's word said; `None`: there is no
+        /// such limit.
+        day: Option<PeriodTag>,
+    },
+    /// A scope's request has ended, and was settled in the scope's words.
+    Left {
+        /// The scope.
+        scope: ScopeId,
+        /// When the request was admitted.
+        admitted: Instant,
+        /// The day from whose tokens some were taken, as the scope's word said; `None`: there is no
+        /// such limit.
+        day: Option<PeriodTag>,
+        /// Tokens that were taken from the headroom when it was admitted.
+        reserved: Tokens,
+        /// Tokens that were taken from the headroom in addition when it ended, since it had used
+        /// more.
+        excess: Tokens,
+        /// Tokens that it used.
+        used: Tokens,
     },
     /// An attempt ended.
     Ended(Ended),

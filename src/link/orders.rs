@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::base::ids::{BudgetId, ProviderId};
+use crate::base::ids::{BudgetId, ProviderId, ScopeId, Subject};
 use crate::base::money::NanoUsd;
 use crate::base::period::PeriodTag;
 use crate::base::time::Instant;
@@ -24,19 +24,47 @@ pub enum Order {
         /// Its health from now on.
         state: Health,
     },
-    /// Requests and tokens that a provider may be sent in addition (or fewer) from now on.
+    /// Requests and tokens that a provider may be sent, or a scope may send, in addition (or
+    /// fewer) from now on.
     Headroom {
-        /// The provider.
-        provider: ProviderId,
+        /// The provider or scope.
+        subject: Subject,
         /// Requests that have left the window.
         requests: i64,
         /// Tokens that have left the window or were not used.
         tokens: i64,
     },
-    /// When the next request leaves a provider's window.
+    /// When the next request leaves a window.
     FreesAt {
-        /// The provider.
-        provider: ProviderId,
+        /// The provider or scope whose window it is.
+        subject: Subject,
+        /// That moment; [`Instant::ZERO`] when the window is empty.
+        at: Instant,
+    },
+    /// A day begins for a scope's words.
+    Day {
+        /// The scope.
+        scope: ScopeId,
+        /// The day that begins.
+        day: PeriodTag,
+        /// Requests that are left of it; below zero where more were made.
+        requests: i64,
+        /// Tokens that are left of it; below zero where more were used.
+        tokens: i64,
+    },
+    /// What is left of a day changes, since a reload changed the limits.
+    DayChange {
+        /// The scope.
+        scope: ScopeId,
+        /// The running day.
+        day: PeriodTag,
+        /// By how many requests.
+        requests: i64,
+        /// By how many tokens.
+        tokens: i64,
+    },
+    /// When the running day ends.
+    DayEnds {
         /// That moment.
         at: Instant,
     },

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use infermux::testing::base::ids::ProviderId;
+use infermux::testing::base::ids::{ProviderId, Subject};
 use infermux::testing::base::period::{Per, Period};
 use infermux::testing::base::time::{Instant, WallTime};
 use infermux::testing::config::accounts::Accounts;
@@ -155,7 +155,12 @@ impl Judge {
 
     /// A shard reports `fact`, which is about `attempt`.
     pub(crate) fn on_report(&mut self, shard: usize, fact: Fact, attempt: AttemptId) {
-        if let Fact::Admitted { provider, at, .. } = fact {
+        if let Fact::Admitted {
+            subject: Subject::Provider(provider),
+            at,
+            ..
+        } = fact
+        {
             self.windows[provider.index()].on_admitted(at, attempt);
         }
         self.on_the_way[shard].push_back((fact, attempt));
@@ -224,6 +229,7 @@ impl Judge {
                 Ok(())
             }
             Fact::Admitted { .. }
+            | Fact::Left { .. }
             | Fact::Cooldown { .. }
             | Fact::Settled { .. }
             | Fact::Forgotten { .. } => Ok(()),

@@ -16,7 +16,7 @@ use infermux::testing::exchange::course::{Action, Course, Injection, Try};
 use infermux::testing::link::budget_gate::Reserved;
 use infermux::testing::link::facts::{Fact, Sample, SampleKind};
 use infermux::testing::link::provider_gate::Standing;
-use infermux::testing::shard::request::pass::{By, Pass, Wanted};
+use infermux::testing::shard::request::pass::{Bill, Pass, Wanted};
 use infermux::testing::shard::request::permit::Permit;
 use infermux::testing::shard::state::reports::ENFORCE_POLLS;
 
@@ -150,7 +150,9 @@ impl World {
         let (mut model, mut sent_on) = ("asked for", Vec::new());
         loop {
             let wanted = Wanted {
+                now: self.now,
                 model,
+                tokens: Tokens::new(self.requests[request].tokens),
                 ask: Some(ask),
                 sent_on: &sent_on,
             };
@@ -161,9 +163,10 @@ impl World {
                 }
                 Err(stopped) => stopped,
             };
-            let By::Budget { id, rules, .. } = stopped.by;
-            self.say(|| format!("request {request}: budget {} refuses {ask:?}", id.0));
-            model = rules.model_override.as_deref()?;
+            let scope = &stopped.account.scope;
+            self.say(|| format!("request {request}: {scope} refuses {ask:?}"));
+            let (id, other) = stopped.instead()?;
+            model = other;
             sent_on.push(id);
         }
     }
@@ -363,7 +366,7 @@ impl World {
         if outcome == Outcome::Answered || attempt.content_at.is_some() {
             let most = self.requests[request].tokens * if self.dice.chance(100) { 5 } else { 1 };
             used = self.dice.between(1, most);
-            self.pay(request, NanoUsd::new(used * PRICE));
+            self.pay(request, used);
         }
         if !closing.is_settled {
             return self.go_on(request, outcome);
@@ -470,11 +473,12 @@ impl World {
     }
 
     /// Settles what a request cost, once.
-    fn pay(&mut self, request: usize, cost: NanoUsd) {
-        let Some((pass, allotments)) = self.requests[request].pass.take() else {
+    fn pay(&mut self, request: usize, used: u64) {
+        let (tokens, cost) = (Tokens::new(used), NanoUsd::new(used * PRICE));
+        let Some((mut pass, allotments)) = self.requests[request].pass.take() else {
             return;
         };
-        pass.settle(cost);
+        pass.settle(&Bill { tokens, cost });
         for (place, allotment) in &allotments {
             self.judge.account(*place).on_settled(allotment, cost);
         }
@@ -483,7 +487,7 @@ impl World {
 
     fn over(&mut self, request: usize) -> Held {
         self.give_back(request)?;
-        self.pay(request, NanoUsd::ZERO);
+        self.pay(request, 0);
         self.memory.let_go(&mut self.requests[request].bodies);
         self.requests[request].stage = Stage::Over;
         Ok(())

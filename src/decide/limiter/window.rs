@@ -1,11 +1,13 @@
-//! The rolling window of one provider: when what was taken from its headroom comes back.
+//! The rolling window of a provider or a scope: when what was taken from its headroom comes back.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 
-/// What was taken from one provider's headroom, in buckets of one second of admission.
+/// What was taken from the headroom of a provider or a scope, in buckets of one second of
+/// admission.
 ///
 /// Shards take from the headroom before they send, and report it; only this window says what goes
 /// back. A bucket goes back when all of it is older than the window, so the headroom never holds
@@ -16,18 +18,19 @@ use crate::base::tokens::Tokens;
 /// has come.
 #[derive(Clone, Debug)]
 pub struct Window60 {
-    /// One bucket per second of the window and one for the running second, in which the bucket of
-    /// second `s` has the place `s % buckets.len()`.
-    buckets: Box<[Bucket]>,
+    /// What is held, by second, the earliest first. A window that holds nothing has no buckets, and
+    /// no memory for them: of thousands of windows, most hold nothing.
+    buckets: VecDeque<Bucket>,
     /// The first second whose bucket has not gone back.
     oldest: u64,
-    /// No bucket before this second holds anything; `u64::MAX` when none does.
-    due: u64,
+    /// The window's length.
+    seconds: u64,
 }
 
 /// What was admitted within one second.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Bucket {
+    second: u64,
     requests: u64,
     tokens: u64,
 }
@@ -56,9 +59,9 @@ impl Window60 {
     pub fn new(span: Duration) -> Self {
         let seconds = span.clamp(Duration::from_secs(1), Self::SPAN).as_secs();
         Self {
-            buckets: (0..=seconds).map(|_| Bucket::default()).collect(),
+            buckets: VecDeque::new(),
             oldest: 0,
-            due: u64::MAX,
+            seconds,
         }
     }
 
@@ -72,8 +75,9 @@ impl Window60 {
             returned.add(requests, tokens.get());
             return returned;
         }
-        self.bucket(second).add(requests, tokens.get());
-        self.due = self.due.min(second);
+        if requests > 0 || tokens > Tokens::ZERO {
+            self.bucket(second).add(requests, tokens.get());
+        }
         self.check();
         returned
     }
@@ -88,14 +92,17 @@ impl Window60 {
             return 0;
         }
         let (reserved, used) = (reserved.get(), used.get());
-        let bucket = self.bucket(second);
         if used > reserved {
+            // There may be no bucket yet: an attempt may begin before there is a limit.
             let more = (used - reserved).min(i64::MAX as u64);
-            bucket.tokens = bucket.tokens.saturating_add(more);
-            // The bucket may have held nothing: an attempt may begin before there is a limit.
-            self.due = self.due.min(second);
+            self.bucket(second).add(0, more);
+            self.check();
             return -signed(more);
         }
+        let Ok(place) = self.find(second) else {
+            return 0;
+        };
+        let bucket = &mut self.buckets[place];
         let fewer = (reserved - used).min(bucket.tokens);
         bucket.tokens -= fewer;
         signed(fewer)
@@ -104,18 +111,17 @@ impl Window60 {
     /// Returns what has left the window by `now`. A moment before the latest one changes nothing.
     pub fn expire(&mut self, now: Instant) -> Returned {
         let mut returned = Returned::default();
-        let oldest = now.as_secs().saturating_sub(self.seconds());
-        // Buckets before the first one that holds anything need no visit, nor do seconds beyond the
-        // ring's length, since each of them shares a bucket with a visited one.
-        let first = self.due.max(self.oldest);
-        let beyond = oldest.min(self.newest() + 1);
-        for second in first..beyond {
-            let bucket = std::mem::take(self.bucket(second));
-            returned.add(bucket.requests, bucket.tokens);
+        self.oldest = self.oldest.max(now.as_secs().saturating_sub(self.seconds));
+        let oldest = self.oldest;
+        let leaves = |bucket: &Bucket| bucket.second < oldest;
+        while self.buckets.front().is_some_and(leaves) {
+            let bucket = self.buckets.pop_front();
+            bucket
+                .iter()
+                .for_each(|one| returned.add(one.requests, one.tokens));
         }
-        if oldest > self.oldest {
-            self.oldest = oldest;
-            self.due = self.first_held();
+        if self.buckets.is_empty() {
+            self.buckets = VecDeque::new();
         }
         self.check();
         returned
@@ -124,7 +130,11 @@ impl Window60 {
     /// When the next bucket leaves the window.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let second = self.due.checked_add(self.seconds() + 1)?;
+        let second = self
+            .buckets
+            .front()?
+            .second
+            .saturating_add(self.seconds + 1);
         Some(Instant::from_millis(second.saturating_mul(1_000)))
     }
 
@@ -138,37 +148,41 @@ impl Window60 {
         held
     }
 
-    fn first_held(&self) -> u64 {
-        let seconds = self.oldest..=self.newest();
-        let place = |second: &u64| {
-            let bucket = self.buckets.get(self.place(*second));
-            bucket.is_some_and(|bucket| *bucket != Bucket::default())
-        };
-        seconds.into_iter().find(place).unwrap_or(u64::MAX)
-    }
-
-    /// The last second that has a bucket.
+    /// The last second that may have a bucket.
     fn newest(&self) -> u64 {
-        self.oldest.saturating_add(self.seconds())
+        self.oldest.saturating_add(self.seconds)
     }
 
-    /// The window's length.
-    fn seconds(&self) -> u64 {
-        self.buckets.len() as u64 - 1
+    /// The place of this second's bucket; the error is where it would be.
+    fn find(&self, second: u64) -> Result<usize, usize> {
+        match self.buckets.back() {
+            // Most reports are about the running second.
+            Some(last) if last.second == second => Ok(self.buckets.len() - 1),
+            Some(last) if last.second < second => Err(self.buckets.len()),
+            Some(_) | None => self.buckets.binary_search_by_key(&second, |one| one.second),
+        }
     }
 
+    /// This second's bucket; an empty one if it has none.
     fn bucket(&mut self, second: u64) -> &mut Bucket {
-        let place = self.place(second);
+        let place = self.find(second).unwrap_or_else(|place| {
+            self.buckets.insert(
+                place,
+                Bucket {
+                    second,
+                    requests: 0,
+                    tokens: 0,
+                },
+            );
+            place
+        });
         &mut self.buckets[place]
     }
 
-    fn place(&self, second: u64) -> usize {
-        usize::try_from(second % self.buckets.len() as u64).unwrap_or(0)
-    }
-
     fn check(&self) {
-        debug_assert!(self.due >= self.oldest, "what is due has not gone back");
-        debug_assert!(self.due == u64::MAX || self.due <= self.newest());
+        debug_assert!(self.buckets.iter().is_sorted_by(|a, b| a.second < b.second));
+        let held = self.oldest..=self.newest();
+        debug_assert!(self.buckets.iter().all(|one| held.contains(&one.second)));
     }
 }
 

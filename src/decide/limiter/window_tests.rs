@@ -130,11 +130,21 @@ fn an_end_that_nothing_was_reported_of_gives_nothing() {
 
 #[test]
 fn a_window_has_between_one_and_sixty_seconds() {
-    for (millis, buckets) in [(0, 2), (1_000, 2), (5_999, 6), (60_000, 61), (90_000, 61)] {
+    for (millis, seconds) in [(0, 1), (1_000, 1), (5_999, 5), (60_000, 60), (90_000, 60)] {
         let window = Window60::new(Duration::from_millis(millis));
-        assert_eq!(window.buckets.len(), buckets, "{millis} ms");
+        assert_eq!(window.seconds, seconds, "{millis} ms");
     }
-    assert_eq!(Window60::default().buckets.len(), 61);
+    assert_eq!(Window60::default().seconds, 60);
+}
+
+#[test]
+fn a_window_that_holds_nothing_has_no_memory() {
+    let mut window = Window60::default();
+    window.on_admitted(at(1_000), 0, Tokens::ZERO);
+    assert_eq!((window.deadline(), window.buckets.capacity()), (None, 0));
+    window.on_admitted(at(1_000), 1, Tokens::ZERO);
+    window.expire(at(62_000));
+    assert_eq!((window.deadline(), window.buckets.capacity()), (None, 0));
 }
 
 #[test]

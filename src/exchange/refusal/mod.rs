@@ -10,6 +10,7 @@ use crate::base::period::Per;
 use crate::config::scope::Scope;
 use crate::decide::outcome::{Outcome, Verdict};
 use crate::link::provider_gate::Limit;
+use crate::link::scope_gate::ScopeLimit;
 use crate::report::escape::bounded;
 
 mod table;
@@ -98,6 +99,15 @@ pub enum Refusal<'a> {
         spent: NanoUsd,
         /// What the caller can wait for.
         wait: BudgetWait,
+    },
+    /// A scope that the request passes is at one of its limits.
+    LimitExceeded {
+        /// Whose limit.
+        scope: &'a Scope,
+        /// Which of them.
+        limit: ScopeLimit,
+        /// When it may allow such a request.
+        retry: Duration,
     },
     /// Every eligible provider is at its limit.
     RateLimit {
@@ -269,7 +279,7 @@ impl<'a> Refusal<'a> {
             Self::UnsupportedMediaType => &table::UNSUPPORTED_MEDIA_TYPE,
             Self::InvalidConfiguration { .. } => &table::INVALID_CONFIGURATION,
             Self::BudgetExceeded { .. } => &table::BUDGET_EXCEEDED,
-            Self::RateLimit { .. } => &table::RATE_LIMIT,
+            Self::LimitExceeded { .. } | Self::RateLimit { .. } => &table::RATE_LIMIT,
             Self::HeaderTooLarge => &table::HEADER_TOO_LARGE,
             Self::Internal => &table::INTERNAL_ERROR,
             Self::UpstreamError { .. } => &table::UPSTREAM_ERROR,
@@ -310,6 +320,7 @@ impl<'a> Refusal<'a> {
             | Self::UnsupportedMediaType
             | Self::InvalidConfiguration { .. }
             | Self::BudgetExceeded { .. }
+            | Self::LimitExceeded { .. }
             | Self::RateLimit { .. }
             | Self::UpstreamError { .. }
             | Self::NoHealthyProviders { .. }
@@ -398,6 +409,11 @@ impl Display for Refusal<'_> {
                 let model = quoted(model);
                 return write!(f, "no provider is configured to serve the model {model}");
             }
+            Self::LimitExceeded {
+                scope,
+                limit,
+                retry,
+            } => return write_limit(f, scope, limit, retry),
             Self::RateLimit {
                 model,
                 retry,
@@ -471,11 +487,26 @@ fn write_rate_limit(
     LimitOf { provider, limit }: LimitOf<'_>,
 ) -> fmt::Result {
     let (model, provider, limit) = (quoted(model), quoted(provider), limit.name());
-    let seconds = retry.as_millis().div_ceil(1_000).max(1);
+    let seconds = whole_seconds(retry);
     write!(
         f,
         "every provider of {model} is at its limit; {limit} of {provider} resets in {seconds} s"
     )
+}
+
+fn write_limit(
+    f: &mut fmt::Formatter<'_>,
+    scope: &Scope,
+    limit: ScopeLimit,
+    retry: Duration,
+) -> fmt::Result {
+    let (scope, limit) = (scope.to_string(), limit.name());
+    let (scope, seconds) = (quoted(&scope), whole_seconds(retry));
+    write!(f, "{limit} of {scope} is reached: try again in {seconds} s")
+}
+
+fn whole_seconds(span: Duration) -> u128 {
+    span.as_millis().div_ceil(1_000).max(1)
 }
 
 fn write_faults(f: &mut fmt::Formatter<'_>, faults: &[String]) -> fmt::Result {

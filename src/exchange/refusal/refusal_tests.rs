@@ -1,6 +1,7 @@
 //! Refusals: codes, statuses, bodies and the time to retry.
 
 use proptest::prelude::{any, prop_assert, proptest};
+use serde_json::json;
 
 use super::*;
 use crate::base::endpoint::Dialect;
@@ -78,6 +79,11 @@ fn all() -> Vec<Refusal<'static>> {
         Refusal::InvalidConfiguration { faults: &[] },
         budget(BudgetWait::Period(Some(90 * SECOND))),
         budget(BudgetWait::InFlight),
+        Refusal::LimitExceeded {
+            scope: scope(),
+            limit: ScopeLimit::RequestsPerMinute,
+            retry,
+        },
         Refusal::RateLimit {
             model,
             retry,
@@ -419,6 +425,10 @@ fn a_budget_says_its_numbers_and_what_to_wait_for() {
         let message = format!("team-a's budget of 10 USD a month {state}: {spent} spent");
         assert_eq!(error["message"], message);
         assert_eq!(error["budget_usd"].as_f64(), Some(10.0));
+        assert_eq!(
+            (&error["scope"], &error["per"]),
+            (&json!("caller team-a"), &json!("month"))
+        );
         assert_eq!(error["spent_usd"].as_f64(), Some(spent));
         assert_eq!(lines(&refusal, &["Retry-After", "x-should-retry"]), headers);
         // Codex stops at this type, and only where waiting does not help.
@@ -431,6 +441,51 @@ fn a_budget_says_its_numbers_and_what_to_wait_for() {
         assert_eq!(error["type"], "infermux_error");
         assert_eq!(response["error"]["type"], kind);
         assert_eq!(response["error"]["code"], "budget_exceeded");
+    }
+}
+
+#[test]
+fn a_limit_says_whose_it_is_in_every_dialect() {
+    let scope = Scope::KeyModels {
+        key: "web-app".into(),
+        models: "gpt-4o, \"x\"".into(),
+    };
+    for (limit, retry, headers) in [
+        (ScopeLimit::InFlight, SECOND, "Retry-After: 1"),
+        (ScopeLimit::TokensPerMinute, 59 * SECOND, "Retry-After: 59"),
+        (
+            ScopeLimit::RequestsPerDay,
+            7_200 * SECOND,
+            "Retry-After: 60, x-should-retry: false",
+        ),
+    ] {
+        let refusal = Refusal::LimitExceeded {
+            scope: &scope,
+            limit,
+            retry,
+        };
+        let seconds = retry.as_secs();
+        for dialect in [Dialect::Chat, Dialect::Responses, Dialect::Messages] {
+            let error = &body(dialect, &refusal)["error"];
+            let details = match dialect {
+                Dialect::Chat | Dialect::Responses => error,
+                Dialect::Messages => &error["details"],
+            };
+            let expected = json!({
+                "scope": "key web-app, model gpt-4o, \"x\"",
+                "limit": limit.name(),
+                "retry_after_ms": seconds * 1_000,
+            });
+            for (name, value) in expected.as_object().expect("an object") {
+                assert_eq!(&details[name], value, "{dialect:?} {name}");
+            }
+            let message = format!(
+                "{} of key web-app, model gpt-4o, \"x\" is reached: try again in {seconds} s",
+                limit.name()
+            );
+            assert_eq!(error["message"], message);
+        }
+        assert_eq!(lines(&refusal, &["Retry-After", "x-should-retry"]), headers);
     }
 }
 

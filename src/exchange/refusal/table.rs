@@ -316,11 +316,12 @@ pub(super) const BUDGET_EXCEEDED: Row = Row {
         status: 429,
         kind: "rate_limit_error",
     },
-    when: "The caller's monthly budget is used up, or what is left of it is too little for the \
-           prompt, or is reserved by other requests of the same caller that are under way.",
-    caller: "Wait for the next month, or until the other requests have ended. `Retry-After` says \
-             which of the two it is.",
-    operator: "Raise `monthly_usd`, or set `action: model_override`.",
+    when: "A budget of the caller, its key or its team is used up, or what is left of it is too \
+           little for the prompt, or is reserved by other requests that are under way. `scope` and \
+           `per` in the error say which budget.",
+    caller: "Wait for the budget's next period, or until the other requests have ended. \
+             `Retry-After` says which of the two it is.",
+    operator: "Raise the budget, or set `action: model_override`.",
 };
 
 pub(super) const RATE_LIMIT: Row = Row {
@@ -331,7 +332,8 @@ pub(super) const RATE_LIMIT: Row = Row {
         kind: "rate_limit_error",
     },
     when: "Every provider that could answer is at its `rate_limits` or its `max_in_flight`, or has \
-           asked to be left alone for a while.",
+           asked to be left alone for a while; or the caller's key or its team is at one of its \
+           `limits`. `scope` and `limit` in the error say whose limit it is, and which.",
     caller: "Send the request again after `Retry-After`.",
     operator: "Raise the limit that the message names, or add a provider.",
 };

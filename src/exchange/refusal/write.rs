@@ -121,7 +121,15 @@ impl Refusal<'_> {
 
     /// Appends what programs may want to know besides the code, behind another member.
     fn write_details(&self, out: &mut Vec<u8>) {
-        if let Self::BudgetExceeded { budget, spent, .. } = self {
+        if let Self::BudgetExceeded {
+            scope,
+            per,
+            budget,
+            spent,
+            ..
+        } = self
+        {
+            write_named(out, &scope.to_string(), (b",\"per\":", per.name()));
             let _ = write!(out, ",\"budget_usd\":{budget},\"spent_usd\":{spent}");
         }
         if let Self::InvalidConfiguration { faults } = self {
@@ -140,10 +148,11 @@ impl Refusal<'_> {
             });
         }
         if let Self::RateLimit { limit, .. } = self {
-            out.extend_from_slice(b",\"scope\":");
-            json_string(out, &format!("provider {}", limit.provider));
-            out.extend_from_slice(b",\"limit\":");
-            json_string(out, limit.limit.name());
+            let scope = format!("provider {}", limit.provider);
+            write_named(out, &scope, (LIMIT, limit.limit.name()));
+        }
+        if let Self::LimitExceeded { scope, limit, .. } = self {
+            write_named(out, &scope.to_string(), (LIMIT, limit.name()));
         }
         if let Some(retry) = self.retry() {
             let _ = write!(out, ",\"retry_after_ms\":{}", retry.true_ms);
@@ -187,9 +196,9 @@ impl Refusal<'_> {
     /// When to try again; every 429, 503 and 529 says so.
     fn retry(&self) -> Option<Retry> {
         match *self {
-            Self::RateLimit { retry, .. } | Self::NoHealthyProviders { retry, .. } => {
-                Some(Retry::within_reach(retry))
-            }
+            Self::LimitExceeded { retry, .. }
+            | Self::RateLimit { retry, .. }
+            | Self::NoHealthyProviders { retry, .. } => Some(Retry::within_reach(retry)),
             Self::BudgetExceeded {
                 wait: BudgetWait::Period(rest),
                 ..
@@ -228,6 +237,14 @@ impl Refusal<'_> {
             | Self::HttpVersionNotSupported => None,
         }
     }
+}
+
+/// Appends whose limit or budget it is, and which one.
+fn write_named(out: &mut Vec<u8>, scope: &str, (start, which): (&[u8], &str)) {
+    out.extend_from_slice(b",\"scope\":");
+    json_string(out, scope);
+    out.extend_from_slice(start);
+    json_string(out, which);
 }
 
 /// Appends a list, behind its name and its opening bracket.
@@ -289,6 +306,8 @@ impl Retry {
     }
 }
 
+/// What the name of a limit follows.
+const LIMIT: &[u8] = b",\"limit\":";
 /// Most candidates that a refusal lists; reports show the others.
 pub(super) const CANDIDATES_TOLD_MAX: usize = 32;
 /// Tells client libraries not to repeat by themselves.

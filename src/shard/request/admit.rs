@@ -1,10 +1,13 @@
 //! A request passes the limits and budgets of its scopes.
 
 use crate::base::period::Period;
+use crate::base::time::Instant;
+use crate::base::tokens::Tokens;
 use crate::decide::budget::Admission;
 use crate::exchange::refusal::{BudgetWait, Refusal};
 use crate::exchange::request::Request;
 use crate::exchange::scopes::Scopes;
+use crate::link::scope_gate::ScopeRefusal;
 use crate::shard::request::choose;
 use crate::shard::request::job::Job;
 use crate::shard::request::pass::{By, Pass, Stopped, Wanted};
@@ -29,7 +32,9 @@ pub(super) fn admit<'a>(job: &mut Job<'a>, record: &mut Record<'a>) -> Result<()
     let mut sent_on = Vec::new();
     loop {
         let wanted = Wanted {
+            now: clock::now(),
             model: job.model,
+            tokens: spend::expected(job).sum(),
             ask: Some(spend::estimate(job)),
             sent_on: &sent_on,
         };
@@ -41,13 +46,40 @@ pub(super) fn admit<'a>(job: &mut Job<'a>, record: &mut Record<'a>) -> Result<()
             }
             Err(stopped) => stopped,
         };
-        let By::Budget { id, rules, .. } = stopped.by;
-        let Some(model) = rules.model_override.as_deref() else {
-            return Err(refusal(&stopped));
+        let Some((id, model)) = stopped.instead() else {
+            return Err(refusal(&stopped, wanted.now));
         };
         sent_on.push(id);
+        record.model_override = Some(model);
         serve_with(job, model)?;
     }
+}
+
+/// Takes a request that costs nothing through the limits of its scopes: it is one request, and
+/// uses no tokens. `model` is what it asks about.
+///
+/// # Errors
+///
+/// A limit refuses the request.
+pub(super) fn admit_free<'a>(
+    shard: &Shard,
+    request: &'a Request,
+    record: &mut Record<'a>,
+    model: Option<&'a str>,
+) -> Result<(), Refusal<'a>> {
+    let Some((callers, scopes)) = request.callers.as_ref().zip(Scopes::of(request)) else {
+        return Ok(());
+    };
+    let wanted = Wanted {
+        now: clock::now(),
+        model: model.unwrap_or_default(),
+        tokens: Tokens::ZERO,
+        ask: None,
+        sent_on: &[],
+    };
+    let pass = Pass::take(&shard.desk, callers, scopes.of_model(model), &wanted);
+    record.pass = Some(pass.map_err(|stopped| refusal(&stopped, wanted.now))?);
+    Ok(())
 }
 
 /// Starts routing over with the model that a budget puts in place of another.
@@ -62,9 +94,14 @@ fn serve_with<'a>(job: &mut Job<'a>, model: &'a str) -> Result<(), Refusal<'a>> 
 }
 
 /// What the caller is told.
-fn refusal<'a>(stopped: &Stopped<'a>) -> Refusal<'a> {
+fn refusal<'a>(stopped: &Stopped<'a>, now: Instant) -> Refusal<'a> {
     let scope = &stopped.account.scope;
     match stopped.by {
+        By::Limit(ScopeRefusal { limit, until }) => Refusal::LimitExceeded {
+            scope,
+            limit,
+            retry: until.since(now),
+        },
         By::Budget { rules, refused, .. } => Refusal::BudgetExceeded {
             scope,
             per: rules.per,

@@ -5,15 +5,15 @@ use std::time::Duration;
 use crate::base::time::Instant;
 use crate::exchange::answer_head::{self, AnswerHead, HeadEnd, PassedOn};
 use crate::exchange::headers::{self, Totals};
+use crate::exchange::quota::Quota;
 use crate::exchange::refusal::Connection;
-use crate::exchange::request::Request;
+use crate::exchange::scopes::Scopes;
 use crate::exchange::version::Version;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::upstream::Upstream;
 use crate::shard::request::attempt::Attempt;
 use crate::shard::request::job::Job;
 use crate::shard::request::record::Record;
-use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 
 /// What the head of an answer that a provider has given says about the answer.
@@ -32,11 +32,21 @@ pub struct Told {
 
 /// The end of the head of an answer, given what its caller wants of the connection.
 #[must_use]
-pub fn head_end<'s>(shard: &'s Shard, request: &'s Request, wanted: Connection) -> HeadEnd<'s> {
+pub fn head_end<'a>(record: &Record<'a>, wanted: Connection) -> HeadEnd<'a> {
+    let (shard, request) = record.of();
     let cors = shard.era.cors.as_ref().zip(request.grant);
     let cors = cors.map_or(&b""[..], |(cors, grant)| cors.lines(grant));
     let end = HeadEnd::new(request.version, shard.connection(wanted), cors);
-    end.in_dialect(request.dialect, request.id.as_str())
+    let end = end.in_dialect(request.dialect, request.id.as_str());
+    match request.callers.as_ref().zip(Scopes::of(request)) {
+        Some((callers, scopes)) => {
+            let model = record.model_override.or(record.model);
+            let now = (clock::now(), clock::wall());
+            let quota = Quota::of(&scopes, callers.gates(), model, now);
+            end.with_quota(quota, request.dialect)
+        }
+        None => end,
+    }
 }
 
 /// Starts the caller's answer with its head, in which `write_own` writes infermux's own fields.
@@ -69,7 +79,7 @@ pub fn write_whole<'a>(
         framing: answer_head::length(told.length),
         passed_on,
     };
-    let end = head_end(job.shard, job.request, record.connection);
+    let end = head_end(record, record.connection);
     write(caller, record, &head, end, |out| {
         headers::add(out, &added);
     });
@@ -125,7 +135,7 @@ fn write_events(
         Version::Http11 => {}
         Version::Http10 => record.connection = Connection::Close,
     }
-    let end = head_end(job.shard, job.request, record.connection);
+    let end = head_end(record, record.connection);
     write(caller, record, head, end, |out| {
         out.extend_from_slice(headers::STREAM_LINES);
         write_own(out);

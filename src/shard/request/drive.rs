@@ -142,6 +142,9 @@ async fn serve<'a>(job: &mut Job<'a>, caller: &mut Caller, record: &mut Record<'
         return fault.tell(shard, caller, request, record).await;
     }
     if matches!(job.endpoint, Endpoint::CountTokens | Endpoint::InputTokens) {
+        if let Err(refusal) = admit::admit_free(shard, request, record, Some(job.model)) {
+            return refuse::tell(shard, caller, request, record, &refusal).await;
+        }
         return count::answer(job, caller, record).await;
     }
     if let Err(refusal) = admit::admit(job, record) {

@@ -161,7 +161,7 @@ pub async fn answer(
         },
         passed_on: PassedOn::Nothing,
     };
-    let end = head_end(shard, request, request.connection);
+    let end = head_end(record, request.connection);
     answer_head::write(caller, record, &head, end, |out| {
         headers::request_id(out, request.id.as_str());
         out.extend_from_slice(fields.as_bytes());

@@ -1,30 +1,56 @@
-//! What one request holds of the budgets of its scopes.
+//! What one request holds of the limits and budgets of its scopes.
 
 use std::rc::Rc;
 
 use crate::base::few::Few;
-use crate::base::ids::BudgetId;
+use crate::base::ids::{BudgetId, ScopeId, Subject};
 use crate::base::money::NanoUsd;
+use crate::base::time::Instant;
+use crate::base::tokens::Tokens;
 use crate::config::accounts::Account;
 use crate::config::scope::Budget;
 use crate::decide::budget::{self, Admission, Ask, Standing};
 use crate::exchange::callers::SharedCallers;
 use crate::link::budget_gate::Reserved;
 use crate::link::facts::Fact;
+use crate::link::scope_gate::{ScopeRefusal, ScopeTaken};
 use crate::shard::state::desk::Desk;
 
-/// What a request holds of its scopes' budgets. It is settled exactly once: a pass that is dropped
-/// without [`Pass::settle`] has cost nothing.
+/// What a request holds of its scopes' limits and budgets. It is settled exactly once: a pass that
+/// is dropped before [`Pass::settle`] has used nothing but its one request.
 pub struct Pass {
     desk: Rc<Desk>,
     callers: Rc<SharedCallers>,
+    admitted: Instant,
     held: Few<Holding, HELD>,
-    cost: NanoUsd,
+    stage: Stage,
+}
+
+/// How far a pass has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It is being taken: nobody was told of it.
+    Begun,
+    /// It has passed all of its scopes.
+    Taken,
+    /// Everything has come back that was not used.
+    Settled,
+}
+
+/// What a request has used, and what that costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bill {
+    /// Tokens of the prompt and the answer.
+    pub tokens: Tokens,
+    /// Money.
+    pub cost: NanoUsd,
 }
 
 /// What is taken in one scope.
 #[derive(Clone, Copy, Debug)]
 enum Holding {
+    /// Of its limits.
+    Limits(ScopeId, ScopeTaken),
     /// Money of a budget.
     Budget(BudgetId, Reserved),
 }
@@ -32,8 +58,12 @@ enum Holding {
 /// What a request asks of its scopes.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
-    /// The model that it is to be served with.
+    /// The moment.
+    pub now: Instant,
+    /// The model that it is to be served with; it has none where it asks for no answer.
     pub model: &'a str,
+    /// How many tokens it is expected to use.
+    pub tokens: Tokens,
     /// What it is expected to cost; `None`: it costs nothing, and passes no budget.
     pub ask: Option<Ask>,
     /// Budgets that have sent it to another model: none of them refuses it.
@@ -52,6 +82,8 @@ pub struct Stopped<'a> {
 /// What refuses a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By<'a> {
+    /// A limit.
+    Limit(ScopeRefusal),
     /// A budget.
     Budget {
         /// Its id.
@@ -61,6 +93,17 @@ pub enum By<'a> {
         /// Its decision.
         refused: Refused,
     },
+}
+
+impl<'a> Stopped<'a> {
+    /// The model that serves the request instead, and the budget that has it.
+    #[must_use]
+    pub fn instead(&self) -> Option<(BudgetId, &'a str)> {
+        match self.by {
+            By::Budget { id, rules, .. } => Some((id, rules.model_override.as_deref()?)),
+            By::Limit(_) => None,
+        }
+    }
 }
 
 /// Why a budget reserves nothing.
@@ -87,18 +130,47 @@ impl Pass {
         let mut pass = Self {
             desk: Rc::clone(desk),
             callers: Rc::clone(callers),
+            admitted: wanted.now,
             held: Few::default(),
-            cost: NanoUsd::ZERO,
+            stage: Stage::Begun,
         };
         for account in accounts {
             let taken = pass.take_in(account, wanted);
             // Dropped, the pass gives back what it holds already.
             taken.map_err(|by| Stopped { account, by })?;
         }
+        pass.tell();
         Ok(pass)
     }
 
+    /// Tells the coordinator what was taken of limits.
+    fn tell(&mut self) {
+        self.stage = Stage::Taken;
+        for holding in self.held.iter() {
+            let Holding::Limits(id, taken) = holding else {
+                continue;
+            };
+            let gate = &self.callers.gates().scopes[id.index()];
+            gate.admit(taken);
+            if gate.limits().must_be_told() {
+                self.desk.reports.report(Fact::Admitted {
+                    subject: Subject::Scope(*id),
+                    at: self.admitted,
+                    requests: taken.requests,
+                    tokens: Tokens::new(taken.tokens),
+                    day: taken.request_of,
+                });
+            }
+        }
+    }
+
     fn take_in<'a>(&mut self, account: &'a Account, wanted: &Wanted<'_>) -> Result<(), By<'a>> {
+        if let Some((id, _)) = account.limits {
+            let gate = &self.callers.gates().scopes[id.index()];
+            let taken = gate.take(wanted.now, wanted.tokens.get());
+            let taken = taken.map_err(By::Limit)?;
+            self.held.push(Holding::Limits(id, taken));
+        }
         let Some(ask) = &wanted.ask else {
             return Ok(());
         };
@@ -140,16 +212,76 @@ impl Pass {
         reserved
     }
 
+    /// The callers in force when it was taken.
+    #[must_use]
+    pub fn callers(&self) -> &SharedCallers {
+        &self.callers
+    }
+
     /// What is reserved of budgets, in their order.
     pub fn reserved(&self) -> impl Iterator<Item = (BudgetId, Reserved)> {
-        self.held.iter().map(|holding| match holding {
-            Holding::Budget(id, reserved) => (*id, *reserved),
+        self.held.iter().filter_map(|holding| match holding {
+            Holding::Budget(id, reserved) => Some((*id, *reserved)),
+            Holding::Limits(..) => None,
         })
     }
 
-    /// What the request has cost; it is booked when this is dropped.
-    pub fn settle(mut self, cost: NanoUsd) {
-        self.cost = cost;
+    /// What is taken of limits, in their order.
+    pub fn taken(&self) -> impl Iterator<Item = (ScopeId, ScopeTaken)> {
+        self.held.iter().filter_map(|holding| match holding {
+            Holding::Limits(id, taken) => Some((*id, *taken)),
+            Holding::Budget(..) => None,
+        })
+    }
+
+    /// The request has used this much. Only the first call counts.
+    pub fn settle(&mut self, bill: &Bill) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Settled);
+        // The last that was taken is the first to come back.
+        for holding in self.held.iter().rev() {
+            match (stage, *holding) {
+                (Stage::Begun, Holding::Limits(scope, taken)) => {
+                    self.callers.gates().scopes[scope.index()].cancel(taken);
+                }
+                (Stage::Taken, Holding::Limits(scope, taken)) => {
+                    self.leave(scope, &taken, bill.tokens);
+                }
+                (Stage::Begun | Stage::Taken, Holding::Budget(budget, reserved)) => {
+                    self.pay(budget, &reserved, bill.cost);
+                }
+                (Stage::Settled, Holding::Limits(..) | Holding::Budget(..)) => {}
+            }
+        }
+    }
+
+    /// What is taken of a scope's limits comes back, as far as it was not used.
+    fn leave(&self, scope: ScopeId, taken: &ScopeTaken, used: Tokens) {
+        let gate = &self.callers.gates().scopes[scope.index()];
+        let excess = gate.settle(taken, used.get());
+        gate.release();
+        if gate.limits().must_be_told() {
+            self.desk.reports.report(Fact::Left {
+                scope,
+                admitted: self.admitted,
+                day: taken.tokens_of.map(|(day, _)| day),
+                reserved: Tokens::new(taken.tokens),
+                excess: Tokens::new(excess),
+                used,
+            });
+        }
+    }
+
+    /// What is reserved of a budget comes back, and the cost is spent.
+    fn pay(&self, budget: BudgetId, reserved: &Reserved, cost: NanoUsd) {
+        // The words know it when this returns, the books within 10 ms.
+        self.callers.gates().budgets[budget.index()].settle(reserved, cost);
+        if cost > NanoUsd::ZERO {
+            self.desk.reports.report(Fact::Settled {
+                budget,
+                period: reserved.period,
+                cost,
+            });
+        }
     }
 }
 
@@ -160,21 +292,7 @@ fn is_served_by(rules: &Budget, id: BudgetId, wanted: &Wanted<'_>) -> bool {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        for holding in self.held.iter() {
-            match *holding {
-                Holding::Budget(budget, reserved) => {
-                    // The words know it when this returns, the books within 10 ms.
-                    self.callers.gates().budgets[budget.index()].settle(&reserved, self.cost);
-                    if self.cost > NanoUsd::ZERO {
-                        self.desk.reports.report(Fact::Settled {
-                            budget,
-                            period: reserved.period,
-                            cost: self.cost,
-                        });
-                    }
-                }
-            }
-        }
+        self.settle(&Bill::default());
     }
 }
 

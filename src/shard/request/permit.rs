@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::ids::ProviderId;
+use crate::base::ids::{ProviderId, Subject};
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::decide::outcome::{Outcome, Signal};
@@ -69,10 +69,11 @@ impl Permit {
         if gate.is_limited() {
             let tokens = Tokens::new(self.taken.tokens);
             self.desk.reports.report(Fact::Admitted {
-                provider,
+                subject: Subject::Provider(provider),
                 at,
                 requests: gate.requests_taken(),
                 tokens,
+                day: None,
             });
         }
         if let Some(generation) = self.taken.probe {

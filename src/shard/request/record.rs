@@ -19,7 +19,7 @@ use crate::link::meters::{Kept, Priced, Series};
 use crate::report::access_line::{Access, Counted, access_line};
 use crate::report::line::Level;
 use crate::shard::request::error::KeptError;
-use crate::shard::request::pass::Pass;
+use crate::shard::request::pass::{Bill, Pass};
 use crate::shard::request::used::Used;
 use crate::shard::request::words::Words;
 use crate::shard::state::meters::SeriesKey;
@@ -200,8 +200,9 @@ impl<'a> Record<'a> {
         if self.tokens.is_none() {
             self.tokens = Some(used);
         }
-        if let Some(pass) = self.pass.take() {
-            pass.settle(used.cost);
+        if let Some(pass) = &mut self.pass {
+            let (tokens, cost) = (used.sum(), used.cost);
+            pass.settle(&Bill { tokens, cost });
         }
     }
 
@@ -227,7 +228,9 @@ impl<'a> Record<'a> {
     /// Only the first word counts.
     pub fn count(&mut self) {
         // What nobody has settled by now costs nothing.
-        self.pass = None;
+        if let Some(pass) = &mut self.pass {
+            pass.settle(&Bill::default());
+        }
         let is_counted = std::mem::replace(&mut self.is_counted, true);
         if is_counted || self.request.audience == Audience::Operators {
             return;

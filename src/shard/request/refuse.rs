@@ -99,7 +99,7 @@ pub async fn tell(
     record.error = Some(refusal.row().code);
     caller.make_room();
     caller.out.clear();
-    let end = head_end(shard, request, record.connection);
+    let end = head_end(record, record.connection);
     let mut envelope = request.envelope(record.attempts, end);
     if let Some(used) = &record.tokens {
         envelope.totals = used.totals();

@@ -20,6 +20,7 @@ use crate::exchange::media::Media;
 use crate::exchange::outbound::{Outbound, StoredLine};
 use crate::exchange::refusal::{Down, LastWord, LimitOf, Refusal};
 use crate::exchange::request::Request;
+use crate::exchange::scopes::Scopes;
 use crate::exchange::stored::Stored;
 use crate::link::provider_gate::Standing;
 use crate::shard::http::body::Body;
@@ -27,6 +28,7 @@ use crate::shard::http::caller::Caller;
 use crate::shard::http::receive;
 use crate::shard::net::part::Part;
 use crate::shard::net::timers::Cut;
+use crate::shard::request::admit;
 use crate::shard::request::after::After;
 use crate::shard::request::connect;
 use crate::shard::request::permit::Permit;
@@ -64,6 +66,9 @@ pub(super) async fn answer(
     if body.at.len() > ONE_SEND_BYTES_MAX {
         let limit = ONE_SEND_BYTES_MAX;
         let refusal = Refusal::RequestTooLarge { limit };
+        return refuse::tell(shard, caller, request, &mut record, &refusal).await;
+    }
+    if let Err(refusal) = admit::admit_free(shard, request, &mut record, None) {
         return refuse::tell(shard, caller, request, &mut record, &refusal).await;
     }
     let errand = Errand {
@@ -263,6 +268,7 @@ impl<'a> Errand<'a> {
         let crossing = Crossing {
             key: credential.owner(provider),
             masks: self.masks(provider.id),
+            has_own_limits: Scopes::of(self.request).is_some_and(|all| all.has_limits(None)),
         };
         let mut out = std::mem::take(&mut caller.out);
         out.clear();

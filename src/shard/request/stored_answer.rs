@@ -112,7 +112,7 @@ pub(super) async fn tell(
         framing: answer_head::length(told.body.len()),
         passed_on: PassedOn::Lines(&told.fields),
     };
-    let end = head_end(shard, request, record.connection);
+    let end = head_end(record, record.connection);
     write(caller, record, &head, end, |out| {
         headers::request_id(out, request.id.as_str());
         headers::provider(out, &told.provider);
@@ -205,7 +205,7 @@ fn write_head(
         framing: answer_head::framing_of_stream(request.version),
         passed_on: PassedOn::Head(&up.head, &up.bytes, reached.crossing),
     };
-    let end = head_end(errand.shard, request, record.connection);
+    let end = head_end(record, record.connection);
     write(caller, record, &head, end, |out| {
         out.extend_from_slice(headers::STREAM_LINES);
         headers::request_id(out, request.id.as_str());

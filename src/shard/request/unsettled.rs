@@ -3,20 +3,23 @@
 
 use crate::base::endpoint::Dialect;
 use crate::base::money::NanoUsd;
-use crate::base::period::PeriodTag;
+use crate::base::period::Period;
 use crate::decide::budget::{Capped, Share};
 use crate::dialect::shell::Shell;
-use crate::exchange::attribution::Label;
+use crate::exchange::callers::SharedCallers;
 use crate::exchange::principal::{Owner, Principal};
-use crate::exchange::unsettled::{Difference, Unsettled};
+use crate::exchange::scopes::Scopes;
+use crate::exchange::unsettled::{Difference, Paying, Unsettled};
 use crate::link::budget_gate::Reserved;
 use crate::link::facts::Fact;
 use crate::link::meters::{Kept, Priced};
 use crate::shard::request::attempt::Attempt;
+use crate::shard::request::job::Job;
 use crate::shard::request::record::Record;
 use crate::shard::request::spend;
 use crate::shard::state::meters::SeriesKey;
 use crate::shard::state::shard::Shard;
+use crate::sys::clock;
 use crate::wire::json;
 use crate::wire::usage::Usage;
 
@@ -62,11 +65,13 @@ fn note(
         provider: attempt.candidate().provider,
         model: attempt.upstream_model().into(),
         row: spend::row(job, attempt.place),
+        budgets: budgets(job, record),
         booked: used.spent(),
         counts: used.counts,
     };
     let names = unsettled.model.len() + unsettled.owner.as_ref().map_or(0, Owner::bytes);
-    let bytes = size_of::<Unsettled>() + names;
+    let budgets = size_of_val(&*unsettled.budgets);
+    let bytes = size_of::<Unsettled>() + names + budgets;
     job.shard.unsettled.remember(id, unsettled, bytes);
 }
 
@@ -101,24 +106,8 @@ pub(super) fn settle_by_event(shard: &Shard, id: &str, data: &[u8]) {
 fn book(shard: &Shard, unsettled: &Unsettled, difference: &Difference) {
     let spent = difference.spent;
     let callers = shard.held_callers.current(&shard.callers);
-    let accounts = callers.accounts();
-    let caller = unsettled.attribution.caller.as_ref().map(Label::as_str);
-    let account = caller.and_then(|caller| accounts.at(accounts.of_caller(caller)?));
-    let month = PeriodTag(unsettled.month.0);
-    for (budget, _) in account.into_iter().flat_map(|account| &account.budgets) {
-        let reserved = Reserved {
-            period: month,
-            share: Share {
-                amount: NanoUsd::ZERO,
-                capped: Capped::No,
-            },
-        };
-        callers.gates().budgets[budget.index()].settle(&reserved, spent.cost);
-        shard.reports.report(Fact::Settled {
-            budget: *budget,
-            period: month,
-            cost: spent.cost,
-        });
+    for paying in &unsettled.budgets {
+        pay(shard, &callers, paying, spent.cost);
     }
     let (attribution, owner) = (&unsettled.attribution, unsettled.owner.as_ref());
     let (meters, owner) = (&shard.meters, owner.map(Owner::borrowed));
@@ -142,5 +131,49 @@ fn book(shard: &Shard, unsettled: &Unsettled, difference: &Difference) {
         series.cache_write_tokens.add(counts.written().get());
         series.output_tokens.add(counts.output.get());
         series.account.book(unsettled.month, spent);
+    });
+}
+
+/// The budgets that pay for a request.
+fn budgets(job: &Job<'_>, record: &Record<'_>) -> Box<[Paying]> {
+    let passed = record.pass.as_ref().zip(Scopes::of(job.request));
+    let Some((pass, scopes)) = passed else {
+        return Box::default();
+    };
+    let (gates, wall) = (pass.callers().gates(), clock::wall());
+    let accounts = scopes.of_model(Some(job.model));
+    let budgets: Vec<_> = accounts.flat_map(|account| &account.budgets).collect();
+    let paying = pass.reserved().filter_map(|(id, reserved)| {
+        let (_, rules) = budgets.iter().find(|(own, _)| *own == id)?;
+        Some(Paying {
+            id,
+            gate: gates.budgets.get(id.index())?.clone(),
+            period: Period::of(rules.per, wall).last_with_tag(reserved.period),
+        })
+    });
+    paying.collect()
+}
+
+/// Books what a response has cost beyond what a budget has paid for it.
+fn pay(shard: &Shard, callers: &SharedCallers, paying: &Paying, cost: NanoUsd) {
+    let gate = callers.gates().budgets.get(paying.id.index());
+    let Some(gate) = gate.filter(|gate| gate.is(&paying.gate)) else {
+        return;
+    };
+    if !paying.is_open(clock::wall()) {
+        return;
+    }
+    let reserved = Reserved {
+        period: paying.period.tag(),
+        share: Share {
+            amount: NanoUsd::ZERO,
+            capped: Capped::No,
+        },
+    };
+    gate.settle(&reserved, cost);
+    shard.reports.report(Fact::Settled {
+        budget: paying.id,
+        period: reserved.period,
+        cost,
     });
 }

@@ -182,6 +182,7 @@ fn dispensable(fact: &Fact) -> Option<ProviderId> {
             (ended.signal == Signal::Success && !owes).then_some(ended.provider)
         }
         Fact::Admitted { .. }
+        | Fact::Left { .. }
         | Fact::Cooldown { .. }
         | Fact::ProbeTaken { .. }
         | Fact::ProbeAnswered { .. }
