@@ -71,6 +71,43 @@ const SHOWN: &[(&str, &str, &[&str])] = &[
         &["auth.keys_file"],
     ),
     (
+        "allowances",
+        "limits_of_a_minute_and_of_a_day_refuse_by_their_names",
+        &[
+            "auth.keys[].limits.requests_per_minute",
+            "auth.keys[].limits.tokens_per_minute",
+            "auth.keys[].limits.requests_per_day",
+            "auth.keys[].limits.tokens_per_day",
+            "auth.keys[].limits.enforce",
+        ],
+    ),
+    (
+        "allowances",
+        "so_many_requests_are_under_way_at_once",
+        &["auth.keys[].limits.max_in_flight"],
+    ),
+    (
+        "allowances",
+        "budgets_of_keys_and_teams_hold_side_by_side",
+        &["auth.keys[].budgets[].usd", "auth.keys[].budgets[].per"],
+    ),
+    (
+        "allowances",
+        "a_budget_that_alerts_or_is_not_enforced_refuses_nothing",
+        &[
+            "auth.keys[].budgets[].action",
+            "auth.keys[].budgets[].enforce",
+        ],
+    ),
+    (
+        "allowances",
+        "a_budget_of_certain_models_leads_to_another_one",
+        &[
+            "auth.keys[].budgets[].model_override",
+            "auth.keys[].per_model[].models",
+        ],
+    ),
+    (
         "rings",
         "there_are_as_many_shards_as_asked_for_and_the_flag_beats_the_file",
         &["server.shards"],

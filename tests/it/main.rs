@@ -8,6 +8,7 @@
 )]
 
 mod alerts;
+mod allowances;
 mod anthropic;
 mod breaker;
 mod budget;
