@@ -1,5 +1,6 @@
 //! The threads beside the shards: the one that keeps the books, and those that block.
 
+pub mod alerts;
 pub mod catalogue;
 pub mod changes;
 pub mod chores;

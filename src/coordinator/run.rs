@@ -4,28 +4,24 @@
 //! that shards take from them, and settle with budgets. It never touches a disk, a name or a
 //! socket.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::ids::{BudgetId, ProviderId};
-use crate::base::period::Per;
+use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
 use crate::config::plan::Plan;
-use crate::config::scope::Scope;
+use crate::coordinator::alerts::Alerts;
 use crate::coordinator::changes::Changes;
 use crate::coordinator::describe::{describe, standing, turned};
-use crate::coordinator::known::{BudgetStanding, Known};
+use crate::coordinator::known::Known;
 use crate::coordinator::opening::Opening;
 use crate::coordinator::publish::{Folder, Publisher};
 use crate::coordinator::reports::Job;
 use crate::coordinator::time::Time;
-use crate::decide::budget::Level;
 use crate::exchange::callers::Callers;
 use crate::ledger::books::Books;
 use crate::ledger::terms::Terms;
 use crate::ledger::totals::Totals;
-use crate::link::budget_gate::BudgetGate;
 use crate::link::facts::MonthTag;
 use crate::link::gate::Gates;
 use crate::link::latest::Latest;
@@ -57,8 +53,8 @@ pub struct Coordinator {
     reports: Giver<Job>,
     /// Changes of circuits, as reports show them.
     changes: Changes,
-    /// How often a scope's budget has reached 80 % and 100 %.
-    alerts: BTreeMap<(Scope, Per), [u64; 2]>,
+    /// Budgets that have reached a level.
+    alerts: Alerts,
     /// When the process began.
     started: Time,
     publisher: Publisher,
@@ -87,7 +83,7 @@ impl Coordinator {
             meters: opening.meters,
             reports: opening.reports,
             changes: Changes::default(),
-            alerts: BTreeMap::new(),
+            alerts: Alerts::default(),
             started: Time::default(),
             publisher: Publisher::new(Arc::clone(&gates), opening.callers.gates().clone()),
             callers: opening.callers,
@@ -367,22 +363,7 @@ impl Coordinator {
             self.changes.add(provider, change);
         }
         for alert in self.books.take_alerts() {
-            let (spent, limit) = (alert.spent.to_string(), alert.amount.to_string());
-            let (percent, per) = (alert.level.percent(), alert.per.name());
-            let scope = alert.scope.to_string();
-            let counts = self.alerts.entry((alert.scope, alert.per)).or_default();
-            match alert.level {
-                Level::Most => counts[0] += 1,
-                Level::All => counts[1] += 1,
-            }
-            tracing::warn!(
-                scope,
-                percent,
-                per,
-                spent_usd = spent,
-                limit_usd = limit,
-                "a budget is used up"
-            );
+            self.alerts.add(alert);
         }
     }
 
@@ -460,25 +441,13 @@ impl Coordinator {
         let providers = plan.providers.iter();
         let providers = providers.filter_map(|one| standing(books, gates, time, one));
         let providers = providers.collect();
-        let words = &self.callers.gates().budgets;
-        let refusals = |id: BudgetId| words.get(id.index()).map_or(0, BudgetGate::refusals);
-        let budgets = books.budgets().map(|view| {
-            let key = (view.scope.clone(), view.per);
-            BudgetStanding {
-                alerts: self.alerts.get(&key).copied().unwrap_or_default(),
-                scope: key.0,
-                per: view.per,
-                limit: view.limit,
-                spent: view.spent,
-                refusals: refusals(view.id),
-            }
-        });
+        let budgets = self.alerts.standings(books, self.callers.gates());
         Known {
             time,
             started: self.started,
             totals: Arc::clone(&self.totals),
             providers,
-            budgets: budgets.collect(),
+            budgets,
             callers: Arc::clone(&self.callers),
             transitions: self.changes.counts(),
             state_write_failures: self.writer.as_ref().map_or(0, StateSender::failures),

@@ -1,3 +1,5 @@
+//! A scope's words against scripts, and against threads.
+
 use super::*;
 
 const NOW: Instant = Instant::from_millis(1_000);
