@@ -2,6 +2,7 @@
 
 use crate::config::accounts::{Account, Accounts, KeyAccounts};
 use crate::exchange::attribution::Label;
+use crate::exchange::principal::Principal;
 use crate::exchange::request::Request;
 
 /// The scopes of a request: those of its key, and of its caller.
@@ -17,7 +18,7 @@ impl<'a> Scopes<'a> {
     #[must_use]
     pub fn of(request: &'a Request) -> Option<Self> {
         let accounts = request.callers.as_ref()?.accounts();
-        let key = request.principal.as_ref().map(|one| one.place());
+        let key = request.principal.as_ref().map(Principal::place);
         let caller = request.attribution.caller.as_ref().map(Label::as_str);
         Some(Self::new(accounts, key, caller))
     }

@@ -117,7 +117,11 @@ fn many_at_once_pass_a_keys_limit_exactly() {
         let router = Router::start(&config(&alpha, &keys, &rest));
         let addr = router.addr();
         let answers = together(500, move |number| {
-            let body = if number % 2 == 0 { plain() } else { streamed() };
+            let body = if number.is_multiple_of(2) {
+                plain()
+            } else {
+                streamed()
+            };
             ask(addr, "web", &body)
         });
         let (served, refused): (Vec<_>, Vec<_>) =
@@ -145,11 +149,12 @@ fn many_keys_of_a_team_spend_its_budget_and_no_more() {
         let addr = router.addr();
         let told: u64 = together(500, move |number| {
             let key = ["a", "b"][number % 2];
-            keep_asking(
-                addr,
-                key,
-                if number % 3 == 0 { streamed() } else { plain() },
-            )
+            let body = if number.is_multiple_of(3) {
+                streamed()
+            } else {
+                plain()
+            };
+            keep_asking(addr, key, &body)
         })
         .into_iter()
         .sum();
@@ -163,9 +168,9 @@ fn many_keys_of_a_team_spend_its_budget_and_no_more() {
 }
 
 /// Asks until it is answered or refused for good; what it cost.
-fn keep_asking(addr: SocketAddr, key: &str, body: String) -> u64 {
+fn keep_asking(addr: SocketAddr, key: &str, body: &str) -> u64 {
     loop {
-        let answer = ask(addr, key, &body);
+        let answer = ask(addr, key, body);
         if answer.status == 200 {
             let told = answer.header("x-infermux-cost");
             let told = told.or_else(|| answer.trailer("x-infermux-cost"));
@@ -242,8 +247,12 @@ fn a_place_is_free_before_its_caller_can_ask_again() {
     let keys = [("web", ", limits: {max_in_flight: 1}")];
     let router = Router::start(&config(&alpha, &keys, ""));
     let mut client = Client::connect(router.addr());
-    for number in 0..60 {
-        let body = if number % 2 == 0 { plain() } else { streamed() };
+    for number in 0..60_u32 {
+        let body = if number.is_multiple_of(2) {
+            plain()
+        } else {
+            streamed()
+        };
         let headers = "Authorization: Bearer k-web\r\n";
         client.post_with("/v1/chat/completions", headers, &body);
         let answer = client.answer();
