@@ -124,7 +124,7 @@ fn write_rotated(
     until: WallTime,
 ) -> Result<Option<String>, String> {
     let path = change(&flags.file, &flags.name, |text, place, key| {
-        let secrets = key_entry::rotated_secrets(key, new.clone(), until);
+        let secrets = key_entry::rotated_secrets(key, new, until);
         let text = key_entry::rotated(text, place, key, &secrets)?;
         key.secrets = secrets.into();
         Some(text)

@@ -148,7 +148,7 @@ pub fn switched(text: &str, place: usize, to: Use) -> Option<String> {
 pub fn rotated_secrets(key: &CallerKey, new: Digest, until: WallTime) -> Vec<KeySecret> {
     let end = |one: &KeySecret| one.until.filter(|own| *own <= until).unwrap_or(until);
     let former = key.secrets.iter().map(|one| KeySecret {
-        digest: one.digest.clone(),
+        digest: one.digest,
         until: Some(end(one)),
     });
     let new = KeySecret {

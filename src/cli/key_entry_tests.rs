@@ -197,7 +197,7 @@ fn a_rotated_key_has_both_secrets_for_a_while() {
         ),
     ] {
         let mut key = read(&text).remove(0);
-        let secrets = rotated_secrets(&key, new.clone(), until());
+        let secrets = rotated_secrets(&key, new, until());
         let changed = rotated(&text, 0, &key, &secrets).expect("a place");
         assert_eq!(changed, expected);
         key.secrets = secrets.into();

@@ -76,15 +76,18 @@ const PERIODS_OF_FORMER_SCOPES: u32 = 12;
 /// The version of the format.
 const VERSION: u64 = 1;
 
+/// Kind, name, models, and by period what was spent.
+type ScopeRow = (Kind, Box<str>, Box<str>, Unique<u64>);
+
 /// The text's structure, except values that have another type in Rust.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     version: u64,
     callers: Unique<Unique<u64>>,
-    /// Kind, name, models, and by period what was spent: scopes that are no callers.
+    /// What scopes that are no callers have spent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    scopes: Vec<(Kind, Box<str>, Box<str>, Unique<u64>)>,
+    scopes: Vec<ScopeRow>,
     /// By day, kind, name and models of scopes with limits per day, requests made and tokens used.
     #[serde(default, skip_serializing_if = "Unique::is_empty")]
     days: Unique<DayFile>,

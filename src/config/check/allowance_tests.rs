@@ -132,7 +132,7 @@ fn limits_that_only_count_say_so() {
 fn what_makes_no_sense_is_told_for_keys_teams_and_models_alike() {
     let empty = "is empty: leave it out, or give it a value";
     let none = "has no limit: leave it out, or give it one";
-    let many = vec!["{usd: 1, per: day}"; BUDGETS_OF_A_SCOPE_MAX + 1].join(", ");
+    let many = ["{usd: 1, per: day}"; BUDGETS_OF_A_SCOPE_MAX + 1].join(", ");
     for (fields, expected) in [
         ("limits: ~".into(), format!("limits: {empty}")),
         ("limits: {}".into(), format!("limits: {none}")),
