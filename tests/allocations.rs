@@ -139,8 +139,9 @@ impl Counted {
         std::fs::create_dir_all(&folder).expect("a temporary folder");
         let count = folder.join(COUNT_FILE);
         std::fs::write(&count, [0; 8]).expect("the shared file");
-        let allowed = "limits: {requests_per_minute: 1000000000, tokens_per_day: 1000000000000}, \
-                       budgets: [{usd: 1000000, per: day}]";
+        let limits = "{requests_per_minute: 1000000000, tokens_per_day: 1000000000000}";
+        let budgets = "[{usd: 1000000, per: day}]";
+        let allowed = format!("limits: {limits}, budgets: {budgets}");
         let config = format!(
             "listen: 127.0.0.1:0
 server: {{shards: 1, cors: {{origins: [https://app.example]}}}}
@@ -156,7 +157,12 @@ circuit_breaker: {{consecutive_failures: 5, latency_p95_ms: 60000}}
 auth:
   mode: keys
   keys:
-    - {{name: load, hash: 'sha256:{key}', team: all, {allowed}, per_model: [{{models: ['*'], {allowed}}}]}}
+    - name: load
+      hash: 'sha256:{key}'
+      team: all
+      per_model: [{{models: ['*'], {allowed}}}]
+      limits: {limits}
+      budgets: {budgets}
 teams:
   - {{name: all, {allowed}}}
 budgets:

@@ -110,7 +110,8 @@ fn write_media_type(media_type: &str, out: &mut Vec<u8>) {
 }
 
 /// How the head of an answer ends: with what becomes of the connection, with what is left for the
-/// caller, and with what a browser is told. [`AnswerHead::write`] asks for it, so that no kind of answer can be without any of it.
+/// caller, and with what a browser is told. [`AnswerHead::write`] asks for it, so that no kind of
+/// answer can be without any of it.
 #[derive(Clone, Copy, Debug)]
 pub struct HeadEnd<'a> {
     version: Version,

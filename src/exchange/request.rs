@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::base::endpoint::Dialect;
 use crate::base::time::Instant;
 use crate::exchange::answer_head::HeadEnd;
-use crate::exchange::attribution::{Attribution, Whom};
+use crate::exchange::attribution::{Attribution, Label, Whom};
 use crate::exchange::callers::SharedCallers;
 use crate::exchange::cors::Grant;
 use crate::exchange::headers::Totals;
@@ -13,6 +13,7 @@ use crate::exchange::origin::Origin;
 use crate::exchange::principal::Principal;
 use crate::exchange::refusal::{AnswerBody, Connection, Envelope};
 use crate::exchange::request_id::RequestId;
+use crate::exchange::scopes::Scopes;
 use crate::exchange::target::{self, is_of_operators};
 use crate::exchange::version::Version;
 use crate::link::gate::Audience;
@@ -142,6 +143,15 @@ impl Request {
             callers: None,
             repeated: None,
         }
+    }
+
+    /// The scopes whose limits and budgets it passes; `None`: nobody has any.
+    #[must_use]
+    pub fn scopes(&self) -> Option<Scopes<'_>> {
+        let accounts = self.callers.as_ref()?.accounts();
+        let key = self.principal.as_ref().map(Principal::place);
+        let caller = self.attribution.caller.as_ref().map(Label::as_str);
+        Some(Scopes::new(accounts, key, caller))
     }
 
     /// The parts that every refusal of this request has, after `attempts` attempts; its head has

@@ -1,9 +1,6 @@
 //! Which limits and budgets a request passes, and in which order.
 
 use crate::config::accounts::{Account, Accounts, KeyAccounts};
-use crate::exchange::attribution::Label;
-use crate::exchange::principal::Principal;
-use crate::exchange::request::Request;
 
 /// The scopes of a request: those of its key, and of its caller.
 #[derive(Clone, Copy, Debug)]
@@ -14,15 +11,6 @@ pub struct Scopes<'a> {
 }
 
 impl<'a> Scopes<'a> {
-    /// The scopes of `request`; `None`: nobody has limits or budgets.
-    #[must_use]
-    pub fn of(request: &'a Request) -> Option<Self> {
-        let accounts = request.callers.as_ref()?.accounts();
-        let key = request.principal.as_ref().map(Principal::place);
-        let caller = request.attribution.caller.as_ref().map(Label::as_str);
-        Some(Self::new(accounts, key, caller))
-    }
-
     /// Those of the key at this place of the ring, and of the caller with this name.
     #[must_use]
     pub fn new(accounts: &'a Accounts, key: Option<usize>, caller: Option<&str>) -> Self {

@@ -143,7 +143,8 @@ fn many_keys_of_a_team_spend_its_budget_and_no_more() {
         let alpha = alpha(json!({"latency_ms": 3}));
         let keys = [("a", ", team: t"), ("b", ", team: t")];
         let rest = format!(
-            "teams: [{{name: t, budgets: [{{usd: 1, per: month}}]}}]\nserver: {{shards: {shards}}}\n"
+            "teams: [{{name: t, budgets: [{{usd: 1, per: month}}]}}]\n\
+             server: {{shards: {shards}}}\n"
         );
         let router = Router::start(&config(&alpha, &keys, &rest));
         let addr = router.addr();

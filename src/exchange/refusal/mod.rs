@@ -1,18 +1,16 @@
 //! THE table of errors that infermux itself answers with, and how they are written.
 
 use std::borrow::Cow;
-use std::fmt::{self, Display};
 use std::time::Duration;
 
-use crate::base::limits::QUOTED_BYTES_MAX;
 use crate::base::money::NanoUsd;
 use crate::base::period::Per;
 use crate::config::scope::Scope;
 use crate::decide::outcome::{Outcome, Verdict};
 use crate::link::provider_gate::Limit;
 use crate::link::scope_gate::ScopeLimit;
-use crate::report::escape::bounded;
 
+mod message;
 mod table;
 mod write;
 
@@ -342,192 +340,7 @@ impl KeyFault {
             | Self::WrongToken => &table::INVALID_API_KEY,
         }
     }
-
-    const fn text(self) -> &'static str {
-        match self {
-            Self::Missing => "no API key in Authorization: Bearer <key> or x-api-key",
-            Self::Wrong => "the API key is not valid",
-            Self::Mistyped => "the API key is mistyped or cut: its check sum is wrong",
-            Self::Expired => "the API key has expired",
-            Self::Disabled => "the API key is disabled",
-            Self::Ambiguous => "two different valid API keys are presented",
-            Self::NoToken => {
-                "operators must present the management token: Authorization: Bearer <token>"
-            }
-            Self::WrongToken => "the management token is another one",
-        }
-    }
 }
-
-impl BudgetWait {
-    /// Completes "the budget …".
-    fn state(self, budget: NanoUsd, spent: NanoUsd) -> &'static str {
-        match self {
-            Self::Period(_) if spent < budget => "has too little left for this prompt",
-            Self::Period(_) => "is used up",
-            Self::InFlight => "is reserved by requests in flight",
-        }
-    }
-}
-
-/// The message of the error.
-impl Display for Refusal<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match *self {
-            Self::Malformed(what) => what,
-            Self::InvalidRequest(why) => bounded(why, SENTENCE_BYTES_MAX),
-            Self::InvalidApiKey(fault) => fault.text(),
-            Self::UnsupportedEncoding => "only gzip and deflate are understood in Content-Encoding",
-            Self::UnsupportedMediaType => "the body must be JSON: Content-Type: application/json",
-            Self::RequestTimeout => "the request did not arrive in time",
-            Self::HeaderTooLarge => "the request head is too large",
-            Self::Internal => "infermux failed on this request",
-            Self::Overloaded => {
-                "infermux has no memory left for this request (server.max_buffered_bytes)"
-            }
-            Self::TooManyConnections => {
-                "infermux has no connection left for this request (server.max_connections)"
-            }
-            Self::ResponseNotFound => "no provider has stored a response with this id",
-            Self::ShuttingDown => "infermux is shutting down",
-            Self::HttpVersionNotSupported => "only HTTP/1.0 and HTTP/1.1 are spoken",
-            Self::UpgradeRequired => NO_WEB_SOCKETS,
-            Self::MethodNotAllowed { allow } => return write!(f, "this path takes {allow} only"),
-            Self::RequestTooLarge { limit } => {
-                return write!(f, "the request body is larger than {limit} bytes");
-            }
-            Self::UriTooLong { limit } => {
-                return write!(f, "the request target is longer than {limit} bytes");
-            }
-            Self::UnknownProvider { name } => {
-                return write!(f, "no provider is called {}", quoted(name));
-            }
-            Self::UnknownKey { name } => return write!(f, "no key is called {}", quoted(name)),
-            Self::ModelNotAllowed { model, key } => return write_not_allowed(f, model, key),
-            Self::UnknownUrl { path, near } => return write_unknown_url(f, path, near),
-            Self::ModelNotFound { model } => {
-                let model = quoted(model);
-                return write!(f, "no provider is configured to serve the model {model}");
-            }
-            Self::LimitExceeded {
-                scope,
-                limit,
-                retry,
-            } => return write_limit(f, scope, limit, retry),
-            Self::RateLimit {
-                model,
-                retry,
-                limit,
-            } => return write_rate_limit(f, model, retry, limit),
-            Self::NoHealthyProviders { model, .. } => {
-                return write!(f, "no provider of {} is in service", quoted(model));
-            }
-            Self::UpstreamError { provider, outcome }
-            | Self::UpstreamTimeout { provider, outcome } => {
-                return write!(f, "the provider {} {outcome}", quoted(provider));
-            }
-            Self::InvalidConfiguration { faults } => return write_faults(f, faults),
-            Self::BudgetExceeded {
-                scope,
-                per,
-                budget,
-                spent,
-                wait,
-            } => return write_budget(f, (scope, per), wait, (budget, spent)),
-        };
-        f.write_str(text)
-    }
-}
-
-fn write_budget(
-    f: &mut fmt::Formatter<'_>,
-    (scope, per): (&Scope, Per),
-    wait: BudgetWait,
-    (budget, spent): (NanoUsd, NanoUsd),
-) -> fmt::Result {
-    let state = wait.state(budget, spent);
-    let whose = match scope {
-        Scope::Caller(name) => name.to_string(),
-        Scope::Team(_) | Scope::Key(_) | Scope::KeyModels { .. } => scope.to_string(),
-    };
-    let (whose, per) = match per {
-        Per::Day => (quoted(&whose), " a day"),
-        Per::Week => (quoted(&whose), " a week"),
-        Per::Month => (quoted(&whose), " a month"),
-        Per::Total => (quoted(&whose), ""),
-    };
-    write!(
-        f,
-        "{whose}'s budget of {budget} USD{per} {state}: {spent} spent"
-    )
-}
-
-fn write_not_allowed(f: &mut fmt::Formatter<'_>, model: &str, key: &str) -> fmt::Result {
-    let (model, key) = (quoted(model), quoted(key));
-    write!(f, "the key {key} may not use the model {model}")
-}
-
-/// The query is left out: it may hold a key.
-fn write_unknown_url(
-    f: &mut fmt::Formatter<'_>,
-    path: &str,
-    near: Option<&'static str>,
-) -> fmt::Result {
-    let path = quoted(path.split('?').next().unwrap_or_default());
-    match near {
-        Some(near) => write!(f, "unknown path {path}, did you mean {near}?"),
-        None => write!(f, "unknown path {path}; GET / says what is served"),
-    }
-}
-
-fn write_rate_limit(
-    f: &mut fmt::Formatter<'_>,
-    model: &str,
-    retry: Duration,
-    LimitOf { provider, limit }: LimitOf<'_>,
-) -> fmt::Result {
-    let (model, provider, limit) = (quoted(model), quoted(provider), limit.name());
-    let seconds = whole_seconds(retry);
-    write!(
-        f,
-        "every provider of {model} is at its limit; {limit} of {provider} resets in {seconds} s"
-    )
-}
-
-fn write_limit(
-    f: &mut fmt::Formatter<'_>,
-    scope: &Scope,
-    limit: ScopeLimit,
-    retry: Duration,
-) -> fmt::Result {
-    let (scope, limit) = (scope.to_string(), limit.name());
-    let (scope, seconds) = (quoted(&scope), whole_seconds(retry));
-    write!(f, "{limit} of {scope} is reached: try again in {seconds} s")
-}
-
-fn whole_seconds(span: Duration) -> u128 {
-    span.as_millis().div_ceil(1_000).max(1)
-}
-
-fn write_faults(f: &mut fmt::Formatter<'_>, faults: &[String]) -> fmt::Result {
-    let first = faults.first().map_or("", String::as_str);
-    let first = bounded(first, SENTENCE_BYTES_MAX);
-    write!(f, "the configuration cannot be used: {first}")?;
-    match faults.len() {
-        0 | 1 => Ok(()),
-        count => write!(f, "; {} more", count - 1),
-    }
-}
-
-/// The part of a name from outside that a message repeats.
-fn quoted(name: &str) -> &str {
-    bounded(name, QUOTED_BYTES_MAX)
-}
-
-const NO_WEB_SOCKETS: &str =
-    "responses are not served over WebSockets: send POST requests over HTTP/1.1";
-/// Longest sentence about what is wrong with a request, in bytes.
-const SENTENCE_BYTES_MAX: usize = 512;
 
 #[cfg(test)]
 #[path = "refusal_tests.rs"]

@@ -5,12 +5,14 @@ use serde_json::json;
 
 use super::*;
 use crate::base::endpoint::Dialect;
+use crate::base::limits::QUOTED_BYTES_MAX;
 use crate::base::time::Instant;
 use crate::decide::outcome::{ConnectFault, Failure, Waiting};
 use crate::exchange::answer_head::HeadEnd;
 use crate::exchange::headers::Totals;
 use crate::exchange::refusal::write::CANDIDATES_TOLD_MAX;
 use crate::exchange::version::Version;
+use crate::report::escape::bounded;
 use crate::wire::status;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -6,7 +6,6 @@ use crate::base::tokens::Tokens;
 use crate::decide::budget::Admission;
 use crate::exchange::refusal::{BudgetWait, Refusal};
 use crate::exchange::request::Request;
-use crate::exchange::scopes::Scopes;
 use crate::link::scope_gate::ScopeRefusal;
 use crate::shard::request::choose;
 use crate::shard::request::job::Job;
@@ -25,7 +24,7 @@ use crate::wire::json;
 /// A limit or a budget refuses the request, or nobody serves the other model.
 pub(super) fn admit<'a>(job: &mut Job<'a>, record: &mut Record<'a>) -> Result<(), Refusal<'a>> {
     let request: &'a Request = job.request;
-    let Some((callers, scopes)) = request.callers.as_ref().zip(Scopes::of(request)) else {
+    let Some((callers, scopes)) = request.callers.as_ref().zip(request.scopes()) else {
         return Ok(());
     };
     if !scopes.has_any(job.model) {
@@ -70,7 +69,7 @@ pub(super) fn admit_free<'a>(
     record: &mut Record<'a>,
     model: Option<&'a str>,
 ) -> Result<(), Refusal<'a>> {
-    let Some((callers, scopes)) = request.callers.as_ref().zip(Scopes::of(request)) else {
+    let Some((callers, scopes)) = request.callers.as_ref().zip(request.scopes()) else {
         return Ok(());
     };
     let wanted = Wanted {

@@ -7,7 +7,6 @@ use crate::exchange::answer_head::{self, AnswerHead, HeadEnd, PassedOn};
 use crate::exchange::headers::{self, Totals};
 use crate::exchange::quota::Quota;
 use crate::exchange::refusal::Connection;
-use crate::exchange::scopes::Scopes;
 use crate::exchange::version::Version;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::upstream::Upstream;
@@ -40,7 +39,7 @@ pub fn head_end<'a>(record: &Record<'a>, wanted: Connection) -> HeadEnd<'a> {
     let cors = cors.map_or(&b""[..], |(cors, grant)| cors.lines(grant));
     let end = HeadEnd::new(request.version, shard.connection(wanted), cors);
     let end = end.in_dialect(request.dialect, request.id.as_str());
-    match request.callers.as_ref().zip(Scopes::of(request)) {
+    match request.callers.as_ref().zip(request.scopes()) {
         Some((callers, scopes)) => {
             let model = record.model_override.or(record.model);
             let now = (clock::now(), clock::wall());

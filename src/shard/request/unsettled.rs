@@ -8,7 +8,6 @@ use crate::decide::budget::{Capped, Share};
 use crate::dialect::shell::Shell;
 use crate::exchange::callers::SharedCallers;
 use crate::exchange::principal::{Owner, Principal};
-use crate::exchange::scopes::Scopes;
 use crate::exchange::unsettled::{Difference, Paying, Unsettled};
 use crate::link::budget_gate::Reserved;
 use crate::link::facts::Fact;
@@ -136,7 +135,7 @@ fn book(shard: &Shard, unsettled: &Unsettled, difference: &Difference) {
 
 /// The budgets that pay for a request.
 fn budgets(job: &Job<'_>, record: &Record<'_>) -> Box<[Paying]> {
-    let passed = record.pass.as_ref().zip(Scopes::of(job.request));
+    let passed = record.pass.as_ref().zip(job.request.scopes());
     let Some((pass, scopes)) = passed else {
         return Box::default();
     };
