@@ -93,6 +93,9 @@ pub const BLOCK: usize = 16;
 
 /// Bytes that [`string_marks`] looks at in one step.
 const WIDE: usize = 64;
+/// Bytes that AVX2 compares at once.
+#[cfg(target_arch = "x86_64")]
+const HALF: usize = WIDE / 2;
 /// The last of the characters that a string may hold only as escapes.
 pub const LAST_CONTROL: u8 = 0x1f;
 
@@ -217,9 +220,9 @@ pub fn walk_head<W: HeadWalk>(walk: W) -> W::End {
 fn walk_head_avx2<W: HeadWalk>(walk: W) -> W::End {
     use core::arch::x86_64::{
         __m256i, _mm_loadu_si128, _mm256_and_si256, _mm256_andnot_si256,
-        _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8, _mm256_min_epu8, _mm256_movemask_epi8,
-        _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8,
-        _mm256_srli_epi16,
+        _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8,
+        _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256,
+        _mm256_shuffle_epi8, _mm256_srli_epi16,
     };
     let all = |byte: u8| _mm256_set1_epi8(byte.cast_signed());
     let table = |bytes: &[u8; BLOCK]| {
@@ -230,7 +233,15 @@ fn walk_head_avx2<W: HeadWalk>(walk: W) -> W::End {
     let places = |marks: __m256i| _mm256_movemask_epi8(marks).cast_unsigned();
     let (rows_of_low, row_of_high) = (table(&TOKEN_ROWS), table(&ROW_OF_HIGH));
     let (low, control, tab, delete) = (all(0xf), all(LAST_CONTROL), all(b'\t'), all(DELETE));
-    let no_token = |bytes: __m256i| {
+    let load = |bytes: &[u8; HALF]| {
+        #[expect(unsafe_code, reason = "a load has no safe form")]
+        // SAFETY: thirty-two bytes are there to be read.
+        unsafe {
+            _mm256_loadu_si256(bytes.as_ptr().cast())
+        }
+    };
+    let no_token = |bytes: &[u8; HALF]| {
+        let bytes = load(bytes);
         let high = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), low);
         // A byte over 0x7f is in no row: the shuffle by it gives zero.
         let rows = _mm256_shuffle_epi8(rows_of_low, bytes);
@@ -238,14 +249,15 @@ fn walk_head_avx2<W: HeadWalk>(walk: W) -> W::End {
         let is_none = _mm256_cmpeq_epi8(_mm256_and_si256(rows, row), _mm256_setzero_si256());
         places(is_none)
     };
-    let no_text = |bytes: __m256i| {
+    let no_text = |bytes: &[u8; HALF]| {
+        let bytes = load(bytes);
         let is_low = _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, control), bytes);
         let is_low = _mm256_andnot_si256(_mm256_cmpeq_epi8(bytes, tab), is_low);
         places(_mm256_or_si256(is_low, _mm256_cmpeq_epi8(bytes, delete)))
     };
     walk.walk(
-        |text, at| find_avx2(text, at, no_token),
-        |text, at| find_avx2(text, at, no_text),
+        |text, at| find_half(text, at, no_token),
+        |text, at| find_half(text, at, no_text),
     )
 }
 
@@ -256,22 +268,9 @@ fn walk_head_avx2<W: HeadWalk>(walk: W) -> W::End {
     reason = "its instructions are those of what calls it"
 )]
 #[inline(always)]
-fn find_avx2(
-    text: &[u8],
-    mut at: usize,
-    marks: impl Fn(core::arch::x86_64::__m256i) -> u32,
-) -> usize {
-    use core::arch::x86_64::_mm256_loadu_si256;
-    const STEP: usize = WIDE / 2;
-    let load = |bytes: &[u8; STEP]| {
-        #[expect(unsafe_code, reason = "a load has no safe form")]
-        // SAFETY: thirty-two bytes are there to be read, and only a processor with AVX2 comes here.
-        unsafe {
-            _mm256_loadu_si256(bytes.as_ptr().cast())
-        }
-    };
+fn find_half(text: &[u8], mut at: usize, marks: impl Fn(&[u8; HALF]) -> u32) -> usize {
     // At each of these places, as many bytes as are looked at are there.
-    let places = text.len().saturating_sub(STEP - 1);
+    let places = text.len().saturating_sub(HALF - 1);
     while at < places {
         #[expect(
             unsafe_code,
@@ -279,20 +278,20 @@ fn find_avx2(
         )]
         // SAFETY: thirty-two bytes from here on are within the text, as has just been compared.
         let bytes = unsafe { &*text.as_ptr().add(at).cast() };
-        let marks = marks(load(bytes));
+        let marks = marks(bytes);
         if marks != 0 {
             return at + marks.trailing_zeros() as usize;
         }
-        at += STEP;
+        at += HALF;
     }
     let rest = text.len().saturating_sub(at);
     // The last bytes are looked at together with those before them.
     let marks = match text.last_chunk() {
-        Some(last) => u64::from(marks(load(last))) >> (STEP - rest),
+        Some(last) => u64::from(marks(last)) >> (HALF - rest),
         None => {
-            let mut bytes = [0; STEP];
+            let mut bytes = [0; HALF];
             bytes[..text.len()].copy_from_slice(text);
-            u64::from(marks(load(&bytes))) >> at.min(STEP)
+            u64::from(marks(&bytes)) >> at.min(HALF)
         }
     };
     at + rest.min(marks.trailing_zeros() as usize)
