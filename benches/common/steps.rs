@@ -129,7 +129,10 @@ pub(crate) fn used_up() -> Run {
     let wall = WallTime::from_unix_millis(1_795_428_000_000);
     Box::new(move || {
         let bytes = black_box(ANSWER_HEAD.as_bytes());
-        black_box(retry_after::used_up(&|name| head.value(bytes, name), wall));
+        black_box(retry_after::used_up(
+            &|known| head.value_of(bytes, known),
+            wall,
+        ));
     })
 }
 

@@ -1,7 +1,7 @@
 //! Whom a request is counted for: the caller, project and environment that its headers name.
 
 use crate::base::limits::LABEL_BYTES_MAX;
-use crate::wire::field;
+use crate::wire::known::Known;
 
 /// The values of a request's attribution headers. They never go to a provider.
 #[derive(Clone, Debug, Default)]
@@ -35,12 +35,12 @@ pub struct Label {
 impl Attribution {
     /// Keeps a header's value, if it is one of the three, and returns which; of several headers of
     /// one kind, the first counts.
-    pub fn read(&mut self, name: &[u8], value: &[u8]) -> Option<Whom> {
-        let (whom, place) = if field::is(name, b"x-infermux-caller") {
+    pub fn read(&mut self, name: Known, value: &[u8]) -> Option<Whom> {
+        let (whom, place) = if name == Known::InfermuxCaller {
             (Whom::Caller, &mut self.caller)
-        } else if field::is(name, b"x-infermux-project") {
+        } else if name == Known::InfermuxProject {
             (Whom::Project, &mut self.project)
-        } else if field::is(name, b"x-infermux-env") {
+        } else if name == Known::InfermuxEnv {
             (Whom::Env, &mut self.env)
         } else {
             return None;
@@ -156,7 +156,8 @@ mod tests {
             ("X-Infermux-Other", "no", None),
             ("Host", "no", None),
         ] {
-            assert_eq!(attribution.read(name.as_bytes(), value.as_bytes()), whom);
+            let known = Known::of(name.as_bytes());
+            assert_eq!(attribution.read(known, value.as_bytes()), whom);
         }
         let text = |label: &Option<Label>| label.map(|label| label.as_str().to_owned());
         assert_eq!(text(&attribution.caller).as_deref(), Some("one"));

@@ -9,8 +9,8 @@ use crate::decide::outcome::KeyOwner;
 use crate::exchange::callers::SharedCallers;
 use crate::exchange::principal::Principal;
 use crate::exchange::refusal::{KeyFault, Refusal};
-use crate::wire::field;
 use crate::wire::head::Head;
+use crate::wire::known::Known;
 
 /// The key that an attempt is sent with.
 #[derive(Clone, Copy)]
@@ -40,19 +40,11 @@ impl<'a> Presented<'a> {
     /// The keys in the head that was parsed from `bytes`.
     #[must_use]
     pub fn read(head: &Head, bytes: &'a [u8]) -> Self {
-        let mut presented = Self::default();
-        for own in &head.fields {
-            let name = &bytes[own.name.clone()];
-            let place = match name.len() {
-                7 if field::is(name, b"api-key") => &mut presented.api_key,
-                9 if field::is(name, b"x-api-key") => &mut presented.x_api_key,
-                13 if field::is(name, b"authorization") => &mut presented.authorization,
-                _ => continue,
-            };
-            let value = || bytes[own.value.clone()].trim_ascii();
-            place.get_or_insert_with(value);
+        Self {
+            authorization: head.value_of(bytes, Known::Authorization),
+            x_api_key: head.value_of(bytes, Known::XApiKey),
+            api_key: head.value_of(bytes, Known::ApiKey),
         }
-        presented
     }
 
     /// The keys themselves, those that are presented.

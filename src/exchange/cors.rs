@@ -11,6 +11,7 @@ use crate::exchange::headers::EXPOSED;
 use crate::exchange::target::{self, is_of_operators};
 use crate::wire::field;
 use crate::wire::head::{Head, origin_form};
+use crate::wire::known::Known;
 
 /// The lines for browsers, where the file has `server.cors`.
 pub struct Cors {
@@ -58,9 +59,8 @@ impl Cors {
     /// The grant for a caller's request whose head was parsed from `bytes`.
     #[must_use]
     pub fn grant(&self, head: &Head, bytes: &[u8]) -> Grant {
-        let is_origin = |name: &[u8]| name.len() == 6 && name.eq_ignore_ascii_case(b"origin");
         let fields = head.fields.iter();
-        let origins = fields.filter(|field| is_origin(&bytes[field.name.clone()]));
+        let origins = fields.filter(|field| field.known == Known::Origin);
         self.grant_to(origins.map(|field| &bytes[field.value.clone()]))
     }
 
@@ -121,7 +121,7 @@ impl Cors {
         if !self.may_call(grant) || !is_options || !bytes[head.target.clone()].starts_with(b"/") {
             return None;
         }
-        head.value(bytes, "origin")?;
+        head.value_of(bytes, Known::Origin)?;
         let method = head.value(bytes, "access-control-request-method");
         method.filter(|method| field::is_name(method))?;
         let asked = head.value(bytes, "access-control-request-headers");

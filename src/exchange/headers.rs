@@ -6,7 +6,7 @@ use crate::base::money::NanoUsd;
 use crate::base::tokens::Tokens;
 use crate::decide::outcome::KeyOwner;
 use crate::decide::strategy::Strategy;
-use crate::wire::field::{self, starts_with};
+use crate::wire::known::{Known, Names};
 
 /// What infermux's headers say about an answer.
 #[derive(Clone, Copy, Debug)]
@@ -115,64 +115,61 @@ pub(super) fn anthropics_request_id(out: &mut Vec<u8>, id: &str) {
     name(out, b"request-id: ", id);
 }
 
-/// Whether a caller's header is passed on to every provider, whatever its dialect.
+/// The callers' headers that are passed on to every provider, whatever its dialect.
+pub const TO_ANY_PROVIDER: Names = Names::of(&[
+    Known::Accept,
+    Known::XTitle,
+    Known::UserAgent,
+    Known::Tracestate,
+    Known::Traceparent,
+    Known::HttpReferer,
+    Known::IdempotencyKey,
+]);
+
+/// The callers' headers that are passed on to providers of OpenAI's dialect, besides the usual
+/// ones. Organization and project belong to an account: they are passed on only with its key.
 #[must_use]
-pub fn crosses_to_any_provider(name: &[u8]) -> bool {
-    match name.len() {
-        6 => field::is(name, b"accept"),
-        7 => field::is(name, b"x-title"),
-        10 => field::is(name, b"user-agent") || field::is(name, b"tracestate"),
-        11 => field::is(name, b"traceparent"),
-        12 => field::is(name, b"http-referer"),
-        15 => field::is(name, b"idempotency-key"),
-        _ => false,
+pub const fn to_openai(key: KeyOwner) -> Names {
+    const WHOEVER_PAYS: Names = Names::of(&[Known::OpenaiBeta]);
+    const OF_ACCOUNT: Names = Names::of(&[Known::OpenaiProject, Known::OpenaiOrganization]);
+    match key {
+        KeyOwner::Caller => WHOEVER_PAYS.and(OF_ACCOUNT),
+        KeyOwner::Infermux => WHOEVER_PAYS,
     }
 }
 
-/// Whether a caller's header is passed on to providers of OpenAI's dialect, besides the usual ones.
-/// Organization and project belong to an account: they are passed on only with its key.
+/// As [`to_openai`], for callers of Responses whose request is translated: what they say of that
+/// API is not for others.
 #[must_use]
-pub fn crosses_to_openai(name: &[u8], key: KeyOwner) -> bool {
-    match (name.len(), key) {
-        (11, _) => field::is(name, b"openai-beta"),
-        (14, KeyOwner::Caller) => field::is(name, b"openai-project"),
-        (19, KeyOwner::Caller) => field::is(name, b"openai-organization"),
-        (_, _) => false,
+pub const fn over_the_bridge(key: KeyOwner) -> Names {
+    to_openai(key).without(Names::of(&[Known::OpenaiBeta]))
+}
+
+/// As [`to_openai`], for providers that are asked for a response: with the caller's key the account
+/// goes, too, that this key belongs to.
+#[must_use]
+pub const fn to_responses(key: KeyOwner) -> Names {
+    match key {
+        KeyOwner::Caller => to_openai(key).and(Names::of(&[Known::ChatgptAccountId])),
+        KeyOwner::Infermux => to_openai(key),
     }
 }
 
-/// As [`crosses_to_openai`], for callers of Responses whose request is translated: what they say of
-/// that API is not for others.
-#[must_use]
-pub fn crosses_the_bridge(name: &[u8], key: KeyOwner) -> bool {
-    name.len() != 11 && crosses_to_openai(name, key)
-}
-
-/// As [`crosses_to_openai`], for providers that are asked for a response: with the caller's key the
-/// account goes, too, that this key belongs to.
-#[must_use]
-pub fn crosses_to_responses(name: &[u8], key: KeyOwner) -> bool {
-    let is_account = || name.len() == 18 && field::is(name, b"chatgpt-account-id");
-    crosses_to_openai(name, key) || key == KeyOwner::Caller && is_account()
-}
-
-/// Whether a provider's header is passed on to the caller. The type of the body is stated by the
+/// The providers' headers that are passed on to the caller. The type of the body is stated by the
 /// function that writes the body. The limits of an account are passed on only to its owner.
 #[must_use]
-pub fn crosses_to_caller(name: &[u8], key: KeyOwner) -> bool {
-    let crosses = match name.len() {
-        11 => field::is(name, b"retry-after"),
-        14 => {
-            field::is(name, b"retry-after-ms")
-                || field::is(name, b"x-should-retry")
-                || field::is(name, b"openai-version")
-        }
-        20 => field::is(name, b"openai-processing-ms"),
-        _ => false,
-    };
-    let is_of_limits =
-        || starts_with(name, b"x-ratelimit-") || starts_with(name, b"anthropic-ratelimit-");
-    crosses || (key == KeyOwner::Caller && name.len() > 12 && is_of_limits())
+pub const fn to_caller(key: KeyOwner) -> Names {
+    const WHOEVER_PAYS: Names = Names::of(&[
+        Known::RetryAfter,
+        Known::RetryAfterMs,
+        Known::XShouldRetry,
+        Known::OpenaiVersion,
+        Known::OpenaiProcessingMs,
+    ]);
+    match key {
+        KeyOwner::Caller => WHOEVER_PAYS.and(Names::LIMITS),
+        KeyOwner::Infermux => WHOEVER_PAYS,
+    }
 }
 
 /// Whether `connection`, the values of a message's `Connection` headers, names a header: then it is

@@ -3,8 +3,8 @@
 use crate::decide::outcome::KeyOwner;
 use crate::exchange::headers;
 use crate::exchange::masks::OwnMasks;
-use crate::wire::field;
 use crate::wire::head::{Field, Head};
+use crate::wire::known::Known;
 
 /// What decides which of a provider's fields are passed on, and in what form.
 #[derive(Clone, Copy)]
@@ -18,16 +18,15 @@ pub struct Crossing<'a> {
 /// Appends the provider's fields that are passed on, and its own id for the request. The type of
 /// the body is stated by the function that writes the body.
 pub fn write_fields(head: &Head, bytes: &[u8], crossing: Crossing<'_>, out: &mut Vec<u8>) {
-    let listed = head.listed_by_connection(bytes);
-    let any = listed.clone().next().is_some();
-    let listed = listed.take(if any { usize::MAX } else { 0 });
+    let names = headers::to_caller(crossing.key);
     for field in &head.fields {
-        let (name, value) = (&bytes[field.name.clone()], &bytes[field.value.clone()]);
-        if headers::crosses_to_caller(name, crossing.key)
-            && !headers::is_named(name, listed.clone())
-        {
+        if !names.has(field.known) {
+            continue;
+        }
+        let name = &bytes[field.name.clone()];
+        if !headers::is_named(name, head.listed_by_connection(bytes)) {
             out.extend_from_slice(name);
-            write_value(value, crossing.masks, out);
+            write_value(&bytes[field.value.clone()], crossing.masks, out);
         }
     }
     if let Some(id) = request_id(head, bytes) {
@@ -40,24 +39,21 @@ pub fn write_fields(head: &Head, bytes: &[u8], crossing: Crossing<'_>, out: &mut
 /// `x-request-id` may be that of a gateway in front, or the one that infermux itself has sent.
 #[must_use]
 pub fn request_id<'b>(head: &Head, bytes: &'b [u8]) -> Option<&'b [u8]> {
-    let rank = |field: &Field| {
-        let name = &bytes[field.name.clone()];
-        let (is_one, rank) = match name.len() {
-            12 => (field::is(name, b"x-request-id"), 0),
-            10 => (field::is(name, b"request-id"), 1),
-            15 => (field::is(name, b"apim-request-id"), 2),
-            16 => (field::is(name, b"x-amzn-requestid"), 3),
-            _ => return None,
-        };
-        (is_one && !field.value.is_empty()).then_some(rank)
-    };
-    let ranked = head
-        .fields
-        .iter()
-        .filter_map(|field| Some((rank(field)?, field)));
-    let (_, field) = ranked.max_by_key(|(rank, _)| *rank)?;
-    Some(&bytes[field.value.clone()])
+    let mut ids = IDS.iter().filter(|known| head.names.has(**known));
+    ids.find_map(|known| {
+        let is_one = |field: &&Field| field.known == *known && !field.value.is_empty();
+        let field = head.fields.iter().rfind(is_one)?;
+        Some(&bytes[field.value.clone()])
+    })
 }
+
+/// The headers with a provider's id for the request, that with the most specific name first.
+const IDS: [Known; 4] = [
+    Known::XAmznRequestid,
+    Known::ApimRequestId,
+    Known::RequestId,
+    Known::XRequestId,
+];
 
 fn write_value(value: &[u8], masks: &OwnMasks, out: &mut Vec<u8>) {
     out.extend_from_slice(b": ");

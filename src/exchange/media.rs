@@ -2,6 +2,7 @@
 
 use crate::exchange::refusal::Refusal;
 use crate::wire::inflate::Coding;
+use crate::wire::known::Known;
 
 /// The labelled type of a request's body, if the body can be read; `value` finds a field by its
 /// name.
@@ -9,12 +10,12 @@ use crate::wire::inflate::Coding;
 /// # Errors
 /// The body's coding is not supported, or its label says that it is no JSON.
 pub fn may_be_read<'a>(
-    value: impl Fn(&str) -> Option<&'a [u8]>,
+    value: impl Fn(Known) -> Option<&'a [u8]>,
 ) -> Result<Media, Refusal<'static>> {
-    if Coding::of(value("content-encoding")).is_none() {
+    if Coding::of(value(Known::ContentEncoding)).is_none() {
         return Err(Refusal::UnsupportedEncoding);
     }
-    match Media::of(value("content-type")) {
+    match Media::of(value(Known::ContentType)) {
         media @ (Media::Json | Media::Unsaid | Media::Form) => Ok(media),
         Media::Events | Media::Foreign => Err(Refusal::UnsupportedMediaType),
     }

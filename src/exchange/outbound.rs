@@ -13,6 +13,7 @@ use crate::exchange::masks::OwnMasks;
 use crate::wire::azure::{self, Target};
 use crate::wire::head::Head;
 use crate::wire::json;
+use crate::wire::known::{Known, Names};
 
 /// The part of a head that is the same for all requests to one provider. It holds the provider's
 /// key.
@@ -189,7 +190,7 @@ impl Prefixes {
         match (self.vendor.dialect, endpoint.dialect()) {
             (Dialect::Messages, Dialect::Messages) => OwnWords {
                 asks_for_beta: anthropic::asks_for_beta(&bytes[head.target.clone()]),
-                says_version: head.value(bytes, anthropic::VERSION).is_some(),
+                says_version: head.names.has(Known::AnthropicVersion),
             },
             (Dialect::Chat | Dialect::Messages | Dialect::Responses, _) => OwnWords::default(),
         }
@@ -206,36 +207,18 @@ impl Prefixes {
         self.write_version(words, out);
         field(b"X-Request-Id", request.request_id.as_bytes(), out);
         let (head, bytes) = request.caller;
-        let listed = head.listed_by_connection(bytes);
-        let any = listed.clone().next().is_some();
-        // Usually there is no such list, and no field is compared with it.
-        let listed = listed.take(if any { usize::MAX } else { 0 });
+        let crossing = crossing(endpoint, request);
         for one in &head.fields {
-            let (name, value) = (&bytes[one.name.clone()], &bytes[one.value.clone()]);
-            let is_version = || words.says_version && anthropic::is_version(name);
-            if (self.takes(name, endpoint, request) || is_version())
-                && !headers::is_named(name, listed.clone())
+            let name = &bytes[one.name.clone()];
+            let crosses = crossing.has(one.known) || contains(&self.forward, name);
+            let is_version = words.says_version && one.known == Known::AnthropicVersion;
+            if (is_version || crosses && !contains(&self.set, name))
+                && !headers::is_named(name, head.listed_by_connection(bytes))
             {
-                field(name, value, out);
+                field(name, &bytes[one.value.clone()], out);
             }
         }
         out.extend_from_slice(b"\r\n");
-    }
-
-    /// Whether the provider gets a caller's header.
-    fn takes(&self, name: &[u8], endpoint: Endpoint, request: &Outbound<'_>) -> bool {
-        let key = request.key;
-        let of_dialect = || match (request.dialect, endpoint.dialect()) {
-            (Dialect::Messages, _) => anthropic::crosses(name, key),
-            (Dialect::Chat, Dialect::Chat | Dialect::Messages) => {
-                headers::crosses_to_openai(name, key)
-            }
-            (Dialect::Chat, Dialect::Responses) => headers::crosses_the_bridge(name, key),
-            (Dialect::Responses, _) => headers::crosses_to_responses(name, key),
-        };
-        let crosses =
-            headers::crosses_to_any_provider(name) || of_dialect() || contains(&self.forward, name);
-        crosses && !contains(&self.set, name)
     }
 }
 
@@ -263,6 +246,18 @@ impl Prefixes {
             out.extend_from_slice(anthropic::VERSION_LINE);
         }
     }
+}
+
+/// The caller's headers that a provider gets, besides those that the file names.
+fn crossing(endpoint: Endpoint, request: &Outbound<'_>) -> Names {
+    let key = request.key;
+    let of_dialect = match (request.dialect, endpoint.dialect()) {
+        (Dialect::Messages, _) => anthropic::crossing(key),
+        (Dialect::Chat, Dialect::Chat | Dialect::Messages) => headers::to_openai(key),
+        (Dialect::Chat, Dialect::Responses) => headers::over_the_bridge(key),
+        (Dialect::Responses, _) => headers::to_responses(key),
+    };
+    headers::TO_ANY_PROVIDER.and(of_dialect)
 }
 
 /// What a request to a provider of the caller's own dialect takes over from the caller's head.

@@ -17,8 +17,8 @@ use crate::exchange::scopes::Scopes;
 use crate::exchange::target::{self, is_of_operators};
 use crate::exchange::version::Version;
 use crate::link::gate::Audience;
-use crate::wire::field;
 use crate::wire::head::Head;
+use crate::wire::known::{Known, Names};
 
 /// A request, without its body.
 pub struct Request {
@@ -67,23 +67,22 @@ impl Request {
         let (mut wants_stream_cost, mut wants_early_head, mut header) =
             (false, false, Dialect::Chat);
         for field in &head.fields {
-            // Most headers are none of these, and are sorted out by their length.
-            if !matches!(field.name.len(), 12..=14 | 17 | 18 | 21 | 22) {
+            if !READ.has(field.known) {
                 continue;
             }
-            let (name, value) = (&bytes[field.name.clone()], &bytes[field.value.clone()]);
-            if field::is(name, b"x-request-id") {
+            let value = &bytes[field.value.clone()];
+            if field.known == Known::XRequestId {
                 offered = offered.or(Some(value));
-            } else if field::is(name, b"authorization") {
+            } else if field.known == Known::Authorization {
                 authorizations += 1;
-            } else if field::is(name, b"anthropic-version") {
+            } else if field.known == Known::AnthropicVersion {
                 header = Dialect::Messages;
-            } else if field::is(name, b"x-infermux-stream-cost") {
+            } else if field.known == Known::InfermuxStreamCost {
                 wants_stream_cost |= value.eq_ignore_ascii_case(b"include");
-            } else if field::is(name, b"x-infermux-early-head") {
+            } else if field.known == Known::InfermuxEarlyHead {
                 wants_early_head |= value.eq_ignore_ascii_case(b"true");
             } else {
-                callers += u32::from(attribution.read(name, value) == Some(Whom::Caller));
+                callers += u32::from(attribution.read(field.known, value) == Some(Whom::Caller));
             }
         }
         Self {
@@ -168,6 +167,18 @@ impl Request {
         }
     }
 }
+
+/// The headers that are read for it.
+const READ: Names = Names::of(&[
+    Known::XRequestId,
+    Known::Authorization,
+    Known::AnthropicVersion,
+    Known::InfermuxStreamCost,
+    Known::InfermuxEarlyHead,
+    Known::InfermuxCaller,
+    Known::InfermuxProject,
+    Known::InfermuxEnv,
+]);
 
 /// What of a head that names a caller stands there twice.
 const fn repeated(authorizations: u32, callers: u32) -> Option<&'static str> {

@@ -7,13 +7,12 @@ pub fn is_name(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(is_plain)
 }
 
-/// Whether the field name `name` is `known`, which is in lower case and has nothing but letters and
-/// hyphens.
+/// Whether `name`, the name of a field or other text without control characters, is `known`, which
+/// is in lower case and has nothing but letters and hyphens.
 #[inline]
 #[must_use]
 pub fn is<const N: usize>(name: &[u8], known: &[u8; N]) -> bool {
-    // One bit tells upper from lower case. The other characters that it turns into a hyphen stand
-    // in no field name.
+    // One bit tells upper from lower case. What else it turns into a hyphen is a control character.
     let differs = |own: &[u8; N]| {
         let pairs = own.iter().zip(known);
         pairs.fold(0, |all, (own, known)| all | ((own | b' ') ^ known))

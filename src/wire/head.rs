@@ -3,15 +3,21 @@
 //! Nothing is copied and nothing is allocated per head: a head is parsed into a reused [`Head`].
 //! Everything that could make two parsers disagree about where a message ends is refused.
 
-use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use httparse::Status;
+pub use fault::HeadFault;
+pub use framing::Framing;
+pub use lines::Field;
 
-use crate::base::limits::{
-    ANSWER_HEAD_BYTES_MAX, HEADERS_MAX, REQUEST_HEAD_BYTES_MAX, TARGET_BYTES_MAX,
-};
-use crate::wire::{field, scan};
+use crate::base::limits::{ANSWER_HEAD_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, TARGET_BYTES_MAX};
+use crate::wire::head::framing::{Expect, FieldFacts};
+use crate::wire::head::lines::{Lines, is_line_end};
+use crate::wire::known::{Known, Names};
+use crate::wire::scan::{self, BLOCK, Block};
+
+mod fault;
+mod framing;
+mod lines;
 
 /// One parsed head: of a request or of an answer.
 #[derive(Debug, Default)]
@@ -34,31 +40,10 @@ pub struct Head {
     pub keep_alive: bool,
     /// Request: `Expect: 100-continue`.
     pub expects_continue: bool,
-    /// Answer: whether a field tells of a rate limit.
-    pub tells_limits: bool,
-}
-
-/// One header field, as ranges of the buffer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Field {
-    /// The name as it was written.
-    pub name: Range<usize>,
-    /// The value without surrounding white space.
-    pub value: Range<usize>,
-}
-
-/// How a body is delimited (RFC 9112 §6).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Framing {
-    /// There is none.
-    #[default]
-    None,
-    /// This many bytes.
-    Length(u64),
-    /// `Transfer-Encoding: chunked`.
-    Chunked,
-    /// Until the connection ends; answers only.
-    Close,
+    /// The names of the fields that are known.
+    pub names: Names,
+    /// Whether `Connection` may name fields.
+    lists_fields: bool,
 }
 
 /// Whether a head has arrived whole.
@@ -70,50 +55,6 @@ pub enum Arrival {
     Partial,
 }
 
-/// Why a head is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeadFault {
-    /// No start line, or a byte that is not allowed where it stands.
-    Malformed,
-    /// A line that ends in LF alone.
-    BareLf,
-    /// `HTTP/2.0` or the like in the start line.
-    Version,
-    /// The head is too long, or has too many fields.
-    TooLarge,
-    /// The request target is too long.
-    TargetTooLong,
-    /// No `Host`, more than one, or one that cannot be a host.
-    Host,
-    /// `Content-Length` repeated, differing, not all digits, or too large a number.
-    ContentLength,
-    /// `Transfer-Encoding` other than one `chunked`, or on HTTP/1.0.
-    TransferEncoding,
-    /// Both `Content-Length` and `Transfer-Encoding`.
-    LengthAndEncoding,
-    /// An `Expect` other than `100-continue`.
-    Expectation,
-}
-
-impl HeadFault {
-    /// What the sender is told.
-    #[must_use]
-    pub const fn sentence(self) -> &'static str {
-        match self {
-            Self::Malformed => "the request is not valid HTTP/1.1",
-            Self::BareLf => "a line ends in LF without CR",
-            Self::Version => "only HTTP/1.1 and HTTP/1.0 are spoken here",
-            Self::TooLarge => "the request head is over 32 KiB or has over 100 fields",
-            Self::TargetTooLong => "the request target is over 8 KiB",
-            Self::Host => "exactly one Host header is needed, with a host and at most a port",
-            Self::ContentLength => "Content-Length must be one number",
-            Self::TransferEncoding => "Transfer-Encoding must be `chunked`, once, on HTTP/1.1",
-            Self::LengthAndEncoding => "Content-Length and Transfer-Encoding exclude each other",
-            Self::Expectation => "the only expectation that can be met is 100-continue",
-        }
-    }
-}
-
 impl Head {
     /// Parses a request's head at the start of `bytes`; an earlier call has found no end in the
     /// first `seen` bytes.
@@ -123,18 +64,25 @@ impl Head {
     /// The message must not be processed further, and the connection not be used again: where the
     /// next message would start is unknown.
     pub fn parse_request(&mut self, bytes: &[u8], seen: usize) -> Result<Arrival, HeadFault> {
-        match find_end(bytes, seen)? {
-            Some(end) if end <= REQUEST_HEAD_BYTES_MAX => self.read_request(&bytes[..end]),
-            None if bytes.len() < REQUEST_HEAD_BYTES_MAX => {
-                check_beginning(bytes)?;
-                Ok(Arrival::Partial)
-            }
-            Some(_) | None => Err(too_large(bytes)),
+        // Only a head that is there, or may be, is walked from its beginning.
+        let may_be_whole = seen == 0 || find_end(bytes, seen)?.is_some();
+        let read = may_be_whole.then(|| self.read_request(bytes));
+        match read.unwrap_or(Err(HeadFault::Malformed)) {
+            Ok(facts) if self.len <= REQUEST_HEAD_BYTES_MAX => self.judge_request(bytes, &facts),
+            Ok(_) => Err(too_large(bytes)),
+            Err(fault) => match find_end(bytes, if may_be_whole { 0 } else { seen })? {
+                Some(end) if end <= REQUEST_HEAD_BYTES_MAX => Err(fault),
+                None if bytes.len() < REQUEST_HEAD_BYTES_MAX => {
+                    check_beginning(bytes)?;
+                    Ok(Arrival::Partial)
+                }
+                Some(_) | None => Err(too_large(bytes)),
+            },
         }
     }
 
     /// Parses the head of an answer to the kind of request that was `asked`, at the start of
-    /// `bytes`.
+    /// `bytes`; an earlier call has found no end in the first `seen` bytes.
     ///
     /// # Errors
     ///
@@ -145,17 +93,23 @@ impl Head {
         seen: usize,
         asked: Asked,
     ) -> Result<Arrival, HeadFault> {
-        match find_end(bytes, seen)? {
-            Some(end) if end <= ANSWER_HEAD_BYTES_MAX => self.read_answer(&bytes[..end], asked),
-            None if bytes.len() < ANSWER_HEAD_BYTES_MAX => {
-                let start = &bytes[..bytes.len().min(5)];
-                if b"HTTP/".starts_with(start) {
-                    Ok(Arrival::Partial)
-                } else {
-                    Err(HeadFault::Malformed)
+        let may_be_whole = seen == 0 || find_end(bytes, seen)?.is_some();
+        let read = may_be_whole.then(|| self.read_answer(bytes));
+        match read.unwrap_or(Err(HeadFault::Malformed)) {
+            Ok(facts) if self.len <= ANSWER_HEAD_BYTES_MAX => self.judge_answer(&facts, asked),
+            Ok(_) => Err(HeadFault::TooLarge),
+            Err(fault) => match find_end(bytes, if may_be_whole { 0 } else { seen })? {
+                Some(end) if end <= ANSWER_HEAD_BYTES_MAX => Err(fault),
+                None if bytes.len() < ANSWER_HEAD_BYTES_MAX => {
+                    let start = &bytes[..bytes.len().min(5)];
+                    if b"HTTP/".starts_with(start) {
+                        Ok(Arrival::Partial)
+                    } else {
+                        Err(HeadFault::Malformed)
+                    }
                 }
-            }
-            Some(_) | None => Err(HeadFault::TooLarge),
+                Some(_) | None => Err(HeadFault::TooLarge),
+            },
         }
     }
 
@@ -171,107 +125,140 @@ impl Head {
         Some(&bytes[field.value.clone()])
     }
 
+    /// The value of the first field with a known name, out of the buffer that the head was parsed
+    /// from.
+    #[must_use]
+    pub fn value_of<'b>(&self, bytes: &'b [u8], known: Known) -> Option<&'b [u8]> {
+        if !self.names.has(known) {
+            return None;
+        }
+        let field = self.fields.iter().find(|field| field.known == known)?;
+        Some(&bytes[field.value.clone()])
+    }
+
     /// The values of `Connection` where they name fields, besides `close` and `keep-alive`: those
     /// fields are not passed on.
     pub fn listed_by_connection<'b>(
         &'b self,
         bytes: &'b [u8],
     ) -> impl Iterator<Item = &'b [u8]> + Clone {
-        let named = |field: &&Field| {
-            field.name.len() == 10 && field::is(&bytes[field.name.clone()], b"connection")
-        };
         let lists = |value: &&[u8]| {
             !value.eq_ignore_ascii_case(b"close") && !value.eq_ignore_ascii_case(b"keep-alive")
         };
+        let named = |field: &&Field| field.known == Known::Connection;
         let value = |field: &Field| &bytes[field.value.clone()];
-        self.fields.iter().filter(named).map(value).filter(lists)
+        // Usually there is no such list, and nothing is looked for.
+        let fields = if self.lists_fields {
+            &*self.fields
+        } else {
+            &[]
+        };
+        fields.iter().filter(named).map(value).filter(lists)
     }
 
-    fn read_request(&mut self, bytes: &[u8]) -> Result<Arrival, HeadFault> {
-        let mut slots = [const { MaybeUninit::uninit() }; HEADERS_MAX];
-        let mut request = httparse::Request::new(&mut []);
-        let parsed = request
-            .parse_with_uninit_headers(bytes, &mut slots)
-            .map_err(fault)?;
-        let Status::Complete(len) = parsed else {
+    /// Reads the lines of a request, and returns what its fields say.
+    ///
+    /// # Errors
+    ///
+    /// They are malformed, or have not all arrived.
+    fn read_request(&mut self, bytes: &[u8]) -> Result<FieldFacts, HeadFault> {
+        let start = first_line(bytes)?;
+        let method = start..method_end(bytes, start);
+        let target = method.end + 1..target_end(bytes, method.end + 1);
+        if method.is_empty() || bytes.get(method.end) != Some(&b' ') {
             return Err(HeadFault::Malformed);
-        };
-        let (Some(method), Some(path), Some(minor)) =
-            (request.method, request.path, request.version)
-        else {
+        }
+        if target.is_empty() || bytes.get(target.end) != Some(&b' ') {
             return Err(HeadFault::Malformed);
-        };
-        if path.len() > TARGET_BYTES_MAX {
+        }
+        let text = &bytes[target.clone()];
+        if !text.is_ascii() && std::str::from_utf8(text).is_err() {
+            return Err(HeadFault::Malformed);
+        }
+        self.minor = minor_version(bytes, target.end + 1)?;
+        let end = target.end + 1 + VERSION_BYTES;
+        if !is_line_end(bytes, end) {
+            return Err(HeadFault::Malformed);
+        }
+        self.method = method;
+        self.target = target;
+        self.status = 0;
+        self.read_fields(bytes, end + 2)
+    }
+
+    /// Takes over what a request's fields say, unless that leaves two readings.
+    fn judge_request(&mut self, bytes: &[u8], facts: &FieldFacts) -> Result<Arrival, HeadFault> {
+        if self.target.len() > TARGET_BYTES_MAX {
             return Err(HeadFault::TargetTooLong);
         }
-        self.len = len;
-        self.minor = minor;
-        self.status = 0;
-        self.method = range_in(bytes, method.as_bytes());
-        self.target = range_in(bytes, origin_form(path).as_bytes());
-        let facts = self.read_fields(bytes, request.headers)?;
-        if facts.hosts > 1 || (facts.hosts == 0 && minor == 1) || facts.host_is_none {
+        facts.check_lengths()?;
+        let needs_host = self.minor == 1;
+        if facts.hosts > 1 || (facts.hosts == 0 && needs_host) || facts.host_is_none {
             return Err(HeadFault::Host);
         }
         self.expects_continue = match facts.expect {
             Expect::None => false,
-            Expect::Continue => minor == 1,
+            Expect::Continue => self.minor == 1,
             Expect::Other => return Err(HeadFault::Expectation),
         };
-        self.framing = match facts.framing(minor)? {
+        self.framing = match facts.framing(self.minor)? {
             Framing::Close => Framing::None,
             framing @ (Framing::None | Framing::Length(_) | Framing::Chunked) => framing,
         };
+        self.keep_alive = facts.keep_alive(self.minor);
+        self.target = path_and_query(bytes, self.target.clone());
         Ok(Arrival::Whole)
     }
 
-    fn read_answer(&mut self, bytes: &[u8], asked: Asked) -> Result<Arrival, HeadFault> {
-        let mut slots = [const { MaybeUninit::uninit() }; HEADERS_MAX];
-        let mut answer = httparse::Response::new(&mut []);
-        let parsed = httparse::ParserConfig::default()
-            .parse_response_with_uninit_headers(&mut answer, bytes, &mut slots)
-            .map_err(fault)?;
-        let Status::Complete(len) = parsed else {
-            return Err(HeadFault::Malformed);
+    /// Reads the lines of an answer, and returns what its fields say.
+    ///
+    /// # Errors
+    ///
+    /// They are malformed, or have not all arrived.
+    fn read_answer(&mut self, bytes: &[u8]) -> Result<FieldFacts, HeadFault> {
+        let start = first_line(bytes)?;
+        self.minor = minor_version(bytes, start)?;
+        let code = start + VERSION_BYTES;
+        self.status = match bytes.get(code..).and_then(<[u8]>::first_chunk::<4>) {
+            Some([b' ', digits @ ..]) => status(digits).ok_or(HeadFault::Malformed)?,
+            Some(_) => return Err(HeadFault::Version),
+            None => return Err(HeadFault::Malformed),
         };
-        let (Some(status), Some(minor)) = (answer.code, answer.version) else {
-            return Err(HeadFault::Malformed);
+        let behind = code + 1 + STATUS_BYTES;
+        // A reason is any text; it may be absent, and the space before it as well.
+        let end = match bytes.get(behind) {
+            Some(b' ') => scan::text_end(bytes, behind + 1),
+            Some(_) | None => behind,
         };
-        self.len = len;
-        self.minor = minor;
-        self.status = status;
+        if !is_line_end(bytes, end) {
+            return Err(HeadFault::Malformed);
+        }
         self.expects_continue = false;
-        let facts = self.read_fields(bytes, answer.headers)?;
-        let bodyless = matches!(asked, Asked::Head) || matches!(status, 100..=199 | 204 | 304);
-        let framing = facts.framing(minor)?;
+        self.read_fields(bytes, end + 2)
+    }
+
+    /// Takes over what an answer's fields say, unless that leaves two readings.
+    fn judge_answer(&mut self, facts: &FieldFacts, asked: Asked) -> Result<Arrival, HeadFault> {
+        facts.check_lengths()?;
+        let bodyless = matches!(asked, Asked::Head) || matches!(self.status, 100..=199 | 204 | 304);
+        let framing = facts.framing(self.minor)?;
         self.framing = if bodyless { Framing::None } else { framing };
-        if matches!(self.framing, Framing::Close) {
-            self.keep_alive = false;
-        }
+        let ends = matches!(self.framing, Framing::Close);
+        self.keep_alive = facts.keep_alive(self.minor) && !ends;
         Ok(Arrival::Whole)
     }
 
-    /// Takes over the fields and what they say about framing and persistence.
-    fn read_fields(
-        &mut self,
-        bytes: &[u8],
-        headers: &[httparse::Header<'_>],
-    ) -> Result<FieldFacts, HeadFault> {
-        self.fields.clear();
+    /// Keeps the fields, from the line that begins `at` a place to the head's end.
+    fn read_fields(&mut self, bytes: &[u8], at: usize) -> Result<FieldFacts, HeadFault> {
+        let fields = &mut self.fields;
+        (self.len, self.names) = scan::walk_head(Lines { bytes, at, fields })?;
         let mut facts = FieldFacts::default();
-        for header in headers {
-            let (name, value) = (header.name.as_bytes(), header.value.trim_ascii());
-            facts.note(name, value)?;
-            self.fields.push(Field {
-                name: range_in(bytes, name),
-                value: range_in(bytes, value),
-            });
+        for field in &self.fields {
+            if FieldFacts::TOLD_BY.has(field.known) {
+                facts.note(field.known, &bytes[field.value.clone()]);
+            }
         }
-        self.tells_limits = facts.limits;
-        self.keep_alive = match self.minor {
-            0 => facts.keep_alive && !facts.close,
-            _ => !facts.close,
-        };
+        self.lists_fields = facts.lists_fields;
         Ok(facts)
     }
 }
@@ -285,86 +272,6 @@ pub enum Asked {
     Other,
 }
 
-/// What the fields say that decides framing and persistence.
-#[derive(Default)]
-struct FieldFacts {
-    hosts: u32,
-    host_is_none: bool,
-    length: Option<u64>,
-    lengths: u32,
-    encodings: u32,
-    chunked: bool,
-    close: bool,
-    keep_alive: bool,
-    expect: Expect,
-    limits: bool,
-}
-
-#[derive(Default)]
-enum Expect {
-    #[default]
-    None,
-    Continue,
-    Other,
-}
-
-impl FieldFacts {
-    fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadFault> {
-        match name.len() {
-            4 if field::is(name, b"host") => {
-                self.hosts += 1;
-                self.host_is_none |= !field::is_host(value);
-            }
-            6 if field::is(name, b"expect") => {
-                self.expect = if value.eq_ignore_ascii_case(b"100-continue") {
-                    Expect::Continue
-                } else {
-                    Expect::Other
-                };
-            }
-            10 if field::is(name, b"connection") => {
-                for token in value.split(|byte| *byte == b',') {
-                    let token = token.trim_ascii();
-                    self.close |= token.eq_ignore_ascii_case(b"close");
-                    self.keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
-                }
-            }
-            14 if field::is(name, b"content-length") => {
-                self.lengths += 1;
-                self.length = Some(decimal(value).ok_or(HeadFault::ContentLength)?);
-            }
-            17 if field::is(name, b"transfer-encoding") => {
-                self.encodings += 1;
-                self.chunked = value.eq_ignore_ascii_case(b"chunked");
-            }
-            // `x-ratelimit-remaining`, the shortest name that matters, has 21 bytes.
-            21.. if !self.limits => self.limits = tells_limit(name),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn framing(&self, minor: u8) -> Result<Framing, HeadFault> {
-        match (self.encodings, self.lengths) {
-            (0, 0) => Ok(Framing::Close),
-            (0, 1) => Ok(self.length.map_or(Framing::Close, Framing::Length)),
-            (0, _) => Err(HeadFault::ContentLength),
-            (1, 0) if self.chunked && minor == 1 => Ok(Framing::Chunked),
-            (_, 0) => Err(HeadFault::TransferEncoding),
-            (_, _) => Err(HeadFault::LengthAndEncoding),
-        }
-    }
-}
-
-/// Whether a field is one of those by which providers tell of their limits.
-fn tells_limit(name: &[u8]) -> bool {
-    match name.first() {
-        Some(b'x' | b'X') => field::starts_with(name, b"x-ratelimit-"),
-        Some(b'a' | b'A') => field::starts_with(name, b"anthropic-ratelimit-"),
-        Some(_) | None => false,
-    }
-}
-
 /// Where the head ends, from `seen` on: after the first empty line that follows the start line.
 ///
 /// # Errors
@@ -373,10 +280,8 @@ fn tells_limit(name: &[u8]) -> bool {
 fn find_end(bytes: &[u8], seen: usize) -> Result<Option<usize>, HeadFault> {
     // The end may have begun within the last three bytes.
     let from = seen.saturating_sub(3);
-    let start = bytes
-        .iter()
-        .take_while(|byte| matches!(byte, b'\r' | b'\n'))
-        .count();
+    let is_blank = |block: Block| block.equal(b'\r') | block.equal(b'\n');
+    let start = skip(bytes, is_blank, |byte| matches!(byte, b'\r' | b'\n'));
     let is_end = |byte| byte == b'\n';
     let mut next = from;
     while let Some(at) = scan::find(bytes, next, |block| block.equal(b'\n'), is_end) {
@@ -394,11 +299,19 @@ fn find_end(bytes: &[u8], seen: usize) -> Result<Option<usize>, HeadFault> {
 /// Refuses bytes that cannot become a request without waiting for the head's end: a TLS greeting,
 /// for example.
 fn check_beginning(bytes: &[u8]) -> Result<(), HeadFault> {
-    let start = bytes.trim_ascii_start();
-    let mut method = start.iter().take(32).take_while(|byte| **byte != b' ');
+    let is_blank = |block: Block| {
+        b" \t\n\x0c\r"
+            .iter()
+            .fold(0, |places, byte| places | block.equal(*byte))
+    };
+    let start = skip(bytes, is_blank, |byte| byte.is_ascii_whitespace());
+    let mut method = bytes[start..]
+        .iter()
+        .take(32)
+        .take_while(|byte| **byte != b' ');
     // A method is any token (RFC 9110, section 5.6.2), so that an unknown method is answered with
     // 405.
-    if method.all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)) {
+    if method.all(|byte| scan::is_of_token(*byte)) {
         Ok(())
     } else {
         Err(HeadFault::Malformed)
@@ -415,15 +328,76 @@ fn too_large(bytes: &[u8]) -> HeadFault {
     }
 }
 
-fn fault(error: httparse::Error) -> HeadFault {
-    match error {
-        httparse::Error::TooManyHeaders => HeadFault::TooLarge,
-        httparse::Error::Version => HeadFault::Version,
-        httparse::Error::HeaderName
-        | httparse::Error::HeaderValue
-        | httparse::Error::NewLine
-        | httparse::Error::Status
-        | httparse::Error::Token => HeadFault::Malformed,
+/// Where the first line begins: behind the empty lines before it.
+///
+/// # Errors
+///
+/// A CR stands alone.
+fn first_line(bytes: &[u8]) -> Result<usize, HeadFault> {
+    let mut start = 0;
+    while bytes.get(start) == Some(&b'\r') {
+        if bytes.get(start + 1) != Some(&b'\n') {
+            return Err(HeadFault::Malformed);
+        }
+        start += 2;
+    }
+    Ok(start)
+}
+
+/// Where the method that begins at `start` ends: at the first byte that no token has.
+#[inline(never)]
+fn method_end(bytes: &[u8], start: usize) -> usize {
+    let rest = bytes.get(start..).unwrap_or_default();
+    let end = rest.iter().position(|byte| !scan::is_of_token(*byte));
+    end.map_or(bytes.len(), |end| start + end)
+}
+
+/// Where the target that begins at `start` ends: at the first byte that no target has.
+fn target_end(bytes: &[u8], start: usize) -> usize {
+    let ends = |block: Block| block.up_to(b' ') | block.equal(0x7f);
+    let end = scan::find(bytes, start, ends, |byte| matches!(byte, 0..=b' ' | 0x7f));
+    end.unwrap_or(bytes.len())
+}
+
+/// The minor version of the `HTTP/1.0` or `HTTP/1.1` that stands `at` a place.
+fn minor_version(bytes: &[u8], at: usize) -> Result<u8, HeadFault> {
+    match bytes
+        .get(at..)
+        .and_then(<[u8]>::first_chunk::<VERSION_BYTES>)
+    {
+        Some(b"HTTP/1.1") => Ok(1),
+        Some(b"HTTP/1.0") => Ok(0),
+        Some(_) | None => Err(HeadFault::Version),
+    }
+}
+
+/// The status code that three digits stand for.
+fn status(digits: &[u8; STATUS_BYTES]) -> Option<u16> {
+    let is_one = digits.iter().all(u8::is_ascii_digit);
+    let digit = |code, digit: &u8| code * 10 + u16::from(digit - b'0');
+    is_one.then(|| digits.iter().fold(0, digit))
+}
+
+const VERSION_BYTES: usize = 8;
+const STATUS_BYTES: usize = 3;
+
+/// The first byte of which `single` is not true, the end where it is of all; `blockwise` must
+/// agree with it.
+fn skip(bytes: &[u8], blockwise: impl Fn(Block) -> u32, single: impl Fn(u8) -> bool) -> usize {
+    let others = |block| !blockwise(block) & ((1 << BLOCK) - 1);
+    let first = scan::find(bytes, 0, others, |byte| !single(byte));
+    first.unwrap_or(bytes.len())
+}
+
+/// The `target` in `bytes`, without scheme and authority.
+fn path_and_query(bytes: &[u8], target: Range<usize>) -> Range<usize> {
+    if bytes.get(target.start) == Some(&b'/') {
+        return target;
+    }
+    let text = std::str::from_utf8(&bytes[target.clone()]).unwrap_or_default();
+    match origin_form(text).len() {
+        0 => 0..0,
+        length => target.end - length..target.end,
     }
 }
 
@@ -441,27 +415,8 @@ pub fn origin_form(target: &str) -> &str {
     }
 }
 
-/// The number that `digits` stands for, if it is nothing but digits and fits.
-fn decimal(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
-/// Where `part`, a slice of `whole`, lies in `whole`.
-fn range_in(whole: &[u8], part: &[u8]) -> Range<usize> {
-    if part.is_empty() {
-        return 0..0;
-    }
-    let from = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
-    debug_assert!(
-        from + part.len() <= whole.len(),
-        "part is not a slice of whole"
-    );
-    from..from + part.len()
-}
-
+#[cfg(test)]
+mod httparse_tests;
 #[cfg(test)]
 #[path = "head_tests.rs"]
 mod tests;

@@ -1,6 +1,7 @@
 //! Heads: which are read, which are refused, and that splits do not matter.
 
 use super::*;
+use crate::base::limits::HEADERS_MAX;
 
 fn request(text: &str) -> Result<(Arrival, Head), HeadFault> {
     let mut head = Head::default();

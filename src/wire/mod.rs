@@ -11,6 +11,7 @@ pub mod forms;
 pub mod head;
 pub mod inflate;
 pub mod json;
+pub mod known;
 pub mod path;
 pub mod provider_error;
 pub mod retry_after;

@@ -5,10 +5,11 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::base::month::Month;
 use crate::base::time::WallTime;
 use crate::wire::json;
+use crate::wire::known::{Known, Names};
 use crate::wire::provider_error::ProviderError;
 
-/// The headers of an answer: the value of the first one with this name, whatever its case.
-pub type Headers<'h, 'a> = &'h dyn Fn(&str) -> Option<&'a [u8]>;
+/// The headers of an answer: the value of the first one with this name.
+pub type Headers<'h, 'a> = &'h dyn Fn(Known) -> Option<&'a [u8]>;
 
 /// How long a provider that is at its limit (429) asks to be left alone; `None`: its answer does
 /// not say.
@@ -27,9 +28,9 @@ pub fn asked(headers: Headers<'_, '_>, body: &[u8], wall: WallTime) -> Option<Du
 #[must_use]
 pub fn outright(headers: Headers<'_, '_>, body: &[u8], wall: WallTime) -> Option<Duration> {
     let text = |name| text(headers, name);
-    let millis = text("retry-after-ms").and_then(|value| spans(value, "ms"));
+    let millis = text(Known::RetryAfterMs).and_then(|value| spans(value, "ms"));
     millis
-        .or_else(|| text("retry-after").and_then(|value| seconds_or_date(value, wall)))
+        .or_else(|| text(Known::RetryAfter).and_then(|value| seconds_or_date(value, wall)))
         .or_else(|| in_body(body))
 }
 
@@ -94,44 +95,39 @@ enum Which {
 
 /// For each limit that providers tell of, the headers with what is left of it and when it starts
 /// over.
-const LIMITS: [(&str, &str); 7] = [
-    ("x-ratelimit-remaining", "x-ratelimit-reset"),
-    (
-        "x-ratelimit-remaining-requests",
-        "x-ratelimit-reset-requests",
-    ),
-    ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
-    (
-        "anthropic-ratelimit-requests-remaining",
-        "anthropic-ratelimit-requests-reset",
-    ),
-    (
-        "anthropic-ratelimit-tokens-remaining",
-        "anthropic-ratelimit-tokens-reset",
-    ),
-    (
-        "anthropic-ratelimit-input-tokens-remaining",
-        "anthropic-ratelimit-input-tokens-reset",
-    ),
-    (
-        "anthropic-ratelimit-output-tokens-remaining",
-        "anthropic-ratelimit-output-tokens-reset",
-    ),
+const LIMITS: [(Known, Known); 7] = [
+    (Known::RatelimitRemaining, Known::RatelimitReset),
+    (Known::RequestsRemaining, Known::RequestsReset),
+    (Known::TokensRemaining, Known::TokensReset),
+    (Known::AnthropicRequests, Known::AnthropicRequestsReset),
+    (Known::AnthropicTokens, Known::AnthropicTokensReset),
+    (Known::AnthropicInputs, Known::AnthropicInputReset),
+    (Known::AnthropicOutputs, Known::AnthropicOutputReset),
 ];
 
+/// The headers that say what is left of a limit.
+pub const LEFT: Names = {
+    let (mut left, mut at) = (Names::NONE, 0);
+    while at < LIMITS.len() {
+        left.add(LIMITS[at].0);
+        at += 1;
+    }
+    left
+};
+
 fn longest_reset(headers: Headers<'_, '_>, wall: WallTime, which: Which) -> Option<Duration> {
-    let wanted = |remaining| match which {
+    let wanted = |left| match which {
         // Azure sends -1 where it does not know; that is not zero.
-        Which::UsedUp => headers(remaining).is_some_and(|value| value.trim_ascii() == b"0"),
+        Which::UsedUp => headers(left).is_some_and(|value| value.trim_ascii() == b"0"),
         Which::All => true,
     };
-    let resets = LIMITS.iter().filter(|(remaining, _)| wanted(remaining));
+    let resets = LIMITS.iter().filter(|(left, _)| wanted(*left));
     resets
-        .filter_map(|(_, reset)| reset_in(text(headers, reset)?, wall))
+        .filter_map(|(_, reset)| reset_in(text(headers, *reset)?, wall))
         .max()
 }
 
-fn text<'a>(headers: Headers<'_, 'a>, name: &str) -> Option<&'a str> {
+fn text<'a>(headers: Headers<'_, 'a>, name: Known) -> Option<&'a str> {
     let value = std::str::from_utf8(headers(name)?).ok()?.trim();
     (!value.is_empty()).then_some(value)
 }

@@ -2,14 +2,11 @@
 //! reference/translation.md).
 
 use crate::decide::outcome::KeyOwner;
-use crate::wire::field::{self, starts_with};
+use crate::wire::known::{Known, Names};
 
 /// The header line with the version of the API. The later version refuses sampling parameters for
 /// every model.
 pub const VERSION_LINE: &[u8] = b"anthropic-version: 2023-06-01\r\n";
-
-/// The name of the header with the version.
-pub const VERSION: &str = "anthropic-version";
 
 /// The query that asks for the beta of the API.
 pub const BETA: &[u8] = b"beta=true";
@@ -20,12 +17,6 @@ pub fn asks_for_beta(target: &[u8]) -> bool {
     let mut parts = target.splitn(2, |&byte| byte == b'?').skip(1);
     let query = parts.next().unwrap_or_default();
     query.split(|&byte| byte == b'&').any(|pair| pair == BETA)
-}
-
-/// Whether a header states the version.
-#[must_use]
-pub fn is_version(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(VERSION.as_bytes())
 }
 
 /// Appends the header line that carries `key`.
@@ -53,20 +44,21 @@ pub fn write_caller_key(authorization: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Whether a caller's header is passed on to providers of this dialect, besides the usual ones:
+/// The callers' headers that are passed on to providers of this dialect, besides the usual ones:
 /// headers that are about the API, or say which application sends the request. The version is
 /// passed on only to callers' own dialect, and a workspace, which says who pays, only with a key of
 /// the caller's.
 #[must_use]
-pub fn crosses(name: &[u8], key: KeyOwner) -> bool {
-    if starts_with(name, b"anthropic-") {
-        return match name.len() {
-            17 => !is_version(name),
-            22 => key == KeyOwner::Caller || !field::is(name, b"anthropic-workspace-id"),
-            _ => true,
-        };
+pub const fn crossing(key: KeyOwner) -> Names {
+    const WHOEVER_PAYS: Names = Names::ANTHROPIC_LIMITS.and(Names::of(&[
+        Known::Anthropic,
+        Known::XClaudeCode,
+        Known::XApp,
+    ]));
+    match key {
+        KeyOwner::Caller => WHOEVER_PAYS.and(Names::of(&[Known::AnthropicWorkspaceId])),
+        KeyOwner::Infermux => WHOEVER_PAYS,
     }
-    starts_with(name, b"x-claude-code-") || name.eq_ignore_ascii_case(b"x-app")
 }
 
 #[cfg(test)]
@@ -106,6 +98,7 @@ mod tests {
 
     #[test]
     fn headers_of_the_other_dialect_stay_behind() {
+        let crosses = |name: &str, key| crossing(key).has(Known::of(name.as_bytes()));
         for name in [
             "anthropic-beta",
             "Anthropic-Beta",
@@ -113,7 +106,7 @@ mod tests {
             "X-Claude-Code-Session-Id",
             "X-App",
         ] {
-            assert!(crosses(name.as_bytes(), KeyOwner::Infermux), "{name}");
+            assert!(crosses(name, KeyOwner::Infermux), "{name}");
         }
         for name in [
             "OpenAI-Organization",
@@ -128,9 +121,9 @@ mod tests {
             "x-apps",
             "user-agent",
         ] {
-            assert!(!crosses(name.as_bytes(), KeyOwner::Caller), "{name}");
+            assert!(!crosses(name, KeyOwner::Caller), "{name}");
         }
-        let workspace = b"Anthropic-Workspace-Id";
+        let workspace = "Anthropic-Workspace-Id";
         assert!(crosses(workspace, KeyOwner::Caller) && !crosses(workspace, KeyOwner::Infermux));
     }
 }

@@ -13,6 +13,7 @@ use crate::shard::http::inflate::{Fault, decode};
 use crate::shard::net::io::Io;
 use crate::shard::net::sleep::pause;
 use crate::wire::inflate::{Coding, Inflate};
+use crate::wire::known::Known;
 
 /// Decodes the body of the caller's request where it is coded, and puts `model`, which the path
 /// names, into a body that names none. The result replaces the body, and has `limit` bytes at most.
@@ -71,7 +72,7 @@ async fn plain(
     caller: &mut Caller,
     body: Body,
 ) -> Result<Body, Refusal<'static>> {
-    let coding = Coding::of(caller.head.value(&caller.bytes, "content-encoding"));
+    let coding = Coding::of(caller.head.value_of(&caller.bytes, Known::ContentEncoding));
     let Some(inflate) = coding.and_then(Inflate::new) else {
         return Ok(body);
     };

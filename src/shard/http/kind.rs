@@ -8,6 +8,7 @@ use crate::shard::http::upstream::Upstream;
 use crate::wire::body::BodyDecoder;
 use crate::wire::chunked::Piece;
 use crate::wire::inflate::{Corrupt, Inflate};
+use crate::wire::known::Known;
 
 /// A kind of answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub async fn of(
     if up.coding().is_none() {
         return Err(MALFORMED);
     }
-    let label = Media::of(up.head.value(&up.bytes, "content-type"));
+    let label = Media::of(up.head.value_of(&up.bytes, Known::ContentType));
     match (label, wants_stream) {
         (Media::Events, true) => return Ok(Kind::Stream),
         (Media::Json, false) => return Ok(Kind::Whole),

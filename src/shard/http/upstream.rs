@@ -19,6 +19,7 @@ use crate::wire::body::BodyDecoder;
 use crate::wire::chunked::Piece;
 use crate::wire::head::{Arrival, Asked, Head};
 use crate::wire::inflate::Coding;
+use crate::wire::known::Known;
 use crate::wire::retry_after;
 
 /// An open connection to a provider, and the answer that is being read from it.
@@ -263,21 +264,21 @@ impl Upstream {
     /// How the answer's body is coded; `None`: in a way that infermux does not support.
     #[must_use]
     pub fn coding(&self) -> Option<Coding> {
-        Coding::of(self.head.value(&self.bytes, "content-encoding"))
+        Coding::of(self.head.value_of(&self.bytes, Known::ContentEncoding))
     }
 
     /// How long a provider that is at its limit, and whose answer was read whole, asks to be left
     /// alone.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        let headers = |name: &str| self.head.value(&self.bytes, name);
+        let headers = |known| self.head.value_of(&self.bytes, known);
         retry_after::asked(&headers, self.body(), clock::wall())
     }
 
     /// How long a provider that has failed, and whose answer was read whole, asks to be left alone.
     #[must_use]
     pub fn retry_after_failure(&self) -> Option<Duration> {
-        let headers = |name: &str| self.head.value(&self.bytes, name);
+        let headers = |known| self.head.value_of(&self.bytes, known);
         let asked = retry_after::outright(&headers, self.body(), clock::wall());
         asked.map(|span| span.min(RETRY_AFTER_FAILURE_MAX))
     }
@@ -285,10 +286,13 @@ impl Upstream {
     /// How long a provider whose limit is used up wants no further request.
     #[must_use]
     pub fn used_up(&self) -> Option<Duration> {
-        if !self.head.tells_limits {
+        if !self.head.names.meets(retry_after::LEFT) {
             return None;
         }
-        retry_after::used_up(&|name| self.head.value(&self.bytes, name), clock::wall())
+        retry_after::used_up(
+            &|known| self.head.value_of(&self.bytes, known),
+            clock::wall(),
+        )
     }
 
     /// Reads the end of a body whose `[DONE]` has come, so that the connection can be used again:

@@ -12,6 +12,7 @@ use crate::exchange::target::{self, Manage, Target};
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 use crate::wire::head::Head;
+use crate::wire::known::Known;
 
 /// Looks at what the head alone decides: path, method, key.
 ///
@@ -45,7 +46,7 @@ pub fn check<'a>(
     };
     request.origin.endpoint = Some(target.name());
     request.origin.dialect = target.has_dialects().then_some(request.dialect);
-    let authorization = head.value(bytes, "authorization");
+    let authorization = head.value_of(bytes, Known::Authorization);
     match &target {
         // The page has no data in it: what it shows, it asks for with the token.
         Target::Root
@@ -57,13 +58,19 @@ pub fn check<'a>(
         }
         Target::Manage(Manage::Reload | Manage::Circuit(..) | Manage::Key(..)) => {
             auth::operator(shard.management_token.as_ref(), authorization)?;
-            auth::same_site(head.value(bytes, "origin"), head.value(bytes, "host"))?;
+            auth::same_site(
+                head.value_of(bytes, Known::Origin),
+                head.value_of(bytes, Known::Host),
+            )?;
         }
         Target::Infer(..) | Target::Models | Target::Model(_) | Target::Stored(_) => {
             admit(shard, request, Presented::read(head, bytes))?;
             // What a browser sends without asking would spend the keys of the file.
             if !is_asked_for(&target, head, bytes)? && !may_call(shard, request) {
-                auth::same_site(head.value(bytes, "origin"), head.value(bytes, "host"))?;
+                auth::same_site(
+                    head.value_of(bytes, Known::Origin),
+                    head.value_of(bytes, Known::Host),
+                )?;
             }
         }
     }
@@ -74,7 +81,7 @@ pub fn check<'a>(
 /// spends nothing: it asks before it sends JSON.
 fn is_asked_for(target: &Target, head: &Head, bytes: &[u8]) -> Result<bool, Refusal<'static>> {
     Ok(match target {
-        Target::Infer(..) => media::may_be_read(|name| head.value(bytes, name))? == Media::Json,
+        Target::Infer(..) => media::may_be_read(|name| head.value_of(bytes, name))? == Media::Json,
         // It needs no body.
         Target::Stored(stored) => stored.part != Part::Cancel,
         Target::Models
@@ -94,7 +101,7 @@ fn asks_for_web_socket(shard: &Shard, head: &Head, bytes: &[u8]) -> bool {
         names.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
     };
     &bytes[head.method.clone()] == b"GET"
-        && head.value(bytes, "upgrade").is_some_and(is_named)
+        && head.value_of(bytes, Known::Upgrade).is_some_and(is_named)
         && target::has_web_socket(shard.door, target)
 }
 

@@ -19,12 +19,13 @@ use crate::shard::request::error::{Error, Form, KeptError};
 use crate::shard::request::job::Job;
 use crate::shard::request::record::Record;
 use crate::sys::clock;
+use crate::wire::known::Known;
 
 /// An error that was read whole, in OpenAI's shape.
 #[must_use]
 pub fn told(up: &Upstream, topic: Topic) -> Error {
     let mut body = Vec::new();
-    let kind = up.head.value(&up.bytes, "content-type");
+    let kind = up.head.value_of(&up.bytes, Known::ContentType);
     let circumstances = Circumstances {
         status: up.head.status,
         topic,

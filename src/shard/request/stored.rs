@@ -38,6 +38,7 @@ use crate::shard::request::words::Words;
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 use crate::wire::head::Head;
+use crate::wire::known::Known;
 
 /// How a provider took the request.
 enum Taken {
@@ -172,7 +173,7 @@ impl<'a> Errand<'a> {
         };
         let up = &reached.up;
         record.words = Words::of_head(reached.crossing.masks, up);
-        let media = Media::of(up.head.value(&up.bytes, "content-type"));
+        let media = Media::of(up.head.value_of(&up.bytes, Known::ContentType));
         if (200..=299).contains(&up.head.status) && media == Media::Events {
             self.learn(provider.id);
             let (outcome, after) = stored_answer::relay(self, caller, record, reached).await;
