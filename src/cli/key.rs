@@ -38,8 +38,8 @@ pub fn run(command: &KeyCommand) -> u8 {
 fn new(flags: &NewKeyFlags) -> u8 {
     let made = secret().and_then(|(key, digest)| {
         let entry = Entry::new(flags, &digest);
-        let keys = keys_edit::read_entry(&entry.block(0))?;
-        let written = flags.file.writes().then(|| append(&entry, keys, flags));
+        keys_edit::read_entry(&entry.block(0))?;
+        let written = flags.file.writes().then(|| append(&entry, flags));
         Ok((key, entry, written.transpose()?))
     });
     let (key, entry, written) = match made {
@@ -71,13 +71,14 @@ fn secret() -> Result<(String, Digest), String> {
 }
 
 /// Appends the entry to the file of keys, in one step; returns its path.
-fn append(entry: &Entry, keys: Vec<CallerKey>, flags: &NewKeyFlags) -> Result<PathBuf, String> {
+fn append(entry: &Entry, flags: &NewKeyFlags) -> Result<PathBuf, String> {
     let file = KeysFile::open(&flags.file)?;
     let path = file.path().to_path_buf();
     if file.place(&flags.name).is_some() || file.is_in_configuration(&flags.name) {
         let (path, name) = (path.display(), printable(&flags.name));
         return Err(format!("{path}: there is a key called {name} already"));
     }
+    let keys = file.read_entry(&entry.block(0))?;
     let expected = [file.keys().to_vec(), keys].concat();
     file.replace(&entry.appended(file.text()), &expected)?;
     Ok(path)

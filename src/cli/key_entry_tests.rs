@@ -116,7 +116,7 @@ fn an_entry_is_appended_to_a_list_of_any_form() {
             assert!(appended.contains(comment), "{appended}");
         }
         assert_eq!(appended.contains("\r\n"), text.contains("\r\n"));
-        assert_eq!(appended.replace("\r\n", "").contains('\r'), false);
+        assert!(!appended.replace("\r\n", "").contains('\r'));
     }
 }
 

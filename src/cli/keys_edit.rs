@@ -86,6 +86,15 @@ impl KeysFile {
         listed.iter().any(|key| *key.name == *name)
     }
 
+    /// Checks an entry as the router would; returns its keys.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn read_entry(&self, text: &str) -> Result<Vec<CallerKey>, String> {
+        read(text, self.plan.as_ref())
+    }
+
     /// Puts `text` in the file's place, if it says just what is `expected`.
     ///
     /// # Errors
@@ -93,8 +102,8 @@ impl KeysFile {
     /// It says something else, the file has changed meanwhile, or it cannot be written; a sentence.
     pub fn replace(&self, text: &str, expected: &[CallerKey]) -> Result<(), String> {
         let named = |problem: &dyn std::fmt::Display| format!("{}: {problem}", self.path.display());
-        let keys = read(text, self.plan.as_ref()).map_err(|fault| named(&fault))?;
-        if keys != expected {
+        let keys = read(text, self.plan.as_ref());
+        if !keys.is_ok_and(|keys| keys == expected) {
             return Err(named(
                 &"its text has a form that infermux does not change: change it by hand",
             ));

@@ -1677,6 +1677,17 @@ fn keys_and_their_teams_make_sense_together() {
             "auth.keys[0].hashes[0].until: is empty: leave it out, or give it a value".into(),
         ),
         (
+            "[{name: a, hashes: []}]".into(),
+            "auth.keys[0].hashes: is empty: the key could not be used".into(),
+        ),
+        (
+            format!("[{{name: a, hash: '{HASH}', callers: [], models: m}}]"),
+            "auth.keys[0].callers: is empty: nothing would be allowed; leave it out, which means \
+             the same\n\
+             auth.keys[0].models: is a single value, a list is wanted"
+                .into(),
+        ),
+        (
             format!("[{{name: a, hash: '{HASH}', callers: ['a*b*']}}]"),
             "auth.keys[0].callers[0]: `a*b*` has more than one `*`".into(),
         ),

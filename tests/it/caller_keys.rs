@@ -415,6 +415,194 @@ fn a_key_is_made_hashed_and_written() {
     );
 }
 
+/// A router with a file of keys in this folder: its path, and that of the configuration.
+fn with_file(mock: &Mock, folder: &Folder, keys: &str) -> (String, String) {
+    let path = folder.write("keys.yml", keys).display().to_string();
+    let auth = format!("auth: {{mode: keys, keys_file: '{path}'}}\nteams: [{{name: t}}]\n");
+    let config = folder.write("infermux.yml", config_for(&[mock], &auth));
+    (path, config.display().to_string())
+}
+
+#[test]
+fn a_rotated_key_has_two_secrets_until_the_former_one_ends() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let folder = Folder::new();
+    let one = entry("one", "k-one", ", team: t").replace('\n', " # of one\n");
+    let keys = format!("# ours\n{one}{}# the end\n", entry("two", "k-two", ""));
+    let (path, file) = with_file(&alpha, &folder, &keys);
+    let router = Router::start(&fs::read_to_string(&file).expect("read"));
+    let rotated = run(&["key", "rotate", "one", "--write", "--config", &file]);
+    assert_eq!(rotated.code, Some(0), "{}", rotated.stderr);
+    let key = rotated.stdout.trim().to_owned();
+    assert!(key.starts_with("imx_") && key.len() == 53, "{key}");
+    eventually("the new secret gets in", || {
+        ask(&router, &key).status == 200
+    });
+    assert_eq!(ask(&router, "k-one").status, 200);
+    router.wait_for_log("change=\"key one: hash\"");
+    let text = fs::read_to_string(&path).expect("read");
+    assert!(
+        text.starts_with("# ours\n- {name: one, hashes: [{hash: ") && !text.contains(&key),
+        "{text}"
+    );
+    assert!(text.contains("# of one\n- {name: two") && text.ends_with("# the end\n"));
+    assert!(
+        is_alone(Path::new(&path)),
+        "nothing is left beside the file"
+    );
+    // Once more, and both former secrets end at once.
+    let again = run(&["key", "rotate", "one", "--overlap", "0s", "--file", &path]);
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    let latest = again.stdout.trim().to_owned();
+    eventually("the latest secret gets in", || {
+        ask(&router, &latest).status == 200
+    });
+    for former in ["k-one", &key] {
+        assert_eq!(ask(&router, former).code(), "expired_api_key");
+    }
+    assert_eq!(ask(&router, "k-two").status, 200);
+    // Without --write, nothing changes, and what the entry would have is printed.
+    let text = fs::read_to_string(&path).expect("read");
+    let shown = run(&["key", "rotate", "two", "--overlap", "1d", "--config", &file]);
+    assert_eq!(shown.code, Some(0), "{}", shown.stderr);
+    let (key, hashes) = shown.stdout.split_once('\n').expect("two parts");
+    let digest = Digest::of(key.as_bytes());
+    assert!(hashes.starts_with("  hashes:\n    - {hash: "), "{hashes}");
+    assert!(hashes.contains(&digest.to_string()), "{hashes}");
+    assert_eq!(fs::read_to_string(&path).expect("read"), text);
+    fs::write(&path, format!("- name: two\n{hashes}")).expect("written");
+    eventually("the printed hashes work", || {
+        ask(&router, key).status == 200
+    });
+    assert_eq!(ask(&router, "k-two").status, 200);
+}
+
+#[test]
+fn a_key_is_out_of_use_for_good_once_its_file_says_so() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let folder = Folder::new();
+    let keys = format!(
+        "- name: one # of one\n  hash: 'sha256:{}'\n\n{}",
+        Digest::of(b"k-one"),
+        entry("two", "k-two", "")
+    );
+    let (path, file) = with_file(&alpha, &folder, &keys);
+    let config = fs::read_to_string(&file).expect("read");
+    let router = Router::start(&config);
+    let off = run(&["key", "disable", "one", "--write", "--config", &file]);
+    assert_eq!(off.code, Some(0), "{}", off.stderr);
+    assert!(off.stdout.contains("one is disabled in "), "{}", off.stdout);
+    eventually("the key is refused", || ask(&router, "k-one").status == 401);
+    assert_eq!(ask(&router, "k-one").code(), "disabled_api_key");
+    assert_eq!(router.reload(&config).status, 200);
+    assert_eq!(ask(&router, "k-one").code(), "disabled_api_key");
+    assert_eq!(ask(&router, "k-two").status, 200);
+    let text = fs::read_to_string(&path).expect("read");
+    assert!(text.starts_with("- name: one # of one\n  hash: "), "{text}");
+    let on = run(&["key", "enable", "one", "--file", &path]);
+    assert_eq!(on.code, Some(0), "{}", on.stderr);
+    eventually("the key gets in", || ask(&router, "k-one").status == 200);
+    router.wait_for_log("change=\"key one: disabled\"");
+}
+
+#[test]
+fn a_file_that_cannot_be_changed_stays_as_it_is() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let folder = Folder::new();
+    let hash = Digest::of(b"k-one");
+    for (text, name, code, problem) in [
+        (
+            entry("one", "k-one", ""),
+            "nobody",
+            3,
+            "no key is called nobody",
+        ),
+        (
+            format!("- &a {{name: one, hash: 'sha256:{hash}'}}\n"),
+            "one",
+            1,
+            "change it by hand",
+        ),
+        ("- {name: one".into(), "one", 1, "did not find"),
+    ] {
+        let (path, file) = with_file(&alpha, &folder, &text);
+        for command in [&["disable"][..], &["rotate", "--overlap", "1h"]] {
+            let rest = ["--write", "--config", &file, name];
+            let done = run(&[&["key"][..], command, &rest].concat());
+            assert_eq!(done.code, Some(code), "{}", done.stderr);
+            assert!(done.stderr.contains(problem), "{}", done.stderr);
+            assert!(!done.stdout.contains("imx_"), "{}", done.stdout);
+            assert_eq!(fs::read_to_string(&path).expect("read"), text);
+        }
+    }
+    // A key of the configuration itself is changed by hand.
+    let keys = entry("one", "k-one", "").replacen("- ", "", 1);
+    let path = folder.write("empty.yml", "").display().to_string();
+    let auth = format!("auth: {{mode: keys, keys_file: '{path}', keys: [{keys}]}}\n");
+    let file = folder.write("infermux.yml", config_for(&[&alpha], &auth));
+    let file = file.display().to_string();
+    let done = run(&["key", "disable", "one", "--write", "--config", &file]);
+    assert_eq!(done.code, Some(3), "{}", done.stderr);
+    assert!(done.stderr.contains("in auth.keys"), "{}", done.stderr);
+    let new = ["key", "new", "--name", "one", "--write", "--config", &file];
+    let done = run(&new);
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("called one already"),
+        "{}",
+        done.stderr
+    );
+    assert_eq!(fs::read_to_string(&path).expect("read"), "");
+}
+
+#[test]
+fn a_new_key_has_the_limits_and_budgets_of_its_flags() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let folder = Folder::new();
+    let (path, file) = with_file(&alpha, &folder, "[]\n");
+    let flags = [
+        "--requests-per-minute",
+        "600",
+        "--tokens-per-minute",
+        "200000",
+        "--requests-per-day",
+        "50000",
+        "--tokens-per-day",
+        "20000000",
+        "--max-in-flight",
+        "20",
+        "--budget",
+        "50/month",
+        "--budget",
+        "5/day/alert",
+        "--no-enforce",
+    ];
+    let rest = ["key", "new", "--name", "one", "--write", "--config", &file];
+    let made = run(&[&rest[..], &flags].concat());
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    let text = fs::read_to_string(&path).expect("read");
+    for line in [
+        "  limits: {requests_per_minute: 600, tokens_per_minute: 200000, requests_per_day: 50000, \
+         tokens_per_day: 20000000, max_in_flight: 20, enforce: false}\n",
+        "  budgets: [{usd: 50, per: month, enforce: false}, {usd: 5, per: day, action: alert}]\n",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    let valid = run(&["validate", "--strict", "--config", &file]);
+    assert_eq!(valid.code, Some(0), "{} {}", valid.stdout, valid.stderr);
+    for (flag, value, problem) in [
+        ("--requests-per-minute", "0", "0 is not between 1 and"),
+        ("--budget", "1e9/day", "is more than 100000000"),
+        ("--budget", "5", "is not like 50/month"),
+        ("--overlap", "7d", "--overlap"),
+    ] {
+        let done = run(&["key", "new", "--name", "two", flag, value]);
+        assert_eq!(done.code, Some(1), "{flag} {value}");
+        assert!(done.stderr.contains(problem), "{}", done.stderr);
+        assert!(!done.stdout.contains("imx_"), "{}", done.stdout);
+    }
+}
+
 fn is_alone(path: &Path) -> bool {
     let folder = fs::read_dir(path.parent().expect("a folder")).expect("read");
     folder

@@ -102,6 +102,20 @@ fn every_limit_and_budget_reaches_the_plan() {
     assert_eq!(key.per_model[0].allowance, expected);
 }
 
+/// `infermux validate --no-environment` leaves variables as they are.
+#[test]
+fn a_limit_that_is_not_known_yet_counts_as_one() {
+    let unresolved = Options {
+        environment: Environment::Unresolved,
+        strict: Strictness::Strict,
+    };
+    let fields = ", limits: {max_in_flight: '${MOST}'}, budgets: [{usd: '${USD}', per: '${PER}'}]";
+    for text in [file(fields, ""), file("", fields)] {
+        let loaded = config::load(&text, &unresolved);
+        assert!(loaded.is_ok_and(|loaded| loaded.warnings.is_empty()));
+    }
+}
+
 #[test]
 fn limits_that_only_count_say_so() {
     let limits = |fields: &str| {
@@ -200,6 +214,7 @@ fn what_makes_no_sense_is_told_for_keys_teams_and_models_alike() {
 #[test]
 fn entries_for_models_differ_and_say_something() {
     let entry = "limits: {max_in_flight: 1}";
+    let limited = |models: &str| format!("{{models: {models}, {entry}}}");
     let many = vec!["{}"; PER_MODEL_MAX + 1].join(", ");
     let again = |place| format!("are those of per_model[{place}], too: put both into one entry");
     for (entries, expected) in [
@@ -220,16 +235,12 @@ fn entries_for_models_differ_and_say_something() {
             "per_model[0].limits: or `budgets` is required".into(),
         ),
         (
-            format!(
-                "{{models: [a, 'b*'], {entry}}}, {{models: [a], {entry}}}, {{models: ['b*', a], {entry}}}"
-            ),
+            ["[a, 'b*']", "[a]", "['b*', a]"].map(limited).join(", "),
             format!("per_model[2].models: {}", again(0)),
         ),
         // Books would know both by one name.
         (
-            format!(
-                "{{models: [c], {entry}}}, {{models: [a, b], {entry}}}, {{models: ['a, b'], {entry}}}"
-            ),
+            ["[c]", "[a, b]", "['a, b']"].map(limited).join(", "),
             format!("per_model[2].models: {}", again(1)),
         ),
         (many, "per_model: has 17 entries, at most 16 fit".into()),

@@ -2,8 +2,8 @@
 //! and order included.
 //!
 //! Only as much YAML is understood as is needed to find a field: lists and mappings in blocks or in
-//! brackets, quotes and comments. What has anchors or tags may be found in a wrong place, so whoever
-//! changes a text reads the result and judges whether it says what it should.
+//! brackets, quotes and comments. Where there are anchors or tags, a wrong place may be found. So
+//! those who change a text read the result, and judge whether it says what it should.
 
 use std::ops::Range;
 
