@@ -4,18 +4,16 @@
 //! that shards take from them, and settle with budgets. It never touches a disk, a name or a
 //! socket.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::ids::{BudgetId, ProviderId};
-use crate::base::period::Per;
+use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
 use crate::config::plan::Plan;
-use crate::config::scope::Scope;
+use crate::config::scope::{Enforce, Scope};
 use crate::coordinator::changes::Changes;
 use crate::coordinator::describe::{describe, standing, turned};
-use crate::coordinator::known::{BudgetStanding, Known};
+use crate::coordinator::known::Known;
 use crate::coordinator::opening::Opening;
 use crate::coordinator::publish::{Folder, Publisher};
 use crate::coordinator::reports::Job;
@@ -23,9 +21,9 @@ use crate::coordinator::time::Time;
 use crate::decide::budget::Level;
 use crate::exchange::callers::Callers;
 use crate::ledger::books::Books;
+use crate::ledger::budgets::Alert;
 use crate::ledger::terms::Terms;
 use crate::ledger::totals::Totals;
-use crate::link::budget_gate::BudgetGate;
 use crate::link::facts::MonthTag;
 use crate::link::gate::Gates;
 use crate::link::latest::Latest;
@@ -57,8 +55,9 @@ pub struct Coordinator {
     reports: Giver<Job>,
     /// Changes of circuits, as reports show them.
     changes: Changes,
-    /// How often a scope's budget has reached 80 % and 100 %.
-    alerts: BTreeMap<(Scope, Per), [u64; 2]>,
+    /// By budget: how often it has reached 80 % and 100 %. Shared with reports that are being
+    /// written.
+    alerts: Arc<Vec<[u64; 2]>>,
     /// When the process began.
     started: Time,
     publisher: Publisher,
@@ -87,7 +86,7 @@ impl Coordinator {
             meters: opening.meters,
             reports: opening.reports,
             changes: Changes::default(),
-            alerts: BTreeMap::new(),
+            alerts: Arc::default(),
             started: Time::default(),
             publisher: Publisher::new(Arc::clone(&gates), opening.callers.gates().clone()),
             callers: opening.callers,
@@ -229,6 +228,8 @@ impl Coordinator {
                     | Question::CostsBy(_)
                     | Question::CostsOfCaller(_)
                     | Question::CostsByModel
+                    | Question::Keys(_)
+                    | Question::Key(_)
                     | Question::Timeseries(_) => {}
                 }
                 self.asked.push((ask, self.progress.pending()));
@@ -256,6 +257,12 @@ impl Coordinator {
         if let Some(callers) = callers {
             let (accounts, fresh) = (callers.accounts(), callers.fresh());
             self.books.adopt_accounts(accounts, fresh, &mut self.orders);
+            let alerts = Arc::make_mut(&mut self.alerts);
+            for budget in &fresh.budgets {
+                if let Some(counts) = alerts.get_mut(budget.index()) {
+                    *counts = [0, 0];
+                }
+            }
             self.callers = callers;
         }
         let (gates, callers) = (Arc::clone(&self.gates), self.callers.gates().clone());
@@ -367,22 +374,16 @@ impl Coordinator {
             self.changes.add(provider, change);
         }
         for alert in self.books.take_alerts() {
-            let (spent, limit) = (alert.spent.to_string(), alert.amount.to_string());
-            let (percent, per) = (alert.level.percent(), alert.per.name());
-            let scope = alert.scope.to_string();
-            let counts = self.alerts.entry((alert.scope, alert.per)).or_default();
-            match alert.level {
-                Level::Most => counts[0] += 1,
-                Level::All => counts[1] += 1,
+            tell(&alert);
+            let alerts = Arc::make_mut(&mut self.alerts);
+            let place = alert.budget.index();
+            if alerts.len() <= place {
+                alerts.resize(place + 1, [0, 0]);
             }
-            tracing::warn!(
-                scope,
-                percent,
-                per,
-                spent_usd = spent,
-                limit_usd = limit,
-                "a budget is used up"
-            );
+            match alert.level {
+                Level::Most => alerts[place][0] += 1,
+                Level::All => alerts[place][1] += 1,
+            }
         }
     }
 
@@ -442,6 +443,8 @@ impl Coordinator {
             | Question::CostsBy(_)
             | Question::CostsOfCaller(_)
             | Question::CostsByModel
+            | Question::Keys(_)
+            | Question::Key(_)
             | Question::Timeseries(_) => {
                 let known = self.known(time);
                 // Without room, the question is dropped, and the shard that asks answers when its
@@ -460,25 +463,13 @@ impl Coordinator {
         let providers = plan.providers.iter();
         let providers = providers.filter_map(|one| standing(books, gates, time, one));
         let providers = providers.collect();
-        let words = &self.callers.gates().budgets;
-        let refusals = |id: BudgetId| words.get(id.index()).map_or(0, BudgetGate::refusals);
-        let budgets = books.budgets().map(|view| {
-            let key = (view.scope.clone(), view.per);
-            BudgetStanding {
-                alerts: self.alerts.get(&key).copied().unwrap_or_default(),
-                scope: key.0,
-                per: view.per,
-                limit: view.limit,
-                spent: view.spent,
-                refusals: refusals(view.id),
-            }
-        });
         Known {
             time,
             started: self.started,
             totals: Arc::clone(&self.totals),
             providers,
-            budgets: budgets.collect(),
+            callers: Arc::clone(&self.callers),
+            alerts: Arc::clone(&self.alerts),
             transitions: self.changes.counts(),
             state_write_failures: self.writer.as_ref().map_or(0, StateSender::failures),
             reloads: gates.process().reloads(),
@@ -486,6 +477,29 @@ impl Coordinator {
             progress: Arc::clone(&self.progress),
         }
     }
+}
+
+/// Logs that a budget has reached a level.
+fn tell(alert: &Alert) {
+    let (spent, limit) = (alert.spent.to_string(), alert.amount.to_string());
+    let (percent, per) = (alert.level.percent(), alert.per.name());
+    let scope = alert.scope.to_string();
+    let (action, enforced) = (alert.action.name(), alert.enforce == Enforce::Yes);
+    let caller = match &alert.scope {
+        Scope::Caller(name) => Some(&**name),
+        Scope::Team(_) | Scope::Key(_) | Scope::KeyModels { .. } => None,
+    };
+    tracing::warn!(
+        scope,
+        caller,
+        percent,
+        per,
+        spent_usd = spent,
+        limit_usd = limit,
+        action,
+        enforced,
+        "a budget is used up"
+    );
 }
 
 /// Whether the coordinator goes on.
