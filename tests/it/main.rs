@@ -32,6 +32,7 @@ mod health;
 mod heartbeat;
 mod http;
 mod key_costs;
+mod key_reports;
 mod keys;
 mod kinds;
 mod latency;
