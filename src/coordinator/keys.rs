@@ -1,5 +1,5 @@
-//! The reports on callers' keys and teams. With tens of thousands of keys they are long, so that they
-//! are written on the thread of reports.
+//! The reports on callers' keys and teams. With tens of thousands of keys they are long, so that
+//! they are written on the thread of reports.
 
 use std::cmp::Reverse;
 

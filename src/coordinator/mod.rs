@@ -1,5 +1,6 @@
 //! The threads beside the shards: the one that keeps the books, and those that block.
 
+pub mod alerts;
 mod allowances;
 pub mod catalogue;
 pub mod changes;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
 use crate::config::plan::Plan;
-use crate::config::scope::{Enforce, Scope};
+use crate::coordinator::alerts::Alerts;
 use crate::coordinator::changes::Changes;
 use crate::coordinator::describe::{describe, standing, turned};
 use crate::coordinator::known::Known;
@@ -18,10 +18,8 @@ use crate::coordinator::opening::Opening;
 use crate::coordinator::publish::{Folder, Publisher};
 use crate::coordinator::reports::Job;
 use crate::coordinator::time::Time;
-use crate::decide::budget::Level;
 use crate::exchange::callers::Callers;
 use crate::ledger::books::Books;
-use crate::ledger::budgets::Alert;
 use crate::ledger::terms::Terms;
 use crate::ledger::totals::Totals;
 use crate::link::facts::MonthTag;
@@ -55,9 +53,8 @@ pub struct Coordinator {
     reports: Giver<Job>,
     /// Changes of circuits, as reports show them.
     changes: Changes,
-    /// By budget: how often it has reached 80 % and 100 %. Shared with reports that are being
-    /// written.
-    alerts: Arc<Vec<[u64; 2]>>,
+    /// How often budgets have reached 80 % and 100 %.
+    alerts: Alerts,
     /// When the process began.
     started: Time,
     publisher: Publisher,
@@ -86,7 +83,7 @@ impl Coordinator {
             meters: opening.meters,
             reports: opening.reports,
             changes: Changes::default(),
-            alerts: Arc::default(),
+            alerts: Alerts::default(),
             started: Time::default(),
             publisher: Publisher::new(Arc::clone(&gates), opening.callers.gates().clone()),
             callers: opening.callers,
@@ -257,12 +254,7 @@ impl Coordinator {
         if let Some(callers) = callers {
             let (accounts, fresh) = (callers.accounts(), callers.fresh());
             self.books.adopt_accounts(accounts, fresh, &mut self.orders);
-            let alerts = Arc::make_mut(&mut self.alerts);
-            for budget in &fresh.budgets {
-                if let Some(counts) = alerts.get_mut(budget.index()) {
-                    *counts = [0, 0];
-                }
-            }
+            self.alerts.begin(&fresh.budgets);
             self.callers = callers;
         }
         let (gates, callers) = (Arc::clone(&self.gates), self.callers.gates().clone());
@@ -374,16 +366,7 @@ impl Coordinator {
             self.changes.add(provider, change);
         }
         for alert in self.books.take_alerts() {
-            tell(&alert);
-            let alerts = Arc::make_mut(&mut self.alerts);
-            let place = alert.budget.index();
-            if alerts.len() <= place {
-                alerts.resize(place + 1, [0, 0]);
-            }
-            match alert.level {
-                Level::Most => alerts[place][0] += 1,
-                Level::All => alerts[place][1] += 1,
-            }
+            self.alerts.add(&alert);
         }
     }
 
@@ -469,7 +452,7 @@ impl Coordinator {
             totals: Arc::clone(&self.totals),
             providers,
             callers: Arc::clone(&self.callers),
-            alerts: Arc::clone(&self.alerts),
+            alerts: self.alerts.counts(),
             transitions: self.changes.counts(),
             state_write_failures: self.writer.as_ref().map_or(0, StateSender::failures),
             reloads: gates.process().reloads(),
@@ -477,29 +460,6 @@ impl Coordinator {
             progress: Arc::clone(&self.progress),
         }
     }
-}
-
-/// Logs that a budget has reached a level.
-fn tell(alert: &Alert) {
-    let (spent, limit) = (alert.spent.to_string(), alert.amount.to_string());
-    let (percent, per) = (alert.level.percent(), alert.per.name());
-    let scope = alert.scope.to_string();
-    let (action, enforced) = (alert.action.name(), alert.enforce == Enforce::Yes);
-    let caller = match &alert.scope {
-        Scope::Caller(name) => Some(&**name),
-        Scope::Team(_) | Scope::Key(_) | Scope::KeyModels { .. } => None,
-    };
-    tracing::warn!(
-        scope,
-        caller,
-        percent,
-        per,
-        spent_usd = spent,
-        limit_usd = limit,
-        action,
-        enforced,
-        "a budget is used up"
-    );
 }
 
 /// Whether the coordinator goes on.

@@ -322,14 +322,16 @@ pub const ROWS: [Row; 51] = [
         name: "infermux_scope_budget_alerts_total",
         kind: Kind::Counter,
         labels: &["scope", "name", "models", "per", "budget", "percent"],
-        help: "How often spend has reached 80 or 100 percent of such a budget; each time was logged.",
+        help: "How often spend has reached 80 or 100 percent of such a budget; each time was \
+               logged.",
     },
     Row {
         family: Family::ScopeBudgetRefusals,
         name: "infermux_scope_budget_refusals_total",
         kind: Kind::Counter,
         labels: &["scope", "name", "models", "per", "budget"],
-        help: "Requests that such a budget has refused for good, or served only with another model.",
+        help: "Requests that such a budget has refused for good, or served only with another \
+               model.",
     },
     Row {
         family: Family::StateWriteFailures,

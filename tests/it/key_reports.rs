@@ -2,6 +2,7 @@
 //! shard, to the request, the token and the billionth of a dollar.
 
 use infermux::testing::base::digest::Digest;
+use infermux::testing::report::metrics::ROWS;
 use infermux_mock::Mock;
 use serde_json::{Value, json};
 
@@ -10,7 +11,7 @@ use crate::costs::named;
 use crate::support::client::Client;
 use crate::support::command::{end, infermux};
 use crate::support::operate::{get, post};
-use crate::support::router::Router;
+use crate::support::router::{Folder, Router};
 use crate::support::{config_of, eventually, provider};
 
 /// Name, secret, and the rest of the entry.
@@ -45,112 +46,92 @@ const KEYS: [(&str, &str, &str); 5] = [
     ("plain", "k-plain", ""),
 ];
 
-/// What the metrics say after the requests of [`played`].
-pub const SEEN: [(&str, &str); 26] = [
-    (WEB_REQUESTS, "10"),
-    (WEB_REQUESTS_LEFT, "3"),
+/// What the metrics say after the requests of [`played`]: name, values of the labels, value.
+pub const SEEN: [(&str, &[&str], &str); 26] = [
+    (LIMIT, &["key", "web", "", "requests_per_minute"], "10"),
+    (LIMIT_LEFT, &["key", "web", "", "requests_per_minute"], "3"),
+    (LIMIT_LEFT, &["key", "web", "", "requests_per_day"], "13"),
+    (LIMIT_LEFT, &["key", "web", "", "tokens_per_day"], "992650"),
+    (LIMIT_LEFT, &["key", "web", "", "max_in_flight"], "5"),
+    (LIMIT_LEFT, &["key", "web", "n", "requests_per_minute"], "0"),
     (
-        r#"infermux_scope_limit_left{scope="key",name="web",models="",limit="requests_per_day"}"#,
-        "13",
-    ),
-    (
-        r#"infermux_scope_limit_left{scope="key",name="web",models="",limit="tokens_per_day"}"#,
-        "992650",
-    ),
-    (
-        r#"infermux_scope_limit_left{scope="key",name="web",models="",limit="max_in_flight"}"#,
-        "5",
-    ),
-    (
-        r#"infermux_scope_limit_left{scope="key",name="web",models="n",limit="requests_per_minute"}"#,
-        "0",
-    ),
-    (
-        r#"infermux_scope_limit_left{scope="team",name="product",models="",limit="requests_per_minute"}"#,
+        LIMIT_LEFT,
+        &["team", "product", "", "requests_per_minute"],
         "93",
     ),
+    (LIMIT_LEFT, &["key", "off", "", "requests_per_minute"], "7"),
     (
-        r#"infermux_scope_limit_left{scope="key",name="off",models="",limit="requests_per_minute"}"#,
-        "7",
-    ),
-    (
-        r#"infermux_scope_limit_refused_total{scope="key",name="web",models="n",limit="requests_per_minute"}"#,
+        LIMIT_REFUSED,
+        &["key", "web", "n", "requests_per_minute"],
         "1",
     ),
     (
-        r#"infermux_scope_limit_refused_total{scope="key",name="web",models="",limit="requests_per_minute"}"#,
+        LIMIT_REFUSED,
+        &["key", "web", "", "requests_per_minute"],
         "0",
     ),
     (
-        r#"infermux_scope_limit_exceeded_total{scope="key",name="shadow",models="",limit="requests_per_minute"}"#,
+        LIMIT_EXCEEDED,
+        &["key", "shadow", "", "requests_per_minute"],
         "2",
     ),
     (
-        r#"infermux_scope_budget_limit_usd{scope="key",name="web",models="",per="month",budget="1",enforce="true"}"#,
+        BUDGET_LIMIT,
+        &["key", "web", "", "month", "1", "true"],
         "50",
     ),
     (
-        r#"infermux_scope_budget_limit_usd{scope="key",name="shadow",models="",per="week",budget="1",enforce="false"}"#,
+        BUDGET_LIMIT,
+        &["key", "shadow", "", "week", "1", "false"],
         "0.001",
     ),
     (
-        r#"infermux_scope_budget_spent_usd{scope="key",name="web",models="",per="month",budget="1",enforce="true"}"#,
+        BUDGET_SPENT,
+        &["key", "web", "", "month", "1", "true"],
         "0.0168",
     ),
     (
-        r#"infermux_scope_budget_spent_usd{scope="key",name="web",models="",per="day",budget="2",enforce="true"}"#,
+        BUDGET_SPENT,
+        &["key", "web", "", "day", "2", "true"],
         "0.0168",
     ),
     (
-        r#"infermux_scope_budget_spent_usd{scope="key",name="web",models="n",per="total",budget="1",enforce="true"}"#,
+        BUDGET_SPENT,
+        &["key", "web", "n", "total", "1", "true"],
         "0.0072",
     ),
     (
-        r#"infermux_scope_budget_spent_usd{scope="team",name="product",models="",per="month",budget="1",enforce="true"}"#,
+        BUDGET_SPENT,
+        &["team", "product", "", "month", "1", "true"],
         "0.0168",
     ),
     (
-        r#"infermux_scope_budget_spent_usd{scope="key",name="shadow",models="",per="week",budget="1",enforce="false"}"#,
+        BUDGET_SPENT,
+        &["key", "shadow", "", "week", "1", "false"],
         "0.0072",
     ),
+    (BUDGET_ALERTS, &["key", "web", "", "day", "2", "80"], "1"),
+    (BUDGET_ALERTS, &["key", "web", "", "day", "2", "100"], "1"),
+    (BUDGET_ALERTS, &["key", "web", "", "month", "1", "80"], "0"),
     (
-        r#"infermux_scope_budget_alerts_total{scope="key",name="web",models="",per="day",budget="2",percent="80"}"#,
+        BUDGET_ALERTS,
+        &["key", "shadow", "", "week", "1", "100"],
         "1",
     ),
-    (
-        r#"infermux_scope_budget_alerts_total{scope="key",name="web",models="",per="day",budget="2",percent="100"}"#,
-        "1",
-    ),
-    (
-        r#"infermux_scope_budget_alerts_total{scope="key",name="web",models="",per="month",budget="1",percent="80"}"#,
-        "0",
-    ),
-    (
-        r#"infermux_scope_budget_alerts_total{scope="key",name="shadow",models="",per="week",budget="1",percent="100"}"#,
-        "1",
-    ),
-    (
-        r#"infermux_scope_budget_alerts_total{scope="key",name="poor",models="",per="day",budget="1",percent="80"}"#,
-        "0",
-    ),
-    (
-        r#"infermux_scope_budget_alerts_total{scope="key",name="poor",models="",per="day",budget="1",percent="100"}"#,
-        "1",
-    ),
-    (
-        r#"infermux_scope_budget_refusals_total{scope="key",name="poor",models="",per="day",budget="1"}"#,
-        "1",
-    ),
-    (
-        r#"infermux_scope_budget_refusals_total{scope="key",name="shadow",models="",per="week",budget="1"}"#,
-        "0",
-    ),
+    (BUDGET_ALERTS, &["key", "poor", "", "day", "1", "80"], "0"),
+    (BUDGET_ALERTS, &["key", "poor", "", "day", "1", "100"], "1"),
+    (BUDGET_REFUSALS, &["key", "poor", "", "day", "1"], "1"),
+    (BUDGET_REFUSALS, &["key", "shadow", "", "week", "1"], "0"),
 ];
 
-const WEB_REQUESTS: &str =
-    r#"infermux_scope_limit{scope="key",name="web",models="",limit="requests_per_minute"}"#;
-const WEB_REQUESTS_LEFT: &str =
-    r#"infermux_scope_limit_left{scope="key",name="web",models="",limit="requests_per_minute"}"#;
+const LIMIT: &str = "infermux_scope_limit";
+const LIMIT_LEFT: &str = "infermux_scope_limit_left";
+const LIMIT_REFUSED: &str = "infermux_scope_limit_refused_total";
+const LIMIT_EXCEEDED: &str = "infermux_scope_limit_exceeded_total";
+const BUDGET_LIMIT: &str = "infermux_scope_budget_limit_usd";
+const BUDGET_SPENT: &str = "infermux_scope_budget_spent_usd";
+const BUDGET_ALERTS: &str = "infermux_scope_budget_alerts_total";
+const BUDGET_REFUSALS: &str = "infermux_scope_budget_refusals_total";
 
 /// A router whose callers have made their requests: each costs 0.0024 dollars, and 1,050 tokens.
 fn played(shards: usize) -> (Router, Mock) {
@@ -295,8 +276,13 @@ fn the_report_on_keys_says_exactly_what_is_left() {
 fn metrics_tell_limits_and_budgets_of_keys_and_teams_and_nothing_of_others() {
     let (router, _alpha) = played(2);
     let text = get(router.management(), "/_infermux/metrics").text();
-    for (series, value) in SEEN {
-        let line = format!("{series} {value}");
+    for (name, values, value) in SEEN {
+        let row = ROWS.iter().find(|row| row.name == name).expect("a metric");
+        let labels = row.labels.iter().zip(values);
+        let labels: Vec<String> = labels
+            .map(|(label, value)| format!("{label}=\"{value}\""))
+            .collect();
+        let line = format!("{name}{{{}}} {value}", labels.join(","));
         assert!(text.lines().any(|one| one == line), "{line}\n{text}");
     }
     let ours: Vec<&str> = text
@@ -438,4 +424,41 @@ fn neither_keys_nor_hashes_are_told_anywhere() {
             assert!(!text.contains(&digest[..12]), "the hash of {key}: {text}");
         }
     }
+}
+
+#[test]
+fn beyond_ten_thousand_keys_metrics_add_up_and_the_report_goes_on() {
+    const KEYS: usize = 10_002;
+    let alpha = named("alpha", &json!({}));
+    let folder = Folder::new();
+    let limit = ", limits: {requests_per_minute: 1}";
+    let keys = (0..KEYS).map(|n| entry(&format!("key-{n}"), &format!("secret-{n}"), limit));
+    let file = folder.write("keys.yml", keys.collect::<String>());
+    let auth = format!("auth: {{mode: keys, keys_file: '{}'}}\n", file.display());
+    let router = Router::start(&config_of(&[provider(&alpha, &["models: [m]"])], &auth));
+    for (key, status) in [
+        (0, 200),
+        (10_000, 200),
+        (10_001, 200),
+        (10_000, 429),
+        (10_001, 429),
+    ] {
+        assert_eq!(ask(&router, &format!("secret-{key}"), "m"), status, "{key}");
+    }
+    let text = get(router.management(), "/_infermux/metrics").text();
+    let count = |start: &str| text.lines().filter(|line| line.starts_with(start)).count();
+    assert_eq!(count("infermux_scope_limit{"), 10_000);
+    assert_eq!(count("infermux_scope_limit_left{"), 10_000);
+    let others = "infermux_scope_limit_refused_total{scope=\"key\",name=\"(other)\",models=\"\",\
+                  limit=\"requests_per_minute\"} 2";
+    assert_eq!(count(others), 1);
+    assert_eq!(count("infermux_scope_limit_refused_total{"), 10_001);
+    let all = report(&router, "keys");
+    let all = all["keys"].as_array().expect("a list");
+    assert_eq!(all.len(), KEYS);
+    let left = |place: usize| &all[place]["limits"]["requests_per_minute"]["left"];
+    assert_eq!([left(0), left(1), left(10_001)], [0, 1, 0]);
+    let server = format!("http://{}", router.management());
+    let listed = end(&mut infermux(&["key", "list", "--server", &server]));
+    assert_eq!(listed.stdout.lines().count(), KEYS + 1, "{}", listed.stderr);
 }

@@ -468,8 +468,10 @@ fn every_metric_moves_with_real_traffic() {
     assert!((0.0..60.0).contains(&age(&after)), "{}", age(&after));
     // Nothing is left out, and nothing stands there that is not in the list.
     let at_least = AT_LEAST.iter().map(|(series, _)| *series);
-    let of_scopes = key_reports::SEEN.iter().filter(|(_, value)| *value != "0");
-    let of_scopes = of_scopes.map(|(series, _)| *series);
+    let of_scopes = key_reports::SEEN
+        .iter()
+        .filter(|(_, _, value)| *value != "0");
+    let of_scopes = of_scopes.map(|(name, ..)| *name);
     let all: Vec<&str> = exact
         .chain(at_least)
         .chain(DURING)

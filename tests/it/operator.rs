@@ -284,7 +284,7 @@ fn what_is_no_infermux_is_called_so() {
             "does not speak HTTP; is it https?",
         ),
         (
-            "HTTP/1.1 200 OK\r\nContent-Length: 20000000\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 200000000\r\n\r\n",
             "larger than 16777216 bytes",
         ),
         (
