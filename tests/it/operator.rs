@@ -285,7 +285,7 @@ fn what_is_no_infermux_is_called_so() {
         ),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 200000000\r\n\r\n",
-            "larger than 16777216 bytes",
+            "larger than 134217728 bytes",
         ),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[",
