@@ -1,7 +1,7 @@
 //! The coordinator's work for many shards: its real code, in virtual time, fed with the batches of
 //! simulated shards. One line per case:
-//! `shards requests/s providers budgets | microseconds per batch, nanoseconds per request, percent
-//! of a core`.
+//! `shards requests/s providers budgets scopes | microseconds per batch, nanoseconds per request,
+//! percent of a core`. With scopes, each request passes one that has limits per minute and per day.
 //!
 //! Each shard hands its facts over every 10 ms, and the coordinator is woken for each batch
 //! separately, which is the most expensive case.
@@ -12,13 +12,14 @@ mod plan;
 use std::sync::Arc;
 use std::time::Duration;
 
-use infermux::testing::base::ids::{BudgetId, ProviderId, ShardId, Subject};
+use infermux::testing::base::ids::{BudgetId, ProviderId, ScopeId, ShardId, Subject};
 use infermux::testing::base::money::NanoUsd;
 use infermux::testing::base::period::{Per, Period, PeriodTag};
 use infermux::testing::base::time::{Instant, WallTime};
 use infermux::testing::base::tokens::Tokens;
 use infermux::testing::config::accounts::Accounts;
-use infermux::testing::config::keyring::Keyring;
+use infermux::testing::config::keyring::{Keyring, Team};
+use infermux::testing::config::scope::{Allowance, Limits};
 use infermux::testing::coordinator::opening::Opening;
 use infermux::testing::coordinator::run::Coordinator;
 use infermux::testing::coordinator::time::Time;
@@ -43,13 +44,19 @@ const WARM_TICKS: u32 = 6_100;
 const TICKS: u32 = 300;
 
 fn main() {
-    println!("shards requests/s providers budgets | us/batch ns/request %core");
+    println!("shards requests/s providers budgets scopes | us/batch ns/request %core");
     for shards in [1, 4, 16, 64] {
         show(&Case::new(shards, 1, 4, 4));
         show(&Case::new(shards, 100, 4, 4));
     }
     for rows in [1, 10, 100, 1_000] {
         show(&Case::new(64, 100, rows, u32::from(rows)));
+    }
+    for scopes in [1, 1_000, 50_000] {
+        show(&Case {
+            scopes,
+            ..Case::new(4, 100, 4, 4)
+        });
     }
 }
 
@@ -60,6 +67,7 @@ struct Case {
     requests: u32,
     providers: u16,
     budgets: u32,
+    scopes: u32,
 }
 
 impl Case {
@@ -69,6 +77,7 @@ impl Case {
             requests,
             providers,
             budgets,
+            scopes: 0,
         }
     }
 }
@@ -79,11 +88,12 @@ fn show(case: &Case) {
     let per_batch = spent.as_secs_f64() / batches;
     let share = spent.as_secs_f64() / (TICK * TICKS).as_secs_f64();
     println!(
-        "{:6} {:10} {:9} {:7} | {:8.2} {:10.0} {:5.2}",
+        "{:6} {:10} {:9} {:7} {:6} | {:8.2} {:10.0} {:5.2}",
         case.shards,
         u32::from(case.shards) * case.requests * 100,
         case.providers,
         case.budgets,
+        case.scopes,
         per_batch * 1e6,
         per_batch * 1e9 / f64::from(case.requests),
         share * 100.0
@@ -97,9 +107,10 @@ fn measured(case: &Case) -> Duration {
     let first = Terms::first(Arc::clone(&plan), ConnectionsMax::default());
     let progress = Arc::new(Progress::new(usize::from(case.shards)));
     let totals = Totals::new(wall, &State::default());
-    let month = Period::of(Per::Month, wall).tag();
+    let [month, day] = [Per::Month, Per::Day].map(|per| Period::of(per, wall).tag());
     let ring = Keyring::default();
-    let accounts = Arc::new(Accounts::new(&ring, &plan.teams, &plan.budgets));
+    let teams: Vec<Team> = (0..case.scopes).map(team).collect();
+    let accounts = Arc::new(Accounts::new(&ring, &teams, &plan.budgets));
     let books = Books::new((&plan, &accounts), wall, State::default(), Window60::SPAN);
     let (_meters, begun) = meters::channel();
     let mut coordinator = Coordinator::new(Opening {
@@ -123,7 +134,7 @@ fn measured(case: &Case) -> Duration {
     for tick in 0..WARM_TICKS + TICKS {
         for shard in 0..case.shards {
             let time = at(TICK * tick + TICK * u32::from(shard) / u32::from(case.shards));
-            let batch = batch(case, time.now, month, (shard, tick), &mut turn);
+            let batch = batch(case, (time.now, month, day), (shard, tick), &mut turn);
             let begun = clock();
             coordinator.take_in(time.now, Message::Facts(batch));
             coordinator.do_what_is_due(time);
@@ -135,11 +146,30 @@ fn measured(case: &Case) -> Duration {
     spent
 }
 
-/// A shard's batch: three facts for each request, as shards report them.
+/// A team with limits.
+fn team(number: u32) -> Team {
+    let (requests, tokens) = (Some(1_000_000_000), Some(1_000_000_000_000));
+    let limits = Limits {
+        requests_per_minute: requests,
+        tokens_per_minute: tokens,
+        requests_per_day: requests,
+        tokens_per_day: tokens,
+        ..Limits::default()
+    };
+    Team {
+        name: number.to_string().into(),
+        models: None,
+        allowance: Allowance {
+            limits: Some(limits),
+            budgets: Box::default(),
+        },
+    }
+}
+
+/// A shard's batch: three facts for each request, and two for its scope, as shards report them.
 fn batch(
     case: &Case,
-    now: Instant,
-    month: PeriodTag,
+    (now, month, day): (Instant, PeriodTag, PeriodTag),
     (shard, tick): (u16, u32),
     turn: &mut u32,
 ) -> Batch {
@@ -157,6 +187,14 @@ fn batch(
             tokens,
             day: None,
         });
+        let scope = turn.checked_rem(case.scopes).map(ScopeId);
+        facts.extend(scope.map(|scope| Fact::Admitted {
+            subject: Subject::Scope(scope),
+            at: now,
+            requests: 1,
+            tokens,
+            day: Some(day),
+        }));
         facts.push(Fact::Ended(Ended {
             provider,
             admitted: now,
@@ -177,6 +215,14 @@ fn batch(
             period: month,
             cost: NanoUsd::new(30),
         });
+        facts.extend(scope.map(|scope| Fact::Left {
+            scope,
+            admitted: now,
+            day: Some(day),
+            reserved: tokens,
+            excess: Tokens::ZERO,
+            used: Tokens::new(29),
+        }));
     }
     Batch {
         shard: ShardId(shard),

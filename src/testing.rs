@@ -58,10 +58,10 @@ pub mod config {
         pub use crate::config::accounts::{Account, Accounts};
     }
     pub mod keyring {
-        pub use crate::config::keyring::{CallerKey, Keyring};
+        pub use crate::config::keyring::{CallerKey, Keyring, Team};
     }
     pub mod scope {
-        pub use crate::config::scope::{Budget, BudgetAction, Scope};
+        pub use crate::config::scope::{Allowance, Budget, BudgetAction, Limits, Scope};
     }
     pub mod prices {
         pub use crate::config::prices::PriceTable;

@@ -22,6 +22,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use infermux::testing::base::digest::Digest;
 use infermux_mock::Mock;
 use serde_json::{Value, json};
 
@@ -129,8 +130,8 @@ struct Counted {
 }
 
 impl Counted {
-    /// A router with limits, a budget, metrics, a breaker and web pages as callers; it logs each
-    /// request.
+    /// A router with limits, metrics, a breaker, web pages as callers, and a limit and a budget in
+    /// every scope of a caller; it logs each request.
     fn start(name: &str, script: Value, provider: &str) -> Self {
         let mock = Mock::start(script).expect("the mock starts");
         let folder = std::env::temp_dir();
@@ -138,6 +139,8 @@ impl Counted {
         std::fs::create_dir_all(&folder).expect("a temporary folder");
         let count = folder.join(COUNT_FILE);
         std::fs::write(&count, [0; 8]).expect("the shared file");
+        let allowed = "limits: {requests_per_minute: 1000000000, tokens_per_day: 1000000000000}, \
+                       budgets: [{usd: 1000000, per: day}]";
         let config = format!(
             "listen: 127.0.0.1:0
 server: {{shards: 1, cors: {{origins: [https://app.example]}}}}
@@ -150,10 +153,17 @@ providers:
     health_check: {{disabled: true}}
 {provider}
 circuit_breaker: {{consecutive_failures: 5, latency_p95_ms: 60000}}
+auth:
+  mode: keys
+  keys:
+    - {{name: load, hash: 'sha256:{key}', team: all, {allowed}, per_model: [{{models: ['*'], {allowed}}}]}}
+teams:
+  - {{name: all, {allowed}}}
 budgets:
   - {{caller: load, monthly_usd: 100000000}}
 ",
-            mock.address()
+            mock.address(),
+            key = Digest::of(KEY.as_bytes()),
         );
         std::fs::write(folder.join("infermux.yml"), config).expect("a configuration");
         let log = File::create(folder.join("log")).expect("a log");
@@ -192,7 +202,7 @@ budgets:
         let body = body.to_string();
         let request = format!(
             "POST /v1/chat/completions HTTP/1.1\r\nHost: test\r\n\
-             Content-Type: application/json\r\nX-Infermux-Caller: load\r\n\
+             Content-Type: application/json\r\nAuthorization: Bearer {KEY}\r\n\
              Origin: https://app.example\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
@@ -250,6 +260,8 @@ fn is_whole(answer: &[u8]) -> bool {
     }
 }
 
+/// The caller's key.
+const KEY: &str = "a key of tests";
 const OPENAI: &str = "    type: openai
     models: [gpt-4o]
     model_aliases: {renamed: gpt-4o}";

@@ -56,6 +56,8 @@ pub const REFERENCED_BYTES_MAX: usize = 4 << 20;
 pub const CALLER_KEYS_MAX: usize = 100_000;
 /// Largest file of keys, in bytes.
 pub const KEYS_FILE_BYTES_MAX: u64 = 64 << 20;
+/// Most values of a file of keys: a key with limits and a few budgets has 20 to 40.
+pub const KEYS_FILE_VALUES_MAX: usize = 40 * CALLER_KEYS_MAX;
 /// Most callers with a budget.
 pub const BUDGETS_MAX: usize = 10_000;
 /// Most budgets of one scope of callers.

@@ -1736,12 +1736,14 @@ fn a_file_of_keys_is_a_bare_list() {
     assert_eq!(first("name: a"), "the file is a mapping, a list is wanted");
     assert_eq!(
         first("- a"),
-        "keys[0]: is a single value, a mapping is wanted"
+        "line 1: keys[0]: is a single value, a mapping is wanted"
     );
     assert_eq!(
         first(&format!("- {{name: a, hash: '{HASH}', nmae: b}}")),
-        "keys[0].nmae: unknown field, did you mean `name`?"
+        "line 1: keys[0].nmae: unknown field, did you mean `name`?"
     );
+    let third = format!("# ours\n- name: a\n  hash: {HASH}\n- name: b\n  hash: {HASH}x\n");
+    assert!(first(&third).starts_with("line 5: keys[1].hash: is not"));
     // Neither the secret nor its digest is told.
     assert!(!first("- {name: a, hash: 'sha256:secret'}").contains("secret"));
 }

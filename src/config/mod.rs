@@ -36,13 +36,14 @@ pub mod suggest;
 pub mod url;
 pub mod vendor;
 
-use crate::base::limits::KEYS_FILE_BYTES_MAX;
+use crate::base::limits::{KEYS_FILE_BYTES_MAX, KEYS_FILE_VALUES_MAX};
 use crate::config::check::keys::Known;
 use crate::config::faults::{Fault, Findings};
 use crate::config::keyring::CallerKey;
 use crate::config::plan::{Plan, Provider};
 use crate::config::raw::Node;
 use crate::config::raw::fields::Block;
+use crate::config::raw::yaml::Size;
 use crate::config::raw::{lines, yaml};
 
 pub use crate::config::options::{Environment, Lookup, Options, Strictness};
@@ -123,18 +124,34 @@ pub fn load_keys(
     known: &Known<'_>,
     options: &Options<'_>,
 ) -> Result<Vec<CallerKey>, Vec<Fault>> {
-    let items = yaml::parse_list(text, KEYS_FILE_BYTES_MAX).map_err(|fault| vec![fault])?;
+    let size = Size {
+        bytes: KEYS_FILE_BYTES_MAX,
+        values: KEYS_FILE_VALUES_MAX,
+    };
+    let items = yaml::parse_list(text, size).map_err(|fault| vec![fault])?;
     let findings = Findings::new(options.strict);
-    let mut entries = [("keys".to_owned(), Node::List(items))];
+    let mut entries = [(LIST.to_owned(), Node::List(items))];
     env::resolve(&mut entries, &options.environment, &findings);
     let keys = check::keys::keys(&Block::root_of("auth", &entries, &findings), known);
-    let (faults, _) = findings.into_parts();
+    let (mut faults, _) = findings.into_parts();
     if faults.is_empty() {
-        Ok(keys)
-    } else {
-        Err(faults)
+        return Ok(keys);
     }
+    // In the text, the list itself has no name.
+    let bare = |fault: &Fault| Fault {
+        path: fault.path.trim_start_matches(LIST).to_owned(),
+        ..fault.clone()
+    };
+    let mut found: Vec<Fault> = faults.iter().map(bare).collect();
+    lines::find(text, found.iter_mut());
+    for (fault, found) in faults.iter_mut().zip(found) {
+        fault.line = found.line;
+    }
+    Err(faults)
 }
+
+/// What the list of a file of keys is called in faults.
+const LIST: &str = "keys";
 
 /// A configuration in a few words: `3 providers, 2 route groups`, and how many rules change
 /// requests, where there are any.

@@ -70,17 +70,13 @@ impl Publisher {
                 budget,
                 period,
                 change,
-            } => {
-                self.callers.budgets[budget.index()].change(period, change);
-            }
+            } => self.callers.budgets[budget.index()].change(period, change),
             Order::Period {
                 budget,
                 period,
                 balance,
                 spent,
-            } => {
-                self.callers.budgets[budget.index()].begin(period, balance, spent);
-            }
+            } => self.callers.budgets[budget.index()].begin(period, balance, spent),
         }
         None
     }

@@ -1,10 +1,14 @@
 //! A probe that its shard has not reported: the gate's word shows it to the coordinator in time.
+//! And the words of a scope's limits, which the coordinator keeps right.
 
 use super::*;
-use crate::base::ids::ShardId;
+use crate::base::ids::{ScopeId, ShardId, Subject};
 use crate::base::time::WallTime;
 use crate::base::tokens::Tokens;
+use crate::config::account_seats::AccountSeats;
 use crate::config::accounts::Accounts;
+use crate::config::keyring::{self, Keyring};
+use crate::config::scope;
 use crate::config::seats::Seats;
 use crate::config::{self, Environment, Options, Strictness};
 use crate::decide::limiter::Window60;
@@ -14,6 +18,7 @@ use crate::link::facts::{Ended, Fact};
 use crate::link::gate::ConnectionsMax;
 use crate::link::provider_gate::Standing;
 use crate::link::reports::{ByHand, Reply};
+use crate::link::scope_gate::{ScopeGate, ScopeLimit, ScopeTaken};
 use crate::link::{meters, queue};
 
 fn plan(probe_timeout: &str) -> Plan {
@@ -150,4 +155,179 @@ fn a_probe_goes_by_the_figures_that_were_in_force_when_it_was_sent() {
     play.terms.publish(Arc::new(next));
     play.ask(1_010, Question::Adopt);
     play.check(6_010);
+}
+
+/// A coordinator of a team with limits, without providers that matter.
+struct Team {
+    coordinator: Coordinator,
+    callers: Arc<Callers>,
+    next: Arc<Latest<Callers>>,
+    seats: AccountSeats,
+    batches: u64,
+}
+
+/// What is left of the minute's requests and tokens, and of the day's.
+type Left = [u64; 4];
+
+fn teams(limits: [u64; 4]) -> Box<[keyring::Team]> {
+    let [
+        requests_per_minute,
+        tokens_per_minute,
+        requests_per_day,
+        tokens_per_day,
+    ] = limits.map(Some);
+    let limits = scope::Limits {
+        requests_per_minute,
+        tokens_per_minute,
+        requests_per_day,
+        tokens_per_day,
+        ..scope::Limits::default()
+    };
+    Box::new([keyring::Team {
+        name: "t".into(),
+        models: None,
+        allowance: scope::Allowance {
+            limits: Some(limits),
+            budgets: Box::default(),
+        },
+    }])
+}
+
+const DAY: u64 = 86_400_000;
+
+impl Team {
+    fn new(limits: [u64; 4]) -> Self {
+        let plan = Arc::new(plan("5s"));
+        let first = Terms::first(Arc::clone(&plan), ConnectionsMax::default());
+        let (ring, teams) = (Keyring::default(), teams(limits));
+        let accounts = Arc::new(Accounts::new(&ring, &teams, &plan.budgets));
+        let seats = AccountSeats::of(&accounts);
+        let (wall, state) = (WallTime::default(), State::default());
+        let totals = Totals::new(wall, &state);
+        let books = Books::new((&plan, &accounts), wall, state, Window60::SPAN);
+        let callers = Arc::new(Callers::first(ring, teams, accounts));
+        let next = Arc::new(Latest::new(Arc::clone(&callers)));
+        let coordinator = Coordinator::new(Opening {
+            plan,
+            gates: first.gates,
+            callers: Arc::clone(&callers),
+            progress: Arc::new(Progress::new(1)),
+            books,
+            totals,
+            meters: meters::channel().1,
+            reports: queue::queue(0).0,
+        });
+        let mut team = Self {
+            coordinator: coordinator.with_callers(Arc::clone(&next)),
+            callers,
+            next,
+            seats,
+            batches: 0,
+        };
+        team.coordinator.start(time(0));
+        team
+    }
+
+    fn gate(&self) -> &ScopeGate {
+        &self.callers.gates().scopes[0]
+    }
+
+    fn left(&self, millis: u64) -> Left {
+        let left = self.gate().left(at(millis));
+        let [_, limits @ ..] = ScopeLimit::ALL;
+        limits.map(|limit| left.of(limit).map_or(0, |one| one.left))
+    }
+
+    /// A request is sent at `millis`, and reported.
+    fn send(&mut self, millis: u64, tokens: u64) -> ScopeTaken {
+        let taken = self.gate().take(at(millis), tokens).expect("there is room");
+        self.gate().admit(&taken);
+        self.tell(Fact::Admitted {
+            subject: Subject::Scope(ScopeId(0)),
+            at: at(millis),
+            requests: taken.requests,
+            tokens: Tokens::new(taken.tokens),
+            day: taken.request_of,
+        });
+        taken
+    }
+
+    /// A request that was sent at `millis` has ended.
+    fn end(&mut self, millis: u64, taken: &ScopeTaken, used: u64) {
+        let excess = self.gate().settle(taken, used);
+        self.gate().release();
+        self.tell(Fact::Left {
+            scope: ScopeId(0),
+            admitted: at(millis),
+            day: taken.tokens_of.map(|(day, _)| day),
+            reserved: Tokens::new(taken.tokens),
+            excess: Tokens::new(excess),
+            used: Tokens::new(used),
+        });
+    }
+
+    fn tell(&mut self, fact: Fact) {
+        self.batches += 1;
+        let batch = Batch {
+            shard: ShardId(0),
+            number: self.batches,
+            facts: vec![fact],
+        };
+        let _ = self.coordinator.take_in(at(0), Message::Facts(batch));
+    }
+
+    fn reload(&mut self, limits: [u64; 4]) {
+        let (ring, teams) = (Keyring::default(), teams(limits));
+        let none = plan("5s").budgets;
+        let seated = self.seats.seat(Accounts::new(&ring, &teams, &none));
+        let seated = seated.expect("there are ids");
+        let accounts = (seated.accounts, seated.fresh);
+        self.callers = Arc::new(self.callers.next(ring, teams, accounts));
+        self.seats = seated.seats;
+        self.next.publish(Arc::clone(&self.callers));
+        let (question, reply) = (Question::Adopt, Arc::default());
+        let ask = Message::Ask(Ask { question, reply });
+        let _ = self.coordinator.take_in(at(0), ask);
+    }
+}
+
+/// `millis` after the first day has begun.
+fn time(millis: u64) -> Time {
+    let (now, wall) = (at(millis), WallTime::from_unix_millis(millis));
+    Time { now, wall }
+}
+
+#[test]
+fn a_scopes_words_follow_its_requests_minutes_days_and_limits() {
+    let mut team = Team::new([5, 100, 6, 300]);
+    assert_eq!(team.left(0), [5, 100, 6, 300]);
+    let first = team.send(1_000, 40);
+    let second = team.send(2_000, 40);
+    team.end(1_000, &first, 10);
+    team.end(2_000, &second, 60);
+    assert_eq!(team.left(2_000), [3, 30, 4, 230]);
+    let frees_at = |team: &Team| {
+        let left = team.gate().left(at(2_000));
+        left.of(ScopeLimit::RequestsPerMinute)
+            .map(|one| one.resets.as_secs())
+    };
+    assert_eq!(frees_at(&team), Some(62));
+    team.reload([7, 90, 5, 400]);
+    assert_eq!(team.left(2_000), [5, 20, 3, 330]);
+    team.coordinator.do_what_is_due(time(62_000));
+    assert_eq!(team.left(62_000), [6, 30, 3, 330]);
+    // The next day begins while a request is under way.
+    let late = team.send(DAY - 1, 30);
+    let resets = team.gate().left(at(DAY - 1)).of(ScopeLimit::TokensPerDay);
+    assert_eq!(resets.map(|one| one.resets), Some(at(DAY)));
+    let wait = team.coordinator.wait(time(DAY - 1));
+    assert!(wait <= Duration::from_millis(1), "{wait:?}");
+    team.coordinator.do_what_is_due(time(DAY));
+    team.end(DAY - 1, &late, 90);
+    assert_eq!(team.left(DAY), [6, 0, 5, 400]);
+    team.coordinator.do_what_is_due(time(DAY + 60_000));
+    assert_eq!(team.left(DAY + 60_000), [7, 90, 5, 400]);
+    let (scope, gate) = team.callers.limited_scopes().next().expect("the team");
+    assert_eq!(scope.to_string(), "team t");
+    assert_eq!(gate.refused(ScopeLimit::TokensPerMinute), 0);
 }

@@ -13,8 +13,6 @@ pub struct Crossing<'a> {
     pub key: KeyOwner,
     /// The keys that the provider was sent.
     pub masks: &'a OwnMasks,
-    /// Whether its caller has limits of infermux's own: those of an account are not told then.
-    pub has_own_limits: bool,
 }
 
 /// Appends the provider's fields that are passed on, and its own id for the request. The type of
@@ -22,14 +20,11 @@ pub struct Crossing<'a> {
 pub fn write_fields(head: &Head, bytes: &[u8], crossing: Crossing<'_>, out: &mut Vec<u8>) {
     let listed = head.listed_by_connection(bytes);
     let any = listed.clone().next().is_some();
-    let account_of = match crossing.has_own_limits {
-        true => KeyOwner::Infermux,
-        false => crossing.key,
-    };
     let listed = listed.take(if any { usize::MAX } else { 0 });
     for field in &head.fields {
         let (name, value) = (&bytes[field.name.clone()], &bytes[field.value.clone()]);
-        if headers::crosses_to_caller(name, account_of) && !headers::is_named(name, listed.clone())
+        if headers::crosses_to_caller(name, crossing.key)
+            && !headers::is_named(name, listed.clone())
         {
             out.extend_from_slice(name);
             write_value(value, crossing.masks, out);
@@ -90,25 +85,16 @@ mod tests {
             Ok(Arrival::Whole)
         );
         let masks = OwnMasks::of(&auth::tests::provider(Some("sk-1234567"), false));
-        let written = |key, has_own_limits| {
+        let written = |key| {
             let mut out = Vec::new();
-            let crossing = Crossing {
-                key,
-                masks: &masks,
-                has_own_limits,
-            };
+            let crossing = Crossing { key, masks: &masks };
             write_fields(&head, bytes, crossing, &mut out);
             String::from_utf8(out).unwrap()
         };
         let start = "openai-version: **********\r\n";
         let end = "X-Infermux-Upstream-Request-Id: theirs\r\n";
-        let without = format!("{start}{end}");
-        assert_eq!(written(KeyOwner::Infermux, false), without);
-        assert_eq!(written(KeyOwner::Caller, true), without);
+        assert_eq!(written(KeyOwner::Infermux), format!("{start}{end}"));
         let limits = "X-RateLimit-Limit-Tokens: 7\r\n";
-        assert_eq!(
-            written(KeyOwner::Caller, false),
-            format!("{start}{limits}{end}")
-        );
+        assert_eq!(written(KeyOwner::Caller), format!("{start}{limits}{end}"));
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::config::accounts::{Account, Accounts, KeyAccounts};
 use crate::exchange::attribution::Label;
+use crate::exchange::principal::Principal;
 use crate::exchange::request::Request;
 
 /// The scopes of a request: those of its key, and of its caller.
@@ -17,7 +18,7 @@ impl<'a> Scopes<'a> {
     #[must_use]
     pub fn of(request: &'a Request) -> Option<Self> {
         let accounts = request.callers.as_ref()?.accounts();
-        let key = request.principal.as_ref().map(|one| one.place());
+        let key = request.principal.as_ref().map(Principal::place);
         let caller = request.attribution.caller.as_ref().map(Label::as_str);
         Some(Self::new(accounts, key, caller))
     }
@@ -49,10 +50,10 @@ impl<'a> Scopes<'a> {
         places.filter_map(|place| accounts.at(place))
     }
 
-    /// Whether any of them has limits.
+    /// Whether a request for `model` passes any.
     #[must_use]
-    pub fn has_limits(&self, model: Option<&'a str>) -> bool {
-        self.of_model(model).any(|account| account.limits.is_some())
+    pub fn has_any(&self, model: &'a str) -> bool {
+        self.of_model(Some(model)).next().is_some()
     }
 }
 
@@ -152,8 +153,8 @@ mod tests {
             let scopes = Scopes::new(&accounts, key, caller);
             let passed = scopes.of_model(model).map(|one| one.scope.to_string());
             assert_eq!(passed.collect::<Vec<_>>(), expected);
-            let is_limited = expected.iter().any(|scope| !scope.starts_with("caller"));
-            assert_eq!(scopes.has_limits(model), is_limited);
+            let has_any = model.map(|model| scopes.has_any(model));
+            assert_eq!(has_any, model.map(|_| !expected.is_empty()));
         }
     }
 }

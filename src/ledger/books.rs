@@ -35,7 +35,8 @@ pub struct Books {
 }
 
 impl Books {
-    /// The books for a configuration and its accounts at `wall`, with the earlier `state`; rate limits hold for `window`.
+    /// The books for a configuration and its accounts at `wall`, with the earlier `state`; rate
+    /// limits per minute hold for `window`.
     #[must_use]
     pub fn new(
         (plan, accounts): (&Plan, &Accounts),

@@ -20,8 +20,12 @@ pub struct Budgets {
     now: [Period; Per::ALL.len()],
     /// By budget.
     accounts: Vec<Account>,
+    /// The budgets whose spend has changed since it was last saved: of thousands, few have.
+    unsaved: Vec<BudgetId>,
     /// Whether anything was spent since the state was last written.
     changed: bool,
+    /// Whether there may be spend in the state that is long over.
+    forgets: bool,
 }
 
 #[derive(Clone)]
@@ -33,6 +37,7 @@ struct Account {
     /// Whether the configuration has it; requests that began under an earlier configuration may
     /// still be booked to a budget that it no longer has.
     in_force: bool,
+    is_saved: bool,
 }
 
 /// A budget that has reached a level, once a period.
@@ -79,7 +84,9 @@ impl Budgets {
         let mut budgets = Self {
             now: Per::ALL.map(|per| Period::of(per, wall)),
             accounts: Vec::new(),
+            unsaved: Vec::new(),
             changed: false,
+            forgets: true,
         };
         budgets.adopt(accounts, &[], state, &mut Vec::new());
         budgets
@@ -134,6 +141,9 @@ impl Budgets {
                 let account = self.accounts.get_mut(budget.index())?;
                 self.changed |= cost > NanoUsd::ZERO;
                 account.on_settled(period, cost);
+                if std::mem::replace(&mut account.is_saved, false) {
+                    self.unsaved.push(budget);
+                }
                 account.alert(budget)
             }
             Fact::Admitted { .. }
@@ -155,12 +165,16 @@ impl Budgets {
             return;
         }
         self.now = now;
+        self.forgets = true;
         for (budget, account) in (0..).map(BudgetId).zip(&mut self.accounts) {
             if account
                 .books
                 .on_period(now[account.books.period().per() as usize])
             {
                 self.changed = true;
+                if std::mem::replace(&mut account.is_saved, false) {
+                    self.unsaved.push(budget);
+                }
                 account.order_period(budget, orders);
             }
         }
@@ -194,12 +208,18 @@ impl Budgets {
     }
 
     /// Writes the durable state into `state`; scopes without a budget keep theirs.
-    pub fn save(&self, state: &mut State) {
-        for account in &self.accounts {
+    pub fn save(&mut self, state: &mut State) {
+        for budget in self.unsaved.drain(..) {
+            let Some(account) = self.accounts.get_mut(budget.index()) else {
+                continue;
+            };
+            account.is_saved = true;
             let per = account.books.period().per();
             state.set_spent_by(&account.scope, per, account.books.by_period());
         }
-        state.forget(&self.now);
+        if std::mem::take(&mut self.forgets) {
+            state.forget(&self.now);
+        }
     }
 }
 
@@ -212,6 +232,7 @@ impl Account {
             enforce: budget.enforce,
             books: Books::new(budget.amount, now[budget.per as usize], spent),
             in_force: true,
+            is_saved: true,
         }
     }
 

@@ -541,7 +541,8 @@ mod tests {
             ),
             (
                 r#"{"version":1,"callers":{"a":{"2026-13":1}},"months":{}}"#,
-                "`2026-13` is not a month like `2026-03`, a day like `2026-03-31`, a week or `total`",
+                "`2026-13` is not a month like `2026-03`, a day like `2026-03-31`, a week or \
+                 `total`",
             ),
             (
                 r#"{"version":1,"callers":{},"days":{"2026-11":[]},"months":{}}"#,

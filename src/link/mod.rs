@@ -33,6 +33,7 @@ pub mod reloads;
 pub mod reports;
 pub mod retries;
 pub mod scope_gate;
+mod scope_limits;
 pub mod states;
 pub mod watch;
 

@@ -8,6 +8,7 @@ use crate::base::period::PeriodTag;
 use crate::base::time::Instant;
 use crate::decide::limiter::{DayWord, Window60};
 use crate::link::Padded;
+pub use crate::link::scope_limits::{LimitLeft, LimitMode, ScopeLeft, ScopeLimit, ScopeLimits};
 
 /// One scope's words, and its limits under one configuration. Only the words of limits that exist
 /// are touched.
@@ -42,41 +43,6 @@ struct Words {
 #[derive(Clone, Debug, Default)]
 pub struct DayEnd(Arc<Padded<AtomicU64>>);
 
-/// A scope's limits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ScopeLimits {
-    /// How much each limit allows; `None`: there is no such limit.
-    pub most: [Option<u64>; ScopeLimit::ALL.len()],
-    /// Whether they refuse.
-    pub mode: LimitMode,
-}
-
-/// What limits do with a request that exceeds them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LimitMode {
-    /// They refuse it.
-    #[default]
-    Refuse,
-    /// They only count it.
-    Count,
-}
-
-/// The limits that a scope may have, in the order in which a request passes them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum ScopeLimit {
-    /// Requests at once.
-    InFlight,
-    /// Requests in any minute.
-    RequestsPerMinute,
-    /// Tokens in any minute.
-    TokensPerMinute,
-    /// Requests in a day, UTC.
-    RequestsPerDay,
-    /// Tokens in a day, UTC.
-    TokensPerDay,
-}
-
 /// What a request has taken from a scope's words. Its holder either cancels it, or reports it,
 /// settles it once and releases its place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,69 +68,8 @@ pub struct ScopeRefusal {
     pub until: Instant,
 }
 
-/// What is left of a scope's limits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ScopeLeft([Option<LimitLeft>; ScopeLimit::ALL.len()]);
-
-/// What is left of one limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LimitLeft {
-    /// The limit.
-    pub limit: u64,
-    /// What is left of it.
-    pub left: u64,
-    /// When more is left; not after the moment of the question when all of it is left.
-    pub resets: Instant,
-}
-
 /// How long a caller is asked to wait when all of `max_in_flight` is taken.
 const IN_FLIGHT_WAIT: Duration = Duration::from_secs(1);
-
-impl ScopeLimit {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::InFlight,
-        Self::RequestsPerMinute,
-        Self::TokensPerMinute,
-        Self::RequestsPerDay,
-        Self::TokensPerDay,
-    ];
-
-    /// The limit's key in the configuration.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::InFlight => "max_in_flight",
-            Self::RequestsPerMinute => "requests_per_minute",
-            Self::TokensPerMinute => "tokens_per_minute",
-            Self::RequestsPerDay => "requests_per_day",
-            Self::TokensPerDay => "tokens_per_day",
-        }
-    }
-}
-
-impl ScopeLimits {
-    /// How much `limit` allows.
-    #[must_use]
-    pub const fn of(&self, limit: ScopeLimit) -> Option<u64> {
-        self.most[limit as usize]
-    }
-
-    /// Whether requests or tokens are limited, so that admissions and ends must be reported.
-    #[must_use]
-    pub fn must_be_told(&self) -> bool {
-        let [_, counted @ ..] = self.most;
-        counted.iter().any(Option::is_some)
-    }
-}
-
-impl ScopeLeft {
-    /// What is left of `limit`; `None`: there is no such limit.
-    #[must_use]
-    pub const fn of(&self, limit: ScopeLimit) -> Option<LimitLeft> {
-        self.0[limit as usize]
-    }
-}
 
 impl DayEnd {
     /// Publishes when the running day ends; only the coordinator calls this.
@@ -291,34 +196,31 @@ impl ScopeGate {
     #[must_use]
     pub fn left(&self, now: Instant) -> ScopeLeft {
         let words = self.words();
-        let of_minute = |word: &AtomicI64| word.load(Ordering::Relaxed).max(0).unsigned_abs();
+        let of_minute = |word: &AtomicI64| word.load(Ordering::Relaxed);
         let of_day = |word: &AtomicU64| DayWord::from_bits(word.load(Ordering::Acquire)).left();
         ScopeLeft(ScopeLimit::ALL.map(|limit| {
             let most = self.limits.of(limit)?;
             let left = match limit {
-                ScopeLimit::InFlight => most.saturating_sub(self.in_flight()),
+                ScopeLimit::InFlight => {
+                    signed(most) - i64::from(words.in_flight.load(Ordering::Relaxed))
+                }
                 ScopeLimit::RequestsPerMinute => of_minute(&words.requests),
                 ScopeLimit::TokensPerMinute => of_minute(&words.tokens),
                 ScopeLimit::RequestsPerDay => of_day(&words.day_requests),
                 ScopeLimit::TokensPerDay => of_day(&words.day_tokens),
             };
-            let is_whole = left >= most;
+            let used = signed(most).saturating_sub(left).max(0).unsigned_abs();
             Some(LimitLeft {
                 limit: most,
-                left: left.min(most),
-                resets: if is_whole {
+                used,
+                left: most.saturating_sub(used),
+                resets: if used == 0 {
                     now
                 } else {
                     self.until(limit, now)
                 },
             })
         }))
-    }
-
-    /// Requests in flight; 0 where they are not limited.
-    #[must_use]
-    pub fn in_flight(&self) -> u64 {
-        u64::from(self.words().in_flight.load(Ordering::Relaxed))
     }
 
     /// Requests that `limit` has refused.

@@ -1,3 +1,5 @@
+//! A scope's words against scripts, and against threads.
+
 use super::*;
 
 const NOW: Instant = Instant::from_millis(1_000);
@@ -116,6 +118,8 @@ fn what_is_only_counted_is_served_and_owed() {
     let gate = gate([1, 1, 10, 1, 10], LimitMode::Count);
     let taken = [10, 4].map(|tokens| gate.take(NOW, tokens).expect("nothing refuses"));
     assert_eq!(left(&gate), [0; 5]);
+    let used = gate.left(NOW).0.map(|one| one.map_or(0, |one| one.used));
+    assert_eq!(used, [2, 2, 14, 2, 14]);
     let exceeded = || ScopeLimit::ALL.map(|limit| gate.exceeded(limit));
     assert_eq!(exceeded(), [0; 5], "nothing is sent yet");
     taken.iter().for_each(|taken| gate.admit(taken));

@@ -448,7 +448,7 @@ fn an_alert_tells_once_of_each_level_and_refuses_nobody() {
     let line = router.log();
     let line = line.lines().find(|line| line.contains("\"percent\":100"));
     let line: Value = serde_json::from_str(line.expect("a line")).expect("JSON");
-    assert_eq!(line["caller"], "team");
+    assert_eq!(line["scope"], "caller team");
     assert_eq!(
         line["level"].as_str().map(str::to_lowercase),
         Some("warn".into())

@@ -72,6 +72,8 @@ mod responses_streams;
 mod responses_vectors;
 mod rings;
 mod routing;
+mod scopes;
+mod scopes_told;
 mod secrets;
 mod serving;
 mod shutdown;

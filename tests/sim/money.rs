@@ -21,8 +21,8 @@ pub(crate) struct Account {
     reserved: i128,
     /// What callers were told, and what was spent before the start.
     told: BTreeMap<Period, u64>,
-    /// By what the running period may be exceeded without anybody's fault: what requests cost beyond
-    /// their estimates, what those cost that the budget does not stop, and what another
+    /// By what the running period may be exceeded without anybody's fault: what requests cost
+    /// beyond their estimates, what those cost that the budget does not stop, and what another
     /// configuration took away.
     beyond: i128,
     /// The most that a request which was capped at what was left cost beyond that, within its

@@ -262,8 +262,9 @@ fn a_file_of_keys_is_checked_by_what_is_known() {
     assert_eq!(
         faults,
         [
-            "keys[0].team: no team has the name `u`, did you mean `t`?",
-            "keys[0].budgets[0].model_override: no provider serves `minni`, did you mean `mini`?",
+            "line 3: keys[0].team: no team has the name `u`, did you mean `t`?",
+            "line 4: keys[0].budgets[0].model_override: no provider serves `minni`, did you mean \
+             `mini`?",
         ]
     );
     assert!(config::load_keys(&text, &Known::default(), &options()).is_ok());

@@ -3,7 +3,13 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::raw::yaml::Size;
 use crate::config::raw::{Node, Scalar, yaml};
+
+const SIZE: Size = Size {
+    bytes: 1 << 20,
+    values: 1 << 10,
+};
 
 /// Sets a field of an item of the list that `text` is.
 fn set_in(text: &str, place: usize, name: &str, value: &str) -> String {
@@ -146,7 +152,7 @@ proptest! {
         name in 0..6_usize,
     ) {
         let text = written.text();
-        let mut expected = yaml::parse_list(&text, 1 << 20).unwrap();
+        let mut expected = yaml::parse_list(&text, SIZE).unwrap();
         let place = place % expected.len();
         let name = format!("f{name}");
         let Node::Map(entries) = &mut expected[place] else {
@@ -157,7 +163,7 @@ proptest! {
             None => entries.push((name.clone(), text_node("new"))),
         }
         let changed = set_in(&text, place, &name, "new");
-        prop_assert_eq!(yaml::parse_list(&changed, 1 << 20).unwrap(), expected, "{}", changed);
+        prop_assert_eq!(yaml::parse_list(&changed, SIZE).unwrap(), expected, "{}", changed);
         // Only one stretch of the text is another one.
         let before = text.bytes().zip(changed.bytes()).take_while(|(a, b)| a == b).count();
         let after = text.bytes().rev().zip(changed.bytes().rev()).take_while(|(a, b)| a == b);

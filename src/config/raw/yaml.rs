@@ -29,7 +29,7 @@ pub fn parse(text: &str) -> Result<Vec<(String, Node)>, Fault> {
         return Ok(Vec::new());
     }
     let source = prepare(text);
-    let root = document(&source.text)?;
+    let root = document(&source.text, CONFIG_VALUES_MAX)?;
     match root {
         Node::Null => Ok(Vec::new()),
         Node::Map(mut entries) => {
@@ -48,19 +48,28 @@ pub fn parse(text: &str) -> Result<Vec<(String, Node)>, Fault> {
     }
 }
 
-/// Reads a document whose top level is a list, of at most `bytes_max` bytes; an empty one is an
-/// empty list.
+/// How large a document may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// Most bytes.
+    pub bytes: u64,
+    /// Most values.
+    pub values: usize,
+}
+
+/// Reads a document whose top level is a list of at most this `size`; an empty one is an empty
+/// list.
 ///
 /// # Errors
 ///
 /// Why the text is not such a document, with line and column where there is one.
-pub fn parse_list(text: &str, bytes_max: u64) -> Result<Vec<Node>, Fault> {
-    check(text, bytes_max)?;
+pub fn parse_list(text: &str, size: Size) -> Result<Vec<Node>, Fault> {
+    check(text, size.bytes)?;
     if is_blank(text) {
         return Ok(Vec::new());
     }
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-    match document(text)? {
+    match document(text, size.values)? {
         Node::Null => Ok(Vec::new()),
         Node::List(items) => Ok(items),
         root @ (Node::Scalar(_) | Node::Map(_)) => Err(malformed(format!(
@@ -80,8 +89,8 @@ fn check(text: &str, bytes_max: u64) -> Result<(), Fault> {
     refuse_what_takes_long(text)
 }
 
-fn document(text: &str) -> Result<Node, Fault> {
-    let mut root = shape(text).map_err(|error| placed(&error))?;
+fn document(text: &str, values_max: usize) -> Result<Node, Fault> {
+    let mut root = shape(text, values_max).map_err(|error| placed(&error))?;
     fill(text, &mut root).map_err(|error| placed(&error))?;
     Ok(root)
 }
@@ -176,11 +185,12 @@ fn refuse_what_takes_long(text: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-fn shape(text: &str) -> Result<Node, serde_yaml::Error> {
+fn shape(text: &str, values_max: usize) -> Result<Node, serde_yaml::Error> {
     let values = Cell::new(0);
     Shape {
         depth: 0,
         values: &values,
+        values_max,
     }
     .deserialize(serde_yaml::Deserializer::from_str(text))
 }
@@ -190,11 +200,12 @@ fn fill(text: &str, root: &mut Node) -> Result<(), serde_yaml::Error> {
 }
 
 /// First pass: the shape of the tree. [`CONFIG_DEPTH_MAX`] bounds the recursion, and
-/// [`CONFIG_VALUES_MAX`] the values that aliases expand to.
+/// `values_max` the values that aliases expand to.
 #[derive(Clone, Copy)]
 struct Shape<'a> {
     depth: usize,
     values: &'a Cell<usize>,
+    values_max: usize,
 }
 
 impl Shape<'_> {
@@ -233,10 +244,9 @@ impl<'de> DeserializeSeed<'de> for Shape<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<Node, D::Error> {
         self.values.set(self.values.get() + 1);
-        if self.values.get() > CONFIG_VALUES_MAX {
-            return Err(D::Error::custom(format!(
-                "more than {CONFIG_VALUES_MAX} values"
-            )));
+        if self.values.get() > self.values_max {
+            let most = self.values_max;
+            return Err(D::Error::custom(format!("more than {most} values")));
         }
         value.deserialize_any(self)
     }

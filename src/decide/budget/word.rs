@@ -37,8 +37,8 @@ const _: () = assert!(BUDGET_USD_MAX as i64 * 1_000_000_000 <= BALANCE_MAX);
 const SPENT_MAX: u64 = (1 << TAG_SHIFT) - 1;
 
 impl Word {
-    /// The word of the period with this tag (modulo 32), with the balance capped at both bounds, and
-    /// no capped reservation.
+    /// The word of the period with this tag (modulo 32), with the balance capped at both bounds,
+    /// and no capped reservation.
     #[must_use]
     pub fn new(period: u8, balance: i64) -> Self {
         Self {

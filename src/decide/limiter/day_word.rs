@@ -50,10 +50,10 @@ impl DayWord {
         self.day
     }
 
-    /// What is left; nothing while the day is overdrawn.
+    /// What is left; below zero while the day is overdrawn.
     #[must_use]
-    pub fn left(self) -> u64 {
-        self.left.max(0).unsigned_abs()
+    pub fn left(self) -> i64 {
+        self.left
     }
 
     /// Whether this much is left.
@@ -104,7 +104,7 @@ mod tests {
             let word = DayWord::new(day, left);
             assert_eq!(DayWord::from_bits(word.to_bits()), word);
             assert_eq!(DayWord::new(day + TAGS, left), word);
-            assert_eq!((word.day(), word.left()), (day, left.max(0).unsigned_abs()));
+            assert_eq!((word.day(), word.left()), (day, left));
             for amount in 0..=5_u64 {
                 let number = amount.cast_signed();
                 assert_eq!(word.has(amount), left >= number, "{word:?} {amount}");
@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(least, DayWord::new(31, i64::MIN));
         assert_eq!(DayWord::from_bits(least.to_bits()), least);
         assert_eq!(least.settled(31, 0, u64::MAX), Some(least));
-        assert_eq!((least.left(), least.has(0)), (0, false));
+        assert_eq!((least.left(), least.has(0)), (-LEFT_MAX, false));
     }
 
     proptest! {
@@ -140,7 +140,7 @@ mod tests {
         fn is_unpacked_as_it_was_packed(day in 0..TAGS, left in -LEFT_MAX..=LEFT_MAX) {
             let word = DayWord::new(day, left);
             prop_assert_eq!(DayWord::from_bits(word.to_bits()), word);
-            prop_assert_eq!((word.day(), word.left()), (day, left.max(0).unsigned_abs()));
+            prop_assert_eq!((word.day(), word.left()), (day, left));
         }
 
         /// Requests come and go over several days, and limits change.
@@ -181,7 +181,7 @@ mod tests {
                 };
                 bits = next.unwrap_or(word).to_bits();
                 let word = DayWord::from_bits(bits);
-                prop_assert_eq!((word.day(), word.left()), (day % TAGS, left.max(0).unsigned_abs()));
+                prop_assert_eq!((word.day(), word.left()), (day % TAGS, left));
             }
         }
     }

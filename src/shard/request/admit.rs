@@ -28,6 +28,9 @@ pub(super) fn admit<'a>(job: &mut Job<'a>, record: &mut Record<'a>) -> Result<()
     let Some((callers, scopes)) = request.callers.as_ref().zip(Scopes::of(request)) else {
         return Ok(());
     };
+    if !scopes.has_any(job.model) {
+        return Ok(());
+    }
     // Each turn adds one of the budgets that the request meets, so that there is a last one.
     let mut sent_on = Vec::new();
     loop {

@@ -17,7 +17,6 @@ use crate::exchange::auth::{self, Credential, Presented};
 use crate::exchange::course::{Injection, Part, Reasoning, Try};
 use crate::exchange::inbound::Crossing;
 use crate::exchange::refusal::Refusal;
-use crate::exchange::scopes::Scopes;
 use crate::link::facts::{Fact, Sample};
 use crate::shard::http::upstream::Upstream;
 use crate::shard::request::job::Job;
@@ -132,8 +131,6 @@ impl<'a> Attempt<'_, 'a> {
         Crossing {
             key: self.key,
             masks: shard.era.prefixes(self.candidate().provider).masks(),
-            has_own_limits: Scopes::of(self.job.request)
-                .is_some_and(|scopes| scopes.has_limits(Some(self.job.model))),
         }
     }
 

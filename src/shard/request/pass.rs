@@ -296,5 +296,6 @@ impl Drop for Pass {
     }
 }
 
-/// What a request usually holds at most: of one limit and one budget in each of three scopes.
-const HELD: usize = 6;
+/// What a request usually holds at most: of the limits and one budget of its team, its key and its
+/// model, and its caller's budget.
+const HELD: usize = 7;

@@ -20,7 +20,6 @@ use crate::exchange::media::Media;
 use crate::exchange::outbound::{Outbound, StoredLine};
 use crate::exchange::refusal::{Down, LastWord, LimitOf, Refusal};
 use crate::exchange::request::Request;
-use crate::exchange::scopes::Scopes;
 use crate::exchange::stored::Stored;
 use crate::link::provider_gate::Standing;
 use crate::shard::http::body::Body;
@@ -268,7 +267,6 @@ impl<'a> Errand<'a> {
         let crossing = Crossing {
             key: credential.owner(provider),
             masks: self.masks(provider.id),
-            has_own_limits: Scopes::of(self.request).is_some_and(|all| all.has_limits(None)),
         };
         let mut out = std::mem::take(&mut caller.out);
         out.clear();

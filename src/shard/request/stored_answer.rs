@@ -139,6 +139,8 @@ pub(super) async fn relay(
     reached: Reached<'_>,
 ) -> (Outcome, After) {
     let (shard, version) = (errand.shard, errand.request.version);
+    // Its place among the requests in flight is free when the stream ends.
+    let mut pass = record.pass.take();
     write_head(errand, caller, record, &reached);
     let Reached {
         provider,
@@ -159,8 +161,11 @@ pub(super) async fn relay(
         let state = lines.take_in(&up.bytes[fresh..], &mut payload);
         crossing.masks.mask_answer(&mut payload);
         write_payload(version, caller, &payload);
-        if state == State::Ended && version == Version::Http11 {
-            caller.out.extend_from_slice(b"0\r\n\r\n");
+        if state == State::Ended {
+            drop(pass.take());
+            if version == Version::Http11 {
+                caller.out.extend_from_slice(b"0\r\n\r\n");
+            }
         }
         up.socket.deadline.clear();
         if !caller.out.is_empty() && caller.send_out().await.is_err() {

@@ -1,5 +1,6 @@
 //! The parts of system tests: the router as a child process, mocks, and a client that sees bytes.
 
+pub mod calendar;
 pub mod canned;
 pub mod client;
 pub mod command;
