@@ -231,11 +231,15 @@ pub const DROPPED_NAMES_MAX: usize = 32;
 /// Most wishes to reload the configuration that wait; each of them would read the same file.
 pub const RELOADS_MAX: usize = 16;
 /// Largest answer of a router that a command of an operator reads, in bytes: 1,024 providers with
-/// 65,536 models of 256 bytes fit.
-pub const REPORT_BYTES_MAX: usize = 16 << 20;
+/// 65,536 models of 256 bytes fit, and so do 50,000 keys with a dozen limits and budgets each.
+pub const REPORT_BYTES_MAX: usize = 128 << 20;
 /// Most names of callers that are counted apart, and of projects, environments, keys and teams;
 /// further names are counted together. Names with a budget come on top.
 pub const PARTIES_MAX: usize = 10_000;
+/// Most scopes with limits or budgets that have series of their own in the metrics, of teams and of
+/// keys each, where an entry of a key's `per_model` counts like a key; the first of the files have
+/// them. What is counted of the others is added up.
+pub const SCOPE_SERIES_MAX: usize = 10_000;
 /// Most pairs of provider and model that no configuration names and that are counted apart.
 pub const OPEN_SERIES_MAX: usize = 1_000;
 /// Most reports that wait to be written; a request for one more is refused.

@@ -3,22 +3,19 @@
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 
-use serde::Deserialize;
-
 use crate::base::caller_key;
 use crate::base::digest::Digest;
 use crate::base::time::WallTime;
 use crate::cli::exit::{DONE, FAULTY, UNUSABLE};
-use crate::cli::flags::ServerFlags;
 use crate::cli::key_entry::{self, Entry, Use};
 use crate::cli::key_flags::{KeyCommand, KeysFileFlags, NamedKeyFlags, NewKeyFlags, RotateFlags};
+use crate::cli::key_list;
 use crate::cli::keys_edit::{self, KeysFile};
 use crate::cli::server::Server;
 use crate::cli::terminal;
 use crate::cli::watch;
 use crate::config::faults::printable;
 use crate::config::keyring::CallerKey;
-use crate::report::table::{self, Cell, Side};
 use crate::sys::{clock, entropy};
 
 /// Carries out the command; returns the exit code.
@@ -27,7 +24,7 @@ pub fn run(command: &KeyCommand) -> u8 {
     match command {
         KeyCommand::New(flags) => new(flags),
         KeyCommand::Hash => hash(),
-        KeyCommand::List(flags) => list(flags),
+        KeyCommand::List(flags) => key_list::run(flags, PATH),
         KeyCommand::Disable(flags) => switch(flags, Use::Disabled),
         KeyCommand::Enable(flags) => switch(flags, Use::Enabled),
         KeyCommand::Rotate(flags) => rotate(flags),
@@ -163,47 +160,6 @@ fn hash() -> u8 {
         );
     }
     terminal::say(format_args!("sha256:{}", Digest::of(key.as_bytes())));
-    DONE
-}
-
-#[derive(Deserialize)]
-struct Report {
-    keys: Vec<Row>,
-}
-
-#[derive(Deserialize)]
-struct Row {
-    name: String,
-    team: Option<String>,
-    caller: String,
-    state: String,
-    expires: Option<String>,
-}
-
-/// Shows the keys of a running router.
-fn list(flags: &ServerFlags) -> u8 {
-    let asked = Server::new(flags).and_then(|server| {
-        let body = server.report(PATH, server.deadline())?;
-        server.read::<Report>(&body)
-    });
-    let report = match asked {
-        Ok(report) => report,
-        Err(problem) => return watch::unreachable(&problem),
-    };
-    let titles = ["NAME", "TEAM", "CALLER", "STATE", "EXPIRES"].map(|title| (title, Side::Left));
-    let cell = |text: Option<&str>| text.map_or_else(Cell::nothing, Cell::plain);
-    let rows = report.keys.iter().map(|row| {
-        let texts = [
-            Some(&*row.name),
-            row.team.as_deref(),
-            Some(&*row.caller),
-            Some(&*row.state),
-            row.expires.as_deref(),
-        ];
-        texts.map(cell).to_vec()
-    });
-    let rows: Vec<Vec<Cell>> = rows.collect();
-    terminal::say(table::table(&titles, &rows, terminal::paint()).trim_end());
     DONE
 }
 

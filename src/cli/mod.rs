@@ -11,6 +11,7 @@ pub mod kept_back;
 pub mod key;
 pub mod key_entry;
 pub mod key_flags;
+mod key_list;
 pub mod keys_edit;
 pub mod keys_file;
 mod launch;

@@ -86,6 +86,18 @@ pub enum BudgetAction {
     ModelOverride,
 }
 
+impl BudgetAction {
+    /// Its name in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::HardStop => "hard_stop",
+            Self::Alert => "alert",
+            Self::ModelOverride => "model_override",
+        }
+    }
+}
+
 impl Allowance {
     /// Whether nothing is limited.
     #[must_use]

@@ -1,56 +1,105 @@
-//! Budgets that have reached a level: the log tells of them, and reports count them.
+//! Budgets that have reached 80 % or 100 %: the log is told of each once a period, and reports how
+//! often.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::base::period::Per;
-use crate::config::scope::Scope;
-use crate::coordinator::known::BudgetStanding;
+use crate::base::ids::BudgetId;
+use crate::config::scope::{Enforce, Scope};
 use crate::decide::budget::Level;
-use crate::ledger::books::Books;
 use crate::ledger::budgets::Alert;
-use crate::link::budget_gate::BudgetGate;
-use crate::link::caller_gates::CallerGates;
 
-/// How often each scope's budgets have reached 80 % and 100 %.
+/// How often budgets have reached 80 % and 100 %, and the log has been told.
 #[derive(Debug, Default)]
-pub struct Alerts(BTreeMap<(Scope, Per), [u64; 2]>);
+pub struct Alerts {
+    /// By budget; shared with reports that are being written.
+    counts: Arc<Vec<[u64; 2]>>,
+}
 
 impl Alerts {
-    /// A budget has reached a level.
-    pub fn add(&mut self, alert: Alert) {
-        let (spent, limit) = (alert.spent.to_string(), alert.amount.to_string());
-        let (percent, per) = (alert.level.percent(), alert.per.name());
-        let scope = alert.scope.to_string();
-        let counts = self.0.entry((alert.scope, alert.per)).or_default();
-        match alert.level {
-            Level::Most => counts[0] += 1,
-            Level::All => counts[1] += 1,
+    /// A budget has reached a level: the log is told.
+    pub fn add(&mut self, alert: &Alert) {
+        tell(alert);
+        let counts = Arc::make_mut(&mut self.counts);
+        let place = alert.budget.index();
+        if counts.len() <= place {
+            counts.resize(place + 1, [0, 0]);
         }
-        tracing::warn!(
-            scope,
-            percent,
-            per,
-            spent_usd = spent,
-            limit_usd = limit,
-            "a budget is used up"
-        );
+        match alert.level {
+            Level::Most => counts[place][0] += 1,
+            Level::All => counts[place][1] += 1,
+        }
     }
 
-    /// Every budget that is in force, for reports.
-    #[must_use]
-    pub fn standings(&self, books: &Books, gates: &CallerGates) -> Vec<BudgetStanding> {
-        let standings = books.budgets().map(|view| {
-            let key = (view.scope.clone(), view.per);
-            let gate = gates.budgets.get(view.id.index());
-            BudgetStanding {
-                alerts: self.0.get(&key).copied().unwrap_or_default(),
-                scope: key.0,
-                per: view.per,
-                limit: view.limit,
-                spent: view.spent,
-                refusals: gate.map_or(0, BudgetGate::refusals),
+    /// These ids belong to other budgets from now on.
+    pub fn begin(&mut self, fresh: &[BudgetId]) {
+        let counts = Arc::make_mut(&mut self.counts);
+        for budget in fresh {
+            if let Some(counts) = counts.get_mut(budget.index()) {
+                *counts = [0, 0];
             }
-        });
-        standings.collect()
+        }
+    }
+
+    /// The numbers, by budget; those that are missing are zero.
+    #[must_use]
+    pub fn counts(&self) -> Arc<Vec<[u64; 2]>> {
+        Arc::clone(&self.counts)
+    }
+}
+
+/// Logs that a budget has reached a level.
+fn tell(alert: &Alert) {
+    let (spent, limit) = (alert.spent.to_string(), alert.amount.to_string());
+    let (percent, per) = (alert.level.percent(), alert.per.name());
+    let scope = alert.scope.to_string();
+    let (action, enforced) = (alert.action.name(), alert.enforce == Enforce::Yes);
+    let caller = match &alert.scope {
+        Scope::Caller(name) => Some(&**name),
+        Scope::Team(_) | Scope::Key(_) | Scope::KeyModels { .. } => None,
+    };
+    tracing::warn!(
+        scope,
+        caller,
+        percent,
+        per,
+        spent_usd = spent,
+        limit_usd = limit,
+        action,
+        enforced,
+        "a budget is used up"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::money::NanoUsd;
+    use crate::base::period::Per;
+    use crate::config::scope::BudgetAction;
+
+    #[test]
+    fn counts_belong_to_the_budget_that_has_the_id() {
+        let mut alerts = Alerts::default();
+        let mut reached = |budget: u32, level| {
+            alerts.add(&Alert {
+                budget: BudgetId(budget),
+                scope: Scope::Key("k".into()),
+                per: Per::Day,
+                level,
+                spent: NanoUsd::new(2),
+                amount: NanoUsd::new(1),
+                action: BudgetAction::Alert,
+                enforce: Enforce::No,
+            });
+        };
+        reached(2, Level::Most);
+        reached(2, Level::All);
+        reached(0, Level::All);
+        let before = alerts.counts();
+        assert_eq!(*before, [[0, 1], [0, 0], [1, 1]]);
+        alerts.begin(&[BudgetId(2), BudgetId(9)]);
+        assert_eq!(*alerts.counts(), [[0, 1], [0, 0], [0, 0]]);
+        // A report that is being written keeps what it has.
+        assert_eq!(before[2], [1, 1]);
     }
 }

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use crate::base::money::NanoUsd;
-use crate::base::period::Per;
-use crate::config::scope::Scope;
+use crate::config::accounts::Account;
+use crate::config::scope::{Budget, Scope};
 use crate::coordinator::time::Time;
 use crate::exchange::callers::Callers;
 use crate::ledger::totals::Totals;
 use crate::link::orders::Health;
 use crate::link::progress::Progress;
-use crate::link::scope_gate::ScopeGate;
 
 /// The coordinator's knowledge at a moment.
 pub struct Known {
@@ -22,10 +21,11 @@ pub struct Known {
     pub totals: Arc<Totals>,
     /// The providers, in the order of the file.
     pub providers: Vec<ProviderStanding>,
-    /// The budgets, in the order of the file.
-    pub budgets: Vec<BudgetStanding>,
-    /// The callers, with the words of their limits.
+    /// The callers, with the words of their limits and budgets: there may be tens of thousands, so
+    /// that these are not copied.
     pub callers: Arc<Callers>,
+    /// By budget: how often it has reached 80 % and 100 %.
+    pub alerts: Arc<Vec<[u64; 2]>>,
     /// Changes of circuits: provider, new state, reason, and number.
     pub transitions: Vec<(Box<str>, &'static str, &'static str, u64)>,
     /// How often the state file could not be written.
@@ -54,15 +54,11 @@ pub struct ProviderStanding {
 }
 
 /// The state of a budget.
-#[derive(Clone, Debug)]
-pub struct BudgetStanding {
-    /// Whose it is.
-    pub scope: Scope,
-    /// The period.
-    pub per: Per,
-    /// What may be spent in a period.
-    pub limit: NanoUsd,
-    /// What has been spent.
+#[derive(Clone, Copy, Debug)]
+pub struct BudgetStanding<'a> {
+    /// What the file says of it.
+    pub budget: &'a Budget,
+    /// What has been spent in the running period.
     pub spent: NanoUsd,
     /// How often it has reached 80 % and 100 %, and the log has said so.
     pub alerts: [u64; 2],
@@ -70,28 +66,31 @@ pub struct BudgetStanding {
     pub refusals: u64,
 }
 
-impl BudgetStanding {
-    /// The caller whose it is, where it belongs to one.
-    #[must_use]
-    pub fn caller(&self) -> Option<&str> {
-        match &self.scope {
-            Scope::Caller(name) => Some(name),
-            Scope::Team(_) | Scope::Key(_) | Scope::KeyModels { .. } => None,
-        }
-    }
-}
-
 impl Known {
-    /// The scopes that have limits, in the order of the files, and their words: their limits, what
-    /// is used and left of each, how many requests each has refused, and would have refused. They
-    /// are read when the report is written: the coordinator does not wait for tens of thousands.
-    pub fn limited_scopes(&self) -> impl Iterator<Item = (&Scope, &ScopeGate)> {
-        self.callers.limited_scopes()
+    /// The budgets of callers.
+    pub fn budgets_of_callers(&self) -> impl Iterator<Item = (&str, BudgetStanding<'_>)> {
+        let accounts = self.callers.accounts().all().iter();
+        let callers = accounts.filter_map(|account| match &account.scope {
+            Scope::Caller(name) => Some((&**name, account)),
+            Scope::Team(_) | Scope::Key(_) | Scope::KeyModels { .. } => None,
+        });
+        callers.flat_map(|(name, account)| self.budgets(account).map(move |one| (name, one)))
     }
 
-    /// The budgets of callers.
-    pub fn budgets_of_callers(&self) -> impl Iterator<Item = (&str, &BudgetStanding)> {
-        let budgets = self.budgets.iter();
-        budgets.filter_map(|one| one.caller().map(|caller| (caller, one)))
+    /// The budgets of an account, in the order of the file.
+    pub fn budgets<'a>(
+        &'a self,
+        account: &'a Account,
+    ) -> impl Iterator<Item = BudgetStanding<'a>> + 'a {
+        let gates = &self.callers.gates().budgets;
+        account.budgets.iter().filter_map(move |(id, budget)| {
+            let gate = gates.get(id.index())?;
+            Some(BudgetStanding {
+                budget,
+                spent: gate.spent(),
+                alerts: self.alerts.get(id.index()).copied().unwrap_or_default(),
+                refusals: gate.refusals(),
+            })
+        })
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::money::NanoUsd;
 use crate::coordinator::known::Known;
+use crate::coordinator::scopes;
 use crate::decide::outcome::Outcome;
 use crate::dialect::unsent::Losses;
 use crate::exchange::refusal;
@@ -29,6 +30,7 @@ pub fn text(known: &Known) -> String {
     used(&mut out, known);
     attempts(&mut out, known);
     standing(&mut out, known);
+    scopes::write(&mut out, known);
     files(&mut out, known);
     responses(&mut out, known);
     shards(&mut out, known);
@@ -231,7 +233,7 @@ fn standing(out: &mut Exposition, known: &Known) {
     }
     out.begin(Family::BudgetLimit);
     for (caller, one) in known.budgets_of_callers() {
-        out.value(&[caller], one.limit);
+        out.value(&[caller], one.budget.amount);
     }
     out.begin(Family::BudgetAlerts);
     for (caller, one) in known.budgets_of_callers() {

@@ -1,10 +1,12 @@
 //! The threads beside the shards: the one that keeps the books, and those that block.
 
 pub mod alerts;
+mod allowances;
 pub mod catalogue;
 pub mod changes;
 pub mod chores;
 mod describe;
+mod keys;
 pub mod known;
 pub mod metrics;
 pub mod names;
@@ -13,5 +15,6 @@ pub mod publish;
 pub mod reports;
 pub mod run;
 pub mod save;
+mod scopes;
 pub mod state_file;
 pub mod time;

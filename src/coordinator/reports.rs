@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use crate::base::money::NanoUsd;
 use crate::base::spent::Spent;
+use crate::config::accounts::Account;
+use crate::config::scope::Scope;
 use crate::coordinator::known::{Known, ProviderStanding};
-use crate::coordinator::metrics;
+use crate::coordinator::{allowances, keys, metrics};
 use crate::ledger::timeline::Span;
 use crate::ledger::totals::{SeriesTotal, Totals};
 use crate::link::histogram::HistogramSum;
@@ -16,8 +18,9 @@ use crate::link::queue::Taker;
 use crate::link::reports::{Ask, Question};
 use crate::report::costs::{
     BucketReport, CallerReport, CostReport, ModelsReport, PartiesReport, PartyList, PartyName,
-    PartyReport, TimeseriesReport, Usd,
+    PartyReport, TimeseriesReport,
 };
+use crate::report::dollars::Usd;
 use crate::report::latency::{LatencyReport, SeriesReport, Spread};
 use crate::report::providers::body;
 use crate::report::status::StatusReport;
@@ -65,6 +68,8 @@ fn answer(question: &Question, known: &Known) -> Vec<u8> {
             let by_model = by_model.map(|(name, spent)| (name, spent.into())).collect();
             body(&ModelsReport { period, by_model })
         }
+        Question::Keys(shown) => body(&keys::keys(known, *shown)),
+        Question::Key(name) => keys::key(known, name).map_or_else(Vec::new, |one| body(&one)),
         Question::Timeseries(range) => {
             let spans = totals.timeline().spans(known.time.wall, *range).into_iter();
             let bucket = |span: Span| BucketReport {
@@ -171,8 +176,8 @@ fn parties(known: &Known, party: Party) -> PartyList<'_> {
         Party::Caller => PartyList::Callers(callers(known)),
         Party::Project => PartyList::Projects(all(PartyName::Project)),
         Party::Env => PartyList::Envs(all(PartyName::Env)),
-        Party::Key => PartyList::Keys(all(PartyName::Key)),
-        Party::Team => PartyList::Teams(all(PartyName::Team)),
+        Party::Key => PartyList::Keys(with_budgets(known, party, PartyName::Key)),
+        Party::Team => PartyList::Teams(with_budgets(known, party, PartyName::Team)),
     }
 }
 
@@ -186,7 +191,7 @@ fn callers(known: &Known) -> Vec<PartyReport<'_>> {
     // A look-up table, since there may be thousands of callers and of budgets.
     let budgets: BTreeMap<&str, _> = known
         .budgets_of_callers()
-        .map(|(caller, budget)| (caller, (budget.limit, budget.spent)))
+        .map(|(caller, one)| (caller, (one.budget.amount, one.spent)))
         .collect();
     let report = |(name, spent)| {
         PartyReport::new(PartyName::Caller(name), spent, budgets.get(name).copied())
@@ -194,10 +199,37 @@ fn callers(known: &Known) -> Vec<PartyReport<'_>> {
     all.into_iter().map(report).collect()
 }
 
+/// Every key, or team, that has spent something or has a budget.
+fn with_budgets<'a>(
+    known: &'a Known,
+    party: Party,
+    name: fn(&'a str) -> PartyName<'a>,
+) -> Vec<PartyReport<'a>> {
+    let accounts = known.callers.accounts().all().iter();
+    let own = |account: &'a Account| match (&account.scope, party) {
+        (Scope::Team(name), Party::Team) | (Scope::Key(name), Party::Key) => {
+            (!account.budgets.is_empty()).then_some((&**name, account))
+        }
+        _ => None,
+    };
+    let accounts: BTreeMap<&str, &Account> = accounts.filter_map(own).collect();
+    let mut all: BTreeMap<&str, Spent> = known.totals.by_party(party).collect();
+    for one in accounts.keys() {
+        all.entry(one).or_default();
+    }
+    let report = |(one, spent)| {
+        let account = accounts.get(one).copied();
+        let (gates, time) = (known.callers.gates(), known.time);
+        let budgets = account.map(|account| allowances::allowance(account, gates, time).budgets);
+        PartyReport::new(name(one), spent, None).with_budgets(budgets.unwrap_or_default())
+    };
+    all.into_iter().map(report).collect()
+}
+
 fn budget(known: &Known, caller: &str) -> Option<(NanoUsd, NanoUsd)> {
     let mut budgets = known.budgets_of_callers();
     let (_, budget) = budgets.find(|(name, _)| *name == caller)?;
-    Some((budget.limit, budget.spent))
+    Some((budget.budget.amount, budget.spent))
 }
 
 fn spent_by<'a>(

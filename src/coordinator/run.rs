@@ -53,7 +53,7 @@ pub struct Coordinator {
     reports: Giver<Job>,
     /// Changes of circuits, as reports show them.
     changes: Changes,
-    /// Budgets that have reached a level.
+    /// How often budgets have reached 80 % and 100 %.
     alerts: Alerts,
     /// When the process began.
     started: Time,
@@ -225,6 +225,8 @@ impl Coordinator {
                     | Question::CostsBy(_)
                     | Question::CostsOfCaller(_)
                     | Question::CostsByModel
+                    | Question::Keys(_)
+                    | Question::Key(_)
                     | Question::Timeseries(_) => {}
                 }
                 self.asked.push((ask, self.progress.pending()));
@@ -252,6 +254,7 @@ impl Coordinator {
         if let Some(callers) = callers {
             let (accounts, fresh) = (callers.accounts(), callers.fresh());
             self.books.adopt_accounts(accounts, fresh, &mut self.orders);
+            self.alerts.begin(&fresh.budgets);
             self.callers = callers;
         }
         let (gates, callers) = (Arc::clone(&self.gates), self.callers.gates().clone());
@@ -363,7 +366,7 @@ impl Coordinator {
             self.changes.add(provider, change);
         }
         for alert in self.books.take_alerts() {
-            self.alerts.add(alert);
+            self.alerts.add(&alert);
         }
     }
 
@@ -423,6 +426,8 @@ impl Coordinator {
             | Question::CostsBy(_)
             | Question::CostsOfCaller(_)
             | Question::CostsByModel
+            | Question::Keys(_)
+            | Question::Key(_)
             | Question::Timeseries(_) => {
                 let known = self.known(time);
                 // Without room, the question is dropped, and the shard that asks answers when its
@@ -441,14 +446,13 @@ impl Coordinator {
         let providers = plan.providers.iter();
         let providers = providers.filter_map(|one| standing(books, gates, time, one));
         let providers = providers.collect();
-        let budgets = self.alerts.standings(books, self.callers.gates());
         Known {
             time,
             started: self.started,
             totals: Arc::clone(&self.totals),
             providers,
-            budgets,
             callers: Arc::clone(&self.callers),
+            alerts: self.alerts.counts(),
             transitions: self.changes.counts(),
             state_write_failures: self.writer.as_ref().map_or(0, StateSender::failures),
             reloads: gates.process().reloads(),

@@ -14,7 +14,6 @@ use crate::link::caller_gates::CallerGates;
 use crate::link::marks::Marks;
 use crate::link::meters::{Kept, Party};
 use crate::link::scope_gate::{LimitMode, ScopeGate, ScopeLimit, ScopeLimits};
-use crate::report::keys::{self, KeyReport};
 
 /// The callers' keys, limits and budgets in force.
 #[derive(Debug, Default)]
@@ -222,41 +221,37 @@ impl Callers {
         key.models.is_some() || teams.any(|team| team.models.is_some())
     }
 
-    /// The report on all keys, as they are at `now`.
+    /// The state of the key at this place at `now`, and how many of its secrets are good.
     #[must_use]
-    pub fn told(&self, now: WallTime) -> Vec<u8> {
-        let all = self.ring.keys().iter().enumerate();
-        let reports: Vec<_> = all
-            .map(|(place, key)| self.report(place, key, now))
-            .collect();
-        keys::body(&reports)
-    }
-
-    fn report<'a>(&self, place: usize, key: &'a CallerKey, now: WallTime) -> KeyReport<'a> {
-        let states = key
-            .secrets
-            .iter()
-            .map(|secret| self.state(place, secret.until, now));
+    pub fn standing(&self, place: usize, now: WallTime) -> (KeyState, usize) {
+        let key = self.ring.keys().get(place);
+        let secrets = key.into_iter().flat_map(|key| &key.secrets);
+        let states = secrets.map(|secret| self.state(place, secret.until, now));
         let active = states.filter(|state| *state == KeyState::Active).count();
         let state = match self.state(place, None, now) {
             KeyState::Active if active == 0 => KeyState::Expired,
             state => state,
         };
-        KeyReport {
-            name: &key.name,
-            team: key.team.as_deref(),
-            caller: &key.caller,
-            state: state.name(),
-            expires: key.expires,
-            secrets: active,
-        }
+        (state, active)
+    }
+
+    /// The place of the key called `name`.
+    #[must_use]
+    pub fn place(&self, name: &str) -> Option<usize> {
+        self.ring.keys().iter().position(|key| *key.name == *name)
+    }
+
+    /// The teams of the configuration.
+    #[must_use]
+    pub const fn teams(&self) -> &[Team] {
+        &self.teams
     }
 
     /// Does this with the key called `name`; whether there is one. It is in force for the next
     /// request on every shard, until the files are read again.
     #[must_use]
     pub fn act(&self, name: &str, act: KeyAct) -> bool {
-        let place = self.ring.keys().iter().position(|key| *key.name == *name);
+        let place = self.place(name);
         if let Some(place) = place {
             self.by_hand.set(place, act as u8);
         }

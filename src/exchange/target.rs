@@ -9,7 +9,7 @@ use crate::exchange::path_hint;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::stored::{self, Part, Stored};
 use crate::link::meters::Party;
-use crate::link::reports::{ByHand, Question};
+use crate::link::reports::{ByHand, KeysShown, Question};
 
 /// What a request is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,10 +71,10 @@ pub enum Manage {
     Report(Question),
     /// `POST /_infermux/reload`
     Reload,
-    /// `GET /_infermux/keys`: callers' keys.
-    Keys,
+    /// `GET /_infermux/keys/{name}`: one of the callers' keys.
+    Key(String),
     /// `POST /_infermux/keys/{name}/{disable|enable}`
-    Key(String, KeyAct),
+    SwitchKey(String, KeyAct),
     /// `POST /_infermux/providers/{name}/circuit/{open|close|reset}`
     Circuit(String, ByHand),
 }
@@ -123,7 +123,7 @@ pub fn read<'a>(
     })?;
     let (allowed, allow) = match &found {
         Target::Infer(..)
-        | Target::Manage(Manage::Reload | Manage::Circuit(..) | Manage::Key(..)) => {
+        | Target::Manage(Manage::Reload | Manage::Circuit(..) | Manage::SwitchKey(..)) => {
             (&[Method::Post][..], "POST")
         }
         Target::Stored(Stored { part, .. }) => match part {
@@ -140,7 +140,7 @@ pub fn read<'a>(
             | Manage::PageElsewhere
             | Manage::Health
             | Manage::Ready
-            | Manage::Keys
+            | Manage::Key(_)
             | Manage::Report(_),
         ) => (&[Method::Get, Method::Head][..], "GET, HEAD"),
     };
@@ -334,7 +334,15 @@ fn manage<'a>(rest: &str, query: &str) -> Result<Option<Manage>, Refusal<'a>> {
         "health" | "livez" => return Ok(Some(Manage::Health)),
         "ready" | "readyz" => return Ok(Some(Manage::Ready)),
         "reload" => return Ok(Some(Manage::Reload)),
-        "keys" => return Ok(Some(Manage::Keys)),
+        "keys" => Question::Keys(match value(query, "most_used") {
+            None => KeysShown::All,
+            Some(most) => {
+                let most = most
+                    .parse()
+                    .map_err(|_| Refusal::InvalidRequest(MOST_USED))?;
+                KeysShown::MostUsed(most)
+            }
+        }),
         "status" => Question::Status,
         "providers" => Question::Providers,
         "changes" => Question::Changes,
@@ -364,13 +372,15 @@ fn named(path: &str) -> Option<Manage> {
         return Some(Manage::Report(question));
     }
     if let Some(key) = path.strip_prefix("keys/") {
-        let (name, act) = key.split_once('/')?;
+        let Some((name, act)) = key.split_once('/') else {
+            return Some(Manage::Key(percent_decode(key)?));
+        };
         let act = match act {
             "disable" => KeyAct::Disable,
             "enable" => KeyAct::Enable,
             _ => return None,
         };
-        return Some(Manage::Key(percent_decode(name)?, act));
+        return Some(Manage::SwitchKey(percent_decode(name)?, act));
     }
     let (name, act) = path.strip_prefix("providers/")?.split_once("/circuit/")?;
     let act = match act {
@@ -381,6 +391,9 @@ fn named(path: &str) -> Option<Manage> {
     };
     Some(Manage::Circuit(percent_decode(name)?, act))
 }
+
+/// Why the number of keys that are asked for cannot be read.
+const MOST_USED: &str = "`most_used` is a whole number: how many keys, and teams, are shown";
 
 /// The first value of `name` in a query.
 pub(super) fn value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
@@ -654,6 +667,22 @@ mod tests {
             ),
             ("POST", "/_infermux/providers/a%20b/circuit/close", circuit),
             ("POST", "/_infermux/reload", Manage::Reload),
+            (
+                "GET",
+                "/_infermux/keys",
+                Manage::Report(Question::Keys(KeysShown::All)),
+            ),
+            (
+                "GET",
+                "/_infermux/keys?most_used=7",
+                Manage::Report(Question::Keys(KeysShown::MostUsed(7))),
+            ),
+            ("GET", "/_infermux/keys/a%2Fb", Manage::Key("a/b".into())),
+            (
+                "POST",
+                "/_infermux/keys/a%2Fb/enable",
+                Manage::SwitchKey("a/b".into(), KeyAct::Enable),
+            ),
         ] {
             let read = read(Door::Operators, method.as_bytes(), target).unwrap();
             assert_eq!(read.1, Target::Manage(found));

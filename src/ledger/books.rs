@@ -9,7 +9,7 @@ use crate::config::accounts::Accounts;
 use crate::config::plan::Plan;
 use crate::decide::ewma::Ewma;
 use crate::ledger::breakers::{self, Breakers};
-use crate::ledger::budgets::{self, Alert, Budgets};
+use crate::ledger::budgets::{Alert, Budgets};
 use crate::ledger::days::Days;
 use crate::ledger::limits::Limits;
 use crate::ledger::state::State;
@@ -195,11 +195,6 @@ impl Books {
     /// The budgets that have reached a level since the last call.
     pub fn take_alerts(&mut self) -> impl Iterator<Item = Alert> + '_ {
         self.alerts.drain(..)
-    }
-
-    /// Every budget that is in force.
-    pub fn budgets(&self) -> impl Iterator<Item = budgets::View<'_>> {
-        self.budgets.views()
     }
 
     /// Whether the durable state has changed since the last call.

@@ -8,7 +8,7 @@ use crate::base::money::NanoUsd;
 use crate::base::period::{Per, Period, PeriodTag};
 use crate::base::time::{Instant, WallTime};
 use crate::config::accounts::Accounts;
-use crate::config::scope::{Budget, BudgetAction, Scope};
+use crate::config::scope::{Budget, BudgetAction, Enforce, Scope};
 use crate::decide::budget::{Books, Level};
 use crate::ledger::state::State;
 use crate::link::facts::Fact;
@@ -32,6 +32,7 @@ pub struct Budgets {
 struct Account {
     scope: Scope,
     action: BudgetAction,
+    enforce: Enforce,
     books: Books,
     /// Whether the configuration has it; requests that began under an earlier configuration may
     /// still be booked to a budget that it no longer has.
@@ -42,6 +43,8 @@ struct Account {
 /// A budget that has reached a level, once a period.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {
+    /// The budget.
+    pub budget: BudgetId,
     /// Whose it is.
     pub scope: Scope,
     /// The period.
@@ -52,9 +55,14 @@ pub struct Alert {
     pub spent: NanoUsd,
     /// What may be spent.
     pub amount: NanoUsd,
+    /// What happens at the limit.
+    pub action: BudgetAction,
+    /// Whether it does.
+    pub enforce: Enforce,
 }
 
-/// A budget, for reports.
+/// A budget, for tests: reports read the published words.
+#[cfg(test)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View<'a> {
     /// The budget.
@@ -136,7 +144,7 @@ impl Budgets {
                 if std::mem::replace(&mut account.is_saved, false) {
                     self.unsaved.push(budget);
                 }
-                account.alert()
+                account.alert(budget)
             }
             Fact::Admitted { .. }
             | Fact::Left { .. }
@@ -181,6 +189,7 @@ impl Budgets {
     }
 
     /// Every budget that is in force.
+    #[cfg(test)]
     pub fn views(&self) -> impl Iterator<Item = View<'_>> {
         let accounts = (0..).map(BudgetId).zip(&self.accounts);
         let accounts = accounts.filter(|(_, account)| account.in_force);
@@ -220,6 +229,7 @@ impl Account {
         Self {
             scope: scope.clone(),
             action: budget.action,
+            enforce: budget.enforce,
             books: Books::new(budget.amount, now[budget.per as usize], spent),
             in_force: true,
             is_saved: true,
@@ -229,6 +239,7 @@ impl Account {
     fn adopt(&mut self, id: BudgetId, budget: &Budget, orders: &mut Vec<Order>) {
         self.in_force = true;
         self.action = budget.action;
+        self.enforce = budget.enforce;
         let change = self.books.set_amount(budget.amount);
         if change != 0 {
             orders.push(Order::Balance {
@@ -255,19 +266,24 @@ impl Account {
         self.books.on_settled(period, cost);
     }
 
-    fn alert(&mut self) -> Option<Alert> {
+    /// What the log is told of this budget, whose id is `budget`. One that stops requests is told
+    /// of when it does, others are told of before that, too.
+    fn alert(&mut self, budget: BudgetId) -> Option<Alert> {
         let level = self.books.alert()?;
-        let is_told = match (self.action, level) {
-            (BudgetAction::HardStop | BudgetAction::ModelOverride, Level::Most) => false,
-            (BudgetAction::HardStop | BudgetAction::ModelOverride, Level::All)
-            | (BudgetAction::Alert, Level::Most | Level::All) => true,
+        let stops = self.enforce == Enforce::Yes && self.action != BudgetAction::Alert;
+        let is_told = match level {
+            Level::Most => !stops,
+            Level::All => true,
         };
         is_told.then(|| Alert {
+            budget,
             scope: self.scope.clone(),
             per: self.books.period().per(),
             level,
             spent: self.books.spent(),
             amount: self.books.amount(),
+            action: self.action,
+            enforce: self.enforce,
         })
     }
 }

@@ -77,12 +77,25 @@ pub enum Question {
     CostsOfCaller(Box<str>),
     /// What was spent on each model.
     CostsByModel,
+    /// Callers' keys and teams, with their limits and budgets.
+    Keys(KeysShown),
+    /// The key with this name; the answer is empty where there is none.
+    Key(Box<str>),
     /// What was spent over time.
     Timeseries(Range),
     /// Asks the coordinator to adopt the published configuration; the answer is empty.
     Adopt,
     /// Changes a circuit by hand; the answer is the provider after the change.
     Circuit(ProviderId, ByHand),
+}
+
+/// Which keys and teams are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeysShown {
+    /// All of them, in the order of the files.
+    All,
+    /// At most so many of each: those with limits or budgets, the most used first.
+    MostUsed(usize),
 }
 
 /// A change of a circuit by hand.

@@ -1,47 +1,14 @@
 //! Costs as the management API shows them.
-//!
-//! Dollars are numbers in decimal notation with up to nine places, so that the shown amounts add up
-//! exactly.
 
 use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
 
 use crate::base::money::NanoUsd;
 use crate::base::month::Month;
+use crate::base::period::Per;
 use crate::base::spent::Spent;
 use crate::base::time::WallTime;
-
-/// An amount as a JSON number of dollars.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Usd(pub NanoUsd);
-
-impl Serialize for Usd {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let raw = RawValue::from_string(self.0.to_string()).map_err(serde::ser::Error::custom)?;
-        raw.serialize(serializer)
-    }
-}
-
-/// An amount above or below zero, as a JSON number of dollars.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Left {
-    limit: NanoUsd,
-    spent: NanoUsd,
-}
-
-impl Serialize for Left {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let left = self.limit.saturating_sub(self.spent);
-        let over = self.spent.saturating_sub(self.limit);
-        let text = if over > NanoUsd::ZERO {
-            format!("-{over}")
-        } else {
-            left.to_string()
-        };
-        let raw = RawValue::from_string(text).map_err(serde::ser::Error::custom)?;
-        raw.serialize(serializer)
-    }
-}
+use crate::report::allowance::BudgetReport;
+use crate::report::dollars::{Left, Usd, pairs};
 
 /// `/costs`
 #[derive(Serialize)]
@@ -135,19 +102,22 @@ pub struct SpentReport {
 }
 
 /// What one caller, project, environment, key or team has spent.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct PartyReport<'a> {
     /// Which.
     #[serde(flatten)]
     pub name: PartyName<'a>,
     /// The cost.
     pub total_usd: Usd,
-    /// The monthly amount, where there is a budget.
+    /// The monthly amount, where there is such a budget; of several, the least.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_usd: Option<Usd>,
     /// What is left of it; below zero where more was spent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_remaining_usd: Option<Left>,
+    /// All budgets of a key or a team, whatever their periods.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<BudgetReport<'a>>,
     /// Requests that were answered.
     pub requests: u64,
     /// Tokens of their prompts.
@@ -205,10 +175,27 @@ impl<'a> PartyReport<'a> {
             name,
             total_usd: Usd(spent.cost),
             budget_usd: budget.map(|(limit, _)| Usd(limit)),
-            budget_remaining_usd: budget.map(|(limit, spent)| Left { limit, spent }),
+            budget_remaining_usd: budget.map(|(limit, spent)| Left::of(limit, spent)),
+            budgets: Vec::new(),
             requests: spent.requests,
             prompt_tokens: spent.prompt_tokens,
             completion_tokens: spent.completion_tokens,
+        }
+    }
+}
+
+impl<'a> PartyReport<'a> {
+    /// The same with these budgets; the monthly one stands beside the spend, which is a month's,
+    /// too. Of several, that is the one that allows least.
+    #[must_use]
+    pub fn with_budgets(self, budgets: Vec<BudgetReport<'a>>) -> Self {
+        let monthly = budgets.iter().filter(|one| one.per == Per::Month.name());
+        let least = monthly.min_by_key(|one| one.usd.0);
+        Self {
+            budget_usd: least.map(|one| one.usd),
+            budget_remaining_usd: least.map(|one| one.remaining_usd),
+            budgets,
+            ..self
         }
     }
 }
@@ -221,13 +208,6 @@ fn month<S: Serializer>(month: &Month, serializer: S) -> Result<S::Ok, S::Error>
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's contract")]
 fn shown<S: Serializer>(at: &WallTime, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(at)
-}
-
-fn pairs<S: Serializer, V: Serialize>(
-    pairs: &[(&str, V)],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
 }
 
 #[cfg(test)]

@@ -40,6 +40,14 @@ pub enum Family {
     BudgetLimit,
     BudgetAlerts,
     BudgetRefusals,
+    ScopeLimit,
+    ScopeLimitLeft,
+    ScopeLimitRefused,
+    ScopeLimitExceeded,
+    ScopeBudgetLimit,
+    ScopeBudgetSpent,
+    ScopeBudgetAlerts,
+    ScopeBudgetRefusals,
     StateWriteFailures,
     ConfigReloads,
     ResponsesDropped,
@@ -75,7 +83,7 @@ pub struct Row {
 }
 
 /// All metrics, in the order in which they are shown: the only list of them.
-pub const ROWS: [Row; 43] = [
+pub const ROWS: [Row; 51] = [
     Row {
         family: Family::Requests,
         name: "infermux_requests_total",
@@ -265,6 +273,65 @@ pub const ROWS: [Row; 43] = [
         kind: Kind::Counter,
         labels: &["caller"],
         help: "Requests that a budget has refused for good, or served only with another model.",
+    },
+    Row {
+        family: Family::ScopeLimit,
+        name: "infermux_scope_limit",
+        kind: Kind::Gauge,
+        labels: &["scope", "name", "models", "limit"],
+        help: "What a limit of a team, of a key, or of a key's models allows.",
+    },
+    Row {
+        family: Family::ScopeLimitLeft,
+        name: "infermux_scope_limit_left",
+        kind: Kind::Gauge,
+        labels: &["scope", "name", "models", "limit"],
+        help: "What is left of such a limit.",
+    },
+    Row {
+        family: Family::ScopeLimitRefused,
+        name: "infermux_scope_limit_refused_total",
+        kind: Kind::Counter,
+        labels: &["scope", "name", "models", "limit"],
+        help: "Requests that such a limit has refused.",
+    },
+    Row {
+        family: Family::ScopeLimitExceeded,
+        name: "infermux_scope_limit_exceeded_total",
+        kind: Kind::Counter,
+        labels: &["scope", "name", "models", "limit"],
+        help: "Requests that were served although they exceeded a limit, since it has \
+               `enforce: false`.",
+    },
+    Row {
+        family: Family::ScopeBudgetLimit,
+        name: "infermux_scope_budget_limit_usd",
+        kind: Kind::Gauge,
+        labels: &["scope", "name", "models", "per", "budget", "enforce"],
+        help: "A budget of a team, of a key, or of a key's models, in US dollars.",
+    },
+    Row {
+        family: Family::ScopeBudgetSpent,
+        name: "infermux_scope_budget_spent_usd",
+        kind: Kind::Gauge,
+        labels: &["scope", "name", "models", "per", "budget", "enforce"],
+        help: "Spend in such a budget's running period, in US dollars.",
+    },
+    Row {
+        family: Family::ScopeBudgetAlerts,
+        name: "infermux_scope_budget_alerts_total",
+        kind: Kind::Counter,
+        labels: &["scope", "name", "models", "per", "budget", "percent"],
+        help: "How often spend has reached 80 or 100 percent of such a budget; each time was \
+               logged.",
+    },
+    Row {
+        family: Family::ScopeBudgetRefusals,
+        name: "infermux_scope_budget_refusals_total",
+        kind: Kind::Counter,
+        labels: &["scope", "name", "models", "per", "budget"],
+        help: "Requests that such a budget has refused for good, or served only with another \
+               model.",
     },
     Row {
         family: Family::StateWriteFailures,

@@ -1,8 +1,10 @@
 //! Numbers to text: the log, what the management API shows, and tables for terminals.
 
 pub mod access_line;
+pub mod allowance;
 pub mod changes;
 pub mod costs;
+pub mod dollars;
 pub mod escape;
 pub mod exposition;
 pub mod keys;

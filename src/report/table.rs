@@ -66,9 +66,18 @@ impl Cell {
     /// A dash.
     #[must_use]
     pub fn nothing() -> Self {
-        Self::new("-", Tone::Faint)
+        Self::new(NOTHING, Tone::Faint)
+    }
+
+    /// Whether it is a dash.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.text == NOTHING
     }
 }
+
+/// What stands where there is nothing.
+const NOTHING: &str = "-";
 
 /// Control characters, and those that change the direction of text.
 fn acts(c: char) -> bool {

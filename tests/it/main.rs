@@ -33,6 +33,7 @@ mod health;
 mod heartbeat;
 mod http;
 mod key_costs;
+mod key_reports;
 mod keys;
 mod kinds;
 mod latency;

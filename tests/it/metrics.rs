@@ -10,6 +10,7 @@ use infermux::testing::report::metrics::{Kind, ROWS};
 use infermux_mock::Mock;
 use serde_json::{Value, json};
 
+use crate::key_reports;
 use crate::support::client::{Answer, Client};
 use crate::support::load::ask;
 use crate::support::operate::get;
@@ -467,7 +468,15 @@ fn every_metric_moves_with_real_traffic() {
     assert!((0.0..60.0).contains(&age(&after)), "{}", age(&after));
     // Nothing is left out, and nothing stands there that is not in the list.
     let at_least = AT_LEAST.iter().map(|(series, _)| *series);
-    let all: Vec<&str> = exact.chain(at_least).chain(DURING).collect();
+    let of_scopes = key_reports::SEEN
+        .iter()
+        .filter(|(_, _, value)| *value != "0");
+    let of_scopes = of_scopes.map(|(name, ..)| *name);
+    let all: Vec<&str> = exact
+        .chain(at_least)
+        .chain(DURING)
+        .chain(of_scopes)
+        .collect();
     for row in ROWS {
         let moves = |line: &&&str| {
             let rest = line.strip_prefix(row.name).unwrap_or("x");

@@ -284,8 +284,8 @@ fn what_is_no_infermux_is_called_so() {
             "does not speak HTTP; is it https?",
         ),
         (
-            "HTTP/1.1 200 OK\r\nContent-Length: 20000000\r\n\r\n",
-            "larger than 16777216 bytes",
+            "HTTP/1.1 200 OK\r\nContent-Length: 200000000\r\n\r\n",
+            "larger than 134217728 bytes",
         ),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[",

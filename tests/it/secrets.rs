@@ -20,7 +20,8 @@ const SECRETS: [&str; 6] = [
 ];
 
 /// All reports.
-const REPORTS: [&str; 15] = [
+const REPORTS: [&str; 16] = [
+    "keys",
     "changes",
     "status",
     "providers",

@@ -66,9 +66,16 @@ auth:
   mode: keys
   keys:
   - {{name: "{key}", hash: "sha256:{digests[0]}", team: "{team}", callers: ["*"]}}
-  - {{name: jobs, hash: "sha256:{digests[1]}", team: "{team}", callers: ["*"]}}
+  - name: jobs
+    hash: "sha256:{digests[1]}"
+    team: "{team}"
+    callers: ["*"]
+    limits: {{requests_per_day: 1, enforce: false}}
   - {{name: lone, hash: "sha256:{digests[2]}", callers: ["*"]}}
-teams: [{{name: "{team}"}}]
+teams:
+  - name: "{team}"
+    limits: {{requests_per_minute: 100000}}
+    budgets: [{{usd: 100, per: month, action: hard_stop}}]
 pricing:
   alpha:
     gpt-4o: {{input_per_million: 900, output_per_million: 3600}}
@@ -167,6 +174,14 @@ class World:
     def stop(self):
         for process in (self.router, *(mock.process for mock in self.mocks)):
             process.stop()
+
+
+def meters(page, name):
+    """What the meters of a list say: by name, the text and the percentage."""
+    script = f"""[...document.querySelectorAll('#{name} .meter')].map(one => [
+        one.parentNode.querySelector('bdi').textContent,
+        [one.parentNode.querySelector('.n').textContent, Number(one.ariaValueNow)]])"""
+    return dict(page.run(script))
 
 
 def tile(page, name):
@@ -330,6 +345,17 @@ def check_spend():
     assert len(budgets) == len(used) == 4
     for name, shown in budgets:
         assert abs(shown - used[name]) <= 0.51, (name, shown, used)
+    scopes = WORLD.json("keys?most_used=12")
+    [jobs], [team] = scopes["keys"], scopes["teams"]
+    assert jobs["limits"]["requests_per_day"]["exceeded"] > 0
+    shown = {name: meters(PAGE, name) for name in ("limits", "scoped")}
+    limits, budgets = shown["limits"], shown["scoped"]
+    assert list(limits) == ["key jobs: requests per day", f"team {HOSTILE_TEAM}: requests per minute"]
+    text, part = limits["key jobs: requests per day"]
+    assert text.startswith("1 of 1 ") and text.endswith("not enforced") and part == 100, (text, part)
+    [(name, (_, part))] = budgets.items()
+    spent = team["budgets"][0]["spent_usd"]
+    assert name == f"team {HOSTILE_TEAM}: month" and abs(part - spent) <= 0.51, (name, part, spent)
 
 
 @test
@@ -347,13 +373,13 @@ def names_are_text_and_nothing_else():
 
 @test
 def spend_by_key_and_team_is_shown_where_callers_have_keys():
-    shown = "['by-key', 'by-team'].map(name => document.getElementById(name).offsetParent !== null)"
-    assert PAGE.run(shown) == [True, True]
+    shown = "['by-key', 'by-team', 'limits', 'scoped'].map(name => document.getElementById(name).offsetParent !== null)"
+    assert PAGE.run(shown) == [True] * 4
     # As it is without keys: the reports are empty.
-    PAGE.run("const kept = costs; costs = { ...kept, keys: [], teams: [] }; showCosts(); void 0")
-    assert PAGE.run(shown) == [False, False]
+    PAGE.run("const kept = costs; costs = { ...kept, keys: [], teams: [], scopes: { keys: [], teams: [] } }; showCosts(); void 0")
+    assert PAGE.run(shown) == [False] * 4
     PAGE.run("costs = kept; showCosts(); void 0")
-    assert PAGE.run(shown) == [True, True]
+    assert PAGE.run(shown) == [True] * 4
 
 
 @test

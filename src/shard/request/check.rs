@@ -53,10 +53,10 @@ pub fn check<'a>(
         | Target::Preflight(_)
         | Target::Manage(Manage::Page | Manage::PageElsewhere | Manage::Health | Manage::Ready) => {
         }
-        Target::Manage(Manage::Report(_) | Manage::Keys) => {
+        Target::Manage(Manage::Report(_) | Manage::Key(_)) => {
             auth::operator(shard.management_token.as_ref(), authorization)?;
         }
-        Target::Manage(Manage::Reload | Manage::Circuit(..) | Manage::Key(..)) => {
+        Target::Manage(Manage::Reload | Manage::Circuit(..) | Manage::SwitchKey(..)) => {
             auth::operator(shard.management_token.as_ref(), authorization)?;
             auth::same_site(
                 head.value_of(bytes, Known::Origin),

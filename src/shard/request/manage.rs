@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::ids::ProviderId;
-use crate::exchange::callers::Callers;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
 use crate::exchange::target::Manage;
@@ -48,9 +47,9 @@ pub async fn answer(
             }
             answer
         }),
-        Manage::Keys => Ok(Answer::json(200, shard.callers.look(told))),
-        Manage::Key(name, act) => match shard.callers.look(|keys| keys.act(name, *act)) {
-            true => Ok(Answer::json(200, shard.callers.look(told))),
+        Manage::Key(name) => key(shard, name).await,
+        Manage::SwitchKey(name, act) => match shard.callers.look(|keys| keys.act(name, *act)) {
+            true => key(shard, name).await,
             false => Err(Refusal::UnknownKey { name }),
         },
         Manage::Circuit(name, act) => match provider_called(shard, name) {
@@ -68,9 +67,12 @@ pub async fn answer(
     }
 }
 
-/// The report on callers' keys.
-fn told(keys: &Callers) -> Vec<u8> {
-    keys.told(clock::wall())
+/// The report on the key called `name`.
+async fn key<'a>(shard: &Shard, name: &'a str) -> Result<Answer, Refusal<'a>> {
+    match ask(shard, Question::Key(name.into())).await? {
+        body if body.is_empty() => Err(Refusal::UnknownKey { name }),
+        body => Ok(Answer::json(200, body)),
+    }
 }
 
 /// The page for browsers.
