@@ -154,9 +154,7 @@ fn a_key_and_its_models_have_ids_of_their_own() {
 fn ids_are_given_away_once_no_request_can_mean_them() {
     let limited = || allowance(Limited::Yes, &[(Per::Day, 1)]);
     let first = Arc::new(teams(&[("a", limited()), ("b", limited())]));
-    let mut seats = AccountSeats::of(&first);
-    seats.scopes = seats.scopes.narrowed(2, 3);
-    seats.budgets = seats.budgets.narrowed(2, 3);
+    let seats = AccountSeats::of(&first).narrowed(2, 3);
     let second = seats.seat(teams(&[("c", limited())])).expect("one is left");
     assert_eq!(
         ids(&second.accounts),

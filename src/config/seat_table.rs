@@ -68,7 +68,6 @@ impl<K: Clone + Eq + Hash, H> Table<K, H> {
     }
 
     /// The same seats with room for fewer.
-    #[cfg(test)]
     pub fn narrowed(self, usual: usize, max: usize) -> Self {
         Self { usual, max, ..self }
     }
