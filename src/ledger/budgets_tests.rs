@@ -121,10 +121,7 @@ fn a_reload_changes_the_balance_by_the_difference() {
     // Another caller with the same id begins with its own former spend.
     orders.clear();
     let mut state = State::default();
-    state.add_spent_by(
-        &caller("other"),
-        &[(november(), NanoUsd::new(40))].into(),
-    );
+    state.add_spent_by(&caller("other"), &[(november(), NanoUsd::new(40))].into());
     plan.budgets.callers[0].caller = "other".into();
     plan.budgets.callers[0].budget.amount = NanoUsd::new(100);
     books.adopt(&accounts(&plan), &[BudgetId(0)], &state, &mut orders);
