@@ -12,6 +12,7 @@
     reason = "`cargo x sim` says by variables what to run"
 )]
 
+mod allowed;
 mod body;
 mod circuit;
 mod dice;
@@ -22,6 +23,7 @@ mod play;
 mod promise;
 mod request;
 mod scene;
+mod scopes;
 mod tap;
 mod way;
 mod window;
@@ -71,6 +73,9 @@ fn promises_hold_whatever_goes_wrong() {
     // proves: breaker.always-ends
     // proves: verdict.before-cause
     // proves: limit.never-over
+    // proves: scope.each-counts
+    // proves: refused.uses-nothing
+    // proves: refused.for-a-reason
     // proves: budget.never-over
     // proves: reservation.settled-once
     // proves: spend.equals-told
