@@ -219,10 +219,9 @@ pub mod link {
         pub use crate::link::budget_gate::{BudgetGate, Reserved};
     }
     pub mod scope_gate {
-        pub use crate::link::scope_gate::{ScopeGate, ScopeTaken};
-    }
-    pub mod scope_limits {
-        pub use crate::link::scope_limits::{LimitMode, ScopeLeft, ScopeLimit, ScopeLimits};
+        pub use crate::link::scope_gate::{
+            LimitMode, ScopeGate, ScopeLeft, ScopeLimit, ScopeLimits, ScopeTaken,
+        };
     }
     pub mod caller_gates {
         pub use crate::link::caller_gates::CallerGates;

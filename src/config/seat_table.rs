@@ -52,8 +52,8 @@ impl<K: Clone, H> Clone for Table<K, H> {
 }
 
 impl<K: Clone + Eq + Hash, H> Table<K, H> {
-    /// A table in which each of `keys` has its place for its id. Up to `usual` seats, none is reused;
-    /// `max` is the most there are.
+    /// A table in which each of `keys` has its place for its id. Up to `usual` seats, none is
+    /// reused; `max` is the most there are.
     pub fn new(keys: impl Iterator<Item = K>, usual: usize, max: usize) -> Self {
         let held = (1, 1);
         Self {

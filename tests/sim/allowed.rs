@@ -6,8 +6,7 @@ use infermux::testing::base::period::{Period, PeriodTag};
 use infermux::testing::base::time::Instant;
 use infermux::testing::config::scope::{Limits, Scope};
 use infermux::testing::ledger::state::State;
-use infermux::testing::link::scope_gate::{ScopeGate, ScopeTaken};
-use infermux::testing::link::scope_limits::{ScopeLimit, ScopeLimits};
+use infermux::testing::link::scope_gate::{ScopeGate, ScopeLimit, ScopeLimits, ScopeTaken};
 
 use crate::promise::{AttemptId, Held, promise};
 use crate::window::{Counted, Limited, Window};
@@ -226,9 +225,11 @@ impl Allowed {
                 format!("{scope} has {minute:?} left of {limits:?}, and {lack:?} are taken")
             },
         )?;
-        let (in_flight, expected) = (gate.in_flight(), self.window.in_flight());
-        promise("reservation.settled-once", in_flight == expected, || {
-            format!("the word says {in_flight} in flight, and {expected} are")
+        let places = gate.limits().of(ScopeLimit::InFlight);
+        let (free, in_flight) = (left(ScopeLimit::InFlight), self.window.in_flight());
+        let expected = places.map(|most| most.saturating_sub(in_flight));
+        promise("reservation.settled-once", free == expected, || {
+            format!("the word says {free:?} of {places:?} are free, and {in_flight} are in flight")
         })?;
         for (place, limit) in OF_DAY.into_iter().enumerate() {
             let (left, expected) = (left(limit), self.day.left(place));
@@ -253,8 +254,8 @@ impl Allowed {
             left(ScopeLimit::RequestsPerMinute),
             left(ScopeLimit::TokensPerMinute),
         );
-        let free = |places: u64| places.saturating_sub(gate.in_flight());
-        self.window.check_end(minute, free)?;
+        let free = left(ScopeLimit::InFlight).unwrap_or(0);
+        self.window.check_end(minute, |_| free)?;
         let (today, used) = self.used();
         let saved = state.used_on(today, &self.scope);
         // proves: reservation.settled-once

@@ -1,5 +1,5 @@
-//! The judge's view of all scopes of callers: which of them a request passes, what it takes of each,
-//! and whether whoever refuses it may.
+//! The judge's view of all scopes of callers: which of them a request passes, what it takes of
+//! each, and whether a scope that refuses it may do so.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use infermux::testing::exchange::callers::Callers;
 use infermux::testing::ledger::state::State;
 use infermux::testing::link::budget_gate::Reserved;
 use infermux::testing::link::caller_gates::CallerGates;
-use infermux::testing::link::scope_limits::{LimitMode, ScopeLeft};
+use infermux::testing::link::scope_gate::{LimitMode, ScopeLeft};
 use infermux::testing::shard::request::pass::{By, Pass, Stopped, Wanted};
 
 use crate::allowed::Allowed;
@@ -43,7 +43,7 @@ pub(crate) type Allotments = Vec<(BudgetId, Allotment)>;
 /// What all words of callers said at one moment.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Words {
-    scopes: Vec<(ScopeLeft, u64)>,
+    scopes: Vec<ScopeLeft>,
     budgets: Vec<(u64, u64, Capped)>,
 }
 
@@ -51,7 +51,7 @@ impl Words {
     pub(crate) fn of(now: Instant, gates: &CallerGates) -> Self {
         let scopes = gates.scopes.iter();
         Self {
-            scopes: scopes.map(|one| (one.left(now), one.in_flight())).collect(),
+            scopes: scopes.map(|one| one.left(now)).collect(),
             budgets: gates.budgets.iter().map(read).collect(),
         }
     }

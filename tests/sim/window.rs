@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use infermux::testing::base::time::Instant;
 use infermux::testing::config::plan::Provider;
-use infermux::testing::link::scope_limits::{LimitMode, ScopeLimit, ScopeLimits};
+use infermux::testing::link::scope_gate::{LimitMode, ScopeLimit, ScopeLimits};
 
 use crate::promise::{AttemptId, Held, promise};
 
