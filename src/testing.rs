@@ -49,10 +49,10 @@ pub mod cli {
 pub mod config {
     pub use crate::config::{Environment, Lookup, Options, Strictness, load};
     pub mod plan {
-        pub use crate::config::plan::{Plan, Provider};
+        pub use crate::config::plan::{Auth, Plan, Provider};
     }
     pub mod account_seats {
-        pub use crate::config::account_seats::{AccountSeats, SeatedAccounts};
+        pub use crate::config::account_seats::{AccountSeats, FreshAccounts, SeatedAccounts};
     }
     pub mod accounts {
         pub use crate::config::accounts::{Account, Accounts};
@@ -172,6 +172,9 @@ pub mod exchange {
     pub mod course {
         pub use crate::exchange::course::{Action, Course, Injection, Later, Part, Release, Try};
     }
+    pub mod scopes {
+        pub use crate::exchange::scopes::Scopes;
+    }
     pub mod headers {
         pub use crate::exchange::headers::{Added, Totals, add};
     }
@@ -214,6 +217,11 @@ pub mod ledger {
 pub mod link {
     pub mod budget_gate {
         pub use crate::link::budget_gate::{BudgetGate, Reserved};
+    }
+    pub mod scope_gate {
+        pub use crate::link::scope_gate::{
+            LimitMode, ScopeGate, ScopeLeft, ScopeLimit, ScopeLimits, ScopeTaken,
+        };
     }
     pub mod caller_gates {
         pub use crate::link::caller_gates::CallerGates;
@@ -271,7 +279,7 @@ pub mod report {
 pub mod shard {
     pub mod request {
         pub mod pass {
-            pub use crate::shard::request::pass::{Bill, Pass, Wanted};
+            pub use crate::shard::request::pass::{Bill, By, Pass, Stopped, Wanted};
         }
         pub mod permit {
             pub use crate::shard::request::permit::Permit;

@@ -154,9 +154,7 @@ fn a_key_and_its_models_have_ids_of_their_own() {
 fn ids_are_given_away_once_no_request_can_mean_them() {
     let limited = || allowance(Limited::Yes, &[(Per::Day, 1)]);
     let first = Arc::new(teams(&[("a", limited()), ("b", limited())]));
-    let mut seats = AccountSeats::of(&first);
-    seats.scopes = seats.scopes.narrowed(2, 3);
-    seats.budgets = seats.budgets.narrowed(2, 3);
+    let seats = AccountSeats::of(&first).narrowed(2, 3);
     let second = seats.seat(teams(&[("c", limited())])).expect("one is left");
     assert_eq!(
         ids(&second.accounts),
@@ -169,6 +167,29 @@ fn ids_are_given_away_once_no_request_can_mean_them() {
     let third = second.seats.seat(two()).expect("two are vacant");
     assert_eq!(ids(&third.accounts), (vec![0, 1], vec![0, 1]));
     assert_eq!(fresh(&third), (vec![0, 1], vec![0, 1]));
+}
+
+#[test]
+fn an_id_is_kept_for_requests_of_the_file_before_the_last_that_had_it() {
+    let limited = || allowance(Limited::Yes, &[(Per::Day, 1)]);
+    let first = Arc::new(teams(&[("a", limited()), ("b", limited())]));
+    let seats = AccountSeats::of(&first).narrowed(2, 3);
+    let second = seats.seat(teams(&[("a", limited())])).expect("it stays");
+    let third = second.seats.seat(teams(&[])).expect("none is needed");
+    drop(second.accounts);
+    let fourth = third.seats.seat(teams(&[("c", limited())]));
+    let fourth = fourth.expect("there is room for a third");
+    assert_eq!(
+        ids(&fourth.accounts),
+        (vec![2], vec![2]),
+        "requests of the first file may mean 0"
+    );
+    drop(first);
+    let fifth = fourth.seats.seat(teams(&[("d", limited())]));
+    assert_eq!(
+        ids(&fifth.expect("two are vacant").accounts),
+        (vec![1], vec![1])
+    );
 }
 
 /// A file: which of eight teams it has, whether each is limited, and its budgets' periods.

@@ -6,19 +6,23 @@ use std::sync::{Arc, Weak};
 
 /// Seats, one for each key: what a key's id is.
 pub struct Table<K, H> {
-    seats: Vec<Seat<K, H>>,
+    seats: Vec<Seat<K>>,
+    /// The holders that may still be in use, with their numbers.
+    holders: Vec<(u64, Weak<H>)>,
+    /// The number of the latest holder.
+    latest: u64,
     /// Up to this number of seats, a new seat is added and no former one is reused, so that a
     /// provider that comes back soon finds its statistics.
     usual: usize,
     max: usize,
 }
 
-struct Seat<K, H> {
+#[derive(Clone)]
+struct Seat<K> {
     key: K,
-    /// The last holder that had it; once that is dropped, no request can refer to the id.
-    held: Weak<H>,
-    /// The number of that holder.
-    seen: u64,
+    /// The numbers of the first and of the last holder that had it. Once all holders from the one
+    /// to the other are dropped, no request can refer to the id.
+    held: (u64, u64),
 }
 
 /// The seats of the keys of one holder.
@@ -39,13 +43,9 @@ impl<K, H> std::fmt::Debug for Table<K, H> {
 
 impl<K: Clone, H> Clone for Table<K, H> {
     fn clone(&self) -> Self {
-        let seats = self.seats.iter().map(|seat| Seat {
-            key: seat.key.clone(),
-            held: Weak::clone(&seat.held),
-            seen: seat.seen,
-        });
         Self {
-            seats: seats.collect(),
+            seats: self.seats.clone(),
+            holders: self.holders.clone(),
             ..*self
         }
     }
@@ -55,20 +55,17 @@ impl<K: Clone + Eq + Hash, H> Table<K, H> {
     /// A table in which each of `keys` has its place for its id. Up to `usual` seats, none is
     /// reused; `max` is the most there are.
     pub fn new(keys: impl Iterator<Item = K>, usual: usize, max: usize) -> Self {
-        let seat = |key| Seat {
-            key,
-            held: Weak::new(),
-            seen: 0,
-        };
+        let held = (1, 1);
         Self {
-            seats: keys.map(seat).collect(),
+            seats: keys.map(|key| Seat { key, held }).collect(),
+            holders: Vec::new(),
+            latest: 0,
             usual,
             max,
         }
     }
 
     /// The same seats with room for fewer.
-    #[cfg(test)]
     pub fn narrowed(self, usual: usize, max: usize) -> Self {
         Self { usual, max, ..self }
     }
@@ -91,7 +88,8 @@ impl<K: Clone + Eq + Hash, H> Table<K, H> {
                 None if self.seats.len() < self.usual => self.add(key),
                 None => match vacant.pop() {
                     Some(at) => {
-                        self.seats.get_mut(at)?.key = key;
+                        let held = (self.latest + 1, self.latest + 1);
+                        *self.seats.get_mut(at)? = Seat { key, held };
                         at
                     }
                     None if self.seats.len() < self.max => self.add(key),
@@ -115,32 +113,40 @@ impl<K: Clone + Eq + Hash, H> Table<K, H> {
                 *kept = true;
             }
         }
+        let in_use = self.holders.iter();
+        let in_use = in_use.filter(|(_, holder)| holder.strong_count() > 0);
+        let in_use: Vec<u64> = in_use.map(|(number, _)| *number).collect();
         let seats = self.seats.iter().zip(is_kept).enumerate();
         let mut vacant: Vec<(u64, usize)> = seats
-            .filter(|(_, (seat, kept))| !kept && seat.held.strong_count() == 0)
-            .map(|(at, (seat, _))| (seat.seen, at))
+            .filter(|(_, (seat, kept))| !kept && !in_use.iter().any(|one| seat.is_of(*one)))
+            .map(|(at, (seat, _))| (seat.held.1, at))
             .collect();
         vacant.sort_unstable_by(|one, other| other.cmp(one));
         vacant.into_iter().map(|(_, at)| at).collect()
     }
 
     fn add(&mut self, key: K) -> usize {
-        self.seats.push(Seat {
-            key,
-            held: Weak::new(),
-            seen: 0,
-        });
+        let held = (self.latest + 1, self.latest + 1);
+        self.seats.push(Seat { key, held });
         self.seats.len() - 1
     }
 
     /// Notes that these ids are in use as long as `holder` is.
     pub fn hold(&mut self, ids: impl Iterator<Item = usize>, holder: &Arc<H>) {
-        let number = self.seats.iter().map(|seat| seat.seen).max();
-        let number = number.unwrap_or_default() + 1;
+        self.latest += 1;
+        self.holders.retain(|(_, one)| one.strong_count() > 0);
+        self.holders.push((self.latest, Arc::downgrade(holder)));
         for at in ids {
             if let Some(seat) = self.seats.get_mut(at) {
-                (seat.held, seat.seen) = (Arc::downgrade(holder), number);
+                seat.held.1 = self.latest;
             }
         }
+    }
+}
+
+impl<K> Seat<K> {
+    /// Whether the holder with this number may have it.
+    fn is_of(&self, holder: u64) -> bool {
+        (self.held.0..=self.held.1).contains(&holder)
     }
 }

@@ -214,8 +214,7 @@ impl Budgets {
                 continue;
             };
             account.is_saved = true;
-            let per = account.books.period().per();
-            state.set_spent_by(&account.scope, per, account.books.by_period());
+            state.add_spent_by(&account.scope, account.books.by_period());
         }
         if std::mem::take(&mut self.forgets) {
             state.forget(&self.now);

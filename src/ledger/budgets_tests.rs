@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::keyring::Keyring;
+use crate::config::keyring::{Keyring, Team};
 use crate::config::plan::Plan;
+use crate::config::scope::Allowance;
 use crate::config::{self, Environment, Options, Strictness};
 use crate::decide::budget::{Capped, Share, Standing};
 use crate::link::budget_gate::{BudgetGate, Reserved};
@@ -120,11 +121,7 @@ fn a_reload_changes_the_balance_by_the_difference() {
     // Another caller with the same id begins with its own former spend.
     orders.clear();
     let mut state = State::default();
-    state.set_spent_by(
-        &caller("other"),
-        Per::Month,
-        &[(november(), NanoUsd::new(40))].into(),
-    );
+    state.add_spent_by(&caller("other"), &[(november(), NanoUsd::new(40))].into());
     plan.budgets.callers[0].caller = "other".into();
     plan.budgets.callers[0].budget.amount = NanoUsd::new(100);
     books.adopt(&accounts(&plan), &[BudgetId(0)], &state, &mut orders);
@@ -140,6 +137,38 @@ fn a_reload_changes_the_balance_by_the_difference() {
         .get(&november())
         .copied();
     assert_eq!(spent, Some(NanoUsd::new(42)));
+}
+
+#[test]
+fn what_a_scope_has_spent_is_kept_whichever_of_its_budgets_a_reload_drops() {
+    let mut plan = load().plan;
+    let budget = &plan.budgets.callers[0].budget;
+    let allowance = Allowance {
+        limits: None,
+        budgets: Box::new([budget.clone(), budget.clone()]),
+    };
+    plan.teams = Box::new([Team {
+        name: "t".into(),
+        models: None,
+        allowance,
+    }]);
+    plan.budgets.callers = Box::default();
+    let (mut state, both) = (State::default(), accounts(&plan));
+    let mut books = Budgets::new(&both, november().start(), &state);
+    let one = plan.teams[0].allowance.budgets[0].clone();
+    plan.teams[0].allowance.budgets = Box::new([one]);
+    books.adopt(&accounts(&plan), &[], &state, &mut Vec::new());
+    books.on_fact(&settled(0, november(), 7));
+    let mut spent = |books: &mut Budgets| {
+        books.save(&mut state);
+        state.spent_by(&Scope::Team("t".into()), Per::Month)[&november()].get()
+    };
+    assert_eq!(spent(&mut books), 7);
+    books.adopt(&both, &[], &State::default(), &mut Vec::new());
+    for budget in [0, 1] {
+        books.on_fact(&settled(budget, november(), 1));
+    }
+    assert_eq!(spent(&mut books), 8);
 }
 
 #[test]

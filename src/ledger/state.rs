@@ -270,17 +270,18 @@ impl State {
         spent.map(|(period, nano)| (*period, *nano)).collect()
     }
 
-    /// Sets what this scope has spent in each of these periods.
-    pub fn set_spent_by(&mut self, scope: &Scope, per: Per, spent: &BTreeMap<Period, NanoUsd>) {
-        match self.spent.get_mut(scope) {
-            Some(kept) => {
-                kept.retain(|period, _| period.per() != per);
-                kept.extend(spent);
-            }
-            None if spent.is_empty() => {}
-            None => {
+    /// Takes in what this scope has spent in each of these periods. Of several budgets for the same
+    /// periods, one that the configuration did not have for a while knows of less.
+    pub fn add_spent_by(&mut self, scope: &Scope, spent: &BTreeMap<Period, NanoUsd>) {
+        let Some(kept) = self.spent.get_mut(scope) else {
+            if !spent.is_empty() {
                 self.spent.insert(scope.clone(), spent.clone());
             }
+            return;
+        };
+        for (period, nano) in spent {
+            let known = kept.entry(*period).or_default();
+            *known = (*known).max(*nano);
         }
     }
 

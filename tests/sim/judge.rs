@@ -3,14 +3,14 @@
 //! The judge sees what shards take and report, which batches the coordinator has merged and when it
 //! did what was due. From that alone it knows what every published word has to say.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use infermux::testing::base::ids::{ProviderId, Subject};
-use infermux::testing::base::period::{Per, Period};
 use infermux::testing::base::time::{Instant, WallTime};
-use infermux::testing::config::accounts::Accounts;
 use infermux::testing::decide::outcome::Signal;
+use infermux::testing::exchange::callers::Callers;
+use infermux::testing::ledger::state::State;
 use infermux::testing::ledger::terms::Terms;
 use infermux::testing::link::caller_gates::CallerGates;
 use infermux::testing::link::facts::{Ended, Fact};
@@ -20,17 +20,15 @@ use infermux::testing::link::provider_gate::Taken;
 use infermux::testing::link::reports::{Batch, ByHand};
 
 use crate::circuit::Circuit;
-use crate::money::Account;
 use crate::promise::{AttemptId, Held, promise};
 use crate::scene::Scene;
-use crate::window::{Counted, Window};
+use crate::scopes::Scopes;
+use crate::window::{Counted, Limited, Window};
 
 pub(crate) struct Judge {
     circuits: Vec<Circuit>,
     windows: Vec<Window>,
-    accounts: Vec<Account>,
-    /// The running periods.
-    periods: [Period; Per::ALL.len()],
+    pub(crate) scopes: Scopes,
     /// By shard, the facts that are on their way, in order.
     on_the_way: Vec<VecDeque<(Fact, AttemptId)>>,
     reported: Vec<u64>,
@@ -43,14 +41,12 @@ pub(crate) struct Judge {
 
 impl Judge {
     pub(crate) fn new(scene: &Scene) -> Self {
-        let periods = Per::ALL.map(|per| Period::of(per, scene.wall));
         let shards = usize::from(scene.shards);
         let providers = &scene.plan.providers;
         Self {
             circuits: providers.iter().map(|p| Circuit::new(p.breaker)).collect(),
-            windows: providers.iter().map(Window::new).collect(),
-            accounts: accounts(&scene.accounts, &periods, &scene.state).collect(),
-            periods,
+            windows: providers.iter().map(Limited::of).map(Window::new).collect(),
+            scopes: Scopes::new(scene),
             on_the_way: vec![VecDeque::new(); shards],
             reported: vec![0; shards],
             merged: vec![0; shards],
@@ -64,7 +60,7 @@ impl Judge {
     pub(crate) fn on_reload(
         &mut self,
         now: Instant,
-        (terms, accounts): (&Terms, &Accounts),
+        (terms, callers): (&Terms, &Callers),
         seen: &[Option<u32>],
     ) {
         for (circuit, seen) in self.circuits.iter_mut().zip(seen) {
@@ -74,23 +70,13 @@ impl Judge {
             let place = provider.id.index();
             if place == self.circuits.len() {
                 self.circuits.push(Circuit::new(provider.breaker));
-                self.windows.push(Window::new(provider));
+                self.windows.push(Window::new(Limited::of(provider)));
             } else {
                 self.circuits[place].on_reload(now, provider.breaker);
-                self.windows[place].on_reload(provider);
+                self.windows[place].on_reload(Limited::of(provider));
             }
         }
-        for account in accounts.all() {
-            for (id, budget) in &account.budgets {
-                if id.index() == self.accounts.len() {
-                    let period = self.periods[budget.per as usize];
-                    let new = Account::new((&account.scope, budget), period, &BTreeMap::new());
-                    self.accounts.push(new);
-                } else {
-                    self.accounts[id.index()].on_reload(budget);
-                }
-            }
-        }
+        self.scopes.on_reload(callers);
     }
 
     /// A shard has taken a permit from a gate that counts like this.
@@ -147,10 +133,6 @@ impl Judge {
         let window = &mut self.windows[provider.index()];
         window.on_used(used, attempt);
         window.on_left(counted)
-    }
-
-    pub(crate) fn account(&mut self, budget: usize) -> &mut Account {
-        &mut self.accounts[budget]
     }
 
     /// A shard reports `fact`, which is about `attempt`.
@@ -228,8 +210,27 @@ impl Judge {
                 self.circuits[provider.index()].on_probe_answered(now, generation);
                 Ok(())
             }
-            Fact::Admitted { .. }
-            | Fact::Left { .. }
+            Fact::Admitted {
+                subject: Subject::Scope(scope),
+                ..
+            } => {
+                self.scopes.limits(scope).on_admitted(attempt);
+                Ok(())
+            }
+            Fact::Left {
+                scope,
+                admitted,
+                used,
+                ..
+            } => {
+                let limits = self.scopes.limits(scope);
+                limits.on_merged(admitted, (used.get(), attempt));
+                Ok(())
+            }
+            Fact::Admitted {
+                subject: Subject::Provider(_),
+                ..
+            }
             | Fact::Cooldown { .. }
             | Fact::Settled { .. }
             | Fact::Forgotten { .. } => Ok(()),
@@ -241,13 +242,7 @@ impl Judge {
         for (circuit, seen) in self.circuits.iter_mut().zip(seen) {
             circuit.on_due(now, *seen);
         }
-        let periods = Per::ALL.map(|per| Period::of(per, wall));
-        if periods > self.periods {
-            self.periods = periods;
-            for account in &mut self.accounts {
-                account.on_periods(&periods);
-            }
-        }
+        self.scopes.on_due(now, wall);
     }
 
     /// By provider, the permit that is taken as its gate's word has it.
@@ -268,44 +263,26 @@ impl Judge {
     pub(crate) fn check(&mut self, now: Instant, (gates, callers): (&Gates, &CallerGates)) -> Held {
         for (place, gate) in gates.providers.iter().enumerate() {
             self.circuits[place].check(now, gate, self.held_up)?;
-            self.windows[place].check(now, gate)?;
+            self.windows[place].check(now, gate.headroom())?;
         }
-        for (account, gate) in self.accounts.iter().zip(&*callers.budgets) {
-            account.check(gate)?;
-        }
-        Ok(())
+        self.scopes.check(now, callers)
     }
 
     /// What must hold when all requests are over, all facts are merged and all windows are empty.
     pub(crate) fn check_end(
         &self,
+        now: Instant,
         (gates, callers): (&Gates, &CallerGates),
-        state: &infermux::testing::ledger::state::State,
+        state: &State,
     ) -> Held {
         for (place, gate) in gates.providers.iter().enumerate() {
             self.circuits[place].check_end(gate)?;
-            self.windows[place].check_end(gate)?;
+            // Its last permits are taken to see it.
+            let free = |places| (0..=places).filter(|_| gate.take(0).is_some()).count() as u64;
+            self.windows[place].check_end(gate.headroom(), free)?;
         }
-        for (account, gate) in self.accounts.iter().zip(&*callers.budgets) {
-            account.check_end(gate, state)?;
-        }
-        Ok(())
+        self.scopes.check_end(now, callers, state)
     }
-}
-
-/// The judge's view of each budget, by id.
-fn accounts(
-    accounts: &Accounts,
-    periods: &[Period; Per::ALL.len()],
-    state: &infermux::testing::ledger::state::State,
-) -> impl Iterator<Item = Account> {
-    accounts.all().iter().flat_map(move |account| {
-        account.budgets.iter().map(move |(_, budget)| {
-            let spent = state.spent_by(&account.scope, budget.per);
-            let period = periods[budget.per as usize];
-            Account::new((&account.scope, budget), period, &spent)
-        })
-    })
 }
 
 /// Whether a fact arrived as it was reported, but for what the shard adds to it.

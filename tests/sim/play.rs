@@ -4,26 +4,25 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use infermux::testing::base::ids::{BudgetId, ProviderId};
+use infermux::testing::base::ids::ProviderId;
 use infermux::testing::base::money::NanoUsd;
 use infermux::testing::base::tokens::Tokens;
-use infermux::testing::config::accounts::Account;
 use infermux::testing::decide::budget::Ask;
 use infermux::testing::decide::failover::Grant;
 use infermux::testing::decide::outcome::{Outcome, Sample as Kind, Signal, Verdict, Waiting};
 use infermux::testing::decide::room::too_small;
 use infermux::testing::exchange::course::{Action, Course, Injection, Later, Try};
-use infermux::testing::link::budget_gate::Reserved;
+use infermux::testing::exchange::scopes::Scopes;
 use infermux::testing::link::facts::{Fact, Sample, SampleKind};
 use infermux::testing::link::provider_gate::Standing;
 use infermux::testing::shard::request::pass::{Bill, Pass, Wanted};
 use infermux::testing::shard::request::permit::Permit;
 use infermux::testing::shard::state::reports::ENFORCE_POLLS;
 
-use crate::money::Allotment;
 use crate::promise::{AttemptId, Broken, Held, promise};
 use crate::request::{Attempt, Request, Stage};
-use crate::scene::{PRICE, Script};
+use crate::scene::{MODELS, PRICE, Script};
+use crate::scopes::{Words, passed};
 use crate::way::Way;
 use crate::window::Counted;
 use crate::world::{Event, Happened, World};
@@ -46,11 +45,17 @@ impl World {
                 80..98 => self.dice.between(500, 4_000),
                 _ => self.dice.between(4_000, 40_000),
             };
+            let callers = Rc::clone(&self.shards[shard].callers);
+            let key = self.dice.place(callers.ring().keys().len() + 1);
             self.requests.push(Request {
                 shard,
                 way: Way::new(failover.max_attempts),
                 desk,
-                callers: Rc::clone(&self.shards[shard].callers),
+                // The last of these places is that of no key.
+                key: (key < callers.ring().keys().len()).then_some(key),
+                callers: Some(callers),
+                caller: format!("c{}", self.dice.between(0, 5)),
+                model: self.dice.one_of(&MODELS),
                 tokens,
                 pass: None,
                 course,
@@ -109,63 +114,83 @@ impl World {
         Ok(Happened::Something)
     }
 
-    /// Takes the request through its scopes, any of which may be passed.
+    /// Takes the request through its scopes.
     fn admit(&mut self, request: usize) -> Held {
         if !self.receive(request)? {
             return self.over(request);
         }
-        let callers = Rc::clone(&self.requests[request].callers);
-        let accounts = callers.accounts().all().iter();
-        let passed: Vec<&Account> = accounts.filter(|_| self.dice.chance(400)).collect();
-        let whole = self.requests[request].tokens * PRICE;
-        let prompt = whole / self.dice.between(1, 8);
-        let ask = Ask {
-            prompt: NanoUsd::new(prompt),
-            whole: NanoUsd::new(whole),
-        };
-        let Some((pass, allotments)) = self.pass(request, &passed, ask) else {
+        // Some ask for nothing that costs.
+        let ask = (!self.dice.chance(50)).then(|| {
+            let whole = self.requests[request].tokens * PRICE;
+            Ask {
+                prompt: NanoUsd::new(whole / self.dice.between(1, 8)),
+                whole: NanoUsd::new(whole),
+            }
+        });
+        let is_served = self.pass(request, ask)?;
+        if !is_served || ask.is_none() {
             return self.over(request);
-        };
-        for (place, allotment) in &allotments {
-            self.judge.account(*place).on_reserved(allotment)?;
-            self.say(|| {
-                let share = allotment.reserved.share;
-                format!("request {request}: budget {place} reserves {share:?}")
-            });
         }
-        self.requests[request].pass = Some((pass, allotments));
         self.follow(request, Action::Survey)
     }
 
-    /// What the request holds of these scopes, and what that is of each budget; `None`: it is
-    /// refused.
-    fn pass(
-        &mut self,
-        request: usize,
-        passed: &[&Account],
-        ask: Ask,
-    ) -> Option<(Pass, Vec<(usize, Allotment)>)> {
+    /// Takes what the request needs of its scopes; whether they let it through.
+    fn pass(&mut self, request: usize, ask: Option<Ask>) -> Result<bool, Broken> {
         let one = &self.requests[request];
-        let (desk, callers) = (Rc::clone(&one.desk), Rc::clone(&one.callers));
-        let (mut model, mut sent_on) = ("asked for", Vec::new());
+        let (desk, shard, key) = (Rc::clone(&one.desk), one.shard, one.key);
+        let (caller, asked) = (one.caller.clone(), one.model);
+        let Some(callers) = one.callers.clone() else {
+            return Ok(true);
+        };
+        let tokens = if ask.is_some() { one.tokens } else { 0 };
+        let scopes = Scopes::new(callers.accounts(), key, Some(&caller));
+        let (mut model, mut sent_on) = (asked, Vec::new());
         loop {
             let wanted = Wanted {
                 now: self.now,
                 model,
-                tokens: Tokens::new(self.requests[request].tokens),
-                ask: Some(ask),
+                tokens: Tokens::new(tokens),
+                ask,
                 sent_on: &sent_on,
             };
-            let stopped = match Pass::take(&desk, &callers, passed.iter().copied(), &wanted) {
+            let before = Words::of(self.now, callers.gates());
+            let taken = Pass::take(&desk, &callers, scopes.of_model(Some(model)), &wanted);
+            let stopped = match taken {
                 Ok(pass) => {
-                    let allotments = allotments(&pass, passed, &wanted);
-                    return Some((pass, allotments));
+                    let expected = passed(&desk.plan, key, &caller, model);
+                    let held = (&pass, &*expected);
+                    let judge = &mut self.judge.scopes;
+                    let allotments = judge.on_passed(held, &wanted, request as AttemptId)?;
+                    self.say(|| {
+                        let shares = allotments.iter().map(|(id, one)| (id, one.reserved.share));
+                        let (limits, shares) = (pass.taken(), shares.collect::<Vec<_>>());
+                        let limits: Vec<_> = limits.collect();
+                        format!("request {request} for {model}: {limits:?}, {shares:?}")
+                    });
+                    self.requests[request].pass = Some((pass, allotments));
+                    self.hear(shard, request as AttemptId);
+                    return Ok(true);
                 }
                 Err(stopped) => stopped,
             };
+            let after = Words::of(self.now, callers.gates());
+            let told = self.shards[shard].reports.heard();
             let scope = &stopped.account.scope;
-            self.say(|| format!("request {request}: {scope} refuses {ask:?}"));
-            let (id, other) = stopped.instead()?;
+            // proves: refused.uses-nothing
+            promise(
+                "refused.uses-nothing",
+                before == after && told.is_empty(),
+                || {
+                    format!(
+                        "request {request} for {model} is refused by {scope}, and took something"
+                    )
+                },
+            )?;
+            self.judge.scopes.on_stopped(&callers, &stopped, &wanted)?;
+            self.say(|| format!("request {request} for {model}: {scope} refuses {ask:?}"));
+            let Some((id, other)) = stopped.instead() else {
+                return Ok(false);
+            };
             model = other;
             sent_on.push(id);
         }
@@ -388,7 +413,7 @@ impl World {
         if outcome == Outcome::Answered || attempt.content_at.is_some() {
             let most = self.requests[request].tokens * if self.dice.chance(100) { 5 } else { 1 };
             used = self.dice.between(1, most);
-            self.pay(request, used);
+            self.pay(request, used)?;
         }
         if !closing.is_settled {
             return self.go_on(request, outcome);
@@ -495,23 +520,25 @@ impl World {
     }
 
     /// Settles what a request cost, once.
-    fn pay(&mut self, request: usize, used: u64) {
+    fn pay(&mut self, request: usize, used: u64) -> Held {
         let (tokens, cost) = (Tokens::new(used), NanoUsd::new(used * PRICE));
         let Some((mut pass, allotments)) = self.requests[request].pass.take() else {
-            return;
+            return Ok(());
         };
         pass.settle(&Bill { tokens, cost });
-        for (place, allotment) in &allotments {
-            self.judge.account(*place).on_settled(allotment, cost);
-        }
-        self.hear(self.requests[request].shard, 0);
+        let (id, now) = (request as AttemptId, self.now);
+        let judge = &mut self.judge.scopes;
+        judge.on_settled(now, (&pass, &allotments), (used, cost, id))?;
+        self.hear(self.requests[request].shard, id);
+        Ok(())
     }
 
     fn over(&mut self, request: usize) -> Held {
         self.give_back(request)?;
-        self.pay(request, 0);
-        self.memory.let_go(&mut self.requests[request].bodies);
-        self.requests[request].stage = Stage::Over;
+        self.pay(request, 0)?;
+        let one = &mut self.requests[request];
+        self.memory.let_go(&mut one.bodies);
+        (one.callers, one.stage) = (None, Stage::Over);
         Ok(())
     }
 
@@ -529,32 +556,6 @@ impl World {
         }
         self.expect_delivery(shard);
     }
-}
-
-/// What a pass holds of the budgets of these scopes.
-fn allotments(pass: &Pass, passed: &[&Account], wanted: &Wanted<'_>) -> Vec<(usize, Allotment)> {
-    let rules = |id| {
-        let mut budgets = passed.iter().flat_map(|one| &one.budgets);
-        budgets.find(|(own, _)| *own == id).map(|(_, rules)| rules)
-    };
-    let is_stopped = |id: BudgetId| {
-        rules(id).is_some_and(|rules| {
-            let is_served = rules.model_override.as_deref() == Some(wanted.model);
-            rules.may_stop() && !is_served && !wanted.sent_on.contains(&id)
-        })
-    };
-    let allotment = |(id, reserved): (BudgetId, Reserved)| Allotment {
-        reserved,
-        ask: wanted.ask.unwrap_or(Ask {
-            prompt: NanoUsd::ZERO,
-            whole: NanoUsd::ZERO,
-        }),
-        is_stopped: is_stopped(id),
-    };
-    let reserved = pass.reserved();
-    reserved
-        .map(|(id, reserved)| (id.index(), allotment((id, reserved))))
-        .collect()
 }
 
 /// The window of a provider's model; of some, none is known.

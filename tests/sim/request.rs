@@ -12,20 +12,26 @@ use infermux::testing::shard::request::permit::Permit;
 use infermux::testing::shard::state::desk::Desk;
 
 use crate::memory::Bodies;
-use crate::money::Allotment;
 use crate::promise::AttemptId;
 use crate::scene::Script;
+use crate::scopes::Allotments;
 use crate::way::Way;
 
 pub(crate) struct Request {
     pub(crate) shard: usize,
     /// The configuration that it began under.
     pub(crate) desk: Rc<Desk>,
-    pub(crate) callers: Rc<SharedCallers>,
+    /// Likewise, until it is over: ids are given away when nobody holds them.
+    pub(crate) callers: Option<Rc<SharedCallers>>,
+    /// The place of its key.
+    pub(crate) key: Option<usize>,
+    pub(crate) caller: String,
+    /// What it asks for.
+    pub(crate) model: &'static str,
     /// Its estimate.
     pub(crate) tokens: u64,
-    /// What it holds of its scopes, and what that is of the budget of which place.
-    pub(crate) pass: Option<(Pass, Vec<(usize, Allotment)>)>,
+    /// What it holds of its scopes, and what that is of which budget.
+    pub(crate) pass: Option<(Pass, Allotments)>,
     pub(crate) course: Course,
     /// The judge's view of it.
     pub(crate) way: Way,

@@ -5,13 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use infermux::testing::base::money::NanoUsd;
-use infermux::testing::base::month::Month;
 use infermux::testing::base::period::{Per, Period};
 use infermux::testing::base::time::WallTime;
 use infermux::testing::config::accounts::Accounts;
 use infermux::testing::config::keyring::Keyring;
-use infermux::testing::config::plan::Plan;
-use infermux::testing::config::scope::Scope;
+use infermux::testing::config::plan::{Auth, Plan};
 use infermux::testing::config::{self, Environment, Options, Strictness};
 use infermux::testing::decide::outcome::{ConnectFault, Failure, Outcome, Waiting};
 use infermux::testing::ledger::state::State;
@@ -66,37 +64,55 @@ impl Scene {
         let draft = Draft::new(dice);
         let plan = draft.plan();
         let length = dice.span(40_000, 150_000);
-        let month = Month::new(2026, 12).expect("a month");
+        let turn = Period::parse(dice.one_of(&TURNS)).expect("a day");
         let before = Duration::from_millis(dice.between(0, 200_000));
-        let budgets = draft.budgets.len() as u64;
-        let wall = month.start().before(before);
+        let wall = turn.start().before(before);
+        let accounts = accounts(&plan);
         Self {
-            accounts: Arc::new(accounts(&plan)),
+            state: state(dice, &accounts, wall),
+            accounts: Arc::new(accounts),
             plan: Arc::new(plan),
             draft,
             shards: u16::try_from(dice.between(1, 6)).unwrap_or(1),
             room: dice.one_of(&[1, 2, 4, 1_000]),
             wall,
-            state: state(dice, budgets, Period::of(Per::Month, wall)),
             pace: dice.one_of(&[100, 200, 400]),
             length,
         }
     }
 }
 
-/// The accounts of a configuration.
-pub(crate) fn accounts(plan: &Plan) -> Accounts {
-    Accounts::new(&Keyring::default(), &plan.teams, &plan.budgets)
+/// Days that begin within most runs: one of no week or month, one of a week, one of a month, and
+/// one of both.
+const TURNS: [&str; 4] = ["2026-11-18", "2026-11-30", "2026-12-01", "2027-02-01"];
+
+/// The keys of a configuration.
+pub(crate) fn ring(plan: &Plan) -> Keyring {
+    match &plan.auth {
+        Auth::Keys(listed) => Keyring::new(listed.keys.to_vec()).expect("no secret stands twice"),
+        Auth::Passthrough | Auth::StaticKey(_) => Keyring::default(),
+    }
 }
 
-/// What was spent before the start.
-fn state(dice: &mut Dice, budgets: u64, month: Period) -> State {
+/// The accounts of a configuration.
+pub(crate) fn accounts(plan: &Plan) -> Accounts {
+    Accounts::new(&ring(plan), &plan.teams, &plan.budgets)
+}
+
+/// What was spent and used before the start.
+fn state(dice: &mut Dice, accounts: &Accounts, wall: WallTime) -> State {
     let mut state = State::default();
-    for number in 0..budgets {
-        if dice.chance(300) {
-            let spent = NanoUsd::new(dice.between(1, 20_000_000));
-            let scope = Scope::Caller(format!("c{number}").into());
-            state.set_spent_by(&scope, Per::Month, &[(month, spent)].into());
+    for account in accounts.all() {
+        for (_, budget) in &account.budgets {
+            if dice.chance(300) {
+                let spent = NanoUsd::new(dice.between(1, 20_000_000));
+                let period = Period::of(budget.per, wall);
+                state.add_spent_by(&account.scope, &[(period, spent)].into());
+            }
+        }
+        if account.limits.is_some() && dice.chance(300) {
+            let used = [dice.between(1, 50), dice.between(1, 30_000)];
+            state.set_used_on(Period::of(Per::Day, wall), &account.scope, used);
         }
     }
     state
@@ -106,16 +122,22 @@ fn state(dice: &mut Dice, budgets: u64, month: Period) -> State {
 #[derive(Clone)]
 pub(crate) struct Draft {
     providers: Vec<(u64, String)>,
+    teams: Vec<(u64, String)>,
+    /// What stands behind the names and teams of the keys.
+    keys: Vec<(u64, String)>,
     budgets: Vec<(u64, String)>,
-    /// Number of the next provider or budget.
+    /// Number of the next of them.
     next: u64,
 }
 
 impl Draft {
     fn new(dice: &mut Dice) -> Self {
-        let (providers, budgets) = (dice.between(1, 4), dice.between(0, 3));
+        let (providers, teams, keys) = (dice.between(1, 4), dice.between(0, 2), dice.between(0, 3));
+        let budgets = dice.between(0, 2);
         Self {
             providers: (0..providers).map(|n| (n, provider(dice, n))).collect(),
+            teams: (0..teams).map(|n| (n, team(dice, n))).collect(),
+            keys: (0..keys).map(|n| (n, key(dice, n))).collect(),
             budgets: (0..budgets).map(|n| (n, budget(dice, n))).collect(),
             next: 4,
         }
@@ -125,6 +147,8 @@ impl Draft {
     pub(crate) fn changed(&self, dice: &mut Dice) -> Self {
         let mut next = self.clone();
         change(dice, &mut next.providers, &mut next.next, provider);
+        change(dice, &mut next.teams, &mut next.next, team);
+        change(dice, &mut next.keys, &mut next.next, key);
         change(dice, &mut next.budgets, &mut next.next, budget);
         if next.providers.is_empty() {
             next.providers.clone_from(&self.providers);
@@ -136,10 +160,23 @@ impl Draft {
         let mut file = String::from("routing: {failover: {max_attempts: 3, deadline: 60s}}\n");
         file.push_str("providers:\n");
         file.extend(self.providers.iter().map(|(_, line)| line.as_str()));
-        if !self.budgets.is_empty() {
-            file.push_str("budgets:\n");
+        for (list, head) in [(&self.teams, "teams:\n"), (&self.budgets, "budgets:\n")] {
+            file.push_str(if list.is_empty() { "" } else { head });
+            file.extend(list.iter().map(|(_, line)| line.as_str()));
         }
-        file.extend(self.budgets.iter().map(|(_, line)| line.as_str()));
+        if !self.keys.is_empty() {
+            file.push_str("auth:\n  mode: keys\n  keys:\n");
+        }
+        for (number, rest) in &self.keys {
+            let hash = format!("{number:08x}").repeat(8);
+            let _ = write!(file, "  - {{name: k{number}, hash: 'sha256:{hash}'");
+            // The last of these places is that of no team.
+            let team = *number as usize % (self.teams.len() + 1);
+            if let Some((team, _)) = self.teams.get(team) {
+                let _ = write!(file, ", team: t{team}");
+            }
+            file.push_str(rest);
+        }
         let options = Options {
             environment: Environment::Unresolved,
             strict: Strictness::Lenient,
@@ -174,20 +211,101 @@ fn change(
     }
 }
 
+/// What a request may ask for, and what budgets put in its place.
+pub(crate) const MODELS: [&str; 3] = ["a", "ab", "c"];
+
 fn budget(dice: &mut Dice, number: u64) -> String {
-    let action = dice.one_of(&[
-        "hard_stop",
-        "hard_stop",
-        "hard_stop, model_override: m",
-        "alert",
-    ]);
-    let monthly = dice.between(500, 90_000);
+    let (monthly, action) = (dice.between(500, 90_000), action(dice));
     format!("  - {{caller: c{number}, monthly_usd: 0.{monthly:06}, action: {action}}}\n")
+}
+
+fn action(dice: &mut Dice) -> &'static str {
+    dice.one_of(&[
+        "hard_stop",
+        "hard_stop",
+        "hard_stop, model_override: a",
+        "model_override, model_override: ab",
+        "model_override, model_override: c",
+        "alert",
+    ])
+}
+
+fn team(dice: &mut Dice, number: u64) -> String {
+    format!("  - {{name: t{number}{}}}\n", allowance(dice, 800))
+}
+
+fn key(dice: &mut Dice, _: u64) -> String {
+    let own = allowance(dice, 700);
+    let mut models = Vec::new();
+    for pattern in ["[a]", "['a*', c]"] {
+        if dice.chance(400) {
+            models.push(format!("{{models: {pattern}{}}}", allowance(dice, 1_000)));
+        }
+    }
+    if models.is_empty() {
+        return format!("{own}}}\n");
+    }
+    format!("{own}, per_model: [{}]}}\n", models.join(", "))
+}
+
+/// Limits, budgets or both, so many times in a thousand.
+fn allowance(dice: &mut Dice, permille: u64) -> String {
+    if !dice.chance(permille) {
+        return String::new();
+    }
+    let which = dice.between(0, 3);
+    let limits = if which == 0 {
+        String::new()
+    } else {
+        limits(dice)
+    };
+    let budgets = if which == 1 {
+        String::new()
+    } else {
+        budgets(dice)
+    };
+    limits + &budgets
+}
+
+fn limits(dice: &mut Dice) -> String {
+    let mut all = String::new();
+    for (name, (least, most)) in LIMITS {
+        if dice.chance(300) {
+            let _ = write!(all, "{name}: {}, ", dice.between(least, most));
+        }
+    }
+    if all.is_empty() {
+        let _ = write!(all, "max_in_flight: {}, ", dice.between(1, 6));
+    }
+    format!(", limits: {{{all}enforce: {}}}", !dice.chance(150))
+}
+
+const LIMITS: [(&str, (u64, u64)); 5] = [
+    ("max_in_flight", (1, 6)),
+    ("requests_per_minute", (3, 60)),
+    ("tokens_per_minute", (500, 60_000)),
+    ("requests_per_day", (10, 300)),
+    ("tokens_per_day", (2_000, 200_000)),
+];
+
+fn budgets(dice: &mut Dice) -> String {
+    let mut all = Vec::new();
+    for _ in 0..dice.between(1, 3) {
+        let (per, action) = (dice.one_of(&Per::ALL).name(), action(dice));
+        let (usd, enforce) = (dice.between(500, 200_000), !dice.chance(150));
+        all.push(format!(
+            "{{usd: 0.{usd:06}, per: {per}, action: {action}, enforce: {enforce}}}"
+        ));
+    }
+    format!(", budgets: [{}]", all.join(", "))
 }
 
 fn provider(dice: &mut Dice, number: u64) -> String {
     let mut file = String::new();
-    let _ = write!(file, "  - {{name: p{number}, type: ollama, models: [m]");
+    let _ = write!(
+        file,
+        "  - {{name: p{number}, type: ollama, models: [a, ab, c]"
+    );
     let _ = write!(file, ", timeout: {}ms", dice.between(2_000, 20_000));
     let (requests, tokens) = (dice.chance(600), dice.chance(600));
     if requests || tokens {

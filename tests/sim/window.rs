@@ -1,25 +1,24 @@
-//! The judge's view of one provider's limits.
+//! The judge's view of the limits of one provider, or of one scope of callers: those of the rolling
+//! minute, and of what is in flight.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use infermux::testing::base::time::Instant;
 use infermux::testing::config::plan::Provider;
-use infermux::testing::link::provider_gate::ProviderGate;
+use infermux::testing::link::scope_gate::{LimitMode, ScopeLimit, ScopeLimits};
 
 use crate::promise::{AttemptId, Held, promise};
 
-/// What was admitted within the latest window, attempt by attempt.
+/// What was admitted within the latest window, attempt by attempt; for a scope, request by request.
 pub(crate) struct Window {
-    requests: Option<u64>,
-    tokens: Option<u64>,
-    places: Option<u32>,
+    limits: Limited,
     /// By when they were admitted.
     charges: VecDeque<Charge>,
     /// Of these, the requests, and the tokens.
     charged: u64,
     tokens_charged: u64,
-    in_flight: u32,
+    in_flight: u64,
 }
 
 struct Charge {
@@ -32,31 +31,76 @@ struct Charge {
     counted: Counted,
 }
 
+/// The limits of one configuration.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Limited {
+    requests: Option<u64>,
+    tokens: Option<u64>,
+    places: Option<u64>,
+}
+
 /// What a gate counts: an attempt by a configuration without a limit is not charged to it.
 #[derive(Clone, Copy)]
 pub(crate) struct Counted {
     requests: bool,
     tokens: bool,
-    places: Option<u32>,
+    places: Option<u64>,
+    /// Whether its limits refuse.
+    mode: LimitMode,
+}
+
+impl Limited {
+    pub(crate) fn new(requests: Option<u64>, tokens: Option<u64>, places: Option<u64>) -> Self {
+        Self {
+            requests,
+            tokens,
+            places,
+        }
+    }
+
+    pub(crate) fn of(provider: &Provider) -> Self {
+        Self {
+            requests: provider.requests_per_minute,
+            tokens: provider.tokens_per_minute,
+            places: provider.max_in_flight.map(u64::from),
+        }
+    }
+
+    pub(crate) fn of_scope(limits: &ScopeLimits) -> Self {
+        Self {
+            requests: limits.of(ScopeLimit::RequestsPerMinute),
+            tokens: limits.of(ScopeLimit::TokensPerMinute),
+            places: limits.of(ScopeLimit::InFlight),
+        }
+    }
 }
 
 impl Counted {
     /// By a gate of this provider.
     pub(crate) fn by(provider: &Provider) -> Self {
+        Self::under(Limited::of(provider), LimitMode::Refuse)
+    }
+
+    /// By a gate with these limits.
+    pub(crate) fn under(limits: Limited, mode: LimitMode) -> Self {
         Self {
-            requests: provider.requests_per_minute.is_some(),
-            tokens: provider.tokens_per_minute.is_some(),
-            places: provider.max_in_flight,
+            requests: limits.requests.is_some(),
+            tokens: limits.tokens.is_some(),
+            places: limits.places,
+            mode,
         }
+    }
+
+    /// Whether no limit of its kind may be exceeded.
+    pub(crate) fn is_kept(self) -> bool {
+        self.mode == LimitMode::Refuse
     }
 }
 
 impl Window {
-    pub(crate) fn new(provider: &Provider) -> Self {
+    pub(crate) fn new(limits: Limited) -> Self {
         Self {
-            requests: provider.requests_per_minute,
-            tokens: provider.tokens_per_minute,
-            places: provider.max_in_flight,
+            limits,
             charges: VecDeque::new(),
             charged: 0,
             tokens_charged: 0,
@@ -65,10 +109,17 @@ impl Window {
     }
 
     /// The configuration was reloaded: other limits, and what is charged stays.
-    pub(crate) fn on_reload(&mut self, provider: &Provider) {
-        self.requests = provider.requests_per_minute;
-        self.tokens = provider.tokens_per_minute;
-        self.places = provider.max_in_flight;
+    pub(crate) fn on_reload(&mut self, limits: Limited) {
+        self.limits = limits;
+    }
+
+    /// Requests and tokens of the minute.
+    pub(crate) fn limits(&self) -> (Option<u64>, Option<u64>) {
+        (self.limits.requests, self.limits.tokens)
+    }
+
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.in_flight
     }
 
     pub(crate) fn on_taken(
@@ -77,12 +128,12 @@ impl Window {
         (tokens, counted): (u64, Counted),
         attempt: AttemptId,
     ) -> Held {
-        self.in_flight += u32::from(counted.places.is_some());
+        self.in_flight += u64::from(counted.places.is_some());
         let in_flight = self.in_flight;
         // proves: limit.never-over
         promise(
             "limit.never-over",
-            counted.places.is_none_or(|max| in_flight <= max),
+            !counted.is_kept() || counted.places.is_none_or(|max| in_flight <= max),
             || {
                 format!(
                     "{in_flight} requests at once, with room for {:?}",
@@ -97,16 +148,20 @@ impl Window {
             counted,
         });
         self.expire(now);
+        if !counted.is_kept() {
+            return Ok(());
+        }
         let (requests, tokens) = (self.charged, self.tokens_charged);
+        let most = self.limits;
         promise(
             "limit.never-over",
-            !counted.requests || self.requests.is_none_or(|max| requests <= max),
-            || format!("{requests} requests in a minute of {:?}", self.requests),
+            !counted.requests || most.requests.is_none_or(|max| requests <= max),
+            || format!("{requests} requests in a minute of {:?}", most.requests),
         )?;
         promise(
             "limit.never-over",
-            !counted.tokens || self.tokens.is_none_or(|max| tokens <= max),
-            || format!("{tokens} tokens in a minute of {:?}", self.tokens),
+            !counted.tokens || most.tokens.is_none_or(|max| tokens <= max),
+            || format!("{tokens} tokens in a minute of {:?}", most.tokens),
         )
     }
 
@@ -175,9 +230,14 @@ impl Window {
         }
     }
 
-    pub(crate) fn check(&mut self, now: Instant, gate: &ProviderGate) -> Held {
-        let (requests, tokens) = gate.headroom();
+    /// What must hold after every step: the words say that so many requests and tokens are left.
+    pub(crate) fn check(
+        &mut self,
+        now: Instant,
+        (requests, tokens): (Option<u64>, Option<u64>),
+    ) -> Held {
         self.expire(now);
+        let most = self.limits;
         let taken = self.charged;
         let fits = |left: Option<u64>, taken: u64, limit: Option<u64>| {
             left.zip(limit)
@@ -186,38 +246,42 @@ impl Window {
         // proves: limit.never-over
         promise(
             "limit.never-over",
-            fits(requests, taken, self.requests),
+            fits(requests, taken, most.requests),
             || {
                 format!(
                     "{taken} requests within a minute and {requests:?} left: {:?}",
-                    self.requests
+                    most.requests
                 )
             },
         )?;
         let taken = self.tokens_charged;
-        promise("limit.never-over", fits(tokens, taken, self.tokens), || {
+        promise("limit.never-over", fits(tokens, taken, most.tokens), || {
             format!(
                 "{taken} tokens within a minute and {tokens:?} left: {:?}",
-                self.tokens
+                most.tokens
             )
         })
     }
 
-    /// All has come back, and all places are free: the gate's last permits are taken to see it.
-    pub(crate) fn check_end(&self, gate: &ProviderGate) -> Held {
-        let headroom = gate.headroom();
+    /// All has come back, and all places are free: so many of some number.
+    pub(crate) fn check_end(
+        &self,
+        headroom: (Option<u64>, Option<u64>),
+        free: impl FnOnce(u64) -> u64,
+    ) -> Held {
+        let most = self.limits;
         // proves: reservation.settled-once
         promise(
             "reservation.settled-once",
-            headroom == (self.requests, self.tokens),
-            || format!("left {headroom:?} of {:?}", (self.requests, self.tokens)),
+            headroom == (most.requests, most.tokens),
+            || format!("left {headroom:?} of {:?}", (most.requests, most.tokens)),
         )?;
-        let Some(places) = self.places else {
+        let Some(places) = most.places else {
             return Ok(());
         };
-        let taken = (0..=places).filter(|_| gate.take(0).is_some()).count();
-        promise("reservation.settled-once", taken == places as usize, || {
-            format!("{taken} places are free of {places}: {gate:?}")
+        let free = free(places);
+        promise("reservation.settled-once", free == places, || {
+            format!("{free} places are free of {places}")
         })
     }
 }

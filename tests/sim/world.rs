@@ -9,7 +9,6 @@ use std::time::Duration;
 use infermux::testing::base::ids::{ProviderId, ShardId};
 use infermux::testing::base::time::{Instant, WallTime};
 use infermux::testing::config::account_seats::AccountSeats;
-use infermux::testing::config::keyring::Keyring;
 use infermux::testing::config::seats::Seats;
 use infermux::testing::coordinator::opening::Opening;
 use infermux::testing::coordinator::run::Coordinator;
@@ -37,7 +36,7 @@ use crate::judge::Judge;
 use crate::memory::Memory;
 use crate::promise::{Broken, Held, promise};
 use crate::request::Request;
-use crate::scene::{Draft, Mood, Scene, accounts};
+use crate::scene::{Draft, Mood, Scene, accounts, ring};
 use crate::tap::{self, Tap};
 
 /// Something that happens at its time.
@@ -170,13 +169,16 @@ impl World {
         scene.state = state.clone();
         let saved = state.to_json().expect("a state is text");
         let totals = Totals::new(scene.wall, &state);
-        let accounts = Arc::clone(&scene.accounts);
-        let account_seats = AccountSeats::of(&accounts);
-        let first_callers = Callers::first(Keyring::default(), Box::default(), accounts);
+        let judge = Judge::new(&scene);
+        // Ids are given away when nobody holds the accounts any more that have them.
+        let accounts = std::mem::take(&mut scene.accounts);
+        let account_seats = AccountSeats::of(&accounts).narrowed(SEATS, SEATS_MAX);
+        let teams = scene.plan.teams.clone();
+        let configuration = (&*scene.plan, &*accounts);
+        let books = Books::new(configuration, scene.wall, state, Window60::SPAN);
+        let first_callers = Callers::first(ring(&scene.plan), teams, accounts);
         let first_callers = Arc::new(first_callers);
         let callers = Arc::new(Latest::new(Arc::clone(&first_callers)));
-        let configuration = (&*scene.plan, &*scene.accounts);
-        let books = Books::new(configuration, scene.wall, state, Window60::SPAN);
         let (sender, states) = states::channel();
         let coordinator = Coordinator::new(Opening {
             plan: Arc::clone(&scene.plan),
@@ -214,7 +216,7 @@ impl World {
             shards: (0..scene.shards).map(shard).collect(),
             requests: Vec::new(),
             moods: moods.collect(),
-            judge: Judge::new(&scene),
+            judge,
             memory: Memory::new(&mut dice, scene.shards),
             attempts: 0,
             trace,
@@ -337,7 +339,8 @@ impl World {
         self.coordinator.finish(self.time());
         self.read_states();
         let state = State::parse(&self.saved).expect("a state");
-        self.judge.check_end((&self.gates, callers.gates()), &state)
+        let gates = (&*self.gates, callers.gates());
+        self.judge.check_end(self.now, gates, &state)
     }
 
     pub(crate) fn time(&self) -> Time {
@@ -442,8 +445,7 @@ impl World {
                 }
                 if ask.question == Question::Adopt {
                     let (terms, callers) = (self.terms.load(), self.callers.load());
-                    let configuration = (&*terms, &**callers.accounts());
-                    self.judge.on_reload(self.now, configuration, &seen);
+                    self.judge.on_reload(self.now, (&terms, &callers), &seen);
                 }
             }
             Message::Stop => {}
@@ -487,13 +489,21 @@ impl World {
         }
         let draft = self.draft.changed(&mut self.dice);
         let plan = draft.plan();
-        let accounts = self
-            .account_seats
-            .seat(accounts(&plan))
-            .expect("room for all");
-        let callers = self.callers.load();
+        let Ok(accounts) = self.account_seats.seat(accounts(&plan)) else {
+            return Ok(());
+        };
+        let is_known = {
+            let scopes = &self.judge.scopes;
+            scopes.knows_any(&accounts.accounts, &accounts.fresh)
+        };
+        if is_known && !self.judge.is_all_merged() {
+            // With the usual number of seats, reports are merged long before an id is given away;
+            // and a further budget begins with what is booked of its scope's spend.
+            return Ok(());
+        }
         let seated = (accounts.accounts, accounts.fresh);
-        let callers = callers.next(Keyring::default(), Box::default(), seated);
+        let (ring, teams) = (ring(&plan), plan.teams.clone());
+        let callers = self.callers.load().next(ring, teams, seated);
         self.callers.publish(Arc::new(callers));
         self.account_seats = accounts.seats;
         let seated = self.seats.seat(plan).expect("room for all");
@@ -582,7 +592,7 @@ impl World {
         let leap = !self.had_leap && self.dice.chance(100);
         let span = if leap {
             self.had_leap = true;
-            Duration::from_secs(31 * 86_400)
+            LEAP
         } else {
             self.dice.span(1, 3_600_000)
         };
@@ -629,6 +639,12 @@ pub(crate) enum Happened {
     Nothing,
 }
 
+/// Up to this number of ids of scopes, and of budgets, none is given away.
+const SEATS: usize = 2;
+const SEATS_MAX: usize = 40;
+/// Beyond the end of a month, mostly. Words know a day by its number modulo 32: whoever sets the
+/// clock further than that while a request is under way settles it to another day.
+const LEAP: Duration = Duration::from_secs(24 * 86_400);
 /// When the last window is empty.
 const SETTLED_AFTER: Duration = Duration::from_secs(62);
 const STEPS_MAX: u64 = 300_000;
