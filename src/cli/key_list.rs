@@ -123,7 +123,8 @@ fn text(report: &Report, paint: Paint) -> String {
         ]
     });
     let titles = ["KEY", "TEAM", "CALLER", "STATE", "EXPIRES", LIMIT, BUDGET];
-    let mut text = narrow(&titles, keys.collect(), paint);
+    let keys: Vec<Vec<Cell>> = keys.collect();
+    let mut text = narrow(&titles, &keys, paint);
     let teams = report.teams.iter().map(|team| {
         vec![
             Cell::plain(&team.name),
@@ -135,13 +136,13 @@ fn text(report: &Report, paint: Paint) -> String {
     let teams: Vec<Vec<Cell>> = teams.collect();
     if !teams.is_empty() {
         text.push('\n');
-        text.push_str(&narrow(&["TEAM", "KEYS", LIMIT, BUDGET], teams, paint));
+        text.push_str(&narrow(&["TEAM", "KEYS", LIMIT, BUDGET], &teams, paint));
     }
     text
 }
 
 /// A table without the columns in which nothing stands: it is to fit into a narrow terminal.
-fn narrow(titles: &[&str], rows: Vec<Vec<Cell>>, paint: Paint) -> String {
+fn narrow(titles: &[&str], rows: &[Vec<Cell>], paint: Paint) -> String {
     let is_used = |column: usize| rows.iter().any(|row| !row[column].is_nothing());
     let used: Vec<usize> = (0..titles.len()).filter(|one| is_used(*one)).collect();
     let columns: Vec<_> = used.iter().map(|one| (titles[*one], Side::Left)).collect();

@@ -171,7 +171,8 @@ impl Draft {
             let hash = format!("{number:08x}").repeat(8);
             let _ = write!(file, "  - {{name: k{number}, hash: 'sha256:{hash}'");
             // The last of these places is that of no team.
-            let team = *number as usize % (self.teams.len() + 1);
+            let teams = self.teams.len() + 1;
+            let team = usize::try_from(*number).map_or(0, |number| number % teams);
             if let Some((team, _)) = self.teams.get(team) {
                 let _ = write!(file, ", team: t{team}");
             }
