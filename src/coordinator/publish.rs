@@ -71,6 +71,11 @@ impl Publisher {
                 period,
                 change,
             } => self.callers.budgets[budget.index()].change(period, change),
+            Order::Missed {
+                budget,
+                period,
+                cost,
+            } => self.callers.budgets[budget.index()].spend(period, cost),
             Order::Period {
                 budget,
                 period,
@@ -131,6 +136,7 @@ impl Folder {
             | Order::DayChange { .. }
             | Order::DayEnds { .. }
             | Order::Balance { .. }
+            | Order::Missed { .. }
             | Order::Period { .. } => return None,
         };
         if places.len() <= at {

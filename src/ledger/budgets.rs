@@ -93,7 +93,8 @@ impl Budgets {
     }
 
     /// Adopts the budgets of `accounts`: spend and reservations stay, and balances change by the
-    /// difference of the amounts. `fresh` budgets begin with the spend in `state`.
+    /// difference of the amounts. `fresh` budgets begin with the spend in `state`, and those that
+    /// come back catch up with it.
     pub fn adopt(
         &mut self,
         accounts: &Accounts,
@@ -102,9 +103,10 @@ impl Budgets {
         orders: &mut Vec<Order>,
     ) {
         let fresh: HashSet<BudgetId> = fresh.iter().copied().collect();
-        self.accounts
-            .iter_mut()
-            .for_each(|one| one.in_force = false);
+        let accounts_before = self.accounts.iter_mut();
+        let were_in_force: Vec<bool> = accounts_before
+            .map(|one| std::mem::take(&mut one.in_force))
+            .collect();
         for account in accounts.all() {
             for (id, budget) in &account.budgets {
                 let begins = fresh.contains(id) || id.index() >= self.accounts.len();
@@ -116,8 +118,12 @@ impl Budgets {
                     }
                     new.order_period(*id, orders);
                     self.accounts[id.index()] = new;
-                } else {
-                    self.accounts[id.index()].adopt(*id, budget, orders);
+                    continue;
+                }
+                let known = &mut self.accounts[id.index()];
+                known.adopt(*id, budget, orders);
+                if !were_in_force[id.index()] {
+                    known.catch_up(*id, state, orders);
                 }
             }
         }
@@ -246,6 +252,28 @@ impl Account {
                 period: self.books.period().tag(),
                 change,
             });
+        }
+    }
+
+    /// It comes back to the configuration: what `state` knows better was spent under another budget
+    /// of its scope and period.
+    fn catch_up(&mut self, id: BudgetId, state: &State, orders: &mut Vec<Order>) {
+        let running = self.books.period();
+        let known = self.books.by_period().clone();
+        for (period, spent) in state.spent_by(&self.scope, running.per()) {
+            let before = known.get(&period).copied().unwrap_or_default();
+            let missed = spent.saturating_sub(before);
+            if missed == NanoUsd::ZERO {
+                continue;
+            }
+            self.books.on_settled(period, missed);
+            if period == running {
+                orders.push(Order::Missed {
+                    budget: id,
+                    period: period.tag(),
+                    cost: missed,
+                });
+            }
         }
     }
 

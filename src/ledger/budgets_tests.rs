@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::keyring::{Keyring, Team};
 use crate::config::plan::Plan;
-use crate::config::scope::Allowance;
+use crate::config::scope::{Allowance, Enforce};
 use crate::config::{self, Environment, Options, Strictness};
 use crate::decide::budget::{Capped, Share, Standing};
 use crate::link::budget_gate::{BudgetGate, Reserved};
@@ -98,6 +98,62 @@ fn spend_survives_a_restart_and_so_do_other_callers() {
     assert_eq!(found, [Some(130), Some(4), None, Some(7)]);
     assert_eq!(spent_by("hard").len(), 2);
     assert!(spent_by("old").is_empty());
+}
+
+/// The accounts of a team whose budgets these are.
+fn of_team(budgets: &[(Per, u64)]) -> Accounts {
+    let budget = |(per, amount): &(Per, u64)| Budget {
+        amount: NanoUsd::new(*amount),
+        per: *per,
+        action: BudgetAction::HardStop,
+        model_override: None,
+        enforce: Enforce::Yes,
+    };
+    let team = Team {
+        name: "t".into(),
+        models: None,
+        allowance: Allowance {
+            limits: None,
+            budgets: budgets.iter().map(budget).collect(),
+        },
+    };
+    let nobodys = config::plan::Budgets {
+        callers: Box::default(),
+        state_file: None,
+    };
+    Accounts::new(&Keyring::default(), &[team], &nobodys)
+}
+
+#[test]
+fn a_budget_that_comes_back_has_what_its_scope_has_spent_meanwhile() {
+    let (one, two) = ([(Per::Month, 40)], [(Per::Month, 40), (Per::Month, 50)]);
+    let mut state = State::default();
+    let mut books = Budgets::new(&of_team(&two), november().start(), &state);
+    for budget in [0, 1] {
+        books.on_fact(&settled(budget, november(), 10));
+    }
+    let mut orders = Vec::new();
+    books.save(&mut state);
+    books.adopt(&of_team(&one), &[], &state, &mut orders);
+    books.on_fact(&settled(0, november(), 25));
+    books.save(&mut state);
+    assert_eq!(orders, []);
+    books.adopt(&of_team(&two), &[], &state, &mut orders);
+    let missed = Order::Missed {
+        budget: BudgetId(1),
+        period: november().tag(),
+        cost: NanoUsd::new(25),
+    };
+    assert_eq!(orders, [missed]);
+    let spent: Vec<u64> = books.views().map(|view| view.spent.get()).collect();
+    assert_eq!(spent, [35, 35]);
+    let gate = BudgetGate::default();
+    gate.begin(november().tag(), 40, NanoUsd::new(10));
+    gate.spend(november().tag(), NanoUsd::new(25));
+    assert_eq!(gate.spent(), NanoUsd::new(35));
+    // It does so once.
+    books.adopt(&of_team(&two), &[], &state, &mut orders);
+    assert_eq!(orders.len(), 1);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::base::money::NanoUsd;
 use crate::base::period::PeriodTag;
-use crate::decide::budget::{Share, SpentWord, Standing, Word};
+use crate::decide::budget::{Capped, Share, SpentWord, Standing, Word};
 use crate::link::Padded;
 
 /// One budget's words; each new configuration takes them over.
@@ -107,6 +107,15 @@ impl BudgetGate {
         let _ = balance.fetch_update(Ordering::AcqRel, Ordering::Acquire, settle);
     }
 
+    /// This much is spent for which nothing was reserved.
+    pub fn spend(&self, period: PeriodTag, cost: NanoUsd) {
+        let share = Share {
+            amount: NanoUsd::ZERO,
+            capped: Capped::No,
+        };
+        self.settle(&Reserved { period, share }, cost);
+    }
+
     /// Whether these are the same words, and so those of the same budget.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
@@ -151,7 +160,6 @@ impl BudgetGate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::budget::Capped;
 
     const AMOUNT: NanoUsd = NanoUsd::new(100);
 

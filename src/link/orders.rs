@@ -93,6 +93,15 @@ pub enum Order {
         /// By how much, in nano-dollars.
         change: i64,
     },
+    /// A budget has missed spend of its scope, since a file was in force that did not have it.
+    Missed {
+        /// The budget.
+        budget: BudgetId,
+        /// The running period.
+        period: PeriodTag,
+        /// How much was spent meanwhile.
+        cost: NanoUsd,
+    },
     /// A period begins for a budget's words.
     Period {
         /// The budget.

@@ -4,12 +4,10 @@
 use crate::base::endpoint::Dialect;
 use crate::base::money::NanoUsd;
 use crate::base::period::Period;
-use crate::decide::budget::{Capped, Share};
 use crate::dialect::shell::Shell;
 use crate::exchange::callers::SharedCallers;
 use crate::exchange::principal::{Owner, Principal};
 use crate::exchange::unsettled::{Difference, Paying, Unsettled};
-use crate::link::budget_gate::Reserved;
 use crate::link::facts::Fact;
 use crate::link::meters::{Kept, Priced};
 use crate::shard::request::attempt::Attempt;
@@ -162,17 +160,11 @@ fn pay(shard: &Shard, callers: &SharedCallers, paying: &Paying, cost: NanoUsd) {
     if !paying.is_open(clock::wall()) {
         return;
     }
-    let reserved = Reserved {
-        period: paying.period.tag(),
-        share: Share {
-            amount: NanoUsd::ZERO,
-            capped: Capped::No,
-        },
-    };
-    gate.settle(&reserved, cost);
+    let period = paying.period.tag();
+    gate.spend(period, cost);
     shard.reports.report(Fact::Settled {
         budget: paying.id,
-        period: reserved.period,
+        period,
         cost,
     });
 }
