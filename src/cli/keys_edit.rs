@@ -39,7 +39,7 @@ impl KeysFile {
         let path = flags.file.clone().or(named);
         let path = path.ok_or("--write needs auth.keys_file in the configuration, or --file")?;
         let stamp = Stamp::of(&path);
-        let text = match files::read_text(&path, KEYS_FILE_BYTES_MAX) {
+        let text = match files::read_regular_text(&path, KEYS_FILE_BYTES_MAX) {
             Ok(text) => text,
             Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(fault) => return Err(format!("{}: {fault}", path.display())),

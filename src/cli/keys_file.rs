@@ -48,7 +48,7 @@ pub fn check(plan: &Plan) -> Result<(), Vec<String>> {
 /// The keys of the file at `path`.
 fn read_file(path: &str, plan: &Plan) -> Result<Vec<CallerKey>, Vec<String>> {
     let named = |problem: &dyn std::fmt::Display| format!("auth.keys_file: {path}: {problem}");
-    let text = files::read_text(Path::new(path), KEYS_FILE_BYTES_MAX);
+    let text = files::read_regular_text(Path::new(path), KEYS_FILE_BYTES_MAX);
     let text = text.map_err(|fault| vec![named(&fault)])?;
     let options = Options {
         environment: Environment::Lookup(environment::HERE),

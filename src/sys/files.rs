@@ -11,15 +11,37 @@ use std::path::Path;
 /// It cannot be opened or read, is larger than `limit` bytes (`FileTooLarge`), or is not UTF-8
 /// (`InvalidData`).
 pub fn read_text(path: &Path, limit: u64) -> std::io::Result<String> {
+    text(std::fs::File::open(path)?, limit)
+}
+
+fn text(file: std::fs::File, limit: u64) -> std::io::Result<String> {
     let mut bytes = Vec::new();
-    let taken = std::fs::File::open(path)?
-        .take(limit + 1)
-        .read_to_end(&mut bytes)?;
+    let taken = file.take(limit + 1).read_to_end(&mut bytes)?;
     // Checked before the encoding: the limit may cut a character in two.
     if taken as u64 > limit {
         return Err(std::io::ErrorKind::FileTooLarge.into());
     }
     String::from_utf8(bytes).map_err(|_| std::io::ErrorKind::InvalidData.into())
+}
+
+/// As [`read_text`], of a file that is read again and again: something that may never end, or that
+/// waits for somebody to write, as a pipe does, would hold up whoever reads it.
+///
+/// # Errors
+///
+/// As those of [`read_text`]; also, `path` leads to something else than a regular file.
+pub fn read_regular_text(path: &Path, limit: u64) -> std::io::Result<String> {
+    // Without the flag, a pipe that nobody writes to would not even open.
+    let mut options = std::fs::File::options();
+    let file = options
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    let kind = file.metadata()?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        return Err(std::io::Error::other("is not a regular file"));
+    }
+    text(file, limit)
 }
 
 /// What tells one state of a file from another.
@@ -98,5 +120,17 @@ mod tests {
         assert_eq!(fault, Err(std::io::ErrorKind::FileTooLarge));
         assert!(read_text(Path::new("/nowhere"), 10).is_err());
         assert!(exists(&path) && !exists(Path::new("/nowhere")));
+    }
+
+    #[test]
+    fn a_file_that_is_read_again_is_a_regular_one() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let path = root.join("Cargo.toml");
+        let text = read_regular_text(&path, 1 << 20).expect("a text");
+        assert_eq!(text, read_text(&path, 1 << 20).expect("a text"));
+        let kind = |path| read_regular_text(path, 10).map_err(|fault| fault.kind());
+        assert_eq!(kind(&path), Err(std::io::ErrorKind::FileTooLarge));
+        assert_eq!(kind(root), Err(std::io::ErrorKind::IsADirectory));
+        assert_eq!(kind(Path::new("/dev/zero")), Err(std::io::ErrorKind::Other));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use infermux::testing::base::digest::Digest;
 use infermux_mock::Mock;
@@ -233,6 +234,11 @@ fn a_file_of_keys_comes_into_force_by_itself_and_a_bad_one_changes_nothing() {
     }
     fs::remove_file(&path).expect("removed");
     router.wait_for_log("No such file");
+    // Whoever waited for a pipe to be written would read nothing ever again.
+    let made = Command::new("mkfifo").arg(&path).status();
+    assert!(made.expect("mkfifo").success());
+    router.wait_for_log("is not a regular file");
+    fs::remove_file(&path).expect("removed");
     assert_eq!(ask(&router, "k-two").status, 200);
     fs::write(&path, entry("three", "k-three", "")).expect("written");
     eventually("the file is read again", || {
