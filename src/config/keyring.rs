@@ -1,6 +1,8 @@
 //! Callers' keys: whose they are, until when they are good, and what they may ask for. Only their
 //! digests are known.
 
+use std::fmt;
+
 use crate::base::digest::Digest;
 use crate::base::map::Map;
 use crate::base::time::WallTime;
@@ -8,11 +10,19 @@ use crate::config::patterns::Pattern;
 use crate::config::scope::Allowance;
 
 /// All keys of callers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Keyring {
     keys: Box<[CallerKey]>,
     /// Places of the secrets whose digests begin so: of their keys, and among the key's own.
     secrets: Map<u64, (u32, u32)>,
+}
+
+/// The beginnings of digests stay out of every log, as digests do.
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = f.debug_struct("Keyring");
+        told.field("keys", &self.keys).finish_non_exhaustive()
+    }
 }
 
 /// A key of a caller. It may have several secrets while it is being rotated.

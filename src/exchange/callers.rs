@@ -331,6 +331,18 @@ mod tests {
     }
 
     #[test]
+    fn no_part_of_a_digest_is_shown() {
+        let ring = Keyring::new(vec![key("a")]).unwrap();
+        let callers = Callers::first(ring, Box::default(), Arc::default());
+        let (shown, digest) = (format!("{callers:?}"), Digest::of(b"a"));
+        assert!(shown.contains("name: \"a\""), "{shown}");
+        let digits = digest.to_string();
+        for part in [&digest.prefix().to_string(), &digits[..8], &digits[56..]] {
+            assert!(!shown.contains(part), "{part}");
+        }
+    }
+
+    #[test]
     fn operators_beat_the_file_and_time_beats_both() {
         let disabled = CallerKey {
             is_disabled: true,
