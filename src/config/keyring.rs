@@ -108,22 +108,19 @@ impl CallerKey {
 }
 
 impl PerModel {
-    /// Whether both are for the same models, in any order. If they are not, their labels differ.
+    /// Whether both are for the same models, in any order.
     #[must_use]
     pub fn has_models_of(&self, other: &Self) -> bool {
-        let sorted = |one: &Self| {
-            let mut models: Vec<String> = one.models.iter().map(NamePattern::text).collect();
-            models.sort_unstable();
-            models.dedup();
-            models
-        };
-        sorted(self) == sorted(other) || self.label() == other.label()
+        self.label() == other.label()
     }
 
-    /// The models as one text, with commas.
+    /// The models as one text, with commas, in an order of its own: what is counted under it goes
+    /// on when the file lists them in another.
     #[must_use]
     pub fn label(&self) -> Box<str> {
-        let models: Vec<String> = self.models.iter().map(NamePattern::text).collect();
+        let mut models: Vec<String> = self.models.iter().map(NamePattern::text).collect();
+        models.sort_unstable();
+        models.dedup();
         models.join(", ").into()
     }
 }

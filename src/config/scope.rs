@@ -17,7 +17,7 @@ pub enum Scope {
     KeyModels {
         /// The key.
         key: Box<str>,
-        /// The models as the file lists them, with commas.
+        /// The models in alphabetical order, with commas.
         models: Box<str>,
     },
     /// A caller: what `X-Infermux-Caller` or a key's `caller` names.

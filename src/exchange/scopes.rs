@@ -130,11 +130,11 @@ mod tests {
                     "team t",
                     "key a",
                     "key a, model gpt-4o",
-                    "key a, model o*, gpt-*",
+                    "key a, model gpt-*, o*",
                     "caller c",
                 ],
             ),
-            (Some(1), None, Some("o3"), &["key b, model o*, gpt-*"]),
+            (Some(1), None, Some("o3"), &["key b, model gpt-*, o*"]),
             (Some(1), Some("c"), Some("x"), &["caller c"]),
             (Some(2), None, Some("o3"), &[]),
         ] {

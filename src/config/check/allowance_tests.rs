@@ -95,7 +95,8 @@ fn every_limit_and_budget_reaches_the_plan() {
     assert_eq!(only_key(&plan).allowance, expected);
     // The model of an override has a route, though no list of models names it.
     assert!(plan.routes.chat.contains_key("o-3"));
-    let per_model = format!(", per_model: [{{models: ['gpt-4o', 'o-*']{fields}}}]");
+    let per_model = format!(", per_model: [{{models: ['o-*', 'gpt-4o']{fields}}}]");
+    // The order in the file does not tell one entry from another.
     let key = only_key(&self::plan("", &per_model));
     assert_eq!(key.allowance, Allowance::default());
     assert_eq!(&*key.per_model[0].label(), "gpt-4o, o-*");
