@@ -245,6 +245,14 @@ impl Reloader {
             self.wait_for_facts();
         }
         let former = self.next_callers.load();
+        for key in former.switched_back(&ring) {
+            let (key, is_disabled) = (&*key.name, key.is_disabled);
+            tracing::warn!(
+                key,
+                is_disabled,
+                "a key is as its file says again: what was done with it by hand is over"
+            );
+        }
         let next = former.next(ring, plan.teams.clone(), (accounts, fresh));
         self.next_callers.publish(Arc::new(next));
         self.account_seats = seats;

@@ -247,6 +247,19 @@ impl Callers {
         &self.teams
     }
 
+    /// The keys of `next` that are as the files say again, and not as operators have switched them.
+    pub fn switched_back<'a>(&'a self, next: &'a Keyring) -> impl Iterator<Item = &'a CallerKey> {
+        let by_hand = (0..).zip(self.ring.keys()).filter_map(|(place, key)| {
+            let mark = self.by_hand.at(place);
+            [ENABLED, DISABLED].contains(&mark).then_some((key, mark))
+        });
+        by_hand.filter_map(|(key, mark)| {
+            let mut keys = next.keys().iter();
+            let next = keys.find(|next| next.name == key.name)?;
+            (next.is_disabled != (mark == DISABLED)).then_some(next)
+        })
+    }
+
     /// Does this with the key called `name`; whether there is one. It is in force for the next
     /// request on every shard, until the files are read again.
     #[must_use]
@@ -360,6 +373,8 @@ mod tests {
         assert!(keys.act("on", KeyAct::Disable) && keys.act("off", KeyAct::Enable));
         assert!(keys.act("old", KeyAct::Enable) && !keys.act("none", KeyAct::Enable));
         assert_eq!(states(), [Disabled, Active, Expired]);
+        let back = keys.switched_back(keys.ring()).map(|key| &*key.name);
+        assert_eq!(back.collect::<Vec<_>>(), ["on", "off"]);
         let before = WallTime::from_unix_millis(999);
         assert_eq!(keys.state(2, None, before), Active);
         assert_eq!(keys.state(2, Some(before), before), Expired);
