@@ -1,6 +1,7 @@
 //! A file of keys that a command changes: read, changed in its text, judged by reading the result,
 //! and replaced in one step.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::base::limits::KEYS_FILE_BYTES_MAX;
@@ -24,6 +25,9 @@ pub struct KeysFile {
     keys: Vec<CallerKey>,
     /// `None`: the file was named without a configuration.
     plan: Option<Plan>,
+    /// Keeps other commands from changing the file until this one has: what they wrote would be
+    /// lost.
+    _folder: Option<File>,
 }
 
 impl KeysFile {
@@ -38,6 +42,7 @@ impl KeysFile {
         let named = plan.as_ref().and_then(named_file);
         let path = flags.file.clone().or(named);
         let path = path.ok_or("--write needs auth.keys_file in the configuration, or --file")?;
+        let folder = files::hold_folder(&path);
         let stamp = Stamp::of(&path);
         let text = match files::read_regular_text(&path, KEYS_FILE_BYTES_MAX) {
             Ok(text) => text,
@@ -52,6 +57,7 @@ impl KeysFile {
             text,
             keys,
             plan,
+            _folder: folder,
         })
     }
 

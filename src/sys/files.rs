@@ -102,6 +102,17 @@ fn write_beside(path: &Path, beside: &Path, text: &str) -> std::io::Result<()> {
     std::fs::rename(beside, path)
 }
 
+/// Waits until no other process holds the folder of the file at `path`, links followed, and holds
+/// it until the result is dropped: whoever reads a file to replace it must be alone with it. `None`:
+/// the system cannot do so.
+#[must_use]
+pub fn hold_folder(path: &Path) -> Option<std::fs::File> {
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let named = path.parent().filter(|folder| *folder != Path::new(""));
+    let folder = std::fs::File::open(named.unwrap_or(Path::new("."))).ok()?;
+    folder.lock().ok().map(|()| folder)
+}
+
 /// Whether there is something at `path`; if that cannot be found out, it counts as there.
 #[must_use]
 pub fn exists(path: &Path) -> bool {

@@ -561,6 +561,30 @@ fn a_file_that_cannot_be_changed_stays_as_it_is() {
 }
 
 #[test]
+fn commands_at_the_same_time_lose_no_key() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let folder = Folder::new();
+    let (path, file) = with_file(&alpha, &folder, "[]\n");
+    let names: Vec<String> = (0..12).map(|number| format!("n{number}")).collect();
+    std::thread::scope(|scope| {
+        for name in &names {
+            let new = ["key", "new", "--name", name, "--write", "--config", &file];
+            scope.spawn(move || {
+                let made = run(&new);
+                assert_eq!(made.code, Some(0), "{}", made.stderr);
+            });
+        }
+    });
+    let text = fs::read_to_string(&path).expect("read");
+    for name in &names {
+        assert!(
+            text.contains(&format!("name: \"{name}\"\n")),
+            "{name}: {text}"
+        );
+    }
+}
+
+#[test]
 fn a_new_key_has_the_limits_and_budgets_of_its_flags() {
     let alpha = mock(json!({"name": "alpha"}));
     let folder = Folder::new();
