@@ -241,10 +241,10 @@ impl Reloader {
             accounts,
             fresh,
         } = seated;
-        if !fresh.is_empty() {
+        let former = self.next_callers.load();
+        if !fresh.is_empty() || accounts.has_more_budgets_than(former.accounts()) {
             self.wait_for_facts();
         }
-        let former = self.next_callers.load();
         for key in former.switched_back(&ring) {
             let (key, is_disabled) = (&*key.name, key.is_disabled);
             tracing::warn!(
@@ -259,7 +259,7 @@ impl Reloader {
     }
 
     /// Waits until the facts of now are merged: those under an id's former holder must be booked
-    /// before the id has another.
+    /// before the id has another, and those of a scope before one of its budgets comes back.
     fn wait_for_facts(&self) {
         let progress = &self.common.progress;
         let pending = progress.pending();

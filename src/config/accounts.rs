@@ -1,6 +1,8 @@
 //! Every scope of callers that has limits or budgets, with the ids that books and gates know them
 //! by.
 
+use std::collections::HashSet;
+
 use crate::base::ids::{BudgetId, ScopeId};
 use crate::base::map::{Map, Set};
 use crate::config::keyring::{Keyring, NamePattern, Team};
@@ -96,6 +98,16 @@ impl Accounts {
             callers,
             keys,
         }
+    }
+
+    /// Whether `before` lacks one of the budgets, be it new or one that comes back.
+    #[must_use]
+    pub fn has_more_budgets_than(&self, before: &Self) -> bool {
+        let ids = |accounts: &Self| -> HashSet<BudgetId> {
+            let budgets = accounts.all.iter().flat_map(|one| &one.budgets);
+            budgets.map(|(id, _)| *id).collect()
+        };
+        !ids(self).is_subset(&ids(before))
     }
 
     /// Whether no scope has a limit or a budget.

@@ -117,6 +117,18 @@ impl Account {
         self.most = most;
     }
 
+    /// A configuration has it again: it catches up with what its scope's callers were `told`.
+    pub(crate) fn on_return(&mut self, told: &BTreeMap<Period, u64>) {
+        for (period, told) in told {
+            let known = self.told.entry(*period).or_default();
+            let missed = told.saturating_sub(*known);
+            *known += missed;
+            if *period == self.period {
+                self.beyond += i128::from(missed);
+            }
+        }
+    }
+
     /// A shard has settled a request, and its caller is told what it cost. Returns the period to
     /// which that belongs.
     pub(crate) fn on_settled(&mut self, allotment: &Allotment, cost: NanoUsd) -> Period {

@@ -28,6 +28,8 @@ pub(crate) struct Scopes {
     /// By id; `None` where no scope ever had it.
     limits: Vec<Option<Allowed>>,
     budgets: Vec<Option<Account>>,
+    /// The budgets that the configuration has.
+    in_force: BTreeSet<BudgetId>,
     /// The running periods.
     periods: [Period; Per::ALL.len()],
     /// What callers were told by scope, and what was spent before the start, whatever ids the
@@ -62,6 +64,7 @@ impl Scopes {
         let mut new = Self {
             limits: Vec::new(),
             budgets: Vec::new(),
+            in_force: BTreeSet::new(),
             periods: Per::ALL.map(|per| Period::of(per, scene.wall)),
             told: BTreeMap::new(),
             used: BTreeMap::new(),
@@ -100,6 +103,9 @@ impl Scopes {
             }
         }
         let today = self.periods[Per::Day as usize];
+        let budgets = accounts.all().iter().flat_map(|one| &one.budgets);
+        let in_force = budgets.map(|(id, _)| *id).collect();
+        let were_in_force = std::mem::replace(&mut self.in_force, in_force);
         for account in accounts.all() {
             let scope = &account.scope;
             if let Some((id, limits)) = &account.limits {
@@ -113,12 +119,17 @@ impl Scopes {
                 }
             }
             for (id, budget) in &account.budgets {
+                let told = self.told.get(&(scope.clone(), budget.per)).cloned();
+                let told = told.unwrap_or_default();
                 match place(&mut self.budgets, id.index()) {
-                    Some(known) => known.on_reload(budget),
+                    Some(known) => {
+                        known.on_reload(budget);
+                        if !were_in_force.contains(id) {
+                            known.on_return(&told);
+                        }
+                    }
                     empty @ None => {
-                        let told = self.told.get(&(scope.clone(), budget.per));
                         let period = self.periods[budget.per as usize];
-                        let told = told.cloned().unwrap_or_default();
                         *empty = Some(Account::new((scope, budget), period, told));
                     }
                 }

@@ -492,18 +492,21 @@ impl World {
         let Ok(accounts) = self.account_seats.seat(accounts(&plan)) else {
             return Ok(());
         };
+        let former = self.callers.load();
         let is_known = {
             let scopes = &self.judge.scopes;
             scopes.knows_any(&accounts.accounts, &accounts.fresh)
+                || accounts.accounts.has_more_budgets_than(former.accounts())
         };
         if is_known && !self.judge.is_all_merged() {
             // With the usual number of seats, reports are merged long before an id is given away;
-            // and a further budget begins with what is booked of its scope's spend.
+            // and a further budget, or one that comes back, begins with what is booked of its
+            // scope's spend.
             return Ok(());
         }
         let seated = (accounts.accounts, accounts.fresh);
         let (ring, teams) = (ring(&plan), plan.teams.clone());
-        let callers = self.callers.load().next(ring, teams, seated);
+        let callers = former.next(ring, teams, seated);
         self.callers.publish(Arc::new(callers));
         self.account_seats = accounts.seats;
         let seated = self.seats.seat(plan).expect("room for all");
