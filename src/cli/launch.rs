@@ -103,6 +103,7 @@ impl Launch<'_> {
             account_seats,
             terms,
             next_callers,
+            former_callers: Vec::new(),
             certificate: ground.certificate,
             common: Arc::clone(&common),
             bells: Arc::clone(&bells),
