@@ -1,6 +1,7 @@
-//! `cargo x grow`: what more shards, providers, models, callers with budgets and callers' keys cost,
-//! in processor time for each request, in memory, and until a router is ready. The routers of one row, small to large, take turns under
-//! the same load on one core, so that other work on the machine affects all of them alike.
+//! `cargo x grow`: what more shards, providers, models, callers with budgets and callers' keys
+//! cost: processor time for each request, memory, and time until a router is ready. The routers of
+//! one row, small to large, take turns under the same load on one core, so that other work on the
+//! machine affects all of them alike.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
