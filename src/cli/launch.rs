@@ -103,6 +103,7 @@ impl Launch<'_> {
             account_seats,
             terms,
             next_callers,
+            former_callers: Vec::new(),
             certificate: ground.certificate,
             common: Arc::clone(&common),
             bells: Arc::clone(&bells),
@@ -110,12 +111,8 @@ impl Launch<'_> {
             manager: manager(),
         };
         threads::start_reloader(reloader, wishes, &events)?;
-        Ok(Running::new(
-            common,
-            bells,
-            self.told,
-            (reporter, books.threads),
-        ))
+        let books = (reporter, books.threads);
+        Ok(Running::new(common, bells, self.told, books))
     }
 
     /// Makes what all event loops share, and starts the threads that work for them.

@@ -29,7 +29,7 @@ use crate::ledger::terms::Terms;
 use crate::link::gate::{Phase, Reloaded};
 use crate::link::latest::Latest;
 use crate::link::lists::{Said, What};
-use crate::link::reloads::{Changes, ReloadReceiver, ReloadResult, Wished};
+use crate::link::reloads::{Changes, Next, ReloadReceiver, ReloadResult, Wished};
 use crate::link::reports::{Ask, Message, Question, Reply, Reporter};
 use crate::shard::state::common::Common;
 use crate::shard::state::era::Era;
@@ -140,6 +140,9 @@ pub struct Reloader {
     pub certificate: Certificate,
     /// Where the coordinator finds callers whose limits and budgets are about to take effect.
     pub next_callers: Arc<Latest<Callers>>,
+    /// Callers that were in force: this thread drops them once nobody else holds them, since a
+    /// shard would have to spend time on tens of thousands.
+    pub former_callers: Vec<Arc<Callers>>,
     /// What all event loops share.
     pub common: Arc<Common>,
     /// Their bells.
@@ -162,7 +165,14 @@ struct Replacement {
 impl Reloader {
     /// Reloads for one wish after the other, until no sender is left.
     pub fn run(mut self, wishes: &ReloadReceiver) {
-        while let Some(wish) = wishes.next() {
+        loop {
+            self.former_callers.retain(|one| Arc::strong_count(one) > 1);
+            let waits = !self.former_callers.is_empty();
+            let wish = match wishes.next(waits.then_some(LOOK_AT_FORMER)) {
+                Next::Wish(wish) => wish,
+                Next::Nothing => continue,
+                Next::Never => return,
+            };
             if wish.what() == Wished::Keys {
                 wish.tell(self.reload_keys());
                 continue;
@@ -188,6 +198,8 @@ impl Reloader {
                         return ReloadResult::Stopping;
                     }
                     self.common.callers.publish(self.next_callers.load());
+                    // A shard that sleeps lets go of the former ones, too.
+                    self.bells.ring();
                     for change in &changes.changed {
                         tracing::info!(change, "a key changes");
                     }
@@ -255,6 +267,7 @@ impl Reloader {
         }
         let next = former.next(ring, plan.teams.clone(), (accounts, fresh));
         self.next_callers.publish(Arc::new(next));
+        self.former_callers.push(former);
         self.account_seats = seats;
     }
 
@@ -383,6 +396,7 @@ impl Reloader {
         let is_in_force = self.wait(Instant::NEVER, adopted);
         if let Some(callers) = callers {
             self.common.callers.publish(callers);
+            self.bells.ring();
         }
         is_in_force.then(|| progress.names(progress.left_out(number)))
     }
@@ -432,5 +446,7 @@ impl Reloader {
 
 /// How long a reload waits for a loop that does not turn.
 const STALL_PATIENCE: Duration = Duration::from_secs(1);
+/// Pause between two looks at whether callers that were in force can be dropped.
+const LOOK_AT_FORMER: Duration = Duration::from_secs(1);
 /// Pause between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(1);

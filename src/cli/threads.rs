@@ -23,6 +23,7 @@ use crate::coordinator::run::Coordinator;
 use crate::coordinator::save;
 use crate::coordinator::state_file::StateFile;
 use crate::exchange::catalogue::Catalogue;
+use crate::ledger::state::State;
 use crate::ledger::terms::Terms;
 use crate::link::addresses::{self, Addresses};
 use crate::link::events::{Event, EventReceiver, EventSender};
@@ -165,7 +166,7 @@ pub fn start_coordinator(
 /// The thread cannot be started.
 pub fn start_writer(
     file: StateFile,
-    states: StateReceiver,
+    states: StateReceiver<Arc<State>>,
     events: &EventSender,
 ) -> Result<(), NotStarted> {
     let body = move || {

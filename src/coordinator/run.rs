@@ -20,6 +20,7 @@ use crate::coordinator::reports::Job;
 use crate::coordinator::time::Time;
 use crate::exchange::callers::Callers;
 use crate::ledger::books::Books;
+use crate::ledger::state::State;
 use crate::ledger::terms::Terms;
 use crate::ledger::totals::Totals;
 use crate::link::facts::MonthTag;
@@ -65,7 +66,7 @@ pub struct Coordinator {
     /// Questions whose answers wait for facts, with the batches that must be merged first.
     asked: Vec<(Ask, Vec<u64>)>,
     /// Takes the durable state, if there is a state file.
-    writer: Option<StateSender>,
+    writer: Option<StateSender<Arc<State>>>,
     /// Whether that state has changed since it was last handed over.
     unsaved: bool,
     /// When a state was last handed over.
@@ -105,7 +106,7 @@ impl Coordinator {
 
     /// Hands the durable state to `writer`.
     #[must_use]
-    pub fn with_writer(self, writer: StateSender) -> Self {
+    pub fn with_writer(self, writer: StateSender<Arc<State>>) -> Self {
         Self {
             writer: Some(writer),
             ..self
@@ -317,7 +318,8 @@ impl Coordinator {
             return;
         }
         let pause = (writer.took() * SAVE_SHARE).clamp(SAVE_EVERY, SAVE_WITHIN);
-        let is_due = now >= self.saved_at + pause && writer.has_room();
+        let is_ready = writer.has_room() && self.books.state_is_free();
+        let is_due = now >= self.saved_at + pause && is_ready;
         let handed_over = match last {
             Last::Yes => writer.give(self.books.state(&self.totals)),
             Last::No if is_due => writer.offer(self.books.state(&self.totals)),

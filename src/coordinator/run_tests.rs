@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::base::ids::{ScopeId, ShardId, Subject};
+use crate::base::period::{Per, Period};
 use crate::base::time::WallTime;
 use crate::base::tokens::Tokens;
 use crate::config::account_seats::AccountSeats;
@@ -13,13 +14,13 @@ use crate::config::seats::Seats;
 use crate::config::{self, Environment, Options, Strictness};
 use crate::decide::limiter::Window60;
 use crate::decide::outcome::Signal;
-use crate::ledger::state::State;
 use crate::link::facts::{Ended, Fact};
 use crate::link::gate::ConnectionsMax;
 use crate::link::provider_gate::Standing;
 use crate::link::reports::{ByHand, Reply};
 use crate::link::scope_gate::{ScopeGate, ScopeLimit, ScopeTaken};
-use crate::link::{meters, queue};
+use crate::link::states::Received;
+use crate::link::{meters, queue, states};
 
 fn plan(probe_timeout: &str) -> Plan {
     let breaker = format!("recovery_window: 1s, probe_timeout: {probe_timeout}");
@@ -330,4 +331,36 @@ fn a_scopes_words_follow_its_requests_minutes_days_and_limits() {
     let (scope, gate) = team.callers.limited_scopes().next().expect("the team");
     assert_eq!(scope.to_string(), "team t");
     assert_eq!(gate.refused(ScopeLimit::TokensPerMinute), 0);
+}
+
+#[test]
+fn no_state_is_handed_over_while_the_one_before_is_still_in_hand_but_the_last_is() {
+    let team = Team::new([5, 100, 6, 300]);
+    let (sender, states) = states::channel();
+    let mut team = Team {
+        coordinator: team.coordinator.with_writer(sender),
+        ..team
+    };
+    let next = || match states.next(Some(Duration::ZERO)) {
+        Received::State(state) => Some(state),
+        Received::Nothing | Received::Never => None,
+    };
+    let used = |state: &State| {
+        let today = Period::of(Per::Day, WallTime::default());
+        state.used_on(today, &scope::Scope::Team("t".into()))
+    };
+    let taken = team.send(1_000, 40);
+    team.coordinator.do_what_is_due(time(1_000));
+    let first = next().expect("a state");
+    team.end(1_000, &taken, 10);
+    team.coordinator.do_what_is_due(time(2_000));
+    assert_eq!((used(&first), next()), ([1, 0], None));
+    drop(first);
+    team.coordinator.do_what_is_due(time(3_000));
+    let second = next().expect("a state");
+    assert_eq!(used(&second), [1, 10]);
+    let _ = team.send(3_500, 0);
+    team.coordinator.finish(time(4_000));
+    assert_eq!(next().map(|last| used(&last)), Some([2, 10]));
+    assert_eq!(used(&second), [1, 10]);
 }

@@ -1,26 +1,30 @@
 //! Writes the durable state, on a thread of its own because it blocks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::coordinator::state_file::StateFile;
+use crate::ledger::state::State;
 use crate::link::states::{Received, StateReceiver};
 use crate::sys::clock;
 
 /// Writes every state that comes, until no sender is left. A failing disk is reported once, and
 /// once more when it has recovered; meanwhile writing is tried again, and requests go on.
-pub fn run(file: &StateFile, states: &StateReceiver) {
+pub fn run(file: &StateFile, states: &StateReceiver<Arc<State>>) {
     let mut unwritten: Option<String> = None;
     loop {
         let failing = unwritten.is_some();
-        let (text, last) = match states.next(unwritten.as_ref().map(|_| RETRY)) {
-            Received::State(text) => (text, false),
+        let next = states.next(unwritten.as_ref().map(|_| RETRY));
+        let start = clock::now();
+        let (text, last) = match next {
+            // Nobody waits for the text here: the rows of tens of thousands of scopes take long.
+            Received::State(state) => (text(&state), false),
             Received::Nothing => (unwritten.take().unwrap_or_default(), false),
             Received::Never => match unwritten.take() {
                 Some(text) => (text, true),
                 None => return,
             },
         };
-        let start = clock::now();
         let written = file.write(&text);
         states.tell(clock::now().since(start));
         if written.is_err() {
@@ -38,6 +42,11 @@ pub fn run(file: &StateFile, states: &StateReceiver) {
             return;
         }
     }
+}
+
+fn text(state: &State) -> String {
+    // Writing a state cannot fail: its keys are strings, its numbers are whole.
+    state.to_json().unwrap_or_default()
 }
 
 /// Pause before a state that could not be written is tried again.

@@ -5,10 +5,11 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::base::ids::{BudgetId, ScopeId};
+use crate::base::map::Map;
 use crate::base::time::WallTime;
 use crate::config::account_seats::FreshAccounts;
 use crate::config::accounts::Accounts;
-use crate::config::keyring::{CallerKey, Keyring, Team, allows};
+use crate::config::keyring::{CallerKey, Keyring, NamePattern, Team, allows};
 use crate::config::scope::{Enforce, Limits, Scope};
 use crate::link::caller_gates::CallerGates;
 use crate::link::marks::Marks;
@@ -21,6 +22,8 @@ pub struct Callers {
     ring: Keyring,
     /// By key: the models that its team may ask for are those of which of `teams`.
     teams: Box<[Team]>,
+    /// By name, the place of a team.
+    team_places: Map<Box<str>, usize>,
     /// By key: what an operator has done with it since the files were read.
     by_hand: Marks,
     /// The scopes that have limits or budgets.
@@ -101,6 +104,7 @@ impl Callers {
         Self {
             by_hand: Marks::new(ring.keys().len()),
             ring,
+            team_places: places(&teams),
             teams,
             accounts,
             gates,
@@ -120,6 +124,7 @@ impl Callers {
         Self {
             by_hand: Marks::new(ring.keys().len()),
             ring,
+            team_places: places(&teams),
             teams,
             gates: self.gates.next(&limits(&accounts), begun),
             accounts,
@@ -207,18 +212,19 @@ impl Callers {
     /// Whether the key may ask for the model called `name`.
     #[must_use]
     pub fn allows_model(&self, key: &CallerKey, name: &str) -> bool {
-        let team = key.team.as_deref();
-        let team = team.and_then(|team| self.teams.iter().find(|one| *one.name == *team));
-        let of_team = team.and_then(|team| team.models.as_deref());
-        allows(key.models.as_deref(), name) && allows(of_team, name)
+        allows(key.models.as_deref(), name) && allows(self.models_of_team(key), name)
     }
 
     /// Whether there are models that the key may not ask for.
     #[must_use]
     pub fn is_restricted(&self, key: &CallerKey) -> bool {
-        let team = key.team.as_deref();
-        let mut teams = self.teams.iter().filter(|one| team == Some(&*one.name));
-        key.models.is_some() || teams.any(|team| team.models.is_some())
+        key.models.is_some() || self.models_of_team(key).is_some()
+    }
+
+    /// The models that the key's team may ask for; `None`: all.
+    fn models_of_team(&self, key: &CallerKey) -> Option<&[NamePattern]> {
+        let place = self.team_places.get(key.team.as_deref()?)?;
+        self.teams.get(*place)?.models.as_deref()
     }
 
     /// The state of the key at this place at `now`, and how many of its secrets are good.
@@ -272,6 +278,13 @@ impl Callers {
     }
 }
 
+fn places(teams: &[Team]) -> Map<Box<str>, usize> {
+    let places = teams.iter().enumerate();
+    places
+        .map(|(place, one)| (one.name.clone(), place))
+        .collect()
+}
+
 /// The limits of every scope that has any, for its gate.
 fn limits(accounts: &Accounts) -> Vec<(ScopeId, ScopeLimits)> {
     let limits = accounts.all().iter().filter_map(|one| one.limits);
@@ -306,7 +319,7 @@ const DISABLED: u8 = KeyAct::Disable as u8;
 mod tests {
     use super::*;
     use crate::base::digest::Digest;
-    use crate::config::keyring::{KeySecret, NamePattern};
+    use crate::config::keyring::KeySecret;
     use crate::config::scope::Allowance;
 
     fn key(name: &str) -> CallerKey {

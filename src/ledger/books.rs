@@ -1,5 +1,6 @@
 //! All books together: what the coordinator drives.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::ids::ProviderId;
@@ -25,8 +26,9 @@ pub struct Books {
     limits: Limits,
     budgets: Budgets,
     days: Days,
-    /// The state read at the start, with what has been added since.
-    state: State,
+    /// The state read at the start, with what has been added since. Shared with the thread that
+    /// writes it, and copied only where that has not put it into text yet.
+    state: Arc<State>,
     averages: Vec<Ewma>,
     decay_permille: u32,
     /// When each provider's health was last checked.
@@ -50,7 +52,7 @@ impl Books {
             limits: Limits::new(&plan.providers, accounts, window),
             budgets: Budgets::new(accounts, wall, &state),
             days: Days::new(accounts, wall, &state),
-            state,
+            state: Arc::new(state),
             averages: vec![Ewma::default(); providers],
             decay_permille: plan.latency.ewma_decay_permille,
             checked_at: vec![None; providers],
@@ -82,8 +84,9 @@ impl Books {
         orders: &mut Vec<Order>,
     ) {
         // What is known under ids that get a new holder is kept by the scopes' names.
-        self.budgets.save(&mut self.state);
-        self.days.save(&mut self.state);
+        let state = Arc::make_mut(&mut self.state);
+        self.budgets.save(state);
+        self.days.save(state);
         self.limits.adopt_scopes(accounts, &fresh.scopes, orders);
         self.days
             .adopt(accounts, &fresh.scopes, &self.state, orders);
@@ -203,13 +206,19 @@ impl Books {
         self.budgets.take_changed() | self.days.take_changed()
     }
 
-    /// The durable state as text.
+    /// The durable state, for the thread that writes it.
     #[must_use]
-    pub fn state(&mut self, totals: &Totals) -> String {
-        totals.save(&mut self.state);
-        self.budgets.save(&mut self.state);
-        self.days.save(&mut self.state);
-        // Writing a state cannot fail: its keys are strings, its numbers are whole.
-        self.state.to_json().unwrap_or_default()
+    pub fn state(&mut self, totals: &Totals) -> Arc<State> {
+        let state = Arc::make_mut(&mut self.state);
+        totals.save(state);
+        self.budgets.save(state);
+        self.days.save(state);
+        Arc::clone(&self.state)
+    }
+
+    /// Whether nobody has a former state in hand, so that [`Self::state`] copies nothing.
+    #[must_use]
+    pub fn state_is_free(&self) -> bool {
+        Arc::strong_count(&self.state) == 1
     }
 }

@@ -2,9 +2,10 @@
 //! other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use crate::base::limits::RELOADS_MAX;
 
@@ -23,6 +24,17 @@ pub enum Wished {
     Configuration,
     /// The file of callers' keys, which has changed.
     Keys,
+}
+
+/// What the thread that reloads receives.
+#[derive(Debug)]
+pub enum Next {
+    /// A wish.
+    Wish(Arc<Reload>),
+    /// No wish came in time.
+    Nothing,
+    /// No wish will come any more: every sender is gone.
+    Never,
 }
 
 /// A wish, and room for its result.
@@ -76,10 +88,17 @@ impl ReloadSender {
 }
 
 impl ReloadReceiver {
-    /// The next wish; `None` once every sender is gone.
+    /// The next wish, waiting for at most `wait`, or without a limit.
     #[must_use]
-    pub fn next(&self) -> Option<Arc<Reload>> {
-        self.0.recv().ok()
+    pub fn next(&self, wait: Option<Duration>) -> Next {
+        let Some(wait) = wait else {
+            return self.0.recv().map_or(Next::Never, Next::Wish);
+        };
+        match self.0.recv_timeout(wait) {
+            Ok(wish) => Next::Wish(wish),
+            Err(RecvTimeoutError::Timeout) => Next::Nothing,
+            Err(RecvTimeoutError::Disconnected) => Next::Never,
+        }
     }
 }
 
@@ -106,18 +125,28 @@ impl Reload {
 mod tests {
     use super::*;
 
+    const SOON: Duration = Duration::from_millis(1);
+
     #[test]
     fn wishes_wait_and_those_beyond_are_fulfilled_by_the_last() {
         let (sender, receiver) = channel();
         let wishes: Vec<_> = std::iter::from_fn(|| sender.wish(Wished::Keys)).collect();
         assert_eq!(wishes.len(), RELOADS_MAX);
-        let wish = receiver.next().unwrap();
+        let next = || match receiver.next(None) {
+            Next::Wish(wish) => Some(wish),
+            Next::Nothing | Next::Never => None,
+        };
+        let wish = next().unwrap();
         assert!(wishes[0].result().is_none());
         wish.tell(ReloadResult::Stopping);
         assert_eq!(wishes[0].result().as_deref(), Some(&ReloadResult::Stopping));
         assert_eq!(wish.what(), Wished::Keys);
         assert!(sender.wish(Wished::Configuration).is_some());
+        let left = std::iter::repeat_with(next).take(RELOADS_MAX);
+        assert!(left.into_iter().all(|wish| wish.is_some()));
+        assert!(matches!(receiver.next(Some(SOON)), Next::Nothing));
         drop(sender);
-        assert_eq!(std::iter::from_fn(|| receiver.next()).count(), RELOADS_MAX);
+        assert!(matches!(receiver.next(Some(SOON)), Next::Never));
+        assert!(next().is_none());
     }
 }

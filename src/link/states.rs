@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 
-/// The coordinator's end.
+/// The coordinator's end; `S` is the durable state.
 #[derive(Debug)]
-pub struct StateSender {
-    states: Sender<String>,
+pub struct StateSender<S> {
+    states: Sender<S>,
     told: Arc<Told>,
 }
 
 /// The writer's end.
 #[derive(Debug)]
-pub struct StateReceiver {
-    states: Receiver<String>,
+pub struct StateReceiver<S> {
+    states: Receiver<S>,
     told: Arc<Told>,
 }
 
@@ -31,9 +31,9 @@ struct Told {
 
 /// What the writer receives.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Received {
+pub enum Received<S> {
     /// A state to write.
-    State(String),
+    State(S),
     /// No state came in time.
     Nothing,
     /// No state will come any more.
@@ -42,7 +42,7 @@ pub enum Received {
 
 /// Both ends. One state waits at most; the sender keeps a later one until there is room.
 #[must_use]
-pub fn channel() -> (StateSender, StateReceiver) {
+pub fn channel<S>() -> (StateSender<S>, StateReceiver<S>) {
     let (sender, receiver) = crossbeam_channel::bounded(1);
     let told = Arc::<Told>::default();
     (
@@ -57,15 +57,15 @@ pub fn channel() -> (StateSender, StateReceiver) {
     )
 }
 
-impl StateSender {
-    /// Hands `text` over, unless another state still waits.
+impl<S> StateSender<S> {
+    /// Hands `state` over, unless another one still waits.
     ///
     /// # Errors
     ///
-    /// Another state waits: the text comes back.
-    pub fn offer(&self, text: String) -> Result<(), String> {
-        self.states.try_send(text).map_err(|error| match error {
-            TrySendError::Full(text) | TrySendError::Disconnected(text) => text,
+    /// Another state waits: this one comes back.
+    pub fn offer(&self, state: S) -> Result<(), S> {
+        self.states.try_send(state).map_err(|error| match error {
+            TrySendError::Full(state) | TrySendError::Disconnected(state) => state,
         })
     }
 
@@ -73,9 +73,9 @@ impl StateSender {
     ///
     /// # Errors
     ///
-    /// The writer is gone: the text comes back.
-    pub fn give(&self, text: String) -> Result<(), String> {
-        self.states.send(text).map_err(|error| error.0)
+    /// The writer is gone: the state comes back.
+    pub fn give(&self, state: S) -> Result<(), S> {
+        self.states.send(state).map_err(|error| error.0)
     }
 
     /// How long the last write took.
@@ -97,10 +97,10 @@ impl StateSender {
     }
 }
 
-impl StateReceiver {
+impl<S> StateReceiver<S> {
     /// The next state, waiting for at most `wait`, or without a limit.
     #[must_use]
-    pub fn next(&self, wait: Option<Duration>) -> Received {
+    pub fn next(&self, wait: Option<Duration>) -> Received<S> {
         let Some(wait) = wait else {
             return self.states.recv().map_or(Received::Never, Received::State);
         };
@@ -109,7 +109,7 @@ impl StateReceiver {
             return Received::Nothing;
         }
         match self.states.recv_timeout(wait) {
-            Ok(text) => Received::State(text),
+            Ok(state) => Received::State(state),
             Err(RecvTimeoutError::Timeout) => Received::Nothing,
             Err(RecvTimeoutError::Disconnected) => Received::Never,
         }
@@ -134,9 +134,9 @@ mod tests {
     #[test]
     fn one_state_waits_and_the_next_comes_back() {
         let (sender, receiver) = channel();
-        assert_eq!(sender.offer("a".into()), Ok(()));
-        assert_eq!(sender.offer("b".into()), Err("b".into()));
-        assert_eq!(receiver.next(None), Received::State("a".into()));
+        assert_eq!(sender.offer("a"), Ok(()));
+        assert_eq!(sender.offer("b"), Err("b"));
+        assert_eq!(receiver.next(None), Received::State("a"));
         assert_eq!(receiver.next(Some(Duration::ZERO)), Received::Nothing);
         receiver.tell(Duration::from_millis(3));
         receiver.count_failure();
@@ -145,9 +145,9 @@ mod tests {
             (Duration::from_millis(3), 1)
         );
         assert!(sender.has_room());
-        assert_eq!(sender.give("c".into()), Ok(()));
+        assert_eq!(sender.give("c"), Ok(()));
         drop(sender);
-        assert_eq!(receiver.next(None), Received::State("c".into()));
+        assert_eq!(receiver.next(None), Received::State("c"));
         assert_eq!(receiver.next(None), Received::Never);
     }
 }

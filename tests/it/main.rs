@@ -42,6 +42,7 @@ mod limits_rate;
 mod listen;
 mod logging;
 mod manage;
+mod many_keys;
 mod matrix;
 mod memory;
 mod messages;

@@ -98,7 +98,7 @@ pub(crate) struct World {
     queue: BinaryHeap<Reverse<(Instant, u64, Event)>>,
     queued: u64,
     coordinator: Coordinator,
-    states: StateReceiver,
+    states: StateReceiver<Arc<State>>,
     saved: String,
     replies: Vec<Arc<Reply>>,
     stuck_until: Instant,
@@ -474,8 +474,8 @@ impl World {
     }
 
     fn read_states(&mut self) {
-        while let Received::State(text) = self.states.next(Some(Duration::ZERO)) {
-            self.saved = text;
+        while let Received::State(state) = self.states.next(Some(Duration::ZERO)) {
+            self.saved = state.to_json().expect("a state is text");
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The tree keeps the text of every single value, so that `1e3`, `007` or a price with many digits
 //! reach their field undamaged. The package gives either a value's shape or its text: a first pass
-//! builds the tree, a second fills in the texts.
+//! builds the tree, a second fills in the texts of numbers and truth values, where there are any.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -90,8 +90,10 @@ fn check(text: &str, bytes_max: u64) -> Result<(), Fault> {
 }
 
 fn document(text: &str, values_max: usize) -> Result<Node, Fault> {
-    let mut root = shape(text, values_max).map_err(|error| placed(&error))?;
-    fill(text, &mut root).map_err(|error| placed(&error))?;
+    let (mut root, words) = shape(text, values_max).map_err(|error| placed(&error))?;
+    if words == Words::Some {
+        fill(text, &mut root).map_err(|error| placed(&error))?;
+    }
     Ok(root)
 }
 
@@ -185,14 +187,23 @@ fn refuse_what_takes_long(text: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-fn shape(text: &str, values_max: usize) -> Result<Node, serde_yaml::Error> {
-    let values = Cell::new(0);
-    Shape {
+/// Whether a tree has values whose text the first pass does not know.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Words {
+    Some,
+    None,
+}
+
+fn shape(text: &str, values_max: usize) -> Result<(Node, Words), serde_yaml::Error> {
+    let (values, words) = (Cell::new(0), Cell::new(Words::None));
+    let shape = Shape {
         depth: 0,
         values: &values,
+        words: &words,
         values_max,
-    }
-    .deserialize(serde_yaml::Deserializer::from_str(text))
+    };
+    let root = shape.deserialize(serde_yaml::Deserializer::from_str(text))?;
+    Ok((root, words.get()))
 }
 
 fn fill(text: &str, root: &mut Node) -> Result<(), serde_yaml::Error> {
@@ -205,6 +216,7 @@ fn fill(text: &str, root: &mut Node) -> Result<(), serde_yaml::Error> {
 struct Shape<'a> {
     depth: usize,
     values: &'a Cell<usize>,
+    words: &'a Cell<Words>,
     values_max: usize,
 }
 
@@ -218,7 +230,8 @@ impl Shape<'_> {
     }
 
     /// A number or a truth value, whose text the second pass fills in.
-    fn word<E>() -> Result<Node, E> {
+    fn word<E>(self) -> Result<Node, E> {
+        self.words.set(Words::Some);
         Ok(Node::Scalar(Scalar {
             text: String::new(),
             origin: Origin::File,
@@ -268,27 +281,27 @@ impl<'de> Visitor<'de> for Shape<'_> {
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<Node, E> {
-        Self::word()
+        self.word()
     }
 
     fn visit_u64<E: Error>(self, _: u64) -> Result<Node, E> {
-        Self::word()
+        self.word()
     }
 
     fn visit_i64<E: Error>(self, _: i64) -> Result<Node, E> {
-        Self::word()
+        self.word()
     }
 
     fn visit_u128<E: Error>(self, _: u128) -> Result<Node, E> {
-        Self::word()
+        self.word()
     }
 
     fn visit_i128<E: Error>(self, _: i128) -> Result<Node, E> {
-        Self::word()
+        self.word()
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<Node, E> {
-        Self::word()
+        self.word()
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Node, A::Error> {
@@ -307,9 +320,18 @@ impl<'de> Visitor<'de> for Shape<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
         let inner = self.inner()?;
         let mut entries: Vec<(String, Node)> = Vec::new();
+        // Most mappings are small, and are looked through.
         let mut seen = HashSet::new();
         while let Some(key) = map.next_key::<String>()? {
-            if !seen.insert(key.clone()) {
+            let is_new = if entries.len() < FEW_ENTRIES {
+                entries.iter().all(|(other, _)| *other != key)
+            } else {
+                if seen.is_empty() {
+                    seen.extend(entries.iter().map(|(other, _)| other.clone()));
+                }
+                seen.insert(key.clone())
+            };
+            if !is_new {
                 return Err(A::Error::custom(format!(
                     "the mapping has the key `{}` twice",
                     printable(&key)
@@ -321,6 +343,9 @@ impl<'de> Visitor<'de> for Shape<'_> {
         Ok(Node::Map(entries))
     }
 }
+
+/// A mapping with this many entries or more gets a table of its keys.
+const FEW_ENTRIES: usize = 16;
 
 /// Second pass: the text of every single value.
 struct Fill<'a>(&'a mut Node);

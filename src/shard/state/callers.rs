@@ -20,12 +20,18 @@ impl HeldCallers {
     /// The callers that are in force.
     #[must_use]
     pub fn current(&self, latest: &Latest<Callers>) -> Rc<SharedCallers> {
+        self.adopt(latest);
+        Rc::clone(&self.0.borrow())
+    }
+
+    /// Lets go of the callers that it holds, if others are in force. They are not dropped by that:
+    /// the thread that reloads holds them until no shard does.
+    pub fn adopt(&self, latest: &Latest<Callers>) {
         let mut held = self.0.borrow_mut();
         // What is held is not another value at the same address.
         let is_same = latest.look(|callers| held.is(callers));
         if !is_same {
             *held = Rc::new(SharedCallers::new(latest.load()));
         }
-        Rc::clone(&held)
     }
 }

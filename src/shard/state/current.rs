@@ -48,8 +48,10 @@ impl Current {
         Rc::clone(&self.shard.borrow())
     }
 
-    /// Adopts the published era, if it is another one; requests under way keep theirs.
+    /// Adopts the published era and the published callers, if they are others; requests under way
+    /// keep theirs.
     pub fn adopt(&self) {
+        self.own.held_callers.adopt(&self.own.callers);
         let before = self.shard();
         let era = self.own.era.load();
         if era.number == before.era.number {

@@ -1,11 +1,14 @@
-//! `cargo x grow`: what more shards, providers, models and callers with budgets cost, in processor
-//! time for each request and in memory. The routers of one row, small to large, take turns under
-//! the same load on one core, so that other work on the machine affects all of them alike.
+//! `cargo x grow`: what more shards, providers, models, callers with budgets and callers' keys
+//! cost: processor time for each request, memory, and time until a router is ready. The routers of
+//! one row, small to large, take turns under the same load on one core, so that other work on the
+//! machine affects all of them alike.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
+use ring::digest::{SHA256, digest};
 use serde_json::Value;
 
 use crate::clock::Stopwatch;
@@ -35,7 +38,7 @@ struct Row {
     size: fn(usize) -> Size,
 }
 
-const ROWS: [Row; 4] = [
+const ROWS: [Row; 6] = [
     Row {
         name: "shards",
         sizes: &[1, 2, 4, 16, 64],
@@ -56,6 +59,19 @@ const ROWS: [Row; 4] = [
         sizes: &[1, 10, 100, 1_000],
         size: |callers| Size { callers, ..ONE },
     },
+    Row {
+        name: "keys without limits",
+        sizes: &[1, 1_000, 50_000],
+        size: |keys| Size { keys, ..ONE },
+    },
+    Row {
+        name: "keys, each with limits and two budgets",
+        sizes: &[1, 1_000, 50_000],
+        size: |limited_keys| Size {
+            limited_keys,
+            ..ONE
+        },
+    },
 ];
 
 /// How much of everything a router has.
@@ -65,6 +81,10 @@ struct Size {
     providers: usize,
     models: usize,
     callers: usize,
+    /// Callers' keys in a file of keys; none where both are 0.
+    keys: usize,
+    /// Such keys, each with limits and budgets of its own.
+    limited_keys: usize,
 }
 
 const ONE: Size = Size {
@@ -72,6 +92,8 @@ const ONE: Size = Size {
     providers: 1,
     models: 1,
     callers: 1,
+    keys: 0,
+    limited_keys: 0,
 };
 
 /// Measures and prints, as a table in Markdown.
@@ -87,7 +109,8 @@ pub(crate) fn run() -> Result<(), String> {
     let template = folder.write("body.json", &BODY.replace("\n    ", " "))?;
     println!(
         "| what | how many | CPU per request, us | to the first | coordinator's part, us | \
-         RSS, MiB | series | a scrape, ms |\n|---|---:|---:|---:|---:|---:|---:|---:|"
+         RSS, MiB | series | a scrape, ms | ready after, ms |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|---:|"
     );
     for row in ROWS {
         let mut processes = Processes::new()?;
@@ -95,7 +118,12 @@ pub(crate) fn run() -> Result<(), String> {
         let mut routers = Vec::new();
         for &count in row.sizes {
             let size = (row.size)(count);
-            let config = folder.write(&format!("{count}.yml"), &config(&mock, size))?;
+            let keys = match size.all_keys() {
+                0 => None,
+                _ => Some(folder.write(&format!("{count}-keys.yml"), &keys_file(size))?),
+            };
+            let text = config(&mock, size, keys.as_deref());
+            let config = folder.write(&format!("{count}.yml"), &text)?;
             routers.push(Router::start(&mut processes, &bin, &config, size)?);
         }
         let (bin, template) = (bin.clone(), template.clone());
@@ -105,15 +133,23 @@ pub(crate) fn run() -> Result<(), String> {
     Ok(())
 }
 
-fn config(mock: &str, size: Size) -> String {
+fn config(mock: &str, size: Size, keys: Option<&Path>) -> String {
     let models: Vec<String> = (0..size.models).map(|n| format!("m{n:012}")).collect();
     let models = models.join(", ");
     let mut text = format!(
         "listen: 127.0.0.1:0\nmanagement_listen: 127.0.0.1:0\nlog: {{level: warn}}\n\
-         server: {{shards: {}}}\nproviders:\n",
+         server: {{shards: {}}}\n",
         size.shards
     );
     // Writing to a String cannot fail.
+    if let Some(keys) = keys {
+        let _ = writeln!(
+            text,
+            "auth: {{mode: keys, keys_file: \"{}\"}}",
+            keys.display()
+        );
+    }
+    text += "providers:\n";
     for provider in 0..size.providers {
         let _ = writeln!(
             text,
@@ -133,11 +169,46 @@ fn config(mock: &str, size: Size) -> String {
     text
 }
 
+impl Size {
+    fn all_keys(self) -> usize {
+        self.keys.max(self.limited_keys)
+    }
+}
+
+/// The secret of the key with this number, as the load tool writes it, too.
+fn secret(number: &str) -> String {
+    format!("sk-grow-{number}-0123456789abcdef0123456789abcdef")
+}
+
+/// A file of keys.
+fn keys_file(size: Size) -> String {
+    let allowance = match size.limited_keys {
+        0 => "",
+        _ => {
+            ", limits: {requests_per_minute: 1000000000, requests_per_day: 1000000000}, \
+             budgets: [{usd: 100000.5, per: day}, {usd: 1000000.5, per: month}]"
+        }
+    };
+    let mut text = String::new();
+    for number in 0..size.all_keys() {
+        let number = format!("{number:012}");
+        let hash = digest(&SHA256, secret(&number).as_bytes());
+        let _ = write!(text, "- {{name: k{number}, hash: \"sha256:");
+        for byte in hash.as_ref() {
+            let _ = write!(text, "{byte:02x}");
+        }
+        let _ = writeln!(text, "\"{allowance}}}");
+    }
+    text
+}
+
 /// One router.
 struct Router {
     addresses: Addresses,
     tree: Tree,
     size: Size,
+    /// How long it took to start.
+    ready_after: Duration,
 }
 
 /// What a router costs for each request, in microseconds: the whole process, and its coordinator.
@@ -157,19 +228,28 @@ impl Router {
         let program = bin.join("infermux").display().to_string();
         let config = config.display().to_string();
         let flags = ["-c", "0", &program, "serve", "--config", &config].map(str::to_owned);
+        let clock = Stopwatch::start();
         let addresses = processes.start(Path::new("taskset"), &flags, scrape::addresses)?;
+        let ready_after = clock.elapsed();
         let pid = processes.last_id().ok_or("the router has no process id")?;
         Ok(Self {
             addresses,
             tree: Tree::of(pid),
             size,
+            ready_after,
         })
     }
 
     /// Loads it for a time.
     fn load(&self, bin: &Path, template: &PathBuf, span: &str) -> Result<Cost, String> {
         let url = format!("http://{}/v1/chat/completions", self.addresses.callers);
-        let cycle = self.size.models.max(self.size.callers).to_string();
+        let keys = self.size.all_keys();
+        let cycle = self.size.models.max(self.size.callers).max(keys);
+        let cycle = cycle.to_string();
+        let key = match keys {
+            0 | 1 => secret("000000000000"),
+            _ => secret("{{ number }}"),
+        };
         // Where there is only one, its number is 0.
         let (model, caller) = match (self.size.models, self.size.callers) {
             (1, _) => ("m000000000000", "c{{ number }}"),
@@ -179,6 +259,7 @@ impl Router {
         let output = Command::new(bin.join("infermux-load"))
             .args(["--json", "--pin=1", "-c64", "-d", span, "--url", &url])
             .args(["--header", &format!("X-Infermux-Caller: {caller}")])
+            .args(["--header", &format!("Authorization: Bearer {key}")])
             .args(["--model", model, "--cycle", &cycle, "--template"])
             .arg(template)
             .output()
@@ -237,7 +318,7 @@ fn measure(bin: &Path, template: &PathBuf, row: Row, routers: &[Router]) -> Resu
         let took = clock.elapsed();
         let is_series = |line: &&[u8]| !line.is_empty() && !line.starts_with(b"#");
         println!(
-            "| {} | {count} | {:.2} | {ratio:.2} | {:.2} | {:.1} | {} | {:.1} |",
+            "| {} | {count} | {:.2} | {ratio:.2} | {:.2} | {:.1} | {} | {:.1} | {} |",
             row.name,
             of(|cost| cost.all),
             of(|cost| cost.coordinator),
@@ -247,6 +328,7 @@ fn measure(bin: &Path, template: &PathBuf, row: Row, routers: &[Router]) -> Resu
                 .filter(is_series)
                 .count(),
             took.as_secs_f64() * 1e3,
+            router.ready_after.as_millis(),
         );
     }
     Ok(())
@@ -262,7 +344,9 @@ mod tests {
             assert!(row.sizes.is_sorted() && row.sizes[0] == 1, "{}", row.name);
             let size = (row.size)(7);
             let all = [size.shards, size.providers, size.models, size.callers];
-            assert_eq!(all.iter().filter(|count| **count != 1).count(), 1);
+            let more = all.iter().filter(|count| **count != 1).count();
+            let keys = [size.keys, size.limited_keys];
+            assert_eq!(more + keys.iter().filter(|count| **count != 0).count(), 1);
         }
     }
 
@@ -275,9 +359,31 @@ mod tests {
                 callers: 2,
                 ..ONE
             },
+            None,
         );
         assert_eq!(text.matches("name: p").count(), 3);
         assert_eq!(text.matches("caller: ").count(), 2);
         assert!(text.contains("models: [m000000000000]"), "{text}");
+    }
+
+    #[test]
+    fn a_file_of_keys_has_as_many_as_it_says() {
+        for (keys, limited_keys, budgets) in [(3, 0, 0), (0, 2, 2)] {
+            let size = Size {
+                keys,
+                limited_keys,
+                ..ONE
+            };
+            let text = keys_file(size);
+            let list: Vec<Value> = serde_yaml::from_str(&text).expect("a list");
+            assert_eq!(list.len(), size.all_keys());
+            for key in list {
+                let hash = key["hash"].as_str().expect("a hash");
+                assert_eq!(hash.len(), "sha256:".len() + 64);
+                assert_eq!(key["budgets"].as_array().map_or(0, Vec::len), budgets);
+            }
+            let config = config("127.0.0.1:9", size, Some(Path::new("/k.yml")));
+            assert!(config.contains("keys_file: \"/k.yml\""), "{config}");
+        }
     }
 }

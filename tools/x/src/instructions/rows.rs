@@ -40,6 +40,8 @@ const RESPONSES: &str = "/v1/responses";
 
 /// The flag with the caller that has a budget.
 const CALLER: [&str; 2] = ["-H", "X-Infermux-Caller: load"];
+/// The words with which the router has callers' keys.
+const KEYED: [&str; 2] = ["keys", "scopes"];
 /// The secret of the caller's key, where there are keys.
 pub(crate) const KEY: &str = "sk-load-0123456789abcdef0123456789abcdef0123456789";
 
@@ -108,7 +110,7 @@ const PACED: Row = Row {
 };
 
 /// Every row, in the order in which they are counted and shown.
-pub(crate) const ALL: [Row; 29] = [
+pub(crate) const ALL: [Row; 30] = [
     SMALL,
     Row {
         name: "small-python",
@@ -133,6 +135,14 @@ pub(crate) const ALL: [Row; 29] = [
         name: "small-keys",
         title: "bare head, with callers' keys",
         words: &["keys"],
+        ..SMALL
+    },
+    Row {
+        name: "small-scopes",
+        title: "bare head, and team, key and model have a limit and a budget each",
+        words: &["scopes"],
+        base: "small-keys",
+        aim: Some(1.06),
         ..SMALL
     },
     Row {
@@ -357,7 +367,7 @@ impl Row {
         if self.path == MESSAGES {
             flags.extend(["-H", version]);
         }
-        match self.words.contains(&"keys") {
+        match self.words.iter().any(|word| KEYED.contains(word)) {
             true if self.load == PYTHON => {}
             true => flags.extend(["-H", &bearer]),
             false => flags.extend(CALLER),
@@ -430,7 +440,7 @@ mod tests {
             all[0].flags(1).join(" ")
         };
         assert!(flags("small").contains("-n 5000") && flags("small").contains("Caller: load"));
-        for name in ["small-keys", "small-python-keys"] {
+        for name in ["small-keys", "small-scopes", "small-python-keys"] {
             let flags = flags(name);
             assert_eq!(flags.matches(KEY).count(), 1, "{flags}");
             assert!(!flags.contains("Caller"), "{flags}");

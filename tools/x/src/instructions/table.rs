@@ -45,8 +45,8 @@ pub(crate) fn rows(counted: &[Counted], baseline: &Counts) -> String {
         let ratio = base.map(|base| count as f64 / *base as f64);
         let shown = ratio.map_or("?".to_owned(), |ratio| format!("{ratio:.2}"));
         let aim = match (row.aim, ratio) {
-            (Some(aim), Some(ratio)) if ratio > aim => format!("≤ {aim:.1}, **missed**"),
-            (Some(aim), _) => format!("≤ {aim:.1}"),
+            (Some(aim), Some(ratio)) if ratio > aim => format!("≤ {aim}, **missed**"),
+            (Some(aim), _) => format!("≤ {aim}"),
             (None, _) => String::new(),
         };
         let was = baseline.get(row.name).map(|was| *was as f64);
