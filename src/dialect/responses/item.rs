@@ -1,5 +1,7 @@
 //! The items of a response's output (rule A2 of reference/responses-inbound.md).
 
+use std::ops::Range;
+
 use crate::dialect::arguments::Arguments;
 use crate::dialect::compose::{Composer, between_quotes};
 use crate::dialect::names::{Restored, ToolKind};
@@ -164,14 +166,15 @@ impl Item {
         }
     }
 
-    /// Appends the item. `mark` is what the caller sends back with reasoning, a string.
+    /// Appends the item; returns the place of its id. `mark` is what the caller sends back with
+    /// reasoning, a string.
     pub(super) fn write(
         &self,
         id: &[u8],
         standing: Standing,
         mark: Option<&str>,
         out: &mut Vec<u8>,
-    ) {
+    ) -> Range<usize> {
         let mut told = Composer::object(out);
         let (kind, list) = match self.kind {
             Kind::Reasoning => ("reasoning", "summary"),
@@ -182,6 +185,7 @@ impl Item {
         told.string("type", kind);
         let to = told.member("id");
         to.push(b'"');
+        let id_at = to.len();
         to.extend_from_slice(id);
         to.push(b'"');
         told.string(
@@ -221,6 +225,7 @@ impl Item {
             told.string("encrypted_content", mark);
         }
         told.end();
+        id_at..id_at + id.len()
     }
 }
 

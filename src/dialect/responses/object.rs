@@ -85,8 +85,8 @@ pub(super) enum Refusal {
 }
 
 impl Base {
-    /// Appends the response.
-    pub(super) fn write(&self, state: &State<'_>, out: &mut Vec<u8>) {
+    /// Appends the response; returns the place of the first item of its output.
+    pub(super) fn write(&self, state: &State<'_>, out: &mut Vec<u8>) -> usize {
         let mut told = Composer::object(out);
         let id = told.member("id");
         id.push(b'"');
@@ -111,6 +111,7 @@ impl Base {
         told.raw("model", &self.model);
         let output = told.member("output");
         output.push(b'[');
+        let output_at = output.len();
         output.extend_from_slice(state.output);
         output.push(b']');
         told.raw("previous_response_id", b"null");
@@ -136,6 +137,7 @@ impl Base {
         }
         self.echo.write(extent, usage);
         told.end();
+        output_at
     }
 }
 

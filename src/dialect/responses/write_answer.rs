@@ -3,7 +3,7 @@
 use super::ids::{self, Ids};
 use super::item::{Item, Kind, Part, PartKind, Standing};
 use super::object::{Base, Refusal, Spent, State, Status};
-use crate::dialect::answer::{Answer, Call};
+use crate::dialect::answer::{Answer, Call, ItemPlace};
 use crate::dialect::call_ids::CallIds;
 use crate::dialect::compose::{between_quotes, compact};
 use crate::dialect::fresh::Fresh;
@@ -14,14 +14,14 @@ use crate::dialect::signature::{self, ThoughtField};
 use crate::wire::json;
 
 /// Appends the response that tells `answer`, made at `created`. `caller_model` is the caller's name
-/// for the model, a JSON string with its quotes.
+/// for the model, a JSON string with its quotes. Returns the places of its items.
 pub fn write(
     answer: &Answer<'_>,
     caller_model: &[u8],
     created: u64,
     wanted: &Wanted<'_>,
     out: &mut Vec<u8>,
-) {
+) -> Vec<ItemPlace> {
     let mut fresh = Fresh::new(wanted.seed);
     let base = Base {
         ids: Ids::new(&mut fresh),
@@ -41,6 +41,7 @@ pub fn write(
     let field = field.unwrap_or(ThoughtField::ReasoningContent);
     let mark = base.echo.wants_encrypted.then(|| field.signature());
     let (mut output, mut id) = (Vec::new(), Vec::new());
+    let mut places = Vec::with_capacity(items.len());
     let last = items.len().saturating_sub(1);
     for (index, (place, item)) in (0..).zip(items.iter().enumerate()) {
         if place > 0 {
@@ -54,7 +55,10 @@ pub fn write(
                 Standing::Completed
             }
         };
-        item.write(&id, standing, mark, &mut output);
+        let begin = output.len();
+        let id = item.write(&id, standing, mark, &mut output);
+        let item = begin..output.len();
+        places.push(ItemPlace { item, id });
     }
     let usage = answer.known().usage;
     let state = State {
@@ -67,7 +71,12 @@ pub fn write(
             cost: None,
         }),
     };
-    base.write(&state, out);
+    let at = base.write(&state, out);
+    for ItemPlace { item, id } in &mut places {
+        *item = at + item.start..at + item.end;
+        *id = at + id.start..at + id.end;
+    }
+    places
 }
 
 fn items(answer: &Answer<'_>, wanted: &Wanted<'_>, fresh: &mut Fresh) -> Vec<Item> {
