@@ -175,27 +175,21 @@ impl Item {
         mark: Option<&str>,
         out: &mut Vec<u8>,
     ) -> Range<usize> {
-        let mut told = Composer::object(out);
-        let (kind, list) = match self.kind {
-            Kind::Reasoning => ("reasoning", "summary"),
-            Kind::Message => ("message", "content"),
-            Kind::Function(_) => ("function_call", "arguments"),
-            Kind::Custom(_) => ("custom_tool_call", "input"),
+        let (begin, list): (&[u8], _) = match self.kind {
+            Kind::Reasoning => (br#"{"type":"reasoning","id":""#, "summary"),
+            Kind::Message => (br#"{"type":"message","id":""#, "content"),
+            Kind::Function(_) => (br#"{"type":"function_call","id":""#, "arguments"),
+            Kind::Custom(_) => (br#"{"type":"custom_tool_call","id":""#, "input"),
         };
-        told.string("type", kind);
-        let to = told.member("id");
-        to.push(b'"');
-        let id_at = to.len();
-        to.extend_from_slice(id);
-        to.push(b'"');
-        told.string(
-            "status",
-            match standing {
-                Standing::Begun => "in_progress",
-                Standing::Completed => "completed",
-                Standing::Incomplete => "incomplete",
-            },
-        );
+        out.extend_from_slice(begin);
+        let id_at = out.len();
+        out.extend_from_slice(id);
+        out.extend_from_slice(match standing {
+            Standing::Begun => br#"","status":"in_progress""#,
+            Standing::Completed => br#"","status":"completed""#,
+            Standing::Incomplete => br#"","status":"incomplete""#,
+        });
+        let mut told = Composer::within(out);
         let parts = match standing {
             Standing::Begun => &[],
             Standing::Completed | Standing::Incomplete => &*self.parts,
@@ -212,7 +206,7 @@ impl Item {
             }
             Kind::Reasoning | Kind::Message => {
                 if self.kind == Kind::Message {
-                    told.string("role", "assistant");
+                    told.raw("role", br#""assistant""#);
                 }
                 let mut elements = Composer::array(told.member(list));
                 for part in parts {

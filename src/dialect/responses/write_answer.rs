@@ -9,6 +9,7 @@ use crate::dialect::compose::{between_quotes, compact};
 use crate::dialect::fresh::Fresh;
 use crate::dialect::names::Names;
 use crate::dialect::prompt::Input;
+use crate::dialect::queue::Block;
 use crate::dialect::shell::plan::Wanted;
 use crate::dialect::signature::{self, ThoughtField};
 use crate::wire::json;
@@ -40,7 +41,8 @@ pub fn write(
     });
     let field = field.unwrap_or(ThoughtField::ReasoningContent);
     let mark = base.echo.wants_encrypted.then(|| field.signature());
-    let (mut output, mut id) = (Vec::new(), Vec::new());
+    let room = items.iter().map(Block::room).sum();
+    let (mut output, mut id) = (Vec::with_capacity(room), Vec::with_capacity(64));
     let mut places = Vec::with_capacity(items.len());
     let last = items.len().saturating_sub(1);
     for (index, (place, item)) in (0..).zip(items.iter().enumerate()) {
