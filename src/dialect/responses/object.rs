@@ -87,7 +87,13 @@ pub(super) enum Refusal {
 impl Base {
     /// Appends the response; returns the place of the first item of its output.
     pub(super) fn write(&self, state: &State<'_>, out: &mut Vec<u8>) -> usize {
-        out.reserve(self.model.len() + state.output.len() + self.echo.room() + AROUND_BYTES);
+        let (extent, repeated) = match state.status {
+            Status::InProgress => (Extent::Brief, 0),
+            Status::Completed | Status::Incomplete(_) | Status::Failed(..) => {
+                (Extent::Whole, self.echo.room())
+            }
+        };
+        out.reserve(self.model.len() + state.output.len() + repeated + AROUND_BYTES);
         out.extend_from_slice(br#"{"id":""#);
         self.ids.write_response(out);
         out.extend_from_slice(br#"","object":"response","created_at":"#);
@@ -122,10 +128,6 @@ impl Base {
             None => out.extend_from_slice(b"null"),
         }
         out.extend_from_slice(br#","store":false,"truncation":"disabled","usage":"#);
-        let extent = match state.status {
-            Status::InProgress => Extent::Brief,
-            Status::Completed | Status::Incomplete(_) | Status::Failed(..) => Extent::Whole,
-        };
         match &state.spent {
             Some(spent) => write_usage(spent, out),
             None => out.extend_from_slice(b"null"),

@@ -41,27 +41,8 @@ pub fn write(
     });
     let field = field.unwrap_or(ThoughtField::ReasoningContent);
     let mark = base.echo.wants_encrypted.then(|| field.signature());
-    let room = items.iter().map(Block::room).sum();
-    let (mut output, mut id) = (Vec::with_capacity(room), Vec::with_capacity(64));
-    let mut places = Vec::with_capacity(items.len());
-    let last = items.len().saturating_sub(1);
-    for (index, (place, item)) in (0..).zip(items.iter().enumerate()) {
-        if place > 0 {
-            output.push(b',');
-        }
-        id.clear();
-        base.ids.write_item(item.kind.prefix(), index, &mut id);
-        let standing = match status {
-            Status::Incomplete(_) if place == last => Standing::Incomplete,
-            Status::InProgress | Status::Completed | Status::Incomplete(_) | Status::Failed(..) => {
-                Standing::Completed
-            }
-        };
-        let begin = output.len();
-        let id = item.write(&id, standing, mark, &mut output);
-        let item = begin..output.len();
-        places.push(ItemPlace { item, id });
-    }
+    let mut output = Vec::with_capacity(items.iter().map(Block::room).sum());
+    let mut places = write_items(&items, &base, status, mark, &mut output);
     let usage = answer.known().usage;
     let state = State {
         status,
@@ -77,6 +58,36 @@ pub fn write(
     for ItemPlace { item, id } in &mut places {
         *item = at + item.start..at + item.end;
         *id = at + id.start..at + id.end;
+    }
+    places
+}
+
+/// Appends `items` as the inside of a list; returns their places.
+fn write_items(
+    items: &[Item],
+    base: &Base,
+    status: Status<'_>,
+    mark: Option<&str>,
+    out: &mut Vec<u8>,
+) -> Vec<ItemPlace> {
+    let (mut places, mut id) = (Vec::with_capacity(items.len()), Vec::with_capacity(64));
+    let last = items.len().saturating_sub(1);
+    for (index, (place, item)) in (0..).zip(items.iter().enumerate()) {
+        if place > 0 {
+            out.push(b',');
+        }
+        id.clear();
+        base.ids.write_item(item.kind.prefix(), index, &mut id);
+        let standing = match status {
+            Status::Incomplete(_) if place == last => Standing::Incomplete,
+            Status::InProgress | Status::Completed | Status::Incomplete(_) | Status::Failed(..) => {
+                Standing::Completed
+            }
+        };
+        let begin = out.len();
+        let id = item.write(&id, standing, mark, out);
+        let item = begin..out.len();
+        places.push(ItemPlace { item, id });
     }
     places
 }
