@@ -4,6 +4,7 @@
 //! them. All text is valid JSON.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::base::tokens::Tokens;
 use crate::decide::outcome::{Failure, Outcome};
@@ -58,23 +59,35 @@ pub struct Call<'a> {
     pub signature: Option<&'a [u8]>,
 }
 
-/// What is known about an answer besides its text.
+/// What is known about an answer besides its text, once it is written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     /// The usage that the provider states; `None`: it must be estimated.
     pub usage: Option<Usage>,
     /// Length of everything that was generated, thoughts and arguments included, for an estimate.
     pub text_bytes: usize,
+    /// Of a response: where the items of its output stand in what was written.
+    pub items: Vec<ItemPlace>,
+}
+
+/// Where an item of a response stands in what was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ItemPlace {
+    /// All of it.
+    pub item: Range<usize>,
+    /// Its id, without quotes, which has no escapes.
+    pub id: Range<usize>,
 }
 
 impl Answer<'_> {
-    /// What is known about it besides its text.
+    /// What is known about it besides its text, before it is written.
     #[must_use]
     pub fn known(&self) -> Known {
         let counts_some = |usage: &Usage| usage.prompt.saturating_add(usage.completion).get() > 0;
         Known {
             usage: self.usage.filter(counts_some),
             text_bytes: self.text_bytes,
+            items: Vec::new(),
         }
     }
 }

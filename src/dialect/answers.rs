@@ -29,7 +29,11 @@ pub fn write(body: &[u8], plan: &AnswerPlan<'_>, out: &mut Vec<u8>) -> Result<Kn
         Dialect::Chat | Dialect::Responses => chat::read_answer::read(body, &plan.wanted)?,
         Dialect::Messages => messages::read_answer::read(body)?,
     };
-    out.reserve(body.len() + AROUND_BYTES);
+    // Who writes a response knows how long it gets.
+    if plan.caller != Dialect::Responses {
+        out.reserve(body.len() + AROUND_BYTES);
+    }
+    let mut known = answer.known();
     match plan.caller {
         Dialect::Chat => chat::write_answer::write(&answer, plan.caller_model, plan.created, out),
         Dialect::Messages => {
@@ -37,10 +41,11 @@ pub fn write(body: &[u8], plan: &AnswerPlan<'_>, out: &mut Vec<u8>) -> Result<Kn
         }
         Dialect::Responses => {
             let (model, created) = (plan.caller_model, plan.created);
-            responses::write_answer::write(&answer, model, created, &plan.wanted, out);
+            known.items =
+                responses::write_answer::write(&answer, model, created, &plan.wanted, out);
         }
     }
-    Ok(answer.known())
+    Ok(known)
 }
 
 /// Approximate length of what an answer has around its content, in bytes.

@@ -86,17 +86,20 @@ impl<'o> Composer<'o> {
 
 /// Appends valid JSON without the white space between its parts.
 pub(super) fn compact(text: &[u8], out: &mut Vec<u8>) {
-    let mut at = 0;
+    // What has been looked at since `from` has no white space that goes.
+    let (mut from, mut at) = (0, 0);
     while let Some(byte) = text.get(at) {
-        let end = match byte {
-            b'"' => string::end(text, at + 1).unwrap_or(text.len()),
-            _ => at + 1,
-        };
-        if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
-            out.extend_from_slice(text.get(at..end).unwrap_or_default());
+        match byte {
+            b'"' => at = string::end(text, at + 1).unwrap_or(text.len()),
+            b' ' | b'\t' | b'\n' | b'\r' => {
+                out.extend_from_slice(text.get(from..at).unwrap_or_default());
+                at += 1;
+                from = at;
+            }
+            _ => at += 1,
         }
-        at = end;
     }
+    out.extend_from_slice(text.get(from..).unwrap_or_default());
 }
 
 /// The bytes between the quotes of a JSON string.

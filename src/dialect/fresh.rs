@@ -28,11 +28,15 @@ impl Fresh {
 }
 
 impl Fresh {
-    /// Appends 32 hexadecimal digits.
-    pub(super) fn write_hex(&mut self, out: &mut Vec<u8>) {
-        for random in &mut self.0 {
-            out.extend_from_slice(format!("{:016x}", random.next_u64()).as_bytes());
+    /// 32 hexadecimal digits.
+    pub(super) fn hex(&mut self) -> [u8; 32] {
+        let [first, second] = self.0.each_mut().map(Random::next_u64);
+        let number = u128::from(first) << 64 | u128::from(second);
+        let mut digits = [0; 32];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(number.to_be_bytes()) {
+            pair.copy_from_slice(&hex(byte));
         }
+        digits
     }
 }
 
@@ -42,13 +46,27 @@ impl Default for Fresh {
     }
 }
 
+/// The two hexadecimal digits of `byte`.
+pub(super) const fn hex(byte: u8) -> [u8; 2] {
+    [HEX[(byte >> 4) as usize], HEX[(byte & 0xf) as usize]]
+}
+
 /// How many letters are made of one number: 62 to the tenth is less than 2 to the sixty-fourth.
 const LETTERS: usize = 10;
+const HEX: &[u8; 16] = b"0123456789abcdef";
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hexadecimal_digits_are_those_of_the_numbers() {
+        let mut randoms = [1, 2].map(Random::new);
+        let numbers = randoms.each_mut().map(Random::next_u64);
+        let expected = format!("{:016x}{:016x}", numbers[0], numbers[1]);
+        assert_eq!(Fresh::new([1, 2]).hex(), expected.as_bytes());
+    }
 
     #[test]
     fn ids_differ_and_depend_on_the_whole_seed() {

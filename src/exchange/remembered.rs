@@ -7,6 +7,7 @@ use memchr::memmem;
 
 use crate::base::limits::REFERENCED_BYTES_MAX;
 use crate::base::map::Map;
+use crate::dialect::answer::ItemPlace;
 use crate::dialect::responses::references;
 use crate::dialect::responses::remembered::Remembered;
 use crate::dialect::unsupported::Unsupported;
@@ -16,8 +17,18 @@ use crate::wire::json::{self, Kind};
 /// The items of the whole process, as their answers had them.
 pub type Items = Memory<Box<[u8]>>;
 
-/// Remembers the items of a whole `response`.
-pub fn remember(items: &Items, response: &[u8]) {
+/// Remembers the items of a whole response, which stand at these `places` of its `body`.
+pub fn remember(items: &Items, body: &[u8], places: &[ItemPlace]) {
+    for place in places {
+        let (id, item) = (body.get(place.id.clone()), body.get(place.item.clone()));
+        if let (Some(id), Some(item)) = (id, item) {
+            items.remember(id, item.into(), item.len());
+        }
+    }
+}
+
+/// Remembers the items of a `response` that was written as a whole.
+fn remember_all(items: &Items, response: &[u8]) {
     let Some(output) = json::member(response, b"output").map(|output| output.value) else {
         return;
     };
@@ -41,7 +52,7 @@ pub fn remember_last(items: &Items, events: &[u8]) {
     let end = memchr::memchr(b'\n', data).unwrap_or(data.len());
     let data = data.split_at(end).0;
     if let Some(response) = json::member(data, b"response") {
-        remember(items, response.value.text);
+        remember_all(items, response.value.text);
     }
 }
 
@@ -116,7 +127,7 @@ mod tests {
         let expected = [reasoning, message, None, None];
 
         let whole = Items::new(8, 10_000, Arc::default());
-        remember(&whole, RESPONSE.as_bytes());
+        remember_all(&whole, RESPONSE.as_bytes());
         assert_eq!(found(&whole, &ids), expected);
 
         let streamed = Items::new(8, 10_000, Arc::default());
@@ -135,7 +146,7 @@ mod tests {
         let items = Items::new(8, 1 << 20, Arc::default());
         let text = "x".repeat(60_000);
         let response = format!(r#"{{"output":[{{"id":"msg_ifx_0b","text":"{text}"}}]}}"#);
-        remember(&items, response.as_bytes());
+        remember_all(&items, response.as_bytes());
         let refers = |count: usize| {
             let reference = r#"{"type":"item_reference","id":"msg_ifx_0b"}"#;
             let body = format!(r#"{{"input":[{}]}}"#, vec![reference; count].join(","));
@@ -157,7 +168,7 @@ mod tests {
             r#"{"output":[1]}"#,
             "<html>",
         ] {
-            remember(&items, odd.as_bytes());
+            remember_all(&items, odd.as_bytes());
             remember_last(&items, odd.as_bytes());
             remember_last(&items, format!("\ndata: {odd}").as_bytes());
         }

@@ -157,6 +157,8 @@ struct Form {
     gaps: usize,
     /// Length of the text that stays the same.
     text: usize,
+    /// Whether the event was written as it came.
+    is_unchanged: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -175,6 +177,8 @@ impl Form {
         self.bytes.clear();
         self.text = text;
         self.gaps = gaps.len();
+        let is_in_place = |gap: &Gap| gap.written_at == Some(gap.read_at);
+        self.is_unchanged = read == written && gaps.iter().all(is_in_place);
         let (mut read_from, mut written_from) = (0, 0);
         for (part, gap) in self.parts.iter_mut().zip(gaps) {
             let inside = &read[gap.read_at..][..gap.len];
@@ -213,7 +217,7 @@ impl Form {
         out: &mut Vec<u8>,
     ) -> Option<Passed<'i>> {
         let parts = self.parts.get(..self.gaps)?;
-        let (mut fixed, mut written) = self.bytes.split_at(self.written_at);
+        let mut fixed = self.bytes.split_at(self.written_at).0;
         let mut ends = [0; GAPS_MAX];
         let mut text_bytes = self.text;
         let mut digits: &[u8] = &[];
@@ -247,23 +251,34 @@ impl Form {
         if input.get(at..len)? != fixed {
             return None;
         }
-        out.reserve(written.len() + len);
-        at = 0;
-        for (part, end) in parts.iter().zip(ends) {
-            if !part.is_unwritten {
-                let (before, after) = written.split_at(part.written);
-                out.extend_from_slice(before);
-                out.extend_from_slice(input.get(at + part.read..end)?);
-                written = after;
-            }
-            at = end;
+        if self.is_unchanged {
+            out.extend_from_slice(input.get(..len)?);
+        } else {
+            self.write(input, ends, out);
         }
-        out.extend_from_slice(written);
         Some(Passed {
             len,
             text_bytes,
             digits,
         })
+    }
+
+    /// Appends the event at the front of `input`, whose gaps end at `ends`, as it is to be written.
+    #[inline]
+    fn write(&self, input: &[u8], ends: [usize; GAPS_MAX], out: &mut Vec<u8>) {
+        let mut written = self.bytes.split_at(self.written_at).1;
+        let mut at = 0;
+        out.reserve(written.len() + ends.into_iter().max().unwrap_or_default());
+        for (part, end) in self.parts.iter().take(self.gaps).zip(ends) {
+            if !part.is_unwritten {
+                let (before, after) = written.split_at(part.written);
+                out.extend_from_slice(before);
+                out.extend_from_slice(input.get(at + part.read..end).unwrap_or_default());
+                written = after;
+            }
+            at = end;
+        }
+        out.extend_from_slice(written);
     }
 }
 

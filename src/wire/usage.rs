@@ -33,7 +33,15 @@ impl Usage {
     /// Reads the `usage` object of a response, which has other names for the same counts.
     #[must_use]
     pub fn of_response(usage: &Value<'_>) -> Option<Self> {
-        Self::walk_named(&mut Walk::new(usage.text), &RESPONSES_NAMES).ok()?
+        Self::walk_response(&mut Walk::new(usage.text)).ok()?
+    }
+
+    /// As [`Usage::of_response`], of the value that `walk` stands before; see [`Usage::walk`].
+    ///
+    /// # Errors
+    /// It is not JSON.
+    pub fn walk_response(walk: &mut Walk<'_>) -> Result<Option<Self>, NotJson> {
+        Self::walk_named(walk, &RESPONSES_NAMES)
     }
 
     /// Reads the OpenAI `usage` object that `walk` stands before. `None`: it counts nothing, so

@@ -16,10 +16,10 @@ pub struct Echo {
 /// Members of a response, each behind a comma.
 #[derive(Debug, PartialEq, Eq)]
 struct Texts {
-    /// Those that every form of it has.
-    short: Vec<u8>,
-    /// Those that may be long.
-    long: Vec<u8>,
+    /// First those that every form of it has, then those that may be long.
+    all: Vec<u8>,
+    /// Where those begin.
+    long_at: usize,
 }
 
 /// Whether a response has all that may be long of its request: a stream has it once, at its end.
@@ -56,61 +56,74 @@ impl Echo {
                 values[place] = value.filter(|value| value.kind != Kind::Null);
             }
         }
-        let (mut short, mut long) = (Vec::new(), Vec::new());
-        for ((name, unsent), value) in ECHOED.into_iter().zip(values) {
-            let to = match name {
-                "instructions" | "tools" => &mut long,
-                _ => &mut short,
+        let echoed = || ECHOED.into_iter().zip(values);
+        let room = echoed()
+            .map(|((_, unsent), value)| unsent.len() + value.map_or(0, |value| value.text.len()));
+        let mut texts = Texts {
+            all: Vec::with_capacity(room.sum()),
+            long_at: 0,
+        };
+        for (place, ((name, unsent), value)) in echoed().enumerate() {
+            let all = &mut texts.all;
+            if place == SHORT {
+                texts.long_at = all.len();
+            }
+            let Some(value) = value else {
+                all.extend_from_slice(unsent);
+                continue;
             };
-            to.extend_from_slice(b",\"");
-            to.extend_from_slice(name.as_bytes());
-            to.extend_from_slice(b"\":");
-            match value {
-                Some(value) if name == "text" => write_text(&value, to),
-                Some(value) => compact(value.text, to),
-                None => to.extend_from_slice(unsent),
+            all.extend_from_slice(unsent.split_at(b",\"\":".len() + name.len()).0);
+            if name == "text" {
+                write_text(&value, all);
+            } else {
+                compact(value.text, all);
             }
         }
         Self {
             wants_encrypted,
-            texts: Arc::new(Texts { short, long }),
+            texts: Arc::new(texts),
         }
     }
 
     /// How much room it takes, in bytes.
     #[must_use]
     pub fn room(&self) -> usize {
-        self.texts.short.len() + self.texts.long.len()
+        self.texts.all.len()
     }
 
     /// Appends the members of a response that repeat its request, each behind a comma.
     pub(super) fn write(&self, extent: Extent, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.texts.short);
-        out.extend_from_slice(match extent {
-            Extent::Whole => &self.texts.long,
-            Extent::Brief => br#","instructions":null,"tools":[]"#,
-        });
+        match extent {
+            Extent::Whole => out.extend_from_slice(&self.texts.all),
+            Extent::Brief => {
+                out.extend_from_slice(self.texts.all.split_at(self.texts.long_at).0);
+                out.extend_from_slice(br#","instructions":null,"tools":[]"#);
+            }
+        }
     }
 }
 
-/// What is repeated, and what stands for it where the request does not have it.
-const ECHOED: [(&str, &[u8]); 15] = [
-    ("instructions", b"null"),
-    ("tools", b"[]"),
-    ("max_output_tokens", b"null"),
-    ("max_tool_calls", b"null"),
-    ("metadata", b"{}"),
-    ("parallel_tool_calls", b"true"),
-    ("prompt_cache_key", b"null"),
-    ("reasoning", b"null"),
-    ("safety_identifier", b"null"),
-    ("temperature", b"null"),
-    ("text", br#"{"format":{"type":"text"}}"#),
-    ("tool_choice", br#""auto""#),
-    ("top_logprobs", b"null"),
-    ("top_p", b"null"),
-    ("user", b"null"),
+/// What is repeated: its name, and its member where the request does not have it. Those that may be
+/// long are the last.
+const ECHOED: [(&str, &[u8]); SHORT + 2] = [
+    ("max_output_tokens", br#","max_output_tokens":null"#),
+    ("max_tool_calls", br#","max_tool_calls":null"#),
+    ("metadata", br#","metadata":{}"#),
+    ("parallel_tool_calls", br#","parallel_tool_calls":true"#),
+    ("prompt_cache_key", br#","prompt_cache_key":null"#),
+    ("reasoning", br#","reasoning":null"#),
+    ("safety_identifier", br#","safety_identifier":null"#),
+    ("temperature", br#","temperature":null"#),
+    ("text", br#","text":{"format":{"type":"text"}}"#),
+    ("tool_choice", br#","tool_choice":"auto""#),
+    ("top_logprobs", br#","top_logprobs":null"#),
+    ("top_p", br#","top_p":null"#),
+    ("user", br#","user":null"#),
+    ("instructions", br#","instructions":null"#),
+    ("tools", br#","tools":[]"#),
 ];
+/// How many of them are short.
+const SHORT: usize = 13;
 
 /// Appends `text` with a format.
 fn write_text(text: &Value<'_>, out: &mut Vec<u8>) {

@@ -1,6 +1,6 @@
 //! The ids of a response and its items (rule I5 of reference/responses-inbound.md).
 
-use crate::dialect::fresh::Fresh;
+use crate::dialect::fresh::{self, Fresh};
 
 /// The random part of all ids of one response.
 #[derive(Clone, Copy, Debug, Default)]
@@ -9,9 +9,7 @@ pub(super) struct Ids([u8; 32]);
 impl Ids {
     /// Ids made of the next numbers of `fresh`.
     pub(super) fn new(fresh: &mut Fresh) -> Self {
-        let mut digits = Vec::new();
-        fresh.write_hex(&mut digits);
-        Self(digits.try_into().unwrap_or_default())
+        Self(fresh.hex())
     }
 
     /// Appends the id of the response.
@@ -24,14 +22,17 @@ impl Ids {
     pub(super) fn write_item(&self, prefix: &[u8], index: u32, out: &mut Vec<u8>) {
         out.extend_from_slice(prefix);
         out.extend_from_slice(&self.0);
-        out.extend_from_slice(format!("{index:02x}").as_bytes());
+        match u8::try_from(index) {
+            Ok(byte) => out.extend_from_slice(&fresh::hex(byte)),
+            Err(_) => out.extend_from_slice(format!("{index:x}").as_bytes()),
+        }
     }
 }
 
 /// A fresh id for a call.
 pub(super) fn call(fresh: &mut Fresh) -> String {
     let mut id = b"call_ifx_".to_vec();
-    fresh.write_hex(&mut id);
+    id.extend_from_slice(&fresh.hex());
     String::from_utf8_lossy(&id).into_owned()
 }
 
@@ -49,6 +50,9 @@ mod tests {
         let (mut response, mut item) = (Vec::new(), Vec::new());
         ids.write_response(&mut response);
         ids.write_item(b"msg_ifx_", 10, &mut item);
+        let mut far = Vec::new();
+        ids.write_item(b"", 0x123, &mut far);
+        assert!(far.ends_with(b"123") && far.len() == 35);
         let digits = response.strip_prefix(b"resp_ifx_").unwrap();
         assert_eq!(digits.len(), 32);
         assert!(

@@ -10,8 +10,8 @@ use crate::wire::usage::Usage;
 
 /// Reads the body of an answer of status 2xx to a request that was sent with this `key`.
 ///
-/// Only the level that is read is checked to be JSON: deeper ones go to the caller as they are, and
-/// a body that was cut off is noticed in any case. A response that failed because of its request is
+/// Only the levels that are read are checked to be JSON, those of the body and of its usage: deeper
+/// ones go to the caller as they are, and a body that was cut off is noticed in any case. A response that failed because of its request is
 /// an answer: no other provider would give a better one, unless its model has a larger window.
 ///
 /// # Errors
@@ -61,14 +61,13 @@ impl<'a> Found<'a> {
         }
         let mut room = Vec::new();
         while let Some(name) = walk.name()? {
-            let value = walk.value()?;
             match name.read(&mut room) {
-                b"model" => found.view.model = Some(value.span()),
-                b"usage" => found.view.usage = Usage::of_response(&value),
-                b"output" => found.output = Some(value),
-                b"error" => found.error = Some(value),
-                b"status" => found.has_failed = value.says("failed"),
-                _ => {}
+                b"model" => found.view.model = Some(walk.value()?.span()),
+                b"usage" => found.view.usage = Usage::walk_response(&mut walk)?,
+                b"output" => found.output = Some(walk.value()?),
+                b"error" => found.error = Some(walk.value()?),
+                b"status" => found.has_failed = walk.value()?.says("failed"),
+                _ => drop(walk.value()?),
             }
         }
         walk.end().map(|()| found)

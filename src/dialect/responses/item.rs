@@ -1,5 +1,7 @@
 //! The items of a response's output (rule A2 of reference/responses-inbound.md).
 
+use std::ops::Range;
+
 use crate::dialect::arguments::Arguments;
 use crate::dialect::compose::{Composer, between_quotes};
 use crate::dialect::names::{Restored, ToolKind};
@@ -164,34 +166,30 @@ impl Item {
         }
     }
 
-    /// Appends the item. `mark` is what the caller sends back with reasoning, a string.
+    /// Appends the item; returns the place of its id. `mark` is what the caller sends back with
+    /// reasoning, a string.
     pub(super) fn write(
         &self,
         id: &[u8],
         standing: Standing,
         mark: Option<&str>,
         out: &mut Vec<u8>,
-    ) {
-        let mut told = Composer::object(out);
-        let (kind, list) = match self.kind {
-            Kind::Reasoning => ("reasoning", "summary"),
-            Kind::Message => ("message", "content"),
-            Kind::Function(_) => ("function_call", "arguments"),
-            Kind::Custom(_) => ("custom_tool_call", "input"),
+    ) -> Range<usize> {
+        let (begin, list): (&[u8], _) = match self.kind {
+            Kind::Reasoning => (br#"{"type":"reasoning","id":""#, "summary"),
+            Kind::Message => (br#"{"type":"message","id":""#, "content"),
+            Kind::Function(_) => (br#"{"type":"function_call","id":""#, "arguments"),
+            Kind::Custom(_) => (br#"{"type":"custom_tool_call","id":""#, "input"),
         };
-        told.string("type", kind);
-        let to = told.member("id");
-        to.push(b'"');
-        to.extend_from_slice(id);
-        to.push(b'"');
-        told.string(
-            "status",
-            match standing {
-                Standing::Begun => "in_progress",
-                Standing::Completed => "completed",
-                Standing::Incomplete => "incomplete",
-            },
-        );
+        out.extend_from_slice(begin);
+        let id_at = out.len();
+        out.extend_from_slice(id);
+        out.extend_from_slice(match standing {
+            Standing::Begun => br#"","status":"in_progress""#,
+            Standing::Completed => br#"","status":"completed""#,
+            Standing::Incomplete => br#"","status":"incomplete""#,
+        });
+        let mut told = Composer::within(out);
         let parts = match standing {
             Standing::Begun => &[],
             Standing::Completed | Standing::Incomplete => &*self.parts,
@@ -208,7 +206,7 @@ impl Item {
             }
             Kind::Reasoning | Kind::Message => {
                 if self.kind == Kind::Message {
-                    told.string("role", "assistant");
+                    told.raw("role", br#""assistant""#);
                 }
                 let mut elements = Composer::array(told.member(list));
                 for part in parts {
@@ -221,6 +219,7 @@ impl Item {
             told.string("encrypted_content", mark);
         }
         told.end();
+        id_at..id_at + id.len()
     }
 }
 

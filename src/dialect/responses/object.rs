@@ -85,57 +85,56 @@ pub(super) enum Refusal {
 }
 
 impl Base {
-    /// Appends the response.
-    pub(super) fn write(&self, state: &State<'_>, out: &mut Vec<u8>) {
-        let mut told = Composer::object(out);
-        let id = told.member("id");
-        id.push(b'"');
-        self.ids.write_response(id);
-        id.push(b'"');
-        told.string("object", "response");
-        told.number("created_at", self.created);
-        told.string("status", state.status.name());
-        told.raw("background", b"false");
-        write_error(state.status, told.member("error"));
-        let details = told.member("incomplete_details");
+    /// Appends the response; returns the place of the first item of its output.
+    pub(super) fn write(&self, state: &State<'_>, out: &mut Vec<u8>) -> usize {
+        let (extent, repeated) = match state.status {
+            Status::InProgress => (Extent::Brief, 0),
+            Status::Completed | Status::Incomplete(_) | Status::Failed(..) => {
+                (Extent::Whole, self.echo.room())
+            }
+        };
+        out.reserve(self.model.len() + state.output.len() + repeated + AROUND_BYTES);
+        out.extend_from_slice(br#"{"id":""#);
+        self.ids.write_response(out);
+        out.extend_from_slice(br#"","object":"response","created_at":"#);
+        out.extend_from_slice(itoa::Buffer::new().format(self.created).as_bytes());
+        out.extend_from_slice(br#","status":""#);
+        out.extend_from_slice(state.status.name().as_bytes());
+        out.extend_from_slice(br#"","background":false,"error":"#);
+        write_error(state.status, out);
+        out.extend_from_slice(br#","incomplete_details":"#);
         match state.status {
             Status::Incomplete(reason) => {
-                let mut told = Composer::object(details);
+                let mut told = Composer::object(out);
                 told.string("reason", reason);
                 told.end();
             }
             Status::InProgress | Status::Completed | Status::Failed(..) => {
-                details.extend_from_slice(b"null");
+                out.extend_from_slice(b"null");
             }
         }
-        told.raw("model", &self.model);
-        let output = told.member("output");
-        output.push(b'[');
-        output.extend_from_slice(state.output);
-        output.push(b']');
-        told.raw("previous_response_id", b"null");
-        let tier = told.member("service_tier");
+        out.extend_from_slice(br#","model":"#);
+        out.extend_from_slice(&self.model);
+        out.extend_from_slice(br#","output":["#);
+        let output_at = out.len();
+        out.extend_from_slice(state.output);
+        out.extend_from_slice(br#"],"previous_response_id":null,"service_tier":"#);
         match state.tier {
             Some(inside) => {
-                tier.push(b'"');
-                tier.extend_from_slice(inside);
-                tier.push(b'"');
+                out.push(b'"');
+                out.extend_from_slice(inside);
+                out.push(b'"');
             }
-            None => tier.extend_from_slice(b"null"),
+            None => out.extend_from_slice(b"null"),
         }
-        told.raw("store", b"false");
-        told.raw("truncation", b"\"disabled\"");
-        let extent = match state.status {
-            Status::InProgress => Extent::Brief,
-            Status::Completed | Status::Incomplete(_) | Status::Failed(..) => Extent::Whole,
-        };
-        let usage = told.member("usage");
+        out.extend_from_slice(br#","store":false,"truncation":"disabled","usage":"#);
         match &state.spent {
-            Some(spent) => write_usage(spent, usage),
-            None => usage.extend_from_slice(b"null"),
+            Some(spent) => write_usage(spent, out),
+            None => out.extend_from_slice(b"null"),
         }
-        self.echo.write(extent, usage);
-        told.end();
+        self.echo.write(extent, out);
+        out.push(b'}');
+        output_at
     }
 }
 
@@ -151,20 +150,32 @@ fn write_error(status: Status<'_>, out: &mut Vec<u8>) {
 
 fn write_usage(spent: &Spent, out: &mut Vec<u8>) {
     let usage = &spent.usage;
-    let mut told = Composer::object(out);
-    told.number("input_tokens", usage.prompt.get());
-    let mut details = Composer::object(told.member("input_tokens_details"));
-    details.number("cached_tokens", usage.cache_read.get());
-    details.number("cache_write_tokens", usage.cache_write.get());
-    details.end();
-    told.number("output_tokens", usage.completion.get());
-    let mut details = Composer::object(told.member("output_tokens_details"));
-    details.number("reasoning_tokens", spent.thinking.unwrap_or_default().get());
-    details.end();
     let total = usage.prompt.saturating_add(usage.completion);
-    told.number("total_tokens", total.get());
+    let counts: [(&[u8], Tokens); 6] = [
+        (br#"{"input_tokens":"#, usage.prompt),
+        (
+            br#","input_tokens_details":{"cached_tokens":"#,
+            usage.cache_read,
+        ),
+        (br#","cache_write_tokens":"#, usage.cache_write),
+        (br#"},"output_tokens":"#, usage.completion),
+        (
+            br#","output_tokens_details":{"reasoning_tokens":"#,
+            spent.thinking.unwrap_or_default(),
+        ),
+        (br#"},"total_tokens":"#, total),
+    ];
+    let mut digits = itoa::Buffer::new();
+    for (before, count) in counts {
+        out.extend_from_slice(before);
+        out.extend_from_slice(digits.format(count.get()).as_bytes());
+    }
+    let mut told = Composer::within(out);
     if let Some(cost) = spent.cost {
         cost.write(told.member(tariff::NAME));
     }
     told.end();
 }
+
+/// Most bytes that a response has around its model, its output and what it repeats, as a rule.
+const AROUND_BYTES: usize = 512;

@@ -3,25 +3,26 @@
 use super::ids::{self, Ids};
 use super::item::{Item, Kind, Part, PartKind, Standing};
 use super::object::{Base, Refusal, Spent, State, Status};
-use crate::dialect::answer::{Answer, Call};
+use crate::dialect::answer::{Answer, Call, ItemPlace};
 use crate::dialect::call_ids::CallIds;
 use crate::dialect::compose::{between_quotes, compact};
 use crate::dialect::fresh::Fresh;
 use crate::dialect::names::Names;
 use crate::dialect::prompt::Input;
+use crate::dialect::queue::Block;
 use crate::dialect::shell::plan::Wanted;
 use crate::dialect::signature::{self, ThoughtField};
 use crate::wire::json;
 
 /// Appends the response that tells `answer`, made at `created`. `caller_model` is the caller's name
-/// for the model, a JSON string with its quotes.
+/// for the model, a JSON string with its quotes. Returns the places of its items.
 pub fn write(
     answer: &Answer<'_>,
     caller_model: &[u8],
     created: u64,
     wanted: &Wanted<'_>,
     out: &mut Vec<u8>,
-) {
+) -> Vec<ItemPlace> {
     let mut fresh = Fresh::new(wanted.seed);
     let base = Base {
         ids: Ids::new(&mut fresh),
@@ -40,22 +41,8 @@ pub fn write(
     });
     let field = field.unwrap_or(ThoughtField::ReasoningContent);
     let mark = base.echo.wants_encrypted.then(|| field.signature());
-    let (mut output, mut id) = (Vec::new(), Vec::new());
-    let last = items.len().saturating_sub(1);
-    for (index, (place, item)) in (0..).zip(items.iter().enumerate()) {
-        if place > 0 {
-            output.push(b',');
-        }
-        id.clear();
-        base.ids.write_item(item.kind.prefix(), index, &mut id);
-        let standing = match status {
-            Status::Incomplete(_) if place == last => Standing::Incomplete,
-            Status::InProgress | Status::Completed | Status::Incomplete(_) | Status::Failed(..) => {
-                Standing::Completed
-            }
-        };
-        item.write(&id, standing, mark, &mut output);
-    }
+    let mut output = Vec::with_capacity(items.iter().map(Block::room).sum());
+    let mut places = write_items(&items, &base, status, mark, &mut output);
     let usage = answer.known().usage;
     let state = State {
         status,
@@ -67,7 +54,42 @@ pub fn write(
             cost: None,
         }),
     };
-    base.write(&state, out);
+    let at = base.write(&state, out);
+    for ItemPlace { item, id } in &mut places {
+        *item = at + item.start..at + item.end;
+        *id = at + id.start..at + id.end;
+    }
+    places
+}
+
+/// Appends `items` as the inside of a list; returns their places.
+fn write_items(
+    items: &[Item],
+    base: &Base,
+    status: Status<'_>,
+    mark: Option<&str>,
+    out: &mut Vec<u8>,
+) -> Vec<ItemPlace> {
+    let (mut places, mut id) = (Vec::with_capacity(items.len()), Vec::with_capacity(64));
+    let last = items.len().saturating_sub(1);
+    for (index, (place, item)) in (0..).zip(items.iter().enumerate()) {
+        if place > 0 {
+            out.push(b',');
+        }
+        id.clear();
+        base.ids.write_item(item.kind.prefix(), index, &mut id);
+        let standing = match status {
+            Status::Incomplete(_) if place == last => Standing::Incomplete,
+            Status::InProgress | Status::Completed | Status::Incomplete(_) | Status::Failed(..) => {
+                Standing::Completed
+            }
+        };
+        let begin = out.len();
+        let id = item.write(&id, standing, mark, out);
+        let item = begin..out.len();
+        places.push(ItemPlace { item, id });
+    }
+    places
 }
 
 fn items(answer: &Answer<'_>, wanted: &Wanted<'_>, fresh: &mut Fresh) -> Vec<Item> {

@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
 use crate::base::endpoint::{Dialect, Endpoint};
+use crate::dialect::answer::ItemPlace;
 use crate::dialect::answer_as_stream::{self, Telling};
 use crate::dialect::answers::{self, AnswerPlan};
 use crate::dialect::expected;
@@ -37,9 +38,23 @@ fn written(provider: Dialect, kept: &Kept, model: &str, body: &str) -> String {
             ..Wanted::NOTHING
         },
     };
-    let mut out = Vec::new();
-    answers::write(body.as_bytes(), &plan, &mut out).unwrap();
-    String::from_utf8(out).unwrap()
+    let mut out = b"before".to_vec();
+    let known = answers::write(body.as_bytes(), &plan, &mut out).unwrap();
+    let found = String::from_utf8(out).unwrap();
+    check_places(&found, &known.items);
+    found.strip_prefix("before").unwrap().to_owned()
+}
+
+/// The items of the response that ends `text` stand at these `places`.
+fn check_places(text: &str, places: &[ItemPlace]) {
+    let response: Json = serde_json::from_str(text.strip_prefix("before").unwrap()).unwrap();
+    let items = response["output"].as_array().unwrap();
+    assert_eq!(items.len(), places.len());
+    for (item, place) in items.iter().zip(places) {
+        let found: Json = serde_json::from_str(&text[place.item.clone()]).unwrap();
+        assert_eq!(found, *item);
+        assert_eq!(item["id"], text[place.id.clone()]);
+    }
 }
 
 #[test]

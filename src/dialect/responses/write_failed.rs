@@ -43,7 +43,9 @@ impl Failed<'_> {
                 tier: None,
                 spent: None,
             };
-            let write = |event: &mut Composer<'_>| base.write(&state, event.member("response"));
+            let write = |event: &mut Composer<'_>| {
+                base.write(&state, event.member("response"));
+            };
             frames.write(name, write, out);
         }
     }

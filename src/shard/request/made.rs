@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::base::endpoint::Dialect;
 use crate::base::ids::ProviderId;
+use crate::dialect::answer::ItemPlace;
 use crate::dialect::responses::references;
 use crate::exchange::course::Reasoning;
 use crate::exchange::remembered::{self, Items};
@@ -61,14 +62,14 @@ impl Made {
         !matches!(self, Self::Nothing)
     }
 
-    /// Takes in a whole `response`.
-    pub(super) fn take_response(&self, response: &[u8]) {
+    /// Takes in a whole `response`, whose items stand at these `places` if infermux has written it.
+    pub(super) fn take_response(&self, response: &[u8], places: &[ItemPlace]) {
         match self {
             Self::Nothing => {}
             Self::Ids(owners, provider) => references::each_made(response, |name| {
                 owners.learn(owners.hash(name), *provider);
             }),
-            Self::Items(items) => remembered::remember(items, response),
+            Self::Items(items) => remembered::remember(items, response, places),
         }
     }
 

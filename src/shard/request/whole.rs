@@ -11,7 +11,7 @@ use crate::base::limits::{
 };
 use crate::base::time::Instant;
 use crate::decide::outcome::{Failure, KeyOwner, Outcome};
-use crate::dialect::answer::{AnswerFault, Known};
+use crate::dialect::answer::{AnswerFault, ItemPlace, Known};
 use crate::dialect::answers::{self, AnswerPlan};
 use crate::dialect::chat;
 use crate::dialect::messages;
@@ -51,6 +51,8 @@ struct Answer {
 /// An answer that was written anew, and what counts it in memory.
 struct Written {
     body: Vec<u8>,
+    /// Where the items of a response stand in it.
+    items: Vec<ItemPlace>,
     held: Held,
 }
 
@@ -139,8 +141,10 @@ fn keep(attempt: &Attempt<'_, '_>, record: &Record<'_>, answer: &Answer, body: &
     bridged::learn(attempt);
     let made = attempt.made();
     if made.is_kept() {
-        let written = answer.written.as_ref().map(|written| &*written.body);
-        made.take_response(written.unwrap_or(body));
+        match &answer.written {
+            Some(written) => made.take_response(&written.body, &written.items),
+            None => made.take_response(body, &[]),
+        }
         attempt.learn_asked_for(&made);
     }
     if answer.written.is_none() {
@@ -277,7 +281,11 @@ async fn translated(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<Answ
             text_bytes: known.text_bytes,
             is_overflow: false,
         },
-        written: Some(Written { body, held }),
+        written: Some(Written {
+            body,
+            items: known.items,
+            held,
+        }),
     })
 }
 
