@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::base::ids::Subject;
+use crate::base::ids::{ProviderId, Subject};
 use crate::link::caller_gates::CallerGates;
 use crate::link::gate::Gates;
 use crate::link::orders::Order;
@@ -24,13 +24,12 @@ impl Publisher {
     /// a shard has taken it.
     pub fn publish(&self, order: Order) -> Option<u32> {
         let gates = &self.gates;
+        let of = |provider: ProviderId| &gates.providers[provider.index()];
         match order {
             Order::Circuit { provider, state } => {
                 return gates.providers[provider.index()].set_circuit(state);
             }
-            Order::Health { provider, state } => {
-                gates.providers[provider.index()].set_health(state);
-            }
+            Order::Health { provider, state } => of(provider).set_health(state),
             Order::Headroom {
                 subject,
                 requests,
@@ -60,12 +59,8 @@ impl Publisher {
                 provider,
                 average,
                 samples,
-            } => {
-                gates.providers[provider.index()].set_average(average, samples);
-            }
-            Order::Cooldown { provider, until } => {
-                gates.providers[provider.index()].set_aside(until);
-            }
+            } => of(provider).set_average(average, samples),
+            Order::Cooldown { provider, until } => of(provider).set_aside(until),
             Order::Balance {
                 budget,
                 period,
@@ -180,7 +175,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::base::ids::{BudgetId, ProviderId, ScopeId};
+    use crate::base::ids::{BudgetId, ScopeId};
     use crate::base::period::PeriodTag;
 
     fn headroom(provider: u16, requests: i64) -> Order {

@@ -122,7 +122,7 @@ impl Budgets {
                 }
                 let known = &mut self.accounts[id.index()];
                 known.adopt(*id, budget, orders);
-                if !were_in_force[id.index()] {
+                if !were_in_force.get(id.index()).is_some_and(|was| *was) {
                     known.catch_up(*id, state, orders);
                 }
             }

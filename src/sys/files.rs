@@ -103,8 +103,8 @@ fn write_beside(path: &Path, beside: &Path, text: &str) -> std::io::Result<()> {
 }
 
 /// Waits until no other process holds the folder of the file at `path`, links followed, and holds
-/// it until the result is dropped: whoever reads a file to replace it must be alone with it. `None`:
-/// the system cannot do so.
+/// it until the result is dropped: whoever reads a file to replace it must be alone with it.
+/// `None`: the system cannot do so.
 #[must_use]
 pub fn hold_folder(path: &Path) -> Option<std::fs::File> {
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
