@@ -11,8 +11,9 @@ use crate::wire::usage::Usage;
 /// Reads the body of an answer of status 2xx to a request that was sent with this `key`.
 ///
 /// Only the levels that are read are checked to be JSON, those of the body and of its usage: deeper
-/// ones go to the caller as they are, and a body that was cut off is noticed in any case. A response that failed because of its request is
-/// an answer: no other provider would give a better one, unless its model has a larger window.
+/// ones go to the caller as they are, and a body that was cut off is noticed in any case. A
+/// response that failed because of its request is an answer: no other provider would give a better
+/// one, unless its model has a larger window.
 ///
 /// # Errors
 /// The body is no response, and another provider may be tried.
