@@ -66,15 +66,20 @@ impl Quota {
         for (name, left) in [("requests", self.requests), ("tokens", self.tokens)] {
             let Some(left) = left else { continue };
             let wait = whole_seconds(left.resets.since(self.now));
-            // Writing to memory cannot fail.
-            let _ = write!(
-                out,
-                "x-ratelimit-limit-{name}: {}\r\nx-ratelimit-remaining-{name}: {}\r\n\
-                 x-ratelimit-reset-{name}: {wait}s\r\n",
-                left.limit, left.left
-            );
+            // Every answer has these lines, and `write!` takes several times as long.
+            for (start, number, end) in [
+                ("x-ratelimit-limit-", left.limit, "\r\n"),
+                ("x-ratelimit-remaining-", left.left, "\r\n"),
+                ("x-ratelimit-reset-", wait, "s\r\n"),
+            ] {
+                let mut digits = itoa::Buffer::new();
+                for part in [start, name, ": ", digits.format(number), end] {
+                    out.extend_from_slice(part.as_bytes());
+                }
+            }
             if dialect == Dialect::Messages {
                 let resets = self.wall.after(Duration::from_secs(wait)).civil();
+                // Writing to memory cannot fail.
                 let _ = write!(
                     out,
                     "anthropic-ratelimit-{name}-limit: {}\r\n\
