@@ -328,9 +328,9 @@ fn a_scopes_words_follow_its_requests_minutes_days_and_limits() {
     assert_eq!(team.left(DAY), [6, 0, 5, 400]);
     team.coordinator.do_what_is_due(time(DAY + 60_000));
     assert_eq!(team.left(DAY + 60_000), [7, 90, 5, 400]);
-    let (scope, gate) = team.callers.limited_scopes().next().expect("the team");
-    assert_eq!(scope.to_string(), "team t");
-    assert_eq!(gate.refused(ScopeLimit::TokensPerMinute), 0);
+    let account = &team.callers.accounts().all()[0];
+    assert_eq!(account.scope.to_string(), "team t");
+    assert_eq!(team.gate().refused(ScopeLimit::TokensPerMinute), 0);
 }
 
 #[test]

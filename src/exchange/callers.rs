@@ -10,11 +10,11 @@ use crate::base::time::WallTime;
 use crate::config::account_seats::FreshAccounts;
 use crate::config::accounts::Accounts;
 use crate::config::keyring::{CallerKey, Keyring, NamePattern, Team, allows};
-use crate::config::scope::{Enforce, Limits, Scope};
+use crate::config::scope::{Enforce, Limits};
 use crate::link::caller_gates::CallerGates;
 use crate::link::marks::Marks;
 use crate::link::meters::{Kept, Party};
-use crate::link::scope_gate::{LimitMode, ScopeGate, ScopeLimit, ScopeLimits};
+use crate::link::scope_gate::{LimitMode, ScopeLimit, ScopeLimits};
 
 /// The callers' keys, limits and budgets in force.
 #[derive(Debug, Default)]
@@ -165,15 +165,6 @@ impl Callers {
     #[must_use]
     pub const fn gates(&self) -> &CallerGates {
         &self.gates
-    }
-
-    /// The scopes that have limits, in the order of the files, and their words.
-    pub fn limited_scopes(&self) -> impl Iterator<Item = (&Scope, &ScopeGate)> {
-        let all = self.accounts.all().iter();
-        all.filter_map(|one| {
-            let (id, _) = one.limits?;
-            Some((&one.scope, self.gates.scopes.get(id.index())?))
-        })
     }
 
     /// Ids that begin with them.

@@ -27,7 +27,7 @@ pub(super) fn admit<'a>(job: &mut Job<'a>, record: &mut Record<'a>) -> Result<()
     let Some((callers, scopes)) = request.callers.as_ref().zip(request.scopes()) else {
         return Ok(());
     };
-    if !scopes.has_any(job.model) {
+    if !scopes.has_any(Some(job.model)) {
         return Ok(());
     }
     // Each turn adds one of the budgets that the request meets, so that there is a last one.

@@ -39,14 +39,15 @@ pub fn head_end<'a>(record: &Record<'a>, wanted: Connection) -> HeadEnd<'a> {
     let cors = cors.map_or(&b""[..], |(cors, grant)| cors.lines(grant));
     let end = HeadEnd::new(request.version, shard.connection(wanted), cors);
     let end = end.in_dialect(request.dialect, request.id.as_str());
+    let model = record.model_override.or(record.model);
     match request.callers.as_ref().zip(request.scopes()) {
-        Some((callers, scopes)) => {
-            let model = record.model_override.or(record.model);
+        // Who has no limits and no budgets does not pay for those who have.
+        Some((callers, scopes)) if scopes.has_any(model) => {
             let now = (clock::now(), clock::wall());
             let quota = Quota::of(&scopes, callers.gates(), model, now);
             end.with_quota(quota, request.dialect)
         }
-        None => end,
+        Some(_) | None => end,
     }
 }
 
