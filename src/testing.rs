@@ -204,6 +204,16 @@ pub mod ledger {
     pub mod books {
         pub use crate::ledger::books::Books;
     }
+    pub mod shares {
+        pub use crate::ledger::shares::message::{
+            Ask, AskAnswer, Batch, COUNT_MAX, Granted, Hello, HelloAnswer, Member, Reply, Welcome,
+            namespace_key, quota_key,
+        };
+        pub use crate::ledger::shares::quota::{
+            Identity, Kept, Kind, Measure, News, OnLoss, Pace, Quota, ShareId, Short, Standing,
+            State, Words,
+        };
+    }
     pub mod state {
         pub use crate::ledger::state::State;
     }

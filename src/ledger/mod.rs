@@ -8,6 +8,7 @@ pub mod breakers;
 pub mod budgets;
 pub mod days;
 pub mod limits;
+pub mod shares;
 pub mod state;
 pub mod terms;
 pub mod timeline;
