@@ -13,9 +13,10 @@ use crate::exchange::refusal::Refusal;
 use crate::exchange::remembered::Found;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::help;
-use crate::shard::request::job::{Job, Translated};
+use crate::shard::request::job::Job;
 use crate::shard::request::not_translated::NotTranslated;
 use crate::shard::request::record::Record;
+use crate::shard::request::rewritten::Translated;
 
 /// Keeps a body without the thoughts that infermux itself has signed, where it holds any. A helper
 /// thread takes them out of a large one, and looks for them in a very large one.
@@ -120,11 +121,8 @@ async fn made<T: Send + 'static>(
 
 /// Keeps the body that was made with the job.
 fn keep(job: &Job<'_>, bytes: Vec<u8>) -> Result<(), NotTranslated> {
-    let mut held = job.shard.io.lease.hold();
-    if !held.grow_to(bytes.capacity()) {
-        return Err(NotTranslated::Refused(Refusal::Overloaded));
-    }
-    let translated = Translated::new(bytes, Kept::default(), held);
+    let translated = Translated::new(bytes, Kept::default(), job.shard.io.lease.hold());
+    let translated = translated.ok_or(NotTranslated::Refused(Refusal::Overloaded))?;
     job.translated.replace(Some(translated));
     Ok(())
 }

@@ -16,18 +16,16 @@ use crate::config::model_settings::ModelSettings;
 use crate::config::plan::{Candidate, Provider};
 use crate::dialect::ask::Ask;
 use crate::dialect::chat::lessons::Keys;
-use crate::dialect::request::Kept;
 use crate::exchange::course::Release;
 use crate::exchange::headers::{Added, Totals};
 use crate::exchange::parameters;
 use crate::exchange::pins::Pins;
 use crate::exchange::request::Request;
 use crate::exchange::route::Routed;
-use crate::link::buffered::Held;
 use crate::shard::http::caller::Caller;
 use crate::shard::request::record::{Asked, Record};
+use crate::shard::request::rewritten::{Edits, Translated};
 use crate::shard::state::shard::Shard;
-use crate::wire::draft::Edited;
 use crate::wire::rules::Rules;
 
 /// One inference request.
@@ -269,65 +267,5 @@ impl<'a> Job<'a> {
             model_override: self.model_override,
             totals,
         }
-    }
-}
-
-/// A body that was written anew for a candidate. It counts as held in memory until it is dropped.
-pub struct Translated {
-    bytes: Rc<Vec<u8>>,
-    /// What the reader of the answer must know of it.
-    pub kept: Kept,
-    _held: Held,
-}
-
-impl Translated {
-    /// A body that `held` counts.
-    #[must_use]
-    pub fn new(bytes: Vec<u8>, kept: Kept, held: Held) -> Self {
-        Self {
-            bytes: Rc::new(bytes),
-            kept,
-            _held: held,
-        }
-    }
-
-    /// The body.
-    #[must_use]
-    pub fn bytes(&self) -> Rc<Vec<u8>> {
-        Rc::clone(&self.bytes)
-    }
-
-    /// Takes the body out, until it is put back.
-    #[must_use]
-    pub fn take_bytes(&mut self) -> Vec<u8> {
-        Rc::unwrap_or_clone(std::mem::take(&mut self.bytes))
-    }
-
-    /// Puts the body back.
-    pub fn put_bytes(&mut self, bytes: Vec<u8>) {
-        self.bytes = Rc::new(bytes);
-    }
-}
-
-/// What rules change in the body of a request. It counts as held in memory until it is dropped.
-pub struct Edits {
-    edited: Rc<Edited>,
-    _held: Held,
-}
-
-impl Edits {
-    /// Edits that `held` counts.
-    #[must_use]
-    pub fn new(edited: Edited, held: Held) -> Self {
-        Self {
-            edited: Rc::new(edited),
-            _held: held,
-        }
-    }
-
-    /// The edits.
-    #[must_use]
-    pub fn edited(&self) -> Rc<Edited> {
-        Rc::clone(&self.edited)
     }
 }

@@ -37,6 +37,7 @@ pub mod place;
 pub mod record;
 pub mod refuse;
 pub mod retold;
+pub mod rewritten;
 pub mod spend;
 mod stored;
 mod stored_answer;

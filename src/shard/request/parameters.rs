@@ -10,9 +10,10 @@ use crate::exchange::refusal::Refusal;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::help::{self, WhenFull};
 use crate::shard::request::attempt;
-use crate::shard::request::job::{Edits, Job};
+use crate::shard::request::job::Job;
 use crate::shard::request::not_translated::NotTranslated;
 use crate::shard::request::record::Record;
+use crate::shard::request::rewritten::Edits;
 
 /// Keeps with the job what the rules for the candidate of the attempt `this` change in the body
 /// that it is to be sent. A helper thread looks through a very large one.
@@ -62,17 +63,15 @@ pub async fn change(
         }
     };
     let changed = changed.map_err(NotTranslated::Unsupported)?;
-    let mut held = job.shard.io.lease.hold();
-    if !held.grow_to(changed.edited.held_bytes()) {
-        return Err(NotTranslated::Refused(Refusal::Overloaded));
-    }
+    let edits = Edits::new(changed.edited, job.shard.io.lease.hold());
+    let edits = edits.ok_or(NotTranslated::Refused(Refusal::Overloaded))?;
     let provider = job.provider_at(this.place);
     let meter = job.shard.meters.provider(provider.id, &provider.name);
     for (counter, count) in meter.parameters.iter().zip(changed.counts) {
         counter.add(count);
     }
     record.changed = changed.told;
-    job.edits.replace(Some(Edits::new(changed.edited, held)));
+    job.edits.replace(Some(edits));
     Ok(())
 }
 

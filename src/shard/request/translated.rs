@@ -6,7 +6,6 @@ use crate::base::endpoint::{Dialect, Endpoint};
 use crate::base::limits::TRANSLATED_AT_ONCE_BYTES_MAX;
 use crate::dialect::chat::write_prompt::{Host, Stream};
 use crate::dialect::request::{self, Destination, Received, Written};
-use crate::dialect::responses::echo::Echo;
 use crate::dialect::responses::remembered::{Nothing, Remembered};
 use crate::dialect::shell::plan::UsageChunk;
 use crate::dialect::unsent::Dropped;
@@ -18,10 +17,11 @@ use crate::shard::http::caller::Caller;
 use crate::shard::http::help;
 use crate::shard::request::attempt;
 use crate::shard::request::cut;
-use crate::shard::request::job::{Job, Translated};
+use crate::shard::request::job::Job;
 use crate::shard::request::not_translated::NotTranslated;
 use crate::shard::request::parameters;
 use crate::shard::request::record::Record;
+use crate::shard::request::rewritten::Translated;
 
 /// Writes the request as the candidate of the attempt `this` gets it, where that takes more than a
 /// few edits, and keeps it with the job.
@@ -117,11 +117,8 @@ async fn translate(
         written
     };
     let written = written.map_err(NotTranslated::Unsupported)?;
-    let echo = written.kept.echo.as_ref().map_or(0, Echo::room);
-    if !held.grow_to(bytes.capacity() + echo) {
-        return Err(overloaded);
-    }
-    Ok((Translated::new(bytes, written.kept, held), written.dropped))
+    let translated = Translated::new(bytes, written.kept, held).ok_or(overloaded)?;
+    Ok((translated, written.dropped))
 }
 
 /// Appends a caller's request with this `body` in the words of its provider; `items` are those that
