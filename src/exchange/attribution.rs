@@ -1,6 +1,7 @@
 //! Whom a request is counted for: the caller, project and environment that its headers name.
 
 use crate::base::limits::LABEL_BYTES_MAX;
+use crate::wire::head::Head;
 use crate::wire::known::Known;
 
 /// The values of a request's attribution headers. They never go to a provider.
@@ -14,17 +15,6 @@ pub struct Attribution {
     pub env: Option<Label>,
 }
 
-/// The kind of name in an attribution header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whom {
-    /// The caller.
-    Caller,
-    /// The project.
-    Project,
-    /// The environment.
-    Env,
-}
-
 /// A short text from a header, without control characters.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Label {
@@ -33,22 +23,19 @@ pub struct Label {
 }
 
 impl Attribution {
-    /// Keeps a header's value, if it is one of the three, and returns which; of several headers of
-    /// one kind, the first counts.
-    pub fn read(&mut self, name: Known, value: &[u8]) -> Option<Whom> {
-        let (whom, place) = if name == Known::InfermuxCaller {
-            (Whom::Caller, &mut self.caller)
-        } else if name == Known::InfermuxProject {
-            (Whom::Project, &mut self.project)
-        } else if name == Known::InfermuxEnv {
-            (Whom::Env, &mut self.env)
-        } else {
-            return None;
+    /// What the head that was parsed from `bytes` says. Of several headers of one kind, the first
+    /// with a text counts.
+    #[must_use]
+    pub fn read(head: &Head, bytes: &[u8]) -> Self {
+        let label = |known| {
+            let mut values = head.values_of(bytes, known);
+            values.find_map(Label::of)
         };
-        if place.is_none() {
-            *place = Label::of(value);
+        Self {
+            caller: label(Known::InfermuxCaller),
+            project: label(Known::InfermuxProject),
+            env: label(Known::InfermuxEnv),
         }
-        Some(whom)
     }
 }
 
@@ -119,6 +106,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wire::head::Arrival;
 
     #[test]
     fn labels_are_short_clean_text() {
@@ -147,18 +135,12 @@ mod tests {
 
     #[test]
     fn the_first_of_each_header_counts() {
-        let mut attribution = Attribution::default();
-        for (name, value, whom) in [
-            ("X-Infermux-Caller", " ", Some(Whom::Caller)),
-            ("X-Infermux-Caller", "one", Some(Whom::Caller)),
-            ("x-infermux-caller", "two", Some(Whom::Caller)),
-            ("X-INFERMUX-ENV", "prod", Some(Whom::Env)),
-            ("X-Infermux-Other", "no", None),
-            ("Host", "no", None),
-        ] {
-            let known = Known::of(name.as_bytes());
-            assert_eq!(attribution.read(known, value.as_bytes()), whom);
-        }
+        let bytes = b"GET / HTTP/1.1\r\nHost: no\r\nX-Infermux-Caller: \r\n\
+            X-Infermux-Caller: one\r\nx-infermux-caller: two\r\nX-INFERMUX-ENV: prod\r\n\
+            X-Infermux-Other: no\r\n\r\n";
+        let mut head = Head::default();
+        assert_eq!(head.parse_request(bytes, 0), Ok(Arrival::Whole));
+        let attribution = Attribution::read(&head, bytes);
         let text = |label: &Option<Label>| label.map(|label| label.as_str().to_owned());
         assert_eq!(text(&attribution.caller).as_deref(), Some("one"));
         assert_eq!(text(&attribution.env).as_deref(), Some("prod"));

@@ -41,6 +41,10 @@ impl Media {
     #[must_use]
     pub fn of(value: Option<&[u8]>) -> Self {
         let value = value.unwrap_or_default();
+        // As nearly everybody writes it.
+        if value == b"application/json" {
+            return Self::Json;
+        }
         let kind = value.split(|byte| *byte == b';').next();
         let kind = kind.unwrap_or_default().trim_ascii();
         let is = |name: &str| kind.eq_ignore_ascii_case(name.as_bytes());

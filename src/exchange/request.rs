@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::base::endpoint::Dialect;
 use crate::base::time::Instant;
 use crate::exchange::answer_head::HeadEnd;
-use crate::exchange::attribution::{Attribution, Label, Whom};
+use crate::exchange::attribution::{Attribution, Label};
 use crate::exchange::callers::SharedCallers;
 use crate::exchange::cors::Grant;
 use crate::exchange::headers::Totals;
@@ -18,7 +18,7 @@ use crate::exchange::target::{self, is_of_operators};
 use crate::exchange::version::Version;
 use crate::link::gate::Audience;
 use crate::wire::head::Head;
-use crate::wire::known::{Known, Names};
+use crate::wire::known::Known;
 
 /// A request, without its body.
 pub struct Request {
@@ -61,35 +61,21 @@ impl Request {
     /// Reads the head that was parsed from `bytes`.
     #[must_use]
     pub fn read(head: &Head, bytes: &[u8], random: [u64; 2], now: Instant) -> Self {
-        let mut attribution = Attribution::default();
-        let mut offered = None;
-        let (mut authorizations, mut callers) = (0_u32, 0_u32);
-        let (mut wants_stream_cost, mut wants_early_head, mut header) =
-            (false, false, Dialect::Chat);
-        for field in &head.fields {
-            if !READ.has(field.known) {
-                continue;
-            }
-            let value = &bytes[field.value.clone()];
-            if field.known == Known::XRequestId {
-                offered = offered.or(Some(value));
-            } else if field.known == Known::Authorization {
-                authorizations += 1;
-            } else if field.known == Known::AnthropicVersion {
-                header = Dialect::Messages;
-            } else if field.known == Known::InfermuxStreamCost {
-                wants_stream_cost |= value.eq_ignore_ascii_case(b"include");
-            } else if field.known == Known::InfermuxEarlyHead {
-                wants_early_head |= value.eq_ignore_ascii_case(b"true");
-            } else {
-                callers += u32::from(attribution.read(field.known, value) == Some(Whom::Caller));
-            }
-        }
+        let target = &bytes[head.target.clone()];
+        let says = |known, word: &[u8]| {
+            let mut values = head.values_of(bytes, known);
+            values.any(|value| value.eq_ignore_ascii_case(word))
+        };
+        let header = if head.names.has(Known::AnthropicVersion) {
+            Dialect::Messages
+        } else {
+            Dialect::Chat
+        };
         Self {
-            id: RequestId::of(offered, random),
-            dialect: target::dialect(&bytes[head.target.clone()], header),
-            attribution,
-            audience: audience(&bytes[head.target.clone()]),
+            id: RequestId::of(head.value_of(bytes, Known::XRequestId), random),
+            dialect: target::dialect(target, header),
+            attribution: Attribution::read(head, bytes),
+            audience: audience(target),
             started: now,
             ready: now,
             version: if head.minor == 0 {
@@ -108,12 +94,12 @@ impl Request {
                 AnswerBody::Sent
             },
             origin: Origin::UNKNOWN,
-            wants_stream_cost,
-            wants_early_head,
+            wants_stream_cost: says(Known::InfermuxStreamCost, b"include"),
+            wants_early_head: says(Known::InfermuxEarlyHead, b"true"),
             grant: None,
             principal: None,
             callers: None,
-            repeated: repeated(authorizations, callers),
+            repeated: repeated(head, bytes),
         }
     }
 
@@ -168,24 +154,15 @@ impl Request {
     }
 }
 
-/// The headers that are read for it.
-const READ: Names = Names::of(&[
-    Known::XRequestId,
-    Known::Authorization,
-    Known::AnthropicVersion,
-    Known::InfermuxStreamCost,
-    Known::InfermuxEarlyHead,
-    Known::InfermuxCaller,
-    Known::InfermuxProject,
-    Known::InfermuxEnv,
-]);
-
 /// What of a head that names a caller stands there twice.
-const fn repeated(authorizations: u32, callers: u32) -> Option<&'static str> {
-    match (authorizations, callers) {
-        (2.., _) => Some("Authorization stands in the head more than once"),
-        (_, 2..) => Some("X-Infermux-Caller stands in the head more than once"),
-        (_, _) => None,
+fn repeated(head: &Head, bytes: &[u8]) -> Option<&'static str> {
+    let is_repeated = |known| head.values_of(bytes, known).nth(1).is_some();
+    if is_repeated(Known::Authorization) {
+        Some("Authorization stands in the head more than once")
+    } else if is_repeated(Known::InfermuxCaller) {
+        Some("X-Infermux-Caller stands in the head more than once")
+    } else {
+        None
     }
 }
 

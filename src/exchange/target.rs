@@ -157,6 +157,24 @@ pub fn read<'a>(
     }
 }
 
+/// What [`read`] finds for a request for an inference whose target is written as the official
+/// packages write it; `None`: `read` has to look. Nothing is searched for in the target.
+#[must_use]
+pub fn read_usual(door: Door, method: &[u8], target: &[u8]) -> Option<Target> {
+    if door == Door::Operators || method != b"POST" {
+        return None;
+    }
+    let endpoint = match target {
+        b"/v1/chat/completions" => Endpoint::ChatCompletions,
+        b"/v1/completions" => Endpoint::Completions,
+        b"/v1/embeddings" => Endpoint::Embeddings,
+        b"/v1/messages" | b"/v1/messages?beta=true" => Endpoint::Messages,
+        b"/v1/responses" => Endpoint::Responses,
+        _ => return None,
+    };
+    Some(Target::Infer(endpoint, None))
+}
+
 /// Whether `target` is the one that OpenAI serves over WebSockets, too.
 #[must_use]
 pub fn has_web_socket(door: Door, target: &str) -> bool {
@@ -454,6 +472,35 @@ mod tests {
             assert_eq!(dialect(target.as_bytes(), header), expected, "{target}");
         }
         assert_eq!(dialect(b"/v1/messages/\xff", Messages), Chat);
+    }
+
+    #[test]
+    fn usual_targets_lead_where_they_would_lead_when_read() {
+        let targets = [
+            "/v1/chat/completions",
+            "/v1/completions",
+            "/v1/embeddings",
+            "/v1/messages",
+            "/v1/messages?beta=true",
+            "/v1/responses",
+        ];
+        for door in [Door::Both, Door::Callers, Door::Operators] {
+            for target in targets {
+                let usual = read_usual(door, b"POST", target.as_bytes());
+                let read = read(door, b"POST", target).ok().map(|(_, target)| target);
+                assert_eq!(usual, read, "{target}");
+                assert_eq!(usual.is_some(), door != Door::Operators, "{target}");
+                assert_eq!(read_usual(door, b"GET", target.as_bytes()), None);
+            }
+            for other in [
+                "/v1/models",
+                "/v1/chat/completions/",
+                "/v1/completions?x",
+                "",
+            ] {
+                assert_eq!(read_usual(door, b"POST", other.as_bytes()), None);
+            }
+        }
     }
 
     #[test]

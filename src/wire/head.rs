@@ -136,6 +136,23 @@ impl Head {
         Some(&bytes[field.value.clone()])
     }
 
+    /// The values of all fields with a known name, in order.
+    pub fn values_of<'b>(
+        &'b self,
+        bytes: &'b [u8],
+        known: Known,
+    ) -> impl Iterator<Item = &'b [u8]> {
+        // Usually there is none, and nothing is looked for.
+        let fields = if self.names.has(known) {
+            &*self.fields
+        } else {
+            &[]
+        };
+        let is_one = move |field: &&Field| field.known == known;
+        let fields = fields.iter().filter(is_one);
+        fields.map(|field| &bytes[field.value.clone()])
+    }
+
     /// The values of `Connection` where they name fields, besides `close` and `keep-alive`: those
     /// fields are not passed on.
     pub fn listed_by_connection<'b>(

@@ -35,15 +35,7 @@ pub fn check<'a>(
         request.origin.endpoint = Some(target.name());
         return Ok(target);
     }
-    let target = std::str::from_utf8(&bytes[head.target.clone()])
-        .map_err(|_| Refusal::Malformed("the request target is not valid"))?;
-    let (_, target) = match target::read(shard.door, &bytes[head.method.clone()], target) {
-        Err(Refusal::MethodNotAllowed { .. }) if asks_for_web_socket(shard, head, bytes) => {
-            request.origin.endpoint = Some(Endpoint::Responses.name());
-            return Err(Refusal::UpgradeRequired);
-        }
-        read => read?,
-    };
+    let target = read_target(shard, request, head, bytes)?;
     request.origin.endpoint = Some(target.name());
     request.origin.dialect = target.has_dialects().then_some(request.dialect);
     let authorization = head.value_of(bytes, Known::Authorization);
@@ -75,6 +67,32 @@ pub fn check<'a>(
         }
     }
     Ok(target)
+}
+
+/// Reads what the request is about.
+///
+/// # Errors
+///
+/// The path is not served, or not with this method.
+fn read_target<'a>(
+    shard: &Shard,
+    request: &mut Request,
+    head: &Head,
+    bytes: &'a [u8],
+) -> Result<Target, Refusal<'a>> {
+    let (method, target) = (&bytes[head.method.clone()], &bytes[head.target.clone()]);
+    if let Some(target) = target::read_usual(shard.door, method, target) {
+        return Ok(target);
+    }
+    let target = std::str::from_utf8(target)
+        .map_err(|_| Refusal::Malformed("the request target is not valid"))?;
+    match target::read(shard.door, method, target) {
+        Err(Refusal::MethodNotAllowed { .. }) if asks_for_web_socket(shard, head, bytes) => {
+            request.origin.endpoint = Some(Endpoint::Responses.name());
+            Err(Refusal::UpgradeRequired)
+        }
+        read => read.map(|(_, target)| target),
+    }
 }
 
 /// Whether a browser asks before it sends such a request for a page of another site, or the request

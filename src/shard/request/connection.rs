@@ -75,7 +75,8 @@ async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>
             return After::Close;
         }
     }
-    let mut request = read_request(shard, caller);
+    let mut request = Request::read(&caller.head, &caller.bytes, random(shard), clock::now());
+    complete(shard, caller, &mut request);
     let _busy = shard.meters.busy(request.audience);
     let arrived = caller.bytes.len();
     let message = Rc::clone(&caller.bytes);
@@ -116,10 +117,9 @@ async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>
     after
 }
 
-/// The request whose head has been read.
-fn read_request(shard: &Shard, caller: &Caller) -> Request {
+/// Adds to a request what depends on the shard and on the connection that it came on.
+fn complete(shard: &Shard, caller: &Caller, request: &mut Request) {
     let (head, bytes) = (&caller.head, &caller.bytes);
-    let mut request = Request::read(head, bytes, random(shard), clock::now());
     if shard.lines.is_some() {
         request.origin = Origin::read(caller.address, head, bytes);
     }
@@ -129,7 +129,6 @@ fn read_request(shard: &Shard, caller: &Caller) -> Request {
     if let (Some(cors), Audience::Callers) = (&shard.era.cors, request.audience) {
         request.grant = Some(cors.grant(head, bytes));
     }
-    request
 }
 
 /// Refuses a request whose head cannot be read: there is no id or attribution to take from it.
