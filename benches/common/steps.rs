@@ -106,7 +106,7 @@ pub(crate) fn outbound_head() -> Run {
             model: "gpt-4o-mini",
             credential: Credential::Caller(key),
             key: KeyOwner::Caller,
-            request_id: "0123456789abcdef0123456789abcdef",
+            request_id: b"0123456789abcdef0123456789abcdef",
             caller: (&head, black_box(bytes)),
         };
         prefixes.write(Endpoint::ChatCompletions, &request, 229, &mut out);
@@ -352,8 +352,8 @@ fn access() -> Access<'static> {
 
 fn added() -> Added<'static> {
     Added {
-        request_id: "0123456789abcdef0123456789abcdef",
-        provider: "openai",
+        request_id: b"0123456789abcdef0123456789abcdef",
+        provider_line: b"X-Infermux-Provider: openai\r\n",
         model: "gpt-4o-mini",
         strategy: Strategy::RoundRobin,
         group: None,

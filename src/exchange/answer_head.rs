@@ -119,7 +119,7 @@ pub struct HeadEnd<'a> {
     /// Lines for browsers, as they are sent.
     cors: &'a [u8],
     /// The request's id, for clients that know it by another name.
-    request_id: Option<&'a str>,
+    request_id: Option<&'a [u8]>,
     /// What the caller is told of its limits and budgets.
     quota: Option<(Quota, Dialect)>,
 }
@@ -139,7 +139,7 @@ impl<'a> HeadEnd<'a> {
 
     /// The same end for a caller that speaks `dialect`, with the id of its request.
     #[must_use]
-    pub const fn in_dialect(self, dialect: Dialect, request_id: &'a str) -> Self {
+    pub const fn in_dialect(self, dialect: Dialect, request_id: &'a [u8]) -> Self {
         let request_id = match dialect {
             Dialect::Chat | Dialect::Responses => None,
             Dialect::Messages => Some(request_id),

@@ -12,9 +12,9 @@ use crate::wire::known::{Known, Names};
 #[derive(Clone, Copy, Debug)]
 pub struct Added<'a> {
     /// The request's id.
-    pub request_id: &'a str,
-    /// The provider that served it.
-    pub provider: &'a str,
+    pub request_id: &'a [u8],
+    /// The line that names the provider which served it: see [`provider_line`].
+    pub provider_line: &'a [u8],
     /// The provider's own name for the model.
     pub model: &'a str,
     /// How the provider was chosen.
@@ -64,16 +64,18 @@ pub const EXPOSED: &str = "X-Infermux-Provider, X-Infermux-Model, X-Infermux-Str
 /// Appends the header lines.
 pub fn add(out: &mut Vec<u8>, added: &Added<'_>) {
     name(out, REQUEST_ID, added.request_id);
-    provider(out, added.provider);
-    name(out, b"X-Infermux-Model: ", added.model);
-    name(out, b"X-Infermux-Strategy: ", added.strategy.name());
+    out.extend_from_slice(added.provider_line);
+    name(out, b"X-Infermux-Model: ", added.model.as_bytes());
+    out.extend_from_slice(b"X-Infermux-Strategy: ");
+    out.extend_from_slice(added.strategy.name().as_bytes());
+    out.extend_from_slice(b"\r\n");
     if let Some(group) = added.group {
-        name(out, b"X-Infermux-Route-Group: ", group);
+        name(out, b"X-Infermux-Route-Group: ", group.as_bytes());
     }
     number(out, b"X-Infermux-Latency-Ms: ", added.latency.as_millis());
     attempts(out, added.attempts);
     if let Some(model) = added.model_override {
-        name(out, b"X-Infermux-Model-Override: ", model);
+        name(out, b"X-Infermux-Model-Override: ", model.as_bytes());
     }
     totals(out, &added.totals);
 }
@@ -102,16 +104,24 @@ pub(super) fn attempts(out: &mut Vec<u8>, count: u32) {
 
 /// Appends which provider has served the request.
 pub fn provider(out: &mut Vec<u8>, provider: &str) {
-    name(out, PROVIDER, provider);
+    name(out, PROVIDER, provider.as_bytes());
+}
+
+/// The line that says which provider has served a request.
+#[must_use]
+pub fn provider_line(name: &str) -> Box<[u8]> {
+    let mut line = Vec::new();
+    provider(&mut line, name);
+    line.into()
 }
 
 /// Appends the request's id.
-pub fn request_id(out: &mut Vec<u8>, id: &str) {
+pub fn request_id(out: &mut Vec<u8>, id: &[u8]) {
     name(out, REQUEST_ID, id);
 }
 
 /// Appends the request's id under the name that Anthropic's clients know and show.
-pub(super) fn anthropics_request_id(out: &mut Vec<u8>, id: &str) {
+pub(super) fn anthropics_request_id(out: &mut Vec<u8>, id: &[u8]) {
     name(out, b"request-id: ", id);
 }
 
@@ -183,15 +193,14 @@ pub fn is_named<'a>(name: &[u8], connection: impl IntoIterator<Item = &'a [u8]>)
 
 /// Appends a line whose value may come from a caller: all bytes but visible ASCII, and the percent
 /// sign, are percent-encoded, so that no value can end the line.
-fn name(out: &mut Vec<u8>, start: &[u8], value: &str) {
-    let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'%';
+fn name<const N: usize>(out: &mut Vec<u8>, start: &[u8; N], value: &[u8]) {
     out.extend_from_slice(start);
-    if value.bytes().all(is_plain) {
-        out.extend_from_slice(value.as_bytes());
+    if are_plain(value) {
+        out.extend_from_slice(value);
         out.extend_from_slice(b"\r\n");
         return;
     }
-    for &byte in value.as_bytes() {
+    for &byte in value {
         if is_plain(byte) {
             out.push(byte);
         } else {
@@ -202,14 +211,43 @@ fn name(out: &mut Vec<u8>, start: &[u8], value: &str) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn number(out: &mut Vec<u8>, start: &[u8], value: impl itoa::Integer) {
+/// Whether the byte stands for itself in the value of a header: visible ASCII, and not the percent
+/// sign.
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_graphic() && byte != b'%'
+}
+
+/// Whether all bytes of `value` are plain. Eight of them are judged at once.
+fn are_plain(value: &[u8]) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const TOP: u64 = 0x80 * EACH;
+    // Each term sets the top bit of some byte if, and only if, there is such a byte.
+    let is_all_plain = |eight: &[u8; 8]| {
+        let bytes = u64::from_le_bytes(*eight);
+        let below = bytes.wrapping_sub(0x21 * EACH) & !bytes;
+        let above = bytes.wrapping_add(EACH) | bytes;
+        let percent = bytes ^ (b'%' as u64 * EACH);
+        let percent = percent.wrapping_sub(EACH) & !percent;
+        (below | above | percent) & TOP == 0
+    };
+    let (eights, rest) = value.as_chunks::<8>();
+    eights.iter().all(is_all_plain)
+        && match value.last_chunk::<8>() {
+            // Some of the last eight have been judged already.
+            Some(last) => rest.is_empty() || is_all_plain(last),
+            None => rest.iter().all(|byte| is_plain(*byte)),
+        }
+}
+
+#[inline]
+fn number<const N: usize>(out: &mut Vec<u8>, start: &[u8; N], value: impl itoa::Integer) {
     out.extend_from_slice(start);
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     out.extend_from_slice(b"\r\n");
 }
 
-const PROVIDER: &[u8] = b"X-Infermux-Provider: ";
-const REQUEST_ID: &[u8] = b"X-Request-Id: ";
+const PROVIDER: &[u8; 21] = b"X-Infermux-Provider: ";
+const REQUEST_ID: &[u8; 14] = b"X-Request-Id: ";
 
 #[cfg(test)]
 #[path = "headers_tests.rs"]

@@ -1,12 +1,12 @@
 //! Headers: which are added, and which are passed on.
 
-use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
 use super::*;
 
 const BARE: Added<'_> = Added {
-    request_id: "r-1",
-    provider: "openai",
+    request_id: b"r-1",
+    provider_line: b"X-Infermux-Provider: openai\r\n",
     model: "gpt-4o",
     strategy: Strategy::Priority,
     group: None,
@@ -167,7 +167,20 @@ fn a_connection_names_what_ends_with_it() {
     assert!(!is_named(b"x-kept", connection()));
 }
 
+#[test]
+fn the_providers_line_is_ready_for_the_head() {
+    let line = provider_line("my provider");
+    assert_eq!(&*line, b"X-Infermux-Provider: my%20provider\r\n");
+}
+
 proptest! {
+    #[test]
+    fn bytes_are_plain_together_where_each_is(
+        value in prop::collection::vec(prop_oneof![9 => 0x20_u8..=0x7f, 1 => any::<u8>()], 0..40),
+    ) {
+        prop_assert_eq!(are_plain(&value), value.iter().all(|byte| is_plain(*byte)));
+    }
+
     #[test]
     fn any_name_makes_one_visible_line(model in any::<String>()) {
         let text = lines(&Added { model: &model, ..BARE });

@@ -31,6 +31,8 @@ pub struct Prefixes {
     set: Box<[Box<[u8]>]>,
     /// The keys that it is sent.
     masks: OwnMasks,
+    /// The line of an answer that names it.
+    provider_line: Box<[u8]>,
 }
 
 /// The parts that differ between requests.
@@ -44,7 +46,7 @@ pub struct Outbound<'a> {
     /// Whose key that is.
     pub key: KeyOwner,
     /// The request's id.
-    pub request_id: &'a str,
+    pub request_id: &'a [u8],
     /// The caller's head and the buffer it was parsed in.
     pub caller: (&'a Head, &'a [u8]),
 }
@@ -77,6 +79,7 @@ impl Prefixes {
             forward: names(&provider.headers.forward),
             set: names(provider.headers.set.iter().map(|(name, _)| name)),
             masks: OwnMasks::of(provider),
+            provider_line: headers::provider_line(&provider.name),
             own_key: provider
                 .api_key
                 .as_ref()
@@ -88,6 +91,12 @@ impl Prefixes {
     #[must_use]
     pub fn masks(&self) -> &OwnMasks {
         &self.masks
+    }
+
+    /// The line of an answer that names the provider.
+    #[must_use]
+    pub fn provider_line(&self) -> &[u8] {
+        &self.provider_line
     }
 
     /// Writes the head of a request of a caller for `endpoint` whose body, in the provider's
@@ -205,7 +214,7 @@ impl Prefixes {
     ) {
         self.write_key(request.credential, out);
         self.write_version(words, out);
-        field(b"X-Request-Id", request.request_id.as_bytes(), out);
+        field(b"X-Request-Id", request.request_id, out);
         let (head, bytes) = request.caller;
         let crossing = crossing(endpoint, request);
         for one in &head.fields {
@@ -410,7 +419,7 @@ mod tests {
             model: "a b",
             credential: Credential::None,
             key,
-            request_id: "id",
+            request_id: b"id",
             caller: (&head, caller.as_bytes()),
         };
         let mut out = Vec::new();

@@ -30,11 +30,15 @@ impl RequestId {
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        let bytes = self
-            .bytes
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// The id as bytes of visible ASCII. Nothing is checked, as it is for text.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes
             .get(..usize::from(self.length))
-            .unwrap_or_default();
-        std::str::from_utf8(bytes).unwrap_or_default()
+            .unwrap_or_default()
     }
 
     fn taken(offered: &[u8]) -> Option<Self> {
@@ -51,11 +55,10 @@ impl RequestId {
 
     fn fresh(random: [u64; 2]) -> Self {
         let mut bytes = [0; REQUEST_ID_BYTES_MAX];
-        let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
-        let (places, _) = bytes.as_chunks_mut::<2>();
-        let random = random.iter().flat_map(|word| word.to_be_bytes());
-        for (place, byte) in places.iter_mut().zip(random) {
-            *place = [digit(byte >> 4), digit(byte & 0xf)];
+        let (places, _) = bytes.as_chunks_mut::<8>();
+        let halves = random.iter().flat_map(|word| [word >> 32, word & HALF]);
+        for (place, half) in places.iter_mut().zip(halves) {
+            *place = digits(half);
         }
         Self {
             bytes,
@@ -70,6 +73,20 @@ impl std::fmt::Debug for RequestId {
     }
 }
 
+/// The eight hexadecimal digits of a number of 32 bits, all of them at once.
+const fn digits(half: u64) -> [u8; 8] {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // Each half byte goes into a byte of its own, in order.
+    let pairs = (half | half << 16) & 0x0000_ffff_0000_ffff;
+    let bytes = (pairs | pairs << 8) & 0x00ff_00ff_00ff_00ff;
+    let nibbles = (bytes | bytes << 4) & (0x0f * EACH);
+    // From ten on, six more lead into the upper half of the byte: those are letters.
+    let letters = ((nibbles + 6 * EACH) >> 4) & EACH;
+    let from_digit_to_letter = (b'a' - b'0' - 10) as u64;
+    (nibbles + b'0' as u64 * EACH + from_digit_to_letter * letters).to_be_bytes()
+}
+
+const HALF: u64 = u32::MAX as u64;
 /// Hexadecimal digits of 128 bits.
 const FRESH_LENGTH: u8 = 32;
 const _: () = assert!(REQUEST_ID_BYTES_MAX <= u8::MAX as usize);
@@ -81,6 +98,13 @@ mod tests {
 
     const RANDOM: [u64; 2] = [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210];
     const FRESH: &str = "0123456789abcdeffedcba9876543210";
+
+    #[test]
+    fn digits_are_those_that_the_library_writes() {
+        for half in [0, 1, 0x9, 0xa, 0x99aa_0f0f, 0xfedc_ba98, 0x1234_5678, HALF] {
+            assert_eq!(digits(half), *format!("{half:08x}").as_bytes(), "{half}");
+        }
+    }
 
     #[test]
     fn keeps_a_fit_id_and_replaces_any_other() {

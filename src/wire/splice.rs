@@ -12,6 +12,8 @@ pub struct Splice<'a> {
     body: &'a [u8],
     edits: [Edit<'a>; EDITS_MAX],
     count: usize,
+    /// Length of the result.
+    len: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -33,6 +35,7 @@ impl<'a> Splice<'a> {
                 with: &[],
             }; EDITS_MAX],
             count: 0,
+            len: body.len(),
         }
     }
 
@@ -52,6 +55,7 @@ impl<'a> Splice<'a> {
             with,
         };
         self.count += 1;
+        self.len = self.len - (at.end - at.start) + with.len();
     }
 
     /// Inserts `with` at `at`.
@@ -72,13 +76,13 @@ impl<'a> Splice<'a> {
 
     /// Length of the result.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.pieces().map(<[u8]>::len).sum()
+    pub const fn len(&self) -> usize {
+        self.len
     }
 
     /// Whether the result has no byte.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 

@@ -566,7 +566,7 @@ fn an_answer_to_a_caller_of_messages_is_complete_http() {
     let end = HeadEnd::new(Version::Http11, Connection::KeepAlive, b"");
     let envelope = Envelope {
         dialect: Dialect::Messages,
-        end: end.in_dialect(Dialect::Messages, "r-1"),
+        end: end.in_dialect(Dialect::Messages, b"r-1"),
         ..ENVELOPE
     };
     let body = "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\

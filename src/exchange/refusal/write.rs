@@ -170,7 +170,7 @@ impl Refusal<'_> {
         };
         head.write(envelope.end.at_best(self.connection()), out, |out| {
             let _ = write!(out, "X-Infermux-Error: {code}\r\n");
-            headers::request_id(out, envelope.request_id);
+            headers::request_id(out, envelope.request_id.as_bytes());
             headers::attempts(out, envelope.attempts);
             headers::totals(out, &envelope.totals);
             if let Self::MethodNotAllowed { allow } = self {

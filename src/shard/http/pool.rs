@@ -36,7 +36,7 @@ pub struct Pool {
 }
 
 struct Idle {
-    upstream: Upstream,
+    upstream: Box<Upstream>,
     since: Instant,
 }
 
@@ -64,7 +64,7 @@ impl Pool {
     }
 
     /// The youngest connection to `provider` that is still open.
-    pub fn take(&self, provider: ProviderId, now: Instant) -> Option<Upstream> {
+    pub fn take(&self, provider: ProviderId, now: Instant) -> Option<Box<Upstream>> {
         let mut idle = self.idle.borrow_mut();
         while let Some(mut found) = idle.take(provider.index()) {
             if now.since(found.since) > IDLE_MAX {
@@ -82,7 +82,7 @@ impl Pool {
 
     /// Puts a connection into the pool, if its answer was framed completely and it may carry
     /// another; otherwise closes it.
-    pub fn park(&self, io: &Io, provider: ProviderId, mut upstream: Upstream) {
+    pub fn park(&self, io: &Io, provider: ProviderId, mut upstream: Box<Upstream>) {
         if !upstream.is_reusable() {
             return;
         }
@@ -99,7 +99,7 @@ impl Pool {
         &self,
         io: &Io,
         provider: ProviderId,
-        mut upstream: Upstream,
+        mut upstream: Box<Upstream>,
     ) -> (Vec<u8>, Held) {
         let is_reusable = upstream.is_reusable();
         let bytes = std::mem::take(&mut upstream.bytes);
@@ -111,12 +111,12 @@ impl Pool {
     }
 
     /// Puts a connection without buffered bytes into the pool.
-    pub fn put_idle(&self, io: &Io, provider: ProviderId, mut upstream: Upstream) {
+    pub fn put_idle(&self, io: &Io, provider: ProviderId, mut upstream: Box<Upstream>) {
         upstream.make_idle(&io.buffers);
         self.put(provider, upstream, clock::now());
     }
 
-    fn put(&self, provider: ProviderId, mut upstream: Upstream, now: Instant) {
+    fn put(&self, provider: ProviderId, mut upstream: Box<Upstream>, now: Instant) {
         upstream.connected.mark_idle();
         let mut idle = self.idle.borrow_mut();
         if idle.len() >= POOL_IDLE_MAX.min(self.room) {

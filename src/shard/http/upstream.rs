@@ -22,7 +22,8 @@ use crate::wire::inflate::Coding;
 use crate::wire::known::Known;
 use crate::wire::retry_after;
 
-/// An open connection to a provider, and the answer that is being read from it.
+/// An open connection to a provider, and the answer that is being read from it. It is boxed where a
+/// request has it: it goes from step to step, and would be copied each time.
 pub struct Upstream {
     /// The connection; its next read is posted whenever no read is being awaited.
     pub socket: Socket,
@@ -297,7 +298,7 @@ impl Upstream {
 
     /// Reads the end of a body whose `[DONE]` has come, so that the connection can be used again:
     /// many servers send the last chunk separately. `None`: the connection cannot be used again.
-    pub async fn read_out(mut self, mut body: BodyDecoder) -> Option<Self> {
+    pub async fn read_out(mut self: Box<Self>, mut body: BodyDecoder) -> Option<Box<Self>> {
         self.socket.deadline.set(clock::now() + READ_OUT, Cut::Both);
         loop {
             self.bytes.clear();

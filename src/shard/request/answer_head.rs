@@ -38,7 +38,7 @@ pub fn head_end<'a>(record: &Record<'a>, wanted: Connection) -> HeadEnd<'a> {
     let cors = shard.era.cors.as_ref().zip(request.grant);
     let cors = cors.map_or(&b""[..], |(cors, grant)| cors.lines(grant));
     let end = HeadEnd::new(request.version, shard.connection(wanted), cors);
-    let end = end.in_dialect(request.dialect, request.id.as_str());
+    let end = end.in_dialect(request.dialect, request.id.as_bytes());
     let model = record.model_override.or(record.model);
     match request.callers.as_ref().zip(request.scopes()) {
         // Who has no limits and no budgets does not pay for those who have.
@@ -113,7 +113,7 @@ pub fn write_early(job: &Job<'_>, caller: &mut Caller, record: &mut Record<'_>) 
     record.has_early_head = true;
     let head = stream_head(job, 200, PassedOn::Nothing);
     write_events(job, caller, record, &head, |out| {
-        headers::request_id(out, job.request.id.as_str());
+        headers::request_id(out, job.request.id.as_bytes());
     });
 }
 

@@ -30,7 +30,7 @@ pub async fn whole<'a>(
     caller: &mut Caller,
     record: &mut Record<'a>,
     course: &mut Course,
-    up: Upstream,
+    up: Box<Upstream>,
 ) -> End {
     let id = attempt.candidate().provider;
     let (is_mine, part) = match part_to_leave_out(attempt, caller, record, course, &up).await {

@@ -164,7 +164,7 @@ async fn read_answer<'j, 'a>(
     caller: &mut Caller,
     this: &Try,
     until: Instant,
-) -> Result<(Attempt<'j, 'a>, Upstream), Outcome> {
+) -> Result<(Attempt<'j, 'a>, Box<Upstream>), Outcome> {
     let provider = job.provider_at(this.place);
     let deadline = until.min(this.started + provider.timeout);
     let (mut up, sent_at) = perform::connection(job, caller, this, deadline).await?;
@@ -187,7 +187,7 @@ async fn tell<'a>(
     attempt: &Attempt<'_, 'a>,
     caller: &mut Caller,
     record: &mut Record<'a>,
-    up: Upstream,
+    up: Box<Upstream>,
 ) -> Outcome {
     let mut fields = Vec::new();
     inbound::write_fields(&up.head, &up.bytes, attempt.crossing(), &mut fields);

@@ -256,9 +256,10 @@ impl<'a> Job<'a> {
         latency: Duration,
         totals: Totals,
     ) -> Added<'s> {
+        let provider = self.routed.route.candidates[place].provider;
         Added {
-            request_id: self.request.id.as_str(),
-            provider: &self.provider_at(place).name,
+            request_id: self.request.id.as_bytes(),
+            provider_line: self.shard.era.prefixes(provider).provider_line(),
             model: self.model_at(place),
             strategy: self.routed.route.strategy,
             group: self.routed.group,

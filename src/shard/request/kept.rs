@@ -64,7 +64,7 @@ pub async fn pass_through<'a>(
     attempt: &Attempt<'_, 'a>,
     caller: &mut Caller,
     record: &mut Record<'a>,
-    up: Upstream,
+    up: Box<Upstream>,
     error: Error,
 ) -> Option<Outcome> {
     keep(attempt, record, &up, error);

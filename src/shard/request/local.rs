@@ -163,7 +163,7 @@ pub async fn answer(
     };
     let end = head_end(record, request.connection);
     answer_head::write(caller, record, &head, end, |out| {
-        headers::request_id(out, request.id.as_str());
+        headers::request_id(out, request.id.as_bytes());
         out.extend_from_slice(fields.as_bytes());
     });
     match request.body {

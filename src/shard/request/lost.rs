@@ -67,7 +67,7 @@ pub async fn book_unheld(attempt: &Attempt<'_, '_>, record: &mut Record<'_>, up:
 pub async fn fail(
     attempt: &Attempt<'_, '_>,
     record: &mut Record<'_>,
-    up: Upstream,
+    up: Box<Upstream>,
     outcome: Outcome,
 ) -> Outcome {
     let is_rate_limit = outcome == Outcome::RateLimited;
@@ -89,7 +89,7 @@ pub async fn fail(
 pub async fn overflow(
     attempt: &Attempt<'_, '_>,
     record: &mut Record<'_>,
-    up: Upstream,
+    up: Box<Upstream>,
     told: Error,
 ) -> Outcome {
     kept::keep(attempt, record, &up, told);
@@ -99,7 +99,7 @@ pub async fn overflow(
 async fn close(
     attempt: &Attempt<'_, '_>,
     record: &mut Record<'_>,
-    mut up: Upstream,
+    mut up: Box<Upstream>,
     outcome: Outcome,
 ) -> Outcome {
     let seen = seen(attempt, &mut up).await;

@@ -11,6 +11,9 @@ use crate::sys::clock;
 /// Tells the log how an attempt at the candidate `place` ended. Of attempts that fail alike, one a
 /// second is a warning, which says how many were kept back; the others are debug lines.
 pub fn log(job: &Job<'_>, place: usize, outcome: Outcome, words: &Words) {
+    if outcome == Outcome::Answered {
+        return;
+    }
     let (upstream_request_id, provider_error) = (words.id(), words.error());
     match outcome {
         Outcome::Answered => {}

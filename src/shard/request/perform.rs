@@ -93,7 +93,7 @@ pub(super) async fn connection(
     caller: &mut Caller,
     this: &Try,
     deadline: Instant,
-) -> Result<(Upstream, Instant), Outcome> {
+) -> Result<(Box<Upstream>, Instant), Outcome> {
     let shard = job.shard;
     let id = job.routed.route.candidates[this.place].provider;
     let pooled = match this.fresh {
@@ -106,7 +106,7 @@ pub(super) async fn connection(
             .unless_gone(connect::connect(shard, id, deadline))
             .await
         {
-            Some(Ok(opened)) => (opened, clock::now()),
+            Some(Ok(opened)) => (Box::new(opened), clock::now()),
             None => return Err(Outcome::CallerGone),
             Some(Err(_)) if caller.is_gone() => return Err(Outcome::CallerGone),
             Some(Err(fault)) => return Err(Outcome::ConnectFailed(fault)),
@@ -181,7 +181,7 @@ pub(super) async fn send_request(
             model: attempt.upstream_model(),
             credential,
             key: attempt.key,
-            request_id: job.request.id.as_str(),
+            request_id: job.request.id.as_bytes(),
             caller: (&caller.head, job.head),
         },
         splice.len(),

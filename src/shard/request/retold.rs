@@ -98,7 +98,7 @@ pub async fn relay<'a>(
     attempt: &Attempt<'_, 'a>,
     caller: &mut Caller,
     record: &mut Record<'a>,
-    up: Upstream,
+    up: Box<Upstream>,
     events: Events,
 ) -> Outcome {
     let job = attempt.job;

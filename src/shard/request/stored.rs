@@ -256,7 +256,7 @@ impl<'a> Errand<'a> {
         let mut up = match parked {
             Some(up) => up,
             None => match caller.unless_gone(connecting).await {
-                Some(Ok(up)) => up,
+                Some(Ok(opened)) => Box::new(opened),
                 None => return Err(Outcome::CallerGone),
                 Some(Err(_)) if caller.is_gone() => return Err(Outcome::CallerGone),
                 Some(Err(fault)) => return Err(Outcome::ConnectFailed(fault)),
@@ -309,7 +309,7 @@ impl<'a> Errand<'a> {
             model: "",
             credential,
             key: crossing.key,
-            request_id: self.request.id.as_str(),
+            request_id: self.request.id.as_bytes(),
             caller: (head, &self.message),
         };
         let prefixes = self.shard.era.prefixes(provider);

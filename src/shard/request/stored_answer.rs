@@ -52,7 +52,7 @@ pub(super) struct Reached<'a> {
     /// What decides which of its fields are passed on.
     pub(super) crossing: Crossing<'a>,
     /// Its connection.
-    pub(super) up: Upstream,
+    pub(super) up: Box<Upstream>,
 }
 
 /// An answer that is told as a whole.
@@ -114,7 +114,7 @@ pub(super) async fn tell(
     };
     let end = head_end(record, record.connection);
     write(caller, record, &head, end, |out| {
-        headers::request_id(out, request.id.as_str());
+        headers::request_id(out, request.id.as_bytes());
         headers::provider(out, &told.provider);
     });
     record.count();
@@ -213,7 +213,7 @@ fn write_head(
     let end = head_end(record, record.connection);
     write(caller, record, &head, end, |out| {
         out.extend_from_slice(headers::STREAM_LINES);
-        headers::request_id(out, request.id.as_str());
+        headers::request_id(out, request.id.as_bytes());
         headers::provider(out, &reached.provider.name);
     });
     record.count();

@@ -45,7 +45,7 @@ pub async fn relay<'a>(
     caller: &mut Caller,
     record: &mut Record<'a>,
     course: &mut Course,
-    mut up: Upstream,
+    mut up: Box<Upstream>,
 ) -> Outcome {
     let shard = attempt.job.shard;
     let mut spare = shard.take_relay();
@@ -101,7 +101,12 @@ pub async fn relay<'a>(
 }
 
 /// Keeps the connection of a complete stream, as far as it can be used again.
-fn park(attempt: &Attempt<'_, '_>, mut up: Upstream, provider_end: ProviderEnd, body: BodyDecoder) {
+fn park(
+    attempt: &Attempt<'_, '_>,
+    mut up: Box<Upstream>,
+    provider_end: ProviderEnd,
+    body: BodyDecoder,
+) {
     let (shard, id) = (attempt.job.shard, attempt.candidate().provider);
     match provider_end {
         ProviderEnd::Clean => {

@@ -62,7 +62,7 @@ pub async fn relay<'a>(
     caller: &mut Caller,
     record: &mut Record<'a>,
     course: &mut Course,
-    mut up: Upstream,
+    mut up: Box<Upstream>,
 ) -> Outcome {
     let (job, arrived) = (attempt.job, clock::now());
     let read = if attempt.is_translated() {
@@ -155,7 +155,7 @@ fn keep(attempt: &Attempt<'_, '_>, record: &Record<'_>, answer: &Answer, body: &
 
 /// An answer of a provider that is sent on, and what its head says.
 struct Sending {
-    up: Upstream,
+    up: Box<Upstream>,
     told: Told,
 }
 

@@ -137,7 +137,7 @@ impl Loop {
 
     /// Puts the connection `up` to `provider` into the pool, if it may carry another request;
     /// otherwise closes it.
-    pub fn park(&self, provider: ProviderId, up: Upstream) {
+    pub fn park(&self, provider: ProviderId, up: Box<Upstream>) {
         self.pool.park(&self.io, provider, up);
     }
 
