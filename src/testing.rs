@@ -205,6 +205,7 @@ pub mod ledger {
         pub use crate::ledger::books::Books;
     }
     pub mod shares {
+        pub use crate::ledger::shares::Shares;
         pub use crate::ledger::shares::message::{
             Ask, AskAnswer, Batch, COUNT_MAX, Granted, Hello, HelloAnswer, Member, Reply, Welcome,
             namespace_key, quota_key,
@@ -213,6 +214,7 @@ pub mod ledger {
             Identity, Kept, Kind, Measure, News, OnLoss, Pace, Quota, ShareId, Short, Standing,
             State, Words,
         };
+        pub use crate::ledger::shares::scripts;
     }
     pub mod state {
         pub use crate::ledger::state::State;

@@ -288,6 +288,23 @@ impl Ask {
     }
 }
 
+impl Granted {
+    /// The same in smaller units: each of the store's is so many of them.
+    #[must_use]
+    pub fn times(&self, scale: u64) -> Self {
+        let by = |count: u64| count.saturating_mul(scale);
+        Self {
+            keep: by(self.keep),
+            grant: by(self.grant),
+            sum: by(self.sum),
+            fair: by(self.fair),
+            spent: by(self.spent),
+            lost: by(self.lost),
+            ..*self
+        }
+    }
+}
+
 impl AskAnswer {
     /// Reads the result of `ask.lua`, a list of whole numbers; `None`: it is none.
     #[must_use]

@@ -171,6 +171,8 @@ pub trait Words {
     fn left(&self, share: ShareId) -> i64;
     /// Changes the word of `share` by `by`; returns what it holds then.
     fn change(&mut self, share: ShareId, by: i64) -> i64;
+    /// What was spent of `share` in its period, without what is reserved; 0 where there is none.
+    fn spent(&self, share: ShareId) -> u64;
 }
 
 /// Something that the one who drives the shares has to act upon.
