@@ -176,6 +176,9 @@ pub const TRANSLATED_AT_ONCE_BYTES_MAX: usize = 256 << 10;
 /// Answers up to this size, in bytes, are inspected by the shard itself, larger ones by a helper
 /// thread. An inspection skips most of the bytes.
 pub const INSPECTED_AT_ONCE_BYTES_MAX: usize = 1 << 20;
+/// Largest request that is explained to operators, in bytes: a prompt of a million tokens. It is
+/// copied on the shard's time.
+pub const EXPLAINED_BODY_BYTES_MAX: usize = 4 << 20;
 /// Largest error of a provider that is read for what it says, in bytes; a larger body is not taken
 /// for an error.
 pub const ERROR_BODY_BYTES_MAX: usize = 1 << 20;

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::base::limits::SHARDS_MAX;
+use crate::cli::explain_flags::{self, ExplainFlags};
 use crate::cli::key_flags::{self, KeyFlags};
 use crate::config::check::{LOG_FORMATS, LOG_LEVELS};
 use crate::config::plan::{Listen, LogFormat, LogLevel};
@@ -54,6 +55,9 @@ pub enum Command {
     /// Have a running router read its configuration again, and tell what has changed.
     #[command(after_long_help = RELOAD)]
     Reload(ServerFlags),
+    /// Ask a running router where a request would go, why, and what it would cost.
+    #[command(after_long_help = explain_flags::HELP)]
+    Explain(ExplainFlags),
     /// Make keys for callers, and show and switch those of a running router.
     #[command(after_long_help = key_flags::HELP)]
     Key(KeyFlags),

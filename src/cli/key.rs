@@ -11,7 +11,7 @@ use crate::cli::key_entry::{self, Entry, Use};
 use crate::cli::key_flags::{KeyCommand, KeysFileFlags, NamedKeyFlags, NewKeyFlags, RotateFlags};
 use crate::cli::key_list;
 use crate::cli::keys_edit::{self, KeysFile};
-use crate::cli::server::Server;
+use crate::cli::server::{Server, percent_encoded};
 use crate::cli::terminal;
 use crate::cli::watch;
 use crate::config::faults::printable;
@@ -233,19 +233,6 @@ fn ask_to(flags: &NamedKeyFlags, act: &str) -> u8 {
         }
         Err(problem) => watch::unreachable(&problem),
     }
-}
-
-/// A name as a segment of a path.
-fn percent_encoded(name: &str) -> String {
-    let mut path = String::new();
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            path.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    path
 }
 
 fn failed(problem: impl std::fmt::Display) -> u8 {

@@ -5,8 +5,11 @@ pub mod bookkeeping;
 pub mod capacity;
 pub mod environment;
 pub mod exit;
+pub mod explain;
+pub mod explain_flags;
 pub mod file;
 pub mod flags;
+pub mod input;
 pub mod kept_back;
 pub mod key;
 pub mod key_entry;
@@ -56,6 +59,7 @@ pub fn run() -> ExitCode {
             Command::Providers(flags) => providers::run(&flags),
             Command::Ready(flags) => ready::run(&flags),
             Command::Reload(flags) => reload_command::run(&flags),
+            Command::Explain(flags) => explain::run(&flags),
             Command::Key(flags) => key::run(&flags.command),
             Command::Schema => pages::schema(),
             Command::Completions(flags) => pages::completions(&flags),

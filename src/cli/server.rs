@@ -99,6 +99,20 @@ impl Server {
     ///
     /// There is no answer; a sentence that says why, and what to do.
     pub fn ask(&self, method: &str, path: &str, until: Instant) -> Result<Answer, String> {
+        self.send((method, path), None, until)
+    }
+
+    /// As [`Server::ask`], with the JSON text `body` where the request has one.
+    ///
+    /// # Errors
+    ///
+    /// There is no answer; a sentence that says why, and what to do.
+    pub fn send(
+        &self,
+        (method, path): (&str, &str),
+        body: Option<&str>,
+        until: Instant,
+    ) -> Result<Answer, String> {
         let bounds = Bounds {
             until,
             body_bytes_max: REPORT_BYTES_MAX,
@@ -118,7 +132,7 @@ impl Server {
                 .transpose()
                 .map_err(|problem: String| self.named(&problem))?,
         };
-        http::exchange(peer, self.request(method, path).as_bytes(), bounds)
+        http::exchange(peer, self.request(method, path, body).as_bytes(), bounds)
             .map_err(|fault| self.named(&self.hint(&fault)))
     }
 
@@ -132,20 +146,25 @@ impl Server {
             .map_err(|fault| self.named(&format!("its answer is not infermux's: {fault}")))
     }
 
-    fn request(&self, method: &str, path: &str) -> String {
+    fn request(&self, method: &str, path: &str, body: Option<&str>) -> String {
         let token = self.token.as_ref().map_or_else(String::new, |token| {
             format!("Authorization: Bearer {}\r\n", token.expose())
         });
-        let length = match method {
-            "GET" => "",
-            _ => "Content-Length: 0\r\n",
+        let length = match (method, body) {
+            (_, Some(body)) => {
+                let length = body.len();
+                format!("Content-Type: application/json\r\nContent-Length: {length}\r\n")
+            }
+            ("GET", None) => String::new(),
+            (_, None) => String::from("Content-Length: 0\r\n"),
         };
         format!(
             "{method} {}{path} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\n\
-             User-Agent: infermux/{}\r\n{token}{length}Connection: close\r\n\r\n",
+             User-Agent: infermux/{}\r\n{token}{length}Connection: close\r\n\r\n{}",
             self.base.path,
             self.base.authority,
             env!("CARGO_PKG_VERSION"),
+            body.unwrap_or_default(),
         )
     }
 
@@ -212,7 +231,12 @@ impl Server {
     pub fn faults(&self, answer: &Answer) -> Option<Vec<String>> {
         let told = serde_json::from_slice::<Told>(&answer.body).ok()?;
         let is_its_own = told.error.kind.as_deref() == Some("infermux_error");
-        if !is_its_own || matches!(answer.status, 401 | 404 | 405) {
+        // A router that knows the path, and not what it names, has refused the request.
+        let knows_no_path = told.error.code.as_deref() != Some("unknown_key");
+        if !is_its_own || matches!(answer.status, 401 | 405) {
+            return None;
+        }
+        if answer.status == 404 && knows_no_path {
             return None;
         }
         let faults = told.error.faults.iter();
@@ -233,6 +257,9 @@ impl Server {
                 format!("the router does not accept the token in {TOKEN} (401)")
             }
             (401, _) => format!("the router wants a token (401): set {TOKEN} to the router's"),
+            (404, Some(told)) if told.error.code.as_deref() == Some("unknown_key") => {
+                sentence(told.error.message.as_deref().unwrap_or_default())
+            }
             (404, Some(_)) => format!(
                 "the router does not serve {path} there (404): where it has a management_listen, \
                  --server must name that"
@@ -258,8 +285,23 @@ struct ToldError {
     #[serde(rename = "type")]
     kind: Option<String>,
     message: Option<String>,
+    code: Option<String>,
     #[serde(default)]
     faults: Vec<String>,
+}
+
+/// A name as a segment of a path, or as a value of a query.
+#[must_use]
+pub fn percent_encoded(name: &str) -> String {
+    let mut path = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    path
 }
 
 fn is_header_value(text: &str) -> bool {
@@ -294,7 +336,7 @@ mod tests {
     #[test]
     fn the_request_goes_below_the_path_of_the_server() {
         let request =
-            server("https://ops.example:8443/router/", Some("sesame")).request("GET", "/x");
+            server("https://ops.example:8443/router/", Some("sesame")).request("GET", "/x", None);
         let lines: Vec<&str> = request.split("\r\n").collect();
         assert_eq!(lines[0], "GET /router/x HTTP/1.1");
         assert!(lines.contains(&"Host: ops.example:8443"));
@@ -302,9 +344,18 @@ mod tests {
         assert!(request.ends_with("\r\nConnection: close\r\n\r\n"));
         assert!(
             !server("http://h", None)
-                .request("GET", "/x")
+                .request("GET", "/x", None)
                 .contains("Authorization")
         );
+    }
+
+    #[test]
+    fn a_body_has_its_length_and_its_kind() {
+        let request = server("http://h", None).request("POST", "/x", Some("{\"a\":\"ä\"}"));
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("Content-Type: application/json\r\nContent-Length: 10\r\n"));
+        assert_eq!(body.len(), 10);
+        assert_eq!(percent_encoded("a b/ä"), "a%20b%2F%C3%A4");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::exchange::target::{percent_decode, value};
+use crate::exchange::query::{percent_decode, value};
 
 /// A part of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

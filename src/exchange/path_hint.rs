@@ -75,7 +75,7 @@ const CALLERS: [&str; 12] = [
 ];
 
 /// The paths for operators.
-const OPERATORS: [&str; 19] = [
+const OPERATORS: [&str; 20] = [
     "/_infermux/health",
     "/_infermux/ready",
     "/_infermux/livez",
@@ -94,6 +94,7 @@ const OPERATORS: [&str; 19] = [
     "/_infermux/costs/by-key",
     "/_infermux/costs/by-team",
     "/_infermux/costs/timeseries",
+    "/_infermux/explain",
     "/_infermux/reload",
 ];
 

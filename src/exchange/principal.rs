@@ -80,6 +80,17 @@ impl Principal {
         Ok(Self { keys, place })
     }
 
+    /// The owner of the key called `name`, and the key's state at `now`; `None`: no key has the
+    /// name.
+    #[must_use]
+    pub fn named(keys: &Rc<SharedCallers>, name: &str, now: WallTime) -> Option<(Self, KeyState)> {
+        let mut all = keys.ring().keys().iter();
+        let place = all.position(|key| *key.name == *name)?;
+        let (state, _) = keys.standing(place, now);
+        let keys = Rc::clone(keys);
+        Some((Self { keys, place }, state))
+    }
+
     /// The callers in force when it was found.
     #[must_use]
     pub const fn callers(&self) -> &Rc<SharedCallers> {

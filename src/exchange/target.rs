@@ -5,7 +5,9 @@ use crate::base::range::Range;
 
 use crate::exchange::callers::KeyAct;
 use crate::exchange::door::Door;
+use crate::exchange::explain::Asked;
 use crate::exchange::path_hint;
+use crate::exchange::query::{percent_decode, value};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::stored::{self, Part, Stored};
 use crate::link::meters::Party;
@@ -69,6 +71,8 @@ pub enum Manage {
     Ready,
     /// A report.
     Report(Question),
+    /// `GET` or `POST /_infermux/explain`: where a request would go.
+    Explain(Asked),
     /// `POST /_infermux/reload`
     Reload,
     /// `GET /_infermux/keys/{name}`: one of the callers' keys.
@@ -126,6 +130,10 @@ pub fn read<'a>(
         | Target::Manage(Manage::Reload | Manage::Circuit(..) | Manage::SwitchKey(..)) => {
             (&[Method::Post][..], "POST")
         }
+        Target::Manage(Manage::Explain(_)) => (
+            &[Method::Get, Method::Head, Method::Post][..],
+            "GET, HEAD, POST",
+        ),
         Target::Stored(Stored { part, .. }) => match part {
             Part::Whole => (&[Method::Get, Method::Delete][..], "GET, DELETE"),
             Part::InputItems => (&[Method::Get][..], "GET"),
@@ -352,6 +360,10 @@ fn manage<'a>(rest: &str, query: &str) -> Result<Option<Manage>, Refusal<'a>> {
         "health" | "livez" => return Ok(Some(Manage::Health)),
         "ready" | "readyz" => return Ok(Some(Manage::Ready)),
         "reload" => return Ok(Some(Manage::Reload)),
+        "explain" => {
+            let asked = Asked::read(query).map_err(Refusal::InvalidRequest)?;
+            return Ok(Some(Manage::Explain(asked)));
+        }
         "keys" => Question::Keys(match value(query, "most_used") {
             None => KeysShown::All,
             Some(most) => {
@@ -412,33 +424,6 @@ fn named(path: &str) -> Option<Manage> {
 
 /// Why the number of keys that are asked for cannot be read.
 const MOST_USED: &str = "`most_used` is a whole number: how many keys, and teams, are shown";
-
-/// The first value of `name` in a query.
-pub(super) fn value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
-    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.find_map(|(key, value)| (key == name).then_some(value))
-}
-
-/// The decoded text; `None` where it is not valid UTF-8 or a `%` has no two digits behind it.
-pub(super) fn percent_decode(encoded: &str) -> Option<String> {
-    let mut bytes = encoded.bytes();
-    let mut decoded = Vec::with_capacity(encoded.len());
-    while let Some(byte) = bytes.next() {
-        if byte == b'%' {
-            let (high, low) = (hex(bytes.next()?)?, hex(bytes.next()?)?);
-            decoded.push(high << 4 | low);
-        } else {
-            decoded.push(byte);
-        }
-    }
-    String::from_utf8(decoded).ok()
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
-}
 
 #[cfg(test)]
 mod tests {

@@ -60,14 +60,7 @@ impl BudgetGate {
         let mut bits = balance.load(Ordering::Acquire);
         loop {
             let word = Word::from_bits(bits);
-            let share = decide(&Standing {
-                amount,
-                // Read after the balance: an amount that has come back to the balance was added to
-                // what is spent before that.
-                spent: self.spent(),
-                left: word.left(),
-                capped: word.capped(),
-            })?;
+            let share = decide(&self.seen(word, amount))?;
             let share = Share {
                 amount: share.amount.min(word.left()),
                 ..share
@@ -85,6 +78,25 @@ impl BudgetGate {
                 }
                 Err(newer) => bits = newer,
             }
+        }
+    }
+
+    /// How the budget stands, of which `amount` is a period's.
+    #[must_use]
+    pub fn standing(&self, amount: NanoUsd) -> Standing {
+        let bits = self.0.0.balance.load(Ordering::Acquire);
+        self.seen(Word::from_bits(bits), amount)
+    }
+
+    /// How the budget stands with this balance.
+    fn seen(&self, balance: Word, amount: NanoUsd) -> Standing {
+        Standing {
+            amount,
+            // Read after the balance: an amount that has come back to the balance was added to
+            // what is spent before that.
+            spent: self.spent(),
+            left: balance.left(),
+            capped: balance.capped(),
         }
     }
 

@@ -30,6 +30,12 @@ impl Turns {
     pub fn next(&self) -> u64 {
         self.0.fetch_add(1, Ordering::Relaxed)
     }
+
+    /// The number that is given out next.
+    #[must_use]
+    pub fn coming(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// The words of one process.
@@ -150,6 +156,12 @@ impl Gates {
         self.tickets[route.index()]
             .0
             .fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The number of `route`'s rotation that is given out next.
+    #[must_use]
+    pub fn coming_ticket(&self, route: RouteId) -> u64 {
+        self.tickets[route.index()].0.load(Ordering::Relaxed)
     }
 }
 
@@ -284,6 +296,7 @@ mod tests {
         let gates = Gates::new(2, ConnectionsMax::default());
         let tickets: Vec<u64> = (0..3).map(|_| gates.ticket(RouteId(1))).collect();
         assert_eq!(tickets, [0, 1, 2]);
+        assert_eq!(gates.coming_ticket(RouteId(1)), 3);
         assert_eq!(gates.ticket(RouteId(0)), 0);
     }
 

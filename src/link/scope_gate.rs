@@ -149,6 +149,29 @@ impl ScopeGate {
         Ok(taken)
     }
 
+    /// Which limit would refuse a request of `tokens` tokens now: nothing is taken or counted.
+    #[must_use]
+    pub fn look(&self, now: Instant, tokens: u64) -> Option<ScopeRefusal> {
+        let left = self.left(now);
+        let mut limits = ScopeLimit::ALL.into_iter().filter_map(|limit| {
+            let one = left.of(limit)?;
+            let needed = match limit {
+                ScopeLimit::InFlight
+                | ScopeLimit::RequestsPerMinute
+                | ScopeLimit::RequestsPerDay => 1,
+                ScopeLimit::TokensPerMinute | ScopeLimit::TokensPerDay => tokens.min(one.limit),
+            };
+            (one.left < needed).then(|| ScopeRefusal {
+                limit,
+                until: self.until(limit, now),
+            })
+        });
+        match self.limits.mode {
+            LimitMode::Refuse => limits.next(),
+            LimitMode::Count => None,
+        }
+    }
+
     /// The request is not sent under this scope, and nobody was told of it: all comes back.
     pub fn cancel(&self, taken: ScopeTaken) {
         let all = ScopeLimit::ALL.into_iter();

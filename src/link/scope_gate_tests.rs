@@ -259,3 +259,18 @@ fn a_day_that_begins_among_takers_is_taken_from_once_for_each_that_was_admitted_
     assert!(counts.iter().all(|count| *count <= 1_000), "{counts:?}");
     assert_eq!(left(&gate)[3], 1_000 - counts[31]);
 }
+
+/// What a look says comes true, and the look itself changes nothing.
+#[test]
+fn a_look_says_what_would_refuse_and_takes_nothing() {
+    for mode in [LimitMode::Refuse, LimitMode::Count] {
+        let gate = gate(ALL, mode);
+        for tokens in [20, 15, 14, 1, 40, 1_000] {
+            let words = format!("{:?}", gate.words());
+            let looked = gate.look(NOW, tokens);
+            assert_eq!(format!("{:?}", gate.words()), words);
+            let taken = gate.take(NOW, tokens);
+            assert_eq!(taken.err(), looked, "{mode:?}, {tokens} tokens");
+        }
+    }
+}

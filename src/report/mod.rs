@@ -6,6 +6,8 @@ pub mod changes;
 pub mod costs;
 pub mod dollars;
 pub mod escape;
+pub mod explained;
+pub mod explained_text;
 pub mod exposition;
 pub mod keys;
 pub mod latency;

@@ -24,6 +24,7 @@ mod dashboards;
 mod deploy;
 mod descriptors;
 mod documented;
+mod explain;
 mod failed_costs;
 mod failover;
 mod gates;

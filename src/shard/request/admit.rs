@@ -85,7 +85,7 @@ pub(super) fn admit_free<'a>(
 }
 
 /// Starts routing over with the model that a budget puts in place of another.
-fn serve_with<'a>(job: &mut Job<'a>, model: &'a str) -> Result<(), Refusal<'a>> {
+pub(super) fn serve_with<'a>(job: &mut Job<'a>, model: &'a str) -> Result<(), Refusal<'a>> {
     let shard: &'a Shard = job.shard;
     let routed = choose::route(shard, job.endpoint, model);
     job.routed = routed.ok_or(Refusal::ModelNotFound { model })?;
@@ -96,7 +96,7 @@ fn serve_with<'a>(job: &mut Job<'a>, model: &'a str) -> Result<(), Refusal<'a>> 
 }
 
 /// What the caller is told.
-fn refusal<'a>(stopped: &Stopped<'a>, now: Instant) -> Refusal<'a> {
+pub(super) fn refusal<'a>(stopped: &Stopped<'a>, now: Instant) -> Refusal<'a> {
     let scope = &stopped.account.scope;
     match stopped.by {
         By::Limit(ScopeRefusal { limit, until }) => Refusal::LimitExceeded {

@@ -55,7 +55,7 @@ async fn denied(
 }
 
 /// The models of OpenRouter's `models`, which it falls back on.
-fn fallbacks(body: &[u8]) -> Vec<String> {
+pub(super) fn fallbacks(body: &[u8]) -> Vec<String> {
     let Some(models) = json::member(body, b"models") else {
         return Vec::new();
     };

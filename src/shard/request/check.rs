@@ -45,7 +45,7 @@ pub fn check<'a>(
         | Target::Preflight(_)
         | Target::Manage(Manage::Page | Manage::PageElsewhere | Manage::Health | Manage::Ready) => {
         }
-        Target::Manage(Manage::Report(_) | Manage::Key(_)) => {
+        Target::Manage(Manage::Report(_) | Manage::Key(_) | Manage::Explain(_)) => {
             auth::operator(shard.management_token.as_ref(), authorization)?;
         }
         Target::Manage(Manage::Reload | Manage::Circuit(..) | Manage::SwitchKey(..)) => {

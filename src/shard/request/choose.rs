@@ -1,8 +1,10 @@
 //! Which candidate takes a request: the gates are read, and the route's strategy chooses.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::base::endpoint::Endpoint;
+use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 
@@ -52,20 +54,25 @@ pub(super) fn down<'a>(job: &Job<'a>, now: Instant) -> Vec<Down<'a>> {
         let Standing::Out { cause, .. } = gate.standing(now, 0) else {
             return None;
         };
-        let reason = match (cause, gate.told().complaint()) {
-            (Cause::Unhealthy, Some(complaint)) => {
-                let (why, url) = (&complaint.why, checkup::url(shard.plan.provider(id)));
-                format!("its health check fails: {why}, asked for {url}").into()
-            }
-            (Cause::Unhealthy, None) => "its health check fails".into(),
-            (Cause::Circuit, _) => "its circuit is open".into(),
-        };
+        let reason = unwell(shard, id, cause);
         Some(Down {
             provider: &shard.plan.provider(id).name,
             reason,
         })
     });
     down.collect()
+}
+
+/// Why a provider is out of service.
+pub(super) fn unwell(shard: &Shard, id: ProviderId, cause: Cause) -> Cow<'static, str> {
+    match (cause, shard.gates.providers[id.index()].told().complaint()) {
+        (Cause::Unhealthy, Some(complaint)) => {
+            let (why, url) = (&complaint.why, checkup::url(shard.plan.provider(id)));
+            format!("its health check fails: {why}, asked for {url}").into()
+        }
+        (Cause::Unhealthy, None) => "its health check fails".into(),
+        (Cause::Circuit, _) => "its circuit is open".into(),
+    }
 }
 
 /// The candidate that has made what the request brings back sealed, if it can take the request.
@@ -77,7 +84,7 @@ pub(super) fn preferred(job: &Job<'_>, eligible: &Eligible) -> Option<usize> {
 
 /// Those of the eligible candidates that come first: all that have room for the prompt, where any
 /// of them has.
-fn with_room(job: &Job<'_>, eligible: &Eligible) -> Eligible {
+pub(super) fn with_room(job: &Job<'_>, eligible: &Eligible) -> Eligible {
     let prompt = job.prompt();
     if !job.endpoint.is_written() || prompt <= job.shard.era.purse.always_fits(job.routed.id) {
         return *eligible;
@@ -147,6 +154,14 @@ pub(super) fn ticket(job: &Job<'_>) -> u64 {
             }
         }
         Strategy::Random | Strategy::Priority => 0,
+    }
+}
+
+/// The number that the next request on the job's route gets; it is not taken.
+pub(super) fn coming_ticket(job: &Job<'_>) -> u64 {
+    match &job.routed.turns {
+        Some(turns) => turns.coming(),
+        None => job.shard.gates.coming_ticket(job.routed.id),
     }
 }
 

@@ -71,7 +71,7 @@ pub async fn answer(
         Target::Models => models::all(shard, caller, request).await,
         Target::Model(id) => models::one(shard, caller, request, id).await,
         Target::Stored(what) => stored::answer(shard, caller, request, what, body).await,
-        Target::Manage(what) => manage::answer(shard, caller, request, what).await,
+        Target::Manage(what) => manage::answer(shard, caller, request, what, body).await,
     }
 }
 

@@ -1,5 +1,6 @@
 //! `/_infermux/*`: what operators see and do.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,21 +12,24 @@ use crate::link::gate::Phase;
 use crate::link::reloads::{ReloadResult, Wished};
 use crate::link::reports::{Ask, Message, Question, Reply};
 use crate::report::{page, reloaded};
+use crate::shard::http::body::Body;
 use crate::shard::http::caller::Caller;
 use crate::shard::net::sleep::{sleep, sleep_apart};
 use crate::shard::request::after::After;
+use crate::shard::request::explain;
 use crate::shard::request::local::{self, Answer, Text};
 use crate::shard::request::record::Record;
 use crate::shard::request::refuse;
 use crate::shard::state::shard::Shard;
 use crate::sys::{clock, entropy};
 
-/// Answers an operator's request.
+/// Answers an operator's request, which has this `body`.
 pub async fn answer(
-    shard: &Shard,
+    shard: &Rc<Shard>,
     caller: &mut Caller,
     request: &Request,
     manage: &Manage,
+    body: Body,
 ) -> After {
     let mut record = Record::new(shard, request);
     let answered = match manage {
@@ -40,6 +44,9 @@ pub async fn answer(
             }
         }),
         Manage::Reload => return reload(shard, caller, request, &mut record).await,
+        Manage::Explain(asked) => {
+            return explain::answer(shard, caller, &mut record, asked, body).await;
+        }
         Manage::Report(question) => ask(shard, question.clone()).await.map(|body| {
             let mut answer = Answer::json(200, body);
             if *question == Question::Metrics {

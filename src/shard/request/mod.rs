@@ -17,6 +17,7 @@ mod cut;
 pub mod drive;
 pub mod early;
 pub mod error;
+mod explain;
 pub mod job;
 pub mod kept;
 pub mod local;

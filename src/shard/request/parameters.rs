@@ -27,24 +27,10 @@ pub async fn change(
     record: &mut Record<'_>,
     this: &Try,
 ) -> Result<(), NotTranslated> {
-    let rules = job.rules_at(this.place);
-    if rules.is_empty() {
+    let mut changes = changes(job, this);
+    if changes.rules.is_empty() {
         return Ok(());
     }
-    let mut changes = Changes {
-        rules,
-        reach: match job.endpoint {
-            Endpoint::CountTokens | Endpoint::InputTokens => Reach::Fewer,
-            Endpoint::ChatCompletions
-            | Endpoint::Completions
-            | Endpoint::Embeddings
-            | Endpoint::Messages
-            | Endpoint::Responses
-            | Endpoint::Compact => Reach::All,
-        },
-        is_told: tracing::enabled!(tracing::Level::DEBUG),
-        ..Changes::default()
-    };
     let translated = job.translated.take();
     let changed = match translated {
         Some(mut translated) => {
@@ -54,11 +40,7 @@ pub async fn change(
             changed
         }
         None => {
-            let dialect = job.dialect_at(this.place);
-            let provider = job.provider_at(this.place);
-            changes.model = job.model_json_at(this.place).map(Into::into);
-            changes.inject_usage = attempt::usage_chunk(job, this) == UsageChunk::Injected;
-            changes.copy_max_tokens = provider.vendor.habits.reads_less && dialect == Dialect::Chat;
+            add_own(job, this, &mut changes);
             of_message(job, caller, changes).await?
         }
     };
@@ -73,6 +55,33 @@ pub async fn change(
     record.changed = changed.told;
     job.edits.replace(Some(edits));
     Ok(())
+}
+
+/// What the rules for the candidate of the attempt `this` ask for.
+pub(super) fn changes(job: &Job<'_>, this: &Try) -> Changes {
+    Changes {
+        rules: job.rules_at(this.place),
+        reach: match job.endpoint {
+            Endpoint::CountTokens | Endpoint::InputTokens => Reach::Fewer,
+            Endpoint::ChatCompletions
+            | Endpoint::Completions
+            | Endpoint::Embeddings
+            | Endpoint::Messages
+            | Endpoint::Responses
+            | Endpoint::Compact => Reach::All,
+        },
+        is_told: tracing::enabled!(tracing::Level::DEBUG),
+        ..Changes::default()
+    }
+}
+
+/// Adds what infermux itself changes in a body that is not written anew.
+pub(super) fn add_own(job: &Job<'_>, this: &Try, changes: &mut Changes) {
+    let dialect = job.dialect_at(this.place);
+    let provider = job.provider_at(this.place);
+    changes.model = job.model_json_at(this.place).map(Into::into);
+    changes.inject_usage = attempt::usage_chunk(job, this) == UsageChunk::Injected;
+    changes.copy_max_tokens = provider.vendor.habits.reads_less && dialect == Dialect::Chat;
 }
 
 /// What is changed in a body that was written anew, and that body.

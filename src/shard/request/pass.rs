@@ -9,9 +9,10 @@ use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::config::accounts::Account;
 use crate::config::scope::Budget;
-use crate::decide::budget::{self, Admission, Ask, Standing};
+use crate::decide::budget::{self, Admission, Ask, Share, Standing};
 use crate::exchange::callers::SharedCallers;
 use crate::link::budget_gate::Reserved;
+use crate::link::caller_gates::CallerGates;
 use crate::link::facts::Fact;
 use crate::link::scope_gate::{ScopeRefusal, ScopeTaken};
 use crate::shard::state::desk::Desk;
@@ -189,21 +190,10 @@ impl Pass {
         ask: &Ask,
         wanted: &Wanted<'_>,
     ) -> Result<Reserved, Refused> {
-        let may_stop = rules.may_stop() && !is_served_by(rules, id, wanted);
-        let decide = |standing: &Standing| {
-            if !may_stop {
-                return Ok(budget::share_of_unstoppable(standing, ask));
-            }
-            match budget::admit(standing, ask) {
-                Admission::Reserve(share) => Ok(share),
-                admission @ (Admission::RefuseForGood | Admission::RefuseInFlight) => {
-                    let spent = standing.spent;
-                    Err(Refused { admission, spent })
-                }
-            }
-        };
         let gate = &self.callers.gates().budgets[id.index()];
-        let reserved = gate.reserve(rules.amount, decide);
+        let reserved = gate.reserve(rules.amount, |standing| {
+            decide((id, rules), ask, wanted, standing)
+        });
         if let Err(refused) = &reserved
             && refused.admission == Admission::RefuseForGood
         {
@@ -281,6 +271,55 @@ impl Pass {
                 period: reserved.period,
                 cost,
             });
+        }
+    }
+}
+
+/// What a scope would say to a request: nothing is taken or counted.
+///
+/// # Errors
+///
+/// One of its limits or budgets would refuse the request.
+pub fn look<'a>(
+    gates: &CallerGates,
+    account: &'a Account,
+    wanted: &Wanted<'_>,
+) -> Result<(), Stopped<'a>> {
+    let stopped = |by| Stopped { account, by };
+    let limited = account.limits.and_then(|(id, _)| {
+        let gate = &gates.scopes[id.index()];
+        gate.look(wanted.now, wanted.tokens.get())
+    });
+    if let Some(refusal) = limited {
+        return Err(stopped(By::Limit(refusal)));
+    }
+    let Some(ask) = &wanted.ask else {
+        return Ok(());
+    };
+    for (id, rules) in &account.budgets {
+        let id = *id;
+        let standing = gates.budgets[id.index()].standing(rules.amount);
+        decide((id, rules), ask, wanted, &standing)
+            .map_err(|refused| stopped(By::Budget { id, rules, refused }))?;
+    }
+    Ok(())
+}
+
+/// The share of a budget with this standing that a request gets.
+fn decide(
+    (id, rules): (BudgetId, &Budget),
+    ask: &Ask,
+    wanted: &Wanted<'_>,
+    standing: &Standing,
+) -> Result<Share, Refused> {
+    if !rules.may_stop() || is_served_by(rules, id, wanted) {
+        return Ok(budget::share_of_unstoppable(standing, ask));
+    }
+    match budget::admit(standing, ask) {
+        Admission::Reserve(share) => Ok(share),
+        admission @ (Admission::RefuseForGood | Admission::RefuseInFlight) => {
+            let spent = standing.spent;
+            Err(Refused { admission, spent })
         }
     }
 }

@@ -123,7 +123,7 @@ async fn translate(
 
 /// Appends a caller's request with this `body` in the words of its provider; `items` are those that
 /// it may refer to.
-fn write(
+pub(super) fn write(
     (dialect, items): (Dialect, &Items),
     body: &[u8],
     to: &Destination<'_>,
@@ -146,7 +146,7 @@ fn write(
 }
 
 /// The candidate that the request is written for.
-fn destination<'j>(job: &'j Job<'_>, this: &Try) -> Destination<'j> {
+pub(super) fn destination<'j>(job: &'j Job<'_>, this: &Try) -> Destination<'j> {
     let (shard, provider) = (job.shard, job.provider_at(this.place));
     let model = job.model_at(this.place);
     Destination {
