@@ -31,6 +31,28 @@ pub enum Endpoint {
     InputTokens,
     /// `/v1/responses/compact`
     Compact,
+    /// `/v1/moderations`
+    Moderations,
+    /// `/v1/audio/transcriptions`
+    Transcriptions,
+    /// `/v1/audio/translations`
+    Translations,
+    /// `/v1/audio/speech`
+    Speech,
+    /// `/v1/images/generations`
+    ImageGenerations,
+    /// `/v1/images/edits`
+    ImageEdits,
+    /// `/v1/rerank`
+    Rerank,
+    /// `/v2/rerank`
+    RerankV2,
+    /// `/v1/score`
+    Score,
+    /// `/tokenize`
+    Tokenize,
+    /// `/detokenize`
+    Detokenize,
 }
 
 impl Dialect {
@@ -68,6 +90,43 @@ impl Endpoint {
             Self::Responses => "responses",
             Self::InputTokens => "input_tokens",
             Self::Compact => "compact",
+            Self::Moderations => "moderations",
+            Self::Transcriptions => "audio_transcriptions",
+            Self::Translations => "audio_translations",
+            Self::Speech => "audio_speech",
+            Self::ImageGenerations => "image_generations",
+            Self::ImageEdits => "image_edits",
+            Self::Rerank => "rerank",
+            Self::RerankV2 => "rerank_v2",
+            Self::Score => "score",
+            Self::Tokenize => "tokenize",
+            Self::Detokenize => "detokenize",
+        }
+    }
+
+    /// The path that callers know it by.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "/v1/chat/completions",
+            Self::Completions => "/v1/completions",
+            Self::Embeddings => "/v1/embeddings",
+            Self::Messages => "/v1/messages",
+            Self::CountTokens => "/v1/messages/count_tokens",
+            Self::Responses => "/v1/responses",
+            Self::InputTokens => "/v1/responses/input_tokens",
+            Self::Compact => "/v1/responses/compact",
+            Self::Moderations => "/v1/moderations",
+            Self::Transcriptions => "/v1/audio/transcriptions",
+            Self::Translations => "/v1/audio/translations",
+            Self::Speech => "/v1/audio/speech",
+            Self::ImageGenerations => "/v1/images/generations",
+            Self::ImageEdits => "/v1/images/edits",
+            Self::Rerank => "/v1/rerank",
+            Self::RerankV2 => "/v2/rerank",
+            Self::Score => "/v1/score",
+            Self::Tokenize => "/tokenize",
+            Self::Detokenize => "/detokenize",
         }
     }
 
@@ -75,7 +134,20 @@ impl Endpoint {
     #[must_use]
     pub const fn dialect(self) -> Dialect {
         match self {
-            Self::ChatCompletions | Self::Completions | Self::Embeddings => Dialect::Chat,
+            Self::ChatCompletions
+            | Self::Completions
+            | Self::Embeddings
+            | Self::Moderations
+            | Self::Transcriptions
+            | Self::Translations
+            | Self::Speech
+            | Self::ImageGenerations
+            | Self::ImageEdits
+            | Self::Rerank
+            | Self::RerankV2
+            | Self::Score
+            | Self::Tokenize
+            | Self::Detokenize => Dialect::Chat,
             Self::Messages | Self::CountTokens => Dialect::Messages,
             Self::Responses | Self::InputTokens | Self::Compact => Dialect::Responses,
         }
@@ -91,7 +163,18 @@ impl Endpoint {
             | Self::Embeddings
             | Self::CountTokens
             | Self::InputTokens
-            | Self::Compact => self,
+            | Self::Compact
+            | Self::Moderations
+            | Self::Transcriptions
+            | Self::Translations
+            | Self::Speech
+            | Self::ImageGenerations
+            | Self::ImageEdits
+            | Self::Rerank
+            | Self::RerankV2
+            | Self::Score
+            | Self::Tokenize
+            | Self::Detokenize => self,
         }
     }
 
@@ -104,8 +187,66 @@ impl Endpoint {
             | Self::Messages
             | Self::Responses
             | Self::Compact => true,
-            Self::Embeddings | Self::CountTokens | Self::InputTokens => false,
+            Self::Embeddings
+            | Self::CountTokens
+            | Self::InputTokens
+            | Self::Moderations
+            | Self::Transcriptions
+            | Self::Translations
+            | Self::Speech
+            | Self::ImageGenerations
+            | Self::ImageEdits
+            | Self::Rerank
+            | Self::RerankV2
+            | Self::Score
+            | Self::Tokenize
+            | Self::Detokenize => false,
         }
+    }
+
+    /// Whether its requests and answers are passed on as they are, whatever is in them: JSON,
+    /// forms, sound, text or events.
+    #[must_use]
+    pub const fn is_passed_on(self) -> bool {
+        match self {
+            Self::Moderations
+            | Self::Transcriptions
+            | Self::Translations
+            | Self::Speech
+            | Self::ImageGenerations
+            | Self::ImageEdits
+            | Self::Rerank
+            | Self::RerankV2
+            | Self::Score
+            | Self::Tokenize
+            | Self::Detokenize => true,
+            Self::ChatCompletions
+            | Self::Completions
+            | Self::Embeddings
+            | Self::Messages
+            | Self::CountTokens
+            | Self::Responses
+            | Self::InputTokens
+            | Self::Compact => false,
+        }
+    }
+
+    /// Whether it costs nothing: its requests pass no budget, and use no tokens.
+    #[must_use]
+    pub const fn is_free(self) -> bool {
+        matches!(
+            self,
+            Self::CountTokens | Self::InputTokens | Self::Tokenize | Self::Detokenize
+        )
+    }
+
+    /// Whether its requests may be forms with files in them.
+    #[must_use]
+    pub const fn takes_forms(self) -> bool {
+        matches!(
+            self,
+            Self::Transcriptions | Self::Translations | Self::ImageEdits
+        )
     }
 
     /// Whether it takes a conversation, which each dialect can hold.
@@ -118,7 +259,19 @@ impl Endpoint {
             | Self::Responses
             | Self::InputTokens
             | Self::Compact => true,
-            Self::Completions | Self::Embeddings => false,
+            Self::Completions
+            | Self::Embeddings
+            | Self::Moderations
+            | Self::Transcriptions
+            | Self::Translations
+            | Self::Speech
+            | Self::ImageGenerations
+            | Self::ImageEdits
+            | Self::Rerank
+            | Self::RerankV2
+            | Self::Score
+            | Self::Tokenize
+            | Self::Detokenize => false,
         }
     }
 }

@@ -99,6 +99,18 @@ pub const ANSWER_HEAD_BYTES_MAX: usize = 64 << 10;
 pub const CHUNK_LINE_BYTES_MAX: usize = 4 << 10;
 /// Largest trailer section of a chunked body, in bytes.
 pub const TRAILER_BYTES_MAX: usize = 16 << 10;
+/// Longest head of a part of a form, in bytes.
+pub const PART_HEAD_BYTES_MAX: usize = 8 << 10;
+/// Most parts of a form.
+pub const PARTS_MAX: usize = 256;
+/// How many bytes of a short field of a form are read.
+pub const FIELD_BYTES_MAX: usize = 64;
+/// Most bytes of a request with files that are held; more is sent on as it arrives.
+pub const UPLOAD_HELD_BYTES_MAX: usize = 1 << 20;
+/// How many bytes of such a request must be there before its provider is chosen: its model must be
+/// among them.
+pub const UPLOAD_START_BYTES: usize = 64 << 10;
+const _: () = assert!(UPLOAD_START_BYTES < UPLOAD_HELD_BYTES_MAX);
 /// Longest model name a request may carry, in bytes.
 pub const MODEL_NAME_BYTES_MAX: usize = 512;
 /// Longest event, both as it came and as it was written, that a stream keeps as the form of later

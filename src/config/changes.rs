@@ -98,6 +98,7 @@ pub fn between(before: &Plan, after: &Plan) -> Vec<String> {
         ("routing.least_latency", before.latency == after.latency),
         ("routing.groups", groups(before) == groups(after)),
         ("pricing", before.pricing == after.pricing),
+        ("passthrough", before.passthrough == after.passthrough),
         (
             "model_families",
             before.model_families == after.model_families,

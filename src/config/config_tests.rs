@@ -771,10 +771,10 @@ fn prices_are_exact() {
     let text = with_provider(
         "pricing: {one: {gpt-4.1: {input_per_million: 2.50, output_per_million: 0.000000001}}}",
     );
-    let price = plan(&text).pricing["one"]["gpt-4.1"];
+    let price = plan(&text).pricing["one"]["gpt-4.1"].clone();
     assert_eq!(
-        (price.input, price.output),
-        (Price::per_million(2_500_000_000), Price::per_million(1))
+        price.tokens,
+        Some((Price::per_million(2_500_000_000), Price::per_million(1)))
     );
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::base::endpoint::Endpoint;
 use crate::base::ids::{GroupId, ProviderId, RouteId};
 use crate::base::map::Map;
-use crate::base::money::Price;
+use crate::base::money::{NanoUsd, Price};
 use crate::base::secret::Secret;
 use crate::config::keyring::{ListedKeys, Team};
 use crate::config::model_settings::SettingsByModel;
@@ -18,6 +18,7 @@ use crate::config::scope::Budget;
 use crate::config::vendor::Vendor;
 use crate::decide::policy::{BreakerPolicy, LatencyPolicy};
 use crate::decide::strategy::Strategy;
+use crate::decide::units::UnitPrice;
 use crate::wire::rules::Rules;
 
 /// The checked configuration of one process.
@@ -55,6 +56,8 @@ pub struct Plan {
     /// What OpenAI's own hosts refuse, by patterns of models, in place of what is built in; `None`:
     /// nothing.
     pub model_families: Box<[(Pattern, Option<Arc<Rules>>)]>,
+    /// What is done with requests that have no model or no price.
+    pub passthrough: Passthrough,
     /// Monthly budgets.
     pub budgets: Budgets,
     /// Where the provider or budget of an id stands among the declared ones.
@@ -358,12 +361,19 @@ pub struct Candidate {
 }
 
 /// A model's price, as the file sets it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelPrice {
-    /// Prompt tokens.
-    pub input: Price,
-    /// Completion tokens.
-    pub output: Price,
+    /// Prompt tokens and completion tokens.
+    pub tokens: Option<(Price, Price)>,
+    /// Something other than tokens.
+    pub units: Option<UnitPrice>,
+}
+
+/// What is done with requests that have no model or no price.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passthrough {
+    /// What a request is taken to cost that has no price.
+    pub assume_usd: Option<NanoUsd>,
 }
 
 /// Budgets of callers.
@@ -417,14 +427,10 @@ impl Routes {
     /// Where a request for `model` goes; `None`: no provider is configured to serve it.
     #[must_use]
     pub fn find(&self, endpoint: Endpoint, model: &str) -> Option<RouteId> {
-        let named = match endpoint {
-            Endpoint::ChatCompletions
-            | Endpoint::Messages
-            | Endpoint::CountTokens
-            | Endpoint::Responses
-            | Endpoint::InputTokens
-            | Endpoint::Compact => &self.chat,
-            Endpoint::Completions | Endpoint::Embeddings => &self.other,
+        let named = if endpoint.takes_conversation() {
+            &self.chat
+        } else {
+            &self.other
         };
         let id = named.get(model).copied();
         let id = id.or_else(|| self.find_unnamed(endpoint, model))?;

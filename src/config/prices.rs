@@ -52,7 +52,8 @@ impl PriceTable {
         let set = pricing.get(&provider.name);
         let find = |model: &str| {
             let set = set.and_then(|models| models.get(model));
-            let set = set.map(|price| Row::flat(price.input, price.output));
+            let set = set.and_then(|price| price.tokens);
+            let set = set.map(|(input, output)| Row::flat(input, output));
             set.or_else(|| self.listing(provider, model).map(|listing| listing.row))
         };
         let dated = || find(undated(model)?);
@@ -89,14 +90,19 @@ impl PriceTable {
     }
 
     fn listing(&self, provider: &Provider, model: &str) -> Option<&Listing> {
-        let tables = [
-            Some(&*provider.name),
-            vendor(&provider.base.host),
-            listed(provider.vendor.prices),
-        ];
         let listed = |table: &Option<&str>| self.rows.get((*table)?)?.get(model);
-        tables.iter().find_map(listed)
+        tables(provider).iter().find_map(listed)
     }
+}
+
+/// The parts of the table that models of `provider` are looked up in, in this order.
+#[must_use]
+pub(super) fn tables(provider: &Provider) -> [Option<&str>; 3] {
+    [
+        Some(&*provider.name),
+        vendor(&provider.base.host),
+        listed(provider.vendor.prices),
+    ]
 }
 
 /// Models that `provider` claims and whose price is not known, in the order of the file.
@@ -208,7 +214,7 @@ const fn listed(prices: Prices) -> Option<&'static str> {
 }
 
 /// The id without its date: `-2024-08-06`, `-20240806` or `@20240806`.
-fn undated(model: &str) -> Option<&str> {
+pub(super) fn undated(model: &str) -> Option<&str> {
     let date = |shape: &str| {
         let (name, date) = model.split_at_checked(model.len().checked_sub(shape.len())?)?;
         let fits = |(found, wanted): (u8, u8)| match wanted {

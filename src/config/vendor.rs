@@ -15,7 +15,8 @@ pub struct Vendor {
     pub key: KeyForm,
     /// Where its endpoints stand below the base.
     pub root: Root,
-    /// The endpoints that it has, each with its path below the root.
+    /// The endpoints that it has, each with its path below the root; a path that begins with a
+    /// slash stands below the base without its `/v1`.
     pub endpoints: &'static [(Endpoint, &'static str)],
     /// What is done with requests for responses where the file does not say.
     pub responses: Responses,
@@ -158,7 +159,7 @@ pub static AZURE_OPENAI: Vendor = Vendor {
     dialect: Dialect::Chat,
     key: KeyForm::Header("api-key"),
     root: Root::Deployment,
-    endpoints: OPENAIS,
+    endpoints: AZURES,
     responses: Responses::Presumed,
     list: "models",
     // This name stands in where the host is not known.
@@ -183,6 +184,32 @@ const OPENAIS: &[(Endpoint, &str)] = &[
     (Endpoint::Responses, "responses"),
     (Endpoint::InputTokens, "responses/input_tokens"),
     (Endpoint::Compact, "responses/compact"),
+    (Endpoint::Transcriptions, "audio/transcriptions"),
+    (Endpoint::Translations, "audio/translations"),
+    (Endpoint::Speech, "audio/speech"),
+    (Endpoint::ImageGenerations, "images/generations"),
+    (Endpoint::ImageEdits, "images/edits"),
+    (Endpoint::Moderations, "moderations"),
+    (Endpoint::Rerank, "rerank"),
+    (Endpoint::RerankV2, "/v2/rerank"),
+    (Endpoint::Score, "/score"),
+    (Endpoint::Tokenize, "/tokenize"),
+    (Endpoint::Detokenize, "/detokenize"),
+];
+
+/// The endpoints of Azure OpenAI.
+const AZURES: &[(Endpoint, &str)] = &[
+    (Endpoint::ChatCompletions, "chat/completions"),
+    (Endpoint::Completions, "completions"),
+    (Endpoint::Embeddings, "embeddings"),
+    (Endpoint::Responses, "responses"),
+    (Endpoint::InputTokens, "responses/input_tokens"),
+    (Endpoint::Compact, "responses/compact"),
+    (Endpoint::Transcriptions, "audio/transcriptions"),
+    (Endpoint::Translations, "audio/translations"),
+    (Endpoint::Speech, "audio/speech"),
+    (Endpoint::ImageGenerations, "images/generations"),
+    (Endpoint::ImageEdits, "images/edits"),
 ];
 
 /// The endpoints of Anthropic's Messages.

@@ -21,4 +21,5 @@ pub mod rotation;
 pub mod rows;
 pub mod slices;
 pub mod strategy;
+pub mod units;
 pub mod window;

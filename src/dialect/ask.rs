@@ -167,18 +167,7 @@ fn ask_of<'a>(body: &'a [u8], keys: &Keys<'a>, content: &Content<'_>) -> Result<
     }
     let model_raw = keys.raw(Key::Model).ok_or(AskFault::NoModel)?;
     let model: Cow<'_, str> = string(model_raw).ok_or(AskFault::ModelNotAString)?;
-    if model.is_empty() {
-        return Err(AskFault::ModelEmpty);
-    }
-    if model.len() > MODEL_NAME_BYTES_MAX {
-        return Err(AskFault::ModelTooLong);
-    }
-    if has_control(&model) {
-        return Err(AskFault::ModelHasControl);
-    }
-    if matches!(&*model, "." | "..") {
-        return Err(AskFault::ModelIsDots);
-    }
+    check_model(&model)?;
     match keys.dialect {
         Dialect::Messages => check_messages(content.messages)?,
         // A provider says what is missing, in the words that its own callers know.
@@ -208,6 +197,26 @@ fn ask_of<'a>(body: &'a [u8], keys: &Keys<'a>, content: &Content<'_>) -> Result<
     })
 }
 
+/// Checks that a model may be called so.
+///
+/// # Errors
+/// It may not.
+pub fn check_model(model: &str) -> Result<(), AskFault> {
+    if model.is_empty() {
+        return Err(AskFault::ModelEmpty);
+    }
+    if model.len() > MODEL_NAME_BYTES_MAX {
+        return Err(AskFault::ModelTooLong);
+    }
+    if has_control(model) {
+        return Err(AskFault::ModelHasControl);
+    }
+    if matches!(model, "." | "..") {
+        return Err(AskFault::ModelIsDots);
+    }
+    Ok(())
+}
+
 /// Checks that `messages`, whose value is JSON, is a list with something in it.
 fn check_messages(messages: Option<&[u8]>) -> Result<(), AskFault> {
     let messages = messages.ok_or(AskFault::NoMessages)?;
@@ -222,6 +231,31 @@ fn check_messages(messages: Option<&[u8]>) -> Result<(), AskFault> {
 fn has_control(text: &str) -> bool {
     let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     !is_plain && text.chars().any(char::is_control)
+}
+
+impl Ask<'static> {
+    /// What a request asks for that is no JSON: for `model`, with a prompt of so many bytes.
+    #[must_use]
+    pub fn of_form(model: &str, prompt_bytes: usize) -> Self {
+        let quoted = String::from_utf8(json::quoted(model)).unwrap_or_default();
+        Self {
+            model: Cow::Owned(model.to_owned()),
+            model_json: Cow::Owned(quoted),
+            model_span: 0..0,
+            stream: false,
+            include_usage: false,
+            stream_options: None,
+            max_tokens: None,
+            max_completion_tokens: None,
+            n: 1,
+            user: None,
+            prompt_bytes,
+            inside: 0,
+            include_usage_span: None,
+            max_tokens_span: None,
+            max_completion_tokens_span: None,
+        }
+    }
 }
 
 impl Ask<'_> {

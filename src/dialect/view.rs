@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use crate::decide::units::Units;
 use crate::wire::splice::Splice;
 use crate::wire::usage::Usage;
 
@@ -18,6 +19,8 @@ pub struct View {
     /// Whether it says that the prompt is longer than the model's window: it is told only where no
     /// model with a larger one answers.
     pub is_overflow: bool,
+    /// What it has brought besides tokens, where its price may be for that.
+    pub units: Option<Box<Units>>,
 }
 
 impl View {

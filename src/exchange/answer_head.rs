@@ -20,7 +20,7 @@ pub struct AnswerHead<'a> {
     /// The status.
     pub status: u16,
     /// The media type of the body; an answer without a body has none.
-    pub media_type: &'static str,
+    pub media_type: &'a str,
     /// How the body is delimited.
     pub framing: Framing,
     /// The provider's fields that it passes on.

@@ -65,11 +65,8 @@ impl Asked {
             Endpoint::Embeddings | Endpoint::Responses => {
                 serde_json::json!({"model": model, "input": SHORT})
             }
-            Endpoint::ChatCompletions
-            | Endpoint::Messages
-            | Endpoint::CountTokens
-            | Endpoint::InputTokens
-            | Endpoint::Compact => {
+            // Those of conversations; others are not explained.
+            _ => {
                 let message = serde_json::json!({"role": "user", "content": SHORT});
                 serde_json::json!({"model": model, "messages": [message]})
             }

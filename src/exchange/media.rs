@@ -21,6 +21,28 @@ pub fn may_be_read<'a>(
     }
 }
 
+/// Whether this `Content-Type` is that of a form with files in it.
+#[must_use]
+pub fn is_form(value: &[u8]) -> bool {
+    let kind = value.split(|byte| *byte == b';').next();
+    let kind = kind.unwrap_or_default().trim_ascii();
+    kind.eq_ignore_ascii_case(b"multipart/form-data")
+}
+
+/// Whether a request's form can be read; `value` finds a field by its name.
+///
+/// # Errors
+/// The body's coding is not supported.
+pub fn is_readable_form<'a>(
+    value: impl Fn(Known) -> Option<&'a [u8]>,
+) -> Result<bool, Refusal<'static>> {
+    let is_form = value(Known::ContentType).is_some_and(is_form);
+    if is_form && Coding::of(value(Known::ContentEncoding)).is_none() {
+        return Err(Refusal::UnsupportedEncoding);
+    }
+    Ok(is_form)
+}
+
 /// The type that `Content-Type` states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Media {

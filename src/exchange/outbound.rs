@@ -11,7 +11,7 @@ use crate::exchange::auth::Credential;
 use crate::exchange::headers;
 use crate::exchange::masks::OwnMasks;
 use crate::wire::azure::{self, Target};
-use crate::wire::head::Head;
+use crate::wire::head::{Framing, Head};
 use crate::wire::json;
 use crate::wire::known::{Known, Names};
 
@@ -49,6 +49,15 @@ pub struct Outbound<'a> {
     pub request_id: &'a [u8],
     /// The caller's head and the buffer it was parsed in.
     pub caller: (&'a Head, &'a [u8]),
+}
+
+/// How a body is sent that is no JSON.
+#[derive(Clone, Copy)]
+pub struct Carried<'a> {
+    /// Its type.
+    pub media: &'a [u8],
+    /// How it is delimited.
+    pub framing: Framing,
 }
 
 /// The parts of the request line for a stored response that are the caller's.
@@ -129,6 +138,25 @@ impl Prefixes {
         out.extend_from_slice(itoa::Buffer::new().format(body_len).as_bytes());
         out.extend_from_slice(b"\r\n");
         self.write_fields(endpoint, request, dialect, out);
+    }
+
+    /// Writes the head of a request of a caller for `endpoint` whose body is passed on as it is.
+    pub fn write_carried(
+        &self,
+        endpoint: Endpoint,
+        request: &Outbound<'_>,
+        carried: &Carried<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        let mut targets = self.targets.iter();
+        let Some((_, target)) = targets.find(|(one, _)| *one == endpoint) else {
+            return;
+        };
+        out.extend_from_slice(b"POST ");
+        write_target(target, request.model, out);
+        out.extend_from_slice(&self.rest_of_line);
+        write_carried(carried, out);
+        self.write_fields(endpoint, request, OwnWords::default(), out);
     }
 
     /// Writes the head of a request of a caller for a stored response, whose body has `body_len`
@@ -278,6 +306,19 @@ struct OwnWords {
     says_version: bool,
 }
 
+fn write_carried(carried: &Carried<'_>, out: &mut Vec<u8>) {
+    field(b"Content-Type", carried.media, out);
+    match carried.framing {
+        Framing::Length(length) => {
+            out.extend_from_slice(b"Content-Length: ");
+            out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        Framing::None | Framing::Close => {}
+    }
+}
+
 fn write_target(target: &Target, model: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(target.before.as_bytes());
     if let Some(after) = &target.after {
@@ -302,9 +343,23 @@ fn deployment_json(provider: &Provider) -> Option<Box<[u8]>> {
 }
 
 fn endpoint_target(provider: &Provider, endpoint: Endpoint, path: &str) -> Target {
+    if path.starts_with('/') {
+        return below_root(provider, path);
+    }
     match (provider.vendor.root, endpoint.dialect()) {
         (Root::Deployment, Dialect::Responses) => azure::v1_target(&resource(provider), path),
         (Root::Base | Root::V1 | Root::Deployment, _) => target(provider, path),
+    }
+}
+
+/// The target of a path that stands below the base of `provider` without its `/v1`.
+fn below_root(provider: &Provider, path: &str) -> Target {
+    let base = &provider.base;
+    let root = base.path.strip_suffix("/v1").unwrap_or(&base.path);
+    let mark = if base.query.is_empty() { "" } else { "?" };
+    Target {
+        before: format!("{root}{path}{mark}{}", base.query),
+        after: None,
     }
 }
 

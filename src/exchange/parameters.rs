@@ -22,18 +22,9 @@ pub struct Asked<'a> {
 /// The rules for a request to `provider`, in the order in which they are applied.
 #[must_use]
 pub fn rules(plan: &Plan, provider: &Provider, asked: Asked<'_>) -> Vec<Arc<Rules>> {
-    let family = match asked.endpoint {
-        Endpoint::ChatCompletions if provider.is_openais_host => family(plan, asked.own_model),
-        // What infermux writes itself has nothing that the model refuses.
-        Endpoint::ChatCompletions
-        | Endpoint::Completions
-        | Endpoint::Embeddings
-        | Endpoint::Messages
-        | Endpoint::CountTokens
-        | Endpoint::Responses
-        | Endpoint::InputTokens
-        | Endpoint::Compact => None,
-    };
+    // What infermux writes itself has nothing that the model refuses.
+    let is_chat = asked.endpoint == Endpoint::ChatCompletions && provider.is_openais_host;
+    let family = is_chat.then(|| family(plan, asked.own_model)).flatten();
     let own = provider.rules_for(asked.model, asked.own_model);
     family.into_iter().chain(own).cloned().collect()
 }

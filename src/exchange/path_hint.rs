@@ -59,7 +59,7 @@ fn is_start_of(path: &str, served: &str) -> bool {
 const PATH_BYTES_MAX: usize = 256;
 
 /// The paths for callers.
-const CALLERS: [&str; 12] = [
+const CALLERS: [&str; 28] = [
     "/v1/chat/completions",
     "/v1/completions",
     "/v1/embeddings",
@@ -69,9 +69,25 @@ const CALLERS: [&str; 12] = [
     "/v1/responses/input_tokens",
     "/v1/responses/compact",
     "/v1/models",
+    "/v1/audio/transcriptions",
+    "/v1/audio/translations",
+    "/v1/audio/speech",
+    "/v1/images/generations",
+    "/v1/images/edits",
+    "/v1/moderations",
+    "/v1/rerank",
+    "/v2/rerank",
+    "/v1/score",
+    "/tokenize",
+    "/detokenize",
     "/openai/deployments/{model}/chat/completions",
     "/openai/deployments/{model}/completions",
     "/openai/deployments/{model}/embeddings",
+    "/openai/deployments/{model}/audio/transcriptions",
+    "/openai/deployments/{model}/audio/translations",
+    "/openai/deployments/{model}/audio/speech",
+    "/openai/deployments/{model}/images/generations",
+    "/openai/deployments/{model}/images/edits",
 ];
 
 /// The paths for operators.
@@ -129,7 +145,7 @@ mod tests {
                 Some("/v1/responses/input_tokens"),
             ),
             ("/openai/v1/response", Some("/v1/responses")),
-            ("/v1/conversations", None),
+            ("/v1/assistants", None),
             ("/anthropic/v1/message", Some("/v1/messages")),
             ("/anthropic/model", Some("/v1/models")),
             ("/anthropic/v1/chat/completions", chat),
@@ -152,7 +168,7 @@ mod tests {
             ("/api/chat", None),
             ("/index.html", None),
             ("/openai/deployments/x", None),
-            ("/v1/images/generations", None),
+            ("/v1/videos", None),
             ("", None),
             ("/", None),
             ("*", None),

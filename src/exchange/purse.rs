@@ -4,12 +4,15 @@ use crate::base::ids::RouteId;
 use crate::base::tokens::Tokens;
 use crate::config::plan::{Candidate, Plan, Provider};
 use crate::config::prices::PriceTable;
+use crate::config::unit_prices::UnitTable;
 use crate::decide::pricing::Row;
+use crate::decide::units::UnitPrice;
 use crate::exchange::windows::Windows;
 
 /// The prices and windows of a Plan, ready to be looked up.
 pub struct Purse {
     table: PriceTable,
+    units: UnitTable,
     /// By route and candidate, for routes of one model.
     rows: Box<[Option<Rows>]>,
     windows: Windows,
@@ -33,6 +36,7 @@ impl Purse {
             rows[id.index()] = Some(candidates.map(row).collect());
         }
         Self {
+            units: UnitTable::built_in(),
             windows: Windows::new(plan, &table),
             table,
             rows: rows.into(),
@@ -49,6 +53,18 @@ impl Purse {
         let name = candidate.model.as_deref().unwrap_or(model);
         self.table
             .row_for(plan.provider(candidate.provider), name, &plan.pricing)
+    }
+
+    /// What `model` of `provider` costs that is not billed by its tokens; `None`: that is not
+    /// known.
+    #[must_use]
+    pub fn unit_price<'p>(
+        &'p self,
+        plan: &'p Plan,
+        provider: &Provider,
+        model: &str,
+    ) -> Option<&'p UnitPrice> {
+        self.units.price_of(provider, model, &plan.pricing)
     }
 
     /// The longest prompt, as it is estimated, for which every candidate of the route has room.

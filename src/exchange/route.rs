@@ -264,6 +264,7 @@ mod tests {
             latency: LatencyPolicy::default(),
             routes,
             pricing: HashMap::new(),
+            passthrough: config::plan::Passthrough::default(),
             budgets: Budgets {
                 state_file: None,
                 callers: Box::default(),

@@ -6,9 +6,11 @@ use crate::base::range::Range;
 use crate::exchange::callers::KeyAct;
 use crate::exchange::door::Door;
 use crate::exchange::explain::Asked;
+use crate::exchange::other_endpoints;
 use crate::exchange::path_hint;
 use crate::exchange::query::{percent_decode, value};
 use crate::exchange::refusal::Refusal;
+use crate::exchange::segments::{above, below};
 use crate::exchange::stored::{self, Part, Stored};
 use crate::link::meters::Party;
 use crate::link::reports::{ByHand, KeysShown, Question};
@@ -250,6 +252,10 @@ fn inference(path: &str) -> Option<Target> {
         Endpoint::ChatCompletions
     } else if let Some(endpoint) = responses(rest).or_else(|| messages(rest)) {
         endpoint
+    } else if let Some(endpoint) =
+        other_endpoints::at(rest).or_else(|| other_endpoints::versioned(path))
+    {
+        endpoint
     } else {
         return below(rest, "responses")
             .and_then(stored)
@@ -332,22 +338,12 @@ fn deployment(rest: &str) -> Option<Target> {
     if let Some(model) = above(rest, "embeddings") {
         return named(model, Endpoint::Embeddings);
     }
+    if let Some((endpoint, model)) = other_endpoints::of_deployment(rest) {
+        return named(model, endpoint);
+    }
     let model = above(rest, "completions")?;
     let chat = above(model, "chat").and_then(|model| named(model, Endpoint::ChatCompletions));
     chat.or_else(|| named(model, Endpoint::Completions))
-}
-
-/// The part behind `word`, if that is the first segment of `path`.
-fn below<'p>(path: &'p str, word: &str) -> Option<&'p str> {
-    let rest = path.strip_prefix('/')?.trim_start_matches('/');
-    let rest = rest.strip_prefix(word)?;
-    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
-}
-
-/// The part before `word`, if that is the last segment of `path`.
-fn above<'p>(path: &'p str, word: &str) -> Option<&'p str> {
-    let rest = path.strip_suffix(word)?.strip_suffix('/')?;
-    Some(rest.trim_end_matches('/'))
 }
 
 /// Reads the part behind `/_infermux`; `None`: there is no such path.

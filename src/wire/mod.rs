@@ -12,6 +12,7 @@ pub mod head;
 pub mod inflate;
 pub mod json;
 pub mod known;
+pub mod multipart;
 pub mod path;
 pub mod provider_error;
 pub mod retry_after;

@@ -51,9 +51,15 @@ enum Needs {
 const KINDS: [&str; 2] = ["openai", "anthropic"];
 /// With these, one of type `openai` that is asked for chat completions alone.
 const KINDS_FOR_RESPONSES: [&str; 3] = ["openai", "anthropic", "bridge"];
+const OF_FORM: &str = "content-type: multipart/form-data; boundary=x\r\n";
+/// A form for the model `m`.
+const FORM: &str = "--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n\
+                    --x\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\nhi\r\n\
+                    --x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n\
+                    sound\r\n--x--\r\n";
 const VERSION: &str = "anthropic-version: 2023-06-01\r\n";
 
-const ENDPOINTS: [Endpoint; 16] = [
+const ENDPOINTS: [Endpoint; 27] = [
     Endpoint {
         method: "POST",
         path: "/v1/chat/completions",
@@ -160,6 +166,105 @@ const ENDPOINTS: [Endpoint; 16] = [
         body: "",
         words: Words::OfResponses,
         needs: Needs::Provider,
+        by: &["openai"],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/moderations",
+        headers: "",
+        body: r#"{"model":"m","input":"hi"}"#,
+        words: Words::OpenAis,
+        needs: Needs::Answer,
+        by: &["openai"],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/audio/speech",
+        headers: "",
+        body: r#"{"model":"m","input":"hi","voice":"v"}"#,
+        words: Words::OpenAis,
+        needs: Needs::Answer,
+        by: &["openai"],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/images/generations",
+        headers: "",
+        body: r#"{"model":"m","prompt":"hi"}"#,
+        words: Words::OpenAis,
+        needs: Needs::Answer,
+        by: &["openai"],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/rerank",
+        headers: "",
+        body: r#"{"model":"m","query":"q","documents":["a"]}"#,
+        words: Words::OpenAis,
+        needs: Needs::Answer,
+        by: &["openai"],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v2/rerank",
+        headers: "",
+        body: r#"{"model":"m","query":"q","documents":["a"]}"#,
+        words: Words::OpenAis,
+        needs: Needs::Answer,
+        by: &["openai"],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/score",
+        headers: "",
+        body: r#"{"model":"m","text_1":"a","text_2":"b"}"#,
+        words: Words::OpenAis,
+        needs: Needs::Answer,
+        by: &["openai"],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/tokenize",
+        headers: "",
+        body: r#"{"model":"m","prompt":"hi"}"#,
+        words: Words::OpenAis,
+        needs: Needs::Provider,
+        by: &["openai"],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/detokenize",
+        headers: "",
+        body: r#"{"model":"m","tokens":[1]}"#,
+        words: Words::OpenAis,
+        needs: Needs::Provider,
+        by: &["openai"],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/audio/transcriptions",
+        headers: OF_FORM,
+        body: FORM,
+        words: Words::OpenAis,
+        needs: Needs::Answer,
+        by: &["openai"],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/audio/translations",
+        headers: OF_FORM,
+        body: FORM,
+        words: Words::OpenAis,
+        needs: Needs::Answer,
+        by: &["openai"],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/images/edits",
+        headers: OF_FORM,
+        body: FORM,
+        words: Words::OpenAis,
+        needs: Needs::Answer,
         by: &["openai"],
     },
     Endpoint {
@@ -511,11 +616,11 @@ fn of_bodies() -> Vec<Gate> {
     vec![
         Gate {
             name: "a form",
-            change: |ask| {
-                ask.headers
-                    .push_str("content-type: multipart/form-data; boundary=x\r\n");
+            change: |ask| ask.headers.push_str(OF_FORM),
+            told: |endpoint| match endpoint.headers {
+                OF_FORM => Told::Passes,
+                _ => endpoint.with_body("unsupported_media_type"),
             },
-            told: |endpoint| endpoint.with_body("unsupported_media_type"),
             ..OPEN
         },
         Gate {
@@ -555,6 +660,7 @@ fn of_bodies() -> Vec<Gate> {
             name: "a model that nobody serves",
             change: |ask| {
                 ask.body = ask.body.replace("\"m\"", "\"nobody\"");
+                ask.body = ask.body.replace("\r\nm\r\n", "\r\nnobody\r\n");
                 ask.path = ask.path.replace("models/m", "models/nobody");
             },
             told: |endpoint| match endpoint.path {
@@ -582,7 +688,8 @@ fn of_bodies() -> Vec<Gate> {
         Gate {
             name: "no memory",
             rest: "server: {max_buffered_bytes: 300000}\n",
-            change: |ask| ask.missing = ask.body.len() * 100_000,
+            // A form that is larger still would be sent on as it arrives.
+            change: |ask| ask.missing = (ask.body.len() * 100_000).min(900_000),
             told: |endpoint| endpoint.with_body("overloaded"),
             ..OPEN
         },

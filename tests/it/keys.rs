@@ -384,6 +384,26 @@ const SHOWN: &[(&str, &str, &[&str])] = &[
         &["pricing.<provider>.<model>.output_per_million"],
     ),
     (
+        "uploads",
+        "sound_is_priced_by_its_length",
+        &["pricing.<provider>.<model>.per_second"],
+    ),
+    (
+        "endpoints",
+        "sound_comes_as_it_is_made",
+        &["pricing.<provider>.<model>.per_million_characters"],
+    ),
+    (
+        "endpoints",
+        "prices_by_units_use_up_budgets",
+        &["pricing.<provider>.<model>.per_image"],
+    ),
+    (
+        "endpoints",
+        "what_cannot_be_priced_is_refused_where_a_budget_is_a_hard_stop",
+        &["passthrough.assume_usd"],
+    ),
+    (
         "budget",
         "an_orderly_end_writes_all_that_was_spent",
         &["budgets.state_file"],

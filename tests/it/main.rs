@@ -24,6 +24,7 @@ mod dashboards;
 mod deploy;
 mod descriptors;
 mod documented;
+mod endpoints;
 mod explain;
 mod failed_costs;
 mod failover;
@@ -88,6 +89,7 @@ mod stream_cost;
 mod streams;
 mod tls;
 mod translation;
+mod uploads;
 mod validate;
 mod windows;
 

@@ -6,12 +6,13 @@ use crate::base::limits::BUDGETS_MAX;
 use crate::base::money::{NanoUsd, Price};
 use crate::base::period::Per;
 use crate::config::check::allowance;
-use crate::config::plan::{Budgets, CallerBudget, ModelPrice, Provider};
+use crate::config::plan::{Budgets, CallerBudget, ModelPrice, Passthrough, Provider};
 use crate::config::prices::{self, Pricing};
 use crate::config::raw::Node;
 use crate::config::raw::fields::Block;
 use crate::config::routes::Served;
 use crate::config::scope::{Budget, Enforce};
+use crate::decide::units::{ImagePrice, Quality, UnitPrice};
 
 /// Reads the prices.
 pub fn pricing(root: &Block<'_>, providers: &[Provider]) -> Pricing {
@@ -28,10 +29,7 @@ pub fn pricing(root: &Block<'_>, providers: &[Provider]) -> Pricing {
         }
         let rows = pricing.entry(provider.into()).or_default();
         for (model, block) in models {
-            let price =
-                |name| Price::per_million(block.usd(name).map(NanoUsd::get).unwrap_or_default());
-            let (input, output) = (price("input_per_million"), price("output_per_million"));
-            rows.insert(model.into(), ModelPrice { input, output });
+            rows.insert(model.into(), price(&block));
             if let Some(provider) = by_name(provider).filter(|one| !prices::may_price(one, model)) {
                 let hint = root.hint(model, provider.models.iter().map(|model| &**model));
                 let field = format!("pricing.{}.{model}", provider.name);
@@ -43,6 +41,47 @@ pub fn pricing(root: &Block<'_>, providers: &[Provider]) -> Pricing {
         }
     }
     pricing
+}
+
+/// Reads what a model costs: by tokens, or by one other unit, or both.
+fn price(block: &Block<'_>) -> ModelPrice {
+    let nano = |name| block.usd(name).map(NanoUsd::get);
+    let units: Vec<&str> = UNITS.into_iter().filter(|name| block.has(name)).collect();
+    let has_tokens = TOKENS.iter().any(|name| block.has(name));
+    if units.is_empty() || has_tokens {
+        let missing = TOKENS.iter().filter(|name| !block.has(name));
+        missing.for_each(|name| block.missing(name, "is required"));
+    }
+    if let [first, second, ..] = units[..] {
+        block.fault(second, format!("cannot be set beside {first}"));
+    }
+    let per_million = |name| nano(name).map(Price::per_million);
+    let [input, output] = TOKENS.map(per_million);
+    let [second, characters, image] = UNITS.map(nano);
+    let hour = second.map(|nano| UnitPrice::Hour(NanoUsd::new(nano.saturating_mul(3_600))));
+    let characters = characters.map(|nano| UnitPrice::Characters(NanoUsd::new(nano)));
+    let image = image.map(|nano| {
+        UnitPrice::Images(Box::new([ImagePrice {
+            quality: Quality::Standard,
+            pixels_max: u64::MAX,
+            price: NanoUsd::new(nano),
+        }]))
+    });
+    ModelPrice {
+        tokens: input.zip(output),
+        units: hour.or(characters).or(image),
+    }
+}
+
+const TOKENS: [&str; 2] = ["input_per_million", "output_per_million"];
+const UNITS: [&str; 3] = ["per_second", "per_million_characters", "per_image"];
+
+/// Reads what is done with requests that have no model or no price.
+pub fn passthrough(root: &Block<'_>) -> Passthrough {
+    let block = root.block("passthrough");
+    Passthrough {
+        assume_usd: block.usd("assume_usd"),
+    }
 }
 
 /// Reads the budgets: a list of callers, or a mapping with `state_file` and `callers`.

@@ -63,6 +63,7 @@ pub fn plan(root: &Block<'_>) -> Plan {
         latency: routing.latency,
         routes,
         pricing,
+        passthrough: accounts::passthrough(root),
         model_families: request::families(root),
         budgets,
         places: Places::default(),

@@ -85,6 +85,8 @@ const KEYS: &[Key] = &[
         "Which provider gets a request."),
     key("", "pricing", Table, Rule("the built-in table"),
         "Prices by provider and model, in place of the built-in ones."),
+    key("", "passthrough", Block("passthrough"), Nothing,
+        "What is done with requests for other endpoints than conversations and embeddings."),
     key("", "model_families", Kind::Named("model_families.<pattern>"), Rule("the built-in table"),
         "What OpenAI's own hosts, Azure's included, refuse in chat requests for families of \
             models: by patterns, the first of which that matches counts."),
@@ -388,10 +390,23 @@ const KEYS: &[Key] = &[
     key("routing.groups[]", "providers", Texts(Name), Rule("all providers"),
         "The only providers that answer these models, the first one first under `priority`."),
 
-    key("pricing.<provider>.<model>", "input_per_million", Usd(1_000_000), Required,
+    key("pricing.<provider>.<model>", "input_per_million", Usd(1_000_000),
+        Rule("required unless another price is set"),
         "The price of a million prompt tokens, in US dollars."),
-    key("pricing.<provider>.<model>", "output_per_million", Usd(1_000_000), Required,
+    key("pricing.<provider>.<model>", "output_per_million", Usd(1_000_000),
+        Rule("required beside `input_per_million`"),
         "The price of a million completion tokens, in US dollars."),
+    key("pricing.<provider>.<model>", "per_second", Usd(1_000), Nothing,
+        "The price of a second of sound, in US dollars, for models of transcriptions and \
+            translations."),
+    key("pricing.<provider>.<model>", "per_million_characters", Usd(1_000_000), Nothing,
+        "The price of a million characters of text that is spoken, in US dollars."),
+    key("pricing.<provider>.<model>", "per_image", Usd(1_000_000), Nothing,
+        "The price of a picture of any size and quality, in US dollars."),
+
+    key("passthrough", "assume_usd", Usd(1_000_000), Nothing,
+        "What a request is taken to cost that nobody knows a price for, in US dollars. Without it \
+            such a request costs nothing, and is refused where it passes a `hard_stop` budget."),
 
     key("model_families.<pattern>", "rename", Kind::Names, Nothing,
         "Parameters that get another name where a caller's request is passed on."),

@@ -70,8 +70,12 @@ impl Display for Refusal<'_> {
             }
             Self::UnknownKey { name } => return write!(f, "no key is called {}", quoted(name)),
             Self::ModelNotAllowed { model, key } => return write_not_allowed(f, model, key),
+            Self::UnpricedEndpoint { path, model } => return write_unpriced(f, path, model),
             Self::UnknownUrl { path, near } => return write_unknown_url(f, path, near),
             Self::ModelNotFound { model } => return write_not_found(f, model),
+            Self::EndpointNotFound { path, model } => {
+                return write!(f, "no provider of the model {} has {path}", quoted(model));
+            }
             Self::LimitExceeded {
                 scope,
                 limit,
@@ -147,6 +151,16 @@ fn write_not_found(f: &mut fmt::Formatter<'_>, model: &str) -> fmt::Result {
 fn write_not_allowed(f: &mut fmt::Formatter<'_>, model: &str, key: &str) -> fmt::Result {
     let (model, key) = (quoted(model), quoted(key));
     write!(f, "the key {key} may not use the model {model}")
+}
+
+fn write_unpriced(f: &mut fmt::Formatter<'_>, path: &str, model: &str) -> fmt::Result {
+    f.write_str(
+        "nobody knows what the request costs, and it passes a budget that is a hard stop: ",
+    )?;
+    match quoted(model) {
+        "" => write!(f, "{path} has no price"),
+        model => write!(f, "{path} has no price for the model {model}"),
+    }
 }
 
 /// The query is left out: it may hold a key.

@@ -43,6 +43,13 @@ pub enum Refusal<'a> {
         /// The model.
         model: &'a str,
     },
+    /// No provider that serves the model has the endpoint.
+    EndpointNotFound {
+        /// The endpoint's path.
+        path: &'static str,
+        /// The model.
+        model: &'a str,
+    },
     /// No provider can have stored the response.
     ResponseNotFound,
     /// The key may not ask for the model.
@@ -51,6 +58,13 @@ pub enum Refusal<'a> {
         model: &'a str,
         /// The key's name.
         key: &'a str,
+    },
+    /// A budget that must not be exceeded is passed, and nobody knows what the request costs.
+    UnpricedEndpoint {
+        /// The endpoint's path.
+        path: &'static str,
+        /// The model; empty where the endpoint has none.
+        model: &'a str,
     },
     /// No key has this name.
     UnknownKey {
@@ -263,10 +277,11 @@ impl<'a> Refusal<'a> {
             Self::Malformed(_) | Self::InvalidRequest(_) => &table::INVALID_REQUEST,
             Self::InvalidApiKey(fault) => fault.row(),
             Self::ModelNotAllowed { .. } => &table::MODEL_NOT_ALLOWED,
+            Self::UnpricedEndpoint { .. } => &table::UNPRICED_ENDPOINT,
             Self::UnknownKey { .. } => &table::UNKNOWN_KEY,
             Self::UnknownUrl { .. } => &table::UNKNOWN_URL,
             Self::UnknownProvider { .. } => &table::UNKNOWN_PROVIDER,
-            Self::ModelNotFound { .. } => &table::MODEL_NOT_FOUND,
+            Self::ModelNotFound { .. } | Self::EndpointNotFound { .. } => &table::MODEL_NOT_FOUND,
             Self::ResponseNotFound => &table::RESPONSE_NOT_FOUND,
             Self::MethodNotAllowed { .. } => &table::METHOD_NOT_ALLOWED,
             Self::UpgradeRequired => &table::UPGRADE_REQUIRED,
@@ -310,8 +325,10 @@ impl<'a> Refusal<'a> {
             | Self::UnknownUrl { .. }
             | Self::UnknownProvider { .. }
             | Self::ModelNotFound { .. }
+            | Self::EndpointNotFound { .. }
             | Self::ResponseNotFound
             | Self::ModelNotAllowed { .. }
+            | Self::UnpricedEndpoint { .. }
             | Self::UnknownKey { .. }
             | Self::MethodNotAllowed { .. }
             | Self::UnsupportedEncoding

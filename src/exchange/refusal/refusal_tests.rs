@@ -66,6 +66,14 @@ fn all() -> Vec<Refusal<'static>> {
         Refusal::UnknownProvider { name: "nobody" },
         Refusal::UnknownKey { name: "nobody" },
         Refusal::ModelNotFound { model },
+        Refusal::EndpointNotFound {
+            path: "/v1/rerank",
+            model,
+        },
+        Refusal::UnpricedEndpoint {
+            path: "/v1/rerank",
+            model,
+        },
         Refusal::ResponseNotFound,
         Refusal::ModelNotAllowed {
             model,
@@ -492,12 +500,13 @@ fn a_limit_says_whose_it_is_in_every_dialect() {
 }
 
 /// Each code with its status in chat, and its status and type in Messages.
-const IN_BOTH: [(&str, u16, u16, &str); 28] = [
+const IN_BOTH: [(&str, u16, u16, &str); 29] = [
     ("invalid_request", 400, 400, "invalid_request_error"),
     ("invalid_api_key", 401, 401, "authentication_error"),
     ("expired_api_key", 401, 401, "authentication_error"),
     ("disabled_api_key", 401, 401, "authentication_error"),
     ("model_not_allowed", 403, 403, "permission_error"),
+    ("unpriced_endpoint", 403, 403, "permission_error"),
     ("unknown_url", 404, 404, "not_found_error"),
     ("unknown_provider", 404, 404, "not_found_error"),
     ("unknown_key", 404, 404, "not_found_error"),

@@ -47,6 +47,7 @@ pub const TABLE: &[Row] = &[
     EXPIRED_API_KEY,
     DISABLED_API_KEY,
     MODEL_NOT_ALLOWED,
+    UNPRICED_ENDPOINT,
     UNKNOWN_URL,
     UNKNOWN_PROVIDER,
     UNKNOWN_KEY,
@@ -170,6 +171,19 @@ pub(super) const UNKNOWN_PROVIDER: Row = Row {
     operator: "Look for its name in `GET /_infermux/providers`.",
 };
 
+pub(super) const UNPRICED_ENDPOINT: Row = Row {
+    code: "unpriced_endpoint",
+    status: 403,
+    in_messages: InMessages {
+        status: 403,
+        kind: "permission_error",
+    },
+    when: "The request passes a `hard_stop` budget, and nobody knows what it costs: neither the \
+           file nor the built-in table has a price of its model, by tokens or otherwise.",
+    caller: "Ask for another model, or ask the operator for a price.",
+    operator: "Set `pricing` for the model, or `passthrough.assume_usd`.",
+};
+
 pub(super) const UNKNOWN_URL: Row = Row {
     code: "unknown_url",
     status: 404,
@@ -190,7 +204,8 @@ pub(super) const MODEL_NOT_FOUND: Row = Row {
         status: 404,
         kind: "not_found_error",
     },
-    when: "No provider is configured to serve the model.",
+    when: "No provider is configured to serve the model, or none of those that do has the \
+           endpoint.",
     caller: "Ask for a model that `GET /v1/models` lists.",
     operator: "Add the model to a provider's `models` or `model_aliases`.",
 };

@@ -219,8 +219,10 @@ impl Refusal<'_> {
             | Self::UnknownUrl { .. }
             | Self::UnknownProvider { .. }
             | Self::ModelNotFound { .. }
+            | Self::EndpointNotFound { .. }
             | Self::ResponseNotFound
             | Self::ModelNotAllowed { .. }
+            | Self::UnpricedEndpoint { .. }
             | Self::UnknownKey { .. }
             | Self::MethodNotAllowed { .. }
             | Self::UpgradeRequired

@@ -2,21 +2,25 @@
 
 use std::ops::Range;
 use std::rc::Rc;
-use std::time::Duration;
 
 use crate::base::endpoint::Dialect;
-use crate::base::limits::{AT_ONCE_BYTES_MAX, LARGE_SPARE_BYTES};
-use crate::base::time::Instant;
+use crate::base::limits::{
+    AT_ONCE_BYTES_MAX, LARGE_SPARE_BYTES, UPLOAD_HELD_BYTES_MAX, UPLOAD_START_BYTES,
+};
 use crate::config::plan::Server;
 use crate::dialect::ask::Arriving;
 use crate::exchange::refusal::Refusal;
 use crate::shard::http::caller::Caller;
+use crate::shard::http::upload::{Pace, Upload};
 use crate::shard::net::buffers::Coming;
 use crate::shard::net::io::Io;
 use crate::shard::net::timers::Cut;
 use crate::sys::clock;
+use crate::wire::body::BodyDecoder;
 use crate::wire::chunked::{Chunked, Progress};
 use crate::wire::head::Framing;
+use crate::wire::inflate::Coding;
+use crate::wire::known::Known;
 
 /// A request's body.
 pub struct Body {
@@ -42,6 +46,8 @@ impl Body {
 pub enum Judged {
     /// It is an inference's, in this dialect: a large body is judged as it arrives.
     AsItArrives(Dialect),
+    /// It is a form: a large one is sent on while it arrives.
+    OnTheWay,
     /// Its content does not matter.
     Never,
 }
@@ -75,10 +81,47 @@ pub async fn read(
                 .ok()
                 .filter(|length| *length <= limit);
             let length = length.ok_or(Stop::Refused(Refusal::RequestTooLarge { limit }))?;
+            if length > UPLOAD_HELD_BYTES_MAX && is_sent_on(caller, judged) {
+                return read_start(io, server, caller, length).await;
+            }
             read_length(io, server, caller, (start + length, judged)).await
         }
         Framing::Chunked => read_chunked(io, server, caller, judged).await,
     }
+}
+
+/// Whether a large body is sent on while it arrives. One that is coded must be decoded first.
+fn is_sent_on(caller: &Caller, judged: Judged) -> bool {
+    let coding = caller.head.value_of(&caller.bytes, Known::ContentEncoding);
+    judged == Judged::OnTheWay && Coding::of(coding) == Some(Coding::Identity)
+}
+
+/// Reads the beginning of a body that is sent on while it arrives.
+async fn read_start(
+    io: &Io,
+    server: &Server,
+    caller: &mut Caller,
+    length: usize,
+) -> Result<Body, Stop> {
+    let start = caller.head.len;
+    let mut pace = Pace::new(server.body_timeout, clock::now());
+    if caller.bytes.len() < start + UPLOAD_START_BYTES {
+        invite(caller).await?;
+    }
+    while caller.bytes.len() < start + UPLOAD_START_BYTES {
+        let missing = start + UPLOAD_START_BYTES - caller.bytes.len();
+        make_room(io, caller, missing)?;
+        read_paced(&mut pace, caller).await?;
+    }
+    caller.socket.deadline.clear();
+    let end = caller.bytes.len().min(start + length);
+    if !caller.held.grow_to(end - start) {
+        return Err(OVERLOADED);
+    }
+    let left = length - (end - start);
+    let rest = BodyDecoder::Length(left as u64);
+    caller.upload = Some(Upload::new(rest, left, length, pace));
+    Ok(Reading::new(Judged::OnTheWay).body(start..end))
 }
 
 async fn read_length(
@@ -96,11 +139,11 @@ async fn read_length(
     let mut reading = Reading::new(judged);
     if caller.bytes.len() < end {
         invite(caller).await?;
-        let mut pace = Pace::new(server, clock::now());
+        let mut pace = Pace::new(server.body_timeout, clock::now());
         while caller.bytes.len() < end {
             let missing = end - caller.bytes.len();
             make_room(io, caller, missing)?;
-            pace.read(caller).await?;
+            read_paced(&mut pace, caller).await?;
             let arrived = caller.bytes.len().min(end);
             reading.take_in(&caller.bytes[start..arrived], end - arrived);
         }
@@ -124,7 +167,8 @@ async fn read_chunked(
         invite(caller).await?;
     }
     let mut reading = Reading::new(judged);
-    let mut pace = Pace::new(server, clock::now());
+    let mut pace = Pace::new(server.body_timeout, clock::now());
+    let is_sent_on = is_sent_on(caller, judged);
     loop {
         let progress = decoder
             .compact(caller.bytes_mut(), &mut filled)
@@ -142,9 +186,15 @@ async fn read_chunked(
             return Ok(reading.body(start..filled));
         }
         let missing = limit - (filled - start);
+        if is_sent_on && filled - start > UPLOAD_HELD_BYTES_MAX {
+            caller.socket.deadline.clear();
+            let rest = BodyDecoder::Chunked(decoder);
+            caller.upload = Some(Upload::new(rest, missing, limit, pace));
+            return Ok(reading.body(start..filled));
+        }
         make_room(io, caller, missing)?;
         reading.take_in(&caller.bytes[start..filled], 0);
-        pace.read(caller).await?;
+        read_paced(&mut pace, caller).await?;
     }
 }
 
@@ -209,38 +259,19 @@ async fn invite(caller: &mut Caller) -> Result<(), Stop> {
     caller.send_out().await.map_err(|_| Stop::Gone)
 }
 
-/// How fast a body must arrive: never silent for `body_timeout`, and on average 1 KiB/s once ten
-/// seconds have passed.
-struct Pace {
-    start: Instant,
-    silence: Duration,
-    arrived: u64,
-}
-
-impl Pace {
-    fn new(server: &Server, start: Instant) -> Self {
-        Self {
-            start,
-            silence: server.body_timeout,
-            arrived: 0,
+/// Reads more, under the deadline that follows from what has arrived so far.
+async fn read_paced(pace: &mut Pace, caller: &mut Caller) -> Result<(), Stop> {
+    let deadline = pace.deadline(clock::now());
+    caller.socket.deadline.set(deadline, Cut::Read);
+    match caller.read_more().await {
+        Ok(count) if count > 0 => {
+            pace.note(count);
+            Ok(())
         }
-    }
-
-    /// Reads more, under the deadline that follows from what has arrived so far.
-    async fn read(&mut self, caller: &mut Caller) -> Result<(), Stop> {
-        let average = Duration::from_secs((self.arrived / 1_024).max(10));
-        let deadline = (clock::now() + self.silence).min(self.start + average);
-        caller.socket.deadline.set(deadline, Cut::Read);
-        match caller.read_more().await {
-            Ok(count) if count > 0 => {
-                self.arrived += count as u64;
-                Ok(())
-            }
-            Ok(_) | Err(_) if caller.socket.deadline.is_overdue() => {
-                Err(Stop::Refused(Refusal::RequestTimeout))
-            }
-            Ok(_) | Err(_) => Err(Stop::Gone),
+        Ok(_) | Err(_) if caller.socket.deadline.is_overdue() => {
+            Err(Stop::Refused(Refusal::RequestTimeout))
         }
+        Ok(_) | Err(_) => Err(Stop::Gone),
     }
 }
 

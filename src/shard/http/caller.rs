@@ -15,6 +15,7 @@ use crate::base::limits::{
 };
 use crate::link::buffered::Held;
 use crate::shard::http::signs::Signs;
+use crate::shard::http::upload::Upload;
 use crate::shard::net::buffers::Buffers;
 use crate::shard::net::io::Io;
 use crate::shard::net::part::Part;
@@ -53,6 +54,8 @@ pub struct Caller {
     /// Where its buffers come from and go to.
     buffers: Rc<Buffers>,
     ahead: Ahead,
+    /// What is still to come of the current request, where that is sent on as it arrives.
+    pub upload: Option<Box<Upload>>,
     /// What it is sent while its answer pauses.
     pub signs: Signs,
 }
@@ -89,6 +92,7 @@ impl Caller {
             behind: Vec::new(),
             buffers: Rc::clone(&io.buffers),
             ahead: Ahead::Idle,
+            upload: None,
             signs: Signs::OFF,
         }
     }
@@ -159,8 +163,46 @@ impl Caller {
         if self.ahead != Ahead::Idle {
             return;
         }
-        self.socket.reader.watch(READ_BYTES);
+        let room = match self.upload {
+            None => READ_BYTES,
+            Some(_) => READ_LARGE_BYTES,
+        };
+        self.socket.reader.watch(room);
         self.ahead = Ahead::Posted;
+    }
+
+    /// Drops the beginning of a request whose rest is sent on as it arrives, its head included.
+    pub fn let_go_of_start(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        if let Ok(bytes) = Rc::try_unwrap(bytes) {
+            self.buffers.give(bytes);
+        }
+        self.held.clear();
+        self.moved_end = Some(0);
+    }
+
+    /// Whether more of the request, or bytes behind it, have come while it is being answered.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        !self.behind.is_empty()
+    }
+
+    /// Waits until more has come, or the caller has hung up, or was cut off.
+    pub fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.behind.is_empty() && !self.is_gone() {
+            self.read_ahead();
+        }
+        self.look_ahead(context);
+        if self.has_more() || self.is_gone() {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    /// An empty buffer for a part of a request that is sent on.
+    #[must_use]
+    pub fn take_room(&mut self) -> Vec<u8> {
+        self.buffers.take_for(READ_LARGE_BYTES)
     }
 
     /// Makes room for a request that has begun to arrive.

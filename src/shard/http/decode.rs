@@ -39,7 +39,7 @@ fn lacks_model(caller: &Caller, body: &Body) -> bool {
     let fault = match (&body.arriving, body.judged) {
         (Some(arriving), _) => arriving.finish(bytes).and_then(Result::err),
         (None, Judged::AsItArrives(dialect)) => ask::read_ask(dialect, bytes).err(),
-        (None, Judged::Never) => None,
+        (None, Judged::OnTheWay | Judged::Never) => None,
     };
     fault == Some(AskFault::NoModel)
 }

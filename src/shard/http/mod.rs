@@ -11,4 +11,5 @@ pub mod kind;
 pub mod pool;
 pub mod receive;
 pub mod signs;
+pub mod upload;
 pub mod upstream;

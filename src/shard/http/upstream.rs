@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::base::limits::{INFORMATIONAL_MAX, UPSTREAM_READ_BYTES};
@@ -106,6 +106,25 @@ impl Upstream {
             .await
         };
         (deadline, sending)
+    }
+
+    /// Waits until the answer begins, or the connection ends, while more of the request is awaited:
+    /// the provider does not need the rest.
+    pub fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let reader = &mut self.socket.reader;
+        if self.arrived.is_none()
+            && reader.is_posted()
+            && let Poll::Ready(read) = reader.poll(context)
+        {
+            // An informational answer decides nothing: the provider reads on.
+            let is_final = !read.1.starts_with(b"HTTP/1.1 1");
+            self.arrived = Some(read);
+            if is_final {
+                self.unsent = true;
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
     }
 
     /// Prepares the connection for the pool.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::base::time::Instant;
 use crate::exchange::answer_head::{self, AnswerHead, HeadEnd, PassedOn};
-use crate::exchange::headers::{self, Totals};
+use crate::exchange::headers::{self, Added, Totals};
 use crate::exchange::quota::Quota;
 use crate::exchange::refusal::Connection;
 use crate::exchange::version::Version;
@@ -14,6 +14,7 @@ use crate::shard::request::attempt::Attempt;
 use crate::shard::request::job::Job;
 use crate::shard::request::record::Record;
 use crate::sys::clock;
+use crate::wire::head::Framing;
 
 /// What the head of an answer that a provider has given says about the answer.
 pub struct Told {
@@ -86,6 +87,20 @@ pub fn write_whole<'a>(
         headers::add(out, &added);
     });
     record.count();
+}
+
+/// Starts an answer that is passed on as it comes.
+pub fn write_passed(
+    caller: &mut Caller,
+    record: &mut Record<'_>,
+    head: &AnswerHead<'_>,
+    added: &Added<'_>,
+) {
+    if head.framing == Framing::Close {
+        record.connection = Connection::Close;
+    }
+    let end = head_end(record, record.connection);
+    write(caller, record, head, end, |out| headers::add(out, added));
 }
 
 /// Starts a streamed answer with its head, at `now`, unless it has been sent.

@@ -289,6 +289,9 @@ impl<'a> Attempt<'_, 'a> {
     #[must_use]
     pub fn edited<'s>(&'s self, body: &'s [u8]) -> Splice<'s> {
         let job = self.job;
+        if let Some(form) = job.form() {
+            return form.edit(body, job.form_model_at(self.place));
+        }
         let edits = RequestEdits {
             model: job.model_json_at(self.place),
             inject_usage: self.usage == UsageChunk::Injected,
@@ -305,7 +308,7 @@ impl<'a> Attempt<'_, 'a> {
 pub fn usage_chunk(job: &Job<'_>, this: &Try) -> UsageChunk {
     let provider = job.provider_at(this.place);
     let is_asked = match job.dialect_at(this.place) {
-        Dialect::Chat => job.ask.lacks_usage(),
+        Dialect::Chat => job.ask.lacks_usage() && !job.endpoint.is_passed_on(),
         // It tells its usage unasked.
         Dialect::Messages | Dialect::Responses => false,
     };

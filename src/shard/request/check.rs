@@ -99,6 +99,13 @@ fn read_target<'a>(
 /// spends nothing: it asks before it sends JSON.
 fn is_asked_for(target: &Target, head: &Head, bytes: &[u8]) -> Result<bool, Refusal<'static>> {
     Ok(match target {
+        // A browser sends a form without asking.
+        Target::Infer(endpoint, _)
+            if endpoint.takes_forms()
+                && media::is_readable_form(|name| head.value_of(bytes, name))? =>
+        {
+            false
+        }
         Target::Infer(..) => media::may_be_read(|name| head.value_of(bytes, name))? == Media::Json,
         // It needs no body.
         Target::Stored(stored) => stored.part != Part::Cancel,

@@ -8,6 +8,7 @@ use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 
+use crate::config::plan::Candidate;
 use crate::decide::eligible::Eligible;
 use crate::decide::failover::Grant;
 use crate::decide::outcome::Outcome;
@@ -15,7 +16,7 @@ use crate::decide::retry_budget;
 use crate::decide::room;
 use crate::decide::strategy::{Choice, Strategy, choose};
 use crate::exchange::checkup;
-use crate::exchange::refusal::Down;
+use crate::exchange::refusal::{Down, Refusal};
 use crate::exchange::route::{self, Routed, Survey};
 use crate::link::provider_gate::{Cause, Standing};
 use crate::shard::request::job::Job;
@@ -32,7 +33,30 @@ pub(super) fn route<'p>(shard: &'p Shard, endpoint: Endpoint, model: &str) -> Op
             .catalogue
             .look(|catalogue| routed.prefer_listers(catalogue, model));
     }
+    if endpoint.is_passed_on() {
+        let candidates = routed.route.candidates.iter().enumerate();
+        let has = |(place, candidate): &(usize, &Candidate)| {
+            let vendor = shard.plan.provider(candidate.provider).vendor;
+            routed.is_candidate(*place) && vendor.has(endpoint)
+        };
+        let those: Eligible = candidates.filter(has).map(|(place, _)| place).collect();
+        if those.is_empty() {
+            return None;
+        }
+        routed.keep_only(those);
+    }
     Some(routed)
+}
+
+/// The refusal of a request for a model that no provider serves at this endpoint.
+pub(super) fn not_found<'a>(shard: &Shard, endpoint: Endpoint, model: &'a str) -> Refusal<'a> {
+    let routes = &shard.plan.routes;
+    let mut others = [Endpoint::ChatCompletions, Endpoint::Completions].into_iter();
+    if others.any(|other| other != endpoint && routes.find(other, model).is_some()) {
+        let path = endpoint.path();
+        return Refusal::EndpointNotFound { path, model };
+    }
+    Refusal::ModelNotFound { model }
 }
 
 /// Which candidates can take the request at `now`; those that were tried are left out.

@@ -7,8 +7,9 @@ use std::time::Duration;
 use crate::base::limits::{LINGER_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, TARGET_BYTES_MAX};
 use crate::base::time::Instant;
 use crate::exchange::door::Door;
+use crate::exchange::media;
 use crate::exchange::origin::Origin;
-use crate::exchange::refusal::Refusal;
+use crate::exchange::refusal::{Connection, Refusal};
 use crate::exchange::request::Request;
 use crate::exchange::target::Target;
 use crate::link::gate::Audience;
@@ -27,6 +28,7 @@ use crate::sys::clock;
 use crate::wire::body::BodyDecoder;
 use crate::wire::chunked::Piece;
 use crate::wire::head::{Arrival, Framing, HeadFault};
+use crate::wire::known::Known;
 
 /// Serves one connection, from the caller at that address, to its end.
 pub async fn serve(place: Place, (stream, address): (Stream, IpAddr)) {
@@ -92,6 +94,7 @@ async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>
         return stop_at(shard, caller, &request, (stop, rest)).await;
     }
     let judged = match target {
+        Target::Infer(endpoint, _) if endpoint.takes_forms() && is_form(caller) => Judged::OnTheWay,
         Target::Infer(endpoint, _) => Judged::AsItArrives(endpoint.dialect()),
         Target::Root
         | Target::Preflight(_)
@@ -110,11 +113,47 @@ async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>
     if caller.bytes.len() > arrived {
         request.ready = clock::now();
     }
+    if let Some(upload) = &mut caller.upload {
+        // Until all of it has come, it is not known where the next request begins.
+        upload.connection = std::mem::replace(&mut request.connection, Connection::Close);
+    }
     caller.read_ahead();
     let end = body.at.end;
     let after = drive::answer(shard, caller, &request, &target, body).await;
+    if caller.upload.is_some() {
+        return Box::pin(drop_rest(caller)).await;
+    }
     caller.forget(end);
     after
+}
+
+/// Whether the request's body is a form.
+fn is_form(caller: &Caller) -> bool {
+    let media = caller.head.value_of(&caller.bytes, Known::ContentType);
+    media.is_some_and(media::is_form)
+}
+
+/// Drops what still comes of a request that was answered before all of it had come: many callers
+/// read no answer before they have sent all.
+async fn drop_rest(caller: &mut Caller) -> After {
+    let Some(mut upload) = caller.upload.take() else {
+        return After::Close;
+    };
+    if upload.is_begun {
+        caller.take_in_ahead();
+    } else {
+        // What has come behind the beginning stays.
+        caller.forget(caller.bytes.len());
+    }
+    let mut ended = caller.is_gone() || passes(&mut upload.body, &caller.bytes);
+    let _ = caller.wait_sent().await;
+    let until = clock::now() + DROPPED_WITHIN;
+    caller.socket.deadline.set(until, Cut::Read);
+    while !ended && matches!(caller.read_dropped().await, Ok(count) if count > 0) {
+        ended = passes(&mut upload.body, &caller.bytes);
+    }
+    linger(caller).await;
+    After::Close
 }
 
 /// Adds to a request what depends on the shard and on the connection that it came on.

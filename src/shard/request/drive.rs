@@ -6,6 +6,7 @@ use crate::exchange::course::Try;
 use crate::exchange::course::{Course, Part, Reasoning};
 use crate::exchange::route::Survey;
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::rc::Rc;
 
 use crate::base::endpoint::Endpoint;
@@ -13,12 +14,12 @@ use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 
 use crate::decide::outcome::{Outcome, Verdict};
-use crate::dialect::ask::read_ask;
+use crate::dialect::ask::{Ask, read_ask};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
 use crate::exchange::target::Target;
 use crate::link::facts::{Sample, SampleKind};
-use crate::shard::http::body::Body;
+use crate::shard::http::body::{Body, Judged};
 use crate::shard::http::caller::Caller;
 use crate::shard::http::decode;
 use crate::shard::request::admit;
@@ -38,6 +39,7 @@ use crate::shard::request::mishap;
 use crate::shard::request::models;
 use crate::shard::request::not_translated::NotTranslated;
 use crate::shard::request::outage;
+use crate::shard::request::parcel::{self, Parcel};
 use crate::shard::request::perform;
 use crate::shard::request::permit::Permit;
 use crate::shard::request::pins;
@@ -46,6 +48,7 @@ use crate::shard::request::refuse;
 use crate::shard::request::spend;
 use crate::shard::request::stored;
 use crate::shard::request::translated;
+use crate::shard::request::unit_cost;
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 
@@ -62,6 +65,9 @@ pub async fn answer(
             let (io, limit) = (&shard.io, shard.server.max_body_bytes);
             let decoding = decode::request(io, limit, caller, body, deployment.as_deref());
             match decoding.await {
+                Ok(body) if body.judged == Judged::OnTheWay => {
+                    Box::pin(infer_form(shard, caller, request, target, body)).await
+                }
                 Ok(body) => infer(shard, caller, request, *endpoint, body).await,
                 Err(refusal) => refuse::refuse(shard, caller, request, &refusal).await,
             }
@@ -92,7 +98,7 @@ async fn infer(
         Some(message) => Ok(read_ask(endpoint.dialect(), &message[at.clone()])),
         None => ask::read_large(shard, caller, endpoint.dialect(), body).await,
     };
-    let ask = match read {
+    let mut ask = match read {
         Ok(Ok(ask)) => ask,
         Ok(Err(fault)) => {
             let fault = fault.to_string();
@@ -100,15 +106,88 @@ async fn infer(
         }
         Err(refusal) => return refuse::refuse(shard, caller, request, &refusal).await,
     };
+    let mut parcel = None;
+    if endpoint.is_passed_on() {
+        let reading = parcel::read(shard, caller, (endpoint, at.clone()), &mut ask);
+        parcel = match Box::pin(reading).await {
+            Ok(parcel) => Some(parcel),
+            Err(refusal) => return refuse::refuse(shard, caller, request, &refusal).await,
+        };
+    }
+    let asked = Asked {
+        endpoint,
+        head: &head,
+        at,
+        ask: &ask,
+        parcel: parcel.as_ref(),
+    };
+    route(shard, caller, request, asked).await
+}
+
+/// Answers a request that is a form, or the beginning of one.
+async fn infer_form(
+    shard: &Rc<Shard>,
+    caller: &mut Caller,
+    request: &Request,
+    target: &Target,
+    body: Body,
+) -> After {
+    let Target::Infer(endpoint, named) = target else {
+        return After::Close;
+    };
+    let named = named.as_deref();
+    let head = caller.bytes[..body.at.start].to_vec();
+    let (ask, parcel) = match parcel::read_form(caller, body.at.clone(), named).await {
+        Ok(read) => read,
+        Err(fault) => {
+            let fault = fault.to_string();
+            return refuse::refuse(shard, caller, request, &Refusal::InvalidRequest(&fault)).await;
+        }
+    };
+    let asked = Asked {
+        endpoint: *endpoint,
+        head: &head,
+        at: body.at,
+        ask: &ask,
+        parcel: Some(&parcel),
+    };
+    route(shard, caller, request, asked).await
+}
+
+/// What a request asks for, once its body was read.
+struct Asked<'a> {
+    endpoint: Endpoint,
+    /// The caller's bytes up to the body at least.
+    head: &'a [u8],
+    /// Where the body stands in the caller's bytes.
+    at: Range<usize>,
+    ask: &'a Ask<'a>,
+    parcel: Option<&'a Parcel>,
+}
+
+/// Finds out where a request goes, and sends it there.
+async fn route<'a>(
+    shard: &'a Rc<Shard>,
+    caller: &mut Caller,
+    request: &'a Request,
+    asked: Asked<'a>,
+) -> After {
+    let Asked {
+        endpoint,
+        head,
+        at,
+        ask,
+        parcel,
+    } = asked;
     let mut record = Record::new(shard, request);
-    record.asks(endpoint, &ask);
+    record.asks(endpoint, ask);
     #[cfg(debug_assertions)]
     mishap::play(caller);
-    if let Some(after) = allowed::refused(caller, &mut record, &ask, at.clone()).await {
+    if let Some(after) = allowed::refused(caller, &mut record, ask, at.clone()).await {
         return after;
     }
     let Some(routed) = choose::route(shard, endpoint, &ask.model) else {
-        let refusal = Refusal::ModelNotFound { model: &ask.model };
+        let refusal = choose::not_found(shard, endpoint, &ask.model);
         return refuse::tell(shard, caller, request, &mut record, &refusal).await;
     };
     let pins = match pins::read(shard, caller, (endpoint, &routed), at.clone()).await {
@@ -119,19 +198,20 @@ async fn infer(
         shard,
         request,
         endpoint,
-        head: &head,
+        head,
         body: at,
         translated: RefCell::default(),
         edits: RefCell::default(),
         asked_in: Cell::default(),
         permit: RefCell::default(),
-        ask: &ask,
+        ask,
         model: &ask.model,
         model_override: None,
         model_json: None,
         routed,
         pins,
         removable: RefCell::default(),
+        parcel,
     };
     serve(&mut job, caller, &mut record).await
 }
@@ -148,7 +228,14 @@ async fn serve<'a>(job: &mut Job<'a>, caller: &mut Caller, record: &mut Record<'
         }
         return count::answer(job, caller, record).await;
     }
-    if let Err(refusal) = admit::admit(job, record) {
+    let admitted = if job.endpoint.is_free() {
+        admit::admit_free(shard, request, record, Some(job.model))
+    } else {
+        unit_cost::check_priced(job)
+            .and_then(|()| admit::admit(job, record))
+            .and_then(|()| unit_cost::check_priced(job))
+    };
+    if let Err(refusal) = admitted {
         return refuse::tell(shard, caller, request, record, &refusal).await;
     }
     if job.model_override.is_some()
@@ -222,6 +309,8 @@ impl<'d, 'a> Drive<'d, 'a> {
         let preferred = choose::preferred(self.job, &survey.eligible);
         let pick = || choose::pick(self.job, self.numbers, &survey.eligible);
         let place = preferred.or_else(pick);
+        let is_begun = self.job.parcel.is_some_and(Parcel::is_begun);
+        let place = place.filter(|_| !is_begun);
         let action = self.course.chosen(place, survey.later);
         if action == Action::Refuse {
             self.nobody = Some(survey);

@@ -197,6 +197,7 @@ impl<'a> Begun<'a> {
             routed,
             pins,
             removable: RefCell::default(),
+            parcel: None,
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::decide::outcome::Outcome;
 use crate::link::facts::Sample;
+use crate::shard::request::parcel::Parcel;
 use crate::shard::request::permit::Permit;
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
@@ -16,6 +17,7 @@ use crate::config::model_settings::ModelSettings;
 use crate::config::plan::{Candidate, Provider};
 use crate::dialect::ask::Ask;
 use crate::dialect::chat::lessons::Keys;
+use crate::dialect::form::Form;
 use crate::exchange::course::Release;
 use crate::exchange::headers::{Added, Totals};
 use crate::exchange::parameters;
@@ -62,6 +64,8 @@ pub struct Job<'a> {
     pub pins: Pins,
     /// The places in `input` of what it is sent again without, since nobody can open that.
     pub removable: RefCell<Vec<usize>>,
+    /// What is known besides of a request that is passed on as it is.
+    pub parcel: Option<&'a Parcel>,
 }
 
 impl Job<'_> {
@@ -79,6 +83,12 @@ impl Job<'_> {
         {
             self.shard.observe(permit.provider(), latency);
         }
+    }
+
+    /// The request as a form, if it is one.
+    #[must_use]
+    pub fn form(&self) -> Option<&Form> {
+        self.parcel?.form.as_ref()
     }
 
     /// How many tokens the prompt is likely to have.
@@ -226,6 +236,16 @@ impl<'a> Job<'a> {
         }
         let names = &era.routes[self.routed.id.index()].models;
         names[place].as_deref().or(self.model_json.as_deref())
+    }
+
+    /// What the form says to the candidate `place` of its model; `None`: what it says already.
+    #[must_use]
+    pub fn form_model_at(&self, place: usize) -> Option<&'a str> {
+        let is_named = self.form().is_some_and(Form::names_model);
+        let is_changed = self.model_override.is_some();
+        let candidate = &self.routed.route.candidates[place];
+        let is_same = is_named && !is_changed && candidate.model.is_none();
+        (!is_same).then(|| self.model_at(place))
     }
 
     /// Tells the record where the request goes.

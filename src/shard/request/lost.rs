@@ -5,6 +5,7 @@ use crate::base::limits::{ANSWER_BODY_BYTES_MAX, INSPECTED_AT_ONCE_BYTES_MAX};
 use crate::decide::outcome::{Failure, Outcome};
 use crate::dialect::chat::inspect;
 use crate::dialect::messages::usage::Counters;
+use crate::dialect::passed_on;
 use crate::shard::http::help::{self, WhenFull};
 use crate::shard::http::upstream::Upstream;
 use crate::shard::request::attempt::Attempt;
@@ -37,6 +38,9 @@ pub async fn seen(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Option<Seen> 
 
 fn look(endpoint: Endpoint, body: &[u8]) -> Option<Seen> {
     match endpoint.dialect() {
+        Dialect::Chat if endpoint.is_passed_on() => {
+            seen::seen(body, None, |usage| passed_on::told(usage))
+        }
         Dialect::Messages => seen::seen(body, Some(b"content"), Counters::told),
         Dialect::Responses => seen::seen(body, Some(b"output"), Usage::of_response),
         Dialect::Chat => inspect::seen(body, endpoint),

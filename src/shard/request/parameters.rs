@@ -1,6 +1,6 @@
 //! The rules of the file for the parameters of a request, carried out for one candidate.
 
-use crate::base::endpoint::{Dialect, Endpoint};
+use crate::base::endpoint::Dialect;
 use crate::base::limits::INSPECTED_AT_ONCE_BYTES_MAX;
 use crate::dialect::parameters::{Changed, Changes, Reach};
 use crate::dialect::shell::plan::UsageChunk;
@@ -28,7 +28,7 @@ pub async fn change(
     this: &Try,
 ) -> Result<(), NotTranslated> {
     let mut changes = changes(job, this);
-    if changes.rules.is_empty() {
+    if changes.rules.is_empty() || job.form().is_some() {
         return Ok(());
     }
     let translated = job.translated.take();
@@ -61,14 +61,10 @@ pub async fn change(
 pub(super) fn changes(job: &Job<'_>, this: &Try) -> Changes {
     Changes {
         rules: job.rules_at(this.place),
-        reach: match job.endpoint {
-            Endpoint::CountTokens | Endpoint::InputTokens => Reach::Fewer,
-            Endpoint::ChatCompletions
-            | Endpoint::Completions
-            | Endpoint::Embeddings
-            | Endpoint::Messages
-            | Endpoint::Responses
-            | Endpoint::Compact => Reach::All,
+        reach: if job.endpoint.is_free() {
+            Reach::Fewer
+        } else {
+            Reach::All
         },
         is_told: tracing::enabled!(tracing::Level::DEBUG),
         ..Changes::default()

@@ -1,32 +1,36 @@
 //! Makes one attempt at one provider: connection, request, the answer's head, and what follows from
 //! its status.
 
-use std::io;
 use std::rc::Rc;
 
-use crate::base::limits::{ONE_SEND_BYTES_MAX, UNATTENDED_BYTES_MAX};
 use crate::base::time::Instant;
 use crate::decide::outcome::{Outcome, Waiting};
 use crate::exchange::auth;
 use crate::exchange::course::{Course, Fresh, Try};
-use crate::exchange::outbound::Outbound;
+use crate::exchange::outbound::{Carried, Outbound};
 use crate::exchange::refusal::Refusal;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::kind;
 use crate::shard::http::receive;
 use crate::shard::http::upstream::Upstream;
-use crate::shard::net::part::Part;
 use crate::shard::net::timers::Cut;
 use crate::shard::request::attempt::{Attempt, End};
 use crate::shard::request::conclude;
 use crate::shard::request::connect;
 use crate::shard::request::job::Job;
 use crate::shard::request::lost;
+use crate::shard::request::passed;
 use crate::shard::request::record::Record;
 use crate::shard::request::rewritten::{Edits, Translated};
+use crate::shard::request::send::send;
 use crate::shard::request::stream;
+use crate::shard::request::upload::{self, Stop};
 use crate::shard::request::words::Words;
 use crate::sys::clock;
+use crate::wire::body::BodyDecoder;
+use crate::wire::chunked::write_chunk_head;
+use crate::wire::head::Framing;
+use crate::wire::known::Known;
 use crate::wire::seen::Seen;
 use crate::wire::splice::Splice;
 
@@ -46,10 +50,17 @@ pub async fn attempt<'a>(
         Err(outcome) => return End::Outcome(outcome),
     };
     let overall = course.deadline();
-    let (attempt, credential) = Attempt::new(job, &caller.head, &this, sent_at, overall);
+    let (mut attempt, credential) = Attempt::new(job, &caller.head, &this, sent_at, overall);
     up.socket.deadline.set(deadline, Cut::Both);
     let head = match send_request(&attempt, caller, &mut up, credential).await {
         Ok(()) if caller.is_gone() => Err(Outcome::CallerGone),
+        Ok(()) if caller.upload.is_some() => {
+            match Box::pin(upload::pump(&mut attempt, caller, record, &mut up)).await {
+                Ok(()) => up.read_head(caller).await,
+                Err(Stop::Outcome(outcome)) => return End::Outcome(outcome),
+                Err(Stop::Refused(refusal)) => return End::Refused(refusal),
+            }
+        }
         Ok(()) => up.read_head(caller).await,
         Err(outcome) => return End::Outcome(outcome),
     };
@@ -60,6 +71,11 @@ pub async fn attempt<'a>(
     }
     record.words = Words::of_head(attempt.crossing().masks, &up);
     heed_head(&attempt, &up);
+    if passed::is_due(&attempt, &up) {
+        // In a box of its own: few requests need the room.
+        let relay = Box::pin(passed::relay(&attempt, caller, record, course, up));
+        return End::Outcome(relay.await);
+    }
     match kind::of(job.wants_stream(), caller, &mut up).await {
         Ok(kind::Kind::Stream) => {
             End::Outcome(stream::relay(&attempt, caller, record, course, up).await)
@@ -97,8 +113,9 @@ pub(super) async fn connection(
     let shard = job.shard;
     let id = job.routed.route.candidates[this.place].provider;
     let pooled = match this.fresh {
-        Fresh::NotNeeded => shard.pool.take(id, this.started),
-        Fresh::Needed => None,
+        // What is sent on as it arrives cannot be sent again.
+        Fresh::NotNeeded if caller.upload.is_none() => shard.pool.take(id, this.started),
+        Fresh::NotNeeded | Fresh::Needed => None,
     };
     let (up, sent_at) = match pooled {
         Some(pooled) => (pooled, this.started),
@@ -174,19 +191,24 @@ pub(super) async fn send_request(
     caller.make_room();
     let mut out = std::mem::take(&mut caller.out);
     let prefixes = job.shard.era.prefixes(attempt.candidate().provider);
-    prefixes.write(
-        job.endpoint,
-        &Outbound {
-            dialect: attempt.dialect(),
-            model: attempt.upstream_model(),
-            credential,
-            key: attempt.key,
-            request_id: job.request.id.as_bytes(),
-            caller: (&caller.head, job.head),
-        },
-        splice.len(),
-        &mut out,
-    );
+    let outbound = Outbound {
+        dialect: attempt.dialect(),
+        model: attempt.upstream_model(),
+        credential,
+        key: attempt.key,
+        request_id: job.request.id.as_bytes(),
+        caller: (&caller.head, job.head),
+    };
+    match job.form() {
+        None => prefixes.write(job.endpoint, &outbound, splice.len(), &mut out),
+        Some(_) => {
+            let carried = carried(job, caller, splice.len());
+            prefixes.write_carried(job.endpoint, &outbound, &carried, &mut out);
+            if carried.framing == Framing::Chunked {
+                write_chunk_head(splice.len(), &mut out);
+            }
+        }
+    }
     match send(source, caller, up, out, &splice).await {
         Ok(()) => Ok(()),
         Err(_) if caller.is_gone() => Err(Outcome::CallerGone),
@@ -198,58 +220,16 @@ pub(super) async fn send_request(
     }
 }
 
-/// Sends head and body: in one piece while that is small, else without a copy of the body.
-async fn send(
-    source: &Rc<Vec<u8>>,
-    caller: &mut Caller,
-    up: &mut Upstream,
-    mut out: Vec<u8>,
-    splice: &Splice<'_>,
-) -> io::Result<()> {
-    if splice.len() <= ONE_SEND_BYTES_MAX {
-        splice.write(&mut out);
-        if out.len() <= UNATTENDED_BYTES_MAX {
-            return up.socket.writer.send_unattended(Part::own(out));
-        }
-        return send_part(caller, up, Part::own(out)).await;
+/// How a form is sent whose part that is there has `length` bytes.
+fn carried<'c>(job: &'c Job<'_>, caller: &Caller, length: usize) -> Carried<'c> {
+    let media = caller.head.value_of(job.head, Known::ContentType);
+    let framing = match caller.upload.as_deref().map(|upload| &upload.body) {
+        None => Framing::Length(length as u64),
+        Some(BodyDecoder::Length(left)) => Framing::Length(length as u64 + left),
+        Some(BodyDecoder::Chunked(_) | BodyDecoder::Close) => Framing::Chunked,
+    };
+    Carried {
+        media: media.unwrap_or_default(),
+        framing,
     }
-    for piece in splice.pieces() {
-        let range = source.as_ptr_range();
-        let inside = range.contains(&piece.as_ptr()) && piece.len() > SMALL_PIECE;
-        if !inside {
-            out.extend_from_slice(piece);
-            continue;
-        }
-        if !out.is_empty() {
-            send_part(caller, up, Part::own(out)).await?;
-            out = std::mem::take(&mut caller.out);
-        }
-        let from = piece.as_ptr() as usize - source.as_ptr() as usize;
-        let part = Part::shared(Rc::clone(source), from..from + piece.len());
-        send_part(caller, up, part).await?;
-    }
-    if out.is_empty() {
-        caller.out = out;
-        return Ok(());
-    }
-    send_part(caller, up, Part::own(out)).await
 }
-
-/// Sends one part; an own buffer goes back to the caller's connection, empty.
-pub(super) async fn send_part(
-    caller: &mut Caller,
-    up: &mut Upstream,
-    part: Part,
-) -> io::Result<()> {
-    let (deadline, sending) = up.send(part);
-    let (result, part) = caller.watch(deadline, sending).await;
-    let mut buffer = part.into_vec();
-    if buffer.capacity() > 0 {
-        buffer.clear();
-        caller.out = buffer;
-    }
-    result
-}
-
-/// Pieces up to this size are copied: a send costs more than the copy.
-const SMALL_PIECE: usize = 4 << 10;

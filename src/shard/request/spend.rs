@@ -9,6 +9,7 @@ use crate::decide::pricing::{self, Row};
 use crate::dialect::tariff::Tariff;
 use crate::link::meters::Priced;
 use crate::shard::request::job::Job;
+use crate::shard::request::unit_cost;
 use crate::shard::request::used::Used;
 use crate::wire::usage::Usage;
 
@@ -27,6 +28,9 @@ pub fn row(job: &Job<'_>, place: usize) -> Option<Row> {
 #[must_use]
 pub fn used(job: &Job<'_>, place: usize, usage: Option<Usage>, text_bytes: usize) -> Used {
     let mut used = Used::new(usage, job.ask.prompt_bytes, text_bytes);
+    if let Some(parcel) = job.parcel {
+        return unit_cost::used(job, place, &parcel.billed(), used);
+    }
     if let Some(row) = row(job, place) {
         used.cost = pricing::cost(&used.counts, &row);
         used.priced = Priced::Yes;
@@ -51,6 +55,9 @@ pub fn tariff(job: &Job<'_>, place: usize) -> Option<Tariff> {
 
 /// What these tokens cost; tokens without a price cost nothing.
 fn cost(job: &Job<'_>, place: usize, counts: &Counts) -> NanoUsd {
+    if let Some(parcel) = job.parcel {
+        return unit_cost::expected(job, place, counts, &parcel.asked);
+    }
     row(job, place).map_or(NanoUsd::ZERO, |row| pricing::cost(counts, &row))
 }
 
@@ -71,6 +78,8 @@ pub fn prompt_costs(job: &Job<'_>, tokens: Tokens) -> Vec<NanoUsd> {
 pub fn expected(job: &Job<'_>) -> Counts {
     let usual_answer = if job.endpoint.is_written() {
         job.shard.usual_answer(job.routed.id)
+    } else if job.endpoint.is_free() {
+        return Counts::default();
     } else {
         Tokens::ZERO
     };

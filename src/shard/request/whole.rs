@@ -15,6 +15,7 @@ use crate::dialect::answer::{AnswerFault, ItemPlace, Known};
 use crate::dialect::answers::{self, AnswerPlan};
 use crate::dialect::chat;
 use crate::dialect::messages;
+use crate::dialect::passed_on;
 use crate::dialect::request::Kept;
 use crate::dialect::responses;
 use crate::dialect::shell::plan::Wanted;
@@ -139,6 +140,9 @@ fn overflow(
 /// what it teaches.
 fn keep(attempt: &Attempt<'_, '_>, record: &Record<'_>, answer: &Answer, body: &[u8]) {
     bridged::learn(attempt);
+    if let (Some(parcel), Some(units)) = (attempt.job.parcel, &answer.view.units) {
+        parcel.tell(**units);
+    }
     let made = attempt.made();
     if made.is_kept() {
         match &answer.written {
@@ -245,6 +249,7 @@ async fn inspect(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<Answer,
 /// What the router reads of the answer of such an endpoint, which was asked with this key.
 fn view(endpoint: Endpoint, body: &[u8], key: KeyOwner) -> Result<View, AnswerFault> {
     match endpoint.dialect() {
+        Dialect::Chat if endpoint.is_passed_on() => passed_on::inspect(body),
         Dialect::Chat => chat::inspect::inspect(body, endpoint),
         Dialect::Messages => messages::inspect::inspect(body),
         Dialect::Responses => responses::inspect::inspect(body, key),
@@ -279,7 +284,7 @@ async fn translated(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<Answ
             model: None,
             usage: known.usage,
             text_bytes: known.text_bytes,
-            is_overflow: false,
+            ..View::default()
         },
         written: Some(Written {
             body,

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::endpoint::Endpoint;
 use crate::http::Request;
+use crate::others;
 use crate::responses;
 use crate::script::{Dialect, Script};
 
@@ -130,7 +131,7 @@ pub(crate) fn manners(dialect: Dialect) -> Flavour {
 pub(crate) fn route(script: &Script, request: &Request<'_>) -> Result<Route, Objection> {
     let (name, deployment) = match script.dialect {
         Dialect::Openai | Dialect::Ollama | Dialect::Anthropic => {
-            let name = request.path().strip_prefix("/v1/");
+            let name = others::name(request.path(), request.path().strip_prefix("/v1/"));
             (name.ok_or_else(|| missing(request))?, None)
         }
         Dialect::Azure => azure_endpoint(request)?,
@@ -146,7 +147,9 @@ pub(crate) fn route(script: &Script, request: &Request<'_>) -> Result<Route, Obj
         _ => {
             let responses = responses::endpoint(name, request.method)
                 .filter(|_| script.responses && deployment.is_none());
-            match (responses, name.strip_prefix("models/")) {
+            let other = others::method(name, request.method).filter(|_| !anthropic);
+            let found = responses.or(other.map(|method| (Endpoint::Other, method)));
+            match (found, name.strip_prefix("models/")) {
                 (Some(found), _) => found,
                 (None, Some(id)) if !id.is_empty() => (Endpoint::Model(percent_decoded(id)), "GET"),
                 (None, _) => return Err(missing(request)),
@@ -268,7 +271,7 @@ impl Ask {
             Endpoint::Responses | Endpoint::InputTokens | Endpoint::Compact => {
                 ask.read_response(body);
             }
-            Endpoint::Models | Endpoint::Model(_) | Endpoint::Stored { .. } => {}
+            Endpoint::Models | Endpoint::Model(_) | Endpoint::Stored { .. } | Endpoint::Other => {}
         }
         Ok(ask)
     }

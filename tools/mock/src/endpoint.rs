@@ -18,6 +18,8 @@ pub(crate) enum Endpoint {
     },
     Models,
     Model(String),
+    /// Any other: sound, pictures, moderation, rankings, tokens, files. All are answered alike.
+    Other,
 }
 
 /// What is asked of a stored response.

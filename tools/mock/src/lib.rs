@@ -25,6 +25,8 @@ mod endpoint;
 mod errors;
 mod http;
 mod instance;
+mod other_ask;
+mod others;
 mod program;
 mod reply;
 mod responses;

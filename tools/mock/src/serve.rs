@@ -12,6 +12,7 @@ use crate::endpoint::{Endpoint, Wish};
 use crate::errors;
 use crate::http::{self, Persistence, Request};
 use crate::instance::{Instance, Ticket};
+use crate::other_ask;
 use crate::program::Program;
 use crate::reply::{self, Stream, Voice};
 use crate::responses::Stored;
@@ -172,6 +173,9 @@ fn stored(scene: &Scene<'_>, call: Call<'_>, id: &str, wish: Wish) -> Result<Ser
 
 fn read(scene: &Scene<'_>, route: &Route, request: &Request<'_>) -> Result<Ask, Objection> {
     let script = scene.script;
+    if route.endpoint == Endpoint::Other {
+        return other_ask::read(request);
+    }
     let mut body: Value = serde_json::from_slice(request.body)
         .map_err(|error| Objection::bad(format!("the body is not JSON: {error}")))?;
     strict::check(script, route, request, &body)?;
@@ -304,7 +308,8 @@ fn can_of(endpoint: &Endpoint) -> usize {
         | Endpoint::Compact
         | Endpoint::Stored { .. }
         | Endpoint::Models
-        | Endpoint::Model(_) => CANS,
+        | Endpoint::Model(_)
+        | Endpoint::Other => CANS,
     }
 }
 

@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use crate::answer::Answer;
 use crate::ask::{Ask, Flavour, Route};
 use crate::endpoint::Endpoint;
+use crate::others;
 
 pub(crate) use lists::models_body;
 
@@ -153,6 +154,7 @@ impl Voice<'_> {
                 self.prompt_tokens()
             ),
             Endpoint::Compact => self.compaction_body(),
+            Endpoint::Other => others::body(&self.ask.model, self.prompt_tokens()),
             Endpoint::Models | Endpoint::Model(_) | Endpoint::Stored { .. } => String::new(),
         }
     }
@@ -166,6 +168,7 @@ impl Voice<'_> {
             Endpoint::CountTokens
             | Endpoint::InputTokens
             | Endpoint::Compact
+            | Endpoint::Other
             | Endpoint::Stored { .. } => "{}".to_owned(),
             Endpoint::Embeddings | Endpoint::Models | Endpoint::Model(_) => {
                 "{\"object\":\"list\",\"data\":[]}".to_owned()
@@ -185,7 +188,8 @@ impl Voice<'_> {
             | Endpoint::Compact
             | Endpoint::Stored { .. }
             | Endpoint::Models
-            | Endpoint::Model(_) => None,
+            | Endpoint::Model(_)
+            | Endpoint::Other => None,
         }
     }
 
@@ -202,7 +206,8 @@ impl Voice<'_> {
             | Endpoint::Compact
             | Endpoint::Stored { .. }
             | Endpoint::Models
-            | Endpoint::Model(_) => self.empty_openai_stream(),
+            | Endpoint::Model(_)
+            | Endpoint::Other => self.empty_openai_stream(),
         }
     }
 
@@ -225,7 +230,8 @@ impl Voice<'_> {
             | Endpoint::Compact
             | Endpoint::Stored { .. }
             | Endpoint::Models
-            | Endpoint::Model(_) => "chatcmpl-",
+            | Endpoint::Model(_)
+            | Endpoint::Other => "chatcmpl-",
         };
         match self.route.flavour {
             Flavour::Ollama => format!("{kind}{}", self.number % 999),

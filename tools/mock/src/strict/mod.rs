@@ -52,7 +52,8 @@ pub(crate) fn check(
             responses::check(&route.endpoint, body)
         }
         (Endpoint::Completions | Endpoint::Embeddings, _)
-        | (Endpoint::Models | Endpoint::Model(_) | Endpoint::Stored { .. }, _) => Ok(()),
+        | (Endpoint::Models | Endpoint::Model(_) | Endpoint::Stored { .. }, _)
+        | (Endpoint::Other, _) => Ok(()),
     }
 }
 

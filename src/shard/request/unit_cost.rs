@@ -1,0 +1,100 @@
+//! What requests cost that are passed on: as their answers tell tokens, by the units of their
+//! model's price, or as `passthrough.assume_usd` has it.
+
+use crate::base::money::NanoUsd;
+use crate::base::tokens::{Counts, Tokens};
+use crate::config::scope::{BudgetAction, Enforce};
+use crate::decide::pricing;
+use crate::decide::units::Units;
+use crate::exchange::refusal::Refusal;
+use crate::link::meters::Priced;
+use crate::report::access_line::Counted;
+use crate::shard::request::job::Job;
+use crate::shard::request::used::Used;
+use crate::wire::usage::Usage;
+
+/// What a request has used at the candidate `place`, as its answer tells it; else by `estimate`.
+#[must_use]
+pub fn used(job: &Job<'_>, place: usize, units: &Units, estimate: Used) -> Used {
+    if job.endpoint.is_free() {
+        return Used {
+            priced: Priced::Yes,
+            ..Used::new(Some(Usage::default()), 0, 0)
+        };
+    }
+    let cost = cost(job, place, (&estimate.counts, estimate.counted), units);
+    Used {
+        cost: cost.unwrap_or_default(),
+        priced: if cost.is_some() {
+            Priced::Yes
+        } else {
+            Priced::No
+        },
+        ..estimate
+    }
+}
+
+/// What the request is expected to cost at the candidate `place`.
+#[must_use]
+pub fn expected(job: &Job<'_>, place: usize, counts: &Counts, units: &Units) -> NanoUsd {
+    cost(job, place, (counts, Counted::ByEstimate), units).unwrap_or_default()
+}
+
+/// The cost of these tokens, or of these units; `None`: nobody knows the price.
+fn cost(
+    job: &Job<'_>,
+    place: usize,
+    (counts, counted): (&Counts, Counted),
+    units: &Units,
+) -> Option<NanoUsd> {
+    let (shard, candidate) = (job.shard, &job.routed.route.candidates[place]);
+    let (plan, purse) = (&shard.plan, &shard.era.purse);
+    let row = purse.row(plan, job.routed.id, place, job.model);
+    let by_tokens = || row.map(|row| pricing::cost(counts, &row));
+    if counted == Counted::ByProvider && row.is_some() {
+        return by_tokens();
+    }
+    let provider = plan.provider(candidate.provider);
+    let by_units = purse
+        .unit_price(plan, provider, job.model_at(place))
+        .and_then(|price| price.of(units));
+    by_units.or_else(by_tokens).or(plan.passthrough.assume_usd)
+}
+
+/// Refuses a request that cannot be priced, where it passes a budget that must not be exceeded.
+///
+/// # Errors
+/// It passes one.
+pub fn check_priced<'a>(job: &Job<'a>) -> Result<(), Refusal<'a>> {
+    let Some(parcel) = job.parcel else {
+        return Ok(());
+    };
+    let Some(scopes) = job.request.scopes().filter(|_| !job.endpoint.is_free()) else {
+        return Ok(());
+    };
+    let mut budgets = scopes
+        .of_model(Some(job.model))
+        .flat_map(|account| &account.budgets);
+    let is_hard = budgets.any(|(_, budget)| {
+        budget.enforce == Enforce::Yes && budget.action == BudgetAction::HardStop
+    });
+    if !is_hard {
+        return Ok(());
+    }
+    let counts = Counts {
+        input: Tokens::estimated(job.ask.prompt_bytes),
+        ..Counts::default()
+    };
+    let mut places = 0..job.routed.route.candidates.len();
+    let is_unpriced = |place: usize| {
+        let tokens = (&counts, Counted::ByEstimate);
+        job.routed.is_candidate(place) && cost(job, place, tokens, &parcel.asked).is_none()
+    };
+    if places.any(is_unpriced) {
+        return Err(Refusal::UnpricedEndpoint {
+            path: job.endpoint.path(),
+            model: job.model,
+        });
+    }
+    Ok(())
+}
