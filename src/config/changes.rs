@@ -151,6 +151,7 @@ fn fields(one: &Provider, other: &Provider) -> Vec<&'static str> {
     let same = [
         ("type", one.vendor == other.vendor),
         ("base_url", one.base == other.base),
+        ("proxy", one.proxy == other.proxy),
         ("api_key", one.api_key == other.api_key),
         (
             "forward_caller_key",

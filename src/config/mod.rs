@@ -26,6 +26,7 @@ pub mod patterns;
 pub mod plan;
 pub mod prices;
 mod provider;
+pub mod proxy;
 pub mod raw;
 pub mod responses;
 pub mod routes;
@@ -42,6 +43,7 @@ use crate::config::check::keys::Known;
 use crate::config::faults::{Fault, Findings};
 use crate::config::keyring::CallerKey;
 use crate::config::plan::{Plan, Provider};
+use crate::config::proxy::Proxies;
 use crate::config::raw::Node;
 use crate::config::raw::fields::Block;
 use crate::config::raw::yaml::Size;
@@ -101,7 +103,8 @@ pub fn load(text: &str, options: &Options<'_>) -> Result<Loaded, Rejected> {
     let mut entries = yaml::parse(text).map_err(|fault| Rejected::Malformed(vec![fault]))?;
     let findings = Findings::new(options.strict);
     env::resolve(&mut entries, &options.environment, &findings);
-    let plan = check::plan(&Block::root(&entries, &findings));
+    let proxies = Proxies::of(&options.environment);
+    let plan = check::plan(&Block::root(&entries, &findings), &proxies);
     let (mut faults, mut warnings) = findings.into_parts();
     lines::find(text, faults.iter_mut().chain(&mut warnings));
     if faults.is_empty() {

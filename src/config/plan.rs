@@ -13,6 +13,7 @@ use crate::base::secret::Secret;
 use crate::config::keyring::{ListedKeys, Team};
 use crate::config::model_settings::SettingsByModel;
 use crate::config::patterns::{self, Pattern, PatternRoutes};
+use crate::config::proxy::Proxy;
 use crate::config::responses::Responses;
 use crate::config::scope::Budget;
 use crate::config::vendor::Vendor;
@@ -211,6 +212,8 @@ pub struct Provider {
     pub responses: Responses,
     /// Where it answers.
     pub base: BaseUrl,
+    /// The proxy that leads there.
+    pub proxy: Option<Proxy>,
     /// Azure's deployment, when the file names one for all models.
     pub azure_deployment: Option<Box<str>>,
     /// Azure's `api-version`.

@@ -4,9 +4,31 @@ use std::sync::Arc;
 
 use crate::config::patterns;
 use crate::config::plan::Provider;
+use crate::config::proxy::Proxy;
 use crate::wire::rules::Rules;
 
 impl Provider {
+    /// The host and port that connections to it are opened to: its own, or its proxy's.
+    #[must_use]
+    pub fn first_stop(&self) -> (&str, u16) {
+        match &self.proxy {
+            Some(proxy) => (&proxy.host, proxy.port),
+            None => (&self.base.host, self.base.port),
+        }
+    }
+
+    /// The proxy that is to open a tunnel to it.
+    #[must_use]
+    pub fn tunnel(&self) -> Option<&Proxy> {
+        self.proxy.as_ref().filter(|_| self.base.tls)
+    }
+
+    /// The proxy that is sent the provider's requests, since they are not encrypted.
+    #[must_use]
+    pub fn relay(&self) -> Option<&Proxy> {
+        self.proxy.as_ref().filter(|_| !self.base.tls)
+    }
+
     /// The names among the entries of `models`.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         let entries = self.models.iter().map(|entry| &**entry);

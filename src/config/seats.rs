@@ -2,7 +2,8 @@
 //!
 //! A provider that stays in the file keeps its id, so that tables by id, and facts of requests that
 //! began under an earlier file, stay right. It counts as the same provider while its name, type and
-//! `base_url` are the same: statistics of one server say nothing about another. An id is reused
+//! `base_url` and the proxy that leads there are the same: statistics of one server say nothing about
+//! another. An id is reused
 //! only once no request can refer to its former holder.
 
 use std::sync::Arc;
@@ -41,6 +42,8 @@ struct Identity {
     name: Box<str>,
     vendor: &'static str,
     base: BaseUrl,
+    /// Host and port of its proxy: another way may lead to another server of the same name.
+    proxy: Option<(Box<str>, u16)>,
 }
 
 impl Seats {
@@ -96,6 +99,10 @@ impl Identity {
             name: provider.name.clone(),
             vendor: provider.vendor.name,
             base: provider.base.clone(),
+            proxy: provider
+                .proxy
+                .as_ref()
+                .map(|one| (one.host.clone(), one.port)),
         }
     }
 }

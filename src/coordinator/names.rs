@@ -44,7 +44,7 @@ impl Names {
         let mut places: HashMap<Box<str>, usize> = HashMap::new();
         for provider in &plan.providers {
             let id = provider.id;
-            let (host, port) = (&provider.base.host, provider.base.port);
+            let (host, port) = provider.first_stop();
             if let Ok(ip) = host.parse() {
                 names.literals.push((id, SocketAddr::new(ip, port)));
                 continue;

@@ -48,12 +48,31 @@ pub enum ConnectFault {
     Name,
     /// No address accepts connections.
     Refused,
-    /// Connecting took longer than `connect_timeout`.
+    /// The TLS handshake failed.
     Tls,
     /// It took longer than `connect_timeout`.
     Timeout,
+    /// The proxy on the way is in the way.
+    Proxy(ProxyFault),
     /// infermux itself has no descriptor or port left.
     NoSocket,
+}
+
+/// Why a proxy does not lead to the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProxyFault {
+    /// Its name has no address.
+    Name,
+    /// None of its addresses accepts connections.
+    Refused,
+    /// It did not accept a connection in time.
+    Timeout,
+    /// It did not say in time whether it opens a tunnel.
+    Silent,
+    /// It answered with this status instead of opening a tunnel.
+    Status(u16),
+    /// What it answered is not HTTP, or it closed the connection.
+    Malformed,
 }
 
 /// What did not arrive in time.
@@ -176,6 +195,8 @@ pub fn classify_status(status: u16, key: KeyOwner, topic: Topic) -> Outcome {
         }
         // Waiting does not restore credit, so the account's owner is told.
         (429, KeyOwner::Caller, Topic::Account) => Outcome::RequestRefused(status),
+        // No provider asks for the credentials of proxies.
+        (407, _, _) => Outcome::ConnectFailed(ConnectFault::Proxy(ProxyFault::Status(status))),
         (429, _, _) => Outcome::RateLimited,
         (400..=599, _, Topic::Length) => Outcome::Overflowed,
         (403, KeyOwner::Infermux, Topic::Content) => Outcome::RequestRefused(status),
@@ -281,7 +302,8 @@ impl Outcome {
                 ConnectFault::Name
                 | ConnectFault::Refused
                 | ConnectFault::Tls
-                | ConnectFault::Timeout,
+                | ConnectFault::Timeout
+                | ConnectFault::Proxy(_),
             )
             | Self::TimedOut(_)
             | Self::Failed(_)
@@ -360,6 +382,7 @@ impl std::fmt::Display for Outcome {
             Self::ConnectFailed(ConnectFault::Name) => "has a host name without an address",
             Self::ConnectFailed(ConnectFault::Refused) => "does not accept connections",
             Self::ConnectFailed(ConnectFault::Tls) => "failed the TLS handshake",
+            Self::ConnectFailed(ConnectFault::Proxy(fault)) => return write!(f, "{fault}"),
             Self::ConnectFailed(ConnectFault::NoSocket) => "cannot be reached: no socket is left",
             Self::ConnectFailed(ConnectFault::Timeout) => "did not accept a connection in time",
             Self::TimedOut(Waiting::Head) => "did not answer in time",
@@ -387,6 +410,28 @@ impl std::fmt::Display for Outcome {
     }
 }
 
+/// Completes "the provider …".
+impl std::fmt::Display for ProxyFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("cannot be reached: its proxy ")?;
+        f.write_str(match *self {
+            Self::Name => "has a host name without an address",
+            Self::Refused => "does not accept connections",
+            Self::Timeout => "did not accept a connection in time",
+            Self::Silent => "did not open a tunnel in time",
+            Self::Status(407) => "wants other credentials (407), `proxy` has user and password",
+            Self::Status(status @ (401 | 403 | 405)) => {
+                return write!(f, "does not allow a tunnel to its host and port ({status})");
+            }
+            Self::Status(status @ (502..=504)) => {
+                return write!(f, "does not reach its host and port ({status})");
+            }
+            Self::Status(status) => return write!(f, "opened no tunnel, it answered {status}"),
+            Self::Malformed => "did not answer in HTTP",
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -398,6 +443,8 @@ mod tests {
         ConnectFailed(Refused)  Another            Failure  Nothing     UpstreamError
         ConnectFailed(Tls)      Another            Failure  Nothing     UpstreamError
         ConnectFailed(Timeout)  Another            Failure  Nothing     UpstreamError
+        ConnectFailed(Proxy(Silent)) Another       Failure  Nothing     UpstreamError
+        ConnectFailed(Proxy(Status(407))) Another  Failure  Nothing     UpstreamError
         TimedOut(Head)          Another            Failure  TheTimeout  UpstreamTimeout
         TimedOut(Body)          Another            Failure  TheTimeout  UpstreamTimeout
         TimedOut(Content)       Another            Failure  TheTimeout  UpstreamTimeout
@@ -428,6 +475,8 @@ mod tests {
             ConnectFault::Refused,
             ConnectFault::Tls,
             ConnectFault::Timeout,
+            ConnectFault::Proxy(ProxyFault::Silent),
+            ConnectFault::Proxy(ProxyFault::Status(407)),
         ];
         let waiting = [Waiting::Head, Waiting::Body, Waiting::Content];
         let failures = [

@@ -45,6 +45,7 @@ pub fn judge(provider: &Provider, status: u16) -> Finding {
     match status {
         200..=299 => Finding::Well,
         404 | 405 | 501 => Finding::Unsaid(why(&nothing_there(provider))),
+        407 => Finding::Ill(why("the proxy wants other credentials; is `proxy` right?")),
         429 => Finding::Unsaid(why("the provider is busy, or the key is at its limit")),
         // Without a key of infermux's own, any other answer shows that a server is there.
         _ if provider.api_key.is_none() && status < 500 => Finding::Well,

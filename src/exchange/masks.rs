@@ -170,7 +170,12 @@ fn prefix_free(mut words: Vec<Box<[u8]>>) -> Vec<Box<[u8]>> {
 fn words_of(provider: &Provider) -> Vec<Box<[u8]>> {
     let mut words = Vec::new();
     let set = provider.headers.set.iter().map(|(_, value)| value);
-    for secret in provider.api_key.iter().chain(set) {
+    // Of proxies, only those that pass requests on can quote what they are sent in an answer.
+    let login = provider.relay().and_then(|proxy| proxy.login.as_ref());
+    let login = login
+        .into_iter()
+        .flat_map(|one| [&one.authorization, &one.password]);
+    for secret in provider.api_key.iter().chain(set).chain(login) {
         // `Bearer` and the like are no secret, and a provider may quote the key without them.
         for word in secret.expose().split_ascii_whitespace() {
             add_words(word, &mut words);

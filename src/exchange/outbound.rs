@@ -20,6 +20,8 @@ use crate::wire::known::{Known, Names};
 pub struct Prefixes {
     /// The targets of the endpoints that the provider has.
     targets: Box<[(Endpoint, Target)]>,
+    /// What stands before the path of every target: scheme and authority where a proxy is asked.
+    origin: Box<str>,
     /// What every request has behind its target.
     rest_of_line: Box<[u8]>,
     own_key: Option<Secret>,
@@ -77,11 +79,15 @@ impl Prefixes {
     #[must_use]
     pub fn new(provider: &Provider) -> Self {
         let vendor = provider.vendor;
-        let endpoints = vendor.endpoints.iter();
+        let origin = origin(provider);
+        let target = |(endpoint, path): &(Endpoint, &str)| {
+            let mut target = endpoint_target(provider, *endpoint, path);
+            target.before.insert_str(0, &origin);
+            (*endpoint, target)
+        };
         Self {
-            targets: endpoints
-                .map(|(endpoint, path)| (*endpoint, endpoint_target(provider, *endpoint, path)))
-                .collect(),
+            targets: vendor.endpoints.iter().map(target).collect(),
+            origin: origin.into(),
             rest_of_line: rest_of_line(provider).into_bytes().into(),
             deployment_json: deployment_json(provider),
             vendor,
@@ -210,6 +216,7 @@ impl Prefixes {
     /// it has one.
     pub fn write_own(&self, provider: &Provider, target: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(b"GET ");
+        out.extend_from_slice(self.origin.as_bytes());
         out.extend_from_slice(target.as_bytes());
         out.extend_from_slice(&self.rest_of_line);
         let own = provider.api_key.as_ref();
@@ -393,11 +400,23 @@ fn target(provider: &Provider, path: &str) -> Target {
     }
 }
 
+/// Scheme and authority of a target in absolute form (RFC 9112, section 3.2.2), which a proxy that is
+/// sent the request needs; empty where there is none.
+fn origin(provider: &Provider) -> String {
+    let authority = &provider.base.authority;
+    provider
+        .relay()
+        .map_or_else(String::new, |_| format!("http://{authority}"))
+}
+
 /// The part of the request line behind the target, and the fields that every request to `provider`
 /// has.
 fn rest_of_line(provider: &Provider) -> String {
     let authority = &provider.base.authority;
     let mut rest = format!(" HTTP/1.1\r\nHost: {authority}\r\nAccept-Encoding: identity\r\n");
+    if let Some(proxy) = provider.relay() {
+        rest.push_str(&proxy.authorization_line());
+    }
     for (name, value) in &provider.headers.set {
         rest.extend([&**name, ": ", value.expose(), "\r\n"]);
     }

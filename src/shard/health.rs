@@ -101,6 +101,7 @@ pub fn check_changed(current: &Rc<Current>, checks: &Rc<Checks>, before: &Plan) 
             let opens = provider.has_unnamed() && !former.has_unnamed();
             former.health_check == provider.health_check
                 && former.api_key == provider.api_key
+                && former.proxy == provider.proxy
                 && !opens
         });
         if provider.health_check.disabled {

@@ -214,6 +214,11 @@ const SHOWN: &[(&str, &str, &[&str])] = &[
         &["providers[].connect_timeout"],
     ),
     (
+        "proxies",
+        "a_proxy_opens_tunnels_for_tls",
+        &["providers[].proxy"],
+    ),
+    (
         "keys",
         "models_and_aliases_decide_who_serves",
         &["providers[].models", "providers[].model_aliases"],

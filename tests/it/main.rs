@@ -63,6 +63,7 @@ mod pages;
 mod panics;
 mod parameters;
 mod places;
+mod proxies;
 mod raw;
 mod reload;
 mod responses_answers;

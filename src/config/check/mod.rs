@@ -17,12 +17,13 @@ pub mod routing;
 use crate::config::check::keys::Known;
 use crate::config::listen;
 use crate::config::plan::{Listen, Log, LogFormat, LogLevel, Places, Plan, Server, TlsFiles};
+use crate::config::proxy::Proxies;
 use crate::config::raw::fields::Block;
 use crate::config::routes::Served;
 use crate::config::{cores, routes};
 
-/// Reads the whole file.
-pub fn plan(root: &Block<'_>) -> Plan {
+/// Reads the whole file; `proxies` are those of the environment.
+pub fn plan(root: &Block<'_>, proxies: &Proxies) -> Plan {
     let (listen, management_listen) = listeners(root);
     let log = log(&root.block("log"));
     let tls = tls(&root.block("tls"));
@@ -30,7 +31,7 @@ pub fn plan(root: &Block<'_>) -> Plan {
     let mode = auth::mode(&auth_block);
     let server_block = root.block("server");
     let server = server(&server_block);
-    let providers = providers::read(root, mode);
+    let providers = providers::read(root, mode, proxies);
     let served = Served::new(&providers);
     let teams = keys::teams(root, &served);
     let auth = auth::read(&auth_block, mode, &Known::new(&teams, &providers));

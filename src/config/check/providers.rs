@@ -14,14 +14,15 @@ use crate::config::check::models;
 use crate::config::check::request;
 use crate::config::plan::{BaseUrl, HealthCheck, Provider};
 use crate::config::prices;
+use crate::config::proxy::{self, Proxies, Proxy};
 use crate::config::raw::fields::{Block, Defaults};
 use crate::config::responses::Responses;
 use crate::config::url;
 use crate::config::vendor::{Hosted, OPENAI, VENDORS, Vendor};
 use crate::decide::policy::BreakerPolicy;
 
-/// Reads all providers.
-pub fn read(root: &Block<'_>, mode: Mode) -> Box<[Provider]> {
+/// Reads all providers; `proxies` are those of the environment.
+pub fn read(root: &Block<'_>, mode: Mode, proxies: &Proxies) -> Box<[Provider]> {
     root.require_items("providers", "at least one provider is required");
     let global = breaker(&root.block("circuit_breaker"), &BreakerPolicy::default());
     if root.count("providers") > PROVIDERS_MAX {
@@ -35,7 +36,13 @@ pub fn read(root: &Block<'_>, mode: Mode) -> Box<[Provider]> {
     let providers: Box<[Provider]> = (0..)
         .map(ProviderId)
         .zip(&blocks)
-        .map(|(id, block)| provider(id, block, mode, &global))
+        .map(|(id, block)| Provider {
+            breaker: breaker(
+                &block.block("circuit_breaker").with(Defaults::None),
+                &global,
+            ),
+            ..provider(id, block, mode, proxies)
+        })
         .collect();
     let mut names: HashMap<&str, &str> = HashMap::new();
     for (block, provider) in blocks.iter().zip(&providers) {
@@ -78,7 +85,7 @@ fn doubt_open_ones(blocks: &[Block<'_>], providers: &[Provider]) {
     }
 }
 
-fn provider(id: ProviderId, block: &Block<'_>, mode: Mode, global: &BreakerPolicy) -> Provider {
+fn provider(id: ProviderId, block: &Block<'_>, mode: Mode, proxies: &Proxies) -> Provider {
     let name = block.text("name").unwrap_or_default();
     let types = VENDORS.map(|vendor| (vendor.name, vendor));
     let vendor = block.word("type", &types).unwrap_or(&OPENAI);
@@ -102,6 +109,7 @@ fn provider(id: ProviderId, block: &Block<'_>, mode: Mode, global: &BreakerPolic
         early_head: block.flag("early_head").unwrap_or_default(),
         responses: responses(block, vendor),
         api_key,
+        proxy: proxy(block, proxies, &base),
         base,
         azure_deployment: block.text("azure_deployment").map(Into::into),
         azure_api_version: block.text_or_default("azure_api_version"),
@@ -120,7 +128,7 @@ fn provider(id: ProviderId, block: &Block<'_>, mode: Mode, global: &BreakerPolic
         headers: headers::read(&block.block("headers"), keyed),
         request: request::read(block),
         health_check: health_check(&block.block("health_check")),
-        breaker: breaker(&block.block("circuit_breaker").with(Defaults::None), global),
+        breaker: BreakerPolicy::default(),
     }
 }
 
@@ -141,6 +149,18 @@ fn base(block: &Block<'_>, vendor: &Vendor) -> BaseUrl {
             path: Box::default(),
             query: Box::default(),
         })
+}
+
+/// The proxy that leads to `base`: the file's own, or that of the environment.
+fn proxy(block: &Block<'_>, proxies: &Proxies, base: &BaseUrl) -> Option<Proxy> {
+    if block.has("proxy") {
+        return block.read("proxy", |_, text| proxy::parse(text)).flatten();
+    }
+    let found = proxies.to(base);
+    found.unwrap_or_else(|problem| {
+        block.fault("proxy", problem);
+        None
+    })
 }
 
 /// Most servers answer with 404 if a `base_url` has a path too many or lacks one.

@@ -248,7 +248,13 @@ const KEYS: &[Key] = &[
         "The longest wait for the head of an answer, and for the whole of an answer that is not \
             streamed."),
     key("providers[]", "connect_timeout", SPAN, Value("5s"),
-        "The longest time for the name look-up, TCP and TLS together."),
+        "The longest time for the name look-up, TCP, the proxy and TLS together."),
+    key("providers[]", "proxy", Text(Secret),
+        Rule("`https_proxy` or `HTTPS_PROXY` of the environment, for `http://` `http_proxy` or \
+            `HTTP_PROXY`, but for hosts in `no_proxy` or `NO_PROXY` and for this machine"),
+        "The HTTP proxy that leads to the provider, as `http://user:password@host:port`; `none` \
+            for none. For `https://` it is asked for a tunnel with CONNECT, for `http://` it is \
+            sent the requests."),
     key("providers[]", "first_token_timeout", SPAN, Rule("`timeout`"),
         "The longest wait from the head of a stream to its first content."),
     key("providers[]", "stream_idle_timeout", SPAN, Rule("`timeout`"),

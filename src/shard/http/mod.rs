@@ -12,4 +12,5 @@ pub mod pool;
 pub mod receive;
 pub mod signs;
 pub mod upload;
+pub mod tunnel;
 pub mod upstream;

@@ -134,6 +134,12 @@ fn refused_part(attempt: &Attempt<'_, '_>, up: &Upstream) -> Option<Part> {
 /// What the answer means, and what the caller would be told of an error.
 fn meaning(attempt: &Attempt<'_, '_>, up: &Upstream) -> (Outcome, Error) {
     let (status, provider) = (up.head.status, attempt.dialect());
+    if status == PROXY_LOGIN {
+        return (
+            classify_status(status, attempt.key, Topic::Unknown),
+            Error::default(),
+        );
+    }
     let caller = attempt.job.endpoint.dialect();
     let is_anthropics = caller == Dialect::Messages || provider == Dialect::Messages;
     if status < 300 || !is_anthropics {
@@ -184,6 +190,9 @@ fn told_alike(attempt: &Attempt<'_, '_>, up: &Upstream, topic: Topic) -> Error {
     }
     told
 }
+
+/// The status of a proxy that wants other credentials (RFC 9110, section 15.5.8).
+const PROXY_LOGIN: u16 = 407;
 
 fn has_error(body: &[u8]) -> bool {
     json::member(body, b"error").is_some()

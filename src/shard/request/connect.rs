@@ -8,10 +8,11 @@ use std::time::Duration;
 use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
 use crate::config::plan::Provider;
-use crate::decide::outcome::ConnectFault;
+use crate::decide::outcome::{ConnectFault, ProxyFault};
 use crate::link::pause;
 use crate::shard::http::connected::Connected;
 use crate::shard::http::pool::lacks_descriptors;
+use crate::shard::http::tunnel;
 use crate::shard::http::upstream::Upstream;
 use crate::shard::net::socket::Socket;
 use crate::shard::net::tcp::{self, Stream};
@@ -48,8 +49,16 @@ async fn open(
     let deadline = deadline.min(clock::now() + provider.connect_timeout);
     let addresses = shard.addresses.of(id);
     shard.pool.make_room();
-    let stream = reach(shard, id, &addresses, deadline).await?;
+    let reached = reach(shard, id, &addresses, deadline).await;
+    let stream = reached.map_err(|fault| of_first_stop(provider, fault))?;
     let mut socket = Socket::new(stream, &shard.io);
+    if let Some(proxy) = provider.tunnel() {
+        socket.deadline.set(deadline, Cut::Both);
+        // In a box of its own: few requests need the room.
+        let opened = Box::pin(tunnel::open(&mut socket, proxy, &provider.base)).await;
+        opened.map_err(ConnectFault::Proxy)?;
+        socket.deadline.clear();
+    }
     if provider.base.tls {
         let session = Session::connect(&shard.tls_connect, &provider.base.host)
             .map_err(|_| ConnectFault::Tls)?;
@@ -77,6 +86,17 @@ async fn open(
     let mut upstream = Upstream::new(socket, connected, shard.io.lease.hold());
     upstream.post_read();
     Ok(upstream)
+}
+
+/// Why the provider cannot be reached, given why the host that connections to it are opened to
+/// cannot: that may be its proxy.
+fn of_first_stop(provider: &Provider, fault: ConnectFault) -> ConnectFault {
+    match (fault, &provider.proxy) {
+        (ConnectFault::Name, Some(_)) => ConnectFault::Proxy(ProxyFault::Name),
+        (ConnectFault::Refused, Some(_)) => ConnectFault::Proxy(ProxyFault::Refused),
+        (ConnectFault::Timeout, Some(_)) => ConnectFault::Proxy(ProxyFault::Timeout),
+        (_, _) => fault,
+    }
 }
 
 /// A TCP connection to the first of `addresses` that accepts one; each gets its share of the time.

@@ -8,6 +8,7 @@ pub mod load;
 pub mod native;
 pub mod operate;
 pub mod promtool;
+pub mod proxy;
 pub mod router;
 pub mod tls;
 
