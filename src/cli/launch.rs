@@ -8,6 +8,7 @@ use crate::base::limits::{REMEMBERED_ITEMS_MAX, UNSETTLED_RESPONSES_MAX};
 use crate::base::secret::Secret;
 use crate::cli::bookkeeping;
 use crate::cli::capacity::{self, Connections};
+use crate::cli::certificates::Certificates;
 use crate::cli::environment;
 use crate::cli::keys_file;
 use crate::cli::listeners::Listeners;
@@ -15,13 +16,13 @@ use crate::cli::log::Log;
 use crate::cli::loops::{HealthChecks, Starter};
 use crate::cli::manager::manager;
 use crate::cli::not_started::NotStarted;
-use crate::cli::reload::{Certificate, Reloader, Source};
+use crate::cli::reload::{Reloader, Source};
 use crate::cli::server::TOKEN;
 use crate::cli::stop::Running;
 use crate::cli::threads;
 use crate::config::account_seats::AccountSeats;
 use crate::config::accounts::Accounts;
-use crate::config::plan::Plan;
+use crate::config::plan::{Plan, Provider};
 use crate::config::seats::Seats;
 use crate::exchange::callers::Callers;
 use crate::exchange::remembered::Items;
@@ -104,7 +105,7 @@ impl Launch<'_> {
             terms,
             next_callers,
             former_callers: Vec::new(),
-            certificate: ground.certificate,
+            certificates: ground.certificates,
             common: Arc::clone(&common),
             bells: Arc::clone(&bells),
             reporter: reporter.clone(),
@@ -131,8 +132,8 @@ impl Launch<'_> {
         let first = terms.load();
         let (catalogue, lists) = threads::start_catalogue(terms, &self.events)?;
         let token = environment::setting(TOKEN).map(Secret::new);
-        let config = ground.certificate.config();
-        let era = Era::new(0, Arc::clone(&first), config, token.as_ref());
+        let settings = ground.certificates.settings(&first.plan);
+        let era = Era::new(0, Arc::clone(&first), settings, token.as_ref());
         let server = first.plan.server.clone();
         let buffered = buffered::Pool::new(server.max_buffered_bytes, ground.loops());
         let process = first.gates.process();
@@ -176,7 +177,7 @@ struct Shared {
 struct Ground {
     shards: usize,
     connections: Connections,
-    certificate: Certificate,
+    certificates: Certificates,
     tls_connect: Arc<ClientConfig>,
     listeners: Listeners,
 }
@@ -188,7 +189,8 @@ impl Ground {
         Ok(Self {
             shards,
             connections: capacity::connections(&plan.server, shards),
-            certificate: Certificate::read(plan).map_err(NotStarted::Failed)?,
+            certificates: Certificates::read(plan)
+                .map_err(|faults| NotStarted::Failed(faults.join("\n")))?,
             tls_connect: tls_connect(plan)?,
             listeners: Listeners::bind(plan, shards)?,
         })
@@ -203,7 +205,8 @@ impl Ground {
 fn tls_connect(plan: &Plan) -> Result<Arc<ClientConfig>, NotStarted> {
     let (config, faults) =
         tls::client().map_err(|fault| NotStarted::Failed(format!("cannot set up TLS: {fault}")))?;
-    if plan.providers.iter().any(|one| one.base.tls) {
+    let usual = |one: &Provider| one.base.tls && one.tls.files.ca_file.is_none();
+    if plan.providers.iter().any(usual) {
         for fault in &faults {
             tracing::warn!(fault, "trust roots");
         }

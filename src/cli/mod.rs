@@ -3,6 +3,7 @@
 pub mod bells;
 pub mod bookkeeping;
 pub mod capacity;
+pub mod certificates;
 pub mod environment;
 pub mod exit;
 pub mod explain;

@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
-
 use crate::base::time::Instant;
 use crate::cli::bells::Bells;
+use crate::cli::certificates::Certificates;
 use crate::cli::environment;
 use crate::cli::file::{self, Unusable};
 use crate::cli::keys_file;
@@ -33,8 +32,8 @@ use crate::link::reloads::{Changes, Next, ReloadReceiver, ReloadResult, Wished};
 use crate::link::reports::{Ask, Message, Question, Reply, Reporter};
 use crate::shard::state::common::Common;
 use crate::shard::state::era::Era;
+use crate::sys::clock;
 use crate::sys::notify::Manager;
-use crate::sys::{clock, tls};
 
 /// Where the configuration comes from: the file, overridden by flags and environment.
 #[derive(Debug)]
@@ -81,50 +80,6 @@ impl Source {
     }
 }
 
-/// The certificate for callers.
-#[derive(Clone, Debug, Default)]
-pub struct Certificate {
-    /// Changes when the files change; `None` where there are no files.
-    fingerprint: Option<u64>,
-    config: Option<Arc<ServerConfig>>,
-}
-
-impl Certificate {
-    /// The certificate that `plan` names.
-    ///
-    /// # Errors
-    ///
-    /// Its files cannot be used; a sentence that says why.
-    pub fn read(plan: &Plan) -> Result<Self, String> {
-        Self::default().read_again(plan)
-    }
-
-    /// The certificate that `plan` names now; `self`, if its files have not changed, so that
-    /// callers can resume their sessions.
-    fn read_again(&self, plan: &Plan) -> Result<Self, String> {
-        let Some(files) = &plan.tls else {
-            return Ok(Self::default());
-        };
-        let (cert, key) = (Path::new(&*files.cert_file), Path::new(&*files.key_file));
-        let named = |fault| format!("cannot use the TLS files: {fault}");
-        let fingerprint = Some(tls::fingerprint(cert, key).map_err(named)?);
-        if fingerprint == self.fingerprint {
-            return Ok(self.clone());
-        }
-        let config = Some(tls::server(cert, key).map_err(named)?);
-        Ok(Self {
-            fingerprint,
-            config,
-        })
-    }
-
-    /// The settings with which connections are accepted; `None`: they are not encrypted.
-    #[must_use]
-    pub fn config(&self) -> Option<Arc<ServerConfig>> {
-        self.config.clone()
-    }
-}
-
 /// Reloads the configuration.
 pub struct Reloader {
     /// Where the configuration comes from.
@@ -136,8 +91,8 @@ pub struct Reloader {
     /// Where the look-up thread and the coordinator find a configuration that is about to take
     /// effect.
     pub terms: Arc<Latest<Terms>>,
-    /// The certificate for callers.
-    pub certificate: Certificate,
+    /// What the files with certificates say.
+    pub certificates: Certificates,
     /// Where the coordinator finds callers whose limits and budgets are about to take effect.
     pub next_callers: Arc<Latest<Callers>>,
     /// Callers that were in force: this thread drops them once nobody else holds them, since a
@@ -156,7 +111,7 @@ pub struct Reloader {
 /// A file that can be used.
 struct Replacement {
     seated: Seated,
-    certificate: Certificate,
+    certificates: Certificates,
     ring: Keyring,
     accounts: SeatedAccounts,
     changes: Changes,
@@ -324,23 +279,20 @@ impl Reloader {
         } = self.source.read()?;
         let before = self.terms.load();
         let needs_restart = changes::keep_fixed(&before.plan, &mut plan);
-        let certificate = self.certificate.read_again(&plan);
-        let certificate = certificate.map_err(|fault| vec![fault])?;
+        let certificates = self.certificates.read_again(&plan)?;
         let ring = keys_file::read(&plan)?;
         let accounts = self.seat_accounts(&ring, &plan)?;
         let seated = self.seats.seat(plan).map_err(|fault| vec![fault])?;
         let mut changed = changes::between(&before.plan, &seated.plan);
         changed.extend(self.changed_keys(&ring));
-        if certificate.fingerprint != self.certificate.fingerprint {
-            changed.push("tls: certificate".to_owned());
-        }
+        changed.extend(certificates.changed_since(&self.certificates, &seated.plan));
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
         warn_of_open_keys(&seated.plan);
         Ok(Replacement {
             seated,
-            certificate,
+            certificates,
             ring,
             accounts,
             changes: Changes {
@@ -359,7 +311,7 @@ impl Reloader {
         let begins = !fresh.providers.is_empty();
         let terms = Arc::new(self.terms.load().next(plan, fresh));
         self.terms.publish(Arc::clone(&terms));
-        (self.seats, self.certificate) = (seats, replacement.certificate);
+        (self.seats, self.certificates) = (seats, replacement.certificates);
         let names = self.common.addresses.adopt();
         let until = clock::now() + LOOK_UP_MAX;
         if !self.wait(until, || names.taken().is_some()) {
@@ -377,7 +329,8 @@ impl Reloader {
         self.list_models()?;
         let number = former.number + 1;
         let token = self.common.management_token.as_ref();
-        let era = Era::new(number, terms, self.certificate.config(), token);
+        let settings = self.certificates.settings(&terms.plan);
+        let era = Era::new(number, terms, settings, token);
         // Whoever is asked for a key finds those that count: they come before a mode that asks for
         // them, and go after one that does.
         let mut callers = Some(self.next_callers.load());

@@ -14,8 +14,8 @@ use crate::base::time::Instant;
 use crate::cli::environment;
 use crate::cli::flags::ServerFlags;
 use crate::config::faults::{printable, sentence};
-use crate::config::plan::BaseUrl;
 use crate::config::url;
+use crate::config::url::BaseUrl;
 use crate::sys::http::{self, Answer, Bounds, NoAnswer, Peer};
 use crate::sys::{clock, names, tls};
 

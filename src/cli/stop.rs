@@ -313,7 +313,7 @@ mod tests {
     use crate::link::reports::{self, Incoming};
     use crate::link::retries::Retries;
     use crate::link::{addresses, buffered, events, helpers, queue, reloads};
-    use crate::shard::state::era::Era;
+    use crate::shard::state::era::{Era, TlsSettings};
     use crate::sys::{bell, tls};
 
     /// Only the phase and `server.drain_delay` matter here.
@@ -330,7 +330,7 @@ mod tests {
         Common {
             server,
             process: Arc::clone(terms.gates.process()),
-            era: Latest::new(Arc::new(Era::new(0, terms, None, None))),
+            era: Latest::new(Arc::new(Era::new(0, terms, TlsSettings::default(), None))),
             catalogue: Arc::new(Latest::new(Arc::new(catalogue))),
             callers: Arc::default(),
             lists: queue::queue(1).0,

@@ -12,6 +12,7 @@ use crate::config::faults::{Fault, printable};
 use crate::config::plan::{Auth, Plan, Provider};
 use crate::config::prices::{self, PriceTable};
 use crate::config::raw::lines;
+use crate::config::tls::TlsFiles;
 use crate::config::{self, Environment, Options, Strictness};
 use crate::sys::files;
 
@@ -80,23 +81,25 @@ fn unpriced(plan: &Plan) -> Vec<Fault> {
 /// Warns of missing files that `serve` will need. They may exist on the machine where that runs,
 /// hence no faults.
 fn missing_files(plan: &Plan) -> Vec<Fault> {
-    let tls = plan.tls.iter();
-    let named = tls.flat_map(|tls| {
-        [
-            ("tls.cert_file", &tls.cert_file),
-            ("tls.key_file", &tls.key_file),
-        ]
+    let listen = plan.tls.iter().flat_map(TlsFiles::paths);
+    let listen = listen.map(|(key, file)| (format!("tls.{key}"), file));
+    let providers = plan.providers.iter().enumerate();
+    let providers = providers.flat_map(|(place, provider)| {
+        let paths = provider.tls.files.paths();
+        paths.map(move |(key, file)| (format!("providers[{place}].tls.{key}"), file))
     });
     let keys = match &plan.auth {
-        Auth::Keys(listed) => listed.file.as_ref(),
+        Auth::Keys(listed) => listed.file.as_deref(),
         Auth::Passthrough | Auth::StaticKey(_) => None,
     };
-    named
-        .chain(keys.map(|file| ("auth.keys_file", file)))
-        .filter(|(_, file)| !files::exists(Path::new(&***file)))
+    let keys = keys.map(|file| (String::from("auth.keys_file"), file));
+    listen
+        .chain(providers)
+        .chain(keys)
+        .filter(|(_, file)| !files::exists(Path::new(*file)))
         .map(|(path, file)| {
             let message = format!("{} does not exist on this host", printable(file));
-            Fault::new(path, message)
+            Fault::new(&path, message)
         })
         .collect()
 }

@@ -152,6 +152,7 @@ fn fields(one: &Provider, other: &Provider) -> Vec<&'static str> {
         ("type", one.vendor == other.vendor),
         ("base_url", one.base == other.base),
         ("proxy", one.proxy == other.proxy),
+        ("tls", one.tls == other.tls),
         ("api_key", one.api_key == other.api_key),
         (
             "forward_caller_key",

@@ -880,6 +880,7 @@ fn every_key_is_read() {
             "providers[].rate_limits"
             | "providers[].health_check"
             | "providers[].headers"
+            | "providers[].tls"
             | "providers[].request" => {
                 let block = key.section.trim_start_matches("providers[].");
                 let text = format!("{{providers: [{{{block}: {field}}}]}}");
@@ -1156,7 +1157,7 @@ fn the_top_level_makes_sense_together() {
         ("tls: {key_file: '', cert_file: ''}", ""),
         (
             "tls: {management: true}",
-            "tls.cert_file: is required where tls.management is true",
+            "tls.cert_file: is required where tls.management is set",
         ),
         ("tls: {management: false}", ""),
         ("tls:", ""),

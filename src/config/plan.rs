@@ -16,6 +16,8 @@ use crate::config::patterns::{self, Pattern, PatternRoutes};
 use crate::config::proxy::Proxy;
 use crate::config::responses::Responses;
 use crate::config::scope::Budget;
+use crate::config::tls::{ProviderTls, TlsFiles};
+use crate::config::url::BaseUrl;
 use crate::config::vendor::Vendor;
 use crate::decide::policy::{BreakerPolicy, LatencyPolicy};
 use crate::decide::strategy::Strategy;
@@ -128,17 +130,6 @@ pub enum LogFormat {
     Json,
 }
 
-/// The certificate chain and private key, PEM.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// Path of the certificate chain.
-    pub cert_file: Box<str>,
-    /// Path of the private key.
-    pub key_file: Box<str>,
-    /// Whether `management_listen` speaks TLS, too.
-    pub management: bool,
-}
-
 /// Who may call.
 #[derive(PartialEq, Eq)]
 pub enum Auth {
@@ -214,6 +205,8 @@ pub struct Provider {
     pub base: BaseUrl,
     /// The proxy that leads there.
     pub proxy: Option<Proxy>,
+    /// TLS towards it.
+    pub tls: ProviderTls,
     /// Azure's deployment, when the file names one for all models.
     pub azure_deployment: Option<Box<str>>,
     /// Azure's `api-version`.
@@ -261,23 +254,6 @@ pub struct ProviderHeaders {
     pub set: Box<[(Box<str>, Secret)]>,
     /// Callers' headers that are passed on to it besides the usual ones, in lower case.
     pub forward: Box<[Box<str>]>,
-}
-
-/// A parsed `base_url`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct BaseUrl {
-    /// Whether the scheme is `https`.
-    pub tls: bool,
-    /// Host name or address, without brackets.
-    pub host: Box<str>,
-    /// Port, the scheme's default filled in.
-    pub port: u16,
-    /// Value of the `Host` header: the port only where it is not the default, IPv6 in brackets.
-    pub authority: Box<str>,
-    /// Path without a trailing slash; empty for none.
-    pub path: Box<str>,
-    /// Query without the question mark; empty for none.
-    pub query: Box<str>,
 }
 
 /// When and how a provider is checked.

@@ -17,6 +17,12 @@ impl Provider {
         }
     }
 
+    /// The name that its certificate must be for.
+    #[must_use]
+    pub fn server_name(&self) -> &str {
+        self.tls.server_name.as_deref().unwrap_or(&self.base.host)
+    }
+
     /// The proxy that is to open a tunnel to it.
     #[must_use]
     pub fn tunnel(&self) -> Option<&Proxy> {

@@ -6,7 +6,7 @@ use url::{Host, Url};
 
 use crate::base::secret::Secret;
 use crate::config::options::Environment;
-use crate::config::plan::BaseUrl;
+use crate::config::url::BaseUrl;
 
 /// A proxy, which is spoken to in plain HTTP.
 #[derive(Clone, PartialEq, Eq)]

@@ -2,16 +2,17 @@
 //!
 //! A provider that stays in the file keeps its id, so that tables by id, and facts of requests that
 //! began under an earlier file, stay right. It counts as the same provider while its name, type and
-//! `base_url` and the proxy that leads there are the same: statistics of one server say nothing about
-//! another. An id is reused
+//! `base_url` and the proxy that leads there are the same: statistics of one server say nothing
+//! about another. An id is reused
 //! only once no request can refer to its former holder.
 
 use std::sync::Arc;
 
 use crate::base::ids::ProviderId;
 use crate::base::limits::{PROVIDER_SEATS_MAX, PROVIDERS_MAX};
-use crate::config::plan::{BaseUrl, Places, Plan, Provider};
+use crate::config::plan::{Places, Plan, Provider};
 use crate::config::seat_table::Table;
+use crate::config::url::BaseUrl;
 
 /// The ids that were given so far.
 #[derive(Clone, Debug)]

@@ -4,7 +4,22 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-use crate::config::plan::BaseUrl;
+/// A parsed `base_url`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BaseUrl {
+    /// Whether the scheme is `https`.
+    pub tls: bool,
+    /// Host name or address, without brackets.
+    pub host: Box<str>,
+    /// Port, the scheme's default filled in.
+    pub port: u16,
+    /// Value of the `Host` header: the port only where it is not the default, IPv6 in brackets.
+    pub authority: Box<str>,
+    /// Path without a trailing slash; empty for none.
+    pub path: Box<str>,
+    /// Query without the question mark; empty for none.
+    pub query: Box<str>,
+}
 
 /// Reads an `http` or `https` URL.
 ///

@@ -49,13 +49,30 @@ pub enum ConnectFault {
     /// No address accepts connections.
     Refused,
     /// The TLS handshake failed.
-    Tls,
+    Tls(TlsFault),
     /// It took longer than `connect_timeout`.
     Timeout,
     /// The proxy on the way is in the way.
     Proxy(ProxyFault),
     /// infermux itself has no descriptor or port left.
     NoSocket,
+}
+
+/// Why a TLS handshake fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TlsFault {
+    /// The certificate is of an authority that is not trusted.
+    Authority,
+    /// The certificate has expired.
+    Expired,
+    /// The certificate is not valid yet.
+    NotYetValid,
+    /// The certificate is for another name.
+    Name,
+    /// The provider does not accept infermux's certificate, or wants one.
+    Own,
+    /// Anything else.
+    Other,
 }
 
 /// Why a proxy does not lead to the provider.
@@ -301,7 +318,7 @@ impl Outcome {
             Self::ConnectFailed(
                 ConnectFault::Name
                 | ConnectFault::Refused
-                | ConnectFault::Tls
+                | ConnectFault::Tls(_)
                 | ConnectFault::Timeout
                 | ConnectFault::Proxy(_),
             )
@@ -381,7 +398,7 @@ impl std::fmt::Display for Outcome {
             Self::StaleConnection => "closed its connection",
             Self::ConnectFailed(ConnectFault::Name) => "has a host name without an address",
             Self::ConnectFailed(ConnectFault::Refused) => "does not accept connections",
-            Self::ConnectFailed(ConnectFault::Tls) => "failed the TLS handshake",
+            Self::ConnectFailed(ConnectFault::Tls(fault)) => return write!(f, "{fault}"),
             Self::ConnectFailed(ConnectFault::Proxy(fault)) => return write!(f, "{fault}"),
             Self::ConnectFailed(ConnectFault::NoSocket) => "cannot be reached: no socket is left",
             Self::ConnectFailed(ConnectFault::Timeout) => "did not accept a connection in time",
@@ -411,6 +428,21 @@ impl std::fmt::Display for Outcome {
 }
 
 /// Completes "the provider …".
+impl std::fmt::Display for TlsFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("failed the TLS handshake")?;
+        f.write_str(match *self {
+            Self::Authority => ": the authority of its certificate is not trusted (`tls.ca_file`)",
+            Self::Expired => ": its certificate has expired",
+            Self::NotYetValid => ": by this machine's clock its certificate is not valid yet",
+            Self::Name => ": its certificate is for another name (`tls.server_name`)",
+            Self::Own => ": it wants another certificate of infermux (`tls.cert_file`)",
+            Self::Other => "",
+        })
+    }
+}
+
+/// Completes "the provider …".
 impl std::fmt::Display for ProxyFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("cannot be reached: its proxy ")?;
@@ -419,8 +451,14 @@ impl std::fmt::Display for ProxyFault {
             Self::Refused => "does not accept connections",
             Self::Timeout => "did not accept a connection in time",
             Self::Silent => "did not open a tunnel in time",
-            Self::Status(407) => "wants other credentials (407), `proxy` has user and password",
-            Self::Status(status @ (401 | 403 | 405)) => {
+            // 401 is what tinyproxy answers to CONNECT.
+            Self::Status(status @ (401 | 407)) => {
+                return write!(
+                    f,
+                    "wants other credentials than those in `proxy` ({status})"
+                );
+            }
+            Self::Status(status @ (403 | 405)) => {
                 return write!(f, "does not allow a tunnel to its host and port ({status})");
             }
             Self::Status(status @ (502..=504)) => {
@@ -441,7 +479,7 @@ mod tests {
         StaleConnection         SameProviderFresh  Neutral  Nothing     UpstreamError
         ConnectFailed(Name)     Another            Failure  Nothing     UpstreamError
         ConnectFailed(Refused)  Another            Failure  Nothing     UpstreamError
-        ConnectFailed(Tls)      Another            Failure  Nothing     UpstreamError
+        ConnectFailed(Tls(Name)) Another           Failure  Nothing     UpstreamError
         ConnectFailed(Timeout)  Another            Failure  Nothing     UpstreamError
         ConnectFailed(Proxy(Silent)) Another       Failure  Nothing     UpstreamError
         ConnectFailed(Proxy(Status(407))) Another  Failure  Nothing     UpstreamError
@@ -473,7 +511,7 @@ mod tests {
         let connect = [
             ConnectFault::Name,
             ConnectFault::Refused,
-            ConnectFault::Tls,
+            ConnectFault::Tls(TlsFault::Name),
             ConnectFault::Timeout,
             ConnectFault::Proxy(ProxyFault::Silent),
             ConnectFault::Proxy(ProxyFault::Status(407)),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::config::plan::{BaseUrl, HealthCheck};
+use crate::config::plan::HealthCheck;
+use crate::config::url::BaseUrl;
 use crate::config::vendor::OPENAI;
 use crate::decide::policy::BreakerPolicy;
 
@@ -14,6 +15,8 @@ pub(crate) fn provider(api_key: Option<&str>, forward_caller_key: bool) -> Provi
         vendor: &OPENAI,
         api_key: api_key.map(Secret::new),
         forward_caller_key,
+        proxy: None,
+        tls: crate::config::tls::ProviderTls::default(),
         base: BaseUrl {
             tls: false,
             host: "localhost".into(),

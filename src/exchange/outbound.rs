@@ -400,8 +400,8 @@ fn target(provider: &Provider, path: &str) -> Target {
     }
 }
 
-/// Scheme and authority of a target in absolute form (RFC 9112, section 3.2.2), which a proxy that is
-/// sent the request needs; empty where there is none.
+/// Scheme and authority of a target in absolute form (RFC 9112, section 3.2.2), which a proxy that
+/// is sent the request needs; empty where there is none.
 fn origin(provider: &Provider) -> String {
     let authority = &provider.base.authority;
     provider

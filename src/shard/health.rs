@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::base::ids::ProviderId;
 use crate::base::time::WallTime;
-use crate::config::plan::{Plan, Provider};
+use crate::config::plan::Provider;
 use crate::exchange::checkup::{self, Finding};
 use crate::link::complaint::Complaint;
 use crate::link::orders::Health;
@@ -22,6 +22,7 @@ use crate::shard::net::nudge::Nudge;
 use crate::shard::net::sleep::sleep;
 use crate::shard::request::manage;
 use crate::shard::state::current::Current;
+use crate::shard::state::era::Era;
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 use fetch::Answer;
@@ -87,21 +88,22 @@ async fn check_all(current: Rc<Current>, checks: Rc<Checks>, checked: Box<dyn Fn
 }
 
 /// Called when the configuration has replaced `before`. Providers that are new, have another key,
-/// are checked by other rules, or list their models for the first time are checked at once. Until
-/// then, new providers count as healthy.
-pub fn check_changed(current: &Rc<Current>, checks: &Rc<Checks>, before: &Plan) {
+/// are reached in another way, are checked by other rules, or list their models for the first time
+/// are checked at once. Until then, new providers count as healthy.
+pub fn check_changed(current: &Rc<Current>, checks: &Rc<Checks>, before: &Era) {
     let shard = current.shard();
     let is_gone = |id: &ProviderId| shard.plan.find_provider(*id).is_none();
     checks.running.borrow_mut().retain(|id, _| !is_gone(id));
     for provider in &shard.plan.providers {
         let id = provider.id;
-        let former = before.find_provider(id);
+        let former = before.terms.plan.find_provider(id);
         let is_fresh = shard.era.terms.fresh.providers.contains(&id);
         let is_same = former.is_some_and(|former| {
             let opens = provider.has_unnamed() && !former.has_unnamed();
             former.health_check == provider.health_check
                 && former.api_key == provider.api_key
                 && former.proxy == provider.proxy
+                && shard.era.trusts_as(before, id)
                 && !opens
         });
         if provider.health_check.disabled {

@@ -127,7 +127,7 @@ async fn stand_by(current: &Rc<Current>, duty: Duty, bell: &mut Bell) -> io::Res
         if former.era.number != before.era.number
             && let Some(checks) = &checks
         {
-            health::check_changed(current, checks, &former.plan);
+            health::check_changed(current, checks, &former.era);
         }
     }
 }

@@ -27,6 +27,21 @@ const SHOWN: &[(&str, &str, &[&str])] = &[
         &["tls.cert_file", "tls.key_file"],
     ),
     (
+        "trust",
+        "callers_present_a_certificate_where_they_must",
+        &["tls.client_ca_file"],
+    ),
+    (
+        "trust",
+        "a_provider_is_trusted_by_authority_time_and_name",
+        &["providers[].tls.ca_file", "providers[].tls.server_name"],
+    ),
+    (
+        "trust",
+        "a_provider_is_presented_a_certificate",
+        &["providers[].tls.cert_file", "providers[].tls.key_file"],
+    ),
+    (
         "tls",
         "operators_are_served_over_tls_only_where_the_file_says_so",
         &["tls.management"],

@@ -90,6 +90,7 @@ mod stream_cost;
 mod streams;
 mod tls;
 mod translation;
+mod trust;
 mod uploads;
 mod validate;
 mod windows;

@@ -194,7 +194,7 @@ fn the_environment_names_proxies_and_exceptions() {
 const REFUSALS: &[(Manner, &str)] = &[
     (
         Manner::Says("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"),
-        "wants other credentials (407), `proxy` has user and password",
+        "wants other credentials than those in `proxy` (407)",
     ),
     (
         Manner::Says("HTTP/1.1 403 Filtered\r\nContent-Length: 4\r\n\r\nnope"),
@@ -299,7 +299,7 @@ fn a_proxys_own_answers_to_requests_fail_over() {
     for (says, told) in [
         (
             "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 2\r\n\r\nno",
-            "wants other credentials (407)",
+            "wants other credentials than those in `proxy` (407)",
         ),
         (
             "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 2\r\n\r\nno",
@@ -312,8 +312,9 @@ fn a_proxys_own_answers_to_requests_fail_over() {
         let router = Router::start(&config_of(&[first.clone()], ""));
         for path in ["/v1/chat/completions", "/v1/messages"] {
             let mut client = Client::connect(router.addr());
-            let body = r#"{"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}"#;
-            client.post(path, body);
+            let messages = json!([{"role": "user", "content": "x"}]);
+            let body = json!({"model": "m", "max_tokens": 9, "messages": messages});
+            client.post(path, &body.to_string());
             let answer = client.answer();
             assert_eq!(answer.status, 502, "{}", answer.text());
             assert!(answer.text().contains(told), "{}", answer.text());

@@ -13,10 +13,11 @@ pub mod models;
 pub mod providers;
 pub mod request;
 pub mod routing;
+pub mod tls;
 
 use crate::config::check::keys::Known;
 use crate::config::listen;
-use crate::config::plan::{Listen, Log, LogFormat, LogLevel, Places, Plan, Server, TlsFiles};
+use crate::config::plan::{Listen, Log, LogFormat, LogLevel, Places, Plan, Server};
 use crate::config::proxy::Proxies;
 use crate::config::raw::fields::Block;
 use crate::config::routes::Served;
@@ -26,7 +27,7 @@ use crate::config::{cores, routes};
 pub fn plan(root: &Block<'_>, proxies: &Proxies) -> Plan {
     let (listen, management_listen) = listeners(root);
     let log = log(&root.block("log"));
-    let tls = tls(&root.block("tls"));
+    let tls = tls::listen(&root.block("tls"));
     let auth_block = root.block("auth");
     let mode = auth::mode(&auth_block);
     let server_block = root.block("server");
@@ -107,25 +108,6 @@ fn log(block: &Block<'_>) -> Log {
             .unwrap_or(LogFormat::Text),
         timestamps: block.flag("timestamps").unwrap_or(true),
     }
-}
-
-fn tls(block: &Block<'_>) -> Option<TlsFiles> {
-    let (cert_file, key_file) = (block.text("cert_file"), block.text("key_file"));
-    let management = block.flag("management").unwrap_or(false);
-    let nothing = !block.has("cert_file") && !block.has("key_file");
-    if management && nothing {
-        block.missing("cert_file", "is required where tls.management is true");
-    }
-    for (here, there) in [("cert_file", "key_file"), ("key_file", "cert_file")] {
-        if block.has(there) && !block.has(here) {
-            block.missing(here, &format!("is required where tls.{there} is set"));
-        }
-    }
-    Some(TlsFiles {
-        cert_file: cert_file?.into(),
-        key_file: key_file?.into(),
-        management,
-    })
 }
 
 fn server(block: &Block<'_>) -> Server {

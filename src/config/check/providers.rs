@@ -12,12 +12,13 @@ use crate::config::check::auth::Mode;
 use crate::config::check::headers::{self, Keyed};
 use crate::config::check::models;
 use crate::config::check::request;
-use crate::config::plan::{BaseUrl, HealthCheck, Provider};
+use crate::config::check::tls;
+use crate::config::plan::{HealthCheck, Provider};
 use crate::config::prices;
 use crate::config::proxy::{self, Proxies, Proxy};
 use crate::config::raw::fields::{Block, Defaults};
 use crate::config::responses::Responses;
-use crate::config::url;
+use crate::config::url::{self, BaseUrl};
 use crate::config::vendor::{Hosted, OPENAI, VENDORS, Vendor};
 use crate::decide::policy::BreakerPolicy;
 
@@ -110,6 +111,7 @@ fn provider(id: ProviderId, block: &Block<'_>, mode: Mode, proxies: &Proxies) ->
         responses: responses(block, vendor),
         api_key,
         proxy: proxy(block, proxies, &base),
+        tls: tls::provider(&block.block("tls"), &base),
         base,
         azure_deployment: block.text("azure_deployment").map(Into::into),
         azure_api_version: block.text_or_default("azure_api_version"),

@@ -103,6 +103,9 @@ const KEYS: &[Key] = &[
         "A PEM file with the certificate and its chain."),
     key("tls", "key_file", Text(Path), Nothing,
         "A PEM file with the private key."),
+    key("tls", "client_ca_file", Text(Path), Nothing,
+        "A PEM file with the authorities that callers' certificates must be of; callers without \
+            one are refused in the handshake."),
     key("tls", "management", Flag, Value("false"),
         "Whether `management_listen` speaks TLS, too; otherwise it speaks plain HTTP."),
 
@@ -255,6 +258,8 @@ const KEYS: &[Key] = &[
         "The HTTP proxy that leads to the provider, as `http://user:password@host:port`; `none` \
             for none. For `https://` it is asked for a tunnel with CONNECT, for `http://` it is \
             sent the requests."),
+    key("providers[]", "tls", Block("providers[].tls"), Nothing,
+        "Whom to trust, and what to present, where `base_url` begins with `https://`."),
     key("providers[]", "first_token_timeout", SPAN, Rule("`timeout`"),
         "The longest wait from the head of a stream to its first content."),
     key("providers[]", "stream_idle_timeout", SPAN, Rule("`timeout`"),
@@ -325,6 +330,15 @@ const KEYS: &[Key] = &[
         "How many requests the provider may be sent in any 60 seconds."),
     key("providers[].rate_limits", "tokens_per_minute", Whole(1, 1_000_000_000_000), Nothing,
         "How many tokens the provider may be sent, and may answer with, in any 60 seconds."),
+
+    key("providers[].tls", "ca_file", Text(Path), Rule("the host's own authorities"),
+        "A PEM file with the authorities that the provider's certificate may be of, and no other."),
+    key("providers[].tls", "cert_file", Text(Path), Nothing,
+        "A PEM file with the certificate that is presented to the provider, and its chain."),
+    key("providers[].tls", "key_file", Text(Path), Nothing,
+        "A PEM file with the private key of that certificate."),
+    key("providers[].tls", "server_name", Text(Name), Rule("the host of `base_url`"),
+        "The name, or address, that the provider's certificate must be for."),
 
     key("providers[].headers", "set", Kind::Headers, Nothing,
         "Headers that every request to the provider carries, in place of the caller's. Their \

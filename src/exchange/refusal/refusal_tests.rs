@@ -7,7 +7,7 @@ use super::*;
 use crate::base::endpoint::Dialect;
 use crate::base::limits::QUOTED_BYTES_MAX;
 use crate::base::time::Instant;
-use crate::decide::outcome::{ConnectFault, Failure, Waiting};
+use crate::decide::outcome::{ConnectFault, Failure, TlsFault, Waiting};
 use crate::exchange::answer_head::HeadEnd;
 use crate::exchange::headers::Totals;
 use crate::exchange::refusal::write::CANDIDATES_TOLD_MAX;
@@ -40,7 +40,7 @@ fn scope() -> &'static Scope {
 
 fn all() -> Vec<Refusal<'static>> {
     let (model, provider, retry) = ("gpt-4o", "openai", 2 * SECOND);
-    let failed = Outcome::ConnectFailed(ConnectFault::Tls);
+    let failed = Outcome::ConnectFailed(ConnectFault::Tls(TlsFault::Other));
     let budget = |wait| Refusal::BudgetExceeded {
         scope: scope(),
         per: Per::Month,

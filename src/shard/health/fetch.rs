@@ -51,6 +51,7 @@ fn no_answer(outcome: Outcome, fault: Option<io::Error>) -> String {
     match (outcome, fault) {
         (Outcome::TimedOut(_), _) => "no answer in time".into(),
         (Outcome::Failed(Failure::Malformed), _) => "the answer is malformed".into(),
+        (Outcome::ConnectFailed(_), _) => format!("the provider {outcome}"),
         (_, Some(fault)) => fault.to_string(),
         (_, None) => "the connection was closed without an answer".into(),
     }

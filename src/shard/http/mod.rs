@@ -11,6 +11,6 @@ pub mod kind;
 pub mod pool;
 pub mod receive;
 pub mod signs;
-pub mod upload;
 pub mod tunnel;
+pub mod upload;
 pub mod upstream;

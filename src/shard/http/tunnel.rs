@@ -1,8 +1,8 @@
 //! Has a proxy open a tunnel to a provider (`CONNECT`; RFC 9110, section 9.3.6).
 
 use crate::base::limits::{ANSWER_HEAD_BYTES_MAX, INFORMATIONAL_MAX};
-use crate::config::plan::BaseUrl;
 use crate::config::proxy::Proxy;
+use crate::config::url::BaseUrl;
 use crate::decide::outcome::ProxyFault;
 use crate::shard::net::part::Part;
 use crate::shard::net::socket::Socket;

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::base::limits::{INFORMATIONAL_MAX, UPSTREAM_READ_BYTES};
-use crate::decide::outcome::{Failure, Outcome, Waiting};
+use crate::decide::outcome::{ConnectFault, Failure, Outcome, TlsFault, Waiting};
 use crate::link::buffered::Held;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::connected::Connected;
@@ -14,6 +14,7 @@ use crate::shard::net::buffers::Buffers;
 use crate::shard::net::part::Part;
 use crate::shard::net::socket::Socket;
 use crate::shard::net::timers::{Cut, Deadline};
+use crate::shard::net::tls;
 use crate::sys::clock;
 use crate::wire::body::BodyDecoder;
 use crate::wire::chunked::Piece;
@@ -204,7 +205,12 @@ impl Upstream {
             }
             match read {
                 Ok(count) if count > 0 => {}
-                Ok(_) | Err(_) => return Err(self.no_head()),
+                Ok(_) => return Err(self.no_head()),
+                // A server may look at its client's certificate only now (TLS 1.3).
+                Err(fault) if tls::what_failed(&fault) == TlsFault::Own => {
+                    return Err(Outcome::ConnectFailed(ConnectFault::Tls(TlsFault::Own)));
+                }
+                Err(_) => return Err(self.no_head()),
             }
             loop {
                 let malformed = |_| Outcome::Failed(Failure::Malformed);
@@ -391,7 +397,10 @@ pub struct Itself {
 impl Waiter for Itself {
     async fn read(&mut self, up: &mut Upstream) -> io::Result<usize> {
         up.read_on().await.map_err(|fault| {
-            let kind = fault.kind();
+            let (kind, of_own) = (fault.kind(), tls::what_failed(&fault) == TlsFault::Own);
+            if of_own {
+                return fault;
+            }
             self.fault = Some(fault);
             kind.into()
         })

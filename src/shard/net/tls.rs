@@ -9,7 +9,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, CertificateError};
 use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
+
+use crate::decide::outcome::TlsFault;
 
 /// A session that both halves of a connection use.
 pub type Tls = Rc<RefCell<Session>>;
@@ -135,6 +138,43 @@ impl Session {
         self.connection.send_close_notify();
     }
 }
+
+/// Why a handshake failed with `fault`, as far as the other side's certificate or alert says so.
+#[must_use]
+pub fn what_failed(fault: &io::Error) -> TlsFault {
+    let fault = fault.get_ref().and_then(|inner| inner.downcast_ref());
+    match fault {
+        Some(rustls::Error::InvalidCertificate(fault)) => match fault {
+            // The latter: another authority has the name of a trusted one.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsFault::Authority,
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                TlsFault::Expired
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                TlsFault::NotYetValid
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                TlsFault::Name
+            }
+            _ => TlsFault::Other,
+        },
+        Some(rustls::Error::AlertReceived(alert)) if OF_OWN.contains(alert) => TlsFault::Own,
+        Some(_) | None => TlsFault::Other,
+    }
+}
+
+/// Alerts about the certificate that infermux presents, or does not (RFC 8446, section 6.2).
+const OF_OWN: [AlertDescription; 9] = [
+    AlertDescription::CertificateRequired,
+    AlertDescription::NoCertificate,
+    AlertDescription::BadCertificate,
+    AlertDescription::UnsupportedCertificate,
+    AlertDescription::CertificateRevoked,
+    AlertDescription::CertificateExpired,
+    AlertDescription::CertificateUnknown,
+    AlertDescription::UnknownCA,
+    AlertDescription::AccessDenied,
+];
 
 /// How much room the records for `plain` bytes take, or for as many of them as are encrypted at a
 /// time.

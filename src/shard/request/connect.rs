@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
 use crate::config::plan::Provider;
-use crate::decide::outcome::{ConnectFault, ProxyFault};
+use crate::decide::outcome::{ConnectFault, ProxyFault, TlsFault};
 use crate::link::pause;
 use crate::shard::http::connected::Connected;
 use crate::shard::http::pool::lacks_descriptors;
@@ -17,7 +17,7 @@ use crate::shard::http::upstream::Upstream;
 use crate::shard::net::socket::Socket;
 use crate::shard::net::tcp::{self, Stream};
 use crate::shard::net::timers::Cut;
-use crate::shard::net::tls::Session;
+use crate::shard::net::tls::{self, Session};
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 
@@ -60,8 +60,9 @@ async fn open(
         socket.deadline.clear();
     }
     if provider.base.tls {
-        let session = Session::connect(&shard.tls_connect, &provider.base.host)
-            .map_err(|_| ConnectFault::Tls)?;
+        let settings = shard.era.tls_connect(id).unwrap_or(&shard.tls_connect);
+        let session = Session::connect(settings, provider.server_name())
+            .map_err(|_| ConnectFault::Tls(TlsFault::Name))?;
         socket.deadline.set(deadline, Cut::Both);
         let shaken = socket.secure(session).await;
         if socket.deadline.is_overdue() {
@@ -77,7 +78,7 @@ async fn open(
                 }
                 None => tracing::debug!(provider, %fault, "TLS handshake failed"),
             }
-            return Err(ConnectFault::Tls);
+            return Err(ConnectFault::Tls(tls::what_failed(&fault)));
         }
         socket.deadline.clear();
     }

@@ -37,8 +37,9 @@ pub async fn serve(place: Place, (stream, address): (Stream, IpAddr)) {
     let server = &current.server;
     let mut caller = Caller::new(&current.io, server.idle_timeout, (stream, address));
     if let Some(tls) = tls
-        && caller.secure(&tls, server.header_timeout).await.is_err()
+        && let Err(fault) = caller.secure(&tls, server.header_timeout).await
     {
+        tracing::debug!(%address, %fault, "TLS handshake of a caller failed");
         return;
     }
     let mut order = RequestOrder::First;

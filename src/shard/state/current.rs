@@ -61,8 +61,9 @@ impl Current {
             self.own.forget(*id);
         }
         for provider in &before.plan.providers {
-            if era.terms.plan.find_provider(provider.id).is_none() {
-                self.own.pool.forget(provider.id);
+            let id = provider.id;
+            if era.terms.plan.find_provider(id).is_none() || !era.trusts_as(&before.era, id) {
+                self.own.pool.forget(id);
             }
         }
         let after = Shard::new(Rc::clone(&self.own), era, |era| {

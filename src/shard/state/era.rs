@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rustls::ServerConfig;
+use rustls::{ClientConfig, ServerConfig};
 
 use crate::base::ids::{ProviderId, RouteId};
 use crate::base::secret::Secret;
@@ -30,8 +30,8 @@ pub struct Era {
     pub masks: Masks,
     /// The lines for browsers, where pages of other origins may call.
     pub cors: Option<Cors>,
-    /// TLS on `listen`, for connections that begin in it.
-    tls_accept: Option<Arc<ServerConfig>>,
+    /// For connections that begin in it.
+    tls: TlsSettings,
     /// The fixed part of the requests to each provider, in declaration order.
     prefixes: Box<[Prefixes]>,
 }
@@ -39,12 +39,7 @@ pub struct Era {
 impl Era {
     /// The era of this number for `terms`; `token` is the operators'.
     #[must_use]
-    pub fn new(
-        number: u64,
-        terms: Arc<Terms>,
-        tls_accept: Option<Arc<ServerConfig>>,
-        token: Option<&Secret>,
-    ) -> Self {
+    pub fn new(number: u64, terms: Arc<Terms>, tls: TlsSettings, token: Option<&Secret>) -> Self {
         let plan = &terms.plan;
         Self {
             number,
@@ -53,7 +48,7 @@ impl Era {
             masks: Masks::of(plan, token),
             cors: plan.cors.as_ref().map(Cors::new),
             prefixes: plan.providers.iter().map(Prefixes::new).collect(),
-            tls_accept,
+            tls,
             terms,
         }
     }
@@ -66,7 +61,27 @@ impl Era {
             Door::Both | Door::Callers => true,
             Door::Operators => files.is_some_and(|tls| tls.management),
         };
-        self.tls_accept.clone().filter(|_| is_encrypted)
+        self.tls.accept.clone().filter(|_| is_encrypted)
+    }
+
+    /// TLS towards `provider`, where it has settings of its own.
+    #[must_use]
+    pub fn tls_connect(&self, provider: ProviderId) -> Option<&Arc<ClientConfig>> {
+        let own = self.tls.connect.get(self.terms.plan.place(provider));
+        own.and_then(Option::as_ref)
+    }
+
+    /// Whether connections to `provider` that were opened in `former` may carry requests of this
+    /// era.
+    #[must_use]
+    pub fn trusts_as(&self, former: &Self, provider: ProviderId) -> bool {
+        let name = |era: &Self| {
+            let found = era.terms.plan.find_provider(provider);
+            found.map(|one| Box::from(one.server_name()))
+        };
+        let same: Option<Box<str>> = name(self);
+        let (one, other) = (self.tls_connect(provider), former.tls_connect(provider));
+        same == name(former) && one.map(Arc::as_ptr) == other.map(Arc::as_ptr)
     }
 
     /// The fixed part of the requests to `provider`.
@@ -85,6 +100,15 @@ impl Era {
         };
         former.map(value).collect()
     }
+}
+
+/// Settings that were made of the files with certificates.
+#[derive(Default)]
+pub struct TlsSettings {
+    /// TLS on `listen`.
+    pub accept: Option<Arc<ServerConfig>>,
+    /// TLS towards each provider, in declaration order; `None`: the usual settings.
+    pub connect: Box<[Option<Arc<ClientConfig>>]>,
 }
 
 /// What is computed once for each route.

@@ -2,11 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{
     ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, ServerConnection,
 };
@@ -27,13 +29,30 @@ pub struct Papers {
 impl Papers {
     /// Papers of a fresh authority for these names.
     pub fn for_names(names: &[&str]) -> Self {
+        Self::with(names, |_| {})
+    }
+
+    /// Papers of a fresh authority for these names, valid within these years.
+    pub fn valid_within(names: &[&str], years: Range<i32>) -> Self {
+        Self::with(names, |params| {
+            params.not_before = rcgen::date_time_ymd(years.start, 1, 1);
+            params.not_after = rcgen::date_time_ymd(years.end, 1, 1);
+        })
+    }
+
+    fn with(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("authority {number}");
+        params.distinguished_name.push(DnType::CommonName, name);
         let ca_key = KeyPair::generate().expect("a key");
         let ca = params.self_signed(&ca_key).expect("a certificate");
         let issuer = Issuer::new(params, ca_key);
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let params = CertificateParams::new(names).expect("names");
+        let mut params = CertificateParams::new(names).expect("names");
+        change(&mut params);
         let key = KeyPair::generate().expect("a key");
         let cert = params.signed_by(&key, &issuer).expect("a certificate");
         Self {
@@ -54,6 +73,33 @@ impl Papers {
             .expect("versions")
             .with_no_client_auth()
             .with_single_cert(vec![self.cert.clone()], key);
+        Arc::new(config.expect("a certificate and its key"))
+    }
+
+    /// The server's side, which wants a certificate of the authority of `clients`.
+    pub fn server_for(&self, clients: &Self) -> Arc<ServerConfig> {
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.key.clone()));
+        let mut roots = RootCertStore::empty();
+        roots.add(clients.ca.clone()).expect("a root");
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+        let config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_client_cert_verifier(verifier.build().expect("a verifier"))
+            .with_single_cert(vec![self.cert.clone()], key);
+        Arc::new(config.expect("a certificate and its key"))
+    }
+
+    /// A client that trusts the authority and presents the certificate of `own`.
+    pub fn client_as(&self, own: &Self) -> Arc<ClientConfig> {
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(own.key.clone()));
+        let mut roots = RootCertStore::empty();
+        roots.add(self.ca.clone()).expect("a root");
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_client_auth_cert(vec![own.cert.clone()], key);
         Arc::new(config.expect("a certificate and its key"))
     }
 

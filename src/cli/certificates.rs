@@ -1,0 +1,156 @@
+//! Certificates, keys and authorities that the configuration names, read again at each reload.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::{ClientConfig, ServerConfig};
+
+use crate::config::faults::printable;
+use crate::config::plan::Plan;
+use crate::config::tls::{ClientFiles, Identity};
+use crate::shard::state::era::TlsSettings;
+use crate::sys::tls::{self, Own};
+
+/// What the files say that the configuration names.
+#[derive(Clone, Default)]
+pub struct Certificates {
+    callers: Option<Read<ServerConfig>>,
+    /// For providers with files of their own.
+    providers: HashMap<ClientFiles, Read<ClientConfig>>,
+}
+
+/// The settings that were made of files.
+struct Read<T> {
+    /// Changes when the files change.
+    fingerprint: u64,
+    settings: Arc<T>,
+}
+
+impl Certificates {
+    /// Reads the files that `plan` names.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be used; a sentence for each that says why.
+    pub fn read(plan: &Plan) -> Result<Self, Vec<String>> {
+        Self::default().read_again(plan)
+    }
+
+    /// Reads the files that `plan` names now. Settings whose files have not changed stay, so that
+    /// sessions can be resumed.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be used; a sentence for each that says why.
+    pub fn read_again(&self, plan: &Plan) -> Result<Self, Vec<String>> {
+        let (mut next, mut faults) = (Self::default(), Vec::new());
+        if let Some(files) = &plan.tls {
+            let paths = files.paths().map(|(_, path)| path);
+            let make = || {
+                let authorities = files.client_ca_file.as_deref().map(Path::new);
+                tls::server(own(&files.own), authorities)
+            };
+            match read(self.callers.as_ref(), paths, make) {
+                Ok(read) => next.callers = Some(read),
+                Err(fault) => faults.push(format!("cannot use the TLS files: {fault}")),
+            }
+        }
+        for provider in plan.providers.iter().filter(|one| one.base.tls) {
+            let files = &provider.tls.files;
+            if files.is_empty() || next.providers.contains_key(files) {
+                continue;
+            }
+            let paths = files.paths().map(|(_, path)| path);
+            let make = || {
+                let authorities = files.ca_file.as_deref().map(Path::new);
+                tls::client_with(authorities, files.own.as_ref().map(own))
+            };
+            match read(self.providers.get(files), paths, make) {
+                Ok(read) => {
+                    next.providers.insert(files.clone(), read);
+                }
+                Err(fault) => {
+                    let name = printable(&provider.name);
+                    faults.push(format!(
+                        "cannot use the TLS files of provider {name}: {fault}"
+                    ));
+                }
+            }
+        }
+        if faults.is_empty() {
+            Ok(next)
+        } else {
+            Err(faults)
+        }
+    }
+
+    /// The files that say another thing than in `former`, as keys of the configuration.
+    #[must_use]
+    pub fn changed_since(&self, former: &Self, plan: &Plan) -> Vec<String> {
+        let mut changed = Vec::new();
+        let fingerprint = |of: &Self| of.callers.as_ref().map(|read| read.fingerprint);
+        if fingerprint(self) != fingerprint(former) {
+            changed.push("tls: certificate".to_owned());
+        }
+        for provider in &plan.providers {
+            let fingerprint = |of: &Self| {
+                let read = of.providers.get(&provider.tls.files);
+                read.map(|read| read.fingerprint)
+            };
+            // Other names of files are told as such.
+            if let (Some(before), Some(now)) = (fingerprint(former), fingerprint(self))
+                && before != now
+            {
+                let name = printable(&provider.name);
+                changed.push(format!("provider {name}: tls: certificates"));
+            }
+        }
+        changed
+    }
+
+    /// The settings for connections under `plan`.
+    #[must_use]
+    pub fn settings(&self, plan: &Plan) -> TlsSettings {
+        let connect = plan.providers.iter().map(|provider| {
+            let read = self.providers.get(&provider.tls.files);
+            read.map(|read| Arc::clone(&read.settings))
+        });
+        TlsSettings {
+            accept: self.callers.as_ref().map(|read| Arc::clone(&read.settings)),
+            connect: connect.collect(),
+        }
+    }
+}
+
+impl<T> Clone for Read<T> {
+    fn clone(&self) -> Self {
+        Self {
+            fingerprint: self.fingerprint,
+            settings: Arc::clone(&self.settings),
+        }
+    }
+}
+
+/// The settings of the files at `paths`: the former ones, if the files have not changed.
+fn read<'a, T>(
+    former: Option<&Read<T>>,
+    paths: impl Iterator<Item = &'a str>,
+    make: impl FnOnce() -> Result<Arc<T>, String>,
+) -> Result<Read<T>, String> {
+    let fingerprint = tls::fingerprint(paths)?;
+    match former.filter(|former| former.fingerprint == fingerprint) {
+        Some(former) => Ok(former.clone()),
+        None => make().map(|settings| Read {
+            fingerprint,
+            settings,
+        }),
+    }
+}
+
+fn own(files: &Identity) -> Own<'_> {
+    Own {
+        cert_file: Path::new(&*files.cert_file),
+        key_file: Path::new(&*files.key_file),
+    }
+}
