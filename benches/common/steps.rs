@@ -314,7 +314,7 @@ pub(crate) fn access_line() -> Run {
 
 fn access() -> Access<'static> {
     Access {
-        request_id: "0123456789abcdef0123456789abcdef",
+        request_id: b"0123456789abcdef0123456789abcdef",
         level: Level::Info,
         address: Some(Ipv4Addr::LOCALHOST.into()),
         method: Some("POST"),

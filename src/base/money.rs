@@ -83,17 +83,21 @@ impl NanoUsd {
 
     /// The whole dollars, and the decimal point with the places up to the last that is not zero.
     fn parts(self) -> (u64, [u8; 10], usize) {
-        let (dollars, mut nanos) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
+        let (dollars, nanos) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
         let mut places = *b".000000000";
         if nanos == 0 {
             return (dollars, places, 0);
         }
-        for place in places.iter_mut().skip(1).rev() {
-            *place += (nanos % 10) as u8;
-            nanos /= 10;
+        // Ten digits, of which the point takes the first one's place.
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(nanos + 1_000_000_000).as_bytes();
+        if let Some([_, digits @ ..]) = digits.first_chunk::<10>() {
+            places[1..].copy_from_slice(digits);
         }
-        let last = places.iter().rposition(|place| *place != b'0');
-        (dollars, places, last.map_or(0, |last| last + 1))
+        // Where the last eight are zeros, the one before them is not.
+        let [_, _, last @ ..] = places;
+        let zeros = (u64::from_be_bytes(last) ^ u64::from_be_bytes([b'0'; 8])).trailing_zeros() / 8;
+        (dollars, places, places.len() - zeros as usize)
     }
 }
 

@@ -217,6 +217,7 @@ fn write(receiver: &LogReceiver, mut lines: Lines, mut out: impl Write) {
         let mut next = Some(first);
         while let Some(command) = next {
             match command {
+                LogCommand::Lines(lines) if batch.is_empty() => batch = lines,
                 LogCommand::Lines(lines) => batch.extend_from_slice(&lines),
                 LogCommand::Flush(flush) => flushes.push(flush),
             }

@@ -3,6 +3,7 @@
 use crate::base::limits::LABEL_BYTES_MAX;
 use crate::wire::head::Head;
 use crate::wire::known::Known;
+use crate::wire::plain::are_all;
 
 /// The values of a request's attribution headers. They never go to a provider.
 #[derive(Clone, Debug, Default)]
@@ -16,10 +17,14 @@ pub struct Attribution {
 }
 
 /// A short text from a header, without control characters.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Label {
-    bytes: [u8; LABEL_BYTES_MAX],
-    length: u16,
+#[derive(Clone, PartialEq, Eq)]
+pub struct Label(Text);
+
+/// The text of a label. Nearly all of them are short, and need no memory of their own.
+#[derive(Clone, PartialEq, Eq)]
+enum Text {
+    Short { bytes: [u8; SHORT], length: u8 },
+    Long(Box<str>),
 }
 
 impl Attribution {
@@ -37,6 +42,13 @@ impl Attribution {
             env: label(Known::InfermuxEnv),
         }
     }
+
+    /// Bytes of memory that its labels have besides it.
+    #[must_use]
+    pub fn own_bytes(&self) -> usize {
+        let labels = [&self.caller, &self.project, &self.env];
+        labels.into_iter().flatten().map(Label::own_bytes).sum()
+    }
 }
 
 impl Label {
@@ -44,52 +56,60 @@ impl Label {
     /// `LABEL_BYTES_MAX`, with bytes that are not UTF-8 replaced. `None` when nothing is left.
     #[must_use]
     pub fn of(value: &[u8]) -> Option<Self> {
-        let mut label = Self {
-            bytes: [0; LABEL_BYTES_MAX],
-            length: 0,
-        };
         let value = value.trim_ascii();
-        let is_plain = |byte: &u8| matches!(byte, b' '..=b'~');
-        if let Some(room) = label.bytes.get_mut(..value.len())
-            && value.iter().all(is_plain)
-        {
-            room.copy_from_slice(value);
-            label.length = u16::try_from(value.len()).ok()?;
-            return (!value.is_empty()).then_some(label);
+        if !value.is_empty() && are_all(value, (b' ', b'~'), []) {
+            let cut = value.get(..LABEL_BYTES_MAX).unwrap_or(value);
+            return Self::short(cut).or_else(|| Self::cleaned(cut));
         }
-        for chunk in value.utf8_chunks() {
+        Self::cleaned(value)
+    }
+
+    /// A text that needs no memory of its own; `None` where it is too long for that.
+    fn short(text: &[u8]) -> Option<Self> {
+        let mut bytes = [0; SHORT];
+        bytes.get_mut(..text.len())?.copy_from_slice(text);
+        let length = u8::try_from(text.len()).ok()?;
+        Some(Self(Text::Short { bytes, length }))
+    }
+
+    /// As [`Label::of`], for any value.
+    fn cleaned(value: &[u8]) -> Option<Self> {
+        let mut text = String::new();
+        'all: for chunk in value.utf8_chunks() {
             let replaced = (!chunk.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER);
-            for c in chunk
-                .valid()
-                .chars()
-                .filter(|c| !c.is_control())
-                .chain(replaced)
-            {
-                if label.push(c).is_none() {
-                    return Some(label);
+            let chars = chunk.valid().chars().filter(|c| !c.is_control());
+            for c in chars.chain(replaced) {
+                if text.len() + c.len_utf8() > LABEL_BYTES_MAX {
+                    break 'all;
                 }
+                text.push(c);
             }
         }
-        (label.length > 0).then_some(label)
+        if text.is_empty() {
+            return None;
+        }
+        let short = Self::short(text.as_bytes());
+        Some(short.unwrap_or_else(|| Self(Text::Long(text.into()))))
     }
 
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        let bytes = self
-            .bytes
-            .get(..usize::from(self.length))
-            .unwrap_or_default();
-        std::str::from_utf8(bytes).unwrap_or_default()
+        match &self.0 {
+            Text::Short { bytes, length } => {
+                let bytes = bytes.get(..usize::from(*length)).unwrap_or_default();
+                std::str::from_utf8(bytes).unwrap_or_default()
+            }
+            Text::Long(text) => text,
+        }
     }
 
-    /// Adds a character; `None` when there is no room for it.
-    fn push(&mut self, c: char) -> Option<()> {
-        let start = usize::from(self.length);
-        let end = start + c.len_utf8();
-        c.encode_utf8(self.bytes.get_mut(start..end)?);
-        self.length = u16::try_from(end).ok()?;
-        Some(())
+    /// Bytes of memory of its own.
+    fn own_bytes(&self) -> usize {
+        match &self.0 {
+            Text::Short { .. } => 0,
+            Text::Long(text) => text.len(),
+        }
     }
 }
 
@@ -99,7 +119,9 @@ impl std::fmt::Debug for Label {
     }
 }
 
-const _: () = assert!(LABEL_BYTES_MAX <= u16::MAX as usize);
+/// Bytes of a text that stands in the label itself.
+const SHORT: usize = 46;
+const _: () = assert!(SHORT <= u8::MAX as usize && SHORT < LABEL_BYTES_MAX);
 
 #[cfg(test)]
 mod tests {
@@ -141,7 +163,7 @@ mod tests {
         let mut head = Head::default();
         assert_eq!(head.parse_request(bytes, 0), Ok(Arrival::Whole));
         let attribution = Attribution::read(&head, bytes);
-        let text = |label: &Option<Label>| label.map(|label| label.as_str().to_owned());
+        let text = |label: &Option<Label>| label.as_ref().map(|label| label.as_str().to_owned());
         assert_eq!(text(&attribution.caller).as_deref(), Some("one"));
         assert_eq!(text(&attribution.env).as_deref(), Some("prod"));
         assert_eq!(attribution.project, None);

@@ -7,6 +7,7 @@ use crate::base::tokens::Tokens;
 use crate::decide::outcome::KeyOwner;
 use crate::decide::strategy::Strategy;
 use crate::wire::known::{Known, Names};
+use crate::wire::plain::are_all;
 
 /// What infermux's headers say about an answer.
 #[derive(Clone, Copy, Debug)]
@@ -195,7 +196,7 @@ pub fn is_named<'a>(name: &[u8], connection: impl IntoIterator<Item = &'a [u8]>)
 /// sign, are percent-encoded, so that no value can end the line.
 fn name<const N: usize>(out: &mut Vec<u8>, start: &[u8; N], value: &[u8]) {
     out.extend_from_slice(start);
-    if are_plain(value) {
+    if are_all(value, (b'!', b'~'), [b'%']) {
         out.extend_from_slice(value);
         out.extend_from_slice(b"\r\n");
         return;
@@ -215,28 +216,6 @@ fn name<const N: usize>(out: &mut Vec<u8>, start: &[u8; N], value: &[u8]) {
 /// sign.
 const fn is_plain(byte: u8) -> bool {
     byte.is_ascii_graphic() && byte != b'%'
-}
-
-/// Whether all bytes of `value` are plain. Eight of them are judged at once.
-fn are_plain(value: &[u8]) -> bool {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    const TOP: u64 = 0x80 * EACH;
-    // Each term sets the top bit of some byte if, and only if, there is such a byte.
-    let is_all_plain = |eight: &[u8; 8]| {
-        let bytes = u64::from_le_bytes(*eight);
-        let below = bytes.wrapping_sub(0x21 * EACH) & !bytes;
-        let above = bytes.wrapping_add(EACH) | bytes;
-        let percent = bytes ^ (b'%' as u64 * EACH);
-        let percent = percent.wrapping_sub(EACH) & !percent;
-        (below | above | percent) & TOP == 0
-    };
-    let (eights, rest) = value.as_chunks::<8>();
-    eights.iter().all(is_all_plain)
-        && match value.last_chunk::<8>() {
-            // Some of the last eight have been judged already.
-            Some(last) => rest.is_empty() || is_all_plain(last),
-            None => rest.iter().all(|byte| is_plain(*byte)),
-        }
 }
 
 #[inline]

@@ -1,6 +1,6 @@
 //! Headers: which are added, and which are passed on.
 
-use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
+use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
 use super::*;
 
@@ -174,13 +174,6 @@ fn the_providers_line_is_ready_for_the_head() {
 }
 
 proptest! {
-    #[test]
-    fn bytes_are_plain_together_where_each_is(
-        value in prop::collection::vec(prop_oneof![9 => 0x20_u8..=0x7f, 1 => any::<u8>()], 0..40),
-    ) {
-        prop_assert_eq!(are_plain(&value), value.iter().all(|byte| is_plain(*byte)));
-    }
-
     #[test]
     fn any_name_makes_one_visible_line(model in any::<String>()) {
         let text = lines(&Added { model: &model, ..BARE });

@@ -88,8 +88,11 @@ impl<const MAX: usize> Text<MAX> {
     /// The text up to the first byte that is not valid UTF-8; `None` where that leaves nothing.
     fn as_str(&self) -> Option<&str> {
         let bytes = self.bytes.get(..self.length)?;
-        let chunk = bytes.utf8_chunks().next()?;
-        Some(chunk.valid()).filter(|text| !text.is_empty())
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(_) => bytes.utf8_chunks().next()?.valid(),
+        };
+        Some(text).filter(|text| !text.is_empty())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::base::limits::REQUEST_ID_BYTES_MAX;
 use crate::exchange::masks::OwnMasks;
+use crate::wire::plain::are_all;
 
 /// A request's id: visible ASCII, so that it can stand in a header, a log line and JSON as it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,7 +43,7 @@ impl RequestId {
     }
 
     fn taken(offered: &[u8]) -> Option<Self> {
-        if offered.is_empty() || !offered.iter().all(u8::is_ascii_graphic) {
+        if offered.is_empty() || !are_all(offered, (b'!', b'~'), []) {
             return None;
         }
         let mut bytes = [0; REQUEST_ID_BYTES_MAX];

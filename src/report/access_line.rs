@@ -13,8 +13,8 @@ use crate::report::line::{Level, Lines};
 /// What the line says about a request. A field that is `None` is left out.
 #[derive(Clone, Copy, Debug)]
 pub struct Access<'a> {
-    /// The request's id.
-    pub request_id: &'a str,
+    /// The request's id, of visible ASCII.
+    pub request_id: &'a [u8],
     /// The line's severity; an error of infermux is more severe than one of the caller.
     pub level: Level,
     /// The caller's address.
@@ -95,9 +95,9 @@ pub enum Counted {
 pub fn access_line(lines: &mut Lines, out: &mut Vec<u8>, now: WallTime, access: &Access<'_>) {
     let mut line = lines
         .begin(out, now, access.level, "request")
-        .text("request_id", access.request_id);
+        .ascii("request_id", access.request_id);
     if let Some(address) = access.address {
-        line = line.text("address", AddressText::of(address).as_str());
+        line = line.ascii("address", AddressText::of(address).as_bytes());
     }
     line = line
         .text_if("method", access.method)
@@ -183,9 +183,8 @@ impl AddressText {
         Ok(())
     }
 
-    fn as_str(&self) -> &str {
-        let bytes = self.bytes.get(..self.length).unwrap_or_default();
-        std::str::from_utf8(bytes).unwrap_or_default()
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
     }
 }
 
@@ -206,7 +205,7 @@ mod tests {
     use crate::report::line::{Format, Timestamps};
 
     const BARE: Access<'_> = Access {
-        request_id: "r-1",
+        request_id: b"r-1",
         level: Level::Info,
         address: None,
         method: None,
@@ -272,10 +271,13 @@ mod tests {
             "2001:db8::7",
         ] {
             let address: IpAddr = text.parse().unwrap();
-            assert_eq!(AddressText::of(address).as_str(), text);
+            assert_eq!(AddressText::of(address).as_bytes(), text.as_bytes());
         }
         let longest = IpAddr::from([0xffff_u16; 8]);
-        assert_eq!(AddressText::of(longest).as_str(), longest.to_string());
+        assert_eq!(
+            AddressText::of(longest).as_bytes(),
+            longest.to_string().as_bytes()
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::wire::scan::{self, Block};
+use crate::wire::plain::are_all;
 
 /// Writes text into a JSON string: what `write!` puts into it comes out escaped.
 pub struct Escaping<'a> {
@@ -54,16 +54,8 @@ pub fn escaped(out: &mut Vec<u8>, text: &str) {
 
 /// Whether the whole text is ASCII without a character to escape, as nearly every text is.
 fn is_plain(text: &[u8]) -> bool {
-    let is_special = |byte| !matches!(byte, b' '..=b'~') || matches!(byte, b'"' | b'\\');
-    let special = |block: Block| {
-        let beyond = block.up_to(b'~') ^ ALL_OF_BLOCK;
-        beyond | block.up_to(scan::LAST_CONTROL) | block.equal(b'"') | block.equal(b'\\')
-    };
-    scan::find(text, 0, special, is_special).is_none()
+    are_all(text, (b' ', b'~'), [b'"', b'\\'])
 }
-
-/// All places of a block, a bit each.
-const ALL_OF_BLOCK: u32 = (1 << scan::BLOCK) - 1;
 
 fn escaped_by_character(out: &mut Vec<u8>, text: &str) {
     let mut rest = text;

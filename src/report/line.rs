@@ -7,6 +7,7 @@ use crate::base::limits::LOG_VALUE_BYTES_MAX;
 use crate::base::money::NanoUsd;
 use crate::base::time::WallTime;
 use crate::report::escape::{Escaping, acts, bounded, escaped, json_string, must_escape};
+use crate::wire::plain::are_all;
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,9 +79,11 @@ impl Lines {
             Format::Json => self.begin_json(out, now, level),
         }
         let message = bounded(message, LOG_VALUE_BYTES_MAX);
+        let acts_on_readers =
+            || !are_all(message.as_bytes(), (b' ', b'~'), []) && message.contains(acts);
         match self.format {
             // A message is not quoted: it is prose, and comes first.
-            Format::Text if message.contains(acts) => escaped(out, message),
+            Format::Text if acts_on_readers() => escaped(out, message),
             Format::Text => out.extend_from_slice(message.as_bytes()),
             Format::Json => json_string(out, message),
         }
@@ -121,17 +124,28 @@ impl Lines {
 
 impl Line<'_> {
     /// Adds a text.
+    #[inline]
     pub fn text(mut self, key: &str, value: &str) -> Self {
-        let cut = bounded(value, LOG_VALUE_BYTES_MAX);
         self.key(key);
-        match self.format {
-            Format::Text if is_bare(cut) => self.out.extend_from_slice(cut.as_bytes()),
-            Format::Text | Format::Json => json_string(self.out, cut),
+        if !self.add_bare(value.as_bytes()) {
+            self.add_text(value);
+        }
+        self
+    }
+
+    /// Adds a text of visible ASCII. Nothing is checked, as it is for any text, while it needs no
+    /// quotes.
+    #[inline]
+    pub fn ascii(mut self, key: &str, value: &[u8]) -> Self {
+        self.key(key);
+        if !self.add_bare(value) {
+            self.add_text(std::str::from_utf8(value).unwrap_or_default());
         }
         self
     }
 
     /// Adds a text where there is one.
+    #[inline]
     pub fn text_if(self, key: &str, value: Option<&str>) -> Self {
         match value {
             Some(value) => self.text(key, value),
@@ -140,6 +154,7 @@ impl Line<'_> {
     }
 
     /// Adds a whole number.
+    #[inline]
     pub fn number(mut self, key: &str, value: impl itoa::Integer) -> Self {
         self.key(key);
         self.out
@@ -158,6 +173,7 @@ impl Line<'_> {
     }
 
     /// Adds an amount, in dollars.
+    #[inline]
     pub fn dollars(mut self, key: &str, amount: NanoUsd) -> Self {
         self.key(key);
         amount.write(self.out);
@@ -165,6 +181,7 @@ impl Line<'_> {
     }
 
     /// Adds `true` or `false`.
+    #[inline]
     pub fn boolean(mut self, key: &str, value: bool) -> Self {
         self.key(key);
         self.out
@@ -197,6 +214,39 @@ impl Line<'_> {
         }
     }
 
+    /// Adds a text that stands for itself, as nearly all do; returns false for any other.
+    #[inline(never)]
+    fn add_bare(&mut self, value: &[u8]) -> bool {
+        let is_short = !value.is_empty() && value.len() <= LOG_VALUE_BYTES_MAX;
+        match self.format {
+            Format::Text if is_short && are_all(value, (b'!', b'~'), [b'"', b'\\', b'=']) => {
+                self.out.extend_from_slice(value);
+                true
+            }
+            Format::Json if is_short && are_all(value, (b' ', b'~'), [b'"', b'\\']) => {
+                self.out.push(b'"');
+                self.out.extend_from_slice(value);
+                self.out.push(b'"');
+                true
+            }
+            Format::Text | Format::Json => false,
+        }
+    }
+
+    #[cold]
+    fn add_text(&mut self, value: &str) {
+        let cut = bounded(value, LOG_VALUE_BYTES_MAX);
+        match self.format {
+            Format::Text if is_bare(cut) => self.out.extend_from_slice(cut.as_bytes()),
+            Format::Text | Format::Json => json_string(self.out, cut),
+        }
+    }
+
+    #[expect(
+        clippy::inline_always,
+        reason = "keys are copied word by word where their length is known"
+    )]
+    #[inline(always)]
     fn key(&mut self, key: &str) {
         match self.format {
             Format::Text => {

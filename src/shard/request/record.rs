@@ -349,7 +349,7 @@ impl<'a> Record<'a> {
         let attribution = &self.request.attribution;
         let principal = self.request.principal.as_ref();
         let access = Access {
-            request_id: self.request.id.as_str(),
+            request_id: self.request.id.as_bytes(),
             level,
             address: origin.address,
             method: origin.method(),

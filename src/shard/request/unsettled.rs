@@ -66,7 +66,8 @@ fn note(
         booked: used.spent(),
         counts: used.counts,
     };
-    let names = unsettled.model.len() + unsettled.owner.as_ref().map_or(0, Owner::bytes);
+    let owner = unsettled.owner.as_ref().map_or(0, Owner::bytes);
+    let names = unsettled.model.len() + owner + unsettled.attribution.own_bytes();
     let budgets = size_of_val(&*unsettled.budgets);
     let bytes = size_of::<Unsettled>() + names + budgets;
     job.shard.unsettled.remember(id, unsettled, bytes);
