@@ -30,7 +30,7 @@ impl Io {
         Self {
             driver,
             timers: Rc::default(),
-            outbox: Rc::new(Outbox::new(Rc::clone(&buffers))),
+            outbox: Rc::new(Outbox::new(driver, Rc::clone(&buffers))),
             lease,
             buffers,
         }

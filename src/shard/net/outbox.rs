@@ -2,7 +2,8 @@
 //!
 //! Many sends go into the ring together: it is entered once for all of them, and a peer that gets
 //! several is woken once. A single send is made with a system call of its own, which ends at once;
-//! the ring would have to be entered a second time to learn that the send has ended.
+//! the ring would have to be entered a second time to learn that the send has ended. Where there is
+//! no ring, each send is such a call.
 
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::future::{Future, poll_fn};
@@ -19,6 +20,7 @@ use crate::base::limits::SPARES_MAX;
 use crate::shard::net::buffers::Buffers;
 use crate::shard::net::guarded;
 use crate::shard::net::part::Part;
+use crate::shard::net::ring::Driver;
 
 /// The sends of one shard that are not done yet.
 pub struct Outbox {
@@ -29,6 +31,8 @@ pub struct Outbox {
     /// Wakes the task that carries them out.
     carrier: RefCell<Option<Waker>>,
     buffers: Rc<Buffers>,
+    /// Most sends of one turn that are made with system calls of their own.
+    alone_max: usize,
 }
 
 /// The sends of one connection: one at a time.
@@ -87,15 +91,19 @@ struct Mailbox {
 }
 
 impl Outbox {
-    /// No sends yet; sent buffers are given back to `buffers`.
+    /// No sends yet, on a loop that runs on `driver`; sent buffers are given back to `buffers`.
     #[must_use]
-    pub fn new(buffers: Rc<Buffers>) -> Self {
+    pub fn new(driver: Driver, buffers: Rc<Buffers>) -> Self {
         Self {
             posted: RefCell::default(),
             under_way: RefCell::default(),
             spare: RefCell::default(),
             carrier: RefCell::default(),
             buffers,
+            alone_max: match driver {
+                Driver::Uring => ALONE_MAX,
+                Driver::Epoll => usize::MAX,
+            },
         }
     }
 
@@ -123,7 +131,7 @@ impl Outbox {
     /// Starts what has been posted since the last turn.
     fn start(&self, context: &mut Context<'_>) {
         let mut posted = self.posted.borrow_mut();
-        let is_alone = posted.len() <= ALONE_MAX;
+        let is_alone = posted.len() <= self.alone_max;
         for Post { slot, mut part } in posted.drain(..) {
             if is_alone {
                 match slot.send_now(part, &self.buffers) {

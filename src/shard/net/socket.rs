@@ -150,7 +150,8 @@ impl Reader {
     }
 
     /// Posts a read that takes a spare buffer, with `room`, once there is something to read. No
-    /// read may be posted.
+    /// read may be posted. The operation begins when the read is polled for the first time: until
+    /// then, nobody could learn that it has ended.
     pub fn watch(&mut self, room: usize) {
         debug_assert!(!self.posted, "one read at a time");
         self.posted = true;
@@ -163,7 +164,7 @@ impl Reader {
                 return;
             }
         }
-        self.start(Want::Watch(room));
+        self.mailbox.wanted.set(Some(Want::Watch(room)));
     }
 
     /// Whether a read is posted and has not been collected.
