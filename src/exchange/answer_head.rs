@@ -67,7 +67,11 @@ impl AnswerHead<'_> {
         match self.framing {
             Framing::None => {}
             Framing::Length(bytes) => {
-                write_media_type(self.media_type, out);
+                if self.media_type == JSON {
+                    out.extend_from_slice(b"Content-Type: application/json");
+                } else {
+                    write_media_type(self.media_type, out);
+                }
                 out.extend_from_slice(b"\r\nContent-Length: ");
                 out.extend_from_slice(itoa::Buffer::new().format(bytes).as_bytes());
                 out.extend_from_slice(b"\r\n");

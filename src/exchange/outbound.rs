@@ -252,10 +252,24 @@ impl Prefixes {
         field(b"X-Request-Id", request.request_id, out);
         let (head, bytes) = request.caller;
         let crossing = crossing(endpoint, request);
-        for one in &head.fields {
+        let version = if words.says_version {
+            Names::of(&[Known::AnthropicVersion])
+        } else {
+            Names::NONE
+        };
+        let asked_for = crossing.and(version);
+        let fields = if self.forward.is_empty() && !head.names.meets(asked_for) {
+            &[]
+        } else {
+            &*head.fields
+        };
+        for one in fields {
+            if self.forward.is_empty() && !asked_for.has(one.known) {
+                continue;
+            }
             let name = &bytes[one.name.clone()];
             let crosses = crossing.has(one.known) || contains(&self.forward, name);
-            let is_version = words.says_version && one.known == Known::AnthropicVersion;
+            let is_version = version.has(one.known);
             if (is_version || crosses && !contains(&self.set, name))
                 && !headers::is_named(name, head.listed_by_connection(bytes))
             {

@@ -9,6 +9,7 @@ use crate::shard::net::io::Io;
 use crate::wire::chunked::{Chunked, Progress};
 use crate::wire::head::Framing;
 use crate::wire::inflate::Inflate;
+use crate::wire::known::Known;
 
 /// Why an answer was not read.
 pub enum Stop {
@@ -25,6 +26,26 @@ pub fn limit(status: u16) -> usize {
         ANSWER_BODY_BYTES_MAX
     } else {
         ERROR_BODY_BYTES_MAX
+    }
+}
+
+/// Whether the answer whose head has been read is there as a whole, has at most `limit` bytes, and
+/// is not coded, as most are: then [`read`] has nothing to do.
+#[must_use]
+pub fn has_arrived(up: &mut Upstream, limit: usize) -> bool {
+    let length = match up.head.framing {
+        Framing::Length(length) => usize::try_from(length).ok(),
+        Framing::None | Framing::Chunked | Framing::Close => None,
+    };
+    let length = length.filter(|length| *length <= limit);
+    let end = length.and_then(|length| up.head.len.checked_add(length));
+    let is_coded = up.head.names.has(Known::ContentEncoding);
+    match end.filter(|end| *end <= up.bytes.len() && !is_coded) {
+        Some(end) => {
+            up.end = end;
+            true
+        }
+        None => false,
     }
 }
 

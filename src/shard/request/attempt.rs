@@ -109,13 +109,16 @@ impl<'a> Attempt<'_, 'a> {
     /// Whether the provider speaks another dialect than the caller.
     #[must_use]
     pub fn is_translated(&self) -> bool {
-        self.job.is_translated_at(self.place)
+        self.dialect() != self.job.endpoint.dialect()
     }
 
     /// The dialect in which the provider is asked.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
-        self.job.dialect_at(self.place)
+        match self.job.endpoint.dialect() {
+            Dialect::Chat | Dialect::Messages => self.provider.vendor.dialect,
+            Dialect::Responses => self.job.dialect_at(self.place),
+        }
     }
 
     /// The provider's own endpoint that was asked.

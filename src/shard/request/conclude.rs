@@ -33,7 +33,12 @@ pub async fn whole<'a>(
     up: Box<Upstream>,
 ) -> End {
     let id = attempt.candidate().provider;
-    let (is_mine, part) = match part_to_leave_out(attempt, caller, record, course, &up).await {
+    let found = if is_taken_whole(attempt, &up) {
+        Ok((IsMine::Yes, None))
+    } else {
+        part_to_leave_out(attempt, caller, record, course, &up).await
+    };
+    let (is_mine, part) = match found {
         Ok(found) => found,
         Err(refusal) => return End::Refused(refusal),
     };
@@ -41,10 +46,7 @@ pub async fn whole<'a>(
         attempt.job.shard.park(id, up);
         return End::Without(part);
     }
-    let (mut outcome, told) = meaning(attempt, &up);
-    if is_mine == IsMine::No {
-        outcome = Outcome::NotMine;
-    }
+    let (outcome, told) = judged(attempt, &up, is_mine);
     if outcome != Outcome::Answered {
         attempt.note_error(record, up.body());
     }
@@ -92,6 +94,11 @@ enum IsMine {
     No,
 }
 
+/// Whether the status alone says that the provider has refused nothing of the request.
+fn is_taken_whole(attempt: &Attempt<'_, '_>, up: &Upstream) -> bool {
+    (200..=299).contains(&up.head.status) && attempt.dialect() != Dialect::Responses
+}
+
 /// The part that the request is sent again without, at the same provider.
 async fn part_to_leave_out<'a>(
     attempt: &Attempt<'_, 'a>,
@@ -129,6 +136,16 @@ fn refused_part(attempt: &Attempt<'_, '_>, up: &Upstream) -> Option<Part> {
         attempt.learn();
     }
     None
+}
+
+/// As [`meaning`], where the provider may have said that it does not know what the request refers
+/// to.
+fn judged(attempt: &Attempt<'_, '_>, up: &Upstream, is_mine: IsMine) -> (Outcome, Error) {
+    let (outcome, told) = meaning(attempt, up);
+    match is_mine {
+        IsMine::Yes => (outcome, told),
+        IsMine::No => (Outcome::NotMine, told),
+    }
 }
 
 /// What the answer means, and what the caller would be told of an error.

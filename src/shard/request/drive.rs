@@ -284,7 +284,7 @@ impl<'d, 'a> Drive<'d, 'a> {
 
     /// Carries out what the request's course says, until the caller has an answer or nobody is
     /// left.
-    async fn run(mut self) -> After {
+    async fn run(&mut self) -> After {
         let mut action = Action::Survey;
         loop {
             let done = match action {
@@ -323,7 +323,12 @@ impl<'d, 'a> Drive<'d, 'a> {
         let (job, shard) = (self.job, self.job.shard);
         let id = job.routed.route.candidates[place].provider;
         let this = Try::first(place, self.now);
-        match translated::prepare(job, self.caller, self.record, &this).await {
+        let prepared = if translated::prepare_plain(job, self.record, place) {
+            Ok(())
+        } else {
+            translated::prepare(job, self.caller, self.record, &this).await
+        };
+        match prepared {
             Ok(()) => {}
             Err(NotTranslated::Refused(refusal)) => return Err(refusal),
             Err(NotTranslated::Unsupported(why)) => {
@@ -436,29 +441,24 @@ impl<'d, 'a> Drive<'d, 'a> {
     }
 
     /// Tells the caller that infermux itself cannot go on.
-    async fn refuse(self, refusal: &Refusal<'_>) -> After {
+    async fn refuse(&mut self, refusal: &Refusal<'_>) -> After {
         let Job { shard, request, .. } = self.job;
         refuse::tell(shard, self.caller, request, self.record, refusal).await
     }
 
     /// Tells the caller that nobody can take the request, and why.
-    async fn tell_nobody(self) -> After {
-        let Some(survey) = self.nobody else {
+    async fn tell_nobody(&mut self) -> After {
+        let Some(survey) = &self.nobody else {
             return After::Close;
         };
         let now = self.now;
-        refuse::tell_nobody(self.job, self.caller, self.record, (&survey, now)).await
+        refuse::tell_nobody(self.job, self.caller, self.record, (survey, now)).await
     }
 
     /// Tells the caller what a verdict says.
-    async fn tell(self, verdict: Verdict) -> After {
-        let Self {
-            job,
-            caller,
-            record,
-            course,
-            ..
-        } = self;
+    async fn tell(&mut self, verdict: Verdict) -> After {
+        let (job, course) = (self.job, &self.course);
+        let (caller, record) = (&mut *self.caller, &mut *self.record);
         match verdict {
             Verdict::Answer => after::after(job.shard, record.connection),
             Verdict::PassThrough => {

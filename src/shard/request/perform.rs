@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use crate::base::limits::UNATTENDED_BYTES_MAX;
 use crate::base::time::Instant;
 use crate::decide::outcome::{Outcome, Waiting};
 use crate::exchange::auth;
@@ -13,6 +14,7 @@ use crate::shard::http::caller::Caller;
 use crate::shard::http::kind;
 use crate::shard::http::receive;
 use crate::shard::http::upstream::Upstream;
+use crate::shard::net::part::Part;
 use crate::shard::net::timers::Cut;
 use crate::shard::request::attempt::{Attempt, End};
 use crate::shard::request::conclude;
@@ -110,24 +112,26 @@ pub(super) async fn connection(
     this: &Try,
     deadline: Instant,
 ) -> Result<(Box<Upstream>, Instant), Outcome> {
+    if caller.is_gone() {
+        return Err(Outcome::CallerGone);
+    }
     let shard = job.shard;
     let id = job.routed.route.candidates[this.place].provider;
-    let pooled = match this.fresh {
-        // What is sent on as it arrives cannot be sent again.
-        Fresh::NotNeeded if caller.upload.is_none() => shard.pool.take(id, this.started),
-        Fresh::NotNeeded | Fresh::Needed => None,
-    };
-    let (up, sent_at) = match pooled {
-        Some(pooled) => (pooled, this.started),
-        None => match caller
-            .unless_gone(connect::connect(shard, id, deadline))
-            .await
-        {
-            Some(Ok(opened)) => (Box::new(opened), clock::now()),
-            None => return Err(Outcome::CallerGone),
-            Some(Err(_)) if caller.is_gone() => return Err(Outcome::CallerGone),
-            Some(Err(fault)) => return Err(Outcome::ConnectFailed(fault)),
-        },
+    // What is sent on as it arrives cannot be sent again.
+    if this.fresh == Fresh::NotNeeded
+        && caller.upload.is_none()
+        && let Some(pooled) = shard.pool.take(id, this.started)
+    {
+        return Ok((pooled, this.started));
+    }
+    let (up, sent_at) = match caller
+        .unless_gone(connect::connect(shard, id, deadline))
+        .await
+    {
+        Some(Ok(opened)) => (Box::new(opened), clock::now()),
+        None => return Err(Outcome::CallerGone),
+        Some(Err(_)) if caller.is_gone() => return Err(Outcome::CallerGone),
+        Some(Err(fault)) => return Err(Outcome::ConnectFailed(fault)),
     };
     if caller.is_gone() {
         shard.pool.put_idle(&shard.io, id, up);
@@ -143,9 +147,12 @@ async fn read_whole(
     record: &mut Record<'_>,
     up: &mut Upstream,
 ) -> Result<(), End> {
+    let limit = receive::limit(up.head.status);
+    if receive::has_arrived(up, limit) {
+        return Ok(());
+    }
     // Whoever refuses a request bills nothing.
     let is_success = (200..=299).contains(&up.head.status);
-    let limit = receive::limit(up.head.status);
     match receive::read(&attempt.job.shard.io, caller, up, limit).await {
         Ok(()) => Ok(()),
         Err(receive::Stop::Outcome(outcome)) => {
@@ -209,7 +216,13 @@ pub(super) async fn send_request(
             }
         }
     }
-    match send(source, caller, up, out, &splice).await {
+    let sent = if out.len() + splice.len() <= UNATTENDED_BYTES_MAX {
+        splice.write(&mut out);
+        up.socket.writer.send_unattended(Part::own(out))
+    } else {
+        send(source, caller, up, out, &splice).await
+    };
+    match sent {
         Ok(()) => Ok(()),
         Err(_) if caller.is_gone() => Err(Outcome::CallerGone),
         Err(_) if !up.has_arrived() && up.socket.deadline.is_overdue() => {

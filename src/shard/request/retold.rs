@@ -29,8 +29,8 @@ pub struct Events {
     pub totals: Totals,
 }
 
-/// The events that the completion at `at` of `bytes` amounts to, given what it has used; `None`:
-/// its caller wants it as it is. A helper thread makes those of a large one.
+/// The events that the completion at `at` of `bytes` amounts to, given what it has used. A helper
+/// thread makes those of a large one.
 ///
 /// # Errors
 /// The answer is not JSON throughout, or the work has panicked and the answer is lost with it.
@@ -38,11 +38,8 @@ pub async fn events(
     attempt: &Attempt<'_, '_>,
     (bytes, at): (&mut Vec<u8>, Range<usize>),
     (usage, text_bytes): (Option<Usage>, usize),
-) -> Result<Option<Events>, Untold> {
+) -> Result<Events, Untold> {
     let job = attempt.job;
-    if !job.wants_stream() {
-        return Ok(None);
-    }
     let (endpoint, include_usage) = (job.endpoint, job.ask.include_usage);
     let tariff = attempt.tariff();
     let cost = tariff.map(|tariff| tariff.cost(usage, text_bytes));
@@ -77,11 +74,11 @@ pub async fn events(
     let mut held = job.shard.io.lease.hold();
     held.insist_on(bytes.capacity());
     let totals = Totals::default();
-    Ok(Some(Events {
+    Ok(Events {
         bytes,
         held,
         totals,
-    }))
+    })
 }
 
 /// The answer cannot be told as events.

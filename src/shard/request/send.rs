@@ -3,13 +3,13 @@
 use std::io;
 use std::rc::Rc;
 
-use crate::base::limits::{ONE_SEND_BYTES_MAX, UNATTENDED_BYTES_MAX};
+use crate::base::limits::ONE_SEND_BYTES_MAX;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::upstream::Upstream;
 use crate::shard::net::part::Part;
 use crate::wire::splice::Splice;
 
-/// Sends head and body: in one piece while that is small, else without a copy of the body.
+/// Sends head and body: in one piece while that is not large, else without a copy of the body.
 pub(super) async fn send(
     source: &Rc<Vec<u8>>,
     caller: &mut Caller,
@@ -19,9 +19,6 @@ pub(super) async fn send(
 ) -> io::Result<()> {
     if splice.len() <= ONE_SEND_BYTES_MAX {
         splice.write(&mut out);
-        if out.len() <= UNATTENDED_BYTES_MAX {
-            return up.socket.writer.send_unattended(Part::own(out));
-        }
         return send_part(caller, up, Part::own(out)).await;
     }
     for piece in splice.pieces() {

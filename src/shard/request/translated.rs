@@ -23,6 +23,29 @@ use crate::shard::request::parameters;
 use crate::shard::request::record::Record;
 use crate::shard::request::rewritten::Translated;
 
+/// Does what [`prepare`] would do for a candidate that gets the caller's own bytes with a few
+/// edits, as most do: nothing is waited for. Returns false, and has done nothing, where it takes
+/// more.
+pub fn prepare_plain(job: &Job<'_>, record: &mut Record<'_>, place: usize) -> bool {
+    let provider = job.routed.route.candidates[place].provider;
+    let is_plain = job.endpoint.dialect() == Dialect::Chat
+        && !job.is_translated_at(place)
+        && job.pins.unreadable(provider).is_none()
+        && job.rules_at(place).is_empty();
+    if is_plain {
+        begin(job, record);
+    }
+    is_plain
+}
+
+/// Forgets what was written for another candidate.
+fn begin(job: &Job<'_>, record: &mut Record<'_>) {
+    record.dropped = None;
+    record.changed = None;
+    job.translated.replace(None);
+    job.edits.replace(None);
+}
+
 /// Writes the request as the candidate of the attempt `this` gets it, where that takes more than a
 /// few edits, and keeps it with the job.
 ///
@@ -35,15 +58,12 @@ pub async fn prepare(
     record: &mut Record<'_>,
     this: &Try,
 ) -> Result<(), NotTranslated> {
-    record.dropped = None;
-    record.changed = None;
-    job.translated.replace(None);
+    begin(job, record);
     let provider = job.routed.route.candidates[this.place].provider;
     if let Some(at) = job.pins.unreadable(provider) {
         return Err(NotTranslated::Unsupported(Unsupported::unreadable(at)));
     }
     job.ask_in(this.place, job.dialect_at(this.place));
-    job.edits.replace(None);
     write_anew(job, caller, record, this).await?;
     parameters::change(job, caller, record, this).await
 }

@@ -49,6 +49,22 @@ struct Answer {
     written: Option<Written>,
 }
 
+impl Answer {
+    /// The bytes that the caller's body stands in, and where.
+    fn body<'b>(&'b mut self, up: &'b mut Upstream) -> (&'b mut Vec<u8>, Range<usize>) {
+        match &mut self.written {
+            Some(written) => {
+                let at = 0..written.body.len();
+                (&mut written.body, at)
+            }
+            None => {
+                let at = up.head.len..up.end;
+                (&mut up.bytes, at)
+            }
+        }
+    }
+}
+
 /// An answer that was written anew, and what counts it in memory.
 struct Written {
     body: Vec<u8>,
@@ -68,25 +84,23 @@ pub async fn relay<'a>(
     let (job, arrived) = (attempt.job, clock::now());
     let read = if attempt.is_translated() {
         translated(attempt, &mut up).await
+    } else if up.body().len() <= INSPECTED_AT_ONCE_BYTES_MAX {
+        inspect_now(attempt, &mut up)
     } else {
-        inspect(attempt, &mut up).await
+        inspect_by_helper(attempt, &mut up).await
     };
     let mut answer = match read {
         Ok(answer) => answer,
         Err(fault) => return lost::fail(attempt, record, up, fault.outcome()).await,
     };
     let used = (answer.view.usage, answer.view.text_bytes);
-    let whole = match &mut answer.written {
-        Some(written) => {
-            let at = 0..written.body.len();
-            (&mut written.body, at)
-        }
-        None => {
-            let at = up.head.len..up.end;
-            (&mut up.bytes, at)
-        }
+    let whole = answer.body(&mut up);
+    let events = if job.wants_stream() {
+        retold::events(attempt, whole, used).await.map(Some)
+    } else {
+        Ok(None)
     };
-    let Ok(events) = retold::events(attempt, whole, used).await else {
+    let Ok(events) = events else {
         return lost::fail(attempt, record, up, Outcome::Failed(Failure::Malformed)).await;
     };
     if answer.view.is_overflow {
@@ -214,18 +228,27 @@ async fn send_written<'a>(
     caller.send(Part::own(written.body)).await.0
 }
 
-/// Inspects an answer in the caller's own dialect. A helper thread inspects a large one; the
-/// request waits for it, because the answer is paid for.
-async fn inspect(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<Answer, AnswerFault> {
-    let (shard, endpoint) = (attempt.job.shard, attempt.own_endpoint());
-    let kept = |view| Answer {
+/// An answer that stays as the provider has written it.
+fn as_it_is(view: View) -> Answer {
+    Answer {
         view,
         written: None,
-    };
-    if up.body().len() <= INSPECTED_AT_ONCE_BYTES_MAX {
-        attempt.crossing().masks.mask_answer(up.body_mut());
-        return view(endpoint, up.body(), attempt.key).map(kept);
     }
+}
+
+/// Inspects an answer in the caller's own dialect.
+fn inspect_now(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<Answer, AnswerFault> {
+    attempt.crossing().masks.mask_answer(up.body_mut());
+    view(attempt.own_endpoint(), up.body(), attempt.key).map(as_it_is)
+}
+
+/// As [`inspect_now`], for a large answer: a helper thread does it. The request waits for that,
+/// because the answer is paid for.
+async fn inspect_by_helper(
+    attempt: &Attempt<'_, '_>,
+    up: &mut Upstream,
+) -> Result<Answer, AnswerFault> {
+    let (shard, endpoint) = (attempt.job.shard, attempt.own_endpoint());
     up.socket.deadline.clear();
     let (mut bytes, at) = (std::mem::take(&mut up.bytes), up.head.len..up.end);
     let (era, id) = (Arc::clone(&shard.era), attempt.candidate().provider);
@@ -239,7 +262,7 @@ async fn inspect(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<Answer,
     match help::make(&shard.helpers, WhenFull::Wait, work).await {
         Ok((bytes, view)) => {
             up.bytes = bytes;
-            view.map(kept)
+            view.map(as_it_is)
         }
         // The work has panicked, and the answer is gone with it.
         Err(_) => Err(AnswerFault::Malformed),

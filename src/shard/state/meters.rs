@@ -1,6 +1,6 @@
 //! One shard's counters, by provider, model and attribution.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::Arc;
 
 use crate::base::ids::{ProviderId, ShardId};
@@ -32,6 +32,8 @@ pub struct Meters {
     nobody: RefCell<Option<Arc<Series>>>,
     /// By place of the party.
     parties: [RefCell<Map<Box<str>, Arc<Account>>>; Party::ALL.len()],
+    /// Of these, the accounts of requests that name no party: most name no project, for example.
+    unnamed: [OnceCell<Arc<Account>>; Party::ALL.len()],
 }
 
 /// A provider and one of its models.
@@ -63,6 +65,7 @@ impl Meters {
             open_series: Cell::new(0),
             nobody: RefCell::default(),
             parties: Default::default(),
+            unnamed: Default::default(),
         }
     }
 
@@ -163,10 +166,17 @@ impl Meters {
             project,
             env,
         } = attribution;
-        let book = |party, name: Option<&str>| {
-            let name = name.unwrap_or(NOBODY);
-            let kept = || kept(party, name);
-            self.book_party((party, name), kept, |account| account.book(month, spent));
+        let book = |party: Party, name: Option<&str>| {
+            let unnamed = &self.unnamed[party.place()];
+            if let (None, Some(account)) = (name, unnamed.get()) {
+                return account.book(month, spent);
+            }
+            let shown = name.unwrap_or(NOBODY);
+            let kept = || kept(party, shown);
+            self.book_party((party, shown), kept, |account| account.book(month, spent));
+            if let (None, Some(account)) = (name, self.account(party, shown)) {
+                unnamed.get_or_init(|| account);
+            }
         };
         book(Party::Caller, caller.as_ref().map(Label::as_str));
         book(Party::Project, project.as_ref().map(Label::as_str));
@@ -175,6 +185,14 @@ impl Meters {
             book(Party::Key, Some(key));
             book(Party::Team, team);
         }
+    }
+
+    /// The account of a party that has one of its own.
+    fn account(&self, party: Party, name: &str) -> Option<Arc<Account>> {
+        self.parties[party.place()]
+            .borrow()
+            .get(name)
+            .map(Arc::clone)
     }
 
     fn book_party(
