@@ -24,14 +24,16 @@ use infermux::testing::coordinator::opening::Opening;
 use infermux::testing::coordinator::run::Coordinator;
 use infermux::testing::coordinator::time::Time;
 use infermux::testing::decide::limiter::Window60;
-use infermux::testing::decide::outcome::Signal;
 use infermux::testing::exchange::callers::Callers;
 use infermux::testing::ledger::books::Books;
 use infermux::testing::ledger::state::State;
 use infermux::testing::ledger::terms::Terms;
 use infermux::testing::ledger::totals::Totals;
-use infermux::testing::link::facts::{Ended, Fact, Sample, SampleKind};
+use infermux::testing::link::facts::{
+    Admitted, Fact, Left, Sample, SampleKind, Success, Successes,
+};
 use infermux::testing::link::gate::ConnectionsMax;
+use infermux::testing::link::gathered::Gathered;
 use infermux::testing::link::progress::Progress;
 use infermux::testing::link::reports::{Batch, Message};
 use infermux::testing::link::{meters, queue};
@@ -166,68 +168,69 @@ fn team(number: u32) -> Team {
     }
 }
 
-/// A shard's batch: three facts for each request, and two for its scope, as shards report them.
+/// A shard's batch: what three facts for each request, and two for its scope, become.
 fn batch(
     case: &Case,
     (now, month, day): (Instant, PeriodTag, PeriodTag),
     (shard, tick): (u16, u32),
     turn: &mut u32,
 ) -> Batch {
-    let mut facts = Vec::new();
+    let mut facts = Gathered::default();
     for _ in 0..case.requests {
         *turn += 1;
         let place = u16::try_from(*turn % u32::from(case.providers));
         let provider = ProviderId(place.expect("less than there are"));
-        let budget = BudgetId(*turn % case.budgets);
-        let tokens = Tokens::new(300);
-        facts.push(Fact::Admitted {
-            subject: Subject::Provider(provider),
-            at: now,
-            requests: 1,
-            tokens,
-            day: None,
-        });
         let scope = turn.checked_rem(case.scopes).map(ScopeId);
-        facts.extend(scope.map(|scope| Fact::Admitted {
-            subject: Subject::Scope(scope),
-            at: now,
-            requests: 1,
-            tokens,
-            day: Some(day),
-        }));
-        facts.push(Fact::Ended(Ended {
-            provider,
-            admitted: now,
-            at: now,
-            signal: Signal::Success,
-            sample: Some(Sample {
-                latency: Duration::from_millis(400),
-                kind: SampleKind::WholeAnswer,
-            }),
-            reserved: tokens,
-            excess: Tokens::ZERO,
-            used: Tokens::new(29),
-            probe: None,
-            successes_before: 0,
-        }));
-        facts.push(Fact::Settled {
-            budget,
+        let day = scope.map(|_| day);
+        let subjects = [Subject::Provider(provider)].into_iter();
+        for subject in subjects.chain(scope.map(Subject::Scope)) {
+            let tokens = Tokens::new(300);
+            let is_scope = matches!(subject, Subject::Scope(_));
+            let day = day.filter(|_| is_scope);
+            let admitted = Admitted {
+                subject,
+                at: now,
+                requests: 1,
+                tokens,
+                day: day.map(|day| (day, 1)),
+            };
+            let left = Left {
+                subject,
+                admitted: now,
+                day,
+                reserved: tokens,
+                excess: Tokens::ZERO,
+                used: Tokens::new(29),
+            };
+            tell(&mut facts, Fact::Admitted(admitted));
+            tell(&mut facts, Fact::Left(left));
+        }
+        let sample = Sample {
+            latency: Duration::from_millis(400),
+            kind: SampleKind::WholeAnswer,
+        };
+        let success = Success::new(now, sample);
+        if !facts.succeed(provider, now, success) {
+            facts.push(Fact::Succeeded(Successes::new(provider, now, success)));
+        }
+        let settled = Fact::Settled {
+            budget: BudgetId(*turn % case.budgets),
             period: month,
             cost: NanoUsd::new(30),
-        });
-        facts.extend(scope.map(|scope| Fact::Left {
-            scope,
-            admitted: now,
-            day: Some(day),
-            reserved: tokens,
-            excess: Tokens::ZERO,
-            used: Tokens::new(29),
-        }));
+            requests: 1,
+        };
+        tell(&mut facts, settled);
     }
     Batch {
         shard: ShardId(shard),
         number: u64::from(tick) + 1,
-        facts,
+        facts: facts.take(0),
+    }
+}
+
+fn tell(facts: &mut Gathered, fact: Fact) {
+    if !facts.join(&fact) {
+        facts.push(fact);
     }
 }
 

@@ -242,7 +242,13 @@ pub mod link {
         pub use crate::link::buffered::{Held, Lease, Pool};
     }
     pub mod facts {
-        pub use crate::link::facts::{Ended, Fact, MonthTag, Sample, SampleKind};
+        pub use crate::link::facts::{
+            Admitted, Ended, Fact, Left, MonthTag, SUCCESSES_WITHIN, Sample, SampleKind, Success,
+            Successes,
+        };
+    }
+    pub mod gathered {
+        pub use crate::link::gathered::Gathered;
     }
     pub mod gate {
         pub use crate::link::gate::{ConnectionsMax, Gates};

@@ -10,7 +10,7 @@ use infermux::testing::config::accounts::Accounts;
 use infermux::testing::decide::outcome::Signal;
 use infermux::testing::ledger::books::Books;
 use infermux::testing::ledger::state::State;
-use infermux::testing::link::facts::{Ended, Fact, Sample, SampleKind};
+use infermux::testing::link::facts::{Admitted, Ended, Fact, Sample, SampleKind};
 
 use super::run::{Run, plan};
 
@@ -31,12 +31,14 @@ pub(crate) fn facts() -> Run {
 
 /// Books the admission of a request at a provider with limits.
 pub(crate) fn admitted() -> Run {
-    books(|at| Fact::Admitted {
-        subject: Subject::Provider(ProviderId(1)),
-        at,
-        requests: 1,
-        tokens: Tokens::new(300),
-        day: None,
+    books(|at| {
+        Fact::Admitted(Admitted {
+            subject: Subject::Provider(ProviderId(1)),
+            at,
+            requests: 1,
+            tokens: Tokens::new(300),
+            day: None,
+        })
     })
 }
 
@@ -79,9 +81,6 @@ fn ended(at: Instant, signal: Signal) -> Fact {
         at,
         signal,
         sample: (signal == Signal::Success).then_some(sample),
-        reserved: Tokens::new(300),
-        excess: Tokens::ZERO,
-        used: Tokens::new(29),
         probe: None,
         successes_before: 0,
     })

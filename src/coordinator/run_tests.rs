@@ -14,7 +14,7 @@ use crate::config::seats::Seats;
 use crate::config::{self, Environment, Options, Strictness};
 use crate::decide::limiter::Window60;
 use crate::decide::outcome::Signal;
-use crate::link::facts::{Ended, Fact};
+use crate::link::facts::{self, Admitted, Ended, Fact};
 use crate::link::gate::ConnectionsMax;
 use crate::link::provider_gate::Standing;
 use crate::link::reports::{ByHand, Reply};
@@ -111,9 +111,6 @@ impl Play {
             at: at(millis),
             signal: Signal::Failure,
             sample: None,
-            reserved: Tokens::ZERO,
-            used: Tokens::ZERO,
-            excess: Tokens::ZERO,
             probe: None,
             successes_before: 0,
         };
@@ -243,13 +240,13 @@ impl Team {
     fn send(&mut self, millis: u64, tokens: u64) -> ScopeTaken {
         let taken = self.gate().take(at(millis), tokens).expect("there is room");
         self.gate().admit(&taken);
-        self.tell(Fact::Admitted {
+        self.tell(Fact::Admitted(Admitted {
             subject: Subject::Scope(ScopeId(0)),
             at: at(millis),
             requests: taken.requests,
             tokens: Tokens::new(taken.tokens),
-            day: taken.request_of,
-        });
+            day: taken.request_of.map(|day| (day, 1)),
+        }));
         taken
     }
 
@@ -257,14 +254,14 @@ impl Team {
     fn end(&mut self, millis: u64, taken: &ScopeTaken, used: u64) {
         let excess = self.gate().settle(taken, used);
         self.gate().release();
-        self.tell(Fact::Left {
-            scope: ScopeId(0),
+        self.tell(Fact::Left(facts::Left {
+            subject: Subject::Scope(ScopeId(0)),
             admitted: at(millis),
             day: taken.tokens_of.map(|(day, _)| day),
             reserved: Tokens::new(taken.tokens),
             excess: Tokens::new(excess),
             used: Tokens::new(used),
-        });
+        }));
     }
 
     fn tell(&mut self, fact: Fact) {

@@ -99,6 +99,56 @@ impl Breaker {
         transition
     }
 
+    /// Attempts succeeded that were no probes: when each was admitted, and how long it took. All
+    /// ended at about `at`, within the same slice of each window. It is the same as to be told of
+    /// each by itself.
+    pub fn on_succeeded(
+        &mut self,
+        now: Instant,
+        at: Instant,
+        all: impl Iterator<Item = (Instant, ResponseTime)> + Clone,
+    ) -> Option<Transition> {
+        let window = self.window.total(now);
+        let (policy, fresh_from) = (self.policy, self.fresh_from);
+        let covers = |time: ResponseTime| Self::covers(&policy, time);
+        let is_slow = |time: ResponseTime| covers(time) && time.span() > policy.latency_p95;
+        // Where nothing speaks against the provider, no success can open the circuit.
+        let is_well = self.state == State::Closed
+            && (window.failures, window.slow) == (0, 0)
+            && all
+                .clone()
+                .all(|(admitted, time)| admitted >= fresh_from && !is_slow(time));
+        if !is_well {
+            let end = |(admitted, time)| End {
+                admitted,
+                at,
+                signal: Signal::Success,
+                response_time: Some(time),
+                probe: None,
+                successes_before: 0,
+            };
+            let ends = all.map(|success| self.on_end(now, end(success)));
+            return ends.fold(None, Option::or);
+        }
+        let mut counts = Tally::default();
+        for (_, time) in all.clone() {
+            counts.successes += 1;
+            counts.timed += u64::from(covers(time));
+        }
+        self.response_times
+            .add_all(at, all.map(|(_, time)| time.span()));
+        self.window.add(at, counts);
+        let requests = counts.successes;
+        let ended = Tally {
+            requests,
+            ..Tally::default()
+        };
+        self.minute.add(at, ended);
+        self.rows.on_successes(requests);
+        self.check();
+        None
+    }
+
     /// So many successes ended; nothing more is known of them.
     pub fn on_successes(&mut self, now: Instant, count: u64) {
         self.rows.on_successes(count);
@@ -297,7 +347,7 @@ impl Breaker {
             Signal::Neutral => return None,
         }
         if let Some(time) = end.response_time {
-            let covered = u64::from(self.covers(time));
+            let covered = u64::from(Self::covers(&self.policy, time));
             counts.timed = covered;
             counts.slow = covered * u64::from(time.span() > self.policy.latency_p95);
             self.response_times.add(end.at, time.span());
@@ -312,11 +362,11 @@ impl Breaker {
     }
 
     /// Whether the threshold of response times covers this one.
-    fn covers(&self, time: ResponseTime) -> bool {
+    fn covers(policy: &BreakerPolicy, time: ResponseTime) -> bool {
         match time {
             ResponseTime::FirstContent(_) => true,
             // By default it does not: a long answer takes longer.
-            ResponseTime::WholeAnswer(_) => self.policy.latency_covers_all,
+            ResponseTime::WholeAnswer(_) => policy.latency_covers_all,
         }
     }
 

@@ -1031,4 +1031,39 @@ proptest! {
             prop_assert_eq!(alone.state().name(), "open");
         }
     }
+
+    #[test]
+    fn successes_that_are_told_together_count_like_those_that_are_told_one_by_one(
+        steps in steps(),
+        all in prop::collection::vec((0..30_000_u64, any::<bool>(), any::<bool>()), 1..7),
+    ) {
+        let mut play = Play::new();
+        for step in &steps {
+            play.step(step);
+        }
+        let (now, mut alone) = (play.now, play.breaker.clone());
+        let success = |(ago, slow, is_stream): (u64, bool, bool)| {
+            let ago = now.since(Instant::from_millis(ago)).as_nanos();
+            let admitted = Instant::from_nanos(u64::try_from(ago).unwrap());
+            let span = Duration::from_secs(if slow { 6 } else { 1 });
+            let kind = if is_stream { ResponseTime::FirstContent } else { ResponseTime::WholeAnswer };
+            (admitted, kind(span))
+        };
+        let all = all.into_iter().map(success);
+        let each = all.clone().map(|(admitted, time)| {
+            let mut end = ordinary(admitted, Signal::Success);
+            (end.at, end.response_time) = (now, Some(time));
+            alone.on_end(now, end)
+        });
+        let expected: Vec<_> = each.flatten().collect();
+        let found = play.breaker.on_succeeded(now, now, all);
+        prop_assert_eq!(found.into_iter().collect::<Vec<_>>(), expected);
+        let shown = |breaker: &mut Breaker| {
+            let untold = breaker.rows.untold();
+            let (rate, p95) = (breaker.error_rate(now), breaker.p95(now));
+            let counts = (breaker.window.total(now), breaker.requests_last_minute(now));
+            (breaker.state(), rate, p95, counts, untold)
+        };
+        prop_assert_eq!(shown(&mut play.breaker), shown(&mut alone));
+    }
 }

@@ -24,12 +24,15 @@ impl Ewma {
     /// look fast.
     pub fn add(&mut self, sample: Duration, decay_permille: u32) {
         let sample = u64::try_from(sample.as_nanos()).unwrap_or(u64::MAX);
-        let share = u128::from(decay_permille.min(1_000));
+        let share = u64::from(decay_permille.min(1_000));
         self.nanos = if self.samples == 0 {
             sample
+        } else if self.nanos.max(sample) <= SMALL {
+            (self.nanos * (1_000 - share) + sample * share + 500) / 1_000
         } else {
-            let sum = u128::from(self.nanos) * (1_000 - share) + u128::from(sample) * share;
-            u64::try_from((sum + 500) / 1_000).unwrap_or(u64::MAX)
+            let [old, new] = [(self.nanos, 1_000 - share), (sample, share)]
+                .map(|(nanos, part)| u128::from(nanos) * u128::from(part));
+            u64::try_from((old + new + 500) / 1_000).unwrap_or(u64::MAX)
         };
         self.samples = self.samples.saturating_add(1);
     }
@@ -43,6 +46,10 @@ impl Ewma {
         }
     }
 }
+
+/// Nanoseconds, half a year: the sums of an average of no more than that fit into 64 bits, where a
+/// division takes a few cycles.
+const SMALL: u64 = u64::MAX / 1_001;
 
 #[cfg(test)]
 mod tests {

@@ -27,6 +27,11 @@ impl Percentile {
     /// Takes in a sample taken at `at`, unless that moment has left the window; a sample above ten
     /// minutes counts as ten minutes.
     pub fn add(&mut self, at: Instant, sample: Duration) {
+        self.add_all(at, std::iter::once(sample));
+    }
+
+    /// Takes in samples taken at `at`, likewise.
+    pub fn add_all(&mut self, at: Instant, samples: impl Iterator<Item = Duration>) {
         let Some(slice) = self.slices.at(at, drop) else {
             return;
         };
@@ -34,8 +39,10 @@ impl Percentile {
             *slice = histogram();
         }
         if let Some(histogram) = slice {
-            let micros = u64::try_from(sample.as_micros()).unwrap_or(u64::MAX);
-            histogram.saturating_record(micros.clamp(1, MICROS_MAX));
+            for sample in samples {
+                let nanos = u64::try_from(sample.as_nanos()).unwrap_or(u64::MAX);
+                histogram.saturating_record((nanos / 1_000).clamp(1, MICROS_MAX));
+            }
         }
     }
 

@@ -16,7 +16,7 @@ use crate::ledger::limits::Limits;
 use crate::ledger::state::State;
 use crate::ledger::terms::Terms;
 use crate::ledger::totals::Totals;
-use crate::link::facts::Fact;
+use crate::link::facts::{Ended, Fact};
 use crate::link::orders::{Health, Order};
 use crate::link::reports::ByHand;
 
@@ -105,20 +105,46 @@ impl Books {
         self.breakers.on_fact(now, fact, orders);
         self.limits.on_fact(fact, orders);
         self.days.on_fact(fact);
-        self.alerts.extend(self.budgets.on_fact(fact));
-        if let Fact::Ended(ended) = fact
-            && let Some(sample) = ended.sample
-            && let Some(average) = self.averages.get_mut(ended.provider.index())
-        {
-            average.add(sample.latency, self.decay_permille);
-            let view = average.view();
-            let (average, samples) = (view.average, view.samples);
-            orders.push(Order::Average {
-                provider: ended.provider,
-                average,
-                samples,
-            });
+        self.budgets.on_fact(fact, &mut self.alerts);
+        match fact {
+            Fact::Ended(Ended {
+                provider,
+                sample: Some(sample),
+                ..
+            }) => self.average(*provider, std::iter::once(sample.latency), orders),
+            Fact::Succeeded(all) => {
+                let latencies = all.list().iter().map(|one| one.sample().latency);
+                self.average(all.provider, latencies, orders);
+            }
+            Fact::Ended(_)
+            | Fact::Admitted(_)
+            | Fact::Left(_)
+            | Fact::Cooldown { .. }
+            | Fact::ProbeTaken { .. }
+            | Fact::ProbeAnswered { .. }
+            | Fact::Settled { .. }
+            | Fact::Forgotten { .. } => {}
         }
+    }
+
+    /// Adds response times to a provider's average.
+    fn average(
+        &mut self,
+        provider: ProviderId,
+        latencies: impl Iterator<Item = Duration>,
+        orders: &mut Vec<Order>,
+    ) {
+        let Some(average) = self.averages.get_mut(provider.index()) else {
+            return;
+        };
+        latencies.for_each(|latency| average.add(latency, self.decay_permille));
+        let view = average.view();
+        let (average, samples) = (view.average, view.samples);
+        orders.push(Order::Average {
+            provider,
+            average,
+            samples,
+        });
     }
 
     /// A health check ended.

@@ -10,7 +10,7 @@ use crate::config::plan::Plan;
 use crate::decide::breaker::Breaker;
 use crate::decide::circuit::{End, ResponseTime, State, Transition};
 use crate::decide::policy::BreakerPolicy;
-use crate::link::facts::{Ended, Fact, SampleKind};
+use crate::link::facts::{Ended, Fact, Sample, SampleKind};
 use crate::link::orders::{Circuit, Health, Order};
 
 /// The circuits and the health of all providers.
@@ -119,11 +119,9 @@ impl Breakers {
     #[inline]
     pub fn on_fact(&mut self, now: Instant, fact: &Fact, orders: &mut Vec<Order>) {
         match fact {
-            Fact::Admitted { .. }
-            | Fact::Left { .. }
-            | Fact::Cooldown { .. }
-            | Fact::Settled { .. } => {}
+            Fact::Admitted(_) | Fact::Left(_) | Fact::Cooldown { .. } | Fact::Settled { .. } => {}
             Fact::Ended(_)
+            | Fact::Succeeded(_)
             | Fact::ProbeTaken { .. }
             | Fact::ProbeAnswered { .. }
             | Fact::Forgotten { .. } => self.on_own_fact(now, fact, orders),
@@ -138,6 +136,12 @@ impl Breakers {
             Fact::Ended(ended) => {
                 let step = |breaker: &mut Breaker| breaker.on_end(now, end(ended));
                 self.change(now, ended.provider, orders, step);
+            }
+            Fact::Succeeded(all) => {
+                let list = all.list().iter();
+                let list = list.map(|one| (one.admitted, response_time(one.sample())));
+                let step = |breaker: &mut Breaker| breaker.on_succeeded(now, all.at, list);
+                self.change(now, all.provider, orders, step);
             }
             Fact::ProbeTaken {
                 provider,
@@ -161,10 +165,7 @@ impl Breakers {
                     standing.breaker.on_successes(now, *successes);
                 }
             }
-            Fact::Admitted { .. }
-            | Fact::Left { .. }
-            | Fact::Cooldown { .. }
-            | Fact::Settled { .. } => {}
+            Fact::Admitted(_) | Fact::Left(_) | Fact::Cooldown { .. } | Fact::Settled { .. } => {}
         }
     }
 
@@ -301,17 +302,20 @@ impl Breakers {
 
 /// An attempt's end in the form that a breaker takes.
 fn end(ended: &Ended) -> End {
-    let response_time = ended.sample.map(|sample| match sample.kind {
-        SampleKind::FirstContent => ResponseTime::FirstContent(sample.latency),
-        SampleKind::WholeAnswer => ResponseTime::WholeAnswer(sample.latency),
-    });
     End {
         admitted: ended.admitted,
         at: ended.at,
         signal: ended.signal,
-        response_time,
+        response_time: ended.sample.map(response_time),
         probe: ended.probe,
         successes_before: ended.successes_before,
+    }
+}
+
+fn response_time(sample: Sample) -> ResponseTime {
+    match sample.kind {
+        SampleKind::FirstContent => ResponseTime::FirstContent(sample.latency),
+        SampleKind::WholeAnswer => ResponseTime::WholeAnswer(sample.latency),
     }
 }
 

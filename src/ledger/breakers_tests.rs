@@ -3,11 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::base::tokens::Tokens;
 use crate::config::{self, Environment, Options, Strictness};
 use crate::decide::circuit::Reason;
 use crate::decide::outcome::Signal;
-use crate::link::facts::Sample;
 
 const A: ProviderId = ProviderId(0);
 const B: ProviderId = ProviderId(1);
@@ -34,9 +32,6 @@ fn ended(provider: ProviderId, at: Instant, signal: Signal, probe: Option<u32>) 
             latency: Duration::from_secs(1),
             kind: SampleKind::FirstContent,
         }),
-        reserved: Tokens::default(),
-        excess: Tokens::ZERO,
-        used: Tokens::default(),
         probe,
         successes_before: 0,
     })

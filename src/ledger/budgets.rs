@@ -136,29 +136,32 @@ impl Budgets {
         }
     }
 
-    /// Takes in a shard's fact.
-    pub fn on_fact(&mut self, fact: &Fact) -> Option<Alert> {
-        match *fact {
-            Fact::Settled {
-                budget,
-                period,
-                cost,
-            } => {
-                let account = self.accounts.get_mut(budget.index())?;
-                self.changed |= cost > NanoUsd::ZERO;
-                account.on_settled(period, cost);
-                if std::mem::replace(&mut account.is_saved, false) {
-                    self.unsaved.push(budget);
-                }
-                account.alert(budget)
-            }
-            Fact::Admitted { .. }
-            | Fact::Left { .. }
-            | Fact::Ended(_)
-            | Fact::Cooldown { .. }
-            | Fact::ProbeTaken { .. }
-            | Fact::ProbeAnswered { .. }
-            | Fact::Forgotten { .. } => None,
+    /// Takes in a shard's fact; appends what the log is told of budgets near their amount.
+    pub fn on_fact(&mut self, fact: &Fact, alerts: &mut Vec<Alert>) {
+        let Fact::Settled {
+            budget,
+            period,
+            cost,
+            requests,
+        } = *fact
+        else {
+            return;
+        };
+        let Some(account) = self.accounts.get_mut(budget.index()) else {
+            return;
+        };
+        self.changed |= cost > NanoUsd::ZERO;
+        account.on_settled(period, cost);
+        if std::mem::replace(&mut account.is_saved, false) {
+            self.unsaved.push(budget);
+        }
+        let next = if requests > 1 {
+            Books::next_alert
+        } else {
+            Books::alert
+        };
+        while let Some(level) = next(&mut account.books) {
+            alerts.extend(account.alert(budget, level));
         }
     }
 
@@ -293,10 +296,9 @@ impl Account {
         self.books.on_settled(period, cost);
     }
 
-    /// What the log is told of this budget, whose id is `budget`. One that stops requests is told
+    /// What the log is told of this budget, whose id is `budget`, when it reaches `level`. One that stops requests is told
     /// of when it does, others are told of before that, too.
-    fn alert(&mut self, budget: BudgetId) -> Option<Alert> {
-        let level = self.books.alert()?;
+    fn alert(&self, budget: BudgetId, level: Level) -> Option<Alert> {
         let stops = self.enforce == Enforce::Yes && self.action != BudgetAction::Alert;
         let is_told = match level {
             Level::Most => !stops,

@@ -46,11 +46,18 @@ fn budgets(state: &State) -> Budgets {
     Budgets::new(&accounts(&load().plan), november().start(), state)
 }
 
+fn hear(budgets: &mut Budgets, fact: &Fact) -> Vec<Alert> {
+    let mut alerts = Vec::new();
+    budgets.on_fact(fact, &mut alerts);
+    alerts
+}
+
 fn settled(budget: u32, period: Period, cost: u64) -> Fact {
     Fact::Settled {
         budget: BudgetId(budget),
         period: period.tag(),
         cost: NanoUsd::new(cost),
+        requests: 1,
     }
 }
 
@@ -72,8 +79,8 @@ fn an_alert_budget_is_told_of_twice_and_the_others_once() {
         (2, [None, Some(Level::All), None]),
     ] {
         let mut budgets = budgets(&State::default());
-        let mut settle = |cost| budgets.on_fact(&settled(budget, november(), cost));
-        let found = [80, 20, 5].map(|cost| settle(cost).map(|alert| alert.level));
+        let mut settle = |cost| hear(&mut budgets, &settled(budget, november(), cost));
+        let found = [80, 20, 5].map(|cost| settle(cost).first().map(|alert| alert.level));
         assert_eq!(found, expected, "{budget}");
     }
 }
@@ -89,7 +96,7 @@ fn spend_survives_a_restart_and_so_do_other_callers() {
     budgets.start(&mut orders);
     assert_eq!(orders[..2], [begins(0, -30, 130), begins(1, 100, 0)]);
     assert!(!budgets.take_changed());
-    budgets.on_fact(&settled(1, november(), 4));
+    hear(&mut budgets, &settled(1, november(), 4));
     assert!(budgets.take_changed() && !budgets.take_changed());
     budgets.save(&mut state);
     let spent_by = |name| state.spent_by(&caller(name), Per::Month);
@@ -130,12 +137,12 @@ fn a_budget_that_comes_back_has_what_its_scope_has_spent_meanwhile() {
     let mut state = State::default();
     let mut books = Budgets::new(&of_team(&two), november().start(), &state);
     for budget in [0, 1] {
-        books.on_fact(&settled(budget, november(), 10));
+        hear(&mut books, &settled(budget, november(), 10));
     }
     let mut orders = Vec::new();
     books.save(&mut state);
     books.adopt(&of_team(&one), &[], &state, &mut orders);
-    books.on_fact(&settled(0, november(), 25));
+    hear(&mut books, &settled(0, november(), 25));
     books.save(&mut state);
     assert_eq!(orders, []);
     books.adopt(&of_team(&two), &[], &state, &mut orders);
@@ -161,7 +168,7 @@ fn a_reload_changes_the_balance_by_the_difference() {
     let period = november().tag();
     let mut plan = load().plan;
     let mut books = budgets(&State::default());
-    books.on_fact(&settled(0, november(), 130));
+    hear(&mut books, &settled(0, november(), 130));
     let mut orders = Vec::new();
     plan.budgets.callers[0].budget.amount = NanoUsd::new(150);
     books.adopt(&accounts(&plan), &[], &State::default(), &mut orders);
@@ -172,8 +179,8 @@ fn a_reload_changes_the_balance_by_the_difference() {
     };
     assert_eq!(orders, [order]);
     // 100 % was announced under the former amount; under this one, it is reached only now.
-    let all = books.on_fact(&settled(0, november(), 20));
-    assert_eq!(all.map(|alert| alert.level), Some(Level::All));
+    let all = hear(&mut books, &settled(0, november(), 20));
+    assert_eq!(all.first().map(|alert| alert.level), Some(Level::All));
     // Another caller with the same id begins with its own former spend.
     orders.clear();
     let mut state = State::default();
@@ -186,7 +193,7 @@ fn a_reload_changes_the_balance_by_the_difference() {
     plan.budgets.callers = Box::default();
     books.adopt(&accounts(&plan), &[], &state, &mut orders);
     assert_eq!(books.views().count(), 0);
-    books.on_fact(&settled(0, november(), 2));
+    hear(&mut books, &settled(0, november(), 2));
     books.save(&mut state);
     let spent = state
         .spent_by(&caller("other"), Per::Month)
@@ -214,7 +221,7 @@ fn what_a_scope_has_spent_is_kept_whichever_of_its_budgets_a_reload_drops() {
     let one = plan.teams[0].allowance.budgets[0].clone();
     plan.teams[0].allowance.budgets = Box::new([one]);
     books.adopt(&accounts(&plan), &[], &state, &mut Vec::new());
-    books.on_fact(&settled(0, november(), 7));
+    hear(&mut books, &settled(0, november(), 7));
     let mut spent = |books: &mut Budgets| {
         books.save(&mut state);
         state.spent_by(&Scope::Team("t".into()), Per::Month)[&november()].get()
@@ -222,7 +229,7 @@ fn what_a_scope_has_spent_is_kept_whichever_of_its_budgets_a_reload_drops() {
     assert_eq!(spent(&mut books), 7);
     books.adopt(&both, &[], &State::default(), &mut Vec::new());
     for budget in [0, 1] {
-        books.on_fact(&settled(budget, november(), 1));
+        hear(&mut books, &settled(budget, november(), 1));
     }
     assert_eq!(spent(&mut books), 8);
 }
@@ -246,10 +253,38 @@ fn the_month_turns_by_the_calendar_and_never_back() {
     assert_eq!(orders.len(), 3);
 }
 
+/// What one request passes by is told once; what several have reached one after the other is told
+/// of each level.
+#[test]
+fn levels_that_several_requests_have_reached_are_told_of_each() {
+    use Level::{All, Most};
+    // Before, and then at once: what so many requests cost.
+    for (before, cost, count, expected) in [
+        (0, 110, 1, &[All][..]),
+        (0, 110, 2, &[Most, All]),
+        (0, 85, 2, &[Most]),
+        (0, 70, 2, &[]),
+        (85, 20, 2, &[All]),
+        (110, 20, 2, &[]),
+    ] {
+        let mut budgets = budgets(&State::default());
+        hear(&mut budgets, &settled(1, november(), before));
+        let fact = Fact::Settled {
+            budget: BudgetId(1),
+            period: november().tag(),
+            cost: NanoUsd::new(cost),
+            requests: count,
+        };
+        let alerts = hear(&mut budgets, &fact);
+        let found: Vec<Level> = alerts.iter().map(|alert| alert.level).collect();
+        assert_eq!(found, expected, "{before}, then {cost} for {count}");
+    }
+}
+
 #[test]
 fn facts_about_unknown_budgets_change_nothing() {
     let mut budgets = budgets(&State::default());
-    assert_eq!(budgets.on_fact(&settled(9, november(), 2)), None);
+    assert_eq!(hear(&mut budgets, &settled(9, november(), 2)), []);
     assert!(!budgets.take_changed());
 }
 
@@ -311,7 +346,7 @@ impl House {
             Step::Settle(shard, cost) => self.settle(shard, cost),
             Step::Hear(shard) => {
                 if let Some(fact) = self.reports[shard].pop_front() {
-                    self.budgets.on_fact(&fact);
+                    hear(&mut self.budgets, &fact);
                 }
             }
             Step::Turn => {

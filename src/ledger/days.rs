@@ -8,7 +8,7 @@ use crate::base::time::{Instant, WallTime};
 use crate::config::accounts::Accounts;
 use crate::config::scope::{Limits, Scope};
 use crate::ledger::state::State;
-use crate::link::facts::Fact;
+use crate::link::facts::{Admitted, Fact, Left};
 use crate::link::orders::Order;
 
 /// The running day of all scopes with limits.
@@ -103,20 +103,21 @@ impl Days {
     /// Takes in a shard's fact.
     pub fn on_fact(&mut self, fact: &Fact) {
         match *fact {
-            Fact::Admitted {
+            Fact::Admitted(Admitted {
                 subject: Subject::Scope(scope),
-                day: Some(day),
+                day: Some((day, requests)),
                 ..
-            } => self.add(scope, day, [1, 0]),
-            Fact::Left {
-                scope,
+            }) => self.add(scope, day, [requests, 0]),
+            Fact::Left(Left {
+                subject: Subject::Scope(scope),
                 day: Some(day),
                 used,
                 ..
-            } => self.add(scope, day, [0, used.get()]),
-            Fact::Admitted { .. }
-            | Fact::Left { .. }
+            }) => self.add(scope, day, [0, used.get()]),
+            Fact::Admitted(_)
+            | Fact::Left(_)
             | Fact::Ended(_)
+            | Fact::Succeeded(_)
             | Fact::Cooldown { .. }
             | Fact::ProbeTaken { .. }
             | Fact::ProbeAnswered { .. }

@@ -50,24 +50,24 @@ fn tuesday() -> Period {
 }
 
 fn admitted(scope: u32, day: PeriodTag) -> Fact {
-    Fact::Admitted {
+    Fact::Admitted(Admitted {
         subject: Subject::Scope(ScopeId(scope)),
         at: Instant::ZERO,
         requests: 0,
         tokens: Tokens::ZERO,
-        day: Some(day),
-    }
+        day: Some((day, 1)),
+    })
 }
 
 fn left(scope: u32, day: PeriodTag, used: u64) -> Fact {
-    Fact::Left {
-        scope: ScopeId(scope),
+    Fact::Left(Left {
+        subject: Subject::Scope(ScopeId(scope)),
         admitted: Instant::ZERO,
         day: Some(day),
         reserved: Tokens::ZERO,
         excess: Tokens::ZERO,
         used: Tokens::new(used),
-    }
+    })
 }
 
 fn begins(scope: u32, day: Period, [requests, tokens]: [i64; 2]) -> Order {

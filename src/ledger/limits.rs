@@ -11,7 +11,7 @@ use crate::config::accounts::Accounts;
 use crate::config::plan::Provider;
 use crate::decide::limiter::{Cooldown, Returned, Window60};
 use crate::decide::outcome::Signal;
-use crate::link::facts::Fact;
+use crate::link::facts::{Admitted, Fact, Left};
 use crate::link::orders::Order;
 
 /// The windows of all subjects, and the pauses of providers.
@@ -42,7 +42,7 @@ struct Account {
     has_begun: bool,
 }
 
-/// An attempt or a request that has ended.
+/// Attempts or requests that have ended.
 #[derive(Clone, Copy)]
 struct Past {
     admitted: Instant,
@@ -107,13 +107,13 @@ impl Limits {
     /// Takes in a shard's fact.
     pub fn on_fact(&mut self, fact: &Fact, orders: &mut Vec<Order>) {
         match *fact {
-            Fact::Admitted {
+            Fact::Admitted(Admitted {
                 subject,
                 at,
                 requests,
                 tokens,
                 day: _,
-            } => {
+            }) => {
                 if let Some(account) = self.account(subject)
                     && let Some(window) = &mut account.window
                 {
@@ -127,29 +127,28 @@ impl Limits {
                     (Signal::Success, Some(cooldown)) => cooldown.on_success(ended.admitted),
                     (Signal::Success | Signal::Failure | Signal::Neutral, _) => {}
                 }
-                let past = Past {
-                    admitted: ended.admitted,
-                    reserved: ended.reserved,
-                    excess: ended.excess,
-                    used: ended.used,
-                };
-                self.on_past(Subject::Provider(ended.provider), past, orders);
             }
-            Fact::Left {
-                scope,
+            Fact::Succeeded(ref all) => {
+                if let Some(cooldown) = self.cooldowns.get_mut(all.provider.index()) {
+                    let admitted = all.list().iter().map(|one| one.admitted).max();
+                    cooldown.on_success(admitted.unwrap_or_default());
+                }
+            }
+            Fact::Left(Left {
+                subject,
                 admitted,
                 day: _,
                 reserved,
                 excess,
                 used,
-            } => {
+            }) => {
                 let past = Past {
                     admitted,
                     reserved,
                     excess,
                     used,
                 };
-                self.on_past(Subject::Scope(scope), past, orders);
+                self.on_past(subject, past, orders);
             }
             Fact::Cooldown { provider, at, span } => {
                 let cooldown = self.cooldowns.get_mut(provider.index());

@@ -6,7 +6,7 @@ use crate::config::keyring::{Keyring, Team};
 use crate::config::plan::Budgets;
 use crate::config::scope::{self, Allowance};
 use crate::config::{self, Environment, Options, Strictness};
-use crate::link::facts::Ended;
+use crate::link::facts::{Admitted, Left, Sample, SampleKind, Success, Successes};
 
 const FILE: &str = "
 providers:
@@ -86,24 +86,29 @@ fn admitted(provider: u16, seconds: u64, tokens: u64) -> Fact {
 }
 
 fn admitted_to(subject: Subject, seconds: u64, tokens: u64) -> Fact {
-    Fact::Admitted {
+    Fact::Admitted(Admitted {
         subject,
         at: at(seconds),
         requests: 1,
         tokens: Tokens::new(tokens),
         day: None,
-    }
+    })
 }
 
 fn left(scope: u32, seconds: u64, [reserved, used]: [u64; 2], excess: u64) -> Fact {
-    Fact::Left {
-        scope: ScopeId(scope),
+    let subject = Subject::Scope(ScopeId(scope));
+    left_by(subject, seconds, [reserved, used], excess)
+}
+
+fn left_by(subject: Subject, seconds: u64, [reserved, used]: [u64; 2], excess: u64) -> Fact {
+    Fact::Left(Left {
+        subject,
         admitted: at(seconds),
         day: None,
         reserved: Tokens::new(reserved),
         excess: Tokens::new(excess),
         used: Tokens::new(used),
-    }
+    })
 }
 
 fn ended(provider: u16, seconds: u64, tokens: [u64; 2]) -> Fact {
@@ -112,18 +117,18 @@ fn ended(provider: u16, seconds: u64, tokens: [u64; 2]) -> Fact {
 
 /// An end for which the shard took `excess` more tokens.
 fn ended_with(provider: u16, seconds: u64, [reserved, used]: [u64; 2], excess: u64) -> Fact {
-    Fact::Ended(Ended {
-        provider: ProviderId(provider),
-        admitted: at(seconds),
-        at: at(seconds + 1),
-        signal: Signal::Success,
-        sample: None,
-        reserved: Tokens::new(reserved),
-        excess: Tokens::new(excess),
-        used: Tokens::new(used),
-        probe: None,
-        successes_before: 0,
-    })
+    let subject = Subject::Provider(ProviderId(provider));
+    left_by(subject, seconds, [reserved, used], excess)
+}
+
+fn succeeded(provider: u16, seconds: u64) -> Fact {
+    let sample = Sample {
+        latency: Duration::from_secs(1),
+        kind: SampleKind::WholeAnswer,
+    };
+    let success = Success::new(at(seconds), sample);
+    let (provider, ended) = (ProviderId(provider), at(seconds + 1));
+    Fact::Succeeded(Successes::new(provider, ended, success))
 }
 
 fn refused(provider: u16, seconds: u64) -> Fact {
@@ -196,13 +201,13 @@ fn a_reload_changes_the_headroom_by_the_difference() {
     // back.
     assert_eq!(adopt(&mut limits, "", &[]), "");
     let mut orders = Vec::new();
-    let unlimited = Fact::Admitted {
+    let unlimited = Fact::Admitted(Admitted {
         subject: Subject::Provider(ProviderId(0)),
         at: at(6),
         requests: 0,
         tokens: Tokens::ZERO,
         day: None,
-    };
+    });
     limits.on_fact(&unlimited, &mut orders);
     limits.on_fact(&ended(0, 6, [0, 7]), &mut orders);
     limits.on_time(at(70), &mut orders);
@@ -312,7 +317,7 @@ fn a_success_ends_the_doubling_of_pauses() {
     let mut orders = Vec::new();
     limits.on_fact(&refused(3, 10), &mut orders);
     limits.on_fact(&refused(3, 11), &mut orders);
-    limits.on_fact(&ended(3, 14, [0, 0]), &mut orders);
+    limits.on_fact(&succeeded(3, 14), &mut orders);
     limits.on_fact(&refused(3, 15), &mut orders);
     assert_eq!(told(&orders), "3 until 11, 3 until 13, 3 until 16");
 }

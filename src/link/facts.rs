@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::base::ids::{BudgetId, ProviderId, ScopeId, Subject};
+use crate::base::ids::{BudgetId, ProviderId, Subject};
 use crate::base::money::NanoUsd;
 use crate::base::period::PeriodTag;
 use crate::base::time::Instant;
@@ -12,40 +12,14 @@ use crate::decide::outcome::Signal;
 /// Something that happened on a shard. Plain data, so that it could come from another machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact {
-    /// A provider's attempt, or a scope's request, was admitted: this much was taken from the
-    /// headroom.
-    Admitted {
-        /// The attempt's provider, or the request's scope.
-        subject: Subject,
-        /// When it was admitted; the window that it is charged to starts at this moment.
-        at: Instant,
-        /// Requests taken: one, or none where the subject has no limit on them.
-        requests: u64,
-        /// Tokens taken; zero where the subject has no limit on tokens.
-        tokens: Tokens,
-        /// The day from whose requests one was taken, as the scope's word said; `None`: there is no
-        /// such limit.
-        day: Option<PeriodTag>,
-    },
-    /// A scope's request has ended, and was settled in the scope's words.
-    Left {
-        /// The scope.
-        scope: ScopeId,
-        /// When the request was admitted.
-        admitted: Instant,
-        /// The day from whose tokens some were taken, as the scope's word said; `None`: there is no
-        /// such limit.
-        day: Option<PeriodTag>,
-        /// Tokens that were taken from the headroom when it was admitted.
-        reserved: Tokens,
-        /// Tokens that were taken from the headroom in addition when it ended, since it had used
-        /// more.
-        excess: Tokens,
-        /// Tokens that it used.
-        used: Tokens,
-    },
+    /// A provider's attempts, or a scope's requests, were admitted.
+    Admitted(Admitted),
+    /// A provider's attempts, or a scope's requests, have ended, and were settled in its words.
+    Left(Left),
     /// An attempt ended.
     Ended(Ended),
+    /// Attempts succeeded that were no probes.
+    Succeeded(Successes),
     /// The provider asked to be left alone.
     Cooldown {
         /// The provider.
@@ -73,14 +47,16 @@ pub enum Fact {
         /// When the answer came.
         at: Instant,
     },
-    /// A request that a budget pays for has ended, and was settled in the budget's words.
+    /// Requests that a budget pays for have ended, and were settled in the budget's words.
     Settled {
         /// The budget.
         budget: BudgetId,
-        /// The period in which the request was admitted, as the budget's word said.
+        /// The period in which they were admitted, as the budget's word said.
         period: PeriodTag,
-        /// What it cost.
+        /// What they cost.
         cost: NanoUsd,
+        /// How many they are.
+        requests: u32,
     },
     /// Successes that ended and are reported only by their number, since the shard held too many
     /// facts.
@@ -90,6 +66,42 @@ pub enum Fact {
         /// Their number.
         successes: u64,
     },
+}
+
+/// What was taken from the headroom of a provider or a scope within one second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// The attempts' provider, or the requests' scope.
+    pub subject: Subject,
+    /// When the last of them was admitted; the windows that they are charged to start with this
+    /// second.
+    pub at: Instant,
+    /// Requests taken: one for each, or none where the subject has no limit on them.
+    pub requests: u64,
+    /// Tokens taken; zero where the subject has no limit on tokens.
+    pub tokens: Tokens,
+    /// The day from whose requests some were taken, as the scope's word said, and how many; `None`:
+    /// there is no such limit.
+    pub day: Option<(PeriodTag, u64)>,
+}
+
+/// What was used of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// The attempts' provider, or the requests' scope.
+    pub subject: Subject,
+    /// When one of them was admitted, and all others in the same second.
+    pub admitted: Instant,
+    /// The day from whose tokens some were taken, as the scope's word said; `None`: there is no
+    /// such limit.
+    pub day: Option<PeriodTag>,
+    /// Tokens that were taken from the headroom when they were admitted.
+    pub reserved: Tokens,
+    /// Tokens that were taken from the headroom in addition when they ended, since they had used
+    /// more.
+    pub excess: Tokens,
+    /// Tokens that they used.
+    pub used: Tokens,
 }
 
 /// How an attempt ended.
@@ -105,17 +117,31 @@ pub struct Ended {
     pub signal: Signal,
     /// The response time, where it says something about the provider.
     pub sample: Option<Sample>,
-    /// Tokens that were taken from the headroom when it was admitted.
-    pub reserved: Tokens,
-    /// Tokens that were taken from the headroom in addition when it ended, since it had used more.
-    pub excess: Tokens,
-    /// Tokens that it used.
-    pub used: Tokens,
     /// The half-open phase whose probe it was.
     pub probe: Option<u32>,
     /// For a failure: how many successes of the provider had ended before it, over all shards; for
     /// any other end 0.
     pub successes_before: u64,
+}
+
+/// Successes of one provider that ended at about the same time, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Successes {
+    /// The provider.
+    pub provider: ProviderId,
+    /// When one of them ended, and all others in the same [`SUCCESSES_WITHIN`].
+    pub at: Instant,
+    count: u8,
+    list: [Success; SUCCESSES_PER_FACT],
+}
+
+/// An attempt that succeeded, in two words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Success {
+    /// When it was admitted.
+    pub admitted: Instant,
+    /// Nanoseconds of the response time, times two; one more for a stream's first content.
+    sample: u64,
 }
 
 /// A response time.
@@ -135,6 +161,150 @@ pub enum SampleKind {
     /// The last byte of an answer that was not streamed.
     WholeAnswer,
 }
+
+impl Fact {
+    /// Adds `other` to this fact, where both are about the same and no book can tell them apart
+    /// from their sum; returns whether it was added.
+    #[inline]
+    #[must_use]
+    pub fn join(&mut self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Admitted(one), Self::Admitted(other)) => one.join(other),
+            (Self::Left(one), Self::Left(other)) => one.join(other),
+            (
+                Self::Settled {
+                    budget,
+                    period,
+                    cost,
+                    requests,
+                },
+                Self::Settled {
+                    budget: same,
+                    period: same_period,
+                    cost: more,
+                    requests: more_requests,
+                },
+            ) if (*budget, *period) == (*same, *same_period) => {
+                *cost = cost.saturating_add(*more);
+                *requests = requests.saturating_add(*more_requests);
+                true
+            }
+            (
+                Self::Admitted(_)
+                | Self::Left(_)
+                | Self::Settled { .. }
+                | Self::Ended(_)
+                | Self::Succeeded(_)
+                | Self::Cooldown { .. }
+                | Self::ProbeTaken { .. }
+                | Self::ProbeAnswered { .. }
+                | Self::Forgotten { .. },
+                _,
+            ) => false,
+        }
+    }
+}
+
+impl Admitted {
+    #[inline]
+    fn join(&mut self, other: &Self) -> bool {
+        let is_same = self.subject == other.subject
+            && self.at.as_secs() == other.at.as_secs()
+            && self.day.map(|(day, _)| day) == other.day.map(|(day, _)| day);
+        if is_same {
+            self.at = self.at.max(other.at);
+            self.requests = self.requests.saturating_add(other.requests);
+            self.tokens = self.tokens.saturating_add(other.tokens);
+            if let (Some((_, count)), Some((_, more))) = (&mut self.day, other.day) {
+                *count = count.saturating_add(more);
+            }
+        }
+        is_same
+    }
+}
+
+impl Left {
+    #[inline]
+    fn join(&mut self, other: &Self) -> bool {
+        let is_same = self.subject == other.subject
+            && self.admitted.as_secs() == other.admitted.as_secs()
+            && self.day == other.day;
+        if is_same {
+            self.reserved = self.reserved.saturating_add(other.reserved);
+            self.excess = self.excess.saturating_add(other.excess);
+            self.used = self.used.saturating_add(other.used);
+        }
+        is_same
+    }
+}
+
+impl Successes {
+    /// One success, which ended at `at`.
+    #[must_use]
+    pub fn new(provider: ProviderId, at: Instant, success: Success) -> Self {
+        Self {
+            provider,
+            at,
+            count: 1,
+            list: [success; SUCCESSES_PER_FACT],
+        }
+    }
+
+    /// Adds a success of `provider` that ended at `at`, where there is room for it; returns whether
+    /// it was added.
+    #[must_use]
+    pub fn add(&mut self, provider: ProviderId, at: Instant, success: Success) -> bool {
+        let is_same = (self.provider, slot(self.at)) == (provider, slot(at));
+        let Some(place) = self.list.get_mut(usize::from(self.count)) else {
+            return false;
+        };
+        if is_same {
+            *place = success;
+            self.count += 1;
+        }
+        is_same
+    }
+
+    /// The successes, in their order.
+    #[must_use]
+    pub fn list(&self) -> &[Success] {
+        &self.list[..usize::from(self.count).min(SUCCESSES_PER_FACT)]
+    }
+}
+
+impl Success {
+    /// An attempt that was admitted then, with this response time.
+    #[must_use]
+    pub fn new(admitted: Instant, sample: Sample) -> Self {
+        let nanos = u64::try_from(sample.latency.as_nanos()).unwrap_or(u64::MAX);
+        let kind = u64::from(sample.kind == SampleKind::FirstContent);
+        let sample = nanos.min(u64::MAX >> 1) << 1 | kind;
+        Self { admitted, sample }
+    }
+
+    /// The response time.
+    #[must_use]
+    pub const fn sample(self) -> Sample {
+        Sample {
+            latency: Duration::from_nanos(self.sample >> 1),
+            kind: if self.sample & 1 == 1 {
+                SampleKind::FirstContent
+            } else {
+                SampleKind::WholeAnswer
+            },
+        }
+    }
+}
+
+const fn slot(at: Instant) -> u64 {
+    at.as_nanos() / SUCCESSES_WITHIN
+}
+
+/// Most successes in one fact: all facts are as large as the largest.
+pub const SUCCESSES_PER_FACT: usize = 6;
+/// Nanoseconds: the slices of all windows, a tenth or a twentieth of whole seconds, are multiples
+/// of this, so that moments within it are in the same slices.
+pub const SUCCESSES_WITHIN: u64 = 50_000_000;
 
 /// A month in the form that a gate's word has room for: months since 1970 modulo 32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

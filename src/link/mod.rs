@@ -12,6 +12,7 @@ pub mod counter;
 pub mod events;
 pub mod facts;
 pub mod gate;
+pub mod gathered;
 pub mod helpers;
 pub mod histogram;
 mod in_flight;

@@ -13,7 +13,7 @@ use infermux::testing::exchange::callers::Callers;
 use infermux::testing::ledger::state::State;
 use infermux::testing::ledger::terms::Terms;
 use infermux::testing::link::caller_gates::CallerGates;
-use infermux::testing::link::facts::{Ended, Fact};
+use infermux::testing::link::facts::{Admitted, Fact, Left};
 use infermux::testing::link::gate::Gates;
 use infermux::testing::link::orders::Health;
 use infermux::testing::link::provider_gate::Taken;
@@ -23,14 +23,15 @@ use crate::circuit::Circuit;
 use crate::promise::{AttemptId, Held, promise};
 use crate::scene::Scene;
 use crate::scopes::Scopes;
+use crate::told::{Told, is_told_with_others};
 use crate::window::{Counted, Limited, Window};
 
 pub(crate) struct Judge {
     circuits: Vec<Circuit>,
     windows: Vec<Window>,
     pub(crate) scopes: Scopes,
-    /// By shard, the facts that are on their way, in order.
-    on_the_way: Vec<VecDeque<(Fact, AttemptId)>>,
+    /// By shard, the facts that are on their way, in order, each with the number of its batch.
+    on_the_way: Vec<VecDeque<(u64, Fact, AttemptId)>>,
     reported: Vec<u64>,
     merged: Vec<u64>,
     /// How long the coordinator has been stuck, in all, what is still to come included.
@@ -135,17 +136,22 @@ impl Judge {
         window.on_left(counted)
     }
 
-    /// A shard reports `fact`, which is about `attempt`.
-    pub(crate) fn on_report(&mut self, shard: usize, fact: Fact, attempt: AttemptId) {
-        if let Fact::Admitted {
+    /// A shard reports `fact`, which is about `attempt`, in this batch.
+    pub(crate) fn on_report(
+        &mut self,
+        shard: usize,
+        (fact, attempt): (Fact, AttemptId),
+        batch: u64,
+    ) {
+        if let Fact::Admitted(Admitted {
             subject: Subject::Provider(provider),
             at,
             ..
-        } = fact
+        }) = fact
         {
             self.windows[provider.index()].on_admitted(at, attempt);
         }
-        self.on_the_way[shard].push_back((fact, attempt));
+        self.on_the_way[shard].push_back((batch, fact, attempt));
         self.reported[shard] += 1;
     }
 
@@ -171,16 +177,25 @@ impl Judge {
     /// The coordinator has merged a batch.
     pub(crate) fn on_merged(&mut self, now: Instant, batch: &Batch) -> Held {
         let shard = batch.shard.index();
-        for fact in &batch.facts {
-            let sent = self.on_the_way[shard].pop_front();
-            // proves: reservation.settled-once
-            promise(
-                "reservation.settled-once",
-                sent.is_some_and(|(one, _)| is_same(one, *fact)),
-                || format!("shard {shard} reported {sent:?}, and {fact:?} arrived"),
-            )?;
+        let waiting = &mut self.on_the_way[shard];
+        let is_in = |(number, ..): &&(u64, Fact, AttemptId)| *number <= batch.number;
+        let count = waiting.iter().take_while(is_in).count();
+        let sent: Vec<_> = waiting.drain(..count).collect();
+        let told = Told::of(sent.iter().map(|(_, fact, _)| fact));
+        let arrived = Told::of(batch.facts.iter());
+        // proves: reservation.settled-once
+        promise("reservation.settled-once", told == arrived, || {
+            format!("shard {shard} reported {told:?}, and {arrived:?} arrived")
+        })?;
+        let ends = batch.facts.iter();
+        let mut ends = ends.filter(|fact| matches!(fact, Fact::Ended(_)));
+        for (_, fact, attempt) in sent {
             self.merged[shard] += 1;
-            self.on_fact(now, fact, sent.map_or(0, |(_, attempt)| attempt))?;
+            let arrived = match &fact {
+                Fact::Ended(ended) if !is_told_with_others(ended) => ends.next(),
+                _ => None,
+            };
+            self.on_fact(now, arrived.unwrap_or(&fact), attempt)?;
         }
         Ok(())
     }
@@ -189,7 +204,6 @@ impl Judge {
         match *fact {
             Fact::Ended(ended) => {
                 self.circuits[ended.provider.index()].on_end(now, &ended, attempt)?;
-                self.windows[ended.provider.index()].on_merged(ended.used.get(), attempt);
                 promise("reservation.settled-once", ended.at <= now, || {
                     format!("{ended:?} is of the future")
                 })
@@ -210,29 +224,38 @@ impl Judge {
                 self.circuits[provider.index()].on_probe_answered(now, generation);
                 Ok(())
             }
-            Fact::Admitted {
+            Fact::Admitted(Admitted {
                 subject: Subject::Scope(scope),
                 ..
-            } => {
+            }) => {
                 self.scopes.limits(scope).on_admitted(attempt);
                 Ok(())
             }
-            Fact::Left {
-                scope,
+            Fact::Left(Left {
+                subject: Subject::Provider(provider),
+                used,
+                ..
+            }) => {
+                self.windows[provider.index()].on_merged(used.get(), attempt);
+                Ok(())
+            }
+            Fact::Left(Left {
+                subject: Subject::Scope(scope),
                 admitted,
                 used,
                 ..
-            } => {
+            }) => {
                 let limits = self.scopes.limits(scope);
                 limits.on_merged(admitted, (used.get(), attempt));
                 Ok(())
             }
-            Fact::Admitted {
+            Fact::Admitted(Admitted {
                 subject: Subject::Provider(_),
                 ..
-            }
+            })
             | Fact::Cooldown { .. }
             | Fact::Settled { .. }
+            | Fact::Succeeded(_)
             | Fact::Forgotten { .. } => Ok(()),
         }
     }
@@ -282,20 +305,5 @@ impl Judge {
             self.windows[place].check_end(gate.headroom(), free)?;
         }
         self.scopes.check_end(now, callers, state)
-    }
-}
-
-/// Whether a fact arrived as it was reported, but for what the shard adds to it.
-fn is_same(reported: Fact, arrived: Fact) -> bool {
-    match (reported, arrived) {
-        (Fact::Ended(one), Fact::Ended(other)) => {
-            let successes_before = other.successes_before;
-            let one = Ended {
-                successes_before,
-                ..one
-            };
-            one == other
-        }
-        (one, other) => one == other,
     }
 }

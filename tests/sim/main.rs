@@ -25,6 +25,7 @@ mod request;
 mod scene;
 mod scopes;
 mod tap;
+mod told;
 mod way;
 mod window;
 mod world;

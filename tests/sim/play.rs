@@ -548,8 +548,8 @@ impl World {
         if heard.is_empty() {
             return;
         }
-        for fact in heard {
-            self.judge.on_report(shard, fact, attempt);
+        for (fact, batch) in heard {
+            self.judge.on_report(shard, (fact, attempt), batch);
         }
         if !std::mem::replace(&mut self.shards[shard].will_flush, true) {
             self.after(Duration::from_millis(10), Event::Flush(shard));

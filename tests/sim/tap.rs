@@ -2,9 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::ops::Deref;
+use std::sync::Arc;
 
+use infermux::testing::base::ids::ShardId;
 use infermux::testing::base::time::Instant;
 use infermux::testing::link::facts::{Ended, Fact};
+use infermux::testing::link::progress::Progress;
 use infermux::testing::shard::state::desk::Report;
 use infermux::testing::shard::state::reports::Reports;
 
@@ -24,20 +27,31 @@ pub(crate) fn set_now(now: Instant) {
 /// The real reports of a shard; the judge hears of each fact.
 pub(crate) struct Tap {
     reports: Reports,
-    heard: RefCell<Vec<Fact>>,
+    shard: ShardId,
+    progress: Arc<Progress>,
+    heard: RefCell<Vec<(Fact, u64)>>,
 }
 
 impl Tap {
-    pub(crate) fn new(reports: Reports) -> Self {
+    pub(crate) fn new(reports: Reports, (shard, progress): (ShardId, &Arc<Progress>)) -> Self {
         Self {
             reports,
+            shard,
+            progress: Arc::clone(progress),
             heard: RefCell::default(),
         }
     }
 
-    /// The facts that were reported since this was last asked.
-    pub(crate) fn heard(&self) -> Vec<Fact> {
+    /// The facts that were reported since this was last asked, each with the number of the batch
+    /// that has it, or will have it.
+    pub(crate) fn heard(&self) -> Vec<(Fact, u64)> {
         self.heard.take()
+    }
+
+    /// It has just been reported.
+    fn hear(&self, fact: Fact) {
+        let batch = self.progress.pending()[self.shard.index()];
+        self.heard.borrow_mut().push((fact, batch));
     }
 }
 
@@ -51,13 +65,13 @@ impl Deref for Tap {
 
 impl Report for Tap {
     fn report(&self, fact: Fact) {
-        self.heard.borrow_mut().push(fact);
         self.reports.report(fact);
+        self.hear(fact);
     }
 
     fn ended(&self, ended: Ended) {
-        self.heard.borrow_mut().push(Fact::Ended(ended));
         self.reports.ended(ended);
+        self.hear(Fact::Ended(ended));
     }
 
     fn flush(&self) {

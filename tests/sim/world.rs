@@ -195,7 +195,7 @@ impl World {
         let shard = |number| {
             let (reporter, inbox) = reports::channel_of(scene.room);
             let reports = Reports::new(ShardId(number), Arc::clone(&progress), reporter);
-            let reports = Rc::new(Tap::new(reports));
+            let reports = Rc::new(Tap::new(reports, (ShardId(number), &progress)));
             let meters = Rc::new(Meters::new(ShardId(number), meters::channel().0));
             Shard {
                 desk: desk(&first, &reports, &meters),

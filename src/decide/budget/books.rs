@@ -91,7 +91,8 @@ impl Books {
         saturated(i128::from(amount.get()) - i128::from(before.get()))
     }
 
-    /// The level that has been reached since the last call.
+    /// The level that has been reached since the last call. A single request may pass the lower one
+    /// by: then only the upper one is told.
     pub fn alert(&mut self) -> Option<Level> {
         let level = self.level();
         if level <= self.told {
@@ -99,6 +100,19 @@ impl Books {
         }
         self.told = level;
         level
+    }
+
+    /// The lowest level that has been reached and was not told: several requests have reached the
+    /// lower one before the upper one.
+    pub fn next_alert(&mut self) -> Option<Level> {
+        let lowest = self.told.is_none().then_some(Level::Most);
+        match (self.level(), lowest) {
+            (Some(Level::All), Some(lowest)) => {
+                self.told = Some(lowest);
+                self.told
+            }
+            (Some(Level::Most | Level::All) | None, _) => self.alert(),
+        }
     }
 
     /// What the running period still allows, below zero when it is overdrawn.

@@ -13,7 +13,7 @@ use crate::decide::budget::{self, Admission, Ask, Share, Standing};
 use crate::exchange::callers::SharedCallers;
 use crate::link::budget_gate::Reserved;
 use crate::link::caller_gates::CallerGates;
-use crate::link::facts::Fact;
+use crate::link::facts::{Admitted, Fact, Left};
 use crate::link::scope_gate::{ScopeRefusal, ScopeTaken};
 use crate::shard::state::desk::Desk;
 
@@ -154,13 +154,13 @@ impl Pass {
             let gate = &self.callers.gates().scopes[id.index()];
             gate.admit(taken);
             if gate.limits().must_be_told() {
-                self.desk.reports.report(Fact::Admitted {
+                self.desk.reports.report(Fact::Admitted(Admitted {
                     subject: Subject::Scope(*id),
                     at: self.admitted,
                     requests: taken.requests,
                     tokens: Tokens::new(taken.tokens),
-                    day: taken.request_of,
-                });
+                    day: taken.request_of.map(|day| (day, 1)),
+                }));
             }
         }
     }
@@ -250,14 +250,14 @@ impl Pass {
         let excess = gate.settle(taken, used.get());
         gate.release();
         if gate.limits().must_be_told() {
-            self.desk.reports.report(Fact::Left {
-                scope,
+            self.desk.reports.report(Fact::Left(Left {
+                subject: Subject::Scope(scope),
                 admitted: self.admitted,
                 day: taken.tokens_of.map(|(day, _)| day),
                 reserved: Tokens::new(taken.tokens),
                 excess: Tokens::new(excess),
                 used,
-            });
+            }));
         }
     }
 
@@ -270,6 +270,7 @@ impl Pass {
                 budget,
                 period: reserved.period,
                 cost,
+                requests: 1,
             });
         }
     }

@@ -8,7 +8,7 @@ use crate::base::ids::{ProviderId, Subject};
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::decide::outcome::{Outcome, Signal};
-use crate::link::facts::{Ended, Fact, Sample};
+use crate::link::facts::{Admitted, Ended, Fact, Left, Sample};
 use crate::link::meters::ProviderMeter;
 use crate::link::provider_gate::Taken;
 use crate::shard::state::desk::Desk;
@@ -68,13 +68,13 @@ impl Permit {
         let gate = &self.desk.gates.providers[provider.index()];
         if gate.is_limited() {
             let tokens = Tokens::new(self.taken.tokens);
-            self.desk.reports.report(Fact::Admitted {
+            self.desk.reports.report(Fact::Admitted(Admitted {
                 subject: Subject::Provider(provider),
                 at,
                 requests: gate.requests_taken(),
                 tokens,
                 day: None,
-            });
+            }));
         }
         if let Some(generation) = self.taken.probe {
             self.desk.reports.report(Fact::ProbeTaken {
@@ -165,15 +165,22 @@ impl Permit {
         let gate = &self.desk.gates.providers[self.provider.index()];
         let excess = gate.take_excess(self.taken, used.get());
         gate.release();
+        if gate.is_limited() {
+            self.desk.reports.report(Fact::Left(Left {
+                subject: Subject::Provider(self.provider),
+                admitted: self.admitted,
+                day: None,
+                reserved: Tokens::new(self.taken.tokens),
+                excess: Tokens::new(excess),
+                used,
+            }));
+        }
         self.desk.reports.ended(Ended {
             provider: self.provider,
             admitted: self.admitted,
             at,
             signal,
             sample,
-            reserved: Tokens::new(self.taken.tokens),
-            excess: Tokens::new(excess),
-            used,
             probe: self.taken.probe,
             successes_before: 0,
         });

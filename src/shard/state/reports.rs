@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use crate::base::ids::{ProviderId, ShardId};
 use crate::base::limits::{FACTS_HELD_MAX, FACTS_PER_BATCH};
+use crate::base::time::Instant;
 use crate::decide::outcome::Signal;
-use crate::link::facts::{Ended, Fact};
+use crate::link::facts::{Ended, Fact, Success, Successes};
+use crate::link::gathered::Gathered;
 use crate::link::meters::LoopMeter;
 use crate::link::progress::Progress;
 use crate::link::reports::{Batch, Message, Reporter};
@@ -20,7 +22,7 @@ use crate::sys::clock;
 /// The facts that wait, and where they go.
 pub struct Reports {
     shard: ShardId,
-    facts: RefCell<Vec<Fact>>,
+    facts: RefCell<Gathered>,
     /// Successes for which there was no room, by their number.
     forgotten: RefCell<BTreeMap<ProviderId, u64>>,
     /// Number of the last batch that was handed over.
@@ -49,7 +51,14 @@ impl Reports {
     /// counted now, and a failure comes with the number of successes before it.
     pub fn ended(&self, mut ended: Ended) {
         match ended.signal {
-            Signal::Success => self.progress.succeeded(self.shard, ended.provider),
+            Signal::Success => {
+                self.progress.succeeded(self.shard, ended.provider);
+                if let (Some(sample), None) = (ended.sample, ended.probe) {
+                    let success = Success::new(ended.admitted, sample);
+                    self.succeeded(ended.provider, ended.at, success);
+                    return;
+                }
+            }
             Signal::Failure => {
                 ended.successes_before = self.progress.successes(ended.provider);
             }
@@ -58,8 +67,24 @@ impl Reports {
         self.report(Fact::Ended(ended));
     }
 
-    /// Reports `fact` within 10 ms, or with those of the next 256 requests.
+    /// Reports a success that is no probe's.
+    fn succeeded(&self, provider: ProviderId, at: Instant, success: Success) {
+        if !self.facts.borrow_mut().succeed(provider, at, success) {
+            let first = Successes::new(provider, at, success);
+            self.report_apart(Fact::Succeeded(first));
+        }
+    }
+
+    /// Reports `fact` within 10 ms, or with the next 768 that cannot be told as one.
     pub fn report(&self, fact: Fact) {
+        if !self.facts.borrow_mut().join(&fact) {
+            self.report_apart(fact);
+        }
+    }
+
+    /// Reports a fact that is not told as one with an earlier one.
+    #[inline(never)]
+    fn report_apart(&self, fact: Fact) {
         let mut facts = self.facts.borrow_mut();
         if facts.is_empty() {
             self.progress.announce(self.shard, self.number.get() + 1);
@@ -83,14 +108,13 @@ impl Reports {
     /// Hands over the waiting facts now; where the coordinator's inbox is full, with the next
     /// batch.
     pub fn flush(&self) {
-        let facts = &self.facts;
-        let count = facts.borrow().len();
+        let count = self.facts.borrow().len();
         if count == 0 {
             return;
         }
         // The next batch is likely to be about as large.
-        let next = Vec::with_capacity(count.next_power_of_two().min(FACTS_PER_BATCH));
-        let mut facts = facts.replace(next);
+        let room = count.next_power_of_two().min(FACTS_PER_BATCH);
+        let mut facts = self.facts.borrow_mut().take(room);
         let forgotten = std::mem::take(&mut *self.forgotten.borrow_mut());
         facts.extend(
             forgotten
@@ -108,7 +132,7 @@ impl Reports {
         };
         match self.reporter.send(Message::Facts(batch)) {
             Ok(()) => self.number.set(number),
-            Err(Message::Facts(batch)) => *self.facts.borrow_mut() = batch.facts,
+            Err(Message::Facts(batch)) => self.facts.borrow_mut().put_back(batch.facts),
             Err(Message::Health { .. } | Message::Ask(_) | Message::Stop) => {}
         }
     }
@@ -172,17 +196,17 @@ impl Reports {
     }
 }
 
-/// The provider of a success that may be reported by its number alone: it returns no tokens and no
-/// permit.
+/// The provider of a success that may be reported by its number alone: it returns no permit.
 fn dispensable(fact: &Fact) -> Option<ProviderId> {
     match fact {
         Fact::Ended(ended) => {
-            let tokens = ended.reserved.saturating_add(ended.excess);
-            let owes = ended.probe.is_some() || tokens.get() > 0;
-            (ended.signal == Signal::Success && !owes).then_some(ended.provider)
+            let is_dispensable = ended.signal == Signal::Success && ended.probe.is_none();
+            is_dispensable.then_some(ended.provider)
         }
-        Fact::Admitted { .. }
-        | Fact::Left { .. }
+        // It is the first of its kind, and has one success.
+        Fact::Succeeded(first) => Some(first.provider),
+        Fact::Admitted(_)
+        | Fact::Left(_)
         | Fact::Cooldown { .. }
         | Fact::ProbeTaken { .. }
         | Fact::ProbeAnswered { .. }
@@ -200,8 +224,6 @@ pub const ENFORCE_POLLS: u32 = 5;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::ids::ProviderId;
-    use crate::base::time::Instant;
     use crate::link::reports::channel_of;
 
     fn fact() -> Fact {

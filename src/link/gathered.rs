@@ -1,0 +1,150 @@
+//! The facts of one shard that wait to be handed over, those of a kind as one.
+
+use crate::base::ids::{ProviderId, Subject};
+use crate::base::time::Instant;
+use crate::link::facts::{Admitted, Fact, Left, Success, Successes};
+
+/// Facts in their order. What is told of one scope, one budget or one provider's successes again
+/// and again becomes one fact each, so that the coordinator's work goes by the number of these and
+/// not by that of requests.
+#[derive(Debug)]
+pub struct Gathered {
+    facts: Vec<Fact>,
+    /// By kind and id, the place of the latest such fact. Ids share entries, and an entry may be
+    /// out of date: it is checked.
+    latest: Box<[u16; ENTRIES]>,
+}
+
+/// Kinds of facts that are joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    AdmittedBySubject,
+    LeftSubject,
+    Settled,
+    Succeeded,
+}
+
+impl Default for Gathered {
+    fn default() -> Self {
+        Self {
+            facts: Vec::new(),
+            latest: Box::new([NOWHERE; ENTRIES]),
+        }
+    }
+}
+
+impl Gathered {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.facts.is_empty()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.facts.len()
+    }
+
+    /// Adds `fact` to an earlier one; returns whether there was one to which it could be added.
+    #[must_use]
+    pub fn join(&mut self, fact: &Fact) -> bool {
+        let Some((kind, number)) = key(fact) else {
+            return false;
+        };
+        let place = self.latest[entry(kind, number)];
+        let latest = self.facts.get_mut(usize::from(place));
+        latest.is_some_and(|latest| latest.join(fact))
+    }
+
+    /// Appends `fact`.
+    pub fn push(&mut self, fact: Fact) {
+        let place = u16::try_from(self.facts.len()).unwrap_or(NOWHERE);
+        if let Some((kind, number)) = key(&fact) {
+            self.latest[entry(kind, number)] = place;
+            if kind == Kind::AdmittedBySubject {
+                // What leaves is told behind what was admitted.
+                self.latest[entry(Kind::LeftSubject, number)] = NOWHERE;
+            }
+        }
+        if let Some(provider) = provider_apart(&fact) {
+            // A success that ends after this is told after it.
+            self.latest[entry(Kind::Succeeded, u32::from(provider.0))] = NOWHERE;
+        }
+        self.facts.push(fact);
+    }
+
+    /// Adds a success to earlier ones of its provider; returns whether there were some to which it
+    /// could be added.
+    #[must_use]
+    pub fn succeed(&mut self, provider: ProviderId, at: Instant, success: Success) -> bool {
+        let place = self.latest[entry(Kind::Succeeded, u32::from(provider.0))];
+        match self.facts.get_mut(usize::from(place)) {
+            Some(Fact::Succeeded(all)) => all.add(provider, at, success),
+            Some(_) | None => false,
+        }
+    }
+
+    /// Takes all of them; there is room for `room` in place of them.
+    #[must_use]
+    pub fn take(&mut self, room: usize) -> Vec<Fact> {
+        std::mem::replace(&mut self.facts, Vec::with_capacity(room))
+    }
+
+    /// Takes facts back that could not be handed over, where there are no others.
+    pub fn put_back(&mut self, facts: Vec<Fact>) {
+        debug_assert!(self.facts.is_empty());
+        self.facts = facts;
+    }
+}
+
+/// What facts are joined by; `None`: this one stands by itself.
+fn key(fact: &Fact) -> Option<(Kind, u32)> {
+    match fact {
+        Fact::Admitted(Admitted { subject, .. }) => {
+            Some((Kind::AdmittedBySubject, number(*subject)))
+        }
+        Fact::Left(Left { subject, .. }) => Some((Kind::LeftSubject, number(*subject))),
+        Fact::Settled { budget, .. } => Some((Kind::Settled, budget.0)),
+        Fact::Succeeded(Successes { provider, .. }) => {
+            Some((Kind::Succeeded, u32::from(provider.0)))
+        }
+        Fact::Ended(_)
+        | Fact::Cooldown { .. }
+        | Fact::ProbeTaken { .. }
+        | Fact::ProbeAnswered { .. }
+        | Fact::Forgotten { .. } => None,
+    }
+}
+
+/// The provider about whose circuit or pause this fact says something by itself.
+fn provider_apart(fact: &Fact) -> Option<ProviderId> {
+    match fact {
+        Fact::Ended(ended) => Some(ended.provider),
+        Fact::Cooldown { provider, .. }
+        | Fact::ProbeTaken { provider, .. }
+        | Fact::ProbeAnswered { provider, .. }
+        | Fact::Forgotten { provider, .. } => Some(*provider),
+        Fact::Admitted(_) | Fact::Left(_) | Fact::Succeeded(_) | Fact::Settled { .. } => None,
+    }
+}
+
+fn number(subject: Subject) -> u32 {
+    match subject {
+        Subject::Provider(id) => u32::from(id.0) << 1,
+        Subject::Scope(id) => id.0 << 1 | 1,
+    }
+}
+
+const fn entry(kind: Kind, number: u32) -> usize {
+    ((number as usize) << 2 | kind as usize) % ENTRIES
+}
+
+/// Entries for 512 ids of each kind, half as many where they are shared by providers and scopes.
+const ENTRIES: usize = 2_048;
+/// No place: no list is as long.
+const NOWHERE: u16 = u16::MAX;
+
+#[cfg(test)]
+#[path = "gathered_tests.rs"]
+mod tests;
