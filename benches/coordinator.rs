@@ -217,7 +217,7 @@ fn batch(
             budget: BudgetId(*turn % case.budgets),
             period: month,
             cost: NanoUsd::new(30),
-            requests: 1,
+            first: NanoUsd::new(30),
         };
         tell(&mut facts, settled);
     }

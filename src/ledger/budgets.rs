@@ -142,7 +142,7 @@ impl Budgets {
             budget,
             period,
             cost,
-            requests,
+            first,
         } = *fact
         else {
             return;
@@ -151,17 +151,18 @@ impl Budgets {
             return;
         };
         self.changed |= cost > NanoUsd::ZERO;
-        account.on_settled(period, cost);
+        account.on_settled(period, first);
+        let level = account.books.alert();
+        alerts.extend(level.and_then(|level| account.alert(budget, level)));
+        let others = cost.saturating_sub(first);
+        account.on_settled(period, others);
+        while others > NanoUsd::ZERO
+            && let Some(level) = account.books.next_alert()
+        {
+            alerts.extend(account.alert(budget, level));
+        }
         if std::mem::replace(&mut account.is_saved, false) {
             self.unsaved.push(budget);
-        }
-        let next = if requests > 1 {
-            Books::next_alert
-        } else {
-            Books::alert
-        };
-        while let Some(level) = next(&mut account.books) {
-            alerts.extend(account.alert(budget, level));
         }
     }
 

@@ -57,7 +57,7 @@ fn settled(budget: u32, period: Period, cost: u64) -> Fact {
         budget: BudgetId(budget),
         period: period.tag(),
         cost: NanoUsd::new(cost),
-        requests: 1,
+        first: NanoUsd::new(cost),
     }
 }
 
@@ -258,26 +258,28 @@ fn the_month_turns_by_the_calendar_and_never_back() {
 #[test]
 fn levels_that_several_requests_have_reached_are_told_of_each() {
     use Level::{All, Most};
-    // Before, and then at once: what so many requests cost.
-    for (before, cost, count, expected) in [
-        (0, 110, 1, &[All][..]),
-        (0, 110, 2, &[Most, All]),
-        (0, 85, 2, &[Most]),
-        (0, 70, 2, &[]),
-        (85, 20, 2, &[All]),
-        (110, 20, 2, &[]),
+    // What is spent before, what the first of several requests costs, and the others.
+    for (before, first, others, expected) in [
+        (0, 110, 0, &[All][..]),
+        (0, 110, 10, &[All]),
+        (0, 90, 20, &[Most, All]),
+        (0, 10, 100, &[Most, All]),
+        (0, 10, 75, &[Most]),
+        (0, 10, 60, &[]),
+        (85, 5, 15, &[All]),
+        (110, 10, 10, &[]),
     ] {
         let mut budgets = budgets(&State::default());
         hear(&mut budgets, &settled(1, november(), before));
         let fact = Fact::Settled {
             budget: BudgetId(1),
             period: november().tag(),
-            cost: NanoUsd::new(cost),
-            requests: count,
+            cost: NanoUsd::new(first + others),
+            first: NanoUsd::new(first),
         };
         let alerts = hear(&mut budgets, &fact);
         let found: Vec<Level> = alerts.iter().map(|alert| alert.level).collect();
-        assert_eq!(found, expected, "{before}, then {cost} for {count}");
+        assert_eq!(found, expected, "{before}, then {first} and {others}");
     }
 }
 

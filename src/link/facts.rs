@@ -55,8 +55,8 @@ pub enum Fact {
         period: PeriodTag,
         /// What they cost.
         cost: NanoUsd,
-        /// How many they are.
-        requests: u32,
+        /// What the first of them cost.
+        first: NanoUsd,
     },
     /// Successes that ended and are reported only by their number, since the shard held too many
     /// facts.
@@ -176,17 +176,16 @@ impl Fact {
                     budget,
                     period,
                     cost,
-                    requests,
+                    first: _,
                 },
                 Self::Settled {
                     budget: same,
                     period: same_period,
                     cost: more,
-                    requests: more_requests,
+                    first: _,
                 },
             ) if (*budget, *period) == (*same, *same_period) => {
                 *cost = cost.saturating_add(*more);
-                *requests = requests.saturating_add(*more_requests);
                 true
             }
             (

@@ -38,7 +38,7 @@ fn settled(budget: u32, period: u8) -> Fact {
         budget: BudgetId(budget),
         period: PeriodTag(period),
         cost: NanoUsd::new(7),
-        requests: 1,
+        first: NanoUsd::new(7),
     }
 }
 

@@ -57,11 +57,8 @@ impl Told {
                 budget,
                 period,
                 cost,
-                requests,
-            } => {
-                let sums = [cost.get(), u64::from(requests), 0];
-                self.sum(About::Settled(budget.0, period.0), sums);
-            }
+                first: _,
+            } => self.sum(About::Settled(budget.0, period.0), [cost.get(), 0, 0]),
             Fact::Succeeded(all) => {
                 for one in all.list() {
                     let step = Step::Success(slot(all.at), one.admitted, one.sample());

@@ -270,7 +270,7 @@ impl Pass {
                 budget,
                 period: reserved.period,
                 cost,
-                requests: 1,
+                first: cost,
             });
         }
     }

@@ -167,6 +167,6 @@ fn pay(shard: &Shard, callers: &SharedCallers, paying: &Paying, cost: NanoUsd) {
         budget: paying.id,
         period,
         cost,
-        requests: 1,
+        first: cost,
     });
 }
