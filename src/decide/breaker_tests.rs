@@ -1046,8 +1046,11 @@ proptest! {
             let ago = now.since(Instant::from_millis(ago)).as_nanos();
             let admitted = Instant::from_nanos(u64::try_from(ago).unwrap());
             let span = Duration::from_secs(if slow { 6 } else { 1 });
-            let kind = if is_stream { ResponseTime::FirstContent } else { ResponseTime::WholeAnswer };
-            (admitted, kind(span))
+            let time = match is_stream {
+                true => ResponseTime::FirstContent(span),
+                false => ResponseTime::WholeAnswer(span),
+            };
+            (admitted, time)
         };
         let all = all.into_iter().map(success);
         let each = all.clone().map(|(admitted, time)| {

@@ -297,8 +297,8 @@ impl Account {
         self.books.on_settled(period, cost);
     }
 
-    /// What the log is told of this budget, whose id is `budget`, when it reaches `level`. One that stops requests is told
-    /// of when it does, others are told of before that, too.
+    /// What the log is told when this budget, whose id is `budget`, reaches `level`. One that stops
+    /// requests is told of when it does, others are told of before that, too.
     fn alert(&self, budget: BudgetId, level: Level) -> Option<Alert> {
         let stops = self.enforce == Enforce::Yes && self.action != BudgetAction::Alert;
         let is_told = match level {
