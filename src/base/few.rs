@@ -1,32 +1,46 @@
 //! A list of usually few things.
 
-/// A list whose first `N` things stand in it itself: usually it needs no memory of its own.
+/// A list that needs no memory of its own for up to `N` things.
 #[derive(Clone, Debug)]
 pub struct Few<T, const N: usize> {
-    first: [Option<T>; N],
-    more: Vec<T>,
+    first: [T; N],
+    /// How many of them there are.
+    len: usize,
+    /// All things, where they are more.
+    all: Vec<T>,
 }
 
 impl<T: Copy, const N: usize> Few<T, N> {
     /// Appends a thing.
     pub fn push(&mut self, thing: T) {
-        match self.first.iter_mut().find(|place| place.is_none()) {
-            Some(place) => *place = Some(thing),
-            None => self.more.push(thing),
+        if let Some(place) = self.first.get_mut(self.len) {
+            *place = thing;
+            self.len += 1;
+            return;
         }
+        if self.all.is_empty() {
+            self.all.extend_from_slice(&self.first);
+        }
+        self.all.push(thing);
     }
 
     /// All things, in their order.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
-        self.first.iter().flatten().chain(&self.more)
+    #[must_use]
+    pub fn as_slice(&self) -> &[T] {
+        if self.all.is_empty() {
+            self.first.get(..self.len).unwrap_or_default()
+        } else {
+            &self.all
+        }
     }
 }
 
-impl<T: Copy, const N: usize> Default for Few<T, N> {
+impl<T: Copy + Default, const N: usize> Default for Few<T, N> {
     fn default() -> Self {
         Self {
-            first: [None; N],
-            more: Vec::new(),
+            first: [T::default(); N],
+            len: 0,
+            all: Vec::new(),
         }
     }
 }
@@ -40,11 +54,8 @@ mod tests {
         for count in 0..6 {
             let mut few = Few::<_, 3>::default();
             (0..count).for_each(|thing| few.push(thing));
-            let all: Vec<_> = few.iter().copied().collect();
-            let back: Vec<_> = few.iter().rev().copied().collect();
-            assert_eq!(all, (0..count).collect::<Vec<_>>());
-            assert_eq!(back, (0..count).rev().collect::<Vec<_>>());
-            assert_eq!(few.more.capacity() > 0, count > 3);
+            assert_eq!(few.as_slice(), (0..count).collect::<Vec<_>>());
+            assert_eq!(few.all.capacity() > 0, count > 3);
         }
     }
 }

@@ -150,13 +150,13 @@ impl Keyring {
         &self.keys
     }
 
-    /// The place of the key with this digest, and its secret.
+    /// The place of the key with this digest, and which of its secrets it is.
     #[must_use]
-    pub fn find(&self, digest: &Digest) -> Option<(usize, &KeySecret)> {
+    pub fn find(&self, digest: &Digest) -> Option<(usize, usize)> {
         let (place, which) = self.secrets.get(&digest.prefix())?;
-        let place = *place as usize;
-        let secret = self.keys.get(place)?.secrets.get(*which as usize)?;
-        secret.digest.is(digest).then_some((place, secret))
+        let (place, which) = (*place as usize, *which as usize);
+        let secret = self.keys.get(place)?.secrets.get(which)?;
+        secret.digest.is(digest).then_some((place, which))
     }
 }
 

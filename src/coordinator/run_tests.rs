@@ -239,7 +239,7 @@ impl Team {
     /// A request is sent at `millis`, and reported.
     fn send(&mut self, millis: u64, tokens: u64) -> ScopeTaken {
         let taken = self.gate().take(at(millis), tokens).expect("there is room");
-        self.gate().admit(&taken);
+        let _ = self.gate().admit(&taken, at(millis));
         self.tell(Fact::Admitted(Admitted {
             subject: Subject::Scope(ScopeId(0)),
             at: at(millis),

@@ -1,6 +1,7 @@
 //! The head of an answer to a caller, whatever the answer is: one writer for all of them.
 
 use crate::base::endpoint::Dialect;
+use crate::base::time::WallTime;
 use crate::exchange::headers::{self, TRAILER_ANNOUNCEMENT};
 use crate::exchange::inbound::{self, Crossing};
 use crate::exchange::quota::Quota;
@@ -125,7 +126,7 @@ pub struct HeadEnd<'a> {
     /// The request's id, for clients that know it by another name.
     request_id: Option<&'a [u8]>,
     /// What the caller is told of its limits and budgets.
-    quota: Option<(Quota, Dialect)>,
+    quota: Option<(Quota, Option<WallTime>)>,
 }
 
 impl<'a> HeadEnd<'a> {
@@ -151,10 +152,11 @@ impl<'a> HeadEnd<'a> {
         Self { request_id, ..self }
     }
 
-    /// The same end for a caller that speaks `dialect` and has limits or budgets.
+    /// The same end for a caller that has limits or budgets; `wall` is the time for one that speaks
+    /// Messages, and is told at which moment there is more.
     #[must_use]
-    pub const fn with_quota(self, quota: Quota, dialect: Dialect) -> Self {
-        let quota = Some((quota, dialect));
+    pub const fn with_quota(self, quota: Quota, wall: Option<WallTime>) -> Self {
+        let quota = Some((quota, wall));
         Self { quota, ..self }
     }
 
@@ -185,8 +187,8 @@ impl<'a> HeadEnd<'a> {
         if let Some(id) = self.request_id {
             headers::anthropics_request_id(out, id);
         }
-        if let Some((quota, dialect)) = &self.quota {
-            quota.write(*dialect, out);
+        if let Some((quota, wall)) = &self.quota {
+            quota.write(*wall, out);
         }
         out.extend_from_slice(self.cors);
         out.extend_from_slice(b"\r\n");

@@ -26,7 +26,7 @@ pub enum Credential<'a> {
 }
 
 /// The keys that a caller presents, as the client libraries of OpenAI, Anthropic and Azure do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Presented<'a> {
     /// The value of `Authorization`.
     authorization: Option<&'a [u8]>,
@@ -34,22 +34,48 @@ pub struct Presented<'a> {
     x_api_key: Option<&'a [u8]>,
     /// The value of `api-key`.
     api_key: Option<&'a [u8]>,
+    /// The head, where one of the last two has further values.
+    repeated: Option<(&'a Head, &'a [u8])>,
 }
 
 impl<'a> Presented<'a> {
-    /// The keys in the head that was parsed from `bytes`.
+    /// The keys in the head that was parsed from `bytes`, the first of each kind: those that may go
+    /// on to a provider.
     #[must_use]
     pub fn read(head: &Head, bytes: &'a [u8]) -> Self {
         Self {
             authorization: head.value_of(bytes, Known::Authorization),
             x_api_key: head.value_of(bytes, Known::XApiKey),
             api_key: head.value_of(bytes, Known::ApiKey),
+            repeated: None,
+        }
+    }
+
+    /// All keys in the head that was parsed from `bytes`.
+    #[must_use]
+    pub fn read_all(head: &'a Head, bytes: &'a [u8]) -> Self {
+        let first = Self::read(head, bytes);
+        let has_more = |name| head.values_of(bytes, name).nth(1).is_some();
+        let is_repeated = first.x_api_key.is_some() && has_more(Known::XApiKey)
+            || first.api_key.is_some() && has_more(Known::ApiKey);
+        Self {
+            repeated: is_repeated.then_some((head, bytes)),
+            ..first
         }
     }
 
     /// The keys themselves, those that are presented.
     pub fn each(self) -> impl Iterator<Item = &'a [u8]> {
-        self.keys().into_iter().flatten()
+        self.keys().into_iter().flatten().chain(self.further())
+    }
+
+    /// The values of repeated headers behind their first ones.
+    fn further(self) -> impl Iterator<Item = &'a [u8]> {
+        let values = |(head, bytes): (&'a Head, &'a [u8])| {
+            let of = move |name| head.values_of(bytes, name).skip(1);
+            [Known::XApiKey, Known::ApiKey].into_iter().flat_map(of)
+        };
+        self.repeated.into_iter().flat_map(values)
     }
 
     /// The keys themselves.
@@ -92,8 +118,10 @@ pub fn authenticate(
     };
     let offered = presented.keys();
     // All keys are compared, so that the time does not tell which one came close.
-    let matched = offered.map(|offered| offered.is_some_and(|offered| key.matches(offered)));
-    match (matched.contains(&true), offered) {
+    let matched = presented
+        .each()
+        .fold(false, |any, offered| any | key.matches(offered));
+    match (matched, offered) {
         (true, _) => Ok(None),
         (false, [None, None, None]) => Err(Refusal::InvalidApiKey(KeyFault::Missing)),
         (false, _) => Err(Refusal::InvalidApiKey(KeyFault::Wrong)),

@@ -11,6 +11,7 @@ use crate::config::account_seats::FreshAccounts;
 use crate::config::accounts::Accounts;
 use crate::config::keyring::{CallerKey, Keyring, NamePattern, Team, allows};
 use crate::config::scope::{Enforce, Limits};
+use crate::exchange::recent_keys::RecentKeys;
 use crate::link::caller_gates::CallerGates;
 use crate::link::marks::Marks;
 use crate::link::meters::{Kept, Party};
@@ -36,19 +37,24 @@ pub struct Callers {
 
 /// The callers in force, as the requests of one shard share them.
 #[derive(Debug)]
-pub struct SharedCallers(Arc<Callers>);
+pub struct SharedCallers {
+    callers: Arc<Callers>,
+    /// The shard's memory of their keys.
+    pub recent: RecentKeys,
+}
 
 impl SharedCallers {
     /// These callers.
     #[must_use]
-    pub const fn new(callers: Arc<Callers>) -> Self {
-        Self(callers)
+    pub fn new(callers: Arc<Callers>) -> Self {
+        let recent = RecentKeys::default();
+        Self { callers, recent }
     }
 
     /// Whether these are the same value.
     #[must_use]
     pub fn is(&self, callers: &Callers) -> bool {
-        std::ptr::eq(callers, Arc::as_ptr(&self.0))
+        std::ptr::eq(callers, Arc::as_ptr(&self.callers))
     }
 }
 
@@ -56,7 +62,7 @@ impl Deref for SharedCallers {
     type Target = Callers;
 
     fn deref(&self) -> &Callers {
-        &self.0
+        &self.callers
     }
 }
 

@@ -126,6 +126,51 @@ impl Catalogue {
         Ok(Arc::new(out))
     }
 
+    /// The answer with those models whose names are `seen`: all of them, or the page of them that a
+    /// caller of Messages asks for.
+    ///
+    /// # Errors
+    ///
+    /// There is no such page.
+    pub fn narrowed(
+        &self,
+        dialect: Dialect,
+        page: Option<&Page>,
+        seen: impl Fn(&str) -> bool,
+    ) -> Result<Arc<Vec<u8>>, PageFault> {
+        let models = self.models.iter().filter(|(name, _)| seen(name));
+        let mut places: Vec<usize> = models.map(|(_, model)| model.place as usize).collect();
+        places.sort_unstable();
+        let place_of = |id: &str| {
+            let place = self.models.get(id)?.place as usize;
+            places.binary_search(&place).ok()
+        };
+        let whole = Page::default();
+        let cut = page.unwrap_or(&whole).cut(places.len(), place_of)?;
+        let listing = self.listing(dialect);
+        let places = places.get(cut.places).unwrap_or_default();
+        let entries: Vec<&[u8]> = places.iter().filter_map(|at| listing.entry(*at)).collect();
+        let mut out = match dialect {
+            Dialect::Chat | Dialect::Responses => CHAT_START.to_vec(),
+            Dialect::Messages => messages::START.to_vec(),
+        };
+        out.extend(entries.join(&b","[..]));
+        match dialect {
+            Dialect::Chat | Dialect::Responses => out.extend_from_slice(CHAT_END),
+            Dialect::Messages => {
+                let more = if cut.kept_from > 0 {
+                    More::Follow
+                } else {
+                    More::None
+                };
+                let ends = entries.first().zip(entries.last());
+                let ends = ends.map(|(first, last)| [*first, *last]);
+                messages::write_end(more, ends, &mut out);
+            }
+        }
+        Ok(Arc::new(out))
+    }
+
     const fn listing(&self, dialect: Dialect) -> &Listing {
         match dialect {
             Dialect::Chat | Dialect::Responses => &self.chat,
@@ -279,7 +324,7 @@ impl Draft {
             }
         }
         Catalogue {
-            chat: self.chat.finish(|_, text| text.extend_from_slice(b"]}")),
+            chat: self.chat.finish(|_, text| text.extend_from_slice(CHAT_END)),
             messages: self
                 .messages
                 .finish(|ends, text| messages::write_end(More::None, ends, text)),
@@ -302,6 +347,8 @@ fn created(entry: &[u8]) -> u64 {
     created.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
+/// What stands behind the entries of OpenAI's list.
+const CHAT_END: &[u8] = b"]}";
 const CHAT_START: &[u8] = b"{\"object\":\"list\",\"data\":[";
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ pub mod principal;
 pub mod purse;
 mod query;
 pub mod quota;
+pub mod recent_keys;
 pub mod refusal;
 pub mod remembered;
 pub mod request;

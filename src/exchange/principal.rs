@@ -7,7 +7,8 @@ use crate::base::digest::Digest;
 use crate::base::time::WallTime;
 use crate::config::keyring::CallerKey;
 use crate::exchange::attribution::{Attribution, Label};
-use crate::exchange::callers::{Callers, KeyState, SharedCallers};
+use crate::exchange::callers::{KeyState, SharedCallers};
+use crate::exchange::recent_keys::KeyPlace;
 use crate::exchange::refusal::KeyFault;
 
 /// Whose request it is, under `auth.mode: keys`.
@@ -146,17 +147,30 @@ impl Principal {
 }
 
 /// The place of a valid key.
-fn find(keys: &Callers, key: &[u8], now: WallTime) -> Result<usize, KeyFault> {
+fn find(keys: &SharedCallers, key: &[u8], now: WallTime) -> Result<usize, KeyFault> {
+    let place = match keys.recent.find(key) {
+        Some(place) => place,
+        None => look_up(keys, key)?,
+    };
+    let secret = &keys.ring().keys()[place.key].secrets[place.secret];
+    match keys.state(place.key, secret.until, now) {
+        KeyState::Active => Ok(place.key),
+        KeyState::Disabled => Err(KeyFault::Disabled),
+        KeyState::Expired => Err(KeyFault::Expired),
+    }
+}
+
+/// Finds a key by its digest, and remembers where it was.
+#[inline(never)]
+fn look_up(keys: &SharedCallers, key: &[u8]) -> Result<KeyPlace, KeyFault> {
     if caller_key::form(key) == KeyForm::Mistyped {
         return Err(KeyFault::Mistyped);
     }
     let found = keys.ring().find(&Digest::of(key));
     let (place, secret) = found.ok_or(KeyFault::Wrong)?;
-    match keys.state(place, secret.until, now) {
-        KeyState::Active => Ok(place),
-        KeyState::Disabled => Err(KeyFault::Disabled),
-        KeyState::Expired => Err(KeyFault::Expired),
-    }
+    let place = KeyPlace { key: place, secret };
+    keys.recent.remember(key, place);
+    Ok(place)
 }
 
 #[cfg(test)]
@@ -166,6 +180,7 @@ mod tests {
     use super::*;
     use crate::config::keyring::{KeySecret, Keyring, NamePattern};
     use crate::config::scope::Allowance;
+    use crate::exchange::callers::Callers;
 
     const NOW: WallTime = WallTime::from_unix_millis(1_000);
 

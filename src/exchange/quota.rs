@@ -4,15 +4,13 @@ use std::cmp::Reverse;
 use std::io::Write as _;
 use std::time::Duration;
 
-use crate::base::endpoint::Dialect;
 use crate::base::money::NanoUsd;
 use crate::base::time::{Instant, WallTime};
-use crate::config::accounts::Account;
-use crate::config::scope::{Budget, Enforce};
+use crate::config::scope::Enforce;
 use crate::exchange::scopes::Scopes;
 use crate::link::budget_gate::BudgetGate;
 use crate::link::caller_gates::CallerGates;
-use crate::link::scope_gate::{LimitLeft, LimitMode, ScopeLimit};
+use crate::link::scope_gate::{LimitLeft, LimitMode, ScopeGate, ScopeLimit};
 
 /// What is left for a caller, in the tightest of the scopes that its request passes. Limits and
 /// budgets that refuse nothing are not told, since callers slow down by what they are told.
@@ -23,62 +21,80 @@ pub struct Quota {
     budget: Option<NanoUsd>,
     /// When it was looked at.
     now: Instant,
-    wall: WallTime,
 }
 
 impl Quota {
-    /// What is left at this moment for requests for `model`.
+    /// Nothing known yet, at this moment.
+    #[must_use]
+    pub fn at(now: Instant) -> Self {
+        Self {
+            now,
+            ..Self::default()
+        }
+    }
+
+    /// What is left at `now` for requests for `model`.
     #[must_use]
     pub fn of<'a>(
         scopes: &Scopes<'a>,
         gates: &CallerGates,
         model: Option<&'a str>,
-        (now, wall): (Instant, WallTime),
+        now: Instant,
     ) -> Self {
-        let mut quota = Self {
-            now,
-            wall,
-            ..Self::default()
-        };
+        let mut quota = Self::at(now);
         for account in scopes.of_model(model) {
-            quota.take_in(account, gates);
+            if let Some((id, _)) = account.limits {
+                quota.add_limits(&gates.scopes[id.index()]);
+            }
+            for (id, budget) in &account.budgets {
+                if budget.enforce == Enforce::Yes {
+                    quota.add_budget(budget.amount, &gates.budgets[id.index()]);
+                }
+            }
         }
         quota
     }
 
-    fn take_in(&mut self, account: &Account, gates: &CallerGates) {
-        let gate = account.limits.map(|(id, _)| &gates.scopes[id.index()]);
-        if let Some(gate) = gate.filter(|gate| gate.limits().mode == LimitMode::Refuse) {
-            let left = gate.left(self.now);
-            for (place, limits) in [(&mut self.requests, REQUESTS), (&mut self.tokens, TOKENS)] {
-                let told = limits.into_iter().filter_map(|limit| left.of(limit));
-                *place = place.take().into_iter().chain(told).min_by_key(tightness);
+    /// The request passes these limits.
+    pub fn add_limits(&mut self, gate: &ScopeGate) {
+        if gate.limits().mode == LimitMode::Count {
+            return;
+        }
+        for (place, limits) in [(&mut self.requests, REQUESTS), (&mut self.tokens, TOKENS)] {
+            for limit in limits {
+                if let Some(left) = gate.left_of(limit, self.now)
+                    && place.is_none_or(|other| tightness(&left) < tightness(&other))
+                {
+                    *place = Some(left);
+                }
             }
         }
-        let enforced = account.budgets.iter();
-        let enforced = enforced.filter(|(_, budget)| budget.enforce == Enforce::Yes);
-        let left = enforced.map(|(id, budget)| left_of(budget, &gates.budgets[id.index()]));
-        self.budget = self.budget.into_iter().chain(left).min();
     }
 
-    /// Appends the header lines for a caller that speaks `dialect`.
-    pub fn write(&self, dialect: Dialect, out: &mut Vec<u8>) {
-        for (name, left) in [("requests", self.requests), ("tokens", self.tokens)] {
+    /// The request passes this budget, which allows `amount`.
+    pub fn add_budget(&mut self, amount: NanoUsd, gate: &BudgetGate) {
+        // What is reserved for others comes back, mostly.
+        let left = amount.saturating_sub(gate.spent());
+        self.budget = Some(self.budget.map_or(left, |other| other.min(left)));
+    }
+
+    /// Appends the header lines; those of Messages, too, where `wall` says what time it is.
+    pub fn write(&self, wall: Option<WallTime>, out: &mut Vec<u8>) {
+        for (name, names, left) in [
+            ("requests", REQUEST_LINES, self.requests),
+            ("tokens", TOKEN_LINES, self.tokens),
+        ] {
             let Some(left) = left else { continue };
             let wait = whole_seconds(left.resets.since(self.now));
             // Every answer has these lines, and `write!` takes several times as long.
-            for (start, number, end) in [
-                ("x-ratelimit-limit-", left.limit, "\r\n"),
-                ("x-ratelimit-remaining-", left.left, "\r\n"),
-                ("x-ratelimit-reset-", wait, "s\r\n"),
-            ] {
-                let mut digits = itoa::Buffer::new();
-                for part in [start, name, ": ", digits.format(number), end] {
-                    out.extend_from_slice(part.as_bytes());
-                }
+            out.reserve(LINES_ROOM);
+            for (start, number) in names.into_iter().zip([left.limit, left.left, wait]) {
+                out.extend_from_slice(start.as_bytes());
+                out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
             }
-            if dialect == Dialect::Messages {
-                let resets = self.wall.after(Duration::from_secs(wait)).civil();
+            out.extend_from_slice(b"s\r\n");
+            if let Some(wall) = wall {
+                let resets = wall.after(Duration::from_secs(wait)).civil();
                 // Writing to memory cannot fail.
                 let _ = write!(
                     out,
@@ -102,15 +118,23 @@ fn tightness(left: &LimitLeft) -> (u64, Reverse<Instant>) {
     (left.left, Reverse(left.resets))
 }
 
-/// What is not spent of a budget. What is reserved for others comes back, mostly.
-fn left_of(budget: &Budget, gate: &BudgetGate) -> NanoUsd {
-    budget.amount.saturating_sub(gate.spent())
-}
-
 fn whole_seconds(span: Duration) -> u64 {
     span.as_secs() + u64::from(span.subsec_nanos() > 0)
 }
 
+/// What stands before the limit, what is left of it, and the seconds until its reset.
+const REQUEST_LINES: [&str; 3] = [
+    "x-ratelimit-limit-requests: ",
+    "\r\nx-ratelimit-remaining-requests: ",
+    "\r\nx-ratelimit-reset-requests: ",
+];
+const TOKEN_LINES: [&str; 3] = [
+    "x-ratelimit-limit-tokens: ",
+    "\r\nx-ratelimit-remaining-tokens: ",
+    "\r\nx-ratelimit-reset-tokens: ",
+];
+/// Bytes of such lines with the longest numbers.
+const LINES_ROOM: usize = 160;
 const REQUESTS: [ScopeLimit; 2] = [ScopeLimit::RequestsPerMinute, ScopeLimit::RequestsPerDay];
 const TOKENS: [ScopeLimit; 2] = [ScopeLimit::TokensPerMinute, ScopeLimit::TokensPerDay];
 

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use super::*;
 use crate::base::digest::Digest;
+use crate::base::endpoint::Dialect;
 use crate::base::period::{Per, PeriodTag};
 use crate::config::accounts::Accounts;
 use crate::config::keyring::{CallerKey, KeySecret, Keyring, NamePattern, PerModel, Team};
 use crate::config::plan::Budgets;
+use crate::config::scope::Budget;
 use crate::config::scope::{Allowance, BudgetAction, Limits};
 use crate::exchange::callers::Callers;
 
@@ -96,7 +98,8 @@ fn callers(enforce: Enforce) -> Callers {
 fn told(callers: &Callers, model: Option<&str>, dialect: Dialect) -> String {
     let scopes = Scopes::new(callers.accounts(), Some(0), None);
     let mut out = Vec::new();
-    Quota::of(&scopes, callers.gates(), model, (NOW, NOON)).write(dialect, &mut out);
+    let wall = (dialect == Dialect::Messages).then_some(NOON);
+    Quota::of(&scopes, callers.gates(), model, NOW).write(wall, &mut out);
     String::from_utf8(out).unwrap().replace("\r\n", "|")
 }
 
@@ -153,6 +156,7 @@ fn what_refuses_nothing_is_not_told() {
     assert!(!text.contains("Budget"), "{text}");
     let scopes = Scopes::new(callers.accounts(), None, None);
     let mut out = Vec::new();
-    Quota::of(&scopes, callers.gates(), None, (NOW, NOON)).write(Dialect::Messages, &mut out);
+    let quota = Quota::of(&scopes, callers.gates(), None, NOW);
+    quota.write(Some(NOON), &mut out);
     assert_eq!(out, b"");
 }

@@ -360,7 +360,7 @@ impl House {
 
     fn send(&mut self) {
         if let Some(taken) = self.passing.pop() {
-            self.gate.admit(&taken);
+            let _ = self.gate.admit(&taken, Instant::ZERO);
             self.reports
                 .push_back(admitted(0, taken.request_of.unwrap()));
             self.under_way.push(taken);

@@ -60,7 +60,13 @@ impl Pause {
     /// one, or `None`, and then counts this one as held back.
     #[must_use]
     pub fn end(&self, now: Instant) -> Option<u64> {
-        let told = self.begin_next(now, Duration::ZERO);
+        self.end_after(now, LENGTH)
+    }
+
+    /// The same for a pause of this length.
+    #[must_use]
+    pub fn end_after(&self, now: Instant, length: Duration) -> Option<u64> {
+        let told = self.begin_next(now, (Duration::ZERO, length));
         if told.is_none() {
             self.kept_back.fetch_add(1, Ordering::Relaxed);
         }
@@ -72,13 +78,13 @@ impl Pause {
     #[must_use]
     pub fn left(&self, now: Instant, after: Duration) -> Option<u64> {
         told(self.kept_back.load(Ordering::Relaxed))?;
-        self.begin_next(now, after).and_then(told)
+        self.begin_next(now, (after, LENGTH)).and_then(told)
     }
 
     /// How many were kept back, if the pause has been over for as long as this: another one begins.
-    fn begin_next(&self, now: Instant, after: Duration) -> Option<u64> {
+    fn begin_next(&self, now: Instant, (after, length): (Duration, Duration)) -> Option<u64> {
         let until = self.until.load(Ordering::Relaxed);
-        let next = (now + LENGTH).as_nanos();
+        let next = (now + length).as_nanos();
         let is_over = Instant::from_nanos(until) + after <= now;
         let relaxed = Ordering::Relaxed;
         let is_first = || self.until.compare_exchange(until, next, relaxed, relaxed);

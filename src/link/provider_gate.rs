@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::base::time::Instant;
+use crate::decide::limiter::Window60;
 use crate::link::Padded;
 use crate::link::complaint::Told;
 use crate::link::in_flight::InFlight;
@@ -232,9 +233,9 @@ impl ProviderGate {
         } else {
             return Standing::Ready;
         };
-        let until = Instant::from_nanos(words.frees_at.load(Ordering::Relaxed));
+        let deadline = Instant::from_nanos(words.frees_at.load(Ordering::Relaxed));
         Standing::Limited {
-            until: until.max(now),
+            until: Window60::room_at(deadline, now),
             limit,
         }
     }

@@ -8,6 +8,7 @@ use crate::base::period::PeriodTag;
 use crate::base::time::Instant;
 use crate::decide::limiter::{DayWord, Window60};
 use crate::link::Padded;
+use crate::link::pause::Pause;
 pub use crate::link::scope_limits::{LimitLeft, LimitMode, ScopeLeft, ScopeLimit, ScopeLimits};
 
 /// One scope's words, and its limits under one configuration. Only the words of limits that exist
@@ -37,6 +38,8 @@ struct Words {
     refused: [AtomicU64; ScopeLimit::ALL.len()],
     /// By limit, requests that were served although it would have refused them.
     exceeded: [AtomicU64; ScopeLimit::ALL.len()],
+    /// Between two warnings of these.
+    warnings: Pause,
 }
 
 /// When the running day ends: one word for all scopes.
@@ -68,6 +71,8 @@ pub struct ScopeRefusal {
     pub until: Instant,
 }
 
+/// The pause between two warnings that a scope's limits would have refused requests.
+const WARNED_EVERY: Duration = Duration::from_secs(60);
 /// How long a caller is asked to wait when all of `max_in_flight` is taken.
 const IN_FLIGHT_WAIT: Duration = Duration::from_secs(1);
 
@@ -179,13 +184,21 @@ impl ScopeGate {
     }
 
     /// The request has passed all of its scopes, and is sent: the limits that it exceeds count it.
-    /// The coordinator is to be told then what was taken ([`ScopeLimits::must_be_told`]).
-    pub fn admit(&self, taken: &ScopeTaken) {
+    /// The coordinator is to be told then what was taken ([`ScopeLimits::must_be_told`]). Returns
+    /// the first of these limits and how many warnings were held back, where the log is to be told.
+    pub fn admit(&self, taken: &ScopeTaken, now: Instant) -> Option<(ScopeLimit, u64)> {
+        if taken.exceeded == 0 {
+            return None;
+        }
         for limit in ScopeLimit::ALL {
             if taken.exceeded & bit(limit) != 0 {
                 self.words().exceeded[limit as usize].fetch_add(1, Ordering::Relaxed);
             }
         }
+        let exceeds = |limit: &ScopeLimit| taken.exceeded & bit(*limit) != 0;
+        let first = ScopeLimit::ALL.into_iter().find(exceeds)?;
+        let kept_back = self.words().warnings.end_after(now, WARNED_EVERY)?;
+        Some((first, kept_back))
     }
 
     /// The request has used `used` tokens: an excess is taken from the minute, even below zero, and
@@ -218,32 +231,37 @@ impl ScopeGate {
     /// What is left of each limit.
     #[must_use]
     pub fn left(&self, now: Instant) -> ScopeLeft {
+        ScopeLeft(ScopeLimit::ALL.map(|limit| self.left_of(limit, now)))
+    }
+
+    /// What is left of `limit`; `None`: there is no such limit.
+    #[inline]
+    #[must_use]
+    pub fn left_of(&self, limit: ScopeLimit, now: Instant) -> Option<LimitLeft> {
+        let most = self.limits.of(limit)?;
         let words = self.words();
         let of_minute = |word: &AtomicI64| word.load(Ordering::Relaxed);
         let of_day = |word: &AtomicU64| DayWord::from_bits(word.load(Ordering::Acquire)).left();
-        ScopeLeft(ScopeLimit::ALL.map(|limit| {
-            let most = self.limits.of(limit)?;
-            let left = match limit {
-                ScopeLimit::InFlight => {
-                    signed(most) - i64::from(words.in_flight.load(Ordering::Relaxed))
-                }
-                ScopeLimit::RequestsPerMinute => of_minute(&words.requests),
-                ScopeLimit::TokensPerMinute => of_minute(&words.tokens),
-                ScopeLimit::RequestsPerDay => of_day(&words.day_requests),
-                ScopeLimit::TokensPerDay => of_day(&words.day_tokens),
-            };
-            let used = signed(most).saturating_sub(left).max(0).unsigned_abs();
-            Some(LimitLeft {
-                limit: most,
-                used,
-                left: most.saturating_sub(used),
-                resets: if used == 0 {
-                    now
-                } else {
-                    self.until(limit, now)
-                },
-            })
-        }))
+        let left = match limit {
+            ScopeLimit::InFlight => {
+                signed(most) - i64::from(words.in_flight.load(Ordering::Relaxed))
+            }
+            ScopeLimit::RequestsPerMinute => of_minute(&words.requests),
+            ScopeLimit::TokensPerMinute => of_minute(&words.tokens),
+            ScopeLimit::RequestsPerDay => of_day(&words.day_requests),
+            ScopeLimit::TokensPerDay => of_day(&words.day_tokens),
+        };
+        let used = signed(most).saturating_sub(left).max(0).unsigned_abs();
+        let resets = match used {
+            0 => now,
+            _ => self.until(limit, now),
+        };
+        Some(LimitLeft {
+            limit: most,
+            used,
+            left: most.saturating_sub(used),
+            resets,
+        })
     }
 
     /// Requests that `limit` has refused.
@@ -368,12 +386,8 @@ impl ScopeGate {
         match limit {
             ScopeLimit::InFlight => now + IN_FLIGHT_WAIT,
             ScopeLimit::RequestsPerMinute | ScopeLimit::TokensPerMinute => {
-                match Instant::from_nanos(self.words().frees_at.load(Ordering::Relaxed)) {
-                    // As far as the coordinator knows, the minute is empty: what fills it was taken
-                    // just now.
-                    Instant::ZERO => now + Window60::SPAN,
-                    at => at.max(now),
-                }
+                let deadline = self.words().frees_at.load(Ordering::Relaxed);
+                Window60::room_at(Instant::from_nanos(deadline), now)
             }
             ScopeLimit::RequestsPerDay | ScopeLimit::TokensPerDay => self.day_end.get().max(now),
         }

@@ -122,8 +122,14 @@ fn what_is_only_counted_is_served_and_owed() {
     assert_eq!(used, [2, 2, 14, 2, 14]);
     let exceeded = || ScopeLimit::ALL.map(|limit| gate.exceeded(limit));
     assert_eq!(exceeded(), [0; 5], "nothing is sent yet");
-    taken.iter().for_each(|taken| gate.admit(taken));
+    let told = taken.map(|taken| gate.admit(&taken, NOW));
+    assert_eq!(told, [None, Some((ScopeLimit::InFlight, 0))]);
     assert_eq!(exceeded(), [1; 5]);
+    // One warning a minute, however many requests there are.
+    let minute = Duration::from_secs(60);
+    let told = [NOW, NOW + minute].map(|now| gate.admit(&taken[1], now));
+    assert_eq!(told, [None, Some((ScopeLimit::InFlight, 1))]);
+    assert_eq!(exceeded(), [3; 5]);
     assert_eq!(ScopeLimit::ALL.map(|limit| gate.refused(limit)), [0; 5]);
     gate.cancel(taken[0]);
     assert_eq!(left(&gate), [0, 0, 6, 0, 6]);
@@ -162,8 +168,11 @@ fn says_when_more_is_left() {
     gate.take(NOW, 0).expect("there is room");
     // The coordinator does not know of it yet.
     assert_eq!(resets(), [2, 61, 0, 900, 0]);
+    gate.set_frees_at(at(41));
+    assert_eq!(resets(), [2, 41, 0, 900, 0]);
+    // The minute is counted in whole seconds, and nobody waits for longer than a minute.
     gate.set_frees_at(at(62));
-    assert_eq!(resets(), [2, 62, 0, 900, 0]);
+    assert_eq!(resets(), [2, 61, 0, 900, 0]);
     let refusal = |gate: &ScopeGate, now| gate.take(now, 0).expect_err("it is full");
     let in_flight = refusal(&gate, NOW);
     assert_eq!(

@@ -133,8 +133,8 @@ fn a_key_names_the_caller_that_its_requests_are_counted_for() {
     assert!(!costs.contains("boss"), "{costs}");
 }
 
-#[test]
-fn a_key_asks_for_the_models_of_its_own_and_of_its_team_alone() {
+/// A router with a key for a few models, one whose team has a single model, and one for all.
+fn narrow_keys() -> (Mock, Router) {
     let alpha = mock(json!({"name": "alpha"}));
     let entries = [
         entry("narrow", "k-narrow", ", models: ['gpt-4o*', 'm']"),
@@ -148,6 +148,12 @@ fn a_key_asks_for_the_models_of_its_own_and_of_its_team_alone() {
     );
     let served = provider(&alpha, &["models: [m, gpt-4o, gpt-4o-mini, gpt-5]"]);
     let router = Router::start(&config_of(&[served], &rest));
+    (alpha, router)
+}
+
+#[test]
+fn a_key_asks_for_the_models_of_its_own_and_of_its_team_alone() {
+    let (_alpha, router) = narrow_keys();
     let body = |model: &str, more: &str| {
         format!(r#"{{"model":"{model}"{more},"messages":[{{"role":"user","content":"x"}}]}}"#)
     };
@@ -172,6 +178,67 @@ fn a_key_asks_for_the_models_of_its_own_and_of_its_team_alone() {
         let filler = format!("{more},\"x\":\"{}\"", "y".repeat(2 << 20));
         let answer = ask_for(&router, &headers, &body(model, &filler));
         assert_eq!(answer.status, expected, "{key} {model} {more}, large");
+    }
+}
+
+#[test]
+fn a_key_sees_the_models_that_it_may_ask_for() {
+    let (_alpha, router) = narrow_keys();
+    let list = |key: &str, headers: &str, path: &str| {
+        let mut client = Client::connect(router.addr());
+        let headers = format!("Authorization: Bearer {key}\r\n{headers}");
+        client.send(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n{headers}\r\n"));
+        client.answer()
+    };
+    let messages = "anthropic-version: 2023-06-01\r\n";
+    let ids = |answer: &Answer| {
+        let json = answer.json();
+        let models = json["data"].as_array().expect("a list").iter();
+        let ids = models.map(|model| model["id"].as_str().expect("an id").to_owned());
+        ids.collect::<Vec<_>>().join(" ")
+    };
+    for (key, expected) in [
+        ("k-narrow", "m gpt-4o gpt-4o-mini"),
+        ("k-team", "m"),
+        ("k-any", "m gpt-4o gpt-4o-mini gpt-5"),
+    ] {
+        for headers in ["", messages] {
+            assert_eq!(ids(&list(key, headers, "/v1/models")), expected, "{key}");
+            let one = |id: &str| list(key, headers, &format!("/v1/models/{id}")).status;
+            assert_eq!(one("m"), 200, "{key}");
+            let may = expected.contains("gpt-5");
+            assert_eq!(one("gpt-5"), if may { 200 } else { 404 }, "{key}");
+        }
+    }
+    let page = list("k-narrow", messages, "/v1/models?limit=1&after_id=m");
+    assert_eq!(ids(&page), "gpt-4o");
+    let page = page.json();
+    assert_eq!(
+        (&page["has_more"], &page["last_id"]),
+        (&json!(true), &json!("gpt-4o"))
+    );
+    let hidden = list("k-narrow", messages, "/v1/models?after_id=gpt-5");
+    assert_eq!(hidden.status, 400, "it cannot be seen whether it is there");
+}
+
+#[test]
+fn of_repeated_headers_every_key_is_looked_at() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let entries = [entry("one", "k-one", ""), entry("two", "k-two", "")];
+    let router = Router::start(&listed(&[&alpha], &entries, ""));
+    for name in ["x-api-key", "api-key"] {
+        for (keys, expected) in [
+            (["k-one", "k-two"], 401),
+            (["k-one", "k-one"], 200),
+            (["sk-other", "k-two"], 200),
+            (["k-one", "sk-other"], 200),
+            (["sk-other", "sk-third"], 401),
+        ] {
+            let [first, second] = keys;
+            let headers = format!("{name}: {first}\r\n{name}: {second}\r\n");
+            let answer = ask_for(&router, &headers, &chat("x"));
+            assert_eq!(answer.status, expected, "{name}: {keys:?}");
+        }
     }
 }
 

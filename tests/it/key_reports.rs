@@ -376,7 +376,8 @@ fn alerts_name_the_scope_and_say_whether_it_is_enforced() {
         has(&["key shadow", "week", "enforced"]) == 1 && has(&["key web", "day"]) == 2
     });
     let log = router.log();
-    let shadow = log.lines().find(|line| line.contains("key shadow"));
+    let is_alert = |line: &&str| line.contains("key shadow") && line.contains("is used up");
+    let shadow = log.lines().find(is_alert);
     let shadow = shadow.expect("a line");
     assert!(
         shadow.contains("enforced=false") || shadow.contains("\"enforced\":false"),

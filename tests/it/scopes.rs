@@ -77,7 +77,9 @@ pub fn refused_by(answer: &Answer) -> (String, String, String) {
     assert_eq!(answer.status, 429, "{}", answer.text());
     assert!(answer.header("retry-after").is_some(), "{}", answer.text());
     let error = answer.json()["error"].clone();
-    assert!(error["retry_after_ms"].is_number(), "{error}");
+    // What is spent of a budget for all time never comes back.
+    let comes_back = error["per"] != "total";
+    assert_eq!(error["retry_after_ms"].is_number(), comes_back, "{error}");
     let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
     (text("code"), text("scope"), text("limit") + &text("per"))
 }
@@ -374,6 +376,24 @@ fn what_is_not_enforced_counts_and_refuses_nothing() {
         assert_eq!(answer.header("x-ratelimit-limit-requests"), None);
         assert_eq!(answer.header("x-infermux-model-override"), None);
     }
+    // The log tells that it would have refused, once a minute.
+    let told = || {
+        let log = router.log();
+        let lines = log
+            .lines()
+            .filter(|line| line.contains("is not enforced would have refused"));
+        let lines = lines.map(str::to_owned);
+        lines.collect::<Vec<_>>()
+    };
+    eventually("a warning", || !told().is_empty());
+    let told = told();
+    let [line] = &told[..] else {
+        panic!("{told:?}");
+    };
+    assert!(
+        line.contains("key web") && line.contains("requests_per_minute"),
+        "{line}"
+    );
 }
 
 // proves: state.survives

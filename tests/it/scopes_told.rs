@@ -71,7 +71,10 @@ fn every_answer_tells_what_is_left_in_every_dialect() {
             assert_eq!((answer.status, &error[code]), (429, &json!("rate_limit")));
             assert_eq!(error["scope"], "key web");
             assert_eq!(error["limit"], "requests_per_minute");
-            assert!(error["retry_after_ms"].is_number(), "{error}");
+            // The minute is counted in whole seconds, and nobody waits for longer than it lasts.
+            let wait = error["retry_after_ms"].as_u64().expect("a number");
+            assert!((1..=60_000).contains(&wait), "{error}");
+            assert_eq!(answer.header("x-should-retry"), None);
             assert_eq!(left(&answer), 97 * CENT);
         }
     }
@@ -91,8 +94,7 @@ fn check_told(answer: &Answer, path: &str, left: u64) {
         let told = told.and_then(|seconds| seconds.parse::<u64>().ok());
         told.unwrap_or_else(|| panic!("{name}: {:?}", answer.header(name)))
     };
-    // The minute is counted in whole seconds.
-    assert!((1..=61).contains(&span("x-ratelimit-reset-requests")));
+    assert!((1..=60).contains(&span("x-ratelimit-reset-requests")));
     assert!((1..=86_400).contains(&span("x-ratelimit-reset-tokens")));
     let anthropics = [
         "anthropic-ratelimit-requests-limit",
@@ -131,6 +133,23 @@ fn a_budgets_refusal_says_whose_it_is_in_every_dialect() {
         assert_eq!(details["per"], "week", "{path}");
         assert_eq!(left(&answer), CENT / 10);
         assert_eq!(answer.header("x-ratelimit-limit-requests"), None);
+    }
+}
+
+/// What is spent of a budget for all time does not come back: no moment is told at which it does.
+#[test]
+fn a_budget_without_an_end_tells_no_moment_of_return() {
+    for (per, has_end) in [("total", false), ("day", true)] {
+        let alpha = alpha(json!({}));
+        let web = format!(", budgets: [{{usd: 0.001, per: {per}}}]");
+        let router = Router::start(&config(&alpha, &[("web", &web)], ""));
+        let [(path, body), ..] = asked();
+        let answer = post(&router, path, &body);
+        assert_eq!(answer.code(), "budget_exceeded");
+        let error = answer.json()["error"].clone();
+        assert_eq!(error["retry_after_ms"].is_number(), has_end, "{error}");
+        assert!(answer.header("retry-after").is_some());
+        assert_eq!(answer.header("x-should-retry"), Some("false"));
     }
 }
 

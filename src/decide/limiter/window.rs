@@ -138,6 +138,18 @@ impl Window60 {
         Some(Instant::from_millis(second.saturating_mul(1_000)))
     }
 
+    /// When a window that is full at `now` has room again, where its first bucket leaves it at
+    /// `deadline`, as far as anybody was told. A bucket is kept for up to a second longer than the
+    /// window is: nobody waits for longer than the window.
+    #[must_use]
+    pub fn room_at(deadline: Instant, now: Instant) -> Instant {
+        match deadline {
+            // What fills it was taken just now.
+            Instant::ZERO => now + Self::SPAN,
+            at => at.max(now).min(now + Self::SPAN),
+        }
+    }
+
     /// What the window holds.
     #[must_use]
     pub fn held(&self) -> Returned {

@@ -155,7 +155,7 @@ impl Refusal<'_> {
             write_named(out, &scope.to_string(), (LIMIT, limit.name()));
         }
         if let Some(retry) = self.retry() {
-            let _ = write!(out, ",\"retry_after_ms\":{}", retry.true_ms);
+            retry.write_true(out);
         }
     }
 
@@ -204,7 +204,7 @@ impl Refusal<'_> {
                 ..
             } => Some(Retry {
                 by_itself: Repeat::Useless,
-                ..Retry::within_reach(rest.unwrap_or(Duration::MAX))
+                ..rest.map_or(Retry::NEVER, Retry::within_reach)
             }),
             Self::BudgetExceeded {
                 wait: BudgetWait::InFlight,
@@ -266,8 +266,8 @@ fn list<T>(out: &mut Vec<u8>, start: &[u8], items: &[T], write: impl Fn(&mut Vec
 struct Retry {
     /// The time in the headers, in milliseconds: 1 to 60,000.
     header_ms: u64,
-    /// The expected time.
-    true_ms: u64,
+    /// The expected time; `None`: there is none.
+    true_ms: Option<u64>,
     by_itself: Repeat,
 }
 
@@ -279,6 +279,13 @@ enum Repeat {
 }
 
 impl Retry {
+    /// What is refused now is refused for ever, unless somebody changes the configuration.
+    const NEVER: Self = Self {
+        header_ms: RETRY_HEADER_MAX_MS,
+        true_ms: None,
+        by_itself: Repeat::Useless,
+    };
+
     fn within_reach(expected: Duration) -> Self {
         let millis = expected
             .min(RETRY_MAX)
@@ -293,8 +300,15 @@ impl Retry {
         };
         Self {
             header_ms: true_ms.min(RETRY_HEADER_MAX_MS),
-            true_ms,
+            true_ms: Some(true_ms),
             by_itself,
+        }
+    }
+
+    /// Appends the member of a body.
+    fn write_true(self, out: &mut Vec<u8>) {
+        if let Some(millis) = self.true_ms {
+            let _ = write!(out, ",\"retry_after_ms\":{millis}");
         }
     }
 
@@ -316,5 +330,6 @@ pub(super) const CANDIDATES_TOLD_MAX: usize = 32;
 const NO_RETRY: &[u8] = b"x-should-retry: false\r\n";
 /// The longest wait that the headers state: client libraries give up on longer ones.
 const RETRY_HEADER_MAX_MS: u64 = 60_000;
-/// The longest wait that is stated at all: a month, after which every budget starts anew.
+/// The longest wait that is stated at all: a month, after which every budget with an end starts
+/// anew.
 const RETRY_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);

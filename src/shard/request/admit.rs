@@ -27,20 +27,21 @@ pub(super) fn admit<'a>(job: &mut Job<'a>, record: &mut Record<'a>) -> Result<()
     let Some((callers, scopes)) = request.callers.as_ref().zip(request.scopes()) else {
         return Ok(());
     };
-    if !scopes.has_any(Some(job.model)) {
-        return Ok(());
-    }
     // Each turn adds one of the budgets that the request meets, so that there is a last one.
     let mut sent_on = Vec::new();
     loop {
+        let mut accounts = scopes.of_model(Some(job.model)).peekable();
+        if accounts.peek().is_none() {
+            return Ok(());
+        }
+        let expected = spend::expected(job);
         let wanted = Wanted {
             now: clock::now(),
             model: job.model,
-            tokens: spend::expected(job).sum(),
-            ask: Some(spend::estimate(job)),
+            tokens: expected.sum(),
+            ask: Some(spend::estimate(job, &expected)),
             sent_on: &sent_on,
         };
-        let accounts = scopes.of_model(Some(job.model));
         let stopped = match Pass::take(&job.shard.desk, callers, accounts, &wanted) {
             Ok(pass) => {
                 record.pass = Some(pass);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::base::endpoint::Dialect;
 use crate::base::time::Instant;
 use crate::exchange::answer_head::{self, AnswerHead, HeadEnd, PassedOn};
 use crate::exchange::headers::{self, Added, Totals};
@@ -40,16 +41,29 @@ pub fn head_end<'a>(record: &Record<'a>, wanted: Connection) -> HeadEnd<'a> {
     let cors = cors.map_or(&b""[..], |(cors, grant)| cors.lines(grant));
     let end = HeadEnd::new(request.version, shard.connection(wanted), cors);
     let end = end.in_dialect(request.dialect, request.id.as_bytes());
-    let model = record.model_override.or(record.model);
-    match request.callers.as_ref().zip(request.scopes()) {
-        // Who has no limits and no budgets does not pay for those who have.
-        Some((callers, scopes)) if scopes.has_any(model) => {
-            let now = (clock::now(), clock::wall());
-            let quota = Quota::of(&scopes, callers.gates(), model, now);
-            end.with_quota(quota, request.dialect)
+    match quota(record) {
+        Some(quota) => {
+            let is_messages = request.dialect == Dialect::Messages;
+            end.with_quota(quota, is_messages.then(clock::wall))
         }
-        Some(_) | None => end,
+        None => end,
     }
+}
+
+/// What is left for the caller; `None`: it has no limits and no budgets, and does not pay for those
+/// who have.
+fn quota(record: &Record<'_>) -> Option<Quota> {
+    let (_, request) = record.of();
+    let now = || record.first_byte.unwrap_or_else(clock::now);
+    if let Some(pass) = &record.pass
+        && let Some(quota) = pass.quota(now())
+    {
+        return Some(quota);
+    }
+    let (callers, scopes) = request.callers.as_ref().zip(request.scopes())?;
+    let model = record.model_override.or(record.model);
+    let has_any = scopes.has_any(model);
+    has_any.then(|| Quota::of(&scopes, callers.gates(), model, now()))
 }
 
 /// Starts the caller's answer with its head, in which `write_own` writes infermux's own fields.

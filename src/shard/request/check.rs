@@ -56,7 +56,7 @@ pub fn check<'a>(
             )?;
         }
         Target::Infer(..) | Target::Models | Target::Model(_) | Target::Stored(_) => {
-            admit(shard, request, Presented::read(head, bytes))?;
+            admit(shard, request, Presented::read_all(head, bytes))?;
             // What a browser sends without asking would spend the keys of the file.
             if !is_asked_for(&target, head, bytes)? && !may_call(shard, request) {
                 auth::same_site(

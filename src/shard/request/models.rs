@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::base::endpoint::Dialect;
 use crate::exchange::page::{Page, PageFault};
+use crate::exchange::principal::Principal;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
 use crate::shard::http::caller::Caller;
@@ -18,7 +19,7 @@ use crate::shard::state::shard::Shard;
 /// Answers with all models, or with the page of them that the caller asks for.
 pub async fn all(shard: &Rc<Shard>, caller: &mut Caller, request: &Request) -> After {
     let mut record = Record::new(shard, request);
-    match list(shard, caller, request.dialect) {
+    match list(shard, caller, request) {
         Ok(text) => {
             let answer = Answer::published(text);
             local::answer(shard, caller, request, &mut record, answer).await
@@ -31,8 +32,9 @@ pub async fn all(shard: &Rc<Shard>, caller: &mut Caller, request: &Request) -> A
     }
 }
 
-/// The list for a caller that speaks `dialect`; OpenAI's has no pages.
-fn list(shard: &Shard, caller: &Caller, dialect: Dialect) -> Result<Arc<Vec<u8>>, PageFault> {
+/// The list for a caller, which sees what its key may ask for; OpenAI's has no pages.
+fn list(shard: &Shard, caller: &Caller, request: &Request) -> Result<Arc<Vec<u8>>, PageFault> {
+    let dialect = request.dialect;
     let page = match dialect {
         Dialect::Chat | Dialect::Responses => None,
         Dialect::Messages => {
@@ -42,17 +44,30 @@ fn list(shard: &Shard, caller: &Caller, dialect: Dialect) -> Result<Arc<Vec<u8>>
             Some(Page::read(query)?)
         }
     };
-    shard.catalogue.look(|catalogue| match &page {
-        Some(page) => catalogue.page(page),
-        None => Ok(Arc::clone(catalogue.text(dialect))),
-    })
+    shard
+        .catalogue
+        .look(|catalogue| match (&page, restricted(request)) {
+            (page, Some(principal)) => {
+                let seen = |name: &str| principal.allows_model(name);
+                catalogue.narrowed(dialect, page.as_ref(), seen)
+            }
+            (Some(page), None) => catalogue.page(page),
+            (None, None) => Ok(Arc::clone(catalogue.text(dialect))),
+        })
+}
+
+/// The owner of the caller's key, where there are models that it may not ask for.
+fn restricted(request: &Request) -> Option<&Principal> {
+    let principal = request.principal.as_ref();
+    principal.filter(|principal| principal.is_restricted())
 }
 
 /// Answers with the model called `id`.
 pub async fn one(shard: &Rc<Shard>, caller: &mut Caller, request: &Request, id: &str) -> After {
     let mut record = Record::new(shard, request);
+    let is_seen = restricted(request).is_none_or(|principal| principal.allows_model(id));
     let entry = shard.catalogue.look(|catalogue| {
-        let entry = catalogue.entry(request.dialect, id);
+        let entry = catalogue.entry(request.dialect, id).filter(|_| is_seen);
         entry.map(<[u8]>::to_vec)
     });
     match entry {

@@ -7,14 +7,16 @@ use crate::base::ids::{BudgetId, ScopeId, Subject};
 use crate::base::money::NanoUsd;
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
-use crate::config::accounts::Account;
-use crate::config::scope::Budget;
+use crate::config::accounts::{Account, Accounts};
+use crate::config::scope::{Budget, Enforce};
 use crate::decide::budget::{self, Admission, Ask, Share, Standing};
 use crate::exchange::callers::SharedCallers;
+use crate::exchange::quota::Quota;
 use crate::link::budget_gate::Reserved;
 use crate::link::caller_gates::CallerGates;
 use crate::link::facts::{Admitted, Fact, Left};
-use crate::link::scope_gate::{ScopeRefusal, ScopeTaken};
+use crate::link::pause;
+use crate::link::scope_gate::{ScopeLimit, ScopeRefusal, ScopeTaken};
 use crate::shard::state::desk::Desk;
 
 /// What a request holds of its scopes' limits and budgets. It is settled exactly once: a pass that
@@ -25,6 +27,8 @@ pub struct Pass {
     admitted: Instant,
     held: Few<Holding, HELD>,
     stage: Stage,
+    /// Whether it passes no budget, since it costs nothing.
+    is_free: bool,
 }
 
 /// How far a pass has come.
@@ -52,8 +56,14 @@ pub struct Bill {
 enum Holding {
     /// Of its limits.
     Limits(ScopeId, ScopeTaken),
-    /// Money of a budget.
-    Budget(BudgetId, Reserved),
+    /// Money of a budget, and what the budget allows in a period where it refuses requests.
+    Budget(BudgetId, Reserved, Option<NanoUsd>),
+}
+
+impl Default for Holding {
+    fn default() -> Self {
+        Self::Limits(ScopeId(0), ScopeTaken::default())
+    }
 }
 
 /// What a request asks of its scopes.
@@ -134,6 +144,7 @@ impl Pass {
             admitted: wanted.now,
             held: Few::default(),
             stage: Stage::Begun,
+            is_free: wanted.ask.is_none(),
         };
         for account in accounts {
             let taken = pass.take_in(account, wanted);
@@ -147,12 +158,14 @@ impl Pass {
     /// Tells the coordinator what was taken of limits.
     fn tell(&mut self) {
         self.stage = Stage::Taken;
-        for holding in self.held.iter() {
+        for holding in self.held.as_slice() {
             let Holding::Limits(id, taken) = holding else {
                 continue;
             };
             let gate = &self.callers.gates().scopes[id.index()];
-            gate.admit(taken);
+            if let Some(told) = gate.admit(taken, self.admitted) {
+                warn(self.callers.accounts(), *id, told);
+            }
             if gate.limits().must_be_told() {
                 self.desk.reports.report(Fact::Admitted(Admitted {
                     subject: Subject::Scope(*id),
@@ -179,7 +192,8 @@ impl Pass {
             let id = *id;
             let reserved = self.reserve((id, rules), ask, wanted);
             let reserved = reserved.map_err(|refused| By::Budget { id, rules, refused })?;
-            self.held.push(Holding::Budget(id, reserved));
+            let told = (rules.enforce == Enforce::Yes).then_some(rules.amount);
+            self.held.push(Holding::Budget(id, reserved, told));
         }
         Ok(())
     }
@@ -210,25 +224,54 @@ impl Pass {
 
     /// What is reserved of budgets, in their order.
     pub fn reserved(&self) -> impl Iterator<Item = (BudgetId, Reserved)> {
-        self.held.iter().filter_map(|holding| match holding {
-            Holding::Budget(id, reserved) => Some((*id, *reserved)),
-            Holding::Limits(..) => None,
-        })
+        self.held
+            .as_slice()
+            .iter()
+            .filter_map(|holding| match holding {
+                Holding::Budget(id, reserved, _) => Some((*id, *reserved)),
+                Holding::Limits(..) => None,
+            })
     }
 
     /// What is taken of limits, in their order.
     pub fn taken(&self) -> impl Iterator<Item = (ScopeId, ScopeTaken)> {
-        self.held.iter().filter_map(|holding| match holding {
-            Holding::Limits(id, taken) => Some((*id, *taken)),
-            Holding::Budget(..) => None,
-        })
+        self.held
+            .as_slice()
+            .iter()
+            .filter_map(|holding| match holding {
+                Holding::Limits(id, taken) => Some((*id, *taken)),
+                Holding::Budget(..) => None,
+            })
+    }
+
+    /// What is left in its scopes at `now`; `None`: it does not know all of them, since it is free.
+    #[must_use]
+    pub fn quota(&self, now: Instant) -> Option<Quota> {
+        if self.is_free {
+            return None;
+        }
+        let gates = self.callers.gates();
+        let mut quota = Quota::at(now);
+        for holding in self.held.as_slice() {
+            match holding {
+                Holding::Limits(id, _) => quota.add_limits(&gates.scopes[id.index()]),
+                Holding::Budget(_, _, None) => {}
+                Holding::Budget(id, _, Some(amount)) => {
+                    quota.add_budget(*amount, &gates.budgets[id.index()]);
+                }
+            }
+        }
+        Some(quota)
     }
 
     /// The request has used this much. Only the first call counts.
     pub fn settle(&mut self, bill: &Bill) {
         let stage = std::mem::replace(&mut self.stage, Stage::Settled);
         // The last that was taken is the first to come back.
-        for holding in self.held.iter().rev() {
+        if stage == Stage::Settled {
+            return;
+        }
+        for holding in self.held.as_slice().iter().rev() {
             match (stage, *holding) {
                 (Stage::Begun, Holding::Limits(scope, taken)) => {
                     self.callers.gates().scopes[scope.index()].cancel(taken);
@@ -236,7 +279,7 @@ impl Pass {
                 (Stage::Taken, Holding::Limits(scope, taken)) => {
                     self.leave(scope, &taken, bill.tokens);
                 }
-                (Stage::Begun | Stage::Taken, Holding::Budget(budget, reserved)) => {
+                (Stage::Begun | Stage::Taken, Holding::Budget(budget, reserved, _)) => {
                     self.pay(budget, &reserved, bill.cost);
                 }
                 (Stage::Settled, Holding::Limits(..) | Holding::Budget(..)) => {}
@@ -323,6 +366,21 @@ fn decide(
             Err(Refused { admission, spent })
         }
     }
+}
+
+/// Tells the log that a limit which is not enforced would have refused a request.
+#[cold]
+fn warn(accounts: &Accounts, id: ScopeId, (limit, kept_back): (ScopeLimit, u64)) {
+    let is_it = |one: &&Account| one.limits.is_some_and(|(other, _)| other == id);
+    let Some(account) = accounts.all().iter().find(is_it) else {
+        return;
+    };
+    tracing::warn!(
+        scope = %account.scope,
+        limit = limit.name(),
+        repeated = pause::told(kept_back),
+        "a limit that is not enforced would have refused a request"
+    );
 }
 
 /// Whether the request is already served as the budget wants it at its limit.

@@ -86,23 +86,25 @@ pub fn expected(job: &Job<'_>) -> Counts {
     job.ask.expected(usual_answer)
 }
 
-/// What that costs at most, at the dearest of the request's candidates.
+/// What these tokens cost at most, at the dearest of the request's candidates; those without a
+/// price cost nothing.
 #[must_use]
-pub fn estimate(job: &Job<'_>) -> Ask {
-    let expected = expected(job);
+pub fn estimate(job: &Job<'_>, expected: &Counts) -> Ask {
     let prompt = Counts {
         output: Tokens::ZERO,
-        ..expected
+        ..*expected
     };
-    let dearest = |counts: &Counts| {
-        let places = 0..job.routed.route.candidates.len();
-        let costs = places
-            .filter(|place| job.routed.is_candidate(*place))
-            .map(|place| cost(job, place, counts));
-        costs.max().unwrap_or_default()
+    let mut dearest = Ask {
+        prompt: NanoUsd::ZERO,
+        whole: NanoUsd::ZERO,
     };
-    Ask {
-        prompt: dearest(&prompt),
-        whole: dearest(&expected),
+    let places = 0..job.routed.route.candidates.len();
+    for place in places.filter(|place| job.routed.is_candidate(*place)) {
+        if let Some(row) = row(job, place) {
+            let [prompt, whole] = [&prompt, expected].map(|counts| pricing::cost(counts, &row));
+            dearest.prompt = dearest.prompt.max(prompt);
+            dearest.whole = dearest.whole.max(whole);
+        }
     }
+    dearest
 }

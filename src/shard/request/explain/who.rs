@@ -118,7 +118,7 @@ pub(super) fn pass<'a>(
             now: clock::now(),
             model: job.model,
             tokens: spend::expected(job).sum(),
-            ask: Some(spend::estimate(job)),
+            ask: Some(spend::estimate(job, &spend::expected(job))),
             sent_on: &sent_on,
         };
         let mut stopped = None;
