@@ -89,6 +89,25 @@ impl<T> Shelves<T> {
         self.remove(at)
     }
 
+    /// The thing that was put on a shelf last.
+    #[must_use]
+    pub fn newest(&self, shelf: usize) -> Option<&T> {
+        self.slots[self.shelves.get(shelf)?.newest?].thing.as_ref()
+    }
+
+    /// Takes the thing that was put on a shelf last of those that fit. This takes the longer the
+    /// more things came behind it.
+    pub fn take_where(&mut self, shelf: usize, fits: impl Fn(&T) -> bool) -> Option<T> {
+        let mut next = self.shelves.get(shelf)?.newest;
+        while let Some(at) = next {
+            if self.slots[at].thing.as_ref().is_some_and(&fits) {
+                return self.remove(at);
+            }
+            next = self.slots[at].on_shelf.older;
+        }
+        None
+    }
+
     /// The thing that has waited longest over all shelves.
     #[must_use]
     pub fn oldest(&self) -> Option<&T> {
@@ -186,6 +205,10 @@ mod tests {
         assert_eq!((shelves.take(2), shelves.oldest()), (Some('c'), Some(&'a')));
         assert_eq!((shelves.take(1), shelves.take(7)), (None, None));
         assert_eq!(shelves.take_oldest(), Some('a'));
+        assert_eq!((shelves.newest(0), shelves.newest(7)), (Some(&'d'), None));
+        assert_eq!(shelves.take_where(0, |thing| *thing == 'b'), Some('b'));
+        assert_eq!(shelves.take_where(0, |thing| *thing == 'b'), None);
+        shelves.put(0, 'b');
         assert_eq!((shelves.take(2), shelves.len()), (None, 2));
         shelves.retain(|thing| *thing != 'b');
         assert_eq!(

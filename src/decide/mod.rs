@@ -20,6 +20,7 @@ pub mod room;
 pub mod rotation;
 pub mod rows;
 pub mod slices;
+pub mod spread;
 pub mod strategy;
 pub mod units;
 pub mod window;

@@ -7,6 +7,7 @@
     reason = "tests start threads, share memory and look at the clock; modules of one binary"
 )]
 
+mod addresses;
 mod alerts;
 mod allowances;
 mod anthropic;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::link::meters::ProviderMeter;
+use crate::shard::http::addresses::Tally;
 
 /// An open connection to a provider; it is counted as long as this lives.
 pub struct Connected {
@@ -12,18 +13,25 @@ pub struct Connected {
     /// How many connections its shard has open.
     open: Rc<Cell<usize>>,
     is_idle: bool,
+    /// Counts the connections to its address, where its provider has many.
+    tally: Option<Rc<Tally>>,
 }
 
 impl Connected {
-    /// Counts a connection that was opened, also in `open`, the number of its shard.
+    /// Counts a connection that was opened, also in `open`, the number of its shard, and in
+    /// `tally`, those to its address.
     #[must_use]
-    pub fn new(meter: Arc<ProviderMeter>, open: Rc<Cell<usize>>) -> Self {
+    pub fn new(meter: Arc<ProviderMeter>, open: Rc<Cell<usize>>, tally: Option<Rc<Tally>>) -> Self {
         meter.connections_opened.add(1);
         open.set(open.get() + 1);
+        if let Some(tally) = &tally {
+            tally.opened();
+        }
         Self {
             meter,
             open,
             is_idle: false,
+            tally,
         }
     }
 
@@ -31,6 +39,9 @@ impl Connected {
     pub fn mark_idle(&mut self) {
         if !std::mem::replace(&mut self.is_idle, true) {
             self.meter.connections_idle.up();
+            if let Some(tally) = &self.tally {
+                tally.parked();
+            }
         }
     }
 
@@ -38,7 +49,16 @@ impl Connected {
     pub fn mark_busy(&mut self) {
         if std::mem::take(&mut self.is_idle) {
             self.meter.connections_idle.down();
+            if let Some(tally) = &self.tally {
+                tally.taken();
+            }
         }
+    }
+
+    /// What counts the connections to its address.
+    #[must_use]
+    pub fn tally(&self) -> Option<&Rc<Tally>> {
+        self.tally.as_ref()
     }
 }
 
@@ -47,5 +67,8 @@ impl Drop for Connected {
         self.mark_busy();
         self.meter.connections_closed.add(1);
         self.open.set(self.open.get() - 1);
+        if let Some(tally) = &self.tally {
+            tally.closed();
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The two ends of a message: a caller's connection and a provider's. No provider's policy is known
 //! here.
 
+pub mod addresses;
 pub mod body;
 pub mod caller;
 pub mod connected;

@@ -19,6 +19,7 @@ use crate::base::time::Instant;
 use crate::link::buffered::Held;
 use crate::link::gate::{Gates, Process};
 use crate::link::provider_gate::Standing;
+use crate::shard::http::addresses::{Addresses, Next};
 use crate::shard::http::upstream::Upstream;
 use crate::shard::net::io::Io;
 use crate::shard::net::nudge::Nudge;
@@ -33,6 +34,8 @@ pub struct Pool {
     /// Connections to providers that it has, idle or not.
     open: Rc<Cell<usize>>,
     filled: Nudge,
+    /// The addresses of providers that have many.
+    pub addresses: Addresses,
 }
 
 struct Idle {
@@ -49,6 +52,7 @@ impl Pool {
             room,
             open: Rc::default(),
             filled: Nudge::default(),
+            addresses: Addresses::default(),
         }
     }
 
@@ -61,10 +65,15 @@ impl Pool {
     /// Closes the connections to `provider`: it is gone, or its id has another holder.
     pub fn forget(&self, provider: ProviderId) {
         self.idle.borrow_mut().clear(provider.index());
+        self.addresses.forget(provider);
     }
 
-    /// The youngest connection to `provider` that is still open.
+    /// A connection to `provider` that is still open: the youngest, or, where the provider has many
+    /// addresses, one to the address whose turn it is.
     pub fn take(&self, provider: ProviderId, now: Instant) -> Option<Box<Upstream>> {
+        if self.addresses.is_used() {
+            return self.take_spread(provider, now);
+        }
         let mut idle = self.idle.borrow_mut();
         while let Some(mut found) = idle.take(provider.index()) {
             if now.since(found.since) > IDLE_MAX {
@@ -78,6 +87,35 @@ impl Pool {
             }
         }
         None
+    }
+
+    /// As [`Pool::take`], where some provider has many addresses.
+    #[inline(never)]
+    fn take_spread(&self, provider: ProviderId, now: Instant) -> Option<Box<Upstream>> {
+        let mut idle = self.idle.borrow_mut();
+        let shelf = provider.index();
+        loop {
+            let youngest = idle.newest(shelf)?;
+            let waited = now.since(youngest.since);
+            if waited > IDLE_MAX {
+                idle.clear(shelf);
+                return None;
+            }
+            let tally = youngest.upstream.connected.tally();
+            let found = match self.addresses.next(provider, now, (tally, waited)) {
+                Next::Open => return None,
+                Next::Youngest => idle.take(shelf),
+                Next::At(at) => idle.take_where(shelf, |one| {
+                    let tally = one.upstream.connected.tally();
+                    tally.is_some_and(|tally| Rc::ptr_eq(tally, &at))
+                }),
+            };
+            let mut found = found?;
+            if now.since(found.since) <= IDLE_MAX && !found.upstream.socket.reader.has_ended() {
+                found.upstream.connected.mark_busy();
+                return Some(found.upstream);
+            }
+        }
     }
 
     /// Puts a connection into the pool, if its answer was framed completely and it may carry

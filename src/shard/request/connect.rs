@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::ids::ProviderId;
@@ -10,6 +11,7 @@ use crate::base::time::Instant;
 use crate::config::plan::Provider;
 use crate::decide::outcome::{ConnectFault, ProxyFault, TlsFault};
 use crate::link::pause;
+use crate::shard::http::addresses::Tally;
 use crate::shard::http::connected::Connected;
 use crate::shard::http::pool::lacks_descriptors;
 use crate::shard::http::tunnel;
@@ -47,10 +49,9 @@ async fn open(
     deadline: Instant,
 ) -> Result<Upstream, ConnectFault> {
     let deadline = deadline.min(clock::now() + provider.connect_timeout);
-    let addresses = shard.addresses.of(id);
     shard.pool.make_room();
-    let reached = reach(shard, id, &addresses, deadline).await;
-    let stream = reached.map_err(|fault| of_first_stop(provider, fault))?;
+    let reached = reach(shard, id, deadline).await;
+    let (stream, tally) = reached.map_err(|fault| of_first_stop(provider, fault))?;
     let mut socket = Socket::new(stream, &shard.io);
     if let Some(proxy) = provider.tunnel() {
         socket.deadline.set(deadline, Cut::Both);
@@ -78,12 +79,15 @@ async fn open(
                 }
                 None => tracing::debug!(provider, %fault, "TLS handshake failed"),
             }
+            if let Some(tally) = &tally {
+                shard.pool.addresses.failed(id, tally, clock::now());
+            }
             return Err(ConnectFault::Tls(tls::what_failed(&fault)));
         }
         socket.deadline.clear();
     }
     let meter = shard.meters.provider(id, &provider.name);
-    let connected = Connected::new(meter, Rc::clone(shard.pool.open()));
+    let connected = Connected::new(meter, Rc::clone(shard.pool.open()), tally);
     let mut upstream = Upstream::new(socket, connected, shard.io.lease.hold());
     upstream.post_read();
     Ok(upstream)
@@ -100,30 +104,41 @@ fn of_first_stop(provider: &Provider, fault: ConnectFault) -> ConnectFault {
     }
 }
 
-/// A TCP connection to the first of `addresses` that accepts one; each gets its share of the time.
-///
-/// The one that accepted last comes first: an address that nobody answers at costs its share once.
+/// A TCP connection to the first of the addresses that accepts one; each gets its share of the
+/// time. Also returns what counts the connections to that address, where there are many.
 async fn reach(
     shard: &Shard,
     id: ProviderId,
-    addresses: &[SocketAddr],
     deadline: Instant,
-) -> Result<Stream, ConnectFault> {
-    let mut fault = ConnectFault::Name;
-    let known = shard.reached(id).filter(|known| addresses.contains(known));
-    let others = addresses
-        .iter()
-        .copied()
-        .filter(|address| Some(*address) != known);
-    for (place, address) in known.into_iter().chain(others).enumerate() {
+) -> Result<(Stream, Option<Rc<Tally>>), ConnectFault> {
+    let found = shard.addresses.of(id);
+    let known = &shard.pool.addresses;
+    known.learn(id, Arc::clone(&found), || shard.any_place());
+    let Some(order) = known.order(id, clock::now()) else {
+        let address = found.first().ok_or(ConnectFault::Name)?;
         let left = deadline.since(clock::now());
-        let share = left / u32::try_from(addresses.len() - place).unwrap_or(1);
-        match connect_within(shard, address, share).await {
+        return connect_within(shard, *address, left)
+            .await
+            .map(|stream| (stream, None));
+    };
+    let mut fault = ConnectFault::Name;
+    for (place, tally) in order.iter().enumerate() {
+        let left = deadline.since(clock::now());
+        let share = left / u32::try_from(order.len() - place).unwrap_or(1);
+        match connect_within(shard, tally.address(), share).await {
             Ok(stream) => {
-                shard.note_reached(id, address);
-                return Ok(stream);
+                known.accepted(id, tally);
+                return Ok((stream, Some(Rc::clone(tally))));
             }
-            Err(found) => fault = found,
+            // That is no matter of the address.
+            Err(ConnectFault::NoSocket) => fault = ConnectFault::NoSocket,
+            Err(found) => {
+                let (provider, address) = (&*shard.plan.provider(id).name, tally.address());
+                tracing::debug!(provider, %address, "an address accepts no connection");
+                known.failed(id, tally, clock::now());
+                shard.addresses.refresh(id);
+                fault = found;
+            }
         }
     }
     Err(fault)

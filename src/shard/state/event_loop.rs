@@ -1,7 +1,6 @@
 //! One event loop: what its connections share.
 
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -89,8 +88,6 @@ pub struct Loop {
 pub(super) struct Known {
     /// Its average response time.
     pub(super) latency: Ewma,
-    /// The address that accepted a connection last.
-    reached: Option<SocketAddr>,
     /// Whether it was seen to refuse `stream_options`.
     is_strict: bool,
     /// The number of the last era in which it was seen not to have Responses.
@@ -227,15 +224,10 @@ impl Loop {
         self.learn(provider, |known| known.lessons.learn(model, keys));
     }
 
-    /// The address of `provider` that accepted a connection last.
+    /// A random place in a list of any length: event loops should not all begin at the same one.
     #[must_use]
-    pub fn reached(&self, provider: ProviderId) -> Option<SocketAddr> {
-        self.known(provider, |known| known.reached).flatten()
-    }
-
-    /// Notes an address that accepted a connection.
-    pub fn note_reached(&self, provider: ProviderId, address: SocketAddr) {
-        self.learn(provider, |known| known.reached = Some(address));
+    pub fn any_place(&self) -> usize {
+        usize::try_from(self.random.borrow_mut().below(1 << 16)).unwrap_or_default()
     }
 
     /// Whether a connection is kept open, given what its caller wants: a process that drains closes

@@ -24,8 +24,18 @@ pub async fn look_after(current: Rc<Current>) {
             looks += 1;
             if looks.is_multiple_of(LOOKS_PER_ROUND) {
                 pool.close_old(clock::now());
+                learn_addresses(&current);
             }
         }
+    }
+}
+
+/// Takes over what was found since: a provider may have got an address that no connection leads to.
+fn learn_addresses(current: &Current) {
+    for provider in &current.shard().plan.providers {
+        let found = current.addresses.of(provider.id);
+        let known = &current.pool.addresses;
+        known.learn(provider.id, found, || current.any_place());
     }
 }
 
