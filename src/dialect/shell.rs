@@ -65,20 +65,27 @@ impl Shell {
     /// # Errors
     /// The stream is over. Before the commit, another provider may be tried; after it, the caller
     /// must be sent an error frame, except for `StreamFault::ErrorRelayed`.
-    pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), StreamFault> {
+    #[inline]
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        let rest = self.pass_alike(bytes, out);
+        if rest.is_empty() && !bytes.is_empty() {
+            return self.check_kept();
+        }
+        self.push_unlike(rest, bytes.len() - rest.len(), out)
+    }
+
+    /// Takes the bytes behind `passed` ones that fitted a form.
+    fn push_unlike(
+        &mut self,
+        mut bytes: &[u8],
+        passed: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StreamFault> {
         let before = out.len();
         let (mut is_alive, mut has_split) = (false, false);
         while !self.course.flow.is_over() {
-            let is_between_events = self.splitter.is_between_events();
-            if is_between_events {
-                let all = bytes.len();
-                bytes = self.course.pass_alike(bytes, out);
-                self.has_moved |= bytes.len() < all;
-                if bytes.is_empty() {
-                    break;
-                }
-            }
             has_split = true;
+            let is_between_events = self.splitter.is_between_events();
             let first = bytes;
             match self.splitter.next(&mut bytes) {
                 Ok(Some(Item::Event(Event { data, name }))) => {
@@ -93,22 +100,46 @@ impl Shell {
                 Ok(None) => break,
                 Err(fault) => return Err(self.course.flow.fail(fault.into())),
             }
+            bytes = self.pass_alike(bytes, out);
+            if bytes.is_empty() {
+                break;
+            }
         }
         // Events that fit a form do not go through the splitter.
         if has_split {
             self.has_moved |= self.splitter.is_within_event();
             self.splitter.shrink();
         }
-        if self.course.kept() > REPEATED_BYTES_MAX {
-            return Err(self.course.flow.fail(StreamFault::EventTooLong));
-        }
+        self.check_kept()?;
         // The caller's own idle timeout must not fire while the provider works on something that
         // the caller does not see. There is one sign per read, so that a provider cannot inflate
         // the caller's side.
-        if is_alive && out.len() == before && self.is_committed() && !self.course.flow.is_over() {
+        let has_written = passed > 0 || out.len() > before;
+        if is_alive && !has_written && self.is_committed() && !self.course.flow.is_over() {
             self.course.write_sign(out);
         }
         self.course.flow.check();
+        Ok(())
+    }
+
+    /// Writes the events at the front of `bytes` that fit a form, where an event begins; returns
+    /// the bytes behind them.
+    #[inline]
+    fn pass_alike<'i>(&mut self, bytes: &'i [u8], out: &mut Vec<u8>) -> &'i [u8] {
+        if !self.splitter.is_between_events() || self.course.flow.is_over() {
+            return bytes;
+        }
+        let rest = self.course.pass_alike(bytes, out);
+        self.has_moved |= rest.len() < bytes.len();
+        rest
+    }
+
+    /// Checks how much is kept of an answer that waits to be written or will be repeated.
+    #[inline]
+    fn check_kept(&mut self) -> Result<(), StreamFault> {
+        if self.course.kept() > REPEATED_BYTES_MAX {
+            return Err(self.course.flow.fail(StreamFault::EventTooLong));
+        }
         Ok(())
     }
 

@@ -32,6 +32,7 @@ impl BodyDecoder {
     /// # Errors
     ///
     /// As `Chunked::next`.
+    #[inline]
     pub fn next(&mut self, input: &[u8], at: &mut usize) -> Result<Piece, ChunkFault> {
         let there = input.len().saturating_sub(*at);
         let take = match self {

@@ -101,6 +101,7 @@ impl Chunked {
     /// # Errors
     ///
     /// Other parsers might read the body otherwise; the connection cannot go on.
+    #[inline]
     pub fn next(&mut self, input: &[u8], at: &mut usize) -> Result<Piece, ChunkFault> {
         while *at < input.len() {
             if self.state == State::Payload {
@@ -165,29 +166,18 @@ impl Chunked {
     /// Takes the bytes between two chunks in one stride, where all of them are there and plain.
     #[inline]
     fn stride(&mut self, input: &[u8]) -> Option<usize> {
-        match self.state {
-            State::PayloadCr if input.starts_with(b"\r\n") => {
-                self.state = State::Size;
-                Some(2)
-            }
-            State::Size => {
-                let (mut size, mut digits) = (0, 0);
-                while let Some(digit) = input.get(digits).and_then(|byte| hex(*byte)) {
-                    size = size << 4 | u64::from(digit);
-                    digits += 1;
-                    if digits > STRIDE_DIGITS_MAX {
-                        return None;
-                    }
-                }
-                let is_plain = size > 0 && input.get(digits..)?.starts_with(b"\r\n");
-                is_plain.then(|| {
-                    self.left = size;
-                    self.state = State::Payload;
-                    digits + 2
-                })
-            }
-            _ => None,
+        let (before, size) = match (self.state, input) {
+            (State::PayloadCr, [b'\r', b'\n', size @ ..]) => (2, size),
+            (State::Size, size) => (0, size),
+            (_, _) => return None,
+        };
+        if let Some((size, len)) = plain_size(size) {
+            self.left = size;
+            self.state = State::Payload;
+            return Some(before + len);
         }
+        self.state = State::Size;
+        (before > 0).then_some(before)
     }
 
     fn step(&mut self, byte: u8) -> Result<(), ChunkFault> {
@@ -263,6 +253,21 @@ impl Chunked {
 /// Most digits of a size that is read in one stride.
 const STRIDE_DIGITS_MAX: usize = 8;
 
+/// The size that the line at the front of `input` gives, and the line's length, where the size is
+/// not zero and nothing stands behind it.
+#[inline]
+fn plain_size(input: &[u8]) -> Option<(u64, usize)> {
+    let mut size = 0;
+    for (digits, byte) in input.iter().take(STRIDE_DIGITS_MAX + 1).enumerate() {
+        let Some(digit) = hex(*byte) else {
+            let is_plain = size > 0 && input.get(digits..digits + 2) == Some(b"\r\n");
+            return is_plain.then_some((size, digits + 2));
+        };
+        size = size << 4 | u64::from(digit);
+    }
+    None
+}
+
 fn line_feed(byte: u8) -> Result<(), ChunkFault> {
     if byte == b'\n' {
         Ok(())
@@ -271,14 +276,22 @@ fn line_feed(byte: u8) -> Result<(), ChunkFault> {
     }
 }
 
+#[inline]
 fn hex(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    }
+    let digit = DIGITS[usize::from(byte)];
+    (digit < 16).then_some(digit)
 }
+
+/// What each byte is as a hexadecimal digit; 16: it is none.
+static DIGITS: [u8; 256] = {
+    let (mut all, mut digit) = ([16; 256], 0);
+    while digit < 16 {
+        all[b"0123456789abcdef"[digit as usize] as usize] = digit;
+        all[b"0123456789ABCDEF"[digit as usize] as usize] = digit;
+        digit += 1;
+    }
+    all
+};
 
 /// Writes the head of a chunk of `len` bytes, `len` in hexadecimal and CR LF.
 pub fn write_chunk_head(len: usize, out: &mut Vec<u8>) {

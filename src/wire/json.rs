@@ -5,10 +5,13 @@
 //! each. So the reader finds its way in any valid JSON and ends, with a fault or without, on any
 //! other bytes; it is no validator.
 
+pub use bracket::Bracket;
 pub use value::{Kind, NotJson, Value, text_inside, text_len, word};
-pub use walk::{Bracket, Name, Walk};
+pub use walk::{Name, Walk};
 
+mod bracket;
 pub mod check;
+mod container;
 #[cfg(test)]
 pub mod respelt;
 pub mod string;

@@ -13,6 +13,7 @@ pub mod inflate;
 pub mod json;
 pub mod known;
 pub mod multipart;
+pub mod needle;
 pub mod path;
 pub mod plain;
 pub mod provider_error;

@@ -5,6 +5,9 @@
 
 use std::ops::ControlFlow;
 
+pub mod brackets;
+pub mod lanes;
+
 /// Sixteen bytes that are compared at once.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
@@ -85,6 +88,15 @@ impl Block {
         bits.fold(0, |all, (place, own)| {
             all | u32::from(is_one(*own)) << place
         })
+    }
+}
+
+impl Block {
+    /// The places of quotes and backslashes, a bit each.
+    #[inline]
+    #[must_use]
+    pub fn quotes_and_backslashes(self) -> u32 {
+        self.equal(b'"') | self.equal(b'\\')
     }
 }
 

@@ -41,7 +41,7 @@ impl Usage {
     /// # Errors
     /// It is not JSON.
     pub fn walk_response(walk: &mut Walk<'_>) -> Result<Option<Self>, NotJson> {
-        Self::walk_named(walk, &RESPONSES_NAMES)
+        Ok(Told::walk(walk, &RESPONSES_NAMES)?.usage)
     }
 
     /// Reads the OpenAI `usage` object that `walk` stands before. `None`: it counts nothing, so
@@ -51,38 +51,7 @@ impl Usage {
     /// # Errors
     /// It is not JSON.
     pub fn walk(walk: &mut Walk<'_>) -> Result<Option<Self>, NotJson> {
-        Self::walk_named(walk, &CHAT_NAMES)
-    }
-
-    fn walk_named(walk: &mut Walk<'_>, names: &Names) -> Result<Option<Self>, NotJson> {
-        let mut read = Self::default();
-        let mut total = Tokens::ZERO;
-        if !walk.enter(Bracket::Object)? {
-            return Ok(None);
-        }
-        let mut room = Vec::new();
-        while let Some(name) = walk.name()? {
-            match name.read(&mut room) {
-                name if name == names.prompt => read.prompt = count(&walk.value()?),
-                name if name == names.completion => read.completion = count(&walk.value()?),
-                b"total_tokens" => total = count(&walk.value()?),
-                name if name == names.details => each_detail(walk, |name, count| match name {
-                    b"cached_tokens" => read.cache_read = read.cache_read.max(count),
-                    b"cache_write_tokens" => read.cache_write = count,
-                    _ => {}
-                })?,
-                // DeepSeek's name for tokens read from a cache.
-                b"prompt_cache_hit_tokens" => {
-                    read.cache_read = read.cache_read.max(count(&walk.value()?));
-                }
-                _ => drop(walk.value()?),
-            }
-        }
-        let is_told = read.prompt.saturating_add(read.completion) > Tokens::ZERO;
-        if is_told {
-            read.take_total(total);
-        }
-        Ok(is_told.then_some(read))
+        Ok(Told::walk(walk, &CHAT_NAMES)?.usage)
     }
 
     /// Takes in `total_tokens`. Tokens that it has beyond the two parts were generated: several
@@ -129,31 +98,99 @@ impl Usage {
     }
 }
 
+/// All that a provider says of what a request has used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// What it has used; `None`: it counts nothing, as in [`Usage::walk`].
+    pub usage: Option<Usage>,
+    /// The tokens of the output that were thought.
+    pub thinking: Option<Tokens>,
+}
+
+impl Told {
+    /// Reads an OpenAI `usage` object; any other value tells nothing.
+    #[must_use]
+    pub fn read(usage: &Value<'_>) -> Self {
+        Self::walk(&mut Walk::new(usage.text), &CHAT_NAMES).unwrap_or_default()
+    }
+
+    fn walk(walk: &mut Walk<'_>, names: &Names) -> Result<Self, NotJson> {
+        let mut told = Self::default();
+        let mut read = Usage::default();
+        let mut total = Tokens::ZERO;
+        if !walk.enter(Bracket::Object)? {
+            return Ok(told);
+        }
+        let mut room = Vec::new();
+        while let Some(name) = walk.name()? {
+            // A comparison takes longer byte by byte, as a `match` makes it.
+            let name = name.read(&mut room);
+            if name == names.prompt {
+                read.prompt = count(&walk.value()?);
+            } else if name == names.completion {
+                read.completion = count(&walk.value()?);
+            } else if name == b"total_tokens" {
+                total = count(&walk.value()?);
+            } else if name == names.details {
+                each_detail(walk, |name, value| match name {
+                    b"cached_tokens" => read.cache_read = read.cache_read.max(count(value)),
+                    b"cache_write_tokens" => read.cache_write = count(value),
+                    _ => {}
+                })?;
+            } else if name == names.completion_details {
+                told.thinking = None;
+                each_detail(walk, |name, value| {
+                    if name == b"reasoning_tokens" {
+                        let is_told = value.kind == Kind::Number;
+                        told.thinking = is_told.then(|| count(value));
+                    }
+                })?;
+            } else if name == b"prompt_cache_hit_tokens" {
+                // DeepSeek's name for tokens read from a cache.
+                read.cache_read = read.cache_read.max(count(&walk.value()?));
+            } else {
+                walk.value()?;
+            }
+        }
+        if read.prompt.saturating_add(read.completion) > Tokens::ZERO {
+            read.take_total(total);
+            told.usage = Some(read);
+        }
+        Ok(told)
+    }
+}
+
 /// What a dialect calls the counts.
 struct Names {
     prompt: &'static [u8],
     completion: &'static [u8],
     details: &'static [u8],
+    completion_details: &'static [u8],
 }
 
 const CHAT_NAMES: Names = Names {
     prompt: b"prompt_tokens",
     completion: b"completion_tokens",
     details: b"prompt_tokens_details",
+    completion_details: b"completion_tokens_details",
 };
 
 const RESPONSES_NAMES: Names = Names {
     prompt: b"input_tokens",
     completion: b"output_tokens",
     details: b"input_tokens_details",
+    completion_details: b"output_tokens_details",
 };
 
-/// The counts in an object of details, if it is one.
-fn each_detail(walk: &mut Walk<'_>, mut take: impl FnMut(&[u8], Tokens)) -> Result<(), NotJson> {
+/// The members of an object of details, if it is one.
+fn each_detail(
+    walk: &mut Walk<'_>,
+    mut take: impl FnMut(&[u8], &Value<'_>),
+) -> Result<(), NotJson> {
     if walk.enter(Bracket::Object)? {
         let mut room = Vec::new();
         while let Some(name) = walk.name()? {
-            take(name.read(&mut room), count(&walk.value()?));
+            take(name.read(&mut room), &walk.value()?);
         }
     }
     Ok(())

@@ -397,6 +397,7 @@ fn unsafe_is_rare_and_explained(source: &Source) -> Vec<String> {
         "src/sys/",
         "src/shard/",
         "src/wire/scan.rs",
+        "src/wire/scan/",
         "tools/floor/",
         "tests/it/",
         "tests/allocations.rs",

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::chunk::{self, Choice, Chunk, Of, telling};
-use super::read_event::{stop_of, stop_sequence, thinking};
+use super::read_event::{stop_of, stop_sequence};
 use crate::dialect::answer::{Answer, AnswerFault, Call};
 use crate::dialect::names::Names;
 use crate::dialect::prompt::Input;
@@ -12,7 +12,7 @@ use crate::dialect::signature::ThoughtField;
 use crate::wire::json::check::is_json;
 use crate::wire::json::{Kind, NotJson, Value};
 use crate::wire::stream_fault::StreamFault;
-use crate::wire::usage::Usage;
+use crate::wire::usage::Told;
 
 /// Reads the body of an answer of status 2xx; of several choices, the first.
 ///
@@ -32,6 +32,7 @@ pub fn read<'a>(body: &'a [u8], wanted: &Wanted<'_>) -> Result<Answer<'a>, Answe
         return Err(AnswerFault::Error);
     }
     let usage = chunk.usage.filter(|usage| usage.kind == Kind::Object);
+    let told = usage.as_ref().map(Told::read).unwrap_or_default();
     let stop = choice.finish_reason.map(|reason| stop_of(&reason.word()));
     let mut answer = Answer {
         id: chunk
@@ -41,8 +42,8 @@ pub fn read<'a>(body: &'a [u8], wanted: &Wanted<'_>) -> Result<Answer<'a>, Answe
         stop,
         sequence: stop_sequence(&choice, wanted.stops),
         refusal: choice.said.refusal.map(|refusal| refusal.text),
-        usage: usage.as_ref().and_then(Usage::read),
-        thinking: usage.as_ref().and_then(thinking),
+        usage: told.usage,
+        thinking: told.thinking,
         logprobs: choice.logprobs().filter(|_| wanted.is_response()),
         tier: telling(chunk.tier).map(|tier| tier.text),
         ..Answer::default()

@@ -2,16 +2,15 @@
 
 use super::chunk::{Choice, Chunk, Of, telling};
 use crate::base::limits::{HELD_BACK_BYTES_MAX, KEPT_BUFFER_BYTES_MAX};
-use crate::base::tokens::Tokens;
 use crate::dialect::event::{Event, Piece, Stop};
 use crate::dialect::shell::part::{Reader, Said};
 use crate::dialect::shell::plan::StreamPlan;
 use crate::dialect::signature::ThoughtField;
 use crate::dialect::verbatim;
 use crate::wire::forms::Gap;
-use crate::wire::json::{self, Kind, NotJson, Value};
+use crate::wire::json::{self, NotJson, Value};
 use crate::wire::stream_fault::StreamFault;
-use crate::wire::usage::{self, Usage};
+use crate::wire::usage::Told;
 use calls::{Calls, Sink};
 
 mod calls;
@@ -138,11 +137,10 @@ impl ChatReader {
     /// What the chunk says about usage: each time anew, and the last word counts.
     fn usage(&mut self, chunk: &Chunk<'_>) -> Option<Event<'static>> {
         let of = |value: &Value<'_>| {
-            let usage = Usage::read(value)?;
-            let thinking = thinking(value);
+            let told = Told::read(value);
             Some(Event::Usage {
-                usage,
-                thinking,
+                usage: told.usage?,
+                thinking: told.thinking,
                 is_total: true,
             })
         };
@@ -228,13 +226,6 @@ pub(super) fn stop_sequence<'a>(choice: &Choice<'a>, stops: &[Box<str>]) -> Opti
     let mut met = met.into_iter().flatten();
     let met = met.find(|met| stops.iter().any(|stop| met.says(stop)))?;
     verbatim::string(&met).ok()
-}
-
-/// The tokens of the output that were thought, where a `usage` tells them.
-pub(super) fn thinking(usage: &Value<'_>) -> Option<Tokens> {
-    let details = json::member(usage.text, b"completion_tokens_details")?.value;
-    let told = json::member(details.text, b"reasoning_tokens")?.value;
-    (told.kind == Kind::Number).then(|| usage::count(&told))
 }
 
 fn piece<'a>(text: &Value<'a>) -> Result<Piece<'a>, NotJson> {

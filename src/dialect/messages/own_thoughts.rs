@@ -6,16 +6,15 @@
 
 use std::ops::Range;
 
-use memchr::memmem;
-
 use crate::dialect::cuts::{self, Cuts, Fate};
 use crate::dialect::signature;
 use crate::wire::json::{self, Kind, Value};
+use crate::wire::needle;
 
 /// Whether `body` may hold such a thought.
 #[must_use]
 pub fn may_hold(body: &[u8]) -> bool {
-    memmem::find(body, signature::OWN.as_bytes()).is_some()
+    needle::is_in(body, signature::OWN.as_bytes())
 }
 
 /// Appends `body`, which is JSON, without such thoughts, and without messages that held nothing

@@ -6,12 +6,11 @@
 
 use std::ops::Range;
 
-use memchr::memmem;
-
 use crate::dialect::cuts::{self, Cuts, Fate};
 use crate::dialect::responses::remembered::Remembered;
 use crate::dialect::unsupported::Unsupported;
 use crate::wire::json::{self, Kind, Member, Value};
+use crate::wire::needle;
 
 /// What a request becomes for one provider.
 #[derive(Clone, Copy, Debug)]
@@ -56,13 +55,13 @@ impl std::fmt::Display for Changed {
 /// it.
 #[must_use]
 pub fn may_change(body: &[u8]) -> bool {
-    memmem::find(body, OWN_MARK).is_some() || may_hold_reasoning(body)
+    needle::is_in(body, OWN_MARK) || may_hold_reasoning(body)
 }
 
 /// Whether `body` may hold a reasoning item: the word stands in it as a value, and not only as the
 /// name of the parameter.
 fn may_hold_reasoning(body: &[u8]) -> bool {
-    memmem::find_iter(body, REASONING).any(|at| {
+    needle::places(body, REASONING).any(|at| {
         let behind = body.get(at + REASONING.len()..).unwrap_or_default();
         behind.trim_ascii_start().first() != Some(&b':')
     })
@@ -180,7 +179,7 @@ impl<'a> Item<'a> {
 
 /// Whether infermux has made this id.
 fn is_marked(id: &Value<'_>) -> bool {
-    memmem::find(&id.word(), OWN_MARK).is_some()
+    needle::is_in(&id.word(), OWN_MARK)
 }
 
 /// What stands behind the prefix of each id that infermux has made.

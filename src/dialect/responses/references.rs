@@ -4,9 +4,8 @@
 
 use std::borrow::Cow;
 
-use memchr::memmem;
-
 use crate::wire::json::{self, Kind, Value};
+use crate::wire::needle;
 
 /// One thing that a request refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +42,7 @@ const OWN_CONTENT: &[u8] = b"infermux.";
 /// API stores responses unless it is told not to.
 #[must_use]
 pub fn is_stored(body: &[u8]) -> bool {
-    if memmem::find(body, b"store").is_none() {
+    if !needle::is_in(body, b"store") {
         return true;
     }
     let store = json::member(body, b"store");
@@ -53,7 +52,7 @@ pub fn is_stored(body: &[u8]) -> bool {
 /// Whether `body` may refer to a response that infermux has translated.
 #[must_use]
 pub fn may_name_own(body: &[u8]) -> bool {
-    memmem::find(body, OWN_RESPONSE).is_some()
+    needle::is_in(body, OWN_RESPONSE)
 }
 
 impl Place {
@@ -72,7 +71,7 @@ impl Place {
 /// Whether infermux has made this id.
 #[must_use]
 pub fn is_own(id: &[u8]) -> bool {
-    memmem::find(id, OWN_MARK).is_some()
+    needle::is_in(id, OWN_MARK)
 }
 
 /// Calls `tell` with each thing that the request `body`, which is JSON, refers to. Items that

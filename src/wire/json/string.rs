@@ -2,18 +2,23 @@
 
 use std::ops::ControlFlow;
 
-use crate::wire::scan::{self, LAST_CONTROL};
+use memchr::memchr2;
+
+use crate::wire::scan::{self, Block, LAST_CONTROL};
 
 /// The first quote or backslash from `at` on.
 #[inline]
 #[must_use]
 pub fn quote_or_backslash(text: &[u8], at: usize) -> Option<usize> {
-    scan::find(
-        text,
-        at,
-        |block| block.equal(b'"') | block.equal(b'\\'),
-        |byte| matches!(byte, b'"' | b'\\'),
-    )
+    // It is near, as a rule.
+    let near = text.get(..at.saturating_add(LONG)).unwrap_or(text);
+    let found = scan::find(near, at, Block::quotes_and_backslashes, |byte| {
+        matches!(byte, b'"' | b'\\')
+    });
+    found.or_else(|| {
+        let step = memchr2(b'"', b'\\', text.get(near.len()..)?)?;
+        Some(near.len() + step)
+    })
 }
 
 /// The first quote, backslash or control character from `at` on.
@@ -42,8 +47,21 @@ pub fn end(text: &[u8], mut at: usize) -> Option<usize> {
 }
 
 /// As [`end`]; `None` also where the string holds a character that no string may hold.
+#[inline]
 #[must_use]
-pub fn checked_end(text: &[u8], mut at: usize) -> Option<usize> {
+pub fn checked_end(text: &[u8], at: usize) -> Option<usize> {
+    // It is short and has no escapes, as a rule.
+    if let Some(block) = Block::at(text, at) {
+        let marks = block.equal(b'"') | block.equal(b'\\') | block.up_to(LAST_CONTROL);
+        let quote = at + marks.trailing_zeros() as usize;
+        if marks != 0 && text.get(quote) == Some(&b'"') {
+            return Some(quote + 1);
+        }
+    }
+    any_checked_end(text, at)
+}
+
+fn any_checked_end(text: &[u8], mut at: usize) -> Option<usize> {
     let long = at.saturating_add(LONG);
     while at < long {
         at = mark(text, at)?;
@@ -120,13 +138,22 @@ fn mark_end(text: &[u8], mark: usize) -> ControlFlow<StringPiece, usize> {
 
 /// Where the string whose inside begins at `at` ends, at its closing quote, and how long its text
 /// is; `None`: the string is empty, or holds a character that no string may hold, such as a line
-/// break, which would end the event's line.
-#[inline]
+/// break, which would end the event's line. `mark` finds the first quote, backslash or control
+/// character from a place on, or the input's end.
+#[expect(
+    clippy::inline_always,
+    reason = "its instructions are those of what calls it"
+)]
+#[inline(always)]
 #[must_use]
-pub fn text_end(input: &[u8], start: usize) -> Option<(usize, usize)> {
+pub fn text_end(
+    input: &[u8],
+    start: usize,
+    mark: impl Fn(&[u8], usize) -> usize,
+) -> Option<(usize, usize)> {
     let (mut at, mut saved) = (start, 0);
     loop {
-        at = mark(input, at)?;
+        at = mark(input, at);
         if input.get(at) == Some(&b'"') {
             break;
         }

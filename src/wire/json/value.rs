@@ -175,6 +175,9 @@ pub fn text_inside(inner: &[u8]) -> String {
 /// How long the text of a string with this `inner` is; see [`Value::string_len`].
 #[must_use]
 pub fn text_len(inner: &[u8]) -> usize {
+    if inner.len() > LONG && memchr(b'\\', inner).is_none() {
+        return inner.len();
+    }
     let (mut at, mut saved) = (0, 0);
     let is_escape = |byte| byte == b'\\';
     while let Some(escape) = scan::find(inner, at, |block| block.equal(b'\\'), is_escape) {
@@ -188,3 +191,6 @@ pub fn text_len(inner: &[u8]) -> usize {
     }
     inner.len().saturating_sub(saved)
 }
+
+/// Length in bytes from which a string counts as long.
+const LONG: usize = 64;

@@ -1,8 +1,11 @@
 //! The one reader of JSON text: a walk from value to value.
 
+use super::bracket::Bracket;
+use super::check;
+use super::container;
 use super::string;
 use super::value::{Kind, NotJson, Value, decoded, inner};
-use crate::wire::scan;
+use crate::wire::scan::{BLOCK, Block};
 
 /// A walk through several levels in one pass; [`members`](super::members) of members would read the
 /// inner levels twice.
@@ -47,32 +50,70 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// Neither a member nor the object's end follows.
+    #[inline]
     pub fn name(&mut self) -> Result<Option<Name<'a>>, NotJson> {
-        if !self.goes_on(Bracket::Object)? {
+        let comma = usize::from(!self.is_first);
+        let Some(quoted) = self.plain_name(comma) else {
+            return self.any_name();
+        };
+        let at = self.at + comma;
+        (self.at, self.is_first) = (at + quoted.len() + 1, false);
+        Ok(Some(Name {
+            quoted,
+            at,
+            has_escapes: false,
+        }))
+    }
+
+    /// The next name, if it is short, has no escapes, and stands without white space between a
+    /// comma, if one is due, and a colon.
+    #[inline]
+    fn plain_name(&self, comma: usize) -> Option<&'a [u8]> {
+        let rest = self.text.get(self.at..)?;
+        let begins = rest.first_chunk::<{ NEAR + 3 }>()?;
+        let (behind, quoted) = rest.split_at_checked(comma)?;
+        if behind.first().is_some_and(|byte| *byte != b',') || begins[comma & 1] != b'"' {
+            return None;
+        }
+        let inside = quoted.get(1..)?;
+        let places = match Block::at(inside, 0)?.quotes_and_backslashes() {
+            0 => Block::at(inside, BLOCK)?.quotes_and_backslashes() << BLOCK,
+            places => places,
+        };
+        let end = 1 + places.trailing_zeros() as usize;
+        let is_plain = begins.get(comma + end..comma + end + 2) == Some(b"\":");
+        if is_plain { quoted.get(..=end) } else { None }
+    }
+
+    #[inline(never)]
+    fn any_name(&mut self) -> Result<Option<Name<'a>>, NotJson> {
+        let next = self.entry(Bracket::Object)?;
+        if next.is_none() {
             return Ok(None);
         }
-        if self.peek() != Some(b'"') {
+        if next != Some(b'"') {
             return Err(self.fault());
         }
         let at = self.at;
-        let cut_off = NotJson {
-            at: self.text.len(),
+        let Some(mark) = string::quote_or_backslash(self.text, at + 1) else {
+            return Err(self.cut_off());
         };
-        let mark = string::quote_or_backslash(self.text, at + 1).ok_or(cut_off)?;
         let has_escapes = self.text.get(mark) == Some(&b'\\');
         let end = if has_escapes {
-            string::end(self.text, mark).ok_or(cut_off)?
+            let Some(end) = string::end(self.text, mark) else {
+                return Err(self.cut_off());
+            };
+            end
         } else {
             mark + 1
         };
         self.at = end;
-        let quoted = self.text.get(at..end).unwrap_or_default();
         if self.peek() != Some(b':') {
             return Err(self.fault());
         }
         self.at += 1;
         Ok(Some(Name {
-            quoted,
+            quoted: self.text.get(at..end).unwrap_or_default(),
             at,
             has_escapes,
         }))
@@ -83,32 +124,71 @@ impl<'a> Walk<'a> {
     /// # Errors
     /// Neither an element nor the array's end follows.
     pub fn element(&mut self) -> Result<bool, NotJson> {
-        self.goes_on(Bracket::Array)
+        self.entry(Bracket::Array).map(|next| next.is_some())
     }
 
     /// Steps over the next value and returns it.
     ///
     /// # Errors
     /// No value follows.
+    #[inline]
     pub fn value(&mut self) -> Result<Value<'a>, NotJson> {
-        let (kind, end) = match self.peek() {
-            Some(b'"') => (Kind::String, string::end(self.text, self.at + 1)),
-            Some(b'{') => (
-                Kind::Object,
-                container_end(self.text, self.at, Bracket::Object),
-            ),
-            Some(b'[') => (
-                Kind::Array,
-                container_end(self.text, self.at, Bracket::Array),
-            ),
-            Some(_) => return self.scalar(),
-            None => return Err(self.fault()),
+        match self.plain_end() {
+            Some((kind, end)) => Ok(self.take(kind, end)),
+            None => self.any_value(),
+        }
+    }
+
+    /// The kind of the next value and where it ends, if it is a short string without escapes, a
+    /// number of digits alone, or `null`, with neither white space before it nor the text's end
+    /// near.
+    #[inline]
+    fn plain_end(&self) -> Option<(Kind, usize)> {
+        let rest = self.text.get(self.at..)?;
+        let begins = rest.first_chunk::<{ BLOCK + 2 }>()?;
+        let block = Block::at(begins, 1)?;
+        match begins[0] {
+            b'"' => {
+                let places = block.quotes_and_backslashes();
+                let quote = 1 + places.trailing_zeros() as usize;
+                let is_plain = begins.get(quote) == Some(&b'"') && quote <= BLOCK;
+                is_plain.then_some((Kind::String, self.at + quote + 1))
+            }
+            b'0'..=b'9' => {
+                // Bytes from `0` on that are none up to `9`.
+                let digits = block.up_to(b'9') & !block.up_to(b'0' - 1);
+                let end = 1 + digits.trailing_ones() as usize;
+                let is_end = matches!(begins.get(end), Some(b',' | b'}' | b']'));
+                is_end.then_some((Kind::Number, self.at + end))
+            }
+            b'n' => match begins {
+                [_, b'u', b'l', b'l', b',' | b'}' | b']', ..] => Some((Kind::Null, self.at + 4)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    #[inline(never)]
+    fn any_value(&mut self) -> Result<Value<'a>, NotJson> {
+        let Some(first) = self.peek() else {
+            return Err(self.fault());
+        };
+        let (kind, end) = match first {
+            b'"' => (Kind::String, string::end(self.text, self.at + 1)),
+            b'{' => {
+                let end = container::end(self.text, self.at, Bracket::Object);
+                (Kind::Object, end)
+            }
+            b'[' => {
+                let end = container::end(self.text, self.at, Bracket::Array);
+                (Kind::Array, end)
+            }
+            _ => return self.scalar(first),
         };
         match end {
             Some(end) => Ok(self.take(kind, end)),
-            None => Err(NotJson {
-                at: self.text.len(),
-            }),
+            None => Err(self.cut_off()),
         }
     }
 
@@ -133,41 +213,42 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Steps over the comma before the next entry, or over the closing bracket.
+    /// Steps over the comma before the next entry, or over the closing bracket; returns the first
+    /// byte of an entry, or `None` behind the bracket.
     #[inline]
-    fn goes_on(&mut self, bracket: Bracket) -> Result<bool, NotJson> {
+    fn entry(&mut self, bracket: Bracket) -> Result<Option<u8>, NotJson> {
         let next = self.peek();
-        let is_first = std::mem::replace(&mut self.is_first, false);
         if next == Some(bracket.closing()) {
-            self.at += 1;
-            return Ok(false);
+            (self.at, self.is_first) = (self.at + 1, false);
+            return Ok(None);
         }
-        if is_first {
-            return Ok(true);
+        if std::mem::replace(&mut self.is_first, false) {
+            return next.map(Some).ok_or(self.fault());
         }
         if next != Some(b',') {
             return Err(self.fault());
         }
         self.at += 1;
-        Ok(true)
+        self.peek().map(Some).ok_or(self.fault())
     }
 
-    fn scalar(&mut self) -> Result<Value<'a>, NotJson> {
+    #[inline]
+    fn scalar(&mut self, first: u8) -> Result<Value<'a>, NotJson> {
         let rest = self.text.get(self.at..).unwrap_or_default();
-        let length = rest
-            .iter()
-            .take_while(|byte| SCALAR[usize::from(**byte)])
-            .count();
-        let word = rest.get(..length).unwrap_or_default();
-        let kind = match word {
-            b"null" => Kind::Null,
-            b"true" => Kind::True,
-            b"false" => Kind::False,
-            [b'-' | b'0'..=b'9', ..] if !word.iter().any(|byte| is_letter_of_words(*byte)) => {
-                Kind::Number
+        let (kind, length) = match first {
+            b'-' | b'0'..=b'9' => {
+                let is_of_number = |byte: &&u8| OF_SCALARS[usize::from(**byte)] == OF_NUMBERS;
+                (Kind::Number, rest.iter().take_while(is_of_number).count())
             }
+            b'n' if rest.starts_with(b"null") => (Kind::Null, 4),
+            b't' if rest.starts_with(b"true") => (Kind::True, 4),
+            b'f' if rest.starts_with(b"false") => (Kind::False, 5),
             _ => return Err(self.fault()),
         };
+        let behind = rest.get(length).copied().unwrap_or_default();
+        if OF_SCALARS[usize::from(behind)] != OF_NONE {
+            return Err(self.fault());
+        }
         Ok(self.take(kind, self.at + length))
     }
 
@@ -184,16 +265,28 @@ impl<'a> Walk<'a> {
     /// The next byte that is not white space, without stepping over it.
     #[inline]
     fn peek(&mut self) -> Option<u8> {
-        loop {
-            match self.text.get(self.at) {
-                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
-                other => return other.copied(),
-            }
+        match self.text.get(self.at) {
+            Some(byte) if *byte > b' ' => Some(*byte),
+            Some(_) => self.peek_behind_space(),
+            None => None,
         }
+    }
+
+    #[cold]
+    fn peek_behind_space(&mut self) -> Option<u8> {
+        self.at = check::space_end(self.text, self.at);
+        self.text.get(self.at).copied()
     }
 
     const fn fault(&self) -> NotJson {
         NotJson { at: self.at }
+    }
+
+    /// The text ends within a string or a container.
+    const fn cut_off(&self) -> NotJson {
+        NotJson {
+            at: self.text.len(),
+        }
     }
 }
 
@@ -237,74 +330,27 @@ impl<'a> Name<'a> {
     }
 }
 
-/// The kinds of brackets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bracket {
-    /// `{}`
-    Object,
-    /// `[]`
-    Array,
-}
-
-impl Bracket {
-    const fn opening(self) -> u8 {
-        match self {
-            Self::Object => b'{',
-            Self::Array => b'[',
-        }
-    }
-
-    const fn closing(self) -> u8 {
-        match self {
-            Self::Object => b'}',
-            Self::Array => b']',
-        }
-    }
-}
-
-/// Whether numbers and the words `true`, `false` and `null` may contain this byte.
-const fn is_scalar(byte: u8) -> bool {
-    matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'a'..=b'z' | b'E')
-}
-
-/// [`is_scalar`] for each byte.
-const SCALAR: [bool; 256] = {
-    let mut all = [false; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        all[byte as usize] = is_scalar(byte);
+/// What may contain each byte.
+static OF_SCALARS: [u8; 256] = {
+    let mut all = [OF_NONE; 256];
+    let mut byte = 0_u8;
+    while byte.is_ascii() {
+        all[byte as usize] = match byte {
+            b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E' => OF_NUMBERS,
+            b'a'..=b'z' => OF_WORDS,
+            _ => OF_NONE,
+        };
         byte += 1;
     }
     all
 };
 
-/// Whether this is a letter of those three words that no number has.
-const fn is_letter_of_words(byte: u8) -> bool {
-    matches!(byte, b'a'..=b'd' | b'f'..=b'z')
-}
+/// Neither a number nor a word.
+const OF_NONE: u8 = 0;
+/// Numbers.
+const OF_NUMBERS: u8 = 1;
+/// The words `true`, `false` and `null`, and no number.
+const OF_WORDS: u8 = 2;
 
-/// The place behind the container that opens at `at`. Brackets of the other kind are not looked at:
-/// in valid JSON they pair up in between.
-fn container_end(text: &[u8], mut at: usize, bracket: Bracket) -> Option<usize> {
-    let (open, close) = (bracket.opening(), bracket.closing());
-    let mut depth = 0_usize;
-    loop {
-        at = scan::find(
-            text,
-            at,
-            |block| block.equal(b'"') | block.equal(open) | block.equal(close),
-            |byte| byte == b'"' || byte == open || byte == close,
-        )?;
-        let byte = *text.get(at)?;
-        at += 1;
-        if byte == b'"' {
-            at = string::end(text, at)?;
-        } else if byte == open {
-            depth += 1;
-        } else if depth == 1 {
-            return Some(at);
-        } else {
-            depth -= 1;
-        }
-    }
-}
+/// Length in bytes up to which a name is short.
+const NEAR: usize = 2 * BLOCK;
