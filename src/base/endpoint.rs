@@ -53,6 +53,14 @@ pub enum Endpoint {
     Tokenize,
     /// `/detokenize`
     Detokenize,
+    /// `/v1/files`, and what is below it.
+    Files,
+    /// `/v1/batches`, and what is below it.
+    Batches,
+    /// `/v1/fine_tuning`, and what is below it.
+    FineTuning,
+    /// `/v1/vector_stores`, and what is below it.
+    VectorStores,
 }
 
 impl Dialect {
@@ -101,6 +109,10 @@ impl Endpoint {
             Self::Score => "score",
             Self::Tokenize => "tokenize",
             Self::Detokenize => "detokenize",
+            Self::Files => "files",
+            Self::Batches => "batches",
+            Self::FineTuning => "fine_tuning",
+            Self::VectorStores => "vector_stores",
         }
     }
 
@@ -127,6 +139,10 @@ impl Endpoint {
             Self::Score => "/v1/score",
             Self::Tokenize => "/tokenize",
             Self::Detokenize => "/detokenize",
+            Self::Files => "/v1/files",
+            Self::Batches => "/v1/batches",
+            Self::FineTuning => "/v1/fine_tuning",
+            Self::VectorStores => "/v1/vector_stores",
         }
     }
 
@@ -147,7 +163,11 @@ impl Endpoint {
             | Self::RerankV2
             | Self::Score
             | Self::Tokenize
-            | Self::Detokenize => Dialect::Chat,
+            | Self::Detokenize
+            | Self::Files
+            | Self::Batches
+            | Self::FineTuning
+            | Self::VectorStores => Dialect::Chat,
             Self::Messages | Self::CountTokens => Dialect::Messages,
             Self::Responses | Self::InputTokens | Self::Compact => Dialect::Responses,
         }
@@ -174,7 +194,11 @@ impl Endpoint {
             | Self::RerankV2
             | Self::Score
             | Self::Tokenize
-            | Self::Detokenize => self,
+            | Self::Detokenize
+            | Self::Files
+            | Self::Batches
+            | Self::FineTuning
+            | Self::VectorStores => self,
         }
     }
 
@@ -200,7 +224,11 @@ impl Endpoint {
             | Self::RerankV2
             | Self::Score
             | Self::Tokenize
-            | Self::Detokenize => false,
+            | Self::Detokenize
+            | Self::Files
+            | Self::Batches
+            | Self::FineTuning
+            | Self::VectorStores => false,
         }
     }
 
@@ -219,7 +247,11 @@ impl Endpoint {
             | Self::RerankV2
             | Self::Score
             | Self::Tokenize
-            | Self::Detokenize => true,
+            | Self::Detokenize
+            | Self::Files
+            | Self::Batches
+            | Self::FineTuning
+            | Self::VectorStores => true,
             Self::ChatCompletions
             | Self::Completions
             | Self::Embeddings
@@ -236,7 +268,16 @@ impl Endpoint {
     pub const fn is_free(self) -> bool {
         matches!(
             self,
-            Self::CountTokens | Self::InputTokens | Self::Tokenize | Self::Detokenize
+            Self::CountTokens | Self::InputTokens | Self::Tokenize | Self::Detokenize | Self::Files
+        )
+    }
+
+    /// Whether its requests name a model, which leads to a provider.
+    #[must_use]
+    pub const fn has_model(self) -> bool {
+        !matches!(
+            self,
+            Self::Files | Self::Batches | Self::FineTuning | Self::VectorStores
         )
     }
 
@@ -271,7 +312,11 @@ impl Endpoint {
             | Self::RerankV2
             | Self::Score
             | Self::Tokenize
-            | Self::Detokenize => false,
+            | Self::Detokenize
+            | Self::Files
+            | Self::Batches
+            | Self::FineTuning
+            | Self::VectorStores => false,
         }
     }
 }

@@ -1123,6 +1123,22 @@ fn bounds_are_kept() {
             "pricing.one.big.input_per_million: -1 is below 0",
         ),
         (
+            "passthrough: {provider: on}",
+            "passthrough.provider: `on` is not a declared provider, did you mean `one`?",
+        ),
+        (
+            "providers: [{name: a, type: anthropic, api_key: k}]\npassthrough: {provider: a}",
+            "passthrough.provider: is of type anthropic, which has no such paths",
+        ),
+        (
+            "pricing: {one: {big: {per_second: 1, per_image: 1}}}",
+            "pricing.one.big.per_image: cannot be set beside per_second",
+        ),
+        (
+            "pricing: {one: {big: {per_second: 1, input_per_million: 1}}}",
+            "pricing.one.big.output_per_million: is required",
+        ),
+        (
             "pricing: {on: {m: {input_per_million: 1, output_per_million: 0}}}",
             "~ pricing.on: no provider has this name, did you mean `one`?",
         ),

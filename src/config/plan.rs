@@ -312,6 +312,8 @@ pub struct Routes {
     pub patterns: PatternRoutes,
     /// How many routes belong to models that the file names; they come first.
     pub named: usize,
+    /// The route of requests that name no model; `None`: they are not served.
+    pub passthrough: Option<RouteId>,
 }
 
 /// The candidates for one model, and the strategy that chooses among them.
@@ -349,8 +351,10 @@ pub struct ModelPrice {
 }
 
 /// What is done with requests that have no model or no price.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Passthrough {
+    /// The name of the provider that is sent requests without a model.
+    pub provider: Option<Box<str>>,
     /// What a request is taken to cost that has no price.
     pub assume_usd: Option<NanoUsd>,
 }
@@ -408,8 +412,10 @@ impl Routes {
     pub fn find(&self, endpoint: Endpoint, model: &str) -> Option<RouteId> {
         let named = if endpoint.takes_conversation() {
             &self.chat
-        } else {
+        } else if endpoint.has_model() {
             &self.other
+        } else {
+            return self.passthrough;
         };
         let id = named.get(model).copied();
         let id = id.or_else(|| self.find_unnamed(endpoint, model))?;

@@ -61,8 +61,30 @@ pub fn none() -> Routes {
         open_other: None,
         patterns: PatternRoutes::default(),
         named: 0,
+        passthrough: None,
     }
 }
+
+/// Adds the route of requests that name no model: to this provider alone.
+pub fn pass_through(routes: &mut Routes, provider: ProviderId) {
+    let candidate = Candidate {
+        provider,
+        model: Some(NO_MODEL.into()),
+        weight: 1,
+    };
+    let route = Route {
+        group: None,
+        strategy: Strategy::Priority,
+        is_unclaimed: false,
+        candidates: [candidate].into(),
+    };
+    let mut all = std::mem::take(&mut routes.all).into_vec();
+    routes.passthrough = Some(push(&mut all, route, 0));
+    routes.all = all.into();
+}
+
+/// What logs and metrics call the model of requests that name none.
+const NO_MODEL: &str = "(none)";
 
 /// Builds the table. `names` are models that need a route although callers may never ask for them.
 ///

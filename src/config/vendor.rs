@@ -189,6 +189,10 @@ const OPENAIS: &[(Endpoint, &str)] = &[
     (Endpoint::Speech, "audio/speech"),
     (Endpoint::ImageGenerations, "images/generations"),
     (Endpoint::ImageEdits, "images/edits"),
+    (Endpoint::Files, "files"),
+    (Endpoint::Batches, "batches"),
+    (Endpoint::FineTuning, "fine_tuning"),
+    (Endpoint::VectorStores, "vector_stores"),
     (Endpoint::Moderations, "moderations"),
     (Endpoint::Rerank, "rerank"),
     (Endpoint::RerankV2, "/v2/rerank"),
@@ -210,6 +214,10 @@ const AZURES: &[(Endpoint, &str)] = &[
     (Endpoint::Speech, "audio/speech"),
     (Endpoint::ImageGenerations, "images/generations"),
     (Endpoint::ImageEdits, "images/edits"),
+    (Endpoint::Files, "files"),
+    (Endpoint::Batches, "batches"),
+    (Endpoint::FineTuning, "fine_tuning"),
+    (Endpoint::VectorStores, "vector_stores"),
 ];
 
 /// The endpoints of Anthropic's Messages.

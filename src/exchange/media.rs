@@ -37,10 +37,21 @@ pub fn is_readable_form<'a>(
     value: impl Fn(Known) -> Option<&'a [u8]>,
 ) -> Result<bool, Refusal<'static>> {
     let is_form = value(Known::ContentType).is_some_and(is_form);
-    if is_form && Coding::of(value(Known::ContentEncoding)).is_none() {
-        return Err(Refusal::UnsupportedEncoding);
+    if is_form {
+        is_readable(value)?;
     }
     Ok(is_form)
+}
+
+/// Whether a request's body can be read, whatever is in it; `value` finds a field by its name.
+///
+/// # Errors
+/// The body's coding is not supported.
+pub fn is_readable<'a>(value: impl Fn(Known) -> Option<&'a [u8]>) -> Result<(), Refusal<'static>> {
+    match Coding::of(value(Known::ContentEncoding)) {
+        Some(_) => Ok(()),
+        None => Err(Refusal::UnsupportedEncoding),
+    }
 }
 
 /// The type that `Content-Type` states.

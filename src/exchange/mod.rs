@@ -22,6 +22,7 @@ pub mod other_endpoints;
 pub mod outbound;
 pub mod page;
 pub mod parameters;
+pub mod passed;
 pub mod path_hint;
 pub mod pins;
 pub mod principal;

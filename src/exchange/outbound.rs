@@ -53,12 +53,18 @@ pub struct Outbound<'a> {
     pub caller: (&'a Head, &'a [u8]),
 }
 
-/// How a body is sent that is no JSON.
+/// How a request is sent that is passed on as it is.
 #[derive(Clone, Copy)]
 pub struct Carried<'a> {
-    /// Its type.
-    pub media: &'a [u8],
-    /// How it is delimited.
+    /// The method.
+    pub method: &'a [u8],
+    /// What stands behind the endpoint's own path, a slash at its beginning.
+    pub path: &'a str,
+    /// The query, without its question mark.
+    pub query: &'a [u8],
+    /// The type of the body, as the caller states it.
+    pub media: Option<&'a [u8]>,
+    /// How the body is delimited.
     pub framing: Framing,
 }
 
@@ -158,8 +164,13 @@ impl Prefixes {
         let Some((_, target)) = targets.find(|(one, _)| *one == endpoint) else {
             return;
         };
-        out.extend_from_slice(b"POST ");
-        write_target(target, request.model, out);
+        out.extend_from_slice(carried.method);
+        out.push(b' ');
+        if target.after.is_some() {
+            write_target(target, request.model, out);
+        } else {
+            write_path(&target.before, (carried.path, carried.query), out);
+        }
         out.extend_from_slice(&self.rest_of_line);
         write_carried(carried, out);
         self.write_fields(endpoint, request, OwnWords::default(), out);
@@ -177,22 +188,10 @@ impl Prefixes {
         let mut targets = self.targets.iter();
         let target = targets.find(|(one, _)| *one == Endpoint::Responses);
         let Some((_, target)) = target else { return };
-        let (path, query) = match target.before.split_once('?') {
-            Some((path, query)) => (path, query.as_bytes()),
-            None => (&*target.before, &b""[..]),
-        };
-        let parts = [line.method, b" ", path.as_bytes(), b"/"];
-        parts.iter().for_each(|part| out.extend_from_slice(part));
-        out.extend_from_slice(line.id.as_bytes());
-        out.extend_from_slice(line.path.as_bytes());
-        let mut mark = b'?';
-        for query in [query, line.query] {
-            if !query.is_empty() {
-                out.push(mark);
-                out.extend_from_slice(query);
-                mark = b'&';
-            }
-        }
+        out.extend_from_slice(line.method);
+        out.push(b' ');
+        let path = ["/", line.id, line.path].concat();
+        write_path(&target.before, (&path, line.query), out);
         out.extend_from_slice(&self.rest_of_line);
         if body_len > 0 {
             out.extend_from_slice(b"Content-Type: application/json\r\n");
@@ -327,9 +326,28 @@ struct OwnWords {
     says_version: bool,
 }
 
+/// Appends the target `before`, with the caller's path behind its own, and both queries.
+fn write_path(before: &str, (path, query): (&str, &[u8]), out: &mut Vec<u8>) {
+    let (own, own_query) = before.split_once('?').unwrap_or((before, ""));
+    out.extend_from_slice(own.as_bytes());
+    out.extend_from_slice(path.as_bytes());
+    let mut mark = b'?';
+    for query in [own_query.as_bytes(), query] {
+        if !query.is_empty() {
+            out.push(mark);
+            out.extend_from_slice(query);
+            mark = b'&';
+        }
+    }
+}
+
 fn write_carried(carried: &Carried<'_>, out: &mut Vec<u8>) {
-    field(b"Content-Type", carried.media, out);
+    if let Some(media) = carried.media {
+        field(b"Content-Type", media, out);
+    }
     match carried.framing {
+        // Whoever has no body need not say so.
+        Framing::Length(0) if carried.method != b"POST" => {}
         Framing::Length(length) => {
             out.extend_from_slice(b"Content-Length: ");
             out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
@@ -366,6 +384,9 @@ fn deployment_json(provider: &Provider) -> Option<Box<[u8]>> {
 fn endpoint_target(provider: &Provider, endpoint: Endpoint, path: &str) -> Target {
     if path.starts_with('/') {
         return below_root(provider, path);
+    }
+    if provider.vendor.root == Root::Deployment && !endpoint.has_model() {
+        return azure::resource_target(&resource(provider), path);
     }
     match (provider.vendor.root, endpoint.dialect()) {
         (Root::Deployment, Dialect::Responses) => azure::v1_target(&resource(provider), path),

@@ -59,7 +59,7 @@ fn is_start_of(path: &str, served: &str) -> bool {
 const PATH_BYTES_MAX: usize = 256;
 
 /// The paths for callers.
-const CALLERS: [&str; 28] = [
+const CALLERS: [&str; 32] = [
     "/v1/chat/completions",
     "/v1/completions",
     "/v1/embeddings",
@@ -80,6 +80,10 @@ const CALLERS: [&str; 28] = [
     "/v1/score",
     "/tokenize",
     "/detokenize",
+    "/v1/files",
+    "/v1/batches",
+    "/v1/fine_tuning",
+    "/v1/vector_stores",
     "/openai/deployments/{model}/chat/completions",
     "/openai/deployments/{model}/completions",
     "/openai/deployments/{model}/embeddings",
@@ -168,7 +172,6 @@ mod tests {
             ("/api/chat", None),
             ("/index.html", None),
             ("/openai/deployments/x", None),
-            ("/v1/videos", None),
             ("", None),
             ("/", None),
             ("*", None),

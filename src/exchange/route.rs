@@ -292,6 +292,7 @@ mod tests {
                 open_other: Some(RouteId(0)),
                 patterns: PatternRoutes::default(),
                 named: 2,
+                passthrough: None,
             },
         );
         for (endpoint, model, expected) in [

@@ -7,6 +7,7 @@ use crate::exchange::callers::KeyAct;
 use crate::exchange::door::Door;
 use crate::exchange::explain::Asked;
 use crate::exchange::other_endpoints;
+use crate::exchange::passed::{self, Cost, Passed};
 use crate::exchange::path_hint;
 use crate::exchange::query::{percent_decode, value};
 use crate::exchange::refusal::Refusal;
@@ -20,6 +21,8 @@ use crate::link::reports::{ByHand, KeysShown, Question};
 pub enum Target {
     /// An inference, with the decoded model where the path names one as Azure's clients do.
     Infer(Endpoint, Option<String>),
+    /// A request that names no model.
+    Passed(Passed),
     /// `GET /v1/models`
     Models,
     /// `GET /v1/models/{id}`, the id decoded.
@@ -40,6 +43,7 @@ impl Target {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Infer(endpoint, _) => endpoint.name(),
+            Self::Passed(passed) => passed.endpoint.name(),
             Self::Models | Self::Model(_) => "models",
             Self::Stored(_) => "stored_response",
             Self::Root => "root",
@@ -50,11 +54,23 @@ impl Target {
 }
 
 impl Target {
+    /// The same, given its method.
+    fn for_method(mut self, method: Method) -> Self {
+        if let Self::Passed(passed) = &mut self
+            && method != Method::Post
+        {
+            passed.cost = Cost::Nothing;
+        }
+        self
+    }
+
     /// Whether what is answered depends on the caller's dialect.
     #[must_use]
     pub const fn has_dialects(&self) -> bool {
         match self {
-            Self::Infer(..) | Self::Models | Self::Model(_) | Self::Stored(_) => true,
+            Self::Infer(..) | Self::Passed(_) | Self::Models | Self::Model(_) | Self::Stored(_) => {
+                true
+            }
             Self::Root | Self::Preflight(_) | Self::Manage(_) => false,
         }
     }
@@ -127,7 +143,23 @@ pub fn read<'a>(
         path,
         near: path_hint::served(door, path),
     })?;
-    let (allowed, allow) = match &found {
+    let (allowed, allow) = methods(&found);
+    let method = match method {
+        b"GET" => Some(Method::Get),
+        b"HEAD" => Some(Method::Head),
+        b"POST" => Some(Method::Post),
+        b"DELETE" => Some(Method::Delete),
+        _ => None,
+    };
+    match method.filter(|method| allowed.contains(method)) {
+        Some(method) => Ok((method, found.for_method(method))),
+        None => Err(Refusal::MethodNotAllowed { allow }),
+    }
+}
+
+/// The methods that a request for this target may have, and as `Allow` lists them.
+fn methods(found: &Target) -> (&'static [Method], &'static str) {
+    match found {
         Target::Infer(..)
         | Target::Manage(Manage::Reload | Manage::Circuit(..) | Manage::SwitchKey(..)) => {
             (&[Method::Post][..], "POST")
@@ -135,6 +167,10 @@ pub fn read<'a>(
         Target::Manage(Manage::Explain(_)) => (
             &[Method::Get, Method::Head, Method::Post][..],
             "GET, HEAD, POST",
+        ),
+        Target::Passed(_) => (
+            &[Method::Get, Method::Post, Method::Delete][..],
+            "GET, POST, DELETE",
         ),
         Target::Stored(Stored { part, .. }) => match part {
             Part::Whole => (&[Method::Get, Method::Delete][..], "GET, DELETE"),
@@ -153,17 +189,6 @@ pub fn read<'a>(
             | Manage::Key(_)
             | Manage::Report(_),
         ) => (&[Method::Get, Method::Head][..], "GET, HEAD"),
-    };
-    let method = match method {
-        b"GET" => Some(Method::Get),
-        b"HEAD" => Some(Method::Head),
-        b"POST" => Some(Method::Post),
-        b"DELETE" => Some(Method::Delete),
-        _ => None,
-    };
-    match method.filter(|method| allowed.contains(method)) {
-        Some(method) => Ok((method, found)),
-        None => Err(Refusal::MethodNotAllowed { allow }),
     }
 }
 
@@ -257,9 +282,9 @@ fn inference(path: &str) -> Option<Target> {
     {
         endpoint
     } else {
-        return below(rest, "responses")
-            .and_then(stored)
-            .map(Target::Stored);
+        let stored = below(rest, "responses").and_then(stored);
+        let stored = stored.map(Target::Stored);
+        return stored.or_else(|| passed::at(rest).map(Target::Passed));
     };
     Some(Target::Infer(endpoint, None))
 }

@@ -64,6 +64,28 @@ pub fn target(resource: &Resource<'_>, endpoint: &str) -> Target {
     }
 }
 
+/// The target for what belongs to the resource and not to a deployment, such as its files.
+#[must_use]
+pub fn resource_target(resource: &Resource<'_>, endpoint: &str) -> Target {
+    let Resource {
+        path,
+        query,
+        version,
+        ..
+    } = *resource;
+    if path.contains("/openai/v1") {
+        return v1_target(resource, endpoint);
+    }
+    let root = path
+        .split_once("/deployments/")
+        .map_or(path, |(root, _)| root);
+    let root = root.strip_suffix("/openai").unwrap_or(root);
+    whole(format!(
+        "{root}/openai/{endpoint}{}",
+        queried(query, Some(version))
+    ))
+}
+
 /// The target for an endpoint of Responses, which stand only in the v1 form: without a deployment,
 /// and without the version that the others need.
 #[must_use]

@@ -59,7 +59,7 @@ const FORM: &str = "--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\
                     sound\r\n--x--\r\n";
 const VERSION: &str = "anthropic-version: 2023-06-01\r\n";
 
-const ENDPOINTS: [Endpoint; 27] = [
+const ENDPOINTS: [Endpoint; 32] = [
     Endpoint {
         method: "POST",
         path: "/v1/chat/completions",
@@ -269,6 +269,51 @@ const ENDPOINTS: [Endpoint; 27] = [
     },
     Endpoint {
         method: "GET",
+        path: "/v1/files",
+        headers: "",
+        body: "",
+        words: Words::OpenAis,
+        needs: Needs::Provider,
+        by: &["openai"],
+    },
+    Endpoint {
+        method: "DELETE",
+        path: "/v1/files/f",
+        headers: "",
+        body: "",
+        words: Words::OpenAis,
+        needs: Needs::Provider,
+        by: &["openai"],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/v1/batches/b",
+        headers: "",
+        body: "",
+        words: Words::OpenAis,
+        needs: Needs::Provider,
+        by: &["openai"],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/v1/fine_tuning/jobs",
+        headers: "",
+        body: "",
+        words: Words::OpenAis,
+        needs: Needs::Provider,
+        by: &["openai"],
+    },
+    Endpoint {
+        method: "DELETE",
+        path: "/v1/vector_stores/v",
+        headers: "",
+        body: "",
+        words: Words::OpenAis,
+        needs: Needs::Provider,
+        by: &["openai"],
+    },
+    Endpoint {
+        method: "GET",
         path: "/v1/models",
         headers: "",
         body: "",
@@ -306,6 +351,14 @@ const ENDPOINTS: [Endpoint; 27] = [
 ];
 
 impl Endpoint {
+    /// Whether its requests name no model, and go to `passthrough.provider`.
+    fn is_passed_through(&self) -> bool {
+        let words = ["files", "batches", "fine_tuning", "vector_stores"];
+        words
+            .iter()
+            .any(|word| self.path.starts_with(&format!("/v1/{word}")))
+    }
+
     /// Refused where it has a body.
     fn with_body(&self, code: &'static str) -> Told {
         if self.body.is_empty() {
@@ -506,7 +559,13 @@ fn of_keys() -> Vec<Gate> {
         Gate {
             name: "a key for another model",
             change: |ask| ask.headers.push_str("x-api-key: k-narrow\r\n"),
-            told: |endpoint| endpoint.with_body("model_not_allowed"),
+            // It could reach any model by a path that names none.
+            told: |endpoint| match endpoint.path {
+                _ if endpoint.is_passed_through() => Told::Refused("model_not_allowed"),
+                // It does not see the model.
+                "/v1/models/m" => Told::Refused("model_not_found"),
+                _ => endpoint.with_body("model_not_allowed"),
+            },
             ..keys
         },
     ]
@@ -582,6 +641,8 @@ fn of_heads() -> Vec<Gate> {
             name: "a path that is not served",
             change: |ask| ask.path.push_str("/nothing?x=/v1/models"),
             told: |endpoint| match endpoint.path {
+                // What is below it is the provider's business.
+                _ if endpoint.is_passed_through() => Told::Passes,
                 // It is the name of a model.
                 "/v1/models" | "/v1/models/m" => Told::Refused("model_not_found"),
                 // It is the id of a response, which is asked for in another way.
@@ -667,6 +728,7 @@ fn of_bodies() -> Vec<Gate> {
                 "/v1/models" => Told::Passes,
                 // It names a response, and no model.
                 path if path.starts_with("/v1/responses/{") => Told::Passes,
+                _ if endpoint.is_passed_through() => Told::Passes,
                 _ => Told::Refused("model_not_found"),
             },
             ..OPEN
@@ -798,7 +860,12 @@ impl World {
         let base = format!("base_url: \"http://{}{base}\"", mock.address());
         let kind = format!("type: {kind}");
         let fields = [&[&*kind, &*base, responses], gate.fields].concat();
-        let config = config_of(&[provider(&mock, &fields)], gate.rest);
+        let passthrough = match kind.as_str() {
+            "type: anthropic" => "",
+            _ => "passthrough: {provider: p}\n",
+        };
+        let rest = format!("{}{passthrough}", gate.rest);
+        let config = config_of(&[provider(&mock, &fields)], &rest);
         let start = Start::with(&config).args(&["--graceful-shutdown", "200ms"]);
         let router = start.go();
         Self {

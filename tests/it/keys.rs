@@ -424,6 +424,11 @@ const SHOWN: &[(&str, &str, &[&str])] = &[
         &["passthrough.assume_usd"],
     ),
     (
+        "passthrough",
+        "paths_without_a_model_go_where_the_file_says",
+        &["passthrough.provider"],
+    ),
+    (
         "budget",
         "an_orderly_end_writes_all_that_was_spent",
         &["budgets.state_file"],

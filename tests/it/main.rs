@@ -63,6 +63,7 @@ mod pages;
 #[cfg(debug_assertions)]
 mod panics;
 mod parameters;
+mod passthrough;
 mod places;
 mod proxies;
 mod raw;

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::base::endpoint::Endpoint;
+use crate::base::ids::ProviderId;
 use crate::base::limits::BUDGETS_MAX;
 use crate::base::money::{NanoUsd, Price};
 use crate::base::period::Per;
@@ -77,11 +79,34 @@ const TOKENS: [&str; 2] = ["input_per_million", "output_per_million"];
 const UNITS: [&str; 3] = ["per_second", "per_million_characters", "per_image"];
 
 /// Reads what is done with requests that have no model or no price.
-pub fn passthrough(root: &Block<'_>) -> Passthrough {
+///
+/// The second value is the declared place of the provider that the first one names.
+pub fn passthrough(root: &Block<'_>, providers: &[Provider]) -> (Passthrough, Option<ProviderId>) {
     let block = root.block("passthrough");
-    Passthrough {
-        assume_usd: block.usd("assume_usd"),
+    let named = block.text("provider");
+    let mut places = (0..).zip(providers);
+    let found = named.and_then(|name| places.find(|(_, one)| *one.name == *name));
+    if let (Some(name), None) = (named, found) {
+        let hint = block.hint(name, providers.iter().map(|one| &*one.name));
+        block.fault(
+            "provider",
+            format!("`{name}` is not a declared provider{hint}"),
+        );
     }
+    if let Some((_, provider)) = found
+        && !provider.vendor.has(Endpoint::Files)
+    {
+        let vendor = provider.vendor.name;
+        block.fault(
+            "provider",
+            format!("is of type {vendor}, which has no such paths"),
+        );
+    }
+    let passthrough = Passthrough {
+        provider: found.map(|(_, one)| one.name.clone()),
+        assume_usd: block.usd("assume_usd"),
+    };
+    (passthrough, found.map(|(place, _)| ProviderId(place)))
 }
 
 /// Reads the budgets: a list of callers, or a mapping with `state_file` and `callers`.

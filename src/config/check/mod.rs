@@ -45,10 +45,14 @@ pub fn plan(root: &Block<'_>, proxies: &Proxies) -> Plan {
         .chain(keys::budgets(&teams, &auth))
         .filter_map(|budget| budget.model_override.as_deref());
     let routes = routes::build(&providers, &routing.groups, routing.strategy, overrides);
-    let routes = routes.unwrap_or_else(|problem| {
+    let mut routes = routes.unwrap_or_else(|problem| {
         root.fault("providers", problem);
         routes::none()
     });
+    let (passthrough, provider) = accounts::passthrough(root, &providers);
+    if let Some(provider) = provider {
+        routes::pass_through(&mut routes, provider);
+    }
     Plan {
         listen,
         management_listen,
@@ -65,7 +69,7 @@ pub fn plan(root: &Block<'_>, proxies: &Proxies) -> Plan {
         latency: routing.latency,
         routes,
         pricing,
-        passthrough: accounts::passthrough(root),
+        passthrough,
         model_families: request::families(root),
         budgets,
         places: Places::default(),

@@ -424,6 +424,10 @@ const KEYS: &[Key] = &[
     key("pricing.<provider>.<model>", "per_image", Usd(1_000_000), Nothing,
         "The price of a picture of any size and quality, in US dollars."),
 
+    key("passthrough", "provider", Text(Name), Nothing,
+        "The provider that is sent requests without a model: those below `/v1/files`, \
+            `/v1/batches`, `/v1/fine_tuning` and `/v1/vector_stores`. Without it these paths are \
+            not served. Its files belong to its account, and so to all who may call."),
     key("passthrough", "assume_usd", Usd(1_000_000), Nothing,
         "What a request is taken to cost that nobody knows a price for, in US dollars. Without it \
             such a request costs nothing, and is refused where it passes a `hard_stop` budget."),

@@ -150,7 +150,13 @@ fn write_not_found(f: &mut fmt::Formatter<'_>, model: &str) -> fmt::Result {
 
 fn write_not_allowed(f: &mut fmt::Formatter<'_>, model: &str, key: &str) -> fmt::Result {
     let (model, key) = (quoted(model), quoted(key));
-    write!(f, "the key {key} may not use the model {model}")
+    match model {
+        "" => write!(
+            f,
+            "the key {key} may use certain models only, and this path names none"
+        ),
+        model => write!(f, "the key {key} may not use the model {model}"),
+    }
 }
 
 fn write_unpriced(f: &mut fmt::Formatter<'_>, path: &str, model: &str) -> fmt::Result {

@@ -49,7 +49,9 @@ pub(super) fn admit<'a>(job: &mut Job<'a>, record: &mut Record<'a>) -> Result<()
             }
             Err(stopped) => stopped,
         };
-        let Some((id, model)) = stopped.instead() else {
+        // No model takes the place of none.
+        let instead = stopped.instead().filter(|_| job.endpoint.has_model());
+        let Some((id, model)) = instead else {
             return Err(refusal(&stopped, wanted.now));
         };
         sent_on.push(id);

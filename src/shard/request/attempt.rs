@@ -20,6 +20,7 @@ use crate::exchange::refusal::Refusal;
 use crate::link::facts::{Fact, Sample};
 use crate::shard::http::upstream::Upstream;
 use crate::shard::request::job::Job;
+use crate::shard::request::parcel::Parcel;
 use crate::shard::request::permit::Permit;
 use crate::shard::request::record::Record;
 use crate::shard::request::spend;
@@ -292,8 +293,12 @@ impl<'a> Attempt<'_, 'a> {
     #[must_use]
     pub fn edited<'s>(&'s self, body: &'s [u8]) -> Splice<'s> {
         let job = self.job;
-        if let Some(form) = job.form() {
-            return form.edit(body, job.form_model_at(self.place));
+        match job.parcel {
+            Some(Parcel {
+                form: Some(form), ..
+            }) => return form.edit(body, job.form_model_at(self.place)),
+            Some(parcel) if parcel.is_carried() => return Splice::new(body),
+            Some(_) | None => {}
         }
         let edits = RequestEdits {
             model: job.model_json_at(self.place),

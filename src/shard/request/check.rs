@@ -55,7 +55,18 @@ pub fn check<'a>(
                 head.value_of(bytes, Known::Host),
             )?;
         }
-        Target::Infer(..) | Target::Models | Target::Model(_) | Target::Stored(_) => {
+        Target::Passed(_) if shard.plan.routes.passthrough.is_none() => {
+            let path = std::str::from_utf8(&bytes[head.target.clone()]);
+            return Err(Refusal::UnknownUrl {
+                path: path.unwrap_or_default(),
+                near: None,
+            });
+        }
+        Target::Infer(..)
+        | Target::Passed(_)
+        | Target::Models
+        | Target::Model(_)
+        | Target::Stored(_) => {
             admit(shard, request, Presented::read_all(head, bytes))?;
             // What a browser sends without asking would spend the keys of the file.
             if !is_asked_for(&target, head, bytes)? && !may_call(shard, request) {
@@ -105,6 +116,11 @@ fn is_asked_for(target: &Target, head: &Head, bytes: &[u8]) -> Result<bool, Refu
                 && media::is_readable_form(|name| head.value_of(bytes, name))? =>
         {
             false
+        }
+        Target::Passed(_) if &bytes[head.method.clone()] != b"POST" => true,
+        Target::Passed(_) => {
+            media::is_readable(|name| head.value_of(bytes, name))?;
+            Media::of(head.value_of(bytes, Known::ContentType)) == Media::Json
         }
         Target::Infer(..) => media::may_be_read(|name| head.value_of(bytes, name))? == Media::Json,
         // It needs no body.

@@ -20,6 +20,7 @@ use crate::shard::net::timers::{Cut, FIRST_REQUEST, Waits};
 use crate::shard::request::after::After;
 use crate::shard::request::check;
 use crate::shard::request::drive;
+use crate::shard::request::on_the_way;
 use crate::shard::request::place::Place;
 use crate::shard::request::record::Record;
 use crate::shard::request::refuse;
@@ -94,17 +95,7 @@ async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>
         let rest = Rest::Framed;
         return stop_at(shard, caller, &request, (stop, rest)).await;
     }
-    let judged = match target {
-        Target::Infer(endpoint, _) if endpoint.takes_forms() && is_form(caller) => Judged::OnTheWay,
-        Target::Infer(endpoint, _) => Judged::AsItArrives(endpoint.dialect()),
-        Target::Root
-        | Target::Preflight(_)
-        | Target::Models
-        | Target::Model(_)
-        | Target::Stored(_)
-        | Target::Manage(_) => Judged::Never,
-    };
-    let body = match body::read(&shard.io, &shard.server, caller, judged).await {
+    let body = match body::read(&shard.io, &shard.server, caller, judged(&target, caller)).await {
         Ok(body) => body,
         Err(stop) => {
             let rest = Rest::of_begun(caller.head.framing);
@@ -120,12 +111,35 @@ async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>
     }
     caller.read_ahead();
     let end = body.at.end;
-    let after = drive::answer(shard, caller, &request, &target, body).await;
+    let after = match body.judged {
+        Judged::OnTheWay => {
+            // In a box of its own: few requests need the room.
+            Box::pin(on_the_way::answer(shard, caller, &request, &target, body)).await
+        }
+        Judged::AsItArrives(_) | Judged::Never => {
+            drive::answer(shard, caller, &request, &target, body).await
+        }
+    };
     if caller.upload.is_some() {
         return Box::pin(drop_rest(caller)).await;
     }
     caller.forget(end);
     after
+}
+
+/// How the body of a request for `target` is judged.
+fn judged(target: &Target, caller: &Caller) -> Judged {
+    match target {
+        Target::Infer(endpoint, _) if endpoint.takes_forms() && is_form(caller) => Judged::OnTheWay,
+        Target::Passed(_) => Judged::OnTheWay,
+        Target::Infer(endpoint, _) => Judged::AsItArrives(endpoint.dialect()),
+        Target::Root
+        | Target::Preflight(_)
+        | Target::Models
+        | Target::Model(_)
+        | Target::Stored(_)
+        | Target::Manage(_) => Judged::Never,
+    }
 }
 
 /// Whether the request's body is a form.

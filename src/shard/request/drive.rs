@@ -19,7 +19,7 @@ use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
 use crate::exchange::target::Target;
 use crate::link::facts::{Sample, SampleKind};
-use crate::shard::http::body::{Body, Judged};
+use crate::shard::http::body::Body;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::decode;
 use crate::shard::request::admit;
@@ -65,13 +65,12 @@ pub async fn answer(
             let (io, limit) = (&shard.io, shard.server.max_body_bytes);
             let decoding = decode::request(io, limit, caller, body, deployment.as_deref());
             match decoding.await {
-                Ok(body) if body.judged == Judged::OnTheWay => {
-                    Box::pin(infer_form(shard, caller, request, target, body)).await
-                }
                 Ok(body) => infer(shard, caller, request, *endpoint, body).await,
                 Err(refusal) => refuse::refuse(shard, caller, request, &refusal).await,
             }
         }
+        // `on_the_way` answers it.
+        Target::Passed(_) => After::Close,
         Target::Root => local::root(shard, caller, request).await,
         Target::Preflight(lines) => local::preflight(shard, caller, request, lines).await,
         Target::Models => models::all(shard, caller, request).await,
@@ -124,49 +123,22 @@ async fn infer(
     route(shard, caller, request, asked).await
 }
 
-/// Answers a request that is a form, or the beginning of one.
-async fn infer_form(
-    shard: &Rc<Shard>,
-    caller: &mut Caller,
-    request: &Request,
-    target: &Target,
-    body: Body,
-) -> After {
-    let Target::Infer(endpoint, named) = target else {
-        return After::Close;
-    };
-    let named = named.as_deref();
-    let head = caller.bytes[..body.at.start].to_vec();
-    let (ask, parcel) = match parcel::read_form(caller, body.at.clone(), named).await {
-        Ok(read) => read,
-        Err(fault) => {
-            let fault = fault.to_string();
-            return refuse::refuse(shard, caller, request, &Refusal::InvalidRequest(&fault)).await;
-        }
-    };
-    let asked = Asked {
-        endpoint: *endpoint,
-        head: &head,
-        at: body.at,
-        ask: &ask,
-        parcel: Some(&parcel),
-    };
-    route(shard, caller, request, asked).await
-}
-
 /// What a request asks for, once its body was read.
-struct Asked<'a> {
-    endpoint: Endpoint,
+pub(super) struct Asked<'a> {
+    /// What it is for.
+    pub(super) endpoint: Endpoint,
     /// The caller's bytes up to the body at least.
-    head: &'a [u8],
+    pub(super) head: &'a [u8],
     /// Where the body stands in the caller's bytes.
-    at: Range<usize>,
-    ask: &'a Ask<'a>,
-    parcel: Option<&'a Parcel>,
+    pub(super) at: Range<usize>,
+    /// What the body says.
+    pub(super) ask: &'a Ask<'a>,
+    /// What is known besides, if it is passed on as it is.
+    pub(super) parcel: Option<&'a Parcel>,
 }
 
 /// Finds out where a request goes, and sends it there.
-async fn route<'a>(
+pub(super) async fn route<'a>(
     shard: &'a Rc<Shard>,
     caller: &mut Caller,
     request: &'a Request,
@@ -228,7 +200,7 @@ async fn serve<'a>(job: &mut Job<'a>, caller: &mut Caller, record: &mut Record<'
         }
         return count::answer(job, caller, record).await;
     }
-    let admitted = if job.endpoint.is_free() {
+    let admitted = if job.is_free() {
         admit::admit_free(shard, request, record, Some(job.model))
     } else {
         unit_cost::check_priced(job)

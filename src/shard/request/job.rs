@@ -85,6 +85,12 @@ impl Job<'_> {
         }
     }
 
+    /// Whether it costs nothing: it passes no budget, and uses no tokens.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        self.endpoint.is_free() || self.parcel.is_some_and(Parcel::is_free)
+    }
+
     /// The request as a form, if it is one.
     #[must_use]
     pub fn form(&self) -> Option<&Form> {

@@ -28,6 +28,7 @@ pub mod manage;
 mod mishap;
 pub mod models;
 pub mod not_translated;
+pub mod on_the_way;
 pub mod outage;
 pub mod parameters;
 pub mod parcel;

@@ -12,6 +12,7 @@ use crate::shard::http::help::{self, WhenFull};
 use crate::shard::request::attempt;
 use crate::shard::request::job::Job;
 use crate::shard::request::not_translated::NotTranslated;
+use crate::shard::request::parcel::Parcel;
 use crate::shard::request::record::Record;
 use crate::shard::request::rewritten::Edits;
 
@@ -28,7 +29,7 @@ pub async fn change(
     this: &Try,
 ) -> Result<(), NotTranslated> {
     let mut changes = changes(job, this);
-    if changes.rules.is_empty() || job.form().is_some() {
+    if changes.rules.is_empty() || job.parcel.is_some_and(Parcel::is_carried) {
         return Ok(());
     }
     let translated = job.translated.take();
@@ -61,7 +62,7 @@ pub async fn change(
 pub(super) fn changes(job: &Job<'_>, this: &Try) -> Changes {
     Changes {
         rules: job.rules_at(this.place),
-        reach: if job.endpoint.is_free() {
+        reach: if job.is_free() {
             Reach::Fewer
         } else {
             Reach::All

@@ -9,6 +9,7 @@ use crate::decide::units::Units;
 use crate::dialect::ask::Ask;
 use crate::dialect::form::{Fault, Form, Reading};
 use crate::dialect::passed_on;
+use crate::exchange::passed::{Cost, Passed};
 use crate::exchange::refusal::Refusal;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::help;
@@ -24,6 +25,8 @@ pub struct Parcel {
     pub asked: Units,
     /// What it says as a form, if it is one.
     pub form: Option<Form>,
+    /// What it is about, if it names no model.
+    pub passed: Option<Passed>,
     /// What its answer has brought.
     told: Cell<Units>,
     /// Reads on in a form whose rest is sent on as it arrives.
@@ -92,6 +95,7 @@ pub async fn read_form(
     let parcel = Parcel {
         asked,
         form: Some(form),
+        passed: None,
         told: Cell::default(),
         reading: RefCell::new(caller.upload.is_some().then_some(reading)),
         is_begun: Cell::default(),
@@ -100,6 +104,28 @@ pub async fn read_form(
 }
 
 impl Parcel {
+    /// A request that names no model.
+    #[must_use]
+    pub fn of_passed(passed: &Passed) -> Self {
+        Self {
+            passed: Some(passed.clone()),
+            ..Self::default()
+        }
+    }
+
+    /// Whether its body is no JSON that anything is changed in.
+    #[must_use]
+    pub const fn is_carried(&self) -> bool {
+        self.form.is_some() || self.passed.is_some()
+    }
+
+    /// Whether it names no model, and costs nothing.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        let passed = self.passed.as_ref();
+        passed.is_some_and(|passed| passed.cost == Cost::Nothing)
+    }
+
     /// From here on no other provider can be sent the request.
     pub fn begin(&self) {
         self.is_begun.set(true);

@@ -27,12 +27,14 @@ use crate::wire::inflate::Inflate;
 use crate::wire::known::Known;
 use crate::wire::seen::Seen;
 
-/// Whether the answer whose head has been read is passed on as it comes: what is no JSON.
+/// Whether the answer whose head has been read is passed on as it comes: what is no JSON, and what
+/// answers a request without a model.
 #[must_use]
 pub fn is_due(attempt: &Attempt<'_, '_>, up: &Upstream) -> bool {
-    attempt.job.endpoint.is_passed_on()
+    let endpoint = attempt.job.endpoint;
+    endpoint.is_passed_on()
         && (200..=299).contains(&up.head.status)
-        && media(up) != Media::Json
+        && (!endpoint.has_model() || media(up) != Media::Json)
 }
 
 fn media(up: &Upstream) -> Media {
@@ -405,6 +407,10 @@ impl<'a> Passing<'_, '_, 'a> {
         caller.make_room();
         if self.ready.is_empty() {
             return;
+        }
+        if self.media == Media::Json {
+            let masks = self.attempt.crossing().masks;
+            masks.mask_answer(&mut self.ready);
         }
         let is_chunk = self.framing == Framing::Chunked;
         if is_chunk {

@@ -21,6 +21,7 @@ use crate::shard::request::conclude;
 use crate::shard::request::connect;
 use crate::shard::request::job::Job;
 use crate::shard::request::lost;
+use crate::shard::request::parcel::Parcel;
 use crate::shard::request::passed;
 use crate::shard::request::record::Record;
 use crate::shard::request::rewritten::{Edits, Translated};
@@ -206,10 +207,10 @@ pub(super) async fn send_request(
         request_id: job.request.id.as_bytes(),
         caller: (&caller.head, job.head),
     };
-    match job.form() {
+    match job.parcel.filter(|parcel| parcel.is_carried()) {
         None => prefixes.write(job.endpoint, &outbound, splice.len(), &mut out),
-        Some(_) => {
-            let carried = carried(job, caller, splice.len());
+        Some(parcel) => {
+            let carried = carried((job, parcel), caller, splice.len());
             prefixes.write_carried(job.endpoint, &outbound, &carried, &mut out);
             if carried.framing == Framing::Chunked {
                 write_chunk_head(splice.len(), &mut out);
@@ -233,16 +234,33 @@ pub(super) async fn send_request(
     }
 }
 
-/// How a form is sent whose part that is there has `length` bytes.
-fn carried<'c>(job: &'c Job<'_>, caller: &Caller, length: usize) -> Carried<'c> {
+/// How a request is sent that is passed on, of whose body `length` bytes are there.
+fn carried<'c>(
+    (job, parcel): (&'c Job<'_>, &'c Parcel),
+    caller: &Caller,
+    length: usize,
+) -> Carried<'c> {
     let media = caller.head.value_of(job.head, Known::ContentType);
     let framing = match caller.upload.as_deref().map(|upload| &upload.body) {
         None => Framing::Length(length as u64),
         Some(BodyDecoder::Length(left)) => Framing::Length(length as u64 + left),
         Some(BodyDecoder::Chunked(_) | BodyDecoder::Close) => Framing::Chunked,
     };
+    let (method, path, query) = match &parcel.passed {
+        None => (&b"POST"[..], "", &b""[..]),
+        Some(passed) => {
+            let method = &job.head[caller.head.method.clone()];
+            let target = &job.head[caller.head.target.clone()];
+            let mark = target.iter().position(|byte| *byte == b'?');
+            let query = mark.and_then(|mark| target.get(mark + 1..));
+            (method, &*passed.path, query.unwrap_or_default())
+        }
+    };
     Carried {
-        media: media.unwrap_or_default(),
+        method,
+        path,
+        query,
+        media,
         framing,
     }
 }

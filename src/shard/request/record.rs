@@ -119,7 +119,7 @@ pub enum ResponseTime {
 impl<'a> Record<'a> {
     /// Notes what is asked for.
     pub fn asks(&mut self, endpoint: Endpoint, ask: &'a Ask<'_>) {
-        self.model = Some(&ask.model);
+        self.model = (!ask.model.is_empty()).then_some(&*ask.model);
         self.stream = endpoint.is_written().then_some(ask.stream);
     }
 

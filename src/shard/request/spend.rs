@@ -78,7 +78,7 @@ pub fn prompt_costs(job: &Job<'_>, tokens: Tokens) -> Vec<NanoUsd> {
 pub fn expected(job: &Job<'_>) -> Counts {
     let usual_answer = if job.endpoint.is_written() {
         job.shard.usual_answer(job.routed.id)
-    } else if job.endpoint.is_free() {
+    } else if job.is_free() {
         return Counts::default();
     } else {
         Tokens::ZERO
@@ -100,8 +100,12 @@ pub fn estimate(job: &Job<'_>, expected: &Counts) -> Ask {
     };
     let places = 0..job.routed.route.candidates.len();
     for place in places.filter(|place| job.routed.is_candidate(*place)) {
-        if let Some(row) = row(job, place) {
-            let [prompt, whole] = [&prompt, expected].map(|counts| pricing::cost(counts, &row));
+        let costs = match job.parcel {
+            Some(_) => Some([&prompt, expected].map(|counts| cost(job, place, counts))),
+            None => row(job, place)
+                .map(|row| [&prompt, expected].map(|counts| pricing::cost(counts, &row))),
+        };
+        if let Some([prompt, whole]) = costs {
             dearest.prompt = dearest.prompt.max(prompt);
             dearest.whole = dearest.whole.max(whole);
         }

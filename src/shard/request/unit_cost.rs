@@ -16,7 +16,7 @@ use crate::wire::usage::Usage;
 /// What a request has used at the candidate `place`, as its answer tells it; else by `estimate`.
 #[must_use]
 pub fn used(job: &Job<'_>, place: usize, units: &Units, estimate: Used) -> Used {
-    if job.endpoint.is_free() {
+    if job.is_free() {
         return Used {
             priced: Priced::Yes,
             ..Used::new(Some(Usage::default()), 0, 0)
@@ -69,7 +69,7 @@ pub fn check_priced<'a>(job: &Job<'a>) -> Result<(), Refusal<'a>> {
     let Some(parcel) = job.parcel else {
         return Ok(());
     };
-    let Some(scopes) = job.request.scopes().filter(|_| !job.endpoint.is_free()) else {
+    let Some(scopes) = job.request.scopes().filter(|_| !job.is_free()) else {
         return Ok(());
     };
     let mut budgets = scopes
