@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustls::{ClientConfig, ServerConfig};
 
 use crate::config::faults::printable;
-use crate::config::plan::Plan;
+use crate::config::plan::{Plan, Provider};
 use crate::config::tls::{ClientFiles, Identity};
 use crate::shard::state::era::TlsSettings;
 use crate::sys::tls::{self, Own};
@@ -62,10 +62,7 @@ impl Certificates {
                 continue;
             }
             let paths = files.paths().map(|(_, path)| path);
-            let make = || {
-                let authorities = files.ca_file.as_deref().map(Path::new);
-                tls::client_with(authorities, files.own.as_ref().map(own))
-            };
+            let make = || client(files);
             match read(self.providers.get(files), paths, make) {
                 Ok(read) => {
                     next.providers.insert(files.clone(), read);
@@ -146,6 +143,22 @@ fn read<'a, T>(
             settings,
         }),
     }
+}
+
+/// The settings for connections to `provider`, made of its files; `None`: it has none of its own.
+///
+/// # Errors
+///
+/// The files cannot be used; a sentence that says why.
+pub fn of_provider(provider: &Provider) -> Result<Option<Arc<ClientConfig>>, String> {
+    let files = &provider.tls.files;
+    let has_own = provider.base.tls && !files.is_empty();
+    has_own.then(|| client(files)).transpose()
+}
+
+fn client(files: &ClientFiles) -> Result<Arc<ClientConfig>, String> {
+    let authorities = files.ca_file.as_deref().map(Path::new);
+    tls::client_with(authorities, files.own.as_ref().map(own))
 }
 
 fn own(files: &Identity) -> Own<'_> {

@@ -11,9 +11,10 @@ pub const FAULTY: u8 = 3;
 /// `serve` could not start, or broke down.
 pub const FAILED: u8 = 3;
 /// `status`: not every circuit is closed. `ready`: the router does not take traffic. `reload`: the
-/// reload was refused. `explain`: the request would be refused.
+/// reload was refused. `explain`: the request would be refused. `check`: a provider is not well.
 pub const NOT_WELL: u8 = 1;
-/// `status`, `providers`, `reload` and `explain`: the router does not answer.
+/// `status`, `providers`, `reload` and `explain`: the router does not answer. `check`: a provider
+/// does not.
 pub const UNREACHABLE: u8 = 2;
 /// SIGINT ended the command: the code that shells give a process killed by it.
 pub const INTERRUPTED: u8 = 130;

@@ -10,6 +10,7 @@ use clap_complete::Shell;
 use crate::base::limits::SHARDS_MAX;
 use crate::cli::explain_flags::{self, ExplainFlags};
 use crate::cli::key_flags::{self, KeyFlags};
+use crate::cli::setup_flags::{self, CheckFlags, ConvertFlags, InitFlags};
 use crate::config::check::{LOG_FORMATS, LOG_LEVELS};
 use crate::config::plan::{Listen, LogFormat, LogLevel};
 use crate::config::{cores, duration, listen};
@@ -61,6 +62,15 @@ pub enum Command {
     /// Make keys for callers, and show and switch those of a running router.
     #[command(after_long_help = key_flags::HELP)]
     Key(KeyFlags),
+    /// Write a configuration file for the keys that the environment has.
+    #[command(after_long_help = setup_flags::INIT)]
+    Init(InitFlags),
+    /// Ask every provider of a configuration file once, with its key, and tell what was found.
+    #[command(after_long_help = setup_flags::CHECK)]
+    Check(CheckFlags),
+    /// Turn another router's file into one of infermux.
+    #[command(after_long_help = setup_flags::CONVERT)]
+    Convert(ConvertFlags),
     /// Print the JSON Schema of infermux.yml, for editors.
     Schema,
     /// Print the completions of a shell.

@@ -1,15 +1,20 @@
 //! Flags, environment, and the commands; the only room that starts threads.
 
+pub mod ask_provider;
 pub mod bells;
 pub mod bookkeeping;
 pub mod capacity;
 pub mod certificates;
+pub mod check;
+pub mod convert;
+pub mod dial;
 pub mod environment;
 pub mod exit;
 pub mod explain;
 pub mod explain_flags;
 pub mod file;
 pub mod flags;
+pub mod init;
 pub mod input;
 pub mod kept_back;
 pub mod key;
@@ -35,6 +40,7 @@ pub mod reload_command;
 pub mod serve;
 pub mod server;
 pub mod server_flags;
+pub mod setup_flags;
 pub mod status;
 pub mod stop;
 pub mod terminal;
@@ -61,6 +67,9 @@ pub fn run() -> ExitCode {
             Command::Ready(flags) => ready::run(&flags),
             Command::Reload(flags) => reload_command::run(&flags),
             Command::Explain(flags) => explain::run(&flags),
+            Command::Init(flags) => init::run(&flags),
+            Command::Check(flags) => check::run(&flags),
+            Command::Convert(flags) => convert::run(&flags),
             Command::Key(flags) => key::run(&flags.command),
             Command::Schema => pages::schema(),
             Command::Completions(flags) => pages::completions(&flags),

@@ -1,8 +1,6 @@
 //! The running router that a command asks: its address, and why it does not answer.
 
-use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr};
-use std::thread;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
@@ -11,13 +9,14 @@ use serde::Deserialize;
 use crate::base::limits::REPORT_BYTES_MAX;
 use crate::base::secret::Secret;
 use crate::base::time::Instant;
+use crate::cli::dial;
 use crate::cli::environment;
 use crate::cli::flags::ServerFlags;
 use crate::config::faults::{printable, sentence};
 use crate::config::url;
 use crate::config::url::BaseUrl;
 use crate::sys::http::{self, Answer, Bounds, NoAnswer, Peer};
-use crate::sys::{clock, names, tls};
+use crate::sys::{clock, tls};
 
 /// A router.
 pub struct Server {
@@ -117,16 +116,20 @@ impl Server {
             until,
             body_bytes_max: REPORT_BYTES_MAX,
         };
-        let addresses = self.look_up(until).map_err(|fault| match fault.kind() {
-            ErrorKind::TimedOut => self.named(&self.no_answer(&NoAnswer::TimedOut)),
-            _ => self.named(&format!("cannot look the name up: {fault}")),
-        })?;
+        let addresses =
+            dial::look_up((&self.base.host, self.base.port), until).map_err(|fault| match fault
+                .kind()
+            {
+                ErrorKind::TimedOut => self.named(&self.no_answer(&NoAnswer::TimedOut)),
+                _ => self.named(&format!("cannot look the name up: {fault}")),
+            })?;
         let tls = self.base.tls.then(|| {
             let (config, _) = tls::client()?;
             let name = ServerName::try_from(String::from(&*self.base.host));
             Ok((config, name.map_err(|fault| fault.to_string())?))
         });
         let peer = Peer {
+            tunnel: None,
             addresses: &addresses,
             tls: tls
                 .transpose()
@@ -168,24 +171,6 @@ impl Server {
         )
     }
 
-    /// The addresses of its host. The resolver has no deadline, so it gets a thread of its own.
-    fn look_up(&self, until: Instant) -> io::Result<Vec<SocketAddr>> {
-        let (host, port) = (self.base.host.to_string(), self.base.port);
-        if let Ok(ip) = host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(ip, port)]);
-        }
-        let looking = thread::Builder::new().name("names".into());
-        let looking = looking.spawn(move || names::look_up(&host, port))?;
-        while !looking.is_finished() {
-            if clock::now() >= until {
-                return Err(ErrorKind::TimedOut.into());
-            }
-            thread::park_timeout(TURN);
-        }
-        let ended = looking.join();
-        ended.unwrap_or_else(|_| Err(io::Error::other("the look-up panicked")))
-    }
-
     fn named(&self, problem: &str) -> String {
         format!("{}: {problem}", printable(&self.text))
     }
@@ -203,7 +188,8 @@ impl Server {
             | NoAnswer::TimedOut
             | NoAnswer::CutShort
             | NoAnswer::NotHttp
-            | NoAnswer::TooLarge(_) => told,
+            | NoAnswer::TooLarge(_)
+            | NoAnswer::NoTunnel(_) => told,
         }
     }
 
@@ -215,7 +201,8 @@ impl Server {
             | NoAnswer::Broken(_)
             | NoAnswer::CutShort
             | NoAnswer::NotHttp
-            | NoAnswer::TooLarge(_) => fault.to_string(),
+            | NoAnswer::TooLarge(_)
+            | NoAnswer::NoTunnel(_) => fault.to_string(),
         }
     }
 
@@ -315,8 +302,6 @@ pub const TOKEN: &str = "INFERMUX_MANAGEMENT_TOKEN";
 const DEFAULT: &str = "http://127.0.0.1:8080";
 /// How long a command waits for all of its answers; the router gives its coordinator five seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Pause between two looks whether a name is known.
-const TURN: Duration = Duration::from_millis(5);
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,7 @@ pub mod accounts;
 pub mod aliases;
 pub mod changes;
 pub mod check;
+pub mod convert;
 pub mod cores;
 pub mod cors;
 pub mod decimal;

@@ -18,6 +18,8 @@ use crate::wire::head::{Arrival, Asked, Framing, Head};
 pub struct Peer<'a> {
     /// Its addresses; the first that takes the connection gets the request.
     pub addresses: &'a [SocketAddr],
+    /// The request that has a proxy there open a tunnel, where one leads on.
+    pub tunnel: Option<&'a str>,
     /// For `https`: the verifier's settings and the name to be verified.
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
@@ -61,6 +63,9 @@ pub enum NoAnswer {
     /// The body is larger than this bound.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
+    /// The proxy does not open the tunnel, and answers with this status.
+    #[error("the proxy answers {0}")]
+    NoTunnel(u16),
 }
 
 /// Sends `request`, a whole one that asks for the connection to be closed, and reads its answer.
@@ -69,7 +74,10 @@ pub enum NoAnswer {
 ///
 /// There is no whole answer.
 pub fn exchange(peer: Peer<'_>, request: &[u8], bounds: Bounds) -> Result<Answer, NoAnswer> {
-    let stream = connect(peer.addresses, bounds.until)?;
+    let mut stream = connect(peer.addresses, bounds.until)?;
+    if let Some(request) = peer.tunnel {
+        open_tunnel(&mut stream, request)?;
+    }
     let mut stream: Box<dyn Stream> = match peer.tls {
         Some((config, name)) => {
             let session = ClientConnection::new(config, name);
@@ -81,6 +89,30 @@ pub fn exchange(peer: Peer<'_>, request: &[u8], bounds: Bounds) -> Result<Answer
     stream.write_all(request).map_err(broken)?;
     stream.flush().map_err(broken)?;
     read(&mut *stream, bounds.body_bytes_max)
+}
+
+/// Has the proxy at the other end open a tunnel. Nothing comes behind the head of its answer: the
+/// server waits for the first bytes of the handshake.
+fn open_tunnel(stream: &mut Timed, request: &str) -> Result<(), NoAnswer> {
+    stream.write_all(request.as_bytes()).map_err(broken)?;
+    let (mut bytes, mut head, mut seen) = (Vec::new(), Head::default(), 0);
+    loop {
+        // Lengths of an answer that opens a tunnel mean nothing.
+        let arrival = head.parse_answer(&bytes, seen, Asked::Head);
+        match arrival.map_err(|_| NoAnswer::NotHttp)? {
+            Arrival::Whole if (200..300).contains(&head.status) => return Ok(()),
+            Arrival::Whole if head.status < 200 => {
+                bytes.drain(..head.len);
+                seen = 0;
+                continue;
+            }
+            Arrival::Whole => return Err(NoAnswer::NoTunnel(head.status)),
+            Arrival::Partial => seen = bytes.len(),
+        }
+        if more(stream, &mut bytes)? == 0 {
+            return Err(NoAnswer::CutShort);
+        }
+    }
 }
 
 trait Stream: Read + Write {}
@@ -269,6 +301,7 @@ mod tests {
                 }
             });
             let peer = Peer {
+                tunnel: None,
                 addresses: &peer,
                 tls: None,
             };
@@ -354,6 +387,7 @@ mod tests {
         socket.bind(&any.into()).unwrap();
         let gone = [socket.local_addr().unwrap().as_socket().unwrap()];
         let peer = Peer {
+            tunnel: None,
             addresses: &gone,
             tls: None,
         };

@@ -27,7 +27,9 @@ pub async fn open(socket: &mut Socket, proxy: &Proxy, base: &BaseUrl) -> Result<
     }
 }
 
-fn request(proxy: &Proxy, base: &BaseUrl) -> String {
+/// The request that has `proxy` open a tunnel to `base`. It is a secret: it may have credentials.
+#[must_use]
+pub fn request(proxy: &Proxy, base: &BaseUrl) -> String {
     // The port must be there, the scheme's own, too.
     let host = if base.host.contains(':') {
         format!("[{}]:{}", base.host, base.port)
