@@ -11,7 +11,7 @@ pub(crate) fn read(request: &Request<'_>) -> Result<Ask, Objection> {
     let model = if request.body.is_empty() {
         String::new()
     } else if kind.starts_with("multipart/form-data") {
-        of_form(request.body).ok_or_else(|| Objection::bad("the form has no part `model`"))?
+        of_form(request.body).unwrap_or_default()
     } else {
         let body: Value = serde_json::from_slice(request.body)
             .map_err(|error| Objection::bad(format!("the body is not JSON: {error}")))?;
