@@ -5,6 +5,8 @@
 //! wrong does. After every step the judge checks the promises. A run is its seed: the same seed
 //! takes the same steps.
 //!
+//! `fleet` plays several instances with a shared store, likewise.
+//!
 //! `cargo x sim SEED` replays one with a line for each step, `cargo x sim --seeds N` runs many.
 
 #![expect(
@@ -16,6 +18,7 @@ mod allowed;
 mod body;
 mod circuit;
 mod dice;
+mod fleet;
 mod judge;
 mod memory;
 mod money;
@@ -38,6 +41,8 @@ use world::{Trace, run};
 
 /// Seeds of an ordinary run: as many as play in two minutes in a debug build on two cores.
 const SEEDS: u64 = 1_000;
+/// Seeds of several instances, in an ordinary run.
+const SEEDS_OF_FLEETS: u64 = 2_000;
 /// Further seeds, which have broken a promise once: what was wrong then has a test of its own
 /// where it was, since a seed's world changes with the simulation.
 const ONCE_BROKEN: [u64; 3] = [1511, 6586, 13995];
@@ -90,19 +95,22 @@ fn promises_hold_whatever_goes_wrong() {
         Some(seeds) => (1..=seeds).collect(),
         None => (1..=SEEDS).chain(ONCE_BROKEN).collect(),
     };
-    match sweep(&seeds) {
+    match sweep(&seeds, |seed| outcome(seed, Trace::None)) {
         Ok(steps) => println!("{} seeds, {steps} steps, all promises kept", seeds.len()),
         Err(faults) => panic!("{}", faults.join("\n")),
     }
 }
 
 /// Runs these seeds on all cores: the steps they took, or what was broken, the lowest seed first.
-fn sweep(seeds: &[u64]) -> Result<u64, Vec<String>> {
+fn sweep(
+    seeds: &[u64],
+    outcome: impl Fn(u64) -> Result<u64, String> + Sync,
+) -> Result<u64, Vec<String>> {
     let next = AtomicUsize::new(0);
     let work = || {
         let (mut steps, mut faults) = (0, Vec::new());
         while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
-            match outcome(*seed, Trace::None) {
+            match outcome(*seed) {
                 Ok(taken) => steps += taken,
                 Err(fault) => faults.push((*seed, fault)),
             }
@@ -124,6 +132,37 @@ fn sweep(seeds: &[u64]) -> Result<u64, Vec<String>> {
         return Ok(steps);
     }
     Err(faults.into_iter().map(|(_, fault)| fault).collect())
+}
+
+/// Runs a fleet's seed; what it broke, in one line.
+fn outcome_of_fleet(seed: u64, trace: bool) -> Result<u64, String> {
+    let replay = format!("cargo x sim --fleet {seed}");
+    match catch_unwind(AssertUnwindSafe(|| fleet::world::run(seed, trace))) {
+        Ok(Ok(steps)) => Ok(steps),
+        Ok(Err((now, broken))) => {
+            let (promise, how) = (broken.promise, broken.how);
+            let at = now.since(infermux::testing::base::time::Instant::ZERO);
+            Err(format!(
+                "fleet {seed}, at {at:?}: {promise} is broken: {how} ({replay})"
+            ))
+        }
+        Err(_) => Err(format!("fleet {seed}: a panic ({replay})")),
+    }
+}
+
+#[test]
+fn several_instances_keep_their_promises_whatever_goes_wrong() {
+    if let Some(seed) = number("INFERMUX_SIM_FLEET") {
+        let steps = outcome_of_fleet(seed, true).unwrap_or_else(|fault| panic!("{fault}"));
+        println!("fleet {seed}: {steps} steps, all promises kept");
+        return;
+    }
+    let seeds = number("INFERMUX_SIM_SEEDS").map_or(SEEDS_OF_FLEETS, |seeds| seeds * 2);
+    let seeds: Vec<u64> = (1..=seeds).collect();
+    match sweep(&seeds, |seed| outcome_of_fleet(seed, false)) {
+        Ok(steps) => println!("{} fleets, {steps} steps, all promises kept", seeds.len()),
+        Err(faults) => panic!("{}", faults.join("\n")),
+    }
 }
 
 #[test]

@@ -58,7 +58,8 @@ struct Record {
     held: BTreeMap<Arc<str>, Held>,
     ghost: Option<(u64, u64)>,
     base: Base,
-    known: Option<(u64, u64)>,
+    /// The sum, the epoch, and until when those who held it may use it.
+    known: Option<(u64, u64, u64)>,
     short: Option<(Arc<str>, u64)>,
 }
 
@@ -232,19 +233,16 @@ impl Record {
         let mine = self.held.get(&member.id).cloned();
         let (keep, inherited) = kept(now, member, ask, mine.as_ref());
         let before = keep.max(mine.as_ref().map_or(0, |one| one.charged));
-        let missing = self.missing(
-            (now, learning, epoch),
-            ask,
-            sight.others + sight.ghost + before,
-        );
+        let told = sight.others + sight.ghost + before;
+        let (missing, until) = self.missing((now, learning, epoch), (member, ask), told);
         let mut sight = sight;
-        if missing > 0 && is_period(ask) {
+        if is_period(ask) {
             self.base.charged += missing;
             self.base.lost += missing;
             sight.lost += missing;
         } else if missing > 0 {
             sight.ghost += missing;
-            let until = now + ttl(member, ask) + window(ask);
+            let until = self.ghost.map_or(0, |(_, until)| until).max(until);
             self.ghost = Some((sight.ghost, until));
         }
         let taken = sight.ghost + self.base.charged + sight.others + keep;
@@ -337,16 +335,27 @@ impl Record {
         sight
     }
 
-    /// What is missing of the largest sum that was known, once all have told what they hold.
-    fn missing(&mut self, (_, learning, epoch): (u64, u64, u64), ask: &Ask, told: u64) -> u64 {
-        let known = self.known.filter(|(_, of)| *of == epoch);
-        let known = known.map_or(0, |(sum, _)| sum);
+    /// What is missing of the largest sum that was known, once all have told what they hold, and
+    /// until when it may be used.
+    fn missing(
+        &mut self,
+        (now, learning, epoch): (u64, u64, u64),
+        (member, ask): (&Member, &Ask),
+        told: u64,
+    ) -> (u64, u64) {
+        let known = self.known.filter(|(_, of, _)| *of == epoch);
+        let (sum, _, until) = known.unwrap_or_default();
         if learning > 0 {
-            self.known = Some((known.max(ask.known), epoch));
-            return 0;
+            if ask.known > sum {
+                let until = now + ttl(member, ask) + window(ask);
+                self.known = Some((ask.known, epoch, until));
+            }
+            return (0, 0);
         }
         self.known = None;
-        known.saturating_sub(told + self.base.charged)
+        let is_over = !is_period(ask) && until <= now;
+        let missing = sum.saturating_sub(told + self.base.charged);
+        (if is_over { 0 } else { missing }, until)
     }
 
     /// Gives or takes the mark of last requests; returns whether the asker has it.

@@ -166,9 +166,13 @@ impl Account {
             }
             Some(_) | None => count,
         };
-        self.allowance = self.allowance.saturating_sub(count - kept);
-        self.is_lowered |= kept < count;
-        kept
+        // Where more is used than allowed, the word is below zero, and what the allowance cannot
+        // fall by fills it.
+        let most = self.allowance.saturating_sub(self.inherited);
+        let lowered = (count - kept).min(most);
+        self.allowance -= lowered;
+        self.is_lowered |= lowered > 0;
+        count - lowered
     }
 
     /// Whether something is to be said before the next heartbeat.
@@ -202,7 +206,7 @@ impl Account {
         self.outlive(now, words);
         let left = words.left(self.id);
         self.demand.look(now, self.used(left), positive(left));
-        let surplus = self.surplus(look, positive(left));
+        let surplus = self.surplus(look, self.lack.useless(positive(left)));
         let left = self.lower(surplus, words);
         let keep = self.kept(left);
         let lack = std::mem::take(&mut self.lack);
@@ -381,7 +385,7 @@ impl Account {
             Kind::Period { .. } => KNOWN_FOR_OF_PERIOD,
         };
         match &self.heard {
-            Some(heard) if look.answered.since(heard.at) < age => heard.granted.sum,
+            Some(heard) if look.sure.since(heard.at) < age => heard.granted.sum,
             Some(_) | None => 0,
         }
     }
@@ -456,7 +460,8 @@ impl Account {
         if is_calm && self.short != Short::Held {
             return self.spoke_at + calm;
         }
-        self.spoke_at + HEARTBEAT
+        let stands = self.quota.kind.has_standing_part();
+        self.spoke_at + if stands { HEARTBEAT / 2 } else { HEARTBEAT }
     }
 
     fn check(&self, words: &impl Words) {
@@ -480,10 +485,11 @@ fn signed(count: u64) -> i64 {
 
 /// By so much a word is raised while everything is admitted: no quota is as large.
 const OPEN: i64 = 1 << 54;
-/// What is held or used is reported this often: else nobody would hear of hunger, or of a loss.
+/// What is held or used is reported this often: else nobody would hear of hunger, or of a loss;
+/// twice as often where a part is held without being used.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A sum that was known that long before the store was last heard of is not told to a new one.
-const KNOWN_FOR: Duration = Duration::from_secs(2);
+const KNOWN_FOR: Duration = Duration::from_secs(5);
 const KNOWN_FOR_OF_PERIOD: Duration = Duration::from_secs(61);
 /// The books keep use by whole seconds.
 const BUCKET: Duration = Duration::from_secs(1);

@@ -11,7 +11,8 @@
 --   i:ID    what a process holds: generation number charged spent till hungry kept inherited
 --   ghost   amount until: what somebody holds who has not told so since data was lost
 --   base    charged spent lost: what those held in the period who do not come back
---   known   sum epoch: the largest sum that was known when data was lost
+--   known   sum epoch until: the largest sum that was known when data was lost, and until when those
+--           who held it may use it
 --   short   id till: who may send last requests
 --
 -- What is charged to a process is never less than what it may use, so the sum of all use is never
@@ -44,7 +45,7 @@ local mine
 local others, dead, ghost, ghost_until = {}, 0, 0, 0
 local base, base_spent, base_lost, is_folded = 0, 0, 0, false
 local held, spent_by_all, lost, living = 0, spent, 0, 1
-local max_known, holder, holder_till = 0, nil, 0
+local max_known, known_until, holder, holder_till = 0, 0, nil, 0
 local all = redis.call('HGETALL', KEYS[2])
 local gone = {}
 for place = 1, #all, 2 do
@@ -60,7 +61,7 @@ for place = 1, #all, 2 do
         base_spent, base_lost = base_spent + tonumber(parts[2]), base_lost + tonumber(parts[3])
     elseif name == 'known' then
         if parts[2] == epoch then
-            max_known = tonumber(parts[1])
+            max_known, known_until = tonumber(parts[1]), tonumber(parts[3])
         else
             gone[#gone + 1] = name
         end
@@ -117,7 +118,8 @@ end
 
 if left > 0 then
     if known > max_known then
-        redis.call('HSET', KEYS[2], 'known', text(known) .. ' ' .. epoch)
+        redis.call('HSET', KEYS[2], 'known',
+            table.concat({text(known), epoch, text(now + ttl + window)}, ' '))
     end
 elseif max_known > 0 then
     -- All who live have told: what is missing, somebody holds who is cut off, or has died.
@@ -127,8 +129,8 @@ elseif max_known > 0 then
             base = base + max_known - told
             base_lost, is_folded = base_lost + max_known - told, true
             lost = lost + max_known - told
-        else
-            ghost, ghost_until = ghost + max_known - told, now + ttl + window
+        elseif known_until > now then
+            ghost, ghost_until = ghost + max_known - told, math.max(ghost_until, known_until)
             redis.call('HSET', KEYS[2], 'ghost', text(ghost) .. ' ' .. text(ghost_until))
         end
     end

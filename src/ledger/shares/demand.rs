@@ -94,6 +94,16 @@ impl Lack {
         (need, self.unit.saturating_sub(left).max(1).min(need))
     }
 
+    /// What of what is `left` is of no use to them: all of it where it is less than the smallest of
+    /// them needs, so that two instances do not hold halves.
+    #[must_use]
+    pub fn useless(&self, left: u64) -> u64 {
+        if self.unit > left {
+            return left;
+        }
+        self.spared(left)
+    }
+
     /// What they leave of what is `left`.
     #[must_use]
     pub fn spared(&self, left: u64) -> u64 {

@@ -29,6 +29,8 @@ pub struct Membership {
     /// When the last answered batch was sent, and whether one has failed since.
     answered: Option<Instant>,
     has_failed: bool,
+    /// When that was said whose answer last told of data that the store may lose.
+    sure: Instant,
     lag: Duration,
     told: State,
     /// Providers that this process puts aside and the store was not told of yet, and until when.
@@ -54,6 +56,7 @@ impl Membership {
             learning_until: Instant::ZERO,
             answered: None,
             has_failed: false,
+            sure: Instant::ZERO,
             lag: Duration::ZERO,
             told: State::Lost,
             asides: BTreeMap::new(),
@@ -146,7 +149,7 @@ impl Membership {
         news: &mut Vec<News>,
     ) -> bool {
         self.on_clock((sent, now), welcome.now);
-        self.on_learning(now, welcome.learning);
+        self.on_learning((sent, now), welcome.learning);
         self.members = welcome.members.max(1);
         self.generation = welcome.generation;
         self.is_welcome = true;
@@ -170,9 +173,12 @@ impl Membership {
         self.clock = Some((now, wall.after(self.lag / 2)));
     }
 
-    /// The store grants nothing for this long.
-    pub fn on_learning(&mut self, now: Instant, left: Duration) {
+    /// The store grants nothing for this long. While it learns, what was known before stays known.
+    pub fn on_learning(&mut self, (sent, now): (Instant, Instant), left: Duration) {
         self.learning_until = now + left;
+        if left.is_zero() {
+            self.sure = sent;
+        }
     }
 
     /// A batch that was sent at `sent` is answered.
@@ -201,15 +207,23 @@ impl Membership {
         }
     }
 
-    /// When the state changes or hello is due, if nothing else happens.
+    /// When the state changes, if nothing else happens.
     #[must_use]
-    pub fn deadline(&self) -> Instant {
+    pub fn state_ends(&self) -> Instant {
         let lost = self.answered.map(|sent| sent + self.lease());
         let lost = lost.filter(|_| self.told != State::Lost);
-        let learned = Some(self.learning_until).filter(|_| self.told == State::Learning);
-        let hello = self.run.as_ref().map(|_| self.hello_at);
-        let all = [lost, learned, hello].into_iter().flatten().min();
-        all.unwrap_or(Instant::NEVER)
+        let learned = Some(self.learning_until);
+        let learned = learned.filter(|_| self.told == State::Learning && self.generation > 0);
+        lost.into_iter()
+            .chain(learned)
+            .min()
+            .unwrap_or(Instant::NEVER)
+    }
+
+    /// When hello is due.
+    #[must_use]
+    pub fn hello_at(&self) -> Instant {
+        self.run.as_ref().map_or(Instant::NEVER, |_| self.hello_at)
     }
 
     /// How long an answered ask lets the process go on: so much less than `member_ttl` that its
@@ -261,10 +275,10 @@ impl Membership {
         self.lag
     }
 
-    /// When the last answered batch was sent.
+    /// When that was said whose answer last told of data that the store may lose.
     #[must_use]
-    pub fn answered(&self) -> Instant {
-        self.answered.unwrap_or_default()
+    pub fn sure(&self) -> Instant {
+        self.sure
     }
 
     /// The store's clock; `None`: it was never heard of.

@@ -243,7 +243,7 @@ impl Shares {
             return;
         };
         let sent = pending.sent;
-        self.not_before = now + now.since(sent) * TIME_FOR_OTHERS;
+        self.not_before = now + now.since(sent).min(TOOK_MAX) * TIME_FOR_OTHERS;
         self.membership.on_answered(sent);
         let mut is_another = false;
         if let Some(hello) = &reply.hello {
@@ -277,7 +277,7 @@ impl Shares {
         words: &mut impl Words,
     ) {
         self.membership.on_clock((sent, now), granted.now);
-        self.membership.on_learning(now, granted.learning);
+        self.membership.on_learning((sent, now), granted.learning);
         let (look, calm) = (self.look(now), self.calm());
         if let Some(entry) = self.entry(id) {
             let account = &mut entry.account;
@@ -356,13 +356,14 @@ impl Shares {
     /// When [`Self::batch`] or [`Self::on_time`] has something to do.
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        let state = self.membership.deadline();
+        let state = self.membership.state_ends();
         if self.pending.is_some() {
             return state;
         }
         let first = self.due.first().filter(|_| self.membership.is_welcome());
         let next = first.map_or(Instant::NEVER, |(at, _)| at);
-        next.min(state).max(self.not_before)
+        let next = next.min(self.membership.hello_at());
+        state.min(next.max(self.not_before))
     }
 
     /// What has to be acted upon since the last call.
@@ -443,7 +444,7 @@ impl Shares {
             lease: self.membership.lease(),
             members: self.membership.members(),
             is_learning: self.membership.is_learning(now),
-            answered: self.membership.answered(),
+            sure: self.membership.sure(),
         }
     }
 
@@ -473,6 +474,8 @@ impl Shares {
 const ASKS_MAX: usize = 1_000;
 /// After a batch, the store is left alone for so many times as long as the batch took.
 const TIME_FOR_OTHERS: u32 = 9;
+/// A batch that took longer was held up by something else: the process itself stood still.
+const TOOK_MAX: Duration = Duration::from_millis(100);
 /// A period's quota of which nothing is leased beyond what is spent is spoken of this often; less
 /// often where there are so many that more of them would be spoken of in a second.
 const CALM: Duration = Duration::from_secs(60);

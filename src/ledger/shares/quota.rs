@@ -62,6 +62,17 @@ pub enum Kind {
     },
 }
 
+impl Kind {
+    /// Whether an instance keeps a part that it does not use.
+    #[must_use]
+    pub fn has_standing_part(self) -> bool {
+        match self {
+            Self::Window { standing, .. } => standing == Standing::Yes,
+            Self::InFlight | Self::Period { .. } => false,
+        }
+    }
+}
+
 /// What a period counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {

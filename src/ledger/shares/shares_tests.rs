@@ -300,6 +300,21 @@ fn without_a_lease_nothing_that_ends_is_used_again() {
 }
 
 #[test]
+fn use_beyond_the_allowance_that_ends_without_a_lease_leaves_nothing_behind() {
+    let mut play = Play::new(window(), OnLoss::Closed, 0);
+    play.take(5);
+    let ask = play.ask();
+    play.grant(&ask, 5, 0);
+    play.take(5);
+    play.word.left -= 20;
+    play.shares.on_disconnected(play.now);
+    play.wait(9_000);
+    let back = play.shares.on_returned(play.now, ID, 25);
+    play.word.left += i64::try_from(back).expect("few");
+    play.expect(0, 0);
+}
+
+#[test]
 fn where_a_loss_opens_everything_is_admitted_and_counted() {
     let mut play = Play::new(window(), OnLoss::Open, 0);
     play.take(1);

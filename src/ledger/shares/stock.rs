@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::base::time::Instant;
 use crate::ledger::shares::demand::Demand;
 use crate::ledger::shares::message::Granted;
-use crate::ledger::shares::quota::{Kind, Quota, Standing};
+use crate::ledger::shares::quota::{Kind, Quota};
 
 /// What one look at a quota goes by.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +30,8 @@ pub struct Look {
     pub members: u64,
     /// Whether the store grants nothing yet.
     pub is_learning: bool,
-    /// When the last answered batch was sent.
-    pub answered: Instant,
+    /// When that was said whose answer last told of data that the store may lose.
+    pub sure: Instant,
 }
 
 /// The latest answer about a quota.
@@ -112,12 +112,12 @@ impl Stock<'_> {
 
     /// The part that is kept to go on with if the store is away.
     fn standing(&self, look: &Look) -> u64 {
-        let has_one = match self.quota.kind {
-            Kind::Window { standing, .. } => standing == Standing::Yes,
-            Kind::InFlight | Kind::Period { .. } => false,
-        };
         let parts = 4 * look.members.max(MEMBERS_LEAST);
-        if has_one { self.quota.limit / parts } else { 0 }
+        if self.quota.kind.has_standing_part() {
+            self.quota.limit / parts
+        } else {
+            0
+        }
     }
 
     /// Whether less than a fifth of the limit is left in the store.

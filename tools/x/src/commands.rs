@@ -70,21 +70,31 @@ pub(crate) fn page() -> Result<(), String> {
     finish(command)
 }
 
-/// The simulation: one seed with a line for each step, or the first `seeds` of them.
+/// The simulation: one seed with a line for each step, or the first `seeds` of them. A fleet is
+/// several instances with a shared store.
 ///
 /// # Errors
 ///
 /// When a promise is broken.
-pub(crate) fn sim(seed: Option<u64>, seeds: u64) -> Result<(), String> {
-    let test = "promises_hold_whatever_goes_wrong";
-    let what = format!("--test sim -- --exact {test} --nocapture");
+pub(crate) fn sim(seed: Option<u64>, fleet: Option<u64>, seeds: u64) -> Result<(), String> {
+    let tests = ["promises_hold_whatever_goes_wrong", FLEETS];
+    let tests = match (seed, fleet) {
+        (Some(_), _) => &tests[..1],
+        (None, Some(_)) => &tests[1..],
+        (None, None) => &tests[..],
+    };
+    let what = format!("--test sim -- --exact {} --nocapture", tests.join(" "));
     let mut command = cargo_command(&format!("test --quiet --locked {OPTIMIZED} {what}"));
-    match seed {
-        Some(seed) => command.env("INFERMUX_SIM_SEED", seed.to_string()),
-        None => command.env("INFERMUX_SIM_SEEDS", seeds.to_string()),
+    match (seed, fleet) {
+        (Some(seed), _) => command.env("INFERMUX_SIM_SEED", seed.to_string()),
+        (None, Some(seed)) => command.env("INFERMUX_SIM_FLEET", seed.to_string()),
+        (None, None) => command.env("INFERMUX_SIM_SEEDS", seeds.to_string()),
     };
     finish(command)
 }
+
+/// The test that plays several instances.
+const FLEETS: &str = "several_instances_keep_their_promises_whatever_goes_wrong";
 
 /// The rules of `deny.toml`.
 ///

@@ -45,6 +45,9 @@ enum Command {
         /// The seed to replay
         #[arg(conflicts_with = "seeds")]
         seed: Option<u64>,
+        /// The seed of several instances to replay
+        #[arg(long, value_name = "SEED", conflicts_with_all = ["seed", "seeds"])]
+        fleet: Option<u64>,
         /// How many seeds to run, from 1
         #[arg(long, default_value_t = 2_000)]
         seeds: u64,
@@ -99,7 +102,7 @@ fn main() -> ExitCode {
         Command::Ci => commands::ci(),
         Command::Page => commands::page(),
         Command::Docs => commands::docs(),
-        Command::Sim { seed, seeds } => commands::sim(seed, seeds),
+        Command::Sim { seed, fleet, seeds } => commands::sim(seed, fleet, seeds),
         Command::Deny => commands::deny(),
         Command::Demo { stay: true } => demo::run(demo::Ending::Stay),
         Command::Demo { stay: false } => demo::run(demo::Ending::Leave),
