@@ -134,7 +134,10 @@ pricing:
             environment: Environment::Unresolved,
             strict: Strictness::Lenient,
         };
-        let plan = config::load(text, &options).ok().expect("a good file").plan;
+        let Ok(loaded) = config::load(text, &options) else {
+            panic!("a good file");
+        };
+        let plan = loaded.plan;
         let table = UnitTable::built_in();
         let units = Units {
             millis: Some(60_000),

@@ -38,9 +38,7 @@ pub async fn seen(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Option<Seen> 
 
 fn look(endpoint: Endpoint, body: &[u8]) -> Option<Seen> {
     match endpoint.dialect() {
-        Dialect::Chat if endpoint.is_passed_on() => {
-            seen::seen(body, None, |usage| passed_on::told(usage))
-        }
+        Dialect::Chat if endpoint.is_passed_on() => seen::seen(body, None, passed_on::told),
         Dialect::Messages => seen::seen(body, Some(b"content"), Counters::told),
         Dialect::Responses => seen::seen(body, Some(b"output"), Usage::of_response),
         Dialect::Chat => inspect::seen(body, endpoint),

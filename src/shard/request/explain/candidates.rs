@@ -2,7 +2,7 @@
 
 use crate::base::money::NanoUsd;
 use crate::base::time::Instant;
-use crate::base::tokens::Counts;
+use crate::base::tokens::{Counts, Tokens};
 use crate::decide::eligible::Eligible;
 use crate::decide::pricing;
 use crate::exchange::explain;
@@ -102,8 +102,8 @@ impl Prospect {
             turn: turn.map(|turn| turn + 1),
             weight: provider.weight,
             latency_ms: (latency.samples >= shard.plan.latency.min_samples)
-                .then(|| latency.average.as_secs_f64() * 1_000.0),
-            context_window: window.map(|window| window.get()),
+                .then_some(latency.average.as_secs_f64() * 1_000.0),
+            context_window: window.map(Tokens::get),
             requests_left,
             tokens_left,
             price: row.map(|row| explain::price(&row, self.expected.input)),
