@@ -273,7 +273,7 @@ pub mod link {
     }
     pub mod reports {
         pub use crate::link::reports::{
-            Ask, Batch, ByHand, Inbox, Message, Question, Reply, channel_of,
+            Ask, Batch, ByHand, Inbox, Lacking, Message, Question, Reply, channel_of,
         };
     }
     pub mod states {

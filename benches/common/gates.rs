@@ -88,5 +88,6 @@ fn limits() -> Limits {
         tokens: Some(1_000_000_000_000),
         in_flight: Some(100_000),
         check_interval: Duration::from_secs(60),
+        ..Limits::default()
     }
 }

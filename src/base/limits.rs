@@ -245,6 +245,9 @@ pub const LESSONS_MAX: usize = 64;
 pub const DROPPED_NAMES_MAX: usize = 32;
 /// Most wishes to reload the configuration that wait; each of them would read the same file.
 pub const RELOADS_MAX: usize = 16;
+/// Most bytes of the shared store's answers to what is sent to it together: an answer about a quota
+/// has 200 at most.
+pub const STORE_ANSWER_BYTES_MAX: usize = 8 << 20;
 /// Largest answer of a router that a command of an operator reads, in bytes: 1,024 providers with
 /// 65,536 models of 256 bytes fit, and so do 50,000 keys with a dozen limits and budgets each.
 pub const REPORT_BYTES_MAX: usize = 128 << 20;

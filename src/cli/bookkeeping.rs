@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::environment;
+use crate::cli::fleet;
 use crate::cli::not_started::NotStarted;
 use crate::cli::threads;
 use crate::config::plan::Plan;
@@ -47,7 +48,12 @@ pub fn start(
 ) -> Result<Bookkeeping, NotStarted> {
     let first = terms.load();
     let (reporter, inbox) = reports::channel();
-    let (state, file) = state(&first.plan)?;
+    let (mut state, file) = state(&first.plan)?;
+    let fleet = fleet::join(
+        &first.plan,
+        (&mut state, file.is_some()),
+        (&reporter, events),
+    )?;
     let totals = Totals::new(clock::wall(), &state);
     let first_callers = callers.load();
     let configuration = (&*first.plan, &**first_callers.accounts());
@@ -65,6 +71,9 @@ pub fn start(
     })
     .with_terms(Arc::clone(terms))
     .with_callers(Arc::clone(callers));
+    if let Some(fleet) = fleet {
+        coordinator = coordinator.with_fleet(fleet);
+    }
     coordinator.start(Time::read());
     let mut threads = 1;
     if let Some(file) = file {

@@ -11,6 +11,7 @@ use crate::base::limits::SHARDS_MAX;
 use crate::cli::explain_flags::{self, ExplainFlags};
 use crate::cli::key_flags::{self, KeyFlags};
 use crate::cli::setup_flags::{self, CheckFlags, ConvertFlags, InitFlags};
+use crate::cli::shared_flags::{HELP as SHARED, SharedFlags};
 use crate::config::check::{LOG_FORMATS, LOG_LEVELS};
 use crate::config::plan::{Listen, LogFormat, LogLevel};
 use crate::config::{cores, duration, listen};
@@ -71,6 +72,9 @@ pub enum Command {
     /// Turn another router's file into one of infermux.
     #[command(after_long_help = setup_flags::CONVERT)]
     Convert(ConvertFlags),
+    /// Show which instances share limits and budgets, and forget one that is dead.
+    #[command(after_long_help = SHARED)]
+    Shared(SharedFlags),
     /// Print the JSON Schema of infermux.yml, for editors.
     Schema,
     /// Print the completions of a shell.

@@ -64,7 +64,7 @@ impl Launch<'_> {
         let ground = Ground::take(&plan)?;
         let ring = keys_file::read(&plan);
         let ring = ring.map_err(|faults| NotStarted::Failed(faults.join("; ")))?;
-        let accounts = Arc::new(Accounts::new(&ring, &plan.teams, &plan.budgets));
+        let accounts = Arc::new(Accounts::of(&plan, &ring));
         let account_seats = AccountSeats::of(&accounts);
         let callers = Arc::new(Callers::first(ring, plan.teams.clone(), accounts));
         let next_callers = Arc::new(Latest::new(Arc::clone(&callers)));
@@ -75,6 +75,9 @@ impl Launch<'_> {
         let addresses = threads::look_up_names(&terms, &self.events, &self.told)?;
         let progress = Arc::new(Progress::new(ground.loops()));
         let books = bookkeeping::start((&terms, &next_callers), &progress, &self.events)?;
+        if terms.load().plan.shared.is_some() {
+            threads::wait_for_store(&self.told)?;
+        }
         let shared = Shared {
             progress,
             reloads: reloads.clone(),

@@ -14,6 +14,7 @@ pub mod explain;
 pub mod explain_flags;
 pub mod file;
 pub mod flags;
+pub mod fleet;
 pub mod init;
 pub mod input;
 pub mod kept_back;
@@ -41,6 +42,8 @@ pub mod serve;
 pub mod server;
 pub mod server_flags;
 pub mod setup_flags;
+pub mod shared;
+pub mod shared_flags;
 pub mod status;
 pub mod stop;
 pub mod terminal;
@@ -71,6 +74,7 @@ pub fn run() -> ExitCode {
             Command::Check(flags) => check::run(&flags),
             Command::Convert(flags) => convert::run(&flags),
             Command::Key(flags) => key::run(&flags.command),
+            Command::Shared(flags) => shared::run(&flags.command),
             Command::Schema => pages::schema(),
             Command::Completions(flags) => pages::completions(&flags),
             Command::Man(flags) => pages::manual(&flags),

@@ -195,7 +195,7 @@ impl Reloader {
     }
 
     fn seat_accounts(&self, ring: &Keyring, plan: &Plan) -> Result<SeatedAccounts, Vec<String>> {
-        let accounts = Accounts::new(ring, &plan.teams, &plan.budgets);
+        let accounts = Accounts::of(plan, ring);
         self.account_seats
             .seat(accounts)
             .map_err(|fault| vec![fault])

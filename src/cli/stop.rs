@@ -227,11 +227,31 @@ impl Running {
         }
     }
 
+    /// The process must end.
+    fn broke(&mut self, why: &str) -> Option<Woken> {
+        self.broken = true;
+        tracing::error!("{why}");
+        Some(Woken::Ended)
+    }
+
+    /// A thread has ended that nobody waits for.
+    fn ended(&mut self, (fault, what): (Option<String>, &str)) -> Option<Woken> {
+        if !self.common.process.is_taking() && fault.is_none() {
+            return None;
+        }
+        let fault = fault.as_deref().unwrap_or("without a reason");
+        self.broke(&format!("{what} has ended: {fault}"))
+    }
+
     /// What `event` means for the stages; unexpected ends are logged.
     fn take_note(&mut self, event: Event) -> Option<Woken> {
         match event {
             Event::StopAsked(code) => return Some(Woken::Asked(code)),
-            Event::NamesLookedUp | Event::HealthChecked => {}
+            Event::NamesLookedUp
+            | Event::HealthChecked
+            | Event::StoreConnected
+            | Event::StoreReady => {}
+            Event::NameTaken => return self.broke(threads::NAME_TAKEN),
             Event::ControlEnded(fault) => {
                 self.broken = true;
                 let fault = fault.as_deref().unwrap_or("without a reason");
@@ -247,16 +267,14 @@ impl Running {
                 }
                 return Some(Woken::Ended);
             }
-            Event::ReportsEnded(fault) | Event::CatalogueEnded(fault) => {
-                if self.common.process.is_taking() || fault.is_some() {
-                    self.broken = true;
-                    let fault = fault.as_deref().unwrap_or("without a reason");
-                    tracing::error!(
-                        fault,
-                        "the writer of reports, or of the list of models, has ended"
-                    );
-                    return Some(Woken::Ended);
-                }
+            Event::ReportsEnded(fault) => {
+                return self.ended((fault, "the writer of reports"));
+            }
+            Event::CatalogueEnded(fault) => {
+                return self.ended((fault, "the thread that builds the list of models"));
+            }
+            Event::StoreEnded(fault) => {
+                return self.ended((fault, "the thread of the shared store"));
             }
             Event::CoordinatorEnded(fault) => {
                 self.bookkeepers = self.bookkeepers.saturating_sub(1);

@@ -22,6 +22,7 @@ use crate::coordinator::reports::{self, Job};
 use crate::coordinator::run::Coordinator;
 use crate::coordinator::save;
 use crate::coordinator::state_file::StateFile;
+use crate::coordinator::store::Store;
 use crate::exchange::catalogue::Catalogue;
 use crate::ledger::state::State;
 use crate::ledger::terms::Terms;
@@ -31,10 +32,11 @@ use crate::link::gate::Process;
 use crate::link::helpers::{self, Helpers};
 use crate::link::latest::Latest;
 use crate::link::lists::Said;
-use crate::link::queue::{self, Giver};
+use crate::link::queue::{self, Giver, Taker};
 use crate::link::reloads::{ReloadReceiver, ReloadSender, Wished};
-use crate::link::reports::Inbox;
+use crate::link::reports::{Inbox, Message, Reporter};
 use crate::link::states::StateReceiver;
+use crate::link::store::Errand;
 use crate::shard::run::{self, Own};
 use crate::shard::state::common::Common;
 use crate::sys::signals::Signal;
@@ -93,10 +95,14 @@ pub fn look_up_names(
             Some(
                 Event::ShardEnded(..)
                 | Event::HealthChecked
+                | Event::StoreConnected
+                | Event::StoreReady
+                | Event::NameTaken
                 | Event::ControlEnded(_)
                 | Event::CoordinatorEnded(_)
                 | Event::WriterEnded(_)
                 | Event::ReportsEnded(_)
+                | Event::StoreEnded(_)
                 | Event::CatalogueEnded(_),
             ) => {}
             None => {
@@ -174,6 +180,68 @@ pub fn start_writer(
         Ok(())
     };
     start_thread("state".into(), events, Event::WriterEnded, body)
+}
+
+/// Starts the thread of the store over which instances share; its news go to the coordinator.
+///
+/// # Errors
+///
+/// The thread cannot be started.
+pub fn start_store(
+    store: Store,
+    errands: Taker<Errand>,
+    to: Reporter,
+    events: &EventSender,
+) -> Result<(), NotStarted> {
+    let tell = move |news| {
+        let mut message = Message::Store(news);
+        for _ in 0..STORE_TRIES_MAX {
+            match to.send(message) {
+                Ok(()) => return,
+                Err(back) => message = back,
+            }
+            thread::park_timeout(STORE_RETRY);
+        }
+    };
+    let body = move || {
+        store.run(&errands, &tell);
+        Ok(())
+    };
+    start_thread("store".into(), events, Event::StoreEnded, body)
+}
+
+/// Waits until the store over which instances share grants what is asked for: not for long where it
+/// does not answer, and for a while where it is to find out whether another process has this one's
+/// name.
+///
+/// # Errors
+///
+/// The process is asked to stop meanwhile, another one has its name, or a thread has ended.
+pub fn wait_for_store(told: &EventReceiver) -> Result<(), NotStarted> {
+    let start = clock::now();
+    let mut until = start + STORE_MAX;
+    loop {
+        match told.next_within(until.since(clock::now())) {
+            Some(Event::StoreReady) => return Ok(()),
+            Some(Event::StoreConnected) => until = start + CLAIM_MAX,
+            Some(Event::NameTaken) => return Err(name_taken()),
+            Some(Event::StopAsked(code)) => return Err(NotStarted::Asked(code)),
+            Some(Event::Broke(what)) => return Err(broken(what)),
+            // No other thread has anything to tell yet.
+            Some(_) => {}
+            None => {
+                tracing::warn!(
+                    "the shared store grants nothing yet: serving begins meanwhile, and shared \
+                     limits and budgets go by shared.on_loss"
+                );
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn name_taken() -> NotStarted {
+    NotStarted::Failed(NAME_TAKEN.to_owned())
 }
 
 /// Starts the writer of reports; returns the sender of its work.
@@ -304,6 +372,7 @@ pub fn wait_for_health(plan: &Plan, told: &EventReceiver) -> Result<(), NotStart
                 | Event::CoordinatorEnded(fault)
                 | Event::WriterEnded(fault)
                 | Event::ReportsEnded(fault)
+                | Event::StoreEnded(fault)
                 | Event::CatalogueEnded(fault),
             ) => {
                 let fault = fault.unwrap_or_else(|| "a thread has ended".into());
@@ -315,7 +384,8 @@ pub fn wait_for_health(plan: &Plan, told: &EventReceiver) -> Result<(), NotStart
                 tracing::error!(shard = id.0, fault, "a shard has ended");
                 return Err(NotStarted::Failed("a shard has ended".to_owned()));
             }
-            Some(Event::NamesLookedUp) => {}
+            Some(Event::NameTaken) => return Err(name_taken()),
+            Some(Event::NamesLookedUp | Event::StoreConnected | Event::StoreReady) => {}
             None => {
                 tracing::warn!("not all providers are checked yet: serving begins meanwhile");
                 return Ok(());
@@ -379,5 +449,17 @@ const KEYS: &str = "the watch of the file of keys";
 const RELOADS: &str = "the reloading of the configuration";
 const LOG: &str = "the writer of the log";
 
+/// Why a process ends whose name another one has.
+pub const NAME_TAKEN: &str = "another running infermux has this one's name in the shared store: is \
+     its state file (budgets.state_file) a copy? Give each instance a file of its own";
+/// How long a start waits for a store that does not answer.
+const STORE_MAX: Duration = Duration::from_millis(2_500);
+/// How long a start waits for one that answers: a process that was killed is known to be gone after
+/// 2.5 s.
+const CLAIM_MAX: Duration = Duration::from_millis(3_500);
+/// Pause before news of the store is sent again to a full inbox.
+const STORE_RETRY: Duration = Duration::from_millis(5);
+/// The coordinator is gone if its inbox is full for a minute.
+const STORE_TRIES_MAX: usize = 12_000;
 /// Time beyond its timeout that the report of a health check may take.
 const HEALTH_SLACK: Duration = Duration::from_secs(1);

@@ -46,6 +46,9 @@ pub fn run(flags: &ValidateFlags) -> u8 {
             file::count(0, warnings.len());
             let summary = config::summary(&loaded.plan);
             terminal::say(format_args!("ok: config is valid ({summary})"));
+            if let Some(shared) = &loaded.plan.shared {
+                terminal::say(format_args!("shared: {}", shared.told()));
+            }
             DONE
         }
         Err(unusable) => {

@@ -9,7 +9,7 @@ use super::*;
 use crate::base::money::NanoUsd;
 use crate::config::keyring::{CallerKey, KeySecret, Keyring, NamePattern, PerModel, Team};
 use crate::config::plan::Budgets;
-use crate::config::scope::{Allowance, Budget, BudgetAction, Enforce, Limits};
+use crate::config::scope::{Allowance, Budget, BudgetAction, Enforce, Limits, Reach};
 
 fn budget(per: Per, usd: u64) -> Budget {
     Budget {
@@ -18,6 +18,7 @@ fn budget(per: Per, usd: u64) -> Budget {
         action: BudgetAction::HardStop,
         model_override: None,
         enforce: Enforce::Yes,
+        reach: Reach::Fleet,
     }
 }
 

@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use crate::base::ids::{BudgetId, ScopeId};
 use crate::base::map::{Map, Set};
 use crate::config::keyring::{Keyring, NamePattern, Team};
-use crate::config::plan::Budgets;
-use crate::config::scope::{Allowance, Budget, Limits, Scope};
+use crate::config::plan::{Budgets, Plan};
+use crate::config::scope::{Allowance, Budget, Limits, Reach, Scope};
 
 /// The accounts of one configuration and its keys.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -49,7 +49,26 @@ impl Accounts {
     /// the place among the limits, or budgets, of all.
     #[must_use]
     pub fn new(ring: &Keyring, teams: &[Team], budgets: &Budgets) -> Self {
-        let mut building = Building::default();
+        Self::within(Reach::Instance, (ring, teams, budgets))
+    }
+
+    /// The accounts of `plan` with the keys of `ring`: those that its files say hold over all
+    /// instances, where these share a store.
+    #[must_use]
+    pub fn of(plan: &Plan, ring: &Keyring) -> Self {
+        let reach = match plan.shared {
+            Some(_) => Reach::Fleet,
+            None => Reach::Instance,
+        };
+        Self::within(reach, (ring, &plan.teams, &plan.budgets))
+    }
+
+    /// Accounts none of which reaches farther than `most`.
+    fn within(most: Reach, (ring, teams, budgets): (&Keyring, &[Team], &Budgets)) -> Self {
+        let mut building = Building {
+            most,
+            ..Building::default()
+        };
         let of_team = |building: &mut Building, team: &Team| {
             let place = building.add(Scope::Team(team.name.clone()), &team.allowance);
             (team.name.clone(), place)
@@ -173,6 +192,7 @@ struct Building {
     all: Vec<Account>,
     limits: u32,
     budgets: u32,
+    most: Reach,
 }
 
 impl Building {
@@ -184,11 +204,17 @@ impl Building {
         let place = u32::try_from(self.all.len()).ok()?;
         let limits = allowance.limits.map(|limits| {
             self.limits += 1;
-            (ScopeId(self.limits - 1), limits)
+            let reach = limits.reach.within(self.most);
+            (ScopeId(self.limits - 1), Limits { reach, ..limits })
         });
         let budgets = allowance.budgets.iter().map(|budget| {
             self.budgets += 1;
-            (BudgetId(self.budgets - 1), budget.clone())
+            let reach = budget.reach.within(self.most);
+            let budget = Budget {
+                reach,
+                ..budget.clone()
+            };
+            (BudgetId(self.budgets - 1), budget)
         });
         let budgets = budgets.collect();
         self.all.push(Account {

@@ -27,6 +27,7 @@ pub fn keep_fixed(before: &Plan, after: &mut Plan) -> Vec<&'static str> {
         &before.budgets.state_file,
         &mut after.budgets.state_file,
     );
+    keep.put("shared", &before.shared, &mut after.shared);
     differ
 }
 
@@ -147,7 +148,7 @@ fn providers(before: &Plan, after: &Plan, changed: &mut Vec<String>) {
 
 /// The keys in which two providers of the same name differ.
 fn fields(one: &Provider, other: &Provider) -> Vec<&'static str> {
-    let limits = |of: &Provider| (of.requests_per_minute, of.tokens_per_minute);
+    let limits = |of: &Provider| (of.requests_per_minute, of.tokens_per_minute, of.reach);
     let same = [
         ("type", one.vendor == other.vendor),
         ("base_url", one.base == other.base),

@@ -975,6 +975,7 @@ fn what_is_required_is_missed_once() {
             "auth.keys[].hashes[]",
             "auth.keys[].budgets[]",
             "auth.keys[].per_model[]",
+            "shared",
         ];
         assert!(known.contains(&key.section), "{}", key.path());
     }

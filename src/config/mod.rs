@@ -34,6 +34,7 @@ pub mod routes;
 pub mod scope;
 pub mod seat_table;
 pub mod seats;
+pub mod shared;
 pub mod suggest;
 pub mod tls;
 pub mod unit_prices;

@@ -15,7 +15,8 @@ use crate::config::model_settings::SettingsByModel;
 use crate::config::patterns::{self, Pattern, PatternRoutes};
 use crate::config::proxy::Proxy;
 use crate::config::responses::Responses;
-use crate::config::scope::Budget;
+use crate::config::scope::{Budget, Reach};
+use crate::config::shared::Shared;
 use crate::config::tls::{ProviderTls, TlsFiles};
 use crate::config::url::BaseUrl;
 use crate::config::vendor::Vendor;
@@ -63,6 +64,8 @@ pub struct Plan {
     pub passthrough: Passthrough,
     /// Monthly budgets.
     pub budgets: Budgets,
+    /// The store over which several instances share their limits and budgets.
+    pub shared: Option<Shared>,
     /// Where the provider or budget of an id stands among the declared ones.
     pub places: Places,
 }
@@ -233,6 +236,8 @@ pub struct Provider {
     pub tokens_per_minute: Option<u64>,
     /// Concurrent requests.
     pub max_in_flight: Option<u32>,
+    /// What these limits hold over.
+    pub reach: Reach,
     /// Share under `round_robin` and `random`.
     pub weight: u32,
     /// Headers that it is sent besides the usual ones.

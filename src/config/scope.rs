@@ -48,6 +48,8 @@ pub struct Limits {
     pub max_in_flight: Option<u32>,
     /// Whether requests beyond them are refused.
     pub enforce: Enforce,
+    /// Whether they hold over all instances.
+    pub reach: Reach,
 }
 
 /// Whether a limit or a budget refuses what exceeds it.
@@ -58,6 +60,27 @@ pub enum Enforce {
     Yes,
     /// It counts and reports only.
     No,
+}
+
+/// What a limit or a budget holds over, where several instances share a store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// All instances together.
+    #[default]
+    Fleet,
+    /// Each instance alone.
+    Instance,
+}
+
+impl Reach {
+    /// The lesser of both.
+    #[must_use]
+    pub fn within(self, most: Self) -> Self {
+        match (self, most) {
+            (Self::Fleet, Self::Fleet) => Self::Fleet,
+            (Self::Instance, _) | (_, Self::Instance) => Self::Instance,
+        }
+    }
 }
 
 /// A budget of a scope.
@@ -73,6 +96,8 @@ pub struct Budget {
     pub model_override: Option<Box<str>>,
     /// Whether requests beyond it are refused, or served with another model.
     pub enforce: Enforce,
+    /// Whether it holds over all instances.
+    pub reach: Reach,
 }
 
 /// What happens when a budget is used up.

@@ -68,7 +68,7 @@ fn resets_at(limit: ScopeLimit, one: LimitLeft, time: Time) -> Option<WallTime> 
 }
 
 fn of_budget<'a>(budget: &'a Budget, gate: &BudgetGate, time: Time) -> BudgetReport<'a> {
-    let spent = gate.spent();
+    let spent = gate.spent_by_all();
     BudgetReport {
         per: budget.per.name(),
         usd: Usd(budget.amount),

@@ -10,6 +10,7 @@ use crate::exchange::callers::Callers;
 use crate::ledger::totals::Totals;
 use crate::link::orders::Health;
 use crate::link::progress::Progress;
+use crate::report::status::SharedReport;
 
 /// The coordinator's knowledge at a moment.
 pub struct Known {
@@ -36,6 +37,8 @@ pub struct Known {
     pub remembered: u64,
     /// Which event loops turn.
     pub progress: Arc<Progress>,
+    /// How the instance stands with those that it shares limits and budgets with.
+    pub shared: Option<SharedReport>,
 }
 
 /// The state of a provider.

@@ -9,6 +9,7 @@ use crate::coordinator::scopes;
 use crate::decide::outcome::Outcome;
 use crate::dialect::unsent::Losses;
 use crate::exchange::refusal;
+use crate::ledger::shares::quota::State;
 use crate::ledger::totals::SeriesTotal;
 use crate::link::counter::Counter;
 use crate::link::histogram::{Histogram, HistogramSum};
@@ -16,6 +17,7 @@ use crate::link::meters::{Gauge, LoopMeter, NOBODY, ProviderMeter, STATUSES, Ser
 use crate::link::orders::Health;
 use crate::report::exposition::{Buckets, Exposition};
 use crate::report::metrics::Family;
+use crate::report::status::SharedReport;
 use crate::sys::process;
 use crate::wire::rules::Kind;
 
@@ -32,6 +34,7 @@ pub fn text(known: &Known) -> String {
     standing(&mut out, known);
     scopes::write(&mut out, known);
     files(&mut out, known);
+    shared(&mut out, known);
     responses(&mut out, known);
     shards(&mut out, known);
     process(&mut out, known);
@@ -254,6 +257,30 @@ fn files(out: &mut Exposition, known: &Known) {
     out.begin(Family::ConfigReloads);
     for (result, count) in ["success", "failure"].iter().zip(known.reloads) {
         out.value(&[result], count);
+    }
+}
+
+/// How the instance stands with those that it shares limits and budgets with; no series where it
+/// shares none.
+fn shared(out: &mut Exposition, known: &Known) {
+    let shared = known.shared.as_ref();
+    out.begin(Family::SharedState);
+    for state in [State::Ok, State::Learning, State::Away, State::Lost] {
+        let is_it = |one: &SharedReport| u64::from(one.state == state.name());
+        if let Some(value) = shared.map(is_it) {
+            out.value(&[state.name()], value);
+        }
+    }
+    out.begin(Family::SharedMembers);
+    shared.iter().for_each(|one| out.value(&[], one.members));
+    out.begin(Family::SharedLag);
+    let lag = shared.map(|one| Duration::from_millis(one.lag_ms));
+    lag.iter().for_each(|lag| out.value(&[], lag.as_secs_f64()));
+    out.begin(Family::SharedExchanges);
+    if let Some(one) = shared {
+        for (result, count) in ["answered", "lost"].iter().zip(one.exchanges) {
+            out.value(&[result], count);
+        }
     }
 }
 

@@ -2,19 +2,24 @@
 
 pub mod alerts;
 mod allowances;
+pub mod calls;
 pub mod catalogue;
 pub mod changes;
 pub mod chores;
 mod describe;
+pub mod fleet;
 mod keys;
 pub mod known;
 pub mod metrics;
 pub mod names;
 pub mod opening;
+pub mod outages;
 pub mod publish;
+pub mod quotas;
 pub mod reports;
 pub mod run;
 pub mod save;
 mod scopes;
 pub mod state_file;
+pub mod store;
 pub mod time;

@@ -97,6 +97,7 @@ fn status(known: &Known) -> StatusReport {
         requests_last_minute: loops().map(|meter| meter.requests.sum(now)).sum(),
         errors_last_minute: loops().map(|meter| meter.errors.sum(now)).sum(),
         stalled_shards: known.progress.stalled(),
+        shared: known.shared.clone(),
     }
 }
 

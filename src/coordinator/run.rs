@@ -4,6 +4,9 @@
 //! that shards take from them, and settle with budgets. It never touches a disk, a name or a
 //! socket.
 
+mod answers;
+mod others;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +15,7 @@ use crate::base::time::Instant;
 use crate::config::plan::Plan;
 use crate::coordinator::alerts::Alerts;
 use crate::coordinator::changes::Changes;
-use crate::coordinator::describe::{describe, standing, turned};
-use crate::coordinator::known::Known;
+use crate::coordinator::fleet::Fleet;
 use crate::coordinator::opening::Opening;
 use crate::coordinator::publish::{Folder, Publisher};
 use crate::coordinator::reports::Job;
@@ -32,7 +34,6 @@ use crate::link::progress::Progress;
 use crate::link::queue::Giver;
 use crate::link::reports::{Ask, Batch, Inbox, Incoming, Message, Question};
 use crate::link::states::StateSender;
-use crate::report::providers::{self, ProviderReport};
 use crate::sys::clock;
 
 /// What the coordinator works on.
@@ -71,6 +72,8 @@ pub struct Coordinator {
     unsaved: bool,
     /// When a state was last handed over.
     saved_at: Instant,
+    /// The other instances, where limits and budgets are shared with any.
+    fleet: Option<Box<Fleet>>,
 }
 
 impl Coordinator {
@@ -101,6 +104,17 @@ impl Coordinator {
             writer: None,
             unsaved: false,
             saved_at: Instant::ZERO,
+            fleet: None,
+        }
+    }
+
+    /// Shares limits and budgets with other instances; the state file is to keep this one's name.
+    #[must_use]
+    pub fn with_fleet(self, fleet: Fleet) -> Self {
+        Self {
+            fleet: Some(Box::new(fleet)),
+            unsaved: true,
+            ..self
         }
     }
 
@@ -135,6 +149,8 @@ impl Coordinator {
     pub fn start(&mut self, time: Time) {
         self.started = time;
         self.books.start(&mut self.orders);
+        self.publish(time.now);
+        self.share(time.now);
         self.do_what_is_due(time);
     }
 
@@ -158,6 +174,7 @@ impl Coordinator {
             }
             self.do_what_is_due(Time::read());
             if let Continue::No = go_on {
+                self.leave(inbox);
                 self.finish(Time::read());
                 return;
             }
@@ -175,6 +192,8 @@ impl Coordinator {
     pub fn wait(&self, time: Time) -> Duration {
         let Time { now, wall } = time;
         let due = self.books.deadline(now, wall).since(now);
+        let fleet = self.fleet.as_ref();
+        let due = fleet.map_or(due, |fleet| due.min(fleet.deadline(now).since(now)));
         let due = if self.half_open.is_empty() {
             due
         } else {
@@ -232,6 +251,12 @@ impl Coordinator {
                 }
                 self.asked.push((ask, self.progress.pending()));
             }
+            Message::Lacked(lacking) => {
+                self.with_others(|fleet, published| fleet.on_lacking(now, lacking, published));
+            }
+            Message::Store(news) => {
+                self.with_others(|fleet, published| fleet.on_store(now, news, published));
+            }
             Message::Stop => return Continue::No,
         }
         Continue::Yes
@@ -264,6 +289,7 @@ impl Coordinator {
         if let Some(terms) = terms {
             self.plan = Arc::clone(&terms.plan);
         }
+        self.share(now);
     }
 
     /// Books a batch. When the batch's number is published, all orders that result from it are in
@@ -271,6 +297,9 @@ impl Coordinator {
     fn merge(&mut self, now: Instant, batch: &Batch) {
         for fact in &batch.facts {
             self.books.on_fact(now, fact, &mut self.orders);
+            if let Some(fleet) = &mut self.fleet {
+                fleet.on_fact(now, fact);
+            }
         }
         self.publish(now);
         self.progress.merged(batch.shard, batch.number);
@@ -281,8 +310,12 @@ impl Coordinator {
         let Time { now, wall } = time;
         self.look_at_permits(now);
         self.count(time);
+        // Periods that are shared go by one clock.
+        let fleet = self.fleet.as_ref();
+        let wall = fleet.and_then(|fleet| fleet.wall(now)).unwrap_or(wall);
         self.books.on_time(now, wall, &mut self.orders);
         self.publish(now);
+        self.attend_others(now);
         self.changes.date(time);
         self.answer(time);
         self.save(now, Last::No);
@@ -351,7 +384,7 @@ impl Coordinator {
     /// Publishes the orders of the books, and logs the changes.
     fn publish(&mut self, now: Instant) {
         while !self.orders.is_empty() {
-            for (provider, generation) in self.put_in_force() {
+            for (provider, generation) in self.put_in_force(now) {
                 let orders = &mut self.orders;
                 self.books.on_probe_taken(now, provider, generation, orders);
             }
@@ -374,10 +407,13 @@ impl Coordinator {
 
     /// Puts the orders in force; returns the permits of half-open phases that end with that, where
     /// a shard has taken them.
-    fn put_in_force(&mut self) -> Vec<(ProviderId, u32)> {
+    fn put_in_force(&mut self, now: Instant) -> Vec<(ProviderId, u32)> {
         let mut taken = Vec::new();
         self.folder.fold(&mut self.orders);
-        for order in self.orders.drain(..) {
+        for mut order in self.orders.drain(..) {
+            if let Some(fleet) = &mut self.fleet {
+                fleet.on_order(now, &mut order, &self.plan);
+            }
             let permit = self.publisher.publish(order);
             if let Order::Circuit { provider, state } = order {
                 taken.extend(permit.map(|generation| (provider, generation)));
@@ -398,68 +434,6 @@ impl Coordinator {
             } else {
                 self.asked.push((ask, batches));
             }
-        }
-    }
-
-    fn report(&mut self, time: Time, ask: Ask) {
-        let (plan, gates, progress) = (&self.plan, &self.gates, &*self.progress);
-        let books = &mut self.books;
-        let body = match ask.question {
-            Question::Providers => {
-                let all: Vec<ProviderReport<'_>> = plan
-                    .providers
-                    .iter()
-                    .filter_map(|one| describe(books, gates, time, one))
-                    .collect();
-                providers::body(&all)
-            }
-            Question::Changes => providers::body(&self.changes.report()),
-            // A configuration without the provider may have taken effect meanwhile: then there is
-            // nothing to show.
-            Question::Circuit(id, _) => plan
-                .find_provider(id)
-                .and_then(|one| describe(books, gates, time, one))
-                .map_or_else(Vec::new, |one| turned(one, progress)),
-            Question::Adopt => Vec::new(),
-            Question::Status
-            | Question::Metrics
-            | Question::Latency
-            | Question::Costs
-            | Question::CostsBy(_)
-            | Question::CostsOfCaller(_)
-            | Question::CostsByModel
-            | Question::Keys(_)
-            | Question::Key(_)
-            | Question::Timeseries(_) => {
-                let known = self.known(time);
-                // Without room, the question is dropped, and the shard that asks answers when its
-                // patience is over.
-                self.reports.give(Job { ask, known });
-                return;
-            }
-        };
-        ask.reply.give(body);
-    }
-
-    fn known(&mut self, time: Time) -> Known {
-        let Self {
-            plan, gates, books, ..
-        } = self;
-        let providers = plan.providers.iter();
-        let providers = providers.filter_map(|one| standing(books, gates, time, one));
-        let providers = providers.collect();
-        Known {
-            time,
-            started: self.started,
-            totals: Arc::clone(&self.totals),
-            providers,
-            callers: Arc::clone(&self.callers),
-            alerts: self.alerts.counts(),
-            transitions: self.changes.counts(),
-            state_write_failures: self.writer.as_ref().map_or(0, StateSender::failures),
-            reloads: gates.process().reloads(),
-            remembered: gates.process().remembered_bytes(),
-            progress: Arc::clone(&self.progress),
         }
     }
 }

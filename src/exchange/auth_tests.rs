@@ -40,6 +40,7 @@ pub(crate) fn provider(api_key: Option<&str>, forward_caller_key: bool) -> Provi
         requests_per_minute: None,
         tokens_per_minute: None,
         max_in_flight: None,
+        reach: crate::config::scope::Reach::Fleet,
         weight: 1,
         headers: crate::config::plan::ProviderHeaders::default(),
         is_openais_host: false,

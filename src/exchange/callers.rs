@@ -10,11 +10,12 @@ use crate::base::time::WallTime;
 use crate::config::account_seats::FreshAccounts;
 use crate::config::accounts::Accounts;
 use crate::config::keyring::{CallerKey, Keyring, NamePattern, Team, allows};
-use crate::config::scope::{Enforce, Limits};
+use crate::config::scope::{Enforce, Limits, Reach};
 use crate::exchange::recent_keys::RecentKeys;
 use crate::link::caller_gates::CallerGates;
 use crate::link::marks::Marks;
 use crate::link::meters::{Kept, Party};
+use crate::link::origin::Origin;
 use crate::link::scope_gate::{LimitMode, ScopeLimit, ScopeLimits};
 
 /// The callers' keys, limits and budgets in force.
@@ -107,6 +108,7 @@ impl Callers {
         let scopes = limits(&accounts);
         let ids: Vec<ScopeId> = scopes.iter().map(|(id, _)| *id).collect();
         let gates = CallerGates::default().next(&scopes, (&ids, &all_budgets(&accounts)));
+        let gates = gates.leasing(&leased_budgets(&accounts));
         Self {
             by_hand: Marks::new(ring.keys().len()),
             ring,
@@ -132,7 +134,10 @@ impl Callers {
             ring,
             team_places: places(&teams),
             teams,
-            gates: self.gates.next(&limits(&accounts), begun),
+            gates: {
+                let gates = self.gates.next(&limits(&accounts), begun);
+                gates.leasing(&leased_budgets(&accounts))
+            },
             accounts,
             fresh,
         }
@@ -300,7 +305,28 @@ fn of_gate(limits: &Limits) -> ScopeLimits {
         Enforce::Yes => LimitMode::Refuse,
         Enforce::No => LimitMode::Count,
     };
-    ScopeLimits { most, mode }
+    ScopeLimits {
+        most,
+        mode,
+        origin: origin(limits.reach),
+    }
+}
+
+/// Where quotas come from that reach this far.
+fn origin(reach: Reach) -> Origin {
+    match reach {
+        Reach::Fleet => Origin::Leased,
+        Reach::Instance => Origin::Own,
+    }
+}
+
+/// The ids of the budgets that are shared with other instances, in their order.
+fn leased_budgets(accounts: &Accounts) -> Vec<BudgetId> {
+    let budgets = accounts.all().iter().flat_map(|one| &one.budgets);
+    let leased = budgets.filter(|(_, budget)| budget.reach == Reach::Fleet);
+    let mut leased: Vec<BudgetId> = leased.map(|(id, _)| *id).collect();
+    leased.sort_unstable();
+    leased
 }
 
 /// The ids of all budgets.

@@ -100,6 +100,9 @@ pub fn not_eligible(
                 Limit::InFlight | Limit::Requests | Limit::Tokens => {
                     format!("it is at its {}", limit.name())
                 }
+                Limit::Store => String::from(
+                    "its limits are shared with other instances, and their store is out of reach",
+                ),
             };
             Some((reason, until.since(now)))
         }

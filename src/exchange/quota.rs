@@ -74,7 +74,7 @@ impl Quota {
     /// The request passes this budget, which allows `amount`.
     pub fn add_budget(&mut self, amount: NanoUsd, gate: &BudgetGate) {
         // What is reserved for others comes back, mostly.
-        let left = amount.saturating_sub(gate.spent());
+        let left = amount.saturating_sub(gate.spent_by_all());
         self.budget = Some(self.budget.map_or(left, |other| other.min(left)));
     }
 

@@ -10,7 +10,7 @@ use crate::config::accounts::Accounts;
 use crate::config::keyring::{CallerKey, KeySecret, Keyring, NamePattern, PerModel, Team};
 use crate::config::plan::Budgets;
 use crate::config::scope::Budget;
-use crate::config::scope::{Allowance, BudgetAction, Limits};
+use crate::config::scope::{Allowance, BudgetAction, Limits, Reach};
 use crate::exchange::callers::Callers;
 
 const NOW: Instant = Instant::from_millis(5_000);
@@ -25,6 +25,7 @@ fn usd(amount: u64, per: Per, enforce: Enforce) -> Budget {
         action: BudgetAction::HardStop,
         model_override: None,
         enforce,
+        reach: Reach::Fleet,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::config::plan::{Plan, Route};
 use crate::decide::eligible::Eligible;
 use crate::exchange::catalogue::Catalogue;
 use crate::exchange::course::Later;
-use crate::exchange::refusal::{Down, LimitOf, Refusal};
+use crate::exchange::refusal::{Down, LimitOf, Refusal, Whose};
 use crate::link::gate::Turns;
 use crate::link::provider_gate::{Limit, Standing};
 
@@ -157,6 +157,9 @@ impl Survey {
     ) -> Refusal<'a> {
         let retry = self.retry_in(now);
         match self.limited {
+            Some(first) if first.limit == Limit::Store => Refusal::SharedState {
+                whose: Whose::Provider(name_of(first.provider)),
+            },
             Some(first) => Refusal::RateLimit {
                 model,
                 retry,
@@ -251,6 +254,7 @@ mod tests {
                 drain_delay: Duration::ZERO,
                 heartbeat: Duration::ZERO,
             },
+            shared: None,
             model_families: Box::default(),
             cors: None,
             providers: Box::default(),

@@ -53,7 +53,7 @@ mod tests {
     use crate::base::period::Per;
     use crate::config::keyring::{CallerKey, KeySecret, Keyring, NamePattern, PerModel, Team};
     use crate::config::plan::{Budgets, CallerBudget};
-    use crate::config::scope::{Allowance, Budget, BudgetAction, Enforce, Limits};
+    use crate::config::scope::{Allowance, Budget, BudgetAction, Enforce, Limits, Reach};
 
     fn allowance() -> Allowance {
         Allowance {
@@ -105,6 +105,7 @@ mod tests {
             action: BudgetAction::HardStop,
             model_override: None,
             enforce: Enforce::Yes,
+            reach: Reach::Fleet,
         };
         let caller = "c".into();
         let budgets = Budgets {

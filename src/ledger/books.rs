@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::ids::ProviderId;
+use crate::base::ids::{BudgetId, ProviderId, ScopeId, Subject};
+use crate::base::money::NanoUsd;
+use crate::base::period::{Per, Period};
 use crate::base::time::{Instant, WallTime};
 use crate::config::account_seats::FreshAccounts;
 use crate::config::accounts::Accounts;
@@ -202,6 +204,42 @@ impl Books {
         let due = [self.breakers.deadline(), self.limits.deadline()];
         let month = self.budgets.deadline(now, wall);
         due.into_iter().flatten().fold(month, Instant::min)
+    }
+
+    /// The length of the windows of limits per minute.
+    #[must_use]
+    pub const fn window(&self) -> Duration {
+        self.limits.span()
+    }
+
+    /// Requests and tokens in the window of a provider or a scope.
+    #[must_use]
+    pub fn held_in_window(&self, subject: Subject) -> [u64; 2] {
+        self.limits.held(subject)
+    }
+
+    /// The running day.
+    #[must_use]
+    pub const fn today(&self) -> Period {
+        self.days.today()
+    }
+
+    /// Requests and tokens of a scope in the running day, as far as shards have reported them.
+    #[must_use]
+    pub fn used_today(&self, scope: ScopeId) -> [u64; 2] {
+        self.days.used(scope)
+    }
+
+    /// A budget's running period, and what was spent in it, as far as shards have reported it.
+    #[must_use]
+    pub fn running(&self, budget: BudgetId) -> Option<(Period, NanoUsd)> {
+        self.budgets.running(budget)
+    }
+
+    /// The running periods of budgets.
+    #[must_use]
+    pub const fn periods(&self) -> [Period; Per::ALL.len()] {
+        self.budgets.periods()
     }
 
     /// What reports show of a provider.

@@ -8,7 +8,7 @@ use crate::base::money::NanoUsd;
 use crate::base::period::{Per, Period, PeriodTag};
 use crate::base::time::{Instant, WallTime};
 use crate::config::accounts::Accounts;
-use crate::config::scope::{Budget, BudgetAction, Enforce, Scope};
+use crate::config::scope::{Budget, BudgetAction, Enforce, Reach, Scope};
 use crate::decide::budget::{Books, Level};
 use crate::ledger::state::State;
 use crate::link::facts::Fact;
@@ -33,6 +33,9 @@ struct Account {
     scope: Scope,
     action: BudgetAction,
     enforce: Enforce,
+    /// Whether the words hold a part that is leased: then they begin at 0, and whoever leases
+    /// changes them beside the books.
+    is_leased: bool,
     books: Books,
     /// Whether the configuration has it; requests that began under an earlier configuration may
     /// still be booked to a budget that it no longer has.
@@ -212,6 +215,20 @@ impl Budgets {
         })
     }
 
+    /// The running periods.
+    #[must_use]
+    pub const fn periods(&self) -> [Period; Per::ALL.len()] {
+        self.now
+    }
+
+    /// The budget's running period, and what has been spent in it, as far as shards have reported
+    /// it.
+    #[must_use]
+    pub fn running(&self, budget: BudgetId) -> Option<(Period, NanoUsd)> {
+        let books = &self.accounts.get(budget.index())?.books;
+        Some((books.period(), books.spent()))
+    }
+
     /// Whether the durable state has changed since the last call.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
@@ -239,6 +256,7 @@ impl Account {
             scope: scope.clone(),
             action: budget.action,
             enforce: budget.enforce,
+            is_leased: budget.reach == Reach::Fleet,
             books: Books::new(budget.amount, now[budget.per as usize], spent),
             in_force: true,
             is_saved: true,
@@ -249,7 +267,17 @@ impl Account {
         self.in_force = true;
         self.action = budget.action;
         self.enforce = budget.enforce;
-        let change = self.books.set_amount(budget.amount);
+        let is_leased = budget.reach == Reach::Fleet;
+        let was_leased = std::mem::replace(&mut self.is_leased, is_leased);
+        let balance = self.books.balance();
+        let difference = self.books.set_amount(budget.amount);
+        let signed = |amount: NanoUsd| i64::try_from(amount.get()).unwrap_or(i64::MAX);
+        let change = match (was_leased, is_leased) {
+            (false, false) => difference,
+            (false, true) => balance.saturating_neg(),
+            (true, false) => signed(self.books.amount()),
+            (true, true) => 0,
+        };
         if change != 0 {
             orders.push(Order::Balance {
                 budget: id,
@@ -285,7 +313,11 @@ impl Account {
         orders.push(Order::Period {
             budget,
             period: self.books.period().tag(),
-            balance: self.books.balance(),
+            balance: if self.is_leased {
+                0
+            } else {
+                self.books.balance()
+            },
             spent: self.books.spent(),
         });
     }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::keyring::{Keyring, Team};
 use crate::config::plan::Plan;
-use crate::config::scope::{Allowance, Enforce};
+use crate::config::scope::{Allowance, Enforce, Reach};
 use crate::config::{self, Environment, Options, Strictness};
 use crate::decide::budget::{Capped, Share, Standing};
 use crate::link::budget_gate::{BudgetGate, Reserved};
@@ -115,6 +115,7 @@ fn of_team(budgets: &[(Per, u64)]) -> Accounts {
         action: BudgetAction::HardStop,
         model_override: None,
         enforce: Enforce::Yes,
+        reach: Reach::Fleet,
     };
     let team = Team {
         name: "t".into(),

@@ -6,7 +6,7 @@ use crate::base::ids::{ScopeId, Subject};
 use crate::base::period::{Per, Period, PeriodTag};
 use crate::base::time::{Instant, WallTime};
 use crate::config::accounts::Accounts;
-use crate::config::scope::{Limits, Scope};
+use crate::config::scope::{Limits, Reach, Scope};
 use crate::ledger::state::State;
 use crate::link::facts::{Admitted, Fact, Left};
 use crate::link::orders::Order;
@@ -36,6 +36,9 @@ struct Account {
     /// The limits from which the words count down, requests and tokens: those that were last in
     /// force.
     counted: [Option<u64>; 2],
+    /// Whether the words hold a part that is leased: then they begin at 0, and whoever leases
+    /// changes them beside the books.
+    is_leased: bool,
     /// Requests made and tokens used, as far as shards have reported them.
     used: [u64; 2],
     is_saved: bool,
@@ -77,14 +80,16 @@ impl Days {
             if self.accounts.len() <= id.index() {
                 self.accounts.resize_with(id.index() + 1, || None);
             }
+            let is_leased = limits.reach == Reach::Fleet;
             let (limits, today) = (of_day(&limits), self.today);
             if let Some(known) = &mut self.accounts[id.index()] {
-                orders.extend(known.adopt(id, limits, today.tag()));
+                orders.extend(known.adopt(id, (limits, is_leased), today.tag()));
                 continue;
             }
             let new = Account {
                 scope: account.scope.clone(),
                 counted: limits,
+                is_leased,
                 used: state.used_on(today, &account.scope),
                 is_saved: true,
             };
@@ -149,6 +154,22 @@ impl Days {
         }
     }
 
+    /// The running day.
+    #[must_use]
+    pub const fn today(&self) -> Period {
+        self.today
+    }
+
+    /// Requests that the scope has made in the running day, and tokens that it has used, as far as
+    /// shards have reported them.
+    #[must_use]
+    pub fn used(&self, scope: ScopeId) -> [u64; 2] {
+        let account = self.accounts.get(scope.index());
+        account.map_or([0; 2], |account| {
+            account.as_ref().map_or([0; 2], |one| one.used)
+        })
+    }
+
     /// Whether the durable state has changed since the last call.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
@@ -187,13 +208,24 @@ impl Days {
 impl Account {
     /// Adopts limits. A word that never counted down from a limit starts with the rest of it; any
     /// other changes by the difference.
-    fn adopt(&mut self, id: ScopeId, limits: [Option<u64>; 2], day: PeriodTag) -> Option<Order> {
+    fn adopt(
+        &mut self,
+        id: ScopeId,
+        (limits, is_leased): ([Option<u64>; 2], bool),
+        day: PeriodTag,
+    ) -> Option<Order> {
+        let was_leased = std::mem::replace(&mut self.is_leased, is_leased);
         let mut changes = [0; 2];
         for (place, limit) in limits.into_iter().enumerate() {
             let Some(limit) = limit else { continue };
             let before = self.counted[place].replace(limit);
             let before = before.unwrap_or(self.used[place]);
-            changes[place] = signed(limit).saturating_sub(signed(before));
+            changes[place] = match (was_leased, is_leased) {
+                (false, false) => signed(limit).saturating_sub(signed(before)),
+                (false, true) => signed(self.used[place]).saturating_sub(signed(before)),
+                (true, false) => signed(limit),
+                (true, true) => 0,
+            };
         }
         let [requests, tokens] = changes;
         (changes != [0; 2]).then_some(Order::DayChange {
@@ -208,7 +240,7 @@ impl Account {
     /// a limit begins at 0.
     fn begin(&self, scope: ScopeId, day: PeriodTag) -> Order {
         let left = |place: usize| {
-            let limit: Option<u64> = self.counted[place];
+            let limit: Option<u64> = self.counted[place].filter(|_| !self.is_leased);
             limit.map_or(0, |limit| {
                 signed(limit).saturating_sub(signed(self.used[place]))
             })

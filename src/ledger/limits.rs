@@ -9,6 +9,7 @@ use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::config::accounts::Accounts;
 use crate::config::plan::Provider;
+use crate::config::scope::Reach;
 use crate::decide::limiter::{Cooldown, Returned, Window60};
 use crate::decide::outcome::Signal;
 use crate::link::facts::{Admitted, Fact, Left};
@@ -34,6 +35,9 @@ struct Account {
     /// that were last in force. A word that was ever used is kept up to date, so that it is right
     /// when its limit comes back.
     counted: [Option<u64>; 2],
+    /// Whether the published words hold a part that is leased: then they begin at 0, and whoever
+    /// leases changes them beside the books.
+    is_leased: bool,
     /// `None` where there was never a limit.
     window: Option<Window60>,
     /// When the next request leaves the window, as last ordered; it stands in `due`.
@@ -84,7 +88,7 @@ impl Limits {
         }
         for one in providers {
             let limits = [one.requests_per_minute, one.tokens_per_minute];
-            self.set(Subject::Provider(one.id), limits, orders);
+            self.set(Subject::Provider(one.id), (limits, one.reach), orders);
         }
     }
 
@@ -99,8 +103,8 @@ impl Limits {
             self.clear(Subject::Scope(*id));
         }
         for (id, limits) in accounts.all().iter().filter_map(|one| one.limits) {
-            let limits = [limits.requests_per_minute, limits.tokens_per_minute];
-            self.set(Subject::Scope(id), limits, orders);
+            let per_minute = [limits.requests_per_minute, limits.tokens_per_minute];
+            self.set(Subject::Scope(id), (per_minute, limits.reach), orders);
         }
     }
 
@@ -200,6 +204,24 @@ impl Limits {
         self.due.first().map(|(at, _)| *at)
     }
 
+    /// Requests and tokens in the subject's window.
+    #[must_use]
+    pub fn held(&self, subject: Subject) -> [u64; 2] {
+        let account = match subject {
+            Subject::Provider(id) => self.providers.get(id.index()),
+            Subject::Scope(id) => self.scopes.get(id.index()),
+        };
+        let window = account.and_then(|account| account.window.as_ref());
+        let held = window.map(Window60::held).unwrap_or_default();
+        [held.requests, held.tokens.get()]
+    }
+
+    /// The length of the windows.
+    #[must_use]
+    pub const fn span(&self) -> Duration {
+        self.span
+    }
+
     fn account(&mut self, subject: Subject) -> Option<&mut Account> {
         match subject {
             Subject::Provider(id) => self.providers.get_mut(id.index()),
@@ -226,10 +248,18 @@ impl Limits {
     }
 
     /// Gives the subject these limits: requests and tokens.
-    fn set(&mut self, subject: Subject, limits: [Option<u64>; 2], orders: &mut Vec<Order>) {
+    fn set(
+        &mut self,
+        subject: Subject,
+        (limits, reach): ([Option<u64>; 2], Reach),
+        orders: &mut Vec<Order>,
+    ) {
         let span = self.span;
         let account = self.entry(subject);
-        account.adopt(subject, (limits, span), orders);
+        if limits != [None; 2] {
+            account.window.get_or_insert_with(|| Window60::new(span));
+        }
+        account.adopt(subject, (limits, reach), orders);
     }
 
     /// Orders when the next request leaves the subject's window, if that has changed.
@@ -258,25 +288,42 @@ impl Account {
     fn adopt(
         &mut self,
         subject: Subject,
-        (limits, span): ([Option<u64>; 2], Duration),
+        (limits, reach): ([Option<u64>; 2], Reach),
         orders: &mut Vec<Order>,
     ) {
-        if limits != [None; 2] {
-            self.window.get_or_insert_with(|| Window60::new(span));
-        }
+        let held = self.window.as_ref().map(Window60::held).unwrap_or_default();
+        let held = [held.requests, held.tokens.get()];
+        let was_leased = std::mem::replace(&mut self.is_leased, reach == Reach::Fleet);
+        // What is leased is given by whoever leases it: to the books, there is nothing but what is
+        // in the window when the lease begins.
+        let begins = self.is_leased && !was_leased;
+        let base = |place: usize| {
+            if begins && self.has_begun {
+                held[place]
+            } else {
+                0
+            }
+        };
+        let own = |place: usize, limit| if self.is_leased { base(place) } else { limit };
+        let limits = [0, 1].map(|place| limits[place].map(|limit| own(place, limit)));
         if !std::mem::replace(&mut self.has_begun, true) {
             self.counted = limits;
             return;
         }
-        let held = self.window.as_ref().map(Window60::held).unwrap_or_default();
-        let held = [held.requests, held.tokens.get()];
         let mut changes = [0; 2];
         for (place, limit) in limits.into_iter().enumerate() {
             let Some(limit) = limit else { continue };
+            if was_leased && self.is_leased {
+                self.counted[place].get_or_insert(0);
+                continue;
+            }
             let before = self.counted[place].replace(limit);
             changes[place] = signed(limit).saturating_sub(signed(before.unwrap_or(held[place])));
         }
         self.order(subject, changes, orders);
+        if begins {
+            self.counted = self.counted.map(|counted| counted.map(|_| 0));
+        }
     }
 
     fn give(&self, subject: Subject, returned: Returned, orders: &mut Vec<Order>) {

@@ -28,6 +28,8 @@ pub struct State {
     minutes: Vec<(u64, Spent)>,
     /// By hour since 1970, what was spent.
     hours: Vec<(u64, Spent)>,
+    /// The name under which other instances know this one, where it shares limits with any.
+    instance: Option<Box<str>>,
 }
 
 /// What was spent in one month; its parts are known for the latest month only.
@@ -73,6 +75,12 @@ pub enum StateFault {
 /// more.
 const PERIODS_OF_FORMER_SCOPES: u32 = 12;
 
+/// Whether a text can be an instance's name.
+fn is_name(id: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (1..=64).contains(&id.len()) && id.bytes().all(fits)
+}
+
 /// The version of the format.
 const VERSION: u64 = 1;
 
@@ -98,6 +106,8 @@ struct File {
     /// By hour since 1970.
     #[serde(default)]
     hours: Vec<(u64, Figures)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    instance: Option<Box<str>>,
 }
 
 /// Of which kind a scope is.
@@ -221,6 +231,7 @@ impl State {
         let span = |(number, figures): (u64, Figures)| (number, figures.into());
         state.minutes = file.minutes.into_iter().map(span).collect();
         state.hours = file.hours.into_iter().map(span).collect();
+        state.instance = file.instance.filter(|id| is_name(id));
         Ok(state)
     }
 
@@ -256,10 +267,22 @@ impl State {
             months: Unique(kept.collect()),
             minutes: self.minutes.iter().map(span).collect(),
             hours: self.hours.iter().map(span).collect(),
+            instance: self.instance.clone(),
         };
         let mut text = serde_json::to_string(&file)?;
         text.push('\n');
         Ok(text)
+    }
+
+    /// The name under which other instances know this one.
+    #[must_use]
+    pub fn instance(&self) -> Option<&str> {
+        self.instance.as_deref()
+    }
+
+    /// Gives the instance its name.
+    pub fn set_instance(&mut self, id: &str) {
+        self.instance = Some(id.into());
     }
 
     /// What this scope has spent in each of these periods.
@@ -633,8 +656,10 @@ mod tests {
             days.map(|(number, used)| (Period::of(Per::Day, day(number)), used))
                 .collect()
         });
-        let all = (spent, days, kept, spans(), spans());
-        all.prop_map(|(spent, days, months, minutes, hours)| State {
+        let instance = prop::option::of("[a-z0-9-]{1,9}".prop_map(Box::<str>::from));
+        let all = (spent, days, kept, spans(), spans(), instance);
+        all.prop_map(|(spent, days, months, minutes, hours, instance)| State {
+            instance,
             spent,
             days,
             months,

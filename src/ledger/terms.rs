@@ -5,8 +5,10 @@ use std::sync::Arc;
 use crate::base::ids::RouteId;
 use crate::base::map::Map;
 use crate::config::plan::{Plan, Provider};
+use crate::config::scope::Reach;
 use crate::config::seats::Fresh;
 use crate::link::gate::{ConnectionsMax, Gates};
+use crate::link::origin::Origin;
 use crate::link::provider_gate::{Limits, ProviderGate};
 
 /// A configuration, and the words that go with it.
@@ -71,6 +73,10 @@ fn limits(provider: &Provider) -> Limits {
         tokens: provider.tokens_per_minute,
         in_flight: provider.max_in_flight,
         check_interval: provider.health_check.interval,
+        origin: match provider.reach {
+            Reach::Fleet => Origin::Leased,
+            Reach::Instance => Origin::Own,
+        },
     }
 }
 

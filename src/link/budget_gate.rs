@@ -7,6 +7,8 @@ use crate::base::money::NanoUsd;
 use crate::base::period::PeriodTag;
 use crate::decide::budget::{Capped, Share, SpentWord, Standing, Word};
 use crate::link::Padded;
+use crate::link::lease::BudgetLease;
+use crate::link::origin::Origin;
 
 /// One budget's words; each new configuration takes them over.
 ///
@@ -14,7 +16,11 @@ use crate::link::Padded;
 /// balance when a reload changes the amount. Each word carries its period, so that a change for
 /// another period has no effect on it.
 #[derive(Clone, Debug)]
-pub struct BudgetGate(Arc<Padded<Words>>);
+pub struct BudgetGate {
+    words: Arc<Padded<Words>>,
+    /// Its lease, where the instance does not have all of the budget.
+    lease: Option<Arc<Padded<BudgetLease>>>,
+}
 
 #[derive(Debug)]
 struct Words {
@@ -37,11 +43,15 @@ pub struct Reserved {
 impl Default for BudgetGate {
     /// Nothing is left until the coordinator publishes a balance.
     fn default() -> Self {
-        Self(Arc::new(Padded(Words {
+        let words = Words {
             balance: AtomicU64::new(Word::new(0, 0).to_bits()),
             spent: AtomicU64::new(SpentWord::new(0, NanoUsd::ZERO).to_bits()),
             refusals: AtomicU64::new(0),
-        })))
+        };
+        Self {
+            words: Arc::new(Padded(words)),
+            lease: None,
+        }
     }
 }
 
@@ -56,7 +66,7 @@ impl BudgetGate {
         amount: NanoUsd,
         decide: impl Fn(&Standing) -> Result<Share, E>,
     ) -> Result<Reserved, E> {
-        let balance = &self.0.0.balance;
+        let balance = &self.words.0.balance;
         let mut bits = balance.load(Ordering::Acquire);
         loop {
             let word = Word::from_bits(bits);
@@ -84,7 +94,7 @@ impl BudgetGate {
     /// How the budget stands, of which `amount` is a period's.
     #[must_use]
     pub fn standing(&self, amount: NanoUsd) -> Standing {
-        let bits = self.0.0.balance.load(Ordering::Acquire);
+        let bits = self.words.0.balance.load(Ordering::Acquire);
         self.seen(Word::from_bits(bits), amount)
     }
 
@@ -94,16 +104,20 @@ impl BudgetGate {
             amount,
             // Read after the balance: an amount that has come back to the balance was added to
             // what is spent before that.
-            spent: self.spent(),
+            spent: self.spent_by_all(),
             left: balance.left(),
-            capped: balance.capped(),
+            capped: match self.lease() {
+                // Another instance may have a request that may exceed the budget.
+                Some(lease) if !lease.may_exceed() => Capped::Yes,
+                Some(_) | None => balance.capped(),
+            },
         }
     }
 
     /// A request has ended and cost this much: its reservation comes back, and its cost is spent. A
     /// request of a former period changes nothing.
     pub fn settle(&self, reserved: &Reserved, cost: NanoUsd) {
-        let Words { balance, spent, .. } = &self.0.0;
+        let Words { balance, spent, .. } = &self.words.0;
         let Reserved { period, share } = *reserved;
         // The spent word changes first: a thread that sees the new balance then also sees the cost
         // as spent.
@@ -128,40 +142,107 @@ impl BudgetGate {
         self.settle(&Reserved { period, share }, cost);
     }
 
+    /// The same words, of which the instance has all or a part.
+    #[must_use]
+    pub fn of(&self, origin: Origin) -> Self {
+        let lease = match origin {
+            Origin::Own => None,
+            Origin::Leased => Some(self.lease.clone().unwrap_or_default()),
+        };
+        Self {
+            lease,
+            ..self.clone()
+        }
+    }
+
+    /// Where its quota comes from.
+    #[must_use]
+    pub const fn origin(&self) -> Origin {
+        if self.lease.is_some() {
+            Origin::Leased
+        } else {
+            Origin::Own
+        }
+    }
+
+    /// Its lease, where the instance has a part of it only.
+    #[must_use]
+    pub fn lease(&self) -> Option<&BudgetLease> {
+        Some(&self.lease.as_ref()?.0)
+    }
+
+    /// What has been spent this period by all instances, as far as is known, without reservations.
+    #[must_use]
+    pub fn spent_by_all(&self) -> NanoUsd {
+        let others = self.lease().map_or(0, |one| one.lease.elsewhere());
+        self.spent().saturating_add(NanoUsd::new(others))
+    }
+
+    /// Changes the balance of the period that it is of; returns what the word holds then. Only the
+    /// coordinator calls this.
+    pub fn change_part(&self, change: i64) -> i64 {
+        let changed = |bits| {
+            let word = Word::from_bits(bits);
+            Some(word.changed(word.period(), change).to_bits())
+        };
+        let balance = &self.words.0.balance;
+        let _ = balance.fetch_update(Ordering::AcqRel, Ordering::Acquire, changed);
+        self.held()
+    }
+
+    /// What the word holds: the instance's part less what is spent and reserved.
+    #[must_use]
+    pub fn held(&self) -> i64 {
+        Word::from_bits(self.words.0.balance.load(Ordering::Acquire)).balance()
+    }
+
+    /// Whether the instance's part is too small for a request that reserves `costs`.
+    #[must_use]
+    pub fn lacks(&self, costs: NanoUsd) -> bool {
+        Word::from_bits(self.words.0.balance.load(Ordering::Acquire)).left() < costs
+    }
+
+    /// Whether a request that may exceed the budget is under way.
+    #[must_use]
+    pub fn has_capped(&self) -> bool {
+        let word = Word::from_bits(self.words.0.balance.load(Ordering::Acquire));
+        word.capped() == Capped::Yes
+    }
+
     /// Whether these are the same words, and so those of the same budget.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.words, &other.words)
     }
 
     /// Counts a request that is refused for good, or served with another model.
     pub fn count_refusal(&self) {
-        self.0.0.refusals.fetch_add(1, Ordering::Relaxed);
+        self.words.0.refusals.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Requests that were refused for good, or served with another model.
     #[must_use]
     pub fn refusals(&self) -> u64 {
-        self.0.0.refusals.load(Ordering::Relaxed)
+        self.words.0.refusals.load(Ordering::Relaxed)
     }
 
     /// What has been spent this period, without reservations.
     #[must_use]
     pub fn spent(&self) -> NanoUsd {
-        SpentWord::from_bits(self.0.0.spent.load(Ordering::Acquire)).spent()
+        SpentWord::from_bits(self.words.0.spent.load(Ordering::Acquire)).spent()
     }
 
     /// Changes the balance, if it is that of `period`; only the coordinator calls this.
     pub fn change(&self, period: PeriodTag, change: i64) {
         let changed = |bits| Some(Word::from_bits(bits).changed(period.0, change).to_bits());
-        let balance = &self.0.0.balance;
+        let balance = &self.words.0.balance;
         let _ = balance.fetch_update(Ordering::AcqRel, Ordering::Acquire, changed);
     }
 
     /// Begins a period with this balance, and this much spent; only the coordinator calls this.
     /// Requests under way belong to the period before.
     pub fn begin(&self, period: PeriodTag, balance: i64, spent: NanoUsd) {
-        let words = &self.0.0;
+        let words = &self.words.0;
         let spent = SpentWord::new(period.0, spent);
         words.spent.store(spent.to_bits(), Ordering::Release);
         let balance = Word::new(period.0, balance);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::base::ids::{BudgetId, ScopeId};
 use crate::link::budget_gate::BudgetGate;
+use crate::link::origin::Origin;
 use crate::link::scope_gate::{DayEnd, ScopeGate, ScopeLimits};
 
 /// The words of all scopes of callers.
@@ -30,6 +31,28 @@ impl CallerGates {
             scopes: self.next_scopes(limits, fresh_scopes),
             budgets: self.next_budgets(fresh_budgets),
             day_end: self.day_end.clone(),
+        }
+    }
+
+    /// The same words, where the instance has a part of these budgets only; the ids are in order.
+    #[must_use]
+    pub fn leasing(self, leased: &[BudgetId]) -> Self {
+        let origin = |place: usize| {
+            let is_leased = leased.binary_search_by_key(&place, |id| id.index()).is_ok();
+            if is_leased {
+                Origin::Leased
+            } else {
+                Origin::Own
+            }
+        };
+        let is_same = |(place, gate): (usize, &BudgetGate)| gate.origin() == origin(place);
+        if self.budgets.iter().enumerate().all(is_same) {
+            return self;
+        }
+        let budgets = self.budgets.iter().enumerate();
+        Self {
+            budgets: budgets.map(|(at, gate)| gate.of(origin(at))).collect(),
+            ..self
         }
     }
 

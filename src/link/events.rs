@@ -15,6 +15,12 @@ pub enum Event {
     NamesLookedUp,
     /// Every provider's health has been checked once.
     HealthChecked,
+    /// The store over which instances share is connected: a start may wait for what it grants.
+    StoreConnected,
+    /// That store grants.
+    StoreReady,
+    /// Another living process has this one's name in the store.
+    NameTaken,
     /// A shard has ended; with the reason, where it should not have.
     ShardEnded(ShardId, Option<String>),
     /// A thread that should live as long as the process has ended; its name.
@@ -27,6 +33,8 @@ pub enum Event {
     ReportsEnded(Option<String>),
     /// The thread that builds the list of models has ended, with this fault if any.
     CatalogueEnded(Option<String>),
+    /// The thread of the shared store has ended; with the reason, where it should not have.
+    StoreEnded(Option<String>),
     /// The coordinator has ended; with the reason, where it should not have.
     CoordinatorEnded(Option<String>),
 }

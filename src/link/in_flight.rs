@@ -4,24 +4,33 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::link::Padded;
+use crate::link::lease::Leases;
 
 /// How many places are taken, and how many there are.
 #[derive(Clone, Debug)]
 pub(super) struct InFlight {
-    /// Places that are taken.
+    /// Places that are taken, where the instance has all of them.
     pub(super) now: Arc<Padded<AtomicU32>>,
     /// Places that there are.
     pub(super) max: u32,
+    /// The instance's part of the places, where it does not have all of them.
+    pub(super) leased: Option<Arc<Padded<Leases>>>,
 }
 
 impl InFlight {
     /// Whether all places are taken.
     pub(super) fn is_full(&self) -> bool {
-        self.now.0.load(Ordering::Relaxed) >= self.max
+        match &self.leased {
+            None => self.now.0.load(Ordering::Relaxed) >= self.max,
+            Some(leases) => leases.0.is_full(),
+        }
     }
 
     /// Takes a place; returns whether there was one.
     pub(super) fn take(&self) -> bool {
+        if let Some(leases) = &self.leased {
+            return leases.0.take_place();
+        }
         let more = |now| (now < self.max).then_some(now + 1);
         self.now
             .0
@@ -31,6 +40,10 @@ impl InFlight {
 
     /// Gives a place back.
     pub(super) fn release(&self) {
-        self.now.0.fetch_sub(1, Ordering::Relaxed);
+        if let Some(leases) = &self.leased {
+            leases.0.give_places(1);
+        } else {
+            self.now.0.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }

@@ -8,29 +8,34 @@ use crate::base::time::Instant;
 use crate::decide::limiter::Window60;
 use crate::link::Padded;
 use crate::link::complaint::Told;
+use crate::link::headroom::{Headroom, signed};
 use crate::link::in_flight::InFlight;
+use crate::link::lease::Leases;
 use crate::link::orders::{Circuit, Health};
+use crate::link::origin::Origin;
 
 /// One provider's words, and its limits under one configuration. A provider without limits touches
 /// no shared word but the first.
 #[derive(Clone, Debug)]
 pub struct ProviderGate {
     read: Arc<Padded<ReadWords>>,
-    in_flight: Option<InFlight>,
-    requests: Option<Headroom>,
-    tokens: Option<Headroom>,
+    pub(super) in_flight: Option<InFlight>,
+    pub(super) requests: Option<Headroom>,
+    pub(super) tokens: Option<Headroom>,
     check_interval: Duration,
-    counters: Counters,
+    pub(super) counters: Counters,
     told: Arc<Told>,
+    /// The leases of its limits, where the instance does not have all of them.
+    pub(super) leases: Option<Arc<Padded<Leases>>>,
 }
 
 /// The words that limits count in, whether or not there are limits: each new configuration takes
 /// them over.
 #[derive(Clone, Debug)]
-struct Counters {
+pub(super) struct Counters {
     in_flight: Arc<Padded<AtomicU32>>,
-    requests: Arc<Padded<AtomicI64>>,
-    tokens: Arc<Padded<AtomicI64>>,
+    pub(super) requests: Arc<Padded<AtomicI64>>,
+    pub(super) tokens: Arc<Padded<AtomicI64>>,
 }
 
 /// Words that change seldom and are read for every request.
@@ -49,12 +54,6 @@ struct ReadWords {
     samples: AtomicU32,
 }
 
-#[derive(Clone, Debug)]
-struct Headroom {
-    left: Arc<Padded<AtomicI64>>,
-    limit: i64,
-}
-
 /// What its gate needs of the Plan's settings for a provider.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
@@ -66,6 +65,8 @@ pub struct Limits {
     pub in_flight: Option<u32>,
     /// Pause between two health checks: an unhealthy provider may become healthy with the next.
     pub check_interval: Duration,
+    /// Where the quotas come from.
+    pub origin: Origin,
 }
 
 /// Whether a provider can take a request.
@@ -100,6 +101,8 @@ pub enum Limit {
     Requests,
     /// Tokens in a minute.
     Tokens,
+    /// The store over which the limits are shared: it is out of reach.
+    Store,
 }
 
 impl Limit {
@@ -111,6 +114,7 @@ impl Limit {
             Self::InFlight => "max_in_flight",
             Self::Requests => "requests_per_minute",
             Self::Tokens => "tokens_per_minute",
+            Self::Store => "shared_state",
         }
     }
 }
@@ -143,30 +147,41 @@ const GENERATION_SHIFT: u32 = 32;
 
 /// How long a caller is asked to wait when all of `max_in_flight` is taken.
 const IN_FLIGHT_WAIT: Duration = Duration::from_secs(1);
+/// How long a caller is asked to wait where other instances have what is missing.
+const PART_WAIT: Duration = Duration::from_secs(1);
 
 impl ProviderGate {
-    /// A healthy provider with a closed circuit and all of its headroom.
+    /// A healthy provider with a closed circuit and all of its headroom, or with no part of it yet
+    /// where that is leased.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        let left = |limit| Arc::new(Padded(AtomicI64::new(signed(limit).unwrap_or_default())));
+        let left = |limit: Option<u64>| {
+            let own = limit.filter(|_| limits.origin == Origin::Own);
+            Arc::new(Padded(AtomicI64::new(signed(own).unwrap_or_default())))
+        };
         let counters = Counters {
             in_flight: Arc::default(),
             requests: left(limits.requests),
             tokens: left(limits.tokens),
         };
-        Self::over((Arc::default(), Arc::default()), counters, limits)
+        Self::over((Arc::default(), Arc::default(), None), counters, limits)
     }
 
     /// The same words under other limits. When a limit changes, the coordinator gives back, or
     /// takes, the difference; requests that were admitted without a limit do not count in it.
     #[must_use]
     pub fn with_limits(&self, limits: Limits) -> Self {
-        let words = (Arc::clone(&self.read), Arc::clone(&self.told));
+        let (read, told) = (Arc::clone(&self.read), Arc::clone(&self.told));
+        let words = (read, told, self.leases.clone());
         Self::over(words, self.counters.clone(), limits)
     }
 
     fn over(
-        (read, told): (Arc<Padded<ReadWords>>, Arc<Told>),
+        (read, told, leases): (
+            Arc<Padded<ReadWords>>,
+            Arc<Told>,
+            Option<Arc<Padded<Leases>>>,
+        ),
         counters: Counters,
         limits: Limits,
     ) -> Self {
@@ -174,15 +189,20 @@ impl ProviderGate {
             let left = Arc::clone(left);
             signed(limit).map(|limit| Headroom { left, limit })
         };
-        let now = Arc::clone(&counters.in_flight);
+        let leases = match limits.origin {
+            Origin::Own => None,
+            Origin::Leased => Some(leases.unwrap_or_else(|| Arc::new(Leases::none()))),
+        };
+        let (now, leased) = (Arc::clone(&counters.in_flight), leases.clone());
         Self {
             read,
-            in_flight: limits.in_flight.map(|max| InFlight { now, max }),
+            in_flight: limits.in_flight.map(|max| InFlight { now, max, leased }),
             requests: headroom(&counters.requests, limits.requests),
             tokens: headroom(&counters.tokens, limits.tokens),
             check_interval: limits.check_interval,
             counters,
             told,
+            leases,
         }
     }
 
@@ -215,6 +235,12 @@ impl ProviderGate {
                 limit: Limit::Provider,
             };
         }
+        if self.leases.is_some() && !self.are_held(now) {
+            return Standing::Limited {
+                until: now + PART_WAIT,
+                limit: Limit::Store,
+            };
+        }
         if self.in_flight.as_ref().is_some_and(InFlight::is_full) {
             return Standing::Limited {
                 until: now + IN_FLIGHT_WAIT,
@@ -222,9 +248,8 @@ impl ProviderGate {
             };
         }
         let has = |headroom: &Option<Headroom>, amount| {
-            headroom
-                .as_ref()
-                .is_none_or(|headroom| headroom.has(amount))
+            let has = |headroom: &Headroom| headroom.has(amount) || self.is_open();
+            headroom.as_ref().is_none_or(has)
         };
         let limit = if !has(&self.requests, 1) {
             Limit::Requests
@@ -234,10 +259,13 @@ impl ProviderGate {
             return Standing::Ready;
         };
         let deadline = Instant::from_nanos(words.frees_at.load(Ordering::Relaxed));
-        Standing::Limited {
-            until: Window60::room_at(deadline, now),
-            limit,
-        }
+        let until = if self.leases.is_some() && deadline == Instant::ZERO {
+            // Others have what is missing.
+            now + PART_WAIT
+        } else {
+            Window60::room_at(deadline, now)
+        };
+        Standing::Limited { until, limit }
     }
 
     /// Takes a place among the requests in flight for one that counts for no limit and is no probe,
@@ -260,12 +288,15 @@ impl ProviderGate {
         if self.in_flight.as_ref().is_some_and(|places| !places.take()) {
             return None;
         }
-        if requests.is_some_and(|headroom| !headroom.take(1)) {
+        let takes = |headroom: &Headroom, amount| {
+            headroom.take(amount) || self.is_open() && headroom.overdraw(amount)
+        };
+        if requests.is_some_and(|headroom| !takes(headroom, 1)) {
             self.release();
             return None;
         }
         let needed = headroom.map_or(0, |headroom| headroom.needed(tokens));
-        if headroom.is_some_and(|headroom| !headroom.take(tokens)) {
+        if headroom.is_some_and(|headroom| !takes(headroom, tokens)) {
             requests.iter().for_each(|headroom| headroom.give(1));
             self.release();
             return None;
@@ -454,36 +485,6 @@ impl ProviderGate {
 
 /// Another thread was faster, or the circuit has opened meanwhile.
 struct NotTaken;
-
-impl Headroom {
-    /// A request larger than the whole window takes the whole window.
-    fn needed(&self, amount: u64) -> i64 {
-        i64::try_from(amount).unwrap_or(i64::MAX).min(self.limit)
-    }
-
-    /// Nothing can be had however much is overdrawn.
-    fn has(&self, amount: u64) -> bool {
-        amount == 0 || self.left.0.load(Ordering::Relaxed) >= self.needed(amount)
-    }
-
-    fn take(&self, amount: u64) -> bool {
-        let needed = self.needed(amount);
-        let less = |left: i64| (left >= needed).then_some(left - needed);
-        let left = &self.left.0;
-        amount == 0
-            || left
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
-                .is_ok()
-    }
-
-    fn give(&self, amount: i64) {
-        self.left.0.fetch_add(amount, Ordering::Relaxed);
-    }
-}
-
-fn signed(limit: Option<u64>) -> Option<i64> {
-    limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX))
-}
 
 #[cfg(test)]
 mod tests {

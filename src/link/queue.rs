@@ -1,6 +1,8 @@
 //! Work that one thread hands to another.
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 
 /// The end that hands work over.
 #[derive(Debug)]
@@ -9,6 +11,17 @@ pub struct Giver<T>(Sender<T>);
 /// The end that does the work; several threads may share it.
 #[derive(Debug)]
 pub struct Taker<T>(Receiver<T>);
+
+/// What a wait for work has brought.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Taken<T> {
+    /// A piece of work.
+    Work(T),
+    /// No work came in time.
+    Nothing,
+    /// No thread is left that could hand any over.
+    Gone,
+}
 
 impl<T> Clone for Taker<T> {
     fn clone(&self) -> Self {
@@ -46,6 +59,16 @@ impl<T> Taker<T> {
         self.0.try_recv().ok()
     }
 
+    /// Waits for the next piece of work, for at most `wait`.
+    #[must_use]
+    pub fn within(&self, wait: Duration) -> Taken<T> {
+        match self.0.recv_timeout(wait) {
+            Ok(work) => Taken::Work(work),
+            Err(RecvTimeoutError::Timeout) => Taken::Nothing,
+            Err(RecvTimeoutError::Disconnected) => Taken::Gone,
+        }
+    }
+
     /// Waits for the next piece of work; `None`: no thread is left that could hand any over.
     #[must_use]
     pub fn next(&self) -> Option<T> {
@@ -63,7 +86,9 @@ mod tests {
         assert!(giver.give(1) && giver.give(2) && !giver.give(3));
         assert_eq!((taker.next(), taker.ready()), (Some(1), Some(2)));
         assert_eq!(taker.ready(), None);
+        assert_eq!(taker.within(Duration::ZERO), Taken::Nothing);
         drop(giver);
         assert_eq!(taker.next(), None);
+        assert_eq!(taker.within(Duration::MAX), Taken::Gone);
     }
 }

@@ -6,13 +6,14 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 
-use crate::base::ids::{ProviderId, ShardId};
+use crate::base::ids::{BudgetId, ProviderId, ShardId, Subject};
 use crate::base::range::Range;
 use crate::base::time::WallTime;
 use crate::link::complaint::Complaint;
 use crate::link::facts::Fact;
 use crate::link::meters::Party;
 use crate::link::orders::Health;
+use crate::link::store::News;
 
 /// A message to the coordinator.
 #[derive(Debug)]
@@ -30,10 +31,24 @@ pub enum Message {
         /// What the check found wrong.
         complaint: Option<Arc<Complaint>>,
     },
+    /// Requests lack parts of quotas that are shared with other instances: their words say how
+    /// much.
+    Lacked(Lacking),
+    /// News of the store over which instances share.
+    Store(News),
     /// A question or wish of an operator.
     Ask(Ask),
     /// The shards have ended: the coordinator books what has arrived and ends.
     Stop,
+}
+
+/// Whose shared quotas requests lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lacking {
+    /// Limits of a provider or a scope.
+    Limits(Subject),
+    /// A budget.
+    Budget(BudgetId),
 }
 
 /// Facts of one shard.

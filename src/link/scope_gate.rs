@@ -8,8 +8,11 @@ use crate::base::period::PeriodTag;
 use crate::base::time::Instant;
 use crate::decide::limiter::{DayWord, Window60};
 use crate::link::Padded;
+use crate::link::lease::{Lease, Leases};
+use crate::link::origin::Origin;
 use crate::link::pause::Pause;
 pub use crate::link::scope_limits::{LimitLeft, LimitMode, ScopeLeft, ScopeLimit, ScopeLimits};
+use crate::link::taking::{Fits, change, signed, take_of_day, take_place, take_room};
 
 /// One scope's words, and its limits under one configuration. Only the words of limits that exist
 /// are touched.
@@ -18,22 +21,24 @@ pub struct ScopeGate {
     words: Arc<Padded<Words>>,
     day_end: DayEnd,
     limits: ScopeLimits,
+    /// The leases of its quotas, where it does not have all of its limits.
+    pub(super) leases: Option<Arc<Padded<Leases>>>,
 }
 
 /// The words that limits count in, whether or not there are limits: each new configuration takes
 /// them over.
 #[derive(Debug, Default)]
-struct Words {
+pub(super) struct Words {
     in_flight: AtomicU32,
     /// Requests and tokens that the rolling minute still has room for. Only the coordinator gives
     /// back what was reported to it.
     requests: AtomicI64,
     tokens: AtomicI64,
     /// Requests and tokens that are left of the day.
-    day_requests: AtomicU64,
-    day_tokens: AtomicU64,
+    pub(super) day_requests: AtomicU64,
+    pub(super) day_tokens: AtomicU64,
     /// When the next request leaves the rolling minute; 0 when it is empty.
-    frees_at: AtomicU64,
+    pub(super) frees_at: AtomicU64,
     /// By limit, requests that it has refused.
     refused: [AtomicU64; ScopeLimit::ALL.len()],
     /// By limit, requests that were served although it would have refused them.
@@ -69,12 +74,27 @@ pub struct ScopeRefusal {
     pub limit: ScopeLimit,
     /// When it may allow such a request.
     pub until: Instant,
+    /// What is missing.
+    pub missing: Missing,
+}
+
+/// What a request misses that a limit refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// All of the limit is used.
+    Limit,
+    /// The instance's part of it is too small: another one may be leased.
+    Part,
+    /// The lease has ended: the store is out of reach.
+    Lease,
 }
 
 /// The pause between two warnings that a scope's limits would have refused requests.
 const WARNED_EVERY: Duration = Duration::from_secs(60);
 /// How long a caller is asked to wait when all of `max_in_flight` is taken.
 const IN_FLIGHT_WAIT: Duration = Duration::from_secs(1);
+/// How long a caller is asked to wait where other instances have what is missing.
+pub(super) const PART_WAIT: Duration = Duration::from_secs(1);
 
 impl DayEnd {
     /// Publishes when the running day ends; only the coordinator calls this.
@@ -90,10 +110,14 @@ impl DayEnd {
 }
 
 impl ScopeGate {
-    /// A scope with all of its minute; nothing is left of the day until the coordinator begins it.
+    /// A scope with all of its minute, or with no part of it yet where that is leased; nothing is
+    /// left of the day until the coordinator begins it.
     #[must_use]
     pub fn new(limits: ScopeLimits, day_end: DayEnd) -> Self {
-        let all = |limit| AtomicI64::new(limits.of(limit).map_or(0, signed));
+        let all = |limit| {
+            let most = limits.of(limit).filter(|_| limits.origin == Origin::Own);
+            AtomicI64::new(most.map_or(0, signed))
+        };
         let words = Words {
             requests: all(ScopeLimit::RequestsPerMinute),
             tokens: all(ScopeLimit::TokensPerMinute),
@@ -103,6 +127,7 @@ impl ScopeGate {
             words: Arc::new(Padded(words)),
             day_end,
             limits,
+            leases: (limits.origin == Origin::Leased).then(|| Arc::new(Leases::none())),
         }
     }
 
@@ -110,8 +135,16 @@ impl ScopeGate {
     /// takes, the difference; requests that were admitted without a limit do not count in it.
     #[must_use]
     pub fn with_limits(&self, limits: ScopeLimits) -> Self {
+        let leases = match limits.origin {
+            Origin::Own => None,
+            Origin::Leased => {
+                let leases = self.leases.clone();
+                Some(leases.unwrap_or_else(|| Arc::new(Leases::none())))
+            }
+        };
         Self {
             limits,
+            leases,
             ..self.clone()
         }
     }
@@ -135,19 +168,21 @@ impl ScopeGate {
             let Some(most) = self.limits.of(limit) else {
                 continue;
             };
-            if self.take_of((limit, most), tokens, &mut taken) == Fits::Yes {
+            let mode = self.mode(limit, now);
+            if let Some(mode) = mode
+                && self.take_of((limit, most, mode), tokens, &mut taken) == Fits::Yes
+            {
                 done |= bit(limit);
                 continue;
             }
-            match self.limits.mode {
-                LimitMode::Count => {
-                    taken.exceeded |= bit(limit);
+            match mode {
+                Some(LimitMode::Count) => {
+                    // It is taken in any case, and so comes back where a later limit refuses.
+                    (taken.exceeded, done) = (taken.exceeded | bit(limit), done | bit(limit));
                 }
-                LimitMode::Refuse => {
+                Some(LimitMode::Refuse) | None => {
                     self.undo(&taken, done);
-                    self.words().refused[limit as usize].fetch_add(1, Ordering::Relaxed);
-                    let until = self.until(limit, now);
-                    return Err(ScopeRefusal { limit, until });
+                    return Err(self.refusal(limit, now));
                 }
             }
         }
@@ -169,12 +204,24 @@ impl ScopeGate {
             (one.left < needed).then(|| ScopeRefusal {
                 limit,
                 until: self.until(limit, now),
+                missing: Missing::Limit,
             })
         });
         match self.limits.mode {
             LimitMode::Refuse => limits.next(),
             LimitMode::Count => None,
         }
+    }
+
+    /// Counts a refusal by `limit`, of a request that was not served in the end.
+    pub fn count_refusal(&self, limit: ScopeLimit) {
+        self.words().refused[limit as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The lease of `limit`, where the instance has a part of it only.
+    #[must_use]
+    pub fn lease(&self, limit: ScopeLimit) -> Option<&Lease> {
+        Some(self.leases.as_ref()?.0.of(limit))
     }
 
     /// The request is not sent under this scope, and nobody was told of it: all comes back.
@@ -224,7 +271,11 @@ impl ScopeGate {
     /// The request has ended: one in flight less.
     pub fn release(&self) {
         if self.limits.of(ScopeLimit::InFlight).is_some() {
-            self.words().in_flight.fetch_sub(1, Ordering::Relaxed);
+            if let Some(leases) = &self.leases {
+                leases.0.give_places(1);
+            } else {
+                self.words().in_flight.fetch_sub(1, Ordering::Relaxed);
+            }
         }
     }
 
@@ -239,18 +290,8 @@ impl ScopeGate {
     #[must_use]
     pub fn left_of(&self, limit: ScopeLimit, now: Instant) -> Option<LimitLeft> {
         let most = self.limits.of(limit)?;
-        let words = self.words();
-        let of_minute = |word: &AtomicI64| word.load(Ordering::Relaxed);
-        let of_day = |word: &AtomicU64| DayWord::from_bits(word.load(Ordering::Acquire)).left();
-        let left = match limit {
-            ScopeLimit::InFlight => {
-                signed(most) - i64::from(words.in_flight.load(Ordering::Relaxed))
-            }
-            ScopeLimit::RequestsPerMinute => of_minute(&words.requests),
-            ScopeLimit::TokensPerMinute => of_minute(&words.tokens),
-            ScopeLimit::RequestsPerDay => of_day(&words.day_requests),
-            ScopeLimit::TokensPerDay => of_day(&words.day_tokens),
-        };
+        let elsewhere = self.lease(limit).map_or(0, Lease::elsewhere);
+        let left = self.word((limit, most)).saturating_add(signed(elsewhere));
         let used = signed(most).saturating_sub(left).max(0).unsigned_abs();
         let resets = match used {
             0 => now,
@@ -315,21 +356,76 @@ impl ScopeGate {
         }
     }
 
-    fn words(&self) -> &Words {
+    pub(super) fn words(&self) -> &Words {
         &self.words.0
+    }
+
+    /// What the word of `limit` holds.
+    pub(super) fn word(&self, (limit, most): (ScopeLimit, u64)) -> i64 {
+        let words = self.words();
+        let of_minute = |word: &AtomicI64| word.load(Ordering::Relaxed);
+        let of_day = |word: &AtomicU64| DayWord::from_bits(word.load(Ordering::Acquire)).left();
+        match limit {
+            ScopeLimit::InFlight => match &self.leases {
+                None => signed(most) - i64::from(words.in_flight.load(Ordering::Relaxed)),
+                Some(leases) => leases.0.places(),
+            },
+            ScopeLimit::RequestsPerMinute => of_minute(&words.requests),
+            ScopeLimit::TokensPerMinute => of_minute(&words.tokens),
+            ScopeLimit::RequestsPerDay => of_day(&words.day_requests),
+            ScopeLimit::TokensPerDay => of_day(&words.day_tokens),
+        }
+    }
+
+    /// The refusal of a request by a limit of which too little is left at `now`.
+    fn refusal(&self, limit: ScopeLimit, now: Instant) -> ScopeRefusal {
+        let missing = match self.lease(limit) {
+            None => Missing::Limit,
+            Some(lease) if !lease.holds(now) => Missing::Lease,
+            Some(_) => Missing::Part,
+        };
+        if missing == Missing::Limit {
+            self.count_refusal(limit);
+        }
+        let until = match missing {
+            Missing::Limit => self.until(limit, now),
+            Missing::Lease => now + PART_WAIT,
+            Missing::Part => self.until_part(limit, now),
+        };
+        ScopeRefusal {
+            limit,
+            until,
+            missing,
+        }
+    }
+
+    /// What `limit` does with a request that exceeds it at `now`; `None`: its lease has ended, and
+    /// nothing may be taken.
+    fn mode(&self, limit: ScopeLimit, now: Instant) -> Option<LimitMode> {
+        let mode = self.limits.mode;
+        let Some(lease) = self.lease(limit) else {
+            return Some(mode);
+        };
+        if mode == LimitMode::Count || lease.is_open() {
+            return Some(LimitMode::Count);
+        }
+        lease.holds(now).then_some(mode)
     }
 
     /// Takes from one limit. What does not fit is taken only where limits do not refuse.
     fn take_of(
         &self,
-        (limit, most): (ScopeLimit, u64),
+        (limit, most, mode): (ScopeLimit, u64, LimitMode),
         tokens: u64,
         taken: &mut ScopeTaken,
     ) -> Fits {
-        let (words, mode) = (self.words(), self.limits.mode);
+        let words = self.words();
         let tokens = tokens.min(most);
         match limit {
-            ScopeLimit::InFlight => take_place(&words.in_flight, most, mode),
+            ScopeLimit::InFlight => match &self.leases {
+                None => take_place(&words.in_flight, most, mode),
+                Some(leases) => take_room(&leases.0.places, 1, mode),
+            },
             ScopeLimit::RequestsPerMinute => {
                 taken.requests = 1;
                 take_room(&words.requests, 1, mode)
@@ -382,7 +478,7 @@ impl ScopeGate {
     }
 
     /// When `limit`, of which too little is left at `now`, has more.
-    fn until(&self, limit: ScopeLimit, now: Instant) -> Instant {
+    pub(super) fn until(&self, limit: ScopeLimit, now: Instant) -> Instant {
         match limit {
             ScopeLimit::InFlight => now + IN_FLIGHT_WAIT,
             ScopeLimit::RequestsPerMinute | ScopeLimit::TokensPerMinute => {
@@ -394,64 +490,8 @@ impl ScopeGate {
     }
 }
 
-/// Whether a request fits into a limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fits {
-    Yes,
-    No,
-}
-
-impl Fits {
-    const fn of(is_there: bool) -> Self {
-        if is_there { Self::Yes } else { Self::No }
-    }
-}
-
-fn take_place(in_flight: &AtomicU32, most: u64, mode: LimitMode) -> Fits {
-    let fits = |now: u32| Fits::of(u64::from(now) < most);
-    let more = |now| (fits(now) == Fits::Yes || mode == LimitMode::Count).then_some(now + 1);
-    match in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
-        Ok(before) | Err(before) => fits(before),
-    }
-}
-
-fn take_room(room: &AtomicI64, amount: u64, mode: LimitMode) -> Fits {
-    let amount = signed(amount);
-    let fits = |left: i64| Fits::of(left >= amount);
-    let less = |left| {
-        let may = fits(left) == Fits::Yes || mode == LimitMode::Count;
-        may.then(|| left.saturating_sub(amount))
-    };
-    match room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
-        Ok(before) | Err(before) => fits(before),
-    }
-}
-
-/// The day is that of the word from which it was taken, or that has too little.
-fn take_of_day(word: &AtomicU64, amount: u64, mode: LimitMode) -> (Fits, PeriodTag) {
-    let fits = |word: DayWord| Fits::of(word.has(amount));
-    let less = |bits| {
-        let word = DayWord::from_bits(bits);
-        let may = fits(word) == Fits::Yes || mode == LimitMode::Count;
-        may.then(|| word.take(amount).to_bits())
-    };
-    let (Ok(before) | Err(before)) = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
-    let before = DayWord::from_bits(before);
-    (fits(before), PeriodTag(before.day()))
-}
-
-/// A change for another day has no effect.
-fn change(word: &AtomicU64, change: impl Fn(DayWord) -> Option<DayWord>) {
-    let changed = |bits| Some(change(DayWord::from_bits(bits))?.to_bits());
-    let _ = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, changed);
-}
-
 const fn bit(limit: ScopeLimit) -> u8 {
     1 << limit as u8
-}
-
-fn signed(amount: u64) -> i64 {
-    i64::try_from(amount).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

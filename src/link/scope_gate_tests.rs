@@ -10,6 +10,7 @@ fn limits(most: [u64; 5]) -> ScopeLimits {
     ScopeLimits {
         most: most.map(|most| (most > 0).then_some(most)),
         mode: LimitMode::Refuse,
+        origin: Origin::Own,
     }
 }
 

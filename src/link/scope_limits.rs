@@ -1,6 +1,7 @@
 //! The limits that a scope of callers may have, and what is left of them.
 
 use crate::base::time::Instant;
+use crate::link::origin::Origin;
 
 /// A scope's limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -9,6 +10,8 @@ pub struct ScopeLimits {
     pub most: [Option<u64>; ScopeLimit::ALL.len()],
     /// Whether they refuse.
     pub mode: LimitMode,
+    /// Where their quotas come from.
+    pub origin: Origin,
 }
 
 /// What limits do with a request that exceeds them.
@@ -63,6 +66,12 @@ impl ScopeLimit {
         Self::RequestsPerDay,
         Self::TokensPerDay,
     ];
+
+    /// Whether it counts tokens.
+    #[must_use]
+    pub const fn is_of_tokens(self) -> bool {
+        matches!(self, Self::TokensPerMinute | Self::TokensPerDay)
+    }
 
     /// The limit's key in the configuration.
     #[must_use]

@@ -1,5 +1,7 @@
 //! The only list of all metrics: their names, meanings and labels.
 
+pub use crate::report::family::Family;
+
 /// How a metric behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -9,62 +11,6 @@ pub enum Kind {
     Gauge,
     /// It counts how many values are below each of some bounds.
     Histogram,
-}
-
-/// One metric with all its labels; [`ROWS`] describes each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    Requests,
-    Errors,
-    Latency,
-    FirstToken,
-    Overhead,
-    Tokens,
-    Cost,
-    FailedCost,
-    Estimated,
-    Unpriced,
-    Attempts,
-    ParametersChanged,
-    Failovers,
-    RetriesDenied,
-    Disconnects,
-    InFlight,
-    Connections,
-    ProviderHealthy,
-    CircuitState,
-    CircuitTransitions,
-    Headroom,
-    RateLimit,
-    BudgetSpent,
-    BudgetLimit,
-    BudgetAlerts,
-    BudgetRefusals,
-    ScopeLimit,
-    ScopeLimitLeft,
-    ScopeLimitRefused,
-    ScopeLimitExceeded,
-    ScopeBudgetLimit,
-    ScopeBudgetSpent,
-    ScopeBudgetAlerts,
-    ScopeBudgetRefusals,
-    StateWriteFailures,
-    ConfigReloads,
-    ResponsesDropped,
-    ResponsesRemembered,
-    Buffered,
-    ShardRequests,
-    ShardConnections,
-    ShardCpu,
-    ShardDelay,
-    ShardStalls,
-    BuildInfo,
-    ProcessCpu,
-    ProcessResident,
-    ProcessVirtual,
-    ProcessOpenFiles,
-    ProcessMaxFiles,
-    ProcessStart,
 }
 
 /// The description of a metric.
@@ -83,7 +29,7 @@ pub struct Row {
 }
 
 /// All metrics, in the order in which they are shown: the only list of them.
-pub const ROWS: [Row; 51] = [
+pub const ROWS: [Row; 55] = [
     Row {
         family: Family::Requests,
         name: "infermux_requests_total",
@@ -346,6 +292,35 @@ pub const ROWS: [Row; 51] = [
         kind: Kind::Counter,
         labels: &["result"],
         help: "Reloads of the configuration, by result: success or failure.",
+    },
+    Row {
+        family: Family::SharedState,
+        name: "infermux_shared_state",
+        kind: Kind::Gauge,
+        labels: &["state"],
+        help: "How the instance stands with the store over which limits and budgets are shared: 1 \
+               at ok, learning, away or lost, 0 at the others.",
+    },
+    Row {
+        family: Family::SharedMembers,
+        name: "infermux_shared_members",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Instances that share limits and budgets and were heard of, this one included.",
+    },
+    Row {
+        family: Family::SharedLag,
+        name: "infermux_shared_lag_seconds",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "How long the shared store took for its last answer.",
+    },
+    Row {
+        family: Family::SharedExchanges,
+        name: "infermux_shared_exchanges_total",
+        kind: Kind::Counter,
+        labels: &["result"],
+        help: "What was said to the shared store, by result: answered or lost.",
     },
     Row {
         family: Family::ResponsesDropped,

@@ -9,6 +9,7 @@ pub mod escape;
 pub mod explained;
 pub mod explained_text;
 pub mod exposition;
+pub mod family;
 pub mod keys;
 pub mod latency;
 pub mod line;

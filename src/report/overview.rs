@@ -17,6 +17,16 @@ pub struct StatusSeen {
     /// Absent in the answer of an older router.
     #[serde(default)]
     stalled_shards: Vec<String>,
+    /// Absent where nothing is shared.
+    #[serde(default)]
+    shared: Option<SharedSeen>,
+}
+
+/// How it stands with those that it shares limits and budgets with.
+#[derive(Clone, Debug, Deserialize)]
+struct SharedSeen {
+    state: String,
+    members: u64,
 }
 
 /// One provider in the answer of `/_infermux/providers`; fields that an older router does not send
@@ -168,6 +178,11 @@ pub fn status(status: &StatusSeen, all: &[ProviderSeen], paint: Paint) -> String
     if !status.stalled_shards.is_empty() {
         let names = status.stalled_shards.join(", ");
         pairs.push(("stalled shards", Cell::new(names, Tone::Bad)));
+    }
+    if let Some(SharedSeen { state, members }) = &status.shared {
+        let tone = is(state == "ok");
+        let text = format!("{state}, {members} instances");
+        pairs.push(("shared", Cell::new(text, tone)));
     }
     table::pairs(&pairs, paint)
 }

@@ -21,4 +21,25 @@ pub struct StatusReport {
     pub errors_last_minute: u64,
     /// Event loops that have not turned for 100 ms, named as in metrics.
     pub stalled_shards: Vec<String>,
+    /// How the instance stands with those that it shares limits and budgets with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared: Option<SharedReport>,
+}
+
+/// How an instance stands with those that it shares limits and budgets with.
+#[derive(Clone, Debug, Serialize)]
+pub struct SharedReport {
+    /// `ok`, `learning`, `away` or `lost`.
+    pub state: &'static str,
+    /// Instances that are heard of, this one included.
+    pub members: u64,
+    /// How long the store took for its last answer, in milliseconds.
+    pub lag_ms: u64,
+    /// What these instances have in common.
+    pub namespace: Box<str>,
+    /// The name of this one in the store.
+    pub instance: Box<str>,
+    /// Batches that the store has answered, and that it has not.
+    #[serde(skip)]
+    pub exchanges: [u64; 2],
 }

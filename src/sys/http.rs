@@ -1,16 +1,15 @@
 //! One exchange of HTTP that blocks, under one deadline: for commands, never for a shard.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use thiserror::Error;
 
 use crate::base::time::Instant;
-use crate::sys::clock;
+use crate::sys::stream::{Stream, Timed};
 use crate::wire::chunked::{Chunked, Progress};
 use crate::wire::head::{Arrival, Asked, Framing, Head};
 
@@ -74,21 +73,20 @@ pub enum NoAnswer {
 ///
 /// There is no whole answer.
 pub fn exchange(peer: Peer<'_>, request: &[u8], bounds: Bounds) -> Result<Answer, NoAnswer> {
-    let mut stream = connect(peer.addresses, bounds.until)?;
+    let mut stream = Timed::connect(peer.addresses, bounds.until).map_err(not_connected)?;
     if let Some(request) = peer.tunnel {
         open_tunnel(&mut stream, request)?;
     }
-    let mut stream: Box<dyn Stream> = match peer.tls {
+    let mut stream = match peer.tls {
         Some((config, name)) => {
-            let session = ClientConnection::new(config, name);
-            let session = session.map_err(|fault| NoAnswer::Connect(io::Error::other(fault)))?;
-            Box::new(StreamOwned::new(session, stream))
+            let stream = stream.encrypted(config, name);
+            Stream::Encrypted(Box::new(stream.map_err(NoAnswer::Connect)?))
         }
-        None => Box::new(stream),
+        None => Stream::Plain(stream),
     };
     stream.write_all(request).map_err(broken)?;
     stream.flush().map_err(broken)?;
-    read(&mut *stream, bounds.body_bytes_max)
+    read(&mut stream, bounds.body_bytes_max)
 }
 
 /// Has the proxy at the other end open a tunnel. Nothing comes behind the head of its answer: the
@@ -115,28 +113,7 @@ fn open_tunnel(stream: &mut Timed, request: &str) -> Result<(), NoAnswer> {
     }
 }
 
-trait Stream: Read + Write {}
-
-impl<T: Read + Write> Stream for T {}
-
-fn connect(addresses: &[SocketAddr], until: Instant) -> Result<Timed, NoAnswer> {
-    let mut last = io::Error::from(ErrorKind::AddrNotAvailable);
-    for (tried, address) in addresses.iter().enumerate() {
-        // An address that drops everything leaves time for the others.
-        let others = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
-        let span = left(until).map_err(|_| NoAnswer::TimedOut)? / others;
-        match TcpStream::connect_timeout(address, span.max(LEAST)) {
-            Ok(stream) => return Ok(Timed { stream, until }),
-            Err(fault) => last = fault,
-        }
-    }
-    match last.kind() {
-        ErrorKind::TimedOut => Err(NoAnswer::TimedOut),
-        _ => Err(NoAnswer::Connect(last)),
-    }
-}
-
-fn read(stream: &mut dyn Stream, body_bytes_max: usize) -> Result<Answer, NoAnswer> {
+fn read(stream: &mut Stream, body_bytes_max: usize) -> Result<Answer, NoAnswer> {
     let mut bytes = Vec::new();
     let mut head = Head::default();
     let mut seen = 0;
@@ -170,7 +147,7 @@ struct PartialBody {
 }
 
 impl PartialBody {
-    fn rest(mut self, stream: &mut dyn Stream) -> Result<Vec<u8>, NoAnswer> {
+    fn rest(mut self, stream: &mut Stream) -> Result<Vec<u8>, NoAnswer> {
         let (mut chunked, mut filled) = (Chunked::default(), 0);
         loop {
             let wanted = match self.framing {
@@ -207,7 +184,7 @@ impl PartialBody {
 }
 
 /// Reads once; returns how many bytes came, 0 at the end.
-fn more(stream: &mut dyn Stream, into: &mut Vec<u8>) -> Result<usize, NoAnswer> {
+fn more(stream: &mut impl Read, into: &mut Vec<u8>) -> Result<usize, NoAnswer> {
     let mut piece = [0; 16 << 10];
     match stream.read(&mut piece) {
         Ok(count) => {
@@ -220,6 +197,13 @@ fn more(stream: &mut dyn Stream, into: &mut Vec<u8>) -> Result<usize, NoAnswer> 
     }
 }
 
+fn not_connected(fault: io::Error) -> NoAnswer {
+    match fault.kind() {
+        ErrorKind::TimedOut => NoAnswer::TimedOut,
+        _ => NoAnswer::Connect(fault),
+    }
+}
+
 fn broken(fault: io::Error) -> NoAnswer {
     match fault.kind() {
         ErrorKind::TimedOut => NoAnswer::TimedOut,
@@ -227,62 +211,15 @@ fn broken(fault: io::Error) -> NoAnswer {
     }
 }
 
-/// A stream whose every operation respects the deadline.
-struct Timed {
-    stream: TcpStream,
-    until: Instant,
-}
-
-impl Read for Timed {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        loop {
-            self.stream.set_read_timeout(Some(left(self.until)?))?;
-            match self.stream.read(into) {
-                Err(fault) if fault.kind() == ErrorKind::Interrupted => {}
-                done => return done.map_err(late),
-            }
-        }
-    }
-}
-
-impl Write for Timed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.set_write_timeout(Some(left(self.until)?))?;
-        self.stream.write(bytes).map_err(late)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
-    }
-}
-
-/// A socket reports its timeout as another kind of error.
-fn late(fault: io::Error) -> io::Error {
-    match fault.kind() {
-        ErrorKind::WouldBlock => ErrorKind::TimedOut.into(),
-        _ => fault,
-    }
-}
-
-/// The time that is left.
-fn left(until: Instant) -> io::Result<Duration> {
-    let left = until.since(clock::now());
-    if left < LEAST {
-        return Err(ErrorKind::TimedOut.into());
-    }
-    Ok(left)
-}
-
-/// Shortest timeout: to a socket, zero means none.
-const LEAST: Duration = Duration::from_millis(1);
-
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
+    use std::time::Duration;
 
     use socket2::{Domain, Socket, Type};
 
     use super::*;
+    use crate::sys::clock;
 
     /// What an exchange gives with a server that answers with `pieces`, and then ends or stays.
     fn asked(pieces: &[&[u8]], stays: bool, span: Duration) -> Result<Answer, NoAnswer> {

@@ -12,6 +12,8 @@ pub mod listen;
 pub mod names;
 pub mod notify;
 pub mod process;
+pub mod redis;
 pub mod signals;
+pub mod stream;
 pub mod terminal;
 pub mod tls;

@@ -121,6 +121,17 @@ pub fn client_with(
     client_trusting(roots, own)
 }
 
+/// The client's side of a store's connection, likewise: it speaks no HTTP.
+///
+/// # Errors
+///
+/// A sentence that names the file and what is wrong with it.
+pub fn store(ca_file: Option<&Path>, own: Option<Own<'_>>) -> Result<Arc<ClientConfig>, String> {
+    let mut config = ClientConfig::clone(&*client_with(ca_file, own)?);
+    config.alpn_protocols.clear();
+    Ok(Arc::new(config))
+}
+
 fn client_trusting(
     roots: RootCertStore,
     own: Option<Own<'_>>,

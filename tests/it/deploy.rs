@@ -146,3 +146,54 @@ fn the_image_is_built_from_all_that_cargo_reads_and_runs_what_there_is() {
         assert_eq!(end(&mut infermux(command)).code, Some(0), "{command:?}");
     }
 }
+
+/// The composition and the manifest of several instances name one configuration, which is valid.
+#[test]
+fn several_instances_are_configured_alike_everywhere() {
+    let folder = Folder::new();
+    let read = |name: &str| std::fs::read_to_string(file(name)).expect("a file");
+    let own = read("tools/deploy/fleet/infermux.yml");
+    let manifest = read("tools/deploy/fleet/kubernetes.yml");
+    let documents: Vec<serde_json::Value> = serde_yaml::Deserializer::from_str(&manifest)
+        .map(|one| serde::Deserialize::deserialize(one).expect("YAML"))
+        .collect();
+    let of_kind = |kind: &str| documents.iter().find(|one| one["kind"] == kind);
+    let map = of_kind("ConfigMap").expect("a ConfigMap");
+    let mapped = map["data"]["infermux.yml"].as_str().expect("a file");
+    for (name, text_of_file) in [("own.yml", &*own), ("mapped.yml", mapped)] {
+        let path = folder.write(name, text_of_file);
+        let flags = ["validate", "--strict", "--no-environment", "--config"];
+        let ended = end(infermux(&flags).arg(&path));
+        assert_eq!(ended.code, Some(0), "{name}: {}", ended.stderr);
+        assert!(ended.stderr.is_empty(), "{name}: {}", ended.stderr);
+    }
+    let set = of_kind("StatefulSet").expect("a StatefulSet");
+    let container = &set["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(set["spec"]["replicas"], 3);
+    let secret = &of_kind("Secret").expect("a Secret")["stringData"];
+    for name in variables(mapped) {
+        assert!(secret[&name].is_string(), "{name} is not in the Secret");
+    }
+    let ports: Vec<i64> = container["ports"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|port| port["containerPort"].as_i64())
+        .collect();
+    assert_eq!(ports, [8080, 8081]);
+    let composition: serde_json::Value =
+        serde_yaml::from_str(&read("tools/deploy/fleet/compose.yml")).expect("YAML");
+    let environment = &composition["x-infermux"]["environment"];
+    for name in variables(&own) {
+        assert!(environment[&name].is_string(), "{name} is not composed");
+    }
+    let services = composition["services"].as_object().expect("a mapping");
+    assert_eq!(services.len(), 4);
+}
+
+/// The variables that a configuration names.
+fn variables(text: &str) -> Vec<String> {
+    let parts = text.split("${").skip(1);
+    let names = parts.filter_map(|part| part.split(['}', ':']).next());
+    names.map(str::to_owned).collect()
+}

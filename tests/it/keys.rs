@@ -448,6 +448,47 @@ const SHOWN: &[(&str, &str, &[&str])] = &[
         "from_the_limit_on_another_model_serves_under_the_callers_name_for_it",
         &["budgets[].model_override"],
     ),
+    (
+        "fleet",
+        "a_providers_limit_holds_over_three_instances",
+        &["shared.url", "shared.namespace"],
+    ),
+    (
+        "fleet",
+        "what_is_local_holds_for_each_instance",
+        &[
+            "providers[].rate_limits.local",
+            "auth.keys[].limits.local",
+            "auth.keys[].budgets[].local",
+            "budgets[].local",
+        ],
+    ),
+    (
+        "fleet",
+        "what_a_killed_instance_held_comes_back",
+        &["shared.member_ttl"],
+    ),
+    (
+        "fleet",
+        "sync_and_wait_decide_how_often_and_how_long",
+        &["shared.sync", "shared.wait"],
+    ),
+    (
+        "fleet_loss",
+        "without_the_store_for_longer_each_choice_does_what_it_says",
+        &["shared.on_loss.rate_limits", "shared.on_loss.budgets"],
+    ),
+    (
+        "fleet_loss",
+        "the_store_is_reached_within_tls_and_over_the_first_node_that_answers",
+        &[
+            "shared.urls",
+            "shared.tls.ca_file",
+            "shared.tls.cert_file",
+            "shared.tls.key_file",
+            "shared.tls.server_name",
+        ],
+    ),
 ];
 
 #[test]

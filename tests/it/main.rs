@@ -31,6 +31,8 @@ mod endpoints;
 mod explain;
 mod failed_costs;
 mod failover;
+mod fleet;
+mod fleet_loss;
 mod gates;
 mod hangup;
 mod headers;

@@ -86,6 +86,7 @@ impl Allowed {
             tokens_per_day,
             max_in_flight,
             enforce: _,
+            reach: _,
         } = *limits;
         let in_flight = max_in_flight.map(u64::from);
         self.window.on_reload(Limited::new(

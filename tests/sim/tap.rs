@@ -8,6 +8,7 @@ use infermux::testing::base::ids::ShardId;
 use infermux::testing::base::time::Instant;
 use infermux::testing::link::facts::{Ended, Fact};
 use infermux::testing::link::progress::Progress;
+use infermux::testing::link::reports::Lacking;
 use infermux::testing::shard::state::desk::Report;
 use infermux::testing::shard::state::reports::Reports;
 
@@ -72,6 +73,11 @@ impl Report for Tap {
     fn ended(&self, ended: Ended) {
         self.reports.ended(ended);
         self.hear(Fact::Ended(ended));
+    }
+
+    fn lack(&self, _: Lacking) -> bool {
+        // No quota is shared here.
+        true
     }
 
     fn flush(&self) {

@@ -438,6 +438,7 @@ impl World {
                 self.judge.on_health(provider, state);
                 self.say(|| format!("provider {} is {state:?}", provider.0));
             }
+            Message::Lacked(_) | Message::Store(_) => {}
             Message::Ask(ask) => {
                 if let Question::Circuit(provider, act) = ask.question {
                     self.judge.by_hand(self.now, provider, act);

@@ -154,6 +154,7 @@ fn callers(blocks: &[Block<'_>], served: Option<&Served<'_>>) -> Box<[CallerBudg
                 action,
                 model_override,
                 enforce: Enforce::Yes,
+                reach: allowance::reach(block),
             },
         });
     }

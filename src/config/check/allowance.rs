@@ -6,7 +6,7 @@ use crate::base::period::Per;
 use crate::config::raw::Node;
 use crate::config::raw::fields::Block;
 use crate::config::routes::Served;
-use crate::config::scope::{Allowance, Budget, BudgetAction, Enforce, Limits};
+use crate::config::scope::{Allowance, Budget, BudgetAction, Enforce, Limits, Reach};
 
 /// Reads `limits` and `budgets` of a block.
 pub fn read(block: &Block<'_>, served: Option<&Served<'_>>) -> Allowance {
@@ -34,9 +34,11 @@ fn limits(outer: &Block<'_>) -> Option<Limits> {
         tokens_per_day: block.whole("tokens_per_day"),
         max_in_flight: block.whole("max_in_flight"),
         enforce: enforce(&block),
+        reach: reach(&block),
     };
     let none = Limits {
         enforce: limits.enforce,
+        reach: limits.reach,
         ..Limits::default()
     };
     (limits != none).then_some(limits)
@@ -75,6 +77,7 @@ fn budget(block: &Block<'_>, served: Option<&Served<'_>>) -> Budget {
         action,
         model_override,
         enforce,
+        reach: reach(block),
     }
 }
 
@@ -89,6 +92,14 @@ fn enforce(block: &Block<'_>) -> Enforce {
     match block.flag("enforce") {
         Some(false) => Enforce::No,
         Some(true) | None => Enforce::Yes,
+    }
+}
+
+/// Reads `local`.
+pub fn reach(block: &Block<'_>) -> Reach {
+    match block.flag("local") {
+        Some(true) => Reach::Instance,
+        Some(false) | None => Reach::Fleet,
     }
 }
 

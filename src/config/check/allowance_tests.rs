@@ -70,6 +70,7 @@ fn every_limit_and_budget_reaches_the_plan() {
             tokens_per_day: Some(20_000_000),
             max_in_flight: Some(20),
             enforce: Enforce::Yes,
+            reach: Reach::Fleet,
         }),
         budgets: [
             (50_000_000_000, Per::Month, BudgetAction::HardStop),
@@ -87,6 +88,7 @@ fn every_limit_and_budget_reaches_the_plan() {
             } else {
                 Enforce::Yes
             },
+            reach: Reach::Fleet,
         })
         .into(),
     };

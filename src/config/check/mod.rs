@@ -13,6 +13,7 @@ pub mod models;
 pub mod providers;
 pub mod request;
 pub mod routing;
+pub mod shared;
 pub mod tls;
 
 use crate::config::check::keys::Known;
@@ -71,6 +72,7 @@ pub fn plan(root: &Block<'_>, proxies: &Proxies) -> Plan {
         pricing,
         passthrough,
         model_families: request::families(root),
+        shared: shared::read(root, &budgets),
         budgets,
         places: Places::default(),
     }

@@ -8,6 +8,7 @@ use crate::base::ids::ProviderId;
 use crate::base::limits::{ALIAS_CHAIN_MAX, MODELS_MAX, PROVIDERS_MAX};
 use crate::base::secret::Secret;
 use crate::config::aliases::{Aliases, Astray};
+use crate::config::check::allowance;
 use crate::config::check::auth::Mode;
 use crate::config::check::headers::{self, Keyed};
 use crate::config::check::models;
@@ -18,6 +19,7 @@ use crate::config::prices;
 use crate::config::proxy::{self, Proxies, Proxy};
 use crate::config::raw::fields::{Block, Defaults};
 use crate::config::responses::Responses;
+use crate::config::scope::Reach;
 use crate::config::url::{self, BaseUrl};
 use crate::config::vendor::{Hosted, OPENAI, VENDORS, Vendor};
 use crate::decide::policy::BreakerPolicy;
@@ -34,7 +36,7 @@ pub fn read(root: &Block<'_>, mode: Mode, proxies: &Proxies) -> Box<[Provider]> 
         return Box::default();
     }
     let blocks = root.blocks("providers");
-    let providers: Box<[Provider]> = (0..)
+    let mut providers: Box<[Provider]> = (0..)
         .map(ProviderId)
         .zip(&blocks)
         .map(|(id, block)| Provider {
@@ -45,6 +47,10 @@ pub fn read(root: &Block<'_>, mode: Mode, proxies: &Proxies) -> Box<[Provider]> 
             ..provider(id, block, mode, proxies)
         })
         .collect();
+    if !root.has("shared") {
+        let limits = providers.iter_mut();
+        limits.for_each(|provider| provider.reach = Reach::Instance);
+    }
     let mut names: HashMap<&str, &str> = HashMap::new();
     for (block, provider) in blocks.iter().zip(&providers) {
         if provider.name.is_empty() {
@@ -126,6 +132,7 @@ fn provider(id: ProviderId, block: &Block<'_>, mode: Mode, proxies: &Proxies) ->
         requests_per_minute: limits.whole("requests_per_minute"),
         tokens_per_minute: limits.whole("tokens_per_minute"),
         max_in_flight: block.whole("max_in_flight"),
+        reach: allowance::reach(&limits),
         weight: block.whole("weight").unwrap_or(1),
         headers: headers::read(&block.block("headers"), keyed),
         request: request::read(block),

@@ -16,9 +16,12 @@ use TextKind::{Header, Label, Model, Name, Origin, Parameter, Path, Secret};
 const DAY: Duration = Duration::from_secs(86_400);
 const SPAN: Kind = Kind::Span(Duration::from_millis(1), DAY);
 const SPAN_OR_ZERO: Kind = Kind::Span(Duration::ZERO, DAY);
+const SECOND: Duration = Duration::from_secs(1);
 const COUNT: Kind = Whole(1, 1_000_000_000);
 const ACTIONS: Kind = Word(&["hard_stop", "alert", "model_override"]);
 const OVERRIDE: Fallback = Rule("required where `action` is `model_override`");
+const ON_LOSS: Kind = Word(&["share", "closed", "open"]);
+const LOCAL: &str = "Whether this holds for each instance alone where `shared` is set.";
 const STRATEGIES: Kind = Word(&[
     "round_robin",
     "least_latency",
@@ -92,6 +95,9 @@ const KEYS: &[Key] = &[
             models: by patterns, the first of which that matches counts."),
     key("", "budgets", Block("budgets"), Nothing,
         "Monthly budgets: a list of callers, or a mapping with `state_file` and `callers`."),
+    key("", "shared", Block("shared"), Nothing,
+        "The store over which several instances share their limits and budgets; absent: each \
+            instance has its own."),
 
     key("log", "level", Word(&["debug", "info", "warn", "error"]), Value("info"),
         "The least severe level that is written."),
@@ -169,6 +175,7 @@ const KEYS: &[Key] = &[
     key("auth.keys[].limits", "enforce", Flag, Value("true"),
         "Whether what goes beyond these limits is refused; otherwise it is only counted and \
             reported."),
+    key("auth.keys[].limits", "local", Flag, Value("false"), LOCAL),
 
     key("auth.keys[].budgets[]", "usd", Usd(BUDGET_USD_MAX), Required,
         "What may be spent in each period, in US dollars."),
@@ -180,6 +187,7 @@ const KEYS: &[Key] = &[
         "The model that answers when the budget is used up."),
     key("auth.keys[].budgets[]", "enforce", Flag, Value("true"),
         "Whether `action` is taken; otherwise the budget is only counted and reported."),
+    key("auth.keys[].budgets[]", "local", Flag, Value("false"), LOCAL),
 
     key("auth.keys[].per_model[]", "models", Texts(Model), Required,
         "The models that share these limits and budgets, with `*` for any text."),
@@ -330,6 +338,9 @@ const KEYS: &[Key] = &[
         "How many requests the provider may be sent in any 60 seconds."),
     key("providers[].rate_limits", "tokens_per_minute", Whole(1, 1_000_000_000_000), Nothing,
         "How many tokens the provider may be sent, and may answer with, in any 60 seconds."),
+    key("providers[].rate_limits", "local", Flag, Value("false"),
+        "Whether these limits, and `max_in_flight`, hold for each instance alone where `shared` \
+            is set."),
 
     key("providers[].tls", "ca_file", Text(Path), Rule("the host's own authorities"),
         "A PEM file with the authorities that the provider's certificate may be of, and no other."),
@@ -450,6 +461,40 @@ const KEYS: &[Key] = &[
         "What happens to the caller's requests when the budget is used up."),
     key("budgets[]", "model_override", Text(Model), OVERRIDE,
         "The model that answers the caller when the budget is used up."),
+    key("budgets[]", "local", Flag, Value("false"), LOCAL),
+    key("shared", "url", Text(Secret), Rule("required without `urls`"),
+        "A Valkey (from 7 on) or Redis (from 6 on): `redis://host:6379/0`, or `rediss://` for TLS, \
+            with `user:password@` before the host where it asks for them."),
+    key("shared", "urls", Texts(Secret), Nothing,
+        "Several nodes of one cluster, in place of `url`: the first that answers is asked."),
+    key("shared", "namespace", Text(Name), Required,
+        "What the instances that share have in common: others on the same store have another one."),
+    key("shared", "sync", Kind::Span(Duration::from_millis(10), SECOND), Value("100ms"),
+        "How often an instance that has something to say to the store says it."),
+    key("shared", "wait", Kind::Span(Duration::ZERO, SECOND), Value("50ms"),
+        "How long a request waits at most for a part of a limit or budget that this instance does \
+            not have yet."),
+    key("shared", "member_ttl", Kind::Span(Duration::from_secs(5), DAY), Value("120s"),
+        "How long what an instance holds stays reserved for it once it is not heard of any more. \
+            An instance that does not reach the store goes on for nine tenths of this."),
+    key("shared", "on_loss", Block("shared.on_loss"), Nothing,
+        "What happens when the store is out of reach for longer."),
+    key("shared", "tls", Block("shared.tls"), Nothing,
+        "TLS to a store whose URL begins with `rediss://`."),
+    key("shared.on_loss", "rate_limits", ON_LOSS, Value("share"),
+        "With limits per minute and requests at once. `share`: go on with the last share. \
+            `closed`: refuse. `open`: go on, and count."),
+    key("shared.on_loss", "budgets", ON_LOSS, Value("closed"),
+        "With budgets and limits per day. `share`: go on with the last share. `closed`: refuse. \
+            `open`: go on, and count."),
+    key("shared.tls", "ca_file", Text(Path), Rule("the host's own roots"),
+        "A PEM file with the certificates that the store's certificate is verified with."),
+    key("shared.tls", "cert_file", Text(Path), Nothing,
+        "A PEM file with the certificate that is presented to the store, and its chain."),
+    key("shared.tls", "key_file", Text(Path), Nothing,
+        "A PEM file with that certificate's private key."),
+    key("shared.tls", "server_name", Text(Name), Rule("the host of the URL"),
+        "The name that the store's certificate is verified for."),
 ];
 
 #[cfg(test)]

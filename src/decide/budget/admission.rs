@@ -100,7 +100,9 @@ pub fn share_of_unstoppable(standing: &Standing, ask: &Ask) -> Share {
 }
 
 impl Ask {
-    fn costs(&self) -> NanoUsd {
+    /// What is reserved for it.
+    #[must_use]
+    pub fn costs(&self) -> NanoUsd {
         self.whole.max(self.prompt)
     }
 }

@@ -83,6 +83,12 @@ impl Word {
         self.period
     }
 
+    /// The balance; below zero while it is overdrawn.
+    #[must_use]
+    pub fn balance(self) -> i64 {
+        self.balance
+    }
+
     /// What may still be reserved; nothing while the balance is overdrawn.
     #[must_use]
     pub fn left(self) -> NanoUsd {

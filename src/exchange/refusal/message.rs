@@ -8,7 +8,7 @@ use crate::base::limits::QUOTED_BYTES_MAX;
 use crate::base::money::NanoUsd;
 use crate::base::period::Per;
 use crate::config::scope::Scope;
-use crate::exchange::refusal::{BudgetWait, KeyFault, LimitOf, Refusal};
+use crate::exchange::refusal::{BudgetWait, KeyFault, LimitOf, Refusal, Whose};
 use crate::link::scope_gate::ScopeLimit;
 use crate::report::escape::bounded;
 
@@ -81,6 +81,7 @@ impl Display for Refusal<'_> {
                 limit,
                 retry,
             } => return write_limit(f, scope, limit, retry),
+            Self::SharedState { whose } => return write_shared(f, whose),
             Self::RateLimit {
                 model,
                 retry,
@@ -119,6 +120,14 @@ impl Refusal<'_> {
             "{whose}'s budget of {budget} USD{each} {state}: {spent} spent"
         )
     }
+}
+
+fn write_shared(f: &mut fmt::Formatter<'_>, whose: Whose<'_>) -> fmt::Result {
+    write!(
+        f,
+        "{} is limited over several instances, and their store is out of reach",
+        quoted(&whose.to_string())
+    )
 }
 
 /// Whose budget it is: a caller's name, or what kind of scope and its name.

@@ -1,6 +1,7 @@
 //! THE table of errors that infermux itself answers with, and how they are written.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
 use crate::base::money::NanoUsd;
@@ -121,6 +122,12 @@ pub enum Refusal<'a> {
         /// When it may allow such a request.
         retry: Duration,
     },
+    /// A limit or a budget is shared with other instances, the store over which it is shared is out
+    /// of reach, and the file wants such requests to be refused.
+    SharedState {
+        /// Whose limit or budget: `team product`, `provider openai`.
+        whose: Whose<'a>,
+    },
     /// Every eligible provider is at its limit.
     RateLimit {
         /// The model.
@@ -215,6 +222,24 @@ pub enum BudgetWait {
     InFlight,
 }
 
+/// Whose limit or budget a refusal is about: `team product`, `provider openai`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose<'a> {
+    /// A scope's.
+    Scope(&'a Scope),
+    /// That of the provider with this name.
+    Provider(&'a str),
+}
+
+impl fmt::Display for Whose<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scope(scope) => scope.fmt(f),
+            Self::Provider(name) => write!(f, "provider {name}"),
+        }
+    }
+}
+
 /// The attempt that the caller's error is about.
 #[derive(Clone, Copy, Debug)]
 pub struct LastWord<'a> {
@@ -293,6 +318,7 @@ impl<'a> Refusal<'a> {
             Self::InvalidConfiguration { .. } => &table::INVALID_CONFIGURATION,
             Self::BudgetExceeded { .. } => &table::BUDGET_EXCEEDED,
             Self::LimitExceeded { .. } | Self::RateLimit { .. } => &table::RATE_LIMIT,
+            Self::SharedState { .. } => &table::SHARED_STATE_UNAVAILABLE,
             Self::HeaderTooLarge => &table::HEADER_TOO_LARGE,
             Self::Internal => &table::INTERNAL_ERROR,
             Self::UpstreamError { .. } => &table::UPSTREAM_ERROR,
@@ -336,6 +362,7 @@ impl<'a> Refusal<'a> {
             | Self::InvalidConfiguration { .. }
             | Self::BudgetExceeded { .. }
             | Self::LimitExceeded { .. }
+            | Self::SharedState { .. }
             | Self::RateLimit { .. }
             | Self::UpstreamError { .. }
             | Self::NoHealthyProviders { .. }

@@ -112,6 +112,9 @@ fn all() -> Vec<Refusal<'static>> {
         },
         Refusal::Overloaded,
         Refusal::TooManyConnections,
+        Refusal::SharedState {
+            whose: Whose::Provider("p"),
+        },
         Refusal::ShuttingDown,
         Refusal::UpstreamTimeout {
             provider,

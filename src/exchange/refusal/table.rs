@@ -68,6 +68,7 @@ pub const TABLE: &[Row] = &[
     UPSTREAM_ERROR,
     NO_HEALTHY_PROVIDERS,
     OVERLOADED,
+    SHARED_STATE_UNAVAILABLE,
     SHUTTING_DOWN,
     UPSTREAM_TIMEOUT,
     HTTP_VERSION_NOT_SUPPORTED,
@@ -415,6 +416,20 @@ pub(super) const OVERLOADED: Row = Row {
            reached.",
     caller: "Send the request again after `Retry-After`.",
     operator: "Raise the limit that the message names, or add machines.",
+};
+
+pub(super) const SHARED_STATE_UNAVAILABLE: Row = Row {
+    code: "shared_state_unavailable",
+    status: 503,
+    in_messages: InMessages {
+        status: 503,
+        kind: "api_error",
+    },
+    when: "A limit or budget is shared with other instances (`shared`), their store has been out \
+           of reach for longer than a lease, and `shared.on_loss` says `closed`.",
+    caller: "Send the request again after `Retry-After`.",
+    operator: "Bring the store back; `shared` in `/_infermux/status` says how it stands. \
+               `shared.on_loss` decides whether requests are served without it.",
 };
 
 pub(super) const SHUTTING_DOWN: Row = Row {

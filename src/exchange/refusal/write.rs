@@ -151,6 +151,10 @@ impl Refusal<'_> {
             let scope = format!("provider {}", limit.provider);
             write_named(out, &scope, (LIMIT, limit.limit.name()));
         }
+        if let Self::SharedState { whose } = self {
+            out.extend_from_slice(b",\"scope\":");
+            json_string(out, &whose.to_string());
+        }
         if let Self::LimitExceeded { scope, limit, .. } = self {
             write_named(out, &scope.to_string(), (LIMIT, limit.name()));
         }
@@ -210,6 +214,7 @@ impl Refusal<'_> {
                 wait: BudgetWait::InFlight,
                 ..
             }
+            | Self::SharedState { .. }
             | Self::Overloaded
             | Self::TooManyConnections
             | Self::ShuttingDown => Some(Retry::within_reach(Duration::from_secs(1))),

@@ -82,7 +82,8 @@ impl Stock<'_> {
         0
     }
 
-    /// What it would like to have beyond what is left: nothing until half of its stock is gone.
+    /// What it would like to have beyond what is left: nothing until half of its stock is gone, or
+    /// a fifth of a period's.
     #[must_use]
     pub fn ahead(&self, look: &Look, left: u64) -> u64 {
         let stock = match self.heard {
@@ -91,7 +92,13 @@ impl Stock<'_> {
             Some(heard) => self.moving(look, self.is_scarce(heard)),
         };
         let stock = stock.max(self.standing(look));
-        if left > stock / 2 || stock == 0 {
+        // An outage of five seconds, and the two in which a new store learns, are got through with
+        // what is left of a period's ten.
+        let enough = match self.quota.kind {
+            Kind::Period { .. } => stock - stock / 5,
+            Kind::Window { .. } | Kind::InFlight => stock / 2,
+        };
+        if left > enough || stock == 0 {
             return 0;
         }
         stock - left

@@ -40,6 +40,7 @@ use crate::shard::request::models;
 use crate::shard::request::not_translated::NotTranslated;
 use crate::shard::request::outage;
 use crate::shard::request::parcel::{self, Parcel};
+use crate::shard::request::parts;
 use crate::shard::request::perform;
 use crate::shard::request::permit::Permit;
 use crate::shard::request::pins;
@@ -48,7 +49,6 @@ use crate::shard::request::refuse;
 use crate::shard::request::spend;
 use crate::shard::request::stored;
 use crate::shard::request::translated;
-use crate::shard::request::unit_cost;
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 
@@ -194,21 +194,13 @@ async fn serve<'a>(job: &mut Job<'a>, caller: &mut Caller, record: &mut Record<'
     if let Err(fault) = pins::narrow(job) {
         return fault.tell(shard, caller, request, record).await;
     }
-    if matches!(job.endpoint, Endpoint::CountTokens | Endpoint::InputTokens) {
-        if let Err(refusal) = admit::admit_free(shard, request, record, Some(job.model)) {
-            return refuse::tell(shard, caller, request, record, &refusal).await;
-        }
-        return count::answer(job, caller, record).await;
-    }
-    let admitted = if job.is_free() {
-        admit::admit_free(shard, request, record, Some(job.model))
-    } else {
-        unit_cost::check_priced(job)
-            .and_then(|()| admit::admit(job, record))
-            .and_then(|()| unit_cost::check_priced(job))
-    };
-    if let Err(refusal) = admitted {
+    if let Err(halt) = admit::pass(job, record)
+        && let Err(refusal) = Box::pin(admit::later(job, record, halt)).await
+    {
         return refuse::tell(shard, caller, request, record, &refusal).await;
+    }
+    if matches!(job.endpoint, Endpoint::CountTokens | Endpoint::InputTokens) {
+        return count::answer(job, caller, record).await;
     }
     if job.model_override.is_some()
         && let Err(fault) = pins::narrow(job)
@@ -260,7 +252,7 @@ impl<'d, 'a> Drive<'d, 'a> {
         let mut action = Action::Survey;
         loop {
             let done = match action {
-                Action::Survey => Ok(self.survey()),
+                Action::Survey => Ok(self.survey().await),
                 Action::Take(place) => self.take(place).await,
                 Action::Send(this) => self.send(this).await,
                 Action::Refuse => return self.tell_nobody().await,
@@ -276,8 +268,13 @@ impl<'d, 'a> Drive<'d, 'a> {
         }
     }
 
-    fn survey(&mut self) -> Action {
-        let survey = choose::survey(self.job, self.now, self.course.tried(), self.tokens);
+    async fn survey(&mut self) -> Action {
+        let mut survey = choose::survey(self.job, self.now, self.course.tried(), self.tokens);
+        if survey.eligible.is_empty() && self.job.shard.plan.shared.is_some() {
+            let wanted = (self.course.tried(), self.tokens);
+            let waited = parts::survey_later(self.job, wanted, &mut self.now);
+            survey = Box::pin(waited).await.unwrap_or(survey);
+        }
         let preferred = choose::preferred(self.job, &survey.eligible);
         let pick = || choose::pick(self.job, self.numbers, &survey.eligible);
         let place = preferred.or_else(pick);

@@ -32,6 +32,7 @@ pub mod on_the_way;
 pub mod outage;
 pub mod parameters;
 pub mod parcel;
+mod parts;
 pub mod pass;
 pub mod passed;
 pub mod perform;

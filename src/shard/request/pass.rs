@@ -15,8 +15,10 @@ use crate::exchange::quota::Quota;
 use crate::link::budget_gate::Reserved;
 use crate::link::caller_gates::CallerGates;
 use crate::link::facts::{Admitted, Fact, Left};
+use crate::link::lease::Lease;
 use crate::link::pause;
-use crate::link::scope_gate::{ScopeLimit, ScopeRefusal, ScopeTaken};
+use crate::link::reports::Lacking;
+use crate::link::scope_gate::{Missing, ScopeLimit, ScopeRefusal, ScopeTaken};
 use crate::shard::state::desk::Desk;
 
 /// What a request holds of its scopes' limits and budgets. It is settled exactly once: a pass that
@@ -107,6 +109,21 @@ pub enum By<'a> {
 }
 
 impl<'a> Stopped<'a> {
+    /// Whether a part of a limit or budget is missing that may be leased from the shared store.
+    #[must_use]
+    pub fn lacks_part(&self) -> bool {
+        self.missing() != Missing::Limit
+    }
+
+    /// What is missing.
+    #[must_use]
+    pub const fn missing(&self) -> Missing {
+        match self.by {
+            By::Limit(refusal) => refusal.missing,
+            By::Budget { refused, .. } => refused.missing,
+        }
+    }
+
     /// The model that serves the request instead, and the budget that has it.
     #[must_use]
     pub fn instead(&self) -> Option<(BudgetId, &'a str)> {
@@ -124,6 +141,8 @@ pub struct Refused {
     pub admission: Admission,
     /// What has been spent of it.
     pub spent: NanoUsd,
+    /// What is missing.
+    pub missing: Missing,
 }
 
 impl Pass {
@@ -153,6 +172,39 @@ impl Pass {
         }
         pass.tell();
         Ok(pass)
+    }
+
+    /// Tells the coordinator what a request lacks in the scopes with these accounts, all at once;
+    /// returns whether it is of use to wait. With one scope after the other, instances would hold
+    /// parts of limits that they cannot use.
+    pub fn tell_lacks<'a>(
+        desk: &Rc<Desk>,
+        callers: &SharedCallers,
+        accounts: impl Iterator<Item = &'a Account>,
+        wanted: &Wanted<'_>,
+    ) -> bool {
+        let mut may_come = true;
+        for account in accounts {
+            if let Some((id, _)) = account.limits {
+                let gate = &callers.gates().scopes[id.index()];
+                for (lease, amount) in gate.lacks(wanted.now, wanted.tokens.get()) {
+                    let lacking = Lacking::Limits(Subject::Scope(id));
+                    may_come &= tell_lack(desk, (lease, amount), (wanted.now, lacking));
+                }
+            }
+            let Some(ask) = &wanted.ask else { continue };
+            for (id, rules) in &account.budgets {
+                let gate = &callers.gates().budgets[id.index()];
+                let may_stop = rules.may_stop() && !is_served_by(rules, *id, wanted);
+                if let (Some(lease), true) = (gate.lease(), may_stop)
+                    && (gate.lacks(ask.costs()) || !lease.lease.holds(wanted.now))
+                {
+                    let asked = (&lease.lease, ask.costs().get());
+                    may_come &= tell_lack(desk, asked, (wanted.now, Lacking::Budget(*id)));
+                }
+            }
+        }
+        may_come
     }
 
     /// Tells the coordinator what was taken of limits.
@@ -205,8 +257,29 @@ impl Pass {
         wanted: &Wanted<'_>,
     ) -> Result<Reserved, Refused> {
         let gate = &self.callers.gates().budgets[id.index()];
+        let lease = gate.lease().map(|lease| &lease.lease);
+        let may_stop = || rules.may_stop() && !is_served_by(rules, id, wanted);
+        if lease.is_some_and(|lease| !lease.is_open() && !lease.holds(wanted.now)) && may_stop() {
+            return Err(Refused {
+                admission: Admission::RefuseInFlight,
+                spent: gate.spent_by_all(),
+                missing: Missing::Lease,
+            });
+        }
+        let is_open = lease.is_some_and(Lease::is_open);
         let reserved = gate.reserve(rules.amount, |standing| {
-            decide((id, rules), ask, wanted, standing)
+            if is_open {
+                return Ok(budget::share_of_unstoppable(standing, ask));
+            }
+            decide((id, rules), ask, wanted, standing).map_err(|refused| {
+                let is_part = lease.is_some() && refused.admission == Admission::RefuseInFlight;
+                let missing = if is_part {
+                    Missing::Part
+                } else {
+                    Missing::Limit
+                };
+                Refused { missing, ..refused }
+            })
         });
         if let Err(refused) = &reserved
             && refused.admission == Admission::RefuseForGood
@@ -363,7 +436,11 @@ fn decide(
         Admission::Reserve(share) => Ok(share),
         admission @ (Admission::RefuseForGood | Admission::RefuseInFlight) => {
             let spent = standing.spent;
-            Err(Refused { admission, spent })
+            Err(Refused {
+                admission,
+                spent,
+                missing: Missing::Limit,
+            })
         }
     }
 }
@@ -381,6 +458,23 @@ fn warn(accounts: &Accounts, id: ScopeId, (limit, kept_back): (ScopeLimit, u64))
         repeated = pause::told(kept_back),
         "a limit that is not enforced would have refused a request"
     );
+}
+
+/// Tells the coordinator what a request lacks of one quota; returns whether it may come soon. Where
+/// the store has just said no, it is not asked for each request.
+pub(super) fn tell_lack(
+    desk: &Desk,
+    (lease, amount): (&Lease, u64),
+    (now, lacking): (Instant, Lacking),
+) -> bool {
+    if lease.is_vain(now) {
+        return false;
+    }
+    if lease.lack(amount) && !desk.reports.lack(lacking) {
+        // Without room, the next request tells.
+        let _ = lease.take_lacked();
+    }
+    true
 }
 
 /// Whether the request is already served as the budget wants it at its limit.

@@ -18,10 +18,10 @@ use crate::exchange::inbound::Crossing;
 use crate::exchange::masks::OwnMasks;
 use crate::exchange::media::Media;
 use crate::exchange::outbound::{Outbound, StoredLine};
-use crate::exchange::refusal::{Down, LastWord, LimitOf, Refusal};
+use crate::exchange::refusal::{Down, LastWord, LimitOf, Refusal, Whose};
 use crate::exchange::request::Request;
 use crate::exchange::stored::Stored;
-use crate::link::provider_gate::Standing;
+use crate::link::provider_gate::{Limit, Standing};
 use crate::shard::http::body::Body;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::receive;
@@ -68,7 +68,10 @@ pub(super) async fn answer(
         let refusal = Refusal::RequestTooLarge { limit };
         return refuse::tell(shard, caller, request, &mut record, &refusal).await;
     }
-    if let Err(refusal) = admit::admit_free(shard, request, &mut record, None) {
+    let asked = (&**shard, request);
+    if let Err(halt) = admit::pass_free(asked, &mut record, None)
+        && let Err(refusal) = Box::pin(admit::later_free(asked, &mut record, (None, halt))).await
+    {
         return refuse::tell(shard, caller, request, &mut record, &refusal).await;
     }
     let errand = Errand {
@@ -342,6 +345,12 @@ impl<'a> Errand<'a> {
             reason: "it is out of service".into(),
         }];
         let refusal = match standing {
+            Standing::Limited {
+                limit: Limit::Store,
+                ..
+            } => Refusal::SharedState {
+                whose: Whose::Provider(&provider.name),
+            },
             Standing::Limited { until, limit } => Refusal::RateLimit {
                 model: self.id,
                 retry: until.since(now),

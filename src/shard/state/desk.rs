@@ -7,6 +7,7 @@ use crate::base::time::Instant;
 use crate::config::plan::Plan;
 use crate::link::facts::{Ended, Fact};
 use crate::link::gate::Gates;
+use crate::link::reports::{Lacking, Message};
 use crate::shard::state::meters::Meters;
 use crate::shard::state::reports::Reports;
 
@@ -35,6 +36,9 @@ pub trait Report {
 
     /// Hands over the reported facts now.
     fn flush(&self);
+
+    /// Tells that requests lack parts of a shared quota; returns whether there was room for that.
+    fn lack(&self, lacking: Lacking) -> bool;
 }
 
 impl Report for Reports {
@@ -48,5 +52,9 @@ impl Report for Reports {
 
     fn flush(&self) {
         Self::flush(self);
+    }
+
+    fn lack(&self, lacking: Lacking) -> bool {
+        self.ask(Message::Lacked(lacking)).is_ok()
     }
 }

@@ -133,7 +133,13 @@ impl Reports {
         match self.reporter.send(Message::Facts(batch)) {
             Ok(()) => self.number.set(number),
             Err(Message::Facts(batch)) => self.facts.borrow_mut().put_back(batch.facts),
-            Err(Message::Health { .. } | Message::Ask(_) | Message::Stop) => {}
+            Err(
+                Message::Health { .. }
+                | Message::Lacked(_)
+                | Message::Store(_)
+                | Message::Ask(_)
+                | Message::Stop,
+            ) => {}
         }
     }
 

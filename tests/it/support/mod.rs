@@ -10,6 +10,7 @@ pub mod operate;
 pub mod promtool;
 pub mod proxy;
 pub mod router;
+pub mod store;
 pub mod tls;
 
 use std::time::{Duration, Instant};

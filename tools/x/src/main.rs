@@ -7,6 +7,7 @@ mod clock;
 mod commands;
 mod compare;
 mod demo;
+mod fleet;
 mod grow;
 mod instructions;
 mod mock;
@@ -60,6 +61,12 @@ enum Command {
         #[arg(long)]
         stay: bool,
     },
+    /// Three instances with one store under load, which die meanwhile (needs redis-server)
+    Fleet {
+        /// Keep everything serving until Ctrl-C
+        #[arg(long)]
+        stay: bool,
+    },
     /// Nanoseconds and instructions of the hot steps (needs valgrind)
     Bench {
         /// Fail where a step needs over 2 % more instructions than benches/instructions.json says
@@ -106,6 +113,8 @@ fn main() -> ExitCode {
         Command::Deny => commands::deny(),
         Command::Demo { stay: true } => demo::run(demo::Ending::Stay),
         Command::Demo { stay: false } => demo::run(demo::Ending::Leave),
+        Command::Fleet { stay: true } => fleet::run(demo::Ending::Stay),
+        Command::Fleet { stay: false } => fleet::run(demo::Ending::Leave),
         Command::Bench { check: true, .. } => bench::run(bench::Aim::Check),
         Command::Bench { bless: true, .. } => bench::run(bench::Aim::Bless),
         Command::Bench { .. } => bench::run(bench::Aim::Show),

@@ -1,0 +1,77 @@
+//! The coordinator's answers to questions.
+
+use std::sync::Arc;
+
+use crate::coordinator::describe::{describe, standing, turned};
+use crate::coordinator::known::Known;
+use crate::coordinator::reports::Job;
+use crate::coordinator::run::Coordinator;
+use crate::coordinator::time::Time;
+use crate::link::reports::{Ask, Question};
+use crate::link::states::StateSender;
+use crate::report::providers::{self, ProviderReport};
+
+impl Coordinator {
+    pub(super) fn report(&mut self, time: Time, ask: Ask) {
+        let (plan, gates, progress) = (&self.plan, &self.gates, &*self.progress);
+        let books = &mut self.books;
+        let body = match ask.question {
+            Question::Providers => {
+                let all: Vec<ProviderReport<'_>> = plan
+                    .providers
+                    .iter()
+                    .filter_map(|one| describe(books, gates, time, one))
+                    .collect();
+                providers::body(&all)
+            }
+            Question::Changes => providers::body(&self.changes.report()),
+            // A configuration without the provider may have taken effect meanwhile: then there is
+            // nothing to show.
+            Question::Circuit(id, _) => plan
+                .find_provider(id)
+                .and_then(|one| describe(books, gates, time, one))
+                .map_or_else(Vec::new, |one| turned(one, progress)),
+            Question::Adopt => Vec::new(),
+            Question::Status
+            | Question::Metrics
+            | Question::Latency
+            | Question::Costs
+            | Question::CostsBy(_)
+            | Question::CostsOfCaller(_)
+            | Question::CostsByModel
+            | Question::Keys(_)
+            | Question::Key(_)
+            | Question::Timeseries(_) => {
+                let known = self.known(time);
+                // Without room, the question is dropped, and the shard that asks answers when its
+                // patience is over.
+                self.reports.give(Job { ask, known });
+                return;
+            }
+        };
+        ask.reply.give(body);
+    }
+
+    fn known(&mut self, time: Time) -> Known {
+        let Self {
+            plan, gates, books, ..
+        } = self;
+        let providers = plan.providers.iter();
+        let providers = providers.filter_map(|one| standing(books, gates, time, one));
+        let providers = providers.collect();
+        Known {
+            time,
+            started: self.started,
+            totals: Arc::clone(&self.totals),
+            providers,
+            callers: Arc::clone(&self.callers),
+            alerts: self.alerts.counts(),
+            transitions: self.changes.counts(),
+            state_write_failures: self.writer.as_ref().map_or(0, StateSender::failures),
+            reloads: gates.process().reloads(),
+            remembered: gates.process().remembered_bytes(),
+            progress: Arc::clone(&self.progress),
+            shared: self.fleet.as_ref().map(|fleet| fleet.report()),
+        }
+    }
+}
