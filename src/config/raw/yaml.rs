@@ -2,7 +2,8 @@
 //!
 //! The tree keeps the text of every single value, so that `1e3`, `007` or a price with many digits
 //! reach their field undamaged. The package gives either a value's shape or its text: a first pass
-//! builds the tree, a second fills in the texts of numbers and truth values, where there are any.
+//! builds the tree, a second fills in the texts of numbers and truth values, where any of them is
+//! written in an unusual way.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -16,7 +17,7 @@ use serde::de::{
 use crate::base::limits::{CONFIG_BYTES_MAX, CONFIG_DEPTH_MAX, CONFIG_VALUES_MAX};
 use crate::config::faults::{Fault, printable};
 use crate::config::raw::mixed::{self, Mixed};
-use crate::config::raw::{Node, Origin, Scalar, merge};
+use crate::config::raw::{Node, Origin, Scalar, merge, plain};
 
 /// Reads a document whose top level is a mapping; an empty one is an empty mapping.
 ///
@@ -90,7 +91,13 @@ fn check(text: &str, bytes_max: u64) -> Result<(), Fault> {
 }
 
 fn document(text: &str, values_max: usize) -> Result<Node, Fault> {
-    let (mut root, words) = shape(text, values_max).map_err(|error| placed(&error))?;
+    let texts = if plain::is_plain(text) {
+        Texts::OfValues
+    } else {
+        Texts::AsWritten
+    };
+    let shaped = shape(text, texts, values_max);
+    let (mut root, words) = shaped.map_err(|error| placed(&error))?;
     if words == Words::Some {
         fill(text, &mut root).map_err(|error| placed(&error))?;
     }
@@ -194,12 +201,22 @@ enum Words {
     None,
 }
 
-fn shape(text: &str, values_max: usize) -> Result<(Node, Words), serde_yaml::Error> {
+/// Where the texts of numbers and truth values come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Texts {
+    /// Their values say them: all of them are plain.
+    OfValues,
+    /// The file says them.
+    AsWritten,
+}
+
+fn shape(text: &str, texts: Texts, values_max: usize) -> Result<(Node, Words), serde_yaml::Error> {
     let (values, words) = (Cell::new(0), Cell::new(Words::None));
     let shape = Shape {
         depth: 0,
         values: &values,
         words: &words,
+        texts,
         values_max,
     };
     let root = shape.deserialize(serde_yaml::Deserializer::from_str(text))?;
@@ -217,6 +234,7 @@ struct Shape<'a> {
     depth: usize,
     values: &'a Cell<usize>,
     words: &'a Cell<Words>,
+    texts: Texts,
     values_max: usize,
 }
 
@@ -229,11 +247,17 @@ impl Shape<'_> {
         }))
     }
 
-    /// A number or a truth value, whose text the second pass fills in.
-    fn word<E>(self) -> Result<Node, E> {
-        self.words.set(Words::Some);
+    /// A number or a truth value; unless it says its text, the second pass fills that in.
+    fn word<E>(self, value: impl fmt::Display) -> Result<Node, E> {
+        let text = match self.texts {
+            Texts::OfValues => value.to_string(),
+            Texts::AsWritten => {
+                self.words.set(Words::Some);
+                String::new()
+            }
+        };
         Ok(Node::Scalar(Scalar {
-            text: String::new(),
+            text,
             origin: Origin::File,
             is_text: false,
         }))
@@ -280,28 +304,28 @@ impl<'de> Visitor<'de> for Shape<'_> {
         Self::text(text)
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Node, E> {
-        self.word()
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Node, E> {
+        self.word(value)
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Node, E> {
-        self.word()
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Node, E> {
+        self.word(value)
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Node, E> {
-        self.word()
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Node, E> {
+        self.word(value)
     }
 
-    fn visit_u128<E: Error>(self, _: u128) -> Result<Node, E> {
-        self.word()
+    fn visit_u128<E: Error>(self, value: u128) -> Result<Node, E> {
+        self.word(value)
     }
 
-    fn visit_i128<E: Error>(self, _: i128) -> Result<Node, E> {
-        self.word()
+    fn visit_i128<E: Error>(self, value: i128) -> Result<Node, E> {
+        self.word(value)
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Node, E> {
-        self.word()
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Node, E> {
+        self.word(value)
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Node, A::Error> {

@@ -57,6 +57,27 @@ fn every_single_value_keeps_its_text() {
 }
 
 #[test]
+fn what_is_read_in_one_pass_is_what_two_passes_read() {
+    let text = "
+        limits: {requests_per_minute: 600, \"tokens_per_day\":20000000, x: [0,-3,0.25]}
+        until: 2027-01-31 # true, too
+        name: \"7\"
+        base: &base {enforce: false, usd: 12.5}
+        again: *base
+        ? 7
+        : true
+    ";
+    assert!(plain::is_plain(text));
+    let (once, words) = shape(text, Texts::OfValues, 100).unwrap();
+    assert!(words == Words::None);
+    let (mut twice, words) = shape(text, Texts::AsWritten, 100).unwrap();
+    assert!(words == Words::Some);
+    fill(text, &mut twice).unwrap();
+    assert_eq!(show(&once), show(&twice));
+    assert_eq!(once, twice);
+}
+
+#[test]
 fn nothing_is_absent() {
     assert_eq!(
         tree("a:\nb: ~\nc: null\nd: [~, x]"),
