@@ -172,6 +172,12 @@ pub mod exchange {
     pub mod course {
         pub use crate::exchange::course::{Action, Course, Injection, Later, Part, Release, Try};
     }
+    pub mod overrides {
+        pub use crate::exchange::overrides::Overrides;
+    }
+    pub mod recent_keys {
+        pub use crate::exchange::recent_keys::RecentKeys;
+    }
     pub mod scopes {
         pub use crate::exchange::scopes::Scopes;
     }

@@ -45,10 +45,9 @@ pub struct SharedCallers {
 }
 
 impl SharedCallers {
-    /// These callers.
+    /// These callers, and no memory of their keys: `recent` is empty.
     #[must_use]
-    pub fn new(callers: Arc<Callers>) -> Self {
-        let recent = RecentKeys::default();
+    pub const fn new(callers: Arc<Callers>, recent: RecentKeys) -> Self {
         Self { callers, recent }
     }
 

@@ -20,6 +20,7 @@ pub mod model_list;
 pub mod origin;
 pub mod other_endpoints;
 pub mod outbound;
+pub mod overrides;
 pub mod page;
 pub mod parameters;
 pub mod passed;

@@ -181,6 +181,7 @@ mod tests {
     use crate::config::keyring::{KeySecret, Keyring, NamePattern};
     use crate::config::scope::Allowance;
     use crate::exchange::callers::Callers;
+    use crate::exchange::recent_keys::RecentKeys;
 
     const NOW: WallTime = WallTime::from_unix_millis(1_000);
 
@@ -220,7 +221,8 @@ mod tests {
             key("off", &[("k3", None)]),
         ]);
         let keys = Callers::first(ring.unwrap(), Box::default(), Arc::default());
-        Rc::new(SharedCallers::new(Arc::new(keys)))
+        let recent = RecentKeys::new(&[7; 16]);
+        Rc::new(SharedCallers::new(Arc::new(keys), recent))
     }
 
     fn of(presented: &[&str]) -> Result<String, KeyFault> {

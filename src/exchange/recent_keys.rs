@@ -4,10 +4,18 @@ use std::cell::RefCell;
 use std::fmt;
 use std::hint::black_box;
 
+use siphasher::sip128::SipHasher24;
+
 /// The keys that one shard found in a ring lately, with their places in it. It belongs to that ring
-/// and ends with it.
+/// and ends with it. No key is kept: each is known by its tag, 128 bits of SipHash-2-4 under a
+/// random secret of this value. Tags are a pseudorandom function of keys, so that another key has
+/// the same tag with a probability of 2^-128 for whoever does not know the secret.
 #[derive(Default)]
-pub struct RecentKeys(RefCell<Vec<Recent>>);
+pub struct RecentKeys {
+    /// What tags are computed with; `None`: no key is remembered.
+    tags: Option<SipHasher24>,
+    entries: RefCell<Box<[Option<Recent>]>>,
+}
 
 /// Where a key stands in a ring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,65 +26,68 @@ pub struct KeyPlace {
     pub secret: usize,
 }
 
+/// What stands for a key.
+#[derive(Clone, Copy)]
+struct Tag {
+    words: [u64; 2],
+    /// Bytes of the key.
+    length: usize,
+}
+
 #[derive(Clone, Copy)]
 struct Recent {
-    /// The key, and zeros behind it.
-    text: [u64; WORDS],
-    length: usize,
+    tag: Tag,
     place: KeyPlace,
 }
 
 impl RecentKeys {
-    /// The place of `key`, if it was found lately. The time does not tell how much of another key
-    /// is the same.
+    /// No keys yet; `secret` is random, and nobody else knows it.
+    #[must_use]
+    pub fn new(secret: &[u8; 16]) -> Self {
+        Self {
+            tags: Some(SipHasher24::new_with_key(secret)),
+            entries: RefCell::default(),
+        }
+    }
+
+    /// The place of `key`, if it was found lately. The time does not tell how much of a tag is the
+    /// same.
     #[must_use]
     pub fn find(&self, key: &[u8]) -> Option<KeyPlace> {
-        let recent = *self.0.borrow().get(entry(key)?)?;
-        let text = words(key);
-        let pairs = text.iter().zip(&recent.text);
-        let difference = pairs.fold(0, |sum, (own, other)| black_box(sum | (own ^ other)));
-        // No key has the length of an entry that is empty.
-        let is_same = black_box(difference) == 0 && recent.length == key.len();
-        is_same.then_some(recent.place)
+        let tag = self.tag(key)?;
+        let recent = (*self.entries.borrow().get(tag.entry())?)?;
+        recent.tag.is(&tag).then_some(recent.place)
     }
 
-    /// Remembers that `key` was found there. A long key is not remembered.
+    /// Remembers that `key` was found there.
     pub fn remember(&self, key: &[u8], place: KeyPlace) {
-        let Some(entry) = entry(key) else { return };
-        let empty = Recent {
-            text: [0; WORDS],
-            length: 0,
-            place: KeyPlace::default(),
-        };
-        let mut all = self.0.borrow_mut();
-        if all.is_empty() {
-            all.resize(ENTRIES, empty);
+        let Some(tag) = self.tag(key) else { return };
+        let mut entries = self.entries.borrow_mut();
+        if entries.is_empty() {
+            *entries = Box::new([None; ENTRIES]);
         }
-        all[entry] = Recent {
-            text: words(key),
+        entries[tag.entry()] = Some(Recent { tag, place });
+    }
+
+    fn tag(&self, key: &[u8]) -> Option<Tag> {
+        let hash = self.tags.as_ref()?.hash(key);
+        Some(Tag {
+            words: [hash.h1, hash.h2],
             length: key.len(),
-            place,
-        };
+        })
     }
 }
 
-/// The entry that a key has, which others share; `None`: it is too long, or none.
-fn entry(key: &[u8]) -> Option<usize> {
-    let is_short = key.len() <= WORDS * size_of::<u64>();
-    // The last bytes of a key of infermux are its check sum.
-    let sum = |last: &[u8; 3]| {
-        last.iter()
-            .fold(0, |sum, byte| 31 * sum + usize::from(*byte))
-    };
-    let last = key.last_chunk().filter(|_| is_short);
-    last.map(|last| sum(last) % ENTRIES)
-}
+impl Tag {
+    /// The entry that it has, which others share.
+    fn entry(&self) -> usize {
+        usize::from(self.words[0].to_le_bytes()[0]) % ENTRIES
+    }
 
-fn words(key: &[u8]) -> [u64; WORDS] {
-    let mut text = [0; WORDS * size_of::<u64>()];
-    text[..key.len()].copy_from_slice(key);
-    let (chunks, _) = text.as_chunks();
-    std::array::from_fn(|place| u64::from_le_bytes(chunks[place]))
+    fn is(&self, other: &Self) -> bool {
+        let [first, second] = [0, 1].map(|word| self.words[word] ^ other.words[word]);
+        black_box(first | second) == 0 && self.length == other.length
+    }
 }
 
 /// Tells nothing of the keys.
@@ -86,10 +97,9 @@ impl fmt::Debug for RecentKeys {
     }
 }
 
-/// Keys of infermux have 53 bytes.
-const WORDS: usize = 8;
-/// A shard holds 6 KiB of them.
+/// A shard holds 3 KiB of them.
 const ENTRIES: usize = 64;
+const _: () = assert!(size_of::<Option<Recent>>() * ENTRIES <= 3_072);
 
 #[cfg(test)]
 mod tests {
@@ -101,36 +111,45 @@ mod tests {
 
     #[test]
     fn a_key_is_found_again_and_no_other_one_is() {
-        let recent = RecentKeys::default();
+        let recent = RecentKeys::new(&[7; 16]);
         assert_eq!(recent.find(b"imx_one"), None);
         recent.remember(b"imx_one", place(1));
         assert_eq!(recent.find(b"imx_one"), Some(place(1)));
-        // They share its entry.
-        for other in [&b"imx_two_one"[..], b"one", b"Imx_one", b"xone", b"\0one"] {
+        for other in [&b"imx_two"[..], b"one", b"Imx_one", b"imx_one\0", b""] {
             assert_eq!(recent.find(other), None, "{other:?}");
         }
-        recent.remember(b"two_one", place(2));
-        assert_eq!(recent.find(b"imx_one"), None);
-        assert_eq!(recent.find(b"two_one"), Some(place(2)));
     }
 
     #[test]
-    fn zeros_behind_a_key_make_another_key() {
-        let recent = RecentKeys::default();
-        recent.remember(b"\0\0\0", place(3));
-        assert_eq!(recent.find(b"\0\0\0"), Some(place(3)));
-        assert_eq!(recent.find(b"\0\0\0\0"), None);
-    }
-
-    #[test]
-    fn long_and_very_short_keys_are_not_remembered() {
-        let recent = RecentKeys::default();
-        for key in [&[b'k'; 65][..], b"", b"ab"] {
-            recent.remember(key, place(1));
-            assert_eq!(recent.find(key), None);
+    fn of_many_keys_those_are_found_that_came_last_in_their_entries() {
+        let recent = RecentKeys::new(&[7; 16]);
+        let keys: Vec<[u8; 60]> = (0..=u8::MAX).map(|byte| [byte; 60]).collect();
+        for (number, key) in (0..).zip(&keys) {
+            recent.remember(key, place(number));
+            assert_eq!(recent.find(key), Some(place(number)));
         }
-        recent.remember(&[b'k'; 64], place(4));
-        assert_eq!(recent.find(&[b'k'; 64]), Some(place(4)));
-        assert_eq!(format!("{recent:?}"), "RecentKeys");
+        let places = (0..).zip(&keys);
+        let found = places.filter_map(|(number, key)| Some((number, recent.find(key)?)));
+        let found: Vec<_> = found.collect();
+        assert!(found.iter().all(|(number, found)| *found == place(*number)));
+        // 256 keys leave few of 64 entries empty.
+        assert!((48..=ENTRIES).contains(&found.len()), "{}", found.len());
+    }
+
+    #[test]
+    fn tags_differ_with_the_secret_and_none_is_shown() {
+        let key = b"imx_0123456789abcdef0123456789abcdef";
+        let [one, other] = [[1; 16], [2; 16]].map(|secret| RecentKeys::new(&secret));
+        let tags = [&one, &other].map(|recent| recent.tag(key).unwrap().words);
+        assert_ne!(tags[0], tags[1]);
+        one.remember(key, place(1));
+        assert_eq!(format!("{one:?}"), "RecentKeys");
+    }
+
+    #[test]
+    fn without_a_secret_no_key_is_remembered() {
+        let recent = RecentKeys::default();
+        recent.remember(b"imx_one", place(1));
+        assert_eq!(recent.find(b"imx_one"), None);
     }
 }

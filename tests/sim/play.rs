@@ -12,6 +12,7 @@ use infermux::testing::decide::failover::Grant;
 use infermux::testing::decide::outcome::{Outcome, Sample as Kind, Signal, Verdict, Waiting};
 use infermux::testing::decide::room::too_small;
 use infermux::testing::exchange::course::{Action, Course, Injection, Later, Try};
+use infermux::testing::exchange::overrides::Overrides;
 use infermux::testing::exchange::scopes::Scopes;
 use infermux::testing::link::facts::{Fact, Sample, SampleKind};
 use infermux::testing::link::provider_gate::Standing;
@@ -144,14 +145,14 @@ impl World {
         };
         let tokens = if ask.is_some() { one.tokens } else { 0 };
         let scopes = Scopes::new(callers.accounts(), key, Some(&caller));
-        let (mut model, mut sent_on) = (asked, Vec::new());
+        let (mut model, mut overrides) = (asked, Overrides::default());
         loop {
             let wanted = Wanted {
                 now: self.now,
                 model,
                 tokens: Tokens::new(tokens),
                 ask,
-                sent_on: &sent_on,
+                overrides: &overrides,
             };
             let before = Words::of(self.now, callers.gates());
             let taken = Pass::take(&desk, &callers, scopes.of_model(Some(model)), &wanted);
@@ -188,11 +189,11 @@ impl World {
             )?;
             self.judge.scopes.on_stopped(&callers, &stopped, &wanted)?;
             self.say(|| format!("request {request} for {model}: {scope} refuses {ask:?}"));
-            let Some((id, other)) = stopped.instead() else {
+            let budget = stopped.budget();
+            let Some(other) = budget.and_then(|budget| overrides.start_over(budget)) else {
                 return Ok(false);
             };
             model = other;
-            sent_on.push(id);
         }
     }
 

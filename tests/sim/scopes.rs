@@ -238,7 +238,8 @@ impl Scopes {
                 let known = known.zip(wanted.ask.as_ref());
                 let is_full = known.is_some_and(|(one, ask)| one.is_full(rules.amount, ask));
                 let is_served = rules.model_override.as_deref() == Some(wanted.model);
-                let may = rules.may_stop() && !is_served && !wanted.sent_on.contains(&id);
+                let may =
+                    rules.may_stop() && !is_served && !wanted.overrides.budgets().contains(&id);
                 (may, is_full)
             }
         };
@@ -377,7 +378,7 @@ fn allotment(
     let rules = budgets.find(|(own, _)| *own == id).map(|(_, rules)| rules);
     let is_stopped = rules.is_some_and(|rules| {
         let is_served = rules.model_override.as_deref() == Some(wanted.model);
-        rules.may_stop() && !is_served && !wanted.sent_on.contains(&id)
+        rules.may_stop() && !is_served && !wanted.overrides.budgets().contains(&id)
     });
     Allotment {
         reserved,

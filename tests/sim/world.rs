@@ -15,6 +15,7 @@ use infermux::testing::coordinator::run::Coordinator;
 use infermux::testing::coordinator::time::Time;
 use infermux::testing::decide::limiter::Window60;
 use infermux::testing::exchange::callers::{Callers, SharedCallers};
+use infermux::testing::exchange::recent_keys::RecentKeys;
 use infermux::testing::ledger::books::Books;
 use infermux::testing::ledger::state::State;
 use infermux::testing::ledger::terms::Terms;
@@ -137,7 +138,7 @@ pub(crate) fn run(seed: u64, trace: Trace) -> Result<(u64, Trace), Fault> {
 
 impl Shard {
     fn adopt(&mut self, terms: Arc<Terms>, callers: Arc<Callers>) {
-        self.callers = Rc::new(SharedCallers::new(callers));
+        self.callers = Rc::new(SharedCallers::new(callers, RecentKeys::default()));
         self.desk = desk(&terms, &self.reports, &self.meters);
         self.terms = terms;
     }
@@ -202,7 +203,10 @@ impl World {
                 reports,
                 meters,
                 terms: Arc::clone(&first),
-                callers: Rc::new(SharedCallers::new(Arc::clone(&first_callers))),
+                callers: Rc::new(SharedCallers::new(
+                    Arc::clone(&first_callers),
+                    RecentKeys::default(),
+                )),
                 inbox,
                 stuck_until: Instant::ZERO,
                 will_flush: false,

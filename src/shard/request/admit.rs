@@ -6,6 +6,7 @@ use crate::base::period::Period;
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::decide::budget::Admission;
+use crate::exchange::overrides::Overrides;
 use crate::exchange::refusal::{BudgetWait, Refusal, Whose};
 use crate::exchange::request::Request;
 use crate::link::scope_gate::{Missing, ScopeRefusal};
@@ -110,8 +111,7 @@ fn admit<'a>(job: &mut Job<'a>, record: &mut Record<'a>, lacks: Lacks) -> Result
     let Some((callers, scopes)) = request.callers.as_ref().zip(request.scopes()) else {
         return Ok(());
     };
-    // Each turn adds one of the budgets that the request meets, so that there is a last one.
-    let mut sent_on = Vec::new();
+    let mut overrides = Overrides::default();
     loop {
         let model = job.model;
         let accounts = || scopes.of_model(Some(model));
@@ -120,12 +120,13 @@ fn admit<'a>(job: &mut Job<'a>, record: &mut Record<'a>, lacks: Lacks) -> Result
             return Ok(());
         }
         let expected = spend::expected(job);
+        let now = clock::now();
         let wanted = Wanted {
-            now: clock::now(),
+            now,
             model: job.model,
             tokens: expected.sum(),
             ask: Some(spend::estimate(job, &expected)),
-            sent_on: &sent_on,
+            overrides: &overrides,
         };
         let stopped = match Pass::take(&job.shard.desk, callers, all, &wanted) {
             Ok(pass) => {
@@ -142,11 +143,10 @@ fn admit<'a>(job: &mut Job<'a>, record: &mut Record<'a>, lacks: Lacks) -> Result
             };
         // What may come soon is no reason for another model, and no model takes the place of none.
         let may_change = !may_wait && job.endpoint.has_model();
-        let instead = stopped.instead().filter(|_| may_change);
-        let Some((id, model)) = instead else {
-            return Err(Halt::Stopped(stopped, wanted.now, may_wait));
+        let budget = stopped.budget().filter(|_| may_change);
+        let Some(model) = budget.and_then(|budget| overrides.start_over(budget)) else {
+            return Err(Halt::Stopped(stopped, now, may_wait));
         };
-        sent_on.push(id);
         record.model_override = Some(model);
         serve_with(job, model).map_err(Halt::Nobody)?;
     }
@@ -172,7 +172,7 @@ fn admit_free<'a>(
         model: model.unwrap_or_default(),
         tokens: Tokens::ZERO,
         ask: None,
-        sent_on: &[],
+        overrides: &Overrides::default(),
     };
     let stopped = match Pass::take(&shard.desk, callers, scopes.of_model(model), &wanted) {
         Ok(pass) => {

@@ -11,6 +11,7 @@ use crate::config::accounts::{Account, Accounts};
 use crate::config::scope::{Budget, Enforce};
 use crate::decide::budget::{self, Admission, Ask, Share, Standing};
 use crate::exchange::callers::SharedCallers;
+use crate::exchange::overrides::Overrides;
 use crate::exchange::quota::Quota;
 use crate::link::budget_gate::Reserved;
 use crate::link::caller_gates::CallerGates;
@@ -79,8 +80,8 @@ pub struct Wanted<'a> {
     pub tokens: Tokens,
     /// What it is expected to cost; `None`: it costs nothing, and passes no budget.
     pub ask: Option<Ask>,
-    /// Budgets that have sent it to another model: none of them refuses it.
-    pub sent_on: &'a [BudgetId],
+    /// The budgets that have sent it to another model.
+    pub overrides: &'a Overrides,
 }
 
 /// Who refuses a request, and why.
@@ -124,11 +125,11 @@ impl<'a> Stopped<'a> {
         }
     }
 
-    /// The model that serves the request instead, and the budget that has it.
+    /// The budget that refuses the request; `None`: a limit does.
     #[must_use]
-    pub fn instead(&self) -> Option<(BudgetId, &'a str)> {
+    pub const fn budget(&self) -> Option<(BudgetId, &'a Budget)> {
         match self.by {
-            By::Budget { id, rules, .. } => Some((id, rules.model_override.as_deref()?)),
+            By::Budget { id, rules, .. } => Some((id, rules)),
             By::Limit(_) => None,
         }
     }
@@ -195,7 +196,7 @@ impl Pass {
             let Some(ask) = &wanted.ask else { continue };
             for (id, rules) in &account.budgets {
                 let gate = &callers.gates().budgets[id.index()];
-                let may_stop = rules.may_stop() && !is_served_by(rules, *id, wanted);
+                let may_stop = wanted.overrides.may_refuse((*id, rules), wanted.model);
                 if let (Some(lease), true) = (gate.lease(), may_stop)
                     && (gate.lacks(ask.costs()) || !lease.lease.holds(wanted.now))
                 {
@@ -258,7 +259,7 @@ impl Pass {
     ) -> Result<Reserved, Refused> {
         let gate = &self.callers.gates().budgets[id.index()];
         let lease = gate.lease().map(|lease| &lease.lease);
-        let may_stop = || rules.may_stop() && !is_served_by(rules, id, wanted);
+        let may_stop = || wanted.overrides.may_refuse((id, rules), wanted.model);
         if lease.is_some_and(|lease| !lease.is_open() && !lease.holds(wanted.now)) && may_stop() {
             return Err(Refused {
                 admission: Admission::RefuseInFlight,
@@ -429,7 +430,7 @@ fn decide(
     wanted: &Wanted<'_>,
     standing: &Standing,
 ) -> Result<Share, Refused> {
-    if !rules.may_stop() || is_served_by(rules, id, wanted) {
+    if !wanted.overrides.may_refuse((id, rules), wanted.model) {
         return Ok(budget::share_of_unstoppable(standing, ask));
     }
     match budget::admit(standing, ask) {
@@ -475,11 +476,6 @@ pub(super) fn tell_lack(
         let _ = lease.take_lacked();
     }
     true
-}
-
-/// Whether the request is already served as the budget wants it at its limit.
-fn is_served_by(rules: &Budget, id: BudgetId, wanted: &Wanted<'_>) -> bool {
-    wanted.sent_on.contains(&id) || rules.model_override.as_deref() == Some(wanted.model)
 }
 
 impl Drop for Pass {

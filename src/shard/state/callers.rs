@@ -2,9 +2,12 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::exchange::callers::{Callers, SharedCallers};
+use crate::exchange::recent_keys::RecentKeys;
 use crate::link::latest::Latest;
+use crate::sys::entropy;
 
 /// The callers in force when the shard last looked: requests share them without a counter
 /// that other shards change.
@@ -14,7 +17,7 @@ impl HeldCallers {
     /// Those of `latest`.
     #[must_use]
     pub fn new(latest: &Latest<Callers>) -> Self {
-        Self(RefCell::new(Rc::new(SharedCallers::new(latest.load()))))
+        Self(RefCell::new(hold(latest.load())))
     }
 
     /// The callers that are in force.
@@ -31,7 +34,16 @@ impl HeldCallers {
         // What is held is not another value at the same address.
         let is_same = latest.look(|callers| held.is(callers));
         if !is_same {
-            *held = Rc::new(SharedCallers::new(latest.load()));
+            *held = hold(latest.load());
         }
     }
+}
+
+/// Holds `callers`. Where the kernel gives no random bytes, no key is remembered, and the digest of
+/// each is computed each time.
+fn hold(callers: Arc<Callers>) -> Rc<SharedCallers> {
+    let secret = entropy::secret().ok();
+    let secret = secret.as_ref().and_then(|bytes| bytes.first_chunk());
+    let recent = secret.map(RecentKeys::new).unwrap_or_default();
+    Rc::new(SharedCallers::new(callers, recent))
 }

@@ -7,6 +7,7 @@ use crate::config::accounts::Account;
 use crate::exchange::attribution::{Attribution, Label};
 use crate::exchange::callers::{KeyState, SharedCallers};
 use crate::exchange::explain::{self, Asked};
+use crate::exchange::overrides::Overrides;
 use crate::exchange::principal::Principal;
 use crate::exchange::refusal::{KeyFault, Refusal};
 use crate::exchange::scopes::Scopes;
@@ -112,14 +113,14 @@ pub(super) fn pass<'a>(
     (callers, scopes): (&'a SharedCallers, Scopes<'a>),
     told: &mut Explained,
 ) -> Result<(), Refusal<'a>> {
-    let mut sent_on = Vec::new();
+    let mut overrides = Overrides::default();
     loop {
         let wanted = Wanted {
             now: clock::now(),
             model: job.model,
             tokens: spend::expected(job).sum(),
             ask: Some(spend::estimate(job, &spend::expected(job))),
-            sent_on: &sent_on,
+            overrides: &overrides,
         };
         let mut stopped = None;
         for account in scopes.of_model(Some(job.model)) {
@@ -139,14 +140,14 @@ pub(super) fn pass<'a>(
             scope.reason = Some(refusal.to_string());
             &mut scope.verdict
         });
-        let Some((id, model)) = stopped.instead() else {
+        let budget = stopped.budget();
+        let Some(model) = budget.and_then(|budget| overrides.start_over(budget)) else {
             last.into_iter()
                 .for_each(|verdict| *verdict = Verdict::Refuses);
             return Err(refusal);
         };
         last.into_iter()
             .for_each(|verdict| *verdict = Verdict::ServedInstead);
-        sent_on.push(id);
         told.model_override = Some(model.to_owned());
         admit::serve_with(job, model)?;
     }
