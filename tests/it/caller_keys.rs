@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use infermux::testing::base::digest::Digest;
 use infermux_mock::Mock;
@@ -312,6 +315,72 @@ fn a_file_of_keys_comes_into_force_by_itself_and_a_bad_one_changes_nothing() {
         ask(&router, "k-three").status == 200
     });
     assert_eq!(ask(&router, "k-two").status, 401);
+}
+
+/// Asks with `k-web` until `stop` says so, 500 times a second with all other callers together.
+fn keep_asking(router: &Router, start: Instant, (stop, sent): (&AtomicBool, &AtomicU64)) {
+    let mut client = Client::connect(router.addr());
+    while !stop.load(Ordering::Relaxed) {
+        let headers = "Authorization: Bearer k-web\r\n";
+        client.post_with("/v1/chat/completions", headers, &chat("x"));
+        let answer = client.answer();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let number = sent.fetch_add(1, Ordering::Relaxed);
+        let due = Duration::from_millis(2 * number);
+        thread::park_timeout(due.saturating_sub(start.elapsed()));
+    }
+}
+
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn five_hundred_requests_a_second_go_through_eight_other_files_of_keys() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let folder = Folder::new();
+    // The key that asks stays, and its limit and its budget are others each time.
+    let file = |round: u64| {
+        let rest = format!(
+            ", limits: {{requests_per_minute: {}}}, budgets: [{{usd: {}, per: day}}]",
+            1_000_000 + round,
+            1_000 + round
+        );
+        let (web, other) = (entry("web", "k-web", &rest), format!("k-{round}"));
+        [web, entry(&format!("other-{round}"), &other, "")].concat()
+    };
+    let path = folder.write("keys.yml", file(0));
+    let auth = format!("auth: {{mode: keys, keys_file: '{}'}}\n", path.display());
+    let config = config_for(&[&alpha], &format!("{auth}server: {{shards: 2}}\n"));
+    let router = Router::start(&config);
+    let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
+    let start = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| keep_asking(&router, start, (&stop, &sent)));
+        }
+        // However it ends, the callers end.
+        let _stop = Stop(&stop);
+        for round in 1..=8 {
+            let next = folder.write("next.yml", file(round));
+            fs::rename(&next, &path).expect("renamed");
+            eventually("the other key gets in", || {
+                ask(&router, &format!("k-{round}")).status == 200
+            });
+            assert_eq!(ask(&router, &format!("k-{}", round - 1)).status, 401);
+            let before = sent.load(Ordering::Relaxed);
+            eventually("requests go on", || {
+                sent.load(Ordering::Relaxed) >= before + 50
+            });
+        }
+    });
+    let (sent, seconds) = (sent.into_inner(), start.elapsed().as_secs_f64());
+    assert_eq!(alpha.stats().requests, sent + 8, "each was sent once");
+    assert!(sent as f64 > 250.0 * seconds, "{sent} in {seconds} s");
 }
 
 #[test]
@@ -633,7 +702,7 @@ fn commands_at_the_same_time_lose_no_key() {
     let folder = Folder::new();
     let (path, file) = with_file(&alpha, &folder, "[]\n");
     let names: Vec<String> = (0..12).map(|number| format!("n{number}")).collect();
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for name in &names {
             let new = ["key", "new", "--name", name, "--write", "--config", &file];
             scope.spawn(move || {
