@@ -64,7 +64,7 @@ fn every_fault_has_its_line_and_no_password_is_told() {
         ),
         (
             "shared: {url: 'redis://h', namespace: n, member_ttl: 4s}",
-            "line 2: shared.member_ttl: `4s` is below 5s",
+            "line 2: shared.member_ttl: `4s` is not between 5s and 24h",
         ),
         (
             "shared: {url: 'rediss://h', namespace: n, tls: {cert_file: c}}",

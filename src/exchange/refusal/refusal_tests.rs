@@ -503,7 +503,7 @@ fn a_limit_says_whose_it_is_in_every_dialect() {
 }
 
 /// Each code with its status in chat, and its status and type in Messages.
-const IN_BOTH: [(&str, u16, u16, &str); 29] = [
+const IN_BOTH: [(&str, u16, u16, &str); 30] = [
     ("invalid_request", 400, 400, "invalid_request_error"),
     ("invalid_api_key", 401, 401, "authentication_error"),
     ("expired_api_key", 401, 401, "authentication_error"),
@@ -530,6 +530,7 @@ const IN_BOTH: [(&str, u16, u16, &str); 29] = [
     ("upstream_error", 502, 502, "api_error"),
     ("no_healthy_providers", 503, 503, "api_error"),
     ("overloaded", 503, 529, "overloaded_error"),
+    ("shared_state_unavailable", 503, 503, "api_error"),
     ("shutting_down", 503, 503, "api_error"),
     ("upstream_timeout", 504, 504, "timeout_error"),
     (
