@@ -7,6 +7,7 @@ pub mod caller_key;
 pub mod digest;
 pub mod endpoint;
 pub mod few;
+pub mod fingerprint;
 pub mod ids;
 pub mod limits;
 pub mod map;

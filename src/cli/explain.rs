@@ -65,6 +65,7 @@ fn path(flags: &ExplainFlags) -> String {
         ("model", &flags.model),
         ("caller", &flags.caller),
         ("key", &flags.key),
+        ("session", &flags.session),
     ] {
         if let Some(value) = value {
             path.push_str(&format!("&{name}={}", percent_encoded(value)));

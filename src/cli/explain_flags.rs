@@ -23,6 +23,9 @@ pub struct ExplainFlags {
     /// The name of the key with which it is asked
     #[arg(long, value_name = "NAME")]
     pub key: Option<String>,
+    /// The session that it names, as X-Infermux-Session does
+    #[arg(long, value_name = "SESSION")]
+    pub session: Option<String>,
     /// The endpoint that is asked
     #[arg(long, value_name = "ENDPOINT", default_value = "chat_completions")]
     #[arg(value_parser = PossibleValuesParser::new(EXPLAINED.map(|endpoint| endpoint.name())))]

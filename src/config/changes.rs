@@ -95,6 +95,7 @@ pub fn between(before: &Plan, after: &Plan) -> Vec<String> {
         ("tls", before.tls == after.tls),
         ("server.cors", before.cors == after.cors),
         ("routing.strategy", before.strategy == after.strategy),
+        ("routing.affinity", before.affinity == after.affinity),
         ("routing.failover", before.failover == after.failover),
         ("routing.least_latency", before.latency == after.latency),
         ("routing.groups", groups(before) == groups(after)),

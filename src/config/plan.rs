@@ -20,6 +20,7 @@ use crate::config::shared::Shared;
 use crate::config::tls::{ProviderTls, TlsFiles};
 use crate::config::url::BaseUrl;
 use crate::config::vendor::Vendor;
+use crate::decide::affinity::Affinity;
 use crate::decide::policy::{BreakerPolicy, LatencyPolicy};
 use crate::decide::strategy::Strategy;
 use crate::decide::units::UnitPrice;
@@ -49,6 +50,8 @@ pub struct Plan {
     pub groups: Box<[Group]>,
     /// The strategy outside of groups.
     pub strategy: Strategy,
+    /// How conversations are kept together outside of groups; `None`: they are not.
+    pub affinity: Option<Affinity>,
     /// How many attempts a request has, and in what time.
     pub failover: Failover,
     /// The figures of `least_latency`.
@@ -284,6 +287,8 @@ pub struct Group {
     pub models: Box<[Box<str>]>,
     /// Its strategy.
     pub strategy: Strategy,
+    /// How its conversations are kept together; `None`: they are not.
+    pub affinity: Option<Affinity>,
     /// The declared providers it is restricted to, in its order; empty = all.
     pub providers: Box<[ProviderId]>,
 }
@@ -328,6 +333,8 @@ pub struct Route {
     pub group: Option<GroupId>,
     /// The group's strategy, or the default one.
     pub strategy: Strategy,
+    /// How conversations are kept together; `None`: they are not.
+    pub affinity: Option<Affinity>,
     /// Whether no provider claims the model: then its candidates are open providers.
     pub is_unclaimed: bool,
     /// In declaration order; in a group, in the group's order. Empty only where a group leaves no
@@ -383,6 +390,13 @@ pub struct CallerBudget {
 }
 
 impl Plan {
+    /// Whether conversations are kept together on any route.
+    #[must_use]
+    pub fn keeps_conversations(&self) -> bool {
+        let mut groups = self.groups.iter();
+        self.affinity.is_some() || groups.any(|group| group.affinity.is_some())
+    }
+
     /// The provider with this id; this Plan must have it.
     #[must_use]
     pub fn provider(&self, id: ProviderId) -> &Provider {

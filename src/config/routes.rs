@@ -9,6 +9,7 @@ use crate::base::map::Map;
 use crate::config::aliases::Aliases;
 use crate::config::patterns::{self, PATTERNS_MAX, Pattern, PatternRoutes};
 use crate::config::plan::{Candidate, Group, Provider, Route, Routes};
+use crate::decide::affinity::Affinity;
 use crate::decide::strategy::Strategy;
 
 /// The models that providers of any kind are configured to serve.
@@ -75,6 +76,7 @@ pub fn pass_through(routes: &mut Routes, provider: ProviderId) {
     let route = Route {
         group: None,
         strategy: Strategy::Priority,
+        affinity: None,
         is_unclaimed: false,
         candidates: [candidate].into(),
     };
@@ -94,7 +96,7 @@ const NO_MODEL: &str = "(none)";
 pub fn build<'a>(
     providers: &'a [Provider],
     groups: &'a [Group],
-    strategy: Strategy,
+    (strategy, affinity): (Strategy, Option<Affinity>),
     names: impl Iterator<Item = &'a str>,
 ) -> Result<Routes, String> {
     let claims = Claims::new(providers);
@@ -109,6 +111,7 @@ pub fn build<'a>(
         providers,
         groups,
         strategy,
+        affinity,
         claims,
         first: first(groups),
         size: 0,
@@ -132,6 +135,7 @@ pub fn build<'a>(
         let route = Route {
             group: None,
             strategy,
+            affinity,
             is_unclaimed: true,
             candidates,
         };
@@ -242,6 +246,7 @@ struct Table<'a> {
     providers: &'a [Provider],
     groups: &'a [Group],
     strategy: Strategy,
+    affinity: Option<Affinity>,
     claims: Claims<'a>,
     first: HashMap<&'a str, GroupId>,
     /// The number of candidates so far.
@@ -279,9 +284,9 @@ impl<'a> Table<'a> {
         if candidates.is_empty() {
             return Ok(None);
         }
-        let mut strategy = self.strategy;
+        let (mut strategy, mut affinity) = (self.strategy, self.affinity);
         if let Some(group) = group.map(|id| &self.groups[id.index()]) {
-            strategy = group.strategy;
+            (strategy, affinity) = (group.strategy, group.affinity);
             candidates = restrict(candidates, &group.providers);
         }
         self.size += candidates.len();
@@ -293,6 +298,7 @@ impl<'a> Table<'a> {
         Ok(Some(Route {
             group,
             strategy,
+            affinity,
             is_unclaimed,
             candidates,
         }))

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::base::money::NanoUsd;
 use crate::coordinator::known::Known;
 use crate::coordinator::scopes;
+use crate::decide::affinity::Stay;
 use crate::decide::outcome::Outcome;
 use crate::dialect::unsent::Losses;
 use crate::exchange::refusal;
@@ -134,6 +135,18 @@ fn changed_parameters(out: &mut Exposition, known: &Known) {
     }
 }
 
+/// What became of requests on routes that keep conversations together.
+fn affinity(out: &mut Exposition, known: &Known) {
+    out.begin(Family::Affinity);
+    for stay in Stay::ALL {
+        let loops = known.totals.loops().iter();
+        let count: u64 = loops.map(|(_, one)| one.affinity[stay.place()].get()).sum();
+        if count > 0 {
+            out.value(&[stay.name()], count);
+        }
+    }
+}
+
 /// The counters of providers.
 fn attempts(out: &mut Exposition, known: &Known) {
     let providers = known.totals.providers();
@@ -165,6 +178,7 @@ fn attempts(out: &mut Exposition, known: &Known) {
         &[],
         loops().map(|one| one.retries_denied.get()).sum::<u64>(),
     );
+    affinity(out, known);
     out.begin(Family::Disconnects);
     out.value(&[], loops().map(|one| one.disconnects.get()).sum::<u64>());
     out.begin(Family::InFlight);

@@ -3,6 +3,7 @@
 //! It knows ids, tokens, durations and outcomes only: no JSON, no HTTP, no provider name. Time and
 //! randomness come in as arguments.
 
+pub mod affinity;
 pub mod backoff;
 pub mod breaker;
 pub mod budget;

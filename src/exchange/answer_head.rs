@@ -2,6 +2,7 @@
 
 use crate::base::endpoint::Dialect;
 use crate::base::time::WallTime;
+use crate::decide::affinity::Stay;
 use crate::exchange::headers::{self, TRAILER_ANNOUNCEMENT};
 use crate::exchange::inbound::{self, Crossing};
 use crate::exchange::quota::Quota;
@@ -127,6 +128,9 @@ pub struct HeadEnd<'a> {
     request_id: Option<&'a [u8]>,
     /// What the caller is told of its limits and budgets.
     quota: Option<(Quota, Option<WallTime>)>,
+    /// Whether the request went to the provider of its conversation, where conversations are kept
+    /// together.
+    stay: Option<Stay>,
 }
 
 impl<'a> HeadEnd<'a> {
@@ -139,6 +143,7 @@ impl<'a> HeadEnd<'a> {
             cors,
             request_id: None,
             quota: None,
+            stay: None,
         }
     }
 
@@ -158,6 +163,12 @@ impl<'a> HeadEnd<'a> {
     pub const fn with_quota(self, quota: Quota, wall: Option<WallTime>) -> Self {
         let quota = Some((quota, wall));
         Self { quota, ..self }
+    }
+
+    /// The same end, which says whether the request went to the provider of its conversation.
+    #[must_use]
+    pub const fn with_stay(self, stay: Option<Stay>) -> Self {
+        Self { stay, ..self }
     }
 
     /// The same end, with a connection that is kept open only if `wanted` allows that, too.
@@ -186,6 +197,9 @@ impl<'a> HeadEnd<'a> {
         }
         if let Some(id) = self.request_id {
             headers::anthropics_request_id(out, id);
+        }
+        if let Some(stay) = self.stay {
+            headers::affinity(out, stay);
         }
         if let Some((quota, wall)) = &self.quota {
             quota.write(*wall, out);

@@ -24,6 +24,8 @@ pub struct Asked {
     pub caller: Option<String>,
     /// The name of its key.
     pub key: Option<String>,
+    /// The session that it names.
+    pub session: Option<String>,
 }
 
 impl Asked {
@@ -38,6 +40,7 @@ impl Asked {
             model: None,
             caller: None,
             key: None,
+            session: None,
         };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -51,6 +54,7 @@ impl Asked {
                 "model" => asked.model = Some(value),
                 "caller" => asked.caller = Some(value),
                 "key" => asked.key = Some(value),
+                "session" => asked.session = Some(value),
                 _ => return Err(UNKNOWN),
             }
         }
@@ -196,7 +200,7 @@ pub fn price(row: &Row, prompt: Tokens) -> PriceExplained {
 /// The text of a request that is made up.
 const SHORT: &str = "Hello!";
 const UNREADABLE: &str = "a parameter is not UTF-8, or has a `%` without two digits behind it";
-const UNKNOWN: &str = "the parameters are `model`, `caller`, `key` and `endpoint`";
+const UNKNOWN: &str = "the parameters are `model`, `caller`, `key`, `session` and `endpoint`";
 const WRONG_ENDPOINT: &str = "`endpoint` is one of chat_completions, completions, embeddings, \
                               messages, responses";
 
@@ -206,10 +210,11 @@ mod tests {
 
     #[test]
     fn parameters_are_decoded_and_others_refused() {
-        let asked = Asked::read("model=a%2Fb&caller=c&key=k&endpoint=messages").unwrap();
+        let asked = Asked::read("model=a%2Fb&caller=c&key=k&session=s&endpoint=messages").unwrap();
         assert_eq!(asked.model.as_deref(), Some("a/b"));
         assert_eq!(asked.caller.as_deref(), Some("c"));
         assert_eq!(asked.key.as_deref(), Some("k"));
+        assert_eq!(asked.session.as_deref(), Some("s"));
         assert_eq!(asked.endpoint, Endpoint::Messages);
         for (query, problem) in [
             ("modle=a", UNKNOWN),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::base::money::NanoUsd;
 use crate::base::tokens::Tokens;
+use crate::decide::affinity::Stay;
 use crate::decide::outcome::KeyOwner;
 use crate::decide::strategy::Strategy;
 use crate::wire::known::{Known, Names};
@@ -52,15 +53,16 @@ pub const STREAM_LINES: &[u8] = b"Cache-Control: no-cache\r\nX-Accel-Buffering: 
 
 /// Headers that pages of other origins may read, besides those that browsers always allow.
 pub const EXPOSED: &str = "X-Infermux-Provider, X-Infermux-Model, X-Infermux-Strategy, \
-    X-Infermux-Route-Group, X-Infermux-Latency-Ms, X-Infermux-Attempts, X-Infermux-Model-Override, \
-    X-Infermux-Prompt-Tokens, X-Infermux-Completion-Tokens, X-Infermux-Cost, X-Infermux-Error, \
+    X-Infermux-Route-Group, X-Infermux-Latency-Ms, X-Infermux-Attempts, \
+    X-Infermux-Model-Override, X-Infermux-Affinity, X-Infermux-Prompt-Tokens, \
+    X-Infermux-Completion-Tokens, X-Infermux-Cost, X-Infermux-Error, \
     X-Infermux-Upstream-Request-Id, X-Infermux-Token-Count, X-Infermux-Budget-Remaining, \
     x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, \
     x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, \
     anthropic-ratelimit-requests-limit, anthropic-ratelimit-requests-remaining, \
     anthropic-ratelimit-requests-reset, anthropic-ratelimit-tokens-limit, \
-    anthropic-ratelimit-tokens-remaining, anthropic-ratelimit-tokens-reset, \
-    X-Request-Id, request-id, Retry-After, retry-after-ms, x-should-retry";
+    anthropic-ratelimit-tokens-remaining, anthropic-ratelimit-tokens-reset, X-Request-Id, \
+    request-id, Retry-After, retry-after-ms, x-should-retry";
 
 /// Appends the header lines.
 pub fn add(out: &mut Vec<u8>, added: &Added<'_>) {
@@ -101,6 +103,13 @@ pub(super) fn attempts(out: &mut Vec<u8>, count: u32) {
     if count > 1 {
         number(out, b"X-Infermux-Attempts: ", count);
     }
+}
+
+/// Appends whether the request went to the provider of its conversation.
+pub(super) fn affinity(out: &mut Vec<u8>, stay: Stay) {
+    out.extend_from_slice(b"X-Infermux-Affinity: ");
+    out.extend_from_slice(stay.name().as_bytes());
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Appends which provider has served the request.

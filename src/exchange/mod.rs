@@ -2,6 +2,7 @@
 //!
 //! It gets gates and gives facts, both plain values, and does not know where the books are kept.
 
+pub mod affinity;
 pub mod answer_head;
 pub mod attribution;
 pub mod auth;

@@ -212,6 +212,7 @@ mod tests {
         Route {
             group: None,
             strategy: Strategy::RoundRobin,
+            affinity: None,
             is_unclaimed: false,
             candidates: providers.iter().map(candidate).collect(),
         }
@@ -222,6 +223,7 @@ mod tests {
             name: name.into(),
             models: Box::default(),
             strategy: Strategy::Priority,
+            affinity: None,
             providers: Box::default(),
         };
         let addr = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -260,6 +262,7 @@ mod tests {
             providers: Box::default(),
             groups: group.into_iter().map(named).collect(),
             strategy: Strategy::RoundRobin,
+            affinity: None,
             failover: Failover {
                 max_attempts: 3,
                 deadline: Duration::ZERO,

@@ -27,7 +27,8 @@ impl Terms {
     /// The first terms of a process that takes `most` connections.
     #[must_use]
     pub fn first(plan: Arc<Plan>, most: ConnectionsMax) -> Self {
-        let providers = plan.providers.iter().map(limits).map(ProviderGate::new);
+        let providers = plan.providers.iter().map(|one| limits(&plan, one));
+        let providers = providers.map(ProviderGate::new);
         let gates = Gates::new(plan.routes.all.len(), most).with(providers.collect());
         Self {
             former: plan.routes.all.iter().map(|_| None).collect(),
@@ -44,7 +45,7 @@ impl Terms {
         let mut providers = self.gates.providers.to_vec();
         for provider in &plan.providers {
             let at = provider.id.index();
-            let limits = limits(provider);
+            let limits = limits(&plan, provider);
             match providers.get_mut(at) {
                 Some(gate) if fresh.providers.contains(&provider.id) => {
                     *gate = ProviderGate::new(limits);
@@ -67,11 +68,13 @@ impl Terms {
     }
 }
 
-fn limits(provider: &Provider) -> Limits {
+fn limits(plan: &Plan, provider: &Provider) -> Limits {
     Limits {
         requests: provider.requests_per_minute,
         tokens: provider.tokens_per_minute,
         in_flight: provider.max_in_flight,
+        // Conversations are kept together by how many requests each provider has in flight.
+        counts_in_flight: plan.keeps_conversations(),
         check_interval: provider.health_check.interval,
         origin: match provider.reach {
             Reach::Fleet => Origin::Leased,

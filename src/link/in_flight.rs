@@ -9,7 +9,7 @@ use crate::link::lease::Leases;
 /// How many places are taken, and how many there are.
 #[derive(Clone, Debug)]
 pub(super) struct InFlight {
-    /// Places that are taken, where the instance has all of them.
+    /// Places that are taken.
     pub(super) now: Arc<Padded<AtomicU32>>,
     /// Places that there are.
     pub(super) max: u32,
@@ -18,10 +18,24 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
+    /// Places that are counted in `now`, and of which there are any number.
+    pub(super) const fn without_limit(now: Arc<Padded<AtomicU32>>) -> Self {
+        Self {
+            now,
+            max: u32::MAX,
+            leased: None,
+        }
+    }
+
+    /// Places that are taken.
+    pub(super) fn count(&self) -> u32 {
+        self.now.0.load(Ordering::Relaxed)
+    }
+
     /// Whether all places are taken.
     pub(super) fn is_full(&self) -> bool {
         match &self.leased {
-            None => self.now.0.load(Ordering::Relaxed) >= self.max,
+            None => self.count() >= self.max,
             Some(leases) => leases.0.is_full(),
         }
     }
@@ -29,7 +43,11 @@ impl InFlight {
     /// Takes a place; returns whether there was one.
     pub(super) fn take(&self) -> bool {
         if let Some(leases) = &self.leased {
-            return leases.0.take_place();
+            let taken = leases.0.take_place();
+            if taken {
+                self.now.0.fetch_add(1, Ordering::Relaxed);
+            }
+            return taken;
         }
         let more = |now| (now < self.max).then_some(now + 1);
         self.now
@@ -42,8 +60,7 @@ impl InFlight {
     pub(super) fn release(&self) {
         if let Some(leases) = &self.leased {
             leases.0.give_places(1);
-        } else {
-            self.now.0.fetch_sub(1, Ordering::Relaxed);
         }
+        self.now.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -14,6 +14,7 @@ use crate::base::ids::ShardId;
 use crate::base::limits::{ERROR_CODES_MAX, LOSSES_MAX};
 use crate::base::money::NanoUsd;
 use crate::base::spent::Spent;
+use crate::decide::affinity::Stay;
 use crate::decide::outcome::Outcome;
 use crate::link::counter::Counter;
 use crate::link::facts::MonthTag;
@@ -174,6 +175,8 @@ pub struct LoopMeter {
     pub disconnects: Counter,
     /// Extra attempts that the retry budget did not allow.
     pub retries_denied: Counter,
+    /// Requests on routes that keep conversations together, by [`Stay::place`].
+    pub affinity: [Counter; Stay::ALL.len()],
     /// Errors that infermux itself answered with, by the code's place in their table.
     pub refusals: [Counter; ERROR_CODES_MAX],
     /// Callers' connections that are open.
@@ -208,6 +211,7 @@ impl Default for LoopMeter {
             requests_total: Counter::default(),
             disconnects: Counter::default(),
             retries_denied: Counter::default(),
+            affinity: [const { Counter::new() }; Stay::ALL.len()],
             refusals: [const { Counter::new() }; ERROR_CODES_MAX],
             callers: Gauge::default(),
             callers_busy: Gauge::default(),

@@ -63,6 +63,8 @@ pub struct Limits {
     pub tokens: Option<u64>,
     /// Requests at once.
     pub in_flight: Option<u32>,
+    /// Whether requests in flight are counted where there is no limit, too.
+    pub counts_in_flight: bool,
     /// Pause between two health checks: an unhealthy provider may become healthy with the next.
     pub check_interval: Duration,
     /// Where the quotas come from.
@@ -196,7 +198,11 @@ impl ProviderGate {
         let (now, leased) = (Arc::clone(&counters.in_flight), leases.clone());
         Self {
             read,
-            in_flight: limits.in_flight.map(|max| InFlight { now, max, leased }),
+            in_flight: match (limits.in_flight, limits.counts_in_flight) {
+                (Some(max), _) => Some(InFlight { now, max, leased }),
+                (None, true) => Some(InFlight::without_limit(now)),
+                (None, false) => None,
+            },
             requests: headroom(&counters.requests, limits.requests),
             tokens: headroom(&counters.tokens, limits.tokens),
             check_interval: limits.check_interval,
@@ -333,6 +339,12 @@ impl ProviderGate {
     /// An attempt has ended: one request in flight less.
     pub fn release(&self) {
         self.in_flight.iter().for_each(InFlight::release);
+    }
+
+    /// How many requests it has in flight, over all shards; 0 where that is not counted.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.as_ref().map_or(0, InFlight::count)
     }
 
     /// Whether requests or tokens are limited, so that admissions must be reported.

@@ -35,6 +35,8 @@ pub struct Explained {
     pub group: Option<String>,
     /// How one of the eligible candidates is chosen.
     pub strategy: Option<String>,
+    /// How conversations are kept together; `None`: they are not.
+    pub affinity: Option<AffinityExplained>,
     /// All candidates, in the order of the route.
     pub candidates: Vec<CandidateExplained>,
     /// The providers that are no candidates.
@@ -79,6 +81,17 @@ pub enum Verdict {
     Refuses,
 }
 
+/// How conversations are kept together, and where this one belongs.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AffinityExplained {
+    /// What tells conversations apart: `auto`, `session` or `prefix`.
+    pub by: String,
+    /// What tells this one: a header, a field of the body, or `prefix`; `None`: nothing does.
+    pub told_by: Option<String>,
+    /// The provider that comes first for it, whether or not it can take the request now.
+    pub first: Option<String>,
+}
+
 /// A candidate.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct CandidateExplained {
@@ -108,6 +121,8 @@ pub struct CandidateExplained {
     pub requests_left: Option<u64>,
     /// Tokens that its limit per minute has left.
     pub tokens_left: Option<u64>,
+    /// Requests that it has in flight; `None`: they decide nothing.
+    pub in_flight: Option<u32>,
     /// The prices that hold for the prompt; `None`: not known.
     pub price: Option<PriceExplained>,
     /// What the request would cost with an answer of the expected length; `None`: not known.

@@ -1,6 +1,8 @@
 //! Where a request would go, in a form for people.
 
-use crate::report::explained::{CandidateExplained, Explained, ScopeExplained, Verdict};
+use crate::report::explained::{
+    AffinityExplained, CandidateExplained, Explained, ScopeExplained, Verdict,
+};
 use crate::report::table::{self, Cell, Paint, Side, Tone};
 
 /// What was found: the request, its candidates, and what they would be sent.
@@ -56,12 +58,24 @@ fn heading(told: &Explained) -> Vec<(&'static str, Cell)> {
         let group = told.group.as_ref();
         let group = group.map_or(String::new(), |group| format!(", of the group {group}"));
         pairs.push(("strategy", Cell::plain(format!("{strategy}{group}"))));
+        if let Some(affinity) = &told.affinity {
+            pairs.push(("affinity", affinity_cell(affinity)));
+        }
         let (prompt, answer) = (told.prompt_tokens, told.answer_tokens);
         let tokens = format!("about {prompt} for the prompt, {answer} for the answer");
         pairs.push(("tokens", Cell::plain(tokens)));
     }
     pairs.push(("answer", answer(told)));
     pairs
+}
+
+fn affinity_cell(affinity: &AffinityExplained) -> Cell {
+    match (&affinity.told_by, &affinity.first) {
+        (Some(source), Some(first)) => {
+            Cell::plain(format!("told by {source}, its first provider is {first}"))
+        }
+        (_, _) => Cell::new("nothing tells the conversation", Tone::Doubtful),
+    }
 }
 
 fn scope_cell(scope: &ScopeExplained) -> Cell {

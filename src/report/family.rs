@@ -17,6 +17,7 @@ pub enum Family {
     ParametersChanged,
     Failovers,
     RetriesDenied,
+    Affinity,
     Disconnects,
     InFlight,
     Connections,

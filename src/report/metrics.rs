@@ -29,7 +29,7 @@ pub struct Row {
 }
 
 /// All metrics, in the order in which they are shown: the only list of them.
-pub const ROWS: [Row; 55] = [
+pub const ROWS: [Row; 56] = [
     Row {
         family: Family::Requests,
         name: "infermux_requests_total",
@@ -133,6 +133,14 @@ pub const ROWS: [Row; 55] = [
         labels: &[],
         help: "Failed requests that another provider could have taken, but the retry budget was \
                used up.",
+    },
+    Row {
+        family: Family::Affinity,
+        name: "infermux_affinity_total",
+        kind: Kind::Counter,
+        labels: &["result"],
+        help: "Requests on routes that keep conversations together: kept at the provider of their \
+               conversation, moved to another one, or none where nothing told the conversation.",
     },
     Row {
         family: Family::Disconnects,

@@ -287,6 +287,16 @@ const SHOWN: &[(&str, &str, &[&str])] = &[
     ),
     ("keys", "a_strategy_chooses", &["routing.strategy"]),
     (
+        "affinity",
+        "a_conversation_without_a_name_is_told_by_its_beginning",
+        &["affinity.by"],
+    ),
+    (
+        "affinity",
+        "who_is_too_busy_takes_no_more_of_its_sessions",
+        &["affinity.spill"],
+    ),
+    (
         "keys",
         "failover_has_its_bounds",
         &["routing.failover.max_attempts", "routing.failover.deadline"],

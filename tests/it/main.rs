@@ -8,6 +8,7 @@
 )]
 
 mod addresses;
+mod affinity;
 mod alerts;
 mod allowances;
 mod anthropic;

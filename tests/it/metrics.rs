@@ -141,7 +141,8 @@ fn config(mocks: &[Mock], state: &Path) -> String {
     providers.rotate_right(1);
     let rest = format!(
         "management_listen: \"127.0.0.1:0\"\n\
-         routing: {{strategy: priority, failover: {{retry_budget: 0}}}}\n\
+         routing: {{strategy: priority, failover: {{retry_budget: 0}}, \
+         groups: [{{name: kept, models: [guess], affinity: {{by: session}}}}]}}\n\
          pricing:\n  alpha:\n    \
          plain: {{input_per_million: 2, output_per_million: 8}}\n    \
          guess: {{input_per_million: 1, output_per_million: 1}}\n    \
@@ -346,6 +347,7 @@ infermux_attempts_total{provider="claude",outcome="untranslatable"} 1
 infermux_parameters_changed_total{provider="strict",kind="set"} 1
 infermux_failovers_total{reason="server_error"} 1
 infermux_failovers_total{reason="untranslatable"} 1
+infermux_affinity_total{result="none"} 1
 infermux_caller_disconnects_total 2
 infermux_in_flight_requests{provider="alpha"} 0
 infermux_in_flight_requests{provider="checked"} 0

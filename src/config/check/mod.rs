@@ -45,7 +45,8 @@ pub fn plan(root: &Block<'_>, proxies: &Proxies) -> Plan {
     let overrides = callers
         .chain(keys::budgets(&teams, &auth))
         .filter_map(|budget| budget.model_override.as_deref());
-    let routes = routes::build(&providers, &routing.groups, routing.strategy, overrides);
+    let usual = (routing.strategy, routing.affinity);
+    let routes = routes::build(&providers, &routing.groups, usual, overrides);
     let mut routes = routes.unwrap_or_else(|problem| {
         root.fault("providers", problem);
         routes::none()
@@ -66,6 +67,7 @@ pub fn plan(root: &Block<'_>, proxies: &Proxies) -> Plan {
         providers,
         groups: routing.groups,
         strategy: routing.strategy,
+        affinity: routing.affinity,
         failover: routing.failover,
         latency: routing.latency,
         routes,

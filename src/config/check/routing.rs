@@ -6,8 +6,9 @@ use crate::base::ids::ProviderId;
 use crate::base::limits::GROUPS_MAX;
 use crate::config::patterns::is_pattern;
 use crate::config::plan::{Failover, Group, Provider};
-use crate::config::raw::fields::Block;
+use crate::config::raw::fields::{Block, Defaults};
 use crate::config::routes::Served;
+use crate::decide::affinity::{Affinity, By};
 use crate::decide::policy::LatencyPolicy;
 use crate::decide::strategy::Strategy;
 
@@ -19,10 +20,20 @@ const STRATEGIES: [(&str, Strategy); 5] = [
     ("priority", Strategy::Priority),
 ];
 
+/// What conversations are told apart by; `None`: they are not kept together.
+const AFFINITIES: [(&str, Option<By>); 4] = [
+    ("off", None),
+    (By::Auto.name(), Some(By::Auto)),
+    (By::Session.name(), Some(By::Session)),
+    (By::Prefix.name(), Some(By::Prefix)),
+];
+
 /// The values of the block.
 pub struct Routing {
     /// The strategy outside of groups.
     pub strategy: Strategy,
+    /// How conversations are kept together outside of groups; `None`: they are not.
+    pub affinity: Option<Affinity>,
     /// The groups.
     pub groups: Box<[Group]>,
     /// How many attempts a request has, and in what time.
@@ -38,9 +49,12 @@ pub fn read(block: &Block<'_>, providers: &[Provider]) -> Routing {
         .unwrap_or(Strategy::RoundRobin);
     let latency = block.block("least_latency");
     let failover = block.block("failover");
+    let affinity = Affinities::read(&block.block("affinity"), Affinities::USUAL);
+    let usual = Usual { strategy, affinity };
     Routing {
         strategy,
-        groups: groups(block, providers, strategy),
+        affinity: affinity.get(),
+        groups: groups(block, providers, &usual),
         failover: Failover {
             max_attempts: failover.whole("max_attempts").unwrap_or(1),
             deadline: failover.span("deadline").unwrap_or_default(),
@@ -53,7 +67,41 @@ pub fn read(block: &Block<'_>, providers: &[Provider]) -> Routing {
     }
 }
 
-fn groups(routing: &Block<'_>, providers: &[Provider], default: Strategy) -> Box<[Group]> {
+/// What holds where a group says nothing else.
+struct Usual {
+    strategy: Strategy,
+    affinity: Affinities,
+}
+
+/// The fields of an `affinity` block.
+#[derive(Clone, Copy)]
+struct Affinities {
+    by: Option<By>,
+    spill_permille: u32,
+}
+
+impl Affinities {
+    /// Where the list of keys has no default, this one is never read.
+    const USUAL: Self = Self {
+        by: None,
+        spill_permille: 1_000,
+    };
+
+    /// The block's fields, and those of `usual` where it says nothing.
+    fn read(block: &Block<'_>, usual: Self) -> Self {
+        Self {
+            by: block.word("by", &AFFINITIES).unwrap_or(usual.by),
+            spill_permille: block.permille("spill").unwrap_or(usual.spill_permille),
+        }
+    }
+
+    fn get(self) -> Option<Affinity> {
+        let spill_permille = self.spill_permille;
+        self.by.map(|by| Affinity { by, spill_permille })
+    }
+}
+
+fn groups(routing: &Block<'_>, providers: &[Provider], usual: &Usual) -> Box<[Group]> {
     if routing.count("groups") > GROUPS_MAX {
         routing.fault("groups", format!("there are more than {GROUPS_MAX} groups"));
         return Box::default();
@@ -76,10 +124,14 @@ fn groups(routing: &Block<'_>, providers: &[Provider], default: Strategy) -> Box
         let models = block.texts("models");
         doubt_unserved(&block, &models, &served);
         doubt_patterns(&block, &models);
+        let affinity = block.block("affinity").with(Defaults::None);
         groups.push(Group {
             name: name.into(),
             models: models.into_iter().map(|(_, model)| model.into()).collect(),
-            strategy: block.word("strategy", &STRATEGIES).unwrap_or(default),
+            strategy: block
+                .word("strategy", &STRATEGIES)
+                .unwrap_or(usual.strategy),
+            affinity: Affinities::read(&affinity, usual.affinity).get(),
             providers: members(&block, &declared),
         });
     }

@@ -6,6 +6,9 @@
 use std::time::Duration;
 
 use crate::base::limits::{BUDGET_USD_MAX, SHARDS_MAX, STREAM_READ_BYTES, WEIGHT_MAX};
+use crate::config::raw::words::{
+    ACTIONS, AFFINITIES, COUNT, DAY, ON_LOSS, SECOND, SPAN, SPAN_OR_ZERO, STRATEGIES,
+};
 
 pub use crate::config::raw::kinds::{Fallback, Key, Kind, TextKind};
 
@@ -13,22 +16,8 @@ use Fallback::{Nothing, Required, Rule, Value};
 use Kind::{Block, Blocks, Entries, Flag, Ratio, Share, Table, Text, Texts, Usd, Whole, Word};
 use TextKind::{Header, Label, Model, Name, Origin, Parameter, Path, Secret};
 
-const DAY: Duration = Duration::from_secs(86_400);
-const SPAN: Kind = Kind::Span(Duration::from_millis(1), DAY);
-const SPAN_OR_ZERO: Kind = Kind::Span(Duration::ZERO, DAY);
-const SECOND: Duration = Duration::from_secs(1);
-const COUNT: Kind = Whole(1, 1_000_000_000);
-const ACTIONS: Kind = Word(&["hard_stop", "alert", "model_override"]);
 const OVERRIDE: Fallback = Rule("required where `action` is `model_override`");
-const ON_LOSS: Kind = Word(&["share", "closed", "open"]);
 const LOCAL: &str = "Whether this holds for each instance alone where `shared` is set.";
-const STRATEGIES: Kind = Word(&[
-    "round_robin",
-    "least_latency",
-    "cost_weighted",
-    "random",
-    "priority",
-]);
 
 /// All keys, in the order in which they are documented.
 #[must_use]
@@ -392,6 +381,8 @@ const KEYS: &[Key] = &[
 
     key("routing", "strategy", STRATEGIES, Value("round_robin"),
         "How a provider is chosen among those that can answer."),
+    key("routing", "affinity", Block("affinity"), Nothing,
+        "Whether a conversation stays with the provider that has its prompt in its cache."),
     key("routing", "least_latency", Block("routing.least_latency"), Nothing,
         "Settings of the strategy `least_latency`."),
     key("routing", "failover", Block("routing.failover"), Nothing,
@@ -418,8 +409,18 @@ const KEYS: &[Key] = &[
         "The models that the group is for, by their whole names."),
     key("routing.groups[]", "strategy", STRATEGIES, Rule("`routing.strategy`"),
         "The group's strategy."),
+    key("routing.groups[]", "affinity", Block("affinity"), Nothing,
+        "The group's affinity; a field that is left out has its value from `routing.affinity`."),
     key("routing.groups[]", "providers", Texts(Name), Rule("all providers"),
         "The only providers that answer these models, the first one first under `priority`."),
+
+    key("affinity", "by", AFFINITIES, Value("off"),
+        "What tells conversations apart: `session` the name that a request gives its session, \
+            `prefix` model, system prompt, tools and first message, `auto` the former, or else the \
+            latter."),
+    key("affinity", "spill", Ratio(1_000, 100_000), Value("1.25"),
+        "How many times its share of the requests in flight a provider may have; beyond that, its \
+            conversations go to their next provider."),
 
     key("pricing.<provider>.<model>", "input_per_million", Usd(1_000_000),
         Rule("required unless another price is set"),

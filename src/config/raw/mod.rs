@@ -18,6 +18,7 @@ pub mod schema;
 mod shown;
 pub mod texts;
 pub mod values;
+mod words;
 pub mod yaml;
 
 /// One value of a file.

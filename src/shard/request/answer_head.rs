@@ -41,6 +41,8 @@ pub fn head_end<'a>(record: &Record<'a>, wanted: Connection) -> HeadEnd<'a> {
     let cors = cors.map_or(&b""[..], |(cors, grant)| cors.lines(grant));
     let end = HeadEnd::new(request.version, shard.connection(wanted), cors);
     let end = end.in_dialect(request.dialect, request.id.as_bytes());
+    // Who takes the request in the end is not known when an early head leaves.
+    let end = end.with_stay(record.stay.filter(|_| !record.has_early_head));
     match quota(record) {
         Some(quota) => {
             let is_messages = request.dialect == Dialect::Messages;

@@ -19,6 +19,7 @@ use crate::exchange::checkup;
 use crate::exchange::refusal::{Down, Refusal};
 use crate::exchange::route::{self, Routed, Survey};
 use crate::link::provider_gate::{Cause, Standing};
+use crate::shard::request::affinity;
 use crate::shard::request::job::Job;
 use crate::shard::request::outage;
 use crate::shard::request::spend;
@@ -140,6 +141,9 @@ pub(super) fn pick(
 ) -> Option<usize> {
     let Job { shard, routed, .. } = job;
     let eligible = &with_room(job, eligible);
+    if let Some(place) = affinity::pick(job, eligible) {
+        return Some(place);
+    }
     let candidates = &routed.route.candidates;
     let latencies = match routed.route.strategy {
         Strategy::LeastLatency => candidates
@@ -167,9 +171,12 @@ pub(super) fn pick(
     choose(routed.route.strategy, &choice, eligible)
 }
 
-/// The request's number on its route. A strategy that needs no number takes none, because all
-/// shards share the counter.
+/// The request's number on its route. Where no number is needed, none is taken, because all shards
+/// share the counter.
 pub(super) fn ticket(job: &Job<'_>) -> u64 {
+    if job.conversation.is_some() {
+        return 0;
+    }
     match job.routed.route.strategy {
         Strategy::RoundRobin | Strategy::LeastLatency | Strategy::CostWeighted => {
             match &job.routed.turns {

@@ -5,7 +5,6 @@ use crate::exchange::course::Action;
 use crate::exchange::course::Try;
 use crate::exchange::course::{Course, Part, Reasoning};
 use crate::exchange::route::Survey;
-use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -23,6 +22,7 @@ use crate::shard::http::body::Body;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::decode;
 use crate::shard::request::admit;
+use crate::shard::request::affinity;
 use crate::shard::request::after::{self, After};
 use crate::shard::request::allowed;
 use crate::shard::request::ask;
@@ -30,7 +30,7 @@ use crate::shard::request::attempt::End;
 use crate::shard::request::choose;
 use crate::shard::request::count;
 use crate::shard::request::early;
-use crate::shard::request::job::Job;
+use crate::shard::request::job::{Begun, Job};
 use crate::shard::request::kept;
 use crate::shard::request::local;
 use crate::shard::request::manage;
@@ -166,25 +166,21 @@ pub(super) async fn route<'a>(
         Ok(pins) => pins,
         Err(unserved) => return unserved.tell(shard, caller, request, &mut record).await,
     };
-    let mut job = Job {
-        shard,
-        request,
+    let begun = Begun {
         endpoint,
         head,
         body: at,
-        translated: RefCell::default(),
-        edits: RefCell::default(),
-        asked_in: Cell::default(),
-        permit: RefCell::default(),
         ask,
-        model: &ask.model,
-        model_override: None,
-        model_json: None,
         routed,
         pins,
-        removable: RefCell::default(),
         parcel,
     };
+    let mut job = begun.job(shard, request);
+    if job.routed.route.affinity.is_some()
+        && let Err(refusal) = affinity::read(&mut job, caller).await
+    {
+        return refuse::tell(shard, caller, request, &mut record, &refusal).await;
+    }
     serve(&mut job, caller, &mut record).await
 }
 
@@ -317,6 +313,7 @@ impl<'d, 'a> Drive<'d, 'a> {
         job.permit.replace(Some(permit));
         self.record.attempts = self.course.count();
         self.record.asked = Some(job.asked(place));
+        self.record.stay = affinity::stay(job, place);
         Ok(action)
     }
 

@@ -2,7 +2,6 @@
 //! Nothing is taken, counted or sent.
 
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,10 +19,11 @@ use crate::report::providers;
 use crate::shard::http::body::Body;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::help::{self, WhenFull};
+use crate::shard::request::affinity;
 use crate::shard::request::after::After;
 use crate::shard::request::allowed;
 use crate::shard::request::choose;
-use crate::shard::request::job::Job;
+use crate::shard::request::job::{Begun, Job};
 use crate::shard::request::local::{self, Answer};
 use crate::shard::request::pins::{self, Unserved};
 use crate::shard::request::record::Record;
@@ -82,18 +82,15 @@ async fn explain<'q>(
     let (mut ask, named) = match read(shard, asked.endpoint, &body).await? {
         Ok(read) => read,
         Err(fault) => {
-            let fault = fault.to_string();
-            return Ok(refused(told, &Refusal::InvalidRequest(&fault), asked));
+            let why = &fault.to_string();
+            return Ok(refused(told, &Refusal::InvalidRequest(why), asked));
         }
     };
     if let Some(model) = &asked.model {
-        ask.model_json = String::from_utf8(json::quoted(model))
-            .unwrap_or_default()
-            .into();
-        ask.model = Cow::Borrowed(model);
+        let quoted = String::from_utf8(json::quoted(model)).unwrap_or_default();
+        (ask.model, ask.model_json) = (Cow::Borrowed(model.as_str()), quoted.into());
     }
-    told.model = ask.model.clone().into_owned();
-    told.stream = ask.stream;
+    (told.model, told.stream) = (ask.model.clone().into_owned(), ask.stream);
     who.admit(&mut told, asked.endpoint, (&ask.model, &named));
     let Some(routed) = choose::route(shard, asked.endpoint, &ask.model) else {
         let refusal = Refusal::ModelNotFound { model: &ask.model };
@@ -110,9 +107,12 @@ async fn explain<'q>(
     };
     let begun = Begun {
         endpoint: asked.endpoint,
+        head: &[],
+        body: 0..0,
         ask: &ask,
         routed,
         pins,
+        parcel: None,
     };
     route(begun.job(shard, request), told, (&who, asked, body)).await
 }
@@ -123,6 +123,7 @@ async fn route<'q>(
     mut told: Explained,
     (who, asked, body): (&Who, &'q Asked, Arc<Vec<u8>>),
 ) -> Result<Explained, Refusal<'q>> {
+    job.conversation = affinity::explained(&job, who.owner(), asked.session.as_deref(), &body);
     if let Err(unserved) = pins::narrow(&mut job) {
         return unserved_told(told, unserved, asked);
     }
@@ -161,45 +162,6 @@ async fn read(
         Ok((ask, allowed::fallbacks(&body)))
     };
     help::make(&shard.helpers, WhenFull::Refuse, work).await
-}
-
-/// What was read of the request that is explained.
-struct Begun<'a> {
-    endpoint: Endpoint,
-    ask: &'a Ask<'a>,
-    routed: Routed<'a>,
-    pins: Pins,
-}
-
-impl<'a> Begun<'a> {
-    /// The request as one that is carried out.
-    fn job(self, shard: &'a Rc<Shard>, request: &'a Request) -> Job<'a> {
-        let Self {
-            endpoint,
-            ask,
-            routed,
-            pins,
-        } = self;
-        Job {
-            shard,
-            request,
-            endpoint,
-            head: &[],
-            body: 0..0,
-            translated: RefCell::default(),
-            edits: RefCell::default(),
-            asked_in: Cell::default(),
-            permit: RefCell::default(),
-            ask,
-            model: &ask.model,
-            model_override: None,
-            model_json: None,
-            routed,
-            pins,
-            removable: RefCell::default(),
-            parcel: None,
-        }
-    }
 }
 
 /// The providers that are no candidates.

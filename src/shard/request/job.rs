@@ -18,6 +18,7 @@ use crate::config::plan::{Candidate, Provider};
 use crate::dialect::ask::Ask;
 use crate::dialect::chat::lessons::Keys;
 use crate::dialect::form::Form;
+use crate::exchange::affinity::Found;
 use crate::exchange::course::Release;
 use crate::exchange::headers::{Added, Totals};
 use crate::exchange::parameters;
@@ -62,10 +63,58 @@ pub struct Job<'a> {
     pub routed: Routed<'a>,
     /// What the request refers to, and to whom that belongs.
     pub pins: Pins,
+    /// The conversation that it belongs to, where conversations are kept together.
+    pub conversation: Option<Found>,
     /// The places in `input` of what it is sent again without, since nobody can open that.
     pub removable: RefCell<Vec<usize>>,
     /// What is known besides of a request that is passed on as it is.
     pub parcel: Option<&'a Parcel>,
+}
+
+/// What is known of a request once it has a route.
+pub struct Begun<'a> {
+    /// What is asked for.
+    pub endpoint: Endpoint,
+    /// The caller's bytes up to the body at least.
+    pub head: &'a [u8],
+    /// Where the body stands in the caller's bytes.
+    pub body: Range<usize>,
+    /// What the body says.
+    pub ask: &'a Ask<'a>,
+    /// The candidates that the request may be sent to.
+    pub routed: Routed<'a>,
+    /// What the request refers to, and to whom that belongs.
+    pub pins: Pins,
+    /// What is known besides of a request that is passed on as it is.
+    pub parcel: Option<&'a Parcel>,
+}
+
+impl<'a> Begun<'a> {
+    /// The request as one that is carried out.
+    #[inline]
+    #[must_use]
+    pub fn job(self, shard: &'a Rc<Shard>, request: &'a Request) -> Job<'a> {
+        Job {
+            shard,
+            request,
+            endpoint: self.endpoint,
+            head: self.head,
+            body: self.body,
+            translated: RefCell::default(),
+            edits: RefCell::default(),
+            asked_in: Cell::default(),
+            permit: RefCell::default(),
+            ask: self.ask,
+            model: &self.ask.model,
+            model_override: None,
+            model_json: None,
+            routed: self.routed,
+            pins: self.pins,
+            conversation: None,
+            removable: RefCell::default(),
+            parcel: self.parcel,
+        }
+    }
 }
 
 impl Job<'_> {

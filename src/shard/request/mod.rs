@@ -1,6 +1,7 @@
 //! The way of one request, from its head to its settlement.
 
 mod admit;
+mod affinity;
 pub mod after;
 pub mod allowed;
 pub mod answer_head;
@@ -21,6 +22,7 @@ mod explain;
 pub mod job;
 pub mod kept;
 pub mod local;
+mod look;
 pub mod lost;
 mod made;
 pub mod manage;

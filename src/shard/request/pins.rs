@@ -6,7 +6,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::base::endpoint::{Dialect, Endpoint};
-use crate::base::limits::INSPECTED_AT_ONCE_BYTES_MAX;
 use crate::dialect::responses::references;
 use crate::exchange::course::{Course, Part, Reasoning};
 use crate::exchange::pins::{Candidate, NotMine, PinFault, Pins};
@@ -14,12 +13,12 @@ use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
 use crate::exchange::route::Routed;
 use crate::shard::http::caller::Caller;
-use crate::shard::http::help;
 use crate::shard::http::upstream::Upstream;
 use crate::shard::request::after::After;
 use crate::shard::request::attempt::Attempt;
 use crate::shard::request::choose;
 use crate::shard::request::job::Job;
+use crate::shard::request::look::look;
 use crate::shard::request::record::Record;
 use crate::shard::request::refuse;
 use crate::shard::request::spend;
@@ -77,21 +76,6 @@ pub(super) async fn read(
     };
     let pins = look(shard, caller, at, read).await;
     pins.map_err(Unserved::Refused)?.map_err(Unserved::Fault)
-}
-
-/// What `read` finds in the body at `at` of the caller's bytes; a helper thread looks through a
-/// large one.
-async fn look<T: Send + 'static>(
-    shard: &Shard,
-    caller: &mut Caller,
-    at: Range<usize>,
-    read: impl FnOnce(&[u8]) -> T + Send + 'static,
-) -> Result<T, Refusal<'static>> {
-    if at.len() <= INSPECTED_AT_ONCE_BYTES_MAX {
-        return Ok(read(&caller.bytes[at]));
-    }
-    let work = move |message: &[u8]| read(&message[at]);
-    help::make_of_message(&shard.helpers, caller, work).await
 }
 
 /// Leaves only those among the job's candidates that may serve it.

@@ -7,6 +7,7 @@ use crate::base::ids::{ProviderId, RouteId};
 use crate::base::money::NanoUsd;
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
+use crate::decide::affinity::Stay;
 use crate::decide::strategy::Strategy;
 use crate::dialect::ask::Ask;
 use crate::exchange::attribution::Label;
@@ -41,6 +42,9 @@ pub struct Record<'a> {
     pub group: Option<&'a str>,
     /// The provider that was asked last.
     pub asked: Option<Asked<'a>>,
+    /// Whether it went to the provider of its conversation; `None`: conversations are not kept
+    /// together, or no provider was asked.
+    pub stay: Option<Stay>,
     /// The provider that was asked last, where no model was asked for.
     pub relayed_by: Option<&'a str>,
     /// The month in which it was admitted.
@@ -140,6 +144,7 @@ impl<'a> Record<'a> {
             strategy: None,
             group: None,
             asked: None,
+            stay: None,
             relayed_by: None,
             month: shard.gates.month(),
             response_time: None,
@@ -247,6 +252,9 @@ impl<'a> Record<'a> {
             own.refusals[place].add(1);
         }
         own.requests.count(now);
+        if let Some(stay) = self.stay {
+            own.affinity[stay.place()].add(1);
+        }
         if status == 429 || status >= 500 {
             own.errors.count(now);
         }

@@ -7,6 +7,7 @@ use rustls::{ClientConfig, ServerConfig};
 use crate::base::ids::{ProviderId, RouteId};
 use crate::base::secret::Secret;
 use crate::config::plan::Plan;
+use crate::decide::affinity::Seats;
 use crate::decide::rotation::Rotation;
 use crate::exchange::cors::Cors;
 use crate::exchange::door::Door;
@@ -115,6 +116,8 @@ pub struct TlsSettings {
 pub struct RouteExtras {
     /// The order of turns.
     pub rotation: Rotation,
+    /// The candidates as conversations see them, where conversations are kept together.
+    pub seats: Option<Seats>,
     /// By candidate: the provider's name for the model as a JSON string, where it has one.
     pub models: Box<[Option<Box<[u8]>>]>,
 }
@@ -127,8 +130,11 @@ impl RouteExtras {
             let models = names
                 .map(|name| name.map(|name| json::quoted(name).into()))
                 .collect();
+            let seats = route.candidates.iter();
+            let seats = seats.map(|one| (&*plan.provider(one.provider).name, one.weight));
             Self {
                 rotation: Rotation::new(&weights),
+                seats: route.affinity.map(|_| Seats::new(seats)),
                 models,
             }
         });

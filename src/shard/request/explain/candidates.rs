@@ -9,7 +9,8 @@ use crate::exchange::explain;
 use crate::exchange::refusal::{Down, Refusal};
 use crate::exchange::route::Survey;
 use crate::link::provider_gate::Standing;
-use crate::report::explained::{CandidateExplained, Explained, dollars};
+use crate::report::explained::{AffinityExplained, CandidateExplained, Explained, dollars};
+use crate::shard::request::affinity;
 use crate::shard::request::choose;
 use crate::shard::request::job::Job;
 use crate::shard::request::spend;
@@ -60,6 +61,11 @@ impl Prospect {
         let name = |place: &usize| job.provider_at(*place).name.to_string();
         told.group = job.routed.group.map(str::to_owned);
         told.strategy = Some(job.routed.route.strategy.name().to_owned());
+        told.affinity = job.routed.route.affinity.map(|policy| AffinityExplained {
+            by: policy.by.name().to_owned(),
+            told_by: job.conversation.map(|found| found.source.to_owned()),
+            first: affinity::first(job).as_ref().map(name),
+        });
         told.prompt_tokens = self.expected.input.get();
         told.answer_tokens = self.expected.output.get();
         told.order = self.order.iter().map(name).collect();
@@ -106,6 +112,7 @@ impl Prospect {
             context_window: window.map(Tokens::get),
             requests_left,
             tokens_left,
+            in_flight: job.conversation.map(|_| gate.in_flight()),
             price: row.map(|row| explain::price(&row, self.expected.input)),
             cost_usd: row.map(|row| dollars(cost(&row))),
             changed: None,

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use crate::base::endpoint::Endpoint;
 use crate::config::accounts::Account;
+use crate::exchange::affinity;
 use crate::exchange::attribution::{Attribution, Label};
 use crate::exchange::callers::{KeyState, SharedCallers};
 use crate::exchange::explain::{self, Asked};
@@ -92,6 +93,13 @@ impl Who {
         if let Some(refusal) = refusal {
             told.refuse(explain::refusal(&refusal, endpoint));
         }
+    }
+
+    /// Hash of whose request it is, as conversations are kept apart by.
+    pub(super) fn owner(&self) -> u64 {
+        let principal = self.key.as_ref().map(|(principal, _)| principal);
+        let caller = self.attribution.caller.as_ref().map(Label::as_str);
+        affinity::owner(principal, caller)
     }
 
     /// The scopes whose limits and budgets the request passes.
