@@ -890,6 +890,10 @@ fn every_key_is_read() {
                 format!("{{providers: [{{models: [{field}]}}]}}"),
                 "providers[0].models[0].".into(),
             ),
+            "affinity" => (
+                format!("{{routing: {{affinity: {field}}}}}"),
+                "routing.affinity.".into(),
+            ),
             "routing.groups[]" => (
                 format!("{{routing: {{groups: [{field}]}}}}"),
                 "routing.groups[0].".into(),
