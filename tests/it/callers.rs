@@ -167,7 +167,7 @@ fn a_path_that_is_not_served_is_told_the_nearest_that_is() {
             "did you mean /openai/deployments/{model}/chat/completions?",
         ),
         ("/favicon.ico", "GET / says what is served"),
-        ("/v1/images/generations", "GET / says what is served"),
+        ("/v1/assistants", "GET / says what is served"),
     ] {
         let answer = post(&mut client, path, "{}");
         assert_eq!(
