@@ -73,11 +73,14 @@ pub fn read(number: u64, said: &[Said], (has_hello, asks): (bool, usize)) -> Opt
 
 fn texts(said: &Said) -> Option<Vec<&str>> {
     let Said::List(list) = said else { return None };
-    let text = |one| match one {
-        &Said::Text(ref text) => Some(&**text),
-        Said::Nothing | Said::Number(_) | Said::List(_) | Said::Fault(_) => None,
-    };
     list.iter().map(text).collect()
+}
+
+fn text(said: &Said) -> Option<&str> {
+    match said {
+        Said::Text(text) => Some(text),
+        Said::Nothing | Said::Number(_) | Said::List(_) | Said::Fault(_) => None,
+    }
 }
 
 fn numbers(said: &Said) -> Option<Vec<i64>> {

@@ -17,6 +17,7 @@ use crate::coordinator::quotas::{self, AnyLease, Entry, Published, Quotas, Targe
 use crate::ledger::shares::Shares;
 use crate::ledger::shares::message::Batch;
 use crate::ledger::shares::quota::{Identity, News, OnLoss, Pace, Quota, ShareId, State};
+use crate::link::budget_gate::BudgetGate;
 use crate::link::facts::Fact;
 use crate::link::orders::Order;
 use crate::link::queue::Giver;
@@ -386,7 +387,7 @@ impl Fleet {
             let is_under_way = match target {
                 Some(Target::Budget(budget)) => {
                     let gate = published.callers.budgets.get(budget.index());
-                    gate.is_some_and(|gate| gate.has_capped())
+                    gate.is_some_and(BudgetGate::has_capped)
                 }
                 Some(Target::Limit(..)) | None => false,
             };

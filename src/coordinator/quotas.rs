@@ -11,6 +11,7 @@ use crate::config::scope::Reach;
 use crate::config::shared::{self, Shared};
 use crate::ledger::books::Books;
 use crate::ledger::shares::quota::{Kind, Measure, OnLoss, Quota, ShareId, Standing, Words};
+use crate::link::budget_gate::BudgetGate;
 use crate::link::caller_gates::CallerGates;
 use crate::link::gate::Gates;
 use crate::link::lease::{BudgetLease, Lease};
@@ -344,7 +345,7 @@ impl Words for GateWords<'_> {
             }
             Some(Target::Budget(id)) => {
                 let gate = self.callers.budgets.get(id.index());
-                gate.map_or(0, |gate| gate.held())
+                gate.map_or(0, BudgetGate::held)
             }
             None => 0,
         }

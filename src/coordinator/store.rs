@@ -70,10 +70,11 @@ impl Store {
                 Taken::Nothing => {}
                 Taken::Gone => return,
             }
-            if self.connection.is_none() && clock::now() >= self.due {
-                if let Some(server) = self.connect() {
-                    tell(News::Connected(Arc::new(server)));
-                }
+            if self.connection.is_none()
+                && clock::now() >= self.due
+                && let Some(server) = self.connect()
+            {
+                tell(News::Connected(Arc::new(server)));
             }
         }
     }

@@ -152,6 +152,13 @@ const IN_FLIGHT_WAIT: Duration = Duration::from_secs(1);
 /// How long a caller is asked to wait where other instances have what is missing.
 const PART_WAIT: Duration = Duration::from_secs(1);
 
+/// The words of a gate that stay whatever its limits become.
+type SharedWords = (
+    Arc<Padded<ReadWords>>,
+    Arc<Told>,
+    Option<Arc<Padded<Leases>>>,
+);
+
 impl ProviderGate {
     /// A healthy provider with a closed circuit and all of its headroom, or with no part of it yet
     /// where that is leased.
@@ -166,7 +173,7 @@ impl ProviderGate {
             requests: left(limits.requests),
             tokens: left(limits.tokens),
         };
-        Self::over((Arc::default(), Arc::default(), None), counters, limits)
+        Self::over(SharedWords::default(), counters, limits)
     }
 
     /// The same words under other limits. When a limit changes, the coordinator gives back, or
@@ -178,15 +185,8 @@ impl ProviderGate {
         Self::over(words, self.counters.clone(), limits)
     }
 
-    fn over(
-        (read, told, leases): (
-            Arc<Padded<ReadWords>>,
-            Arc<Told>,
-            Option<Arc<Padded<Leases>>>,
-        ),
-        counters: Counters,
-        limits: Limits,
-    ) -> Self {
+    fn over(words: SharedWords, counters: Counters, limits: Limits) -> Self {
+        let (read, told, leases) = words;
         let headroom = |left: &Arc<_>, limit| {
             let left = Arc::clone(left);
             signed(limit).map(|limit| Headroom { left, limit })

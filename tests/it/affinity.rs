@@ -165,7 +165,7 @@ fn a_conversation_without_a_name_is_told_by_its_beginning() {
                     body[key] = json!(turns);
                     told(&ask_at(router.addr(), path, "", &body.to_string()))
                 };
-                let (provider, stay) = ask(&[first.clone()]);
+                let (provider, stay) = ask(std::slice::from_ref(&first));
                 assert_eq!(stay, "kept", "{path}");
                 assert_eq!(ask(&conversation), kept(&provider), "{path}");
                 distinct.insert(provider);

@@ -190,7 +190,7 @@ fn a_key_sees_the_models_that_it_may_ask_for() {
     let list = |key: &str, headers: &str, path: &str| {
         let mut client = Client::connect(router.addr());
         let headers = format!("Authorization: Bearer {key}\r\n{headers}");
-        client.send(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n{headers}\r\n"));
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n{headers}\r\n"));
         client.answer()
     };
     let messages = "anthropic-version: 2023-06-01\r\n";

@@ -100,7 +100,9 @@ fn requests_and_answers_cross_but_for_the_model() {
 
 #[test]
 fn sound_comes_as_it_is_made() {
-    let sound: Vec<u8> = (0..200_000_u32).map(|at| (at * 7) as u8).collect();
+    let sound: Vec<u8> = (0..200_000_u32)
+        .map(|at| (at * 7).to_le_bytes()[0])
+        .collect();
     let label = "Content-Type: audio/mpeg\r\n";
     let pieces: Vec<u8> = sound.chunks(30_000).skip(1).flat_map(chunk).collect();
     let chunked = [

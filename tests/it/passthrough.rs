@@ -109,7 +109,9 @@ fn paths_without_a_model_go_where_the_file_says() {
 
 #[test]
 fn files_of_any_size_cross_both_ways() {
-    let file: Vec<u8> = (0..3_000_000_u32).map(|at| (at * 31 >> 3) as u8).collect();
+    let file: Vec<u8> = (0..3_000_000_u32)
+        .map(|at| ((at * 31) >> 3).to_le_bytes()[0])
+        .collect();
     let label = "Content-Type: application/octet-stream\r\n";
     let alpha = Recorder::start(whole(label, &file));
     let rest = "passthrough: {provider: alpha}\n";

@@ -309,7 +309,7 @@ fn a_proxys_own_answers_to_requests_fail_over() {
         let proxy = Proxy::start(alpha.address(), Manner::Says(says));
         let by = format!("http://{}", proxy.addr());
         let first = through(&alpha, "http://alpha.invalid/v1", &by, &[]);
-        let router = Router::start(&config_of(&[first.clone()], ""));
+        let router = Router::start(&config_of(std::slice::from_ref(&first), ""));
         for path in ["/v1/chat/completions", "/v1/messages"] {
             let mut client = Client::connect(router.addr());
             let messages = json!([{"role": "user", "content": "x"}]);

@@ -43,7 +43,7 @@ fn own(folder: &Folder, name: &str, papers: &Papers) -> String {
 fn refused(alpha: &Mock, alone: &str, told: &str) {
     let fields = "circuit_breaker: {consecutive_failures: 2}\n";
     let first = format!("{alone}    {fields}");
-    let router = Router::start(&config_of(&[first.clone()], ""));
+    let router = Router::start(&config_of(std::slice::from_ref(&first), ""));
     for _ in 0..2 {
         let answer = ask(&router);
         let found = (answer.status, answer.code());

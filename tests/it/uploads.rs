@@ -30,7 +30,9 @@ fn part(head: &str, content: &[u8]) -> Vec<u8> {
 
 /// A form with this model, and a file of so many bytes.
 fn form(model: &str, bytes: usize) -> Vec<u8> {
-    let file: Vec<u8> = (0..bytes).map(|at| (at * 31 >> 3) as u8).collect();
+    let file: Vec<u8> = (0..bytes)
+        .map(|at| ((at * 31) >> 3).to_le_bytes()[0])
+        .collect();
     [
         part("name=\"model\"", model.as_bytes()),
         part("name=\"response_format\"", b"json"),

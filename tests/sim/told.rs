@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use infermux::testing::base::ids::{ProviderId, Subject};
 use infermux::testing::base::time::Instant;
+use infermux::testing::base::tokens::Tokens;
 use infermux::testing::decide::outcome::Signal;
 use infermux::testing::link::facts::{Ended, Fact, SUCCESSES_WITHIN, Sample};
 
@@ -48,10 +49,7 @@ impl Told {
             Fact::Left(one) => {
                 let second = one.admitted.as_secs();
                 let about = About::Left(one.subject, second, one.day.map(|day| day.0));
-                self.sum(
-                    about,
-                    [one.reserved, one.excess, one.used].map(|one| one.get()),
-                );
+                self.sum(about, [one.reserved, one.excess, one.used].map(Tokens::get));
             }
             Fact::Settled {
                 budget,

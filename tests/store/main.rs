@@ -5,6 +5,11 @@
 //! seconds; that they read the server's own one otherwise is a test of its own. Without
 //! `redis-server` nothing is compared, which is allowed everywhere but in CI.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests read the environment and the clock"
+)]
+
 #[path = "../sim/dice.rs"]
 mod dice;
 mod server;

@@ -181,14 +181,14 @@ impl Store {
             return AskAnswer::Epoch;
         };
         let is_member = self.members.get(&member.id);
-        if !is_member.is_some_and(|known| known.generation == member.generation) {
+        if is_member.is_none_or(|known| known.generation != member.generation) {
             return AskAnswer::Gone;
         }
         let learning = self.learning(now);
         let record = self.quotas.entry(Arc::clone(&ask.name)).or_default();
         let mine = record.held.get(&member.id);
         let mine_now = mine.filter(|one| one.generation == member.generation);
-        if ask.answered > 0 && !mine_now.is_some_and(|one| one.number >= ask.answered) {
+        if ask.answered > 0 && mine_now.is_none_or(|one| one.number < ask.answered) {
             self.renew(now);
             return AskAnswer::Epoch;
         }

@@ -222,9 +222,8 @@ impl Seat {
     /// has one model of each name, and no chains of aliases.
     fn takes(&self, name: &str, target: &str) -> bool {
         self.models.iter().all(|(own, to)| {
-            let clashes = (own == name && to != target)
-                || (own == target && to != target)
-                || (to == name && name != target);
+            let clashes =
+                (to != target && (own == name || own == target)) || (to == name && name != target);
             !clashes
         })
     }

@@ -74,7 +74,7 @@ fn provider(out: &mut String, seat: &Seat, settings: &Settings) {
     let timeout = at.timeout.as_ref().or(settings.timeout.as_ref());
     field("timeout", timeout.cloned());
     field("first_token_timeout", at.first_token_timeout.clone());
-    field("headers", pairs("set", &at.headers, |value| quoted(value)));
+    field("headers", pairs("set", &at.headers, quoted));
     field("request", pairs("default", &at.defaults, ToOwned::to_owned));
     if !seat.is_open {
         models(out, seat);

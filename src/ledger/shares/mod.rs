@@ -254,7 +254,7 @@ impl Shares {
         for id in pending.asks {
             match answers.next() {
                 Some(AskAnswer::Granted(granted)) => {
-                    self.on_granted((sent, now), id, granted, words)
+                    self.on_granted((sent, now), id, granted, words);
                 }
                 Some(AskAnswer::Epoch | AskAnswer::Gone) => {
                     self.membership.hello_first();
@@ -405,13 +405,13 @@ impl Shares {
     /// What the instance may use of a quota, as it stands.
     #[must_use]
     pub fn allowance(&self, id: ShareId) -> u64 {
-        self.account(id).map_or(0, |account| account.allowance())
+        self.account(id).map_or(0, Account::allowance)
     }
 
     /// What is left of a quota in the store, as it was last heard: nobody has it.
     #[must_use]
     pub fn free(&self, id: ShareId) -> u64 {
-        self.account(id).map_or(0, |account| account.free())
+        self.account(id).map_or(0, Account::free)
     }
 
     /// What others have spent of a quota in its period, and what was leased by those who died.

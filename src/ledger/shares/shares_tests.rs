@@ -292,7 +292,7 @@ fn without_a_lease_nothing_that_ends_is_used_again() {
         play.shares.on_connected("run");
         play.hello();
         let ask = play.ask();
-        let used = if back > 0 { 10 } else { 15 - 5 };
+        let used = 10;
         assert_eq!((ask.1.keep, ask.1.answered, ask.1.fresh), (used, 0, false));
         play.grant(&ask, 0, 0);
         play.expect(0, used);
