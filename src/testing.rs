@@ -10,6 +10,9 @@ pub mod base {
     pub mod endpoint {
         pub use crate::base::endpoint::{Dialect, Endpoint};
     }
+    pub mod fingerprint {
+        pub use crate::base::fingerprint::Fingerprint;
+    }
     pub mod ids {
         pub use crate::base::ids::{BudgetId, ProviderId, ScopeId, ShardId, Subject};
     }
@@ -94,6 +97,9 @@ pub mod coordinator {
     }
 }
 pub mod decide {
+    pub mod affinity {
+        pub use crate::decide::affinity::{Key, Seats};
+    }
     pub mod breaker {
         pub use crate::decide::breaker::Breaker;
     }

@@ -2,6 +2,8 @@
 //! fails the test. Every configuration that is shown is run through `validate --strict`, every
 //! command is read by the command line's own parser, and every link leads somewhere.
 
+#[path = "support/caches.rs"]
+mod caches;
 #[path = "support/configurations.rs"]
 mod configurations;
 
@@ -28,6 +30,27 @@ fn the_tables_are_up_to_date() {
             std::fs::write(&path, fresh).unwrap();
             panic!("{page} had a stale table; it has been written anew");
         }
+    }
+}
+
+/// The figures of conversations that stay are those of the choice as it is.
+#[test]
+fn the_figures_of_caches_are_up_to_date() {
+    let all = caches::simulate();
+    let (page, picture) = (
+        root().join("docs/routing.md"),
+        root().join("docs/caches.svg"),
+    );
+    let text = std::fs::read_to_string(&page).unwrap();
+    let (fresh, plot) = (
+        filled(&text, "caches", &caches::table(&all)),
+        caches::plot(&all),
+    );
+    let former = std::fs::read_to_string(&picture).unwrap_or_default();
+    if (&fresh, &plot) != (&text, &former) {
+        std::fs::write(&page, fresh).unwrap();
+        std::fs::write(&picture, plot).unwrap();
+        panic!("the figures of caches were stale; they have been written anew");
     }
 }
 
