@@ -10,7 +10,7 @@ use infermux::testing::ledger::shares::{Batch, Kept};
 use crate::dice::Dice;
 use crate::fleet::allowed::Allowed;
 use crate::fleet::process::{Disk, Process, Wish};
-use crate::fleet::setting::{Clock, MONEY, Mood, PLACES, RPM, Setting, TPM, share};
+use crate::fleet::setting::{Clock, MONEY, Mood, Setting, TPM, share};
 use crate::fleet::wire::{Answer, Message, Server};
 use crate::promise::{Broken, Held, promise};
 
@@ -604,33 +604,18 @@ impl World {
         }
     }
 
-    /// The store loses its data, all of it or what is new, where everybody who holds some of it can
-    /// tell: nobody is cut off, and nobody has died a short time ago.
+    /// The store loses its data, all of it or what is new, where somebody can tell what everybody
+    /// holds.
     fn lose(&mut self, all: bool) {
-        let forgotten = self.setting.pace.member_ttl + self.setting.span + Duration::from_secs(3);
         let now = self.now;
-        let can_tell = self.slots.iter().all(|slot| {
-            let is_there = now >= slot.cut_until
-                && now >= slot.paused_until
-                && now.since(slot.answered) < Duration::from_millis(1_300);
-            let dead_for = now.since(slot.died);
-            let is_dead = slot.life == 0
-                || dead_for > forgotten
-                || (slot.has_left && dead_for > self.setting.span + Duration::from_secs(3));
-            if slot.running.is_some() {
-                is_there
-            } else {
-                is_dead
-            }
-        });
-        if !can_tell || now < self.server.hung_until || now < self.server.down_until {
+        if !self.can_tell() || now < self.server.hung_until || now < self.server.down_until {
             return;
         }
         // What the dead have spent is remembered by those who have heard of it in the last minute.
         let is_remembered = self
             .slots
             .iter()
-            .all(|slot| slot.running.is_some() || slot.has_left);
+            .all(|slot| self.is_there(slot) || slot.has_left);
         self.allowed.money_is_unknown |= !is_remembered;
         self.calm_until = now + Duration::from_secs(5);
         if all && self.dice.chance(500) {
@@ -643,6 +628,41 @@ impl World {
             self.server.turn_back();
         }
         self.restart(Duration::from_millis(20));
+    }
+
+    fn is_there(&self, slot: &Slot) -> bool {
+        slot.running.is_some()
+            && self.now >= slot.cut_until
+            && self.now >= slot.paused_until
+            && self.now.since(slot.heard) < Duration::from_millis(1_300)
+    }
+
+    /// Whether those who are there know what everybody holds. Who is away has been for so long that
+    /// those who hold some of the same quotas, and so report them, have heard of what it had.
+    fn can_tell(&self) -> bool {
+        let ttl = self.setting.pace.member_ttl;
+        let forgotten = ttl + self.setting.span + Duration::from_secs(3);
+        let (mut is_whole, mut is_known) = (true, true);
+        for slot in &self.slots {
+            let dead_for = self.now.since(slot.died);
+            let is_forgotten = slot.life == 0
+                || dead_for > forgotten
+                || (slot.has_left && dead_for > self.setting.span + Duration::from_secs(3));
+            if self.is_there(slot) || (slot.running.is_none() && is_forgotten) {
+                continue;
+            }
+            is_whole = false;
+            let away_since = slot.answered.max(slot.died);
+            is_known &= self.now.since(away_since) > Duration::from_secs(4);
+        }
+        let tells = |quota: usize| {
+            let there = self.slots.iter().filter(|slot| self.is_there(slot));
+            let there = there.filter_map(|slot| slot.running.as_ref());
+            there
+                .into_iter()
+                .any(|one| one.shares.allowance(share(quota)) > 0)
+        };
+        is_whole || (is_known && self.setting.quotas().all(|one| one == MONEY || tells(one)))
     }
 
     /// Nothing goes wrong any more, nobody comes, and everybody is there.
