@@ -195,7 +195,10 @@ impl Store {
         if mine_now.is_some_and(|one| one.number >= ask.number) {
             return AskAnswer::Old;
         }
-        AskAnswer::Granted(record.take_in((now, learning, epoch), member, ask))
+        let members = &self.members;
+        let lives = |id: &str| members.get(id).is_some_and(|known| known.till > now);
+        let moment = (now, learning, epoch);
+        AskAnswer::Granted(record.take_in(moment, lives, (member, ask)))
     }
 
     fn renew(&mut self, now: u64) {
@@ -226,10 +229,10 @@ impl Record {
     fn take_in(
         &mut self,
         (now, learning, epoch): (u64, u64, u64),
-        member: &Member,
-        ask: &Ask,
+        lives: impl Fn(&str) -> bool,
+        (member, ask): (&Member, &Ask),
     ) -> Granted {
-        let sight = self.look(now, member, ask);
+        let sight = self.look((now, lives), member, ask);
         let mine = self.held.get(&member.id).cloned();
         let (keep, inherited) = kept(now, member, ask, mine.as_ref());
         let before = keep.max(mine.as_ref().map_or(0, |one| one.charged));
@@ -296,7 +299,12 @@ impl Record {
     }
 
     /// Drops what is over, and adds up the rest.
-    fn look(&mut self, now: u64, member: &Member, ask: &Ask) -> Sight {
+    fn look(
+        &mut self,
+        (now, lives): (u64, impl Fn(&str) -> bool),
+        member: &Member,
+        ask: &Ask,
+    ) -> Sight {
         let (ttl, window) = (ttl(member, ask), window(ask));
         self.ghost = self.ghost.filter(|(_, until)| *until > now);
         let mut sight = Sight {
@@ -316,7 +324,8 @@ impl Record {
                 return false;
             }
             let is_random = one.kept == Kept::No;
-            if is_period(ask) && is_random && ttl > 0 && one.till + FOLD_TTLS * ttl <= now {
+            let is_silent = ttl > 0 && one.till + FOLD_TTLS * ttl <= now;
+            if is_period(ask) && is_random && is_silent && !lives(id) {
                 base.charged += one.charged;
                 base.spent += one.spent;
                 base.lost += one.charged.saturating_sub(one.spent);

@@ -187,6 +187,12 @@ impl Account {
             || self.surplus(look, positive(left)) > 0
     }
 
+    /// Whether it has more than it needs, so that it gives some back.
+    #[must_use]
+    pub fn gives_back(&self, look: &Look, words: &impl Words) -> bool {
+        self.surplus(look, positive(words.left(self.id))) > 0
+    }
+
     /// Whether it is to be reported: something is held or used, or it is a period's, of which all
     /// remember the sum.
     #[must_use]

@@ -19,7 +19,8 @@
 -- more than the limit.
 
 local HUNGRY_MS = 2000
--- Processes whose ids are not kept are folded into `base` when they were silent for that many ttl.
+-- Processes whose ids are not kept are folded into `base` when they were silent for that many ttl
+-- and are no members any more: members may have nothing to say of a quota for long.
 local FOLD_TTLS = 10
 local WINDOW, IN_FLIGHT, PERIOD = 0, 1, 2
 
@@ -48,6 +49,12 @@ local held, spent_by_all, lost, living = 0, spent, 0, 1
 local max_known, known_until, holder, holder_till = 0, 0, nil, 0
 local all = redis.call('HGETALL', KEYS[2])
 local gone = {}
+
+local function lives(id)
+    local till = split(redis.call('HGET', KEYS[1], 'm:' .. id))[2]
+    return till and tonumber(till) > now
+end
+
 for place = 1, #all, 2 do
     local name, parts = all[place], split(all[place + 1])
     if name == 'ghost' then
@@ -80,7 +87,7 @@ for place = 1, #all, 2 do
         elseif is_over then
             gone[#gone + 1] = name
         elseif kind == PERIOD and one.kept == '0' and ttl > 0
-            and one.till + FOLD_TTLS * ttl <= now then
+            and one.till + FOLD_TTLS * ttl <= now and not lives(string.sub(name, 3)) then
             base, base_spent = base + one.charged, base_spent + one.spent
             base_lost, is_folded = base_lost + math.max(one.charged - one.spent, 0), true
             gone[#gone + 1] = name

@@ -282,8 +282,13 @@ impl Shares {
         if let Some(entry) = self.entry(id) {
             let account = &mut entry.account;
             if account.on_granted(&look, granted, words) {
-                // It holds more now, which is to be reported sooner.
-                let at = account.heartbeat(calm, words);
+                // It holds more now, which is to be reported sooner; others wait for what it has
+                // beyond its needs.
+                let at = if account.gives_back(&look, words) {
+                    now + look.sync
+                } else {
+                    account.heartbeat(calm, words)
+                };
                 self.due.no_later(id, at);
                 self.touched.push(id);
             }

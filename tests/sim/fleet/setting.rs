@@ -29,9 +29,14 @@ pub(crate) struct Setting {
     pub(crate) mood: Mood,
     /// How long things happen.
     pub(crate) busy: Duration,
+    /// A request costs at most such a part of the budget: a few of them use it up, or nobody does.
+    pub(crate) parts: u64,
     /// Milliseconds between two arrivals at one process.
     pub(crate) pause: (u64, u64),
     pub(crate) store_clock: Clock,
+    /// Nothing goes wrong but that one after the other is cut off for longer than the store remembers
+    /// it, while everybody wants more than there is.
+    pub(crate) only_cuts: bool,
 }
 
 /// How the network behaves.
@@ -92,7 +97,7 @@ impl Clock {
 
 impl Setting {
     pub(crate) fn new(dice: &mut Dice) -> Self {
-        let mut has = [true; QUOTAS].map(|_| dice.chance(700));
+        let mut has = [true; QUOTAS].map(|_| dice.chance(600));
         has[dice.place(QUOTAS)] = true;
         let calm = Mood {
             lost: 0,
@@ -108,25 +113,39 @@ impl Setting {
             late: dice.between(0, 200),
             latest: dice.between(10, 4_000),
         };
+        let only_cuts = dice.chance(150);
+        if only_cuts {
+            has = [true, false, false, false];
+        }
         Self {
+            only_cuts,
             processes: usize::try_from(dice.between(2, 5)).expect("few"),
             pace: Pace {
                 sync: Duration::from_millis(dice.one_of(&[100, 100, 200, 50])),
-                member_ttl: Duration::from_secs(dice.between(5, 12)),
+                member_ttl: Duration::from_secs(dice.between(2, 8)),
             },
-            span: Duration::from_secs(dice.between(4, 15)),
+            span: Duration::from_secs(dice.between(3, 12)),
             limits: [
-                dice.between(2, 60),
-                dice.between(50, 2_000),
+                dice.between(2, 40),
+                dice.between(50, 1_000),
                 dice.between(1, 12),
-                dice.between(500, 60_000),
+                dice.between(5_000, 600_000),
             ],
             has,
             on_loss: dice.one_of(&[OnLoss::Closed, OnLoss::Closed, OnLoss::Share]),
             standing: dice.one_of(&[Standing::Yes, Standing::No]),
-            mood: if dice.chance(300) { calm } else { wild },
+            mood: if only_cuts || dice.chance(300) {
+                calm
+            } else {
+                wild
+            },
             busy: dice.span(12_000, 32_000),
-            pause: dice.one_of(&[(20, 250), (50, 800), (200, 2_000)]),
+            parts: dice.one_of(&[20, 100, 5_000]),
+            pause: if only_cuts {
+                (20, 250)
+            } else {
+                dice.one_of(&[(20, 250), (50, 800), (200, 2_000)])
+            },
             store_clock: Clock::new(dice),
         }
     }

@@ -267,8 +267,8 @@ impl World {
             _ => self.dice.between(1, most / 20 + 1),
         };
         let budget = self.setting.limits[MONEY];
-        let prompt = self.dice.between(0, budget / 100);
-        let answer = self.dice.between(0, budget / 30);
+        let prompt = self.dice.between(0, budget / self.setting.parts / 3);
+        let answer = self.dice.between(0, budget / self.setting.parts);
         let wish = Wish {
             tokens,
             prompt,
@@ -548,6 +548,14 @@ impl World {
         }
         slot.has_left = is_heard;
         slot.running = None;
+        if slot.disk.kept == Kept::No {
+            self.numbers += 1;
+            slot.disk = Disk {
+                id: format!("n{}", self.numbers).into(),
+                kept: Kept::No,
+                spent: 0,
+            };
+        }
         slot.died = self.now;
         self.note(|| format!("p{place} stops, heard: {is_heard}"));
         self.after(50, 9_000, Event::Start(place));
@@ -575,8 +583,16 @@ impl World {
             return;
         }
         let place = self.dice.place(self.slots.len());
+        if self.setting.only_cuts {
+            let pace = self.setting.pace;
+            let span = pace.member_ttl + self.setting.span + Duration::from_secs(3);
+            if self.slots.iter().all(|slot| self.now >= slot.cut_until) {
+                self.slots[place].cut_until = self.now + span;
+            }
+            return;
+        }
         let span = |dice: &mut Dice| {
-            let most = if dice.chance(200) { 20_000 } else { 2_500 };
+            let most = if dice.chance(400) { 14_000 } else { 2_500 };
             dice.span(100, most)
         };
         let span = span(&mut self.dice);
@@ -725,6 +741,8 @@ impl World {
         let [_, lost] = process.shares.spent_by_others(share(quota), &process.words);
         let running = self.slots.iter().filter_map(|slot| slot.running.as_ref());
         let inherited: u64 = running.map(Process::inherited).sum();
-        left + inherited + lost + self.allowed.spent() >= limit
+        // What is expected to be taken next is rounded up in each process.
+        let rounded = self.slots.len() as u64;
+        left + inherited + lost + self.allowed.spent() + rounded >= limit
     }
 }
