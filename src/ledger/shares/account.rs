@@ -436,8 +436,7 @@ impl Account {
     /// What nobody has, as it was last heard.
     #[must_use]
     pub fn free(&self) -> u64 {
-        let sum = self.heard.as_ref().map(|heard| heard.granted.sum);
-        sum.map_or(0, |sum| self.quota.limit.saturating_sub(sum))
+        self.stock().free()
     }
 
     /// The latest answer.

@@ -75,7 +75,7 @@ impl Stock<'_> {
                 Kind::Window { .. } | Kind::Period { .. } => unused,
             };
         }
-        if self.is_scarce(heard) {
+        if self.is_scarce() {
             let stock = soon.max(self.standing(look));
             return left.saturating_sub(stock).min(self.demand.unused());
         }
@@ -89,7 +89,7 @@ impl Stock<'_> {
         let stock = match self.heard {
             None => 0,
             Some(heard) if heard.granted.hungry > 0 => return 0,
-            Some(heard) => self.moving(look, self.is_scarce(heard)),
+            Some(_) => self.moving(look, self.is_scarce()),
         };
         let stock = stock.max(self.standing(look));
         // An outage of five seconds, and the two in which a new store learns, are got through with
@@ -102,6 +102,14 @@ impl Stock<'_> {
             return 0;
         }
         stock - left
+    }
+
+    /// What nobody has, as it was last heard; nothing where nothing was.
+    #[must_use]
+    pub fn free(&self) -> u64 {
+        self.heard.map_or(0, |heard| {
+            self.quota.limit.saturating_sub(heard.granted.sum)
+        })
     }
 
     /// The stock that goes by demand.
@@ -128,8 +136,8 @@ impl Stock<'_> {
     }
 
     /// Whether less than a fifth of the limit is left in the store.
-    fn is_scarce(&self, heard: &Heard) -> bool {
-        self.quota.limit.saturating_sub(heard.granted.sum) < self.quota.limit / 5
+    fn is_scarce(&self) -> bool {
+        self.free() < self.quota.limit / 5
     }
 }
 

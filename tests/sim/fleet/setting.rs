@@ -34,8 +34,8 @@ pub(crate) struct Setting {
     /// Milliseconds between two arrivals at one process.
     pub(crate) pause: (u64, u64),
     pub(crate) store_clock: Clock,
-    /// Nothing goes wrong but that one after the other is cut off for longer than the store remembers
-    /// it, while everybody wants more than there is.
+    /// Nothing goes wrong but that one after the other is cut off for longer than the store
+    /// remembers it, while everybody wants more than there is.
     pub(crate) only_cuts: bool,
 }
 
