@@ -300,6 +300,19 @@ fn a_reload_changes_limits_and_makes_them_local() {
     assert_eq!(reloaded["needs_restart"], json!(["shared"]));
 }
 
+/// What the metrics of an instance say once it has heard of another one: name, label, and at least
+/// this value.
+pub const SEEN: [(&str, &[&str], f64); 4] = [
+    ("infermux_shared_state", &["state=\"ok\""], 1.0),
+    ("infermux_shared_members", &[], 2.0),
+    ("infermux_shared_lag_seconds", &[], f64::MIN_POSITIVE),
+    (
+        "infermux_shared_exchanges_total",
+        &["result=\"answered\""],
+        2.0,
+    ),
+];
+
 #[test]
 fn a_pause_that_a_provider_asks_for_is_told_to_all() {
     let Some(store) = Store::start(&[]) else {
@@ -320,6 +333,9 @@ fn a_pause_that_a_provider_asks_for_is_told_to_all() {
                 .is_none_or(|count| count == "0")
     });
     assert!(mock.requests().len() <= seen + 20);
-    assert!(metric(routers[1].addr(), "infermux_shared_members", &[]) >= 2.0);
+    for (name, labels, least) in SEEN {
+        let found = metric(routers[1].addr(), name, labels);
+        assert!(found >= least, "{name} {labels:?}: {found}");
+    }
     wait_as_told(Duration::ZERO);
 }

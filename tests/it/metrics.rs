@@ -10,6 +10,7 @@ use infermux::testing::report::metrics::{Kind, ROWS};
 use infermux_mock::Mock;
 use serde_json::{Value, json};
 
+use crate::fleet;
 use crate::key_reports;
 use crate::support::client::{Answer, Client};
 use crate::support::load::ask;
@@ -474,10 +475,12 @@ fn every_metric_moves_with_real_traffic() {
         .iter()
         .filter(|(_, _, value)| *value != "0");
     let of_scopes = of_scopes.map(|(name, ..)| *name);
+    let of_the_store = fleet::SEEN.iter().map(|(name, ..)| *name);
     let all: Vec<&str> = exact
         .chain(at_least)
         .chain(DURING)
         .chain(of_scopes)
+        .chain(of_the_store)
         .collect();
     for row in ROWS {
         let moves = |line: &&&str| {
