@@ -172,7 +172,7 @@ fn run((name, color, way): (&'static str, &'static str, Way)) -> Found {
         }
         let own = turn * TURN;
         let cache = &mut servers.caches[server];
-        let hit = cache.read(PROGRAM | session % PROGRAMS, BEGINNING, 2 * now)
+        let hit = cache.read(PROGRAM | (session % PROGRAMS), BEGINNING, 2 * now)
             + cache.read(conversation << 32 | session, own, 2 * now + 1);
         let slice = usize::try_from(now * SLICES as u64 / REQUESTS).expect("few");
         tokens[slice].0 += hit;

@@ -158,7 +158,7 @@ impl World {
             };
             self.now = key.0;
             assert!(self.at_once < 10_000, "time stands still");
-            self.step(event)?;
+            self.step(&event)?;
         }
         self.now = end;
         Ok(())
@@ -195,36 +195,36 @@ impl World {
         true
     }
 
-    fn step(&mut self, event: Event) -> Held {
+    fn step(&mut self, event: &Event) -> Held {
         match event.clone() {
             Event::Arrive(place) => self.arrive(place),
-            Event::Again(place, life, wish) if self.meets(place, life, &event) => {
+            Event::Again(place, life, wish) if self.meets(place, life, event) => {
                 self.admit(place, wish, false)
             }
-            Event::End(place, life, number) if self.meets(place, life, &event) => {
+            Event::End(place, life, number) if self.meets(place, life, event) => {
                 self.end(place, number);
                 Ok(())
             }
-            Event::Wake(place, life) if self.meets(place, life, &event) => {
+            Event::Wake(place, life) if self.meets(place, life, event) => {
                 self.slots[place].wakes = Instant::NEVER;
-                self.turn(place, |process, now| process.wake(now));
+                self.turn(place, Process::wake);
                 Ok(())
             }
             Event::Deliver(message) => {
                 self.deliver(*message);
                 Ok(())
             }
-            Event::Answered(answer) if self.meets(answer.process, answer.incarnation, &event) => {
+            Event::Answered(answer) if self.meets(answer.process, answer.incarnation, event) => {
                 self.answered(&answer);
                 Ok(())
             }
-            Event::TimeOut(place, life, number) if self.meets(place, life, &event) => {
+            Event::TimeOut(place, life, number) if self.meets(place, life, event) => {
                 if self.slots[place].pending == Some(number) {
                     self.disconnect(place);
                 }
                 Ok(())
             }
-            Event::Connect(place, life) if self.meets(place, life, &event) => {
+            Event::Connect(place, life) if self.meets(place, life, event) => {
                 self.connect(place);
                 Ok(())
             }
@@ -236,7 +236,7 @@ impl World {
                 self.fate();
                 Ok(())
             }
-            Event::Want(place, life) if self.meets(place, life, &event) => {
+            Event::Want(place, life) if self.meets(place, life, event) => {
                 self.want(place);
                 Ok(())
             }
@@ -339,7 +339,7 @@ impl World {
         self.note(|| format!("p{place} ends {number}: {used} tokens, {cost}"));
         self.allowed.on_ended(number, &request, (used, cost));
         self.turn(place, |process, now| {
-            process.settle(now, &request, used, cost)
+            process.settle(now, &request, used, cost);
         });
     }
 
