@@ -69,7 +69,12 @@ impl Allowed {
         self.check(now)
     }
 
-    pub(crate) fn on_ended(&mut self, number: u64, request: &Request, (used, cost): (u64, u64)) {
+    pub(crate) fn on_ended(
+        &mut self,
+        number: u64,
+        request: &Request,
+        (used, cost): (u64, u64),
+    ) -> Held {
         if let Some(tokens) = self.tokens.get_mut(&number) {
             let reserved = request.wish.tokens.min(self.limits[TPM]);
             tokens.tokens = used;
@@ -84,6 +89,7 @@ impl Allowed {
         } else {
             self.excess = self.excess.max(excess);
         }
+        self.check_money()
     }
 
     /// The process died with this request under way: nobody will say what it used.
@@ -137,6 +143,10 @@ impl Allowed {
             !is_judged || !self.has[PLACES] || places <= most,
             || format!("{places} requests in flight, of {most}"),
         )?;
+        self.check_money()
+    }
+
+    fn check_money(&self) -> Held {
         let reserved: u64 = self.reserved.values().sum();
         let (total, most) = (self.spent + reserved, self.limits[MONEY]);
         let excess = self.excess + self.excess_of_lost;

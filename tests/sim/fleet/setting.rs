@@ -140,7 +140,7 @@ impl Setting {
                 wild
             },
             busy: dice.span(12_000, 32_000),
-            parts: dice.one_of(&[20, 100, 5_000]),
+            parts: dice.one_of(&[4, 20, 5_000]),
             pause: if only_cuts {
                 (20, 250)
             } else {

@@ -202,8 +202,7 @@ impl World {
                 self.admit(place, wish, false)
             }
             Event::End(place, life, number) if self.meets(place, life, event) => {
-                self.end(place, number);
-                Ok(())
+                self.end(place, number)
             }
             Event::Wake(place, life) if self.meets(place, life, event) => {
                 self.slots[place].wakes = Instant::NEVER;
@@ -232,10 +231,7 @@ impl World {
                 self.start(place);
                 Ok(())
             }
-            Event::Fate => {
-                self.fate();
-                Ok(())
-            }
+            Event::Fate => self.fate(),
             Event::Want(place, life) if self.meets(place, life, event) => {
                 self.want(place);
                 Ok(())
@@ -320,14 +316,14 @@ impl World {
         }
     }
 
-    fn end(&mut self, place: usize, number: u64) {
+    fn end(&mut self, place: usize, number: u64) -> Held {
         let slot = &mut self.slots[place];
         let request = slot
             .running
             .as_mut()
             .and_then(|one| one.requests.remove(&number));
         let Some(request) = request else {
-            return;
+            return Ok(());
         };
         let tokens = request.wish.tokens.min(self.setting.limits[TPM]);
         let used = if self.dice.chance(900) {
@@ -337,10 +333,11 @@ impl World {
         };
         let cost = self.dice.between(request.wish.prompt, request.wish.whole);
         self.note(|| format!("p{place} ends {number}: {used} tokens, {cost}"));
-        self.allowed.on_ended(number, &request, (used, cost));
+        let held = self.allowed.on_ended(number, &request, (used, cost));
         self.turn(place, |process, now| {
             process.settle(now, &request, used, cost);
         });
+        held
     }
 
     /// A process acts; then it says what it has to, and is woken when it wants to be.
@@ -523,7 +520,7 @@ impl World {
     }
 
     /// A graceful stop: requests end, and what is not used is given back.
-    fn stop(&mut self, place: usize) {
+    fn stop(&mut self, place: usize) -> Held {
         let slot = &self.slots[place];
         let numbers = slot
             .running
@@ -531,11 +528,11 @@ impl World {
             .flat_map(|one| one.requests.keys().copied());
         let numbers: Vec<u64> = numbers.collect();
         for number in numbers {
-            self.end(place, number);
+            self.end(place, number)?;
         }
         let slot = &mut self.slots[place];
         let Some(process) = &mut slot.running else {
-            return;
+            return Ok(());
         };
         let own = process.clock.at(self.now);
         let batch = process.shares.leave(own, &mut process.words);
@@ -559,6 +556,7 @@ impl World {
         slot.died = self.now;
         self.note(|| format!("p{place} stops, heard: {is_heard}"));
         self.after(50, 9_000, Event::Start(place));
+        Ok(())
     }
 
     fn mood(&self) -> Mood {
@@ -574,13 +572,13 @@ impl World {
         self.setting.mood
     }
 
-    fn fate(&mut self) {
+    fn fate(&mut self) -> Held {
         if self.is_over {
-            return;
+            return Ok(());
         }
         self.after(500, 7_000, Event::Fate);
         if self.now < self.calm_until {
-            return;
+            return Ok(());
         }
         let place = self.dice.place(self.slots.len());
         if self.setting.only_cuts {
@@ -589,7 +587,7 @@ impl World {
             if self.slots.iter().all(|slot| self.now >= slot.cut_until) {
                 self.slots[place].cut_until = self.now + span;
             }
-            return;
+            return Ok(());
         }
         let span = |dice: &mut Dice| {
             let most = if dice.chance(400) { 14_000 } else { 2_500 };
@@ -608,9 +606,10 @@ impl World {
                 self.slots[place].paused_until = (self.now + span).min(end);
             }
             7 => self.kill(place),
-            8 if self.now >= self.slots[place].paused_until => self.stop(place),
+            8 if self.now >= self.slots[place].paused_until => return self.stop(place),
             _ => self.server.keep_copy(),
         }
+        Ok(())
     }
 
     fn restart(&mut self, span: Duration) {
