@@ -486,7 +486,7 @@ impl Fleet {
         SharedReport {
             state: self.state.name(),
             members: self.shares.members(),
-            lag_ms: u64::try_from(self.shares.lag().as_millis()).unwrap_or(u64::MAX),
+            lag: self.shares.lag(),
             namespace: self.namespace.clone(),
             instance: (&*self.id).into(),
             exchanges: self.exchanges,

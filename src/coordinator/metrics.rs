@@ -288,8 +288,9 @@ fn shared(out: &mut Exposition, known: &Known) {
     out.begin(Family::SharedMembers);
     shared.iter().for_each(|one| out.value(&[], one.members));
     out.begin(Family::SharedLag);
-    let lag = shared.map(|one| Duration::from_millis(one.lag_ms));
-    lag.iter().for_each(|lag| out.value(&[], lag.as_secs_f64()));
+    shared
+        .iter()
+        .for_each(|one| out.value(&[], one.lag.as_secs_f64()));
     out.begin(Family::SharedExchanges);
     if let Some(one) = shared {
         for (result, count) in ["answered", "lost"].iter().zip(one.exchanges) {

@@ -1,6 +1,8 @@
 //! The process at a glance, as the management API shows it.
 
-use serde::Serialize;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
 
 /// The process at a glance.
 #[derive(Clone, Debug, Serialize)]
@@ -26,6 +28,10 @@ pub struct StatusReport {
     pub shared: Option<SharedReport>,
 }
 
+fn millis<S: Serializer>(span: &Duration, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_f64(span.as_secs_f64() * 1_000.0)
+}
+
 /// How an instance stands with those that it shares limits and budgets with.
 #[derive(Clone, Debug, Serialize)]
 pub struct SharedReport {
@@ -33,8 +39,9 @@ pub struct SharedReport {
     pub state: &'static str,
     /// Instances that are heard of, this one included.
     pub members: u64,
-    /// How long the store took for its last answer, in milliseconds.
-    pub lag_ms: u64,
+    /// How long the store took for its last answer; in milliseconds, with their parts.
+    #[serde(rename = "lag_ms", serialize_with = "millis")]
+    pub lag: Duration,
     /// What these instances have in common.
     pub namespace: Box<str>,
     /// The name of this one in the store.
