@@ -15,7 +15,7 @@ use crate::wire::plain::are_all;
 pub struct Added<'a> {
     /// The request's id.
     pub request_id: &'a [u8],
-    /// The line that names the provider which served it: see [`provider_line`].
+    /// The line that names the provider which served it.
     pub provider_line: &'a [u8],
     /// The provider's own name for the model.
     pub model: &'a str,

@@ -175,7 +175,7 @@ pub struct LoopMeter {
     pub disconnects: Counter,
     /// Extra attempts that the retry budget did not allow.
     pub retries_denied: Counter,
-    /// Requests on routes that keep conversations together, by [`Stay::place`].
+    /// Requests on routes that keep conversations together, by how they stayed.
     pub affinity: [Counter; Stay::ALL.len()],
     /// Errors that infermux itself answered with, by the code's place in their table.
     pub refusals: [Counter; ERROR_CODES_MAX],

@@ -111,7 +111,7 @@ impl Who {
     }
 }
 
-/// Looks at all scopes that the request passes, as [`admit::admit`] takes it through them.
+/// Looks at all scopes that the request passes, as `admit::admit` takes it through them.
 ///
 /// # Errors
 ///
