@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use memchr::memmem::Finder;
 
+use crate::base::limits::STREAM_READ_BYTES;
 use crate::base::secret::Secret;
 use crate::config::plan::{Auth, Plan, Provider};
 
@@ -27,6 +28,8 @@ pub struct OwnMasks {
     /// How many such keys there are.
     unmistakable: usize,
     shortest: usize,
+    /// Length of the longest of these.
+    longest_unmistakable: usize,
 }
 
 impl Masks {
@@ -107,9 +110,12 @@ impl OwnMasks {
     pub fn of(provider: &Provider) -> Self {
         let mut words = prefix_free(words_of(provider));
         words.sort_by_key(|word| !is_unmistakable(word));
+        let unmistakable = words.iter().filter(|word| is_unmistakable(word));
+        let lengths = unmistakable.map(|word| word.len());
         Self {
             shortest: words.iter().map(|word| word.len()).min().unwrap_or(0),
-            unmistakable: words.iter().filter(|word| is_unmistakable(word)).count(),
+            unmistakable: lengths.clone().count(),
+            longest_unmistakable: lengths.max().unwrap_or(0),
             finders: words
                 .iter()
                 .map(|word| Finder::new(word).into_owned())
@@ -133,6 +139,15 @@ impl OwnMasks {
         for finder in self.finders.iter().take(self.unmistakable) {
             mask_all(finder, body);
         }
+    }
+
+    /// How many bytes at the end of an answer that goes on must wait for what follows: a key of
+    /// which [`mask_answer`](Self::mask_answer) has not seen the end yet may begin in them. Always
+    /// less than what is gathered before it is sent.
+    #[must_use]
+    pub fn undecided(&self) -> usize {
+        let most = STREAM_READ_BYTES / 2;
+        self.longest_unmistakable.saturating_sub(1).min(most)
     }
 }
 

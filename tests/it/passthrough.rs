@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::json;
 
-use crate::support::canned::{Recorder, halves, whole};
+use crate::support::canned::{Recorder, begun, chunk, halves, whole};
 use crate::support::client::{Answer, Client};
 use crate::support::config_of;
 use crate::support::router::Router;
@@ -135,6 +135,29 @@ fn files_of_any_size_cross_both_ways() {
         let (head, sent) = halves(&alpha.seen().pop().expect("a request"));
         assert!(head.contains("boundary=anything at all"), "{head}");
         assert!(sent == file[..bytes], "{}", sent.len());
+    }
+}
+
+#[test]
+fn a_key_is_masked_wherever_a_large_answer_is_cut() {
+    let key = "sk-alpha-0123456789";
+    let body = format!("[\"{}\"]", vec![key; 100_000].join("\",\""));
+    let masked = body.replace(key, &"*".repeat(key.len()));
+    let chunked = [
+        begun(JSON, &body.as_bytes()[..100]),
+        body.as_bytes()[100..]
+            .chunks(30_001)
+            .flat_map(chunk)
+            .collect(),
+        b"0\r\n\r\n".to_vec(),
+    ];
+    for bytes in [whole(JSON, body.as_bytes()), chunked.concat()] {
+        let alpha = Recorder::start(bytes);
+        let rest = "passthrough: {provider: alpha}\n";
+        let router = Router::start(&config_of(&[at("alpha", alpha.addr())], rest));
+        let answer = ask(&router, "GET /v1/files", "", b"");
+        assert_eq!((answer.status, answer.complete), (200, true));
+        assert!(answer.text() == masked, "a key is quoted");
     }
 }
 

@@ -177,7 +177,7 @@ impl<'a> Passing<'_, '_, 'a> {
         let is_committed = self.stage == Stage::Committed;
         let needs_more = fed == Fed::More;
         if is_committed {
-            self.write_ready(caller);
+            self.write_ready(caller, fed);
             if needs_more {
                 let buffers = &self.attempt.job.shard.io.buffers;
                 up.watch(buffers, STREAM_READ_BYTES);
@@ -298,7 +298,7 @@ impl<'a> Passing<'_, '_, 'a> {
         up: &mut Upstream,
     ) -> Outcome {
         self.settle(record, Outcome::Answered);
-        self.write_ready(caller);
+        self.write_ready(caller, Fed::End);
         if self.framing == Framing::Chunked {
             caller.out.extend_from_slice(b"0\r\n");
             headers::totals(&mut caller.out, &self.used().totals());
@@ -338,7 +338,7 @@ impl<'a> Passing<'_, '_, 'a> {
             let request = attempt.job.request;
             refusal.write_frame(request.dialect, request.id.as_str(), &mut self.ready);
         }
-        self.write_ready(caller);
+        self.write_ready(caller, Fed::End);
         attempt.job.shard.reports.enforce().await;
         if caller.out.is_empty() {
             return outcome;
@@ -402,21 +402,27 @@ impl<'a> Passing<'_, '_, 'a> {
         }
     }
 
-    /// Moves what is ready into the caller's buffer, as one chunk.
-    fn write_ready(&mut self, caller: &mut Caller) {
+    /// Moves what is ready into the caller's buffer, as one chunk. The end of JSON that goes on
+    /// stays: a key of infermux's may begin there.
+    fn write_ready(&mut self, caller: &mut Caller, fed: Fed) {
         caller.make_room();
-        if self.ready.is_empty() {
-            return;
-        }
+        let mut end = self.ready.len();
         if self.media == Media::Json {
             let masks = self.attempt.crossing().masks;
             masks.mask_answer(&mut self.ready);
+            if fed != Fed::End {
+                end = end.saturating_sub(masks.undecided());
+            }
+        }
+        if end == 0 {
+            return;
         }
         let is_chunk = self.framing == Framing::Chunked;
         if is_chunk {
-            write_chunk_head(self.ready.len(), &mut caller.out);
+            write_chunk_head(end, &mut caller.out);
         }
-        caller.out.append(&mut self.ready);
+        caller.out.extend_from_slice(&self.ready[..end]);
+        self.ready.drain(..end);
         if is_chunk {
             caller.out.extend_from_slice(b"\r\n");
         }
