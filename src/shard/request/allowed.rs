@@ -2,13 +2,12 @@
 
 use std::ops::Range;
 
-use crate::base::limits::INSPECTED_AT_ONCE_BYTES_MAX;
 use crate::dialect::ask::Ask;
 use crate::exchange::principal::Principal;
 use crate::exchange::refusal::Refusal;
 use crate::shard::http::caller::Caller;
-use crate::shard::http::help;
 use crate::shard::request::after::After;
+use crate::shard::request::look::look;
 use crate::shard::request::record::Record;
 use crate::shard::request::refuse;
 use crate::shard::state::shard::Shard;
@@ -45,12 +44,7 @@ async fn denied(
     if !principal.allows_model(&ask.model) {
         return Ok(Some(ask.model.clone().into_owned()));
     }
-    let named = if at.len() <= INSPECTED_AT_ONCE_BYTES_MAX {
-        fallbacks(&caller.bytes[at])
-    } else {
-        let look = move |message: &[u8]| fallbacks(&message[at]);
-        help::make_of_message(&shard.helpers, caller, look).await?
-    };
+    let named = look(shard, caller, at, fallbacks).await?;
     Ok(named.into_iter().find(|name| !principal.allows_model(name)))
 }
 

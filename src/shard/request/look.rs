@@ -6,7 +6,7 @@ use crate::base::limits::INSPECTED_AT_ONCE_BYTES_MAX;
 use crate::exchange::refusal::Refusal;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::help;
-use crate::shard::state::shard::Shard;
+use crate::shard::state::event_loop::Loop;
 
 /// What `read` finds in the body at `at` of the caller's bytes; a helper thread looks through a
 /// large one.
@@ -15,7 +15,7 @@ use crate::shard::state::shard::Shard;
 ///
 /// No helper thread has time for a large body.
 pub(super) async fn look<T: Send + 'static>(
-    shard: &Shard,
+    shard: &Loop,
     caller: &mut Caller,
     at: Range<usize>,
     read: impl FnOnce(&[u8]) -> T + Send + 'static,

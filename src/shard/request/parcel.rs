@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::ops::Range;
 
 use crate::base::endpoint::Endpoint;
-use crate::base::limits::{AT_ONCE_BYTES_MAX, INSPECTED_AT_ONCE_BYTES_MAX};
+use crate::base::limits::AT_ONCE_BYTES_MAX;
 use crate::decide::units::Units;
 use crate::dialect::ask::Ask;
 use crate::dialect::form::{Fault, Form, Reading};
@@ -12,8 +12,8 @@ use crate::dialect::passed_on;
 use crate::exchange::passed::{Cost, Passed};
 use crate::exchange::refusal::Refusal;
 use crate::shard::http::caller::Caller;
-use crate::shard::http::help;
 use crate::shard::net::sleep::pause;
+use crate::shard::request::look::look;
 use crate::shard::state::event_loop::Loop;
 use crate::wire::body::BodyDecoder;
 use crate::wire::known::Known;
@@ -50,12 +50,10 @@ pub async fn read(
         // What is to be read stands under other names than in prompts.
         ask.prompt_bytes = at.len();
     }
-    let asked = if at.len() <= INSPECTED_AT_ONCE_BYTES_MAX {
-        passed_on::asked(endpoint, &caller.bytes[at])
-    } else {
-        let work = move |message: &[u8]| passed_on::asked(endpoint, &message[at]);
-        help::make_of_message(&shard.helpers, caller, work).await?
-    };
+    let asked = look(shard, caller, at, move |body| {
+        passed_on::asked(endpoint, body)
+    })
+    .await?;
     Ok(Parcel {
         asked,
         ..Parcel::default()
