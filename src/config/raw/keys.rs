@@ -3,12 +3,10 @@
 //!
 //! Reading, defaults, unknown fields, "did you mean" and all documentation come from this list.
 
-use std::time::Duration;
-
 use crate::base::limits::{BUDGET_USD_MAX, SHARDS_MAX, STREAM_READ_BYTES, WEIGHT_MAX};
-use crate::config::raw::words::{
-    ACTIONS, AFFINITIES, COUNT, DAY, ON_LOSS, SECOND, SPAN, SPAN_OR_ZERO, STRATEGIES,
-};
+use crate::config::raw::kinds::key;
+use crate::config::raw::shared_keys;
+use crate::config::raw::words::{ACTIONS, AFFINITIES, COUNT, SPAN, SPAN_OR_ZERO, STRATEGIES};
 
 pub use crate::config::raw::kinds::{Fallback, Key, Kind, TextKind};
 
@@ -22,7 +20,7 @@ const LOCAL: &str = "Whether this holds for each instance alone where `shared` i
 /// All keys, in the order in which they are documented.
 #[must_use]
 pub fn all() -> &'static [Key] {
-    KEYS
+    &KEYS
 }
 
 /// The key called `name` in `section`.
@@ -39,24 +37,27 @@ pub fn names(section: &str) -> impl Iterator<Item = &'static str> {
         .map(|key| key.name)
 }
 
-const fn key(
-    section: &'static str,
-    name: &'static str,
-    kind: Kind,
-    default: Fallback,
-    meaning: &'static str,
-) -> Key {
-    Key {
-        section,
-        name,
-        kind,
-        default,
-        meaning,
+const PARTS: [&[Key]; 2] = [OWN, shared_keys::KEYS];
+const KEYS: [Key; PARTS[0].len() + PARTS[1].len()] = joined(&PARTS);
+
+/// The keys of all `parts`, `N` together.
+const fn joined<const N: usize>(parts: &[&[Key]]) -> [Key; N] {
+    let mut all = [parts[0][0]; N];
+    let (mut part, mut place, mut count) = (0, 0, 0);
+    while part < parts.len() {
+        if place < parts[part].len() {
+            all[count] = parts[part][place];
+            (place, count) = (place + 1, count + 1);
+        } else {
+            (part, place) = (part + 1, 0);
+        }
     }
+    assert!(count == N);
+    all
 }
 
 #[rustfmt::skip]
-const KEYS: &[Key] = &[
+const OWN: &[Key] = &[
     key("", "listen", Kind::Address, Value(":8080"),
         "Where callers connect; `:8080` means all interfaces, IPv6 and IPv4."),
     key("", "management_listen", Kind::Address, Nothing,
@@ -87,7 +88,6 @@ const KEYS: &[Key] = &[
     key("", "shared", Block("shared"), Nothing,
         "The store over which several instances share their limits and budgets; absent: each \
             instance has its own."),
-
     key("log", "level", Word(&["debug", "info", "warn", "error"]), Value("info"),
         "The least severe level that is written."),
     key("log", "format", Word(&["text", "json"]), Value("text"),
@@ -463,39 +463,6 @@ const KEYS: &[Key] = &[
     key("budgets[]", "model_override", Text(Model), OVERRIDE,
         "The model that answers the caller when the budget is used up."),
     key("budgets[]", "local", Flag, Value("false"), LOCAL),
-    key("shared", "url", Text(Secret), Rule("required without `urls`"),
-        "A Valkey (from 7 on) or Redis (from 6 on): `redis://host:6379/0`, or `rediss://` for TLS, \
-            with `user:password@` before the host where it asks for them."),
-    key("shared", "urls", Texts(Secret), Nothing,
-        "Several nodes of one cluster, in place of `url`: the first that answers is asked."),
-    key("shared", "namespace", Text(Name), Required,
-        "What the instances that share have in common: others on the same store have another one."),
-    key("shared", "sync", Kind::Span(Duration::from_millis(10), SECOND), Value("100ms"),
-        "How often an instance that has something to say to the store says it."),
-    key("shared", "wait", Kind::Span(Duration::ZERO, SECOND), Value("50ms"),
-        "How long a request waits at most for a part of a limit or budget that this instance does \
-            not have yet."),
-    key("shared", "member_ttl", Kind::Span(Duration::from_secs(5), DAY), Value("120s"),
-        "How long what an instance holds stays reserved for it once it is not heard of any more. \
-            An instance that does not reach the store goes on for nine tenths of this."),
-    key("shared", "on_loss", Block("shared.on_loss"), Nothing,
-        "What happens when the store is out of reach for longer."),
-    key("shared", "tls", Block("shared.tls"), Nothing,
-        "TLS to a store whose URL begins with `rediss://`."),
-    key("shared.on_loss", "rate_limits", ON_LOSS, Value("share"),
-        "With limits per minute and requests at once. `share`: go on with the last share. \
-            `closed`: refuse. `open`: go on, and count."),
-    key("shared.on_loss", "budgets", ON_LOSS, Value("closed"),
-        "With budgets and limits per day. `share`: go on with the last share. `closed`: refuse. \
-            `open`: go on, and count."),
-    key("shared.tls", "ca_file", Text(Path), Rule("the host's own roots"),
-        "A PEM file with the certificates that the store's certificate is verified with."),
-    key("shared.tls", "cert_file", Text(Path), Nothing,
-        "A PEM file with the certificate that is presented to the store, and its chain."),
-    key("shared.tls", "key_file", Text(Path), Nothing,
-        "A PEM file with that certificate's private key."),
-    key("shared.tls", "server_name", Text(Name), Rule("the host of the URL"),
-        "The name that the store's certificate is verified for."),
 ];
 
 #[cfg(test)]
@@ -508,7 +475,7 @@ mod tests {
         for (i, path) in paths.iter().enumerate() {
             assert!(!paths[..i].contains(path), "{path} twice");
         }
-        for key in KEYS {
+        for key in &KEYS {
             if let Block(section) | Blocks(section) | Entries(_, section) | Kind::Named(section) =
                 key.kind
             {

@@ -109,3 +109,20 @@ impl Key {
         format!("{}.{}", self.section, self.name)
     }
 }
+
+/// The key of these parts.
+pub(super) const fn key(
+    section: &'static str,
+    name: &'static str,
+    kind: Kind,
+    default: Fallback,
+    meaning: &'static str,
+) -> Key {
+    Key {
+        section,
+        name,
+        kind,
+        default,
+        meaning,
+    }
+}

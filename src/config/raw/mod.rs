@@ -15,6 +15,7 @@ pub mod mixed;
 pub mod parameters;
 mod plain;
 pub mod schema;
+mod shared_keys;
 mod shown;
 pub mod texts;
 pub mod values;
